@@ -1,0 +1,28 @@
+/** @postern/engine: the SMTP protocol engine. It names no runtime and has no dependency. */
+export type { Duplex, Endpoint, Listener, PeerCertificate, TlsInfo } from './duplex.ts'
+export { EarlyBytesError } from './duplex.ts'
+export type {
+  AddressLiteral,
+  BodyType,
+  DsnNotify,
+  Envelope,
+  ForwardPath,
+  OriginalRecipient,
+  Parameters,
+  Path,
+  ReversePath,
+} from './protocol/envelope.ts'
+export type { Hello } from './protocol/event.ts'
+export type { Limits } from './protocol/limits.ts'
+export { LIMIT_RULES, OptionError, resolveLimits } from './protocol/limits.ts'
+export type { Reply } from './protocol/reply.ts'
+export { isReply, reply } from './protocol/reply.ts'
+export type { Credentials, MechanismName } from './protocol/sasl.ts'
+export type { AuthAnswer, AuthOptions, Handlers, Verdict } from './server/handlers.ts'
+export type { Message, MessageErrorReason } from './server/message.ts'
+export { MessageError, Refusal } from './server/message.ts'
+export type { Session, TransmissionType } from './server/session.ts'
+export type { CommandHandler, Extension } from './server/extension.ts'
+export type { ExtensionContext, ParameterRule } from './protocol/extension.ts'
+export type { CloseOptions, Server, ServerOptions, SessionOverrides, TlsPolicy, WireLine } from './server/server.ts'
+export { createServer } from './server/server.ts'

@@ -1,0 +1,44 @@
+/**
+ * What an extension is (RFC 5321 2.2): an EHLO keyword with its parameters, parameters of MAIL and RCPT, commands.
+ *
+ * The built-in ones are made of the same interface, in `extensions/`.
+ */
+import type { Envelope, ForwardPath } from './envelope.ts'
+import type { Limits } from './limits.ts'
+import type { Reply } from './reply.ts'
+
+/** What an extension can know of the session it is asked about. */
+export interface ExtensionContext {
+  /** The connection is TLS. */
+  readonly isSecure: boolean
+  /** The connection can become TLS now, and the server wants to offer it. */
+  readonly canStartTls: boolean
+  readonly isAuthenticated: boolean
+  readonly limits: Limits
+  /** The transaction in progress. */
+  readonly envelope: Envelope | undefined
+}
+
+export interface ProtocolExtension {
+  /** The EHLO keyword, in upper case. */
+  readonly keyword: string
+  /** What stands behind the keyword in the EHLO reply; null: not on offer now. Without this method: always, with nothing. */
+  advertise?(context: ExtensionContext): string | null
+  /** Parameters of MAIL, by upper-case keyword. */
+  readonly mail?: Readonly<Record<string, ParameterRule<Envelope>>>
+  /** Parameters of RCPT, by upper-case keyword. */
+  readonly rcpt?: Readonly<Record<string, ParameterRule<ForwardPath>>>
+  /** The verbs that are off where this extension is. */
+  readonly verbs?: readonly string[]
+  /** Octets that this extension adds to the longest line of a verb (RFC 5321 4.5.3.1.4): `{ MAIL: 26 }`. */
+  readonly lineOctets?: Readonly<Record<string, number>>
+}
+
+/** One parameter of MAIL or RCPT. */
+export interface ParameterRule<Target> {
+  readonly value: 'required' | 'optional' | 'none'
+  /** How the value is written; undone before `apply` and in {@link ReversePath.parameters}. Default: as it is. */
+  readonly encoding?: 'xtext'
+  /** Checks the value, and records in `target` what it means. A reply refuses the command. */
+  apply?(value: string, target: Target, context: ExtensionContext): Reply | undefined
+}

@@ -1,0 +1,27 @@
+/** AUTH as an extension: RFC 4954 3 (keyword), 5 (the AUTH parameter of MAIL). */
+import type { ProtocolExtension } from '../extension.ts'
+import { MALFORMED } from '../parameters.ts'
+import type { Mechanism } from '../sasl.ts'
+
+/** @param allowWithoutTls Offer mechanisms that show the password also where anyone can listen. */
+export function auth(mechanisms: readonly Mechanism[], allowWithoutTls: boolean): ProtocolExtension {
+  const all = mechanisms.map(({ name }) => name).join(' ')
+  const safe = mechanisms.flatMap(({ name, showsPassword }) => (showsPassword ? [] : [name])).join(' ')
+  return {
+    keyword: 'AUTH',
+    verbs: ['AUTH'],
+    lineOctets: { MAIL: 500 },
+    advertise({ isSecure }) {
+      const names = isSecure || allowWithoutTls ? all : safe
+      return names === '' ? null : names
+    },
+    mail: {
+      AUTH: {
+        value: 'required',
+        encoding: 'xtext',
+        // A mailbox or `<>`. It is for trusted peers to believe; here it is recorded, and nothing hangs on it.
+        apply: (value) => (value === '<>' || value.includes('@') ? undefined : MALFORMED),
+      },
+    },
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Command lines: RFC 5321 2.3.8 (CRLF), 4.5.3.1.4 (length).
+ *
+ * A line that lies whole in what was received is read where it lies. Only a line cut by the end of the input is copied,
+ * into a buffer that never holds more than the limit; what is longer is thrown away as it comes.
+ *
+ * A line ends at LF. Only CRLF makes it a command: a bare LF, or a CR elsewhere in it, makes it an error, and nothing of it
+ * runs. That is what keeps a command from hiding in another one.
+ */
+import { upperCase } from './ascii.ts'
+
+const LF = 10
+const CR = 13
+
+export type LineStatus =
+  /** More input is wanted. */
+  | 'need-data'
+  /** {@link LineReader.text} is a line, without its CRLF. */
+  | 'line'
+  /** Too long, not ended by CRLF, or not UTF-8: over and gone. */
+  | 'too-long'
+  | 'bare-line-ending'
+  | 'not-utf8'
+
+const EMPTY = new Uint8Array(0)
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** How much of a line that cannot be read is kept, to tell what it was. */
+const EXCERPT_OCTETS = 32
+const AUTH = 'AUTH '
+
+export class LineReader {
+  /** The last line; of one that was 'too-long' or 'not-utf8', its beginning. */
+  text = ''
+  /** Its octets, CRLF included. */
+  octets = 0
+  /** Where in the input reading goes on. */
+  position = 0
+
+  readonly #maxOctets: number
+  readonly #maxAuthOctets: number
+  #held = EMPTY
+  #heldOctets = 0
+  #isDiscarding = false
+
+  /**
+   * @param maxOctets Of a line, CRLF included.
+   * @param maxAuthOctets The same for AUTH commands and for responses to a challenge: not less than `maxOctets`.
+   */
+  constructor(maxOctets: number, maxAuthOctets: number) {
+    this.#maxOctets = maxOctets
+    this.#maxAuthOctets = maxAuthOctets
+  }
+
+  /** Whether a line has begun and not ended. */
+  get isInLine(): boolean {
+    return this.#heldOctets > 0 || this.#isDiscarding
+  }
+
+  /** Reads on in `bytes` from `from`. */
+  read(bytes: Uint8Array, from: number, isResponse: boolean): LineStatus {
+    const lf = bytes.indexOf(LF, from)
+    this.position = lf < 0 ? bytes.length : lf + 1
+    if (this.#isDiscarding) {
+      this.#isDiscarding = lf < 0
+      return lf < 0 ? 'need-data' : 'too-long'
+    }
+    const octets = this.#heldOctets + this.position - from
+    if (octets > this.#maxOctets && octets > this.#limit(bytes, from, isResponse)) {
+      this.text = this.#beginning(bytes, from, EXCERPT_OCTETS)
+      this.#held = EMPTY
+      this.#heldOctets = 0
+      this.#isDiscarding = lf < 0
+      return lf < 0 ? 'need-data' : 'too-long'
+    }
+    if (lf >= 0 && this.#heldOctets === 0) return this.#take(bytes, from, this.position)
+    this.#hold(bytes, from, this.position)
+    if (lf < 0) return 'need-data'
+    this.#heldOctets = 0
+    return this.#take(this.#held, 0, octets)
+  }
+
+  /** Forgets a line that has begun. */
+  clear(): void {
+    this.#held = EMPTY
+    this.#heldOctets = 0
+    this.#isDiscarding = false
+  }
+
+  #take(bytes: Uint8Array, start: number, end: number): LineStatus {
+    this.octets = end - start
+    const isEnded = this.octets >= 2 && bytes[end - 2] === CR
+    try {
+      this.text = decoder.decode(bytes.subarray(start, isEnded ? end - 2 : end - 1))
+    } catch {
+      this.text = beginning(bytes.subarray(start, end))
+      return 'not-utf8'
+    }
+    return isEnded && !this.text.includes('\r') ? 'line' : 'bare-line-ending'
+  }
+
+  #hold(bytes: Uint8Array, start: number, end: number): void {
+    const octets = this.#heldOctets + end - start
+    if (octets > this.#held.length) {
+      const grown = new Uint8Array(Math.min(this.#maxAuthOctets, Math.max(64, octets * 2)))
+      grown.set(this.#held.subarray(0, this.#heldOctets))
+      this.#held = grown
+    }
+    this.#held.set(bytes.subarray(start, end), this.#heldOctets)
+    this.#heldOctets = octets
+  }
+
+  /** Which limit holds for a line that is over the smaller one. */
+  #limit(bytes: Uint8Array, from: number, isResponse: boolean): number {
+    const isAuth = isResponse || upperCase(this.#beginning(bytes, from, AUTH.length)) === AUTH
+    return isAuth ? this.#maxAuthOctets : this.#maxOctets
+  }
+
+  #beginning(bytes: Uint8Array, from: number, octets: number): string {
+    const held = this.#held.subarray(0, Math.min(octets, this.#heldOctets))
+    return beginning(held) + beginning(bytes.subarray(from, from + octets - held.length))
+  }
+}
+
+/** The first octets as code units 0 to 255. */
+function beginning(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes.subarray(0, EXCERPT_OCTETS))
+}

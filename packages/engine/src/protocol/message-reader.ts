@@ -1,0 +1,109 @@
+/**
+ * The octets of one message, by DATA or by BDAT, and what can be wrong with them.
+ *
+ * A message that is refused is still read to its end, so that nothing of it is taken for a command; but not for ever.
+ */
+import type { MessageFailure, ServerEvent } from './event.ts'
+import { TOO_LARGE } from './extensions/builtin.ts'
+import type { Input } from './input.ts'
+import type { Limits } from './limits.ts'
+import { BARE_LINE_ENDING_IN_MESSAGE, TEXT_LINE_TOO_LONG } from './replies.ts'
+import type { Reply } from './reply.ts'
+import { type BareLineEndings, TextReader } from './text.ts'
+
+export type MessageStep =
+  /** A 'chunk' of it, or that it has 'message-failed'. */
+  | ServerEvent
+  | 'need-data'
+  /** The text, or this chunk, is over. */
+  | 'over'
+  /** More than is read just to be thrown away. */
+  | 'past-drain'
+
+const FAILURE_REPLIES: Readonly<Record<MessageFailure, Reply>> = {
+  'too-large': TOO_LARGE,
+  'bare-line-ending': BARE_LINE_ENDING_IN_MESSAGE,
+  'line-too-long': TEXT_LINE_TOO_LONG,
+}
+
+export class MessageReader {
+  /** Octets of the message so far, dots taken away. */
+  octets = 0
+  hasFailed = false
+
+  readonly #limits: Limits
+  readonly #policy: BareLineEndings
+  #text: TextReader | undefined
+  #isTextOver = false
+  #chunkOctetsLeft = 0
+
+  constructor(limits: Limits, policy: BareLineEndings) {
+    this.#limits = limits
+    this.#policy = policy
+  }
+
+  /** What comes next is text up to CRLF . CRLF. */
+  beginText(): void {
+    this.#text = new TextReader(this.#policy)
+  }
+
+  /** What comes next is a chunk. */
+  beginChunk(octets: number): void {
+    this.#chunkOctetsLeft = octets
+  }
+
+  read(input: Input): MessageStep {
+    return this.#text === undefined ? this.#readChunk(input) : this.#readText(input, this.#text)
+  }
+
+  #readChunk(input: Input): MessageStep {
+    if (!this.hasFailed && this.octets + this.#chunkOctetsLeft > this.#limits.maxMessageBytes) {
+      return this.#fail('too-large')
+    }
+    while (this.#chunkOctetsLeft > 0) {
+      const bytes = input.take(this.#chunkOctetsLeft)
+      if (bytes === undefined) return 'need-data'
+      this.#chunkOctetsLeft -= bytes.length
+      this.octets += bytes.length
+      if (!this.hasFailed) return { type: 'chunk', bytes }
+    }
+    return 'over'
+  }
+
+  #readText(input: Input, text: TextReader): MessageStep {
+    while (!this.#isTextOver) {
+      if (input.isEmpty) {
+        text.release()
+        return 'need-data'
+      }
+      const status = text.read(input.bytes, input.position)
+      input.position = text.position
+      if (status === 'piece') this.octets += text.piece.length
+      else if (status === 'end') this.#isTextOver = true
+      if (this.hasFailed) {
+        if (isPastDrain(this.octets, this.#limits)) return 'past-drain'
+        continue
+      }
+      const failure = this.#failureOf(text)
+      if (failure !== undefined) return this.#fail(failure)
+      if (status === 'piece') return { type: 'chunk', bytes: text.piece }
+    }
+    return 'over'
+  }
+
+  #failureOf(text: TextReader): MessageFailure | undefined {
+    if (this.octets > this.#limits.maxMessageBytes) return 'too-large'
+    if (text.sawBareLineEnding && this.#policy === 'reject') return 'bare-line-ending'
+    return text.longestLine > this.#limits.maxTextLineOctets ? 'line-too-long' : undefined
+  }
+
+  #fail(reason: MessageFailure): ServerEvent {
+    this.hasFailed = true
+    return { type: 'message-failed', reason, reply: FAILURE_REPLIES[reason] }
+  }
+}
+
+/** Whether a message of so many octets is larger than is read just to be thrown away. */
+export function isPastDrain(octets: number, { maxMessageBytes, maxDrainBytes }: Limits): boolean {
+  return octets > maxMessageBytes + maxDrainBytes
+}

@@ -1,0 +1,97 @@
+/**
+ * Replies: RFC 5321 4.2 (form), RFC 2034 and 3463 (enhanced codes).
+ *
+ * A refusal is a value, not an exception: hooks return a Reply. Text may come from anywhere, so it is made safe here,
+ * once: no control byte reaches the wire, and no line is longer than a reply line may be (RFC 5321 4.5.3.1.5).
+ */
+
+/** RFC 5321 4.5.3.1.5: 512 octets with CRLF. What is left for text behind `250-5.1.1 `, with some room. */
+const MAX_TEXT_OCTETS = 490
+/** A reply has no use for more lines than this; it bounds what a hook can make us send. */
+const MAX_LINES = 100
+
+/** An answer to a command. Build one with {@link reply}. */
+export interface Reply {
+  /** RFC 5321 4.2.1. */
+  readonly code: number
+  /** RFC 3463 `class.subject.detail`; '' where a reply has none (greeting, HELO, EHLO, 354, 334). */
+  readonly enhancedCode: string
+  readonly lines: readonly string[]
+  /** The reply as it goes over the wire, CRLF included. */
+  readonly wire: string
+  /** The same in octets. They are made once, and not to be changed. */
+  readonly octets: Uint8Array
+}
+
+const encoder = new TextEncoder()
+
+class WireReply implements Reply {
+  readonly code: number
+  readonly enhancedCode: string
+  readonly lines: readonly string[]
+  readonly wire: string
+  #octets: Uint8Array | undefined
+
+  constructor(code: number, enhancedCode: string, lines: readonly string[]) {
+    this.code = code
+    this.enhancedCode = enhancedCode
+    this.lines = lines
+    const lead = enhancedCode === '' ? '' : `${enhancedCode} `
+    let wire = ''
+    for (let i = 0; i < lines.length; i++) {
+      wire += `${code}${i === lines.length - 1 ? ' ' : '-'}${lead}${lines[i]}\r\n`
+    }
+    this.wire = wire
+  }
+
+  get octets(): Uint8Array {
+    this.#octets ??= encoder.encode(this.wire)
+    return this.#octets
+  }
+}
+
+/** Whether a hook answered with a {@link Reply}, and not with something that only looks like one. */
+export function isReply(value: unknown): value is Reply {
+  return value instanceof WireReply
+}
+
+/**
+ * Makes a {@link Reply}.
+ *
+ * @param code 200 to 599.
+ * @param enhancedCode `class.subject.detail` whose class is the first digit of `code`, or '' for none.
+ * @param text One line, or several: each element, and each line inside an element, is a line of the reply.
+ * @throws RangeError when `code` or `enhancedCode` cannot stand in a reply: that is a bug in the caller.
+ */
+export function reply(code: number, enhancedCode: string, text: string | readonly string[]): Reply {
+  if (!Number.isInteger(code) || code < 200 || code > 599) {
+    throw new RangeError(`reply code: ${code} is not a whole number from 200 to 599`)
+  }
+  if (enhancedCode !== '' && !(/^[245]\.\d{1,3}\.\d{1,3}$/.test(enhancedCode) && enhancedCode[0] === String(code)[0])) {
+    throw new RangeError(`enhanced code: ${JSON.stringify(enhancedCode)} does not fit reply code ${code}`)
+  }
+  const lines = typeof text === 'string' && isOneLine(text) ? [text] : safeLines(text)
+  return new WireReply(code, enhancedCode, lines)
+}
+
+/** What most texts are: there is nothing to make safe. */
+function isOneLine(text: string): boolean {
+  return text.length <= MAX_TEXT_OCTETS && /^[\x20-\x7e]*$/.test(text)
+}
+
+function safeLines(text: string | readonly string[]): readonly string[] {
+  const lines = (typeof text === 'string' ? [text] : text)
+    .flatMap((line) => line.split(/\r\n|\r|\n/))
+    .slice(0, MAX_LINES)
+    .map((line) => printable(line))
+  return lines.length === 0 ? [''] : lines
+}
+
+/**
+ * Text that is safe in a reply: what is not printable ASCII becomes '?', and it is cut to `maxLength` octets.
+ * Replies stay ASCII (RFC 6531 3.7.4.2 allows more only to a client that asked for SMTPUTF8, and gains nothing by it).
+ */
+export function printable(text: string, maxLength: number = MAX_TEXT_OCTETS): string {
+  const cut = text.length > maxLength ? text.slice(0, maxLength) : text
+  return cut.replace(/[^\x20-\x7e]/g, '?')
+}

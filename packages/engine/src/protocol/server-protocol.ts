@@ -1,0 +1,489 @@
+/**
+ * The server's side of SMTP, without I/O: bytes in, events and replies out.
+ *
+ * The driver calls `next` until it answers 'need-data', sends what `takeReplies` gives, and calls `receive`. An event that
+ * asks for an answer gets it before the next `next`. What a client may say is decided here; whether it gets what it asks
+ * for is the driver's answer. All moves between states are those of `state.ts`.
+ */
+import { Authentication } from './authentication.ts'
+import { argumentRefusal, helloRefusal, isHttpRequest, parseChunk, parseCommand, parseQuery } from './command.ts'
+import type { Envelope } from './envelope.ts'
+import type { Hello, ServerEvent } from './event.ts'
+import type { ExtensionContext } from './extension.ts'
+import type { ExtensionSet } from './extensions/set.ts'
+import { Gate, type Visitor } from './gate.ts'
+import { Input } from './input.ts'
+import type { Limits } from './limits.ts'
+import { LineReader } from './lines.ts'
+import { MessageReader, isPastDrain } from './message-reader.ts'
+import * as replies from './replies.ts'
+import { type Reply, isReply, reply } from './reply.ts'
+import { type Mechanism, type Step, encodeBase64 } from './sasl.ts'
+import {
+  AFTER_AUTH,
+  AFTER_CHUNK,
+  AFTER_MESSAGE,
+  AFTER_TLS,
+  type CommandState,
+  type Move,
+  type State,
+  moveFor,
+} from './state.ts'
+import type { BareLineEndings } from './text.ts'
+import { type OpenEnvelope, type TransactionRules, readMail, readRcpt } from './transaction.ts'
+
+/** What one server's sessions have in common. */
+export interface ProtocolOptions extends TransactionRules {
+  readonly hostname: string
+  readonly limits: Limits
+  readonly extensions: ExtensionSet
+  readonly mechanisms: ReadonlyMap<string, Mechanism>
+  readonly allowAuthWithoutTls: boolean
+  readonly bareLineEndings: BareLineEndings
+  /** Verbs that are known and off. */
+  readonly verbsOff: ReadonlySet<string>
+}
+
+/** What one session is set apart by. */
+export interface SessionPolicy {
+  readonly isSecure: boolean
+  readonly canStartTls: boolean
+  readonly tlsRequired: boolean
+  readonly authRequired: boolean
+  /** Sees each command line, credentials taken out. */
+  readonly observe?: ((line: string) => void) | undefined
+}
+
+const encoder = new TextEncoder()
+
+const NEED_DATA: ServerEvent = { type: 'need-data' }
+const END: ServerEvent = { type: 'end' }
+const CLOSE: ServerEvent = { type: 'close' }
+const MESSAGE: ServerEvent = { type: 'message' }
+const CHUNK_END: ServerEvent = { type: 'chunk-end' }
+const MESSAGE_END: ServerEvent = { type: 'message-end' }
+
+/** The first octet of a TLS record that holds a handshake (RFC 8446 5.1). No command begins with it. */
+const TLS_HANDSHAKE = 0x16
+const END_OF_MESSAGE: Move = { accepted: AFTER_MESSAGE, refused: AFTER_MESSAGE }
+const END_OF_AUTH: Move = { accepted: AFTER_AUTH, refused: AFTER_AUTH }
+
+/** An event that waits for its answer, and where each answer leads. */
+interface Pending {
+  readonly event: ServerEvent
+  readonly move: Move
+}
+
+/** A chunk that is refused: its octets are read away, then comes the answer. */
+interface Skip {
+  octetsLeft: number
+  readonly answer: Reply
+}
+
+export class ServerProtocol implements ExtensionContext, Visitor {
+  readonly limits: Limits
+  isSecure: boolean
+  canStartTls: boolean
+  isAuthenticated = false
+  /** What the client said its name was, since the connection or the TLS handshake. */
+  hello: Hello | undefined
+
+  readonly #options: ProtocolOptions
+  readonly #policy: SessionPolicy
+  readonly #gate: Gate
+  readonly #authentication: Authentication
+  readonly #input: Input = new Input()
+  readonly #lines: LineReader
+  #state: State = 'start'
+  #pending: Pending | undefined
+  #replies = ''
+  /** The one reply that waits, where it is one. */
+  #onlyReply: Reply | undefined
+
+  #envelope: OpenEnvelope | undefined
+  #message: MessageReader | undefined
+  #isLastChunk = false
+  #chunkOctets = 0
+  #skip: Skip | undefined
+  #badCommands = 0
+  /** What was pipelined behind a refusal is out of order through no fault of the client's. */
+  #isBehindRefusal = false
+  #failedAuths = 0
+  #commandsBeforeAuth = 0
+
+  constructor(options: ProtocolOptions, policy: SessionPolicy) {
+    this.limits = options.limits
+    this.isSecure = policy.isSecure
+    this.canStartTls = policy.canStartTls
+    this.#options = options
+    this.#policy = policy
+    this.#gate = new Gate(options.limits, options.extensions, options.verbsOff)
+    this.#authentication = new Authentication(options.mechanisms, options.allowAuthWithoutTls)
+    const { maxCommandLineOctets, maxAuthLineOctets } = options.limits
+    const maxLineOctets = maxCommandLineOctets + Math.max(0, ...options.extensions.lineOctets.values())
+    const hasAuth = options.mechanisms.size > 0
+    this.#lines = new LineReader(maxLineOctets, hasAuth ? Math.max(maxAuthLineOctets, maxLineOctets) : maxLineOctets)
+  }
+
+  get state(): State {
+    return this.#state
+  }
+
+  /** The transaction in progress, or proposed by the MAIL that waits for its answer. */
+  get envelope(): Envelope | undefined {
+    return this.#envelope
+  }
+
+  get isTlsMissing(): boolean {
+    return this.#policy.tlsRequired && !this.isSecure
+  }
+
+  get isAuthMissing(): boolean {
+    return this.#policy.authRequired && !this.isAuthenticated
+  }
+
+  /** Whether a command has begun and not ended. */
+  get isInLine(): boolean {
+    return this.#lines.isInLine || this.#skip !== undefined
+  }
+
+  /** Whether a message has begun and not ended. */
+  get isInMessage(): boolean {
+    return this.#state === 'data' || this.#state === 'chunk' || this.#state === 'bdat'
+  }
+
+  /** Octets received that no event has used up. */
+  get unreadOctets(): number {
+    return this.#input.bytes.length - this.#input.position + (this.#lines.isInLine ? 1 : 0)
+  }
+
+  /** Gives the next bytes. Only after 'need-data'. They must stay as they are until the next call. */
+  receive(bytes: Uint8Array): void {
+    if (!this.#input.isEmpty) throw new Error('receive: the last bytes are not used up')
+    this.#input.bytes = bytes
+    this.#input.position = 0
+  }
+
+  /** Says that no more bytes will come. */
+  receiveEnd(): void {
+    this.#input.isEnded = true
+  }
+
+  /** The replies since the last call, as they go over the wire; undefined for none. They are not to be changed. */
+  takeReplies(): Uint8Array | undefined {
+    const text = this.#replies
+    if (text === '') return undefined
+    const octets = this.#onlyReply?.octets ?? encoder.encode(text)
+    this.#replies = ''
+    return octets
+  }
+
+  /** What comes next. */
+  next(): ServerEvent {
+    if (this.#pending !== undefined) throw new Error(`next: '${this.#pending.event.type}' is not answered`)
+    if (this.#state === 'closed') return CLOSE
+    if (this.#message !== undefined && this.#state !== 'bdat') return this.#nextOfMessage(this.#message)
+    if (this.#skip !== undefined) return this.#skipOn(this.#skip)
+    return this.#nextLine()
+  }
+
+  /** Answers the event that waits: under 400 accepts it. 421 closes, whatever it answers. */
+  answer(given: Reply): void {
+    const { event, move } = this.#takePending()
+    const isAccepted = given.code < 400
+    let final = given
+    switch (event.type) {
+      case 'hello':
+        if (isAccepted) {
+          this.hello = event.hello
+          this.#endTransaction()
+          this.#isBehindRefusal = false
+        }
+        break
+      case 'mail':
+        if (!isAccepted) this.#envelope = undefined
+        this.#isBehindRefusal = !isAccepted
+        break
+      case 'rcpt':
+        if (isAccepted) this.#envelope?.forwardPaths.push(event.forwardPath)
+        break
+      case 'credentials':
+        if (isAccepted) this.isAuthenticated = true
+        else if (given.code >= 500 && ++this.#failedAuths >= this.limits.maxFailedAuths) {
+          final = replies.TOO_MANY_FAILED_AUTHS
+        }
+        break
+      case 'command':
+        if (event.verb === 'RSET' && isAccepted) {
+          this.#endTransaction()
+          this.#isBehindRefusal = false
+        }
+        break
+      case 'message':
+        this.#endTransaction()
+        if (this.#chunkOctets > 0) {
+          // The chunk that came with it still has to be read away, and is answered then.
+          this.#skip = { octetsLeft: this.#chunkOctets, answer: given }
+          this.#state = move.refused
+          return
+        }
+        break
+      case 'chunk-end':
+        if (!isAccepted) this.#endTransaction()
+        this.#isBehindRefusal = !isAccepted
+        break
+      case 'message-end':
+        if (isAccepted) this.#badCommands = 0
+        this.#isBehindRefusal = !isAccepted
+        this.#endTransaction()
+        break
+    }
+    this.#state = isAccepted ? move.accepted : move.refused
+    this.say(final)
+  }
+
+  /** Accepts the 'message' event: its bytes come next. */
+  begin(): void {
+    const { move } = this.#takePending()
+    this.#state = move.accepted
+    if (move.accepted !== 'data') return
+    this.#message?.beginText()
+    this.say(replies.START_MAIL_INPUT)
+  }
+
+  /** Queues a reply, also one that answers no command: the greeting, or 421, which closes. */
+  say(given: Reply): void {
+    this.#onlyReply = this.#replies === '' ? given : undefined
+    this.#replies += given.wire
+    if (given.code === 421) this.#state = 'closed'
+  }
+
+  /** The TLS handshake is done: the session is new (RFC 3207 4.2). Whatever else was received in clear is gone. */
+  secured(): void {
+    this.#input.clear()
+    this.#lines.clear()
+    this.isSecure = true
+    this.canStartTls = false
+    this.isAuthenticated = false
+    this.hello = undefined
+    this.#state = AFTER_TLS
+  }
+
+  /** What to answer to a 'hello' event that is accepted. */
+  helloReply(hello: Hello): Reply {
+    const { hostname, extensions } = this.#options
+    return hello.verb === 'EHLO' ? extensions.ehloReply(hostname, this) : reply(250, '', hostname)
+  }
+
+  /** Characters of replies that wait to be taken. */
+  get waitingReplyLength(): number {
+    return this.#replies.length
+  }
+
+  /** Octets of the message so far. */
+  get messageOctets(): number {
+    return this.#message?.octets ?? 0
+  }
+
+  #ask(event: ServerEvent, move: Move): ServerEvent {
+    this.#pending = { event, move }
+    return event
+  }
+
+  #takePending(): Pending {
+    const pending = this.#pending
+    if (pending === undefined) throw new Error('answer: no event waits for one')
+    this.#pending = undefined
+    return pending
+  }
+
+  /** Refuses a command that the driver never gets to see. */
+  #refuse(refusal: Reply): ServerEvent {
+    if (refusal.code === 503 && this.#isBehindRefusal) return this.#tell(refusal)
+    const isTooMany = ++this.#badCommands >= this.limits.maxBadCommands
+    return this.#tell(isTooMany ? replies.TOO_MANY_ERRORS : refusal)
+  }
+
+  #tell(given: Reply): ServerEvent {
+    this.say(given)
+    return { type: 'violation', reply: given }
+  }
+
+  #needData(): ServerEvent {
+    this.#input.clear()
+    return this.#input.isEnded ? END : NEED_DATA
+  }
+
+  #endTransaction(): void {
+    this.#envelope = undefined
+    this.#message = undefined
+  }
+
+  // Lines
+
+  #nextLine(): ServerEvent {
+    const input = this.#input
+    if (input.isEmpty) return this.#needData()
+    const isResponse = this.#state === 'auth'
+    if (input.bytes[input.position] === TLS_HANDSHAKE && !this.#lines.isInLine) return this.#tell(replies.NOT_SMTP)
+    const status = this.#lines.read(input.bytes, input.position, isResponse)
+    input.position = this.#lines.position
+    if (status === 'need-data') return this.#needData()
+
+    const { text } = this.#lines
+    if (!isResponse && isHttpRequest(text, status)) return this.#tell(replies.NOT_SMTP)
+    if (status === 'line') return isResponse ? this.#response(text) : this.#command(text)
+    if (isResponse) this.#state = AFTER_AUTH
+    this.#policy.observe?.(isResponse ? '(credentials)' : `(${status} line)`)
+    if (status === 'too-long') return this.#refuse(replies.LINE_TOO_LONG)
+    return this.#refuse(status === 'not-utf8' ? replies.NOT_ASCII : replies.BARE_LINE_ENDING)
+  }
+
+  #command(line: string): ServerEvent {
+    const { verb, argument, hasControl } = parseCommand(line)
+    this.#policy.observe?.(this.#redacted(verb, argument))
+    if (verb === 'BDAT') return this.#bdat(argument)
+    if (hasControl) return this.#refuse(replies.NOT_ASCII)
+    const move = this.#moveFor(verb)
+    if (isReply(move)) return this.#refuse(move)
+    switch (verb) {
+      case 'HELO':
+      case 'EHLO':
+        return this.#hello(verb, argument, move)
+      case 'MAIL':
+        return this.#mail(argument, move)
+      case 'RCPT':
+        return this.#rcpt(argument, move)
+      case 'DATA':
+        return this.#data(argument, move)
+      case 'AUTH':
+        return this.#auth(argument)
+      default:
+        return this.#otherCommand(verb, argument, move)
+    }
+  }
+
+  /**
+   * A command as a log may show it. What AUTH carries is a secret; and so may be what nobody knows: the lines of a client
+   * that sent its AUTH exchange in one go and was refused at the first come as unknown commands.
+   */
+  #redacted(verb: string, argument: string): string {
+    if (!this.#gate.isKnown(verb)) return '(unknown command)'
+    if (verb === 'AUTH') return `AUTH ${this.#authentication.redact(argument)}`
+    return argument === '' ? verb : `${verb} ${argument}`
+  }
+
+  /** Where a command leads, or why it may not be sent now. Its syntax is not looked at yet. */
+  #moveFor(verb: string): Move | Reply {
+    if (this.isAuthMissing && ++this.#commandsBeforeAuth > this.limits.maxCommandsBeforeAuth) {
+      return replies.TOO_MANY_COMMANDS_BEFORE_AUTH
+    }
+    return this.#gate.refusal(verb, this.#lines.octets, this) ?? moveFor(this.#state as CommandState, verb)
+  }
+
+  #hello(verb: Hello['verb'], argument: string, move: Move): ServerEvent {
+    const refusal = helloRefusal(argument, this.#options.addresses)
+    if (refusal !== undefined) return this.#refuse(refusal)
+    return this.#ask({ type: 'hello', hello: { verb, name: argument } }, move)
+  }
+
+  #mail(argument: string, move: Move): ServerEvent {
+    const envelope = readMail(argument, this.#options, this)
+    if (isReply(envelope)) return this.#refuse(envelope)
+    this.#envelope = envelope
+    return this.#ask({ type: 'mail', reversePath: envelope.reversePath }, move)
+  }
+
+  #rcpt(argument: string, move: Move): ServerEvent {
+    const forwardPath = readRcpt(argument, this.#options, this)
+    const isFull = (this.#envelope?.forwardPaths.length ?? 0) >= this.limits.maxRecipients
+    if (!isReply(forwardPath) && !isFull) return this.#ask({ type: 'rcpt', forwardPath }, move)
+    // A recipient refused here is as refused as one that the driver refuses.
+    this.#state = move.refused
+    // Too many is no error: the client is to send the rest in another transaction (RFC 5321 4.5.3.1.10).
+    return isReply(forwardPath) ? this.#refuse(forwardPath) : this.#tell(replies.TOO_MANY_RECIPIENTS)
+  }
+
+  #otherCommand(verb: string, argument: string, move: Move): ServerEvent {
+    if (verb === 'VRFY' || verb === 'EXPN') {
+      const query = parseQuery(argument, this.#options.extensions.mail.has('SMTPUTF8'))
+      return isReply(query) ? this.#refuse(query) : this.#ask({ type: 'command', verb, argument: query }, move)
+    }
+    const refusal = argumentRefusal(verb, argument)
+    return refusal === undefined ? this.#ask({ type: 'command', verb, argument }, move) : this.#refuse(refusal)
+  }
+
+  #auth(argument: string): ServerEvent {
+    if (this.isAuthenticated) return this.#refuse(replies.ALREADY_AUTHENTICATED)
+    return this.#authenticate(this.#authentication.start(argument, this.isSecure))
+  }
+
+  #response(line: string): ServerEvent {
+    this.#policy.observe?.('(credentials)')
+    this.#state = AFTER_AUTH
+    return this.#authenticate(this.#authentication.respond(line))
+  }
+
+  #authenticate(step: Step | Reply): ServerEvent {
+    if (isReply(step)) return this.#refuse(step)
+    if ('credentials' in step) return this.#ask({ type: 'credentials', credentials: step.credentials }, END_OF_AUTH)
+    this.say(reply(334, '', encodeBase64(step.challenge)))
+    this.#state = 'auth'
+    return this.next()
+  }
+
+  // Messages: RFC 5321 4.1.1.4 (DATA), RFC 3030 2 (BDAT)
+
+  #data(argument: string, move: Move): ServerEvent {
+    const refusal = argumentRefusal('DATA', argument)
+    if (refusal !== undefined) return this.#refuse(refusal)
+    if (this.#envelope?.body === 'BINARYMIME') return this.#refuse(replies.BINARY_NEEDS_BDAT)
+    this.#message = this.#newMessage()
+    this.#chunkOctets = 0
+    return this.#ask(MESSAGE, move)
+  }
+
+  #bdat(argument: string): ServerEvent {
+    const chunk = parseChunk(argument)
+    if (chunk === undefined) return this.#refuse(replies.BAD_CHUNK_SIZE)
+    const { octets, isLast, isMalformed } = chunk
+    // Whatever the answer, these octets are the chunk's and must never be read as commands.
+    if (isPastDrain(this.messageOctets + octets, this.limits)) return this.#tell(replies.TOO_MUCH_DATA)
+    const move = this.#moveFor('BDAT')
+    if (isReply(move) || isMalformed) {
+      this.#skip = { octetsLeft: octets, answer: isReply(move) ? move : replies.BAD_CHUNK_SIZE }
+      return this.next()
+    }
+    this.#isLastChunk = isLast
+    this.#chunkOctets = octets
+    const isFirst = this.#message === undefined
+    this.#message ??= this.#newMessage()
+    this.#message.beginChunk(octets)
+    if (isFirst) return this.#ask(MESSAGE, move)
+    this.#state = move.accepted
+    return this.next()
+  }
+
+  #skipOn(skip: Skip): ServerEvent {
+    while (skip.octetsLeft > 0) {
+      const bytes = this.#input.take(skip.octetsLeft)
+      if (bytes === undefined) return this.#needData()
+      skip.octetsLeft -= bytes.length
+    }
+    this.#skip = undefined
+    return this.#refuse(skip.answer)
+  }
+
+  #newMessage(): MessageReader {
+    return new MessageReader(this.limits, this.#options.bareLineEndings)
+  }
+
+  #nextOfMessage(message: MessageReader): ServerEvent {
+    const step = message.read(this.#input)
+    if (step === 'need-data') return this.#needData()
+    if (step === 'past-drain') return this.#tell(replies.TOO_MUCH_DATA)
+    if (step !== 'over') return step
+    if (this.#state === 'chunk' && !this.#isLastChunk && !message.hasFailed) return this.#ask(CHUNK_END, AFTER_CHUNK)
+    return this.#ask(MESSAGE_END, END_OF_MESSAGE)
+  }
+}

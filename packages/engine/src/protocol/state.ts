@@ -1,0 +1,146 @@
+/**
+ * The state machine: every (state × command) there is, and what follows. Nothing else changes a session's state.
+ *
+ * The rules it holds:
+ * - RFC 5321 4.1.4: HELO or EHLO first; MAIL, then RCPT, then DATA; EHLO and RSET give up a transaction; NOOP, HELP, VRFY,
+ *   EXPN, RSET and QUIT at any time. A refused EHLO leaves everything as it was.
+ * - RFC 5321 3.3: DATA needs a recipient that was accepted. With none ever tried it is out of order (503); with all of
+ *   them refused it is the end of a pipelined group that failed (554), and no message follows.
+ * - RFC 3030 2: BDAT takes the place of DATA, and the two never meet in one transaction. A chunk that is refused ends the
+ *   transaction, so that the chunks pipelined behind it find none.
+ * - RFC 3207 4: STARTTLS after EHLO, outside a transaction; after the handshake the session is new.
+ * - RFC 4954 4: AUTH after EHLO, outside a transaction.
+ *
+ * Two gates stand in front of the table: TLS required, then AUTH required. They do not depend on the state.
+ */
+import { type Reply, reply } from './reply.ts'
+
+/** States in which the next line is a command. */
+export type CommandState =
+  /** Greeted; no HELO or EHLO yet, or again after STARTTLS. */
+  | 'start'
+  /** No transaction. */
+  | 'ready'
+  /** MAIL was accepted. */
+  | 'mail'
+  /** MAIL was accepted, and every RCPT so far was refused. */
+  | 'refused'
+  /** At least one recipient. */
+  | 'rcpt'
+  /** Between two chunks of a message. */
+  | 'bdat'
+
+export type State =
+  | CommandState
+  /** Message text up to CRLF . CRLF. */
+  | 'data'
+  /** The octets of a chunk. */
+  | 'chunk'
+  /** The next line answers a SASL challenge. */
+  | 'auth'
+  /** The next bytes are a TLS handshake. */
+  | 'tls'
+  | 'closed'
+
+/** The commands that the engine knows; extensions add others, which are allowed in every state and change none. */
+export type Verb =
+  | 'HELO'
+  | 'EHLO'
+  | 'MAIL'
+  | 'RCPT'
+  | 'DATA'
+  | 'BDAT'
+  | 'RSET'
+  | 'NOOP'
+  | 'VRFY'
+  | 'EXPN'
+  | 'HELP'
+  | 'QUIT'
+  | 'STARTTLS'
+  | 'AUTH'
+
+/** Where a command leads when it is accepted, and when it is refused. */
+export interface Move {
+  readonly accepted: State
+  readonly refused: State
+}
+
+export const COMMAND_STATES: readonly CommandState[] = ['start', 'ready', 'mail', 'refused', 'rcpt', 'bdat']
+
+const HELLO_FIRST = reply(503, '5.5.1', 'Send HELO or EHLO first')
+const NESTED = reply(503, '5.5.1', 'A transaction is in progress')
+const MAIL_FIRST = reply(503, '5.5.1', 'Send MAIL first')
+const RCPT_FIRST = reply(503, '5.5.1', 'Send RCPT first')
+const NO_RECIPIENTS = reply(554, '5.5.1', 'No valid recipients')
+const CHUNKS_BEGUN = reply(503, '5.5.1', 'The message is being sent by BDAT')
+
+/** A state: accepted leads there, refused stays. A pair: accepted, refused. A reply: out of order. */
+type Cell = State | readonly [accepted: State, refused: State] | Reply
+
+// oxfmt-ignore
+const TABLE: Readonly<Record<Verb, readonly [Cell, Cell, Cell, Cell, Cell, Cell]>> = {
+  //          start        ready       mail                   refused            rcpt                bdat
+  HELO:     ['ready',     'ready',    'ready',               'ready',           'ready',            'ready'],
+  EHLO:     ['ready',     'ready',    'ready',               'ready',           'ready',            'ready'],
+  MAIL:     [HELLO_FIRST, 'mail',     NESTED,                NESTED,            NESTED,             NESTED],
+  RCPT:     [HELLO_FIRST, MAIL_FIRST, ['rcpt', 'refused'],   ['rcpt', 'refused'], 'rcpt',           CHUNKS_BEGUN],
+  DATA:     [HELLO_FIRST, MAIL_FIRST, RCPT_FIRST,            NO_RECIPIENTS,     ['data', 'ready'],  CHUNKS_BEGUN],
+  BDAT:     [HELLO_FIRST, MAIL_FIRST, RCPT_FIRST,            NO_RECIPIENTS,     ['chunk', 'ready'], ['chunk', 'ready']],
+  RSET:     ['start',     'ready',    'ready',               'ready',           'ready',            'ready'],
+  NOOP:     ['start',     'ready',    'mail',                'refused',         'rcpt',             'bdat'],
+  VRFY:     ['start',     'ready',    'mail',                'refused',         'rcpt',             'bdat'],
+  EXPN:     ['start',     'ready',    'mail',                'refused',         'rcpt',             'bdat'],
+  HELP:     ['start',     'ready',    'mail',                'refused',         'rcpt',             'bdat'],
+  QUIT:     ['closed',    'closed',   'closed',              'closed',          'closed',           'closed'],
+  STARTTLS: [HELLO_FIRST, 'tls',      NESTED,                NESTED,            NESTED,             NESTED],
+  AUTH:     [HELLO_FIRST, 'auth',     NESTED,                NESTED,            NESTED,             NESTED],
+}
+
+type Resolved = Move | Reply
+
+const MOVES: Readonly<Record<CommandState, ReadonlyMap<string, Resolved>>> = resolve()
+
+function resolve(): Record<CommandState, ReadonlyMap<string, Resolved>> {
+  return forEachState((state, column) => {
+    const moves = Object.entries(TABLE).map(([verb, row]): [string, Resolved] => {
+      const cell = row[column] as Cell
+      if (typeof cell === 'string') return [verb, { accepted: cell, refused: state }]
+      return [verb, 'code' in cell ? cell : { accepted: cell[0], refused: cell[1] }]
+    })
+    return new Map(moves)
+  })
+}
+
+/** What a verb of an extension does. */
+const STAY: Readonly<Record<CommandState, Move>> = forEachState((state) => ({ accepted: state, refused: state }))
+
+function forEachState<T>(make: (state: CommandState, column: number) => T): Record<CommandState, T> {
+  const entries = COMMAND_STATES.map((state, column): [CommandState, T] => [state, make(state, column)])
+  return Object.fromEntries(entries) as Record<CommandState, T>
+}
+
+/** Where `verb` leads in `state`, or the reply that says why it may not be sent now. */
+export function moveFor(state: CommandState, verb: string): Move | Reply {
+  return MOVES[state].get(verb) ?? STAY[state]
+}
+
+const VERBS: ReadonlySet<string> = new Set(Object.keys(TABLE))
+
+export function isVerb(verb: string): verb is Verb {
+  return VERBS.has(verb)
+}
+
+/** RFC 3207 4: all that a client may say before TLS, where TLS is required. */
+export const BEFORE_TLS: ReadonlySet<string> = new Set(['NOOP', 'EHLO', 'STARTTLS', 'QUIT'])
+
+/** All that a client may say before AUTH, where AUTH is required (RFC 4954 4, and what leads there). */
+export const BEFORE_AUTH: ReadonlySet<string> = new Set(['AUTH', 'EHLO', 'HELO', 'NOOP', 'RSET', 'QUIT', 'STARTTLS'])
+
+/** After the last octet of a message, whatever its answer. */
+export const AFTER_MESSAGE: State = 'ready'
+/** After a chunk that is not the last. */
+export const AFTER_CHUNK: Move = { accepted: 'bdat', refused: 'ready' }
+/** After a SASL exchange, whatever its outcome. */
+export const AFTER_AUTH: State = 'ready'
+/** After a TLS handshake: nothing said before it counts. */
+export const AFTER_TLS: State = 'start'

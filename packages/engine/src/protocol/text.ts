@@ -1,0 +1,214 @@
+/**
+ * Message text after DATA: RFC 5321 4.1.1.4 (end of data), 4.5.2 (transparency).
+ *
+ * The end is CRLF . CRLF and nothing else. A dot is taken away only right after CRLF, or at the very start. A CR or LF
+ * that stands alone is never a line end, in any policy: neither for the end of data nor for a dot behind it. Reading it
+ * otherwise is SMTP smuggling (CVE-2023-51764 and its kin).
+ *
+ * What comes out are views of what came in, so nothing depends on how the bytes were cut into packets, and nothing is
+ * copied. Bytes whose meaning the next one decides (CR, and a dot at a line's start) are held back as a state, not stored.
+ */
+
+const LF = 10
+const CR = 13
+const DOT = 46
+
+export type BareLineEndings = 'reject' | 'normalise' | 'preserve'
+
+export type TextStatus =
+  | 'need-data'
+  /** {@link TextReader.piece} is message text. */
+  | 'piece'
+  /** CRLF . CRLF was read. */
+  | 'end'
+
+const EMPTY = new Uint8Array(0)
+
+/** Below this many bytes a word-wise search costs more to set up than it saves. */
+const MIN_WORD_SEARCH_BYTES = 512
+/** Every octet's high bit, and 14 in every octet. */
+const HIGH_BITS = 0x80808080 | 0
+const FOURTEENS = 0x0e0e0e0e
+
+/** Where the text stands between two bytes. */
+const AT = { lineStart: 0, dot: 1, dotCr: 2, inLine: 3, cr: 4 } as const
+
+export class TextReader {
+  /** Message text: a view of the input. */
+  piece: Uint8Array = EMPTY
+  /** Where in the input reading goes on. */
+  position = 0
+  /** Whether a CR or LF stood alone. */
+  sawBareLineEnding = false
+  /** Octets of the longest line so far: CRLF counts, a dot that is taken away does not (RFC 5321 4.5.3.1.6). */
+  longestLine = 0
+
+  readonly #normalise: boolean
+  #at: number = AT.lineStart
+  /** Octets of the line before the current input. */
+  #lineOctets = 0
+  /** The input as words, where it is long enough, for as long as it is the input. */
+  #words: Int32Array | undefined
+  #wordsOf: Uint8Array | undefined
+  #wordsStart = 0
+
+  constructor(policy: BareLineEndings) {
+    this.#normalise = policy === 'normalise'
+  }
+
+  /** Reads on in `bytes` from `from`. Call again from `position` until it answers 'need-data' or 'end'. */
+  read(bytes: Uint8Array, from: number): TextStatus {
+    const end = bytes.length
+    let i = from
+    let start = from
+    // Counts the octets of a line as i - lineStart, also where the line began in an earlier input.
+    let lineStart = from - this.#lineOctets
+    if (bytes !== this.#wordsOf) this.#viewAsWords(bytes)
+
+    while (i < end) {
+      switch (this.#at) {
+        case AT.lineStart:
+          if (bytes[i] !== DOT) {
+            this.#at = AT.inLine
+          } else if (i > start) {
+            return this.#give(bytes, start, i, i, lineStart)
+          } else {
+            this.#at = AT.dot
+            start = ++i
+          }
+          break
+
+        case AT.dot:
+          if (bytes[i] === CR) {
+            this.#at = AT.dotCr
+            start = ++i
+          } else {
+            this.#at = AT.inLine
+            lineStart++
+          }
+          break
+
+        case AT.dotCr:
+          if (bytes[i] === LF) {
+            this.position = i + 1
+            this.#at = AT.lineStart
+            this.#lineOctets = 0
+            return 'end'
+          }
+          // The dot was stuffing, and the CR behind it stands alone.
+          this.#at = AT.inLine
+          return this.#giveBare(CR, i, lineStart + 1)
+
+        case AT.cr:
+          if (bytes[i] !== LF) {
+            this.#at = AT.inLine
+            return this.#giveBare(CR, i, lineStart)
+          }
+          this.#at = AT.lineStart
+          this.#measure(i + 1 - lineStart)
+          this.#lineOctets = 0
+          this.piece = Uint8Array.of(CR, LF)
+          this.position = i + 1
+          return 'piece'
+
+        default: {
+          i = this.#nextLineOctet(bytes, i)
+          if (i === end) break
+          const octet = bytes[i]
+          if (octet === CR && i + 1 === end) {
+            this.#at = AT.cr
+            if (i > start) return this.#give(bytes, start, i, end, lineStart)
+            this.#lineOctets = end - lineStart
+            this.position = end
+            return 'need-data'
+          }
+          if (octet === CR && bytes[i + 1] === LF) {
+            i += 2
+            this.#measure(i - lineStart)
+            lineStart = i
+            this.#at = AT.lineStart
+          } else if (this.#normalise) {
+            if (i > start) return this.#give(bytes, start, i, i, lineStart)
+            return this.#giveBare(octet as number, i + 1, lineStart)
+          } else {
+            this.sawBareLineEnding = true
+            i++
+          }
+        }
+      }
+    }
+    if (end > start) return this.#give(bytes, start, end, end, lineStart)
+    this.#lineOctets = end - lineStart
+    this.position = end
+    return 'need-data'
+  }
+
+  #give(bytes: Uint8Array, start: number, end: number, position: number, lineStart: number): 'piece' {
+    this.piece = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
+    this.position = position
+    this.#lineOctets = position - lineStart
+    this.#measure(this.#lineOctets)
+    return 'piece'
+  }
+
+  /** A CR or LF that stands alone and is not part of a view. The copy is the hook's own. */
+  #giveBare(octet: number, position: number, lineStart: number): 'piece' {
+    this.sawBareLineEnding = true
+    this.piece = this.#normalise ? Uint8Array.of(CR, LF) : Uint8Array.of(octet)
+    this.position = position
+    this.#lineOctets = position - lineStart
+    return 'piece'
+  }
+
+  #measure(octets: number): void {
+    if (octets > this.longestLine) this.longestLine = octets
+  }
+
+  /** Lets go of the input. Between two inputs, nothing of the first is needed. */
+  release(): void {
+    this.piece = EMPTY
+    this.#words = undefined
+    this.#wordsOf = undefined
+  }
+
+  #viewAsWords(bytes: Uint8Array): void {
+    this.#wordsOf = bytes
+    this.#words = undefined
+    if (bytes.length < MIN_WORD_SEARCH_BYTES) return
+    this.#wordsStart = -bytes.byteOffset & 3
+    const words = (bytes.length - this.#wordsStart) >> 2
+    this.#words = new Int32Array(bytes.buffer, bytes.byteOffset + this.#wordsStart, words)
+  }
+
+  /**
+   * The next CR or LF at or after `from`, or the end.
+   *
+   * Four octets at a time, on lines of 76 octets: 3 GB/s, where two `indexOf` a line do 0.9 and a plain loop 0.6.
+   */
+  #nextLineOctet(bytes: Uint8Array, from: number): number {
+    const end = bytes.length
+    const words = this.#words
+    let i = from
+    if (words !== undefined) {
+      const start = this.#wordsStart
+      const wordsEnd = start + words.length * 4
+      while (i < wordsEnd) {
+        if (((i - start) & 3) === 0) {
+          let word = (i - start) >> 2
+          while (word < words.length && !hasOctetUnder14(words[word] as number)) word++
+          i = start + word * 4
+          if (i === wordsEnd) break
+        }
+        if (bytes[i] === LF || bytes[i] === CR) return i
+        i++
+      }
+    }
+    while (i < end && bytes[i] !== LF && bytes[i] !== CR) i++
+    return i
+  }
+}
+
+/** Whether one of the four octets is under 14, as CR, LF and little else in text are: then a subtraction borrows. */
+function hasOctetUnder14(word: number): boolean {
+  return ((word - FOURTEENS) & ~word & HIGH_BITS) !== 0
+}

@@ -1,0 +1,41 @@
+/** How many connections there may be, overall and from one address. */
+import type { Endpoint } from '../duplex.ts'
+import type { Limits } from '../protocol/limits.ts'
+import { ipv6Groups } from '../protocol/path.ts'
+
+export class Admission {
+  readonly #limits: Limits
+  readonly #perAddress = new Map<string, number>()
+  #total = 0
+
+  constructor(limits: Limits) {
+    this.#limits = limits
+  }
+
+  /** Takes a place for a connection. Returns how to give it back, or undefined where there is none. */
+  enter(remote: Endpoint): (() => void) | undefined {
+    if (this.#total >= this.#limits.maxConnections) return undefined
+    const address = addressKey(remote)
+    const fromAddress = address === '' ? 0 : (this.#perAddress.get(address) ?? 0)
+    if (fromAddress >= this.#limits.maxConnectionsPerAddress) return undefined
+    this.#total++
+    if (address !== '') this.#perAddress.set(address, fromAddress + 1)
+    return () => this.#leave(address)
+  }
+
+  #leave(address: string): void {
+    this.#total--
+    if (address === '') return
+    const left = (this.#perAddress.get(address) ?? 1) - 1
+    if (left > 0) this.#perAddress.set(address, left)
+    else this.#perAddress.delete(address)
+  }
+}
+
+/** What one client is counted by. A customer's network is a /64 at least (RFC 6177), so one IPv6 address is no bound. */
+function addressKey({ family, address }: Endpoint): string {
+  if (family === 'ipv4') return address
+  if (family !== 'ipv6') return ''
+  const groups = ipv6Groups(address)
+  return groups === undefined ? address : groups.slice(0, 4).join(':')
+}

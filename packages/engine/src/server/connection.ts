@@ -1,0 +1,390 @@
+/**
+ * One connection, from the greeting to the close: the protocol's events, and the hooks that answer them.
+ *
+ * It is one loop that takes events from the protocol. While a message arrives, the loop waits for the `data` hook, and the
+ * hook's reads take the events instead; so bytes move only when somebody wants them, and nothing is queued. Whatever
+ * answers at once costs no promise: a function here returns one only where there is something to wait for.
+ */
+import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '../duplex.ts'
+import type { Envelope } from '../protocol/envelope.ts'
+import type { Hello, ServerEvent } from '../protocol/event.ts'
+import * as replies from '../protocol/replies.ts'
+import { type Reply, isReply, printable, reply } from '../protocol/reply.ts'
+import type { Credentials } from '../protocol/sasl.ts'
+import { ServerProtocol } from '../protocol/server-protocol.ts'
+import type { Verdict } from './handlers.ts'
+import { IncomingMessage, type MessageSource } from './incoming.ts'
+import { MessageError } from './message.ts'
+import type { Context, SessionOverrides } from './server.ts'
+import type { Session, TransmissionType } from './session.ts'
+import { receivedField, transmissionType } from './trace.ts'
+import { Hooks, enhanced, isPromiseLike, isRefusal } from './hooks.ts'
+import { Wire } from './wire.ts'
+
+export class Connection implements Session, MessageSource {
+  readonly id: string
+  tls: TlsInfo | undefined
+  user: string | undefined
+  messagesAccepted = 0
+
+  readonly #context: Context
+  readonly #protocol: ServerProtocol
+  readonly #wire: Wire
+  readonly #hooks: Hooks
+  #notes: Map<unknown, unknown> | undefined
+  #abort: AbortController | undefined
+  #isShuttingDown = false
+  #isDestroyed = false
+  #message: IncomingMessage | undefined
+  /** The `data` hook's refusal, once it has one, while its message still arrives. */
+  #messageRefusal: Reply | undefined
+  /** The `secure` hook's refusal, for the next command: nobody may speak right after a handshake. */
+  #refuseNext: Reply | undefined
+
+  constructor(context: Context, duplex: Duplex, overrides: SessionOverrides) {
+    const { limits, options } = context
+    const { trace } = options
+    this.id = context.makeId(Date.now())
+    this.tls = duplex.tls
+    this.#context = context
+    const observe = (from: 'client' | 'server') =>
+      trace && ((text: string) => trace({ sessionId: this.id, from, text: printable(text, Infinity) }))
+    this.#protocol = new ServerProtocol(context.protocol, {
+      isSecure: duplex.tls !== undefined,
+      canStartTls: duplex.tls === undefined && duplex.startTls !== undefined,
+      tlsRequired: overrides.tlsRequired ?? options.tls?.required ?? false,
+      authRequired: overrides.authRequired ?? options.auth?.required ?? false,
+      observe: observe('client'),
+    })
+    this.#wire = new Wire(duplex, this.#protocol, limits, observe('server'), (why) => this.#end(why))
+    this.#hooks = new Hooks(this.#wire, (error) => context.report(error, this))
+  }
+
+  // Session
+
+  get remote(): Endpoint {
+    return this.#wire.duplex.remote
+  }
+
+  get local(): Endpoint {
+    return this.#wire.duplex.local
+  }
+
+  get hello(): Hello | undefined {
+    return this.#protocol.hello
+  }
+
+  get envelope(): Envelope | undefined {
+    return this.#protocol.envelope
+  }
+
+  get transmissionType(): TransmissionType {
+    return transmissionType(this, this.envelope?.smtpUtf8 ?? false)
+  }
+
+  get notes(): Map<unknown, unknown> {
+    this.#notes ??= new Map()
+    return this.#notes
+  }
+
+  get error(): unknown {
+    return this.#wire.error
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (this.#wire.isOver) this.#abort.abort()
+    return this.#abort.signal
+  }
+
+  /** Nothing more will be read: a message that is not whole never will be. */
+  #end(why: 'aborted' | 'timeout'): void {
+    this.#abort?.abort()
+    if (this.#message?.isWhole === false) this.#message.fail(why)
+  }
+
+  // The whole of it
+
+  /** Serves the connection. Never rejects. */
+  async run(): Promise<void> {
+    const { options, report } = this.#context
+    try {
+      if (await this.#greet()) await this.#converse()
+    } catch (error) {
+      // Ours, not the client's: what breaks in the duplex or in a hook does not come here.
+      report(error, this)
+      this.#wire.lose(error)
+    }
+    if (!this.#wire.isOver) this.#wire.setOver()
+    if (options.close !== undefined) {
+      const closed = this.#hooks.ask(() => options.close?.(this))
+      if (!this.#isDestroyed) await closed
+    }
+    this.#wire.stop()
+  }
+
+  /** Asks the session to end: at once where it is idle, after its message where one is in progress. */
+  shutDown(): void {
+    this.#isShuttingDown = true
+    if (this.#wire.isListening && this.#message === undefined) this.#wire.goodbye(replies.SHUTTING_DOWN)
+  }
+
+  /** Ends the session now. */
+  destroy(): void {
+    this.#isDestroyed = true
+    this.#wire.destroy()
+  }
+
+  async #greet(): Promise<boolean> {
+    const { options, greeting } = this.#context
+    const { greetingDelayMs = 0 } = options
+    const { tls } = this
+    let verdict: Verdict
+    if (tls !== undefined && options.secure) verdict = await this.#hooks.ask(() => options.secure?.(tls, this))
+    if (!isRefusal(verdict) && options.connect) verdict = await this.#hooks.ask(() => options.connect?.(this))
+    if (!isRefusal(verdict) && greetingDelayMs > 0) {
+      // A client that cannot wait for its turn is rarely a mail server.
+      verdict = (await this.#wire.listenQuietly(greetingDelayMs)) ? undefined : replies.TOO_EARLY
+    }
+    if (!isRefusal(verdict)) {
+      this.#protocol.say(greeting)
+      return !this.#wire.isOver
+    }
+    // In place of a greeting, only 421 says «not now» (RFC 5321 4.3.2).
+    this.#protocol.say(verdict === replies.LOCAL_ERROR ? replies.NOT_AVAILABLE : verdict)
+    await this.#wire.hangUp()
+    return false
+  }
+
+  async #converse(): Promise<void> {
+    while (!this.#wire.isOver) {
+      const event = this.#protocol.next()
+      if (event.type === 'end' || event.type === 'close') break
+      if (event.type === 'need-data' && this.#isShuttingDown) {
+        this.#protocol.say(replies.SHUTTING_DOWN)
+        break
+      }
+      const handled = this.#handle(event)
+      if (handled !== undefined) await handled
+    }
+    if (!this.#wire.isOver) await this.#wire.hangUp()
+  }
+
+  #handle(event: ServerEvent): void | Promise<void> {
+    if (this.#refuseNext !== undefined && event.type !== 'need-data') return this.#refuseAll(this.#refuseNext)
+    const { options } = this.#context
+    switch (event.type) {
+      case 'need-data':
+        return this.#wire.fill()
+      case 'violation':
+        return this.#wire.flushIfLong()
+      case 'hello':
+        return this.#hello(event.hello)
+      case 'mail': {
+        const verdict = options.mail && this.#hooks.ask(() => options.mail?.(event.reversePath, this))
+        return this.#answer(verdict, replies.SENDER_OK)
+      }
+      case 'rcpt': {
+        const verdict = options.rcpt && this.#hooks.ask(() => options.rcpt?.(event.forwardPath, this))
+        return this.#answer(verdict, replies.RECIPIENT_OK)
+      }
+      case 'credentials':
+        return this.#authenticate(event.credentials)
+      case 'command':
+        return this.#command(event.verb, event.argument)
+      case 'message':
+        return this.#receiveMessage()
+      default:
+        throw new Error(`'${event.type}' outside a message`)
+    }
+  }
+
+  // Commands
+
+  #answer(verdict: Verdict | Promise<Verdict>, byDefault: Reply): void | Promise<void> {
+    if (verdict instanceof Promise) return verdict.then((later) => this.#answer(later, byDefault))
+    this.#protocol.answer(verdict === undefined ? byDefault : enhanced(verdict))
+    return this.#wire.flushIfLong()
+  }
+
+  #hello(hello: Hello): void | Promise<void> {
+    const { options } = this.#context
+    const verdict = options.hello && this.#hooks.ask(() => options.hello?.(hello, this))
+    const then = (answered: Verdict): void | Promise<void> => {
+      if (isRefusal(answered)) return this.#answer(undefined, answered)
+      const accepted = this.#protocol.helloReply(hello)
+      return this.#giveUpTransaction(() => this.#answer(undefined, accepted))
+    }
+    return verdict instanceof Promise ? verdict.then(then) : then(verdict)
+  }
+
+  #command(verb: string, argument: string): void | Promise<void> {
+    const { options, commands, help } = this.#context
+    const ask = (hook: () => Verdict | Promise<Verdict>, byDefault: Reply): void | Promise<void> =>
+      this.#answer(this.#hooks.ask(hook), byDefault)
+    switch (verb) {
+      case 'NOOP':
+        return this.#answer(undefined, replies.OK)
+      case 'RSET':
+        return this.#giveUpTransaction(() => this.#answer(undefined, replies.OK))
+      case 'QUIT':
+        return this.#answer(undefined, replies.GOODBYE)
+      case 'HELP':
+        return this.#answer(undefined, help)
+      case 'VRFY':
+        return ask(() => options.verify?.(argument, this), replies.CANNOT_VERIFY)
+      case 'EXPN':
+        return ask(() => options.expand?.(argument, this), replies.COMMAND_OFF)
+      case 'STARTTLS':
+        return this.#startTls()
+      default:
+        return ask(() => commands.get(verb)?.(argument, this), replies.OK)
+    }
+  }
+
+  /** Tells `reset` where there was a transaction, then goes on. */
+  #giveUpTransaction(then: () => void | Promise<void>): void | Promise<void> {
+    const { options } = this.#context
+    if (options.reset === undefined || this.envelope === undefined) return then()
+    const told = this.#hooks.ask(() => options.reset?.(this))
+    return told instanceof Promise ? told.then(then) : then()
+  }
+
+  async #authenticate(credentials: Credentials): Promise<void> {
+    let refusal: Reply
+    try {
+      const asked = this.#context.options.auth?.authenticate(credentials, this)
+      const answer: unknown = isPromiseLike(asked) ? await this.#hooks.bounded(asked, replies.AUTH_UNAVAILABLE) : asked
+      const user = (answer as { readonly user?: unknown } | null | undefined)?.user
+      // Only a name lets anyone in: neither a reply, whatever its code, nor an answer that was not meant to be one.
+      if (typeof user === 'string' && user !== '') {
+        this.user = user
+        return await this.#answer(undefined, replies.AUTHENTICATED)
+      }
+      if (answer !== undefined && !isReply(answer)) {
+        throw new TypeError('authenticate answers with { user }, a Reply or nothing')
+      }
+      refusal = isRefusal(answer) ? answer : replies.BAD_CREDENTIALS
+    } catch (error) {
+      refusal = this.#hooks.mishap(error, replies.AUTH_UNAVAILABLE)
+    }
+    return this.#answer(refusal, refusal)
+  }
+
+  async #startTls(): Promise<void> {
+    const wire = this.#wire
+    const { options } = this.#context
+    // Replies to what came before go out first, so that nothing is awaited between 220 and the handshake.
+    await wire.flush()
+    if (wire.isOver) return
+    this.#protocol.answer(replies.READY_FOR_TLS)
+    const flushed = wire.flush()
+    const earlyOctets = this.#protocol.unreadOctets
+    if (earlyOctets > 0) {
+      await flushed
+      wire.error = new EarlyBytesError(earlyOctets)
+      return wire.hangUp()
+    }
+    const tls = await wire.startTls()
+    if (tls === undefined) return
+    this.tls = tls
+    this.user = undefined
+    this.#protocol.secured()
+    const verdict = await this.#hooks.ask(() => options.secure?.(tls, this))
+    if (isRefusal(verdict)) this.#refuseNext = verdict
+  }
+
+  #refuseAll(refusal: Reply): Promise<void> {
+    // Whatever the protocol had to say of the command is not said.
+    this.#protocol.takeReplies()
+    this.#protocol.say(refusal)
+    return this.#wire.hangUp()
+  }
+
+  // Messages
+
+  async #receiveMessage(): Promise<void> {
+    const { options, makeId } = this.#context
+    const { envelope } = this
+    if (options.data === undefined || envelope === undefined) {
+      return this.#answer(undefined, replies.NOT_ACCEPTING_MESSAGES)
+    }
+    const receivedAt = new Date()
+    const id = makeId(receivedAt.getTime())
+    const message = new IncomingMessage(this, id, envelope, receivedAt, () =>
+      receivedField(this, envelope, options.hostname, id, receivedAt),
+    )
+    this.#message = message
+    this.#messageRefusal = undefined
+    this.#wire.beginMessage()
+    this.#protocol.begin()
+    // The client may be waiting for 354, and the hook for something else than the client.
+    const flushed = this.#protocol.unreadOctets === 0 ? this.#wire.flush() : undefined
+    if (flushed !== undefined) await flushed
+
+    const asked = this.#hooks.ask(() => options.data?.(message, this))
+    const verdict = (asked instanceof Promise ? await asked : asked) ?? reply(250, '2.0.0', `OK ${id}`)
+    if (isRefusal(verdict)) this.#messageRefusal = verdict
+    const lastRead = message.detach()
+    if (lastRead !== undefined) await lastRead
+    await this.#readAway(message)
+    this.#message = undefined
+    if (!message.isWhole || this.#wire.isOver) return
+    const final = message.error?.reply ?? verdict
+    if (!isRefusal(final)) this.messagesAccepted++
+    await this.#answer(final, final)
+  }
+
+  /** Reads what the hook has left, up to the message's end or to what ends it sooner. */
+  async #readAway(message: IncomingMessage): Promise<void> {
+    while (!message.isOver && !this.#wire.isOver) {
+      try {
+        const bytes = this.pull(message)
+        if (bytes instanceof Promise) await bytes
+      } catch (error) {
+        if (!(error instanceof MessageError)) throw error
+      }
+    }
+  }
+
+  /** The message's next bytes. */
+  pull(message: IncomingMessage): Uint8Array | null | Promise<Uint8Array | null> {
+    if (message !== this.#message || message.isOver || this.#wire.isOver) throw message.fail('aborted')
+    for (;;) {
+      const event = this.#protocol.next()
+      switch (event.type) {
+        case 'chunk':
+          this.#wire.rest()
+          return event.bytes
+        case 'message-end':
+          message.isWhole = true
+          message.isOver = true
+          return null
+        case 'message-failed':
+          throw message.fail(event.reason, event.reply)
+        case 'end':
+        case 'close':
+          message.isOver = true
+          throw message.fail('aborted')
+        default: {
+          const handled =
+            event.type === 'chunk-end' ? this.#answer(this.#messageRefusal, replies.CHUNK_OK) : this.#handle(event)
+          if (handled instanceof Promise) return handled.then(() => this.#pullOn(message))
+          this.#checkGoesOn(message)
+        }
+      }
+    }
+  }
+
+  #pullOn(message: IncomingMessage): Uint8Array | null | Promise<Uint8Array | null> {
+    this.#checkGoesOn(message)
+    return this.pull(message)
+  }
+
+  /** Between two chunks a client may give the message up, or the hook's refusal may have ended it. @throws MessageError */
+  #checkGoesOn(message: IncomingMessage): void {
+    if (this.#protocol.isInMessage && !this.#wire.isOver) return
+    message.isOver = true
+    throw message.fail('aborted')
+  }
+}

@@ -1,0 +1,110 @@
+import type { Envelope } from '../protocol/envelope.ts'
+import type { Reply } from '../protocol/reply.ts'
+import { type Message, MessageError, type MessageErrorReason } from './message.ts'
+
+/** Where a message's bytes come from: the connection it arrives on. */
+export interface MessageSource {
+  /** The next bytes, or null at the end. @throws MessageError */
+  pull(message: IncomingMessage): Uint8Array | null | Promise<Uint8Array | null>
+}
+
+/** {@link Message}, pulled from a connection. */
+export class IncomingMessage implements Message {
+  readonly id: string
+  readonly envelope: Envelope
+  readonly receivedAt: Date
+  size = 0
+  /** Set once there will be no whole message; every read throws it from then on. */
+  error: MessageError | undefined
+  /** Set once its last byte was pulled: it waits for its answer. */
+  isWhole = false
+  /** Set once no more of it will come, whole or not. */
+  isOver = false
+
+  readonly #source: MessageSource
+  readonly #makeTrace: () => Uint8Array
+  #trace: Uint8Array | undefined
+  #pulling: Promise<unknown> | undefined
+  #isDetached = false
+
+  /** @param makeTrace Called at most once, and only for who wants the trace header. */
+  constructor(source: MessageSource, id: string, envelope: Envelope, receivedAt: Date, makeTrace: () => Uint8Array) {
+    this.#source = source
+    this.#makeTrace = makeTrace
+    this.id = id
+    this.envelope = envelope
+    this.receivedAt = receivedAt
+  }
+
+  get trace(): Uint8Array {
+    this.#trace ??= this.#makeTrace()
+    return this.#trace
+  }
+
+  read(): Uint8Array | null | Promise<Uint8Array | null> {
+    if (this.#isDetached) throw new MessageError('aborted')
+    if (this.error !== undefined) throw this.error
+    if (this.isWhole) return null
+    if (this.#pulling !== undefined) throw new Error('read: the last read is not done')
+    const bytes = this.#source.pull(this)
+    if (!(bytes instanceof Promise)) return this.#count(bytes)
+    const pulling = bytes
+      .finally(() => {
+        this.#pulling = undefined
+      })
+      .then((pulled) => this.#count(pulled))
+    this.#pulling = pulling
+    return pulling
+  }
+
+  /** There will be no whole message. The first reason is the one that counts. */
+  fail(reason: MessageErrorReason, reply?: Reply): MessageError {
+    this.error ??= new MessageError(reason, reply)
+    return this.error
+  }
+
+  /** Takes the message away from its reader, who has answered. Returns what it still waits for. */
+  detach(): Promise<unknown> | undefined {
+    this.#isDetached = true
+    return this.#pulling?.catch(() => undefined)
+  }
+
+  get body(): AsyncIterable<Uint8Array> {
+    return this.#iterate()
+  }
+
+  stream(): ReadableStream<Uint8Array> {
+    const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+      const bytes = await this.read()
+      if (bytes === null) controller.close()
+      else controller.enqueue(bytes.slice())
+    }
+    // Nothing is read ahead of who reads the stream.
+    return new ReadableStream({ pull }, { highWaterMark: 0 })
+  }
+
+  async bytes(): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = []
+    for await (const bytes of this.body) pieces.push(bytes.slice())
+    const whole = new Uint8Array(this.size)
+    let offset = 0
+    for (const piece of pieces) {
+      whole.set(piece, offset)
+      offset += piece.length
+    }
+    return whole
+  }
+
+  async *#iterate(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (;;) {
+      const bytes = await this.read()
+      if (bytes === null) return
+      yield bytes
+    }
+  }
+
+  #count(bytes: Uint8Array | null): Uint8Array | null {
+    if (bytes !== null) this.size += bytes.length
+    return bytes
+  }
+}

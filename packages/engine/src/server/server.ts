@@ -1,0 +1,261 @@
+/** A server: what its options mean, who is connected, and how it stops. */
+import type { Duplex } from '../duplex.ts'
+import { auth as authExtension } from '../protocol/extensions/auth.ts'
+import { BUILT_IN } from '../protocol/extensions/builtin.ts'
+import { ExtensionSet } from '../protocol/extensions/set.ts'
+import type { ProtocolExtension } from '../protocol/extension.ts'
+import { type Limits, OptionError, resolveLimits } from '../protocol/limits.ts'
+import { isHelloName } from '../protocol/path.ts'
+import * as replies from '../protocol/replies.ts'
+import { type Reply, reply } from '../protocol/reply.ts'
+import { MECHANISMS, type Mechanism } from '../protocol/sasl.ts'
+import type { ProtocolOptions } from '../protocol/server-protocol.ts'
+import type { BareLineEndings } from '../protocol/text.ts'
+import { Admission } from './admission.ts'
+import { Connection } from './connection.ts'
+import type { CommandHandler, Extension } from './extension.ts'
+import type { AuthOptions, Handlers } from './handlers.ts'
+import { idMaker } from './id.ts'
+import type { Session } from './session.ts'
+
+/** Options of {@link createServer}: who the server is, what it allows, and the hooks. */
+export interface ServerOptions extends Handlers {
+  /** The name in the greeting, the EHLO reply and the trace header: a domain or an address literal. */
+  readonly hostname: string
+  /** What follows the host name in the greeting. Default 'Postern'. */
+  readonly banner?: string
+  readonly limits?: Partial<Limits>
+  readonly auth?: AuthOptions
+  readonly tls?: TlsPolicy
+  /** What to do with a bare CR or LF inside DATA. Default 'reject'. */
+  readonly bareLineEndings?: BareLineEndings
+  /** 'lenient' also takes paths without angle brackets or behind blanks, and any HELO name. Default 'strict'. */
+  readonly addresses?: 'strict' | 'lenient'
+  /** Extensions besides the built-in ones. */
+  readonly extensions?: readonly Extension[]
+  /** EHLO keywords of built-in extensions, and verbs that nobody needs (VRFY, EXPN, HELP), that are off. */
+  readonly disabled?: readonly string[]
+  /** Wait this long before the greeting, and refuse who talks into it with `554 5.5.0`. Default 0: neither. */
+  readonly greetingDelayMs?: number
+  /** Sees what goes over the wire, line by line; what a client says to prove who it is comes as '(credentials)'. */
+  readonly trace?: (line: WireLine) => void
+}
+
+/** TLS as the protocol sees it; certificates belong to the listener. */
+export interface TlsPolicy {
+  /** Offer STARTTLS where the connection can do it. Default true. */
+  readonly startTls?: boolean
+  /** Refuse MAIL and the rest until the connection is TLS. Default false. */
+  readonly required?: boolean
+}
+
+/** One line on the wire, for a debug log. */
+export interface WireLine {
+  readonly sessionId: string
+  readonly from: 'client' | 'server'
+  /** Without CRLF, made printable. Message text is left out. */
+  readonly text: string
+}
+
+export interface CloseOptions {
+  /** How long transactions in progress may take to finish. Default 30,000. */
+  readonly graceMs?: number
+}
+
+export interface Server {
+  /**
+   * Serves one connection, from the greeting to the close. Never rejects: what breaks goes to `error`.
+   *
+   * `overrides` replaces policies for this connection alone: a submission port requires AUTH where port 25 does not.
+   */
+  accept(duplex: Duplex, overrides?: SessionOverrides): Promise<void>
+  /**
+   * Stops: idle sessions get `421 4.3.2`, transactions in DATA finish and get their reply, new connections are refused.
+   * What is left after `graceMs` is destroyed. Resolves when the last session is over, at the latest a second later.
+   */
+  close(options?: CloseOptions): Promise<void>
+  /** Sessions now. */
+  readonly sessionCount: number
+  readonly hostname: string
+  readonly limits: Limits
+}
+
+/** What one listener can set apart from the server's own options. */
+export interface SessionOverrides {
+  readonly authRequired?: boolean
+  readonly tlsRequired?: boolean
+}
+
+/** What every connection of a server works with. */
+export interface Context {
+  readonly options: ServerOptions
+  readonly limits: Limits
+  readonly protocol: ProtocolOptions
+  readonly greeting: Reply
+  readonly help: Reply
+  readonly commands: ReadonlyMap<string, CommandHandler>
+  makeId(nowMs: number): string
+  report(error: unknown, session: Session | undefined): void
+}
+
+/** Makes a server. It listens nowhere: a runtime's `listen` hands it connections. @throws OptionError */
+export function createServer(options: ServerOptions): Server {
+  return new SmtpServer(options)
+}
+
+/** Connections over the limit that are told so at the same time; beyond them they are closed on without a word. */
+const MAX_TURNED_AWAY = 100
+const DEFAULT_GRACE_MS = 30_000
+
+class SmtpServer implements Server {
+  readonly hostname: string
+  readonly limits: Limits
+  readonly #context: Context
+  readonly #admission: Admission
+  readonly #connections = new Set<Connection>()
+  #turnedAway = 0
+  #closed: Promise<void> | undefined
+  #allGone: (() => void) | undefined
+
+  constructor(options: ServerOptions) {
+    this.#context = createContext(options)
+    this.hostname = options.hostname
+    this.limits = this.#context.limits
+    this.#admission = new Admission(this.limits)
+  }
+
+  get sessionCount(): number {
+    return this.#connections.size
+  }
+
+  async accept(duplex: Duplex, overrides: SessionOverrides = {}): Promise<void> {
+    if (this.#closed !== undefined) return this.#turnAway(duplex, replies.SHUTTING_DOWN)
+    const leave = this.#admission.enter(duplex.remote)
+    if (leave === undefined) return this.#turnAway(duplex, replies.TOO_MANY_CONNECTIONS)
+    const connection = new Connection(this.#context, duplex, overrides)
+    this.#connections.add(connection)
+    await connection.run()
+    this.#connections.delete(connection)
+    leave()
+    if (this.#connections.size === 0) this.#allGone?.()
+  }
+
+  close({ graceMs = DEFAULT_GRACE_MS }: CloseOptions = {}): Promise<void> {
+    this.#closed ??= this.#close(graceMs)
+    return this.#closed
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    if (this.#connections.size === 0) return
+    const allGone = new Promise<void>((resolve) => {
+      this.#allGone = resolve
+    })
+    for (const connection of this.#connections) connection.shutDown()
+    const timer = setTimeout(() => {
+      for (const connection of this.#connections) connection.destroy()
+    }, graceMs)
+    await allGone
+    clearTimeout(timer)
+  }
+
+  async #turnAway(duplex: Duplex, why: Reply): Promise<void> {
+    if (this.#turnedAway >= MAX_TURNED_AWAY) return duplex.destroy()
+    this.#turnedAway++
+    try {
+      // Nothing is waited for but the close, and a runtime bounds that.
+      const written = duplex.write(why.octets)
+      if (written instanceof Promise) written.catch(() => {})
+      await duplex.end()
+    } catch {
+      duplex.destroy()
+    } finally {
+      this.#turnedAway--
+    }
+  }
+}
+
+/** Verbs that a server need not have (RFC 5321 4.5.1). */
+const OPTIONAL_VERBS: readonly string[] = ['VRFY', 'EXPN', 'HELP']
+
+function createContext(options: ServerOptions): Context {
+  const limits = resolveLimits(options.limits)
+  checkOptions(options)
+  const mechanisms = chooseMechanisms(options.auth)
+  const extensions = chooseExtensions(options, mechanisms)
+  const commands = new Map(options.extensions?.flatMap(({ commands }) => Object.entries(commands ?? {})))
+  const set = new ExtensionSet(extensions)
+  const verbsOff = new Set(OPTIONAL_VERBS.filter((verb) => options.disabled?.includes(verb)))
+  const verbs = ['HELO', 'EHLO', 'MAIL', 'RCPT', 'DATA', 'RSET', 'NOOP', 'QUIT', ...OPTIONAL_VERBS, ...set.verbs]
+  return {
+    options,
+    limits,
+    commands,
+    protocol: {
+      hostname: options.hostname,
+      limits,
+      extensions: set,
+      mechanisms,
+      allowAuthWithoutTls: options.auth?.allowWithoutTls ?? false,
+      bareLineEndings: options.bareLineEndings ?? 'reject',
+      addresses: options.addresses ?? 'strict',
+      verbsOff,
+    },
+    greeting: reply(220, '', `${options.hostname} ESMTP ${options.banner ?? 'Postern'}`),
+    help: reply(214, '2.0.0', `Commands: ${verbs.filter((verb) => !verbsOff.has(verb)).join(' ')}`),
+    makeId: idMaker(),
+    report(error, session) {
+      // What goes wrong in the handler of errors has nowhere to go.
+      try {
+        options.error?.(error, session)
+      } catch {}
+    },
+  }
+}
+
+function checkOptions(options: ServerOptions): void {
+  const { hostname, banner = '', bareLineEndings = 'reject', addresses = 'strict', greetingDelayMs = 0 } = options
+  if (!isHelloName(hostname)) throw new OptionError('hostname', hostname, 'a domain or an address literal')
+  if (!/^[\x20-\x7e]{0,200}$/.test(banner)) throw new OptionError('banner', banner, 'up to 200 characters of ASCII')
+  if (!['reject', 'normalise', 'preserve'].includes(bareLineEndings)) {
+    throw new OptionError('bareLineEndings', bareLineEndings, "'reject', 'normalise' or 'preserve'")
+  }
+  if (!['strict', 'lenient'].includes(addresses)) throw new OptionError('addresses', addresses, "'strict' or 'lenient'")
+  if (!Number.isInteger(greetingDelayMs) || greetingDelayMs < 0 || greetingDelayMs > 60_000) {
+    throw new OptionError('greetingDelayMs', greetingDelayMs, 'a whole number from 0 to 60000')
+  }
+}
+
+function chooseMechanisms(auth: AuthOptions | undefined): ReadonlyMap<string, Mechanism> {
+  if (auth === undefined) return new Map()
+  const names = auth.mechanisms ?? (Object.keys(MECHANISMS) as (keyof typeof MECHANISMS)[])
+  return new Map(
+    names.map((name) => {
+      if (!Object.hasOwn(MECHANISMS, name)) {
+        throw new OptionError('auth.mechanisms', name, `one of ${Object.keys(MECHANISMS).join(', ')}`)
+      }
+      return [name, MECHANISMS[name]]
+    }),
+  )
+}
+
+function chooseExtensions(
+  options: ServerOptions,
+  mechanisms: ReadonlyMap<string, Mechanism>,
+): readonly ProtocolExtension[] {
+  const { auth, disabled = [], extensions = [] } = options
+  const known = [...BUILT_IN.map(({ keyword }) => keyword), 'AUTH', ...OPTIONAL_VERBS]
+  for (const name of disabled) {
+    if (!known.includes(name)) throw new OptionError('disabled', name, `one of ${known.join(', ')}`)
+  }
+  const off = new Set(disabled)
+  // RFC 3030 3: it needs the one to be sent, and BODY of the other.
+  if (off.has('CHUNKING') || off.has('8BITMIME')) off.add('BINARYMIME')
+  if (options.tls?.startTls === false) off.add('STARTTLS')
+  const own = extensions.map(({ commands, ...rest }): ProtocolExtension => ({
+    ...rest,
+    verbs: Object.keys(commands ?? {}),
+  }))
+  const all = [...BUILT_IN]
+  if (auth !== undefined) all.push(authExtension([...mechanisms.values()], auth.allowWithoutTls ?? false))
+  return [...all.filter(({ keyword }) => !off.has(keyword)), ...own]
+}

@@ -1,0 +1,56 @@
+/**
+ * One timer for a session, however often its deadline moves.
+ *
+ * Deadlines move with every command; timers are dear. So the timer is left to run to where the nearest deadline could have
+ * been, looks then, and goes back to sleep for what is left. It is armed anew only for a deadline that is nearer than that.
+ */
+export class Watchdog {
+  readonly #shortestMs: number
+  #sessionEndsAt: number
+  readonly #onExpiry: (isSessionOver: boolean) => void
+  #deadline: number
+  #wakesAt = Infinity
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  /** @param shortestMs The shortest wait that is usual: how far ahead the timer is set. */
+  constructor(sessionTimeoutMs: number, shortestMs: number, onExpiry: (isSessionOver: boolean) => void) {
+    this.#shortestMs = shortestMs
+    this.#sessionEndsAt = Date.now() + sessionTimeoutMs
+    this.#deadline = this.#sessionEndsAt
+    this.#onExpiry = onExpiry
+  }
+
+  /** Moves the deadline: from now on, `ms` may pass. */
+  allow(ms: number): void {
+    const now = Date.now()
+    this.#deadline = Math.min(now + ms, this.#sessionEndsAt)
+    if (this.#deadline < this.#wakesAt) this.#sleep(now)
+  }
+
+  /** The last wait of a session: `ms` may pass, also where the session's own time is up. */
+  allowLast(ms: number): void {
+    this.#sessionEndsAt = Infinity
+    this.allow(ms)
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.#wakesAt = -Infinity
+  }
+
+  #sleep(now: number): void {
+    clearTimeout(this.#timer)
+    this.#wakesAt = Math.min(this.#deadline, now + this.#shortestMs)
+    this.#timer = setTimeout(() => this.#wake(), Math.max(0, this.#wakesAt - now))
+  }
+
+  #wake(): void {
+    const now = Date.now()
+    if (now < this.#deadline) {
+      this.#sleep(now)
+      return
+    }
+    this.#wakesAt = Infinity
+    this.#onExpiry(now >= this.#sessionEndsAt)
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * A connection's bytes in and out, and the deadline of whatever it waits for.
+ *
+ * It waits for one thing at a time: the client's bytes, the client to take ours, a handshake, a hook. Each has its time,
+ * and its own way to end when that is up. What answers at once waits for nothing, makes no promise and sets no deadline.
+ */
+import type { Duplex, TlsInfo } from '../duplex.ts'
+import type { Limits } from '../protocol/limits.ts'
+import * as replies from '../protocol/replies.ts'
+import type { Reply } from '../protocol/reply.ts'
+import type { ServerProtocol } from '../protocol/server-protocol.ts'
+import { Watchdog } from './watchdog.ts'
+
+/** Replies that wait for the end of a batch of input; more than this leave at once, so that NOOPs cannot pile them up. */
+const MAX_WAITING_REPLIES = 8_192
+
+/** What a hook has to clean up when its session is destroyed. */
+const LAST_MOMENT_MS = 1_000
+
+const decoder = new TextDecoder()
+
+/** What is waited for now, and so what happens when its time is up. */
+type Waiting = 'nothing' | 'bytes' | 'peer' | 'handshake' | 'hook'
+
+export class Wire {
+  readonly duplex: Duplex
+  /** Nothing more is to be read or written. */
+  isOver = false
+  /** What broke the connection. */
+  error: unknown
+
+  readonly #protocol: ServerProtocol
+  readonly #limits: Limits
+  readonly #observe: ((line: string) => void) | undefined
+  readonly #onOver: (why: 'aborted' | 'timeout') => void
+  readonly #watchdog: Watchdog
+  #waiting: Waiting = 'nothing'
+  #lastMoment: ReturnType<typeof setTimeout> | undefined
+  #giveUpHook: ((last: Reply | undefined) => void) | undefined
+  /** A read begun before the greeting. */
+  #earlyRead: Promise<Uint8Array | null> | undefined
+  #commandAwaitedSince = 0
+  #messageAwaitedSince = 0
+  /** How long the message has waited for the client; what it waits for its reader does not count against the client. */
+  #clientMs = 0
+
+  /**
+   * @param observe Sees each line that is sent.
+   * @param onOver Called when nothing more is to be read or written.
+   */
+  constructor(
+    duplex: Duplex,
+    protocol: ServerProtocol,
+    limits: Limits,
+    observe: ((line: string) => void) | undefined,
+    onOver: (why: 'aborted' | 'timeout') => void,
+  ) {
+    this.duplex = duplex
+    this.#protocol = protocol
+    this.#limits = limits
+    this.#observe = observe
+    this.#onOver = onOver
+    const shortestMs = Math.min(limits.idleTimeoutMs, limits.dataTimeoutMs, limits.hookTimeoutMs)
+    this.#watchdog = new Watchdog(limits.sessionTimeoutMs, shortestMs, (isSessionOver) => this.#expire(isSessionOver))
+  }
+
+  /** Whether it waits for the client to say something. */
+  get isListening(): boolean {
+    return this.#waiting === 'bytes'
+  }
+
+  // Reading
+
+  /** Sends the replies so far, then gives the protocol the client's next bytes. */
+  fill(): void | Promise<void> {
+    const flushed = this.flush()
+    return flushed instanceof Promise ? flushed.then(() => this.#receive()) : this.#receive()
+  }
+
+  #receive(): void | Promise<void> {
+    if (this.isOver) return
+    const early = this.#earlyRead
+    this.#earlyRead = undefined
+    try {
+      const bytes = early ?? this.duplex.read()
+      if (!(bytes instanceof Promise)) return this.#take(bytes)
+      if (this.#protocol.isInMessage) this.#waitForMessage()
+      else this.#waitForCommand()
+      return bytes.then(this.#received, this.lose)
+    } catch (error) {
+      this.lose(error)
+    }
+  }
+
+  readonly #received = (bytes: Uint8Array | null): void => {
+    if (this.#protocol.isInMessage) this.#clientMs += Date.now() - this.#messageAwaitedSince
+    this.rest()
+    this.#take(bytes)
+  }
+
+  #take(bytes: Uint8Array | null): void {
+    if (bytes === null) this.#protocol.receiveEnd()
+    else this.#protocol.receive(bytes)
+  }
+
+  /** Listens for `ms` without saying anything. Whether the client was quiet, and is still there. */
+  async listenQuietly(ms: number): Promise<boolean> {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const quiet = new Promise<'quiet'>((resolve) => {
+      timer = setTimeout(() => resolve('quiet'), ms)
+    })
+    try {
+      const read = this.duplex.read()
+      if (!(read instanceof Promise) || (await Promise.race([read, quiet])) !== 'quiet') return false
+      this.#earlyRead = read
+      return true
+    } catch (error) {
+      this.lose(error)
+      return false
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** A new message begins: its time starts anew. */
+  beginMessage(): void {
+    this.#clientMs = 0
+  }
+
+  // Writing
+
+  /** Sends the replies so far, in one write. */
+  flush(): void | Promise<void> {
+    const octets = this.#protocol.takeReplies()
+    if (octets === undefined || this.isOver) return
+    this.#show(octets)
+    try {
+      const written = this.duplex.write(octets)
+      if (!(written instanceof Promise)) return
+      this.#wait('peer', this.#limits.idleTimeoutMs)
+      return written.then(this.rest, this.lose)
+    } catch (error) {
+      this.lose(error)
+    }
+  }
+
+  flushIfLong(): void | Promise<void> {
+    if (this.#protocol.waitingReplyLength > MAX_WAITING_REPLIES) return this.flush()
+  }
+
+  #show(octets: Uint8Array): void {
+    if (this.#observe === undefined) return
+    for (const line of decoder.decode(octets).trimEnd().split('\r\n')) this.#observe(line)
+  }
+
+  // Ending
+
+  /** Sends what is queued, and closes. */
+  async hangUp(): Promise<void> {
+    await this.flush()
+    if (this.isOver) return
+    this.setOver()
+    this.#waitForClose()
+    try {
+      await this.duplex.end()
+      this.#waiting = 'nothing'
+    } catch (error) {
+      this.lose(error)
+    }
+  }
+
+  /** Ends a wait for bytes with a last word. */
+  goodbye(last: Reply): void {
+    this.#protocol.say(last)
+    const octets = this.#protocol.takeReplies() ?? last.octets
+    this.setOver(last === replies.TIMED_OUT ? 'timeout' : 'aborted')
+    this.#show(octets)
+    this.#waitForClose()
+    try {
+      const written = this.duplex.write(octets)
+      if (written instanceof Promise) written.catch(this.lose)
+      this.duplex.end().catch(this.lose)
+    } catch (error) {
+      this.lose(error)
+    }
+  }
+
+  /** The connection broke. */
+  readonly lose = (error: unknown): void => {
+    this.#waiting = 'nothing'
+    this.setOver()
+    this.error ??= error
+    this.duplex.destroy()
+  }
+
+  /** Ends everything now; a hook that waits for bytes hears of it, and has a moment to clean up behind itself. */
+  destroy(): void {
+    this.setOver()
+    this.duplex.destroy()
+    this.#lastMoment = setTimeout(() => this.#giveUpHook?.(replies.SHUTTING_DOWN), LAST_MOMENT_MS)
+  }
+
+  setOver(why: 'aborted' | 'timeout' = 'aborted'): void {
+    this.isOver = true
+    this.#onOver(why)
+  }
+
+  /** No deadline holds any more. */
+  stop(): void {
+    clearTimeout(this.#lastMoment)
+    this.#watchdog.stop()
+  }
+
+  // Waiting
+
+  /** The TLS handshake, or undefined where it failed and the connection is lost. */
+  async startTls(): Promise<TlsInfo | undefined> {
+    this.#wait('handshake', this.#limits.tlsHandshakeTimeoutMs)
+    try {
+      return await this.duplex.startTls?.()
+    } catch (error) {
+      this.lose(error)
+      return undefined
+    } finally {
+      this.#waiting = 'nothing'
+    }
+  }
+
+  /** Waits for a hook, and not longer than it may take: then it calls `late`, whose answer counts. */
+  async waitForHook<T>(hook: PromiseLike<T>, late: () => Reply): Promise<T | Reply> {
+    // Between two chunks, one hook may be asked while the one for the message waits.
+    const outer = this.#giveUpHook
+    const givenUp = new Promise<Reply>((resolve) => {
+      this.#giveUpHook = (last) => resolve(last ?? late())
+    })
+    this.#restUnlessBusy()
+    try {
+      return await Promise.race([hook, givenUp])
+    } finally {
+      this.#giveUpHook = outer
+      this.#restUnlessBusy()
+    }
+  }
+
+  /** A wait is over. What remains is the hook that waited for it, if one did: its time starts anew. */
+  readonly rest = (): void => {
+    if (this.#giveUpHook === undefined) this.#waiting = 'nothing'
+    else this.#wait('hook', this.#limits.hookTimeoutMs)
+  }
+
+  /** A hook that has begun to read waits for the client, and may leave while it still does: that deadline stays. */
+  #restUnlessBusy(): void {
+    if (this.#waiting === 'nothing' || this.#waiting === 'hook') this.rest()
+  }
+
+  /** For a command: a byte of it now and then does not buy more time. */
+  #waitForCommand(): void {
+    const now = Date.now()
+    if (!this.#protocol.isInLine) this.#commandAwaitedSince = now
+    this.#wait('bytes', this.#commandAwaitedSince + this.#limits.idleTimeoutMs - now)
+  }
+
+  /** For bytes of a message: the pause between two blocks is bounded, and so is the time that this many may take. */
+  #waitForMessage(): void {
+    const { dataTimeoutMs, minDataBytesPerSecond, minDataRateGraceMs } = this.#limits
+    this.#messageAwaitedSince = Date.now()
+    const earnedMs = (this.#protocol.messageOctets * 1_000) / minDataBytesPerSecond
+    const leftMs = minDataBytesPerSecond === 0 ? Infinity : minDataRateGraceMs + earnedMs - this.#clientMs
+    this.#wait('bytes', Math.min(dataTimeoutMs, leftMs))
+  }
+
+  /** For the peer to take our last words and close, which it has time for also when the session's is up. */
+  #waitForClose(): void {
+    this.#waiting = 'peer'
+    this.#watchdog.allowLast(this.#limits.idleTimeoutMs)
+  }
+
+  #wait(waiting: Waiting, ms: number): void {
+    this.#waiting = waiting
+    this.#watchdog.allow(ms)
+  }
+
+  #expire(isSessionOver: boolean): void {
+    const waiting = this.#waiting
+    this.#waiting = 'nothing'
+    if (waiting === 'bytes') this.goodbye(replies.TIMED_OUT)
+    else if (waiting === 'hook') this.#giveUpHook?.(isSessionOver ? replies.TIMED_OUT : undefined)
+    else if (waiting !== 'nothing') this.lose(new Error(`timed out: ${waiting}`))
+  }
+}

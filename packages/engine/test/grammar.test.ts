@@ -1,0 +1,294 @@
+/** Paths, names and parameters: the grammar's own examples, then properties over made-up ones. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { decodeXtext } from '../src/protocol/parameters.ts'
+import { ipv6Groups, isHelloName, parseAddressLiteral, parsePath } from '../src/protocol/path.ts'
+import type { ParsedPath } from '../src/protocol/path.ts'
+import { reply } from '../src/protocol/reply.ts'
+import { decodeBase64 } from '../src/protocol/sasl.ts'
+import { codes, octets, run } from './protocol.ts'
+
+function path(text: string, lenient = false): ParsedPath['path'] | string | undefined {
+  const parsed = parsePath(text, 0, lenient)
+  if (typeof parsed === 'string' || parsed === undefined) return parsed
+  expect(parsed.end).toBe(text.length)
+  return parsed.path
+}
+
+describe('paths', () => {
+  test.each([
+    ['<>', { address: '', localPart: '', domain: '' }],
+    ['<a@b>', { address: 'a@b', localPart: 'a', domain: 'b' }],
+    ['<first.last+tag@sub.example.com>', { localPart: 'first.last+tag', domain: 'sub.example.com' }],
+    ["<!#$%&'*+-/=?^_`{|}~@x.example>", { localPart: "!#$%&'*+-/=?^_`{|}~" }],
+    ['<@one.example,@two.example:u@d.example>', { address: 'u@d.example' }],
+    ['<"a b"@c.example>', { address: '"a b"@c.example', localPart: 'a b' }],
+    ['<"a\\"\\\\b"@c.example>', { address: '"a\\"\\\\b"@c.example', localPart: 'a"\\b' }],
+    ['<"a@b>c"@d.example>', { localPart: 'a@b>c', domain: 'd.example' }],
+    ['<u@[192.0.2.1]>', { domain: '[192.0.2.1]', literal: { family: 'ipv4', address: '192.0.2.1' } }],
+    ['<u@[IPv6:2001:db8::1]>', { literal: { family: 'ipv6', address: '2001:db8::1' } }],
+    ['<u@[x-tag:any!thing]>', { literal: { family: 'general', tag: 'x-tag', address: 'any!thing' } }],
+    ['<postmaster>', { address: 'postmaster', localPart: 'postmaster', domain: '' }],
+    ['<δοκιμή@παράδειγμα.δοκιμή>', { localPart: 'δοκιμή', domain: 'παράδειγμα.δοκιμή' }],
+    ['<u@under_score.example>', { domain: 'under_score.example' }],
+  ])('%s', (text, expected) => {
+    expect(path(text)).toMatchObject(expected)
+  })
+
+  test.each([
+    '<',
+    '<a@b',
+    'a@b>',
+    '<a b@c>',
+    '<a@>',
+    '<@b>',
+    '<a@b@c>',
+    '<.a@b>',
+    '<a.@b>',
+    '<a..b@c>',
+    '<a@b..c>',
+    '<a@.b>',
+    '<a@b.>',
+    '<a@-b>',
+    '<a@b->',
+    '<"a@b>',
+    '<"a""b"@c>',
+    '<a"b"@c>',
+    '<u@[300.1.1.1]>',
+    '<u@[1.2.3]>',
+    '<u@[IPv6:zz::1]>',
+    '<u@[IPv6:1::2::3]>',
+    '<u@[]>',
+    '<u@[no tag]>',
+    '<@a:b>',
+    '<@a,b:c@d>',
+    '<a@b>\0'.slice(0, 3),
+    '<\0@b>',
+    '<a\x7f@b>',
+    '<"a\nb"@c>',
+    '<a@b\u0085>',
+  ])('refused: %j', (text) => {
+    const parsed = parsePath(text, 0, false)
+    expect(parsed === undefined || parsed === 'no-brackets').toBe(true)
+  })
+
+  test.each([[' <a@b>'], ['a@b'], ['  a@b'], [' "x y"@b'.replace(' y', 'y')]])(
+    'lenient takes %j, strict does not',
+    (text) => {
+      expect(path(text, true)).toMatchObject({ domain: 'b' })
+      expect(parsePath(text, 0, false)).toBe('no-brackets')
+    },
+  )
+
+  const atom = fc.stringMatching(/^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,20}$/)
+  const label = fc.stringMatching(/^[A-Za-z0-9]([A-Za-z0-9-]{0,10}[A-Za-z0-9])?$/)
+  const domain = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join('.'))
+  const dotString = fc.array(atom, { minLength: 1, maxLength: 4 }).map((atoms) => atoms.join('.'))
+  const content = fc.stringMatching(/^[\x20-\x7e]{0,20}$/)
+  const quote = (text: string): string => `"${text.replace(/["\\]/g, '\\$&')}"`
+
+  test('what is made by the grammar is read back', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(dotString, content.map(quote)),
+        domain,
+        fc.array(domain, { maxLength: 2 }),
+        (local, at, route) => {
+          const source = route.length === 0 ? '' : `${route.map((hop) => `@${hop}`).join(',')}:`
+          expect(path(`<${source}${local}@${at}>`)).toMatchObject({ address: `${local}@${at}`, domain: at })
+        },
+      ),
+    )
+  })
+
+  test('quoting undone gives the content', () => {
+    fc.assert(
+      fc.property(content, (text) => {
+        expect(path(`<${quote(text)}@d>`)).toMatchObject({ localPart: text })
+      }),
+    )
+  })
+
+  test('anything at all is read or refused, and what is read holds no control and no bracket outside quotes', () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 60 }), fc.boolean(), (text, lenient) => {
+        const parsed = parsePath(`<${text}>`, 0, lenient)
+        if (parsed === undefined || parsed === 'no-brackets') return
+        expect(parsed.path.address).not.toMatch(/[\x00-\x1f\x7f]/)
+        expect(parsed.path.domain).not.toMatch(/[<>\s@]/)
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+})
+
+describe('IPv6', () => {
+  test.each([
+    ['::', [0, 0, 0, 0, 0, 0, 0, 0]],
+    ['::1', [0, 0, 0, 0, 0, 0, 0, 1]],
+    ['2001:db8::', [0x2001, 0xdb8, 0, 0, 0, 0, 0, 0]],
+    ['::ffff:192.0.2.1', [0, 0, 0, 0, 0, 0xffff, 0xc000, 0x201]],
+    ['1:2:3:4:5:6:7:8', [1, 2, 3, 4, 5, 6, 7, 8]],
+    ['1:2:3:4:5:6:7::', [1, 2, 3, 4, 5, 6, 7, 0]],
+  ])('%s', (text, groups) => expect(ipv6Groups(text)).toEqual(groups))
+
+  test.each([
+    '',
+    ':',
+    ':::',
+    '1',
+    '1:2:3:4:5:6:7',
+    '1:2:3:4:5:6:7:8:9',
+    '1::2::3',
+    '12345::',
+    'g::',
+    '1:2:3:4:5:6:7:8::',
+    '::1.2.3',
+    '192.0.2.1',
+  ])('not %j', (text) => expect(ipv6Groups(text)).toBeUndefined())
+})
+
+test.each(['mx', 'mx.example.com', 'my_pc', 'a-b.c', '[192.0.2.1]', '[IPv6:::1]', 'xn--bcher-kva.example'])(
+  'hello name %s',
+  (name) => expect(isHelloName(name)).toBe(true),
+)
+test.each(['', '-a', 'a-', 'a..b', '.a', 'a.', 'a b', '<x>', '[300.0.0.1]', '[x]', 'bücher.example', 'a/b', 'a\0'])(
+  'not hello name %j',
+  (name) => expect(isHelloName(name)).toBe(false),
+)
+
+test('address literals without brackets are none', () => {
+  expect(parseAddressLiteral('192.0.2.1')).toBeUndefined()
+})
+
+describe('xtext', () => {
+  test('what RFC 3461 encodes is read back', () => {
+    const encode = (text: string): string =>
+      text.replace(
+        /[^\x21-\x2a\x2c-\x3c\x3e-\x7e]/g,
+        (c) => `+${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+      )
+    fc.assert(
+      fc.property(fc.stringMatching(/^[\x20-\x7e]{0,40}$/), (text) => {
+        expect(decodeXtext(encode(text))).toBe(text)
+      }),
+    )
+  })
+  test.each(['+', '+0', '+0a', '+GG', 'a=b', 'a b', '+0D+0A', '+00', '+7F', 'é'])('refused: %s', (text) =>
+    expect(decodeXtext(text)).toBeUndefined(),
+  )
+})
+
+describe('base64', () => {
+  test('UTF-8 is read back', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+        expect(decodeBase64(Buffer.from(text, 'utf8').toString('base64'))).toBe(
+          Buffer.from(text, 'utf8').toString('utf8'),
+        )
+      }),
+    )
+  })
+  test.each(['a', 'ab', 'abc', 'ab==c', 'a b=', '====', 'YQ', 'YQ=', '/w==', 'YQ==\n'])('refused: %j', (text) =>
+    expect(decodeBase64(text)).toBeUndefined(),
+  )
+})
+
+describe('parameters over the wire', () => {
+  const mail = (parameters: string): string =>
+    codes(run([octets(`EHLO c\r\nMAIL FROM:<a@b>${parameters}\r\n`)]).replies)[1] as string
+  const rcpt = (parameters: string): string =>
+    codes(run([octets(`EHLO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<a@b>${parameters}\r\n`)]).replies)[2] as string
+
+  test.each([
+    ['', '250'],
+    [' ', '250'],
+    [' SIZE=1', '250'],
+    [' size=26214400', '250'],
+    [' SIZE=26214401', '552 5.3.4'],
+    [' SIZE=x', '501 5.5.4'],
+    [' SIZE', '501 5.5.4'],
+    [' SIZE=1 SIZE=1', '501 5.5.4'],
+    [' SIZE=-1', '501 5.5.4'],
+    [' SIZE=99999999999999999999', '552 5.3.4'],
+    [' SIZE=999999999999999999999', '501 5.5.4'],
+    [' BODY=7BIT', '250'],
+    [' BODY=8bitmime', '250'],
+    [' BODY=BINARYMIME', '250'],
+    [' BODY=9BIT', '501 5.5.4'],
+    [' BODY', '501 5.5.4'],
+    [' SMTPUTF8', '250'],
+    [' SMTPUTF8=1', '501 5.5.4'],
+    [' RET=FULL', '250'],
+    [' RET=hdrs', '250'],
+    [' RET=ALL', '501 5.5.4'],
+    [' ENVID=a+20b', '250'],
+    [' ENVID=a+2', '501 5.5.4'],
+    [' ENVID=+0D', '501 5.5.4'],
+    [' AUTH=<>', '250'],
+    [' AUTH=a+40b', '250'],
+    [' AUTH=+XX', '501 5.5.4'],
+    [' NOTIFY=NEVER', '555 5.5.4'],
+    [' BOGUS', '555 5.5.4'],
+    [' X=Y', '555 5.5.4'],
+    ['  SIZE=1', '501 5.5.4'],
+    ['SIZE=1', '501 5.5.2'],
+    [' =1', '501 5.5.4'],
+    [' SIZE==1', '501 5.5.4'],
+    [' SIZE=1\tRET=FULL', '501 5.5.4'],
+  ])('MAIL%s: %s', (parameters, code) => expect(mail(parameters)).toMatch(code))
+
+  test.each([
+    ['', '250'],
+    [' NOTIFY=NEVER', '250'],
+    [' NOTIFY=success,DELAY,Failure', '250'],
+    [' NOTIFY=NEVER,DELAY', '501 5.5.4'],
+    [' NOTIFY=', '501 5.5.4'],
+    [' NOTIFY=DELAY,DELAY', '501 5.5.4'],
+    [' NOTIFY=SOON', '501 5.5.4'],
+    [' ORCPT=rfc822;a+40b', '250'],
+    [' ORCPT=rfc822', '501 5.5.4'],
+    [' ORCPT=;x', '501 5.5.4'],
+    [' ORCPT=rfc822;+0', '501 5.5.4'],
+    [' SIZE=1', '555 5.5.4'],
+  ])('RCPT%s: %s', (parameters, code) => expect(rcpt(parameters)).toMatch(code))
+
+  test('random lines get one reply each, whatever they are', () => {
+    const line = fc.oneof(
+      fc.string({ maxLength: 80 }).map((text) => text.replace(/[\r\n\x16]/g, ' ')),
+      fc.constantFrom(
+        'EHLO c',
+        'MAIL FROM:<a@b>',
+        'RCPT TO:<a@b>',
+        'RSET',
+        'NOOP',
+        'VRFY x',
+        'HELP',
+        'MAIL FROM:<a@b> SIZE=1 BODY=7BIT',
+      ),
+      fc
+        .tuple(fc.constantFrom('MAIL FROM:', 'RCPT TO:', 'VRFY ', 'HELO '), fc.string({ maxLength: 40 }))
+        .map(([a, b]) => a + b.replace(/[\r\n]/g, '')),
+    )
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 12 }), (lines) => {
+        const sent = lines.filter((text) => !/^\s*(?:DATA|BDAT|AUTH|QUIT|STARTTLS)\b|HTTP\//i.test(text))
+        const { replies } = run([octets(sent.map((text) => `${text}\r\n`).join(''))], { decide: () => undefined })
+        expect(codes(replies)).toHaveLength(sent.length)
+        expect(replies).toMatch(/^(?:\d{3}[ -][\x20-\x7e]*\r\n)*$/)
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
+
+test('replies hold no control bytes, whatever a hook says', () => {
+  fc.assert(
+    fc.property(fc.string(), (text) => {
+      expect(reply(550, '5.7.1', text).wire).toMatch(/^(?:550[ -]5\.7\.1 [\x20-\x7e]{0,490}\r\n)+$/)
+    }),
+  )
+  expect(reply(550, '5.7.1', 'one\r\ntwo\nthree').lines).toEqual(['one', 'two', 'three'])
+  expect(() => reply(650, '5.0.0', '')).toThrow(RangeError)
+  expect(() => reply(250, '5.0.0', '')).toThrow(RangeError)
+})

@@ -1,0 +1,122 @@
+/** Drives a {@link ServerProtocol} in a test: what goes in, what comes out, and the message in between. */
+import type { ServerEvent } from '../src/protocol/event.ts'
+import { auth } from '../src/protocol/extensions/auth.ts'
+import { BUILT_IN } from '../src/protocol/extensions/builtin.ts'
+import { ExtensionSet } from '../src/protocol/extensions/set.ts'
+import { type Limits, resolveLimits } from '../src/protocol/limits.ts'
+import { type Reply, reply } from '../src/protocol/reply.ts'
+import { MECHANISMS } from '../src/protocol/sasl.ts'
+import { type ProtocolOptions, ServerProtocol, type SessionPolicy } from '../src/protocol/server-protocol.ts'
+
+const encoder = new TextEncoder()
+
+export function octets(text: string): Uint8Array {
+  return encoder.encode(text)
+}
+
+/** Bytes as a string of code units 0 to 255, so that nothing is lost in comparing. */
+export function binary(bytes: Uint8Array): string {
+  return Array.from(bytes, (octet) => String.fromCharCode(octet)).join('')
+}
+
+export interface Setup {
+  readonly limits?: Partial<Limits>
+  readonly options?: Partial<ProtocolOptions>
+  readonly policy?: Partial<SessionPolicy>
+  /** Answers an event that asks; undefined accepts it. */
+  readonly decide?: (event: ServerEvent) => Reply | undefined
+}
+
+export function protocolFor({ limits, options, policy }: Setup = {}): ServerProtocol {
+  const mechanisms = Object.values(MECHANISMS)
+  const extensions = new ExtensionSet([...BUILT_IN, auth(mechanisms, true)])
+  return new ServerProtocol(
+    {
+      hostname: 'mx.example.com',
+      limits: resolveLimits({ maxBadCommands: 1_000_000, ...limits }),
+      extensions,
+      mechanisms: new Map(mechanisms.map((mechanism) => [mechanism.name, mechanism])),
+      allowAuthWithoutTls: true,
+      bareLineEndings: 'reject',
+      addresses: 'strict',
+      verbsOff: new Set(),
+      ...options,
+    },
+    { isSecure: false, canStartTls: true, tlsRequired: false, authRequired: false, ...policy },
+  )
+}
+
+/** The replies that wait, as text. */
+export function takeText(protocol: ServerProtocol): string {
+  return new TextDecoder().decode(protocol.takeReplies())
+}
+
+/** What a run left behind. */
+export interface Run {
+  readonly protocol: ServerProtocol
+  /** Every reply, as on the wire. */
+  readonly replies: string
+  /** The bytes of each message that ended, and of the one that did not. */
+  readonly messages: readonly string[]
+  /** The names of all events but 'need-data' and 'chunk', in order. */
+  readonly events: readonly string[]
+}
+
+/** Feeds `pieces` one after another, answering what asks. */
+export function run(
+  pieces: readonly Uint8Array[],
+  setup: Setup = {},
+  protocol: ServerProtocol = protocolFor(setup),
+): Run {
+  let replies = ''
+  const messages: string[] = []
+  const events: string[] = []
+  let failure: Reply | undefined
+  const waiting = [...pieces]
+
+  for (;;) {
+    const event = protocol.next()
+    if (event.type === 'need-data') {
+      replies += takeText(protocol)
+      const piece = waiting.shift()
+      if (piece === undefined) break
+      protocol.receive(piece)
+      continue
+    }
+    if (event.type === 'chunk') {
+      messages[messages.length - 1] += binary(event.bytes)
+      continue
+    }
+    events.push(event.type)
+    if (event.type === 'close' || event.type === 'end') break
+    if (event.type === 'violation') continue
+    if (event.type === 'message-failed') {
+      failure = event.reply
+      continue
+    }
+    const decided = setup.decide?.(event)
+    if (event.type === 'message' && decided === undefined) {
+      messages.push('')
+      failure = undefined
+      protocol.begin()
+    } else if (event.type === 'hello') {
+      protocol.answer(decided ?? protocol.helloReply(event.hello))
+    } else if (event.type === 'message-end') {
+      protocol.answer(failure ?? decided ?? reply(250, '2.0.0', 'kept'))
+    } else if (event.type === 'credentials') {
+      protocol.answer(decided ?? reply(235, '2.7.0', 'OK'))
+    } else {
+      protocol.answer(decided ?? reply(250, '2.0.0', 'OK'))
+    }
+  }
+  replies += takeText(protocol)
+  return { protocol, replies, messages, events }
+}
+
+/** The codes of replies on the wire: '250 2.1.0', or '354' where there is no enhanced one. One for each reply, not each line. */
+export function codes(wire: string): string[] {
+  return wire
+    .split('\r\n')
+    .filter((line) => /^\d{3}(?: |$)/.test(line))
+    .map((line) => /^\d{3}(?: [245]\.\d{1,3}\.\d{1,3})?/.exec(line)?.[0] ?? line)
+}
