@@ -1,0 +1,294 @@
+/**
+ * What every Duplex must do, as plain data: no test runner, no runtime.
+ *
+ * Each check gets a connection and looks at it from one end; it is run from both. `makePair` gives connected ends, in
+ * clear or already TLS, whose `lingerMs` is short (a second or so).
+ */
+import type { Duplex } from '@postern/engine'
+import {
+  ascii,
+  CROSSING_MS,
+  ensure,
+  fill,
+  MiB,
+  pattern,
+  read,
+  readAll,
+  readBytes,
+  rejects,
+  same,
+  sha256,
+  sleep,
+  within,
+  writeAll,
+} from './exchange.ts'
+
+export type MakePair = () => Promise<readonly [Duplex, Duplex]>
+
+export interface Check {
+  readonly name: string
+  /** Only for pairs in clear whose ends can both become TLS. */
+  readonly needsStartTls: boolean
+  run(makePair: MakePair): Promise<void>
+}
+
+type Look = (near: Duplex, far: Duplex) => Promise<void>
+
+function check(name: string, look: Look, needsStartTls = false): Check {
+  async function run(makePair: MakePair): Promise<void> {
+    for (const isSwapped of [false, true]) {
+      const [one, other] = await makePair()
+      try {
+        await (isSwapped ? look(other, one) : look(one, other))
+      } finally {
+        one.destroy()
+        other.destroy()
+      }
+    }
+  }
+  return { name, needsStartTls, run }
+}
+
+export const contract: readonly Check[] = [
+  check('bytes arrive whole and in order', async (near, far) => {
+    const sizes = [1, 2, 1_000, 16_384, 65_536, 100_000, 3]
+    const sent = pattern(sizes.reduce((sum, size) => sum + size, 0))
+    const received = readBytes(far, sent.byteLength)
+    let at = 0
+    for (const size of sizes) await near.write(sent.slice(at, (at += size)))
+    same(await received, sent)
+  }),
+
+  check('one byte at a time', async (near, far) => {
+    const sent = pattern(300)
+    const received = readBytes(far, 300)
+    for (let at = 0; at < 300; at++) await near.write(sent.slice(at, at + 1))
+    same(await received, sent)
+  }),
+
+  check('a read answers at once when bytes are waiting', async (near, far) => {
+    await near.write(ascii('first'))
+    await readBytes(far, 5)
+    await near.write(ascii('second'))
+    await sleep(CROSSING_MS)
+    const answer = far.read()
+    ensure(answer instanceof Uint8Array, 'it is a promise')
+  }),
+
+  check('a pending read gets what is written later, and both ends may write meanwhile', async (near, far) => {
+    const reading = readBytes(near, 5)
+    await near.write(ascii('question'))
+    same(await readBytes(far, 8), ascii('question'))
+    await far.write(ascii('reply'))
+    same(await reading, ascii('reply'))
+  }),
+
+  check('writing nothing is nothing', async (near, far) => {
+    await near.write(new Uint8Array(0))
+    await near.write(ascii('x'))
+    same(await readBytes(far, 1), ascii('x'))
+  }),
+
+  check('a slow reader makes the writer wait, in bounded memory', async (near, far) => {
+    const { written, waiting } = await fill(near)
+    ensure(written < 64 * MiB, `${written} bytes were taken from the writer`)
+    await readBytes(far, written)
+    await within(waiting, 'the write that waited')
+    await near.write(ascii('on'))
+    same(await readBytes(far, 2), ascii('on'))
+  }),
+
+  check('10 MiB each way at the same time', async (near, far) => {
+    const there = pattern(10 * MiB, 1)
+    const back = pattern(10 * MiB, 2)
+    const [gotThere, gotBack] = await Promise.all([
+      readAll(far),
+      readAll(near),
+      writeAll(near, there).then(() => near.end()),
+      writeAll(far, back).then(() => far.end()),
+    ])
+    ensure((await sha256(gotThere)) === (await sha256(there)), 'what arrived there differs')
+    ensure((await sha256(gotBack)) === (await sha256(back)), 'what came back differs')
+  }),
+
+  check('end delivers all that was written, then null for ever', async (near, far) => {
+    const sent = pattern(MiB)
+    const received = readAll(far)
+    await writeAll(near, sent)
+    const closed = near.end()
+    same(await received, sent)
+    for (let again = 0; again < 3; again++) ensure((await read(far)) === null, 'read after the end')
+    await far.end()
+    await within(closed, 'end')
+    ensure((await read(near)) === null, 'read after the close')
+  }),
+
+  check('each direction ends by itself', async (near, far) => {
+    const closed = near.end()
+    ensure((await read(far)) === null, 'the end did not arrive')
+    const late = pattern(10_000)
+    await writeAll(far, late)
+    same(await readBytes(near, late.byteLength), late)
+    await within(far.end(), 'the end of the far end')
+    ensure((await read(near)) === null, 'the end did not come back')
+    await within(closed, 'the end of the near end')
+  }),
+
+  check('end while a read is pending', async (near, far) => {
+    const reading = read(near)
+    const closed = near.end()
+    ensure((await read(far)) === null, 'the end did not arrive')
+    await within(far.end(), 'the end of the far end')
+    ensure((await reading) === null, 'the pending read got bytes')
+    await within(closed, 'the end of the near end')
+  }),
+
+  check('after end, what nobody reads is thrown away, and not in secret', async (near, far) => {
+    const closed = near.end()
+    ensure((await read(far)) === null, 'the end did not arrive')
+    await within(writeAll(far, pattern(4 * MiB)), 'the write to an end that reads no more')
+    await within(far.end(), 'the end of the far end')
+    await within(closed, 'the end of the near end')
+    await rejects(readAll(near), 'a read over the gap')
+  }),
+
+  check('after end, a slow reader still gets everything', async (near, far) => {
+    const closed = near.end()
+    const sent = pattern(MiB / 2)
+    const writing = writeAll(far, sent).then(() => far.end())
+    let at = 0
+    for (let chunk = await read(near); chunk !== null; chunk = await read(near)) {
+      same(chunk, sent.subarray(at, (at += chunk.byteLength)))
+      if (chunk.byteLength > 1_000) await sleep(10)
+    }
+    ensure(at === sent.byteLength, `the end after ${at} bytes`)
+    await within(Promise.all([writing, closed]), 'end')
+  }),
+
+  check('after end, a peer that never ends is left in the end', async (near, far) => {
+    await within(near.end(), 'end')
+    ensure((await read(far)) === null, 'the end did not arrive')
+    ensure((await read(near)) === null, 'read after the close')
+  }),
+
+  check('ends at the same time, and more than once', async (near, far) => {
+    await within(Promise.all([near.end(), far.end(), near.end(), far.end()]), 'end')
+    ensure((await read(near)) === null && (await read(far)) === null, 'read after the close')
+  }),
+
+  check('write after end rejects', async (near, far) => {
+    const closed = near.end()
+    await rejects(near.write(ascii('late')), 'write')
+    ensure((await read(far)) === null, 'the late bytes arrived')
+    await far.end()
+    await closed
+  }),
+
+  check('destroy wakes a pending read with its reason', async (near) => {
+    const reading = near.read()
+    near.destroy(new Error('because'))
+    ensure((await rejects(reading, 'the pending read')).message === 'because', 'another reason')
+  }),
+
+  check('destroy wakes a pending write', async (near) => {
+    const { waiting } = await fill(near)
+    near.destroy()
+    await rejects(waiting, 'the pending write')
+  }),
+
+  check('the peer that goes away wakes a pending read', async (near, far) => {
+    const reading = read(near)
+    far.destroy()
+    ensure((await reading.catch(() => null)) === null, 'the pending read got bytes')
+  }),
+
+  check('the peer that goes away wakes a pending write', async (near, far) => {
+    const { waiting } = await fill(near)
+    far.destroy()
+    await rejects(waiting, 'the pending write')
+  }),
+
+  check('after destroy, nothing stays pending and nothing works', async (near) => {
+    near.destroy()
+    near.destroy(new Error('again'))
+    await rejects(near.write(ascii('late')), 'write')
+    ensure((await read(near).catch(() => null)) === null, 'read bytes')
+    await within(
+      near.end().catch(() => {}),
+      'end',
+    )
+  }),
+
+  check('destroy after end', async (near) => {
+    const closed = near.end()
+    near.destroy()
+    await within(
+      closed.catch(() => {}),
+      'end',
+    )
+    ensure((await read(near)) === null, 'read after the close')
+  }),
+
+  check('each end says who is who', async (near, far) => {
+    for (const endpoint of [near.local, near.remote, far.local, far.remote]) {
+      ensure(['ipv4', 'ipv6', 'unix', 'unknown'].includes(endpoint.family), `family ${endpoint.family}`)
+    }
+    ensure(near.remote.port === far.local.port && far.remote.port === near.local.port, 'the ports differ')
+    ensure(near.remote.address === far.local.address, 'the addresses differ')
+  }),
+
+  check(
+    'startTls: both ends, once, and bytes flow on',
+    async (near, far) => {
+      await near.write(ascii('in clear'))
+      await readBytes(far, 8)
+      const infos = await within(Promise.all([near.startTls?.(), far.startTls?.()]), 'the handshake')
+      for (const [index, end] of [near, far].entries()) {
+        ensure(/^TLSv1\.[23]$/.test(end.tls?.protocol ?? ''), `protocol ${end.tls?.protocol}`)
+        ensure(end.tls === infos[index], 'tls is not what startTls answered')
+        ensure(end.startTls === undefined, 'startTls is still there')
+      }
+      const sent = pattern(MiB)
+      const [received] = await Promise.all([readAll(far), writeAll(near, sent).then(() => near.end()), far.end()])
+      same(received, sent)
+    },
+    true,
+  ),
+
+  check(
+    'startTls: bytes that came before it are dropped and counted',
+    async (near, far) => {
+      await near.write(ascii('EHLO injected\r\n'))
+      await sleep(CROSSING_MS)
+      const error = await rejects(far.startTls?.(), 'startTls')
+      ensure(error.name === 'EarlyBytesError', `it is ${error}`)
+      ensure((error as Error & { byteLength: number }).byteLength === 15, 'they were not counted')
+      ensure(far.tls === undefined, 'it is TLS')
+      const reading = read(far)
+      await near.write(ascii('later'))
+      const next = await reading
+      ensure(next !== null && next[0] === 0x6c, 'a read got them')
+    },
+    true,
+  ),
+
+  check(
+    'startTls: rejects when the peer goes away',
+    async (near, far) => {
+      const handshake = near.startTls?.()
+      far.destroy()
+      await rejects(handshake, 'startTls')
+    },
+    true,
+  ),
+
+  check(
+    'startTls: destroy wakes it',
+    async (near) => {
+      const handshake = near.startTls?.()
+      near.destroy()
+      await rejects(handshake, 'startTls')
+    },
+    true,
+  ),
+]

@@ -1,0 +1,115 @@
+/** What the checks of the contract are said with: no test runner, no runtime. */
+import type { Duplex } from '@postern/engine'
+
+export const MiB = 1_048_576
+/** Longer than any check takes on a slow machine; what is not there by then never comes. */
+const PATIENCE_MS = 10_000
+/** Long enough for bytes to cross the loopback. */
+export const CROSSING_MS = 100
+
+export function ensure(condition: boolean, otherwise: string): void {
+  if (!condition) throw new Error(otherwise)
+}
+
+export function same(actual: Uint8Array, expected: Uint8Array): void {
+  ensure(actual.byteLength === expected.byteLength, `${actual.byteLength} bytes, not ${expected.byteLength}`)
+  const at = actual.findIndex((byte, index) => byte !== expected[index])
+  ensure(at === -1, `byte ${at} differs`)
+}
+
+export async function rejects(promise: unknown, what: string): Promise<Error> {
+  ensure(promise instanceof Promise, `${what} did not answer with a promise`)
+  try {
+    await within(promise as Promise<unknown>, what)
+  } catch (error) {
+    ensure(!(error instanceof TooLate), `${what} stayed pending`)
+    return error as Error
+  }
+  throw new Error(`${what} did not reject`)
+}
+
+class TooLate extends Error {}
+
+export async function within<T>(promise: Promise<T>, what: string): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new TooLate(`${what} stayed pending`)), PATIENCE_MS)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms)
+  })
+}
+
+export function ascii(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
+}
+
+/** Bytes that do not repeat in step with any buffer. */
+export function pattern(byteLength: number, seed = 0): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(byteLength).map((_, index) => (index * 31 + (index >>> 8) + (index >>> 16) + seed) & 0xff)
+}
+
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)).join()
+}
+
+export async function read(duplex: Duplex): Promise<Uint8Array | null> {
+  return within(Promise.resolve(duplex.read()), 'read')
+}
+
+/** Copies: a view is valid until the next read. */
+export async function readBytes(duplex: Duplex, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(byteLength)
+  for (let at = 0; at < byteLength;) {
+    const answer = duplex.read()
+    const chunk = answer instanceof Promise ? await within(answer, 'read') : answer
+    ensure(chunk !== null, `the end after ${at} of ${byteLength} bytes`)
+    bytes.set(chunk as Uint8Array, at)
+    at += (chunk as Uint8Array).byteLength
+  }
+  return bytes
+}
+
+export async function readAll(duplex: Duplex): Promise<Uint8Array<ArrayBuffer>> {
+  let bytes = new Uint8Array(65_536)
+  for (let length = 0; ;) {
+    const answer = duplex.read()
+    const chunk = answer instanceof Promise ? await within(answer, 'read') : answer
+    if (chunk === null) return bytes.slice(0, length)
+    if (length + chunk.byteLength > bytes.byteLength) {
+      const larger = new Uint8Array(2 * (length + chunk.byteLength))
+      larger.set(bytes)
+      bytes = larger
+    }
+    bytes.set(chunk, length)
+    length += chunk.byteLength
+  }
+}
+
+export async function writeAll(duplex: Duplex, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.byteLength; at += 65_536) {
+    const waiting = duplex.write(bytes.slice(at, at + 65_536))
+    if (waiting !== undefined) await within(waiting, 'write')
+  }
+}
+
+/** Writes until a write stays pending, and gives that one. */
+export async function fill(duplex: Duplex): Promise<{ written: number; waiting: Promise<void> }> {
+  for (let written = 65_536; written < 256 * MiB; written += 65_536) {
+    const waiting = duplex.write(new Uint8Array(65_536))
+    if (waiting === undefined) continue
+    // Reports of it are awaited later.
+    waiting.catch(() => {})
+    const isDone = await Promise.race([waiting.then(() => true), sleep(CROSSING_MS * 3).then(() => false)])
+    if (!isDone) return { written, waiting }
+  }
+  throw new Error('no write ever waited')
+}

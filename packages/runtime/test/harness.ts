@@ -1,0 +1,68 @@
+/** Shared by the tests of the Node room: a server that takes what comes, and what clients do. */
+import type { Duplex } from '@postern/engine'
+import { type Acceptor, selfSigned, type SelfSignedCertificate } from '../src/node/index.ts'
+
+export const certificate: SelfSignedCertificate = await selfSigned()
+
+/** A server that keeps what it accepted, for the test to take. */
+export class Hall implements Acceptor {
+  readonly #waiting: ((duplex: Duplex) => void)[] = []
+  readonly accepted: Duplex[] = []
+
+  accept(duplex: Duplex): void {
+    const waiting = this.#waiting.shift()
+    if (waiting === undefined) this.accepted.push(duplex)
+    else waiting(duplex)
+  }
+
+  next(): Promise<Duplex> {
+    const duplex = this.accepted.shift()
+    if (duplex !== undefined) return Promise.resolve(duplex)
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve)
+    })
+  }
+}
+
+/** Sends back what comes, until the end. */
+export const echo: Acceptor = {
+  async accept(duplex) {
+    try {
+      for (let bytes = await duplex.read(); bytes !== null; bytes = await duplex.read()) await duplex.write(bytes)
+      await duplex.end()
+    } catch {
+      duplex.destroy()
+    }
+  },
+}
+
+export function ascii(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
+}
+
+export async function readText(duplex: Duplex): Promise<string | null> {
+  const bytes = await duplex.read()
+  return bytes && new TextDecoder().decode(bytes)
+}
+
+/** Says something and hears it back: the connection lives. */
+export async function hears(duplex: Duplex, text: string): Promise<boolean> {
+  await duplex.write(ascii(text))
+  return (await readText(duplex)) === text
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms)
+  })
+}
+
+/** Waits until it is so, as long as the test may take. */
+export async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await sleep(10)
+}
+
+/** Sockets and listeners of this process that are open. */
+export function openHandles(): number {
+  return process.getActiveResourcesInfo().filter((name) => /^(TCP|TLS|Pipe).*Wrap$/.test(name)).length
+}

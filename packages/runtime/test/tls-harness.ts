@@ -1,0 +1,44 @@
+/** Shared by the tests of TLS on Node: a listener with certificates, and clients of it. */
+import type { Duplex, Endpoint } from '@postern/engine'
+import { X509Certificate } from 'node:crypto'
+import { onTestFinished } from 'vitest'
+import { dial, type DialTlsOptions, listen, type ListenOptions } from '../src/node/index.ts'
+import { certificate, Hall } from './harness.ts'
+
+export const host = '127.0.0.1'
+
+export interface Place {
+  readonly port: number
+  readonly hall: Hall
+  /** What the listener told of. */
+  readonly errors: { message: string; remote: Endpoint | undefined }[]
+}
+
+export async function open(options: Omit<ListenOptions, 'port'>): Promise<Place> {
+  const hall = new Hall()
+  const errors: Place['errors'] = []
+  const listener = await listen(hall, {
+    port: 0,
+    host,
+    implicitTls: true,
+    ...options,
+    error: ({ message }, remote) => errors.push({ message, remote }),
+  })
+  onTestFinished(() => listener.close())
+  return { hall, port: listener.address.port, errors }
+}
+
+export async function call(port: number, tls: DialTlsOptions = { ca: certificate.cert }): Promise<Duplex> {
+  const duplex = await dial({ host, port, tls, implicitTls: true })
+  onTestFinished(() => duplex.destroy())
+  return duplex
+}
+
+/** The SHA-256 that a handshake tells of. */
+export function fingerprint({ cert }: { cert: string }): string {
+  return new X509Certificate(cert).fingerprint256.replaceAll(':', '').toLowerCase()
+}
+
+export function shown(duplex: Duplex): string | undefined {
+  return duplex.tls?.peerCertificate?.fingerprint
+}
