@@ -1,0 +1,131 @@
+/**
+ * Directories that outlive a power cut, and the group commit.
+ *
+ * A name that was made in a directory is safe once that directory was synced afterwards. One sync covers every name
+ * made before it began, so at most one runs for a directory at a time, and whoever comes meanwhile shares the next one:
+ * a hundred commits at once cost a few syncs, and a lone one waits for nobody.
+ *
+ * A directory is itself a name in the one above. So the first time that a process uses one it also syncs the one above,
+ * even if the directory was there: another process may have made it a moment ago, and not have come to the sync yet.
+ */
+import { constants } from 'node:fs'
+import { dirname } from 'node:path'
+import { StorageError } from '../error.ts'
+import { type Disk, systemCode } from './disk.ts'
+import type { Slots } from './slots.ts'
+
+/** Directories that are known to be there and safe; the oldest is forgotten first. */
+const MAX_KNOWN = 512
+
+export class Directories {
+  readonly #disk: Disk
+  readonly #slots: Slots
+  readonly #root: string
+  readonly #known = new Map<string, Promise<void>>()
+  readonly #groups = new Map<string, Group>()
+
+  constructor(disk: Disk, slots: Slots, root: string) {
+    this.#disk = disk
+    this.#slots = slots
+    this.#root = root
+  }
+
+  /** Makes the directory, which lies in the root, where it is missing; resolves when it is there to stay. */
+  ensure(directory: string): Promise<void> {
+    if (directory === this.#root) return Promise.resolve()
+    const known = this.#known.get(directory)
+    if (known !== undefined) return known
+    if (this.#known.size >= MAX_KNOWN) {
+      for (const oldest of this.#known.keys()) {
+        this.#known.delete(oldest)
+        break
+      }
+    }
+    const made = this.#make(directory)
+    this.#known.set(directory, made)
+    made.catch(() => this.forget(directory))
+    return made
+  }
+
+  /** Forgets that the directory, and those above it, were there: one of them turned out to be gone. */
+  forget(directory: string): void {
+    for (let gone = directory; gone.length > this.#root.length; gone = dirname(gone)) this.#known.delete(gone)
+  }
+
+  /** Resolves when every name that was made or removed in the directory before the call is safe. */
+  sync(directory: string): Promise<void> {
+    let group = this.#groups.get(directory)
+    if (group === undefined) {
+      group = new Group(
+        () => this.#slots.run(() => this.#syncNow(directory)),
+        () => this.#groups.delete(directory),
+      )
+      this.#groups.set(directory, group)
+    }
+    return group.join()
+  }
+
+  async #make(directory: string): Promise<void> {
+    const above = dirname(directory)
+    await this.ensure(above)
+    try {
+      await this.#disk.mkdir(directory, 0o700)
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error
+      // A symbolic link here would lead out of the store.
+      if (!(await this.#disk.lstat(directory)).isDirectory()) {
+        throw new StorageError('denied', `${directory} is not a directory`, { cause: error })
+      }
+    }
+    await this.sync(above)
+  }
+
+  async #syncNow(directory: string): Promise<void> {
+    const file = await this.#disk.open(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+    try {
+      await this.#disk.fsync(file)
+    } finally {
+      await this.#disk.close(file)
+    }
+  }
+}
+
+interface Waiter {
+  resolve(): void
+  reject(error: unknown): void
+}
+
+/** Work that many want done: one run at a time, and a run counts for those who had joined before it began. */
+class Group {
+  readonly #work: () => Promise<void>
+  readonly #idle: () => void
+  #waiters: Waiter[] = []
+  #running = false
+
+  constructor(work: () => Promise<void>, idle: () => void) {
+    this.#work = work
+    this.#idle = idle
+  }
+
+  join(): Promise<void> {
+    const joined = new Promise<void>((resolve, reject) => this.#waiters.push({ resolve, reject }))
+    if (!this.#running) void this.#run()
+    return joined
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true
+    while (this.#waiters.length > 0) {
+      const batch = this.#waiters
+      this.#waiters = []
+      try {
+        await this.#work()
+        for (const waiter of batch) waiter.resolve()
+      } catch (error) {
+        for (const waiter of batch) waiter.reject(error)
+      }
+    }
+    this.#running = false
+    this.#idle()
+  }
+}

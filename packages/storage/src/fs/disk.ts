@@ -1,0 +1,75 @@
+/**
+ * What is asked of the operating system, in one place: so that a test can count it, and so that its errors become
+ * `StorageError` in one way. Nothing but `node:fs`, which Node, Deno and Bun all have.
+ */
+import * as nodeFs from 'node:fs'
+import { promisify } from 'node:util'
+import { StorageError, type StorageErrorCode } from '../error.ts'
+
+/** The calls that the store makes once it is open. Paths are absolute. */
+export interface Disk {
+  open(path: string, flags: number, mode?: number): Promise<number>
+  /** Writes at the file's position; may write less than it was given. */
+  write(file: number, bytes: Uint8Array, offset: number, length: number): Promise<number>
+  read(file: number, bytes: Uint8Array, offset: number, length: number): Promise<number>
+  /** Waits until the file, or the directory, is on the disk itself. */
+  fsync(file: number): Promise<void>
+  close(file: number): Promise<void>
+  fstat(file: number): Promise<nodeFs.Stats>
+  lstat(path: string): Promise<nodeFs.Stats>
+  realpath(path: string): Promise<string>
+  mkdir(path: string, mode: number): Promise<void>
+  rmdir(path: string): Promise<void>
+  /** Gives a file a second name. Fails with EEXIST where there is one, which `rename` would replace. */
+  link(from: string, to: string): Promise<void>
+  unlink(path: string): Promise<void>
+  readdir(path: string): Promise<nodeFs.Dirent[]>
+}
+
+const write = promisify(nodeFs.write)
+const read = promisify(nodeFs.read)
+const readdir = promisify(nodeFs.readdir)
+
+/** The disk itself. Callbacks made into promises cost half of what `node:fs/promises` and its file handles do. */
+export const nodeDisk: Disk = {
+  open: promisify(nodeFs.open),
+  write: async (file, bytes, offset, length) => (await write(file, bytes, offset, length, null)).bytesWritten,
+  read: async (file, bytes, offset, length) => (await read(file, bytes, offset, length, null)).bytesRead,
+  fsync: promisify(nodeFs.fsync),
+  close: promisify(nodeFs.close),
+  fstat: promisify<number, nodeFs.Stats>(nodeFs.fstat),
+  lstat: promisify<string, nodeFs.Stats>(nodeFs.lstat),
+  realpath: promisify<string, string>(nodeFs.realpath.native),
+  mkdir: promisify<string, number>(nodeFs.mkdir),
+  rmdir: promisify<string>(nodeFs.rmdir),
+  link: promisify(nodeFs.link),
+  unlink: promisify(nodeFs.unlink),
+  readdir: (path) => readdir(path, { withFileTypes: true }),
+}
+
+const CODES: Readonly<Record<string, StorageErrorCode>> = {
+  ENOENT: 'not-found',
+  ENOTDIR: 'not-found',
+  EISDIR: 'not-found',
+  EEXIST: 'exists',
+  EACCES: 'denied',
+  EPERM: 'denied',
+  EROFS: 'denied',
+  ELOOP: 'denied',
+  ENOSPC: 'no-space',
+  EDQUOT: 'no-space',
+  ENAMETOOLONG: 'invalid-key',
+}
+
+/** The operating system's error as a {@link StorageError}; one that is one already passes. */
+export function diskError(error: unknown, what: string): StorageError {
+  if (error instanceof StorageError) return error
+  const code = CODES[systemCode(error) ?? ''] ?? 'unavailable'
+  return new StorageError(code, `${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+}
+
+/** 'ENOENT' and the like; undefined for what the operating system did not say. */
+export function systemCode(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'string' ? code : undefined
+}

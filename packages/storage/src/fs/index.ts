@@ -1,0 +1,228 @@
+/**
+ * Blobs as files: a key is a path below one directory.
+ *
+ * Files are 0600 and directories 0700. A key can't lead out: keys hold neither `..` nor an absolute path, directories
+ * on the way are never symbolic links, and a link in the place of a file is not followed. (That is against mistakes and
+ * against hostile keys. Whoever may write into the directory itself is its owner.)
+ *
+ * For Linux and macOS. Of keys that differ in nothing but case, a disk that doesn't mind case can hold one.
+ */
+import { constants, type Stats } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
+import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob.ts'
+import { StorageError } from '../error.ts'
+import { Directories } from './directories.ts'
+import { type Disk, diskError, nodeDisk, systemCode } from './disk.ts'
+import { Listing } from './listing.ts'
+import { openDirectory } from './opening.ts'
+import { Slots } from './slots.ts'
+import { Temporary } from './temporary.ts'
+import { FileWriter, HOLD_BYTES, type Workshop } from './writer.ts'
+
+export interface FsOptions {
+  /** Blobs over 64 KiB that are written at one time, and as many that are read; more wait. Default 1,024. */
+  readonly maxOpenFiles?: number
+}
+
+const DEFAULT_MAX_OPEN_FILES = 1024
+/** Files open at one time for short work: small blobs, directories. */
+const MAX_BRIEF = 64
+
+/**
+ * Blobs as files in a directory, which is made where it is missing.
+ *
+ * @throws StorageError `denied`, `unavailable` or another, at once, when the directory can't be used: its message says
+ * why.
+ * @throws RangeError when an option is out of its range
+ */
+export function fs(directory: string, options: FsOptions = {}): BlobStore {
+  return fsOn(nodeDisk, directory, options)
+}
+
+/** The same on a disk that a test watches, or breaks. */
+export function fsOn(disk: Disk, directory: string, options: FsOptions = {}): BlobStore {
+  const maxOpenFiles = options.maxOpenFiles ?? DEFAULT_MAX_OPEN_FILES
+  if (!Number.isInteger(maxOpenFiles) || maxOpenFiles < 1) {
+    throw new RangeError(`maxOpenFiles: ${maxOpenFiles} is not a whole number from 1`)
+  }
+  return new FsStore(disk, openDirectory(directory), maxOpenFiles)
+}
+
+class FsStore implements BlobStore {
+  readonly #root: string
+  readonly #shop: Workshop
+  /** Not the writers' slots: many slow senders must not keep anybody from reading. */
+  readonly #largeReads: Slots
+
+  constructor(disk: Disk, root: string, maxOpenFiles: number) {
+    const brief = new Slots(MAX_BRIEF)
+    this.#root = root
+    this.#largeReads = new Slots(maxOpenFiles)
+    this.#shop = {
+      disk,
+      brief,
+      large: new Slots(maxOpenFiles),
+      directories: new Directories(disk, brief, root),
+      temporary: new Temporary(disk, root),
+    }
+  }
+
+  write(key: string, options: WriteOptions = {}): BlobWriter {
+    return new FileWriter(this.#shop, this.#path(key), options.size)
+  }
+
+  async read(key: string): Promise<BlobReader> {
+    const path = this.#path(key)
+    try {
+      const { size, whole } = await this.#shop.brief.run(() => this.#open(path))
+      const body = whole === undefined ? this.#pieces(path) : only(whole)
+      return { size, body, close: () => Promise.resolve() }
+    } catch (error) {
+      throw diskError(error, `can't read ${key}`)
+    }
+  }
+
+  async head(key: string): Promise<BlobInfo | undefined> {
+    const path = this.#path(key)
+    try {
+      await this.#checkInside(path)
+      const stats = regular(await this.#shop.disk.lstat(path), path)
+      return { size: stats.size, modifiedAt: stats.mtime }
+    } catch (error) {
+      const failure = diskError(error, `can't look at ${key}`)
+      if (failure.code === 'not-found') return undefined
+      throw failure
+    }
+  }
+
+  async list(options: ListOptions = {}): Promise<KeyPage> {
+    const request = {
+      prefix: checkPrefix(options.prefix ?? ''),
+      cursor: checkPrefix(options.cursor ?? ''),
+      rollUp: options.delimiter !== undefined,
+      limit: checkLimit(options.limit ?? MAX_PAGE),
+    }
+    try {
+      const folder = request.prefix.slice(0, request.prefix.lastIndexOf('/') + 1)
+      await this.#checkInside(join(this.#root, folder, 'any'))
+      return await this.#shop.brief.run(() => new Listing(this.#shop.disk, this.#root, request).page())
+    } catch (error) {
+      const failure = diskError(error, `can't list ${request.prefix}`)
+      if (failure.code === 'not-found') return { keys: [], prefixes: [] }
+      throw failure
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    const path = this.#path(key)
+    try {
+      await this.#checkInside(path)
+      await this.#shop.disk.unlink(path)
+      await this.#shop.directories.sync(dirname(path))
+    } catch (error) {
+      const failure = diskError(error, `can't delete ${key}`)
+      if (failure.code !== 'not-found') throw failure
+    }
+  }
+
+  async sweep(olderThanMs: number): Promise<number> {
+    const before = Date.now() - olderThanMs
+    try {
+      await this.#removeEmpty(this.#root, before)
+      return await this.#shop.temporary.sweep(before)
+    } catch (error) {
+      throw diskError(error, `can't sweep ${this.#root}`)
+    }
+  }
+
+  #path(key: string): string {
+    return join(this.#root, checkKey(key))
+  }
+
+  /** A link on the way to the file would lead out of the store. */
+  async #checkInside(path: string): Promise<void> {
+    const directory = dirname(path)
+    if ((await this.#shop.disk.realpath(directory)) !== directory) {
+      throw new StorageError('denied', `${directory} leads out of the store`)
+    }
+  }
+
+  /** The size of a blob; of a small one also the bytes, which costs no second visit. */
+  async #open(path: string): Promise<{ size: number; whole?: Uint8Array }> {
+    const file = await this.#openFile(path)
+    try {
+      const { size } = regular(await this.#shop.disk.fstat(file), path)
+      if (size > HOLD_BYTES) return { size }
+      return { size, whole: await this.#fill(file, size) }
+    } finally {
+      await this.#shop.disk.close(file)
+    }
+  }
+
+  async #openFile(path: string): Promise<number> {
+    await this.#checkInside(path)
+    return this.#shop.disk.open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+  }
+
+  /** The next bytes of the file, fewer than asked for only at its end. */
+  async #fill(file: number, byteLength: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(byteLength)
+    let filled = 0
+    while (filled < byteLength) {
+      const got = await this.#shop.disk.read(file, bytes, filled, byteLength - filled)
+      if (got === 0) break
+      filled += got
+    }
+    return bytes.subarray(0, filled)
+  }
+
+  /** A large blob: opened when somebody iterates, so one that nobody does costs nothing. */
+  async *#pieces(path: string): AsyncGenerator<Uint8Array> {
+    await this.#largeReads.take()
+    try {
+      const file = await this.#openFile(path)
+      try {
+        for (;;) {
+          const bytes = await this.#fill(file, HOLD_BYTES)
+          if (bytes.length > 0) yield bytes
+          if (bytes.length < HOLD_BYTES) return
+        }
+      } finally {
+        await this.#shop.disk.close(file)
+      }
+    } catch (error) {
+      throw diskError(error, `can't read ${path}`)
+    } finally {
+      this.#largeReads.give()
+    }
+  }
+
+  /** Removes directories that hold nothing, the deepest first. One that fills meanwhile stays: `rmdir` sees to that. */
+  async #removeEmpty(directory: string, before: number): Promise<void> {
+    const { disk } = this.#shop
+    for (const entry of await disk.readdir(directory)) {
+      if (!entry.isDirectory() || entry.name.startsWith('.')) continue
+      const below = join(directory, entry.name)
+      try {
+        const { mtimeMs } = await disk.lstat(below)
+        await this.#removeEmpty(below, before)
+        if (mtimeMs < before) await disk.rmdir(below)
+      } catch (error) {
+        const code = systemCode(error)
+        if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw error
+      }
+    }
+  }
+}
+
+function regular(stats: Stats, path: string): Stats {
+  if (stats.isFile()) return stats
+  throw stats.isSymbolicLink()
+    ? new StorageError('denied', `${path} is a symbolic link`)
+    : new StorageError('not-found', `${path} is not a file`)
+}
+
+async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (bytes.length > 0) yield bytes
+}

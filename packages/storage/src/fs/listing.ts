@@ -1,0 +1,85 @@
+/**
+ * Keys in order, out of directories that have none.
+ *
+ * A directory stands in the order of keys as its name with a `/` behind it, so each is read whole, sorted so, and
+ * descended into where it stands. What lies outside the prefix or before the cursor is not read. Memory is that of the
+ * directories on the way down, never of the whole tree.
+ *
+ * What is no key is passed over: hidden names (the temporary directory among them), symbolic links, devices.
+ */
+import { join } from 'node:path'
+import { isSegment, type KeyPage } from '../blob.ts'
+import { type Disk, systemCode } from './disk.ts'
+
+export interface Request {
+  readonly prefix: string
+  readonly cursor: string
+  readonly rollUp: boolean
+  readonly limit: number
+}
+
+export class Listing {
+  readonly #disk: Disk
+  readonly #root: string
+  readonly #request: Request
+  readonly #keys: string[] = []
+  readonly #prefixes: string[] = []
+  #last: string | undefined
+  #more = false
+
+  constructor(disk: Disk, root: string, request: Request) {
+    this.#disk = disk
+    this.#root = root
+    this.#request = request
+  }
+
+  async page(): Promise<KeyPage> {
+    const { prefix } = this.#request
+    await this.#visit(prefix.slice(0, prefix.lastIndexOf('/') + 1))
+    const page = { keys: this.#keys, prefixes: this.#prefixes }
+    return this.#more && this.#last !== undefined ? { ...page, cursor: this.#last } : page
+  }
+
+  /** Adds what lies in the folder, '' or ending in `/`, until the page is full. */
+  async #visit(folder: string): Promise<void> {
+    const { prefix, cursor, rollUp } = this.#request
+    for (const name of await this.#names(folder)) {
+      const item = folder + name
+      const isFolder = name.endsWith('/')
+      if (!item.startsWith(prefix) && !(isFolder && prefix.startsWith(item))) continue
+      const isRolledUp = isFolder && rollUp && item.length > prefix.length
+      if (isFolder && !isRolledUp) {
+        if (item < cursor && !cursor.startsWith(item)) continue
+        await this.#visit(item)
+      } else if (item > cursor) {
+        this.#add(item, isRolledUp ? this.#prefixes : this.#keys)
+      }
+      if (this.#more) return
+    }
+  }
+
+  #add(item: string, to: string[]): void {
+    if (this.#keys.length + this.#prefixes.length === this.#request.limit) {
+      this.#more = true
+      return
+    }
+    to.push(item)
+    this.#last = item
+  }
+
+  async #names(folder: string): Promise<string[]> {
+    try {
+      const names: string[] = []
+      for (const entry of await this.#disk.readdir(join(this.#root, folder))) {
+        if (!isSegment(entry.name)) continue
+        if (entry.isDirectory()) names.push(`${entry.name}/`)
+        else if (entry.isFile()) names.push(entry.name)
+      }
+      return names.toSorted((a, b) => (a < b ? -1 : 1))
+    } catch (error) {
+      // Never there, or removed while this walked towards it.
+      if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return []
+      throw error
+    }
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * @postern/storage: where transactions are kept. Backends are at `@postern/storage/fs` and `@postern/storage/memory`.
+ */
+export type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from './blob.ts'
+export { checkKey, checkLimit, checkPrefix, isSegment, MAX_PAGE } from './blob.ts'
+export type { StorageErrorCode } from './error.ts'
+export { isStorageError, StorageError } from './error.ts'
+export type { KeepOptions } from './keep.ts'
+export { keep } from './keep.ts'
+export type { Bounce, ForwardPathRecord, MailRecord, PathRecord, SessionFacts } from './mail-record.ts'
+export type {
+  IncomingMail,
+  IncomingSession,
+  ListMailOptions,
+  MailPage,
+  MailStore,
+  StoredMail,
+  Swept,
+  SweepOptions,
+} from './mail-store.ts'
+export { mailStore } from './mail-store.ts'

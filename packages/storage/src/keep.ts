@@ -1,0 +1,49 @@
+/**
+ * The hook between engine and store.
+ */
+import { type Message, Refusal, type Reply, reply, type Session } from '@postern/engine'
+import type { BlobStore } from './blob.ts'
+import { isStorageError } from './error.ts'
+import type { MailRecord } from './mail-record.ts'
+import { type MailStore, mailStore } from './mail-store.ts'
+
+export interface KeepOptions {
+  /**
+   * Told of each message, after it is durable and before its client is. What it throws is ignored: the message is kept.
+   */
+  kept?(record: MailRecord, session: Session): void
+}
+
+const NO_SPACE = reply(452, '4.3.1', 'Out of storage space, try again later')
+const FAILED = reply(451, '4.3.0', 'Could not store the message, try again later')
+
+/**
+ * A `data` hook that keeps every message, and answers `250 2.0.0 OK queued as <id>` once it is durable.
+ *
+ * @throws Refusal (from the hook) `452 4.3.1` when the store has no room, `451 4.3.0` when it fails in any other way,
+ * with the failure as its cause. What reading the message throws passes through. Nothing is kept then.
+ */
+export function keep(
+  store: BlobStore | MailStore,
+  options: KeepOptions = {},
+): (message: Message, session: Session) => Promise<Reply> {
+  const mail = 'save' in store ? store : mailStore(store)
+  return async (message, session) => {
+    const record = await save(mail, message, session)
+    try {
+      options.kept?.(record, session)
+    } catch {
+      // A refusal now would have the client send again what is kept.
+    }
+    return reply(250, '2.0.0', `OK queued as ${record.id}`)
+  }
+}
+
+async function save(mail: MailStore, message: Message, session: Session): Promise<MailRecord> {
+  try {
+    return await mail.save(message, session)
+  } catch (error) {
+    if (!isStorageError(error)) throw error
+    throw new Refusal(isStorageError(error, 'no-space') ? NO_SPACE : FAILED, { cause: error })
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * The envelope record: what is known of a kept message besides its bytes, as JSON.
+ *
+ * `schemaVersion` counts changes that an older reader would get wrong. Fields that are only added don't change it, so a
+ * reader keeps what it does not know.
+ */
+import type {
+  AddressLiteral,
+  BodyType,
+  DsnNotify,
+  Endpoint,
+  Hello,
+  OriginalRecipient,
+  TlsInfo,
+  TransmissionType,
+} from '@postern/engine'
+
+/** What is known of one kept message. */
+export interface MailRecord {
+  readonly schemaVersion: 1
+  /** A ULID. */
+  readonly id: string
+  /** ISO 8601, UTC, with milliseconds. */
+  readonly receivedAt: string
+  readonly session: SessionFacts
+  readonly reversePath: PathRecord
+  readonly forwardPaths: readonly ForwardPathRecord[]
+  readonly body: BodyType
+  readonly smtpUtf8: boolean
+  /** RFC 3461 4.3. */
+  readonly ret?: 'FULL' | 'HDRS'
+  /** RFC 3461 4.4. */
+  readonly envelopeId?: string
+  /** Bytes that are stored, the trace header included. */
+  readonly size: number
+  /** SHA-256 of the bytes that are stored, lower-case hexadecimal. */
+  readonly sha256: string
+  /** What checks said of the message. */
+  readonly verdicts: Readonly<Record<string, unknown>>
+  /** Present once the message has bounced. */
+  readonly bounce?: Bounce
+}
+
+/** Who handed the message in. */
+export interface SessionFacts {
+  readonly id: string
+  readonly remote: Endpoint
+  readonly local: Endpoint
+  readonly tls?: TlsInfo
+  readonly hello?: Hello
+  readonly transmissionType: TransmissionType
+  /** Who AUTH said this was. */
+  readonly user?: string
+}
+
+/** The reverse-path; see `Path` of the engine. */
+export interface PathRecord {
+  readonly address: string
+  readonly localPart: string
+  readonly domain: string
+  readonly literal?: AddressLiteral
+  /** Upper-case keyword to value. */
+  readonly parameters: Readonly<Record<string, string>>
+}
+
+export interface ForwardPathRecord extends PathRecord {
+  readonly notify?: readonly DsnNotify[]
+  readonly originalRecipient?: OriginalRecipient
+}
+
+export interface Bounce {
+  readonly reason: string
+  /** ISO 8601, UTC, with milliseconds. */
+  readonly at: string
+}

@@ -1,0 +1,308 @@
+/**
+ * Kept messages, on any blob store.
+ *
+ * A message is two blobs (layout.ts says where): the bytes, then the envelope, whose appearance is the commit. From
+ * this order everything follows:
+ * - Who lists envelopes never sees half a message, and may take `250` for true once the envelope is durable.
+ * - A delete goes backwards, envelope first.
+ * - A bounce writes the envelope to its second place before it leaves the first. In between it is in both, and
+ *   bouncing it again finishes the work.
+ * - Bytes without an envelope are nobody's: a writer died, or a delete did. A sweep removes them once they are so old
+ *   that no envelope is still on its way.
+ */
+import type { Message, Session } from '@postern/engine'
+import { type BlobStore, checkLimit } from './blob.ts'
+import { Digest } from './digest.ts'
+import { isStorageError, StorageError } from './error.ts'
+import { idOfBytes, idOfEnvelope, keysOf, type MailKeys, timeOf } from './layout.ts'
+import type { MailRecord } from './mail-record.ts'
+import { newestIds } from './newest.ts'
+import { decodeRecord, encodeRecord, factsOf, recordOf } from './record-json.ts'
+import { KeptMail } from './stored-mail.ts'
+
+const DAY_MS = 24 * 60 * 60 * 1000
+const DEFAULT_LIMIT = 100
+const READS_AT_ONCE = 16
+/** More than any limits of the engine allow: a thousand recipients with long parameters are about one MiB. */
+const MAX_RECORD_BYTES = 64 * 1024 * 1024
+
+/** What `save` needs of a message. */
+export type IncomingMail = Pick<Message, 'id' | 'envelope' | 'receivedAt' | 'trace' | 'read'>
+/** What `save` needs of a session. */
+export type IncomingSession = Pick<Session, 'id' | 'remote' | 'local' | 'tls' | 'hello' | 'transmissionType' | 'user'>
+
+/** Kept messages. Made by {@link mailStore}. */
+export interface MailStore {
+  /**
+   * Reads the message to its end and keeps it. When the promise resolves, it is durable.
+   *
+   * @throws StorageError; what `message.read` throws passes through. Either way nothing is kept.
+   */
+  save(message: IncomingMail, session: IncomingSession): Promise<MailRecord>
+  /** @throws StorageError `not-found`, `invalid-id`, or `corrupt` where the record can't be read */
+  load(id: string): Promise<StoredMail>
+  /** One page of records, newest first. */
+  list(options?: ListMailOptions): Promise<MailPage>
+  /**
+   * Removes a message, bounced or not.
+   *
+   * @throws StorageError `not-found`, `invalid-id`
+   */
+  delete(id: string): Promise<void>
+  /**
+   * Takes a message out of the list and into the list of what has bounced. Once bounced, it stays as it is.
+   *
+   * @throws StorageError `not-found`, `invalid-id`, `corrupt`
+   */
+  bounce(id: string, bounce: { readonly reason: string; readonly at?: Date }): Promise<MailRecord>
+  /**
+   * Removes what was never committed. Safe beside running servers as long as no message takes `olderThanMs` to arrive.
+   */
+  sweep(options?: SweepOptions): Promise<Swept>
+}
+
+/** A message as it is kept. */
+export interface StoredMail {
+  readonly record: MailRecord
+  /**
+   * The stored bytes, trace header first; each iteration reads them anew. After the last chunk size and SHA-256 are
+   * compared with the record's.
+   *
+   * @throws StorageError `corrupt`, at the latest in place of the end; `not-found` when it was deleted meanwhile
+   */
+  readonly body: AsyncIterable<Uint8Array>
+  /** The same, whole. */
+  bytes(): Promise<Uint8Array>
+  /** Reads the message for nothing but the comparison. */
+  verify(): Promise<void>
+}
+
+export interface ListMailOptions {
+  /** 1 to 1,000. Default 100. */
+  readonly limit?: number
+  /** From an earlier page. It stays good while messages come and go, also when the one it names is deleted. */
+  readonly cursor?: string
+  /** The messages that bounced, in place of those that did not. Default false. */
+  readonly bounced?: boolean
+}
+
+export interface MailPage {
+  /** Newest first. May be fewer than asked for, even none, with more to come. */
+  readonly records: readonly MailRecord[]
+  /** Ids of messages on this page whose record can't be read. */
+  readonly corrupt: readonly string[]
+  /** Present where there may be more. */
+  readonly cursor?: string
+}
+
+export interface SweepOptions {
+  /** Default one day. */
+  readonly olderThanMs?: number
+}
+
+/** What a sweep removed. */
+export interface Swept {
+  /** Messages that had no envelope. */
+  readonly messages: number
+  /** What writers left behind in the backend: temporary files, unfinished uploads. */
+  readonly temporary: number
+}
+
+/** Keeps mail in any {@link BlobStore}. */
+export function mailStore(blobs: BlobStore): MailStore {
+  return new BlobMailStore(blobs)
+}
+
+class BlobMailStore implements MailStore {
+  readonly #blobs: BlobStore
+
+  constructor(blobs: BlobStore) {
+    this.#blobs = blobs
+  }
+
+  async save(message: IncomingMail, session: IncomingSession): Promise<MailRecord> {
+    const keys = keysOf(message.id)
+    const facts = factsOf(session)
+    const stored = await this.#saveBytes(keys.bytes, message)
+    const record = recordOf(message, facts, stored)
+    try {
+      await this.#saveRecord(keys.envelope, record)
+    } catch (error) {
+      if (!isStorageError(error, 'exists')) await this.#remove(keys).catch(() => undefined)
+      throw error
+    }
+    return record
+  }
+
+  async load(id: string): Promise<StoredMail> {
+    return new KeptMail(this.#blobs, (await this.#find(id)).record)
+  }
+
+  async list(options: ListMailOptions = {}): Promise<MailPage> {
+    const limit = checkLimit(options.limit ?? DEFAULT_LIMIT)
+    const before = options.cursor
+    if (before !== undefined) timeOf(before)
+    const bounced = options.bounced ?? false
+    // One more than asked for tells whether there is more.
+    const ids = await newestIds(this.#blobs, { bounced, before, count: limit + 1 })
+    const cursor = ids.length > limit ? ids[limit - 1] : undefined
+    const records: MailRecord[] = []
+    const corrupt: string[] = []
+    for (let at = 0; at < Math.min(ids.length, limit); at += READS_AT_ONCE) {
+      const some = ids.slice(at, Math.min(at + READS_AT_ONCE, limit))
+      for (const result of await Promise.all(some.map((id) => this.#look(id, bounced)))) {
+        if (typeof result === 'string') corrupt.push(result)
+        else if (result !== undefined) records.push(result)
+      }
+    }
+    return { records, corrupt, ...(cursor !== undefined && { cursor }) }
+  }
+
+  async delete(id: string): Promise<void> {
+    const keys = keysOf(id)
+    const envelope = (await this.#blobs.head(keys.envelope)) ?? (await this.#blobs.head(keys.bounced))
+    if (envelope === undefined) throw new StorageError('not-found', `no message ${id}`)
+    await this.#remove(keys)
+  }
+
+  async bounce(id: string, bounce: { readonly reason: string; readonly at?: Date }): Promise<MailRecord> {
+    const keys = keysOf(id)
+    const found = await this.#find(id)
+    if (found.bounced) return found.record
+    const at = (bounce.at ?? new Date()).toISOString()
+    let record: MailRecord = { ...found.record, bounce: { reason: bounce.reason, at } }
+    try {
+      await this.#saveRecord(keys.bounced, record)
+    } catch (error) {
+      if (!isStorageError(error, 'exists')) throw error
+      // Somebody was quicker, or did not get to the next line.
+      record = await this.#readRecord(keys.bounced, id)
+    }
+    await this.#blobs.delete(keys.envelope)
+    return record
+  }
+
+  async sweep(options: SweepOptions = {}): Promise<Swept> {
+    const olderThanMs = options.olderThanMs ?? DAY_MS
+    if (!Number.isFinite(olderThanMs) || olderThanMs < 0) {
+      throw new RangeError(`olderThanMs: ${olderThanMs} is not a time in milliseconds`)
+    }
+    const before = Date.now() - olderThanMs
+    let messages = 0
+    for await (const id of this.#withoutEnvelope()) {
+      if (await this.#sweepOne(keysOf(id), before)) messages++
+    }
+    return { messages, temporary: (await this.#blobs.sweep?.(olderThanMs)) ?? 0 }
+  }
+
+  async #saveBytes(key: string, message: IncomingMail): Promise<{ size: number; sha256: string }> {
+    const digest = new Digest()
+    const writer = this.#blobs.write(key, { contentType: 'message/rfc822' })
+    try {
+      let bytes: Uint8Array | null = message.trace
+      while (bytes !== null) {
+        digest.update(bytes)
+        // Neither side makes a promise where it has none to make, and then none is waited for.
+        const written = writer.write(bytes)
+        if (written !== undefined) await written
+        const next = message.read()
+        bytes = next instanceof Promise ? await next : next
+      }
+      await writer.commit()
+    } catch (error) {
+      await writer.abort()
+      throw error
+    }
+    return { size: digest.size, sha256: digest.finish() }
+  }
+
+  async #saveRecord(key: string, record: MailRecord): Promise<void> {
+    const bytes = encodeRecord(record)
+    const writer = this.#blobs.write(key, { size: bytes.length, contentType: 'application/json' })
+    try {
+      await writer.write(bytes)
+      await writer.commit()
+    } catch (error) {
+      await writer.abort()
+      throw error
+    }
+  }
+
+  async #find(id: string): Promise<{ record: MailRecord; bounced: boolean }> {
+    const keys = keysOf(id)
+    try {
+      return { record: await this.#readRecord(keys.envelope, id), bounced: false }
+    } catch (error) {
+      if (!isStorageError(error, 'not-found')) throw error
+    }
+    try {
+      return { record: await this.#readRecord(keys.bounced, id), bounced: true }
+    } catch (error) {
+      if (!isStorageError(error, 'not-found')) throw error
+      throw new StorageError('not-found', `no message ${id}`, { cause: error })
+    }
+  }
+
+  async #readRecord(key: string, id: string): Promise<MailRecord> {
+    const blob = await this.#blobs.read(key)
+    if (blob.size > MAX_RECORD_BYTES) {
+      await blob.close()
+      throw new StorageError('corrupt', `envelope of ${id}: ${blob.size} bytes are too many for one`)
+    }
+    const bytes = new Uint8Array(blob.size)
+    let at = 0
+    for await (const chunk of blob.body) {
+      bytes.set(chunk, at)
+      at += chunk.length
+    }
+    return decodeRecord(bytes, id)
+  }
+
+  /** For a list: the record, or the id where it is corrupt, or undefined where it was deleted or moved meanwhile. */
+  async #look(id: string, bounced: boolean): Promise<MailRecord | string | undefined> {
+    const keys = keysOf(id)
+    try {
+      return await this.#readRecord(bounced ? keys.bounced : keys.envelope, id)
+    } catch (error) {
+      if (isStorageError(error, 'corrupt')) return id
+      if (isStorageError(error, 'not-found')) return undefined
+      throw error
+    }
+  }
+
+  /** The envelopes first, so that at no time there is one whose bytes are gone. */
+  async #remove(keys: MailKeys): Promise<void> {
+    await this.#blobs.delete(keys.envelope)
+    await this.#blobs.delete(keys.bounced)
+    await this.#blobs.delete(keys.bytes)
+  }
+
+  /**
+   * Ids whose bytes are not followed by their envelope, as their keys are neighbours. It may have bounced, or be on its
+   * way.
+   */
+  async *#withoutEnvelope(): AsyncGenerator<string> {
+    let alone: string | undefined
+    let cursor: string | undefined
+    do {
+      const page = await this.#blobs.list(cursor === undefined ? {} : { cursor })
+      for (const key of page.keys) {
+        if (alone !== undefined && idOfEnvelope(key) !== alone) yield alone
+        alone = idOfBytes(key)
+        if (alone !== undefined && keysOf(alone).bytes !== key) alone = undefined
+      }
+      cursor = page.cursor
+    } while (cursor !== undefined)
+    if (alone !== undefined) yield alone
+  }
+
+  async #sweepOne(keys: MailKeys, before: number): Promise<boolean> {
+    const bytes = await this.#blobs.head(keys.bytes)
+    if (bytes === undefined || bytes.modifiedAt.getTime() > before) return false
+    // In this order: an envelope goes from the first place to the second.
+    if ((await this.#blobs.head(keys.envelope)) !== undefined) return false
+    if ((await this.#blobs.head(keys.bounced)) !== undefined) return false
+    await this.#blobs.delete(keys.bytes)
+    return true
+  }
+}

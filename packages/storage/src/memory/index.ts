@@ -1,0 +1,180 @@
+/**
+ * Blobs in memory, gone with the process: for tests, and for trying out.
+ */
+import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
+import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob.ts'
+import { StorageError } from '../error.ts'
+
+export interface MemoryOptions {
+  /** Bytes of all blobs together, those being written included; over it is `no-space`. Default 256 MiB. */
+  readonly maxBytes?: number
+}
+
+const DEFAULT_MAX_BYTES = 256 * 1024 * 1024
+const CHUNK_BYTES = 64 * 1024
+
+interface Blob {
+  readonly bytes: Uint8Array
+  readonly modifiedAt: Date
+}
+
+/**
+ * A store that lives in memory.
+ *
+ * @throws RangeError when `maxBytes` is not a whole number of bytes
+ */
+export function memory(options: MemoryOptions = {}): BlobStore {
+  const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < 0) {
+    throw new RangeError(`maxBytes: ${maxBytes} is not a whole number of bytes`)
+  }
+  return new MemoryStore(maxBytes)
+}
+
+class MemoryStore implements BlobStore {
+  readonly #maxBytes: number
+  readonly #blobs = new Map<string, Blob>()
+  /** The keys in order; undefined when it has to be made anew. */
+  #sorted: string[] | undefined
+  #usedBytes = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  write(key: string, options: WriteOptions = {}): BlobWriter {
+    return new MemoryWriter(this, checkKey(key), options.size)
+  }
+
+  async read(key: string): Promise<BlobReader> {
+    const blob = this.#blobs.get(checkKey(key))
+    if (blob === undefined) throw new StorageError('not-found', `no blob ${key}`)
+    return { size: blob.bytes.length, body: pieces(blob.bytes), close: () => Promise.resolve() }
+  }
+
+  async head(key: string): Promise<BlobInfo | undefined> {
+    const blob = this.#blobs.get(checkKey(key))
+    return blob && { size: blob.bytes.length, modifiedAt: blob.modifiedAt }
+  }
+
+  async list(options: ListOptions = {}): Promise<KeyPage> {
+    const prefix = checkPrefix(options.prefix ?? '')
+    const cursor = checkPrefix(options.cursor ?? '')
+    const limit = checkLimit(options.limit ?? MAX_PAGE)
+    const sorted = (this.#sorted ??= [...this.#blobs.keys()].toSorted(byOrder))
+    const keys: string[] = []
+    const prefixes: string[] = []
+    let last = ''
+    for (let i = firstFrom(sorted, cursor > prefix ? cursor : prefix); i < sorted.length; i++) {
+      const key = sorted[i] as string
+      if (!key.startsWith(prefix)) break
+      const slash = options.delimiter === undefined ? -1 : key.indexOf('/', prefix.length)
+      const item = slash === -1 ? key : key.slice(0, slash + 1)
+      if (item <= cursor || item === last) continue
+      if (keys.length + prefixes.length === limit) return { keys, prefixes, cursor: last }
+      if (slash === -1) keys.push(item)
+      else prefixes.push(item)
+      last = item
+    }
+    return { keys, prefixes }
+  }
+
+  async delete(key: string): Promise<void> {
+    const blob = this.#blobs.get(checkKey(key))
+    if (blob === undefined) return
+    this.#blobs.delete(key)
+    this.#sorted = undefined
+    this.release(blob.bytes.length)
+  }
+
+  /** @throws StorageError `no-space` */
+  reserve(byteLength: number): void {
+    if (this.#usedBytes + byteLength > this.#maxBytes) {
+      throw new StorageError('no-space', `the memory store is full: ${this.#maxBytes} bytes`)
+    }
+    this.#usedBytes += byteLength
+  }
+
+  release(byteLength: number): void {
+    this.#usedBytes -= byteLength
+  }
+
+  /** @throws StorageError `exists` */
+  add(key: string, bytes: Uint8Array): void {
+    if (this.#blobs.has(key)) throw new StorageError('exists', `there is a blob ${key}`)
+    this.#blobs.set(key, { bytes, modifiedAt: new Date() })
+    this.#sorted = undefined
+  }
+}
+
+class MemoryWriter implements BlobWriter {
+  readonly #store: MemoryStore
+  readonly #key: string
+  readonly #announced: number | undefined
+  #chunks: Uint8Array[] | undefined = []
+  #size = 0
+
+  constructor(store: MemoryStore, key: string, announced: number | undefined) {
+    this.#store = store
+    this.#key = key
+    this.#announced = announced
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#chunks === undefined) throw new StorageError('unavailable', `the writer of ${this.#key} is done`)
+    this.#store.reserve(bytes.length)
+    this.#size += bytes.length
+    this.#chunks.push(bytes.slice())
+  }
+
+  async commit(): Promise<void> {
+    const chunks = this.#chunks
+    if (chunks === undefined) throw new StorageError('unavailable', `the writer of ${this.#key} is done`)
+    try {
+      if (this.#announced !== undefined && this.#announced !== this.#size) {
+        throw new StorageError('corrupt', `${this.#key}: ${this.#size} bytes came, not ${this.#announced}`)
+      }
+      this.#store.add(this.#key, joined(chunks, this.#size))
+      this.#chunks = undefined
+    } finally {
+      await this.abort()
+    }
+  }
+
+  async abort(): Promise<void> {
+    if (this.#chunks === undefined) return
+    this.#chunks = undefined
+    this.#store.release(this.#size)
+  }
+}
+
+async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let i = 0; i < bytes.length; i += CHUNK_BYTES) yield bytes.slice(i, i + CHUNK_BYTES)
+}
+
+function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  const whole = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, at)
+    at += chunk.length
+  }
+  return whole
+}
+
+/** Keys are ASCII, so the order of code units is the order of bytes. */
+function byOrder(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** The index of the first key that is not below `bound`. */
+function firstFrom(sorted: readonly string[], bound: string): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((sorted[middle] as string) < bound) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,204 @@
+/**
+ * The record as JSON. What is read is checked field by field before anybody relies on it: a disk can rot, and people
+ * edit.
+ */
+import type { ForwardPath, Path } from '@postern/engine'
+import { StorageError } from './error.ts'
+import { isId } from './layout.ts'
+import type { ForwardPathRecord, MailRecord, PathRecord, SessionFacts } from './mail-record.ts'
+import type { IncomingMail, IncomingSession } from './mail-store.ts'
+
+/** What a message's record says, with what is known once its bytes are stored. */
+export function recordOf(
+  message: IncomingMail,
+  session: SessionFacts,
+  stored: { readonly size: number; readonly sha256: string },
+): MailRecord {
+  const { envelope } = message
+  return {
+    schemaVersion: 1,
+    id: message.id,
+    receivedAt: message.receivedAt.toISOString(),
+    session,
+    reversePath: pathOf(envelope.reversePath),
+    forwardPaths: envelope.forwardPaths.map(forwardPathOf),
+    body: envelope.body,
+    smtpUtf8: envelope.smtpUtf8,
+    ...(envelope.ret !== undefined && { ret: envelope.ret }),
+    ...(envelope.envelopeId !== undefined && { envelopeId: envelope.envelopeId }),
+    size: stored.size,
+    sha256: stored.sha256,
+    verdicts: {},
+  }
+}
+
+/** What is kept of a session. Taken when a message begins: a session moves on. */
+export function factsOf(session: IncomingSession): SessionFacts {
+  const { hello, id, local, remote, tls, transmissionType, user } = session
+  return {
+    id,
+    remote: { family: remote.family, address: remote.address, port: remote.port },
+    local: { family: local.family, address: local.address, port: local.port },
+    ...(tls !== undefined && { tls }),
+    ...(hello !== undefined && { hello: { verb: hello.verb, name: hello.name } }),
+    transmissionType,
+    ...(user !== undefined && { user }),
+  }
+}
+
+function pathOf(path: Path & { readonly parameters: ReadonlyMap<string, string> }): PathRecord {
+  return {
+    address: path.address,
+    localPart: path.localPart,
+    domain: path.domain,
+    ...(path.literal !== undefined && { literal: path.literal }),
+    parameters: Object.fromEntries(path.parameters),
+  }
+}
+
+function forwardPathOf(path: ForwardPath): ForwardPathRecord {
+  return {
+    ...pathOf(path),
+    ...(path.notify !== undefined && { notify: path.notify }),
+    ...(path.originalRecipient !== undefined && { originalRecipient: path.originalRecipient }),
+  }
+}
+
+/** For people too: indented, with a line end. */
+export function encodeRecord(record: MailRecord): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(record, null, 2)}\n`)
+}
+
+/**
+ * The record of the message `id`. Fields that this version doesn't know are kept.
+ *
+ * @throws StorageError `corrupt`, saying which field is wrong
+ */
+export function decodeRecord(bytes: Uint8Array, id: string): MailRecord {
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch (error) {
+    throw new StorageError('corrupt', `envelope of ${id}: not JSON`, { cause: error })
+  }
+  const wrong = wrongField(value, RECORD, 'record')
+  if (wrong !== undefined) throw new StorageError('corrupt', `envelope of ${id}: ${wrong}`)
+  const record = value as MailRecord
+  if (record.id !== id) throw new StorageError('corrupt', `envelope of ${id}: it is that of ${record.id}`)
+  return record
+}
+
+/**
+ * What a value has to be: a check with its name, the fields of an object, a list of something, or something that may be
+ * missing.
+ */
+type Shape =
+  | { readonly is: (value: unknown) => boolean; readonly name: string }
+  | { readonly fields: Readonly<Record<string, Shape>> }
+  | { readonly each: Shape }
+  | { readonly maybe: Shape }
+
+/** Where `value` is not of this shape, in words; undefined where it is. */
+function wrongField(value: unknown, shape: Shape, name: string): string | undefined {
+  if ('maybe' in shape) return value === undefined ? undefined : wrongField(value, shape.maybe, name)
+  if ('is' in shape) return shape.is(value) ? undefined : `${name} is not ${shape.name}`
+  if ('each' in shape) {
+    if (!Array.isArray(value)) return `${name} is not a list`
+    return firstOf(value.entries(), ([index, item]) => wrongField(item, shape.each, `${name}[${index}]`))
+  }
+  if (!isObject(value)) return `${name} is not an object`
+  return firstOf(Object.entries(shape.fields), ([field, inner]) =>
+    wrongField(Object.hasOwn(value, field) ? value[field] : undefined, inner, `${name}.${field}`),
+  )
+}
+
+function firstOf<T>(items: Iterable<T>, look: (item: T) => string | undefined): string | undefined {
+  for (const item of items) {
+    const found = look(item)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function oneOf(...values: readonly unknown[]): Shape {
+  return { is: (value) => values.includes(value), name: `one of ${values.join(', ')}` }
+}
+
+function matching(pattern: RegExp, name: string): Shape {
+  return { is: (value) => typeof value === 'string' && pattern.test(value), name }
+}
+
+const TEXT: Shape = { is: (value) => typeof value === 'string', name: 'text' }
+const YES_OR_NO: Shape = { is: (value) => typeof value === 'boolean', name: 'true or false' }
+const COUNT: Shape = { is: (value) => Number.isSafeInteger(value) && (value as number) >= 0, name: 'a count' }
+const TIME: Shape = {
+  is: (value) =>
+    typeof value === 'string' &&
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value) &&
+    !Number.isNaN(Date.parse(value)),
+  name: 'a time (ISO 8601, UTC, milliseconds)',
+}
+const TEXTS: Shape = {
+  is: (value) => isObject(value) && Object.values(value).every((item) => typeof item === 'string'),
+  name: 'an object of texts',
+}
+const ENDPOINT: Shape = {
+  fields: { family: oneOf('ipv4', 'ipv6', 'unix', 'unknown'), address: TEXT, port: COUNT },
+}
+const TLS: Shape = {
+  fields: {
+    protocol: TEXT,
+    cipher: TEXT,
+    serverName: { maybe: TEXT },
+    peerCertificate: {
+      maybe: { fields: { subject: TEXT, issuer: TEXT, fingerprint: TEXT, verified: YES_OR_NO } },
+    },
+  },
+}
+const PATH: Readonly<Record<string, Shape>> = {
+  address: TEXT,
+  localPart: TEXT,
+  domain: TEXT,
+  literal: { maybe: { fields: { family: oneOf('ipv4', 'ipv6', 'general'), address: TEXT, tag: { maybe: TEXT } } } },
+  parameters: TEXTS,
+}
+const RECORD: Shape = {
+  fields: {
+    schemaVersion: oneOf(1),
+    id: { is: (value) => isId(value as string), name: 'an id' },
+    receivedAt: TIME,
+    session: {
+      fields: {
+        id: TEXT,
+        remote: ENDPOINT,
+        local: ENDPOINT,
+        tls: { maybe: TLS },
+        hello: { maybe: { fields: { verb: oneOf('HELO', 'EHLO'), name: TEXT } } },
+        transmissionType: matching(/^(?:E?SMTP|(?:ESMTP|UTF8SMTP)S?A?)$/, 'a transmission type'),
+        user: { maybe: TEXT },
+      },
+    },
+    reversePath: { fields: PATH },
+    forwardPaths: {
+      each: {
+        fields: {
+          ...PATH,
+          notify: { maybe: { each: oneOf('NEVER', 'SUCCESS', 'FAILURE', 'DELAY') } },
+          originalRecipient: { maybe: { fields: { addressType: TEXT, address: TEXT } } },
+        },
+      },
+    },
+    body: oneOf('7BIT', '8BITMIME', 'BINARYMIME'),
+    smtpUtf8: YES_OR_NO,
+    ret: { maybe: oneOf('FULL', 'HDRS') },
+    envelopeId: { maybe: TEXT },
+    size: COUNT,
+    sha256: matching(/^[0-9a-f]{64}$/, 'a SHA-256'),
+    verdicts: { is: isObject, name: 'an object' },
+    bounce: { maybe: { fields: { reason: TEXT, at: TIME } } },
+  },
+}

@@ -1,0 +1,71 @@
+/**
+ * Reading a kept message back. Size and digest are compared whenever it is read to its end: who gets all the bytes
+ * without an error has the bytes that were answered 250.
+ */
+import type { BlobStore } from './blob.ts'
+import { Digest } from './digest.ts'
+import { isStorageError, StorageError } from './error.ts'
+import { keysOf } from './layout.ts'
+import type { MailRecord } from './mail-record.ts'
+import type { StoredMail } from './mail-store.ts'
+
+/** The message behind a record. */
+export class KeptMail implements StoredMail {
+  readonly record: MailRecord
+  readonly body: AsyncIterable<Uint8Array>
+  readonly #blobs: BlobStore
+
+  constructor(blobs: BlobStore, record: MailRecord) {
+    this.record = record
+    this.#blobs = blobs
+    this.body = { [Symbol.asyncIterator]: () => this.#read() }
+  }
+
+  async bytes(): Promise<Uint8Array> {
+    const whole = new Uint8Array(this.record.size)
+    let at = 0
+    for await (const chunk of this.body) {
+      whole.set(chunk, at)
+      at += chunk.length
+    }
+    return whole
+  }
+
+  async verify(): Promise<void> {
+    const chunks = this.body[Symbol.asyncIterator]()
+    while ((await chunks.next()).done !== true);
+  }
+
+  async *#read(): AsyncGenerator<Uint8Array> {
+    const { id, sha256, size } = this.record
+    const blob = await this.#open()
+    // Before the first byte: nobody is handed more than the record says there is.
+    if (blob.size !== size) {
+      await blob.close()
+      throw new StorageError('corrupt', `message ${id}: ${blob.size} bytes are stored, not ${size}`)
+    }
+    const digest = new Digest()
+    for await (const chunk of blob.body) {
+      digest.update(chunk)
+      if (digest.size > size) break
+      yield chunk
+    }
+    if (digest.size !== size || digest.finish() !== sha256) {
+      throw new StorageError('corrupt', `message ${id}: the stored bytes are not those of its record`)
+    }
+  }
+
+  async #open(): ReturnType<BlobStore['read']> {
+    const { id } = this.record
+    const keys = keysOf(id)
+    try {
+      return await this.#blobs.read(keys.bytes)
+    } catch (error) {
+      if (!isStorageError(error, 'not-found')) throw error
+      // A delete takes the envelope first, so an envelope that is still there should have had its bytes.
+      const isThere = (await this.#blobs.head(keys.envelope)) ?? (await this.#blobs.head(keys.bounced))
+      if (isThere === undefined) throw error
+      throw new StorageError('corrupt', `message ${id}: its bytes are missing`, { cause: error })
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import { mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
+import { checkKey, type StorageError } from '@postern/storage'
+import { fs } from '@postern/storage/fs'
+import { memory } from '@postern/storage/memory'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { blobContract, expectCode, HOSTILE_KEYS, pattern } from './blob-contract.ts'
+import { put, temporaryDirectory } from './blobs.ts'
+
+const directory = temporaryDirectory()
+
+blobContract('memory', () => memory())
+blobContract('fs', () => fs(mkdtempSync(join(directory, 'store-'))), { maxGrowthBytes: 80 * 1024 * 1024 })
+
+describe('keys', () => {
+  test('segments of the safe alphabet are keys', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,40}$/), { minLength: 1, maxLength: 20 }),
+        (segments) => {
+          expect(checkKey(segments.join('/'))).toBe(segments.join('/'))
+        },
+      ),
+    )
+  })
+
+  test('what passes stays below any directory', () => {
+    const nasty = fc.oneof(
+      fc.constantFrom(...HOSTILE_KEYS),
+      fc.string(),
+      fc.string({ unit: 'binary' }),
+      fc.array(fc.constantFrom('.', '..', '/', 'a', '\\', '\0', '-')).map((parts) => parts.join('')),
+    )
+    fc.assert(
+      fc.property(nasty, (key) => {
+        try {
+          checkKey(key)
+        } catch (error) {
+          expect((error as StorageError).code).toBe('invalid-key')
+          return
+        }
+        expect(join('/root/of/it', key)).toBe(`/root/of/it/${key}`)
+        expect(key).not.toMatch(/(^|\/)\.|[^\x21-\x7e]/)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('what is not even text is refused', () => {
+    for (const key of [undefined, null, 7, {}, ['a']]) expect(() => checkKey(key as string)).toThrow('not a key')
+  })
+})
+
+describe('memory', () => {
+  test('over its bound it is full, and it recovers', async () => {
+    const store = memory({ maxBytes: 1000 })
+    await put(store, 'a', pattern(600))
+    await expectCode('no-space', () => put(store, 'b', pattern(401)))
+    const pending = store.write('c')
+    await pending.write(pattern(400))
+    await expectCode('no-space', () => put(store, 'd', pattern(1)))
+    await pending.abort()
+    await expectCode('exists', () => put(store, 'a', pattern(400)))
+    await put(store, 'd', pattern(400))
+    await store.delete('a')
+    await put(store, 'e', pattern(600))
+    expect((await store.list()).keys).toEqual(['d', 'e'])
+  })
+
+  test('a bound that is none is refused', () => {
+    for (const maxBytes of [-1, 1.5, Number.NaN]) expect(() => memory({ maxBytes })).toThrow(RangeError)
+  })
+})

@@ -1,0 +1,73 @@
+/** A disk that is really full: a small tmpfs. Mounting takes root. */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Refusal, type Session } from '@postern/engine'
+import { keep, mailStore } from '@postern/storage'
+import { fs } from '@postern/storage/fs'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { inParallel, pattern } from './blob-contract.ts'
+import { hookMessageOf, idAt, saveText, SESSION } from './mail.ts'
+import { idsOf } from './mail-contract.ts'
+
+let directory = ''
+let whyNot = ''
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'postern-full-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', directory], { stdio: 'pipe' })
+  } catch (error) {
+    whyNot = `a tmpfs can't be mounted here: ${error instanceof Error ? error.message.split('\n').at(-1) : ''}`
+  }
+})
+
+afterAll(() => {
+  if (whyNot === '') execFileSync('umount', [directory])
+  rmSync(directory, { recursive: true, force: true })
+})
+
+test('a full disk is 452, loses and tears nothing, and is good again once there is room', async ({ skip }) => {
+  skip(whyNot !== '', whyNot)
+  const store = fs(directory)
+  const mail = mailStore(store)
+  const hook = keep(store)
+  const kept: string[] = []
+  const refused: Refusal[] = []
+  async function send(size: number): Promise<void> {
+    const id = idAt(Date.now())
+    try {
+      await hook(hookMessageOf(id, [pattern(size / 2), pattern(size / 2)]), SESSION as Session)
+      kept.push(id)
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      refused.push(error)
+    }
+  }
+  // Small ones and large ones, far more than fit, many at once.
+  await inParallel(
+    Array.from({ length: 200 }, (_, index) => (index % 4 === 0 ? 150_000 : 20_000)),
+    send,
+    20,
+  )
+  while (refused.length < 5) await send(100_000)
+  for (const refusal of refused) {
+    expect(refusal.reply.wire).toMatch(/^452 4\.3\.1 /)
+    expect(refusal.cause).toMatchObject({ code: 'no-space' })
+  }
+  expect(kept.length).toBeGreaterThan(5)
+  expect(readdirSync(join(directory, '.tmp'))).toEqual([])
+  const page = await mail.list({ limit: 1000 })
+  expect(page.corrupt).toEqual([])
+  expect(idsOf(page)).toEqual(kept.toSorted().toReversed())
+  for (const id of kept) await (await mail.load(id)).verify()
+  // Whoever opens it now can still make room.
+  const later = mailStore(fs(directory))
+  for (const id of kept) await later.delete(id)
+  const id = idAt(Date.now())
+  await saveText(mail, id)
+  await (await mail.load(id)).verify()
+  await send(400_000)
+  expect(kept).toContain((await mail.list()).records.find((record) => record.size > 400_000)?.id)
+})

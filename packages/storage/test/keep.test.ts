@@ -1,0 +1,81 @@
+import { isReply, MessageError, Refusal, type Session } from '@postern/engine'
+import { type BlobStore, keep, type MailRecord, mailStore, StorageError } from '@postern/storage'
+import { memory } from '@postern/storage/memory'
+import { expect, test } from 'vitest'
+import { pattern } from './blob-contract.ts'
+import { keysIn } from './blobs.ts'
+import { ABORTED, bytesOf, hookMessageOf, idAt, SESSION } from './mail.ts'
+import { bound } from './mail-contract.ts'
+
+const session = SESSION as Session
+
+test.each(['blob store', 'mail store'])('keeps, tells, and answers 250 with the id (%s)', async (kind) => {
+  const blobs = memory()
+  const told: [MailRecord, Session][] = []
+  const store = kind === 'blob store' ? blobs : mailStore(blobs)
+  const hook = keep(store, { kept: (record, session) => told.push([record, session]) })
+  const id = idAt(Date.now())
+  const answer = await hook(hookMessageOf(id, [bytesOf('x')]), session)
+  expect(isReply(answer)).toBe(true)
+  expect(answer.wire).toBe(`250 2.0.0 OK queued as ${id}\r\n`)
+  const { record } = await mailStore(blobs).load(id)
+  expect(told).toEqual([[record, session]])
+  expect(told[0]?.[1]).toBe(session)
+})
+
+test('what `kept` throws does not refuse a kept message', async () => {
+  const blobs = memory()
+  const hook = keep(blobs, {
+    kept() {
+      throw new Error('broken pipe')
+    },
+  })
+  expect((await hook(hookMessageOf(idAt(Date.now()), []), session)).code).toBe(250)
+  expect(await keysIn(blobs)).toHaveLength(2)
+})
+
+test('no room is 452 4.3.1, and 250 again once there is some', async () => {
+  const blobs = memory({ maxBytes: 10_000 })
+  const hook = keep(blobs)
+  const first = idAt(Date.now())
+  await hook(hookMessageOf(first, [pattern(6000)]), session)
+  const refusal = await refusalOf(hook(hookMessageOf(idAt(Date.now()), [pattern(3000), pattern(3000)]), session))
+  expect(refusal.reply.wire).toMatch(/^452 4\.3\.1 /)
+  expect(refusal.cause).toMatchObject({ code: 'no-space' })
+  expect(await keysIn(blobs)).toHaveLength(2)
+  await mailStore(blobs).delete(first)
+  expect((await hook(hookMessageOf(idAt(Date.now()), [pattern(6000)]), session)).code).toBe(250)
+})
+
+test.each(['denied', 'unavailable', 'corrupt', 'exists', 'invalid-key'] as const)('%s is 451 4.3.0', async (code) => {
+  const cause = new StorageError(code, 'secret path /srv/mail')
+  const blobs: BlobStore = {
+    ...bound(memory()),
+    write() {
+      throw cause
+    },
+  }
+  const refusal = await refusalOf(keep(blobs)(hookMessageOf(idAt(Date.now()), []), session))
+  expect(refusal.reply.wire).toMatch(/^451 4\.3\.0 /)
+  expect(refusal.reply.wire).not.toContain('srv')
+  expect(refusal.cause).toBe(cause)
+})
+
+test('what reading the message throws passes through, and nothing is kept', async () => {
+  const blobs = memory()
+  const hook = keep(blobs)
+  await expect(hook(hookMessageOf(idAt(Date.now()), [pattern(10), ABORTED]), session)).rejects.toBe(ABORTED)
+  expect(ABORTED).toBeInstanceOf(MessageError)
+  const bug = new TypeError('a bug')
+  await expect(hook(hookMessageOf(idAt(Date.now()), [bug]), session)).rejects.toBe(bug)
+  expect(await keysIn(blobs)).toEqual([])
+})
+
+async function refusalOf(answer: Promise<unknown>): Promise<Refusal> {
+  const error = await answer.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  expect(error).toBeInstanceOf(Refusal)
+  return error as Refusal
+}

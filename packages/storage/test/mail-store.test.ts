@@ -1,0 +1,41 @@
+import { mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
+import { mailStore } from '@postern/storage'
+import { fs } from '@postern/storage/fs'
+import { memory } from '@postern/storage/memory'
+import { expect, test } from 'vitest'
+import { inParallel } from './blob-contract.ts'
+import { temporaryDirectory } from './blobs.ts'
+import { idAt, saveText } from './mail.ts'
+import { bound, idsOf, mailContract } from './mail-contract.ts'
+
+const directory = temporaryDirectory()
+
+mailContract('memory', () => memory())
+mailContract('fs', () => fs(mkdtempSync(join(directory, 'store-'))))
+
+test('a page costs a few listings, however much lies below it', async () => {
+  const blobs = memory()
+  let lists = 0
+  const mail = mailStore({
+    ...bound(blobs),
+    list: (options) => {
+      lists++
+      return blobs.list(options)
+    },
+  })
+  const start = Date.parse('2026-11-21T05:42:00Z')
+  const ids = Array.from({ length: 5000 }, (_, index) => idAt(start + index * 10_000, index))
+  await saveText(mail, ids[0] as string)
+  expect(idsOf(await mail.list())).toEqual([ids[0]])
+  // The years, and all of the only one.
+  expect(lists).toBe(2)
+  await inParallel(ids.slice(1), (id) => saveText(mail, id))
+  lists = 0
+  const page = await mail.list({ limit: 10 })
+  expect(idsOf(page)).toEqual(ids.slice(-10).toReversed())
+  expect(lists).toBeLessThan(12)
+  lists = 0
+  expect(idsOf(await mail.list({ limit: 10, cursor: ids[2500] as string }))).toEqual(ids.slice(2490, 2500).toReversed())
+  expect(lists).toBeLessThan(14)
+})
