@@ -1,0 +1,116 @@
+/** What `postern serve` says on standard output: one block when it serves, then a line for each message. */
+import { resolve } from 'node:path'
+import type { Endpoint } from '@postern/engine'
+import type { MailRecord } from '@postern/storage'
+import about from '../package.json' with { type: 'json' }
+import { invocation, quote } from './invocation.ts'
+import type { ListenAddress } from './listen.ts'
+import { OPTIONS, type Options } from './options.ts'
+import { canAuthenticate, hasTls } from './policy.ts'
+import { formatSize } from './quantity.ts'
+import type { Settings } from './settings.ts'
+import { storeName } from './store.ts'
+import { safe, table } from './terminal.ts'
+
+/** One address that is listened on. */
+export interface Bound {
+  readonly given: ListenAddress
+  /** Where it really is: port 0 has become one. */
+  readonly at: Endpoint
+}
+
+/** The block. Its commands work as they stand. */
+export function announcement(settings: Settings, bound: readonly Bound[]): string {
+  const { options } = settings
+  const facts = [
+    ...bound.map((one, i) => [i === 0 ? 'Addresses' : '', `${boundUrl(one)}${policyText(one.given, options)}`]),
+    ['Store', storeText(options)],
+    ['Hostname', options.hostname],
+    ...(settings.file === undefined ? [] : [['Config', settings.file]]),
+    ...(options.selfSigned ? [['TLS', 'a self-signed certificate, for this run only']] : []),
+  ]
+  const [first] = bound.toSorted((one, other) => Number(one.given.submission) - Number(other.given.submission))
+  return [
+    `Postern ${about.version} takes mail in.\n`,
+    indented(table(facts)),
+    ...(first === undefined ? [] : ['Send a first message:\n', indented(sendCommands(first, options))]),
+    'See what came in:\n',
+    indented(listCommand(settings)),
+    'Stop with Ctrl-C.\n\n',
+  ].join('')
+}
+
+/** The line for one message: id, from, to, size, how. */
+export function keptLine({ id, reversePath, forwardPaths, size, session }: MailRecord): string {
+  const to = forwardPaths.map((path) => `<${path.address}>`)
+  const shown = to.length > 3 ? `${to.slice(0, 3).join(', ')} and ${to.length - 3} more` : to.join(', ')
+  const by = session.user === undefined ? '' : ` by ${session.user}`
+  return `${safe(`kept ${id} from <${reversePath.address}> to ${shown}, ${formatSize(size)}, ${session.transmissionType}${by}`)}\n`
+}
+
+/** The URL of an address with the port that it got. */
+export function boundUrl({ given, at }: Bound): string {
+  if (at.family === 'unix') return `${given.scheme}+unix:${at.address}`
+  return `${given.scheme}://${hostText(at.address)}:${at.port}`
+}
+
+function policyText({ implicitTls, submission }: ListenAddress, options: Options): string {
+  const words = []
+  if (implicitTls) words.push('TLS at once')
+  else if (submission || options.tlsRequired) words.push('TLS required')
+  else if (hasTls(options)) words.push('STARTTLS on offer')
+  if (submission || options.authRequired) words.push('AUTH required')
+  return words.length === 0 ? '' : ` (${words.join(', ')})`
+}
+
+function storeText({ store }: Options): string {
+  if ('scheme' in store && store.scheme === 'fs') return `${store.url} (${resolve(store.path)})`
+  return 'url' in store ? `${store.url} (gone when the server stops)` : storeName(store)
+}
+
+function sendCommands({ given, at }: Bound, options: Options): string {
+  const needsAuth = (given.submission || options.authRequired) && canAuthenticate(options)
+  const needsTls = given.submission || options.tlsRequired || (needsAuth && !options.authWithoutTls)
+  const user = options.users[0]?.name ?? 'NAME'
+  const isUnix = at.family === 'unix'
+  const host = reachable(at.address)
+
+  const swaks = ['swaks', ...(isUnix ? ['--socket', quote(at.address)] : ['--server', host, '--port', String(at.port)])]
+  if (given.implicitTls) swaks.push('--tls-on-connect')
+  else if (needsTls) swaks.push('--tls')
+  if (needsAuth) swaks.push('--auth', 'PLAIN', '--auth-user', quote(user))
+  swaks.push('--helo localhost --from me@example.com --to you@example.com')
+
+  const scheme = given.implicitTls ? 'smtps' : 'smtp'
+  const curl = ["printf 'Subject: Hello\\r\\n\\r\\nHello!\\r\\n' | curl -sS"]
+  if (isUnix) curl.push('--unix-socket', quote(at.address), `${scheme}://localhost/localhost`)
+  else curl.push(`${scheme}://${hostText(host)}:${at.port}/localhost`)
+  if (needsTls && !given.implicitTls) curl.push('--ssl-reqd')
+  if (options.selfSigned && (needsTls || given.implicitTls)) curl.push('--insecure')
+  if (needsAuth) curl.push('--user', quote(user))
+  curl.push('--mail-from me@example.com --mail-rcpt you@example.com --upload-file -')
+  return `${swaks.join(' ')}\n${curl.join(' ')}\n`
+}
+
+function listCommand({ options, file }: Settings): string {
+  const { store } = options
+  const words = [invocation(), 'list']
+  if (!('url' in store)) words.push('--config', quote(file ?? ''))
+  else if (store.scheme === 'memory') return '(nowhere: memory: is this process alone; choose an fs: store)\n'
+  else if (store.url !== OPTIONS.store.byDefault) words.push('--store', quote(store.url))
+  return `${words.join(' ')}\n`
+}
+
+/** Every address is also this machine's own. */
+function reachable(address: string): string {
+  if (address === '0.0.0.0') return '127.0.0.1'
+  return address === '::' ? '::1' : address
+}
+
+function hostText(address: string): string {
+  return address.includes(':') ? `[${address}]` : address
+}
+
+function indented(text: string): string {
+  return `${text.replace(/^(?=.)/gm, '  ')}\n`
+}

@@ -1,0 +1,136 @@
+/**
+ * `postern serve`: from settings to a server that runs, and back down.
+ *
+ * Standard output has the block and a line for each message; the log goes to stderr. With `--log-format json` everything
+ * is a line of JSON on stderr, and standard output stays empty.
+ */
+import process from 'node:process'
+import type { Logger } from '@logtape/logtape'
+import { createServer, OptionError, type Server } from '@postern/engine'
+import type { TlsCredentials } from '@postern/runtime/node'
+import type { MailStore } from '@postern/storage'
+import { announcement, boundUrl, keptLine } from '../announcement.ts'
+import { EXIT, Failure } from '../failure.ts'
+import { intake, type IntakeParts } from '../intake.ts'
+import { closeAll, listenAll } from '../listening.ts'
+import { NOTICE, openLog } from '../log.ts'
+import type { OptionName } from '../options.ts'
+import { outliveReader } from '../output.ts'
+import { checkTogether } from '../policy.ts'
+import type { Settings } from '../settings.ts'
+import { onSignals } from '../signals.ts'
+import { openStore, storeName } from '../store.ts'
+import { openTls, reloadTls } from '../tls.ts'
+
+const DAY_MS = 86_400_000
+/** How long mail in progress may take when the program is broken. */
+const BROKEN_GRACE_MS = 1_000
+
+/** Serves until a signal stops it. @returns the exit code. @throws Failure when it can't begin. */
+export async function serve(settings: Settings): Promise<number> {
+  const { options } = settings
+  checkTogether(settings)
+  const tls = await openTls(settings)
+  const store = await openStore(settings)
+  const log = await openLog(options)
+  const notices = log.getChild(NOTICE)
+  const say = options.logFormat === 'json' ? () => {} : (text: string) => void process.stdout.write(text)
+  outliveReader()
+
+  const server = makeServer(settings, {
+    options,
+    store,
+    log,
+    hasTls: tls !== undefined,
+    kept: (record) => say(keptLine(record)),
+  })
+  const bound = await listenAll(server, settings, tls, log)
+  say(announcement(settings, bound))
+  notices.info('serving', {
+    addresses: bound.map(boundUrl),
+    store: storeName(options.store),
+    hostname: options.hostname,
+  })
+  const stopSweeping = sweepDaily(store, Math.max(DAY_MS, 2 * options.sessionTimeoutMs), log)
+
+  return new Promise((resolve) => {
+    let exitCode: number = EXIT.done
+    const end = async (graceMs: number): Promise<void> => {
+      stopSweeping()
+      await Promise.all([closeAll(bound), server.close({ graceMs })])
+      notices.info('stopped', {})
+      say('Stopped.\n')
+      forgetSignals()
+      resolve(exitCode)
+    }
+    const fail = (error: unknown): void => {
+      log.fatal('stopping: an error that nobody caught', { error })
+      if (exitCode === EXIT.failed) return
+      exitCode = EXIT.failed
+      // Whatever holds the end up, it ends.
+      setTimeout(() => process.exit(EXIT.failed), 2 * BROKEN_GRACE_MS)
+      void end(BROKEN_GRACE_MS)
+    }
+    const forgetSignals = onSignals({
+      stop(signal) {
+        notices.info('stopping', { signal, sessions: server.sessionCount, graceMs: options.graceMs })
+        say(`\nStopping${waitingText(server, options.graceMs)}\n`)
+        end(options.graceMs).catch(fail)
+      },
+      stopNow(signal) {
+        notices.warn('stopped at once', { signal, sessions: server.sessionCount })
+        say('Stopped at once.\n')
+      },
+      ...(tls === undefined || options.selfSigned ? {} : { reload: () => void reload(settings, tls, log) }),
+      broken: fail,
+    })
+  })
+}
+
+function waitingText({ sessionCount }: Server, graceMs: number): string {
+  if (sessionCount === 0) return '.'
+  const sessions = sessionCount === 1 ? 'one session' : `${sessionCount} sessions`
+  return `: mail in progress in ${sessions} may take ${Math.ceil(graceMs / 1000)} s more. Ctrl-C again stops at once.`
+}
+
+/** The engine has the last word on some options; what it says is said of the name that the user wrote. */
+function makeServer(settings: Settings, parts: IntakeParts): Server {
+  try {
+    return createServer(intake(parts))
+  } catch (error) {
+    if (!(error instanceof OptionError)) throw error
+    const field = error.field === 'auth.mechanisms' ? 'authMechanisms' : error.field.replace(/^limits\./, '')
+    throw new Failure(
+      `${settings.spelled(field as OptionName)}${error.message.slice(error.field.length)}`,
+      EXIT.misused,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+async function reload(settings: Settings, tls: TlsCredentials, log: Logger): Promise<void> {
+  try {
+    await reloadTls(settings, tls)
+    log.info('certificates read again', {})
+  } catch (error) {
+    log.error('certificates could not be read again; the old ones stay', { error })
+  }
+}
+
+/** Removes what was never committed, left behind by a crash: now and once a day. Nothing that still arrives is as old. */
+function sweepDaily(store: MailStore, olderThanMs: number, log: Logger): () => void {
+  const sweep = async (): Promise<void> => {
+    try {
+      const { messages, temporary } = await store.sweep({ olderThanMs })
+      if (messages + temporary > 0) log.info('swept what was never committed', { messages, temporary })
+    } catch (error) {
+      log.error('the sweep failed', { error })
+    }
+  }
+  void sweep()
+  const timer = setInterval(() => void sweep(), DAY_MS)
+  timer.unref()
+  return () => clearInterval(timer)
+}

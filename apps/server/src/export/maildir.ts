@@ -1,0 +1,40 @@
+/**
+ * Maildir: a file for each message, written in `tmp` and moved to `new`, so that a reader never sees half of one.
+ *
+ * Lines end in LF, as mail readers on Unix expect of files. The name holds the message's id, so that exporting twice
+ * into one Maildir gives each message once.
+ */
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import type { StoredMail } from '@postern/storage'
+import { lineFeeds } from './mbox.ts'
+
+/** Makes the three directories where they are missing. */
+export async function makeMaildir(directory: string): Promise<void> {
+  for (const folder of ['tmp', 'new', 'cur']) await mkdir(join(directory, folder), { recursive: true, mode: 0o700 })
+}
+
+/** Delivers one message into a Maildir. */
+export async function deliver(directory: string, { record, body }: StoredMail): Promise<void> {
+  const seconds = Math.floor(Date.parse(record.receivedAt) / 1000)
+  const name = `${seconds}.${record.id}.${hostPart()}`
+  const temporary = join(directory, 'tmp', `${name}.${process.pid}`)
+  const file = await open(temporary, 'wx', 0o600)
+  try {
+    for await (const text of lineFeeds(body)) await file.writeFile(Buffer.from(text, 'latin1'))
+    await file.sync()
+    await file.close()
+    await rename(temporary, join(directory, 'new', name))
+  } catch (error) {
+    await file.close()
+    await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+/** A slash would end the name, a colon begins its flags. */
+function hostPart(): string {
+  return hostname().replaceAll('/', '\\057').replaceAll(':', '\\072')
+}

@@ -1,0 +1,204 @@
+/**
+ * What the server does with mail, as options of the engine: the user's hooks first, then its own; the store keeps what
+ * nobody refused; the log hears of it.
+ */
+import {
+  type AuthAnswer,
+  type AuthOptions,
+  type Credentials,
+  type Handlers,
+  type Hello,
+  isReply,
+  type Limits,
+  LIMIT_RULES,
+  type Message,
+  MessageError,
+  type Reply,
+  type ServerOptions,
+  type Session,
+  type TlsInfo,
+} from '@postern/engine'
+import type { Logger } from '@logtape/logtape'
+import { keep, type MailRecord, type MailStore } from '@postern/storage'
+import type { ConfigHandlers } from './config.ts'
+import { NOTICE } from './log.ts'
+import type { Options } from './options.ts'
+import { PasswordBook } from './password.ts'
+import { canAuthenticate } from './policy.ts'
+
+/** What an intake works with. */
+export interface IntakeParts {
+  readonly options: Options
+  readonly store: MailStore
+  readonly log: Logger
+  /** Whether there is a certificate, so that STARTTLS can be. */
+  readonly hasTls: boolean
+  /** Told of each message once it is durable. */
+  kept(record: MailRecord): void
+}
+
+/** The engine's options. */
+export function intake({ options, store, log, hasTls, kept }: IntakeParts): ServerOptions {
+  const { handlers } = options
+  const wire = log.getChild('wire')
+  return {
+    hostname: options.hostname,
+    banner: options.banner,
+    limits: pickLimits(options),
+    tls: { startTls: hasTls, required: options.tlsRequired },
+    bareLineEndings: options.bareLineEndings,
+    addresses: options.addresses,
+    disabled: options.disabled,
+    greetingDelayMs: options.greetingDelayMs,
+    ...watchedHooks(handlers, log),
+    error(error, session) {
+      log.error('a hook failed, or a connection broke', { sessionId: session?.id, error })
+      handlers.error?.(error, session)
+    },
+    data: dataHook(handlers, store, log, kept),
+    ...(canAuthenticate(options) ? { auth: authOptions(options, log) } : {}),
+    ...(options.debug ? { trace: ({ sessionId, from, text }) => wire.debug(from, { sessionId, text }) } : {}),
+  }
+}
+
+function pickLimits(options: Options): Limits {
+  const names = Object.keys(LIMIT_RULES) as (keyof Limits)[]
+  return Object.fromEntries(names.map((name) => [name, options[name]])) as unknown as Limits
+}
+
+type Hook = (...given: never[]) => unknown
+
+/**
+ * The user's hooks, their refusals logged; at level `debug` with an eye on the session besides. A hook that nobody needs
+ * is left out, and costs nothing.
+ */
+function watchedHooks(handlers: ConfigHandlers, log: Logger): Handlers {
+  const seen: Readonly<Record<string, Hook | undefined>> = log.isEnabledFor('debug') ? sessionLog(log) : {}
+  const hooks: Record<string, Hook> = {}
+  for (const name of ['connect', 'secure', 'hello', 'mail', 'rcpt', 'verify', 'expand', 'reset', 'close'] as const) {
+    const own = handlers[name]?.bind(handlers) as Hook | undefined
+    const look = seen[name]
+    if (own === undefined && look === undefined) continue
+    hooks[name] = (...given) => {
+      look?.(...given)
+      const session = given.at(-1) as unknown as Session
+      return whenAnswered(own?.(...given), (answer) => noteRefusal(log, name, answer, session))
+    }
+  }
+  return hooks
+}
+
+function sessionLog(log: Logger): Record<string, Hook> {
+  return {
+    connect: (session: Session) =>
+      log.debug('connected', { sessionId: session.id, ...peer(session), localPort: session.local.port }),
+    secure: (tls: TlsInfo, session: Session) => log.debug('secure', { sessionId: session.id, ...tls }),
+    hello: (hello: Hello, session: Session) => log.debug('hello', { sessionId: session.id, ...hello }),
+    close: (session: Session) =>
+      log.debug('closed', { sessionId: session.id, messagesAccepted: session.messagesAccepted }),
+  }
+}
+
+function dataHook(
+  handlers: ConfigHandlers,
+  store: MailStore,
+  log: Logger,
+  kept: (record: MailRecord) => void,
+): NonNullable<Handlers['data']> {
+  const notices = log.getChild(NOTICE)
+  const keepInStore = keep(store, {
+    kept(record, session) {
+      notices.info('message kept', {
+        sessionId: session.id,
+        messageId: record.id,
+        from: record.reversePath.address,
+        to: record.forwardPaths.map((path) => path.address),
+        size: record.size,
+        with: record.session.transmissionType,
+        user: record.session.user,
+        ...peer(session),
+      })
+      kept(record)
+    },
+  })
+  return async (message, session) => {
+    try {
+      const verdict = await handlers.data?.(message, session)
+      if (isReply(verdict)) {
+        noteRefusal(log, 'data', verdict, session)
+        return verdict
+      }
+      if (message.size > 0) throw new Error('handlers.data read the message, so it must answer for it with a reply')
+      return await keepInStore(message, session)
+    } catch (error) {
+      if (error instanceof MessageError) noteLoss(log, error, message, session)
+      throw error
+    }
+  }
+}
+
+function authOptions(options: Options, log: Logger): AuthOptions {
+  const book = new PasswordBook(options.users)
+  const { handlers } = options
+  async function authenticate(credentials: Credentials, session: Session): Promise<AuthAnswer> {
+    const own = await handlers.authenticate?.(credentials, session)
+    if (own !== undefined) return own
+    const { username, password, authorizationId } = credentials
+    // Nobody here may act for another.
+    const isSelf = authorizationId === '' || authorizationId === username
+    return (await book.knows(username, password)) && isSelf ? { user: username } : undefined
+  }
+  return {
+    mechanisms: options.authMechanisms,
+    required: options.authRequired,
+    allowWithoutTls: options.authWithoutTls,
+    async authenticate(credentials, session) {
+      const answer = await authenticate(credentials, session)
+      const facts = {
+        sessionId: session.id,
+        user: credentials.username,
+        mechanism: credentials.mechanism,
+        ...peer(session),
+      }
+      if (answer !== undefined && 'user' in answer) log.debug('login', facts)
+      else log.info('login refused', facts)
+      return answer
+    },
+  }
+}
+
+/** Calls `then` with the answer, at once where the hook answered at once, and passes the answer on. */
+function whenAnswered(answer: unknown, then: (answer: unknown) => void): unknown {
+  if (answer instanceof Promise) {
+    return answer.then((late: unknown) => {
+      then(late)
+      return late
+    })
+  }
+  then(answer)
+  return answer
+}
+
+function noteRefusal(log: Logger, hook: string, answer: unknown, session: Session): void {
+  if (!isReply(answer) || answer.code < 400) return
+  log.info('refused', { sessionId: session.id, hook, reply: replyText(answer), ...peer(session) })
+}
+
+function noteLoss(log: Logger, error: MessageError, message: Message, session: Session): void {
+  log.info('message refused', {
+    sessionId: session.id,
+    messageId: message.id,
+    reason: error.reason,
+    from: message.envelope.reversePath.address,
+    size: message.size,
+    ...peer(session),
+  })
+}
+
+function replyText(reply: Reply): string {
+  return reply.wire.trimEnd().replaceAll('\r\n', ' / ')
+}
+
+function peer({ remote }: Session): Record<string, unknown> {
+  return remote.family === 'unix' ? { remote: 'unix' } : { remote: remote.address, remotePort: remote.port }
+}

@@ -1,0 +1,70 @@
+/** Where to listen, as URLs. The scheme says what the port is for, and with that its policy. */
+
+interface Scheme {
+  readonly port: number
+  /** TLS from the first byte, not by STARTTLS. */
+  readonly implicitTls: boolean
+  /** For the users of this server (RFC 6409): no mail without TLS and AUTH. */
+  readonly submission: boolean
+}
+
+/** What each scheme means; the ports are IANA's. */
+const SCHEMES: Readonly<Record<SchemeName, Scheme>> = {
+  smtp: { port: 25, implicitTls: false, submission: false },
+  smtps: { port: 465, implicitTls: true, submission: false },
+  submission: { port: 587, implicitTls: false, submission: true },
+  // RFC 8314 3.3
+  submissions: { port: 465, implicitTls: true, submission: true },
+}
+
+/** The scheme of a listen URL. */
+export type SchemeName = 'smtp' | 'smtps' | 'submission' | 'submissions'
+
+/** One address to listen on. */
+export interface ListenAddress {
+  /** As the user wrote it. */
+  readonly url: string
+  readonly scheme: SchemeName
+  readonly implicitTls: boolean
+  readonly submission: boolean
+  /** Undefined where a Unix socket is meant, or every address (`*`). */
+  readonly host: string | undefined
+  /** 0: any that is free. */
+  readonly port: number
+  /** The path of a Unix socket. */
+  readonly path: string | undefined
+}
+
+export const LISTEN_ALLOWED: string =
+  'a URL such as smtp://127.0.0.1:2525, smtps://[::1]:465, submission://*:587 or smtp+unix:/run/postern.sock'
+
+/** Reads a listen URL; undefined where it is none. */
+export function parseListenUrl(text: string): ListenAddress | undefined {
+  const url = URL.parse(text)
+  if (url === null) return undefined
+  const [scheme = '', transport] = url.protocol.slice(0, -1).split('+')
+  if (!isScheme(scheme)) return undefined
+  const { port, implicitTls, submission } = SCHEMES[scheme]
+  const common = { url: text, scheme, implicitTls, submission }
+  if (transport === 'unix') {
+    if (url.host !== '' || url.search !== '' || url.hash !== '' || url.pathname.length < 2) return undefined
+    const path = unescaped(url.pathname)
+    return path === undefined ? undefined : { ...common, host: undefined, port: 0, path }
+  }
+  if (transport !== undefined || url.hostname === '' || !/^\/?$/.test(url.pathname)) return undefined
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') return undefined
+  const host = url.hostname === '*' ? undefined : url.hostname.replace(/^\[(.*)\]$/, '$1')
+  return { ...common, host, port: url.port === '' ? port : Number(url.port), path: undefined }
+}
+
+function unescaped(pathname: string): string | undefined {
+  try {
+    return decodeURIComponent(pathname)
+  } catch {
+    return undefined
+  }
+}
+
+function isScheme(text: string): text is SchemeName {
+  return Object.hasOwn(SCHEMES, text)
+}

@@ -1,0 +1,59 @@
+/** What options mean together: combinations that can't be, refused before anything listens. */
+import { Failure } from './failure.ts'
+import type { Options } from './options.ts'
+import type { Settings } from './settings.ts'
+
+const CERTIFICATE = 'a certificate: give --tls-key and --tls-cert, or --self-signed'
+const USERS = 'someone who may send: give --users'
+
+/** Whether there is a certificate, from files or made for the run. */
+export function hasTls({ tlsCert, selfSigned }: Options): boolean {
+  return selfSigned || tlsCert !== undefined
+}
+
+/** Whether anybody could log in. */
+export function canAuthenticate({ users, handlers }: Options): boolean {
+  return users.length > 0 || handlers.authenticate !== undefined
+}
+
+/** @throws Failure on options that contradict each other, or that need another one. */
+export function checkTogether(settings: Settings): void {
+  const { options, spelled } = settings
+  const { tlsKey, tlsCert, tlsPassphrase } = options
+  if (tlsKey !== undefined && tlsCert === undefined) throw needs(spelled('tlsKey'), 'its certificate: give --tls-cert')
+  if (tlsCert !== undefined && tlsKey === undefined) throw needs(spelled('tlsCert'), 'its key: give --tls-key')
+  if (tlsPassphrase !== undefined && tlsKey === undefined)
+    throw needs(spelled('tlsPassphrase'), 'a key: give --tls-key')
+  if (options.selfSigned && tlsCert !== undefined) {
+    throw new Failure(`${spelled('selfSigned')} and ${spelled('tlsCert')}: are two certificates; leave one out`)
+  }
+  if (!hasTls(options)) checkWithoutTls(settings)
+  if (!canAuthenticate(options)) checkWithoutUsers(settings)
+  const names = options.users.map(({ name }) => name)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined)
+    throw new Failure(`${spelled('users')}: ${JSON.stringify(twice)} is there twice; leave one out`)
+}
+
+function checkWithoutTls({ options, spelled }: Settings): void {
+  if (options.tlsRequired) throw needs(spelled('tlsRequired'), CERTIFICATE)
+  if (options.tlsCa !== undefined) throw needs(spelled('tlsCa'), CERTIFICATE)
+  if (options.clientCertificates !== 'none') throw needs(spelled('clientCertificates'), CERTIFICATE)
+  if (Object.keys(options.sni).length > 0) throw needs(spelled('sni'), CERTIFICATE)
+  const listen = options.listen.find(({ implicitTls, submission }) => implicitTls || submission)
+  if (listen !== undefined) throw needs(`${spelled('listen')} ${listen.url}`, CERTIFICATE)
+  if (canAuthenticate(options) && !options.authWithoutTls) {
+    const name = spelled(options.users.length > 0 ? 'users' : 'handlers')
+    throw needs(name, `${CERTIFICATE}; without TLS passwords travel in clear, which takes --auth-without-tls`)
+  }
+}
+
+function checkWithoutUsers({ options, spelled }: Settings): void {
+  if (options.authRequired) throw needs(spelled('authRequired'), USERS)
+  const listen = options.listen.find(({ submission }) => submission)
+  if (listen !== undefined) throw needs(`${spelled('listen')} ${listen.url}`, USERS)
+}
+
+function needs(name: string, what: string): Failure {
+  return new Failure(`${name}: needs ${what}`)
+}

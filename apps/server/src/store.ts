@@ -1,0 +1,79 @@
+/** Store URLs, and opening what they name. A backend is loaded when it is chosen. */
+import { existsSync } from 'node:fs'
+import type { BlobStore, MailStore } from '@postern/storage'
+import { errorText, EXIT, Failure } from './failure.ts'
+import type { Settings } from './settings.ts'
+
+/** A store URL taken apart. */
+export interface StoreUrl {
+  readonly scheme: 'fs' | 'memory'
+  /** As the user wrote it. */
+  readonly url: string
+  /** The directory of an `fs:` store. */
+  readonly path: string
+}
+
+/** What the `store` option may hold. */
+export type StoreChoice = StoreUrl | BlobStore | MailStore
+
+export const STORE_ALLOWED: string = 'a store URL such as fs:./mail or memory:'
+
+/** Reads a store URL; undefined where it is none. */
+export function parseStoreUrl(url: string): StoreUrl | undefined {
+  if (url === 'memory:') return { scheme: 'memory', url, path: '' }
+  const path = /^fs:([^\0]+)$/.exec(url)?.[1]
+  return path === undefined ? undefined : { scheme: 'fs', url, path }
+}
+
+/** Whether this is a store of the user's own. */
+export function isStore(value: unknown): value is BlobStore | MailStore {
+  if (typeof value !== 'object' || value === null) return false
+  return 'list' in value && typeof value.list === 'function' && ('save' in value || 'write' in value)
+}
+
+/** How messages name a store: its URL, or that it is the config file's own. */
+export function storeName(store: StoreChoice): string {
+  return isUrl(store) ? store.url : 'the store of the config file'
+}
+
+/** Opens the store to keep mail in it, and makes it where that is due. @throws Failure when it can't be used. */
+export async function openStore(settings: Settings): Promise<MailStore> {
+  const { store } = settings.options
+  const { mailStore } = await import('@postern/storage')
+  if (!isUrl(store)) return 'save' in store ? store : mailStore(store)
+  if (store.scheme === 'memory') {
+    const { memory } = await import('@postern/storage/memory')
+    return mailStore(memory())
+  }
+  const { fs } = await import('@postern/storage/fs')
+  try {
+    return mailStore(fs(store.path))
+  } catch (error) {
+    const spelled = settings.spelled('store')
+    throw new Failure(
+      `${spelled} ${store.url}: ${errorText(error)}; name a directory that can be written`,
+      EXIT.misused,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+/** Opens a store that is there already, to look into it. @throws Failure where there is none. */
+export async function openExistingStore(settings: Settings): Promise<MailStore> {
+  const { store } = settings.options
+  if (isUrl(store) && store.scheme === 'memory') {
+    throw new Failure(`${settings.spelled('store')} memory: holds mail only inside a running server; name an fs: store`)
+  }
+  if (isUrl(store) && !existsSync(store.path)) {
+    throw new Failure(
+      `${store.url}: there is no such directory; name the store with --store, or run postern serve first`,
+    )
+  }
+  return openStore(settings)
+}
+
+function isUrl(store: StoreChoice): store is StoreUrl {
+  return 'url' in store && 'scheme' in store
+}

@@ -1,0 +1,71 @@
+/** What may be shown on a terminal. Stored mail comes from strangers: none of its bytes reach a terminal as they are. */
+import process from 'node:process'
+
+/**
+ * Controls (C0, DEL, C1: escape sequences begin with one), marks that turn or hide text (bidirectional, zero width, line
+ * and paragraph separators, tags), and halves of surrogate pairs.
+ */
+const UNSAFE =
+  // oxlint-disable-next-line no-control-regex, no-misleading-character-class
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}\p{Surrogate}]/gu
+
+/** Text that is safe on a terminal and stays on one line: what could command the terminal is spelled out as `\x1b`. */
+export function safe(text: string): string {
+  return text.replace(UNSAFE, (character) => {
+    const code = character.codePointAt(0) ?? 0
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`
+  })
+}
+
+/** JSON that is safe on a terminal, and the same JSON. */
+export function safeJson(value: unknown): string {
+  return JSON.stringify(value).replace(UNSAFE, (character) =>
+    Array.from(
+      { length: character.length },
+      (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  )
+}
+
+/** As {@link safe}, for text of several lines. */
+export function safeLines(text: string): string {
+  return text
+    .split(/\r?\n/)
+    .map((line) => line.split('\t').map(safe).join('\t'))
+    .join('\n')
+}
+
+/** The text of bytes that should be UTF-8 (RFC 6532); where they are not, each byte is a Latin-1 character. */
+export function decodeText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+  }
+}
+
+/** Whether standard output is a terminal. */
+export function isTerminal(stream: { readonly isTTY?: boolean } = process.stdout): boolean {
+  return stream.isTTY === true
+}
+
+/** Whether colour is wanted on a stream (https://no-color.org). */
+export function wantsColour(stream: { readonly isTTY?: boolean }): boolean {
+  return isTerminal(stream) && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'
+}
+
+/** Rows in columns, two blanks between; cut to `width` at the right, where one is given. */
+export function table(rows: readonly (readonly string[])[], width: number = Infinity): string {
+  const widths: number[] = []
+  for (const row of rows) {
+    row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, [...cell].length)))
+  }
+  return rows
+    .map((row) => {
+      const line = row.map((cell, column) => cell + ' '.repeat((widths[column] ?? 0) - [...cell].length)).join('  ')
+      const characters = [...line.trimEnd()]
+      return characters.length > width ? `${characters.slice(0, width - 1).join('')}…` : characters.join('')
+    })
+    .map((line) => `${line}\n`)
+    .join('')
+}

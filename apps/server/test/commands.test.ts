@@ -1,0 +1,334 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { fill, SAMPLES, type SampleName, sampleId, storedBytes } from './mail.ts'
+import { cleanEnvironment, MAIN, postern, run, scratch } from './program.ts'
+
+const python = promisify(execFile)
+const samples = Object.values(SAMPLES)
+const names = Object.keys(SAMPLES) as SampleName[]
+const idOf = (name: SampleName): string => sampleId(names.indexOf(name))
+
+let cwd: string
+
+beforeAll(async () => {
+  cwd = mkdtempSync(join(tmpdir(), 'postern-commands-'))
+  await fill(join(cwd, 'mail'), samples)
+  return () => rmSync(cwd, { recursive: true })
+})
+
+/** LF for CRLF, which is what a file of mail on Unix holds. */
+function lineFeeds(bytes: Buffer): Buffer {
+  return Buffer.from(bytes.toString('latin1').replaceAll('\r\n', '\n'), 'latin1')
+}
+
+// oxlint-disable-next-line no-control-regex
+const CONTROLS = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/
+
+describe.concurrent('list', () => {
+  test('newest first, as a table', async () => {
+    const { stdout, stderr, code } = await postern(['list'], { cwd })
+    const lines = stdout.trimEnd().split('\n')
+    expect(lines[0]).toMatch(/^ID +RECEIVED +SIZE +FROM +TO$/)
+    expect(lines.slice(1).map((line) => line.slice(0, 26))).toEqual(names.map(idOf).toReversed())
+    expect(lines[1]).toMatch(/ 2025-11-21 10:00:09Z +\d+ B +<> +<one@example\.com> and 2 more$/)
+    expect([stderr, code]).toEqual(['', 0])
+  })
+
+  test('in pages, with the command for the next one', async () => {
+    const first = await postern(['list', '--limit', '6'], { cwd })
+    expect(first.stdout.trimEnd().split('\n')).toHaveLength(7)
+    const cursor = /^More: .* list --cursor (\S+)\n$/.exec(first.stderr)?.[1] ?? ''
+    const second = await postern(['list', '--limit', '6', '--cursor', cursor], { cwd })
+    expect(second.stdout.trimEnd().split('\n')).toHaveLength(5)
+    expect(second.stderr).toBe('')
+    expect(second.stdout).toContain(idOf('plain'))
+  })
+
+  test('--json', async () => {
+    const { stdout } = await postern(['list', '--json', '--limit', '1'], { cwd })
+    const page = JSON.parse(stdout)
+    expect(page).toMatchObject({ records: [{ id: idOf('bounce'), reversePath: { address: '' } }], corrupt: [] })
+    expect(page.cursor).toBeTypeOf('string')
+  })
+
+  test('a cursor that is none', async () => {
+    const { stderr, code } = await postern(['list', '--cursor', '../x'], { cwd })
+    expect(stderr).toBe('postern: --cursor: "../x" is not a cursor of this list\n')
+    expect(code).toBe(2)
+  })
+
+  test('an empty store, and what has bounced', async () => {
+    const { stdout, stderr, code } = await postern(['list', '--bounced'], { cwd })
+    expect([stdout, stderr, code]).toEqual(['', 'No mail in fs:./mail.\n', 0])
+  })
+})
+
+describe.concurrent('show', () => {
+  test('envelope, header and text', async () => {
+    const { stdout, code } = await postern(['show', idOf('plain')], { cwd })
+    expect(stdout).toMatch(/^Message +01KA/)
+    expect(stdout).toMatch(/^Received +2025-11-21T10:00:00\.000Z from 192\.0\.2\.1:1234, EHLO client\.example$/m)
+    expect(stdout).toMatch(/^From +<a@example\.com>$/m)
+    expect(stdout).toMatch(/^To +<b@example\.com>$/m)
+    expect(stdout).toMatch(
+      /\n\nReceived: from client\.example[\s\S]*\nSubject: Plain\nFrom: a@example\.com\n\nHello\.\n$/,
+    )
+    expect(code).toBe(0)
+  })
+
+  test.each(names)('--raw gives the stored bytes of %s', async (name) => {
+    const { bytes, stderr } = await postern(['show', '--raw', idOf(name)], { cwd })
+    expect(bytes.equals(storedBytes(SAMPLES[name]))).toBe(true)
+    expect(stderr).toBe('')
+  })
+
+  test('--json gives the record', async () => {
+    const { stdout } = await postern(['show', '--json', idOf('eightBit')], { cwd })
+    expect(JSON.parse(stdout)).toMatchObject({ id: idOf('eightBit'), size: storedBytes(SAMPLES.eightBit).length })
+  })
+
+  test('8-bit text is read as UTF-8, or else as Latin-1', async () => {
+    expect((await postern(['show', idOf('utf8')], { cwd })).stdout).toContain('Subject: Grüße 🐦')
+    expect((await postern(['show', idOf('eightBit')], { cwd })).stdout).toContain('Subject: Grüße\n\näöü')
+  })
+
+  test('of a long message only the beginning', async () => {
+    const own = scratch()
+    const [record] = await fill(join(own, 'mail'), [{ bytes: `Subject: Long\r\n\r\n${'A line.\r\n'.repeat(20_000)}` }])
+    const { stdout } = await postern(['show', record?.id ?? ''], { cwd: own })
+    expect(stdout.split('\n').length).toBeLessThan(70)
+    expect(stdout).toMatch(/\n\(There is more: .* show --raw 01KA\w+\)\n$/)
+  })
+
+  test.each([
+    ['an id that is not there', sampleId(500), /^postern: "\w{26}": there is no such message\n$/],
+    ['what is no id', '../../etc/passwd', /^postern: "\.\.\/\.\.\/etc\/passwd" is not a message id\n$/],
+    ['what is no id and hostile', '\x1b[2J', /^postern: "\\u001b\[2J" is not a message id\n$/],
+  ])('%s is one line, exit code 1', async (_, id, line) => {
+    const { stdout, stderr, code } = await postern(['show', id], { cwd })
+    expect(stderr).toMatch(line)
+    expect([stdout, code]).toEqual(['', 1])
+  })
+})
+
+test('escape sequences in mail never reach the terminal', async () => {
+  const shown = await postern(['show', idOf('hostile')], { cwd })
+  expect(shown.stdout).toContain('Subject: \\x1b[2J\\x1b]0;owned\\x07')
+  expect(shown.stdout).toContain('\\x1b[31mred\\x1b[0m\ttab')
+  expect(shown.stdout).toContain('X: \\u{202e}txt.exe \\x9b31m')
+  const listed = await postern(['list'], { cwd })
+  expect(listed.stdout).toContain('<"\\\\x07\\x9ba"@example.com>')
+  const json = await postern(['list', '--json'], { cwd })
+  expect(JSON.parse(json.stdout).records[1].reversePath.address).toBe('"\\\u0007\u009ba"@example.com')
+  for (const { stdout } of [shown, listed, json]) expect(stdout.replaceAll('\ttab', '')).not.toMatch(CONTROLS)
+})
+
+describe.concurrent('export', () => {
+  test('mbox, as Python reads it', async () => {
+    const output = join(scratch(), 'mail.mbox')
+    const { stdout, stderr, code } = await postern(['export', '--format', 'mbox', '--output', output], { cwd })
+    expect([stdout, stderr, code]).toEqual(['', `${names.length} messages written to ${output}\n`, 0])
+    const script = `
+import mailbox, json, sys, base64
+box = mailbox.mbox(sys.argv[1], create=False)
+print(json.dumps([[m.get_from(), base64.b64encode(box.get_bytes(k)).decode()] for k, m in box.iteritems()]))`
+    const found: [string, string][] = JSON.parse((await python('python3', ['-c', script, output])).stdout)
+    expect(found).toHaveLength(names.length)
+    for (const [i, [from, base64]] of found.entries()) {
+      const sample = samples[i] ?? { bytes: '' }
+      const quoted = lineFeeds(storedBytes(sample))
+        .toString('latin1')
+        .replace(/^(?=>*From )/gm, '>')
+      const text = Buffer.from(base64, 'base64').toString('latin1')
+      expect(text).toBe(quoted.endsWith('\n') ? quoted : `${quoted}\n`)
+      expect(from).toMatch(/ Fri Nov 21 10:00:0\d 2025$/)
+    }
+    expect(found.map(([from]) => from.split(' ')[0])).toEqual(
+      samples.map((sample) =>
+        'from' in sample ? (sample.from === '' ? 'MAILER-DAEMON' : '"\\__a"@example.com') : 'a@example.com',
+      ),
+    )
+  })
+
+  test('mbox quoting does not depend on where chunks end', async () => {
+    const { mboxMessage } = await import('../src/export/mbox.ts')
+    const bytes = Buffer.from('From a\r\n>From b\r\r\nFrom c\r>>>From d\n>>From e\r\nFro\r\nFrom\r\n>')
+    const [record] = await fill(join(scratch(), 'mail'), [{ bytes }])
+    const expected = '>From a\n>>From b\r\n>From c\r>>>From d\n>>>From e\nFro\nFrom\n>\n\n'
+    for (let size = 1; size <= bytes.length; size++) {
+      async function* body(): AsyncGenerator<Uint8Array> {
+        for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
+      }
+      const chunks: Uint8Array[] = []
+      if (record === undefined) throw new Error('no record')
+      const mail = { record, body: body(), bytes: async () => bytes, verify: async () => {} }
+      for await (const chunk of mboxMessage(mail)) chunks.push(chunk)
+      expect(
+        Buffer.concat(chunks)
+          .toString('latin1')
+          .replace(/^From a@.*\n/, ''),
+      ).toBe(expected)
+    }
+  })
+
+  test('Maildir, as Python reads it; twice is once', async () => {
+    const output = join(scratch(), 'Maildir')
+    for (let i = 0; i < 2; i++) {
+      expect((await postern(['export', '--format', 'maildir', '--output', output], { cwd })).code).toBe(0)
+    }
+    const script = `
+import mailbox, json, sys, base64
+box = mailbox.Maildir(sys.argv[1], create=False)
+print(json.dumps([base64.b64encode(box.get_bytes(k)).decode() for k in sorted(box.keys())]))`
+    const found: string[] = JSON.parse((await python('python3', ['-c', script, output])).stdout)
+    expect(found.map((text) => Buffer.from(text, 'base64').toString('latin1'))).toEqual(
+      samples.map((sample) => lineFeeds(storedBytes(sample)).toString('latin1')),
+    )
+    expect(readdirSync(join(output, 'tmp'))).toEqual([])
+    expect(readdirSync(join(output, 'new')).every((name) => /^\d+\.\w{26}\.[^/:]+$/.test(name))).toBe(true)
+  })
+
+  test('JSON lines hold the exact bytes', async () => {
+    const { stdout } = await postern(['export', '--format', 'jsonl'], { cwd })
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(lines.map(({ record }) => record.id)).toEqual(names.map(idOf))
+    for (const [i, { encoding, message }] of lines.entries()) {
+      const bytes = Buffer.from(message, encoding === 'base64' ? 'base64' : 'utf8')
+      expect(bytes.equals(storedBytes(samples[i] ?? { bytes: '' }))).toBe(true)
+    }
+    const base64 = lines.filter(({ encoding }) => encoding === 'base64').map(({ record }) => record.id)
+    expect(base64).toEqual([idOf('binary'), idOf('eightBit')])
+  })
+
+  test('only what is named, in that order; what is not there is left out', async () => {
+    const ids = [idOf('utf8'), sampleId(500), idOf('plain')]
+    const { stdout, stderr, code } = await postern(['export', '--format', 'jsonl', ...ids], { cwd })
+    const found = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).record.id)
+    expect(found).toEqual([idOf('utf8'), idOf('plain')])
+    expect(stderr).toBe(`postern: left out: "${sampleId(500)}": there is no such message\n`)
+    expect(code).toBe(1)
+  })
+
+  test('a message that is torn on disk is left out whole', async () => {
+    const own = scratch()
+    const records = await fill(join(own, 'mail'), [SAMPLES.plain, SAMPLES.utf8])
+    const files = readdirSync(join(own, 'mail'), { recursive: true, withFileTypes: true }).filter((entry) =>
+      entry.isFile(),
+    )
+    const torn = files.find((entry) => readFileSync(join(entry.parentPath, entry.name)).includes('Hello.\r\n'))
+    if (torn === undefined) throw new Error('no file holds the message')
+    writeFileSync(join(torn.parentPath, torn.name), storedBytes(SAMPLES.plain).subarray(1))
+    const { stdout, stderr, code } = await postern(['export', '--format', 'mbox'], { cwd: own })
+    expect(stdout).not.toContain('Plain')
+    expect(stdout).toContain('Subject: Grüße 🐦')
+    expect(stderr).toMatch(new RegExp(`^postern: left out: .*\n$`))
+    expect(records).toHaveLength(2)
+    expect(code).toBe(1)
+  })
+
+  test.each([
+    [
+      'a Maildir to standard output',
+      ['--format', 'maildir'],
+      /^postern: --output: a Maildir is a directory; name one\n$/,
+    ],
+    [
+      'over what is there',
+      ['--format', 'mbox', '--output', 'mail'],
+      /^postern: --output mail: it is there already; remove it, or name another\n$/,
+    ],
+    ['into nowhere', ['--format', 'jsonl', '--output', 'no/where'], /^postern: --output no\/where: ENOENT: .*\n$/],
+    [
+      'a Maildir into a file',
+      ['--format', 'maildir', '--output', 'file/box'],
+      /^postern: --output file\/box: ENOTDIR: .*\n$/,
+    ],
+  ])('%s: one line, exit code 2', async (_, args, line) => {
+    const own = scratch()
+    mkdirSync(join(own, 'mail'))
+    writeFileSync(join(own, 'file'), '')
+    const { stderr, code } = await postern(['export', ...args], { cwd: own })
+    expect(stderr).toMatch(line)
+    expect(code).toBe(2)
+  })
+})
+
+describe.concurrent('delete', () => {
+  test('removes what is there, names what is not', async () => {
+    const own = scratch()
+    await fill(join(own, 'mail'), samples.slice(0, 3))
+    const ids = [sampleId(0), sampleId(500), sampleId(1)]
+    const { stdout, stderr, code } = await postern(['delete', ...ids], { cwd: own })
+    expect(stdout).toBe(`deleted ${sampleId(0)}\ndeleted ${sampleId(1)}\n`)
+    expect(stderr).toBe(`postern: "${sampleId(500)}": there is no such message\n`)
+    expect(code).toBe(1)
+    const left = JSON.parse((await postern(['list', '--json'], { cwd: own })).stdout)
+    expect(left.records.map(({ id }: { id: string }) => id)).toEqual([sampleId(2)])
+  })
+
+  test('--json', async () => {
+    const own = scratch()
+    await fill(join(own, 'mail'), samples.slice(0, 1))
+    const { stdout } = await postern(['delete', '--json', sampleId(0), sampleId(1)], { cwd: own })
+    expect(stdout).toBe(`{"id":"${sampleId(0)}","deleted":true}\n{"id":"${sampleId(1)}","deleted":false}\n`)
+  })
+})
+
+describe.concurrent('hash', () => {
+  test('the password comes from standard input; the hash is scrypt in PHC form', async () => {
+    const { stdout, code } = await postern(['hash'], { input: 'pässword\n' })
+    const [, salt = '', hash = ''] = /^\$scrypt\$ln=15,r=8,p=3\$([\w+/]+)\$([\w+/]+)\n$/.exec(stdout) ?? []
+    const script = `
+import hashlib, base64, sys
+pad = lambda s: base64.b64decode(s + '=' * (-len(s) % 4))
+print(hashlib.scrypt('pässword'.encode(), salt=pad(sys.argv[1]), n=2**15, r=8, p=3, maxmem=2**26, dklen=32) == pad(sys.argv[2]))`
+    expect((await run('python3', ['-c', script, salt, hash])).stdout).toBe('True\n')
+    expect(code).toBe(0)
+  })
+
+  test.each([
+    ['', 'postern: hash: an empty password would let everybody in; give one\n'],
+    ['one\ntwo\n', 'postern: hash: standard input has several lines; give one password\n'],
+  ])('%j is refused', async (input, line) => {
+    const { stderr, code } = await postern(['hash'], { input })
+    expect([stderr, code]).toEqual([line, 2])
+  })
+
+  test('on a terminal it asks, without echo', async () => {
+    // script(1) makes a terminal; what it records is all that one would see.
+    const child = spawn('script', ['-qec', `${process.execPath} ${MAIN} hash`, '/dev/null'], {
+      env: cleanEnvironment({ TERM: 'xterm' }),
+    })
+    let seen = ''
+    child.stdout.on('data', (chunk: Buffer) => {
+      seen += chunk.toString()
+      if (seen === 'Password: ') child.stdin.write('secrex\x7ft\r')
+    })
+    await once(child, 'close')
+    const hash = /\$scrypt\$\S+/.exec(seen)?.[0] ?? ''
+    expect(seen).not.toMatch(/secre/)
+    const { checkPassword, parsePasswordHash } = await import('../src/password.ts')
+    const parsed = parsePasswordHash(hash)
+    expect(parsed !== undefined && (await checkPassword('secret', parsed))).toBe(true)
+  })
+})
+
+test('a reader that has seen enough ends it quietly', async () => {
+  const own = scratch()
+  await fill(join(own, 'mail'), [{ bytes: `Subject: Big\r\n\r\n${'x'.repeat(998)}\r\n`.padEnd(3_000_000, 'y\r\n') }])
+  const command = `"${process.execPath}" "${MAIN}" show --raw ${sampleId(0)} | head -c 10; echo " \${PIPESTATUS[0]}"`
+  const { stdout, stderr } = await run('bash', ['-c', command], { cwd: own })
+  expect(stdout).toBe('Received:  0\n')
+  expect(stderr).toBe('')
+})

@@ -1,0 +1,344 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { LIMIT_RULES } from '@postern/engine'
+import { Failure } from '../src/failure.ts'
+import { OPTION_NAMES, OPTIONS } from '../src/options.ts'
+import { flagOf, readSettings, variableOf } from '../src/settings.ts'
+import { postern, scratch } from './program.ts'
+
+const HASH = '$scrypt$ln=15,r=8,p=3$4YTqTdE/4clKm9WM3oh3jQ$3clBD35RSntheE0qw6WwIrkSqNanvg4x+RcvrrCwPl4'
+
+function configFile(text: string): string {
+  const path = join(scratch(), 'own.config.ts')
+  writeFileSync(path, text)
+  return path
+}
+
+describe('sources', () => {
+  test('a flag outranks the environment, which outranks the file, which outranks the default', async () => {
+    const config = configFile(
+      "export default { hostname: 'file.example', banner: 'File', maxRecipients: 7, addresses: 'lenient' }",
+    )
+    const env = { POSTERN_HOSTNAME: 'env.example', POSTERN_BANNER: 'Env', POSTERN_MAX_RECIPIENTS: '8' }
+    const { options, file } = await readSettings({ config, hostname: 'flag.example', banner: 'Flag' }, env)
+    expect(options).toMatchObject({ hostname: 'flag.example', banner: 'Flag', maxRecipients: 8, addresses: 'lenient' })
+    expect(options.bareLineEndings).toBe('reject')
+    expect(file).toBe(config)
+  })
+
+  test('a switch can be turned off again by a flag', async () => {
+    const config = configFile('export default { debug: true, selfSigned: true }')
+    const { options } = await readSettings({ config, debug: false }, { POSTERN_SELF_SIGNED: 'no' })
+    expect(options).toMatchObject({ debug: false, selfSigned: false })
+  })
+
+  test('POSTERN_CONFIG names the file, --config outranks it', async () => {
+    const one = configFile("export default { hostname: 'one.example' }")
+    const other = configFile("export default { hostname: 'other.example' }")
+    expect((await readSettings({}, { POSTERN_CONFIG: one })).options.hostname).toBe('one.example')
+    expect((await readSettings({ config: other }, { POSTERN_CONFIG: one })).options.hostname).toBe('other.example')
+  })
+
+  test('an empty variable is none, and the variables of a Kubernetes service are nobody’s typos', async () => {
+    const env = { POSTERN_HOSTNAME: ' ', POSTERN_SERVICE_HOST: '10.0.0.1', POSTERN_PORT_25_TCP: 'tcp://10.0.0.1:25' }
+    expect((await readSettings({ hostname: 'a.example' }, env)).options.hostname).toBe('a.example')
+  })
+
+  test('lists: a repeated flag, words of a variable, an array or one value in the file', async () => {
+    const urls = ['smtp://127.0.0.1:1', 'smtp://[::1]:2']
+    const one = await readSettings({ listen: urls }, {})
+    const two = await readSettings({}, { POSTERN_LISTEN: `${urls[0]}\n  ${urls[1]}` })
+    const three = await readSettings({ config: configFile(`export default { listen: ${JSON.stringify(urls)} }`) }, {})
+    for (const { options } of [one, two, three]) expect(options.listen.map(({ url }) => url)).toEqual(urls)
+    const four = await readSettings({ config: configFile(`export default { listen: '${urls[1]}' }`) }, {})
+    expect(four.options.listen).toEqual([
+      { url: urls[1], scheme: 'smtp', implicitTls: false, submission: false, host: '::1', port: 2, path: undefined },
+    ])
+  })
+
+  test('sizes and times are read in every source; hooks come through as they are', async () => {
+    const config = configFile("export default { idleTimeoutMs: '2m', maxDrainBytes: 5, handlers: { rcpt() {} } }")
+    const { options } = await readSettings({ config, maxMessageBytes: '10MB' }, { POSTERN_DATA_TIMEOUT_MS: '1500ms' })
+    expect(options).toMatchObject({
+      idleTimeoutMs: 120_000,
+      maxDrainBytes: 5,
+      maxMessageBytes: 10_000_000,
+      dataTimeoutMs: 1500,
+    })
+    expect(options.handlers.rcpt).toBeTypeOf('function')
+  })
+
+  test('every limit of the engine is an option with the engine’s default', async () => {
+    const { options } = await readSettings({}, {})
+    for (const [name, rule] of Object.entries(LIMIT_RULES)) {
+      expect(options).toHaveProperty(name, rule.byDefault)
+      expect(OPTIONS[name as keyof typeof LIMIT_RULES].help).not.toBe('')
+    }
+  })
+
+  test('names are derived: camelCase, --kebab-case, POSTERN_SNAKE_CASE', () => {
+    expect(flagOf('minDataBytesPerSecond')).toBe('--min-data-bytes-per-second')
+    expect(variableOf('minDataBytesPerSecond')).toBe('POSTERN_MIN_DATA_BYTES_PER_SECOND')
+    expect(new Set(OPTION_NAMES.map(variableOf)).size).toBe(OPTION_NAMES.length)
+  })
+})
+
+describe('mistakes in the file', () => {
+  test.each([
+    [
+      'an unknown key',
+      'export default { hostnam: 1 }',
+      /^hostnam in .*own\.config\.ts: there is no such option; did you mean hostname\?$/,
+    ],
+    [
+      'a wrong value',
+      "export default { maxRecipients: 'many' }",
+      /^maxRecipients in .*: "many" is not a whole number, from 1 to 1000000$/,
+    ],
+    [
+      'a wrong element',
+      "export default { listen: ['smtp://*:1', 'ftp://x'] }",
+      /^listen in .*: "ftp:\/\/x" is not a URL such as/,
+    ],
+    ['a list of none', 'export default { listen: [] }', /^listen in .*: \[\] is not a list of at least one$/],
+    [
+      'a hook that is none',
+      'export default { handlers: { recipient() {} } }',
+      /^handlers in .*: an object is not an object of functions called connect,/,
+    ],
+    [
+      'a store that is none',
+      'export default { store: {} }',
+      /^store in .*: an object is not a store URL such as fs:\.\/mail/,
+    ],
+    ['no default export', 'export const config = {}', /own\.config\.ts: has no default export of options/],
+    ['a syntax error', 'export default {', /own\.config\.ts: /],
+    [
+      'a module that is not there',
+      "import 'no-such-package'\nexport default {}",
+      /own\.config\.ts: Cannot find package 'no-such-package'/,
+    ],
+  ])('%s', async (_, text, message) => {
+    const failure = await readSettings({ config: configFile(text) }, {}).catch((error: unknown) => error)
+    expect(failure).toBeInstanceOf(Failure)
+    expect((failure as Failure).message).toMatch(message)
+    expect((failure as Failure).message).not.toContain('\n')
+    expect((failure as Failure).exitCode).toBe(2)
+  })
+})
+
+/** Arguments, environment, and the whole line on stderr. */
+const MISTAKES: readonly [string, readonly string[], Readonly<Record<string, string>>, RegExp][] = [
+  ['a command', ['srve'], {}, /^postern: unknown command 'srve' \(Did you mean serve\?\); see: postern --help$/],
+  ['a flag', ['serve', '--listn', 'x'], {}, /^postern: unknown option '--listn' \(Did you mean --listen\?\)/],
+  ['a flag of another command', ['list', '--listen', 'x'], {}, /^postern: unknown option '--listen'/],
+  ['a missing value', ['serve', '--store'], {}, /^postern: option '--store <url>' argument missing/],
+  ['an argument too many', ['serve', 'now'], {}, /^postern: too many arguments for 'serve'/],
+  ['a missing argument', ['show'], {}, /^postern: missing required argument 'id'/],
+  [
+    'a variable',
+    ['serve'],
+    { POSTERN_STOR: 'memory:' },
+    /^postern: POSTERN_STOR: there is no such option; did you mean POSTERN_STORE\?$/,
+  ],
+  [
+    'a variable of the file’s own',
+    ['serve'],
+    { POSTERN_HANDLERS: 'x' },
+    /^postern: POSTERN_HANDLERS: there is no such option/,
+  ],
+  [
+    'a URL',
+    ['serve', '--listen', 'smtp://'],
+    {},
+    /^postern: --listen: "smtp:\/\/" is not a URL such as smtp:\/\/127\.0\.0\.1:2525/,
+  ],
+  ['a port', ['serve', '--listen', 'smtp://h:99999'], {}, /^postern: --listen: "smtp:\/\/h:99999" is not a URL/],
+  [
+    'a store',
+    ['serve', '--store', 'mail'],
+    {},
+    /^postern: --store: "mail" is not a store URL such as fs:\.\/mail or memory:$/,
+  ],
+  [
+    'a size',
+    ['serve', '--max-message-bytes', '10Q'],
+    {},
+    /^postern: --max-message-bytes: "10Q" is not a size such as 25MiB or 10MB, from 1$/,
+  ],
+  [
+    'a size of none',
+    ['serve'],
+    { POSTERN_MAX_MESSAGE_BYTES: '0' },
+    /^postern: POSTERN_MAX_MESSAGE_BYTES: "0" is not a size/,
+  ],
+  [
+    'a time',
+    ['serve', '--idle-timeout-ms', '5 parsecs'],
+    {},
+    /^postern: --idle-timeout-ms: "5 parsecs" is not a time such as 30s or 5m, from 1ms/,
+  ],
+  [
+    'a number',
+    ['serve', '--max-recipients', '1.5'],
+    {},
+    /^postern: --max-recipients: "1.5" is not a whole number, from 1 to 1000000$/,
+  ],
+  ['a switch', ['serve'], { POSTERN_DEBUG: 'maybe' }, /^postern: POSTERN_DEBUG: "maybe" is not true or false$/],
+  [
+    'a word',
+    ['serve', '--log-level', 'loud'],
+    {},
+    /^postern: --log-level: "loud" is not one of trace, debug, info, warning, error, fatal$/,
+  ],
+  [
+    'a hostname',
+    ['serve', '--hostname', 'a b'],
+    {},
+    /^postern: --hostname: "a b" is not a domain or an address literal/,
+  ],
+  [
+    'a hostname that only the engine refuses',
+    ['serve', '--hostname', '-', '--store', 'memory:', '--listen', 'smtp://127.0.0.1:0'],
+    {},
+    /^postern: --hostname: "-" is not a domain or an address literal/,
+  ],
+  [
+    'a keyword',
+    ['serve', '--disabled', 'FOO', '--store', 'memory:', '--listen', 'smtp://127.0.0.1:0'],
+    {},
+    /^postern: --disabled: "FOO" is not one of PIPELINING, /,
+  ],
+  [
+    'a format',
+    ['export', '--format', 'zip'],
+    {},
+    /^postern: option '--format <format>' argument 'zip' is invalid. Allowed choices are mbox, maildir, jsonl/,
+  ],
+  ['no format', ['export'], {}, /^postern: required option '--format <format>' not specified/],
+  ['a config file', ['serve', '--config', 'none.ts'], {}, /^postern: --config none\.ts: there is no such file$/],
+  [
+    'a user without a hash',
+    ['serve', '--users', 'ann:secret'],
+    {},
+    /^postern: --users: the value \(not shown\) is not name:hash/,
+  ],
+  [
+    'a key without a certificate',
+    ['serve', '--tls-key', 'k.pem'],
+    {},
+    /^postern: --tls-key: needs its certificate: give --tls-cert$/,
+  ],
+  [
+    'a certificate without a key',
+    ['serve'],
+    { POSTERN_TLS_CERT: 'c.pem' },
+    /^postern: POSTERN_TLS_CERT: needs its key: give --tls-key$/,
+  ],
+  [
+    'two certificates',
+    ['serve', '--tls-key', 'k', '--tls-cert', 'c', '--self-signed'],
+    {},
+    /^postern: --self-signed and --tls-cert: are two certificates; leave one out$/,
+  ],
+  [
+    'a certificate file',
+    ['serve', '--tls-key', 'k.pem', '--tls-cert', 'c.pem'],
+    {},
+    /^postern: --tls-(key|cert) [kc]\.pem: .*there is no such file/,
+  ],
+  [
+    'TLS required without any',
+    ['serve', '--tls-required'],
+    {},
+    /^postern: --tls-required: needs a certificate: give --tls-key and --tls-cert, or --self-signed$/,
+  ],
+  [
+    'AUTH required without users',
+    ['serve', '--auth-required', '--self-signed'],
+    {},
+    /^postern: --auth-required: needs someone who may send: give --users$/,
+  ],
+  [
+    'users without TLS',
+    ['serve', '--users', `ann:${HASH}`],
+    {},
+    /^postern: --users: needs a certificate: .* without TLS passwords travel in clear/,
+  ],
+  [
+    'smtps without a certificate',
+    ['serve', '--listen', 'smtps://127.0.0.1:0'],
+    {},
+    /^postern: --listen smtps:\/\/127\.0\.0\.1:0: needs a certificate/,
+  ],
+  [
+    'submission without users',
+    ['serve', '--listen', 'submission://127.0.0.1:0', '--self-signed'],
+    {},
+    /^postern: --listen submission:\/\/127\.0\.0\.1:0: needs someone who may send: give --users$/,
+  ],
+  [
+    'submission without a certificate',
+    ['serve', '--listen', 'submission://127.0.0.1:0'],
+    {},
+    /^postern: --listen submission:\/\/127\.0\.0\.1:0: needs a certificate/,
+  ],
+  [
+    'a limit of a list',
+    ['list', '--limit', 'all', '--store', 'fs:.'],
+    {},
+    /^postern: --limit: "all" is not a whole number from 1/,
+  ],
+  [
+    'a list of what is in memory',
+    ['list', '--store', 'memory:'],
+    {},
+    /^postern: --store memory: holds mail only inside a running server/,
+  ],
+  [
+    'a list of no store',
+    ['list'],
+    {},
+    /^postern: fs:\.\/mail: there is no such directory; name the store with --store, or run postern serve first$/,
+  ],
+]
+
+describe('a mistake is one line on stderr and exit code 2', () => {
+  test.concurrent.each(MISTAKES)('%s', async (_, args, env, line) => {
+    const { code, stdout, stderr } = await postern(args, { env })
+    expect(stderr.trimEnd()).toMatch(line)
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1)
+    expect(stdout).toBe('')
+    expect(code).toBe(2)
+  })
+
+  test.concurrent('in postern.config.ts of the working directory', async () => {
+    const cwd = scratch()
+    writeFileSync(join(cwd, 'postern.config.ts'), 'export default { maxRecipient: 5 }')
+    const { code, stderr } = await postern(['serve'], { cwd })
+    expect(stderr).toBe(
+      'postern: maxRecipient in postern.config.ts: there is no such option; did you mean maxRecipients?\n',
+    )
+    expect(code).toBe(2)
+  })
+
+  test.concurrent('secrets are not in it', async () => {
+    const env = { POSTERN_TLS_PASSPHRASE: 'hunter2', POSTERN_USERS: 'ann:hunter2' }
+    const { stderr } = await postern(['serve', '--users', 'bob:hunter3'], { env })
+    expect(stderr).toMatch(/^postern: POSTERN_USERS: /)
+    expect(stderr).not.toMatch(/hunter/)
+  })
+})
+
+test('defineConfig comes from @postern/server/config, and imports nothing heavy', async () => {
+  const cwd = join(import.meta.dirname, '..', 'node_modules', '.config-test')
+  mkdirSync(cwd, { recursive: true })
+  onTestFinished(() => rmSync(cwd, { recursive: true }))
+  const config = join(cwd, 'postern.config.ts')
+  writeFileSync(
+    config,
+    "import { defineConfig } from '@postern/server/config'\nexport default defineConfig({ maxRecipients: 9 })\n",
+  )
+  expect((await readSettings({ config }, {})).options.maxRecipients).toBe(9)
+})
