@@ -1,0 +1,37 @@
+/** The documents name what there is: options, files, and commands of the README. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { expect, test } from 'vitest'
+
+const root = resolve(import.meta.dirname, '../..')
+const read = (file: string): string => readFileSync(join(root, file), 'utf8')
+
+test('configuration.md lists every option of `postern serve`, and none that is not there', () => {
+  const help = execFileSync(process.execPath, ['apps/server/main.ts', 'serve', '--help'], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  const offered = [...help.matchAll(/^ {2}(--[a-z-]+)/gm)].map((match) => match[1])
+  const listed = [...read('docs/configuration.md').matchAll(/^\|.*?\| `(--[a-z-]+)/gm)].map((match) => match[1])
+  expect(offered.length).toBeGreaterThan(40)
+  expect(listed.toSorted()).toEqual(offered.toSorted())
+})
+
+test('links between documents lead somewhere', () => {
+  const documents = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: root })]
+  const broken = documents.flatMap((document) =>
+    [...read(document).matchAll(/\]\((?!https?:)([^)#]+)/g)]
+      .map((match) => match[1] as string)
+      .filter((target) => !existsSync(resolve(root, dirname(document), target)))
+      .map((target) => `${document}: ${target}`),
+  )
+  expect(broken).toEqual([])
+})
+
+test('the scripts that the README runs are there', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+  const named = [...read('README.md').matchAll(/npx --yes pnpm (\w+)/g)].map((match) => match[1] as string)
+  expect(named.length).toBeGreaterThan(3)
+  expect(named.filter((name) => scripts[name] === undefined)).toEqual([])
+})

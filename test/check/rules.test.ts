@@ -1,0 +1,59 @@
+/** The checks themselves: that they pass on this tree, and that they can fail. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { findImportBreaches } from './imports.ts'
+import { measureEngine } from './size.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+let scratch: string | undefined
+
+afterEach(() => {
+  if (scratch !== undefined) rmSync(scratch, { recursive: true })
+  scratch = undefined
+})
+
+function breachesOf(file: string, source: string): string[] {
+  scratch = mkdtempSync(join(tmpdir(), 'postern-imports-'))
+  const path = join(scratch, file)
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, source)
+  return findImportBreaches(scratch)
+}
+
+test('this tree keeps the import rules', () => {
+  expect(findImportBreaches(root)).toEqual([])
+})
+
+test.each([
+  ['packages/engine/src/protocol/a.ts', `import net from 'node:net'`],
+  ['packages/engine/src/protocol/a.ts', `import { x } from '../server/server.ts'`],
+  ['packages/engine/src/protocol/a.ts', `export const now = Date.now()`],
+  ['packages/engine/src/server/a.ts', `import { x } from '../../../runtime/src/node/index.ts'`],
+  ['packages/runtime/src/memory/a.ts', `import 'node:net'`],
+  ['packages/runtime/src/node/a.ts', `export { y } from '../memory/index.ts'`],
+  ['packages/storage/src/a.ts', `import { listen } from '@postern/runtime/node'`],
+  ['packages/storage/src/a.ts', `const s = await import('@postern/server/config')`],
+  ['apps/server/src/a.ts', `import { x } from '../../../packages/engine/src/index.ts'`],
+  ['packages/nowhere/src/a.ts', `export {}`],
+])('a breach in %s is found: %s', (file, source) => {
+  expect(breachesOf(file, source)).toHaveLength(1)
+})
+
+test.each([
+  [
+    'packages/engine/src/server/a.ts',
+    `import { x } from '../protocol/reply.ts'\nimport type { D } from '../duplex.ts'`,
+  ],
+  ['packages/runtime/src/node/a.ts', `import net from 'node:net'\nimport { b } from './b.ts'`],
+  ['apps/server/src/command/a.ts', `import { x } from '../b.ts'\nimport { y } from '@postern/storage/fs'`],
+])('what is allowed in %s passes', (file, source) => {
+  expect(breachesOf(file, source)).toEqual([])
+})
+
+test('the engine bundles to nothing but itself', async () => {
+  const { foreign, minifiedBytes } = await measureEngine(root)
+  expect(foreign).toEqual([])
+  expect(minifiedBytes).toBeGreaterThan(10_000)
+})

@@ -1,0 +1,4 @@
+import { testVectors } from './theme.ts'
+import { addresses } from './vectors/addresses.ts'
+
+testVectors(addresses)

@@ -1,0 +1,4 @@
+import { testVectors } from './theme.ts'
+import { auth } from './vectors/auth.ts'
+
+testVectors(auth)

@@ -1,0 +1,4 @@
+import { testVectors } from './theme.ts'
+import { data } from './vectors/data.ts'
+
+testVectors(data)

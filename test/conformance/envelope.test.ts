@@ -1,0 +1,174 @@
+/** What the hooks get to see: the session, the envelope with what its parameters mean, and extensions of one's own. */
+import { type Envelope, type Extension, type Session, reply } from '@postern/engine'
+import { afterAll, describe, expect, test } from 'vitest'
+import { short } from './client.ts'
+import { Service } from './service.ts'
+
+const services: Service[] = []
+afterAll(() => Promise.all(services.map((service) => service.close())))
+
+async function start(...given: Parameters<typeof Service.start>): Promise<Service> {
+  const service = await Service.start(...given)
+  services.push(service)
+  return service
+}
+
+const EHLO = 'EHLO client.example'
+
+async function envelopeOf(lines: readonly string[]): Promise<Envelope> {
+  let seen: Envelope | undefined
+  const service = await start({ auth: 'always' }, { handlers: { data: (message) => void (seen = message.envelope) } })
+  await service.at([EHLO, ...lines, 'BDAT 0 LAST'])
+  return seen as Envelope
+}
+
+describe('the envelope', () => {
+  test('without parameters', async () => {
+    const envelope = await envelopeOf(['MAIL FROM:<>', 'RCPT TO:<Postmaster>'])
+    expect(envelope).toMatchObject({ body: '7BIT', smtpUtf8: false })
+    expect(envelope.reversePath).toMatchObject({ address: '', localPart: '', domain: '' })
+    expect(envelope.forwardPaths[0]).toMatchObject({ address: 'Postmaster', localPart: 'Postmaster', domain: '' })
+    for (const field of ['declaredBytes', 'ret', 'envelopeId'] as const) expect(envelope[field]).toBeUndefined()
+    expect(envelope.reversePath.parameters.size).toBe(0)
+  })
+
+  test('of MAIL, all parameters', async () => {
+    const envelope = await envelopeOf([
+      'MAIL FROM:<jörg@exämple.org> size=00123 BODY=binarymime SMTPUTF8 RET=hdrs ENVID=a+2Bb+20c AUTH=x+40y@z',
+      'RCPT TO:<b@example.com>',
+    ])
+    expect(envelope).toMatchObject({
+      body: 'BINARYMIME',
+      smtpUtf8: true,
+      declaredBytes: 123,
+      ret: 'HDRS',
+      envelopeId: 'a+b c',
+    })
+    expect([...envelope.reversePath.parameters]).toEqual([
+      ['SIZE', '00123'],
+      ['BODY', 'binarymime'],
+      ['SMTPUTF8', ''],
+      ['RET', 'hdrs'],
+      ['ENVID', 'a+b c'],
+      ['AUTH', 'x@y@z'],
+    ])
+  })
+
+  test('of RCPT, all parameters, and only those accepted, in order', async () => {
+    let seen: Envelope | undefined
+    const service = await start(
+      {},
+      {
+        handlers: {
+          rcpt: ({ localPart }) => (localPart === 'no' ? reply(550, '5.1.1', 'No') : undefined),
+          data: (message) => void (seen = message.envelope),
+        },
+      },
+    )
+    const client = await service.at([
+      EHLO,
+      'MAIL FROM:<a@example.org>',
+      'RCPT TO:<one@example.com> NOTIFY=success,DELAY',
+    ])
+    await client.command('RCPT TO:<no@example.com>')
+    await client.command('RCPT TO:<bad@example.com> NOTIFY=x')
+    await client.expectAll([
+      'RCPT TO:<"two \\"x\\""@[IPv6:2001:db8::1]> ORCPT=RFC822;Bob+2B1@ent.example NOTIFY=NEVER',
+      'BDAT 0 LAST',
+    ])
+    expect(seen?.forwardPaths).toMatchObject([
+      { address: 'one@example.com', notify: ['SUCCESS', 'DELAY'] },
+      {
+        address: '"two \\"x\\""@[IPv6:2001:db8::1]',
+        localPart: 'two "x"',
+        domain: '[IPv6:2001:db8::1]',
+        literal: { family: 'ipv6', address: '2001:db8::1' },
+        notify: ['NEVER'],
+        originalRecipient: { addressType: 'rfc822', address: 'Bob+1@ent.example' },
+      },
+    ])
+  })
+
+  test('nothing of one transaction is left in the next', async () => {
+    const envelope = await envelopeOf([
+      'MAIL FROM:<old@example.org> BODY=8BITMIME SMTPUTF8 SIZE=3 RET=FULL ENVID=old',
+      'RCPT TO:<old@example.com> NOTIFY=NEVER',
+      'RSET',
+      'MAIL FROM:<new@example.org>',
+      'RCPT TO:<new@example.com>',
+    ])
+    expect(envelope).toMatchObject({ body: '7BIT', smtpUtf8: false })
+    expect(envelope.envelopeId).toBeUndefined()
+    expect(envelope.forwardPaths).toHaveLength(1)
+    expect(envelope.forwardPaths[0]?.notify).toBeUndefined()
+  })
+})
+
+test('the session is one object from connect to close', async () => {
+  const seen = new Set<Session>()
+  const see = (session: Session): void => void seen.add(session)
+  const service = await start(
+    {},
+    {
+      handlers: {
+        connect: see,
+        hello: (_, session) => see(session),
+        mail: (_, session) => see(session),
+        rcpt: (_, session) => see(session),
+        data: (_, session) => see(session),
+        verify: (_, session) => see(session),
+        reset: see,
+        close: see,
+      },
+    },
+  )
+  const client = await service.at([EHLO, 'VRFY x', 'MAIL FROM:<>', 'RSET', 'MAIL FROM:<>', 'RCPT TO:<b@example.com>'])
+  const [session] = seen
+  expect(session?.envelope?.forwardPaths.map(({ address }) => address)).toEqual(['b@example.com'])
+  await client.expectAll(['BDAT 0 LAST'])
+  expect(session).toMatchObject({ messagesAccepted: 1, hello: { verb: 'EHLO', name: 'client.example' } })
+  expect(session?.envelope).toBeUndefined()
+  expect(session?.remote).toMatchObject({ family: 'ipv4', address: '127.0.0.1', port: client.localPort })
+  expect(session?.local.port).toBe(service.port)
+  await client.expectAll(['QUIT'])
+  await client.closed()
+  expect(seen.size).toBe(1)
+})
+
+describe('an extension of one’s own', () => {
+  const priority: Extension = {
+    keyword: 'MT-PRIORITY',
+    advertise: () => 'MIXER',
+    mail: {
+      'MT-PRIORITY': {
+        value: 'required',
+        apply: (value) => (/^-?\d$/.test(value) ? undefined : reply(501, '5.5.2', 'Not a priority')),
+      },
+    },
+    rcpt: { XFLAG: { value: 'none' } },
+    commands: { XPING: (argument) => reply(250, '2.0.0', `pong ${argument.length}`) },
+  }
+
+  test('is offered, understood and run', async () => {
+    const service = await start({}, { options: { extensions: [priority] } })
+    const client = await service.client()
+    expect((await client.command(EHLO)).lines).toContain('MT-PRIORITY MIXER')
+    client.send(
+      'XPING  abc\r\nxping\r\nMAIL FROM:<> MT-PRIORITY=x\r\nMAIL FROM:<> MT-PRIORITY\r\nMAIL FROM:<> mt-priority=3\r\nRCPT TO:<b@example.com> XFLAG=1\r\nRCPT TO:<b@example.com> XFLAG\r\nXPING\r\nBDAT 2\r\nhiXPING\r\nBDAT 0 LAST\r\n',
+    )
+    expect((await client.replies(11)).map(short)).toEqual([
+      '250 2.0.0',
+      '250 2.0.0',
+      '501 5.5.2',
+      '501 5.5.4',
+      '250 2.1.0',
+      '501 5.5.4',
+      '250 2.1.5',
+      '250 2.0.0',
+      '250 2.0.0',
+      '250 2.0.0',
+      '250 2.0.0',
+    ])
+    expect(service.record(client).events).toContain('mail <> MT-PRIORITY=3')
+  })
+})

@@ -1,0 +1,142 @@
+/** The client goes away, at every point there is. What was committed stays; nothing half-written is ever kept. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Client, eventually, short } from './client.ts'
+import { Service } from './service.ts'
+
+let service: Service
+beforeAll(async () => {
+  service = await Service.start({ auth: 'always', limits: { maxMessageBytes: 1_000 } })
+})
+afterAll(() => service.close())
+
+const EHLO = 'EHLO client.example'
+const MAIL = [EHLO, 'MAIL FROM:<a@example.org>']
+const RCPT = [...MAIL, 'RCPT TO:<b@example.com>']
+const DATA = [...RCPT, 'DATA']
+
+/** Where the client is, and what it has half said. */
+const POINTS: readonly (readonly [where: string, lines: readonly string[], half: string])[] = [
+  ['after the greeting', [], ''],
+  ['in a command', [], 'EHL'],
+  ['at a CR', [], 'EHLO client.example\r'],
+  ['after EHLO', [EHLO], ''],
+  ['in a line over the limit', [EHLO], 'x'.repeat(5_000)],
+  ['after MAIL', MAIL, ''],
+  ['after RCPT', RCPT, ''],
+  ['before the message', DATA, ''],
+  ['in a line of the message', DATA, 'half a line'],
+  ['between lines', DATA, 'a line\r\n'],
+  ['at the dot', DATA, 'a line\r\n.'],
+  ['at the CR of the dot', DATA, 'a line\r\n.\r'],
+  ['in a message that is too large', DATA, 'x'.repeat(2_000)],
+  ['in a message with a bare LF', DATA, 'a\nb'],
+  ['in a chunk', RCPT, 'BDAT 10\r\nhalf'],
+  ['between chunks', [...RCPT, 'BDAT 0'], ''],
+  ['in the last chunk', RCPT, 'BDAT 10 LAST\r\nhalf'],
+  ['in a chunk that is refused', [EHLO], 'BDAT 10 LAST\r\nhalf'],
+  ['in AUTH', [EHLO, 'AUTH LOGIN'], ''],
+  ['in a response', [EHLO, 'AUTH LOGIN'], 'YWxp'],
+]
+
+describe.each(POINTS)('%s', (_, lines, half) => {
+  test.each([
+    ['by finishing to send', (client: Client) => client.end()],
+    ['by closing', (client: Client) => client.close()],
+    ['by a reset', (client: Client) => client.reset()],
+  ])('%s', async (_, leave) => {
+    const client = await service.at(lines)
+    const record = service.record(client)
+    await client.sendPieces([half])
+    leave(client)
+    await service.gone(client)
+    expect(record.events.filter((event) => event === 'close')).toHaveLength(1)
+    expect(record.kept).toEqual([])
+    expect(record.errors).toEqual([])
+    if (record.events.includes('data'))
+      expect(record.events.at(-2)).toMatch(/^lost (aborted|too-large|bare-line-ending)$/)
+    client.close()
+  })
+})
+
+test('who finishes to send still gets every reply', async () => {
+  const client = await service.connect()
+  client.send(`${EHLO}\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\nDATA\r\nhi\r\n.\r\nNOOP\r\nHALF`)
+  client.end()
+  const codes = (await client.repliesToEnd()).map(short)
+  expect(codes).toEqual(['220', '250', '250 2.1.0', '250 2.1.5', '354', '250 2.0.0', '250 2.0.0'])
+  expect((await service.gone(client)).kept.map(({ text }) => text)).toEqual(['hi\r\n'])
+})
+
+test('gone before the final reply: what was committed stays committed', async () => {
+  let go: (() => void) | undefined
+  let isKept = false
+  let isClosed = false
+  const going = new Promise<void>((resolve) => {
+    go = resolve
+  })
+  const slow = await Service.start(
+    {},
+    {
+      handlers: {
+        async data(message) {
+          await message.bytes()
+          await going
+          isKept = true
+        },
+        close() {
+          isClosed = true
+        },
+      },
+    },
+  )
+  try {
+    const client = await slow.at(DATA)
+    client.send('hi\r\n.\r\n')
+    expect(await client.isQuiet(50)).toBe(true)
+    client.reset()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    go?.()
+    await eventually(() => isClosed, 'the session is over')
+    expect(isKept).toBe(true)
+  } finally {
+    await slow.close()
+  }
+})
+
+test('gone while a hook is busy with a command', async () => {
+  let isClosed = false
+  const events: string[] = []
+  const slow = await Service.start(
+    {},
+    {
+      handlers: {
+        mail: () => new Promise((resolve) => setTimeout(resolve, 100)),
+        rcpt() {
+          events.push('rcpt')
+        },
+        close() {
+          isClosed = true
+        },
+      },
+    },
+  )
+  try {
+    const client = await slow.at([EHLO])
+    client.send('MAIL FROM:<a@example.org>\r\n')
+    expect(await client.isQuiet(20)).toBe(true)
+    client.reset()
+    await eventually(() => isClosed, 'the session is over')
+    expect(events).toEqual([])
+  } finally {
+    await slow.close()
+  }
+})
+
+test('the signal of the session is aborted when it ends', async () => {
+  const client = await service.at([EHLO])
+  const { signal } = service.record(client).session as NonNullable<ReturnType<Service['record']>['session']>
+  expect(signal.aborted).toBe(false)
+  client.reset()
+  await service.gone(client)
+  expect(signal.aborted).toBe(true)
+})

@@ -1,0 +1,114 @@
+/** The greeting, what EHLO offers, and clients that do not wait. RFC 5321 3.1, 4.1.1.1, 4.3.1. */
+import { afterAll, describe, expect, test } from 'vitest'
+import { short } from './client.ts'
+import { HOSTNAME, type Profile, Service } from './service.ts'
+
+const services: Service[] = []
+afterAll(() => Promise.all(services.map((service) => service.close())))
+
+async function start(profile: Profile = {}, more?: Parameters<typeof Service.start>[1]): Promise<Service> {
+  const service = await Service.start(profile, more)
+  services.push(service)
+  return service
+}
+
+async function offered(profile: Profile): Promise<readonly string[]> {
+  const service = await start(profile)
+  const client = await service.client()
+  const { lines } = await client.command('EHLO client.example')
+  client.close()
+  return lines
+}
+
+test('the greeting names the host and ESMTP', async () => {
+  const service = await start({}, { options: { banner: 'at your service' } })
+  const client = await service.connect()
+  const { code, lines, enhancedCode } = await client.reply()
+  expect([code, enhancedCode, ...lines]).toEqual([220, '', `${HOSTNAME} ESMTP at your service`])
+})
+
+describe('EHLO', () => {
+  const ALL = [
+    'PIPELINING',
+    'SIZE 26214400',
+    '8BITMIME',
+    'SMTPUTF8',
+    'CHUNKING',
+    'BINARYMIME',
+    'ENHANCEDSTATUSCODES',
+    'DSN',
+  ]
+
+  test('offers what there is', async () => {
+    const [host, ...keywords] = await offered({})
+    expect(host?.split(' ')[0]).toBe(HOSTNAME)
+    expect(keywords.toSorted()).toEqual([...ALL, 'STARTTLS'].toSorted())
+  })
+
+  test('offers no STARTTLS where it cannot be', async () => {
+    expect(await offered({ withoutCertificate: true })).not.toContain('STARTTLS')
+    expect(await offered({ implicitTls: true })).not.toContain('STARTTLS')
+    expect(await offered({ disabled: ['STARTTLS'] })).not.toContain('STARTTLS')
+  })
+
+  test('offers what is left of what was switched off', async () => {
+    const lines = await offered({ disabled: ['PIPELINING', 'SIZE', 'CHUNKING', 'DSN'] })
+    expect(lines.slice(1).toSorted()).toEqual(['8BITMIME', 'ENHANCEDSTATUSCODES', 'SMTPUTF8', 'STARTTLS'])
+  })
+
+  test('offers the size that is the limit', async () => {
+    expect(await offered({ limits: { maxMessageBytes: 1_000 } })).toContain('SIZE 1000')
+  })
+
+  test('offers AUTH only where a password is safe', async () => {
+    expect(await offered({ auth: 'with-tls' })).not.toContainEqual(expect.stringMatching(/^AUTH/))
+    expect(await offered({ auth: 'with-tls', implicitTls: true })).toContain('AUTH PLAIN LOGIN')
+    expect(await offered({ auth: 'always' })).toContain('AUTH PLAIN LOGIN')
+  })
+
+  test('HELO offers nothing', async () => {
+    const client = await (await start()).client()
+    const { raw } = await client.command('HELO client.example')
+    expect(raw).toMatch(/^250 mx\.example\.com[^\r]*\r\n$/)
+  })
+})
+
+describe('talk before the greeting', () => {
+  test('is no offence by default', async () => {
+    const service = await start()
+    const client = await service.connect()
+    client.send('EHLO client.example\r\nMAIL FROM:<>\r\n')
+    expect((await client.replies(3)).map(short)).toEqual(['220', '250', '250 2.1.0'])
+  })
+
+  test('is refused where the policy is on', async () => {
+    const service = await start({ greetingDelayMs: 300 })
+    const client = await service.connect()
+    client.send('EHLO client.example\r\nMAIL FROM:<>\r\n')
+    expect((await client.repliesToEnd()).map(short)).toEqual(['554 5.5.0'])
+    expect((await service.gone(client)).events).toEqual(['connect', 'close'])
+  })
+
+  test('one octet is talk', async () => {
+    const client = await (await start({ greetingDelayMs: 300 })).connect()
+    client.send('E')
+    expect((await client.repliesToEnd()).map(short)).toEqual(['554 5.5.0'])
+  })
+
+  test('who waits is greeted, and loses nothing', async () => {
+    const service = await start({ greetingDelayMs: 100 })
+    const client = await service.connect()
+    expect(await client.isQuiet(50)).toBe(true)
+    expect((await client.reply()).code).toBe(220)
+    client.send('EHLO client.example\r\nMAIL FROM:<>\r\nRCPT TO:<b@example.com>\r\n')
+    expect((await client.replies(3)).map(short)).toEqual(['250', '250 2.1.0', '250 2.1.5'])
+  })
+
+  test('who hangs up meanwhile is gone', async () => {
+    const service = await start({ greetingDelayMs: 5_000 })
+    const client = await service.connect()
+    expect(await client.isQuiet(50)).toBe(true)
+    client.reset()
+    await service.gone(client, 3_000)
+  })
+})

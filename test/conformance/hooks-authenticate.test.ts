@@ -1,0 +1,70 @@
+/** Who is let in by the `authenticate` hook, and who never is. */
+import { type AuthAnswer, type ServerOptions, reply } from '@postern/engine'
+import { afterEach, describe, expect, test } from 'vitest'
+import { type Client, short } from './client.ts'
+import { SECRET, Service } from './service.ts'
+
+const services: Service[] = []
+afterEach(async () => {
+  await Promise.all(services.splice(0).map((service) => service.close()))
+})
+
+const HOOK_TIMEOUT_MS = 150
+const EHLO = 'EHLO client.example'
+const MAIL = 'MAIL FROM:<a@example.org>'
+const later = <T>(value: T): Promise<T> => new Promise((resolve) => setTimeout(resolve, 5, value))
+
+describe('authenticate', () => {
+  const PLAIN = `AUTH PLAIN ${Buffer.from('\0alice\0secret').toString('base64')}`
+
+  async function authenticated(
+    answer: () => unknown,
+  ): Promise<{ raw: string; after: string; service: Service; client: Client }> {
+    const auth = {
+      required: true,
+      allowWithoutTls: true,
+      authenticate: answer as () => AuthAnswer | Promise<AuthAnswer>,
+    } satisfies ServerOptions['auth']
+    const service = await Service.start({ limits: { hookTimeoutMs: HOOK_TIMEOUT_MS } }, { options: { auth } })
+    services.push(service)
+    const client = await service.at([EHLO])
+    const { raw } = await client.command(PLAIN)
+    return { raw, after: short(await client.command(MAIL)), service, client }
+  }
+
+  test('lets in whom it names', async () => {
+    for (const answer of [() => ({ user: 'alice' }), () => later({ user: 'alice' })]) {
+      const { raw, after, service, client } = await authenticated(answer)
+      expect(raw).toMatch(/^235 2\.7\.0 /)
+      expect(after).toBe('250 2.1.0')
+      expect(service.record(client).session?.user).toBe('alice')
+    }
+  })
+
+  test.each([
+    ['undefined', () => undefined, /^535 5\.7\.8 /],
+    ['its own refusal', () => reply(535, '5.7.139', 'Blocked'), /^535 5\.7\.139 Blocked/],
+    ['a temporary one', () => reply(454, '4.7.0', 'Later'), /^454 4\.7\.0 Later/],
+    ['a positive reply, which names nobody', () => reply(235, '2.7.0', 'Welcome'), /^[45]\d\d /],
+    [
+      'a throw',
+      () => {
+        throw new Error(SECRET)
+      },
+      /^454 4\.7\.0 (?!.*secret)/,
+    ],
+    ['a rejection', () => Promise.reject(new Error(SECRET)), /^454 4\.7\.0 (?!.*secret)/],
+    ['silence', () => new Promise(() => {}), /^454 4\.7\.0 /],
+    // What a careless hook in JavaScript answers must never let anyone in.
+    ...[null, true, false, 0, 1, '', 'alice', {}, [], { user: '' }, { user: undefined }, { user: 1 }, { ok: true }].map(
+      (garbage) => [JSON.stringify(garbage), () => garbage, /^454 4\.7\.0 /] as const,
+    ),
+  ] as [string, () => unknown, RegExp][])('keeps out with %s', async (_, answer, expected) => {
+    for (const way of [answer, () => later(undefined).then(answer)]) {
+      const { raw, after, service, client } = await authenticated(way)
+      expect(raw).toMatch(expected)
+      expect(after).toBe('530 5.7.0')
+      expect(service.record(client).session?.user).toBeUndefined()
+    }
+  })
+})

@@ -1,0 +1,263 @@
+/** Every hook, answering in every way: at once, later, with a refusal, with garbage, by throwing, and never. */
+import { type Handlers, Refusal, type Reply, type Verdict, reply } from '@postern/engine'
+import { afterEach, describe, expect, test } from 'vitest'
+import { type Client, type ClientReply, short } from './client.ts'
+import { type Profile, SECRET, Service } from './service.ts'
+
+const services: Service[] = []
+afterEach(async () => {
+  await Promise.all(services.splice(0).map((service) => service.close()))
+})
+
+const HOOK_TIMEOUT_MS = 150
+const REFUSAL = reply(554, '5.7.9', ['No,', 'never'])
+
+type Answer = () => Verdict | Promise<Verdict>
+
+interface Door {
+  readonly profile?: Profile
+  /** The hook, made of an answer. */
+  readonly hook: (answer: Answer) => Handlers
+  /** What is said before the hook is asked. */
+  readonly before: readonly string[]
+  /** What asks the hook; the last reply to it is the hook's. undefined: the connection itself. */
+  readonly send: string | undefined
+  readonly replies?: number
+  /** What it is without any refusal. */
+  readonly accepted: string
+  /** A refusal closes. */
+  readonly closes?: true
+}
+
+const EHLO = 'EHLO client.example'
+const MAIL = 'MAIL FROM:<a@example.org>'
+const RCPT = 'RCPT TO:<b@example.com>'
+
+const DOORS: Readonly<Record<string, Door>> = {
+  connect: { hook: (answer) => ({ connect: answer }), before: [], send: undefined, accepted: '220', closes: true },
+  hello: { hook: (answer) => ({ hello: answer }), before: [], send: EHLO, accepted: '250' },
+  mail: { hook: (answer) => ({ mail: answer }), before: [EHLO], send: MAIL, accepted: '250 2.1.0' },
+  rcpt: { hook: (answer) => ({ rcpt: answer }), before: [EHLO, MAIL], send: RCPT, accepted: '250 2.1.5' },
+  'data, unread': {
+    hook: (answer) => ({ data: answer }),
+    before: [EHLO, MAIL, RCPT],
+    send: 'DATA\r\nhi\r\n.',
+    replies: 2,
+    accepted: '250 2.0.0',
+  },
+  'data, read': {
+    hook: (answer) => ({
+      async data(message) {
+        await message.bytes()
+        return answer()
+      },
+    }),
+    before: [EHLO, MAIL, RCPT],
+    send: 'DATA\r\nhi\r\n.',
+    replies: 2,
+    accepted: '250 2.0.0',
+  },
+  'data, by BDAT': {
+    hook: (answer) => ({ data: answer }),
+    before: [EHLO, MAIL, RCPT],
+    send: 'BDAT 4 LAST\r\nhi',
+    accepted: '250 2.0.0',
+  },
+  verify: { hook: (answer) => ({ verify: answer }), before: [], send: 'VRFY x', accepted: '252 2.5.0' },
+  expand: { hook: (answer) => ({ expand: answer }), before: [], send: 'EXPN x', accepted: '502 5.5.1' },
+  'a command of an extension': {
+    hook: () => ({}),
+    before: [],
+    send: 'XTRA x',
+    accepted: '250 2.0.0',
+  },
+}
+
+async function start(door: Door, answer: Answer, profile: Profile = {}): Promise<Service> {
+  const extension = { keyword: 'XTRA', commands: { XTRA: answer } }
+  const service = await Service.start(
+    { ...door.profile, ...profile },
+    { handlers: door.hook(answer), options: { extensions: [extension] } },
+  )
+  services.push(service)
+  return service
+}
+
+/** Knocks, and gives what is answered. */
+async function knock(door: Door, service: Service): Promise<{ client: Client; answered: ClientReply }> {
+  if (door.send === undefined) {
+    const client = await service.connect()
+    return { client, answered: await client.reply() }
+  }
+  const client = await service.at(door.before)
+  client.send(`${door.send}\r\n`)
+  const answered = (await client.replies(door.replies ?? 1)).at(-1) as ClientReply
+  return { client, answered }
+}
+
+async function goesOn(door: Door, client: Client): Promise<void> {
+  if (door.closes === true) expect(await client.closed()).toBe('end')
+  else expect(short(await client.command('NOOP'))).toBe('250 2.0.0')
+}
+
+const later = <T>(value: T): Promise<T> => new Promise((resolve) => setTimeout(resolve, 5, value))
+
+describe.each(Object.entries(DOORS))('%s', (_, door) => {
+  test.each([
+    ['at once', () => undefined],
+    ['later', () => later(undefined)],
+  ] as [string, Answer][])('accepts %s', async (_, answer) => {
+    const { client, answered } = await knock(door, await start(door, answer))
+    expect(short(answered)).toBe(door.accepted)
+    expect(short(await client.command('NOOP'))).toBe('250 2.0.0')
+  })
+
+  test.each([
+    ['at once', () => REFUSAL],
+    ['later', () => later(REFUSAL)],
+    [
+      'by throwing a Refusal',
+      () => {
+        throw new Refusal(REFUSAL)
+      },
+    ],
+    ['by rejecting with a Refusal', () => Promise.reject(new Refusal(REFUSAL))],
+  ] as [string, Answer][])('refuses with its own reply %s', async (_, answer) => {
+    const { client, answered } = await knock(door, await start(door, answer))
+    expect(answered.raw).toBe('554-5.7.9 No,\r\n554 5.7.9 never\r\n')
+    await goesOn(door, client)
+  })
+
+  test.each([
+    [
+      'at once',
+      () => {
+        throw new Error(SECRET)
+      },
+    ],
+    ['later', () => later(undefined).then(() => Promise.reject(new Error(SECRET)))],
+  ] as [string, Answer][])('throws %s', async (_, answer) => {
+    const service = await start(door, answer)
+    const { client, answered } = await knock(door, service)
+    expect(short(answered)).toMatch(door.closes === true ? /^4[25]1 4\.3\.0$/ : /^451 4\.3\.0$/)
+    expect(answered.raw).not.toContain(SECRET)
+    expect(service.record(client).errors.map(String)).toEqual([`Error: ${SECRET}`])
+    await goesOn(door, client)
+  })
+
+  const GARBAGE: readonly (readonly [string, unknown])[] = [
+    ['null', null],
+    ['true', true],
+    ['false', false],
+    ['a number', 550],
+    ['a string', '550 no'],
+    ['an object', {}],
+    ['what looks like a reply', { code: 250, enhancedCode: '2.0.0', lines: [SECRET], wire: `250 ${SECRET}\r\n` }],
+    ['a reply that goes on to something else', reply(354, '', 'Go ahead')],
+  ]
+  test.each(GARBAGE)('answers with %s', async (_, garbage) => {
+    for (const answer of [() => garbage, () => later(garbage)]) {
+      const service = await start(door, answer as Answer)
+      const { client, answered } = await knock(door, service)
+      expect(short(answered)).toMatch(door.closes === true ? /^4[25]1 4\.3\.0$/ : /^451 4\.3\.0$/)
+      expect(answered.raw).not.toContain(SECRET)
+      expect(service.record(client).errors).toHaveLength(1)
+      await goesOn(door, client)
+    }
+  })
+
+  test('never answers', async () => {
+    const service = await start(door, () => new Promise(() => {}), { limits: { hookTimeoutMs: HOOK_TIMEOUT_MS } })
+    const { client, answered } = await knock(door, service)
+    expect(short(answered)).toMatch(door.closes === true ? /^4[25]1 4\.3\.0$/ : /^451 4\.3\.0$/)
+    await goesOn(door, client)
+  })
+
+  test('answers too late, and for nothing', async () => {
+    let say: ((verdict: Reply) => void) | undefined
+    const late = new Promise<Reply>((resolve) => {
+      say = resolve
+    })
+    const service = await start(door, () => late, { limits: { hookTimeoutMs: HOOK_TIMEOUT_MS } })
+    const { client, answered } = await knock(door, service)
+    expect(answered.code).toBeLessThan(500)
+    say?.(REFUSAL)
+    await goesOn(door, client)
+  })
+
+  test('hangs up with 421', async () => {
+    const service = await start(door, () => reply(421, '4.7.1', 'Go away'))
+    const { client, answered } = await knock(door, service)
+    expect(short(answered)).toBe('421 4.7.1')
+    expect(await client.closed()).toBe('end')
+  })
+
+  test('says what cannot stand in a reply', async () => {
+    const text = `a\r\n250 2.0.0 fake\nb\0\x07ü${'x'.repeat(2_000)}`
+    const service = await start(door, () => reply(550, '5.7.1', text))
+    const { client, answered } = await knock(door, service)
+    // The client reads line by line and fails on one that is malformed or too long.
+    expect(answered.code).toBe(550)
+    expect(answered.lines.map((line) => line.slice(0, 22))).toEqual([
+      '5.7.1 a',
+      '5.7.1 250 2.0.0 fake',
+      `5.7.1 b???${'x'.repeat(12)}`,
+    ])
+    await goesOn(door, client)
+  })
+
+  test('leaves out the enhanced code', async () => {
+    const { client, answered } = await knock(door, await start(door, () => reply(550, '', 'No')))
+    // Before EHLO there may be one; after it there must be (RFC 2034 4).
+    if (door.send !== undefined && door.before.length > 0) expect(short(answered)).toBe('550 5.0.0')
+    else expect(answered.code).toBe(550)
+    await goesOn(door, client)
+  })
+})
+
+test('a positive reply of a hook is what the client reads', async () => {
+  const answers = {
+    mail: reply(250, '2.1.9', 'm'),
+    rcpt: reply(251, '2.1.5', 'r'),
+    data: reply(250, '2.6.0', 'd'),
+    verify: reply(250, '2.1.5', 'v'),
+  }
+  const handlers = Object.fromEntries(Object.entries(answers).map(([name, answer]) => [name, () => answer])) as Handlers
+  const service = await Service.start({}, { handlers })
+  services.push(service)
+  const client = await service.at([EHLO])
+  client.send(`${MAIL}\r\n${RCPT}\r\nVRFY x\r\nDATA\r\n.\r\n`)
+  expect((await client.replies(5)).map(({ raw }) => raw)).toEqual([
+    answers.mail.wire,
+    answers.rcpt.wire,
+    answers.verify.wire,
+    expect.stringMatching(/^354 /),
+    answers.data.wire,
+  ])
+})
+
+describe('secure', () => {
+  const secure = async (answer: Answer, profile: Profile = {}): Promise<Service> => {
+    const service = await Service.start(profile, { handlers: { secure: answer } })
+    services.push(service)
+    return service
+  }
+
+  test.each([
+    ['refuses', () => REFUSAL, /^554-5\.7\.9 No,\r\n554 5\.7\.9 never\r\n$/],
+    ['throws', () => Promise.reject(new Error(SECRET)), /^4[25]1 4\.3\.0 (?!.*secret)/],
+    ['answers with garbage', () => 'yes' as unknown as Verdict, /^4[25]1 4\.3\.0 /],
+    ['never answers', () => new Promise<undefined>(() => {}), /^4[25]1 4\.3\.0 /],
+  ] as [string, Answer, RegExp][])('%s', async (_, answer, expected) => {
+    const limits = { hookTimeoutMs: HOOK_TIMEOUT_MS }
+    const client = await (await secure(answer, { limits })).at([EHLO, 'STARTTLS'])
+    await client.startTls()
+    client.send(`${EHLO}\r\n${MAIL}\r\n`)
+    expect((await client.repliesToEnd()).map(({ raw }) => raw)).toEqual([expect.stringMatching(expected)])
+
+    const implicit = await secure(answer, { implicitTls: true, limits })
+    const other = await implicit.connect()
+    await other.startTls()
+    expect((await other.repliesToEnd()).map(({ raw }) => raw)).toEqual([expect.stringMatching(expected)])
+  })
+})

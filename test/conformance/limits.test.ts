@@ -1,0 +1,176 @@
+/** Bounds that are not of one line or message: connections, and what a client may make the server hold. */
+import { afterEach, describe, expect, test } from 'vitest'
+import type { Limits } from '@postern/engine'
+import { eventually, short } from './client.ts'
+import { Service } from './service.ts'
+
+const services: Service[] = []
+afterEach(async () => {
+  await Promise.all(services.splice(0).map((service) => service.close()))
+})
+
+async function start(...given: Parameters<typeof Service.start>): Promise<Service> {
+  const service = await Service.start(...given)
+  services.push(service)
+  return service
+}
+
+const RCPT = ['EHLO client.example', 'MAIL FROM:<a@example.org>', 'RCPT TO:<b@example.com>']
+const MiB = 1024 * 1024
+
+describe('too many connections', () => {
+  test.each([
+    ['overall', { maxConnections: 2 }],
+    ['of one address', { maxConnectionsPerAddress: 2 }],
+  ] as [string, Partial<Limits>][])('%s', async (_, limits) => {
+    const service = await start({ limits })
+    const first = await service.client()
+    const second = await service.client()
+    const third = await service.connect()
+    expect((await third.repliesToEnd()).map(short)).toEqual(['421 4.7.0'])
+    expect(service.record(third).events).toEqual([])
+    // Those who are in notice nothing, and a place that is given back is free.
+    await second.expectAll(['NOOP'])
+    await first.expectAll(['QUIT'])
+    await first.closed()
+    first.close()
+    await eventually(() => service.server.sessionCount === 1, 'the place is free')
+    await (await service.client()).expectAll(['NOOP'])
+  })
+
+  test('places come back however a session ends', async () => {
+    const service = await start({ limits: { maxConnections: 1, maxBadCommands: 1 } })
+    const ends = [
+      (client: Awaited<ReturnType<Service['client']>>) => client.reset(),
+      (client: Awaited<ReturnType<Service['client']>>) => client.end(),
+      (client: Awaited<ReturnType<Service['client']>>) => client.send('WHAT\r\n'),
+      (client: Awaited<ReturnType<Service['client']>>) => client.send('GET / HTTP/1.1\r\n'),
+      (client: Awaited<ReturnType<Service['client']>>) => client.send('EHLO c.example\r\nSTARTTLS\r\nNOOP\r\n'),
+    ]
+    for (const end of ends) {
+      const client = await service.client()
+      end(client)
+      await eventually(() => service.server.sessionCount === 0, `the place is free after ${end}`)
+      client.close()
+    }
+  })
+})
+
+describe('back-pressure', () => {
+  /** Bytes that the systems' buffers, both of them, may hold. */
+  const IN_FLIGHT = 24 * MiB
+  const BLOCK = Buffer.from(`${'x'.repeat(1_022)}\r\n`.repeat(1_024))
+
+  test('what the data hook does not read, the client does not get to send', async () => {
+    let go: (() => void) | undefined
+    const going = new Promise<void>((resolve) => {
+      go = resolve
+    })
+    let size = 0
+    const service = await start(
+      { limits: { maxMessageBytes: 100 * MiB } },
+      {
+        handlers: {
+          async data(message) {
+            await message.read()
+            await going
+            for await (const bytes of message.body) size += bytes.length
+          },
+        },
+      },
+    )
+    const client = await service.at([...RCPT, 'DATA'])
+    const before = process.memoryUsage().rss
+    for (let i = 0; i < 64; i++) client.send(BLOCK)
+    client.send('.\r\n')
+    let sent = -1
+    await eventually(() => {
+      const isStill = client.bytesSent === sent
+      sent = client.bytesSent
+      return isStill && sent > MiB
+    }, 'the client has to wait')
+    expect(await client.isQuiet(300)).toBe(true)
+    expect(client.bytesSent).toBeLessThan(IN_FLIGHT)
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * MiB)
+    go?.()
+    expect(short(await client.reply(20_000))).toBe('250 2.0.0')
+    expect(size).toBeGreaterThan(60 * MiB)
+  })
+
+  test('a message over its limit is thrown away in constant memory', async () => {
+    const service = await start({ limits: { maxMessageBytes: MiB, maxDrainBytes: 200 * MiB } })
+    const client = await service.at([...RCPT, 'DATA'])
+    let most = 0
+    const before = process.memoryUsage().rss
+    for (let i = 0; i < 128; i++) {
+      if (!client.socket.write(BLOCK)) await new Promise((resolve) => client.socket.once('drain', resolve))
+      most = Math.max(most, process.memoryUsage().rss)
+    }
+    client.send('.\r\n')
+    expect(short(await client.reply(20_000))).toBe('552 5.3.4')
+    expect(most - before).toBeLessThan(64 * MiB)
+  })
+
+  test('nor is a command line kept', async () => {
+    const service = await start({ limits: { idleTimeoutMs: 60_000 } })
+    const client = await service.at(['EHLO client.example'])
+    const before = process.memoryUsage().rss
+    for (let i = 0; i < 64; i++) {
+      if (!client.socket.write(Buffer.alloc(MiB, 'x')))
+        await new Promise((resolve) => client.socket.once('drain', resolve))
+    }
+    client.send('\r\n')
+    expect(short(await client.reply(20_000))).toBe('500 5.5.2')
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * MiB)
+  })
+
+  test('past the drain cap the client is closed on, though it sends on', async () => {
+    const service = await start({ limits: { maxMessageBytes: MiB, maxDrainBytes: MiB } })
+    const client = await service.at([...RCPT, 'DATA'])
+    for (let i = 0; i < 32; i++) client.send(BLOCK)
+    const record = await service.gone(client)
+    expect(record.events.slice(-2)).toEqual(['lost too-large', 'close'])
+    // Whether 421 gets through to who does not listen is the system's to decide.
+    expect((await client.repliesToEnd().catch(() => [])).map(short)).toSatisfy(
+      (codes: string[]) => codes.length === 0 || codes.join() === '421 4.7.0',
+    )
+  })
+
+  test('past the drain cap 421 reaches a client that stops and listens', async () => {
+    const service = await start({ limits: { maxMessageBytes: MiB, maxDrainBytes: MiB } })
+    const client = await service.at([...RCPT, 'DATA'])
+    client.send(Buffer.concat([BLOCK, BLOCK, BLOCK]))
+    expect((await client.repliesToEnd()).map(short)).toEqual(['421 4.7.0'])
+  })
+})
+
+test('a hook gets the bytes in whatever form it asks for', async () => {
+  const texts: string[] = []
+  const forms = ['body', 'stream', 'bytes', 'read'] as const
+  let form: (typeof forms)[number] = 'body'
+  const service = await start(
+    {},
+    {
+      handlers: {
+        async data(message) {
+          const pieces: Uint8Array[] = []
+          if (form === 'body') for await (const bytes of message.body) pieces.push(bytes.slice())
+          else if (form === 'stream') for await (const bytes of message.stream()) pieces.push(bytes)
+          else if (form === 'bytes') pieces.push(await message.bytes())
+          else
+            for (let bytes = await message.read(); bytes !== null; bytes = await message.read())
+              pieces.push(bytes.slice())
+          texts.push(Buffer.concat(pieces).toString())
+          expect(message.size).toBe(texts.at(-1)?.length)
+        },
+      },
+    },
+  )
+  const client = await service.at(['EHLO client.example'])
+  for (form of forms) {
+    await client.expectAll([...RCPT.slice(1), 'DATA'])
+    await client.sendPieces(['a\r\n..', 'b\r\n', '.', '\r\n'])
+    expect(short(await client.reply())).toBe('250 2.0.0')
+  }
+  expect(texts).toEqual(Array<string>(4).fill('a\r\n.b\r\n'))
+})

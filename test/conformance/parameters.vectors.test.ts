@@ -1,0 +1,4 @@
+import { testVectors } from './theme.ts'
+import { parameters } from './vectors/parameters.ts'
+
+testVectors(parameters)

@@ -1,0 +1,190 @@
+/** Many commands at a time: RFC 2920. What is answered depends on the bytes alone, never on how packets cut them. */
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Client, type ClientReply, eventually, short } from './client.ts'
+import { COMMANDS, Model } from './model.ts'
+import { Service } from './service.ts'
+
+let service: Service
+beforeAll(async () => {
+  service = await Service.start({ limits: { maxBadCommands: 10_000 } })
+})
+afterAll(() => service.close())
+
+const EHLO = 'EHLO client.example'
+const GROUP = 'MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\nRCPT TO:<unknown@example.com>\r\nDATA\r\n'
+
+/** Sends bytes in pieces of these sizes, again and again. */
+async function sendCut(client: Client, bytes: Uint8Array, sizes: readonly number[]): Promise<void> {
+  const pieces: Uint8Array[] = []
+  for (let at = 0, i = 0; at < bytes.length; i++) {
+    const size = sizes.length === 0 ? bytes.length : (sizes[i % sizes.length] as number)
+    pieces.push(bytes.subarray(at, at + size))
+    at += size
+  }
+  await client.sendPieces(pieces)
+}
+
+/** A reply without what differs from one session to the next. */
+function plain({ raw }: ClientReply): string {
+  return raw.replace(/[0-9A-HJKMNP-TV-Z]{26}/, 'ID')
+}
+
+function wait(): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(resolve, 5, undefined))
+}
+
+describe('replies to one packet', () => {
+  test('leave in one write', async () => {
+    const client = await service.at([EHLO])
+    const record = service.record(client)
+    const { writes } = record
+    const { arrivals } = client
+    client.send(GROUP)
+    expect((await client.replies(4)).map(short)).toEqual(['250 2.1.0', '250 2.1.5', '550 5.1.1', '354'])
+    expect(record.writes - writes).toBe(1)
+    expect(client.arrivals - arrivals).toBe(1)
+  })
+
+  test('leave in one write though hooks take their time', async () => {
+    const slow = await Service.start({}, { handlers: { mail: wait, rcpt: wait } })
+    try {
+      const client = await slow.at([EHLO])
+      const record = slow.record(client)
+      const { writes } = record
+      client.send(GROUP)
+      expect((await client.replies(4)).map(short)).toEqual(['250 2.1.0', '250 2.1.5', '250 2.1.5', '354'])
+      expect(record.writes - writes).toBe(1)
+    } finally {
+      await slow.close()
+    }
+  })
+
+  test('are as many as the commands, however many', async () => {
+    const client = await service.at([EHLO])
+    client.send('NOOP\r\n'.repeat(20_000))
+    expect((await client.replies(20_000)).every(({ code }) => code === 250)).toBe(true)
+  })
+
+  // A client that talks and does not listen must not make the server keep its answers.
+  test('do not pile up', async () => {
+    const client = await service.at([EHLO])
+    client.socket.pause()
+    const flood = Buffer.from('HELP\r\n'.repeat(50_000))
+    for (let i = 0; i < 16; i++) client.send(flood)
+    let sent = -1
+    await eventually(() => {
+      const isStill = client.bytesSent === sent && sent > 0
+      sent = client.bytesSent
+      return isStill
+    }, 'the client has to wait')
+    expect(client.socket.writableLength).toBeGreaterThan(0)
+    client.socket.resume()
+    expect(await drained(client, 16 * 50_000)).toBe(16 * 50_000)
+  })
+})
+
+/** Counts replies of one line as they come, without reading each. */
+async function drained(client: Client, count: number): Promise<number> {
+  let seen = 0
+  await eventually(
+    () => {
+      const text = client.take()
+      for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) seen++
+      return seen >= count
+    },
+    'all replies',
+    20_000,
+  )
+  return seen
+}
+
+/** A failure is made smaller for a while, not for ever. */
+const RUNS = { numRuns: 250, interruptAfterTimeLimit: 25_000 } as const
+
+const sizes = fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 8 })
+
+test('the order of commands, against a model', { timeout: 60_000 }, async () => {
+  const commands = fc.array(fc.constantFrom(...COMMANDS), { minLength: 1, maxLength: 30 })
+  // Mostly what a client in its senses would say, so that deep states are reached.
+  const likely = fc.array(
+    fc.oneof(
+      { weight: 3, arbitrary: fc.constantFrom('EHLO', 'MAIL', 'RCPT', 'DATA', 'BDAT', 'BDAT LAST' as const) },
+      { weight: 1, arbitrary: fc.constantFrom(...COMMANDS) },
+    ),
+    { minLength: 10, maxLength: 40 },
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(commands, likely), sizes, async (list, cuts) => {
+      const model = new Model()
+      const played = list.map((command) => model.play(command as (typeof COMMANDS)[number]))
+      const right = played.flatMap(({ replies }) => replies)
+      const client = await service.client()
+      try {
+        await sendCut(client, Buffer.from(played.map(({ bytes }) => bytes).join('')), cuts)
+        const replies = (await client.replies(right.length)).map(short)
+        // One that is among the right ones stands for itself, so that a difference shows where it is.
+        expect(replies).toEqual(
+          right.map((ones, i) => (ones.includes(replies[i] ?? '') ? replies[i] : ones.join(' or '))),
+        )
+        expect(short(await client.command('NOOP'))).toBe('250 2.0.0')
+        expect(client.unread).toBe('')
+        const { kept, errors } = service.record(client)
+        expect(kept.map(({ text }) => text)).toEqual(model.kept)
+        expect(errors).toEqual([])
+      } finally {
+        client.close()
+      }
+    }),
+    RUNS,
+  )
+})
+
+/** A whole session: these bytes in these pieces, and the end. */
+async function session(bytes: Uint8Array, cuts: readonly number[]): Promise<{ replies: string[]; kept: string[] }> {
+  const client = await service.client()
+  try {
+    await sendCut(client, bytes, cuts)
+    client.end()
+    const replies = (await client.repliesToEnd()).map(plain)
+    const { kept, errors, events } = await service.gone(client)
+    expect(errors).toEqual([])
+    expect(events.filter((event) => event === 'close')).toHaveLength(1)
+    return { replies, kept: kept.map(({ text }) => text) }
+  } finally {
+    client.close()
+  }
+}
+
+/** What a session is made of, and what breaks it. */
+const SHARDS: readonly string[] = [
+  'EHLO client.example\r\n', 'HELO x\r\n', 'MAIL FROM:<a@example.org>', 'RCPT TO:<b@example.com>', ' SIZE=3', ' BODY=BINARYMIME', ' SMTPUTF8', 'DATA\r\n',
+  'BDAT 3', 'BDAT 3 LAST\r\n', ' LAST', 'BDAT 0 LAST\r\n', 'RSET\r\n', 'NOOP', 'VRFY x\r\n', 'QUIT', '\r\n', '\r\n', '\r\n', '\r', '\n', '.', '.\r\n', '\r\n.\r\n', '..', '\0',
+  ' ', '\t', 'x'.repeat(600), 'x'.repeat(1_100), 'AUTH PLAIN', 'STARTTLS x', '\xff', '\xc3\xa9', '<', '>', '@', '"', 'GET / HTTP/1.1\r\n', '\x16\x03\x01',
+] // prettier-ignore
+
+test(
+  'anything at all: the same replies and messages, however it is cut, and no error',
+  { timeout: 60_000 },
+  async () => {
+    const start = fc.constantFrom(
+      '',
+      'EHLO c.example\r\n',
+      `EHLO c.example\r\n${GROUP}`,
+      `EHLO c.example\r\n${GROUP.replace('DATA\r\n', 'BDAT 2\r\nhi')}`,
+    )
+    const shards = fc.array(
+      fc.oneof({ weight: 8, arbitrary: fc.constantFrom(...SHARDS) }, fc.string({ unit: 'binary-ascii', maxLength: 5 })),
+      {
+        maxLength: 25,
+      },
+    )
+    await fc.assert(
+      fc.asyncProperty(start, shards, sizes, async (before, pieces, cuts) => {
+        const bytes = Buffer.from(before + pieces.join(''), 'latin1')
+        expect(await session(bytes, cuts)).toEqual(await session(bytes, []))
+      }),
+      RUNS,
+    )
+  },
+)

@@ -1,0 +1,4 @@
+import { testVectors } from './theme.ts'
+import { policy } from './vectors/policy.ts'
+
+testVectors(policy)

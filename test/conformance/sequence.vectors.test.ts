@@ -1,0 +1,4 @@
+import { testVectors } from './theme.ts'
+import { sequence } from './vectors/sequence.ts'
+
+testVectors(sequence)

@@ -1,0 +1,152 @@
+/** Stopping: idle sessions are told, messages on their way finish, and nobody is waited for longer than is allowed. */
+import { afterEach, describe, expect, test } from 'vitest'
+import type { Message } from '@postern/engine'
+import { short } from './client.ts'
+import { Service } from './service.ts'
+
+const services: Service[] = []
+afterEach(async () => {
+  await Promise.all(services.splice(0).map((service) => service.close()))
+})
+
+async function start(...given: Parameters<typeof Service.start>): Promise<Service> {
+  const service = await Service.start(...given)
+  services.push(service)
+  return service
+}
+
+const EHLO = 'EHLO client.example'
+const RCPT = [EHLO, 'MAIL FROM:<a@example.org>', 'RCPT TO:<b@example.com>']
+
+describe('idle sessions', () => {
+  test.each([
+    ['after the greeting', []],
+    ['after EHLO', [EHLO]],
+    ['in a transaction without a message', RCPT],
+    ['in AUTH', [EHLO, 'AUTH LOGIN']],
+  ])('%s', async (_, lines) => {
+    const service = await start({ auth: 'always' })
+    const client = await service.at(lines)
+    const closed = service.server.close()
+    expect((await client.repliesToEnd()).map(short)).toEqual(['421 4.3.2'])
+    client.close()
+    await closed
+    expect(service.record(client).events.at(-1)).toBe('close')
+  })
+
+  test('under TLS', async () => {
+    const service = await start()
+    const client = await service.at([EHLO, 'STARTTLS'])
+    await client.startTls()
+    await client.expectAll([EHLO])
+    void service.server.close()
+    expect((await client.repliesToEnd()).map(short)).toEqual(['421 4.3.2'])
+  })
+})
+
+describe('messages on their way', () => {
+  test('by DATA', async () => {
+    const service = await start()
+    const client = await service.at([...RCPT, 'DATA'])
+    client.send('half\r\n')
+    const closed = service.server.close()
+    expect(await client.isQuiet(100)).toBe(true)
+    client.send('whole\r\n.\r\n')
+    expect((await client.repliesToEnd()).map(short)).toEqual(['250 2.0.0', '421 4.3.2'])
+    client.close()
+    await closed
+    expect(service.record(client).kept.map(({ text }) => text)).toEqual(['half\r\nwhole\r\n'])
+  })
+
+  test('by BDAT', async () => {
+    const service = await start()
+    const client = await service.at(RCPT)
+    client.send('BDAT 6\r\nhalf\r\n')
+    await client.reply()
+    const closed = service.server.close()
+    expect(await client.isQuiet(100)).toBe(true)
+    client.send('BDAT 2 LAST\r\nhi')
+    expect((await client.repliesToEnd()).map(short)).toEqual(['250 2.0.0', '421 4.3.2'])
+    client.close()
+    await closed
+    expect(service.record(client).kept.map(({ text }) => text)).toEqual(['half\r\nhi'])
+  })
+
+  test('while the hook keeps it', async () => {
+    let go: (() => void) | undefined
+    const going = new Promise<void>((resolve) => {
+      go = resolve
+    })
+    const service = await start(
+      {},
+      {
+        handlers: {
+          async data(message) {
+            await message.bytes()
+            await going
+          },
+        },
+      },
+    )
+    const client = await service.at([...RCPT, 'DATA'])
+    client.send('hi\r\n.\r\n')
+    const closed = service.server.close()
+    expect(await client.isQuiet(100)).toBe(true)
+    go?.()
+    expect((await client.repliesToEnd()).map(short)).toEqual(['250 2.0.0', '421 4.3.2'])
+    client.close()
+    await closed
+  })
+})
+
+test('a command that a hook is busy with gets its reply', async () => {
+  const service = await start({}, { handlers: { mail: () => new Promise((resolve) => setTimeout(resolve, 100)) } })
+  const client = await service.at([EHLO])
+  client.send('MAIL FROM:<a@example.org>\r\n')
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  void service.server.close()
+  expect((await client.repliesToEnd()).map(short)).toEqual(['250 2.1.0', '421 4.3.2'])
+})
+
+test('new connections are refused', async () => {
+  const service = await start()
+  const busy = await service.at([...RCPT, 'DATA'])
+  void service.server.close()
+  const late = await service.connect()
+  expect((await late.repliesToEnd()).map(short)).toEqual(['421 4.3.2'])
+  busy.send('hi\r\n.\r\n')
+  expect(short(await busy.reply())).toBe('250 2.0.0')
+})
+
+describe('who takes too long is cut off', () => {
+  test.each([
+    ['a client in its message', {}],
+    [
+      'a hook that never answers',
+      {
+        async data(message: Message) {
+          await message.read()
+          await new Promise(() => {})
+        },
+      },
+    ],
+  ])('%s', async (_, handlers) => {
+    const service = await start({}, { handlers })
+    const client = await service.at([...RCPT, 'DATA'])
+    client.send('half\r\n')
+    const before = Date.now()
+    await service.server.close({ graceMs: 200 })
+    expect(Date.now() - before).toBeGreaterThan(150)
+    expect(Date.now() - before).toBeLessThan(3_000)
+    expect(service.server.sessionCount).toBe(0)
+    const codes = (await client.repliesToEnd().catch(() => [])).map(short)
+    expect(codes).not.toContain('250 2.0.0')
+  })
+
+  test('closing twice is closing once', async () => {
+    const service = await start()
+    await service.at([EHLO])
+    await Promise.all([service.server.close({ graceMs: 100 }), service.server.close()])
+    expect(service.server.sessionCount).toBe(0)
+  })
+})

@@ -1,0 +1,4 @@
+import { testVectors } from './theme.ts'
+import { syntax } from './vectors/syntax.ts'
+
+testVectors(syntax)

@@ -1,0 +1,29 @@
+/** All vectors, by theme. */
+import type { Vector } from '../vector.ts'
+import { addresses } from './addresses.ts'
+import { auth } from './auth.ts'
+import { chunking } from './chunking.ts'
+import { crossProtocol } from './cross-protocol.ts'
+import { data } from './data.ts'
+import { hello } from './hello.ts'
+import { limits } from './limits.ts'
+import { parameters } from './parameters.ts'
+import { policy } from './policy.ts'
+import { sequence } from './sequence.ts'
+import { smuggling } from './smuggling.ts'
+import { syntax } from './syntax.ts'
+
+export const VECTORS: Readonly<Record<string, readonly Vector[]>> = {
+  addresses,
+  auth,
+  chunking,
+  'cross-protocol': crossProtocol,
+  data,
+  hello,
+  limits,
+  parameters,
+  policy,
+  sequence,
+  smuggling,
+  syntax,
+}

@@ -1,0 +1,80 @@
+/** What is refused until TLS, and until AUTH: RFC 3207 4, RFC 4954 6. */
+import type { Profile } from '../service.ts'
+import type { Vector } from '../vector.ts'
+import { HELLO } from './lines.ts'
+
+const required: Profile = { auth: 'always', authRequired: true }
+const PLAIN = Buffer.from('\0alice\0secret').toString('base64')
+const WRONG = Buffer.from('\0alice\0guess').toString('base64')
+
+export const policy: readonly Vector[] = [
+  {
+    name: 'before it',
+    row: 'AUTH required',
+    profile: required,
+    before: HELLO,
+    send: 'MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nVRFY x\r\nEXPN x\r\nNOOP\r\nRSET\r\nEHLO c.example\r\nQUIT\r\n',
+    expect: [...Array<string>(5).fill('530 5.7.0'), '250 2.0.0', '250 2.0.0', '250', '221 2.0.0'],
+    end: 'closed',
+    reached: ['hello EHLO c.example'],
+  },
+  {
+    name: 'after it',
+    row: 'AUTH required',
+    profile: required,
+    before: HELLO,
+    send: `AUTH PLAIN ${PLAIN}\r\nMAIL FROM:<a@example.org>\r\n`,
+    expect: ['235 2.7.0', '250 2.1.0'],
+  },
+  {
+    name: 'after a failure',
+    row: 'AUTH required',
+    profile: required,
+    before: HELLO,
+    send: `AUTH PLAIN ${WRONG}\r\nMAIL FROM:<a@example.org>\r\n`,
+    expect: ['535 5.7.8', '530 5.7.0'],
+  },
+  {
+    name: 'commands before it are counted',
+    row: 'AUTH required',
+    profile: { ...required, limits: { maxCommandsBeforeAuth: 5 } },
+    before: HELLO,
+    send: 'NOOP\r\n'.repeat(5),
+    expect: [...Array<string>(4).fill('250 2.0.0'), '421 4.7.0'],
+    end: 'closed',
+  },
+  {
+    name: 'before it',
+    row: 'TLS required',
+    profile: { auth: 'always', tlsRequired: true },
+    send: `MAIL FROM:<a@example.org>\r\nEHLO c.example\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nAUTH PLAIN ${PLAIN}\r\nVRFY x\r\nNOOP\r\nQUIT\r\n`,
+    expect: ['530 5.7.0', '250', ...Array<string>(5).fill('530 5.7.0'), '250 2.0.0', '221 2.0.0'],
+    end: 'closed',
+    reached: ['hello EHLO c.example'],
+  },
+  {
+    name: 'outranks AUTH required',
+    row: 'TLS required',
+    profile: { auth: 'with-tls', tlsRequired: true, authRequired: true },
+    before: HELLO,
+    send: `AUTH PLAIN ${PLAIN}\r\nMAIL FROM:<>\r\n`,
+    expect: ['530 5.7.0', '530 5.7.0'],
+    reached: [],
+  },
+  {
+    name: 'with implicit TLS there is nothing before it',
+    row: 'TLS required',
+    profile: { tlsRequired: true, implicitTls: true },
+    before: HELLO,
+    send: 'MAIL FROM:<a@example.org>\r\n',
+    expect: ['250 2.1.0'],
+  },
+  {
+    name: 'under implicit TLS',
+    row: 'STARTTLS a second time',
+    profile: { auth: 'with-tls', implicitTls: true },
+    before: HELLO,
+    send: 'STARTTLS\r\nMAIL FROM:<>\r\n',
+    expect: ['503 5.5.1', '250 2.1.0'],
+  },
+]

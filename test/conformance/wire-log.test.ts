@@ -1,0 +1,74 @@
+/** What a debug log of the wire may show, and what a reply may: never a secret, never a client's bytes as they came. */
+import type { WireLine } from '@postern/engine'
+import { afterAll, expect, test } from 'vitest'
+import { Service } from './service.ts'
+
+const services: Service[] = []
+afterAll(() => Promise.all(services.map((service) => service.close())))
+
+const SECRET = 'hunter2hunter2'
+const b64 = (text: string): string => Buffer.from(text).toString('base64')
+const PLAIN = b64(`\0alice\0${SECRET}`)
+
+async function logged(
+  lines: readonly string[],
+  profile: Parameters<typeof Service.start>[0] = { auth: 'always' },
+): Promise<string[]> {
+  const log: WireLine[] = []
+  const service = await Service.start(profile, { options: { trace: (line) => log.push(line) } })
+  services.push(service)
+  const client = await service.client()
+  for (const line of lines) {
+    client.send(`${line}\r\n`)
+    await client.reply()
+  }
+  expect(new Set(log.map(({ sessionId }) => sessionId)).size).toBe(1)
+  return log.map(({ from, text }) => `${from === 'client' ? 'C' : 'S'}: ${text}`)
+}
+
+test.each([
+  ['PLAIN', ['EHLO c', `AUTH PLAIN ${PLAIN}`]],
+  ['PLAIN in two lines', ['EHLO c', 'AUTH PLAIN', PLAIN]],
+  ['LOGIN', ['EHLO c', 'AUTH LOGIN', b64('alice'), b64(SECRET)]],
+  ['two blanks', ['EHLO c', `AUTH  PLAIN  ${PLAIN}`]],
+  ['a mechanism that is unknown', ['EHLO c', `AUTH OTHER ${PLAIN}`, PLAIN]],
+  ['before EHLO', [`AUTH PLAIN ${PLAIN}`, PLAIN]],
+  ['a line over the limit', ['EHLO c', `AUTH PLAIN ${PLAIN.repeat(1_000)}`]],
+  ['a response over the limit', ['EHLO c', 'AUTH PLAIN', PLAIN.repeat(1_000)]],
+  ['glued to the mechanism', ['EHLO c', `AUTH ${PLAIN}`]],
+  ['glued to the verb', ['EHLO c', `AUTH=${PLAIN}`]],
+  ['with a tab', ['EHLO c', `AUTH\tPLAIN\t${PLAIN}`]],
+])('no credentials: %s', async (_, lines) => {
+  for (const profile of [{ auth: 'always' }, { auth: 'with-tls' }, {}] as const) {
+    const log = (await logged(lines, profile)).join('\n')
+    for (const secret of [SECRET, PLAIN, b64(SECRET), b64('alice')]) expect(log).not.toContain(secret)
+  }
+})
+
+test('everything else is there, made printable', async () => {
+  const log = await logged(['EHLO client.example', 'MAIL FROM:<a@example.org>', 'NOOP \x1b[31m\u0007'])
+  expect(log[0]).toMatch(/^S: 220 /)
+  expect(log).toContain('C: EHLO client.example')
+  expect(log).toContain('S: 250-PIPELINING')
+  expect(log).toContain('C: MAIL FROM:<a@example.org>')
+  expect(log.join('')).toMatch(/^[\x20-\x7e]*$/)
+})
+
+test('no reply echoes what the client said', async () => {
+  const service = await Service.start({ auth: 'always', addresses: 'lenient', limits: { maxBadCommands: 100 } })
+  services.push(service)
+  const client = await service.client()
+  const mark = '<script>ECHO</script>'
+  const lines = [
+    mark, `EHLO ${mark}`, `HELO ${mark}`, `MAIL FROM:<${mark}>`, `MAIL FROM:<> ${mark}=1`, `MAIL FROM:<> SIZE=${mark}`, `MAIL ${mark}`,
+    'MAIL FROM:<>', `RCPT TO:<${mark}>`, `RCPT TO:<b@example.com> ORCPT=${mark}`, `RSET ${mark}`, `NOOP ${mark}`, `VRFY ${mark}`, `EXPN ${mark}`,
+    `HELP ${mark}`, `STARTTLS ${mark}`, `AUTH ${mark}`, `AUTH PLAIN ${mark}`, `BDAT ${mark}`, `DATA ${mark}`, `QUIT ${mark}`, `${mark}\n`,
+    `NOOP ${mark.repeat(100)}`,
+  ] // prettier-ignore
+  for (const line of lines) {
+    client.send(`${line}\r\n`)
+    const { raw } = await client.reply()
+    expect(raw, line).not.toContain('ECHO')
+    if (line.endsWith('\n')) await client.reply()
+  }
+})

@@ -1,0 +1,81 @@
+/** One transaction, by DATA or by BDAT, through a session that has said EHLO. */
+import type { BodyType } from '@postern/engine'
+import { type Cut, pieces } from './cut.ts'
+import type { HeardReply, RawClient } from './raw-client.ts'
+
+export interface Transaction {
+  readonly from?: string
+  readonly to?: readonly string[]
+  readonly body?: BodyType
+  readonly bytes: Buffer
+  /** How what goes over the wire is cut. */
+  readonly cut?: Cut
+}
+
+/** How a message is cut into chunks, and whether the last one is empty (`BDAT 0 LAST`). */
+export interface Chunking {
+  readonly chunks: Cut
+  readonly emptyLast: boolean
+}
+
+/** Sends MAIL and RCPT, in one packet. */
+export async function sendEnvelope(client: RawClient, transaction: Omit<Transaction, 'bytes'>): Promise<void> {
+  const { from = 'ann@sender.example', to = ['bob@postern.example'], body = '7BIT' } = transaction
+  const parameters = body === '7BIT' ? '' : ` BODY=${body}`
+  const recipients = to.map((address) => `RCPT TO:<${address}>\r\n`)
+  await client.send(`MAIL FROM:<${from}>${parameters}\r\n${recipients.join('')}`)
+  for (let i = 0; i <= to.length; i++) await client.expect(250)
+}
+
+/** Sends a message by DATA. @returns the last reply. */
+export async function sendByData(client: RawClient, transaction: Transaction): Promise<HeardReply> {
+  await sendEnvelope(client, transaction)
+  await client.say('DATA', 354)
+  await client.send(textOf(transaction.bytes), transaction.cut)
+  return client.reply()
+}
+
+/** Sends a message by BDAT, all chunks in one go. @returns the reply that refused it, or the last one. */
+export async function sendByBdat(client: RawClient, transaction: Transaction, chunking: Chunking): Promise<HeardReply> {
+  await sendEnvelope(client, transaction)
+  const { wire, chunks } = chunksOf(transaction.bytes, chunking)
+  const sent = client.send(wire, transaction.cut)
+  // Where the connection breaks, the reply that does not come is the error to tell.
+  sent.catch(() => {})
+  let refusal: HeardReply | undefined
+  let last: HeardReply | undefined
+  for (let i = 0; i < chunks; i++) {
+    // The chunks behind one that was refused find no transaction (RFC 3030 2).
+    last = refusal === undefined ? await client.reply() : await client.expect(503, '5.5.1')
+    if (last.code !== 250) refusal ??= last
+  }
+  await sent
+  return refusal ?? (last as HeardReply)
+}
+
+/** What DATA sends: dot-stuffing done (RFC 5321 4.5.2), and the end of data. */
+export function textOf(bytes: Buffer): Buffer {
+  if (bytes.length > 0 && bytes.subarray(-2).toString('latin1') !== '\r\n') {
+    throw new Error('DATA cannot carry a message that does not end in CRLF')
+  }
+  const parts: Buffer[] = []
+  let start = 0
+  if (bytes[0] === 0x2e) parts.push(Buffer.from('.'))
+  for (let at = bytes.indexOf('\r\n.'); at >= 0; at = bytes.indexOf('\r\n.', at + 2)) {
+    parts.push(bytes.subarray(start, at + 2), Buffer.from('.'))
+    start = at + 2
+  }
+  parts.push(bytes.subarray(start), Buffer.from('.\r\n'))
+  return Buffer.concat(parts)
+}
+
+/** What BDAT sends, commands and octets, and how many chunks it is. */
+function chunksOf(bytes: Buffer, { chunks, emptyLast }: Chunking): { wire: Buffer; chunks: number } {
+  const cut = [...pieces(bytes, chunks)]
+  if (emptyLast || cut.length === 0) cut.push(Buffer.alloc(0))
+  const parts = cut.flatMap((chunk, i) => [
+    Buffer.from(`BDAT ${chunk.length}${i === cut.length - 1 ? ' LAST' : ''}\r\n`),
+    chunk,
+  ])
+  return { wire: Buffer.concat(parts), chunks: cut.length }
+}

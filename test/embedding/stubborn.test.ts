@@ -1,0 +1,61 @@
+/** A transport that never closes by itself: the session ends all the same, and gives its place back. */
+import { createServer, type Duplex, type Limits } from '@postern/engine'
+import { expect, test } from 'vitest'
+
+const NOWHERE = { family: 'unknown', address: '', port: 0 } as const
+
+/** Says `text`, then nothing; takes everything; `end` and reads stay pending until it is destroyed. */
+function stubborn(text: string): { duplex: Duplex; heard: () => string; reason: () => Error | undefined } {
+  let said = false
+  let heard = ''
+  let reason: Error | undefined
+  const ends: ((error: Error) => void)[] = []
+  const pending = <T>(): Promise<T> => new Promise((_, reject) => ends.push(reject))
+  const duplex: Duplex = {
+    read() {
+      if (said) return pending()
+      said = true
+      return new TextEncoder().encode(text)
+    },
+    write(bytes) {
+      heard += new TextDecoder().decode(bytes)
+    },
+    end: () => pending(),
+    destroy(why) {
+      reason ??= why ?? new Error('destroyed')
+      for (const end of ends) end(reason)
+    },
+    remote: NOWHERE,
+    local: NOWHERE,
+  }
+  return { duplex, heard: () => heard, reason: () => reason }
+}
+
+test.each<[string, string, Partial<Limits>, string]>([
+  ['when it is idle', 'NOOP\r\n', { idleTimeoutMs: 50 }, '421 4.4.2'],
+  ['when it has said goodbye', 'QUIT\r\n', { idleTimeoutMs: 50 }, '221 2.0.0'],
+  ['when the session has lasted long enough', 'NOOP\r\n', { idleTimeoutMs: 200, sessionTimeoutMs: 50 }, '421 4.4.2'],
+])('%s', async (_, text, limits, last) => {
+  const server = createServer({ hostname: 'mx.example.com', limits })
+  const { duplex, heard, reason } = stubborn(text)
+  await server.accept(duplex)
+  expect(heard()).toMatch(new RegExp(`\\r\\n${last} [^\\r]*\\r\\n$`))
+  expect(reason()).toBeDefined()
+  expect(server.sessionCount).toBe(0)
+})
+
+test('a hook that outlasts the session still leaves time for the last words', async () => {
+  const limits = { idleTimeoutMs: 300, sessionTimeoutMs: 50 }
+  const server = createServer({ hostname: 'mx.example.com', limits, verify: () => new Promise(() => {}) })
+  const { duplex, heard, reason } = stubborn('VRFY someone\r\n')
+  let wasCutShort: boolean | undefined
+  const end = duplex.end
+  duplex.end = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    wasCutShort = reason() !== undefined
+    return end()
+  }
+  await server.accept(duplex)
+  expect(heard()).toMatch(/\r\n421 4\.4\.2 [^\r]*\r\n$/)
+  expect(wasCutShort).toBe(false)
+})

@@ -1,0 +1,189 @@
+/** The client goes away, or the server is asked to stop, at each point of a transaction. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { messageOf, MiB } from '../corpus/messages.ts'
+import { RawClient } from '../corpus/raw-client.ts'
+import { sendByData, sendEnvelope, textOf } from '../corpus/send.ts'
+import { Postern } from '../peers/postern.ts'
+import { difference, filesIn, idIn, keptIds, readAll, readKept, Scratch } from '../peers/store.ts'
+
+const SMALL = messageOf(2_000).bytes
+const LARGE = messageOf(3 * MiB).bytes
+/** How long the server may take to notice, and to tidy up. */
+const PATIENCE_MS = 5_000
+
+/** Waits until the store holds so many messages, and nothing but them. */
+async function settled(store: string, messages: number): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS
+  for (;;) {
+    const files = await filesIn(store)
+    const ids = await keptIds(store)
+    if (ids.length === messages && files.length === 2 * messages) return
+    if (Date.now() > deadline) throw new Error(`${ids.length} of ${messages} messages:\n${files.join('\n')}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+async function begin(port: number, command: string): Promise<RawClient> {
+  const client = await RawClient.greeted(port)
+  await sendEnvelope(client, {})
+  if (command !== '') await client.say(command, 354)
+  return client
+}
+
+describe('the client goes away', () => {
+  let scratch: Scratch
+  let server: Postern
+  let kept = 0
+
+  beforeAll(async () => {
+    scratch = await Scratch.make()
+    server = await Postern.serve({ store: scratch.join('mail') })
+    using client = await RawClient.greeted(server.port)
+    await sendByData(client, { bytes: SMALL })
+    await client.quit()
+    kept = 1
+  })
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]()
+    await scratch[Symbol.asyncDispose]()
+  })
+
+  const chunk = Buffer.concat([Buffer.from('BDAT 100000\r\n'), LARGE.subarray(0, 100_000)])
+  const points: Record<string, (port: number) => Promise<RawClient>> = {
+    'before the greeting': (port) => RawClient.open(port),
+    'after EHLO': (port) => RawClient.greeted(port),
+    'in a command line': async (port) => {
+      const client = await RawClient.greeted(port)
+      await client.send('MAIL FROM:<ann@')
+      return client
+    },
+    'after MAIL': async (port) => {
+      const client = await RawClient.greeted(port)
+      await client.say('MAIL FROM:<ann@sender.example>', 250)
+      return client
+    },
+    'after RCPT': (port) => begin(port, ''),
+    'after DATA': (port) => begin(port, 'DATA'),
+    'in the middle of a small message': async (port) => {
+      const client = await begin(port, 'DATA')
+      await client.send(SMALL.subarray(0, 1_000))
+      return client
+    },
+    'in the middle of a large message': async (port) => {
+      const client = await begin(port, 'DATA')
+      await client.send(LARGE.subarray(0, 2 * MiB))
+      return client
+    },
+    'with all but the last octet of the end of data': async (port) => {
+      const client = await begin(port, 'DATA')
+      await client.send(textOf(LARGE).subarray(0, -1))
+      return client
+    },
+    'in the middle of a chunk': async (port) => {
+      const client = await begin(port, '')
+      await client.send(chunk.subarray(0, 50_000))
+      return client
+    },
+    'between two chunks': async (port) => {
+      const client = await begin(port, '')
+      await client.send(chunk)
+      await client.expect(250)
+      return client
+    },
+  }
+  for (const [point, go] of Object.entries(points)) {
+    for (const manner of ['by a reset', 'by an end', 'after a while'] as const) {
+      test(`${point}, ${manner}: nothing is kept, nothing is left behind`, async () => {
+        using client = await go(server.port)
+        if (manner === 'after a while') await new Promise((resolve) => setTimeout(resolve, 150))
+        if (manner === 'by an end') {
+          client.socket.end()
+          await client.closed()
+        } else client.vanish()
+        await settled(server.store, kept)
+      })
+    }
+  }
+
+  test('right after the end of data, before the reply: the message is there whole, or not at all', async () => {
+    const before = new Set(await keptIds(server.store))
+    let sent = 0
+    for (const bytes of [SMALL, LARGE]) {
+      for (const delayMs of [0, 0, 1, 2, 4, 8, 16]) {
+        using client = await begin(server.port, 'DATA')
+        await client.send(textOf(bytes))
+        await new Promise((resolve) => setTimeout(resolve, delayMs))
+        client.vanish()
+        sent++
+      }
+    }
+    // What is committed stays; so the number is the server's to say, once nothing changes any more.
+    await expect.poll(async () => (await filesIn(server.store)).filter((file) => file.startsWith('.')).length).toBe(0)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    const found = (await readAll(server.store)).filter(({ record }) => !before.has(record.id))
+    for (const { bytes } of found) {
+      expect(difference(bytes, bytes.length === SMALL.length ? SMALL : LARGE)).toBeUndefined()
+    }
+    kept += found.length
+    await settled(server.store, kept)
+    console.info(`client gone before the reply: ${sent} sent, ${found.length} kept, all whole`)
+  })
+
+  test('afterwards the server serves on, and has nobody left', async () => {
+    using client = await RawClient.greeted(server.port)
+    expect((await sendByData(client, { bytes: LARGE })).code).toBe(250)
+    await client.quit()
+    await settled(server.store, kept + 1)
+    expect(server.log.filter(({ level }) => level === 'ERROR' || level === 'FATAL')).toEqual([])
+    expect(await server.end('SIGTERM')).toBe(0)
+  })
+})
+
+describe('the server is asked to stop', () => {
+  test('SIGTERM: a message in DATA and one in BDAT are finished and answered; who is idle gets 421 4.3.2', async () => {
+    await using scratch = await Scratch.make()
+    await using server = await Postern.serve({ store: scratch.join('mail') })
+    using idle = await RawClient.greeted(server.port)
+    using fresh = await RawClient.open(server.port)
+    await fresh.expect(220)
+    using between = await begin(server.port, '')
+    using data = await begin(server.port, 'DATA')
+    const text = textOf(LARGE)
+    await data.send(text.subarray(0, MiB))
+    using bdat = await begin(server.port, '')
+    await bdat.send(`BDAT ${LARGE.length} LAST\r\n`)
+    await bdat.send(LARGE.subarray(0, MiB))
+
+    server.signal('SIGTERM')
+    for (const client of [idle, fresh, between]) {
+      await client.expect(421, '4.3.2')
+      await client.closed()
+    }
+    await expect(RawClient.greeted(server.port)).rejects.toThrow()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(server.isRunning).toBe(true)
+
+    await data.send(text.subarray(MiB))
+    await bdat.send(LARGE.subarray(MiB))
+    const ids = [idIn((await data.expect(250)).text), idIn((await bdat.expect(250)).text)]
+    for (const client of [data, bdat]) {
+      await client.expect(421, '4.3.2')
+      await client.closed()
+    }
+    expect(await server.ended()).toBe(0)
+    for (const id of ids) expect(difference((await readKept(server.store, id)).bytes, LARGE)).toBeUndefined()
+    await settled(server.store, 2)
+  }, 30_000)
+
+  test('SIGTERM: a message that does not end in the grace is given up, and never listed', async () => {
+    await using scratch = await Scratch.make()
+    await using server = await Postern.serve({ store: scratch.join('mail'), flags: ['--grace-ms', '1s'] })
+    using client = await begin(server.port, 'DATA')
+    await client.send(LARGE.subarray(0, MiB))
+    const startedAt = Date.now()
+    expect(await server.end('SIGTERM')).toBe(0)
+    expect(Date.now() - startedAt).toBeLessThan(10_000)
+    await client.closed()
+    expect(await keptIds(server.store)).toEqual([])
+  }, 30_000)
+})

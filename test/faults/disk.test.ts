@@ -1,0 +1,146 @@
+/** The disk fails: full, out of inodes, read-only, gone. It is a reply to the client, never a 250, and it passes. */
+import { mkdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { messageOf, MiB } from '../corpus/messages.ts'
+import { RawClient } from '../corpus/raw-client.ts'
+import { sendByBdat, sendByData } from '../corpus/send.ts'
+import { Postern, postern } from '../peers/postern.ts'
+import { difference, filesIn, idIn, keptIds, readAll, readKept, Scratch } from '../peers/store.ts'
+import { testWith } from '../peers/tool.ts'
+import { SmallDisk, TMPFS } from './tmpfs.ts'
+
+const SMALL = messageOf(2_000)
+const LARGE = messageOf(MiB)
+
+/** Sends a message in both ways, each of which has to get this answer. @returns the ids that were promised. */
+async function sendBoth(client: RawClient, bytes: Buffer, wanted: RegExp): Promise<string[]> {
+  const replies = [
+    await sendByData(client, { bytes }),
+    await sendByBdat(client, { bytes }, { chunks: 100_000, emptyLast: true }),
+  ]
+  for (const { text } of replies) expect(text).toMatch(wanted)
+  await client.say('NOOP', 250)
+  return replies.filter(({ code }) => code === 250).map(({ text }) => idIn(text))
+}
+
+/** Only these are there, whole; and nothing lies about that no message needs. */
+async function expectOnly(store: string, ids: readonly string[]): Promise<void> {
+  expect(await keptIds(store)).toEqual(ids.toSorted())
+  for (const id of ids) {
+    const { bytes } = await readKept(store, id)
+    expect(difference(bytes, bytes.length === SMALL.bytes.length ? SMALL.bytes : LARGE.bytes)).toBeUndefined()
+  }
+  expect(await filesIn(store)).toHaveLength(2 * ids.length)
+  const listed = JSON.parse((await postern(store, ['list', '--json'])).stdout.toString())
+  expect(listed.corrupt).toEqual([])
+  expect(listed.records.map(({ id }: { id: string }) => id)).toEqual(ids.toSorted().toReversed())
+}
+
+testWith(TMPFS, 'a full disk: 452 4.3.1, the session goes on, and once there is room again 250', async () => {
+  await using disk = await SmallDisk.mount('size=8m')
+  const store = join(disk.path, 'mail')
+  await using server = await Postern.serve({ store })
+  using client = await RawClient.greeted(server.port)
+  const filler = join(disk.path, 'filler')
+
+  const ids = await sendBoth(client, LARGE.bytes, /^250 2\.0\.0 /)
+  // A little is left: not enough for a large message, enough to begin one.
+  await writeFile(filler, Buffer.alloc(5 * MiB + MiB / 2))
+  await sendBoth(client, LARGE.bytes, /^452 4\.3\.1 /)
+  await sendBoth(client, LARGE.bytes, /^452 4\.3\.1 /)
+  await expectOnly(store, ids)
+  ids.push(...(await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)))
+
+  // Nothing is left at all.
+  await writeFile(join(disk.path, 'more'), Buffer.alloc(4 * MiB)).catch(() => {})
+  await sendBoth(client, SMALL.bytes, /^452 4\.3\.1 /)
+  await sendBoth(client, LARGE.bytes, /^452 4\.3\.1 /)
+  await expectOnly(store, ids)
+
+  await truncate(filler)
+  await rm(join(disk.path, 'more'))
+  ids.push(...(await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)))
+  ids.push(...(await sendBoth(client, LARGE.bytes, /^250 2\.0\.0 /)))
+  await expectOnly(store, ids)
+  await client.quit()
+})
+
+testWith(TMPFS, 'a disk that fills while many send: what was answered 250 is whole, the rest is 452', async () => {
+  await using disk = await SmallDisk.mount('size=8m')
+  const store = join(disk.path, 'mail')
+  await using server = await Postern.serve({ store })
+  const bytes = messageOf(300_000).bytes
+  const replies = await Promise.all(
+    Array.from({ length: 40 }, async () => {
+      using client = await RawClient.greeted(server.port)
+      const reply = await sendByData(client, { bytes })
+      await client.quit()
+      return reply
+    }),
+  )
+  const accepted = replies.filter(({ code }) => code === 250).map(({ text }) => idIn(text))
+  const refused = replies.filter(({ text }) => text.startsWith('452 4.3.1 '))
+  expect(accepted.length + refused.length).toBe(40)
+  expect(accepted.length).toBeGreaterThan(0)
+  expect(refused.length).toBeGreaterThan(0)
+  const kept = await readAll(store)
+  expect(kept.map(({ record }) => record.id)).toEqual(accepted.toSorted())
+  for (const one of kept) expect(difference(one.bytes, bytes)).toBeUndefined()
+  console.info(`full disk: ${accepted.length} kept, ${refused.length} answered 452`)
+})
+
+testWith(TMPFS, 'no inodes left: 452 4.3.1, and once there are some again 250', async () => {
+  await using disk = await SmallDisk.mount('size=8m,nr_inodes=40')
+  const store = join(disk.path, 'mail')
+  await using server = await Postern.serve({ store })
+  using client = await RawClient.greeted(server.port)
+  const ids = await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)
+  for (let i = 0; i < 40; i++) await writeFile(join(disk.path, `filler${i}`), '').catch(() => {})
+  await sendBoth(client, SMALL.bytes, /^452 4\.3\.1 /)
+  await sendBoth(client, LARGE.bytes, /^452 4\.3\.1 /)
+  for (let i = 0; i < 40; i++) await rm(join(disk.path, `filler${i}`), { force: true })
+  ids.push(...(await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)))
+  await expectOnly(store, ids)
+})
+
+testWith(TMPFS, 'a disk that becomes read-only: 451 4.3.0, and once it is writable again 250', async () => {
+  await using disk = await SmallDisk.mount('size=16m')
+  const store = join(disk.path, 'mail')
+  await using server = await Postern.serve({ store })
+  using client = await RawClient.greeted(server.port)
+  const ids = await sendBoth(client, LARGE.bytes, /^250 2\.0\.0 /)
+  await disk.remount('ro')
+  await sendBoth(client, SMALL.bytes, /^451 4\.3\.0 /)
+  await sendBoth(client, LARGE.bytes, /^451 4\.3\.0 /)
+  await disk.remount('rw')
+  ids.push(...(await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)))
+  await expectOnly(store, ids)
+})
+
+test('a directory that is removed while the server runs: 451, never 250; put back, 250', async () => {
+  await using scratch = await Scratch.make()
+  const store = scratch.join('mail')
+  await using server = await Postern.serve({ store })
+  using client = await RawClient.greeted(server.port)
+  await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)
+  await rm(store, { recursive: true })
+  await sendBoth(client, SMALL.bytes, /^451 4\.3\.0 /)
+  await sendBoth(client, LARGE.bytes, /^451 4\.3\.0 /)
+  expect(await keptIds(store)).toEqual([])
+  await mkdir(store)
+  const ids = await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)
+  await expectOnly(store, ids)
+})
+
+test('a file in the place of a folder: 451, never 250', async () => {
+  await using scratch = await Scratch.make()
+  const store = scratch.join('mail')
+  await using server = await Postern.serve({ store })
+  using client = await RawClient.greeted(server.port)
+  await writeFile(join(store, String(new Date().getUTCFullYear())), 'not a folder')
+  await sendBoth(client, SMALL.bytes, /^451 4\.3\.0 /)
+  await sendBoth(client, LARGE.bytes, /^451 4\.3\.0 /)
+  await rm(join(store, String(new Date().getUTCFullYear())))
+  await expectOnly(store, await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /))
+})

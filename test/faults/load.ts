@@ -1,0 +1,87 @@
+/**
+ * Many sessions that send numbered messages, and remember what each was and what it was answered.
+ *
+ * A message is answered, or it is not: the connection broke before its reply came. Which of the two it was is all that a
+ * sender ever knows, and what the store is held to.
+ */
+import { Random } from '../corpus/random.ts'
+import { RawClient } from '../corpus/raw-client.ts'
+import { sendByBdat, sendByData } from '../corpus/send.ts'
+import { idIn, type Kept, sha256 } from '../peers/store.ts'
+
+/** What is known of one message that was sent. */
+export interface Sent {
+  readonly number: number
+  readonly sha256: string
+  /** Present once it was answered 250. */
+  id?: string
+}
+
+/** Most are small, so that many are under way; a few are large, so that some are cut in the middle. */
+const SMALL_BYTES = 4_000
+const LARGE_BYTES = 1_500_000
+const LARGE_EVERY = 12
+
+export class Load {
+  readonly sent: Sent[] = []
+  /** Replies other than 250: there should be none. */
+  readonly unexpected: string[] = []
+  readonly #random: Random
+  #sessions: Promise<void>[] = []
+  #isStopping = false
+
+  constructor(seed: number) {
+    this.#random = new Random(seed)
+  }
+
+  get answered(): readonly Sent[] {
+    return this.sent.filter(({ id }) => id !== undefined)
+  }
+
+  /** Opens sessions that send until they are stopped, or their connection breaks. */
+  start(port: number, sessions: number): void {
+    this.#isStopping = false
+    this.#sessions = Array.from({ length: sessions }, () => this.#session(port))
+  }
+
+  /** Waits for all sessions to be over. */
+  async over(): Promise<void> {
+    this.#isStopping = true
+    await Promise.all(this.#sessions)
+  }
+
+  async #session(port: number): Promise<void> {
+    try {
+      using client = await RawClient.greeted(port)
+      while (!this.#isStopping) await this.#send(client)
+      await client.quit()
+    } catch (error) {
+      // The server was killed; a reply that is not the one that was wanted is another matter.
+      if (error instanceof Error && error.message.startsWith('got ')) this.unexpected.push(error.message)
+    }
+  }
+
+  async #send(client: RawClient): Promise<void> {
+    const number = this.sent.length
+    const size = this.#random.between(1, this.#random.below(LARGE_EVERY) === 0 ? LARGE_BYTES : SMALL_BYTES)
+    const text = `X-Number: ${number}\r\n\r\n.${number} `.padEnd(size, `${number}.\r\n.`).replace(/\r$/, '')
+    const bytes = Buffer.from(`${text}\r\n`)
+    const sent: Sent = { number, sha256: sha256(bytes) }
+    this.sent.push(sent)
+    const transaction = { bytes, to: [`${number}@postern.example`] }
+    const reply =
+      number % 2 === 0
+        ? await sendByData(client, transaction)
+        : await sendByBdat(client, transaction, { chunks: 50_000, emptyLast: number % 3 === 0 })
+    if (reply.code === 250) sent.id = idIn(reply.text)
+    else this.unexpected.push(reply.text)
+  }
+}
+
+/** The number of a message that was kept. */
+export function numberOf({ record, bytes }: Kept): number {
+  const number = Number(/^X-Number: (\d+)\r\n/.exec(bytes.toString('latin1', 0, 40))?.[1])
+  if (`${number}@postern.example` !== record.forwardPaths[0]?.address)
+    throw new Error(`${record.id}: another's envelope`)
+  return number
+}

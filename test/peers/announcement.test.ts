@@ -1,0 +1,35 @@
+/** The commands that the server prints at its start: typed as they stand, each sends a first message. */
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { environment } from './postern.ts'
+import { readAll, Scratch } from './store.ts'
+import { mustRun, program, testWith } from './tool.ts'
+
+const MAIN = join(import.meta.dirname, '../../apps/server/main.ts')
+
+testWith([program('curl'), program('swaks')], 'the first commands that a newcomer types are right', async () => {
+  await using scratch = await Scratch.make()
+  const store = scratch.join('mail')
+  const args = [MAIN, 'serve', '--listen', 'smtp://127.0.0.1:0', '--store', `fs:${store}`]
+  const server = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment() })
+  let said = ''
+  server.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
+  server.stderr.resume()
+  try {
+    await expect.poll(() => said, { timeout: 20_000 }).toContain('Stop with Ctrl-C')
+    const commands = said.split('\n').filter((line) => /\b(swaks|curl) /.test(line))
+    expect(commands).toHaveLength(2)
+    for (const command of commands) await mustRun('sh', ['-c', command])
+    const kept = await readAll(store)
+    expect(kept.map(({ record }) => record.forwardPaths[0]?.address)).toEqual(['you@example.com', 'you@example.com'])
+    await expect.poll(() => said).toMatch(/kept .*\n.*kept /)
+    const listCommand = said.split('\n').find((line) => /\blist\b/.test(line)) ?? ''
+    const root = join(import.meta.dirname, '../..')
+    const path = `${join(process.execPath, '..')}:${process.env['PATH']}`
+    const listed = await mustRun('sh', ['-c', listCommand], { cwd: root, env: { ...environment(), PATH: path } })
+    expect(listed.stdout.toString().match(/<you@example\.com>/g)).toHaveLength(2)
+  } finally {
+    server.kill('SIGTERM')
+  }
+})

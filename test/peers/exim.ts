@@ -1,0 +1,94 @@
+/**
+ * Exim, run from where it was unpacked: the one MTA at hand that sends by BDAT. Its Debian package conflicts with Postfix,
+ * so it is never installed. It has its own configuration and queue, and delivers in the foreground: no daemon.
+ */
+import { accessSync } from 'node:fs'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { Scratch } from './store.ts'
+import { mustRun, type Need, ROOT, runTool } from './tool.ts'
+
+const unpacked = resolve(import.meta.dirname, '../.cache/exim')
+const binary = join(unpacked, 'usr/sbin/exim4')
+/** Compiled into Debian's Exim, which does not start without it. */
+const USER = 'Debian-exim'
+
+function isUnpacked(): boolean {
+  try {
+    accessSync(binary)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** What {@link Exim} needs of the machine. */
+export const EXIM: readonly Need[] = [
+  ROOT,
+  { missing: isUnpacked() ? undefined : 'exim is not unpacked in test/.cache/exim (see .ci/run)' },
+]
+
+export class Exim {
+  readonly #configuration: string
+  readonly #log: string
+
+  private constructor(configuration: string, log: string) {
+    this.#configuration = configuration
+    this.#log = log
+  }
+
+  /** Sets one up that relays everything to a port of 127.0.0.1. */
+  static async make(scratch: Scratch, relayPort: number, caFile: string): Promise<Exim> {
+    // Its user has to reach the queue, and directories of tests are for their owner alone.
+    const home = scratch.join('exim')
+    await chmod(scratch.path, 0o711)
+    await mkdir(join(home, 'spool'), { recursive: true })
+    await mkdir(join(home, 'log'))
+    await mustRun('chown', ['-R', USER, home])
+    const configuration = join(home, 'exim.conf')
+    await writeFile(configuration, configurationText(home, relayPort, caFile), { mode: 0o644 })
+    return new Exim(configuration, join(home, 'log', 'mainlog'))
+  }
+
+  /** Hands in a message and delivers it. @throws with the log where it was not delivered. */
+  async send(from: string, to: readonly string[], message: Buffer): Promise<void> {
+    const args = ['-C', this.#configuration, '-odf', '-i', '-f', from, ...to]
+    await mustRun(binary, args, { input: message })
+    const { stdout } = await runTool(binary, ['-C', this.#configuration, '-bpc'])
+    if (stdout.toString().trim() !== '0') throw new Error(`still queued:\n${await this.log()}`)
+  }
+
+  log(): Promise<string> {
+    return readFile(this.#log, 'utf8')
+  }
+}
+
+function configurationText(home: string, relayPort: number, caFile: string): string {
+  return `
+exim_path = ${binary}
+keep_environment =
+primary_hostname = exim.sender.example
+spool_directory = ${home}/spool
+log_file_path = ${home}/log/%slog
+exim_user = ${USER}
+never_users =
+trusted_users = root
+begin routers
+relay:
+  driver = manualroute
+  transport = smtp
+  route_list = * 127.0.0.1
+  self = send
+begin transports
+smtp:
+  driver = smtp
+  port = ${relayPort}
+  allow_localhost = true
+  hosts_require_tls = *
+  tls_verify_certificates = ${caFile}
+  tls_verify_hosts = *
+  tls_verify_cert_hostnames =
+begin retry
+* * F,1h,1m
+`
+}

@@ -1,0 +1,183 @@
+/**
+ * A real MTA: Postfix takes mail in and relays it here, over STARTTLS, pipelined, several sessions at a time, with its own
+ * idea of when to try again. (Its client sends by DATA only; it has no CHUNKING.)
+ */
+import { afterAll, beforeAll, expect } from 'vitest'
+import { messageOf, MiB } from '../corpus/messages.ts'
+import { RawClient } from '../corpus/raw-client.ts'
+import { textOf } from '../corpus/send.ts'
+import { Postfix, POSTFIX } from './postfix.ts'
+import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
+import { difference, type Kept, readAll } from './store.ts'
+import { testWith } from './tool.ts'
+
+const NEEDS = [OPENSSL, ...POSTFIX]
+const FROM = 'ann@sender.example'
+const MESSAGES = 200
+const SESSIONS = 8
+const DELIVERY_TIMEOUT_MS = 45_000
+let served: Served
+let postfix: Postfix
+
+beforeAll(async () => {
+  if (NEEDS.some((need) => need.missing !== undefined)) return
+  served = await serveClients()
+  postfix = await Postfix.start(served.scratch, { relayPort: served.smtp, caFile: served.caFile })
+}, 30_000)
+afterAll(async () => {
+  await postfix?.[Symbol.asyncDispose]()
+  await served?.[Symbol.asyncDispose]()
+}, 30_000)
+
+interface Sent {
+  readonly to: readonly string[]
+  readonly bytes: Buffer
+  readonly parameters?: { readonly mail: string; readonly rcpt: string }
+}
+
+/** A message with all the fields that Postfix would otherwise add. */
+function message(name: string, body: string | Buffer): Buffer {
+  const fields = ['From: ann@sender.example', `To: ${name}@postern.example`, `Subject: ${name}`]
+  fields.push('Date: Fri, 21 Nov 2025 05:42:00 +0000', `Message-ID: <${name}@sender.example>`, '', '')
+  return Buffer.concat([Buffer.from(fields.join('\r\n')), Buffer.from(body as Buffer)])
+}
+
+/** Hands messages to Postfix by SMTP, in one session. */
+async function submit(messages: readonly Sent[]): Promise<void> {
+  using client = await RawClient.greeted(postfix.port)
+  for (const { to, bytes, parameters } of messages) {
+    await client.say(`MAIL FROM:<${FROM}>${parameters?.mail ?? ''}`, 250)
+    for (const address of to) await client.say(`RCPT TO:<${address}>${parameters?.rcpt ?? ''}`, 250)
+    await client.say('DATA', 354)
+    await client.send(textOf(bytes))
+    await client.expect(250)
+  }
+  await client.quit()
+}
+
+/** Waits until everything that was sent is in the store, or bounced. */
+async function waitFor(isThere: (all: readonly Kept[]) => boolean): Promise<readonly Kept[]> {
+  const deadline = Date.now() + DELIVERY_TIMEOUT_MS
+  for (;;) {
+    const all = await readAll(served.store)
+    if (isThere(all)) return all
+    if (Date.now() > deadline) {
+      throw new Error(`${all.length} messages came; the queue:\n${await postfix.queue()}\n${await postfix.log()}`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
+
+/** What was handed to Postfix: all below the trace header that Postfix put on top itself. */
+function belowItsTrace(kept: Kept): Buffer {
+  const { bytes } = kept
+  expect(bytes.subarray(0, 9).toString()).toBe('Received:')
+  for (let at = bytes.indexOf('\r\n'); at >= 0; at = bytes.indexOf('\r\n', at + 2)) {
+    if (bytes[at + 2] !== 0x20 && bytes[at + 2] !== 0x09) return bytes.subarray(at + 2)
+  }
+  return bytes.subarray(bytes.length)
+}
+
+function recipientsOf(kept: Kept): string[] {
+  return kept.record.forwardPaths.map((path) => path.address)
+}
+
+function addressedTo(all: readonly Kept[], address: string): Kept[] {
+  return all.filter((kept) => recipientsOf(kept).includes(address))
+}
+
+testWith(
+  NEEDS,
+  'postfix: 200 messages, some to several recipients, all arrive once and whole, over TLS',
+  async () => {
+    const sent = Array.from({ length: MESSAGES }, (_, i): Sent => {
+      const count = i % 10 === 0 ? 5 : 1
+      const to = Array.from({ length: count }, (_, n) => `relay${i}-${n}@postern.example`)
+      return { to, bytes: message(`relay${i}`, `${i}\r\n`.repeat(i * 10)) }
+    })
+    sent[1] = {
+      to: ['eight@postern.example'],
+      bytes: message('eight', Buffer.from('Gr\xfc\xdfe\r\n', 'latin1')),
+      parameters: { mail: ' BODY=8BITMIME', rcpt: '' },
+    }
+    sent[2] = { to: ['dots@postern.example'], bytes: message('dots', '.\r\n..\r\n...\r\n.a\r\n\r\n.\r\n') }
+    sent[3] = {
+      to: ['dsn@postern.example'],
+      bytes: message('dsn', 'report\r\n'),
+      parameters: { mail: ' RET=HDRS ENVID=batch+2B7', rcpt: ' NOTIFY=NEVER ORCPT=rfc822;origin@elsewhere.example' },
+    }
+    const shares = Array.from({ length: SESSIONS }, (_, n) => sent.filter((_, i) => i % SESSIONS === n))
+    await Promise.all(shares.map(submit))
+
+    const expected = new Set(sent.flatMap(({ to }) => to))
+    const all = await waitFor((all) => new Set(all.flatMap(recipientsOf)).size >= expected.size)
+    expect(all.flatMap(recipientsOf).toSorted()).toEqual([...expected].toSorted())
+    for (const { to, bytes } of sent) {
+      const [kept, ...more] = addressedTo(all, to[0] as string) as [Kept, ...Kept[]]
+      expect(more).toHaveLength(0)
+      expectKept(kept, { by: 'ESMTPS', from: FROM, to })
+      expect(kept.record.session.hello).toEqual({ verb: 'EHLO', name: 'relay.postern.example' })
+      expect(difference(belowItsTrace(kept), bytes)).toBeUndefined()
+    }
+    const [dsn] = addressedTo(all, 'dsn@postern.example')
+    expect(dsn?.record).toMatchObject({ ret: 'HDRS', envelopeId: 'batch+7' })
+    expect(dsn?.record.forwardPaths[0]).toMatchObject({
+      notify: ['NEVER'],
+      originalRecipient: { addressType: 'rfc822', address: 'origin@elsewhere.example' },
+    })
+    const [eight] = addressedTo(all, 'eight@postern.example')
+    expect(eight?.record.body).toBe('8BITMIME')
+    const sessions = new Set(all.map(({ record }) => record.session.id)).size
+    console.info(`postfix: ${all.length} messages, ${expected.size} recipients, ${sessions} sessions`)
+    expect(await postfix.log()).toContain('Verified TLS connection established')
+  },
+  90_000,
+)
+
+testWith(NEEDS, 'postfix: 5 MiB', async () => {
+  const { bytes } = messageOf(5 * MiB)
+  await submit([{ to: ['large@postern.example'], bytes }])
+  const all = await waitFor((all) => addressedTo(all, 'large@postern.example').length === 1)
+  const [kept] = addressedTo(all, 'large@postern.example') as [Kept]
+  expectKept(kept, { by: 'ESMTPS' })
+  expect(difference(belowItsTrace(kept), bytes)).toBeUndefined()
+})
+
+testWith(NEEDS, 'postfix: handed in by its sendmail, with bare line ends', async () => {
+  await postfix.sendmail(
+    FROM,
+    ['local@postern.example'],
+    message('local', 'one\r\n.\r\ntwo\r\n').toString().replaceAll('\r', ''),
+  )
+  const all = await waitFor((all) => addressedTo(all, 'local@postern.example').length === 1)
+  const [kept] = addressedTo(all, 'local@postern.example') as [Kept]
+  expectKept(kept, { by: 'ESMTPS', from: FROM, to: ['local@postern.example'] })
+  expect(difference(belowItsTrace(kept), message('local', 'one\r\n.\r\ntwo\r\n'))).toBeUndefined()
+})
+
+testWith(NEEDS, 'postfix: a refused recipient bounces, and the bounce comes with a null reverse-path', async () => {
+  const bytes = message('refused', 'nobody will read this\r\n')
+  await submit([{ to: ['nobody@postern.example', 'somebody@postern.example'], bytes }])
+  const all = await waitFor((all) => addressedTo(all, FROM).length === 1)
+  const [bounce] = addressedTo(all, FROM) as [Kept]
+  expectKept(bounce, { by: 'ESMTPS', from: '', to: [FROM] })
+  const text = bounce.bytes.toString('latin1')
+  expect(text).toContain('Action: failed')
+  expect(text).toMatch(/Final-Recipient: rfc822; ?nobody@postern\.example/)
+  expect(text).toContain('550 5.1.1 No such mailbox')
+  expect(addressedTo(all, 'somebody@postern.example')).toHaveLength(1)
+  expect(addressedTo(all, 'nobody@postern.example')).toHaveLength(0)
+})
+
+testWith(NEEDS, 'postfix: a recipient that is deferred by 451 is tried again, alone, and then arrives', async () => {
+  const bytes = message('deferred', 'it can wait\r\n')
+  await submit([{ to: ['busy1@postern.example', 'ready@postern.example'], bytes }])
+  const all = await waitFor((all) => addressedTo(all, 'busy1@postern.example').length === 1)
+  const [late] = addressedTo(all, 'busy1@postern.example') as [Kept]
+  const [first] = addressedTo(all, 'ready@postern.example') as [Kept]
+  expect(recipientsOf(late)).toEqual(['busy1@postern.example'])
+  expect(recipientsOf(first)).toEqual(['ready@postern.example'])
+  expect(late.record.receivedAt > first.record.receivedAt).toBe(true)
+  expect(difference(belowItsTrace(late), bytes)).toBeUndefined()
+  expect(await postfix.log()).toMatch(/status=deferred .*451 4\.2\.1 Mailbox is busy/)
+})

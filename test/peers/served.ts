@@ -1,0 +1,107 @@
+/** The server as real clients meet it: every kind of port, a certificate, a user, and rules. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { Postern, posternAlone } from './postern.ts'
+import { difference, type Kept, protocolOf, Scratch } from './store.ts'
+import { mustRun, type Need, program } from './tool.ts'
+
+/** What {@link serveClients} needs of the machine. */
+export const OPENSSL: Need = program('openssl')
+
+export const USER: string = 'ann@sender.example'
+export const PASSWORD: string = 'pa ss:w%rd'
+
+export interface Served extends AsyncDisposable {
+  readonly server: Postern
+  readonly scratch: Scratch
+  readonly store: string
+  /** PEM: the certificate, which signs itself, for 127.0.0.1 and localhost. */
+  readonly ca: string
+  readonly caFile: string
+  /** Ports by what they are for. */
+  readonly smtp: number
+  readonly smtps: number
+  readonly submission: number
+  readonly submissions: number
+}
+
+export async function serveClients(flags: readonly string[] = []): Promise<Served> {
+  const scratch = await Scratch.make()
+  const { keyFile, caFile } = await makeCertificate(scratch)
+  const hash = await posternAlone(['hash'], `${PASSWORD}\n`)
+  const store = scratch.join('mail')
+  const server = await Postern.serve({
+    store,
+    listen: ['smtp', 'smtps', 'submission', 'submissions'].map((scheme) => `${scheme}://127.0.0.1:0`),
+    flags: [
+      `--tls-key=${keyFile}`,
+      `--tls-cert=${caFile}`,
+      `--users=${USER}:${hash.stdout.toString().trim()}`,
+      `--config=${join(import.meta.dirname, 'rules.config.ts')}`,
+      ...flags,
+    ],
+  })
+  const [smtp, smtps, submission, submissions] = server.ports as [number, number, number, number]
+  return {
+    server,
+    scratch,
+    store,
+    ca: await readFile(caFile, 'utf8'),
+    caFile,
+    smtp,
+    smtps,
+    submission,
+    submissions,
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]()
+      await scratch[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** A key and a certificate for this machine. */
+export async function makeCertificate(scratch: Scratch): Promise<{ keyFile: string; caFile: string }> {
+  const keyFile = scratch.join('key.pem')
+  const caFile = scratch.join('cert.pem')
+  const request = 'req -x509 -nodes -days 2 -subj /CN=localhost -newkey ec -pkeyopt ec_paramgen_curve:prime256v1'
+  const names = 'subjectAltName=DNS:localhost,DNS:mx.postern.example,IP:127.0.0.1'
+  await mustRun('openssl', [...request.split(' '), '-addext', names, '-keyout', keyFile, '-out', caFile])
+  return { keyFile, caFile }
+}
+
+/** What is to be true of a message that was kept. */
+export interface Facts {
+  /** The `with` keyword. */
+  readonly by: string
+  readonly from?: string
+  readonly to?: readonly string[]
+  readonly bytes?: Buffer
+  readonly user?: string
+  readonly tls?: RegExp
+}
+
+/** Compares a message, its record and its trace header with what is to be. */
+export function expectKept(kept: Kept, { by, from, to, bytes, user, tls = /^TLSv1\.[23]$/ }: Facts): void {
+  const { record, trace } = kept
+  const { session } = record
+  const isSecure = /SA?$/.test(by)
+  expect(protocolOf(kept)).toBe(by)
+  expect(session.transmissionType).toBe(by)
+  expect(session.user).toBe(by.endsWith('A') ? (user ?? USER) : undefined)
+  expect(session.remote).toMatchObject({ family: 'ipv4', address: '127.0.0.1' })
+  if (isSecure) {
+    expect(session.tls?.protocol).toMatch(tls)
+    expect(session.tls?.cipher).toMatch(/^TLS_/)
+    expect(trace).toContain(`(${session.tls?.protocol} ${session.tls?.cipher})`)
+  } else {
+    expect(session.tls).toBeUndefined()
+    expect(trace).not.toContain('TLS')
+  }
+  expect(trace).toContain(`id ${record.id}`)
+  expect(trace).toContain('by mx.postern.example')
+  expect(trace).toMatch(/\(\[127\.0\.0\.1\]\)/)
+  if (from !== undefined) expect(record.reversePath.address).toBe(from)
+  if (to !== undefined) expect(record.forwardPaths.map((path) => path.address)).toEqual(to)
+  if (bytes !== undefined) expect(difference(kept.bytes, bytes)).toBeUndefined()
+}

@@ -1,0 +1,140 @@
+/** OpenSSL's own client, which shows TLS as it is on the wire: versions, certificate, STARTTLS. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { messageOf } from '../corpus/messages.ts'
+import { RawClient } from '../corpus/raw-client.ts'
+import { textOf } from '../corpus/send.ts'
+import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
+import { keptFor, keptIds } from './store.ts'
+import { runTool, testWith } from './tool.ts'
+
+const DIALOGUE_TIMEOUT_MS = 15_000
+let served: Served
+
+beforeAll(async () => {
+  if (OPENSSL.missing === undefined) served = await serveClients()
+})
+afterAll(() => served?.[Symbol.asyncDispose]())
+
+/**
+ * Speaks through `openssl s_client`: sends each part once as many replies have come as were asked for.
+ * @returns all that the server said under TLS.
+ */
+async function throughTls(args: readonly string[], parts: readonly (string | Buffer)[]): Promise<string> {
+  const flags = ['s_client', '-quiet', '-CAfile', served.caFile, '-verify_return_error', '-verify', '2', ...args]
+  const client = spawn('openssl', flags, { stdio: ['pipe', 'pipe', 'pipe'] })
+  const late = setTimeout(() => client.kill('SIGKILL'), DIALOGUE_TIMEOUT_MS)
+  let heard = ''
+  let stderr = ''
+  client.stdout.setEncoding('latin1').on('data', (text: string) => (heard += text))
+  client.stderr.setEncoding('latin1').on('data', (text: string) => (stderr += text))
+  client.stdin.on('error', () => {})
+  const ended = once(client, 'close')
+  try {
+    // The first is the greeting; or what s_client heard last in clear, which it repeats on standard error.
+    let replies = 1
+    for (const part of parts) {
+      while (lastLines(heard + stderr) < replies) {
+        if (client.exitCode !== null || client.signalCode !== null) throw new Error(`s_client ended: ${stderr}`)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      client.stdin.write(part)
+      replies++
+    }
+    await ended
+    return heard
+  } finally {
+    clearTimeout(late)
+    client.kill('SIGKILL')
+  }
+}
+
+function lastLines(text: string): number {
+  return text.match(/^\d{3} .*\r?\n/gm)?.length ?? 0
+}
+
+const cases = [
+  ['starttls', '-tls1_2', 'TLSv1.2'],
+  ['starttls', '-tls1_3', 'TLSv1.3'],
+  ['implicit', '-tls1_2', 'TLSv1.2'],
+  ['implicit', '-tls1_3', 'TLSv1.3'],
+] as const
+for (const [security, flag, protocol] of cases) {
+  testWith([OPENSSL], `s_client: ${security}, ${protocol}`, async () => {
+    const isImplicit = security === 'implicit'
+    const to = `${security}-${protocol.toLowerCase()}@postern.example`
+    const { bytes } = messageOf(200_000)
+    const port = isImplicit ? served.smtps : served.smtp
+    const args = ['-connect', `localhost:${port}`, '-4', flag, '-servername', 'mx.postern.example']
+    if (!isImplicit) args.push('-starttls', 'smtp', '-name', 'clear.example')
+    const heard = await throughTls(args, [
+      'EHLO tls.example\r\n',
+      `MAIL FROM:<ann@sender.example>\r\n`,
+      `RCPT TO:<${to}>\r\n`,
+      'DATA\r\n',
+      textOf(bytes),
+      'QUIT\r\n',
+    ])
+    expect(heard).toMatch(/^354 /m)
+    expect(heard).toMatch(/^250 2\.0\.0 .*queued/m)
+    expect(heard).toMatch(/^221 /m)
+    expect(heard).not.toContain('STARTTLS')
+    const kept = await keptFor(served.store, to)
+    expectKept(kept, { by: 'ESMTPS', to: [to], bytes, tls: new RegExp(`^${protocol}$`) })
+    expect(kept.record.session.tls?.serverName).toBe('mx.postern.example')
+    expect(kept.record.session.hello).toEqual({ verb: 'EHLO', name: 'tls.example' })
+  })
+}
+
+testWith([OPENSSL], 'after STARTTLS nothing said in clear counts: MAIL before a new EHLO is 503', async () => {
+  const args = ['-connect', `127.0.0.1:${served.smtp}`, '-starttls', 'smtp']
+  const heard = await throughTls(args, ['MAIL FROM:<ann@sender.example>\r\n', 'QUIT\r\n'])
+  expect(heard).toMatch(/^503 5\.5\.1 /m)
+})
+
+testWith([OPENSSL], 'TLS 1.0 and 1.1 are refused', async () => {
+  for (const version of ['-tls1', '-tls1_1']) {
+    const flags = ['s_client', '-connect', `127.0.0.1:${served.smtps}`, version, '-cipher', 'ALL:@SECLEVEL=0']
+    const { code } = await runTool('openssl', flags, { timeoutMs: 10_000 })
+    expect(code).not.toBe(0)
+  }
+  using client = await RawClient.greeted(served.smtp)
+  await client.quit()
+})
+
+testWith([OPENSSL], 'commands pipelined behind STARTTLS in clear are never run', async () => {
+  const before = await keptIds(served.store)
+  using client = await RawClient.greeted(served.smtp)
+  await client.send('STARTTLS\r\nMAIL FROM:<mallory@sender.example>\r\nRCPT TO:<bob@postern.example>\r\nDATA\r\n')
+  await client.expect(220)
+  await client.closed()
+  await expect(client.reply()).rejects.toThrow('over')
+  expect(await keptIds(served.store)).toEqual(before)
+})
+
+testWith([OPENSSL], 'a client that breaks its handshake off costs nobody else anything', async () => {
+  for (const port of [served.smtp, served.smtps]) {
+    using client = await RawClient.open(port)
+    if (port === served.smtp) {
+      await client.expect(220)
+      await client.say('EHLO client.example', 250)
+      await client.say('STARTTLS', 220)
+    }
+    await client.send(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03]))
+    client.vanish()
+  }
+  for (const port of [served.smtp, served.smtps]) {
+    using client = await RawClient.open(port)
+    if (port === served.smtp) {
+      await client.expect(220)
+      await client.say('EHLO client.example', 250)
+      await client.say('STARTTLS', 220)
+    }
+    await client.send('this is no TLS\r\n'.repeat(10)).catch(() => {})
+    await client.closed()
+  }
+  using client = await RawClient.greeted(served.smtp)
+  await client.quit()
+  expect(served.server.isRunning).toBe(true)
+})
