@@ -34,10 +34,39 @@ const RULES: readonly Rule[] = [
   },
   { place: /^packages\/engine\/src\//, packages: [], runtime: [], foreign: [], relative: [/^packages\/engine\/src\//] },
   {
-    place: /^packages\/runtime\/src\/node\//,
+    // What server runtimes share: `node:` modules that all of them have.
+    place: /^packages\/runtime\/src\/[^/]+$/,
     packages: ['@postern/engine'],
     runtime: ['node:'],
     foreign: ['@peculiar/x509', 'reflect-metadata'],
+    relative: [/^packages\/runtime\/src\/[^/]+$/],
+  },
+  {
+    place: /^packages\/runtime\/src\/(?:node|deno|bun)\//,
+    packages: ['@postern/engine'],
+    runtime: ['node:'],
+    foreign: [],
+    relative: [/^packages\/runtime\/src\/[^/]+$/],
+  },
+  {
+    place: /^packages\/runtime\/src\/cloudflare\//,
+    packages: ['@postern/engine'],
+    runtime: ['cloudflare:'],
+    foreign: ['@cloudflare/workers-types'],
+    relative: [/^packages\/runtime\/src\/web\//],
+  },
+  {
+    place: /^packages\/runtime\/src\/websocket\//,
+    packages: ['@postern/engine'],
+    runtime: [],
+    foreign: ['jose'],
+    relative: [/^packages\/runtime\/src\/web\//],
+  },
+  {
+    place: /^packages\/runtime\/src\/web\//,
+    packages: ['@postern/engine'],
+    runtime: [],
+    foreign: [],
     relative: [],
   },
   { place: /^packages\/runtime\/src\/memory\//, packages: ['@postern/engine'], runtime: [], foreign: [], relative: [] },
@@ -52,8 +81,15 @@ const RULES: readonly Rule[] = [
     place: /^apps\/server\//,
     packages: ['@postern/engine', '@postern/runtime', '@postern/storage'],
     runtime: ['node:'],
-    foreign: ['commander', 'zod', '@logtape/logtape', '@logtape/pretty', '@logtape/redaction'],
+    foreign: ['ws', 'commander', 'zod', '@logtape/logtape', '@logtape/pretty', '@logtape/redaction'],
     relative: [/^apps\/server\//],
+  },
+  {
+    place: /^apps\/cloudflare\//,
+    packages: ['@postern/engine', '@postern/runtime', '@postern/storage'],
+    runtime: ['node:', 'cloudflare:'],
+    foreign: ['hono', '@cloudflare/workers-types'],
+    relative: [/^apps\/cloudflare\//],
   },
 ]
 

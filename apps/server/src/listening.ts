@@ -1,10 +1,11 @@
 /** Addresses: listening on all of them, or on none and saying why. */
 import type { Listener, Server } from '@postern/engine'
-import type { TlsCredentials } from '@postern/runtime/node'
+import type { TlsCredentials } from '@postern/runtime/tls'
 import type { Logger } from '@logtape/logtape'
 import type { Bound } from './announcement.ts'
 import { errorCode, errorText, EXIT, Failure } from './failure.ts'
 import type { ListenAddress } from './listen.ts'
+import { loadRuntime } from './runtime.ts'
 import type { Settings } from './settings.ts'
 
 /** One address that is listened on. */
@@ -19,7 +20,7 @@ export async function listenAll(
   tls: TlsCredentials | undefined,
   log: Logger,
 ): Promise<Listening[]> {
-  const { listen } = await import('@postern/runtime/node')
+  const { listen } = await loadRuntime()
   const { tlsHandshakeTimeoutMs, listen: addresses } = settings.options
   const listening: Listening[] = []
   for (const given of addresses) {

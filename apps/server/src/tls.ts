@@ -1,6 +1,6 @@
 /** Certificates: from files, or one made for this run. */
 import { readFile } from 'node:fs/promises'
-import type { CertificateError, KeyPair, TlsCredentials, TlsOptions } from '@postern/runtime/node'
+import type { CertificateError, KeyPair, TlsCredentials, TlsOptions } from '@postern/runtime/tls'
 import type { Config } from './config.ts'
 import { errorCode, errorText, EXIT, Failure } from './failure.ts'
 import type { Options } from './options.ts'
@@ -12,7 +12,7 @@ type KeyFiles = Pick<Config, 'tlsKey' | 'tlsCert' | 'tlsPassphrase'>
 /** What listeners show; undefined where there is no TLS. @throws Failure on files that can't be used. */
 export async function openTls(settings: Settings): Promise<TlsCredentials | undefined> {
   if (!hasTls(settings.options)) return undefined
-  const { TlsCredentials } = await import('@postern/runtime/node')
+  const { TlsCredentials } = await import('@postern/runtime/tls')
   const chosen = await tlsOptions(settings)
   return usable(settings, () => new TlsCredentials(chosen))
 }
@@ -35,7 +35,7 @@ async function tlsOptions(settings: Settings): Promise<TlsOptions> {
 }
 
 async function makeKeyPair(options: Options): Promise<KeyPair> {
-  const { selfSigned } = await import('@postern/runtime/node')
+  const { selfSigned } = await import('@postern/runtime/tls')
   return selfSigned({ hosts: hostsOf(options) })
 }
 

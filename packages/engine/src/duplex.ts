@@ -56,8 +56,11 @@ export interface Duplex {
   /**
    * Present only where this connection can become TLS now. Bytes that were received but not read are dropped, and the
    * promise then rejects with {@link EarlyBytesError}: they came in clear and must never be taken for what TLS carried.
+   *
+   * With `received` the peer was to begin with TLS, and nothing came in clear: `received` is what has been read of its
+   * handshake already (it may be empty), and what waits unread is the rest. So it is behind a PROXY protocol header.
    */
-  readonly startTls?: (() => Promise<TlsInfo>) | undefined
+  readonly startTls?: ((received?: Uint8Array) => Promise<TlsInfo>) | undefined
   /**
    * Sends what was written, then closes. Resolves when the connection is closed. A peer that neither takes bytes nor closes
    * is not waited for long; one that goes on taking them is, until somebody calls `destroy`.

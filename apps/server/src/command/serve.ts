@@ -7,7 +7,7 @@
 import process from 'node:process'
 import type { Logger } from '@logtape/logtape'
 import { createServer, OptionError, type Server } from '@postern/engine'
-import type { TlsCredentials } from '@postern/runtime/node'
+import type { TlsCredentials } from '@postern/runtime/tls'
 import type { MailStore } from '@postern/storage'
 import { announcement, boundUrl, keptLine } from '../announcement.ts'
 import { EXIT, Failure } from '../failure.ts'

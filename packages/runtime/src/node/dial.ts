@@ -3,7 +3,7 @@ import type { Duplex } from '@postern/engine'
 import { once } from 'node:events'
 import { connect, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions as NodeTlsOptions, connect as connectTls, type TLSSocket } from 'node:tls'
-import { checkDurations } from './duration.ts'
+import { checkDurations } from '../duration.ts'
 import { SOCKET_BUFFER_BYTES, SocketDuplex } from './duplex.ts'
 import { remoteEndpoint, unixEndpoint } from './endpoint.ts'
 

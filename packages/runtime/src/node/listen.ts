@@ -5,52 +5,16 @@
  * is the listener's, which bounds what it costs: in time, and in number by letting the oldest go, because who is slow or
  * silent on purpose is old.
  */
-import type { Duplex, Endpoint, Listener, SessionOverrides } from '@postern/engine'
+import type { Endpoint, Listener, SessionOverrides } from '@postern/engine'
 import { createServer, type Server, type Socket } from 'node:net'
 import { Server as TlsServer, TLSSocket } from 'node:tls'
-import { TlsCredentials, type TlsOptions } from './credentials.ts'
-import { checkDurations } from './duration.ts'
+import { TlsCredentials } from '../credentials.ts'
+import { checkDurations } from '../duration.ts'
+import type { Acceptor, ConnectionOptions, ListenOptions, ServeOptions } from '../listening.ts'
 import { SOCKET_BUFFER_BYTES, SocketDuplex, type SocketSettings } from './duplex.ts'
 import { listenerEndpoint, remoteEndpoint, unixEndpoint } from './endpoint.ts'
+import { handshake } from './handshake.ts'
 import { removeStale } from './unix-socket.ts'
-
-/** What a listener needs of a server. */
-export interface Acceptor {
-  accept(duplex: Duplex, overrides?: SessionOverrides): unknown
-}
-
-/** How each connection is treated. */
-export interface ConnectionOptions {
-  /** With it, connections can become TLS: by STARTTLS, or from the first byte with `implicitTls`. */
-  readonly tls?: TlsOptions | TlsCredentials | undefined
-  /** TLS before anything else (RFC 8314). Needs `tls`. Default false. */
-  readonly implicitTls?: boolean | undefined
-  /** How long the handshake of implicit TLS may take. Default 30,000. */
-  readonly handshakeTimeoutMs?: number | undefined
-  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
-  readonly lingerMs?: number | undefined
-  /** Policies for this listener's connections. */
-  readonly overrides?: SessionOverrides | undefined
-}
-
-export interface ServeOptions extends ConnectionOptions {
-  /** Handshakes of implicit TLS at the same time; one more, and the oldest is given up. Default 500. */
-  readonly maxHandshakes?: number | undefined
-  /** Told what goes wrong before a connection is handed on: accepting (EMFILE, say), or a handshake (then with `remote`). */
-  readonly error?: ((error: Error, remote?: Endpoint) => void) | undefined
-}
-
-/** Either `port`, and maybe `host`; or `path`. */
-export interface ListenOptions extends ServeOptions {
-  /** 0: any that is free; `Listener.address` tells which. */
-  readonly port?: number | undefined
-  /** Default: every address, IPv6 and IPv4. */
-  readonly host?: string | undefined
-  /** A Unix socket. What a process that died left there is replaced. */
-  readonly path?: string | undefined
-  /** Connections that wait to be accepted. Default 511. */
-  readonly backlog?: number | undefined
-}
 
 /**
  * Listens, and hands each connection to `server`.
@@ -153,7 +117,7 @@ class Policy {
     this.error = options.error ?? (() => {})
     this.#server = server
     this.#overrides = options.overrides
-    this.#settings = { handshake: credentials && ((socket) => credentials.handshake(socket)), lingerMs }
+    this.#settings = { handshake: credentials && ((socket) => handshake(socket, credentials.current)), lingerMs }
     this.#handshakeTimeoutMs = handshakeTimeoutMs
     this.#maxHandshakes = maxHandshakes
   }

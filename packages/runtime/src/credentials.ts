@@ -1,21 +1,10 @@
 /**
- * What a listener shows in a TLS handshake, and how it is replaced while connections live.
+ * What a listener shows in a TLS handshake, checked, and how it is replaced while connections live.
  *
- * Handshakes are made by a `tls.Server` that listens nowhere: Node lets one inject connections (its 'connection' event), and
- * then does the whole of it, client certificates and SNI included. New certificates are a new such server.
+ * It is the same on every runtime that has `node:tls`; how a handshake is made of it is each runtime's own.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import type { Socket } from 'node:net'
-import {
-  createSecureContext,
-  createServer,
-  type SecureContext,
-  type SecureContextOptions,
-  type SecureVersion,
-  type Server,
-  type TlsOptions as NodeTlsOptions,
-  type TLSSocket,
-} from 'node:tls'
+import { createSecureContext, type SecureContext, type SecureContextOptions, type SecureVersion } from 'node:tls'
 
 /** A private key and its certificate chain, both PEM. */
 export interface KeyPair {
@@ -28,7 +17,7 @@ export interface KeyPair {
 
 /** What a listener needs for STARTTLS or implicit TLS. */
 export interface TlsOptions extends KeyPair {
-  /** Authorities that client certificates are checked against, PEM. Default: those that Node trusts. */
+  /** Authorities that client certificates are checked against, PEM. Default: those that the runtime trusts. */
   readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
   /** Default 'TLSv1.2'. */
   readonly minVersion?: SecureVersion | undefined
@@ -50,19 +39,27 @@ export class CertificateError extends Error {
   override readonly name = 'CertificateError'
 }
 
-interface Wait {
-  readonly resolve: (socket: TLSSocket) => void
-  readonly reject: (error: Error) => void
+/** Options that were found to be usable. They never change: an update makes others, so that they can be the key of a cache. */
+export interface CheckedTls {
+  readonly options: TlsOptions
+  /** Of the certificate for clients that ask for no host, or for one that has none of its own. */
+  readonly context: SecureContextOptions
+  /** Contexts by host name or pattern. */
+  readonly hosts: ReadonlyMap<string, SecureContext>
 }
 
 /** Certificates that listeners share, and that can be replaced at any time. */
 export class TlsCredentials {
-  #server: Server
-  readonly #waiting = new WeakMap<Socket, Wait>()
+  #current: CheckedTls
 
   /** @throws CertificateError */
   constructor(options: TlsOptions) {
-    this.#server = this.#handshaker(options)
+    this.#current = checked(options)
+  }
+
+  /** For the next handshake. */
+  get current(): CheckedTls {
+    return this.#current
   }
 
   /**
@@ -70,50 +67,25 @@ export class TlsCredentials {
    * @throws CertificateError, and everything stays as it was
    */
   update(options: TlsOptions): void {
-    this.#server = this.#handshaker(options)
+    this.#current = checked(options)
   }
+}
 
-  /** Makes the server's side of a handshake. Where it fails, the socket is destroyed. */
-  handshake(socket: Socket): Promise<TLSSocket> {
-    return new Promise((resolve, reject) => {
-      if (socket.destroyed) return reject(new Error('the connection was closed'))
-      // A peer that leaves in the middle is gone; half of a connection is no use here yet.
-      socket.allowHalfOpen = false
-      this.#waiting.set(socket, { resolve, reject })
-      this.#server.emit('connection', socket)
-    })
-  }
+/** Exactly this name, or `*` in place of its first label; undefined where neither has a certificate of its own. */
+export function contextFor(hosts: ReadonlyMap<string, SecureContext>, name: string): SecureContext | undefined {
+  const host = name.toLowerCase()
+  return hosts.get(host) ?? hosts.get(host.replace(/^[^.]+/, '*'))
+}
 
-  #handshaker(options: TlsOptions): Server {
-    const { clientCertificates = 'none', alpn } = options
-    if (!['none', 'request', 'require'].includes(clientCertificates)) {
-      throw new TypeError(`clientCertificates: '${clientCertificates}' is not 'none', 'request' or 'require'`)
-    }
-    const contexts = new Map(
-      Object.entries(options.sni ?? {}).map(([host, pair]) => [hostPattern(host), secureContext(host, pair, options)]),
-    )
-    const server = createServer({
-      ...contextOptions('the listener', options, options),
-      requestCert: clientCertificates !== 'none',
-      rejectUnauthorized: clientCertificates === 'require',
-      ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
-      ...(contexts.size === 0 ? {} : { SNICallback: chooser(contexts) }),
-    })
-    server.on('secureConnection', (socket: TLSSocket) => this.#waiterOf(socket)?.resolve(socket))
-    server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
-      this.#waiterOf(socket)?.reject(error)
-      socket.destroy()
-    })
-    return server
+function checked(options: TlsOptions): CheckedTls {
+  const { clientCertificates = 'none', sni = {} } = options
+  if (!['none', 'request', 'require'].includes(clientCertificates)) {
+    throw new TypeError(`clientCertificates: '${clientCertificates}' is not 'none', 'request' or 'require'`)
   }
-
-  #waiterOf(socket: TLSSocket): Wait | undefined {
-    // Node has no public name for the socket underneath; this one is as old as TLSSocket.
-    const { _parent: raw } = socket as TLSSocket & { readonly _parent: Socket }
-    const waiter = this.#waiting.get(raw)
-    this.#waiting.delete(raw)
-    return waiter
-  }
+  const hosts = new Map(
+    Object.entries(sni).map(([host, pair]) => [hostPattern(host), secureContext(host, pair, options)]),
+  )
+  return { options, context: contextOptions('the listener', options, options), hosts }
 }
 
 function secureContext(host: string, pair: KeyPair, options: TlsOptions): SecureContext {
@@ -157,12 +129,4 @@ function hostPattern(host: string): string {
     throw new CertificateError(`sni '${host}': a '*' stands for the whole first label`)
   }
   return host.toLowerCase()
-}
-
-/** Chooses the certificate for exactly this name, or for `*` in place of its first label; else it is the default one. */
-function chooser(contexts: ReadonlyMap<string, SecureContext>): NonNullable<NodeTlsOptions['SNICallback']> {
-  return (name, done) => {
-    const host = name.toLowerCase()
-    done(null, contexts.get(host) ?? contexts.get(host.replace(/^[^.]+/, '*')))
-  }
 }

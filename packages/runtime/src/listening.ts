@@ -1,0 +1,41 @@
+/** What listeners of every server runtime have in common. */
+import type { Duplex, Endpoint, SessionOverrides } from '@postern/engine'
+import type { TlsCredentials, TlsOptions } from './credentials.ts'
+
+/** What a listener needs of a server. */
+export interface Acceptor {
+  accept(duplex: Duplex, overrides?: SessionOverrides): unknown
+}
+
+/** How each connection is treated. */
+export interface ConnectionOptions {
+  /** With it, connections can become TLS: by STARTTLS, or from the first byte with `implicitTls`. */
+  readonly tls?: TlsOptions | TlsCredentials | undefined
+  /** TLS before anything else (RFC 8314). Needs `tls`. Default false. */
+  readonly implicitTls?: boolean | undefined
+  /** How long the handshake of implicit TLS may take. Default 30,000. */
+  readonly handshakeTimeoutMs?: number | undefined
+  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  readonly lingerMs?: number | undefined
+  /** Policies for this listener's connections. */
+  readonly overrides?: SessionOverrides | undefined
+}
+
+export interface ServeOptions extends ConnectionOptions {
+  /** Handshakes of implicit TLS at the same time; one more, and the oldest is given up. Default 500. */
+  readonly maxHandshakes?: number | undefined
+  /** Told what goes wrong before a connection is handed on: accepting (EMFILE, say), or a handshake (then with `remote`). */
+  readonly error?: ((error: Error, remote?: Endpoint) => void) | undefined
+}
+
+/** Either `port`, and maybe `host`; or `path`. */
+export interface ListenOptions extends ServeOptions {
+  /** 0: any that is free; `Listener.address` tells which. */
+  readonly port?: number | undefined
+  /** Default: every address, IPv6 and IPv4. */
+  readonly host?: string | undefined
+  /** A Unix socket. What a process that died left there is replaced. */
+  readonly path?: string | undefined
+  /** Connections that wait to be accepted. Default 511. */
+  readonly backlog?: number | undefined
+}

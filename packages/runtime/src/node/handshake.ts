@@ -1,0 +1,60 @@
+/**
+ * The server's side of a TLS handshake.
+ *
+ * It is made by a `tls.Server` that listens nowhere: Node lets one inject connections (its 'connection' event), and then
+ * does the whole of it, client certificates and SNI included. New certificates are a new such server.
+ */
+import type { Socket } from 'node:net'
+import { createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls'
+import { type CheckedTls, contextFor } from '../credentials.ts'
+
+interface Wait {
+  readonly resolve: (socket: TLSSocket) => void
+  readonly reject: (error: Error) => void
+}
+
+/** Of `SNICallback`. */
+type ContextCallback = (error: Error | null, context?: SecureContext) => void
+
+const handshakers = new WeakMap<CheckedTls, Server>()
+const waiting = new WeakMap<Socket, Wait>()
+
+/** Makes a handshake with these certificates. Where it fails, the socket is destroyed. */
+export function handshake(socket: Socket, tls: CheckedTls): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    if (socket.destroyed) return reject(new Error('the connection was closed'))
+    // A peer that leaves in the middle is gone; half of a connection is no use here yet.
+    socket.allowHalfOpen = false
+    waiting.set(socket, { resolve, reject })
+    let handshaker = handshakers.get(tls)
+    if (handshaker === undefined) handshakers.set(tls, (handshaker = makeHandshaker(tls)))
+    handshaker.emit('connection', socket)
+  })
+}
+
+function makeHandshaker({ options, context, hosts }: CheckedTls): Server {
+  const { clientCertificates = 'none', alpn } = options
+  const server = createServer({
+    ...context,
+    requestCert: clientCertificates !== 'none',
+    rejectUnauthorized: clientCertificates === 'require',
+    ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
+    ...(hosts.size === 0
+      ? {}
+      : { SNICallback: (name: string, done: ContextCallback) => done(null, contextFor(hosts, name)) }),
+  })
+  server.on('secureConnection', (socket: TLSSocket) => waiterOf(socket)?.resolve(socket))
+  server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
+    waiterOf(socket)?.reject(error)
+    socket.destroy()
+  })
+  return server
+}
+
+function waiterOf(socket: TLSSocket): Wait | undefined {
+  // Node has no public name for the socket underneath; this one is as old as TLSSocket.
+  const { _parent: raw } = socket as TLSSocket & { readonly _parent: Socket }
+  const waiter = waiting.get(raw)
+  waiting.delete(raw)
+  return waiter
+}
