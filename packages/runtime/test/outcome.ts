@@ -1,0 +1,51 @@
+/** Checks that run inside a runtime report what came of each as a line of JSON. No test runner, no runtime. */
+import { contract, type MakePair } from './contract.ts'
+
+/** What came of one check. */
+export interface Outcome {
+  /** What was looked at: 'TCP', 'STARTTLS' … */
+  readonly subject: string
+  readonly check: string
+  readonly result: 'passed' | 'failed' | 'skipped'
+  /** Why it failed, or why it is skipped. */
+  readonly reason?: string
+}
+
+/** One way to make connections. */
+export interface PairKind {
+  readonly subject: string
+  readonly makePair: MakePair
+  /** Both ends are in clear and can become TLS. Default false. */
+  readonly hasStartTls?: boolean
+  /** Checks that can not hold here, by name, with the reason. */
+  readonly gaps?: Readonly<Record<string, string>>
+}
+
+/** Runs the contract over each kind, one check after another. */
+export async function* contractOutcomes(kinds: readonly PairKind[]): AsyncGenerator<Outcome> {
+  for (const { subject, makePair, hasStartTls = false, gaps = {} } of kinds) {
+    const unknown = Object.keys(gaps).find((name) => !contract.some((check) => check.name === name))
+    if (unknown !== undefined) throw new Error(`${subject}: there is no check '${unknown}' to leave out`)
+    for (const { name: check, needsStartTls, run } of contract) {
+      const reason = gaps[check]
+      if (needsStartTls && !hasStartTls) continue
+      if (reason === undefined) yield { subject, check, ...(await attempt(() => run(makePair))) }
+      else yield { subject, check, result: 'skipped', reason }
+    }
+  }
+}
+
+/** What comes of something that throws when it fails. */
+export async function attempt(run: () => Promise<void>): Promise<Pick<Outcome, 'result' | 'reason'>> {
+  try {
+    await run()
+    return { result: 'passed' }
+  } catch (error) {
+    return { result: 'failed', reason: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+  }
+}
+
+/** Prints outcomes as lines of JSON, for whoever started this program. */
+export async function report(outcomes: AsyncIterable<Outcome>): Promise<void> {
+  for await (const outcome of outcomes) console.log(JSON.stringify(outcome))
+}
