@@ -7,19 +7,8 @@ import { once } from 'node:events'
 import { type Socket, connect } from 'node:net'
 import { type ConnectionOptions, type TLSSocket, connect as connectTls } from 'node:tls'
 import { setImmediate as tick } from 'node:timers/promises'
+import { type ClientReply, readReply } from './reply.ts'
 
-export interface ClientReply {
-  readonly code: number
-  /** `class.subject.detail`, or '' where the reply has none. */
-  readonly enhancedCode: string
-  /** Behind the code and its blank or hyphen. */
-  readonly lines: readonly string[]
-  readonly raw: string
-}
-
-const LINE = /^([2-5]\d\d)([ -])([\x20-\x7e]*)$/
-/** RFC 3463; whether it belongs there is for the test to say. */
-const ENHANCED = /^([245]\.\d{1,3}\.\d{1,3}) /
 const WAIT_MS = 5_000
 
 export class Client {
@@ -96,25 +85,8 @@ export class Client {
   }
 
   /** One reply, all its lines. */
-  async reply(waitMs: number = WAIT_MS): Promise<ClientReply> {
-    const lines: string[] = []
-    let raw = ''
-    let code = ''
-    for (;;) {
-      const line = await this.#line(waitMs, raw)
-      raw += `${line}\r\n`
-      const [, lineCode = '', separator, text = ''] = LINE.exec(line) ?? []
-      if (separator === undefined || line.length > 510 || (code !== '' && lineCode !== code)) {
-        throw new Error(`malformed reply: ${JSON.stringify(raw)}`)
-      }
-      code = lineCode
-      lines.push(text)
-      if (separator === ' ') break
-    }
-    const enhancedCodes = new Set(lines.map((line) => ENHANCED.exec(line)?.[1] ?? ''))
-    const [enhancedCode = ''] = enhancedCodes
-    if (enhancedCode !== '' && enhancedCodes.size > 1) throw new Error(`codes differ: ${JSON.stringify(raw)}`)
-    return { code: Number(code), enhancedCode, lines, raw }
+  reply(waitMs: number = WAIT_MS): Promise<ClientReply> {
+    return readReply((before) => this.#line(waitMs, before))
   }
 
   async replies(count: number): Promise<ClientReply[]> {
@@ -239,11 +211,6 @@ export class Client {
       this.#wake = undefined
     }
   }
-}
-
-/** `code enhanced`, as vectors write what they expect. */
-export function short({ code, enhancedCode }: ClientReply): string {
-  return enhancedCode === '' ? String(code) : `${code} ${enhancedCode}`
 }
 
 async function bounded<T>(promise: Promise<T>, what: string, ms: number = WAIT_MS): Promise<T> {

@@ -5,8 +5,10 @@
  */
 import { afterAll, describe, expect, test } from 'vitest'
 import { type Limits, reply } from '@postern/engine'
-import { type Client, eventually, short } from './client.ts'
-import { type Profile, Service } from './service.ts'
+import { type Client, eventually } from './client.ts'
+import { short } from './reply.ts'
+import { Service } from './service.ts'
+import type { Profile } from './recorder.ts'
 
 const services: Service[] = []
 afterAll(async () => {

@@ -1,7 +1,7 @@
 /** What the hooks get to see: the session, the envelope with what its parameters mean, and extensions of one's own. */
 import { type Envelope, type Extension, type Session, reply } from '@postern/engine'
 import { afterAll, describe, expect, test } from 'vitest'
-import { short } from './client.ts'
+import { short } from './reply.ts'
 import { Service } from './service.ts'
 
 const services: Service[] = []

@@ -1,7 +1,8 @@
 /** The greeting, what EHLO offers, and clients that do not wait. RFC 5321 3.1, 4.1.1.1, 4.3.1. */
 import { afterAll, describe, expect, test } from 'vitest'
-import { short } from './client.ts'
-import { HOSTNAME, type Profile, Service } from './service.ts'
+import { short } from './reply.ts'
+import { Service } from './service.ts'
+import { HOSTNAME, type Profile } from './recorder.ts'
 
 const services: Service[] = []
 afterAll(() => Promise.all(services.map((service) => service.close())))

@@ -1,8 +1,10 @@
 /** Who is let in by the `authenticate` hook, and who never is. */
 import { type AuthAnswer, type ServerOptions, reply } from '@postern/engine'
 import { afterEach, describe, expect, test } from 'vitest'
-import { type Client, short } from './client.ts'
-import { SECRET, Service } from './service.ts'
+import { type Client } from './client.ts'
+import { short } from './reply.ts'
+import { Service } from './service.ts'
+import { SECRET } from './recorder.ts'
 
 const services: Service[] = []
 afterEach(async () => {

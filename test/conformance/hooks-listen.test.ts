@@ -1,8 +1,10 @@
 /** Hooks that only listen: whatever they do, the session goes on, and ends. */
 import { reply } from '@postern/engine'
 import { afterEach, describe, expect, test } from 'vitest'
-import { eventually, short } from './client.ts'
-import { SECRET, Service } from './service.ts'
+import { eventually } from './client.ts'
+import { short } from './reply.ts'
+import { Service } from './service.ts'
+import { SECRET } from './recorder.ts'
 
 const services: Service[] = []
 afterEach(async () => {

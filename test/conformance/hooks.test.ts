@@ -1,8 +1,10 @@
 /** Every hook, answering in every way: at once, later, with a refusal, with garbage, by throwing, and never. */
 import { type Handlers, Refusal, type Reply, type Verdict, reply } from '@postern/engine'
 import { afterEach, describe, expect, test } from 'vitest'
-import { type Client, type ClientReply, short } from './client.ts'
-import { type Profile, SECRET, Service } from './service.ts'
+import { type Client } from './client.ts'
+import { type ClientReply, short } from './reply.ts'
+import { Service } from './service.ts'
+import { type Profile, SECRET } from './recorder.ts'
 
 const services: Service[] = []
 afterEach(async () => {

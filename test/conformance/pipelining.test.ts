@@ -1,7 +1,8 @@
 /** Many commands at a time: RFC 2920. What is answered depends on the bytes alone, never on how packets cut them. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Client, type ClientReply, eventually, short } from './client.ts'
+import { type Client, eventually } from './client.ts'
+import { type ClientReply, short } from './reply.ts'
 import { COMMANDS, Model } from './model.ts'
 import { Service } from './service.ts'
 

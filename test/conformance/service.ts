@@ -1,64 +1,17 @@
-/** A server on a free port that writes down what reached its hooks, for each connection apart. */
+/** A recording server on a free port, and clients of it. */
 import {
+  createServer,
   type Duplex,
   type Endpoint,
   type Handlers,
-  type Limits,
-  type Message,
-  MessageError,
-  Refusal,
   type Server,
   type ServerOptions,
-  type Session,
   type SessionOverrides,
-  createServer,
-  reply,
 } from '@postern/engine'
 import { listen, selfSigned } from '@postern/runtime/node'
 import { Client, eventually } from './client.ts'
-import { CountedDuplex, type Counts } from './counted.ts'
-
-/** What a server is to be like: plain data, so that another runtime can be told the same. */
-export interface Profile {
-  readonly limits?: Partial<Limits>
-  readonly bareLineEndings?: 'reject' | 'normalise' | 'preserve'
-  readonly addresses?: 'strict' | 'lenient'
-  readonly disabled?: readonly string[]
-  readonly greetingDelayMs?: number
-  /** Offer AUTH: under TLS alone, or always. */
-  readonly auth?: 'with-tls' | 'always'
-  readonly authRequired?: true
-  readonly tlsRequired?: true
-  /** The listener has no certificate, so that STARTTLS cannot be. */
-  readonly withoutCertificate?: true
-  readonly implicitTls?: true
-}
-
-/** A message that the server answered with 250. */
-export interface Kept {
-  readonly from: string
-  readonly to: readonly string[]
-  /** Latin-1: a character an octet. */
-  readonly text: string
-  readonly trace: string
-}
-
-/** What reached the hooks of one connection, in order. */
-export interface Record extends Counts {
-  readonly events: string[]
-  readonly kept: Kept[]
-  readonly errors: unknown[]
-  session: Session | undefined
-}
-
-export const HOSTNAME = 'mx.example.com'
-/** Stands in what the hooks throw; no client may ever read it. */
-export const SECRET = '/secret/path'
-
-/** Whether the recording hooks threw this because a name asked them to. */
-export function isAskedFor(error: unknown): boolean {
-  return error instanceof Refusal || String(error).includes(SECRET)
-}
+import { CountedDuplex } from './counted.ts'
+import { emptyRecord, pick, type Profile, type Record, type RecordOf, recordingServer } from './recorder.ts'
 
 export interface ServiceOptions {
   /** In place of the recording ones. */
@@ -92,34 +45,15 @@ export class Service {
     const records = new Map<number, Record>()
     // By the endpoint itself: ports come back, and a session may end after the next one began.
     const byEndpoint = new WeakMap<Endpoint, Record>()
-    const recordOf = (session: Session): Record => byEndpoint.get(session.remote) as Record
+    const recordOf: RecordOf = (session) => byEndpoint.get(session.remote) as Record
     const server = createServer({
-      hostname: HOSTNAME,
-      limits: { maxConnectionsPerAddress: 10_000, ...profile.limits },
-      ...pick(profile, 'bareLineEndings', 'addresses', 'disabled', 'greetingDelayMs'),
-      tls: { required: profile.tlsRequired ?? false },
-      ...(profile.auth === undefined
-        ? {}
-        : {
-            auth: {
-              required: profile.authRequired ?? false,
-              allowWithoutTls: profile.auth === 'always',
-              authenticate(credentials, session) {
-                const { mechanism, username, password, authorizationId } = credentials
-                const fields = [mechanism, username, password, authorizationId]
-                recordOf(session).events.push(`auth ${fields.join(' ')}`.trim())
-                if (username === 'down') throw new Error(`${SECRET}: the directory is down`)
-                return password === 'secret' ? { user: username } : undefined
-              },
-            },
-          }),
-      ...recording(recordOf),
+      ...recordingServer(profile, recordOf),
       ...handlers,
       ...options,
     })
     const counted = {
       accept(duplex: Duplex, overrides?: SessionOverrides): Promise<void> {
-        const record: Record = { events: [], kept: [], errors: [], reads: 0, writes: 0, session: undefined }
+        const record = emptyRecord()
         records.set(duplex.remote.port, record)
         byEndpoint.set(duplex.remote, record)
         return server.accept(new CountedDuplex(duplex, record), overrides)
@@ -176,85 +110,6 @@ export class Service {
     for (const client of this.#clients) client.close()
     await this.#close()
   }
-}
-
-/** Hooks that let everything in but what certain names ask them to refuse. */
-function recording(recordOf: (session: Session) => Record): Handlers {
-  return {
-    connect(session) {
-      const record = recordOf(session)
-      record.session = session
-      record.events.push('connect')
-    },
-    secure(tls, session) {
-      recordOf(session).events.push(`secure ${tls.protocol}`)
-    },
-    hello({ verb, name }, session) {
-      recordOf(session).events.push(`hello ${verb} ${name}`)
-      if (name === 'banned.example') return reply(550, '5.7.1', 'You are not welcome')
-    },
-    mail({ address, parameters }, session) {
-      recordOf(session).events.push(`mail <${address}>${spell(parameters)}`)
-      if (address.startsWith('banned@')) return reply(550, '5.7.1', 'Not from you')
-    },
-    rcpt({ address, parameters }, session) {
-      recordOf(session).events.push(`rcpt <${address}>${spell(parameters)}`)
-      if (address.startsWith('unknown@')) return reply(550, '5.1.1', 'No such mailbox')
-      if (address.startsWith('later@')) return reply(450, '4.2.1', 'Try again later')
-    },
-    async data(message, session) {
-      const record = recordOf(session)
-      record.events.push('data')
-      const from = message.envelope.reversePath.address
-      if (from.startsWith('early@')) return reply(554, '5.7.1', 'Not this one')
-      try {
-        await keep(message, record)
-      } catch (error) {
-        if (error instanceof MessageError) record.events.push(`lost ${error.reason}`)
-        throw error
-      }
-    },
-    verify(argument, session) {
-      recordOf(session).events.push(`verify ${argument}`)
-      if (argument === 'known') return reply(250, '2.1.5', 'Known <known@example.com>')
-    },
-    expand(argument, session) {
-      recordOf(session).events.push(`expand ${argument}`)
-      if (argument === 'list') return reply(250, '2.1.5', ['<a@example.com>', '<b@example.com>'])
-    },
-    reset(session) {
-      recordOf(session).events.push('reset')
-    },
-    close(session) {
-      recordOf(session).events.push('close')
-    },
-    error(error, session) {
-      if (session !== undefined) recordOf(session).errors.push(error)
-    },
-  }
-}
-
-async function keep(message: Message, record: Record): Promise<void> {
-  const { envelope } = message
-  const bytes = await message.bytes()
-  const from = envelope.reversePath.address
-  if (from.startsWith('full@')) throw new Refusal(reply(452, '4.3.1', 'Out of space'))
-  if (from.startsWith('broken@')) throw new Error(`${SECRET}: EIO`)
-  record.events.push(`kept ${bytes.length}`)
-  record.kept.push({
-    from,
-    to: envelope.forwardPaths.map(({ address }) => address),
-    text: Buffer.from(bytes).toString('latin1'),
-    trace: Buffer.from(message.trace).toString(),
-  })
-}
-
-function spell(parameters: ReadonlyMap<string, string>): string {
-  return [...parameters].map(([keyword, value]) => (value === '' ? ` ${keyword}` : ` ${keyword}=${value}`)).join('')
-}
-
-function pick<T extends object, K extends keyof T>(from: T, ...keys: readonly K[]): Pick<T, K> {
-  return Object.fromEntries(keys.filter((key) => from[key] !== undefined).map((key) => [key, from[key]])) as Pick<T, K>
 }
 
 let made: ReturnType<typeof selfSigned> | undefined

@@ -1,7 +1,7 @@
 /** Stopping: idle sessions are told, messages on their way finish, and nobody is waited for longer than is allowed. */
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Message } from '@postern/engine'
-import { short } from './client.ts'
+import { short } from './reply.ts'
 import { Service } from './service.ts'
 
 const services: Service[] = []

@@ -1,6 +1,7 @@
 /** STARTTLS: RFC 3207. What was said in clear never counts behind the handshake (CVE-2011-0411 and its kin). */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Client, short } from './client.ts'
+import { type Client } from './client.ts'
+import { short } from './reply.ts'
 import { Service } from './service.ts'
 import { deliveries } from './vector.ts'
 

@@ -1,6 +1,33 @@
-/** Runs the vectors of one theme as tests. */
+/** Runs the vectors of one theme as tests, over real sockets. */
 import { afterAll, describe, test } from 'vitest'
-import { Services, type Vector, play } from './vector.ts'
+import type { Profile } from './recorder.ts'
+import { Service } from './service.ts'
+import { play, type Stage, type Vector } from './vector.ts'
+
+/** Servers by profile, so that vectors of one kind share one. */
+class Services implements Stage {
+  readonly #services = new Map<string, Promise<Service>>()
+
+  async seat(profile: Profile, before: readonly string[]): ReturnType<Stage['seat']> {
+    const service = await this.#for(profile)
+    const client = await service.at(before)
+    return { client, record: service.record(client) }
+  }
+
+  #for(profile: Profile): Promise<Service> {
+    const key = JSON.stringify(profile)
+    let service = this.#services.get(key)
+    if (service === undefined) {
+      service = Service.start(profile)
+      this.#services.set(key, service)
+    }
+    return service
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#services.values()].map(async (service) => (await service).close()))
+  }
+}
 
 export function testVectors(vectors: readonly Vector[]): void {
   const services = new Services()

@@ -1,7 +1,8 @@
 /** The trace header: RFC 5321 4.4, RFC 3848, RFC 6531 4.3. */
 import { afterAll, expect, test } from 'vitest'
 import type { Client } from './client.ts'
-import { type Profile, Service } from './service.ts'
+import { Service } from './service.ts'
+import type { Profile } from './recorder.ts'
 
 const services: Service[] = []
 afterAll(() => Promise.all(services.map((service) => service.close())))

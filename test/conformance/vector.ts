@@ -4,10 +4,29 @@
  * Vectors are plain data. Each is played whole, byte by byte, and cut in two at every point: an answer never depends on
  * how bytes came in packets (RFC 2920 3.2; every framing bug of a server is one of these cuts).
  */
-import { expect } from 'vitest'
-import { type Client, short } from './client.ts'
+import { Buffer } from 'node:buffer'
+import { isAskedFor, type Profile, type Record } from './recorder.ts'
+import { type ClientReply, short } from './reply.ts'
 import type { Row } from './rows.ts'
-import { type Profile, Service, isAskedFor } from './service.ts'
+
+/** A client's side of a connection, as a vector needs it. */
+export interface Seat {
+  /** Sends each piece so that the server reads it before the next one is sent. */
+  sendPieces(pieces: Iterable<string | Uint8Array>): Promise<void>
+  reply(): Promise<ClientReply>
+  /** Every reply up to the server's end of the connection. */
+  repliesToEnd(): Promise<ClientReply[]>
+  /** What came and was not read as a reply. */
+  readonly unread: string
+  /** Goes away. */
+  close(): void
+}
+
+/** Where vectors are played. */
+export interface Stage {
+  /** A new client of a server of this profile that has sent these lines, each answered with a code under 400. */
+  seat(profile: Profile, before: readonly string[]): Promise<{ readonly client: Seat; readonly record: Record }>
+}
 
 export interface Vector {
   readonly name: string
@@ -58,70 +77,51 @@ function cuts(bytes: Uint8Array): number[] {
   return chosen.filter((_, i) => i % thin === 0)
 }
 
-/** Servers by profile, so that vectors of one kind share one. */
-export class Services {
-  readonly #services = new Map<string, Promise<Service>>()
-
-  for(profile: Profile = {}): Promise<Service> {
-    const key = JSON.stringify(profile)
-    let service = this.#services.get(key)
-    if (service === undefined) {
-      service = Service.start(profile)
-      this.#services.set(key, service)
-    }
-    return service
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([...this.#services.values()].map(async (service) => (await service).close()))
-  }
-}
-
-/** Plays a vector in every delivery. */
-export async function play(vector: Vector, services: Services): Promise<void> {
-  const service = await services.for(vector.profile)
+/** Plays a vector in every delivery. Rejects where an answer or an effect is another one. */
+export async function play(vector: Vector, stage: Stage): Promise<void> {
   const ways = deliveries(vector.send)
   // Whole first: where that fails, the rest has nothing to add.
   for (let i = 0; i < ways.length; i = i === 0 ? 1 : i + AT_ONCE) {
     const batch = ways.slice(i, i === 0 ? 1 : i + AT_ONCE)
-    await Promise.all(batch.map(([way, pieces]) => playOnce(vector, service, way, pieces)))
+    await Promise.all(batch.map(([way, pieces]) => playOnce(vector, stage, way, pieces)))
   }
 }
 
-async function playOnce(vector: Vector, service: Service, way: string, pieces: readonly Uint8Array[]): Promise<void> {
-  const client = await service.at(vector.before ?? [])
-  const record = service.record(client)
+async function playOnce(vector: Vector, stage: Stage, way: string, pieces: readonly Uint8Array[]): Promise<void> {
+  const { client, record } = await stage.seat(vector.profile ?? {}, vector.before ?? [])
   const eventsBefore = record.events.length
   try {
     await client.sendPieces(pieces)
-    expect((await repliesTo(vector, client)).join(', '), way).toBe(vector.expect.join(', '))
+    same(`${way}: replies`, await repliesTo(vector, client), vector.expect)
     if (vector.reached !== undefined) {
       const reached = record.events.slice(eventsBefore).filter((event) => event !== 'close')
-      expect(reached, way).toEqual(vector.reached)
+      same(`${way}: reached the hooks`, reached, vector.reached)
     }
     if (vector.kept !== undefined) {
-      expect(
-        record.kept.map(({ text }) => text),
-        way,
-      ).toEqual(vector.kept)
+      const kept = record.kept.map(({ text }) => text)
+      same(`${way}: kept`, kept, vector.kept)
     }
-    expect(
-      record.errors.filter((error) => !isAskedFor(error)),
-      way,
-    ).toEqual([])
+    const errors = record.errors.filter((error) => !isAskedFor(error)).map(String)
+    same(`${way}: errors`, errors, [])
   } finally {
     client.close()
   }
 }
 
+function same(what: string, actual: readonly string[], expected: readonly string[]): void {
+  const [is, shouldBe] = [JSON.stringify(actual), JSON.stringify(expected)]
+  if (is !== shouldBe) throw new Error(`${what}: ${is}, not ${shouldBe}`)
+}
+
 /** The replies, up to where the server closes or has answered a NOOP sent behind them. */
-async function repliesTo(vector: Vector, client: Client): Promise<string[]> {
+async function repliesTo(vector: Vector, client: Seat): Promise<string[]> {
   if (vector.end === 'closed') return (await client.repliesToEnd()).map(short)
   const replies: string[] = []
   for (let i = 0; i < vector.expect.length; i++) replies.push(short(await client.reply()))
-  client.send('NOOP last\r\n')
+  await client.sendPieces(['NOOP last\r\n'])
   const last = await client.reply()
-  if (!last.raw.startsWith('250 2.0.0 OK\r\n') || client.unread !== '')
+  if (!last.raw.startsWith('250 2.0.0 OK\r\n') || client.unread !== '') {
     replies.push(`and then ${last.raw}${client.unread}`)
+  }
   return replies
 }

@@ -1,5 +1,6 @@
 /** AUTH: RFC 4954, PLAIN (RFC 4616), LOGIN. */
-import type { Profile } from '../service.ts'
+import { Buffer } from 'node:buffer'
+import type { Profile } from '../recorder.ts'
 import type { Vector } from '../vector.ts'
 import { HELLO, MAIL } from './lines.ts'
 

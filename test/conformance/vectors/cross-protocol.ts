@@ -1,4 +1,5 @@
 /** What is not SMTP at all: requests that a browser was made to send, and TLS in clear. */
+import { Buffer } from 'node:buffer'
 import { type Vector, octets } from '../vector.ts'
 import { HELLO, MAIL } from './lines.ts'
 

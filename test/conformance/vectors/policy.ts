@@ -1,5 +1,6 @@
 /** What is refused until TLS, and until AUTH: RFC 3207 4, RFC 4954 6. */
-import type { Profile } from '../service.ts'
+import { Buffer } from 'node:buffer'
+import type { Profile } from '../recorder.ts'
 import type { Vector } from '../vector.ts'
 import { HELLO } from './lines.ts'
 
