@@ -38,4 +38,9 @@ export interface ListenOptions extends ServeOptions {
   readonly path?: string | undefined
   /** Connections that wait to be accepted. Default 511. */
   readonly backlog?: number | undefined
+  /**
+   * Several processes listen on the same port, and the system shares the connections out (SO_REUSEPORT). Not for `path`, and
+   * where the system cannot do it, listening fails. Default false.
+   */
+  readonly reusePort?: boolean | undefined
 }

@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import { connect, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions as NodeTlsOptions, connect as connectTls, type TLSSocket } from 'node:tls'
 import { checkDurations } from '../duration.ts'
+import { unixEndpoint } from '../endpoint.ts'
 import { SOCKET_BUFFER_BYTES, SocketDuplex } from './duplex.ts'
-import { remoteEndpoint, unixEndpoint } from './endpoint.ts'
+import { remoteEndpoint } from './endpoint.ts'
 
 /** As Node's `tls.connect` takes them: servername, rejectUnauthorized, ca, cert, key … */
 export type DialTlsOptions = Omit<NodeTlsOptions, 'socket' | 'host' | 'port' | 'path' | 'timeout'>

@@ -1,0 +1,134 @@
+/**
+ * What a socket that calls back has received, for a reader that comes when it likes.
+ *
+ * A chunk goes straight to the read that waits for it; what nobody waits for is kept, and past a mark the socket is told
+ * to pause. A read costs no promise where something is there, and one promise, without a closure, where nothing is.
+ */
+
+/** Bytes that may wait unread before the peer is made to wait. */
+const HIGH_WATER_MARK = 65_536
+/** What a chunk of one byte costs all the same: many tiny packets must not cost more than they count for. */
+const MIN_CHUNK_COST = 256
+
+/** The socket may go on, after it was told to pause. */
+export type Resume = () => void
+
+export class Received {
+  readonly #resume: Resume
+  readonly #chunks: Uint8Array[] = []
+  #cost = 0
+  #wasRead = false
+  #resolve: ((bytes: Uint8Array | null) => void) | undefined
+  #reject: ((error: Error) => void) | undefined
+  #failure: Error | undefined
+  #isFull = false
+  #isDiscarding = false
+  #isEnded = false
+  #isClosed = false
+
+  constructor(resume: Resume) {
+    this.#resume = resume
+  }
+
+  /** The peer has finished sending. */
+  get isEnded(): boolean {
+    return this.#isEnded
+  }
+
+  /** A read is pending. */
+  get isReading(): boolean {
+    return this.#resolve !== undefined
+  }
+
+  /** What reads reject with. */
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
+  /** As `Duplex.read`. */
+  read(): Uint8Array | null | Promise<Uint8Array | null> {
+    this.#wasRead = true
+    if (this.#chunks.length > 0) return this.#take()
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    if (this.#isEnded || this.#isClosed) return null
+    return new Promise(this.#wait)
+  }
+
+  /** Takes a chunk, which nobody changes from then on. False: the socket must pause, until it is told to resume. */
+  push(chunk: Uint8Array): boolean {
+    if (this.#isDiscarding) return true
+    const resolve = this.#resolve
+    if (resolve !== undefined) {
+      this.#resolve = undefined
+      resolve(chunk)
+      return true
+    }
+    this.#chunks.push(chunk)
+    this.#cost += cost(chunk)
+    if (this.#cost < HIGH_WATER_MARK) return true
+    this.#isFull = true
+    return false
+  }
+
+  /** The peer has finished sending: reads answer null once the chunks are gone. */
+  end(): void {
+    this.#isEnded = true
+    this.#resolve?.(null)
+    this.#resolve = undefined
+  }
+
+  /** Reads reject once the chunks are gone, the pending one at the close. The first failure stays. */
+  fail(error: Error): void {
+    this.#failure ??= error
+  }
+
+  /** Nothing comes any more: with a failure the pending read rejects, without one it answers null. */
+  close(): void {
+    this.#isClosed = true
+    if (this.#failure === undefined) this.#resolve?.(null)
+    else if (this.#resolve !== undefined) this.#reject?.(this.#failure)
+    this.#resolve = this.#reject = undefined
+  }
+
+  /** Whether anybody has read since the last time that this was asked. */
+  takeWasRead(): boolean {
+    const wasRead = this.#wasRead
+    this.#wasRead = false
+    return wasRead
+  }
+
+  /** Takes all that waits unread. The socket stays as it is: paused, where it was told so. */
+  takeAll(): Uint8Array[] {
+    this.#cost = 0
+    this.#isFull = false
+    return this.#chunks.splice(0)
+  }
+
+  /** Where the socket had to pause for a reader who has left. Should someone read after all, the gap must not go unseen. */
+  throwAway(): void {
+    if (!this.#isFull) return
+    this.#failure ??= new Error('bytes that came after the end were thrown away')
+    this.#isDiscarding = true
+    this.takeAll()
+    this.#resume()
+  }
+
+  readonly #wait = (resolve: (bytes: Uint8Array | null) => void, reject: (error: Error) => void): void => {
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  #take(): Uint8Array {
+    const chunk = this.#chunks.shift() as Uint8Array
+    this.#cost -= cost(chunk)
+    if (this.#isFull && this.#cost < HIGH_WATER_MARK) {
+      this.#isFull = false
+      this.#resume()
+    }
+    return chunk
+  }
+}
+
+function cost(chunk: Uint8Array): number {
+  return Math.max(chunk.byteLength, MIN_CHUNK_COST)
+}

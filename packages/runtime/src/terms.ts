@@ -1,0 +1,35 @@
+/** The terms on which a listener takes connections: its options, checked, with what they leave out. */
+import type { Endpoint, SessionOverrides } from '@postern/engine'
+import { TlsCredentials } from './credentials.ts'
+import { checkDurations } from './duration.ts'
+import { Handshakes } from './handshakes.ts'
+import type { ListenOptions, ServeOptions } from './listening.ts'
+
+export class Terms {
+  readonly credentials: TlsCredentials | undefined
+  /** The listener makes the handshake before it hands a connection on. */
+  readonly implicitTls: boolean
+  readonly lingerMs: number
+  readonly overrides: SessionOverrides | undefined
+  readonly handshakes: Handshakes
+  readonly error: (error: Error, remote?: Endpoint) => void
+
+  /** @throws TypeError, RangeError, CertificateError */
+  constructor(options: ServeOptions) {
+    const { tls, implicitTls = false, lingerMs = 5_000, handshakeTimeoutMs = 30_000, overrides } = options
+    if (implicitTls && tls === undefined) throw new TypeError('implicitTls: needs tls')
+    checkDurations({ lingerMs, handshakeTimeoutMs })
+    this.credentials = tls === undefined || tls instanceof TlsCredentials ? tls : new TlsCredentials(tls)
+    this.implicitTls = implicitTls
+    this.lingerMs = lingerMs
+    this.overrides = overrides
+    this.handshakes = new Handshakes(options)
+    this.error = options.error ?? (() => {})
+  }
+}
+
+/** @throws TypeError */
+export function checkPlace({ port, path, reusePort }: ListenOptions): void {
+  if ((port === undefined) === (path === undefined)) throw new TypeError('either port or path')
+  if (path !== undefined && reusePort === true) throw new TypeError('reusePort: not for a path')
+}
