@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { showMatrix } from './matrix.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const results = resolve(root, 'test/.cache/results.json')
@@ -42,12 +43,18 @@ for (const step of CHECKS) {
 if (!process.argv.includes('--only-checks')) {
   mkdirSync(resolve(root, 'test/.cache'), { recursive: true })
   rmSync(results, { force: true })
+  rmSync(resolve(root, 'test/.cache/matrix'), { recursive: true, force: true })
   const ended = run({ name: 'tests', command: ['vitest', 'run', '--config', 'test/vitest.config.ts'] })
   const counted = count()
   passed += counted.passed
   skipped += counted.skipped
   // A run that broke outside of a test is a failure too, however many tests passed.
   failed += ended ? counted.failed : Math.max(1, counted.failed)
+  console.log('\n> matrix: what passed, by check and runtime')
+  const faults = showMatrix()
+  for (const fault of faults) console.error(fault)
+  if (faults.length === 0) passed++
+  else failed++
 }
 
 run({ name: 'size', command: ['node', 'test/check/size.ts'] })

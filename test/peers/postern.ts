@@ -16,6 +16,8 @@ export interface ServeOptions {
   /** Listen URLs with port 0, in the order of {@link Postern.ports}. */
   readonly listen?: readonly string[]
   readonly flags?: readonly string[]
+  /** What runs main.ts. Default: this Node. */
+  readonly command?: readonly [string, ...string[]]
 }
 
 /** Servers that run. A test that ran out of time does not get to end its own. */
@@ -43,10 +45,14 @@ export class Postern {
 
   /** Starts the server. It takes connections when the promise resolves. */
   static async serve(options: ServeOptions): Promise<Postern> {
-    const { store, listen = ['smtp://127.0.0.1:0'], flags = [] } = options
+    const { store, listen = ['smtp://127.0.0.1:0'], flags = [], command = [process.execPath] } = options
+    const [program, ...before] = command
     const args = ['serve', '--store', `fs:${store}`, '--hostname', 'mx.postern.example', '--log-format', 'json']
     args.push(...listen.flatMap((url) => ['--listen', url]), ...flags)
-    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'ignore', 'pipe'], env: environment() })
+    const child = spawn(program, [...before, MAIN, ...args], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: environment(),
+    })
     running.add(child)
     child.once('exit', () => running.delete(child))
     const server = new Postern(store, child)

@@ -58,8 +58,12 @@ export async function keptIds(store: string): Promise<string[]> {
 /** One message, checked against its own record. */
 export async function readKept(store: string, id: string): Promise<Kept> {
   const folder = join(store, folderOf(id))
-  const record = JSON.parse(await readFile(join(folder, `${id}.json`), 'utf8')) as MailRecord
-  const stored = await readFile(join(folder, `${id}.eml`))
+  return checkedKept(id, await readFile(join(folder, `${id}.json`), 'utf8'), await readFile(join(folder, `${id}.eml`)))
+}
+
+/** A message out of its two blobs, checked against each other. */
+export function checkedKept(id: string, envelope: string, stored: Buffer): Kept {
+  const record = JSON.parse(envelope) as MailRecord
   if (record.id !== id) throw new Error(`${id}: the record is of ${record.id}`)
   if (record.size !== stored.length) throw new Error(`${id}: ${stored.length} bytes, the record says ${record.size}`)
   if (record.sha256 !== sha256(stored)) throw new Error(`${id}: the record has another SHA-256`)
@@ -106,7 +110,7 @@ export function difference(got: Buffer, wanted: Buffer): string | undefined {
 }
 
 /** The folder of a message follows from the time in its id. */
-function folderOf(id: string): string {
+export function folderOf(id: string): string {
   const digits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
   const time = id
     .slice(0, 10)

@@ -1,58 +1,19 @@
 /** OpenSSL's own client, which shows TLS as it is on the wire: versions, certificate, STARTTLS. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { messageOf } from '../corpus/messages.ts'
 import { RawClient } from '../corpus/raw-client.ts'
 import { textOf } from '../corpus/send.ts'
+import { throughTls } from './openssl.ts'
 import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
 import { keptFor, keptIds } from './store.ts'
 import { runTool, testWith } from './tool.ts'
 
-const DIALOGUE_TIMEOUT_MS = 15_000
 let served: Served
 
 beforeAll(async () => {
   if (OPENSSL.missing === undefined) served = await serveClients()
 })
 afterAll(() => served?.[Symbol.asyncDispose]())
-
-/**
- * Speaks through `openssl s_client`: sends each part once as many replies have come as were asked for.
- * @returns all that the server said under TLS.
- */
-async function throughTls(args: readonly string[], parts: readonly (string | Buffer)[]): Promise<string> {
-  const flags = ['s_client', '-quiet', '-CAfile', served.caFile, '-verify_return_error', '-verify', '2', ...args]
-  const client = spawn('openssl', flags, { stdio: ['pipe', 'pipe', 'pipe'] })
-  const late = setTimeout(() => client.kill('SIGKILL'), DIALOGUE_TIMEOUT_MS)
-  let heard = ''
-  let stderr = ''
-  client.stdout.setEncoding('latin1').on('data', (text: string) => (heard += text))
-  client.stderr.setEncoding('latin1').on('data', (text: string) => (stderr += text))
-  client.stdin.on('error', () => {})
-  const ended = once(client, 'close')
-  try {
-    // The first is the greeting; or what s_client heard last in clear, which it repeats on standard error.
-    let replies = 1
-    for (const part of parts) {
-      while (lastLines(heard + stderr) < replies) {
-        if (client.exitCode !== null || client.signalCode !== null) throw new Error(`s_client ended: ${stderr}`)
-        await new Promise((resolve) => setTimeout(resolve, 5))
-      }
-      client.stdin.write(part)
-      replies++
-    }
-    await ended
-    return heard
-  } finally {
-    clearTimeout(late)
-    client.kill('SIGKILL')
-  }
-}
-
-function lastLines(text: string): number {
-  return text.match(/^\d{3} .*\r?\n/gm)?.length ?? 0
-}
 
 const cases = [
   ['starttls', '-tls1_2', 'TLSv1.2'],
@@ -68,7 +29,7 @@ for (const [security, flag, protocol] of cases) {
     const port = isImplicit ? served.smtps : served.smtp
     const args = ['-connect', `localhost:${port}`, '-4', flag, '-servername', 'mx.postern.example']
     if (!isImplicit) args.push('-starttls', 'smtp', '-name', 'clear.example')
-    const heard = await throughTls(args, [
+    const heard = await throughTls(served.caFile, args, [
       'EHLO tls.example\r\n',
       `MAIL FROM:<ann@sender.example>\r\n`,
       `RCPT TO:<${to}>\r\n`,
@@ -89,7 +50,7 @@ for (const [security, flag, protocol] of cases) {
 
 testWith([OPENSSL], 'after STARTTLS nothing said in clear counts: MAIL before a new EHLO is 503', async () => {
   const args = ['-connect', `127.0.0.1:${served.smtp}`, '-starttls', 'smtp']
-  const heard = await throughTls(args, ['MAIL FROM:<ann@sender.example>\r\n', 'QUIT\r\n'])
+  const heard = await throughTls(served.caFile, args, ['MAIL FROM:<ann@sender.example>\r\n', 'QUIT\r\n'])
   expect(heard).toMatch(/^503 5\.5\.1 /m)
 })
 
