@@ -1,0 +1,155 @@
+/**
+ * A connection of Deno as a carrier.
+ *
+ * Deno's `read` fills a buffer of ours, whenever something comes. Each connection waits with a small one, because most of
+ * them are idle; where a peer fills it, the next is larger. What has come is handed on as a view, and that part of the buffer
+ * is never used again: whoever gets it may keep it, and nothing is copied.
+ */
+import { connectionClosed } from '../wait.ts'
+import type { DenoConnection } from './api.ts'
+import type { Carrier, Sink } from './carrier.ts'
+
+const MIN_BUFFER_BYTES = 1_024
+const MAX_BUFFER_BYTES = 65_536
+/** By how much a buffer is larger, or smaller, than the one before. */
+const STEP = 8
+/** Written bytes that may wait to leave before the writer waits. */
+const HIGH_WATER_MARK = 16_384
+
+export class Clear implements Carrier {
+  #sink: Sink
+  readonly #connection: DenoConnection
+  #buffer: Uint8Array = new Uint8Array(MIN_BUFFER_BYTES)
+  #used = 0
+  #lastByteLength = 0
+  #resume: (() => void) | undefined
+  readonly #unsent: Uint8Array[] = []
+  #unsentBytes = 0
+  #isSending = false
+  #isFinishing = false
+  #isFinished = false
+  #isEnded = false
+  #isClosed = false
+
+  constructor(connection: DenoConnection, sink: Sink) {
+    this.#connection = connection
+    this.#sink = sink
+    connection.setNoDelay?.(true)
+    void this.#receive()
+  }
+
+  get unsentBytes(): number {
+    return this.#unsentBytes
+  }
+
+  get isFinished(): boolean {
+    return this.#isFinished
+  }
+
+  /** From now on tells another. It goes on being paused, where the last one had enough. */
+  tell(sink: Sink): void {
+    this.#sink = sink
+  }
+
+  resume(): void {
+    this.#resume?.()
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (bytes.byteLength === 0 || this.#isClosed) return true
+    this.#unsent.push(bytes)
+    this.#unsentBytes += bytes.byteLength
+    if (!this.#isSending) void this.#send()
+    return this.#unsentBytes < HIGH_WATER_MARK
+  }
+
+  finish(): void {
+    this.#isFinishing = true
+    if (!this.#isSending) void this.#send()
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#connection.close()
+    this.#resume?.()
+    this.#sink.close()
+  }
+
+  async #receive(): Promise<void> {
+    try {
+      while (!this.#isClosed) {
+        const room = this.#room()
+        const byteLength = await this.#connection.read(room)
+        if (this.#isClosed) return
+        if (byteLength === null) {
+          this.#isEnded = true
+          this.#sink.end()
+          return this.#closeWhenDone()
+        }
+        this.#used += byteLength
+        this.#lastByteLength = byteLength
+        if (!this.#sink.data(room.subarray(0, byteLength))) await this.#resumed()
+      }
+    } catch (error) {
+      this.#break(error)
+    }
+  }
+
+  /** Where the next bytes go. A peer that filled the last room gets a larger buffer, one that says little a small one again. */
+  #room(): Uint8Array {
+    const { byteLength } = this.#buffer
+    const left = byteLength - this.#used
+    if (left < byteLength / 4) {
+      const isLittle = this.#lastByteLength < byteLength / STEP
+      const wanted = left === 0 ? byteLength * STEP : isLittle ? byteLength / STEP : byteLength
+      this.#buffer = new Uint8Array(Math.min(Math.max(wanted, MIN_BUFFER_BYTES), MAX_BUFFER_BYTES))
+      this.#used = 0
+    }
+    return this.#buffer.subarray(this.#used)
+  }
+
+  #resumed(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#resume = () => {
+        this.#resume = undefined
+        resolve()
+      }
+    })
+  }
+
+  async #send(): Promise<void> {
+    this.#isSending = true
+    try {
+      for (let bytes = this.#unsent.shift(); bytes !== undefined; bytes = this.#unsent.shift()) {
+        while (bytes.byteLength > 0) {
+          const taken = await this.#connection.write(bytes)
+          if (this.#isClosed) return
+          this.#unsentBytes -= taken
+          bytes = bytes.subarray(taken)
+        }
+      }
+      if (this.#isFinishing && !this.#isFinished) {
+        await this.#connection.closeWrite()
+        if (this.#isClosed) return
+        this.#isFinished = true
+      }
+      this.#isSending = false
+      this.#sink.drain()
+      this.#closeWhenDone()
+    } catch (error) {
+      this.#break(error)
+    }
+  }
+
+  #closeWhenDone(): void {
+    if (this.#isFinished && this.#isEnded) this.close()
+  }
+
+  #break(error: unknown): void {
+    // Who closes hears of it from there.
+    if (this.#isClosed) return
+    this.#sink.error(error instanceof Error ? error : connectionClosed())
+    this.close()
+  }
+}

@@ -1,0 +1,8 @@
+/** What Deno calls the two ends of a connection, as the engine calls them. */
+import type { Endpoint } from '@postern/engine'
+import { ipEndpoint, unixEndpoint } from '../endpoint.ts'
+import type { DenoAddress } from './api.ts'
+
+export function endpoint({ transport, hostname, port, path }: DenoAddress): Endpoint {
+  return transport === 'unix' ? unixEndpoint(path ?? '') : ipEndpoint(hostname, port)
+}

@@ -1,0 +1,115 @@
+/**
+ * Listening by `Deno.listen`.
+ *
+ * A connection that is handed to the server is ready for SMTP: where TLS comes first, its handshake is done. That is made as
+ * STARTTLS is, and not by `Deno.listenTls`, which tells nothing of protocol, cipher, SNI and client certificates, and cannot
+ * replace a certificate.
+ */
+import type { Endpoint, Listener } from '@postern/engine'
+import { rm } from 'node:fs/promises'
+import { unixEndpoint } from '../endpoint.ts'
+import type { Acceptor, ListenOptions } from '../listening.ts'
+import { checkPlace, Terms } from '../terms.ts'
+import { removeStale } from '../unix-socket.ts'
+import { deno, type DenoConnection, type DenoListener } from './api.ts'
+import { ConnectionDuplex, type ConnectionSettings } from './duplex.ts'
+import { endpoint } from './endpoint.ts'
+import { withCode } from './errors.ts'
+import { serverHandshake } from './handshake.ts'
+
+/** What Node lets wait to be accepted. */
+const DEFAULT_BACKLOG = 511
+/** Where accepting fails (too many open files, say), it would fail again at once. */
+const PAUSE_MS = 100
+/** Of a machine without IPv6. */
+const NO_IPV6: readonly unknown[] = ['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL']
+
+/** The peer of implicit TLS begins with it. */
+const NOTHING = new Uint8Array(0)
+
+/**
+ * Listens, and hands each connection to `server`.
+ * Rejects with an error and Node's `code` (EADDRINUSE, EACCES …), or with CertificateError.
+ */
+export async function listen(server: Acceptor, options: ListenOptions): Promise<Listener> {
+  checkPlace(options)
+  const terms = new Terms(options)
+  const { path } = options
+  try {
+    return new Reception(server, terms, open(options))
+  } catch (error) {
+    if (path === undefined || !(await removeStale(error, path))) throw withCode(error)
+    return new Reception(server, terms, open(options))
+  }
+}
+
+function open({ port = 0, host, path, backlog = DEFAULT_BACKLOG, reusePort = false }: ListenOptions): DenoListener {
+  if (path !== undefined) return deno.listen({ transport: 'unix', path })
+  const place = { port, tcpBacklog: backlog, reusePort }
+  if (host !== undefined) return deno.listen({ ...place, hostname: host })
+  try {
+    return deno.listen({ ...place, hostname: '::' })
+  } catch (error) {
+    if (!NO_IPV6.includes((error as { code?: unknown }).code)) throw error
+    return deno.listen({ ...place, hostname: '0.0.0.0' })
+  }
+}
+
+class Reception implements Listener {
+  readonly address: Endpoint
+  readonly #server: Acceptor
+  readonly #terms: Terms
+  readonly #listener: DenoListener
+  readonly #settings: ConnectionSettings
+  #isClosed = false
+
+  constructor(server: Acceptor, terms: Terms, listener: DenoListener) {
+    const { credentials, lingerMs } = terms
+    this.#server = server
+    this.#terms = terms
+    this.#listener = listener
+    this.#settings = { handshake: credentials && ((stream) => serverHandshake(stream, credentials.current)), lingerMs }
+    this.address = endpoint(listener.addr)
+    void this.#accept()
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    const { family, address } = this.address
+    // Before the close: from then on the path is somebody else's to take.
+    if (family === 'unix') await rm(address, { force: true })
+    this.#listener.close()
+    this.#terms.handshakes.giveUp()
+  }
+
+  async #accept(): Promise<void> {
+    while (!this.#isClosed) {
+      try {
+        this.#take(await this.#listener.accept())
+      } catch (error) {
+        if (this.#isClosed) return
+        this.#terms.error(withCode(error))
+        await new Promise((resolve) => {
+          setTimeout(resolve, PAUSE_MS)
+        })
+      }
+    }
+  }
+
+  #take(connection: DenoConnection): void {
+    const isUnix = this.address.family === 'unix'
+    const remote = isUnix ? unixEndpoint() : endpoint(connection.remoteAddr)
+    const local = isUnix ? this.address : endpoint(connection.localAddr)
+    const duplex = new ConnectionDuplex(connection, this.#settings, remote, local)
+    const { implicitTls, handshakes, overrides, error } = this.#terms
+    if (!implicitTls || duplex.startTls === undefined) {
+      void this.#server.accept(duplex, overrides)
+      return
+    }
+    handshakes.run(duplex.startTls(NOTHING), (reason) => duplex.destroy(reason)).then(
+      () => this.#server.accept(duplex, overrides),
+      (reason: Error) => error(reason, remote),
+    )
+  }
+}
