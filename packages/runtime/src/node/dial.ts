@@ -2,58 +2,22 @@
 import type { Duplex } from '@postern/engine'
 import { once } from 'node:events'
 import { connect, isIP, type Socket } from 'node:net'
-import { type ConnectionOptions as NodeTlsOptions, connect as connectTls, type TLSSocket } from 'node:tls'
-import { checkDurations } from '../duration.ts'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { checkDial, type DialOptions, type DialTlsOptions, withinBounds } from '../dialling.ts'
 import { unixEndpoint } from '../endpoint.ts'
 import { SOCKET_BUFFER_BYTES, SocketDuplex } from './duplex.ts'
 import { remoteEndpoint } from './endpoint.ts'
 
-/** As Node's `tls.connect` takes them: servername, rejectUnauthorized, ca, cert, key … */
-export type DialTlsOptions = Omit<NodeTlsOptions, 'socket' | 'host' | 'port' | 'path' | 'timeout'>
-
-/** Either `port`, and maybe `host`; or `path`. */
-export interface DialOptions {
-  /** Default localhost. */
-  readonly host?: string | undefined
-  readonly port?: number | undefined
-  /** A Unix socket. */
-  readonly path?: string | undefined
-  /** With it, the connection can become TLS: by `startTls`, or from the first byte with `implicitTls`. */
-  readonly tls?: DialTlsOptions | undefined
-  /** TLS before anything else. Needs `tls`. Default false. */
-  readonly implicitTls?: boolean | undefined
-  /** For all of it: looking up the name, connecting, and the handshake of implicit TLS. Default 30,000. */
-  readonly connectTimeoutMs?: number | undefined
-  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
-  readonly lingerMs?: number | undefined
-  /** Gives up the attempt; once connected it means nothing any more. */
-  readonly signal?: AbortSignal | undefined
-}
-
 /** Connects. Rejects with Node's error and its `code` (ETIMEDOUT where it took too long), or with the signal's reason. */
 export async function dial(options: DialOptions): Promise<Duplex> {
-  const { port, path, signal, connectTimeoutMs = 30_000, lingerMs = 5_000 } = options
-  if ((port === undefined) === (path === undefined)) throw new TypeError('either port or path')
-  if (options.implicitTls === true && options.tls === undefined) throw new TypeError('implicitTls: needs tls')
-  checkDurations({ connectTimeoutMs, lingerMs })
-  signal?.throwIfAborted()
+  checkDial(options)
   const socket = openSocket(options)
-  const givenUp = Promise.withResolvers<never>()
-  const abort = (): void => givenUp.reject(signal?.reason)
-  signal?.addEventListener('abort', abort)
-  const timer = setTimeout(() => {
-    const error = new Error(`no connection to ${path ?? `port ${port}`} within ${connectTimeoutMs} ms`)
-    givenUp.reject(Object.assign(error, { code: 'ETIMEDOUT' }))
-  }, connectTimeoutMs)
   try {
-    return await Promise.race([establish(socket, options, lingerMs), givenUp.promise])
+    return await withinBounds(establish(socket, options), options)
   } catch (error) {
     socket.destroy()
     // One error for each address of the host: the first says enough, and all of them together say nothing.
     throw error instanceof AggregateError ? error.errors[0] : error
-  } finally {
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', abort)
   }
 }
 
@@ -64,8 +28,8 @@ function openSocket({ host = 'localhost', port, path }: DialOptions): Socket {
   return socket.on('error', () => {})
 }
 
-async function establish(socket: Socket, options: DialOptions, lingerMs: number): Promise<Duplex> {
-  const { tls, path, implicitTls = false } = options
+async function establish(socket: Socket, options: DialOptions): Promise<Duplex> {
+  const { tls, path, implicitTls = false, lingerMs = 5_000 } = options
   const handshake = tls && ((raw: Socket) => secure(raw, tls, options.host ?? 'localhost'))
   await once(socket, 'connect')
   const remote = path === undefined ? remoteEndpoint(socket) : unixEndpoint(path)

@@ -1,5 +1,5 @@
 /** @postern/runtime/node: listeners and dialers on `node:net` and `node:tls`. */
-export type { DialOptions, DialTlsOptions } from './dial.ts'
+export type { DialOptions, DialTlsOptions } from '../dialling.ts'
 export { dial } from './dial.ts'
 export type { Acceptor, ConnectionOptions, ListenOptions, ServeOptions } from '../listening.ts'
 export { adopt, listen, serve } from './listen.ts'

@@ -1,0 +1,51 @@
+/** What diallers of every server runtime have in common. */
+import type { ConnectionOptions as NodeTlsOptions } from 'node:tls'
+import { checkDurations } from './duration.ts'
+
+/** As Node's `tls.connect` takes them: servername, rejectUnauthorized, ca, cert, key … */
+export type DialTlsOptions = Omit<NodeTlsOptions, 'socket' | 'host' | 'port' | 'path' | 'timeout'>
+
+/** Either `port`, and maybe `host`; or `path`. */
+export interface DialOptions {
+  /** Default localhost. */
+  readonly host?: string | undefined
+  readonly port?: number | undefined
+  /** A Unix socket. */
+  readonly path?: string | undefined
+  /** With it, the connection can become TLS: by `startTls`, or from the first byte with `implicitTls`. */
+  readonly tls?: DialTlsOptions | undefined
+  /** TLS before anything else. Needs `tls`. Default false. */
+  readonly implicitTls?: boolean | undefined
+  /** For all of it: looking up the name, connecting, and the handshake of implicit TLS. Default 30,000. */
+  readonly connectTimeoutMs?: number | undefined
+  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  readonly lingerMs?: number | undefined
+  /** Gives up the attempt; once connected it means nothing any more. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Checks what does not depend on the runtime. @throws TypeError, RangeError, or the signal's reason */
+export function checkDial({ port, path, tls, implicitTls, connectTimeoutMs, lingerMs, signal }: DialOptions): void {
+  if ((port === undefined) === (path === undefined)) throw new TypeError('either port or path')
+  if (implicitTls === true && tls === undefined) throw new TypeError('implicitTls: needs tls')
+  checkDurations({ connectTimeoutMs: connectTimeoutMs ?? 1, lingerMs: lingerMs ?? 1 })
+  signal?.throwIfAborted()
+}
+
+/** Waits for the attempt as long as the options allow. Rejects with ETIMEDOUT, or with the signal's reason. */
+export async function withinBounds<T>(attempt: Promise<T>, options: DialOptions): Promise<T> {
+  const { port, path, signal, connectTimeoutMs = 30_000 } = options
+  const givenUp = Promise.withResolvers<never>()
+  const abort = (): void => givenUp.reject(signal?.reason)
+  signal?.addEventListener('abort', abort)
+  const timer = setTimeout(() => {
+    const error = new Error(`no connection to ${path ?? `port ${port}`} within ${connectTimeoutMs} ms`)
+    givenUp.reject(Object.assign(error, { code: 'ETIMEDOUT' }))
+  }, connectTimeoutMs)
+  try {
+    return await Promise.race([attempt, givenUp.promise])
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', abort)
+  }
+}
