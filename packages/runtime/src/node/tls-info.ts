@@ -1,25 +1,15 @@
-import type { PeerCertificate, TlsInfo } from '@postern/engine'
+import type { TlsInfo } from '@postern/engine'
 import type { TLSSocket } from 'node:tls'
+import { peerCertificate } from '../peer-certificate.ts'
 
 /** What the handshake of this socket agreed on. */
 export function tlsInfo(socket: TLSSocket): TlsInfo {
   const { servername } = socket as { servername?: string | false | null }
-  const certificate = peerCertificate(socket)
+  const certificate = socket.getPeerX509Certificate()
   return {
     protocol: socket.getProtocol() ?? '',
     cipher: socket.getCipher()?.standardName ?? '',
     ...(servername ? { serverName: servername } : {}),
-    ...(certificate === undefined ? {} : { peerCertificate: certificate }),
-  }
-}
-
-function peerCertificate(socket: TLSSocket): PeerCertificate | undefined {
-  const certificate = socket.getPeerX509Certificate()
-  if (certificate === undefined) return undefined
-  return {
-    subject: certificate.subject ?? '',
-    issuer: certificate.issuer ?? '',
-    fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
-    verified: socket.authorized,
+    ...(certificate === undefined ? {} : { peerCertificate: peerCertificate(certificate, socket.authorized) }),
   }
 }

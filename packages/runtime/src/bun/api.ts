@@ -1,0 +1,89 @@
+/** The little of Bun's API that is used here, declared so that nobody needs its types installed. */
+import type { X509Certificate } from 'node:crypto'
+
+/** What a socket of Bun calls back. One such object serves all sockets of a listener. */
+export interface SocketHandlers<T> {
+  open?(socket: BunSocket<T>): void
+  data?(socket: BunSocket<T>, bytes: Uint8Array): void
+  /** There is room to write again. It also comes at other times. */
+  drain?(socket: BunSocket<T>): void
+  /** The peer has finished sending. */
+  end?(socket: BunSocket<T>): void
+  close?(socket: BunSocket<T>, error?: Error): void
+  error?(socket: BunSocket<T>, error: Error): void
+  /** The TLS handshake is over. `error` may also be about a certificate where it went well. */
+  handshake?(socket: BunSocket<T>, isDone: boolean, error: Error | null): void
+  /** The context for a client that asks for this host. @param data Of the socket */
+  serverName?(data: T, name: string): NativeContext | undefined
+}
+
+/** What `tls.createSecureContext` keeps as `context`. */
+export interface NativeContext {
+  readonly brand: unique symbol
+}
+
+export interface BunSocket<T> {
+  data: T
+  readonly remoteAddress?: string
+  readonly remotePort?: number
+  readonly localAddress?: string
+  readonly localPort?: number
+  /** Whether the peer showed a certificate that chains to a trusted authority. */
+  readonly authorized: boolean
+  /** How many bytes were taken; less than zero where the socket is closed. */
+  write(bytes: Uint8Array): number
+  /** Finishes sending. */
+  shutdown(): void
+  /** Closes now, in both directions. */
+  close(): void
+  pause(): void
+  resume(): void
+  setNoDelay(noDelay: boolean): boolean
+  /** Gives the socket in clear, which still sees ciphertext, and the one under TLS. */
+  upgradeTLS<U>(options: UpgradeOptions<U>): [raw: BunSocket<T>, secure: BunSocket<U>]
+  getTLSVersion(): string | null
+  getCipher(): { readonly standardName: string | null } | undefined
+  getServername(): string | undefined
+  getPeerX509Certificate(): X509Certificate | undefined
+}
+
+export interface UpgradeOptions<T> {
+  readonly data: T
+  readonly isServer: boolean
+  readonly tls: UpgradeTls
+  readonly socket: SocketHandlers<T>
+  /** Comes before what the socket receives. */
+  readonly initialData?: Uint8Array | undefined
+}
+
+export interface UpgradeTls {
+  readonly secureContext: NativeContext
+  readonly requestCert?: boolean
+  readonly rejectUnauthorized?: boolean
+  /** In the form of the wire. */
+  readonly ALPNProtocols?: Uint8Array
+  /** What the client asks for. */
+  readonly serverName?: string
+}
+
+export interface BunListener {
+  readonly port: number
+  readonly hostname: string
+  stop(): void
+}
+
+type Place = { readonly unix: string } | { readonly hostname: string; readonly port: number }
+
+interface BunApi {
+  listen<T>(
+    options: Place & { allowHalfOpen: true; reusePort?: boolean; data: T; socket: SocketHandlers<T> },
+  ): BunListener
+  connect<T>(options: Place & { allowHalfOpen: true; data: T; socket: SocketHandlers<T> }): Promise<BunSocket<T>>
+}
+
+/** @throws TypeError on another runtime */
+export function bun(): BunApi {
+  const { Bun } = globalThis as { Bun?: BunApi }
+  if (Bun === undefined) throw new TypeError('@postern/runtime/bun: this is not Bun')
+  return Bun
+}

@@ -1,0 +1,61 @@
+/** Connecting to somebody who listens. */
+import type { Duplex } from '@postern/engine'
+import { checkDial, type DialOptions, withinBounds } from '../dialling.ts'
+import { ipEndpoint, unixEndpoint } from '../endpoint.ts'
+import { bun, type BunSocket, type SocketHandlers } from './api.ts'
+import { type Attached, HANDLERS, SocketDuplex, type SocketSettings } from './duplex.ts'
+import { checkDialTls, clientSide } from './tls-side.ts'
+
+/**
+ * Connects. Rejects with Bun's error and its `code` (ETIMEDOUT where it took too long), or with the signal's reason.
+ * Bun cannot take an attempt back: one that was given up goes on until the system's own limit, and then it is closed.
+ */
+export async function dial(options: DialOptions): Promise<Duplex> {
+  checkDial(options)
+  const { tls, host = 'localhost', implicitTls = false, lingerMs = 5_000 } = options
+  if (tls !== undefined) checkDialTls(tls)
+  const attempt = new Attempt(options, { tls: tls && (() => clientSide(tls, host)), lingerMs })
+  try {
+    return await withinBounds(attempt.run(implicitTls), options)
+  } catch (error) {
+    attempt.giveUp(error as Error)
+    throw error
+  }
+}
+
+class Attempt {
+  readonly #options: DialOptions
+  readonly #settings: SocketSettings
+  #duplex: SocketDuplex | undefined
+  #isGivenUp = false
+
+  constructor(options: DialOptions, settings: SocketSettings) {
+    this.#options = options
+    this.#settings = settings
+  }
+
+  async run(implicitTls: boolean): Promise<Duplex> {
+    const { host = 'localhost', port = 0, path } = this.#options
+    const place = path === undefined ? { hostname: host, port } : { unix: path }
+    const handlers: SocketHandlers<Attached> = { ...HANDLERS, open: (socket) => this.#open(socket) }
+    await bun().connect<Attached>({ ...place, allowHalfOpen: true, data: undefined, socket: handlers })
+    const duplex = this.#duplex
+    if (duplex === undefined) throw new Error('the attempt was given up')
+    if (implicitTls) await duplex.startTls?.()
+    return duplex
+  }
+
+  giveUp(reason: Error): void {
+    this.#isGivenUp = true
+    this.#duplex?.destroy(reason)
+  }
+
+  /** What the server says first may come before the promise of `connect` is seen to resolve. */
+  #open(socket: BunSocket<Attached>): void {
+    if (this.#isGivenUp) return socket.close()
+    const { path } = this.#options
+    const remote = path === undefined ? ipEndpoint(socket.remoteAddress, socket.remotePort) : unixEndpoint(path)
+    const local = path === undefined ? ipEndpoint(socket.localAddress, socket.localPort) : unixEndpoint()
+    this.#duplex = new SocketDuplex(socket, this.#settings, remote, local)
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Listening on a port or a Unix socket.
+ *
+ * A connection that is handed to the server is ready for SMTP: where TLS comes first, its handshake is done.
+ */
+import type { Endpoint, Listener } from '@postern/engine'
+import { lookup } from 'node:dns/promises'
+import { ipEndpoint, unixEndpoint } from '../endpoint.ts'
+import type { Acceptor, ListenOptions } from '../listening.ts'
+import { checkPlace, Terms } from '../terms.ts'
+import { removeStale } from '../unix-socket.ts'
+import { bun, type BunListener, type BunSocket } from './api.ts'
+import { type Attached, HANDLERS, SocketDuplex, type SocketSettings } from './duplex.ts'
+import { serverSide } from './tls-side.ts'
+
+/**
+ * Listens, and hands each connection to `server`.
+ * Rejects with Bun's error and its `code` (EADDRINUSE, EACCES …), or with CertificateError.
+ */
+export async function listen(server: Acceptor, options: ListenOptions): Promise<Listener> {
+  checkPlace(options)
+  if (options.backlog !== undefined) throw new TypeError('backlog: Bun has its own')
+  const reception = new Reception(server, options)
+  return options.path === undefined ? listenOnPort(reception, options) : listenOnPath(reception, options.path)
+}
+
+async function listenOnPort(reception: Reception, { host, port = 0, reusePort }: ListenOptions): Promise<Listener> {
+  const open = (hostname: string): BunListener =>
+    bun().listen({
+      hostname,
+      port,
+      allowHalfOpen: true,
+      ...(reusePort === undefined ? {} : { reusePort }),
+      data: undefined,
+      socket: { ...HANDLERS, open: (socket) => reception.take(socket, remoteEndpoint(socket), localEndpoint(socket)) },
+    })
+  const listener = host === undefined ? openEverywhere(open) : open((await lookup(host)).address)
+  return attach(reception, listener, ipEndpoint(listener.hostname, listener.port))
+}
+
+/** IPv6 with IPv4 inside; IPv4 alone where the system has no IPv6. */
+function openEverywhere(open: (hostname: string) => BunListener): BunListener {
+  try {
+    return open('::')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'EADDRNOTAVAIL' && code !== 'EAFNOSUPPORT') throw error
+    return open('0.0.0.0')
+  }
+}
+
+async function listenOnPath(reception: Reception, path: string): Promise<Listener> {
+  const address = unixEndpoint(path)
+  const open = (): BunListener =>
+    bun().listen({
+      unix: path,
+      allowHalfOpen: true,
+      data: undefined,
+      socket: { ...HANDLERS, open: (socket) => reception.take(socket, unixEndpoint(), address) },
+    })
+  try {
+    return attach(reception, open(), address)
+  } catch (error) {
+    if (!(await removeStale(error, path))) throw error
+    return attach(reception, open(), address)
+  }
+}
+
+function attach(reception: Reception, listener: BunListener, address: Endpoint): Listener {
+  return {
+    address,
+    async close() {
+      reception.close()
+      listener.stop()
+    },
+  }
+}
+
+/** What is done with each connection of a listener. */
+class Reception {
+  readonly #terms: Terms
+  readonly #server: Acceptor
+  readonly #settings: SocketSettings
+  #isClosed = false
+
+  constructor(server: Acceptor, options: ListenOptions) {
+    const terms = new Terms(options)
+    const { credentials, lingerMs } = terms
+    this.#terms = terms
+    this.#server = server
+    this.#settings = { tls: credentials && (() => serverSide(credentials.current)), lingerMs }
+  }
+
+  take(socket: BunSocket<Attached>, remote: Endpoint, local: Endpoint): void {
+    // Reset before we got to it, or in the backlog when the listener was closed.
+    if (remote.family === 'unknown' || this.#isClosed) return socket.close()
+    const duplex = new SocketDuplex(socket, this.#settings, remote, local)
+    if (!this.#terms.implicitTls || duplex.startTls === undefined) {
+      void this.#server.accept(duplex, this.#terms.overrides)
+      return
+    }
+    this.#terms.handshakes
+      .run(duplex.startTls(), (error) => duplex.destroy(error))
+      .then(
+        () => this.#server.accept(duplex, this.#terms.overrides),
+        (error: Error) => this.#terms.error(error, remote),
+      )
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#terms.handshakes.giveUp()
+  }
+}
+
+function remoteEndpoint({ remoteAddress, remotePort }: BunSocket<unknown>): Endpoint {
+  return ipEndpoint(remoteAddress, remotePort)
+}
+
+function localEndpoint({ localAddress, localPort }: BunSocket<unknown>): Endpoint {
+  return ipEndpoint(localAddress, localPort)
+}

@@ -1,0 +1,15 @@
+import type { TlsInfo } from '@postern/engine'
+import { peerCertificate } from '../peer-certificate.ts'
+import type { BunSocket } from './api.ts'
+
+/** What the handshake of this socket agreed on. */
+export function tlsInfo(socket: BunSocket<unknown>): TlsInfo {
+  const serverName = socket.getServername()
+  const certificate = socket.getPeerX509Certificate()
+  return {
+    protocol: socket.getTLSVersion() ?? '',
+    cipher: socket.getCipher()?.standardName ?? '',
+    ...(serverName ? { serverName } : {}),
+    ...(certificate === undefined ? {} : { peerCertificate: peerCertificate(certificate, socket.authorized) }),
+  }
+}

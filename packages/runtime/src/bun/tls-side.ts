@@ -1,0 +1,99 @@
+/** The two sides of a TLS handshake: what goes into it, and what is refused after it. */
+import { isIP } from 'node:net'
+import { checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls'
+import { type CheckedTls, contextFor } from '../credentials.ts'
+import type { DialTlsOptions } from '../dialling.ts'
+import type { BunSocket, NativeContext, UpgradeTls } from './api.ts'
+
+export interface TlsSide {
+  readonly isServer: boolean
+  readonly tls: UpgradeTls
+  /** Other certificates, by the host name that the client asks for. */
+  contextFor(name: string): NativeContext | undefined
+  /** Why this connection is given up after all; undefined where it is not. */
+  refusal(socket: BunSocket<unknown>, isDone: boolean, error: Error | null): Error | undefined
+}
+
+const servers = new WeakMap<CheckedTls, TlsSide>()
+
+/** The server's side, with these certificates. */
+export function serverSide(checked: CheckedTls): TlsSide {
+  let side = servers.get(checked)
+  if (side === undefined) servers.set(checked, (side = makeServerSide(checked)))
+  return side
+}
+
+function makeServerSide({ options, context, hosts }: CheckedTls): TlsSide {
+  const { clientCertificates = 'none', alpn } = options
+  const isRequired = clientCertificates === 'require'
+  return {
+    isServer: true,
+    tls: {
+      secureContext: native(createSecureContext(context)),
+      requestCert: clientCertificates !== 'none',
+      rejectUnauthorized: isRequired,
+      ...(alpn === undefined ? {} : { ALPNProtocols: alpnWire(alpn) }),
+    },
+    contextFor(name) {
+      const found = contextFor(hosts, name)
+      return found && native(found)
+    },
+    refusal(socket, isDone, error) {
+      if (!isDone) return error ?? new Error('the TLS handshake failed')
+      if (isRequired && !socket.authorized) return error ?? new Error('the client certificate is not trusted')
+    },
+  }
+}
+
+/** The client's side of a connection to `host`. */
+export function clientSide(options: DialTlsOptions, host: string): TlsSide {
+  const { rejectUnauthorized = true, ALPNProtocols, checkServerIdentity: check = checkServerIdentity } = options
+  // An IP address is no name to ask for (RFC 6066 3), but the certificate is checked against it all the same.
+  const serverName = options.servername ?? (isIP(host) === 0 ? host : '')
+  const secureContext = options.secureContext ?? createSecureContext(options)
+  return {
+    isServer: false,
+    tls: {
+      secureContext: native(secureContext),
+      requestCert: true,
+      rejectUnauthorized,
+      ...(serverName === '' ? {} : { serverName }),
+      ...(ALPNProtocols === undefined ? {} : { ALPNProtocols: alpnWire(ALPNProtocols) }),
+    },
+    contextFor: () => undefined,
+    refusal(socket, isDone, error) {
+      if (!isDone) return error ?? new Error('the TLS handshake failed')
+      if (!rejectUnauthorized) return
+      if (error !== null && error !== undefined) return error
+      const certificate = socket.getPeerX509Certificate()
+      if (certificate === undefined) return new Error('the server showed no certificate')
+      return check(serverName || host, certificate.toLegacyObject())
+    },
+  }
+}
+
+/** Of Node's options, what Bun has no place for. Who asks for it must not believe that he has it. */
+const UNSUPPORTED = ['enableTrace', 'lookup', 'minDHSize', 'pskCallback', 'requestOCSP', 'session'] as const
+
+/** @throws TypeError */
+export function checkDialTls(options: DialTlsOptions): void {
+  for (const name of UNSUPPORTED) {
+    if (options[name] !== undefined) throw new TypeError(`tls.${name}: Bun's sockets cannot do it`)
+  }
+}
+
+/** What Bun keeps inside a context that `createSecureContext` made. */
+function native(context: SecureContext): NativeContext {
+  return (context as SecureContext & { readonly context: NativeContext }).context
+}
+
+/** A list of protocol names (RFC 7301 3.1). */
+function alpnWire(protocols: DialTlsOptions['ALPNProtocols'] | readonly string[]): Uint8Array {
+  if (!Array.isArray(protocols)) return protocols as Uint8Array
+  return Buffer.concat(
+    protocols.map((protocol: string | Uint8Array) => {
+      const name = Buffer.from(protocol as string)
+      return Buffer.concat([Uint8Array.of(name.byteLength), name])
+    }),
+  )
+}
