@@ -18,6 +18,12 @@ export interface Config extends LimitConfig {
   readonly listen?: string | readonly string[] | undefined
   /** Where mail is kept: `fs:DIRECTORY`, `memory:`, or a store of your own. Default `fs:./mail`. */
   readonly store?: string | BlobStore | MailStore | undefined
+  /**
+   * Who is a proxy and says, by the PROXY protocol (version 1 or 2), whose each connection is: addresses, ranges such as
+   * `10.0.0.0/8`, or `all`. Who connects by TCP from one of them must send its header, and nobody else is believed.
+   * Default: nobody.
+   */
+  readonly proxyFrom?: string | readonly string[] | undefined
   /** The name in the greeting, the EHLO reply and the trace header. Default: this machine's name. */
   readonly hostname?: string | undefined
   /** What follows the host name in the greeting. Default `Postern`. */

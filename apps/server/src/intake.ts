@@ -3,6 +3,7 @@
  * nobody refused; the log hears of it.
  */
 import {
+  ArrivalError,
   type AuthAnswer,
   type AuthOptions,
   type Credentials,
@@ -52,7 +53,8 @@ export function intake({ options, store, log, hasTls, kept }: IntakeParts): Serv
     greetingDelayMs: options.greetingDelayMs,
     ...watchedHooks(handlers, log),
     error(error, session) {
-      log.error('a hook failed, or a connection broke', { sessionId: session?.id, error })
+      if (error instanceof ArrivalError) noteArrival(log, error)
+      else log.error('a hook failed, or a connection broke', { sessionId: session?.id, error })
       handlers.error?.(error, session)
     },
     data: dataHook(handlers, store, log, kept),
@@ -195,10 +197,18 @@ function noteLoss(log: Logger, error: MessageError, message: Message, session: S
   })
 }
 
+/** Who connects and leaves without a word looks whether the port is open, as often as it likes. */
+function noteArrival(log: Logger, { stage, remote, message, receivedOctets }: ArrivalError): void {
+  const facts = { ...peer({ remote }), reason: message }
+  if (stage === 'tls-handshake') log.info('TLS handshake failed', facts)
+  else if (receivedOctets === 0) log.debug('a proxy connected and sent nothing', facts)
+  else log.warn('closed on: a proxy of --proxy-from has to send a PROXY header', facts)
+}
+
 function replyText(reply: Reply): string {
   return reply.wire.trimEnd().replaceAll('\r\n', ' / ')
 }
 
-function peer({ remote }: Session): Record<string, unknown> {
+function peer({ remote }: Pick<Session, 'remote'>): Record<string, unknown> {
   return remote.family === 'unix' ? { remote: 'unix' } : { remote: remote.address, remotePort: remote.port }
 }

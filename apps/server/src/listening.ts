@@ -5,6 +5,7 @@ import type { Logger } from '@logtape/logtape'
 import type { Bound } from './announcement.ts'
 import { errorCode, errorText, EXIT, Failure } from './failure.ts'
 import type { ListenAddress } from './listen.ts'
+import { proxyOverrides } from './proxies.ts'
 import { loadRuntime } from './runtime.ts'
 import type { Settings } from './settings.ts'
 
@@ -22,6 +23,7 @@ export async function listenAll(
 ): Promise<Listening[]> {
   const { listen } = await loadRuntime()
   const { tlsHandshakeTimeoutMs, listen: addresses } = settings.options
+  const proxied = proxyOverrides(settings.options.proxyFrom)
   const listening: Listening[] = []
   for (const given of addresses) {
     const { host, port, path, implicitTls, submission } = given
@@ -29,7 +31,10 @@ export async function listenAll(
       const listener = await listen(server, {
         ...(path === undefined ? { port, ...(host === undefined ? {} : { host }) } : { path }),
         ...(tls === undefined ? {} : { tls, implicitTls, handshakeTimeoutMs: tlsHandshakeTimeoutMs }),
-        ...(submission ? { overrides: { authRequired: true, tlsRequired: true } } : {}),
+        overrides: {
+          ...(submission ? { authRequired: true, tlsRequired: true } : {}),
+          ...(path === undefined ? proxied : {}),
+        },
         error(error, remote) {
           if (remote === undefined) log.error('can not accept connections', { url: given.url, error })
           else

@@ -12,6 +12,7 @@ import type { AuthMechanism, Config, ConfigHandlers, HostCertificate, LogLevel }
 import { LISTEN_ALLOWED, type ListenAddress, parseListenUrl } from './listen.ts'
 import { HOOK_NAMES, isHooks } from './hooks.ts'
 import { parseUser, type User } from './password.ts'
+import { isProxyRange, PROXY_ALLOWED } from './proxies.ts'
 import { unitOf } from './quantity.ts'
 import { list, nonEmpty, oneOf, parsed, parsedText, quantity, text, trueOrFalse } from './schema.ts'
 import { isStore, parseStoreUrl, STORE_ALLOWED, type StoreChoice } from './store.ts'
@@ -20,6 +21,7 @@ import { isStore, parseStoreUrl, STORE_ALLOWED, type StoreChoice } from './store
 export interface Options extends Limits {
   readonly listen: readonly ListenAddress[]
   readonly store: StoreChoice
+  readonly proxyFrom: readonly string[]
   readonly hostname: string
   readonly banner: string
   readonly greetingDelayMs: number
@@ -83,6 +85,7 @@ const limitHelp: Readonly<Record<keyof Limits, string>> = {
   idleTimeoutMs: 'time without a command',
   dataTimeoutMs: 'time without a byte while a message is sent',
   sessionTimeoutMs: 'time of a whole session',
+  proxyHeaderTimeoutMs: 'time for the header of a proxy, where --proxy-from trusts one',
   tlsHandshakeTimeoutMs: 'time for a TLS handshake',
   hookTimeoutMs: 'time for a hook of your own, and for the store, to answer',
   minDataBytesPerSecond: 'slowest a message may be sent, on the average; 0 is any',
@@ -115,6 +118,14 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<Options[Name]> } =
     help: 'where mail is kept: fs:DIRECTORY, or memory: until the server stops',
     group: where,
     value: 'url',
+  },
+  proxyFrom: {
+    schema: list(parsedText((range) => (isProxyRange(range) ? range : undefined), PROXY_ALLOWED)),
+    byDefault: [],
+    help: 'proxies that say whose a connection is, by the PROXY protocol: address, range, or all',
+    group: where,
+    value: 'addresses',
+    repeatable: true,
   },
   hostname: {
     schema: text(/^[^\s]{1,255}$/, 'a domain or an address literal, such as mx.example.com'),

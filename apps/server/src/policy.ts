@@ -29,6 +29,9 @@ export function checkTogether(settings: Settings): void {
   }
   if (!hasTls(options)) checkWithoutTls(settings)
   if (!canAuthenticate(options)) checkWithoutUsers(settings)
+  if (options.proxyFrom.length > 0 && options.listen.every(({ path }) => path !== undefined)) {
+    throw needs(spelled('proxyFrom'), 'an address that is listened on by TCP: give --listen smtp://…')
+  }
   const names = options.users.map(({ name }) => name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined)

@@ -1,6 +1,8 @@
 /** @postern/engine: the SMTP protocol engine. It names no runtime and has no dependency. */
 export type { Duplex, Endpoint, Listener, PeerCertificate, TlsInfo } from './duplex.ts'
 export { EarlyBytesError } from './duplex.ts'
+export type { AddressRanges } from './protocol/address.ts'
+export { addressRanges } from './protocol/address.ts'
 export type {
   AddressLiteral,
   BodyType,
@@ -18,6 +20,7 @@ export { LIMIT_RULES, OptionError, resolveLimits } from './protocol/limits.ts'
 export type { Reply } from './protocol/reply.ts'
 export { isReply, reply } from './protocol/reply.ts'
 export type { Credentials, MechanismName } from './protocol/sasl.ts'
+export { ArrivalError } from './server/arrivals.ts'
 export type { AuthAnswer, AuthOptions, Handlers, Verdict } from './server/handlers.ts'
 export type { Message, MessageErrorReason } from './server/message.ts'
 export { MessageError, Refusal } from './server/message.ts'

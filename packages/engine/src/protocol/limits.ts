@@ -33,6 +33,8 @@ export interface Limits {
   readonly dataTimeoutMs: number
   /** Time of a whole session. */
   readonly sessionTimeoutMs: number
+  /** Time for the header of a proxy (see `SessionOverrides.proxyProtocol`); its specification asks for 3 seconds at least. */
+  readonly proxyHeaderTimeoutMs: number
   /** Time for a TLS handshake. */
   readonly tlsHandshakeTimeoutMs: number
   /** Time for a hook to answer. Past it the client gets `451 4.3.0`. Reading the message does not count. */
@@ -71,6 +73,7 @@ export const LIMIT_RULES: Readonly<Record<keyof Limits, Rule>> = {
   idleTimeoutMs: { byDefault: 300_000, min: 1, max: MAX_MS },
   dataTimeoutMs: { byDefault: 180_000, min: 1, max: MAX_MS },
   sessionTimeoutMs: { byDefault: 3_600_000, min: 1, max: MAX_MS },
+  proxyHeaderTimeoutMs: { byDefault: 5_000, min: 1, max: MAX_MS },
   tlsHandshakeTimeoutMs: { byDefault: 30_000, min: 1, max: MAX_MS },
   hookTimeoutMs: { byDefault: 300_000, min: 1, max: MAX_MS },
   minDataBytesPerSecond: { byDefault: 100, min: 0, max: HUGE },

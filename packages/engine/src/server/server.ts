@@ -11,7 +11,9 @@ import { type Reply, reply } from '../protocol/reply.ts'
 import { MECHANISMS, type Mechanism } from '../protocol/sasl.ts'
 import type { ProtocolOptions } from '../protocol/server-protocol.ts'
 import type { BareLineEndings } from '../protocol/text.ts'
+import type { AddressRanges } from '../protocol/address.ts'
 import { Admission } from './admission.ts'
+import { Arrivals } from './arrivals.ts'
 import { Connection } from './connection.ts'
 import type { CommandHandler, Extension } from './extension.ts'
 import type { AuthOptions, Handlers } from './handlers.ts'
@@ -84,6 +86,17 @@ export interface Server {
 export interface SessionOverrides {
   readonly authRequired?: boolean
   readonly tlsRequired?: boolean
+  /**
+   * Connections come through proxies that say whose they are, by the PROXY protocol, version 1 or 2. Who connects from
+   * one of the `trusted` addresses must send a header, and is closed on without a greeting where it does not; the session is
+   * then the client's that it names. Anyone else is served as who they are, and a header from them is bad input.
+   */
+  readonly proxyProtocol?: { readonly trusted: AddressRanges }
+  /**
+   * The connection is handed on in clear and is to be TLS before the greeting (RFC 8314): so a listener does it where the
+   * handshake comes behind a proxy's header. Default false.
+   */
+  readonly implicitTls?: boolean
 }
 
 /** What every connection of a server works with. */
@@ -112,6 +125,7 @@ class SmtpServer implements Server {
   readonly limits: Limits
   readonly #context: Context
   readonly #admission: Admission
+  readonly #arrivals: Arrivals
   readonly #connections = new Set<Connection>()
   #turnedAway = 0
   #closed: Promise<void> | undefined
@@ -122,6 +136,7 @@ class SmtpServer implements Server {
     this.hostname = options.hostname
     this.limits = this.#context.limits
     this.#admission = new Admission(this.limits)
+    this.#arrivals = new Arrivals(this.limits, (error) => this.#context.report(error, undefined))
   }
 
   get sessionCount(): number {
@@ -129,14 +144,32 @@ class SmtpServer implements Server {
   }
 
   async accept(duplex: Duplex, overrides: SessionOverrides = {}): Promise<void> {
-    if (this.#closed !== undefined) return this.#turnAway(duplex, replies.SHUTTING_DOWN)
-    const leave = this.#admission.enter(duplex.remote)
-    if (leave === undefined) return this.#turnAway(duplex, replies.TOO_MANY_CONNECTIONS)
+    const { proxyProtocol, implicitTls = false } = overrides
+    let client: Duplex | undefined = duplex
+    if (this.#closed === undefined && proxyProtocol?.trusted.includes(duplex.remote) === true) {
+      client = await this.#arrivals.identify(duplex)
+      if (client === undefined) return
+    }
+    const isTlsMissing = implicitTls && client.tls === undefined
+    if (this.#closed !== undefined) return this.#turnAway(client, replies.SHUTTING_DOWN, isTlsMissing)
+    const leave = this.#admission.enter(client.remote)
+    if (leave === undefined) return this.#turnAway(client, replies.TOO_MANY_CONNECTIONS, isTlsMissing)
+    if (!isTlsMissing) await this.#serve(client, overrides)
+    else if (await this.#arrivals.secure(client)) await this.#serveUnlessClosed(client, overrides)
+    leave()
+  }
+
+  /** The server may have begun to stop meanwhile. */
+  #serveUnlessClosed(duplex: Duplex, overrides: SessionOverrides): Promise<void> {
+    if (this.#closed !== undefined) return this.#turnAway(duplex, replies.SHUTTING_DOWN, false)
+    return this.#serve(duplex, overrides)
+  }
+
+  async #serve(duplex: Duplex, overrides: SessionOverrides): Promise<void> {
     const connection = new Connection(this.#context, duplex, overrides)
     this.#connections.add(connection)
     await connection.run()
     this.#connections.delete(connection)
-    leave()
     if (this.#connections.size === 0) this.#allGone?.()
   }
 
@@ -146,6 +179,7 @@ class SmtpServer implements Server {
   }
 
   async #close(graceMs: number): Promise<void> {
+    this.#arrivals.close()
     if (this.#connections.size === 0) return
     const allGone = new Promise<void>((resolve) => {
       this.#allGone = resolve
@@ -158,8 +192,9 @@ class SmtpServer implements Server {
     clearTimeout(timer)
   }
 
-  async #turnAway(duplex: Duplex, why: Reply): Promise<void> {
-    if (this.#turnedAway >= MAX_TURNED_AWAY) return duplex.destroy()
+  async #turnAway(duplex: Duplex, why: Reply, isTlsMissing: boolean): Promise<void> {
+    // In clear there is nothing to say to who speaks TLS.
+    if (isTlsMissing || this.#turnedAway >= MAX_TURNED_AWAY) return duplex.destroy()
     this.#turnedAway++
     try {
       // Nothing is waited for but the close, and a runtime bounds that.

@@ -1,0 +1,122 @@
+/**
+ * Connections that are no sessions yet: a proxy's header is awaited, or the TLS handshake behind it.
+ *
+ * They are bounded in time, and in number by letting the oldest go, because who is slow or silent on purpose is old. The
+ * client is told nothing when it goes wrong: nobody knows yet what it is.
+ */
+import type { Duplex, Endpoint } from '../duplex.ts'
+import type { Limits } from '../protocol/limits.ts'
+import { parseProxyHeader } from '../protocol/proxy-header.ts'
+import { join, ProxiedDuplex } from './proxied.ts'
+
+/** What went wrong before a connection was a session. It goes to `error`. */
+export class ArrivalError extends Error {
+  override readonly name = 'ArrivalError'
+  /** What was awaited. */
+  readonly stage: 'proxy-header' | 'tls-handshake'
+  /** Who it is as far as is known: before the header, the proxy. */
+  readonly remote: Endpoint
+  /** Octets that came. 0: it left without a word, as who only looks whether the port is open. Of a handshake not known. */
+  readonly receivedOctets: number | undefined
+  constructor(stage: ArrivalError['stage'], remote: Endpoint, reason: unknown, receivedOctets?: number) {
+    super(reason instanceof Error ? reason.message : String(reason), { cause: reason })
+    this.stage = stage
+    this.remote = remote
+    this.receivedOctets = receivedOctets
+  }
+}
+
+/** Ends a wait. */
+type GiveUp = (why: string) => void
+
+const NOTHING = new Uint8Array(0)
+
+export class Arrivals {
+  readonly #limits: Limits
+  readonly #report: (error: ArrivalError) => void
+  /** Oldest first. */
+  readonly #waiting = new Set<GiveUp>()
+  #isOver = false
+
+  constructor(limits: Limits, report: (error: ArrivalError) => void) {
+    this.#limits = limits
+    this.#report = report
+  }
+
+  /** Reads the header of a proxy that is trusted. The client's connection, or undefined where there is none. Never rejects. */
+  async identify(duplex: Duplex): Promise<Duplex | undefined> {
+    let receivedOctets = 0
+    return this.#bounded(
+      duplex,
+      this.#limits.proxyHeaderTimeoutMs,
+      (why) => new ArrivalError('proxy-header', duplex.remote, why, receivedOctets),
+      async () => {
+        let received: Uint8Array = NOTHING
+        for (;;) {
+          const read = duplex.read()
+          const bytes = read instanceof Promise ? await read : read
+          if (bytes === null) throw new Error('the connection ended before its PROXY header')
+          received = received.byteLength === 0 ? bytes : join(received, bytes)
+          receivedOctets = received.byteLength
+          const parsed = parseProxyHeader(received)
+          if (parsed.type === 'malformed') throw new Error(`no PROXY header: ${parsed.reason}`)
+          if (parsed.type === 'header') {
+            return new ProxiedDuplex(duplex, parsed.header, received.subarray(parsed.byteLength))
+          }
+          // The view is valid until the next read.
+          if (received === bytes) received = bytes.slice()
+        }
+      },
+    )
+  }
+
+  /** Does the handshake of implicit TLS. Whether the connection is TLS now. Never rejects. */
+  async secure(duplex: Duplex): Promise<boolean> {
+    const tls = await this.#bounded(
+      duplex,
+      this.#limits.tlsHandshakeTimeoutMs,
+      (why) => new ArrivalError('tls-handshake', duplex.remote, why),
+      async () => {
+        if (duplex.startTls === undefined) throw new Error('implicitTls: this connection cannot become TLS')
+        return duplex.startTls(NOTHING)
+      },
+    )
+    return tls !== undefined
+  }
+
+  /** Ends all of them, for good: what then goes wrong is nobody's fault. */
+  close(): void {
+    this.#isOver = true
+    for (const giveUp of this.#waiting) giveUp('the server stopped')
+  }
+
+  /** What `work` makes of the connection. undefined where that fails: then it is reported, and the connection destroyed. */
+  async #bounded<T>(
+    duplex: Duplex,
+    ms: number,
+    failure: (why: unknown) => ArrivalError,
+    work: () => Promise<T>,
+  ): Promise<T | undefined> {
+    let givenUp: Error | undefined
+    const giveUp = (why: string): void => {
+      givenUp = new Error(why)
+      duplex.destroy(givenUp)
+    }
+    const [oldest] = this.#waiting
+    if (oldest !== undefined && this.#waiting.size >= this.#limits.maxConnections) oldest('too many wait at once')
+    this.#waiting.add(giveUp)
+    const timer = setTimeout(() => giveUp(`nothing came of it within ${ms} ms`), ms)
+    try {
+      const result = await work()
+      if (givenUp === undefined) return result
+      throw givenUp
+    } catch (error) {
+      duplex.destroy()
+      if (!this.#isOver) this.#report(failure(givenUp ?? error))
+      return undefined
+    } finally {
+      clearTimeout(timer)
+      this.#waiting.delete(giveUp)
+    }
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * A connection that a proxy handed on, as the client's own: its ends and its TLS are those that the header told of, and its
+ * first bytes are those that came behind the header.
+ */
+import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '../duplex.ts'
+import type { ProxyHeader } from '../protocol/proxy-header.ts'
+
+const NOTHING = new Uint8Array(0)
+
+export class ProxiedDuplex implements Duplex {
+  readonly remote: Endpoint
+  readonly local: Endpoint
+  tls: TlsInfo | undefined
+
+  readonly #inner: Duplex
+  /** What came behind the header and was not read yet. */
+  #rest: Uint8Array
+
+  constructor(inner: Duplex, { endpoints, tls }: ProxyHeader, rest: Uint8Array) {
+    this.#inner = inner
+    this.#rest = rest
+    this.remote = endpoints?.source ?? inner.remote
+    this.local = endpoints?.destination ?? inner.local
+    // TLS that was there before the header is between the proxy and us, and says nothing of the client.
+    this.tls = endpoints === undefined ? inner.tls : tls
+  }
+
+  get startTls(): Duplex['startTls'] {
+    return this.tls === undefined && this.#inner.startTls !== undefined ? this.#startTls : undefined
+  }
+
+  read(): Uint8Array | null | Promise<Uint8Array | null> {
+    if (this.#rest.byteLength === 0) return this.#inner.read()
+    return this.#takeRest()
+  }
+
+  write(bytes: Uint8Array): void | Promise<void> {
+    return this.#inner.write(bytes)
+  }
+
+  end(): Promise<void> {
+    return this.#inner.end()
+  }
+
+  destroy(reason?: Error): void {
+    this.#inner.destroy(reason)
+  }
+
+  readonly #startTls = async (received?: Uint8Array): Promise<TlsInfo> => {
+    const rest = this.#takeRest()
+    if (received === undefined && rest.byteLength > 0) throw new EarlyBytesError(rest.byteLength)
+    const begun = received && (rest.byteLength === 0 ? received : join(received, rest))
+    const secured = this.#inner.startTls?.(begun)
+    if (secured === undefined) throw new Error('this connection cannot become TLS')
+    this.tls = await secured
+    return this.tls
+  }
+
+  #takeRest(): Uint8Array {
+    const rest = this.#rest
+    this.#rest = NOTHING
+    return rest
+  }
+}
+
+/** One piece of two. */
+export function join(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const joined = new Uint8Array(first.byteLength + second.byteLength)
+  joined.set(first)
+  joined.set(second, first.byteLength)
+  return joined
+}
