@@ -1,0 +1,378 @@
+/**
+ * A WebSocket as the engine's Duplex.
+ *
+ * Both ends run this. Bytes are binary frames, everything else is said in messages ({@link file://./control.ts}); nobody
+ * sends more than the other end has allowed ({@link file://./credit.ts}). Each direction ends by itself, with the message
+ * `end`; a WebSocket that closes before both have ended is a connection that broke.
+ *
+ * It starts no timer but after `end`, and keeps nothing outside of the object: on a Worker, what belongs to one request
+ * must not be touched by another.
+ */
+import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
+import { linger, type Lingering } from '../linger.ts'
+import { Received } from '../received.ts'
+import { connectionClosed, type Wait } from '../wait.ts'
+import { type Control, readControl, writeControl } from './control.ts'
+import { Allowance, Credit, MAX_FRAME_BYTES } from './credit.ts'
+import { abandon, errorOf, NORMAL_CLOSURE, OPEN, type WebSocketLike } from './socket.ts'
+
+/** Which end this is. Only between a server and a front is there STARTTLS. */
+export type Role = 'peer' | 'server' | 'front'
+
+export interface WebSocketOptions {
+  readonly remote: Endpoint
+  readonly local: Endpoint
+  readonly tls?: TlsInfo | undefined
+  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  readonly lingerMs?: number | undefined
+}
+
+/** What may wait in the WebSocket itself: all that the peer has allowed, and messages. It allows no more, so this is never met by chance. */
+const MAX_BUFFERED_BYTES = 2_097_152
+
+export class WebSocketDuplex implements Duplex {
+  startTls: ((received?: Uint8Array) => Promise<TlsInfo>) | undefined
+  readonly remote: Endpoint
+  readonly local: Endpoint
+  tls: TlsInfo | undefined
+
+  readonly #socket: WebSocketLike
+  readonly #role: Role
+  readonly #lingerMs: number
+  readonly #allowance: Allowance
+  readonly #credit: Credit
+  // The peer is held back by what it is allowed, not by pausing.
+  readonly #received: Received = new Received(() => {})
+  /** What a write has handed over and may not be sent yet. */
+  #unsent: Uint8Array | undefined
+  #writing: Wait<void> | undefined
+  /** The promise of `end`. */
+  #ended: Promise<void> | undefined
+  #ending: Wait<void> | undefined
+  #isEndSent = false
+  #isDiscarding = false
+  #stopLingering: (() => void) | undefined
+  #closing: ReturnType<typeof setTimeout> | undefined
+  #isClosed = false
+  #handshake: Wait<TlsInfo> | undefined
+  /** Bytes that came in clear after the handshake was asked for. */
+  #earlyBytes = 0
+  /** At the front: the server has asked for a handshake; it begins when all bytes before it have been read. */
+  #isHandshakeAsked = false
+
+  /** @param canStartTls Of the front. */
+  constructor(socket: WebSocketLike, options: WebSocketOptions, role: Role = 'peer', canStartTls = false) {
+    const isCareful = role !== 'peer' && canStartTls
+    this.#socket = socket
+    this.#role = role
+    this.#lingerMs = options.lingerMs ?? 5_000
+    this.#allowance = new Allowance(isCareful && role === 'server')
+    this.#credit = new Credit(isCareful && role === 'front')
+    this.remote = options.remote
+    this.local = options.local
+    this.tls = options.tls
+    if (isCareful && role === 'server') this.startTls = this.#startTls
+    socket.binaryType = 'arraybuffer'
+    socket.addEventListener('message', this.#onMessage)
+    socket.addEventListener('error', this.#onError)
+    socket.addEventListener('close', this.#onClose)
+    if (socket.readyState > OPEN) this.#onClose()
+  }
+
+  read(): Uint8Array | null | Promise<Uint8Array | null> {
+    const answer = this.#received.read()
+    if (answer instanceof Uint8Array) this.#allowance.consume()
+    if (answer !== null) this.#allow()
+    if (answer instanceof Promise && this.#isHandshakeAsked) this.#beginHandshake()
+    return answer
+  }
+
+  write(bytes: Uint8Array): void | Promise<void> {
+    if (this.#ended !== undefined) return Promise.reject(new Error('write after end'))
+    if (this.#isClosed) return Promise.reject(this.#received.failure ?? connectionClosed())
+    this.#unsent = bytes
+    this.#flush()
+    if (this.#unsent === undefined) return
+    return new Promise((resolve, reject) => {
+      this.#writing = { resolve, reject }
+    })
+  }
+
+  end(): Promise<void> {
+    if (this.#ended === undefined) {
+      this.finishWriting()
+      if (!this.#isClosed && this.#closing === undefined) {
+        this.#stopLingering = linger(this.#lingering(), this.#lingerMs)
+      }
+    }
+    return this.#ended as Promise<void>
+  }
+
+  /** As `end`, but waits for the peer's end as long as it takes: who only passes an end on is not done. */
+  finishWriting(): Promise<void> {
+    if (this.#ended !== undefined) return this.#ended
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    // Who does not wait for the close need not hear how it went.
+    promise.catch(() => {})
+    this.#ended = promise
+    this.#ending = { resolve, reject }
+    this.startTls = undefined
+    if (this.#isClosed) {
+      this.#settleWrites()
+      return promise
+    }
+    this.#allowance.isCareful = false
+    this.#flush()
+    this.#allow()
+    return promise
+  }
+
+  destroy(reason?: Error): void {
+    if (this.#isClosed) return
+    this.#received.takeAll()
+    this.#fail(reason ?? new Error('the connection was destroyed'))
+    abandon(this.#socket)
+    this.#onClose()
+  }
+
+  // At the front
+
+  /** Called once the server has asked for a handshake and all bytes before that have been read. Answer with `answerHandshake`. */
+  onHandshake: (() => void) | undefined
+
+  /** Takes the rest of the write that waits, if one does, and lets its writer go on. */
+  takeUnsent(): Uint8Array | undefined {
+    const bytes = this.#unsent
+    this.#unsent = undefined
+    this.#settleWriting()
+    return bytes
+  }
+
+  /** Tells the server what came of the handshake. */
+  answerHandshake(answer: Extract<Control, { type: 'tls' | 'early' | 'tlsFailed' }>): void {
+    this.#isHandshakeAsked = false
+    if (answer.type === 'tls') this.#credit.isCareful = false
+    this.#send(writeControl(answer))
+  }
+
+  #beginHandshake(): void {
+    if (this.onHandshake === undefined) return this.#violate('a handshake where there can be none')
+    this.#isHandshakeAsked = false
+    this.onHandshake()
+  }
+
+  // Receiving
+
+  readonly #onMessage = ({ data }: { readonly data: unknown }): void => {
+    if (this.#isClosed) return
+    if (data instanceof ArrayBuffer) return this.#onBytes(new Uint8Array(data))
+    const control = typeof data === 'string' ? readControl(data) : undefined
+    if (control === undefined) this.#violate('a frame that means nothing')
+    else this.#onControl(control)
+  }
+
+  #onBytes(bytes: Uint8Array): void {
+    const received = this.#received
+    if (!this.#allowance.receive() || bytes.byteLength > MAX_FRAME_BYTES) return this.#violate('more than it may send')
+    if (bytes.byteLength === 0 || received.isEnded) return this.#violate('a frame out of place')
+    this.#credit.takeBack()
+    if (this.#handshake !== undefined) {
+      this.#earlyBytes += bytes.byteLength
+      return this.#allowance.consume()
+    }
+    const isTaken = received.isReading || this.#isDiscarding
+    if (!this.#isDiscarding) received.push(bytes)
+    if (!isTaken) return
+    this.#allowance.consume()
+    this.#allow()
+  }
+
+  #onControl(control: Control): void {
+    switch (control.type) {
+      case 'credit':
+        this.#credit.allow(control.frames)
+        return this.#flush()
+      case 'end':
+        this.#credit.isCareful = false
+        this.startTls = undefined
+        this.#received.end()
+        this.#handshake?.reject(connectionClosed())
+        this.#handshake = undefined
+        return this.#closeIfOver()
+      case 'startTls':
+        if (this.#role !== 'front' || !this.#credit.isCareful) return this.#violate('startTls where there is none')
+        this.#isHandshakeAsked = true
+        if (this.#received.isReading) this.#beginHandshake()
+        return
+      default:
+        return this.#onHandshakeAnswer(control)
+    }
+  }
+
+  // Sending
+
+  /** Sends what is allowed; then, where all is sent, what waits behind it. */
+  #flush(): void {
+    let rest = this.#unsent
+    if (rest !== undefined) {
+      const before = rest.byteLength
+      while (rest.byteLength > 0 && this.#credit.frames > 0 && !this.#isClosed) {
+        this.#credit.spend()
+        this.#send(rest.subarray(0, MAX_FRAME_BYTES) as Uint8Array<ArrayBuffer>)
+        rest = rest.subarray(MAX_FRAME_BYTES)
+      }
+      this.#unsent = rest.byteLength === 0 ? undefined : rest
+      if (rest.byteLength < before) {
+        this.#allowance.takeBack()
+        this.#allow()
+      }
+      if (this.#unsent !== undefined) return
+      this.#settleWriting()
+    }
+    if (this.#ended === undefined || this.#isEndSent || this.#isClosed) return
+    this.#isEndSent = true
+    this.#send(writeControl({ type: 'end' }))
+    this.#closeIfOver()
+  }
+
+  /** Tells the peer what it may send, where there is something to tell. */
+  #allow(): void {
+    if (this.#received.isEnded || this.#isClosed) return
+    const frames = this.#allowance.next(this.#received.isReading)
+    if (frames !== undefined) this.#send(writeControl({ type: 'credit', frames }))
+  }
+
+  #send(frame: string | Uint8Array<ArrayBuffer>): void {
+    if (this.#isClosed || this.#socket.readyState !== OPEN) return
+    if ((this.#socket.bufferedAmount ?? 0) > MAX_BUFFERED_BYTES)
+      return this.#violate('nothing that it was asked to take')
+    try {
+      this.#socket.send(frame)
+    } catch (error) {
+      this.destroy(error as Error)
+    }
+  }
+
+  #settleWriting(): void {
+    this.#writing?.resolve()
+    this.#writing = undefined
+  }
+
+  // The end of it
+
+  #lingering(): Lingering {
+    return {
+      // The peer's reading moves it too: what it takes, it allows anew.
+      unsentBytes: () => (this.#unsent?.byteLength ?? 0) - this.#credit.frames,
+      wasRead: () => this.#received.takeWasRead(),
+      throwAway: () => this.#throwAway(),
+      giveUp: () => {
+        this.#socket.close(NORMAL_CLOSURE)
+        this.#onClose()
+      },
+    }
+  }
+
+  /** Where the peer waits for a reader that has left. Should someone read after all, the gap must not go unseen. */
+  #throwAway(): void {
+    if (this.#isDiscarding || !this.#allowance.isUsedUp) return
+    this.#isDiscarding = true
+    this.#received.fail(new Error('bytes that came after the end were thrown away'))
+    this.#received.takeAll()
+    this.#allowance.consumeAll()
+    this.#allow()
+  }
+
+  /** Both directions have ended: the WebSocket has nothing left to do. */
+  #closeIfOver(): void {
+    if (!this.#isEndSent || !this.#received.isEnded || this.#isClosed || this.#closing !== undefined) return
+    this.#stopLingering?.()
+    this.#closing = setTimeout(() => {
+      abandon(this.#socket)
+      this.#onClose()
+    }, this.#lingerMs)
+    this.#socket.close(NORMAL_CLOSURE)
+  }
+
+  /** After our own end, that the connection broke is no news to a reader. */
+  #fail(error: Error): void {
+    if (this.#ended === undefined) this.#received.fail(error)
+  }
+
+  /** The peer does what it must not. */
+  #violate(what: string): void {
+    this.destroy(new Error(`the other end of the pipe sent ${what}`))
+  }
+
+  readonly #onError = (event: { readonly error?: unknown; readonly message?: unknown }): void => {
+    if (!this.#received.isEnded) this.#fail(errorOf(event))
+    abandon(this.#socket)
+    this.#onClose()
+  }
+
+  readonly #onClose = (): void => {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#stopLingering?.()
+    clearTimeout(this.#closing)
+    if (!this.#received.isEnded) this.#fail(connectionClosed())
+    this.#received.close()
+    this.#handshake?.reject(this.#received.failure ?? connectionClosed())
+    this.#handshake = undefined
+    this.#settleWrites()
+  }
+
+  /** The last write and `end` went well if all was sent, whatever became of the connection then. */
+  #settleWrites(): void {
+    for (const wait of [this.#writing, this.#ending]) {
+      if (this.#isEndSent) wait?.resolve()
+      else wait?.reject(this.#received.failure ?? connectionClosed())
+    }
+    this.#writing = this.#ending = this.#unsent = undefined
+  }
+
+  // TLS, at the server
+
+  async #startTls(received?: Uint8Array): Promise<TlsInfo> {
+    if (this.#received.isReading) throw new Error('startTls while a read is pending')
+    if (this.#isClosed || this.#received.isEnded) throw this.#received.failure ?? connectionClosed()
+    // There is no header in front of TLS here: what the front has to tell, it has told.
+    if (received !== undefined) throw new Error('a pipe cannot begin with TLS')
+    const early = this.#received.takeAll().reduce((sum, chunk) => sum + chunk.byteLength, 0)
+    if (early > 0) {
+      this.#allowance.consumeAll()
+      throw new EarlyBytesError(early)
+    }
+    this.startTls = undefined
+    this.#earlyBytes = 0
+    return new Promise((resolve, reject) => {
+      this.#handshake = { resolve, reject }
+      this.#send(writeControl({ type: 'startTls' }))
+    })
+  }
+
+  #onHandshakeAnswer(answer: Extract<Control, { type: 'tls' | 'early' | 'tlsFailed' }>): void {
+    const handshake = this.#handshake
+    if (handshake === undefined) return this.#violate(`${answer.type}, which nobody asked for`)
+    this.#handshake = undefined
+    if (answer.type === 'tlsFailed') {
+      const error = new Error(`the TLS handshake failed: ${answer.reason}`)
+      this.destroy(error)
+      return handshake.reject(error)
+    }
+    if (answer.type === 'early') {
+      this.startTls = this.#startTls
+      return handshake.reject(new EarlyBytesError(answer.byteLength + this.#earlyBytes))
+    }
+    if (this.#earlyBytes > 0) {
+      // A front that made a handshake although it had sent on bytes that came before it.
+      const error = new EarlyBytesError(this.#earlyBytes)
+      this.destroy(error)
+      return handshake.reject(error)
+    }
+    this.tls = answer.tls
+    this.#allowance.isCareful = false
+    this.#allow()
+    handshake.resolve(answer.tls)
+  }
+}

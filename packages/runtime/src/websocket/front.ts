@@ -1,0 +1,154 @@
+/**
+ * What a front does with a connection: carries its bytes through the pipe and back, and makes the handshake of STARTTLS when
+ * the server asks for it. It knows nothing of SMTP.
+ */
+import type { Duplex } from '@postern/engine'
+import type { PipeFacts } from './facts.ts'
+import { WebSocketDuplex } from './duplex.ts'
+import type { WebSocketLike } from './socket.ts'
+
+/** RFC 8446 5.1: the first byte of a handshake. No command of SMTP begins with it. */
+const HANDSHAKE = 22
+
+export interface CarryOptions {
+  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  readonly lingerMs?: number | undefined
+  /** Ends it when nothing has moved in either direction for so long. Default 3,600,000. */
+  readonly idleTimeoutMs?: number | undefined
+}
+
+/** What a front tells of a client. @param submission It came to a port for submission. */
+export function factsOf(client: Duplex, submission = false): PipeFacts {
+  const { remote, local, tls } = client
+  return { remote, local, tls, canStartTls: client.startTls !== undefined, submission }
+}
+
+/** One connection's way through a front. Make it before the WebSocket is open: what comes at once is then not lost. */
+export class Carriage {
+  readonly #client: Duplex
+  readonly #pipe: WebSocketDuplex
+  readonly #idleTimeoutMs: number
+  /** Something moved since the last look. */
+  #hasMoved = true
+  /** The server wants a handshake: what the client says next is the beginning of it. */
+  #takeNext: ((bytes: Uint8Array | null) => void) | undefined
+  /** The handshake goes on. */
+  #handshake: Promise<void> | undefined
+  #isEndedByServer = false
+
+  constructor(client: Duplex, socket: WebSocketLike, options: CarryOptions = {}) {
+    const { remote, local } = client
+    this.#client = client
+    this.#idleTimeoutMs = options.idleTimeoutMs ?? 3_600_000
+    const canStartTls = client.startTls !== undefined
+    this.#pipe = new WebSocketDuplex(socket, { remote, local, lingerMs: options.lingerMs }, 'front', canStartTls)
+    this.#pipe.onHandshake = () => {
+      this.#handshake = this.#makeHandshake().finally(() => {
+        this.#handshake = undefined
+      })
+    }
+  }
+
+  /** Carries until both directions have ended, or the connection is broken at either end. Never rejects; answers what broke it. */
+  async run(): Promise<Error | undefined> {
+    const timer = setInterval(() => {
+      if (!this.#hasMoved) this.destroy(new Error(`nothing moved for ${this.#idleTimeoutMs} ms`))
+      this.#hasMoved = false
+    }, this.#idleTimeoutMs)
+    try {
+      const [up, down] = await Promise.all([this.#up(), this.#down()])
+      return up ?? down
+    } finally {
+      clearInterval(timer)
+    }
+  }
+
+  /** Ends it now, at both ends. */
+  destroy(reason?: Error): void {
+    this.#client.destroy(reason)
+    this.#pipe.destroy(reason)
+  }
+
+  /** From the client to the server. */
+  async #up(): Promise<Error | undefined> {
+    const client = this.#client
+    const pipe = this.#pipe
+    try {
+      for (;;) {
+        const reading = client.read()
+        const bytes = reading instanceof Promise ? await reading : reading
+        this.#hasMoved = true
+        const takeNext = this.#takeNext
+        if (takeNext !== undefined) {
+          this.#takeNext = undefined
+          takeNext(bytes)
+        } else if (bytes !== null) {
+          const writing = pipe.write(bytes)
+          if (writing !== undefined) await writing
+        }
+        if (this.#handshake !== undefined) await this.#handshake
+        if (bytes === null) break
+      }
+      // The server may take its time to answer; who has said all may wait for it.
+      await pipe.finishWriting()
+      return undefined
+    } catch (error) {
+      // After the server's end, what the client still says interests nobody, and its last replies are on their way.
+      if (this.#isEndedByServer) return undefined
+      this.destroy(error as Error)
+      return error as Error
+    }
+  }
+
+  /** From the server to the client. */
+  async #down(): Promise<Error | undefined> {
+    const client = this.#client
+    const pipe = this.#pipe
+    try {
+      for (;;) {
+        const reading = pipe.read()
+        const bytes = reading instanceof Promise ? await reading : reading
+        this.#hasMoved = true
+        if (bytes === null) break
+        const writing = client.write(bytes)
+        if (writing !== undefined) await writing
+      }
+      this.#isEndedByServer = true
+      await client.end()
+      // It is closed. The client's end may have gone unread, where it was thrown away.
+      void pipe.end()
+      return undefined
+    } catch (error) {
+      this.destroy(error as Error)
+      return error as Error
+    }
+  }
+
+  /** All that the server said before it asked for the handshake has been handed to the client. */
+  async #makeHandshake(): Promise<void> {
+    const client = this.#client
+    const pipe = this.#pipe
+    try {
+      // What the client has said and the server has not got; or what it says next.
+      const first = pipe.takeUnsent() ?? (await this.#nextBytes())
+      if (first === null) throw new Error('the client ended the connection')
+      if (first[0] !== HANDSHAKE) {
+        // In clear, where a handshake was to begin (CVE-2011-0411).
+        pipe.answerHandshake({ type: 'early', byteLength: first.byteLength })
+        return
+      }
+      if (client.startTls === undefined) throw new Error('the front cannot make it')
+      // Whatever begins like a handshake goes into the handshake, and so never to the server as if TLS had carried it.
+      const tls = await client.startTls(first)
+      pipe.answerHandshake({ type: 'tls', tls })
+    } catch (error) {
+      pipe.answerHandshake({ type: 'tlsFailed', reason: (error as Error).message })
+    }
+  }
+
+  #nextBytes(): Promise<Uint8Array | null> {
+    return new Promise((resolve) => {
+      this.#takeNext = resolve
+    })
+  }
+}
