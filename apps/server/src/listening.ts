@@ -27,13 +27,17 @@ export async function listenAll(
   const listening: Listening[] = []
   for (const given of addresses) {
     const { host, port, path, implicitTls, submission } = given
+    const isProxied = path === undefined && proxied.proxyProtocol !== undefined
     try {
       const listener = await listen(server, {
         ...(path === undefined ? { port, ...(host === undefined ? {} : { host }) } : { path }),
-        ...(tls === undefined ? {} : { tls, implicitTls, handshakeTimeoutMs: tlsHandshakeTimeoutMs }),
+        // Behind a proxy's header, the handshake is the engine's.
+        ...(tls === undefined
+          ? {}
+          : { tls, implicitTls: implicitTls && !isProxied, handshakeTimeoutMs: tlsHandshakeTimeoutMs }),
         overrides: {
           ...(submission ? { authRequired: true, tlsRequired: true } : {}),
-          ...(path === undefined ? proxied : {}),
+          ...(isProxied ? { ...proxied, implicitTls } : {}),
         },
         error(error, remote) {
           if (remote === undefined) log.error('can not accept connections', { url: given.url, error })
