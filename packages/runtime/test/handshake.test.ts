@@ -1,183 +1,188 @@
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { describe, expect, test } from 'vitest'
-import { dial, listen } from '../src/node/index.ts'
+import { dial } from '../src/node/index.ts'
 import { ascii, certificate, Hall, openHandles, readText, sleep, until } from './harness.ts'
 import { call, host, open } from './tls-harness.ts'
+import { PLACES } from './places.ts'
 
-describe('handshakes that lead nowhere', () => {
-  test('silent ones are cut off, and cost nothing afterwards', async () => {
-    const { port, hall, errors } = await open({ tls: certificate, handshakeTimeoutMs: 200 })
-    const before = openHandles()
-    const silent = Array.from({ length: 50 }, () => connect(port, host).on('error', () => {}))
-    await until(() => silent.every((socket) => socket.destroyed) && openHandles() <= before)
-    expect(errors).toHaveLength(50)
-    expect(errors[0]?.message).toBe('the TLS handshake took longer than 200 ms')
-    expect(hall.accepted).toEqual([])
+describe.each(PLACES)('%s', (runtime, place) => {
+  /** On both sides. */
+  const handles = (): number => (runtime === 'node' ? openHandles() : openHandles() + place.openHandles())
+  describe('handshakes that lead nowhere', () => {
+    test('silent ones are cut off, and cost nothing afterwards', async () => {
+      const { port, hall, errors } = await open(place, { tls: certificate, handshakeTimeoutMs: 200 })
+      const before = handles()
+      const silent = Array.from({ length: 50 }, () => connect(port, host).on('error', () => {}))
+      await until(() => silent.every((socket) => socket.destroyed) && handles() <= before)
+      expect(errors).toHaveLength(50)
+      expect(errors[0]?.message).toBe('the TLS handshake took longer than 200 ms')
+      expect(hall.accepted).toEqual([])
+    })
+
+    test('slow ones are cut off all the same', async () => {
+      const { port, errors } = await open(place, { tls: certificate, handshakeTimeoutMs: 300 })
+      const slow = connect(port, host).on('error', () => {})
+      // The head of a ClientHello of 512 bytes, then zeros, one now and then.
+      slow.write(Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]))
+      while (!slow.destroyed) {
+        slow.write(Buffer.alloc(1))
+        await sleep(20)
+      }
+      await until(() => errors.length === 1)
+      expect(errors[0]?.message).toMatch(/took longer/)
+    })
+
+    test('more than allowed: the oldest gives way, and somebody real comes in', async () => {
+      const { port, hall, errors } = await open(place, { tls: certificate, maxHandshakes: 10 })
+      const silent = Array.from({ length: 30 }, () => connect(port, host).on('error', () => {}))
+      await until(() => silent.filter((socket) => socket.destroyed).length === 20)
+      await call(port)
+      await hall.next()
+      await until(() => errors.length === 21)
+      expect(errors[0]?.message).toMatch(/too many/)
+      for (const socket of silent) socket.destroy()
+    })
+
+    test('who leaves in the middle is gone at once', async () => {
+      const { port, errors } = await open(place, { tls: certificate })
+      const before = handles()
+      connect(port, host).end()
+      connect(port, host).end(Buffer.from([0x16, 3, 1, 2, 0]))
+      await until(() => errors.length === 2 && handles() <= before)
+    })
+
+    test('somebody who speaks no TLS is told to the owner', async () => {
+      const { port, hall, errors } = await open(place, { tls: certificate })
+      const client = await dial({ host, port })
+      await client.write(ascii('EHLO plain.example\r\n'))
+      await until(() => errors.length === 1)
+      expect(errors[0]?.message).toMatch(/wrong.version.number|http.request/i)
+      expect(hall.accepted).toEqual([])
+      client.destroy()
+    })
+
+    test('closing the listener gives them up', async () => {
+      const hall = new Hall()
+      const listener = await place.listen(hall, { port: 0, host, tls: certificate, implicitTls: true })
+      const silent = connect(listener.address.port, host).on('error', () => {})
+      // Until the listener has it, it is nobody's.
+      await until(() => !silent.connecting)
+      await sleep(50)
+      await listener.close()
+      await until(() => silent.destroyed)
+      expect(hall.accepted).toEqual([])
+    })
+
+    test('a thousand that are reset leave nothing behind', async () => {
+      const { port, hall } = await open(place, { tls: certificate })
+      const before = handles()
+      for (let round = 0; round < 10; round++) {
+        const sockets = Array.from({ length: 100 }, () => connect(port, host).on('error', () => {}))
+        await until(() => sockets.every((socket) => !socket.connecting))
+        for (const socket of sockets) socket.write(Buffer.from([0x16, 3, 1]), () => socket.resetAndDestroy())
+        await until(() => sockets.every((socket) => socket.destroyed))
+      }
+      await until(() => handles() <= before)
+      expect(hall.accepted).toEqual([])
+    }, 20_000)
   })
 
-  test('slow ones are cut off all the same', async () => {
-    const { port, errors } = await open({ tls: certificate, handshakeTimeoutMs: 300 })
-    const slow = connect(port, host).on('error', () => {})
-    // The head of a ClientHello of 512 bytes, then zeros, one now and then.
-    slow.write(Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]))
-    while (!slow.destroyed) {
-      slow.write(Buffer.alloc(1))
-      await sleep(20)
-    }
-    await until(() => errors.length === 1)
-    expect(errors[0]?.message).toMatch(/took longer/)
-  })
+  describe('after the handshake', () => {
+    test('a client that leaves with its last handshake message is seen to leave', async () => {
+      const { port, hall } = await open(place, { tls: certificate })
+      for (let again = 0; again < 20; again++) {
+        const client = connectTls({ port, host, ca: certificate.cert })
+        client.once('secureConnect', () => client.end())
+        const accepted = await hall.next()
+        expect(await Promise.resolve(accepted.read()).catch(() => null)).toBeNull()
+        await accepted.end().catch(() => {})
+      }
+    })
 
-  test('more than allowed: the oldest gives way, and somebody real comes in', async () => {
-    const { port, hall, errors } = await open({ tls: certificate, maxHandshakes: 10 })
-    const silent = Array.from({ length: 30 }, () => connect(port, host).on('error', () => {}))
-    await until(() => silent.filter((socket) => socket.destroyed).length === 20)
-    await call(port)
-    await hall.next()
-    await until(() => errors.length === 21)
-    expect(errors[0]?.message).toMatch(/too many/)
-    for (const socket of silent) socket.destroy()
-  })
-
-  test('who leaves in the middle is gone at once', async () => {
-    const { port, errors } = await open({ tls: certificate })
-    const before = openHandles()
-    connect(port, host).end()
-    connect(port, host).end(Buffer.from([0x16, 3, 1, 2, 0]))
-    await until(() => errors.length === 2 && openHandles() <= before)
-  })
-
-  test('somebody who speaks no TLS is told to the owner', async () => {
-    const { port, hall, errors } = await open({ tls: certificate })
-    const client = await dial({ host, port })
-    await client.write(ascii('EHLO plain.example\r\n'))
-    await until(() => errors.length === 1)
-    expect(errors[0]?.message).toMatch(/wrong version number|http request/)
-    expect(hall.accepted).toEqual([])
-    client.destroy()
-  })
-
-  test('closing the listener gives them up', async () => {
-    const hall = new Hall()
-    const listener = await listen(hall, { port: 0, host, tls: certificate, implicitTls: true })
-    const silent = connect(listener.address.port, host).on('error', () => {})
-    // Until the listener has it, it is nobody's.
-    await until(() => !silent.connecting)
-    await sleep(50)
-    await listener.close()
-    await until(() => silent.destroyed)
-    expect(hall.accepted).toEqual([])
-  })
-
-  test('a thousand that are reset leave nothing behind', async () => {
-    const { port, hall } = await open({ tls: certificate })
-    const before = openHandles()
-    for (let round = 0; round < 10; round++) {
-      const sockets = Array.from({ length: 100 }, () => connect(port, host).on('error', () => {}))
-      await until(() => sockets.every((socket) => !socket.connecting))
-      for (const socket of sockets) socket.write(Buffer.from([0x16, 3, 1]), () => socket.resetAndDestroy())
-      await until(() => sockets.every((socket) => socket.destroyed))
-    }
-    await until(() => openHandles() <= before)
-    expect(hall.accepted).toEqual([])
-  }, 20_000)
-})
-
-describe('after the handshake', () => {
-  test('a client that leaves with its last handshake message is seen to leave', async () => {
-    const { port, hall } = await open({ tls: certificate })
-    for (let again = 0; again < 20; again++) {
-      const client = connectTls({ port, host, ca: certificate.cert })
-      client.once('secureConnect', () => client.end())
+    test('its time limit means nothing any more', async () => {
+      const { port, hall } = await open(place, { tls: certificate, handshakeTimeoutMs: 300 })
+      const client = await call(port)
       const accepted = await hall.next()
+      await sleep(500)
+      await accepted.write(ascii('still here'))
+      expect(await readText(client)).toBe('still here')
+    })
+
+    test('bytes that are no TLS break the connection', async () => {
+      const { port, hall } = await open(place, { tls: certificate })
+      const raw = connect(port, host)
+      connectTls({ socket: raw, ca: certificate.cert }).on('error', () => {})
+      const accepted = await hall.next()
+      raw.write('no record of TLS at all')
+      await expect(Promise.resolve(accepted.read())).rejects.toThrow(/bad.record.type|wrong.version|unexpected.record/i)
+      await until(() => raw.destroyed)
+    })
+  })
+
+  describe('STARTTLS', () => {
+    test('is there only where there are certificates', async () => {
+      const { port, hall } = await open(place, { implicitTls: false })
+      const client = await dial({ host, port })
+      expect((await hall.next()).startTls).toBeUndefined()
+      expect(client.startTls).toBeUndefined()
+      client.destroy()
+    })
+
+    test('replies that are still on their way arrive before the handshake', async () => {
+      const { port, hall } = await open(place, { tls: certificate, implicitTls: false })
+      const client = await dial({ host, port, tls: { ca: certificate.cert } })
+      const accepted = await hall.next()
+      const size = 8 * 1_048_576
+      void accepted.write(new Uint8Array(size).fill(0x2e))
+      const handshake = accepted.startTls?.()
+      let received = 0
+      while (received < size) {
+        const bytes = await client.read()
+        expect(bytes?.every((byte) => byte === 0x2e)).toBe(true)
+        received += bytes?.byteLength ?? size
+      }
+      await Promise.all([client.startTls?.(), handshake])
+      await accepted.write(ascii('hello'))
+      expect(await readText(client)).toBe('hello')
+      client.destroy()
+    })
+
+    // CVE-2011-0411: what was pipelined behind STARTTLS must not be taken for what came under TLS.
+    test('bytes that the kernel already had fail the handshake', async () => {
+      const { port, hall } = await open(place, { tls: certificate, implicitTls: false })
+      const client = connect(port, host).on('error', () => {})
+      const accepted = await hall.next()
+      const reading = readText(accepted)
+      client.write('STARTTLS\r\n')
+      expect(await reading).toBe('STARTTLS\r\n')
+      const handshake = place.startTlsAfter(accepted, () => client.write('RSET\r\n'))
+      await expect(handshake).rejects.toThrow(/wrong.version.number/i)
+      await expect(accepted.read()).rejects.toThrow()
+    })
+
+    test('a peer that ended cannot become TLS', async () => {
+      const { port, hall } = await open(place, { tls: certificate, implicitTls: false })
+      const client = await dial({ host, port, tls: {} })
+      const accepted = await hall.next()
+      const closed = client.end()
+      expect(await accepted.read()).toBeNull()
+      await expect(accepted.startTls?.()).rejects.toThrow()
+      await accepted.end()
+      await closed
+    })
+
+    test('a client that refuses our certificate fails both ends, and nothing else', async () => {
+      const { port, hall } = await open(place, { tls: certificate, implicitTls: false })
+      const client = await dial({ host, port, tls: {} })
+      const accepted = await hall.next()
+      const handshake = accepted.startTls?.()
+      await place.settled()
+      const outcomes = await Promise.allSettled([handshake, client.startTls?.()])
+      expect(outcomes[1]).toMatchObject({ status: 'rejected', reason: { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' } })
+      await expect(Promise.resolve(client.read())).rejects.toThrow()
       expect(await Promise.resolve(accepted.read()).catch(() => null)).toBeNull()
-      await accepted.end().catch(() => {})
-    }
-  })
-
-  test('its time limit means nothing any more', async () => {
-    const { port, hall } = await open({ tls: certificate, handshakeTimeoutMs: 300 })
-    const client = await call(port)
-    const accepted = await hall.next()
-    await sleep(500)
-    await accepted.write(ascii('still here'))
-    expect(await readText(client)).toBe('still here')
-  })
-
-  test('bytes that are no TLS break the connection', async () => {
-    const { port, hall } = await open({ tls: certificate })
-    const raw = connect(port, host)
-    connectTls({ socket: raw, ca: certificate.cert }).on('error', () => {})
-    const accepted = await hall.next()
-    raw.write('no record of TLS at all')
-    await expect(Promise.resolve(accepted.read())).rejects.toThrow(/bad record type/)
-    await until(() => raw.destroyed)
-  })
-})
-
-describe('STARTTLS', () => {
-  test('is there only where there are certificates', async () => {
-    const { port, hall } = await open({ implicitTls: false })
-    const client = await dial({ host, port })
-    expect((await hall.next()).startTls).toBeUndefined()
-    expect(client.startTls).toBeUndefined()
-    client.destroy()
-  })
-
-  test('replies that are still on their way arrive before the handshake', async () => {
-    const { port, hall } = await open({ tls: certificate, implicitTls: false })
-    const client = await dial({ host, port, tls: { ca: certificate.cert } })
-    const accepted = await hall.next()
-    const size = 8 * 1_048_576
-    void accepted.write(new Uint8Array(size).fill(0x2e))
-    const handshake = accepted.startTls?.()
-    let received = 0
-    while (received < size) {
-      const bytes = await client.read()
-      expect(bytes?.every((byte) => byte === 0x2e)).toBe(true)
-      received += bytes?.byteLength ?? size
-    }
-    await Promise.all([client.startTls?.(), handshake])
-    await accepted.write(ascii('hello'))
-    expect(await readText(client)).toBe('hello')
-    client.destroy()
-  })
-
-  // CVE-2011-0411: what was pipelined behind STARTTLS must not be taken for what came under TLS.
-  test('bytes that the kernel already had fail the handshake', async () => {
-    const { port, hall } = await open({ tls: certificate, implicitTls: false })
-    const client = connect(port, host).on('error', () => {})
-    const accepted = await hall.next()
-    const reading = readText(accepted)
-    client.write('STARTTLS\r\n')
-    expect(await reading).toBe('STARTTLS\r\n')
-    client.write('RSET\r\n')
-    // Not a turn of the event loop has passed: they cannot have been received.
-    const handshake = accepted.startTls?.()
-    await expect(handshake).rejects.toThrow(/wrong version number/)
-    await expect(accepted.read()).rejects.toThrow()
-  })
-
-  test('a peer that ended cannot become TLS', async () => {
-    const { port, hall } = await open({ tls: certificate, implicitTls: false })
-    const client = await dial({ host, port, tls: {} })
-    const accepted = await hall.next()
-    const closed = client.end()
-    expect(await accepted.read()).toBeNull()
-    await expect(accepted.startTls?.()).rejects.toThrow()
-    await accepted.end()
-    await closed
-  })
-
-  test('a client that refuses our certificate fails both ends, and nothing else', async () => {
-    const { port, hall } = await open({ tls: certificate, implicitTls: false })
-    const client = await dial({ host, port, tls: {} })
-    const accepted = await hall.next()
-    const outcomes = await Promise.allSettled([accepted.startTls?.(), client.startTls?.()])
-    expect(outcomes[1]).toMatchObject({ status: 'rejected', reason: { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' } })
-    await expect(Promise.resolve(client.read())).rejects.toThrow()
-    expect(await Promise.resolve(accepted.read()).catch(() => null)).toBeNull()
-    accepted.destroy()
+      accepted.destroy()
+    })
   })
 })

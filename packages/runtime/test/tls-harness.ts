@@ -2,22 +2,24 @@
 import type { Duplex, Endpoint } from '@postern/engine'
 import { X509Certificate } from 'node:crypto'
 import { onTestFinished } from 'vitest'
-import { dial, type DialTlsOptions, listen, type ListenOptions } from '../src/node/index.ts'
+import { dial, type DialTlsOptions, type ListenOptions } from '../src/node/index.ts'
 import { certificate, Hall } from './harness.ts'
+import type { Place } from './remote.ts'
 
 export const host = '127.0.0.1'
 
-export interface Place {
+/** A listener that is looked at. */
+export interface Opened {
   readonly port: number
   readonly hall: Hall
   /** What the listener told of. */
   readonly errors: { message: string; remote: Endpoint | undefined }[]
 }
 
-export async function open(options: Omit<ListenOptions, 'port'>): Promise<Place> {
+export async function open(place: Place, options: Omit<ListenOptions, 'port'>): Promise<Opened> {
   const hall = new Hall()
-  const errors: Place['errors'] = []
-  const listener = await listen(hall, {
+  const errors: Opened['errors'] = []
+  const listener = await place.listen(hall, {
     port: 0,
     host,
     implicitTls: true,

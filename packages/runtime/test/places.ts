@@ -1,0 +1,31 @@
+/** The runtimes whose sockets the tests here look at. */
+import type { Duplex } from '@postern/engine'
+import { afterAll } from 'vitest'
+import * as node from '../src/node/index.ts'
+import { converse } from './converse.ts'
+import { openHandles } from './harness.ts'
+import { type Place, startRemote } from './remote.ts'
+
+/** Node's sockets are looked at in this process. */
+const here: Place = {
+  ...node,
+  converse: (options) => node.listen({ accept: converse }, options),
+  settled: async () => {},
+  startTlsAfter,
+  openHandles,
+  close: () => {},
+}
+
+async function startTlsAfter(duplex: Duplex, send: () => void): Promise<unknown> {
+  send()
+  return duplex.startTls?.()
+}
+
+const bun = startRemote(['bun', 'run'])
+afterAll(() => bun.close())
+
+/** For `describe.each`. */
+export const PLACES: readonly (readonly [string, Place])[] = [
+  ['node', here],
+  ['bun', bun],
+]

@@ -1,0 +1,232 @@
+/**
+ * The sockets of another runtime, for a test in this process: a program in that runtime listens and dials, and each of its
+ * connections has a stand-in here. What `Duplex` may answer at once is a promise here.
+ */
+import type { Duplex, Endpoint, Listener, TlsInfo } from '@postern/engine'
+import { spawn } from 'node:child_process'
+import { readdirSync, readlinkSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { DialOptions } from '../src/dialling.ts'
+import type { Acceptor, ListenOptions } from '../src/listening.ts'
+import { sleep } from './harness.ts'
+import { TlsCredentials, type TlsOptions } from '../src/tls.ts'
+
+/** Listens and dials, here or elsewhere. */
+export interface Place {
+  listen(server: Acceptor, options: ListenOptions): Promise<Listener>
+  dial(options: DialOptions): Promise<Duplex>
+  /** Listens, and serves what comes by itself, in its own time. */
+  converse(options: ListenOptions): Promise<Listener>
+  /** What was begun here is under way there: a handshake, new certificates. */
+  settled(): Promise<void>
+  /** Begins TLS after `send` has sent, in a turn of the event loop in which nothing can have been received. */
+  startTlsAfter(duplex: Duplex, send: () => void): Promise<unknown>
+  /** Sockets and listeners that are open there. */
+  openHandles(): number
+  close(): void
+}
+
+/** What the program is asked to do. */
+export interface Call {
+  readonly id: number
+  readonly name:
+    | 'listen'
+    | 'close'
+    | 'update'
+    | 'dial'
+    | 'abort'
+    | 'read'
+    | 'write'
+    | 'startTls'
+    | 'end'
+    | 'destroy'
+    | 'ping'
+  readonly listener: number
+  readonly duplex: number
+  readonly options?: Omit<ListenOptions, 'tls' | 'error'> & { readonly tls?: TlsOptions | undefined }
+  readonly dial?: Omit<DialOptions, 'signal'>
+  /** A listener whose connections are served there. */
+  readonly converses?: boolean
+  readonly bytes?: string | undefined
+  readonly reason?: unknown
+  /** The program stands still for so long before it does it. */
+  readonly busyMs?: number
+}
+
+/** What came of a call. */
+export interface Answer {
+  readonly id: number
+  readonly result?: unknown
+  readonly error?: Facts
+}
+
+/** What happened there. */
+export type Told = { readonly listener: number } & (
+  | { readonly event: 'accept'; readonly duplex: DuplexFacts }
+  | { readonly event: 'error'; readonly error: Facts; readonly remote: Endpoint | undefined }
+)
+
+/** Of an error. */
+export interface Facts {
+  readonly name: string
+  readonly message: string
+  readonly code?: string | undefined
+  readonly byteLength?: number | undefined
+}
+
+export interface DuplexFacts {
+  readonly number: number
+  readonly remote: Endpoint
+  readonly local: Endpoint
+  readonly tls: TlsInfo | undefined
+  readonly hasStartTls: boolean
+}
+
+interface Wait {
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+type Ask = (name: Call['name'], call?: Partial<Call>) => Promise<unknown>
+
+/** Starts the program. `close` ends it. */
+export function startRemote(command: readonly [string, ...string[]]): Place {
+  const [program, ...args] = command
+  const path = resolve(import.meta.dirname, 'remote-program.ts')
+  const child = spawn(program, [...args, path], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const waiting = new Map<number, Wait>()
+  const servers: { accept: (duplex: DuplexFacts) => void; error: (error: Error, remote?: Endpoint) => void }[] = []
+  let lastId = 0
+
+  function ask(name: Call['name'], call: Partial<Call> = {}): Promise<unknown> {
+    const id = ++lastId
+    child.stdin.write(`${JSON.stringify({ listener: -1, duplex: -1, ...call, name, id })}\n`)
+    return new Promise((resolve, reject) => waiting.set(id, { resolve, reject }))
+  }
+
+  child.on('close', (code, signal) => {
+    for (const { reject } of waiting.values()) reject(new Error(`${program} ended with ${code ?? signal}`))
+  })
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const told = JSON.parse(line) as Told | Answer
+    if ('event' in told) {
+      const server = servers[told.listener]
+      if (told.event === 'accept') server?.accept(told.duplex)
+      else server?.error(errorOf(told.error), told.remote)
+      return
+    }
+    const wait = waiting.get(told.id)
+    waiting.delete(told.id)
+    if (told.error === undefined) wait?.resolve(told.result)
+    else wait?.reject(told.error.name === 'thrown' ? told.error.message : errorOf(told.error))
+  })
+
+  async function listen(server: Acceptor, options: ListenOptions, converses = false): Promise<Listener> {
+    const { tls, error = () => {}, ...plain } = options
+    const accept = (facts: DuplexFacts): unknown => server.accept(new RemoteDuplex(ask, facts))
+    const listener = servers.push({ accept, error }) - 1
+    if (tls instanceof TlsCredentials) follow(tls, (tls) => void ask('update', { listener, options: { tls } }))
+    const given = tls instanceof TlsCredentials ? tls.current.options : tls
+    const address = (await ask('listen', { listener, converses, options: { ...plain, tls: given } })) as Endpoint
+    return { address, close: async () => void (await ask('close', { listener })) }
+  }
+
+  async function dial(options: DialOptions): Promise<Duplex> {
+    const { signal, ...rest } = options
+    const dialled = ask('dial', { dial: rest })
+    const number = lastId
+    const abort = (): void => void ask('abort', { duplex: number, reason: signal?.reason as unknown })
+    if (signal?.aborted) abort()
+    signal?.addEventListener('abort', abort)
+    return new RemoteDuplex(ask, (await dialled) as DuplexFacts)
+  }
+
+  return {
+    listen: (server, options) => listen(server, options),
+    dial,
+    converse: (options) => listen({ accept: () => {} }, options, true),
+    settled: async () => void (await ask('ping')),
+    async startTlsAfter(duplex, send) {
+      const begun = ask('startTls', { duplex: (duplex as RemoteDuplex).number, busyMs: 400 })
+      await sleep(100)
+      send()
+      return begun
+    },
+    openHandles: () => openSockets(child.pid),
+    close: () => void child.stdin.end(),
+  }
+}
+
+/** Tells of updates to come. */
+function follow(credentials: TlsCredentials, tell: (options: TlsOptions) => void): void {
+  const update = credentials.update.bind(credentials)
+  credentials.update = (options) => {
+    update(options)
+    tell(options)
+  }
+}
+
+class RemoteDuplex implements Duplex {
+  readonly number: number
+  readonly remote: Endpoint
+  readonly local: Endpoint
+  startTls: Duplex['startTls']
+  tls: TlsInfo | undefined
+  readonly #ask: (name: Call['name'], bytes?: Uint8Array) => Promise<unknown>
+
+  constructor(ask: Ask, facts: DuplexFacts) {
+    this.number = facts.number
+    this.remote = facts.remote
+    this.local = facts.local
+    this.tls = facts.tls
+    this.#ask = (name, bytes) => {
+      const answer = ask(name, { duplex: facts.number, bytes: bytes && Buffer.from(bytes).toString('base64') })
+      // Who does not wait for it need not hear of it.
+      answer.catch(() => {})
+      return answer
+    }
+    if (facts.hasStartTls) this.startTls = (received) => this.#startTls(received)
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    const answer = (await this.#ask('read')) as string | null
+    return answer === null ? null : Buffer.from(answer, 'base64')
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#ask('write', bytes)
+  }
+
+  async end(): Promise<void> {
+    await this.#ask('end')
+  }
+
+  destroy(): void {
+    void this.#ask('destroy')
+  }
+
+  async #startTls(received?: Uint8Array): Promise<TlsInfo> {
+    const info = (await this.#ask('startTls', received)) as TlsInfo
+    this.startTls = undefined
+    this.tls = info
+    return info
+  }
+}
+
+function errorOf({ message, ...facts }: Facts): Error {
+  return Object.assign(new Error(message), facts)
+}
+
+/** Counted by the system: no runtime but Node tells of them. */
+function openSockets(pid: number | undefined): number {
+  const directory = `/proc/${pid}/fd`
+  return readdirSync(directory).filter((name) => {
+    try {
+      return readlinkSync(`${directory}/${name}`).startsWith('socket:')
+    } catch {
+      // Closed in between.
+      return false
+    }
+  }).length
+}
