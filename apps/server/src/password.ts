@@ -93,7 +93,8 @@ async function derive(password: string, like: PasswordHash): Promise<Buffer> {
       const cost = { N: 2 ** like.ln, r: like.r, p: like.p, maxmem: memoryOf(like) }
       // RFC 8265 4.2: two ways to type the same letter are the same password.
       scrypt(password.normalize('NFC'), like.salt, like.hash.length, cost, (error, key) => {
-        if (error === null) resolve(key)
+        // null on Node, undefined on Bun
+        if (error == null) resolve(key)
         else reject(error)
       })
     })
