@@ -1,0 +1,154 @@
+/**
+ * The front: takes connections in, and pipes each over a WebSocket of its own to the server behind it.
+ *
+ * It says one line of SMTP itself: 421, to a client that it can't serve.
+ */
+import type { Duplex } from '@postern/engine'
+import type { Logger } from '@logtape/logtape'
+import { Carriage, factsOf, opened, pipeHeaders, type WebSocketLike } from '@postern/runtime/websocket'
+import { WebSocket } from 'ws'
+import { errorText } from '../failure.ts'
+
+export interface FrontOptions {
+  /** Of the pipe: `wss://mail.example.com/pipe`. */
+  readonly url: string
+  readonly secret: string
+  /** In a 421. */
+  readonly hostname: string
+  /** PEM: the authorities that the certificate of the server is checked against. Default: those of the runtime. */
+  readonly ca?: string | Uint8Array | undefined
+  readonly connectTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly sessionTimeoutMs: number
+  readonly maxConnections: number
+  readonly maxConnectionsPerAddress: number
+  readonly log: Logger
+  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  readonly lingerMs?: number | undefined
+}
+
+/** Connections over the limit that are told so at the same time; beyond them they are closed on without a word. */
+const MAX_TURNED_AWAY = 100
+/** More than any frame of a pipe. */
+const MAX_PAYLOAD_BYTES = 65_536
+/** The server ends a session that idles, and says why; the front only ends what the server has forgotten. */
+const FORGOTTEN_MS = 60_000
+
+export class Front {
+  readonly #options: FrontOptions
+  readonly #carriages = new Set<Carriage>()
+  /** Connections by address. */
+  readonly #counts = new Map<string, number>()
+  #connectionCount = 0
+  #turnedAway = 0
+  #isClosing = false
+  #allGone: (() => void) | undefined
+
+  constructor(options: FrontOptions) {
+    this.#options = options
+  }
+
+  get connectionCount(): number {
+    return this.#connectionCount
+  }
+
+  /** Carries one connection. Never rejects. @param submission It came to a port for submission. */
+  async accept(client: Duplex, submission: boolean): Promise<void> {
+    const { maxConnections, maxConnectionsPerAddress } = this.#options
+    if (this.#isClosing) return this.#turnAway(client, '4.3.2', 'Shutting down')
+    const { address } = client.remote
+    const count = this.#counts.get(address) ?? 0
+    // A Unix socket has no address, and is nobody's but this machine's.
+    const isCrowded = address !== '' && count >= maxConnectionsPerAddress
+    if (isCrowded || this.#connectionCount >= maxConnections) {
+      return this.#turnAway(client, '4.7.0', 'Too many connections, try again later')
+    }
+    this.#counts.set(address, count + 1)
+    this.#connectionCount++
+    await this.#carry(client, submission)
+    this.#connectionCount--
+    const left = (this.#counts.get(address) ?? 1) - 1
+    if (left === 0) this.#counts.delete(address)
+    else this.#counts.set(address, left)
+    if (this.#connectionCount === 0) this.#allGone?.()
+  }
+
+  /** Takes no more; waits for the connections there are, and destroys what is left after `graceMs`. */
+  async close(graceMs: number): Promise<void> {
+    this.#isClosing = true
+    if (this.#connectionCount === 0) return
+    const allGone = new Promise<void>((resolve) => {
+      this.#allGone = resolve
+    })
+    const timer = setTimeout(() => {
+      for (const carriage of this.#carriages) carriage.destroy(new Error('the front was stopped'))
+    }, graceMs)
+    await allGone
+    clearTimeout(timer)
+  }
+
+  async #carry(client: Duplex, submission: boolean): Promise<void> {
+    const { connectTimeoutMs, idleTimeoutMs, sessionTimeoutMs, log } = this.#options
+    const who = { remote: client.remote.address, remotePort: client.remote.port }
+    let socket: WebSocketLike
+    try {
+      socket = await this.#dial(client, submission)
+    } catch (error) {
+      log.error('a connection cannot be piped', { ...who, reason: errorText(error) })
+      return this.#turnAway(client, '4.3.0', 'Service not available, try again later')
+    }
+    const carriage = new Carriage(client, socket, {
+      lingerMs: this.#options.lingerMs,
+      idleTimeoutMs: idleTimeoutMs + FORGOTTEN_MS,
+    })
+    this.#carriages.add(carriage)
+    const timer = setTimeout(
+      () => carriage.destroy(new Error(`the connection was open for ${sessionTimeoutMs + FORGOTTEN_MS} ms`)),
+      sessionTimeoutMs + FORGOTTEN_MS,
+    )
+    try {
+      await opened(socket, connectTimeoutMs)
+    } catch (error) {
+      clearTimeout(timer)
+      this.#carriages.delete(carriage)
+      log.warn('the server behind this front cannot be reached', { ...who, reason: errorText(error) })
+      return this.#turnAway(client, '4.3.0', 'Service not available, try again later')
+    }
+    log.debug('piped', who)
+    const broken = await carriage.run()
+    clearTimeout(timer)
+    this.#carriages.delete(carriage)
+    if (broken === undefined) log.debug('closed', who)
+    else log.info('a pipe broke', { ...who, reason: errorText(broken) })
+  }
+
+  /** Begins to open a WebSocket. */
+  async #dial(client: Duplex, submission: boolean): Promise<WebSocketLike> {
+    const { url, secret, ca, connectTimeoutMs } = this.#options
+    const headers = await pipeHeaders(factsOf(client, submission), { secret, url })
+    const socket = new WebSocket(url, {
+      headers: { ...headers },
+      handshakeTimeout: connectTimeoutMs,
+      maxPayload: MAX_PAYLOAD_BYTES,
+      perMessageDeflate: false,
+      ...(ca === undefined ? {} : { ca: typeof ca === 'string' ? ca : Buffer.from(ca) }),
+    })
+    return socket as WebSocketLike
+  }
+
+  /** RFC 5321 3.8, 4.2.1: not now. */
+  async #turnAway(client: Duplex, enhancedCode: string, why: string): Promise<void> {
+    if (this.#turnedAway >= MAX_TURNED_AWAY) return client.destroy()
+    this.#turnedAway++
+    try {
+      const line = `421 ${enhancedCode} ${this.#options.hostname} ${why}\r\n`
+      const written = client.write(new TextEncoder().encode(line))
+      if (written instanceof Promise) written.catch(() => {})
+      await client.end()
+    } catch {
+      client.destroy()
+    } finally {
+      this.#turnedAway--
+    }
+  }
+}

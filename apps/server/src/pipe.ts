@@ -1,0 +1,171 @@
+/**
+ * Taking in pipes: fronts dial `ws://` or `wss://`, prove who they are, and pipe one connection each.
+ *
+ * `node:http` and `ws` do the same on Node, Deno and Bun (each has a WebSocket server of its own, and no two are alike). Who
+ * has not proved to be a front costs little: one request of bounded size, in bounded time, and when there are too many the
+ * oldest goes.
+ */
+import type { Endpoint, Listener, SessionOverrides } from '@postern/engine'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex as Stream } from 'node:stream'
+import type { Acceptor } from '@postern/runtime/node'
+import type { TlsCredentials } from '@postern/runtime/tls'
+import {
+  acceptPipe,
+  type FrontGuard,
+  type PipeFacts,
+  pipeOverrides,
+  PipeRefusedError,
+  type WebSocketLike,
+} from '@postern/runtime/websocket'
+import { WebSocketServer } from 'ws'
+
+/** Where and how to take pipes in. */
+export interface PipeListenOptions {
+  readonly guard: FrontGuard
+  /** Default: every address. */
+  readonly host?: string | undefined
+  readonly port: number
+  /** Of the URL: '/pipe'. Anything else is not there. */
+  readonly pathname: string
+  /** `wss`: TLS ends here. */
+  readonly tls?: TlsCredentials | undefined
+  /** For everything up to the WebSocket. */
+  readonly handshakeTimeoutMs: number
+  /** Connections that may be on their way there; one more, and the oldest is given up. Default 500. */
+  readonly maxHandshakes?: number | undefined
+  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  readonly lingerMs?: number | undefined
+  /** Told what goes wrong with the listener itself. */
+  error(error: Error): void
+  /** Told of who was not let in, and why. */
+  refused(reason: string, remote: Endpoint): void
+}
+
+const MAX_HEADER_BYTES = 16_384
+/** More than any frame of a pipe. */
+const MAX_PAYLOAD_BYTES = 65_536
+const STATUS_TEXT = { 401: 'Unauthorized', 404: 'Not Found', 500: 'Internal Server Error', 503: 'Service Unavailable' }
+
+/** Listens, and hands the connection of each pipe to `server`. Rejects with Node's error and its `code`. */
+export async function listenForPipes(server: Acceptor, options: PipeListenOptions): Promise<Listener> {
+  const { host, port, tls, error } = options
+  const http = makeServer(tls)
+  const entrance = new Entrance(server, options)
+  http.on('connection', (socket: Socket) => entrance.enter(socket))
+  http.on('upgrade', (request, stream, head) => void entrance.upgrade(request, stream, head))
+  http.on('request', (_, response) => {
+    response.writeHead(426, { connection: 'close', upgrade: 'websocket' }).end()
+  })
+  http.on('clientError', (_: Error, stream: Stream) => void stream.destroy())
+  await new Promise<void>((resolve, reject) => {
+    http.once('error', reject)
+    http.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+      http.off('error', reject)
+      resolve()
+    })
+  })
+  http.on('error', error)
+  const { address, family, port: bound } = http.address() as AddressInfo
+  return {
+    address: { family: family === 'IPv6' ? 'ipv6' : 'ipv4', address, port: bound },
+    async close() {
+      entrance.close()
+      http.close()
+    },
+  }
+}
+
+function makeServer(tls: TlsCredentials | undefined): Server {
+  const limits = { maxHeaderSize: MAX_HEADER_BYTES }
+  if (tls === undefined) return createServer(limits)
+  let current = tls.current
+  const http = createTlsServer({ ...limits, ...current.context })
+  http.on('connection', () => {
+    if (current === tls.current) return
+    current = tls.current
+    http.setSecureContext(current.context)
+  })
+  return http
+}
+
+/** What becomes of a connection before it is a pipe. */
+class Entrance {
+  readonly #server: Acceptor
+  readonly #options: PipeListenOptions
+  readonly #webSockets: WebSocketServer = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload: MAX_PAYLOAD_BYTES,
+    perMessageDeflate: false,
+  })
+  /** Those that have proved nothing yet, oldest first, by the peer's address: with TLS, the request is on another socket. */
+  readonly #waiting = new Map<string, { readonly socket: Socket; readonly timer: NodeJS.Timeout }>()
+
+  constructor(server: Acceptor, options: PipeListenOptions) {
+    this.#server = server
+    this.#options = options
+  }
+
+  enter(socket: Socket): void {
+    const { handshakeTimeoutMs, maxHandshakes = 500 } = this.#options
+    const [oldest] = this.#waiting.values()
+    if (oldest !== undefined && this.#waiting.size >= maxHandshakes) oldest.socket.destroy()
+    const name = nameOf(socket)
+    const timer = setTimeout(() => socket.destroy(), handshakeTimeoutMs)
+    this.#waiting.set(name, { socket, timer })
+    socket.once('close', () => this.#leave(name, socket))
+  }
+
+  async upgrade(request: IncomingMessage, stream: Stream, head: Buffer): Promise<void> {
+    stream.on('error', () => stream.destroy())
+    const { guard, tls, refused } = this.#options
+    const { host = '', authorization = null } = request.headers
+    const remote = remoteOf(request.socket)
+    const url = URL.parse(`${tls === undefined ? 'http' : 'https'}://${host}${request.url ?? ''}`)
+    if (url?.pathname !== this.#options.pathname) return refuse(stream, 404)
+    const headers = { get: (name: string) => (name === 'authorization' ? authorization : null) }
+    let facts: PipeFacts
+    try {
+      facts = await guard.admit({ url: url.href, headers })
+    } catch (error) {
+      if (!(error instanceof PipeRefusedError)) throw error
+      refused(error.message, remote)
+      return refuse(stream, error.status)
+    }
+    if (stream.destroyed) return
+    this.#leave(nameOf(request.socket))
+    this.#webSockets.handleUpgrade(request, stream, head, (socket) => {
+      const overrides: SessionOverrides = pipeOverrides(facts)
+      const { lingerMs } = this.#options
+      const duplex = acceptPipe(socket as WebSocketLike, facts, lingerMs === undefined ? {} : { lingerMs })
+      void this.#server.accept(duplex, overrides)
+    })
+  }
+
+  close(): void {
+    for (const { socket } of this.#waiting.values()) socket.destroy()
+  }
+
+  /** @param socket Where it is another one by now that has this name, it stays. */
+  #leave(name: string, socket?: Socket): void {
+    const entry = this.#waiting.get(name)
+    if (entry === undefined || (socket !== undefined && entry.socket !== socket)) return
+    clearTimeout(entry.timer)
+    this.#waiting.delete(name)
+  }
+}
+
+function nameOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
+}
+
+function remoteOf({ remoteAddress = '', remotePort = 0, remoteFamily }: Socket): Endpoint {
+  return { family: remoteFamily === 'IPv6' ? 'ipv6' : 'ipv4', address: remoteAddress, port: remotePort }
+}
+
+function refuse(stream: Stream, status: keyof typeof STATUS_TEXT): void {
+  stream.end(`HTTP/1.1 ${status} ${STATUS_TEXT[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+}

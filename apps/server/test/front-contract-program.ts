@@ -1,0 +1,124 @@
+/** Runs the contract of Duplex over WebSockets, and through a front, on the runtime that runs this: `node`, `deno run -A` or `bun run`. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import process from 'node:process'
+import type { Duplex, Endpoint } from '@postern/engine'
+import { selfSigned } from '@postern/runtime/tls'
+import { frontGuard, opened, webSocketDuplex, type WebSocketLike } from '@postern/runtime/websocket'
+import { getLogger } from '@logtape/logtape'
+import { WebSocket as WsWebSocket, WebSocketServer } from 'ws'
+import type { MakePair } from '../../../packages/runtime/test/contract.ts'
+import { contractOutcomes, type PairKind, report } from '../../../packages/runtime/test/outcome.ts'
+import type { Sockets } from '../../../packages/runtime/test/sockets.ts'
+import { Front } from '../src/front/front.ts'
+import { listenForPipes } from '../src/pipe.ts'
+import { loadRuntime } from '../src/runtime.ts'
+
+const lingerMs = 600
+const host = '127.0.0.1'
+const secret = 'a secret of this test that is long enough'
+const sockets = (await loadRuntime()) as unknown as Sockets
+const certificate = await selfSigned()
+const tls = { ca: certificate.cert }
+
+/** Pairs are made one by one, so that the ends belong together. */
+function inTurn(makePair: MakePair): MakePair {
+  let last: Promise<unknown> = Promise.resolve()
+  return () => {
+    const made = last.then(makePair)
+    last = made.catch(() => {})
+    return made
+  }
+}
+
+/** Both ends are WebSockets, of whatever make. */
+async function bare(dial: (url: string) => WebSocketLike): Promise<MakePair> {
+  const http = createServer()
+  const server = new WebSocketServer({ server: http, perMessageDeflate: false })
+  await new Promise<void>((resolve) => http.listen(0, host, resolve))
+  const local: Endpoint = { family: 'ipv4', address: host, port: (http.address() as AddressInfo).port }
+  const remote: Endpoint = { family: 'ipv4', address: host, port: 1 }
+  return inTurn(async () => {
+    const near = new Promise<Duplex>((resolve) => {
+      server.once('connection', (socket) =>
+        resolve(webSocketDuplex(socket as WebSocketLike, { local, remote, lingerMs })),
+      )
+    })
+    const socket = dial(`ws://${host}:${local.port}/`)
+    const far = webSocketDuplex(socket, { local: remote, remote: local, lingerMs })
+    await opened(socket, 5_000)
+    return [await near, far]
+  })
+}
+
+/** The server's end of a pipe, and a client that connected to the front. */
+async function throughFront(implicitTls: boolean): Promise<MakePair> {
+  let accepted: (duplex: Duplex) => void
+  const behind = await listenForPipes(
+    { accept: (duplex) => accepted(duplex) },
+    {
+      guard: frontGuard({ secrets: secret }),
+      host,
+      port: 0,
+      pathname: '/pipe',
+      handshakeTimeoutMs: 5_000,
+      lingerMs,
+      error: (error) => console.error(error),
+      refused: (reason) => console.error(reason),
+    },
+  )
+  const front = new Front({
+    url: `ws://${host}:${behind.address.port}/pipe`,
+    secret,
+    hostname: 'front.example',
+    connectTimeoutMs: 5_000,
+    idleTimeoutMs: 60_000,
+    sessionTimeoutMs: 60_000,
+    maxConnections: 1_000,
+    maxConnectionsPerAddress: 1_000,
+    log: getLogger(['postern']),
+    lingerMs,
+  })
+  const listener = await sockets.listen(
+    { accept: (duplex) => front.accept(duplex, false) },
+    { host, port: 0, implicitTls, lingerMs, tls: certificate },
+  )
+  return inTurn(async () => {
+    const near = new Promise<Duplex>((resolve) => {
+      accepted = resolve
+    })
+    const far = await sockets.dial({ host, port: listener.address.port, implicitTls, lingerMs, tls })
+    return [await near, far]
+  })
+}
+
+async function upgraded(makePair: MakePair): Promise<MakePair> {
+  return async () => {
+    const [near, far] = await makePair()
+    await Promise.all([near.startTls?.(), far.startTls?.()])
+    return [near, far]
+  }
+}
+
+const clear = await throughFront(false)
+const kinds: PairKind[] = [
+  {
+    subject: 'WebSocket',
+    makePair: await bare((url) => new WsWebSocket(url, { perMessageDeflate: false }) as WebSocketLike),
+  },
+  { subject: "WebSocket of the runtime's own", makePair: await bare((url) => new WebSocket(url) as WebSocketLike) },
+  {
+    subject: 'front',
+    hasStartTls: true,
+    makePair: clear,
+    gaps: {
+      'a read answers at once when bytes are waiting':
+        'until TLS, bytes wait at the front: what follows a reply may be the handshake, which the front has to make',
+    },
+  },
+  { subject: 'front, STARTTLS', makePair: await upgraded(clear) },
+  { subject: 'front, implicit TLS', makePair: await throughFront(true) },
+]
+await report(contractOutcomes(kinds))
+// What a check left open is not waited for.
+process.exit(0)
