@@ -1,0 +1,9 @@
+import { describe } from 'vitest'
+import { testOutcomes } from '../../packages/runtime/test/program.ts'
+import { blackBoxOutcomes } from './outcomes.ts'
+import { COMMANDS } from './runtimes.ts'
+import { serveOn } from './served.ts'
+
+await using target = await serveOn(COMMANDS.deno)
+const outcomes = await blackBoxOutcomes('postern serve', target)
+describe('deno', () => testOutcomes('black box', 'deno', outcomes))
