@@ -45,6 +45,7 @@ export const ROWS = {
   'client gone before the final reply': 'gone.test.ts',
   shutdown: 'shutdown.test.ts',
   'talk before the greeting': 'greeting.test.ts',
+  'PROXY protocol on, header missing or bad': 'proxy.test.ts',
   'enhanced codes': 'vectors',
 } as const
 

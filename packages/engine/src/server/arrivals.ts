@@ -97,22 +97,22 @@ export class Arrivals {
     failure: (why: unknown) => ArrivalError,
     work: () => Promise<T>,
   ): Promise<T | undefined> {
-    let givenUp: Error | undefined
-    const giveUp = (why: string): void => {
-      givenUp = new Error(why)
-      duplex.destroy(givenUp)
-    }
+    let giveUp: GiveUp = () => {}
+    const givenUp = new Promise<never>((_, reject) => {
+      giveUp = (why) => {
+        reject(new Error(why))
+        duplex.destroy()
+      }
+    })
     const [oldest] = this.#waiting
     if (oldest !== undefined && this.#waiting.size >= this.#limits.maxConnections) oldest('too many wait at once')
     this.#waiting.add(giveUp)
     const timer = setTimeout(() => giveUp(`nothing came of it within ${ms} ms`), ms)
     try {
-      const result = await work()
-      if (givenUp === undefined) return result
-      throw givenUp
+      return await Promise.race([givenUp, work()])
     } catch (error) {
       duplex.destroy()
-      if (!this.#isOver) this.#report(failure(givenUp ?? error))
+      if (!this.#isOver) this.#report(failure(error))
       return undefined
     } finally {
       clearTimeout(timer)
