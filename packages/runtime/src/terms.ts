@@ -7,7 +7,7 @@ import type { ListenOptions, ServeOptions } from './listening.ts'
 
 export class Terms {
   readonly credentials: TlsCredentials | undefined
-  /** The listener makes the handshake before it hands a connection on. */
+  /** The listener makes a handshake before it hands a connection on. */
   readonly implicitTls: boolean
   readonly lingerMs: number
   readonly overrides: SessionOverrides | undefined
@@ -20,9 +20,11 @@ export class Terms {
     if (implicitTls && tls === undefined) throw new TypeError('implicitTls: needs tls')
     checkDurations({ lingerMs, handshakeTimeoutMs })
     this.credentials = tls === undefined || tls instanceof TlsCredentials ? tls : new TlsCredentials(tls)
-    this.implicitTls = implicitTls
+    // Behind a proxy, its header comes in clear before the handshake, so that both are the server's.
+    const isBehindProxy = overrides?.proxyProtocol !== undefined
+    this.implicitTls = implicitTls && !isBehindProxy
     this.lingerMs = lingerMs
-    this.overrides = overrides
+    this.overrides = implicitTls && isBehindProxy ? { ...overrides, implicitTls: true } : overrides
     this.handshakes = new Handshakes(options)
     this.error = options.error ?? (() => {})
   }

@@ -3,270 +3,211 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { once } from 'node:events'
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createServer as createTlsServer } from 'node:tls'
-import { afterAll, expect, onTestFinished, test } from 'vitest'
-import { adopt, dial, listen, type ListenOptions, serve } from '../src/node/index.ts'
-import { ascii, certificate, echo, Hall, hears, openHandles, readText, sleep, until } from './harness.ts'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { dial, type ListenOptions } from '../src/node/index.ts'
+import { PLACES } from './places.ts'
+import { ascii, echo, Hall, hears, openHandles, readText, sleep, until } from './harness.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'postern-runtime-'))
 afterAll(() => rm(directory, { recursive: true }))
 
-async function open(options: ListenOptions): Promise<{ hall: Hall; address: Endpoint; close(): Promise<void> }> {
-  const hall = new Hall()
-  const listener = await listen(hall, options)
-  onTestFinished(() => listener.close())
-  return { hall, address: listener.address, close: () => listener.close() }
-}
+describe.each(PLACES)('%s', (runtime, place) => {
+  const { listen } = place
+  /** On both sides. */
+  const handles = (): number => (runtime === 'node' ? openHandles() : openHandles() + place.openHandles())
+  /** Of a Unix socket. */
+  const pathOf = (name: string): string => join(directory, `${runtime} ${name}`)
 
-test('says the real port', async () => {
-  const { address } = await open({ port: 0, host: '127.0.0.1' })
-  expect(address).toEqual({ family: 'ipv4', address: '127.0.0.1', port: expect.any(Number) })
-  expect(address.port).toBeGreaterThan(0)
-})
-
-test('takes IPv4 and IPv6 where no host is named, and tells them apart', async () => {
-  const { hall, address } = await open({ port: 0 })
-  const { port } = address
-  const four = await dial({ host: '127.0.0.1', port })
-  expect((await hall.next()).remote).toEqual({ ...four.local, family: 'ipv4', address: '127.0.0.1' })
-  const six = await dial({ host: '::1', port })
-  const accepted = await hall.next()
-  expect(accepted.remote).toEqual({ ...six.local, family: 'ipv6', address: '::1' })
-  expect(accepted.local).toEqual({ family: 'ipv6', address: '::1', port })
-  four.destroy()
-  six.destroy()
-})
-
-test('a port in use rejects with its code', async () => {
-  const { address } = await open({ port: 0, host: '127.0.0.1' })
-  await expect(listen(new Hall(), { port: address.port, host: '127.0.0.1' })).rejects.toMatchObject({
-    code: 'EADDRINUSE',
-  })
-})
-
-test('an address that is not ours rejects with its code', async () => {
-  await expect(listen(new Hall(), { port: 0, host: '192.0.2.254' })).rejects.toMatchObject({ code: 'EADDRNOTAVAIL' })
-})
-
-test.each([
-  [{}, /port or path/],
-  [{ port: 0, path: 'x' }, /port or path/],
-  [{ port: 0, implicitTls: true }, /needs tls/],
-  [{ port: 0, lingerMs: 0 }, /lingerMs/],
-  [{ port: 0, handshakeTimeoutMs: NaN }, /handshakeTimeoutMs/],
-  [{ port: 0, tls: { key: 'x', cert: 'y' } }, /certificate for the listener cannot be read/],
-])('refuses options %j', async (options, message) => {
-  await expect(listen(new Hall(), options)).rejects.toThrow(message)
-})
-
-test('after close the port is free, nobody new comes in, and who is in stays', async () => {
-  const listener = await listen(echo, { port: 0, host: '127.0.0.1' })
-  const { port } = listener.address
-  const client = await dial({ host: '127.0.0.1', port })
-  expect(await hears(client, 'before')).toBe(true)
-  await listener.close()
-  await listener.close()
-  expect(listener.address.port).toBe(port)
-  await expect(dial({ host: '127.0.0.1', port })).rejects.toMatchObject({ code: 'ECONNREFUSED' })
-  const next = await listen(echo, { host: '127.0.0.1', port })
-  expect(await hears(client, 'after')).toBe(true)
-  await client.end()
-  await next.close()
-})
-
-test('a Unix socket: served, and its file gone after close', async () => {
-  const path = join(directory, 'plain')
-  const { hall, address, close } = await open({ path })
-  expect(address).toEqual({ family: 'unix', address: path, port: 0 })
-  const client = await dial({ path })
-  const accepted = await hall.next()
-  expect(accepted.local).toEqual(address)
-  expect(accepted.remote).toEqual({ family: 'unix', address: '', port: 0 })
-  expect(client.remote).toEqual(address)
-  client.destroy()
-  await close()
-  expect(existsSync(path)).toBe(false)
-})
-
-test('a Unix socket that a dead process left is replaced', async () => {
-  const path = join(directory, 'stale')
-  const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => console.log('up'))`
-  const child = spawn(process.execPath, ['-e', script])
-  await once(child.stdout, 'data')
-  child.kill('SIGKILL')
-  await once(child, 'exit')
-  expect(existsSync(path)).toBe(true)
-  const { hall } = await open({ path })
-  const client = await dial({ path })
-  await hall.next()
-  client.destroy()
-})
-
-test('a Unix socket that somebody answers on is theirs', async () => {
-  const path = join(directory, 'living')
-  await open({ path })
-  await expect(listen(new Hall(), { path })).rejects.toMatchObject({ code: 'EADDRINUSE' })
-  ;(await dial({ path })).destroy()
-})
-
-test('a plain file is never taken for a stale socket', async () => {
-  const path = join(directory, 'file')
-  await writeFile(path, 'precious')
-  await expect(listen(new Hall(), { path })).rejects.toMatchObject({ code: 'EADDRINUSE' })
-  expect(existsSync(path)).toBe(true)
-})
-
-test('serves on a listener that the caller made', async () => {
-  const own = createServer()
-  const listener = serve(echo, own, { tls: certificate })
-  own.listen(0, '127.0.0.1')
-  await once(own, 'listening')
-  const { port } = listener.address
-  expect(port).toBe((own.address() as AddressInfo).port)
-  const client = await dial({ host: '127.0.0.1', port })
-  expect(await hears(client, 'hello')).toBe(true)
-  await client.end()
-  await listener.close()
-  expect(own.listening).toBe(false)
-})
-
-test('serves on a TLS listener that the caller made', async () => {
-  const own = createTlsServer(certificate).listen(0, '127.0.0.1')
-  await once(own, 'listening')
-  const hall = new Hall()
-  // TLS that is there already is not begun again.
-  const listener = serve(hall, own, { tls: certificate, implicitTls: true })
-  const { port } = listener.address
-  const client = await dial({ host: '127.0.0.1', port, implicitTls: true, tls: { ca: certificate.cert } })
-  const accepted = await hall.next()
-  expect(accepted.tls?.protocol).toBe('TLSv1.3')
-  expect(accepted.startTls).toBeUndefined()
-  client.destroy()
-  await listener.close()
-})
-
-test('adopts a socket, also one that was paused and read from before', async () => {
-  const own = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1')
-  await once(own, 'listening')
-  const client = connect((own.address() as AddressInfo).port, '127.0.0.1')
-  const [socket] = (await once(own, 'connection')) as [Socket]
-  client.write('sniffed, and the rest')
-  socket.once('readable', () => {
-    const first = socket.read(7) as Buffer
-    expect(String(first)).toBe('sniffed')
-    socket.unshift(first)
-    done = adopt(echo, socket)
-  })
-  let done: Promise<void> | undefined
-  socket.resume().pause()
-  const [heard] = (await once(client, 'data')) as [Buffer]
-  expect(String(heard)).toBe('sniffed, and the rest')
-  client.end()
-  await done
-  own.close()
-})
-
-test('adopts a socket that is over', async () => {
-  const own = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
-  await once(own, 'listening')
-  const { port } = own.address() as AddressInfo
-  const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).resume()
-  await once(client, 'end')
-  const hall = new Hall()
-  await adopt(hall, client)
-  const ended = await hall.next()
-  expect(await ended.read()).toBeNull()
-  ended.destroy()
-  await once(client, 'close')
-  await adopt(hall, client)
-  await expect((await hall.next()).write(ascii('late'))).rejects.toThrow()
-  own.close()
-})
-
-test('a peer that ends first is still written to', async () => {
-  const { hall, address } = await open({ port: 0, host: '127.0.0.1' })
-  const client = connect({ port: address.port, host: '127.0.0.1', allowHalfOpen: true })
-  client.end('QUIT')
-  const accepted = await hall.next()
-  expect(await readText(accepted)).toBe('QUIT')
-  expect(await readText(accepted)).toBeNull()
-  await sleep(50)
-  await accepted.write(ascii('221 bye'))
-  const [heard] = (await once(client, 'data')) as [Buffer]
-  expect(String(heard)).toBe('221 bye')
-  await accepted.end()
-})
-
-// Closing with bytes unread makes the kernel reset the connection, and the peer then loses a reply that it had not read.
-test('the last reply reaches a client that goes on sending', async () => {
-  const { hall, address } = await open({ port: 0, host: '127.0.0.1', lingerMs: 1_000 })
-  const client = connect({ port: address.port, host: '127.0.0.1' })
-  const failed: Error[] = []
-  client.on('error', (error) => failed.push(error)).pause()
-  client.write(Buffer.alloc(16 * 1_048_576), () => client.end())
-  const accepted = await hall.next()
-  await accepted.read()
-  await accepted.write(ascii('421 enough'))
-  await accepted.end()
-  client.resume()
-  const [heard] = (await once(client, 'data')) as [Buffer]
-  expect(String(heard)).toBe('421 enough')
-  await once(client, 'close')
-  expect(failed).toEqual([])
-})
-
-test('a peer that never reads does not keep a connection that has ended', async () => {
-  const { hall, address } = await open({ port: 0, host: '127.0.0.1', lingerMs: 300 })
-  const client = connect({ port: address.port, host: '127.0.0.1' }).pause()
-  const accepted = await hall.next()
-  let waiting: void | Promise<void> = undefined
-  // What the kernel does not take stays with us.
-  for (let chunks = 0; chunks < 512; chunks++) {
-    waiting = accepted.write(new Uint8Array(65_536))
-    if (waiting === undefined) continue
-    if (!(await Promise.race([waiting.then(() => true), sleep(200).then(() => false)]))) break
+  async function open(options: ListenOptions): Promise<{ hall: Hall; address: Endpoint; close(): Promise<void> }> {
+    const hall = new Hall()
+    const listener = await listen(hall, options)
+    onTestFinished(() => listener.close())
+    return { hall, address: listener.address, close: () => listener.close() }
   }
-  const ended = accepted.end()
-  await expect(waiting).rejects.toThrow()
-  await expect(ended).rejects.toThrow()
-  client.destroy()
-})
 
-test('a thousand connections that are reset leave nothing behind', async () => {
-  const seen = { accepted: 0, over: 0 }
-  const listener = await listen(
-    {
-      async accept(duplex) {
-        seen.accepted++
-        try {
-          await duplex.write(ascii('220 hello\r\n'))
-          while ((await duplex.read()) !== null);
-          await duplex.end()
-        } catch {
-          duplex.destroy()
-        }
-        seen.over++
+  test('says the real port', async () => {
+    const { address } = await open({ port: 0, host: '127.0.0.1' })
+    expect(address).toEqual({ family: 'ipv4', address: '127.0.0.1', port: expect.any(Number) })
+    expect(address.port).toBeGreaterThan(0)
+  })
+
+  test('takes IPv4 and IPv6 where no host is named, and tells them apart', async () => {
+    const { hall, address } = await open({ port: 0 })
+    const { port } = address
+    const four = await dial({ host: '127.0.0.1', port })
+    expect((await hall.next()).remote).toEqual({ ...four.local, family: 'ipv4', address: '127.0.0.1' })
+    const six = await dial({ host: '::1', port })
+    const accepted = await hall.next()
+    expect(accepted.remote).toEqual({ ...six.local, family: 'ipv6', address: '::1' })
+    expect(accepted.local).toEqual({ family: 'ipv6', address: '::1', port })
+    four.destroy()
+    six.destroy()
+  })
+
+  test('a port in use rejects with its code', async () => {
+    const { address } = await open({ port: 0, host: '127.0.0.1' })
+    await expect(listen(new Hall(), { port: address.port, host: '127.0.0.1' })).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+    })
+  })
+
+  test('an address that is not ours rejects with its code', async () => {
+    await expect(listen(new Hall(), { port: 0, host: '192.0.2.254' })).rejects.toMatchObject({ code: 'EADDRNOTAVAIL' })
+  })
+
+  test.each([
+    [{}, /port or path/],
+    [{ port: 0, path: 'x' }, /port or path/],
+    [{ port: 0, implicitTls: true }, /needs tls/],
+    [{ port: 0, lingerMs: 0 }, /lingerMs/],
+    [{ port: 0, handshakeTimeoutMs: NaN }, /handshakeTimeoutMs/],
+    [{ port: 0, tls: { key: 'x', cert: 'y' } }, /certificate for the listener cannot be read/],
+  ])('refuses options %j', async (options, message) => {
+    await expect(listen(new Hall(), options)).rejects.toThrow(message)
+  })
+
+  test('after close the port is free, nobody new comes in, and who is in stays', async () => {
+    const listener = await listen(echo, { port: 0, host: '127.0.0.1' })
+    const { port } = listener.address
+    const client = await dial({ host: '127.0.0.1', port })
+    expect(await hears(client, 'before')).toBe(true)
+    await listener.close()
+    await listener.close()
+    expect(listener.address.port).toBe(port)
+    await expect(dial({ host: '127.0.0.1', port })).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    const next = await listen(echo, { host: '127.0.0.1', port })
+    expect(await hears(client, 'after')).toBe(true)
+    await client.end()
+    await next.close()
+  })
+
+  test('a Unix socket: served, and its file gone after close', async () => {
+    const path = pathOf('plain')
+    const { hall, address, close } = await open({ path })
+    expect(address).toEqual({ family: 'unix', address: path, port: 0 })
+    const client = await dial({ path })
+    const accepted = await hall.next()
+    expect(accepted.local).toEqual(address)
+    expect(accepted.remote).toEqual({ family: 'unix', address: '', port: 0 })
+    expect(client.remote).toEqual(address)
+    client.destroy()
+    await close()
+    expect(existsSync(path)).toBe(false)
+  })
+
+  test('a Unix socket that a dead process left is replaced', async () => {
+    const path = pathOf('stale')
+    const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => console.log('up'))`
+    const child = spawn(process.execPath, ['-e', script])
+    await once(child.stdout, 'data')
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    expect(existsSync(path)).toBe(true)
+    const { hall } = await open({ path })
+    const client = await dial({ path })
+    await hall.next()
+    client.destroy()
+  })
+
+  test('a Unix socket that somebody answers on is theirs', async () => {
+    const path = pathOf('living')
+    await open({ path })
+    await expect(listen(new Hall(), { path })).rejects.toMatchObject({ code: 'EADDRINUSE' })
+    ;(await dial({ path })).destroy()
+  })
+
+  test('a plain file is never taken for a stale socket', async () => {
+    const path = pathOf('file')
+    await writeFile(path, 'precious')
+    await expect(listen(new Hall(), { path })).rejects.toMatchObject({ code: 'EADDRINUSE' })
+    expect(existsSync(path)).toBe(true)
+  })
+
+  test('a peer that ends first is still written to', async () => {
+    const { hall, address } = await open({ port: 0, host: '127.0.0.1' })
+    const client = connect({ port: address.port, host: '127.0.0.1', allowHalfOpen: true })
+    client.end('QUIT')
+    const accepted = await hall.next()
+    expect(await readText(accepted)).toBe('QUIT')
+    expect(await readText(accepted)).toBeNull()
+    await sleep(50)
+    await accepted.write(ascii('221 bye'))
+    const [heard] = (await once(client, 'data')) as [Buffer]
+    expect(String(heard)).toBe('221 bye')
+    await accepted.end()
+  })
+
+  // Closing with bytes unread makes the kernel reset the connection, and the peer then loses a reply that it had not read.
+  test('the last reply reaches a client that goes on sending', async () => {
+    const { hall, address } = await open({ port: 0, host: '127.0.0.1', lingerMs: 1_000 })
+    const client = connect({ port: address.port, host: '127.0.0.1' })
+    const failed: Error[] = []
+    client.on('error', (error) => failed.push(error)).pause()
+    client.write(Buffer.alloc(16 * 1_048_576), () => client.end())
+    const accepted = await hall.next()
+    await accepted.read()
+    await accepted.write(ascii('421 enough'))
+    await accepted.end()
+    client.resume()
+    const [heard] = (await once(client, 'data')) as [Buffer]
+    expect(String(heard)).toBe('421 enough')
+    await once(client, 'close')
+    expect(failed).toEqual([])
+  })
+
+  test('a peer that never reads does not keep a connection that has ended', async () => {
+    const { hall, address } = await open({ port: 0, host: '127.0.0.1', lingerMs: 300 })
+    const client = connect({ port: address.port, host: '127.0.0.1' }).pause()
+    const accepted = await hall.next()
+    let waiting: void | Promise<void> = undefined
+    // What the kernel does not take stays with us.
+    for (let chunks = 0; chunks < 512; chunks++) {
+      waiting = accepted.write(new Uint8Array(65_536))
+      if (waiting === undefined) continue
+      if (!(await Promise.race([waiting.then(() => true), sleep(200).then(() => false)]))) break
+    }
+    const ended = accepted.end()
+    await expect(waiting).rejects.toThrow()
+    await expect(ended).rejects.toThrow()
+    client.destroy()
+  })
+
+  test('a thousand connections that are reset leave nothing behind', async () => {
+    const seen = { accepted: 0, over: 0 }
+    const listener = await listen(
+      {
+        async accept(duplex) {
+          seen.accepted++
+          try {
+            await duplex.write(ascii('220 hello\r\n'))
+            while ((await duplex.read()) !== null);
+            await duplex.end()
+          } catch {
+            duplex.destroy()
+          }
+          seen.over++
+        },
       },
-    },
-    { port: 0, host: '127.0.0.1' },
-  )
-  const { port } = listener.address
-  const before = openHandles()
-  async function reset(round: number): Promise<void> {
-    const client = connect(port, '127.0.0.1').on('error', () => {})
-    await once(client, 'connect')
-    // In the backlog, in the greeting, and in the middle of a command.
-    if (round % 3 === 1) await Promise.race([once(client, 'data'), once(client, 'close')])
-    if (round % 3 === 2) client.write('EHLO')
-    client.resetAndDestroy()
-  }
-  for (let round = 0; round < 1_000; round += 100) {
-    await Promise.all(Array.from({ length: 100 }, (_, index) => reset(round + index)))
-  }
-  await until(() => seen.over === seen.accepted && openHandles() <= before)
-  expect(seen.accepted).toBeGreaterThan(300)
-  await listener.close()
-}, 20_000)
+      { port: 0, host: '127.0.0.1' },
+    )
+    const { port } = listener.address
+    const before = handles()
+    async function reset(round: number): Promise<void> {
+      const client = connect(port, '127.0.0.1').on('error', () => {})
+      await once(client, 'connect')
+      // In the backlog, in the greeting, and in the middle of a command.
+      if (round % 3 === 1) await Promise.race([once(client, 'data'), once(client, 'close')])
+      if (round % 3 === 2) client.write('EHLO')
+      client.resetAndDestroy()
+    }
+    for (let round = 0; round < 1_000; round += 100) {
+      await Promise.all(Array.from({ length: 100 }, (_, index) => reset(round + index)))
+    }
+    await until(() => seen.over === seen.accepted && handles() <= before)
+    expect(seen.accepted).toBeGreaterThan(300)
+    await listener.close()
+  }, 20_000)
+})

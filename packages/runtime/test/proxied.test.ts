@@ -1,5 +1,5 @@
 /** TLS from the first byte behind a PROXY protocol header: part of the handshake has been read before it begins. */
-import type { Duplex } from '@postern/engine'
+import { addressRanges, type Duplex, type SessionOverrides } from '@postern/engine'
 import { once } from 'node:events'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { dial } from '../src/node/index.ts'
@@ -67,5 +67,24 @@ describe.each(PLACES)('%s', (_, place) => {
     const rest = await readHeader(accepted)
     await expect(accepted.startTls?.(rest)).rejects.toThrow(/wrong.version.number|http.request/i)
     await expect(accepted.read()).rejects.toThrow()
+  })
+
+  test('implicit TLS behind a proxy is left to the server, which is told', async () => {
+    const seen = Promise.withResolvers<[Duplex, SessionOverrides | undefined]>()
+    const overrides = { authRequired: true, proxyProtocol: { trusted: addressRanges(['127.0.0.1']) } }
+    const listener = await place.listen(
+      { accept: (duplex, overrides) => seen.resolve([duplex, overrides]) },
+      { port: 0, host, tls: certificate, implicitTls: true, overrides },
+    )
+    onTestFinished(() => listener.close())
+    const client = connectBehindProxy(listener.address.port, host, certificate.cert, (header, hello, write) =>
+      write(Buffer.concat([header, hello])),
+    )
+    onTestFinished(() => void client.destroy())
+    const [accepted, told] = await seen.promise
+    expect(told).toMatchObject({ authRequired: true, proxyProtocol: {}, implicitTls: true })
+    expect(accepted.tls).toBeUndefined()
+    const rest = await readHeader(accepted)
+    await Promise.all([accepted.startTls?.(rest), once(client, 'secureConnect')])
   })
 })

@@ -39,7 +39,9 @@ async function listen(call: Call): Promise<unknown> {
   const opened = await sockets.listen(
     {
       accept:
-        call.converses === true ? converse : (duplex) => tell({ event: 'accept', listener, duplex: factsOf(duplex) }),
+        call.converses === true
+          ? converse
+          : (duplex, overrides) => tell({ event: 'accept', listener, duplex: factsOf(duplex), overrides }),
     },
     {
       ...options,

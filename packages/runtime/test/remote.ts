@@ -2,7 +2,7 @@
  * The sockets of another runtime, for a test in this process: a program in that runtime listens and dials, and each of its
  * connections has a stand-in here. What `Duplex` may answer at once is a promise here.
  */
-import type { Duplex, Endpoint, Listener, TlsInfo } from '@postern/engine'
+import type { Duplex, Endpoint, Listener, SessionOverrides, TlsInfo } from '@postern/engine'
 import { spawn } from 'node:child_process'
 import { readdirSync, readlinkSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -63,7 +63,7 @@ export interface Answer {
 
 /** What happened there. */
 export type Told = { readonly listener: number } & (
-  | { readonly event: 'accept'; readonly duplex: DuplexFacts }
+  | { readonly event: 'accept'; readonly duplex: DuplexFacts; readonly overrides: SessionOverrides | undefined }
   | { readonly event: 'error'; readonly error: Facts; readonly remote: Endpoint | undefined }
 )
 
@@ -96,7 +96,10 @@ export function startRemote(command: readonly [string, ...string[]]): Place {
   const path = resolve(import.meta.dirname, 'remote-program.ts')
   const child = spawn(program, [...args, path], { stdio: ['pipe', 'pipe', 'inherit'] })
   const waiting = new Map<number, Wait>()
-  const servers: { accept: (duplex: DuplexFacts) => void; error: (error: Error, remote?: Endpoint) => void }[] = []
+  const servers: {
+    accept: (duplex: DuplexFacts, overrides?: SessionOverrides) => unknown
+    error: (error: Error, remote?: Endpoint) => void
+  }[] = []
   let lastId = 0
 
   function ask(name: Call['name'], call: Partial<Call> = {}): Promise<unknown> {
@@ -112,7 +115,7 @@ export function startRemote(command: readonly [string, ...string[]]): Place {
     const told = JSON.parse(line) as Told | Answer
     if ('event' in told) {
       const server = servers[told.listener]
-      if (told.event === 'accept') server?.accept(told.duplex)
+      if (told.event === 'accept') server?.accept(told.duplex, told.overrides)
       else server?.error(errorOf(told.error), told.remote)
       return
     }
@@ -124,7 +127,8 @@ export function startRemote(command: readonly [string, ...string[]]): Place {
 
   async function listen(server: Acceptor, options: ListenOptions, converses = false): Promise<Listener> {
     const { tls, error = () => {}, ...plain } = options
-    const accept = (facts: DuplexFacts): unknown => server.accept(new RemoteDuplex(ask, facts))
+    const accept = (facts: DuplexFacts, overrides?: SessionOverrides): unknown =>
+      server.accept(new RemoteDuplex(ask, facts), overrides)
     const listener = servers.push({ accept, error }) - 1
     if (tls instanceof TlsCredentials) follow(tls, (tls) => void ask('update', { listener, options: { tls } }))
     const given = tls instanceof TlsCredentials ? tls.current.options : tls

@@ -4,6 +4,7 @@ import { checkDial, type DialOptions, withinBounds } from '../dialling.ts'
 import { ipEndpoint, unixEndpoint } from '../endpoint.ts'
 import { bun, type BunSocket, type SocketHandlers } from './api.ts'
 import { type Attached, HANDLERS, SocketDuplex, type SocketSettings } from './duplex.ts'
+import { systemError } from './system-error.ts'
 import { checkDialTls, clientSide } from './tls-side.ts'
 
 /**
@@ -19,7 +20,7 @@ export async function dial(options: DialOptions): Promise<Duplex> {
     return await withinBounds(attempt.run(implicitTls), options)
   } catch (error) {
     attempt.giveUp(error as Error)
-    throw error
+    throw systemError(error, options.path ?? `${host}:${options.port}`)
   }
 }
 

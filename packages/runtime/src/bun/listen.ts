@@ -11,6 +11,7 @@ import { checkPlace, Terms } from '../terms.ts'
 import { removeStale } from '../unix-socket.ts'
 import { bun, type BunListener, type BunSocket } from './api.ts'
 import { type Attached, HANDLERS, SocketDuplex, type SocketSettings } from './duplex.ts'
+import { systemError } from './system-error.ts'
 import { serverSide } from './tls-side.ts'
 
 /**
@@ -21,7 +22,12 @@ export async function listen(server: Acceptor, options: ListenOptions): Promise<
   checkPlace(options)
   if (options.backlog !== undefined) throw new TypeError('backlog: Bun has its own')
   const reception = new Reception(server, options)
-  return options.path === undefined ? listenOnPort(reception, options) : listenOnPath(reception, options.path)
+  const { path, host = '*', port } = options
+  try {
+    return await (path === undefined ? listenOnPort(reception, options) : listenOnPath(reception, path))
+  } catch (error) {
+    throw systemError(error, path ?? `${host}:${port}`)
+  }
 }
 
 async function listenOnPort(reception: Reception, { host, port = 0, reusePort }: ListenOptions): Promise<Listener> {
