@@ -26,6 +26,8 @@ export class Handshakes {
   async run<T>(handshake: Promise<T>, giveUp: GiveUp): Promise<T> {
     const [oldest] = this.#running
     if (oldest !== undefined && this.#running.size >= this.#max) {
+      // It may hear of it later, and is not to be given up twice.
+      this.#running.delete(oldest)
       oldest(new Error('too many TLS handshakes at the same time'))
     }
     this.#running.add(giveUp)

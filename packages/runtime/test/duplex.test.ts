@@ -6,6 +6,7 @@ import { outcomesOf, testOutcomes } from './program.ts'
 const program = resolve(import.meta.dirname, 'contract-program.ts')
 const RUNTIMES: Readonly<Record<string, readonly [string, ...string[]]>> = {
   node: ['node'],
+  deno: ['deno', 'run', '--allow-all'],
   bun: ['bun', 'run'],
 }
 

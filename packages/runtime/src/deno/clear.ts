@@ -34,7 +34,11 @@ export class Clear implements Carrier {
   constructor(connection: DenoConnection, sink: Sink) {
     this.#connection = connection
     this.#sink = sink
-    connection.setNoDelay?.(true)
+    try {
+      connection.setNoDelay?.(true)
+    } catch {
+      // It is over already; the read tells.
+    }
     void this.#receive()
   }
 

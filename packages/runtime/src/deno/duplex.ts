@@ -2,14 +2,14 @@
 import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
 import { linger, type Lingering } from '../linger.ts'
 import { Received } from '../received.ts'
+import { tlsInfo } from '../tls-info.ts'
 import { connectionClosed, type Wait } from '../wait.ts'
 import type { DenoConnection } from './api.ts'
 import type { Carrier, Sink } from './carrier.ts'
 import { Clear } from './clear.ts'
 import type { Handshake } from './handshake.ts'
 import { Secure } from './secure.ts'
-import { streamOf } from './stream.ts'
-import { tlsInfo } from './tls-info.ts'
+import { Ciphertext } from './stream.ts'
 
 /** What connections of one listener, or of one dialler, have in common. */
 export interface ConnectionSettings {
@@ -146,12 +146,15 @@ export class ConnectionDuplex implements Duplex {
     if (received === undefined) this.#refuseEarly()
     this.startTls = undefined
     // From here on nothing that arrives comes to us in clear: also what fills the buffer that waits now is the handshake's.
-    const stream = streamOf(this.#clear, received === undefined ? [] : [received, ...this.#received.takeAll()])
+    const ciphertext = new Ciphertext(
+      this.#clear,
+      received === undefined ? [] : [received, ...this.#received.takeAll()],
+    )
     try {
-      const socket = await handshake(stream)
+      const socket = await handshake(ciphertext)
       if (this.#isClosed) throw connectionClosed()
       this.tls = tlsInfo(socket)
-      this.#carrier = new Secure(socket, this.#sink)
+      this.#carrier = new Secure(socket, ciphertext, this.#sink)
       return this.tls
     } catch (error) {
       this.destroy(error as Error)

@@ -3,10 +3,8 @@
 /** What Deno says of a name that leads nowhere; it has no class of its own. */
 const NO_SUCH_HOST = /failed to lookup address information/
 
-/** The same error, with a `code` where Deno gave none. */
-export function withCode(error: unknown): Error {
-  if (!(error instanceof Error)) return new Error(String(error))
-  if (typeof (error as { code?: unknown }).code === 'string') return error
-  if (NO_SUCH_HOST.test(error.message)) return Object.assign(error, { code: 'ENOTFOUND' })
-  return error
+/** The same, with a `code` where it is an error that Deno gave none. */
+export function withCode<T>(error: T): T {
+  if (!(error instanceof Error) || 'code' in error || !NO_SUCH_HOST.test(error.message)) return error
+  return Object.assign(error, { code: 'ENOTFOUND' })
 }

@@ -19,6 +19,8 @@ import { serverHandshake } from './handshake.ts'
 
 /** What Node lets wait to be accepted. */
 const DEFAULT_BACKLOG = 511
+/** Of a connection that was reset before we got to it. */
+const GONE: readonly unknown[] = ['ENOTCONN', 'ECONNABORTED', 'ECONNRESET']
 /** Where accepting fails (too many open files, say), it would fail again at once. */
 const PAUSE_MS = 100
 /** Of a machine without IPv6. */
@@ -61,6 +63,7 @@ class Reception implements Listener {
   readonly #terms: Terms
   readonly #listener: DenoListener
   readonly #settings: ConnectionSettings
+  readonly #accepting: Promise<void>
   #isClosed = false
 
   constructor(server: Acceptor, terms: Terms, listener: DenoListener) {
@@ -70,7 +73,7 @@ class Reception implements Listener {
     this.#listener = listener
     this.#settings = { handshake: credentials && ((stream) => serverHandshake(stream, credentials.current)), lingerMs }
     this.address = endpoint(listener.addr)
-    void this.#accept()
+    this.#accepting = this.#accept()
   }
 
   async close(): Promise<void> {
@@ -81,15 +84,20 @@ class Reception implements Listener {
     if (family === 'unix') await rm(address, { force: true })
     this.#listener.close()
     this.#terms.handshakes.giveUp()
+    // Until the last `accept` has heard of it, the port is not free.
+    await this.#accepting
   }
 
   async #accept(): Promise<void> {
     while (!this.#isClosed) {
       try {
-        this.#take(await this.#listener.accept())
+        const connection = await this.#listener.accept()
+        if (this.#isClosed) connection.close()
+        else this.#take(connection)
       } catch (error) {
         if (this.#isClosed) return
-        this.#terms.error(withCode(error))
+        if (GONE.includes((error as { code?: unknown }).code)) continue
+        this.#terms.error(error as Error)
         await new Promise((resolve) => {
           setTimeout(resolve, PAUSE_MS)
         })
@@ -107,9 +115,11 @@ class Reception implements Listener {
       void this.#server.accept(duplex, overrides)
       return
     }
-    handshakes.run(duplex.startTls(NOTHING), (reason) => duplex.destroy(reason)).then(
-      () => this.#server.accept(duplex, overrides),
-      (reason: Error) => error(reason, remote),
-    )
+    handshakes
+      .run(duplex.startTls(NOTHING), (reason) => duplex.destroy(reason))
+      .then(
+        () => this.#server.accept(duplex, overrides),
+        (reason: Error) => error(reason, remote),
+      )
   }
 }

@@ -1,13 +1,16 @@
 /** TLS as a carrier. Deno has no TLS of its own for the server's side of a connection that began in clear: `node:tls` has. */
 import type { TLSSocket } from 'node:tls'
 import type { Carrier, Sink } from './carrier.ts'
+import type { Ciphertext } from './stream.ts'
 
 export class Secure implements Carrier {
   readonly #socket: TLSSocket
+  readonly #ciphertext: Ciphertext
 
-  /** @param socket Its handshake is done. */
-  constructor(socket: TLSSocket, sink: Sink) {
+  /** @param socket Its handshake is done. @param ciphertext What is underneath. */
+  constructor(socket: TLSSocket, ciphertext: Ciphertext, sink: Sink) {
     this.#socket = socket
+    this.#ciphertext = ciphertext
     socket.on('error', (error) => {
       sink.error(error)
       // After its handshake, TLS tells of an error and does nothing about it.
@@ -18,7 +21,9 @@ export class Secure implements Carrier {
     socket.on('finish', () => sink.drain())
     socket.on('end', () => sink.end())
     socket.on('data', (bytes: Uint8Array) => {
-      if (!sink.data(bytes)) socket.pause()
+      if (sink.data(bytes)) return
+      ciphertext.hold()
+      socket.pause()
     })
     if (socket.isPaused()) socket.resume()
     // What happened before nobody tells again.
@@ -35,7 +40,8 @@ export class Secure implements Carrier {
   }
 
   write(bytes: Uint8Array): boolean {
-    return this.#socket.write(bytes)
+    // Deno takes nothing for an error here.
+    return bytes.byteLength === 0 || this.#socket.write(bytes)
   }
 
   finish(): void {
@@ -43,6 +49,7 @@ export class Secure implements Carrier {
   }
 
   resume(): void {
+    this.#ciphertext.release()
     this.#socket.resume()
   }
 

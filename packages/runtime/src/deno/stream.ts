@@ -1,46 +1,70 @@
-/** A connection in clear as the stream that `node:tls` wants underneath. */
+/**
+ * A connection in clear as the stream that `node:tls` wants underneath.
+ *
+ * Deno's TLS never pauses such a stream (2.9), and a peer that sends on would fill the memory. So who reads what was decrypted
+ * holds the ciphertext back here.
+ */
 import { Duplex } from 'node:stream'
-import type { Sink } from './carrier.ts'
 import type { Clear } from './clear.ts'
 
 /** What Node's streams keep of their own, in each direction. */
-export const STREAM_BUFFER_BYTES = 16_384
+const STREAM_BUFFER_BYTES = 16_384
 
-/** @param received What has come already, and is the beginning of what the stream gives. */
-export function streamOf(clear: Clear, received: readonly Uint8Array[]): Duplex {
-  let taken: (() => void) | undefined
-  let ended: (() => void) | undefined
-  const stream = new Duplex({
-    highWaterMark: STREAM_BUFFER_BYTES,
-    read: () => clear.resume(),
-    write(bytes: Uint8Array, _, done) {
-      if (clear.write(bytes)) done()
-      else taken = done
-    },
-    final(done) {
-      ended = done
-      clear.finish()
-    },
-    destroy(error, done) {
-      clear.close()
-      done(error)
-    },
-  })
-  const sink: Sink = {
-    data: (bytes) => stream.push(bytes),
-    end: () => void stream.push(null),
-    drain() {
-      const done = taken
-      taken = undefined
-      done?.()
-      if (clear.isFinished) ended?.()
-    },
-    error: (error) => void stream.destroy(error),
-    close: () => void stream.destroy(),
+export class Ciphertext extends Duplex {
+  readonly #clear: Clear
+  #isHeld = false
+  #taken: (() => void) | undefined
+  #ended: (() => void) | undefined
+
+  /** @param received What has come already, and is the beginning of what the stream gives. */
+  constructor(clear: Clear, received: readonly Uint8Array[]) {
+    super({ highWaterMark: STREAM_BUFFER_BYTES })
+    this.#clear = clear
+    for (const bytes of received) this.push(bytes)
+    // TLS hears of an error from the stream; nobody else needs to.
+    this.on('error', () => {})
+    clear.tell({
+      data: (bytes) => this.push(bytes) && !this.#isHeld,
+      end: () => void this.push(null),
+      drain: () => this.#onDrain(),
+      error: (error) => void this.destroy(error),
+      close: () => void this.destroy(),
+    })
   }
-  for (const bytes of received) stream.push(bytes)
-  clear.tell(sink)
-  // Where the last reader had enough, this one has not.
-  clear.resume()
-  return stream
+
+  /** Gives no more, until `release`. */
+  hold(): void {
+    this.#isHeld = true
+  }
+
+  release(): void {
+    this.#isHeld = false
+    this.#clear.resume()
+  }
+
+  override _read(): void {
+    if (!this.#isHeld) this.#clear.resume()
+  }
+
+  override _write(bytes: Uint8Array, _encoding: BufferEncoding, done: () => void): void {
+    if (this.#clear.write(bytes)) done()
+    else this.#taken = done
+  }
+
+  override _final(done: () => void): void {
+    this.#ended = done
+    this.#clear.finish()
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#clear.close()
+    done(error)
+  }
+
+  #onDrain(): void {
+    const taken = this.#taken
+    this.#taken = undefined
+    taken?.()
+    if (this.#clear.isFinished) this.#ended?.()
+  }
 }

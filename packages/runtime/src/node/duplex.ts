@@ -9,9 +9,9 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { linger, type Lingering } from '../linger.ts'
 import { Received } from '../received.ts'
+import { tlsInfo } from '../tls-info.ts'
 import { connectionClosed, type Wait } from '../wait.ts'
 import { localEndpoint } from './endpoint.ts'
-import { tlsInfo } from './tls-info.ts'
 
 /** What Node keeps of its own, in each direction, for a socket that is made here. */
 export const SOCKET_BUFFER_BYTES = 16_384

@@ -5,16 +5,14 @@
  * does the whole of it, client certificates and SNI included. New certificates are a new such server.
  */
 import type { Socket } from 'node:net'
-import { createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls'
-import { type CheckedTls, contextFor } from '../credentials.ts'
+import type { Server, TLSSocket } from 'node:tls'
+import type { CheckedTls } from '../credentials.ts'
+import { makeHandshaker } from '../handshaker.ts'
 
 interface Wait {
   readonly resolve: (socket: TLSSocket) => void
   readonly reject: (error: Error) => void
 }
-
-/** Of `SNICallback`. */
-type ContextCallback = (error: Error | null, context?: SecureContext) => void
 
 const handshakers = new WeakMap<CheckedTls, Server>()
 const waiting = new WeakMap<Socket, Wait>()
@@ -27,22 +25,13 @@ export function handshake(socket: Socket, tls: CheckedTls): Promise<TLSSocket> {
     socket.allowHalfOpen = false
     waiting.set(socket, { resolve, reject })
     let handshaker = handshakers.get(tls)
-    if (handshaker === undefined) handshakers.set(tls, (handshaker = makeHandshaker(tls)))
+    if (handshaker === undefined) handshakers.set(tls, (handshaker = openHandshaker(tls)))
     handshaker.emit('connection', socket)
   })
 }
 
-function makeHandshaker({ options, context, hosts }: CheckedTls): Server {
-  const { clientCertificates = 'none', alpn } = options
-  const server = createServer({
-    ...context,
-    requestCert: clientCertificates !== 'none',
-    rejectUnauthorized: clientCertificates === 'require',
-    ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
-    ...(hosts.size === 0
-      ? {}
-      : { SNICallback: (name: string, done: ContextCallback) => done(null, contextFor(hosts, name)) }),
-  })
+function openHandshaker(tls: CheckedTls): Server {
+  const server = makeHandshaker(tls)
   server.on('secureConnection', (socket: TLSSocket) => waiterOf(socket)?.resolve(socket))
   server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
     waiterOf(socket)?.reject(error)

@@ -1,8 +1,8 @@
 import type { TlsInfo } from '@postern/engine'
 import type { TLSSocket } from 'node:tls'
-import { peerCertificate } from '../peer-certificate.ts'
+import { peerCertificate } from './peer-certificate.ts'
 
-/** What the handshake of this socket agreed on. */
+/** What the handshake of this socket of `node:tls` agreed on. */
 export function tlsInfo(socket: TLSSocket): TlsInfo {
   const { servername } = socket as { servername?: string | false | null }
   const certificate = socket.getPeerX509Certificate()

@@ -1,0 +1,19 @@
+import { createServer, type SecureContext, type Server } from 'node:tls'
+import { type CheckedTls, contextFor } from './credentials.ts'
+
+/** Of `SNICallback`. */
+type ContextCallback = (error: Error | null, context?: SecureContext) => void
+
+/** A `tls.Server` that listens nowhere, and makes the handshakes of the connections that it is handed. */
+export function makeHandshaker({ options, context, hosts }: CheckedTls): Server {
+  const { clientCertificates = 'none', alpn } = options
+  return createServer({
+    ...context,
+    requestCert: clientCertificates !== 'none',
+    rejectUnauthorized: clientCertificates === 'require',
+    ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
+    ...(hosts.size === 0
+      ? {}
+      : { SNICallback: (name: string, done: ContextCallback) => done(null, contextFor(hosts, name)) }),
+  })
+}
