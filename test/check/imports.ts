@@ -23,6 +23,9 @@ interface Rule {
   readonly relative?: readonly RegExp[]
 }
 
+/** What Duplexes share without naming a runtime; it may be reached from where there is no `node:`. */
+const SHARED_BY_ALL = /^packages\/runtime\/src\/(?:duration|endpoint|linger|received|wait)\.ts$/
+
 const RULES: readonly Rule[] = [
   { place: /^packages\/engine\/src\/protocol\//, packages: [], runtime: [], foreign: [], relative: [] },
   {
@@ -53,22 +56,21 @@ const RULES: readonly Rule[] = [
     packages: ['@postern/engine'],
     runtime: ['cloudflare:'],
     foreign: ['@cloudflare/workers-types'],
-    relative: [/^packages\/runtime\/src\/web\//],
+    relative: [SHARED_BY_ALL, /^packages\/runtime\/src\/web\//],
   },
   {
     place: /^packages\/runtime\/src\/websocket\//,
     packages: ['@postern/engine'],
     runtime: [],
     foreign: ['jose'],
-    // What names no runtime.
-    relative: [/^packages\/runtime\/src\/(?:linger|received|wait)\.ts$/],
+    relative: [SHARED_BY_ALL],
   },
   {
     place: /^packages\/runtime\/src\/web\//,
     packages: ['@postern/engine'],
     runtime: [],
     foreign: [],
-    relative: [],
+    relative: [SHARED_BY_ALL],
   },
   { place: /^packages\/runtime\/src\/memory\//, packages: ['@postern/engine'], runtime: [], foreign: [], relative: [] },
   {

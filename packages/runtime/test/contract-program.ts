@@ -7,6 +7,7 @@ import { pair } from '../src/memory/index.ts'
 import { selfSigned } from '../src/tls.ts'
 import { contractOutcomes, type PairKind, report } from './outcome.ts'
 import { type Sockets, socketKinds } from './sockets.ts'
+import { streamKinds } from './streams.ts'
 
 const lingerMs = 600
 const runtime = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'node'
@@ -21,7 +22,7 @@ const inMemory: PairKind[] = [
     makePair: async () => pair({ lingerMs, startTls: true, chunkBytes: 61 }),
   },
 ]
-await report(contractOutcomes([...inMemory, ...kinds]))
+await report(contractOutcomes([...inMemory, ...streamKinds, ...kinds]))
 await close()
 await rm(directory, { recursive: true })
 // What a check left open is not waited for.

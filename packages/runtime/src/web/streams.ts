@@ -1,0 +1,46 @@
+/**
+ * The engine's Duplex as a pair of Web streams.
+ *
+ * Neither stream keeps anything of its own: the readable asks the Duplex only when it is asked, and the writable takes
+ * the next chunk when the Duplex has taken the last one.
+ */
+import type { Duplex } from '@postern/engine'
+import type { StreamPair } from './duplex.ts'
+
+/**
+ * Makes a pair of streams of it. From then on the Duplex is theirs.
+ *
+ * Closing the writable sends the end and does not wait for the peer's. Cancelling the readable or aborting the writable
+ * destroys the connection: half of it can end, but not break. The readable is a byte stream, and takes views to fill
+ * (BYOB). The chunks it gives are copies, as the Duplex's own views are valid only until its next read.
+ */
+export function toWebStreams(duplex: Duplex): StreamPair {
+  const destroy = (reason?: unknown): void => duplex.destroy(reason instanceof Error ? reason : undefined)
+  const readable = new ReadableStream(
+    {
+      type: 'bytes',
+      async pull(controller) {
+        const answer = duplex.read()
+        const bytes = answer instanceof Promise ? await answer : answer
+        if (bytes !== null) return controller.enqueue(bytes.slice())
+        controller.close()
+        // A view that waits to be filled is given back.
+        controller.byobRequest?.respond(0)
+      },
+      cancel: destroy,
+    },
+    { highWaterMark: 0 },
+  ) as ReadableStream<Uint8Array>
+  const writable = new WritableStream<Uint8Array>({
+    write(chunk) {
+      if (!(chunk instanceof Uint8Array)) throw new TypeError('a chunk is not a Uint8Array')
+      return duplex.write(chunk)
+    },
+    close() {
+      // How it ends is heard by who reads on.
+      duplex.end().catch(() => {})
+    },
+    abort: destroy,
+  })
+  return { readable, writable }
+}

@@ -1,0 +1,32 @@
+/** Connections over Web streams, for every runtime. */
+import type { Duplex } from '@postern/engine'
+import { pair } from '../src/memory/index.ts'
+import { fromWebStreams, toWebStreams } from '../src/web/index.ts'
+import type { PairKind } from './outcome.ts'
+
+/** Short: some checks wait until an end has lingered for as long as it may. */
+const lingerMs = 600
+
+/** Two streams inside the program, crossed. */
+async function transformPair(): Promise<readonly [Duplex, Duplex]> {
+  const there = new TransformStream<Uint8Array, Uint8Array>()
+  const back = new TransformStream<Uint8Array, Uint8Array>()
+  return [
+    fromWebStreams({ readable: back.readable, writable: there.writable, lingerMs }),
+    fromWebStreams({ readable: there.readable, writable: back.writable, lingerMs }),
+  ]
+}
+
+/** There and back again: a Duplex as streams, and those as a Duplex. */
+async function roundTripPair(): Promise<readonly [Duplex, Duplex]> {
+  const [near, far] = pair({ lingerMs })
+  return [
+    fromWebStreams({ ...toWebStreams(near), lingerMs }),
+    fromWebStreams({ ...toWebStreams(far), lingerMs }),
+  ]
+}
+
+export const streamKinds: readonly PairKind[] = [
+  { subject: 'Web streams', makePair: transformPair },
+  { subject: 'Web streams of a Duplex', makePair: roundTripPair },
+]
