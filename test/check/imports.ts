@@ -36,6 +36,7 @@ const RULES: readonly Rule[] = [
     relative: [/^packages\/engine\/src\/protocol\//, /^packages\/engine\/src\/duplex\.ts$/],
   },
   { place: /^packages\/engine\/src\//, packages: [], runtime: [], foreign: [], relative: [/^packages\/engine\/src\//] },
+  { place: SHARED_BY_ALL, packages: ['@postern/engine'], runtime: [], foreign: [], relative: [SHARED_BY_ALL] },
   {
     // What server runtimes share: `node:` modules that all of them have.
     place: /^packages\/runtime\/src\/[^/]+$/,

@@ -20,10 +20,7 @@ async function transformPair(): Promise<readonly [Duplex, Duplex]> {
 /** There and back again: a Duplex as streams, and those as a Duplex. */
 async function roundTripPair(): Promise<readonly [Duplex, Duplex]> {
   const [near, far] = pair({ lingerMs })
-  return [
-    fromWebStreams({ ...toWebStreams(near), lingerMs }),
-    fromWebStreams({ ...toWebStreams(far), lingerMs }),
-  ]
+  return [fromWebStreams({ ...toWebStreams(near), lingerMs }), fromWebStreams({ ...toWebStreams(far), lingerMs })]
 }
 
 export const streamKinds: readonly PairKind[] = [
