@@ -93,8 +93,11 @@ export class Carriage {
       await pipe.finishWriting()
       return undefined
     } catch (error) {
-      // After the server's end, what the client still says interests nobody, and its last replies are on their way.
-      if (this.#isEndedByServer) return undefined
+      if (this.#isEndedByServer) {
+        // What the client still says interests nobody, and the last replies are on their way to it.
+        void pipe.end()
+        return undefined
+      }
       this.destroy(error as Error)
       return error as Error
     }
@@ -115,8 +118,6 @@ export class Carriage {
       }
       this.#isEndedByServer = true
       await client.end()
-      // It is closed. The client's end may have gone unread, where it was thrown away.
-      void pipe.end()
       return undefined
     } catch (error) {
       this.destroy(error as Error)
