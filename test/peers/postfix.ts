@@ -145,7 +145,7 @@ postlog unix-dgram n - n - 1 postlogd
 `
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
     const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT))
     const isFree = await new Promise<boolean>((resolve) => {

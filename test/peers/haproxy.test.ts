@@ -1,0 +1,149 @@
+/** Real proxies in front of the real server: HAProxy, which says whose a connection is, and curl, which can say it itself. */
+import { writeFile } from 'node:fs/promises'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { HAPROXY, HaProxy } from './haproxy.ts'
+import { OPENSSL, type Served, serveClients } from './served.ts'
+import { keptFor, protocolOf } from './store.ts'
+import { mustRun, program, runTool, testWith } from './tool.ts'
+
+const CURL = program('curl')
+const NEEDS = [OPENSSL, HAPROXY, CURL]
+/** What HAProxy connects from, and what its clients do. */
+const PROXY = '127.0.0.1'
+const CLIENT = '127.0.0.2'
+const STATE_WITHIN_MS = 15_000
+
+let served: Served
+let proxy: HaProxy
+
+beforeAll(async () => {
+  if (OPENSSL.missing !== undefined || CURL.missing !== undefined) return
+  served = await serveClients([`--proxy-from=${PROXY}`, '--debug', '--log-level=debug'])
+  if (HAPROXY.missing !== undefined) return
+  const { smtp, smtps, scratch } = served
+  await mustRun('sh', [
+    '-c',
+    `cat ${scratch.join('cert.pem')} ${scratch.join('key.pem')} > ${scratch.join('both.pem')}`,
+  ])
+  const tls = `ssl crt ${scratch.join('both.pem')}`
+  proxy = await HaProxy.start(scratch, {
+    one: { port: smtp, server: 'send-proxy' },
+    two: { port: smtp, server: 'send-proxy-v2 proxy-v2-options crc32c,unique-id', lines: ['unique-id-format %ci-%cp'] },
+    'two-smtps': { port: smtps, server: 'send-proxy-v2' },
+    'one-smtps': { port: smtps, server: 'send-proxy' },
+    terminating: {
+      port: smtp,
+      bind: tls,
+      server: 'send-proxy-v2-ssl-cn proxy-v2-options ssl,cert-cn,ssl-cipher,cert-sig,cert-key,authority,crc32c',
+    },
+    silent: { port: smtp, server: '' },
+    checked: {
+      port: smtp,
+      server: 'send-proxy-v2 check check-send-proxy inter 200ms',
+      lines: ['option smtpchk EHLO check.example'],
+    },
+  })
+}, 60_000)
+afterAll(async () => {
+  await proxy?.[Symbol.asyncDispose]()
+  await served?.[Symbol.asyncDispose]()
+})
+
+async function curl(url: string, to: string, flags: readonly string[] = []): Promise<{ code: number; stderr: string }> {
+  const file = served.scratch.join(`${to}.eml`)
+  await writeFile(file, `Subject: ${to}\r\n\r\n.through a proxy\r\n`)
+  const mail = ['--mail-from', 'ann@sender.example', '--mail-rcpt', to, '--upload-file', file]
+  return runTool('curl', [
+    '-sS',
+    '--cacert',
+    served.caFile,
+    '--max-time',
+    '20',
+    ...flags,
+    ...mail,
+    `${url}/client.example`,
+  ])
+}
+
+/** Sends through one of HAProxy's ways; the record and the trace must have the client's address. */
+async function sent(way: string, scheme: string, by: string, flags: readonly string[] = []): Promise<string> {
+  const to = `${way}${flags.length}@postern.example`
+  const result = await curl(`${scheme}://127.0.0.1:${proxy.port(way)}`, to, ['--interface', CLIENT, ...flags])
+  expect(result, result.stderr).toMatchObject({ code: 0 })
+  const kept = await keptFor(served.store, to)
+  expect(kept.record.session.remote).toMatchObject({ family: 'ipv4', address: CLIENT })
+  expect(kept.trace).toContain(`([${CLIENT}])`)
+  expect(protocolOf(kept)).toBe(by)
+  expect(kept.bytes.toString()).toBe(`Subject: ${to}\r\n\r\n.through a proxy\r\n`)
+  return kept.record.session.tls?.protocol ?? ''
+}
+
+testWith(NEEDS, 'haproxy: version 1 and 2, in clear and by STARTTLS', async () => {
+  for (const way of ['one', 'two']) {
+    await sent(way, 'smtp', 'ESMTP')
+    expect(await sent(way, 'smtp', 'ESMTPS', ['--ssl-reqd'])).toMatch(/^TLSv1\.[23]$/)
+  }
+})
+
+testWith(NEEDS, 'haproxy: implicit TLS, passed on behind its header', async () => {
+  for (const way of ['one-smtps', 'two-smtps']) expect(await sent(way, 'smtps', 'ESMTPS')).toMatch(/^TLSv1\.[23]$/)
+})
+
+testWith(NEEDS, 'haproxy: TLS that it ends itself', async () => {
+  expect(await sent('terminating', 'smtps', 'ESMTPS')).toMatch(/^TLSv1\.[23]$/)
+  const { record } = await keptFor(served.store, 'terminating0@postern.example')
+  expect(record.session.tls?.cipher).toMatch(/^(TLS|ECDHE)[_-]/)
+})
+
+testWith(
+  NEEDS,
+  'haproxy without a header is closed on, and the log says why',
+  async () => {
+    const { code, stderr } = await curl(`smtp://127.0.0.1:${proxy.port('silent')}`, 'silent@postern.example')
+    expect(code, stderr).not.toBe(0)
+    await logged(/does not begin with a header|ended before its PROXY header|nothing came of it/)
+  },
+  30_000,
+)
+
+testWith(NEEDS, 'haproxy: its own health check is LOCAL, and greeted', async () => {
+  await logged(/"name":"check\.example"/)
+  const { log } = served.server
+  const hello = log.find((event) => event['name'] === 'check.example')
+  const connected = log.find((event) => event.message === 'connected' && event['sessionId'] === hello?.['sessionId'])
+  expect(connected).toMatchObject({ remote: PROXY })
+  // What fails its check is taken out: mail goes through what is left, so this one has passed.
+  await sent('checked', 'smtp', 'ESMTP')
+})
+
+testWith([OPENSSL, CURL], 'curl --haproxy-protocol: in clear, STARTTLS, implicit TLS', async () => {
+  const ways: readonly [string, string, string[]][] = [
+    [`smtp://127.0.0.1:${served.smtp}`, 'ESMTP', []],
+    [`smtp://127.0.0.1:${served.smtp}`, 'ESMTPS', ['--ssl-reqd']],
+    [`smtps://127.0.0.1:${served.smtps}`, 'ESMTPS', []],
+  ]
+  for (const [i, [url, by, flags]] of ways.entries()) {
+    const to = `curl${i}@postern.example`
+    const { code, stderr } = await curl(url, to, ['--haproxy-protocol', ...flags])
+    expect(code, stderr).toBe(0)
+    expect(protocolOf(await keptFor(served.store, to))).toBe(by)
+  }
+})
+
+testWith([OPENSSL, CURL], 'who is no proxy of ours is served as who it is', async () => {
+  const to = 'direct@postern.example'
+  const { code, stderr } = await curl(`smtp://127.0.0.1:${served.smtp}`, to, ['--interface', CLIENT])
+  expect(code, stderr).toBe(0)
+  expect((await keptFor(served.store, to)).record.session.remote).toMatchObject({ address: CLIENT })
+  const lying = ['--interface', CLIENT, '--haproxy-protocol']
+  await curl(`smtp://127.0.0.1:${served.smtp}`, 'lying@postern.example', lying)
+  await logged(/"text":"500 5\.5\.1/)
+})
+
+async function logged(pattern: RegExp): Promise<void> {
+  const deadline = Date.now() + STATE_WITHIN_MS
+  while (!pattern.test(served.server.logText())) {
+    if (Date.now() > deadline) throw new Error(`the log has no ${pattern}:\n${served.server.logText()}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
