@@ -54,6 +54,30 @@ describe.each(PLACES)('%s', (runtime, place) => {
     })
   })
 
+  // Deno ends the process of who asks for it without --unstable-net.
+  test.skipIf(runtime === 'deno')('reusePort: listeners share a port, if all of them say so', async () => {
+    const { address } = await open({ port: 0, host: '127.0.0.1', reusePort: true })
+    const where = { port: address.port, host: '127.0.0.1' }
+    await expect(listen(new Hall(), where)).rejects.toMatchObject({ code: 'EADDRINUSE' })
+    const other = await open({ ...where, reusePort: true })
+    expect(other.address).toEqual(address)
+    await expect(listen(new Hall(), { path: pathOf('shared'), reusePort: true })).rejects.toThrow(/not for a path/)
+  })
+
+  test.runIf(runtime === 'bun')('backlog: Bun cannot, and says so', async () => {
+    await expect(listen(new Hall(), { port: 0, backlog: 16 })).rejects.toThrow(/^backlog: /)
+  })
+
+  test('two hundred connections at once, each with its own bytes', async () => {
+    const listener = await listen(echo, { port: 0, host: '127.0.0.1' })
+    onTestFinished(() => listener.close())
+    const { port } = listener.address
+    const clients = await Promise.all(Array.from({ length: 200 }, () => dial({ host: '127.0.0.1', port })))
+    const heard = await Promise.all(clients.map((client, index) => hears(client, `client ${index}`)))
+    expect(heard.filter(Boolean)).toHaveLength(200)
+    await Promise.all(clients.map((client) => client.end()))
+  })
+
   test('an address that is not ours rejects with its code', async () => {
     await expect(listen(new Hall(), { port: 0, host: '192.0.2.254' })).rejects.toMatchObject({ code: 'EADDRNOTAVAIL' })
   })

@@ -101,15 +101,18 @@ export function startRemote(command: readonly [string, ...string[]]): Place {
     error: (error: Error, remote?: Endpoint) => void
   }[] = []
   let lastId = 0
+  let ended: Error | undefined
 
   function ask(name: Call['name'], call: Partial<Call> = {}): Promise<unknown> {
+    if (ended !== undefined) return Promise.reject(ended)
     const id = ++lastId
     child.stdin.write(`${JSON.stringify({ listener: -1, duplex: -1, ...call, name, id })}\n`)
     return new Promise((resolve, reject) => waiting.set(id, { resolve, reject }))
   }
 
   child.on('close', (code, signal) => {
-    for (const { reject } of waiting.values()) reject(new Error(`${program} ended with ${code ?? signal}`))
+    ended = new Error(`${program} ended with ${code ?? signal}`)
+    for (const { reject } of waiting.values()) reject(ended)
   })
   createInterface({ input: child.stdout }).on('line', (line) => {
     const told = JSON.parse(line) as Told | Answer
