@@ -1,0 +1,56 @@
+/** `--proxy-from`: what it takes, what it refuses in one line, and which listeners it is for. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { isProxyRange, proxyOverrides } from '../src/proxies.ts'
+import { readSettings } from '../src/settings.ts'
+import { postern, scratch } from './program.ts'
+
+describe('what it takes', () => {
+  test('flags, words of a variable, an array or one value in the file', async () => {
+    const ranges = ['10.0.0.0/8', 'fd00::/8', '192.0.2.7']
+    const config = join(scratch(), 'own.config.ts')
+    writeFileSync(config, `export default { proxyFrom: ${JSON.stringify(ranges)} }`)
+    const single = join(scratch(), 'own.config.ts')
+    writeFileSync(single, "export default { proxyFrom: 'all' }")
+    const sources = [
+      await readSettings({ proxyFrom: ranges }, {}),
+      await readSettings({}, { POSTERN_PROXY_FROM: ranges.join(' ') }),
+      await readSettings({ config }, {}),
+    ]
+    for (const { options } of sources) expect(options.proxyFrom).toEqual(ranges)
+    expect((await readSettings({ config: single }, {})).options.proxyFrom).toEqual(['all'])
+    expect((await readSettings({}, {})).options.proxyFrom).toEqual([])
+  })
+
+  test('nobody by default, the ranges that are given, or all', () => {
+    const local = { family: 'ipv4', address: '127.0.0.1', port: 1 } as const
+    expect(proxyOverrides([])).toEqual({})
+    expect(proxyOverrides(['10.0.0.0/8']).proxyProtocol?.trusted.includes(local)).toBe(false)
+    expect(proxyOverrides(['10.0.0.0/8', '127.0.0.1']).proxyProtocol?.trusted.includes(local)).toBe(true)
+    expect(proxyOverrides(['10.0.0.0/8', 'all']).proxyProtocol?.trusted.includes(local)).toBe(true)
+    expect(['ALL', '*', 'localhost', '10.0.0.1/8'].filter(isProxyRange)).toEqual([])
+  })
+})
+
+describe('what it refuses is one line, exit code 2', () => {
+  const run = async (args: readonly string[], env: Record<string, string> = {}): Promise<string> => {
+    const { code, stdout, stderr } = await postern(['serve', '--store', 'memory:', ...args], { env })
+    expect({ code, stdout, lines: stderr.trim().split('\n').length }).toEqual({ code: 2, stdout: '', lines: 1 })
+    return stderr
+  }
+
+  test.each(['10.0.0.1/8', '10.0.0.0/33', 'localhost', '::1/129', '[::1]'])('%s', async (range) => {
+    const said = await run(['--listen', 'smtp://127.0.0.1:0', '--proxy-from', '192.0.2.1', '--proxy-from', range])
+    expect(said).toContain(`--proxy-from: ${JSON.stringify(range)} is not an IP address, a range such as 10.0.0.0/8`)
+  })
+
+  test('a variable, by its name', async () => {
+    expect(await run([], { POSTERN_PROXY_FROM: '10.0.0.0/8 nobody' })).toContain('POSTERN_PROXY_FROM: "nobody" is not')
+  })
+
+  test('Unix sockets alone, to which it means nothing', async () => {
+    const said = await run(['--listen', `smtp+unix:${join(scratch(), 'socket')}`, '--proxy-from', 'all'])
+    expect(said).toContain('--proxy-from: needs an address that is listened on by TCP')
+  })
+})
