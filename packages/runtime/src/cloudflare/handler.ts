@@ -6,7 +6,7 @@
  */
 import type { Socket } from '@cloudflare/workers-types'
 import type { Duplex, SessionOverrides } from '@postern/engine'
-import { type SocketOptions, socketDuplex } from './socket.ts'
+import { openDuplex, type SocketOptions } from './socket.ts'
 
 /** What the handler needs of a server. Its promise is the session's end. */
 export interface Acceptor {
@@ -35,6 +35,12 @@ export function handler(server: Acceptor, options: Omit<AcceptOptions, 'remote'>
  * the peer is: `accept(server, socket, { remote })`. Resolves when the session is over; never rejects.
  */
 export async function accept(server: Acceptor, socket: Socket, options: AcceptOptions = {}): Promise<void> {
-  const duplex = await socketDuplex(socket, options)
-  if (duplex !== undefined) await server.accept(duplex, options.overrides)
+  let duplex: Duplex
+  try {
+    duplex = await openDuplex(socket, options)
+  } catch {
+    // It was gone before anything was said.
+    return
+  }
+  await server.accept(duplex, options.overrides)
 }

@@ -1,4 +1,7 @@
 /** @postern/runtime/cloudflare: the `connect` handler of a Worker, and dialling with `cloudflare:sockets`. */
+export type { DialOptions, DialTlsOptions } from './dial.ts'
+export { dial } from './dial.ts'
 export type { AcceptOptions, Acceptor, ConnectHandler } from './handler.ts'
 export { accept, handler } from './handler.ts'
 export type { SocketOptions } from './socket.ts'
+export { NOT_TOLD, openDuplex } from './socket.ts'

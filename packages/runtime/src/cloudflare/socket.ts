@@ -1,20 +1,121 @@
 /**
- * A socket of workerd as the engine's Duplex: its two Web streams, and STARTTLS where workerd can do it.
+ * A socket of workerd as the engine's Duplex: its two Web streams, and TLS where workerd can begin it.
+ *
+ * A reader of workerd cannot be given up while it reads. So where the connection may become TLS, nothing is read ahead
+ * before it has: what a peer sends before its time then waits in the system, goes into the handshake, and breaks it.
  */
 import type { Socket } from '@cloudflare/workers-types'
 import type { Duplex, Endpoint, TlsInfo } from '@postern/engine'
+import type { Wait } from '../wait.ts'
+import { StreamDuplex, type StreamPair } from '../web/duplex.ts'
+import { socketEndpoint } from './endpoint.ts'
 
 export interface SocketOptions {
-  /** Who the peer is. Default: what the socket says, and nowhere where it says nothing, as over a service binding. */
+  /** Who the peer is. Default: what the socket says, which is nothing over RPC or a service binding. */
   readonly remote?: Endpoint | undefined
   readonly local?: Endpoint | undefined
-  /** The connection is TLS that ended before the Worker: a socket does not tell. `{ protocol: '', cipher: '' }` where no more is known. */
+  /** TLS ended before the Worker, of which the socket does not tell; `NOT_TOLD` where nothing more is known. */
   readonly tls?: TlsInfo | undefined
   /** After `end`: closes when nothing has moved for so long. Default 5,000. */
   readonly lingerMs?: number | undefined
 }
 
-/** Waits until the socket is open. undefined where it never was. */
-export async function socketDuplex(socket: Socket, options: SocketOptions): Promise<Duplex | undefined> {
-  throw new Error(`${socket.upgraded} ${options.lingerMs}`)
+/** The connection is TLS. What was agreed on, workerd does not tell. */
+export const NOT_TOLD: TlsInfo = { protocol: '', cipher: '' }
+
+/** @param serverName Of a dialled connection: who must be at the other end. Else what the socket was opened with. */
+export async function openDuplex(socket: Socket, options: SocketOptions, serverName?: string): Promise<Duplex> {
+  // Who reads or writes hears of it.
+  socket.closed.catch(() => {})
+  const { remoteAddress, localAddress } = await socket.opened
+  const remote = options.remote ?? socketEndpoint(remoteAddress)
+  const local = options.local ?? socketEndpoint(localAddress)
+  return new SocketDuplex(socket, { ...options, remote, local }, serverName)
+}
+
+class SocketDuplex implements Duplex {
+  startTls: ((received?: Uint8Array) => Promise<TlsInfo>) | undefined
+  tls: TlsInfo | undefined
+
+  readonly #options: SocketOptions
+  readonly #serverName: string | undefined
+  #socket: Socket
+  #stream: StreamDuplex
+  #handshake: Wait<never> | undefined
+
+  constructor(socket: Socket, options: SocketOptions, serverName: string | undefined) {
+    const canStartTls = socket.secureTransport === 'starttls' && options.tls === undefined
+    this.#options = options
+    this.#serverName = serverName
+    this.#socket = socket
+    this.#stream = new StreamDuplex(streamsOf(socket), options, !canStartTls)
+    this.tls = options.tls
+    if (canStartTls) this.startTls = this.#startTls
+  }
+
+  get remote(): Endpoint {
+    return this.#stream.remote
+  }
+
+  get local(): Endpoint {
+    return this.#stream.local
+  }
+
+  read(): Uint8Array | null | Promise<Uint8Array | null> {
+    return this.#stream.read()
+  }
+
+  write(bytes: Uint8Array): void | Promise<void> {
+    return this.#stream.write(bytes)
+  }
+
+  end(): Promise<void> {
+    const ended = this.#stream.end()
+    ended.then(this.#close, this.#close)
+    return ended
+  }
+
+  destroy(reason: Error = new Error('the connection was destroyed')): void {
+    this.#handshake?.reject(reason)
+    this.#stream.destroy(reason)
+    this.#close()
+  }
+
+  readonly #close = (): void => {
+    this.#socket.close().catch(() => {})
+  }
+
+  async #startTls(received?: Uint8Array): Promise<TlsInfo> {
+    // It could not be given back to what makes the handshake.
+    if (received !== undefined && received.byteLength > 0) throw new Error('the handshake has begun already')
+    const clear = this.#socket
+    this.#stream.release()
+    this.startTls = undefined
+    try {
+      const socket = clear.startTls(this.#serverName === undefined ? {} : { expectedServerHostname: this.#serverName })
+      this.#socket = socket
+      socket.closed.catch(() => {})
+      await Promise.race([socket.opened, this.#whileWanted()])
+      this.#stream = new StreamDuplex(streamsOf(socket), this.#options)
+      this.tls = NOT_TOLD
+      return this.tls
+    } catch (error) {
+      this.destroy(error as Error)
+      throw error
+    } finally {
+      this.#handshake = undefined
+    }
+  }
+
+  /** Rejects when the connection is destroyed. */
+  #whileWanted(): Promise<never> {
+    return new Promise((_, reject) => {
+      this.#handshake = { resolve: () => {}, reject }
+    })
+  }
+}
+
+/** Workerd's streams are called by other type names than those of everyone else. */
+function streamsOf({ readable, writable }: Socket): StreamPair {
+  return { readable, writable } as unknown as StreamPair
 }

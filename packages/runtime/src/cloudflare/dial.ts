@@ -1,0 +1,62 @@
+/** Connecting to somebody who listens. Cloudflare's network lets nobody dial port 25, its own addresses, or private ones. */
+import { connect } from 'cloudflare:sockets'
+import type { Socket } from '@cloudflare/workers-types'
+import type { Duplex } from '@postern/engine'
+import { checkDurations } from '../duration.ts'
+import { openDuplex } from './socket.ts'
+
+export interface DialTlsOptions {
+  /** Whose certificate the peer must show. Default: `host`. */
+  readonly servername?: string | undefined
+}
+
+export interface DialOptions {
+  /** A name or an IP address. */
+  readonly host: string
+  readonly port: number
+  /** With it, the connection can become TLS: by `startTls`, or from the first byte with `implicitTls`. */
+  readonly tls?: DialTlsOptions | undefined
+  /** TLS before anything else. Needs `tls`. Default false. */
+  readonly implicitTls?: boolean | undefined
+  /** For all of it: looking up the name, connecting, and the handshake of implicit TLS. Default 30,000. */
+  readonly connectTimeoutMs?: number | undefined
+  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  readonly lingerMs?: number | undefined
+  /** Gives up the attempt; once connected it means nothing any more. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Connects, with `connect` of `cloudflare:sockets`. Rejects with workerd's error, with an error of code ETIMEDOUT, or with the
+ * signal's reason. Which authorities are trusted is the runtime's business, not an option.
+ */
+export async function dial(options: DialOptions): Promise<Duplex> {
+  const { host, port, tls, implicitTls = false, connectTimeoutMs = 30_000, lingerMs = 5_000, signal } = options
+  if (implicitTls && tls === undefined) throw new TypeError('implicitTls: needs tls')
+  checkDurations({ connectTimeoutMs, lingerMs })
+  signal?.throwIfAborted()
+  const secureTransport = tls === undefined ? 'off' : 'starttls'
+  const socket = connect({ hostname: host, port }, { secureTransport, allowHalfOpen: true })
+  const givenUp = Promise.withResolvers<never>()
+  const abort = (): void => givenUp.reject(signal?.reason)
+  signal?.addEventListener('abort', abort)
+  const timer = setTimeout(() => {
+    const error = new Error(`no connection to port ${port} within ${connectTimeoutMs} ms`)
+    givenUp.reject(Object.assign(error, { code: 'ETIMEDOUT' }))
+  }, connectTimeoutMs)
+  try {
+    return await Promise.race([establish(socket, options), givenUp.promise])
+  } catch (error) {
+    socket.close().catch(() => {})
+    throw error
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', abort)
+  }
+}
+
+async function establish(socket: Socket, { host, tls, implicitTls = false, lingerMs }: DialOptions): Promise<Duplex> {
+  const duplex = await openDuplex(socket, { lingerMs }, tls?.servername ?? host)
+  if (implicitTls) await duplex.startTls?.()
+  return duplex
+}
