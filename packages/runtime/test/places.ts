@@ -21,11 +21,16 @@ async function startTlsAfter(duplex: Duplex, send: () => void): Promise<unknown>
   return duplex.startTls?.()
 }
 
+const deno = startRemote(['deno', 'run', '--allow-all', '--unstable-net'])
 const bun = startRemote(['bun', 'run'])
-afterAll(() => bun.close())
+afterAll(() => {
+  deno.close()
+  bun.close()
+})
 
 /** For `describe.each`. */
 export const PLACES: readonly (readonly [string, Place])[] = [
   ['node', here],
+  ['deno', deno],
   ['bun', bun],
 ]

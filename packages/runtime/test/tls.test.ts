@@ -38,7 +38,7 @@ describe.each(PLACES)('%s', (_, place) => {
       } as const
       await expect(call(port, old)).rejects.toThrow()
       await until(() => errors.length === 1)
-      expect(errors[0]?.message).toMatch(/unsupported.protocol/i)
+      expect(errors[0]?.message).toMatch(/unsupported.protocol|peer is incompatible/i)
       expect(errors[0]?.remote?.address).toBe(host)
     })
   })

@@ -51,6 +51,8 @@ export interface UnixOptions {
 }
 
 export interface DenoApi {
+  /** There with `--unstable-net` alone. Without it, asking for `reusePort` ends the process. */
+  readonly listenDatagram?: unknown
   listen(options: TcpListenOptions | UnixOptions): DenoListener
   connect(options: TcpConnectOptions | UnixOptions): Promise<DenoConnection>
 }
