@@ -29,7 +29,9 @@ export function announcement(settings: Settings, bound: readonly Bound[]): strin
     ...(settings.file === undefined ? [] : [['Config', settings.file]]),
     ...(options.selfSigned ? [['TLS', 'a self-signed certificate, for this run only']] : []),
   ]
-  const [first] = bound.toSorted((one, other) => Number(one.given.submission) - Number(other.given.submission))
+  const [first] = bound
+    .filter(({ given }) => given.pipePath === undefined)
+    .toSorted((one, other) => Number(one.given.submission) - Number(other.given.submission))
   return [
     `Postern ${about.version} takes mail in.\n`,
     indented(table(facts)),
@@ -38,6 +40,18 @@ export function announcement(settings: Settings, bound: readonly Bound[]): strin
     indented(listCommand(settings)),
     'Stop with Ctrl-C.\n\n',
   ].join('')
+}
+
+/** The block of `postern front`. */
+export function frontAnnouncement(settings: Settings, bound: readonly Bound[], to: string): string {
+  const { options } = settings
+  const facts = [
+    ...bound.map((one, i) => [i === 0 ? 'Addresses' : '', `${boundUrl(one)}${policyText(one.given, options)}`]),
+    ['To', to],
+    ...(settings.file === undefined ? [] : [['Config', settings.file]]),
+    ...(options.selfSigned ? [['TLS', 'a self-signed certificate, for this run only']] : []),
+  ]
+  return `Postern ${about.version} pipes connections on.\n${indented(table(facts))}Stop with Ctrl-C.\n\n`
 }
 
 /** The line for one message: id, from, to, size, how. */
@@ -51,10 +65,11 @@ export function keptLine({ id, reversePath, forwardPaths, size, session }: MailR
 /** The URL of an address with the port that it got. */
 export function boundUrl({ given, at }: Bound): string {
   if (at.family === 'unix') return `${given.scheme}+unix:${at.address}`
-  return `${given.scheme}://${hostText(at.address)}:${at.port}`
+  return `${given.scheme}://${hostText(at.address)}:${at.port}${given.pipePath ?? ''}`
 }
 
-function policyText({ implicitTls, submission }: ListenAddress, options: Options): string {
+function policyText({ implicitTls, submission, pipePath }: ListenAddress, options: Options): string {
+  if (pipePath !== undefined) return ' (for fronts)'
   const words = []
   if (implicitTls) words.push('TLS at once')
   else if (submission || options.tlsRequired) words.push('TLS required')

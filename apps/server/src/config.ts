@@ -13,7 +13,8 @@ export interface Config extends LimitConfig {
   /**
    * Where to listen: `smtp://host:port` (port 25 unless given), `smtps://` (TLS at once, 465), `submission://` (TLS by
    * STARTTLS and AUTH required, 587), `submissions://` (TLS at once and AUTH required, 465), `smtp+unix:/path`. The host `*` is
-   * every address, the port 0 any that is free. Default `smtp://127.0.0.1:2525`.
+   * every address, the port 0 any that is free. `ws://host:port/path` and `wss://` take in what fronts pipe. Default
+   * `smtp://127.0.0.1:2525`.
    */
   readonly listen?: string | readonly string[] | undefined
   /** Where mail is kept: `fs:DIRECTORY`, `memory:`, or a store of your own. Default `fs:./mail`. */
@@ -24,6 +25,19 @@ export interface Config extends LimitConfig {
    * Default: nobody.
    */
   readonly proxyFrom?: string | readonly string[] | undefined
+  /**
+   * What fronts and the server behind them share, at least 32 characters: a front signs with the first, a server lets in who
+   * signs with any, so that one can replace the other.
+   */
+  readonly frontSecret?: string | readonly string[] | undefined
+  /** Of `postern front`: the server behind it, `wss://host/path`. */
+  readonly to?: string | undefined
+  /** Of `postern front`: a PEM file with the authorities that the server is checked against. Default: those of the runtime. */
+  readonly toCa?: string | undefined
+  /** Of `postern front`: allow `ws://` to another machine. Default false. */
+  readonly toWithoutTls?: boolean | undefined
+  /** Of `postern front`: how long the server may take to answer a new pipe. Default `10s`. */
+  readonly connectTimeoutMs?: TimeQuantity | undefined
   /** The name in the greeting, the EHLO reply and the trace header. Default: this machine's name. */
   readonly hostname?: string | undefined
   /** What follows the host name in the greeting. Default `Postern`. */

@@ -6,6 +6,8 @@ interface Scheme {
   readonly implicitTls: boolean
   /** For the users of this server (RFC 6409): no mail without TLS and AUTH. */
   readonly submission: boolean
+  /** Fronts pipe connections to it, over WebSockets. */
+  readonly pipe?: true
 }
 
 /** What each scheme means; the ports are IANA's. */
@@ -15,10 +17,12 @@ const SCHEMES: Readonly<Record<SchemeName, Scheme>> = {
   submission: { port: 587, implicitTls: false, submission: true },
   // RFC 8314 3.3
   submissions: { port: 465, implicitTls: true, submission: true },
+  ws: { port: 80, implicitTls: false, submission: false, pipe: true },
+  wss: { port: 443, implicitTls: true, submission: false, pipe: true },
 }
 
 /** The scheme of a listen URL. */
-export type SchemeName = 'smtp' | 'smtps' | 'submission' | 'submissions'
+export type SchemeName = 'smtp' | 'smtps' | 'submission' | 'submissions' | 'ws' | 'wss'
 
 /** One address to listen on. */
 export interface ListenAddress {
@@ -33,10 +37,12 @@ export interface ListenAddress {
   readonly port: number
   /** The path of a Unix socket. */
   readonly path: string | undefined
+  /** Where fronts pipe connections to: the path of the URL. */
+  readonly pipePath: string | undefined
 }
 
 export const LISTEN_ALLOWED: string =
-  'a URL such as smtp://127.0.0.1:2525, smtps://[::1]:465, submission://*:587 or smtp+unix:/run/postern.sock'
+  'a URL such as smtp://127.0.0.1:2525, smtps://[::1]:465, submission://*:587, smtp+unix:/run/postern.sock or ws://127.0.0.1:8025/pipe'
 
 /** Reads a listen URL; undefined where it is none. */
 export function parseListenUrl(text: string): ListenAddress | undefined {
@@ -44,17 +50,18 @@ export function parseListenUrl(text: string): ListenAddress | undefined {
   if (url === null) return undefined
   const [scheme = '', transport] = url.protocol.slice(0, -1).split('+')
   if (!isScheme(scheme)) return undefined
-  const { port, implicitTls, submission } = SCHEMES[scheme]
+  const { port, implicitTls, submission, pipe = false } = SCHEMES[scheme]
   const common = { url: text, scheme, implicitTls, submission }
-  if (transport === 'unix') {
+  if (transport === 'unix' && !pipe) {
     if (url.host !== '' || url.search !== '' || url.hash !== '' || url.pathname.length < 2) return undefined
     const path = unescaped(url.pathname)
-    return path === undefined ? undefined : { ...common, host: undefined, port: 0, path }
+    return path === undefined ? undefined : { ...common, host: undefined, port: 0, path, pipePath: undefined }
   }
-  if (transport !== undefined || url.hostname === '' || !/^\/?$/.test(url.pathname)) return undefined
+  if (transport !== undefined || url.hostname === '' || (!pipe && !/^\/?$/.test(url.pathname))) return undefined
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') return undefined
   const host = url.hostname === '*' ? undefined : url.hostname.replace(/^\[(.*)\]$/, '$1')
-  return { ...common, host, port: url.port === '' ? port : Number(url.port), path: undefined }
+  const pipePath = pipe ? url.pathname : undefined
+  return { ...common, host, port: url.port === '' ? port : Number(url.port), path: undefined, pipePath }
 }
 
 function unescaped(pathname: string): string | undefined {

@@ -1,5 +1,6 @@
 /** Addresses: listening on all of them, or on none and saying why. */
-import type { Listener, Server } from '@postern/engine'
+import type { Listener } from '@postern/engine'
+import type { Acceptor } from '@postern/runtime/node'
 import type { TlsCredentials } from '@postern/runtime/tls'
 import type { Logger } from '@logtape/logtape'
 import type { Bound } from './announcement.ts'
@@ -16,7 +17,7 @@ export interface Listening extends Bound {
 
 /** Listens on every address of the settings. @throws Failure when one can't be; the others are then closed again. */
 export async function listenAll(
-  server: Server,
+  server: Acceptor,
   settings: Settings,
   tls: TlsCredentials | undefined,
   log: Logger,
@@ -26,9 +27,14 @@ export async function listenAll(
   const proxied = proxyOverrides(settings.options.proxyFrom)
   const listening: Listening[] = []
   for (const given of addresses) {
-    const { host, port, path, implicitTls, submission } = given
+    const { host, port, path, pipePath, implicitTls, submission } = given
     const isProxied = path === undefined && proxied.proxyProtocol !== undefined
     try {
+      if (pipePath !== undefined) {
+        const listener = await listenOnPipe(server, given, pipePath, settings, tls, log)
+        listening.push({ given, at: listener.address, listener })
+        continue
+      }
       const listener = await listen(server, {
         ...(path === undefined ? { port, ...(host === undefined ? {} : { host }) } : { path }),
         // Behind a proxy's header, the handshake is the engine's.
@@ -56,6 +62,30 @@ export async function listenAll(
     }
   }
   return listening
+}
+
+async function listenOnPipe(
+  server: Acceptor,
+  { url, host, port, implicitTls }: ListenAddress,
+  pathname: string,
+  { options }: Settings,
+  tls: TlsCredentials | undefined,
+  log: Logger,
+): Promise<Listener> {
+  // Who takes in no pipes need not load what that takes.
+  const { listenForPipes } = await import('./pipe.ts')
+  const { frontGuard } = await import('@postern/runtime/websocket')
+  return listenForPipes(server, {
+    host,
+    port,
+    pathname,
+    tls: implicitTls ? tls : undefined,
+    guard: frontGuard({ secrets: options.frontSecret }),
+    handshakeTimeoutMs: options.tlsHandshakeTimeoutMs,
+    error: (error) => log.error('can not accept connections', { url, error }),
+    refused: (reason, { address, port: remotePort }) =>
+      log.warn('a front was not let in', { remote: address, remotePort, reason }),
+  })
 }
 
 /** Stops listening; connections live on. */

@@ -12,6 +12,7 @@ import type { AuthMechanism, Config, ConfigHandlers, HostCertificate, LogLevel }
 import { LISTEN_ALLOWED, type ListenAddress, parseListenUrl } from './listen.ts'
 import { HOOK_NAMES, isHooks } from './hooks.ts'
 import { parseUser, type User } from './password.ts'
+import { parsePipeUrl, PIPE_ALLOWED } from './front/target.ts'
 import { isProxyRange, PROXY_ALLOWED } from './proxies.ts'
 import { unitOf } from './quantity.ts'
 import { list, nonEmpty, oneOf, parsed, parsedText, quantity, text, trueOrFalse } from './schema.ts'
@@ -22,6 +23,11 @@ export interface Options extends Limits {
   readonly listen: readonly ListenAddress[]
   readonly store: StoreChoice
   readonly proxyFrom: readonly string[]
+  readonly frontSecret: readonly string[]
+  readonly to: string | undefined
+  readonly toCa: string | undefined
+  readonly toWithoutTls: boolean
+  readonly connectTimeoutMs: number
   readonly hostname: string
   readonly banner: string
   readonly greetingDelayMs: number
@@ -104,7 +110,7 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<Options[Name]> } =
   listen: {
     schema: nonEmpty(list(parsedText(parseListenUrl, LISTEN_ALLOWED))),
     byDefault: 'smtp://127.0.0.1:2525',
-    help: 'where to listen: smtp://, smtps://, submission://, submissions://, smtp+unix:',
+    help: 'where to listen: smtp://, smtps://, submission://, submissions://, smtp+unix:, ws://, wss://',
     group: where,
     value: 'url',
     repeatable: true,
@@ -127,6 +133,26 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<Options[Name]> } =
     value: 'addresses',
     repeatable: true,
   },
+  frontSecret: {
+    // RFC 7518 3.2
+    schema: list(text(/^[\x21-\x7e]{32,1024}$/, 'at least 32 printable characters of ASCII, without blanks')),
+    byDefault: [],
+    help: 'what a front and the server behind it share: the first signs, every one opens; at least 32 characters',
+    group: where,
+    value: 'secret',
+    repeatable: true,
+    secret: true,
+  },
+  to: {
+    schema: z.optional(parsedText(parsePipeUrl, PIPE_ALLOWED)),
+    byDefault: undefined,
+    help: 'the server behind the front: wss://host/path',
+    group: where,
+    value: 'url',
+  },
+  toCa: { ...file('PEM file with the authorities that the server is checked against'), group: where },
+  toWithoutTls: onOff('allow ws:// to another machine: whoever is on the way reads the mail', where),
+  connectTimeoutMs: amount('connectTimeoutMs', 1, 60_000, '10s', 'time for the server to answer a new pipe', where),
   hostname: {
     schema: text(/^[^\s]{1,255}$/, 'a domain or an address literal, such as mx.example.com'),
     byDefault: systemName(),
@@ -253,6 +279,37 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<Options[Name]> } =
 
 /** Every name in the table. */
 export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[]
+
+const FRONT_ONLY: readonly OptionName[] = ['to', 'toCa', 'toWithoutTls', 'connectTimeoutMs']
+
+/** Options of `postern serve`. */
+export const SERVE_OPTIONS: readonly OptionName[] = OPTION_NAMES.filter((name) => !FRONT_ONLY.includes(name))
+
+/** Options of `postern front`. */
+export const FRONT_OPTIONS: readonly OptionName[] = [
+  'listen',
+  'to',
+  'frontSecret',
+  'toCa',
+  'toWithoutTls',
+  'connectTimeoutMs',
+  'hostname',
+  'graceMs',
+  'tlsKey',
+  'tlsCert',
+  'tlsPassphrase',
+  'selfSigned',
+  'tlsCa',
+  'clientCertificates',
+  'sni',
+  'logLevel',
+  'logFormat',
+  'maxConnections',
+  'maxConnectionsPerAddress',
+  'idleTimeoutMs',
+  'sessionTimeoutMs',
+  'tlsHandshakeTimeoutMs',
+]
 
 function limitOptions(): { readonly [Name in keyof Limits]: Option<number> } {
   const rows = Object.entries(LIMIT_RULES).map(([name, rule]) => {

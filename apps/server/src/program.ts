@@ -6,7 +6,7 @@
 import process from 'node:process'
 import { Command, CommanderError, Option as Flag } from 'commander'
 import { EXIT, Failure } from './failure.ts'
-import { type Option, OPTION_NAMES, type OptionName, OPTIONS } from './options.ts'
+import { FRONT_OPTIONS, type Option, type OptionName, OPTIONS, SERVE_OPTIONS } from './options.ts'
 import { endWithReader } from './output.ts'
 import { formatQuantity, unitOf } from './quantity.ts'
 import { type FlagValues, flagOf, readSettings, type Settings, variableOf } from './settings.ts'
@@ -50,7 +50,19 @@ function program(): Command {
       process.exitCode = await serve(await settings(flags))
     },
   )
-  for (const name of OPTION_NAMES) addFlag(serve, name)
+  for (const name of SERVE_OPTIONS) addFlag(serve, name)
+
+  const front = storeCommand(
+    postern,
+    'front',
+    'take connections in and pipe them to a server elsewhere',
+    EXAMPLES.front,
+  )
+  front.action(async (flags) => {
+    const { runFront } = await import('./command/front.ts')
+    process.exitCode = await runFront(await settings(flags))
+  })
+  for (const name of FRONT_OPTIONS) addFlag(front, name)
 
   storeCommand(postern, 'list', 'list what is kept, newest first', EXAMPLES.list)
     .addOption(storeFlag())
@@ -107,7 +119,7 @@ function command(parent: Command, signature: string, description: string, exampl
     .description(description)
     .addHelpText('after', examples)
     .hook('preAction', (_, action) => {
-      if (action.name() !== 'serve') endWithReader()
+      if (action.name() !== 'serve' && action.name() !== 'front') endWithReader()
     })
 }
 
@@ -172,6 +184,19 @@ Examples:
 
 Signals: SIGINT and SIGTERM stop it when mail in progress is done, a second one stops it at once;
 SIGHUP reads the TLS files again.
+`,
+  front: `
+Each connection goes over a WebSocket of its own to a Worker, or to a server that listens on ws:// or
+wss://, with the client's address and TLS in a header that --front-secret signs. TLS ends at the front,
+STARTTLS included. ${variableOf('frontSecret')} shows the secret to fewer eyes than the flag.
+
+Examples:
+  postern front --listen 'smtp://*:25' --to wss://mail.example.workers.dev/pipe --tls-key key.pem --tls-cert cert.pem
+  postern serve --listen ws://127.0.0.1:8025/pipe
+  postern front --self-signed --to ws://127.0.0.1:8025/pipe
+
+Signals: SIGINT and SIGTERM stop it when no connection is left, at the latest after --grace-ms, a second
+one stops it at once; SIGHUP reads the TLS files again.
 `,
   list: `
 Examples:

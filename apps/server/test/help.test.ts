@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { OPTION_NAMES, OPTIONS } from '../src/options.ts'
+import { FRONT_OPTIONS, OPTIONS, SERVE_OPTIONS } from '../src/options.ts'
 import { flagOf } from '../src/settings.ts'
 import { postern } from './program.ts'
 
@@ -16,16 +16,27 @@ test.concurrent('--version', async () => {
 
 test.concurrent('the help of serve has every option', async () => {
   const { stdout, code } = await postern(['serve', '--help'])
-  for (const name of OPTION_NAMES.filter((name) => OPTIONS[name].fileOnly !== true))
+  for (const name of SERVE_OPTIONS.filter((name) => OPTIONS[name].fileOnly !== true))
     expect(stdout).toContain(`  ${flagOf(name)} `)
   expect(stdout).toMatch(/--max-message-bytes <size> .*\(default: 25MiB\)/)
   expect(stdout).toContain('Examples:')
   expect(code).toBe(0)
 })
 
-test.concurrent.each(['list', 'show', 'export', 'delete', 'hash'])('the help of %s has an example', async (command) => {
-  const { stdout, code } = await postern([command, '--help'])
-  expect(stdout).toMatch(/^Usage: postern /)
-  expect(stdout).toMatch(new RegExp(`Examples?:\n.*postern ${command}`))
+test.concurrent('the help of front has its options, and none of a server', async () => {
+  const { stdout, code } = await postern(['front', '--help'])
+  const offered = [...stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map((match) => match[1])
+  const flags = FRONT_OPTIONS.filter((name) => OPTIONS[name].fileOnly !== true).map(flagOf)
+  expect(offered.toSorted()).toEqual(['--config', ...flags].toSorted())
   expect(code).toBe(0)
 })
+
+test.concurrent.each(['front', 'list', 'show', 'export', 'delete', 'hash'])(
+  'the help of %s has an example',
+  async (command) => {
+    const { stdout, code } = await postern([command, '--help'])
+    expect(stdout).toMatch(/^Usage: postern /)
+    expect(stdout).toMatch(new RegExp(`Examples?:\n.*postern ${command}`))
+    expect(code).toBe(0)
+  },
+)

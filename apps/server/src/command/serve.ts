@@ -41,7 +41,8 @@ export async function serve(settings: Settings): Promise<number> {
     options,
     store,
     log,
-    hasTls: tls !== undefined,
+    // Of what is piped here, the front makes the handshakes.
+    hasTls: tls !== undefined || options.listen.some(({ pipePath }) => pipePath !== undefined),
     kept: (record) => say(keptLine(record)),
   })
   const bound = await listenAll(server, settings, tls, log)
