@@ -6,6 +6,8 @@
  * peer can finish, until nothing has moved for `lingerMs`.
  */
 import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
+import { linger, type Lingering } from '../linger.ts'
+import type { Wait } from '../wait.ts'
 
 export interface PairOptions {
   /** Bytes that may wait unread before a `write` waits too. Default 65,536. */
@@ -20,8 +22,6 @@ export interface PairOptions {
   readonly endpoints?: readonly [Endpoint, Endpoint]
 }
 
-/** How often in `lingerMs` it is looked whether anything moves; after two looks that saw nobody read, nobody does. */
-const LINGER_LOOKS = 5
 const NOWHERE: Endpoint = { family: 'unknown', address: '', port: 0 }
 const PRETENDED: TlsInfo = { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' }
 
@@ -37,11 +37,6 @@ export function pair(options: PairOptions = {}): [Duplex, Duplex] {
 }
 
 type Settings = Required<Omit<PairOptions, 'endpoints'>>
-
-interface Wait<T> {
-  readonly resolve: (value: T) => void
-  readonly reject: (error: Error) => void
-}
 
 class End implements Duplex {
   startTls: (() => Promise<TlsInfo>) | undefined
@@ -64,7 +59,7 @@ class End implements Duplex {
   #isClosed = false
   /** What reads and writes reject with. */
   #failure: Error | undefined
-  #linger: ReturnType<typeof setTimeout> | undefined
+  #stopLingering: (() => void) | undefined
   /** Since the last look. */
   #wasRead = false
   #isDiscarding = false
@@ -117,8 +112,7 @@ class End implements Duplex {
     const ended = new Promise<void>((resolve, reject) => {
       this.#ending = { resolve, reject }
     })
-    this.#wasRead = false
-    this.#lingerOn(LINGER_LOOKS)
+    this.#stopLingering = linger(this.#lingering(), this.#settings.lingerMs)
     const peer = this.#peer
     peer.#handshake?.reject(new Error('the connection ended in the handshake'))
     peer.#handshake = undefined
@@ -131,15 +125,19 @@ class End implements Duplex {
     return ended
   }
 
-  /** Waits for the close as long as somebody reads what the peer sends. */
-  #lingerOn(looksLeft: number): void {
-    this.#linger = setTimeout(() => {
-      const wasRead = this.#wasRead
-      this.#wasRead = false
-      if (!wasRead && this.#peerWriting !== undefined && looksLeft < LINGER_LOOKS) this.#throwAway()
-      if (!wasRead && looksLeft === 1) this.#close()
-      else this.#lingerOn(wasRead ? LINGER_LOOKS : looksLeft - 1)
-    }, this.#settings.lingerMs / LINGER_LOOKS)
+  #lingering(): Lingering {
+    return {
+      unsentBytes: () => 0,
+      wasRead: () => {
+        const wasRead = this.#wasRead
+        this.#wasRead = false
+        return wasRead
+      },
+      throwAway: () => {
+        if (this.#peerWriting !== undefined) this.#throwAway()
+      },
+      giveUp: () => this.#close(),
+    }
   }
 
   /** Takes what the peer writes. */
@@ -190,7 +188,7 @@ class End implements Duplex {
   #close(failure?: Error): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    clearTimeout(this.#linger)
+    this.#stopLingering?.()
     // To a reader that has the peer's end, or whose own writing has ended, it is no news that the connection broke.
     if (this.#ended === undefined && this.#peer.#ended === undefined) this.#failure ??= failure
     if (this.#failure === undefined) this.#reading?.resolve(null)
