@@ -67,13 +67,12 @@ const RULES: readonly Rule[] = [
     relative: [SHARED_BY_ALL],
   },
   {
-    place: /^packages\/runtime\/src\/web\//,
+    place: /^packages\/runtime\/src\/(?:memory|web)\//,
     packages: ['@postern/engine'],
     runtime: [],
     foreign: [],
     relative: [SHARED_BY_ALL],
   },
-  { place: /^packages\/runtime\/src\/memory\//, packages: ['@postern/engine'], runtime: [], foreign: [], relative: [] },
   {
     place: /^packages\/storage\/src\//,
     packages: ['@postern/engine'],
