@@ -33,6 +33,8 @@ const MAX_TURNED_AWAY = 100
 const MAX_PAYLOAD_BYTES = 65_536
 /** The server ends a session that idles, and says why; the front only ends what the server has forgotten. */
 const FORGOTTEN_MS = 60_000
+/** Networks forget a connection that is silent (Cloudflare's after 100 s); an end that is gone says nothing of it. */
+const PING_MS = 30_000
 
 export class Front {
   readonly #options: FrontOptions
@@ -90,14 +92,14 @@ export class Front {
   async #carry(client: Duplex, submission: boolean): Promise<void> {
     const { connectTimeoutMs, idleTimeoutMs, sessionTimeoutMs, log } = this.#options
     const who = { remote: client.remote.address, remotePort: client.remote.port }
-    let socket: WebSocketLike
+    let socket: WebSocket
     try {
       socket = await this.#dial(client, submission)
     } catch (error) {
       log.error('a connection cannot be piped', { ...who, reason: errorText(error) })
       return this.#turnAway(client, '4.3.0', 'Service not available, try again later')
     }
-    const carriage = new Carriage(client, socket, {
+    const carriage = new Carriage(client, socket as WebSocketLike, {
       lingerMs: this.#options.lingerMs,
       idleTimeoutMs: idleTimeoutMs + FORGOTTEN_MS,
     })
@@ -107,7 +109,7 @@ export class Front {
       sessionTimeoutMs + FORGOTTEN_MS,
     )
     try {
-      await opened(socket, connectTimeoutMs)
+      await opened(socket as WebSocketLike, connectTimeoutMs)
     } catch (error) {
       clearTimeout(timer)
       this.#carriages.delete(carriage)
@@ -115,7 +117,9 @@ export class Front {
       return this.#turnAway(client, '4.3.0', 'Service not available, try again later')
     }
     log.debug('piped', who)
+    const stopPinging = keepAlive(socket)
     const broken = await carriage.run()
+    stopPinging()
     clearTimeout(timer)
     this.#carriages.delete(carriage)
     if (broken === undefined) log.debug('closed', who)
@@ -123,17 +127,16 @@ export class Front {
   }
 
   /** Begins to open a WebSocket. */
-  async #dial(client: Duplex, submission: boolean): Promise<WebSocketLike> {
+  async #dial(client: Duplex, submission: boolean): Promise<WebSocket> {
     const { url, secret, ca, connectTimeoutMs } = this.#options
     const headers = await pipeHeaders(factsOf(client, submission), { secret, url })
-    const socket = new WebSocket(url, {
+    return new WebSocket(url, {
       headers: { ...headers },
       handshakeTimeout: connectTimeoutMs,
       maxPayload: MAX_PAYLOAD_BYTES,
       perMessageDeflate: false,
       ...(ca === undefined ? {} : { ca: typeof ca === 'string' ? ca : Buffer.from(ca) }),
     })
-    return socket as WebSocketLike
   }
 
   /** RFC 5321 3.8, 4.2.1: not now. */
@@ -151,4 +154,18 @@ export class Front {
       this.#turnedAway--
     }
   }
+}
+
+/** Asks now and then whether the other end is there, and closes where it is not. Gives what stops it. */
+function keepAlive(socket: WebSocket): () => void {
+  let hasAnswered = true
+  socket.on('pong', () => {
+    hasAnswered = true
+  })
+  const timer = setInterval(() => {
+    if (!hasAnswered) return socket.terminate()
+    hasAnswered = false
+    if (socket.readyState === WebSocket.OPEN) socket.ping()
+  }, PING_MS)
+  return () => clearInterval(timer)
 }

@@ -23,7 +23,7 @@ const FAMILIES = ['ipv4', 'ipv6', 'unix', 'unknown'] as const
 /** Of each family, what an address looks like: nothing that could be taken for more than an address. */
 const ADDRESSES: Readonly<Record<Endpoint['family'], RegExp>> = {
   ipv4: /^\d{1,3}(\.\d{1,3}){3}$/,
-  ipv6: /^[0-9a-f:]{2,39}$|^[0-9a-f:]{2,30}(\d{1,3}\.){3}\d{1,3}$/i,
+  ipv6: /^[0-9a-f:.]{2,45}$/i,
   unix: /^\P{Cc}{0,255}$/u,
   unknown: /^$/,
 }
@@ -71,6 +71,7 @@ function readEndpoint(value: unknown): Endpoint | undefined {
   const family = FAMILIES.find((name) => name === value['family'])
   if (family === undefined || typeof address !== 'string' || !ADDRESSES[family].test(address)) return undefined
   if (family === 'ipv4' && address.split('.').some((part) => Number(part) > 255)) return undefined
+  if (family === 'ipv6' && !URL.canParse(`http://[${address}]/`)) return undefined
   const isPort = Number.isInteger(port) && (port as number) >= 0 && (port as number) <= 65_535
   return isPort ? { family, address, port: port as number } : undefined
 }
