@@ -57,6 +57,7 @@ async function listen(call: Call): Promise<unknown> {
 async function dial(call: Call): Promise<DuplexFacts> {
   const controller = new AbortController()
   attempts.set(call.id, controller)
+  if (call.reason !== undefined) controller.abort(call.reason)
   const options = { ...call.dial, signal: controller.signal }
   return factsOf(await sockets.dial(options as Parameters<Sockets['dial']>[0]))
 }

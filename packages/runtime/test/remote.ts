@@ -49,6 +49,7 @@ export interface Call {
   /** A listener whose connections are served there. */
   readonly converses?: boolean
   readonly bytes?: string | undefined
+  /** Of an abort; given with 'dial', it came before. */
   readonly reason?: unknown
   /** The program stands still for so long before it does it. */
   readonly busyMs?: number
@@ -141,10 +142,9 @@ export function startRemote(command: readonly [string, ...string[]]): Place {
 
   async function dial(options: DialOptions): Promise<Duplex> {
     const { signal, ...rest } = options
-    const dialled = ask('dial', { dial: rest })
+    const dialled = ask('dial', { dial: rest, reason: signal?.aborted === true ? signal.reason : undefined })
     const number = lastId
     const abort = (): void => void ask('abort', { duplex: number, reason: signal?.reason as unknown })
-    if (signal?.aborted) abort()
     signal?.addEventListener('abort', abort)
     return new RemoteDuplex(ask, (await dialled) as DuplexFacts)
   }
