@@ -92,6 +92,7 @@ export class WebSocketDuplex implements Duplex {
     if (this.#isClosed) return Promise.reject(this.#received.failure ?? connectionClosed())
     this.#unsent = bytes
     this.#flush()
+    if (this.#isClosed) return Promise.reject(this.#received.failure ?? connectionClosed())
     if (this.#unsent === undefined) return
     return new Promise((resolve, reject) => {
       this.#writing = { resolve, reject }

@@ -1,0 +1,375 @@
+/** What an end of a pipe says to the other, frame by frame, and what it does where the other one breaks the rules. */
+import type { Duplex, Endpoint } from '@postern/engine'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { readControl } from '../src/websocket/control.ts'
+import { acceptPipe, Carriage, factsOf, webSocketDuplex, type WebSocketLike } from '../src/websocket/index.ts'
+import { pair } from '../src/memory/index.ts'
+import { ascii, readText, sleep } from './harness.ts'
+
+const remote: Endpoint = { family: 'ipv4', address: '192.0.2.7', port: 4711 }
+const local: Endpoint = { family: 'ipv4', address: '192.0.2.1', port: 25 }
+const tls = { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' }
+const FRAME = 32_768
+
+/** A WebSocket whose other end is the test. */
+class FakeSocket implements WebSocketLike {
+  readyState = 1
+  binaryType = 'blob'
+  bufferedAmount = 0
+  /** Text frames as JSON, binary ones as the number of their bytes. */
+  readonly sent: unknown[] = []
+  readonly closes: (number | undefined)[] = []
+  readonly #listeners = new Map<string, ((event: unknown) => void)[]>()
+
+  addEventListener(type: string, listener: (event: never) => void): void {
+    this.#listeners.set(type, [...(this.#listeners.get(type) ?? []), listener as (event: unknown) => void])
+  }
+
+  send(data: string | Uint8Array): void {
+    this.sent.push(typeof data === 'string' ? (JSON.parse(data) as unknown) : data.byteLength)
+  }
+
+  close(code?: number): void {
+    this.closes.push(code)
+    this.readyState = 2
+  }
+
+  emit(type: string, event: unknown = {}): void {
+    for (const listener of this.#listeners.get(type) ?? []) listener(event)
+  }
+
+  /** The peer sends text, a message, or so many bytes. */
+  receive(frame: string | object | number): void {
+    if (frame instanceof Uint8Array) return this.emit('message', { data: frame.slice().buffer })
+    if (typeof frame === 'number') return this.emit('message', { data: new ArrayBuffer(frame) })
+    this.emit('message', { data: typeof frame === 'string' ? frame : JSON.stringify(frame) })
+  }
+
+  /** What was sent since the last time. */
+  take(): unknown[] {
+    return this.sent.splice(0)
+  }
+}
+
+function server(canStartTls = false): { socket: FakeSocket; duplex: Duplex } {
+  const socket = new FakeSocket()
+  return { socket, duplex: acceptPipe(socket, { remote, local, canStartTls, submission: false }, { lingerMs: 200 }) }
+}
+
+/** The front's end, and the client in front of it, whose TLS is pretended. */
+function front(): { socket: FakeSocket; client: Duplex; over: Promise<Error | undefined>; handshakes: Uint8Array[] } {
+  const socket = new FakeSocket()
+  const handshakes: Uint8Array[] = []
+  const [near, client] = pair({ lingerMs: 200, endpoints: [local, remote] })
+  const accepted: Duplex = {
+    read: () => near.read(),
+    write: (bytes) => near.write(bytes),
+    end: () => near.end(),
+    destroy: (reason) => near.destroy(reason),
+    remote: near.remote,
+    local: near.local,
+    startTls: async (first = new Uint8Array(0)) => {
+      handshakes.push(first)
+      if (first[1] !== 3) throw new Error('this is no handshake')
+      return tls
+    },
+  }
+  expect(factsOf(accepted)).toMatchObject({ remote, local, canStartTls: true, submission: false })
+  return { socket, client, handshakes, over: new Carriage(accepted, socket, { lingerMs: 200 }).run() }
+}
+
+const settled = (): Promise<void> => sleep(20)
+
+describe('flow control', () => {
+  test('a window of frames, then nothing before the peer allows more', async () => {
+    const socket = new FakeSocket()
+    const duplex = webSocketDuplex(socket, { remote, local })
+    const waiting = duplex.write(new Uint8Array(20 * FRAME + 5))
+    expect(socket.take()).toEqual(Array.from({ length: 16 }, () => FRAME))
+    socket.receive({ type: 'credit', frames: 18 })
+    expect(socket.take()).toEqual([FRAME, FRAME])
+    socket.receive({ type: 'credit', frames: 17 })
+    expect(socket.take()).toEqual([])
+    socket.receive({ type: 'credit', frames: 30 })
+    expect(socket.take()).toEqual([FRAME, FRAME, 5])
+    await waiting
+  })
+
+  test('what is read is allowed anew, half a window at a time', async () => {
+    const socket = new FakeSocket()
+    const duplex = webSocketDuplex(socket, { remote, local })
+    for (let i = 0; i < 16; i++) socket.receive(1)
+    for (let i = 0; i < 7; i++) await duplex.read()
+    expect(socket.take()).toEqual([])
+    await duplex.read()
+    expect(socket.take()).toEqual([{ type: 'credit', frames: 24 }])
+  })
+
+  test('towards a front that may make a handshake: one frame, and twice as many each time that the client goes on', async () => {
+    const { socket, duplex } = server(true)
+    for (const frames of [1, 2, 4, 8, 16, 16]) {
+      const reading = duplex.read()
+      const [credit] = socket.take() as { frames: number }[]
+      expect(credit).toMatchObject({ type: 'credit' })
+      for (let i = 0; i < frames; i++) socket.receive(1)
+      await reading
+      for (let i = 1; i < frames; i++) await duplex.read()
+      expect(socket.take()).toEqual([])
+    }
+    await duplex.write(ascii('250 OK\r\n'))
+    void duplex.read()
+    expect(socket.take()).toEqual([8, { type: 'credit', frames: 1 + 2 + 4 + 8 + 16 + 16 + 1 }])
+    // What is said while somebody reads takes back what the reader had asked for.
+    await duplex.write(ascii('421\r\n'))
+    expect(socket.take()).toEqual([5, { type: 'credit', frames: 48 }])
+  })
+
+  test('a front holds back what it was allowed once the server has said something', async () => {
+    const { socket, client } = front()
+    await client.write(ascii('EHLO a\r\n'))
+    await settled()
+    expect(socket.take()).toEqual([])
+    socket.receive({ type: 'credit', frames: 5 })
+    expect(socket.take()).toEqual([8])
+    socket.receive(ascii('220\r\n'))
+    await client.write(ascii('MAIL\r\n'))
+    await settled()
+    expect(socket.take()).toEqual([])
+    socket.receive({ type: 'credit', frames: 2 })
+    expect(socket.take()).toEqual([6])
+  })
+})
+
+describe('STARTTLS', () => {
+  test('the server asks, the front answers, and from then on frames flow', async () => {
+    const { socket, duplex } = server(true)
+    const handshake = duplex.startTls?.()
+    expect(socket.take()).toEqual([{ type: 'startTls' }])
+    socket.receive({ type: 'tls', tls })
+    expect(await handshake).toEqual(tls)
+    expect([duplex.tls, duplex.startTls]).toEqual([tls, undefined])
+    expect(socket.take()).toEqual([{ type: 'credit', frames: 16 }])
+  })
+
+  test('what the client said before it is refused and counted, at the server', async () => {
+    const { socket, duplex } = server(true)
+    // The second read asks for two frames: the one that it gets, and one that nobody reads.
+    for (let i = 0; i < 2; i++) {
+      const reading = duplex.read()
+      socket.receive(10)
+      await reading
+    }
+    socket.receive(7)
+    await expect(duplex.startTls?.()).rejects.toMatchObject({ name: 'EarlyBytesError', byteLength: 7 })
+    const next = duplex.read()
+    socket.receive(ascii('QUIT'))
+    expect(await next).toEqual(ascii('QUIT'))
+    expect(socket.closes).toEqual([])
+  })
+
+  test('what the front still held is refused and counted, and the connection goes on in clear', async () => {
+    const { socket, client, handshakes } = front()
+    await client.write(ascii('EHLO injected\r\n'))
+    await settled()
+    socket.receive({ type: 'startTls' })
+    await settled()
+    expect(socket.take()).toEqual([{ type: 'early', byteLength: 15 }])
+    socket.receive({ type: 'credit', frames: 1 })
+    await client.write(ascii('QUIT\r\n'))
+    await settled()
+    expect([socket.take(), handshakes]).toEqual([[6], []])
+  })
+
+  test('a client that is quick: what follows the reply goes into the handshake, never to the server', async () => {
+    const { socket, client, handshakes } = front()
+    socket.receive({ type: 'credit', frames: 9 })
+    socket.receive(ascii('220 Ready\r\n'))
+    expect(await readText(client)).toBe('220 Ready\r\n')
+    await client.write(Uint8Array.of(22, 3, 1))
+    await settled()
+    expect(socket.take()).toEqual([])
+    socket.receive({ type: 'startTls' })
+    await settled()
+    expect([socket.take(), handshakes]).toEqual([[{ type: 'tls', tls }], [Uint8Array.of(22, 3, 1)]])
+  })
+
+  test('the reply is with the client before the handshake begins', async () => {
+    const { socket, client, handshakes } = front()
+    socket.receive(ascii('220 Ready\r\n'))
+    socket.receive({ type: 'startTls' })
+    expect(await readText(client)).toBe('220 Ready\r\n')
+    await client.write(Uint8Array.of(22, 3, 1))
+    await settled()
+    expect([socket.take(), handshakes.length]).toEqual([[{ type: 'tls', tls }], 1])
+  })
+
+  test('a handshake that fails ends the connection, and the server hears why', async () => {
+    const { socket, client } = front()
+    socket.receive({ type: 'startTls' })
+    await client.write(Uint8Array.of(22, 9))
+    await settled()
+    expect(socket.take()).toEqual([{ type: 'tlsFailed', reason: 'this is no handshake' }])
+
+    const { socket: at, duplex } = server(true)
+    const handshake = duplex.startTls?.()
+    at.receive({ type: 'tlsFailed', reason: 'this is no handshake' })
+    await expect(handshake).rejects.toThrow('this is no handshake')
+    expect(at.closes).toEqual([4000])
+  })
+
+  test('the client leaves in place of a handshake', async () => {
+    const { socket, client } = front()
+    socket.receive({ type: 'startTls' })
+    void client.end()
+    await settled()
+    expect(socket.take()).toContainEqual({ type: 'tlsFailed', reason: 'the client ended the connection' })
+  })
+
+  test('a front that makes a handshake although it has sent on what came before it', async () => {
+    const { socket, duplex } = server(true)
+    const reading = duplex.read()
+    socket.receive(1)
+    await reading
+    const again = duplex.read()
+    socket.receive(1)
+    await again
+    const handshake = duplex.startTls?.()
+    socket.receive(5)
+    socket.receive({ type: 'tls', tls })
+    await expect(handshake).rejects.toMatchObject({ name: 'EarlyBytesError', byteLength: 5 })
+    expect(duplex.tls).toBeUndefined()
+    expect(socket.closes).toEqual([4000])
+  })
+})
+
+/** What no honest peer sends. */
+const lies: readonly [string, (string | object | number)[]][] = [
+  ['a frame that is too long', [FRAME + 1]],
+  ['an empty frame', [0]],
+  ['text that is no JSON', ['hello']],
+  ['JSON that is no message', ['null']],
+  ['a list', ['[]']],
+  ['a message that is none', [{ type: 'exec' }]],
+  ['a message with a field too many', [{ type: 'end', now: true }]],
+  ['credit that is no number', [{ type: 'credit', frames: '9' }]],
+  ['credit that is negative', [{ type: 'credit', frames: -1 }]],
+  ['credit without end', ['{"type":"credit","frames":1e999}']],
+  ['a message that is too long', [`{"type":"end"${' '.repeat(8_192)}}`]],
+  ['TLS that nobody asked for', [{ type: 'tls', tls }]],
+  ['early bytes that nobody asked for', [{ type: 'early', byteLength: 1 }]],
+  ['a failure that nobody asked for', [{ type: 'tlsFailed', reason: '' }]],
+  ['a handshake asked of the wrong end', [{ type: 'startTls' }]],
+  ['bytes after the end', [{ type: 'end' }, 1]],
+]
+
+describe('a peer that breaks the rules is cut off', () => {
+  test.each(lies)('%s', async (_, frames) => {
+    for (const { socket, duplex } of [server(false), server(true)]) {
+      const reading = duplex.read()
+      for (const frame of frames) socket.receive(frame)
+      expect(socket.closes).toEqual([4000])
+      if (frames.length > 1) expect(await reading).toBeNull()
+      else await expect(reading).rejects.toThrow(/^the other end of the pipe sent /)
+      await expect(duplex.write(ascii('x'))).rejects.toThrow()
+    }
+  })
+
+  test('more frames than it was allowed', async () => {
+    const { socket, duplex } = server(false)
+    for (let i = 0; i < 16; i++) socket.receive(FRAME)
+    expect(socket.closes).toEqual([])
+    socket.receive(1)
+    expect(socket.closes).toEqual([4000])
+    await expect(duplex.read()).rejects.toThrow('more than it may send')
+  })
+
+  test('a frame before it was asked for, where a handshake may come', async () => {
+    const { socket } = server(true)
+    socket.receive(1)
+    expect(socket.closes).toEqual([4000])
+  })
+
+  test('facts of TLS that are not of their form', async () => {
+    const { socket, duplex } = server(true)
+    const handshake = duplex.startTls?.()
+    socket.receive({ type: 'tls', tls: { protocol: 'TLSv1.3\r\nX: y', cipher: '' } })
+    await expect(handshake).rejects.toThrow('a frame that means nothing')
+  })
+
+  test('a server that asks for a handshake twice, or where there can be none', async () => {
+    const { socket, client, over } = front()
+    socket.receive({ type: 'startTls' })
+    await client.write(Uint8Array.of(22, 3))
+    await settled()
+    socket.receive({ type: 'startTls' })
+    expect(socket.closes).toEqual([4000])
+    expect((await over)?.message).toBe('the other end of the pipe sent startTls where there is none')
+  })
+
+  test('a peer that takes nothing and asks for more', async () => {
+    const socket = new FakeSocket()
+    const duplex = webSocketDuplex(socket, { remote, local })
+    socket.bufferedAmount = 3 * 1_048_576
+    await expect(duplex.write(ascii('x'))).rejects.toThrow('nothing that it was asked to take')
+    expect(socket.closes).toEqual([4000])
+  })
+})
+
+describe('the end', () => {
+  test('both ends, then a close', async () => {
+    const { socket, duplex } = server()
+    const ended = duplex.end()
+    expect([socket.take(), socket.closes]).toEqual([[{ type: 'end' }], []])
+    socket.receive({ type: 'end' })
+    expect(socket.closes).toEqual([1000])
+    socket.emit('close')
+    await ended
+  })
+
+  test('a peer that does not answer the close is not waited for', async () => {
+    const { socket, duplex } = server()
+    socket.receive({ type: 'end' })
+    await duplex.end()
+    expect(socket.closes).toEqual([1000, 4000])
+  })
+
+  test('a close without an end is a reset', async () => {
+    const { socket, duplex } = server()
+    const reading = duplex.read()
+    socket.emit('close')
+    await expect(reading).rejects.toThrow('closed')
+  })
+
+  test("a client that has said all waits for the server's answer as long as it takes", async () => {
+    const { socket, client, over } = front()
+    void client.end()
+    await sleep(500)
+    expect([socket.take(), socket.closes]).toEqual([[{ type: 'end' }], []])
+    socket.receive({ type: 'end' })
+    socket.emit('close')
+    expect(await over).toBeUndefined()
+  })
+
+  test('a client that is reset resets the pipe, and the pipe the client', async () => {
+    const { socket, client, over } = front()
+    client.destroy()
+    await over
+    expect(socket.closes).toEqual([4000])
+
+    const other = front()
+    const reading = other.client.read()
+    other.socket.emit('close')
+    await expect(reading).rejects.toThrow()
+    expect(await other.over).toBeInstanceOf(Error)
+  })
+})
+
+test('a message is read as it was meant or not at all, whatever it is', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+      const control = readControl(text)
+      if (control !== undefined) expect(control).toEqual(JSON.parse(text))
+    }),
+  )
+})
