@@ -24,7 +24,10 @@ export interface ConnectionOptions {
 export interface ServeOptions extends ConnectionOptions {
   /** Handshakes of implicit TLS at the same time; one more, and the oldest is given up. Default 500. */
   readonly maxHandshakes?: number | undefined
-  /** Told what goes wrong before a connection is handed on: accepting (EMFILE, say), or a handshake (then with `remote`). */
+  /**
+   * Told what goes wrong before a connection is handed on: accepting (EMFILE, say), or a handshake (then with `remote`). Bun
+   * does not tell of accepting.
+   */
   readonly error?: ((error: Error, remote?: Endpoint) => void) | undefined
 }
 
@@ -36,7 +39,7 @@ export interface ListenOptions extends ServeOptions {
   readonly host?: string | undefined
   /** A Unix socket. What a process that died left there is replaced. */
   readonly path?: string | undefined
-  /** Connections that wait to be accepted. Default 511. */
+  /** Connections that wait to be accepted. Default 511; Bun has a bound of its own, and there the option is refused. */
   readonly backlog?: number | undefined
   /**
    * Several processes listen on the same port, and the system shares the connections out (SO_REUSEPORT). Not for `path`, and
