@@ -1,0 +1,11 @@
+/** Runs the engine's checks in workerd: a request is answered with the outcomes. */
+import type { Outcome } from '../../packages/runtime/test/outcome.ts'
+import { engineOutcomes } from './engine-checks.ts'
+
+export default {
+  async fetch(): Promise<Response> {
+    const outcomes: Outcome[] = []
+    for await (const outcome of engineOutcomes()) outcomes.push(outcome)
+    return Response.json(outcomes)
+  },
+}
