@@ -2,10 +2,12 @@
 import { realpathSync } from 'node:fs'
 import { basename, delimiter, join, relative } from 'node:path'
 import process from 'node:process'
+import { isAllowed, variable } from './permission.ts'
 
 /** The words that start this program again: `npx --yes pnpm postern`, `postern`, `node apps/server/main.ts`, … */
 export function invocation(): string {
-  const { npm_lifecycle_script: script = '', npm_config_user_agent: agent = '' } = process.env
+  const script = variable('npm_lifecycle_script') ?? ''
+  const agent = variable('npm_config_user_agent') ?? ''
   const entry = process.argv[1] ?? ''
   // A script of the workspace: plain `node` may be an older one than the workspace's own.
   if (script.includes('main.ts') && agent.startsWith('pnpm')) return 'npx --yes pnpm postern'
@@ -22,12 +24,14 @@ export function quote(word: string): string {
 function runtime(): string {
   const name = basename(process.execPath)
   const command = isOnPath(name) ? name : quote(process.execPath)
-  return 'deno' in process.versions ? `${command} run --allow-all` : command
+  // What looking into a store and writing out of it takes; `serve` is nowhere called like this.
+  return 'deno' in process.versions ? `${command} run --allow-read --allow-write` : command
 }
 
 /** Whether typing `name` would start this same executable. */
 function isOnPath(name: string): boolean {
-  const first = (process.env['PATH'] ?? '').split(delimiter).map((folder) => resolved(join(folder, name)))
+  if (!isAllowed({ name: 'read' })) return true
+  const first = (variable('PATH') ?? '').split(delimiter).map((folder) => resolved(join(folder, name)))
   return first.find((path) => path !== undefined) === resolved(process.execPath)
 }
 

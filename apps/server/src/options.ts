@@ -12,6 +12,7 @@ import type { AuthMechanism, Config, ConfigHandlers, HostCertificate, LogLevel }
 import { LISTEN_ALLOWED, type ListenAddress, parseListenUrl } from './listen.ts'
 import { HOOK_NAMES, isHooks } from './hooks.ts'
 import { parseUser, type User } from './password.ts'
+import { isAllowed } from './permission.ts'
 import { parsePipeUrl, PIPE_ALLOWED } from './front/target.ts'
 import { isProxyRange, PROXY_ALLOWED } from './proxies.ts'
 import { unitOf } from './quantity.ts'
@@ -355,8 +356,8 @@ function hostCertificates(): z.ZodMiniType<Readonly<Record<string, HostCertifica
   return parsed((given) => z.record(z.string(), files).safeParse(given).data, error)
 }
 
-/** The system's name where it can stand in a greeting; a name with an underscore, say, can't. */
+/** The system's name where it may be known and can stand in a greeting; a name with an underscore, say, can't. */
 function systemName(): string {
-  const name = hostname()
+  const name = isAllowed({ name: 'sys', kind: 'hostname' }) ? hostname() : ''
   return /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(name) ? name : 'localhost'
 }

@@ -8,8 +8,9 @@ import { Command, CommanderError, Option as Flag } from 'commander'
 import { EXIT, Failure } from './failure.ts'
 import { FRONT_OPTIONS, type Option, type OptionName, OPTIONS, SERVE_OPTIONS } from './options.ts'
 import { endWithReader } from './output.ts'
+import { environment, forbidden } from './permission.ts'
 import { formatQuantity, unitOf } from './quantity.ts'
-import { type FlagValues, flagOf, readSettings, type Settings, variableOf } from './settings.ts'
+import { type FlagValues, flagOf, readSettings, type Settings, variableOf, variables } from './settings.ts'
 import about from '../package.json' with { type: 'json' }
 
 /** Runs one command line. @returns the exit code. */
@@ -19,9 +20,10 @@ export async function run(args: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? EXIT.done)
   } catch (error) {
     if (error instanceof CommanderError) return misuse(error)
-    if (!(error instanceof Failure)) throw error
-    process.stderr.write(`postern: ${error.message}\n`)
-    return error.exitCode
+    const failure = error instanceof Failure ? error : forbidden(error)
+    if (failure === undefined) throw error
+    process.stderr.write(`postern: ${failure.message}\n`)
+    return failure.exitCode
   }
 }
 
@@ -40,7 +42,8 @@ function program(): Command {
     .helpOption('-h, --help', 'print this help, or with a command the help of that command')
     .helpCommand(false)
     .exitOverride()
-    .configureOutput({ writeErr: () => {} })
+    // There is none in the help, and to find out commander would read variables that Deno may not allow.
+    .configureOutput({ writeErr: () => {}, getOutHasColors: () => false })
     .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 120), sortSubcommands: false })
     .addHelpText('after', EXAMPLES.postern)
 
@@ -130,7 +133,7 @@ function storeCommand(parent: Command, signature: string, description: string, e
 }
 
 function settings(flags: FlagValues): Promise<Settings> {
-  return readSettings(flags, process.env)
+  return readSettings(flags, environment(variables()))
 }
 
 function storeFlag(): Flag {

@@ -28,6 +28,7 @@ interface Given {
 }
 
 const ENV_PREFIX = 'POSTERN_'
+const CONFIG_VARIABLE = `${ENV_PREFIX}CONFIG`
 
 /** Reads all sources. @throws Failure that names the option, its value and what is allowed. */
 export async function readSettings(
@@ -35,9 +36,8 @@ export async function readSettings(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Settings> {
   const fromEnv = readEnvironment(env)
-  const variable = `${ENV_PREFIX}CONFIG`
-  const path = flags.config ?? (env[variable] || undefined)
-  const file = await readConfigFile(path, flags.config === undefined ? variable : '--config')
+  const path = flags.config ?? (env[CONFIG_VARIABLE] || undefined)
+  const file = await readConfigFile(path, flags.config === undefined ? CONFIG_VARIABLE : '--config')
   const sources = [readFile(file), fromEnv, readFlags(flags)]
 
   const options: Partial<Record<OptionName, unknown>> = {}
@@ -70,6 +70,11 @@ export function variableOf(name: string): string {
   return ENV_PREFIX + name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
 }
 
+/** Every variable that means something here. */
+export function variables(): string[] {
+  return [CONFIG_VARIABLE, ...OPTION_NAMES.filter((name) => OPTIONS[name].fileOnly !== true).map(variableOf)]
+}
+
 function readFlags(flags: FlagValues): Map<OptionName, Given> {
   const given = new Map<OptionName, Given>()
   for (const name of OPTION_NAMES) {
@@ -85,7 +90,7 @@ function readEnvironment(env: Readonly<Record<string, string | undefined>>): Map
     OPTION_NAMES.filter((name) => OPTIONS[name].fileOnly !== true).map((name) => [variableOf(name), name]),
   )
   for (const [variable, value = ''] of Object.entries(env)) {
-    if (!variable.startsWith(ENV_PREFIX) || variable === `${ENV_PREFIX}CONFIG` || isServiceLink(variable)) continue
+    if (!variable.startsWith(ENV_PREFIX) || variable === CONFIG_VARIABLE || isServiceLink(variable)) continue
     const name = names.get(variable)
     if (name === undefined) {
       throw new Failure(`${variable}: there is no such option${nearest(variable, [...names.keys()])}`)

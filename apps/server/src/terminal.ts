@@ -1,5 +1,6 @@
 /** What may be shown on a terminal. Stored mail comes from strangers: none of its bytes reach a terminal as they are. */
 import process from 'node:process'
+import { variable } from './permission.ts'
 
 /**
  * Controls (C0, DEL, C1: escape sequences begin with one), marks that turn or hide text (bidirectional, zero width, line
@@ -51,7 +52,7 @@ export function isTerminal(stream: { readonly isTTY?: boolean } = process.stdout
 
 /** Whether colour is wanted on a stream (https://no-color.org). */
 export function wantsColour(stream: { readonly isTTY?: boolean }): boolean {
-  return isTerminal(stream) && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'
+  return isTerminal(stream) && (variable('NO_COLOR') ?? '') === '' && variable('TERM') !== 'dumb'
 }
 
 /** Rows in columns, two blanks between; cut to `width` at the right, where one is given. */
