@@ -1,0 +1,172 @@
+/** Blobs and mail in R2, as workerd runs it on this machine, through the binding that miniflare hands out. */
+import { Miniflare } from 'miniflare'
+import { type Bucket, r2 } from '@postern/storage/r2'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { blobContract, expectCode, pattern } from './blob-contract.ts'
+import { get, keysIn, put } from './blobs.ts'
+
+const BUCKETS = 200
+const MiB = 1024 * 1024
+let miniflare: Miniflare
+let next = 0
+
+beforeAll(async () => {
+  const names = Array.from({ length: BUCKETS }, (_, index) => `B${index}`)
+  const worker = 'export default { fetch: () => new Response() }'
+  miniflare = new Miniflare({
+    workers: [
+      {
+        config: {
+          name: 'buckets',
+          compatibilityDate: '2026-11-01',
+          env: Object.fromEntries(names.map((name) => [name, { type: 'r2', name: name.toLowerCase() }])),
+          manifest: {
+            mainModule: 'worker.js',
+            modulesRoot: '/',
+            modules: { 'worker.js': { type: 'esm', contents: worker } },
+          },
+        },
+      },
+    ],
+  })
+  await miniflare.ready
+})
+afterAll(() => miniflare.dispose())
+
+/** A bucket that nobody has used. */
+async function bucket(): Promise<Bucket> {
+  return (await miniflare.getR2Bucket(`B${next++ % BUCKETS}`)) as unknown as Bucket
+}
+
+blobContract('r2', async () => r2(await bucket()))
+
+const PART = 5 * MiB
+
+/** The same bucket, and what is asked of it. */
+function watched(inner: Bucket, calls: string[]): Bucket {
+  return {
+    head: (key) => inner.head(key),
+    get: (key) => inner.get(key),
+    list: (options) => inner.list(options),
+    delete: (key) => inner.delete(key),
+    put(key, value, options) {
+      calls.push(`put ${value.length}`)
+      return inner.put(key, value, options)
+    },
+    async createMultipartUpload(key, options) {
+      const upload = await inner.createMultipartUpload(key, options)
+      calls.push('create')
+      return {
+        uploadPart(partNumber, value) {
+          calls.push(`part ${partNumber} ${value.length}`)
+          return upload.uploadPart(partNumber, value)
+        },
+        complete(parts) {
+          calls.push('complete')
+          return upload.complete(parts)
+        },
+        abort() {
+          calls.push('abort')
+          return upload.abort()
+        },
+      }
+    },
+  }
+}
+
+describe('r2', () => {
+  test.each([
+    [PART, [`put ${PART}`]],
+    [PART + 1, ['create', `part 1 ${PART}`, 'part 2 1', 'complete']],
+    [3 * PART, ['create', `part 1 ${PART}`, `part 2 ${PART}`, `part 3 ${PART}`, 'complete']],
+  ])('%i bytes go in equal parts, and a small blob at one go', async (size, expected) => {
+    const calls: string[] = []
+    const store = r2(watched(await bucket(), calls))
+    const bytes = pattern(size)
+    const writer = store.write('a')
+    for (let at = 0; at < size; at += 700_001) await writer.write(bytes.subarray(at, at + 700_001))
+    await writer.commit()
+    expect(calls).toEqual(expected)
+    expect(Buffer.compare(await get(store, 'a'), bytes)).toBe(0)
+  })
+
+  test('a large blob does not replace what is there, and its upload is given up', async () => {
+    const calls: string[] = []
+    const store = r2(watched(await bucket(), calls))
+    await put(store, 'a', 'first')
+    await expectCode('exists', () => put(store, 'a', pattern(PART + 1)))
+    expect(calls.slice(-2)).toEqual(['part 2 1', 'abort'])
+    expect((await get(store, 'a')).length).toBe(5)
+  })
+
+  test('an abort gives the upload up, also while a part is on its way', async () => {
+    for (const waits of [true, false]) {
+      const calls: string[] = []
+      const store = r2(watched(await bucket(), calls))
+      const writer = store.write('a')
+      const writing = Promise.resolve(writer.write(pattern(2 * PART + 1))).catch((error: unknown) => error)
+      if (waits) await writing
+      await writer.abort()
+      await writing
+      expect(calls.at(-1)).toBe('abort')
+      expect(await keysIn(store)).toEqual([])
+    }
+  })
+
+  test.each([10, PART + 1])('%i bytes whose answer was lost are taken back', async (size) => {
+    const inner = await bucket()
+    const lossy: Bucket = {
+      ...watched(inner, []),
+      async put(key, value, options) {
+        await inner.put(key, value, options)
+        throw new Error('put: Network connection lost.')
+      },
+      async createMultipartUpload(key, options) {
+        const upload = await inner.createMultipartUpload(key, options)
+        return {
+          uploadPart: (partNumber, value) => upload.uploadPart(partNumber, value),
+          abort: () => upload.abort(),
+          async complete(parts) {
+            await upload.complete(parts)
+            throw new Error('completeMultipartUpload: We encountered an internal error. Please try again. (10001)')
+          },
+        }
+      },
+    }
+    await expectCode('unavailable', () => put(r2(lossy), 'a', pattern(size)))
+    expect(await keysIn(r2(inner))).toEqual([])
+  })
+
+  test('what another has put meanwhile is not taken back', async () => {
+    const inner = await bucket()
+    const lossy: Bucket = {
+      ...watched(inner, []),
+      async put() {
+        await put(r2(inner), 'a', 'another')
+        throw new Error('put: Network connection lost.')
+      },
+    }
+    await expectCode('unavailable', () => put(r2(lossy), 'a', 'mine'))
+    expect((await get(r2(inner), 'a')).length).toBe(7)
+  })
+
+  test('R2 refuses bytes that changed on their way', async () => {
+    const inner = await bucket()
+    const changing: Bucket = {
+      ...watched(inner, []),
+      put: (key, value, options) => inner.put(key, value.with(0, 0xff) as Uint8Array<ArrayBuffer>, options),
+    }
+    await expectCode('corrupt', () => put(r2(changing), 'a', 'mine'))
+    expect(await keysIn(r2(inner))).toEqual([])
+  })
+
+  test.each([
+    ['get: Authentication error (10002)', 'denied'],
+    ['get: Access Denied (10003)', 'denied'],
+    ['get: Please slow down (10058)', 'unavailable'],
+    ['the line is cut', 'unavailable'],
+  ] as const)('%s is %s', async (message, code) => {
+    const broken: Bucket = { ...watched(await bucket(), []), get: () => Promise.reject(new Error(message)) }
+    await expectCode(code, () => r2(broken).read('a'))
+  })
+})
