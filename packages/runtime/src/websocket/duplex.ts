@@ -245,8 +245,9 @@ export class WebSocketDuplex implements Duplex {
 
   #send(frame: string | Uint8Array<ArrayBuffer>): void {
     if (this.#isClosed || this.#socket.readyState !== OPEN) return
-    if ((this.#socket.bufferedAmount ?? 0) > MAX_BUFFERED_BYTES)
-      return this.#violate('nothing that it was asked to take')
+    if ((this.#socket.bufferedAmount ?? 0) > MAX_BUFFERED_BYTES) {
+      return this.destroy(new Error('the other end of the pipe takes nothing'))
+    }
     try {
       this.#socket.send(frame)
     } catch (error) {
