@@ -1,0 +1,38 @@
+/**
+ * Whether the server of this machine takes connections: exit code 0, or 1 and a line on stderr. For a container's HEALTHCHECK.
+ *
+ * It asks the first address of `POSTERN_LISTEN`. Where that begins in clear it waits for the greeting, which a server that is
+ * stuck does not send; where TLS comes first, being let in is all.
+ */
+import { connect } from 'node:net'
+import process from 'node:process'
+import { parseListenUrl } from './src/listen.ts'
+
+const TIMEOUT_MS = 5_000
+/** Says, to a server that awaits a PROXY header from everyone, that there is nothing to say. Others take it for a bad command. */
+const PROXY_HEADER = 'PROXY UNKNOWN\r\n'
+
+const [, first = 'smtp://127.0.0.1:2525'] = /(\S+)/.exec(process.env['POSTERN_LISTEN'] ?? '') ?? []
+const address = parseListenUrl(first)
+
+if (address === undefined) end(1, `POSTERN_LISTEN: ${first} is no address`)
+else {
+  const { host, port, path, implicitTls } = address
+  const isEveryAddress = host === undefined || host === '0.0.0.0'
+  const socket = path === undefined ? connect(port, isEveryAddress ? '127.0.0.1' : host) : connect(path)
+  socket.setTimeout(TIMEOUT_MS, () => end(1, `${first}: no greeting within ${TIMEOUT_MS} ms`))
+  socket.on('error', (error) => end(1, `${first}: ${error.message}`))
+  socket.on('close', () => end(1, `${first}: closed without a greeting`))
+  socket.on('connect', () => {
+    if (implicitTls) end(0)
+    else if (/(^|\s)all(\s|$)/.test(process.env['POSTERN_PROXY_FROM'] ?? '')) socket.write(PROXY_HEADER)
+  })
+  socket.on('data', (greeting) =>
+    end(greeting.toString('latin1').startsWith('220') ? 0 : 1, greeting.toString('latin1')),
+  )
+}
+
+function end(code: 0 | 1, why = ''): void {
+  if (code !== 0) process.stderr.write(`${why.trim()}\n`)
+  process.exit(code)
+}
