@@ -77,7 +77,7 @@ export function encodeRecord(record: MailRecord): Uint8Array {
 export function decodeRecord(bytes: Uint8Array, id: string): MailRecord {
   let value: unknown
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes))
   } catch (error) {
     throw new StorageError('corrupt', `envelope of ${id}: not JSON`, { cause: error })
   }

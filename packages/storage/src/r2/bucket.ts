@@ -33,7 +33,10 @@ export interface BucketObject {
 
 export interface BucketBody extends BucketObject {
   readonly body: {
-    getReader(): { read(): Promise<{ done: boolean; value?: Uint8Array }>; cancel(reason?: unknown): Promise<void> }
+    getReader(): {
+      read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>
+      cancel(reason?: unknown): Promise<void>
+    }
     cancel(reason?: unknown): Promise<void>
   }
 }

@@ -1,0 +1,3 @@
+/** The same Worker, and the disk that mail is kept on. */
+export { default, ImplicitTls, Postern } from '../src/worker.ts'
+export { Disk } from '../src/disk/disk.ts'

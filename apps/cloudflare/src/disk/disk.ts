@@ -1,0 +1,154 @@
+/**
+ * Blobs on the disk of a machine that runs workerd itself, where there is no R2: a Durable Object with SQLite.
+ *
+ * SQLite's log is synced (fsync) before workerd lets an answer out, so what was answered for outlives a power cut. A blob is rows
+ * of up to 1 MiB under a number of its own; the row that names it, with key and size, appears in one transaction.
+ *
+ * What goes over RPC is data: `store.ts` makes a BlobStore of it.
+ */
+import { DurableObject } from 'cloudflare:workers'
+import type { DurableObjectState } from '@cloudflare/workers-types'
+
+/** A row takes 2 MiB at most. */
+export const CHUNK_BYTES: number = 1024 * 1024
+
+/** A blob as the disk knows it. */
+export interface DiskBlob {
+  readonly upload: number
+  readonly size: number
+  /** In ms since 1970. */
+  readonly modifiedAt: number
+}
+
+export interface DiskPage {
+  readonly keys: string[]
+  readonly prefixes: string[]
+  readonly more: boolean
+}
+
+const TABLES = `
+  CREATE TABLE IF NOT EXISTS uploads (upload INTEGER PRIMARY KEY AUTOINCREMENT, touched_at INTEGER NOT NULL);
+  CREATE TABLE IF NOT EXISTS chunks (upload INTEGER NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, UNIQUE (upload, part));
+  CREATE TABLE IF NOT EXISTS blobs (key TEXT PRIMARY KEY, upload INTEGER NOT NULL, size INTEGER NOT NULL, modified_at INTEGER NOT NULL);
+`
+
+export class Disk extends DurableObject {
+  readonly #storage: DurableObjectStorage
+
+  constructor(state: DurableObjectState, env: unknown) {
+    super(state as never, env as never)
+    this.#storage = this.ctx.storage
+    this.#storage.sql.exec(TABLES)
+  }
+
+  /** Begins a blob that takes more than one chunk. */
+  begin(): number {
+    const row = this.#storage.sql.exec('INSERT INTO uploads (touched_at) VALUES (?) RETURNING upload', Date.now()).one()
+    return row['upload'] as number
+  }
+
+  /** Adds the next chunk. */
+  append(upload: number, part: number, bytes: Uint8Array): void {
+    this.#storage.transactionSync(() => {
+      const touched = this.#storage.sql.exec('UPDATE uploads SET touched_at = ? WHERE upload = ?', Date.now(), upload)
+      if (touched.rowsWritten === 0) throw new Error(`there is no upload ${upload}`)
+      this.#insert(upload, part, bytes)
+    })
+  }
+
+  /** Makes a blob appear: what was appended, then `last`. False: the key is taken, and nothing of the blob stays. */
+  async commit(
+    key: string,
+    upload: number | undefined,
+    part: number,
+    last: Uint8Array,
+    size: number,
+  ): Promise<boolean> {
+    const isNew = this.#storage.transactionSync(() => {
+      const number = upload ?? this.begin()
+      const isFree = this.find(key) === undefined
+      if (isFree) {
+        if (last.length > 0) this.#insert(number, part, last)
+        this.#storage.sql.exec('INSERT INTO blobs VALUES (?, ?, ?, ?)', key, number, size, Date.now())
+      } else {
+        this.#storage.sql.exec('DELETE FROM chunks WHERE upload = ?', number)
+      }
+      this.#storage.sql.exec('DELETE FROM uploads WHERE upload = ?', number)
+      return isFree
+    })
+    await this.#storage.sync()
+    return isNew
+  }
+
+  abort(upload: number): void {
+    this.#storage.transactionSync(() => {
+      const { rowsWritten } = this.#storage.sql.exec('DELETE FROM uploads WHERE upload = ?', upload)
+      // Once committed, it is a blob.
+      if (rowsWritten > 0) this.#storage.sql.exec('DELETE FROM chunks WHERE upload = ?', upload)
+    })
+  }
+
+  find(key: string): DiskBlob | undefined {
+    const [row] = this.#storage.sql.exec('SELECT upload, size, modified_at FROM blobs WHERE key = ?', key).toArray()
+    if (row === undefined) return undefined
+    return { upload: row['upload'] as number, size: row['size'] as number, modifiedAt: row['modified_at'] as number }
+  }
+
+  /** One chunk of a blob; undefined once it was deleted. */
+  chunk(upload: number, part: number): ArrayBuffer | undefined {
+    const sql = 'SELECT bytes FROM chunks WHERE upload = ? AND part = ?'
+    const [row] = this.#storage.sql.exec(sql, upload, part).toArray()
+    return row?.['bytes'] as ArrayBuffer | undefined
+  }
+
+  async remove(key: string): Promise<void> {
+    this.#storage.transactionSync(() => {
+      const [row] = this.#storage.sql.exec('DELETE FROM blobs WHERE key = ? RETURNING upload', key).toArray()
+      if (row !== undefined) this.#storage.sql.exec('DELETE FROM chunks WHERE upload = ?', row['upload'] as number)
+    })
+    await this.#storage.sync()
+  }
+
+  /** Keys from `from` on that begin with `prefix`; `from` itself only where it is not `cursor`. */
+  list(prefix: string, cursor: string, rollUp: boolean, limit: number): DiskPage {
+    const keys: string[] = []
+    const prefixes: string[] = []
+    // A prefix that was rolled up is gone past with all that it holds.
+    let from = cursor.endsWith('/') && rollUp ? pastFolder(cursor) : cursor === '' ? prefix : `${cursor}\0`
+    if (from < prefix) from = prefix
+    while (keys.length + prefixes.length <= limit) {
+      const wanted = rollUp ? 64 : limit + 1
+      const rows = this.#storage.sql
+        .exec('SELECT key FROM blobs WHERE key >= ? AND key < ? ORDER BY key LIMIT ?', from, `${prefix}~`, wanted)
+        .toArray()
+        .map((row) => row['key'] as string)
+      for (const key of rows) {
+        if (key < from) continue
+        if (keys.length + prefixes.length === limit) return { keys, prefixes, more: true }
+        const slash = rollUp ? key.indexOf('/', prefix.length) : -1
+        if (slash === -1) keys.push(key)
+        else prefixes.push(key.slice(0, slash + 1))
+        from = slash === -1 ? `${key}\0` : pastFolder(key.slice(0, slash + 1))
+      }
+      if (rows.length < wanted) break
+    }
+    return { keys, prefixes, more: false }
+  }
+
+  /** Removes what was begun and not touched since. Answers how many. */
+  async sweep(before: number): Promise<number> {
+    const rows = this.#storage.sql.exec('SELECT upload FROM uploads WHERE touched_at < ?', before).toArray()
+    for (const row of rows) this.abort(row['upload'] as number)
+    await this.#storage.sync()
+    return rows.length
+  }
+
+  #insert(upload: number, part: number, bytes: Uint8Array): void {
+    this.#storage.sql.exec('INSERT INTO chunks VALUES (?, ?, ?)', upload, part, bytes)
+  }
+}
+
+/** What comes right behind everything in a folder: `/` is followed by `0`. */
+function pastFolder(folder: string): string {
+  return `${folder.slice(0, -1)}0`
+}

@@ -1,0 +1,77 @@
+/**
+ * From settings to a running engine, with the store behind it. An isolate has one, and every door leads to it.
+ *
+ * The limits on connections are those of one isolate; Cloudflare runs as many of them as it sees fit.
+ */
+import { createServer, type Handlers, isReply, type Server, type Session } from '@postern/engine'
+import { type BlobStore, keep, type MailStore, mailStore } from '@postern/storage'
+import { r2 } from '@postern/storage/r2'
+import { disk } from './disk/store.ts'
+import type { Env } from './env.ts'
+import { errorText, log } from './log.ts'
+import { policy } from './policy.ts'
+import { readSettings, type Settings } from './settings.ts'
+
+export interface Intake {
+  readonly settings: Settings
+  readonly mail: MailStore
+  readonly server: Server
+}
+
+/** A deployment that changes nothing but vars may come to an isolate that ran before: it then has another environment. */
+const intakes = new WeakMap<Env, Intake>()
+
+/** The engine of this deployment. @throws OptionError where a setting is wrong or a binding is missing */
+export function intakeOf(env: Env): Intake {
+  let intake = intakes.get(env)
+  if (intake === undefined) {
+    intake = openIntake(env)
+    intakes.set(env, intake)
+  }
+  return intake
+}
+
+function openIntake(env: Env): Intake {
+  const settings = readSettings(env)
+  const mail = mailStore(openStore(env))
+  const { auth, ...hooks } = policy(settings, env)
+  const server = createServer({
+    hostname: settings.hostname,
+    limits: settings.limits,
+    ...(auth !== undefined && { auth }),
+    ...hooks,
+    data: dataHook(hooks, mail),
+    error: (error, session) => log('error', 'failed', { ...peerOf(session), error: errorText(error) }),
+  })
+  return { settings, mail, server }
+}
+
+function openStore({ MAIL, DISK }: Env): BlobStore {
+  if (MAIL !== undefined) return r2(MAIL)
+  if (DISK !== undefined) return disk(DISK.getByName('mail'))
+  throw new Error('the binding MAIL is missing: an R2 bucket, in which mail is kept')
+}
+
+/** The policy's own hook first; what it says nothing about is kept. */
+function dataHook(hooks: Handlers, mail: MailStore): NonNullable<Handlers['data']> {
+  const keepInStore = keep(mail, {
+    kept: ({ id, size, reversePath, forwardPaths }, session) =>
+      log('info', 'message kept', {
+        messageId: id,
+        size,
+        from: reversePath.address,
+        to: forwardPaths.map(({ address }) => address),
+        ...peerOf(session),
+      }),
+  })
+  return async (message, session) => {
+    const verdict = await hooks.data?.(message, session)
+    if (isReply(verdict)) return verdict
+    if (message.size > 0) throw new Error('the data hook read the message, so it has to answer for it with a reply')
+    return keepInStore(message, session)
+  }
+}
+
+function peerOf(session: Session | undefined): Record<string, unknown> {
+  return session === undefined ? {} : { sessionId: session.id, remote: session.remote.address }
+}

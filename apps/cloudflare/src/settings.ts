@@ -1,0 +1,82 @@
+/**
+ * What a deployer sets: Worker vars and secrets, with the names that the server's environment variables have.
+ *
+ *     POSTERN_HOSTNAME       the name in the greeting and in the trace header; has to be given
+ *     POSTERN_DOMAINS        domains that mail is taken for, with commas between them, or `*`: any; has to be given
+ *     POSTERN_FRONT_SECRET   secret: what fronts sign with, at least 32 characters; two with a comma between them while one
+ *                            replaces the other. Without it there is no /pipe
+ *     POSTERN_READ_TOKEN     secret: who shows it may read the stored mail at /mail, at least 32 characters. Without it there is
+ *                            no /mail
+ *     POSTERN_MAX_MESSAGE_BYTES, POSTERN_IDLE_TIMEOUT_MS …   every limit of the engine
+ *
+ * A value that can't be, and a name that means nothing, is an error that says so: mail is not taken until it is mended.
+ */
+import { LIMIT_RULES, type Limits, OptionError } from '@postern/engine'
+import type { Env } from './env.ts'
+
+/** Settings, checked. */
+export interface Settings {
+  readonly hostname: string
+  /** In lower case; undefined: any. */
+  readonly domains: ReadonlySet<string> | undefined
+  readonly frontSecrets: readonly string[]
+  readonly readToken: string | undefined
+  readonly limits: Partial<Limits>
+}
+
+const PREFIX = 'POSTERN_'
+const SECRET = /^[\x21-\x2b\x2d-\x7e]{32,1024}$/
+const SECRET_ALLOWED = 'at least 32 printable characters of ASCII, without blanks and commas'
+const DOMAIN = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/
+const LIMIT_NAMES = new Map(Object.keys(LIMIT_RULES).map((name) => [variableOf(name), name]))
+
+/** Reads the settings. @throws OptionError that names the variable, and says what is allowed; secrets are not shown. */
+export function readSettings(env: Env): Settings {
+  const values = new Map(
+    Object.entries(env).filter(([name, value]) => name.startsWith(PREFIX) && value !== null && value !== undefined),
+  )
+  const take = (name: string): string | undefined => {
+    const value = values.get(name)
+    values.delete(name)
+    if (value === undefined || typeof value === 'string') return value
+    throw new OptionError(name, typeof value, 'text')
+  }
+  const hostname = take('POSTERN_HOSTNAME')
+  if (hostname === undefined) throw new OptionError('POSTERN_HOSTNAME', undefined, 'a host name')
+  const domains = readDomains(take('POSTERN_DOMAINS'))
+  const frontSecrets = take('POSTERN_FRONT_SECRET')?.split(',') ?? []
+  if (!frontSecrets.every((secret) => SECRET.test(secret))) {
+    throw new OptionError('POSTERN_FRONT_SECRET', '(secret)', SECRET_ALLOWED)
+  }
+  const readToken = take('POSTERN_READ_TOKEN')
+  if (readToken !== undefined && !SECRET.test(readToken)) {
+    throw new OptionError('POSTERN_READ_TOKEN', '(secret)', SECRET_ALLOWED)
+  }
+  return { hostname, domains, frontSecrets, readToken, limits: readLimits(values) }
+}
+
+function readDomains(value: string | undefined): ReadonlySet<string> | undefined {
+  if (value === '*') return undefined
+  const domains = value?.split(',').map((domain) => domain.trim().toLowerCase())
+  if (domains?.every((domain) => DOMAIN.test(domain)) === true) return new Set(domains)
+  throw new OptionError('POSTERN_DOMAINS', value, "a list of domains with commas between them, or '*'")
+}
+
+/** Their ranges are the engine's to check. */
+function readLimits(values: ReadonlyMap<string, unknown>): Partial<Limits> {
+  const limits: Record<string, number> = {}
+  for (const [variable, value] of values) {
+    const name = LIMIT_NAMES.get(variable)
+    // Its value may be a secret whose name is misspelt.
+    if (name === undefined) throw new OptionError(variable, '(set)', 'a setting; src/settings.ts lists them')
+    const number = typeof value === 'string' && /^(\d+|Infinity)$/.test(value) ? Number(value) : value
+    if (typeof number !== 'number') throw new OptionError(variable, value, 'a number')
+    limits[name] = number
+  }
+  return limits
+}
+
+/** 'maxMessageBytes': 'POSTERN_MAX_MESSAGE_BYTES'. */
+function variableOf(name: string): string {
+  return PREFIX + name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+}
