@@ -52,15 +52,16 @@ export function certificateFiles(): { key: string; cert: string } {
   return { key: fileOf(certificate.key, 'key.pem'), cert: fileOf(certificate.cert, 'cert.pem') }
 }
 
-/** Starts `postern front` with the certificate. */
+/** Starts `postern front`, with the certificate. @param hasTls Without it, the server may be sent more at a time. */
 export function startFront(
   runtime: RuntimeName,
   to: string,
   flags: readonly string[] = ['--listen', 'smtp://127.0.0.1:0'],
   secret: string = SECRET,
+  hasTls = true,
 ): Promise<Process> {
   const { key, cert } = certificateFiles()
-  const tls = ['--tls-key', key, '--tls-cert', cert]
+  const tls = hasTls ? ['--tls-key', key, '--tls-cert', cert] : []
   return start(runtime, ['front', '--to', to, ...tls, '--hostname', 'front.example', ...flags], {
     POSTERN_FRONT_SECRET: secret,
   })

@@ -319,7 +319,7 @@ describe.each(RUNTIMES)('a reader that is slow, behind a front on %s', (runtime)
       'postern.config.mjs',
     )
     const server = await serve(['--config', config])
-    const front = await startFront(runtime, server.pipe)
+    const front = await startFront(runtime, server.pipe, undefined, undefined, false)
     const { bytes } = messageOf(25 * MiB - 1_000)
     const clients = await Promise.all(Array.from({ length: SESSIONS }, () => RawClient.greeted(front.ports[0] ?? 0)))
     const [frontBytes, serverBytes] = [residentBytes(front), residentBytes(server)]
