@@ -190,7 +190,10 @@ describe('a trusted proxy that is not to be believed is closed on without a gree
       client.end()
       expect(['end', 'reset']).toContain(await client.closed())
     }
-    expect(service.errors.map(({ receivedOctets }) => receivedOctets)).toEqual([0, 16])
+    expect(service.errors.map(({ receivedOctets, timedOut }) => [receivedOctets, timedOut])).toEqual([
+      [0, false],
+      [16, false],
+    ])
     const reset = await service.connect('PROXY')
     await sleep(20)
     reset.reset()
@@ -211,7 +214,10 @@ describe('a trusted proxy that is not to be believed is closed on without a gree
     expect(['end', 'reset']).toContain(await silent.closed())
     expect(['end', 'reset']).toContain(await slow.closed())
     expect(service.errors).toHaveLength(2)
-    for (const { message } of service.errors) expect(message).toContain('within 200 ms')
+    for (const { message, timedOut } of service.errors) {
+      expect(message).toContain('within 200 ms')
+      expect(timedOut).toBe(true)
+    }
     expect(service.server.sessionCount).toBe(0)
   })
 

@@ -198,10 +198,10 @@ function noteLoss(log: Logger, error: MessageError, message: Message, session: S
 }
 
 /** Who connects and leaves without a word looks whether the port is open, as often as it likes. */
-function noteArrival(log: Logger, { stage, remote, message, receivedOctets }: ArrivalError): void {
+function noteArrival(log: Logger, { stage, remote, message, receivedOctets, timedOut }: ArrivalError): void {
   const facts = { ...peer({ remote }), reason: message }
   if (stage === 'tls-handshake') log.info('TLS handshake failed', facts)
-  else if (receivedOctets === 0) log.debug('a proxy connected and sent nothing', facts)
+  else if (receivedOctets === 0 && !timedOut) log.debug('a proxy connected and sent nothing', facts)
   else log.warn('closed on: a proxy of --proxy-from has to send a PROXY header', facts)
 }
 

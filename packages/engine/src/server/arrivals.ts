@@ -18,16 +18,21 @@ export class ArrivalError extends Error {
   readonly remote: Endpoint
   /** Octets that came. 0: it left without a word, as who only looks whether the port is open. Of a handshake not known. */
   readonly receivedOctets: number | undefined
+  /** Its time was up. */
+  readonly timedOut: boolean
   constructor(stage: ArrivalError['stage'], remote: Endpoint, reason: unknown, receivedOctets?: number) {
     super(reason instanceof Error ? reason.message : String(reason), { cause: reason })
     this.stage = stage
     this.remote = remote
     this.receivedOctets = receivedOctets
+    this.timedOut = reason instanceof TimeUpError
   }
 }
 
+class TimeUpError extends Error {}
+
 /** Ends a wait. */
-type GiveUp = (why: string) => void
+type GiveUp = (why: Error) => void
 
 const NOTHING = new Uint8Array(0)
 
@@ -87,7 +92,7 @@ export class Arrivals {
   /** Ends all of them, for good: what then goes wrong is nobody's fault. */
   close(): void {
     this.#isOver = true
-    for (const giveUp of this.#waiting) giveUp('the server stopped')
+    for (const giveUp of this.#waiting) giveUp(new Error('the server stopped'))
   }
 
   /** What `work` makes of the connection. undefined where that fails: then it is reported, and the connection destroyed. */
@@ -100,14 +105,15 @@ export class Arrivals {
     let giveUp: GiveUp = () => {}
     const givenUp = new Promise<never>((_, reject) => {
       giveUp = (why) => {
-        reject(new Error(why))
+        reject(why)
         duplex.destroy()
       }
     })
     const [oldest] = this.#waiting
-    if (oldest !== undefined && this.#waiting.size >= this.#limits.maxConnections) oldest('too many wait at once')
+    if (oldest !== undefined && this.#waiting.size >= this.#limits.maxConnections)
+      oldest(new Error('too many wait at once'))
     this.#waiting.add(giveUp)
-    const timer = setTimeout(() => giveUp(`nothing came of it within ${ms} ms`), ms)
+    const timer = setTimeout(() => giveUp(new TimeUpError(`nothing came of it within ${ms} ms`)), ms)
     try {
       return await Promise.race([givenUp, work()])
     } catch (error) {
