@@ -1,0 +1,127 @@
+/** The image and its deployment name what there is: versions, packages, options, ports. And the health check tells the truth. */
+import { existsSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { readSettings } from '../src/settings.ts'
+import { run, scratch, serve } from './program.ts'
+
+const root = join(import.meta.dirname, '../../..')
+const read = (file: string): string => readFileSync(join(root, file), 'utf8')
+
+interface Manifest {
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly devDependencies?: Readonly<Record<string, string>>
+}
+const manifest = (folder: string): Manifest => JSON.parse(read(join(folder, 'package.json'))) as Manifest
+
+/** The folder of a package of this workspace and of those that it needs. */
+function folders(folder: string): string[] {
+  const own = Object.keys(manifest(folder).dependencies ?? {}).filter((name) => name.startsWith('@postern/'))
+  return [...new Set([folder, ...own.flatMap((name) => folders(`packages/${name.slice('@postern/'.length)}`))])]
+}
+
+describe('Dockerfile', () => {
+  const dockerfile = read('apps/server/Dockerfile')
+  const ignored = read('.dockerignore').split('\n')
+
+  test('has the Node that the workspace pins', () => {
+    expect(/^ARG NODE_VERSION=(.*)$/m.exec(dockerfile)?.[1]).toBe(manifest('.').devDependencies?.['node'])
+  })
+
+  test('copies the server and every package that it needs, and nothing that is not there', () => {
+    const copied = [...dockerfile.matchAll(/^COPY (?!--)(.*) \S+$/gm)].flatMap(([, sources = '']) => sources.split(' '))
+    for (const folder of folders('apps/server')) {
+      expect(copied).toContain(`${folder}/package.json`)
+      expect(copied).toContain(`${folder}/src`)
+    }
+    for (const source of copied) {
+      expect(existsSync(join(root, source)), source).toBe(true)
+      expect(ignored, source).toContain(`!${source}`)
+    }
+  })
+
+  test('runs without rights, and its variables are options', async () => {
+    expect(/^USER (.*)$/m.exec(dockerfile)?.[1]).toBe('node')
+    const env = Object.fromEntries(
+      [...dockerfile.matchAll(/(POSTERN_\w+)="?([^"\s]+)"?/g)].map(([, name, value]) => [name, value]),
+    )
+    const { options } = await readSettings({}, env as Record<string, string>)
+    expect(options).toMatchObject({ store: { path: '/var/lib/postern' }, logFormat: 'json' })
+    expect(dockerfile).toContain('VOLUME ["/var/lib/postern"]')
+    expect(dockerfile).toMatch(new RegExp(`^EXPOSE .*\\b${options.listen[0]?.port}\\b`, 'm'))
+  })
+})
+
+describe('fly.toml', () => {
+  const toml = read('apps/server/fly.toml')
+  const env = Object.fromEntries(
+    [...toml.matchAll(/^ {2}(POSTERN_\w+) = "(.*)"$/gm)].map(([, name, value]) => [name, value]),
+  )
+
+  test('listens where its services lead, each behind the PROXY protocol', async () => {
+    const { options } = await readSettings({}, env as Record<string, string>)
+    const inner = [...toml.matchAll(/^ {2}internal_port = (\d+)$/gm)].map(([, port]) => Number(port))
+    expect(options.listen.map(({ port }) => port)).toEqual(inner)
+    const outer = [
+      ...toml.matchAll(
+        /port = (\d+)\n {4}handlers = \["proxy_proto"\]\n {4}proxy_proto_options = \{ version = "v2" \}/g,
+      ),
+    ]
+    expect(outer.map(([, port]) => Number(port))).toEqual([25, 587, 465])
+    expect(options.proxyFrom).toEqual(['172.16.0.0/12'])
+  })
+
+  test('leaves mail in progress its time, and shares the limit of connections with the server', async () => {
+    const { options } = await readSettings({}, env as Record<string, string>)
+    expect(Number(/^kill_timeout = (\d+)$/m.exec(toml)?.[1]) * 1_000).toBeGreaterThan(options.graceMs)
+    expect([...toml.matchAll(/hard_limit = (\d+)/g)].map(([, limit]) => Number(limit))).toEqual(
+      Array(3).fill(options.maxConnections),
+    )
+  })
+})
+
+describe('health', () => {
+  const health = (env: Record<string, string>): Promise<{ code: number | null; stderr: string }> =>
+    run(process.execPath, [join(root, 'apps/server/health.ts')], { env })
+
+  test.each([
+    ['smtp', []],
+    ['smtp', ['--proxy-from', 'all']],
+    ['smtps', ['--self-signed']],
+    ['smtps', ['--self-signed', '--proxy-from', 'all']],
+  ])('%s %j: healthy while it serves', async (scheme, flags) => {
+    const server = await serve(['--store', 'memory:', '--listen', `${scheme}://127.0.0.1:0`, ...flags])
+    const env = {
+      POSTERN_LISTEN: `${scheme}://127.0.0.1:${server.ports[0]} smtp://127.0.0.1:1`,
+      POSTERN_PROXY_FROM: flags.at(-1) ?? '',
+    }
+    expect(await health(env)).toMatchObject({ code: 0, stderr: '' })
+    server.signal('SIGTERM')
+    await server.ended
+    const { code, stderr } = await health(env)
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('ECONNREFUSED') })
+  })
+
+  test('a Unix socket', async () => {
+    const url = `smtp+unix:${join(scratch(), 'socket')}`
+    await serve(['--store', 'memory:', '--listen', url])
+    expect(await health({ POSTERN_LISTEN: url })).toMatchObject({ code: 0 })
+  })
+
+  test('who closes, or refuses, is not healthy', async () => {
+    const port = async (answer: string): Promise<number> => {
+      const other = createServer((socket) => socket.end(answer)).listen(0, '127.0.0.1')
+      onTestFinished(() => void other.close())
+      await once(other, 'listening')
+      const address = other.address()
+      return typeof address === 'object' ? (address?.port ?? 0) : 0
+    }
+    const closing = await health({ POSTERN_LISTEN: `smtp://127.0.0.1:${await port('')}` })
+    expect(closing).toMatchObject({ code: 1, stderr: expect.stringContaining('closed without a greeting') })
+    const full = await health({ POSTERN_LISTEN: `smtp://127.0.0.1:${await port('421 4.7.0 Too many\r\n')}` })
+    expect(full).toMatchObject({ code: 1, stderr: expect.stringContaining('421 4.7.0') })
+    expect(await health({ POSTERN_LISTEN: 'nonsense' })).toMatchObject({ code: 1 })
+  })
+})
