@@ -121,7 +121,7 @@ class Entrance {
 
   async upgrade(request: IncomingMessage, stream: Stream, head: Buffer): Promise<void> {
     stream.on('error', () => stream.destroy())
-    const { guard, tls, refused } = this.#options
+    const { guard, tls, refused, error } = this.#options
     const { host = '', authorization = null } = request.headers
     const remote = remoteOf(request.socket)
     const url = URL.parse(`${tls === undefined ? 'http' : 'https'}://${host}${request.url ?? ''}`)
@@ -130,10 +130,13 @@ class Entrance {
     let facts: PipeFacts
     try {
       facts = await guard.admit({ url: url.href, headers })
-    } catch (error) {
-      if (!(error instanceof PipeRefusedError)) throw error
-      refused(error.message, remote)
-      return refuse(stream, error.status)
+    } catch (failure) {
+      if (failure instanceof PipeRefusedError) {
+        refused(failure.message, remote)
+        return refuse(stream, failure.status)
+      }
+      error(failure as Error)
+      return refuse(stream, 500)
     }
     if (stream.destroyed) return
     this.#leave(nameOf(request.socket))

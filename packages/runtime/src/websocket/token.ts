@@ -13,7 +13,7 @@ const CLOCK_TOLERANCE_SECONDS = 10
 /** Of HMAC with SHA-256 (RFC 7518 3.2). */
 const MIN_SECRET_BYTES = 32
 /** Characters of a token; more are not looked at. */
-const MAX_TOKEN_LENGTH = 8_192
+const MAX_TOKEN_LENGTH = 12_288
 const ISSUER = 'postern-front'
 
 /** A front, or whoever says that it is one, is not let in. Its message says why, for the log; answer with `status` and no more. */

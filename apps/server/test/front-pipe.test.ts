@@ -1,0 +1,144 @@
+/** The entrance for pipes, before anybody has proved anything; and the options of a front that can't be. */
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { WebSocket } from 'ws'
+import { type FrontGuard, frontGuard, pipeHeaders } from '@postern/runtime/websocket'
+import { parsePipeUrl } from '../src/front/target.ts'
+import { parseListenUrl } from '../src/listen.ts'
+import { listenForPipes } from '../src/pipe.ts'
+import { postern } from './program.ts'
+
+const host = '127.0.0.1'
+const secret = 'what this test and its server know, and nobody else'
+
+async function entrance(guard: FrontGuard, maxHandshakes = 500) {
+  const errors: string[] = []
+  const accepted: unknown[] = []
+  const listener = await listenForPipes(
+    { accept: (duplex) => accepted.push(duplex) },
+    {
+      guard,
+      host,
+      port: 0,
+      pathname: '/pipe',
+      handshakeTimeoutMs: 20_000,
+      maxHandshakes,
+      error: (error) => errors.push(error.message),
+      refused: (reason) => errors.push(reason),
+    },
+  )
+  onTestFinished(() => listener.close())
+  const { port } = listener.address
+  return { port, url: `ws://${host}:${port}/pipe`, errors, accepted, listener }
+}
+
+async function open(port: number): Promise<Socket> {
+  const socket = connect(port, host)
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  return socket
+}
+
+async function ask(url: string): Promise<number | undefined> {
+  const facts = {
+    remote: { family: 'unknown', address: '', port: 0 },
+    local: { family: 'unknown', address: '', port: 0 },
+    canStartTls: false,
+    submission: false,
+  } as const
+  const socket = new WebSocket(url, { headers: { ...(await pipeHeaders(facts, { secret, url })) } })
+  onTestFinished(() => socket.terminate())
+  socket.on('error', () => {})
+  return new Promise((resolve) => {
+    socket.on('unexpected-response', (_, { statusCode }) => resolve(statusCode))
+    socket.on('open', () => resolve(101))
+  })
+}
+
+test('of those who prove nothing, the oldest goes when there are too many; who did prove it stays', async () => {
+  const { port, url } = await entrance(frontGuard({ secrets: secret }), 2)
+  expect(await ask(url)).toBe(101)
+  const first = await open(port)
+  const gone = once(first, 'close')
+  const second = await open(port)
+  const third = await open(port)
+  await gone
+  expect([second.destroyed, third.destroyed]).toEqual([false, false])
+  expect(await ask(url)).toBe(101)
+  second.destroy()
+  third.destroy()
+})
+
+test('a memory of tokens that breaks is an answer of 500 and a word to who runs it, not the end', async () => {
+  let isBroken = true
+  const memory = {
+    add: async () => {
+      if (isBroken) throw new Error('no database')
+      return true
+    },
+  }
+  const { url, errors, accepted } = await entrance(frontGuard({ secrets: secret, memory }))
+  expect(await ask(url)).toBe(500)
+  expect([errors, accepted]).toEqual([['no database'], []])
+  isBroken = false
+  expect(await ask(url)).toBe(101)
+  expect(accepted).toHaveLength(1)
+})
+
+test('who has proved nothing is left in the end, too', async () => {
+  const { port, listener } = await entrance(frontGuard({ secrets: secret }))
+  const waiting = await open(port)
+  // The connection is the listener's once it has answered something on a later one.
+  const other = await open(port)
+  other.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  await once(other, 'data')
+  const gone = once(waiting, 'close')
+  await listener.close()
+  await gone
+})
+
+test.each([
+  ['ws://127.0.0.1:8025/pipe', { host: '127.0.0.1', port: 8025, pipePath: '/pipe', implicitTls: false }],
+  ['wss://*/a/b', { host: undefined, port: 443, pipePath: '/a/b', implicitTls: true }],
+  ['ws://[::1]', { host: '::1', port: 80, pipePath: '/' }],
+  ['smtp://127.0.0.1:25', { pipePath: undefined }],
+])('where to listen: %s', (url, address) => {
+  expect(parseListenUrl(url)).toMatchObject(address)
+})
+
+test.each(['ws+unix:/a', 'ws://a/?b', 'ws://a/#b', 'ws://a:b@c/', 'http://a/', 'smtp://a/pipe'])(
+  'nowhere to listen: %s',
+  (url) => expect(parseListenUrl(url)).toBeUndefined(),
+)
+
+test.each(['https://a/', 'wss://a:b@c/', 'wss://a/?b', 'wss://a/#b', 'a', 'wss://'])('no pipe: %s', (url) =>
+  expect(parsePipeUrl(url)).toBeUndefined(),
+)
+
+describe.concurrent('a mistake is one line that says what to do', () => {
+  const to = ['--to', 'ws://127.0.0.1:1/pipe']
+  const known = ['--front-secret', '0123456789abcdef0123456789abcdef']
+  test.each<[string, string, string[]]>([
+    ['front', '--to: needs the server behind the front', known],
+    ['front', '--to: needs what the server knows this front by', to],
+    ['front', '--to: "http://a/" is not the URL of a pipe', ['--to', 'http://a/', ...known]],
+    ['front', '--to ws://mail.example/pipe: needs TLS', ['--to', 'ws://mail.example/pipe', ...known]],
+    ['front', '--listen ws://127.0.0.1:0/: is for a server', [...to, ...known, '--listen', 'ws://127.0.0.1:0/']],
+    [
+      'front',
+      '--listen smtps://127.0.0.1:0: needs a certificate',
+      [...to, ...known, '--listen', 'smtps://127.0.0.1:0'],
+    ],
+    ['front', '--to-ca nowhere.pem: ', [...to, ...known, '--to-ca', 'nowhere.pem']],
+    ['front', '--front-secret: the value (not shown) is not at least 32', [...to, '--front-secret', 'shortandsecret']],
+    ['serve', '--listen ws://127.0.0.1:0/: needs what its fronts sign with', ['--listen', 'ws://127.0.0.1:0/']],
+    ['serve', '--listen wss://127.0.0.1:0/: needs a certificate', [...known, '--listen', 'wss://127.0.0.1:0/']],
+  ])('%s: %s', async (command, line, flags) => {
+    const { code, stderr } = await postern([command, ...flags])
+    expect(stderr).toContain(line)
+    expect(stderr).toMatch(/^postern: .*\n$/)
+    expect(stderr).not.toContain('shortandsecret')
+    expect(code).toBe(2)
+  })
+})
