@@ -3,26 +3,16 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
-import { pair } from '../src/memory/index.ts'
 import { selfSigned } from '../src/tls.ts'
-import { contractOutcomes, type PairKind, report } from './outcome.ts'
+import { inProcessKinds } from './in-process.ts'
+import { contractOutcomes, report } from './outcome.ts'
 import { type Sockets, socketKinds } from './sockets.ts'
-import { streamKinds } from './streams.ts'
 
-const lingerMs = 600
 const runtime = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'node'
 const sockets = (await import(`../src/${runtime}/index.ts`)) as Sockets
 const directory = await mkdtemp(join(tmpdir(), 'postern-contract-'))
 const { kinds, close } = await socketKinds(sockets, await selfSigned(), join(directory, 'socket'))
-const inMemory: PairKind[] = [
-  { subject: 'memory', hasStartTls: true, makePair: async () => pair({ lingerMs, startTls: true }) },
-  {
-    subject: 'memory, cut up',
-    hasStartTls: true,
-    makePair: async () => pair({ lingerMs, startTls: true, chunkBytes: 61 }),
-  },
-]
-await report(contractOutcomes([...inMemory, ...streamKinds, ...kinds]))
+await report(contractOutcomes([...inProcessKinds, ...kinds]))
 await close()
 await rm(directory, { recursive: true })
 // What a check left open is not waited for.

@@ -1,4 +1,4 @@
-/** Connections over Web streams, for every runtime. */
+/** Connections inside a program: the same on every runtime. */
 import type { Duplex } from '@postern/engine'
 import { pair } from '../src/memory/index.ts'
 import { fromWebStreams, toWebStreams } from '../src/web/index.ts'
@@ -23,7 +23,13 @@ async function roundTripPair(): Promise<readonly [Duplex, Duplex]> {
   return [fromWebStreams({ ...toWebStreams(near), lingerMs }), fromWebStreams({ ...toWebStreams(far), lingerMs })]
 }
 
-export const streamKinds: readonly PairKind[] = [
+export const inProcessKinds: readonly PairKind[] = [
+  { subject: 'memory', hasStartTls: true, makePair: async () => pair({ lingerMs, startTls: true }) },
+  {
+    subject: 'memory, cut up',
+    hasStartTls: true,
+    makePair: async () => pair({ lingerMs, startTls: true, chunkBytes: 61 }),
+  },
   { subject: 'Web streams', makePair: transformPair },
   { subject: 'Web streams of a Duplex', makePair: roundTripPair },
 ]

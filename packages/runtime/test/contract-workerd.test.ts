@@ -1,0 +1,128 @@
+/** The contract of Duplex, run inside workerd: in memory, and over its own sockets. */
+import { resolve } from 'node:path'
+import { describe } from 'vitest'
+import { selfSigned } from '../src/tls.ts'
+import { contract } from './contract.ts'
+import { sleep } from './exchange.ts'
+import type { Outcome } from './outcome.ts'
+import { testOutcomes } from './program.ts'
+import type { TcpMode } from './workerd/order.ts'
+import { Relay } from './workerd/relay.ts'
+import { bundle, COMPATIBILITY_DATE, serveWorkerd, type Workerd } from './workerd/serving.ts'
+
+interface Kind {
+  readonly subject: string
+  readonly mode: TcpMode
+  readonly hasStartTls?: boolean
+  readonly isUpgraded?: boolean
+  readonly gaps?: Readonly<Record<string, string>>
+}
+
+const KINDS: readonly Kind[] = [
+  { subject: 'TCP', mode: 'clear' },
+  {
+    subject: 'TCP that can become TLS',
+    mode: 'starttls',
+    hasStartTls: true,
+    gaps: {
+      'a read answers at once when bytes are waiting':
+        'a reader of workerd cannot be given up while it reads, so before STARTTLS nothing is read ahead',
+      'startTls: both ends, once, and bytes flow on':
+        'workerd does not tell what a handshake agreed on; the rest is in STARTTLS',
+      'startTls: bytes that came before it are dropped and counted':
+        'they wait in the system, go into the handshake and break it; nobody counts them',
+    },
+  },
+  { subject: 'implicit TLS', mode: 'implicit TLS' },
+  { subject: 'STARTTLS', mode: 'starttls', isUpgraded: true },
+]
+
+/** Longer than any check takes on a slow machine. */
+const PATIENCE_MS = 30_000
+const LOOK_MS = 100
+
+const certificate = await selfSigned()
+const relays: Readonly<Record<TcpMode, Relay>> = {
+  clear: new Relay('clear', certificate),
+  starttls: new Relay('starttls', certificate),
+  'implicit TLS': new Relay('implicit TLS', certificate),
+}
+
+async function start(): Promise<Workerd> {
+  const keyPair = '(privateKey = embed "key.pem", certificateChain = embed "cert.pem")'
+  const tcp: Readonly<Record<TcpMode, string>> = {
+    clear: '()',
+    starttls: `(tlsOptions = (keypair = ${keyPair}), tlsMode = startTls)`,
+    'implicit TLS': `(tlsOptions = (keypair = ${keyPair}))`,
+  }
+  const services: string[] = []
+  const sockets: string[] = []
+  for (const [mode, relay] of Object.entries(relays) as [TcpMode, Relay][]) {
+    const flags = mode === 'starttls' ? 'compatibilityFlags = ["connect_handler_starttls"],' : ''
+    services.push(`(name = "${mode}", worker = (modules = [(name = "worker", esModule = embed "worker.js")],
+      compatibilityDate = "${COMPATIBILITY_DATE}", ${flags} bindings = [
+        (name = "MODE", text = "${mode}"), (name = "RELAY_PORT", text = "${await relay.listen()}")]))`)
+    sockets.push(`(name = "${mode}", address = "127.0.0.1:0", tcp = ${tcp[mode]}, service = "${mode}")`)
+    sockets.push(`(name = "results of ${mode}", address = "127.0.0.1:0", http = (), service = "${mode}")`)
+  }
+  const config = `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [${services.join(',\n')},
+    (name = "internet", network = (allow = ["public", "private"],
+      tlsOptions = (trustedCertificates = [embed "cert.pem"])))],
+  sockets = [${sockets.join(',\n')}]);
+`
+  const files = {
+    'config.capnp': config,
+    'worker.js': await bundle(resolve(import.meta.dirname, 'workerd/contract-worker.ts')),
+    'key.pem': certificate.key,
+    'cert.pem': certificate.cert,
+  }
+  return serveWorkerd(
+    files,
+    Object.keys(relays).flatMap((mode) => [mode, `results of ${mode}`]),
+  )
+}
+
+async function overTcp(
+  { subject, mode, isUpgraded = false, hasStartTls = false, gaps = {} }: Kind,
+  { ports }: Workerd,
+): Promise<Outcome[]> {
+  const checks = contract.filter(({ needsStartTls }) => hasStartTls || !needsStartTls)
+  return Promise.all(
+    checks.map(async ({ name: check }): Promise<Outcome> => {
+      const reason = gaps[check]
+      if (reason !== undefined) return { subject, check, result: 'skipped', reason }
+      for (const isSwapped of [false, true]) {
+        const id = `${subject} ${check} ${isSwapped}`
+        await relays[mode].join(ports[mode] ?? 0, { id, check, isSwapped, isUpgraded })
+        const { result, reason = '' } = await resultOf(id, ports[`results of ${mode}`] ?? 0)
+        if (result !== 'passed')
+          return { subject, check, result, reason: `${isSwapped ? 'dialled' : 'accepted'}: ${reason}` }
+      }
+      return { subject, check, result: 'passed' }
+    }),
+  )
+}
+
+async function resultOf(id: string, port: number): Promise<Pick<Outcome, 'result' | 'reason'>> {
+  for (let looks = 0; looks < PATIENCE_MS / LOOK_MS; looks++) {
+    const answer = await fetch(`http://127.0.0.1:${port}/?id=${encodeURIComponent(id)}`)
+    const result = (await answer.json()) as Pick<Outcome, 'result' | 'reason'> | null
+    if (result !== null) return result
+    await sleep(LOOK_MS)
+  }
+  return { result: 'failed', reason: 'nothing was heard of it' }
+}
+
+async function outcomesInWorkerd(): Promise<Outcome[]> {
+  await using workerd = await start()
+  const answer = await fetch(`http://127.0.0.1:${workerd.ports['results of clear']}/`)
+  const outcomes = (await answer.json()) as Outcome[]
+  for (const kind of KINDS) outcomes.push(...(await overTcp(kind, workerd)))
+  for (const relay of Object.values(relays)) relay.close()
+  return outcomes
+}
+
+const outcomes = await outcomesInWorkerd()
+describe('workerd', () => testOutcomes('duplex', 'workerd', outcomes))
