@@ -48,7 +48,7 @@ function openIntake(env: Env): Intake {
 
 function openStore({ MAIL, DISK }: Env): BlobStore {
   if (MAIL !== undefined) return r2(MAIL)
-  if (DISK !== undefined) return disk(DISK.getByName('mail'))
+  if (DISK !== undefined) return disk(() => DISK.getByName('mail'))
   throw new Error('the binding MAIL is missing: an R2 bucket, in which mail is kept')
 }
 

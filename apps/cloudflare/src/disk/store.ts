@@ -12,16 +12,18 @@ export type RemoteDisk = {
     : never
 }
 
-/** Blobs on the disk of this machine. */
-export function disk(remote: unknown): BlobStore {
-  return new DiskStore(remote as RemoteDisk)
+/** Blobs on the disk of this machine. @param reach Gives the Disk; asked for each call, as what it gives is one request's alone */
+export function disk(reach: () => unknown): BlobStore {
+  return new DiskStore(reach as Reach)
 }
 
-class DiskStore implements BlobStore {
-  readonly #disk: RemoteDisk
+type Reach = () => RemoteDisk
 
-  constructor(remote: RemoteDisk) {
-    this.#disk = remote
+class DiskStore implements BlobStore {
+  readonly #disk: Reach
+
+  constructor(reach: Reach) {
+    this.#disk = reach
   }
 
   write(key: string, options: WriteOptions = {}): BlobWriter {
@@ -30,7 +32,7 @@ class DiskStore implements BlobStore {
 
   async read(key: string): Promise<BlobReader> {
     checkKey(key)
-    const blob = await ask(() => this.#disk.find(key), `can't read ${key}`)
+    const blob = await ask(() => this.#disk().find(key), `can't read ${key}`)
     if (blob === undefined) throw new StorageError('not-found', `no blob ${key}`)
     const { upload, size } = blob
     return { size, body: this.#pieces(key, upload, size), close: () => Promise.resolve() }
@@ -38,7 +40,7 @@ class DiskStore implements BlobStore {
 
   async head(key: string): Promise<BlobInfo | undefined> {
     checkKey(key)
-    const blob = await ask(() => this.#disk.find(key), `can't look at ${key}`)
+    const blob = await ask(() => this.#disk().find(key), `can't look at ${key}`)
     return blob && { size: blob.size, modifiedAt: new Date(blob.modifiedAt) }
   }
 
@@ -47,7 +49,7 @@ class DiskStore implements BlobStore {
     const cursor = checkPrefix(options.cursor ?? '')
     const limit = checkLimit(options.limit ?? MAX_PAGE)
     const rollUp = options.delimiter !== undefined
-    const page: DiskPage = await ask(() => this.#disk.list(prefix, cursor, rollUp, limit), `can't list ${prefix}`)
+    const page: DiskPage = await ask(() => this.#disk().list(prefix, cursor, rollUp, limit), `can't list ${prefix}`)
     const { keys, prefixes, more } = page
     const last = [keys.at(-1) ?? '', prefixes.at(-1) ?? ''].toSorted()[1]
     return { keys, prefixes, ...(more && last !== undefined && { cursor: last }) }
@@ -55,16 +57,16 @@ class DiskStore implements BlobStore {
 
   async delete(key: string): Promise<void> {
     checkKey(key)
-    await ask(() => this.#disk.remove(key), `can't delete ${key}`)
+    await ask(() => this.#disk().remove(key), `can't delete ${key}`)
   }
 
   sweep(olderThanMs: number): Promise<number> {
-    return ask(() => this.#disk.sweep(Date.now() - olderThanMs), `can't sweep`)
+    return ask(() => this.#disk().sweep(Date.now() - olderThanMs), `can't sweep`)
   }
 
   async *#pieces(key: string, upload: number, size: number): AsyncGenerator<Uint8Array> {
     for (let part = 0, left = size; left > 0; part++) {
-      const bytes = await ask(() => this.#disk.chunk(upload, part), `can't read ${key}`)
+      const bytes = await ask(() => this.#disk().chunk(upload, part), `can't read ${key}`)
       if (bytes === undefined) throw new StorageError('not-found', `${key} was deleted meanwhile`)
       left -= bytes.byteLength
       yield new Uint8Array(bytes)
@@ -73,7 +75,7 @@ class DiskStore implements BlobStore {
 }
 
 class DiskWriter implements BlobWriter {
-  readonly #disk: RemoteDisk
+  readonly #disk: Reach
   readonly #key: string
   readonly #announced: number | undefined
   #buffer: Uint8Array = new Uint8Array(0)
@@ -85,8 +87,8 @@ class DiskWriter implements BlobWriter {
   /** What is under way; never rejects. */
   #pending: Promise<unknown> = Promise.resolve()
 
-  constructor(remote: RemoteDisk, key: string, announced: number | undefined) {
-    this.#disk = remote
+  constructor(reach: Reach, key: string, announced: number | undefined) {
+    this.#disk = reach
     this.#key = key
     this.#announced = announced
   }
@@ -126,8 +128,8 @@ class DiskWriter implements BlobWriter {
     try {
       for (let at = 0; at < bytes.length;) {
         if (this.#buffered === CHUNK_BYTES) {
-          const upload = (this.#upload ??= await ask(() => this.#disk.begin(), what))
-          await ask(() => this.#disk.append(upload, this.#part, this.#buffer), what)
+          const upload = (this.#upload ??= await ask(() => this.#disk().begin(), what))
+          await ask(() => this.#disk().append(upload, this.#part, this.#buffer), what)
           this.#part++
           this.#buffered = 0
         }
@@ -150,7 +152,7 @@ class DiskWriter implements BlobWriter {
       }
       const last = this.#buffer.slice(0, this.#buffered)
       const isNew = await ask(
-        () => this.#disk.commit(this.#key, this.#upload, this.#part, last, this.#size),
+        () => this.#disk().commit(this.#key, this.#upload, this.#part, last, this.#size),
         `can't write ${this.#key}`,
       )
       this.#upload = undefined
@@ -166,7 +168,10 @@ class DiskWriter implements BlobWriter {
     const upload = this.#upload
     this.#upload = undefined
     // What can't be told now is swept.
-    if (upload !== undefined) await this.#disk.abort(upload).catch(() => undefined)
+    if (upload !== undefined)
+      await this.#disk()
+        .abort(upload)
+        .catch(() => undefined)
   }
 
   #follow(work: Promise<void>): Promise<void> {

@@ -42,6 +42,8 @@ class SocketDuplex implements Duplex {
   #socket: Socket
   #stream: StreamDuplex
   #handshake: Wait<never> | undefined
+  /** The last write. */
+  #written: void | Promise<void> = undefined
 
   constructor(socket: Socket, options: SocketOptions, serverName: string | undefined) {
     const canStartTls = socket.secureTransport === 'starttls' && options.tls === undefined
@@ -66,7 +68,8 @@ class SocketDuplex implements Duplex {
   }
 
   write(bytes: Uint8Array): void | Promise<void> {
-    return this.#stream.write(bytes)
+    this.#written = this.#stream.write(bytes)
+    return this.#written
   }
 
   end(): Promise<void> {
@@ -89,9 +92,11 @@ class SocketDuplex implements Duplex {
     // It could not be given back to what makes the handshake.
     if (received !== undefined && received.byteLength > 0) throw new Error('the handshake has begun already')
     const clear = this.#socket
-    this.#stream.release()
     this.startTls = undefined
     try {
+      // The reply that says "go on". Nobody reads meanwhile, so the handshake waits in the system.
+      await this.#written
+      this.#stream.release()
       const socket = clear.startTls(this.#serverName === undefined ? {} : { expectedServerHostname: this.#serverName })
       this.#socket = socket
       socket.closed.catch(() => {})

@@ -1,0 +1,55 @@
+/** Workerd's configuration: the Worker, its disk, and three sockets. */
+
+export interface ConfigOptions {
+  /** Absolute. */
+  readonly directory: string
+  readonly smtp: string
+  readonly smtps: string
+  readonly http: string
+  /** Environment variables that the Worker gets, by name: their values are nowhere but in the environment. */
+  readonly variables: readonly string[]
+}
+
+/** `key.pem`, `cert.pem` and `worker.js` are to lie beside it. */
+export function capnpConfig({ directory, smtp, smtps, http, variables }: ConfigOptions): string {
+  const names = [...new Set(['POSTERN_HOSTNAME', 'POSTERN_DOMAINS', ...variables])]
+  const bindings = names.map((name) => `    (name = ${text(name)}, fromEnvironment = ${text(name)}),`)
+  return `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "postern", worker = .postern),
+    (name = "disk", disk = (path = ${text(directory)}, writable = true)),
+  ],
+  sockets = [
+    (name = "smtp", address = ${text(smtp)}, service = "postern", tcp = (tlsOptions = .tls, tlsMode = startTls)),
+    (name = "smtps", address = ${text(smtps)}, service = (name = "postern", entrypoint = "ImplicitTls"), tcp = (tlsOptions = .tls)),
+    (name = "http", address = ${text(http)}, service = "postern", http = ()),
+  ],
+);
+
+const tls :Workerd.TlsOptions = (
+  keypair = (privateKey = embed "key.pem", certificateChain = embed "cert.pem"),
+  minVersion = tls1Dot2,
+);
+
+const postern :Workerd.Worker = (
+  modules = [(name = "worker", esModule = embed "worker.js")],
+  compatibilityDate = "2026-11-01",
+  # An experiment of workerd's.
+  compatibilityFlags = ["connect_handler_starttls"],
+  durableObjectNamespaces = [(className = "Disk", uniqueKey = "postern-disk", enableSql = true)],
+  durableObjectStorage = (localDisk = "disk"),
+  bindings = [
+    (name = "DISK", durableObjectNamespace = "Disk"),
+${bindings.join('\n')}
+  ],
+);
+`
+}
+
+/** A text of Cap'n Proto. */
+function text(value: string): string {
+  if (/[\p{Cc}]/u.test(value)) throw new RangeError(`${JSON.stringify(value)}: control characters can't stand there`)
+  return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
+}

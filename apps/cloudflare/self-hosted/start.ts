@@ -1,0 +1,136 @@
+/**
+ * Runs the Worker on this machine: raw workerd, with STARTTLS and implicit TLS, mail on its disk.
+ *
+ *     node apps/cloudflare/self-hosted/start.ts --directory ./mail --hostname mx.example.com --domains example.com
+ *
+ * It bundles the Worker, makes a certificate where none is given, writes workerd's configuration, and starts workerd; it ends
+ * with it. One line is printed for each socket, with its name and address, and then `ready`. Secrets come from the environment
+ * (POSTERN_FRONT_SECRET, POSTERN_READ_TOKEN), and so may every other setting of the Worker; none is written to disk.
+ *
+ * STARTTLS as a server is an experiment of workerd's, so workerd is started with --experimental.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { Readable } from 'node:stream'
+import { createRequire } from 'node:module'
+import { parseArgs } from 'node:util'
+import { TlsCredentials, selfSigned } from '@postern/runtime/tls'
+import { build } from 'esbuild'
+import { capnpConfig } from './config.ts'
+
+const USAGE = `node apps/cloudflare/self-hosted/start.ts [options]
+  --directory <path>   where mail is kept (default: ./mail)
+  --smtp <host:port>   SMTP with STARTTLS (default: 127.0.0.1:2525)
+  --smtps <host:port>  implicit TLS (default: 127.0.0.1:4465)
+  --http <host:port>   /health, /pipe and /mail (default: 127.0.0.1:8080)
+  --tls-key <file>     PEM; without it a certificate is made for this run
+  --tls-cert <file>    PEM, with its chain
+  --hostname <name>    POSTERN_HOSTNAME (default: localhost)
+  --domains <list>     POSTERN_DOMAINS (default: the host name)
+`
+
+const { values } = parseArgs({
+  options: {
+    directory: { type: 'string', default: './mail' },
+    smtp: { type: 'string', default: '127.0.0.1:2525' },
+    smtps: { type: 'string', default: '127.0.0.1:4465' },
+    http: { type: 'string', default: '127.0.0.1:8080' },
+    'tls-key': { type: 'string' },
+    'tls-cert': { type: 'string' },
+    hostname: { type: 'string', default: process.env['POSTERN_HOSTNAME'] ?? 'localhost' },
+    domains: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (values.help) {
+  process.stdout.write(USAGE)
+} else {
+  await start()
+}
+
+async function start(): Promise<void> {
+  const { hostname } = values
+  const domains = values.domains ?? process.env['POSTERN_DOMAINS'] ?? hostname
+  const work = mkdtempSync(join(tmpdir(), 'postern-workerd-'))
+  try {
+    const pair = await keyPair(hostname)
+    const directory = resolve(values.directory)
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    const variables = Object.keys(process.env).filter((name) => /^POSTERN_[A-Z_]+$/.test(name))
+    writeFileSync(join(work, 'key.pem'), pair.key, { mode: 0o600 })
+    writeFileSync(join(work, 'cert.pem'), pair.cert)
+    writeFileSync(join(work, 'worker.js'), await bundle())
+    writeFileSync(
+      join(work, 'config.capnp'),
+      capnpConfig({ directory, smtp: values.smtp, smtps: values.smtps, http: values.http, variables }),
+    )
+    const environment = { ...process.env, POSTERN_HOSTNAME: hostname, POSTERN_DOMAINS: domains }
+    process.exitCode = await serve(join(work, 'config.capnp'), environment)
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+async function keyPair(hostname: string): Promise<{ key: string; cert: string }> {
+  const { 'tls-key': keyFile, 'tls-cert': certFile } = values
+  if (keyFile === undefined && certFile === undefined) {
+    return selfSigned({ hosts: [...new Set([hostname, 'localhost', '127.0.0.1', '::1'])] })
+  }
+  if (keyFile === undefined || certFile === undefined) throw new Error('--tls-key and --tls-cert: give both, or none')
+  const pair = { key: readFileSync(keyFile, 'utf8'), cert: readFileSync(certFile, 'utf8') }
+  // Says what is wrong with them, which workerd does in its own way.
+  new TlsCredentials(pair)
+  return pair
+}
+
+/** One file that holds everything but what workerd has itself. */
+async function bundle(): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [join(import.meta.dirname, 'worker.ts')],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    target: 'es2024',
+    conditions: ['workerd', 'worker', 'import'],
+    external: ['cloudflare:*', 'node:*'],
+  })
+  return outputFiles[0]?.text ?? ''
+}
+
+/** Runs workerd until it ends, and passes on what is asked of this process. @returns its exit code */
+function serve(config: string, env: NodeJS.ProcessEnv): Promise<number> {
+  const workerd = createRequire(import.meta.url).resolve('workerd/bin/workerd')
+  const child = spawn(workerd, ['serve', '--experimental', '--control-fd=3', config], {
+    env,
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+  })
+  announce(child)
+  const pass = (signal: NodeJS.Signals): void => void child.kill(signal)
+  process.on('SIGTERM', pass)
+  process.on('SIGINT', pass)
+  return new Promise((done, failed) => {
+    child.once('error', failed)
+    child.once('exit', (code, signal) => done(code ?? (signal === 'SIGTERM' || signal === 'SIGINT' ? 0 : 1)))
+  })
+}
+
+/** Workerd tells of each socket that it listens on, one JSON object a line. */
+function announce(child: ChildProcess): void {
+  const waited = new Set(['smtp', 'smtps', 'http'])
+  const hosts: Readonly<Record<string, string>> = { smtp: values.smtp, smtps: values.smtps, http: values.http }
+  let text = ''
+  const control = child.stdio[3] as Readable
+  control.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+    for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n')) {
+      const event = JSON.parse(text.slice(0, end)) as { event: string; socket?: string; port?: number }
+      text = text.slice(end + 1)
+      if (event.event !== 'listen' || event.socket === undefined || !waited.delete(event.socket)) continue
+      console.log(`${event.socket} ${hosts[event.socket]?.replace(/:\d+$/, '')}:${event.port}`)
+      if (waited.size === 0) console.log('ready')
+    }
+  })
+}
