@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { HAPROXY, HaProxy } from './haproxy.ts'
 import { OPENSSL, type Served, serveClients } from './served.ts'
-import { keptFor, protocolOf } from './store.ts'
+import { difference, keptFor, protocolOf } from './store.ts'
 import { mustRun, program, runTool, testWith } from './tool.ts'
 
 const CURL = program('curl')
@@ -87,6 +87,18 @@ testWith(NEEDS, 'haproxy: version 1 and 2, in clear and by STARTTLS', async () =
 
 testWith(NEEDS, 'haproxy: implicit TLS, passed on behind its header', async () => {
   for (const way of ['one-smtps', 'two-smtps']) expect(await sent(way, 'smtps', 'ESMTPS')).toMatch(/^TLSv1\.[23]$/)
+})
+
+testWith(NEEDS, 'haproxy: 10 MiB behind its header, in clear and under TLS', async () => {
+  const message = `Subject: large\r\n\r\n${'x'.repeat(998)}\r\n`.padEnd(10 * 1024 * 1024, '0123456789abcdef\r\n')
+  const file = served.scratch.join('large.eml')
+  await writeFile(file, `${message}\r\n`)
+  for (const url of [`smtp://127.0.0.1:${proxy.port('two')}`, `smtps://127.0.0.1:${proxy.port('two-smtps')}`]) {
+    const to = `${url.slice(0, url.indexOf(':'))}-large@postern.example`
+    const mail = ['--mail-from', 'ann@sender.example', '--mail-rcpt', to, '--upload-file', file]
+    await mustRun('curl', ['-sS', '--cacert', served.caFile, ...mail, `${url}/client.example`])
+    expect(difference((await keptFor(served.store, to)).bytes, Buffer.from(`${message}\r\n`))).toBeUndefined()
+  }
 })
 
 testWith(NEEDS, 'haproxy: TLS that it ends itself', async () => {
