@@ -1,4 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { dial, selfSigned, TlsCredentials, type TlsOptions } from '../src/node/index.ts'
 import { certificate, echo, hears, until } from './harness.ts'
@@ -7,6 +9,13 @@ import { PLACES } from './places.ts'
 
 const trusted = await selfSigned({ hosts: ['trusted'] })
 const stranger = await selfSigned({ hosts: ['stranger'] })
+
+/** A client of Node's own, which can take up sessions. */
+function client(options: ConnectionOptions): TLSSocket {
+  const socket = connectTls(options)
+  onTestFinished(() => void socket.destroy())
+  return socket
+}
 
 describe.each(PLACES)('%s', (_, place) => {
   describe('what a handshake agreed on', () => {
@@ -130,6 +139,28 @@ describe.each(PLACES)('%s', (_, place) => {
         expect((await hall.next()).tls?.peerCertificate).toMatchObject({ subject: 'CN=stranger', verified: false })
       },
     )
+
+    // Deno calls the certificate of every session that is taken up trusted.
+    test.each(['TLSv1.2', 'TLSv1.3'] as const)('request, %s: a session that is taken up changes nothing', async (v) => {
+      const { port, hall } = await open(place, { tls: { ...asked, clientCertificates: 'request' } })
+      for (const [identity, verified] of [
+        [trusted, true],
+        [stranger, false],
+      ] as const) {
+        const options = { port, host, ca, maxVersion: v, ...identity }
+        const first = client(options).resume()
+        const ticket = once(first, 'session') as Promise<[Buffer]>
+        const accepted = await hall.next()
+        // Bun sends the ticket with the first bytes.
+        await accepted.write(Buffer.from('hello'))
+        const [session] = await ticket
+        const second = client({ ...options, session })
+        await once(second, 'secureConnect')
+        expect(second.isSessionReused()).toBe(true)
+        const seen = [accepted, await hall.next()].map(({ tls }) => tls?.peerCertificate?.verified)
+        expect(seen).toEqual([verified, verified])
+      }
+    })
 
     test.each(['TLSv1.2', 'TLSv1.3'] as const)('require, %s: only who is known comes in', async (maxVersion) => {
       const { port, hall, errors } = await open(place, { tls: { ...asked, clientCertificates: 'require' } })

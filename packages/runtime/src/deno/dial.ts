@@ -8,6 +8,7 @@ import { ConnectionDuplex } from './duplex.ts'
 import { endpoint } from './endpoint.ts'
 import { withCode } from './errors.ts'
 import { clientHandshake, type Handshake } from './handshake.ts'
+import { checkDialTls } from './options.ts'
 
 /** The client begins with TLS. */
 const NOTHING = new Uint8Array(0)
@@ -15,6 +16,7 @@ const NOTHING = new Uint8Array(0)
 /** Connects. Rejects with an error and Node's `code` (ETIMEDOUT where it took too long), or with the signal's reason. */
 export async function dial(options: DialOptions): Promise<Duplex> {
   checkDial(options)
+  if (options.tls !== undefined) checkDialTls(options.tls)
   const givenUp = new AbortController()
   try {
     return await withinBounds(establish(options, givenUp.signal), options)

@@ -1,5 +1,5 @@
 /**
- * Both sides of a TLS handshake, by `node:tls` over a stream.
+ * Both sides of a TLS handshake, by `node:tls` over a stream. Where one fails, the stream is the caller's to destroy.
  *
  * The server's side is made by a `tls.Server` that listens nowhere, which does the whole of it, client certificates and SNI
  * included. It must be known whose handshake is done, and where the stream underneath is none of Node's own sockets, nothing
@@ -9,25 +9,56 @@ import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect, type Server, type TLSSocket } from 'node:tls'
 import type { CheckedTls } from '../credentials.ts'
 import { makeHandshaker } from '../handshaker.ts'
+import { checkServerTls } from './options.ts'
+import { Vouched } from './vouched.ts'
 
-/** Makes the TLS of a stream, on whichever side this is. Where it fails, the stream is the caller's to destroy. */
+/** Makes the TLS of a stream, on whichever side this is. */
 export type Handshake = (stream: Duplex) => Promise<TLSSocket>
 
-const handshakers = new WeakMap<CheckedTls, Server>()
+interface Handshaker {
+  readonly server: Server
+  /** Absent where no client is asked for a certificate. */
+  readonly vouched: Vouched | undefined
+}
 
-/** Makes the server's side of a handshake with these certificates. Where it fails, the stream is the caller's to destroy. */
+const handshakers = new WeakMap<CheckedTls, Handshaker>()
+
+/** Makes the server's side with these certificates. Rejects also where Deno cannot do what the options ask for. */
 export function serverHandshake(stream: Duplex, tls: CheckedTls): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    let handshaker = handshakers.get(tls)
-    if (handshaker === undefined) handshakers.set(tls, (handshaker = makeHandshaker(tls)))
-    const heir = Object.create(handshaker) as Server
+    const { server, vouched } = handshakerOf(tls)
+    const heir = Object.create(server) as Server
     heir.emit = (event: string, told: unknown): boolean => {
-      if (event === 'secureConnection') resolve(told as TLSSocket)
       if (event === 'tlsClientError') reject(told as Error)
+      if (event !== 'secureConnection') return true
+      const refusal = vouched?.look(told as TLSSocket)
+      if (refusal === undefined) resolve(told as TLSSocket)
+      else reject(refusal)
       return true
     }
     failAtEnd(stream, reject)
-    Reflect.apply(handshaker.emit, heir, ['connection', stream])
+    Reflect.apply(server.emit, heir, ['connection', stream])
+  })
+}
+
+function handshakerOf(tls: CheckedTls): Handshaker {
+  let handshaker = handshakers.get(tls)
+  if (handshaker !== undefined) return handshaker
+  checkServerTls(tls.options)
+  const { clientCertificates = 'none' } = tls.options
+  const vouched = clientCertificates === 'none' ? undefined : new Vouched(clientCertificates === 'require')
+  handshaker = { server: makeHandshaker(tls), vouched }
+  handshakers.set(tls, handshaker)
+  return handshaker
+}
+
+/** Makes the client's side. */
+export function clientHandshake(stream: Duplex, options: ConnectionOptions): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ ...options, socket: stream })
+    failAtEnd(stream, reject)
+    socket.on('error', reject)
+    socket.once('secureConnect', () => resolve(socket))
   })
 }
 
@@ -37,14 +68,4 @@ function failAtEnd(stream: Duplex, fail: (error: Error) => void): void {
   stream.once('close', closed)
   // What came with the end may have been the last of the handshake: TLS looks at it first.
   stream.once('end', () => setImmediate(closed))
-}
-
-/** Makes the client's side of a handshake. Where it fails, the stream is the caller's to destroy. */
-export function clientHandshake(stream: Duplex, options: ConnectionOptions): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ ...options, socket: stream })
-    failAtEnd(stream, reject)
-    socket.on('error', reject)
-    socket.once('secureConnect', () => resolve(socket))
-  })
 }

@@ -16,6 +16,7 @@ import { ConnectionDuplex, type ConnectionSettings } from './duplex.ts'
 import { endpoint } from './endpoint.ts'
 import { withCode } from './errors.ts'
 import { serverHandshake } from './handshake.ts'
+import { checkServerTls } from './options.ts'
 
 /** What Node lets wait to be accepted. */
 const DEFAULT_BACKLOG = 511
@@ -31,11 +32,13 @@ const NOTHING = new Uint8Array(0)
 
 /**
  * Listens, and hands each connection to `server`.
- * Rejects with an error and Node's `code` (EADDRINUSE, EACCES …), or with CertificateError.
+ * Rejects with an error and Node's `code` (EADDRINUSE, EACCES …), with CertificateError, or with TypeError where Deno cannot
+ * do what `tls` asks for.
  */
 export async function listen(server: Acceptor, options: ListenOptions): Promise<Listener> {
   checkPlace(options)
   const terms = new Terms(options)
+  if (terms.credentials !== undefined) checkServerTls(terms.credentials.current.options)
   const { path } = options
   try {
     return new Reception(server, terms, open(options))

@@ -1,0 +1,39 @@
+/** What of Node's TLS options Deno (2.9) does not do. It would pass over them without a word, so they are refused here. */
+import type { TlsOptions } from '../credentials.ts'
+import type { DialTlsOptions } from '../dialling.ts'
+
+/** What it does of `tls.createSecureContext`. */
+const CONTEXT_OPTIONS: readonly string[] = ['key', 'cert', 'ca', 'passphrase', 'minVersion', 'maxVersion']
+
+/** @throws TypeError */
+export function checkServerTls({ secureContext = {}, minVersion = 'TLSv1.2' }: TlsOptions): void {
+  for (const [name, value] of Object.entries(secureContext)) {
+    if (value !== undefined && !CONTEXT_OPTIONS.includes(name)) {
+      throw new TypeError(`tls.secureContext.${name}: Deno cannot do it`)
+    }
+  }
+  if (minVersion !== 'TLSv1.2' && minVersion !== 'TLSv1.3') {
+    throw new TypeError(`tls.minVersion: Deno speaks no ${minVersion}`)
+  }
+}
+
+/** Of `tls.connect`. */
+const REFUSED = [
+  'ciphers',
+  'crl',
+  'dhparam',
+  'ecdhCurve',
+  'minDHSize',
+  'pskCallback',
+  'requestOCSP',
+  'secureOptions',
+  'session',
+  'sigalgs',
+] as const
+
+/** @throws TypeError */
+export function checkDialTls(options: DialTlsOptions): void {
+  for (const name of REFUSED) {
+    if (options[name] !== undefined) throw new TypeError(`tls.${name}: Deno cannot do it`)
+  }
+}
