@@ -52,7 +52,7 @@ const STATUS_TEXT = { 401: 'Unauthorized', 404: 'Not Found', 500: 'Internal Serv
 /** Listens, and hands the connection of each pipe to `server`. Rejects with Node's error and its `code`. */
 export async function listenForPipes(server: Acceptor, options: PipeListenOptions): Promise<Listener> {
   const { host, port, tls, error } = options
-  const http = makeServer(tls)
+  const http = makeServer(tls, error)
   const entrance = new Entrance(server, options)
   http.on('connection', (socket: Socket) => entrance.enter(socket))
   http.on('upgrade', (request, stream, head) => void entrance.upgrade(request, stream, head))
@@ -78,15 +78,18 @@ export async function listenForPipes(server: Acceptor, options: PipeListenOption
   }
 }
 
-function makeServer(tls: TlsCredentials | undefined): Server {
+function makeServer(tls: TlsCredentials | undefined, report: (error: Error) => void): Server {
   const limits = { maxHeaderSize: MAX_HEADER_BYTES }
   if (tls === undefined) return createServer(limits)
   let current = tls.current
   const http = createTlsServer({ ...limits, ...current.context })
-  http.on('connection', () => {
+  // Before the server begins the handshake of this very connection.
+  http.prependListener('connection', () => {
     if (current === tls.current) return
     current = tls.current
-    http.setSecureContext(current.context)
+    // Bun has no such method.
+    if (typeof http.setSecureContext === 'function') http.setSecureContext(current.context)
+    else report(new Error('this runtime cannot replace the certificate of wss:// while it runs; start the server anew'))
   })
   return http
 }

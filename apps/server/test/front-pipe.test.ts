@@ -1,8 +1,10 @@
 /** The entrance for pipes, before anybody has proved anything; and the options of a front that can't be. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { WebSocket } from 'ws'
+import { selfSigned, TlsCredentials } from '@postern/runtime/tls'
 import { type FrontGuard, frontGuard, pipeHeaders } from '@postern/runtime/websocket'
 import { parsePipeUrl } from '../src/front/target.ts'
 import { parseListenUrl } from '../src/listen.ts'
@@ -12,7 +14,7 @@ import { postern } from './program.ts'
 const host = '127.0.0.1'
 const secret = 'what this test and its server know, and nobody else'
 
-async function entrance(guard: FrontGuard, maxHandshakes = 500) {
+async function entrance(guard: FrontGuard, maxHandshakes = 500, tls?: TlsCredentials) {
   const errors: string[] = []
   const accepted: unknown[] = []
   const listener = await listenForPipes(
@@ -22,6 +24,7 @@ async function entrance(guard: FrontGuard, maxHandshakes = 500) {
       host,
       port: 0,
       pathname: '/pipe',
+      tls,
       handshakeTimeoutMs: 20_000,
       maxHandshakes,
       error: (error) => errors.push(error.message),
@@ -96,6 +99,22 @@ test('who has proved nothing is left in the end, too', async () => {
   const gone = once(waiting, 'close')
   await listener.close()
   await gone
+})
+
+test('a new certificate is shown from the next connection on', async () => {
+  const [old, next] = [await selfSigned({ hosts: ['old.example'] }), await selfSigned({ hosts: ['new.example'] })]
+  const tls = new TlsCredentials(old)
+  const { port } = await entrance(frontGuard({ secrets: secret }), 500, tls)
+  const shown = async (): Promise<string | undefined> => {
+    const socket = connectTls({ port, host, rejectUnauthorized: false })
+    await once(socket, 'secureConnect')
+    const { subject } = socket.getPeerX509Certificate() ?? {}
+    socket.destroy()
+    return subject
+  }
+  expect(await shown()).toBe('CN=old.example')
+  tls.update(next)
+  expect(await shown()).toBe('CN=new.example')
 })
 
 test.each([

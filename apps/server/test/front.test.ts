@@ -94,6 +94,31 @@ describe.each(RUNTIMES)('a front on %s', (runtime) => {
     expect(front.output() + server.output()).not.toContain(SECRET)
   })
 
+  test('what is said in clear where TLS is to begin is never taken for what TLS carried', async () => {
+    const server = await serve(['--debug'])
+    const front = await startFront(runtime, server.pipe)
+    // CVE-2011-0411: in the same packet, in the next one, and after the reply in place of a handshake.
+    const ways: readonly (readonly string[])[] = [
+      ['STARTTLS\r\nNOOP injected\r\n'],
+      ['STARTTLS\r\n', 'NOOP injected\r\n'],
+      ['STARTTLS\r\n', '', 'NOOP injected\r\n'],
+      ['STARTTLS\r\n', '', '\x16\x03\x01NOOP injected\r\n'],
+    ]
+    for (const pieces of ways) {
+      using client = await RawClient.greeted(front.ports[0] ?? 0)
+      for (const piece of pieces) {
+        if (piece === '') await client.expect(220)
+        else await client.send(piece)
+      }
+      await client.closed()
+    }
+    using client = await RawClient.greeted(front.ports[0] ?? 0)
+    await client.say('NOOP in clear', 250)
+    await client.quit()
+    await server.says(/"text":"NOOP in clear"/)
+    expect(server.output()).not.toContain('injected')
+  })
+
   test('a client that goes away, and a server that does: the other hears of it', async () => {
     const server = await serve()
     const front = await startFront(runtime, server.pipe)
