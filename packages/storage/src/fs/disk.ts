@@ -51,6 +51,8 @@ const CODES: Readonly<Record<string, StorageErrorCode>> = {
   ENOENT: 'not-found',
   ENOTDIR: 'not-found',
   EISDIR: 'not-found',
+  // A directory, to Deno's unlink.
+  ENOTEMPTY: 'not-found',
   EEXIST: 'exists',
   EACCES: 'denied',
   EPERM: 'denied',
