@@ -12,7 +12,7 @@ const MATRIX = resolve(import.meta.dirname, '.cache/matrix')
 const DOCUMENT = resolve(import.meta.dirname, '../docs/runtimes.md')
 
 export const RUNTIMES = ['node', 'deno', 'bun', 'workerd', 'wrangler dev'] as const
-export const SUITES = ['duplex', 'engine', 'black box'] as const
+export const SUITES = ['duplex', 'websocket', 'engine', 'black box'] as const
 
 /** What one suite said of one runtime. */
 interface Column {
