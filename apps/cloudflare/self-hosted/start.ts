@@ -16,7 +16,7 @@ import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
-import { TlsCredentials, selfSigned } from '@postern/runtime/tls'
+import { selfSigned } from '@postern/runtime/tls'
 import { build } from 'esbuild'
 import { capnpConfig } from './config.ts'
 
@@ -80,10 +80,7 @@ async function keyPair(hostname: string): Promise<{ key: string; cert: string }>
     return selfSigned({ hosts: [...new Set([hostname, 'localhost', '127.0.0.1', '::1'])] })
   }
   if (keyFile === undefined || certFile === undefined) throw new Error('--tls-key and --tls-cert: give both, or none')
-  const pair = { key: readFileSync(keyFile, 'utf8'), cert: readFileSync(certFile, 'utf8') }
-  // Says what is wrong with them, which workerd does in its own way.
-  new TlsCredentials(pair)
-  return pair
+  return { key: readFileSync(keyFile, 'utf8'), cert: readFileSync(certFile, 'utf8') }
 }
 
 /** One file that holds everything but what workerd has itself. */

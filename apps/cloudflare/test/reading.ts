@@ -1,0 +1,25 @@
+/** What was stored, read back through the Worker's own route and checked against its record. */
+import { checkedKept, type Kept } from '../../../test/peers/store.ts'
+
+export const READ_TOKEN: string = 'read-0123456789abcdef0123456789abcdef'
+export const FRONT_SECRET: string = 'front-0123456789abcdef0123456789abcdef'
+
+const authorization = { authorization: `Bearer ${READ_TOKEN}` }
+
+/** A message that was kept. */
+export async function readKept(http: number, id: string): Promise<Kept> {
+  const [record, raw] = await Promise.all([get(http, `/mail/${id}`), get(http, `/mail/${id}/raw`)])
+  return checkedKept(id, await record.text(), Buffer.from(await raw.arrayBuffer()))
+}
+
+/** Ids of all that was kept, newest first. */
+export async function keptIds(http: number): Promise<string[]> {
+  const page = (await (await get(http, '/mail?limit=1000')).json()) as { records: { id: string }[] }
+  return page.records.map(({ id }) => id)
+}
+
+async function get(http: number, path: string): Promise<Response> {
+  const response = await fetch(`http://127.0.0.1:${http}${path}`, { headers: authorization })
+  if (!response.ok) throw new Error(`${path}: ${response.status}`)
+  return response
+}

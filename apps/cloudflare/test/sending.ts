@@ -1,0 +1,26 @@
+/** Messages whose bytes are known, and a client that sends them as they are. */
+import { randomBytes } from 'node:crypto'
+import { createTransport, type SMTPTransportOptions } from 'nodemailer'
+import { idIn } from '../../../test/peers/store.ts'
+
+export const FROM = 'ann@sender.example'
+export const TO = 'bob@example.com'
+
+/** With dots at the beginnings of lines, octets of every value that text may have, and no end of a line that is not CRLF. */
+export function message(byteLength = 1_000): Buffer {
+  const head = `From: <${FROM}>\r\nTo: <${TO}>\r\nMessage-ID: <${randomBytes(8).toString('hex')}@sender.example>\r\n\r\n.\r\n..x\r\n`
+  const line = Buffer.from(Array.from({ length: 76 }, (_, index) => (index < 2 ? 0x2e : 0x80 + index)).concat(13, 10))
+  return Buffer.concat([Buffer.from(head), ...Array<Buffer>(Math.ceil(byteLength / line.length)).fill(line)])
+}
+
+/** Sends by nodemailer. @returns the id of what was kept */
+export async function send(
+  port: number,
+  raw: Buffer,
+  options: SMTPTransportOptions & { to?: string } = {},
+): Promise<string> {
+  const { to = TO, ...more } = options
+  const transport = createTransport({ host: '127.0.0.1', port, ...more })
+  const { response } = await transport.sendMail({ envelope: { from: FROM, to }, raw })
+  return idIn(response)
+}

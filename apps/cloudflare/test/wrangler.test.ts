@@ -1,0 +1,134 @@
+/** The four doors of the Worker in `wrangler dev`, with mail in R2. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Postern } from '../../../test/peers/postern.ts'
+import { difference, idIn } from '../../../test/peers/store.ts'
+import { mustRun, program, runTool, testWith } from '../../../test/peers/tool.ts'
+import { FRONT_SECRET, keptIds, READ_TOKEN, readKept } from './reading.ts'
+import { FROM, message, send, TO } from './sending.ts'
+import { startWrangler, type Wrangler } from './wrangler.ts'
+
+let wrangler: Wrangler
+beforeAll(async () => {
+  wrangler = await startWrangler()
+})
+afterAll(() => wrangler?.[Symbol.asyncDispose]())
+
+function expectBytes(got: Buffer, wanted: Buffer): void {
+  expect(difference(got, wanted)).toBeUndefined()
+}
+
+describe('connect()', () => {
+  test.each([1_000, 10 * 1024 * 1024])('nodemailer: %i bytes', async (byteLength) => {
+    const raw = message(byteLength)
+    const { record, bytes, trace } = await readKept(wrangler.http, await send(wrangler.smtp, raw))
+    expectBytes(bytes, raw)
+    expect(record.session.remote).toMatchObject({ family: 'ipv4', address: '127.0.0.1' })
+    expect(record.session.transmissionType).toBe('ESMTP')
+    expect(record.reversePath.address).toBe(FROM)
+    expect(record.forwardPaths.map(({ address }) => address)).toEqual([TO])
+    expect(trace).toContain('by mx.example.com with ESMTP')
+  })
+
+  testWith([program('swaks')], 'swaks', async () => {
+    const server = `127.0.0.1:${wrangler.smtp}`
+    const { stdout } = await mustRun('swaks', ['--server', server, '--from', FROM, '--to', TO, '--body', 'by swaks'])
+    const { bytes } = await readKept(wrangler.http, idIn(stdout.toString()))
+    expect(bytes.toString()).toContain('\r\n\r\nby swaks\r\n')
+    // Workerd's STARTTLS is not on here, so it is not on offer.
+    expect(stdout.toString()).not.toContain('STARTTLS')
+  })
+
+  test.each([
+    ['nobody@example.com', /550 5\.1\.1 No such mailbox/],
+    ['busy@example.com', /451 4\.7\.1/],
+    ['bob@elsewhere.example', /550 5\.7\.1 No mail is taken for this domain/],
+  ])('%s is refused', async (to, reply) => {
+    await expect(send(wrangler.smtp, message(), { to })).rejects.toThrow(reply)
+  })
+})
+
+describe('email()', () => {
+  /** Cloudflare's own way in, on this machine. */
+  async function route(raw: Buffer, to = TO, from = FROM): Promise<Response> {
+    const query = new URLSearchParams({ from, to }).toString()
+    const url = `http://127.0.0.1:${wrangler.http}/cdn-cgi/local/email?${query}`
+    return fetch(url, { method: 'POST', body: new Uint8Array(raw) })
+  }
+
+  test.each([1_000, 10 * 1024 * 1024])('%i bytes are kept as they came', async (byteLength) => {
+    const raw = message(byteLength)
+    const response = await route(raw)
+    expect([response.status, await response.text()]).toEqual([200, expect.stringContaining('successfully')])
+    const [newest] = await keptIds(wrangler.http)
+    const { record, bytes, trace } = await readKept(wrangler.http, newest ?? '')
+    expectBytes(bytes, raw)
+    expect(record.session.remote).toEqual({ family: 'unknown', address: '', port: 0 })
+    expect(record.session.tls).toBeUndefined()
+    expect(record.reversePath.address).toBe(FROM)
+    expect(record.forwardPaths.map(({ address }) => address)).toEqual([TO])
+    expect(trace).toContain('by mx.example.com with ESMTP')
+  })
+
+  test.each([
+    ['RCPT', 'nobody@example.com', FROM, 400, '5.1.1 No such mailbox'],
+    ['RCPT by the policy as it is', 'bob@elsewhere.example', FROM, 400, '5.7.1 No mail is taken'],
+    ['MAIL', TO, 'banned@sender.example', 400, '5.7.1 You are not welcome'],
+    ['RCPT, for now', 'busy@example.com', FROM, 500, ''],
+    ['the message, for now', 'full@example.com', FROM, 500, ''],
+    ['what is no address', 'bob', FROM, 400, '5.1.3'],
+    ['a second command in an address', 'bob@example.com>\r\nRSET', FROM, 400, '5.1.3'],
+  ])('refused: %s', async (_, to, from, status, reason) => {
+    const before = await keptIds(wrangler.http)
+    const response = await route(message(), to, from)
+    expect(response.status).toBe(status)
+    expect(await response.text()).toContain(reason)
+    expect(await keptIds(wrangler.http)).toEqual(before)
+  })
+
+  test('more bytes than the limit are refused for good', async () => {
+    const response = await route(message(12_000_100))
+    expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('5.3.4')])
+  })
+})
+
+describe('a service binding', () => {
+  test('hands a socket on, and says whose it is', async () => {
+    const raw = message(100_000)
+    const { record, bytes } = await readKept(wrangler.http, await send(wrangler.gate, raw))
+    expectBytes(bytes, raw)
+    expect(record.session.remote).toEqual({ family: 'ipv6', address: '2001:db8::7', port: 40_123 })
+  })
+
+  test('connects', async () => {
+    const raw = message(100_000)
+    const { record, bytes } = await readKept(wrangler.http, await send(wrangler.plain, raw))
+    expectBytes(bytes, raw)
+    expect(record.session.remote.family).toBe('unknown')
+  })
+})
+
+describe('fetch()', () => {
+  const get = (path: string, headers: Record<string, string> = {}): Promise<Response> =>
+    fetch(`http://127.0.0.1:${wrangler.http}${path}`, { headers })
+
+  test('says whether mail is taken, and nothing else to strangers', async () => {
+    expect(await (await get('/health')).json()).toEqual({ status: 'ok' })
+    for (const [path, status] of [
+      ['/', 404],
+      ['/mail', 401],
+      ['/mail/01M7YXSTY36EA7Q5GSA20FN17B/raw', 401],
+      ['/pipe', 426],
+    ] as const) {
+      expect([path, (await get(path)).status]).toEqual([path, status])
+    }
+    expect((await get('/mail', { authorization: `Bearer ${READ_TOKEN}x` })).status).toBe(401)
+    const token = { authorization: `Bearer ${READ_TOKEN}` }
+    for (const [path, status] of [
+      ['/mail/01M7YXSTY36EA7Q5GSA20FN17B/raw', 404],
+      ['/mail/nothing', 404],
+      ['/mail?limit=0', 400],
+    ] as const) {
+      expect([path, (await get(path, token)).status]).toEqual([path, status])
+    }
+  })
+})

@@ -1,0 +1,74 @@
+/** `wrangler dev` with the Worker as it is deployed, but for ports, secrets and people; and another Worker that is bound to it. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { FRONT_SECRET, READ_TOKEN } from './reading.ts'
+import { freePort, Running } from './running.ts'
+
+const APP = join(import.meta.dirname, '..')
+
+export interface Wrangler extends AsyncDisposable {
+  readonly smtp: number
+  /** Of the other Worker: handed on by the service binding, with a peer. */
+  readonly gate: number
+  /** The same, by `connect`. */
+  readonly plain: number
+  readonly http: number
+  readonly running: Running
+}
+
+export async function startWrangler(): Promise<Wrangler> {
+  const directory = await mkdtemp(join(tmpdir(), 'postern-wrangler-'))
+  const [smtp, gate, plain, http] = [await freePort(), await freePort(), await freePort(), await freePort()]
+  const config = parseJsonc(await readFile(join(APP, 'wrangler.jsonc'), 'utf8'))
+  const listen = (port: number): object => ({ protocol: 'tcp', port, address: '127.0.0.1' })
+  await writeFile(
+    join(directory, 'postern.jsonc'),
+    JSON.stringify({
+      ...config,
+      main: join(APP, 'src/worker.ts'),
+      alias: { './policy.ts': join(APP, 'test/policy.ts') },
+      vars: {
+        ...(config['vars'] as object),
+        POSTERN_MAX_MESSAGE_BYTES: 12_000_000,
+        POSTERN_READ_TOKEN: READ_TOKEN,
+        POSTERN_FRONT_SECRET: FRONT_SECRET,
+      },
+      connect: [listen(smtp)],
+    }),
+  )
+  await writeFile(
+    join(directory, 'gate.jsonc'),
+    JSON.stringify({
+      name: 'gate',
+      main: join(APP, 'test/gate.ts'),
+      compatibility_date: config['compatibility_date'],
+      services: [
+        { binding: 'POSTERN', service: config['name'], entrypoint: 'Postern' },
+        { binding: 'PLAIN', service: config['name'] },
+      ],
+      vars: { PLAIN_PORT: plain },
+      connect: [listen(gate), listen(plain)],
+    }),
+  )
+  const configs = ['-c', join(directory, 'postern.jsonc'), '-c', join(directory, 'gate.jsonc')]
+  const flags = ['--ip', '127.0.0.1', '--port', String(http), '--persist-to', join(directory, 'state')]
+  const environment = { ...process.env, CI: '1', WRANGLER_SEND_METRICS: 'false', CLOUDFLARE_CF_FETCH_ENABLED: 'false' }
+  const running = await Running.start(['wrangler', 'dev', ...configs, ...flags], /Ready on http/, environment)
+  return {
+    smtp,
+    gate,
+    plain,
+    http,
+    running,
+    async [Symbol.asyncDispose]() {
+      await running[Symbol.asyncDispose]()
+      await rm(directory, { recursive: true, force: true, maxRetries: 3 })
+    },
+  }
+}
+
+/** JSON with comments on lines of their own, and commas behind the last. */
+function parseJsonc(text: string): Record<string, unknown> {
+  return JSON.parse(text.replaceAll(/^\s*\/\/.*$/gm, '').replaceAll(/,(?=\s*[}\]])/g, '')) as Record<string, unknown>
+}
