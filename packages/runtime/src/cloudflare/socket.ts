@@ -50,7 +50,7 @@ class SocketDuplex implements Duplex {
     this.#options = options
     this.#serverName = serverName
     this.#socket = socket
-    this.#stream = new StreamDuplex(streamsOf(socket), options, !canStartTls)
+    this.#stream = streamOf(socket, options, !canStartTls)
     this.tls = options.tls
     if (canStartTls) this.startTls = this.#startTls
   }
@@ -73,19 +73,14 @@ class SocketDuplex implements Duplex {
   }
 
   end(): Promise<void> {
-    const ended = this.#stream.end()
-    ended.then(this.#close, this.#close)
-    return ended
+    return this.#stream.end()
   }
 
   destroy(reason: Error = new Error('the connection was destroyed')): void {
     this.#handshake?.reject(reason)
     this.#stream.destroy(reason)
-    this.#close()
-  }
-
-  readonly #close = (): void => {
-    this.#socket.close().catch(() => {})
+    // In a handshake there is no stream.
+    close(this.#socket)
   }
 
   async #startTls(received?: Uint8Array): Promise<TlsInfo> {
@@ -101,7 +96,7 @@ class SocketDuplex implements Duplex {
       this.#socket = socket
       socket.closed.catch(() => {})
       await Promise.race([socket.opened, this.#whileWanted()])
-      this.#stream = new StreamDuplex(streamsOf(socket), this.#options)
+      this.#stream = streamOf(socket, this.#options, true)
       this.tls = NOT_TOLD
       return this.tls
     } catch (error) {
@@ -120,7 +115,14 @@ class SocketDuplex implements Duplex {
   }
 }
 
-/** Workerd's streams are called by other type names than those of everyone else. */
-function streamsOf({ readable, writable }: Socket): StreamPair {
-  return { readable, writable } as unknown as StreamPair
+/** To cancel its streams would leave the socket open for as long as the request lives; closing it closes it. */
+function streamOf(socket: Socket, options: SocketOptions, isReadAhead: boolean): StreamDuplex {
+  const { readable, writable } = socket
+  // Workerd's streams have other type names than those of everyone else.
+  const streams = { readable, writable } as unknown as StreamPair
+  return new StreamDuplex(streams, options, { isReadAhead, abandon: () => close(socket) })
+}
+
+function close(socket: Socket): void {
+  socket.close().catch(() => {})
 }

@@ -21,6 +21,14 @@ export interface StreamPair {
   readonly writable: WritableStream<Uint8Array>
 }
 
+/** How a StreamDuplex is to treat streams that are more than streams. */
+export interface StreamManners {
+  /** False: nothing is pulled but for a read that waits, until `end`. Default true. */
+  readonly isReadAhead?: boolean
+  /** Ends both directions at once. Default: cancels the readable and aborts the writable. */
+  readonly abandon?: () => void
+}
+
 /** What is known of a connection besides its bytes. */
 export interface ConnectionFacts {
   /** Default: nowhere. */
@@ -41,7 +49,8 @@ export class StreamDuplex implements Duplex {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>
   readonly #received: Received = new Received(() => this.#pull())
-  /** False: nothing is pulled but for a read that waits. Until `end`, which wants to see the peer's. */
+  readonly #abandon: (() => void) | undefined
+  /** From `end` on it is so: somebody must see the peer's. */
   #isReadAhead: boolean
   #isPulling = false
   /** The write under way. */
@@ -56,20 +65,21 @@ export class StreamDuplex implements Duplex {
   #isClosed = false
 
   /** Locks both streams. @throws TypeError where one is locked, RangeError */
-  constructor({ readable, writable }: StreamPair, facts: ConnectionFacts, isReadAhead = true) {
+  constructor({ readable, writable }: StreamPair, facts: ConnectionFacts, manners: StreamManners = {}) {
     const { remote = UNKNOWN_ENDPOINT, local = UNKNOWN_ENDPOINT, tls, lingerMs = 5_000 } = facts
     checkDurations({ lingerMs })
     this.remote = remote
     this.local = local
     this.tls = tls
     this.#lingerMs = lingerMs
-    this.#isReadAhead = isReadAhead
+    this.#isReadAhead = manners.isReadAhead ?? true
+    this.#abandon = manners.abandon
     this.#reader = readable.getReader()
     this.#writer = writable.getWriter()
     // A sink that breaks while nothing is written is a connection that broke.
     this.#writer.closed.catch(this.#onError)
     this.#reader.closed.catch(() => {})
-    if (isReadAhead) this.#pull()
+    if (this.#isReadAhead) this.#pull()
   }
 
   read(): Uint8Array | null | Promise<Uint8Array | null> {
@@ -191,9 +201,14 @@ export class StreamDuplex implements Duplex {
     // To a reader that has the peer's end, or whose own writing has ended, it is no news that the connection broke.
     if (!this.#received.isEnded && this.#ended === undefined) this.#received.fail(reason)
     this.#received.close()
+    this.#giveUp(reason)
+    this.#settleWrites(reason)
+  }
+
+  #giveUp(reason: Error): void {
+    if (this.#abandon !== undefined) return this.#abandon()
     if (!this.#received.isEnded) this.#reader.cancel(reason).catch(() => {})
     if (!this.#isFinished) this.#writer.abort(reason).catch(() => {})
-    this.#settleWrites(reason)
   }
 
   /** The last write and `end` went well if all was taken, whatever became of the connection then. */

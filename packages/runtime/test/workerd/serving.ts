@@ -42,7 +42,7 @@ export async function serveWorkerd(
   for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text)
   const workerd = createRequire(import.meta.url).resolve('workerd/bin/workerd')
   const child = spawn(workerd, ['serve', '--experimental', '--control-fd=3', join(directory, 'config.capnp')], {
-    stdio: ['ignore', 'inherit', 'pipe', 'pipe'],
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
   })
   let stderr = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-10_000)))
