@@ -44,6 +44,12 @@ export class Running implements AsyncDisposable {
     return started
   }
 
+  /** Ends it at once, with whatever it has started, as a power cut would. */
+  async kill(): Promise<void> {
+    endGroup(this.#child, 'SIGKILL')
+    await this.#exited
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.kill('SIGTERM')
     const late = setTimeout(() => endGroup(this.#child, 'SIGKILL'), STOP_TIMEOUT_MS)

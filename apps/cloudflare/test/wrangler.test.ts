@@ -1,9 +1,11 @@
 /** The four doors of the Worker in `wrangler dev`, with mail in R2. */
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Postern } from '../../../test/peers/postern.ts'
+import { environment } from '../../../test/peers/postern.ts'
 import { difference, idIn } from '../../../test/peers/store.ts'
-import { mustRun, program, runTool, testWith } from '../../../test/peers/tool.ts'
+import { mustRun, program, testWith } from '../../../test/peers/tool.ts'
 import { FRONT_SECRET, keptIds, READ_TOKEN, readKept } from './reading.ts'
+import { Running } from './running.ts'
 import { FROM, message, send, TO } from './sending.ts'
 import { startWrangler, type Wrangler } from './wrangler.ts'
 
@@ -88,6 +90,36 @@ describe('email()', () => {
   test('more bytes than the limit are refused for good', async () => {
     const response = await route(message(12_000_100))
     expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('5.3.4')])
+  })
+})
+
+describe('the pipe', () => {
+  const MAIN = join(import.meta.dirname, '../../server/main.ts')
+
+  async function front(secret: string): Promise<{ running: Running; port: number }> {
+    const flags = ['--listen', 'smtp://127.0.0.1:0', '--self-signed', '--log-format', 'json', '--front-secret', secret]
+    const to = `ws://127.0.0.1:${wrangler.http}/pipe`
+    const command = [process.execPath, MAIN, 'front', ...flags, '--to', to] as [string, ...string[]]
+    const running = await Running.start(command, /"serving"/, environment())
+    return { running, port: Number(/smtp:\/\/127\.0\.0\.1:(\d+)/.exec(running.text)?.[1]) }
+  }
+
+  test('a front in front of it: STARTTLS, the address of the client, and the bytes', async () => {
+    const { running, port } = await front(FRONT_SECRET)
+    await using _ = running
+    const raw = message(10 * 1024 * 1024)
+    const options = { requireTLS: true, tls: { rejectUnauthorized: false } }
+    const { record, bytes } = await readKept(wrangler.http, await send(port, raw, options))
+    expectBytes(bytes, raw)
+    expect(record.session.remote).toMatchObject({ family: 'ipv4', address: '127.0.0.1' })
+    expect(record.session.tls?.protocol).toBe('TLSv1.3')
+    expect(record.session.transmissionType).toBe('ESMTPS')
+  })
+
+  test('a front with another secret is not let in', async () => {
+    const { running, port } = await front('x'.repeat(40))
+    await using _ = running
+    await expect(send(port, message())).rejects.toThrow(/421/)
   })
 })
 

@@ -1,0 +1,94 @@
+/** The Worker in raw workerd: TLS in both ways, and mail that is on the disk once it was answered for. */
+import { readFile } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { makeCertificate } from '../../../test/peers/served.ts'
+import { difference, Scratch } from '../../../test/peers/store.ts'
+import { mustRun, program, runTool, testWith } from '../../../test/peers/tool.ts'
+import { keptIds, readKept } from './reading.ts'
+import { message, send } from './sending.ts'
+import { startWorkerd, type Workerd } from './workerd.ts'
+
+const OPENSSL = program('openssl')
+let scratch: Scratch
+let workerd: Workerd
+let ca: string
+let caFile: string
+
+beforeAll(async () => {
+  scratch = await Scratch.make()
+  const certificate = await makeCertificate(scratch)
+  caFile = certificate.caFile
+  ca = await readFile(caFile, 'utf8')
+  workerd = await startWorkerd({ directory: scratch.join('mail'), keyFile: certificate.keyFile, certFile: caFile })
+})
+afterAll(async () => {
+  await workerd?.[Symbol.asyncDispose]()
+  await scratch?.[Symbol.asyncDispose]()
+})
+
+const tls = (): { ca: string; servername: string } => ({ ca, servername: 'localhost' })
+
+describe('raw workerd', () => {
+  test.each([
+    ['in clear', 1_000],
+    ['STARTTLS', 1_000],
+    ['implicit TLS', 1_000],
+    ['STARTTLS', 10 * 1024 * 1024],
+    ['implicit TLS', 10 * 1024 * 1024],
+  ])('nodemailer, %s: %i bytes', async (how, byteLength) => {
+    const raw = message(byteLength)
+    const options = {
+      'in clear': { ignoreTLS: true },
+      STARTTLS: { requireTLS: true, tls: tls() },
+      'implicit TLS': { secure: true, tls: tls() },
+    }[how]
+    const id = await send(how === 'implicit TLS' ? workerd.smtps : workerd.smtp, raw, options)
+    const { record, bytes } = await readKept(workerd.http, id)
+    expect(difference(bytes, raw)).toBeUndefined()
+    expect(record.session.transmissionType).toBe(how === 'in clear' ? 'ESMTP' : 'ESMTPS')
+    expect(record.session.remote).toMatchObject({ family: 'ipv4', address: '127.0.0.1' })
+  })
+
+  for (const version of ['tls1_2', 'tls1_3']) {
+    testWith([OPENSSL], `openssl, STARTTLS by ${version}, then a session`, async () => {
+      const address = `127.0.0.1:${workerd.smtp}`
+      const flags = ['-starttls', 'smtp', `-${version}`, '-CAfile', caFile, '-verify_return_error', '-quiet', '-crlf']
+      const input = 'EHLO client.example\nMAIL FROM:<a@b.example>\nRCPT TO:<u@example.com>\nRSET\nQUIT\n'
+      const { stdout } = await mustRun('openssl', ['s_client', '-connect', address, ...flags, '-ign_eof'], { input })
+      expect(stdout.toString()).toMatch(/250 2\.1\.5 [^]*250 2\.0\.0 [^]*221 2\.0\.0/)
+    })
+  }
+
+  testWith([OPENSSL], 'nothing older than TLS 1.2', async () => {
+    const flags = ['-tls1_1', '-cipher', 'ALL:@SECLEVEL=0']
+    const { code } = await runTool('openssl', ['s_client', '-connect', `127.0.0.1:${workerd.smtps}`, ...flags])
+    expect(code).not.toBe(0)
+  })
+
+  test('what was answered for is there after workerd was killed', async () => {
+    const directory = scratch.join('killed')
+    const ids: string[] = []
+    const raw = message(3 * 1024 * 1024)
+    {
+      await using first = await startWorkerd({ directory })
+      for (let i = 0; i < 3; i++) ids.push(await send(first.smtp, raw, { ignoreTLS: true }))
+      await first.running.kill()
+    }
+    await using second = await startWorkerd({ directory })
+    expect((await keptIds(second.http)).toSorted()).toEqual(ids.toSorted())
+    for (const id of ids) expect(difference((await readKept(second.http, id)).bytes, raw)).toBeUndefined()
+  })
+
+  test.each([
+    [{ POSTERN_DOMAINS: 'exa mple' }, 'POSTERN_DOMAINS'],
+    [{ POSTERN_MAX_MESSAGE_BYTES: '25MiB' }, 'POSTERN_MAX_MESSAGE_BYTES: \\"25MiB\\" is not a number'],
+    [{ POSTERN_FRONT_SECRET: 'short' }, 'POSTERN_FRONT_SECRET: \\"(secret)\\" is not at least 32'],
+    [{ POSTERN_FRNT_SECRET: 'a-secret-whose-name-is-misspelt' }, 'POSTERN_FRNT_SECRET: \\"(set)\\" is not a setting'],
+  ])('wrong settings take no mail and say what is wrong: %j', async (settings, text) => {
+    await using wrong = await startWorkerd({ directory: scratch.join('wrong'), settings })
+    expect((await fetch(`http://127.0.0.1:${wrong.http}/health`)).status).toBe(500)
+    await expect(send(wrong.smtp, message(), { ignoreTLS: true })).rejects.toThrow()
+    await expect.poll(() => wrong.running.text).toContain(text)
+    expect(wrong.running.text).not.toMatch(/"short"|misspelt/)
+  })
+})

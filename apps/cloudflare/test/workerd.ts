@@ -1,0 +1,46 @@
+/** Raw workerd with the Worker, started as a person starts it. */
+import { join } from 'node:path'
+import { READ_TOKEN } from './reading.ts'
+import { Running } from './running.ts'
+import { environment } from '../../../test/peers/postern.ts'
+
+const START = join(import.meta.dirname, '../self-hosted/start.ts')
+
+export interface Workerd extends AsyncDisposable {
+  /** STARTTLS. */
+  readonly smtp: number
+  /** Implicit TLS. */
+  readonly smtps: number
+  readonly http: number
+  readonly running: Running
+}
+
+export interface WorkerdOptions {
+  /** Where mail is kept. */
+  readonly directory: string
+  readonly keyFile?: string
+  readonly certFile?: string
+  /** Other settings of the Worker. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
+  const { directory, keyFile, certFile, settings } = options
+  const flags = ['smtp', 'smtps', 'http'].flatMap((socket) => [`--${socket}`, '127.0.0.1:0'])
+  flags.push('--directory', directory, '--hostname', 'mx.example.com')
+  if (keyFile !== undefined && certFile !== undefined) flags.push('--tls-key', keyFile, '--tls-cert', certFile)
+  const running = await Running.start([process.execPath, START, ...flags], /^ready$/m, {
+    ...environment(),
+    POSTERN_DOMAINS: 'example.com',
+    POSTERN_READ_TOKEN: READ_TOKEN,
+    ...settings,
+  })
+  const port = (socket: string): number => Number(new RegExp(`^${socket} .*:(\\d+)$`, 'm').exec(running.text)?.[1])
+  return {
+    smtp: port('smtp'),
+    smtps: port('smtps'),
+    http: port('http'),
+    running,
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  }
+}
