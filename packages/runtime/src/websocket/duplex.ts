@@ -12,8 +12,9 @@ import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@post
 import { linger, type Lingering } from '../linger.ts'
 import { Received } from '../received.ts'
 import { connectionClosed, type Wait } from '../wait.ts'
-import { type Control, readControl, writeControl } from './control.ts'
-import { Allowance, Credit, MAX_FRAME_BYTES } from './credit.ts'
+import { type Control, readControl } from './control.ts'
+import { Allowance, MAX_FRAME_BYTES } from './credit.ts'
+import { Outbox } from './outbox.ts'
 import { abandon, errorOf, NORMAL_CLOSURE, OPEN, type WebSocketLike } from './socket.ts'
 
 /** Which end this is. Only between a server and a front is there STARTTLS. */
@@ -27,9 +28,6 @@ export interface WebSocketOptions {
   readonly lingerMs?: number | undefined
 }
 
-/** What may wait in the WebSocket itself: all that the peer has allowed, and messages. It allows no more, so this is never met by chance. */
-const MAX_BUFFERED_BYTES = 2_097_152
-
 export class WebSocketDuplex implements Duplex {
   startTls: ((received?: Uint8Array) => Promise<TlsInfo>) | undefined
   readonly remote: Endpoint
@@ -40,12 +38,9 @@ export class WebSocketDuplex implements Duplex {
   readonly #role: Role
   readonly #lingerMs: number
   readonly #allowance: Allowance
-  readonly #credit: Credit
+  readonly #outbox: Outbox
   // The peer is held back by what it is allowed, not by pausing.
   readonly #received: Received = new Received(() => {})
-  /** What a write has handed over and may not be sent yet. */
-  #unsent: Uint8Array | undefined
-  #writing: Wait<void> | undefined
   /** The promise of `end`. */
   #ended: Promise<void> | undefined
   #ending: Wait<void> | undefined
@@ -67,7 +62,7 @@ export class WebSocketDuplex implements Duplex {
     this.#role = role
     this.#lingerMs = options.lingerMs ?? 5_000
     this.#allowance = new Allowance(isCareful && role === 'server')
-    this.#credit = new Credit(isCareful && role === 'front')
+    this.#outbox = new Outbox(socket, isCareful && role === 'front', (error) => this.destroy(error))
     this.remote = options.remote
     this.local = options.local
     this.tls = options.tls
@@ -90,13 +85,10 @@ export class WebSocketDuplex implements Duplex {
   write(bytes: Uint8Array): void | Promise<void> {
     if (this.#ended !== undefined) return Promise.reject(new Error('write after end'))
     if (this.#isClosed) return Promise.reject(this.#received.failure ?? connectionClosed())
-    this.#unsent = bytes
+    this.#outbox.put(bytes)
     this.#flush()
     if (this.#isClosed) return Promise.reject(this.#received.failure ?? connectionClosed())
-    if (this.#unsent === undefined) return
-    return new Promise((resolve, reject) => {
-      this.#writing = { resolve, reject }
-    })
+    if (this.#outbox.unsentBytes > 0) return this.#outbox.wait()
   }
 
   end(): Promise<void> {
@@ -143,17 +135,14 @@ export class WebSocketDuplex implements Duplex {
 
   /** Takes the rest of the write that waits, if one does, and lets its writer go on. */
   takeUnsent(): Uint8Array | undefined {
-    const bytes = this.#unsent
-    this.#unsent = undefined
-    this.#settleWriting()
-    return bytes
+    return this.#outbox.takeUnsent()
   }
 
   /** Tells the server what came of the handshake. */
   answerHandshake(answer: Extract<Control, { type: 'tls' | 'early' | 'tlsFailed' }>): void {
     this.#isHandshakeAsked = false
-    if (answer.type === 'tls') this.#credit.isCareful = false
-    this.#send(writeControl(answer))
+    if (answer.type === 'tls') this.#outbox.credit.isCareful = false
+    this.#outbox.say(answer)
   }
 
   #beginHandshake(): void {
@@ -176,7 +165,7 @@ export class WebSocketDuplex implements Duplex {
     const received = this.#received
     if (!this.#allowance.receive() || bytes.byteLength > MAX_FRAME_BYTES) return this.#violate('more than it may send')
     if (bytes.byteLength === 0 || received.isEnded) return this.#violate('a frame out of place')
-    this.#credit.takeBack()
+    this.#outbox.credit.takeBack()
     if (this.#handshake !== undefined) {
       this.#earlyBytes += bytes.byteLength
       return this.#allowance.consume()
@@ -191,17 +180,18 @@ export class WebSocketDuplex implements Duplex {
   #onControl(control: Control): void {
     switch (control.type) {
       case 'credit':
-        this.#credit.allow(control.frames)
+        this.#outbox.credit.allow(control.frames)
         return this.#flush()
       case 'end':
-        this.#credit.isCareful = false
+        this.#outbox.credit.isCareful = false
         this.startTls = undefined
         this.#received.end()
         this.#handshake?.reject(connectionClosed())
         this.#handshake = undefined
         return this.#closeIfOver()
       case 'startTls':
-        if (this.#role !== 'front' || !this.#credit.isCareful) return this.#violate('startTls where there is none')
+        if (this.#role !== 'front' || !this.#outbox.credit.isCareful)
+          return this.#violate('startTls where there is none')
         this.#isHandshakeAsked = true
         if (this.#received.isReading) this.#beginHandshake()
         return
@@ -214,25 +204,13 @@ export class WebSocketDuplex implements Duplex {
 
   /** Sends what is allowed; then, where all is sent, what waits behind it. */
   #flush(): void {
-    let rest = this.#unsent
-    if (rest !== undefined) {
-      const before = rest.byteLength
-      while (rest.byteLength > 0 && this.#credit.frames > 0 && !this.#isClosed) {
-        this.#credit.spend()
-        this.#send(rest.subarray(0, MAX_FRAME_BYTES) as Uint8Array<ArrayBuffer>)
-        rest = rest.subarray(MAX_FRAME_BYTES)
-      }
-      this.#unsent = rest.byteLength === 0 ? undefined : rest
-      if (rest.byteLength < before) {
-        this.#allowance.takeBack()
-        this.#allow()
-      }
-      if (this.#unsent !== undefined) return
-      this.#settleWriting()
+    if (this.#outbox.flush()) {
+      this.#allowance.takeBack()
+      this.#allow()
     }
-    if (this.#ended === undefined || this.#isEndSent || this.#isClosed) return
+    if (this.#ended === undefined || this.#isEndSent || this.#isClosed || this.#outbox.unsentBytes > 0) return
     this.#isEndSent = true
-    this.#send(writeControl({ type: 'end' }))
+    this.#outbox.say({ type: 'end' })
     this.#closeIfOver()
   }
 
@@ -240,24 +218,7 @@ export class WebSocketDuplex implements Duplex {
   #allow(): void {
     if (this.#received.isEnded || this.#isClosed) return
     const frames = this.#allowance.next(this.#received.isReading)
-    if (frames !== undefined) this.#send(writeControl({ type: 'credit', frames }))
-  }
-
-  #send(frame: string | Uint8Array<ArrayBuffer>): void {
-    if (this.#isClosed || this.#socket.readyState !== OPEN) return
-    if ((this.#socket.bufferedAmount ?? 0) > MAX_BUFFERED_BYTES) {
-      return this.destroy(new Error('the other end of the pipe takes nothing'))
-    }
-    try {
-      this.#socket.send(frame)
-    } catch (error) {
-      this.destroy(error as Error)
-    }
-  }
-
-  #settleWriting(): void {
-    this.#writing?.resolve()
-    this.#writing = undefined
+    if (frames !== undefined) this.#outbox.say({ type: 'credit', frames })
   }
 
   // The end of it
@@ -265,7 +226,7 @@ export class WebSocketDuplex implements Duplex {
   #lingering(): Lingering {
     return {
       // The peer's reading moves it too: what it takes, it allows anew.
-      unsentBytes: () => (this.#unsent?.byteLength ?? 0) - this.#credit.frames,
+      unsentBytes: () => this.#outbox.unsentBytes - this.#outbox.credit.frames,
       wasRead: () => this.#received.takeWasRead(),
       throwAway: () => this.#throwAway(),
       giveUp: () => {
@@ -326,11 +287,11 @@ export class WebSocketDuplex implements Duplex {
 
   /** The last write and `end` went well if all was sent, whatever became of the connection then. */
   #settleWrites(): void {
-    for (const wait of [this.#writing, this.#ending]) {
-      if (this.#isEndSent) wait?.resolve()
-      else wait?.reject(this.#received.failure ?? connectionClosed())
-    }
-    this.#writing = this.#ending = this.#unsent = undefined
+    const error = this.#isEndSent ? undefined : (this.#received.failure ?? connectionClosed())
+    this.#outbox.settle(error)
+    if (error === undefined) this.#ending?.resolve()
+    else this.#ending?.reject(error)
+    this.#ending = undefined
   }
 
   // TLS, at the server
@@ -349,7 +310,7 @@ export class WebSocketDuplex implements Duplex {
     this.#earlyBytes = 0
     return new Promise((resolve, reject) => {
       this.#handshake = { resolve, reject }
-      this.#send(writeControl({ type: 'startTls' }))
+      this.#outbox.say({ type: 'startTls' })
     })
   }
 
