@@ -17,14 +17,15 @@ const address = parseListenUrl(first)
 
 if (address === undefined) end(1, `POSTERN_LISTEN: ${first} is no address`)
 else {
-  const { host, port, path, implicitTls } = address
+  const { host, port, path, pipePath, implicitTls } = address
   const isEveryAddress = host === undefined || host === '0.0.0.0'
   const socket = path === undefined ? connect(port, isEveryAddress ? '127.0.0.1' : host) : connect(path)
   socket.setTimeout(TIMEOUT_MS, () => end(1, `${first}: no greeting within ${TIMEOUT_MS} ms`))
   socket.on('error', (error) => end(1, `${first}: ${error.message}`))
   socket.on('close', () => end(1, `${first}: closed without a greeting`))
   socket.on('connect', () => {
-    if (implicitTls) end(0)
+    // Fronts come with HTTP, and speak first.
+    if (implicitTls || pipePath !== undefined) end(0)
     else if (/(^|\s)all(\s|$)/.test(process.env['POSTERN_PROXY_FROM'] ?? '')) socket.write(PROXY_HEADER)
   })
   socket.on('data', (greeting) =>

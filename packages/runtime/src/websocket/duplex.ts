@@ -1,9 +1,9 @@
 /**
  * A WebSocket as the engine's Duplex.
  *
- * Both ends run this. Bytes are binary frames, everything else is said in messages ({@link file://./control.ts}); nobody
- * sends more than the other end has allowed ({@link file://./credit.ts}). Each direction ends by itself, with the message
- * `end`; a WebSocket that closes before both have ended is a connection that broke.
+ * Both ends run this. Bytes are binary frames, everything else is said in messages (control.ts); nobody sends more than the
+ * other end has allowed (credit.ts). Each direction ends by itself, with the message `end`; a WebSocket that closes before
+ * both have ended is a connection that broke.
  *
  * It starts no timer but after `end`, and keeps nothing outside of the object: on a Worker, what belongs to one request
  * must not be touched by another.
