@@ -104,10 +104,10 @@ export class Clear implements Carrier {
   #room(): Uint8Array {
     const { byteLength } = this.#buffer
     const left = byteLength - this.#used
-    if (left < byteLength / 4) {
-      const isLittle = this.#lastByteLength < byteLength / STEP
+    const isLittle = this.#lastByteLength < byteLength / STEP && byteLength > MIN_BUFFER_BYTES
+    if (left < byteLength / 4 || isLittle) {
       const wanted = left === 0 ? byteLength * STEP : isLittle ? byteLength / STEP : byteLength
-      this.#buffer = new Uint8Array(Math.min(Math.max(wanted, MIN_BUFFER_BYTES), MAX_BUFFER_BYTES))
+      this.#buffer = new Uint8Array(Math.min(wanted, MAX_BUFFER_BYTES))
       this.#used = 0
     }
     return this.#buffer.subarray(this.#used)
