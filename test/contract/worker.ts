@@ -1,0 +1,106 @@
+/** The Worker as a target: in raw workerd, and in `wrangler dev`. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { READ_TOKEN, readKept } from '../../apps/cloudflare/test/reading.ts'
+import { freePort, Running } from '../../apps/cloudflare/test/running.ts'
+import { environment } from '../peers/postern.ts'
+import { makeCertificate } from '../peers/served.ts'
+import { Scratch } from '../peers/store.ts'
+import type { Target } from './target.ts'
+
+const APP = resolve(import.meta.dirname, '../../apps/cloudflare')
+
+const NO_STOP = 'workerd ends at once when it is told to end; mail in progress is not answered, and sent again'
+const NO_USERS = 'the policy that a Worker comes with has no users: that is for who deploys it to write'
+
+const LIMITS = { POSTERN_MAX_CONNECTIONS: '2000', POSTERN_MAX_CONNECTIONS_PER_ADDRESS: '2000' }
+
+/** `self-hosted/start.ts`, with mail on its disk. */
+export async function workerdTarget(): Promise<Target> {
+  const scratch = await Scratch.make()
+  const { keyFile, caFile } = await makeCertificate(scratch)
+  const addresses = ['smtp', 'smtps', 'http'].map((name) => `--${name}=127.0.0.1:0`)
+  const tls = [`--tls-key=${keyFile}`, `--tls-cert=${caFile}`]
+  const names = ['--hostname=mx.postern.example', '--domains=*']
+  const running = await Running.start(
+    [
+      'node',
+      resolve(APP, 'self-hosted/start.ts'),
+      `--directory=${scratch.join('mail')}`,
+      ...addresses,
+      ...tls,
+      ...names,
+    ],
+    /^ready$/m,
+    { ...environment(), ...LIMITS, POSTERN_READ_TOKEN: READ_TOKEN },
+  )
+  const port = (name: string): number => Number(new RegExp(`^${name} .*:(\\d+)$`, 'm').exec(running.text)?.[1])
+  return {
+    smtp: port('smtp'),
+    smtps: port('smtps'),
+    caFile,
+    gaps: { AUTH: NO_USERS, 'graceful stop': NO_STOP },
+    kept: (id) => readKept(port('http'), id),
+    ids: () => idsAt(port('http')),
+    async [Symbol.asyncDispose]() {
+      await running[Symbol.asyncDispose]()
+      await scratch[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** `wrangler dev` with the configuration that is deployed, but for ports and vars; mail in its R2. */
+export async function wranglerTarget(): Promise<Target> {
+  const scratch = await Scratch.make()
+  const { caFile } = await makeCertificate(scratch)
+  const [smtp, http] = [await freePort(), await freePort()]
+  const written = await readFile(resolve(APP, 'wrangler.jsonc'), 'utf8')
+  const config = JSON.parse(written.replaceAll(/^\s*\/\/.*$/gm, '').replaceAll(/,(\s*[}\]])/g, '$1')) as object
+  const vars = {
+    POSTERN_HOSTNAME: 'mx.postern.example',
+    POSTERN_DOMAINS: '*',
+    POSTERN_READ_TOKEN: READ_TOKEN,
+    ...LIMITS,
+  }
+  const file = scratch.join('wrangler.json')
+  const connect = [{ protocol: 'tcp', port: smtp, address: '127.0.0.1' }]
+  await writeFile(file, JSON.stringify({ ...config, main: resolve(APP, 'src/worker.ts'), vars, connect }))
+  const options = ['--config', file, '--port', String(http), '--ip', '127.0.0.1', '--persist-to', scratch.join('state')]
+  const running = await Running.start(['wrangler', 'dev', ...options], /Ready on/, {
+    ...environment(),
+    WRANGLER_SEND_METRICS: 'false',
+    // Nothing is asked of Cloudflare, which would only delay it.
+    CLOUDFLARE_CF_FETCH_ENABLED: 'false',
+  })
+  return {
+    smtp,
+    smtps: 0,
+    caFile,
+    gaps: {
+      STARTTLS: 'wrangler dev gives a Worker no TLS of its own: nothing offers STARTTLS',
+      'implicit TLS': 'wrangler dev has no option for it',
+      AUTH: NO_USERS,
+      'graceful stop': NO_STOP,
+    },
+    kept: (id) => readKept(http, id),
+    ids: () => idsAt(http),
+    async [Symbol.asyncDispose]() {
+      await running[Symbol.asyncDispose]()
+      await scratch[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** All ids, page by page. */
+async function idsAt(http: number): Promise<string[]> {
+  const ids: string[] = []
+  const url = new URL(`http://127.0.0.1:${http}/mail?limit=1000`)
+  for (let isMore = true; isMore;) {
+    const answer = await fetch(url, { headers: { authorization: `Bearer ${READ_TOKEN}` } })
+    const { records, cursor } = (await answer.json()) as { records: { id: string }[]; cursor?: string }
+    ids.push(...records.map(({ id }) => id))
+    isMore = cursor !== undefined
+    if (cursor !== undefined) url.searchParams.set('cursor', cursor)
+  }
+  return ids
+}
