@@ -71,6 +71,7 @@ class Reception implements Listener {
   readonly #settings: ConnectionSettings
   readonly #accepting: Promise<void>
   #isClosed = false
+  #closed: Promise<void> | undefined
 
   constructor(server: Acceptor, terms: Terms, listener: DenoListener) {
     const { credentials, lingerMs } = terms
@@ -82,14 +83,21 @@ class Reception implements Listener {
     this.#accepting = this.#accept()
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosed) return
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     this.#isClosed = true
     const { family, address } = this.address
-    // Before the close: from then on the path is somebody else's to take.
-    if (family === 'unix') await rm(address, { force: true })
-    this.#listener.close()
-    this.#terms.handshakes.giveUp()
+    try {
+      // Before the close: from then on the path is somebody else's to take.
+      if (family === 'unix') await rm(address, { force: true })
+    } finally {
+      this.#listener.close()
+      this.#terms.handshakes.giveUp()
+    }
     // Until the last `accept` has heard of it, the port is not free.
     await this.#accepting
   }
