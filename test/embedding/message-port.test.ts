@@ -1,0 +1,109 @@
+/** The example of docs/embedding.md, as it stands there: a real session between two threads, over a MessagePort. */
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { Duplex } from '@postern/engine'
+import { describe, expect, test } from 'vitest'
+import { contract } from '../../packages/runtime/test/contract.ts'
+import { fill, MiB, pattern } from '../../packages/runtime/test/exchange.ts'
+import { overMessagePort } from './message-port.ts'
+
+const file = resolve(import.meta.dirname, 'message-port.ts')
+const document = resolve(import.meta.dirname, '../../docs/embedding.md')
+
+test('docs/embedding.md shows the example whole', () => {
+  expect(readFileSync(document, 'utf8')).toContain(`\`\`\`ts\n${readFileSync(file, 'utf8')}\`\`\``)
+})
+
+/** A client at one end, and a server in a thread of its own at the other. */
+async function startThread(): Promise<{ client: Client; thread: Worker }> {
+  const { port1, port2 } = new MessageChannel()
+  const thread = new Worker(new URL('message-port.thread.ts', import.meta.url), {
+    workerData: port2,
+    transferList: [port2],
+  })
+  const client = new Client(overMessagePort(port1))
+  expect(await client.line()).toMatch(/^220 thread\.example /)
+  return { client, thread }
+}
+
+class Client {
+  readonly duplex: Duplex
+  #unread = ''
+
+  constructor(duplex: Duplex) {
+    this.duplex = duplex
+  }
+
+  async line(): Promise<string | null> {
+    while (!this.#unread.includes('\r\n')) {
+      const bytes = await this.duplex.read()
+      if (bytes === null) return null
+      this.#unread += new TextDecoder().decode(bytes)
+    }
+    const end = this.#unread.indexOf('\r\n')
+    const line = this.#unread.slice(0, end)
+    this.#unread = this.#unread.slice(end + 2)
+    return line
+  }
+
+  async say(...lines: string[]): Promise<void> {
+    await this.duplex.write(new TextEncoder().encode(lines.map((line) => `${line}\r\n`).join('')))
+  }
+
+  /** Up to the last chunk of a message by BDAT, of which nothing has been sent. */
+  async beginMessage(byteLength: number): Promise<void> {
+    await this.say('HELO client.example')
+    expect(await this.line()).toMatch(/^250 /)
+    await this.say('MAIL FROM:<a@b.example>', 'RCPT TO:<c@thread.example>', `BDAT ${byteLength} LAST`)
+  }
+}
+
+describe('a session between two threads', () => {
+  test('10 MiB arrive as they were sent, and the answer comes after the client has ended', async () => {
+    const { client, thread } = await startThread()
+    // A message without a bare line ending, and with every other byte.
+    const message = pattern(10 * MiB).map((byte) => (byte === 10 || byte === 13 ? 0x20 : byte))
+    await client.beginMessage(message.byteLength)
+    // A thread has no origin.
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin
+    thread.postMessage('read')
+    for (let at = 0; at < message.byteLength; at += 65_536) await client.duplex.write(message.slice(at, at + 65_536))
+    const ended = client.duplex.end()
+    expect(await client.line()).toMatch(/^250 /)
+    expect(await client.line()).toMatch(/^250 /)
+    const hash = createHash('sha256').update(message).digest('hex')
+    expect(await client.line()).toBe(`250 2.0.0 ${message.byteLength} ${hash}`)
+    while ((await client.line()) !== null);
+    await ended
+    await once(thread, 'exit')
+  })
+
+  test('who does not read makes the writer wait', async () => {
+    const { client, thread } = await startThread()
+    await client.beginMessage(64 * MiB)
+    const { written, waiting } = await fill(client.duplex)
+    expect(written).toBeLessThan(2 * MiB)
+    // A thread has no origin.
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin
+    thread.postMessage('read')
+    await waiting
+    client.duplex.destroy()
+    await once(thread, 'exit')
+  })
+})
+
+describe('the contract of Duplex', () => {
+  const lingerMs = 600
+  for (const { name, needsStartTls, run } of contract) {
+    if (needsStartTls) continue
+    test(name, () =>
+      run(async () => {
+        const { port1, port2 } = new MessageChannel()
+        return [overMessagePort(port1, { lingerMs }), overMessagePort(port2, { lingerMs })]
+      }),
+    )
+  }
+})
