@@ -4,27 +4,11 @@
  * SQLite's log is synced (fsync) before workerd lets an answer out, so what was answered for outlives a power cut. A blob is rows
  * of up to 1 MiB under a number of its own; the row that names it, with key and size, appears in one transaction.
  *
- * What goes over RPC is data: `store.ts` makes a BlobStore of it.
+ * Its methods are those of `rpc.ts`; `store.ts` makes a BlobStore of them.
  */
 import { DurableObject } from 'cloudflare:workers'
 import type { DurableObjectState } from '@cloudflare/workers-types'
-
-/** A row takes 2 MiB at most. */
-export const CHUNK_BYTES: number = 1024 * 1024
-
-/** A blob as the disk knows it. */
-export interface DiskBlob {
-  readonly upload: number
-  readonly size: number
-  /** In ms since 1970. */
-  readonly modifiedAt: number
-}
-
-export interface DiskPage {
-  readonly keys: string[]
-  readonly prefixes: string[]
-  readonly more: boolean
-}
+import type { DiskBlob, DiskPage } from './rpc.ts'
 
 const TABLES = `
   CREATE TABLE IF NOT EXISTS uploads (upload INTEGER PRIMARY KEY AUTOINCREMENT, touched_at INTEGER NOT NULL);
@@ -41,13 +25,11 @@ export class Disk extends DurableObject {
     this.#storage.sql.exec(TABLES)
   }
 
-  /** Begins a blob that takes more than one chunk. */
   begin(): number {
     const row = this.#storage.sql.exec('INSERT INTO uploads (touched_at) VALUES (?) RETURNING upload', Date.now()).one()
     return row['upload'] as number
   }
 
-  /** Adds the next chunk. */
   append(upload: number, part: number, bytes: Uint8Array): void {
     this.#storage.transactionSync(() => {
       const touched = this.#storage.sql.exec('UPDATE uploads SET touched_at = ? WHERE upload = ?', Date.now(), upload)
@@ -56,7 +38,6 @@ export class Disk extends DurableObject {
     })
   }
 
-  /** Makes a blob appear: what was appended, then `last`. False: the key is taken, and nothing of the blob stays. */
   async commit(
     key: string,
     upload: number | undefined,
@@ -94,7 +75,6 @@ export class Disk extends DurableObject {
     return { upload: row['upload'] as number, size: row['size'] as number, modifiedAt: row['modified_at'] as number }
   }
 
-  /** One chunk of a blob; undefined once it was deleted. */
   chunk(upload: number, part: number): ArrayBuffer | undefined {
     const sql = 'SELECT bytes FROM chunks WHERE upload = ? AND part = ?'
     const [row] = this.#storage.sql.exec(sql, upload, part).toArray()
@@ -109,7 +89,6 @@ export class Disk extends DurableObject {
     await this.#storage.sync()
   }
 
-  /** Keys from `from` on that begin with `prefix`; `from` itself only where it is not `cursor`. */
   list(prefix: string, cursor: string, rollUp: boolean, limit: number): DiskPage {
     const keys: string[] = []
     const prefixes: string[] = []
@@ -135,7 +114,6 @@ export class Disk extends DurableObject {
     return { keys, prefixes, more: false }
   }
 
-  /** Removes what was begun and not touched since. Answers how many. */
   async sweep(before: number): Promise<number> {
     const rows = this.#storage.sql.exec('SELECT upload FROM uploads WHERE touched_at < ?', before).toArray()
     for (const row of rows) this.abort(row['upload'] as number)

@@ -1,23 +1,14 @@
-/** The disk of {@link Disk}, as a BlobStore. Up to 1 MiB of each blob is in memory here, and travels in one call. */
+/** A disk as a BlobStore. Up to 1 MiB of each blob is in memory here, and travels in one call. */
 import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '@postern/storage'
 import { checkKey, checkLimit, checkPrefix, MAX_PAGE, StorageError } from '@postern/storage'
-import { CHUNK_BYTES, type Disk, type DiskPage } from './disk.ts'
-
-/** The methods of a Disk, from afar. */
-export type RemoteDisk = {
-  readonly [Name in Exclude<keyof Disk, `__${string}` | 'fetch' | 'connect'>]: Disk[Name] extends (
-    ...given: infer Given
-  ) => infer Answer
-    ? (...given: Given) => Promise<Awaited<Answer>>
-    : never
-}
+import { CHUNK_BYTES, type DiskPage, type RemoteDisk } from './rpc.ts'
 
 /** Blobs on the disk of this machine. @param reach Gives the Disk; asked for each call, as what it gives is one request's alone */
-export function disk(reach: () => unknown): BlobStore {
-  return new DiskStore(reach as Reach)
+export function disk(reach: Reach): BlobStore {
+  return new DiskStore(reach)
 }
 
-type Reach = () => RemoteDisk
+export type Reach = () => RemoteDisk
 
 class DiskStore implements BlobStore {
   readonly #disk: Reach

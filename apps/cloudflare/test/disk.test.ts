@@ -1,0 +1,48 @@
+/** The disk of self-hosted workerd, under the contract of blobs: the Durable Object in workerd, its BlobStore in this process. */
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { Miniflare } from 'miniflare'
+import { afterAll, beforeAll } from 'vitest'
+import { blobContract } from '../../../packages/storage/test/blob-contract.ts'
+import type { RemoteDisk } from '../src/disk/rpc.ts'
+import { disk } from '../src/disk/store.ts'
+
+let miniflare: Miniflare
+let next = 0
+
+beforeAll(async () => {
+  const { outputFiles } = await build({
+    stdin: {
+      contents: `export { Disk } from './disk.ts'; export default { fetch: () => new Response() }`,
+      resolveDir: join(import.meta.dirname, '../src/disk'),
+      loader: 'ts',
+    },
+    bundle: true,
+    write: false,
+    format: 'esm',
+    target: 'es2024',
+    external: ['cloudflare:*'],
+  })
+  const contents = outputFiles[0]?.text ?? ''
+  miniflare = new Miniflare({
+    workers: [
+      {
+        config: {
+          name: 'disks',
+          compatibilityDate: '2026-11-01',
+          exports: { Disk: { type: 'durable-object', storage: 'sqlite' } },
+          env: { DISK: { type: 'durable-object', exportName: 'Disk', worker: 'disks' } },
+          manifest: { mainModule: 'worker.js', modulesRoot: '/', modules: { 'worker.js': { type: 'esm', contents } } },
+        },
+      },
+    ],
+  })
+  await miniflare.ready
+})
+afterAll(() => miniflare?.dispose())
+
+blobContract('disk', async () => {
+  const namespace = await miniflare.getDurableObjectNamespace('DISK')
+  const stub = namespace.get(namespace.idFromName(`store ${next++}`))
+  return disk(() => stub as unknown as RemoteDisk)
+})
