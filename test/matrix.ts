@@ -4,12 +4,13 @@
  * A cell counts what passed: the kinds of connection for a check of the Duplex, the vectors for a row of the wire, 1 for a
  * check from outside. `–` is a gap, which has its reason in docs/runtimes.md; a blank is what a runtime does not take part in.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Outcome } from '../packages/runtime/test/outcome.ts'
 
 const MATRIX = resolve(import.meta.dirname, '.cache/matrix')
 const DOCUMENT = resolve(import.meta.dirname, '../docs/runtimes.md')
+const HEADING = '\n## Gaps'
 
 export const RUNTIMES = ['node', 'deno', 'bun', 'workerd', 'wrangler dev'] as const
 export const SUITES = ['duplex', 'websocket', 'engine', 'black box'] as const
@@ -21,15 +22,9 @@ interface Column {
   readonly outcomes: readonly Outcome[]
 }
 
-/** A check that does not hold somewhere, and why. */
-interface Gap {
-  readonly runtime: string
-  readonly check: string
-  readonly reason: string
-}
-
 function readColumns(): Column[] {
-  return readdirSync(MATRIX).map((file) => JSON.parse(readFileSync(resolve(MATRIX, file), 'utf8')) as Column)
+  const files = readdirSync(MATRIX).toSorted()
+  return files.map((file) => JSON.parse(readFileSync(resolve(MATRIX, file), 'utf8')) as Column)
 }
 
 /** The rows of a suite: what checks are grouped by. */
@@ -63,29 +58,36 @@ function draw(columns: readonly Column[]): string {
   }).join('\n\n')
 }
 
-/** One line for each check that is skipped somewhere, whatever it was looked at over. */
-function gapsOf(columns: readonly Column[]): Gap[] {
-  const all = columns.flatMap(({ runtime, outcomes }) =>
-    outcomes
-      .filter(({ result }) => result === 'skipped')
-      .map(({ check, reason = '' }): Gap => ({ runtime, check, reason })),
-  )
-  const byText = new Map(all.map((gap) => [gapRow(gap), gap]))
-  return [...byText.values()]
-}
-
-function gapRow({ runtime, check, reason }: Gap): string {
-  return `| ${runtime} | ${check} | ${reason} |`
+/** The rows of the table of gaps: one for each reason. */
+function gapRows(columns: readonly Column[]): string[] {
+  const skipped = columns
+    .toSorted((one, other) => RUNTIMES.indexOf(one.runtime) - RUNTIMES.indexOf(other.runtime))
+    .flatMap(({ runtime, outcomes }) =>
+      outcomes.filter(({ result }) => result === 'skipped').map((outcome) => ({ runtime, ...outcome })),
+    )
+  return [...Map.groupBy(skipped, ({ reason = '' }) => reason)].map(([reason, gaps]) => {
+    const all = (words: readonly string[], separator: string): string => [...new Set(words)].join(separator)
+    const runtimes = all(
+      gaps.map(({ runtime }) => runtime),
+      ', ',
+    )
+    const subjects = all(
+      gaps.map(({ subject }) => subject),
+      ', ',
+    )
+    return `| ${runtimes} | ${subjects} | ${all(
+      gaps.map(({ check }) => check),
+      '; ',
+    )} | ${reason} |`
+  })
 }
 
 /** Prints the matrix. @returns what is wrong: a missing column, or a gap that docs/runtimes.md and the run do not agree on. */
 export function showMatrix(): string[] {
   const columns = readColumns()
   console.log(draw(columns))
-  const document = readFileSync(DOCUMENT, 'utf8')
-  const table = document.slice(document.indexOf('\n## Gaps'))
-  const written: readonly string[] = table.match(/^\| (?!---|Runtime).*\|$/gm) ?? []
-  const found = gapsOf(columns).map(gapRow)
+  const written = writtenRows(readFileSync(DOCUMENT, 'utf8'))
+  const found = gapRows(columns)
   const missing = RUNTIMES.flatMap((runtime) =>
     SUITES.filter(
       (suite) =>
@@ -93,9 +95,26 @@ export function showMatrix(): string[] {
         !columns.some((column) => column.runtime === runtime && column.suite === suite),
     ).map((suite) => `nothing was heard of the ${suite} suite on ${runtime}`),
   )
-  return [
-    ...missing,
+  const faults = [
     ...found.filter((row) => !written.includes(row)).map((row) => `docs/runtimes.md does not show this gap: ${row}`),
     ...written.filter((row) => !found.includes(row)).map((row) => `docs/runtimes.md shows a gap that is none: ${row}`),
   ]
+  if (faults.length > 0) faults.push('`node test/matrix.ts` writes the gaps of the last run into docs/runtimes.md')
+  return [...missing, ...faults]
 }
+
+function writtenRows(document: string): readonly string[] {
+  return document.slice(document.indexOf(HEADING)).match(/^\| (?!---|Runtime).*\|$/gm) ?? []
+}
+
+/** Replaces the table of gaps by that of the last run. */
+function writeGaps(): void {
+  const document = readFileSync(DOCUMENT, 'utf8')
+  const head = document.indexOf(HEADING)
+  const start = document.indexOf('| --- |', head)
+  const end = document.indexOf('\n\n', start)
+  const table = ['| --- | --- | --- | --- |', ...gapRows(readColumns())].join('\n')
+  writeFileSync(DOCUMENT, document.slice(0, start) + table + document.slice(end))
+}
+
+if (import.meta.main) writeGaps()
