@@ -7,6 +7,7 @@ import { invocation, quote } from './invocation.ts'
 import type { ListenAddress } from './listen.ts'
 import { OPTIONS, type Options } from './options.ts'
 import { canAuthenticate, hasTls } from './policy.ts'
+import { isTrustedProxy } from './proxies.ts'
 import { formatSize } from './quantity.ts'
 import type { Settings } from './settings.ts'
 import { storeName } from './store.ts'
@@ -89,6 +90,7 @@ function sendCommands({ given, at }: Bound, options: Options): string {
   const user = options.users[0]?.name ?? 'NAME'
   const isUnix = at.family === 'unix'
   const host = reachable(at.address)
+  const isProxied = !isUnix && isTrustedProxy(options.proxyFrom, { family: at.family, address: host })
 
   const swaks = ['swaks', ...(isUnix ? ['--socket', quote(at.address)] : ['--server', host, '--port', String(at.port)])]
   if (given.implicitTls) swaks.push('--tls-on-connect')
@@ -103,8 +105,10 @@ function sendCommands({ given, at }: Bound, options: Options): string {
   if (needsTls && !given.implicitTls) curl.push('--ssl-reqd')
   if (options.selfSigned && (needsTls || given.implicitTls)) curl.push('--insecure')
   if (needsAuth) curl.push('--user', quote(user))
+  if (isProxied) curl.push('--haproxy-protocol')
   curl.push('--mail-from me@example.com --mail-rcpt you@example.com --upload-file -')
-  return `${swaks.join(' ')}\n${curl.join(' ')}\n`
+  // swaks can't say by PROXY protocol who it is, and a proxy that is trusted has to.
+  return isProxied ? `${curl.join(' ')}\n` : `${swaks.join(' ')}\n${curl.join(' ')}\n`
 }
 
 function listCommand({ options, file }: Settings): string {

@@ -18,6 +18,11 @@ export function isProxyRange(text: string): boolean {
   }
 }
 
+/** Whether who connects from there has to send a header. */
+export function isTrustedProxy(proxyFrom: readonly string[], from: { family: string; address: string }): boolean {
+  return proxyOverrides(proxyFrom).proxyProtocol?.trusted.includes(from) === true
+}
+
 /** What listeners make of `--proxy-from`; nothing where it is not given. */
 export function proxyOverrides(proxyFrom: readonly string[]): SessionOverrides {
   if (proxyFrom.length === 0) return {}

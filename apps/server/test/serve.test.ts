@@ -96,6 +96,14 @@ describe.concurrent('from the first command to the first message', () => {
     expect([stderr, code]).toEqual(['', 0])
   })
 
+  test('where this machine is trusted as a proxy, the printed command is one that says who it is', async () => {
+    const running = await serve(['--proxy-from', '127.0.0.0/8'])
+    expect(running.stdout()).not.toContain('swaks')
+    const [, curl = ''] = /^ {2}(printf .*curl .*)$/m.exec(running.stdout()) ?? []
+    expect(await run('sh', ['-c', curl], { cwd: running.cwd })).toMatchObject({ code: 0, stderr: '' })
+    expect(await listed(running)).toHaveLength(1)
+  })
+
   test('the printed commands work over implicit TLS, required TLS, IPv6 and a Unix socket, with a store elsewhere', async () => {
     const listens = ['smtps://127.0.0.1:0', 'smtp://[::1]:0', 'smtp://*:0', 'smtp+unix:./socket']
     for (const listen of listens) {
