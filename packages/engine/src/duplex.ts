@@ -23,7 +23,7 @@ export interface Endpoint {
 
 /** What a TLS handshake agreed on. */
 export interface TlsInfo {
-  /** As OpenSSL names it: 'TLSv1.3'. */
+  /** As OpenSSL names it: 'TLSv1.3'. '' where the runtime does not tell. */
   readonly protocol: string
   /** The IANA name of the cipher suite: 'TLS_AES_256_GCM_SHA384'. '' where the runtime does not tell. */
   readonly cipher: string

@@ -31,7 +31,10 @@ export function receivedField(
     `from ${safe(hello?.name ?? '')} (${tcpInfo(session.remote)})`,
     `by ${hostname} with ${session.transmissionType}`,
   ]
-  if (tls !== undefined) clauses.push(`(${safe(tls.protocol)}${tls.cipher === '' ? '' : ` ${safe(tls.cipher)}`})`)
+  // Not every runtime tells what was agreed on.
+  if (tls !== undefined && tls.protocol !== '') {
+    clauses.push(`(${safe(tls.protocol)}${tls.cipher === '' ? '' : ` ${safe(tls.cipher)}`})`)
+  }
   clauses.push(`id ${id}`)
   const [only, ...others] = envelope.forwardPaths
   if (only !== undefined && others.length === 0) clauses.push(`for <${only.address}>`)

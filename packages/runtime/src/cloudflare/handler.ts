@@ -6,6 +6,7 @@
  */
 import type { Socket } from '@cloudflare/workers-types'
 import type { Duplex, SessionOverrides } from '@postern/engine'
+import { checkDurations } from '../duration.ts'
 import { openDuplex, type SocketOptions } from './socket.ts'
 
 /** What the handler needs of a server. Its promise is the session's end. */
@@ -25,22 +26,24 @@ export type ConnectHandler = (socket: Socket, env?: unknown, ctx?: unknown) => P
  * Makes the `connect` handler of a Worker: `export default { connect: handler(server) }`.
  *
  * STARTTLS is offered where the socket can do it. The handler never rejects: what breaks goes to the server's `error`.
+ * @throws RangeError for `lingerMs`
  */
 export function handler(server: Acceptor, options: Omit<AcceptOptions, 'remote'> = {}): ConnectHandler {
+  checkDurations({ lingerMs: options.lingerMs ?? 1 })
   return (socket) => accept(server, socket, options)
 }
 
 /**
  * Serves one socket. For a socket that came by RPC or over a service binding, which does not know where it came from, say who
- * the peer is: `accept(server, socket, { remote })`. Resolves when the session is over; never rejects.
+ * the peer is: `accept(server, socket, { remote })`. Resolves when the session is over. Rejects with RangeError for `lingerMs`
+ * and TypeError for a socket that somebody reads or writes already; what breaks goes to the server's `error`.
  */
 export async function accept(server: Acceptor, socket: Socket, options: AcceptOptions = {}): Promise<void> {
-  let duplex: Duplex
   try {
-    duplex = await openDuplex(socket, options)
+    await socket.opened
   } catch {
     // It was gone before anything was said.
     return
   }
-  await server.accept(duplex, options.overrides)
+  await server.accept(await openDuplex(socket, options), options.overrides)
 }

@@ -23,6 +23,14 @@ export interface SocketOptions {
 /** The connection is TLS. What was agreed on, workerd does not tell. */
 export const NOT_TOLD: TlsInfo = { protocol: '', cipher: '' }
 
+/**
+ * Who is at the other end of a socket, and that it is open: to be awaited before the socket is passed on by RPC, which opens it
+ * only then, and loses who it was. Rejects where the socket never opens.
+ */
+export async function peerOf(socket: Socket): Promise<Endpoint> {
+  return socketEndpoint((await socket.opened).remoteAddress)
+}
+
 /** @param serverName Of a dialled connection: who must be at the other end. Else what the socket was opened with. */
 export async function openDuplex(socket: Socket, options: SocketOptions, serverName?: string): Promise<Duplex> {
   // Who reads or writes hears of it.

@@ -1,0 +1,197 @@
+/** `handler` and `accept` in raw workerd: who the peer is, STARTTLS, Durable Objects, service bindings, many at once. */
+import { createHash } from 'node:crypto'
+import { resolve } from 'node:path'
+import type { Duplex } from '@postern/engine'
+import { afterAll, expect, test } from 'vitest'
+import { dial, selfSigned } from '../src/node/index.ts'
+import { MiB, pattern } from './exchange.ts'
+import { bundle, COMPATIBILITY_DATE, serveWorkerd } from './workerd/serving.ts'
+
+const DOORS = ['worker', 'implicit TLS', 'object', 'binding'] as const
+type Door = (typeof DOORS)[number]
+
+const certificate = await selfSigned()
+const keyPair = 'keypair = (privateKey = embed "key.pem", certificateChain = embed "cert.pem")'
+const TCP: Readonly<Record<Door | 'STARTTLS', string>> = {
+  worker: '()',
+  STARTTLS: `(tlsOptions = (${keyPair}), tlsMode = startTls)`,
+  'implicit TLS': `(tlsOptions = (${keyPair}))`,
+  object: '()',
+  binding: '()',
+}
+
+function service(name: string, door: Door, more = ''): string {
+  return `(name = "${name}", worker = (modules = [(name = "worker", esModule = embed "worker.js")],
+    compatibilityDate = "${COMPATIBILITY_DATE}", ${more}
+    durableObjectNamespaces = [(className = "Mailbox", uniqueKey = "${name}")], durableObjectStorage = (inMemory = void),
+    bindings = [(name = "DOOR", text = "${door}"), (name = "OBJECTS", durableObjectNamespace = "Mailbox"),
+      (name = "MAIL", service = "worker")]))`
+}
+
+const sockets = Object.entries(TCP).map(
+  ([name, tcp]) => `(name = "${name}", address = "127.0.0.1:0", tcp = ${tcp}, service = "${name}")`,
+)
+const services = [
+  ...DOORS.map((door) => service(door, door)),
+  service('STARTTLS', 'worker', 'compatibilityFlags = ["connect_handler_starttls"],'),
+]
+const workerd = await serveWorkerd(
+  {
+    'config.capnp': `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (services = [${services.join(',\n')}], sockets = [${sockets.join(',\n')}]);
+`,
+    'worker.js': await bundle(resolve(import.meta.dirname, 'workerd/mail-worker.ts')),
+    'key.pem': certificate.key,
+    'cert.pem': certificate.cert,
+  },
+  Object.keys(TCP),
+)
+afterAll(() => workerd[Symbol.asyncDispose]())
+
+/** What the Worker's server knows of a message. */
+interface Facts {
+  readonly remote: unknown
+  readonly isTls: boolean
+  readonly trace: string
+  readonly size: number
+  readonly sha256: string
+}
+
+class Client {
+  readonly duplex: Duplex
+  #unread = ''
+
+  constructor(duplex: Duplex) {
+    this.duplex = duplex
+  }
+
+  static async open(name: keyof typeof TCP): Promise<Client> {
+    const implicitTls = name === 'implicit TLS'
+    const tls = { ca: certificate.cert, servername: 'localhost' }
+    const duplex = await dial({ host: '127.0.0.1', port: workerd.ports[name] ?? 0, tls, implicitTls })
+    const client = new Client(duplex)
+    expect(await client.reply()).toMatch(/^220 worker\.example /)
+    return client
+  }
+
+  /** The next reply, or what came before the end. */
+  async reply(): Promise<string> {
+    for (;;) {
+      const reply = /^(?:\d{3}-.*\r\n)*\d{3} .*\r\n/.exec(this.#unread)?.[0]
+      if (reply !== undefined) {
+        this.#unread = this.#unread.slice(reply.length)
+        return reply
+      }
+      const bytes = await this.duplex.read()
+      if (bytes === null) return this.#unread
+      this.#unread += new TextDecoder().decode(bytes)
+    }
+  }
+
+  async ask(line: string): Promise<string> {
+    await this.duplex.write(new TextEncoder().encode(`${line}\r\n`))
+    return this.reply()
+  }
+
+  /** Sends a message, ends, and only then reads the answer. */
+  async send(message: Uint8Array): Promise<Facts> {
+    expect(await this.ask('EHLO client.example')).toMatch(/^250/)
+    expect(await this.ask('MAIL FROM:<a@b.example>')).toMatch(/^250/)
+    expect(await this.ask('RCPT TO:<c@worker.example>')).toMatch(/^250/)
+    await this.duplex.write(new TextEncoder().encode(`BDAT ${message.byteLength} LAST\r\n`))
+    for (let at = 0; at < message.byteLength; at += 65_536) await this.duplex.write(message.slice(at, at + 65_536))
+    const ended = this.duplex.end()
+    const answer = await this.reply()
+    expect(answer).toMatch(/^250 2\.0\.0 /)
+    while ((await this.reply()) !== '');
+    await ended
+    return JSON.parse(answer.slice('250 2.0.0 '.length)) as Facts
+  }
+}
+
+const MESSAGE = new TextEncoder().encode('Subject: workerd\r\n\r\nHello\r\n')
+const NOWHERE = { family: 'unknown', address: '', port: 0 }
+
+test('handler: the peer is who the socket says, and a message is whole', async () => {
+  const client = await Client.open('worker')
+  const { address, port } = client.duplex.local
+  const { remote, isTls, size } = await client.send(MESSAGE)
+  expect({ remote, isTls, size }).toEqual({
+    remote: { family: 'ipv4', address, port },
+    isTls: false,
+    size: MESSAGE.byteLength,
+  })
+})
+
+test('without the flag there is no STARTTLS', async () => {
+  const client = await Client.open('worker')
+  expect(await client.ask('EHLO client.example')).not.toContain('STARTTLS')
+  expect(await client.ask('STARTTLS')).toMatch(/^50/)
+  client.duplex.destroy()
+})
+
+test('STARTTLS: offered once, and the session after it is TLS', async () => {
+  const client = await Client.open('STARTTLS')
+  expect(await client.ask('EHLO client.example')).toContain('STARTTLS')
+  expect(await client.ask('STARTTLS')).toMatch(/^220/)
+  await client.duplex.startTls?.()
+  expect(await client.ask('EHLO client.example')).not.toContain('STARTTLS')
+  const { isTls, trace } = await client.send(MESSAGE)
+  expect(isTls).toBe(true)
+  expect(trace).toMatch(/with ESMTPS\s+id /)
+})
+
+// STARTTLS injection (CVE-2011-0411): what came in clear must not be taken for what TLS carried.
+test.each(['STARTTLS\r\nNOOP\r\n', 'STARTTLS\r\n|NOOP\r\n'])('bytes behind STARTTLS: %j', async (text) => {
+  const client = await Client.open('STARTTLS')
+  expect(await client.ask('EHLO client.example')).toContain('STARTTLS')
+  for (const [index, packet] of text.split('|').entries()) {
+    if (index > 0) expect(await client.reply()).toMatch(/^220/)
+    await client.duplex.write(new TextEncoder().encode(packet))
+  }
+  let said = ''
+  try {
+    for (let bytes = await client.duplex.read(); bytes !== null; bytes = await client.duplex.read()) {
+      said += new TextDecoder('latin1').decode(bytes)
+    }
+  } catch {
+    // A reset will do.
+  }
+  expect(said).not.toContain('250')
+})
+
+test('TLS that ended before the Worker, as it is told', async () => {
+  const client = await Client.open('implicit TLS')
+  const { isTls, trace } = await client.send(MESSAGE)
+  expect(isTls).toBe(true)
+  expect(trace).toMatch(/with ESMTPS\s+id /)
+})
+
+test('a socket passed to a Durable Object by RPC: the peer is who it is told, and 10 MiB are whole', async () => {
+  const client = await Client.open('object')
+  const message = pattern(10 * MiB).map((byte) => (byte === 10 || byte === 13 ? 0x20 : byte))
+  const { address, port } = client.duplex.local
+  const { remote, size, sha256 } = await client.send(message)
+  expect(remote).toEqual({ family: 'ipv4', address, port })
+  expect({ size, sha256 }).toEqual({
+    size: message.byteLength,
+    sha256: createHash('sha256').update(message).digest('hex'),
+  })
+})
+
+test('a service binding: nobody knows the peer, and 10 MiB are whole', async () => {
+  const client = await Client.open('binding')
+  const message = pattern(10 * MiB).map((byte) => (byte === 10 || byte === 13 ? 0x20 : byte))
+  const { remote, size, sha256 } = await client.send(message)
+  expect(remote).toEqual(NOWHERE)
+  expect({ size, sha256 }).toEqual({
+    size: message.byteLength,
+    sha256: createHash('sha256').update(message).digest('hex'),
+  })
+})
+
+test('1,000 sessions at the same time', async () => {
+  const clients = await Promise.all(Array.from({ length: 1_000 }, () => Client.open('worker')))
+  const facts = await Promise.all(clients.map((client) => client.send(MESSAGE)))
+  expect(facts.filter(({ size }) => size === MESSAGE.byteLength)).toHaveLength(1_000)
+})
