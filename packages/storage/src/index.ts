@@ -1,5 +1,5 @@
 /**
- * @postern/storage: where transactions are kept. Backends are at `@postern/storage/fs` and `@postern/storage/memory`.
+ * @postern/storage: where transactions are kept. Backends are at `@postern/storage/fs`, `/r2` and `/memory`.
  */
 export type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from './blob.ts'
 export { checkKey, checkLimit, checkPrefix, isSegment, MAX_PAGE } from './blob.ts'

@@ -41,7 +41,9 @@ async function addFolder(blobs: BlobStore, folder: string, options: NewestOption
       if (id !== undefined && envelopeKey(id, options.bounced) === key) last.push(id)
     }
     last = last.slice(-wanted)
-    if (page.cursor === undefined || (bound !== undefined && page.cursor >= bound)) break
+    const reached = page.keys.at(-1)
+    // A cursor is the backend's own: in it nothing can be read.
+    if (page.cursor === undefined || (bound !== undefined && reached !== undefined && reached >= bound)) break
     page = await blobs.list({ prefix: folder, cursor: page.cursor })
   }
   ids.push(...last.toReversed())

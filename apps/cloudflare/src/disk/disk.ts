@@ -10,6 +10,9 @@ import { DurableObject } from 'cloudflare:workers'
 import type { DurableObjectState } from '@cloudflare/workers-types'
 import type { DiskBlob, DiskPage } from './rpc.ts'
 
+/** Longer than any message takes to arrive: its writer is gone. */
+const DAY_MS = 24 * 60 * 60 * 1000
+
 const TABLES = `
   CREATE TABLE IF NOT EXISTS uploads (upload INTEGER PRIMARY KEY AUTOINCREMENT, touched_at INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS chunks (upload INTEGER NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, UNIQUE (upload, part));
@@ -23,6 +26,7 @@ export class Disk extends DurableObject {
     super(state as never, env as never)
     this.#storage = this.ctx.storage
     this.#storage.sql.exec(TABLES)
+    this.#abortOld(Date.now() - DAY_MS)
   }
 
   begin(): number {
@@ -115,9 +119,14 @@ export class Disk extends DurableObject {
   }
 
   async sweep(before: number): Promise<number> {
+    const count = this.#abortOld(before)
+    await this.#storage.sync()
+    return count
+  }
+
+  #abortOld(before: number): number {
     const rows = this.#storage.sql.exec('SELECT upload FROM uploads WHERE touched_at < ?', before).toArray()
     for (const row of rows) this.abort(row['upload'] as number)
-    await this.#storage.sync()
     return rows.length
   }
 

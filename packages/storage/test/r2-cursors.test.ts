@@ -1,0 +1,23 @@
+/** Cursors of R2 and S3 mean something to them alone; nobody may read in them, or make one. */
+import type { BlobStore } from '@postern/storage'
+import { memory } from '@postern/storage/memory'
+import { bound, mailContract } from './mail-contract.ts'
+
+mailContract('cursors that mean nothing', () => sealed(memory()))
+
+function sealed(blobs: BlobStore): BlobStore {
+  const cursors = new Map<string, string>()
+  return {
+    ...bound(blobs),
+    async list({ cursor, ...options } = {}) {
+      const key = cursor === undefined ? undefined : cursors.get(cursor)
+      if (cursor !== undefined && key === undefined) throw new Error(`nobody gave the cursor ${cursor}`)
+      const { cursor: next, ...page } = await blobs.list({ ...options, ...(key !== undefined && { cursor: key }) })
+      if (next === undefined) return page
+      // Above every key, as R2's may be.
+      const seal = `~${crypto.randomUUID()}`
+      cursors.set(seal, next)
+      return { ...page, cursor: seal }
+    },
+  }
+}
