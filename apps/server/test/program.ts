@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string | Uint8Array
   readonly uid?: number
+  /** What runs main.ts. Default: this Node. */
+  readonly command?: readonly [string, ...string[]]
 }
 
 export interface Result {
@@ -57,7 +59,8 @@ function started(child: ChildProcessWithoutNullStreams): ChildProcessWithoutNull
 
 /** Runs `postern …args` to its end. */
 export function postern(args: readonly string[], options: RunOptions = {}): Promise<Result> {
-  return run(process.execPath, [MAIN, ...args], options)
+  const [file, ...before] = options.command ?? [process.execPath]
+  return run(file, [...before, MAIN, ...args], options)
 }
 
 /** Runs any program to its end. */
@@ -112,8 +115,9 @@ export interface Running extends Collected {
 export async function serve(args: readonly string[], options: RunOptions = {}): Promise<Running> {
   const cwd = options.cwd ?? scratch()
   const listens = args.includes('--listen') ? [] : ['--listen', 'smtp://127.0.0.1:0']
+  const [file, ...before] = options.command ?? [process.execPath]
   const child = started(
-    spawn(process.execPath, [MAIN, 'serve', ...listens, ...args], { cwd, env: cleanEnvironment(options.env) }),
+    spawn(file, [...before, MAIN, 'serve', ...listens, ...args], { cwd, env: cleanEnvironment(options.env) }),
   )
   const ended = once(child, 'close').then(([code]) => code as number | null)
   const output = collect(child)

@@ -1,0 +1,75 @@
+/** Deno keeps a program to what it was allowed: the flags of the README are enough, and each of them is needed. */
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { expect, test } from 'vitest'
+import { Client } from './client.ts'
+import { postern, type Result, scratch, serve } from './program.ts'
+
+const STORE = ['--allow-read=.', '--allow-write=mail']
+const SERVE = [...STORE, '--allow-net=127.0.0.1', '--allow-sys=hostname']
+
+/** Not `deno` itself: that is a script of npm's, which keeps signals from the program. */
+const DENO = join(dirname(createRequire(import.meta.url).resolve('deno/package.json')), 'deno')
+
+function deno(...flags: string[]): readonly [string, ...string[]] {
+  return [DENO, 'run', '--no-prompt', ...flags]
+}
+
+function look(cwd: string, flags: readonly string[], ...args: string[]): Promise<Result> {
+  return postern(args, { cwd, command: deno(...flags) })
+}
+
+test('serve, list, show, export and delete, with no more than they need', async () => {
+  const running = await serve(['--self-signed'], { command: deno(...SERVE) })
+  const { cwd } = running
+  const client = await Client.connect(running.ports[0] as number)
+  for (const line of [
+    '',
+    'EHLO me',
+    'MAIL FROM:<a@example.com>',
+    'RCPT TO:<b@example.com>',
+    'DATA',
+    'Subject: Hi\r\n\r\nHi!\r\n.',
+  ]) {
+    if (line !== '') client.send(`${line}\r\n`)
+    expect(await client.reply()).toMatch(/^[23]/)
+  }
+  running.signal('SIGTERM')
+  expect(await running.ended).toBe(0)
+  expect(running.stdout()).toMatch(/\nStopping.*\nStopped\.\n$/)
+  const listed = await look(cwd, STORE, 'list', '--json')
+  const [{ id }] = JSON.parse(listed.stdout).records as [{ id: string }]
+  expect((await look(cwd, STORE, 'show', '--raw', id)).stdout).toMatch(/\r\nSubject: Hi\r\n\r\nHi!\r\n$/)
+  expect((await look(cwd, STORE, 'export', '--format', 'mbox')).stdout).toContain('Subject: Hi')
+  expect(await look(cwd, STORE, 'delete', id)).toMatchObject({ code: 0, stderr: '' })
+})
+
+test.each([
+  [
+    ['--allow-read=.', '--allow-write=mail'],
+    /^postern: Deno does not allow it: Requires net access to "127\.0\.0\.1:0"/,
+  ],
+  [['--allow-read=.', '--allow-net=127.0.0.1'], /^postern: --store fs:\.\/mail: .* Requires write access/],
+  [['--allow-net=127.0.0.1'], /^postern: Deno does not allow it: Requires read access to ".*postern\.config\.ts"/],
+])('serve with %j alone: one line that says what is missing', async (flags, line) => {
+  const { code, stdout, stderr } = await look(scratch(), flags, 'serve', '--listen', 'smtp://127.0.0.1:0')
+  expect(stderr).toMatch(line)
+  expect(stderr.trimEnd().split('\n')).toHaveLength(1)
+  expect([code, stdout]).toEqual([2, ''])
+})
+
+test('the environment is read where it is allowed: whole, or by name', async () => {
+  const env = { POSTERN_STORE: 'fs:./no-such' }
+  const seen = (flags: readonly string[]): Promise<Result> =>
+    postern(['list'], { env, command: deno(...STORE, ...flags) })
+  for (const flags of [['--allow-env'], ['--allow-env=POSTERN_*'], ['--allow-env=POSTERN_STORE']]) {
+    expect((await seen(flags)).stderr).toMatch(/no-such: there is no such directory/)
+  }
+  expect((await seen([])).stderr).toMatch(/\.\/mail: there is no such directory/)
+})
+
+test('help needs nothing', async () => {
+  for (const args of [['--help'], ['serve', '--help']]) {
+    expect(await look(scratch(), [], ...args)).toMatchObject({ code: 0, stderr: '' })
+  }
+})
