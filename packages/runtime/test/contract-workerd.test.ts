@@ -95,7 +95,7 @@ const config :Workerd.Config = (
 /** The contract as it is seen from one end. */
 async function overTcp(kind: Kind, isDialled: boolean, { ports }: Workerd): Promise<Outcome[]> {
   const { mode, isUpgraded = false, hasStartTls = false } = kind
-  const subject = `${kind.subject}, ${isDialled ? 'dialled' : 'accepted'}`
+  const subject = `${isDialled ? 'dialled' : 'accepted'} ${kind.subject}`
   const gaps = { ...ALWAYS, ...(hasStartTls ? BEFORE_STARTTLS : {}), ...(isDialled ? FROM_DIALLED : {}) }
   const checks = contract.filter(({ needsStartTls }) => hasStartTls || !needsStartTls)
   return Promise.all(
