@@ -17,7 +17,7 @@ import type { Readable } from 'node:stream'
 import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
 import { selfSigned } from '@postern/runtime/tls'
-import { build } from 'esbuild'
+import { build, stop } from 'esbuild'
 import { capnpConfig } from './config.ts'
 
 const USAGE = `node apps/cloudflare/self-hosted/start.ts [options]
@@ -94,6 +94,7 @@ async function bundle(): Promise<string> {
     conditions: ['workerd', 'worker', 'import'],
     external: ['cloudflare:*', 'node:*'],
   })
+  await stop()
   return outputFiles[0]?.text ?? ''
 }
 

@@ -44,6 +44,10 @@ export class Running implements AsyncDisposable {
     return started
   }
 
+  get pid(): number {
+    return this.#child.pid as number
+  }
+
   /** Ends it at once, with whatever it has started, as a power cut would. */
   async kill(): Promise<void> {
     endGroup(this.#child, 'SIGKILL')

@@ -3,8 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeCertificate } from '../../../test/peers/served.ts'
 import { difference, Scratch } from '../../../test/peers/store.ts'
-import { mustRun, program, runTool, testWith } from '../../../test/peers/tool.ts'
+import { mustRun, program, ROOT, runTool, testWith } from '../../../test/peers/tool.ts'
 import { keptIds, readKept } from './reading.ts'
+import { Running } from './running.ts'
 import { message, send } from './sending.ts'
 import { startWorkerd, type Workerd } from './workerd.ts'
 
@@ -63,6 +64,20 @@ describe('raw workerd', () => {
     const flags = ['-tls1_1', '-cipher', 'ALL:@SECLEVEL=0']
     const { code } = await runTool('openssl', ['s_client', '-connect', `127.0.0.1:${workerd.smtps}`, ...flags])
     expect(code).not.toBe(0)
+  })
+
+  testWith([ROOT, program('strace')], 'the log of the disk is synced, twice, before 250 is sent', async () => {
+    const { pid } = workerd.running
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    const calls = ['-e', 'trace=fsync,fdatasync,write,writev,sendto,sendmsg', '-s', '64']
+    const child = children.trim().split(' ').at(-1) ?? ''
+    const strace = await Running.start(['strace', '-f', '-p', child, ...calls], /attached/, process.env)
+    await using _ = strace
+    await send(workerd.smtp, message(), { ignoreTLS: true })
+    await expect.poll(() => strace.text).toContain('OK queued as')
+    const { text } = strace
+    const beforeReply = text.slice(text.indexOf('354 '), text.indexOf('OK queued as'))
+    expect(beforeReply.match(/\bf(?:data)?sync\(\d+\)\s+= 0/g)?.length).toBeGreaterThanOrEqual(2)
   })
 
   test('what was answered for is there after workerd was killed', async () => {

@@ -139,6 +139,13 @@ describe('a service binding', () => {
   })
 })
 
+test('it can be deployed as it is, and is small', async () => {
+  const args = ['deploy', '--dry-run', '--config', join(import.meta.dirname, '../wrangler.jsonc')]
+  const { stdout } = await mustRun('wrangler', args, { env: { ...environment(), WRANGLER_SEND_METRICS: 'false' } })
+  const [, kibibytes] = /gzip: ([\d.]+) KiB/.exec(stdout.toString()) ?? []
+  expect(Number(kibibytes)).toBeLessThan(146)
+})
+
 describe('fetch()', () => {
   const get = (path: string, headers: Record<string, string> = {}): Promise<Response> =>
     fetch(`http://127.0.0.1:${wrangler.http}${path}`, { headers })
