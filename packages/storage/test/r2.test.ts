@@ -150,6 +150,25 @@ describe('r2', () => {
     expect((await get(r2(inner), 'a')).length).toBe(7)
   })
 
+  test('what blobs under way hold in memory is bounded, and given back however they end', async () => {
+    const store = r2(await bucket(), { maxBufferedBytes: 2 * MiB })
+    for (const end of ['commit', 'abort', 'fail'] as const) {
+      const first = store.write(`a/${end}`, end === 'fail' ? { size: 1 } : {})
+      await first.write(pattern(MiB + 1))
+      const second = store.write('b')
+      await expectCode('no-space', async () => second.write(pattern(MiB)))
+      await second.abort()
+      if (end === 'fail') await expectCode('corrupt', () => first.commit())
+      else await first[end]()
+    }
+    await put(store, 'c', pattern(2 * MiB))
+    expect(await keysIn(store)).toEqual(['a/commit', 'c'])
+    for (const maxBufferedBytes of [-1, 1.5, Number.NaN]) {
+      const inner = await bucket()
+      expect(() => r2(inner, { maxBufferedBytes })).toThrow(RangeError)
+    }
+  })
+
   test('R2 refuses bytes that changed on their way', async () => {
     const inner = await bucket()
     const changing: Bucket = {

@@ -9,25 +9,45 @@ import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob.ts'
 import { StorageError } from '../error.ts'
 import type { Bucket, BucketBody } from './bucket.ts'
 import { r2Error } from './error.ts'
-import { R2Writer } from './writer.ts'
+import { Allowance, R2Writer } from './writer.ts'
 
 export type { Bucket, BucketBody, BucketObject, BucketPage, MultipartUpload, ObjectOptions } from './bucket.ts'
 export type { PutOptions, UploadedPart } from './bucket.ts'
 
-/** Blobs in a bucket: `r2(env.MAIL)`. Every failure is a `StorageError` with R2's own as its cause. */
-export function r2(bucket: Bucket): BlobStore {
-  return new R2Store(bucket)
+export interface R2Options {
+  /**
+   * Bytes that blobs under way may hold in memory, all of them together; one that needs more is `no-space`. A blob holds up to
+   * 5 MiB, and half of that again while it grows; an isolate of Cloudflare's has 128 MB. Default 64 MiB.
+   */
+  readonly maxBufferedBytes?: number
+}
+
+const DEFAULT_MAX_BUFFERED_BYTES = 64 * 1024 * 1024
+
+/**
+ * Blobs in a bucket: `r2(env.MAIL)`. Every failure is a `StorageError` with R2's own as its cause.
+ *
+ * @throws RangeError when `maxBufferedBytes` is not a whole number of bytes
+ */
+export function r2(bucket: Bucket, options: R2Options = {}): BlobStore {
+  const { maxBufferedBytes = DEFAULT_MAX_BUFFERED_BYTES } = options
+  if (!Number.isSafeInteger(maxBufferedBytes) || maxBufferedBytes < 0) {
+    throw new RangeError(`maxBufferedBytes: ${maxBufferedBytes} is not a whole number of bytes`)
+  }
+  return new R2Store(bucket, new Allowance(maxBufferedBytes))
 }
 
 class R2Store implements BlobStore {
   readonly #bucket: Bucket
+  readonly #allowance: Allowance
 
-  constructor(bucket: Bucket) {
+  constructor(bucket: Bucket, allowance: Allowance) {
     this.#bucket = bucket
+    this.#allowance = allowance
   }
 
   write(key: string, options: WriteOptions = {}): BlobWriter {
-    return new R2Writer(this.#bucket, checkKey(key), options)
+    return new R2Writer(this.#bucket, this.#allowance, checkKey(key), options)
   }
 
   async read(key: string): Promise<BlobReader> {

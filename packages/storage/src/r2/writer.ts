@@ -21,11 +21,34 @@ export const PART_BYTES: number = 5 * 1024 * 1024
 /** R2's bound on parts. */
 const MAX_PARTS = 10_000
 const FIRST_BUFFER_BYTES = 64 * 1024
+/** What the writers of one store share: what they may hold in memory, all of them together. */
+export class Allowance {
+  readonly #maxBytes: number
+  #takenBytes = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  /** @throws StorageError `no-space` */
+  take(byteLength: number): void {
+    if (this.#takenBytes + byteLength > this.#maxBytes) {
+      throw new StorageError('no-space', `blobs under way hold ${this.#takenBytes} bytes of ${this.#maxBytes}`)
+    }
+    this.#takenBytes += byteLength
+  }
+
+  give(byteLength: number): void {
+    this.#takenBytes -= byteLength
+  }
+}
+
 /** In an object's own metadata: who wrote it. */
 const WRITER = 'postern-writer'
 
 export class R2Writer implements BlobWriter {
   readonly #bucket: Bucket
+  readonly #allowance: Allowance
   readonly #key: string
   readonly #announced: number | undefined
   readonly #name: string = crypto.randomUUID()
@@ -39,8 +62,9 @@ export class R2Writer implements BlobWriter {
   /** What is under way; never rejects. */
   #pending: Promise<unknown> = Promise.resolve()
 
-  constructor(bucket: Bucket, key: string, { size, contentType }: WriteOptions) {
+  constructor(bucket: Bucket, allowance: Allowance, key: string, { size, contentType }: WriteOptions) {
     this.#bucket = bucket
+    this.#allowance = allowance
     this.#key = key
     this.#announced = size
     this.#options = {
@@ -72,8 +96,11 @@ export class R2Writer implements BlobWriter {
     const needed = this.#buffered + bytes.length
     if (this.#buffer.length < needed) {
       const wanted = Math.max(needed, this.#announced ?? 0, FIRST_BUFFER_BYTES, this.#buffer.length * 2)
-      const larger = new Uint8Array(Math.min(wanted, PART_BYTES))
+      const byteLength = Math.min(wanted, PART_BYTES)
+      this.#allowance.take(byteLength)
+      const larger = new Uint8Array(byteLength)
       larger.set(this.#buffer.subarray(0, this.#buffered))
+      this.#allowance.give(this.#buffer.length)
       this.#buffer = larger
     }
     this.#buffer.set(bytes, this.#buffered)
@@ -121,7 +148,7 @@ export class R2Writer implements BlobWriter {
       if (failure.code !== 'exists') await this.#takeBack()
       throw failure
     } finally {
-      this.#buffer = new Uint8Array(0)
+      this.#letGo()
     }
   }
 
@@ -142,11 +169,16 @@ export class R2Writer implements BlobWriter {
 
   /** Lets go of memory and of the upload. Never rejects: R2 itself removes uploads that nobody completes, after a week. */
   async #drop(): Promise<void> {
-    this.#buffer = new Uint8Array(0)
-    this.#buffered = 0
+    this.#letGo()
     const upload = this.#upload
     this.#upload = undefined
     await upload?.abort().catch(() => undefined)
+  }
+
+  #letGo(): void {
+    this.#allowance.give(this.#buffer.length)
+    this.#buffer = new Uint8Array(0)
+    this.#buffered = 0
   }
 
   /** Removes the blob if it is this writer's: its failure may have been that of an answer on its way back. Never rejects. */
