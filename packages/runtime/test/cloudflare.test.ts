@@ -1,5 +1,7 @@
 /** `handler` and `accept` in raw workerd: who the peer is, STARTTLS, Durable Objects, service bindings, many at once. */
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { resolve } from 'node:path'
 import type { Duplex } from '@postern/engine'
 import { afterAll, expect, test } from 'vitest'
@@ -31,7 +33,9 @@ function service(name: string, door: Door, more = ''): string {
 const sockets = Object.entries(TCP).map(
   ([name, tcp]) => `(name = "${name}", address = "127.0.0.1:0", tcp = ${tcp}, service = "${name}")`,
 )
+sockets.push('(name = "http", address = "127.0.0.1:0", http = (), service = "worker")')
 const services = [
+  '(name = "internet", network = (allow = ["private"], tlsOptions = (trustedCertificates = [embed "cert.pem"])))',
   ...DOORS.map((door) => service(door, door)),
   service('STARTTLS', 'worker', 'compatibilityFlags = ["connect_handler_starttls"],'),
 ]
@@ -44,7 +48,7 @@ const config :Workerd.Config = (services = [${services.join(',\n')}], sockets = 
     'key.pem': certificate.key,
     'cert.pem': certificate.cert,
   },
-  Object.keys(TCP),
+  [...Object.keys(TCP), 'http'],
 )
 afterAll(() => workerd[Symbol.asyncDispose]())
 
@@ -194,4 +198,33 @@ test('1,000 sessions at the same time', async () => {
   const clients = await Promise.all(Array.from({ length: 1_000 }, () => Client.open('worker')))
   const facts = await Promise.all(clients.map((client) => client.send(MESSAGE)))
   expect(facts.filter(({ size }) => size === MESSAGE.byteLength)).toHaveLength(1_000)
+})
+
+async function dialFromWorker(options: object): Promise<unknown> {
+  const body = JSON.stringify({ host: '127.0.0.1', ...options })
+  const answer = await fetch(`http://127.0.0.1:${workerd.ports['http']}/`, { method: 'POST', body })
+  return answer.json()
+}
+
+test('dial: implicit TLS, by the name that the certificate must have', async () => {
+  const port = workerd.ports['implicit TLS'] ?? 0
+  const trusted = { port, implicitTls: true, tls: { servername: 'localhost' } }
+  expect(await dialFromWorker(trusted)).toMatchObject({ isTls: true })
+  expect(await dialFromWorker({ ...trusted, tls: { servername: 'other.example' } })).not.toHaveProperty('isTls')
+})
+
+test('dial: a port where nobody listens, a server that says nothing, an attempt that is given up', async () => {
+  const silent = createServer((socket) => socket.resume()).listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const { port } = silent.address() as AddressInfo
+  const secure = { port, implicitTls: true, tls: { servername: 'localhost' } }
+  try {
+    expect(await dialFromWorker({ ...secure, connectTimeoutMs: 100 })).toEqual({ name: 'Error', code: 'ETIMEDOUT' })
+    expect(await dialFromWorker({ ...secure, abortAfterMs: 100 })).toEqual({ name: 'TimeoutError', code: '' })
+  } finally {
+    silent.close()
+  }
+  await once(silent, 'close')
+  expect(await dialFromWorker({ port })).not.toHaveProperty('isTls')
+  expect(await dialFromWorker({ port, implicitTls: true })).toEqual({ name: 'TypeError', code: '' })
 })

@@ -1,6 +1,5 @@
 /** Connecting to somebody who listens. Cloudflare's network lets nobody dial port 25, its own addresses, or private ones. */
 import { connect } from 'cloudflare:sockets'
-import type { Socket } from '@cloudflare/workers-types'
 import type { Duplex } from '@postern/engine'
 import { checkDurations } from '../duration.ts'
 import { openDuplex } from './socket.ts'
@@ -44,10 +43,16 @@ export async function dial(options: DialOptions): Promise<Duplex> {
     const error = new Error(`no connection to port ${port} within ${connectTimeoutMs} ms`)
     givenUp.reject(Object.assign(error, { code: 'ETIMEDOUT' }))
   }, connectTimeoutMs)
+  const opening = openDuplex(socket, { lingerMs }, tls?.servername ?? host)
   try {
-    return await Promise.race([establish(socket, options), givenUp.promise])
+    return await Promise.race([implicitTls ? secured(opening) : opening, givenUp.promise])
   } catch (error) {
     socket.close().catch(() => {})
+    // In a handshake it has another socket.
+    opening.then(
+      (duplex) => duplex.destroy(),
+      () => {},
+    )
     throw error
   } finally {
     clearTimeout(timer)
@@ -55,8 +60,8 @@ export async function dial(options: DialOptions): Promise<Duplex> {
   }
 }
 
-async function establish(socket: Socket, { host, tls, implicitTls = false, lingerMs }: DialOptions): Promise<Duplex> {
-  const duplex = await openDuplex(socket, { lingerMs }, tls?.servername ?? host)
-  if (implicitTls) await duplex.startTls?.()
+async function secured(opening: Promise<Duplex>): Promise<Duplex> {
+  const duplex = await opening
+  await duplex.startTls?.()
   return duplex
 }

@@ -2,7 +2,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Socket } from '@cloudflare/workers-types'
 import { createServer, type Endpoint, reply } from '@postern/engine'
-import { accept, handler, NOT_TOLD, peerOf } from '../../src/cloudflare/index.ts'
+import { accept, dial, type DialOptions, handler, NOT_TOLD, peerOf } from '../../src/cloudflare/index.ts'
 
 /** As the Worker's module is loaded, in the global scope: nothing of it may need a request. */
 const server = createServer({
@@ -34,6 +34,20 @@ const serve = handler(server)
 const serveSecure = handler(server, { tls: NOT_TOLD })
 
 export default {
+  /** Dials, and tells what came of it. */
+  async fetch(request: Request): Promise<Response> {
+    const { abortAfterMs, ...options } = (await request.json()) as DialOptions & { abortAfterMs?: number }
+    const signal = abortAfterMs === undefined ? undefined : AbortSignal.timeout(abortAfterMs)
+    try {
+      const duplex = await dial({ ...options, signal })
+      duplex.destroy()
+      return Response.json({ remote: duplex.remote, isTls: duplex.tls !== undefined })
+    } catch (error) {
+      const { name, code } = error as Error & { code?: unknown }
+      return Response.json({ name, code: typeof code === 'string' ? code : '' })
+    }
+  },
+
   async connect(socket: Socket, env: Env): Promise<void> {
     switch (env.DOOR) {
       case 'worker':
