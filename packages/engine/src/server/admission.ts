@@ -1,14 +1,17 @@
 /** How many connections there may be, overall and from one address. */
 import type { Endpoint } from '../duplex.ts'
+import { parseIp } from '../protocol/address.ts'
 import type { Limits } from '../protocol/limits.ts'
-import { ipv6Groups } from '../protocol/path.ts'
 
+type AdmissionLimits = Pick<Limits, 'maxConnections' | 'maxConnectionsPerAddress'>
+
+/** Counts connections, and says which may come in. */
 export class Admission {
-  readonly #limits: Limits
+  readonly #limits: AdmissionLimits
   readonly #perAddress = new Map<string, number>()
   #total = 0
 
-  constructor(limits: Limits) {
+  constructor(limits: AdmissionLimits) {
     this.#limits = limits
   }
 
@@ -32,10 +35,12 @@ export class Admission {
   }
 }
 
-/** What one client is counted by. A customer's network is a /64 at least (RFC 6177), so one IPv6 address is no bound. */
+/**
+ * What one client is counted by. A customer's network is a /64 at least (RFC 6177), so one IPv6 address is no bound; but behind
+ * the prefix of IPv4-mapped addresses is all of IPv4.
+ */
 function addressKey({ family, address }: Endpoint): string {
   if (family === 'ipv4') return address
   if (family !== 'ipv6') return ''
-  const groups = ipv6Groups(address)
-  return groups === undefined ? address : groups.slice(0, 4).join(':')
+  return parseIp(address)?.slice(0, 8).join('.') ?? address
 }

@@ -102,16 +102,8 @@ export class Arrivals {
     failure: (why: unknown) => ArrivalError,
     work: () => Promise<T>,
   ): Promise<T | undefined> {
-    let giveUp: GiveUp = () => {}
-    const givenUp = new Promise<never>((_, reject) => {
-      giveUp = (why) => {
-        reject(why)
-        duplex.destroy()
-      }
-    })
-    const [oldest] = this.#waiting
-    if (oldest !== undefined && this.#waiting.size >= this.#limits.maxConnections)
-      oldest(new Error('too many wait at once'))
+    const { promise: givenUp, reject: giveUp } = Promise.withResolvers<never>()
+    this.#makeRoom()
     this.#waiting.add(giveUp)
     const timer = setTimeout(() => giveUp(new TimeUpError(`nothing came of it within ${ms} ms`)), ms)
     try {
@@ -124,5 +116,13 @@ export class Arrivals {
       clearTimeout(timer)
       this.#waiting.delete(giveUp)
     }
+  }
+
+  #makeRoom(): void {
+    const [oldest] = this.#waiting
+    if (oldest === undefined || this.#waiting.size < this.#limits.maxConnections) return
+    // Now, not when it hears of it: more may come before that.
+    this.#waiting.delete(oldest)
+    oldest(new Error('too many wait at once'))
   }
 }

@@ -17,6 +17,7 @@ import { Arrivals } from './arrivals.ts'
 import { Connection } from './connection.ts'
 import type { CommandHandler, Extension } from './extension.ts'
 import type { AuthOptions, Handlers } from './handlers.ts'
+import { isPromiseLike } from './hooks.ts'
 import { idMaker } from './id.ts'
 import type { Session } from './session.ts'
 
@@ -144,19 +145,36 @@ class SmtpServer implements Server {
   }
 
   async accept(duplex: Duplex, overrides: SessionOverrides = {}): Promise<void> {
-    const { proxyProtocol, implicitTls = false } = overrides
-    let client: Duplex | undefined = duplex
-    if (this.#closed === undefined && proxyProtocol?.trusted.includes(duplex.remote) === true) {
-      client = await this.#arrivals.identify(duplex)
-      if (client === undefined) return
+    try {
+      const identified = this.#identify(duplex, overrides)
+      const client = identified instanceof Promise ? await identified : identified
+      if (client !== undefined) await this.#admit(client, overrides)
+    } catch (error) {
+      // A duplex or a set of addresses that is not ours may throw where it must not.
+      this.#context.report(error, undefined)
+      try {
+        duplex.destroy()
+      } catch {}
     }
-    const isTlsMissing = implicitTls && client.tls === undefined
+  }
+
+  /** The client's own connection, or undefined where nobody knows whose it is. */
+  #identify(duplex: Duplex, { proxyProtocol }: SessionOverrides): Duplex | undefined | Promise<Duplex | undefined> {
+    if (this.#closed !== undefined || proxyProtocol?.trusted.includes(duplex.remote) !== true) return duplex
+    return this.#arrivals.identify(duplex)
+  }
+
+  async #admit(client: Duplex, overrides: SessionOverrides): Promise<void> {
+    const isTlsMissing = overrides.implicitTls === true && client.tls === undefined
     if (this.#closed !== undefined) return this.#turnAway(client, replies.SHUTTING_DOWN, isTlsMissing)
     const leave = this.#admission.enter(client.remote)
     if (leave === undefined) return this.#turnAway(client, replies.TOO_MANY_CONNECTIONS, isTlsMissing)
-    if (!isTlsMissing) await this.#serve(client, overrides)
-    else if (await this.#arrivals.secure(client)) await this.#serveUnlessClosed(client, overrides)
-    leave()
+    try {
+      if (!isTlsMissing) await this.#serve(client, overrides)
+      else if (await this.#arrivals.secure(client)) await this.#serveUnlessClosed(client, overrides)
+    } finally {
+      leave()
+    }
   }
 
   /** The server may have begun to stop meanwhile. */
@@ -241,7 +259,8 @@ function createContext(options: ServerOptions): Context {
     report(error, session) {
       // What goes wrong in the handler of errors has nowhere to go.
       try {
-        options.error?.(error, session)
+        const told: unknown = options.error?.(error, session)
+        if (isPromiseLike(told)) told.then(undefined, () => {})
       } catch {}
     },
   }

@@ -190,14 +190,23 @@ export class Wire {
     this.#waiting = 'nothing'
     this.setOver()
     this.error ??= error
-    this.duplex.destroy()
+    this.#destroyDuplex()
   }
 
   /** Ends everything now; a hook that waits for bytes hears of it, and has a moment to clean up behind itself. */
   destroy(): void {
     this.setOver()
-    this.duplex.destroy()
+    this.#destroyDuplex()
     this.#lastMoment = setTimeout(() => this.#giveUpHook?.(replies.SHUTTING_DOWN), LAST_MOMENT_MS)
+  }
+
+  /** Called by timers too, where what a duplex of somebody's own throws would end the process. */
+  #destroyDuplex(): void {
+    try {
+      this.duplex.destroy()
+    } catch (error) {
+      this.error ??= error
+    }
   }
 
   setOver(why: 'aborted' | 'timeout' = 'aborted'): void {
