@@ -1,6 +1,7 @@
 /** The daemon on a server runtime, as a target. */
 import { join } from 'node:path'
-import { makeCertificate, PASSWORD, USER } from '../peers/served.ts'
+import { PASSWORD, USER } from './user.ts'
+import { makeCertificate } from '../peers/served.ts'
 import { Postern, posternAlone } from '../peers/postern.ts'
 import { keptIds, readKept, Scratch } from '../peers/store.ts'
 import type { Target } from './target.ts'

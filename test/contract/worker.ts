@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { READ_TOKEN, readKept } from '../../apps/cloudflare/test/reading.ts'
 import { freePort, Running } from '../../apps/cloudflare/test/running.ts'
+import { parseJsonc, wranglerEnvironment } from '../../apps/cloudflare/test/wrangler.ts'
 import { environment } from '../peers/postern.ts'
 import { makeCertificate } from '../peers/served.ts'
 import { Scratch } from '../peers/store.ts'
@@ -11,7 +12,6 @@ import type { Target } from './target.ts'
 const APP = resolve(import.meta.dirname, '../../apps/cloudflare')
 
 const NO_STOP = 'workerd ends at once when it is told to end; mail in progress is not answered, and sent again'
-const NO_USERS = 'the policy that a Worker comes with has no users: that is for who deploys it to write'
 
 const LIMITS = { POSTERN_MAX_CONNECTIONS: '2000', POSTERN_MAX_CONNECTIONS_PER_ADDRESS: '2000' }
 
@@ -21,7 +21,11 @@ export async function workerdTarget(): Promise<Target> {
   const { keyFile, caFile } = await makeCertificate(scratch)
   const addresses = ['smtp', 'smtps', 'http'].map((name) => `--${name}=127.0.0.1:0`)
   const tls = [`--tls-key=${keyFile}`, `--tls-cert=${caFile}`]
-  const names = ['--hostname=mx.postern.example', '--domains=*']
+  const names = [
+    '--hostname=mx.postern.example',
+    '--domains=*',
+    `--policy=${resolve(import.meta.dirname, 'policy.ts')}`,
+  ]
   const running = await Running.start(
     [
       'node',
@@ -39,7 +43,7 @@ export async function workerdTarget(): Promise<Target> {
     smtp: port('smtp'),
     smtps: port('smtps'),
     caFile,
-    gaps: { AUTH: NO_USERS, 'graceful stop': NO_STOP },
+    gaps: { 'graceful stop': NO_STOP },
     kept: (id) => readKept(port('http'), id),
     ids: () => idsAt(port('http')),
     async [Symbol.asyncDispose]() {
@@ -54,8 +58,7 @@ export async function wranglerTarget(): Promise<Target> {
   const scratch = await Scratch.make()
   const { caFile } = await makeCertificate(scratch)
   const [smtp, http] = [await freePort(), await freePort()]
-  const written = await readFile(resolve(APP, 'wrangler.jsonc'), 'utf8')
-  const config = JSON.parse(written.replaceAll(/^\s*\/\/.*$/gm, '').replaceAll(/,(\s*[}\]])/g, '$1')) as object
+  const config = parseJsonc(await readFile(resolve(APP, 'wrangler.jsonc'), 'utf8'))
   const vars = {
     POSTERN_HOSTNAME: 'mx.postern.example',
     POSTERN_DOMAINS: '*',
@@ -66,12 +69,7 @@ export async function wranglerTarget(): Promise<Target> {
   const connect = [{ protocol: 'tcp', port: smtp, address: '127.0.0.1' }]
   await writeFile(file, JSON.stringify({ ...config, main: resolve(APP, 'src/worker.ts'), vars, connect }))
   const options = ['--config', file, '--port', String(http), '--ip', '127.0.0.1', '--persist-to', scratch.join('state')]
-  const running = await Running.start(['wrangler', 'dev', ...options], /Ready on/, {
-    ...environment(),
-    WRANGLER_SEND_METRICS: 'false',
-    // Nothing is asked of Cloudflare, which would only delay it.
-    CLOUDFLARE_CF_FETCH_ENABLED: 'false',
-  })
+  const running = await Running.start(['wrangler', 'dev', ...options], /Ready on/, wranglerEnvironment())
   return {
     smtp,
     smtps: 0,
@@ -79,7 +77,6 @@ export async function wranglerTarget(): Promise<Target> {
     gaps: {
       STARTTLS: 'wrangler dev gives a Worker no TLS of its own: nothing offers STARTTLS',
       'implicit TLS': 'wrangler dev has no option for it',
-      AUTH: NO_USERS,
       'graceful stop': NO_STOP,
     },
     kept: (id) => readKept(http, id),

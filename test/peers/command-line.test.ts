@@ -2,7 +2,8 @@
 import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { messageOf, MiB } from '../corpus/messages.ts'
-import { expectKept, OPENSSL, PASSWORD, type Served, serveClients, USER } from './served.ts'
+import { PASSWORD, USER } from '../contract/user.ts'
+import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
 import { keptFor } from './store.ts'
 import { program, runTool, testWith, type ToolResult } from './tool.ts'
 

@@ -2,7 +2,8 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { AWKWARD, messageOf, MiB } from '../corpus/messages.ts'
-import { expectKept, OPENSSL, PASSWORD, type Served, serveClients, USER } from './served.ts'
+import { PASSWORD, USER } from '../contract/user.ts'
+import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
 import { keptFor } from './store.ts'
 import { mustRun, program, testWith } from './tool.ts'
 

@@ -2,15 +2,13 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { PASSWORD, USER } from '../contract/user.ts'
 import { Postern, posternAlone } from './postern.ts'
 import { difference, type Kept, protocolOf, Scratch } from './store.ts'
 import { mustRun, type Need, program } from './tool.ts'
 
 /** What {@link serveClients} needs of the machine. */
 export const OPENSSL: Need = program('openssl')
-
-export const USER: string = 'ann@sender.example'
-export const PASSWORD: string = 'pa ss:w%rd'
 
 export interface Served extends AsyncDisposable {
   readonly server: Postern

@@ -1,7 +1,7 @@
 /**
  * Runs the Worker on this machine: raw workerd, with STARTTLS and implicit TLS, mail on its disk.
  *
- *     node apps/cloudflare/self-hosted/start.ts --directory ./mail --hostname mx.example.com --domains example.com
+ *     node apps/cloudflare/self-hosted/start.ts --directory ./mail-workerd --hostname mx.example.com --domains example.com
  *
  * It bundles the Worker, makes a certificate where none is given, writes workerd's configuration, and starts workerd; it ends
  * with it. One line is printed for each socket, with its name and address, and then `ready`. Secrets come from the environment
@@ -16,12 +16,17 @@ import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
+import { createServer } from '@postern/engine'
 import { selfSigned } from '@postern/runtime/tls'
-import { build, stop } from 'esbuild'
+import { build, type Plugin, stop } from 'esbuild'
+import { readSettings } from '../src/settings.ts'
 import { capnpConfig } from './config.ts'
 
+const APP = resolve(import.meta.dirname, '..')
+
 const USAGE = `node apps/cloudflare/self-hosted/start.ts [options]
-  --directory <path>   where mail is kept (default: ./mail)
+  --directory <path>   where mail is kept (default: ./mail-workerd)
+  --policy <file>      hooks and users of your own, as src/policy.ts has them (default: that one)
   --smtp <host:port>   SMTP with STARTTLS (default: 127.0.0.1:2525)
   --smtps <host:port>  implicit TLS (default: 127.0.0.1:4465)
   --http <host:port>   /health, /pipe and /mail (default: 127.0.0.1:8080)
@@ -31,29 +36,43 @@ const USAGE = `node apps/cloudflare/self-hosted/start.ts [options]
   --domains <list>     POSTERN_DOMAINS (default: the host name)
 `
 
-const { values } = parseArgs({
-  options: {
-    directory: { type: 'string', default: './mail' },
-    smtp: { type: 'string', default: '127.0.0.1:2525' },
-    smtps: { type: 'string', default: '127.0.0.1:4465' },
-    http: { type: 'string', default: '127.0.0.1:8080' },
-    'tls-key': { type: 'string' },
-    'tls-cert': { type: 'string' },
-    hostname: { type: 'string', default: process.env['POSTERN_HOSTNAME'] ?? 'localhost' },
-    domains: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-})
+const values = readOptions()
 
-if (values.help) {
-  process.stdout.write(USAGE)
-} else {
-  await start()
+if (values.help) process.stdout.write(USAGE)
+else await start().catch(misused)
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        directory: { type: 'string', default: './mail-workerd' },
+        policy: { type: 'string' },
+        smtp: { type: 'string', default: '127.0.0.1:2525' },
+        smtps: { type: 'string', default: '127.0.0.1:4465' },
+        http: { type: 'string', default: '127.0.0.1:8080' },
+        'tls-key': { type: 'string' },
+        'tls-cert': { type: 'string' },
+        hostname: { type: 'string', default: process.env['POSTERN_HOSTNAME'] ?? 'localhost' },
+        domains: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (error) {
+    return misused(error)
+  }
+}
+
+/** One line, and the end. */
+function misused(error: unknown): never {
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
+  process.exit(2)
 }
 
 async function start(): Promise<void> {
   const { hostname } = values
   const domains = values.domains ?? process.env['POSTERN_DOMAINS'] ?? hostname
+  const environment = { ...process.env, POSTERN_HOSTNAME: hostname, POSTERN_DOMAINS: domains }
+  checkSettings(environment)
   const work = mkdtempSync(join(tmpdir(), 'postern-workerd-'))
   try {
     const pair = await keyPair(hostname)
@@ -67,11 +86,16 @@ async function start(): Promise<void> {
       join(work, 'config.capnp'),
       capnpConfig({ directory, smtp: values.smtp, smtps: values.smtps, http: values.http, variables }),
     )
-    const environment = { ...process.env, POSTERN_HOSTNAME: hostname, POSTERN_DOMAINS: domains }
     process.exitCode = await serve(join(work, 'config.capnp'), environment)
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
+}
+
+/** What the Worker would find out with its first connection. @throws OptionError */
+function checkSettings(environment: NodeJS.ProcessEnv): void {
+  const { hostname, limits } = readSettings(environment)
+  createServer({ hostname, limits })
 }
 
 async function keyPair(hostname: string): Promise<{ key: string; cert: string }> {
@@ -80,7 +104,15 @@ async function keyPair(hostname: string): Promise<{ key: string; cert: string }>
     return selfSigned({ hosts: [...new Set([hostname, 'localhost', '127.0.0.1', '::1'])] })
   }
   if (keyFile === undefined || certFile === undefined) throw new Error('--tls-key and --tls-cert: give both, or none')
-  return { key: readFileSync(keyFile, 'utf8'), cert: readFileSync(certFile, 'utf8') }
+  return { key: readPem('--tls-key', keyFile), cert: readPem('--tls-cert', certFile) }
+}
+
+function readPem(name: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new Error(`${name} ${path}: can't be read; name a PEM file`, { cause })
+  }
 }
 
 /** One file that holds everything but what workerd has itself. */
@@ -93,9 +125,25 @@ async function bundle(): Promise<string> {
     target: 'es2024',
     conditions: ['workerd', 'worker', 'import'],
     external: ['cloudflare:*', 'node:*'],
+    logLevel: 'silent',
+    // A policy from elsewhere finds the engine too.
+    nodePaths: [join(APP, 'node_modules')],
+    plugins: values.policy === undefined ? [] : [policyFrom(resolve(values.policy))],
   })
   await stop()
   return outputFiles[0]?.text ?? ''
+}
+
+/** Takes another file for src/policy.ts. */
+function policyFrom(path: string): Plugin {
+  return {
+    name: 'policy',
+    setup(build) {
+      build.onResolve({ filter: /^\.\/policy\.ts$/ }, ({ importer }) =>
+        importer.startsWith(join(APP, 'src')) ? { path } : undefined,
+      )
+    },
+  }
 }
 
 /** Runs workerd until it ends, and passes on what is asked of this process. @returns its exit code */

@@ -12,7 +12,6 @@
  * A value that can't be, and a name that means nothing, is an error that says so: mail is not taken until it is mended.
  */
 import { LIMIT_RULES, type Limits, OptionError } from '@postern/engine'
-import type { Env } from './env.ts'
 
 /** Settings, checked. */
 export interface Settings {
@@ -31,7 +30,7 @@ const DOMAIN = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/
 const LIMIT_NAMES = new Map(Object.keys(LIMIT_RULES).map((name) => [variableOf(name), name]))
 
 /** Reads the settings. @throws OptionError that names the variable, and says what is allowed; secrets are not shown. */
-export function readSettings(env: Env): Settings {
+export function readSettings(env: Readonly<Record<string, unknown>>): Settings {
   const values = new Map(
     Object.entries(env).filter(([name, value]) => name.startsWith(PREFIX) && value !== null && value !== undefined),
   )

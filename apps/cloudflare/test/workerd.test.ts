@@ -1,13 +1,20 @@
 /** The Worker in raw workerd: TLS in both ways, and mail that is on the disk once it was answered for. */
 import { readFile } from 'node:fs/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { environment } from '../../../test/peers/postern.ts'
 import { makeCertificate } from '../../../test/peers/served.ts'
 import { difference, Scratch } from '../../../test/peers/store.ts'
 import { mustRun, program, ROOT, runTool, testWith } from '../../../test/peers/tool.ts'
 import { keptIds, readKept } from './reading.ts'
 import { Running } from './running.ts'
 import { message, send } from './sending.ts'
-import { startWorkerd, type Workerd } from './workerd.ts'
+import { START, startWorkerd, type Workerd } from './workerd.ts'
+
+/** What is used of Hono here; the file itself is compiled with the types of workerd. */
+interface Routes {
+  request(path: string, init: object, env: object): Promise<Response>
+}
 
 const OPENSSL = program('openssl')
 let scratch: Scratch
@@ -93,17 +100,31 @@ describe('raw workerd', () => {
     expect((await keptIds(second.http)).toSorted()).toEqual(ids.toSorted())
     for (const id of ids) expect(difference((await readKept(second.http, id)).bytes, raw)).toBeUndefined()
   })
+})
 
-  test.each([
-    [{ POSTERN_DOMAINS: 'exa mple' }, 'POSTERN_DOMAINS'],
-    [{ POSTERN_MAX_MESSAGE_BYTES: '25MiB' }, 'POSTERN_MAX_MESSAGE_BYTES: \\"25MiB\\" is not a number'],
-    [{ POSTERN_FRONT_SECRET: 'short' }, 'POSTERN_FRONT_SECRET: \\"(secret)\\" is not at least 32'],
-    [{ POSTERN_FRNT_SECRET: 'a-secret-whose-name-is-misspelt' }, 'POSTERN_FRNT_SECRET: \\"(set)\\" is not a setting'],
-  ])('wrong settings take no mail and say what is wrong: %j', async (settings, text) => {
-    await using wrong = await startWorkerd({ directory: scratch.join('wrong'), settings })
-    expect((await fetch(`http://127.0.0.1:${wrong.http}/health`)).status).toBe(500)
-    await expect(send(wrong.smtp, message(), { ignoreTLS: true })).rejects.toThrow()
-    await expect.poll(() => wrong.running.text).toContain(text)
-    expect(wrong.running.text).not.toMatch(/"short"|misspelt/)
+describe.each([
+  [{ POSTERN_DOMAINS: 'exa mple' }, 'POSTERN_DOMAINS'],
+  [{ POSTERN_HOSTNAME: 'ex ample' }, 'hostname'],
+  [{ POSTERN_MAX_MESSAGE_BYTES: '25MiB' }, 'POSTERN_MAX_MESSAGE_BYTES: "25MiB" is not a number'],
+  [{ POSTERN_FRONT_SECRET: 'short' }, 'POSTERN_FRONT_SECRET: "(secret)" is not at least 32'],
+  [{ POSTERN_FRNT_SECRET: 'a-secret-whose-name-is-misspelt' }, 'POSTERN_FRNT_SECRET: "(set)" is not a setting'],
+])('wrong settings: %j', (settings, text) => {
+  test('workerd is not started, and one line says why', async () => {
+    const env = { ...environment(), POSTERN_HOSTNAME: 'mx.example.com', POSTERN_DOMAINS: 'example.com', ...settings }
+    const { code, stdout, stderr } = await runTool(process.execPath, [START], { env, cwd: scratch.path })
+    expect([code, stdout.toString()]).toEqual([2, ''])
+    expect(stderr).toContain(text)
+    expect(stderr.trimEnd()).not.toMatch(/\n|"short"|misspelt/)
+  })
+
+  test('the Worker is not healthy, and its log says why', async () => {
+    const { http } = (await import(join(START, '../../src/http.ts'))) as { http: Routes }
+    const said = vi.spyOn(console, 'error').mockReturnValue(undefined)
+    const env = { POSTERN_HOSTNAME: 'mx.example.com', POSTERN_DOMAINS: 'example.com', MAIL: {}, ...settings }
+    expect((await http.request('/health', {}, env)).status).toBe(500)
+    const [logged] = said.mock.calls[0] as [string]
+    said.mockRestore()
+    expect((JSON.parse(logged) as { error: string }).error).toContain(text)
+    expect(logged).not.toMatch(/"short"|misspelt/)
   })
 })

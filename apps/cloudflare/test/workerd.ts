@@ -4,7 +4,7 @@ import { READ_TOKEN } from './reading.ts'
 import { Running } from './running.ts'
 import { environment } from '../../../test/peers/postern.ts'
 
-const START = join(import.meta.dirname, '../self-hosted/start.ts')
+export const START: string = join(import.meta.dirname, '../self-hosted/start.ts')
 
 export interface Workerd extends AsyncDisposable {
   /** STARTTLS. */

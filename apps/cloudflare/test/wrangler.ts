@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { environment } from '../../../test/peers/postern.ts'
 import { FRONT_SECRET, READ_TOKEN } from './reading.ts'
 import { freePort, Running } from './running.ts'
 
@@ -53,8 +54,7 @@ export async function startWrangler(): Promise<Wrangler> {
   )
   const configs = ['-c', join(directory, 'postern.jsonc'), '-c', join(directory, 'gate.jsonc')]
   const flags = ['--ip', '127.0.0.1', '--port', String(http), '--persist-to', join(directory, 'state')]
-  const environment = { ...process.env, CI: '1', WRANGLER_SEND_METRICS: 'false', CLOUDFLARE_CF_FETCH_ENABLED: 'false' }
-  const running = await Running.start(['wrangler', 'dev', ...configs, ...flags], /Ready on http/, environment)
+  const running = await Running.start(['wrangler', 'dev', ...configs, ...flags], /Ready on http/, wranglerEnvironment())
   return {
     smtp,
     gate,
@@ -68,7 +68,12 @@ export async function startWrangler(): Promise<Wrangler> {
   }
 }
 
+/** In which wrangler asks nothing of Cloudflare, which would only delay it. */
+export function wranglerEnvironment(): NodeJS.ProcessEnv {
+  return { ...environment(), CI: '1', WRANGLER_SEND_METRICS: 'false', CLOUDFLARE_CF_FETCH_ENABLED: 'false' }
+}
+
 /** JSON with comments on lines of their own, and commas behind the last. */
-function parseJsonc(text: string): Record<string, unknown> {
+export function parseJsonc(text: string): Record<string, unknown> {
   return JSON.parse(text.replaceAll(/^\s*\/\/.*$/gm, '').replaceAll(/,(?=\s*[}\]])/g, '')) as Record<string, unknown>
 }

@@ -1,0 +1,12 @@
+/** A policy for the Worker, as who deploys it would write it: everybody gets mail, and one user may send. */
+import type { AuthOptions } from '@postern/engine'
+import { PASSWORD, USER } from './user.ts'
+
+export function policy(): { auth: AuthOptions } {
+  return {
+    auth: {
+      authenticate: ({ username, password }) =>
+        username === USER && password === PASSWORD ? { user: USER } : undefined,
+    },
+  }
+}
