@@ -31,7 +31,14 @@ test('links between documents lead somewhere', () => {
 
 test('the scripts that the README runs are there', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
-  const named = [...read('README.md').matchAll(/npx --yes pnpm (\w+)/g)].map((match) => match[1] as string)
+  const named = [...read('README.md').matchAll(/npx --yes pnpm (?!exec)(\w+)/g)].map((match) => match[1] as string)
   expect(named.length).toBeGreaterThan(3)
   expect(named.filter((name) => scripts[name] === undefined)).toEqual([])
+})
+
+test('the commands of the README and of runtimes.md for each runtime are the same', () => {
+  const commands = (file: string): string[] =>
+    [...read(file).matchAll(/^npx --yes pnpm exec (?:[^#\n\\]|\\\n)+/gm)].map(([command]) => command.trim())
+  expect(commands('README.md').map((command) => command.split(' ')[4])).toEqual(['node', 'bun', 'deno', 'wrangler'])
+  expect(commands('docs/runtimes.md')).toEqual(commands('README.md'))
 })

@@ -57,17 +57,15 @@ describe('Dockerfile', () => {
 describe('fly.toml', () => {
   const toml = read('apps/server/fly.toml')
   const env = Object.fromEntries(
-    [...toml.matchAll(/^ {2}(POSTERN_\w+) = "(.*)"$/gm)].map(([, name, value]) => [name, value]),
+    [...toml.matchAll(/^ *(POSTERN_\w+) = "(.*)"$/gm)].map(([, name, value]) => [name, value]),
   )
 
   test('listens where its services lead, each behind the PROXY protocol', async () => {
     const { options } = await readSettings({}, env as Record<string, string>)
-    const inner = [...toml.matchAll(/^ {2}internal_port = (\d+)$/gm)].map(([, port]) => Number(port))
+    const inner = [...toml.matchAll(/^ *internal_port = (\d+)$/gm)].map(([, port]) => Number(port))
     expect(options.listen.map(({ port }) => port)).toEqual(inner)
     const outer = [
-      ...toml.matchAll(
-        /port = (\d+)\n {4}handlers = \["proxy_proto"\]\n {4}proxy_proto_options = \{ version = "v2" \}/g,
-      ),
+      ...toml.matchAll(/port = (\d+)\n *handlers = \["proxy_proto"\]\n *proxy_proto_options = \{ version = "v2" \}/g),
     ]
     expect(outer.map(([, port]) => Number(port))).toEqual([25, 587, 465])
     expect(options.proxyFrom).toEqual(['172.16.0.0/12'])
