@@ -3,7 +3,7 @@
  *
  * It says one line of SMTP itself: 421, to a client that it can't serve.
  */
-import type { Duplex } from '@postern/engine'
+import { Admission, type Duplex } from '@postern/engine'
 import type { Logger } from '@logtape/logtape'
 import { Carriage, factsOf, opened, pipeHeaders, type WebSocketLike } from '@postern/runtime/websocket'
 import { WebSocket } from 'ws'
@@ -33,21 +33,25 @@ const MAX_TURNED_AWAY = 100
 const MAX_PAYLOAD_BYTES = 65_536
 /** The server ends a session that idles, and says why; the front only ends what the server has forgotten. */
 const FORGOTTEN_MS = 60_000
+/** More is none to a timer: it would be up at once. */
+const MAX_TIMER_MS = 2_147_483_647
 /** Networks forget a connection that is silent (Cloudflare's after 100 s); an end that is gone says nothing of it. */
 const PING_MS = 30_000
 
 export class Front {
   readonly #options: FrontOptions
   readonly #carriages = new Set<Carriage>()
-  /** Connections by address. */
-  readonly #counts = new Map<string, number>()
+  readonly #admission: Admission
   #connectionCount = 0
   #turnedAway = 0
   #isClosing = false
+  /** The time that closing may take is up. */
+  #isOver = false
   #allGone: (() => void) | undefined
 
   constructor(options: FrontOptions) {
     this.#options = options
+    this.#admission = new Admission(options)
   }
 
   get connectionCount(): number {
@@ -56,22 +60,13 @@ export class Front {
 
   /** Carries one connection. Never rejects. @param submission It came to a port for submission. */
   async accept(client: Duplex, submission: boolean): Promise<void> {
-    const { maxConnections, maxConnectionsPerAddress } = this.#options
     if (this.#isClosing) return this.#turnAway(client, '4.3.2', 'Shutting down')
-    const { address } = client.remote
-    const count = this.#counts.get(address) ?? 0
-    // A Unix socket has no address, and is nobody's but this machine's.
-    const isCrowded = address !== '' && count >= maxConnectionsPerAddress
-    if (isCrowded || this.#connectionCount >= maxConnections) {
-      return this.#turnAway(client, '4.7.0', 'Too many connections, try again later')
-    }
-    this.#counts.set(address, count + 1)
+    const leave = this.#admission.enter(client.remote)
+    if (leave === undefined) return this.#turnAway(client, '4.7.0', 'Too many connections, try again later')
     this.#connectionCount++
     await this.#carry(client, submission)
     this.#connectionCount--
-    const left = (this.#counts.get(address) ?? 1) - 1
-    if (left === 0) this.#counts.delete(address)
-    else this.#counts.set(address, left)
+    leave()
     if (this.#connectionCount === 0) this.#allGone?.()
   }
 
@@ -83,6 +78,7 @@ export class Front {
       this.#allGone = resolve
     })
     const timer = setTimeout(() => {
+      this.#isOver = true
       for (const carriage of this.#carriages) carriage.destroy(new Error('the front was stopped'))
     }, graceMs)
     await allGone
@@ -101,13 +97,11 @@ export class Front {
     }
     const carriage = new Carriage(client, socket as WebSocketLike, {
       lingerMs: this.#options.lingerMs,
-      idleTimeoutMs: idleTimeoutMs + FORGOTTEN_MS,
+      idleTimeoutMs: forgottenAfterMs(idleTimeoutMs),
     })
     this.#carriages.add(carriage)
-    const timer = setTimeout(
-      () => carriage.destroy(new Error(`the connection was open for ${sessionTimeoutMs + FORGOTTEN_MS} ms`)),
-      sessionTimeoutMs + FORGOTTEN_MS,
-    )
+    const openMs = forgottenAfterMs(sessionTimeoutMs)
+    const timer = setTimeout(() => carriage.destroy(new Error(`the connection was open for ${openMs} ms`)), openMs)
     try {
       await opened(socket as WebSocketLike, connectTimeoutMs)
     } catch (error) {
@@ -130,6 +124,7 @@ export class Front {
   async #dial(client: Duplex, submission: boolean): Promise<WebSocket> {
     const { url, secret, ca, connectTimeoutMs } = this.#options
     const headers = await pipeHeaders(factsOf(client, submission), { secret, url })
+    if (this.#isOver) throw new Error('the front was stopped')
     return new WebSocket(url, {
       headers: { ...headers },
       handshakeTimeout: connectTimeoutMs,
@@ -154,6 +149,11 @@ export class Front {
       this.#turnedAway--
     }
   }
+}
+
+/** When the front gives up what the server should have ended after `ms`. */
+function forgottenAfterMs(ms: number): number {
+  return Math.min(ms + FORGOTTEN_MS, MAX_TIMER_MS)
 }
 
 /** Asks now and then whether the other end is there, and closes where it is not. Gives what stops it. */

@@ -3,9 +3,10 @@ import type { Endpoint } from '../duplex.ts'
 import { parseIp } from '../protocol/address.ts'
 import type { Limits } from '../protocol/limits.ts'
 
-type AdmissionLimits = Pick<Limits, 'maxConnections' | 'maxConnectionsPerAddress'>
+/** Of `Limits`, those on connections. */
+export type AdmissionLimits = Pick<Limits, 'maxConnections' | 'maxConnectionsPerAddress'>
 
-/** Counts connections, and says which may come in. */
+/** Counts connections, and says which may come in: for a server, and for whatever stands in front of one. */
 export class Admission {
   readonly #limits: AdmissionLimits
   readonly #perAddress = new Map<string, number>()

@@ -1,0 +1,88 @@
+/** What a front holds itself to: who may come in, how long, and how it stops. */
+import { getLogger } from '@logtape/logtape'
+import { createServer, type Endpoint } from '@postern/engine'
+import { pair } from '@postern/runtime/memory'
+import { frontGuard } from '@postern/runtime/websocket'
+import { expect, onTestFinished, test } from 'vitest'
+import { Front, type FrontOptions } from '../src/front/front.ts'
+import { listenForPipes } from '../src/pipe.ts'
+
+const secret = 'what this test and its server know, and nobody else'
+const local: Endpoint = { family: 'ipv4', address: '192.0.2.1', port: 25 }
+const V4: Endpoint = { family: 'ipv4', address: '192.0.2.7', port: 4711 }
+
+async function frontWith(options: Partial<FrontOptions> = {}): Promise<Front> {
+  const server = createServer({ hostname: 'mx.example.com' })
+  const listener = await listenForPipes(server, {
+    guard: frontGuard({ secrets: secret }),
+    host: '127.0.0.1',
+    port: 0,
+    pathname: '/pipe',
+    handshakeTimeoutMs: 5_000,
+    lingerMs: 200,
+    error: (error) => console.error(error),
+    refused: (reason) => console.error(reason),
+  })
+  onTestFinished(async () => {
+    await listener.close()
+    await server.close({ graceMs: 0 })
+  })
+  return new Front({
+    url: `ws://127.0.0.1:${listener.address.port}/pipe`,
+    secret,
+    hostname: 'front.example',
+    connectTimeoutMs: 5_000,
+    idleTimeoutMs: 60_000,
+    sessionTimeoutMs: 60_000,
+    maxConnections: 100,
+    maxConnectionsPerAddress: 1,
+    log: getLogger(['postern', 'front-limits']),
+    lingerMs: 200,
+    ...options,
+  })
+}
+
+/** The first words that a client from there hears, and how to leave. */
+async function connect(front: Front, remote: Endpoint): Promise<{ said: string; leave: () => Promise<void> }> {
+  const [client, near] = pair({ endpoints: [remote, local], lingerMs: 200 })
+  const over = front.accept(near, false)
+  const said = Buffer.from((await client.read()) ?? []).toString()
+  const leave = (): Promise<void> => {
+    client.destroy()
+    return over
+  }
+  onTestFinished(leave)
+  return { said, leave }
+}
+
+test('clients are counted as a server counts them: an IPv6 network is one', async () => {
+  const front = await frontWith()
+  const at = (address: string): Endpoint => ({ family: 'ipv6', address, port: 1 })
+  const first = await connect(front, at('2001:db8::1'))
+  expect(first.said).toMatch(/^220 mx/)
+  expect((await connect(front, at('2001:db8::2'))).said).toMatch(/^421 4\.7\.0 front\.example /)
+  expect((await connect(front, at('2001:db8:0:1::1'))).said).toMatch(/^220 /)
+  await first.leave()
+  expect((await connect(front, at('2001:db8::2'))).said).toMatch(/^220 /)
+})
+
+test('the longest times that there are end nothing', async () => {
+  const front = await frontWith({ idleTimeoutMs: 2_147_483_647, sessionTimeoutMs: 2_147_483_647 })
+  const { said, leave } = await connect(front, V4)
+  expect(said).toMatch(/^220 /)
+  expect(front.connectionCount).toBe(1)
+  await leave()
+  expect(front.connectionCount).toBe(0)
+})
+
+test('a front that stops while a pipe is asked for ends that too', async () => {
+  const front = await frontWith()
+  const [client, near] = pair({ endpoints: [V4, local], lingerMs: 200 })
+  const over = front.accept(near, false)
+  const closing = front.close(0)
+  // The time is up before the token is signed.
+  const dueAt = performance.now() + 20
+  while (performance.now() < dueAt);
+  expect(Buffer.from((await Promise.resolve(client.read()).catch(() => null)) ?? []).toString()).not.toMatch(/^220/)
+  await Promise.all([closing, over])
+})
