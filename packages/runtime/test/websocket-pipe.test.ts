@@ -254,6 +254,7 @@ const lies: readonly [string, (string | object | number)[]][] = [
   ['a message with a field too many', [{ type: 'end', now: true }]],
   ['credit that is no number', [{ type: 'credit', frames: '9' }]],
   ['credit that is negative', [{ type: 'credit', frames: -1 }]],
+  ['more credit than a window', [{ type: 'credit', frames: 17 }]],
   ['credit without end', ['{"type":"credit","frames":1e999}']],
   ['a message that is too long', [`{"type":"end"${' '.repeat(8_192)}}`]],
   ['TLS that nobody asked for', [{ type: 'tls', tls }]],
@@ -305,6 +306,26 @@ describe('a peer that breaks the rules is cut off', () => {
     socket.receive({ type: 'startTls' })
     expect(socket.closes).toEqual([4000])
     expect((await over)?.message).toBe('the other end of the pipe sent startTls where there is none')
+  })
+
+  test('a server that asks for a handshake again while the first is awaited', async () => {
+    const { socket, over } = front()
+    socket.receive({ type: 'startTls' })
+    await settled()
+    socket.receive({ type: 'startTls' })
+    expect(socket.closes).toEqual([4000])
+    expect((await over)?.message).toContain('startTls where there is none')
+  })
+
+  test('a server that goes on talking where a handshake is to begin: no word of it gets to the client', async () => {
+    const { socket, client, over } = front()
+    socket.receive({ type: 'startTls' })
+    await settled()
+    const reading = client.read()
+    socket.receive(ascii('250 OK\r\n'))
+    expect(socket.closes).toEqual([4000])
+    await expect(reading).rejects.toThrow()
+    expect((await over)?.message).toContain('a frame out of place')
   })
 
   test('a peer that takes nothing and asks for more', async () => {

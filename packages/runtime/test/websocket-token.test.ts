@@ -70,6 +70,11 @@ test('a front is let in, with what it says of its client', async () => {
   expect([pipeOverrides(facts), pipeOverrides(secured)]).toEqual([{}, { authRequired: true, tlsRequired: true }])
 })
 
+test('of a handshake that nobody told of, it is known that it was made', async () => {
+  const untold = { ...secured, tls: { protocol: '', cipher: '' } }
+  expect(await frontGuard({ secrets: secret }).admit(request(await header(untold)))).toEqual(untold)
+})
+
 test('a forgery of the test is as good as a token, before anything is set apart', async () => {
   const authorization = await forged((token) => token)
   expect(await frontGuard({ secrets: secret }).admit(request(authorization))).toEqual(facts)

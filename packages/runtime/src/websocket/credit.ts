@@ -105,8 +105,10 @@ export class Credit {
     this.#sent++
   }
 
-  allow(frames: number): void {
+  /** Whether the peer may allow that: one that allows more than a window would have us send without a bound. */
+  allow(frames: number): boolean {
     this.#allowed = frames
+    return frames <= this.#sent + WINDOW_FRAMES
   }
 
   /** The peer said something. */

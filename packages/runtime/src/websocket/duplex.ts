@@ -52,8 +52,8 @@ export class WebSocketDuplex implements Duplex {
   #handshake: Wait<TlsInfo> | undefined
   /** Bytes that came in clear after the handshake was asked for. */
   #earlyBytes = 0
-  /** At the front: the server has asked for a handshake; it begins when all bytes before it have been read. */
-  #isHandshakeAsked = false
+  /** At the front: the server has asked for a handshake; it begins when all bytes before that have been read. */
+  #clientHandshake: 'none' | 'asked' | 'begun' = 'none'
 
   /** @param canStartTls Of the front. */
   constructor(socket: WebSocketLike, options: WebSocketOptions, role: Role = 'peer', canStartTls = false) {
@@ -78,7 +78,7 @@ export class WebSocketDuplex implements Duplex {
     const answer = this.#received.read()
     if (answer instanceof Uint8Array) this.#allowance.consume()
     if (answer !== null) this.#allow()
-    if (answer instanceof Promise && this.#isHandshakeAsked) this.#beginHandshake()
+    if (answer instanceof Promise && this.#clientHandshake === 'asked') this.#beginHandshake()
     return answer
   }
 
@@ -140,14 +140,14 @@ export class WebSocketDuplex implements Duplex {
 
   /** Tells the server what came of the handshake. */
   answerHandshake(answer: Extract<Control, { type: 'tls' | 'early' | 'tlsFailed' }>): void {
-    this.#isHandshakeAsked = false
+    this.#clientHandshake = 'none'
     if (answer.type === 'tls') this.#outbox.credit.isCareful = false
     this.#outbox.say(answer)
   }
 
   #beginHandshake(): void {
     if (this.onHandshake === undefined) return this.#violate('a handshake where there can be none')
-    this.#isHandshakeAsked = false
+    this.#clientHandshake = 'begun'
     this.onHandshake()
   }
 
@@ -164,7 +164,9 @@ export class WebSocketDuplex implements Duplex {
   #onBytes(bytes: Uint8Array): void {
     const received = this.#received
     if (!this.#allowance.receive() || bytes.byteLength > MAX_FRAME_BYTES) return this.#violate('more than it may send')
-    if (bytes.byteLength === 0 || received.isEnded) return this.#violate('a frame out of place')
+    // Behind the question for a handshake the front has no place for bytes: they would go to the client in the midst of it.
+    const isOutOfPlace = bytes.byteLength === 0 || received.isEnded || this.#clientHandshake !== 'none'
+    if (isOutOfPlace) return this.#violate('a frame out of place')
     this.#outbox.credit.takeBack()
     if (this.#handshake !== undefined) {
       this.#earlyBytes += bytes.byteLength
@@ -180,8 +182,7 @@ export class WebSocketDuplex implements Duplex {
   #onControl(control: Control): void {
     switch (control.type) {
       case 'credit':
-        this.#outbox.credit.allow(control.frames)
-        return this.#flush()
+        return this.#outbox.credit.allow(control.frames) ? this.#flush() : this.#violate('more credit than there is')
       case 'end':
         this.#outbox.credit.isCareful = false
         this.startTls = undefined
@@ -190,9 +191,10 @@ export class WebSocketDuplex implements Duplex {
         this.#handshake = undefined
         return this.#closeIfOver()
       case 'startTls':
-        if (this.#role !== 'front' || !this.#outbox.credit.isCareful)
+        if (this.#role !== 'front' || !this.#outbox.credit.isCareful || this.#clientHandshake !== 'none') {
           return this.#violate('startTls where there is none')
-        this.#isHandshakeAsked = true
+        }
+        this.#clientHandshake = 'asked'
         if (this.#received.isReading) this.#beginHandshake()
         return
       default:

@@ -46,7 +46,7 @@ export function readFacts(value: unknown): PipeFacts | undefined {
 export function readTls(value: unknown): TlsInfo | undefined {
   if (!isObject(value) || !hasOnly(value, 'protocol', 'cipher', 'serverName', 'peerCertificate')) return undefined
   const { protocol, cipher, serverName } = value
-  if (typeof protocol !== 'string' || !/^TLSv1(\.[0-3])?$/.test(protocol)) return undefined
+  if (typeof protocol !== 'string' || !/^(TLSv1(\.[0-3])?)?$/.test(protocol)) return undefined
   if (typeof cipher !== 'string' || !/^[\w-]{0,64}$/.test(cipher)) return undefined
   if (serverName !== undefined && !isPrintable(serverName, MAX_NAME_LENGTH)) return undefined
   const named = serverName === undefined ? {} : { serverName }
