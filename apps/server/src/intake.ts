@@ -55,7 +55,8 @@ export function intake({ options, store, log, hasTls, kept }: IntakeParts): Serv
     error(error, session) {
       if (error instanceof ArrivalError) noteArrival(log, error)
       else log.error('a hook failed, or a connection broke', { sessionId: session?.id, error })
-      handlers.error?.(error, session)
+      // An answer that comes later may be a rejection, which is the engine's to catch.
+      return handlers.error?.(error, session)
     },
     data: dataHook(handlers, store, log, kept),
     ...(canAuthenticate(options) ? { auth: authOptions(options, log) } : {}),

@@ -104,7 +104,7 @@ class Entrance {
     maxPayload: MAX_PAYLOAD_BYTES,
     perMessageDeflate: false,
   })
-  /** Those that have proved nothing yet, oldest first, by the peer's address: with TLS, the request is on another socket. */
+  /** Those that have proved nothing yet, oldest first, by their ends: with TLS, the request is on another socket. */
   readonly #waiting = new Map<string, { readonly socket: Socket; readonly timer: NodeJS.Timeout }>()
 
   constructor(server: Acceptor, options: PipeListenOptions) {
@@ -116,6 +116,8 @@ class Entrance {
     const { handshakeTimeoutMs, maxHandshakes = 500 } = this.#options
     const [oldest] = this.#waiting.values()
     if (oldest !== undefined && this.#waiting.size >= maxHandshakes) oldest.socket.destroy()
+    // Reset before anybody looked, it has no name.
+    if (socket.remoteAddress === undefined) return void socket.destroy()
     const name = nameOf(socket)
     const timer = setTimeout(() => socket.destroy(), handshakeTimeoutMs)
     this.#waiting.set(name, { socket, timer })
@@ -164,8 +166,9 @@ class Entrance {
   }
 }
 
-function nameOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`
+/** Both ends: a peer may use one port of its own for as many connections as we have addresses. */
+function nameOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 }
 
 function remoteOf({ remoteAddress = '', remotePort = 0, remoteFamily }: Socket): Endpoint {

@@ -137,7 +137,11 @@ function culprit(value: unknown, issue: z.core.$ZodIssue | undefined): unknown {
 }
 
 function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}…` : value)
+  if (typeof value === 'string') {
+    // The user and password of a URL
+    const shown = value.replace(/\/\/[^\s/]*@/g, '//(credentials)@')
+    return JSON.stringify(shown.length > 100 ? `${shown.slice(0, 100)}…` : shown)
+  }
   if (typeof value === 'function') return 'a function'
   if (typeof value === 'object' && value !== null)
     return Array.isArray(value) && value.length === 0 ? '[]' : 'an object'

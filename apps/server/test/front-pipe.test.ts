@@ -14,14 +14,14 @@ import { postern } from './program.ts'
 const host = '127.0.0.1'
 const secret = 'what this test and its server know, and nobody else'
 
-async function entrance(guard: FrontGuard, maxHandshakes = 500, tls?: TlsCredentials) {
+async function entrance(guard: FrontGuard, maxHandshakes = 500, tls?: TlsCredentials, at = host) {
   const errors: string[] = []
   const accepted: unknown[] = []
   const listener = await listenForPipes(
     { accept: (duplex) => accepted.push(duplex) },
     {
       guard,
-      host,
+      host: at,
       port: 0,
       pathname: '/pipe',
       tls,
@@ -69,6 +69,21 @@ test('of those who prove nothing, the oldest goes when there are too many; who d
   await gone
   expect([second.destroyed, third.destroyed]).toEqual([false, false])
   expect(await ask(url)).toBe(101)
+  second.destroy()
+  third.destroy()
+})
+
+test('connections from one port of a peer to two addresses of ours are two', async () => {
+  const { port } = await entrance(frontGuard({ secrets: secret }), 2, undefined, '0.0.0.0')
+  const from = { localAddress: host, localPort: 20_000 + (process.pid % 10_000), port }
+  const first = connect({ ...from, host: '127.0.0.1' })
+  await once(first, 'connect')
+  const gone = once(first, 'close')
+  const second = connect({ ...from, host: '127.0.0.2' })
+  await once(second, 'connect')
+  const third = await open(port)
+  await gone
+  expect([second.destroyed, third.destroyed]).toEqual([false, false])
   second.destroy()
   third.destroy()
 })
@@ -150,6 +165,7 @@ describe.concurrent('a mistake is one line that says what to do', () => {
       [...to, ...known, '--listen', 'smtps://127.0.0.1:0'],
     ],
     ['front', '--to-ca nowhere.pem: ', [...to, ...known, '--to-ca', 'nowhere.pem']],
+    ['front', '--to: "wss://(credentials)@a/" is not the URL', ['--to', 'wss://me:shortandsecret@a/', ...known]],
     ['front', '--front-secret: the value (not shown) is not at least 32', [...to, '--front-secret', 'shortandsecret']],
     ['serve', '--listen ws://127.0.0.1:0/: needs what its fronts sign with', ['--listen', 'ws://127.0.0.1:0/']],
     ['serve', '--listen wss://127.0.0.1:0/: needs a certificate', [...known, '--listen', 'wss://127.0.0.1:0/']],

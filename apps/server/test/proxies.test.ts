@@ -1,10 +1,12 @@
 /** `--proxy-from`: what it takes, what it refuses in one line, and which listeners it is for. */
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { isProxyRange, proxyOverrides } from '../src/proxies.ts'
 import { readSettings } from '../src/settings.ts'
-import { postern, scratch } from './program.ts'
+import { postern, scratch, serve } from './program.ts'
 
 describe('what it takes', () => {
   test('flags, words of a variable, an array or one value in the file', async () => {
@@ -53,4 +55,19 @@ describe('what it refuses is one line, exit code 2', () => {
     const said = await run(['--listen', `smtp+unix:${join(scratch(), 'socket')}`, '--proxy-from', 'all'])
     expect(said).toContain('--proxy-from: needs an address that is listened on by TCP')
   })
+})
+
+test('an error hook that rejects, of a connection that was no session yet, ends nothing', async () => {
+  const config = join(scratch(), 'own.config.ts')
+  // There is no session to tell of.
+  writeFileSync(config, 'export default { proxyFrom: "all", handlers: { async error(_, session) { session.id } } }')
+  const { ports, signal, ended, stderr } = await serve(['--config', config, '--store', 'memory:'])
+  for (let i = 0; i < 2; i++) {
+    const socket = connect(ports[0] as number, '127.0.0.1')
+    socket.on('error', () => {})
+    socket.write('EHLO no.header\r\n')
+    await once(socket, 'close')
+  }
+  signal('SIGTERM')
+  expect(await ended, stderr()).toBe(0)
 })
