@@ -24,11 +24,11 @@ export async function listenAll(
 ): Promise<Listening[]> {
   const { listen } = await loadRuntime()
   const { tlsHandshakeTimeoutMs, listen: addresses } = settings.options
-  const proxied = proxyOverrides(settings.options.proxyFrom)
+  // Who comes by a Unix socket has no address to be trusted by.
+  const byTcp = proxyOverrides(settings.options.proxyFrom)
   const listening: Listening[] = []
   for (const given of addresses) {
     const { host, port, path, pipePath, implicitTls, submission } = given
-    const isProxied = path === undefined && proxied.proxyProtocol !== undefined
     try {
       if (pipePath !== undefined) {
         const listener = await listenOnPipe(server, given, pipePath, settings, tls, log)
@@ -37,13 +37,10 @@ export async function listenAll(
       }
       const listener = await listen(server, {
         ...(path === undefined ? { port, ...(host === undefined ? {} : { host }) } : { path }),
-        // Behind a proxy's header, the handshake is the engine's.
-        ...(tls === undefined
-          ? {}
-          : { tls, implicitTls: implicitTls && !isProxied, handshakeTimeoutMs: tlsHandshakeTimeoutMs }),
+        ...(tls === undefined ? {} : { tls, implicitTls, handshakeTimeoutMs: tlsHandshakeTimeoutMs }),
         overrides: {
           ...(submission ? { authRequired: true, tlsRequired: true } : {}),
-          ...(isProxied ? { ...proxied, implicitTls } : {}),
+          ...(path === undefined ? byTcp : {}),
         },
         error(error, remote) {
           if (remote === undefined) log.error('can not accept connections', { url: given.url, error })

@@ -1,8 +1,6 @@
 /** `postern front`: takes connections in, and pipes each to a server elsewhere. It keeps nothing and knows no mail. */
 import process from 'node:process'
 import { readFile } from 'node:fs/promises'
-import type { Logger } from '@logtape/logtape'
-import type { TlsCredentials } from '@postern/runtime/tls'
 import { boundUrl, frontAnnouncement } from '../announcement.ts'
 import { errorText, EXIT, Failure } from '../failure.ts'
 import { Front } from '../front/front.ts'
@@ -11,11 +9,8 @@ import { NOTICE, openLog } from '../log.ts'
 import { outliveReader } from '../output.ts'
 import { checkFront } from '../policy.ts'
 import type { Settings } from '../settings.ts'
-import { onSignals } from '../signals.ts'
-import { openTls, reloadTls } from '../tls.ts'
-
-/** How long connections may take when the program is broken. */
-const BROKEN_GRACE_MS = 1_000
+import { openTls } from '../tls.ts'
+import { untilStopped } from './running.ts'
 
 /** Pipes until a signal stops it. @returns the exit code. @throws Failure when it can't begin. */
 export async function runFront(settings: Settings): Promise<number> {
@@ -50,36 +45,16 @@ export async function runFront(settings: Settings): Promise<number> {
   say(frontAnnouncement(settings, bound, url))
   notices.info('serving', { addresses: bound.map(boundUrl), to: url, hostname: options.hostname })
 
-  return new Promise((resolve) => {
-    let exitCode: number = EXIT.done
-    const end = async (graceMs: number): Promise<void> => {
+  return untilStopped({
+    settings,
+    tls,
+    log,
+    say,
+    inProgress: () => ({ connections: front.connectionCount }),
+    waitingText: () => '.',
+    async end(graceMs) {
       await Promise.all([closeAll(bound), front.close(graceMs)])
-      notices.info('stopped', {})
-      say('Stopped.\n')
-      forgetSignals()
-      resolve(exitCode)
-    }
-    const fail = (error: unknown): void => {
-      log.fatal('stopping: an error that nobody caught', { error })
-      if (exitCode === EXIT.failed) return
-      exitCode = EXIT.failed
-      // Whatever holds the end up, it ends.
-      setTimeout(() => process.exit(EXIT.failed), 2 * BROKEN_GRACE_MS)
-      void end(BROKEN_GRACE_MS)
-    }
-    const forgetSignals = onSignals({
-      stop(signal) {
-        notices.info('stopping', { signal, connections: front.connectionCount, graceMs: options.graceMs })
-        say('\nStopping.\n')
-        end(options.graceMs).catch(fail)
-      },
-      stopNow(signal) {
-        notices.warn('stopped at once', { signal, connections: front.connectionCount })
-        say('Stopped at once.\n')
-      },
-      ...(tls === undefined || options.selfSigned ? {} : { reload: () => void reload(settings, tls, log) }),
-      broken: fail,
-    })
+    },
   })
 }
 
@@ -92,14 +67,5 @@ async function readAuthorities({ options, spelled }: Settings): Promise<Buffer |
     throw new Failure(`${spelled('toCa')} ${toCa}: ${errorText(error)}; name a PEM file`, EXIT.misused, {
       cause: error,
     })
-  }
-}
-
-async function reload(settings: Settings, tls: TlsCredentials, log: Logger): Promise<void> {
-  try {
-    await reloadTls(settings, tls)
-    log.info('certificates read again', {})
-  } catch (error) {
-    log.error('certificates could not be read again; the old ones stay', { error })
   }
 }

@@ -7,7 +7,6 @@
 import process from 'node:process'
 import type { Logger } from '@logtape/logtape'
 import { createServer, OptionError, type Server } from '@postern/engine'
-import type { TlsCredentials } from '@postern/runtime/tls'
 import type { MailStore } from '@postern/storage'
 import { announcement, boundUrl, keptLine } from '../announcement.ts'
 import { EXIT, Failure } from '../failure.ts'
@@ -18,13 +17,11 @@ import type { OptionName } from '../options.ts'
 import { outliveReader } from '../output.ts'
 import { checkTogether } from '../policy.ts'
 import type { Settings } from '../settings.ts'
-import { onSignals } from '../signals.ts'
 import { openStore, storeName } from '../store.ts'
-import { openTls, reloadTls } from '../tls.ts'
+import { openTls } from '../tls.ts'
+import { untilStopped } from './running.ts'
 
 const DAY_MS = 86_400_000
-/** How long mail in progress may take when the program is broken. */
-const BROKEN_GRACE_MS = 1_000
 
 /** Serves until a signal stops it. @returns the exit code. @throws Failure when it can't begin. */
 export async function serve(settings: Settings): Promise<number> {
@@ -54,37 +51,17 @@ export async function serve(settings: Settings): Promise<number> {
   })
   const stopSweeping = sweepDaily(store, Math.max(DAY_MS, 2 * options.sessionTimeoutMs), log)
 
-  return new Promise((resolve) => {
-    let exitCode: number = EXIT.done
-    const end = async (graceMs: number): Promise<void> => {
+  return untilStopped({
+    settings,
+    tls,
+    log,
+    say,
+    inProgress: () => ({ sessions: server.sessionCount }),
+    waitingText: () => waitingText(server, options.graceMs),
+    async end(graceMs) {
       stopSweeping()
       await Promise.all([closeAll(bound), server.close({ graceMs })])
-      notices.info('stopped', {})
-      say('Stopped.\n')
-      forgetSignals()
-      resolve(exitCode)
-    }
-    const fail = (error: unknown): void => {
-      log.fatal('stopping: an error that nobody caught', { error })
-      if (exitCode === EXIT.failed) return
-      exitCode = EXIT.failed
-      // Whatever holds the end up, it ends.
-      setTimeout(() => process.exit(EXIT.failed), 2 * BROKEN_GRACE_MS)
-      void end(BROKEN_GRACE_MS)
-    }
-    const forgetSignals = onSignals({
-      stop(signal) {
-        notices.info('stopping', { signal, sessions: server.sessionCount, graceMs: options.graceMs })
-        say(`\nStopping${waitingText(server, options.graceMs)}\n`)
-        end(options.graceMs).catch(fail)
-      },
-      stopNow(signal) {
-        notices.warn('stopped at once', { signal, sessions: server.sessionCount })
-        say('Stopped at once.\n')
-      },
-      ...(tls === undefined || options.selfSigned ? {} : { reload: () => void reload(settings, tls, log) }),
-      broken: fail,
-    })
+    },
   })
 }
 
@@ -108,15 +85,6 @@ function makeServer(settings: Settings, parts: IntakeParts): Server {
         cause: error,
       },
     )
-  }
-}
-
-async function reload(settings: Settings, tls: TlsCredentials, log: Logger): Promise<void> {
-  try {
-    await reloadTls(settings, tls)
-    log.info('certificates read again', {})
-  } catch (error) {
-    log.error('certificates could not be read again; the old ones stay', { error })
   }
 }
 

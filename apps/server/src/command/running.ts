@@ -1,0 +1,73 @@
+/** What serves until it is told to stop: by a signal, or by an error that nobody caught. */
+import process from 'node:process'
+import type { Logger } from '@logtape/logtape'
+import type { TlsCredentials } from '@postern/runtime/tls'
+import { EXIT } from '../failure.ts'
+import { NOTICE } from '../log.ts'
+import { onSignals } from '../signals.ts'
+import type { Settings } from '../settings.ts'
+import { reloadTls } from '../tls.ts'
+
+/** How long what is in progress may take when the program is broken. */
+const BROKEN_GRACE_MS = 1_000
+
+export interface Running {
+  readonly settings: Settings
+  readonly tls: TlsCredentials | undefined
+  readonly log: Logger
+  /** Writes to standard output. */
+  say(text: string): void
+  /** What is in progress, for the log. */
+  inProgress(): Readonly<Record<string, number>>
+  /** Ends the line that says that it stops. */
+  waitingText(): string
+  /** Stops taking anything in, and waits at most so long for what is in progress. */
+  end(graceMs: number): Promise<void>
+}
+
+/** Waits for a signal, or for the program to break, and stops. @returns the exit code. */
+export function untilStopped(running: Running): Promise<number> {
+  const { settings, tls, log, say } = running
+  const { graceMs, selfSigned } = settings.options
+  const notices = log.getChild(NOTICE)
+  return new Promise((resolve) => {
+    let exitCode: number = EXIT.done
+    const end = async (ms: number): Promise<void> => {
+      await running.end(ms)
+      notices.info('stopped', {})
+      say('Stopped.\n')
+      forgetSignals()
+      resolve(exitCode)
+    }
+    const fail = (error: unknown): void => {
+      log.fatal('stopping: an error that nobody caught', { error })
+      if (exitCode === EXIT.failed) return
+      exitCode = EXIT.failed
+      // Whatever holds the end up, it ends.
+      setTimeout(() => process.exit(EXIT.failed), 2 * BROKEN_GRACE_MS)
+      void end(BROKEN_GRACE_MS)
+    }
+    const forgetSignals = onSignals({
+      stop(signal) {
+        notices.info('stopping', { signal, ...running.inProgress(), graceMs })
+        say(`\nStopping${running.waitingText()}\n`)
+        end(graceMs).catch(fail)
+      },
+      stopNow(signal) {
+        notices.warn('stopped at once', { signal, ...running.inProgress() })
+        say('Stopped at once.\n')
+      },
+      ...(tls === undefined || selfSigned ? {} : { reload: () => void reload(settings, tls, log) }),
+      broken: fail,
+    })
+  })
+}
+
+async function reload(settings: Settings, tls: TlsCredentials, log: Logger): Promise<void> {
+  try {
+    await reloadTls(settings, tls)
+    log.info('certificates read again', {})
+  } catch (error) {
+    log.error('certificates could not be read again; the old ones stay', { error })
+  }
+}
