@@ -35,27 +35,34 @@ export interface Answer {
 const HELLO_NAME = 'email-routing.invalid'
 /** It would end the command. */
 const CONTROL = /\p{Cc}/u
+/** It would end the path, and what follows would be a parameter; but in a quoted local part it is part of the name. */
+const OUT_OF_PATH = /^(?:"(?:[^"\\]|\\.)*")?[^"]*[<> ]/u
 
-/** Hands a message in. Rejects where it can't be read to its end: then nothing is kept. */
+/** Hands a message in. Rejects where it can't be read to its end, or not in time: then nothing is kept. */
 export async function takeEmail(server: Server, email: RoutedEmail): Promise<Answer> {
   const reversePath = email.from === '<>' ? '' : email.from
-  if (CONTROL.test(reversePath)) return { code: 553, text: '5.1.7 Bad sender address' }
-  if (CONTROL.test(email.to)) return { code: 553, text: '5.1.3 Bad recipient address' }
-  const [near, far] = pair()
-  // It came to no port that asks for more.
-  const session = server.accept(far, { authRequired: false, tlsRequired: false })
+  if (!isPath(reversePath)) return { code: 553, text: '5.1.7 Bad sender address' }
+  if (!isPath(email.to)) return { code: 553, text: '5.1.3 Bad recipient address' }
+  // Both ends are in this program: where one does not move, nothing is on its way.
+  const [near, far] = pair({ lingerMs: 1_000 })
   const reader = email.raw.getReader()
+  // It came to no port that asks for more. When the engine has waited long enough, nobody waits for the stream either.
+  const session = server.accept(far, { authRequired: false, tlsRequired: false }).then(() => reader.cancel())
   try {
     const answer = await handIn(new Client(near), email, reversePath, reader)
-    await near.end()
+    // From here on nothing may throw: what was kept would be handed in again.
+    near.end().catch(() => undefined)
     return answer
   } catch (error) {
     near.destroy()
     throw error
   } finally {
-    await session
-    await reader.cancel().catch(() => undefined)
+    await session.catch(() => undefined)
   }
+}
+
+function isPath(address: string): boolean {
+  return !CONTROL.test(address) && !OUT_OF_PATH.test(address)
 }
 
 async function handIn(client: Client, email: RoutedEmail, reversePath: string, reader: ChunkReader): Promise<Answer> {
@@ -81,10 +88,7 @@ async function handIn(client: Client, email: RoutedEmail, reversePath: string, r
   }
   if (answer.code >= 400) return answer
   if (size !== rawSize) throw new Error(`${size} bytes came of a message of ${rawSize}`)
-  answer = await client.ask('BDAT 0 LAST')
-  // It is kept or refused; the farewell changes nothing.
-  await client.ask('QUIT')
-  return answer
+  return client.ask('BDAT 0 LAST')
 }
 
 /** A client that waits for the reply to each command. The server is our own, so replies are short and well formed. */
