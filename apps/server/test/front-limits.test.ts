@@ -3,8 +3,10 @@ import { getLogger } from '@logtape/logtape'
 import { createServer, type Endpoint } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { frontGuard } from '@postern/runtime/websocket'
-import { expect, onTestFinished, test } from 'vitest'
+import { EventEmitter } from 'node:events'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { Front, type FrontOptions } from '../src/front/front.ts'
+import { keepAlive, MAX_MISSED_PINGS, PING_MS } from '../src/front/keepalive.ts'
 import { listenForPipes } from '../src/pipe.ts'
 
 const secret = 'what this test and its server know, and nobody else'
@@ -85,4 +87,27 @@ test('a front that stops while a pipe is asked for ends that too', async () => {
   while (performance.now() < dueAt);
   expect(Buffer.from((await Promise.resolve(client.read()).catch(() => null)) ?? []).toString()).not.toMatch(/^220/)
   await Promise.all([closing, over])
+})
+
+test('a pipe is asked for life signs, and left when there are none; whatever comes is one', () => {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const events: string[] = []
+  const socket = Object.assign(new EventEmitter(), {
+    readyState: 1,
+    ping: () => void events.push('ping'),
+    terminate: () => void events.push('terminate'),
+  })
+  const stop = keepAlive(socket)
+  for (const sign of ['pong', 'message']) {
+    // A ping behind a window of bytes on a narrow network is answered late.
+    vi.advanceTimersByTime(MAX_MISSED_PINGS * PING_MS)
+    expect(events.splice(0)).toEqual(Array(MAX_MISSED_PINGS).fill('ping'))
+    socket.emit(sign)
+  }
+  vi.advanceTimersByTime((MAX_MISSED_PINGS + 1) * PING_MS)
+  expect(events.splice(0)).toEqual([...Array<string>(MAX_MISSED_PINGS).fill('ping'), 'terminate'])
+  stop()
+  vi.advanceTimersByTime(10 * PING_MS)
+  expect(events).toEqual([])
 })

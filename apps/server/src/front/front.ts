@@ -8,6 +8,7 @@ import type { Logger } from '@logtape/logtape'
 import { Carriage, factsOf, opened, pipeHeaders, type WebSocketLike } from '@postern/runtime/websocket'
 import { WebSocket } from 'ws'
 import { errorText } from '../failure.ts'
+import { keepAlive } from './keepalive.ts'
 
 export interface FrontOptions {
   /** Of the pipe: `wss://mail.example.com/pipe`. */
@@ -35,8 +36,6 @@ const MAX_PAYLOAD_BYTES = 65_536
 const FORGOTTEN_MS = 60_000
 /** More is none to a timer: it would be up at once. */
 const MAX_TIMER_MS = 2_147_483_647
-/** Networks forget a connection that is silent (Cloudflare's after 100 s); an end that is gone says nothing of it. */
-const PING_MS = 30_000
 
 export class Front {
   readonly #options: FrontOptions
@@ -154,18 +153,4 @@ export class Front {
 /** When the front gives up what the server should have ended after `ms`. */
 function forgottenAfterMs(ms: number): number {
   return Math.min(ms + FORGOTTEN_MS, MAX_TIMER_MS)
-}
-
-/** Asks now and then whether the other end is there, and closes where it is not. Gives what stops it. */
-function keepAlive(socket: WebSocket): () => void {
-  let hasAnswered = true
-  socket.on('pong', () => {
-    hasAnswered = true
-  })
-  const timer = setInterval(() => {
-    if (!hasAnswered) return socket.terminate()
-    hasAnswered = false
-    if (socket.readyState === WebSocket.OPEN) socket.ping()
-  }, PING_MS)
-  return () => clearInterval(timer)
 }
