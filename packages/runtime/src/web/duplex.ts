@@ -111,12 +111,14 @@ export class StreamDuplex implements Duplex {
 
   /**
    * Gives both streams back, for something else to be put on top of them. Not while a write is under way, nor where it
-   * reads ahead. @throws Error
+   * reads ahead. Here the connection is closed from then on. @throws Error
    */
   release(): void {
     if (this.#isClosed || this.#received.isEnded) throw this.#received.failure ?? connectionClosed()
     if (this.#isPulling || this.#writing !== undefined) throw new Error('a read or a write is pending')
     this.#isClosed = true
+    this.#received.fail(connectionClosed())
+    this.#received.close()
     this.#reader.releaseLock()
     this.#writer.releaseLock()
   }

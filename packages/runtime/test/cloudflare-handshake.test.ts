@@ -1,0 +1,28 @@
+/** STARTTLS that comes to nothing, with a socket that is made up: in workerd a peer can't choose what its handshake does. */
+import { expect, test } from 'vitest'
+import { openDuplex } from '../src/cloudflare/socket.ts'
+
+type Socket = Parameters<typeof openDuplex>[0]
+
+/** @param upgraded What `opened` of the socket behind STARTTLS is. */
+function socket(secureTransport: 'starttls' | 'on', opened: Promise<unknown>, upgraded: Promise<unknown>): Socket {
+  const { readable, writable } = new TransformStream()
+  const closed = new Promise<never>(() => {})
+  const startTls = (): Socket => socket('on', upgraded, upgraded)
+  const made = { readable, writable, secureTransport, opened, closed, upgraded: false, startTls, close: async () => {} }
+  return made as unknown as Socket
+}
+
+test.each([
+  ['fails', () => Promise.reject(new Error('no TLS')), 'no TLS'],
+  ['never ends, and is given up', () => new Promise<never>(() => {}), 'given up'],
+])('where the handshake %s, nobody waits for anything', async (_, handshake, reason) => {
+  const upgraded = handshake()
+  upgraded.catch(() => {})
+  const duplex = await openDuplex(socket('starttls', Promise.resolve({}), upgraded), {})
+  const securing = duplex.startTls?.()
+  setTimeout(() => duplex.destroy(new Error('given up')), 20)
+  await expect(securing).rejects.toThrow(reason)
+  const answers = [duplex.read(), duplex.write(new Uint8Array(1)), duplex.end()]
+  for (const answer of answers) await expect(answer).rejects.toThrow('the connection was closed')
+})
