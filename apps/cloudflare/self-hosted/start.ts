@@ -23,6 +23,8 @@ import { readSettings } from '../src/settings.ts'
 import { capnpConfig } from './config.ts'
 
 const APP = resolve(import.meta.dirname, '..')
+/** How long mail in progress may take to finish. */
+const GRACE_MS = 30_000
 
 const USAGE = `node apps/cloudflare/self-hosted/start.ts [options]
   --directory <path>   where mail is kept (default: ./mail-workerd)
@@ -73,22 +75,24 @@ async function start(): Promise<void> {
   const domains = values.domains ?? process.env['POSTERN_DOMAINS'] ?? hostname
   const environment = { ...process.env, POSTERN_HOSTNAME: hostname, POSTERN_DOMAINS: domains }
   checkSettings(environment)
+  const pair = await keyPair(hostname)
+  const worker = await bundle()
+  const directory = resolve(values.directory)
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const variables = Object.keys(process.env).filter((name) => /^POSTERN_[A-Z_]+$/.test(name))
+  // From here until signals are listened to, nothing is waited for: none ends this process and leaves the key behind.
   const work = mkdtempSync(join(tmpdir(), 'postern-workerd-'))
+  const remove = (): void => rmSync(work, { recursive: true, force: true })
   try {
-    const pair = await keyPair(hostname)
-    const directory = resolve(values.directory)
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
-    const variables = Object.keys(process.env).filter((name) => /^POSTERN_[A-Z_]+$/.test(name))
     writeFileSync(join(work, 'key.pem'), pair.key, { mode: 0o600 })
     writeFileSync(join(work, 'cert.pem'), pair.cert)
-    writeFileSync(join(work, 'worker.js'), await bundle())
-    writeFileSync(
-      join(work, 'config.capnp'),
-      capnpConfig({ directory, smtp: values.smtp, smtps: values.smtps, http: values.http, variables }),
-    )
-    process.exitCode = await serve(join(work, 'config.capnp'), environment)
+    writeFileSync(join(work, 'worker.js'), worker)
+    const { smtp, smtps, http } = values
+    writeFileSync(join(work, 'config.capnp'), capnpConfig({ directory, smtp, smtps, http, variables }))
+    // Workerd holds in memory what it has read.
+    process.exitCode = await serve(join(work, 'config.capnp'), environment, remove)
   } finally {
-    rmSync(work, { recursive: true, force: true })
+    remove()
   }
 }
 
@@ -146,25 +150,31 @@ function policyFrom(path: string): Plugin {
   }
 }
 
-/** Runs workerd until it ends, and passes on what is asked of this process. @returns its exit code */
-function serve(config: string, env: NodeJS.ProcessEnv): Promise<number> {
+/**
+ * Runs workerd until it ends. Asked to stop (SIGTERM), workerd takes nobody in any more and waits for those who are there; after
+ * `GRACE_MS`, or where it is asked twice, they are cut off: what was answered for is on disk. @returns its exit code
+ */
+function serve(config: string, env: NodeJS.ProcessEnv, ready: () => void): Promise<number> {
   const workerd = createRequire(import.meta.url).resolve('workerd/bin/workerd')
   const child = spawn(workerd, ['serve', '--experimental', '--control-fd=3', config], {
     env,
     stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
   })
-  announce(child)
-  const pass = (signal: NodeJS.Signals): void => void child.kill(signal)
-  process.on('SIGTERM', pass)
-  process.on('SIGINT', pass)
-  return new Promise((done, failed) => {
+  announce(child, ready)
+  let cut: NodeJS.Timeout | undefined
+  const stop = (): void => {
+    child.kill(cut === undefined ? 'SIGTERM' : 'SIGKILL')
+    cut ??= setTimeout(() => child.kill('SIGKILL'), GRACE_MS)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop)
+  return new Promise<number>((done, failed) => {
     child.once('error', failed)
-    child.once('exit', (code, signal) => done(code ?? (signal === 'SIGTERM' || signal === 'SIGINT' ? 0 : 1)))
-  })
+    child.once('exit', (code) => done(code ?? (cut === undefined ? 1 : 0)))
+  }).finally(() => clearTimeout(cut))
 }
 
 /** Workerd tells of each socket that it listens on, one JSON object a line. */
-function announce(child: ChildProcess): void {
+function announce(child: ChildProcess, ready: () => void): void {
   const waited = new Set(['smtp', 'smtps', 'http'])
   const hosts: Readonly<Record<string, string>> = { smtp: values.smtp, smtps: values.smtps, http: values.http }
   let text = ''
@@ -176,7 +186,9 @@ function announce(child: ChildProcess): void {
       text = text.slice(end + 1)
       if (event.event !== 'listen' || event.socket === undefined || !waited.delete(event.socket)) continue
       console.log(`${event.socket} ${hosts[event.socket]?.replace(/:\d+$/, '')}:${event.port}`)
-      if (waited.size === 0) console.log('ready')
+      if (waited.size > 0) continue
+      ready()
+      console.log('ready')
     }
   })
 }

@@ -16,11 +16,12 @@ export class Running implements AsyncDisposable {
   /** All it said. */
   text = ''
   readonly #child: ChildProcess
-  readonly #exited: Promise<void>
+  /** Null: a signal ended it. */
+  readonly exitCode: Promise<number | null>
 
   private constructor(child: ChildProcess) {
     this.#child = child
-    this.#exited = new Promise((resolve) => child.once('exit', () => resolve()))
+    this.exitCode = new Promise((resolve) => child.once('exit', resolve))
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (chunk: string) => (this.text += chunk))
     }
@@ -51,13 +52,13 @@ export class Running implements AsyncDisposable {
   /** Ends it at once, with whatever it has started, as a power cut would. */
   async kill(): Promise<void> {
     endGroup(this.#child, 'SIGKILL')
-    await this.#exited
+    await this.exitCode
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.kill('SIGTERM')
     const late = setTimeout(() => endGroup(this.#child, 'SIGKILL'), STOP_TIMEOUT_MS)
-    await this.#exited
+    await this.exitCode
     clearTimeout(late)
     endGroup(this.#child, 'SIGKILL')
   }

@@ -1,5 +1,7 @@
 /** The Worker in raw workerd: TLS in both ways, and mail that is on the disk once it was answered for. */
-import { readFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { environment } from '../../../test/peers/postern.ts'
@@ -99,6 +101,38 @@ describe('raw workerd', () => {
     await using second = await startWorkerd({ directory })
     expect((await keptIds(second.http)).toSorted()).toEqual(ids.toSorted())
     for (const id of ids) expect(difference((await readKept(second.http, id)).bytes, raw)).toBeUndefined()
+  })
+})
+
+describe('workerd is stopped', () => {
+  test.each([
+    ['by a signal, where nobody is connected', false, ['SIGTERM']],
+    ['at the second signal, where somebody is', true, ['SIGTERM', 'SIGINT']],
+    ['when the terminal is closed', false, ['SIGHUP']],
+  ] as const)('%s', async (_, isUsed, signals) => {
+    await using stopped = await startWorkerd({ directory: scratch.join('stopped') })
+    const client = connect(isUsed ? stopped.smtp : stopped.http, '127.0.0.1')
+    await once(client, isUsed ? 'data' : 'connect')
+    if (!isUsed) client.destroy()
+    const closed =
+      isUsed &&
+      once(
+        client.on('error', () => {}),
+        'close',
+      )
+    for (const signal of signals) process.kill(stopped.running.pid, signal)
+    expect(await stopped.running.exitCode).toBe(0)
+    await closed
+  })
+
+  test('no private key stays on disk once it runs, whatever becomes of it', async () => {
+    const temporary = scratch.join('temporary')
+    await mkdir(temporary)
+    const directory = scratch.join('crashed')
+    await using crashed = await startWorkerd({ directory, settings: { TMPDIR: temporary } })
+    expect(await readdir(temporary)).toEqual([])
+    await send(crashed.smtp, message(), { requireTLS: true, tls: { rejectUnauthorized: false } })
+    await crashed.running.kill()
   })
 })
 
