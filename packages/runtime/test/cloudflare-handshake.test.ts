@@ -4,12 +4,11 @@ import { openDuplex } from '../src/cloudflare/socket.ts'
 
 type Socket = Parameters<typeof openDuplex>[0]
 
-/** @param upgraded What `opened` of the socket behind STARTTLS is. */
-function socket(secureTransport: 'starttls' | 'on', opened: Promise<unknown>, upgraded: Promise<unknown>): Socket {
+/** @param opened When it opens. @param upgraded The socket that STARTTLS makes of it. */
+function socket(secureTransport: 'starttls' | 'on', opened: Promise<unknown>, upgraded?: Socket): Socket {
   const { readable, writable } = new TransformStream()
   const closed = new Promise<never>(() => {})
-  const startTls = (): Socket => socket('on', upgraded, upgraded)
-  const made = { readable, writable, secureTransport, opened, closed, upgraded: false, startTls, close: async () => {} }
+  const made = { readable, writable, secureTransport, opened, closed, startTls: () => upgraded, close: async () => {} }
   return made as unknown as Socket
 }
 
@@ -17,9 +16,10 @@ test.each([
   ['fails', () => Promise.reject(new Error('no TLS')), 'no TLS'],
   ['never ends, and is given up', () => new Promise<never>(() => {}), 'given up'],
 ])('where the handshake %s, nobody waits for anything', async (_, handshake, reason) => {
-  const upgraded = handshake()
-  upgraded.catch(() => {})
-  const duplex = await openDuplex(socket('starttls', Promise.resolve({}), upgraded), {})
+  const secured = handshake()
+  secured.catch(() => {})
+  const clear = socket('starttls', Promise.resolve({}), socket('on', secured))
+  const duplex = await openDuplex(clear, {})
   const securing = duplex.startTls?.()
   setTimeout(() => duplex.destroy(new Error('given up')), 20)
   await expect(securing).rejects.toThrow(reason)
