@@ -114,10 +114,15 @@ class Entrance {
 
   enter(socket: Socket): void {
     const { handshakeTimeoutMs, maxHandshakes = 500 } = this.#options
-    const [oldest] = this.#waiting.values()
-    if (oldest !== undefined && this.#waiting.size >= maxHandshakes) oldest.socket.destroy()
     // Reset before anybody looked, it has no name.
     if (socket.remoteAddress === undefined) return void socket.destroy()
+    const [oldest] = this.#waiting
+    if (oldest !== undefined && this.#waiting.size >= maxHandshakes) {
+      const [oldestName, { socket: given }] = oldest
+      // Now, not at its close: more may come before that.
+      this.#leave(oldestName)
+      given.destroy()
+    }
     const name = nameOf(socket)
     const timer = setTimeout(() => socket.destroy(), handshakeTimeoutMs)
     this.#waiting.set(name, { socket, timer })

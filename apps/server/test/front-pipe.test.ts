@@ -1,11 +1,15 @@
 /** The entrance for pipes, before anybody has proved anything; and the options of a front that can't be. */
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { selfSigned, TlsCredentials } from '@postern/runtime/tls'
 import { type FrontGuard, frontGuard, pipeHeaders } from '@postern/runtime/websocket'
+import { COMMANDS } from '../../../test/contract/runtimes.ts'
 import { parsePipeUrl } from '../src/front/target.ts'
 import { parseListenUrl } from '../src/listen.ts'
 import { listenForPipes } from '../src/pipe.ts'
@@ -72,6 +76,28 @@ test('of those who prove nothing, the oldest goes when there are too many; who d
   second.destroy()
   third.destroy()
 })
+
+// Bun takes in all that wait before it tells of one that was closed.
+test.each(['node', 'bun'] as const)(
+  'however many come at once, no more stay than there is room for: %s',
+  async (name) => {
+    const [program, ...before] = COMMANDS[name]
+    const child = spawn(program, [...before, join(import.meta.dirname, 'front-burst-program.ts')])
+    onTestFinished(() => void child.kill())
+    const [port] = (await once(child.stdout, 'data')) as [Buffer]
+    child.stdin.write('look away')
+    await once(child.stdout, 'data')
+    await sleep(100)
+    let closed = 0
+    const sockets = Array.from({ length: 100 }, () =>
+      connect(Number(port.toString()), host)
+        .on('error', () => {})
+        .on('close', () => closed++),
+    )
+    await vi.waitUntil(() => closed === 90, { timeout: 10_000 })
+    for (const socket of sockets) socket.destroy()
+  },
+)
 
 test('connections from one port of a peer to two addresses of ours are two', async () => {
   const { port } = await entrance(frontGuard({ secrets: secret }), 2, undefined, '0.0.0.0')
