@@ -1,7 +1,7 @@
 /** The Worker as a target: in raw workerd, and in `wrangler dev`. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { READ_TOKEN, readKept } from '../../apps/cloudflare/test/reading.ts'
+import { keptIds, READ_TOKEN, readKept } from '../../apps/cloudflare/test/reading.ts'
 import { freePort, Running } from '../../apps/cloudflare/test/running.ts'
 import { parseJsonc, wranglerEnvironment } from '../../apps/cloudflare/test/wrangler.ts'
 import { environment } from '../peers/postern.ts'
@@ -45,7 +45,7 @@ export async function workerdTarget(): Promise<Target> {
     caFile,
     gaps: { 'graceful stop': NO_STOP },
     kept: (id) => readKept(port('http'), id),
-    ids: () => idsAt(port('http')),
+    ids: () => keptIds(port('http')),
     async [Symbol.asyncDispose]() {
       await running[Symbol.asyncDispose]()
       await scratch[Symbol.asyncDispose]()
@@ -80,24 +80,10 @@ export async function wranglerTarget(): Promise<Target> {
       'graceful stop': NO_STOP,
     },
     kept: (id) => readKept(http, id),
-    ids: () => idsAt(http),
+    ids: () => keptIds(http),
     async [Symbol.asyncDispose]() {
       await running[Symbol.asyncDispose]()
       await scratch[Symbol.asyncDispose]()
     },
   }
-}
-
-/** All ids, page by page. */
-async function idsAt(http: number): Promise<string[]> {
-  const ids: string[] = []
-  const url = new URL(`http://127.0.0.1:${http}/mail?limit=1000`)
-  for (let isMore = true; isMore;) {
-    const answer = await fetch(url, { headers: { authorization: `Bearer ${READ_TOKEN}` } })
-    const { records, cursor } = (await answer.json()) as { records: { id: string }[]; cursor?: string }
-    ids.push(...records.map(({ id }) => id))
-    isMore = cursor !== undefined
-    if (cursor !== undefined) url.searchParams.set('cursor', cursor)
-  }
-  return ids
 }

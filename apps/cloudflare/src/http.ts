@@ -28,7 +28,8 @@ interface Setting {
   Bindings: Env
 }
 
-const MAX_LIMIT = 1_000
+/** Each record is an operation of R2, of which one request has a thousand, and the listing takes some of them. */
+const MAX_LIMIT = 500
 /** Guards remember the tokens they saw, so each intake keeps its own. */
 const guards = new WeakMap<Intake, FrontGuard>()
 
@@ -80,7 +81,7 @@ http.use('/mail/*', reader)
 http.get('/mail', async (context) => {
   const { limit = '100', cursor, bounced = 'false' } = context.req.query()
   const count = Number(limit)
-  if (!Number.isInteger(count) || count < 1 || count > MAX_LIMIT) return context.text('limit: 1 to 1000\n', 400)
+  if (!Number.isInteger(count) || count < 1 || count > MAX_LIMIT) return context.text(`limit: 1 to ${MAX_LIMIT}\n`, 400)
   const { mail } = intakeOf(context.env)
   const page = await mail.list({ limit: count, bounced: bounced === 'true', ...(cursor !== undefined && { cursor }) })
   return context.json(page)
@@ -93,6 +94,11 @@ http.get('/mail/:id', async (context) => {
 
 http.get('/mail/:id/raw', async (context) => {
   const { record, body } = await intakeOf(context.env).mail.load(context.req.param('id'))
+  // What strangers sent is nothing that a browser should make sense of.
+  const headers = { 'content-type': 'message/rfc822', 'x-content-type-options': 'nosniff' }
+  if (context.req.method === 'HEAD') {
+    return new Response(null, { headers: { ...headers, 'content-length': String(record.size) } })
+  }
   const chunks = body[Symbol.asyncIterator]()
   const { readable, writable } = new FixedLengthStream(record.size)
   const source = new ReadableStream<Uint8Array>({
@@ -107,8 +113,6 @@ http.get('/mail/:id/raw', async (context) => {
   })
   // Where it breaks, the response is shorter than it says.
   context.executionCtx.waitUntil(source.pipeTo(writable).catch(() => undefined))
-  // What strangers sent is nothing that a browser should make sense of.
-  const headers = { 'content-type': 'message/rfc822', 'x-content-type-options': 'nosniff' }
   return new Response(readable, { headers })
 })
 

@@ -14,8 +14,14 @@ export async function readKept(http: number, id: string): Promise<Kept> {
 
 /** Ids of all that was kept, newest first. */
 export async function keptIds(http: number): Promise<string[]> {
-  const page = (await (await get(http, '/mail?limit=1000')).json()) as { records: { id: string }[] }
-  return page.records.map(({ id }) => id)
+  const ids: string[] = []
+  for (let query = '?limit=500'; query !== '';) {
+    const answer = await get(http, `/mail${query}`)
+    const { records, cursor } = (await answer.json()) as { records: { id: string }[]; cursor?: string }
+    ids.push(...records.map(({ id }) => id))
+    query = cursor === undefined ? '' : `?limit=500&cursor=${cursor}`
+  }
+  return ids
 }
 
 async function get(http: number, path: string): Promise<Response> {

@@ -166,8 +166,20 @@ describe('fetch()', () => {
       ['/mail/01M7YXSTY36EA7Q5GSA20FN17B/raw', 404],
       ['/mail/nothing', 404],
       ['/mail?limit=0', 400],
+      ['/mail?limit=501', 400],
+      ['/mail?cursor=../../mail', 404],
     ] as const) {
       expect([path, (await get(path, token)).status]).toEqual([path, status])
     }
+  })
+
+  test('HEAD says how large a message is, and nothing of it is read', async () => {
+    const id = await send(wrangler.smtp, message())
+    const { record } = await readKept(wrangler.http, id)
+    const headers = { authorization: `Bearer ${READ_TOKEN}` }
+    const response = await fetch(`http://127.0.0.1:${wrangler.http}/mail/${id}/raw`, { method: 'HEAD', headers })
+    expect(response.status).toBe(200)
+    expect(response.headers.get('content-length')).toBe(String(record.size))
+    expect(response.headers.get('cache-control')).toBe('no-store')
   })
 })
