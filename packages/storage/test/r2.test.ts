@@ -1,7 +1,9 @@
 /** Blobs and mail in R2, as workerd runs it on this machine, through the binding that miniflare hands out. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Miniflare } from 'miniflare'
 import { type Bucket, r2 } from '@postern/storage/r2'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { blobContract, expectCode, pattern } from './blob-contract.ts'
 import { get, keysIn, put } from './blobs.ts'
 
@@ -167,6 +169,19 @@ describe('r2', () => {
       const inner = await bucket()
       expect(() => r2(inner, { maxBufferedBytes })).toThrow(RangeError)
     }
+  })
+
+  test('what a writer held that nobody ended is given back once it was collected', async () => {
+    const store = r2(await bucket(), { maxBufferedBytes: 2 * MiB })
+    const writeAndForget = (key: string): void => void store.write(key).write(pattern(MiB + 1))
+    writeAndForget('a')
+    await expectCode('no-space', async () => writeAndForget('b'))
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    await vi.waitFor(() => {
+      collect()
+      writeAndForget('c')
+    })
   })
 
   test('R2 refuses bytes that changed on their way', async () => {

@@ -3,6 +3,8 @@
  *
  * R2 keeps what it has answered for, and reads and lists it everywhere from then on: so `commit` is durable. A bucket takes about
  * one write a second under one key, which unique keys never come near.
+ *
+ * A Worker needs a compatibility date of 2025-05-05 or later (FinalizationRegistry).
  */
 import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
 import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob.ts'

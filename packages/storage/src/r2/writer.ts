@@ -21,13 +21,23 @@ export const PART_BYTES: number = 5 * 1024 * 1024
 /** R2's bound on parts. */
 const MAX_PARTS = 10_000
 const FIRST_BUFFER_BYTES = 64 * 1024
-/** What the writers of one store share: what they may hold in memory, all of them together. */
+
+/** What the writers of one store may hold in memory, all of them together. */
 export class Allowance {
   readonly #maxBytes: number
   #takenBytes = 0
+  /** A Worker whose time is over stops in the middle, and gives nothing back: that is done once its writer was collected. */
+  readonly #lost = new FinalizationRegistry<Share>((share) => share.give())
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes
+  }
+
+  /** What one writer holds. */
+  share(writer: object): Share {
+    const share = new Share(this)
+    this.#lost.register(writer, share)
+    return share
   }
 
   /** @throws StorageError `no-space` */
@@ -43,12 +53,33 @@ export class Allowance {
   }
 }
 
+class Share {
+  readonly #allowance: Allowance
+  #heldBytes = 0
+
+  constructor(allowance: Allowance) {
+    this.#allowance = allowance
+  }
+
+  /** @throws StorageError `no-space` */
+  take(byteLength: number): void {
+    this.#allowance.take(byteLength)
+    this.#heldBytes += byteLength
+  }
+
+  /** Gives back so much, or all. */
+  give(byteLength: number = this.#heldBytes): void {
+    this.#allowance.give(byteLength)
+    this.#heldBytes -= byteLength
+  }
+}
+
 /** In an object's own metadata: who wrote it. */
 const WRITER = 'postern-writer'
 
 export class R2Writer implements BlobWriter {
   readonly #bucket: Bucket
-  readonly #allowance: Allowance
+  readonly #share: Share
   readonly #key: string
   readonly #announced: number | undefined
   readonly #name: string = crypto.randomUUID()
@@ -64,7 +95,7 @@ export class R2Writer implements BlobWriter {
 
   constructor(bucket: Bucket, allowance: Allowance, key: string, { size, contentType }: WriteOptions) {
     this.#bucket = bucket
-    this.#allowance = allowance
+    this.#share = allowance.share(this)
     this.#key = key
     this.#announced = size
     this.#options = {
@@ -97,10 +128,10 @@ export class R2Writer implements BlobWriter {
     if (this.#buffer.length < needed) {
       const wanted = Math.max(needed, this.#announced ?? 0, FIRST_BUFFER_BYTES, this.#buffer.length * 2)
       const byteLength = Math.min(wanted, PART_BYTES)
-      this.#allowance.take(byteLength)
+      this.#share.take(byteLength)
       const larger = new Uint8Array(byteLength)
       larger.set(this.#buffer.subarray(0, this.#buffered))
-      this.#allowance.give(this.#buffer.length)
+      this.#share.give(this.#buffer.length)
       this.#buffer = larger
     }
     this.#buffer.set(bytes, this.#buffered)
@@ -176,7 +207,7 @@ export class R2Writer implements BlobWriter {
   }
 
   #letGo(): void {
-    this.#allowance.give(this.#buffer.length)
+    this.#share.give()
     this.#buffer = new Uint8Array(0)
     this.#buffered = 0
   }
