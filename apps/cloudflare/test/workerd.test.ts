@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { environment } from '../../../test/peers/postern.ts'
@@ -10,7 +11,7 @@ import { difference, Scratch } from '../../../test/peers/store.ts'
 import { mustRun, program, ROOT, runTool, testWith } from '../../../test/peers/tool.ts'
 import { keptIds, readKept } from './reading.ts'
 import { Running } from './running.ts'
-import { message, send } from './sending.ts'
+import { FROM, message, send, TO } from './sending.ts'
 import { START, startWorkerd, type Workerd } from './workerd.ts'
 
 /** What is used of Hono here; the file itself is compiled with the types of workerd. */
@@ -123,6 +124,25 @@ describe('workerd is stopped', () => {
     for (const signal of signals) process.kill(stopped.running.pid, signal)
     expect(await stopped.running.exitCode).toBe(0)
     await closed
+  })
+
+  test('what is being sent when it is stopped is kept and answered for, and nobody else comes in', async () => {
+    await using stopped = await startWorkerd({ directory: scratch.join('stopped') })
+    const client = connect(stopped.smtp, '127.0.0.1').setEncoding('utf8')
+    let text = ''
+    client.on('data', (chunk: string) => (text += chunk))
+    client.write(`EHLO a.example\r\nMAIL FROM:<${FROM}>\r\nRCPT TO:<${TO}>\r\nDATA\r\n`)
+    await expect.poll(() => text).toContain('354 ')
+    process.kill(stopped.running.pid, 'SIGTERM')
+    await sleep(200)
+    // Who comes now is not greeted.
+    const late = connect(stopped.smtp, '127.0.0.1').on('error', () => {})
+    let greeting = ''
+    late.on('data', (chunk) => (greeting += chunk))
+    client.write('x\r\n.\r\nQUIT\r\n')
+    await once(client, 'close')
+    expect(text).toMatch(/250 .* queued as \w+\r\n221 /)
+    expect([await stopped.running.exitCode, greeting]).toEqual([0, ''])
   })
 
   test('no private key stays on disk once it runs, whatever becomes of it', async () => {
