@@ -98,7 +98,7 @@ test('past the number that may wait for a header, the oldest go, also where all 
   const ends = Array.from({ length: 6 }, () => pair())
   const over = ends.map(([, served]) => server.accept(served, { proxyProtocol: EVERYONE }))
   await Promise.all(over.slice(0, 4))
-  expect(errors).toMatchObject(Array(4).fill({ message: 'too many wait at once' }))
+  expect(errors).toMatchObject(Array.from({ length: 4 }, () => ({ message: 'too many wait at once' })))
   await server.close()
   await Promise.all(over)
 })

@@ -11,7 +11,9 @@ import type { Target } from './target.ts'
 
 const APP = resolve(import.meta.dirname, '../../apps/cloudflare')
 
-const NO_STOP = 'workerd ends at once when it is told to end; mail in progress is not answered, and sent again'
+const NO_NOTICE =
+  'a Worker is not told that it is to stop: workerd lets mail in progress finish, and who is idle hears nothing'
+const NO_STOP = 'wrangler dev ends its Workers at once'
 
 const LIMITS = { POSTERN_MAX_CONNECTIONS: '2000', POSTERN_MAX_CONNECTIONS_PER_ADDRESS: '2000' }
 
@@ -43,7 +45,7 @@ export async function workerdTarget(): Promise<Target> {
     smtp: port('smtp'),
     smtps: port('smtps'),
     caFile,
-    gaps: { 'graceful stop': NO_STOP },
+    gaps: { 'graceful stop': NO_NOTICE },
     kept: (id) => readKept(port('http'), id),
     ids: () => keptIds(port('http')),
     async [Symbol.asyncDispose]() {
