@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -102,6 +103,27 @@ describe('raw workerd', () => {
     await using second = await startWorkerd({ directory })
     expect((await keptIds(second.http)).toSorted()).toEqual(ids.toSorted())
     for (const id of ids) expect(difference((await readKept(second.http, id)).bytes, raw)).toBeUndefined()
+  })
+
+  test('bytes that changed on the disk are never handed out whole', async () => {
+    const directory = scratch.join('changed')
+    const raw = message(3 * 1024 * 1024)
+    await using first = await startWorkerd({ directory })
+    const ids = [
+      await send(first.smtp, message(), { ignoreTLS: true }),
+      await send(first.smtp, raw, { ignoreTLS: true }),
+    ]
+    await first.running.kill()
+    const files = await readdir(directory, { recursive: true })
+    const database = new DatabaseSync(join(directory, files.find((file) => /[0-9a-f]{64}\.sqlite$/.test(file)) ?? ''))
+    const { changes } = database
+      .prepare(`UPDATE chunks SET bytes = CAST(replace(bytes, 'ann@sender', 'eve@sender') AS BLOB)
+        WHERE upload IN (SELECT upload FROM blobs WHERE key LIKE '%.eml') AND part = 0`)
+      .run()
+    database.close()
+    expect(changes).toBe(2)
+    await using second = await startWorkerd({ directory })
+    for (const id of ids) await expect(readKept(second.http, id)).rejects.toThrow(/terminated|fetch failed/)
   })
 })
 
