@@ -96,7 +96,7 @@ describe('a session between two threads', () => {
 })
 
 describe('the contract of Duplex', () => {
-  const lingerMs = 600
+  const lingerMs = 1_000
   for (const { name, needsStartTls, run } of contract) {
     if (needsStartTls) continue
     test(name, () =>

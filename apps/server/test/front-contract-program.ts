@@ -20,7 +20,7 @@ import { Front } from '../src/front/front.ts'
 import { listenForPipes } from '../src/pipe.ts'
 import { loadRuntime } from '../src/runtime.ts'
 
-const lingerMs = 600
+const lingerMs = 1_000
 const host = '127.0.0.1'
 const secret = 'a secret of this test that is long enough'
 const sockets = (await loadRuntime()) as unknown as Sockets

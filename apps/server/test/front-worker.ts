@@ -19,7 +19,7 @@ interface Env {
   readonly SECRET: string
 }
 
-const lingerMs = 600
+const lingerMs = 1_000
 const near = { family: 'unknown', address: '', port: 1 } as const
 const far = { family: 'unknown', address: '', port: 2 } as const
 const kept: unknown[] = []

@@ -5,7 +5,7 @@ import { fromWebStreams, toWebStreams } from '../src/web/index.ts'
 import type { PairKind } from './outcome.ts'
 
 /** Short: some checks wait until an end has lingered for as long as it may. */
-const lingerMs = 600
+const lingerMs = 1_000
 
 /** Two streams inside the program, crossed. */
 async function transformPair(): Promise<readonly [Duplex, Duplex]> {

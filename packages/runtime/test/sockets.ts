@@ -22,7 +22,7 @@ export interface Sockets {
 }
 
 /** Short: some checks wait until an end has lingered for as long as it may. */
-const lingerMs = 600
+const lingerMs = 1_000
 
 /** Every kind of connection that a server runtime has. @param path Of a Unix socket that can be made. */
 export async function socketKinds(

@@ -4,7 +4,7 @@ import { pair } from '../src/memory/index.ts'
 import { fromWebStreams, toWebStreams } from '../src/web/index.ts'
 import { ascii, CROSSING_MS, fill, MiB, sleep } from './exchange.ts'
 
-const lingerMs = 600
+const lingerMs = 1_000
 
 test('toWebStreams: nothing is pulled that nobody wants, and a writer that waits is seen', async () => {
   const [near, far] = pair({ lingerMs })

@@ -15,7 +15,7 @@ import { attempt, contractOutcomes, type Outcome } from '../outcome.ts'
 import { type Order, ORDER_BYTES, type TcpMode } from './order.ts'
 
 /** Short: some checks wait until an end has lingered for as long as it may. */
-const lingerMs = 600
+const lingerMs = 1_000
 
 /** By the order's id. Plain data belongs to no request. */
 const results = new Map<string, Pick<Outcome, 'result' | 'reason'>>()
