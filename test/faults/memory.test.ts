@@ -1,5 +1,6 @@
 /** The server's memory stays flat, whatever clients send, hold back, or do not read. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { COMMANDS } from '../contract/runtimes.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
 import { RawClient } from '../corpus/raw-client.ts'
 import { sendByData, sendEnvelope } from '../corpus/send.ts'
@@ -15,171 +16,187 @@ const STUCK_MS = 1_000
 
 const LINES = Buffer.alloc(MiB, `${'x'.repeat(62)}\r\n`)
 
-test('1 GiB by DATA to a limit of 25 MiB, read to its end: 552, and memory stays flat', async () => {
-  await using scratch = await Scratch.make()
-  await using server = await Postern.serve({ store: scratch.join('mail'), flags: ['--max-drain-bytes', '1100MiB'] })
-  const base = await settledBytes(server)
-  const files = await filesIn(server.store)
-  using client = await RawClient.greeted(server.port)
-  await sendEnvelope(client, {})
-  await client.say('DATA', 354)
-  const startedAt = Date.now()
-  const measured = await measure(server, base, async () => {
-    for (let sent = 0; sent < GiB; sent += LINES.length) await client.send(LINES)
-    await client.send('.\r\n')
-    await client.expect(552, '5.3.4')
-  })
-  tell(`1 GiB by DATA, all read, in ${Date.now() - startedAt} ms`, measured)
-  expect(measured.growthBytes).toBeLessThan(BOUND_BYTES)
-  expect(await filesIn(server.store)).toEqual(files)
-  // The session goes on.
-  expect((await sendByData(client, { bytes: messageOf(1_000).bytes })).code).toBe(250)
-  await client.quit()
-}, 60_000)
+describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
+  const boundBytes = BOUND_BYTES[runtime] ?? 0
 
-test('1 GiB by BDAT, in one chunk and in many: 552, and memory stays flat', async () => {
-  await using scratch = await Scratch.make()
-  await using server = await Postern.serve({ store: scratch.join('mail'), flags: ['--max-drain-bytes', '1100MiB'] })
-  const base = await settledBytes(server)
-  const files = await filesIn(server.store)
-  using client = await RawClient.greeted(server.port)
-  const measured = await measure(server, base, async () => {
-    await sendEnvelope(client, {})
-    await client.send(`BDAT ${GiB / 2} LAST\r\n`)
-    for (let sent = 0; sent < GiB / 2; sent += LINES.length) await client.send(LINES)
-    await client.expect(552, '5.3.4')
-    await sendEnvelope(client, {})
-    for (let sent = 0; sent < GiB / 2; sent += LINES.length) {
-      await client.send(`BDAT ${LINES.length}\r\n`)
-      await client.send(LINES)
-    }
-    for (let i = 0; i < 25; i++) await client.expect(250)
-    await client.expect(552, '5.3.4')
-    for (let i = 26; i < 512; i++) await client.expect(503, '5.5.1')
-  })
-  tell('1 GiB by BDAT, half of it in one chunk, half in 512', measured)
-  expect(measured.growthBytes).toBeLessThan(BOUND_BYTES)
-  expect(await filesIn(server.store)).toEqual(files)
-  await client.quit()
-}, 60_000)
-
-test('1 GiB by DATA with the default drain cap: 421 and closed, and memory stays flat', async () => {
-  await using scratch = await Scratch.make()
-  await using server = await Postern.serve({ store: scratch.join('mail') })
-  const base = await settledBytes(server)
-  const files = await filesIn(server.store)
-  using client = await RawClient.greeted(server.port)
-  await sendEnvelope(client, {})
-  await client.say('DATA', 354)
-  let sent = 0
-  const measured = await measure(server, base, async () => {
-    const reply = client.expect(421, '4.7.0')
-    reply.catch(() => {})
-    // As a sender does that does not look for replies before its end of data.
-    while (sent < GiB && !client.isClosed) {
-      const isTaken = await client.send(LINES).then(
-        () => true,
-        () => false,
-      )
-      if (!isTaken) break
-      sent += LINES.length
-    }
-    await reply
-    await client.closed(15_000)
-  })
-  tell(`1 GiB by DATA, the default drain cap, ${sent / MiB} MiB sent when it was closed`, measured)
-  expect(sent).toBeGreaterThan(125 * MiB)
-  expect(measured.growthBytes).toBeLessThan(BOUND_BYTES)
-  expect(await filesIn(server.store)).toEqual(files)
-}, 60_000)
-
-test('1,000 clients that each hold a half-sent command line at its limit: memory stays flat', async () => {
-  await using scratch = await Scratch.make()
-  const hash = await posternAlone(['hash'], 'secret\n')
-  const flags = ['--max-connections', '2000', '--max-connections-per-address', '2000', '--auth-without-tls']
-  flags.push('--users', `ann:${hash.stdout.toString().trim()}`)
-  await using server = await Postern.serve({ store: scratch.join('mail'), flags })
-  const base = await settledBytes(server)
-  // The longest line there is: AUTH's, 12,288 octets (RFC 4954 4), CRLF included.
-  const held = Buffer.from(`AUTH PLAIN ${'A'.repeat(12_288 - 11 - 2)}`)
-  const clients: RawClient[] = []
-  try {
-    const connected = await measure(server, base, async () => {
-      for (let i = 0; i < CLIENTS; i += 50) {
-        clients.push(...(await Promise.all(Array.from({ length: 50 }, () => RawClient.greeted(server.port)))))
-      }
+  test('1 GiB by DATA to a limit of 25 MiB, read to its end: 552, and memory stays flat', async () => {
+    await using scratch = await Scratch.make()
+    await using server = await Postern.serve({
+      command,
+      store: scratch.join('mail'),
+      flags: ['--max-drain-bytes', '1100MiB'],
     })
-    tell(`${CLIENTS} clients connected`, connected)
-    const holding = await measure(server, base, async () => {
-      for (const client of clients) await client.send(held, 1_460)
-      await new Promise((resolve) => setTimeout(resolve, 1_000))
-    })
-    tell(`${CLIENTS} clients, each holding ${held.length} octets of a line`, holding)
-    expect(holding.growthBytes).toBeLessThan(BOUND_BYTES)
-
-    const peaks: number[] = []
-    for (let round = 1; round <= 6; round++) {
-      const overlong = await measure(server, base, async () => {
-        for (const client of clients) await client.send(Buffer.alloc(100_000, 'A'))
-        await new Promise((resolve) => setTimeout(resolve, 200))
-      })
-      tell(`${CLIENTS} clients, each ${round}00,000 octets past the limit`, overlong)
-      peaks.push(overlong.peakBytes)
-    }
-    const growth = Math.max(...peaks.slice(3)) - Math.max(...peaks.slice(0, 3))
-    expect(growth).toBeLessThan(ROUND_BOUND_BYTES)
-
-    await Promise.all(clients.map((client) => client.say('', 500, '5.5.2')))
-    await Promise.all(clients.map((client) => client.say('NOOP', 250)))
-  } finally {
-    for (const client of clients) client.vanish()
-  }
-}, 60_000)
-
-test('100 clients that pipeline commands and never read a reply: memory stays flat, others are served', async () => {
-  await using scratch = await Scratch.make()
-  const flags = ['--max-connections-per-address', '2000']
-  await using server = await Postern.serve({ store: scratch.join('mail'), flags })
-  const base = await settledBytes(server)
-  const clients = await Promise.all(
-    Array.from({ length: DEAF_CLIENTS }, () => RawClient.open(server.port, { isDeaf: true })),
-  )
-  let stuck = 0
-  let sent = 0
-  const pour = async (client: RawClient, i: number): Promise<void> => {
-    // Long replies fill what the system holds for a connection; short ones take long to.
-    const block = Buffer.from(i % 25 === 0 ? 'NOOP\r\n'.repeat(5_000) : 'EHLO deaf.example\r\n'.repeat(2_000))
-    for (let blocks = 0; blocks < 200; blocks++) {
-      const handedOver = client.send(block).then(() => true)
-      handedOver.catch(() => {})
-      const late = new Promise<boolean>((resolve) => setTimeout(resolve, STUCK_MS, false))
-      if (!(await Promise.race([handedOver, late]))) {
-        stuck++
-        return
-      }
-      sent += block.length
-    }
-  }
-  try {
+    const base = await settledBytes(server)
+    const files = await filesIn(server.store)
+    using client = await RawClient.greeted(server.port)
+    await sendEnvelope(client, {})
+    await client.say('DATA', 354)
+    const startedAt = Date.now()
     const measured = await measure(server, base, async () => {
-      await Promise.all(clients.map(pour))
-      await new Promise((resolve) => setTimeout(resolve, 500))
-      const { bytes } = messageOf(MiB)
-      using client = await RawClient.greeted(server.port)
-      expect((await sendByData(client, { bytes })).code).toBe(250)
-      await client.quit()
+      for (let sent = 0; sent < GiB; sent += LINES.length) await client.send(LINES)
+      await client.send('.\r\n')
+      await client.expect(552, '5.3.4')
     })
-    const mebibytes = (sent / MiB).toFixed(1)
-    tell(`${DEAF_CLIENTS} clients that never read, ${stuck} made to wait, ${mebibytes} MiB of commands`, measured)
-    expect(measured.growthBytes).toBeLessThan(BOUND_BYTES)
-    expect(stuck).toBeGreaterThan(DEAF_CLIENTS / 2 - 1)
+    tell(runtime, `1 GiB by DATA, all read, in ${Date.now() - startedAt} ms`, measured)
+    expect(measured.growthBytes).toBeLessThan(boundBytes)
+    expect(await filesIn(server.store)).toEqual(files)
+    // The session goes on.
+    expect((await sendByData(client, { bytes: messageOf(1_000).bytes })).code).toBe(250)
+    await client.quit()
+  }, 60_000)
 
-    // One of them reads after all: every reply is there, in order.
-    const [, repentant] = clients as [RawClient, RawClient]
-    repentant.listen()
-    await repentant.expect(220)
-    for (let i = 0; i < 1_000; i++) expect((await repentant.expect(250)).lines[0]).toContain('mx.postern.example')
-  } finally {
-    for (const client of clients) client.vanish()
-  }
-}, 60_000)
+  test('1 GiB by BDAT, in one chunk and in many: 552, and memory stays flat', async () => {
+    await using scratch = await Scratch.make()
+    await using server = await Postern.serve({
+      command,
+      store: scratch.join('mail'),
+      flags: ['--max-drain-bytes', '1100MiB'],
+    })
+    const base = await settledBytes(server)
+    const files = await filesIn(server.store)
+    using client = await RawClient.greeted(server.port)
+    const measured = await measure(server, base, async () => {
+      await sendEnvelope(client, {})
+      await client.send(`BDAT ${GiB / 2} LAST\r\n`)
+      for (let sent = 0; sent < GiB / 2; sent += LINES.length) await client.send(LINES)
+      await client.expect(552, '5.3.4')
+      await sendEnvelope(client, {})
+      for (let sent = 0; sent < GiB / 2; sent += LINES.length) {
+        await client.send(`BDAT ${LINES.length}\r\n`)
+        await client.send(LINES)
+      }
+      for (let i = 0; i < 25; i++) await client.expect(250)
+      await client.expect(552, '5.3.4')
+      for (let i = 26; i < 512; i++) await client.expect(503, '5.5.1')
+    })
+    tell(runtime, '1 GiB by BDAT, half of it in one chunk, half in 512', measured)
+    expect(measured.growthBytes).toBeLessThan(boundBytes)
+    expect(await filesIn(server.store)).toEqual(files)
+    await client.quit()
+  }, 60_000)
+
+  test('1 GiB by DATA with the default drain cap: 421 and closed, and memory stays flat', async () => {
+    await using scratch = await Scratch.make()
+    await using server = await Postern.serve({ command, store: scratch.join('mail') })
+    const base = await settledBytes(server)
+    const files = await filesIn(server.store)
+    using client = await RawClient.greeted(server.port)
+    await sendEnvelope(client, {})
+    await client.say('DATA', 354)
+    let sent = 0
+    const measured = await measure(server, base, async () => {
+      const reply = client.expect(421, '4.7.0')
+      reply.catch(() => {})
+      // As a sender does that does not look for replies before its end of data.
+      while (sent < GiB && !client.isClosed) {
+        const isTaken = await client.send(LINES).then(
+          () => true,
+          () => false,
+        )
+        if (!isTaken) break
+        sent += LINES.length
+      }
+      await reply
+      await client.closed(15_000)
+    })
+    tell(runtime, `1 GiB by DATA, the default drain cap, ${sent / MiB} MiB sent when it was closed`, measured)
+    expect(sent).toBeGreaterThan(125 * MiB)
+    expect(measured.growthBytes).toBeLessThan(boundBytes)
+    expect(await filesIn(server.store)).toEqual(files)
+  }, 60_000)
+
+  test('1,000 clients that each hold a half-sent command line at its limit: memory stays flat', async () => {
+    await using scratch = await Scratch.make()
+    const hash = await posternAlone(['hash'], 'secret\n')
+    const flags = ['--max-connections', '2000', '--max-connections-per-address', '2000', '--auth-without-tls']
+    flags.push('--users', `ann:${hash.stdout.toString().trim()}`)
+    await using server = await Postern.serve({ command, store: scratch.join('mail'), flags })
+    const base = await settledBytes(server)
+    // The longest line there is: AUTH's, 12,288 octets (RFC 4954 4), CRLF included.
+    const held = Buffer.from(`AUTH PLAIN ${'A'.repeat(12_288 - 11 - 2)}`)
+    const clients: RawClient[] = []
+    try {
+      const connected = await measure(server, base, async () => {
+        for (let i = 0; i < CLIENTS; i += 50) {
+          clients.push(...(await Promise.all(Array.from({ length: 50 }, () => RawClient.greeted(server.port)))))
+        }
+      })
+      tell(runtime, `${CLIENTS} clients connected`, connected)
+      const holding = await measure(server, base, async () => {
+        for (const client of clients) await client.send(held, 1_460)
+        await new Promise((resolve) => setTimeout(resolve, 1_000))
+      })
+      tell(runtime, `${CLIENTS} clients, each holding ${held.length} octets of a line`, holding)
+      expect(holding.growthBytes).toBeLessThan(boundBytes)
+
+      const peaks: number[] = []
+      for (let round = 1; round <= 6; round++) {
+        const overlong = await measure(server, base, async () => {
+          for (const client of clients) await client.send(Buffer.alloc(100_000, 'A'))
+          await new Promise((resolve) => setTimeout(resolve, 200))
+        })
+        tell(runtime, `${CLIENTS} clients, each ${round}00,000 octets past the limit`, overlong)
+        peaks.push(overlong.peakBytes)
+      }
+      const growth = Math.max(...peaks.slice(3)) - Math.max(...peaks.slice(0, 3))
+      expect(growth).toBeLessThan(ROUND_BOUND_BYTES)
+
+      await Promise.all(clients.map((client) => client.say('', 500, '5.5.2')))
+      await Promise.all(clients.map((client) => client.say('NOOP', 250)))
+    } finally {
+      for (const client of clients) client.vanish()
+    }
+  }, 60_000)
+
+  test('100 clients that pipeline commands and never read a reply: memory stays flat, others are served', async () => {
+    await using scratch = await Scratch.make()
+    const flags = ['--max-connections-per-address', '2000']
+    await using server = await Postern.serve({ command, store: scratch.join('mail'), flags })
+    const base = await settledBytes(server)
+    const clients = await Promise.all(
+      Array.from({ length: DEAF_CLIENTS }, () => RawClient.open(server.port, { isDeaf: true })),
+    )
+    let stuck = 0
+    let sent = 0
+    const pour = async (client: RawClient, i: number): Promise<void> => {
+      // Long replies fill what the system holds for a connection; short ones take long to.
+      const block = Buffer.from(i % 25 === 0 ? 'NOOP\r\n'.repeat(5_000) : 'EHLO deaf.example\r\n'.repeat(2_000))
+      for (let blocks = 0; blocks < 200; blocks++) {
+        const handedOver = client.send(block).then(() => true)
+        handedOver.catch(() => {})
+        const late = new Promise<boolean>((resolve) => setTimeout(resolve, STUCK_MS, false))
+        if (!(await Promise.race([handedOver, late]))) {
+          stuck++
+          return
+        }
+        sent += block.length
+      }
+    }
+    try {
+      const measured = await measure(server, base, async () => {
+        await Promise.all(clients.map(pour))
+        await new Promise((resolve) => setTimeout(resolve, 500))
+        const { bytes } = messageOf(MiB)
+        using client = await RawClient.greeted(server.port)
+        expect((await sendByData(client, { bytes })).code).toBe(250)
+        await client.quit()
+      })
+      const mebibytes = (sent / MiB).toFixed(1)
+      tell(
+        runtime,
+        `${DEAF_CLIENTS} clients that never read, ${stuck} made to wait, ${mebibytes} MiB of commands`,
+        measured,
+      )
+      expect(measured.growthBytes).toBeLessThan(boundBytes)
+      expect(stuck).toBeGreaterThan(DEAF_CLIENTS / 2 - 1)
+
+      // One of them reads after all: every reply is there, in order.
+      const [, repentant] = clients as [RawClient, RawClient]
+      repentant.listen()
+      await repentant.expect(220)
+      for (let i = 0; i < 1_000; i++) expect((await repentant.expect(250)).lines[0]).toContain('mx.postern.example')
+    } finally {
+      for (const client of clients) client.vanish()
+    }
+  }, 60_000)
+})
