@@ -1,5 +1,6 @@
 /** The client goes away, or the server is asked to stop, at each point of a transaction. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { COMMANDS } from '../contract/runtimes.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
 import { RawClient } from '../corpus/raw-client.ts'
 import { sendByData, sendEnvelope, textOf } from '../corpus/send.ts'
@@ -139,10 +140,10 @@ describe('the client goes away', () => {
   })
 })
 
-describe('the server is asked to stop', () => {
+describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_runtime, command) => {
   test('SIGTERM: a message in DATA and one in BDAT are finished and answered; who is idle gets 421 4.3.2', async () => {
     await using scratch = await Scratch.make()
-    await using server = await Postern.serve({ store: scratch.join('mail') })
+    await using server = await Postern.serve({ command, store: scratch.join('mail') })
     using idle = await RawClient.greeted(server.port)
     using fresh = await RawClient.open(server.port)
     await fresh.expect(220)
@@ -153,6 +154,8 @@ describe('the server is asked to stop', () => {
     using bdat = await begin(server.port, '')
     await bdat.send(`BDAT ${LARGE.length} LAST\r\n`)
     await bdat.send(LARGE.subarray(0, MiB))
+    // A chunk has no reply before its end: that the server is in it shows in its store.
+    await expect.poll(() => filesIn(server.store)).toHaveLength(2)
 
     server.signal('SIGTERM')
     for (const client of [idle, fresh, between]) {
@@ -175,9 +178,35 @@ describe('the server is asked to stop', () => {
     await settled(server.store, 2)
   }, 30_000)
 
+  test('SIGTERM with 50 messages in DATA: all are finished, answered and whole', async () => {
+    await using scratch = await Scratch.make()
+    const flags = ['--max-connections-per-address', '200']
+    await using server = await Postern.serve({ command, store: scratch.join('mail'), flags })
+    const bytes = messageOf(300_000).bytes
+    const text = textOf(bytes)
+    const clients = await Promise.all(Array.from({ length: 50 }, () => begin(server.port, 'DATA')))
+    await Promise.all(clients.map((client) => client.send(text.subarray(0, 100_000))))
+    server.signal('SIGTERM')
+    await expect(RawClient.greeted(server.port)).rejects.toThrow()
+    const replies = await Promise.all(
+      clients.map(async (client) => {
+        await client.send(text.subarray(100_000))
+        const { text: reply } = await client.expect(250)
+        await client.expect(421, '4.3.2')
+        await client.closed()
+        return reply
+      }),
+    )
+    expect(await server.ended()).toBe(0)
+    for (const reply of replies) {
+      expect(difference((await readKept(server.store, idIn(reply))).bytes, bytes)).toBeUndefined()
+    }
+    await settled(server.store, 50)
+  }, 30_000)
+
   test('SIGTERM: a message that does not end in the grace is given up, and never listed', async () => {
     await using scratch = await Scratch.make()
-    await using server = await Postern.serve({ store: scratch.join('mail'), flags: ['--grace-ms', '1s'] })
+    await using server = await Postern.serve({ command, store: scratch.join('mail'), flags: ['--grace-ms', '1s'] })
     using client = await begin(server.port, 'DATA')
     await client.send(LARGE.subarray(0, MiB))
     const startedAt = Date.now()
