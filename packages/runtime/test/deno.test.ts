@@ -1,4 +1,6 @@
 /** What is Deno's own: options of TLS that it would pass over without a word. */
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import type { TlsOptions } from '../src/tls.ts'
 import { certificate, Hall } from './harness.ts'
@@ -32,4 +34,11 @@ test('what Deno does not allow is told, and ends nothing', async () => {
   await expect(deno.listen(new Hall(), { port: 0, host: '127.0.0.2' })).rejects.toMatchObject({ name: 'NotCapable' })
   const listener = await deno.listen(new Hall(), { port: 0, host: '127.0.0.1' })
   await listener.close()
+})
+
+test('a handshake that failed holds no memory', () => {
+  // Deno's own timer held some 12,000 bytes for each, and for two minutes.
+  const program = join(import.meta.dirname, 'deno-handshakes.ts')
+  const args = ['run', '--allow-read', '--allow-sys', '--v8-flags=--expose-gc', program]
+  expect(Number(execFileSync('deno', args, { encoding: 'utf8' }))).toBeLessThan(3_000)
 })

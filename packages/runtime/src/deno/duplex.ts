@@ -158,6 +158,7 @@ export class ConnectionDuplex implements Duplex {
       return this.tls
     } catch (error) {
       this.destroy(error as Error)
+      ciphertext.destroy()
       throw this.#received.failure ?? error
     }
   }

@@ -28,8 +28,11 @@ export function serverHandshake(stream: Duplex, tls: CheckedTls): Promise<TLSSoc
   return new Promise((resolve, reject) => {
     const { server, vouched } = handshakerOf(tls)
     const heir = Object.create(server) as Server
-    heir.emit = (event: string, told: unknown): boolean => {
-      if (event === 'tlsClientError') reject(told as Error)
+    heir.emit = (event: string, told: unknown, failed?: unknown): boolean => {
+      if (event === 'tlsClientError') {
+        reject(told as Error)
+        endTimer(failed as TLSSocket)
+      }
       if (event !== 'secureConnection') return true
       const refusal = vouched?.look(told as TLSSocket)
       if (refusal === undefined) resolve(told as TLSSocket)
@@ -39,6 +42,18 @@ export function serverHandshake(stream: Duplex, tls: CheckedTls): Promise<TLSSoc
     failAtEnd(stream, reject)
     Reflect.apply(server.emit, heir, ['connection', stream])
   })
+}
+
+/**
+ * Deno (2.9) lets its own timer of a handshake run on after a failure, which holds the socket and all that belongs to it for
+ * two minutes: clients that fail on purpose would fill the memory. Only the timer's own callback can cancel it, and neither
+ * has a public name. What it tells then, of a handshake that takes too long, comes too late to count.
+ */
+function endTimer(failed: TLSSocket): void {
+  const name = Object.getOwnPropertySymbols(failed).find(({ description }) => description === 'handshake-timer')
+  if (name === undefined) return
+  const timers = failed as unknown as Record<symbol, { readonly _onTimeout?: () => void } | null>
+  timers[name]?._onTimeout?.()
 }
 
 function handshakerOf(tls: CheckedTls): Handshaker {
