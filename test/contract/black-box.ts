@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { createTransport } from 'nodemailer'
+import { sleep } from '../../packages/runtime/test/exchange.ts'
 import { Client } from '../conformance/client.ts'
 import { short } from '../conformance/reply.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
@@ -331,10 +332,4 @@ async function each<T>(all: readonly T[], run: (one: T) => Promise<void>): Promi
 
 function closing(client: Client): Client & Disposable {
   return Object.assign(client, { [Symbol.dispose]: () => client.close() })
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms)
-  })
 }

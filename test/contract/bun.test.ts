@@ -1,7 +1,7 @@
 import { describe } from 'vitest'
 import { testOutcomes } from '../../packages/runtime/test/program.ts'
 import { blackBoxOutcomes } from './outcomes.ts'
-import { COMMANDS } from './runtimes.ts'
+import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import { serveOn } from './served.ts'
 
 await using target = await serveOn(COMMANDS.bun)

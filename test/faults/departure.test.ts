@@ -1,6 +1,6 @@
 /** The client goes away, or the server is asked to stop, at each point of a transaction. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { COMMANDS } from '../contract/runtimes.ts'
+import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
 import { RawClient } from '../corpus/raw-client.ts'
 import { sendByData, sendEnvelope, textOf } from '../corpus/send.ts'

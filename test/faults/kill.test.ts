@@ -5,7 +5,7 @@
  * commit and whether the commit is one step; whether it waits for the disk is for a test that counts fsyncs.
  */
 import { expect, test } from 'vitest'
-import { COMMANDS } from '../contract/runtimes.ts'
+import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import { Random } from '../corpus/random.ts'
 import { Postern, postern } from '../peers/postern.ts'
 import { filesIn, type Kept, keptIds, readKept, Scratch, sha256 } from '../peers/store.ts'

@@ -1,6 +1,6 @@
 /** The server's memory stays flat, whatever clients send, hold back, or do not read. */
 import { describe, expect, test } from 'vitest'
-import { COMMANDS } from '../contract/runtimes.ts'
+import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
 import { RawClient } from '../corpus/raw-client.ts'
 import { sendByData, sendEnvelope } from '../corpus/send.ts'

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import type { Scratch } from './store.ts'
-import { freePort } from './postfix.ts'
+import { freePort } from './port.ts'
 import { type Need, pathOf, program } from './tool.ts'
 
 /** What {@link HaProxy} needs of the machine. */

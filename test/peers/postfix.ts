@@ -4,15 +4,11 @@
  * The system's own Postfix, where there is one, is neither read nor started. Nothing is looked up in the DNS.
  */
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import type { Scratch } from './store.ts'
+import { freePort } from './port.ts'
 import { mustRun, type Need, pathOf, program, ROOT, runTool } from './tool.ts'
 
 export const POSTFIX: readonly Need[] = [program('postfix'), program('postconf'), ROOT]
-
-/** Below the range that systems give to clients, so that none of ours can be there by chance. */
-const FIRST_PORT = 20_000
-const LAST_PORT = 30_000
 
 export interface PostfixOptions {
   /** Where all mail goes. */
@@ -143,17 +139,4 @@ anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 `
-}
-
-export async function freePort(): Promise<number> {
-  for (let tries = 0; tries < 100; tries++) {
-    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT))
-    const isFree = await new Promise<boolean>((resolve) => {
-      const server = createServer()
-      server.once('error', () => resolve(false))
-      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-    })
-    if (isFree) return port
-  }
-  throw new Error('no port is free')
 }

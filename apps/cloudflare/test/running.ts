@@ -1,7 +1,5 @@
 /** Programs that serve while tests talk to them: started, waited for, and ended by their own pid. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 
 const START_TIMEOUT_MS = 40_000
 const STOP_TIMEOUT_MS = 5_000
@@ -62,15 +60,6 @@ export class Running implements AsyncDisposable {
     clearTimeout(late)
     endGroup(this.#child, 'SIGKILL')
   }
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 function endGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { describe } from 'vitest'
 import { outcomesOf, testOutcomes } from '../../../packages/runtime/test/program.ts'
-import { COMMANDS } from '../../../test/contract/runtimes.ts'
+import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
 
 const program = resolve(import.meta.dirname, 'front-contract-program.ts')
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { selfSigned } from '@postern/runtime/tls'
 import type { MailRecord } from '@postern/storage'
-import { COMMANDS } from '../../../test/contract/runtimes.ts'
+import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
 import { cleanEnvironment, MAIN, scratch } from './program.ts'
 
 export type RuntimeName = keyof typeof COMMANDS

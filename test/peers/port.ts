@@ -1,0 +1,20 @@
+/** Ports for programs that can't be told to take any that is free. */
+import { createServer } from 'node:net'
+
+/** Below the range that systems give to clients, so that none of ours can be there by chance. */
+const FIRST_PORT = 20_000
+const LAST_PORT = 30_000
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < 100; tries++) {
+    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT))
+    const isFree = await new Promise<boolean>((resolve) => {
+      const server = createServer()
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+    })
+    if (isFree) return port
+  }
+  throw new Error('no port is free')
+}
