@@ -18,7 +18,8 @@ import { Listing } from './listing.ts'
 import { openDirectory } from './opening.ts'
 import { Slots } from './slots.ts'
 import { Temporary } from './temporary.ts'
-import { FileWriter, HOLD_BYTES, type Workshop } from './writer.ts'
+import { HOLD_BYTES } from './temporary-file.ts'
+import { FileWriter, type Workshop } from './writer.ts'
 
 export interface FsOptions {
   /** Blobs over 64 KiB that are written at one time, and as many that are read; more wait. Default 1,024. */

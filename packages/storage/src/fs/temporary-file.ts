@@ -1,0 +1,149 @@
+/**
+ * Bytes on their way to the disk, as long as they have no name that anybody looks for: held in memory while they are few, in a
+ * temporary file once they are many, or once they have to be safe.
+ *
+ * A failed fsync is final: the kernel may have dropped the very pages it could not write, and the next fsync would
+ * report success over the hole. The file is given up then, and its writer told.
+ */
+import { StorageError } from '../error.ts'
+import type { Disk } from './disk.ts'
+import type { Slots } from './slots.ts'
+import type { Temporary } from './temporary.ts'
+
+/**
+ * So many bytes are held in memory until they have to be safe, and then written at one go; a file of more is buffered by it.
+ */
+export const HOLD_BYTES: number = 64 * 1024
+const FIRST_BUFFER_BYTES = 4 * 1024
+
+/** What the files of one store share. */
+export interface Bench {
+  readonly disk: Disk
+  /** Held for as long as one large file is being written. */
+  readonly large: Slots
+  /** Held for a moment. */
+  readonly brief: Slots
+}
+
+/** One file that is being written. Whatever fails, `drop` is owed. */
+export class TemporaryFile {
+  readonly #bench: Bench
+  readonly #temporary: Temporary
+  /** What it is to become, for messages. */
+  readonly #target: string
+  readonly #announced: number | undefined
+  #buffer: Uint8Array | undefined
+  #buffered = 0
+  #size = 0
+  #path: string | undefined
+  #file: number | undefined
+  #holdsSlot = false
+
+  constructor(bench: Bench, temporary: Temporary, target: string, announced?: number) {
+    this.#bench = bench
+    this.#temporary = temporary
+    this.#target = target
+    this.#announced = announced
+  }
+
+  /** Bytes so far. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Takes the bytes, and copies what it keeps of them. */
+  write(bytes: Uint8Array): void | Promise<void> {
+    this.#size += bytes.length
+    if (this.#buffered + bytes.length <= HOLD_BYTES) return this.#hold(bytes)
+    return this.#spill(bytes)
+  }
+
+  /** Makes the bytes safe. Answers the path of the file that holds them, until `drop`. */
+  async finish(): Promise<string> {
+    if (this.#announced !== undefined && this.#announced !== this.#size) {
+      throw new StorageError('corrupt', `${this.#target}: ${this.#size} bytes came, not ${this.#announced}`)
+    }
+    if (this.#path === undefined) await this.#bench.brief.run(() => this.#writeSmall())
+    else await this.#sync()
+    return this.#path as unknown as string
+  }
+
+  /** Lets go of everything: memory, the file, its slot, the temporary name. Never rejects. */
+  async drop(): Promise<void> {
+    this.#buffer = undefined
+    this.#buffered = 0
+    await this.#close().catch(() => undefined)
+    if (this.#holdsSlot) {
+      this.#holdsSlot = false
+      this.#bench.large.give()
+    }
+    const path = this.#path
+    if (path === undefined) return
+    this.#path = undefined
+    await this.#temporary.remove(path)
+  }
+
+  #hold(bytes: Uint8Array): void {
+    const needed = this.#buffered + bytes.length
+    if (this.#buffer === undefined || this.#buffer.length < needed) {
+      const expected = this.#file === undefined ? (this.#announced ?? 0) : HOLD_BYTES
+      const doubled = Math.max(needed, expected, FIRST_BUFFER_BYTES, (this.#buffer?.length ?? 0) * 2)
+      const larger = new Uint8Array(Math.max(needed, Math.min(doubled, HOLD_BYTES)))
+      if (this.#buffer !== undefined) larger.set(this.#buffer.subarray(0, this.#buffered))
+      this.#buffer = larger
+    }
+    this.#buffer.set(bytes, this.#buffered)
+    this.#buffered = needed
+  }
+
+  async #spill(bytes: Uint8Array): Promise<void> {
+    if (this.#path === undefined) {
+      await this.#bench.large.take()
+      this.#holdsSlot = true
+      await this.#create()
+    }
+    await this.#flush()
+    if (bytes.length < HOLD_BYTES) this.#hold(bytes)
+    else await this.#writeAll(bytes)
+  }
+
+  async #writeSmall(): Promise<void> {
+    await this.#create()
+    await this.#sync()
+  }
+
+  async #create(): Promise<void> {
+    this.#path = this.#temporary.path()
+    this.#file = await this.#temporary.create(this.#path)
+  }
+
+  /** What is still in memory, then fsync and close. */
+  async #sync(): Promise<void> {
+    await this.#flush()
+    await this.#bench.disk.fsync(this.#file as number)
+    await this.#close()
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#buffer === undefined || this.#buffered === 0) return
+    const bytes = this.#buffer.subarray(0, this.#buffered)
+    this.#buffered = 0
+    await this.#writeAll(bytes)
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      const written = await this.#bench.disk.write(this.#file as number, bytes, at, bytes.length - at)
+      if (written === 0) throw new StorageError('unavailable', `${this.#target}: the disk takes no more bytes`)
+      at += written
+    }
+  }
+
+  async #close(): Promise<void> {
+    const file = this.#file
+    if (file === undefined) return
+    // Also when closing fails: the number may already be another file's.
+    this.#file = undefined
+    await this.#bench.disk.close(file)
+  }
+}
