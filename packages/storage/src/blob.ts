@@ -86,10 +86,14 @@ export interface ListOptions {
   readonly cursor?: string
   /** 1 to 1,000, keys and prefixes together. Default 1,000. */
   readonly limit?: number
+  /** Whether the page tells how large each blob is: a disk has to look at each. Default false. */
+  readonly sizes?: boolean
 }
 
 export interface KeyPage {
   readonly keys: readonly string[]
+  /** In bytes, one for each of `keys`. Present where it was asked for. */
+  readonly sizes?: readonly number[]
   /** Rolled up prefixes, ascending, each ending in `/`. By the time one is looked into, it may be empty. */
   readonly prefixes: readonly string[]
   /** Present where there may be more. */

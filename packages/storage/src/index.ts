@@ -8,14 +8,8 @@ export { isStorageError, StorageError } from './error.ts'
 export type { KeepOptions } from './keep.ts'
 export { keep } from './keep.ts'
 export type { Bounce, ForwardPathRecord, MailRecord, PathRecord, SessionFacts } from './mail-record.ts'
-export type {
-  IncomingMail,
-  IncomingSession,
-  ListMailOptions,
-  MailPage,
-  MailStore,
-  StoredMail,
-  Swept,
-  SweepOptions,
-} from './mail-store.ts'
+export type { IncomingMail, IncomingSession, ListMailOptions, MailPage, MailStore, StoredMail } from './mail-store.ts'
 export { mailStore } from './mail-store.ts'
+export type { Expired, ExpireOptions, Retention } from './retention.ts'
+export { checkRetention } from './retention.ts'
+export type { Swept, SweepOptions } from './sweep.ts'

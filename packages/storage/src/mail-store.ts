@@ -14,13 +14,15 @@ import type { Message, Session } from '@postern/engine'
 import { type BlobStore, checkLimit } from './blob.ts'
 import { Digest } from './digest.ts'
 import { isStorageError, StorageError } from './error.ts'
-import { idOfBytes, idOfEnvelope, keysOf, type MailKeys, timeOf } from './layout.ts'
+import { keysOf, timeOf } from './layout.ts'
 import type { MailRecord } from './mail-record.ts'
 import { newestIds } from './newest.ts'
 import { decodeRecord, encodeRecord, factsOf, recordOf } from './record-json.ts'
+import { removeMail } from './removal.ts'
+import { type Expired, type ExpireOptions, expireMail, type Retention } from './retention.ts'
 import { KeptMail } from './stored-mail.ts'
+import { sweepMail, type SweepOptions, type Swept } from './sweep.ts'
 
-const DAY_MS = 24 * 60 * 60 * 1000
 const DEFAULT_LIMIT = 100
 const READS_AT_ONCE = 16
 /** More than any limits of the engine allow: a thousand recipients with long parameters are about one MiB. */
@@ -59,6 +61,13 @@ export interface MailStore {
    * Removes what was never committed. Safe beside running servers as long as no message takes `olderThanMs` to arrive.
    */
   sweep(options?: SweepOptions): Promise<Swept>
+  /**
+   * Removes the oldest messages, bounced or not, until every limit holds. Safe beside running servers and beside another
+   * expiry; who reads a message that is being removed hears `not-found`.
+   *
+   * @throws RangeError when a limit is not a whole number from 1, or Infinity
+   */
+  expire(retention: Retention, options?: ExpireOptions): Promise<Expired>
 }
 
 /** A message as it is kept. */
@@ -95,19 +104,6 @@ export interface MailPage {
   readonly cursor?: string
 }
 
-export interface SweepOptions {
-  /** Default one day. */
-  readonly olderThanMs?: number
-}
-
-/** What a sweep removed. */
-export interface Swept {
-  /** Messages that had no envelope. */
-  readonly messages: number
-  /** What writers left behind in the backend: temporary files, unfinished uploads. */
-  readonly temporary: number
-}
-
 /** Keeps mail in any {@link BlobStore}. */
 export function mailStore(blobs: BlobStore): MailStore {
   return new BlobMailStore(blobs)
@@ -128,7 +124,7 @@ class BlobMailStore implements MailStore {
     try {
       await this.#saveRecord(keys.envelope, record)
     } catch (error) {
-      if (!isStorageError(error, 'exists')) await this.#remove(keys).catch(() => undefined)
+      if (!isStorageError(error, 'exists')) await removeMail(this.#blobs, keys).catch(() => undefined)
       throw error
     }
     return record
@@ -162,7 +158,7 @@ class BlobMailStore implements MailStore {
     const keys = keysOf(id)
     const envelope = (await this.#blobs.head(keys.envelope)) ?? (await this.#blobs.head(keys.bounced))
     if (envelope === undefined) throw new StorageError('not-found', `no message ${id}`)
-    await this.#remove(keys)
+    await removeMail(this.#blobs, keys)
   }
 
   async bounce(id: string, bounce: { readonly reason: string; readonly at?: Date }): Promise<MailRecord> {
@@ -178,21 +174,21 @@ class BlobMailStore implements MailStore {
       // Somebody was quicker, or did not get to the next line.
       record = await this.#readRecord(keys.bounced, id)
     }
+    if ((await this.#blobs.head(keys.bytes)) === undefined && (await this.#blobs.head(keys.envelope)) === undefined) {
+      // Deleted since it was found, and maybe too early for the delete to see what was written here (removal.ts).
+      await this.#blobs.delete(keys.bounced)
+      throw new StorageError('not-found', `no message ${id}`)
+    }
     await this.#blobs.delete(keys.envelope)
     return record
   }
 
-  async sweep(options: SweepOptions = {}): Promise<Swept> {
-    const olderThanMs = options.olderThanMs ?? DAY_MS
-    if (!Number.isFinite(olderThanMs) || olderThanMs < 0) {
-      throw new RangeError(`olderThanMs: ${olderThanMs} is not a time in milliseconds`)
-    }
-    const before = Date.now() - olderThanMs
-    let messages = 0
-    for await (const id of this.#withoutEnvelope()) {
-      if (await this.#sweepOne(keysOf(id), before)) messages++
-    }
-    return { messages, temporary: (await this.#blobs.sweep?.(olderThanMs)) ?? 0 }
+  sweep(options: SweepOptions = {}): Promise<Swept> {
+    return sweepMail(this.#blobs, options)
+  }
+
+  expire(retention: Retention, options: ExpireOptions = {}): Promise<Expired> {
+    return expireMail(this.#blobs, retention, options)
   }
 
   async #saveBytes(key: string, message: IncomingMail): Promise<{ size: number; sha256: string }> {
@@ -268,41 +264,5 @@ class BlobMailStore implements MailStore {
       if (isStorageError(error, 'not-found')) return undefined
       throw error
     }
-  }
-
-  /** The envelopes first, so that at no time there is one whose bytes are gone. */
-  async #remove(keys: MailKeys): Promise<void> {
-    await this.#blobs.delete(keys.envelope)
-    await this.#blobs.delete(keys.bounced)
-    await this.#blobs.delete(keys.bytes)
-  }
-
-  /**
-   * Ids whose bytes are not followed by their envelope, as their keys are neighbours. It may have bounced, or be on its
-   * way.
-   */
-  async *#withoutEnvelope(): AsyncGenerator<string> {
-    let alone: string | undefined
-    let cursor: string | undefined
-    do {
-      const page = await this.#blobs.list(cursor === undefined ? {} : { cursor })
-      for (const key of page.keys) {
-        if (alone !== undefined && idOfEnvelope(key) !== alone) yield alone
-        alone = idOfBytes(key)
-        if (alone !== undefined && keysOf(alone).bytes !== key) alone = undefined
-      }
-      cursor = page.cursor
-    } while (cursor !== undefined)
-    if (alone !== undefined) yield alone
-  }
-
-  async #sweepOne(keys: MailKeys, before: number): Promise<boolean> {
-    const bytes = await this.#blobs.head(keys.bytes)
-    if (bytes === undefined || bytes.modifiedAt.getTime() > before) return false
-    // In this order: an envelope goes from the first place to the second.
-    if ((await this.#blobs.head(keys.envelope)) !== undefined) return false
-    if ((await this.#blobs.head(keys.bounced)) !== undefined) return false
-    await this.#blobs.delete(keys.bytes)
-    return true
   }
 }

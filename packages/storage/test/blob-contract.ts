@@ -254,6 +254,24 @@ export function blobContract(
       )
     })
 
+    test('a page tells how large each blob is, where it is asked to', async () => {
+      const store = await make()
+      const sizes = [0, 1, 70_000, 300_000]
+      for (const size of sizes) await put(store, `f/k${String(size).padStart(6, '0')}`, pattern(size))
+      await put(store, 'a', pattern(7))
+      await put(store, 'g/h/i', pattern(9))
+      const all = await pages(store, { sizes: true, limit: 2 })
+      expect(all.flatMap((page) => page.sizes)).toEqual([7, ...sizes, 9])
+      for (const page of all) expect(page.sizes).toHaveLength(page.keys.length)
+      expect(await store.list({ delimiter: '/', sizes: true })).toEqual({
+        keys: ['a'],
+        sizes: [7],
+        prefixes: ['f/', 'g/'],
+      })
+      expect((await store.list({ prefix: 'no/such/', sizes: true })).sizes).toEqual([])
+      expect((await store.list()).sizes).toBeUndefined()
+    })
+
     test('a listing while others write and delete holds what was there all the time, once', SLOW, async () => {
       const store = await make()
       const steady = Array.from({ length: 300 }, (_, index) => `d${index % 3}/s${String(index).padStart(4, '0')}`)
@@ -267,7 +285,9 @@ export function blobContract(
       })()
       try {
         for (let round = 0; round < 10; round++) {
-          const seen = await keysIn(store, { limit: 17 })
+          const found = await pages(store, { limit: 17, sizes: round % 2 === 0 })
+          const seen = found.flatMap((page) => page.keys)
+          for (const page of found) expect(page.sizes?.length).toBe(round % 2 === 0 ? page.keys.length : undefined)
           expect(seen).toEqual([...new Set(seen)].toSorted())
           expect(seen.filter((key) => key.includes('/s'))).toEqual(steady.toSorted())
         }

@@ -95,6 +95,7 @@ export class Disk extends DurableObject {
 
   list(prefix: string, cursor: string, rollUp: boolean, limit: number): DiskPage {
     const keys: string[] = []
+    const sizes: number[] = []
     const prefixes: string[] = []
     // A prefix that was rolled up is gone past with all that it holds.
     let from = cursor.endsWith('/') && rollUp ? pastFolder(cursor) : cursor === '' ? prefix : `${cursor}\0`
@@ -102,20 +103,22 @@ export class Disk extends DurableObject {
     while (keys.length + prefixes.length <= limit) {
       const wanted = rollUp ? 64 : limit + 1
       const rows = this.#storage.sql
-        .exec('SELECT key FROM blobs WHERE key >= ? AND key < ? ORDER BY key LIMIT ?', from, `${prefix}~`, wanted)
+        .exec('SELECT key, size FROM blobs WHERE key >= ? AND key < ? ORDER BY key LIMIT ?', from, `${prefix}~`, wanted)
         .toArray()
-        .map((row) => row['key'] as string)
-      for (const key of rows) {
+      for (const row of rows) {
+        const key = row['key'] as string
         if (key < from) continue
-        if (keys.length + prefixes.length === limit) return { keys, prefixes, more: true }
+        if (keys.length + prefixes.length === limit) return { keys, sizes, prefixes, more: true }
         const slash = rollUp ? key.indexOf('/', prefix.length) : -1
-        if (slash === -1) keys.push(key)
-        else prefixes.push(key.slice(0, slash + 1))
+        if (slash === -1) {
+          keys.push(key)
+          sizes.push(row['size'] as number)
+        } else prefixes.push(key.slice(0, slash + 1))
         from = slash === -1 ? `${key}\0` : pastFolder(key.slice(0, slash + 1))
       }
       if (rows.length < wanted) break
     }
-    return { keys, prefixes, more: false }
+    return { keys, sizes, prefixes, more: false }
   }
 
   async sweep(before: number): Promise<number> {

@@ -13,6 +13,8 @@ export interface DiskBlob {
 
 export interface DiskPage {
   readonly keys: string[]
+  /** In bytes, one for each key. */
+  readonly sizes: number[]
   readonly prefixes: string[]
   readonly more: boolean
 }

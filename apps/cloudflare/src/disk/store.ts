@@ -41,9 +41,14 @@ class DiskStore implements BlobStore {
     const limit = checkLimit(options.limit ?? MAX_PAGE)
     const rollUp = options.delimiter !== undefined
     const page: DiskPage = await ask(() => this.#disk().list(prefix, cursor, rollUp, limit), `can't list ${prefix}`)
-    const { keys, prefixes, more } = page
+    const { keys, sizes, prefixes, more } = page
     const last = [keys.at(-1) ?? '', prefixes.at(-1) ?? ''].toSorted()[1]
-    return { keys, prefixes, ...(more && last !== undefined && { cursor: last }) }
+    return {
+      keys,
+      prefixes,
+      ...(options.sizes === true && { sizes }),
+      ...(more && last !== undefined && { cursor: last }),
+    }
   }
 
   async delete(key: string): Promise<void> {

@@ -103,6 +103,7 @@ class FsStore implements BlobStore {
       cursor: checkPrefix(options.cursor ?? ''),
       rollUp: options.delimiter !== undefined,
       limit: checkLimit(options.limit ?? MAX_PAGE),
+      sizes: options.sizes ?? false,
     }
     try {
       const folder = request.prefix.slice(0, request.prefix.lastIndexOf('/') + 1)
@@ -110,7 +111,7 @@ class FsStore implements BlobStore {
       return await this.#shop.brief.run(() => new Listing(this.#shop.disk, this.#root, request).page())
     } catch (error) {
       const failure = diskError(error, `can't list ${request.prefix}`)
-      if (failure.code === 'not-found') return { keys: [], prefixes: [] }
+      if (failure.code === 'not-found') return { keys: [], prefixes: [], ...(request.sizes && { sizes: [] }) }
       throw failure
     }
   }

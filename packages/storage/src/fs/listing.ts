@@ -16,7 +16,11 @@ export interface Request {
   readonly cursor: string
   readonly rollUp: boolean
   readonly limit: number
+  readonly sizes: boolean
 }
+
+/** Files looked at for their size at one time. */
+const LOOKS_AT_ONCE = 16
 
 export class Listing {
   readonly #disk: Disk
@@ -36,7 +40,8 @@ export class Listing {
   async page(): Promise<KeyPage> {
     const { prefix } = this.#request
     await this.#visit(prefix.slice(0, prefix.lastIndexOf('/') + 1))
-    const page = { keys: this.#keys, prefixes: this.#prefixes }
+    const found = this.#request.sizes ? await this.#look() : { keys: this.#keys }
+    const page = { ...found, prefixes: this.#prefixes }
     return this.#more && this.#last !== undefined ? { ...page, cursor: this.#last } : page
   }
 
@@ -67,6 +72,32 @@ export class Listing {
     this.#last = item
   }
 
+  /** The keys with their sizes, without those that went meanwhile. */
+  async #look(): Promise<{ keys: string[]; sizes: number[] }> {
+    const keys: string[] = []
+    const sizes: number[] = []
+    for (let at = 0; at < this.#keys.length; at += LOOKS_AT_ONCE) {
+      const some = this.#keys.slice(at, at + LOOKS_AT_ONCE)
+      const found = await Promise.all(some.map((key) => this.#size(key)))
+      for (const [index, size] of found.entries()) {
+        if (size === undefined) continue
+        keys.push(some[index] as string)
+        sizes.push(size)
+      }
+    }
+    return { keys, sizes }
+  }
+
+  async #size(key: string): Promise<number | undefined> {
+    try {
+      const stats = await this.#disk.lstat(join(this.#root, key))
+      return stats.isFile() ? stats.size : undefined
+    } catch (error) {
+      if (isGone(error)) return undefined
+      throw error
+    }
+  }
+
   async #names(folder: string): Promise<string[]> {
     try {
       const names: string[] = []
@@ -78,8 +109,12 @@ export class Listing {
       return names.toSorted((a, b) => (a < b ? -1 : 1))
     } catch (error) {
       // Never there, or removed while this walked towards it.
-      if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return []
+      if (isGone(error)) return []
       throw error
     }
   }
+}
+
+function isGone(error: unknown): boolean {
+  return systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR'
 }

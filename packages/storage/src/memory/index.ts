@@ -64,6 +64,11 @@ class MemoryStore implements BlobStore {
     const sorted = (this.#sorted ??= [...this.#blobs.keys()].toSorted(byOrder))
     const keys: string[] = []
     const prefixes: string[] = []
+    const page = (): KeyPage => ({
+      keys,
+      prefixes,
+      ...(options.sizes === true && { sizes: keys.map((key) => this.#blobs.get(key)?.bytes.length ?? 0) }),
+    })
     let last = ''
     for (let i = firstFrom(sorted, cursor > prefix ? cursor : prefix); i < sorted.length; i++) {
       const key = sorted[i] as string
@@ -71,12 +76,12 @@ class MemoryStore implements BlobStore {
       const slash = options.delimiter === undefined ? -1 : key.indexOf('/', prefix.length)
       const item = slash === -1 ? key : key.slice(0, slash + 1)
       if (item <= cursor || item === last) continue
-      if (keys.length + prefixes.length === limit) return { keys, prefixes, cursor: last }
+      if (keys.length + prefixes.length === limit) return { ...page(), cursor: last }
       if (slash === -1) keys.push(item)
       else prefixes.push(item)
       last = item
     }
-    return { keys, prefixes }
+    return page()
   }
 
   async delete(key: string): Promise<void> {

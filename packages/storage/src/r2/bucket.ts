@@ -53,7 +53,7 @@ export interface UploadedPart {
 }
 
 export interface BucketPage {
-  readonly objects: readonly { readonly key: string }[]
+  readonly objects: readonly { readonly key: string; readonly size: number }[]
   readonly delimitedPrefixes: readonly string[]
   readonly truncated: boolean
   readonly cursor?: string

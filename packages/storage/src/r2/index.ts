@@ -70,6 +70,7 @@ class R2Store implements BlobStore {
     const limit = checkLimit(options.limit ?? MAX_PAGE)
     const keys: string[] = []
     const prefixes: string[] = []
+    const sizes: number[] = []
     let { cursor } = options
     do {
       const page = await this.#ask(
@@ -83,11 +84,12 @@ class R2Store implements BlobStore {
         `can't list ${prefix}`,
       )
       keys.push(...page.objects.map((object) => object.key))
+      sizes.push(...page.objects.map((object) => object.size))
       prefixes.push(...page.delimitedPrefixes)
       cursor = page.truncated ? page.cursor : undefined
       // R2 may give fewer than it was asked for.
     } while (cursor !== undefined && keys.length + prefixes.length < limit)
-    return { keys, prefixes, ...(cursor !== undefined && { cursor }) }
+    return { keys, prefixes, ...(options.sizes === true && { sizes }), ...(cursor !== undefined && { cursor }) }
   }
 
   async delete(key: string): Promise<void> {

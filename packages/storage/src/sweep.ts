@@ -1,0 +1,47 @@
+/** Removes what was never committed: bytes without an envelope, and what writers that died left in the backend. */
+import type { BlobStore } from './blob.ts'
+import { foundMail } from './found.ts'
+import { keysOf, type MailKeys } from './layout.ts'
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+export interface SweepOptions {
+  /** Default one day. */
+  readonly olderThanMs?: number
+  /** Ends it early, between two messages. */
+  readonly signal?: AbortSignal
+}
+
+/** What a sweep removed. */
+export interface Swept {
+  /** Messages that had no envelope. */
+  readonly messages: number
+  /** What writers left behind in the backend: temporary files, unfinished uploads. */
+  readonly temporary: number
+}
+
+/** @throws RangeError when `olderThanMs` is not a time */
+export async function sweepMail(blobs: BlobStore, options: SweepOptions): Promise<Swept> {
+  const { olderThanMs = DAY_MS, signal } = options
+  if (!Number.isFinite(olderThanMs) || olderThanMs < 0) {
+    throw new RangeError(`olderThanMs: ${olderThanMs} is not a time in milliseconds`)
+  }
+  const before = Date.now() - olderThanMs
+  let messages = 0
+  for await (const { id, hasEnvelope, hasBounced } of foundMail(blobs, { sizes: false })) {
+    if (signal?.aborted === true) return { messages, temporary: 0 }
+    if (hasEnvelope || hasBounced) continue
+    if (await sweepOne(blobs, keysOf(id), before)) messages++
+  }
+  return { messages, temporary: (await blobs.sweep?.(olderThanMs)) ?? 0 }
+}
+
+async function sweepOne(blobs: BlobStore, keys: MailKeys, before: number): Promise<boolean> {
+  const bytes = await blobs.head(keys.bytes)
+  if (bytes === undefined || bytes.modifiedAt.getTime() > before) return false
+  // In this order: an envelope goes from the first place to the second.
+  if ((await blobs.head(keys.envelope)) !== undefined) return false
+  if ((await blobs.head(keys.bounced)) !== undefined) return false
+  await blobs.delete(keys.bytes)
+  return true
+}
