@@ -113,6 +113,11 @@ testWith(TMPFS, 'a disk that becomes read-only: 451 4.3.0, and once it is writab
   await disk.remount('ro')
   await sendBoth(client, SMALL.bytes, /^451 4\.3\.0 /)
   await sendBoth(client, LARGE.bytes, /^451 4\.3\.0 /)
+  // Looking takes no permission to write, deleting does.
+  await expectOnly(store, ids)
+  const refused = await postern(store, ['delete', ids[0] as string])
+  expect(refused.stderr.toString()).toMatch(/^postern: --store fs:.*: its file system is read-only; name a directory/)
+  expect(refused.code).toBe(2)
   await disk.remount('rw')
   ids.push(...(await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)))
   await expectOnly(store, ids)

@@ -37,7 +37,7 @@ export class Scratch {
   }
 }
 
-/** The paths of all files, relative to the store. */
+/** The paths of all files, relative to the store; not that of the marker, which is no mail. */
 export async function filesIn(store: string): Promise<string[]> {
   const entries = await readdir(store, { recursive: true, withFileTypes: true }).catch((error) => {
     if (error.code === 'ENOENT') return []
@@ -46,6 +46,7 @@ export async function filesIn(store: string): Promise<string[]> {
   return entries
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(store.length + 1))
+    .filter((file) => file !== '.postern')
 }
 
 /** Ids of what has an envelope, oldest first. */

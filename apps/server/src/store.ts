@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import type { BlobStore, MailStore } from '@postern/storage'
 import { errorText, EXIT, Failure } from './failure.ts'
 import type { Settings } from './settings.ts'
+import { safe } from './terminal.ts'
 
 /** A store URL taken apart. */
 export interface StoreUrl {
@@ -11,6 +12,12 @@ export interface StoreUrl {
   readonly url: string
   /** The directory of an `fs:` store. */
   readonly path: string
+}
+
+/** What somebody wants with a store. */
+export interface StoreAccess {
+  /** Default true. False only looks: that needs no more than the permission to read. */
+  readonly writable?: boolean
 }
 
 /** What the `store` option may hold. */
@@ -37,9 +44,9 @@ export function storeName(store: StoreChoice): string {
 }
 
 /** Opens the store to keep mail in it, and makes it where that is due. @throws Failure when it can't be used. */
-export async function openStore(settings: Settings): Promise<MailStore> {
+export async function openStore(settings: Settings, access: StoreAccess = {}): Promise<MailStore> {
   const { store } = settings.options
-  const { mailStore } = await import('@postern/storage')
+  const { isStorageError, mailStore } = await import('@postern/storage')
   if (!isUrl(store)) return 'save' in store ? store : mailStore(store)
   if (store.scheme === 'memory') {
     const { memory } = await import('@postern/storage/memory')
@@ -47,21 +54,18 @@ export async function openStore(settings: Settings): Promise<MailStore> {
   }
   const { fs } = await import('@postern/storage/fs')
   try {
-    return mailStore(fs(store.path))
+    return mailStore(fs(store.path, access))
   } catch (error) {
-    const spelled = settings.spelled('store')
-    throw new Failure(
-      `${spelled} ${store.url}: ${errorText(error)}; name a directory that can be written`,
-      EXIT.misused,
-      {
-        cause: error,
-      },
-    )
+    const isClear = access.writable === false || isStorageError(error, 'other-layout')
+    const advice = isClear ? '' : '; name a directory that can be written'
+    throw new Failure(`${settings.spelled('store')} ${store.url}: ${safe(errorText(error))}${advice}`, EXIT.misused, {
+      cause: error,
+    })
   }
 }
 
-/** Opens a store that is there already, to look into it. @throws Failure where there is none. */
-export async function openExistingStore(settings: Settings): Promise<MailStore> {
+/** Opens a store that is there already. @throws Failure where there is none, or when it can't be used. */
+export async function openExistingStore(settings: Settings, access: StoreAccess = {}): Promise<MailStore> {
   const { store } = settings.options
   if (isUrl(store) && store.scheme === 'memory') {
     throw new Failure(`${settings.spelled('store')} memory: holds mail only inside a running server; name an fs: store`)
@@ -71,7 +75,7 @@ export async function openExistingStore(settings: Settings): Promise<MailStore> 
       `${store.url}: there is no such directory; name the store with --store, or run postern serve first`,
     )
   }
-  return openStore(settings)
+  return openStore(settings, access)
 }
 
 function isUrl(store: StoreChoice): store is StoreUrl {

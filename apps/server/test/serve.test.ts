@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { scryptSync } from 'node:crypto'
 import { createServer } from 'node:net'
-import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -450,6 +450,19 @@ describe.concurrent('what keeps it from serving is one line, exit code 2', () =>
     )
     expect(stderr).toMatch(/^postern: --store fs:\.\/file\/mail: .*; name a directory that can be written\n$/)
     expect([code, stdout]).toEqual([2, ''])
+  })
+
+  test.each(['serve', 'list', 'delete'])('a store of another layout, to postern %s', async (command) => {
+    const cwd = scratch()
+    mkdirSync(join(cwd, 'mail'))
+    writeFileSync(join(cwd, 'mail/.postern'), 'maildir 1\n')
+    const rest = { serve: ['--listen', 'smtp://127.0.0.1:0'], delete: ['01KASJ3V5QCYF6Y3W9T2Z8N4RB'] }[command] ?? []
+    const { code, stdout, stderr } = await postern([command, '--store', 'fs:./mail', ...rest], { cwd })
+    expect(stderr).toMatch(
+      /^postern: --store fs:\.\/mail: .*\/mail holds mail in the layout maildir 1, not fs 1; open it as maildir: or name another directory\n$/,
+    )
+    expect([code, stdout]).toEqual([2, ''])
+    expect(readdirSync(join(cwd, 'mail'))).toEqual(['.postern'])
   })
 
   test.skipIf(process.getuid?.() !== 0)('a directory that this user may not write', async () => {

@@ -11,6 +11,8 @@ export type StorageErrorCode =
   | 'exists'
   /** The store says that we may not: permissions, credentials, a read-only disk. */
   | 'denied'
+  /** The directory holds mail in another layout, or in a newer version of it: the message names it. */
+  | 'other-layout'
   /** No room: a full disk, a quota, a bound on memory. It may be gone in a while. */
   | 'no-space'
   /** What is stored is not what was written, or what was written is not what was announced. */

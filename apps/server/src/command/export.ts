@@ -26,7 +26,7 @@ interface Target {
  * and said so, and the exit code is 1.
  */
 export async function exportMail(settings: Settings, named: readonly string[], flags: ExportFlags): Promise<void> {
-  const store = await openExistingStore(settings)
+  const store = await openExistingStore(settings, { writable: false })
   const { ids, corrupt } = named.length > 0 ? { ids: named, corrupt: [] } : await listIds(store)
   const target = await openTarget(flags)
   let count = 0

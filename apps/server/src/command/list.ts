@@ -23,7 +23,7 @@ export async function list(settings: Settings, flags: ListFlags): Promise<void> 
   const limit = /^[1-9]\d{0,6}$/.test(flags.limit) ? Number(flags.limit) : undefined
   if (limit === undefined)
     throw new Failure(`--limit: ${JSON.stringify(flags.limit)} is not a whole number from 1 to 9999999`)
-  const listing = await listMail(await openExistingStore(settings), limit, flags)
+  const listing = await listMail(await openExistingStore(settings, { writable: false }), limit, flags)
   if (flags.json === true) return printJson(listing)
 
   const { records, corrupt, cursor } = listing

@@ -14,7 +14,7 @@ const MAX_TEXT_LINES = 40
 
 /** Prints the message; `raw` is the stored bytes and nothing else. */
 export async function show(settings: Settings, id: string, flags: { json?: boolean; raw?: boolean }): Promise<void> {
-  const { record, body } = await loadMail(await openExistingStore(settings), id)
+  const { record, body } = await loadMail(await openExistingStore(settings, { writable: false }), id)
   if (flags.json === true) return printJson(record)
   try {
     if (flags.raw === true) {

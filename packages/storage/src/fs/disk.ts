@@ -47,6 +47,22 @@ export const nodeDisk: Disk = {
   readdir: (path) => readdir(path, { withFileTypes: true }),
 }
 
+const WRITES = nodeFs.constants.O_WRONLY | nodeFs.constants.O_RDWR | nodeFs.constants.O_CREAT
+
+/** The same disk for one who only looks: what would change something fails, as on a disk that is mounted so. */
+export function readingDisk(disk: Disk): Disk {
+  const refuse = (): Promise<never> =>
+    Promise.reject(Object.assign(new Error('EROFS: the store was opened for reading only'), { code: 'EROFS' }))
+  return {
+    ...disk,
+    open: (path, flags, mode) => ((flags & WRITES) === 0 ? disk.open(path, flags, mode) : refuse()),
+    mkdir: refuse,
+    rmdir: refuse,
+    link: refuse,
+    unlink: refuse,
+  }
+}
+
 const CODES: Readonly<Record<string, StorageErrorCode>> = {
   ENOENT: 'not-found',
   ENOTDIR: 'not-found',

@@ -13,8 +13,9 @@ import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions,
 import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob.ts'
 import { StorageError } from '../error.ts'
 import { Directories } from './directories.ts'
-import { type Disk, diskError, nodeDisk, systemCode } from './disk.ts'
+import { type Disk, diskError, nodeDisk, readingDisk, systemCode } from './disk.ts'
 import { Listing } from './listing.ts'
+import type { Layout } from './marker.ts'
 import { openDirectory } from './opening.ts'
 import { Slots } from './slots.ts'
 import { Temporary } from './temporary.ts'
@@ -24,8 +25,14 @@ import { FileWriter, type Workshop } from './writer.ts'
 export interface FsOptions {
   /** Blobs over 64 KiB that are written at one time, and as many that are read; more wait. Default 1,024. */
   readonly maxOpenFiles?: number
+  /**
+   * Default true. False only looks into a directory that is there: nothing is made, tried out or changed, and writing is
+   * `denied`.
+   */
+  readonly writable?: boolean
 }
 
+const LAYOUT: Layout = { name: 'fs', version: 1 }
 const DEFAULT_MAX_OPEN_FILES = 1024
 /** Files open at one time for short work: small blobs, directories. */
 const MAX_BRIEF = 64
@@ -33,8 +40,8 @@ const MAX_BRIEF = 64
 /**
  * Blobs as files in a directory, which is made where it is missing.
  *
- * @throws StorageError `denied`, `unavailable` or another, at once, when the directory can't be used: its message says
- * why.
+ * @throws StorageError at once when the directory can't be used: its message says why. `other-layout` when it holds mail
+ * in another layout; nothing is done to it then.
  * @throws RangeError when an option is out of its range
  */
 export function fs(directory: string, options: FsOptions = {}): BlobStore {
@@ -47,7 +54,9 @@ export function fsOn(disk: Disk, directory: string, options: FsOptions = {}): Bl
   if (!Number.isInteger(maxOpenFiles) || maxOpenFiles < 1) {
     throw new RangeError(`maxOpenFiles: ${maxOpenFiles} is not a whole number from 1`)
   }
-  return new FsStore(disk, openDirectory(directory), maxOpenFiles)
+  const { writable = true } = options
+  const root = openDirectory(directory, LAYOUT, { writable })
+  return new FsStore(writable ? disk : readingDisk(disk), root, maxOpenFiles)
 }
 
 class FsStore implements BlobStore {

@@ -1,0 +1,122 @@
+/**
+ * The marker: a small file in the root of a store that names its layout, `fs 1` or `maildir 1`, so that nobody opens it
+ * as what it is not. Its name begins with a dot, as no key does.
+ *
+ * It is written once, when a directory is first opened for writing, and in the way of every blob: whole and synced
+ * before it gets its name, which `link` gives to one of two who come at the same time.
+ */
+import * as nodeFs from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { StorageError } from '../error.ts'
+import { systemCode } from './disk.ts'
+
+/** How mail lies in a directory. */
+export interface Layout {
+  /** Also the scheme of the store's URL: small letters. */
+  readonly name: string
+  /** Counts up when the layout changes so that older programs would harm it. From 1. */
+  readonly version: number
+}
+
+const MARKER = '.postern'
+const MAX_MARKER_BYTES = 64
+
+/**
+ * Compares the marker with the layout that somebody wants to open. Answers whether there is one.
+ *
+ * @throws StorageError `other-layout`
+ */
+export function checkMarker(root: string, layout: Layout): boolean {
+  const found = readMarker(root)
+  if (found === undefined) {
+    if (layout.name !== 'fs' && hasYears(root)) throw otherLayout(root, 'fs 1', layout)
+    return false
+  }
+  if (found !== textOf(layout)) throw otherLayout(root, found, layout)
+  return true
+}
+
+/**
+ * Writes the marker of a directory that has none, by way of the directory for temporary files.
+ *
+ * @throws StorageError `other-layout` where somebody was quicker, with another layout
+ */
+export function writeMarker(root: string, temporary: string, layout: Layout): void {
+  const path = join(temporary, `marker-${process.pid}-${randomBytes(8).toString('hex')}`)
+  try {
+    const file = nodeFs.openSync(path, 'wx', 0o600)
+    try {
+      nodeFs.writeSync(file, `${textOf(layout)}\n`)
+      nodeFs.fsyncSync(file)
+    } finally {
+      nodeFs.closeSync(file)
+    }
+    try {
+      nodeFs.linkSync(path, join(root, MARKER))
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error
+      checkMarker(root, layout)
+    }
+  } finally {
+    nodeFs.rmSync(path, { force: true })
+  }
+  syncDirectory(root)
+}
+
+/** Waits until the names in a directory are on the disk itself. */
+export function syncDirectory(path: string): void {
+  const file = nodeFs.openSync(path, nodeFs.constants.O_RDONLY)
+  try {
+    nodeFs.fsyncSync(file)
+  } finally {
+    nodeFs.closeSync(file)
+  }
+}
+
+function textOf({ name, version }: Layout): string {
+  return `${name} ${version}`
+}
+
+/** What the marker says, cut to what a marker may be long; undefined where there is none. */
+function readMarker(root: string): string | undefined {
+  // Not waiting: somebody may have put a pipe there.
+  const flags = nodeFs.constants.O_RDONLY | nodeFs.constants.O_NOFOLLOW | nodeFs.constants.O_NONBLOCK
+  let file: number
+  try {
+    file = nodeFs.openSync(join(root, MARKER), flags)
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+  try {
+    const bytes = new Uint8Array(MAX_MARKER_BYTES)
+    const length = nodeFs.readSync(file, bytes, 0, bytes.length, 0)
+    return new TextDecoder().decode(bytes.subarray(0, length)).replace(/\n$/, '')
+  } finally {
+    nodeFs.closeSync(file)
+  }
+}
+
+/** Whether this is a store of blobs from before there were markers: folders of years lie in it. */
+function hasYears(root: string): boolean {
+  return nodeFs
+    .readdirSync(root, { withFileTypes: true })
+    .some((each) => each.isDirectory() && /^\d{4}$/.test(each.name))
+}
+
+function otherLayout(root: string, found: string, wanted: Layout): StorageError {
+  const [, name, version] = /^([a-z]{1,20}) ([1-9]\d{0,8})$/.exec(found) ?? []
+  if (name === undefined) {
+    return new StorageError(
+      'other-layout',
+      `${join(root, MARKER)} says ${JSON.stringify(found)}, which is no layout of mail; name another directory`,
+    )
+  }
+  const isNewer = name === wanted.name && Number(version) > wanted.version
+  return new StorageError(
+    'other-layout',
+    `${root} holds mail in the layout ${found}, not ${textOf(wanted)}; ` +
+      (isNewer ? 'take a version of Postern that knows it' : `open it as ${name}: or name another directory`),
+  )
+}
