@@ -1,10 +1,12 @@
 /** The disk of self-hosted workerd, under the contract of blobs: the Durable Object in workerd, its BlobStore in this process. */
 import { join } from 'node:path'
+import type { BlobStore } from '@postern/storage'
 import { build } from 'esbuild'
 import { Miniflare } from 'miniflare'
 import { afterAll, beforeAll } from 'vitest'
 import { blobContract } from '../../../packages/storage/test/blob-contract.ts'
 import type { RemoteDisk } from '../src/disk/rpc.ts'
+import { retentionContract } from '../../../packages/storage/test/retention-contract.ts'
 import { disk } from '../src/disk/store.ts'
 
 let miniflare: Miniflare
@@ -41,8 +43,11 @@ beforeAll(async () => {
 })
 afterAll(() => miniflare?.dispose())
 
-blobContract('disk', async () => {
+blobContract('disk', make)
+retentionContract('disk', make, { runs: 10 })
+
+async function make(): Promise<BlobStore> {
   const namespace = await miniflare.getDurableObjectNamespace('DISK')
   const stub = namespace.get(namespace.idFromName(`store ${next++}`))
   return disk(() => stub as unknown as RemoteDisk)
-})
+}

@@ -6,6 +6,7 @@ import { type Bucket, r2 } from '@postern/storage/r2'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { blobContract, expectCode, pattern } from './blob-contract.ts'
 import { get, keysIn, put } from './blobs.ts'
+import { retentionContract } from './retention-contract.ts'
 
 const BUCKETS = 200
 const MiB = 1024 * 1024
@@ -41,6 +42,7 @@ async function bucket(): Promise<Bucket> {
 }
 
 blobContract('r2', async () => r2(await bucket()))
+retentionContract('r2', async () => r2(await bucket()), { runs: 4 })
 
 const PART = 5 * MiB
 

@@ -1,0 +1,151 @@
+/** Retention on memory and on disk; the other backends have the contract in their own tests. */
+import { mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
+import { type BlobStore, mailStore } from '@postern/storage'
+import { fs } from '@postern/storage/fs'
+import { memory } from '@postern/storage/memory'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { Ledger } from '../src/ledger.ts'
+import { inParallel } from './blob-contract.ts'
+import { keysIn, temporaryDirectory } from './blobs.ts'
+import { idAt, saveText } from './mail.ts'
+import { bound } from './mail-contract.ts'
+import { newestThatFit, retentionContract } from './retention-contract.ts'
+
+const directory = temporaryDirectory()
+const HOUR_MS = 3_600_000
+
+retentionContract('memory', () => memory(), { runs: 150 })
+retentionContract('fs', () => fs(mkdtempSync(join(directory, 'store-'))), { runs: 30 })
+
+test.each([
+  [{ maxCount: 0 }, 'maxCount: 0 is not'],
+  [{ maxCount: 1.5 }, 'maxCount: 1.5 is not'],
+  [{ maxBytes: -1 }, 'maxBytes: -1 is not'],
+  [{ maxAgeMs: Number.NaN }, 'maxAgeMs: NaN is not'],
+  [{ maxAgeMs: '30d' as unknown as number }, 'maxAgeMs: 30d is not'],
+])('%j is refused before anything is touched', async (retention, text) => {
+  const mail = mailStore(memory())
+  const id = idAt(0)
+  await saveText(mail, id)
+  await expect(mail.expire(retention)).rejects.toThrow(new RangeError(`${text} a whole number from 1, or Infinity`))
+  await (await mail.load(id)).verify()
+})
+
+test('the line is exact, however many messages there are', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 40_000 }),
+      fc.integer({ min: 0, max: 2 ** 31 }),
+      fc.double({ min: 0, max: 1.1, noNaN: true }),
+      fc.double({ min: 0, max: 1.1, noNaN: true }),
+      (messages, seed, countShare, bytesShare) => {
+        const all = Array.from({ length: messages }, (_, index) => ({
+          id: idAt(0, index),
+          size: (index * 7919 + seed) % 1000,
+        }))
+        const bytes = all.reduce((sum, { size }) => sum + size, 0)
+        const limits = {
+          maxCount: Math.max(1, Math.round(messages * countShare)),
+          maxBytes: Math.max(1, Math.round(bytes * bytesShare)),
+        }
+        const ledger = new Ledger()
+        for (const { id, size } of all) ledger.add(id, size)
+        const line = ledger.line(limits.maxCount, limits.maxBytes)
+        const block = all.filter(({ id }) => line !== undefined && id >= line.first && id <= line.last)
+        expect(block.length).toBeLessThan(64)
+        const older = line === undefined ? 0 : all.findIndex(({ id }) => id === line.first)
+        const over = older + (line?.over(block.map(({ size }) => size)) ?? 0)
+        // The first that is kept, found from the newest.
+        let [first, left] = [messages - 1, limits.maxBytes - (all.at(-1)?.size ?? 0)]
+        while (first > 0 && messages - first < limits.maxCount && left >= (all[first - 1]?.size ?? 0)) {
+          left -= all[--first]?.size ?? 0
+        }
+        expect(over).toBe(first)
+      },
+    ),
+    { numRuns: 60 },
+  )
+})
+
+test('5,000 messages over many pages, bounced ones among them', { timeout: 30_000 }, async () => {
+  const blobs = memory()
+  const mail = mailStore(blobs)
+  const start = Date.now() - 10 * HOUR_MS
+  const all: { id: string; size: number }[] = []
+  await inParallel([...Array(5000).keys()], async (index) => {
+    const id = idAt(start + index * 5000, index)
+    all.push({ id, size: (await saveText(mail, id, 'x'.repeat(index % 100))).size })
+    if (index % 3 === 0) await mail.bounce(id, { reason: 'x' })
+  })
+  const retention = { maxCount: 3333, maxBytes: 400_000, maxAgeMs: 8 * HOUR_MS }
+  const fit = newestThatFit(all, retention, Date.now())
+  expect(await mail.expire(retention)).toMatchObject({ messages: 5000 - fit.length })
+  expect((await keysIn(blobs)).filter((key) => key.endsWith('.eml')).map((key) => key.slice(-30, -4))).toEqual(fit)
+})
+
+test('a limit on age alone looks at no more than the oldest', async () => {
+  const asked: unknown[] = []
+  const blobs = memory()
+  const mail = mailStore(blobs)
+  await inParallel([...Array(1500).keys()], (index) => saveText(mail, idAt(Date.now(), index)))
+  await saveText(mail, idAt(Date.now() - HOUR_MS))
+  const watched: BlobStore = {
+    ...bound(blobs),
+    list: (options) => {
+      asked.push(options?.prefix)
+      return blobs.list(options)
+    },
+  }
+  expect((await mailStore(watched).expire({ maxAgeMs: HOUR_MS / 2 })).messages).toBe(1)
+  expect(asked).toEqual(['bounced/', ''])
+  expect(await mailStore(watched).expire({})).toEqual({ messages: 0, bytes: 0 })
+  expect(asked).toHaveLength(2)
+})
+
+describe('a bounce meets', () => {
+  test.each(['delete', 'expire'] as const)(
+    '%s: in no order of their steps there is a record without bytes',
+    async (how) => {
+      await fc.assert(
+        fc.asyncProperty(fc.scheduler(), async (scheduler) => {
+          const blobs = memory()
+          const id = idAt(Date.now() - HOUR_MS)
+          await saveText(mailStore(blobs), id)
+          const mail = mailStore(scheduled(blobs, scheduler))
+          const removing = how === 'delete' ? mail.delete(id) : mail.expire({ maxAgeMs: 1 })
+          const bouncing = mail.bounce(id, { reason: 'x' })
+          const results = Promise.allSettled([removing, bouncing])
+          await scheduler.waitFor(results)
+          for (const result of await results) {
+            if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'not-found' })
+          }
+          const keys = await keysIn(blobs)
+          const isWhole = keys.some((key) => key.endsWith('.eml')) && keys.some((key) => key.endsWith('.json'))
+          expect(keys.length === 0 || isWhole).toBe(true)
+        }),
+        { numRuns: 500 },
+      )
+    },
+  )
+})
+
+/** A store each of whose calls waits its turn. */
+function scheduled(blobs: BlobStore, scheduler: fc.Scheduler): BlobStore {
+  const turn = <T>(call: () => Promise<T>): Promise<T> => scheduler.schedule(Promise.resolve()).then(call)
+  return {
+    write(key, options) {
+      const writer = blobs.write(key, options)
+      return {
+        write: (bytes) => writer.write(bytes),
+        commit: () => turn(() => writer.commit()),
+        abort: () => writer.abort(),
+      }
+    },
+    read: (key) => turn(() => blobs.read(key)),
+    head: (key) => turn(() => blobs.head(key)),
+    list: (options) => turn(() => blobs.list(options)),
+    delete: (key) => turn(() => blobs.delete(key)),
+  }
+}
