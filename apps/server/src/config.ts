@@ -53,6 +53,16 @@ export interface Config extends LimitConfig {
   /** How long transactions in progress may take to finish when the server stops. Default `30s`. */
   readonly graceMs?: TimeQuantity | undefined
 
+  /** Mail that is older is removed, at start and every hour: `30d`. Default Infinity. */
+  readonly keepAgeMs?: TimeQuantity | undefined
+  /** The newest messages that are kept; older ones are removed, at start and every hour. Default Infinity. */
+  readonly keepCount?: number | undefined
+  /**
+   * How much mail is kept: the newest that fits, and in any case the newest message. Older mail is removed, at start and every
+   * hour. Default Infinity.
+   */
+  readonly keepBytes?: ByteQuantity | undefined
+
   /** A PEM file with the private key. */
   readonly tlsKey?: string | undefined
   /** A PEM file with the certificate and its chain. */

@@ -36,6 +36,9 @@ export interface Options extends Limits {
   readonly addresses: 'strict' | 'lenient'
   readonly disabled: readonly string[]
   readonly graceMs: number
+  readonly keepAgeMs: number
+  readonly keepCount: number
+  readonly keepBytes: number
   readonly tlsKey: string | undefined
   readonly tlsCert: string | undefined
   readonly tlsPassphrase: string | undefined
@@ -75,6 +78,7 @@ export interface Option<Value = unknown> {
   readonly fileOnly?: true
 }
 
+const MIB = 1024 * 1024
 const MAX_MS = LIMIT_RULES.sessionTimeoutMs.max
 
 const limitHelp: Readonly<Record<keyof Limits, string>> = {
@@ -100,6 +104,7 @@ const limitHelp: Readonly<Record<keyof Limits, string>> = {
 }
 
 const where = 'Where:'
+const retention = 'Retention:'
 const policy = 'Policy:'
 const tls = 'TLS:'
 const auth = 'Users:'
@@ -162,6 +167,11 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<Options[Name]> } =
     value: 'name',
   },
   graceMs: amount('graceMs', 0, MAX_MS, '30s', 'time for mail in progress to finish when the server stops', where),
+
+  // From a minute and a MiB on: a number whose unit was forgotten must not remove everything.
+  keepAgeMs: amount('keepAgeMs', 60_000, Infinity, Infinity, 'age from which mail is removed, such as 30d', retention),
+  keepCount: amount('keepCount', 1, Infinity, Infinity, 'how many messages are kept: the newest', retention),
+  keepBytes: amount('keepBytes', MIB, Infinity, Infinity, 'how much mail is kept: the newest that fits', retention),
 
   banner: {
     schema: text(/^[\x20-\x7e]{0,200}$/, 'one line of at most 200 printable ASCII characters'),
@@ -310,6 +320,16 @@ export const FRONT_OPTIONS: readonly OptionName[] = [
   'idleTimeoutMs',
   'sessionTimeoutMs',
   'tlsHandshakeTimeoutMs',
+]
+
+/** Options of `postern sweep`. */
+export const SWEEP_OPTIONS: readonly OptionName[] = [
+  'store',
+  'keepAgeMs',
+  'keepCount',
+  'keepBytes',
+  'sessionTimeoutMs',
+  'hookTimeoutMs',
 ]
 
 function limitOptions(): { readonly [Name in keyof Limits]: Option<number> } {

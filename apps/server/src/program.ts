@@ -6,7 +6,7 @@
 import process from 'node:process'
 import { Command, CommanderError, Option as Flag } from 'commander'
 import { EXIT, Failure } from './failure.ts'
-import { FRONT_OPTIONS, type Option, type OptionName, OPTIONS, SERVE_OPTIONS } from './options.ts'
+import { FRONT_OPTIONS, type Option, type OptionName, OPTIONS, SERVE_OPTIONS, SWEEP_OPTIONS } from './options.ts'
 import { endWithReader } from './output.ts'
 import { environment, forbidden } from './permission.ts'
 import { formatQuantity, unitOf } from './quantity.ts'
@@ -109,6 +109,20 @@ function program(): Command {
       await remove(await settings(flags), ids, flags)
     })
 
+  const sweep = storeCommand(
+    postern,
+    'sweep',
+    'remove what never committed, and what is more than is to be kept',
+    EXAMPLES.sweep,
+  )
+    .option('--older-than <time>', 'of what never committed, only what is older (default: 1d, or twice a session)')
+    .option('--json', 'one object: { swept, expired }')
+    .action(async (flags) => {
+      const { sweep } = await import('./command/sweep.ts')
+      await sweep(await settings(flags), flags)
+    })
+  for (const name of SWEEP_OPTIONS) addFlag(sweep, name)
+
   command(postern, 'hash', 'hash a password for --users', EXAMPLES.hash).action(async () => {
     const { hash } = await import('./command/hash.ts')
     await hash()
@@ -176,7 +190,7 @@ postern COMMAND --help says more.
 Each option is also an environment variable (${variableOf('maxMessageBytes')}) and a key of
 postern.config.ts (maxMessageBytes). A flag outranks the environment, which outranks the file.
 Options that may be given several times take blanks between values in the environment.
-Sizes are written 25MiB or 10MB, times 30s, 5m or 1h; bare numbers are bytes and milliseconds.
+Sizes are written 25MiB or 10MB, times 30s, 5m, 1h or 30d; bare numbers are bytes and milliseconds.
 
 Examples:
   postern serve --listen smtp://127.0.0.1:2525 --store fs:./mail
@@ -225,6 +239,16 @@ Examples:
   delete: `
 Example:
   postern delete 01JD2V5W3Q8XJ4T6Y9Z0A1B2C3
+`,
+  sweep: `
+A server does the same by itself: it sweeps at start and daily, and expires at start and hourly. Both are safe beside
+running servers. Mail that never committed is told from mail that is arriving by its age alone, so --older-than has to be
+longer than a session may last: at least twice --session-timeout-ms and --hook-timeout-ms, which are to be the servers'.
+
+Examples:
+  postern sweep
+  postern sweep --keep-age-ms 30d --keep-bytes 10GB
+  ${variableOf('keepCount')}=1000 postern sweep --json
 `,
   hash: `
 Asks for the password, or reads it from standard input.

@@ -5,9 +5,7 @@
  * is a line of JSON on stderr, and standard output stays empty.
  */
 import process from 'node:process'
-import type { Logger } from '@logtape/logtape'
 import { createServer, OptionError, type Server } from '@postern/engine'
-import type { MailStore } from '@postern/storage'
 import { announcement, boundUrl, keptLine } from '../announcement.ts'
 import { EXIT, Failure } from '../failure.ts'
 import { intake, type IntakeParts } from '../intake.ts'
@@ -19,9 +17,8 @@ import { checkTogether } from '../policy.ts'
 import type { Settings } from '../settings.ts'
 import { openStore, storeName } from '../store.ts'
 import { openTls } from '../tls.ts'
+import { startUpkeep } from '../upkeep.ts'
 import { untilStopped } from './running.ts'
-
-const DAY_MS = 86_400_000
 
 /** Serves until a signal stops it. @returns the exit code. @throws Failure when it can't begin. */
 export async function serve(settings: Settings): Promise<number> {
@@ -49,7 +46,7 @@ export async function serve(settings: Settings): Promise<number> {
     store: storeName(options.store),
     hostname: options.hostname,
   })
-  const stopSweeping = sweepDaily(store, Math.max(DAY_MS, 2 * options.sessionTimeoutMs), log)
+  const stopUpkeep = startUpkeep(store, options, log)
 
   return untilStopped({
     settings,
@@ -59,7 +56,7 @@ export async function serve(settings: Settings): Promise<number> {
     inProgress: () => ({ sessions: server.sessionCount }),
     waitingText: () => waitingText(server, options.graceMs),
     async end(graceMs) {
-      stopSweeping()
+      stopUpkeep()
       await Promise.all([closeAll(bound), server.close({ graceMs })])
     },
   })
@@ -86,20 +83,4 @@ function makeServer(settings: Settings, parts: IntakeParts): Server {
       },
     )
   }
-}
-
-/** Removes what was never committed, left behind by a crash: now and once a day. Nothing that still arrives is as old. */
-function sweepDaily(store: MailStore, olderThanMs: number, log: Logger): () => void {
-  const sweep = async (): Promise<void> => {
-    try {
-      const { messages, temporary } = await store.sweep({ olderThanMs })
-      if (messages + temporary > 0) log.info('swept what was never committed', { messages, temporary })
-    } catch (error) {
-      log.error('the sweep failed', { error })
-    }
-  }
-  void sweep()
-  const timer = setInterval(() => void sweep(), DAY_MS)
-  timer.unref()
-  return () => clearInterval(timer)
 }

@@ -1,0 +1,203 @@
+/** What is removed from a store: by `postern sweep`, and by a server as time goes by. */
+import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { Logger } from '@logtape/logtape'
+import type { Expired, ExpireOptions, MailStore, Swept, SweepOptions } from '@postern/storage'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
+import type { Options } from '../src/options.ts'
+import { startUpkeep } from '../src/upkeep.ts'
+import { folderOf } from '../../../test/peers/store.ts'
+import { fill, SAMPLES, sampleId } from './mail.ts'
+import { postern, scratch, serve } from './program.ts'
+
+const samples = Object.values(SAMPLES)
+/** The samples are a year old and more. */
+const OLD = new Date('2025-11-21T10:00:00Z')
+
+/** A store with all samples, and with what a server that was killed left in it. @returns ids, oldest first, and bytes */
+async function store(): Promise<{ cwd: string; ids: string[]; sizes: number[] }> {
+  const cwd = scratch()
+  const records = await fill(join(cwd, 'mail'), samples)
+  const orphan = (n: number): string => `${folderOf(sampleId(n))}/${sampleId(n)}.eml`
+  const old = [orphan(100), '.tmp/1-1']
+  const young = [orphan(101), '.tmp/1-2']
+  for (const name of [...old, ...young]) {
+    mkdirSync(dirname(join(cwd, 'mail', name)), { recursive: true })
+    writeFileSync(join(cwd, 'mail', name), name)
+  }
+  for (const name of old) utimesSync(join(cwd, 'mail', name), OLD, OLD)
+  return { cwd, ids: records.map(({ id }) => id), sizes: records.map(({ size }) => size) }
+}
+
+async function idsIn(cwd: string): Promise<string[]> {
+  const { stdout } = await postern(['list', '--json'], { cwd })
+  const { records, corrupt } = JSON.parse(stdout) as { records: { id: string }[]; corrupt: string[] }
+  expect(corrupt).toEqual([])
+  return records.map(({ id }) => id).toReversed()
+}
+
+const sum = (sizes: readonly number[]): number => sizes.reduce((total, size) => total + size, 0)
+const files = (cwd: string): string[] =>
+  readdirSync(join(cwd, 'mail'), { recursive: true, encoding: 'utf8' }).filter(
+    (name) => !name.endsWith('.postern') && statSync(join(cwd, 'mail', name)).isFile(),
+  )
+
+describe.concurrent('postern sweep', () => {
+  test('removes what never committed and is old, and keeps all mail where nothing else is said', async () => {
+    const { cwd, ids } = await store()
+    const { stdout, stderr, code } = await postern(['sweep'], { cwd })
+    expect(stdout).toBe('never committed: 1 message, 1 temporary file\npast what is kept: 0 messages, 0 B\n')
+    expect([stderr, code]).toEqual(['', 0])
+    expect(await idsIn(cwd)).toEqual(ids)
+    expect(files(cwd)).toHaveLength(2 * ids.length + 2)
+    expect((await postern(['sweep'], { cwd })).stdout).toContain('never committed: 0 messages, 0 temporary files\n')
+  })
+
+  test('keeps the newest that fit, and says so as JSON', async () => {
+    const { cwd, ids, sizes } = await store()
+    const { stdout, code } = await postern(['sweep', '--keep-count', '3', '--json'], { cwd })
+    expect(JSON.parse(stdout)).toEqual({
+      swept: { messages: 1, temporary: 1 },
+      expired: { messages: ids.length - 3, bytes: sum(sizes.slice(0, -3)) },
+    })
+    expect(code).toBe(0)
+    expect(await idsIn(cwd)).toEqual(ids.slice(-3))
+    expect(files(cwd)).toHaveLength(2 * 3 + 2)
+  })
+
+  test('by age, from the environment: of this store everything', async () => {
+    const { cwd, ids, sizes } = await store()
+    const { stdout } = await postern(['sweep', '--json'], { cwd, env: { POSTERN_KEEP_AGE_MS: '30d' } })
+    expect(JSON.parse(stdout).expired).toEqual({ messages: ids.length, bytes: sum(sizes) })
+    expect(await idsIn(cwd)).toEqual([])
+  })
+
+  test.each([
+    // Beside a running server this would take mail that is arriving.
+    [['--older-than', '0'], /^postern: --older-than: "0" is not a time such as 1d, from 130m: /],
+    [['--older-than', '1d', '--session-timeout-ms', '20h'], / --older-than: "1d" is not .* from 2410m: /],
+    // 30 what?
+    [['--keep-age-ms', '30'], /^postern: --keep-age-ms: "30" is not a time such as 30s or 5m, from 1m, or Infinity\n$/],
+    [
+      ['--keep-bytes', '10'],
+      /^postern: --keep-bytes: "10" is not a size such as 25MiB or 10MB, from 1MiB, or Infinity\n$/,
+    ],
+    [['--store', 'memory:'], /^postern: --store memory: holds mail only inside a running server/],
+  ])('%j is refused, and nothing is touched', async (flags, line) => {
+    const { cwd } = await store()
+    const before = files(cwd)
+    const { stdout, stderr, code } = await postern(['sweep', ...flags], { cwd })
+    expect(stderr).toMatch(line)
+    expect(stderr.trimEnd()).not.toContain('\n')
+    expect([stdout, code]).toEqual(['', 2])
+    expect(files(cwd)).toEqual(before)
+  })
+
+  test('as young as the servers allow', async () => {
+    const { cwd } = await store()
+    const flags = ['--older-than', '4m', '--session-timeout-ms', '1m', '--hook-timeout-ms', '1m', '--json']
+    expect(JSON.parse((await postern(['sweep', ...flags], { cwd })).stdout).swept).toEqual({
+      messages: 1,
+      temporary: 1,
+    })
+  })
+})
+
+describe('a server', () => {
+  test.each(Object.entries(COMMANDS))(
+    'on %s keeps the newest when it starts, and logs what it removed',
+    async (_, command) => {
+      const { cwd, ids, sizes } = await store()
+      const running = await serve(['--log-format', 'json', '--keep-count', '2'], { cwd, command })
+      const [, properties] = await running.says(/"removed mail past what is kept"(.*)/)
+      expect(properties).toContain(`"messages":${ids.length - 2}`)
+      expect(properties).toContain(`"bytes":${sum(sizes.slice(0, -2))}`)
+      running.signal('SIGTERM')
+      expect(await running.ended).toBe(0)
+      expect(await idsIn(cwd)).toEqual(ids.slice(-2))
+    },
+  )
+
+  test('a store that can not do it is no reason to stop', async () => {
+    const cwd = scratch()
+    const store = `{
+      save() {}, load() {}, list() {}, delete() {}, bounce() {},
+      sweep() { throw new Error('the broom broke') },
+      expire() { throw new Error('the shelf broke') },
+    }`
+    writeFileSync(join(cwd, 'postern.config.mjs'), `export default { keepCount: 1, store: ${store} }`)
+    const running = await serve(['--config', 'postern.config.mjs'], { cwd })
+    await running.says(/the broom broke/)
+    await running.says(/the shelf broke/)
+    running.signal('SIGTERM')
+    expect(await running.ended).toBe(0)
+  })
+})
+
+describe('as time goes by', () => {
+  const HOUR_MS = 3_600_000
+  const limits = { keepAgeMs: Infinity, keepCount: 5, keepBytes: Infinity }
+  const options = { ...limits, sessionTimeoutMs: 1000, hookTimeoutMs: 1000 } as Options
+  const log = { info: () => {}, error: () => {} } as unknown as Logger
+  const asked: string[] = []
+  let signal: AbortSignal | undefined
+  let expiring: Promise<Expired>
+  const mail = {
+    async sweep(options?: SweepOptions): Promise<Swept> {
+      asked.push(`sweep ${options?.olderThanMs}`)
+      return { messages: 0, temporary: 0 }
+    },
+    expire(_, options?: ExpireOptions) {
+      asked.push('expire')
+      signal = options?.signal
+      return expiring
+    },
+  } as Partial<MailStore> as MailStore
+
+  beforeEach(() => {
+    vi.useFakeTimers()
+    asked.length = 0
+    expiring = Promise.resolve({ messages: 1, bytes: 1 })
+  })
+  afterEach(() => vi.useRealTimers())
+
+  const passed = (hours: number): Promise<unknown> => vi.advanceTimersByTimeAsync(hours * HOUR_MS)
+  const times = (what: string): number => asked.filter((each) => each.startsWith(what)).length
+
+  test('it sweeps daily and expires hourly, until it is stopped', async () => {
+    const stop = startUpkeep(mail, options, log)
+    await passed(0)
+    expect(asked).toEqual(['sweep 86400000', 'expire'])
+    await passed(23)
+    expect([times('sweep'), times('expire')]).toEqual([1, 24])
+    await passed(1)
+    expect([times('sweep'), times('expire')]).toEqual([2, 25])
+    stop()
+    expect(signal?.aborted).toBe(true)
+    await passed(48)
+    expect(asked).toHaveLength(27)
+  })
+
+  test('one that failed is tried again, and one that lasts is not joined by another', async () => {
+    expiring = Promise.reject(new Error('not now'))
+    startUpkeep(mail, options, log)
+    await passed(1)
+    expect(times('expire')).toBe(2)
+    const { promise, resolve } = Promise.withResolvers<Expired>()
+    expiring = promise
+    await passed(1)
+    await passed(30)
+    expect([times('sweep'), times('expire')]).toEqual([1, 3])
+    resolve({ messages: 0, bytes: 0 })
+    await passed(1)
+    // The sweep was due long since.
+    expect([times('sweep'), times('expire')]).toEqual([2, 4])
+  })
+
+  test('where no limit is set nothing is looked at', async () => {
+    startUpkeep(mail, { ...options, keepCount: Infinity }, log)
+    await passed(3)
+    expect(asked).toEqual(['sweep 86400000'])
+  })
+})
