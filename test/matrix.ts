@@ -1,12 +1,15 @@
 /**
- * The matrix: every check of the contract on every runtime, from what the tests of this run wrote down.
+ * The matrix: every check of the contracts on every runtime and every backend of storage, from what the tests of this run
+ * wrote down.
  *
  * A cell counts what passed: the kinds of connection for a check of the Duplex, the vectors for a row of the wire, 1 for a
- * check from outside. `–` is a gap, which has its reason in docs/runtimes.md; a blank is what a runtime does not take part in.
+ * check from outside, the runtimes for a check of a backend. `–` is a gap, which has its reason in docs/runtimes.md; a blank is
+ * what a runtime does not take part in.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Outcome } from '../packages/runtime/test/outcome.ts'
+import { BACKENDS, PARTS } from '../packages/storage/test/contract/backends.ts'
 
 const MATRIX = resolve(import.meta.dirname, '.cache/matrix')
 const DOCUMENT = resolve(import.meta.dirname, '../docs/runtimes.md')
@@ -17,7 +20,7 @@ export const SUITES = ['duplex', 'websocket', 'engine', 'black box'] as const
 
 /** What one suite said of one runtime. */
 interface Column {
-  readonly suite: (typeof SUITES)[number]
+  readonly suite: (typeof SUITES)[number] | (typeof PARTS)[number]
   readonly runtime: (typeof RUNTIMES)[number]
   readonly outcomes: readonly Outcome[]
 }
@@ -27,11 +30,6 @@ function readColumns(): Column[] {
   return files.map((file) => JSON.parse(readFileSync(resolve(MATRIX, file), 'utf8')) as Column)
 }
 
-/** The rows of a suite: what checks are grouped by. */
-function rowOf({ suite }: Column, { subject, check }: Outcome): string {
-  return suite === 'engine' ? subject : check
-}
-
 function cell(outcomes: readonly Outcome[]): string {
   const count = (result: Outcome['result']): number => outcomes.filter((outcome) => outcome.result === result).length
   if (outcomes.length === 0) return ''
@@ -39,23 +37,71 @@ function cell(outcomes: readonly Outcome[]): string {
   return [count('passed') > 0 ? `✓ ${count('passed')}` : '', count('skipped') > 0 ? '–' : ''].join(' ').trim()
 }
 
-/** The matrix as text, a table for each suite. */
-function draw(columns: readonly Column[]): string {
-  return SUITES.map((suite) => {
-    const ofSuite = columns.filter((column) => column.suite === suite)
-    const rows = [...new Set(ofSuite.flatMap((column) => column.outcomes.map((outcome) => rowOf(column, outcome))))]
-    const width = Math.max(...rows.map((row) => row.length), suite.length)
-    const line = (head: string, cells: readonly string[]): string =>
-      `${head.padEnd(width)}  ${cells.map((text) => text.padEnd(12)).join('  ')}`.trimEnd()
-    const body = rows.map((row) => {
-      const cells = RUNTIMES.map((runtime) => {
-        const column = ofSuite.find((candidate) => candidate.runtime === runtime)
-        return cell(column?.outcomes.filter((outcome) => rowOf(column, outcome) === row) ?? [])
-      })
-      return line(row, cells)
+/** What is counted in one cell. */
+interface Mark {
+  readonly row: string
+  readonly column: string
+  readonly outcome: Outcome
+}
+
+/** A table as text: a line for each row that was marked. */
+function draw(title: string, columns: readonly string[], marks: readonly Mark[]): string {
+  const rows = [...Map.groupBy(marks, ({ row }) => row)]
+  const width = Math.max(...rows.map(([row]) => row.length), title.length)
+  const line = (head: string, cells: readonly string[]): string => {
+    const padded = cells.map((text, index) => text.padEnd(Math.max(12, columns[index]?.length ?? 0)))
+    return `${head.padEnd(width)}  ${padded.join('  ')}`.trimEnd()
+  }
+  const body = rows.map(([row, ofRow]) => {
+    const cells = columns.map((column) =>
+      cell(ofRow.filter((mark) => mark.column === column).map(({ outcome }) => outcome)),
+    )
+    return line(row, cells)
+  })
+  return [line(title, columns), ...body].join('\n')
+}
+
+/** A table for each suite, by runtime, and one for each part of the contract of stores, by backend. */
+function drawAll(columns: readonly Column[]): string {
+  const marksOf = (suite: Column['suite'], mark: (column: Column, outcome: Outcome) => Mark): Mark[] =>
+    columns
+      .filter((column) => column.suite === suite)
+      .flatMap((column) => column.outcomes.map((outcome) => mark(column, outcome)))
+  const suites = SUITES.map((suite) => {
+    const marks = marksOf(suite, ({ runtime }, outcome) => {
+      return { row: suite === 'engine' ? outcome.subject : outcome.check, column: runtime, outcome }
     })
-    return [line(suite, RUNTIMES), ...body].join('\n')
-  }).join('\n\n')
+    return draw(suite, RUNTIMES, marks)
+  })
+  const parts = PARTS.map((part) => {
+    const marks = marksOf(part, (_, outcome) => ({ row: outcome.check, column: outcome.subject, outcome }))
+    return draw(part, [...new Set([...Object.keys(BACKENDS), ...marks.map(({ column }) => column)])], marks)
+  })
+  return [...suites, ...parts].join('\n\n')
+}
+
+/** What the run should have been about, and was not. */
+function findMissing(columns: readonly Column[]): string[] {
+  const has = (suite: string, runtime: string, subject?: string): boolean =>
+    columns.some(
+      (column) =>
+        column.suite === suite &&
+        column.runtime === runtime &&
+        (subject === undefined || column.outcomes.some((outcome) => outcome.subject === subject)),
+    )
+  const suites = RUNTIMES.flatMap((runtime) =>
+    SUITES.filter((suite) => !(runtime === 'wrangler dev' && suite !== 'black box') && !has(suite, runtime)).map(
+      (suite) => `nothing was heard of the ${suite} suite on ${runtime}`,
+    ),
+  )
+  const stores = PARTS.flatMap((part) =>
+    Object.entries(BACKENDS).flatMap(([backend, runtimes]) =>
+      runtimes
+        .filter((runtime) => !has(part, runtime, backend))
+        .map((runtime) => `nothing was heard of ${part} in ${backend} on ${runtime}`),
+    ),
+  )
+  return [...suites, ...stores]
 }
 
 /** The rows of the table of gaps: one for each reason. */
@@ -85,22 +131,15 @@ function gapRows(columns: readonly Column[]): string[] {
 /** Prints the matrix. @returns what is wrong: a missing column, or a gap that docs/runtimes.md and the run do not agree on. */
 export function showMatrix(): string[] {
   const columns = readColumns()
-  console.log(draw(columns))
+  console.log(drawAll(columns))
   const written = writtenRows(readFileSync(DOCUMENT, 'utf8'))
   const found = gapRows(columns)
-  const missing = RUNTIMES.flatMap((runtime) =>
-    SUITES.filter(
-      (suite) =>
-        !(runtime === 'wrangler dev' && suite !== 'black box') &&
-        !columns.some((column) => column.runtime === runtime && column.suite === suite),
-    ).map((suite) => `nothing was heard of the ${suite} suite on ${runtime}`),
-  )
   const faults = [
     ...found.filter((row) => !written.includes(row)).map((row) => `docs/runtimes.md does not show this gap: ${row}`),
     ...written.filter((row) => !found.includes(row)).map((row) => `docs/runtimes.md shows a gap that is none: ${row}`),
   ]
   if (faults.length > 0) faults.push('`node test/matrix.ts` writes the gaps of the last run into docs/runtimes.md')
-  return [...missing, ...faults]
+  return [...findMissing(columns), ...faults]
 }
 
 function writtenRows(document: string): readonly string[] {

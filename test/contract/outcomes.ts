@@ -1,10 +1,7 @@
 /** Looks at a target from outside, and tells what came of each check. */
-import { attempt, type Outcome } from '../../packages/runtime/test/outcome.ts'
+import { attempt, type Outcome, patiently } from '../../packages/runtime/test/outcome.ts'
 import { BLACK_BOX } from './black-box.ts'
 import type { Target } from './target.ts'
-
-/** Longer than any check takes on a slow machine. */
-const PATIENCE_MS = 60_000
 
 export async function blackBoxOutcomes(subject: string, target: Target): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
@@ -15,16 +12,4 @@ export async function blackBoxOutcomes(subject: string, target: Target): Promise
     else outcomes.push({ subject, check, ...(await attempt(() => patiently(run(target)))) })
   }
   return outcomes
-}
-
-async function patiently(checked: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it took over ${PATIENCE_MS} ms`)), PATIENCE_MS)
-  })
-  try {
-    return await Promise.race([checked, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -4,7 +4,9 @@ import type { BlobStore } from '@postern/storage'
 import { build } from 'esbuild'
 import { Miniflare } from 'miniflare'
 import { afterAll, beforeAll } from 'vitest'
-import { blobContract } from '../../../packages/storage/test/blob-contract.ts'
+import { storeContract } from '../../../packages/storage/test/blob-contract.ts'
+import { PROXIED } from '../../../packages/storage/test/contract/buckets.ts'
+import { BOUNDED } from '../../../packages/storage/test/contract/sizes.ts'
 import type { RemoteDisk } from '../src/disk/rpc.ts'
 import { retentionContract } from '../../../packages/storage/test/retention-contract.ts'
 import { disk } from '../src/disk/store.ts'
@@ -43,7 +45,7 @@ beforeAll(async () => {
 })
 afterAll(() => miniflare?.dispose())
 
-blobContract('disk', make)
+storeContract('blobs', { backend: 'disk of workerd', make, gaps: { [BOUNDED]: PROXIED } })
 retentionContract('disk', make, { runs: 10 })
 
 async function make(): Promise<BlobStore> {

@@ -47,6 +47,22 @@ export async function attempt(run: () => Promise<void>): Promise<Pick<Outcome, '
   }
 }
 
+/** Longer than any check takes on a slow machine. */
+const PATIENCE_MS = 60_000
+
+/** Rejects where a check takes for ever. */
+export async function patiently(checked: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it took over ${PATIENCE_MS} ms`)), PATIENCE_MS)
+  })
+  try {
+    return await Promise.race([checked, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /** Prints outcomes as lines of JSON, for whoever started this program. */
 export async function report(outcomes: AsyncIterable<Outcome>): Promise<void> {
   for await (const outcome of outcomes) console.log(JSON.stringify(outcome))

@@ -31,11 +31,17 @@ export async function outcomesOf(command: readonly [string, ...string[]], timeou
 
 /** A test for each outcome, and a column of the matrix: `suite` of `runtime`. */
 export function testOutcomes(suite: string, runtime: string, outcomes: readonly Outcome[]): void {
-  mkdirSync(MATRIX, { recursive: true })
-  writeFileSync(resolve(MATRIX, `${suite} ${runtime}.json`), JSON.stringify({ suite, runtime, outcomes }))
+  writeColumn(suite, runtime, outcomes)
   for (const { subject, check, result, reason = '' } of outcomes) {
     const name = `${subject}: ${check}`
     if (result === 'skipped') test.skip(`${name} (${reason})`, () => {})
     else test(name, () => expect(result, reason).toBe('passed'))
   }
+}
+
+/** A column of the matrix, or a piece of one: `piece` is its name then. */
+export function writeColumn(suite: string, runtime: string, outcomes: readonly Outcome[], piece?: string): void {
+  mkdirSync(MATRIX, { recursive: true })
+  const name = [suite, runtime, piece].filter((part) => part !== undefined).join(' ')
+  writeFileSync(resolve(MATRIX, `${name}.json`), JSON.stringify({ suite, runtime, outcomes }))
 }

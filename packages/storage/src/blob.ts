@@ -9,7 +9,7 @@
  * - Listings are in ascending order of the keys' bytes, and need not be a snapshot: a blob that comes or goes
  *   meanwhile may be in or out; one that was there all the time is in, exactly once.
  *
- * One contract suite (test/blob-contract.ts) runs against every backend.
+ * One contract suite (test/contract) runs against every backend.
  */
 import { StorageError } from './error.ts'
 

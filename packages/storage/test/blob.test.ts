@@ -1,17 +1,15 @@
-import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkKey, type StorageError } from '@postern/storage'
-import { fs } from '@postern/storage/fs'
 import { memory } from '@postern/storage/memory'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { blobContract, expectCode, HOSTILE_KEYS, pattern } from './blob-contract.ts'
+import { expectCode, HOSTILE_KEYS, pattern, storeContract } from './blob-contract.ts'
 import { put, temporaryDirectory } from './blobs.ts'
+import { machineBackends } from './contract/machine.ts'
 
 const directory = temporaryDirectory()
 
-blobContract('memory', () => memory())
-blobContract('fs', () => fs(mkdtempSync(join(directory, 'store-'))), { maxGrowthBytes: 80 * 1024 * 1024 })
+for (const backend of machineBackends(directory)) storeContract('blobs', backend)
 
 describe('keys', () => {
   test('segments of the safe alphabet are keys', () => {

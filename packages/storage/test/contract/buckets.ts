@@ -1,0 +1,30 @@
+/** R2 as workerd runs it on this machine, with many empty buckets. */
+import { Miniflare } from 'miniflare'
+
+/** Why the memory of Node says nothing of a store that it reaches through miniflare. */
+export const PROXIED = 'miniflare, through which Node gets there, holds copies of its own'
+
+/** More than one run makes stores. */
+const BUCKETS = 200
+
+/** @param contents The module of the Worker that has the buckets */
+export async function withBuckets(
+  contents: string = 'export default { fetch: () => new Response() }',
+): Promise<Miniflare> {
+  const names = Array.from({ length: BUCKETS }, (_, index) => `B${index}`)
+  const miniflare = new Miniflare({
+    workers: [
+      {
+        config: {
+          name: 'buckets',
+          compatibilityDate: '2026-11-01',
+          compatibilityFlags: ['nodejs_compat'],
+          env: Object.fromEntries(names.map((name) => [name, { type: 'r2', name: name.toLowerCase() }])),
+          manifest: { mainModule: 'worker.js', modulesRoot: '/', modules: { 'worker.js': { type: 'esm', contents } } },
+        },
+      },
+    ],
+  })
+  await miniflare.ready
+  return miniflare
+}

@@ -1,0 +1,162 @@
+/** Listings: ascending, in pages, the same as a sorted list would give. */
+import fc from 'fast-check'
+import { type Check, type Ground, type MakeStore } from './check.ts'
+import { equal, expectRangeError, inParallel, keysIn, pages, pattern, put } from './exchange.ts'
+
+export const listings: readonly Check[] = [
+  { name: 'more keys than a page', run: moreThanAPage },
+  {
+    name: 'a limit that is none',
+    async run(make) {
+      const store = await make()
+      for (const limit of [0, -1, 1.5, 1001, Number.NaN, Number.POSITIVE_INFINITY]) {
+        await expectRangeError(() => store.list({ limit }), `limit ${limit}`)
+      }
+    },
+  },
+  { name: 'pages by any keys, prefix, delimiter and limit are those of a sorted list', run: areThoseOfASortedList },
+  {
+    name: 'a page tells how large each blob is, where it is asked to',
+    async run(make) {
+      const store = await make()
+      const sizes = [0, 1, 70_000, 300_000]
+      for (const size of sizes) await put(store, `f/k${String(size).padStart(6, '0')}`, pattern(size))
+      await put(store, 'a', pattern(7))
+      await put(store, 'g/h/i', pattern(9))
+      const all = await pages(store, { sizes: true, limit: 2 })
+      equal(
+        all.map((page) => page.sizes),
+        [
+          [7, 0],
+          [1, 70_000],
+          [300_000, 9],
+        ],
+        'sizes in each page',
+      )
+      equal(
+        await store.list({ delimiter: '/', sizes: true }),
+        { keys: ['a'], sizes: [7], prefixes: ['f/', 'g/'] },
+        'a page with folders',
+      )
+      equal((await store.list({ prefix: 'no/such/', sizes: true })).sizes, [], 'sizes of nothing')
+      equal((await store.list()).sizes, undefined, 'sizes that nobody asked for')
+    },
+  },
+  { name: 'a listing while others write and delete holds what was there all the time, once', run: holdsWhatStays },
+  {
+    name: 'a cursor stays good while keys come and go',
+    async run(make) {
+      const store = await make()
+      const all = ['a/1', 'a/2', 'a/3', 'b/1', 'b/2', 'b/3']
+      for (const key of all) await put(store, key)
+      const first = await store.list({ limit: 2 })
+      equal(first.keys, ['a/1', 'a/2'], 'the first page')
+      // The one before the cursor and the one behind it, and in their place some on either side.
+      for (const key of ['a/2', 'a/3']) await store.delete(key)
+      for (const key of ['a/0', 'b/4']) await put(store, key)
+      const rest = await keysIn(store, { limit: 2, ...(first.cursor !== undefined && { cursor: first.cursor }) })
+      equal(rest, ['b/1', 'b/2', 'b/3', 'b/4'], 'the other pages')
+    },
+  },
+]
+
+async function moreThanAPage(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
+  const store = await make()
+  // The whole one is the longest that a page can be, which is also what it is unless somebody asks for less.
+  const [count, limit] = isBrief ? [235, 100] : [2345, 1000]
+  const asked = isBrief ? { limit } : {}
+  const keys = Array.from({ length: count }, (_, index) => `f${index % 7}/${String(index).padStart(5, '0')}`)
+  await inParallel(keys, (key) => put(store, key, ''))
+  const all = await pages(store, asked)
+  equal(
+    all.map((page) => page.keys.length),
+    [limit, limit, count - 2 * limit],
+    'keys in each page',
+  )
+  equal(
+    all.flatMap((page) => page.keys),
+    keys.toSorted(),
+    'keys',
+  )
+  const folders = ['f0/', 'f1/', 'f2/', 'f3/', 'f4/', 'f5/', 'f6/']
+  equal(await store.list({ delimiter: '/' }), { keys: [], prefixes: folders }, 'folders')
+  const some = keys.filter((key) => key.startsWith('f3/00')).toSorted()
+  equal(await keysIn(store, { prefix: 'f3/00', limit: 13 }), some, 'keys that begin with f3/00')
+}
+
+async function areThoseOfASortedList(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
+  // A leaf is `k…` and a folder is `f…`, as on a disk no name can be both.
+  const key = fc
+    .tuple(fc.array(fc.stringMatching(/^f[a0._-]{0,2}$/), { maxLength: 3 }), fc.stringMatching(/^k[a0._-]{0,2}$/))
+    .map(([folders, leaf]) => [...folders, leaf].join('/'))
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uniqueArray(key, { maxLength: 25 }),
+      fc.constantFrom('', 'f', 'f/', 'fa/', 'fa/f', 'k', 'f0/k', 'f./'),
+      fc.boolean(),
+      fc.integer({ min: 1, max: 7 }),
+      async (keys, prefix, rollUp, limit) => {
+        const store = await make()
+        await inParallel(keys, (each) => put(store, each, ''), 5)
+        const got = await pages(store, { prefix, limit, ...(rollUp && { delimiter: '/' as const }) })
+        const items = new Set<string>()
+        for (const each of keys.toSorted()) {
+          if (!each.startsWith(prefix)) continue
+          const slash = rollUp ? each.indexOf('/', prefix.length) : -1
+          items.add(slash === -1 ? each : each.slice(0, slash + 1))
+        }
+        equal(
+          got.flatMap((page) => [...page.keys, ...page.prefixes].toSorted()),
+          [...items],
+          'the pages',
+        )
+        for (const page of got) {
+          equal(page.keys, page.keys.toSorted(), 'the keys of a page')
+          equal(page.prefixes, page.prefixes.toSorted(), 'the prefixes of a page')
+        }
+        const lengths = got.slice(0, -1).map((page) => page.keys.length + page.prefixes.length)
+        equal(
+          lengths,
+          lengths.map(() => limit),
+          'items in each page but the last',
+        )
+      },
+    ),
+    { numRuns: isBrief ? 12 : 60 },
+  )
+}
+
+async function holdsWhatStays(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
+  const store = await make()
+  const [count, rounds] = isBrief ? [100, 3] : [300, 10]
+  const steady = Array.from({ length: count }, (_, index) => `d${index % 3}/s${String(index).padStart(4, '0')}`)
+  await inParallel(steady, (key) => put(store, key, ''))
+  const stop = new AbortController()
+  let written = 0
+  const busy = (async () => {
+    for (; !stop.signal.aborted; written++) {
+      await put(store, `d${written % 4}/w${written}`, '')
+      if (written % 2 === 0) await store.delete(`d${written % 4}/w${written}`)
+    }
+  })()
+  try {
+    for (let round = 0; round < rounds; round++) {
+      const withSizes = round % 2 === 0
+      const found = await pages(store, { limit: 17, sizes: withSizes })
+      const seen = found.flatMap((page) => page.keys)
+      for (const page of found) {
+        equal(page.sizes?.length, withSizes ? page.keys.length : undefined, 'how many sizes there are in a page')
+      }
+      equal(seen, [...new Set(seen)].toSorted(), 'the keys seen')
+      equal(
+        seen.filter((key) => key.includes('/s')),
+        steady.toSorted(),
+        'the keys that stay',
+      )
+    }
+  } finally {
+    stop.abort()
+    await busy
+  }
+  equal(written > 0, true, 'something was written meanwhile')
+}

@@ -1,0 +1,35 @@
+/** The backends of a machine, as Node, Deno and Bun have them. */
+import { mkdtemp } from 'node:fs/promises'
+import { join } from 'node:path'
+import process from 'node:process'
+import { fs } from '@postern/storage/fs'
+import { memory as memoryStore } from '@postern/storage/memory'
+import { type Ground, MiB } from './check.ts'
+import type { Backend } from './outcomes.ts'
+import { BOUNDED } from './sizes.ts'
+
+/** Wide: what a runtime has let go of it may keep for a while. What holds 100 MiB is over it. */
+const memory: NonNullable<Ground['memory']> = {
+  residentBytes: () => process.memoryUsage().rss,
+  maxGrowthBytes: 80 * MiB,
+}
+
+/**
+ * @param directory Where files may go.
+ * @param ground What else is known of this runtime.
+ */
+export function machineBackends(directory: string, ground: Ground = {}): Backend[] {
+  return [
+    {
+      backend: 'fs',
+      make: async () => fs(await mkdtemp(join(directory, 'store-'))),
+      ground: { ...ground, memory, causes: { 'not-found': /ENOENT/, exists: /EEXIST/ } },
+    },
+    {
+      backend: 'memory',
+      make: async () => memoryStore(),
+      ground,
+      gaps: { [BOUNDED]: 'memory is where it keeps them' },
+    },
+  ]
+}

@@ -1,0 +1,40 @@
+/** Runs the contract on backends, and tells what came of each check. No test runner, no runtime. */
+import { attempt, type Outcome, patiently } from '../../../runtime/test/outcome.ts'
+import type { PARTS } from './backends.ts'
+import { blobChecks } from './blobs.ts'
+import type { Check, Ground, MakeStore } from './check.ts'
+
+/** Which part of the contract. */
+export type Part = (typeof PARTS)[number]
+
+export const CHECKS: Readonly<Record<Part, readonly Check[]>> = { blobs: blobChecks }
+
+/** One backend, as one runtime has it. */
+export interface Backend {
+  readonly backend: string
+  readonly make: MakeStore
+  readonly ground?: Ground
+  /** Checks that can not hold here, by name, with the reason. */
+  readonly gaps?: Readonly<Record<string, string>>
+}
+
+/** Where a backend is left out of a check, the reason is in its gaps. @throws Error when a gap names no check */
+export function checkGaps({ backend, gaps = {} }: Backend): void {
+  const names = Object.values(CHECKS).flatMap((checks) => checks.map(({ name }) => name))
+  const unknown = Object.keys(gaps).find((name) => !names.includes(name))
+  if (unknown !== undefined) throw new Error(`${backend}: there is no check '${unknown}' to leave out`)
+}
+
+export async function outcomeOf({ backend, make, ground, gaps = {} }: Backend, check: Check): Promise<Outcome> {
+  const head = { subject: backend, check: check.name }
+  const reason = gaps[check.name]
+  if (reason !== undefined) return { ...head, result: 'skipped', reason }
+  return { ...head, ...(await attempt(() => patiently(check.run(make, ground)))) }
+}
+
+export async function* storeOutcomes(part: Part, backends: readonly Backend[]): AsyncGenerator<Outcome> {
+  for (const backend of backends) {
+    checkGaps(backend)
+    for (const check of CHECKS[part]) yield outcomeOf(backend, check)
+  }
+}

@@ -1,0 +1,148 @@
+/** Blobs of every size come back as they were. */
+import { createHash } from 'node:crypto'
+import type { BlobStore, WriteOptions } from '@postern/storage'
+import { type Check, type Ground, type MakeStore, MiB, PART_BYTES } from './check.ts'
+import { ensure, equal, expectCode, hasKeys, holds, keysIn, pattern, put } from './exchange.ts'
+
+/** As mail comes in. */
+const CHUNK_BYTES = 128 * 1024
+/** The check that needs to know of memory. */
+export const BOUNDED = '100 MiB of unknown length, in bounded memory'
+const LARGE_BYTES = 100 * MiB
+
+async function comesBack(make: MakeStore, sizes: readonly number[]): Promise<void> {
+  const store = await make()
+  for (const size of sizes) await put(store, `a/${size}`, pattern(size))
+  for (const size of sizes) await holds(store, `a/${size}`, pattern(size))
+}
+
+async function writePieces(store: BlobStore, key: string, bytes: Uint8Array, options?: WriteOptions): Promise<void> {
+  const writer = store.write(key, options)
+  for (let at = 0, step = 1; at < bytes.length; at += step, step = (step * 3) % 700_001) {
+    await writer.write(bytes.subarray(at, at + step))
+  }
+  await writer.commit()
+}
+
+/** Writes and reads 100 MiB in pieces, and compares the digest. @param look is called at each piece */
+async function largeComesBack(make: MakeStore, look: () => void): Promise<void> {
+  const store = await make()
+  const chunk = pattern(CHUNK_BYTES)
+  const written = createHash('sha256')
+  const writer = store.write('large')
+  for (let sent = 0; sent < LARGE_BYTES; sent += CHUNK_BYTES) {
+    chunk[0] = (sent / CHUNK_BYTES) & 0xff
+    written.update(chunk)
+    await writer.write(chunk)
+    look()
+  }
+  await writer.commit()
+  const read = createHash('sha256')
+  const { body, size } = await store.read('large')
+  equal(size, LARGE_BYTES, 'the size that its reader tells')
+  for await (const piece of body) {
+    read.update(piece)
+    look()
+  }
+  equal(read.digest('hex'), written.digest('hex'), 'SHA-256')
+  await store.delete('large')
+  await hasKeys(store, [], 'keys once it was deleted')
+}
+
+/** A blob that turns out to be of another size than announced is corrupt, and leaves nothing. */
+async function isCorrupt(make: MakeStore, announced: number, size: number): Promise<void> {
+  const store = await make()
+  const writer = store.write('a', { size: announced })
+  const what = `${size} bytes, ${announced} announced`
+  await expectCode(
+    'corrupt',
+    async () => {
+      await writer.write(pattern(size))
+      await writer.commit()
+    },
+    what,
+  )
+  await writer.abort()
+  equal(await store.head('a'), undefined, `head after ${what}`)
+  equal(await keysIn(store), [], `keys after ${what}`)
+  await put(store, 'a', 'the next one')
+  await holds(store, 'a', 'the next one')
+}
+
+export const sizes: readonly Check[] = [
+  // Before anything else has made the process large.
+  { name: BOUNDED, run: isBounded },
+  { name: '0 bytes', run: (make) => comesBack(make, [0]) },
+  { name: '1 byte', run: (make) => comesBack(make, [1]) },
+  {
+    name: 'sizes around those of buffers',
+    run: (make) => comesBack(make, [4095, 4096, 4097, 65_535, 65_536, 65_537, 200_000]),
+  },
+  { name: 'exactly a part (5 MiB)', run: (make) => comesBack(make, [PART_BYTES]) },
+  { name: 'a part and one byte', run: (make) => comesBack(make, [PART_BYTES + 1]) },
+  {
+    name: 'pieces of every size, over several parts',
+    async run(make) {
+      const store = await make()
+      const bytes = pattern(2 * PART_BYTES + 300_000)
+      await writePieces(store, 'pieces', bytes)
+      await holds(store, 'pieces', bytes)
+    },
+  },
+  {
+    name: 'the size announced, in pieces',
+    async run(make) {
+      const store = await make()
+      for (const size of [0, 300_000, PART_BYTES + 1]) {
+        await writePieces(store, `${size}`, pattern(size), { size, contentType: 'message/rfc822' })
+        await holds(store, `${size}`, pattern(size))
+      }
+    },
+  },
+  {
+    name: 'the size announced, and fewer bytes',
+    async run(make) {
+      await isCorrupt(make, 10, 9)
+      await isCorrupt(make, PART_BYTES + 2, PART_BYTES + 1)
+    },
+  },
+  {
+    name: 'the size announced, and more bytes',
+    async run(make) {
+      await isCorrupt(make, 10, 11)
+      await isCorrupt(make, PART_BYTES, PART_BYTES + 1)
+    },
+  },
+  {
+    name: 'what is written is copied before the call is over',
+    async run(make) {
+      const store = await make()
+      const shared = new Uint8Array(PART_BYTES)
+      const writer = store.write('reused')
+      const lengths = [30_000, 60_000, 90_000, PART_BYTES, 1]
+      const expected = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0))
+      let at = 0
+      for (const [index, length] of lengths.entries()) {
+        shared.fill(index + 1)
+        expected.fill(index + 1, at, (at += length))
+        await writer.write(shared.subarray(0, length))
+        shared.fill(0xee)
+      }
+      await writer.commit()
+      await holds(store, 'reused', expected)
+    },
+  },
+  { name: '100 MiB of unknown length', run: (make) => largeComesBack(make, () => {}) },
+]
+
+async function isBounded(make: MakeStore, { memory }: Ground = {}): Promise<void> {
+  ensure(memory !== undefined, 'nobody told how memory is measured here')
+  const { residentBytes, maxGrowthBytes } = memory
+  const before = residentBytes()
+  let peak = before
+  await largeComesBack(make, () => {
+    peak = Math.max(peak, residentBytes())
+  })
+  const grown = peak - before
+  ensure(grown < maxGrowthBytes, `expected less than ${maxGrowthBytes} bytes more in memory, got ${grown}`)
+}

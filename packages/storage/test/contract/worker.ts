@@ -1,0 +1,35 @@
+/** Runs a part of the contract of stores in workerd: a request is answered with the outcomes. */
+import { memory } from '@postern/storage/memory'
+import { type Bucket, r2 } from '@postern/storage/r2'
+import type { Outcome } from '../../../runtime/test/outcome.ts'
+import type { Ground } from './check.ts'
+import { type Backend, type Part, storeOutcomes } from './outcomes.ts'
+import { BOUNDED } from './sizes.ts'
+
+const ground: Ground = { isBrief: true }
+const gaps = { [BOUNDED]: 'workerd tells nobody how much memory it holds' }
+
+/** Buckets that nobody has used. */
+type Env = Readonly<Record<string, Bucket>>
+
+/** Until workerd ends: no bucket is taken twice. */
+let taken = 0
+
+function bucketOf(env: Env): Bucket {
+  const bucket = Object.values(env)[taken++]
+  if (bucket === undefined) throw new Error(`all ${taken - 1} buckets are used`)
+  return bucket
+}
+
+export default {
+  async fetch(request: Request, env: Env): Promise<Response> {
+    const { part } = (await request.json()) as { part: Part }
+    const backends: readonly Backend[] = [
+      { backend: 'memory', make: async () => memory(), ground, gaps },
+      { backend: 'r2', make: async () => r2(bucketOf(env)), gaps },
+    ]
+    const outcomes: Outcome[] = []
+    for await (const outcome of storeOutcomes(part, backends)) outcomes.push(outcome)
+    return Response.json(outcomes)
+  },
+}
