@@ -77,7 +77,7 @@ const RULES: readonly Rule[] = [
     place: /^packages\/storage\/src\//,
     packages: ['@postern/engine'],
     runtime: ['node:'],
-    foreign: [],
+    foreign: ['aws4fetch'],
     relative: [/^packages\/storage\/src\//],
   },
   {

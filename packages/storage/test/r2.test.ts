@@ -34,6 +34,8 @@ storeContract('blobs', {
 retentionContract('r2', async () => r2(await bucket()), { runs: 4 })
 
 const PART = 5 * MiB
+/** As long as a failure that does not pass is met again. */
+const BRIEFLY = { deadlineMs: 300 }
 
 /** The same bucket, and what is asked of it. */
 function watched(inner: Bucket, calls: string[]): Bucket {
@@ -106,40 +108,50 @@ describe('r2', () => {
     }
   })
 
-  test.each([10, PART + 1])('%i bytes whose answer was lost are taken back', async (size) => {
-    const inner = await bucket()
-    const lossy: Bucket = {
+  /** A bucket that does as it is told, and of whose answers so many are lost. */
+  function lossy(inner: Bucket, count: number): Bucket {
+    let left = count
+    const lose = <T>(answer: T): T => {
+      if (left-- > 0) throw new Error('Network connection lost.')
+      return answer
+    }
+    return {
       ...watched(inner, []),
-      async put(key, value, options) {
-        await inner.put(key, value, options)
-        throw new Error('put: Network connection lost.')
-      },
+      put: async (key, value, options) => lose(await inner.put(key, value, options)),
       async createMultipartUpload(key, options) {
         const upload = await inner.createMultipartUpload(key, options)
         return {
           uploadPart: (partNumber, value) => upload.uploadPart(partNumber, value),
           abort: () => upload.abort(),
-          async complete(parts) {
-            await upload.complete(parts)
-            throw new Error('completeMultipartUpload: We encountered an internal error. Please try again. (10001)')
-          },
+          complete: async (parts) => lose(await upload.complete(parts)),
         }
       },
     }
-    await expectCode('unavailable', () => put(r2(lossy), 'a', pattern(size)))
+  }
+
+  test.each([10, PART + 1])('%i bytes whose answer was lost are there once, and their writer knows', async (size) => {
+    const inner = await bucket()
+    await put(r2(lossy(inner, 1)), 'a', pattern(size))
+    expect(Buffer.compare(await get(r2(inner), 'a'), pattern(size))).toBe(0)
+    await expectCode('exists', () => put(r2(lossy(inner, 1)), 'a', pattern(size)))
+  })
+
+  test('what no answer ever came for is taken back', async () => {
+    const inner = await bucket()
+    await expectCode('unavailable', () => put(r2(lossy(inner, Infinity), BRIEFLY), 'a', 'mine'))
     expect(await keysIn(r2(inner))).toEqual([])
   })
 
   test('what another has put meanwhile is not taken back', async () => {
     const inner = await bucket()
-    const lossy: Bucket = {
+    const rival: Bucket = {
       ...watched(inner, []),
       async put() {
-        await put(r2(inner), 'a', 'another')
+        await put(r2(inner), 'a', 'another').catch(() => undefined)
         throw new Error('put: Network connection lost.')
       },
     }
-    await expectCode('unavailable', () => put(r2(lossy), 'a', 'mine'))
+    await expectCode('unavailable', () => put(r2(rival, BRIEFLY), 'a', 'mine'))
     expect((await get(r2(inner), 'a')).length).toBe(7)
   })
 
@@ -181,7 +193,7 @@ describe('r2', () => {
       ...watched(inner, []),
       put: (key, value, options) => inner.put(key, value.with(0, 0xff) as Uint8Array<ArrayBuffer>, options),
     }
-    await expectCode('corrupt', () => put(r2(changing), 'a', 'mine'))
+    await expectCode('corrupt', () => put(r2(changing, BRIEFLY), 'a', 'mine'))
     expect(await keysIn(r2(inner))).toEqual([])
   })
 
@@ -192,6 +204,6 @@ describe('r2', () => {
     ['the line is cut', 'unavailable'],
   ] as const)('%s is %s', async (message, code) => {
     const broken: Bucket = { ...watched(await bucket(), []), get: () => Promise.reject(new Error(message)) }
-    await expectCode(code, () => r2(broken).read('a'))
+    await expectCode(code, () => r2(broken, BRIEFLY).read('a'))
   })
 })

@@ -1,0 +1,92 @@
+/** Blobs as objects of a bucket. */
+import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
+import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob.ts'
+import { StorageError } from '../error.ts'
+import { Allowance } from './allowance.ts'
+import type { ObjectBucket } from './bucket.ts'
+import { type Attempt, type Patience, persistently } from './retry.ts'
+import { ObjectWriter } from './writer.ts'
+
+export interface ObjectStoreOptions extends Patience {
+  readonly maxBufferedBytes: number
+}
+
+export class ObjectStore implements BlobStore {
+  readonly #bucket: ObjectBucket
+  readonly #allowance: Allowance
+  readonly #patience: Patience
+
+  /** @throws RangeError when an option is out of its range */
+  constructor(bucket: ObjectBucket, options: ObjectStoreOptions) {
+    const { maxBufferedBytes, deadlineMs, attemptMs } = options
+    this.#bucket = bucket
+    this.#allowance = new Allowance(maxBufferedBytes)
+    this.#patience = { deadlineMs: time('deadlineMs', deadlineMs), attemptMs: time('attemptMs', attemptMs) }
+  }
+
+  write(key: string, options: WriteOptions = {}): BlobWriter {
+    return new ObjectWriter(this.#bucket, this.#allowance, this.#patience, checkKey(key), options)
+  }
+
+  async read(key: string): Promise<BlobReader> {
+    checkKey(key)
+    const found = await this.#ask((signal) => this.#bucket.get(key, signal))
+    if (found === undefined) throw new StorageError('not-found', `no blob ${key}`)
+    return found
+  }
+
+  async head(key: string): Promise<BlobInfo | undefined> {
+    checkKey(key)
+    const found = await this.#ask((signal) => this.#bucket.head(key, signal))
+    return found && { size: found.size, modifiedAt: found.modifiedAt }
+  }
+
+  async list(options: ListOptions = {}): Promise<KeyPage> {
+    checkPrefix(options.prefix ?? '')
+    const limit = checkLimit(options.limit ?? MAX_PAGE)
+    const keys: string[] = []
+    const prefixes: string[] = []
+    const sizes: number[] = []
+    let { cursor } = options
+    do {
+      const left = limit - keys.length - prefixes.length
+      const request = { ...options, limit: left, ...(cursor !== undefined && { cursor }) }
+      const page = await this.#ask((signal) => this.#bucket.list(request, signal))
+      if (cursor !== undefined && page.cursor === cursor)
+        throw new StorageError('unavailable', 'the listing does not go on')
+      keys.push(...page.keys)
+      prefixes.push(...page.prefixes)
+      sizes.push(...(page.sizes ?? []))
+      cursor = page.cursor
+    } while (cursor !== undefined && keys.length + prefixes.length < limit)
+    return {
+      keys,
+      prefixes,
+      ...(options.sizes === true && { sizes }),
+      ...(cursor !== undefined && { cursor }),
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    checkKey(key)
+    await this.#ask((signal) => this.#bucket.delete(key, signal))
+  }
+
+  /** Where the bucket can list its uploads, those that nobody will complete go; elsewhere it does that by itself. */
+  async sweep(olderThanMs: number): Promise<number> {
+    const before = Date.now() - olderThanMs
+    return this.#ask(async (signal) => (await this.#bucket.sweepUploads?.(before, signal)) ?? 0)
+  }
+
+  #ask<T>(attempt: Attempt<T>): Promise<T> {
+    return persistently(attempt, this.#patience)
+  }
+}
+
+/** The longest that a timer can be. */
+const MAX_MS = 2 ** 31 - 1
+
+function time(name: string, ms: number): number {
+  if (ms >= 1 && ms <= MAX_MS) return ms
+  throw new RangeError(`${name}: ${ms} is not a time in milliseconds from 1 to ${MAX_MS}`)
+}

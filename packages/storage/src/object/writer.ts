@@ -1,0 +1,218 @@
+/**
+ * One blob on its way into a bucket.
+ *
+ * A bucket wants to know lengths beforehand, and mail comes without one. So up to 5 MiB are gathered and put at one go, on
+ * the condition that the key is free. What grows beyond that becomes a multipart upload with equal parts of 5 MiB. While
+ * one part is on its way the next is gathered, where memory is ample; so a blob never holds more than two parts.
+ *
+ * Not every server takes a condition on a multipart upload. So the key is looked at right before the upload is completed,
+ * and a writer that comes later hears `exists`; of two that complete within that moment the later one may win. Keys of mail
+ * are unique by their making.
+ *
+ * What seemed to fail may have reached the bucket all the same, with the answer lost on its way back. So each writer
+ * marks its object with a name of its own: by it it knows an object that is there for its own, when it tries again,
+ * and takes it back, when it has given up.
+ */
+import type { WriteOptions } from '../blob.ts'
+import { BufferedWriter } from '../buffered-writer.ts'
+import { isStorageError, StorageError } from '../error.ts'
+import type { Allowance, Share } from './allowance.ts'
+import type { ObjectBucket, ObjectFacts, Upload, WriterFacts } from './bucket.ts'
+import { type Attempt, type Patience, persistently, TransientError } from './retry.ts'
+
+/** The least size of a part, in S3 and R2; all but the last are equal. */
+export const PART_BYTES: number = 5 * 1024 * 1024
+/** The most parts. */
+const MAX_PARTS = 10_000
+const FIRST_BUFFER_BYTES = 64 * 1024
+/** Tidying up is worth a second try, but nobody's patience. */
+const TIDYING_MS = 10_000
+
+export class ObjectWriter extends BufferedWriter {
+  readonly #bucket: ObjectBucket
+  readonly #share: Share
+  readonly #facts: WriterFacts
+  readonly #patience: Patience
+  #upload: Upload | undefined
+  #partCount = 0
+  /** The part on its way; never rejects: it answers with the failure. */
+  #sending: Promise<unknown> = Promise.resolve()
+  /** A second buffer, while the first is on its way or was. */
+  #spare: Uint8Array<ArrayBuffer> | undefined
+  /** Whether there may be an object of ours: an answer was lost. */
+  #isUnsure = false
+  readonly #stop = new AbortController()
+  /** Giving up an upload that was begun when nobody waited for it any more; never rejects. */
+  #late: Promise<void> | undefined
+
+  constructor(bucket: ObjectBucket, allowance: Allowance, patience: Patience, key: string, options: WriteOptions) {
+    super({ name: key, holdBytes: PART_BYTES, firstBytes: FIRST_BUFFER_BYTES, size: options.size })
+    this.#bucket = bucket
+    this.#share = allowance.share(this)
+    this.#patience = patience
+    this.#facts = { writer: crypto.randomUUID(), contentType: options.contentType }
+  }
+
+  protected override async spill(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      if (this.room === 0) await this.#handOn()
+      if (this.isDone) throw this.over()
+      const end = Math.min(bytes.length, at + this.room)
+      this.hold(bytes.subarray(at, end))
+      at = end
+    }
+  }
+
+  protected override async finish(): Promise<void> {
+    try {
+      if (this.#upload === undefined) await this.#put(this.held)
+      else await this.#complete(this.#upload)
+    } catch (error) {
+      if (this.#isUnsure && !isStorageError(error, 'exists')) await this.#takeBack()
+      throw error
+    }
+  }
+
+  protected override async drop(): Promise<void> {
+    const upload = this.#upload
+    this.#upload = undefined
+    await this.#sending
+    this.#spare = undefined
+    this.forget()
+    this.#share.give()
+    // What can't be given up now is swept later.
+    const late = this.#late
+    this.#late = undefined
+    if (late !== undefined) await this.#tidy(() => late)
+    if (upload !== undefined) await this.#tidy((signal) => upload.abort(signal))
+  }
+
+  protected override hasten(): void {
+    this.#stop.abort()
+  }
+
+  protected override failure(error: unknown): StorageError {
+    if (!(error instanceof StorageError)) {
+      return new StorageError('unavailable', `can't write ${this.name}: ${String(error)}`, { cause: error })
+    }
+    // What is missing is the bucket or the upload: for who writes a blob, that is no `not-found`.
+    return error.code === 'not-found' ? new StorageError('unavailable', error.message, { cause: error }) : error
+  }
+
+  protected override allocate(byteLength: number): Uint8Array<ArrayBuffer> {
+    this.#share.take(byteLength)
+    return super.allocate(byteLength)
+  }
+
+  protected override release(byteLength: number): void {
+    this.#share.give(byteLength)
+  }
+
+  async #put(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const isNew = await this.#persist((signal) => this.#bucket.put(this.name, bytes, this.#facts, signal))
+    if (!isNew && !(this.#isUnsure && (await this.#isOurs()))) throw this.#taken()
+  }
+
+  /** Sends the full buffer on its way, once the part before it has arrived, and goes on with another, where there is room for one. */
+  async #handOn(): Promise<void> {
+    this.#upload ??= await this.#persist((signal) => this.#begin(signal))
+    await this.#arrived()
+    const full = this.held
+    const other = this.#spare ?? this.#second()
+    this.#sending = this.#send(this.#upload, full).catch((error: unknown) => error)
+    if (other === undefined) await this.#arrived()
+    this.#spare = other === undefined ? undefined : full
+    this.empty(other)
+  }
+
+  async #begin(signal: AbortSignal): Promise<Upload> {
+    const begun = this.#bucket.createUpload(this.name, this.#facts, signal)
+    const giveUp = async (): Promise<void> => {
+      const upload = await begun
+      if (signal.aborted) await upload.abort(new AbortController().signal)
+    }
+    this.#late = giveUp().catch(() => undefined)
+    return begun
+  }
+
+  #second(): Uint8Array<ArrayBuffer> | undefined {
+    return this.#share.takeIfAmple(PART_BYTES) ? new Uint8Array(PART_BYTES) : undefined
+  }
+
+  async #send(upload: Upload, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const partNumber = ++this.#partCount
+    if (partNumber > MAX_PARTS) throw new StorageError('no-space', `${this.name}: too large for a bucket`)
+    await this.#persist((signal) => upload.send(partNumber, bytes, signal))
+  }
+
+  async #arrived(): Promise<void> {
+    const failure = await this.#sending
+    if (failure !== undefined) throw failure
+  }
+
+  async #complete(upload: Upload): Promise<void> {
+    await this.#arrived()
+    if (this.held.length > 0) await this.#send(upload, this.held)
+    if ((await this.#head()) !== undefined) throw this.#taken()
+    this.#isUnsure = false
+    try {
+      const isNew = await this.#persist((signal) => upload.complete(signal))
+      if (!isNew && !this.#isUnsure) throw this.#taken()
+    } catch (error) {
+      // Completed before, by an attempt whose answer was lost, an upload is no more.
+      if (!this.#isUnsure || !isStorageError(error, 'not-found')) throw error
+    }
+    // From here on there is something to be taken back.
+    this.#isUnsure = true
+    const stored = await this.#head()
+    if (stored !== undefined && stored.writer !== this.#facts.writer) throw this.#taken()
+    if (stored?.size !== this.size) {
+      throw new StorageError('corrupt', `${this.name}: ${stored?.size ?? 0} bytes are stored of ${this.size}`)
+    }
+    this.#upload = undefined
+  }
+
+  #head(): Promise<ObjectFacts | undefined> {
+    return persistently((signal) => this.#bucket.head(this.name, signal), this.#patience, this.#stop.signal)
+  }
+
+  async #isOurs(): Promise<boolean> {
+    return (await this.#head())?.writer === this.#facts.writer
+  }
+
+  /** Does something that changes the bucket, until it is answered. */
+  async #persist<T>(work: Attempt<T>): Promise<T> {
+    const attempt = async (signal: AbortSignal): Promise<T> => {
+      const wasUnsure = this.#isUnsure
+      const answered = (): void => void (signal.aborted || (this.#isUnsure = wasUnsure))
+      this.#isUnsure = true
+      try {
+        const answer = await work(signal)
+        answered()
+        return answer
+      } catch (error) {
+        if (!(error instanceof TransientError)) answered()
+        throw error
+      }
+    }
+    return persistently(attempt, this.#patience, this.#stop.signal)
+  }
+
+  /** Removes the object if it is this writer's: its failure may have been that of an answer on its way back. */
+  #takeBack(): Promise<void> {
+    return this.#tidy(async (signal) => {
+      const found = await this.#bucket.head(this.name, signal)
+      if (found?.writer === this.#facts.writer) await this.#bucket.delete(this.name, signal)
+    })
+  }
+
+  /** Never rejects: bytes without an envelope are swept, and so are uploads. */
+  async #tidy(work: Attempt<void>): Promise<void> {
+    const deadlineMs = Math.min(TIDYING_MS, this.#patience.deadlineMs)
+    await persistently(work, { ...this.#patience, deadlineMs }).catch(() => undefined)
+  }
+
+  #taken(): StorageError {
+    return new StorageError('exists', `there is a blob ${this.name}`)
+  }
+}

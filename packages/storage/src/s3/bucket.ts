@@ -1,0 +1,299 @@
+/** An S3 bucket, or the part of it below a prefix, as an {@link ObjectBucket}. */
+import { type BlobReader, isSegment, type KeyPage, type ListOptions } from '../blob.ts'
+import { isStorageError, StorageError } from '../error.ts'
+import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../object/bucket.ts'
+import { type S3Client, sha256Of } from './client.ts'
+import { connectionError, S3Error } from './error.ts'
+import type { Query } from './location.ts'
+import type { HttpAnswer } from './transport.ts'
+import { elements, encoded, textOf } from './xml.ts'
+
+const WRITER_HEADER = `x-amz-meta-${WRITER}`
+/** How long giving an upload up may take. */
+const TIDYING_MS = 5_000
+/** Uploads that one request lists. */
+const UPLOADS_PAGE = 1000
+
+export class S3Bucket implements ObjectBucket {
+  readonly #client: S3Client
+  readonly #prefix: string
+  /** Swift, for one, refuses every put that has a condition. There an upload of one part, whose end takes one, does instead. */
+  #hasConditionalPut = true
+
+  constructor(client: S3Client) {
+    this.#client = client
+    this.#prefix = client.location.prefix
+  }
+
+  async head(key: string, signal: AbortSignal): Promise<ObjectFacts | undefined> {
+    const what = `can't look at ${key}`
+    const answer = await found(this.#client.tell({ method: 'HEAD', key: this.#prefix + key, signal, what }))
+    if (answer === undefined) return undefined
+    const modifiedAt = new Date(answer.header('last-modified') ?? '')
+    return { size: sizeIn(answer, what), modifiedAt, writer: answer.header(WRITER_HEADER) }
+  }
+
+  async get(key: string, signal: AbortSignal): Promise<BlobReader | undefined> {
+    const what = `can't read ${key}`
+    const answer = await found(this.#client.send({ method: 'GET', key: this.#prefix + key, signal, what }))
+    return answer && new S3Reader(answer, sizeIn(answer, what), what)
+  }
+
+  async put(key: string, body: Uint8Array<ArrayBuffer>, facts: WriterFacts, signal: AbortSignal): Promise<boolean> {
+    // No part may be empty, so what is empty can't go by parts; of two writers of nothing it does not matter who wins.
+    if (this.#hasConditionalPut) {
+      try {
+        return await this.#put(key, body, facts, signal, { 'if-none-match': '*' })
+      } catch (error) {
+        if (!isNotImplemented(error)) throw error
+        this.#hasConditionalPut = false
+      }
+    }
+    if ((await this.head(key, signal)) !== undefined) return false
+    if (body.length === 0) return this.#put(key, body, facts, signal, {})
+    const upload = await this.createUpload(key, facts, signal)
+    try {
+      await upload.send(1, body, signal)
+      return await upload.complete(signal)
+    } catch (error) {
+      // Also when it is the signal that ended it.
+      await upload.abort(AbortSignal.timeout(TIDYING_MS)).catch(() => undefined)
+      throw error
+    }
+  }
+
+  async createUpload(key: string, facts: WriterFacts, signal: AbortSignal): Promise<Upload> {
+    const what = `can't write ${key}`
+    const place = { key: this.#prefix + key, what }
+    const xml = await this.#client.ask({
+      method: 'POST',
+      ...place,
+      query: { uploads: '' },
+      headers: this.#headers(facts),
+      signal,
+    })
+    const uploadId = textOf(xml, 'UploadId')
+    if (uploadId === undefined || uploadId === '') throw new StorageError('unavailable', `${what}: S3 gave no UploadId`)
+    return new S3Upload(this.#client, place, uploadId)
+  }
+
+  async #put(
+    key: string,
+    body: Uint8Array<ArrayBuffer>,
+    facts: WriterFacts,
+    signal: AbortSignal,
+    condition: Record<string, string>,
+  ): Promise<boolean> {
+    const sha256 = sha256Of(body)
+    const headers = { ...this.#headers(facts), ...condition, 'x-amz-checksum-sha256': sha256.toString('base64') }
+    const what = `can't write ${key}`
+    return isNew(this.#client.tell({ method: 'PUT', key: this.#prefix + key, headers, body, sha256, signal, what }))
+  }
+
+  async delete(key: string, signal: AbortSignal): Promise<void> {
+    await found(this.#client.tell({ method: 'DELETE', key: this.#prefix + key, signal, what: `can't delete ${key}` }))
+  }
+
+  async list(options: ListOptions & { readonly limit: number }, signal: AbortSignal): Promise<KeyPage> {
+    const { prefix = '', delimiter, cursor, limit } = options
+    const query = {
+      'list-type': '2',
+      'max-keys': String(limit),
+      prefix: this.#prefix + prefix,
+      delimiter,
+      'continuation-token': cursor,
+    }
+    const xml = await this.#client.ask({ method: 'GET', key: '', query, signal, what: `can't list ${prefix}` })
+    const contents = elements(xml, 'Contents')
+      .map((item) => ({ key: this.#own(textOf(item, 'Key')), size: Number(textOf(item, 'Size')) }))
+      .filter(({ key }) => isKey(key))
+    const next = textOf(xml, 'IsTruncated') === 'true' ? textOf(xml, 'NextContinuationToken') : undefined
+    return {
+      keys: contents.map(({ key }) => key),
+      sizes: contents.map(({ size }) => size),
+      prefixes: elements(xml, 'CommonPrefixes')
+        .map((item) => this.#own(textOf(item, 'Prefix')))
+        .filter((folder) => isKey(folder.slice(0, -1))),
+      ...(next !== undefined && { cursor: next }),
+    }
+  }
+
+  async sweepUploads(before: number, signal: AbortSignal): Promise<number> {
+    const what = "can't sweep uploads"
+    let count = 0
+    let marks: Readonly<Record<string, string | undefined>> = {}
+    for (;;) {
+      const query = { uploads: '', prefix: this.#prefix, 'max-uploads': String(UPLOADS_PAGE), ...marks }
+      const page = await this.#uploads(query, signal)
+      for (const { key, uploadId, begunAt } of page.uploads) {
+        if (!(begunAt < before) || !isKey(this.#own(key)) || uploadId === '') continue
+        await new S3Upload(this.#client, { key, what }, uploadId).abort(signal)
+        count++
+      }
+      const last = page.uploads.at(-1)
+      if (!page.isTruncated || last === undefined || last.uploadId === marks['upload-id-marker']) return count
+      marks = { 'key-marker': last.key, 'upload-id-marker': last.uploadId }
+    }
+  }
+
+  /** A page of unfinished uploads; none where the server can't list them, as R2's can't, which gives them up by itself. */
+  async #uploads(query: Query, signal: AbortSignal): Promise<UploadPage> {
+    try {
+      const xml = await this.#client.ask({ method: 'GET', key: '', query, signal, what: "can't list uploads" })
+      const uploads = elements(xml, 'Upload').map((upload) => ({
+        key: textOf(upload, 'Key') ?? '',
+        uploadId: textOf(upload, 'UploadId') ?? '',
+        begunAt: Date.parse(textOf(upload, 'Initiated') ?? ''),
+      }))
+      return { uploads, isTruncated: textOf(xml, 'IsTruncated') === 'true' }
+    } catch (error) {
+      if (isNotImplemented(error)) return { uploads: [], isTruncated: false }
+      throw error
+    }
+  }
+
+  /** The key without the prefix; '' where it is somebody else's. */
+  #own(key: string | undefined): string {
+    return key?.startsWith(this.#prefix) === true ? key.slice(this.#prefix.length) : ''
+  }
+
+  #headers({ writer, contentType }: WriterFacts): Record<string, string> {
+    const { encryption } = this.#client.location
+    const sse = 'x-amz-server-side-encryption'
+    return {
+      [WRITER_HEADER]: writer,
+      ...(contentType !== undefined && { 'content-type': contentType }),
+      ...(typeof encryption === 'string' && { [sse]: encryption }),
+      ...(typeof encryption === 'object' && { [sse]: 'aws:kms', [`${sse}-aws-kms-key-id`]: encryption.kmsKeyId }),
+    }
+  }
+}
+
+interface UploadPage {
+  readonly uploads: readonly { readonly key: string; readonly uploadId: string; readonly begunAt: number }[]
+  readonly isTruncated: boolean
+}
+
+interface Place {
+  /** With the prefix. */
+  readonly key: string
+  readonly what: string
+}
+
+class S3Upload implements Upload {
+  readonly #client: S3Client
+  readonly #place: Place
+  readonly #uploadId: string
+  readonly #etags: string[] = []
+
+  constructor(client: S3Client, place: Place, uploadId: string) {
+    this.#client = client
+    this.#place = place
+    this.#uploadId = uploadId
+  }
+
+  async send(partNumber: number, body: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<void> {
+    const query = { partNumber: String(partNumber), uploadId: this.#uploadId }
+    const answer = await this.#client.tell({ method: 'PUT', ...this.#place, query, body, signal })
+    const etag = answer.header('etag')
+    if (etag === undefined) throw new StorageError('unavailable', `${this.#place.what}: S3 gave no ETag for a part`)
+    this.#etags[partNumber - 1] = etag
+  }
+
+  async complete(signal: AbortSignal): Promise<boolean> {
+    const parts = this.#etags.map(
+      (etag, index) => `<Part><PartNumber>${index + 1}</PartNumber><ETag>${encoded(etag)}</ETag></Part>`,
+    )
+    const body = new TextEncoder().encode(
+      `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${parts.join('')}</CompleteMultipartUpload>`,
+    )
+    const headers = { 'if-none-match': '*', 'content-type': 'application/xml' }
+    const query = { uploadId: this.#uploadId }
+    const request = { method: 'POST', ...this.#place, query, body, signal } as const
+    try {
+      return await isNew(this.#client.ask({ ...request, headers }))
+    } catch (error) {
+      if (!isNotImplemented(error)) throw error
+      // Then there is only what the writer saw when it looked a moment ago.
+      return isNew(this.#client.ask({ ...request, headers: { 'content-type': 'application/xml' } }))
+    }
+  }
+
+  async abort(signal: AbortSignal): Promise<void> {
+    const query = { uploadId: this.#uploadId }
+    await found(this.#client.tell({ method: 'DELETE', ...this.#place, query, signal }))
+  }
+}
+
+class S3Reader implements BlobReader {
+  readonly size: number
+  readonly body: AsyncIterable<Uint8Array>
+  readonly #answer: HttpAnswer
+  #isTaken = false
+
+  constructor(answer: HttpAnswer, size: number, what: string) {
+    this.size = size
+    this.#answer = answer
+    this.body = this.#pieces(what)
+  }
+
+  async close(): Promise<void> {
+    if (this.#isTaken) return
+    this.#isTaken = true
+    this.#answer.discard()
+  }
+
+  async *#pieces(what: string): AsyncGenerator<Uint8Array> {
+    if (this.#isTaken) return
+    this.#isTaken = true
+    let left = this.size
+    try {
+      for await (const chunk of this.#answer.body) {
+        left -= chunk.length
+        if (chunk.length > 0) yield chunk
+      }
+      if (left !== 0)
+        throw new StorageError('unavailable', `${what}: S3 sent ${this.size - left} bytes of ${this.size}`)
+    } catch (error) {
+      throw connectionError(error, what)
+    } finally {
+      if (left > 0) this.#answer.discard()
+    }
+  }
+}
+
+/** Whether a name may be one of ours: others may keep what they like in the same bucket. */
+function isKey(key: string): boolean {
+  return key.split('/').every(isSegment)
+}
+
+function sizeIn(answer: HttpAnswer, what: string): number {
+  const size = Number(answer.header('content-length') ?? 'none')
+  if (!Number.isSafeInteger(size)) throw new StorageError('unavailable', `${what}: S3 did not say how long it is`)
+  return size
+}
+
+function isNotImplemented(error: unknown): boolean {
+  return error instanceof StorageError && error.cause instanceof S3Error && error.cause.status === 501
+}
+
+/** The answer; undefined where the object is not there. */
+async function found<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked
+  } catch (error) {
+    if (isStorageError(error, 'not-found')) return undefined
+    throw error
+  }
+}
+
+/** Whether it was written: the condition that there is none under this key held. */
+async function isNew(asked: Promise<unknown>): Promise<boolean> {
+  try {
+    await asked
+    return true
+  } catch (error) {
+    if (isStorageError(error, 'exists')) return false
+    throw error
+  }
+}

@@ -1,0 +1,87 @@
+/** What an S3 server answers in place of what was wanted, as a `StorageError`. */
+import { StorageError, type StorageErrorCode } from '../error.ts'
+import { TransientError } from '../object/retry.ts'
+
+/** The server's own error: the cause of a {@link StorageError}. */
+export class S3Error extends Error {
+  override readonly name = 'S3Error'
+  /** Of the HTTP answer. */
+  readonly status: number
+  /** `NoSuchKey`, `SlowDown`, …; '' where there was none. */
+  readonly code: string
+  /** By which the server's operators find the request. */
+  readonly requestId: string | undefined
+  constructor(status: number, code: string, message: string, requestId: string | undefined) {
+    super(message)
+    this.status = status
+    this.code = code
+    this.requestId = requestId
+  }
+}
+
+interface Meaning {
+  readonly code: StorageErrorCode
+  readonly mayPass: boolean
+}
+
+const passing = (code: StorageErrorCode): Meaning => ({ code, mayPass: true })
+const lasting = (code: StorageErrorCode): Meaning => ({ code, mayPass: false })
+
+/** By the server's code. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html */
+const BY_CODE: Readonly<Record<string, Meaning>> = {
+  NoSuchKey: lasting('not-found'),
+  NoSuchUpload: lasting('not-found'),
+  NoSuchBucket: lasting('unavailable'),
+  PreconditionFailed: lasting('exists'),
+  // With status 400.
+  AuthorizationHeaderMalformed: lasting('denied'),
+  ExpiredToken: lasting('denied'),
+  InvalidToken: lasting('denied'),
+  ExpiredRequest: lasting('denied'),
+  RequestExpired: lasting('denied'),
+  // Two writers of one key at one moment: the next try hears who was first.
+  ConditionalRequestConflict: passing('unavailable'),
+  OperationAborted: passing('unavailable'),
+  RequestTimeout: passing('unavailable'),
+  // The bytes changed on their way.
+  BadDigest: passing('corrupt'),
+  XAmzContentSHA256Mismatch: passing('corrupt'),
+  XAmzContentChecksumMismatch: passing('corrupt'),
+  IncompleteBody: passing('unavailable'),
+  QuotaExceeded: lasting('no-space'),
+  XMinioStorageFull: lasting('no-space'),
+  XMinioAdminBucketQuotaExceeded: lasting('no-space'),
+  KeyTooLongError: lasting('invalid-key'),
+}
+
+/** By the status, where the code says nothing. */
+function byStatus(status: number): Meaning {
+  if (status === 401 || status === 403) return lasting('denied')
+  if (status === 404) return lasting('not-found')
+  if (status === 412) return lasting('exists')
+  if (status === 507) return lasting('no-space')
+  if (status === 501) return lasting('unavailable')
+  return status === 408 || status === 429 || status >= 500 ? passing('unavailable') : lasting('unavailable')
+}
+
+/** The server's refusal as a {@link StorageError}. @param retryAfterMs How long it asked to be left alone */
+export function s3Error(refusal: S3Error, what: string, retryAfterMs?: number): StorageError {
+  const { code, mayPass } = BY_CODE[refusal.code] ?? byStatus(refusal.status)
+  const said = [String(refusal.status), refusal.code, refusal.message].filter((word) => word !== '').join(' ')
+  const message = `${what}: S3 answered ${said}`
+  return mayPass
+    ? new TransientError(code, message, { cause: refusal, retryAfterMs })
+    : new StorageError(code, message, { cause: refusal })
+}
+
+/** Certificates do not mend themselves. */
+const CERTIFICATE = /^(?:CERT_|ERR_TLS_|ERR_SSL_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_(?:GET|VERIFY)|HOSTNAME_MISMATCH)/
+
+/** A connection that was not made, or broke, as a {@link StorageError}; one that is one already passes. */
+export function connectionError(error: unknown, what: string): StorageError {
+  if (error instanceof StorageError) return error
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const said = error instanceof Error && error.message !== '' ? error.message : code || String(error)
+  const Kind = CERTIFICATE.test(code) ? StorageError : TransientError
+  return new Kind('unavailable', `${what}: ${said}`, { cause: error })
+}

@@ -1,0 +1,25 @@
+/**
+ * Blobs in any S3: AWS, R2's S3 API, MinIO, Tigris, Ceph, Swift.
+ *
+ * S3 keeps what it has answered for, and reads and lists it from then on: so `commit` is durable, as far as the server is. What
+ * may pass (`500`, `503`, `429`, a connection that breaks) is tried again, until a deadline.
+ */
+import type { BlobStore } from '../blob.ts'
+import { nodeHttp } from './node-http.ts'
+import { DEFAULTS, type S3Options, s3With } from './store.ts'
+
+export type { S3Credentials, S3CredentialsSource } from './client.ts'
+export { S3Error } from './error.ts'
+export { parseS3Url } from './location.ts'
+export type { Addressing, Encryption, S3LocationOptions } from './location.ts'
+export type { S3Options } from './store.ts'
+
+/**
+ * Blobs in a bucket. Every failure is a `StorageError`, with the server's own ({@link S3Error}) or the connection's as its cause.
+ *
+ * @throws RangeError when an option is out of its range
+ */
+export function s3(options: S3Options): BlobStore {
+  const { idleTimeoutMs = DEFAULTS.idleTimeoutMs } = options
+  return s3With(nodeHttp({ idleTimeoutMs }), options)
+}

@@ -1,0 +1,34 @@
+/** Blobs in any S3, with whatever way requests travel. */
+import type { BlobStore } from '../blob.ts'
+import { ObjectStore } from '../object/store.ts'
+import { S3Bucket } from './bucket.ts'
+import { S3Client, type S3CredentialsSource } from './client.ts'
+import { locationOf, type S3LocationOptions } from './location.ts'
+import type { Transport } from './transport.ts'
+
+export interface S3Options extends S3LocationOptions {
+  readonly credentials: S3CredentialsSource
+  /**
+   * Bytes that blobs under way may hold in memory, all of them together; one that needs more is `no-space`. A blob holds up to
+   * 5 MiB, half of that again while it grows, and a second 5 MiB while less than half of all is in use. Default 512 MiB.
+   */
+  readonly maxBufferedBytes?: number
+  /** How long one operation may take, tries and all. Default 60,000. */
+  readonly deadlineMs?: number
+  /** How long one try may take. Default 30,000. */
+  readonly attemptMs?: number
+  /** How long a connection may stand still. Default 10,000. */
+  readonly idleTimeoutMs?: number
+}
+
+export const DEFAULTS: Required<Omit<S3Options, 'credentials' | keyof S3LocationOptions>> = {
+  maxBufferedBytes: 512 * 1024 * 1024,
+  deadlineMs: 60_000,
+  attemptMs: 30_000,
+  idleTimeoutMs: 10_000,
+}
+
+export function s3With(transport: Transport, options: S3Options): BlobStore {
+  const client = new S3Client(locationOf(options), options.credentials, transport)
+  return new ObjectStore(new S3Bucket(client), { ...DEFAULTS, ...options })
+}

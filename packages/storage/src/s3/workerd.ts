@@ -1,0 +1,15 @@
+/** {@link s3} on workerd, where requests go by `fetch`. What is said in `index.ts` holds; `idleTimeoutMs` is workerd's own. */
+import type { BlobStore } from '../blob.ts'
+import { byFetch } from './fetch.ts'
+import { type S3Options, s3With } from './store.ts'
+
+export type { S3Credentials, S3CredentialsSource } from './client.ts'
+export { S3Error } from './error.ts'
+export { parseS3Url } from './location.ts'
+export type { Addressing, Encryption, S3LocationOptions } from './location.ts'
+export type { S3Options } from './store.ts'
+
+/** Blobs in a bucket; see `index.ts`. */
+export function s3(options: S3Options): BlobStore {
+  return s3With(byFetch, options)
+}
