@@ -164,7 +164,11 @@ class BlobMailStore implements MailStore {
   async bounce(id: string, bounce: { readonly reason: string; readonly at?: Date }): Promise<MailRecord> {
     const keys = keysOf(id)
     const found = await this.#find(id)
-    if (found.bounced) return found.record
+    if (found.bounced) {
+      // It left the first place, but maybe not for good: who bounced it may have been killed.
+      await this.#blobs.delete(keys.envelope)
+      return found.record
+    }
     const at = (bounce.at ?? new Date()).toISOString()
     let record: MailRecord = { ...found.record, bounce: { reason: bounce.reason, at } }
     try {

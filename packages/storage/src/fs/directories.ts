@@ -7,8 +7,12 @@
  *
  * A directory is itself a name in the one above. So the first time that a process uses one it also syncs the one above,
  * even if the directory was there: another process may have made it a moment ago, and not have come to the sync yet.
+ *
+ * A directory that is known may be removed by a sweep, while it is empty, and made again by another process that has not
+ * come to the sync yet. So each sync looks whether the directory is still the one that is known: its inode number and
+ * the time of its birth, as numbers are used again. While a name is in it nobody can remove it, so looking once is enough.
  */
-import { constants } from 'node:fs'
+import { constants, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
 import { StorageError } from '../error.ts'
 import { type Disk, systemCode } from './disk.ts'
@@ -21,7 +25,8 @@ export class Directories {
   readonly #disk: Disk
   readonly #slots: Slots
   readonly #root: string
-  readonly #known = new Map<string, Promise<void>>()
+  /** Which directory each is; see {@link identityOf}. */
+  readonly #known = new Map<string, Promise<string>>()
   readonly #groups = new Map<string, Group>()
 
   constructor(disk: Disk, slots: Slots, root: string) {
@@ -31,8 +36,11 @@ export class Directories {
   }
 
   /** Makes the directory, which lies in the root, where it is missing; resolves when it is there to stay. */
-  ensure(directory: string): Promise<void> {
-    if (directory === this.#root) return Promise.resolve()
+  async ensure(directory: string): Promise<void> {
+    if (directory !== this.#root) await this.#ensured(directory)
+  }
+
+  #ensured(directory: string): Promise<string> {
     const known = this.#known.get(directory)
     if (known !== undefined) return known
     if (this.#known.size >= MAX_KNOWN) {
@@ -52,8 +60,20 @@ export class Directories {
     for (let gone = directory; gone.length > this.#root.length; gone = dirname(gone)) this.#known.delete(gone)
   }
 
-  /** Resolves when every name that was made or removed in the directory before the call is safe. */
-  sync(directory: string): Promise<void> {
+  /** Resolves when every name that was made in the directory before the call is safe, and so the directory is. */
+  async sync(directory: string): Promise<void> {
+    const synced = await this.flush(directory)
+    if (directory === this.#root || (await this.#ensured(directory)) === synced) return
+    this.forget(directory)
+    if ((await this.#ensured(directory)) === synced) return
+    throw new StorageError('unavailable', `${directory} was removed, and what was in it`)
+  }
+
+  /**
+   * Resolves when every name that was made or removed in the directory before the call is so on the disk, whatever
+   * becomes of the directory itself. Answers which directory it was.
+   */
+  flush(directory: string): Promise<string> {
     let group = this.#groups.get(directory)
     if (group === undefined) {
       group = new Group(
@@ -65,50 +85,56 @@ export class Directories {
     return group.join()
   }
 
-  async #make(directory: string): Promise<void> {
+  async #make(directory: string): Promise<string> {
     const above = dirname(directory)
     await this.ensure(above)
     try {
       await this.#disk.mkdir(directory, 0o700)
     } catch (error) {
       if (systemCode(error) !== 'EEXIST') throw error
-      // A symbolic link here would lead out of the store.
-      if (!(await this.#disk.lstat(directory)).isDirectory()) {
-        throw new StorageError('denied', `${directory} is not a directory`, { cause: error })
-      }
     }
+    const stats = await this.#disk.lstat(directory)
+    // A symbolic link here would lead out of the store.
+    if (!stats.isDirectory()) throw new StorageError('denied', `${directory} is not a directory`)
     await this.sync(above)
+    return identityOf(stats)
   }
 
-  async #syncNow(directory: string): Promise<void> {
+  async #syncNow(directory: string): Promise<string> {
     const file = await this.#disk.open(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
     try {
       await this.#disk.fsync(file)
+      return identityOf(await this.#disk.fstat(file))
     } finally {
       await this.#disk.close(file)
     }
   }
 }
 
+/** What one directory does not share with another that had its name. */
+function identityOf({ ino, birthtimeMs }: Stats): string {
+  return `${ino} ${birthtimeMs}`
+}
+
 interface Waiter {
-  resolve(): void
+  resolve(identity: string): void
   reject(error: unknown): void
 }
 
-/** Work that many want done: one run at a time, and a run counts for those who had joined before it began. */
+/** A sync that many want done: one run at a time, and a run counts for those who had joined before it began. */
 class Group {
-  readonly #work: () => Promise<void>
+  readonly #work: () => Promise<string>
   readonly #idle: () => void
   #waiters: Waiter[] = []
   #running = false
 
-  constructor(work: () => Promise<void>, idle: () => void) {
+  constructor(work: () => Promise<string>, idle: () => void) {
     this.#work = work
     this.#idle = idle
   }
 
-  join(): Promise<void> {
-    const joined = new Promise<void>((resolve, reject) => this.#waiters.push({ resolve, reject }))
+  join(): Promise<string> {
+    const joined = new Promise<string>((resolve, reject) => this.#waiters.push({ resolve, reject }))
     if (!this.#running) void this.#run()
     return joined
   }
@@ -119,8 +145,8 @@ class Group {
       const batch = this.#waiters
       this.#waiters = []
       try {
-        await this.#work()
-        for (const waiter of batch) waiter.resolve()
+        const identity = await this.#work()
+        for (const waiter of batch) waiter.resolve(identity)
       } catch (error) {
         for (const waiter of batch) waiter.reject(error)
       }

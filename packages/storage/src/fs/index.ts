@@ -10,7 +10,7 @@
 import { constants, type Stats } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
-import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob.ts'
+import { checkKey, checkLimit, checkPrefix, isSegment, MAX_PAGE } from '../blob.ts'
 import { StorageError } from '../error.ts'
 import { Directories } from './directories.ts'
 import { type Disk, diskError, nodeDisk, readingDisk, systemCode } from './disk.ts'
@@ -56,7 +56,12 @@ export function fsOn(disk: Disk, directory: string, options: FsOptions = {}): Bl
   }
   const { writable = true } = options
   const root = openDirectory(directory, LAYOUT, { writable })
-  return new FsStore(writable ? disk : readingDisk(disk), root, maxOpenFiles)
+  return fsAt(writable ? disk : readingDisk(disk), root, maxOpenFiles)
+}
+
+/** The same in a directory that was opened already: of a disk that a test simulates. */
+export function fsAt(disk: Disk, root: string, maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES): BlobStore {
+  return new FsStore(disk, root, maxOpenFiles)
 }
 
 class FsStore implements BlobStore {
@@ -127,10 +132,14 @@ class FsStore implements BlobStore {
 
   async delete(key: string): Promise<void> {
     const path = this.#path(key)
+    const { disk, directories } = this.#shop
     try {
       await this.#checkInside(path)
-      await this.#shop.disk.unlink(path)
-      await this.#shop.directories.sync(dirname(path))
+      await disk.unlink(path).catch((error: unknown) => {
+        // Gone, but maybe not for good: who removed it may have been killed before the sync.
+        if (systemCode(error) !== 'ENOENT') throw error
+      })
+      await directories.flush(dirname(path))
     } catch (error) {
       const failure = diskError(error, `can't delete ${key}`)
       if (failure.code !== 'not-found') throw failure
@@ -213,7 +222,8 @@ class FsStore implements BlobStore {
   async #removeEmpty(directory: string, before: number): Promise<void> {
     const { disk } = this.#shop
     for (const entry of await disk.readdir(directory)) {
-      if (!entry.isDirectory() || entry.name.startsWith('.')) continue
+      // Only what a key may have made: `lost+found` stays.
+      if (!entry.isDirectory() || !isSegment(entry.name)) continue
       const below = join(directory, entry.name)
       try {
         const { mtimeMs } = await disk.lstat(below)

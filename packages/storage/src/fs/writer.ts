@@ -80,12 +80,15 @@ export class FileWriter implements BlobWriter {
   }
 
   async #link(path: string, directory: string): Promise<void> {
+    const { directories } = this.#shop
     try {
       await this.#linkIn(path, directory)
     } catch (error) {
+      // Who hears that there is a blob already relies on it, and its writer may have been killed before the sync.
+      if (systemCode(error) === 'EEXIST') await directories.sync(directory)
       if (systemCode(error) !== 'ENOENT') throw error
       // The directory was empty, and a sweep took it.
-      this.#shop.directories.forget(directory)
+      directories.forget(directory)
       await this.#linkIn(path, directory)
     }
   }

@@ -1,0 +1,365 @@
+/**
+ * A disk in memory that knows what a power cut may take.
+ *
+ * The rules are POSIX's, read as badly as they can be: what a file holds is safe once the file was synced, a name once
+ * its directory was, and both only as they were when that sync began. Of what is not safe anything may be there: each
+ * name in any of the states it has had since, each file with its new bytes, a part of them, or zeros in their place.
+ * Inode numbers are used again as soon as they are free.
+ */
+import { constants, type Dirent, type Stats } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Disk } from '../src/fs/disk.ts'
+import { systemError } from './disks.ts'
+
+export const ROOT = '/mail'
+
+/** A number from 0 to `count` - 1. */
+export type Choose = (count: number) => number
+/** What a call throws, before or after it did its work. */
+export interface Fault {
+  before?(call: keyof Disk, nth: number): Error | undefined
+  after?(call: keyof Disk, nth: number): Error | undefined
+}
+export interface PowerCutOptions {
+  /** How old files and directories look, in milliseconds. Default 10,000: anything but just made. */
+  readonly fileAgeMs?: number
+  readonly directoryAgeMs?: number
+  /** How many turns of others a call waits before it does its work, and after. Default none. */
+  readonly delay?: () => number
+}
+
+interface File {
+  readonly kind: 'file'
+  readonly ino: number
+  readonly born: number
+  bytes: Uint8Array
+  /** So many of the bytes are safe. */
+  safe: number
+  links: number
+}
+interface Directory {
+  readonly kind: 'directory'
+  readonly ino: number
+  readonly born: number
+  readonly names: Map<string, Inode>
+  readonly safeNames: Map<string, Inode>
+  /** What happened to names since they were safe: the inode that a name got, or undefined. */
+  log: { readonly name: string; readonly inode: Inode | undefined }[]
+  /** How many entries have left the log for `safeNames`. */
+  logged: number
+}
+type Inode = File | Directory
+interface OpenFile {
+  readonly inode: Inode
+  at: number
+}
+
+const NEVER = new Promise<never>(() => undefined)
+
+export class PowerCutDisk implements Disk {
+  fault: Fault = {}
+  /** The disk stops when it comes to this call, and no call ends any more. */
+  stopAt: number = Infinity
+  calls: number = 0
+  readonly stopped: Promise<void>
+  readonly #options: PowerCutOptions
+  #root: Directory
+  #open = new Map<number, OpenFile>()
+  #nextFile = 3
+  #used = new Set<number>()
+  #births = 1
+  #stop!: () => void
+  #isStopped = false
+
+  constructor(options: PowerCutOptions = {}) {
+    this.#options = options
+    this.#root = this.#newDirectory()
+    this.#set(this.#root, '.tmp', this.#newDirectory())
+    this.#makeSafe(this.#root, 1)
+    this.stopped = new Promise((resolve) => (this.#stop = resolve))
+  }
+
+  get openFiles(): number {
+    return this.#open.size
+  }
+
+  /** The same disk after its processes were killed: nothing is lost, and nothing more is safe. */
+  restarted(): PowerCutDisk {
+    this.#isStopped = true
+    const disk = new PowerCutDisk(this.#options)
+    disk.#root = this.#root
+    disk.#used = this.#used
+    disk.#births = this.#births
+    return disk
+  }
+
+  /** The disk as it may be found after a power cut now. Of temporary names `chance` chooses, of all else `choose`. */
+  cut(choose: Choose, chance: Choose): PowerCutDisk {
+    const disk = new PowerCutDisk(this.#options)
+    const files = new Map<File, File>()
+    const directory = (old: Directory, pick: Choose): Directory => {
+      const fresh = disk.#newDirectory()
+      for (const [name, inode] of namesAfterCut(old, pick)) {
+        const copy = inode.kind === 'file' ? file(inode, pick) : directory(inode, name === '.tmp' ? chance : pick)
+        fresh.names.set(name, copy)
+        fresh.safeNames.set(name, copy)
+      }
+      return fresh
+    }
+    const file = (old: File, pick: Choose): File => {
+      const known = files.get(old)
+      if (known !== undefined) {
+        known.links++
+        return known
+      }
+      const bytes = bytesAfterCut(old, pick)
+      const fresh: File = { ...disk.#newFile(), bytes, safe: bytes.length, links: 1 }
+      files.set(old, fresh)
+      return fresh
+    }
+    disk.#used.clear()
+    disk.#root = directory(this.#root, choose)
+    return disk
+  }
+
+  /** The paths of all files, below the root. */
+  files(): string[] {
+    const walk = (directory: Directory, prefix: string): string[] =>
+      [...directory.names].flatMap(([name, inode]) =>
+        inode.kind === 'file' ? [prefix + name] : walk(inode, `${prefix}${name}/`),
+      )
+    return walk(this.#root, '').toSorted()
+  }
+
+  open(path: string, flags: number): Promise<number> {
+    return this.#call('open', () => {
+      let inode = this.#find(path)
+      if ((flags & constants.O_CREAT) !== 0) {
+        if (inode !== undefined) throw systemError('EEXIST', 'open')
+        inode = this.#newFile()
+        this.#set(this.#above(path, 'open'), nameOf(path), inode)
+      }
+      if (inode === undefined) throw systemError('ENOENT', 'open')
+      const file = this.#nextFile++
+      this.#open.set(file, { inode, at: 0 })
+      return file
+    })
+  }
+
+  write(file: number, bytes: Uint8Array, offset: number, length: number): Promise<number> {
+    return this.#call('write', () => {
+      const inode = this.#opened(file).inode as File
+      inode.bytes = Buffer.concat([inode.bytes, bytes.subarray(offset, offset + length)])
+      return length
+    })
+  }
+
+  read(file: number, bytes: Uint8Array, offset: number, length: number): Promise<number> {
+    return this.#call('read', () => {
+      const opened = this.#opened(file)
+      const some = (opened.inode as File).bytes.subarray(opened.at, opened.at + length)
+      bytes.set(some, offset)
+      opened.at += some.length
+      return some.length
+    })
+  }
+
+  fsync(file: number): Promise<void> {
+    const { inode } = this.#opened(file)
+    // What comes after this moment is for the next one.
+    const until = inode.kind === 'file' ? inode.bytes.length : inode.logged + inode.log.length
+    return this.#call('fsync', () => {
+      if (inode.kind === 'file') inode.safe = Math.max(inode.safe, until)
+      else this.#makeSafe(inode, until)
+    })
+  }
+
+  close(file: number): Promise<void> {
+    return this.#call('close', () => {
+      const { inode } = this.#opened(file)
+      this.#open.delete(file)
+      if (inode.kind === 'file' && inode.links === 0) this.#used.delete(inode.ino)
+    })
+  }
+
+  fstat(file: number): Promise<Stats> {
+    return this.#call('fstat', () => this.#stats(this.#opened(file).inode))
+  }
+
+  lstat(path: string): Promise<Stats> {
+    return this.#call('lstat', () => this.#stats(this.#existing(path, 'lstat')))
+  }
+
+  realpath(path: string): Promise<string> {
+    return this.#call('realpath', () => {
+      this.#existing(path, 'realpath')
+      return path
+    })
+  }
+
+  mkdir(path: string): Promise<void> {
+    return this.#call('mkdir', () => {
+      if (this.#find(path) !== undefined) throw systemError('EEXIST', 'mkdir')
+      this.#set(this.#above(path, 'mkdir'), nameOf(path), this.#newDirectory())
+    })
+  }
+
+  rmdir(path: string): Promise<void> {
+    return this.#call('rmdir', () => {
+      const inode = this.#existing(path, 'rmdir') as Directory
+      if (inode.names.size > 0) throw systemError('ENOTEMPTY', 'rmdir')
+      this.#set(this.#above(path, 'rmdir'), nameOf(path), undefined)
+      this.#used.delete(inode.ino)
+    })
+  }
+
+  link(from: string, to: string): Promise<void> {
+    return this.#call('link', () => {
+      const inode = this.#existing(from, 'link') as File
+      const above = this.#above(to, 'link')
+      if (above.names.has(nameOf(to))) throw systemError('EEXIST', 'link')
+      inode.links++
+      this.#set(above, nameOf(to), inode)
+    })
+  }
+
+  unlink(path: string): Promise<void> {
+    return this.#call('unlink', () => {
+      const inode = this.#existing(path, 'unlink') as File
+      inode.links--
+      this.#set(this.#above(path, 'unlink'), nameOf(path), undefined)
+    })
+  }
+
+  readdir(path: string): Promise<Dirent[]> {
+    return this.#call('readdir', () => {
+      const directory = this.#existing(path, 'readdir') as Directory
+      return [...directory.names].map(
+        ([name, { kind }]) =>
+          ({ name, isFile: () => kind === 'file', isDirectory: () => kind === 'directory' }) as unknown as Dirent,
+      )
+    })
+  }
+
+  async #call<T>(call: keyof Disk, work: () => T): Promise<T> {
+    const nth = ++this.calls
+    if (nth >= this.stopAt && !this.#isStopped) {
+      this.#isStopped = true
+      this.#stop()
+    }
+    await this.#pause()
+    const before = this.fault.before?.(call, nth)
+    if (before !== undefined) {
+      // Linux lets go of the file all the same.
+      if (call === 'close') work()
+      throw before
+    }
+    const result = work()
+    await this.#pause()
+    const after = this.fault.after?.(call, nth)
+    if (after !== undefined) throw after
+    return result
+  }
+
+  async #pause(): Promise<void> {
+    for (let left = this.#options.delay?.() ?? 0; left > 0; left--) await Promise.resolve()
+    if (this.#isStopped) await NEVER
+  }
+
+  #opened(file: number): OpenFile {
+    const opened = this.#open.get(file)
+    if (opened === undefined) throw systemError('EBADF', 'a call')
+    return opened
+  }
+
+  #find(path: string): Inode | undefined {
+    let inode: Inode | undefined = this.#root
+    for (const name of path.slice(ROOT.length).split('/')) {
+      if (name === '') continue
+      if (inode?.kind !== 'directory') return undefined
+      inode = inode.names.get(name)
+    }
+    return inode
+  }
+
+  #existing(path: string, syscall: string): Inode {
+    const inode = this.#find(path)
+    if (inode === undefined) throw systemError('ENOENT', syscall)
+    return inode
+  }
+
+  #above(path: string, syscall: string): Directory {
+    return this.#existing(dirname(path), syscall) as Directory
+  }
+
+  #set(directory: Directory, name: string, inode: Inode | undefined): void {
+    if (inode === undefined) directory.names.delete(name)
+    else directory.names.set(name, inode)
+    directory.log.push({ name, inode })
+  }
+
+  #makeSafe(directory: Directory, until: number): void {
+    while (directory.logged < until && directory.log.length > 0) {
+      const { name, inode } = directory.log.shift() as Directory['log'][number]
+      directory.logged++
+      if (inode === undefined) directory.safeNames.delete(name)
+      else directory.safeNames.set(name, inode)
+    }
+  }
+
+  #stats(inode: Inode): Stats {
+    const age = (inode.kind === 'file' ? this.#options.fileAgeMs : this.#options.directoryAgeMs) ?? 10_000
+    const mtime = new Date(Date.now() - age)
+    const size = inode.kind === 'file' ? inode.bytes.length : 0
+    return {
+      ino: inode.ino,
+      birthtimeMs: inode.born,
+      mtime,
+      mtimeMs: mtime.getTime(),
+      size,
+      isFile: () => inode.kind === 'file',
+      isDirectory: () => inode.kind === 'directory',
+      isSymbolicLink: () => false,
+    } as Stats
+  }
+
+  #newFile(): File {
+    return { kind: 'file', ino: this.#number(), born: this.#births++, bytes: new Uint8Array(0), safe: 0, links: 1 }
+  }
+
+  #newDirectory(): Directory {
+    const ino = this.#number()
+    return { kind: 'directory', ino, born: this.#births++, names: new Map(), safeNames: new Map(), log: [], logged: 0 }
+  }
+
+  #number(): number {
+    let ino = 2
+    while (this.#used.has(ino)) ino++
+    this.#used.add(ino)
+    return ino
+  }
+}
+
+function namesAfterCut(directory: Directory, pick: Choose): Map<string, Inode> {
+  const names = new Map(directory.safeNames)
+  for (const name of new Set(directory.log.map((each) => each.name))) {
+    const later = directory.log.filter((each) => each.name === name).map((each) => each.inode)
+    const states = [...new Set([directory.safeNames.get(name), ...later])]
+    const state = states[pick(states.length)]
+    if (state === undefined) names.delete(name)
+    else names.set(name, state)
+  }
+  return names
+}
+
+function bytesAfterCut({ bytes, safe }: File, pick: Choose): Uint8Array {
+  if (safe === bytes.length) return bytes
+  const zeros = Uint8Array.from(bytes)
+  zeros.fill(0, safe)
+  const half = bytes.subarray(0, safe + Math.floor((bytes.length - safe) / 2))
+  return [bytes.subarray(0, safe), bytes, zeros, half][pick(4)] as Uint8Array
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
+}
