@@ -7,11 +7,15 @@
  *                            replaces the other. Without it there is no /pipe
  *     POSTERN_READ_TOKEN     secret: who shows it may read the stored mail at /mail, at least 32 characters. Without it there is
  *                            no /mail
+ *     POSTERN_KEEP_AGE_MS    age from which mail is removed, in milliseconds: 2592000000 is 30 days
+ *     POSTERN_KEEP_COUNT     how many messages are kept: the newest
+ *     POSTERN_KEEP_BYTES     how much mail is kept: the newest that fits
  *     POSTERN_MAX_MESSAGE_BYTES, POSTERN_IDLE_TIMEOUT_MS …   every limit of the engine
  *
  * A value that can't be, and a name that means nothing, is an error that says so: mail is not taken until it is mended.
  */
 import { LIMIT_RULES, type Limits, OptionError } from '@postern/engine'
+import type { Retention } from '@postern/storage'
 
 /** Settings, checked. */
 export interface Settings {
@@ -21,12 +25,19 @@ export interface Settings {
   readonly frontSecrets: readonly string[]
   readonly readToken: string | undefined
   readonly limits: Partial<Limits>
+  readonly retention: Retention
 }
 
 const PREFIX = 'POSTERN_'
 const SECRET = /^[\x21-\x2b\x2d-\x7e]{32,1024}$/
 const SECRET_ALLOWED = 'at least 32 printable characters of ASCII, without blanks and commas'
 const DOMAIN = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/
+/** The least of each limit: a number whose unit was forgotten must not remove everything. */
+const RETENTION = {
+  maxAgeMs: { variable: 'POSTERN_KEEP_AGE_MS', min: 60_000 },
+  maxCount: { variable: 'POSTERN_KEEP_COUNT', min: 1 },
+  maxBytes: { variable: 'POSTERN_KEEP_BYTES', min: 1024 * 1024 },
+} as const
 const LIMIT_NAMES = new Map(Object.keys(LIMIT_RULES).map((name) => [variableOf(name), name]))
 
 /** Reads the settings. @throws OptionError that names the variable, and says what is allowed; secrets are not shown. */
@@ -51,7 +62,8 @@ export function readSettings(env: Readonly<Record<string, unknown>>): Settings {
   if (readToken !== undefined && !SECRET.test(readToken)) {
     throw new OptionError('POSTERN_READ_TOKEN', '(secret)', SECRET_ALLOWED)
   }
-  return { hostname, domains, frontSecrets, readToken, limits: readLimits(values) }
+  const retention = readRetention(values)
+  return { hostname, domains, frontSecrets, readToken, retention, limits: readLimits(values) }
 }
 
 function readDomains(value: string | undefined): ReadonlySet<string> | undefined {
@@ -61,6 +73,27 @@ function readDomains(value: string | undefined): ReadonlySet<string> | undefined
   throw new OptionError('POSTERN_DOMAINS', value, "a list of domains with commas between them, or '*'")
 }
 
+/** Takes them out of `values`. */
+function readRetention(values: Map<string, unknown>): Retention {
+  const retention: Record<string, number> = {}
+  for (const [name, { variable, min }] of Object.entries(RETENTION)) {
+    const value = values.get(variable)
+    values.delete(variable)
+    if (value === undefined) continue
+    const number = numberOf(value)
+    if (number !== Infinity && (!Number.isSafeInteger(number) || Number(number) < min)) {
+      throw new OptionError(variable, value, `a whole number from ${min}, or Infinity`)
+    }
+    retention[name] = Number(number)
+  }
+  return retention
+}
+
+/** A var is text or a number. */
+function numberOf(value: unknown): unknown {
+  return typeof value === 'string' && /^(\d+|Infinity)$/.test(value) ? Number(value) : value
+}
+
 /** Their ranges are the engine's to check. */
 function readLimits(values: ReadonlyMap<string, unknown>): Partial<Limits> {
   const limits: Record<string, number> = {}
@@ -68,7 +101,7 @@ function readLimits(values: ReadonlyMap<string, unknown>): Partial<Limits> {
     const name = LIMIT_NAMES.get(variable)
     // Its value may be a secret whose name is misspelt.
     if (name === undefined) throw new OptionError(variable, '(set)', 'a setting; src/settings.ts lists them')
-    const number = typeof value === 'string' && /^(\d+|Infinity)$/.test(value) ? Number(value) : value
+    const number = numberOf(value)
     if (typeof number !== 'number') throw new OptionError(variable, value, 'a number')
     limits[name] = number
   }

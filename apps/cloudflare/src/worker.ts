@@ -5,6 +5,8 @@
  *     fetch()      /pipe: a WebSocket from `postern front`; http.ts has the rest
  *     Postern      what another Worker binds to (`entrypoint`): hand it a socket, and say whose it is
  *     email()      Email Routing
+ *
+ * And `scheduled()`, which a Cron Trigger calls every hour, keeps the bucket in order.
  */
 import { WorkerEntrypoint } from 'cloudflare:workers'
 import { accept, NOT_TOLD } from '@postern/runtime/cloudflare'
@@ -14,6 +16,10 @@ import { http } from './http.ts'
 import { intakeOf } from './intake.ts'
 import { log } from './log.ts'
 import { endpointOf, type Peer } from './peer.ts'
+import { keepUp } from './upkeep.ts'
+
+/** Of the day, by UTC: what never committed is looked for once a day. */
+const SWEEP_HOUR = 3
 
 const worker: ExportedHandler<Env> = {
   // The session is awaited: a socket lives as long as the handler that was given it.
@@ -26,6 +32,12 @@ const worker: ExportedHandler<Env> = {
     // Email Routing has one way to say "never", and takes an exception for "not now".
     if (code < 500) throw new Error(`not taken for now: ${code} ${text}`)
     message.setReject(text)
+  },
+  async scheduled({ scheduledTime }, env) {
+    const { mail, settings } = intakeOf(env)
+    const isSweepDue = new Date(scheduledTime).getUTCHours() === SWEEP_HOUR
+    // What went wrong is in the log; this shows it among the events of the trigger.
+    if (!(await keepUp(mail, settings, isSweepDue))) throw new Error('not all was done; it is tried again in an hour')
   },
 }
 

@@ -38,6 +38,12 @@ afterAll(async () => {
   await scratch?.[Symbol.asyncDispose]()
 })
 
+/** What mail is in. */
+async function databaseIn(directory: string): Promise<DatabaseSync> {
+  const files = await readdir(directory, { recursive: true })
+  return new DatabaseSync(join(directory, files.find((file) => /[0-9a-f]{64}\.sqlite$/.test(file)) ?? ''))
+}
+
 const tls = (): { ca: string; servername: string } => ({ ca, servername: 'localhost' })
 
 describe('raw workerd', () => {
@@ -114,8 +120,7 @@ describe('raw workerd', () => {
       await send(first.smtp, raw, { ignoreTLS: true }),
     ]
     await first.running.kill()
-    const files = await readdir(directory, { recursive: true })
-    const database = new DatabaseSync(join(directory, files.find((file) => /[0-9a-f]{64}\.sqlite$/.test(file)) ?? ''))
+    const database = await databaseIn(directory)
     const { changes } = database
       .prepare(`UPDATE chunks SET bytes = CAST(replace(bytes, 'ann@sender', 'eve@sender') AS BLOB)
         WHERE upload IN (SELECT upload FROM blobs WHERE key LIKE '%.eml') AND part = 0`)
@@ -124,6 +129,32 @@ describe('raw workerd', () => {
     expect(changes).toBe(2)
     await using second = await startWorkerd({ directory })
     for (const id of ids) await expect(readKept(second.http, id)).rejects.toThrow(/terminated|fetch failed/)
+  })
+
+  test('what never committed, and what is more than is to be kept, goes when it is started again', async () => {
+    const directory = scratch.join('swept')
+    await using first = await startWorkerd({ directory })
+    const ids: string[] = []
+    for (let i = 0; i < 5; i++) ids.push(await send(first.smtp, message(), { ignoreTLS: true }))
+    await first.running.kill()
+    const database = await databaseIn(directory)
+    // As if workerd had been killed two days ago, between the bytes of one message and its envelope.
+    const envelope = database.prepare(`DELETE FROM blobs WHERE key LIKE '%${ids[4]}.json' RETURNING upload`).get()
+    database.prepare('DELETE FROM chunks WHERE upload = ?').run(envelope?.['upload'] as number)
+    database.prepare(`UPDATE blobs SET modified_at = modified_at - 172800000 WHERE key LIKE '%${ids[4]}.eml'`).run()
+    database.prepare('INSERT INTO uploads (touched_at) VALUES (?)').run(Date.now() - 172_800_000)
+    database.close()
+    await using second = await startWorkerd({ directory, settings: { POSTERN_KEEP_COUNT: '3' } })
+    await expect.poll(() => keptIds(second.http), { timeout: 10_000 }).toEqual(ids.slice(1, 4).toReversed())
+    for (const id of ids.slice(1, 4)) await readKept(second.http, id)
+    expect(second.running.text).toContain('{"message":"swept what was never committed","messages":1,"temporary":1}')
+    expect(second.running.text).toMatch(/\{"message":"removed mail past what is kept","messages":1,"bytes":\d+\}/)
+    await second.running.kill()
+    const after = await databaseIn(directory)
+    const left = (table: string): unknown => after.prepare(`SELECT count(*) AS count FROM ${table}`).get()
+    const counts = ['blobs', 'chunks', 'uploads'].map(left)
+    after.close()
+    expect(counts).toMatchObject([{ count: 6 }, { count: 6 }, { count: 0 }])
   })
 })
 
@@ -182,6 +213,8 @@ describe.each([
   [{ POSTERN_DOMAINS: 'exa mple' }, 'POSTERN_DOMAINS'],
   [{ POSTERN_HOSTNAME: 'ex ample' }, 'hostname'],
   [{ POSTERN_MAX_MESSAGE_BYTES: '25MiB' }, 'POSTERN_MAX_MESSAGE_BYTES: "25MiB" is not a number'],
+  [{ POSTERN_KEEP_BYTES: '10' }, 'POSTERN_KEEP_BYTES: "10" is not a whole number from 1048576, or Infinity'],
+  [{ POSTERN_KEEP_AGE_MS: '30d' }, 'POSTERN_KEEP_AGE_MS: "30d" is not a whole number from 60000, or Infinity'],
   [{ POSTERN_FRONT_SECRET: 'short' }, 'POSTERN_FRONT_SECRET: "(secret)" is not at least 32'],
   [{ POSTERN_FRNT_SECRET: 'a-secret-whose-name-is-misspelt' }, 'POSTERN_FRNT_SECRET: "(set)" is not a setting'],
 ])('wrong settings: %j', (settings, text) => {

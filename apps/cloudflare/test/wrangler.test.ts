@@ -183,3 +183,19 @@ describe('fetch()', () => {
     expect(response.headers.get('cache-control')).toBe('no-store')
   })
 })
+
+describe('scheduled()', () => {
+  test.each(['2026-11-21T03:17:00Z', '2026-11-21T04:17:00Z'])(
+    'the newest are kept, and nothing else, at %s',
+    async (time) => {
+      const ids: string[] = []
+      for (let i = 0; i < 4; i++) ids.push(await send(wrangler.smtp, message()))
+      const query = `cron=17+*+*+*+*&time=${Date.parse(time)}`
+      const response = await fetch(`http://127.0.0.1:${wrangler.http}/cdn-cgi/local/scheduled?${query}`)
+      expect([response.status, await response.text()]).toEqual([200, 'ok'])
+      expect(await keptIds(wrangler.http)).toEqual(ids.slice(-3).toReversed())
+      for (const id of ids.slice(-3)) await readKept(wrangler.http, id)
+      expect(wrangler.running.text).toMatch(/removed mail past what is kept/)
+    },
+  )
+})

@@ -33,6 +33,7 @@ export async function startWrangler(): Promise<Wrangler> {
       vars: {
         ...(config['vars'] as object),
         POSTERN_MAX_MESSAGE_BYTES: 12_000_000,
+        POSTERN_KEEP_COUNT: 3,
         POSTERN_READ_TOKEN: READ_TOKEN,
         POSTERN_FRONT_SECRET: FRONT_SECRET,
       },

@@ -8,10 +8,18 @@
  */
 import { DurableObject } from 'cloudflare:workers'
 import type { DurableObjectState } from '@cloudflare/workers-types'
+import { mailStore } from '@postern/storage'
+import type { Env } from '../env.ts'
+import { errorText, log } from '../log.ts'
+import { readSettings } from '../settings.ts'
+import { keepUp } from '../upkeep.ts'
 import type { DiskBlob, DiskPage } from './rpc.ts'
+import { disk } from './store.ts'
 
-/** Longer than any message takes to arrive: its writer is gone. */
-const DAY_MS = 24 * 60 * 60 * 1000
+const HOUR_MS = 60 * 60 * 1000
+
+/** Whether no Disk was made yet since workerd was started. */
+let isFirst = true
 
 const TABLES = `
   CREATE TABLE IF NOT EXISTS uploads (upload INTEGER PRIMARY KEY AUTOINCREMENT, touched_at INTEGER NOT NULL);
@@ -26,7 +34,29 @@ export class Disk extends DurableObject {
     super(state as never, env as never)
     this.#storage = this.ctx.storage
     this.#storage.sql.exec(TABLES)
-    this.#abortOld(Date.now() - DAY_MS)
+    void this.ctx.blockConcurrencyWhile(() => this.#setAlarm())
+  }
+
+  /** The store is kept in order when workerd starts, and hourly. */
+  override async alarm(): Promise<void> {
+    // First of all: an alarm that fails too often is not tried again.
+    await this.#storage.setAlarm(Date.now() + HOUR_MS)
+    const env = this.env as Env
+    try {
+      // Over its own stub, so that others get their turn in between.
+      const mail = mailStore(disk(() => (env.DISK as NonNullable<Env['DISK']>).get(this.ctx.id as never)))
+      await keepUp(mail, readSettings(env), true)
+    } catch (error) {
+      log('error', 'the store can not be kept in order', { error: errorText(error) })
+    }
+  }
+
+  async #setAlarm(): Promise<void> {
+    const due = Date.now() + (isFirst ? 0 : HOUR_MS)
+    isFirst = false
+    const alarm = await this.#storage.getAlarm()
+    // One that is late is on its way.
+    if (alarm === null || alarm > due) await this.#storage.setAlarm(due)
   }
 
   begin(): number {
@@ -122,14 +152,9 @@ export class Disk extends DurableObject {
   }
 
   async sweep(before: number): Promise<number> {
-    const count = this.#abortOld(before)
-    await this.#storage.sync()
-    return count
-  }
-
-  #abortOld(before: number): number {
     const rows = this.#storage.sql.exec('SELECT upload FROM uploads WHERE touched_at < ?', before).toArray()
     for (const row of rows) this.abort(row['upload'] as number)
+    await this.#storage.sync()
     return rows.length
   }
 
