@@ -6,6 +6,7 @@
  */
 import type { AuthOptions, Handlers, Limits } from '@postern/engine'
 import type { BlobStore, MailStore } from '@postern/storage'
+import type { S3CredentialsSource } from '@postern/storage/s3'
 import type { ByteQuantity, TimeQuantity } from './quantity.ts'
 
 /** Every option of `postern serve`; each may be left out. */
@@ -17,8 +18,10 @@ export interface Config extends LimitConfig {
    * `smtp://127.0.0.1:2525`.
    */
   readonly listen?: string | readonly string[] | undefined
-  /** Where mail is kept: `fs:DIRECTORY`, `memory:`, or a store of your own. Default `fs:./mail`. */
+  /** Where mail is kept: `fs:DIRECTORY`, `s3://BUCKET/PREFIX`, `memory:`, or a store of your own. Default `fs:./mail`. */
   readonly store?: string | BlobStore | MailStore | undefined
+  /** Who may use an `s3:` store, or a function that is asked before each request. Default the environment's AWS_… variables. */
+  readonly s3Credentials?: S3CredentialsSource | undefined
   /**
    * Who is a proxy and says, by the PROXY protocol (version 1 or 2), whose each connection is: addresses, ranges such as
    * `10.0.0.0/8`, or `all`. Who connects by TCP from one of them must send its header, and nobody else is believed.

@@ -7,6 +7,7 @@
  */
 import { hostname } from 'node:os'
 import { LIMIT_RULES, type Limits } from '@postern/engine'
+import type { S3CredentialsSource } from '@postern/storage/s3'
 import * as z from 'zod/mini'
 import type { AuthMechanism, Config, ConfigHandlers, HostCertificate, LogLevel } from './config.ts'
 import { LISTEN_ALLOWED, type ListenAddress, parseListenUrl } from './listen.ts'
@@ -17,12 +18,14 @@ import { parsePipeUrl, PIPE_ALLOWED } from './front/target.ts'
 import { isProxyRange, PROXY_ALLOWED } from './proxies.ts'
 import { unitOf } from './quantity.ts'
 import { list, nonEmpty, oneOf, parsed, parsedText, quantity, text, trueOrFalse } from './schema.ts'
+import { isS3Credentials } from './s3.ts'
 import { isStore, parseStoreUrl, STORE_ALLOWED, type StoreChoice } from './store.ts'
 
 /** What the server uses: every option with its value. */
 export interface Options extends Limits {
   readonly listen: readonly ListenAddress[]
   readonly store: StoreChoice
+  readonly s3Credentials: S3CredentialsSource | undefined
   readonly proxyFrom: readonly string[]
   readonly frontSecret: readonly string[]
   readonly to: string | undefined
@@ -127,9 +130,22 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<Options[Name]> } =
       STORE_ALLOWED,
     ),
     byDefault: 'fs:./mail',
-    help: 'where mail is kept: fs:DIRECTORY, or memory: until the server stops',
+    help: 'where mail is kept: fs:DIRECTORY, s3://BUCKET/PREFIX, or memory: until the server stops',
     group: where,
     value: 'url',
+  },
+  s3Credentials: {
+    schema: z.optional(
+      z.custom<S3CredentialsSource>(isS3Credentials, {
+        error: '{ accessKeyId, secretAccessKey } and maybe sessionToken, or a function that gives them',
+      }),
+    ),
+    byDefault: undefined,
+    help: 'who may use an s3: store, where the environment does not say',
+    group: where,
+    value: 'credentials',
+    secret: true,
+    fileOnly: true,
   },
   proxyFrom: {
     schema: list(parsedText((range) => (isProxyRange(range) ? range : undefined), PROXY_ALLOWED)),

@@ -3,11 +3,12 @@ import { existsSync } from 'node:fs'
 import type { BlobStore, MailStore } from '@postern/storage'
 import { errorText, EXIT, Failure } from './failure.ts'
 import type { Settings } from './settings.ts'
+import { openS3 } from './s3.ts'
 import { safe } from './terminal.ts'
 
 /** A store URL taken apart. */
 export interface StoreUrl {
-  readonly scheme: 'fs' | 'memory'
+  readonly scheme: 'fs' | 'memory' | 's3'
   /** As the user wrote it. */
   readonly url: string
   /** The directory of an `fs:` store. */
@@ -23,11 +24,13 @@ export interface StoreAccess {
 /** What the `store` option may hold. */
 export type StoreChoice = StoreUrl | BlobStore | MailStore
 
-export const STORE_ALLOWED: string = 'a store URL such as fs:./mail or memory:'
+export const STORE_ALLOWED: string = 'a store URL such as fs:./mail, s3://bucket/prefix or memory:'
 
 /** Reads a store URL; undefined where it is none. */
 export function parseStoreUrl(url: string): StoreUrl | undefined {
   if (url === 'memory:') return { scheme: 'memory', url, path: '' }
+  // What is wrong in one is said when it is opened: no value that may hold a secret is repeated before.
+  if (url.startsWith('s3:')) return { scheme: 's3', url, path: '' }
   const path = /^fs:([^\0]+)$/.exec(url)?.[1]
   return path === undefined ? undefined : { scheme: 'fs', url, path }
 }
@@ -52,6 +55,7 @@ export async function openStore(settings: Settings, access: StoreAccess = {}): P
     const { memory } = await import('@postern/storage/memory')
     return mailStore(memory())
   }
+  if (store.scheme === 's3') return mailStore(await openS3(settings, store.url))
   const { fs } = await import('@postern/storage/fs')
   try {
     return mailStore(fs(store.path, access))
@@ -70,7 +74,7 @@ export async function openExistingStore(settings: Settings, access: StoreAccess 
   if (isUrl(store) && store.scheme === 'memory') {
     throw new Failure(`${settings.spelled('store')} memory: holds mail only inside a running server; name an fs: store`)
   }
-  if (isUrl(store) && !existsSync(store.path)) {
+  if (isUrl(store) && store.scheme === 'fs' && !existsSync(store.path)) {
     throw new Failure(
       `${store.url}: there is no such directory; name the store with --store, or run postern serve first`,
     )

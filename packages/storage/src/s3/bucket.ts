@@ -103,7 +103,13 @@ export class S3Bucket implements ObjectBucket {
       delimiter,
       'continuation-token': cursor,
     }
-    const xml = await this.#client.ask({ method: 'GET', key: '', query, signal, what: `can't list ${prefix}` })
+    const xml = await this.#client.ask({
+      method: 'GET',
+      key: '',
+      query,
+      signal,
+      what: `can't list ${prefix || 'the bucket'}`,
+    })
     const contents = elements(xml, 'Contents')
       .map((item) => ({ key: this.#own(textOf(item, 'Key')), size: Number(textOf(item, 'Size')) }))
       .filter(({ key }) => isKey(key))
