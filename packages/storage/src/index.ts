@@ -1,5 +1,5 @@
 /**
- * @postern/storage: where transactions are kept. Backends are at `@postern/storage/fs`, `/r2` and `/memory`.
+ * @postern/storage: where transactions are kept. Backends are at `@postern/storage/fs`, `/maildir`, `/r2` and `/memory`.
  */
 export type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from './blob.ts'
 export { checkKey, checkLimit, checkPrefix, isSegment, MAX_PAGE } from './blob.ts'
@@ -7,7 +7,7 @@ export type { StorageErrorCode } from './error.ts'
 export { isStorageError, StorageError } from './error.ts'
 export type { KeepOptions } from './keep.ts'
 export { keep } from './keep.ts'
-export type { Bounce, ForwardPathRecord, MailRecord, PathRecord, SessionFacts } from './mail-record.ts'
+export type { Bounce, ForwardPathRecord, MaildirPlaces, MailRecord, PathRecord, SessionFacts } from './mail-record.ts'
 export type { IncomingMail, IncomingSession, ListMailOptions, MailPage, MailStore, StoredMail } from './mail-store.ts'
 export { mailStore } from './mail-store.ts'
 export type { Expired, ExpireOptions, Retention } from './retention.ts'

@@ -31,12 +31,14 @@ export interface MailRecord {
   readonly ret?: 'FULL' | 'HDRS'
   /** RFC 3461 4.4. */
   readonly envelopeId?: string
-  /** Bytes that are stored, the trace header included. */
+  /** Bytes that are stored, with the header fields that were put on top. */
   readonly size: number
   /** SHA-256 of the bytes that are stored, lower-case hexadecimal. */
   readonly sha256: string
   /** What checks said of the message. */
   readonly verdicts: Readonly<Record<string, unknown>>
+  /** Where the message was delivered to, by a store of Maildirs. */
+  readonly maildir?: MaildirPlaces
   /** Present once the message has bounced. */
   readonly bounce?: Bounce
 }
@@ -66,6 +68,15 @@ export interface PathRecord {
 export interface ForwardPathRecord extends PathRecord {
   readonly notify?: readonly DsnNotify[]
   readonly originalRecipient?: OriginalRecipient
+}
+
+export interface MaildirPlaces {
+  /** What its file is called in `new`; in `cur`, flags follow. */
+  readonly file: string
+  /** `<domain>/<local part>`, each once, as they are called on the disk. */
+  readonly mailboxes: readonly string[]
+  /** How lines end in the file. Where it is LF, each CRLF of the message became one. */
+  readonly lineEnding: 'LF' | 'CRLF'
 }
 
 export interface Bounce {

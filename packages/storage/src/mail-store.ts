@@ -15,9 +15,9 @@ import { type BlobStore, checkLimit } from './blob.ts'
 import { Digest } from './digest.ts'
 import { isStorageError, StorageError } from './error.ts'
 import { keysOf, timeOf } from './layout.ts'
-import type { MailRecord } from './mail-record.ts'
+import type { MaildirPlaces, MailRecord } from './mail-record.ts'
 import { newestIds } from './newest.ts'
-import { decodeRecord, encodeRecord, factsOf, recordOf } from './record-json.ts'
+import { decodeRecord, encodeRecord, factsOf, readWhole, recordOf } from './record-json.ts'
 import { removeMail } from './removal.ts'
 import { type Expired, type ExpireOptions, expireMail, type Retention } from './retention.ts'
 import { KeptMail } from './stored-mail.ts'
@@ -25,11 +25,12 @@ import { sweepMail, type SweepOptions, type Swept } from './sweep.ts'
 
 const DEFAULT_LIMIT = 100
 const READS_AT_ONCE = 16
-/** More than any limits of the engine allow: a thousand recipients with long parameters are about one MiB. */
-const MAX_RECORD_BYTES = 64 * 1024 * 1024
 
 /** What `save` needs of a message. */
-export type IncomingMail = Pick<Message, 'id' | 'envelope' | 'receivedAt' | 'trace' | 'read'>
+export type IncomingMail = Pick<Message, 'id' | 'envelope' | 'receivedAt' | 'trace' | 'read'> & {
+  /** For the record, where the bytes are delivered to Maildirs. */
+  readonly maildir?: MaildirPlaces
+}
 /** What `save` needs of a session. */
 export type IncomingSession = Pick<Session, 'id' | 'remote' | 'local' | 'tls' | 'hello' | 'transmissionType' | 'user'>
 
@@ -244,18 +245,7 @@ class BlobMailStore implements MailStore {
   }
 
   async #readRecord(key: string, id: string): Promise<MailRecord> {
-    const blob = await this.#blobs.read(key)
-    if (blob.size > MAX_RECORD_BYTES) {
-      await blob.close()
-      throw new StorageError('corrupt', `envelope of ${id}: ${blob.size} bytes are too many for one`)
-    }
-    const bytes = new Uint8Array(blob.size)
-    let at = 0
-    for await (const chunk of blob.body) {
-      bytes.set(chunk, at)
-      at += chunk.length
-    }
-    return decodeRecord(bytes, id)
+    return decodeRecord(await readWhole(await this.#blobs.read(key), id), id)
   }
 
   /** For a list: the record, or the id where it is corrupt, or undefined where it was deleted or moved meanwhile. */

@@ -3,10 +3,14 @@
  * edit.
  */
 import type { ForwardPath, Path } from '@postern/engine'
+import type { BlobReader } from './blob.ts'
 import { StorageError } from './error.ts'
 import { isId } from './layout.ts'
 import type { ForwardPathRecord, MailRecord, PathRecord, SessionFacts } from './mail-record.ts'
 import type { IncomingMail, IncomingSession } from './mail-store.ts'
+
+/** More than any limits of the engine allow: a thousand recipients with long parameters are about one MiB. */
+const MAX_RECORD_BYTES = 64 * 1024 * 1024
 
 /** What a message's record says, with what is known once its bytes are stored. */
 export function recordOf(
@@ -29,6 +33,7 @@ export function recordOf(
     size: stored.size,
     sha256: stored.sha256,
     verdicts: {},
+    ...(message.maildir !== undefined && { maildir: message.maildir }),
   }
 }
 
@@ -67,6 +72,21 @@ function forwardPathOf(path: ForwardPath): ForwardPathRecord {
 /** For people too: indented, with a line end. */
 export function encodeRecord(record: MailRecord): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(record, null, 2)}\n`)
+}
+
+/** The bytes of a record, that of the message `id`. @throws StorageError `corrupt` where they are too many */
+export async function readWhole(blob: BlobReader, id: string): Promise<Uint8Array> {
+  if (blob.size > MAX_RECORD_BYTES) {
+    await blob.close()
+    throw new StorageError('corrupt', `envelope of ${id}: ${blob.size} bytes are too many for one`)
+  }
+  const bytes = new Uint8Array(blob.size)
+  let at = 0
+  for await (const chunk of blob.body) {
+    bytes.set(chunk, at)
+    at += chunk.length
+  }
+  return bytes
 }
 
 /**
@@ -199,6 +219,7 @@ const RECORD: Shape = {
     size: COUNT,
     sha256: matching(/^[0-9a-f]{64}$/, 'a SHA-256'),
     verdicts: { is: isObject, name: 'an object' },
+    maildir: { maybe: { fields: { file: TEXT, mailboxes: { each: TEXT }, lineEnding: oneOf('LF', 'CRLF') } } },
     bounce: { maybe: { fields: { reason: TEXT, at: TIME } } },
   },
 }

@@ -49,21 +49,26 @@ export function checkRetention(retention: Retention): Required<Retention> {
   return { maxAgeMs, maxCount, maxBytes }
 }
 
-/** Removes the oldest messages until every limit holds. */
-export async function expireMail(blobs: BlobStore, retention: Retention, { signal }: ExpireOptions): Promise<Expired> {
+/** Removes the oldest messages until every limit holds. @param find All messages, where the keys of `blobs` don't tell. */
+export async function expireMail(
+  blobs: BlobStore,
+  retention: Retention,
+  { signal }: ExpireOptions,
+  find: typeof foundMail = foundMail,
+): Promise<Expired> {
   const { maxAgeMs, maxCount, maxBytes } = checkRetention(retention)
   const before = Date.now() - maxAgeMs
   const removals = new Removals(blobs)
   const ledger = new Ledger()
   if (maxCount !== Infinity || maxBytes !== Infinity) {
-    for await (const mail of foundMail(blobs, { sizes: maxBytes !== Infinity })) {
+    for await (const mail of find(blobs, { sizes: maxBytes !== Infinity })) {
       if (signal?.aborted === true) return removals.done
       if (isMessage(mail)) ledger.add(mail.id, mail.size)
     }
   }
   const line = ledger.line(maxCount, maxBytes)
   const onTheLine: FoundMail[] = []
-  for await (const mail of maxAgeMs === Infinity && line === undefined ? [] : foundMail(blobs, { sizes: true })) {
+  for await (const mail of maxAgeMs === Infinity && line === undefined ? [] : find(blobs, { sizes: true })) {
     if (signal?.aborted === true) break
     const isOver = timeOf(mail.id) < before || (line !== undefined && mail.id < line.first)
     if (!isOver && (line === undefined || mail.id > line.last)) break

@@ -3,7 +3,7 @@ import type { BlobStore } from './blob.ts'
 import { foundMail } from './found.ts'
 import { keysOf, type MailKeys } from './layout.ts'
 
-const DAY_MS = 24 * 60 * 60 * 1000
+export const DAY_MS: number = 24 * 60 * 60 * 1000
 
 export interface SweepOptions {
   /** Default one day. */

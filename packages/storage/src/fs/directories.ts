@@ -18,18 +18,21 @@ import { StorageError } from '../error.ts'
 import { type Disk, systemCode } from './disk.ts'
 import type { Slots } from './slots.ts'
 
-/** Directories that are known to be there and safe; the oldest is forgotten first. */
+/** Enough for a store by time: only its last few are written to. */
 const MAX_KNOWN = 512
 
 export class Directories {
   readonly #disk: Disk
   readonly #slots: Slots
   readonly #root: string
+  readonly #maxKnown: number
   /** Which directory each is; see {@link identityOf}. */
   readonly #known = new Map<string, Promise<string>>()
   readonly #groups = new Map<string, Group>()
 
-  constructor(disk: Disk, slots: Slots, root: string) {
+  /** @param maxKnown Directories that are known to be there and safe; the oldest is forgotten first. */
+  constructor(disk: Disk, slots: Slots, root: string, maxKnown: number = MAX_KNOWN) {
+    this.#maxKnown = maxKnown
     this.#disk = disk
     this.#slots = slots
     this.#root = root
@@ -43,7 +46,7 @@ export class Directories {
   #ensured(directory: string): Promise<string> {
     const known = this.#known.get(directory)
     if (known !== undefined) return known
-    if (this.#known.size >= MAX_KNOWN) {
+    if (this.#known.size >= this.#maxKnown) {
       for (const oldest of this.#known.keys()) {
         this.#known.delete(oldest)
         break

@@ -7,7 +7,7 @@
  *
  * For Linux and macOS. Of keys that differ in nothing but case, a disk that doesn't mind case can hold one.
  */
-import { constants, type Stats } from 'node:fs'
+import { constants } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
 import { checkKey, checkLimit, checkPrefix, isSegment, MAX_PAGE } from '../blob.ts'
@@ -17,9 +17,9 @@ import { type Disk, diskError, nodeDisk, readingDisk, systemCode } from './disk.
 import { Listing } from './listing.ts'
 import type { Layout } from './marker.ts'
 import { openDirectory } from './opening.ts'
+import { Reading, regular } from './reading.ts'
 import { Slots } from './slots.ts'
 import { Temporary } from './temporary.ts'
-import { HOLD_BYTES } from './temporary-file.ts'
 import { FileWriter, type Workshop } from './writer.ts'
 
 export interface FsOptions {
@@ -35,7 +35,7 @@ export interface FsOptions {
 const LAYOUT: Layout = { name: 'fs', version: 1 }
 const DEFAULT_MAX_OPEN_FILES = 1024
 /** Files open at one time for short work: small blobs, directories. */
-const MAX_BRIEF = 64
+export const MAX_BRIEF = 64
 
 /**
  * Blobs as files in a directory, which is made where it is missing.
@@ -48,14 +48,11 @@ export function fs(directory: string, options: FsOptions = {}): BlobStore {
   return fsOn(nodeDisk, directory, options)
 }
 
-/** The same on a disk that a test watches, or breaks. */
-export function fsOn(disk: Disk, directory: string, options: FsOptions = {}): BlobStore {
-  const maxOpenFiles = options.maxOpenFiles ?? DEFAULT_MAX_OPEN_FILES
-  if (!Number.isInteger(maxOpenFiles) || maxOpenFiles < 1) {
-    throw new RangeError(`maxOpenFiles: ${maxOpenFiles} is not a whole number from 1`)
-  }
+/** The same on a disk that a test watches, or breaks; or as a part of another layout. */
+export function fsOn(disk: Disk, directory: string, options: FsOptions = {}, layout: Layout = LAYOUT): BlobStore {
+  const maxOpenFiles = checkOpenFiles(options.maxOpenFiles)
   const { writable = true } = options
-  const root = openDirectory(directory, LAYOUT, { writable })
+  const root = openDirectory(directory, layout, { writable })
   return fsAt(writable ? disk : readingDisk(disk), root, maxOpenFiles)
 }
 
@@ -64,22 +61,27 @@ export function fsAt(disk: Disk, root: string, maxOpenFiles: number = DEFAULT_MA
   return new FsStore(disk, root, maxOpenFiles)
 }
 
+/** Lets through what can be a bound on open files. @throws RangeError */
+export function checkOpenFiles(maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES): number {
+  if (Number.isInteger(maxOpenFiles) && maxOpenFiles >= 1) return maxOpenFiles
+  throw new RangeError(`maxOpenFiles: ${maxOpenFiles} is not a whole number from 1`)
+}
+
 class FsStore implements BlobStore {
   readonly #root: string
   readonly #shop: Workshop
-  /** Not the writers' slots: many slow senders must not keep anybody from reading. */
-  readonly #largeReads: Slots
+  readonly #reading: Reading
 
   constructor(disk: Disk, root: string, maxOpenFiles: number) {
     const brief = new Slots(MAX_BRIEF)
     this.#root = root
-    this.#largeReads = new Slots(maxOpenFiles)
+    this.#reading = new Reading(disk, brief, new Slots(maxOpenFiles))
     this.#shop = {
       disk,
       brief,
       large: new Slots(maxOpenFiles),
       directories: new Directories(disk, brief, root),
-      temporary: new Temporary(disk, root),
+      temporary: new Temporary(disk, join(root, '.tmp')),
     }
   }
 
@@ -89,13 +91,7 @@ class FsStore implements BlobStore {
 
   async read(key: string): Promise<BlobReader> {
     const path = this.#path(key)
-    try {
-      const { size, whole } = await this.#shop.brief.run(() => this.#open(path))
-      const body = whole === undefined ? this.#pieces(path) : only(whole)
-      return { size, body, close: () => Promise.resolve() }
-    } catch (error) {
-      throw diskError(error, `can't read ${key}`)
-    }
+    return this.#reading.read(key, () => this.#openFile(path))
   }
 
   async head(key: string): Promise<BlobInfo | undefined> {
@@ -168,54 +164,9 @@ class FsStore implements BlobStore {
     }
   }
 
-  /** The size of a blob; of a small one also the bytes, which costs no second visit. */
-  async #open(path: string): Promise<{ size: number; whole?: Uint8Array }> {
-    const file = await this.#openFile(path)
-    try {
-      const { size } = regular(await this.#shop.disk.fstat(file), path)
-      if (size > HOLD_BYTES) return { size }
-      return { size, whole: await this.#fill(file, size) }
-    } finally {
-      await this.#shop.disk.close(file)
-    }
-  }
-
   async #openFile(path: string): Promise<number> {
     await this.#checkInside(path)
     return this.#shop.disk.open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
-  }
-
-  /** The next bytes of the file, fewer than asked for only at its end. */
-  async #fill(file: number, byteLength: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(byteLength)
-    let filled = 0
-    while (filled < byteLength) {
-      const got = await this.#shop.disk.read(file, bytes, filled, byteLength - filled)
-      if (got === 0) break
-      filled += got
-    }
-    return bytes.subarray(0, filled)
-  }
-
-  /** A large blob: opened when somebody iterates, so one that nobody does costs nothing. */
-  async *#pieces(path: string): AsyncGenerator<Uint8Array> {
-    await this.#largeReads.take()
-    try {
-      const file = await this.#openFile(path)
-      try {
-        for (;;) {
-          const bytes = await this.#fill(file, HOLD_BYTES)
-          if (bytes.length > 0) yield bytes
-          if (bytes.length < HOLD_BYTES) return
-        }
-      } finally {
-        await this.#shop.disk.close(file)
-      }
-    } catch (error) {
-      throw diskError(error, `can't read ${path}`)
-    } finally {
-      this.#largeReads.give()
-    }
   }
 
   /** Removes directories that hold nothing, the deepest first. One that fills meanwhile stays: `rmdir` sees to that. */
@@ -235,15 +186,4 @@ class FsStore implements BlobStore {
       }
     }
   }
-}
-
-function regular(stats: Stats, path: string): Stats {
-  if (stats.isFile()) return stats
-  throw stats.isSymbolicLink()
-    ? new StorageError('denied', `${path} is a symbolic link`)
-    : new StorageError('not-found', `${path} is not a file`)
-}
-
-async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  if (bytes.length > 0) yield bytes
 }

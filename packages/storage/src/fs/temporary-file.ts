@@ -51,6 +51,11 @@ export class TemporaryFile {
     return this.#size
   }
 
+  /** Whether it is a large one, and has a slot of those. */
+  get holdsSlot(): boolean {
+    return this.#holdsSlot
+  }
+
   /** Takes the bytes, and copies what it keeps of them. */
   write(bytes: Uint8Array): void | Promise<void> {
     this.#size += bytes.length

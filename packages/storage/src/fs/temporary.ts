@@ -1,6 +1,6 @@
 /**
- * The directory of files that are being written. Its name begins with a dot, as no key does, so it is never listed; it
- * lies in the store, so it is on the same file system and a file can be given its key as a name.
+ * A directory of files that are being written. It lies in the store, so it is on the same file system, and a file can be given
+ * another name there. A store of blobs has one, `.tmp`: no key begins with a dot, so it is never listed.
  *
  * Names are unique across processes (pid, and random bytes for each start), so several may write into one store.
  */
@@ -11,21 +11,31 @@ import { type Disk, systemCode } from './disk.ts'
 
 const { O_CREAT, O_EXCL, O_WRONLY } = constants
 
+export interface TemporaryOptions {
+  /** What names begin with, which nobody else's do. Default: the process, and random bytes. */
+  readonly stem?: string
+  /** Makes the directory where it turns out to be missing. */
+  makeDirectory?(): Promise<void>
+}
+
 export class Temporary {
   readonly directory: string
   readonly #disk: Disk
-  readonly #start: string = `${process.pid}-${randomBytes(8).toString('hex')}`
+  readonly #stem: string
+  readonly #makeDirectory: () => Promise<void>
   readonly #live = new Set<string>()
   #count = 0
 
-  constructor(disk: Disk, root: string) {
+  constructor(disk: Disk, directory: string, options: TemporaryOptions = {}) {
     this.#disk = disk
-    this.directory = join(root, '.tmp')
+    this.directory = directory
+    this.#stem = options.stem ?? `${process.pid}-${randomBytes(8).toString('hex')}`
+    this.#makeDirectory = options.makeDirectory ?? (() => disk.mkdir(directory, 0o700).catch(() => undefined))
   }
 
   /** A path that nobody else has. Owed one `remove`. */
   path(): string {
-    const path = join(this.directory, `${this.#start}-${this.#count++}`)
+    const path = join(this.directory, `${this.#stem}-${this.#count++}`)
     this.#live.add(path)
     return path
   }
@@ -39,7 +49,7 @@ export class Temporary {
       if (systemCode(error) !== 'ENOENT') throw error
     }
     // Somebody tidied the directory away, or the disk was too full to make it at the start.
-    await this.#disk.mkdir(this.directory, 0o700).catch(() => undefined)
+    await this.#makeDirectory()
     return this.#disk.open(path, flags, 0o600)
   }
 

@@ -1,0 +1,91 @@
+/** Reading files: small ones whole, at one visit; large ones in pieces, and no more than so many at a time. */
+import type { Stats } from 'node:fs'
+import type { BlobReader } from '../blob.ts'
+import { StorageError } from '../error.ts'
+import { type Disk, diskError } from './disk.ts'
+import type { Slots } from './slots.ts'
+import { HOLD_BYTES } from './temporary-file.ts'
+
+export class Reading {
+  readonly #disk: Disk
+  readonly #brief: Slots
+  readonly #large: Slots
+
+  /** @param large Not the writers' slots: many slow senders must not keep anybody from reading. */
+  constructor(disk: Disk, brief: Slots, large: Slots) {
+    this.#disk = disk
+    this.#brief = brief
+    this.#large = large
+  }
+
+  /**
+   * Reads the file that `open` opens; of a large one, once more when somebody iterates, so one that nobody does costs nothing.
+   *
+   * @throws StorageError
+   */
+  async read(name: string, open: () => Promise<number>): Promise<BlobReader> {
+    try {
+      const { size, whole } = await this.#brief.run(() => this.#begin(name, open))
+      const body = whole === undefined ? this.#pieces(name, open) : only(whole)
+      return { size, body, close: () => Promise.resolve() }
+    } catch (error) {
+      throw diskError(error, `can't read ${name}`)
+    }
+  }
+
+  /** The size of a file; of a small one also the bytes. */
+  async #begin(name: string, open: () => Promise<number>): Promise<{ size: number; whole?: Uint8Array }> {
+    const file = await open()
+    try {
+      const { size } = regular(await this.#disk.fstat(file), name)
+      if (size > HOLD_BYTES) return { size }
+      return { size, whole: await this.#fill(file, size) }
+    } finally {
+      await this.#disk.close(file)
+    }
+  }
+
+  /** The next bytes of the file, fewer than asked for only at its end. */
+  async #fill(file: number, byteLength: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(byteLength)
+    let filled = 0
+    while (filled < byteLength) {
+      const got = await this.#disk.read(file, bytes, filled, byteLength - filled)
+      if (got === 0) break
+      filled += got
+    }
+    return bytes.subarray(0, filled)
+  }
+
+  async *#pieces(name: string, open: () => Promise<number>): AsyncGenerator<Uint8Array> {
+    await this.#large.take()
+    try {
+      const file = await open()
+      try {
+        for (;;) {
+          const bytes = await this.#fill(file, HOLD_BYTES)
+          if (bytes.length > 0) yield bytes
+          if (bytes.length < HOLD_BYTES) return
+        }
+      } finally {
+        await this.#disk.close(file)
+      }
+    } catch (error) {
+      throw diskError(error, `can't read ${name}`)
+    } finally {
+      this.#large.give()
+    }
+  }
+}
+
+/** Lets through what is known of a file. @throws StorageError where it is none */
+export function regular(stats: Stats, name: string): Stats {
+  if (stats.isFile()) return stats
+  throw stats.isSymbolicLink()
+    ? new StorageError('denied', `${name} is a symbolic link`)
+    : new StorageError('not-found', `${name} is not a file`)
+}
+
+async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (bytes.length > 0) yield bytes
+}

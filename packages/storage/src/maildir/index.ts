@@ -1,0 +1,200 @@
+/**
+ * Mail in Maildirs, one for each recipient, as Dovecot, mutt and notmuch read them.
+ *
+ *     example.com/ann/new/1763703727.01KASJ3V5QCYF6Y3W9T2Z8N4RB.mx1,S=4711,W=4800        a message, the same file for each recipient
+ *     example.com/ann/cur/1763703727.01KASJ3V5QCYF6Y3W9T2Z8N4RB.mx1,S=4711,W=4800:2,S    the same, once a reader saw it
+ *     .records/2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.json                               its envelope
+ *
+ * The bytes are synced in `tmp`, then the envelope is, then the message appears in every mailbox, and when that is durable, `save` is
+ * done. So whatever is in a mailbox has an envelope, and whatever was promised is in the mailboxes. An envelope without a message is
+ * nobody's: it was not delivered, or a reader has removed it from all its mailboxes. A sweep removes those that are old.
+ *
+ * place.ts says which mailbox an address has. All mailboxes have one owner, who also runs the reader: 0600 and 0700.
+ */
+import { hostname as systemHostname } from 'node:os'
+import { join } from 'node:path'
+import type { BlobStore } from '../blob.ts'
+import { StorageError } from '../error.ts'
+import { type FoundMail, foundMail } from '../found.ts'
+import { type Disk, nodeDisk, readingDisk } from '../fs/disk.ts'
+import { checkOpenFiles, fsOn, MAX_BRIEF } from '../fs/index.ts'
+import type { Layout } from '../fs/marker.ts'
+import { openDirectory } from '../fs/opening.ts'
+import { Reading } from '../fs/reading.ts'
+import { Slots } from '../fs/slots.ts'
+import { keysOf } from '../layout.ts'
+import {
+  type IncomingMail,
+  type IncomingSession,
+  type ListMailOptions,
+  type MailPage,
+  type MailStore,
+  mailStore,
+  type StoredMail,
+} from '../mail-store.ts'
+import type { MailRecord } from '../mail-record.ts'
+import { type Expired, type ExpireOptions, expireMail, type Retention } from '../retention.ts'
+import { DAY_MS, type SweepOptions, type Swept } from '../sweep.ts'
+import { MaildirBlobs } from './blobs.ts'
+import { Delivery, type Office } from './delivery.ts'
+import { Mailboxes } from './mailboxes.ts'
+import { uniqueName } from './name.ts'
+import { mailboxOf } from './place.ts'
+
+export { uniqueName } from './name.ts'
+
+export interface MaildirOptions {
+  /**
+   * This host: a part of every file's name, and the domain of a recipient that has none, which is `postmaster`. Default: the
+   * system's name for it.
+   */
+  readonly hostname?: string
+  /** Messages over 64 KiB that are written at one time, and as many that are read; more wait. Default 1,024. */
+  readonly maxOpenFiles?: number
+  /**
+   * Default true. False only looks into a directory that is there: nothing is made, tried out or changed, and writing is
+   * `denied`.
+   */
+  readonly writable?: boolean
+}
+
+const LAYOUT: Layout = { name: 'maildir', version: 1 }
+const LOOKS_AT_ONCE = 16
+
+/**
+ * Mail in the Maildirs `<directory>/<domain>/<local part>`, which are made where they are missing. All of it has to be one file
+ * system.
+ *
+ * @throws StorageError at once when the directory can't be used: its message says why. `other-layout` when it holds mail
+ * in another layout; nothing is done to it then.
+ * @throws RangeError when an option is out of its range
+ */
+export function maildir(directory: string, options: MaildirOptions = {}): MailStore {
+  return maildirOn(nodeDisk, directory, options)
+}
+
+/** The same on a disk that a test watches, or breaks. */
+export function maildirOn(disk: Disk, directory: string, options: MaildirOptions = {}): MailStore {
+  const maxOpenFiles = checkOpenFiles(options.maxOpenFiles)
+  const { writable = true } = options
+  const root = openDirectory(directory, LAYOUT, { writable })
+  // Marked as a part of this layout: a store of blobs it is not.
+  const records = fsOn(disk, join(root, '.records'), { maxOpenFiles, writable }, LAYOUT)
+  const own = writable ? disk : readingDisk(disk)
+  const brief = new Slots(MAX_BRIEF)
+  const office: Office = {
+    disk: own,
+    brief,
+    large: new Slots(maxOpenFiles),
+    mailboxes: new Mailboxes(own, root),
+    reading: new Reading(own, brief, new Slots(maxOpenFiles)),
+  }
+  return new MaildirStore(office, records, options.hostname ?? systemHostname())
+}
+
+class MaildirStore implements MailStore {
+  readonly #office: Office
+  readonly #records: BlobStore
+  readonly #blobs: MaildirBlobs
+  /** All but what is particular to Maildirs. */
+  readonly #mail: MailStore
+  readonly #hostname: string
+
+  constructor(office: Office, records: BlobStore, hostname: string) {
+    this.#office = office
+    this.#records = records
+    this.#hostname = hostname
+    this.#blobs = new MaildirBlobs(records, office)
+    this.#mail = mailStore(this.#blobs)
+  }
+
+  async save(message: IncomingMail, session: IncomingSession): Promise<MailRecord> {
+    const { id, envelope, receivedAt, trace } = message
+    const [first, ...others] = new Set(envelope.forwardPaths.map((path) => mailboxOf(path, this.#hostname)))
+    if (first === undefined) throw new StorageError('unavailable', `message ${id} is to nobody`)
+    const delivery = new Delivery(this.#office, uniqueName(id, this.#hostname), [first, ...others])
+    // RFC 5321 4.4: who makes the final delivery puts it first.
+    const returnPath = new TextEncoder().encode(`Return-Path: <${envelope.reversePath.address}>\r\n`)
+    const top = new Uint8Array(returnPath.length + trace.length)
+    top.set(returnPath)
+    top.set(trace, returnPath.length)
+    const delivered: IncomingMail = {
+      id,
+      envelope,
+      receivedAt,
+      trace: top,
+      read: () => message.read(),
+      get maildir() {
+        return delivery.places
+      },
+    }
+    try {
+      return await mailStore(this.#blobs.delivering(delivery)).save(delivered, session)
+    } finally {
+      await delivery.abort()
+    }
+  }
+
+  load(id: string): Promise<StoredMail> {
+    return this.#mail.load(id)
+  }
+
+  list(options?: ListMailOptions): Promise<MailPage> {
+    return this.#mail.list(options)
+  }
+
+  /** Removes it from every mailbox. */
+  delete(id: string): Promise<void> {
+    return this.#mail.delete(id)
+  }
+
+  /** The message stays in its mailboxes. */
+  bounce(id: string, bounce: { readonly reason: string; readonly at?: Date }): Promise<MailRecord> {
+    return this.#mail.bounce(id, bounce)
+  }
+
+  expire(retention: Retention, options: ExpireOptions = {}): Promise<Expired> {
+    return expireMail(this.#blobs, retention, options, () => this.#found())
+  }
+
+  async sweep(options: SweepOptions = {}): Promise<Swept> {
+    const { temporary } = await this.#mail.sweep(options)
+    const before = Date.now() - (options.olderThanMs ?? DAY_MS)
+    let messages = 0
+    for await (const { id, hasBytes } of this.#found()) {
+      if (options.signal?.aborted === true) break
+      if (!hasBytes && (await this.#sweepEnvelopes(id, before))) messages++
+    }
+    return { messages, temporary }
+  }
+
+  /** Every id that has an envelope, ascending. Of what is in no mailbox there is nothing. */
+  async *#found(): AsyncGenerator<FoundMail> {
+    let some: FoundMail[] = []
+    for await (const found of foundMail(this.#records, { sizes: false })) {
+      some.push(found)
+      if (some.length < LOOKS_AT_ONCE) continue
+      yield* await Promise.all(some.map((each) => this.#look(each)))
+      some = []
+    }
+    yield* await Promise.all(some.map((each) => this.#look(each)))
+  }
+
+  async #look(found: FoundMail): Promise<FoundMail> {
+    const size = await this.#blobs.sizeOf(found.id)
+    if (size !== undefined) return { ...found, hasBytes: true, size }
+    return { ...found, hasEnvelope: false, hasBounced: false }
+  }
+
+  async #sweepEnvelopes(id: string, before: number): Promise<boolean> {
+    const { envelope, bounced } = keysOf(id)
+    let removed = false
+    for (const key of [envelope, bounced]) {
+      const info = await this.#records.head(key)
+      if (info === undefined || info.modifiedAt.getTime() > before) continue
+      await this.#records.delete(key)
+      removed = true
+    }
+    return removed
+  }
+}

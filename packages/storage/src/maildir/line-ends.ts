@@ -1,0 +1,64 @@
+/**
+ * Lines of files in a Maildir end in LF, as all that read and write them expect: mutt shows a CR at the end of a header field.
+ *
+ * On the way to the file each CRLF becomes LF, on the way back each LF becomes CRLF, and what comes back is what was given. Only where
+ * a message has an LF without a CR before it, this would not hold: such a message is stored as it came.
+ */
+const LF = 0x0a
+const CR = 0x0d
+
+/** Makes each CRLF an LF, wherever the chunks end. */
+export class LineFeeds {
+  /** Whether a CR is held back, whose LF may come with the next chunk. */
+  #holdsCr = false
+
+  /** The chunk with LF; undefined where it has an LF of its own, and then it is as if it had not been given. */
+  convert(bytes: Uint8Array): Uint8Array | undefined {
+    if (bytes.length === 0) return bytes
+    const from = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const to = Buffer.allocUnsafe(from.length + 1)
+    let length = 0
+    if (this.#holdsCr && from[0] !== LF) to[length++] = CR
+    let start = 0
+    for (let at = from.indexOf(LF); at !== -1; at = from.indexOf(LF, start)) {
+      const hasCr = at === 0 ? this.#holdsCr : from[at - 1] === CR
+      if (!hasCr) return undefined
+      length += from.copy(to, length, start, Math.max(at - 1, start))
+      to[length++] = LF
+      start = at + 1
+    }
+    const holdsCr = from[from.length - 1] === CR
+    length += from.copy(to, length, start, holdsCr ? from.length - 1 : from.length)
+    this.#holdsCr = holdsCr
+    return to.subarray(0, length)
+  }
+
+  /** What was held back. */
+  end(): Uint8Array {
+    return this.#holdsCr ? Uint8Array.of(CR) : new Uint8Array(0)
+  }
+}
+
+/** Makes each LF a CRLF. */
+export async function* withCrlf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    const from = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    const to = Buffer.allocUnsafe(from.length + countOf(LF, from))
+    let length = 0
+    let start = 0
+    for (let at = from.indexOf(LF); at !== -1; at = from.indexOf(LF, start)) {
+      length += from.copy(to, length, start, at)
+      to[length++] = CR
+      to[length++] = LF
+      start = at + 1
+    }
+    length += from.copy(to, length, start)
+    yield to.subarray(0, length)
+  }
+}
+
+function countOf(octet: number, bytes: Uint8Array): number {
+  let count = 0
+  for (let at = bytes.indexOf(octet); at !== -1; at = bytes.indexOf(octet, at + 1)) count++
+  return count
+}

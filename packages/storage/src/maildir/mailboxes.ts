@@ -1,0 +1,174 @@
+/**
+ * The Maildirs below one directory: a `tmp`, a `new` and a `cur` in each.
+ *
+ * Other programs work in them at the same time. A reader moves a file from `new` to `cur`, and there gives it another name whenever a
+ * flag changes; while it does, a listing of the directory may have neither name. So what was not found is looked for twice.
+ */
+import type { Dirent } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { StorageError } from '../error.ts'
+import { Directories } from '../fs/directories.ts'
+import { type Disk, systemCode } from '../fs/disk.ts'
+import { Slots } from '../fs/slots.ts'
+import type { MaildirPlaces } from '../mail-record.ts'
+import { isFileOf, isTemporaryOfOurs } from './name.ts'
+
+/** Three directories a mailbox, that are known to be there: it is a few MB. */
+const MAX_KNOWN = 16 * 1024
+/** What most messages in `cur` have. Others are found by reading the directory. */
+const USUAL_FLAGS = ['', 'S', 'RS', 'FS', 'FRS', 'ST']
+const LOOKS = 2
+const SYNCS_AT_ONCE = 32
+/** How often a file is looked for that was found, and had moved on when it was wanted. */
+const CHASES = 10
+
+export class Mailboxes {
+  readonly root: string
+  readonly directories: Directories
+  readonly #disk: Disk
+
+  constructor(disk: Disk, root: string) {
+    this.root = root
+    this.#disk = disk
+    // Slots of their own: who writes a file holds one of the store's, and may find that its directory is to be made.
+    this.directories = new Directories(disk, new Slots(SYNCS_AT_ONCE), root, MAX_KNOWN)
+  }
+
+  path(mailbox: string, ...names: string[]): string {
+    return join(this.root, mailbox, ...names)
+  }
+
+  /** Makes what is missing of a mailbox; resolves when it is there to stay. */
+  async ensure(mailbox: string): Promise<void> {
+    await Promise.all(['tmp', 'new', 'cur'].map((folder) => this.directories.ensure(this.path(mailbox, folder))))
+  }
+
+  /** The same for one that was there and is not: somebody removed it. */
+  async ensureAgain(mailbox: string): Promise<void> {
+    for (const folder of ['tmp', 'new', 'cur']) this.directories.forget(this.path(mailbox, folder))
+    await this.ensure(mailbox)
+  }
+
+  /** Whether any of the mailboxes has the message still. */
+  async has(places: MaildirPlaces): Promise<boolean> {
+    return (await this.#findAny(places)) !== undefined
+  }
+
+  /** Opens the message where it now is. @throws StorageError `not-found` */
+  async open(places: MaildirPlaces, flags: number): Promise<number> {
+    for (let chase = 0; chase < CHASES; chase++) {
+      const path = await this.#findAny(places)
+      if (path === undefined) break
+      try {
+        return await this.#disk.open(path, flags)
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw error
+      }
+    }
+    throw new StorageError('not-found', `${places.file} is in no mailbox`)
+  }
+
+  /** Removes the message from all its mailboxes, durably. */
+  async remove(places: MaildirPlaces): Promise<void> {
+    for (const mailbox of places.mailboxes) {
+      for (let chase = 0; chase < CHASES; chase++) {
+        const path = await this.#find(mailbox, places.file)
+        if (path === undefined) break
+        // Gone: moved on, most likely.
+        if (!(await this.#unlink(path))) continue
+        await this.directories.flush(dirname(path))
+        break
+      }
+    }
+  }
+
+  /** Removes what deliveries of ours left in `tmp`, untouched since `before` (milliseconds since 1970). */
+  async sweep(before: number): Promise<number> {
+    let removed = 0
+    for (const domain of await this.#directoriesIn(this.root)) {
+      for (const mailbox of await this.#directoriesIn(join(this.root, domain))) {
+        removed += await this.#sweepTemporary(join(this.root, domain, mailbox, 'tmp'), before)
+      }
+    }
+    return removed
+  }
+
+  async #findAny(places: MaildirPlaces): Promise<string | undefined> {
+    for (const mailbox of places.mailboxes) {
+      const path = await this.#find(mailbox, places.file)
+      if (path !== undefined) return path
+    }
+    return undefined
+  }
+
+  async #find(mailbox: string, file: string): Promise<string | undefined> {
+    const guesses = [['new', file], ...USUAL_FLAGS.map((flags) => ['cur', `${file}:2,${flags}`])]
+    for (const names of guesses) {
+      const path = this.path(mailbox, ...names)
+      if (await this.#isFile(path)) return path
+    }
+    for (let look = 0; look < LOOKS; look++) {
+      for (const folder of ['new', 'cur']) {
+        const found = (await this.#entries(this.path(mailbox, folder))).find(
+          (entry) => entry.isFile() && isFileOf(file, entry.name),
+        )
+        if (found !== undefined) return this.path(mailbox, folder, found.name)
+      }
+    }
+    return undefined
+  }
+
+  async #sweepTemporary(directory: string, before: number): Promise<number> {
+    let removed = 0
+    for (const entry of await this.#entries(directory)) {
+      const path = join(directory, entry.name)
+      if (!entry.isFile() || !isTemporaryOfOurs(entry.name)) continue
+      try {
+        if ((await this.#disk.lstat(path)).mtimeMs > before) continue
+      } catch (error) {
+        if (systemCode(error) === 'ENOENT') continue
+        throw error
+      }
+      if (await this.#unlink(path)) removed++
+    }
+    return removed
+  }
+
+  async #isFile(path: string): Promise<boolean> {
+    try {
+      return (await this.#disk.lstat(path)).isFile()
+    } catch (error) {
+      return nothing(error, false)
+    }
+  }
+
+  /** Whether there was something to remove. */
+  async #unlink(path: string): Promise<boolean> {
+    try {
+      await this.#disk.unlink(path)
+      return true
+    } catch (error) {
+      return nothing(error, false)
+    }
+  }
+
+  async #directoriesIn(directory: string): Promise<string[]> {
+    const entries = await this.#entries(directory)
+    return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map((entry) => entry.name)
+  }
+
+  async #entries(directory: string): Promise<Dirent[]> {
+    try {
+      return await this.#disk.readdir(directory)
+    } catch (error) {
+      return nothing(error, [])
+    }
+  }
+}
+
+/** `answer` where the error says that there is no such file; any other error is thrown on. */
+function nothing<T>(error: unknown, answer: T): T {
+  const code = systemCode(error)
+  if (code === 'ENOENT' || code === 'ENOTDIR') return answer
+  throw error
+}
