@@ -13,6 +13,7 @@ import { idIn, type Kept, sha256 } from '../peers/store.ts'
 export interface Sent {
   readonly number: number
   readonly sha256: string
+  readonly byteLength: number
   /** Present once it was answered 250. */
   id?: string
 }
@@ -66,7 +67,7 @@ export class Load {
     const size = this.#random.between(1, this.#random.below(LARGE_EVERY) === 0 ? LARGE_BYTES : SMALL_BYTES)
     const text = `X-Number: ${number}\r\n\r\n.${number} `.padEnd(size, `${number}.\r\n.`).replace(/\r$/, '')
     const bytes = Buffer.from(`${text}\r\n`)
-    const sent: Sent = { number, sha256: sha256(bytes) }
+    const sent: Sent = { number, sha256: sha256(bytes), byteLength: bytes.length }
     this.sent.push(sent)
     const transaction = { bytes, to: [`${number}@postern.example`] }
     const reply =

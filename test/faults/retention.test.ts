@@ -1,0 +1,117 @@
+/**
+ * Mail is removed beside servers that take it in under load: by a server as it starts, and by `postern sweep`, two at once and
+ * again and again. What is kept in the end are the newest messages that fit, each of them whole, and no other.
+ */
+import { mkdir, utimes, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { expect, test } from 'vitest'
+import { RawClient } from '../corpus/raw-client.ts'
+import { sendEnvelope } from '../corpus/send.ts'
+import { Postern, postern } from '../peers/postern.ts'
+import { filesIn, folderOf, idIn, readAll, readKept, Scratch, sha256 } from '../peers/store.ts'
+import { Load, numberOf } from './load.ts'
+
+const SESSIONS = 8
+const KEEP_COUNT = 60
+const KEEP_BYTES = 4 * 1024 * 1024
+const KEEP = ['--keep-count', String(KEEP_COUNT), '--keep-bytes', String(KEEP_BYTES)]
+/** Sessions are short, so that a sweep may take what is young; the floor is twice both together. */
+const TIMES = ['--session-timeout-ms', '30s', '--hook-timeout-ms', '30s']
+const SWEEP = ['sweep', ...TIMES, '--older-than', '2m', '--json', ...KEEP]
+/** More than the trace header and what the layout adds to a message. */
+const OVERHEAD_BYTES = 1000
+/** Too young for the server's own sweep. */
+const HOURS_AGO = new Date(Date.now() - 10 * 3_600_000)
+
+interface Removed {
+  readonly swept: { readonly messages: number; readonly temporary: number }
+  readonly expired: { readonly messages: number; readonly bytes: number }
+}
+
+async function sweep(store: string): Promise<Removed> {
+  const { code, stdout, stderr } = await postern(store, SWEEP)
+  expect([code, stderr]).toEqual([0, ''])
+  return JSON.parse(stdout.toString()) as Removed
+}
+
+/** What a server left that was killed hours ago. */
+async function leave(store: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    await mkdir(dirname(join(store, name)), { recursive: true })
+    await writeFile(join(store, name), name)
+    await utimes(join(store, name), HOURS_AGO, HOURS_AGO)
+  }
+}
+
+test('under load, with others that sweep and expire: the newest that fit are kept, whole, and nothing else', async () => {
+  await using scratch = await Scratch.make()
+  const store = scratch.join('mail')
+  const seed = Date.now() % 2 ** 31
+  const load = new Load(seed)
+  {
+    await using filling = await Postern.serve({ store, flags: TIMES })
+    load.start(filling.port, SESSIONS)
+    await expect.poll(() => load.answered.length, { timeout: 10_000 }).toBeGreaterThan(2 * KEEP_COUNT)
+    await load.over()
+    expect(await filling.end('SIGTERM')).toBe(0)
+  }
+  const orphan = idOfOrphan()
+  const leftovers = [`${folderOf(orphan)}/${orphan}.eml`, '.tmp/1-1']
+
+  await using server = await Postern.serve({ store, flags: [...TIMES, ...KEEP] })
+  load.start(server.port, SESSIONS)
+  await leave(store, leftovers)
+  const removed: Removed[] = []
+  for (let round = 0; round < 3; round++) removed.push(...(await Promise.all([sweep(store), sweep(store)])))
+  await load.over()
+  const removedByServer = server.log.find(({ message }) => message.includes('past what is kept'))
+  expect(removedByServer?.['messages'], 'by the server itself').toBeGreaterThanOrEqual(KEEP_COUNT)
+
+  // One that is under way while others sweep, and that comes last.
+  using slow = await RawClient.greeted(server.port)
+  const text = `X-Slow: yes\r\n\r\n${'slow\r\n'.repeat(40_000)}`
+  await sendEnvelope(slow, {})
+  await slow.say('DATA', 354)
+  await slow.send(text.slice(0, 100_000))
+  await expect.poll(async () => (await filesIn(store)).some((file) => file.startsWith('.tmp/'))).toBe(true)
+  removed.push(...(await Promise.all([sweep(store), sweep(store)])))
+  await slow.send(`${text.slice(100_000)}.\r\n`)
+  const slowId = idIn((await slow.expect(250)).text)
+  await sweep(store)
+
+  expect(load.unexpected).toEqual([])
+  const kept = await readAll(store)
+  const sent = new Map(load.sent.map((each) => [each.number, each]))
+  for (const message of kept.filter(({ record }) => record.id !== slowId)) {
+    expect(sha256(message.bytes), `seed ${seed}`).toBe(sent.get(numberOf(message))?.sha256)
+  }
+  expect((await readKept(store, slowId)).bytes.toString('latin1')).toBe(text)
+  const all = [...load.answered.map(({ id }) => id as string), slowId].toSorted()
+  expect(
+    kept.map(({ record }) => record.id),
+    `seed ${seed}`,
+  ).toEqual(all.slice(-kept.length))
+  const bytes = kept.reduce((sum, { stored }) => sum + stored.length, 0)
+  expect(kept.length).toBeLessThanOrEqual(KEEP_COUNT)
+  expect(bytes).toBeLessThanOrEqual(KEEP_BYTES)
+  // One more would have been too much.
+  const next = load.answered.find(({ id }) => id === all.at(-kept.length - 1))
+  expect(kept.length === KEEP_COUNT || bytes + (next?.byteLength ?? 0) + OVERHEAD_BYTES > KEEP_BYTES).toBe(true)
+
+  expect(await filesIn(store)).toHaveLength(2 * kept.length)
+  const swept = removed.reduce((sum, { swept: { messages, temporary } }) => sum + messages + temporary, 0)
+  expect(swept).toBeGreaterThanOrEqual(leftovers.length)
+  console.info(
+    `retention under load: seed ${seed}, ${all.length} answered 250, ${kept.length} kept with ${bytes} bytes; removed: ` +
+      `${String(removedByServer?.['messages'])} by the server, by sweeps ${removed.map(({ expired }) => expired.messages).join(', ')}`,
+  )
+}, 60_000)
+
+function idOfOrphan(): string {
+  let rest = HOURS_AGO.getTime()
+  let id = '0000000000000000'
+  for (let digits = 0; digits < 10; digits++, rest = Math.floor(rest / 32)) {
+    id = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'.charAt(rest % 32) + id
+  }
+  return id
+}
