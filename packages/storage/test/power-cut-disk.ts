@@ -257,7 +257,11 @@ export class PowerCutDisk implements Disk {
     const result = work()
     await this.#pause()
     const after = this.fault.after?.(call, nth)
-    if (after !== undefined) throw after
+    if (after !== undefined) {
+      // A file that was made, and that nobody has open.
+      if (call === 'open') this.#open.delete(result as number)
+      throw after
+    }
     return result
   }
 

@@ -1,0 +1,159 @@
+/** Every call that the store makes of its disk fails, each once for itself, then all from it on; then the disk is well again. */
+import { Refusal, type Session } from '@postern/engine'
+import { isStorageError, keep, type StorageErrorCode } from '@postern/storage'
+import { expect, test } from 'vitest'
+import type { Disk } from '../src/fs/disk.ts'
+import { fsAt } from '../src/fs/index.ts'
+import { systemError } from './disks.ts'
+import { bytesOf, hookMessageOf, idAt, SESSION } from './mail.ts'
+import { type Fault, PowerCutDisk, ROOT } from './power-cut-disk.ts'
+import { Book, expectFates, expectSwept, finish, listWhole, SCENARIOS } from './scenarios.ts'
+
+interface Trouble {
+  readonly name: string
+  readonly code: StorageErrorCode
+  /** What a client hears. */
+  readonly reply: RegExp
+  /** Whether something may be left for the sweep, and a message be there whose client was told otherwise. */
+  readonly leaves: 'nothing' | 'halves' | 'messages'
+  from(nth: number): Fault
+}
+
+/** Calls that take room. */
+const GROWING: readonly (keyof Disk)[] = ['open', 'write', 'fsync', 'mkdir', 'link']
+
+function once(system: string): Trouble['from'] {
+  return (nth) => ({ before: (call, at) => (at === nth ? systemError(system, call) : undefined) })
+}
+
+const TROUBLES: readonly Trouble[] = [
+  { name: 'ENOSPC once', code: 'no-space', reply: /^452 4\.3\.1 /, leaves: 'nothing', from: once('ENOSPC') },
+  { name: 'EDQUOT once', code: 'no-space', reply: /^452 4\.3\.1 /, leaves: 'nothing', from: once('EDQUOT') },
+  { name: 'EIO once', code: 'unavailable', reply: /^451 4\.3\.0 /, leaves: 'nothing', from: once('EIO') },
+  { name: 'EMFILE once', code: 'unavailable', reply: /^451 4\.3\.0 /, leaves: 'nothing', from: once('EMFILE') },
+  { name: 'EACCES once', code: 'denied', reply: /^451 4\.3\.0 /, leaves: 'nothing', from: once('EACCES') },
+  {
+    name: 'EIO once, of a call that did its work',
+    code: 'unavailable',
+    reply: /^451 4\.3\.0 /,
+    leaves: 'halves',
+    from: (nth) => ({ after: (call, at) => (at === nth ? systemError('EIO', call) : undefined) }),
+  },
+  {
+    name: 'ENOSPC from then on',
+    code: 'no-space',
+    reply: /^452 4\.3\.1 /,
+    leaves: 'halves',
+    from: (nth) => ({
+      before: (call, at) => (at >= nth && GROWING.includes(call) ? systemError('ENOSPC', call) : undefined),
+    }),
+  },
+  {
+    name: 'EIO from then on',
+    code: 'unavailable',
+    reply: /^451 4\.3\.0 /,
+    leaves: 'messages',
+    from: (nth) => ({ before: (call, at) => (at >= nth ? systemError('EIO', call) : undefined) }),
+  },
+]
+
+/** To these, all that fail once are one. */
+const APART = TROUBLES.filter(({ name }) => !/^E(?:DQUOT|MFILE|ACCES) once$/.test(name))
+const ROWS = APART.flatMap((trouble) => SCENARIOS.map((scenario) => ({ trouble, scenario })))
+
+test.each(ROWS)('$trouble.name, at every call of $scenario.name', async ({ trouble, scenario }) => {
+  const first = new PowerCutDisk()
+  const prepared = new Book(first)
+  await scenario.prepare(prepared)
+  let failed = 0
+  for (let nth = 1; ; nth++) {
+    const disk = safely(first)
+    const book = new Book(disk, prepared.fates)
+    let failing: keyof Disk | undefined
+    const fault = trouble.from(nth)
+    disk.fault = {
+      before: (call, at) => noted(call, fault.before?.(call, at)),
+      after: (call, at) => noted(call, fault.after?.(call, at)),
+    }
+    function noted(call: keyof Disk, error: Error | undefined): Error | undefined {
+      if (error !== undefined) failing ??= call
+      return error
+    }
+    try {
+      await scenario.run(book)
+    } catch (error) {
+      if (!isStorageError(error, trouble.code)) throw error
+      failed++
+    }
+    disk.fault = {}
+    expect(disk.openFiles).toBe(0)
+    await expectFates(book.mail, book.fates)
+    // The one call may have been that which tidies up.
+    if (trouble.leaves === 'nothing' && failing !== 'unlink') expectTidy(disk, book)
+    const later = safely(disk)
+    await expectFates(new Book(later).mail, book.fates)
+    await expectSwept(disk, book)
+    await finish(book)
+    if (failing === undefined) break
+  }
+  expect(failed).toBeGreaterThan(0)
+})
+
+test.each(TROUBLES)('$name, at every call of a message: its client hears it, or 250', async (trouble) => {
+  for (const size of [10, 66_000]) {
+    const counts = { kept: 0, refused: 0 }
+    for (let nth = 1; ; nth++) {
+      const disk = new PowerCutDisk()
+      const store = fsAt(disk, ROOT)
+      const id = idAt('2026-11-21T05:42:00Z', nth)
+      disk.fault = trouble.from(nth)
+      const wire = await answerOf(store, id, size)
+      disk.fault = {}
+      const { kept } = await listWhole(new Book(disk).mail)
+      if (wire.startsWith('250 ')) {
+        counts.kept++
+        expect([...kept]).toEqual([id])
+      } else {
+        counts.refused++
+        expect(wire).toMatch(trouble.reply)
+        if (trouble.leaves !== 'messages') expect([...kept]).toEqual([])
+      }
+      // The client tries again, as another message.
+      const again = idAt('2026-11-21T05:43:00Z', nth)
+      expect(await answerOf(store, again, size)).toMatch(/^250 /)
+      expect([...(await listWhole(new Book(safely(disk)).mail)).kept]).toContain(again)
+      if (nth > disk.calls) break
+    }
+    expect(counts.refused).toBeGreaterThan(10)
+    console.info(`${trouble.name}, ${size} bytes: ${counts.refused} refused, ${counts.kept} kept`)
+  }
+})
+
+async function answerOf(store: ReturnType<typeof fsAt>, id: string, size: number): Promise<string> {
+  try {
+    const message = hookMessageOf(id, [bytesOf('Subject: x\r\n\r\n'), new Uint8Array(size)])
+    return (await keep(store)(message, SESSION as Session)).wire
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    return error.reply.wire
+  }
+}
+
+/** The disk as it is after a power cut, with nothing but what is safe. */
+function safely(disk: PowerCutDisk): PowerCutDisk {
+  return disk.cut(
+    () => 0,
+    () => 0,
+  )
+}
+
+/** No temporary files, and no bytes without their envelope, but for those of a delete that got no further. */
+function expectTidy(disk: PowerCutDisk, { fates }: Book): void {
+  const files = disk.files()
+  expect(files.filter((file) => file.startsWith('.'))).toEqual([])
+  for (const file of files.filter((each) => each.endsWith('.eml'))) {
+    const envelope = file.replace(/eml$/, 'json')
+    const isDeleted = fates.get(file.slice(-30, -4)) === 'is deleted'
+    expect(isDeleted || files.includes(envelope) || files.includes(`bounced/${envelope}`), file).toBe(true)
+  }
+}
