@@ -51,6 +51,7 @@ beforeAll(async () => {
 afterAll(() => miniflare?.dispose())
 
 storeContract('blobs', { backend: 'disk of workerd', make, gaps: { [BOUNDED]: PROXIED } })
+storeContract('mail', { backend: 'disk of workerd', make, ground: { isBrief: true } })
 retentionContract('disk', make, { runs: 10 })
 
 async function make(): Promise<BlobStore> {

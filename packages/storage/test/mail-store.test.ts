@@ -1,18 +1,15 @@
-import { mkdtempSync } from 'node:fs'
-import { join } from 'node:path'
 import { mailStore } from '@postern/storage'
-import { fs } from '@postern/storage/fs'
 import { memory } from '@postern/storage/memory'
 import { expect, test } from 'vitest'
-import { inParallel } from './blob-contract.ts'
+import { inParallel, storeContract } from './blob-contract.ts'
 import { temporaryDirectory } from './blobs.ts'
+import { machineBackends } from './contract/machine.ts'
 import { idAt, saveText } from './mail.ts'
-import { bound, idsOf, mailContract } from './mail-contract.ts'
+import { bound, idsOf } from './mail-contract.ts'
 
 const directory = temporaryDirectory()
 
-mailContract('memory', () => memory())
-mailContract('fs', () => fs(mkdtempSync(join(directory, 'store-'))))
+for (const backend of machineBackends(directory)) storeContract('mail', backend)
 
 test('a page costs a few listings, however much lies below it', async () => {
   const blobs = memory()

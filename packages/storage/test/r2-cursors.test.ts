@@ -1,9 +1,10 @@
 /** Cursors of R2 and S3 mean something to them alone; nobody may read in them, or make one. */
 import type { BlobStore } from '@postern/storage'
 import { memory } from '@postern/storage/memory'
-import { bound, mailContract } from './mail-contract.ts'
+import { storeContract } from './blob-contract.ts'
+import { bound } from './mail-contract.ts'
 
-mailContract('cursors that mean nothing', () => sealed(memory()))
+storeContract('mail', { backend: 'cursors that mean nothing', make: async () => sealed(memory()) })
 
 function sealed(blobs: BlobStore): BlobStore {
   const cursors = new Map<string, string>()

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { expectCode, pattern, storeContract } from './blob-contract.ts'
 import { get, keysIn, put } from './blobs.ts'
 import { PROXIED, withBuckets } from './contract/buckets.ts'
+import type { Backend } from './contract/outcomes.ts'
 import { BOUNDED } from './contract/sizes.ts'
 import { retentionContract } from './retention-contract.ts'
 
@@ -24,13 +25,14 @@ async function bucket(): Promise<Bucket> {
   return (await miniflare.getR2Bucket(`B${next++}`)) as unknown as Bucket
 }
 
-storeContract('blobs', {
+const backend: Backend = {
   backend: 'r2',
   make: async () => r2(await bucket()),
   // Each call goes a long way from here; inside workerd all of it runs.
   ground: { isBrief: true },
-  gaps: { [BOUNDED]: PROXIED },
-})
+}
+storeContract('blobs', { ...backend, gaps: { [BOUNDED]: PROXIED } })
+storeContract('mail', backend)
 retentionContract('r2', async () => r2(await bucket()), { runs: 4 })
 
 const PART = 5 * MiB

@@ -1,5 +1,5 @@
 /** The parts of the contract of stores. */
-export const PARTS = ['blobs'] as const
+export const PARTS = ['blobs', 'mail'] as const
 
 /** The backends, and where each runs the contract. A run in which one of these was not heard of has failed. */
 export type Runtime = 'node' | 'deno' | 'bun' | 'workerd'

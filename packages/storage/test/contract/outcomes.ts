@@ -3,11 +3,12 @@ import { attempt, type Outcome, patiently } from '../../../runtime/test/outcome.
 import type { PARTS } from './backends.ts'
 import { blobChecks } from './blobs.ts'
 import type { Check, Ground, MakeStore } from './check.ts'
+import { mailChecks } from './mail.ts'
 
 /** Which part of the contract. */
 export type Part = (typeof PARTS)[number]
 
-export const CHECKS: Readonly<Record<Part, readonly Check[]>> = { blobs: blobChecks }
+export const CHECKS: Readonly<Record<Part, readonly Check[]>> = { blobs: blobChecks, mail: mailChecks }
 
 /** One backend, as one runtime has it. */
 export interface Backend {

@@ -1,0 +1,127 @@
+/** Messages are deleted, bounce, and what is nobody's is swept. */
+import { type BlobStore, mailStore } from '@postern/storage'
+import { idAt, saveText } from '../mail.ts'
+import type { Check, Ground, MakeStore } from './check.ts'
+import { equal, expectCode, expectRangeError, hasKeys, inParallel, keysIn, put } from './exchange.ts'
+import { bound, expectError, FOLDER, idsOf, idsOfMinute, lists, MINUTE, open, saveAll } from './mailing.ts'
+
+const POWER_CUT = new Error('power cut')
+
+export const changed: readonly Check[] = [
+  {
+    name: 'delete',
+    async run(make) {
+      const { blobs, mail } = await open(make)
+      const [gone, stays = ''] = idsOfMinute(2)
+      await saveAll(mail, [gone, stays])
+      const held = await mail.load(gone)
+      await mail.delete(gone)
+      await hasKeys(blobs, [`${FOLDER}${stays}.eml`, `${FOLDER}${stays}.json`], 'keys')
+      await expectCode('not-found', () => mail.load(gone), 'load')
+      await expectCode('not-found', () => mail.delete(gone), 'delete')
+      await expectCode('not-found', () => held.bytes(), 'bytes of what was loaded before')
+    },
+  },
+  {
+    name: 'delete takes the envelope first',
+    async run(make) {
+      const { blobs, mail } = await open(make)
+      const id = idAt(MINUTE)
+      await saveText(mail, id)
+      const stuck: BlobStore = {
+        ...bound(blobs),
+        delete: (key) => (key.endsWith('.eml') ? Promise.reject(POWER_CUT) : blobs.delete(key)),
+      }
+      await expectError(POWER_CUT, () => mailStore(stuck).delete(id), 'delete')
+      await lists(mail, [], 'messages')
+      await hasKeys(blobs, [`${FOLDER}${id}.eml`], 'keys')
+    },
+  },
+  {
+    name: 'bounce',
+    async run(make) {
+      const { blobs, mail } = await open(make)
+      const [bad, good = ''] = idsOfMinute(2)
+      await saveAll(mail, [bad, good])
+      const at = new Date('2026-11-22T00:00:00.000Z')
+      const record = await mail.bounce(bad, { reason: '550 5.1.1 No such mailbox', at })
+      equal(record.bounce, { reason: '550 5.1.1 No such mailbox', at: at.toISOString() }, 'what is known of it')
+      await lists(mail, [good], 'messages')
+      equal((await mail.list({ bounced: true })).records, [record], 'what bounced')
+      const stored = await mail.load(bad)
+      equal(stored.record, record, 'the record')
+      await stored.verify()
+      // Once bounced, it stays as it is.
+      equal(await mail.bounce(bad, { reason: 'again' }), record, 'bounced again')
+      await expectCode('not-found', () => mail.bounce(idAt(MINUTE), { reason: 'x' }), 'bounce of none')
+      await mail.delete(bad)
+      equal(idsOf(await mail.list({ bounced: true })), [], 'what bounced, after the delete')
+      await hasKeys(blobs, [`${FOLDER}${good}.eml`, `${FOLDER}${good}.json`], 'keys')
+    },
+  },
+  {
+    name: 'a bounce that stopped half-way is finished by the next',
+    async run(make) {
+      const { blobs, mail } = await open(make)
+      const id = idAt(MINUTE)
+      await saveText(mail, id)
+      const stuck: BlobStore = { ...bound(blobs), delete: () => Promise.reject(POWER_CUT) }
+      await expectError(POWER_CUT, () => mailStore(stuck).bounce(id, { reason: 'first' }), 'bounce')
+      equal((await mail.bounce(id, { reason: 'second' })).bounce?.reason, 'first', 'the reason')
+      await hasKeys(blobs, [`${FOLDER}${id}.eml`, `bounced/${FOLDER}${id}.json`], 'keys')
+    },
+  },
+  { name: 'sweep removes bytes without an envelope once they are old, and nothing else', run: sweepTakesOld },
+  { name: 'sweep beside saves and bounces takes nothing from them', run: sweepBeside },
+]
+
+async function sweepTakesOld(make: MakeStore): Promise<void> {
+  const { blobs, mail } = await open(make)
+  const [half, bounced = '', kept = ''] = idsOfMinute(3)
+  await put(blobs, `${FOLDER}${half}.eml`)
+  await saveAll(mail, [bounced, kept])
+  await mail.bounce(bounced, { reason: 'x' })
+  await put(blobs, `${FOLDER}${idAt('2020-01-01T00:00:00Z')}.eml`, 'not where this one belongs')
+  await put(blobs, 'notes.txt', 'not ours')
+  const before = await keysIn(blobs)
+  equal(await mail.sweep(), { messages: 0, temporary: 0 }, 'swept while it is young')
+  await hasKeys(blobs, before, 'keys while it is young')
+  // A store may tell times in whole seconds.
+  await new Promise((resolve) => setTimeout(resolve, 1100))
+  equal(await mail.sweep({ olderThanMs: 5 }), { messages: 1, temporary: 0 }, 'swept')
+  await hasKeys(
+    blobs,
+    before.filter((key) => key !== `${FOLDER}${half}.eml`),
+    'keys',
+  )
+  for (const olderThanMs of [-1, Number.NaN]) {
+    await expectRangeError(() => mail.sweep({ olderThanMs }), `olderThanMs ${olderThanMs}`)
+  }
+}
+
+async function sweepBeside(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
+  const { mail } = await open(make)
+  const ids = Array.from({ length: isBrief ? 40 : 200 }, (_, index) => idAt(Date.parse(MINUTE) + index * 3000, index))
+  const stop = new AbortController()
+  let sweeps = 0
+  const sweeping = (async () => {
+    for (; !stop.signal.aborted; sweeps++) {
+      equal((await mail.sweep({ olderThanMs: 30_000 })).messages, 0, 'swept')
+    }
+  })()
+  try {
+    await inParallel(
+      ids,
+      async (id) => {
+        await saveText(mail, id)
+        if (id.endsWith('0')) await mail.bounce(id, { reason: 'x' })
+      },
+      10,
+    )
+  } finally {
+    stop.abort()
+    await sweeping
+  }
+  equal(sweeps > 0, true, 'something was swept meanwhile')
+  for (const id of ids) await (await mail.load(id)).verify()
+}

@@ -1,0 +1,146 @@
+/** Messages are listed newest first, in pages. */
+import { StorageError } from '@postern/storage'
+import fc from 'fast-check'
+import { idAt, saveText, SESSION, textOf } from '../mail.ts'
+import type { Check, Ground, MakeStore } from './check.ts'
+import { ensure, equal, errorOf, expectRangeError, get, inParallel, put } from './exchange.ts'
+import { allPages, FOLDER, idsOf, idsOfMinute, MINUTE, open, saveAll } from './mailing.ts'
+
+export const listed: readonly Check[] = [
+  {
+    name: 'newest first, across minutes, hours, days, months and years, in pages of every size',
+    run: acrossTimes,
+  },
+  { name: 'a busy minute between quiet years', run: aBusyMinute },
+  { name: 'newest first, for any times and any page size', run: forAnyTimes },
+  {
+    name: 'a cursor stays good while messages come and go',
+    async run(make) {
+      const { mail } = await open(make)
+      const ids = Array.from({ length: 9 }, (_, index) => idAt(Date.parse(MINUTE) + index * 20_000, index))
+      await saveAll(mail, ids)
+      const first = await mail.list({ limit: 3 })
+      equal(idsOf(first), [ids[8], ids[7], ids[6]], 'the first page')
+      await saveText(mail, idAt('2026-12-01T00:00:00Z'))
+      // The one that the cursor names, and the next.
+      await mail.delete(ids[6] as string)
+      await mail.delete(ids[5] as string)
+      const second = await mail.list({ limit: 3, cursor: first.cursor as string })
+      equal(idsOf(second), [ids[4], ids[3], ids[2]], 'the second page')
+      const third = await mail.list({ limit: 3, cursor: second.cursor as string })
+      equal(idsOf(third), [ids[1], ids[0]], 'the third page')
+      equal(third.cursor, undefined, 'the last cursor')
+    },
+  },
+  { name: 'a corrupt envelope says what is wrong, is listed as such, and hides no other', run: hidesNoOther },
+]
+
+async function acrossTimes(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
+  const { mail } = await open(make)
+  const times = [
+    '1999-12-31T23:59:59.999Z',
+    '2000-01-01T00:00:00.000Z',
+    '2025-12-31T23:59:59.999Z',
+    '2026-01-01T00:00:00.000Z',
+    '2026-01-31T23:59:00.000Z',
+    '2026-02-01T00:00:00.000Z',
+    '2026-11-20T23:59:59.999Z',
+    '2026-11-21T00:00:00.000Z',
+    '2026-11-21T05:41:59.999Z',
+    '2026-11-21T05:42:00.000Z',
+    '2026-11-21T05:42:00.001Z',
+    '2026-11-21T05:59:59.999Z',
+    '2026-11-21T06:00:00.000Z',
+    '9999-12-31T23:59:59.999Z',
+  ]
+  const ids = times.flatMap((time) => [idAt(time, 1), idAt(time, 2)])
+  await inParallel(ids.toReversed(), (id) => saveText(mail, id))
+  for (const limit of isBrief ? [5, 28] : [1, 2, 3, 5, 27, 28, 29, 1000]) {
+    const pages = await allPages(mail, limit)
+    equal(pages.flatMap(idsOf), ids.toReversed(), `messages, ${limit} a page`)
+    equal(pages.length, Math.ceil(ids.length / limit), `pages of ${limit}`)
+  }
+  for (const limit of [0, 1001, 1.5]) await expectRangeError(() => mail.list({ limit }), `limit ${limit}`)
+}
+
+async function aBusyMinute(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
+  const { mail } = await open(make)
+  // The whole one does not fit one listing of keys.
+  const [count, first, limit] = isBrief ? [60, 50, 20] : [1100, 1000, 300]
+  const ids = [
+    idAt('2024-02-29T12:00:00Z', 1),
+    ...Array.from({ length: count }, (_, index) => idAt(Date.parse(MINUTE) + Math.floor(index / 40), index)),
+    idAt('2026-11-21T05:43:00Z', 1),
+    idAt('2027-01-01T00:00:00Z', 1),
+  ]
+  await inParallel(ids, (id) => saveText(mail, id, ''))
+  equal(idsOf(await mail.list({ limit: first })), ids.toReversed().slice(0, first), `a page of ${first}`)
+  equal((await allPages(mail, limit)).flatMap(idsOf), ids.toReversed(), `pages of ${limit}`)
+}
+
+async function forAnyTimes(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
+  const time = fc.oneof(
+    fc.integer({ min: 0, max: Date.UTC(9999, 11) }),
+    fc.integer({ min: Date.parse(MINUTE), max: Date.parse(MINUTE) + 200_000 }),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.uniqueArray(time, { maxLength: 15 }), fc.integer({ min: 1, max: 5 }), async (times, limit) => {
+      const { mail } = await open(make)
+      const ids = times.map((each) => idAt(each))
+      await inParallel(ids, (id) => saveText(mail, id, ''))
+      equal((await allPages(mail, limit)).flatMap(idsOf), ids.toSorted().toReversed(), 'messages')
+    }),
+    { numRuns: isBrief ? 5 : 25 },
+  )
+}
+
+async function hidesNoOther(make: MakeStore): Promise<void> {
+  const { blobs, mail } = await open(make)
+  const [first, id = '', last] = idsOfMinute(3)
+  await saveAll(mail, [first, id, last as string])
+  const key = `${FOLDER}${id}.json`
+  const good = JSON.parse(textOf(await get(blobs, key))) as Record<string, unknown>
+  const changes: [string, string | Uint8Array | Record<string, unknown>][] = [
+    ['not JSON', ''],
+    ['not JSON', '{"schemaVersion": 1, "id'],
+    ['not JSON', new Uint8Array([0x22, 0xff, 0x22])],
+    ['record is not an object', 'null'],
+    ['record is not an object', '[]'],
+    ['record.schemaVersion', { ...good, schemaVersion: 2 }],
+    ['record.id is not an id', { ...good, id: '../../x' }],
+    ['it is that of', { ...good, id: first }],
+    ['record.receivedAt', { ...good, receivedAt: 'yesterday' }],
+    ['record.session is not an object', { ...good, session: undefined }],
+    ['record.session.remote.port', { ...good, session: { ...SESSION, remote: { ...SESSION.remote, port: '25' } } }],
+    ['record.session.transmissionType', { ...good, session: { ...SESSION, transmissionType: 'SMTPS' } }],
+    ['record.forwardPaths is not a list', { ...good, forwardPaths: {} }],
+    ['record.forwardPaths[1] is not an object', { ...good, forwardPaths: [...(good['forwardPaths'] as []), 7] }],
+    [
+      'record.reversePath.parameters',
+      { ...good, reversePath: { ...(good['reversePath'] as object), parameters: { A: 1 } } },
+    ],
+    ['record.size', { ...good, size: -1 }],
+    ['record.sha256', { ...good, sha256: 'abc' }],
+    ['record.verdicts', { ...good, verdicts: null }],
+    ['record.bounce.at', { ...good, bounce: { reason: 'x' } }],
+  ]
+  for (const [message, change] of changes) {
+    await blobs.delete(key)
+    await put(blobs, key, typeof change === 'string' || change instanceof Uint8Array ? change : JSON.stringify(change))
+    const error = await errorOf(() => mail.load(id), `expected \`corrupt\`: ${message}, got no error`)
+    ensure(
+      error instanceof StorageError && error.code === 'corrupt' && error.message.includes(message),
+      `expected \`corrupt\`: ${message}, got ${String(error)}`,
+    )
+    const page = await mail.list()
+    equal(idsOf(page), [last, first], `messages, where ${message}`)
+    equal(page.corrupt, [id], `what is corrupt, where ${message}`)
+  }
+  await blobs.delete(key)
+  const later = { ...good, verdicts: { spf: 'pass' }, addedLater: true }
+  await put(blobs, key, JSON.stringify(later))
+  equal((await mail.load(id)).record, later, 'a record with fields from a later version')
+  const { bounce, ...rest } = await mail.bounce(id, { reason: 'x' })
+  equal(rest, later, 'the same, bounced')
+  equal(bounce?.reason, 'x', 'the reason')
+}

@@ -1,0 +1,178 @@
+/** A message is kept whole, with its record, or not at all. */
+import { mailStore } from '@postern/storage'
+import { ABORTED, bytesOf, idAt, messageOf, saveText, SESSION, textOf, TRACE } from '../mail.ts'
+import type { Check, MakeStore } from './check.ts'
+import { equal, expectCode, get, hasKeys, joined, pattern, put, sameBytes, sha256 } from './exchange.ts'
+import { expectError, failingWrites, FOLDER, idsOf, idsOfMinute, lists, MINUTE, open } from './mailing.ts'
+
+const HOSTILE_IDS: readonly string[] = [
+  '',
+  '..',
+  '../../etc/passwd',
+  '01KASJ3V5QCYF6Y3W9T2Z8N4R',
+  '01KASJ3V5QCYF6Y3W9T2Z8N4RBX',
+  '01kasj3v5qcyf6y3w9t2z8n4rb',
+  '01KASJ3V5QCYF6Y3W9T2Z8N4RI',
+  '01KASJ3V5QCYF6Y3W9T2Z8N4RU',
+  '81KASJ3V5QCYF6Y3W9T2Z8N4RB',
+  '7ZZZZZZZZZZZZZZZZZZZZZZZZZ',
+  '01KASJ3V5Q/YF6Y3W9T2Z8N4RB',
+  '../ASJ3V5QCYF6Y3W9T2Z8N4RB',
+  '01KASJ3V5QCYF6Y3W9T2Z8N4R\n',
+  '01KASJ3V5QCYF6Y3W9T2Z8N4RB\n',
+  '01KASJ3V5QCYF6Y3W9T2Z8N4R\0',
+  '01KASJ3V5QCYF6Y3W9T2Z8N4Rß',
+  '０1KASJ3V5QCYF6Y3W9T2Z8N4RB',
+]
+
+/** What is said of every message of `messageOf`. */
+const RECORD = {
+  schemaVersion: 1,
+  receivedAt: MINUTE,
+  session: SESSION,
+  reversePath: {
+    address: 'ann@example.org',
+    localPart: 'ann',
+    domain: 'example.org',
+    parameters: { SIZE: '12' },
+  },
+  forwardPaths: [
+    {
+      address: '"b c"@[192.0.2.1]',
+      localPart: 'b c',
+      domain: '[192.0.2.1]',
+      literal: { family: 'ipv4', address: '192.0.2.1' },
+      parameters: { NOTIFY: 'FAILURE' },
+      notify: ['FAILURE'],
+      originalRecipient: { addressType: 'rfc822', address: 'b@example.com' },
+    },
+  ],
+  body: '8BITMIME',
+  smtpUtf8: false,
+  ret: 'HDRS',
+  envelopeId: 'QQ314159',
+  verdicts: {},
+}
+
+export const saved: readonly Check[] = [
+  {
+    name: 'a message comes back, byte for byte, with its record',
+    async run(make) {
+      for (const later of [false, true]) await comesBack(make, later)
+    },
+  },
+  {
+    name: 'an empty message, and a session that said nothing of itself',
+    async run(make) {
+      const { mail } = await open(make)
+      const id = idAt(MINUTE)
+      await mail.save(messageOf(id, []), { ...SESSION, tls: undefined, hello: undefined, user: undefined })
+      const stored = await mail.load(id)
+      sameBytes(await stored.bytes(), TRACE, 'the bytes')
+      equal(Object.keys(stored.record.session), ['id', 'remote', 'local', 'transmissionType'], 'what is known of it')
+    },
+  },
+  {
+    name: 'a message that breaks off leaves nothing',
+    async run(make) {
+      const { blobs, mail } = await open(make)
+      for (const count of [0, 1, 5]) {
+        const chunks = [...Array.from({ length: count }, () => pattern(40_000)), ABORTED]
+        const what = `broken off after ${count} chunks`
+        await expectError(ABORTED, () => mail.save(messageOf(idAt(MINUTE), chunks), SESSION), what)
+        await hasKeys(blobs, [], what)
+        equal((await mail.list()).records, [], `records, ${what}`)
+      }
+    },
+  },
+  {
+    name: 'an envelope that can not be written leaves no bytes either',
+    async run(make) {
+      const { blobs } = await open(make)
+      const failing = mailStore(failingWrites(blobs, '.json'))
+      await expectCode('unavailable', () => saveText(failing, idAt(MINUTE)))
+      await hasKeys(blobs, [], 'keys')
+    },
+  },
+  {
+    name: 'a second message of one id leaves the first one whole',
+    async run(make) {
+      const { mail } = await open(make)
+      const id = idAt(MINUTE)
+      await saveText(mail, id, 'first')
+      await expectCode('exists', () => saveText(mail, id, 'second'))
+      equal(textOf(await (await mail.load(id)).bytes()), `${textOf(TRACE)}first`, 'the text')
+    },
+  },
+  {
+    name: 'half a message is not to be seen',
+    async run(make) {
+      const { blobs, mail } = await open(make)
+      const [half, whole = ''] = idsOfMinute(2)
+      await put(blobs, `${FOLDER}${half}.eml`, 'bytes and no envelope')
+      await saveText(mail, whole)
+      await lists(mail, [whole], 'messages')
+      await expectCode('not-found', () => mail.load(half), 'load')
+      await expectCode('not-found', () => mail.delete(half), 'delete')
+      await expectCode('not-found', () => mail.bounce(half, { reason: 'x' }), 'bounce')
+      await hasKeys(blobs, [`${FOLDER}${half}.eml`, `${FOLDER}${whole}.eml`, `${FOLDER}${whole}.json`], 'keys')
+    },
+  },
+  {
+    name: 'hostile ids are `invalid-id`',
+    async run(make) {
+      const { blobs, mail } = await open(make)
+      for (const id of HOSTILE_IDS) {
+        const what = JSON.stringify(id)
+        await expectCode('invalid-id', () => mail.load(id), `load ${what}`)
+        await expectCode('invalid-id', () => mail.delete(id), `delete ${what}`)
+        await expectCode('invalid-id', () => mail.bounce(id, { reason: 'x' }), `bounce ${what}`)
+        await expectCode('invalid-id', () => mail.list({ cursor: id }), `list ${what}`)
+        await expectCode('invalid-id', () => saveText(mail, id), `save ${what}`)
+      }
+      await hasKeys(blobs, [], 'keys')
+    },
+  },
+  {
+    name: 'changed bytes are corrupt, whatever the change',
+    async run(make) {
+      const { blobs, mail } = await open(make)
+      for (const change of ['shorter', 'longer', 'one bit', 'none at all']) {
+        const id = idAt(MINUTE)
+        await saveText(mail, id, textOf(pattern(30_000).map((byte) => byte & 0x7f)))
+        const stored = await mail.load(id)
+        const bytes = await stored.bytes()
+        const key = `${FOLDER}${id}.eml`
+        await blobs.delete(key)
+        if (change === 'shorter') await put(blobs, key, bytes.subarray(0, -1))
+        if (change === 'longer') await put(blobs, key, joined([bytes, bytesOf('x')]))
+        if (change === 'one bit') await put(blobs, key, bytes.with(20_000, (bytes[20_000] as number) ^ 1))
+        await expectCode('corrupt', () => stored.verify(), `verify, ${change}`)
+        await expectCode('corrupt', () => stored.bytes(), `bytes, ${change}`)
+        // Its record is good all the same, and it can be removed.
+        equal(idsOf(await mail.list()), [id], `messages, ${change}`)
+        await mail.delete(id)
+      }
+    },
+  },
+]
+
+async function comesBack(make: MakeStore, later: boolean): Promise<void> {
+  const { blobs, mail } = await open(make)
+  const id = idAt(MINUTE)
+  const parts = [bytesOf('Subject: x\r\n\r\n'), pattern(70_000), pattern(3), pattern(200_000)]
+  const record = await mail.save(messageOf(id, parts, later), SESSION)
+  const expected = joined([TRACE, ...parts])
+  await hasKeys(blobs, [`${FOLDER}${id}.eml`, `${FOLDER}${id}.json`], 'keys')
+  sameBytes(await get(blobs, `${FOLDER}${id}.eml`), expected, 'the blob')
+  const stored = await mail.load(id)
+  equal(record, { ...RECORD, id, size: expected.length, sha256: sha256(expected) }, 'the record')
+  equal(stored.record, record, 'the record that is loaded')
+  sameBytes(await stored.bytes(), expected, 'bytes()')
+  await stored.verify()
+  for (let twice = 0; twice < 2; twice++) {
+    const chunks: Uint8Array[] = []
+    for await (const chunk of stored.body) chunks.push(chunk)
+    sameBytes(joined(chunks), expected, 'body')
+  }
+}

@@ -1,0 +1,81 @@
+/** What the checks of mail are said with: no test runner, no runtime. */
+import { type BlobStore, type MailPage, mailStore, type MailStore, StorageError } from '@postern/storage'
+import { idAt, saveText } from '../mail.ts'
+import type { MakeStore } from './check.ts'
+import { ensure, equal, errorOf } from './exchange.ts'
+
+/** Where a message of 2026-11-21 05:42 UTC lies. */
+export const MINUTE = '2026-11-21T05:42:07.123Z'
+export const FOLDER = '2026/11/21/0542/'
+
+export interface Opened {
+  readonly blobs: BlobStore
+  readonly mail: MailStore
+}
+
+export async function open(make: MakeStore): Promise<Opened> {
+  const blobs = await make()
+  return { blobs, mail: mailStore(blobs) }
+}
+
+export function idsOf(page: MailPage): string[] {
+  return page.records.map(({ id }) => id)
+}
+
+export async function allPages(mail: MailStore, limit: number, bounced = false): Promise<MailPage[]> {
+  const pages: MailPage[] = []
+  let cursor: string | undefined
+  do {
+    const page = await mail.list({ limit, bounced, ...(cursor !== undefined && { cursor }) })
+    pages.push(page)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return pages
+}
+
+/** Exactly these messages are listed, in this order. */
+export async function lists(mail: MailStore, expected: readonly string[], what: string): Promise<void> {
+  equal((await allPages(mail, 100)).flatMap(idsOf), expected, what)
+}
+
+export async function saveAll(mail: MailStore, ids: readonly string[]): Promise<void> {
+  for (const id of ids) await saveText(mail, id)
+}
+
+/** So many ids of one minute, ascending. */
+export function idsOfMinute(count: number): [string, ...string[]] {
+  return Array.from({ length: count }, (_, index) => idAt(MINUTE, index)) as [string, ...string[]]
+}
+
+/** What `work` throws or rejects with has to be this very error. */
+export async function expectError(expected: Error, work: () => unknown, what: string): Promise<void> {
+  const error = await errorOf(work, `${what}: expected ${String(expected)}, got no error`)
+  ensure(error === expected, `${what}: expected ${String(expected)}, got ${String(error)}`)
+}
+
+/** A store's methods, free to be replaced one by one. */
+export function bound(blobs: BlobStore): BlobStore {
+  return {
+    write: (key, options) => blobs.write(key, options),
+    read: (key) => blobs.read(key),
+    head: (key) => blobs.head(key),
+    list: (options) => blobs.list(options),
+    delete: (key) => blobs.delete(key),
+  }
+}
+
+/** A store whose writers of keys with this extension fail at the commit. */
+export function failingWrites(blobs: BlobStore, extension: string): BlobStore {
+  return {
+    ...bound(blobs),
+    write(key, options) {
+      const writer = blobs.write(key, options)
+      if (!key.endsWith(extension)) return writer
+      return {
+        write: (bytes) => writer.write(bytes),
+        abort: () => writer.abort(),
+        commit: () => Promise.reject(new StorageError('unavailable', 'the line is cut')),
+      }
+    },
+  }
+}
