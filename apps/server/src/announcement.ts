@@ -10,7 +10,7 @@ import { canAuthenticate, hasTls } from './policy.ts'
 import { isTrustedProxy } from './proxies.ts'
 import { formatSize } from './quantity.ts'
 import type { Settings } from './settings.ts'
-import { storeName } from './store.ts'
+import { isDirectory, storeName } from './store.ts'
 import { safe, table } from './terminal.ts'
 
 /** One address that is listened on. */
@@ -80,8 +80,9 @@ function policyText({ implicitTls, submission, pipePath }: ListenAddress, option
 }
 
 function storeText({ store }: Options): string {
-  if ('scheme' in store && store.scheme === 'fs') return `${store.url} (${resolve(store.path)})`
-  return 'url' in store ? `${store.url} (gone when the server stops)` : storeName(store)
+  if ('scheme' in store && isDirectory(store)) return `${store.url} (${resolve(store.path)})`
+  const isGone = 'scheme' in store && store.scheme === 'memory'
+  return isGone ? `${store.url} (gone when the server stops)` : storeName(store)
 }
 
 function sendCommands({ given, at }: Bound, options: Options): string {

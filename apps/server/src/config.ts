@@ -18,7 +18,7 @@ export interface Config extends LimitConfig {
    * `smtp://127.0.0.1:2525`.
    */
   readonly listen?: string | readonly string[] | undefined
-  /** Where mail is kept: `fs:DIRECTORY`, `s3://BUCKET/PREFIX`, `memory:`, or a store of your own. Default `fs:./mail`. */
+  /** Where mail is kept: `fs:DIRECTORY`, `maildir:DIRECTORY`, `s3://BUCKET/PREFIX`, `memory:`, or a store of your own. Default `fs:./mail`. */
   readonly store?: string | BlobStore | MailStore | undefined
   /** Who may use an `s3:` store, or a function that is asked before each request. Default the environment's AWS_… variables. */
   readonly s3Credentials?: S3CredentialsSource | undefined

@@ -130,7 +130,7 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<Options[Name]> } =
       STORE_ALLOWED,
     ),
     byDefault: 'fs:./mail',
-    help: 'where mail is kept: fs:DIRECTORY, s3://BUCKET/PREFIX, or memory: until the server stops',
+    help: 'where mail is kept: fs:DIRECTORY, maildir:DIRECTORY, s3://BUCKET/PREFIX, or memory: until the server stops',
     group: where,
     value: 'url',
   },

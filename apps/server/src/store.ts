@@ -8,10 +8,10 @@ import { safe } from './terminal.ts'
 
 /** A store URL taken apart. */
 export interface StoreUrl {
-  readonly scheme: 'fs' | 'memory' | 's3'
+  readonly scheme: 'fs' | 'maildir' | 'memory' | 's3'
   /** As the user wrote it. */
   readonly url: string
-  /** The directory of an `fs:` store. */
+  /** The directory of an `fs:` or `maildir:` store. */
   readonly path: string
 }
 
@@ -24,15 +24,16 @@ export interface StoreAccess {
 /** What the `store` option may hold. */
 export type StoreChoice = StoreUrl | BlobStore | MailStore
 
-export const STORE_ALLOWED: string = 'a store URL such as fs:./mail, s3://bucket/prefix or memory:'
+export const STORE_ALLOWED: string = 'a store URL such as fs:./mail, maildir:./mail, s3://bucket/prefix or memory:'
 
 /** Reads a store URL; undefined where it is none. */
 export function parseStoreUrl(url: string): StoreUrl | undefined {
   if (url === 'memory:') return { scheme: 'memory', url, path: '' }
   // What is wrong in one is said when it is opened: no value that may hold a secret is repeated before.
   if (url.startsWith('s3:')) return { scheme: 's3', url, path: '' }
-  const path = /^fs:([^\0]+)$/.exec(url)?.[1]
-  return path === undefined ? undefined : { scheme: 'fs', url, path }
+  const [, scheme, path] = /^(fs|maildir):([^\0]+)$/.exec(url) ?? []
+  if (path === undefined) return undefined
+  return { scheme: scheme === 'fs' ? 'fs' : 'maildir', url, path }
 }
 
 /** Whether this is a store of the user's own. */
@@ -56,8 +57,12 @@ export async function openStore(settings: Settings, access: StoreAccess = {}): P
     return mailStore(memory())
   }
   if (store.scheme === 's3') return mailStore(await openS3(settings, store.url))
-  const { fs } = await import('@postern/storage/fs')
   try {
+    if (store.scheme === 'maildir') {
+      const { maildir } = await import('@postern/storage/maildir')
+      return maildir(store.path, { ...access, hostname: settings.options.hostname })
+    }
+    const { fs } = await import('@postern/storage/fs')
     return mailStore(fs(store.path, access))
   } catch (error) {
     const isClear = access.writable === false || isStorageError(error, 'other-layout')
@@ -74,12 +79,17 @@ export async function openExistingStore(settings: Settings, access: StoreAccess 
   if (isUrl(store) && store.scheme === 'memory') {
     throw new Failure(`${settings.spelled('store')} memory: holds mail only inside a running server; name an fs: store`)
   }
-  if (isUrl(store) && store.scheme === 'fs' && !existsSync(store.path)) {
+  if (isUrl(store) && isDirectory(store) && !existsSync(store.path)) {
     throw new Failure(
       `${store.url}: there is no such directory; name the store with --store, or run postern serve first`,
     )
   }
   return openStore(settings, access)
+}
+
+/** Whether the store is a directory of this machine. */
+export function isDirectory({ scheme }: StoreUrl): boolean {
+  return scheme === 'fs' || scheme === 'maildir'
 }
 
 function isUrl(store: StoreChoice): store is StoreUrl {

@@ -159,7 +159,7 @@ const MISTAKES: readonly [string, readonly string[], Readonly<Record<string, str
     'a store',
     ['serve', '--store', 'mail'],
     {},
-    /^postern: --store: "mail" is not a store URL such as fs:\.\/mail or memory:$/,
+    /^postern: --store: "mail" is not a store URL such as fs:\.\/mail, maildir:\.\/mail, .* or memory:$/,
   ],
   [
     'a size',

@@ -1,7 +1,7 @@
 /**
  * Maildir: a file for each message, written in `tmp` and moved to `new`, so that a reader never sees half of one.
  *
- * Lines end in LF, as mail readers on Unix expect of files. The name holds the message's id, so that exporting twice
+ * Lines end in LF, and files have the names that a store of Maildirs gives them. A name holds the message's id, so that exporting twice
  * into one Maildir gives each message once.
  */
 import { mkdir, open, rename, rm } from 'node:fs/promises'
@@ -9,6 +9,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import type { StoredMail } from '@postern/storage'
+import { uniqueName } from '@postern/storage/maildir'
 import { lineFeeds } from './mbox.ts'
 
 /** Makes the three directories where they are missing. */
@@ -18,8 +19,7 @@ export async function makeMaildir(directory: string): Promise<void> {
 
 /** Delivers one message into a Maildir. */
 export async function deliver(directory: string, { record, body }: StoredMail): Promise<void> {
-  const seconds = Math.floor(Date.parse(record.receivedAt) / 1000)
-  const name = `${seconds}.${record.id}.${hostPart()}`
+  const name = uniqueName(record.id, hostname())
   const temporary = join(directory, 'tmp', `${name}.${process.pid}`)
   const file = await open(temporary, 'wx', 0o600)
   try {
@@ -32,9 +32,4 @@ export async function deliver(directory: string, { record, body }: StoredMail): 
     await rm(temporary, { force: true })
     throw error
   }
-}
-
-/** A slash would end the name, a colon begins its flags. */
-function hostPart(): string {
-  return hostname().replaceAll('/', '\\057').replaceAll(':', '\\072')
 }
