@@ -39,16 +39,17 @@ export class Load {
     return this.sent.filter(({ id }) => id !== undefined)
   }
 
-  /** Opens sessions that send until they are stopped, or their connection breaks. */
+  /** Opens sessions, besides those that there are, that send until they are stopped or their connection breaks. */
   start(port: number, sessions: number): void {
     this.#isStopping = false
-    this.#sessions = Array.from({ length: sessions }, () => this.#session(port))
+    this.#sessions.push(...Array.from({ length: sessions }, () => this.#session(port)))
   }
 
   /** Waits for all sessions to be over. */
   async over(): Promise<void> {
     this.#isStopping = true
     await Promise.all(this.#sessions)
+    this.#sessions = []
   }
 
   async #session(port: number): Promise<void> {

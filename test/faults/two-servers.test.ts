@@ -1,0 +1,106 @@
+/**
+ * Two servers keep mail in one directory. One of them is killed again and again, the other goes on, and meanwhile people
+ * list, read and delete, and sweeps run.
+ */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { mailStore } from '@postern/storage'
+import { fs } from '@postern/storage/fs'
+import { expect, test } from 'vitest'
+import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { Random } from '../corpus/random.ts'
+import { Postern, postern } from '../peers/postern.ts'
+import { filesIn, keptIds, readKept, Scratch, sha256 } from '../peers/store.ts'
+import { Load, numberOf } from './load.ts'
+
+/** As in kill.test.ts, a quarter of what was asked for. */
+const asked = Number(process.env['KILL_ROUNDS'] ?? 0)
+const ROUNDS = asked > 0 ? Math.ceil(asked / 4) : 4
+const SESSIONS = 6
+const LEAST_MS = 60
+const MOST_MS = 600
+
+/** Does it over and over until it is told to stop. */
+async function untilStopped(stop: AbortSignal, work: () => Promise<void>): Promise<void> {
+  while (!stop.aborted) {
+    await work()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** People who look, and who delete what they have read: each of these ids is gone for good. */
+async function lookAndDelete(store: string, load: Load, deleted: Set<string>): Promise<void> {
+  const listing = await postern(store, ['list', '--json', '--limit', '20'])
+  expect(listing.code, listing.stderr.toString()).toBe(0)
+  expect(JSON.parse(listing.stdout.toString()).corrupt).toEqual([])
+  const { id } = load.answered.findLast((sent) => !deleted.has(sent.id as string)) ?? {}
+  if (id === undefined) return
+  expect((await postern(store, ['show', id, '--raw'])).code).toBe(0)
+  expect((await postern(store, ['delete', id])).code).toBe(0)
+  deleted.add(id)
+}
+
+test.each(['bun', 'deno'] as const)(
+  'Node and %s on one directory: all that either answered 250 is there, whole, once, however often one is killed',
+  async (runtime) => {
+    await using scratch = await Scratch.make()
+    const store = scratch.join('mail')
+    const seed = Date.now() % 2 ** 31
+    const random = new Random(seed)
+    const load = new Load(seed)
+    const deleted = new Set<string>()
+    const stop = new AbortController()
+    let sweeps = 0
+
+    await using steady = await Postern.serve({ store })
+    load.start(steady.port, SESSIONS)
+    const others = [
+      untilStopped(stop.signal, () => lookAndDelete(store, load, deleted)),
+      untilStopped(stop.signal, async () => {
+        await mailStore(fs(store)).sweep({ olderThanMs: 60_000 })
+        // Directories that are empty and files that were left, as soon as no writer can be as slow.
+        await fs(store).sweep?.(20_000)
+        sweeps++
+      }),
+    ]
+    for (let round = 0; round < ROUNDS; round++) {
+      await using server = await Postern.serve({ command: COMMANDS[runtime], store })
+      load.start(server.port, SESSIONS)
+      await new Promise((resolve) => setTimeout(resolve, random.between(LEAST_MS, MOST_MS)))
+      expect(await server.end('SIGKILL')).toBe('SIGKILL')
+    }
+    stop.abort()
+    await Promise.all(others)
+    expect(steady.isRunning).toBe(true)
+    await load.over()
+    expect(await steady.end('SIGTERM')).toBe(0)
+
+    const numbers = new Map<number, string>()
+    for (const id of await keptIds(store)) {
+      const kept = await readKept(store, id)
+      const number = numberOf(kept)
+      expect(numbers.has(number), `seed ${seed}, message ${number} is there twice`).toBe(false)
+      expect(sha256(kept.bytes), `seed ${seed}, message ${number}`).toBe(load.sent[number]?.sha256)
+      numbers.set(number, id)
+    }
+    const { answered, sent } = load
+    for (const { number, id } of answered) {
+      expect(numbers.get(number), `seed ${seed}, message ${number}`).toBe(deleted.has(id as string) ? undefined : id)
+    }
+    expect(load.unexpected).toEqual([])
+    expect(answered.length).toBeGreaterThan(10 * ROUNDS)
+    expect(deleted.size).toBeGreaterThan(0)
+    expect(sweeps).toBeGreaterThan(0)
+
+    const leftovers = (await readdir(join(store, '.tmp'))).length
+    const { messages, temporary } = await mailStore(fs(store)).sweep({ olderThanMs: 0 })
+    expect(temporary).toBe(leftovers)
+    expect(await filesIn(store)).toHaveLength(2 * numbers.size)
+    console.info(
+      `Node and ${runtime} on one directory: seed ${seed}, ${ROUNDS} kills, ${sent.length} sent, ${answered.length} answered 250, ` +
+        `${numbers.size} found and ${deleted.size} deleted, none missing, none torn; ${sweeps} sweeps meanwhile; ` +
+        `left for the last: ${messages} without envelope, ${temporary} temporary`,
+    )
+  },
+  120_000 + asked * 6_000,
+)
