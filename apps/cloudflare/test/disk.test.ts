@@ -3,14 +3,16 @@ import { join } from 'node:path'
 import type { BlobStore } from '@postern/storage'
 import { build } from 'esbuild'
 import { Miniflare } from 'miniflare'
-import { afterAll, beforeAll } from 'vitest'
-import { storeContract } from '../../../packages/storage/test/blob-contract.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expectCode, pattern, storeContract } from '../../../packages/storage/test/blob-contract.ts'
+import { keysIn, put } from '../../../packages/storage/test/blobs.ts'
 import { PROXIED } from '../../../packages/storage/test/contract/buckets.ts'
 import { BOUNDED } from '../../../packages/storage/test/contract/sizes.ts'
-import type { RemoteDisk } from '../src/disk/rpc.ts'
 import { retentionContract } from '../../../packages/storage/test/retention-contract.ts'
-import { disk } from '../src/disk/store.ts'
+import type { RemoteDisk } from '../src/disk/rpc.ts'
+import { disk, type DiskOptions } from '../src/disk/store.ts'
 
+const MiB = 1024 * 1024
 let miniflare: Miniflare
 let next = 0
 
@@ -50,12 +52,29 @@ beforeAll(async () => {
 })
 afterAll(() => miniflare?.dispose())
 
-storeContract('blobs', { backend: 'disk of workerd', make, gaps: { [BOUNDED]: PROXIED } })
-storeContract('mail', { backend: 'disk of workerd', make, ground: { isBrief: true } })
-retentionContract('disk', make, { runs: 10 })
+storeContract('blobs', { backend: 'disk of workerd', make: () => make(), gaps: { [BOUNDED]: PROXIED } })
+storeContract('mail', { backend: 'disk of workerd', make: () => make(), ground: { isBrief: true } })
+retentionContract('disk', () => make(), { runs: 6 })
 
-async function make(): Promise<BlobStore> {
+test('what blobs under way hold in memory is bounded, and given back however they end', async () => {
+  const store = await make({ maxBufferedBytes: MiB })
+  for (const end of ['commit', 'abort', 'fail'] as const) {
+    const first = store.write(`a/${end}`, end === 'fail' ? { size: 1 } : {})
+    await first.write(pattern(MiB / 2 + 1))
+    const second = store.write('b')
+    await expectCode('no-space', async () => second.write(pattern(MiB / 2)))
+    await second.abort()
+    if (end === 'fail') await expectCode('corrupt', () => first.commit())
+    else await first[end]()
+  }
+  // Of a large one no more than a chunk is held.
+  await put(store, 'c', pattern(3 * MiB + 1))
+  expect(await keysIn(store)).toEqual(['a/commit', 'c'])
+  expect(() => disk(() => undefined as never, { maxBufferedBytes: -1 })).toThrow(RangeError)
+})
+
+async function make(options: DiskOptions = {}): Promise<BlobStore> {
   const namespace = await miniflare.getDurableObjectNamespace('DISK')
   const stub = namespace.get(namespace.idFromName(`store ${next++}`))
-  return disk(() => stub as unknown as RemoteDisk)
+  return disk(() => stub as unknown as RemoteDisk, options)
 }

@@ -1,24 +1,40 @@
 /** A disk as a BlobStore. Up to 1 MiB of each blob is in memory here, and travels in one call. */
 import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '@postern/storage'
-import { checkKey, checkLimit, checkPrefix, MAX_PAGE, StorageError } from '@postern/storage'
+import type { Share } from '@postern/storage'
+import { Allowance, BufferedWriter, checkKey, checkLimit, checkPrefix, MAX_PAGE, StorageError } from '@postern/storage'
 import { CHUNK_BYTES, type DiskPage, type RemoteDisk } from './rpc.ts'
 
-/** Blobs on the disk of this machine. @param reach Gives the Disk; asked for each call, as what it gives is one request's alone */
-export function disk(reach: Reach): BlobStore {
-  return new DiskStore(reach)
+export interface DiskOptions {
+  /** Bytes that blobs under way may hold in memory, all of them together; one that needs more is `no-space`. Default 128 MiB. */
+  readonly maxBufferedBytes?: number
 }
 
+/** Gives the Disk; asked for each call, as what it gives is one request's alone. */
 export type Reach = () => RemoteDisk
+
+const DEFAULT_MAX_BUFFERED_BYTES = 128 * 1024 * 1024
+const FIRST_BUFFER_BYTES = 64 * 1024
+
+/**
+ * Blobs on the disk of this machine.
+ *
+ * @throws RangeError when `maxBufferedBytes` is not a whole number of bytes
+ */
+export function disk(reach: Reach, options: DiskOptions = {}): BlobStore {
+  return new DiskStore(reach, new Allowance(options.maxBufferedBytes ?? DEFAULT_MAX_BUFFERED_BYTES))
+}
 
 class DiskStore implements BlobStore {
   readonly #disk: Reach
+  readonly #allowance: Allowance
 
-  constructor(reach: Reach) {
+  constructor(reach: Reach, allowance: Allowance) {
     this.#disk = reach
+    this.#allowance = allowance
   }
 
   write(key: string, options: WriteOptions = {}): BlobWriter {
-    return new DiskWriter(this.#disk, checkKey(key), options.size)
+    return new DiskWriter(this.#disk, this.#allowance, checkKey(key), options.size)
   }
 
   async read(key: string): Promise<BlobReader> {
@@ -70,97 +86,42 @@ class DiskStore implements BlobStore {
   }
 }
 
-class DiskWriter implements BlobWriter {
+class DiskWriter extends BufferedWriter {
   readonly #disk: Reach
-  readonly #key: string
-  readonly #announced: number | undefined
-  #buffer: Uint8Array = new Uint8Array(0)
-  #buffered = 0
-  #size = 0
+  readonly #share: Share
   #upload: number | undefined
   #part = 0
-  #done = false
-  /** What is under way; never rejects. */
-  #pending: Promise<unknown> = Promise.resolve()
 
-  constructor(reach: Reach, key: string, announced: number | undefined) {
+  constructor(reach: Reach, allowance: Allowance, key: string, size: number | undefined) {
+    super({ name: key, holdBytes: CHUNK_BYTES, firstBytes: FIRST_BUFFER_BYTES, size })
     this.#disk = reach
-    this.#key = key
-    this.#announced = announced
+    this.#share = allowance.share(this)
   }
 
-  write(bytes: Uint8Array): void | Promise<void> {
-    if (this.#done) throw this.#over()
-    this.#size += bytes.length
-    if (this.#buffered + bytes.length <= CHUNK_BYTES) return this.#hold(bytes)
-    return this.#follow(this.#spill(bytes))
-  }
-
-  async commit(): Promise<void> {
-    if (this.#done) throw this.#over()
-    this.#done = true
-    await this.#follow(this.#commit())
-  }
-
-  async abort(): Promise<void> {
-    this.#done = true
-    await this.#pending
-    await this.#drop()
-  }
-
-  #hold(bytes: Uint8Array): void {
-    const needed = this.#buffered + bytes.length
-    if (this.#buffer.length < needed) {
-      const larger = new Uint8Array(Math.min(CHUNK_BYTES, Math.max(needed, 64 * 1024, this.#buffer.length * 2)))
-      larger.set(this.#buffer.subarray(0, this.#buffered))
-      this.#buffer = larger
-    }
-    this.#buffer.set(bytes, this.#buffered)
-    this.#buffered = needed
-  }
-
-  async #spill(bytes: Uint8Array): Promise<void> {
-    const what = `can't write ${this.#key}`
-    try {
-      for (let at = 0; at < bytes.length;) {
-        if (this.#buffered === CHUNK_BYTES) {
-          const upload = (this.#upload ??= await ask(() => this.#disk().begin(), what))
-          await ask(() => this.#disk().append(upload, this.#part, this.#buffer), what)
-          this.#part++
-          this.#buffered = 0
-        }
-        if (this.#done) throw this.#over()
-        const end = Math.min(bytes.length, at + CHUNK_BYTES - this.#buffered)
-        this.#hold(bytes.subarray(at, end))
-        at = end
+  protected override async spill(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      if (this.room === 0) {
+        this.#upload ??= await this.#disk().begin()
+        await this.#disk().append(this.#upload, this.#part, this.held)
+        this.#part++
+        this.empty()
       }
-    } catch (error) {
-      this.#done = true
-      await this.#drop()
-      throw error
+      if (this.isDone) throw this.over()
+      const end = Math.min(bytes.length, at + this.room)
+      this.hold(bytes.subarray(at, end))
+      at = end
     }
   }
 
-  async #commit(): Promise<void> {
-    try {
-      if (this.#announced !== undefined && this.#announced !== this.#size) {
-        throw new StorageError('corrupt', `${this.#key}: ${this.#size} bytes came, not ${this.#announced}`)
-      }
-      const last = this.#buffer.slice(0, this.#buffered)
-      const isNew = await ask(
-        () => this.#disk().commit(this.#key, this.#upload, this.#part, last, this.#size),
-        `can't write ${this.#key}`,
-      )
-      this.#upload = undefined
-      if (!isNew) throw new StorageError('exists', `there is a blob ${this.#key}`)
-    } finally {
-      await this.#drop()
-    }
+  protected override async finish(): Promise<void> {
+    // What travels is what lies behind a view, so no more than what is held.
+    const isNew = await this.#disk().commit(this.name, this.#upload, this.#part, this.held.slice(), this.size)
+    this.#upload = undefined
+    if (!isNew) throw new StorageError('exists', `there is a blob ${this.name}`)
   }
 
-  async #drop(): Promise<void> {
-    this.#buffer = new Uint8Array(0)
-    this.#buffered = 0
+  protected override async drop(): Promise<void> {
+    this.forget()
     const upload = this.#upload
     this.#upload = undefined
     // What can't be told now is swept.
@@ -170,13 +131,17 @@ class DiskWriter implements BlobWriter {
         .catch(() => undefined)
   }
 
-  #follow(work: Promise<void>): Promise<void> {
-    this.#pending = work.catch(() => undefined)
-    return work
+  protected override failure(error: unknown): StorageError {
+    return diskError(error, `can't write ${this.name}`)
   }
 
-  #over(): StorageError {
-    return new StorageError('unavailable', `the writer of ${this.#key} is done`)
+  protected override allocate(byteLength: number): Uint8Array<ArrayBuffer> {
+    this.#share.take(byteLength)
+    return super.allocate(byteLength)
+  }
+
+  protected override release(byteLength: number): void {
+    this.#share.give(byteLength)
   }
 }
 
@@ -184,8 +149,13 @@ async function ask<T>(call: () => Promise<T>, what: string): Promise<T> {
   try {
     return await call()
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    const code = message.includes('SQLITE_FULL') ? 'no-space' : 'unavailable'
-    throw new StorageError(code, `${what}: ${message}`, { cause: error })
+    throw diskError(error, what)
   }
+}
+
+function diskError(error: unknown, what: string): StorageError {
+  if (error instanceof StorageError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  const code = message.includes('SQLITE_FULL') ? 'no-space' : 'unavailable'
+  return new StorageError(code, `${what}: ${message}`, { cause: error })
 }
