@@ -60,5 +60,7 @@ function encodeName(text: string): string {
   }
   if (name === '') return '%-'
   if (name.length <= MAX_NAME_BYTES) return name
-  return `${name.slice(0, HEAD_BYTES)}%-${createHash('sha256').update(lower).digest('hex')}`
+  // Not in the middle of an encoded octet.
+  const head = name.slice(0, HEAD_BYTES).replace(/%[0-9A-F]?$/, '')
+  return `${head}%-${createHash('sha256').update(lower).digest('hex')}`
 }
