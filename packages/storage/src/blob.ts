@@ -103,7 +103,7 @@ export interface KeyPage {
 /** S3's and R2's bound on one page. */
 export const MAX_PAGE = 1000
 /** S3's and R2's bound on a key, in bytes. */
-const MAX_KEY_BYTES = 1024
+export const MAX_KEY_BYTES = 1024
 /** A file name's bound on Linux and macOS, in bytes. */
 const MAX_SEGMENT_BYTES = 255
 /**

@@ -1,5 +1,5 @@
 /** An S3 bucket, or the part of it below a prefix, as an {@link ObjectBucket}. */
-import { type BlobReader, isSegment, type KeyPage, type ListOptions } from '../blob.ts'
+import { type BlobReader, isSegment, type KeyPage, type ListOptions, MAX_KEY_BYTES } from '../blob.ts'
 import { isStorageError, StorageError } from '../error.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../object/bucket.ts'
 import { type S3Client, sha256Of } from './client.ts'
@@ -9,15 +9,13 @@ import type { HttpAnswer } from './transport.ts'
 import { elements, encoded, textOf } from './xml.ts'
 
 const WRITER_HEADER = `x-amz-meta-${WRITER}`
-/** How long giving an upload up may take. */
-const TIDYING_MS = 5_000
 /** Uploads that one request lists. */
 const UPLOADS_PAGE = 1000
 
 export class S3Bucket implements ObjectBucket {
   readonly #client: S3Client
   readonly #prefix: string
-  /** Swift, for one, refuses every put that has a condition. There an upload of one part, whose end takes one, does instead. */
+  /** Swift, for one, refuses every put that has a condition. */
   #hasConditionalPut = true
 
   constructor(client: S3Client) {
@@ -27,7 +25,7 @@ export class S3Bucket implements ObjectBucket {
 
   async head(key: string, signal: AbortSignal): Promise<ObjectFacts | undefined> {
     const what = `can't look at ${key}`
-    const answer = await found(this.#client.tell({ method: 'HEAD', key: this.#prefix + key, signal, what }))
+    const answer = await found(this.#client.tell({ method: 'HEAD', key: this.#full(key), signal, what }))
     if (answer === undefined) return undefined
     const modifiedAt = new Date(answer.header('last-modified') ?? '')
     return { size: sizeIn(answer, what), modifiedAt, writer: answer.header(WRITER_HEADER) }
@@ -35,36 +33,30 @@ export class S3Bucket implements ObjectBucket {
 
   async get(key: string, signal: AbortSignal): Promise<BlobReader | undefined> {
     const what = `can't read ${key}`
-    const answer = await found(this.#client.send({ method: 'GET', key: this.#prefix + key, signal, what }))
+    const answer = await found(this.#client.send({ method: 'GET', key: this.#full(key), signal, what }))
     return answer && new S3Reader(answer, sizeIn(answer, what), what)
   }
 
   async put(key: string, body: Uint8Array<ArrayBuffer>, facts: WriterFacts, signal: AbortSignal): Promise<boolean> {
-    // No part may be empty, so what is empty can't go by parts; of two writers of nothing it does not matter who wins.
     if (this.#hasConditionalPut) {
       try {
         return await this.#put(key, body, facts, signal, { 'if-none-match': '*' })
       } catch (error) {
         if (!isNotImplemented(error)) throw error
-        this.#hasConditionalPut = false
       }
     }
+    // Then there is only what was there a moment ago. An upload of one part, whose end may have a condition, is no better: Swift
+    // looks before it writes, so of several at one moment all are told that they were first.
     if ((await this.head(key, signal)) !== undefined) return false
-    if (body.length === 0) return this.#put(key, body, facts, signal, {})
-    const upload = await this.createUpload(key, facts, signal)
-    try {
-      await upload.send(1, body, signal)
-      return await upload.complete(signal)
-    } catch (error) {
-      // Also when it is the signal that ended it.
-      await upload.abort(AbortSignal.timeout(TIDYING_MS)).catch(() => undefined)
-      throw error
-    }
+    const isNew = await this.#put(key, body, facts, signal, {})
+    // Not before: it may have been something else that the server does not do.
+    this.#hasConditionalPut = false
+    return isNew
   }
 
   async createUpload(key: string, facts: WriterFacts, signal: AbortSignal): Promise<Upload> {
     const what = `can't write ${key}`
-    const place = { key: this.#prefix + key, what }
+    const place = { key: this.#full(key), what }
     const xml = await this.#client.ask({
       method: 'POST',
       ...place,
@@ -87,11 +79,11 @@ export class S3Bucket implements ObjectBucket {
     const sha256 = sha256Of(body)
     const headers = { ...this.#headers(facts), ...condition, 'x-amz-checksum-sha256': sha256.toString('base64') }
     const what = `can't write ${key}`
-    return isNew(this.#client.tell({ method: 'PUT', key: this.#prefix + key, headers, body, sha256, signal, what }))
+    return isNew(this.#client.tell({ method: 'PUT', key: this.#full(key), headers, body, sha256, signal, what }))
   }
 
   async delete(key: string, signal: AbortSignal): Promise<void> {
-    await found(this.#client.tell({ method: 'DELETE', key: this.#prefix + key, signal, what: `can't delete ${key}` }))
+    await found(this.#client.tell({ method: 'DELETE', key: this.#full(key), signal, what: `can't delete ${key}` }))
   }
 
   async list(options: ListOptions & { readonly limit: number }, signal: AbortSignal): Promise<KeyPage> {
@@ -156,6 +148,16 @@ export class S3Bucket implements ObjectBucket {
       if (isNotImplemented(error)) return { uploads: [], isTruncated: false }
       throw error
     }
+  }
+
+  /** @throws StorageError `invalid-key`: some servers say that they are at fault, which would be tried again and again */
+  #full(key: string): string {
+    const full = this.#prefix + key
+    if (full.length <= MAX_KEY_BYTES) return full
+    throw new StorageError(
+      'invalid-key',
+      `with its prefix, ${full.slice(0, 80)}… is longer than ${MAX_KEY_BYTES} bytes`,
+    )
   }
 
   /** The key without the prefix; '' where it is somebody else's. */
