@@ -1,6 +1,8 @@
 /**
  * @postern/storage: where transactions are kept. Backends are at `@postern/storage/fs`, `/maildir`, `/r2` and `/memory`.
  */
+export type { Share } from './allowance.ts'
+export { Allowance } from './allowance.ts'
 export type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from './blob.ts'
 export { checkKey, checkLimit, checkPrefix, isSegment, MAX_PAGE } from './blob.ts'
 export type { BufferedWriterOptions } from './buffered-writer.ts'
@@ -12,8 +14,6 @@ export { keep } from './keep.ts'
 export type { Bounce, ForwardPathRecord, MaildirPlaces, MailRecord, PathRecord, SessionFacts } from './mail-record.ts'
 export type { IncomingMail, IncomingSession, ListMailOptions, MailPage, MailStore, StoredMail } from './mail-store.ts'
 export { mailStore } from './mail-store.ts'
-export type { Share } from './object/allowance.ts'
-export { Allowance } from './object/allowance.ts'
 export type { Expired, ExpireOptions, Retention } from './retention.ts'
 export { checkRetention } from './retention.ts'
 export type { Swept, SweepOptions } from './sweep.ts'

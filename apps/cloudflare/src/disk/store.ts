@@ -13,7 +13,6 @@ export interface DiskOptions {
 export type Reach = () => RemoteDisk
 
 const DEFAULT_MAX_BUFFERED_BYTES = 128 * 1024 * 1024
-const FIRST_BUFFER_BYTES = 64 * 1024
 
 /**
  * Blobs on the disk of this machine.
@@ -88,40 +87,30 @@ class DiskStore implements BlobStore {
 
 class DiskWriter extends BufferedWriter {
   readonly #disk: Reach
-  readonly #share: Share
   #upload: number | undefined
   #part = 0
 
   constructor(reach: Reach, allowance: Allowance, key: string, size: number | undefined) {
-    super({ name: key, holdBytes: CHUNK_BYTES, firstBytes: FIRST_BUFFER_BYTES, size })
+    super({ name: key, size, pieceBytes: CHUNK_BYTES, allowance })
     this.#disk = reach
-    this.#share = allowance.share(this)
   }
 
-  protected override async spill(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length;) {
-      if (this.room === 0) {
-        this.#upload ??= await this.#disk().begin()
-        await this.#disk().append(this.#upload, this.#part, this.held)
-        this.#part++
-        this.empty()
-      }
-      if (this.isDone) throw this.over()
-      const end = Math.min(bytes.length, at + this.room)
-      this.hold(bytes.subarray(at, end))
-      at = end
-    }
+  protected override async handOn(): Promise<void> {
+    this.#upload ??= await this.#disk().begin()
+    await this.#disk().append(this.#upload, this.#part, this.held.view)
+    this.#part++
+    this.held.empty()
   }
 
   protected override async finish(): Promise<void> {
     // What travels is what lies behind a view, so no more than what is held.
-    const isNew = await this.#disk().commit(this.name, this.#upload, this.#part, this.held.slice(), this.size)
+    const isNew = await this.#disk().commit(this.name, this.#upload, this.#part, this.held.view.slice(), this.size)
     this.#upload = undefined
     if (!isNew) throw new StorageError('exists', `there is a blob ${this.name}`)
   }
 
   protected override async drop(): Promise<void> {
-    this.forget()
+    await super.drop()
     const upload = this.#upload
     this.#upload = undefined
     // What can't be told now is swept.
@@ -133,15 +122,6 @@ class DiskWriter extends BufferedWriter {
 
   protected override failure(error: unknown): StorageError {
     return diskError(error, `can't write ${this.name}`)
-  }
-
-  protected override allocate(byteLength: number): Uint8Array<ArrayBuffer> {
-    this.#share.take(byteLength)
-    return super.allocate(byteLength)
-  }
-
-  protected override release(byteLength: number): void {
-    this.#share.give(byteLength)
   }
 }
 

@@ -6,6 +6,7 @@
  * report success over the hole. The file is given up then, and its writer told.
  */
 import { StorageError } from '../error.ts'
+import { HeldBytes } from '../held-bytes.ts'
 import type { Disk } from './disk.ts'
 import type { Slots } from './slots.ts'
 import type { Temporary } from './temporary.ts'
@@ -31,19 +32,18 @@ export class TemporaryFile {
   readonly #temporary: Temporary
   /** What it is to become, for messages. */
   readonly #target: string
-  readonly #announced: number | undefined
-  #buffer: Uint8Array | undefined
-  #buffered = 0
+  readonly #held: HeldBytes
   #size = 0
   #path: string | undefined
   #file: number | undefined
   #holdsSlot = false
 
-  constructor(bench: Bench, temporary: Temporary, target: string, announced?: number) {
+  /** @param expectedBytes How many bytes there will be, where that is known */
+  constructor(bench: Bench, temporary: Temporary, target: string, expectedBytes?: number) {
     this.#bench = bench
     this.#temporary = temporary
     this.#target = target
-    this.#announced = announced
+    this.#held = new HeldBytes({ maxBytes: HOLD_BYTES, firstBytes: FIRST_BUFFER_BYTES, expectedBytes })
   }
 
   /** Bytes so far. */
@@ -59,15 +59,12 @@ export class TemporaryFile {
   /** Takes the bytes, and copies what it keeps of them. */
   write(bytes: Uint8Array): void | Promise<void> {
     this.#size += bytes.length
-    if (this.#buffered + bytes.length <= HOLD_BYTES) return this.#hold(bytes)
+    if (bytes.length <= this.#held.room) return this.#held.add(bytes)
     return this.#spill(bytes)
   }
 
   /** Makes the bytes safe. Answers the path of the file that holds them, until `drop`. */
   async finish(): Promise<string> {
-    if (this.#announced !== undefined && this.#announced !== this.#size) {
-      throw new StorageError('corrupt', `${this.#target}: ${this.#size} bytes came, not ${this.#announced}`)
-    }
     if (this.#path === undefined) await this.#bench.brief.run(() => this.#writeSmall())
     else await this.#sync()
     return this.#path as unknown as string
@@ -75,8 +72,7 @@ export class TemporaryFile {
 
   /** Lets go of everything: memory, the file, its slot, the temporary name. Never rejects. */
   async drop(): Promise<void> {
-    this.#buffer = undefined
-    this.#buffered = 0
+    this.#held.forget()
     await this.#close().catch(() => undefined)
     if (this.#holdsSlot) {
       this.#holdsSlot = false
@@ -88,19 +84,6 @@ export class TemporaryFile {
     await this.#temporary.remove(path)
   }
 
-  #hold(bytes: Uint8Array): void {
-    const needed = this.#buffered + bytes.length
-    if (this.#buffer === undefined || this.#buffer.length < needed) {
-      const expected = this.#file === undefined ? (this.#announced ?? 0) : HOLD_BYTES
-      const doubled = Math.max(needed, expected, FIRST_BUFFER_BYTES, (this.#buffer?.length ?? 0) * 2)
-      const larger = new Uint8Array(Math.max(needed, Math.min(doubled, HOLD_BYTES)))
-      if (this.#buffer !== undefined) larger.set(this.#buffer.subarray(0, this.#buffered))
-      this.#buffer = larger
-    }
-    this.#buffer.set(bytes, this.#buffered)
-    this.#buffered = needed
-  }
-
   async #spill(bytes: Uint8Array): Promise<void> {
     if (this.#path === undefined) {
       await this.#bench.large.take()
@@ -108,7 +91,7 @@ export class TemporaryFile {
       await this.#create()
     }
     await this.#flush()
-    if (bytes.length < HOLD_BYTES) this.#hold(bytes)
+    if (bytes.length < HOLD_BYTES) this.#held.add(bytes)
     else await this.#writeAll(bytes)
   }
 
@@ -130,9 +113,8 @@ export class TemporaryFile {
   }
 
   async #flush(): Promise<void> {
-    if (this.#buffer === undefined || this.#buffered === 0) return
-    const bytes = this.#buffer.subarray(0, this.#buffered)
-    this.#buffered = 0
+    const bytes = this.#held.view
+    this.#held.empty()
     await this.#writeAll(bytes)
   }
 

@@ -6,7 +6,7 @@
  * the directory syncs.
  */
 import { dirname } from 'node:path'
-import type { BlobWriter } from '../blob.ts'
+import { BaseWriter } from '../base-writer.ts'
 import { StorageError } from '../error.ts'
 import type { Directories } from './directories.ts'
 import { diskError, systemCode } from './disk.ts'
@@ -19,51 +19,23 @@ export interface Workshop extends Bench {
   readonly temporary: Temporary
 }
 
-export class FileWriter implements BlobWriter {
+export class FileWriter extends BaseWriter {
   readonly #shop: Workshop
-  readonly #target: string
   readonly #file: TemporaryFile
-  #done = false
-  /** What is under way; never rejects. `abort` must not close a file that is being written to. */
-  #pending: Promise<unknown> = Promise.resolve()
 
   constructor(shop: Workshop, target: string, announced: number | undefined) {
+    super(target, announced)
     this.#shop = shop
-    this.#target = target
     this.#file = new TemporaryFile(shop, shop.temporary, target, announced)
   }
 
-  write(bytes: Uint8Array): void | Promise<void> {
-    if (this.#done) throw this.#over()
-    const written = this.#file.write(bytes)
-    if (written !== undefined) return this.#follow(this.#written(written))
+  protected override take(bytes: Uint8Array): void | Promise<void> {
+    return this.#file.write(bytes)
   }
 
-  async commit(): Promise<void> {
-    if (this.#done) throw this.#over()
-    this.#done = true
-    await this.#follow(this.#commit())
-  }
-
-  async abort(): Promise<void> {
-    this.#done = true
-    await this.#pending
-    await this.#file.drop()
-  }
-
-  async #written(written: Promise<void>): Promise<void> {
-    try {
-      await written
-    } catch (error) {
-      this.#done = true
-      await this.#file.drop()
-      throw this.#failure(error)
-    }
-  }
-
-  async #commit(): Promise<void> {
+  protected override async finish(): Promise<void> {
     const { directories, disk } = this.#shop
-    const directory = dirname(this.#target)
+    const directory = dirname(this.name)
     let linked = false
     try {
       const path = await this.#file.finish()
@@ -72,11 +44,19 @@ export class FileWriter implements BlobWriter {
       await Promise.all([directories.sync(directory), this.#file.drop()])
     } catch (error) {
       // A blob that may not survive must not be found: its writer is about to be told that there is none.
-      if (linked) await disk.unlink(this.#target).catch(() => undefined)
-      throw this.#failure(error)
-    } finally {
-      await this.#file.drop()
+      if (linked) await disk.unlink(this.name).catch(() => undefined)
+      throw error
     }
+  }
+
+  protected override drop(): Promise<void> {
+    return this.#file.drop()
+  }
+
+  protected override failure(error: unknown): StorageError {
+    const failure = diskError(error, `can't write ${this.name}`)
+    // What is missing is a directory of ours: for who writes a blob, that is no `not-found`.
+    return failure.code === 'not-found' ? new StorageError('unavailable', failure.message, { cause: error }) : failure
   }
 
   async #link(path: string, directory: string): Promise<void> {
@@ -95,21 +75,6 @@ export class FileWriter implements BlobWriter {
 
   async #linkIn(path: string, directory: string): Promise<void> {
     await this.#shop.directories.ensure(directory)
-    await this.#shop.disk.link(path, this.#target)
-  }
-
-  #follow(work: Promise<void>): Promise<void> {
-    this.#pending = work.catch(() => undefined)
-    return work
-  }
-
-  #failure(error: unknown): StorageError {
-    const failure = diskError(error, `can't write ${this.#target}`)
-    // What is missing is a directory of ours: for who writes a blob, that is no `not-found`.
-    return failure.code === 'not-found' ? new StorageError('unavailable', failure.message, { cause: error }) : failure
-  }
-
-  #over(): StorageError {
-    return new StorageError('unavailable', `the writer of ${this.#target} is done`)
+    await this.#shop.disk.link(path, this.name)
   }
 }

@@ -1,8 +1,8 @@
 /** Blobs as objects of a bucket. */
+import { Allowance } from '../allowance.ts'
 import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
 import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob.ts'
 import { StorageError } from '../error.ts'
-import { Allowance } from './allowance.ts'
 import type { ObjectBucket } from './bucket.ts'
 import { type Attempt, type Patience, persistently } from './retry.ts'
 import { ObjectWriter } from './writer.ts'

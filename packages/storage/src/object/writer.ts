@@ -14,9 +14,9 @@
  * and takes it back, when it has given up.
  */
 import type { WriteOptions } from '../blob.ts'
+import type { Allowance } from '../allowance.ts'
 import { BufferedWriter } from '../buffered-writer.ts'
 import { isStorageError, StorageError } from '../error.ts'
-import type { Allowance, Share } from './allowance.ts'
 import type { ObjectBucket, ObjectFacts, Upload, WriterFacts } from './bucket.ts'
 import { type Attempt, type Patience, persistently, TransientError } from './retry.ts'
 
@@ -24,13 +24,11 @@ import { type Attempt, type Patience, persistently, TransientError } from './ret
 export const PART_BYTES: number = 5 * 1024 * 1024
 /** The most parts. */
 const MAX_PARTS = 10_000
-const FIRST_BUFFER_BYTES = 64 * 1024
 /** Tidying up is worth a second try, but nobody's patience. */
 const TIDYING_MS = 10_000
 
 export class ObjectWriter extends BufferedWriter {
   readonly #bucket: ObjectBucket
-  readonly #share: Share
   readonly #facts: WriterFacts
   readonly #patience: Patience
   #upload: Upload | undefined
@@ -46,26 +44,15 @@ export class ObjectWriter extends BufferedWriter {
   #late: Promise<void> | undefined
 
   constructor(bucket: ObjectBucket, allowance: Allowance, patience: Patience, key: string, options: WriteOptions) {
-    super({ name: key, holdBytes: PART_BYTES, firstBytes: FIRST_BUFFER_BYTES, size: options.size })
+    super({ name: key, size: options.size, pieceBytes: PART_BYTES, allowance })
     this.#bucket = bucket
-    this.#share = allowance.share(this)
     this.#patience = patience
     this.#facts = { writer: crypto.randomUUID(), contentType: options.contentType }
   }
 
-  protected override async spill(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length;) {
-      if (this.room === 0) await this.#handOn()
-      if (this.isDone) throw this.over()
-      const end = Math.min(bytes.length, at + this.room)
-      this.hold(bytes.subarray(at, end))
-      at = end
-    }
-  }
-
   protected override async finish(): Promise<void> {
     try {
-      if (this.#upload === undefined) await this.#put(this.held)
+      if (this.#upload === undefined) await this.#put(this.held.view)
       else await this.#complete(this.#upload)
     } catch (error) {
       if (this.#isUnsure && !isStorageError(error, 'exists')) await this.#takeBack()
@@ -78,8 +65,7 @@ export class ObjectWriter extends BufferedWriter {
     this.#upload = undefined
     await this.#sending
     this.#spare = undefined
-    this.forget()
-    this.#share.give()
+    await super.drop()
     // What can't be given up now is swept later.
     const late = this.#late
     this.#late = undefined
@@ -99,30 +85,21 @@ export class ObjectWriter extends BufferedWriter {
     return error.code === 'not-found' ? new StorageError('unavailable', error.message, { cause: error }) : error
   }
 
-  protected override allocate(byteLength: number): Uint8Array<ArrayBuffer> {
-    this.#share.take(byteLength)
-    return super.allocate(byteLength)
-  }
-
-  protected override release(byteLength: number): void {
-    this.#share.give(byteLength)
-  }
-
   async #put(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const isNew = await this.#persist((signal) => this.#bucket.put(this.name, bytes, this.#facts, signal))
     if (!isNew && !(this.#isUnsure && (await this.#isOurs()))) throw this.#taken()
   }
 
   /** Sends the full buffer on its way, once the part before it has arrived, and goes on with another, where there is room for one. */
-  async #handOn(): Promise<void> {
+  protected override async handOn(): Promise<void> {
     this.#upload ??= await this.#persist((signal) => this.#begin(signal))
     await this.#arrived()
-    const full = this.held
+    const full = this.held.view
     const other = this.#spare ?? this.#second()
     this.#sending = this.#send(this.#upload, full).catch((error: unknown) => error)
     if (other === undefined) await this.#arrived()
     this.#spare = other === undefined ? undefined : full
-    this.empty(other)
+    this.held.empty(other)
   }
 
   async #begin(signal: AbortSignal): Promise<Upload> {
@@ -136,7 +113,7 @@ export class ObjectWriter extends BufferedWriter {
   }
 
   #second(): Uint8Array<ArrayBuffer> | undefined {
-    return this.#share.takeIfAmple(PART_BYTES) ? new Uint8Array(PART_BYTES) : undefined
+    return this.share.takeIfAmple(PART_BYTES) ? new Uint8Array(PART_BYTES) : undefined
   }
 
   async #send(upload: Upload, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
@@ -152,7 +129,7 @@ export class ObjectWriter extends BufferedWriter {
 
   async #complete(upload: Upload): Promise<void> {
     await this.#arrived()
-    if (this.held.length > 0) await this.#send(upload, this.held)
+    if (this.held.view.length > 0) await this.#send(upload, this.held.view)
     if ((await this.#head()) !== undefined) throw this.#taken()
     this.#isUnsure = false
     try {

@@ -1,4 +1,4 @@
-import { StorageError } from '../error.ts'
+import { StorageError } from './error.ts'
 
 /** What the writers of one store may hold in memory, all of them together. */
 export class Allowance {
