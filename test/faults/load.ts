@@ -12,10 +12,14 @@ import { idIn, type Kept, sha256 } from '../peers/store.ts'
 /** What is known of one message that was sent. */
 export interface Sent {
   readonly number: number
+  /** As it was asked for; the message is about as long. */
+  readonly size: number
   readonly sha256: string
   readonly byteLength: number
   /** Present once it was answered 250. */
   id?: string
+  /** What it was answered else, try by try. */
+  readonly refusals: string[]
 }
 
 /** Most are small, so that many are under way; a few are large, so that some are cut in the middle. */
@@ -45,6 +49,24 @@ export class Load {
     this.#sessions.push(...Array.from({ length: sessions }, () => this.#session(port)))
   }
 
+  /** Sends messages of these sizes, each over a session of its own, all at once. @returns what is known of them. */
+  async send(port: number, sizes: readonly number[]): Promise<readonly Sent[]> {
+    const batch = sizes.map((size) => this.#note(size).sent)
+    await this.sendAgain(port, batch)
+    return batch
+  }
+
+  /** Sends messages again, as a client does that was refused for now. */
+  async sendAgain(port: number, batch: readonly Sent[]): Promise<void> {
+    await Promise.all(
+      batch.map(async (sent) => {
+        using client = await RawClient.greeted(port)
+        await this.#deliver(client, sent, bytesOf(sent.number, sent.size))
+        await client.quit()
+      }),
+    )
+  }
+
   /** Waits for all sessions to be over. */
   async over(): Promise<void> {
     this.#isStopping = true
@@ -64,20 +86,36 @@ export class Load {
   }
 
   async #send(client: RawClient): Promise<void> {
-    const number = this.sent.length
     const size = this.#random.between(1, this.#random.below(LARGE_EVERY) === 0 ? LARGE_BYTES : SMALL_BYTES)
-    const text = `X-Number: ${number}\r\n\r\n.${number} `.padEnd(size, `${number}.\r\n.`).replace(/\r$/, '')
-    const bytes = Buffer.from(`${text}\r\n`)
-    const sent: Sent = { number, sha256: sha256(bytes), byteLength: bytes.length }
+    const { sent, bytes } = this.#note(size)
+    await this.#deliver(client, sent, bytes)
+    this.unexpected.push(...sent.refusals)
+  }
+
+  #note(size: number): { sent: Sent; bytes: Buffer } {
+    const number = this.sent.length
+    const bytes = bytesOf(number, size)
+    const sent: Sent = { number, size, sha256: sha256(bytes), byteLength: bytes.length, refusals: [] }
     this.sent.push(sent)
+    return { sent, bytes }
+  }
+
+  async #deliver(client: RawClient, sent: Sent, bytes: Buffer): Promise<void> {
+    const { number } = sent
     const transaction = { bytes, to: [`${number}@postern.example`] }
     const reply =
       number % 2 === 0
         ? await sendByData(client, transaction)
         : await sendByBdat(client, transaction, { chunks: 50_000, emptyLast: number % 3 === 0 })
     if (reply.code === 250) sent.id = idIn(reply.text)
-    else this.unexpected.push(reply.text)
+    else sent.refusals.push(reply.text)
   }
+}
+
+/** The same bytes for the same number and size. */
+function bytesOf(number: number, size: number): Buffer {
+  const text = `X-Number: ${number}\r\n\r\n.${number} `.padEnd(size, `${number}.\r\n.`).replace(/\r$/, '')
+  return Buffer.from(`${text}\r\n`)
 }
 
 /** The number of a message that was kept. */

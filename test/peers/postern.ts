@@ -11,8 +11,10 @@ const STOP_TIMEOUT_MS = 40_000
 const MAX_LOG_LINES = 10_000
 
 export interface ServeOptions {
-  /** The directory of the store. */
+  /** The directory of the store; '' where the flags, or what they name, have another. */
   readonly store: string
+  /** Besides what this process has, less what is for the test runner. */
+  readonly env?: NodeJS.ProcessEnv
   /** Listen URLs with port 0, in the order of {@link Postern.ports}. */
   readonly listen?: readonly string[]
   readonly flags?: readonly string[]
@@ -45,13 +47,20 @@ export class Postern {
 
   /** Starts the server. It takes connections when the promise resolves. */
   static async serve(options: ServeOptions): Promise<Postern> {
-    const { store, listen = ['smtp://127.0.0.1:0'], flags = [], command = [process.execPath] } = options
+    const { store, listen = ['smtp://127.0.0.1:0'], flags = [], command = [process.execPath], env } = options
     const [program, ...before] = command
-    const args = ['serve', '--store', `fs:${store}`, '--hostname', 'mx.postern.example', '--log-format', 'json']
+    const args = [
+      'serve',
+      ...(store === '' ? [] : ['--store', `fs:${store}`]),
+      '--hostname',
+      'mx.postern.example',
+      '--log-format',
+      'json',
+    ]
     args.push(...listen.flatMap((url) => ['--listen', url]), ...flags)
     const child = spawn(program, [...before, MAIN, ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: environment(),
+      env: { ...environment(), ...env },
     })
     running.add(child)
     child.once('exit', () => running.delete(child))

@@ -1,0 +1,58 @@
+/**
+ * The Worker as it is, with a bucket that fails as it is told.
+ *
+ *     POST /fault          `BucketFault`s, none where all is to go well. Answers how many calls met those before
+ *     GET  /keys, /blob?…  what is in the bucket, by no code of Postern's
+ */
+import type { Bucket } from '@postern/storage/r2'
+import { type BucketFault, FaultyBucket } from '../../../test/faults/faulty-bucket.ts'
+import type { Env } from '../src/env.ts'
+import worker from '../src/worker.ts'
+
+type Given = Env & { readonly MAIL: R2Bucket }
+
+const faulty = new WeakMap<Given, { readonly bucket: FaultyBucket; readonly env: Env }>()
+
+function faultyOf(env: Given): { readonly bucket: FaultyBucket; readonly env: Env } {
+  let made = faulty.get(env)
+  if (made === undefined) {
+    const bucket = new FaultyBucket(env.MAIL as unknown as Bucket)
+    made = { bucket, env: { ...env, MAIL: bucket as unknown as R2Bucket } }
+    faulty.set(env, made)
+  }
+  return made
+}
+
+async function keysOf(bucket: R2Bucket): Promise<string[]> {
+  const keys: string[] = []
+  let cursor: string | undefined
+  do {
+    const page = await bucket.list(cursor === undefined ? {} : { cursor })
+    keys.push(...page.objects.map(({ key }) => key))
+    cursor = page.truncated ? page.cursor : undefined
+  } while (cursor !== undefined)
+  return keys
+}
+
+const told: ExportedHandler<Given> = {
+  connect: (socket, env, context) => worker.connect?.(socket, faultyOf(env).env, context),
+  async fetch(request, env) {
+    const { pathname, search } = new URL(request.url)
+    const { bucket } = faultyOf(env)
+    switch (pathname) {
+      case '/fault': {
+        const { hits } = bucket
+        bucket.set(await request.json<BucketFault[]>())
+        return Response.json({ hits })
+      }
+      case '/keys':
+        return Response.json(await keysOf(env.MAIL))
+      default: {
+        const object = await env.MAIL.get(decodeURIComponent(search.slice(1)))
+        return new Response(object?.body ?? null, { status: object === null ? 404 : 200 })
+      }
+    }
+  },
+}
+
+export default told

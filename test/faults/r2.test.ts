@@ -1,0 +1,166 @@
+/**
+ * R2 fails, beneath the Worker in `wrangler dev`: what its clients hear, and what is in the bucket afterwards.
+ *
+ * A fault that passes within the client's patience is not noticed. Of one that does not the client hears 451.
+ */
+import { readFile, writeFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Running } from '../../apps/cloudflare/test/running.ts'
+import { parseJsonc, wranglerEnvironment } from '../../apps/cloudflare/test/wrangler.ts'
+import { MiB } from '../corpus/messages.ts'
+import { freePort } from '../peers/port.ts'
+import { Scratch } from '../peers/store.ts'
+import type { BucketFault } from './faulty-bucket.ts'
+import { Load } from './load.ts'
+import { countRow, rowLine, type Shelf } from './row.ts'
+
+const APP = resolve(import.meta.dirname, '../../apps/cloudflare')
+/** So long a client waits for a bucket that does not answer. */
+const HOOK_TIMEOUT_MS = 5_000
+const SMALL = [1, 20_000, 300_000]
+const LARGE = [5 * MiB + 10_000, 11 * MiB]
+const BOTH = [...SMALL, ...LARGE]
+
+interface Row {
+  readonly faults: readonly BucketFault[]
+  readonly sizes: readonly number[]
+  readonly all: 'kept' | 'refused'
+  /** Messages that are there although they were refused, and so there twice once they were sent again. Default none. */
+  readonly foundThough?: number
+}
+
+const INTERNAL = 'We encountered an internal error. Please try again. (10001)'
+const SLOW_DOWN = 'Reduce your concurrent request rate for the same object. (10058)'
+
+const ROWS: Readonly<Record<string, Row>> = {
+  'a burst of internal errors, one put': {
+    faults: [{ calls: ['put'], kind: 'error', message: `put: ${INTERNAL}`, times: 4 }],
+    sizes: SMALL,
+    all: 'kept',
+  },
+  'internal errors, each call of an upload': {
+    faults: (['create', 'part', 'complete'] as const).map((call) => ({
+      calls: [call],
+      kind: 'error',
+      message: `${call}: ${INTERNAL}`,
+      times: 2,
+    })),
+    sizes: LARGE,
+    all: 'kept',
+  },
+  'too many requests': {
+    faults: [{ calls: ['put', 'part'], kind: 'error', message: `put: ${SLOW_DOWN}`, times: 6 }],
+    sizes: BOTH,
+    all: 'kept',
+  },
+  'the answer of a put is lost, bytes and envelope': {
+    faults: ['.eml', '.json'].map((keyEnd) => ({ calls: ['put'], keyEnd, kind: 'lost', times: 2 })),
+    sizes: SMALL,
+    all: 'kept',
+  },
+  'the answer of each call of an upload is lost': {
+    faults: (['create', 'part', 'complete'] as const).map((call) => ({ calls: [call], kind: 'lost', times: 2 })),
+    sizes: LARGE,
+    all: 'kept',
+  },
+  'a byte is changed on its way': {
+    faults: [{ calls: ['put'], kind: 'changed', times: 3 }],
+    sizes: SMALL,
+    all: 'kept',
+  },
+  'no permission': {
+    faults: [{ calls: ['put', 'create'], kind: 'error', message: 'put: Access Denied (10003)' }],
+    sizes: BOTH,
+    all: 'refused',
+  },
+  'no answer, and it is not done': {
+    faults: [{ calls: ['put', 'part'], kind: 'hang' }],
+    sizes: BOTH,
+    all: 'refused',
+  },
+  // Nobody can tell: an envelope that is there is a message, and 451 has the client send it again.
+  'no answer, and it is done': {
+    faults: [
+      { calls: ['put'], keyEnd: '.json', kind: 'late' },
+      { calls: ['complete'], kind: 'late' },
+    ],
+    sizes: BOTH,
+    all: 'refused',
+    foundThough: SMALL.length,
+  },
+}
+
+let scratch: Scratch
+let wrangler: Running
+let smtp: number
+let http: number
+const load = new Load(1)
+
+const shelf: Shelf = {
+  keys: async () => (await (await ask('/keys')).json()) as string[],
+  read: async (key) => Buffer.from(await (await ask(`/blob?${encodeURIComponent(key)}`)).arrayBuffer()),
+}
+
+async function ask(path: string, init?: RequestInit): Promise<Response> {
+  const response = await fetch(`http://127.0.0.1:${http}${path}`, init)
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
+  return response
+}
+
+/** @returns how many calls met those before. */
+async function setFaults(faults: readonly BucketFault[]): Promise<number> {
+  const answer = await ask('/fault', { method: 'POST', body: JSON.stringify(faults) })
+  return ((await answer.json()) as { hits: number }).hits
+}
+
+beforeAll(async () => {
+  scratch = await Scratch.make()
+  smtp = await freePort()
+  http = await freePort()
+  const config = parseJsonc(await readFile(resolve(APP, 'wrangler.jsonc'), 'utf8'))
+  const file = scratch.join('wrangler.json')
+  const vars = {
+    POSTERN_HOSTNAME: 'mx.postern.example',
+    POSTERN_DOMAINS: '*',
+    POSTERN_HOOK_TIMEOUT_MS: HOOK_TIMEOUT_MS,
+  }
+  const connect = [{ protocol: 'tcp', port: smtp, address: '127.0.0.1' }]
+  await writeFile(file, JSON.stringify({ ...config, main: resolve(APP, 'test/faulty.ts'), vars, connect }))
+  const flags = ['--port', String(http), '--ip', '127.0.0.1', '--persist-to', scratch.join('state')]
+  wrangler = await Running.start(['wrangler', 'dev', '--config', file, ...flags], /Ready on/, wranglerEnvironment())
+})
+afterAll(async () => {
+  await wrangler?.[Symbol.asyncDispose]()
+  await scratch?.[Symbol.asyncDispose]()
+})
+
+test.each(Object.entries(ROWS))(
+  '%s',
+  async (name, { faults, sizes, all, foundThough = 0 }) => {
+    const before = (await countRow([], load, shelf)).orphans
+    await setFaults(faults)
+    const batch = await load.send(smtp, sizes)
+    expect(await setFaults([])).toBeGreaterThan(0)
+    const told = await countRow(batch, load, shelf)
+    console.info(rowLine('R2', name, { ...told, orphans: told.orphans - before }))
+    expect(told).toMatchObject({
+      sent: sizes.length,
+      kept: all === 'kept' ? sizes.length : 0,
+      refused451: all === 'kept' ? 0 : sizes.length,
+      found: all === 'kept' ? sizes.length : foundThough,
+      duplicates: 0,
+    })
+    if (all === 'kept') expect(told.orphans).toBe(before)
+
+    const refused = batch.filter(({ id }) => id === undefined)
+    await load.sendAgain(smtp, refused)
+    expect(await countRow(batch, load, shelf)).toMatchObject({
+      kept: sizes.length,
+      found: sizes.length,
+      duplicates: foundThough,
+      orphans: told.orphans,
+    })
+  },
+  60_000,
+)
