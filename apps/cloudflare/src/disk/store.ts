@@ -1,6 +1,5 @@
 /** A disk as a BlobStore. Up to 1 MiB of each blob is in memory here, and travels in one call. */
 import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '@postern/storage'
-import type { Share } from '@postern/storage'
 import { Allowance, BufferedWriter, checkKey, checkLimit, checkPrefix, MAX_PAGE, StorageError } from '@postern/storage'
 import { CHUNK_BYTES, type DiskPage, type RemoteDisk } from './rpc.ts'
 
