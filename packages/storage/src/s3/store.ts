@@ -17,7 +17,7 @@ export interface S3Options extends S3LocationOptions {
   readonly deadlineMs?: number
   /** How long one try may take. Default 30,000. */
   readonly attemptMs?: number
-  /** How long a connection may stand still. Default 10,000. */
+  /** How long a connection may stand still. Default 20,000. */
   readonly idleTimeoutMs?: number
 }
 
@@ -25,7 +25,7 @@ export const DEFAULTS: Required<Omit<S3Options, 'credentials' | keyof S3Location
   maxBufferedBytes: 512 * 1024 * 1024,
   deadlineMs: 60_000,
   attemptMs: 30_000,
-  idleTimeoutMs: 10_000,
+  idleTimeoutMs: 20_000,
 }
 
 export function s3With(transport: Transport, options: S3Options): BlobStore {
