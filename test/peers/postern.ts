@@ -10,9 +10,16 @@ const STOP_TIMEOUT_MS = 40_000
 /** Lines of the log that are kept, to explain a failure. */
 const MAX_LOG_LINES = 10_000
 
+/** The scheme of a store that is a directory. */
+export type Layout = 'fs' | 'maildir'
+
 export interface ServeOptions {
   /** The directory of the store; '' where the flags, or what they name, have another. */
   readonly store: string
+  /** How mail lies in it. Default: fs. */
+  readonly layout?: Layout
+  /** Whose process it is. Default: this one's owner. */
+  readonly uid?: number
   /** Besides what this process has, less what is for the test runner. */
   readonly env?: NodeJS.ProcessEnv
   /** Listen URLs with port 0, in the order of {@link Postern.ports}. */
@@ -47,11 +54,12 @@ export class Postern {
 
   /** Starts the server. It takes connections when the promise resolves. */
   static async serve(options: ServeOptions): Promise<Postern> {
-    const { store, listen = ['smtp://127.0.0.1:0'], flags = [], command = [process.execPath], env } = options
+    const { store, layout = 'fs', listen = ['smtp://127.0.0.1:0'], flags = [], command = [process.execPath] } = options
+    const { env, uid } = options
     const [program, ...before] = command
     const args = [
       'serve',
-      ...(store === '' ? [] : ['--store', `fs:${store}`]),
+      ...(store === '' ? [] : ['--store', `${layout}:${store}`]),
       '--hostname',
       'mx.postern.example',
       '--log-format',
@@ -61,6 +69,7 @@ export class Postern {
     const child = spawn(program, [...before, MAIN, ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...environment(), ...env },
+      ...(uid === undefined ? {} : { uid, gid: uid }),
     })
     running.add(child)
     child.once('exit', () => running.delete(child))
@@ -144,9 +153,9 @@ export class Postern {
 }
 
 /** Runs another command of `postern` over a store. */
-export function postern(store: string, args: readonly string[]): Promise<ToolResult> {
+export function postern(store: string, args: readonly string[], layout: Layout = 'fs'): Promise<ToolResult> {
   const [command = '', ...rest] = args
-  return runTool(process.execPath, [MAIN, command, '--store', `fs:${store}`, ...rest], { env: environment() })
+  return runTool(process.execPath, [MAIN, command, '--store', `${layout}:${store}`, ...rest], { env: environment() })
 }
 
 /** Runs a command that knows no store. */

@@ -1,0 +1,140 @@
+/**
+ * Debian's Dovecot as an IMAP server on loopback, over Maildirs, with its own configuration, sockets and log in a directory of the
+ * test.
+ *
+ * The system's own Dovecot, where there is one, is neither read nor started.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { freePort } from './port.ts'
+import type { Scratch } from './store.ts'
+import { mustRun, type Need, pathOf, program, ROOT } from './tool.ts'
+
+export const DOVECOT: readonly Need[] = [
+  program('dovecot'),
+  { missing: pathOf('python3') === undefined ? 'python3 is not installed' : undefined },
+  ROOT,
+]
+
+const PASSWORD = 'correct-horse'
+const START_TIMEOUT_MS = 20_000
+
+export interface DovecotOptions {
+  /** The directory of the Maildirs. */
+  readonly mail: string
+  /** Whose they are: not root, as Dovecot serves no mail as root. */
+  readonly uid: number
+}
+
+/** One answer of the server: OK, and the data. */
+export type Answer = readonly [string, readonly unknown[]]
+
+/** Servers that run. A test that ran out of time does not get to end its own. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGTERM')
+})
+
+export class Dovecot {
+  readonly #port: number
+  readonly #scratch: Scratch
+  readonly #process: ChildProcess
+
+  private constructor(scratch: Scratch, port: number, process: ChildProcess) {
+    this.#scratch = scratch
+    this.#port = port
+    this.#process = process
+  }
+
+  /** Configures and starts it. It takes connections when the promise resolves. */
+  static async start(scratch: Scratch, options: DovecotOptions): Promise<Dovecot> {
+    const port = await freePort()
+    // Its processes are not root.
+    await chmod(scratch.path, 0o755)
+    for (const name of ['', 'run', 'state']) await mkdir(scratch.join('dovecot', name), { mode: 0o755 })
+    const config = scratch.join('dovecot', 'dovecot.conf')
+    await writeFile(config, configuration(scratch, port, options))
+    const child = spawn(pathOf('dovecot') as string, ['-F', '-c', config], { stdio: 'ignore' })
+    running.add(child)
+    child.once('exit', () => running.delete(child))
+    const dovecot = new Dovecot(scratch, port, child)
+    const deadline = Date.now() + START_TIMEOUT_MS
+    while (!(await answers(port))) {
+      if (child.exitCode !== null || Date.now() > deadline) {
+        await dovecot[Symbol.asyncDispose]()
+        throw new Error(`dovecot does not answer:\n${await dovecot.log()}`)
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    return dovecot
+  }
+
+  /** Logs in as this user and gives these commands of Python's imaplib, each by its name and arguments. */
+  async commands(user: string, ...commands: readonly (readonly string[])[]): Promise<Answer[]> {
+    const input = JSON.stringify({ port: this.#port, user, password: PASSWORD, commands })
+    const { stdout } = await mustRun('python3', [join(import.meta.dirname, 'imap_client.py')], { input })
+    return JSON.parse(stdout.toString()) as Answer[]
+  }
+
+  log(): Promise<string> {
+    return readFile(this.#scratch.join('dovecot', 'log'), 'utf8').catch(() => '')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
+    const ended = once(this.#process, 'exit')
+    this.#process.kill('SIGTERM')
+    const late = setTimeout(() => this.#process.kill('SIGKILL'), 10_000)
+    await ended
+    clearTimeout(late)
+  }
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    const end = (isUp: boolean): void => {
+      socket.destroy()
+      resolve(isUp)
+    }
+    socket.once('data', () => end(true))
+    socket.once('error', () => end(false))
+    socket.once('close', () => end(false))
+  })
+}
+
+function configuration(scratch: Scratch, port: number, { mail, uid }: DovecotOptions): string {
+  const directory = scratch.join('dovecot')
+  return `
+base_dir = ${directory}/run
+state_dir = ${directory}/state
+log_path = ${directory}/log
+instance_name = postern-test
+protocols = imap
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+mail_location = maildir:${mail}/%d/%n
+first_valid_uid = 1
+first_valid_gid = 1
+passdb {
+  driver = static
+  args = password=${PASSWORD}
+}
+userdb {
+  driver = static
+  args = uid=${uid} gid=${uid} home=${directory}
+}
+service imap-login {
+  inet_listener imap {
+    port = ${port}
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+`
+}

@@ -1,0 +1,255 @@
+/**
+ * Programs that read Maildirs, on what was delivered by SMTP: Dovecot by IMAP, mutt, Python. What they move, flag and remove, the
+ * store sees; what the store removes, they see.
+ */
+import { chmod, chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { MailRecord } from '@postern/storage'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { RawClient } from '../corpus/raw-client.ts'
+import { sendByBdat, sendByData } from '../corpus/send.ts'
+import { Dovecot, DOVECOT } from './dovecot.ts'
+import { Postern, postern } from './postern.ts'
+import { difference, idIn, Scratch } from './store.ts'
+import { mustRun, type Need, pathOf, program, ROOT, testWith } from './tool.ts'
+
+/** `nobody`: readers and server are to be the same user, and Dovecot serves no mail as root. */
+const UID = 65_534
+const PYTHON: Need = { missing: pathOf('python3') === undefined ? 'python3 is not installed' : undefined }
+const MUTT: readonly Need[] = [program('mutt'), program('script')]
+
+let scratch: Scratch
+let store: string
+let server: Postern
+let dovecot: Dovecot
+
+beforeAll(async () => {
+  if (ROOT.missing !== undefined) return
+  scratch = await Scratch.make()
+  await chmod(scratch.path, 0o755)
+  store = scratch.join('vhosts')
+  await mkdir(store, { mode: 0o700 })
+  await chown(store, UID, UID)
+  server = await Postern.serve({ store, layout: 'maildir', uid: UID })
+  if (DOVECOT.every((need) => need.missing === undefined))
+    dovecot = await Dovecot.start(scratch, { mail: store, uid: UID })
+}, 30_000)
+afterAll(async () => {
+  await dovecot?.[Symbol.asyncDispose]()
+  await server?.[Symbol.asyncDispose]()
+  await scratch?.[Symbol.asyncDispose]()
+}, 30_000)
+
+const MESSAGE = Buffer.from(
+  [
+    'From: Ann <ann@sender.example>',
+    'To: bob@one.example, carl@two.example',
+    'Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=',
+    'Date: Fri, 21 Nov 2025 05:42:00 +0000',
+    'Message-ID: <1@sender.example>',
+    'MIME-Version: 1.0',
+    'Content-Type: text/plain; charset=utf-8',
+    'Content-Transfer-Encoding: 8bit',
+    'X-Folded: one',
+    '\ttwo',
+    '',
+    'Schöne Grüße.',
+    '.',
+    'From here it goes on.',
+    '',
+    '',
+  ].join('\r\n'),
+)
+const LARGE = Buffer.concat([MESSAGE, Buffer.from('0123456789abcdef\r\n'.repeat(20_000))])
+/** Its LF stand alone, and so it can't be stored with them. */
+const BINARY = Buffer.concat([MESSAGE, Buffer.from('one\ntwo\n\r\nthree\0\xff')])
+
+/** Sends a message. @returns its id */
+async function deliver(to: readonly string[], bytes: Buffer = MESSAGE): Promise<string> {
+  using client = await RawClient.greeted(server.port)
+  const reply =
+    bytes === BINARY
+      ? await sendByBdat(client, { to, bytes, body: 'BINARYMIME' }, { chunks: 100, emptyLast: false })
+      : await sendByData(client, { to, bytes, body: '8BITMIME' })
+  expect(reply.code).toBe(250)
+  return idIn(reply.text)
+}
+
+async function list(): Promise<MailRecord[]> {
+  const { stdout } = await postern(store, ['list', '--json'], 'maildir')
+  const { records, corrupt } = JSON.parse(stdout.toString()) as { records: MailRecord[]; corrupt: string[] }
+  expect(corrupt).toEqual([])
+  return records
+}
+
+/** The message as the store gives it: the fields that were put on top, then what was sent. */
+async function raw(id: string, sent: Buffer): Promise<Buffer> {
+  const { stdout, code } = await postern(store, ['show', id, '--raw'], 'maildir')
+  expect(code).toBe(0)
+  expect(stdout.toString('latin1')).toMatch(/^Return-Path: <ann@sender\.example>\r\nReceived: from .*\r\n/)
+  expect(difference(stdout.subarray(-sent.length), sent)).toBeUndefined()
+  return stdout
+}
+
+/** Files in a mailbox, by folder. */
+async function files(mailbox: string): Promise<Record<string, string[]>> {
+  const names = ['tmp', 'new', 'cur'].map(async (folder) => [folder, await readdir(join(store, mailbox, folder))])
+  return Object.fromEntries(await Promise.all(names)) as Record<string, string[]>
+}
+
+function decoded(base64: unknown): Buffer {
+  return Buffer.from(String(base64), 'base64')
+}
+
+/** What FETCH says of a message: the items in words, and the bytes of its literal. */
+function fetched([status, data]: readonly [string, readonly unknown[]]): { items: string; bytes: Buffer } {
+  expect(status).toBe('OK')
+  const [[items, bytes], end] = data as [[string, string], string]
+  return { items: `${decoded(items).toString()}${decoded(end).toString()}`, bytes: decoded(bytes) }
+}
+
+testWith(
+  DOVECOT,
+  'Dovecot serves what was delivered, byte for byte; what is flagged, moved and removed there, our list follows',
+  async () => {
+    const id = await deliver(['Bob@one.example', 'bob+tag@one.example', 'carl@Two.example'])
+    const large = await deliver(['bob@one.example'], LARGE)
+    const whole = await raw(id, MESSAGE)
+    expect((await files('one.example/bob'))['new']).toHaveLength(2)
+
+    const [selected, first, second, searched, flagged] = await dovecot.commands(
+      'Bob@One.example',
+      ['select'],
+      ['fetch', '1', '(FLAGS RFC822.SIZE BODY.PEEK[])'],
+      ['fetch', '2', '(FLAGS RFC822.SIZE BODY.PEEK[])'],
+      ['search', '', 'HEADER', 'Message-ID', '<1@sender.example>'],
+      ['store', '1', '+FLAGS', '(\\Seen \\Flagged)'],
+    )
+    expect(decoded(selected?.[1][0]).toString()).toBe('2')
+    for (const [answer, bytes] of [[first, whole] as const, [second, await raw(large, LARGE)] as const]) {
+      const { items, bytes: read } = fetched(answer ?? ['', []])
+      expect(difference(read, bytes)).toBeUndefined()
+      expect(items).toContain(`RFC822.SIZE ${bytes.length} `)
+      expect(items).not.toContain('\\Seen')
+    }
+    expect(decoded(searched?.[1][0]).toString()).toBe('1 2')
+    expect(flagged?.[0]).toBe('OK')
+
+    // Moved to cur, with its flags in the name; the other recipient's is as it was.
+    const record = (await list()).find((each) => each.id === id)
+    const file = record?.maildir?.file ?? ''
+    expect(file).toContain(`,W=${whole.length}`)
+    expect((await files('one.example/bob'))['cur']).toContain(`${file}:2,FS`)
+    expect((await files('two.example/carl'))['new']).toEqual([file])
+    expect((await list()).map((each) => each.id)).toEqual([large, id])
+    await raw(id, MESSAGE)
+
+    // One of two recipients removes it: it is there still. Then the other does.
+    const removed = [['select'], ['store', '1', '+FLAGS', '\\Deleted'], ['expunge']]
+    expect((await dovecot.commands('bob@one.example', ...removed)).map(([status]) => status)).toEqual([
+      'OK',
+      'OK',
+      'OK',
+    ])
+    expect((await list()).map((each) => each.id)).toEqual([large, id])
+    await dovecot.commands('carl@two.example', ...removed)
+    expect((await list()).map((each) => each.id)).toEqual([large])
+    const gone = await postern(store, ['show', id], 'maildir')
+    expect([gone.code, gone.stderr]).toEqual([1, `postern: "${id}": there is no such message\n`])
+
+    // What we remove is gone there.
+    expect((await postern(store, ['delete', large], 'maildir')).code).toBe(0)
+    const [empty] = await dovecot.commands('bob@one.example', ['select'])
+    expect(decoded(empty?.[1][0]).toString()).toBe('0')
+
+    // Another folder is the reader's own.
+    const archived = await deliver(['bob@one.example'])
+    await dovecot.commands(
+      'bob@one.example',
+      ['create', 'Archive'],
+      ['select'],
+      ['copy', '1', 'Archive'],
+      ...removed.slice(1),
+    )
+    const [archive] = await dovecot.commands('bob@one.example', ['select', 'Archive'])
+    expect(decoded(archive?.[1][0]).toString()).toBe('1')
+    expect((await list()).map((each) => each.id)).not.toContain(archived)
+    expect(await dovecot.log()).not.toMatch(/Error|Warning|Panic|Corrupt/)
+  },
+)
+
+testWith(DOVECOT, 'Dovecot reads the size that the name says also where LF stand alone', async () => {
+  const id = await deliver(['binary@one.example'], BINARY)
+  await raw(id, BINARY)
+  const [, answer] = await dovecot.commands(
+    'binary@one.example',
+    ['select'],
+    ['fetch', '1', '(RFC822.SIZE BODY.PEEK[HEADER.FIELDS (SUBJECT)])'],
+  )
+  // To IMAP each LF is a CRLF; that there are bare ones only the store knows.
+  const { items } = fetched(answer ?? ['', []])
+  const stored = await raw(id, BINARY)
+  expect(items).toContain(`RFC822.SIZE ${stored.length + 2} `)
+  expect(await dovecot.log()).not.toMatch(/Error|Warning|Panic|Corrupt/)
+})
+
+testWith(
+  [...MUTT, ROOT],
+  'mutt shows what was delivered, without a CR anywhere, and what it has read is found by us',
+  async () => {
+    const id = await deliver(['mutt@one.example'])
+    const mailbox = join(store, 'one.example/mutt')
+    const out = (name: string): string => scratch.join(`mutt-${name}`)
+    const settings = [
+      'mbox_type=Maildir',
+      `folder=${scratch.path}`,
+      'nomove',
+      'nowait_key',
+      'quit=yes',
+      'nopipe_decode',
+    ]
+    // What it would show, decoded, as it hands it to a pager.
+    settings.push(`pager="cat %s > ${out('shown')}"`, 'noprompt_after')
+    await writeFile(out('rc'), settings.map((setting) => `set ${setting}\n`).join(''))
+    const keys = `<display-message><pipe-message>cat > ${out('bytes')}<enter><quit>`
+    const mutt = `mutt -n -F ${out('rc')} -f ${mailbox} -e 'push "${keys}"'`
+    const env = { TERM: 'vt100', HOME: scratch.path, LANG: 'C.UTF-8', PATH: '/usr/bin:/bin', SHELL: '/bin/sh' }
+    // mutt wants a terminal.
+    await mustRun('script', ['-qec', mutt, '/dev/null'], { env, timeoutMs: 30_000 })
+    const shown = await readFile(out('shown'), 'utf8')
+    expect(shown).toMatch(/^Subject: Grüße$/m)
+    expect(shown).toMatch(/\n\nSchöne Grüße\.\n\.\nFrom here it goes on\.\n/)
+    // It shows one as ^M.
+    expect(shown).not.toContain('\r')
+    const piped = await readFile(out('bytes'))
+    const expected = Buffer.from(MESSAGE.toString().replaceAll('\r\n', '\n'))
+    expect(difference(piped.subarray(-expected.length), expected)).toBeUndefined()
+    const record = (await list()).find((each) => each.id === id)
+    expect((await files('one.example/mutt'))['cur']).toEqual([`${record?.maildir?.file}:2,S`])
+    await raw(id, MESSAGE)
+  },
+)
+
+testWith([PYTHON, ROOT], "Python's mailbox reads it, flags it and removes it", async () => {
+  const id = await deliver(['python@one.example'])
+  const script = `
+import mailbox, json, sys, base64
+box = mailbox.Maildir(sys.argv[1], create=False)
+[key] = box.keys()
+message = box[key]
+print(json.dumps([key, message.get_subdir(), message["Subject"], message["Return-Path"], base64.b64encode(box.get_bytes(key)).decode()]))
+message.set_subdir("cur")
+message.add_flag("RS")
+box[key] = message
+box.remove(key) if sys.argv[2] == "remove" else None`
+  const run = async (what: string): Promise<string[]> =>
+    JSON.parse((await mustRun('python3', ['-c', script, join(store, 'one.example/python'), what])).stdout.toString())
+  const [key, folder, subject, returnPath, bytes] = await run('keep')
+  const whole = await raw(id, MESSAGE)
+  expect([folder, subject, returnPath]).toEqual(['new', '=?utf-8?q?Gr=C3=BC=C3=9Fe?=', '<ann@sender.example>'])
+  expect(decoded(bytes).toString()).toBe(whole.toString().replaceAll('\r\n', '\n'))
+  expect((await files('one.example/python'))['cur']).toEqual([`${key}:2,RS`])
+  expect((await list()).map((each) => each.id)).toContain(id)
+  await run('remove')
+  expect((await list()).map((each) => each.id)).not.toContain(id)
+})
