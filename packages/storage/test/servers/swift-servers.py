@@ -25,7 +25,7 @@ from swift.common.ring import RingData
 INNER = ("account", "container", "object")
 FILTERS = "catch_errors gatekeeper listing_formats memory s3api tempauth copy slo versioned_writes symlink".split()
 OPTIONS = {
-    "s3api": "location = us-east-1\nstorage_domain = s3.localhost",
+    "s3api": "location = us-east-1\nstorage_domain = s3.localhost\nmax_bucket_listing = 100",
     "tempauth": "user_postern_tester = testing .admin",
 }
 # Patient: a busy machine is no broken server. One error must not take the only node out of use.
