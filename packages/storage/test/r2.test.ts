@@ -33,7 +33,7 @@ const backend: Backend = {
 }
 storeContract('blobs', { ...backend, gaps: { [BOUNDED]: PROXIED } })
 storeContract('mail', backend)
-retentionContract('r2', async () => r2(await bucket()), { runs: 4 })
+retentionContract('r2', async () => r2(await bucket()), { runs: 3 })
 
 const PART = 5 * MiB
 /** As long as a failure that does not pass is met again. */

@@ -104,6 +104,43 @@ test('a limit on age alone looks at no more than the oldest', async () => {
   expect(asked).toHaveLength(2)
 })
 
+test('messages are removed several at a time, each from its envelope on', async () => {
+  const blobs = memory()
+  await inParallel([...Array(40).keys()], (index) => saveText(mailStore(blobs), idAt(0, index)))
+  const deleted: string[] = []
+  let [now, most] = [0, 0]
+  const far: BlobStore = {
+    ...bound(blobs),
+    async delete(key) {
+      most = Math.max(most, ++now)
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      deleted.push(key)
+      await blobs.delete(key)
+      now--
+    },
+  }
+  expect((await mailStore(far).expire({ maxAgeMs: 1 })).messages).toBe(40)
+  expect(most).toBe(16)
+  for (const key of deleted.filter((key) => key.endsWith('.eml'))) {
+    expect(deleted.indexOf(key.replace('.eml', '.json'))).toBeLessThan(deleted.indexOf(key))
+  }
+  expect(await keysIn(blobs)).toEqual([])
+})
+
+test('a removal that fails is told, and the next expiry goes on', async () => {
+  const blobs = memory()
+  const ids = [...Array(20).keys()].map((index) => idAt(0, index))
+  for (const id of ids) await saveText(mailStore(blobs), id)
+  const stuck: BlobStore = {
+    ...bound(blobs),
+    delete: (key) => (key.includes(ids[3] as string) ? Promise.reject(new Error('power cut')) : blobs.delete(key)),
+  }
+  await expect(mailStore(stuck).expire({ maxAgeMs: 1 })).rejects.toThrow('power cut')
+  expect((await mailStore(blobs).list()).corrupt).toEqual([])
+  expect((await mailStore(blobs).expire({ maxAgeMs: 1 })).messages).toBe(5)
+  expect(await keysIn(blobs)).toEqual([])
+})
+
 describe('a bounce meets', () => {
   test.each(['delete', 'expire'] as const)(
     '%s: in no order of their steps there is a record without bytes',
