@@ -10,45 +10,33 @@ import { constants, type Dirent, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Disk } from '../src/fs/disk.ts'
 import { systemError } from './disks.ts'
+import {
+  type Ages,
+  bytesAfterCut,
+  type Choose,
+  type Directory,
+  type File,
+  type Inode,
+  makeSafe,
+  namesAfterCut,
+  setName,
+  statsOf,
+} from './inode.ts'
+
+export type { Choose } from './inode.ts'
 
 export const ROOT = '/mail'
 
-/** A number from 0 to `count` - 1. */
-export type Choose = (count: number) => number
 /** What a call throws, before or after it did its work. */
 export interface Fault {
   before?(call: keyof Disk, nth: number): Error | undefined
   after?(call: keyof Disk, nth: number): Error | undefined
 }
-export interface PowerCutOptions {
-  /** How old files and directories look, in milliseconds. Default 10,000: anything but just made. */
-  readonly fileAgeMs?: number
-  readonly directoryAgeMs?: number
+export interface PowerCutOptions extends Ages {
   /** How many turns of others a call waits before it does its work, and after. Default none. */
   readonly delay?: () => number
 }
 
-interface File {
-  readonly kind: 'file'
-  readonly ino: number
-  readonly born: number
-  bytes: Uint8Array
-  /** So many of the bytes are safe. */
-  safe: number
-  links: number
-}
-interface Directory {
-  readonly kind: 'directory'
-  readonly ino: number
-  readonly born: number
-  readonly names: Map<string, Inode>
-  readonly safeNames: Map<string, Inode>
-  /** What happened to names since they were safe: the inode that a name got, or undefined. */
-  log: { readonly name: string; readonly inode: Inode | undefined }[]
-  /** How many entries have left the log for `safeNames`. */
-  logged: number
-}
-type Inode = File | Directory
 interface OpenFile {
   readonly inode: Inode
   at: number
@@ -74,8 +62,8 @@ export class PowerCutDisk implements Disk {
   constructor(options: PowerCutOptions = {}) {
     this.#options = options
     this.#root = this.#newDirectory()
-    this.#set(this.#root, '.tmp', this.#newDirectory())
-    this.#makeSafe(this.#root, 1)
+    setName(this.#root, '.tmp', this.#newDirectory())
+    makeSafe(this.#root, 1)
     this.stopped = new Promise((resolve) => (this.#stop = resolve))
   }
 
@@ -137,7 +125,7 @@ export class PowerCutDisk implements Disk {
       if ((flags & constants.O_CREAT) !== 0) {
         if (inode !== undefined) throw systemError('EEXIST', 'open')
         inode = this.#newFile()
-        this.#set(this.#above(path, 'open'), nameOf(path), inode)
+        setName(this.#above(path, 'open'), nameOf(path), inode)
       }
       if (inode === undefined) throw systemError('ENOENT', 'open')
       const file = this.#nextFile++
@@ -170,7 +158,7 @@ export class PowerCutDisk implements Disk {
     const until = inode.kind === 'file' ? inode.bytes.length : inode.logged + inode.log.length
     return this.#call('fsync', () => {
       if (inode.kind === 'file') inode.safe = Math.max(inode.safe, until)
-      else this.#makeSafe(inode, until)
+      else makeSafe(inode, until)
     })
   }
 
@@ -183,11 +171,11 @@ export class PowerCutDisk implements Disk {
   }
 
   fstat(file: number): Promise<Stats> {
-    return this.#call('fstat', () => this.#stats(this.#opened(file).inode))
+    return this.#call('fstat', () => statsOf(this.#opened(file).inode, this.#options))
   }
 
   lstat(path: string): Promise<Stats> {
-    return this.#call('lstat', () => this.#stats(this.#existing(path, 'lstat')))
+    return this.#call('lstat', () => statsOf(this.#existing(path, 'lstat'), this.#options))
   }
 
   realpath(path: string): Promise<string> {
@@ -200,7 +188,7 @@ export class PowerCutDisk implements Disk {
   mkdir(path: string): Promise<void> {
     return this.#call('mkdir', () => {
       if (this.#find(path) !== undefined) throw systemError('EEXIST', 'mkdir')
-      this.#set(this.#above(path, 'mkdir'), nameOf(path), this.#newDirectory())
+      setName(this.#above(path, 'mkdir'), nameOf(path), this.#newDirectory())
     })
   }
 
@@ -208,7 +196,7 @@ export class PowerCutDisk implements Disk {
     return this.#call('rmdir', () => {
       const inode = this.#existing(path, 'rmdir') as Directory
       if (inode.names.size > 0) throw systemError('ENOTEMPTY', 'rmdir')
-      this.#set(this.#above(path, 'rmdir'), nameOf(path), undefined)
+      setName(this.#above(path, 'rmdir'), nameOf(path), undefined)
       this.#used.delete(inode.ino)
     })
   }
@@ -219,7 +207,7 @@ export class PowerCutDisk implements Disk {
       const above = this.#above(to, 'link')
       if (above.names.has(nameOf(to))) throw systemError('EEXIST', 'link')
       inode.links++
-      this.#set(above, nameOf(to), inode)
+      setName(above, nameOf(to), inode)
     })
   }
 
@@ -227,7 +215,7 @@ export class PowerCutDisk implements Disk {
     return this.#call('unlink', () => {
       const inode = this.#existing(path, 'unlink') as File
       inode.links--
-      this.#set(this.#above(path, 'unlink'), nameOf(path), undefined)
+      setName(this.#above(path, 'unlink'), nameOf(path), undefined)
     })
   }
 
@@ -296,37 +284,6 @@ export class PowerCutDisk implements Disk {
     return this.#existing(dirname(path), syscall) as Directory
   }
 
-  #set(directory: Directory, name: string, inode: Inode | undefined): void {
-    if (inode === undefined) directory.names.delete(name)
-    else directory.names.set(name, inode)
-    directory.log.push({ name, inode })
-  }
-
-  #makeSafe(directory: Directory, until: number): void {
-    while (directory.logged < until && directory.log.length > 0) {
-      const { name, inode } = directory.log.shift() as Directory['log'][number]
-      directory.logged++
-      if (inode === undefined) directory.safeNames.delete(name)
-      else directory.safeNames.set(name, inode)
-    }
-  }
-
-  #stats(inode: Inode): Stats {
-    const age = (inode.kind === 'file' ? this.#options.fileAgeMs : this.#options.directoryAgeMs) ?? 10_000
-    const mtime = new Date(Date.now() - age)
-    const size = inode.kind === 'file' ? inode.bytes.length : 0
-    return {
-      ino: inode.ino,
-      birthtimeMs: inode.born,
-      mtime,
-      mtimeMs: mtime.getTime(),
-      size,
-      isFile: () => inode.kind === 'file',
-      isDirectory: () => inode.kind === 'directory',
-      isSymbolicLink: () => false,
-    } as Stats
-  }
-
   #newFile(): File {
     return { kind: 'file', ino: this.#number(), born: this.#births++, bytes: new Uint8Array(0), safe: 0, links: 1 }
   }
@@ -342,26 +299,6 @@ export class PowerCutDisk implements Disk {
     this.#used.add(ino)
     return ino
   }
-}
-
-function namesAfterCut(directory: Directory, pick: Choose): Map<string, Inode> {
-  const names = new Map(directory.safeNames)
-  for (const name of new Set(directory.log.map((each) => each.name))) {
-    const later = directory.log.filter((each) => each.name === name).map((each) => each.inode)
-    const states = [...new Set([directory.safeNames.get(name), ...later])]
-    const state = states[pick(states.length)]
-    if (state === undefined) names.delete(name)
-    else names.set(name, state)
-  }
-  return names
-}
-
-function bytesAfterCut({ bytes, safe }: File, pick: Choose): Uint8Array {
-  if (safe === bytes.length) return bytes
-  const zeros = Uint8Array.from(bytes)
-  zeros.fill(0, safe)
-  const half = bytes.subarray(0, safe + Math.floor((bytes.length - safe) / 2))
-  return [bytes.subarray(0, safe), bytes, zeros, half][pick(4)] as Uint8Array
 }
 
 function nameOf(path: string): string {
