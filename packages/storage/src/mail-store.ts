@@ -123,6 +123,8 @@ class BlobMailStore implements MailStore {
     const stored = await this.#saveBytes(keys.bytes, message)
     const record = recordOf(message, facts, stored)
     try {
+      // Where all this took too long, its sender has been told that it failed. Then reading says so, and no envelope is written.
+      await message.read()
       await this.#saveRecord(keys.envelope, record)
     } catch (error) {
       if (!isStorageError(error, 'exists')) await removeMail(this.#blobs, keys).catch(() => undefined)

@@ -71,6 +71,22 @@ test('what reading the message throws passes through, and nothing is kept', asyn
   expect(await keysIn(blobs)).toEqual([])
 })
 
+test('a message whose sender was told that it took too long, while its bytes were committed, is not kept', async () => {
+  const blobs = memory()
+  const message = hookMessageOf(idAt(Date.now()), [pattern(10)])
+  let isWhole = false
+  // As the engine does with a message that was answered.
+  const read = (): Uint8Array | null => {
+    if (isWhole) throw ABORTED
+    const bytes = message.read() as Uint8Array | null
+    isWhole = bytes === null
+    return bytes
+  }
+  await expect(keep(blobs)({ ...message, read }, session)).rejects.toBe(ABORTED)
+  expect(isWhole).toBe(true)
+  expect(await keysIn(blobs)).toEqual([])
+})
+
 async function refusalOf(answer: Promise<unknown>): Promise<Refusal> {
   const error = await answer.then(
     () => undefined,

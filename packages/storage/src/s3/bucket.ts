@@ -2,6 +2,7 @@
 import { type BlobReader, isSegment, type KeyPage, type ListOptions, MAX_KEY_BYTES } from '../blob.ts'
 import { isStorageError, StorageError } from '../error.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../object/bucket.ts'
+import { TransientError } from '../object/retry.ts'
 import { type S3Client, sha256Of } from './client.ts'
 import { connectionError, S3Error } from './error.ts'
 import type { Query } from './location.ts'
@@ -79,7 +80,8 @@ export class S3Bucket implements ObjectBucket {
     const sha256 = sha256Of(body)
     const headers = { ...this.#headers(facts), ...condition, 'x-amz-checksum-sha256': sha256.toString('base64') }
     const what = `can't write ${key}`
-    return isNew(this.#client.tell({ method: 'PUT', key: this.#full(key), headers, body, sha256, signal, what }))
+    const told = this.#client.tell({ method: 'PUT', key: this.#full(key), headers, body, sha256, signal, what })
+    return isNew(told.then((answer) => checkedEtag(answer.header('etag'), what)))
   }
 
   async delete(key: string, signal: AbortSignal): Promise<void> {
@@ -203,9 +205,7 @@ class S3Upload implements Upload {
   async send(partNumber: number, body: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<void> {
     const query = { partNumber: String(partNumber), uploadId: this.#uploadId }
     const answer = await this.#client.tell({ method: 'PUT', ...this.#place, query, body, signal })
-    const etag = answer.header('etag')
-    if (etag === undefined) throw new StorageError('unavailable', `${this.#place.what}: S3 gave no ETag for a part`)
-    this.#etags[partNumber - 1] = etag
+    this.#etags[partNumber - 1] = checkedEtag(answer.header('etag'), this.#place.what)
   }
 
   async complete(signal: AbortSignal): Promise<boolean> {
@@ -218,12 +218,14 @@ class S3Upload implements Upload {
     const headers = { 'if-none-match': '*', 'content-type': 'application/xml' }
     const query = { uploadId: this.#uploadId }
     const request = { method: 'POST', ...this.#place, query, body, signal } as const
+    const ask = async (headers: Record<string, string>): Promise<string> =>
+      checkedEtag(textOf(await this.#client.ask({ ...request, headers }), 'ETag'), this.#place.what)
     try {
-      return await isNew(this.#client.ask({ ...request, headers }))
+      return await isNew(ask(headers))
     } catch (error) {
       if (!isNotImplemented(error)) throw error
       // Then there is only what the writer saw when it looked a moment ago.
-      return isNew(this.#client.ask({ ...request, headers: { 'content-type': 'application/xml' } }))
+      return isNew(ask({ 'content-type': 'application/xml' }))
     }
   }
 
@@ -279,6 +281,12 @@ function sizeIn(answer: HttpAnswer, what: string): number {
   const size = Number(answer.header('content-length') ?? 'none')
   if (!Number.isSafeInteger(size)) throw new StorageError('unavailable', `${what}: S3 did not say how long it is`)
   return size
+}
+
+/** What was written has an ETag. A success without one is not S3's: of a proxy, say, that wants somebody to log in. */
+function checkedEtag(etag: string | undefined, what: string): string {
+  if (etag !== undefined && etag !== '') return etag
+  throw new TransientError('unavailable', `${what}: an answer without ETag, which is no S3 server's`)
 }
 
 function isNotImplemented(error: unknown): boolean {
