@@ -19,7 +19,7 @@ function look(cwd: string, flags: readonly string[], ...args: string[]): Promise
   return postern(args, { cwd, command: deno(...flags) })
 }
 
-test('serve, list, show, export and delete, with no more than they need', async () => {
+test('serve, list, show, export, sweep and delete, with no more than they need', async () => {
   const running = await serve(['--self-signed'], { command: deno(...SERVE) })
   const { cwd } = running
   const client = await Client.connect(running.ports[0] as number)
@@ -41,6 +41,7 @@ test('serve, list, show, export and delete, with no more than they need', async 
   const [{ id }] = JSON.parse(listed.stdout).records as [{ id: string }]
   expect((await look(cwd, STORE, 'show', '--raw', id)).stdout).toMatch(/\r\nSubject: Hi\r\n\r\nHi!\r\n$/)
   expect((await look(cwd, STORE, 'export', '--format', 'mbox')).stdout).toContain('Subject: Hi')
+  expect(await look(cwd, STORE, 'sweep', '--keep-count', '1')).toMatchObject({ code: 0, stderr: '' })
   expect(await look(cwd, STORE, 'delete', id)).toMatchObject({ code: 0, stderr: '' })
 })
 
