@@ -32,11 +32,14 @@ export class Load {
   /** Replies other than 250: there should be none. */
   readonly unexpected: string[] = []
   readonly #random: Random
+  readonly #others: readonly string[]
   #sessions: Promise<void>[] = []
   #isStopping = false
 
-  constructor(seed: number) {
+  /** @param others Recipients of every message, behind the one that it has for itself. */
+  constructor(seed: number, others: readonly string[] = []) {
     this.#random = new Random(seed)
+    this.#others = others
   }
 
   get answered(): readonly Sent[] {
@@ -102,7 +105,7 @@ export class Load {
 
   async #deliver(client: RawClient, sent: Sent, bytes: Buffer): Promise<void> {
     const { number } = sent
-    const transaction = { bytes, to: [`${number}@postern.example`] }
+    const transaction = { bytes, to: [`${number}@postern.example`, ...this.#others] }
     const reply =
       number % 2 === 0
         ? await sendByData(client, transaction)
