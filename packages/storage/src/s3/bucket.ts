@@ -1,13 +1,14 @@
 /** An S3 bucket, or the part of it below a prefix, as an {@link ObjectBucket}. */
 import { type BlobReader, isSegment, type KeyPage, type ListOptions, MAX_KEY_BYTES } from '../blob.ts'
-import { isStorageError, StorageError } from '../error.ts'
+import { StorageError } from '../error.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../object/bucket.ts'
-import { TransientError } from '../object/retry.ts'
+import { checkedEtag, found, isNew, isNotImplemented } from './answers.ts'
 import { type S3Client, sha256Of } from './client.ts'
-import { connectionError, S3Error } from './error.ts'
 import type { Query } from './location.ts'
+import { S3Reader } from './reader.ts'
 import type { HttpAnswer } from './transport.ts'
-import { elements, encoded, textOf } from './xml.ts'
+import { S3Upload } from './upload.ts'
+import { elements, textOf } from './xml.ts'
 
 const WRITER_HEADER = `x-amz-meta-${WRITER}`
 /** Uploads that one request lists. */
@@ -58,13 +59,8 @@ export class S3Bucket implements ObjectBucket {
   async createUpload(key: string, facts: WriterFacts, signal: AbortSignal): Promise<Upload> {
     const what = `can't write ${key}`
     const place = { key: this.#full(key), what }
-    const xml = await this.#client.ask({
-      method: 'POST',
-      ...place,
-      query: { uploads: '' },
-      headers: this.#headers(facts),
-      signal,
-    })
+    const request = { method: 'POST', ...place, query: { uploads: '' }, headers: this.#headers(facts), signal } as const
+    const xml = await this.#client.ask(request, 'InitiateMultipartUploadResult')
     const uploadId = textOf(xml, 'UploadId')
     if (uploadId === undefined || uploadId === '') throw new StorageError('unavailable', `${what}: S3 gave no UploadId`)
     return new S3Upload(this.#client, place, uploadId)
@@ -97,13 +93,8 @@ export class S3Bucket implements ObjectBucket {
       delimiter,
       'continuation-token': cursor,
     }
-    const xml = await this.#client.ask({
-      method: 'GET',
-      key: '',
-      query,
-      signal,
-      what: `can't list ${prefix || 'the bucket'}`,
-    })
+    const what = `can't list ${prefix || 'the bucket'}`
+    const xml = await this.#client.ask({ method: 'GET', key: '', query, signal, what }, 'ListBucketResult')
     const contents = elements(xml, 'Contents')
       .map((item) => ({ key: this.#own(textOf(item, 'Key')), size: Number(textOf(item, 'Size')) }))
       .filter(({ key }) => isKey(key))
@@ -139,7 +130,10 @@ export class S3Bucket implements ObjectBucket {
   /** A page of unfinished uploads; none where the server can't list them, as R2's can't, which gives them up by itself. */
   async #uploads(query: Query, signal: AbortSignal): Promise<UploadPage> {
     try {
-      const xml = await this.#client.ask({ method: 'GET', key: '', query, signal, what: "can't list uploads" })
+      const xml = await this.#client.ask(
+        { method: 'GET', key: '', query, signal, what: "can't list uploads" },
+        'ListMultipartUploadsResult',
+      )
       const uploads = elements(xml, 'Upload').map((upload) => ({
         key: textOf(upload, 'Key') ?? '',
         uploadId: textOf(upload, 'UploadId') ?? '',
@@ -184,94 +178,6 @@ interface UploadPage {
   readonly isTruncated: boolean
 }
 
-interface Place {
-  /** With the prefix. */
-  readonly key: string
-  readonly what: string
-}
-
-class S3Upload implements Upload {
-  readonly #client: S3Client
-  readonly #place: Place
-  readonly #uploadId: string
-  readonly #etags: string[] = []
-
-  constructor(client: S3Client, place: Place, uploadId: string) {
-    this.#client = client
-    this.#place = place
-    this.#uploadId = uploadId
-  }
-
-  async send(partNumber: number, body: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<void> {
-    const query = { partNumber: String(partNumber), uploadId: this.#uploadId }
-    const answer = await this.#client.tell({ method: 'PUT', ...this.#place, query, body, signal })
-    this.#etags[partNumber - 1] = checkedEtag(answer.header('etag'), this.#place.what)
-  }
-
-  async complete(signal: AbortSignal): Promise<boolean> {
-    const parts = this.#etags.map(
-      (etag, index) => `<Part><PartNumber>${index + 1}</PartNumber><ETag>${encoded(etag)}</ETag></Part>`,
-    )
-    const body = new TextEncoder().encode(
-      `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${parts.join('')}</CompleteMultipartUpload>`,
-    )
-    const headers = { 'if-none-match': '*', 'content-type': 'application/xml' }
-    const query = { uploadId: this.#uploadId }
-    const request = { method: 'POST', ...this.#place, query, body, signal } as const
-    const ask = async (headers: Record<string, string>): Promise<string> =>
-      checkedEtag(textOf(await this.#client.ask({ ...request, headers }), 'ETag'), this.#place.what)
-    try {
-      return await isNew(ask(headers))
-    } catch (error) {
-      if (!isNotImplemented(error)) throw error
-      // Then there is only what the writer saw when it looked a moment ago.
-      return isNew(ask({ 'content-type': 'application/xml' }))
-    }
-  }
-
-  async abort(signal: AbortSignal): Promise<void> {
-    const query = { uploadId: this.#uploadId }
-    await found(this.#client.tell({ method: 'DELETE', ...this.#place, query, signal }))
-  }
-}
-
-class S3Reader implements BlobReader {
-  readonly size: number
-  readonly body: AsyncIterable<Uint8Array>
-  readonly #answer: HttpAnswer
-  #isTaken = false
-
-  constructor(answer: HttpAnswer, size: number, what: string) {
-    this.size = size
-    this.#answer = answer
-    this.body = this.#pieces(what)
-  }
-
-  async close(): Promise<void> {
-    if (this.#isTaken) return
-    this.#isTaken = true
-    this.#answer.discard()
-  }
-
-  async *#pieces(what: string): AsyncGenerator<Uint8Array> {
-    if (this.#isTaken) return
-    this.#isTaken = true
-    let left = this.size
-    try {
-      for await (const chunk of this.#answer.body) {
-        left -= chunk.length
-        if (chunk.length > 0) yield chunk
-      }
-      if (left !== 0)
-        throw new StorageError('unavailable', `${what}: S3 sent ${this.size - left} bytes of ${this.size}`)
-    } catch (error) {
-      throw connectionError(error, what)
-    } finally {
-      if (left > 0) this.#answer.discard()
-    }
-  }
-}
-
 /** Whether a name may be one of ours: others may keep what they like in the same bucket. */
 function isKey(key: string): boolean {
   return key.split('/').every(isSegment)
@@ -281,35 +187,4 @@ function sizeIn(answer: HttpAnswer, what: string): number {
   const size = Number(answer.header('content-length') ?? 'none')
   if (!Number.isSafeInteger(size)) throw new StorageError('unavailable', `${what}: S3 did not say how long it is`)
   return size
-}
-
-/** What was written has an ETag. A success without one is not S3's: of a proxy, say, that wants somebody to log in. */
-function checkedEtag(etag: string | undefined, what: string): string {
-  if (etag !== undefined && etag !== '') return etag
-  throw new TransientError('unavailable', `${what}: an answer without ETag, which is no S3 server's`)
-}
-
-function isNotImplemented(error: unknown): boolean {
-  return error instanceof StorageError && error.cause instanceof S3Error && error.cause.status === 501
-}
-
-/** The answer; undefined where the object is not there. */
-async function found<T>(asked: Promise<T>): Promise<T | undefined> {
-  try {
-    return await asked
-  } catch (error) {
-    if (isStorageError(error, 'not-found')) return undefined
-    throw error
-  }
-}
-
-/** Whether it was written: the condition that there is none under this key held. */
-async function isNew(asked: Promise<unknown>): Promise<boolean> {
-  try {
-    await asked
-    return true
-  } catch (error) {
-    if (isStorageError(error, 'exists')) return false
-    throw error
-  }
 }

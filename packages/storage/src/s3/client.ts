@@ -6,9 +6,10 @@
 import { createHash } from 'node:crypto'
 import { AwsV4Signer } from 'aws4fetch'
 import { type S3Location, type Query, urlOf } from './location.ts'
+import { TransientError } from '../object/retry.ts'
 import { connectionError, S3Error, s3Error } from './error.ts'
 import type { HttpAnswer, HttpRequest, Transport } from './transport.ts'
-import { textOf } from './xml.ts'
+import { elements, textOf } from './xml.ts'
 
 /** Who asks. */
 export interface S3Credentials {
@@ -67,13 +68,20 @@ export class S3Client {
     }
   }
 
-  /** Sends it, and reads the answer as text. Some servers say `200` first and what went wrong afterwards. */
-  async ask(request: S3Request): Promise<string> {
+  /**
+   * Sends it, and reads the answer: the text of an XML document. Some servers say `200` first and what went wrong afterwards; and
+   * what stands between may say `200` itself.
+   *
+   * @param root The name of the document's element
+   */
+  async ask(request: S3Request, root: string): Promise<string> {
     const answer = await this.send(request)
     try {
       const xml = await textIn(answer)
+      const [document] = elements(xml, root)
+      if (document !== undefined) return document
       if (textOf(xml, 'Error') !== undefined) throw s3Error(errorIn(answer, xml), request.what)
-      return xml
+      throw new TransientError('unavailable', `${request.what}: the answer is no ${root}`)
     } catch (error) {
       throw connectionError(error, request.what)
     }

@@ -26,7 +26,8 @@ export function nodeHttp({ idleTimeoutMs }: NodeHttpOptions): Transport {
   const secure = new https.Agent(options)
   return ({ method, url, headers, body, signal }) =>
     new Promise<HttpAnswer>((resolve, reject) => {
-      const { request, agent } = url.protocol === 'https:' ? { ...https, agent: secure } : { ...http, agent: clear }
+      const isSecure = url.protocol === 'https:'
+      const [request, agent] = isSecure ? [https.request, secure] : [http.request, clear]
       const exchange = request(url, { method, headers: withLength(headers, body), agent, signal })
       exchange.setTimeout(idleTimeoutMs, () => exchange.destroy(new Error(`nothing moved for ${idleTimeoutMs} ms`)))
       exchange.once('response', (message) => resolve(answerOf(message, exchange)))
