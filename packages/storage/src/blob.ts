@@ -41,6 +41,11 @@ export interface WriteOptions {
   readonly size?: number
   /** A media type, for backends that keep one. */
   readonly contentType?: string
+  /**
+   * The key was made for this blob, and nobody else makes the same: then a backend that can only look whether a key is free need
+   * not wait to see whether somebody else looked at the same moment. Default false.
+   */
+  readonly hasUniqueKey?: boolean
 }
 
 /** One blob while it is written. Call `commit` or `abort` in the end; after an error `abort` is still due. */

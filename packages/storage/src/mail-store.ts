@@ -11,7 +11,7 @@
  *   that no envelope is still on its way.
  */
 import type { Message, Session } from '@postern/engine'
-import { type BlobStore, checkLimit } from './blob.ts'
+import { type BlobStore, checkLimit, type WriteOptions } from './blob.ts'
 import { Digest } from './digest.ts'
 import { isStorageError, StorageError } from './error.ts'
 import { keysOf, timeOf } from './layout.ts'
@@ -125,7 +125,7 @@ class BlobMailStore implements MailStore {
     try {
       // Where all this took too long, its sender has been told that it failed. Then reading says so, and no envelope is written.
       await message.read()
-      await this.#saveRecord(keys.envelope, record)
+      await this.#saveRecord(keys.envelope, record, { hasUniqueKey: true })
     } catch (error) {
       if (!isStorageError(error, 'exists')) await removeMail(this.#blobs, keys).catch(() => undefined)
       throw error
@@ -200,7 +200,7 @@ class BlobMailStore implements MailStore {
 
   async #saveBytes(key: string, message: IncomingMail): Promise<{ size: number; sha256: string }> {
     const digest = new Digest()
-    const writer = this.#blobs.write(key, { contentType: 'message/rfc822' })
+    const writer = this.#blobs.write(key, { contentType: 'message/rfc822', hasUniqueKey: true })
     try {
       let bytes: Uint8Array | null = message.trace
       while (bytes !== null) {
@@ -219,9 +219,9 @@ class BlobMailStore implements MailStore {
     return { size: digest.size, sha256: digest.finish() }
   }
 
-  async #saveRecord(key: string, record: MailRecord): Promise<void> {
+  async #saveRecord(key: string, record: MailRecord, options: WriteOptions = {}): Promise<void> {
     const bytes = encodeRecord(record)
-    const writer = this.#blobs.write(key, { size: bytes.length, contentType: 'application/json' })
+    const writer = this.#blobs.write(key, { ...options, size: bytes.length, contentType: 'application/json' })
     try {
       await writer.write(bytes)
       await writer.commit()

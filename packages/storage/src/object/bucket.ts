@@ -31,11 +31,13 @@ export interface Upload {
   abort(signal: AbortSignal): Promise<void>
 }
 
-/** What is kept beside an object. */
+/** What is known of who writes an object. */
 export interface WriterFacts {
   /** A name that no other writer has. */
   readonly writer: string
   readonly contentType: string | undefined
+  /** Nobody else writes under this key. */
+  readonly hasUniqueKey: boolean
 }
 
 export interface ObjectFacts {

@@ -86,6 +86,19 @@ async function within<T>(limitMs: number, attempt: Attempt<T>, stop: AbortSignal
   }
 }
 
+/** The longest that {@link settle} waits. */
+const MAX_SETTLE_MS = 2_000
+
+/**
+ * Waits after a write that the server took no condition on, for whoever found the key free at the same moment to have written
+ * too: the last one wins, and then each can see whether it was. Twice as long as it took oneself, from the look to the end.
+ *
+ * @param lookedAt By `performance.now()`
+ */
+export function settle(lookedAt: number, stop: AbortSignal): Promise<void> {
+  return pause(Math.min(2 * (performance.now() - lookedAt), MAX_SETTLE_MS), stop)
+}
+
 /** Resolves after so long, or once it is to stop. */
 function pause(ms: number, stop: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {

@@ -6,8 +6,8 @@
  * one part is on its way the next is gathered, where memory is ample; so a blob never holds more than two parts.
  *
  * Not every server takes a condition on a multipart upload. So the key is looked at right before the upload is completed,
- * and a writer that comes later hears `exists`; of two that complete within that moment the later one may win. Keys of mail
- * are unique by their making.
+ * and a writer that comes later hears `exists`; of two that complete within that moment the later one wins, and so, unless keys are
+ * unique by their making, as those of mail are, a writer waits a moment, and looks whether it still is the one.
  *
  * What seemed to fail may have reached the bucket all the same, with the answer lost on its way back. So each writer
  * marks its object with a name of its own: by it it knows an object that is there for its own, when it tries again,
@@ -18,7 +18,7 @@ import type { Allowance } from '../allowance.ts'
 import { BufferedWriter } from '../buffered-writer.ts'
 import { isStorageError, StorageError } from '../error.ts'
 import type { ObjectBucket, ObjectFacts, Upload, WriterFacts } from './bucket.ts'
-import { type Attempt, type Patience, persistently, TransientError } from './retry.ts'
+import { type Attempt, type Patience, persistently, settle, TransientError } from './retry.ts'
 
 /** The least size of a part, in S3 and R2; all but the last are equal. */
 export const PART_BYTES: number = 5 * 1024 * 1024
@@ -47,7 +47,8 @@ export class ObjectWriter extends BufferedWriter {
     super({ name: key, size: options.size, pieceBytes: PART_BYTES, allowance })
     this.#bucket = bucket
     this.#patience = patience
-    this.#facts = { writer: crypto.randomUUID(), contentType: options.contentType }
+    const { contentType, hasUniqueKey = false } = options
+    this.#facts = { writer: crypto.randomUUID(), contentType, hasUniqueKey }
   }
 
   protected override async finish(): Promise<void> {
@@ -130,6 +131,7 @@ export class ObjectWriter extends BufferedWriter {
   async #complete(upload: Upload): Promise<void> {
     await this.#arrived()
     if (this.held.view.length > 0) await this.#send(upload, this.held.view)
+    const lookedAt = performance.now()
     if ((await this.#head()) !== undefined) throw this.#taken()
     this.#isUnsure = false
     try {
@@ -141,6 +143,7 @@ export class ObjectWriter extends BufferedWriter {
     }
     // From here on there is something to be taken back.
     this.#isUnsure = true
+    if (!this.#facts.hasUniqueKey) await settle(lookedAt, this.#stop.signal)
     const stored = await this.#head()
     if (stored !== undefined && stored.writer !== this.#facts.writer) throw this.#taken()
     if (stored?.size !== this.size) {

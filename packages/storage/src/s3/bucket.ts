@@ -2,6 +2,7 @@
 import { type BlobReader, isSegment, type KeyPage, type ListOptions, MAX_KEY_BYTES } from '../blob.ts'
 import { StorageError } from '../error.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../object/bucket.ts'
+import { settle } from '../object/retry.ts'
 import { checkedEtag, found, isNew, isNotImplemented } from './answers.ts'
 import { type S3Client, sha256Of } from './client.ts'
 import type { Query } from './location.ts'
@@ -49,11 +50,14 @@ export class S3Bucket implements ObjectBucket {
     }
     // Then there is only what was there a moment ago. An upload of one part, whose end may have a condition, is no better: Swift
     // looks before it writes, so of several at one moment all are told that they were first.
+    const lookedAt = performance.now()
     if ((await this.head(key, signal)) !== undefined) return false
-    const isNew = await this.#put(key, body, facts, signal, {})
+    await this.#put(key, body, facts, signal, {})
     // Not before: it may have been something else that the server does not do.
     this.#hasConditionalPut = false
-    return isNew
+    if (facts.hasUniqueKey) return true
+    await settle(lookedAt, signal)
+    return (await this.head(key, signal))?.writer === facts.writer
   }
 
   async createUpload(key: string, facts: WriterFacts, signal: AbortSignal): Promise<Upload> {
