@@ -6,6 +6,7 @@ import type { Expired, ExpireOptions, MailStore, Swept, SweepOptions } from '@po
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
 import type { Options } from '../src/options.ts'
+import { readSettings } from '../src/settings.ts'
 import { startUpkeep } from '../src/upkeep.ts'
 import { folderOf } from '../../../test/peers/store.ts'
 import { fill, SAMPLES, sampleId } from './mail.ts'
@@ -77,12 +78,6 @@ describe.concurrent('postern sweep', () => {
     // Beside a running server this would take mail that is arriving.
     [['--older-than', '0'], /^postern: --older-than: "0" is not a time such as 1d, from 130m: /],
     [['--older-than', '1d', '--session-timeout-ms', '20h'], / --older-than: "1d" is not .* from 2410m: /],
-    // 30 what?
-    [['--keep-age-ms', '30'], /^postern: --keep-age-ms: "30" is not a time such as 30s or 5m, from 1m, or Infinity\n$/],
-    [
-      ['--keep-bytes', '10'],
-      /^postern: --keep-bytes: "10" is not a size such as 25MiB or 10MB, from 1MiB, or Infinity\n$/,
-    ],
     [['--store', 'memory:'], /^postern: --store memory: holds mail only inside a running server/],
   ])('%j is refused, and nothing is touched', async (flags, line) => {
     const { cwd } = await store()
@@ -92,6 +87,15 @@ describe.concurrent('postern sweep', () => {
     expect(stderr.trimEnd()).not.toContain('\n')
     expect([stdout, code]).toEqual(['', 2])
     expect(files(cwd)).toEqual(before)
+  })
+
+  test.each([
+    // 30 what?
+    ['keepAgeMs', '30', '"30" is not a time such as 30s or 5m, from 1m, or Infinity'],
+    ['keepBytes', '10', '"10" is not a size such as 25MiB or 10MB, from 1MiB, or Infinity'],
+    ['keepCount', '0', '"0" is not a whole number, from 1, or Infinity'],
+  ])('%s %s is no limit', async (name, value, message) => {
+    await expect(readSettings({ [name]: value }, {})).rejects.toThrow(message)
   })
 
   test('as young as the servers allow', async () => {

@@ -16,8 +16,8 @@ import { newestThatFit, retentionContract } from './retention-contract.ts'
 const directory = temporaryDirectory()
 const HOUR_MS = 3_600_000
 
-retentionContract('memory', () => memory(), { runs: 150 })
-retentionContract('fs', () => fs(mkdtempSync(join(directory, 'store-'))), { runs: 30 })
+retentionContract('memory', () => memory(), { runs: 80 })
+retentionContract('fs', () => fs(mkdtempSync(join(directory, 'store-'))), { runs: 15 })
 
 test.each([
   [{ maxCount: 0 }, 'maxCount: 0 is not'],
@@ -36,7 +36,7 @@ test.each([
 test('the line is exact, however many messages there are', () => {
   fc.assert(
     fc.property(
-      fc.integer({ min: 1, max: 40_000 }),
+      fc.integer({ min: 1, max: 20_000 }),
       fc.integer({ min: 0, max: 2 ** 31 }),
       fc.double({ min: 0, max: 1.1, noNaN: true }),
       fc.double({ min: 0, max: 1.1, noNaN: true }),
@@ -65,7 +65,7 @@ test('the line is exact, however many messages there are', () => {
         expect(over).toBe(first)
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 30 },
   )
 })
 
@@ -162,7 +162,7 @@ describe('a bounce meets', () => {
           const isWhole = keys.some((key) => key.endsWith('.eml')) && keys.some((key) => key.endsWith('.json'))
           expect(keys.length === 0 || isWhole).toBe(true)
         }),
-        { numRuns: 500 },
+        { numRuns: 200 },
       )
     },
   )
