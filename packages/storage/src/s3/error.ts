@@ -82,6 +82,9 @@ export function connectionError(error: unknown, what: string): StorageError {
   if (error instanceof StorageError) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const said = error instanceof Error && error.message !== '' ? error.message : code || String(error)
+  // Deno's word for what it was not allowed.
+  if (error instanceof Error && error.name === 'NotCapable')
+    return new StorageError('denied', `${what}: ${said}`, { cause: error })
   const Kind = CERTIFICATE.test(code) ? StorageError : TransientError
   return new Kind('unavailable', `${what}: ${said}`, { cause: error })
 }

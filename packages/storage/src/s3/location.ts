@@ -132,7 +132,11 @@ function prefixOf(given: string): string {
 function checked(encryption: Encryption | undefined): Encryption | undefined {
   if (encryption === undefined || encryption === 'AES256' || encryption === 'aws:kms') return encryption
   if (typeof encryption === 'object' && KMS_KEY.test(encryption.kmsKeyId)) return encryption
-  throw wrong('encryption', JSON.stringify(encryption), 'AES256, aws:kms, or the id of a key')
+  throw wrong(
+    'encryption',
+    typeof encryption === 'string' ? encryption : JSON.stringify(encryption),
+    'AES256, aws:kms, or the id of a key',
+  )
 }
 
 function wrong(field: string, value: string, allowed: string): RangeError {
