@@ -72,6 +72,12 @@ export async function mustAsk(server: S3Server, method: string, path: string, op
   throw new Error(`${server.name}: ${method} ${path}: ${answer.status} ${answer.body}`)
 }
 
+/** The keys of uploads under way. */
+export async function uploadsIn(server: S3Server, bucket: string): Promise<string[]> {
+  const { body } = await mustAsk(server, 'GET', `/${bucket}`, { query: { uploads: '' } })
+  return [...body.matchAll(/<Upload><Key>([^<]*)</g)].map((match) => match[1] as string)
+}
+
 function encode(text: string): string {
   return encodeURIComponent(text).replaceAll(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`)
 }

@@ -8,10 +8,3 @@ export function storeIn(server: S3Server, bucket: string, options: Partial<S3Opt
   const { endpoint, region, credentials } = server
   return s3({ bucket, endpoint, region, credentials, ...options })
 }
-
-let prefixes = 0
-
-/** A store that nobody has used, in a bucket where others are. */
-export function storeBeside(server: S3Server, bucket: string): BlobStore {
-  return storeIn(server, bucket, { prefix: `tests/${prefixes++}` })
-}

@@ -1,0 +1,35 @@
+/** Tests on the S3 servers of a test file, each test in a bucket of its own. */
+import { afterAll, beforeAll } from 'vitest'
+import { testWith } from '../../../../test/peers/tool.ts'
+import { startR2 } from './r2-s3.ts'
+import type { S3Server } from './server.ts'
+import { startSwift, SWIFT } from './swift.ts'
+
+type Body = (server: S3Server, bucket: string) => Promise<void>
+
+export interface Each {
+  on(name: 'r2' | 'swift', what: string, body: Body): void
+  onBoth(what: string, body: Body): void
+}
+
+/** Starts both, swift where it is installed, for the tests of this file. */
+export function eachServer(): Each {
+  const servers: { r2?: S3Server; swift?: S3Server } = {}
+  beforeAll(async () => {
+    const [r2, swift] = await Promise.all([startR2(), SWIFT.missing === undefined ? startSwift() : undefined])
+    Object.assign(servers, { r2, swift })
+  })
+  afterAll(() => Promise.all(Object.values(servers).map((server) => server?.[Symbol.asyncDispose]())))
+  const each: Each = {
+    on(name, what, body) {
+      testWith(name === 'swift' ? [SWIFT] : [], `${name}: ${what}`, async () => {
+        const server = servers[name] as S3Server
+        await body(server, await server.bucket())
+      })
+    },
+    onBoth(what, body) {
+      for (const name of ['r2', 'swift'] as const) each.on(name, what, body)
+    },
+  }
+  return each
+}
