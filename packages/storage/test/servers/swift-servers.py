@@ -102,6 +102,10 @@ def main():
     directory = tempfile.mkdtemp(prefix="postern-swift-")
     children = []
     try:
+        try:
+            os.setxattr(directory, "user.postern", b"")
+        except OSError as error:
+            sys.exit(f"{directory} takes no extended attributes, where swift keeps metadata; TMPDIR names another place: {error}")
         sys.modules["swift_for_tests"] = sys.modules["__main__"]
         os.fsync = os.fdatasync = lambda _: None
         listening = {name: eventlet.listen(("127.0.0.1", 0), backlog=512) for name in (*INNER, "proxy")}

@@ -1,5 +1,6 @@
 /** OpenStack Swift as Debian packages it, with its S3 API in front. */
 import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Need } from '../../../../test/peers/tool.ts'
 import { mustAsk, type S3Server } from './server.ts'
@@ -19,7 +20,8 @@ export const SWIFT: Need = {
 }
 
 export async function startSwift(): Promise<S3Server> {
-  const started = await start('swift', [PYTHON, PROGRAM], { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' })
+  const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', TMPDIR: tmpdir() }
+  const started = await start('swift', [PYTHON, PROGRAM], environment)
   let used = 0
   const server: S3Server = {
     ...started,
