@@ -7,13 +7,9 @@ import { expect, test } from 'vitest'
 import { Random } from '../../../test/corpus/random.ts'
 import { fsAt } from '../src/fs/index.ts'
 import { get, put } from './blobs.ts'
-import { type Choose, PowerCutDisk, ROOT } from './power-cut-disk.ts'
-import { Book, expectFates, expectSwept, finish, type Scenario, SCENARIOS } from './scenarios.ts'
-
-/** Cuts that are looked at for one moment: all there are, or as many by chance. */
-const MOST_CUTS = 24
-
-const SAFE: Choose = () => 0
+import { PowerCutDisk, ROOT } from './power-cut-disk.ts'
+import { choices, prepare, SAFE, stopped } from './power-cuts.ts'
+import { Book, expectFates, expectSwept, finish, SCENARIOS } from './scenarios.ts'
 
 test.each(SCENARIOS)('$name: all that was answered is there, whole, whenever the power is cut', async (scenario) => {
   const random = new Random(4)
@@ -92,60 +88,10 @@ test('several stores and a sweep on one disk: at the moment of its answer a blob
   console.info(`three writers and a sweep: ${answered} answers and power cuts, ${removed} directories removed`)
 })
 
-interface Prepared {
-  readonly disk: PowerCutDisk
-  readonly book: Book
-}
-
-async function prepare(scenario: Scenario): Promise<Prepared> {
-  const disk = new PowerCutDisk()
-  const book = new Book(disk)
-  await scenario.prepare(book)
-  return { disk, book }
-}
-
-/** The scenario on a disk that stops at this call; or is over, having made fewer. */
-async function stopped(
-  { run }: Scenario,
-  prepared: Prepared,
-  stopAt: number,
-): Promise<Prepared & { readonly isOver: boolean }> {
-  // What was answered long ago is safe.
-  const disk = prepared.disk.cut(SAFE, SAFE)
-  const book = new Book(disk, prepared.book.fates)
-  disk.stopAt = stopAt
-  const isOver = await Promise.race([run(book).then(() => true), disk.stopped.then(() => false)])
-  return { disk, book, isOver }
-}
-
 async function expectAfter(disk: PowerCutDisk, { fates }: Book): Promise<void> {
   const book = new Book(disk, fates)
   await expectFates(book.mail, fates)
   await expectSwept(disk, book)
   await finish(book)
   await expectFates(book.mail, book.fates)
-}
-
-/** Every row of choices there is, the one of nothing but what is safe first; where they are too many, half by chance. */
-function* choices(random: Random): Generator<[Choose, Choose]> {
-  const chance: Choose = (count) => random.below(count)
-  const path: number[] = []
-  for (let cut = 0; cut < MOST_CUTS / 2; cut++) {
-    const counts: number[] = []
-    yield [
-      (count) => {
-        counts.push(count)
-        return (path[counts.length - 1] ??= 0)
-      },
-      cut === 0 ? SAFE : chance,
-    ]
-    let last = counts.length - 1
-    while (last >= 0 && (path[last] as number) + 1 >= (counts[last] as number)) last--
-    if (last < 0) return
-    path[last] = (path[last] as number) + 1
-    path.length = last + 1
-  }
-  // Nothing is lost: what a kill leaves.
-  yield [(count) => count - 1, (count) => count - 1]
-  for (let cut = MOST_CUTS / 2 + 1; cut < MOST_CUTS; cut++) yield [chance, chance]
 }

@@ -9,13 +9,18 @@ import { type PowerCutDisk, ROOT } from './power-cut-disk.ts'
 /** What is known of a message: what was answered for good, or what was begun and not answered. */
 export type Fate = 'kept' | 'deleted' | 'bounced' | 'is saved' | 'is deleted' | 'is bounced'
 
+export type OpenStore = (disk: PowerCutDisk) => MailStore
+
+const openFiles: OpenStore = (disk) => mailStore(fsAt(disk, ROOT))
+
 /** A store on a disk, and the promises it makes. */
 export class Book {
   readonly mail: MailStore
   readonly fates: Map<string, Fate>
 
-  constructor(disk: PowerCutDisk, fates: ReadonlyMap<string, Fate> = new Map()) {
-    this.mail = mailStore(fsAt(disk, ROOT))
+  /** @param open What keeps mail on it. Default: files by time. */
+  constructor(disk: PowerCutDisk, fates: ReadonlyMap<string, Fate> = new Map(), open: OpenStore = openFiles) {
+    this.mail = open(disk)
     this.fates = new Map(fates)
   }
 

@@ -17,7 +17,7 @@ import type { BlobStore } from '../blob.ts'
 import { StorageError } from '../error.ts'
 import { type FoundMail, foundMail } from '../found.ts'
 import { type Disk, nodeDisk, readingDisk } from '../fs/disk.ts'
-import { checkOpenFiles, fsOn, MAX_BRIEF } from '../fs/index.ts'
+import { checkOpenFiles, fsAt, fsOn, MAX_BRIEF } from '../fs/index.ts'
 import type { Layout } from '../fs/marker.ts'
 import { openDirectory } from '../fs/opening.ts'
 import { Reading } from '../fs/reading.ts'
@@ -59,6 +59,8 @@ export interface MaildirOptions {
 }
 
 const LAYOUT: Layout = { name: 'maildir', version: 1 }
+/** Hidden, so that it is no domain. */
+const RECORDS = '.records'
 const LOOKS_AT_ONCE = 16
 
 /**
@@ -79,15 +81,24 @@ export function maildirOn(disk: Disk, directory: string, options: MaildirOptions
   const { writable = true } = options
   const root = openDirectory(directory, LAYOUT, { writable })
   // Marked as a part of this layout: a store of blobs it is not.
-  const records = fsOn(disk, join(root, '.records'), { maxOpenFiles, writable }, LAYOUT)
-  const own = writable ? disk : readingDisk(disk)
+  const records = fsOn(disk, join(root, RECORDS), { maxOpenFiles, writable }, LAYOUT)
+  return storeOf(writable ? disk : readingDisk(disk), root, records, options)
+}
+
+/** The same in a directory that was opened already, `.records` in it: of a disk that a test simulates. */
+export function maildirAt(disk: Disk, root: string, options: MaildirOptions = {}): MailStore {
+  return storeOf(disk, root, fsAt(disk, join(root, RECORDS)), options)
+}
+
+function storeOf(disk: Disk, root: string, records: BlobStore, options: MaildirOptions): MailStore {
+  const maxOpenFiles = checkOpenFiles(options.maxOpenFiles)
   const brief = new Slots(MAX_BRIEF)
   const office: Office = {
-    disk: own,
+    disk,
     brief,
     large: new Slots(maxOpenFiles),
-    mailboxes: new Mailboxes(own, root),
-    reading: new Reading(own, brief, new Slots(maxOpenFiles)),
+    mailboxes: new Mailboxes(disk, root),
+    reading: new Reading(disk, brief, new Slots(maxOpenFiles)),
   }
   return new MaildirStore(office, records, options.hostname ?? systemHostname())
 }

@@ -1,0 +1,97 @@
+/**
+ * Every moment at which the power may be cut while mail is delivered into Maildirs: what was answered is in every mailbox, and what
+ * is in any has its envelope.
+ */
+import { constants } from 'node:fs'
+import { join } from 'node:path'
+import type { MailStore } from '@postern/storage'
+import { expect, test } from 'vitest'
+import { Random } from '../../../test/corpus/random.ts'
+import { maildirAt } from '../src/maildir/index.ts'
+import { type PowerCutDisk, ROOT } from './power-cut-disk.ts'
+import { choices, prepare, type Subject, stopped } from './power-cuts.ts'
+import { Book, expectFates, finish, listWhole, SCENARIOS } from './scenarios.ts'
+
+const MAILBOXES = ['example.com/bob', 'example.org/carl']
+
+const MAILDIR: Required<Subject> = {
+  async format(disk) {
+    await disk.mkdir(join(ROOT, '.records'))
+    const root = await disk.open(ROOT, constants.O_RDONLY)
+    await disk.fsync(root)
+    await disk.close(root)
+  },
+  open: (disk) => toTwo(maildirAt(disk, ROOT, { hostname: 'mx1' })),
+}
+
+/** What differs from files by time. A sweep beside a delivery does not: to the disk of these tests, whatever there is looks old. */
+const TRIED = SCENARIOS.filter(({ name }) => !/meanwhile|at once|of a byte|another$/.test(name))
+const CUTS = 8
+
+/** Whatever is saved is for two recipients. */
+function toTwo(mail: MailStore): MailStore {
+  const forwardPaths = [
+    { address: 'bob@example.com', localPart: 'bob', domain: 'example.com', parameters: new Map<string, string>() },
+    { address: 'carl@example.org', localPart: 'carl', domain: 'example.org', parameters: new Map<string, string>() },
+  ]
+  return {
+    save: (message, session) => mail.save({ ...message, envelope: { ...message.envelope, forwardPaths } }, session),
+    load: (id) => mail.load(id),
+    list: (options) => mail.list(options),
+    delete: (id) => mail.delete(id),
+    bounce: (id, bounce) => mail.bounce(id, bounce),
+    sweep: (options) => mail.sweep(options),
+    expire: (retention, options) => mail.expire(retention, options),
+  }
+}
+
+/** Which messages each mailbox has. */
+function delivered(disk: PowerCutDisk): Set<string>[] {
+  return MAILBOXES.map((mailbox) => {
+    const files = disk.files().filter((file) => file.startsWith(`${mailbox}/new/`))
+    return new Set(files.map((file) => /\.([0-9A-Z]{26})\.mx1,S=/.exec(file)?.[1] ?? file))
+  })
+}
+
+async function expectDelivered(disk: PowerCutDisk, { mail, fates }: Book): Promise<void> {
+  await expectFates(mail, fates)
+  const { kept, bounced } = await listWhole(mail)
+  for (const mailbox of delivered(disk)) {
+    for (const id of mailbox) expect(kept.has(id) || bounced.has(id), `${id} has an envelope`).toBe(true)
+    for (const [id, fate] of fates) {
+      if (fate === 'kept' || fate === 'bounced') expect(mailbox.has(id), `${id} ${fate}`).toBe(true)
+      if (fate === 'deleted') expect(mailbox.has(id), `${id} ${fate}`).toBe(false)
+    }
+  }
+}
+
+async function expectAfter(disk: PowerCutDisk, { fates }: Book): Promise<void> {
+  const book = new Book(disk, fates, MAILDIR.open)
+  await expectDelivered(disk, book)
+  await book.mail.sweep({ olderThanMs: 0 })
+  await expectDelivered(disk, book)
+  // Nothing is left but messages and their envelopes.
+  expect(disk.files().filter((file) => /\/\.?tmp\//.test(`/${file}`))).toEqual([])
+  const { kept, bounced } = await listWhole(book.mail)
+  const links = delivered(disk).reduce((sum, mailbox) => sum + mailbox.size, 0)
+  expect(disk.files()).toHaveLength(kept.size + bounced.size + links)
+  await finish(book)
+  await expectDelivered(disk, book)
+}
+
+test.each(TRIED)('$name: all that was answered is in every mailbox, whenever the power is cut', async (scenario) => {
+  const random = new Random(6)
+  const prepared = await prepare(scenario, MAILDIR)
+  let moments = 0
+  let cuts = 0
+  for (let stopAt = 1; ; stopAt++) {
+    const { disk, book, isOver } = await stopped(scenario, prepared, stopAt, MAILDIR)
+    for (const [choose, chance] of choices(random, CUTS)) {
+      await expectAfter(disk.cut(choose, chance), book)
+      cuts++
+    }
+    moments++
+    if (isOver) break
+  }
+  console.info(`${scenario.name}: ${moments} moments, ${cuts} power cuts`)
+})
