@@ -43,6 +43,10 @@ const BY_CODE: Readonly<Record<string, Meaning>> = {
   ConditionalRequestConflict: passing('unavailable'),
   OperationAborted: passing('unavailable'),
   RequestTimeout: passing('unavailable'),
+  // Also in an answer that began with 200: what completes an upload may take so long.
+  InternalError: passing('unavailable'),
+  ServiceUnavailable: passing('unavailable'),
+  SlowDown: passing('unavailable'),
   // The bytes changed on their way.
   BadDigest: passing('corrupt'),
   XAmzContentSHA256Mismatch: passing('corrupt'),
