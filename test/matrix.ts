@@ -9,7 +9,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Outcome } from '../packages/runtime/test/outcome.ts'
-import { BACKENDS, PARTS } from '../packages/storage/test/contract/backends.ts'
+import { BACKENDS, PARTS, PEERS } from '../packages/storage/test/contract/backends.ts'
 
 const MATRIX = resolve(import.meta.dirname, '.cache/matrix')
 const DOCUMENT = resolve(import.meta.dirname, '../docs/runtimes.md')
@@ -80,6 +80,12 @@ function drawAll(columns: readonly Column[]): string {
   return [...suites, ...parts].join('\n\n')
 }
 
+/** Whether this machine does not have that backend, and need not. */
+function isAbsent(backend: string, columns: readonly Column[]): boolean {
+  if (!PEERS.includes(backend) || process.env['REQUIRE_PEERS'] === '1') return false
+  return !columns.some(({ outcomes }) => outcomes.some(({ subject }) => subject === backend))
+}
+
 /** What the run should have been about, and was not. */
 function findMissing(columns: readonly Column[]): string[] {
   const has = (suite: string, runtime: string, subject?: string): boolean =>
@@ -95,9 +101,9 @@ function findMissing(columns: readonly Column[]): string[] {
     ),
   )
   const stores = PARTS.flatMap((part) =>
-    Object.entries(BACKENDS).flatMap(([backend, runtimes]) =>
-      runtimes
-        .filter((runtime) => !has(part, runtime, backend))
+    Object.entries(BACKENDS).flatMap(([backend, places]) =>
+      places[part]
+        .filter((runtime) => !isAbsent(backend, columns) && !has(part, runtime, backend))
         .map((runtime) => `nothing was heard of ${part} in ${backend} on ${runtime}`),
     ),
   )
@@ -132,7 +138,10 @@ function gapRows(columns: readonly Column[]): string[] {
 export function showMatrix(): string[] {
   const columns = readColumns()
   console.log(drawAll(columns))
-  const written = writtenRows(readFileSync(DOCUMENT, 'utf8'))
+  const absent = PEERS.filter((backend) => isAbsent(backend, columns))
+  const written = writtenRows(readFileSync(DOCUMENT, 'utf8')).filter(
+    (row) => !absent.some((backend) => row.includes(`| ${backend} |`)),
+  )
   const found = gapRows(columns)
   const faults = [
     ...found.filter((row) => !written.includes(row)).map((row) => `docs/runtimes.md does not show this gap: ${row}`),

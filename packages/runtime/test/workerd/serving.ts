@@ -23,6 +23,7 @@ export async function bundle(entry: string): Promise<string> {
     write: false,
     format: 'esm',
     target: 'es2024',
+    conditions: ['workerd', 'worker', 'import'],
     external: ['cloudflare:*', 'node:*'],
   })
   return outputFiles[0]?.text ?? ''

@@ -1,12 +1,24 @@
+/** The backends, and where each runs which part of the contract. A run in which one of these was not heard of has failed. */
+export type Runtime = 'node' | 'deno' | 'bun' | 'workerd'
+
 /** The parts of the contract of stores. */
 export const PARTS = ['blobs', 'mail'] as const
 
-/** The backends, and where each runs the contract. A run in which one of these was not heard of has failed. */
-export type Runtime = 'node' | 'deno' | 'bun' | 'workerd'
+type Places = Readonly<Record<(typeof PARTS)[number], readonly Runtime[]>>
 
-export const BACKENDS: Readonly<Record<string, readonly Runtime[]>> = {
-  memory: ['node', 'deno', 'bun', 'workerd'],
-  fs: ['node', 'deno', 'bun'],
-  r2: ['node', 'workerd'],
-  'disk of workerd': ['node'],
+function everywhere(...runtimes: Runtime[]): Places {
+  return { blobs: runtimes, mail: runtimes }
 }
+
+export const BACKENDS: Readonly<Record<string, Places>> = {
+  memory: everywhere('node', 'deno', 'bun', 'workerd'),
+  fs: everywhere('node', 'deno', 'bun'),
+  r2: everywhere('node', 'workerd'),
+  'disk of workerd': everywhere('node'),
+  's3 on R2': everywhere('node', 'deno', 'bun', 'workerd'),
+  // It takes its time.
+  's3 on swift': { blobs: ['node', 'deno', 'bun'], mail: ['node'] },
+}
+
+/** What not every machine has. Where REQUIRE_PEERS is 1 it has to be there. */
+export const PEERS: readonly string[] = ['s3 on swift']

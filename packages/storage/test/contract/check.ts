@@ -17,6 +17,8 @@ export interface Ground {
   readonly isBrief?: boolean
   /** What the backend's own error says, for the codes that it has one for. */
   readonly causes?: Partial<Readonly<Record<StorageErrorCode, RegExp>>>
+  /** Of the backend's own longest key, what it puts before each key here. Default 0. */
+  readonly prefixBytes?: number
   /** How memory is measured, where the runtime tells. */
   readonly memory?: {
     /** Bytes that the process holds. */

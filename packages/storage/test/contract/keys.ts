@@ -2,7 +2,7 @@
 import { type BlobStore, isStorageError } from '@postern/storage'
 import fc from 'fast-check'
 import { type Check, type Ground, type MakeStore } from './check.ts'
-import { ensure, equal, expectCode, hasKeys, holds, put } from './exchange.ts'
+import { ensure, equal, expectCode, hasKeys, holds, inParallel, put } from './exchange.ts'
 
 export const HOSTILE_KEYS: readonly string[] = [
   '',
@@ -151,7 +151,7 @@ export const keys: readonly Check[] = [
       const store = await make()
       const cases = withEach(ASCII)
       const there = withEach(ASCII.filter(isSpecial)).filter(({ allowed }) => allowed)
-      for (const { key } of there) await put(store, key)
+      await inParallel(there, ({ key }) => put(store, key), 10)
       for (const { key } of there) equal((await store.list({ prefix: key })).keys, [key], `list ${key}`)
       for (const { key, allowed } of cases) {
         if (!allowed && !isPrefixAlone(key)) await refusesPrefix(store, key)
@@ -171,18 +171,21 @@ export const keys: readonly Check[] = [
   },
   {
     name: 'the longest segment and key, and one byte more',
-    async run(make) {
+    async run(make, { prefixBytes = 0 } = {}) {
       const store = await make()
-      for (const key of [LONGEST_SEGMENT, LONGEST_KEY]) {
+      const longest = LONGEST_KEY.slice(0, LONGEST_KEY.length - prefixBytes)
+      await refusesKey(store, `${LONGEST_KEY}x`)
+      await refusesPrefix(store, `${LONGEST_KEY}x`)
+      await refusesKey(store, `${LONGEST_SEGMENT}x`)
+      await refusesPrefix(store, `${LONGEST_SEGMENT}x`)
+      for (const key of [LONGEST_SEGMENT, longest]) {
         await put(store, key, 'long')
         await holds(store, key, 'long')
         equal((await store.list({ prefix: key })).keys, [key], 'a list with the prefix as long')
-        await refusesKey(store, `${key}x`)
-        await refusesPrefix(store, `${key}x`)
         await expectCode('exists', () => put(store, key), 'a second writer')
       }
-      equal(await store.list({ prefix: `${LONGEST_KEY}/` }), { keys: [], prefixes: [] }, 'a list below the longest')
-      for (const key of [LONGEST_SEGMENT, LONGEST_KEY]) await store.delete(key)
+      equal(await store.list({ prefix: `${longest}/` }), { keys: [], prefixes: [] }, 'a list below the longest')
+      for (const key of [LONGEST_SEGMENT, longest]) await store.delete(key)
       await hasKeys(store, [], 'keys after the deletes')
     },
   },
@@ -191,15 +194,12 @@ export const keys: readonly Check[] = [
 
 async function everyAsciiKey(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
   const store = await make()
-  const there: string[] = []
-  for (const { key, allowed } of withEach(isBrief ? ASCII.filter(isSpecial) : ASCII)) {
-    if (allowed) {
-      await put(store, key)
-      there.push(key)
-    } else await refusesKey(store, key)
-  }
+  const cases = withEach(isBrief ? ASCII.filter(isSpecial) : ASCII)
+  for (const { key, allowed } of cases) if (!allowed) await refusesKey(store, key)
+  const there = cases.filter(({ allowed }) => allowed).map(({ key }) => key)
+  await inParallel(there, (key) => put(store, key), 10)
   await hasKeys(store, there, 'keys')
-  for (const key of there) await holds(store, key, key)
+  await inParallel(there, (key) => holds(store, key, key), 10)
 }
 
 async function isTakenByAllOrNone(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
@@ -216,7 +216,7 @@ async function isTakenByAllOrNone(make: MakeStore, { isBrief = false }: Ground =
       await store.write(key).abort()
       equal(await store.head(key), undefined, `head of ${key}`)
     }),
-    { numRuns: isBrief ? 50 : 500 },
+    { numRuns: isBrief ? 25 : 500 },
   )
   await hasKeys(store, [], 'keys')
 }

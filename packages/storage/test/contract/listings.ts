@@ -63,7 +63,7 @@ export const listings: readonly Check[] = [
 async function moreThanAPage(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
   const store = await make()
   // The whole one is the longest that a page can be, which is also what it is unless somebody asks for less.
-  const [count, limit] = isBrief ? [235, 100] : [2345, 1000]
+  const [count, limit] = isBrief ? [117, 50] : [2345, 1000]
   const asked = isBrief ? { limit } : {}
   const keys = Array.from({ length: count }, (_, index) => `f${index % 7}/${String(index).padStart(5, '0')}`)
   await inParallel(keys, (key) => put(store, key, ''))
@@ -122,13 +122,13 @@ async function areThoseOfASortedList(make: MakeStore, { isBrief = false }: Groun
         )
       },
     ),
-    { numRuns: isBrief ? 12 : 60 },
+    { numRuns: isBrief ? 8 : 60 },
   )
 }
 
 async function holdsWhatStays(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
   const store = await make()
-  const [count, rounds] = isBrief ? [100, 3] : [300, 10]
+  const [count, rounds] = isBrief ? [60, 2] : [300, 10]
   const steady = Array.from({ length: count }, (_, index) => `d${index % 3}/s${String(index).padStart(4, '0')}`)
   await inParallel(steady, (key) => put(store, key, ''))
   const stop = new AbortController()

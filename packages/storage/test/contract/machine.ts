@@ -3,13 +3,13 @@ import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
 import { fs } from '@postern/storage/fs'
-import { memory as memoryStore } from '@postern/storage/memory'
+import { memory } from '@postern/storage/memory'
 import { type Ground, MiB } from './check.ts'
 import type { Backend } from './outcomes.ts'
 import { BOUNDED } from './sizes.ts'
 
 /** Wide: what a runtime has let go of it may keep for a while. What holds 100 MiB is over it. */
-const memory: NonNullable<Ground['memory']> = {
+export const MEMORY: NonNullable<Ground['memory']> = {
   residentBytes: () => process.memoryUsage().rss,
   maxGrowthBytes: 80 * MiB,
 }
@@ -23,11 +23,11 @@ export function machineBackends(directory: string, ground: Ground = {}): Backend
     {
       backend: 'fs',
       make: async () => fs(await mkdtemp(join(directory, 'store-'))),
-      ground: { ...ground, memory, causes: { 'not-found': /ENOENT/, exists: /EEXIST/ } },
+      ground: { ...ground, memory: MEMORY, causes: { 'not-found': /ENOENT/, exists: /EEXIST/ } },
     },
     {
       backend: 'memory',
-      make: async () => memoryStore(),
+      make: async () => memory(),
       ground,
       gaps: { [BOUNDED]: 'memory is where it keeps them' },
     },

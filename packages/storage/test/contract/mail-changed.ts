@@ -101,7 +101,7 @@ async function sweepTakesOld(make: MakeStore): Promise<void> {
 
 async function sweepBeside(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
   const { mail } = await open(make)
-  const ids = Array.from({ length: isBrief ? 40 : 200 }, (_, index) => idAt(Date.parse(MINUTE) + index * 3000, index))
+  const ids = Array.from({ length: isBrief ? 20 : 200 }, (_, index) => idAt(Date.parse(MINUTE) + index * 3000, index))
   const stop = new AbortController()
   let sweeps = 0
   const sweeping = (async () => {

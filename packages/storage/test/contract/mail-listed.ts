@@ -66,7 +66,7 @@ async function acrossTimes(make: MakeStore, { isBrief = false }: Ground = {}): P
 async function aBusyMinute(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
   const { mail } = await open(make)
   // The whole one does not fit one listing of keys.
-  const [count, first, limit] = isBrief ? [60, 50, 20] : [1100, 1000, 300]
+  const [count, first, limit] = isBrief ? [40, 30, 15] : [1100, 1000, 300]
   const ids = [
     idAt('2024-02-29T12:00:00Z', 1),
     ...Array.from({ length: count }, (_, index) => idAt(Date.parse(MINUTE) + Math.floor(index / 40), index)),
@@ -90,7 +90,7 @@ async function forAnyTimes(make: MakeStore, { isBrief = false }: Ground = {}): P
       await inParallel(ids, (id) => saveText(mail, id, ''))
       equal((await allPages(mail, limit)).flatMap(idsOf), ids.toSorted().toReversed(), 'messages')
     }),
-    { numRuns: isBrief ? 5 : 25 },
+    { numRuns: isBrief ? 4 : 25 },
   )
 }
 

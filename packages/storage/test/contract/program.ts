@@ -1,14 +1,18 @@
-/** Runs a part of the contract of stores on the runtime that runs this: `deno run -A` or `bun run`, with the part's name. */
+/** Runs a part of the contract of stores on the runtime that runs this: `deno run -A` or `bun run`, with the part's name and places in S3. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { report } from '../../../runtime/test/outcome.ts'
-import { machineBackends } from './machine.ts'
+import { machineBackends, MEMORY } from './machine.ts'
 import { type Part, storeOutcomes } from './outcomes.ts'
+import { type Place, prefixed } from './s3.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'postern-contract-'))
-await report(storeOutcomes(process.argv[2] as Part, machineBackends(directory, { isBrief: true })))
+const ground = { isBrief: true }
+const [, , part, places = '[]'] = process.argv
+const buckets = (JSON.parse(places) as Place[]).map((place) => prefixed(place, { ...ground, memory: MEMORY }))
+await report(storeOutcomes(part as Part, [...machineBackends(directory, ground), ...buckets]))
 await rm(directory, { recursive: true })
 // What a check left open is not waited for.
 process.exit(0)

@@ -4,6 +4,7 @@ import { type Bucket, r2 } from '@postern/storage/r2'
 import type { Outcome } from '../../../runtime/test/outcome.ts'
 import type { Ground } from './check.ts'
 import { type Backend, type Part, storeOutcomes } from './outcomes.ts'
+import { type Place, prefixed } from './s3.ts'
 import { BOUNDED } from './sizes.ts'
 
 const ground: Ground = { isBrief: true }
@@ -23,10 +24,11 @@ function bucketOf(env: Env): Bucket {
 
 export default {
   async fetch(request: Request, env: Env): Promise<Response> {
-    const { part } = (await request.json()) as { part: Part }
+    const { part, places } = (await request.json()) as { part: Part; places: Place[] }
     const backends: readonly Backend[] = [
       { backend: 'memory', make: async () => memory(), ground, gaps },
       { backend: 'r2', make: async () => r2(bucketOf(env)), gaps },
+      ...places.map((place) => prefixed(place, ground)),
     ]
     const outcomes: Outcome[] = []
     for await (const outcome of storeOutcomes(part, backends)) outcomes.push(outcome)

@@ -1,0 +1,34 @@
+/** The contract of stores over S3, in Node: each store has a bucket of its own. */
+import { s3 } from '@postern/storage/s3'
+import { afterAll, beforeAll } from 'vitest'
+import { testWith } from '../../../test/peers/tool.ts'
+import { storeContract } from './blob-contract.ts'
+import { PARTS } from './contract/backends.ts'
+import { MEMORY } from './contract/machine.ts'
+import { S3_GAPS } from './contract/s3.ts'
+import { startR2 } from './servers/r2-s3.ts'
+import type { S3Server } from './servers/server.ts'
+import { startSwift, SWIFT } from './servers/swift.ts'
+
+const SERVERS = [
+  { backend: 's3 on R2', start: startR2, need: { missing: undefined } },
+  { backend: 's3 on swift', start: startSwift, need: SWIFT },
+]
+
+for (const { backend, start, need } of SERVERS) {
+  if (need.missing !== undefined) {
+    testWith([need], `the contract of stores, ${backend}`, async () => {})
+    continue
+  }
+  let server: S3Server
+  beforeAll(async () => {
+    server = await start()
+  })
+  afterAll(() => server?.[Symbol.asyncDispose]())
+  const make = async () => {
+    const { endpoint, region, credentials } = server
+    return s3({ endpoint, region, credentials, bucket: await server.bucket() })
+  }
+  const ground = { memory: MEMORY, isBrief: true }
+  for (const part of PARTS) storeContract(part, { backend, make, ground, gaps: S3_GAPS[backend] ?? {} })
+}
