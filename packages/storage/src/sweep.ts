@@ -14,7 +14,7 @@ export interface SweepOptions {
 
 /** What a sweep removed. */
 export interface Swept {
-  /** Messages that had no envelope. */
+  /** Messages that had no envelope; of Maildirs, envelopes that had no message. */
   readonly messages: number
   /** What writers left behind in the backend: temporary files, unfinished uploads. */
   readonly temporary: number

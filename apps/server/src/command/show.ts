@@ -28,7 +28,17 @@ export async function show(settings: Settings, id: string, flags: { json?: boole
   }
 }
 
-function facts({ id, receivedAt, session, reversePath, forwardPaths, size, sha256, bounce }: MailRecord): string {
+function facts({
+  id,
+  receivedAt,
+  session,
+  reversePath,
+  forwardPaths,
+  maildir,
+  size,
+  sha256,
+  bounce,
+}: MailRecord): string {
   const { remote, hello, transmissionType, tls, user } = session
   const client = remote.family === 'unix' ? 'a Unix socket' : `${remote.address}:${remote.port}`
   const rows = [
@@ -38,6 +48,7 @@ function facts({ id, receivedAt, session, reversePath, forwardPaths, size, sha25
     ...(user === undefined ? [] : [['User', user]]),
     ['From', pathText(reversePath)],
     ...forwardPaths.map((path) => ['To', pathText(path)]),
+    ...(maildir?.mailboxes ?? []).map((mailbox) => ['Mailbox', mailbox]),
     ['Size', `${formatSize(size)} (${size} bytes)`],
     ['SHA-256', sha256],
     ...(bounce === undefined ? [] : [['Bounced', `${bounce.at}: ${bounce.reason}`]]),

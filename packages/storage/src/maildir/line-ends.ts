@@ -4,6 +4,8 @@
  * On the way to the file each CRLF becomes LF, on the way back each LF becomes CRLF, and what comes back is what was given. Only where
  * a message has an LF without a CR before it, this would not hold: such a message is stored as it came.
  */
+import { Buffer } from 'node:buffer'
+
 const LF = 0x0a
 const CR = 0x0d
 
