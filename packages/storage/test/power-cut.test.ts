@@ -11,24 +11,30 @@ import { PowerCutDisk, ROOT } from './power-cut-disk.ts'
 import { choices, prepare, SAFE, stopped } from './power-cuts.ts'
 import { Book, expectFates, expectSwept, finish, SCENARIOS } from './scenarios.ts'
 
-test.each(SCENARIOS)('$name: all that was answered is there, whole, whenever the power is cut', async (scenario) => {
-  const random = new Random(4)
-  const prepared = await prepare(scenario)
-  let moments = 0
-  let cuts = 0
-  for (let stopAt = 1; ; stopAt++) {
-    const { disk, book, isOver } = await stopped(scenario, prepared, stopAt)
-    for (const [choose, chance] of choices(random)) {
-      await expectAfter(disk.cut(choose, chance), book)
-      cuts++
-    }
-    moments++
-    if (isOver) break
-  }
-  console.info(`${scenario.name}: ${moments} moments, ${cuts} power cuts`)
-})
+const SLOW = { timeout: 120_000 }
 
-test.each(SCENARIOS)('$name: killed, done again, and then the power is cut', async (scenario) => {
+test.each(SCENARIOS)(
+  '$name: all that was answered is there, whole, whenever the power is cut',
+  SLOW,
+  async (scenario) => {
+    const random = new Random(4)
+    const prepared = await prepare(scenario)
+    let moments = 0
+    let cuts = 0
+    for (let stopAt = 1; ; stopAt++) {
+      const { disk, book, isOver } = await stopped(scenario, prepared, stopAt)
+      for (const [choose, chance] of choices(random)) {
+        await expectAfter(disk.cut(choose, chance), book)
+        cuts++
+      }
+      moments++
+      if (isOver) break
+    }
+    console.info(`${scenario.name}: ${moments} moments, ${cuts} power cuts`)
+  },
+)
+
+test.each(SCENARIOS)('$name: killed, done again, and then the power is cut', SLOW, async (scenario) => {
   const random = new Random(5)
   const prepared = await prepare(scenario)
   for (let stopAt = 1; ; stopAt++) {
@@ -44,49 +50,53 @@ test.each(SCENARIOS)('$name: killed, done again, and then the power is cut', asy
   }
 })
 
-test('several stores and a sweep on one disk: at the moment of its answer a blob outlives a power cut', async () => {
-  let answered = 0
-  let removed = 0
-  for (let seed = 1; seed <= 200; seed++) {
-    const random = new Random(seed)
-    // Most calls are quick, and some take long.
-    const disk = new PowerCutDisk({
-      fileAgeMs: -60_000,
-      delay: () => random.below(random.below(8) === 0 ? 80 : 3),
-    })
-    disk.fault = {
-      after(call) {
-        if (call === 'rmdir') removed++
-        return undefined
-      },
-    }
-    disk.stopAt = 1_000
-    const writers = ['one', 'other', 'third'].map(async (name) => {
-      const store = fsAt(disk, ROOT)
-      for (let i = 0; ; i++) {
-        const key = `${random.below(2)}/${random.below(2)}/${name}-${i}`
-        try {
-          await put(store, key)
-        } catch (error) {
-          // Two sweeps in a row took the directory; nothing was promised.
-          if (!isStorageError(error, 'unavailable')) throw error
-          continue
-        }
-        const left = fsAt(disk.cut(SAFE, SAFE), ROOT)
-        expect(new TextDecoder().decode(await get(left, key)), `seed ${seed}`).toBe(key)
-        answered++
-        await store.delete(key)
+test(
+  'several stores and a sweep on one disk: at the moment of its answer a blob outlives a power cut',
+  SLOW,
+  async () => {
+    let answered = 0
+    let removed = 0
+    for (let seed = 1; seed <= 200; seed++) {
+      const random = new Random(seed)
+      // Most calls are quick, and some take long.
+      const disk = new PowerCutDisk({
+        fileAgeMs: -60_000,
+        delay: () => random.below(random.below(8) === 0 ? 80 : 3),
+      })
+      disk.fault = {
+        after(call) {
+          if (call === 'rmdir') removed++
+          return undefined
+        },
       }
-    })
-    const sweeper = (async () => {
-      const store = fsAt(disk, ROOT)
-      for (;;) await store.sweep?.(0)
-    })()
-    await Promise.race([...writers, sweeper, disk.stopped])
-  }
-  expect(removed).toBeGreaterThan(100)
-  console.info(`three writers and a sweep: ${answered} answers and power cuts, ${removed} directories removed`)
-})
+      disk.stopAt = 1_000
+      const writers = ['one', 'other', 'third'].map(async (name) => {
+        const store = fsAt(disk, ROOT)
+        for (let i = 0; ; i++) {
+          const key = `${random.below(2)}/${random.below(2)}/${name}-${i}`
+          try {
+            await put(store, key)
+          } catch (error) {
+            // Two sweeps in a row took the directory; nothing was promised.
+            if (!isStorageError(error, 'unavailable')) throw error
+            continue
+          }
+          const left = fsAt(disk.cut(SAFE, SAFE), ROOT)
+          expect(new TextDecoder().decode(await get(left, key)), `seed ${seed}`).toBe(key)
+          answered++
+          await store.delete(key)
+        }
+      })
+      const sweeper = (async () => {
+        const store = fsAt(disk, ROOT)
+        for (;;) await store.sweep?.(0)
+      })()
+      await Promise.race([...writers, sweeper, disk.stopped])
+    }
+    expect(removed).toBeGreaterThan(100)
+    console.info(`three writers and a sweep: ${answered} answers and power cuts, ${removed} directories removed`)
+  },
+)
 
 async function expectAfter(disk: PowerCutDisk, { fates }: Book): Promise<void> {
   const book = new Book(disk, fates)
