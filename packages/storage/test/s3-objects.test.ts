@@ -167,6 +167,42 @@ describe('many', () => {
     }
   })
 
+  // It looks whether a name is free, and then takes it.
+  on('swift', 'of writers of one key several may win, and one of them is kept whole', async (server, bucket) => {
+    for (const size of [100_000, PART + 100_000]) {
+      const store = storeIn(server, bucket)
+      const all = [1, 2, 3].map((fill) => new Uint8Array(size + fill).fill(fill))
+      const results = await Promise.allSettled(all.map((bytes) => put(store, `${size}`, bytes)))
+      for (const result of results) {
+        if (result.status === 'rejected') expect(isStorageError(result.reason, 'exists')).toBe(true)
+      }
+      const kept = await get(store, `${size}`)
+      const winner = all.findIndex((bytes) => Buffer.compare(bytes, kept) === 0)
+      expect(results[winner]?.status).toBe('fulfilled')
+      await expectCode('exists', () => put(store, `${size}`, 'late'))
+    }
+    expect(await uploadsIn(server, bucket)).toEqual([])
+  })
+
+  // It removes a large object part by part.
+  on('swift', 'a read of what is being deleted is whole, or says that it is not', async (server, bucket) => {
+    const store = storeIn(server, bucket)
+    for (const [size, codes] of [
+      [10, ['not-found']],
+      [1_000_000, ['not-found']],
+      [2 * PART, ['not-found', 'unavailable']],
+    ] as const) {
+      const bytes = pattern(size)
+      await put(store, 'a', bytes)
+      const reading = Promise.allSettled([get(store, 'a'), get(store, 'a'), get(store, 'a')])
+      await store.delete('a')
+      for (const result of await reading) {
+        if (result.status === 'fulfilled') expect(Buffer.compare(result.value, bytes)).toBe(0)
+        else expect(codes).toContain((result.reason as { code?: string }).code)
+      }
+    }
+  })
+
   on('r2', 'more keys than the longest page', async (server, bucket) => {
     const store = storeIn(server, bucket, { prefix: 'p' })
     const keys = Array.from({ length: 1005 }, (_, index) => `f${index % 3}/${String(index).padStart(5, '0')}`)
