@@ -260,7 +260,7 @@ describe('line ends', () => {
         expect(parseFileName(saved.maildir?.file ?? '')?.size).toBe(file.length)
         await mail.delete(id)
       }),
-      { numRuns: 50 },
+      { numRuns: 25 },
     )
     expect(readdirSync(join(directory, '%5B192.0.2.1%5D/b%20c/tmp'))).toEqual([])
   })

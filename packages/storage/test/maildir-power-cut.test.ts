@@ -25,8 +25,8 @@ const MAILDIR: Required<Subject> = {
 }
 
 /** What differs from files by time. A sweep beside a delivery does not: to the disk of these tests, whatever there is looks old. */
-const TRIED = SCENARIOS.filter(({ name }) => !/meanwhile|at once|of a byte|another$/.test(name))
-const CUTS = 8
+const TRIED = SCENARIOS.filter(({ name }) => !/meanwhile|at once|of a byte|another$|what has bounced/.test(name))
+const CUTS = 4
 
 /** Whatever is saved is for two recipients. */
 function toTwo(mail: MailStore): MailStore {
