@@ -85,8 +85,13 @@ export const hang: Fault = async (exchange) => {
   await exchange.read()
 }
 
-/** The body is not even read. */
-export const holdBody: Fault = () => {}
+/** The body is not even read for so long, and nothing comes back. */
+export function holdBody(ms: number): Fault {
+  return async (exchange) => {
+    await pause(ms)
+    await exchange.read()
+  }
+}
 
 /** A connection that was closed by the server while it was idle: the request finds it closed. */
 export const reset: Fault = (exchange) => exchange.cut()

@@ -24,12 +24,12 @@ export interface Measured {
 }
 
 /** Memory of a server that has worked and rests: its code is compiled, its heap has found its size. */
-export async function settledBytes(server: Postern): Promise<number> {
+export async function settledBytes(server: Postern, work = { small: 100, large: 5 }): Promise<number> {
   const large = messageOf(20 * MiB).bytes
   const small = messageOf(2_000).bytes
   using client = await RawClient.greeted(server.port)
-  for (let i = 0; i < 100; i++) await sendByData(client, { bytes: small })
-  for (let i = 0; i < 5; i++) await sendByData(client, { bytes: large })
+  for (let i = 0; i < work.small; i++) await sendByData(client, { bytes: small })
+  for (let i = 0; i < work.large; i++) await sendByData(client, { bytes: large })
   await client.quit()
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
   return server.residentBytes()

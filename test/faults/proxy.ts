@@ -113,8 +113,9 @@ export class FaultProxy {
   liftAll({ cutsWhatHangs = false }: { readonly cutsWhatHangs?: boolean } = {}): void {
     for (const trap of this.#traps) trap.lift()
     this.#traps = []
+    // What was not heard can't be heard any more.
+    if (cutsWhatHangs || this.isDeaf) this.cutConnections()
     this.isDeaf = false
-    if (cutsWhatHangs) this.cutConnections()
   }
 
   /** Resets every connection. */

@@ -1,0 +1,141 @@
+/** The faults between a server and its S3, each with what it must come to. */
+import { MiB } from '../corpus/messages.ts'
+import * as fault from './fault.ts'
+import type { S3Operation } from './operation.ts'
+import type { Fault, FaultProxy, Rule } from './proxy.ts'
+
+/** Messages whose bytes are one PUT, and messages whose bytes are an upload of parts; each has an envelope besides. */
+export const SIZES: Readonly<Record<'small' | 'large', readonly number[]>> = {
+  small: [1, 70_000],
+  large: [5 * MiB + 10_000, 11 * MiB],
+}
+
+/** A request that is hit. */
+type Target = 'bytes' | 'envelope' | 'create' | 'part'
+
+const RULES: Readonly<Record<Target, Rule>> = {
+  // What makes a blob appear: one PUT, or the end of an upload. Where PUT takes no condition, small blobs are uploads too.
+  bytes: { operation: ['put', 'complete'], key: /\.eml$/ },
+  envelope: { operation: ['put', 'complete'], key: /\.json$/ },
+  create: { operation: 'create' },
+  part: { operation: 'part' },
+}
+
+const WRITES: readonly Target[] = ['bytes', 'envelope', 'create', 'part']
+/** With a body that is more than a few bytes. */
+const BODIES: readonly Target[] = ['bytes', 'envelope', 'part']
+const BYTES: readonly Target[] = ['bytes', 'create']
+const ENVELOPE: readonly Target[] = ['envelope']
+
+export interface FaultRow {
+  /** Breaks the proxy. */
+  readonly breaks: (proxy: FaultProxy) => void | Promise<void>
+  /** What all messages come to: kept in spite of it, or refused for now. */
+  readonly all: 'kept' | 'refused'
+  /** It passes by itself so long after the first messages were sent, in ms; otherwise once all have been answered. */
+  readonly mendsAfterMs?: number
+  /** It was done, as far as the server knows: what can't be taken back in time is there, though it was refused. */
+  readonly mayBeThere?: boolean
+}
+
+/** Each target is hit so many times; without a number every time. */
+function hit(targets: readonly Target[], fault: Fault, times?: number): FaultRow['breaks'] {
+  return (proxy) => {
+    for (const target of targets) proxy.trap({ ...RULES[target], ...(times !== undefined && { times }) }, fault)
+  }
+}
+
+function every(operations: readonly S3Operation[], fault: Fault): FaultRow['breaks'] {
+  return (proxy) => void proxy.trap({ operation: operations }, fault)
+}
+
+/** With a `Location` as AWS sends it, to an address that nobody may be led to. */
+const elsewhere = { Location: 'http://127.0.0.1:1/', 'x-amz-bucket-region': 'eu-west-1' }
+const PORTAL = '<html><body>Please log in to this network</body></html>'
+
+/** The longest first. */
+export const ROWS: Readonly<Record<string, FaultRow>> = {
+  'bytes: no answer, ever': { breaks: hit(BYTES, fault.hang), all: 'refused' },
+  'parts: no answer, ever': { breaks: hit(['bytes', 'part'], fault.hang), all: 'refused' },
+  'envelope: no answer, ever, and it is done': {
+    breaks: hit(ENVELOPE, fault.keepAnswer),
+    all: 'refused',
+    mayBeThere: true,
+  },
+  'bytes: no answer, ever, and it is done': { breaks: hit(['bytes'], fault.keepAnswer), all: 'refused' },
+  'envelope: the answer is lost, always': { breaks: hit(ENVELOPE, fault.loseAnswer), all: 'refused', mayBeThere: true },
+  'bytes: the answer is lost, always': { breaks: hit(['bytes'], fault.loseAnswer), all: 'refused' },
+  'an answer of one byte now and then, without end': { breaks: hit(WRITES, fault.dripForever(200)), all: 'refused' },
+  'bodies are read a byte now and then': { breaks: hit(BODIES, fault.dripRequest(1, 500)), all: 'refused' },
+  'a reset in the body, always': { breaks: hit(BODIES, fault.cutRequest(100)), all: 'refused' },
+  '503, always': { breaks: hit(BYTES, fault.refusal(503, 'SlowDown')), all: 'refused' },
+  '503 to the envelope, always': { breaks: hit(ENVELOPE, fault.refusal(503, 'SlowDown')), all: 'refused' },
+  'a byte of the body changes, always': { breaks: hit(['bytes', 'part'], fault.corruptRequest(90)), all: 'refused' },
+  'connections are refused': { breaks: (proxy) => proxy.refuse(), all: 'refused' },
+  'connections are accepted, and nothing is read': {
+    breaks(proxy) {
+      proxy.isDeaf = true
+      proxy.cutConnections()
+    },
+    all: 'refused',
+  },
+  'all is cut off behind the first part': {
+    breaks: every(['part', 'complete', 'abort', 'put'], fault.reset),
+    all: 'refused',
+  },
+  'no answer, once': { breaks: hit(WRITES, fault.hang, 1), all: 'kept' },
+  'no answer, once, and it is done': { breaks: hit(WRITES, fault.keepAnswer, 1), all: 'kept' },
+  'a body is not read, once': { breaks: hit(WRITES, fault.holdBody(5_000), 1), all: 'kept' },
+  'connections are refused for a while': { breaks: (proxy) => proxy.refuse(), all: 'kept', mendsAfterMs: 700 },
+  '503 for a while': {
+    breaks: hit(WRITES, fault.refusal(503, 'ServiceUnavailable')),
+    all: 'kept',
+    mendsAfterMs: 700,
+  },
+  'the answer is lost': { breaks: hit(WRITES, fault.loseAnswer, 2), all: 'kept' },
+  'a reset in the answer': { breaks: hit(WRITES, fault.cutAnswer(30), 2), all: 'kept' },
+  'a reset in the body': { breaks: hit(BODIES, fault.cutRequest(100), 2), all: 'kept' },
+  'a reset in the middle of a part': { breaks: hit(['part'], fault.cutRequest(3 * MiB), 2), all: 'kept' },
+  'a connection that was closed while idle': { breaks: hit(WRITES, fault.reset, 2), all: 'kept' },
+  'connections are closed behind each answer': {
+    breaks: every(['put', 'create', 'part', 'complete', 'head'], fault.closeAfter),
+    all: 'kept',
+  },
+  '500, a burst': { breaks: hit(WRITES, fault.refusal(500, 'InternalError'), 3), all: 'kept' },
+  '503 before the body is read': {
+    breaks: hit(WRITES, fault.refusal(503, 'SlowDown', { reads: false }), 2),
+    all: 'kept',
+  },
+  '429, Retry-After: 1': {
+    breaks: hit(WRITES, fault.refusal(429, 'TooManyRequests', { headers: { 'Retry-After': '1' } }), 1),
+    all: 'kept',
+  },
+  '503, Retry-After: 3600': {
+    breaks: hit(BYTES, fault.refusal(503, 'SlowDown', { headers: { 'Retry-After': '3600' } })),
+    all: 'refused',
+  },
+  '502 in HTML': { breaks: hit(WRITES, fault.answerOf(502, PORTAL), 2), all: 'kept' },
+  '500 without end': { breaks: hit(WRITES, fault.answerOf(500, fault.endless), 1), all: 'kept' },
+  '200 with an error inside': {
+    breaks: (proxy) =>
+      void proxy.trap({ operation: 'complete', times: 3 }, fault.answerOf(200, fault.errorXml('InternalError'))),
+    all: 'kept',
+  },
+  '200 by somebody else, in HTML': { breaks: hit(WRITES, fault.answerOf(200, PORTAL)), all: 'refused' },
+  '200 without end': { breaks: hit(WRITES, fault.answerOf(200, fault.endless)), all: 'refused' },
+  'a byte of the body changes': { breaks: hit(['bytes', 'part'], fault.corruptRequest(90), 1), all: 'kept' },
+  'a slow answer': { breaks: hit(WRITES, fault.dripAnswer(50, 20), 2), all: 'kept' },
+  'a slow reader': { breaks: hit(['part'], fault.dripRequest(256 * 1024, 20), 2), all: 'kept' },
+  '100 and 103 that nobody asked for': { breaks: hit(WRITES, fault.interim), all: 'kept' },
+  'expired credentials': { breaks: hit(WRITES, fault.refusal(403, 'ExpiredToken')), all: 'refused' },
+  'a clock that is wrong': { breaks: hit(WRITES, fault.refusal(403, 'RequestTimeTooSkewed')), all: 'refused' },
+  '412 for a key that is free': { breaks: hit(WRITES, fault.refusal(412, 'PreconditionFailed')), all: 'refused' },
+  'a redirect to another region': {
+    breaks: hit(WRITES, fault.refusal(301, 'PermanentRedirect', { headers: elsewhere })),
+    all: 'refused',
+  },
+  'a redirect for now': {
+    breaks: hit(WRITES, fault.refusal(307, 'TemporaryRedirect', { headers: elsewhere })),
+    all: 'refused',
+  },
+}

@@ -1,0 +1,71 @@
+/** Many large messages on their way to S3 at once: the server holds two parts of each, and no more. */
+import { afterAll, beforeAll, expect } from 'vitest'
+import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import type { S3Server } from '../../packages/storage/test/servers/server.ts'
+import { startSwift, SWIFT } from '../../packages/storage/test/servers/swift.ts'
+import { messageOf, MiB } from '../corpus/messages.ts'
+import { RawClient } from '../corpus/raw-client.ts'
+import { sendEnvelope, textOf } from '../corpus/send.ts'
+import { Postern } from '../peers/postern.ts'
+import { checkedKept, idIn, sha256 } from '../peers/store.ts'
+import { testWith } from '../peers/tool.ts'
+import { measure, settledBytes, tell } from './memory.ts'
+import { S3Shelf } from './s3-shelf.ts'
+
+const SESSIONS = 20
+const MESSAGE = messageOf(50 * MiB).bytes
+const TEXT = textOf(MESSAGE)
+/** Two parts of 5 MiB for each message. */
+const BOUND_BYTES = SESSIONS * 2 * 5 * MiB
+
+let s3: S3Server
+beforeAll(async () => {
+  if (SWIFT.missing === undefined) s3 = await startSwift()
+})
+afterAll(() => s3?.[Symbol.asyncDispose]())
+
+const RUNTIMES = (process.env['MEMORY_ON']?.split(',') ?? ['node']) as (keyof typeof COMMANDS)[]
+for (const runtime of RUNTIMES) {
+  testWith(
+    [SWIFT],
+    `${SESSIONS} sessions that each send 50 MiB to S3 on ${runtime}: 250, all whole, two parts of each in memory`,
+    async () => {
+      const bucket = await s3.bucket()
+      const store = `s3://${bucket}/mail?endpoint=${s3.endpoint}&region=${s3.region}`
+      const { accessKeyId, secretAccessKey } = s3.credentials
+      await using server = await Postern.serve({
+        store: '',
+        command: COMMANDS[runtime],
+        flags: ['--store', store, '--max-message-bytes', '60MiB'],
+        env: { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
+      })
+      const base = await settledBytes(server, { small: 20, large: 3 })
+      const ids: string[] = []
+      const startedAt = Date.now()
+      const measured = await measure(server, base, async () => {
+        const send = async (): Promise<void> => {
+          using client = await RawClient.greeted(server.port)
+          await sendEnvelope(client, {})
+          await client.say('DATA', 354)
+          await client.send(TEXT)
+          ids.push(idIn((await client.reply(500_000)).text))
+          await client.quit()
+        }
+        await Promise.all(Array.from({ length: SESSIONS }, send))
+      })
+      tell(runtime, `${SESSIONS} × 50 MiB to S3 in ${Date.now() - startedAt} ms`, measured)
+      expect(measured.growthBytes).toBeLessThan(BOUND_BYTES)
+
+      expect(ids).toHaveLength(SESSIONS)
+      const shelf = new S3Shelf(s3, bucket, 'mail')
+      const keys = await shelf.keys()
+      for (const id of ids) {
+        const key = keys.find((key) => key.endsWith(`${id}.json`)) ?? ''
+        const stored = await shelf.read(key.replace(/json$/, 'eml'))
+        expect(sha256(checkedKept(id, (await shelf.read(key)).toString(), stored).bytes)).toBe(sha256(MESSAGE))
+      }
+      expect(await shelf.uploads()).toEqual([])
+    },
+    600_000,
+  )
+}

@@ -1,0 +1,152 @@
+/**
+ * What is between a server and its S3 fails: what its clients hear, and what is in the bucket afterwards.
+ *
+ * A fault that passes within the deadlines is not noticed. Of one that does not the client hears 451, and what was written is
+ * taken back: nothing is listed that was refused, so what the client sends again is there once.
+ */
+import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { startR2 } from '../../packages/storage/test/servers/r2-s3.ts'
+import type { S3Server } from '../../packages/storage/test/servers/server.ts'
+import { startSwift, SWIFT } from '../../packages/storage/test/servers/swift.ts'
+import { type Need, testWith } from '../peers/tool.ts'
+import { Lane, type Patience } from './lane.ts'
+import { rowLine } from './row.ts'
+import { type FaultRow, ROWS, SIZES } from './rows.ts'
+
+interface Table {
+  readonly where: string
+  readonly needs: readonly Need[]
+  readonly start: () => Promise<S3Server>
+  readonly runtime: keyof typeof COMMANDS
+  readonly rows: readonly string[]
+  /** Servers of each patience: most of what they do is to wait. */
+  readonly lanes: number
+}
+
+/** What a runtime's own sockets and timers have a part in, and a server of another make. */
+const SOME = [
+  'bytes: no answer, ever',
+  '200 without end',
+  'connections are refused for a while',
+  'the answer is lost',
+  'a reset in the middle of a part',
+]
+const SWIFT_TABLE = { needs: [SWIFT], start: startSwift }
+const TABLES: readonly Table[] = [
+  { ...SWIFT_TABLE, where: 'swift, node', runtime: 'node', rows: Object.keys(ROWS), lanes: 3 },
+  { ...SWIFT_TABLE, where: 'swift, deno', runtime: 'deno', rows: SOME, lanes: 1 },
+  { ...SWIFT_TABLE, where: 'swift, bun', runtime: 'bun', rows: SOME, lanes: 1 },
+  { where: 'r2, node', needs: [], start: startR2, runtime: 'node', rows: SOME, lanes: 1 },
+]
+
+/** Those that are started. */
+const servers = new Map<Table['start'], Promise<S3Server>>()
+afterAll(async () => {
+  for (const server of servers.values()) await (await server)[Symbol.asyncDispose]()
+})
+
+function serverOf({ start }: Table): Promise<S3Server> {
+  const server = servers.get(start) ?? start()
+  servers.set(start, server)
+  return server
+}
+
+async function runRow(where: string, lane: Lane, name: string, row: FaultRow): Promise<void> {
+  const before = (await lane.count([])).orphans
+  await row.breaks(lane.proxy)
+  const sending = Object.values(SIZES).map((sizes) => lane.send(sizes))
+  if (row.mendsAfterMs !== undefined) {
+    await new Promise((resolve) => setTimeout(resolve, row.mendsAfterMs))
+    await lane.mend()
+  }
+  const batches = await Promise.all(sending)
+  await lane.mend()
+  await lane.settled()
+  const counts = await Promise.all(batches.map((batch) => lane.count(batch)))
+  const line = (size: string, i: number): string => {
+    const counted = counts[i] as (typeof counts)[number]
+    return rowLine(where, `${name}, ${size}`, { ...counted, orphans: Math.max(0, counted.orphans - before) })
+  }
+  console.info(Object.keys(SIZES).map(line).join('\n'))
+
+  for (const [i, batch] of batches.entries()) {
+    const all = batch.length
+    const kept = row.all === 'kept' ? all : 0
+    const found = row.mayBeThere === true ? (counts[i]?.found ?? 0) : kept
+    const answers = { sent: all, kept, refused451: all - kept, refused452: 0 }
+    expect(counts[i], name).toMatchObject({ ...answers, found, duplicates: 0 })
+    await lane.sendAgain(batch)
+    // What was refused and is there all the same is there twice now; nothing else is.
+    const duplicates = found - kept
+    expect(await lane.count(batch), name).toMatchObject({ kept: all, found: all, duplicates })
+  }
+}
+
+describe.each(TABLES)('$where', (table) => {
+  const { where, needs, runtime, rows } = table
+  const lanes: Record<Patience, Lane[]> = { long: [], short: [] }
+  const allLanes = (): Lane[] => [...lanes.long, ...lanes.short]
+
+  beforeAll(async () => {
+    if (needs.some(({ missing }) => missing !== undefined)) return
+    const s3 = await serverOf(table)
+    const bucket = await s3.bucket()
+    const command = COMMANDS[runtime]
+    const opening = (['long', 'short'] as const).flatMap((patience) =>
+      Array.from({ length: table.lanes }, async (_, i) => {
+        lanes[patience].push(await Lane.open({ s3, bucket, prefix: `${patience}-${i}`, command, patience }))
+      }),
+    )
+    await Promise.all(opening)
+  }, 120_000)
+  afterAll(async () => {
+    await Promise.all(allLanes().map((lane) => lane[Symbol.asyncDispose]()))
+  })
+
+  /** Runs rows one after the other in each lane. @returns what went wrong. */
+  async function runAll(patience: Patience): Promise<unknown[]> {
+    const waiting = rows.filter((name) => (ROWS[name]?.all === 'kept') === (patience === 'long'))
+    const failures: unknown[] = []
+    const work = async (lane: Lane): Promise<void> => {
+      for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+        await runRow(where, lane, name, ROWS[name] as FaultRow).catch((error: unknown) => failures.push(error))
+      }
+    }
+    await Promise.all(lanes[patience].map(work))
+    return failures
+  }
+
+  testWith(
+    needs,
+    'what passes is not noticed; what does not is 451, and once it was sent again it is there once',
+    async () => {
+      const failures = (await Promise.all([runAll('long'), runAll('short')])).flat()
+      for (const failure of failures) console.error(failure)
+      expect(failures).toEqual([])
+    },
+    900_000,
+  )
+
+  testWith(
+    needs,
+    'afterwards no secret is in a log, few connections are open, and a sweep removes what was left',
+    async () => {
+      const left = { uploads: 0, swept: 0, connections: 0, requests: 0 }
+      for (const lane of allLanes()) {
+        expect(lane.server.isRunning).toBe(true)
+        lane.expectNoSecrets()
+        left.uploads += (await lane.shelf.uploads()).length
+        left.swept += await lane.sweep()
+        expect(await lane.shelf.uploads()).toEqual([])
+        expect((await lane.count([])).orphans).toBe(0)
+        left.connections += lane.proxy.openConnections
+        left.requests += lane.proxy.noted.length
+        // One for each message that was under way at once, kept for the next.
+        expect(lane.proxy.openConnections).toBeLessThan(20)
+      }
+      console.info(`${where} | left behind`, left)
+    },
+    120_000,
+  )
+})
