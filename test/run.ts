@@ -51,7 +51,7 @@ if (!process.argv.includes('--only-checks')) {
   skipped += counted.skipped
   // A run that broke outside of a test is a failure too, however many tests passed.
   failed += ended ? counted.failed : Math.max(1, counted.failed)
-  console.log('\n> matrix: what passed, by check and runtime')
+  console.log('\n> matrix: what passed, by check and runtime or backend')
   const faults = showMatrix()
   for (const fault of faults) console.error(fault)
   if (faults.length === 0) passed++

@@ -3,7 +3,6 @@ import { afterAll, describe, test } from 'vitest'
 import type { Outcome } from '../../runtime/test/outcome.ts'
 import { writeColumn } from '../../runtime/test/program.ts'
 import { BACKENDS } from './contract/backends.ts'
-import type { MakeStore } from './contract/check.ts'
 import { type Backend, CHECKS, checkGaps, outcomeOf, type Part } from './contract/outcomes.ts'
 
 export { expectCode, inParallel, pattern } from './contract/exchange.ts'
@@ -32,9 +31,4 @@ export function storeContract(part: Part, backend: Backend): void {
       afterAll(() => writeColumn(part, 'node', outcomes, backend.backend))
     }
   })
-}
-
-/** The part about blobs, on a backend that has no column of its own. */
-export function blobContract(name: string, make: MakeStore): void {
-  storeContract('blobs', { backend: name, make })
 }
