@@ -1,24 +1,18 @@
 /** The contract of stores over S3, in Node: each store has a bucket of its own. */
 import { s3 } from '@postern/storage/s3'
 import { afterAll, beforeAll } from 'vitest'
-import { testWith } from '../../../test/peers/tool.ts'
+import { type Need, testWith } from '../../../test/peers/tool.ts'
 import { storeContract } from './blob-contract.ts'
 import { PARTS } from './contract/backends.ts'
 import { MEMORY } from './contract/machine.ts'
 import { S3_GAPS } from './contract/s3.ts'
-import { startR2 } from './servers/r2-s3.ts'
 import type { S3Server } from './servers/server.ts'
-import { startSwift, SWIFT } from './servers/swift.ts'
 
-const SERVERS = [
-  { backend: 's3 on R2', start: startR2, need: { missing: undefined } },
-  { backend: 's3 on swift', start: startSwift, need: SWIFT },
-]
-
-for (const { backend, start, need } of SERVERS) {
+/** On one server; a file for each, so that they run side by side. @param backend the name of its column */
+export function s3Contract(backend: string, start: () => Promise<S3Server>, need: Need): void {
   if (need.missing !== undefined) {
     testWith([need], `the contract of stores, ${backend}`, async () => {})
-    continue
+    return
   }
   let server: S3Server
   beforeAll(async () => {
