@@ -403,6 +403,26 @@ describe('failures', () => {
     expect(order).toBe('ssEsLLss')
   })
 
+  test('it is not saved as long as the new of one recipient is not synced', async () => {
+    const { mail, directory, breakAt } = broken()
+    const gate = Promise.withResolvers<void>()
+    const reached = Promise.withResolvers<void>()
+    breakAt((call, args) => {
+      if (call !== 'open' || !String(args[0]).endsWith('/bob/new')) return undefined
+      reached.resolve()
+      return gate.promise
+    })
+    let isSaved = false
+    const saving = send(mail, { to: ['ann@example.com', 'bob@example.org'] }).then(() => (isSaved = true))
+    await reached.promise
+    // By then all else that a save does is done.
+    while (readdirSync(join(directory, 'example.com/ann/tmp')).length > 0) await new Promise(setImmediate)
+    for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate)
+    expect(isSaved).toBe(false)
+    gate.resolve()
+    await saving
+  })
+
   test.each([0, 1, 5])('a message that breaks off after %i chunks leaves nothing', async (count) => {
     const directory = freshDirectory()
     const mail = maildir(directory)
