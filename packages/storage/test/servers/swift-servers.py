@@ -90,7 +90,8 @@ def configure(directory, ports):
 
 
 def serve(directory, name, listening, ready):
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     conf = {"__file__": f"{directory}/{name}.conf", "client_timeout": "60"}
     logger = utils.get_logger({"log_name": name, "log_level": "ERROR"}, log_to_console=True)
@@ -117,6 +118,7 @@ def main():
         utils.validate_configuration()
         storage_policy.reload_storage_policies()
         told, ready = os.pipe()
+        signal.signal(signal.SIGCHLD, lambda *_: sys.exit("one of swift's servers ended"))
         for name in listening:
             pid = os.fork()
             if pid == 0:
@@ -130,11 +132,12 @@ def main():
         os.close(ready)
         up = 0
         while up < len(listening):
-            up += len(os.read(told, 16)) or sys.exit("a server of swift did not start")
+            up += len(os.read(told, 16))
         print(f"http://127.0.0.1:{ports['proxy']}", flush=True)
         while os.read(0, 4096):
             pass
     finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for pid in children:
             os.kill(pid, signal.SIGKILL)
         for pid in children:
