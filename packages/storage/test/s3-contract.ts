@@ -5,7 +5,6 @@ import { type Need, testWith } from '../../../test/peers/tool.ts'
 import { storeContract } from './blob-contract.ts'
 import { PARTS } from './contract/backends.ts'
 import { MEMORY } from './contract/machine.ts'
-import { S3_GAPS } from './contract/s3.ts'
 import type { S3Server } from './servers/server.ts'
 
 /** On one server; a file for each, so that they run side by side. @param backend the name of its column */
@@ -24,5 +23,5 @@ export function s3Contract(backend: string, start: () => Promise<S3Server>, need
     return s3({ endpoint, region, credentials, bucket: await server.bucket() })
   }
   const ground = { memory: MEMORY, isBrief: true }
-  for (const part of PARTS) storeContract(part, { backend, make, ground, gaps: S3_GAPS[backend] ?? {} })
+  for (const part of PARTS) storeContract(part, { backend, make, ground })
 }

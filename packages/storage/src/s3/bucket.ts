@@ -12,6 +12,8 @@ import { S3Upload } from './upload.ts'
 import { elements, textOf } from './xml.ts'
 
 const WRITER_HEADER = `x-amz-meta-${WRITER}`
+/** How long a look may take whether an object that broke off is there still. */
+const LOOK_MS = 5_000
 /** Uploads that one request lists. */
 const UPLOADS_PAGE = 1000
 
@@ -37,7 +39,8 @@ export class S3Bucket implements ObjectBucket {
   async get(key: string, signal: AbortSignal): Promise<BlobReader | undefined> {
     const what = `can't read ${key}`
     const answer = await found(this.#client.send({ method: 'GET', key: this.#full(key), signal, what }))
-    return answer && new S3Reader(answer, sizeIn(answer, what), what)
+    const isThere = async (): Promise<boolean> => (await this.head(key, AbortSignal.timeout(LOOK_MS))) !== undefined
+    return answer && new S3Reader(answer, sizeIn(answer, what), what, isThere)
   }
 
   async put(key: string, body: Uint8Array<ArrayBuffer>, facts: WriterFacts, signal: AbortSignal): Promise<boolean> {

@@ -10,10 +10,11 @@ export class S3Reader implements BlobReader {
   readonly #answer: HttpAnswer
   #isTaken = false
 
-  constructor(answer: HttpAnswer, size: number, what: string) {
+  /** @param isThere Whether the object is there still: some servers break off what is read while it is deleted */
+  constructor(answer: HttpAnswer, size: number, what: string, isThere: () => Promise<boolean>) {
     this.size = size
     this.#answer = answer
-    this.body = this.#pieces(what)
+    this.body = this.#pieces(what, isThere)
   }
 
   async close(): Promise<void> {
@@ -22,7 +23,7 @@ export class S3Reader implements BlobReader {
     this.#answer.discard()
   }
 
-  async *#pieces(what: string): AsyncGenerator<Uint8Array> {
+  async *#pieces(what: string, isThere: () => Promise<boolean>): AsyncGenerator<Uint8Array> {
     if (this.#isTaken) return
     this.#isTaken = true
     let left = this.size
@@ -34,7 +35,9 @@ export class S3Reader implements BlobReader {
       if (left !== 0)
         throw new StorageError('unavailable', `${what}: S3 sent ${this.size - left} bytes of ${this.size}`)
     } catch (error) {
-      throw connectionError(error, what)
+      // Where that can't be told either, it may be.
+      if (await isThere().catch(() => true)) throw connectionError(error, what)
+      throw new StorageError('not-found', `${what}: it was deleted meanwhile`, { cause: error })
     } finally {
       if (left > 0) this.#answer.discard()
     }
