@@ -95,3 +95,19 @@ test.each(TRIED)('$name: all that was answered is in every mailbox, whenever the
   }
   console.info(`${scenario.name}: ${moments} moments, ${cuts} power cuts`)
 })
+
+test.each(TRIED.filter(({ name }) => name.includes('a delete')))(
+  '$name: killed, done again, and then the power is cut',
+  async (scenario) => {
+    const random = new Random(7)
+    const prepared = await prepare(scenario, MAILDIR)
+    for (let stopAt = 1; ; stopAt++) {
+      const { disk, book, isOver } = await stopped(scenario, prepared, stopAt, MAILDIR)
+      const restarted = disk.restarted()
+      const next = new Book(restarted, book.fates, MAILDIR.open)
+      await finish(next)
+      for (const [choose, chance] of choices(random, CUTS)) await expectAfter(restarted.cut(choose, chance), next)
+      if (isOver) break
+    }
+  },
+)

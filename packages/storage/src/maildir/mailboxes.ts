@@ -5,7 +5,7 @@
  * flag changes; while it does, a listing of the directory may have neither name. So what was not found is looked for twice.
  */
 import type { Dirent } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { StorageError } from '../error.ts'
 import { Directories } from '../fs/directories.ts'
 import { type Disk, systemCode } from '../fs/disk.ts'
@@ -68,18 +68,12 @@ export class Mailboxes {
     throw new StorageError('not-found', `${places.file} is in no mailbox`)
   }
 
-  /** Removes the message from all its mailboxes, durably. */
-  async remove(places: MaildirPlaces): Promise<void> {
-    for (const mailbox of places.mailboxes) {
-      for (let chase = 0; chase < CHASES; chase++) {
-        const path = await this.#find(mailbox, places.file)
-        if (path === undefined) break
-        // Gone: moved on, most likely.
-        if (!(await this.#unlink(path))) continue
-        await this.directories.flush(dirname(path))
-        break
-      }
-    }
+  /** Removes the message from all its mailboxes, durably. @throws StorageError `unavailable` where it can't be got hold of */
+  async remove({ file, mailboxes }: MaildirPlaces): Promise<void> {
+    for (const mailbox of mailboxes) await this.#removeFrom(mailbox, file)
+    // Both, and where it was gone already too: who removed it, or moved it, may have been killed before the sync.
+    const folders = mailboxes.flatMap((mailbox) => [this.path(mailbox, 'new'), this.path(mailbox, 'cur')])
+    await Promise.all(folders.map((folder) => this.#flush(folder)))
   }
 
   /** Removes what deliveries of ours left in `tmp`, untouched since `before` (milliseconds since 1970). */
@@ -116,6 +110,23 @@ export class Mailboxes {
       }
     }
     return undefined
+  }
+
+  async #removeFrom(mailbox: string, file: string): Promise<void> {
+    for (let chase = 0; chase < CHASES; chase++) {
+      const path = await this.#find(mailbox, file)
+      // What is gone when it is to be removed has moved on, most likely.
+      if (path === undefined || (await this.#unlink(path))) return
+    }
+    throw new StorageError('unavailable', `${file} moves about in ${mailbox}`)
+  }
+
+  async #flush(folder: string): Promise<void> {
+    try {
+      await this.directories.flush(folder)
+    } catch (error) {
+      nothing(error, undefined)
+    }
   }
 
   async #sweepTemporary(directory: string, before: number): Promise<number> {
