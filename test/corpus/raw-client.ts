@@ -23,6 +23,8 @@ export class RawClient {
   readonly socket: Socket
   /** Set once the connection is over, for whatever reason. */
   isClosed = false
+  /** How long a reply may take that nothing else is said of. */
+  replyTimeoutMs: number = REPLY_TIMEOUT_MS
   #text = ''
   #replies: HeardReply[] = []
   #waiting: (() => void) | undefined
@@ -68,7 +70,7 @@ export class RawClient {
   }
 
   /** The next reply. @throws when none comes. */
-  async reply(timeoutMs: number = REPLY_TIMEOUT_MS): Promise<HeardReply> {
+  async reply(timeoutMs: number = this.replyTimeoutMs): Promise<HeardReply> {
     const deadline = Date.now() + timeoutMs
     for (;;) {
       const reply = this.#replies.shift()

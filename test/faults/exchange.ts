@@ -4,6 +4,7 @@ import { type IncomingMessage, request as httpRequest, type ServerResponse } fro
 import type { Socket } from 'node:net'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** The real server. */
 export interface Upstream {
@@ -22,6 +23,8 @@ const HOP = new Set(['connection', 'keep-alive', 'transfer-encoding'])
 export class Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
+  /** Aborted once the fault is lifted: who goes slowly need not any more. */
+  readonly lifted: AbortSignal
   readonly #upstream: Upstream
   /** Once the request is over, it does not know its own any more. */
   readonly #socket: Socket
@@ -30,13 +33,13 @@ export class Exchange {
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
-    upstream: Upstream = { port: 0 },
-    answered: (status: number) => void = () => {},
+    context: { readonly upstream: Upstream; readonly lifted: AbortSignal; answered(status: number): void },
   ) {
     this.request = request
     this.response = response
-    this.#upstream = upstream
-    this.#answered = answered
+    this.lifted = context.lifted
+    this.#upstream = context.upstream
+    this.#answered = context.answered
     this.#socket = request.socket
     response.sendDate = false
     request.on('error', () => {})
@@ -103,6 +106,11 @@ export class Exchange {
       if (bytes >= atMost) break
     }
     return bytes
+  }
+
+  /** Waits so long, or until the fault is lifted. */
+  async pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.lifted }).catch(() => undefined)
   }
 
   /** Resets the client's connection. */

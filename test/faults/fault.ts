@@ -1,5 +1,5 @@
 /** What can go wrong with a request to an S3 server, for the proxy to do. */
-import type { Change } from './exchange.ts'
+import type { Change, Exchange } from './exchange.ts'
 import type { Fault } from './proxy.ts'
 
 /** An answer of S3's own that says what is wrong. Default: the request is read before. */
@@ -88,7 +88,7 @@ export const hang: Fault = async (exchange) => {
 /** The body is not even read for so long, and nothing comes back. */
 export function holdBody(ms: number): Fault {
   return async (exchange) => {
-    await pause(ms)
+    await exchange.pause(ms)
     await exchange.read()
   }
 }
@@ -111,12 +111,12 @@ export const interim: Fault = async (exchange) => {
 
 /** The request's body goes on to the server so many bytes at a time. */
 export function dripRequest(bytes: number, everyMs: number): Fault {
-  return (exchange) => exchange.pass({ request: dripped(bytes, everyMs) })
+  return (exchange) => exchange.pass({ request: dripped(exchange, bytes, everyMs) })
 }
 
 /** The answer's head comes at once, then its body so many bytes at a time. */
 export function dripAnswer(bytes: number, everyMs: number): Fault {
-  return (exchange) => exchange.pass({ answer: dripped(bytes, everyMs) })
+  return (exchange) => exchange.pass({ answer: dripped(exchange, bytes, everyMs) })
 }
 
 /** An answer without end, a byte every so often. */
@@ -132,7 +132,7 @@ export function dripForever(everyMs: number): Fault {
 /** All comes later. */
 export function delay(ms: number): Fault {
   return async (exchange) => {
-    await pause(ms)
+    await exchange.pause(ms)
     await exchange.pass()
   }
 }
@@ -161,11 +161,13 @@ function cutShort(bytes: number, cut: () => void): Change {
   }
 }
 
-function dripped(bytes: number, everyMs: number): Change {
+function dripped(exchange: Exchange, bytes: number, everyMs: number): Change {
   return async function* (chunk) {
-    for (let at = 0; at < chunk.length; at += bytes) {
-      yield chunk.subarray(at, at + bytes)
-      await pause(everyMs)
+    for (let at = 0; at < chunk.length;) {
+      const end = exchange.lifted.aborted ? chunk.length : at + bytes
+      yield chunk.subarray(at, end)
+      at = end
+      await exchange.pause(everyMs)
     }
   }
 }

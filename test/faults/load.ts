@@ -29,6 +29,8 @@ const LARGE_EVERY = 12
 
 export class Load {
   readonly sent: Sent[] = []
+  /** Numbers of what was found in the store and compared, by key. */
+  readonly looked: Map<string, number> = new Map()
   /** Replies other than 250: there should be none. */
   readonly unexpected: string[] = []
   readonly #random: Random
@@ -64,6 +66,8 @@ export class Load {
     await Promise.all(
       batch.map(async (sent) => {
         using client = await RawClient.greeted(port)
+        // As senders do (RFC 5321 4.5.3.2.6), and not as tests do.
+        client.replyTimeoutMs = 600_000
         await this.#deliver(client, sent, bytesOf(sent.number, sent.size))
         await client.quit()
       }),

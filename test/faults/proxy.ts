@@ -4,7 +4,12 @@
  * By itself it changes nothing. The Host header, which the signature covers, goes through as it came: so the endpoint that
  * Postern is told is the proxy's, and the server checks what was signed. What came by, and what became of it, is noted.
  */
-import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server as HttpServer,
+  type ServerResponse,
+} from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { Exchange, type Upstream } from './exchange.ts'
 import { operationOf, type S3Operation } from './operation.ts'
@@ -67,6 +72,7 @@ export class FaultProxy {
   readonly #sockets = new Set<Socket>()
   readonly #requestsOn = new WeakMap<Socket, number>()
   #traps: SetTrap[] = []
+  #lifting = new AbortController()
   #server: Server | undefined
   #port = 0
 
@@ -113,6 +119,8 @@ export class FaultProxy {
   liftAll({ cutsWhatHangs = false }: { readonly cutsWhatHangs?: boolean } = {}): void {
     for (const trap of this.#traps) trap.lift()
     this.#traps = []
+    this.#lifting.abort()
+    this.#lifting = new AbortController()
     // What was not heard can't be heard any more.
     if (cutsWhatHangs || this.isDeaf) this.cutConnections()
     this.isDeaf = false
@@ -161,7 +169,7 @@ export class FaultProxy {
     else this.#http.emit('connection', socket)
   }
 
-  #take(...[request, response]: ConstructorParameters<typeof Exchange>): void {
+  #take(request: IncomingMessage, response: ServerResponse): void {
     const { socket, method = '', url = '' } = request
     const requestsBefore = this.#requestsOn.get(socket) ?? 0
     this.#requestsOn.set(socket, requestsBefore + 1)
@@ -178,10 +186,17 @@ export class FaultProxy {
       serverStatus: undefined as number | undefined,
     }
     this.noted.push(noted)
-    const over = (): void => void (noted.isOver = true)
+    const over = (): void => {
+      noted.isOver = true
+      socket.off('close', over)
+    }
     response.once('close', over)
     socket.once('close', over)
-    const exchange = new Exchange(request, response, this.#upstream, (status) => void (noted.serverStatus = status))
+    const exchange = new Exchange(request, response, {
+      upstream: this.#upstream,
+      lifted: this.#lifting.signal,
+      answered: (status) => void (noted.serverStatus = status),
+    })
     if (trap !== undefined) trap.hits++
     const work = trap === undefined ? exchange.pass() : trap.fault(exchange)
     // A broken connection, on either side, is the other side's broken connection.

@@ -31,22 +31,14 @@ const REFUSALS = [/^451 4\.3\.0 /, /^452 4\.3\.1 /]
 /** What the messages of a row were answered, and what is there of them. Fails where a promise was not kept. */
 export async function countRow(batch: readonly Sent[], load: Load, shelf: Shelf): Promise<RowCounts> {
   const keys = await shelf.keys()
-  const numbers = new Set(batch.map(({ number }) => number))
+  const envelopes = keys.filter((key) => key.endsWith('.json'))
+  await Promise.all(envelopes.map((envelope) => look(envelope, load, shelf)))
   /** Ids of each message of this row. */
   const found = new Map<number, string[]>()
-  const envelopes = keys.filter((key) => key.endsWith('.json'))
-  await Promise.all(
-    envelopes.map(async (envelope) => {
-      const id = envelope.slice(envelope.lastIndexOf('/') + 1, -'.json'.length)
-      // A message that is listed is whole: its bytes are there, and are those of its record.
-      const bytesKey = envelope.replace(/json$/, 'eml')
-      const [record, stored] = await Promise.all([shelf.read(envelope), shelf.read(bytesKey)])
-      const kept = checkedKept(id, record.toString(), stored)
-      const number = numberOf(kept)
-      expect(sha256(kept.bytes), `message ${number}`).toBe(load.sent[number]?.sha256)
-      if (numbers.has(number)) found.set(number, [...(found.get(number) ?? []), id])
-    }),
-  )
+  for (const envelope of envelopes) {
+    const number = load.looked.get(envelope) as number
+    if (batch.some((sent) => sent.number === number)) found.set(number, [...(found.get(number) ?? []), idOf(envelope)])
+  }
   for (const { number, id } of batch) {
     if (id !== undefined) expect(found.get(number) ?? [], `message ${number} was answered 250`).toContain(id)
   }
@@ -65,6 +57,21 @@ export async function countRow(batch: readonly Sent[], load: Load, shelf: Shelf)
     duplicates: [...found.values()].reduce((sum, ids) => sum + ids.length - 1, 0),
     orphans: keys.filter((key) => key.endsWith('.eml') && !keys.includes(key.replace(/eml$/, 'json'))).length,
   }
+}
+
+/** A message that is listed is whole: its bytes are there, are those of its record, and are what was sent. */
+async function look(envelope: string, load: Load, shelf: Shelf): Promise<void> {
+  // Blobs are written once: what was read need not be read again.
+  if (load.looked.has(envelope)) return
+  const [record, stored] = await Promise.all([shelf.read(envelope), shelf.read(envelope.replace(/json$/, 'eml'))])
+  const kept = checkedKept(idOf(envelope), record.toString(), stored)
+  const number = numberOf(kept)
+  expect(sha256(kept.bytes), `message ${number}`).toBe(load.sent[number]?.sha256)
+  load.looked.set(envelope, number)
+}
+
+function idOf(envelope: string): string {
+  return envelope.slice(envelope.lastIndexOf('/') + 1, -'.json'.length)
 }
 
 /** A line for a person to read. */

@@ -11,7 +11,7 @@ import type { S3Server } from '../../packages/storage/test/servers/server.ts'
 import { startSwift, SWIFT } from '../../packages/storage/test/servers/swift.ts'
 import { type Need, testWith } from '../peers/tool.ts'
 import { Lane, type Patience } from './lane.ts'
-import { rowLine } from './row.ts'
+import { type RowCounts, rowLine } from './row.ts'
 import { type FaultRow, ROWS, SIZES } from './rows.ts'
 
 interface Table {
@@ -63,9 +63,10 @@ async function runRow(where: string, lane: Lane, name: string, row: FaultRow): P
   const batches = await Promise.all(sending)
   await lane.mend()
   await lane.settled()
-  const counts = await Promise.all(batches.map((batch) => lane.count(batch)))
+  const counts: RowCounts[] = []
+  for (const batch of batches) counts.push(await lane.count(batch))
   const line = (size: string, i: number): string => {
-    const counted = counts[i] as (typeof counts)[number]
+    const counted = counts[i] as RowCounts
     return rowLine(where, `${name}, ${size}`, { ...counted, orphans: Math.max(0, counted.orphans - before) })
   }
   console.info(Object.keys(SIZES).map(line).join('\n'))

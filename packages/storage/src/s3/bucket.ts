@@ -55,7 +55,7 @@ export class S3Bucket implements ObjectBucket {
     // looks before it writes, so of several at one moment all are told that they were first.
     const lookedAt = performance.now()
     if ((await this.head(key, signal)) !== undefined) return false
-    await this.#put(key, body, facts, signal, {})
+    if (!(await this.#put(key, body, facts, signal, {}))) return false
     // Not before: it may have been something else that the server does not do.
     this.#hasConditionalPut = false
     if (facts.hasUniqueKey) return true
