@@ -65,11 +65,14 @@ const LARGE = Buffer.concat([MESSAGE, Buffer.from('0123456789abcdef\r\n'.repeat(
 /** Its LF stand alone, and so it can't be stored with them. */
 const BINARY = Buffer.concat([MESSAGE, Buffer.from('one\ntwo\n\r\nthree\0\xff')])
 
+/** With LF for CRLF, CR LF would be left of these, and readers take that for the end of a line. */
+const CARRIAGES = Buffer.concat([MESSAGE, Buffer.from('one\r\r\ntwo\r\r\r\n\rthree\r\n')])
+
 /** Sends a message. @returns its id */
 async function deliver(to: readonly string[], bytes: Buffer = MESSAGE): Promise<string> {
   using client = await RawClient.greeted(server.port)
   const reply =
-    bytes === BINARY
+    bytes === BINARY || bytes === CARRIAGES
       ? await sendByBdat(client, { to, bytes, body: 'BINARYMIME' }, { chunks: 100, emptyLast: false })
       : await sendByData(client, { to, bytes, body: '8BITMIME' })
   expect(reply.code).toBe(250)
@@ -192,6 +195,20 @@ testWith(DOVECOT, 'Dovecot reads the size that the name says also where LF stand
   const { items } = fetched(answer ?? ['', []])
   const stored = await raw(id, BINARY)
   expect(items).toContain(`RFC822.SIZE ${stored.length + 2} `)
+  expect(await dovecot.log()).not.toMatch(/imap\(.*(?:Error|Warning|Panic|Corrupt)/)
+})
+
+testWith(DOVECOT, 'Dovecot serves also CR that stand before the end of a line, byte for byte', async () => {
+  const id = await deliver(['carriages@one.example'], CARRIAGES)
+  const whole = await raw(id, CARRIAGES)
+  const [, answer] = await dovecot.commands(
+    'carriages@one.example',
+    ['select'],
+    ['fetch', '1', '(RFC822.SIZE BODY.PEEK[])'],
+  )
+  const { items, bytes } = fetched(answer ?? ['', []])
+  expect(items).toContain(`RFC822.SIZE ${whole.length} `)
+  expect(difference(bytes, whole)).toBeUndefined()
   expect(await dovecot.log()).not.toMatch(/imap\(.*(?:Error|Warning|Panic|Corrupt)/)
 })
 
