@@ -288,25 +288,35 @@ describe('sweep', () => {
     expect((await get(store, 'live')).length).toBe(100_001)
   })
 
-  test('directories that hold nothing go, and come back when they are needed', async () => {
+  test('folders that hold nothing go, and come back when they are needed; what else lies there is left alone', async () => {
     const directory = freshDirectory()
     const store = fs(directory)
-    await put(store, 'a/b/c')
-    await put(store, 'a/keep')
-    await store.delete('a/b/c')
-    // Not made by a key: a file system's own, or a stranger's.
-    for (const name of ['lost+found', '.hidden', 'with space']) {
-      mkdirSync(join(directory, name))
-      utimesSync(join(directory, name), 0, 0)
-    }
+    const emptied = ['2026/11/21/0542/gone', 'bounced/2025/01/02/0304/gone']
+    for (const key of [...emptied, '2026/10/kept']) await put(store, key)
+    for (const key of emptied) await store.delete(key)
+    // A file system's own, or a stranger's: in a home directory, say, that somebody named by mistake.
+    const others = ['lost+found', '.hidden', 'with space', 'empty', '2026-11', '2026/11x', 'bounced/x', '2024a/11/21']
+    for (const name of others) mkdirSync(join(directory, name), { recursive: true })
+    const all = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((path) => !path.startsWith('.tmp'))
     const twoDaysAgo = Date.now() / 1000 - 2 * 24 * 60 * 60
-    utimesSync(join(directory, 'a/b'), twoDaysAgo, twoDaysAgo)
-    await mailStore(store).sweep()
-    expect(readdirSync(join(directory, 'a'))).toEqual(['keep'])
-    expect(readdirSync(directory)).toEqual(expect.arrayContaining(['lost+found', '.hidden', 'with space']))
+    for (const path of all) utimesSync(join(directory, path), twoDaysAgo, twoDaysAgo)
+    // Each sweep sees to what was empty before it.
+    for (let sweeps = 0; sweeps < 5; sweeps++) {
+      await mailStore(store).sweep()
+      for (const path of all)
+        if (existsSync(join(directory, path))) utimesSync(join(directory, path), twoDaysAgo, twoDaysAgo)
+    }
+    expect(all.filter((path) => !existsSync(join(directory, path))).toSorted()).toEqual(
+      ['2026/11', '2026/11/21', '2026/11/21/0542'].concat([
+        'bounced/2025',
+        'bounced/2025/01',
+        'bounced/2025/01/02',
+        'bounced/2025/01/02/0304',
+      ]),
+    )
     // The store knows the directory of old.
-    await put(store, 'a/b/d', 'x')
-    expect(await keysIn(store)).toEqual(['a/b/d', 'a/keep'])
+    await put(store, '2026/11/21/0542/again', 'x')
+    expect(await keysIn(store)).toEqual(['2026/10/kept', '2026/11/21/0542/again'])
   })
 
   test('sweeping and writing at once never loses a blob', SLOW, async () => {
@@ -319,7 +329,7 @@ describe('sweep', () => {
     })()
     try {
       for (let i = 0; i < 120; i++) {
-        const key = `d${i % 20}/e/${i}`
+        const key = `20${10 + (i % 20)}/01/${i}`
         await retried(() => put(one, key))
         expect(await get(one, key)).toHaveLength(key.length)
         await one.delete(key)

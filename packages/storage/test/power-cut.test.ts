@@ -73,7 +73,7 @@ test(
       const writers = ['one', 'other', 'third'].map(async (name) => {
         const store = fsAt(disk, ROOT)
         for (let i = 0; ; i++) {
-          const key = `${random.below(2)}/${random.below(2)}/${name}-${i}`
+          const key = `202${random.below(2)}/0${random.below(2)}/${name}-${i}`
           try {
             await put(store, key)
           } catch (error) {

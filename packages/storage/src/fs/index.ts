@@ -10,8 +10,9 @@
 import { constants } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
-import { checkKey, checkLimit, checkPrefix, isSegment, MAX_PAGE } from '../blob.ts'
+import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob.ts'
 import { StorageError } from '../error.ts'
+import { isTimeFolder, rootOf } from '../layout.ts'
 import { Directories } from './directories.ts'
 import { type Disk, diskError, nodeDisk, readingDisk, systemCode } from './disk.ts'
 import { Listing } from './listing.ts'
@@ -145,7 +146,7 @@ class FsStore implements BlobStore {
   async sweep(olderThanMs: number): Promise<number> {
     const before = Date.now() - olderThanMs
     try {
-      await this.#removeEmpty(this.#root, before)
+      await this.#removeEmpty('', before)
       return await this.#shop.temporary.sweep(before)
     } catch (error) {
       throw diskError(error, `can't sweep ${this.#root}`)
@@ -169,17 +170,21 @@ class FsStore implements BlobStore {
     return this.#shop.disk.open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
   }
 
-  /** Removes directories that hold nothing, the deepest first. One that fills meanwhile stays: `rmdir` sees to that. */
-  async #removeEmpty(directory: string, before: number): Promise<void> {
+  /**
+   * Removes folders of mail that hold nothing, the deepest first. One that fills meanwhile stays: `rmdir` sees to that. What is no
+   * folder of ours is not even looked into: somebody may have named a directory that holds other things too.
+   */
+  async #removeEmpty(folder: string, before: number): Promise<void> {
     const { disk } = this.#shop
-    for (const entry of await disk.readdir(directory)) {
-      // Only what a key may have made: `lost+found` stays.
-      if (!entry.isDirectory() || !isSegment(entry.name)) continue
-      const below = join(directory, entry.name)
+    for (const entry of await disk.readdir(join(this.#root, folder))) {
+      const below = `${folder}${entry.name}/`
+      const isRoot = below === rootOf(true)
+      if (!entry.isDirectory() || (!isRoot && !isTimeFolder(below))) continue
+      const path = join(this.#root, below)
       try {
-        const { mtimeMs } = await disk.lstat(below)
+        const { mtimeMs } = await disk.lstat(path)
         await this.#removeEmpty(below, before)
-        if (mtimeMs < before) await disk.rmdir(below)
+        if (mtimeMs < before && !isRoot) await disk.rmdir(path)
       } catch (error) {
         const code = systemCode(error)
         if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw error
