@@ -93,7 +93,9 @@ export class Lane {
   async sweep(): Promise<number> {
     // Servers tell the time in seconds.
     await new Promise((resolve) => setTimeout(resolve, 1_000))
-    const { messages, temporary } = await mailStore(s3(this.#options)).sweep({ olderThanMs: 0 })
+    const { messages, temporary } = await mailStore(s3({ ...this.#options, ...PATIENCE.long })).sweep({
+      olderThanMs: 0,
+    })
     return messages + temporary
   }
 

@@ -7,7 +7,7 @@ import type { Fault, FaultProxy, Rule } from './proxy.ts'
 /** Messages whose bytes are one PUT, and messages whose bytes are an upload of parts; each has an envelope besides. */
 export const SIZES: Readonly<Record<'small' | 'large', readonly number[]>> = {
   small: [1, 70_000],
-  large: [5 * MiB + 10_000, 11 * MiB],
+  large: [10 * MiB + 10_000],
 }
 
 /** A request that is hit. */
