@@ -8,7 +8,7 @@ import type { ListenAddress } from './listen.ts'
 import { OPTIONS, type Options } from './options.ts'
 import { canAuthenticate, hasTls } from './policy.ts'
 import { isTrustedProxy } from './proxies.ts'
-import { formatSize } from './quantity.ts'
+import { formatQuantity, formatSize } from './quantity.ts'
 import type { Settings } from './settings.ts'
 import { isDirectory, storeName } from './store.ts'
 import { safe, table } from './terminal.ts'
@@ -26,6 +26,7 @@ export function announcement(settings: Settings, bound: readonly Bound[]): strin
   const facts = [
     ...bound.map((one, i) => [i === 0 ? 'Addresses' : '', `${boundUrl(one)}${policyText(one.given, options)}`]),
     ['Store', storeText(options)],
+    ...keepsRows(options),
     ['Hostname', options.hostname],
     ...(settings.file === undefined ? [] : [['Config', settings.file]]),
     ...(options.selfSigned ? [['TLS', 'a self-signed certificate, for this run only']] : []),
@@ -83,6 +84,21 @@ function storeText({ store }: Options): string {
   if ('scheme' in store && isDirectory(store)) return `${store.url} (${resolve(store.path)})`
   const isGone = 'scheme' in store && store.scheme === 'memory'
   return isGone ? `${store.url} (gone when the server stops)` : storeName(store)
+}
+
+/** How much is kept; undefined where that is everything. */
+export function keepsText({ keepAgeMs, keepCount, keepBytes }: Options): string | undefined {
+  const limits = [
+    ...(keepCount === Infinity ? [] : [`${keepCount} ${keepCount === 1 ? 'message' : 'messages'}`]),
+    ...(keepBytes === Infinity ? [] : [formatQuantity(keepBytes, 'bytes')]),
+    ...(keepAgeMs === Infinity ? [] : [`${formatQuantity(keepAgeMs, 'time')} back`]),
+  ]
+  return limits.length === 0 ? undefined : `the newest mail, up to ${limits.join(' and ')}; the rest is removed`
+}
+
+function keepsRows(options: Options): string[][] {
+  const text = keepsText(options)
+  return text === undefined ? [] : [['Keeps', text]]
 }
 
 function sendCommands({ given, at }: Bound, options: Options): string {

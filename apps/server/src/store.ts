@@ -26,6 +26,8 @@ export type StoreChoice = StoreUrl | BlobStore | MailStore
 
 export const STORE_ALLOWED: string = 'a store URL such as fs:./mail, maildir:./mail, s3://bucket/prefix or memory:'
 
+const MAIL_STORE_METHODS = ['save', 'load', 'list', 'delete', 'bounce', 'sweep', 'expire'] as const
+
 /** Reads a store URL; undefined where it is none. */
 export function parseStoreUrl(url: string): StoreUrl | undefined {
   if (url === 'memory:') return { scheme: 'memory', url, path: '' }
@@ -51,7 +53,7 @@ export function storeName(store: StoreChoice): string {
 export async function openStore(settings: Settings, access: StoreAccess = {}): Promise<MailStore> {
   const { store } = settings.options
   const { isStorageError, mailStore } = await import('@postern/storage')
-  if (!isUrl(store)) return 'save' in store ? store : mailStore(store)
+  if (!isUrl(store)) return 'save' in store ? wholeStore(store, settings) : mailStore(store)
   if (store.scheme === 'memory') {
     const { memory } = await import('@postern/storage/memory')
     return mailStore(memory())
@@ -71,6 +73,14 @@ export async function openStore(settings: Settings, access: StoreAccess = {}): P
       cause: error,
     })
   }
+}
+
+/** A config file need not be TypeScript, nor newer than this program: what is missing is to be said now, and not in an hour. */
+function wholeStore(store: MailStore, settings: Settings): MailStore {
+  const missing = MAIL_STORE_METHODS.filter((name) => typeof store[name] !== 'function')
+  if (missing.length === 0) return store
+  const names = missing.map((name) => `${name}()`).join(', ')
+  throw new Failure(`${settings.spelled('store')}: it has no ${names}, which a MailStore has`)
 }
 
 /** Opens a store that is there already. @throws Failure where there is none, or when it can't be used. */

@@ -117,11 +117,30 @@ describe('a server', () => {
       const [, properties] = await running.says(/"removed mail past what is kept"(.*)/)
       expect(properties).toContain(`"messages":${ids.length - 2}`)
       expect(properties).toContain(`"bytes":${sum(sizes.slice(0, -2))}`)
+      expect(running.stderr()).toContain('"keeps":"the newest mail, up to 2 messages; the rest is removed"')
       running.signal('SIGTERM')
       expect(await running.ended).toBe(0)
       expect(await idsIn(cwd)).toEqual(ids.slice(-2))
     },
   )
+
+  test('says in its first block how much it keeps', async () => {
+    const running = await serve(['--keep-count', '1', '--keep-bytes', '10GB', '--keep-age-ms', '30d'])
+    expect(running.stdout()).toMatch(
+      /^ {2}Keeps +the newest mail, up to 1 message and 10GB and 30d back; the rest is removed$/m,
+    )
+    expect((await serve([])).stdout()).not.toContain('Keeps')
+  })
+
+  test('does not begin on a store of the config file that lacks a method', async () => {
+    const cwd = scratch()
+    const store = '{ save() {}, load() {}, list() {}, delete() {}, bounce() {}, sweep: 1 }'
+    writeFileSync(join(cwd, 'postern.config.mjs'), `export default { store: ${store} }`)
+    expect(await postern(['serve', '--config', 'postern.config.mjs'], { cwd })).toMatchObject({
+      code: 2,
+      stderr: 'postern: store in postern.config.mjs: it has no sweep(), expire(), which a MailStore has\n',
+    })
+  })
 
   test('a store that can not do it is no reason to stop', async () => {
     const cwd = scratch()

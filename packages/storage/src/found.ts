@@ -47,9 +47,15 @@ async function* unbounced(blobs: BlobStore, sizes: boolean): AsyncGenerator<Foun
       found = undefined
     }
     found ??= { id, hasBytes: false, size: 0, hasEnvelope: false, hasBounced: false }
-    found = key === keys.bytes ? { ...found, hasBytes: true, size } : { ...found, hasEnvelope: true }
+    if (key !== keys.bytes) found = { ...found, hasEnvelope: true }
+    else found = { ...found, hasBytes: true, size: size ?? (sizes ? await sizeOf(blobs, key) : 0) }
   }
   if (found !== undefined) yield found
+}
+
+/** Of a store whose pages tell no sizes, as pages did not always. */
+async function sizeOf(blobs: BlobStore, key: string): Promise<number> {
+  return (await blobs.head(key))?.size ?? 0
 }
 
 async function* idsOfBounced(blobs: BlobStore): AsyncGenerator<string> {
@@ -59,11 +65,14 @@ async function* idsOfBounced(blobs: BlobStore): AsyncGenerator<string> {
   }
 }
 
-async function* keysIn(blobs: BlobStore, options: ListOptions): AsyncGenerator<{ key: string; size: number }> {
+async function* keysIn(
+  blobs: BlobStore,
+  options: ListOptions,
+): AsyncGenerator<{ key: string; size: number | undefined }> {
   let cursor: string | undefined
   do {
     const page = await blobs.list(cursor === undefined ? options : { ...options, cursor })
-    for (const [index, key] of page.keys.entries()) yield { key, size: page.sizes?.[index] ?? 0 }
+    for (const [index, key] of page.keys.entries()) yield { key, size: page.sizes?.[index] }
     cursor = page.cursor
   } while (cursor !== undefined)
 }

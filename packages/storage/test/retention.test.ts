@@ -1,7 +1,7 @@
 /** Retention on memory and on disk; the other backends have the contract in their own tests. */
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
-import { type BlobStore, mailStore } from '@postern/storage'
+import { type BlobStore, type MailRecord, mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { memory } from '@postern/storage/memory'
 import fc from 'fast-check'
@@ -18,6 +18,27 @@ const HOUR_MS = 3_600_000
 
 retentionContract('memory', () => memory(), { runs: 80 })
 retentionContract('fs', () => fs(mkdtempSync(join(directory, 'store-'))), { runs: 15 })
+
+test('a store whose pages tell no sizes is asked for each', async () => {
+  const blobs = memory()
+  const old: BlobStore = {
+    write: (key, options) => blobs.write(key, options),
+    read: (key) => blobs.read(key),
+    head: (key) => blobs.head(key),
+    async list(options) {
+      const { sizes: _, ...page } = await blobs.list(options)
+      return page
+    },
+    delete: (key) => blobs.delete(key),
+  }
+  const mail = mailStore(old)
+  const saved: MailRecord[] = []
+  for (let index = 0; index < 5; index++) saved.push(await saveText(mail, idAt(index), 'x'.repeat(index)))
+  const bytesOfAll = (records: readonly MailRecord[]): number => records.reduce((sum, { size }) => sum + size, 0)
+  const [gone, kept] = [saved.slice(0, 2), saved.slice(2)]
+  expect(await mail.expire({ maxBytes: bytesOfAll(kept) })).toEqual({ messages: 2, bytes: bytesOfAll(gone) })
+  expect((await mail.list()).records).toEqual(kept.toReversed())
+})
 
 test.each([
   [{ maxCount: 0 }, 'maxCount: 0 is not'],

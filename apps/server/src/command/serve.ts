@@ -6,7 +6,7 @@
  */
 import process from 'node:process'
 import { createServer, OptionError, type Server } from '@postern/engine'
-import { announcement, boundUrl, keptLine } from '../announcement.ts'
+import { announcement, boundUrl, keepsText, keptLine } from '../announcement.ts'
 import { EXIT, Failure } from '../failure.ts'
 import { intake, type IntakeParts } from '../intake.ts'
 import { closeAll, listenAll } from '../listening.ts'
@@ -41,10 +41,12 @@ export async function serve(settings: Settings): Promise<number> {
   })
   const bound = await listenAll(server, settings, tls, log)
   say(announcement(settings, bound))
+  const keeps = keepsText(options)
   notices.info('serving', {
     addresses: bound.map(boundUrl),
     store: storeName(options.store),
     hostname: options.hostname,
+    ...(keeps !== undefined && { keeps }),
   })
   const stopUpkeep = startUpkeep(store, options, log)
 
