@@ -25,6 +25,8 @@ export abstract class BaseWriter implements BlobWriter {
     try {
       taken = this.take(bytes)
     } catch (error) {
+      // A commit now would be of less than was written.
+      this.#isDone = true
       throw this.failure(error)
     }
     if (taken !== undefined) return this.#follow(this.#taken(taken))
@@ -43,7 +45,7 @@ export abstract class BaseWriter implements BlobWriter {
     await this.drop()
   }
 
-  /** Takes bytes, and copies what it keeps of them. After a failure that comes later there is nothing left to write. */
+  /** Takes bytes, and copies what it keeps of them. After a failure there is nothing left to write. */
   protected abstract take(bytes: Uint8Array): void | Promise<void>
   /** Makes the blob appear. */
   protected abstract finish(): Promise<void>

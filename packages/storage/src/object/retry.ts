@@ -64,6 +64,8 @@ export async function persistently<T>(attempt: Attempt<T>, patience: Patience, s
 }
 
 async function within<T>(limitMs: number, attempt: Attempt<T>, stop: AbortSignal | undefined): Promise<T> {
+  // Not every attempt can be stopped.
+  if (stop?.aborted === true) throw new LateError('unavailable', 'given up')
   const end = new AbortController()
   const { promise: ended, reject } = Promise.withResolvers<never>()
   const giveUp = (why: string): void => {
@@ -75,7 +77,6 @@ async function within<T>(limitMs: number, attempt: Attempt<T>, stop: AbortSignal
   const timer = setTimeout(() => giveUp(`no answer after ${Math.ceil(limitMs)} ms`), limitMs)
   stop?.addEventListener('abort', stopped)
   try {
-    if (stop?.aborted === true) stopped()
     const work = attempt(end.signal)
     // Given up, it may still fail, and nobody listens.
     work.catch(() => undefined)

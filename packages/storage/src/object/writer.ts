@@ -35,11 +35,13 @@ export class ObjectWriter extends BufferedWriter {
   #partCount = 0
   /** The part on its way; never rejects: it answers with the failure. */
   #sending: Promise<unknown> = Promise.resolve()
-  /** A second buffer, while the first is on its way or was. */
+  /** A second buffer, while the first is on its way; the first again, once it arrived. */
   #spare: Uint8Array<ArrayBuffer> | undefined
   /** Whether there may be an object of ours: an answer was lost. */
   #isUnsure = false
   readonly #stop = new AbortController()
+  /** When a commit has to be done, with all that it asks; by `performance.now()`. */
+  #endsAt = Infinity
   /** Giving up an upload that was begun when nobody waited for it any more; never rejects. */
   #late: Promise<void> | undefined
 
@@ -52,6 +54,7 @@ export class ObjectWriter extends BufferedWriter {
   }
 
   protected override async finish(): Promise<void> {
+    this.#endsAt = performance.now() + this.#patience.deadlineMs
     try {
       if (this.#upload === undefined) await this.#put(this.held.view)
       else await this.#complete(this.#upload)
@@ -96,11 +99,19 @@ export class ObjectWriter extends BufferedWriter {
     this.#upload ??= await this.#persist((signal) => this.#begin(signal))
     await this.#arrived()
     const full = this.held.view
-    const other = this.#spare ?? this.#second()
-    this.#sending = this.#send(this.#upload, full).catch((error: unknown) => error)
+    const other = this.#takeSpare() ?? this.#second()
+    const sending = this.#send(this.#upload, full)
+    this.#sending = sending
+      .then((free) => void (this.#spare = free ?? new Uint8Array(PART_BYTES)))
+      .catch((error: unknown) => error)
     if (other === undefined) await this.#arrived()
-    this.#spare = other === undefined ? undefined : full
-    this.held.empty(other)
+    this.held.empty(other ?? this.#takeSpare())
+  }
+
+  #takeSpare(): Uint8Array<ArrayBuffer> | undefined {
+    const spare = this.#spare
+    this.#spare = undefined
+    return spare
   }
 
   async #begin(signal: AbortSignal): Promise<Upload> {
@@ -117,10 +128,20 @@ export class ObjectWriter extends BufferedWriter {
     return this.share.takeIfAmple(PART_BYTES) ? new Uint8Array(PART_BYTES) : undefined
   }
 
-  async #send(upload: Upload, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  /** @returns the buffer, unless an attempt still reads it: R2's calls go on when they were given up, and may arrive late. */
+  async #send(upload: Upload, bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const partNumber = ++this.#partCount
     if (partNumber > MAX_PARTS) throw new StorageError('no-space', `${this.name}: too large for a bucket`)
-    await this.#persist((signal) => upload.send(partNumber, bytes, signal))
+    let readers = 0
+    await this.#persist(async (signal) => {
+      readers++
+      try {
+        await upload.send(partNumber, bytes, signal)
+      } finally {
+        readers--
+      }
+    })
+    return readers === 0 ? bytes : undefined
   }
 
   async #arrived(): Promise<void> {
@@ -153,7 +174,7 @@ export class ObjectWriter extends BufferedWriter {
   }
 
   #head(): Promise<ObjectFacts | undefined> {
-    return persistently((signal) => this.#bucket.head(this.name, signal), this.#patience, this.#stop.signal)
+    return this.#ask((signal) => this.#bucket.head(this.name, signal))
   }
 
   async #isOurs(): Promise<boolean> {
@@ -175,7 +196,13 @@ export class ObjectWriter extends BufferedWriter {
         throw error
       }
     }
-    return persistently(attempt, this.#patience, this.#stop.signal)
+    return this.#ask(attempt)
+  }
+
+  #ask<T>(attempt: Attempt<T>): Promise<T> {
+    const leftMs = Math.max(1, this.#endsAt - performance.now())
+    const deadlineMs = Math.min(this.#patience.deadlineMs, leftMs)
+    return persistently(attempt, { ...this.#patience, deadlineMs }, this.#stop.signal)
   }
 
   /** Removes the object if it is this writer's: its failure may have been that of an answer on its way back. */

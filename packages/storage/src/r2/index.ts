@@ -17,11 +17,11 @@ export type { PutOptions, UploadedPart } from './bucket.ts'
 export interface R2Options {
   /**
    * Bytes that blobs under way may hold in memory, all of them together; one that needs more is `no-space`. A blob holds up to
-   * 5 MiB, half of that again while it grows, and a second 5 MiB while less than half of all is in use. An isolate of Cloudflare's
-   * has 128 MB. Default 64 MiB.
+   * 5 MiB, for a moment nearly as much again as it grows, and a second 5 MiB while less than half of all is in use. A try that was
+   * given up keeps its part until R2 answers. An isolate of Cloudflare's has 128 MB. Default 64 MiB.
    */
   readonly maxBufferedBytes?: number
-  /** How long one call may take, tries and all: a commit makes one, of a large blob four. Default 60,000. */
+  /** How long a commit may take, tries and all, and each part before it, and everything else. Default 60,000. */
   readonly deadlineMs?: number
   /** How long one try may take. Default 20,000. */
   readonly attemptMs?: number
