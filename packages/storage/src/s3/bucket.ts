@@ -4,7 +4,7 @@ import { StorageError } from '../error.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../object/bucket.ts'
 import { settle } from '../object/retry.ts'
 import { checkedEtag, found, isNew, isNotImplemented } from './answers.ts'
-import { type S3Client, sha256Of } from './client.ts'
+import type { S3Client } from './client.ts'
 import type { Query } from './location.ts'
 import { S3Reader } from './reader.ts'
 import type { HttpAnswer } from './transport.ts'
@@ -39,8 +39,14 @@ export class S3Bucket implements ObjectBucket {
   async get(key: string, signal: AbortSignal): Promise<BlobReader | undefined> {
     const what = `can't read ${key}`
     const answer = await found(this.#client.send({ method: 'GET', key: this.#full(key), signal, what }))
+    if (answer === undefined) return undefined
     const isThere = async (): Promise<boolean> => (await this.head(key, AbortSignal.timeout(LOOK_MS))) !== undefined
-    return answer && new S3Reader(answer, sizeIn(answer, what), what, isThere)
+    try {
+      return new S3Reader(answer, sizeIn(answer, what), what, isThere)
+    } catch (error) {
+      answer.discard()
+      throw error
+    }
   }
 
   async put(key: string, body: Uint8Array<ArrayBuffer>, facts: WriterFacts, signal: AbortSignal): Promise<boolean> {
@@ -80,10 +86,9 @@ export class S3Bucket implements ObjectBucket {
     signal: AbortSignal,
     condition: Record<string, string>,
   ): Promise<boolean> {
-    const sha256 = sha256Of(body)
-    const headers = { ...this.#headers(facts), ...condition, 'x-amz-checksum-sha256': sha256.toString('base64') }
+    const headers = { ...this.#headers(facts), ...condition }
     const what = `can't write ${key}`
-    const told = this.#client.tell({ method: 'PUT', key: this.#full(key), headers, body, sha256, signal, what })
+    const told = this.#client.tell({ method: 'PUT', key: this.#full(key), headers, body, signal, what })
     return isNew(told.then((answer) => checkedEtag(answer.header('etag'), what)))
   }
 
@@ -105,7 +110,9 @@ export class S3Bucket implements ObjectBucket {
     const contents = elements(xml, 'Contents')
       .map((item) => ({ key: this.#own(textOf(item, 'Key')), size: Number(textOf(item, 'Size')) }))
       .filter(({ key }) => isKey(key))
-    const next = textOf(xml, 'IsTruncated') === 'true' ? textOf(xml, 'NextContinuationToken') : undefined
+    const next = textOf(xml, 'IsTruncated') === 'true' ? (textOf(xml, 'NextContinuationToken') ?? '') : undefined
+    // Of a server that knows the first version of listings only.
+    if (next === '') throw new StorageError('unavailable', `${what}: S3 says that there is more, and not where`)
     return {
       keys: contents.map(({ key }) => key),
       sizes: contents.map(({ size }) => size),

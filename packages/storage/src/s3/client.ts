@@ -1,10 +1,12 @@
 /**
  * Requests to an S3 server: signed (SigV4), sent, and their refusals understood. One attempt each.
  *
- * Every body is signed with its SHA-256, so a server that checks signatures also checks that it got what was sent.
+ * Every body is signed with its SHA-256, so a server that checks signatures also checks that it got what was sent. No other checksum
+ * is sent: some servers refuse a request that has one (Backblaze's `Unsupported header`).
  */
 import { createHash } from 'node:crypto'
 import { AwsV4Signer } from 'aws4fetch'
+import { StorageError } from '../error.ts'
 import { type S3Location, type Query, urlOf } from './location.ts'
 import { TransientError } from '../object/retry.ts'
 import { connectionError, S3Error, s3Error } from './error.ts'
@@ -30,8 +32,6 @@ export interface S3Request {
   /** Lower-case names. */
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Uint8Array<ArrayBuffer>
-  /** Of the body, where it is known already. */
-  readonly sha256?: Buffer
   readonly signal: AbortSignal
   /** For messages: "can't read KEY". */
   readonly what: string
@@ -40,7 +40,9 @@ export interface S3Request {
 /** A page of a thousand of the longest keys is about two MiB. */
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024
 const MAX_SAID_LENGTH = 300
-const EMPTY_SHA256 = sha256Of(new Uint8Array(0)).toString('hex')
+const EMPTY_SHA256 = sha256Of(new Uint8Array(0))
+/** What may stand in a header: whoever refuses to put anything else there repeats it in the error. */
+const CREDENTIAL = /^[\x21-\x7e]+$/
 
 export class S3Client {
   readonly location: S3Location
@@ -104,7 +106,12 @@ export class S3Client {
     const source = this.#credentials
     const { accessKeyId, secretAccessKey, sessionToken } = typeof source === 'function' ? await source() : source
     if (this.#derived.size > 16) this.#derived.clear()
-    const sha256 = body === undefined ? EMPTY_SHA256 : (request.sha256 ?? sha256Of(body)).toString('hex')
+    for (const [name, value] of Object.entries({ accessKeyId, sessionToken })) {
+      if (name === 'sessionToken' && value === undefined) continue
+      if (typeof value !== 'string' || !CREDENTIAL.test(value))
+        throw new StorageError('denied', `${request.what}: ${name} is not one line of ASCII`)
+    }
+    const sha256 = body === undefined ? EMPTY_SHA256 : sha256Of(body)
     const signer = new AwsV4Signer({
       method,
       url: urlOf(this.location, key, query).href,
@@ -122,8 +129,8 @@ export class S3Client {
 }
 
 /** In slices none of these takes long: 5 MiB are 3 ms where the processor knows SHA, 15 where it does not. */
-export function sha256Of(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest()
+function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
 }
 
 async function refusalOf(answer: HttpAnswer, what: string): Promise<Error> {

@@ -41,6 +41,8 @@ const MAX_PREFIX_LENGTH = 512
 const KMS_KEY = /^[\x21-\x7e]{1,2048}$/
 /** Inside a certificate for `*.host` there is one label, and no name of a bucket may become another host. */
 const HOST_LABEL = /^[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])$/
+/** What a URL makes of an IPv4 or IPv6 address. */
+const ADDRESS = /^(?:\[.*\]|[\d.]+)$/
 
 /** @throws RangeError that names the field, its value and what is allowed; never a credential */
 export function locationOf(options: S3LocationOptions): S3Location {
@@ -55,6 +57,9 @@ export function locationOf(options: S3LocationOptions): S3Location {
   }
   if (addressing === 'virtual-host' && !HOST_LABEL.test(bucket)) {
     throw wrong('bucket', bucket, 'a name that can stand in a host name, or addressing path')
+  }
+  if (addressing === 'virtual-host' && ADDRESS.test(endpoint.hostname)) {
+    throw wrong('endpoint', endpoint.href, 'a host name, before which a bucket can stand; or addressing path')
   }
   return {
     bucket,
@@ -114,8 +119,8 @@ export type Query = Readonly<Record<string, string | undefined>>
 function endpointOf(text: string): URL {
   const url = URL.parse(text)
   const isUrl = url !== null && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === ''
+  if (text.includes('@')) throw new RangeError('endpoint: credentials are not part of it')
   if (!isUrl) throw wrong('endpoint', text, 'the URL of an S3 server, such as https://s3.example.com')
-  if (url.username !== '' || url.password !== '') throw new RangeError('endpoint: credentials are not part of it')
   return url
 }
 

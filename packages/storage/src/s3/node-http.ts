@@ -14,9 +14,11 @@ const SLICE_BYTES = 256 * 1024
 const MAX_CONNECTIONS = 256
 /** Connections that are kept for the next request. */
 const MAX_SPARE_CONNECTIONS = 32
+/** How many idle times who reads an answer may take: an hour, where nothing else was said. */
+const MAX_PAUSES = 180
 
 export interface NodeHttpOptions {
-  /** How long a connection may stand still. */
+  /** How long a connection may stand still; not while it waits for who reads the answer. */
   readonly idleTimeoutMs: number
 }
 
@@ -29,8 +31,16 @@ export function nodeHttp({ idleTimeoutMs }: NodeHttpOptions): Transport {
       const isSecure = url.protocol === 'https:'
       const [request, agent] = isSecure ? [https.request, secure] : [http.request, clear]
       const exchange = request(url, { method, headers: withLength(headers, body), agent, signal })
-      exchange.setTimeout(idleTimeoutMs, () => exchange.destroy(new Error(`nothing moved for ${idleTimeoutMs} ms`)))
-      exchange.once('response', (message) => resolve(answerOf(message, exchange)))
+      let answer: http.IncomingMessage | undefined
+      let pauses = 0
+      exchange.setTimeout(idleTimeoutMs)
+      exchange.on('timeout', () => {
+        // What waits here to be read holds the rest up: it is not the server that stands still.
+        if (answer !== undefined && answer.readableLength > 0 && pauses++ < MAX_PAUSES)
+          exchange.setTimeout(idleTimeoutMs)
+        else exchange.destroy(new Error(`nothing moved for ${idleTimeoutMs} ms`))
+      })
+      exchange.once('response', (message) => resolve(answerOf((answer = message), exchange)))
       // After an answer this is of no more interest: its body fails by itself.
       exchange.on('error', reject)
       if (body === undefined || body.length <= SLICE_BYTES) exchange.end(body)

@@ -10,14 +10,14 @@ export interface S3Options extends S3LocationOptions {
   readonly credentials: S3CredentialsSource
   /**
    * Bytes that blobs under way may hold in memory, all of them together; one that needs more is `no-space`. A blob holds up to
-   * 5 MiB, half of that again while it grows, and a second 5 MiB while less than half of all is in use. Default 512 MiB.
+   * 5 MiB, for a moment nearly as much again as it grows, and a second 5 MiB while less than half of all is in use. Default 512 MiB.
    */
   readonly maxBufferedBytes?: number
-  /** How long one operation may take, tries and all. Default 60,000. */
+  /** How long a commit may take, tries and all, and each part before it, and everything else. Default 60,000. */
   readonly deadlineMs?: number
   /** How long one try may take. Default 30,000. */
   readonly attemptMs?: number
-  /** How long a connection may stand still. Default 20,000. */
+  /** How long a connection may stand still; not while it waits for who reads a blob. Default 20,000. */
   readonly idleTimeoutMs?: number
 }
 
