@@ -162,5 +162,5 @@ test.each(Object.entries(ROWS))(
       orphans: told.orphans,
     })
   },
-  60_000,
+  180_000,
 )
