@@ -56,6 +56,7 @@ export function statsOf(inode: Inode, { fileAgeMs = 10_000, directoryAgeMs = 10_
     birthtimeMs: inode.born,
     mtime,
     mtimeMs: mtime.getTime(),
+    ctimeMs: mtime.getTime(),
     size: inode.kind === 'file' ? inode.bytes.length : 0,
     isFile: () => inode.kind === 'file',
     isDirectory: () => inode.kind === 'directory',

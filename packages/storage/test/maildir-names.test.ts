@@ -5,7 +5,7 @@ import { maildir, uniqueName } from '@postern/storage/maildir'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { LineFeeds, withCrlf } from '../src/maildir/line-ends.ts'
-import { isFileOf, isTemporaryOfOurs, parseFileName } from '../src/maildir/name.ts'
+import { isTemporaryOfOurs, parseFileName, uniquePartOf } from '../src/maildir/name.ts'
 import { isMailbox, mailboxOf } from '../src/maildir/place.ts'
 import { temporaryDirectory } from './blobs.ts'
 import { bytesOf, idAt, messageOf, SESSION, TRACE } from './mail.ts'
@@ -184,9 +184,10 @@ describe('names of files', () => {
         expect(name).toMatch(/^[!-~]+$/)
         expect(name).not.toMatch(/[/:]/)
         expect(parseFileName(name)).toEqual({ unique, size })
-        expect(isFileOf(name, `${name}:2,S`)).toBe(true)
-        expect(isFileOf(name, unique)).toBe(true)
-        expect(isFileOf(name, `${unique}x,S=1`)).toBe(false)
+        expect(uniquePartOf(`${name}:2,S`)).toBe(unique)
+        expect(uniquePartOf(`${unique}:2,`)).toBe(unique)
+        expect(uniquePartOf(unique)).toBe(unique)
+        expect(uniquePartOf(`${unique}/x,S=1`)).toBeUndefined()
         expect(isTemporaryOfOurs(`${unique}-0`)).toBe(true)
         expect(isTemporaryOfOurs(name)).toBe(false)
       }),

@@ -9,7 +9,7 @@
  */
 import { join } from 'node:path'
 import { isSegment, type KeyPage } from '../blob.ts'
-import { type Disk, systemCode } from './disk.ts'
+import { type Disk, isGone } from './disk.ts'
 
 export interface Request {
   readonly prefix: string
@@ -113,8 +113,4 @@ export class Listing {
       throw error
     }
   }
-}
-
-function isGone(error: unknown): boolean {
-  return systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR'
 }

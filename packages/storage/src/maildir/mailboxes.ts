@@ -8,10 +8,11 @@ import type { Dirent } from 'node:fs'
 import { join } from 'node:path'
 import { StorageError } from '../error.ts'
 import { Directories } from '../fs/directories.ts'
-import { type Disk, systemCode } from '../fs/disk.ts'
+import { type Disk, isGone, systemCode } from '../fs/disk.ts'
 import { Slots } from '../fs/slots.ts'
 import type { MaildirPlaces } from '../mail-record.ts'
-import { isFileOf, isTemporaryOfOurs } from './name.ts'
+import { Listings } from './listings.ts'
+import { isTemporaryOfOurs } from './name.ts'
 
 /** Three directories a mailbox, that are known to be there: it is a few MB. */
 const MAX_KNOWN = 16 * 1024
@@ -26,10 +27,12 @@ export class Mailboxes {
   readonly root: string
   readonly directories: Directories
   readonly #disk: Disk
+  readonly #listings: Listings
 
   constructor(disk: Disk, root: string) {
     this.root = root
     this.#disk = disk
+    this.#listings = new Listings(disk)
     // Slots of their own: who writes a file holds one of the store's, and may find that its directory is to be made.
     this.directories = new Directories(disk, new Slots(SYNCS_AT_ONCE), root, MAX_KNOWN)
   }
@@ -101,12 +104,11 @@ export class Mailboxes {
       const path = this.path(mailbox, ...names)
       if (await this.#isFile(path)) return path
     }
+    const unique = file.slice(0, file.indexOf(','))
     for (let look = 0; look < LOOKS; look++) {
       for (const folder of ['new', 'cur']) {
-        const found = (await this.#entries(this.path(mailbox, folder))).find(
-          (entry) => entry.isFile() && isFileOf(file, entry.name),
-        )
-        if (found !== undefined) return this.path(mailbox, folder, found.name)
+        const name = await this.#listings.find(this.path(mailbox, folder), unique)
+        if (name !== undefined) return this.path(mailbox, folder, name)
       }
     }
     return undefined
@@ -179,7 +181,6 @@ export class Mailboxes {
 
 /** `answer` where the error says that there is no such file; any other error is thrown on. */
 function nothing<T>(error: unknown, answer: T): T {
-  const code = systemCode(error)
-  if (code === 'ENOENT' || code === 'ENOTDIR') return answer
+  if (isGone(error)) return answer
   throw error
 }

@@ -37,10 +37,13 @@ export function parseFileName(name: string): { readonly unique: string; readonly
   return unique !== undefined && UNIQUE.test(unique) ? { unique, size: Number(size) } : undefined
 }
 
-/** Whether `name` is that of the file, in `new` or `cur`, with any flags; another program may have had its say on the sizes. */
-export function isFileOf(file: string, name: string): boolean {
-  const unique = file.slice(0, file.indexOf(','))
-  return name.startsWith(unique) && /^(?:$|[,:])/.test(name.slice(unique.length))
+/**
+ * The unique part of a name in `new` or `cur`, with any flags; another program may have had its say on the sizes. Undefined where it
+ * is no name of ours.
+ */
+export function uniquePartOf(name: string): string | undefined {
+  const [unique = ''] = name.split(/[,:]/, 1)
+  return UNIQUE.test(unique) ? unique : undefined
 }
 
 /** Whether a file in `tmp` is one of ours: another program's are its own to remove. */

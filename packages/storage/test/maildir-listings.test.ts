@@ -1,0 +1,132 @@
+/** How often a directory of a mailbox is read, and that what is remembered of it is never wrong. */
+import type { Dirent, Stats } from 'node:fs'
+import { basename, dirname } from 'node:path'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { type Disk, nodeDisk } from '../src/fs/disk.ts'
+import { Listings } from '../src/maildir/listings.ts'
+import { systemError } from './disks.ts'
+import { idAt } from './mail.ts'
+
+const LONG_AGO = Date.now() - 60_000
+const CUR = '/mail/example.com/ann/cur'
+
+/** Directories of files, with times that the test sets. */
+class Shelves {
+  readonly names = new Map<string, Set<string>>()
+  readonly changedAtMs = new Map<string, number>()
+  reads = 0
+  readonly disk: Disk = {
+    ...nodeDisk,
+    lstat: async (path) => {
+      const isThere = this.names.has(path) || this.names.get(dirname(path))?.has(basename(path)) === true
+      if (!isThere) throw systemError('ENOENT', 'lstat')
+      return { ctimeMs: this.changedAtMs.get(path) ?? LONG_AGO } as Stats
+    },
+    readdir: async (path) => {
+      this.reads++
+      await new Promise((resolve) => setImmediate(resolve))
+      const names = this.names.get(path)
+      if (names === undefined) throw systemError('ENOENT', 'readdir')
+      return [...names].map((name) => ({ name, isFile: () => true }) as Dirent)
+    },
+  }
+
+  put(directory: string, name: string): void {
+    const names = this.names.get(directory) ?? new Set()
+    this.names.set(directory, names.add(name))
+  }
+
+  rename(directory: string, from: string, to: string): void {
+    this.names.get(directory)?.delete(from)
+    this.put(directory, to)
+  }
+}
+
+const UNIQUES = Array.from({ length: 100 }, (_, index) => `1795239720.${idAt(LONG_AGO, index)}.mx1`)
+const [ONE = '', OTHER = '', GONE = ''] = UNIQUES
+
+test('a directory that does not change is read once, whoever is looked for', async () => {
+  const shelves = new Shelves()
+  for (const unique of UNIQUES.slice(0, 50)) shelves.put(CUR, `${unique},S=7:2,Sa`)
+  const listings = new Listings(shelves.disk)
+  const find = (unique: string): Promise<string | undefined> => listings.find(CUR, unique)
+  const found = await Promise.all(UNIQUES.map(find))
+  expect(found).toEqual(UNIQUES.map((unique, index) => (index < 50 ? `${unique},S=7:2,Sa` : undefined)))
+  expect(await Promise.all(UNIQUES.map(find))).toEqual(found)
+  expect(shelves.reads).toBe(1)
+  expect(await listings.find('/mail/example.com/nobody/cur', ONE)).toBeUndefined()
+  expect(shelves.reads).toBe(1)
+})
+
+test('what is renamed is found under its new name, and what comes is found', async () => {
+  const shelves = new Shelves()
+  shelves.put(CUR, `${ONE}:2,S`)
+  const listings = new Listings(shelves.disk)
+  expect(await listings.find(CUR, ONE)).toBe(`${ONE}:2,S`)
+  shelves.rename(CUR, `${ONE}:2,S`, `${ONE}:2,RSa`)
+  shelves.put(CUR, OTHER)
+  shelves.changedAtMs.set(CUR, LONG_AGO + 1)
+  expect(await listings.find(CUR, ONE)).toBe(`${ONE}:2,RSa`)
+  expect(await listings.find(CUR, OTHER)).toBe(OTHER)
+  expect(await listings.find(CUR, GONE)).toBeUndefined()
+  expect(shelves.reads).toBe(2)
+})
+
+test('while a directory changes it is not believed that it lacks a name, even where its time stands still', async () => {
+  const shelves = new Shelves()
+  shelves.put(CUR, ONE)
+  shelves.changedAtMs.set(CUR, Date.now() + 1_000)
+  const listings = new Listings(shelves.disk)
+  expect(await listings.find(CUR, OTHER)).toBeUndefined()
+  shelves.put(CUR, OTHER)
+  expect(await listings.find(CUR, OTHER)).toBe(OTHER)
+  // Many at once share a reading that none of them came too late for.
+  shelves.reads = 0
+  expect(await Promise.all(UNIQUES.map((unique) => listings.find(CUR, unique)))).toHaveLength(100)
+  expect(shelves.reads).toBeLessThanOrEqual(2)
+})
+
+test('no more names are remembered than may be, and all that is there is found', async () => {
+  const shelves = new Shelves()
+  const directories = ['a', 'b', 'c'].map((name) => `/mail/example.com/${name}/cur`)
+  for (const directory of directories) for (const unique of UNIQUES.slice(0, 40)) shelves.put(directory, unique)
+  const listings = new Listings(shelves.disk, 100)
+  const readsOf = async (directory: string): Promise<number> => {
+    shelves.reads = 0
+    expect(await listings.find(directory, ONE)).toBe(ONE)
+    expect(await listings.find(directory, UNIQUES[50] as string)).toBeUndefined()
+    return shelves.reads
+  }
+  const reads: number[] = []
+  for (const index of [0, 1, 0, 1, 2, 2, 1, 0]) reads.push(await readsOf(directories[index] as string))
+  // The third displaces the first.
+  expect(reads).toEqual([1, 1, 0, 0, 1, 0, 0, 1])
+  const small = new Listings(shelves.disk, 39)
+  shelves.reads = 0
+  for (let time = 0; time < 3; time++) expect(await small.find(directories[0] as string, ONE)).toBe(ONE)
+  expect(shelves.reads).toBe(3)
+})
+
+test('whatever is done in between, a name that is there is found', async () => {
+  const step = fc.record({ file: fc.nat(4), flags: fc.constantFrom('', ':2,', ':2,S', ':2,Sa'), later: fc.boolean() })
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
+      const shelves = new Shelves()
+      shelves.names.set(CUR, new Set())
+      const listings = new Listings(shelves.disk)
+      const there = new Map<string, string>()
+      let changedAtMs = Date.now()
+      for (const { file, flags, later } of steps) {
+        const unique = UNIQUES[file] as string
+        const old = there.get(unique)
+        if (old === undefined) shelves.put(CUR, unique + flags)
+        else shelves.rename(CUR, old, unique + flags)
+        there.set(unique, unique + flags)
+        if (later) changedAtMs++
+        shelves.changedAtMs.set(CUR, changedAtMs)
+        for (const each of UNIQUES.slice(0, 5)) expect(await listings.find(CUR, each)).toBe(there.get(each))
+      }
+    }),
+  )
+})
