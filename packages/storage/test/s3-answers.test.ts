@@ -80,6 +80,15 @@ test('a put has the digest that is signed, and no other, which some servers refu
   expect(names).toEqual(['x-amz-content-sha256'])
 })
 
+test('an answer that is no HTTP is not repeated in the error', async () => {
+  answer = (request) => request.socket.end(`hunter2 ${'of a mail '.repeat(1_000)}\r\n\r\n`)
+  const error = await expectCode('unavailable', () => store({ deadlineMs: 300 }).list())
+  expect(String(error)).toContain('Parse Error')
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    expect(JSON.stringify({ ...at }).length).toBeLessThan(500)
+  }
+})
+
 test('what is not said to be how long is not read, and its connection is closed', async () => {
   const closed = new Promise<void>((resolve) => {
     answer = (request, response) => {
@@ -103,5 +112,6 @@ test('who reads slowly is not taken for a connection that stands still', async (
   expect(size).toBe(bytes.length)
   // The connection is what it was: one that does stand still is given up.
   answer = (_, response) => response.setHeader('content-length', 10).write('half')
-  await expectCode('unavailable', () => get(store({ idleTimeoutMs: 200 }), 'a'))
+  const error = await expectCode('unavailable', () => get(store({ idleTimeoutMs: 200 }), 'a'))
+  expect(error.message).toBe("can't read a: nothing moved for 200 ms")
 })

@@ -49,6 +49,8 @@ export async function persistently<T>(attempt: Attempt<T>, patience: Patience, s
   let failure: unknown
   for (let count = 0; ; count++) {
     const leftMs = deadline - performance.now()
+    // A pause may last longer than it was to.
+    if (failure !== undefined && leftMs <= 0) throw failure
     try {
       return await within(Math.min(patience.attemptMs, leftMs), attempt, stop)
     } catch (error) {
@@ -74,7 +76,7 @@ async function within<T>(limitMs: number, attempt: Attempt<T>, stop: AbortSignal
     end.abort(error)
   }
   const stopped = (): void => giveUp('given up')
-  const timer = setTimeout(() => giveUp(`no answer after ${Math.ceil(limitMs)} ms`), limitMs)
+  const timer = setTimeout(() => giveUp(`the bucket gave no answer within ${Math.ceil(limitMs)} ms`), limitMs)
   stop?.addEventListener('abort', stopped)
   try {
     const work = attempt(end.signal)

@@ -128,7 +128,7 @@ export class ObjectWriter extends BufferedWriter {
     return this.share.takeIfAmple(PART_BYTES) ? new Uint8Array(PART_BYTES) : undefined
   }
 
-  /** @returns the buffer, unless an attempt still reads it: R2's calls go on when they were given up, and may arrive late. */
+  /** @returns the buffer, unless an attempt may still read it: calls of R2 go on when they were given up, and may arrive late. */
   async #send(upload: Upload, bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const partNumber = ++this.#partCount
     if (partNumber > MAX_PARTS) throw new StorageError('no-space', `${this.name}: too large for a bucket`)

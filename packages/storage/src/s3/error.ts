@@ -84,6 +84,8 @@ const CERTIFICATE = /^(?:CERT_|ERR_TLS_|ERR_SSL_|SELF_SIGNED|DEPTH_ZERO|UNABLE_T
 /** A connection that was not made, or broke, as a {@link StorageError}; one that is one already passes. */
 export function connectionError(error: unknown, what: string): StorageError {
   if (error instanceof StorageError) return error
+  // Of an answer that is no HTTP, Node's error holds what it read: that is somebody's mail, maybe, and in no log wanted.
+  if (error instanceof Error) Reflect.deleteProperty(error, 'rawPacket')
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const said = error instanceof Error && error.message !== '' ? error.message : code || String(error)
   // Deno's word for what it was not allowed.

@@ -38,7 +38,7 @@ export function nodeHttp({ idleTimeoutMs }: NodeHttpOptions): Transport {
         // What waits here to be read holds the rest up: it is not the server that stands still.
         if (answer !== undefined && answer.readableLength > 0 && pauses++ < MAX_PAUSES)
           exchange.setTimeout(idleTimeoutMs)
-        else exchange.destroy(new Error(`nothing moved for ${idleTimeoutMs} ms`))
+        else (answer ?? exchange).destroy(new Error(`nothing moved for ${idleTimeoutMs} ms`))
       })
       exchange.once('response', (message) => resolve(answerOf((answer = message), exchange)))
       // After an answer this is of no more interest: its body fails by itself.
