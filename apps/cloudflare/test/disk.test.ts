@@ -56,6 +56,15 @@ storeContract('blobs', { backend: 'disk of workerd', make: () => make(), gaps: {
 storeContract('mail', { backend: 'disk of workerd', make: () => make(), ground: { isBrief: true } })
 retentionContract('disk', () => make(), { runs: 6 })
 
+test('a blob whose begin was swept does not appear without it', async () => {
+  const store = await make()
+  const writer = store.write('half')
+  await writer.write(pattern(2 * MiB + 5))
+  expect(await store.sweep?.(-60_000)).toBe(1)
+  await expectCode('unavailable', () => writer.commit())
+  expect(await keysIn(store)).toEqual([])
+})
+
 test('what blobs under way hold in memory is bounded, and given back however they end', async () => {
   const store = await make({ maxBufferedBytes: MiB })
   for (const end of ['commit', 'abort', 'fail'] as const) {

@@ -81,6 +81,9 @@ export class Disk extends DurableObject {
   ): Promise<boolean> {
     const isNew = this.#storage.transactionSync(() => {
       const number = upload ?? this.begin()
+      // Swept, its chunks are gone: of a machine that slept for a day, say.
+      const ended = this.#storage.sql.exec('DELETE FROM uploads WHERE upload = ?', number)
+      if (ended.rowsWritten === 0) throw new Error(`there is no upload ${number}`)
       const isFree = this.find(key) === undefined
       if (isFree) {
         if (last.length > 0) this.#insert(number, part, last)
@@ -88,7 +91,6 @@ export class Disk extends DurableObject {
       } else {
         this.#storage.sql.exec('DELETE FROM chunks WHERE upload = ?', number)
       }
-      this.#storage.sql.exec('DELETE FROM uploads WHERE upload = ?', number)
       return isFree
     })
     await this.#storage.sync()
