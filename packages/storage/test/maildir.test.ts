@@ -520,6 +520,12 @@ describe('a directory', () => {
     await expectCode('denied', () => mail.delete(record.id))
     expect(messagesIn(directory)).toHaveLength(1)
     expect(() => maildir(join(directory, 'none'), { writable: false })).toThrow('there is no such directory')
+    const others = freshDirectory()
+    mkdirSync(join(others, 'example.com/ann/cur'), { recursive: true })
+    const empty = maildir(others, { writable: false })
+    expect(await empty.list()).toEqual({ records: [], corrupt: [] })
+    await expectCode('not-found', () => empty.load(record.id))
+    expect(readdirSync(others)).toEqual(['example.com'])
   })
 
   test('is no place for options that are none', () => {

@@ -11,6 +11,7 @@
  *
  * place.ts says which mailbox an address has. All mailboxes have one owner, who also runs the reader: 0600 and 0700.
  */
+import { existsSync } from 'node:fs'
 import { hostname as systemHostname } from 'node:os'
 import { join } from 'node:path'
 import type { BlobStore } from '../blob.ts'
@@ -80,8 +81,11 @@ export function maildirOn(disk: Disk, directory: string, options: MaildirOptions
   const maxOpenFiles = checkOpenFiles(options.maxOpenFiles)
   const { writable = true } = options
   const root = openDirectory(directory, LAYOUT, { writable })
+  const place = join(root, RECORDS)
+  // Nothing was delivered here yet, and there is nothing to be seen.
+  const isNew = !writable && !existsSync(place)
   // Marked as a part of this layout: a store of blobs it is not.
-  const records = fsOn(disk, join(root, RECORDS), { maxOpenFiles, writable }, LAYOUT)
+  const records = isNew ? fsAt(readingDisk(disk), place) : fsOn(disk, place, { maxOpenFiles, writable }, LAYOUT)
   return storeOf(writable ? disk : readingDisk(disk), root, records, options)
 }
 
