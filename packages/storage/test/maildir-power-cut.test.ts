@@ -8,7 +8,9 @@ import type { MailStore } from '@postern/storage'
 import { expect, test } from 'vitest'
 import { Random } from '../../../test/corpus/random.ts'
 import { maildirAt } from '../src/maildir/index.ts'
-import { type PowerCutDisk, ROOT } from './power-cut-disk.ts'
+import { systemError } from './disks.ts'
+import { idAt } from './mail.ts'
+import { PowerCutDisk, ROOT } from './power-cut-disk.ts'
 import { choices, prepare, type Subject, stopped } from './power-cuts.ts'
 import { Book, expectFates, finish, listWhole, SCENARIOS } from './scenarios.ts'
 
@@ -111,3 +113,18 @@ test.each(TRIED.filter(({ name }) => name.includes('a delete')))(
     }
   },
 )
+
+test('a delivery that failed is in no mailbox after a power cut, as its envelope is gone', async () => {
+  const disk = new PowerCutDisk()
+  await MAILDIR.format(disk)
+  let links = 0
+  // The envelope's, the first mailbox's, the second's.
+  disk.fault = {
+    before: (call) => (call === 'link' && ++links === 3 ? systemError('ENOSPC', 'link') : undefined),
+  }
+  const book = new Book(disk, new Map(), MAILDIR.open)
+  await expect(book.save(idAt('2026-11-21T05:42:00Z', 0), 10)).rejects.toMatchObject({ code: 'no-space' })
+  for (const [choose, chance] of choices(new Random(8))) {
+    expect(delivered(disk.cut(choose, chance))).toEqual([new Set(), new Set()])
+  }
+})

@@ -5,6 +5,7 @@
  * that a reader has moved to `cur` by then stays there, as somebody may have read it; the client is told to send again.
  */
 import { constants } from 'node:fs'
+import { dirname } from 'node:path'
 import type { BlobWriter } from '../blob.ts'
 import { StorageError } from '../error.ts'
 import { diskError, systemCode } from '../fs/disk.ts'
@@ -79,16 +80,23 @@ export class Delivery implements BlobWriter {
 
   /** Makes the message appear in all its mailboxes, durably. @throws StorageError when it is in none */
   async deliver(): Promise<void> {
-    const { disk, mailboxes } = this.#office
+    const { mailboxes } = this.#office
     const links: string[] = []
     try {
       await this.#each(async (mailbox) => links.push(await this.#link(mailbox)))
       const synced = this.#each((mailbox) => mailboxes.directories.sync(mailboxes.path(mailbox, 'new')))
       await Promise.all([synced, this.abort()])
     } catch (error) {
-      await Promise.all(links.map((link) => disk.unlink(link).catch(() => undefined)))
+      await Promise.all(links.map((link) => this.#takeBack(link)))
       throw unavailable(error, `can't deliver ${this.#unique}`)
     }
+  }
+
+  /** As far as can be. Its envelope is removed for good next, so the link has to be too. */
+  async #takeBack(link: string): Promise<void> {
+    const { disk, mailboxes } = this.#office
+    await disk.unlink(link).catch(() => undefined)
+    await mailboxes.directories.flush(dirname(link)).catch(() => undefined)
   }
 
   #write(bytes: Uint8Array): void | Promise<void> {
