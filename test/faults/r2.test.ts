@@ -16,8 +16,8 @@ import { Load } from './load.ts'
 import { countRow, rowLine, type Shelf } from './row.ts'
 
 const APP = resolve(import.meta.dirname, '../../apps/cloudflare')
-/** So long a client waits for a bucket that does not answer. */
-const HOOK_TIMEOUT_MS = 5_000
+/** So long the engine waits for its store, and that two fifths of it for the bucket. */
+const HOOK_TIMEOUT_MS = 15_000
 const SMALL = [1, 20_000, 300_000]
 const LARGE = [10 * MiB + 10_000]
 const BOTH = [...SMALL, ...LARGE]
@@ -35,7 +35,7 @@ const SLOW_DOWN = 'Reduce your concurrent request rate for the same object. (100
 
 const ROWS: Readonly<Record<string, Row>> = {
   'a burst of internal errors, one put': {
-    faults: [{ calls: ['put'], kind: 'error', message: `put: ${INTERNAL}`, times: 4 }],
+    faults: [{ calls: ['put'], kind: 'error', message: `put: ${INTERNAL}`, times: 3 }],
     sizes: SMALL,
     all: 'kept',
   },
@@ -50,7 +50,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     all: 'kept',
   },
   'too many requests': {
-    faults: [{ calls: ['put', 'part'], kind: 'error', message: `put: ${SLOW_DOWN}`, times: 6 }],
+    faults: [{ calls: ['put', 'part'], kind: 'error', message: `put: ${SLOW_DOWN}`, times: 3 }],
     sizes: BOTH,
     all: 'kept',
   },
@@ -79,13 +79,21 @@ const ROWS: Readonly<Record<string, Row>> = {
     sizes: BOTH,
     all: 'refused',
   },
-  // Nobody can tell: an envelope that is there is a message, and 451 has the client send it again.
-  'no answer, and it is done': {
+  'no answer, and it is done, and it can be looked for': {
     faults: [
       { calls: ['put'], keyEnd: '.json', kind: 'late' },
       { calls: ['complete'], kind: 'late' },
     ],
     sizes: BOTH,
+    all: 'refused',
+  },
+  // Nobody can tell: an envelope that is there is a message, and 451 has the client send it again.
+  'no answer, and it is done, and nothing else is answered': {
+    faults: [
+      { calls: ['put'], keyEnd: '.json', kind: 'late' },
+      { calls: ['head', 'delete'], keyEnd: '.json', kind: 'hang' },
+    ],
+    sizes: SMALL,
     all: 'refused',
     foundThough: SMALL.length,
   },

@@ -3,7 +3,7 @@
  *
  * The limits on connections are those of one isolate; Cloudflare runs as many of them as it sees fit.
  */
-import { createServer, type Handlers, isReply, type Server, type Session } from '@postern/engine'
+import { createServer, type Handlers, isReply, LIMIT_RULES, type Server, type Session } from '@postern/engine'
 import { type BlobStore, keep, type MailStore, mailStore } from '@postern/storage'
 import { r2 } from '@postern/storage/r2'
 import { disk } from './disk/store.ts'
@@ -11,6 +11,10 @@ import type { Env } from './env.ts'
 import { errorText, log } from './log.ts'
 import { policy } from './policy.ts'
 import { readSettings, type Settings } from './settings.ts'
+
+/** Two blobs are a message: both have to be stored, or given up, while the engine still waits for its answer. */
+const SHARE_OF_HOOK_TIME = 0.4
+const MAX_DEADLINE_MS = 60_000
 
 export interface Intake {
   readonly settings: Settings
@@ -33,7 +37,7 @@ export function intakeOf(env: Env): Intake {
 
 function openIntake(env: Env): Intake {
   const settings = readSettings(env)
-  const mail = mailStore(openStore(env))
+  const mail = mailStore(openStore(env, settings))
   const { auth, ...hooks } = policy(settings, env)
   const server = createServer({
     hostname: settings.hostname,
@@ -46,8 +50,10 @@ function openIntake(env: Env): Intake {
   return { settings, mail, server }
 }
 
-function openStore({ MAIL, DISK }: Env): BlobStore {
-  if (MAIL !== undefined) return r2(MAIL)
+function openStore({ MAIL, DISK }: Env, { limits }: Settings): BlobStore {
+  const hookTimeoutMs = limits.hookTimeoutMs ?? LIMIT_RULES.hookTimeoutMs.byDefault
+  const deadlineMs = Math.max(1, Math.min(MAX_DEADLINE_MS, hookTimeoutMs * SHARE_OF_HOOK_TIME))
+  if (MAIL !== undefined) return r2(MAIL, { deadlineMs })
   if (DISK !== undefined) return disk(() => DISK.getByName('mail'))
   throw new Error('the binding MAIL is missing: an R2 bucket, in which mail is kept')
 }
