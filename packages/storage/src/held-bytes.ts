@@ -44,7 +44,9 @@ export class HeldBytes {
   growth(byteLength: number): number | undefined {
     const needed = this.#length + byteLength
     if (needed <= this.#buffer.length) return undefined
-    return Math.min(Math.max(needed, this.#leastBytes, this.#buffer.length * 2), this.#maxBytes)
+    const wanted = Math.max(needed, this.#leastBytes, this.#buffer.length * 2)
+    // What has come so far will most likely go on: every buffer that is left behind is garbage for a while.
+    return wanted > this.#maxBytes / 4 ? this.#maxBytes : wanted
   }
 
   /** Adds a copy of bytes that there is room for. */
