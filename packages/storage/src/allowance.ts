@@ -22,9 +22,9 @@ export class Allowance {
     return share
   }
 
-  /** Whether so many bytes can be taken and three quarters of all be left for others. */
+  /** Whether so many bytes can be taken and nearly all be left for others. */
   isAmple(byteLength: number): boolean {
-    return this.#takenBytes + byteLength <= this.#maxBytes / 4
+    return this.#takenBytes + byteLength <= this.#maxBytes / 8
   }
 
   /** @throws StorageError `no-space` */

@@ -168,7 +168,7 @@ describe('r2', () => {
       if (end === 'fail') await expectCode('corrupt', () => first.commit())
       else await first[end]()
     }
-    await put(store, 'c', pattern(2 * MiB))
+    await put(store, 'c', pattern(MiB))
     expect(await keysIn(store)).toEqual(['a/commit', 'c'])
     for (const maxBufferedBytes of [-1, 1.5, Number.NaN]) {
       const inner = await bucket()

@@ -17,7 +17,7 @@ export type { PutOptions, UploadedPart } from './bucket.ts'
 export interface R2Options {
   /**
    * Bytes that blobs under way may hold in memory, all of them together; one that needs more is `no-space`. A blob holds up to
-   * 5 MiB, for a moment nearly as much again as it grows, and a second 5 MiB while less than a quarter of all is in use. A try that was
+   * 5 MiB, for a moment nearly as much again as it grows, and a second 5 MiB while less than an eighth of all is in use. A try that was
    * given up keeps its part until R2 answers. An isolate of Cloudflare's has 128 MB. Default 64 MiB.
    */
   readonly maxBufferedBytes?: number

@@ -10,7 +10,7 @@ export interface S3Options extends S3LocationOptions {
   readonly credentials: S3CredentialsSource
   /**
    * Bytes that blobs under way may hold in memory, all of them together; one that needs more is `no-space`. A blob holds up to
-   * 5 MiB, for a moment nearly as much again as it grows, and a second 5 MiB while less than a quarter of all is in use. Default 512 MiB.
+   * 5 MiB, for a moment nearly as much again as it grows, and a second 5 MiB while less than an eighth of all is in use. Default 512 MiB.
    */
   readonly maxBufferedBytes?: number
   /** How long a commit may take, tries and all, and each part before it, and everything else. Default 60,000. */

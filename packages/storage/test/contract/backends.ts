@@ -17,7 +17,7 @@ export const BACKENDS: Readonly<Record<string, Places>> = {
   'disk of workerd': everywhere('node'),
   // Mail is the same above each way that requests go: one is what Node, Deno and Bun share.
   's3 on R2': { blobs: ['node', 'deno', 'bun', 'workerd'], mail: ['node', 'workerd'] },
-  's3 on swift': { blobs: ['node', 'deno', 'bun'], mail: ['node'] },
+  's3 on swift': everywhere('node'),
 }
 
 /** What not every machine has. Where REQUIRE_PEERS is 1 it has to be there. */
