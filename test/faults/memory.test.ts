@@ -16,7 +16,11 @@ const STUCK_MS = 1_000
 
 const LINES = Buffer.alloc(MiB, `${'x'.repeat(62)}\r\n`)
 
+/** What is the engine's own is shown on Node; elsewhere too with `THOROUGH=1`. */
+const isThorough = process.env['THOROUGH'] === '1'
+
 describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
+  const isShownElsewhere = runtime !== 'node' && !isThorough
   const boundBytes = BOUND_BYTES[runtime] ?? 0
 
   test('1 GiB by DATA to a limit of 25 MiB, read to its end: 552, and memory stays flat', async () => {
@@ -45,65 +49,73 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
     await client.quit()
   }, 60_000)
 
-  test('1 GiB by BDAT, in one chunk and in many: 552, and memory stays flat', async () => {
-    await using scratch = await Scratch.make()
-    await using server = await Postern.serve({
-      command,
-      store: scratch.join('mail'),
-      flags: ['--max-drain-bytes', '1100MiB'],
-    })
-    const base = await settledBytes(server)
-    const files = await filesIn(server.store)
-    using client = await RawClient.greeted(server.port)
-    const measured = await measure(server, base, async () => {
-      await sendEnvelope(client, {})
-      await client.send(`BDAT ${GiB / 2} LAST\r\n`)
-      for (let sent = 0; sent < GiB / 2; sent += LINES.length) await client.send(LINES)
-      await client.expect(552, '5.3.4')
-      await sendEnvelope(client, {})
-      for (let sent = 0; sent < GiB / 2; sent += LINES.length) {
-        await client.send(`BDAT ${LINES.length}\r\n`)
-        await client.send(LINES)
-      }
-      for (let i = 0; i < 25; i++) await client.expect(250)
-      await client.expect(552, '5.3.4')
-      for (let i = 26; i < 512; i++) await client.expect(503, '5.5.1')
-    })
-    tell(runtime, '1 GiB by BDAT, half of it in one chunk, half in 512', measured)
-    expect(measured.growthBytes).toBeLessThan(boundBytes)
-    expect(await filesIn(server.store)).toEqual(files)
-    await client.quit()
-  }, 60_000)
+  test.skipIf(isShownElsewhere)(
+    '1 GiB by BDAT, in one chunk and in many: 552, and memory stays flat',
+    async () => {
+      await using scratch = await Scratch.make()
+      await using server = await Postern.serve({
+        command,
+        store: scratch.join('mail'),
+        flags: ['--max-drain-bytes', '1100MiB'],
+      })
+      const base = await settledBytes(server)
+      const files = await filesIn(server.store)
+      using client = await RawClient.greeted(server.port)
+      const measured = await measure(server, base, async () => {
+        await sendEnvelope(client, {})
+        await client.send(`BDAT ${GiB / 2} LAST\r\n`)
+        for (let sent = 0; sent < GiB / 2; sent += LINES.length) await client.send(LINES)
+        await client.expect(552, '5.3.4')
+        await sendEnvelope(client, {})
+        for (let sent = 0; sent < GiB / 2; sent += LINES.length) {
+          await client.send(`BDAT ${LINES.length}\r\n`)
+          await client.send(LINES)
+        }
+        for (let i = 0; i < 25; i++) await client.expect(250)
+        await client.expect(552, '5.3.4')
+        for (let i = 26; i < 512; i++) await client.expect(503, '5.5.1')
+      })
+      tell(runtime, '1 GiB by BDAT, half of it in one chunk, half in 512', measured)
+      expect(measured.growthBytes).toBeLessThan(boundBytes)
+      expect(await filesIn(server.store)).toEqual(files)
+      await client.quit()
+    },
+    60_000,
+  )
 
-  test('1 GiB by DATA with the default drain cap: 421 and closed, and memory stays flat', async () => {
-    await using scratch = await Scratch.make()
-    await using server = await Postern.serve({ command, store: scratch.join('mail') })
-    const base = await settledBytes(server)
-    const files = await filesIn(server.store)
-    using client = await RawClient.greeted(server.port)
-    await sendEnvelope(client, {})
-    await client.say('DATA', 354)
-    let sent = 0
-    const measured = await measure(server, base, async () => {
-      const reply = client.expect(421, '4.7.0')
-      reply.catch(() => {})
-      // As a sender does that does not look for replies before its end of data.
-      while (sent < GiB && !client.isClosed) {
-        const isTaken = await client.send(LINES).then(
-          () => true,
-          () => false,
-        )
-        if (!isTaken) break
-        sent += LINES.length
-      }
-      await reply
-      await client.closed(15_000)
-    })
-    tell(runtime, `1 GiB by DATA, the default drain cap, ${sent / MiB} MiB sent when it was closed`, measured)
-    expect(sent).toBeGreaterThan(125 * MiB)
-    expect(measured.growthBytes).toBeLessThan(boundBytes)
-    expect(await filesIn(server.store)).toEqual(files)
-  }, 60_000)
+  test.skipIf(isShownElsewhere)(
+    '1 GiB by DATA with the default drain cap: 421 and closed, and memory stays flat',
+    async () => {
+      await using scratch = await Scratch.make()
+      await using server = await Postern.serve({ command, store: scratch.join('mail') })
+      const base = await settledBytes(server)
+      const files = await filesIn(server.store)
+      using client = await RawClient.greeted(server.port)
+      await sendEnvelope(client, {})
+      await client.say('DATA', 354)
+      let sent = 0
+      const measured = await measure(server, base, async () => {
+        const reply = client.expect(421, '4.7.0')
+        reply.catch(() => {})
+        // As a sender does that does not look for replies before its end of data.
+        while (sent < GiB && !client.isClosed) {
+          const isTaken = await client.send(LINES).then(
+            () => true,
+            () => false,
+          )
+          if (!isTaken) break
+          sent += LINES.length
+        }
+        await reply
+        await client.closed(15_000)
+      })
+      tell(runtime, `1 GiB by DATA, the default drain cap, ${sent / MiB} MiB sent when it was closed`, measured)
+      expect(sent).toBeGreaterThan(125 * MiB)
+      expect(measured.growthBytes).toBeLessThan(boundBytes)
+      expect(await filesIn(server.store)).toEqual(files)
+    },
+    60_000,
+  )
 
   test('1,000 clients that each hold a half-sent command line at its limit: memory stays flat', async () => {
     await using scratch = await Scratch.make()

@@ -15,7 +15,7 @@ import { Load, numberOf } from './load.ts'
 
 /** As in kill.test.ts, a quarter of what was asked for. */
 const asked = Number(process.env['KILL_ROUNDS'] ?? 0)
-const ROUNDS = asked > 0 ? Math.ceil(asked / 4) : 4
+const ROUNDS = asked > 0 ? Math.ceil(asked / 4) : 2
 const SESSIONS = 6
 const LEAST_MS = 60
 const MOST_MS = 600

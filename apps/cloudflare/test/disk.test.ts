@@ -52,7 +52,12 @@ beforeAll(async () => {
 })
 afterAll(() => miniflare?.dispose())
 
-storeContract('blobs', { backend: 'disk of workerd', make: () => make(), gaps: { [BOUNDED]: PROXIED } })
+storeContract('blobs', {
+  backend: 'disk of workerd',
+  make: () => make(),
+  ground: { isBrief: true },
+  gaps: { [BOUNDED]: PROXIED },
+})
 storeContract('mail', { backend: 'disk of workerd', make: () => make(), ground: { isBrief: true } })
 retentionContract('disk', () => make(), { runs: 6 })
 

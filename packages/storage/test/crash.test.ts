@@ -15,7 +15,7 @@ import { allPages, idsOf } from './mail-contract.ts'
 
 const WRITER = fileURLToPath(new URL('crash-writer.ts', import.meta.url))
 /** `KILL_ROUNDS` as in test/faults/kill.test.ts. */
-const KILLS = Number(process.env['KILL_ROUNDS'] ?? 30)
+const KILLS = Number(process.env['KILL_ROUNDS'] ?? 12)
 
 const parent = temporaryDirectory()
 
