@@ -192,6 +192,8 @@ export class FaultProxy {
     }
     response.once('close', over)
     socket.once('close', over)
+    // Closed already: a client that was quick to leave, and is not told of twice.
+    if (socket.destroyed) over()
     const exchange = new Exchange(request, response, {
       upstream: this.#upstream,
       lifted: this.#lifting.signal,

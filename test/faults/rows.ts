@@ -30,8 +30,8 @@ const ENVELOPE: readonly Target[] = ['envelope']
 export interface FaultRow {
   /** Breaks the proxy. */
   readonly breaks: (proxy: FaultProxy) => void | Promise<void>
-  /** What all messages come to: kept in spite of it, or refused for now. */
-  readonly all: 'kept' | 'refused'
+  /** What all messages come to: kept in spite of it, or refused for now; or either, where it depends on whether there was time to look. */
+  readonly all: 'kept' | 'refused' | 'either'
   /** It passes by itself so long after the first messages were sent, in ms; otherwise once all have been answered. */
   readonly mendsAfterMs?: number
   /** It was done, as far as the server knows: what can't be taken back in time is there, though it was refused. */
@@ -59,12 +59,12 @@ export const ROWS: Readonly<Record<string, FaultRow>> = {
   'parts: no answer, ever': { breaks: hit(['bytes', 'part'], fault.hang), all: 'refused' },
   'envelope: no answer, ever, and it is done': {
     breaks: hit(ENVELOPE, fault.keepAnswer),
-    all: 'refused',
+    all: 'either',
     mayBeThere: true,
   },
-  'bytes: no answer, ever, and it is done': { breaks: hit(['bytes'], fault.keepAnswer), all: 'refused' },
-  'envelope: the answer is lost, always': { breaks: hit(ENVELOPE, fault.loseAnswer), all: 'refused', mayBeThere: true },
-  'bytes: the answer is lost, always': { breaks: hit(['bytes'], fault.loseAnswer), all: 'refused' },
+  'bytes: no answer, ever, and it is done': { breaks: hit(['bytes'], fault.keepAnswer), all: 'either' },
+  'envelope: the answer is lost, always': { breaks: hit(ENVELOPE, fault.loseAnswer), all: 'either', mayBeThere: true },
+  'bytes: the answer is lost, always': { breaks: hit(['bytes'], fault.loseAnswer), all: 'either' },
   'an answer of one byte now and then, without end': { breaks: hit(WRITES, fault.dripForever(200)), all: 'refused' },
   'bodies are read a byte now and then': { breaks: hit(BODIES, fault.dripRequest(1, 500)), all: 'refused' },
   'a reset in the body, always': { breaks: hit(BODIES, fault.cutRequest(100)), all: 'refused' },

@@ -94,8 +94,10 @@ async function runRow(where: string, lane: Lane, name: string, row: FaultRow): P
 
   for (const [i, batch] of batches.entries()) {
     const all = batch.length
-    const kept = row.all === 'kept' ? all : 0
+    const answered = counts[i]?.kept ?? 0
+    const kept = row.all === 'kept' ? all : row.all === 'refused' ? 0 : answered
     const found = row.mayBeThere === true ? (counts[i]?.found ?? 0) : kept
+    expect(found, name).toBeGreaterThanOrEqual(kept)
     const answers = { sent: all, kept, refused451: all - kept, refused452: 0 }
     expect(counts[i], name).toMatchObject({ ...answers, found, duplicates: 0 })
     await lane.sendAgain(batch)
