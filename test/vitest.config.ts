@@ -6,8 +6,8 @@ const config: ViteUserConfig = defineConfig({
     include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'test/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // Real servers, real sockets and child processes: a file has the machine's attention to itself.
-    maxWorkers: 2,
+    // Real servers, real sockets and child processes wait for one another: three files keep two cores busy.
+    maxWorkers: 3,
     reporters: ['default', ['json', { outputFile: 'test/.cache/results.json' }]],
   },
 })

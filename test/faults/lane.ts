@@ -20,7 +20,7 @@ export type Patience = keyof typeof PATIENCE
 const HOOK_TIMEOUT_MS = 120_000
 /** A secret that must not be in a log. The server does not look at it; it is signed. */
 const SESSION_TOKEN = 'session-token-that-nobody-may-read'
-const SETTLE_MS = 30_000
+const SETTLE_MS = 10_000
 const MAX_TRIES = 20
 
 export interface LaneOptions {

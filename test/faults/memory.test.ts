@@ -117,48 +117,52 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
     60_000,
   )
 
-  test('1,000 clients that each hold a half-sent command line at its limit: memory stays flat', async () => {
-    await using scratch = await Scratch.make()
-    const hash = await posternAlone(['hash'], 'secret\n')
-    const flags = ['--max-connections', '2000', '--max-connections-per-address', '2000', '--auth-without-tls']
-    flags.push('--users', `ann:${hash.stdout.toString().trim()}`)
-    await using server = await Postern.serve({ command, store: scratch.join('mail'), flags })
-    const base = await settledBytes(server)
-    // The longest line there is: AUTH's, 12,288 octets (RFC 4954 4), CRLF included.
-    const held = Buffer.from(`AUTH PLAIN ${'A'.repeat(12_288 - 11 - 2)}`)
-    const clients: RawClient[] = []
-    try {
-      const connected = await measure(server, base, async () => {
-        for (let i = 0; i < CLIENTS; i += 50) {
-          clients.push(...(await Promise.all(Array.from({ length: 50 }, () => RawClient.greeted(server.port)))))
-        }
-      })
-      tell(runtime, `${CLIENTS} clients connected`, connected)
-      const holding = await measure(server, base, async () => {
-        for (const client of clients) await client.send(held, 1_460)
-        await new Promise((resolve) => setTimeout(resolve, 1_000))
-      })
-      tell(runtime, `${CLIENTS} clients, each holding ${held.length} octets of a line`, holding)
-      expect(holding.growthBytes).toBeLessThan(boundBytes)
-
-      const peaks: number[] = []
-      for (let round = 1; round <= 6; round++) {
-        const overlong = await measure(server, base, async () => {
-          for (const client of clients) await client.send(Buffer.alloc(100_000, 'A'))
-          await new Promise((resolve) => setTimeout(resolve, 200))
+  test.skipIf(isShownElsewhere)(
+    '1,000 clients that each hold a half-sent command line at its limit: memory stays flat',
+    async () => {
+      await using scratch = await Scratch.make()
+      const hash = await posternAlone(['hash'], 'secret\n')
+      const flags = ['--max-connections', '2000', '--max-connections-per-address', '2000', '--auth-without-tls']
+      flags.push('--users', `ann:${hash.stdout.toString().trim()}`)
+      await using server = await Postern.serve({ command, store: scratch.join('mail'), flags })
+      const base = await settledBytes(server)
+      // The longest line there is: AUTH's, 12,288 octets (RFC 4954 4), CRLF included.
+      const held = Buffer.from(`AUTH PLAIN ${'A'.repeat(12_288 - 11 - 2)}`)
+      const clients: RawClient[] = []
+      try {
+        const connected = await measure(server, base, async () => {
+          for (let i = 0; i < CLIENTS; i += 50) {
+            clients.push(...(await Promise.all(Array.from({ length: 50 }, () => RawClient.greeted(server.port)))))
+          }
         })
-        tell(runtime, `${CLIENTS} clients, each ${round}00,000 octets past the limit`, overlong)
-        peaks.push(overlong.peakBytes)
-      }
-      const growth = Math.max(...peaks.slice(3)) - Math.max(...peaks.slice(0, 3))
-      expect(growth).toBeLessThan(ROUND_BOUND_BYTES)
+        tell(runtime, `${CLIENTS} clients connected`, connected)
+        const holding = await measure(server, base, async () => {
+          for (const client of clients) await client.send(held, 1_460)
+          await new Promise((resolve) => setTimeout(resolve, 1_000))
+        })
+        tell(runtime, `${CLIENTS} clients, each holding ${held.length} octets of a line`, holding)
+        expect(holding.growthBytes).toBeLessThan(boundBytes)
 
-      await Promise.all(clients.map((client) => client.say('', 500, '5.5.2')))
-      await Promise.all(clients.map((client) => client.say('NOOP', 250)))
-    } finally {
-      for (const client of clients) client.vanish()
-    }
-  }, 60_000)
+        const peaks: number[] = []
+        for (let round = 1; round <= 6; round++) {
+          const overlong = await measure(server, base, async () => {
+            for (const client of clients) await client.send(Buffer.alloc(100_000, 'A'))
+            await new Promise((resolve) => setTimeout(resolve, 200))
+          })
+          tell(runtime, `${CLIENTS} clients, each ${round}00,000 octets past the limit`, overlong)
+          peaks.push(overlong.peakBytes)
+        }
+        const growth = Math.max(...peaks.slice(3)) - Math.max(...peaks.slice(0, 3))
+        expect(growth).toBeLessThan(ROUND_BOUND_BYTES)
+
+        await Promise.all(clients.map((client) => client.say('', 500, '5.5.2')))
+        await Promise.all(clients.map((client) => client.say('NOOP', 250)))
+      } finally {
+        for (const client of clients) client.vanish()
+      }
+    },
+    60_000,
+  )
 
   test('100 clients that pipeline commands and never read a reply: memory stays flat, others are served', async () => {
     await using scratch = await Scratch.make()

@@ -48,7 +48,7 @@ export interface Noted {
   /** Whether it met a fault. */
   readonly isFaulty: boolean
   /** Set once the client has its answer, or its connection was cut. */
-  readonly isOver: boolean
+  isOver: boolean
   /** What the server answered, whether or not the client heard it. */
   readonly serverStatus: number | undefined
 }
@@ -129,6 +129,8 @@ export class FaultProxy {
   /** Resets every connection. */
   cutConnections(): void {
     for (const socket of this.#sockets) socket.resetAndDestroy()
+    // Nobody waits for any of them now.
+    for (const noted of this.noted) noted.isOver = true
   }
 
   /** From now on connections are refused, and those that are open are reset. */
