@@ -164,55 +164,59 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
     60_000,
   )
 
-  test('100 clients that pipeline commands and never read a reply: memory stays flat, others are served', async () => {
-    await using scratch = await Scratch.make()
-    const flags = ['--max-connections-per-address', '2000']
-    await using server = await Postern.serve({ command, store: scratch.join('mail'), flags })
-    const base = await settledBytes(server)
-    const clients = await Promise.all(
-      Array.from({ length: DEAF_CLIENTS }, () => RawClient.open(server.port, { isDeaf: true })),
-    )
-    let stuck = 0
-    let sent = 0
-    const pour = async (client: RawClient, i: number): Promise<void> => {
-      // Long replies fill what the system holds for a connection; short ones take long to.
-      const block = Buffer.from(i % 25 === 0 ? 'NOOP\r\n'.repeat(5_000) : 'EHLO deaf.example\r\n'.repeat(2_000))
-      for (let blocks = 0; blocks < 200; blocks++) {
-        const handedOver = client.send(block).then(() => true)
-        handedOver.catch(() => {})
-        const late = new Promise<boolean>((resolve) => setTimeout(resolve, STUCK_MS, false))
-        if (!(await Promise.race([handedOver, late]))) {
-          stuck++
-          return
-        }
-        sent += block.length
-      }
-    }
-    try {
-      const measured = await measure(server, base, async () => {
-        await Promise.all(clients.map(pour))
-        await new Promise((resolve) => setTimeout(resolve, 500))
-        const { bytes } = messageOf(MiB)
-        using client = await RawClient.greeted(server.port)
-        expect((await sendByData(client, { bytes })).code).toBe(250)
-        await client.quit()
-      })
-      const mebibytes = (sent / MiB).toFixed(1)
-      tell(
-        runtime,
-        `${DEAF_CLIENTS} clients that never read, ${stuck} made to wait, ${mebibytes} MiB of commands`,
-        measured,
+  test.skipIf(isShownElsewhere)(
+    '100 clients that pipeline commands and never read a reply: memory stays flat, others are served',
+    async () => {
+      await using scratch = await Scratch.make()
+      const flags = ['--max-connections-per-address', '2000']
+      await using server = await Postern.serve({ command, store: scratch.join('mail'), flags })
+      const base = await settledBytes(server)
+      const clients = await Promise.all(
+        Array.from({ length: DEAF_CLIENTS }, () => RawClient.open(server.port, { isDeaf: true })),
       )
-      expect(measured.growthBytes).toBeLessThan(boundBytes)
-      expect(stuck).toBeGreaterThan(DEAF_CLIENTS / 2 - 1)
+      let stuck = 0
+      let sent = 0
+      const pour = async (client: RawClient, i: number): Promise<void> => {
+        // Long replies fill what the system holds for a connection; short ones take long to.
+        const block = Buffer.from(i % 25 === 0 ? 'NOOP\r\n'.repeat(5_000) : 'EHLO deaf.example\r\n'.repeat(2_000))
+        for (let blocks = 0; blocks < 200; blocks++) {
+          const handedOver = client.send(block).then(() => true)
+          handedOver.catch(() => {})
+          const late = new Promise<boolean>((resolve) => setTimeout(resolve, STUCK_MS, false))
+          if (!(await Promise.race([handedOver, late]))) {
+            stuck++
+            return
+          }
+          sent += block.length
+        }
+      }
+      try {
+        const measured = await measure(server, base, async () => {
+          await Promise.all(clients.map(pour))
+          await new Promise((resolve) => setTimeout(resolve, 500))
+          const { bytes } = messageOf(MiB)
+          using client = await RawClient.greeted(server.port)
+          expect((await sendByData(client, { bytes })).code).toBe(250)
+          await client.quit()
+        })
+        const mebibytes = (sent / MiB).toFixed(1)
+        tell(
+          runtime,
+          `${DEAF_CLIENTS} clients that never read, ${stuck} made to wait, ${mebibytes} MiB of commands`,
+          measured,
+        )
+        expect(measured.growthBytes).toBeLessThan(boundBytes)
+        expect(stuck).toBeGreaterThan(DEAF_CLIENTS / 2 - 1)
 
-      // One of them reads after all: every reply is there, in order.
-      const [, repentant] = clients as [RawClient, RawClient]
-      repentant.listen()
-      await repentant.expect(220)
-      for (let i = 0; i < 1_000; i++) expect((await repentant.expect(250)).lines[0]).toContain('mx.postern.example')
-    } finally {
-      for (const client of clients) client.vanish()
-    }
-  }, 60_000)
+        // One of them reads after all: every reply is there, in order.
+        const [, repentant] = clients as [RawClient, RawClient]
+        repentant.listen()
+        await repentant.expect(220)
+        for (let i = 0; i < 1_000; i++) expect((await repentant.expect(250)).lines[0]).toContain('mx.postern.example')
+      } finally {
+        for (const client of clients) client.vanish()
+      }
+    },
+    60_000,
+  )
 })

@@ -24,13 +24,10 @@ interface Table {
   readonly lanes: number
 }
 
-/** Each kind of fault, as one that passes and as one that does not. All rows take minutes more: `THOROUGH=1`. */
+/** Each kind of fault. All rows take minutes more: `THOROUGH=1`. */
 const USUAL = [
   'bytes: no answer, ever',
-  'envelope: no answer, ever, and it is done',
   'an answer of one byte now and then, without end',
-  '503, always',
-  'no answer, once',
   'connections are refused for a while',
   'the answer is lost',
   'a reset in the middle of a part',
@@ -38,10 +35,9 @@ const USUAL = [
   '429, Retry-After: 1',
   'a byte of the body changes',
   'expired credentials',
-  '412 for a key that is free',
 ]
 /** What a runtime's own sockets and timers have a part in, and a server of another make. */
-const SOME = ['bytes: no answer, ever', 'the answer is lost', 'a reset in the middle of a part']
+const SOME = ['bytes: no answer, ever', 'the answer is lost']
 const SWIFT_TABLE = { needs: [SWIFT], start: startSwift }
 const TABLES: readonly Table[] = [
   {
