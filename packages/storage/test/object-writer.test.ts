@@ -101,7 +101,8 @@ test('what nobody wants any more is not tried again', async () => {
         throw new Error('Network connection lost.')
       },
     })
-    const writer = r2(bucket).write('a')
+    // Ample, so that the part goes on its way while the writer goes on.
+    const writer = r2(bucket, { maxBufferedBytes: 1024 * 1024 * 1024 }).write('a')
     await writer.write(pattern(PART + 1))
     const committing = writer.commit().catch((error: unknown) => error)
     await failed
