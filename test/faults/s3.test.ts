@@ -27,7 +27,7 @@ interface Table {
 /** Each kind of fault. All rows take minutes more: `THOROUGH=1`. */
 const USUAL = [
   'bytes: no answer, ever',
-  'an answer of one byte now and then, without end',
+  'a slow answer',
   'connections are refused for a while',
   'the answer is lost',
   'a reset in the middle of a part',
