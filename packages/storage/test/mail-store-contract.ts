@@ -1,8 +1,9 @@
 /** What a MailStore does that is not made of blobs alone: contract/mail.ts says it of those that are. */
-import type { MailPage, MailRecord, MailStore } from '@postern/storage'
+import type { MailRecord, MailStore } from '@postern/storage'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { expectCode, inParallel, pattern, SLOW } from './blob-contract.ts'
+import { allPages, idsOf, MINUTE } from './contract/mailing.ts'
 import { ABORTED, bytesOf, idAt, messageOf, saveText, SESSION, textOf, TRACE } from './mail.ts'
 
 const HOSTILE_IDS: readonly string[] = [
@@ -22,8 +23,6 @@ const HOSTILE_IDS: readonly string[] = [
   '01KASJ3V5QCYF6Y3W9T2Z8N4RB\n',
   '01KASJ3V5QCYF6Y3W9T2Z8N4R\0',
 ]
-
-const MINUTE = '2026-11-21T05:42:07.123Z'
 
 /** A store that is empty, and how to look at it from outside. */
 export interface Opened {
@@ -245,21 +244,6 @@ export function mailStoreContract(name: string, open: () => Promise<Opened>, exp
       for (const id of ids) await (await mail.load(id)).verify()
     })
   })
-}
-
-export function idsOf(page: MailPage): string[] {
-  return page.records.map((record: MailRecord) => record.id)
-}
-
-export async function allPages(mail: MailStore, limit: number, bounced = false): Promise<MailPage[]> {
-  const pages: MailPage[] = []
-  let cursor: string | undefined
-  do {
-    const page = await mail.list({ limit, bounced, ...(cursor !== undefined && { cursor }) })
-    pages.push(page)
-    cursor = page.cursor
-  } while (cursor !== undefined)
-  return pages
 }
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {

@@ -24,7 +24,8 @@ import { expectCode, inParallel, pattern } from './blob-contract.ts'
 import { temporaryDirectory } from './blobs.ts'
 import { type Before, systemError, watchedDisk } from './disks.ts'
 import { ABORTED, bytesOf, idAt, messageOf, SESSION, textOf, TRACE } from './mail.ts'
-import { allPages, idsOf, mailStoreContract, type Opened } from './mail-store-contract.ts'
+import { allPages, idsOf } from './contract/mailing.ts'
+import { mailStoreContract, type Opened } from './mail-store-contract.ts'
 
 const parent = temporaryDirectory()
 const HOST = 'mx1.example.net'
