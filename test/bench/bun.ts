@@ -1,0 +1,36 @@
+/** The little of Bun's API that servers and load generator use, declared so that nobody needs its types installed. */
+import type { SecureContext } from 'node:tls'
+
+export interface BunSocket<T> {
+  data: T
+  /** How many bytes were taken. */
+  write(bytes: Uint8Array): number
+  /** Closes once what was written is sent. */
+  end(bytes?: Uint8Array): void
+  upgradeTLS<U>(options: {
+    readonly data: U
+    readonly tls: {
+      readonly isServer?: boolean
+      readonly rejectUnauthorized: boolean
+      readonly secureContext?: SecureContext
+    }
+    readonly socket: BunHandlers<U>
+  }): [raw: BunSocket<T>, secure: BunSocket<U>]
+}
+
+export interface BunHandlers<T> {
+  open?(socket: BunSocket<T>): void
+  data?(socket: BunSocket<T>, bytes: Uint8Array): void
+  drain?(socket: BunSocket<T>): void
+  close?(socket: BunSocket<T>): void
+  error?(socket: BunSocket<T>, error: Error): void
+  connectError?(socket: BunSocket<T>, error: Error): void
+  handshake?(socket: BunSocket<T>, isDone: boolean, error: Error | null): void
+}
+
+export interface BunApi {
+  listen<T>(options: { hostname: string; port: number; socket: BunHandlers<T> }): { readonly port: number }
+  connect<T>(options: { hostname: string; port: number; data: T; socket: BunHandlers<T> }): Promise<BunSocket<T>>
+}
+
+export const bun: BunApi = (globalThis as unknown as { readonly Bun: BunApi }).Bun

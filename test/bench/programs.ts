@@ -1,0 +1,144 @@
+/** Processes that the benchmark starts: each on a core of its own, each looked at from outside, through /proc. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { createInterface, type Interface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { pathOf } from '../peers/tool.ts'
+
+/** Servers run on the one core, the load generator on the other. */
+export const CORES = { server: 0, load: 1 } as const
+
+/** Whether this machine can keep server and load apart. */
+export const CAN_PIN: boolean = availableParallelism() > 1 && pathOf('taskset') !== undefined
+
+const MAX_STDERR = 10_000
+const living = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of living) child.kill('SIGKILL')
+})
+
+/** What a process has used so far. */
+export interface Usage {
+  /** User and system time of all its threads, those that ended too; in steps of 10 ms. */
+  readonly cpuSeconds: number
+  /** The time of each thread that there is, to the nanosecond; empty where the kernel does not tell. */
+  readonly threads: ReadonlyMap<string, number>
+  readonly residentBytes: number
+}
+
+export interface StartOptions {
+  readonly core: number
+  /** Where lines come from: the standard output, or another descriptor that the program is given. */
+  readonly linesFrom?: 1 | 3
+}
+
+export class Program {
+  readonly pid: number
+  readonly #child: ChildProcess
+  readonly #lines: AsyncIterator<string>
+  readonly #reader: Interface
+  readonly #gone: Promise<void>
+  readonly #name: string
+  #stderr = ''
+
+  constructor(command: readonly string[], { core, linesFrom = 1 }: StartOptions) {
+    const pinned = CAN_PIN ? ['taskset', '-c', String(core), ...command] : command
+    const [file, ...args] = pinned as [string, ...string[]]
+    this.#name = command.join(' ')
+    this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe', 'pipe'] })
+    this.pid = this.#child.pid ?? 0
+    living.add(this.#child)
+    this.#gone = new Promise((resolve) => {
+      this.#child.once('close', () => {
+        living.delete(this.#child)
+        resolve()
+      })
+      this.#child.once('error', (error) => {
+        this.#stderr += error.message
+        resolve()
+      })
+    })
+    this.#child.stderr
+      ?.setEncoding('utf8')
+      .on('data', (text: string) => (this.#stderr = (this.#stderr + text).slice(-MAX_STDERR)))
+    this.#reader = createInterface({ input: this.#child.stdio[linesFrom] as Readable })
+    this.#lines = this.#reader[Symbol.asyncIterator]()
+  }
+
+  /** The next line of JSON. @throws where the program ends, or says nothing for so long */
+  async line<T>(timeoutMs: number): Promise<T> {
+    let timer: NodeJS.Timeout | undefined
+    const silence = new Promise<'silence'>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs, 'silence')
+    })
+    const line = await Promise.race([this.#lines.next(), silence])
+    clearTimeout(timer)
+    if (line === 'silence') throw new Error(`${this.#name}: silent for ${timeoutMs / 1000} s\n${this.#stderr}`)
+    if (line.done === true) throw new Error(`${this.#name}: ended\n${this.#stderr}`)
+    return JSON.parse(line.value) as T
+  }
+
+  write(line: object): void {
+    this.#child.stdin?.write(`${JSON.stringify(line)}\n`)
+  }
+
+  usage(): Usage {
+    return usageOf(this.pid)
+  }
+
+  /** Ends the program, and waits until it is gone. */
+  async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    this.#child.kill(signal)
+    await this.#gone
+    this.#reader.close()
+  }
+}
+
+/** Runs a program to its end. @returns what it printed */
+export async function printed(command: readonly [string, ...string[]]): Promise<string> {
+  const [file, ...args] = command
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'ignore'] })
+  let text = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+  await once(child, 'close')
+  return text.trim()
+}
+
+/** CPU between two looks, in seconds: to the nanosecond, unless threads have ended that did a part of the work. */
+export function cpuBetween(before: Usage, after: Usage): number {
+  const whole = after.cpuSeconds - before.cpuSeconds
+  let byThread = 0
+  for (const [id, cpuSeconds] of after.threads) byThread += cpuSeconds - (before.threads.get(id) ?? 0)
+  return Math.abs(whole - byThread) < MAX_ROUNDING_SECONDS ? byThread : whole
+}
+
+/** Two times rounded to a clock tick, and a half for what the kernel has not added up yet. */
+const MAX_ROUNDING_SECONDS = 0.025
+const CLOCK_TICKS_PER_SECOND = 100
+const PAGE_BYTES = 4096
+
+function usageOf(pid: number): Usage {
+  // Behind the name, which may hold blanks and brackets: field 3 of proc(5) comes first.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ')
+  const ticks = Number(fields[11]) + Number(fields[12])
+  const residentBytes = Number(fields[21]) * PAGE_BYTES
+  return { cpuSeconds: ticks / CLOCK_TICKS_PER_SECOND, residentBytes, threads: threadsOf(pid) }
+}
+
+function threadsOf(pid: number): Map<string, number> {
+  const threads = new Map<string, number>()
+  try {
+    for (const id of readdirSync(`/proc/${pid}/task`)) {
+      const sched = readFileSync(`/proc/${pid}/task/${id}/sched`, 'utf8')
+      const milliseconds = /^se\.sum_exec_runtime\s*:\s*([\d.]+)$/m.exec(sched)?.[1]
+      if (milliseconds !== undefined) threads.set(id, Number(milliseconds) / 1000)
+    }
+  } catch {
+    // A kernel without it, or a thread that ended meanwhile.
+  }
+  return threads
+}

@@ -1,0 +1,142 @@
+/** The servers that are compared, and how each one is started. */
+import { dirname, join, resolve } from 'node:path'
+import { createRequire } from 'node:module'
+import { connect } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { freePort } from '../peers/port.ts'
+import { pathOf } from '../peers/tool.ts'
+import { CORES, Program } from './programs.ts'
+
+export type Runtime = 'node' | 'bun' | 'deno' | 'workerd'
+
+export interface ServerEntry {
+  readonly name: string
+  readonly kind: 'barest' | 'postern' | 'smtp-server' | 'smtp-sink' | 'naive-fs'
+  /** Undefined for what is not JavaScript. */
+  readonly runtime: Runtime | undefined
+  /** What Postern does with messages. */
+  readonly store?: Store
+  /** It speaks CHUNKING. */
+  readonly chunking: boolean
+  /** It can do STARTTLS and AUTH here. */
+  readonly secure: boolean
+}
+
+export type Store = 'discard' | 'hash' | 'memory' | 'fs'
+
+/** What a server is started with, where a shape needs it. */
+export interface Surroundings {
+  /** An empty directory of its own. */
+  readonly directory: string
+  readonly tls: { readonly keyFile: string; readonly certFile: string } | undefined
+}
+
+export interface RunningServer {
+  readonly port: number
+  readonly program: Program
+}
+
+const require = createRequire(import.meta.url)
+const within = (name: string, path: string): string => join(dirname(require.resolve(`${name}/package.json`)), path)
+
+/** The pinned runtimes' own binaries, without the scripts in front of some of them. */
+const COMMANDS: Readonly<Record<Exclude<Runtime, 'workerd'>, readonly string[]>> = {
+  node: [within('node', 'bin/node')],
+  bun: [within('bun', 'bin/bun.exe'), 'run'],
+  deno: [within('deno', 'deno'), 'run', '--quiet', '--allow-all'],
+}
+const START_TIMEOUT_MS = 20_000
+/** More than smtp-sink is ever asked to take. */
+const SINK_BACKLOG = '4096'
+
+const SERVER_RUNTIMES = ['node', 'bun', 'deno'] as const
+const STORES: readonly Store[] = ['discard', 'hash', 'memory', 'fs']
+
+export const SERVERS: readonly ServerEntry[] = [
+  ...SERVER_RUNTIMES.flatMap((runtime): ServerEntry[] => [
+    { name: `barest-${runtime}`, kind: 'barest', runtime, chunking: true, secure: runtime === 'node' },
+    ...STORES.map((store): ServerEntry => ({
+      name: `postern-${runtime}-${store}`,
+      kind: 'postern',
+      runtime,
+      store,
+      chunking: true,
+      secure: true,
+    })),
+  ]),
+  ...(['node', 'bun'] as const).map((runtime): ServerEntry => ({
+    name: `smtp-server-${runtime}`,
+    kind: 'smtp-server',
+    runtime,
+    chunking: false,
+    secure: true,
+  })),
+  { name: 'smtp-sink', kind: 'smtp-sink', runtime: undefined, chunking: false, secure: false },
+]
+
+/** Why a server cannot run on this machine; undefined where it can. */
+export function missing(entry: ServerEntry): string | undefined {
+  if (entry.kind !== 'smtp-sink' || pathOf('smtp-sink') !== undefined) return undefined
+  return "smtp-sink is not installed (Debian's postfix has it)"
+}
+
+/** Starts a server on its core. It takes connections when the promise resolves. */
+export async function startServer(entry: ServerEntry, surroundings: Surroundings): Promise<RunningServer> {
+  if (entry.kind === 'smtp-sink') return startSink()
+  const program = new Program(commandOf(entry, surroundings), { core: CORES.server })
+  const { port } = await program.line<{ port: number }>(START_TIMEOUT_MS)
+  return { port, program }
+}
+
+/** How a script is run: with the pinned runtime. */
+export function scriptCommand(runtime: Exclude<Runtime, 'workerd'>, path: string): string[] {
+  return [...COMMANDS[runtime], resolve(fileURLToPath(import.meta.url), '..', path)]
+}
+
+function commandOf(entry: ServerEntry, { directory, tls }: Surroundings): string[] {
+  const { kind, runtime, store } = entry
+  if (runtime === undefined || runtime === 'workerd') throw new Error(`${entry.name} is no script`)
+  const flags = tls === undefined ? [] : [`--key-file=${tls.keyFile}`, `--cert-file=${tls.certFile}`]
+  switch (kind) {
+    case 'barest':
+      return [...scriptCommand(runtime, `servers/barest-${runtime}.ts`), ...flags]
+    case 'postern':
+      flags.push(`--store=${store}`, ...(store === 'fs' ? [`--directory=${directory}`] : []))
+      return [...scriptCommand(runtime, 'servers/postern.ts'), ...flags]
+    case 'naive-fs':
+      return [...scriptCommand(runtime, 'servers/naive-fs.ts'), `--directory=${directory}`]
+    default:
+      return [...scriptCommand(runtime, 'servers/smtp-server.ts'), ...flags]
+  }
+}
+
+/** It tells nobody when it listens. */
+async function startSink(): Promise<RunningServer> {
+  const port = await freePort()
+  const sink = pathOf('smtp-sink') ?? 'smtp-sink'
+  // Root has to say whose rights it takes.
+  const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
+  const command = [sink, ...user, '-m', SINK_BACKLOG, `127.0.0.1:${port}`, SINK_BACKLOG]
+  const program = new Program(command, { core: CORES.server })
+  await listening(port)
+  return { port, program }
+}
+
+const LISTEN_TRIES = 200
+const LISTEN_PAUSE_MS = 25
+
+async function listening(port: number): Promise<void> {
+  for (let tries = 0; tries < LISTEN_TRIES; tries++) {
+    const isOpen = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1')
+      socket.once('error', () => resolve(false))
+      socket.once('connect', () => {
+        socket.destroy()
+        resolve(true)
+      })
+    })
+    if (isOpen) return
+    await new Promise((resolve) => setTimeout(resolve, LISTEN_PAUSE_MS))
+  }
+  throw new Error(`nobody listens on port ${port}`)
+}

@@ -1,0 +1,24 @@
+/** The fs store, which counts how often it has the disk synced. */
+import type { Handlers } from '@postern/engine'
+import { keep } from '@postern/storage'
+import { nodeDisk } from '../../../packages/storage/src/fs/disk.ts'
+import { fsOn } from '../../../packages/storage/src/fs/index.ts'
+import { announce } from './options.ts'
+
+/** Asked to end (SIGTERM), it tells how many messages it kept, and by how many fsyncs. */
+export function keepOnDisk(directory: string): NonNullable<Handlers['data']> {
+  let messages = 0
+  let fsyncs = 0
+  const disk = {
+    ...nodeDisk,
+    fsync(file: number): Promise<void> {
+      fsyncs++
+      return nodeDisk.fsync(file)
+    },
+  }
+  process.on('SIGTERM', () => {
+    announce({ messages, fsyncs })
+    process.exit()
+  })
+  return keep(fsOn(disk, directory), { kept: () => void messages++ })
+}
