@@ -8,7 +8,7 @@ const root = resolve(import.meta.dirname, '../..')
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
 
 test('configuration.md lists every option of `postern serve`, and none that is not there', () => {
-  const help = execFileSync(process.execPath, ['apps/server/main.ts', 'serve', '--help'], {
+  const help = execFileSync(process.execPath, ['apps/server/main.js', 'serve', '--help'], {
     cwd: root,
     encoding: 'utf8',
   })

@@ -84,7 +84,7 @@ const RULES: readonly Rule[] = [
     place: /^apps\/server\//,
     packages: ['@postern/engine', '@postern/runtime', '@postern/storage'],
     runtime: ['node:'],
-    foreign: ['ws', 'commander', 'zod', '@logtape/logtape', '@logtape/pretty', '@logtape/redaction'],
+    foreign: ['ws', 'commander', '@logtape/logtape', '@logtape/pretty', '@logtape/redaction'],
     relative: [/^apps\/server\//],
   },
   {

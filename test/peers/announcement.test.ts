@@ -6,7 +6,7 @@ import { environment } from './postern.ts'
 import { readAll, Scratch } from './store.ts'
 import { mustRun, program, testWith } from './tool.ts'
 
-const MAIN = join(import.meta.dirname, '../../apps/server/main.ts')
+const MAIN = join(import.meta.dirname, '../../apps/server/main.js')
 
 testWith([program('curl'), program('swaks')], 'the first commands that a newcomer types are right', async () => {
   await using scratch = await Scratch.make()

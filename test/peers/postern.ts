@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runTool, type ToolResult } from './tool.ts'
 
-const MAIN = join(import.meta.dirname, '../../apps/server/main.ts')
+const MAIN = join(import.meta.dirname, '../../apps/server/main.js')
 const START_TIMEOUT_MS = 20_000
 const STOP_TIMEOUT_MS = 40_000
 /** Lines of the log that are kept, to explain a failure. */
@@ -25,7 +25,7 @@ export interface ServeOptions {
   /** Listen URLs with port 0, in the order of {@link Postern.ports}. */
   readonly listen?: readonly string[]
   readonly flags?: readonly string[]
-  /** What runs main.ts. Default: this Node. */
+  /** What runs main.js. Default: this Node. */
   readonly command?: readonly [string, ...string[]]
 }
 

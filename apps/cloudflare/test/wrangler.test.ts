@@ -94,7 +94,7 @@ describe('email()', () => {
 })
 
 describe('the pipe', () => {
-  const MAIN = join(import.meta.dirname, '../../server/main.ts')
+  const MAIN = join(import.meta.dirname, '../../server/main.js')
 
   async function front(secret: string): Promise<{ running: Running; port: number }> {
     const flags = ['--listen', 'smtp://127.0.0.1:0', '--self-signed', '--log-format', 'json', '--front-secret', secret]

@@ -4,13 +4,13 @@ import { basename, delimiter, join, relative } from 'node:path'
 import process from 'node:process'
 import { isAllowed, variable } from './permission.ts'
 
-/** The words that start this program again: `npx --yes pnpm postern`, `postern`, `node apps/server/main.ts`, … */
+/** The words that start this program again: `npx --yes pnpm postern`, `postern`, `node apps/server/main.js`, … */
 export function invocation(): string {
   const script = variable('npm_lifecycle_script') ?? ''
   const agent = variable('npm_config_user_agent') ?? ''
   const entry = process.argv[1] ?? ''
   // A script of the workspace: plain `node` may be an older one than the workspace's own.
-  if (script.includes('main.ts') && agent.startsWith('pnpm')) return 'npx --yes pnpm postern'
+  if (script.includes('main.js') && agent.startsWith('pnpm')) return 'npx --yes pnpm postern'
   if (basename(entry) === 'postern') return 'postern'
   const path = relative(process.cwd(), entry)
   return `${runtime()} ${quote(path.startsWith('..') ? entry : path)}`

@@ -8,7 +8,6 @@
 import { hostname } from 'node:os'
 import { LIMIT_RULES, type Limits } from '@postern/engine'
 import type { S3CredentialsSource } from '@postern/storage/s3'
-import * as z from 'zod/mini'
 import type { AuthMechanism, Config, ConfigHandlers, HostCertificate, LogLevel } from './config.ts'
 import { LISTEN_ALLOWED, type ListenAddress, parseListenUrl } from './listen.ts'
 import { HOOK_NAMES, isHooks } from './hooks.ts'
@@ -17,7 +16,19 @@ import { isAllowed } from './permission.ts'
 import { parsePipeUrl, PIPE_ALLOWED } from './front/target.ts'
 import { isProxyRange, PROXY_ALLOWED } from './proxies.ts'
 import { unitOf } from './quantity.ts'
-import { list, nonEmpty, oneOf, parsed, parsedText, quantity, text, trueOrFalse } from './schema.ts'
+import {
+  custom,
+  list,
+  nonEmpty,
+  oneOf,
+  optional,
+  parsed,
+  parsedText,
+  quantity,
+  type Schema,
+  text,
+  trueOrFalse,
+} from './schema.ts'
 import { isS3Credentials } from './s3.ts'
 import { isStore, parseStoreUrl, STORE_ALLOWED, type StoreChoice } from './store.ts'
 
@@ -65,7 +76,7 @@ export type OptionName = keyof Config
 
 /** One row of {@link OPTIONS}. */
 export interface Option<Value = unknown> {
-  readonly schema: z.ZodMiniType<Value>
+  readonly schema: Schema<Value>
   /** As a person would write it; `undefined` is an option that may stay without a value. */
   readonly byDefault: unknown
   readonly help: string
@@ -135,10 +146,8 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<Options[Name]> } =
     value: 'url',
   },
   s3Credentials: {
-    schema: z.optional(
-      z.custom<S3CredentialsSource>(isS3Credentials, {
-        error: '{ accessKeyId, secretAccessKey } and maybe sessionToken, or a function that gives them',
-      }),
+    schema: optional(
+      custom(isS3Credentials, '{ accessKeyId, secretAccessKey } and maybe sessionToken, or a function that gives them'),
     ),
     byDefault: undefined,
     help: 'who may use an s3: store, where the environment does not say',
@@ -166,7 +175,7 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<Options[Name]> } =
     secret: true,
   },
   to: {
-    schema: z.optional(parsedText(parsePipeUrl, PIPE_ALLOWED)),
+    schema: optional(parsedText(parsePipeUrl, PIPE_ALLOWED)),
     byDefault: undefined,
     help: 'the server behind the front: wss://host/path',
     group: where,
@@ -230,7 +239,7 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<Options[Name]> } =
   tlsKey: file('PEM file with the private key'),
   tlsCert: file('PEM file with the certificate and its chain'),
   tlsPassphrase: {
-    schema: z.optional(z.string({ error: 'a text' })),
+    schema: optional(parsedText((passphrase) => passphrase, 'a text')),
     byDefault: undefined,
     help: 'opens an encrypted key; a variable shows it to fewer eyes than a flag',
     group: tls,
@@ -295,7 +304,7 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<Options[Name]> } =
   ...limitOptions(),
 
   handlers: {
-    schema: z.custom<ConfigHandlers>(isHooks, { error: `an object of functions called ${HOOK_NAMES.join(', ')}` }),
+    schema: custom(isHooks, `an object of functions called ${HOOK_NAMES.join(', ')}`),
     byDefault: {},
     help: 'your own hooks',
     group: policy,
@@ -376,7 +385,7 @@ function onOff(help: string, group: string): Option<boolean> {
 
 function file(help: string): Option<string | undefined> {
   return {
-    schema: z.optional(text(/^[^\0]+$/, 'the path of a file')),
+    schema: optional(text(/^[^\0]+$/, 'the path of a file')),
     byDefault: undefined,
     help,
     group: tls,
@@ -384,12 +393,19 @@ function file(help: string): Option<string | undefined> {
   }
 }
 
-function hostCertificates(): z.ZodMiniType<Readonly<Record<string, HostCertificate>>> {
-  const path = z.string()
-  const files = z.strictObject({ tlsKey: path, tlsCert: path, tlsPassphrase: z.optional(z.string()) })
+function hostCertificates(): Schema<Readonly<Record<string, HostCertificate>>> {
   // A passphrase is among them, so the error shows none of it.
-  const error = 'host names, each with { tlsKey, tlsCert } and maybe tlsPassphrase'
-  return parsed((given) => z.record(z.string(), files).safeParse(given).data, error)
+  return custom(isHostCertificates, 'host names, each with { tlsKey, tlsCert } and maybe tlsPassphrase')
+}
+
+function isHostCertificates(given: unknown): given is Readonly<Record<string, HostCertificate>> {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return false
+  return Object.values(given).every((files: unknown) => {
+    if (typeof files !== 'object' || files === null) return false
+    const { tlsKey, tlsCert, tlsPassphrase, ...others } = files as Partial<HostCertificate>
+    const isPassphrase = tlsPassphrase === undefined || typeof tlsPassphrase === 'string'
+    return typeof tlsKey === 'string' && typeof tlsCert === 'string' && isPassphrase && Object.keys(others).length === 0
+  })
 }
 
 /** The system's name where it may be known and can stand in a greeting; a name with an underscore, say, can't. */

@@ -1,6 +1,25 @@
-/** The building blocks of option schemas. Each error is the end of a sentence: "… is not `allowed`". */
-import * as z from 'zod/mini'
+/**
+ * The building blocks of option schemas. Each error is the end of a sentence: "… is not `allowed`".
+ *
+ * They are ours because every start waits for them: a library of validation is most of what a start would load.
+ */
 import { formatQuantity, parseQuantity, type Unit } from './quantity.ts'
+
+/** Takes what a person may write and gives what the server uses. @throws NotAllowed */
+export type Schema<Value> = (given: unknown) => Value
+
+/** A value, or an element of a list, that its option does not allow. */
+export class NotAllowed extends Error {
+  override readonly name = 'NotAllowed'
+  readonly culprit: unknown
+  readonly allowed: string
+
+  constructor(culprit: unknown, allowed: string) {
+    super(`not ${allowed}`)
+    this.culprit = culprit
+    this.allowed = allowed
+  }
+}
 
 const WORDS: Readonly<Record<string, boolean>> = {
   true: true,
@@ -14,17 +33,17 @@ const WORDS: Readonly<Record<string, boolean>> = {
 }
 
 /** A text of this form. */
-export function text(pattern: RegExp, allowed: string): z.ZodMiniType<string> {
-  return z.string({ error: allowed }).check(z.regex(pattern, { error: allowed }))
+export function text(pattern: RegExp, allowed: string): Schema<string> {
+  return parsedText((given) => (pattern.test(given) ? given : undefined), allowed)
 }
 
 /** One of these words. */
-export function oneOf<const Word extends string>(...words: readonly Word[]): z.ZodMiniType<Word> {
-  return z.enum(words, { error: `one of ${words.join(', ')}` }) as unknown as z.ZodMiniType<Word>
+export function oneOf<const Word extends string>(...words: readonly Word[]): Schema<Word> {
+  return parsed((given) => words.find((word) => word === given), `one of ${words.join(', ')}`)
 }
 
 /** A boolean, or a word for one. */
-export function trueOrFalse(): z.ZodMiniType<boolean> {
+export function trueOrFalse(): Schema<boolean> {
   return parsed((given) => {
     if (typeof given === 'boolean') return given
     return typeof given === 'string' ? WORDS[given.toLowerCase()] : undefined
@@ -32,7 +51,7 @@ export function trueOrFalse(): z.ZodMiniType<boolean> {
 }
 
 /** A whole number of `unit`, also with a unit of its own (`'25MiB'`). `max` Infinity allows Infinity itself. */
-export function quantity(unit: Unit, min: number, max: number): z.ZodMiniType<number> {
+export function quantity(unit: Unit, min: number, max: number): Schema<number> {
   return parsed(
     (given) => {
       const value = typeof given === 'string' ? parseQuantity(given, unit) : given
@@ -54,28 +73,39 @@ function quantityAllowed(unit: Unit, min: number, max: number): string {
 }
 
 /** A list, or one element in its place. */
-export function list<Value>(item: z.ZodMiniType<Value>): z.ZodMiniType<readonly Value[]> {
-  const wrap = z.transform((given: unknown) => (Array.isArray(given) ? given : [given]))
-  return z.pipe(wrap, z.array(item))
+export function list<Value>(item: Schema<Value>): Schema<readonly Value[]> {
+  return (given) => (Array.isArray(given) ? given : [given]).map((element: unknown) => item(element))
 }
 
 /** A list that holds something. */
-export function nonEmpty<Value>(values: z.ZodMiniType<readonly Value[]>): z.ZodMiniType<readonly Value[]> {
-  return values.check(z.refine((given) => given.length > 0, { error: 'a list of at least one' }))
+export function nonEmpty<Value>(values: Schema<readonly Value[]>): Schema<readonly Value[]> {
+  return (given) => {
+    const read = values(given)
+    if (read.length === 0) throw new NotAllowed(given, 'a list of at least one')
+    return read
+  }
+}
+
+/** A value, or none. */
+export function optional<Value>(schema: Schema<Value>): Schema<Value | undefined> {
+  return (given) => (given === undefined ? undefined : schema(given))
+}
+
+/** A value that is used as it came. */
+export function custom<Value>(isValue: (given: unknown) => given is Value, allowed: string): Schema<Value> {
+  return parsed((given) => (isValue(given) ? given : undefined), allowed)
 }
 
 /** What `parse` makes of the value; where it makes undefined, an error. */
-export function parsed<Value>(parse: (given: unknown) => Value | undefined, allowed: string): z.ZodMiniType<Value> {
-  const step = z.transform((given: unknown, context) => {
+export function parsed<Value>(parse: (given: unknown) => Value | undefined, allowed: string): Schema<Value> {
+  return (given) => {
     const value = parse(given)
-    if (value !== undefined) return value
-    context.issues.push({ code: 'custom', message: allowed, input: given })
-    return z.NEVER
-  })
-  return z.pipe(z.unknown(), step) as unknown as z.ZodMiniType<Value>
+    if (value === undefined) throw new NotAllowed(given, allowed)
+    return value
+  }
 }
 
 /** As {@link parsed}, of a text. */
-export function parsedText<Value>(parse: (given: string) => Value | undefined, allowed: string): z.ZodMiniType<Value> {
+export function parsedText<Value>(parse: (given: string) => Value | undefined, allowed: string): Schema<Value> {
   return parsed((given) => (typeof given === 'string' ? parse(given) : undefined), allowed)
 }

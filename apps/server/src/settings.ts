@@ -4,11 +4,11 @@
  * Each source is checked whole, also where another one outranks it, so that a mistake shows when it is made. An error
  * names the option as the user wrote it: as a flag, as a variable, or as a key of the file.
  */
-import type * as z from 'zod/mini'
 import { readConfigFile } from './config-file.ts'
 import { Failure } from './failure.ts'
 import { nearest } from './nearest.ts'
 import { type Option, OPTION_NAMES, type OptionName, OPTIONS, type Options } from './options.ts'
+import { NotAllowed } from './schema.ts'
 
 /** What the command line gave: option names to text, to several texts, or to true or false. */
 export type FlagValues = Readonly<Partial<Record<OptionName, unknown>> & { config?: string }>
@@ -44,7 +44,7 @@ export async function readSettings(
   const spellings = new Map<OptionName, string>()
   for (const name of OPTION_NAMES) {
     const option: Option = OPTIONS[name]
-    options[name] = option.schema.parse(option.byDefault)
+    options[name] = option.schema(option.byDefault)
     for (const source of sources) {
       const given = source.get(name)
       if (given === undefined) continue
@@ -123,17 +123,13 @@ function readFile(file: { path: string; config: Record<string, unknown> } | unde
 }
 
 function check(option: Option, { value, spelled }: Given): unknown {
-  const result = option.schema.safeParse(value)
-  if (result.success) return result.data
-  const issue = result.error.issues[0]
-  const shown = option.secret === true ? 'the value (not shown)' : describe(culprit(value, issue))
-  throw new Failure(`${spelled}: ${shown} is not ${issue?.message}`)
-}
-
-/** The element of a list that the issue is about, or the value itself. */
-function culprit(value: unknown, issue: z.core.$ZodIssue | undefined): unknown {
-  const [index] = issue?.path ?? []
-  return Array.isArray(value) && typeof index === 'number' ? value[index] : value
+  try {
+    return option.schema(value)
+  } catch (error) {
+    if (!(error instanceof NotAllowed)) throw error
+    const shown = option.secret === true ? 'the value (not shown)' : describe(error.culprit)
+    throw new Failure(`${spelled}: ${shown} is not ${error.allowed}`)
+  }
 }
 
 function describe(value: unknown): string {

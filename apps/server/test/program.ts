@@ -7,14 +7,14 @@ import { join } from 'node:path'
 import { afterAll } from 'vitest'
 
 /** The program. */
-export const MAIN: string = join(import.meta.dirname, '../main.ts')
+export const MAIN: string = join(import.meta.dirname, '../main.js')
 
 export interface RunOptions {
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string | Uint8Array
   readonly uid?: number
-  /** What runs main.ts. Default: this Node. */
+  /** What runs main.js. Default: this Node. */
   readonly command?: readonly [string, ...string[]]
 }
 
