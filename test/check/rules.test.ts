@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { findImportBreaches } from './imports.ts'
-import { measureEngine } from './size.ts'
+import { MAX_GZIP_BYTES, measureEngine, measureWorker } from './size.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 let scratch: string | undefined
@@ -52,8 +52,15 @@ test.each([
   expect(breachesOf(file, source)).toEqual([])
 })
 
-test('the engine bundles to nothing but itself', async () => {
-  const { foreign, minifiedBytes } = await measureEngine(root)
-  expect(foreign).toEqual([])
-  expect(minifiedBytes).toBeGreaterThan(10_000)
+test('the engine bundles to nothing but itself, and stays small', async () => {
+  const { modules, bytes, gzipBytes } = await measureEngine(root)
+  expect(modules.filter((module) => !module.includes('packages/engine/src/'))).toEqual([])
+  expect(bytes).toBeGreaterThan(10_000)
+  expect(gzipBytes).toBeLessThan(MAX_GZIP_BYTES.engine)
+})
+
+test('the Worker stays small', async () => {
+  const { modules, gzipBytes } = await measureWorker(root)
+  expect(modules).toContain('packages/storage/src/r2/index.ts')
+  expect(gzipBytes).toBeLessThan(MAX_GZIP_BYTES.worker)
 })

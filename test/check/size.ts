@@ -1,39 +1,57 @@
-/** The engine's size, minified and compressed: what a Worker or a page pays for it. `pnpm size` prints it. */
+/** Sizes, compressed: what a Worker or a page pays for the engine, and what the Worker is. `pnpm size` prints them. */
 import { resolve } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
-import { build } from 'esbuild'
+import { build, type BuildOptions } from 'esbuild'
 
-export interface EngineSize {
-  readonly minifiedBytes: number
+/** The most that each may weigh, gzipped. */
+export const MAX_GZIP_BYTES = { engine: 25_000, worker: 150_000 } as const
+
+export interface Size {
+  readonly bytes: number
   readonly gzipBytes: number
   readonly brotliBytes: number
-  /** Modules from outside the engine: there are to be none. */
-  readonly foreign: readonly string[]
+  /** Every module in it. */
+  readonly modules: readonly string[]
 }
 
 /** Bundles the engine alone, as a user's bundler would. */
-export async function measureEngine(root: string): Promise<EngineSize> {
+export function measureEngine(root: string): Promise<Size> {
+  return measure(root, { entryPoints: ['packages/engine/src/index.ts'], minify: true, platform: 'neutral' })
+}
+
+/** Bundles the Worker as `wrangler deploy` does, which minifies nothing unless it is told to. */
+export function measureWorker(root: string): Promise<Size> {
+  return measure(root, {
+    entryPoints: ['apps/cloudflare/src/worker.ts'],
+    conditions: ['workerd', 'worker', 'browser'],
+    external: ['node:*', 'cloudflare:*'],
+  })
+}
+
+async function measure(root: string, options: BuildOptions): Promise<Size> {
   const result = await build({
-    entryPoints: [resolve(root, 'packages/engine/src/index.ts')],
+    ...options,
+    absWorkingDir: root,
     bundle: true,
-    minify: true,
     format: 'esm',
-    platform: 'neutral',
     target: 'es2024',
     write: false,
     metafile: true,
     logLevel: 'silent',
   })
-  const code = result.outputFiles[0]?.contents ?? new Uint8Array(0)
+  const code = result.outputFiles?.[0]?.contents ?? new Uint8Array(0)
   return {
-    minifiedBytes: code.length,
+    bytes: code.length,
     gzipBytes: gzipSync(code, { level: 9 }).length,
     brotliBytes: brotliCompressSync(code).length,
-    foreign: Object.keys(result.metafile.inputs).filter((input) => !input.includes('packages/engine/src/')),
+    modules: Object.keys(result.metafile?.inputs ?? {}),
   }
 }
 
 if (import.meta.main) {
-  const { minifiedBytes, gzipBytes, brotliBytes } = await measureEngine(resolve(import.meta.dirname, '../..'))
-  console.log(`@postern/engine: ${minifiedBytes} bytes minified, ${gzipBytes} gzipped, ${brotliBytes} brotli`)
+  const root = resolve(import.meta.dirname, '../..')
+  const sizes = { '@postern/engine, minified': await measureEngine(root), 'the Worker': await measureWorker(root) }
+  for (const [what, { bytes, gzipBytes, brotliBytes }] of Object.entries(sizes)) {
+    console.log(`${what}: ${bytes} bytes, ${gzipBytes} gzipped, ${brotliBytes} brotli`)
+  }
 }
