@@ -28,6 +28,7 @@ export function announcement(settings: Settings, bound: readonly Bound[]): strin
     ['Store', storeText(options)],
     ...keepsRows(options),
     ['Hostname', options.hostname],
+    ...(options.workers === 1 ? [] : [['Workers', String(options.workers)]]),
     ...(settings.file === undefined ? [] : [['Config', settings.file]]),
     ...(options.selfSigned ? [['TLS', 'a self-signed certificate, for this run only']] : []),
   ]
@@ -62,6 +63,13 @@ export function keptLine({ id, reversePath, forwardPaths, size, session }: MailR
   const shown = to.length > 3 ? `${to.slice(0, 3).join(', ')} and ${to.length - 3} more` : to.join(', ')
   const by = session.user === undefined ? '' : ` by ${session.user}`
   return `${safe(`kept ${id} from <${reversePath.address}> to ${shown}, ${formatSize(size)}, ${session.transmissionType}${by}`)}\n`
+}
+
+/** Ends the line that says that a server stops. */
+export function waitingText(sessionCount: number, graceMs: number): string {
+  if (sessionCount === 0) return '.'
+  const sessions = sessionCount === 1 ? 'one session' : `${sessionCount} sessions`
+  return `: mail in progress in ${sessions} may take ${Math.ceil(graceMs / 1000)} s more. Ctrl-C again stops at once.`
 }
 
 /** The URL of an address with the port that it got. */

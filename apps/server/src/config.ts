@@ -55,6 +55,8 @@ export interface Config extends LimitConfig {
   readonly disabled?: string | readonly string[] | undefined
   /** How long transactions in progress may take to finish when the server stops. Default `30s`. */
   readonly graceMs?: TimeQuantity | undefined
+  /** Threads that take mail in, up to 64; `auto` is one for each core. This file is loaded in each of them. Default 1. */
+  readonly workers?: number | 'auto' | undefined
 
   /** Mail that is older is removed, at start and every hour: `30d`. Default Infinity. */
   readonly keepAgeMs?: TimeQuantity | undefined

@@ -7,7 +7,7 @@ import type { Bound } from './announcement.ts'
 import { errorCode, errorText, EXIT, Failure } from './failure.ts'
 import type { ListenAddress } from './listen.ts'
 import { proxyOverrides } from './proxies.ts'
-import { loadRuntime } from './runtime.ts'
+import { loadRuntime, runtimeName } from './runtime.ts'
 import type { Settings } from './settings.ts'
 
 /** One address that is listened on. */
@@ -15,29 +15,49 @@ export interface Listening extends Bound {
   readonly listener: Listener
 }
 
-/** Listens on every address of the settings. @throws Failure when one can't be; the others are then closed again. */
+/** How a worker listens where others do. */
+export interface Place {
+  readonly workerCount: number
+  /** Of the workers: it alone listens where only one can. */
+  readonly isFirst: boolean
+  /** In the order of the addresses: the ports that were found where any was asked for. */
+  readonly ports: readonly (number | undefined)[]
+}
+
+/** Handshakes at the same time at one address, in all workers. */
+const MAX_HANDSHAKES = 500
+
+/** Listens on every address of the settings, or as a worker where it can. @throws Failure when one can't be; the others are then closed again. */
 export async function listenAll(
   server: Acceptor,
   settings: Settings,
   tls: TlsCredentials | undefined,
   log: Logger,
+  place?: Place,
 ): Promise<Listening[]> {
   const { listen } = await loadRuntime()
   const { tlsHandshakeTimeoutMs, listen: addresses } = settings.options
   // Who comes by a Unix socket has no address to be trusted by.
   const byTcp = proxyOverrides(settings.options.proxyFrom)
   const listening: Listening[] = []
-  for (const given of addresses) {
-    const { host, port, path, pipePath, implicitTls, submission } = given
+  for (const [i, given] of addresses.entries()) {
+    const { host, path, pipePath, implicitTls, submission } = given
+    const isShared = place !== undefined && canBeShared(given)
+    if (place !== undefined && !isShared && !place.isFirst) continue
+    const port = place?.ports[i] ?? given.port
+    const terms = {
+      ...(isShared && { reusePort: true, maxHandshakes: Math.ceil(MAX_HANDSHAKES / place.workerCount) }),
+    }
     try {
       if (pipePath !== undefined) {
-        const listener = await listenOnPipe(server, given, pipePath, settings, tls, log)
+        const listener = await listenOnPipe(server, { ...given, port }, pipePath, settings, tls, log, terms)
         listening.push({ given, at: listener.address, listener })
         continue
       }
       const listener = await listen(server, {
         ...(path === undefined ? { port, ...(host === undefined ? {} : { host }) } : { path }),
         ...(tls === undefined ? {} : { tls, implicitTls, handshakeTimeoutMs: tlsHandshakeTimeoutMs }),
+        ...terms,
         overrides: {
           ...(submission ? { authRequired: true, tlsRequired: true } : {}),
           ...(path === undefined ? byTcp : {}),
@@ -68,6 +88,7 @@ async function listenOnPipe(
   { options }: Settings,
   tls: TlsCredentials | undefined,
   log: Logger,
+  terms: { readonly reusePort?: boolean; readonly maxHandshakes?: number },
 ): Promise<Listener> {
   // Who takes in no pipes need not load what that takes.
   const { listenForPipes } = await import('./pipe.ts')
@@ -76,6 +97,7 @@ async function listenOnPipe(
     host,
     port,
     pathname,
+    ...terms,
     tls: implicitTls ? tls : undefined,
     guard: frontGuard({ secrets: options.frontSecret }),
     handshakeTimeoutMs: options.tlsHandshakeTimeoutMs,
@@ -83,6 +105,11 @@ async function listenOnPipe(
     refused: (reason, { address, port: remotePort }) =>
       log.warn('a front was not let in', { remote: address, remotePort, reason }),
   })
+}
+
+/** Whether the system shares connections out among several that listen there: not on Unix sockets, and not by Bun's `node:http`. */
+function canBeShared({ path, pipePath }: ListenAddress): boolean {
+  return path === undefined && (pipePath === undefined || runtimeName !== 'bun')
 }
 
 /** Stops listening; connections live on. */

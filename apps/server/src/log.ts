@@ -52,11 +52,20 @@ const SECRET_TEXTS = [
 /** The category of what is also said on standard output: serving, message kept, stopping, stopped. */
 export const NOTICE = 'notice'
 
-/** Sets the logs up, for the whole process, and gives the logger of the server. */
-export async function openLog({ logLevel, logFormat, debug }: LogOptions): Promise<Logger> {
-  const isPretty = logFormat === 'pretty' || (logFormat === 'auto' && isTerminal(process.stderr))
-  const format = redactByPattern(isPretty ? await prettyFormatter() : jsonFormatter(), SECRET_TEXTS)
-  const write = redactByField((record: LogRecord) => void process.stderr.write(format(record)), {
+/** Where lines go. */
+export interface LogOutput {
+  readonly isTTY?: boolean
+  write(text: string): unknown
+}
+
+/** Sets the logs up, for the whole process or a worker, and gives the logger of the server. */
+export async function openLog(
+  { logLevel, logFormat, debug }: LogOptions,
+  output: LogOutput = process.stderr,
+): Promise<Logger> {
+  const isPretty = logFormat === 'pretty' || (logFormat === 'auto' && isTerminal(output))
+  const format = redactByPattern(isPretty ? await prettyFormatter(output) : jsonFormatter(), SECRET_TEXTS)
+  const write = redactByField((record: LogRecord) => void output.write(format(record)), {
     fieldPatterns: SECRET_FIELDS,
     action: () => '(hidden)',
   })
@@ -86,7 +95,7 @@ function jsonFormatter(): TextFormatter {
 }
 
 /** One line an event: time, level, category, message, and the event's own fields as `name=value`. */
-async function prettyFormatter(): Promise<TextFormatter> {
+async function prettyFormatter(output: LogOutput): Promise<TextFormatter> {
   const { getPrettyFormatter } = await import('@logtape/pretty')
   const format = getPrettyFormatter({
     timestamp: 'time',
@@ -97,7 +106,7 @@ async function prettyFormatter(): Promise<TextFormatter> {
     messageStyle: null,
     messageColor: null,
     levelStyle: null,
-    colors: wantsColour(process.stderr),
+    colors: wantsColour(output),
   })
   return (record) => format({ ...record, message: [`${safe(record.message.join(''))}${fields(record.properties)}`] })
 }

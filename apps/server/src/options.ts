@@ -5,7 +5,7 @@
  * takes what a person may write (`'25MiB'`, `'yes'`) and gives what the server uses; its error is the end of the sentence
  * "… is not …". The type says that the table and {@link Config} have the same names.
  */
-import { hostname } from 'node:os'
+import { availableParallelism, hostname } from 'node:os'
 import { LIMIT_RULES, type Limits } from '@postern/engine'
 import type { S3CredentialsSource } from '@postern/storage/s3'
 import type { AuthMechanism, Config, ConfigHandlers, HostCertificate, LogLevel } from './config.ts'
@@ -50,6 +50,7 @@ export interface Options extends Limits {
   readonly addresses: 'strict' | 'lenient'
   readonly disabled: readonly string[]
   readonly graceMs: number
+  readonly workers: number
   readonly keepAgeMs: number
   readonly keepCount: number
   readonly keepBytes: number
@@ -94,6 +95,8 @@ export interface Option<Value = unknown> {
 
 const MIB = 1024 * 1024
 const MAX_MS = LIMIT_RULES.sessionTimeoutMs.max
+/** Each is a thread with a heap of its own. */
+const MAX_WORKERS = 64
 
 const limitHelp: Readonly<Record<keyof Limits, string>> = {
   maxMessageBytes: 'size of one message; advertised as SIZE',
@@ -192,6 +195,13 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<Options[Name]> } =
     value: 'name',
   },
   graceMs: amount('graceMs', 0, MAX_MS, '30s', 'time for mail in progress to finish when the server stops', where),
+  workers: {
+    schema: parsed<number>(workerCount, `a whole number, from 1 to ${MAX_WORKERS}, or auto`),
+    byDefault: 1,
+    help: 'threads that take mail in; auto is one for each core',
+    group: where,
+    value: 'number',
+  },
 
   // From a minute and a MiB on: a number whose unit was forgotten must not remove everything.
   keepAgeMs: amount('keepAgeMs', 60_000, Infinity, Infinity, 'age from which mail is removed, such as 30d', retention),
@@ -377,6 +387,12 @@ function amount(
   const unit = unitOf(name)
   const value = { bytes: 'size', time: 'time', count: 'number' }[unit]
   return { schema: quantity(unit, min, max), byDefault, help, group, value }
+}
+
+function workerCount(given: unknown): number | undefined {
+  if (given === 'auto') return Math.min(MAX_WORKERS, availableParallelism())
+  const count = typeof given === 'string' && /^\d{1,3}$/.test(given) ? Number(given) : given
+  return typeof count === 'number' && Number.isInteger(count) && count >= 1 && count <= MAX_WORKERS ? count : undefined
 }
 
 function onOff(help: string, group: string): Option<boolean> {

@@ -83,10 +83,16 @@ export function parseUser(text: string): User | undefined {
 }
 
 let running = 0
+let maxAtOnce = MAX_CHECKS_AT_ONCE
 const waiting: (() => void)[] = []
 
+/** From now on this thread runs only its part of what may run at a time: at least one. */
+export function shareChecks(workerCount: number): void {
+  maxAtOnce = Math.ceil(MAX_CHECKS_AT_ONCE / workerCount)
+}
+
 async function derive(password: string, like: PasswordHash): Promise<Buffer> {
-  if (running >= MAX_CHECKS_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve))
+  if (running >= maxAtOnce) await new Promise<void>((resolve) => waiting.push(resolve))
   else running++
   try {
     return await new Promise((resolve, reject) => {

@@ -28,6 +28,8 @@ export interface PipeListenOptions {
   /** Default: every address. */
   readonly host?: string | undefined
   readonly port: number
+  /** Several threads listen on the port. Bun can't. Default false. */
+  readonly reusePort?: boolean | undefined
   /** Of the URL: '/pipe'. Anything else is not there. */
   readonly pathname: string
   /** `wss`: TLS ends here. */
@@ -51,7 +53,7 @@ const STATUS_TEXT = { 401: 'Unauthorized', 404: 'Not Found', 500: 'Internal Serv
 
 /** Listens, and hands the connection of each pipe to `server`. Rejects with Node's error and its `code`. */
 export async function listenForPipes(server: Acceptor, options: PipeListenOptions): Promise<Listener> {
-  const { host, port, tls, error } = options
+  const { host, port, reusePort, tls, error } = options
   const http = makeServer(tls, error)
   const entrance = new Entrance(server, options)
   http.on('connection', (socket: Socket) => entrance.enter(socket))
@@ -62,7 +64,8 @@ export async function listenForPipes(server: Acceptor, options: PipeListenOption
   http.on('clientError', (_: Error, stream: Stream) => void stream.destroy())
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject)
-    http.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+    const where = { port, ...(host === undefined ? {} : { host }), ...(reusePort === undefined ? {} : { reusePort }) }
+    http.listen(where, () => {
       http.off('error', reject)
       resolve()
     })

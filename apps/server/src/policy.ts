@@ -30,6 +30,9 @@ export function checkTogether(settings: Settings): void {
   if (options.proxyFrom.length > 0 && options.listen.every(({ path, pipePath }) => (path ?? pipePath) !== undefined)) {
     throw needs(spelled('proxyFrom'), 'an address that is listened on by TCP: give --listen smtp://…')
   }
+  if (options.workers > 1 && 'scheme' in options.store && options.store.scheme === 'memory') {
+    throw needs(spelled('workers'), 'a store that all workers see, such as fs:./mail; memory: is in one of them alone')
+  }
   const names = options.users.map(({ name }) => name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined)

@@ -1,5 +1,5 @@
 /** Opening an `s3:` store: where it is comes from its URL, who may use it from the environment or the config file. */
-import type { BlobStore } from '@postern/storage'
+import type { BlobStore, ByteCount } from '@postern/storage'
 import type { S3Credentials, S3CredentialsSource, S3Options } from '@postern/storage/s3'
 import { errorText, EXIT, Failure } from './failure.ts'
 import { variable } from './permission.ts'
@@ -14,8 +14,11 @@ const MAX_DEADLINE_MS = 60_000
 /** How long the first look may take. */
 const LOOK_MS = 10_000
 
-/** @throws Failure where the URL or the credentials can't be used */
-export async function openS3(settings: Settings, url: string): Promise<BlobStore> {
+/**
+ * @param bufferedBytes Counts what it holds in memory, where it shares the bound on that.
+ * @throws Failure where the URL or the credentials can't be used
+ */
+export async function openS3(settings: Settings, url: string, bufferedBytes?: ByteCount): Promise<BlobStore> {
   const { parseS3Url, s3 } = await import('@postern/storage/s3')
   const { hookTimeoutMs } = settings.options
   try {
@@ -23,6 +26,7 @@ export async function openS3(settings: Settings, url: string): Promise<BlobStore
       ...parseS3Url(url),
       credentials: credentials(settings),
       deadlineMs: Math.max(1, Math.min(MAX_DEADLINE_MS, hookTimeoutMs * SHARE_OF_HOOK_TIME)),
+      ...(bufferedBytes !== undefined && { bufferedBytes }),
     }
     await look(s3({ ...options, deadlineMs: LOOK_MS }), settings, url)
     return s3(options)

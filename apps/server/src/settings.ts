@@ -20,6 +20,8 @@ export interface Settings {
   spelled(name: OptionName): string
   /** The config file that was read. */
   readonly file: string | undefined
+  /** What the command line gave, to read it all again. */
+  readonly flags: FlagValues
 }
 
 interface Given {
@@ -57,6 +59,7 @@ export async function readSettings(
     options: options as unknown as Options,
     spelled: (name) => spellings.get(name) ?? flagOf(name),
     file: file?.path,
+    flags,
   }
 }
 

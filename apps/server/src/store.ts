@@ -1,6 +1,6 @@
 /** Store URLs, and opening what they name. A backend is loaded when it is chosen. */
 import { existsSync } from 'node:fs'
-import type { BlobStore, MailStore } from '@postern/storage'
+import type { BlobStore, ByteCount, MailStore } from '@postern/storage'
 import { errorText, EXIT, Failure } from './failure.ts'
 import type { Settings } from './settings.ts'
 import { openS3 } from './s3.ts'
@@ -19,7 +19,14 @@ export interface StoreUrl {
 export interface StoreAccess {
   /** Default true. False only looks: that needs no more than the permission to read. */
   readonly writable?: boolean
+  /** How many workers share the store's bound on open files. Default 1. */
+  readonly workerCount?: number
+  /** Counts what the stores of all workers hold in memory. Default: what this one does. */
+  readonly bufferedBytes?: ByteCount
 }
+
+/** Messages over 64 KiB that are written at one time, by all workers together, and as many that are read. */
+const MAX_OPEN_FILES = 1024
 
 /** What the `store` option may hold. */
 export type StoreChoice = StoreUrl | BlobStore | MailStore
@@ -58,16 +65,18 @@ export async function openStore(settings: Settings, access: StoreAccess = {}): P
     const { memory } = await import('@postern/storage/memory')
     return mailStore(memory())
   }
-  if (store.scheme === 's3') return mailStore(await openS3(settings, store.url))
+  if (store.scheme === 's3') return mailStore(await openS3(settings, store.url, access.bufferedBytes))
+  const { writable = true, workerCount = 1 } = access
+  const files = { writable, maxOpenFiles: Math.ceil(MAX_OPEN_FILES / workerCount) }
   try {
     if (store.scheme === 'maildir') {
       const { maildir } = await import('@postern/storage/maildir')
-      return maildir(store.path, { ...access, hostname: settings.options.hostname })
+      return maildir(store.path, { ...files, hostname: settings.options.hostname })
     }
     const { fs } = await import('@postern/storage/fs')
-    return mailStore(fs(store.path, access))
+    return mailStore(fs(store.path, files))
   } catch (error) {
-    const isClear = access.writable === false || isStorageError(error, 'other-layout')
+    const isClear = !writable || isStorageError(error, 'other-layout')
     const advice = isClear ? '' : '; name a directory that can be written'
     throw new Failure(`${settings.spelled('store')} ${store.url}: ${safe(errorText(error))}${advice}`, EXIT.misused, {
       cause: error,

@@ -1,18 +1,25 @@
 import { StorageError } from './error.ts'
 
+/** Counts bytes that are held: by one store, or by several that share a bound. */
+export interface ByteCount {
+  /** Counts so many more, or below 0 fewer. @returns how many there are now */
+  add(byteLength: number): number
+}
+
 /** What the writers of one store may hold in memory, all of them together. */
 export class Allowance {
   readonly #maxBytes: number
-  #takenBytes = 0
+  readonly #taken: ByteCount
   /** A Worker whose time is over stops in the middle, and gives nothing back: that is done once its writer was collected. */
   readonly #lost = new FinalizationRegistry<Share>((share) => share.give())
 
   /** @throws RangeError when it is not a whole number of bytes */
-  constructor(maxBufferedBytes: number) {
+  constructor(maxBufferedBytes: number, taken: ByteCount = ownCount()) {
     if (!Number.isSafeInteger(maxBufferedBytes) || maxBufferedBytes < 0) {
       throw new RangeError(`maxBufferedBytes: ${maxBufferedBytes} is not a whole number of bytes`)
     }
     this.#maxBytes = maxBufferedBytes
+    this.#taken = taken
   }
 
   /** What one writer holds. */
@@ -24,20 +31,25 @@ export class Allowance {
 
   /** Whether so many bytes can be taken and nearly all be left for others. */
   isAmple(byteLength: number): boolean {
-    return this.#takenBytes + byteLength <= this.#maxBytes / 8
+    return this.#taken.add(0) + byteLength <= this.#maxBytes / 8
   }
 
   /** @throws StorageError `no-space` */
   take(byteLength: number): void {
-    if (this.#takenBytes + byteLength > this.#maxBytes) {
-      throw new StorageError('no-space', `blobs under way hold ${this.#takenBytes} bytes of ${this.#maxBytes}`)
-    }
-    this.#takenBytes += byteLength
+    // Counted before it is compared: others may count at the same time, and none must miss what another took.
+    if (this.#taken.add(byteLength) <= this.#maxBytes) return
+    const takenBytes = this.#taken.add(-byteLength)
+    throw new StorageError('no-space', `blobs under way hold ${takenBytes} bytes of ${this.#maxBytes}`)
   }
 
   give(byteLength: number): void {
-    this.#takenBytes -= byteLength
+    this.#taken.add(-byteLength)
   }
+}
+
+function ownCount(): ByteCount {
+  let bytes = 0
+  return { add: (byteLength) => (bytes += byteLength) }
 }
 
 /** What one writer has of an {@link Allowance}. */

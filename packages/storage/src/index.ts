@@ -1,7 +1,7 @@
 /**
  * @postern/storage: where transactions are kept. Backends are at `@postern/storage/fs`, `/maildir`, `/r2` and `/memory`.
  */
-export type { Share } from './allowance.ts'
+export type { ByteCount, Share } from './allowance.ts'
 export { Allowance } from './allowance.ts'
 export type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from './blob.ts'
 export { checkKey, checkLimit, checkPrefix, isSegment, MAX_PAGE } from './blob.ts'

@@ -21,14 +21,18 @@ export interface Running {
   inProgress(): Readonly<Record<string, number>>
   /** Ends the line that says that it stops. */
   waitingText(): string
+  /** Told that certificates were read again. */
+  reloaded?(): Promise<void>
+  /** Resolves, with why, when it can't go on. */
+  readonly broken?: Promise<unknown>
   /** Stops taking anything in, and waits at most so long for what is in progress. */
   end(graceMs: number): Promise<void>
 }
 
 /** Waits for a signal, or for the program to break, and stops. @returns the exit code. */
 export function untilStopped(running: Running): Promise<number> {
-  const { settings, tls, log, say } = running
-  const { graceMs, selfSigned } = settings.options
+  const { tls, log, say } = running
+  const { graceMs, selfSigned } = running.settings.options
   const notices = log.getChild(NOTICE)
   return new Promise((resolve) => {
     let exitCode: number = EXIT.done
@@ -57,15 +61,17 @@ export function untilStopped(running: Running): Promise<number> {
         notices.warn('stopped at once', { signal, ...running.inProgress() })
         say('Stopped at once.\n')
       },
-      ...(tls === undefined || selfSigned ? {} : { reload: () => void reload(settings, tls, log) }),
+      ...(tls === undefined || selfSigned ? {} : { reload: () => void reload(running, tls) }),
       broken: fail,
     })
+    void running.broken?.then(fail)
   })
 }
 
-async function reload(settings: Settings, tls: TlsCredentials, log: Logger): Promise<void> {
+async function reload({ settings, log, reloaded }: Running, tls: TlsCredentials): Promise<void> {
   try {
     await reloadTls(settings, tls)
+    await reloaded?.()
     log.info('certificates read again', {})
   } catch (error) {
     log.error('certificates could not be read again; the old ones stay', { error })

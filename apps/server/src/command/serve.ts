@@ -5,15 +5,12 @@
  * is a line of JSON on stderr, and standard output stays empty.
  */
 import process from 'node:process'
-import { createServer, OptionError, type Server } from '@postern/engine'
-import { announcement, boundUrl, keepsText, keptLine } from '../announcement.ts'
-import { EXIT, Failure } from '../failure.ts'
-import { intake, type IntakeParts } from '../intake.ts'
+import { announcement, boundUrl, keepsText, keptLine, waitingText } from '../announcement.ts'
 import { closeAll, listenAll } from '../listening.ts'
 import { NOTICE, openLog } from '../log.ts'
-import type { OptionName } from '../options.ts'
 import { outliveReader } from '../output.ts'
 import { checkTogether } from '../policy.ts'
+import { makeServer } from '../server.ts'
 import type { Settings } from '../settings.ts'
 import { openStore, storeName } from '../store.ts'
 import { openTls } from '../tls.ts'
@@ -24,6 +21,10 @@ import { untilStopped } from './running.ts'
 export async function serve(settings: Settings): Promise<number> {
   const { options } = settings
   checkTogether(settings)
+  if (options.workers > 1) {
+    const { serveByWorkers } = await import('../workers/serve.ts')
+    return serveByWorkers(settings)
+  }
   const tls = await openTls(settings)
   const store = await openStore(settings)
   const log = await openLog(options)
@@ -56,33 +57,10 @@ export async function serve(settings: Settings): Promise<number> {
     log,
     say,
     inProgress: () => ({ sessions: server.sessionCount }),
-    waitingText: () => waitingText(server, options.graceMs),
+    waitingText: () => waitingText(server.sessionCount, options.graceMs),
     async end(graceMs) {
       stopUpkeep()
       await Promise.all([closeAll(bound), server.close({ graceMs })])
     },
   })
-}
-
-function waitingText({ sessionCount }: Server, graceMs: number): string {
-  if (sessionCount === 0) return '.'
-  const sessions = sessionCount === 1 ? 'one session' : `${sessionCount} sessions`
-  return `: mail in progress in ${sessions} may take ${Math.ceil(graceMs / 1000)} s more. Ctrl-C again stops at once.`
-}
-
-/** The engine has the last word on some options; what it says is said of the name that the user wrote. */
-function makeServer(settings: Settings, parts: IntakeParts): Server {
-  try {
-    return createServer(intake(parts))
-  } catch (error) {
-    if (!(error instanceof OptionError)) throw error
-    const field = error.field === 'auth.mechanisms' ? 'authMechanisms' : error.field.replace(/^limits\./, '')
-    throw new Failure(
-      `${settings.spelled(field as OptionName)}${error.message.slice(error.field.length)}`,
-      EXIT.misused,
-      {
-        cause: error,
-      },
-    )
-  }
 }

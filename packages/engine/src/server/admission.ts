@@ -6,8 +6,14 @@ import type { Limits } from '../protocol/limits.ts'
 /** Of `Limits`, those on connections. */
 export type AdmissionLimits = Pick<Limits, 'maxConnections' | 'maxConnectionsPerAddress'>
 
+/** Gives out places for connections. */
+export interface Places {
+  /** Takes a place for a connection. Returns how to give it back, or undefined where there is none. */
+  enter(remote: Endpoint): (() => void) | undefined
+}
+
 /** Counts connections, and says which may come in: for a server, and for whatever stands in front of one. */
-export class Admission {
+export class Admission implements Places {
   readonly #limits: AdmissionLimits
   readonly #perAddress = new Map<string, number>()
   #total = 0
@@ -16,7 +22,6 @@ export class Admission {
     this.#limits = limits
   }
 
-  /** Takes a place for a connection. Returns how to give it back, or undefined where there is none. */
   enter(remote: Endpoint): (() => void) | undefined {
     if (this.#total >= this.#limits.maxConnections) return undefined
     const address = addressKey(remote)
@@ -37,10 +42,10 @@ export class Admission {
 }
 
 /**
- * What one client is counted by. A customer's network is a /64 at least (RFC 6177), so one IPv6 address is no bound; but behind
+ * What one client is counted by; '' is nobody in particular, and not counted. A customer's network is a /64 at least (RFC 6177), so one IPv6 address is no bound; but behind
  * the prefix of IPv4-mapped addresses is all of IPv4.
  */
-function addressKey({ family, address }: Endpoint): string {
+export function addressKey({ family, address }: Endpoint): string {
   if (family === 'ipv4') return address
   if (family !== 'ipv6') return ''
   return parseIp(address)?.slice(0, 8).join('.') ?? address

@@ -12,7 +12,7 @@ import { MECHANISMS, type Mechanism } from '../protocol/sasl.ts'
 import type { ProtocolOptions } from '../protocol/server-protocol.ts'
 import type { BareLineEndings } from '../protocol/text.ts'
 import type { AddressRanges } from '../protocol/address.ts'
-import { Admission } from './admission.ts'
+import { Admission, type Places } from './admission.ts'
 import { Arrivals } from './arrivals.ts'
 import { Connection } from './connection.ts'
 import type { CommandHandler, Extension } from './extension.ts'
@@ -40,6 +40,11 @@ export interface ServerOptions extends Handlers {
   readonly disabled?: readonly string[]
   /** Wait this long before the greeting, and refuse who talks into it with `554 5.5.0`. Default 0: neither. */
   readonly greetingDelayMs?: number
+  /**
+   * Who gives out places for connections, where servers share them; `maxConnections` then bounds, here, only those that wait for a
+   * proxy's header or a handshake behind it. Default: an `Admission` by this server's limits.
+   */
+  readonly places?: Places
   /** Sees what goes over the wire, line by line; what a client says to prove who it is comes as '(credentials)'. */
   readonly trace?: (line: WireLine) => void
 }
@@ -125,7 +130,7 @@ class SmtpServer implements Server {
   readonly hostname: string
   readonly limits: Limits
   readonly #context: Context
-  readonly #admission: Admission
+  readonly #admission: Places
   readonly #arrivals: Arrivals
   readonly #connections = new Set<Connection>()
   #turnedAway = 0
@@ -136,7 +141,7 @@ class SmtpServer implements Server {
     this.#context = createContext(options)
     this.hostname = options.hostname
     this.limits = this.#context.limits
-    this.#admission = new Admission(this.limits)
+    this.#admission = options.places ?? new Admission(this.limits)
     this.#arrivals = new Arrivals(this.limits, (error) => this.#context.report(error, undefined))
   }
 

@@ -1,5 +1,5 @@
 /** Blobs as objects of a bucket. */
-import { Allowance } from '../allowance.ts'
+import { Allowance, type ByteCount } from '../allowance.ts'
 import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
 import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob.ts'
 import { StorageError } from '../error.ts'
@@ -9,6 +9,7 @@ import { ObjectWriter } from './writer.ts'
 
 export interface ObjectStoreOptions extends Patience {
   readonly maxBufferedBytes: number
+  readonly bufferedBytes?: ByteCount
 }
 
 export class ObjectStore implements BlobStore {
@@ -18,9 +19,9 @@ export class ObjectStore implements BlobStore {
 
   /** @throws RangeError when an option is out of its range */
   constructor(bucket: ObjectBucket, options: ObjectStoreOptions) {
-    const { maxBufferedBytes, deadlineMs, attemptMs } = options
+    const { maxBufferedBytes, bufferedBytes, deadlineMs, attemptMs } = options
     this.#bucket = bucket
-    this.#allowance = new Allowance(maxBufferedBytes)
+    this.#allowance = new Allowance(maxBufferedBytes, bufferedBytes)
     this.#patience = { deadlineMs: time('deadlineMs', deadlineMs), attemptMs: time('attemptMs', attemptMs) }
   }
 

@@ -1,4 +1,5 @@
 /** Blobs in any S3, with whatever way requests travel. */
+import type { ByteCount } from '../allowance.ts'
 import type { BlobStore } from '../blob.ts'
 import { ObjectStore } from '../object/store.ts'
 import { S3Bucket } from './bucket.ts'
@@ -13,6 +14,8 @@ export interface S3Options extends S3LocationOptions {
    * 5 MiB, for a moment nearly as much again as it grows, and a second 5 MiB while less than an eighth of all is in use. Default 512 MiB.
    */
   readonly maxBufferedBytes?: number
+  /** Counts those bytes, where several stores share `maxBufferedBytes`. Default: this store's alone. */
+  readonly bufferedBytes?: ByteCount
   /** How long a commit may take, tries and all, and each part before it, and everything else. Default 60,000. */
   readonly deadlineMs?: number
   /** How long one try may take. Default 30,000. */
@@ -21,7 +24,7 @@ export interface S3Options extends S3LocationOptions {
   readonly idleTimeoutMs?: number
 }
 
-export const DEFAULTS: Required<Omit<S3Options, 'credentials' | keyof S3LocationOptions>> = {
+export const DEFAULTS: Required<Omit<S3Options, 'credentials' | 'bufferedBytes' | keyof S3LocationOptions>> = {
   maxBufferedBytes: 512 * 1024 * 1024,
   deadlineMs: 60_000,
   attemptMs: 30_000,

@@ -1,0 +1,193 @@
+/**
+ * Places for connections that all workers give out together, exactly: the N-th comes in, whichever worker it is, and the next
+ * one does not.
+ *
+ * Counts are in shared memory: of each worker, and of each address in a table with open addressing, a count for each worker, so
+ * that those of a worker that died can be taken off. An address is found by a keyed hash, so that nobody can choose addresses that
+ * meet in the table; its 64 bits stand for it. As there are never more addresses than connections, the table is never full; only
+ * past {@link MAX_ADDRESSES} connections might it be, and then an address that is not in it is not let in.
+ */
+import { createHmac, randomBytes } from 'node:crypto'
+import { addressKey, type AdmissionLimits, type Endpoint, type Places } from '@postern/engine'
+import { SharedLock } from './lock.ts'
+
+/** How many addresses the table can hold at the most. */
+const MAX_ADDRESSES = 2 ** 19
+/** The lock, then how many addresses there are, then the connections of each worker, then the table. */
+const LOCK = 0
+const ADDRESSES = 1
+const TOTALS = 2
+/** Of an entry: two words of the hash, then a count for each worker. */
+const HASH_WORDS = 2
+const SECRET_BYTES = 32
+/** Thousands of times what it takes. */
+const LOCK_PATIENCE_MS = 1_000
+
+/** What workers share to count connections. It can be sent to a thread. */
+export interface AdmissionMemory {
+  readonly words: Int32Array<SharedArrayBuffer>
+  readonly secret: Uint8Array
+  readonly limits: AdmissionLimits
+  readonly workerCount: number
+}
+
+/** Makes the memory for so many workers. */
+export function admissionMemory(
+  { maxConnections, maxConnectionsPerAddress }: AdmissionLimits,
+  workerCount: number,
+): AdmissionMemory {
+  // At most half of it is in use, so that what is looked for is near to where it should be.
+  const entries = 2 ** Math.ceil(Math.log2(2 * Math.min(maxConnections, MAX_ADDRESSES)))
+  const length = TOTALS + workerCount + entries * (HASH_WORDS + workerCount)
+  return {
+    words: new Int32Array(new SharedArrayBuffer(length * Int32Array.BYTES_PER_ELEMENT)),
+    secret: randomBytes(SECRET_BYTES),
+    limits: { maxConnections, maxConnectionsPerAddress },
+    workerCount,
+  }
+}
+
+/** The places, as one worker gives them out. */
+export class SharedAdmission implements Places {
+  readonly #words: Int32Array
+  readonly #secret: Uint8Array
+  readonly #limits: AdmissionLimits
+  readonly #workerCount: number
+  readonly #worker: number
+  readonly #lock: SharedLock
+  /** Where the table begins, how long an entry is, and how many there are: a power of two. */
+  readonly #table: number
+  readonly #stride: number
+  readonly #entries: number
+
+  constructor({ words, secret, limits, workerCount }: AdmissionMemory, worker: number) {
+    this.#words = words
+    this.#secret = secret
+    this.#limits = limits
+    this.#workerCount = workerCount
+    this.#worker = worker
+    this.#lock = new SharedLock(words, LOCK, LOCK_PATIENCE_MS)
+    this.#table = TOTALS + workerCount
+    this.#stride = HASH_WORDS + workerCount
+    this.#entries = (words.length - this.#table) / this.#stride
+  }
+
+  /** Connections in all workers. */
+  get total(): number {
+    return this.#sum(TOTALS)
+  }
+
+  enter(remote: Endpoint): (() => void) | undefined {
+    const key = addressKey(remote)
+    const hash = key === '' ? undefined : this.#hash(key)
+    if (!this.#lock.run(() => this.#take(hash))) return undefined
+    return () => this.#lock.run(() => this.#give(hash))
+  }
+
+  /** Gives back all places of a worker that is no more. */
+  forget(worker: number): void {
+    this.#lock.run(() => {
+      const words = this.#words
+      words[TOTALS + worker] = 0
+      const kept: Int32Array[] = []
+      for (let entry = 0; entry < this.#entries; entry++) {
+        const at = this.#at(entry)
+        if (this.#isFree(at)) continue
+        words[at + HASH_WORDS + worker] = 0
+        if (this.#sum(at + HASH_WORDS) > 0) kept.push(words.slice(at, at + this.#stride))
+      }
+      words.fill(0, this.#table)
+      words[ADDRESSES] = 0
+      for (const entry of kept) {
+        words.set(entry, this.#find([entry[0] as number, entry[1] as number]))
+        words[ADDRESSES]++
+      }
+    })
+  }
+
+  #take(hash: Hash | undefined): boolean {
+    const { maxConnections, maxConnectionsPerAddress } = this.#limits
+    const words = this.#words
+    if (this.total >= maxConnections) return false
+    if (hash !== undefined) {
+      const at = this.#find(hash)
+      if (this.#isFree(at)) {
+        if ((words[ADDRESSES] as number) >= MAX_ADDRESSES) return false
+        words[ADDRESSES] = (words[ADDRESSES] as number) + 1
+        words[at] = hash[0]
+        words[at + 1] = hash[1]
+      } else if (this.#sum(at + HASH_WORDS) >= maxConnectionsPerAddress) return false
+      this.#count(at + HASH_WORDS, 1)
+    }
+    this.#count(TOTALS, 1)
+    return true
+  }
+
+  #give(hash: Hash | undefined): void {
+    this.#count(TOTALS, -1)
+    if (hash === undefined) return
+    const at = this.#find(hash)
+    this.#count(at + HASH_WORDS, -1)
+    if (this.#sum(at + HASH_WORDS) === 0) this.#remove((at - this.#table) / this.#stride)
+  }
+
+  /** Where the entry of this hash is, or the free one that it can have. */
+  #find(hash: Hash): number {
+    const words = this.#words
+    for (let entry = this.#home(hash[0]); ; entry = this.#next(entry)) {
+      const at = this.#at(entry)
+      if (this.#isFree(at) || (words[at] === hash[0] && words[at + 1] === hash[1])) return at
+    }
+  }
+
+  /** Frees an entry, and moves those behind it up that would no longer be found: an entry has no gap between it and its home. */
+  #remove(entry: number): void {
+    const words = this.#words
+    let gap = entry
+    for (let later = this.#next(gap); !this.#isFree(this.#at(later)); later = this.#next(later)) {
+      const mask = this.#entries - 1
+      const fromHome = (later - this.#home(words[this.#at(later)] as number)) & mask
+      if (fromHome < ((later - gap) & mask)) continue
+      words.copyWithin(this.#at(gap), this.#at(later), this.#at(later) + this.#stride)
+      gap = later
+    }
+    words.fill(0, this.#at(gap), this.#at(gap) + this.#stride)
+    words[ADDRESSES] = (words[ADDRESSES] as number) - 1
+  }
+
+  #hash(key: string): Hash {
+    const digest = createHmac('sha256', this.#secret).update(key).digest()
+    // Two zeros are an entry that is free.
+    return [digest.readInt32LE(0), digest.readInt32LE(4) || 1]
+  }
+
+  #home(firstWord: number): number {
+    return firstWord & (this.#entries - 1)
+  }
+
+  #next(entry: number): number {
+    return (entry + 1) & (this.#entries - 1)
+  }
+
+  #at(entry: number): number {
+    return this.#table + entry * this.#stride
+  }
+
+  #isFree(at: number): boolean {
+    return this.#words[at] === 0 && this.#words[at + 1] === 0
+  }
+
+  /** Of the counts of all workers that begin there. */
+  #sum(at: number): number {
+    let sum = 0
+    for (let worker = 0; worker < this.#workerCount; worker++) sum += this.#words[at + worker] as number
+    return sum
+  }
+
+  #count(at: number, more: number): void {
+    const own = at + this.#worker
+    this.#words[own] = (this.#words[own] as number) + more
+  }
+}
+
+type Hash = readonly [number, number]

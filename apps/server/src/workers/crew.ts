@@ -1,0 +1,169 @@
+/**
+ * The workers of a server: started together, started again when one dies, stopped together.
+ *
+ * A worker that dies gives back its places, and another one takes its number. Each death within a minute doubles the time until the
+ * next start; who fails to start five times in a row is given up, and with it the server, as whoever supervises it can mend more.
+ */
+import type { Logger } from '@logtape/logtape'
+import type { Endpoint } from '@postern/engine'
+import type { TlsOptions } from '@postern/runtime/tls'
+import { errorText } from '../failure.ts'
+import { SharedAdmission } from './admission.ts'
+import { EndedError, type Ending, Member } from './member.ts'
+import type { WorkerStart } from './messages.ts'
+import type { Shared } from './shared.ts'
+
+const MINUTE_MS = 60_000
+const FIRST_DELAY_MS = 100
+const MAX_DELAY_MS = 30_000
+const MAX_FAILED_STARTS = 5
+/** The engine ends what is left a second after its grace. */
+const STOP_MARGIN_MS = 3_000
+
+export interface CrewOptions {
+  readonly shared: Shared
+  /** How many addresses there are. */
+  readonly addressCount: number
+  readonly log: Logger
+  /** With what a worker begins now. */
+  start(index: number): WorkerStart
+}
+
+export class Crew {
+  /** Resolves, with why, when the server can't go on. */
+  readonly broken: Promise<unknown>
+  readonly #options: CrewOptions
+  readonly #admission: SharedAdmission
+  readonly #members = new Set<Member>()
+  /** Where the first one listens; the others do where they can. */
+  readonly #places: (Endpoint | undefined)[]
+  readonly #restarts = new Set<NodeJS.Timeout>()
+  #deathsMs: number[] = []
+  #failedStarts = 0
+  #isStopping = false
+  readonly #break: (why: unknown) => void
+
+  constructor(options: CrewOptions) {
+    const { promise, resolve } = Promise.withResolvers<unknown>()
+    this.broken = promise
+    this.#break = resolve
+    this.#options = options
+    // It only looks, and takes off: what it would count is nobody's.
+    this.#admission = new SharedAdmission(options.shared.admission, 0)
+    this.#places = Array.from({ length: options.addressCount })
+  }
+
+  /** Sessions in all workers. */
+  get sessionCount(): number {
+    return this.#admission.total
+  }
+
+  /** Starts all of them. @returns where they listen, in the order of the addresses. @throws Failure */
+  async start(): Promise<readonly Endpoint[]> {
+    const { workerCount } = this.#options.shared
+    const members = Array.from({ length: workerCount }, (_, index) => this.#make(index))
+    try {
+      await Promise.all(members.map((member) => member.ready))
+      // The first finds out which ports are free.
+      const [first, ...others] = members as [Member, ...Member[]]
+      await this.#listen(first)
+      await Promise.all(others.map((member) => this.#listen(member)))
+    } catch (error) {
+      this.#isStopping = true
+      await Promise.all(members.map((member) => member.kill()))
+      throw error instanceof EndedError && error.cause instanceof Error ? error.cause : error
+    }
+    for (const member of members) this.#watch(member)
+    return this.#places as readonly Endpoint[]
+  }
+
+  /** Resolves when all handshakes to come use it. */
+  async useTls(tls: TlsOptions): Promise<void> {
+    const orders = [...this.#members].map((member) => member.order({ type: 'use-tls', tls }))
+    // A worker that ends meanwhile starts again with it.
+    await Promise.allSettled(orders)
+  }
+
+  /** Finishes what is in progress in all of them; what is left `graceMs` and a few seconds later is ended. */
+  async stop(graceMs: number): Promise<void> {
+    this.#isStopping = true
+    for (const timer of this.#restarts) clearTimeout(timer)
+    const members = [...this.#members]
+    for (const member of members) void member.order({ type: 'stop', graceMs }).catch(() => {})
+    const timer = setTimeout(() => {
+      for (const member of members) void member.kill()
+    }, graceMs + STOP_MARGIN_MS)
+    await Promise.all(members.map((member) => member.ended))
+    clearTimeout(timer)
+  }
+
+  #make(index: number): Member {
+    const member = new Member(this.#options.start(index))
+    this.#members.add(member)
+    void member.ended.then(() => {
+      this.#members.delete(member)
+      this.#admission.forget(index)
+      this.#options.shared.bufferedBytes[index] = 0
+    })
+    return member
+  }
+
+  async #listen(member: Member): Promise<void> {
+    const answer = await member.order({ type: 'listen', ports: this.#places.map((place) => place?.port) })
+    if (answer.type !== 'listening') return
+    for (const { index, at } of answer.at) this.#places[index] = at
+  }
+
+  #watch(member: Member): void {
+    void member.ended.then((ending) => {
+      if (!this.#isStopping) this.#replace(member.index, ending)
+    })
+  }
+
+  #replace(index: number, { exitCode, error }: Ending): void {
+    const delayMs = this.#delayMs()
+    this.#options.log.error('a worker ended, and is started again', {
+      worker: index,
+      exitCode,
+      delayMs,
+      ...(error !== undefined && { error }),
+    })
+    this.#startLater(index, delayMs)
+  }
+
+  #startLater(index: number, delayMs: number): void {
+    const timer = setTimeout(() => {
+      this.#restarts.delete(timer)
+      void this.#startAgain(index)
+    }, delayMs)
+    this.#restarts.add(timer)
+  }
+
+  async #startAgain(index: number): Promise<void> {
+    const { log } = this.#options
+    const member = this.#make(index)
+    try {
+      await member.ready
+      await this.#listen(member)
+    } catch (error) {
+      await member.kill()
+      if (this.#isStopping) return
+      this.#failedStarts++
+      log.error('a worker can not start', { worker: index, reason: errorText(error) })
+      if (this.#failedStarts >= MAX_FAILED_STARTS) this.#break(error)
+      else this.#startLater(index, this.#delayMs())
+      return
+    }
+    this.#failedStarts = 0
+    log.info('a worker serves again', { worker: index })
+    this.#watch(member)
+  }
+
+  /** The first within a minute is started again at once. */
+  #delayMs(): number {
+    const nowMs = performance.now()
+    this.#deathsMs = [...this.#deathsMs.filter((ms) => nowMs - ms < MINUTE_MS), nowMs]
+    const before = this.#deathsMs.length - 1
+    return before === 0 ? 0 : Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (before - 1))
+  }
+}

@@ -1,0 +1,86 @@
+/** One worker, as the main thread sees it. */
+import { Worker } from 'node:worker_threads'
+import { Failure } from '../failure.ts'
+import type { Answer, Order, WorkerStart } from './messages.ts'
+
+/** How a worker ended. */
+export interface Ending {
+  readonly exitCode: number
+  /** What nobody in it caught. */
+  readonly error: unknown
+}
+
+/** That it ended before it answered. */
+export class EndedError extends Error {
+  override readonly name = 'EndedError'
+}
+
+interface Question {
+  resolve(answer: Answer): void
+  reject(error: unknown): void
+}
+
+export class Member {
+  readonly index: number
+  /** Resolves with its end. */
+  readonly ended: Promise<Ending>
+  /** Resolves when it has loaded all that it needs. @throws Failure */
+  readonly ready: Promise<Answer>
+  readonly #worker: Worker
+  /** In the order of their orders. */
+  readonly #questions: Question[] = []
+  #hasEnded = false
+
+  constructor(start: WorkerStart) {
+    this.index = start.index
+    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: start })
+    let error: unknown
+    this.#worker.on('error', (caught) => (error = caught))
+    this.#worker.on('message', (answer: Answer) => this.#answer(answer))
+    this.ended = new Promise((resolve) => {
+      this.#worker.on('exit', (exitCode) => {
+        this.#end(exitCode, error)
+        resolve({ exitCode, error })
+      })
+    })
+    this.ready = this.#ask()
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded
+  }
+
+  /** @throws Failure where it can't; EndedError where it ended meanwhile */
+  order(order: Order): Promise<Answer> {
+    if (this.#hasEnded) return Promise.reject(new EndedError(`worker ${this.index} has ended`))
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin
+    this.#worker.postMessage(order)
+    return this.#ask()
+  }
+
+  /** Ends it now. */
+  async kill(): Promise<void> {
+    if (!this.#hasEnded) await this.#worker.terminate()
+  }
+
+  #ask(): Promise<Answer> {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    this.#questions.push({ resolve, reject })
+    // Who asked may have stopped to wait for it.
+    promise.catch(() => {})
+    return promise
+  }
+
+  #answer(answer: Answer): void {
+    const question = this.#questions.shift()
+    if (answer.type === 'failed') question?.reject(new Failure(answer.message, answer.exitCode))
+    else question?.resolve(answer)
+  }
+
+  #end(exitCode: number, cause: unknown): void {
+    this.#hasEnded = true
+    const why = cause instanceof Error ? `: ${cause.message}` : ''
+    const error = new EndedError(`worker ${this.index} ended with ${exitCode}${why}`, { cause })
+    for (const { reject } of this.#questions.splice(0)) reject(error)
+  }
+}

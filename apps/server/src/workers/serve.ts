@@ -1,0 +1,102 @@
+/**
+ * `postern serve --workers N`: each worker is a thread that listens on the same addresses, and the system shares connections out
+ * among them. The main thread takes in no mail: it looks after the workers, signals, certificates and the store's upkeep.
+ */
+import type { Endpoint } from '@postern/engine'
+import type { Acceptor } from '@postern/runtime/node'
+import type { TlsCredentials } from '@postern/runtime/tls'
+import type { Logger } from '@logtape/logtape'
+import { announcement, boundUrl, keepsText, waitingText } from '../announcement.ts'
+import { untilStopped } from '../command/running.ts'
+import { Failure } from '../failure.ts'
+import { closeAll, listenAll } from '../listening.ts'
+import { NOTICE, openLog } from '../log.ts'
+import type { Options } from '../options.ts'
+import { makeServer } from '../server.ts'
+import type { Settings } from '../settings.ts'
+import { openStore, storeName } from '../store.ts'
+import { openTls } from '../tls.ts'
+import { runtimeName } from '../runtime.ts'
+import { startUpkeep } from '../upkeep.ts'
+import { Crew } from './crew.ts'
+import { sharedOutput } from './output.ts'
+import { makeShared } from './shared.ts'
+
+/** Serves until a signal stops it. @returns the exit code. @throws Failure when it can't begin. */
+export async function serveByWorkers(settings: Settings): Promise<number> {
+  const { options } = settings
+  checkRuntime(settings)
+  const tls = await openTls(settings)
+  const store = await openStore(settings)
+  const shared = makeShared(options, options.workers)
+  const log = await openLog(options, sharedOutput(2, shared.output))
+  const notices = log.getChild(NOTICE)
+  const out = sharedOutput(1, shared.output)
+  const say = options.logFormat === 'json' ? () => {} : (text: string) => out.write(text)
+
+  await checkPlaces(settings, tls, log)
+  // What the engine refuses is said once, and before any thread begins.
+  makeServer(settings, { options, store, log, hasTls: tls !== undefined, kept: () => {} })
+  const plain = sendable(options)
+  const crew = new Crew({
+    shared,
+    addressCount: options.listen.length,
+    log,
+    start: (index) => ({ index, shared, flags: settings.flags, options: plain, tls: tls?.current.options }),
+  })
+  const places = await crew.start()
+  const bound = options.listen.map((given, i) => ({ given, at: places[i] as Endpoint }))
+  let stopUpkeep = (): void => {}
+  // Before anything is said: who reads it may send a signal.
+  const stopped = untilStopped({
+    settings,
+    tls,
+    log,
+    say,
+    inProgress: () => ({ sessions: crew.sessionCount }),
+    waitingText: () => waitingText(crew.sessionCount, options.graceMs),
+    async reloaded() {
+      if (tls !== undefined) await crew.useTls(tls.current.options)
+    },
+    broken: crew.broken,
+    async end(graceMs) {
+      stopUpkeep()
+      await crew.stop(graceMs)
+    },
+  })
+  say(announcement(settings, bound))
+  const keeps = keepsText(options)
+  notices.info('serving', {
+    addresses: bound.map(boundUrl),
+    store: storeName(options.store),
+    hostname: options.hostname,
+    workers: options.workers,
+    ...(keeps !== undefined && { keeps }),
+  })
+  stopUpkeep = startUpkeep(store, options, log)
+  return stopped
+}
+
+/** @throws Failure where threads can't listen on one port. */
+function checkRuntime({ options, spelled }: Settings): void {
+  const { Deno } = globalThis as { readonly Deno?: { readonly listenDatagram?: unknown } }
+  // What the flag brings with it.
+  if (runtimeName !== 'deno' || Deno?.listenDatagram !== undefined) return
+  if (options.listen.every(({ path, pipePath }) => (path ?? pipePath) !== undefined)) return
+  throw new Failure(`${spelled('workers')} ${options.workers}: on Deno takes its flag --unstable-net, to share a port`)
+}
+
+/**
+ * Listens as a server without workers does, and stops. Threads that share a port would share it with another server of the same user
+ * as well, and nobody would notice. @throws Failure where an address can't be listened on
+ */
+async function checkPlaces(settings: Settings, tls: TlsCredentials | undefined, log: Logger): Promise<void> {
+  const nobody: Acceptor = { accept: (duplex) => duplex.destroy() }
+  await closeAll(await listenAll(nobody, settings, tls, log))
+}
+
+/** What workers are told, and need not read again. */
+function sendable(options: Options): Partial<Options> {
+  const { handlers: _handlers, s3Credentials: _credentials, store, ...plain } = options
+  return 'scheme' in store && 'url' in store ? { ...plain, store } : plain
+}

@@ -1,0 +1,321 @@
+/** `postern serve --workers 2`: what one thread promises, several keep. */
+import { once } from 'node:events'
+import { symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { connect, type Socket } from 'node:net'
+import { join, resolve } from 'node:path'
+import { connect as connectTls } from 'node:tls'
+import { expect, test } from 'vitest'
+import { selfSigned } from '@postern/runtime/tls'
+import { Client } from './client.ts'
+import { postern, type Running, scratch, serve } from './program.ts'
+
+const { resolve: find } = createRequire(import.meta.url)
+const DENO = [resolve(find('deno/package.json'), '../deno'), 'run', '--no-prompt', '--allow-all'] as const
+const RUNTIMES: Readonly<Record<string, readonly [string, ...string[]]>> = {
+  node: [process.execPath],
+  deno: [...DENO, '--unstable-net'],
+  bun: ['bun', 'run'],
+}
+/** Starts of three programs with three threads each, on two cores that do other things as well. */
+const TIMEOUT_MS = 90_000
+const PER_ADDRESS = 8
+const CONNECTIONS = 10
+
+/** Hooks that tell which thread they run in, and that break it. */
+const CONFIG = `
+import { threadId } from 'node:worker_threads'
+import { reply } from '@postern/engine'
+export default {
+  handlers: {
+    rcpt({ localPart }) {
+      if (localPart === 'who') return reply(550, '5.1.1', 'thread ' + threadId)
+      if (localPart === 'throw') setTimeout(() => { throw new Error('broken by a hook') })
+      if (localPart === 'exit') process.exit(3)
+    },
+  },
+}
+`
+
+function directory(config = CONFIG): string {
+  const cwd = scratch()
+  symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
+  writeFileSync(join(cwd, 'postern.config.ts'), config)
+  return cwd
+}
+
+async function writeCertificate(cwd: string): Promise<string> {
+  const { key, cert } = await selfSigned()
+  writeFileSync(join(cwd, 'key.pem'), key)
+  writeFileSync(join(cwd, 'cert.pem'), cert)
+  return cert
+}
+
+/** A connection that was let in, or told why not. */
+class Peer {
+  readonly greeting: string
+  readonly socket: Socket
+  readonly #client: Client
+  private constructor(socket: Socket, client: Client, greeting: string) {
+    this.socket = socket
+    this.#client = client
+    this.greeting = greeting
+  }
+
+  static async connect(to: number | string, localAddress = '127.0.0.1'): Promise<Peer> {
+    const socket = typeof to === 'number' ? connect({ port: to, host: '127.0.0.1', localAddress }) : connect(to)
+    const client = new Client(socket)
+    return new Peer(socket, client, await client.reply())
+  }
+
+  /** One that is let in, maybe once those have left that are about to. */
+  static async enter(to: number | string, localAddress?: string): Promise<Peer> {
+    for (;;) {
+      // A worker that died may take with it who waits to be accepted.
+      const peer = await Peer.connect(to, localAddress).catch(() => undefined)
+      if (peer?.greeting.startsWith('220')) return peer
+      await new Promise((done) => {
+        setTimeout(done, 20)
+      })
+    }
+  }
+
+  get isClosed(): boolean {
+    return this.socket.destroyed
+  }
+
+  async commands(...lines: readonly string[]): Promise<string[]> {
+    const replies: string[] = []
+    for (const line of lines) replies.push(await this.#client.command(line))
+    return replies
+  }
+
+  /** In which thread it is served. */
+  async thread(): Promise<string> {
+    const [, , where, reset] = await this.commands(
+      'EHLO me',
+      'MAIL FROM:<a@example.com>',
+      'RCPT TO:<who@example.com>',
+      'RSET',
+    )
+    expect(reset).toMatch(/^250/)
+    return /thread (\d+)/.exec(where ?? '')?.[1] ?? ''
+  }
+
+  /** Begins a message. */
+  async begin(): Promise<void> {
+    await this.commands('EHLO me', 'MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA')
+  }
+
+  send(text: string): void {
+    this.#client.send(text)
+  }
+
+  reply(): Promise<string> {
+    return this.#client.reply()
+  }
+
+  /** Finishes a message. @returns its id in the store */
+  async finish(subject: string): Promise<string> {
+    const [reply] = await this.commands(`Subject: ${subject}\r\n\r\n.`)
+    const [, id] = /^250 .*\b(\w{26})\b/.exec(reply ?? '') ?? []
+    if (id === undefined) throw new Error(`not taken: ${reply}`)
+    return id
+  }
+
+  async close(): Promise<void> {
+    if (this.isClosed) return
+    this.socket.destroy()
+    await once(this.socket, 'close')
+  }
+}
+
+/** Fills all places: as many connections of one address as it may have, half of them in each thread, and the rest of another. */
+async function fill(port: number): Promise<Map<string, Peer[]>> {
+  const byThread = new Map<string, Peer[]>()
+  const count = (): number => [...byThread.values()].reduce((sum, peers) => sum + peers.length, 0)
+  while (count() < PER_ADDRESS) {
+    const peer = await Peer.enter(port)
+    const thread = await peer.thread()
+    const peers = byThread.get(thread) ?? []
+    if (peers.length < PER_ADDRESS / 2) byThread.set(thread, [...peers, peer])
+    else await peer.close()
+  }
+  return byThread
+}
+
+async function expectFull(port: number): Promise<void> {
+  const tooMany = await Peer.connect(port)
+  expect(tooMany.greeting).toMatch(/^421 4\.7\.0 /)
+  const others: Peer[] = []
+  while (others.length < CONNECTIONS - PER_ADDRESS) others.push(await Peer.enter(port, '127.0.0.2'))
+  for (let i = 0; i < 5; i++) expect((await Peer.connect(port, '127.0.0.3')).greeting).toMatch(/^421 4\.7\.0 /)
+  await Promise.all(others.map((peer) => peer.close()))
+}
+
+async function storedIds({ cwd }: Running): Promise<string[]> {
+  const { stdout } = await postern(['list', '--json', '--limit', '100'], { cwd })
+  return (JSON.parse(stdout).records as { id: string }[]).map(({ id }) => id)
+}
+
+/** The certificates that so many handshakes show. */
+async function certificates(port: number, count: number): Promise<Set<string>> {
+  const shown = new Set<string>()
+  for (let i = 0; i < count; i++) {
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    await once(socket, 'secureConnect')
+    shown.add(socket.getPeerX509Certificate()?.toString() ?? '')
+    socket.destroy()
+    await once(socket, 'close')
+  }
+  return shown
+}
+
+const FLAGS = [
+  [
+    '--workers',
+    '2',
+    '--listen',
+    'smtp://127.0.0.1:0',
+    '--listen',
+    'smtps://127.0.0.1:0',
+    '--listen',
+    'smtp+unix:./socket',
+  ],
+  [
+    '--listen',
+    'ws://127.0.0.1:0/pipe',
+    '--front-secret',
+    'x'.repeat(32),
+    '--tls-key',
+    'key.pem',
+    '--tls-cert',
+    'cert.pem',
+  ],
+  ['--max-connections', String(CONNECTIONS), '--max-connections-per-address', String(PER_ADDRESS)],
+].flat()
+
+test.concurrent.each(Object.entries(RUNTIMES))(
+  'on %s places are counted over all workers, a worker that dies is replaced, and all stop gracefully',
+  { timeout: TIMEOUT_MS },
+  async (_, command) => {
+    const cwd = directory()
+    await writeCertificate(cwd)
+    const running = await serve(FLAGS, { cwd, command })
+    const [port = 0, securePort = 0] = running.ports
+    expect(running.stdout()).toMatch(/Workers +2\n/)
+    const sent: string[] = []
+    const send = async (peer: Peer): Promise<void> => {
+      await peer.begin()
+      sent.push(await peer.finish(String(sent.length)))
+    }
+
+    // Bounds are exact, whoever counts; mail comes in by both.
+    const peers = await fill(port)
+    expect(peers.size).toBe(2)
+    await expectFull(port)
+    await Promise.all([...peers.values()].flat().map(send))
+
+    // One thread breaks, and one ends itself, in turn: the other's connections live on.
+    let [dying = '', staying = ''] = [...peers.keys()]
+    for (const how of ['throw', 'exit']) {
+      const ended = (peers.get(dying) ?? []).map((peer) => once(peer.socket, 'close'))
+      const [last] = peers.get(dying) ?? []
+      last?.send(`MAIL FROM:<a@example.com>\r\nRCPT TO:<${how}@example.com>\r\n`)
+      await Promise.all(ended)
+      peers.delete(dying)
+      const again = '"a worker serves again"'
+      await running.says(new RegExp(how === 'throw' ? again : `${again}[^]*${again}`))
+      expect((peers.get(staying) ?? []).map((peer) => peer.isClosed)).not.toContain(true)
+      // The places of the dead are there for others, and no more.
+      await Promise.all((peers.get(staying) ?? []).map((peer) => peer.close()))
+      peers.clear()
+      for (const [thread, others] of await fill(port)) peers.set(thread, others)
+      expect([...peers.keys()]).not.toContain(dying)
+      await expectFull(port)
+      await Promise.all([...peers.values()].flat().map(send))
+      dying = staying
+      staying = [...peers.keys()].find((thread) => thread !== dying) ?? ''
+    }
+    await running.says(/"message":"a worker breaks off: an error that nobody caught".*broken by a hook/)
+    await running.says(/"message":"a worker ended, and is started again".*"exitCode":3/)
+    await Promise.all([...peers.values()].flat().map((peer) => peer.close()))
+
+    // Where only one can listen, the one that came for it does.
+    const local = await Peer.enter(join(cwd, 'socket'))
+    await send(local)
+    await local.close()
+    const [, pipePort] = /ws:\/\/127\.0\.0\.1:(\d+)/.exec(running.stdout()) ?? []
+    for (let i = 0; i < 3; i++) expect((await fetch(`http://127.0.0.1:${pipePort}/pipe`)).status).toBe(426)
+
+    const before = await certificates(securePort, 3)
+    expect(before.size).toBe(1)
+    const renewed = await writeCertificate(cwd)
+    running.signal('SIGHUP')
+    await running.says(/"message":"certificates read again"/)
+    expect([...(await certificates(securePort, 10))].map((pem) => pem.trim())).toEqual([renewed.trim()])
+
+    // What is in progress ends well in every thread.
+    const busy = [...(await fill(port)).values()]
+    for (const [sending] of busy) await sending?.begin()
+    running.signal('SIGTERM')
+    await running.says(/Stopping: mail in progress in \d+ sessions may take/)
+    for (const [, idle] of busy) expect(await idle?.reply()).toMatch(/^421 4\.3\.2 /)
+    for (const [sending] of busy) sent.push((await sending?.finish('the end')) ?? '')
+    expect(await running.ended).toBe(0)
+    expect(running.stdout()).toMatch(/\nStopped\.\n$/)
+    expect((await storedIds(running)).toSorted()).toEqual(sent.toSorted())
+    expect([...running.stdout().matchAll(/^kept (\w+) /gm)].map(([, id]) => id).toSorted()).toEqual(sent.toSorted())
+  },
+)
+
+test.concurrent.each(Object.entries(RUNTIMES))(
+  'on %s an address that is taken is taken, also by workers; a second signal stops all of them at once',
+  { timeout: TIMEOUT_MS },
+  async (_, command) => {
+    const running = await serve(['--workers', '2'], { command })
+    const listen = `smtp://127.0.0.1:${running.ports[0]}`
+    const { code, stderr } = await postern(['serve', '--workers', '2', '--listen', listen], { command })
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^postern: --listen smtp:.*the address is taken.*\n$/)])
+
+    const peer = await Peer.enter(running.ports[0] ?? 0)
+    await peer.begin()
+    running.signal('SIGTERM')
+    await running.says(/Stopping: mail in progress in one session/)
+    running.signal('SIGTERM')
+    expect(await running.ended).toBe(143)
+  },
+)
+
+test.concurrent('what a worker cannot begin with is said in one line', async () => {
+  const inThread = `import { isMainThread } from 'node:worker_threads'
+    if (!isMainThread) throw new Error('not in a thread')
+    export default {}`
+  const { code, stdout, stderr } = await postern(['serve', '--workers', '2', '--listen', 'smtp://127.0.0.1:0'], {
+    cwd: directory(inThread),
+  })
+  expect([code, stdout, stderr]).toEqual([2, '', 'postern: postern.config.ts: not in a thread\n'])
+})
+
+test.concurrent('a server whose workers can no longer start ends, and says why', { timeout: TIMEOUT_MS }, async () => {
+  const running = await serve(['--workers', '2'], { cwd: directory() })
+  // A broken hook is the operator's to mend; who restarts the server sees that it is broken.
+  writeFileSync(join(running.cwd, 'postern.config.ts'), 'export default { workers: 0 }')
+  const peer = await Peer.enter(running.ports[0] ?? 0)
+  peer.send('EHLO me\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<exit@example.com>\r\n')
+  expect(await running.ended).toBe(1)
+  expect(running.stderr().match(/"a worker can not start".*workers in postern\.config\.ts: 0 is not/g)).toHaveLength(5)
+})
+
+test.concurrent('on Deno it takes a flag, and the error names it', async () => {
+  const { code, stderr } = await postern(['serve', '--workers', '2'], { command: DENO })
+  expect([code, stderr]).toEqual([2, 'postern: --workers 2: on Deno takes its flag --unstable-net, to share a port\n'])
+})
+
+test.concurrent('memory: with workers is refused', async () => {
+  const { code, stderr } = await postern(['serve', '--workers', '2', '--store', 'memory:'])
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringMatching(/^postern: --workers: needs a store that all workers see.*\n$/),
+  ])
+})
