@@ -3,6 +3,7 @@ import type { ServerEvent } from '../src/protocol/event.ts'
 import { auth } from '../src/protocol/extensions/auth.ts'
 import { BUILT_IN } from '../src/protocol/extensions/builtin.ts'
 import { ExtensionSet } from '../src/protocol/extensions/set.ts'
+import { Gate } from '../src/protocol/gate.ts'
 import { type Limits, resolveLimits } from '../src/protocol/limits.ts'
 import { type Reply, reply } from '../src/protocol/reply.ts'
 import { MECHANISMS } from '../src/protocol/sasl.ts'
@@ -30,16 +31,17 @@ export interface Setup {
 export function protocolFor({ limits, options, policy }: Setup = {}): ServerProtocol {
   const mechanisms = Object.values(MECHANISMS)
   const extensions = new ExtensionSet([...BUILT_IN, auth(mechanisms, true)])
+  const resolved = resolveLimits({ maxBadCommands: 1_000_000, ...limits })
   return new ServerProtocol(
     {
       hostname: 'mx.example.com',
-      limits: resolveLimits({ maxBadCommands: 1_000_000, ...limits }),
+      limits: resolved,
       extensions,
       mechanisms: new Map(mechanisms.map((mechanism) => [mechanism.name, mechanism])),
       allowAuthWithoutTls: true,
       bareLineEndings: 'reject',
       addresses: 'strict',
-      verbsOff: new Set(),
+      gate: new Gate(resolved, extensions, new Set()),
       ...options,
     },
     { isSecure: false, canStartTls: true, tlsRequired: false, authRequired: false, ...policy },

@@ -1,5 +1,5 @@
 /** Command lines taken apart: RFC 5321 4.1.1. What is not a command of SMTP at all is told apart here too. */
-import { trimEnd, upperCase } from './ascii.ts'
+import { upperCase } from './ascii.ts'
 import type { LineStatus } from './lines.ts'
 import { isHelloName } from './path.ts'
 import * as replies from './replies.ts'
@@ -9,30 +9,9 @@ import type { Reply } from './reply.ts'
 const HTTP_REQUEST = /^(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) |^\S+ \S+ HTTP\/\d/
 /** The same of a line too long to be seen whole, whatever its method: no command has such an argument. */
 const LONG_HTTP_REQUEST = /^[A-Za-z]+ (?:\/|https?:)/
-const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/
 /** A size that can be read, and what follows it. */
 const CHUNK_SIZE = /^ *(\d+)(.*)$/
 const TAKES_NO_ARGUMENT: ReadonlySet<string> = new Set(['RSET', 'QUIT', 'STARTTLS', 'DATA'])
-
-export interface Command {
-  /** In upper case, where it is ASCII. */
-  readonly verb: string
-  /** What follows the verb and a blank, without blanks at its end. */
-  readonly argument: string
-  /** Whether there is a control character anywhere, NUL among them. */
-  readonly hasControl: boolean
-}
-
-/** Takes a line apart. */
-export function parseCommand(line: string): Command {
-  const text = trimEnd(line)
-  const space = text.indexOf(' ')
-  return {
-    verb: upperCase(space < 0 ? text : text.slice(0, space)),
-    argument: space < 0 ? '' : text.slice(space + 1),
-    hasControl: CONTROL.test(text),
-  }
-}
 
 /** Whether this is HTTP. A browser made to speak to a mail server must not get a single one of its lines run. */
 export function isHttpRequest(text: string, status: LineStatus): boolean {

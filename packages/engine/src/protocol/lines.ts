@@ -7,7 +7,7 @@
  * A line ends at LF. Only CRLF makes it a command: a bare LF, or a CR elsewhere in it, makes it an error, and nothing of it
  * runs. That is what keeps a command from hiding in another one.
  */
-import { upperCase } from './ascii.ts'
+import { KIND, kindsOf, upperCase } from './ascii.ts'
 
 const LF = 10
 const CR = 13
@@ -34,6 +34,8 @@ export class LineReader {
   text = ''
   /** Its octets, CRLF included. */
   octets = 0
+  /** What it is made of, CRLF left out: bits of {@link KIND}. */
+  kinds = 0
   /** Where in the input reading goes on. */
   position = 0
 
@@ -90,13 +92,16 @@ export class LineReader {
   #take(bytes: Uint8Array, start: number, end: number): LineStatus {
     this.octets = end - start
     const isEnded = this.octets >= 2 && bytes[end - 2] === CR
+    const textEnd = isEnded ? end - 2 : end - 1
+    this.kinds = kindsOf(bytes, start, textEnd)
     try {
-      this.text = decoder.decode(bytes.subarray(start, isEnded ? end - 2 : end - 1))
+      this.text = decoder.decode(bytes.subarray(start, textEnd))
     } catch {
       this.text = beginning(bytes.subarray(start, end))
       return 'not-utf8'
     }
-    return isEnded && !this.text.includes('\r') ? 'line' : 'bare-line-ending'
+    const hasCr = (this.kinds & KIND.control) !== 0 && this.text.includes('\r')
+    return isEnded && !hasCr ? 'line' : 'bare-line-ending'
   }
 
   #hold(bytes: Uint8Array, start: number, end: number): void {

@@ -6,12 +6,13 @@
  * for is the driver's answer. All moves between states are those of `state.ts`.
  */
 import { Authentication } from './authentication.ts'
-import { argumentRefusal, helloRefusal, isHttpRequest, parseChunk, parseCommand, parseQuery } from './command.ts'
+import { KIND, trimEnd } from './ascii.ts'
+import { argumentRefusal, helloRefusal, isHttpRequest, parseChunk, parseQuery } from './command.ts'
 import type { Envelope } from './envelope.ts'
 import type { Hello, ServerEvent } from './event.ts'
 import type { ExtensionContext } from './extension.ts'
 import type { ExtensionSet } from './extensions/set.ts'
-import { Gate, type Visitor } from './gate.ts'
+import type { Gate, VerbRule, Visitor } from './gate.ts'
 import { Input } from './input.ts'
 import type { Limits } from './limits.ts'
 import { LineReader } from './lines.ts'
@@ -19,16 +20,7 @@ import { MessageReader, isPastDrain } from './message-reader.ts'
 import * as replies from './replies.ts'
 import { type Reply, isReply, reply } from './reply.ts'
 import { type Mechanism, type Step, encodeBase64 } from './sasl.ts'
-import {
-  AFTER_AUTH,
-  AFTER_CHUNK,
-  AFTER_MESSAGE,
-  AFTER_TLS,
-  type CommandState,
-  type Move,
-  type State,
-  moveFor,
-} from './state.ts'
+import { AFTER_AUTH, AFTER_CHUNK, AFTER_MESSAGE, AFTER_TLS, type CommandState, type Move, type State } from './state.ts'
 import type { BareLineEndings } from './text.ts'
 import { type OpenEnvelope, type TransactionRules, readMail, readRcpt } from './transaction.ts'
 
@@ -40,8 +32,7 @@ export interface ProtocolOptions extends TransactionRules {
   readonly mechanisms: ReadonlyMap<string, Mechanism>
   readonly allowAuthWithoutTls: boolean
   readonly bareLineEndings: BareLineEndings
-  /** Verbs that are known and off. */
-  readonly verbsOff: ReadonlySet<string>
+  readonly gate: Gate
 }
 
 /** What one session is set apart by. */
@@ -117,10 +108,10 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     this.canStartTls = policy.canStartTls
     this.#options = options
     this.#policy = policy
-    this.#gate = new Gate(options.limits, options.extensions, options.verbsOff)
+    this.#gate = options.gate
     this.#authentication = new Authentication(options.mechanisms, options.allowAuthWithoutTls)
-    const { maxCommandLineOctets, maxAuthLineOctets } = options.limits
-    const maxLineOctets = maxCommandLineOctets + Math.max(0, ...options.extensions.lineOctets.values())
+    const { maxAuthLineOctets } = options.limits
+    const { maxLineOctets } = options.gate
     const hasAuth = options.mechanisms.size > 0
     this.#lines = new LineReader(maxLineOctets, hasAuth ? Math.max(maxAuthLineOctets, maxLineOctets) : maxLineOctets)
   }
@@ -331,8 +322,8 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     if (status === 'need-data') return this.#needData()
 
     const { text } = this.#lines
-    if (!isResponse && isHttpRequest(text, status)) return this.#tell(replies.NOT_SMTP)
     if (status === 'line') return isResponse ? this.#response(text) : this.#command(text)
+    if (!isResponse && isHttpRequest(text, status)) return this.#tell(replies.NOT_SMTP)
     if (isResponse) this.#state = AFTER_AUTH
     this.#policy.observe?.(isResponse ? '(credentials)' : `(${status} line)`)
     if (status === 'too-long') return this.#refuse(replies.LINE_TOO_LONG)
@@ -340,16 +331,26 @@ export class ServerProtocol implements ExtensionContext, Visitor {
   }
 
   #command(line: string): ServerEvent {
-    const { verb, argument, hasControl } = parseCommand(line)
-    this.#policy.observe?.(this.#redacted(verb, argument))
-    if (verb === 'BDAT') return this.#bdat(argument)
-    if (hasControl) return this.#refuse(replies.NOT_ASCII)
-    const move = this.#moveFor(verb)
+    const { kinds, octets } = this.#lines
+    const text = trimEnd(line)
+    const space = text.indexOf(' ')
+    const word = space < 0 ? text : text.slice(0, space)
+    const argument = space < 0 ? '' : text.slice(space + 1)
+    const rule = this.#gate.ruleOf(word)
+    // A request of HTTP has a method that nobody knows, or a path.
+    if ((rule === undefined || (kinds & KIND.slash) !== 0) && isHttpRequest(line, 'line')) {
+      return this.#tell(replies.NOT_SMTP)
+    }
+    this.#policy.observe?.(this.#redacted(rule, argument))
+    if (rule?.verb === 'BDAT') return this.#bdat(argument, rule)
+    if ((kinds & KIND.control) !== 0) return this.#refuse(replies.NOT_ASCII)
+    if (rule === undefined) return this.#refuse(this.#tooSoon() ?? this.#gate.refusalOfUnknown(word, octets))
+    const move = this.#moveFor(rule)
     if (isReply(move)) return this.#refuse(move)
-    switch (verb) {
+    switch (rule.verb) {
       case 'HELO':
       case 'EHLO':
-        return this.#hello(verb, argument, move)
+        return this.#hello(rule.verb, argument, move)
       case 'MAIL':
         return this.#mail(argument, move)
       case 'RCPT':
@@ -359,7 +360,7 @@ export class ServerProtocol implements ExtensionContext, Visitor {
       case 'AUTH':
         return this.#auth(argument)
       default:
-        return this.#otherCommand(verb, argument, move)
+        return this.#otherCommand(rule.verb, argument, move)
     }
   }
 
@@ -367,18 +368,23 @@ export class ServerProtocol implements ExtensionContext, Visitor {
    * A command as a log may show it. What AUTH carries is a secret; and so may be what nobody knows: the lines of a client
    * that sent its AUTH exchange in one go and was refused at the first come as unknown commands.
    */
-  #redacted(verb: string, argument: string): string {
-    if (!this.#gate.isKnown(verb)) return '(unknown command)'
-    if (verb === 'AUTH') return `AUTH ${this.#authentication.redact(argument)}`
-    return argument === '' ? verb : `${verb} ${argument}`
+  #redacted(rule: VerbRule | undefined, argument: string): string {
+    if (rule === undefined) return '(unknown command)'
+    if (rule.verb === 'AUTH') return `AUTH ${this.#authentication.redact(argument)}`
+    return argument === '' ? rule.verb : `${rule.verb} ${argument}`
   }
 
   /** Where a command leads, or why it may not be sent now. Its syntax is not looked at yet. */
-  #moveFor(verb: string): Move | Reply {
-    if (this.isAuthMissing && ++this.#commandsBeforeAuth > this.limits.maxCommandsBeforeAuth) {
-      return replies.TOO_MANY_COMMANDS_BEFORE_AUTH
-    }
-    return this.#gate.refusal(verb, this.#lines.octets, this) ?? moveFor(this.#state as CommandState, verb)
+  #moveFor(rule: VerbRule): Move | Reply {
+    return (
+      this.#tooSoon() ?? this.#gate.refusal(rule, this.#lines.octets, this) ?? rule.moves[this.#state as CommandState]
+    )
+  }
+
+  /** Counts a command where AUTH is required and missing. */
+  #tooSoon(): Reply | undefined {
+    if (!this.isAuthMissing || ++this.#commandsBeforeAuth <= this.limits.maxCommandsBeforeAuth) return undefined
+    return replies.TOO_MANY_COMMANDS_BEFORE_AUTH
   }
 
   #hello(verb: Hello['verb'], argument: string, move: Move): ServerEvent {
@@ -443,13 +449,13 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     return this.#ask(MESSAGE, move)
   }
 
-  #bdat(argument: string): ServerEvent {
+  #bdat(argument: string, rule: VerbRule): ServerEvent {
     const chunk = parseChunk(argument)
     if (chunk === undefined) return this.#refuse(replies.BAD_CHUNK_SIZE)
     const { octets, isLast, isMalformed } = chunk
     // Whatever the answer, these octets are the chunk's and must never be read as commands.
     if (isPastDrain(this.messageOctets + octets, this.limits)) return this.#tell(replies.TOO_MUCH_DATA)
-    const move = this.#moveFor('BDAT')
+    const move = this.#moveFor(rule)
     if (isReply(move) || isMalformed) {
       this.#skip = { octetsLeft: octets, answer: isReply(move) ? move : replies.BAD_CHUNK_SIZE }
       return this.next()

@@ -96,38 +96,29 @@ const TABLE: Readonly<Record<Verb, readonly [Cell, Cell, Cell, Cell, Cell, Cell]
   AUTH:     [HELLO_FIRST, 'auth',     NESTED,                NESTED,            NESTED,             NESTED],
 }
 
-type Resolved = Move | Reply
+/** Where a verb leads from each state, or the reply that says why it may not be sent there. */
+export type Moves = Readonly<Record<CommandState, Move | Reply>>
 
-const MOVES: Readonly<Record<CommandState, ReadonlyMap<string, Resolved>>> = resolve()
-
-function resolve(): Record<CommandState, ReadonlyMap<string, Resolved>> {
-  return forEachState((state, column) => {
-    const moves = Object.entries(TABLE).map(([verb, row]): [string, Resolved] => {
-      const cell = row[column] as Cell
-      if (typeof cell === 'string') return [verb, { accepted: cell, refused: state }]
-      return [verb, 'code' in cell ? cell : { accepted: cell[0], refused: cell[1] }]
-    })
-    return new Map(moves)
-  })
-}
+/** The verbs that the table knows. */
+export const VERBS: ReadonlySet<string> = new Set(Object.keys(TABLE))
 
 /** What a verb of an extension does. */
-const STAY: Readonly<Record<CommandState, Move>> = forEachState((state) => ({ accepted: state, refused: state }))
+const STAY: Moves = forEachState((state) => ({ accepted: state, refused: state }))
+
+/** The row of a verb; one that the table does not know is an extension's, and changes no state. */
+export function movesFor(verb: string): Moves {
+  if (!VERBS.has(verb)) return STAY
+  const row = TABLE[verb as Verb]
+  return forEachState((state, column) => {
+    const cell = row[column] as Cell
+    if (typeof cell === 'string') return { accepted: cell, refused: state }
+    return 'code' in cell ? cell : { accepted: cell[0], refused: cell[1] }
+  })
+}
 
 function forEachState<T>(make: (state: CommandState, column: number) => T): Record<CommandState, T> {
   const entries = COMMAND_STATES.map((state, column): [CommandState, T] => [state, make(state, column)])
   return Object.fromEntries(entries) as Record<CommandState, T>
-}
-
-/** Where `verb` leads in `state`, or the reply that says why it may not be sent now. */
-export function moveFor(state: CommandState, verb: string): Move | Reply {
-  return MOVES[state].get(verb) ?? STAY[state]
-}
-
-const VERBS: ReadonlySet<string> = new Set(Object.keys(TABLE))
-
-export function isVerb(verb: string): verb is Verb {
-  return VERBS.has(verb)
 }
 
 /** RFC 3207 4: all that a client may say before TLS, where TLS is required. */

@@ -1,5 +1,5 @@
 /** What MAIL and RCPT carry: RFC 5321 4.1.1.2 and 4.1.1.3. Each reader gives what it read, or why it is refused. */
-import { upperCase } from './ascii.ts'
+import { beginsWith, upperCase } from './ascii.ts'
 import type { Envelope, ForwardPath } from './envelope.ts'
 import type { ExtensionContext } from './extension.ts'
 import type { ExtensionSet } from './extensions/set.ts'
@@ -45,7 +45,7 @@ export function readRcpt(argument: string, rules: TransactionRules, context: Ext
 }
 
 function readPath(argument: string, keyword: string, malformed: Reply, rules: TransactionRules): ParsedPath | Reply {
-  if (upperCase(argument.slice(0, keyword.length)) !== keyword) return replies.SYNTAX
+  if (!beginsWith(argument, keyword)) return replies.SYNTAX
   const path = parsePath(argument, keyword.length, rules.addresses === 'lenient')
   if (path === 'no-brackets') return replies.NO_BRACKETS
   return path ?? malformed

@@ -327,12 +327,13 @@ export class Connection implements Session, MessageSource {
     if (isRefusal(verdict)) this.#messageRefusal = verdict
     const lastRead = message.detach()
     if (lastRead !== undefined) await lastRead
-    await this.#readAway(message)
+    if (!message.isOver) await this.#readAway(message)
     this.#message = undefined
     if (!message.isWhole || this.#wire.isOver) return
     const final = message.error?.reply ?? verdict
     if (!isRefusal(final)) this.messagesAccepted++
-    await this.#answer(final, final)
+    const answered = this.#answer(final, final)
+    if (answered !== undefined) await answered
   }
 
   /** Reads what the hook has left, up to the message's end or to what ends it sooner. */
@@ -348,9 +349,14 @@ export class Connection implements Session, MessageSource {
   }
 
   /** The message's next bytes. */
-  pull(message: IncomingMessage): Uint8Array | null | Promise<Uint8Array | null> {
-    if (message !== this.#message || message.isOver || this.#wire.isOver) throw message.fail('aborted')
+  pull(message: IncomingMessage): Uint8Array | null | Promise<void> {
+    if (message !== this.#message || message.isOver) throw message.fail('aborted')
     for (;;) {
+      // Between two chunks a client may give the message up, or the hook's refusal may have ended it.
+      if (!this.#protocol.isInMessage || this.#wire.isOver) {
+        message.isOver = true
+        throw message.fail('aborted')
+      }
       const event = this.#protocol.next()
       switch (event.type) {
         case 'chunk':
@@ -369,22 +375,9 @@ export class Connection implements Session, MessageSource {
         default: {
           const handled =
             event.type === 'chunk-end' ? this.#answer(this.#messageRefusal, replies.CHUNK_OK) : this.#handle(event)
-          if (handled instanceof Promise) return handled.then(() => this.#pullOn(message))
-          this.#checkGoesOn(message)
+          if (handled !== undefined) return handled
         }
       }
     }
-  }
-
-  #pullOn(message: IncomingMessage): Uint8Array | null | Promise<Uint8Array | null> {
-    this.#checkGoesOn(message)
-    return this.pull(message)
-  }
-
-  /** Between two chunks a client may give the message up, or the hook's refusal may have ended it. @throws MessageError */
-  #checkGoesOn(message: IncomingMessage): void {
-    if (this.#protocol.isInMessage && !this.#wire.isOver) return
-    message.isOver = true
-    throw message.fail('aborted')
   }
 }

@@ -19,10 +19,15 @@ export class Hooks {
   ask(call: () => Verdict | Promise<Verdict>): Verdict | Promise<Verdict> {
     try {
       const verdict = call()
-      if (!isPromiseLike(verdict)) return checked(verdict)
-      return this.bounded(verdict, LOCAL_ERROR)
-        .then(checked)
-        .catch((error) => this.mishap(error, LOCAL_ERROR))
+      return isPromiseLike(verdict) ? this.#later(verdict) : checked(verdict)
+    } catch (error) {
+      return this.mishap(error, LOCAL_ERROR)
+    }
+  }
+
+  async #later(verdict: PromiseLike<Verdict>): Promise<Verdict> {
+    try {
+      return checked(await this.bounded(verdict, LOCAL_ERROR))
     } catch (error) {
       return this.mishap(error, LOCAL_ERROR)
     }

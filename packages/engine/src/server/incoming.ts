@@ -4,8 +4,8 @@ import { type Message, MessageError, type MessageErrorReason } from './message.t
 
 /** Where a message's bytes come from: the connection it arrives on. */
 export interface MessageSource {
-  /** The next bytes, or null at the end. @throws MessageError */
-  pull(message: IncomingMessage): Uint8Array | null | Promise<Uint8Array | null>
+  /** The next bytes, or null at the end. A promise: nothing is here yet; ask again once it resolves. @throws MessageError */
+  pull(message: IncomingMessage): Uint8Array | null | Promise<void>
 }
 
 /** {@link Message}, pulled from a connection. */
@@ -46,15 +46,23 @@ export class IncomingMessage implements Message {
     if (this.error !== undefined) throw this.error
     if (this.isWhole) return null
     if (this.#pulling !== undefined) throw new Error('read: the last read is not done')
+    return this.#pull()
+  }
+
+  #pull(): Uint8Array | null | Promise<Uint8Array | null> {
     const bytes = this.#source.pull(this)
-    if (!(bytes instanceof Promise)) return this.#count(bytes)
-    const pulling = bytes
-      .finally(() => {
-        this.#pulling = undefined
-      })
-      .then((pulled) => this.#count(pulled))
-    this.#pulling = pulling
-    return pulling
+    if (bytes instanceof Promise) {
+      const pulling = bytes.then(this.#pullOn)
+      this.#pulling = pulling
+      return pulling
+    }
+    if (bytes !== null) this.size += bytes.length
+    return bytes
+  }
+
+  readonly #pullOn = (): Uint8Array | null | Promise<Uint8Array | null> => {
+    this.#pulling = undefined
+    return this.#pull()
   }
 
   /** There will be no whole message. The first reason is the one that counts. */
@@ -101,10 +109,5 @@ export class IncomingMessage implements Message {
       if (bytes === null) return
       yield bytes
     }
-  }
-
-  #count(bytes: Uint8Array | null): Uint8Array | null {
-    if (bytes !== null) this.size += bytes.length
-    return bytes
   }
 }

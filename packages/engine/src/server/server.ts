@@ -4,6 +4,7 @@ import { auth as authExtension } from '../protocol/extensions/auth.ts'
 import { BUILT_IN } from '../protocol/extensions/builtin.ts'
 import { ExtensionSet } from '../protocol/extensions/set.ts'
 import type { ProtocolExtension } from '../protocol/extension.ts'
+import { Gate } from '../protocol/gate.ts'
 import { type Limits, OptionError, resolveLimits } from '../protocol/limits.ts'
 import { isHelloName } from '../protocol/path.ts'
 import * as replies from '../protocol/replies.ts'
@@ -256,7 +257,7 @@ function createContext(options: ServerOptions): Context {
       allowAuthWithoutTls: options.auth?.allowWithoutTls ?? false,
       bareLineEndings: options.bareLineEndings ?? 'reject',
       addresses: options.addresses ?? 'strict',
-      verbsOff,
+      gate: new Gate(limits, set, verbsOff),
     },
     greeting: reply(220, '', `${options.hostname} ESMTP ${options.banner ?? 'Postern'}`),
     help: reply(214, '2.0.0', `Commands: ${verbs.filter((verb) => !verbsOff.has(verb)).join(' ')}`),

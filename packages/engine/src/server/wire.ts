@@ -236,19 +236,33 @@ export class Wire {
   }
 
   /** Waits for a hook, and not longer than it may take: then it calls `late`, whose answer counts. */
-  async waitForHook<T>(hook: PromiseLike<T>, late: () => Reply): Promise<T | Reply> {
+  waitForHook<T>(hook: PromiseLike<T>, late: () => Reply): Promise<T | Reply> {
     // Between two chunks, one hook may be asked while the one for the message waits.
     const outer = this.#giveUpHook
-    const givenUp = new Promise<Reply>((resolve) => {
-      this.#giveUpHook = (last) => resolve(last ?? late())
-    })
-    this.#restUnlessBusy()
-    try {
-      return await Promise.race([hook, givenUp])
-    } finally {
-      this.#giveUpHook = outer
+    return new Promise((resolve, reject) => {
+      let isWaiting = true
+      const settle = (): void => {
+        if (!isWaiting) return
+        isWaiting = false
+        this.#giveUpHook = outer
+        this.#restUnlessBusy()
+      }
+      this.#giveUpHook = (last) => {
+        settle()
+        resolve(last ?? late())
+      }
       this.#restUnlessBusy()
-    }
+      hook.then(
+        (answer) => {
+          settle()
+          resolve(answer)
+        },
+        (error: unknown) => {
+          settle()
+          reject(error)
+        },
+      )
+    })
   }
 
   /** A wait is over. What remains is the hook that waited for it, if one did: its time starts anew. */
