@@ -1,7 +1,7 @@
 /**
  * Paths and host names: RFC 5321 4.1.2 (Mailbox, Path), 4.1.3 (address literals), RFC 6531 3.3 (non-ASCII).
  *
- * Almost every path is `<dot-string@domain>`, and one expression reads it. The rest of the grammar (source routes, quoted
+ * Almost every path is `<dot-string@domain>` in ASCII, and one walk over it reads it. The rest of the grammar (source routes, quoted
  * local parts, literals) is read by small functions that take a position and give the next one.
  *
  * Lengths are bounded by the command line alone: RFC 5321 4.5.3.1 asks for no limits of 64 and 255 where none are needed.
@@ -23,7 +23,17 @@ const LABEL = '[A-Za-z0-9_\\u{a0}-\\u{10ffff}](?:[A-Za-z0-9_\\-\\u{a0}-\\u{10fff
 const DOT_STRING = `[${ATEXT}]+(?:\\.[${ATEXT}]+)*`
 const DOMAIN = `${LABEL}(?:\\.${LABEL})*`
 
-const SIMPLE_PATH = /<([A-Za-z0-9!#$%&'*+\-/=?^_`{|}~.]+)@([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)>/y
+const LESS = 60
+const GREATER = 62
+const AT_SIGN = 64
+const HYPHEN = 45
+const DOT = 46
+const ATOM = 1
+const LABEL_OCTET = 2
+const PATH_KINDS: Uint8Array = Uint8Array.from({ length: 128 }, (_, code) => {
+  const octet = String.fromCharCode(code)
+  return (/[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]/.test(octet) ? ATOM : 0) | (/[A-Za-z0-9-]/.test(octet) ? LABEL_OCTET : 0)
+})
 const DOT_STRING_AT = new RegExp(DOT_STRING, 'uy')
 const DOMAIN_AT = new RegExp(DOMAIN, 'uy')
 const SOURCE_ROUTE_AT = new RegExp(`@${DOMAIN}(?:,@${DOMAIN})*:`, 'uy')
@@ -42,15 +52,8 @@ const NULL_PATH: Path = { address: '', localPart: '', domain: '' }
  * undefined where there is none; 'no-brackets' where only the brackets are missing.
  */
 export function parsePath(text: string, start: number, lenient: boolean): ParsedPath | 'no-brackets' | undefined {
-  const simple = matchAt(SIMPLE_PATH, text, start)
-  if (simple !== null) {
-    const localPart = simple[1] as string
-    const domain = simple[2] as string
-    if (areDotsSingle(localPart) && areDotsSingle(domain)) {
-      const path = { address: `${localPart}@${domain}`, localPart, domain }
-      return { path, end: start + simple[0].length, international: false }
-    }
-  }
+  const simple = parseSimplePath(text, start)
+  if (simple !== undefined) return simple
   let open = start
   if (lenient) while (text[open] === ' ' || text[open] === '\t') open++
   if (text[open] === '<') {
@@ -64,8 +67,36 @@ export function parsePath(text: string, start: number, lenient: boolean): Parsed
   return mailbox !== undefined && mailbox.end === open + bare[0].length ? mailbox : undefined
 }
 
-function areDotsSingle(text: string): boolean {
-  return !text.includes('..') && !text.startsWith('.') && !text.endsWith('.')
+/** `<dot-string@domain>` in ASCII, where it is one without doubt. */
+function parseSimplePath(text: string, start: number): ParsedPath | undefined {
+  if (text.charCodeAt(start) !== LESS) return undefined
+  const at = dottedEnd(text, start + 1, ATOM)
+  if (text.charCodeAt(at) !== AT_SIGN) return undefined
+  const end = dottedEnd(text, at + 1, LABEL_OCTET)
+  if (text.charCodeAt(end) !== GREATER || text.charCodeAt(at + 1) === HYPHEN || text.charCodeAt(end - 1) === HYPHEN) {
+    return undefined
+  }
+  const path = {
+    address: text.slice(start + 1, end),
+    localPart: text.slice(start + 1, at),
+    domain: text.slice(at + 1, end),
+  }
+  return { path, end: end + 1, international: false }
+}
+
+/** Where a run of these octets ends, single dots between them; or -1 where there is none, or a dot has no neighbour. */
+function dottedEnd(text: string, start: number, kind: number): number {
+  let end = start
+  let wasDot = true
+  for (; end < text.length; end++) {
+    const code = text.charCodeAt(end)
+    if (code === DOT) {
+      if (wasDot) return -1
+      wasDot = true
+    } else if (code < 128 && ((PATH_KINDS[code] as number) & kind) !== 0) wasDot = false
+    else break
+  }
+  return wasDot ? -1 : end
 }
 
 /** What may stand between the brackets, the empty path and a local part alone included. */

@@ -5,6 +5,8 @@
  * once: no control byte reaches the wire, and no line is longer than a reply line may be (RFC 5321 4.5.3.1.5).
  */
 
+import { encodeAscii } from './octets.ts'
+
 /** RFC 5321 4.5.3.1.5: 512 octets with CRLF. What is left for text behind `250-5.1.1 `, with some room. */
 const MAX_TEXT_OCTETS = 490
 /** A reply has no use for more lines than this; it bounds what a hook can make us send. */
@@ -19,7 +21,7 @@ export interface Reply {
   readonly lines: readonly string[]
   /** The reply as it goes over the wire, CRLF included. */
   readonly wire: string
-  /** The same in octets. They are made once, and not to be changed. */
+  /** The same in octets, not to be changed. */
   readonly octets: Uint8Array
 }
 
@@ -31,6 +33,7 @@ class WireReply implements Reply {
   readonly lines: readonly string[]
   readonly wire: string
   #octets: Uint8Array | undefined
+  #wasSaid = false
 
   constructor(code: number, enhancedCode: string, lines: readonly string[]) {
     this.code = code
@@ -44,9 +47,12 @@ class WireReply implements Reply {
     this.wire = wire
   }
 
+  /** Kept from the second time on: what is said twice is said often, and what names a message never again. */
   get octets(): Uint8Array {
-    this.#octets ??= encoder.encode(this.wire)
-    return this.#octets
+    if (this.#octets !== undefined) return this.#octets
+    if (this.#wasSaid) return (this.#octets = encoder.encode(this.wire))
+    this.#wasSaid = true
+    return encodeAscii(this.wire)
   }
 }
 

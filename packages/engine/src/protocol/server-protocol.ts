@@ -17,6 +17,7 @@ import { Input } from './input.ts'
 import type { Limits } from './limits.ts'
 import { LineReader } from './lines.ts'
 import { MessageReader, isPastDrain } from './message-reader.ts'
+import { encodeAscii } from './octets.ts'
 import * as replies from './replies.ts'
 import { type Reply, isReply, reply } from './reply.ts'
 import { type Mechanism, type Step, encodeBase64 } from './sasl.ts'
@@ -44,8 +45,6 @@ export interface SessionPolicy {
   /** Sees each command line, credentials taken out. */
   readonly observe?: ((line: string) => void) | undefined
 }
-
-const encoder = new TextEncoder()
 
 const NEED_DATA: ServerEvent = { type: 'need-data' }
 const END: ServerEvent = { type: 'end' }
@@ -164,7 +163,7 @@ export class ServerProtocol implements ExtensionContext, Visitor {
   takeReplies(): Uint8Array | undefined {
     const text = this.#replies
     if (text === '') return undefined
-    const octets = this.#onlyReply?.octets ?? encoder.encode(text)
+    const octets = this.#onlyReply?.octets ?? encodeAscii(text)
     this.#replies = ''
     return octets
   }

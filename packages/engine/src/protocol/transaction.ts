@@ -1,6 +1,6 @@
 /** What MAIL and RCPT carry: RFC 5321 4.1.1.2 and 4.1.1.3. Each reader gives what it read, or why it is refused. */
 import { beginsWith, upperCase } from './ascii.ts'
-import type { Envelope, ForwardPath } from './envelope.ts'
+import type { Envelope, ForwardPath, Parameters, Path } from './envelope.ts'
 import type { ExtensionContext } from './extension.ts'
 import type { ExtensionSet } from './extensions/set.ts'
 import { NO_PARAMETERS, readParameters } from './parameters.ts'
@@ -23,7 +23,7 @@ export function readMail(argument: string, rules: TransactionRules, context: Ext
   if (isReply(parsed)) return parsed
   const { path, end } = parsed
   if (path.domain === '' && path.address !== '') return replies.BAD_REVERSE_PATH
-  const reversePath = { ...path, parameters: NO_PARAMETERS }
+  const reversePath = withParameters(path)
   const envelope: OpenEnvelope = { reversePath, forwardPaths: [], body: '7BIT', smtpUtf8: false }
   const parameters = readParameters(argument.slice(end), rules.extensions.mail, envelope, context)
   if (isReply(parameters)) return parameters
@@ -37,7 +37,7 @@ export function readRcpt(argument: string, rules: TransactionRules, context: Ext
   if (isReply(parsed)) return parsed
   const { path, end } = parsed
   if (path.domain === '' && upperCase(path.address) !== 'POSTMASTER') return replies.BAD_FORWARD_PATH
-  const forwardPath = { ...path, parameters: NO_PARAMETERS }
+  const forwardPath = withParameters(path)
   const parameters = readParameters(argument.slice(end), rules.extensions.rcpt, forwardPath, context)
   if (isReply(parameters)) return parameters
   forwardPath.parameters = parameters
@@ -49,4 +49,10 @@ function readPath(argument: string, keyword: string, malformed: Reply, rules: Tr
   const path = parsePath(argument, keyword.length, rules.addresses === 'lenient')
   if (path === 'no-brackets') return replies.NO_BRACKETS
   return path ?? malformed
+}
+
+/** A path that is to get the parameters behind it. */
+function withParameters({ address, localPart, domain, literal }: Path): Path & { parameters: Parameters } {
+  const path = { address, localPart, domain, parameters: NO_PARAMETERS }
+  return literal === undefined ? path : { ...path, literal }
 }
