@@ -13,7 +13,7 @@ import { type Reply, isReply, printable, reply } from '../protocol/reply.ts'
 import type { Credentials } from '../protocol/sasl.ts'
 import { ServerProtocol } from '../protocol/server-protocol.ts'
 import type { Verdict } from './handlers.ts'
-import { IncomingMessage, type MessageSource } from './incoming.ts'
+import { IncomingMessage, type MessageSource, type Pulled } from './incoming.ts'
 import { MessageError } from './message.ts'
 import type { Context, SessionOverrides } from './server.ts'
 import type { Session, TransmissionType } from './session.ts'
@@ -164,18 +164,23 @@ export class Connection implements Session, MessageSource {
         this.#protocol.say(replies.SHUTTING_DOWN)
         break
       }
-      const handled = this.#handle(event)
+      const handled = event.type === 'need-data' ? this.#wire.flush() : this.#handle(event)
       if (handled !== undefined) await handled
+      if (event.type !== 'need-data' || this.#wire.isOver) continue
+      try {
+        const bytes = this.#wire.read()
+        this.#wire.take(bytes instanceof Promise ? await bytes : bytes)
+      } catch (error) {
+        this.#wire.lose(error)
+      }
     }
     if (!this.#wire.isOver) await this.#wire.hangUp()
   }
 
   #handle(event: ServerEvent): void | Promise<void> {
-    if (this.#refuseNext !== undefined && event.type !== 'need-data') return this.#refuseAll(this.#refuseNext)
+    if (this.#refuseNext !== undefined) return this.#refuseAll(this.#refuseNext)
     const { options } = this.#context
     switch (event.type) {
-      case 'need-data':
-        return this.#wire.fill()
       case 'violation':
         return this.#wire.flushIfLong()
       case 'hello':
@@ -340,7 +345,7 @@ export class Connection implements Session, MessageSource {
   async #readAway(message: IncomingMessage): Promise<void> {
     while (!message.isOver && !this.#wire.isOver) {
       try {
-        const bytes = this.pull(message)
+        const bytes = this.pull(message, () => null)
         if (bytes instanceof Promise) await bytes
       } catch (error) {
         if (!(error instanceof MessageError)) throw error
@@ -348,8 +353,8 @@ export class Connection implements Session, MessageSource {
     }
   }
 
-  /** The message's next bytes. */
-  pull(message: IncomingMessage): Uint8Array | null | Promise<void> {
+  /** The message's next bytes; where they are not here yet, what `goOn` makes of it once something is. */
+  pull(message: IncomingMessage, goOn: () => Pulled): Pulled {
     if (message !== this.#message || message.isOver) throw message.fail('aborted')
     for (;;) {
       // Between two chunks a client may give the message up, or the hook's refusal may have ended it.
@@ -359,6 +364,8 @@ export class Connection implements Session, MessageSource {
       }
       const event = this.#protocol.next()
       switch (event.type) {
+        case 'need-data':
+          return this.#wire.fill(goOn)
         case 'chunk':
           this.#wire.rest()
           return event.bytes
@@ -375,7 +382,7 @@ export class Connection implements Session, MessageSource {
         default: {
           const handled =
             event.type === 'chunk-end' ? this.#answer(this.#messageRefusal, replies.CHUNK_OK) : this.#handle(event)
-          if (handled !== undefined) return handled
+          if (handled !== undefined) return handled.then(goOn)
         }
       }
     }

@@ -4,9 +4,17 @@ import { type Message, MessageError, type MessageErrorReason } from './message.t
 
 /** Where a message's bytes come from: the connection it arrives on. */
 export interface MessageSource {
-  /** The next bytes, or null at the end. A promise: nothing is here yet; ask again once it resolves. @throws MessageError */
-  pull(message: IncomingMessage): Uint8Array | null | Promise<void>
+  /**
+   * The next bytes, or null at the end. Where nothing is here yet, a promise of what `goOn` gives once something is: it is
+   * to pull again.
+   *
+   * @throws MessageError
+   */
+  pull(message: IncomingMessage, goOn: () => Pulled): Pulled
 }
+
+/** Bytes of a message, or null at its end. */
+export type Pulled = Uint8Array | null | Promise<Uint8Array | null>
 
 /** {@link Message}, pulled from a connection. */
 export class IncomingMessage implements Message {
@@ -41,7 +49,7 @@ export class IncomingMessage implements Message {
     return this.#trace
   }
 
-  read(): Uint8Array | null | Promise<Uint8Array | null> {
+  read(): Pulled {
     if (this.#isDetached) throw new MessageError('aborted')
     if (this.error !== undefined) throw this.error
     if (this.isWhole) return null
@@ -49,18 +57,14 @@ export class IncomingMessage implements Message {
     return this.#pull()
   }
 
-  #pull(): Uint8Array | null | Promise<Uint8Array | null> {
-    const bytes = this.#source.pull(this)
-    if (bytes instanceof Promise) {
-      const pulling = bytes.then(this.#pullOn)
-      this.#pulling = pulling
-      return pulling
-    }
-    if (bytes !== null) this.size += bytes.length
+  #pull(): Pulled {
+    const bytes = this.#source.pull(this, this.#pullOn)
+    if (bytes instanceof Promise) this.#pulling = bytes
+    else if (bytes !== null) this.size += bytes.length
     return bytes
   }
 
-  readonly #pullOn = (): Uint8Array | null | Promise<Uint8Array | null> => {
+  readonly #pullOn = (): Pulled => {
     this.#pulling = undefined
     return this.#pull()
   }

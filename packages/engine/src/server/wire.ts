@@ -71,36 +71,58 @@ export class Wire {
 
   // Reading
 
-  /** Sends the replies so far, then gives the protocol the client's next bytes. */
-  fill(): void | Promise<void> {
-    const flushed = this.flush()
-    return flushed instanceof Promise ? flushed.then(() => this.#receive()) : this.#receive()
-  }
-
-  #receive(): void | Promise<void> {
-    if (this.isOver) return
+  /**
+   * The client's next bytes; once they are here, they are {@link take}'s. A promise that rejects means that the connection
+   * broke, which {@link lose} is to hear of.
+   */
+  read(): Uint8Array | null | Promise<Uint8Array | null> {
     const early = this.#earlyRead
     this.#earlyRead = undefined
-    try {
-      const bytes = early ?? this.duplex.read()
-      if (!(bytes instanceof Promise)) return this.#take(bytes)
+    const bytes = early ?? this.duplex.read()
+    if (bytes instanceof Promise) {
       if (this.#protocol.isInMessage) this.#waitForMessage()
       else this.#waitForCommand()
-      return bytes.then(this.#received, this.lose)
-    } catch (error) {
-      this.lose(error)
     }
+    return bytes
   }
 
-  readonly #received = (bytes: Uint8Array | null): void => {
-    if (this.#protocol.isInMessage) this.#clientMs += Date.now() - this.#messageAwaitedSince
-    this.rest()
-    this.#take(bytes)
-  }
-
-  #take(bytes: Uint8Array | null): void {
+  /** Gives the protocol what was read. */
+  take(bytes: Uint8Array | null): void {
+    if (this.#waiting === 'bytes') {
+      if (this.#protocol.isInMessage) this.#clientMs += Date.now() - this.#messageAwaitedSince
+      this.rest()
+    }
     if (bytes === null) this.#protocol.receiveEnd()
     else this.#protocol.receive(bytes)
+  }
+
+  /** Sends the replies so far, gives the protocol the client's next bytes, and then goes on. */
+  fill<T>(goOn: () => T | Promise<T>): T | Promise<T> {
+    const flushed = this.flush()
+    if (flushed !== undefined) return flushed.then(() => this.#fill(goOn))
+    return this.#fill(goOn)
+  }
+
+  #fill<T>(goOn: () => T | Promise<T>): T | Promise<T> {
+    if (this.isOver) return goOn()
+    const lost = (error: unknown): T | Promise<T> => {
+      this.lose(error)
+      return goOn()
+    }
+    try {
+      const bytes = this.read()
+      if (bytes instanceof Promise) {
+        const here = (read: Uint8Array | null): T | Promise<T> => {
+          this.take(read)
+          return goOn()
+        }
+        return bytes.then(here, lost)
+      }
+      this.take(bytes)
+    } catch (error) {
+      return lost(error)
+    }
+    return goOn()
   }
 
   /** Listens for `ms` without saying anything. Whether the client was quiet, and is still there. */
