@@ -127,6 +127,8 @@ export class SharedAdmission implements Places {
     this.#count(TOTALS, -1)
     if (hash === undefined) return
     const at = this.#find(hash)
+    // Where a thread was ended in here, an entry may be lost; the others are to stay right.
+    if (this.#isFree(at)) return
     this.#count(at + HASH_WORDS, -1)
     if (this.#sum(at + HASH_WORDS) === 0) this.#remove((at - this.#table) / this.#stride)
   }

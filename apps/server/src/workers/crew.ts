@@ -91,7 +91,10 @@ export class Crew {
     const members = [...this.#members]
     for (const member of members) void member.order({ type: 'stop', graceMs }).catch(() => {})
     const timer = setTimeout(() => {
-      for (const member of members) void member.kill()
+      for (const member of members) {
+        if (!member.hasEnded) this.#options.log.warn('a worker did not stop in time', { worker: member.index })
+        void member.kill()
+      }
     }, graceMs + STOP_MARGIN_MS)
     await Promise.all(members.map((member) => member.ended))
     clearTimeout(timer)

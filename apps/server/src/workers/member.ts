@@ -51,8 +51,10 @@ export class Member {
   }
 
   /** @throws Failure where it can't; EndedError where it ended meanwhile */
-  order(order: Order): Promise<Answer> {
-    if (this.#hasEnded) return Promise.reject(new EndedError(`worker ${this.index} has ended`))
+  async order(order: Order): Promise<Answer> {
+    // Before that, Deno would lose it.
+    await this.ready
+    if (this.#hasEnded) throw new EndedError(`worker ${this.index} has ended`)
     // oxlint-disable-next-line unicorn/require-post-message-target-origin
     this.#worker.postMessage(order)
     return this.#ask()

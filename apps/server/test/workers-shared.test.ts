@@ -1,9 +1,13 @@
-import { Worker } from 'node:worker_threads'
 import { once } from 'node:events'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { Admission, type Endpoint } from '@postern/engine'
+import { Allowance } from '@postern/storage'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type AdmissionMemory, admissionMemory, SharedAdmission } from '../src/workers/admission.ts'
+import { makeShared, sharedByteCount } from '../src/workers/shared.ts'
+import { run } from './program.ts'
 
 const WORKERS = 3
 /** Few, so that they meet in the table and at their bounds: two of one /64, two spellings of one IPv4 address, and who has none. */
@@ -97,4 +101,29 @@ test('for as many connections as can be configured, it takes no more than it can
   const admission = new SharedAdmission(memory, 1)
   expect(admission.enter(remote('ipv4', '192.0.2.1'))).toBeTypeOf('function')
   expect(admission.enter(remote('ipv4', '192.0.2.1'))).toBeUndefined()
+})
+
+test('stores of all workers share one bound on memory, and what one held that died is there for others', () => {
+  const shared = makeShared({ maxConnections: 1, maxConnectionsPerAddress: 1 }, 2)
+  const [one, other] = [0, 1].map((worker) => new Allowance(1_000, sharedByteCount(shared, worker)).share({}))
+  one?.take(600)
+  expect(() => other?.take(401)).toThrow(/600 bytes of 1000/)
+  other?.take(400)
+  expect(() => one?.take(1)).toThrow(/1000 bytes of 1000/)
+  shared.bufferedBytes[0] = 0
+  other?.take(600)
+  other?.give()
+  expect([...shared.bufferedBytes]).toEqual([0, 0])
+})
+
+test('lines of several threads are whole, however long they are and however slow their reader is', async () => {
+  // A pipe, as none of this process's own is.
+  const command = '"$0" "$1" | { sleep 0.2; cat; }'
+  const { stdout } = await run('sh', ['-c', command, process.execPath, join(import.meta.dirname, 'output-program.ts')])
+  const lines = stdout.trimEnd().split('\n')
+  for (const letter of 'abcd') {
+    const own = lines.filter((line) => line.startsWith(letter))
+    expect(own.every((line, n) => line === `${letter.repeat(20_000)}${n}`)).toBe(true)
+    expect(own).toHaveLength(20)
+  }
 })

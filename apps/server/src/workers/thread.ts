@@ -1,0 +1,114 @@
+/** What runs in each worker thread: a server with its own listeners, under the orders of the main thread. */
+import process from 'node:process'
+import { parentPort, workerData } from 'node:worker_threads'
+import type { Server } from '@postern/engine'
+import type { TlsCredentials } from '@postern/runtime/tls'
+import type { Logger } from '@logtape/logtape'
+import { keptLine } from '../announcement.ts'
+import { errorText, EXIT, Failure } from '../failure.ts'
+import { closeAll, listenAll, type Listening } from '../listening.ts'
+import { openLog } from '../log.ts'
+import { environment, forbidden } from '../permission.ts'
+import { shareChecks } from '../password.ts'
+import { makeServer } from '../server.ts'
+import { readSettings, type Settings, variables } from '../settings.ts'
+import { openStore } from '../store.ts'
+import { SharedAdmission } from './admission.ts'
+import type { Answer, Order, WorkerStart } from './messages.ts'
+import { sharedOutput } from './output.ts'
+import { partOf, sharedByteCount } from './shared.ts'
+
+/** How long what is in progress may take when the thread is broken. */
+const BROKEN_GRACE_MS = 1_000
+
+interface Work {
+  readonly settings: Settings
+  readonly server: Server
+  readonly tls: TlsCredentials | undefined
+  readonly log: Logger
+}
+
+const start = workerData as WorkerStart
+const { index, shared } = start
+let listening: readonly Listening[] = []
+
+const begun = begin()
+let last: Promise<unknown> = tell(begun.then((): Answer => ({ type: 'done' })))
+parentPort?.on('message', (order: Order) => {
+  last = last.then(() => tell(begun.then((work) => obey(work, order))))
+})
+
+async function begin(): Promise<Work> {
+  const { workerCount } = shared
+  const read = await readSettings(start.flags, environment(variables()))
+  const settings: Settings = { ...read, options: { ...read.options, ...start.options } }
+  const { options } = settings
+  shareChecks(workerCount)
+  const log = await openLog(options, sharedOutput(2, shared.output))
+  const out = sharedOutput(1, shared.output)
+  const store = await openStore(settings, { workerCount, bufferedBytes: sharedByteCount(shared, index) })
+  const tls = start.tls && new (await import('@postern/runtime/tls')).TlsCredentials(start.tls)
+  const server = makeServer(
+    settings,
+    {
+      options: { ...options, maxConnections: partOf(options.maxConnections, workerCount) },
+      store,
+      log,
+      hasTls: tls !== undefined || options.listen.some(({ pipePath }) => pipePath !== undefined),
+      kept: options.logFormat === 'json' ? () => {} : (record) => out.write(keptLine(record)),
+    },
+    new SharedAdmission(shared.admission, index),
+  )
+  const work = { settings, server, tls, log }
+  const broken = (error: unknown): void => breakDown(work, error)
+  process.on('uncaughtException', broken).on('unhandledRejection', broken)
+  return work
+}
+
+async function obey({ settings, server, tls, log }: Work, order: Order): Promise<Answer> {
+  switch (order.type) {
+    case 'listen': {
+      const { ports } = order
+      const place = { isFirst: index === 0, workerCount: shared.workerCount, ports }
+      listening = await listenAll(server, settings, tls, log, place)
+      const addresses = settings.options.listen
+      return { type: 'listening', at: listening.map(({ given, at }) => ({ index: addresses.indexOf(given), at })) }
+    }
+    case 'use-tls':
+      tls?.update(order.tls)
+      return { type: 'done' }
+    case 'stop':
+      await Promise.all([closeAll(listening), server.close({ graceMs: order.graceMs })])
+      process.exit(EXIT.done)
+  }
+}
+
+/** Answers the main thread. */
+async function tell(answer: Promise<Answer>): Promise<void> {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin
+  const post = (message: Answer): void => parentPort?.postMessage(message)
+  try {
+    post(await answer)
+  } catch (error) {
+    const failure = error instanceof Failure ? error : forbidden(error)
+    // What is nobody's fault who started the program is a bug, and ends this thread.
+    if (failure === undefined) throw error
+    const { message, exitCode } = failure
+    post({ type: 'failed', message, exitCode })
+  }
+}
+
+let isBroken = false
+
+/** After an error that nobody caught the state is unknown: this thread ends, and another one begins. */
+function breakDown({ server, log }: Work, error: unknown): void {
+  log.fatal('a worker breaks off: an error that nobody caught', { worker: index, error })
+  if (isBroken) return
+  isBroken = true
+  const end = (): void => process.exit(EXIT.failed)
+  setTimeout(end, 2 * BROKEN_GRACE_MS)
+  Promise.all([closeAll(listening), server.close({ graceMs: BROKEN_GRACE_MS })]).then(end, (failure: unknown) => {
+    log.error('a worker could not stop', { worker: index, reason: errorText(failure) })
+    end()
+  })
+}
