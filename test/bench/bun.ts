@@ -1,5 +1,9 @@
 /** The little of Bun's API that servers and load generator use, declared so that nobody needs its types installed. */
-import type { SecureContext } from 'node:tls'
+
+/** What `tls.createSecureContext` keeps as `context`. */
+export interface NativeContext {
+  readonly brand: unique symbol
+}
 
 export interface BunSocket<T> {
   data: T
@@ -7,13 +11,11 @@ export interface BunSocket<T> {
   write(bytes: Uint8Array): number
   /** Closes once what was written is sent. */
   end(bytes?: Uint8Array): void
+  setNoDelay(noDelay: boolean): boolean
   upgradeTLS<U>(options: {
     readonly data: U
-    readonly tls: {
-      readonly isServer?: boolean
-      readonly rejectUnauthorized: boolean
-      readonly secureContext?: SecureContext
-    }
+    readonly isServer: boolean
+    readonly tls: { readonly rejectUnauthorized: boolean; readonly secureContext: NativeContext }
     readonly socket: BunHandlers<U>
   }): [raw: BunSocket<T>, secure: BunSocket<U>]
 }

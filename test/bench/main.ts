@@ -1,29 +1,25 @@
 /**
- * `pnpm bench [shape…] [--server a,b] [--rounds N] [--quick]`: how fast Postern is, beside others and beside the ceiling.
+ * `pnpm bench [section…] [--server a,b] [--rounds N] [--quick]`: how fast Postern is, beside others and beside the ceiling.
  *
  *     pnpm bench                                                                  all of it
  *     pnpm bench lockstep --server postern-node-discard,barest-node --rounds 5    a row or two
  *
- * A shape or a server is named by any part of its name.
+ * A section or a server is named by any part of its name.
  */
-import { mkdtempSync, rmSync, mkdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { measure } from './measure.ts'
-import { CORES, Program } from './programs.ts'
-import { missing, scriptCommand, SERVERS, type ServerEntry, type Surroundings } from './servers.ts'
-import { SHAPES, type Shape, takesPart } from './shapes.ts'
-import { shapeTable } from './tables.ts'
+import { Bench } from './bench.ts'
+import type { Section } from './section.ts'
+import { SECTIONS } from './sections/index.ts'
+import { missing, SERVERS, type ServerEntry } from './servers.ts'
 
-const DEFAULT_ROUNDS = 7
-const QUICK = { rounds: 3, share: 0.3 }
+const ROUNDS = 5
+const QUICK_ROUNDS = 3
 
 interface Request {
-  readonly shapes: readonly Shape[]
+  readonly sections: readonly Section[]
   readonly servers: readonly ServerEntry[]
   readonly rounds: number
-  readonly share: number
+  readonly isQuick: boolean
 }
 
 await main(readRequest())
@@ -34,13 +30,13 @@ function readRequest(): Request {
       allowPositionals: true,
       options: { server: { type: 'string' }, rounds: { type: 'string' }, quick: { type: 'boolean', default: false } },
     })
-    const { rounds = String(values.quick ? QUICK.rounds : DEFAULT_ROUNDS) } = values
+    const rounds = values.rounds ?? String(values.quick ? QUICK_ROUNDS : ROUNDS)
     if (!/^[1-9]\d{0,2}$/.test(rounds)) throw new Error(`--rounds: ${rounds} is not a number from 1 to 999`)
     return {
-      shapes: named('shape', SHAPES, positionals),
+      sections: named('section', SECTIONS, positionals),
       servers: named('server', SERVERS, values.server?.split(',')),
       rounds: Number(rounds),
-      share: values.quick ? QUICK.share : 1,
+      isQuick: values.quick,
     }
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`)
@@ -48,49 +44,39 @@ function readRequest(): Request {
   }
 }
 
-/** Those that are called so, or whose name has that in it. All of them where nothing is asked for. */
+/** Those that are called so, or else have it in their name. All of them where nothing is asked for. */
 function named<T extends { readonly name: string }>(
   what: string,
   all: readonly T[],
   parts: readonly string[] = [],
-): T[] {
-  if (parts.length === 0) return [...all]
+): readonly T[] {
+  if (parts.length === 0) return all
   const chosen = new Set<T>()
   for (const part of parts) {
     const exact = all.filter(({ name }) => name === part)
     const found = exact.length > 0 ? exact : all.filter(({ name }) => name.includes(part))
-    if (found.length === 0)
-      throw new Error(`${part}: no ${what} has that in its name; there are ${all.map(({ name }) => name).join(', ')}`)
+    const names = all.map(({ name }) => name).join(', ')
+    if (found.length === 0) throw new Error(`${part}: no ${what} has that in its name; there are ${names}`)
     for (const one of found) chosen.add(one)
   }
   return all.filter((one) => chosen.has(one))
 }
 
-async function main({ shapes, servers, rounds, share }: Request): Promise<void> {
-  const scratch = mkdtempSync(join(tmpdir(), 'postern-bench-'))
-  const load = new Program(scriptCommand('bun', 'load/main.ts'), { core: CORES.load })
-  try {
-    for (const entry of servers) {
-      const why = missing(entry)
-      if (why !== undefined) process.stderr.write(`${entry.name} is left out: ${why}\n`)
-    }
-    const present = servers.filter((entry) => missing(entry) === undefined)
-    for (const shape of shapes) {
-      const entries = present.filter((entry) => takesPart(shape, entry))
-      const surroundings = async (entry: ServerEntry): Promise<Surroundings> => {
-        const directory = join(scratch, shape.name, entry.name)
-        mkdirSync(directory, { recursive: true, mode: 0o700 })
-        return { directory, tls: undefined }
-      }
-      const measured = await measure(shape, entries, { load, rounds, share, surroundings, progress })
-      process.stdout.write(`${shapeTable(shape, measured)}\n\n`)
-    }
-  } finally {
-    await load.end()
-    rmSync(scratch, { recursive: true, force: true })
+async function main({ sections, servers, rounds, isQuick }: Request): Promise<void> {
+  const present = servers.filter((server) => {
+    const why = missing(server)
+    if (why !== undefined) process.stderr.write(`${server.name} is left out: ${why}\n`)
+    return why === undefined
+  })
+  await using bench = await Bench.open({ servers: present, rounds, isQuick, progress })
+  for (const section of sections) {
+    const { markdown } = await section.run(bench)
+    progress('')
+    process.stdout.write(`### ${section.title}\n\n${markdown}\n\n`)
   }
 }
 
+/** On a terminal, what is being done. */
 function progress(line: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`)
 }

@@ -1,14 +1,16 @@
-/** Runs one shape on the servers that take part: warm-up, then rounds that go from server to server. */
-import type { Order, Outcome, Talk } from './load/order.ts'
-import { cpuBetween, type Program } from './programs.ts'
-import { type RunningServer, type ServerEntry, startServer, type Surroundings } from './servers.ts'
+/** Runs one shape on servers: cold, warm-up, then rounds that go from server to server. */
+import type { Bench } from './bench.ts'
+import type { SendOrder } from './load/order.ts'
+import type { RunningServer, ServerEntry } from './servers.ts'
 import type { Shape } from './shapes.ts'
 import { median } from './statistics.ts'
 
 const MiB = 1024 * 1024
-const ROUND_TIMEOUT_MS = 120_000
-/** What servers and kernels still do when the last reply is out. */
-const SETTLE_MS = 30
+/** A server that is slow at a shape is given fewer messages: CPU for each is what counts. */
+const ROUND_SECONDS = 0.8
+const WARM_UP_SECONDS = 4
+const WARM_UP_PIECES = 5
+const QUICK_SHARE = 0.3
 
 /** One round on one server. */
 export interface Round {
@@ -22,92 +24,102 @@ export interface Round {
 export interface Measured {
   readonly server: ServerEntry
   /** The first messages of a fresh process. */
-  readonly cold: Round
+  readonly cold: Round | undefined
   readonly rounds: readonly Round[]
-}
-
-export interface Progress {
-  (line: string): void
-}
-
-/** Sends an order to the load generator, and says what it cost both sides. @throws where a reply was wrong */
-export async function perform(load: Program, server: Program, order: Order): Promise<Round & { outcome: Outcome }> {
-  const [serverBefore, loadBefore] = [server.usage(), load.usage()]
-  load.write(order)
-  const outcome = await load.line<Outcome>(ROUND_TIMEOUT_MS)
-  if (outcome.error !== undefined) throw new Error(outcome.error)
-  await settle()
-  const [serverAfter, loadAfter] = [server.usage(), load.usage()]
-  return {
-    outcome,
-    messages: outcome.messages,
-    wallSeconds: outcome.wallMs / 1000,
-    serverCpuSeconds: cpuBetween(serverBefore, serverAfter),
-    loadCpuSeconds: cpuBetween(loadBefore, loadAfter),
-    residentBytes: serverAfter.residentBytes,
-  }
-}
-
-export function settle(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
-}
-
-export function orderOf(shape: Shape, port: number, messages: number): Order {
-  const { mode, messageBytes, recipients, moreFields, secure, sessions, messagesPerConnection } = shape
-  const talk: Talk = { mode, messageBytes, recipients, moreFields, secure }
-  return { kind: 'send', port, talk, sessions, messages, messagesPerConnection }
+  /** Why there is no figure. */
+  readonly error?: string
 }
 
 export interface MeasureOptions {
-  readonly load: Program
-  readonly rounds: number
-  /** Of all messages, so many are sent. */
-  readonly share: number
-  surroundings(entry: ServerEntry, shape: Shape): Promise<Surroundings>
-  readonly progress: Progress
+  /** Hears of a server that is about to be ended, all its rounds done. */
+  ending?(server: ServerEntry, running: RunningServer): Promise<void>
 }
 
-/** All servers run at the same time, and work one after another: what disturbs one round disturbs one of each. */
+interface Subject {
+  readonly server: ServerEntry
+  running: RunningServer | undefined
+  cold: Round | undefined
+  rounds: Round[]
+  messages: number
+  error: string | undefined
+}
+
+/** All servers run at the same time and work one after another: what disturbs a round disturbs one of each. */
 export async function measure(
+  bench: Bench,
   shape: Shape,
-  entries: readonly ServerEntry[],
-  { load, rounds, share, surroundings, progress }: MeasureOptions,
+  servers: readonly ServerEntry[],
+  { ending }: MeasureOptions = {},
 ): Promise<Measured[]> {
-  const messages = Math.max(1, Math.round(shape.messages * share))
-  const warmUp = Math.max(1, Math.round(shape.warmUpMessages * share))
-  const coldMessages = Math.max(1, Math.round(messages / 10))
-  const running: { server: ServerEntry; started: RunningServer; cold: Round; rounds: Round[] }[] = []
-  try {
-    for (const server of entries) {
-      const started = await startServer(server, await surroundings(server, shape))
-      const step = { server, started, cold: undefined as unknown as Round, rounds: [] }
-      running.push(step)
-      progress(`${shape.name}: ${server.name}, cold and warm-up`)
-      step.cold = await run(shape, step.started, server, load, coldMessages)
-      await run(shape, started, server, load, warmUp)
+  const subjects = servers.map((server): Subject => ({
+    server,
+    running: undefined,
+    cold: undefined,
+    rounds: [],
+    messages: 0,
+    error: undefined,
+  }))
+  /** What goes wrong with one server is its own. */
+  const each = async (
+    what: string,
+    act: (subject: Subject, running: RunningServer) => Promise<void>,
+  ): Promise<void> => {
+    for (const subject of subjects) {
+      if (subject.error !== undefined) continue
+      bench.progress(`${shape.name}: ${subject.server.name}, ${what}`)
+      try {
+        subject.running ??= await bench.start(subject.server, { secure: shape.secure })
+        await act(subject, subject.running)
+      } catch (error) {
+        subject.error = (error as Error).message
+      }
     }
-    for (let round = 0; round < rounds; round++) {
-      progress(`${shape.name}: round ${round + 1} of ${rounds}`)
-      for (const { server, started, rounds } of running) rounds.push(await run(shape, started, server, load, messages))
-    }
-  } finally {
-    for (const { started } of running) await started.program.end()
   }
-  return running.map(({ server, cold, rounds }) => ({ server, cold, rounds }))
+  try {
+    await each('warm-up', async (subject, running) => {
+      await warmUp(bench, shape, subject, running)
+    })
+    for (let round = 1; round <= bench.rounds; round++) {
+      await each(`round ${round} of ${bench.rounds}`, async ({ rounds, messages }, running) => {
+        rounds.push(await run(bench, shape, running, messages))
+      })
+    }
+    await each('end', async ({ server }, running) => ending?.(server, running))
+  } finally {
+    for (const { running } of subjects) await running?.program.end()
+  }
+  return subjects.map(({ server, cold, rounds, error }) => ({
+    server,
+    cold,
+    rounds,
+    ...(error === undefined ? {} : { error }),
+  }))
 }
 
-async function run(
-  shape: Shape,
-  { port, program }: RunningServer,
-  { name }: ServerEntry,
-  load: Program,
-  messages: number,
-): Promise<Round> {
-  try {
-    return await perform(load, program, orderOf(shape, port, messages))
-  } catch (error) {
-    throw new Error(`${shape.name}: ${name}: ${(error as Error).message}`, { cause: error })
+async function warmUp(bench: Bench, shape: Shape, subject: Subject, running: RunningServer): Promise<void> {
+  const share = bench.isQuick ? QUICK_SHARE : 1
+  const count = (messages: number): number => Math.max(1, Math.round(messages * share))
+  subject.cold = await run(bench, shape, running, count(shape.messages / 10))
+  const piece = count(shape.warmUpMessages / WARM_UP_PIECES)
+  let rate = 0
+  let seconds = 0
+  for (let i = 0; i < WARM_UP_PIECES && seconds < WARM_UP_SECONDS; i++) {
+    const round = await run(bench, shape, running, piece)
+    seconds += round.wallSeconds
+    rate = round.messages / round.wallSeconds
   }
+  subject.messages = Math.max(1, Math.min(count(shape.messages), Math.round(rate * ROUND_SECONDS)))
+}
+
+async function run(bench: Bench, shape: Shape, running: RunningServer, messages: number): Promise<Round> {
+  const { outcome, ...cost } = await bench.perform(running, orderOf(shape, running.port, messages))
+  return { ...cost, messages, wallSeconds: outcome.wallMs / 1000 }
+}
+
+export function orderOf(shape: Shape, port: number, messages: number): SendOrder {
+  const { mode, messageBytes, recipients, moreFields, secure, sessions, messagesPerConnection } = shape
+  const talk = { mode, messageBytes, recipients, moreFields, secure }
+  return { kind: 'send', port, talk, sessions, messages, messagesPerConnection }
 }
 
 /** CPU of the server, in seconds for 10,000 messages. */
@@ -116,14 +128,12 @@ export function cpuOf({ serverCpuSeconds, messages }: Round): number {
 }
 
 /** What the server takes in for a second of its CPU, in MiB. */
-export function rateOf(shape: Shape, { serverCpuSeconds, messages }: Round): number {
-  return (messages * shape.messageBytes) / MiB / serverCpuSeconds
+export function rateOf({ messageBytes }: Shape, { serverCpuSeconds, messages }: Round): number {
+  return (messages * messageBytes) / MiB / serverCpuSeconds
 }
 
 /** Whether the load generator worked more than the server: the server's own pace was not seen then. */
 export function isLoadBusier({ rounds }: Measured): boolean {
-  return (
-    median(rounds.map(({ loadCpuSeconds }) => loadCpuSeconds)) >
-    median(rounds.map(({ serverCpuSeconds }) => serverCpuSeconds))
-  )
+  const load = median(rounds.map(({ loadCpuSeconds }) => loadCpuSeconds))
+  return load > median(rounds.map(({ serverCpuSeconds }) => serverCpuSeconds))
 }

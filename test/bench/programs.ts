@@ -88,9 +88,13 @@ export class Program {
     return usageOf(this.pid)
   }
 
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name)
+  }
+
   /** Ends the program, and waits until it is gone. */
-  async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    this.#child.kill(signal)
+  async end(): Promise<void> {
+    this.#child.kill('SIGKILL')
     await this.#gone
     this.#reader.close()
   }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { freePort } from '../peers/port.ts'
 import { pathOf } from '../peers/tool.ts'
 import { CORES, Program } from './programs.ts'
+import { workerdCommand } from './servers/workerd/serve.ts'
 
 export type Runtime = 'node' | 'bun' | 'deno' | 'workerd'
 
@@ -29,6 +30,8 @@ export interface Surroundings {
   /** An empty directory of its own. */
   readonly directory: string
   readonly tls: { readonly keyFile: string; readonly certFile: string } | undefined
+  /** More of the command line. */
+  readonly flags: readonly string[]
 }
 
 export interface RunningServer {
@@ -51,27 +54,26 @@ const SINK_BACKLOG = '4096'
 
 const SERVER_RUNTIMES = ['node', 'bun', 'deno'] as const
 const STORES: readonly Store[] = ['discard', 'hash', 'memory', 'fs']
+/** `fs` is a Durable Object's disk there. */
+const WORKERD_STORES: readonly Store[] = ['discard', 'memory', 'fs']
+
+function postern(runtime: Runtime, store: Store): ServerEntry {
+  // workerd's own TLS would be a matter of its configuration.
+  const secure = runtime !== 'workerd'
+  return { name: `postern-${runtime}-${store}`, kind: 'postern', runtime, store, chunking: true, secure }
+}
 
 export const SERVERS: readonly ServerEntry[] = [
   ...SERVER_RUNTIMES.flatMap((runtime): ServerEntry[] => [
     { name: `barest-${runtime}`, kind: 'barest', runtime, chunking: true, secure: runtime === 'node' },
-    ...STORES.map((store): ServerEntry => ({
-      name: `postern-${runtime}-${store}`,
-      kind: 'postern',
-      runtime,
-      store,
-      chunking: true,
-      secure: true,
-    })),
+    ...STORES.map((store) => postern(runtime, store)),
   ]),
-  ...(['node', 'bun'] as const).map((runtime): ServerEntry => ({
-    name: `smtp-server-${runtime}`,
-    kind: 'smtp-server',
-    runtime,
-    chunking: false,
-    secure: true,
-  })),
+  { name: 'barest-workerd', kind: 'barest', runtime: 'workerd', chunking: true, secure: false },
+  ...WORKERD_STORES.map((store) => postern('workerd', store)),
+  { name: 'smtp-server-node', kind: 'smtp-server', runtime: 'node', chunking: false, secure: true },
+  { name: 'smtp-server-bun', kind: 'smtp-server', runtime: 'bun', chunking: false, secure: true },
   { name: 'smtp-sink', kind: 'smtp-sink', runtime: undefined, chunking: false, secure: false },
+  { name: 'naive-fs', kind: 'naive-fs', runtime: 'node', chunking: false, secure: false },
 ]
 
 /** Why a server cannot run on this machine; undefined where it can. */
@@ -83,6 +85,7 @@ export function missing(entry: ServerEntry): string | undefined {
 /** Starts a server on its core. It takes connections when the promise resolves. */
 export async function startServer(entry: ServerEntry, surroundings: Surroundings): Promise<RunningServer> {
   if (entry.kind === 'smtp-sink') return startSink()
+  if (entry.runtime === 'workerd') return startWorkerd(entry, surroundings)
   const program = new Program(commandOf(entry, surroundings), { core: CORES.server })
   const { port } = await program.line<{ port: number }>(START_TIMEOUT_MS)
   return { port, program }
@@ -93,10 +96,10 @@ export function scriptCommand(runtime: Exclude<Runtime, 'workerd'>, path: string
   return [...COMMANDS[runtime], resolve(fileURLToPath(import.meta.url), '..', path)]
 }
 
-function commandOf(entry: ServerEntry, { directory, tls }: Surroundings): string[] {
+function commandOf(entry: ServerEntry, { directory, tls, flags: more }: Surroundings): string[] {
   const { kind, runtime, store } = entry
   if (runtime === undefined || runtime === 'workerd') throw new Error(`${entry.name} is no script`)
-  const flags = tls === undefined ? [] : [`--key-file=${tls.keyFile}`, `--cert-file=${tls.certFile}`]
+  const flags = tls === undefined ? [...more] : [...more, `--key-file=${tls.keyFile}`, `--cert-file=${tls.certFile}`]
   switch (kind) {
     case 'barest':
       return [...scriptCommand(runtime, `servers/barest-${runtime}.ts`), ...flags]
@@ -108,6 +111,13 @@ function commandOf(entry: ServerEntry, { directory, tls }: Surroundings): string
     default:
       return [...scriptCommand(runtime, 'servers/smtp-server.ts'), ...flags]
   }
+}
+
+async function startWorkerd({ kind, store }: ServerEntry, { directory }: Surroundings): Promise<RunningServer> {
+  const command = await workerdCommand({ worker: kind === 'barest' ? 'barest' : 'postern', store, directory })
+  const program = new Program(command, { core: CORES.server, linesFrom: 3 })
+  const { port } = await program.line<{ port: number }>(START_TIMEOUT_MS)
+  return { port, program }
 }
 
 /** It tells nobody when it listens. */

@@ -94,6 +94,57 @@ export const SHAPES: readonly Shape[] = [
     stores: ['discard', 'hash', 'memory', 'fs'],
     targets: { minOfBarest: 0.75, minOverSmtpServer: { node: 5, bun: 10, deno: 2.5 } },
   },
+  {
+    ...SMALL,
+    name: '100KiB',
+    title: '100 KiB messages, 10 sessions',
+    sessions: 10,
+    messageBytes: 100 * KiB,
+    messages: 4_000,
+    warmUpMessages: 4_000,
+    figure: 'rate',
+    targets: {},
+  },
+  {
+    ...SMALL,
+    name: 'bdat',
+    title: 'BDAT, 10 sessions, 1 KiB: MAIL, RCPT and the chunk in one write',
+    mode: 'bdat',
+    sessions: 10,
+    messages: 20_000,
+    stores: ['discard'],
+    targets: {},
+  },
+  {
+    ...SMALL,
+    name: 'sessions-100',
+    title: '100 sessions, pipelined, 1 KiB',
+    mode: 'pipelined',
+    sessions: 100,
+    stores: ['discard'],
+    targets: {},
+  },
+  {
+    ...SMALL,
+    name: 'sessions-1000',
+    title: '1,000 sessions, pipelined, 1 KiB',
+    mode: 'pipelined',
+    sessions: 1_000,
+    stores: ['discard'],
+    targets: {},
+  },
+  {
+    ...SMALL,
+    name: 'starttls',
+    title: 'STARTTLS and AUTH PLAIN for each message, 20 sessions, 1 KiB',
+    sessions: 20,
+    messagesPerConnection: 1,
+    secure: true,
+    messages: 1_000,
+    warmUpMessages: 1_000,
+    stores: ['discard'],
+    targets: {},
+  },
 ]
 
 /** Whether a server takes part in a shape. */
@@ -102,3 +153,44 @@ export function takesPart({ stores, mode, secure }: Shape, server: ServerEntry):
   if (server.store !== undefined && !stores.includes(server.store)) return false
   return (mode !== 'bdat' || server.chunking) && (!secure || server.secure)
 }
+
+/** The `fs` store, where every message waits for the disk. */
+export const DURABLE: Shape = {
+  ...SMALL,
+  name: 'durable',
+  title: 'Durable on disk, 100 sessions, pipelined, 1 KiB',
+  mode: 'pipelined',
+  sessions: 100,
+  messages: 20_000,
+  warmUpMessages: 10_000,
+  stores: ['fs'],
+  targets: {},
+}
+
+/** What grows by ten, and how often; the rest stays as it is. */
+export interface Growth {
+  readonly what: string
+  /** What cost is counted for. */
+  readonly unit: string
+  readonly base: Shape
+  readonly field: 'messageBytes' | 'recipients' | 'moreFields' | 'sessions'
+  readonly values: readonly number[]
+  /** How many units a message has, where that is not the field itself. */
+  readonly unitBytes?: number
+}
+
+const GROWING: Shape = { ...SMALL, name: 'growth', title: '', sessions: 10, mode: 'pipelined', targets: {} }
+
+export const GROWTHS: readonly Growth[] = [
+  {
+    what: 'bytes of a message',
+    unit: 'MiB',
+    base: GROWING,
+    field: 'messageBytes',
+    values: [10 * KiB, 100 * KiB, MiB, 10 * MiB],
+    unitBytes: MiB,
+  },
+  { what: 'recipients', unit: 'recipient', base: GROWING, field: 'recipients', values: [1, 10, 100, 1000] },
+  { what: 'header fields', unit: 'field', base: GROWING, field: 'moreFields', values: [10, 100, 1000, 10_000] },
+  { what: 'sessions', unit: 'message', base: GROWING, field: 'sessions', values: [1, 10, 100, 1000] },
+]

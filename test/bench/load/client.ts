@@ -1,5 +1,6 @@
 /** One session: it writes its script, and looks at the code of every reply. */
-import { bun, type BunHandlers, type BunSocket } from '../bun.ts'
+import { createSecureContext } from 'node:tls'
+import { bun, type BunHandlers, type BunSocket, type NativeContext } from '../bun.ts'
 import type { Script, Step } from './script.ts'
 
 /** Who says what a session does next, and hears what came of it. */
@@ -24,6 +25,7 @@ export class Client {
   #step = 0
   /** Replies to this step that have come. */
   #replies = 0
+  #isClosed = false
   #unsent: Uint8Array = EMPTY
   #partial: Uint8Array = EMPTY
 
@@ -53,9 +55,12 @@ export class Client {
 
   opened(socket: BunSocket<Client>): void {
     this.#socket = socket
+    socket.setNoDelay(true)
   }
 
-  received(bytes: Uint8Array): void {
+  received(socket: BunSocket<Client>, bytes: Uint8Array): void {
+    // The socket under TLS still sees ciphertext.
+    if (socket !== this.#socket) return
     let input = bytes
     if (this.#partial.length > 0) {
       input = Buffer.concat([this.#partial, bytes])
@@ -83,6 +88,8 @@ export class Client {
   }
 
   closed(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#director.closed(this)
   }
 
@@ -130,8 +137,8 @@ export class Client {
   }
 
   #secure(): void {
-    const tls = { rejectUnauthorized: false }
-    const [, secure] = (this.#socket as BunSocket<Client>).upgradeTLS<Client>({ data: this, tls, socket: TLS_HANDLERS })
+    const clear = this.#socket as BunSocket<Client>
+    const [, secure] = clear.upgradeTLS<Client>({ data: this, isServer: false, tls: TLS, socket: TLS_HANDLERS })
     this.#socket = secure
   }
 }
@@ -140,19 +147,22 @@ function at0(input: Uint8Array, at: number): number {
   return (input[at] ?? 0) - ZERO
 }
 
-const COMMON: BunHandlers<Client> = {
-  drain: (socket) => socket.data.drained(),
-  close: (socket) => socket.data.closed(),
-  error: (socket, error) => socket.data.broken(error),
+const COMMON = {
+  data: (socket: BunSocket<Client>, bytes: Uint8Array) => socket.data.received(socket, bytes),
+  drain: (socket: BunSocket<Client>) => socket.data.drained(),
+  close: (socket: BunSocket<Client>) => socket.data.closed(),
+  error: (socket: BunSocket<Client>, error: Error) => socket.data.broken(error),
 }
 const HANDLERS: BunHandlers<Client> = {
   ...COMMON,
   open: (socket) => socket.data.opened(socket),
-  data: (socket, bytes) => socket.data.received(bytes),
   connectError: (socket, error) => socket.data.broken(error),
 }
-const TLS_HANDLERS: BunHandlers<Client> = {
-  ...COMMON,
-  data: (socket, bytes) => socket.data.received(bytes),
-  handshake: (socket) => socket.data.secured(),
+const TLS_HANDLERS: BunHandlers<Client> = { ...COMMON, handshake: (socket) => socket.data.secured() }
+
+/** Made once, as making one costs more than a handshake. */
+const TLS = { rejectUnauthorized: false, secureContext: nativeContext() }
+
+function nativeContext(): NativeContext {
+  return (createSecureContext() as unknown as { readonly context: NativeContext }).context
 }

@@ -1,7 +1,11 @@
 /** The load generator, a process of its own on Bun: orders come in on standard input, outcomes go out. */
 import { createInterface } from 'node:readline'
+import { Held } from './hold.ts'
 import type { Order, Outcome } from './order.ts'
+import { pace } from './pace.ts'
 import { send } from './send.ts'
+
+let held: Held | undefined
 
 for await (const line of createInterface({ input: process.stdin })) {
   const outcome = await obey(JSON.parse(line) as Order)
@@ -12,7 +16,15 @@ function obey(order: Order): Promise<Outcome> {
   switch (order.kind) {
     case 'send':
       return send(order)
-    default:
-      throw new Error(`${order.kind}: not yet`)
+    case 'pace':
+      return pace(order)
+    case 'hold':
+      held = new Held(order)
+      return held.open()
+    case 'release': {
+      const releasing = held?.release()
+      held = undefined
+      return releasing ?? Promise.reject(new Error('nothing is held'))
+    }
   }
 }

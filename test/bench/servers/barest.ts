@@ -6,10 +6,12 @@
 /** Where `CRLF . CRLF` begins at or after `from`, or -1. */
 export type FindEnd = (bytes: Uint8Array, from: number) => number
 
-/** What a socket's file does with an answer: `isLast`, and the connection ends behind it. `secure` asks for TLS behind it. */
+/** What was read, and what to do about it. */
 export interface Answer {
   readonly bytes: Uint8Array | undefined
+  /** The connection ends behind it. */
   readonly isLast: boolean
+  /** A TLS handshake follows. */
   readonly startsTls: boolean
 }
 
@@ -52,6 +54,11 @@ export class Machine {
 
   constructor(findEnd: FindEnd) {
     this.#findEnd = findEnd
+  }
+
+  /** Text is what comes next. */
+  get inText(): boolean {
+    return this.#inText
   }
 
   /** Reads what was received. The view may be changed afterwards. */

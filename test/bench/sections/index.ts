@@ -1,0 +1,10 @@
+/** All there is to measure, in the order of the report. */
+import type { Section } from '../section.ts'
+import { SHAPES } from '../shapes.ts'
+import { durable } from './durable.ts'
+import { growth } from './growth.ts'
+import { idle } from './idle.ts'
+import { latency } from './latency.ts'
+import { throughput } from './throughput.ts'
+
+export const SECTIONS: readonly Section[] = [...SHAPES.map(throughput), durable, idle, latency, growth]
