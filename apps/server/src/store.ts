@@ -1,6 +1,7 @@
 /** Store URLs, and opening what they name. A backend is loaded when it is chosen. */
 import { existsSync } from 'node:fs'
 import type { BlobStore, ByteCount, MailStore } from '@postern/storage'
+import type { FsLayout } from '@postern/storage/fs'
 import { errorText, EXIT, Failure } from './failure.ts'
 import type { Settings } from './settings.ts'
 import { openS3 } from './s3.ts'
@@ -13,6 +14,8 @@ export interface StoreUrl {
   readonly url: string
   /** The directory of an `fs:` or `maildir:` store. */
   readonly path: string
+  /** What stands behind the `?` of an `fs:` store. */
+  readonly query?: string
 }
 
 /** What somebody wants with a store. */
@@ -33,6 +36,9 @@ export type StoreChoice = StoreUrl | BlobStore | MailStore
 
 export const STORE_ALLOWED: string = 'a store URL such as fs:./mail, maildir:./mail, s3://bucket/prefix or memory:'
 
+/** As `fs` names them: it is loaded when it is chosen. */
+const FS_LAYOUTS = ['files', 'packed'] as const satisfies readonly FsLayout[]
+
 const MAIL_STORE_METHODS = ['save', 'load', 'list', 'delete', 'bounce', 'sweep', 'expire'] as const
 
 /** Reads a store URL; undefined where it is none. */
@@ -42,7 +48,19 @@ export function parseStoreUrl(url: string): StoreUrl | undefined {
   if (url.startsWith('s3:')) return { scheme: 's3', url, path: '' }
   const [, scheme, path] = /^(fs|maildir):([^\0]+)$/.exec(url) ?? []
   if (path === undefined) return undefined
-  return { scheme: scheme === 'fs' ? 'fs' : 'maildir', url, path }
+  if (scheme === 'maildir') return { scheme: 'maildir', url, path }
+  // A directory may have a question mark in its name, but hardly an assignment behind it.
+  const [, directory = path, query] = /^(.+?)\?([a-z]+=.*)$/i.exec(path) ?? []
+  return { scheme: 'fs', url, path: directory, ...(query !== undefined && { query }) }
+}
+
+/** How mail is to lie in the directory of an `fs:` store; undefined where its URL doesn't say. @throws Failure */
+function layoutOf({ url, query }: StoreUrl, settings: Settings): FsLayout | undefined {
+  if (query === undefined) return undefined
+  const found = FS_LAYOUTS.find((layout) => query === `layout=${layout}`)
+  if (found !== undefined) return found
+  const allowed = FS_LAYOUTS.map((layout) => `layout=${layout}`).join(' or ')
+  throw new Failure(`${settings.spelled('store')} ${safe(url)}: behind the ? may stand ${allowed}, not ${safe(query)}`)
 }
 
 /** Whether this is a store of the user's own. */
@@ -68,13 +86,14 @@ export async function openStore(settings: Settings, access: StoreAccess = {}): P
   if (store.scheme === 's3') return mailStore(await openS3(settings, store.url, access.bufferedBytes))
   const { writable = true, workerCount = 1 } = access
   const files = { writable, maxOpenFiles: Math.ceil(MAX_OPEN_FILES / workerCount) }
+  const layout = layoutOf(store, settings)
   try {
     if (store.scheme === 'maildir') {
       const { maildir } = await import('@postern/storage/maildir')
       return maildir(store.path, { ...files, hostname: settings.options.hostname })
     }
     const { fs } = await import('@postern/storage/fs')
-    return mailStore(fs(store.path, files))
+    return mailStore(fs(store.path, { ...files, ...(layout !== undefined && { layout }) }))
   } catch (error) {
     const isClear = !writable || isStorageError(error, 'other-layout')
     const advice = isClear ? '' : '; name a directory that can be written'
@@ -98,6 +117,7 @@ export async function openExistingStore(settings: Settings, access: StoreAccess 
   if (isUrl(store) && store.scheme === 'memory') {
     throw new Failure(`${settings.spelled('store')} memory: holds mail only inside a running server; name an fs: store`)
   }
+  if (isUrl(store)) layoutOf(store, settings)
   if (isUrl(store) && isDirectory(store) && !existsSync(store.path)) {
     throw new Failure(
       `${store.url}: there is no such directory; name the store with --store, or run postern serve first`,

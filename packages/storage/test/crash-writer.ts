@@ -1,10 +1,11 @@
 /** Killed by crash.test.ts: saves messages without end, and prints the id of each that it was told is kept. */
 import { writeSync } from 'node:fs'
 import { mailStore } from '@postern/storage'
-import { fs } from '@postern/storage/fs'
+import { fs, type FsLayout } from '@postern/storage/fs'
 import { idAt, messageOf, SESSION } from './mail.ts'
 
-const mail = mailStore(fs(process.argv[2] as string))
+const [, , directory, layout] = process.argv
+const mail = mailStore(fs(directory as string, { layout: layout as FsLayout }))
 const sizes = [0, 100, 3000, 70_000, 200_000]
 
 async function saveForever(): Promise<void> {

@@ -8,27 +8,27 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { mailStore } from '@postern/storage'
-import { fs } from '@postern/storage/fs'
+import { fs, type FsLayout } from '@postern/storage/fs'
 import { expect, test } from 'vitest'
 import { keysIn, temporaryDirectory } from './blobs.ts'
 import { allPages, idsOf } from './mail-contract.ts'
 
 const WRITER = fileURLToPath(new URL('crash-writer.ts', import.meta.url))
 /** `KILL_ROUNDS` as in test/faults/kill.test.ts. */
-const KILLS = Number(process.env['KILL_ROUNDS'] ?? 12)
+const KILLS = Number(process.env['KILL_ROUNDS'] ?? 8)
 
 const parent = temporaryDirectory()
 
-test(
-  `after ${KILLS} kills at random moments, what was printed is there and whole`,
+test.each(['files', 'packed'] as const)(
+  `%s: after ${KILLS} kills at random moments, what was printed is there and whole`,
   { timeout: 60_000 + KILLS * 2_000 },
-  async () => {
-    const directory = join(parent, 'mail')
+  async (layout) => {
+    const directory = join(parent, layout)
     const promised = new Set<string>()
     let left = KILLS
     const killing = async (): Promise<void> => {
       while (left-- > 0) {
-        for (const id of await killedWriter(directory, Math.random() * 250)) promised.add(id)
+        for (const id of await killedWriter(directory, layout, Math.random() * 250)) promised.add(id)
       }
     }
     await Promise.all([killing(), killing()])
@@ -54,14 +54,14 @@ test(
     expect(bytes).toHaveLength(listed.size)
     for (const id of promised) await (await mail.load(id)).verify()
     console.log(
-      `${KILLS} kills: ${promised.size} promised, ${listed.size} kept, ${swept.messages} halves and ${swept.temporary} temporary files swept`,
+      `${layout}: ${KILLS} kills: ${promised.size} promised, ${listed.size} kept, ${swept.messages} halves and ${swept.temporary} temporary files swept`,
     )
   },
 )
 
 /** What the writer printed before it was killed, `delayMs` after its first line. */
-async function killedWriter(directory: string, delayMs: number): Promise<string[]> {
-  const child = spawn(process.execPath, [WRITER, directory], { stdio: ['ignore', 'pipe', 'pipe'] })
+async function killedWriter(directory: string, layout: FsLayout, delayMs: number): Promise<string[]> {
+  const child = spawn(process.execPath, [WRITER, directory, layout], { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   let complaints = ''
   child.stdout.on('data', (data: Buffer) => {

@@ -1,6 +1,6 @@
 /** A disk that is really full: a small tmpfs. Mounting takes root. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Refusal, type Session } from '@postern/engine'
@@ -30,7 +30,7 @@ afterAll(() => {
 
 test('a full disk is 452, loses and tears nothing, and is good again once there is room', async ({ skip }) => {
   skip(whyNot !== '', whyNot)
-  const store = fs(directory)
+  const store = fs(join(directory, 'files'))
   const mail = mailStore(store)
   const hook = keep(store)
   const kept: string[] = []
@@ -57,17 +57,57 @@ test('a full disk is 452, loses and tears nothing, and is good again once there 
     expect(refusal.cause).toMatchObject({ code: 'no-space' })
   }
   expect(kept.length).toBeGreaterThan(5)
-  expect(readdirSync(join(directory, '.tmp'))).toEqual([])
+  expect(readdirSync(join(directory, 'files/.tmp'))).toEqual([])
   const page = await mail.list({ limit: 1000 })
   expect(page.corrupt).toEqual([])
   expect(idsOf(page)).toEqual(kept.toSorted().toReversed())
   for (const id of kept) await (await mail.load(id)).verify()
   // Whoever opens it now can still make room.
-  const later = mailStore(fs(directory))
+  const later = mailStore(fs(join(directory, 'files')))
   for (const id of kept) await later.delete(id)
   const id = idAt(Date.now())
   await saveText(mail, id)
   await (await mail.load(id)).verify()
   await send(400_000)
   expect(kept).toContain((await mail.list()).records.find((record) => record.size > 400_000)?.id)
+})
+
+test('a full disk of packs is 452, loses and tears nothing, and is good again once somebody makes room', async ({
+  skip,
+}) => {
+  skip(whyNot !== '', whyNot)
+  rmSync(join(directory, 'files'), { recursive: true })
+  const filler = join(directory, 'filler')
+  writeFileSync(filler, pattern(300_000))
+  const store = fs(join(directory, 'packs'), { layout: 'packed' })
+  const mail = mailStore(store)
+  const ids = Array.from({ length: 200 }, (_, index) => idAt(Date.now(), index))
+  const kept: string[] = []
+  await inParallel(
+    ids,
+    async (id) => {
+      try {
+        await keep(store)(hookMessageOf(id, [pattern(20_000)]), SESSION as Session)
+        kept.push(id)
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error
+        expect(error.reply.wire).toMatch(/^452 4\.3\.1 /)
+      }
+    },
+    20,
+  )
+  expect(kept.length).toBeGreaterThan(20)
+  expect(kept.length).toBeLessThan(ids.length)
+  for (const each of [mail, mailStore(fs(join(directory, 'packs')))]) {
+    const page = await each.list({ limit: 1000 })
+    expect(page.corrupt).toEqual([])
+    expect(idsOf(page)).toEqual(kept.toSorted().toReversed())
+    for (const id of kept) await (await each.load(id)).verify()
+  }
+  rmSync(filler)
+  const last = idAt(Date.now())
+  await saveText(mail, last)
+  for (const id of kept) await mail.delete(id)
+  await mail.sweep({ olderThanMs: 0 })
+  expect(idsOf(await mail.list())).toEqual([last])
 })

@@ -10,6 +10,8 @@ export interface File {
   readonly ino: number
   readonly born: number
   bytes: Uint8Array
+  /** What it held before it was cut. */
+  longer: Uint8Array[]
   /** So many of the bytes are safe. */
   safe: number
   links: number
@@ -53,6 +55,7 @@ export function statsOf(inode: Inode, { fileAgeMs = 10_000, directoryAgeMs = 10_
   const mtime = new Date(Date.now() - (inode.kind === 'file' ? fileAgeMs : directoryAgeMs))
   return {
     ino: inode.ino,
+    nlink: inode.kind === 'file' ? inode.links : 2,
     birthtimeMs: inode.born,
     mtime,
     mtimeMs: mtime.getTime(),
@@ -77,11 +80,15 @@ export function namesAfterCut(directory: Directory, pick: Choose): Map<string, I
   return names
 }
 
-/** What was safe; behind it nothing, everything, zeros, or a half. */
-export function bytesAfterCut({ bytes, safe }: File, pick: Choose): Uint8Array {
-  if (safe === bytes.length) return bytes
+/** What was safe; behind it nothing, everything, zeros, a half, a half and zeros, or what it was before it was cut. */
+export function bytesAfterCut({ bytes, longer, safe }: File, pick: Choose): Uint8Array {
+  if (safe === bytes.length && longer.length === 0) return bytes
   const zeros = Uint8Array.from(bytes)
   zeros.fill(0, safe)
-  const half = bytes.subarray(0, safe + Math.floor((bytes.length - safe) / 2))
-  return [bytes.subarray(0, safe), bytes, zeros, half][pick(4)] as Uint8Array
+  const middle = safe + Math.floor((bytes.length - safe) / 2)
+  const half = bytes.subarray(0, middle)
+  const halfZeros = Uint8Array.from(bytes)
+  halfZeros.fill(0, middle)
+  const states = [bytes.subarray(0, safe), bytes, zeros, half, halfZeros, ...longer]
+  return states[pick(states.length)] as Uint8Array
 }

@@ -16,7 +16,7 @@ import { Book, expectFates, finish, listWhole, SCENARIOS } from './scenarios.ts'
 
 const MAILBOXES = ['example.com/bob', 'example.org/carl']
 
-const MAILDIR: Required<Subject> = {
+const MAILDIR: Required<Pick<Subject, 'format' | 'open'>> = {
   async format(disk) {
     await disk.mkdir(join(ROOT, '.records'))
     const root = await disk.open(ROOT, constants.O_RDONLY)

@@ -54,7 +54,9 @@ describe('the marker', () => {
     const id = idAt(Date.now())
     await saveText(mailStore(fs(directory)), id)
     rmSync(join(directory, '.postern'))
-    expect(() => openDirectory(directory, MAILDIR)).toThrow(`${directory} holds mail in the layout fs 1, not maildir 1`)
+    expect(() => openDirectory(directory, [MAILDIR])).toThrow(
+      `${directory} holds mail in the layout fs 1, not maildir 1`,
+    )
     const mail = mailStore(fs(directory))
     await (await mail.load(id)).verify()
     expect(readFileSync(join(directory, '.postern'), 'utf8')).toBe('fs 1\n')
@@ -85,9 +87,9 @@ describe('the marker', () => {
 
   test('of two layouts that come at the same time one gets the directory', () => {
     const directory = freshDirectory()
-    openDirectory(directory, MAILDIR)
+    openDirectory(directory, [MAILDIR])
     expect(() => fs(directory)).toThrow('open it as maildir:')
-    expect(openDirectory(directory, MAILDIR)).toBe(directory)
+    expect(openDirectory(directory, [MAILDIR])).toEqual({ root: directory, layout: MAILDIR })
   })
 
   test('what is no file is not read as one', () => {

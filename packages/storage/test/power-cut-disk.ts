@@ -101,7 +101,7 @@ export class PowerCutDisk implements Disk {
         return known
       }
       const bytes = bytesAfterCut(old, pick)
-      const fresh: File = { ...disk.#newFile(), bytes, safe: bytes.length, links: 1 }
+      const fresh: File = { ...disk.#newFile(), bytes, safe: bytes.length }
       files.set(old, fresh)
       return fresh
     }
@@ -142,13 +142,23 @@ export class PowerCutDisk implements Disk {
     })
   }
 
-  read(file: number, bytes: Uint8Array, offset: number, length: number): Promise<number> {
+  read(file: number, bytes: Uint8Array, offset: number, length: number, position?: number): Promise<number> {
     return this.#call('read', () => {
       const opened = this.#opened(file)
-      const some = (opened.inode as File).bytes.subarray(opened.at, opened.at + length)
+      const at = position ?? opened.at
+      const some = (opened.inode as File).bytes.subarray(at, at + length)
       bytes.set(some, offset)
-      opened.at += some.length
+      if (position === undefined) opened.at += some.length
       return some.length
+    })
+  }
+
+  truncate(file: number, length: number): Promise<void> {
+    return this.#call('truncate', () => {
+      const inode = this.#opened(file).inode as File
+      inode.longer.push(inode.bytes)
+      inode.bytes = inode.bytes.subarray(0, length)
+      inode.safe = Math.min(inode.safe, length)
     })
   }
 
@@ -285,7 +295,8 @@ export class PowerCutDisk implements Disk {
   }
 
   #newFile(): File {
-    return { kind: 'file', ino: this.#number(), born: this.#births++, bytes: new Uint8Array(0), safe: 0, links: 1 }
+    const bytes = new Uint8Array(0)
+    return { kind: 'file', ino: this.#number(), born: this.#births++, bytes, longer: [], safe: 0, links: 1 }
   }
 
   #newDirectory(): Directory {

@@ -1,5 +1,6 @@
 /** Power cuts at every moment of a scenario, and what may be left by each. */
 import type { Random } from '../../../test/corpus/random.ts'
+import type { Ages } from './inode.ts'
 import { type Choose, PowerCutDisk } from './power-cut-disk.ts'
 import { Book, type OpenStore, type Scenario } from './scenarios.ts'
 
@@ -9,6 +10,8 @@ export const SAFE: Choose = () => 0
 /** What is tried: what opens a store, and makes what has to be there before. */
 export interface Subject {
   readonly open?: OpenStore
+  /** How old files look. */
+  readonly ages?: Ages
   format?(disk: PowerCutDisk): Promise<void>
 }
 
@@ -20,7 +23,7 @@ export interface Prepared {
 
 /** What there is before the scenario begins. */
 export async function prepare(scenario: Scenario, subject: Subject = {}): Promise<Prepared> {
-  const disk = new PowerCutDisk()
+  const disk = new PowerCutDisk(subject.ages)
   await subject.format?.(disk)
   const book = new Book(disk, new Map(), subject.open)
   await scenario.prepare(book)

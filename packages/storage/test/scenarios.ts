@@ -15,11 +15,13 @@ const openFiles: OpenStore = (disk) => mailStore(fsAt(disk, ROOT))
 
 /** A store on a disk, and the promises it makes. */
 export class Book {
+  readonly disk: PowerCutDisk
   readonly mail: MailStore
   readonly fates: Map<string, Fate>
 
   /** @param open What keeps mail on it. Default: files by time. */
   constructor(disk: PowerCutDisk, fates: ReadonlyMap<string, Fate> = new Map(), open: OpenStore = openFiles) {
+    this.disk = disk
     this.mail = open(disk)
     this.fates = new Map(fates)
   }

@@ -16,6 +16,7 @@ import { constants, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
 import { StorageError } from '../error.ts'
 import { type Disk, systemCode } from './disk.ts'
+import { Group } from './group.ts'
 import type { Slots } from './slots.ts'
 
 /** Enough for a store by time: only its last few are written to. */
@@ -28,7 +29,7 @@ export class Directories {
   readonly #maxKnown: number
   /** Which directory each is; see {@link identityOf}. */
   readonly #known = new Map<string, Promise<string>>()
-  readonly #groups = new Map<string, Group>()
+  readonly #groups = new Map<string, Group<string>>()
 
   /** @param maxKnown Directories that are known to be there and safe; the oldest is forgotten first. */
   constructor(disk: Disk, slots: Slots, root: string, maxKnown: number = MAX_KNOWN) {
@@ -117,44 +118,4 @@ export class Directories {
 /** What one directory does not share with another that had its name. */
 function identityOf({ ino, birthtimeMs }: Stats): string {
   return `${ino} ${birthtimeMs}`
-}
-
-interface Waiter {
-  resolve(identity: string): void
-  reject(error: unknown): void
-}
-
-/** A sync that many want done: one run at a time, and a run counts for those who had joined before it began. */
-class Group {
-  readonly #work: () => Promise<string>
-  readonly #idle: () => void
-  #waiters: Waiter[] = []
-  #running = false
-
-  constructor(work: () => Promise<string>, idle: () => void) {
-    this.#work = work
-    this.#idle = idle
-  }
-
-  join(): Promise<string> {
-    const joined = new Promise<string>((resolve, reject) => this.#waiters.push({ resolve, reject }))
-    if (!this.#running) void this.#run()
-    return joined
-  }
-
-  async #run(): Promise<void> {
-    this.#running = true
-    while (this.#waiters.length > 0) {
-      const batch = this.#waiters
-      this.#waiters = []
-      try {
-        const identity = await this.#work()
-        for (const waiter of batch) waiter.resolve(identity)
-      } catch (error) {
-        for (const waiter of batch) waiter.reject(error)
-      }
-    }
-    this.#running = false
-    this.#idle()
-  }
 }

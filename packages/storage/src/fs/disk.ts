@@ -11,7 +11,9 @@ export interface Disk {
   open(path: string, flags: number, mode?: number): Promise<number>
   /** Writes at the file's position; may write less than it was given. */
   write(file: number, bytes: Uint8Array, offset: number, length: number): Promise<number>
-  read(file: number, bytes: Uint8Array, offset: number, length: number): Promise<number>
+  /** Reads at `position`, or at the file's own. */
+  read(file: number, bytes: Uint8Array, offset: number, length: number, position?: number): Promise<number>
+  truncate(file: number, length: number): Promise<void>
   /** Waits until the file, or the directory, is on the disk itself. */
   fsync(file: number): Promise<void>
   close(file: number): Promise<void>
@@ -34,7 +36,9 @@ const readdir = promisify(nodeFs.readdir)
 export const nodeDisk: Disk = {
   open: promisify(nodeFs.open),
   write: async (file, bytes, offset, length) => (await write(file, bytes, offset, length, null)).bytesWritten,
-  read: async (file, bytes, offset, length) => (await read(file, bytes, offset, length, null)).bytesRead,
+  read: async (file, bytes, offset, length, position) =>
+    (await read(file, bytes, offset, length, position ?? null)).bytesRead,
+  truncate: promisify<number, number>(nodeFs.ftruncate),
   fsync: promisify(nodeFs.fsync),
   close: promisify(nodeFs.close),
   fstat: promisify<number, nodeFs.Stats>(nodeFs.fstat),

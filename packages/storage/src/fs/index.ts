@@ -1,29 +1,23 @@
-/**
- * Blobs as files: a key is a path below one directory.
- *
- * Files are 0600 and directories 0700. A key can't lead out: keys hold neither `..` nor an absolute path, directories
- * on the way are never symbolic links, and a link in the place of a file is not followed. (That is against mistakes and
- * against hostile keys. Whoever may write into the directory itself is its owner.)
- *
- * For Linux and macOS. Of keys that differ in nothing but case, a disk that doesn't mind case can hold one.
- */
-import { constants } from 'node:fs'
-import { dirname, join } from 'node:path'
-import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
-import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob.ts'
-import { StorageError } from '../error.ts'
-import { isTimeFolder, rootOf } from '../layout.ts'
+/** Mail in a directory. A key is a path below it; files.ts and packed/index.ts say what lies there. */
+import { join } from 'node:path'
+import type { BlobStore } from '../blob.ts'
 import { Directories } from './directories.ts'
-import { type Disk, diskError, nodeDisk, readingDisk, systemCode } from './disk.ts'
-import { Listing } from './listing.ts'
+import { type Disk, nodeDisk, readingDisk } from './disk.ts'
+import { FileStore } from './files.ts'
 import type { Layout } from './marker.ts'
 import { openDirectory } from './opening.ts'
-import { Reading, regular } from './reading.ts'
+import { PackedStore } from './packed/index.ts'
+import { Reading } from './reading.ts'
 import { Slots } from './slots.ts'
 import { Temporary } from './temporary.ts'
-import { FileWriter, type Workshop } from './writer.ts'
+import type { Workshop } from './writer.ts'
 
 export interface FsOptions {
+  /**
+   * `files`: each blob is a file. `packed`: small ones are gathered in packs, so that many commits share one fsync. It is
+   * chosen when the directory is made. Default: what the directory is, or `files`.
+   */
+  readonly layout?: FsLayout
   /** Blobs over 64 KiB that are written at one time, and as many that are read; more wait. Default 1,024. */
   readonly maxOpenFiles?: number
   /**
@@ -33,13 +27,17 @@ export interface FsOptions {
   readonly writable?: boolean
 }
 
-const LAYOUT: Layout = { name: 'fs', version: 1 }
+/** How blobs can lie in a directory. */
+export type FsLayout = 'files' | 'packed'
+
+const FILES: Layout = { name: 'fs', version: 1 }
+const PACKED: Layout = { name: 'packed', version: 1 }
 const DEFAULT_MAX_OPEN_FILES = 1024
 /** Files open at one time for short work: small blobs, directories. */
 export const MAX_BRIEF = 64
 
 /**
- * Blobs as files in a directory, which is made where it is missing.
+ * Blobs in a directory, which is made where it is missing.
  *
  * @throws StorageError at once when the directory can't be used: its message says why. `other-layout` when it holds mail
  * in another layout; nothing is done to it then.
@@ -50,16 +48,41 @@ export function fs(directory: string, options: FsOptions = {}): BlobStore {
 }
 
 /** The same on a disk that a test watches, or breaks; or as a part of another layout. */
-export function fsOn(disk: Disk, directory: string, options: FsOptions = {}, layout: Layout = LAYOUT): BlobStore {
+export function fsOn(disk: Disk, directory: string, options: FsOptions = {}, partOf?: Layout): BlobStore {
   const maxOpenFiles = checkOpenFiles(options.maxOpenFiles)
   const { writable = true } = options
-  const root = openDirectory(directory, layout, { writable })
-  return fsAt(writable ? disk : readingDisk(disk), root, maxOpenFiles)
+  const layouts = partOf === undefined ? layoutsOf(options.layout) : ([partOf] as const)
+  const { root, layout } = openDirectory(directory, layouts, { writable })
+  return (layout === PACKED ? packedAt : fsAt)(writable ? disk : readingDisk(disk), root, maxOpenFiles)
 }
 
-/** The same in a directory that was opened already: of a disk that a test simulates. */
+/** Files in a directory that was opened already: of a disk that a test simulates. */
 export function fsAt(disk: Disk, root: string, maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES): BlobStore {
-  return new FsStore(disk, root, maxOpenFiles)
+  const { shop, reading } = workshop(disk, root, maxOpenFiles)
+  return new FileStore(root, shop, reading)
+}
+
+/** The same with packs. @param now The clock: milliseconds since 1970 */
+export function packedAt(
+  disk: Disk,
+  root: string,
+  maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES,
+  now: () => number = Date.now,
+): BlobStore {
+  const { shop, reading } = workshop(disk, root, maxOpenFiles)
+  return new PackedStore(new FileStore(root, shop, reading), root, shop, now)
+}
+
+function workshop(disk: Disk, root: string, maxOpenFiles: number): { shop: Workshop; reading: Reading } {
+  const brief = new Slots(MAX_BRIEF)
+  const shop = {
+    disk,
+    brief,
+    large: new Slots(maxOpenFiles),
+    directories: new Directories(disk, brief, root),
+    temporary: new Temporary(disk, join(root, '.tmp')),
+  }
+  return { shop, reading: new Reading(disk, brief, new Slots(maxOpenFiles)) }
 }
 
 /** Lets through what can be a bound on open files. @throws RangeError */
@@ -68,127 +91,10 @@ export function checkOpenFiles(maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES): n
   throw new RangeError(`maxOpenFiles: ${maxOpenFiles} is not a whole number from 1`)
 }
 
-class FsStore implements BlobStore {
-  readonly #root: string
-  readonly #shop: Workshop
-  readonly #reading: Reading
-
-  constructor(disk: Disk, root: string, maxOpenFiles: number) {
-    const brief = new Slots(MAX_BRIEF)
-    this.#root = root
-    this.#reading = new Reading(disk, brief, new Slots(maxOpenFiles))
-    this.#shop = {
-      disk,
-      brief,
-      large: new Slots(maxOpenFiles),
-      directories: new Directories(disk, brief, root),
-      temporary: new Temporary(disk, join(root, '.tmp')),
-    }
-  }
-
-  write(key: string, options: WriteOptions = {}): BlobWriter {
-    return new FileWriter(this.#shop, this.#path(key), options.size)
-  }
-
-  async read(key: string): Promise<BlobReader> {
-    const path = this.#path(key)
-    return this.#reading.read(key, () => this.#openFile(path))
-  }
-
-  async head(key: string): Promise<BlobInfo | undefined> {
-    const path = this.#path(key)
-    try {
-      await this.#checkInside(path)
-      const stats = regular(await this.#shop.disk.lstat(path), path)
-      return { size: stats.size, modifiedAt: stats.mtime }
-    } catch (error) {
-      const failure = diskError(error, `can't look at ${key}`)
-      if (failure.code === 'not-found') return undefined
-      throw failure
-    }
-  }
-
-  async list(options: ListOptions = {}): Promise<KeyPage> {
-    const request = {
-      prefix: checkPrefix(options.prefix ?? ''),
-      cursor: checkPrefix(options.cursor ?? ''),
-      rollUp: options.delimiter !== undefined,
-      limit: checkLimit(options.limit ?? MAX_PAGE),
-      sizes: options.sizes ?? false,
-    }
-    try {
-      const folder = request.prefix.slice(0, request.prefix.lastIndexOf('/') + 1)
-      await this.#checkInside(join(this.#root, folder, 'any'))
-      return await this.#shop.brief.run(() => new Listing(this.#shop.disk, this.#root, request).page())
-    } catch (error) {
-      const failure = diskError(error, `can't list ${request.prefix}`)
-      if (failure.code === 'not-found') return { keys: [], prefixes: [], ...(request.sizes && { sizes: [] }) }
-      throw failure
-    }
-  }
-
-  async delete(key: string): Promise<void> {
-    const path = this.#path(key)
-    const { disk, directories } = this.#shop
-    try {
-      await this.#checkInside(path)
-      await disk.unlink(path).catch((error: unknown) => {
-        // Gone, but maybe not for good: who removed it may have been killed before the sync.
-        if (systemCode(error) !== 'ENOENT') throw error
-      })
-      await directories.flush(dirname(path))
-    } catch (error) {
-      const failure = diskError(error, `can't delete ${key}`)
-      if (failure.code !== 'not-found') throw failure
-    }
-  }
-
-  async sweep(olderThanMs: number): Promise<number> {
-    const before = Date.now() - olderThanMs
-    try {
-      await this.#removeEmpty('', before)
-      return await this.#shop.temporary.sweep(before)
-    } catch (error) {
-      throw diskError(error, `can't sweep ${this.#root}`)
-    }
-  }
-
-  #path(key: string): string {
-    return join(this.#root, checkKey(key))
-  }
-
-  /** A link on the way to the file would lead out of the store. */
-  async #checkInside(path: string): Promise<void> {
-    const directory = dirname(path)
-    if ((await this.#shop.disk.realpath(directory)) !== directory) {
-      throw new StorageError('denied', `${directory} leads out of the store`)
-    }
-  }
-
-  async #openFile(path: string): Promise<number> {
-    await this.#checkInside(path)
-    return this.#shop.disk.open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
-  }
-
-  /**
-   * Removes folders of mail that hold nothing, the deepest first. One that fills meanwhile stays: `rmdir` sees to that. What is no
-   * folder of ours is not even looked into: somebody may have named a directory that holds other things too.
-   */
-  async #removeEmpty(folder: string, before: number): Promise<void> {
-    const { disk } = this.#shop
-    for (const entry of await disk.readdir(join(this.#root, folder))) {
-      const below = `${folder}${entry.name}/`
-      const isRoot = below === rootOf(true)
-      if (!entry.isDirectory() || (!isRoot && !isTimeFolder(below))) continue
-      const path = join(this.#root, below)
-      try {
-        const { mtimeMs } = await disk.lstat(path)
-        await this.#removeEmpty(below, before)
-        if (mtimeMs < before && !isRoot) await disk.rmdir(path)
-      } catch (error) {
-        const code = systemCode(error)
-        if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw error
-      }
-    }
-  }
+/** What the directory may be; the first is what a new one becomes. @throws RangeError */
+function layoutsOf(layout: FsLayout | undefined): readonly [Layout, ...Layout[]] {
+  if (layout === undefined) return [FILES, PACKED]
+  if (layout === 'files') return [FILES]
+  if (layout === 'packed') return [PACKED]
+  throw new RangeError(`layout: ${String(layout)} is neither files nor packed`)
 }

@@ -8,7 +8,7 @@
  * What is no key is passed over: hidden names (the temporary directory among them), symbolic links, devices.
  */
 import { join } from 'node:path'
-import { isSegment, type KeyPage } from '../blob.ts'
+import { checkLimit, checkPrefix, isSegment, type KeyPage, type ListOptions, MAX_PAGE } from '../blob.ts'
 import { type Disk, isGone } from './disk.ts'
 
 export interface Request {
@@ -19,21 +19,44 @@ export interface Request {
   readonly sizes: boolean
 }
 
+/** What lies in folders. */
+export interface Folders {
+  /** Names in the folder, '' or ending in `/`: of blobs, and of folders with a `/` behind them. In any order. */
+  names(folder: string): Promise<string[]>
+  /** The size of a blob; undefined where there is none any more. */
+  size(key: string): Promise<number | undefined>
+}
+
 /** Files looked at for their size at one time. */
 const LOOKS_AT_ONCE = 16
 
+/** @throws StorageError `invalid-key`; RangeError */
+export function requestOf({
+  prefix = '',
+  cursor = '',
+  delimiter,
+  limit = MAX_PAGE,
+  sizes = false,
+}: ListOptions): Request {
+  return {
+    prefix: checkPrefix(prefix),
+    cursor: checkPrefix(cursor),
+    rollUp: delimiter !== undefined,
+    limit: checkLimit(limit),
+    sizes,
+  }
+}
+
 export class Listing {
-  readonly #disk: Disk
-  readonly #root: string
+  readonly #folders: Folders
   readonly #request: Request
   readonly #keys: string[] = []
   readonly #prefixes: string[] = []
   #last: string | undefined
   #more = false
 
-  constructor(disk: Disk, root: string, request: Request) {
-    this.#disk = disk
-    this.#root = root
+  constructor(folders: Folders, request: Request) {
+    this.#folders = folders
     this.#request = request
   }
 
@@ -48,7 +71,8 @@ export class Listing {
   /** Adds what lies in the folder, '' or ending in `/`, until the page is full. */
   async #visit(folder: string): Promise<void> {
     const { prefix, cursor, rollUp } = this.#request
-    for (const name of await this.#names(folder)) {
+    const names = await this.#folders.names(folder)
+    for (const name of names.toSorted((a, b) => (a < b ? -1 : 1))) {
       const item = folder + name
       const isFolder = name.endsWith('/')
       if (!item.startsWith(prefix) && !(isFolder && prefix.startsWith(item))) continue
@@ -78,7 +102,7 @@ export class Listing {
     const sizes: number[] = []
     for (let at = 0; at < this.#keys.length; at += LOOKS_AT_ONCE) {
       const some = this.#keys.slice(at, at + LOOKS_AT_ONCE)
-      const found = await Promise.all(some.map((key) => this.#size(key)))
+      const found = await Promise.all(some.map((key) => this.#folders.size(key)))
       for (const [index, size] of found.entries()) {
         if (size === undefined) continue
         keys.push(some[index] as string)
@@ -87,18 +111,19 @@ export class Listing {
     }
     return { keys, sizes }
   }
+}
 
-  async #size(key: string): Promise<number | undefined> {
-    try {
-      const stats = await this.#disk.lstat(join(this.#root, key))
-      return stats.isFile() ? stats.size : undefined
-    } catch (error) {
-      if (isGone(error)) return undefined
-      throw error
-    }
+/** The folders and files of a disk. */
+export class Tree implements Folders {
+  readonly #disk: Disk
+  readonly #root: string
+
+  constructor(disk: Disk, root: string) {
+    this.#disk = disk
+    this.#root = root
   }
 
-  async #names(folder: string): Promise<string[]> {
+  async names(folder: string): Promise<string[]> {
     try {
       const names: string[] = []
       for (const entry of await this.#disk.readdir(join(this.#root, folder))) {
@@ -106,10 +131,20 @@ export class Listing {
         if (entry.isDirectory()) names.push(`${entry.name}/`)
         else if (entry.isFile()) names.push(entry.name)
       }
-      return names.toSorted((a, b) => (a < b ? -1 : 1))
+      return names
     } catch (error) {
       // Never there, or removed while this walked towards it.
       if (isGone(error)) return []
+      throw error
+    }
+  }
+
+  async size(key: string): Promise<number | undefined> {
+    try {
+      const stats = await this.#disk.lstat(join(this.#root, key))
+      return stats.isFile() ? stats.size : undefined
+    } catch (error) {
+      if (isGone(error)) return undefined
       throw error
     }
   }

@@ -1,5 +1,5 @@
 /**
- * The marker: a small file in the root of a store that names its layout, `fs 1` or `maildir 1`, so that nobody opens it
+ * The marker: a small file in the root of a store that names its layout, `fs 1`, `packed 1` or `maildir 1`, so that nobody opens it
  * as what it is not. Its name begins with a dot, as no key does.
  *
  * It is written once, when a directory is first opened for writing, and in the way of every blob: whole and synced
@@ -13,28 +13,32 @@ import { systemCode } from './disk.ts'
 
 /** How mail lies in a directory. */
 export interface Layout {
-  /** Also the scheme of the store's URL: small letters. */
+  /** Small letters. */
   readonly name: string
   /** Counts up when the layout changes so that older programs would harm it. From 1. */
   readonly version: number
 }
 
+/** What a directory may be; the first is what one becomes that has no mail yet. */
+export type Wanted = readonly [Layout, ...Layout[]]
+
 const MARKER = '.postern'
 const MAX_MARKER_BYTES = 64
 
 /**
- * Compares the marker with the layout that somebody wants to open. Answers whether there is one.
+ * Compares the marker with the layouts that somebody wants to open. Answers which it names; undefined where there is none.
  *
  * @throws StorageError `other-layout`
  */
-export function checkMarker(root: string, layout: Layout): boolean {
+export function checkMarker(root: string, layouts: Wanted): Layout | undefined {
   const found = readMarker(root)
   if (found === undefined) {
-    if (layout.name !== 'fs' && hasYears(root)) throw otherLayout(root, 'fs 1', layout)
-    return false
+    if (layouts[0].name !== 'fs' && hasYears(root)) throw otherLayout(root, 'fs 1', layouts)
+    return undefined
   }
-  if (found !== textOf(layout)) throw otherLayout(root, found, layout)
-  return true
+  const layout = layouts.find((each) => textOf(each) === found)
+  if (layout === undefined) throw otherLayout(root, found, layouts)
+  return layout
 }
 
 /**
@@ -56,7 +60,7 @@ export function writeMarker(root: string, temporary: string, layout: Layout): vo
       nodeFs.linkSync(path, join(root, MARKER))
     } catch (error) {
       if (systemCode(error) !== 'EEXIST') throw error
-      checkMarker(root, layout)
+      checkMarker(root, [layout])
     }
   } finally {
     nodeFs.rmSync(path, { force: true })
@@ -105,7 +109,7 @@ function hasYears(root: string): boolean {
     .some((each) => each.isDirectory() && /^\d{4}$/.test(each.name))
 }
 
-function otherLayout(root: string, found: string, wanted: Layout): StorageError {
+function otherLayout(root: string, found: string, wanted: Wanted): StorageError {
   const [, name, version] = /^([a-z]{1,20}) ([1-9]\d{0,8})$/.exec(found) ?? []
   if (name === undefined) {
     return new StorageError(
@@ -113,10 +117,20 @@ function otherLayout(root: string, found: string, wanted: Layout): StorageError 
       `${join(root, MARKER)} says ${JSON.stringify(found)}, which is no layout of mail; name another directory`,
     )
   }
-  const isNewer = name === wanted.name && Number(version) > wanted.version
+  const isNewer = wanted.some((each) => each.name === name && Number(version) > each.version)
   return new StorageError(
     'other-layout',
-    `${root} holds mail in the layout ${found}, not ${textOf(wanted)}; ` +
-      (isNewer ? 'take a version of Postern that knows it' : `open it as ${name}: or name another directory`),
+    `${root} holds mail in the layout ${found}, not ${textOf(wanted[0])}; ` +
+      (isNewer ? 'take a version of Postern that knows it' : `${howToOpen(name, wanted)} or name another directory`),
   )
+}
+
+function howToOpen(name: string, [{ name: wanted }]: Wanted): string {
+  const scheme = schemeOf(name)
+  return scheme === schemeOf(wanted) ? 'open it without naming a layout,' : `open it as ${scheme}:`
+}
+
+/** The scheme of the URL of a store. */
+function schemeOf(name: string): string {
+  return name === 'packed' ? 'fs' : name
 }

@@ -9,28 +9,35 @@ import { randomBytes } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
 import { StorageError } from '../error.ts'
 import { diskError, systemCode } from './disk.ts'
-import { checkMarker, type Layout, syncDirectory, writeMarker } from './marker.ts'
+import { checkMarker, type Layout, syncDirectory, type Wanted, writeMarker } from './marker.ts'
 
 export interface OpenOptions {
   /** Default true: the directory is made where it is missing, marked, and tried out. False only looks. */
   readonly writable?: boolean
 }
 
+/** A directory that was opened. */
+export interface Opened {
+  /** Its real path. Temporary files belong into `.tmp` in it. */
+  readonly root: string
+  readonly layout: Layout
+}
+
 /**
- * Opens a directory as a store of this layout. Answers its real path. Temporary files belong into `.tmp` in it.
+ * Opens a directory as a store of one of these layouts; one that has none yet becomes the first.
  *
  * @throws StorageError `other-layout` where it holds another layout, which nothing is done to; another code where it
  * can't be used
  */
-export function openDirectory(directory: string, layout: Layout, { writable = true }: OpenOptions = {}): string {
+export function openDirectory(directory: string, layouts: Wanted, { writable = true }: OpenOptions = {}): Opened {
   const path = resolve(directory)
   try {
     if (writable) makeDirectory(path)
     const root = nodeFs.realpathSync(path)
     if (!nodeFs.statSync(root).isDirectory()) throw new StorageError('unavailable', `${path} is not a directory`)
-    const isMarked = checkMarker(root, layout)
-    if (writable) prepare(root, isMarked ? undefined : layout)
-    return root
+    const marked = checkMarker(root, layouts)
+    if (writable) prepare(root, marked === undefined ? layouts[0] : undefined)
+    return { root, layout: marked ?? layouts[0] }
   } catch (error) {
     throw explained(error, writable ? `can't keep mail in ${path}` : `can't read mail in ${path}`)
   }
@@ -45,8 +52,9 @@ function prepare(root: string, unmarked: Layout | undefined): void {
     tryOut(temporary)
     if (unmarked !== undefined) writeMarker(root, temporary, unmarked)
   } catch (error) {
-    // A full disk is a state and not a mistake: mail can still be read and deleted, and what comes is put off.
-    if (diskError(error, '').code !== 'no-space') throw error
+    // A full disk is a state and not a mistake: mail can still be read and deleted, and what comes is put off. But packs are
+    // found again only where the marker tells of them.
+    if (diskError(error, '').code !== 'no-space' || unmarked?.name === 'packed') throw error
   }
 }
 

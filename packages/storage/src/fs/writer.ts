@@ -22,10 +22,13 @@ export interface Workshop extends Bench {
 export class FileWriter extends BaseWriter {
   readonly #shop: Workshop
   readonly #file: TemporaryFile
+  readonly #check: (() => Promise<void>) | undefined
 
-  constructor(shop: Workshop, target: string, announced: number | undefined) {
+  /** @param check Called before the blob appears: what it throws, the commit throws. */
+  constructor(shop: Workshop, target: string, announced: number | undefined, check?: () => Promise<void>) {
     super(target, announced)
     this.#shop = shop
+    this.#check = check
     this.#file = new TemporaryFile(shop, shop.temporary, target, announced)
   }
 
@@ -39,6 +42,7 @@ export class FileWriter extends BaseWriter {
     let linked = false
     try {
       const path = await this.#file.finish()
+      await this.#check?.()
       await this.#link(path, directory)
       linked = true
       await Promise.all([directories.sync(directory), this.#file.drop()])

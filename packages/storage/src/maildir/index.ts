@@ -80,7 +80,7 @@ export function maildir(directory: string, options: MaildirOptions = {}): MailSt
 export function maildirOn(disk: Disk, directory: string, options: MaildirOptions = {}): MailStore {
   const maxOpenFiles = checkOpenFiles(options.maxOpenFiles)
   const { writable = true } = options
-  const root = openDirectory(directory, LAYOUT, { writable })
+  const { root } = openDirectory(directory, [LAYOUT], { writable })
   const place = join(root, RECORDS)
   // Nothing was delivered here yet, and there is nothing to be seen.
   const isNew = !writable && !existsSync(place)

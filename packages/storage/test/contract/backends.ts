@@ -13,6 +13,7 @@ function everywhere(...runtimes: Runtime[]): Places {
 export const BACKENDS: Readonly<Record<string, Places>> = {
   memory: everywhere('node', 'deno', 'bun', 'workerd'),
   fs: everywhere('node', 'deno', 'bun'),
+  'fs packed': everywhere('node', 'deno', 'bun'),
   r2: everywhere('node', 'workerd'),
   'disk of workerd': everywhere('node'),
   // Mail is the same above each way that requests go: one is what Node, Deno and Bun share.

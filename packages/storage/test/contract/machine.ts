@@ -2,6 +2,7 @@
 import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
+import type { BlobStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { memory } from '@postern/storage/memory'
 import { type Ground, MiB } from './check.ts'
@@ -14,6 +15,18 @@ export const MEMORY: NonNullable<Ground['memory']> = {
   maxGrowthBytes: 80 * MiB,
 }
 
+/** The same store, told of every key that nobody else makes it: what is small then goes into packs. */
+export function unique(store: BlobStore): BlobStore {
+  return {
+    write: (key, options) => store.write(key, { ...options, hasUniqueKey: true }),
+    read: (key) => store.read(key),
+    head: (key) => store.head(key),
+    list: (options) => store.list(options),
+    delete: (key) => store.delete(key),
+    sweep: async (olderThanMs) => (await store.sweep?.(olderThanMs)) ?? 0,
+  }
+}
+
 /**
  * @param directory Where files may go.
  * @param ground What else is known of this runtime.
@@ -24,6 +37,11 @@ export function machineBackends(directory: string, ground: Ground = {}): Backend
       backend: 'fs',
       make: async () => fs(await mkdtemp(join(directory, 'store-'))),
       ground: { ...ground, memory: MEMORY, causes: { 'not-found': /ENOENT/, exists: /EEXIST/ } },
+    },
+    {
+      backend: 'fs packed',
+      make: async () => unique(fs(await mkdtemp(join(directory, 'store-')), { layout: 'packed' })),
+      ground: { ...ground, memory: MEMORY },
     },
     {
       backend: 'memory',

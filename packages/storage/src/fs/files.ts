@@ -1,0 +1,133 @@
+/**
+ * Blobs as files: a key is a path below one directory.
+ *
+ * Files are 0600 and directories 0700. A key can't lead out: keys hold neither `..` nor an absolute path, directories
+ * on the way are never symbolic links, and a link in the place of a file is not followed. (That is against mistakes and
+ * against hostile keys. Whoever may write into the directory itself is its owner.)
+ *
+ * For Linux and macOS. Of keys that differ in nothing but case, a disk that doesn't mind case can hold one.
+ */
+import { constants } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
+import { checkKey } from '../blob.ts'
+import { StorageError } from '../error.ts'
+import { isTimeFolder, rootOf } from '../layout.ts'
+import { type Disk, diskError, systemCode } from './disk.ts'
+import { Listing, requestOf, Tree } from './listing.ts'
+import { type Reading, regular } from './reading.ts'
+import { FileWriter, type Workshop } from './writer.ts'
+
+/** Blobs as files below one directory. */
+export class FileStore implements BlobStore {
+  readonly #root: string
+  readonly #shop: Workshop
+  readonly #reading: Reading
+
+  constructor(root: string, shop: Workshop, reading: Reading) {
+    this.#root = root
+    this.#shop = shop
+    this.#reading = reading
+  }
+
+  /** @param check Called before the blob appears: what it throws, the commit throws. */
+  write(key: string, options: WriteOptions = {}, check?: () => Promise<void>): BlobWriter {
+    return new FileWriter(this.#shop, this.#path(key), options.size, check)
+  }
+
+  async read(key: string): Promise<BlobReader> {
+    const path = this.#path(key)
+    return this.#reading.read(key, () => this.#openFile(path))
+  }
+
+  async head(key: string): Promise<BlobInfo | undefined> {
+    const path = this.#path(key)
+    try {
+      await checkInside(this.#shop.disk, dirname(path))
+      const stats = regular(await this.#shop.disk.lstat(path), path)
+      return { size: stats.size, modifiedAt: stats.mtime }
+    } catch (error) {
+      const failure = diskError(error, `can't look at ${key}`)
+      if (failure.code === 'not-found') return undefined
+      throw failure
+    }
+  }
+
+  async list(options: ListOptions = {}): Promise<KeyPage> {
+    const { disk, brief } = this.#shop
+    const request = requestOf(options)
+    try {
+      const folder = request.prefix.slice(0, request.prefix.lastIndexOf('/') + 1)
+      await checkInside(disk, dirname(join(this.#root, folder, 'any')))
+      return await brief.run(() => new Listing(new Tree(disk, this.#root), request).page())
+    } catch (error) {
+      const failure = diskError(error, `can't list ${request.prefix}`)
+      if (failure.code === 'not-found') return { keys: [], prefixes: [], ...(request.sizes && { sizes: [] }) }
+      throw failure
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    const path = this.#path(key)
+    const { disk, directories } = this.#shop
+    try {
+      await checkInside(this.#shop.disk, dirname(path))
+      await disk.unlink(path).catch((error: unknown) => {
+        // Gone, but maybe not for good: who removed it may have been killed before the sync.
+        if (systemCode(error) !== 'ENOENT') throw error
+      })
+      await directories.flush(dirname(path))
+    } catch (error) {
+      const failure = diskError(error, `can't delete ${key}`)
+      if (failure.code !== 'not-found') throw failure
+    }
+  }
+
+  async sweep(olderThanMs: number): Promise<number> {
+    const before = Date.now() - olderThanMs
+    try {
+      await this.#removeEmpty('', before)
+      return await this.#shop.temporary.sweep(before)
+    } catch (error) {
+      throw diskError(error, `can't sweep ${this.#root}`)
+    }
+  }
+
+  #path(key: string): string {
+    return join(this.#root, checkKey(key))
+  }
+
+  async #openFile(path: string): Promise<number> {
+    await checkInside(this.#shop.disk, dirname(path))
+    return this.#shop.disk.open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+  }
+
+  /**
+   * Removes folders of mail that hold nothing, the deepest first. One that fills meanwhile stays: `rmdir` sees to that. What is no
+   * folder of ours is not even looked into: somebody may have named a directory that holds other things too.
+   */
+  async #removeEmpty(folder: string, before: number): Promise<void> {
+    const { disk } = this.#shop
+    for (const entry of await disk.readdir(join(this.#root, folder))) {
+      const below = `${folder}${entry.name}/`
+      const isRoot = below === rootOf(true)
+      if (!entry.isDirectory() || (!isRoot && !isTimeFolder(below))) continue
+      const path = join(this.#root, below)
+      try {
+        const { mtimeMs } = await disk.lstat(path)
+        await this.#removeEmpty(below, before)
+        if (mtimeMs < before && !isRoot) await disk.rmdir(path)
+      } catch (error) {
+        const code = systemCode(error)
+        if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw error
+      }
+    }
+  }
+}
+
+/** A link on the way to a file would lead out of the store. @throws StorageError `denied` */
+export async function checkInside(disk: Disk, directory: string): Promise<void> {
+  if ((await disk.realpath(directory)) !== directory) {
+    throw new StorageError('denied', `${directory} leads out of the store`)
+  }
+}

@@ -1,0 +1,158 @@
+/** Writing to packs: one of its own for each folder that a store writes to, and who may have a name. */
+import { randomBytes } from 'node:crypto'
+import type { Workshop } from '../writer.ts'
+import { Appender, type Press } from './appender.ts'
+import type { Blob, Contents } from './contents.ts'
+import { graveOf, KIND } from './entry.ts'
+import type { Folder } from './folder.ts'
+
+/** Packs that are kept open while nobody writes to them. */
+const MAX_IDLE = 4
+/** Names that a folder's writer remembers as taken. Whoever writes to packs says that nobody else makes the same. */
+const MAX_TAKEN = 65_536
+
+interface Desk {
+  readonly appender: Appender
+  /** How many are about to write. */
+  users: number
+  /** Names that are taken, or were: the oldest are forgotten first. With each the commit that is under way. */
+  readonly taken: Taken
+  /** What was there before. */
+  readonly isReady: Promise<void>
+}
+
+export class Appenders {
+  readonly #press: Press
+  readonly #now: () => number
+  readonly #desks = new Map<string, Desk>()
+  readonly #stem = `${process.pid}-${randomBytes(8).toString('hex')}`
+  #count = 0
+
+  constructor({ disk, directories }: Workshop, now: () => number) {
+    this.#press = { disk, directories, newStem: () => `${this.#stem}-${this.#count++}` }
+    this.#now = now
+  }
+
+  /** Whether the pack was begun by this store. */
+  isOwn(stem: string): boolean {
+    return stem.startsWith(`${this.#stem}-`)
+  }
+
+  /** Of a pack that is open, how much of it is safe. */
+  safeEnd(stem: string): number | undefined {
+    if (!this.isOwn(stem)) return undefined
+    for (const { appender } of this.#desks.values()) {
+      const end = appender.safeEnd(stem)
+      if (end !== undefined) return end
+    }
+    return undefined
+  }
+
+  /**
+   * Adds a blob. When the promise resolves, it is safe.
+   *
+   * @param check Throws where the folder has a blob of this name
+   */
+  async add(
+    folder: Folder,
+    name: string,
+    body: Uint8Array,
+    check: (contents: Contents) => Promise<void>,
+  ): Promise<void> {
+    const desk = this.#desk(folder)
+    desk.users++
+    try {
+      await desk.isReady
+      while (desk.taken.has(name)) {
+        // Whether it came to a blob is known when that is over.
+        await desk.taken.get(name)?.catch(() => undefined)
+        await check(await folder.look())
+        desk.taken.delete(name)
+      }
+      await this.#put(desk, name, body)
+    } finally {
+      desk.users--
+    }
+  }
+
+  /** Notes a name that is taken by what is no part of a pack. */
+  note(folder: Folder, name: string): void {
+    const taken = this.#desks.get(folder.folder)?.taken
+    if (taken !== undefined) note(taken, name)
+  }
+
+  /** Buries a blob. */
+  async bury(folder: Folder, { pack, entry }: Blob): Promise<void> {
+    await this.buryAt(folder, entry.name, pack.stem, entry.at)
+  }
+
+  async buryAt(folder: Folder, name: string, stem: string, at: number): Promise<void> {
+    const draft = { kind: KIND.grave, name, body: graveOf(stem, at), time: this.#now() }
+    await this.#desk(folder).appender.append(draft)
+  }
+
+  /** Closes the pack of a folder, where nobody is writing to it. */
+  async close(folder: string): Promise<void> {
+    const desk = this.#desks.get(folder)
+    if (desk === undefined || desk.users > 0 || desk.appender.isBusy) return
+    this.#desks.delete(folder)
+    await desk.appender.close()
+  }
+
+  async #put(desk: Desk, name: string, body: Uint8Array): Promise<void> {
+    const { appender, taken } = desk
+    const added = appender.append({ kind: KIND.blob, name, body, time: this.#now() })
+    note(taken, name, added)
+    try {
+      await added
+      note(taken, name)
+    } catch (error) {
+      taken.delete(name)
+      throw error
+    }
+  }
+
+  #desk(folder: Folder): Desk {
+    const known = this.#desks.get(folder.folder)
+    if (known !== undefined) {
+      this.#desks.delete(folder.folder)
+      this.#desks.set(folder.folder, known)
+      return known
+    }
+    const taken: Taken = new Map()
+    const desk: Desk = {
+      users: 0,
+      taken,
+      appender: new Appender(this.#press, folder.path, () => this.#trim()),
+      isReady: remember(folder, taken),
+    }
+    desk.isReady.catch(() => this.#desks.delete(folder.folder))
+    this.#desks.set(folder.folder, desk)
+    this.#trim()
+    return desk
+  }
+
+  /** Closes the packs that nobody has written to for longest. */
+  #trim(): void {
+    const idle = [...this.#desks].filter(([, { appender, users }]) => users === 0 && !appender.isBusy)
+    for (const [folder] of idle.slice(0, -MAX_IDLE)) void this.close(folder)
+  }
+}
+
+type Taken = Map<string, Promise<void> | undefined>
+
+function note(taken: Taken, name: string, underWay?: Promise<void>): void {
+  if (taken.size >= MAX_TAKEN) {
+    for (const oldest of taken.keys()) {
+      taken.delete(oldest)
+      break
+    }
+  }
+  taken.set(name, underWay)
+}
+
+/** Notes the names that are taken in a folder. */
+async function remember(folder: Folder, taken: Taken): Promise<void> {
+  const contents = await folder.look()
+  for (const names of [contents.others, contents.names()]) for (const name of names) note(taken, name)
+}

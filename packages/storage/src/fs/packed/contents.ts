@@ -1,0 +1,111 @@
+/**
+ * What the packs of one folder hold, as far as they were read.
+ *
+ * A grave names the pack and the place of what it buries, never only a key: so it does not matter in what order packs are read,
+ * and a key that was deleted can be used again.
+ */
+import { type Entry, KIND, seedOf } from './entry.ts'
+import type { Counted } from './scan.ts'
+
+export interface Grave {
+  readonly name: string
+  /** The pack and the place in it of what lies here. */
+  readonly stem: string
+  readonly at: number
+}
+
+export interface Blob {
+  readonly pack: Pack
+  readonly entry: Entry
+}
+
+export class Pack {
+  readonly stem: string
+  readonly seed: number
+  /** Its file's name. */
+  fileName: string
+  /** Its length and its last change, as it was last looked at. */
+  size = 0
+  modifiedMs = 0
+  /** Where to go on reading. */
+  next = 0
+  /** Blobs that were ever in it, and those that are not buried. */
+  blobs = 0
+  live = 0
+  readonly graves: Map<string, Grave> = new Map()
+
+  constructor(stem: string, fileName: string) {
+    this.stem = stem
+    this.seed = seedOf(stem)
+    this.fileName = fileName
+  }
+
+  /** Whether something of this name is buried by a grave in it. */
+  buries(name: string): boolean {
+    for (const grave of this.graves.values()) if (grave.name === name) return true
+    return false
+  }
+}
+
+export class Contents {
+  readonly packs: Map<string, Pack> = new Map()
+  /** Names of other files in the folder, and of folders, with a `/` behind them. */
+  others: ReadonlySet<string> = new Set()
+  /** Nearly always one of a name: those who write see to that. */
+  readonly #blobs = new Map<string, Blob[]>()
+  readonly #buried = new Set<string>()
+
+  /** How much memory it takes, in entries. */
+  get weight(): number {
+    return this.#blobs.size + this.#buried.size + this.others.size + 1
+  }
+
+  get isEmpty(): boolean {
+    return this.#blobs.size === 0
+  }
+
+  names(): Iterable<string> {
+    return this.#blobs.keys()
+  }
+
+  blob(name: string): Blob | undefined {
+    return this.#blobs.get(name)?.[0]
+  }
+
+  /** All of this name. */
+  blobs(name: string): readonly Blob[] {
+    return this.#blobs.get(name) ?? []
+  }
+
+  /** Adds an entry of the pack; one that is known already changes nothing. */
+  add(pack: Pack, { entry, grave }: Counted): void {
+    if (entry.kind === KIND.blob) this.#addBlob({ pack, entry })
+    else if (grave !== undefined) this.#addGrave(pack, entry.name, grave)
+  }
+
+  #addBlob(blob: Blob): void {
+    const { pack, entry } = blob
+    if (this.#buried.has(`${pack.stem} ${entry.at}`)) {
+      pack.blobs++
+      return
+    }
+    const same = this.#blobs.get(entry.name) ?? []
+    if (same.some((each) => each.pack === pack && each.entry.at === entry.at)) return
+    pack.blobs++
+    pack.live++
+    this.#blobs.set(entry.name, [...same, blob])
+  }
+
+  #addGrave(pack: Pack, name: string, body: string): void {
+    const [, stem, at] = /^([0-9a-z-]+) (\d+)$/.exec(body) ?? []
+    if (stem === undefined) return
+    pack.graves.set(body, { name, stem, at: Number(at) })
+    if (this.#buried.has(body)) return
+    this.#buried.add(body)
+    const same = this.#blobs.get(name) ?? []
+    const left = same.filter((each) => each.pack.stem !== stem || each.entry.at !== Number(at))
+    if (left.length > 0) this.#blobs.set(name, left)
+    else this.#blobs.delete(name)
+    for (const each of same) if (!left.includes(each)) each.pack.live--
+  }
+}

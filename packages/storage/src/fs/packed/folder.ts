@@ -1,0 +1,165 @@
+/** One folder of a store: its packs, read as far as they have grown, and what lies beside them. */
+import { constants } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { isSegment } from '../../blob.ts'
+import { type Disk, isGone } from '../disk.ts'
+import { checkInside } from '../files.ts'
+import { Group } from '../group.ts'
+import type { Slots } from '../slots.ts'
+import { Contents, Pack } from './contents.ts'
+import { stemOf } from './name.ts'
+import { scan } from './scan.ts'
+
+/** Entries that are held in memory, of all folders together, besides those of the folder that is looked at. */
+const MAX_ENTRIES = 200_000
+const MAX_FOLDERS = 256
+
+/** What folders need of their store. */
+export interface Shelf {
+  readonly disk: Disk
+  readonly brief: Slots
+  readonly root: string
+  /** Of a pack that this store has open for writing, how much of it is safe. */
+  safeEnd(stem: string): number | undefined
+}
+
+export class Folder {
+  /** '' or ending in `/`. */
+  readonly folder: string
+  readonly path: string
+  readonly #shelf: Shelf
+  readonly #looks: Group<Contents>
+  #contents = new Contents()
+  #isRead = false
+
+  constructor(shelf: Shelf, folder: string) {
+    this.folder = folder
+    this.path = dirname(join(shelf.root, folder, 'any'))
+    this.#shelf = shelf
+    this.#looks = new Group(() => shelf.brief.run(() => this.#look()))
+  }
+
+  get weight(): number {
+    return this.#contents.weight
+  }
+
+  /** What was found when somebody looked last. */
+  get known(): Contents | undefined {
+    return this.#isRead ? this.#contents : undefined
+  }
+
+  /** What is there now, or a moment later. */
+  look(): Promise<Contents> {
+    return this.#looks.join()
+  }
+
+  async #look(): Promise<Contents> {
+    const names = await this.#names()
+    const packs = new Map<string, string>()
+    const others = new Set<string>()
+    for (const name of names) {
+      const stem = stemOf(name)
+      if (stem === undefined) others.add(name)
+      // The first name of two, where it has them.
+      else if (!packs.has(stem) || !name.endsWith('.end')) packs.set(stem, name)
+    }
+    if (!(await this.#extend(this.#contents, packs))) {
+      // A pack has gone, or a part of it that was not promised to anybody: with it went what was known.
+      const contents = new Contents()
+      await this.#extend(contents, packs)
+      this.#contents = contents
+    }
+    this.#contents.others = others
+    this.#isRead = true
+    return this.#contents
+  }
+
+  /** Reads what is new. Answers whether that is all. */
+  async #extend(contents: Contents, packs: ReadonlyMap<string, string>): Promise<boolean> {
+    for (const stem of contents.packs.keys()) if (!packs.has(stem)) return false
+    for (const [stem, fileName] of packs) {
+      const known = contents.packs.get(stem)
+      const pack = known ?? new Pack(stem, fileName)
+      pack.fileName = fileName
+      try {
+        if (!(await this.#read(contents, pack))) return false
+        contents.packs.set(stem, pack)
+      } catch (error) {
+        if (!isGone(error)) throw error
+        // Removed just now, and all that was in it deleted before.
+        if (known !== undefined) return false
+      }
+    }
+    return true
+  }
+
+  /** Reads what has come to a pack. Answers false where it has become shorter. */
+  async #read(contents: Contents, pack: Pack): Promise<boolean> {
+    const { disk } = this.#shelf
+    const safeEnd = this.#shelf.safeEnd(pack.stem)
+    const path = join(this.path, pack.fileName)
+    const stats = await disk.lstat(path)
+    const size = safeEnd ?? stats.size
+    pack.modifiedMs = stats.mtimeMs
+    if (!stats.isFile() || size === pack.size) return true
+    if (size < pack.size) return false
+    const file = await disk.open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    try {
+      const options = { seed: pack.seed, from: pack.next, size, isSafe: safeEnd !== undefined }
+      pack.next = await scan(disk, file, options, (counted) => contents.add(pack, counted))
+      pack.size = size
+    } finally {
+      await disk.close(file)
+    }
+    return true
+  }
+
+  async #names(): Promise<string[]> {
+    const { disk } = this.#shelf
+    try {
+      await checkInside(disk, this.path)
+      const names: string[] = []
+      for (const entry of await disk.readdir(this.path)) {
+        if (entry.isFile() && (isSegment(entry.name) || stemOf(entry.name) !== undefined)) names.push(entry.name)
+        else if (entry.isDirectory() && isSegment(entry.name)) names.push(`${entry.name}/`)
+      }
+      return names
+    } catch (error) {
+      if (isGone(error)) return []
+      throw error
+    }
+  }
+}
+
+/** The folders that were looked at last. */
+export class Folders {
+  readonly #shelf: Shelf
+  readonly #folders = new Map<string, Folder>()
+
+  constructor(shelf: Shelf) {
+    this.#shelf = shelf
+  }
+
+  get(name: string): Folder {
+    const known = this.#folders.get(name)
+    if (known !== undefined) {
+      this.#folders.delete(name)
+      this.#folders.set(name, known)
+      return known
+    }
+    const folder = new Folder(this.#shelf, name)
+    this.#trim()
+    this.#folders.set(name, folder)
+    return folder
+  }
+
+  #trim(): void {
+    let weight = 0
+    for (const folder of this.#folders.values()) weight += folder.weight
+    for (const [name, folder] of this.#folders) {
+      if (weight <= MAX_ENTRIES && this.#folders.size < MAX_FOLDERS) return
+      weight -= folder.weight
+      this.#folders.delete(name)
+    }
+  }
+}

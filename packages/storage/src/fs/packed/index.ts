@@ -1,0 +1,203 @@
+/**
+ * Blobs in packs: many small ones in one file, so that many commits share one write and one fsync.
+ *
+ *     2026/11/21/0542/.pack-7-b1946ac92492d234-0                    small blobs whose keys are unique, one behind the other
+ *     2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.eml                a large one: a file, as are those whose keys others may make
+ *
+ * Each store has packs of its own, one at a time for a folder, so any number of processes write to one directory without a lock.
+ * A delete is an entry too, a grave, in a pack of whoever deletes. Readers know of each pack how far they have read it, and go on
+ * from there. A pack in which nothing is left is removed (reclaiming.ts).
+ *
+ * The bytes are described in entry.ts, what counts of a pack that was cut short in scan.ts, the commit in appender.ts.
+ */
+import { constants } from 'node:fs'
+import { join } from 'node:path'
+import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../../blob.ts'
+import { checkKey } from '../../blob.ts'
+import { StorageError } from '../../error.ts'
+import { type Disk, diskError, isGone, systemCode } from '../disk.ts'
+import type { FileStore } from '../files.ts'
+import { type Folders as Listed, Listing, requestOf, Tree } from '../listing.ts'
+import type { Workshop } from '../writer.ts'
+import { Appenders } from './appenders.ts'
+import type { Blob, Contents } from './contents.ts'
+import { decode, isBody } from './entry.ts'
+import { type Folder, Folders } from './folder.ts'
+import { Reclaiming } from './reclaiming.ts'
+import { fill } from './scan.ts'
+import { PackedWriter } from './writer.ts'
+
+export class PackedStore implements BlobStore, Listed {
+  readonly #files: FileStore
+  readonly #shop: Workshop
+  readonly #tree: Tree
+  readonly #appenders: Appenders
+  readonly #folders: Folders
+  readonly #reclaiming: Reclaiming
+
+  /** @param now The clock: milliseconds since 1970 */
+  constructor(files: FileStore, root: string, shop: Workshop, now: () => number) {
+    const { disk, brief, directories } = shop
+    this.#files = files
+    this.#shop = shop
+    this.#tree = new Tree(disk, root)
+    this.#appenders = new Appenders(shop, now)
+    this.#folders = new Folders({ disk, brief, root, safeEnd: (stem) => this.#appenders.safeEnd(stem) })
+    this.#reclaiming = new Reclaiming({ disk, directories, root, folders: this.#folders, appenders: this.#appenders })
+  }
+
+  write(key: string, options: WriteOptions = {}): BlobWriter {
+    const { folder, name } = placeOf(checkKey(key))
+    const file = (): BlobWriter => this.#files.write(key, options, () => this.#checkFree(folder, name))
+    if (options.hasUniqueKey !== true) return file()
+    const pack = (bytes: Uint8Array): Promise<void> => this.#pack(folder, name, bytes)
+    return new PackedWriter({ pack, file }, key, options.size)
+  }
+
+  async read(key: string): Promise<BlobReader> {
+    const { folder, name } = placeOf(checkKey(key))
+    for (let triesLeft = 1; ; triesLeft--) {
+      const { path, contents } = await this.#look(folder, `can't read ${key}`)
+      const blob = contents.blob(name)
+      if (blob === undefined) return this.#files.read(key)
+      try {
+        const bytes = await this.#shop.brief.run(() => readBlob(this.#shop.disk, path, blob))
+        return { size: bytes.length, body: only(bytes), close: () => Promise.resolve() }
+      } catch (error) {
+        // Deleted just now, and the pack with it.
+        if (!isGone(error) || triesLeft === 0) throw diskError(error, `can't read ${key}`)
+      }
+    }
+  }
+
+  async head(key: string): Promise<BlobInfo | undefined> {
+    const { folder, name } = placeOf(checkKey(key))
+    const { contents } = await this.#look(folder, `can't look at ${key}`)
+    const entry = contents.blob(name)?.entry
+    if (entry === undefined) return this.#files.head(key)
+    return { size: entry.size, modifiedAt: new Date(entry.time) }
+  }
+
+  async list(options: ListOptions = {}): Promise<KeyPage> {
+    const request = requestOf(options)
+    try {
+      return await new Listing(this, request).page()
+    } catch (error) {
+      throw diskError(error, `can't list ${request.prefix}`)
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    const { folder: folderName, name } = placeOf(checkKey(key))
+    const folder = this.#folders.get(folderName)
+    try {
+      const contents = await folder.look()
+      const blobs = contents.blobs(name)
+      await Promise.all(blobs.map((blob) => this.#appenders.bury(folder, blob)))
+      if (blobs.length === 0) await this.#makeSafe(folder, contents, name)
+      if (blobs.length === 0 || contents.others.has(name)) await this.#files.delete(key)
+      else if ((await folder.look()).isEmpty) await this.#reclaiming.emptied(folder)
+    } catch (error) {
+      throw diskError(error, `can't delete ${key}`)
+    }
+  }
+
+  async sweep(olderThanMs: number): Promise<number> {
+    try {
+      await this.#reclaiming.sweep(Date.now() - olderThanMs)
+    } catch (error) {
+      throw diskError(error, `can't sweep packs`)
+    }
+    return this.#files.sweep(olderThanMs)
+  }
+
+  /** For listings. */
+  async names(folder: string): Promise<string[]> {
+    const contents = await this.#folders.get(folder).look()
+    return [...new Set([...contents.others, ...contents.names()])]
+  }
+
+  /** For listings. */
+  async size(key: string): Promise<number | undefined> {
+    const { folder, name } = placeOf(key)
+    const { known } = this.#folders.get(folder)
+    return known?.blob(name)?.entry.size ?? this.#tree.size(key)
+  }
+
+  async #pack(folderName: string, name: string, bytes: Uint8Array): Promise<void> {
+    const folder = this.#folders.get(folderName)
+    await this.#appenders.add(folder, name, bytes, (contents) => this.#refuseTaken(folder, contents, name))
+  }
+
+  /** Before a file is given its name: a pack may hold a blob of that. */
+  async #checkFree(folderName: string, name: string): Promise<void> {
+    const folder = this.#folders.get(folderName)
+    await this.#refuseTaken(folder, await folder.look(), name)
+    this.#appenders.note(folder, name)
+  }
+
+  /** @throws StorageError `exists` where there is such a blob, which is safe then */
+  async #refuseTaken(folder: Folder, contents: Contents, name: string): Promise<void> {
+    const blob = contents.blob(name)
+    if (blob === undefined && !contents.others.has(name)) return
+    await this.#shop.directories.sync(folder.path)
+    if (blob !== undefined) await this.#syncPack(folder, blob.pack.stem, blob.pack.fileName)
+    throw new StorageError('exists', `there is a blob ${folder.folder}${name}`)
+  }
+
+  /** Who hears that a blob is gone relies on it, and whoever deleted it may have been killed before the sync. */
+  async #makeSafe(folder: Folder, contents: Contents, name: string): Promise<void> {
+    const diggers = [...contents.packs.values()].filter((pack) => pack.buries(name))
+    await Promise.all(diggers.map(({ stem, fileName }) => this.#syncPack(folder, stem, fileName)))
+  }
+
+  /** Syncs what another store wrote: its own writer may never come to it. */
+  async #syncPack(folder: Folder, stem: string, fileName: string): Promise<void> {
+    const { disk } = this.#shop
+    if (this.#appenders.isOwn(stem)) return
+    try {
+      const file = await disk.open(join(folder.path, fileName), constants.O_RDONLY | constants.O_NOFOLLOW)
+      try {
+        await disk.fsync(file)
+      } finally {
+        await disk.close(file)
+      }
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error
+    }
+  }
+
+  async #look(folderName: string, what: string): Promise<{ path: string; contents: Contents }> {
+    try {
+      const folder = this.#folders.get(folderName)
+      return { path: folder.path, contents: await folder.look() }
+    } catch (error) {
+      throw diskError(error, what)
+    }
+  }
+}
+
+function placeOf(key: string): { folder: string; name: string } {
+  const end = key.lastIndexOf('/') + 1
+  return { folder: key.slice(0, end), name: key.slice(end) }
+}
+
+/** The bytes of a blob. @throws StorageError `corrupt` where they are not those that were written */
+async function readBlob(disk: Disk, path: string, { pack, entry }: Blob): Promise<Uint8Array> {
+  const file = await disk.open(join(path, pack.fileName), constants.O_RDONLY | constants.O_NOFOLLOW)
+  try {
+    const end = entry.bodyAt + entry.size
+    const bytes = await fill(disk, file, Buffer.allocUnsafeSlow(end - entry.at), entry.at, end)
+    const found = decode(bytes, 0, pack.seed, entry.at)
+    const headBytes = entry.bodyAt - entry.at
+    const body = new Uint8Array(bytes.buffer, bytes.byteOffset + headBytes, Math.max(0, bytes.length - headBytes))
+    if (found?.checksum === entry.checksum && isBody(body, entry, pack.seed)) return body
+    throw new StorageError('corrupt', `${entry.name} in ${pack.fileName} is not what was written`)
+  } finally {
+    await disk.close(file)
+  }
+}
+
+async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (bytes.length > 0) yield bytes
+}

@@ -1,0 +1,134 @@
+/**
+ * Removing packs in which nothing is left.
+ *
+ * A pack may go once all its blobs are buried, and all that is buried by graves in it is gone for good: its own pack does not count,
+ * they go together. Gone for good means that the directory was synced since: a power cut must not bring back a pack whose graves
+ * are lost. Where two packs bury one another, or nothing but graves is left in several, the graves are copied to another first.
+ *
+ * Somebody may still be writing to a pack of another store. So it gets a second name, and is looked at once more: see appender.ts.
+ */
+import { join } from 'node:path'
+import { isTimeFolder, rootOf } from '../../layout.ts'
+import type { Directories } from '../directories.ts'
+import { type Disk, isGone, systemCode } from '../disk.ts'
+import type { Appenders } from './appenders.ts'
+import type { Contents, Grave, Pack } from './contents.ts'
+import type { Folder, Folders } from './folder.ts'
+import { endName, packName } from './name.ts'
+
+/** A folder that was written to a moment ago will most likely be again: its packs are left for later. */
+const YOUNG_MS = 60_000
+/** Packs, then those that held their graves, and so on: more is left for the next time. */
+const MAX_ROUNDS = 8
+
+interface Yard {
+  readonly disk: Disk
+  readonly directories: Directories
+  readonly root: string
+  readonly folders: Folders
+  readonly appenders: Appenders
+}
+
+export class Reclaiming {
+  readonly #yard: Yard
+  readonly #busy = new Set<string>()
+
+  constructor(yard: Yard) {
+    this.#yard = yard
+  }
+
+  /** Removes the packs of a folder that holds no blob in a pack any more, unless somebody wrote to them just now. */
+  async emptied(folder: Folder): Promise<void> {
+    const before = Date.now() - YOUNG_MS
+    const packs = [...((folder.known?.packs ?? new Map()) as ReadonlyMap<string, Pack>).values()]
+    if (packs.some(({ blobs, modifiedMs }) => blobs > 0 && modifiedMs <= before)) await this.#reclaim(folder, before)
+  }
+
+  /** Removes all packs in which nothing is left, of other stores those that nobody has touched since `before`. */
+  async sweep(before: number): Promise<void> {
+    for await (const name of this.#timeFolders('')) await this.#reclaim(this.#yard.folders.get(name), before)
+  }
+
+  async #reclaim(folder: Folder, before: number): Promise<void> {
+    if (this.#busy.has(folder.folder)) return
+    this.#busy.add(folder.folder)
+    try {
+      for (let round = 0; round < MAX_ROUNDS && (await this.#round(folder, before)); round++);
+    } finally {
+      this.#busy.delete(folder.folder)
+    }
+  }
+
+  /** Removes some packs. Answers whether there may be more. */
+  async #round(folder: Folder, before: number): Promise<boolean> {
+    const { appenders, directories } = this.#yard
+    if ((await folder.look()).packs.size === 0) return false
+    await appenders.close(folder.folder)
+    const contents = await folder.look()
+    const left = [...contents.packs.values()].filter((pack) => pack.live === 0 && this.#isLeft(pack, before))
+    if (left.length === 0) return false
+    // What this look did not find is gone for good from here on.
+    await directories.flush(folder.path)
+    const needed = new Map(left.map((pack) => [pack, neededGraves(pack, contents)]))
+    const free = left.filter((pack) => needed.get(pack)?.length === 0)
+    if (free.length > 0) return this.#remove(folder, free)
+    const emptied = left.filter(({ blobs }) => blobs > 0)
+    const moved = emptied.length > 0 ? emptied : left.length > 1 ? left : []
+    await Promise.all(
+      moved.flatMap((pack) =>
+        (needed.get(pack) ?? []).map(({ name, stem, at }) => appenders.buryAt(folder, name, stem, at)),
+      ),
+    )
+    return this.#remove(folder, moved)
+  }
+
+  /** Whether nobody writes to the pack, as far as can be told. */
+  #isLeft({ stem, modifiedMs }: Pack, before: number): boolean {
+    const { appenders } = this.#yard
+    return appenders.isOwn(stem) ? appenders.safeEnd(stem) === undefined : modifiedMs <= before
+  }
+
+  /** Removes those packs to which nothing has come. Answers whether there was one. */
+  async #remove(folder: Folder, packs: readonly Pack[]): Promise<boolean> {
+    const { appenders, disk } = this.#yard
+    const graves = packs.map((pack) => pack.graves.size)
+    for (const { stem } of packs) {
+      if (appenders.isOwn(stem)) continue
+      await disk.link(join(folder.path, packName(stem)), join(folder.path, endName(stem))).catch((error: unknown) => {
+        if (systemCode(error) !== 'EEXIST' && !isGone(error)) throw error
+      })
+    }
+    const contents = await folder.look()
+    let removed = false
+    for (const [index, { stem }] of packs.entries()) {
+      const pack = contents.packs.get(stem)
+      if (pack === undefined || pack.live > 0 || pack.graves.size !== graves[index]) continue
+      for (const name of [packName(stem), endName(stem)]) {
+        await disk.unlink(join(folder.path, name)).catch((error: unknown) => {
+          if (!isGone(error)) throw error
+        })
+      }
+      removed = true
+    }
+    return removed
+  }
+
+  /** The folders of mail, those within before those without. */
+  async *#timeFolders(folder: string): AsyncGenerator<string> {
+    const { disk, root } = this.#yard
+    const entries = await disk.readdir(join(root, folder)).catch((error: unknown) => {
+      if (isGone(error)) return []
+      throw error
+    })
+    for (const entry of entries) {
+      const below = `${folder}${entry.name}/`
+      if (entry.isDirectory() && (below === rootOf(true) || isTimeFolder(below))) yield* this.#timeFolders(below)
+    }
+    yield folder
+  }
+}
+
+/** Graves that have to be kept, as what they bury is in another pack, and that is still there. */
+function neededGraves(pack: Pack, { packs }: Contents): Grave[] {
+  return [...pack.graves.values()].filter(({ stem }) => stem !== pack.stem && packs.has(stem))
+}

@@ -1,0 +1,101 @@
+/**
+ * Reading the entries of a pack, while its writer may be at work, or after it was killed in the middle.
+ *
+ * An entry counts when a later one says that it was safe, or when its checksum is right. So a torn one never counts, and of the
+ * others only the last few are read whole. One that was safe and has rotted since does count: who reads it is told.
+ *
+ * Where no header is whole the pack ends, for now: what was found there is never searched for something that looks like one.
+ */
+import type { Disk } from '../disk.ts'
+import { decode, type Entry, isBody, KIND, MAGIC, MAX_HEAD_BYTES } from './entry.ts'
+
+const CHUNK_BYTES = 256 * 1024
+/** Longer than any body of a grave. */
+const MAX_GRAVE_BYTES = 128
+
+export interface Counted {
+  readonly entry: Entry
+  /** The body of a grave. */
+  readonly grave?: string
+}
+
+export interface ScanOptions {
+  readonly seed: number
+  /** Where to begin: 0, or where an earlier scan got to. */
+  readonly from: number
+  /** How long the pack is. What comes after that is not looked at. */
+  readonly size: number
+  /** Whether all of it is known to be safe. */
+  readonly isSafe: boolean
+}
+
+/**
+ * Calls `count` with each entry that counts, in order but for those of the last moment.
+ *
+ * @returns where the next scan begins: it may come to some of these again
+ */
+export async function scan(
+  disk: Disk,
+  file: number,
+  { seed, from, size, isSafe }: ScanOptions,
+  count: (counted: Counted) => void,
+): Promise<number> {
+  const chunk = Buffer.allocUnsafe(Math.min(Math.max(size - from, MAGIC.length), CHUNK_BYTES))
+  /** Those that nobody has said to be safe yet. */
+  let doubtful: Counted[] = []
+  let start = from
+  let bytes = await fill(disk, file, chunk, start, size)
+  let at = 0
+  if (from === 0) {
+    if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) return 0
+    at = MAGIC.length
+  }
+  for (;;) {
+    const entry = decode(bytes, at, seed, start + at)
+    const needed =
+      entry === undefined ? MAX_HEAD_BYTES : entry.kind === KIND.grave ? MAX_HEAD_BYTES + MAX_GRAVE_BYTES : 0
+    if (at > 0 && at + needed > bytes.length && start + bytes.length < size) {
+      start += at
+      at = 0
+      bytes = await fill(disk, file, chunk, start, size)
+      continue
+    }
+    if (entry === undefined || entry.bodyAt + entry.size > size) break
+    const next = entry.bodyAt + entry.size - start
+    if (entry.kind === KIND.grave && entry.size > MAX_GRAVE_BYTES) break
+    doubtful.push(
+      entry.kind === KIND.grave ? { entry, grave: bytes.toString('latin1', entry.bodyAt - start, next) } : { entry },
+    )
+    if (isSafe || entry.safe > (doubtful[0] as Counted).entry.at) {
+      for (const each of doubtful) if (isSafe || each.entry.at < entry.safe) count(each)
+      doubtful = doubtful.filter((each) => !isSafe && each.entry.at >= entry.safe)
+    }
+    at = next
+    if (at >= bytes.length) {
+      start += at
+      at = 0
+      if (start >= size) break
+      bytes = await fill(disk, file, chunk, start, size)
+    }
+  }
+  let firstTorn = start + at
+  for (const each of doubtful) {
+    const body = Buffer.allocUnsafe(each.entry.size)
+    const { bodyAt } = each.entry
+    if (isBody(await fill(disk, file, body, bodyAt, bodyAt + body.length), each.entry, seed)) count(each)
+    else firstTorn = Math.min(firstTorn, each.entry.at)
+  }
+  return firstTorn
+}
+
+/** As many bytes from `position` on as there are before `end`, and as `buffer` holds. */
+export async function fill(disk: Disk, file: number, buffer: Buffer, position: number, end: number): Promise<Buffer> {
+  const wanted = Math.min(buffer.length, end - position)
+  let filled = 0
+  while (filled < wanted) {
+    const got = await disk.read(file, buffer, filled, wanted - filled, position + filled)
+    if (got === 0) break
+    filled += got
+  }
+  return buffer.subarray(0, filled)
+}

@@ -1,0 +1,61 @@
+/** One blob on its way into a pack; or into a file of its own, once it turns out to be large. */
+import { BaseWriter } from '../../base-writer.ts'
+import type { BlobWriter } from '../../blob.ts'
+import type { StorageError } from '../../error.ts'
+import { HeldBytes } from '../../held-bytes.ts'
+import { diskError } from '../disk.ts'
+
+/** Blobs of more bytes are files. */
+export const MAX_PACKED_BYTES: number = 64 * 1024
+const FIRST_BUFFER_BYTES = 4 * 1024
+
+/** Where a blob may go. */
+export interface Destination {
+  /** Adds the bytes to a pack. */
+  pack(bytes: Uint8Array): Promise<void>
+  /** Begins a file. */
+  file(): BlobWriter
+}
+
+export class PackedWriter extends BaseWriter {
+  readonly #destination: Destination
+  readonly #held: HeldBytes
+  #file: BlobWriter | undefined
+
+  constructor(destination: Destination, key: string, announced: number | undefined) {
+    super(key, announced)
+    this.#destination = destination
+    this.#held = new HeldBytes({
+      maxBytes: MAX_PACKED_BYTES,
+      firstBytes: FIRST_BUFFER_BYTES,
+      expectedBytes: announced === undefined || announced > MAX_PACKED_BYTES ? undefined : announced,
+    })
+  }
+
+  protected override take(bytes: Uint8Array): void | Promise<void> {
+    if (this.#file !== undefined) return this.#file.write(bytes)
+    if (bytes.length <= this.#held.room) return this.#held.add(bytes)
+    return this.#spill(bytes)
+  }
+
+  protected override finish(): Promise<void> {
+    return this.#file === undefined ? this.#destination.pack(this.#held.view) : this.#file.commit()
+  }
+
+  protected override async drop(): Promise<void> {
+    this.#held.forget()
+    await this.#file?.abort()
+  }
+
+  protected override failure(error: unknown): StorageError {
+    return diskError(error, `can't write ${this.name}`)
+  }
+
+  async #spill(bytes: Uint8Array): Promise<void> {
+    const file = this.#destination.file()
+    this.#file = file
+    await file.write(this.#held.view)
+    this.#held.forget()
+    await file.write(bytes)
+  }
+}

@@ -1,0 +1,174 @@
+/** Every moment at which the power may be cut while mail is kept in packs, and what may be left in them. */
+import { isStorageError } from '@postern/storage'
+import { expect, test } from 'vitest'
+import { Random } from '../../../test/corpus/random.ts'
+import { packedAt } from '../src/fs/index.ts'
+import { get, put } from './blobs.ts'
+import { unique } from './contract/machine.ts'
+import { PACKED } from './fs-layouts.ts'
+import { idAt } from './mail.ts'
+import { PowerCutDisk, ROOT } from './power-cut-disk.ts'
+import { choices, prepare, SAFE, stopped } from './power-cuts.ts'
+import { Book, expectFates, finish, listWhole, type Scenario, SCENARIOS } from './scenarios.ts'
+
+const SLOW = { timeout: 120_000 }
+const CUTS = 8
+
+const NOW = Date.parse('2026-11-21T05:42:00Z')
+const [FIRST, SECOND, THIRD] = [0, 1, 2].map((index) => idAt(NOW, index)) as [string, string, string]
+
+/** Packs of several stores in one folder, which bury what is in the others. */
+async function inPacksOfTheirOwn(book: Book): Promise<void> {
+  for (const id of [FIRST, SECOND, THIRD]) {
+    const other = new Book(book.disk, book.fates, PACKED.open)
+    await other.save(id, 10)
+    book.fates.set(id, 'kept')
+  }
+}
+
+const SEVERAL: readonly Scenario[] = [
+  {
+    name: 'deletes until nothing is left',
+    prepare: inPacksOfTheirOwn,
+    async run(book) {
+      for (const id of [FIRST, SECOND, THIRD]) await book.delete(id)
+    },
+  },
+  {
+    name: 'packs that bury one another, and a sweep',
+    async prepare(book) {
+      const [one, other] = [0, 1].map(() => new Book(book.disk, book.fates, PACKED.open)) as [Book, Book]
+      await one.save(FIRST, 10)
+      await other.save(SECOND, 10)
+      await other.save(THIRD, 10)
+      await one.delete(SECOND)
+      await other.delete(FIRST)
+      for (const id of [FIRST, SECOND]) book.fates.set(id, 'deleted')
+      book.fates.set(THIRD, 'kept')
+    },
+    async run(book) {
+      await book.mail.sweep({ olderThanMs: 5_000 })
+      await book.delete(THIRD)
+      await book.mail.sweep({ olderThanMs: 5_000 })
+    },
+  },
+]
+
+const TRIED = [...SCENARIOS, ...SEVERAL]
+
+test.each(TRIED)('$name: all that was answered is there, whole, whenever the power is cut', SLOW, async (scenario) => {
+  const random = new Random(4)
+  const prepared = await prepare(scenario, PACKED)
+  let moments = 0
+  let cuts = 0
+  for (let stopAt = 1; ; stopAt++) {
+    const { disk, book, isOver } = await stopped(scenario, prepared, stopAt, PACKED)
+    for (const [choose, chance] of choices(random, CUTS)) {
+      await expectAfter(disk.cut(choose, chance), book)
+      cuts++
+    }
+    moments++
+    if (isOver) break
+  }
+  console.info(`${scenario.name}: ${moments} moments, ${cuts} power cuts`)
+})
+
+test.each(TRIED.filter(({ name }) => /delete|sweep|at once/.test(name)))(
+  '$name: killed, done again, and then the power is cut',
+  SLOW,
+  async (scenario) => {
+    const random = new Random(5)
+    const prepared = await prepare(scenario, PACKED)
+    for (let stopAt = 1; ; stopAt++) {
+      const { disk, book, isOver } = await stopped(scenario, prepared, stopAt, PACKED)
+      const restarted = disk.restarted()
+      const next = new Book(restarted, book.fates, PACKED.open)
+      await expectFates(next.mail, next.fates)
+      await finish(next)
+      for (const choose of [SAFE, random.below.bind(random), random.below.bind(random)]) {
+        await expectAfter(restarted.cut(choose, choose), next)
+      }
+      if (isOver) break
+    }
+  },
+)
+
+test(
+  'several stores and a sweep on one disk: at the moment of its answer a blob outlives a power cut, and a delete does',
+  SLOW,
+  async () => {
+    let answered = 0
+    let ended = 0
+    let removed = 0
+    for (let seed = 1; seed <= 80; seed++) {
+      const random = new Random(seed)
+      // Most calls are quick, and some take long.
+      const disk = new PowerCutDisk({
+        fileAgeMs: 120_000,
+        delay: () => random.below(random.below(8) === 0 ? 80 : 3),
+      })
+      disk.fault = {
+        after(call) {
+          if (call === 'link') ended++
+          if (call === 'unlink') removed++
+          return undefined
+        },
+      }
+      disk.stopAt = 1_000
+      const writers = ['one', 'other', 'third'].map(async (name) => {
+        const store = unique(packedAt(disk, ROOT))
+        for (let i = 0; ; i++) {
+          const key = `202${random.below(2)}/0${random.below(2)}/${name}-${i}`
+          try {
+            await put(store, key)
+          } catch (error) {
+            // Two sweeps in a row took the directory, or the pack; nothing was promised.
+            if (!isStorageError(error, 'unavailable')) throw error
+            continue
+          }
+          const left = packedAt(disk.cut(SAFE, SAFE), ROOT)
+          expect(new TextDecoder().decode(await get(left, key)), `seed ${seed}`).toBe(key)
+          answered++
+          // Nor does a sweep take it.
+          for (let turns = random.below(300); turns > 0; turns--) await Promise.resolve()
+          expect(new TextDecoder().decode(await get(store, key)), `seed ${seed}`).toBe(key)
+          try {
+            await store.delete(key)
+          } catch (error) {
+            if (!isStorageError(error, 'unavailable')) throw error
+            continue
+          }
+          const choose = random.below.bind(random)
+          for (const cut of [SAFE, choose, choose]) {
+            expect(await packedAt(disk.cut(cut, cut), ROOT).head(key), `seed ${seed}`).toBeUndefined()
+          }
+        }
+      })
+      const sweeper = (async () => {
+        const store = packedAt(disk, ROOT)
+        for (;;) await store.sweep?.(0)
+      })()
+      await Promise.race([...writers, sweeper, disk.stopped])
+    }
+    expect(ended).toBeGreaterThan(100)
+    expect(removed).toBeGreaterThan(100)
+    console.info(
+      `three writers and a sweep: ${answered} answers and power cuts, ${ended} packs ended, ${removed} names removed`,
+    )
+  },
+)
+
+async function expectAfter(disk: PowerCutDisk, { fates }: Book): Promise<void> {
+  const book = new Book(disk, fates, PACKED.open)
+  await expectFates(book.mail, fates)
+  await book.mail.sweep({ olderThanMs: 0 })
+  await expectFates(book.mail, fates)
+  await finish(book)
+  await expectFates(book.mail, book.fates)
+  // Once everything is deleted, nothing is left.
+  const { kept, bounced } = await listWhole(book.mail)
+  for (const id of new Set([...kept, ...bounced])) await book.mail.delete(id)
+  const last = new Book(disk, book.fates, PACKED.open)
+  await last.mail.sweep({ olderThanMs: 0 })
+  expect(disk.files()).toEqual([])
+}

@@ -1,0 +1,382 @@
+/** Packs: what counts of one that was cut or changed, what is removed, and what a directory of them is. */
+import {
+  appendFileSync,
+  existsSync,
+  linkSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { type BlobStore, type MailStore, mailStore } from '@postern/storage'
+import { fs } from '@postern/storage/fs'
+import { describe, expect, test } from 'vitest'
+import { fsOn } from '../src/fs/index.ts'
+import { expectCode, inParallel, pattern, SLOW } from './blob-contract.ts'
+import { get, keysIn, put, temporaryDirectory } from './blobs.ts'
+import { unique } from './contract/machine.ts'
+import { countingDisk, systemError, watchedDisk } from './disks.ts'
+import { idAt, saveText } from './mail.ts'
+import { allPages, idsOf } from './mail-contract.ts'
+
+const parent = temporaryDirectory()
+const NOW = Date.parse('2026-11-21T05:42:00Z')
+const MINUTE = '2026/11/21/0542'
+
+function freshDirectory(): string {
+  return mkdtempSync(join(parent, 'store-'))
+}
+
+function packed(directory: string): BlobStore {
+  return unique(fs(directory, { layout: 'packed' }))
+}
+
+function packsIn(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.includes('.pack-'))
+    .toSorted()
+}
+
+/** As if nobody had touched it for two minutes. */
+function age(directory: string): void {
+  const then = new Date(Date.now() - 120_000)
+  for (const path of packsIn(directory)) utimesSync(join(directory, path), then, then)
+}
+
+describe('group commit', () => {
+  test('a hundred saves at once share one fsync after the other', SLOW, async () => {
+    const { disk, counts } = countingDisk()
+    const mail = mailStore(fsOn(disk, freshDirectory(), { layout: 'packed' }))
+    const ids = Array.from({ length: 500 }, (_, index) => idAt(NOW, index))
+    await inParallel(ids, (id) => saveText(mail, id), 100)
+    const fsyncs = counts.get('fsync') as number
+    console.log(`fsyncs a message, 100 saves at once, in packs: ${(fsyncs / ids.length).toFixed(3)}`)
+    expect(fsyncs).toBeLessThan(ids.length / 5)
+    for (const id of ids) await (await mail.load(id)).verify()
+  })
+
+  test('no commit is answered before an fsync that began after its bytes were written', SLOW, async () => {
+    let written = 0
+    let safe = 0
+    const disk = watchedDisk(async () => {
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 3))
+    })
+    const store = unique(
+      fsOn(
+        {
+          ...disk,
+          async write(file, bytes, offset, length) {
+            const count = await disk.write(file, bytes, offset, length)
+            written += (Buffer.from(bytes).toString('latin1').match(/body/g) ?? []).length
+            return count
+          },
+          async fsync(file) {
+            const until = written
+            await disk.fsync(file)
+            safe = Math.max(safe, until)
+          },
+        },
+        freshDirectory(),
+        { layout: 'packed' },
+      ),
+    )
+    let answered = 0
+    const keys = Array.from({ length: 60 }, (_, index) => `d/${index}`)
+    await inParallel(
+      keys,
+      async (key) => {
+        await put(store, key, 'body')
+        expect(++answered).toBeLessThanOrEqual(safe)
+      },
+      20,
+    )
+    expect(answered).toBe(60)
+  })
+
+  test('the calls for one small blob', async () => {
+    const { disk, counts } = countingDisk()
+    const store = unique(fsOn(disk, freshDirectory(), { layout: 'packed' }))
+    await put(store, 'a/first')
+    counts.clear()
+    await put(store, 'a/second', pattern(10_000))
+    expect(Object.fromEntries(counts)).toEqual({ write: 1, fsync: 1, fstat: 1 })
+  })
+
+  test('after a failed write or sync the pack is left as it was, and another is begun', async () => {
+    for (const call of ['write', 'fsync', 'fstat'] as const) {
+      const directory = freshDirectory()
+      let isFailing = false
+      const disk = watchedDisk((name) => {
+        if (isFailing && name === call) throw systemError('EIO', call)
+      })
+      const store = unique(fsOn(disk, directory, { layout: 'packed' }))
+      await put(store, 'a/first')
+      const [first] = packsIn(directory) as [string]
+      const { size } = statSync(join(directory, first))
+      isFailing = true
+      const failed = await Promise.allSettled(['a/second', 'a/third'].map((key) => put(store, key)))
+      expect(failed.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+      isFailing = false
+      await put(store, 'a/second', 'again')
+      expect(statSync(join(directory, first)).size).toBe(size)
+      expect(packsIn(directory)).toHaveLength(2)
+      for (const each of [store, packed(directory)]) {
+        expect(await keysIn(each)).toEqual(['a/first', 'a/second'])
+        expect(Buffer.from(await get(each, 'a/second')).toString()).toBe('again')
+      }
+    }
+  })
+})
+
+describe('a pack that was cut or changed', () => {
+  /** A pack of one store: two blobs, and two more of one batch. */
+  async function four(): Promise<{ directory: string; pack: string; bytes: Buffer }> {
+    const directory = freshDirectory()
+    const store = packed(directory)
+    await put(store, 'a/1', 'the first')
+    // While the second is on its way, the others wait for one another.
+    await Promise.all(['a/2', 'a/3', 'a/4'].map((key) => put(store, key, TEXTS.get(key))))
+    const [name] = packsIn(directory) as [string]
+    const pack = join(directory, name)
+    return { directory, pack, bytes: readFileSync(pack) }
+  }
+
+  const TEXTS = new Map([
+    ['a/1', 'the first'],
+    ['a/2', 'the second'],
+    ['a/3', 'the third'],
+    ['a/4', 'the fourth'],
+  ])
+
+  async function wholeKeys(directory: string): Promise<string[]> {
+    const store = packed(directory)
+    const keys = await keysIn(store)
+    for (const key of keys) expect(Buffer.from(await get(store, key)).toString(), key).toBe(TEXTS.get(key))
+    return keys
+  }
+
+  test('cut at every byte: what is whole is there, and nothing else', async () => {
+    const { directory, pack, bytes } = await four()
+    let most = 0
+    for (let length = 0; length <= bytes.length; length++) {
+      writeFileSync(pack, bytes.subarray(0, length))
+      const keys = await wholeKeys(directory)
+      expect(keys).toEqual([...TEXTS.keys()].slice(0, keys.length))
+      expect(keys.length).toBeGreaterThanOrEqual(most)
+      most = keys.length
+    }
+    expect(most).toBe(4)
+  })
+
+  test('zeros from any byte on, or another byte anywhere in the last batch: what is found is whole', async () => {
+    const { directory, pack, bytes } = await four()
+    const end = bytes.indexOf('the second') + 'the second'.length
+    const seen = new Set<string>()
+    for (let at = end; at < bytes.length; at++) {
+      const zeros = Buffer.from(bytes).fill(0, at)
+      const flipped = Buffer.from(bytes)
+      flipped[at] = (flipped[at] as number) ^ (1 << (at % 8))
+      for (const changed of [zeros, flipped]) {
+        writeFileSync(pack, changed)
+        const keys = await wholeKeys(directory)
+        expect(keys.slice(0, 2)).toEqual(['a/1', 'a/2'])
+        seen.add(keys.join())
+      }
+    }
+    expect([...seen].toSorted()).toEqual(['a/1,a/2', 'a/1,a/2,a/3', 'a/1,a/2,a/4'])
+  })
+
+  test('what was safe and has rotted is told, and hides nothing else', async () => {
+    const { directory, pack, bytes } = await four()
+    const at = bytes.indexOf('the first')
+    writeFileSync(pack, Buffer.from(bytes).fill('x', at, at + 1))
+    const store = packed(directory)
+    expect(await keysIn(store)).toEqual([...TEXTS.keys()])
+    await expectCode('corrupt', () => store.read('a/1'))
+    expect(Buffer.from(await get(store, 'a/3')).toString()).toBe('the third')
+  })
+
+  test('a message whose record rotted is told of as corrupt', async () => {
+    const directory = freshDirectory()
+    const mail = mailStore(fs(directory, { layout: 'packed' }))
+    const ids = [0, 1].map((index) => idAt(NOW, index)) as [string, string]
+    for (const id of ids) await saveText(mail, id)
+    const pack = join(directory, packsIn(directory)[0] as string)
+    const bytes = readFileSync(pack)
+    const at = bytes.indexOf('"reversePath"')
+    writeFileSync(pack, Buffer.from(bytes).fill('x', at, at + 1))
+    const page = await mailStore(fs(directory)).list()
+    expect(page.corrupt).toEqual([ids[0]])
+    expect(idsOf(page)).toEqual([ids[1]])
+  })
+
+  test('entries of another pack, and anything behind the end, are none', async () => {
+    const { directory, pack, bytes } = await four()
+    const other = freshDirectory()
+    await put(packed(other), 'a/5', 'stale')
+    const stale = readFileSync(join(other, packsIn(other)[0] as string)).subarray('postern pack 1\n'.length)
+    for (const tail of [stale, bytes.subarray(15), Buffer.alloc(5000), Buffer.alloc(5000, 0xff), pattern(5000)]) {
+      writeFileSync(pack, Buffer.concat([bytes, tail]))
+      expect(await wholeKeys(directory)).toEqual([...TEXTS.keys()])
+    }
+    writeFileSync(join(directory, 'a/.pack-x-1'), 'not a pack at all')
+    writeFileSync(join(directory, 'a/.pack-y-1'), '')
+    expect(await wholeKeys(directory)).toEqual([...TEXTS.keys()])
+  })
+
+  test('a reader goes on where it was, also when it saw half of what was being written', async () => {
+    const { directory, pack, bytes } = await four()
+    const middle = bytes.length - 5
+    truncateSync(pack, middle)
+    const reader = packed(directory)
+    expect(await keysIn(reader)).toEqual(['a/1', 'a/2', 'a/3'])
+    appendFileSync(pack, bytes.subarray(middle))
+    expect(await keysIn(reader)).toEqual(['a/1', 'a/2', 'a/3', 'a/4'])
+    expect(Buffer.from(await get(reader, 'a/4')).toString()).toBe('the fourth')
+    // What was not promised to anybody was taken back.
+    truncateSync(pack, middle)
+    expect(await keysIn(reader)).toEqual(['a/1', 'a/2', 'a/3'])
+  })
+})
+
+describe('several stores on one directory', () => {
+  test('each sees at once what the others write and delete', SLOW, async () => {
+    const directory = freshDirectory()
+    const stores = [packed(directory), packed(directory), packed(directory)]
+    const keys = Array.from({ length: 300 }, (_, index) => `a/${String(index).padStart(3, '0')}`)
+    await inParallel(keys, (key) => put(stores[Number(key.slice(-1)) % 3] as BlobStore, key))
+    for (const store of stores) expect(await keysIn(store)).toEqual(keys)
+    await inParallel(keys.slice(0, 290), async (key) => {
+      const [one, other] = [Number(key.slice(-2)) % 3, Number(key.slice(-1)) % 3]
+      await (stores[one] as BlobStore).delete(key)
+      await expectCode('not-found', () => (stores[other] as BlobStore).read(key))
+    })
+    for (const store of [...stores, packed(directory)]) expect(await keysIn(store)).toEqual(keys.slice(290))
+  })
+
+  test('a key that was deleted by another can be used again', async () => {
+    const directory = freshDirectory()
+    const [one, other] = [packed(directory), packed(directory)] as const
+    for (let round = 0; round < 4; round++) {
+      await put(round % 2 === 0 ? one : other, 'a/b', `${round}`)
+      await expectCode('exists', () => put(one, 'a/b'))
+      for (const store of [one, other]) expect(Buffer.from(await get(store, 'a/b')).toString()).toBe(`${round}`)
+      await (round < 2 ? other : one).delete('a/b')
+      for (const store of [one, other]) expect(await store.head('a/b')).toBeUndefined()
+    }
+  })
+
+  test('a blob in a pack and a file of the same key: one wins', async () => {
+    const directory = freshDirectory()
+    const store = fs(directory, { layout: 'packed' })
+    await put(unique(store), 'a/small', 'in a pack')
+    await expectCode('exists', () => put(store, 'a/small', 'as a file'))
+    await expectCode('exists', () => put(unique(store), 'a/small', pattern(100_000)))
+    for (const size of [10, 100_000]) {
+      await put(store, `a/${size}`, pattern(size))
+      for (const each of [unique(store), packed(directory)]) await expectCode('exists', () => put(each, `a/${size}`))
+    }
+    expect(await keysIn(store)).toEqual(['a/10', 'a/100000', 'a/small'])
+    expect(readdirSync(join(directory, '.tmp'))).toEqual([])
+  })
+})
+
+describe('packs in which nothing is left', () => {
+  test('go at once where nobody has written to them for a while, and their graves with them', async () => {
+    const directory = freshDirectory()
+    const ids = Array.from({ length: 5 }, (_, index) => idAt(NOW, index))
+    for (const id of ids) await saveText(mailStore(packed(directory)), id)
+    age(directory)
+    const mail = mailStore(packed(directory))
+    for (const id of ids.slice(1)) await mail.delete(id)
+    expect(packsIn(directory)).toHaveLength(6)
+    expect(idsOf(await mail.list())).toEqual(ids.slice(0, 1))
+    await mail.delete(ids[0] as string)
+    expect(packsIn(directory)).toEqual([])
+    await mail.sweep({ olderThanMs: 0 })
+    expect(existsSync(join(directory, '2026'))).toBe(false)
+  })
+
+  test('stay while they are young, until a sweep', async () => {
+    const directory = freshDirectory()
+    const [one, other] = [packed(directory), packed(directory)].map(mailStore) as [MailStore, MailStore]
+    const id = idAt(NOW, 0)
+    await saveText(one, id)
+    await other.delete(id)
+    expect(packsIn(directory)).toHaveLength(2)
+    await other.sweep({ olderThanMs: 60_000 })
+    expect(packsIn(directory)).toHaveLength(2)
+    await other.sweep({ olderThanMs: 0 })
+    expect(packsIn(directory)).toEqual([])
+    // Whoever had it open begins another.
+    await saveText(one, idAt(NOW, 1))
+    expect(idsOf(await mailStore(packed(directory)).list())).toEqual([idAt(NOW, 1)])
+  })
+
+  test('many deletes, each by a program of its own, leave one pack of graves', async () => {
+    const directory = freshDirectory()
+    const ids = Array.from({ length: 10 }, (_, index) => idAt(NOW, index))
+    const mail = mailStore(packed(directory))
+    for (const id of ids) await saveText(mail, id)
+    for (const id of ids.slice(1)) await mailStore(packed(directory)).delete(id)
+    expect(packsIn(directory)).toHaveLength(10)
+    for (let round = 0; round < 2; round++) {
+      await mailStore(packed(directory)).sweep({ olderThanMs: 0 })
+      expect(packsIn(directory)).toHaveLength(2)
+    }
+    expect(idsOf(await mailStore(packed(directory)).list())).toEqual([ids[0]])
+  })
+
+  test('a sweep that was killed between its two names is gone on with', async () => {
+    const directory = freshDirectory()
+    const id = idAt(NOW, 0)
+    await saveText(mailStore(packed(directory)), id)
+    await saveText(mailStore(packed(directory)), idAt(NOW, 1))
+    const [first] = packsIn(directory) as [string]
+    linkSync(join(directory, first), join(directory, `${first}.end`))
+    for (const killed of [false, true]) {
+      if (killed) unlinkSync(join(directory, first))
+      const pages = await allPages(mailStore(packed(directory)), 10)
+      expect(pages.flatMap(idsOf)).toEqual([idAt(NOW, 1), id])
+    }
+    const mail = mailStore(packed(directory))
+    for (const each of [id, idAt(NOW, 1)]) await mail.delete(each)
+    await mail.sweep({ olderThanMs: 0 })
+    expect(packsIn(directory)).toEqual([])
+  })
+})
+
+describe('the directory', () => {
+  test('says that it holds packs, and is opened as what it is', async () => {
+    const directory = freshDirectory()
+    await saveText(mailStore(fs(directory, { layout: 'packed' })), idAt(NOW, 0))
+    expect(readFileSync(join(directory, '.postern'), 'utf8')).toBe('packed 1\n')
+    expect(packsIn(directory)).toHaveLength(1)
+    expect(statSync(join(directory, packsIn(directory)[0] as string)).mode & 0o777).toBe(0o600)
+    for (const writable of [true, false]) {
+      expect(idsOf(await mailStore(fs(directory, { writable })).list())).toEqual([idAt(NOW, 0)])
+    }
+    await saveText(mailStore(fs(directory)), idAt(NOW, 1))
+    expect(readdirSync(join(directory, MINUTE)).filter((name) => !name.startsWith('.'))).toEqual([])
+    expect(() => fs(directory, { layout: 'files' })).toThrow(
+      `${directory} holds mail in the layout packed 1, not fs 1; open it without naming a layout, or name another directory`,
+    )
+  })
+
+  test('of files becomes none of packs', () => {
+    const directory = freshDirectory()
+    fs(directory)
+    expect(() => fs(directory, { layout: 'packed' })).toThrow(
+      expect.objectContaining({
+        code: 'other-layout',
+        message: expect.stringContaining('fs 1, not packed 1') as string,
+      }) as Error,
+    )
+    expect(() => fs(freshDirectory(), { layout: 'heaps' as 'files' })).toThrow(RangeError)
+  })
+})

@@ -1,0 +1,99 @@
+/**
+ * Two servers keep mail in packs in one directory. One of them is killed again and again, the other goes on, and meanwhile mail is
+ * listed, deleted and swept: what was answered 250 is there, whole, once.
+ */
+import { buffer } from 'node:stream/consumers'
+import { type BlobStore, mailStore } from '@postern/storage'
+import { fs } from '@postern/storage/fs'
+import { expect, test } from 'vitest'
+import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { Random } from '../corpus/random.ts'
+import { Postern, postern } from '../peers/postern.ts'
+import { checkedKept, filesIn, folderOf, type Kept, Scratch, sha256 } from '../peers/store.ts'
+import { Load, numberOf } from './load.ts'
+
+/** As in kill.test.ts, a quarter of what was asked for. */
+const asked = Number(process.env['KILL_ROUNDS'] ?? 0)
+const ROUNDS = asked > 0 ? Math.ceil(asked / 4) : 2
+const RUNTIMES = process.env['THOROUGH'] === '1' ? (['node', 'deno', 'bun'] as const) : (['bun'] as const)
+const SESSIONS = 8
+const LEAST_MS = 60
+const MOST_MS = 600
+
+/** What is listed, oldest first. */
+async function keptIds(blobs: BlobStore): Promise<string[]> {
+  const ids: string[] = []
+  let cursor: string | undefined
+  do {
+    const page = await mailStore(blobs).list({ limit: 1000, ...(cursor !== undefined && { cursor }) })
+    expect(page.corrupt).toEqual([])
+    ids.push(...page.records.map(({ id }) => id))
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return ids.toReversed()
+}
+
+async function readKept(blobs: BlobStore, id: string): Promise<Kept> {
+  const [record, bytes] = await Promise.all(
+    ['json', 'eml'].map(async (extension) => buffer((await blobs.read(`${folderOf(id)}/${id}.${extension}`)).body)),
+  )
+  return checkedKept(id, (record as Buffer).toString(), bytes as Buffer)
+}
+
+test.each(RUNTIMES)(
+  'packs, Node goes on and %s is killed: all that either answered 250 is there, whole, once',
+  async (runtime) => {
+    await using scratch = await Scratch.make()
+    const store = scratch.join('mail')
+    const seed = Date.now() % 2 ** 31
+    const random = new Random(seed)
+    const load = new Load(seed)
+    const deleted = new Set<string>()
+    const blobs = fs(store, { layout: 'packed' })
+
+    await using steady = await Postern.serve({ store })
+    load.start(steady.port, SESSIONS)
+    for (let round = 0; round < ROUNDS; round++) {
+      await using server = await Postern.serve({ command: COMMANDS[runtime], store })
+      load.start(server.port, SESSIONS)
+      await new Promise((resolve) => setTimeout(resolve, random.between(LEAST_MS, MOST_MS)))
+      expect(await server.end('SIGKILL')).toBe('SIGKILL')
+      // Somebody looks and deletes, in processes of their own.
+      for (const id of (await keptIds(fs(store, { writable: false }))).slice(-5)) await readKept(blobs, id)
+      const { id } = load.answered.findLast((sent) => !deleted.has(sent.id as string)) ?? {}
+      expect((await postern(store, ['delete', id as string])).code).toBe(0)
+      deleted.add(id as string)
+      // No writer can be as slow.
+      await mailStore(fs(store)).sweep({ olderThanMs: 60_000 })
+    }
+    expect(steady.isRunning).toBe(true)
+    await load.over()
+    expect(await steady.end('SIGTERM')).toBe(0)
+
+    const numbers = new Map<number, string>()
+    for (const id of await keptIds(blobs)) {
+      const kept = await readKept(blobs, id)
+      const number = numberOf(kept)
+      expect(numbers.has(number), `seed ${seed}, message ${number} is there twice`).toBe(false)
+      expect(sha256(kept.bytes), `seed ${seed}, message ${number}`).toBe(load.sent[number]?.sha256)
+      numbers.set(number, id)
+    }
+    const { answered, sent } = load
+    for (const { number, id } of answered) {
+      expect(numbers.get(number), `seed ${seed}, message ${number}`).toBe(deleted.has(id as string) ? undefined : id)
+    }
+    expect(load.unexpected).toEqual([])
+    expect(answered.length).toBeGreaterThan(10 * ROUNDS)
+    console.info(
+      `packs, ${runtime} killed beside Node: seed ${seed}, ${ROUNDS} kills, ${sent.length} sent, ${answered.length} answered 250, ` +
+        `${numbers.size} found and ${deleted.size} deleted, none missing, none torn; ` +
+        `${(await filesIn(store)).filter((file) => file.includes('.pack-')).length} packs`,
+    )
+    // Once all of it is deleted, nothing is left.
+    const mail = mailStore(blobs)
+    await Promise.all([...numbers.values()].map((id) => mail.delete(id)))
+    await mail.sweep({ olderThanMs: 0 })
+    expect(await filesIn(store)).toEqual([])
+  },
+  120_000 + asked * 6_000,
+)
