@@ -53,20 +53,24 @@ export async function sendByBdat(client: RawClient, transaction: Transaction, ch
   return refusal ?? (last as HeardReply)
 }
 
+const CR = 0x0d
+const LF = 0x0a
+const DOT = 0x2e
+
 /** What DATA sends: dot-stuffing done (RFC 5321 4.5.2), and the end of data. */
 export function textOf(bytes: Buffer): Buffer {
   if (bytes.length > 0 && bytes.subarray(-2).toString('latin1') !== '\r\n') {
     throw new Error('DATA cannot carry a message that does not end in CRLF')
   }
-  const parts: Buffer[] = []
-  let start = 0
-  if (bytes[0] === 0x2e) parts.push(Buffer.from('.'))
-  for (let at = bytes.indexOf('\r\n.'); at >= 0; at = bytes.indexOf('\r\n.', at + 2)) {
-    parts.push(bytes.subarray(start, at + 2), Buffer.from('.'))
-    start = at + 2
+  // Byte by byte into one buffer: a large message may have a million lines that begin with a dot.
+  const wire = Buffer.allocUnsafe(Math.ceil((bytes.length * 4) / 3) + 4)
+  let length = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] as number
+    if (byte === DOT && (at === 0 || (bytes[at - 1] === LF && bytes[at - 2] === CR))) wire[length++] = DOT
+    wire[length++] = byte
   }
-  parts.push(bytes.subarray(start), Buffer.from('.\r\n'))
-  return Buffer.concat(parts)
+  return wire.subarray(0, length + wire.write('.\r\n', length, 'latin1'))
 }
 
 /** What BDAT sends, commands and octets, and how many chunks it is. */

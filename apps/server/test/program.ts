@@ -39,11 +39,9 @@ afterAll(async () => {
 /** The environment of a shell that knows nothing of Postern, nor of the package manager that runs the tests. */
 export function cleanEnvironment(own: Readonly<Record<string, string>> = {}): Record<string, string> {
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(POSTERN_|npm_|VITEST|NODE_|NO_COLOR|FORCE_COLOR)/.test(name),
+    ([name]) => !/^(POSTERN_|npm_|VITEST|NODE_(?!COMPILE_CACHE)|NO_COLOR|FORCE_COLOR)/.test(name),
   )
-  // What one process compiled, the next need not: it halves the time of these tests.
-  const cache = { NODE_COMPILE_CACHE: join(root, 'compiled') }
-  return { ...(Object.fromEntries(inherited) as Record<string, string>), ...cache, ...own }
+  return { ...(Object.fromEntries(inherited) as Record<string, string>), ...own }
 }
 
 /** A directory that is gone after the tests. */
