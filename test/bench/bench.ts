@@ -15,6 +15,13 @@ export interface BenchOptions {
   progress(line: string): void
 }
 
+export interface StartOptions {
+  /** With a certificate. Default false. */
+  readonly secure?: boolean
+  readonly flags?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
 /** What an order cost both sides. */
 export interface Cost {
   readonly outcome: Outcome
@@ -55,13 +62,10 @@ export class Bench implements AsyncDisposable {
   }
 
   /** Starts a server in an empty directory. */
-  start(
-    entry: ServerEntry,
-    { secure = false, flags = [] }: { secure?: boolean; flags?: readonly string[] } = {},
-  ): Promise<RunningServer> {
+  start(entry: ServerEntry, { secure = false, flags = [], env = {} }: StartOptions = {}): Promise<RunningServer> {
     const directory = this.directory(entry.name)
     const tls = { keyFile: join(this.#scratch, 'key.pem'), certFile: join(this.#scratch, 'cert.pem') }
-    const surroundings: Surroundings = { directory, flags, tls: secure ? tls : undefined }
+    const surroundings: Surroundings = { directory, flags, env, tls: secure ? tls : undefined }
     return startServer(entry, surroundings)
   }
 

@@ -29,9 +29,12 @@ export interface Usage {
 }
 
 export interface StartOptions {
-  readonly core: number
+  /** Undefined: any. */
+  readonly core: number | undefined
   /** Where lines come from: the standard output, or another descriptor that the program is given. */
-  readonly linesFrom?: 1 | 3
+  readonly linesFrom?: 1 | 2 | 3
+  /** Besides what this process has. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export class Program {
@@ -43,11 +46,11 @@ export class Program {
   readonly #name: string
   #stderr = ''
 
-  constructor(command: readonly string[], { core, linesFrom = 1 }: StartOptions) {
-    const pinned = CAN_PIN ? ['taskset', '-c', String(core), ...command] : command
+  constructor(command: readonly string[], { core, linesFrom = 1, env }: StartOptions) {
+    const pinned = CAN_PIN && core !== undefined ? ['taskset', '-c', String(core), ...command] : command
     const [file, ...args] = pinned as [string, ...string[]]
     this.#name = command.join(' ')
-    this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe', 'pipe'] })
+    this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } })
     this.pid = this.#child.pid ?? 0
     living.add(this.#child)
     this.#gone = new Promise((resolve) => {

@@ -32,6 +32,7 @@ export interface Surroundings {
   readonly tls: { readonly keyFile: string; readonly certFile: string } | undefined
   /** More of the command line. */
   readonly flags: readonly string[]
+  readonly env: Readonly<Record<string, string>>
 }
 
 export interface RunningServer {
@@ -86,7 +87,7 @@ export function missing(entry: ServerEntry): string | undefined {
 export async function startServer(entry: ServerEntry, surroundings: Surroundings): Promise<RunningServer> {
   if (entry.kind === 'smtp-sink') return startSink()
   if (entry.runtime === 'workerd') return startWorkerd(entry, surroundings)
-  const program = new Program(commandOf(entry, surroundings), { core: CORES.server })
+  const program = new Program(commandOf(entry, surroundings), { core: CORES.server, env: surroundings.env })
   const { port } = await program.line<{ port: number }>(START_TIMEOUT_MS)
   return { port, program }
 }

@@ -5,6 +5,7 @@ import { durable } from './durable.ts'
 import { growth } from './growth.ts'
 import { idle } from './idle.ts'
 import { latency } from './latency.ts'
+import { allocation } from './allocation.ts'
 import { throughput } from './throughput.ts'
 
-export const SECTIONS: readonly Section[] = [...SHAPES.map(throughput), durable, idle, latency, growth]
+export const SECTIONS: readonly Section[] = [...SHAPES.map(throughput), durable, idle, latency, growth, allocation]

@@ -1,7 +1,8 @@
 /** The barest server on `Bun.listen`. */
 import { bun, type BunSocket } from '../bun.ts'
 import { findWithBuffer, GREETING, Machine } from './barest.ts'
-import { announce } from './options.ts'
+import { tellAllocated } from './allocated.ts'
+import { announce, readServerOptions } from './options.ts'
 
 const listener = bun.listen<Machine>({
   hostname: '127.0.0.1',
@@ -23,4 +24,5 @@ const listener = bun.listen<Machine>({
     },
   },
 })
+if (readServerOptions().allocation) await tellAllocated()
 announce({ port: listener.port })

@@ -1,6 +1,7 @@
 /** The barest server on `Deno.listen`, pulling from each connection. */
 import { findByHand, GREETING, Machine } from './barest.ts'
-import { announce } from './options.ts'
+import { tellAllocated } from './allocated.ts'
+import { announce, readServerOptions } from './options.ts'
 
 interface Connection {
   read(into: Uint8Array): Promise<number | null>
@@ -41,5 +42,6 @@ async function serve(connection: Connection): Promise<void> {
 }
 
 const listener = Deno.listen({ hostname: '127.0.0.1', port: 0, tcpBacklog: 4096 })
+if (readServerOptions().allocation) await tellAllocated()
 announce({ port: listener.addr.port })
 for (;;) void serve(await listener.accept())

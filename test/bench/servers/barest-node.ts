@@ -2,10 +2,11 @@
 import { readFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { createSecureContext, TLSSocket } from 'node:tls'
+import { tellAllocated } from './allocated.ts'
 import { findWithBuffer, GREETING, Machine } from './barest.ts'
 import { announce, readServerOptions } from './options.ts'
 
-const { keyFile, certFile } = readServerOptions()
+const { keyFile, certFile, allocation } = readServerOptions()
 const secureContext =
   keyFile === undefined || certFile === undefined
     ? undefined
@@ -32,6 +33,7 @@ function serve(socket: Socket): void {
   socket.write(GREETING)
 }
 
+if (allocation) await tellAllocated()
 const listener = createServer({ noDelay: true }, serve)
 listener.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () =>
   announce({ port: (listener.address() as AddressInfo).port }),

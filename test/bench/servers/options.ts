@@ -9,6 +9,8 @@ export interface ServerOptions {
   /** With these, STARTTLS is on offer. */
   readonly keyFile: string | undefined
   readonly certFile: string | undefined
+  /** It tells how much memory it asked for, when it gets SIGUSR2. */
+  readonly allocation: boolean
 }
 
 export function readServerOptions(): ServerOptions {
@@ -18,6 +20,7 @@ export function readServerOptions(): ServerOptions {
       directory: { type: 'string' },
       'key-file': { type: 'string' },
       'cert-file': { type: 'string' },
+      allocation: { type: 'boolean', default: false },
     },
   })
   return {
@@ -25,10 +28,11 @@ export function readServerOptions(): ServerOptions {
     directory: values.directory,
     keyFile: values['key-file'],
     certFile: values['cert-file'],
+    allocation: values.allocation,
   }
 }
 
 /** Tells whoever started this server where it listens, or what it counted. */
-export function announce(facts: Readonly<Record<string, number>>): void {
+export function announce(facts: Readonly<Record<string, number | undefined>>): void {
   process.stdout.write(`${JSON.stringify(facts)}\n`)
 }

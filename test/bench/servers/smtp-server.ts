@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { AddressInfo, Server } from 'node:net'
 import type { Readable } from 'node:stream'
+import { tellAllocated } from './allocated.ts'
 import { announce, readServerOptions } from './options.ts'
 
 type Done = (error?: Error | null, answer?: object) => void
@@ -29,7 +30,7 @@ SMTPConnection.prototype.init = function (this: Connection) {
   this._setListeners(() => this.connectionReady())
 }
 
-const { keyFile, certFile } = readServerOptions()
+const { keyFile, certFile, allocation } = readServerOptions()
 const tls =
   keyFile === undefined || certFile === undefined
     ? undefined
@@ -50,4 +51,5 @@ const server = new SMTPServer({
   },
 })
 server.on('error', () => {})
+if (allocation) await tellAllocated()
 server.listen(0, '127.0.0.1', () => announce({ port: (server.server.address() as AddressInfo).port }))
