@@ -23,6 +23,7 @@ export type TextStatus =
   | 'end'
 
 const EMPTY = new Uint8Array(0)
+const NO_WORDS = new Int32Array(0)
 
 /** Below this many bytes a word-wise search costs more to set up than it saves. */
 const MIN_WORD_SEARCH_BYTES = 512
@@ -47,8 +48,10 @@ export class TextReader {
   #at: number = AT.lineStart
   /** Octets of the line before the current input. */
   #lineOctets = 0
-  /** The input as words, where it is long enough, for as long as it is the input. */
-  #words: Int32Array | undefined
+  /** Where the line began that was walked to, as `read` counts. */
+  #lineStart = 0
+  /** The input as words, where it is long enough, for as long as it is the input; else there are none. */
+  #words: Int32Array = NO_WORDS
   #wordsOf: Uint8Array | undefined
   #wordsStart = 0
 
@@ -112,8 +115,9 @@ export class TextReader {
           return 'piece'
 
         default: {
-          i = this.#nextLineOctet(bytes, i)
-          if (i === end) break
+          i = this.#walkLines(bytes, i, lineStart)
+          lineStart = this.#lineStart
+          if (i === end || this.#at === AT.lineStart) break
           const octet = bytes[i]
           if (octet === CR && i + 1 === end) {
             this.#at = AT.cr
@@ -122,12 +126,7 @@ export class TextReader {
             this.position = end
             return 'need-data'
           }
-          if (octet === CR && bytes[i + 1] === LF) {
-            i += 2
-            this.#measure(i - lineStart)
-            lineStart = i
-            this.#at = AT.lineStart
-          } else if (this.#normalise) {
+          if (this.#normalise) {
             if (i > start) return this.#give(bytes, start, i, i, lineStart)
             return this.#giveBare(octet as number, i + 1, lineStart)
           } else {
@@ -167,13 +166,13 @@ export class TextReader {
   /** Lets go of the input. Between two inputs, nothing of the first is needed. */
   release(): void {
     this.piece = EMPTY
-    this.#words = undefined
+    this.#words = NO_WORDS
     this.#wordsOf = undefined
   }
 
   #viewAsWords(bytes: Uint8Array): void {
     this.#wordsOf = bytes
-    this.#words = undefined
+    this.#words = NO_WORDS
     if (bytes.length < MIN_WORD_SEARCH_BYTES) return
     this.#wordsStart = -bytes.byteOffset & 3
     const words = (bytes.length - this.#wordsStart) >> 2
@@ -181,31 +180,58 @@ export class TextReader {
   }
 
   /**
-   * The next CR or LF at or after `from`, or the end.
+   * Walks over ordinary lines, from within the first: to a CR or LF that does not end a line, to a dot at a line's start, or
+   * to the end. Sets where the last line began, and `#at` where a new one is about to.
    *
-   * Four octets at a time, on lines of 76 octets: 3 GB/s, where two `indexOf` a line do 0.9 and a plain loop 0.6.
+   * Sixteen octets at a time: on lines of 76 octets 3.4 GB/s where one word at a time did 2.2, an `indexOf` a line 2.5
+   * without looking for a CR, and a plain loop 0.4.
    */
-  #nextLineOctet(bytes: Uint8Array, from: number): number {
+  #walkLines(bytes: Uint8Array, from: number, lineStart: number): number {
     const end = bytes.length
     const words = this.#words
+    const wordCount = words.length
+    const wordsStart = this.#wordsStart
     let i = from
-    if (words !== undefined) {
-      const start = this.#wordsStart
-      const wordsEnd = start + words.length * 4
-      while (i < wordsEnd) {
-        if (((i - start) & 3) === 0) {
-          let word = (i - start) >> 2
-          while (word < words.length && !hasOctetUnder14(words[word] as number)) word++
-          i = start + word * 4
-          if (i === wordsEnd) break
-        }
-        if (bytes[i] === LF || bytes[i] === CR) return i
+    let start = lineStart
+    let longest = this.longestLine
+    while (i < end) {
+      while (((i - wordsStart) & 3) !== 0 && i < end && (bytes[i] as number) > CR) i++
+      if (((i - wordsStart) & 3) === 0 && i >= wordsStart) {
+        let word = (i - wordsStart) >> 2
+        while (word + 3 < wordCount && !isAnyUnder14(words, word)) word += 4
+        while (word < wordCount && !hasOctetUnder14(words[word] as number)) word++
+        i = wordsStart + word * 4
+        while (i < end && (bytes[i] as number) > CR) i++
+      }
+      if (i >= end) break
+      const octet = bytes[i]
+      if (octet !== CR && octet !== LF) {
         i++
+        continue
+      }
+      if (octet === LF || bytes[i + 1] !== LF) break
+      i += 2
+      if (i - start > longest) longest = i - start
+      start = i
+      if (i === end || bytes[i] === DOT) {
+        this.#at = AT.lineStart
+        break
       }
     }
-    while (i < end && bytes[i] !== LF && bytes[i] !== CR) i++
+    this.longestLine = longest
+    this.#lineStart = start
     return i
   }
+}
+
+/** {@link hasOctetUnder14} of four words. */
+function isAnyUnder14(words: Int32Array, at: number): boolean {
+  const a = words[at] as number
+  const b = words[at + 1] as number
+  const c = words[at + 2] as number
+  const d = words[at + 3] as number
+  const borrows = ((a - FOURTEENS) & ~a) | ((b - FOURTEENS) & ~b) | ((c - FOURTEENS) & ~c) | ((d - FOURTEENS) & ~d)
+  return (borrows & HIGH_BITS) !== 0
 }
 
 /** Whether one of the four octets is under 14, as CR, LF and little else in text are: then a subtraction borrows. */

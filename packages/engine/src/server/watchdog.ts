@@ -20,9 +20,8 @@ export class Watchdog {
     this.#onExpiry = onExpiry
   }
 
-  /** Moves the deadline: from now on, `ms` may pass. */
-  allow(ms: number): void {
-    const now = Date.now()
+  /** Moves the deadline: from `now` on, `ms` may pass. */
+  allow(ms: number, now: number = Date.now()): void {
     this.#deadline = Math.min(now + ms, this.#sessionEndsAt)
     if (this.#deadline < this.#wakesAt) this.#sleep(now)
   }

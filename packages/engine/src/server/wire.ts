@@ -302,16 +302,17 @@ export class Wire {
   #waitForCommand(): void {
     const now = Date.now()
     if (!this.#protocol.isInLine) this.#commandAwaitedSince = now
-    this.#wait('bytes', this.#commandAwaitedSince + this.#limits.idleTimeoutMs - now)
+    this.#wait('bytes', this.#commandAwaitedSince + this.#limits.idleTimeoutMs - now, now)
   }
 
   /** For bytes of a message: the pause between two blocks is bounded, and so is the time that this many may take. */
   #waitForMessage(): void {
     const { dataTimeoutMs, minDataBytesPerSecond, minDataRateGraceMs } = this.#limits
-    this.#messageAwaitedSince = Date.now()
+    const now = Date.now()
+    this.#messageAwaitedSince = now
     const earnedMs = (this.#protocol.messageOctets * 1_000) / minDataBytesPerSecond
     const leftMs = minDataBytesPerSecond === 0 ? Infinity : minDataRateGraceMs + earnedMs - this.#clientMs
-    this.#wait('bytes', Math.min(dataTimeoutMs, leftMs))
+    this.#wait('bytes', Math.min(dataTimeoutMs, leftMs), now)
   }
 
   /** For the peer to take our last words and close, which it has time for also when the session's is up. */
@@ -320,9 +321,9 @@ export class Wire {
     this.#watchdog.allowLast(this.#limits.idleTimeoutMs)
   }
 
-  #wait(waiting: Waiting, ms: number): void {
+  #wait(waiting: Waiting, ms: number, now?: number): void {
     this.#waiting = waiting
-    this.#watchdog.allow(ms)
+    this.#watchdog.allow(ms, now)
   }
 
   #expire(isSessionOver: boolean): void {
