@@ -1,11 +1,22 @@
-/** Dot-unstuffing and end of data against a plain model, over random bytes and random cuts. */
+/** Dot-unstuffing and end of data against a plain model, over random bytes and random cuts, by every way of walking. */
 import fc from 'fast-check'
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import wabtFactory from 'wabt'
+import { simdWalk } from '../src/protocol/simd.ts'
 import { type BareLineEndings, TextReader } from '../src/protocol/text.ts'
 import { binary } from './protocol.ts'
 
+interface Read {
+  readonly text: string
+  /** Octets up to and with the end of data. */
+  readonly end: number
+  readonly bare: boolean
+  readonly longest: number
+}
+
 /** The model, from RFC 5321 4.1.1.4 and 4.5.2 and WIRE: on strings, with the whole input at hand. */
-function model(sent: string, policy: BareLineEndings): { text: string; end: number; bare: boolean } | undefined {
+function model(sent: string, policy: BareLineEndings): Read | undefined {
   const found = sent.startsWith('.\r\n') ? 0 : sent.indexOf('\r\n.\r\n')
   if (found < 0) return undefined
   const end = sent.startsWith('.\r\n') ? 3 : found + 5
@@ -14,20 +25,20 @@ function model(sent: string, policy: BareLineEndings): { text: string; end: numb
   const bareEnding = /\r(?!\n)|(?<!\r)\n/g
   const bare = bareEnding.test(unstuffed) || bareEnding.test(body)
   const text = policy === 'normalise' ? unstuffed.replace(/\r\n|\r|\n/g, '\r\n') : unstuffed
-  return { text, end, bare }
+  const lines = unstuffed.split('\r\n')
+  return { text, end, bare, longest: Math.max(0, ...lines.slice(0, -1).map((line) => line.length + 2)) }
 }
 
-function read(
-  pieces: readonly Uint8Array[],
-  policy: BareLineEndings,
-): { text: string; end: number; bare: boolean } | undefined {
+function read(pieces: readonly Uint8Array[], policy: BareLineEndings): Read | undefined {
   const reader = new TextReader(policy)
   let text = ''
   let before = 0
   for (const piece of pieces) {
     for (let position = 0; position < piece.length; position = reader.position) {
       const status = reader.read(piece, position)
-      if (status === 'end') return { text, end: before + reader.position, bare: reader.sawBareLineEnding }
+      if (status === 'end') {
+        return { text, end: before + reader.position, bare: reader.sawBareLineEnding, longest: reader.longestLine }
+      }
       if (status === 'piece') text += binary(reader.piece)
     }
     before += piece.length
@@ -61,15 +72,21 @@ const token = fc.constantFrom(
   '\xff',
   'a long stretch of text that is no line end ',
 )
-// Some of it long enough to be searched by words, with what matters at and around the last of them.
+// Some of it long enough to be walked by words, or by vectors, with what matters at and around the last of them.
 const lead = fc.oneof(
   fc.constant(''),
   fc.integer({ min: 480, max: 540 }).map((length) => 'x'.repeat(length)),
+  fc.integer({ min: 2_000, max: 2_100 }).map((length) => 'x'.repeat(length)),
+  fc
+    .tuple(fc.integer({ min: 0, max: 100 }), fc.integer({ min: 2_000, max: 7_000 }))
+    .map(([length, octets]) => `${'y'.repeat(length)}\r\n`.repeat(octets / (length + 2))),
 )
 const sent = fc
   .tuple(lead, fc.array(token, { maxLength: 40 }))
   .map(([before, tokens]) => `${before}${tokens.join('')}\r\n.\r\nNOOP\r\n`)
-const sizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 505, max: 600 })), { maxLength: 6 })
+const sizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 505, max: 5_000 })), {
+  maxLength: 6,
+})
 const policy = fc.constantFrom<BareLineEndings>('reject', 'preserve', 'normalise')
 
 test('it reads what the model reads, however it is cut', () => {
@@ -79,6 +96,7 @@ test('it reads what the model reads, however it is cut', () => {
       const expected = model(text, bareLineEndings)
       const got = read(cut(bytes, cuts), bareLineEndings)
       expect({ end: got?.end, bare: got?.bare }).toEqual({ end: expected?.end, bare: expected?.bare })
+      if (expected?.bare === false) expect(got?.longest).toBe(expected.longest)
       // Under 'reject' nobody gets the text of a message that is refused.
       if (bareLineEndings !== 'reject' || !expected?.bare) expect(got?.text).toBe(expected?.text)
     }),
@@ -93,7 +111,7 @@ test('stuffing then reading is the identity', () => {
       const text = lines.map((one) => `${one}\r\n`).join('')
       const stuffed = `${lines.map((one) => `${one.startsWith('.') ? '.' : ''}${one}\r\n`).join('')}.\r\n`
       const bytes = Uint8Array.from(stuffed, (character) => character.charCodeAt(0))
-      expect(read(cut(bytes, cuts), 'reject')).toEqual({ text, end: bytes.length, bare: false })
+      expect(read(cut(bytes, cuts), 'reject')).toMatchObject({ text, end: bytes.length, bare: false })
     }),
   )
 })
@@ -109,6 +127,29 @@ test.each([0, 1, 2, 3])('long inputs are searched by words: at offset %i nothing
     expect(reader.read(bytes, reader.position)).toBe('end')
     expect(reader.position).toBe(1_005 + at)
     expect(reader.longestLine).toBe(1_002 + at)
+  }
+})
+
+test('the vector walk is what its source says, and this runtime has it', async () => {
+  const wabt = await wabtFactory()
+  const source = wabt.parseWat('simd.wat', readFileSync(new URL('../src/protocol/simd.wat', import.meta.url), 'utf8'), {
+    simd: true,
+  })
+  const compiled = Buffer.from(source.toBinary({}).buffer).toString('base64')
+  const holder = readFileSync(new URL('../src/protocol/simd.ts', import.meta.url), 'utf8')
+  expect(holder).toContain(`'${compiled}'`)
+  expect(simdWalk()).not.toBeNull()
+})
+
+test('more than the vector walk takes at one time, from any offset', () => {
+  const lines = 'z'.repeat(998) + '\r\n'
+  for (const offset of [0, 1, 15, 999, 4_097]) {
+    const bytes = Uint8Array.from(`${lines.repeat(200)}..${'z'.repeat(1_200)}\r\n.\r\n`, (character) =>
+      character.charCodeAt(0),
+    )
+    const got = read([bytes.subarray(0, offset), bytes.subarray(offset)], 'reject')
+    expect(got).toMatchObject({ end: bytes.length, bare: false, longest: 1_203 })
+    expect(got?.text.length).toBe(bytes.length - 4)
   }
 })
 

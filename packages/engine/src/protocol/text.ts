@@ -8,6 +8,7 @@
  * What comes out are views of what came in, so nothing depends on how the bytes were cut into packets, and nothing is
  * copied. Bytes whose meaning the next one decides (CR, and a dot at a line's start) are held back as a state, not stored.
  */
+import { simdWalk } from './simd.ts'
 
 const LF = 10
 const CR = 13
@@ -30,6 +31,9 @@ const MIN_WORD_SEARCH_BYTES = 512
 /** Every octet's high bit, and 14 in every octet. */
 const HIGH_BITS = 0x80808080 | 0
 const FOURTEENS = 0x0e0e0e0e
+
+/** Below this many, and where less than half as much is walked over, the copy costs more than it saves. */
+const MIN_SIMD_OCTETS = 2_048
 
 /** Where the text stands between two bytes. */
 const AT = { lineStart: 0, dot: 1, dotCr: 2, inLine: 3, cr: 4 } as const
@@ -54,6 +58,8 @@ export class TextReader {
   #words: Int32Array = NO_WORDS
   #wordsOf: Uint8Array | undefined
   #wordsStart = 0
+  /** Few octets of the input are ordinary lines. */
+  #isPatchy = false
 
   constructor(policy: BareLineEndings) {
     this.#normalise = policy === 'normalise'
@@ -173,6 +179,7 @@ export class TextReader {
   #viewAsWords(bytes: Uint8Array): void {
     this.#wordsOf = bytes
     this.#words = NO_WORDS
+    this.#isPatchy = false
     if (bytes.length < MIN_WORD_SEARCH_BYTES) return
     this.#wordsStart = -bytes.byteOffset & 3
     const words = (bytes.length - this.#wordsStart) >> 2
@@ -182,11 +189,30 @@ export class TextReader {
   /**
    * Walks over ordinary lines, from within the first: to a CR or LF that does not end a line, to a dot at a line's start, or
    * to the end. Sets where the last line began, and `#at` where a new one is about to.
-   *
-   * Sixteen octets at a time: on lines of 76 octets 3.4 GB/s where one word at a time did 2.2, an `indexOf` a line 2.5
-   * without looking for a CR, and a plain loop 0.4.
    */
   #walkLines(bytes: Uint8Array, from: number, lineStart: number): number {
+    let i = from
+    let start = lineStart
+    while (!this.#isPatchy && bytes.length - i >= MIN_SIMD_OCTETS) {
+      const simd = simdWalk()
+      if (simd === null) break
+      const walked = simd.walk(bytes, i, start)
+      start = simd.lineStart
+      this.#measure(simd.longest)
+      // What it is to walk over is copied first: not again and again for a few octets.
+      this.#isPatchy = walked - i < MIN_SIMD_OCTETS / 2
+      i = walked
+      if (i === start && bytes[i] === DOT) {
+        this.#at = AT.lineStart
+        this.#lineStart = start
+        return i
+      }
+    }
+    return this.#walkWords(bytes, i, start)
+  }
+
+  /** The same sixteen octets at a time: on lines of 76 octets 2.8 GB/s, where a word at a time does 2.1 and a plain loop 0.4. */
+  #walkWords(bytes: Uint8Array, from: number, lineStart: number): number {
     const end = bytes.length
     const words = this.#words
     const wordCount = words.length
