@@ -6,6 +6,7 @@ import { Allowance } from '@postern/storage'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type AdmissionMemory, admissionMemory, SharedAdmission } from '../src/workers/admission.ts'
+import { keyedHash } from '../src/workers/hash.ts'
 import { makeShared, sharedByteCount } from '../src/workers/shared.ts'
 import { run } from './program.ts'
 
@@ -93,6 +94,18 @@ test('threads at the same time never let in one too many, and leave nothing behi
   expect(most).toBeLessThanOrEqual(6)
   expect(entries).toBeGreaterThan(100)
   expect(memory.words.every((word) => word === 0)).toBe(true)
+})
+
+test('the hash of addresses is HalfSipHash-2-4, as its reference code has it', () => {
+  const key = [0x03020100, 0x07060504] as const
+  const text = Array.from({ length: 8 }, (_, i) => String.fromCharCode(i)).join('')
+  const hex = [0, 1, 2, 3, 8].map((length) => {
+    const hash = Buffer.alloc(8)
+    keyedHash(text.slice(0, length), key).forEach((word, i) => hash.writeInt32LE(word, 4 * i))
+    return hash.toString('hex')
+  })
+  const published = ['218d1f59b9b83cc8', 'be552412f8387315', '064f39ef7c50eb57', 'ce0f1a45f7060679', 'edfee820bce4858c']
+  expect(hex).toEqual(published)
 })
 
 test('for as many connections as can be configured, it takes no more than it can', () => {

@@ -7,8 +7,8 @@
  * meet in the table; its 64 bits stand for it. As there are never more addresses than connections, the table is never full; only
  * past {@link MAX_ADDRESSES} connections might it be, and then an address that is not in it is not let in.
  */
-import { createHmac, randomBytes } from 'node:crypto'
 import { addressKey, type AdmissionLimits, type Endpoint, type Places } from '@postern/engine'
+import { type Hash, keyedHash } from './hash.ts'
 import { SharedLock } from './lock.ts'
 
 /** How many addresses the table can hold at the most. */
@@ -19,14 +19,13 @@ const ADDRESSES = 1
 const TOTALS = 2
 /** Of an entry: two words of the hash, then a count for each worker. */
 const HASH_WORDS = 2
-const SECRET_BYTES = 32
 /** Thousands of times what it takes. */
 const LOCK_PATIENCE_MS = 1_000
 
 /** What workers share to count connections. It can be sent to a thread. */
 export interface AdmissionMemory {
   readonly words: Int32Array<SharedArrayBuffer>
-  readonly secret: Uint8Array
+  readonly hashKey: Hash
   readonly limits: AdmissionLimits
   readonly workerCount: number
 }
@@ -38,10 +37,11 @@ export function admissionMemory(
 ): AdmissionMemory {
   // At most half of it is in use, so that what is looked for is near to where it should be.
   const entries = 2 ** Math.ceil(Math.log2(2 * Math.min(maxConnections, MAX_ADDRESSES)))
+  const [first = 0, second = 0] = crypto.getRandomValues(new Int32Array(2))
   const length = TOTALS + workerCount + entries * (HASH_WORDS + workerCount)
   return {
     words: new Int32Array(new SharedArrayBuffer(length * Int32Array.BYTES_PER_ELEMENT)),
-    secret: randomBytes(SECRET_BYTES),
+    hashKey: [first, second],
     limits: { maxConnections, maxConnectionsPerAddress },
     workerCount,
   }
@@ -50,7 +50,7 @@ export function admissionMemory(
 /** The places, as one worker gives them out. */
 export class SharedAdmission implements Places {
   readonly #words: Int32Array
-  readonly #secret: Uint8Array
+  readonly #hashKey: Hash
   readonly #limits: AdmissionLimits
   readonly #workerCount: number
   readonly #worker: number
@@ -60,9 +60,9 @@ export class SharedAdmission implements Places {
   readonly #stride: number
   readonly #entries: number
 
-  constructor({ words, secret, limits, workerCount }: AdmissionMemory, worker: number) {
+  constructor({ words, hashKey, limits, workerCount }: AdmissionMemory, worker: number) {
     this.#words = words
-    this.#secret = secret
+    this.#hashKey = hashKey
     this.#limits = limits
     this.#workerCount = workerCount
     this.#worker = worker
@@ -158,9 +158,9 @@ export class SharedAdmission implements Places {
   }
 
   #hash(key: string): Hash {
-    const digest = createHmac('sha256', this.#secret).update(key).digest()
+    const [first, second] = keyedHash(key, this.#hashKey)
     // Two zeros are an entry that is free.
-    return [digest.readInt32LE(0), digest.readInt32LE(4) || 1]
+    return [first, second || 1]
   }
 
   #home(firstWord: number): number {
@@ -191,5 +191,3 @@ export class SharedAdmission implements Places {
     this.#words[own] = (this.#words[own] as number) + more
   }
 }
-
-type Hash = readonly [number, number]
