@@ -19,6 +19,8 @@ export class ExtensionSet {
   readonly lineOctets: ReadonlyMap<string, number>
 
   readonly #extensions: readonly ProtocolExtension[]
+  /** Those whose line is not always the same. */
+  readonly #varying: readonly ProtocolExtension[]
   readonly #replies = new Map<string, Reply>()
 
   /** @throws OptionError on a keyword that is malformed or stands twice. */
@@ -39,6 +41,7 @@ export class ExtensionSet {
       }
     }
     this.#extensions = extensions
+    this.#varying = extensions.filter(({ advertise }) => advertise !== undefined)
     this.mail = mail
     this.rcpt = rcpt
     this.lineOctets = lineOctets
@@ -47,17 +50,20 @@ export class ExtensionSet {
 
   /** The reply to EHLO (RFC 5321 4.1.1.1). */
   ehloReply(hostname: string, context: ExtensionContext): Reply {
-    const lines = [hostname]
-    for (const extension of this.#extensions) {
-      const parameters = extension.advertise === undefined ? '' : extension.advertise(context)
-      if (parameters !== null) lines.push(parameters === '' ? extension.keyword : `${extension.keyword} ${parameters}`)
-    }
-    const key = lines.join('\n')
+    let key = hostname
+    for (const extension of this.#varying) key += `\n${extension.advertise?.(context)}`
     let known = this.#replies.get(key)
     if (known === undefined) {
-      known = reply(250, '', lines)
+      known = reply(250, '', [hostname, ...this.#extensions.flatMap((extension) => advertised(extension, context))])
       if (this.#replies.size < MAX_REMEMBERED_REPLIES) this.#replies.set(key, known)
     }
     return known
   }
+}
+
+/** Its line in the reply to EHLO, or none. */
+function advertised(extension: ProtocolExtension, context: ExtensionContext): readonly string[] {
+  const parameters = extension.advertise === undefined ? '' : extension.advertise(context)
+  if (parameters === null) return []
+  return [parameters === '' ? extension.keyword : `${extension.keyword} ${parameters}`]
 }
