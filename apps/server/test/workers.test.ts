@@ -198,10 +198,11 @@ const FLAGS = [
 test.concurrent.each(Object.entries(RUNTIMES))(
   'on %s places are counted over all workers, a worker that dies is replaced, and all stop gracefully',
   { timeout: TIMEOUT_MS },
-  async (_, command) => {
+  async (name, command) => {
     const cwd = directory()
     await writeCertificate(cwd)
-    const running = await serve(FLAGS, { cwd, command })
+    const store = name === 'node' ? 'fs:./mail?layout=packed' : 'fs:./mail'
+    const running = await serve([...FLAGS, '--store', store], { cwd, command })
     const [port = 0, securePort = 0] = running.ports
     expect(running.stdout()).toMatch(/Workers +2\n/)
     const sent: string[] = []
