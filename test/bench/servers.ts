@@ -23,7 +23,7 @@ export interface ServerEntry {
   readonly secure: boolean
 }
 
-export type Store = 'discard' | 'hash' | 'memory' | 'fs'
+export type Store = 'discard' | 'hash' | 'memory' | 'fs' | 'packed'
 
 /** What a server is started with, where a shape needs it. */
 export interface Surroundings {
@@ -54,7 +54,7 @@ const START_TIMEOUT_MS = 20_000
 const SINK_BACKLOG = '4096'
 
 const SERVER_RUNTIMES = ['node', 'bun', 'deno'] as const
-const STORES: readonly Store[] = ['discard', 'hash', 'memory', 'fs']
+const STORES: readonly Store[] = ['discard', 'hash', 'memory', 'fs', 'packed']
 /** `fs` is a Durable Object's disk there. */
 const WORKERD_STORES: readonly Store[] = ['discard', 'memory', 'fs']
 
@@ -105,7 +105,7 @@ function commandOf(entry: ServerEntry, { directory, tls, flags: more }: Surround
     case 'barest':
       return [...scriptCommand(runtime, `servers/barest-${runtime}.ts`), ...flags]
     case 'postern':
-      flags.push(`--store=${store}`, ...(store === 'fs' ? [`--directory=${directory}`] : []))
+      flags.push(`--store=${store}`, ...(store === 'fs' || store === 'packed' ? [`--directory=${directory}`] : []))
       return [...scriptCommand(runtime, 'servers/postern.ts'), ...flags]
     case 'naive-fs':
       return [...scriptCommand(runtime, 'servers/naive-fs.ts'), `--directory=${directory}`]

@@ -163,7 +163,7 @@ export const DURABLE: Shape = {
   sessions: 100,
   messages: 20_000,
   warmUpMessages: 10_000,
-  stores: ['fs'],
+  stores: ['fs', 'packed'],
   targets: {},
 }
 

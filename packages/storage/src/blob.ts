@@ -30,6 +30,13 @@ export interface BlobStore {
   /** Removes a blob, durably. It is not an error when there is none: S3 and R2 can't tell. */
   delete(key: string): Promise<void>
   /**
+   * Commits both for the price of one, where that can be; the second is at no time there without the first. After a failure both
+   * are gone, as after `abort`. Undefined where it can't be, and then nothing was done.
+   *
+   * @throws StorageError as `commit` does
+   */
+  commitBoth?(first: BlobWriter, second: BlobWriter): Promise<void> | undefined
+  /**
    * Removes what writers that died left behind, where that can happen: temporary files, unfinished uploads. What was
    * touched in the last `olderThanMs` milliseconds stays. Answers how many it removed.
    */

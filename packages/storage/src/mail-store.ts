@@ -11,7 +11,7 @@
  *   that no envelope is still on its way.
  */
 import type { Message, Session } from '@postern/engine'
-import { type BlobStore, checkLimit, type WriteOptions } from './blob.ts'
+import { type BlobStore, type BlobWriter, checkLimit, type WriteOptions } from './blob.ts'
 import { Digest } from './digest.ts'
 import { isStorageError, StorageError } from './error.ts'
 import { keysOf, timeOf } from './layout.ts'
@@ -120,8 +120,16 @@ class BlobMailStore implements MailStore {
   async save(message: IncomingMail, session: IncomingSession): Promise<MailRecord> {
     const keys = keysOf(message.id)
     const facts = factsOf(session)
-    const stored = await this.#saveBytes(keys.bytes, message)
-    const record = recordOf(message, facts, stored)
+    const bytes = this.#blobs.write(keys.bytes, { contentType: 'message/rfc822', hasUniqueKey: true })
+    let record: MailRecord
+    try {
+      record = recordOf(message, facts, await copy(message, bytes))
+      if (await this.#commitBoth(bytes, keys.envelope, record)) return record
+      await bytes.commit()
+    } catch (error) {
+      await bytes.abort()
+      throw error
+    }
     try {
       // Where all this took too long, its sender has been told that it failed. Then reading says so, and no envelope is written.
       await message.read()
@@ -198,25 +206,20 @@ class BlobMailStore implements MailStore {
     return expireMail(this.#blobs, retention, options)
   }
 
-  async #saveBytes(key: string, message: IncomingMail): Promise<{ size: number; sha256: string }> {
-    const digest = new Digest()
-    const writer = this.#blobs.write(key, { contentType: 'message/rfc822', hasUniqueKey: true })
+  /** Writes the record, and commits it with the bytes at one go, where the store can. Answers whether it could. */
+  async #commitBoth(bytes: BlobWriter, key: string, record: MailRecord): Promise<boolean> {
+    if (this.#blobs.commitBoth === undefined) return false
+    const encoded = encodeRecord(record)
+    const options = { size: encoded.length, contentType: 'application/json', hasUniqueKey: true }
+    const envelope = this.#blobs.write(key, options)
     try {
-      let bytes: Uint8Array | null = message.trace
-      while (bytes !== null) {
-        digest.update(bytes)
-        // Neither side makes a promise where it has none to make, and then none is waited for.
-        const written = writer.write(bytes)
-        if (written !== undefined) await written
-        const next = message.read()
-        bytes = next instanceof Promise ? await next : next
-      }
-      await writer.commit()
-    } catch (error) {
-      await writer.abort()
-      throw error
+      await envelope.write(encoded)
+      const both = this.#blobs.commitBoth(bytes, envelope)
+      await both
+      return both !== undefined
+    } finally {
+      await envelope.abort()
     }
-    return { size: digest.size, sha256: digest.finish() }
   }
 
   async #saveRecord(key: string, record: MailRecord, options: WriteOptions = {}): Promise<void> {
@@ -261,4 +264,19 @@ class BlobMailStore implements MailStore {
       throw error
     }
   }
+}
+
+/** Writes the whole message, trace header first. */
+async function copy(message: IncomingMail, writer: BlobWriter): Promise<{ size: number; sha256: string }> {
+  const digest = new Digest()
+  let bytes: Uint8Array | null = message.trace
+  while (bytes !== null) {
+    digest.update(bytes)
+    // Neither side makes a promise where it has none to make, and then none is waited for.
+    const written = writer.write(bytes)
+    if (written !== undefined) await written
+    const next = message.read()
+    bytes = next instanceof Promise ? await next : next
+  }
+  return { size: digest.size, sha256: digest.finish() }
 }

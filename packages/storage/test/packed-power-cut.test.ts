@@ -100,7 +100,7 @@ test(
     let answered = 0
     let ended = 0
     let removed = 0
-    for (let seed = 1; seed <= 80; seed++) {
+    for (let seed = 1; seed <= 150; seed++) {
       const random = new Random(seed)
       // Most calls are quick, and some take long.
       const disk = new PowerCutDisk({

@@ -104,11 +104,11 @@ describe('group commit', () => {
     await put(store, 'a/first')
     counts.clear()
     await put(store, 'a/second', pattern(10_000))
-    expect(Object.fromEntries(counts)).toEqual({ write: 1, fsync: 1, fstat: 1 })
+    expect(Object.fromEntries(counts)).toEqual({ write: 1, fsync: 1, lstat: 1 })
   })
 
   test('after a failed write or sync the pack is left as it was, and another is begun', async () => {
-    for (const call of ['write', 'fsync', 'fstat'] as const) {
+    for (const call of ['write', 'fsync', 'lstat'] as const) {
       const directory = freshDirectory()
       let isFailing = false
       const disk = watchedDisk((name) => {
@@ -188,7 +188,7 @@ describe('a pack that was cut or changed', () => {
         seen.add(keys.join())
       }
     }
-    expect([...seen].toSorted()).toEqual(['a/1,a/2', 'a/1,a/2,a/3', 'a/1,a/2,a/4'])
+    expect([...seen].toSorted()).toEqual(['a/1,a/2', 'a/1,a/2,a/3'])
   })
 
   test('what was safe and has rotted is told, and hides nothing else', async () => {

@@ -1,12 +1,12 @@
-/** The fs store, which counts how often it has the disk synced. */
+/** The fs store in either layout, which counts how often it has the disk synced. */
 import type { Handlers } from '@postern/engine'
 import { keep } from '@postern/storage'
 import { nodeDisk } from '../../../packages/storage/src/fs/disk.ts'
-import { fsOn } from '../../../packages/storage/src/fs/index.ts'
+import { type FsLayout, fsOn } from '../../../packages/storage/src/fs/index.ts'
 import { announce } from './options.ts'
 
 /** Asked to end (SIGTERM), it tells how many messages it kept, and by how many fsyncs. */
-export function keepOnDisk(directory: string): NonNullable<Handlers['data']> {
+export function keepOnDisk(directory: string, layout: FsLayout): NonNullable<Handlers['data']> {
   let messages = 0
   let fsyncs = 0
   const disk = {
@@ -20,5 +20,5 @@ export function keepOnDisk(directory: string): NonNullable<Handlers['data']> {
     announce({ messages, fsyncs })
     process.exit()
   })
-  return keep(fsOn(disk, directory), { kept: () => void messages++ })
+  return keep(fsOn(disk, directory, { layout }), { kept: () => void messages++ })
 }

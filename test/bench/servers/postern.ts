@@ -22,10 +22,11 @@ function chooseStore(): NonNullable<Handlers['data']> {
     case 'memory':
       return keepInMemory()
     case 'fs':
-      if (directory === undefined) throw new Error('--directory: the fs store needs one')
-      return keepOnDisk(directory)
+    case 'packed':
+      if (directory === undefined) throw new Error(`--directory: the ${store} store needs one`)
+      return keepOnDisk(directory, store === 'fs' ? 'files' : 'packed')
     default:
-      throw new Error(`--store: ${store} is not discard, hash, memory or fs`)
+      throw new Error(`--store: ${store} is not discard, hash, memory, fs or packed`)
   }
 }
 

@@ -23,6 +23,7 @@ export function unique(store: BlobStore): BlobStore {
     head: (key) => store.head(key),
     list: (options) => store.list(options),
     delete: (key) => store.delete(key),
+    commitBoth: (first, second) => store.commitBoth?.(first, second),
     sweep: async (olderThanMs) => (await store.sweep?.(olderThanMs)) ?? 0,
   }
 }

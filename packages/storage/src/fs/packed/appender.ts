@@ -6,14 +6,14 @@
  * those who waited are told, and the next begins another pack.
  *
  * A sweep, of this store or of another process, removes a pack once everything in it was deleted. Before that it gives it a second
- * name, and looks once more. So who sees after its sync that its pack still has one name was seen by that look; who sees two
- * writes the same to another pack.
+ * name, and looks once more; then the first name goes, and the second last. So who sees after its sync that its pack still has its
+ * first name, and no other, was seen by that look; everybody else writes the same to another pack.
  */
 import { constants } from 'node:fs'
 import { join } from 'node:path'
 import { StorageError } from '../../error.ts'
 import type { Directories } from '../directories.ts'
-import { type Disk, systemCode } from '../disk.ts'
+import { type Disk, isGone, systemCode } from '../disk.ts'
 import { type Draft, encode, lengthOf, MAGIC, seedOf } from './entry.ts'
 import { packName } from './name.ts'
 
@@ -39,7 +39,7 @@ interface OpenPack {
 }
 
 interface Waiting {
-  readonly draft: Draft
+  readonly drafts: readonly Draft[]
   resolve(): void
   reject(error: unknown): void
 }
@@ -75,9 +75,9 @@ export class Appender {
     return this.#pack?.stem === stem ? this.#pack.end : undefined
   }
 
-  /** Resolves when the entry is safe. Its body must not change until then. */
-  append(draft: Draft): Promise<void> {
-    const appended = new Promise<void>((resolve, reject) => this.#waiting.push({ draft, resolve, reject }))
+  /** Resolves when the entries are safe, which they become together. Their bodies must not change until then. */
+  append(...drafts: readonly Draft[]): Promise<void> {
+    const appended = new Promise<void>((resolve, reject) => this.#waiting.push({ drafts, resolve, reject }))
     if (!this.#isBusy) void this.#run()
     return appended
   }
@@ -95,7 +95,7 @@ export class Appender {
     while (this.#waiting.length > 0) {
       const batch = this.#nextBatch()
       try {
-        await this.#commit(batch.map(({ draft }) => draft))
+        await this.#commit(batch.flatMap(({ drafts }) => drafts))
         for (const { resolve } of batch) resolve()
       } catch (error) {
         for (const { reject } of batch) reject(error)
@@ -108,8 +108,8 @@ export class Appender {
   #nextBatch(): Waiting[] {
     let bytes = 0
     let count = 0
-    for (const { draft } of this.#waiting) {
-      bytes += lengthOf(draft)
+    for (const { drafts } of this.#waiting) {
+      for (const draft of drafts) bytes += lengthOf(draft)
       if (count > 0 && bytes > MAX_BATCH_BYTES) break
       count++
     }
@@ -134,7 +134,7 @@ export class Appender {
       if (pack.end === 0) syncs.push(directories.sync(this.#path))
       // To the end of both: the file must not be closed beneath one of them.
       for (const sync of await Promise.allSettled(syncs)) if (sync.status === 'rejected') throw sync.reason
-      if ((await disk.fstat(pack.file)).nlink !== 1) {
+      if (!(await this.#hasOneName(pack))) {
         await this.#giveUp(pack)
         return false
       }
@@ -145,6 +145,17 @@ export class Appender {
     }
     if (pack.end > MAX_PACK_BYTES) await this.close()
     return true
+  }
+
+  /** Whether no sweep has begun to remove the pack. */
+  async #hasOneName({ path }: OpenPack): Promise<boolean> {
+    try {
+      // Not asked of the open file: between the two removals it has one name, but not this.
+      return (await this.#press.disk.lstat(path)).nlink === 1
+    } catch (error) {
+      if (isGone(error)) return false
+      throw error
+    }
   }
 
   async #begin(): Promise<OpenPack> {

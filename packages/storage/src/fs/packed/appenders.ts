@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Workshop } from '../writer.ts'
 import { Appender, type Press } from './appender.ts'
-import type { Blob, Contents } from './contents.ts'
+import type { Blob } from './contents.ts'
 import { graveOf, KIND } from './entry.ts'
 import type { Folder } from './folder.ts'
 
@@ -10,6 +10,12 @@ import type { Folder } from './folder.ts'
 const MAX_IDLE = 4
 /** Names that a folder's writer remembers as taken. Whoever writes to packs says that nobody else makes the same. */
 const MAX_TAKEN = 65_536
+
+/** What is to be added. */
+export interface NewBlob {
+  readonly name: string
+  readonly body: Uint8Array
+}
 
 interface Desk {
   readonly appender: Appender
@@ -49,27 +55,22 @@ export class Appenders {
   }
 
   /**
-   * Adds a blob. When the promise resolves, it is safe.
+   * Adds blobs. When the promise resolves, they are safe. None is there without those before it.
    *
    * @param check Throws where the folder has a blob of this name
    */
-  async add(
-    folder: Folder,
-    name: string,
-    body: Uint8Array,
-    check: (contents: Contents) => Promise<void>,
-  ): Promise<void> {
+  async add(folder: Folder, blobs: readonly NewBlob[], check: (name: string) => Promise<void>): Promise<void> {
     const desk = this.#desk(folder)
     desk.users++
     try {
       await desk.isReady
-      while (desk.taken.has(name)) {
+      for (let taken = takenOf(desk, blobs); taken !== undefined; taken = takenOf(desk, blobs)) {
         // Whether it came to a blob is known when that is over.
-        await desk.taken.get(name)?.catch(() => undefined)
-        await check(await folder.look())
-        desk.taken.delete(name)
+        await desk.taken.get(taken)?.catch(() => undefined)
+        await check(taken)
+        desk.taken.delete(taken)
       }
-      await this.#put(desk, name, body)
+      await this.#put(desk, blobs)
     } finally {
       desk.users--
     }
@@ -99,15 +100,15 @@ export class Appenders {
     await desk.appender.close()
   }
 
-  async #put(desk: Desk, name: string, body: Uint8Array): Promise<void> {
-    const { appender, taken } = desk
-    const added = appender.append({ kind: KIND.blob, name, body, time: this.#now() })
-    note(taken, name, added)
+  async #put({ appender, taken }: Desk, blobs: readonly NewBlob[]): Promise<void> {
+    const time = this.#now()
+    const added = appender.append(...blobs.map(({ name, body }) => ({ kind: KIND.blob, name, body, time })))
+    for (const { name } of blobs) note(taken, name, added)
     try {
       await added
-      note(taken, name)
+      for (const { name } of blobs) note(taken, name)
     } catch (error) {
-      taken.delete(name)
+      for (const { name } of blobs) taken.delete(name)
       throw error
     }
   }
@@ -137,6 +138,10 @@ export class Appenders {
     const idle = [...this.#desks].filter(([, { appender, users }]) => users === 0 && !appender.isBusy)
     for (const [folder] of idle.slice(0, -MAX_IDLE)) void this.close(folder)
   }
+}
+
+function takenOf({ taken }: Desk, blobs: readonly NewBlob[]): string | undefined {
+  return blobs.find(({ name }) => taken.has(name))?.name
 }
 
 type Taken = Map<string, Promise<void> | undefined>

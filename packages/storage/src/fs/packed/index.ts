@@ -19,7 +19,7 @@ import { type Disk, diskError, isGone, systemCode } from '../disk.ts'
 import type { FileStore } from '../files.ts'
 import { type Folders as Listed, Listing, requestOf, Tree } from '../listing.ts'
 import type { Workshop } from '../writer.ts'
-import { Appenders } from './appenders.ts'
+import { Appenders, type NewBlob } from './appenders.ts'
 import type { Blob, Contents } from './contents.ts'
 import { decode, isBody } from './entry.ts'
 import { type Folder, Folders } from './folder.ts'
@@ -50,8 +50,12 @@ export class PackedStore implements BlobStore, Listed {
     const { folder, name } = placeOf(checkKey(key))
     const file = (): BlobWriter => this.#files.write(key, options, () => this.#checkFree(folder, name))
     if (options.hasUniqueKey !== true) return file()
-    const pack = (bytes: Uint8Array): Promise<void> => this.#pack(folder, name, bytes)
-    return new PackedWriter({ pack, file }, key, options.size)
+    const pack = (blobs: readonly NewBlob[]): Promise<void> => this.#pack(folder, blobs)
+    return new PackedWriter({ folder, name, pack, file }, key, options.size)
+  }
+
+  commitBoth(first: BlobWriter, second: BlobWriter): Promise<void> | undefined {
+    return first instanceof PackedWriter && second instanceof PackedWriter ? first.commitWith(second) : undefined
   }
 
   async read(key: string): Promise<BlobReader> {
@@ -124,9 +128,9 @@ export class PackedStore implements BlobStore, Listed {
     return known?.blob(name)?.entry.size ?? this.#tree.size(key)
   }
 
-  async #pack(folderName: string, name: string, bytes: Uint8Array): Promise<void> {
+  #pack(folderName: string, blobs: readonly NewBlob[]): Promise<void> {
     const folder = this.#folders.get(folderName)
-    await this.#appenders.add(folder, name, bytes, (contents) => this.#refuseTaken(folder, contents, name))
+    return this.#appenders.add(folder, blobs, async (name) => this.#refuseTaken(folder, await folder.look(), name))
   }
 
   /** Before a file is given its name: a pack may hold a blob of that. */

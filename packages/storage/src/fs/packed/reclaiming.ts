@@ -103,6 +103,7 @@ export class Reclaiming {
     for (const [index, { stem }] of packs.entries()) {
       const pack = contents.packs.get(stem)
       if (pack === undefined || pack.live > 0 || pack.graves.size !== graves[index]) continue
+      // In this order: see appender.ts.
       for (const name of [packName(stem), endName(stem)]) {
         await disk.unlink(join(folder.path, name)).catch((error: unknown) => {
           if (!isGone(error)) throw error

@@ -1,8 +1,9 @@
 /**
  * Reading the entries of a pack, while its writer may be at work, or after it was killed in the middle.
  *
- * An entry counts when a later one says that it was safe, or when its checksum is right. So a torn one never counts, and of the
- * others only the last few are read whole. One that was safe and has rotted since does count: who reads it is told.
+ * An entry counts when a later one says that it was safe, or when its checksum is right and so are those of all before it. So a
+ * torn one never counts, nor does one that relies on it, and of the others only the last few are read whole. One that was safe and
+ * has rotted since does count: who reads it is told.
  *
  * Where no header is whole the pack ends, for now: what was found there is never searched for something that looks like one.
  */
@@ -30,9 +31,9 @@ export interface ScanOptions {
 }
 
 /**
- * Calls `count` with each entry that counts, in order but for those of the last moment.
+ * Calls `count` with each entry that counts, in order.
  *
- * @returns where the next scan begins: it may come to some of these again
+ * @returns where the next scan begins
  */
 export async function scan(
   disk: Disk,
@@ -78,14 +79,13 @@ export async function scan(
       bytes = await fill(disk, file, chunk, start, size)
     }
   }
-  let firstTorn = start + at
   for (const each of doubtful) {
     const body = Buffer.allocUnsafe(each.entry.size)
     const { bodyAt } = each.entry
-    if (isBody(await fill(disk, file, body, bodyAt, bodyAt + body.length), each.entry, seed)) count(each)
-    else firstTorn = Math.min(firstTorn, each.entry.at)
+    if (!isBody(await fill(disk, file, body, bodyAt, bodyAt + body.length), each.entry, seed)) return each.entry.at
+    count(each)
   }
-  return firstTorn
+  return start + at
 }
 
 /** As many bytes from `position` on as there are before `end`, and as `buffer` holds. */
