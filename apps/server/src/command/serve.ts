@@ -41,17 +41,9 @@ export async function serve(settings: Settings): Promise<number> {
     kept: (record) => say(keptLine(record)),
   })
   const bound = await listenAll(server, settings, tls, log)
-  say(announcement(settings, bound))
-  const keeps = keepsText(options)
-  notices.info('serving', {
-    addresses: bound.map(boundUrl),
-    store: storeName(options.store),
-    hostname: options.hostname,
-    ...(keeps !== undefined && { keeps }),
-  })
-  const stopUpkeep = startUpkeep(store, options, log)
-
-  return untilStopped({
+  let stopUpkeep = (): void => {}
+  // Before anything is said: who reads it may send a signal.
+  const stopped = untilStopped({
     settings,
     tls,
     log,
@@ -63,4 +55,14 @@ export async function serve(settings: Settings): Promise<number> {
       await Promise.all([closeAll(bound), server.close({ graceMs })])
     },
   })
+  say(announcement(settings, bound))
+  const keeps = keepsText(options)
+  notices.info('serving', {
+    addresses: bound.map(boundUrl),
+    store: storeName(options.store),
+    hostname: options.hostname,
+    ...(keeps !== undefined && { keeps }),
+  })
+  stopUpkeep = startUpkeep(store, options, log)
+  return stopped
 }

@@ -12,6 +12,7 @@ import { Failure } from '../failure.ts'
 import { closeAll, listenAll } from '../listening.ts'
 import { NOTICE, openLog } from '../log.ts'
 import type { Options } from '../options.ts'
+import { outliveReader } from '../output.ts'
 import { makeServer } from '../server.ts'
 import type { Settings } from '../settings.ts'
 import { openStore, storeName } from '../store.ts'
@@ -33,6 +34,7 @@ export async function serveByWorkers(settings: Settings): Promise<number> {
   const notices = log.getChild(NOTICE)
   const out = sharedOutput(1, shared.output)
   const say = options.logFormat === 'json' ? () => {} : (text: string) => out.write(text)
+  outliveReader()
 
   await checkPlaces(settings, tls, log)
   // What the engine refuses is said once, and before any thread begins.

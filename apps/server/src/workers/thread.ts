@@ -8,6 +8,7 @@ import { keptLine } from '../announcement.ts'
 import { errorText, EXIT, Failure } from '../failure.ts'
 import { closeAll, listenAll, type Listening } from '../listening.ts'
 import { openLog } from '../log.ts'
+import { outliveReader } from '../output.ts'
 import { environment, forbidden } from '../permission.ts'
 import { shareChecks } from '../password.ts'
 import { makeServer } from '../server.ts'
@@ -44,6 +45,7 @@ async function begin(): Promise<Work> {
   const settings: Settings = { ...read, options: { ...read.options, ...start.options } }
   const { options } = settings
   shareChecks(workerCount)
+  outliveReader()
   const log = await openLog(options, sharedOutput(2, shared.output))
   const out = sharedOutput(1, shared.output)
   const store = await openStore(settings, { workerCount, bufferedBytes: sharedByteCount(shared, index) })
