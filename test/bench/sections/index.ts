@@ -6,6 +6,17 @@ import { growth } from './growth.ts'
 import { idle } from './idle.ts'
 import { latency } from './latency.ts'
 import { allocation } from './allocation.ts'
+import { startup } from './startup.ts'
 import { throughput } from './throughput.ts'
+import { workers } from './workers.ts'
 
-export const SECTIONS: readonly Section[] = [...SHAPES.map(throughput), durable, idle, latency, growth, allocation]
+export const SECTIONS: readonly Section[] = [
+  ...SHAPES.map(throughput),
+  durable,
+  workers,
+  idle,
+  latency,
+  growth,
+  allocation,
+  startup,
+]
