@@ -17,16 +17,18 @@ interface Event {
 /** Starts it on any core. It takes connections when the promise resolves. */
 export async function startDaemon(
   runtime: DaemonRuntime,
-  directory: string,
+  store: string,
   flags: readonly string[] = [],
 ): Promise<RunningServer> {
   const options = ['--listen=smtp://127.0.0.1:0', '--hostname=mx.example.com', '--log-format=json', ...LIMITS]
-  const command = [...scriptCommand(runtime, MAIN), 'serve', `--store=fs:${directory}`, ...options, ...flags]
+  const command = [...scriptCommand(runtime, MAIN), 'serve', `--store=${store}`, ...options, ...flags]
   const program = new Program(command, { core: undefined, linesFrom: 2 })
   try {
     for (;;) {
       const { message, addresses } = await program.line<Event>(SERVING_TIMEOUT_MS)
       if (message !== 'serving') continue
+      // It logs each message.
+      program.mute()
       return { program, port: Number(/:(\d+)\/?$/.exec(addresses?.[0] ?? '')?.[1]) }
     }
   } catch (error) {

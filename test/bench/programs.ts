@@ -42,6 +42,7 @@ export class Program {
   readonly #child: ChildProcess
   readonly #lines: AsyncIterator<string>
   readonly #reader: Interface
+  readonly #source: Readable
   readonly #gone: Promise<void>
   readonly #name: string
   #stderr = ''
@@ -66,7 +67,8 @@ export class Program {
     this.#child.stderr
       ?.setEncoding('utf8')
       .on('data', (text: string) => (this.#stderr = (this.#stderr + text).slice(-MAX_STDERR)))
-    this.#reader = createInterface({ input: this.#child.stdio[linesFrom] as Readable })
+    this.#source = this.#child.stdio[linesFrom] as Readable
+    this.#reader = createInterface({ input: this.#source })
     this.#lines = this.#reader[Symbol.asyncIterator]()
   }
 
@@ -80,6 +82,7 @@ export class Program {
     clearTimeout(timer)
     if (line === 'silence') throw new Error(`${this.#name}: silent for ${timeoutMs / 1000} s\n${this.#stderr}`)
     if (line.done === true) throw new Error(`${this.#name}: ended\n${this.#stderr}`)
+    if (!line.value.startsWith('{')) throw new Error(`${this.#name}: ${line.value}`)
     return JSON.parse(line.value) as T
   }
 
@@ -89,6 +92,12 @@ export class Program {
 
   usage(): Usage {
     return usageOf(this.pid)
+  }
+
+  /** Throws away what else it says: nobody asks for lines any more, and it must not wait for that. */
+  mute(): void {
+    this.#reader.close()
+    this.#source.resume()
   }
 
   signal(name: NodeJS.Signals): void {

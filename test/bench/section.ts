@@ -10,8 +10,8 @@ export interface Section {
 export interface Findings {
   /** What stands below the section's title. */
   readonly markdown: string
-  /** Where the section has a place in the chart. */
-  readonly bars?: readonly Bar[]
+  /** What a chart can show of it. */
+  readonly bars?: { readonly title: string; readonly bars: readonly Bar[] }
 }
 
 export interface Bar {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { freePort } from '../peers/port.ts'
 import { pathOf } from '../peers/tool.ts'
 import { CORES, Program } from './programs.ts'
-import { workerdCommand } from './servers/workerd/serve.ts'
+import { workerdArguments } from './servers/workerd/serve.ts'
 
 export type Runtime = 'node' | 'bun' | 'deno' | 'workerd'
 
@@ -43,11 +43,18 @@ export interface RunningServer {
 const require = createRequire(import.meta.url)
 const within = (name: string, path: string): string => join(dirname(require.resolve(`${name}/package.json`)), path)
 
-/** The pinned runtimes' own binaries, without the scripts in front of some of them. */
+/** The pinned runtimes themselves, without the scripts in front of some of them. */
+export const BINARIES: Readonly<Record<Runtime, string>> = {
+  node: within('node', 'bin/node'),
+  bun: within('bun', 'bin/bun.exe'),
+  deno: within('deno', 'deno'),
+  workerd: require.resolve('workerd/bin/workerd'),
+}
+
 const COMMANDS: Readonly<Record<Exclude<Runtime, 'workerd'>, readonly string[]>> = {
-  node: [within('node', 'bin/node')],
-  bun: [within('bun', 'bin/bun.exe'), 'run'],
-  deno: [within('deno', 'deno'), 'run', '--quiet', '--allow-all'],
+  node: [BINARIES.node],
+  bun: [BINARIES.bun, 'run'],
+  deno: [BINARIES.deno, 'run', '--quiet', '--allow-all'],
 }
 const START_TIMEOUT_MS = 20_000
 /** More than smtp-sink is ever asked to take. */
@@ -115,7 +122,8 @@ function commandOf(entry: ServerEntry, { directory, tls, flags: more }: Surround
 }
 
 async function startWorkerd({ kind, store }: ServerEntry, { directory }: Surroundings): Promise<RunningServer> {
-  const command = await workerdCommand({ worker: kind === 'barest' ? 'barest' : 'postern', store, directory })
+  const worker = kind === 'barest' ? 'barest' : 'postern'
+  const command = [BINARIES.workerd, ...(await workerdArguments({ worker, store, directory }))]
   const program = new Program(command, { core: CORES.server, linesFrom: 3 })
   const { port } = await program.line<{ port: number }>(START_TIMEOUT_MS)
   return { port, program }

@@ -57,9 +57,9 @@ async function repeated(bench: Bench, what: string, act: () => Promise<number>):
 }
 
 async function startMs(bench: Bench, runtime: DaemonRuntime): Promise<number> {
-  const directory = bench.directory('start-up')
+  const store = `fs:${bench.directory('start-up')}`
   const started = performance.now()
-  const { port, program } = await startDaemon(runtime, directory)
+  const { port, program } = await startDaemon(runtime, store)
   try {
     const socket = connect(port, '127.0.0.1')
     await once(socket, 'data')

@@ -67,7 +67,7 @@ function found(shape: Shape, measured: readonly Measured[]): Findings {
   const bars = measured.flatMap(({ server, error }) =>
     error === undefined ? [{ name: server.name, value: middles.get(server.name) ?? 0 }] : [],
   )
-  return { markdown: table(head, rows) + footnote, bars }
+  return { markdown: table(head, rows) + footnote, bars: { title, bars } }
 }
 
 /** What the target is, and whether it is met. */

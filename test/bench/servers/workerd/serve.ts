@@ -1,11 +1,7 @@
 /** Raw workerd with one of the Workers in this folder. */
 import { writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-
-/** workerd itself, without the script in front of it. */
-const WORKERD = createRequire(import.meta.url).resolve('workerd/bin/workerd')
 
 export type WorkerName = 'barest' | 'postern'
 
@@ -24,8 +20,8 @@ export { Disk } from '../../../../apps/cloudflare/src/disk/disk.ts'
 export default worker(({ DISK }) => disk(() => DISK.getByName('mail')))
 `
 
-/** Writes the Worker and its configuration. @returns the command that serves it, and tells of its port on descriptor 3 */
-export async function workerdCommand({ worker, store, directory }: WorkerdOptions): Promise<string[]> {
+/** Writes the Worker and its configuration. @returns what workerd is told to serve it, and to tell of its port on descriptor 3 */
+export async function workerdArguments({ worker, store, directory }: WorkerdOptions): Promise<string[]> {
   const hasDisk = store === 'fs'
   const source = hasDisk ? WITH_DISK : `export { default } from './${worker}.ts'`
   const { outputFiles } = await build({
@@ -40,7 +36,7 @@ export async function workerdCommand({ worker, store, directory }: WorkerdOption
   writeFileSync(join(directory, 'worker.js'), outputFiles[0]?.text ?? '')
   const config = join(directory, 'config.capnp')
   writeFileSync(config, capnp(store ?? '', hasDisk ? directory : undefined))
-  return [WORKERD, 'serve', '--control-fd=3', config]
+  return ['serve', '--control-fd=3', config]
 }
 
 function capnp(store: string, directory: string | undefined): string {
