@@ -5,7 +5,12 @@ import { type RunningServer, type Runtime, scriptCommand } from './servers.ts'
 export type DaemonRuntime = Exclude<Runtime, 'workerd'>
 
 export const DAEMON_RUNTIMES: readonly DaemonRuntime[] = ['node', 'bun', 'deno']
-const MAIN = '../../apps/server/main.ts'
+/** What each one is to be started with: see the README. */
+const MAIN: Readonly<Record<DaemonRuntime, string>> = {
+  node: '../../apps/server/main.js',
+  bun: '../../apps/server/main.ts',
+  deno: '../../apps/server/main.ts',
+}
 const SERVING_TIMEOUT_MS = 20_000
 const LIMITS = ['--max-connections=100000', '--max-connections-per-address=100000']
 
@@ -21,7 +26,7 @@ export async function startDaemon(
   flags: readonly string[] = [],
 ): Promise<RunningServer> {
   const options = ['--listen=smtp://127.0.0.1:0', '--hostname=mx.example.com', '--log-format=json', ...LIMITS]
-  const command = [...scriptCommand(runtime, MAIN), 'serve', `--store=${store}`, ...options, ...flags]
+  const command = [...scriptCommand(runtime, MAIN[runtime]), 'serve', `--store=${store}`, ...options, ...flags]
   const program = new Program(command, { core: undefined, linesFrom: 2 })
   try {
     for (;;) {
