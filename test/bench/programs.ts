@@ -105,8 +105,8 @@ export class Program {
   }
 
   /** Ends the program, and waits until it is gone. */
-  async end(): Promise<void> {
-    this.#child.kill('SIGKILL')
+  async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    this.#child.kill(signal)
     await this.#gone
     this.#reader.close()
   }

@@ -71,6 +71,7 @@ export const SHAPES: readonly Shape[] = [
     name: 'lockstep',
     title: 'Many messages a connection, 10 sessions, lockstep, 1 KiB',
     sessions: 10,
+    stores: ['discard', 'hash', 'memory'],
     targets: { ...SMALL_TARGETS, minOverSmtpServer: { node: 1.3 } },
   },
   {

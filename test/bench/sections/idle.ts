@@ -1,13 +1,15 @@
 /** Connections that said EHLO and then nothing: what one costs in memory. */
-import type { Bench } from '../bench.ts'
-import { pause } from '../bench.ts'
+import { readFileSync } from 'node:fs'
+import { type Bench, pause } from '../bench.ts'
 import type { Findings, Section } from '../section.ts'
-import { type ServerEntry } from '../servers.ts'
+import type { RunningServer, ServerEntry } from '../servers.ts'
 import { shown } from '../statistics.ts'
 import { type Row, table, times, verdict } from '../table.ts'
 
 const CONNECTIONS = 10_000
 const QUICK_CONNECTIONS = 2_000
+/** What a process has open besides its connections. */
+const OTHER_FILES = 500
 /** Before what is measured: what a server keeps for good once it has served. */
 const BEFORE = 500
 /** Until garbage was seen to. */
@@ -19,7 +21,7 @@ export const idle: Section = {
   name: 'idle',
   title: 'Idle connections',
   async run(bench: Bench): Promise<Findings> {
-    const connections = bench.isQuick ? QUICK_CONNECTIONS : CONNECTIONS
+    const connections = Math.min(bench.isQuick ? QUICK_CONNECTIONS : CONNECTIONS, maxOpenFiles() - OTHER_FILES)
     const servers = bench.servers.filter(
       ({ kind, store }) => store === 'discard' || !['postern', 'naive-fs'].includes(kind),
     )
@@ -59,6 +61,12 @@ async function bytesOfOne(bench: Bench, server: ServerEntry, connections: number
   }
 }
 
-async function hold(bench: Bench, running: Awaited<ReturnType<Bench['start']>>, connections: number): Promise<void> {
+async function hold(bench: Bench, running: RunningServer, connections: number): Promise<void> {
   await bench.perform(running, { kind: 'hold', port: running.port, connections })
+}
+
+/** The hard limit: runtimes raise theirs to it. */
+function maxOpenFiles(): number {
+  const limit = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
+  return limit === undefined || limit === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(limit)
 }
