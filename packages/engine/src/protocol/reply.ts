@@ -80,6 +80,11 @@ export function reply(code: number, enhancedCode: string, text: string | readonl
   return new WireReply(code, enhancedCode, lines)
 }
 
+/** The same without looking, for text that is known to be one line of printable ASCII. */
+export function replyAsIs(code: number, enhancedCode: string, text: string): Reply {
+  return new WireReply(code, enhancedCode, [text])
+}
+
 /** What most texts are: there is nothing to make safe. */
 function isOneLine(text: string): boolean {
   return text.length <= MAX_TEXT_OCTETS && /^[\x20-\x7e]*$/.test(text)

@@ -17,7 +17,7 @@ import { Input } from './input.ts'
 import type { Limits } from './limits.ts'
 import { LineReader } from './lines.ts'
 import { MessageReader, isPastDrain } from './message-reader.ts'
-import { encodeAscii } from './octets.ts'
+import { allocate } from './octets.ts'
 import * as replies from './replies.ts'
 import { type Reply, isReply, reply } from './reply.ts'
 import { type Mechanism, type Step, encodeBase64 } from './sasl.ts'
@@ -86,9 +86,9 @@ export class ServerProtocol implements ExtensionContext, Visitor {
   readonly #lines: LineReader
   #state: State = 'start'
   #pending: Pending | undefined
-  #replies = ''
-  /** The one reply that waits, where it is one. */
-  #onlyReply: Reply | undefined
+  /** Replies that wait to be taken. */
+  #replies: Reply[] = []
+  #waitingOctets = 0
 
   #envelope: OpenEnvelope | undefined
   #message: MessageReader | undefined
@@ -161,10 +161,12 @@ export class ServerProtocol implements ExtensionContext, Visitor {
 
   /** The replies since the last call, as they go over the wire; undefined for none. They are not to be changed. */
   takeReplies(): Uint8Array | undefined {
-    const text = this.#replies
-    if (text === '') return undefined
-    const octets = this.#onlyReply?.octets ?? encodeAscii(text)
-    this.#replies = ''
+    const replies = this.#replies
+    const [first] = replies
+    if (first === undefined) return undefined
+    const octets = replies.length === 1 ? first.octets : joinOctets(replies, this.#waitingOctets)
+    this.#replies = []
+    this.#waitingOctets = 0
     return octets
   }
 
@@ -243,8 +245,8 @@ export class ServerProtocol implements ExtensionContext, Visitor {
 
   /** Queues a reply, also one that answers no command: the greeting, or 421, which closes. */
   say(given: Reply): void {
-    this.#onlyReply = this.#replies === '' ? given : undefined
-    this.#replies += given.wire
+    this.#replies.push(given)
+    this.#waitingOctets += given.wire.length
     if (given.code === 421) this.#state = 'closed'
   }
 
@@ -265,9 +267,9 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     return hello.verb === 'EHLO' ? extensions.ehloReply(hostname, this) : reply(250, '', hostname)
   }
 
-  /** Characters of replies that wait to be taken. */
-  get waitingReplyLength(): number {
-    return this.#replies.length
+  /** Octets of replies that wait to be taken. */
+  get waitingOctets(): number {
+    return this.#waitingOctets
   }
 
   /** Octets of the message so far. */
@@ -491,4 +493,14 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     if (this.#state === 'chunk' && !this.#isLastChunk && !message.hasFailed) return this.#ask(CHUNK_END, AFTER_CHUNK)
     return this.#ask(MESSAGE_END, END_OF_MESSAGE)
   }
+}
+
+function joinOctets(given: readonly Reply[], octets: number): Uint8Array {
+  const joined = allocate(octets)
+  let at = 0
+  for (const each of given) {
+    joined.set(each.octets, at)
+    at += each.wire.length
+  }
+  return joined
 }

@@ -9,7 +9,7 @@ import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '../du
 import type { Envelope } from '../protocol/envelope.ts'
 import type { Hello, ServerEvent } from '../protocol/event.ts'
 import * as replies from '../protocol/replies.ts'
-import { type Reply, isReply, printable, reply } from '../protocol/reply.ts'
+import { type Reply, isReply, printable, replyAsIs } from '../protocol/reply.ts'
 import type { Credentials } from '../protocol/sasl.ts'
 import { ServerProtocol } from '../protocol/server-protocol.ts'
 import type { Verdict } from './handlers.ts'
@@ -328,7 +328,7 @@ export class Connection implements Session, MessageSource {
     if (flushed !== undefined) await flushed
 
     const asked = this.#hooks.ask(() => options.data?.(message, this))
-    const verdict = (asked instanceof Promise ? await asked : asked) ?? reply(250, '2.0.0', `OK ${id}`)
+    const verdict = (asked instanceof Promise ? await asked : asked) ?? replyAsIs(250, '2.0.0', `OK ${id}`)
     if (isRefusal(verdict)) this.#messageRefusal = verdict
     const lastRead = message.detach()
     if (lastRead !== undefined) await lastRead

@@ -1,53 +1,62 @@
 /**
  * Ids of sessions and messages: ULIDs (48 bits of milliseconds, 80 bits of chance, in Crockford's base32).
  *
- * Two of one millisecond and one maker follow one another, so that ids sort as they were made, and the random part is
- * drawn once a millisecond.
+ * The random part is drawn once a second, and counted up from one id to the next: so the ids of one maker sort as they were
+ * made. What changes seldom is kept as text, as most of an id is the same as in the one before.
  */
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
-const TIME_LENGTH = 10
+/** Of the time: all but the last two characters. */
+const STRETCH_LENGTH = 8
+/** What two characters count. */
+const STRETCH_MS = 1_024
 const RANDOM_LENGTH = 16
 const LAST: number = RANDOM_LENGTH - 1
-/** Drawn at one go: under load every millisecond wants its own, and each draw asks the system. */
-const DRAWS_AT_ONCE = 64
 
 /** A maker of ids. Each server has one. */
 export function idMaker(): (nowMs: number) => string {
   let lastMs = -1
-  /** All but the last character, which is what mostly changes. */
-  let beginning = ''
-  const drawn = new Uint8Array(RANDOM_LENGTH * DRAWS_AT_ONCE)
-  let used = drawn.length
-  // Five bits an element, most significant first.
+  let stretch = -1
+  let stretchText = ''
+  let timeText = ''
+  /** Five bits an element, most significant first; and all but the last of them as text. */
   const random = new Uint8Array(RANDOM_LENGTH)
+  let randomText = ''
 
   return (nowMs) => {
+    let isTextStale = increment(random)
     if (nowMs > lastMs) {
       lastMs = nowMs
-      if (used === drawn.length) {
-        crypto.getRandomValues(drawn)
-        used = 0
+      const now = Math.floor(nowMs / STRETCH_MS)
+      if (now !== stretch) {
+        stretch = now
+        stretchText = encodeTime(now)
+        draw(random)
+        isTextStale = true
       }
-      for (let i = 0; i < RANDOM_LENGTH; i++) random[i] = (drawn[used++] as number) & 31
-      // Room to count up from, before the next millisecond.
-      random[0] = (random[0] as number) & 15
-      beginning = encodeTime(lastMs) + encodeBeginning(random)
-    } else if (increment(random)) {
-      beginning = encodeTime(lastMs) + encodeBeginning(random)
+      const ms = nowMs - now * STRETCH_MS
+      timeText = stretchText + (ALPHABET[ms >> 5] as string) + (ALPHABET[ms & 31] as string)
     }
-    return beginning + (ALPHABET[random[LAST] as number] as string)
+    if (isTextStale) randomText = encodeBeginning(random)
+    return timeText + randomText + (ALPHABET[random[LAST] as number] as string)
   }
 }
 
-function encodeTime(ms: number): string {
+function encodeTime(stretch: number): string {
   let text = ''
-  let left = ms
-  for (let i = 0; i < TIME_LENGTH; i++) {
+  let left = stretch
+  for (let i = 0; i < STRETCH_LENGTH; i++) {
     text = (ALPHABET[left % 32] as string) + text
     left = Math.floor(left / 32)
   }
   return text
+}
+
+function draw(random: Uint8Array<ArrayBuffer>): void {
+  crypto.getRandomValues(random)
+  for (let i = 0; i < RANDOM_LENGTH; i++) random[i] = (random[i] as number) & 31
+  // Room to count up from, before the next draw.
+  random[0] = (random[0] as number) & 15
 }
 
 function encodeBeginning(random: Uint8Array): string {

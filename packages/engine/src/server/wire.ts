@@ -11,8 +11,8 @@ import type { Reply } from '../protocol/reply.ts'
 import type { ServerProtocol } from '../protocol/server-protocol.ts'
 import { Watchdog } from './watchdog.ts'
 
-/** Replies that wait for the end of a batch of input; more than this leave at once, so that NOOPs cannot pile them up. */
-const MAX_WAITING_REPLIES = 8_192
+/** Octets of replies that wait for the end of a batch of input; more leave at once, so that NOOPs cannot pile them up. */
+const MAX_WAITING_OCTETS = 8_192
 
 /** What a hook has to clean up when its session is destroyed. */
 const LAST_MOMENT_MS = 1_000
@@ -167,7 +167,7 @@ export class Wire {
   }
 
   flushIfLong(): void | Promise<void> {
-    if (this.#protocol.waitingReplyLength > MAX_WAITING_REPLIES) return this.flush()
+    if (this.#protocol.waitingOctets > MAX_WAITING_OCTETS) return this.flush()
   }
 
   #show(octets: Uint8Array): void {
