@@ -58,6 +58,7 @@ export class Bench implements AsyncDisposable {
     const { key, cert } = await selfSigned()
     writeFileSync(join(scratch, 'key.pem'), key, { mode: 0o600 })
     writeFileSync(join(scratch, 'cert.pem'), cert)
+    process.once('exit', () => rmSync(scratch, { recursive: true, force: true }))
     return new Bench(options, scratch)
   }
 

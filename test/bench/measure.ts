@@ -7,8 +7,8 @@ import { median } from './statistics.ts'
 
 const MiB = 1024 * 1024
 /** A server that is slow at a shape is given fewer messages: CPU for each is what counts. */
-const ROUND_SECONDS = 0.8
-const WARM_UP_SECONDS = 4
+const ROUND_SECONDS = 0.7
+const WARM_UP_SECONDS = 3
 const WARM_UP_PIECES = 5
 const QUICK_SHARE = 0.3
 
@@ -31,6 +31,8 @@ export interface Measured {
 }
 
 export interface MeasureOptions {
+  /** However many are asked for. */
+  readonly maxRounds?: number
   /** Hears of a server that is about to be ended, all its rounds done. */
   ending?(server: ServerEntry, running: RunningServer): Promise<void>
 }
@@ -49,7 +51,7 @@ export async function measure(
   bench: Bench,
   shape: Shape,
   servers: readonly ServerEntry[],
-  { ending }: MeasureOptions = {},
+  { ending, maxRounds = Infinity }: MeasureOptions = {},
 ): Promise<Measured[]> {
   const subjects = servers.map((server): Subject => ({
     server,
@@ -79,8 +81,9 @@ export async function measure(
     await each('warm-up', async (subject, running) => {
       await warmUp(bench, shape, subject, running)
     })
-    for (let round = 1; round <= bench.rounds; round++) {
-      await each(`round ${round} of ${bench.rounds}`, async ({ rounds, messages }, running) => {
+    const rounds = Math.min(bench.rounds, maxRounds)
+    for (let round = 1; round <= rounds; round++) {
+      await each(`round ${round} of ${rounds}`, async ({ rounds, messages }, running) => {
         rounds.push(await run(bench, shape, running, messages))
       })
     }
@@ -100,8 +103,9 @@ async function warmUp(bench: Bench, shape: Shape, subject: Subject, running: Run
   const share = bench.isQuick ? QUICK_SHARE : 1
   const count = (messages: number): number => Math.max(1, Math.round(messages * share))
   subject.cold = await run(bench, shape, running, count(shape.messages / 10))
-  const piece = count(shape.warmUpMessages / WARM_UP_PIECES)
-  let rate = 0
+  let rate = subject.cold.messages / subject.cold.wallSeconds
+  const pieceSeconds = WARM_UP_SECONDS / WARM_UP_PIECES
+  const piece = Math.max(1, Math.min(count(shape.warmUpMessages / WARM_UP_PIECES), Math.round(rate * pieceSeconds)))
   let seconds = 0
   for (let i = 0; i < WARM_UP_PIECES && seconds < WARM_UP_SECONDS; i++) {
     const round = await run(bench, shape, running, piece)

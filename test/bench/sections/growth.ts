@@ -10,6 +10,8 @@ import { type Row, table } from '../table.ts'
 const MAX_ROUND_BYTES = 200 * 1024 * 1024
 const MAX_ROUND_MESSAGES = 5_000
 const COMMAND_BYTES = 2_000
+/** There are many rows. */
+const MAX_ROUNDS = 3
 
 export const growth: Section = {
   name: 'growth',
@@ -20,7 +22,7 @@ export const growth: Section = {
     for (const one of GROWTHS) {
       const cells = new Map(servers.map(({ name }): [string, string[]] => [name, []]))
       for (const value of one.values) {
-        const measured = await measure(bench, shapeAt(one, value), servers)
+        const measured = await measure(bench, shapeAt(one, value), servers, { maxRounds: MAX_ROUNDS })
         for (const { server, rounds, error } of measured) {
           const perMessage = median(rounds.map(cpuOf)) / 10_000
           const cost = error === undefined ? shown((perMessage / unitsAt(one, value)) * 1_000_000) : 'failed'

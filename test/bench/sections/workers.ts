@@ -37,6 +37,7 @@ export const workers: Section = {
     const directory = isRoomy(MEMORY_DISK)
       ? mkdtempSync(join(MEMORY_DISK, 'postern-bench-'))
       : bench.directory('workers')
+    process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
     const runtimes = DAEMON_RUNTIMES.filter((runtime) => bench.servers.some((server) => server.runtime === runtime))
     const rows: Row[] = []
     for (const runtime of runtimes) {
@@ -46,7 +47,6 @@ export const workers: Section = {
         rows.push([runtime, `failed: ${(error as Error).message.split('\n', 1)[0]}`, '', '', '', ''])
       }
     }
-    rmSync(directory, { recursive: true })
     const cores = availableParallelism()
     const about =
       'Mail on a disk of memory where there is one, so that it waits for no disk. Server and load generator on any core.' +
