@@ -11,6 +11,8 @@ const ROUND_SECONDS = 0.7
 const WARM_UP_SECONDS = 3
 const WARM_UP_PIECES = 5
 const QUICK_SHARE = 0.3
+/** Of small ones, so that a round of many sessions is not one of connecting. */
+const MIN_MESSAGES_A_SESSION = 20
 
 /** One round on one server. */
 export interface Round {
@@ -112,7 +114,11 @@ async function warmUp(bench: Bench, shape: Shape, subject: Subject, running: Run
     seconds += round.wallSeconds
     rate = round.messages / round.wallSeconds
   }
-  subject.messages = Math.max(1, Math.min(count(shape.messages), Math.round(rate * ROUND_SECONDS)))
+  const least = shape.messagesPerConnection === 0 ? shape.sessions * MIN_MESSAGES_A_SESSION : 1
+  subject.messages = Math.max(
+    shape.messageBytes < MiB ? least : 1,
+    Math.min(count(shape.messages), Math.round(rate * ROUND_SECONDS)),
+  )
 }
 
 async function run(bench: Bench, shape: Shape, running: RunningServer, messages: number): Promise<Round> {
