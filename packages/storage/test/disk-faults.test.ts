@@ -110,7 +110,7 @@ test.each(ROWS)(
   },
 )
 
-const HEARD = LAYOUTS.flatMap((fs) => TROUBLES.map((trouble) => ({ fs, trouble })))
+const HEARD = LAYOUTS.flatMap((fs) => (fs === FILES ? TROUBLES : APART).map((trouble) => ({ fs, trouble })))
 
 test.each(HEARD)(
   '$fs.layout: $trouble.name, at every call of a message: its client hears it, or 250',

@@ -42,7 +42,8 @@ export function machineBackends(directory: string, ground: Ground = {}): Backend
     {
       backend: 'fs packed',
       make: async () => unique(fs(await mkdtemp(join(directory, 'store-')), { layout: 'packed' })),
-      ground: { ...ground, memory: MEMORY },
+      ground,
+      gaps: { [BOUNDED]: 'its large blobs are files, as those of fs are' },
     },
     {
       backend: 'memory',

@@ -50,6 +50,8 @@ export class Appender {
   readonly #idle: () => void
   #waiting: Waiting[] = []
   #pack: OpenPack | undefined
+  /** The stem of one that is being made: its name may be there already. */
+  #beginning: string | undefined
   #isBusy = false
 
   /**
@@ -72,7 +74,8 @@ export class Appender {
 
   /** How much of the pack is safe; undefined where it is not the one that is written to. */
   safeEnd(stem: string): number | undefined {
-    return this.#pack?.stem === stem ? this.#pack.end : undefined
+    if (this.#pack?.stem === stem) return this.#pack.end
+    return this.#beginning === stem ? 0 : undefined
   }
 
   /** Resolves when the entries are safe, which they become together. Their bodies must not change until then. */
@@ -126,7 +129,7 @@ export class Appender {
   /** Makes the entries safe. Answers false where a sweep is about to remove the pack. */
   async #write(drafts: readonly Draft[]): Promise<boolean> {
     const { disk, directories } = this.#press
-    const pack = (this.#pack ??= await this.#begin())
+    const pack = await this.#open()
     try {
       const bytes = encodeAll(drafts, pack)
       await writeAll(disk, pack.file, bytes)
@@ -145,6 +148,14 @@ export class Appender {
     }
     if (pack.end > MAX_PACK_BYTES) await this.close()
     return true
+  }
+
+  async #open(): Promise<OpenPack> {
+    try {
+      return (this.#pack ??= await this.#begin())
+    } finally {
+      this.#beginning = undefined
+    }
   }
 
   /** Whether no sweep has begun to remove the pack. */
@@ -174,6 +185,7 @@ export class Appender {
     const { directories, disk, newStem } = this.#press
     await directories.ensure(this.#path)
     const stem = newStem()
+    this.#beginning = stem
     const path = join(this.#path, packName(stem))
     const file = await disk.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
     return { stem, path, file, end: 0 }
