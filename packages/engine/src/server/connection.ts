@@ -105,22 +105,48 @@ export class Connection implements Session, MessageSource {
 
   // The whole of it
 
-  /** Serves the connection. Never rejects. */
-  async run(): Promise<void> {
+  /** Serves the connection, then says that it is over. Never rejects. */
+  async run(over: () => void): Promise<void> {
     const { options, report } = this.#context
+    const wire = this.#wire
     try {
-      if (await this.#greet()) await this.#converse()
+      if (await this.#greet()) {
+        while (!wire.isOver) {
+          const event = this.#protocol.next()
+          if (event.type === 'end' || event.type === 'close') break
+          if (event.type !== 'need-data') {
+            const handled = this.#handle(event)
+            if (handled !== undefined) await handled
+            continue
+          }
+          if (this.#isShuttingDown) {
+            this.#protocol.say(replies.SHUTTING_DOWN)
+            break
+          }
+          const flushed = wire.flush()
+          if (flushed !== undefined) await flushed
+          if (wire.isOver) break
+          try {
+            const bytes = wire.read()
+            wire.take(bytes instanceof Promise ? await bytes : bytes)
+          } catch (error) {
+            wire.lose(error)
+          }
+        }
+        if (!wire.isOver) await wire.hangUp()
+      }
     } catch (error) {
       // Ours, not the client's: what breaks in the duplex or in a hook does not come here.
       report(error, this)
-      this.#wire.lose(error)
+      wire.lose(error)
     }
-    if (!this.#wire.isOver) this.#wire.setOver()
+    if (!wire.isOver) wire.setOver()
     if (options.close !== undefined) {
       const closed = this.#hooks.ask(() => options.close?.(this))
       if (!this.#isDestroyed) await closed
     }
-    this.#wire.stop()
+    wire.stop()
+    over()
   }
 
   /** Asks the session to end: at once where it is idle, after its message where one is in progress. */
@@ -154,27 +180,6 @@ export class Connection implements Session, MessageSource {
     this.#protocol.say(verdict === replies.LOCAL_ERROR ? replies.NOT_AVAILABLE : verdict)
     await this.#wire.hangUp()
     return false
-  }
-
-  async #converse(): Promise<void> {
-    while (!this.#wire.isOver) {
-      const event = this.#protocol.next()
-      if (event.type === 'end' || event.type === 'close') break
-      if (event.type === 'need-data' && this.#isShuttingDown) {
-        this.#protocol.say(replies.SHUTTING_DOWN)
-        break
-      }
-      const handled = event.type === 'need-data' ? this.#wire.flush() : this.#handle(event)
-      if (handled !== undefined) await handled
-      if (event.type !== 'need-data' || this.#wire.isOver) continue
-      try {
-        const bytes = this.#wire.read()
-        this.#wire.take(bytes instanceof Promise ? await bytes : bytes)
-      } catch (error) {
-        this.#wire.lose(error)
-      }
-    }
-    if (!this.#wire.isOver) await this.#wire.hangUp()
   }
 
   #handle(event: ServerEvent): void | Promise<void> {

@@ -150,51 +150,65 @@ class SmtpServer implements Server {
     return this.#connections.size
   }
 
-  async accept(duplex: Duplex, overrides: SessionOverrides = {}): Promise<void> {
+  /** One promise and one frame wait for the session, however long it lasts: most connections are idle most of the time. */
+  accept(duplex: Duplex, overrides: SessionOverrides = {}): Promise<void> {
     try {
       const identified = this.#identify(duplex, overrides)
-      const client = identified instanceof Promise ? await identified : identified
-      if (client !== undefined) await this.#admit(client, overrides)
+      if (!(identified instanceof Promise)) return this.#admit(identified, overrides)
+      return identified
+        .then((client) => (client === undefined ? undefined : this.#admit(client, overrides)))
+        .catch((error: unknown) => this.#drop(duplex, error))
     } catch (error) {
-      // A duplex or a set of addresses that is not ours may throw where it must not.
-      this.#context.report(error, undefined)
-      try {
-        duplex.destroy()
-      } catch {}
+      this.#drop(duplex, error)
+      return Promise.resolve()
     }
   }
 
+  /** A duplex, or a set of addresses, that is not ours may throw where it must not. */
+  #drop(duplex: Duplex, error: unknown): void {
+    this.#context.report(error, undefined)
+    try {
+      duplex.destroy()
+    } catch {}
+  }
+
   /** The client's own connection, or undefined where nobody knows whose it is. */
-  #identify(duplex: Duplex, { proxyProtocol }: SessionOverrides): Duplex | undefined | Promise<Duplex | undefined> {
+  #identify(duplex: Duplex, { proxyProtocol }: SessionOverrides): Duplex | Promise<Duplex | undefined> {
     if (this.#closed !== undefined || proxyProtocol?.trusted.includes(duplex.remote) !== true) return duplex
     return this.#arrivals.identify(duplex)
   }
 
-  async #admit(client: Duplex, overrides: SessionOverrides): Promise<void> {
+  #admit(client: Duplex, overrides: SessionOverrides): Promise<void> {
     const isTlsMissing = overrides.implicitTls === true && client.tls === undefined
     if (this.#closed !== undefined) return this.#turnAway(client, replies.SHUTTING_DOWN, isTlsMissing)
     const leave = this.#admission.enter(client.remote)
     if (leave === undefined) return this.#turnAway(client, replies.TOO_MANY_CONNECTIONS, isTlsMissing)
-    try {
-      if (!isTlsMissing) await this.#serve(client, overrides)
-      else if (await this.#arrivals.secure(client)) await this.#serveUnlessClosed(client, overrides)
-    } finally {
-      leave()
+    return isTlsMissing ? this.#secure(client, overrides, leave) : this.#serve(client, overrides, leave)
+  }
+
+  async #secure(client: Duplex, overrides: SessionOverrides, leave: () => void): Promise<void> {
+    if (await this.#arrivals.secure(client)) {
+      // The server may have begun to stop meanwhile.
+      if (this.#closed === undefined) return this.#serve(client, overrides, leave)
+      await this.#turnAway(client, replies.SHUTTING_DOWN, false)
     }
+    leave()
   }
 
-  /** The server may have begun to stop meanwhile. */
-  #serveUnlessClosed(duplex: Duplex, overrides: SessionOverrides): Promise<void> {
-    if (this.#closed !== undefined) return this.#turnAway(duplex, replies.SHUTTING_DOWN, false)
-    return this.#serve(duplex, overrides)
-  }
-
-  async #serve(duplex: Duplex, overrides: SessionOverrides): Promise<void> {
-    const connection = new Connection(this.#context, duplex, overrides)
-    this.#connections.add(connection)
-    await connection.run()
-    this.#connections.delete(connection)
-    if (this.#connections.size === 0) this.#allGone?.()
+  /** @param leave Gives the connection's place back */
+  #serve(duplex: Duplex, overrides: SessionOverrides, leave: () => void): Promise<void> {
+    try {
+      const connection = new Connection(this.#context, duplex, overrides)
+      this.#connections.add(connection)
+      return connection.run(() => {
+        leave()
+        this.#connections.delete(connection)
+        if (this.#connections.size === 0) this.#allGone?.()
+      })
+    } catch (error) {
+      leave()
+      throw error
+    }
   }
 
   close({ graceMs = DEFAULT_GRACE_MS }: CloseOptions = {}): Promise<void> {

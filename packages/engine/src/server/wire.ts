@@ -160,7 +160,10 @@ export class Wire {
       const written = this.duplex.write(octets)
       if (!(written instanceof Promise)) return
       this.#wait('peer', this.#limits.idleTimeoutMs)
-      return written.then(this.rest, this.lose)
+      return written.then(
+        () => this.rest(),
+        (error: unknown) => this.lose(error),
+      )
     } catch (error) {
       this.lose(error)
     }
@@ -200,15 +203,15 @@ export class Wire {
     this.#waitForClose()
     try {
       const written = this.duplex.write(octets)
-      if (written instanceof Promise) written.catch(this.lose)
-      this.duplex.end().catch(this.lose)
+      if (written instanceof Promise) written.catch((error: unknown) => this.lose(error))
+      this.duplex.end().catch((error: unknown) => this.lose(error))
     } catch (error) {
       this.lose(error)
     }
   }
 
   /** The connection broke. */
-  readonly lose = (error: unknown): void => {
+  lose(error: unknown): void {
     this.#waiting = 'nothing'
     this.setOver()
     this.error ??= error
@@ -288,7 +291,7 @@ export class Wire {
   }
 
   /** A wait is over. What remains is the hook that waited for it, if one did: its time starts anew. */
-  readonly rest = (): void => {
+  rest(): void {
     if (this.#giveUpHook === undefined) this.#waiting = 'nothing'
     else this.#wait('hook', this.#limits.hookTimeoutMs)
   }
