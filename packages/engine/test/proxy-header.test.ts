@@ -8,6 +8,8 @@ const CLIENT = [192, 0, 2, 7]
 const SERVER = [198, 51, 100, 25]
 const TCP4 = ports(CLIENT, SERVER, 51_234, 25)
 /** Where the TLV of the checksum has its type, when it comes first: with another one, there is no checksum. */
+/** The second octet of the length. */
+const LENGTH_LOW = 15
 const CHECKSUM_TYPE = 16 + TCP4.length
 const source = { family: 'ipv4', address: '192.0.2.7', port: 51_234 }
 const destination = { family: 'ipv4', address: '198.51.100.25', port: 25 }
@@ -289,18 +291,18 @@ describe('anything', () => {
   test('one changed octet of a header with a checksum is never read as another header', () => {
     const header = encodeBinary({ addresses: TCP4, withChecksum: true })
     const honest = parseProxyHeader(header)
-    fc.assert(
-      fc.property(fc.nat(header.length - 1), fc.integer({ min: 1, max: 255 }), (i, mask) => {
-        fc.pre(i !== CHECKSUM_TYPE)
+    for (let i = 0; i < header.length; i++) {
+      for (let mask = 1; mask < 256; mask++) {
         const changed = header.slice()
         changed[i] = (changed[i] ?? 0) ^ mask
+        // Without its type, or outside of the length, there is no checksum.
+        if (i === CHECKSUM_TYPE || changed[LENGTH_LOW] === TCP4.length) continue
         const parsed = parseProxyHeader(changed)
         // Another family or LOCAL believes nothing; no change makes it believe something else.
         if (parsed.type === 'header') expect(parsed.header).toEqual({})
         else expect(parsed).not.toEqual(honest)
-      }),
-      { numRuns: 1_000 },
-    )
+      }
+    }
   })
 
   test('the length says where the client begins', () => {

@@ -15,13 +15,13 @@ import { ServerProtocol } from '../protocol/server-protocol.ts'
 import type { Verdict } from './handlers.ts'
 import { IncomingMessage, type MessageSource, type Pulled } from './incoming.ts'
 import { MessageError } from './message.ts'
-import type { Context, SessionOverrides } from './server.ts'
+import type { Context, ServerOptions, SessionOverrides } from './server.ts'
 import type { Session, TransmissionType } from './session.ts'
 import { receivedField, transmissionType } from './trace.ts'
 import { Hooks, enhanced, isPromiseLike, isRefusal } from './hooks.ts'
-import { Wire } from './wire.ts'
+import { Wire, type WireOwner } from './wire.ts'
 
-export class Connection implements Session, MessageSource {
+export class Connection implements Session, MessageSource, WireOwner {
   readonly id: string
   tls: TlsInfo | undefined
   user: string | undefined
@@ -43,21 +43,18 @@ export class Connection implements Session, MessageSource {
 
   constructor(context: Context, duplex: Duplex, overrides: SessionOverrides) {
     const { limits, options } = context
-    const { trace } = options
     this.id = context.makeId(Date.now())
     this.tls = duplex.tls
     this.#context = context
-    const observe = (from: 'client' | 'server') =>
-      trace && ((text: string) => trace({ sessionId: this.id, from, text: printable(text, Infinity) }))
     this.#protocol = new ServerProtocol(context.protocol, {
       isSecure: duplex.tls !== undefined,
       canStartTls: duplex.tls === undefined && duplex.startTls !== undefined,
       tlsRequired: overrides.tlsRequired ?? options.tls?.required ?? false,
       authRequired: overrides.authRequired ?? options.auth?.required ?? false,
-      observe: observe('client'),
+      observe: observer(options, this.id, 'client'),
     })
-    this.#wire = new Wire(duplex, this.#protocol, limits, observe('server'), (why) => this.#end(why))
-    this.#hooks = new Hooks(this.#wire, (error) => context.report(error, this))
+    this.#wire = new Wire(duplex, this.#protocol, limits, observer(options, this.id, 'server'), this)
+    this.#hooks = new Hooks(this.#wire, context, this)
   }
 
   // Session
@@ -98,15 +95,15 @@ export class Connection implements Session, MessageSource {
   }
 
   /** Nothing more will be read: a message that is not whole never will be. */
-  #end(why: 'aborted' | 'timeout'): void {
+  wireOver(why: 'aborted' | 'timeout'): void {
     this.#abort?.abort()
     if (this.#message?.isWhole === false) this.#message.fail(why)
   }
 
   // The whole of it
 
-  /** Serves the connection, then says that it is over. Never rejects. */
-  async run(over: () => void): Promise<void> {
+  /** Serves the connection, then tells the server that it is over. Never rejects. */
+  async run(): Promise<void> {
     const { options, report } = this.#context
     const wire = this.#wire
     try {
@@ -146,7 +143,7 @@ export class Connection implements Session, MessageSource {
       if (!this.#isDestroyed) await closed
     }
     wire.stop()
-    over()
+    this.#context.over(this)
   }
 
   /** Asks the session to end: at once where it is idle, after its message where one is in progress. */
@@ -392,4 +389,13 @@ export class Connection implements Session, MessageSource {
       }
     }
   }
+}
+
+/** Who sees the lines of one side; undefined where nobody wants to. */
+function observer(
+  { trace }: ServerOptions,
+  sessionId: string,
+  from: 'client' | 'server',
+): ((text: string) => void) | undefined {
+  return trace && ((text) => trace({ sessionId, from, text: printable(text, Infinity) }))
 }

@@ -3,16 +3,20 @@ import { LOCAL_ERROR } from '../protocol/replies.ts'
 import { type Reply, isReply, reply } from '../protocol/reply.ts'
 import type { Verdict } from './handlers.ts'
 import { MessageError, Refusal } from './message.ts'
+import type { Context } from './server.ts'
+import type { Session } from './session.ts'
 import type { Wire } from './wire.ts'
 
 /** Runs hooks: at once where they answer at once, and within their time where they do not. */
 export class Hooks {
   readonly #wire: Wire
-  readonly #report: (error: unknown) => void
+  readonly #context: Context
+  readonly #session: Session
 
-  constructor(wire: Wire, report: (error: unknown) => void) {
+  constructor(wire: Wire, context: Context, session: Session) {
     this.#wire = wire
-    this.#report = report
+    this.#context = context
+    this.#session = session
   }
 
   /** Runs a hook. Never throws and never rejects: what goes wrong is reported and becomes its reply. */
@@ -36,7 +40,7 @@ export class Hooks {
   /** Waits for a hook's answer, and not longer than it may take: then the answer is `late`. */
   bounded<T>(hook: PromiseLike<T>, late: Reply): Promise<T | Reply> {
     return this.#wire.waitForHook(hook, () => {
-      this.#report(new Error('timed out: a hook has not answered'))
+      this.#context.report(new Error('timed out: a hook has not answered'), this.#session)
       return late
     })
   }
@@ -45,7 +49,7 @@ export class Hooks {
   mishap(error: unknown, byDefault: Reply): Reply {
     // That a message will never be whole is the client's doing, and is answered as such.
     if (error instanceof MessageError) return error.reply ?? byDefault
-    this.#report(error instanceof Refusal ? (error.cause ?? error) : error)
+    this.#context.report(error instanceof Refusal ? (error.cause ?? error) : error, this.#session)
     return error instanceof Refusal ? error.reply : byDefault
   }
 }

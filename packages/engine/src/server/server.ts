@@ -116,6 +116,8 @@ export interface Context {
   readonly commands: ReadonlyMap<string, CommandHandler>
   makeId(nowMs: number): string
   report(error: unknown, session: Session | undefined): void
+  /** A connection has ended. */
+  over(connection: Connection): void
 }
 
 /** Makes a server. It listens nowhere: a runtime's `listen` hands it connections. @throws OptionError */
@@ -133,13 +135,14 @@ class SmtpServer implements Server {
   readonly #context: Context
   readonly #admission: Places
   readonly #arrivals: Arrivals
-  readonly #connections = new Set<Connection>()
+  /** Each with what gives its place back. */
+  readonly #connections = new Map<Connection, () => void>()
   #turnedAway = 0
   #closed: Promise<void> | undefined
   #allGone: (() => void) | undefined
 
   constructor(options: ServerOptions) {
-    this.#context = createContext(options)
+    this.#context = createContext(options, (connection) => this.#over(connection))
     this.hostname = options.hostname
     this.limits = this.#context.limits
     this.#admission = options.places ?? new Admission(this.limits)
@@ -199,16 +202,18 @@ class SmtpServer implements Server {
   #serve(duplex: Duplex, overrides: SessionOverrides, leave: () => void): Promise<void> {
     try {
       const connection = new Connection(this.#context, duplex, overrides)
-      this.#connections.add(connection)
-      return connection.run(() => {
-        leave()
-        this.#connections.delete(connection)
-        if (this.#connections.size === 0) this.#allGone?.()
-      })
+      this.#connections.set(connection, leave)
+      return connection.run()
     } catch (error) {
       leave()
       throw error
     }
+  }
+
+  #over(connection: Connection): void {
+    this.#connections.get(connection)?.()
+    this.#connections.delete(connection)
+    if (this.#connections.size === 0) this.#allGone?.()
   }
 
   close({ graceMs = DEFAULT_GRACE_MS }: CloseOptions = {}): Promise<void> {
@@ -222,9 +227,9 @@ class SmtpServer implements Server {
     const allGone = new Promise<void>((resolve) => {
       this.#allGone = resolve
     })
-    for (const connection of this.#connections) connection.shutDown()
+    for (const connection of this.#connections.keys()) connection.shutDown()
     const timer = setTimeout(() => {
-      for (const connection of this.#connections) connection.destroy()
+      for (const connection of this.#connections.keys()) connection.destroy()
     }, graceMs)
     await allGone
     clearTimeout(timer)
@@ -250,7 +255,7 @@ class SmtpServer implements Server {
 /** Verbs that a server need not have (RFC 5321 4.5.1). */
 const OPTIONAL_VERBS: readonly string[] = ['VRFY', 'EXPN', 'HELP']
 
-function createContext(options: ServerOptions): Context {
+function createContext(options: ServerOptions, over: Context['over']): Context {
   const limits = resolveLimits(options.limits)
   checkOptions(options)
   const mechanisms = chooseMechanisms(options.auth)
@@ -276,6 +281,7 @@ function createContext(options: ServerOptions): Context {
     greeting: reply(220, '', `${options.hostname} ESMTP ${options.banner ?? 'Postern'}`),
     help: reply(214, '2.0.0', `Commands: ${verbs.filter((verb) => !verbsOff.has(verb)).join(' ')}`),
     makeId: idMaker(),
+    over,
     report(error, session) {
       // What goes wrong in the handler of errors has nowhere to go.
       try {

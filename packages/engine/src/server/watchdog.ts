@@ -4,20 +4,26 @@
  * Deadlines move with every command; timers are dear. So the timer is left to run to where the nearest deadline could have
  * been, looks then, and goes back to sleep for what is left. It is armed anew only for a deadline that is nearer than that.
  */
+/** Who is told that the time is up. */
+export interface Owner {
+  /** @param isSessionOver Whether it is the time of the whole session */
+  expire(isSessionOver: boolean): void
+}
+
 export class Watchdog {
   readonly #shortestMs: number
   #sessionEndsAt: number
-  readonly #onExpiry: (isSessionOver: boolean) => void
+  readonly #owner: Owner
   #deadline: number
   #wakesAt = Infinity
   #timer: ReturnType<typeof setTimeout> | undefined
 
   /** @param shortestMs The shortest wait that is usual: how far ahead the timer is set. */
-  constructor(sessionTimeoutMs: number, shortestMs: number, onExpiry: (isSessionOver: boolean) => void) {
+  constructor(sessionTimeoutMs: number, shortestMs: number, owner: Owner) {
     this.#shortestMs = shortestMs
     this.#sessionEndsAt = Date.now() + sessionTimeoutMs
     this.#deadline = this.#sessionEndsAt
-    this.#onExpiry = onExpiry
+    this.#owner = owner
   }
 
   /** Moves the deadline: from `now` on, `ms` may pass. */
@@ -40,16 +46,22 @@ export class Watchdog {
   #sleep(now: number): void {
     clearTimeout(this.#timer)
     this.#wakesAt = Math.min(this.#deadline, now + this.#shortestMs)
-    this.#timer = setTimeout(() => this.#wake(), Math.max(0, this.#wakesAt - now))
+    this.#timer = setTimeout(wake, Math.max(0, this.#wakesAt - now), this)
   }
 
-  #wake(): void {
+  /** For its own timer. */
+  wake(): void {
     const now = Date.now()
     if (now < this.#deadline) {
       this.#sleep(now)
       return
     }
     this.#wakesAt = Infinity
-    this.#onExpiry(now >= this.#sessionEndsAt)
+    this.#owner.expire(now >= this.#sessionEndsAt)
   }
+}
+
+/** Without a closure, as every idle session would keep one. */
+function wake(watchdog: Watchdog): void {
+  watchdog.wake()
 }

@@ -9,7 +9,7 @@ import type { Limits } from '../protocol/limits.ts'
 import * as replies from '../protocol/replies.ts'
 import type { Reply } from '../protocol/reply.ts'
 import type { ServerProtocol } from '../protocol/server-protocol.ts'
-import { Watchdog } from './watchdog.ts'
+import { type Owner, Watchdog } from './watchdog.ts'
 
 /** Octets of replies that wait for the end of a batch of input; more leave at once, so that NOOPs cannot pile them up. */
 const MAX_WAITING_OCTETS = 8_192
@@ -22,7 +22,13 @@ const decoder = new TextDecoder()
 /** What is waited for now, and so what happens when its time is up. */
 type Waiting = 'nothing' | 'bytes' | 'peer' | 'handshake' | 'hook'
 
-export class Wire {
+/** Whose connection it is. */
+export interface WireOwner {
+  /** Nothing more is to be read or written. */
+  wireOver(why: 'aborted' | 'timeout'): void
+}
+
+export class Wire implements Owner {
   readonly duplex: Duplex
   /** Nothing more is to be read or written. */
   isOver = false
@@ -32,7 +38,7 @@ export class Wire {
   readonly #protocol: ServerProtocol
   readonly #limits: Limits
   readonly #observe: ((line: string) => void) | undefined
-  readonly #onOver: (why: 'aborted' | 'timeout') => void
+  readonly #owner: WireOwner
   readonly #watchdog: Watchdog
   #waiting: Waiting = 'nothing'
   #lastMoment: ReturnType<typeof setTimeout> | undefined
@@ -46,22 +52,21 @@ export class Wire {
 
   /**
    * @param observe Sees each line that is sent.
-   * @param onOver Called when nothing more is to be read or written.
    */
   constructor(
     duplex: Duplex,
     protocol: ServerProtocol,
     limits: Limits,
     observe: ((line: string) => void) | undefined,
-    onOver: (why: 'aborted' | 'timeout') => void,
+    owner: WireOwner,
   ) {
     this.duplex = duplex
     this.#protocol = protocol
     this.#limits = limits
     this.#observe = observe
-    this.#onOver = onOver
+    this.#owner = owner
     const shortestMs = Math.min(limits.idleTimeoutMs, limits.dataTimeoutMs, limits.hookTimeoutMs)
-    this.#watchdog = new Watchdog(limits.sessionTimeoutMs, shortestMs, (isSessionOver) => this.#expire(isSessionOver))
+    this.#watchdog = new Watchdog(limits.sessionTimeoutMs, shortestMs, this)
   }
 
   /** Whether it waits for the client to say something. */
@@ -236,7 +241,7 @@ export class Wire {
 
   setOver(why: 'aborted' | 'timeout' = 'aborted'): void {
     this.isOver = true
-    this.#onOver(why)
+    this.#owner.wireOver(why)
   }
 
   /** No deadline holds any more. */
@@ -329,7 +334,8 @@ export class Wire {
     this.#watchdog.allow(ms, now)
   }
 
-  #expire(isSessionOver: boolean): void {
+  /** Called by the watchdog. */
+  expire(isSessionOver: boolean): void {
     const waiting = this.#waiting
     this.#waiting = 'nothing'
     if (waiting === 'bytes') this.goodbye(replies.TIMED_OUT)
