@@ -286,6 +286,22 @@ describe('several stores on one directory', () => {
   })
 })
 
+test(
+  'a page tells the sizes of all its keys, also where they lie in more folders than are held in memory',
+  SLOW,
+  async () => {
+    const directory = freshDirectory()
+    const store = packed(directory)
+    const keys = Array.from({ length: 300 }, (_, index) => `d/${1000 + index}/a`)
+    await inParallel(keys, (key) => put(store, key, 'four'), 50)
+    for (const each of [store, packed(directory)]) {
+      const page = await each.list({ sizes: true })
+      expect(page.keys).toEqual(keys)
+      expect(new Set(page.sizes)).toEqual(new Set([4]))
+    }
+  },
+)
+
 describe('packs in which nothing is left', () => {
   test('go at once where nobody has written to them for a while, and their graves with them', async () => {
     const directory = freshDirectory()

@@ -124,8 +124,10 @@ export class PackedStore implements BlobStore, Listed {
   /** For listings. */
   async size(key: string): Promise<number | undefined> {
     const { folder, name } = placeOf(key)
-    const { known } = this.#folders.get(folder)
-    return known?.blob(name)?.entry.size ?? this.#tree.size(key)
+    const place = this.#folders.get(folder)
+    // Of a page with many folders the first are forgotten by the time its sizes are asked for.
+    const contents = place.known ?? (await place.look())
+    return contents.blob(name)?.entry.size ?? this.#tree.size(key)
   }
 
   #pack(folderName: string, blobs: readonly NewBlob[]): Promise<void> {
