@@ -348,6 +348,27 @@ describe('packs in which nothing is left', () => {
     expect(idsOf(await mailStore(packed(directory)).list())).toEqual([ids[0]])
   })
 
+  test('a delete that comes to a pack while its graves are copied is not undone', async () => {
+    const directory = freshDirectory()
+    const [writer, digger] = [packed(directory), packed(directory)] as const
+    const keys = [1, 2, 3, 4].map((number) => `${MINUTE}/${number}`) as [string, string, string, string]
+    for (const key of keys) await put(writer, key)
+    await digger.delete(keys[0])
+    await packed(directory).delete(keys[1])
+    let isCopying = true
+    const disk = watchedDisk(async (call) => {
+      if (call !== 'write' || !isCopying) return
+      isCopying = false
+      await digger.delete(keys[2])
+      expect(await sweeper.head(keys[2])).toBeUndefined()
+    })
+    const sweeper = unique(fsOn(disk, directory))
+    age(directory)
+    await sweeper.sweep?.(60_000)
+    expect(isCopying).toBe(false)
+    expect(await keysIn(packed(directory))).toEqual(keys.slice(3))
+  })
+
   test('a sweep that was killed between its two names is gone on with', async () => {
     const directory = freshDirectory()
     const id = idAt(NOW, 0)

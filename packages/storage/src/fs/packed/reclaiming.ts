@@ -54,6 +54,9 @@ export class Reclaiming {
     this.#busy.add(folder.folder)
     try {
       for (let round = 0; round < MAX_ROUNDS && (await this.#round(folder, before)); round++);
+    } catch (error) {
+      // Somebody else took the last pack, and the folder.
+      if (!isGone(error)) throw error
     } finally {
       this.#busy.delete(folder.folder)
     }
@@ -61,25 +64,19 @@ export class Reclaiming {
 
   /** Removes some packs. Answers whether there may be more. */
   async #round(folder: Folder, before: number): Promise<boolean> {
-    const { appenders, directories } = this.#yard
+    const { appenders } = this.#yard
     if ((await folder.look()).packs.size === 0) return false
     await appenders.close(folder.folder)
     const contents = await folder.look()
     const left = [...contents.packs.values()].filter((pack) => pack.live === 0 && this.#isLeft(pack, before))
-    if (left.length === 0) return false
-    // What this look did not find is gone for good from here on.
-    await directories.flush(folder.path)
-    const needed = new Map(left.map((pack) => [pack, neededGraves(pack, contents)]))
-    const free = left.filter((pack) => needed.get(pack)?.length === 0)
-    if (free.length > 0) return this.#remove(folder, free)
+    const free = left.filter((pack) => neededGraves(pack, contents).length === 0)
+    if (free.length > 0) return this.#remove(folder, free, [])
     const emptied = left.filter(({ blobs }) => blobs > 0)
     const moved = emptied.length > 0 ? emptied : left.length > 1 ? left : []
-    await Promise.all(
-      moved.flatMap((pack) =>
-        (needed.get(pack) ?? []).map(({ name, stem, at }) => appenders.buryAt(folder, name, stem, at)),
-      ),
-    )
-    return this.#remove(folder, moved)
+    if (moved.length === 0) return false
+    const graves = moved.flatMap((pack) => neededGraves(pack, contents))
+    await Promise.all(graves.map(({ name, stem, at }) => appenders.buryAt(folder, name, stem, at)))
+    return this.#remove(folder, moved, graves)
   }
 
   /** Whether nobody writes to the pack, as far as can be told. */
@@ -88,10 +85,14 @@ export class Reclaiming {
     return appenders.isOwn(stem) ? appenders.safeEnd(stem) === undefined : modifiedMs <= before
   }
 
-  /** Removes those packs to which nothing has come. Answers whether there was one. */
-  async #remove(folder: Folder, packs: readonly Pack[]): Promise<boolean> {
-    const { appenders, disk } = this.#yard
-    const graves = packs.map((pack) => pack.graves.size)
+  /**
+   * Removes those packs to which nothing has come that is needed.
+   *
+   * @param copied Graves of theirs that are in another pack too
+   * @returns whether there was one
+   */
+  async #remove(folder: Folder, packs: readonly Pack[], copied: readonly Grave[]): Promise<boolean> {
+    const { appenders, directories, disk } = this.#yard
     for (const { stem } of packs) {
       if (appenders.isOwn(stem)) continue
       await disk.link(join(folder.path, packName(stem)), join(folder.path, endName(stem))).catch((error: unknown) => {
@@ -99,19 +100,24 @@ export class Reclaiming {
       })
     }
     const contents = await folder.look()
-    let removed = false
-    for (const [index, { stem }] of packs.entries()) {
+    const known = new Set(copied.map(({ stem, at }) => `${stem} ${at}`))
+    const over = packs.filter(({ stem }) => {
       const pack = contents.packs.get(stem)
-      if (pack === undefined || pack.live > 0 || pack.graves.size !== graves[index]) continue
+      if (pack === undefined || pack.live > 0) return false
+      return neededGraves(pack, contents).every((grave) => known.has(`${grave.stem} ${grave.at}`))
+    })
+    if (over.length === 0) return false
+    // What this look did not find is gone for good from here on. An earlier one may have missed a pack between its two names.
+    await directories.flush(folder.path)
+    for (const { stem } of over) {
       // In this order: see appender.ts.
       for (const name of [packName(stem), endName(stem)]) {
         await disk.unlink(join(folder.path, name)).catch((error: unknown) => {
           if (!isGone(error)) throw error
         })
       }
-      removed = true
     }
-    return removed
+    return true
   }
 
   /** The folders of mail, those within before those without. */
