@@ -2,6 +2,7 @@
 import { isStorageError } from '@postern/storage'
 import { expect, test } from 'vitest'
 import { Random } from '../../../test/corpus/random.ts'
+import type { Disk } from '../src/fs/disk.ts'
 import { packedAt } from '../src/fs/index.ts'
 import { get, put } from './blobs.ts'
 import { unique } from './contract/machine.ts'
@@ -157,6 +158,32 @@ test(
     )
   },
 )
+
+test('what a writer put into a pack that a sweep was taking does not come back once it was deleted', async () => {
+  const [first, key] = ['2026/11/first', '2026/11/key']
+  const disk = new PowerCutDisk()
+  const writer = unique(packedAt(disk, ROOT))
+  await put(writer, first)
+  await packedAt(disk, ROOT).delete(first)
+  const random = new Random(6)
+  const choose = random.below.bind(random)
+  let cuts = 0
+  const interrupted = new Proxy(disk, {
+    get(target, name: keyof Disk) {
+      const call = (target[name] as (...args: unknown[]) => Promise<unknown>).bind(target)
+      return async (...args: unknown[]): Promise<unknown> => {
+        const result = await call(...args)
+        if (name !== 'link' || cuts > 0) return result
+        await put(writer, key)
+        await writer.delete(key)
+        while (cuts++ < 100) expect(await packedAt(disk.cut(choose, choose), ROOT).head(key)).toBeUndefined()
+        return result
+      }
+    },
+  })
+  await packedAt(interrupted, ROOT).sweep?.(0)
+  expect(cuts).toBeGreaterThan(0)
+})
 
 async function expectAfter(disk: PowerCutDisk, { fates }: Book): Promise<void> {
   const book = new Book(disk, fates, PACKED.open)

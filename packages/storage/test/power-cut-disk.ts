@@ -166,9 +166,11 @@ export class PowerCutDisk implements Disk {
     const { inode } = this.#opened(file)
     // What comes after this moment is for the next one.
     const until = inode.kind === 'file' ? inode.bytes.length : inode.logged + inode.log.length
+    const cuts = inode.kind === 'file' ? [...inode.longer] : []
     return this.#call('fsync', () => {
-      if (inode.kind === 'file') inode.safe = Math.max(inode.safe, until)
-      else makeSafe(inode, until)
+      if (inode.kind === 'directory') return makeSafe(inode, until)
+      inode.safe = Math.max(inode.safe, until)
+      inode.longer = inode.longer.filter((each) => !cuts.includes(each))
     })
   }
 

@@ -138,6 +138,9 @@ export class Appender {
       // To the end of both: the file must not be closed beneath one of them.
       for (const sync of await Promise.allSettled(syncs)) if (sync.status === 'rejected') throw sync.reason
       if (!(await this.#hasOneName(pack))) {
+        // It is safe here and will be in another pack: who deletes it there must not find it here again, after a power cut.
+        await disk.truncate(pack.file, pack.end)
+        await disk.fsync(pack.file)
         await this.#giveUp(pack)
         return false
       }
