@@ -104,6 +104,34 @@ test('gone before the final reply: what was committed stays committed', async ()
   }
 })
 
+test.each([
+  ['by a reset', (client: Client) => client.reset()],
+  ['by its silence', (client: Client) => client.repliesToEnd().then(() => client.end())],
+])('%s in a message, where the hook never answers: its time holds', async (_, leave) => {
+  const errors: unknown[] = []
+  const stuck = await Service.start(
+    { limits: { dataTimeoutMs: 100, idleTimeoutMs: 60_000, hookTimeoutMs: 300 } },
+    {
+      handlers: {
+        async data(message) {
+          await message.bytes().catch(() => {})
+          await new Promise(() => {})
+        },
+        error: (error) => void errors.push(error),
+      },
+    },
+  )
+  try {
+    const client = await stuck.at(DATA)
+    client.send('hi\r\n')
+    await leave(client)
+    await eventually(() => stuck.server.sessionCount === 0, 'the session is over')
+    expect(errors.map(String)).toEqual(['Error: timed out: a hook has not answered'])
+  } finally {
+    await stuck.close()
+  }
+})
+
 test('gone while a hook is busy with a command', async () => {
   let isClosed = false
   const events: string[] = []

@@ -13,7 +13,7 @@ import { type Reply, isReply, printable, replyAsIs } from '../protocol/reply.ts'
 import type { Credentials } from '../protocol/sasl.ts'
 import { ServerProtocol } from '../protocol/server-protocol.ts'
 import type { Verdict } from './handlers.ts'
-import { IncomingMessage, type MessageSource, type Pulled } from './incoming.ts'
+import { IncomingMessage, type MessageSource } from './incoming.ts'
 import { MessageError } from './message.ts'
 import type { Context, ServerOptions, SessionOverrides } from './server.ts'
 import type { Session, TransmissionType } from './session.ts'
@@ -356,7 +356,7 @@ export class Connection implements Session, MessageSource, WireOwner {
   }
 
   /** The message's next bytes; where they are not here yet, what `goOn` makes of it once something is. */
-  pull(message: IncomingMessage, goOn: () => Pulled): Pulled {
+  pull<T>(message: IncomingMessage, goOn: () => T | Promise<T>): Uint8Array | null | Promise<T> {
     if (message !== this.#message || message.isOver) throw message.fail('aborted')
     for (;;) {
       // Between two chunks a client may give the message up, or the hook's refusal may have ended it.
@@ -366,8 +366,11 @@ export class Connection implements Session, MessageSource, WireOwner {
       }
       const event = this.#protocol.next()
       switch (event.type) {
-        case 'need-data':
-          return this.#wire.fill(goOn)
+        case 'need-data': {
+          const filled = this.#wire.fill(goOn)
+          if (filled !== undefined) return filled
+          break
+        }
         case 'chunk':
           this.#wire.rest()
           return event.bytes

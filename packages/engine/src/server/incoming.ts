@@ -10,7 +10,7 @@ export interface MessageSource {
    *
    * @throws MessageError
    */
-  pull(message: IncomingMessage, goOn: () => Pulled): Pulled
+  pull<T>(message: IncomingMessage, goOn: () => T | Promise<T>): Uint8Array | null | Promise<T>
 }
 
 /** Bytes of a message, or null at its end. */
@@ -54,10 +54,6 @@ export class IncomingMessage implements Message {
     if (this.error !== undefined) throw this.error
     if (this.isWhole) return null
     if (this.#pulling !== undefined) throw new Error('read: the last read is not done')
-    return this.#pull()
-  }
-
-  #pull(): Pulled {
     const bytes = this.#source.pull(this, this.#pullOn)
     if (bytes instanceof Promise) this.#pulling = bytes
     else if (bytes !== null) this.size += bytes.length
@@ -66,7 +62,31 @@ export class IncomingMessage implements Message {
 
   readonly #pullOn = (): Pulled => {
     this.#pulling = undefined
-    return this.#pull()
+    const bytes = this.#source.pull(this, () => undefined)
+    if (bytes instanceof Promise) return (this.#pulling = this.#pullLong(bytes))
+    if (bytes !== null) this.size += bytes.length
+    return bytes
+  }
+
+  /**
+   * What was awaited was nothing of the message: commands between two chunks, byte by byte, or a CR. From here on the waits
+   * follow one another: were each inside the last, a client could make as many as it likes.
+   */
+  async #pullLong(wait: Promise<undefined>): Promise<Uint8Array | null> {
+    try {
+      for (let waits = wait; ;) {
+        await waits
+        const bytes = this.#source.pull(this, () => undefined)
+        if (bytes instanceof Promise) {
+          waits = bytes
+          continue
+        }
+        if (bytes !== null) this.size += bytes.length
+        return bytes
+      }
+    } finally {
+      this.#pulling = undefined
+    }
   }
 
   /** There will be no whole message. The first reason is the one that counts. */

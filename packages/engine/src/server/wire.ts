@@ -96,24 +96,26 @@ export class Wire implements Owner {
     if (this.#waiting === 'bytes') {
       if (this.#protocol.isInMessage) this.#clientMs += Date.now() - this.#messageAwaitedSince
       this.rest()
+    } else if (this.isOver) {
+      // The last words had their answer. A hook that is still at it has its time, as after any wait.
+      this.rest()
     }
     if (bytes === null) this.#protocol.receiveEnd()
     else this.#protocol.receive(bytes)
   }
 
-  /** Sends the replies so far, gives the protocol the client's next bytes, and then goes on. */
-  fill<T>(goOn: () => T | Promise<T>): T | Promise<T> {
+  /**
+   * Sends the replies so far, and gives the protocol the client's next bytes. undefined where that is done at once; else a
+   * promise of what `goOn` gives then.
+   */
+  fill<T>(goOn: () => T | Promise<T>): Promise<T> | undefined {
     const flushed = this.flush()
-    if (flushed !== undefined) return flushed.then(() => this.#fill(goOn))
+    if (flushed !== undefined) return flushed.then(() => this.#fill(goOn) ?? goOn())
     return this.#fill(goOn)
   }
 
-  #fill<T>(goOn: () => T | Promise<T>): T | Promise<T> {
-    if (this.isOver) return goOn()
-    const lost = (error: unknown): T | Promise<T> => {
-      this.lose(error)
-      return goOn()
-    }
+  #fill<T>(goOn: () => T | Promise<T>): Promise<T> | undefined {
+    if (this.isOver) return undefined
     try {
       const bytes = this.read()
       if (bytes instanceof Promise) {
@@ -121,13 +123,17 @@ export class Wire implements Owner {
           this.take(read)
           return goOn()
         }
+        const lost = (error: unknown): T | Promise<T> => {
+          this.lose(error)
+          return goOn()
+        }
         return bytes.then(here, lost)
       }
       this.take(bytes)
     } catch (error) {
-      return lost(error)
+      this.lose(error)
     }
-    return goOn()
+    return undefined
   }
 
   /** Listens for `ms` without saying anything. Whether the client was quiet, and is still there. */
@@ -217,7 +223,7 @@ export class Wire implements Owner {
 
   /** The connection broke. */
   lose(error: unknown): void {
-    this.#waiting = 'nothing'
+    this.rest()
     this.setOver()
     this.error ??= error
     this.#destroyDuplex()
