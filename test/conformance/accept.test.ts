@@ -19,6 +19,15 @@ test.each<[string, Partial<Duplex>, SessionOverrides?]>([
   ['read, where a header is awaited', { read: fail }, { proxyProtocol: EVERYONE }],
   ['read and destroy, where a header is awaited', { read: fail, destroy: fail }, { proxyProtocol: EVERYONE }],
   ['startTls, before the greeting', { startTls: fail }, { implicitTls: true }],
+  ['startTls and destroy, before the greeting', { startTls: fail, destroy: fail }, { implicitTls: true }],
+  [
+    'the state of TLS',
+    {
+      get tls(): never {
+        return fail()
+      },
+    },
+  ],
   ['write', { write: fail }],
   ['write and destroy', { write: fail, destroy: fail }],
   ['end and destroy', { end: fail, destroy: fail }],
@@ -66,6 +75,18 @@ test('a header that comes to nothing, where destroy throws, ends nothing else', 
   const waiting = [endless(), endless()].map((duplex) => server.accept(duplex, { proxyProtocol: EVERYONE }))
   await server.close()
   await Promise.all(waiting)
+})
+
+test('a connection over the limit, where destroy throws, ends nothing else', async () => {
+  const server = createServer({ hostname, limits: { maxConnections: 1 } })
+  const [client, served] = pair({ lingerMs: 50 })
+  const over = server.accept(served)
+  const [, other] = pair()
+  const broken = Object.create(other, { destroy: { value: fail }, write: { value: fail } }) as Duplex
+  await expect(server.accept(broken)).resolves.toBeUndefined()
+  await expect(server.accept(broken, { implicitTls: true })).resolves.toBeUndefined()
+  client.destroy()
+  await over
 })
 
 test('an error hook that rejects is no unhandled rejection', async () => {

@@ -170,9 +170,16 @@ class SmtpServer implements Server {
   /** A duplex, or a set of addresses, that is not ours may throw where it must not. */
   #drop(duplex: Duplex, error: unknown): void {
     this.#context.report(error, undefined)
+    this.#destroy(duplex, false)
+  }
+
+  /** Where nothing is left to do that could fail. */
+  #destroy(duplex: Duplex, isNews: boolean = true): void {
     try {
       duplex.destroy()
-    } catch {}
+    } catch (error) {
+      if (isNews) this.#context.report(error, undefined)
+    }
   }
 
   /** The client's own connection, or undefined where nobody knows whose it is. */
@@ -190,23 +197,27 @@ class SmtpServer implements Server {
   }
 
   async #secure(client: Duplex, overrides: SessionOverrides, leave: () => void): Promise<void> {
-    if (await this.#arrivals.secure(client)) {
+    try {
+      const isSecure = await this.#arrivals.secure(client)
       // The server may have begun to stop meanwhile.
-      if (this.#closed === undefined) return this.#serve(client, overrides, leave)
-      await this.#turnAway(client, replies.SHUTTING_DOWN, false)
+      if (isSecure && this.#closed === undefined) return this.#serve(client, overrides, leave)
+      if (isSecure) await this.#turnAway(client, replies.SHUTTING_DOWN, false)
+    } catch (error) {
+      this.#drop(client, error)
     }
     leave()
   }
 
-  /** @param leave Gives the connection's place back */
+  /** Never throws. @param leave Gives the connection's place back */
   #serve(duplex: Duplex, overrides: SessionOverrides, leave: () => void): Promise<void> {
     try {
       const connection = new Connection(this.#context, duplex, overrides)
       this.#connections.set(connection, leave)
       return connection.run()
     } catch (error) {
+      this.#drop(duplex, error)
       leave()
-      throw error
+      return Promise.resolve()
     }
   }
 
@@ -237,7 +248,7 @@ class SmtpServer implements Server {
 
   async #turnAway(duplex: Duplex, why: Reply, isTlsMissing: boolean): Promise<void> {
     // In clear there is nothing to say to who speaks TLS.
-    if (isTlsMissing || this.#turnedAway >= MAX_TURNED_AWAY) return duplex.destroy()
+    if (isTlsMissing || this.#turnedAway >= MAX_TURNED_AWAY) return this.#destroy(duplex)
     this.#turnedAway++
     try {
       // Nothing is waited for but the close, and a runtime bounds that.
@@ -245,7 +256,7 @@ class SmtpServer implements Server {
       if (written instanceof Promise) written.catch(() => {})
       await duplex.end()
     } catch {
-      duplex.destroy()
+      this.#destroy(duplex)
     } finally {
       this.#turnedAway--
     }
