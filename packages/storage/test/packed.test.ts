@@ -107,6 +107,30 @@ describe('group commit', () => {
     expect(Object.fromEntries(counts)).toEqual({ write: 1, fsync: 1, lstat: 1 })
   })
 
+  test('after a failed look at the folder its pack is still the one that is written to', async () => {
+    const directory = freshDirectory()
+    const keys = ['a/1', 'a/2', 'a/3']
+    for (const key of keys) await put(packed(directory), key)
+    let looks = 0
+    const disk = watchedDisk((call) => {
+      if (call === 'readdir' && ++looks === 2) throw systemError('EMFILE', call)
+    })
+    const store = unique(fsOn(disk, directory))
+    await Promise.allSettled([store.delete('a/1')])
+    expect(looks).toBeGreaterThan(1)
+    for (const key of keys) await store.delete(key)
+    expect(await keysIn(packed(directory))).toEqual([])
+    expect(packsIn(directory)).toHaveLength(4)
+  })
+
+  test('of several at once who use a deleted key again one wins', async () => {
+    const store = packed(freshDirectory())
+    await put(store, 'a/key')
+    await store.delete('a/key')
+    const results = await Promise.allSettled(['one', 'other', 'third'].map((text) => put(store, 'a/key', text)))
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  })
+
   test('after a failed write or sync the pack is left as it was, and another is begun', async () => {
     for (const call of ['write', 'fsync', 'lstat'] as const) {
       const directory = freshDirectory()

@@ -23,8 +23,8 @@ interface Desk {
   users: number
   /** Names that are taken, or were: the oldest are forgotten first. With each the commit that is under way. */
   readonly taken: Taken
-  /** What was there before. */
-  readonly isReady: Promise<void>
+  /** Until what was there before is noted in it. */
+  isReady: Promise<void> | undefined
 }
 
 export class Appenders {
@@ -63,12 +63,14 @@ export class Appenders {
     const desk = this.#desk(folder)
     desk.users++
     try {
-      await desk.isReady
+      await (desk.isReady ??= remember(folder, desk))
       for (let taken = takenOf(desk, blobs); taken !== undefined; taken = takenOf(desk, blobs)) {
         // Whether it came to a blob is known when that is over.
-        await desk.taken.get(taken)?.catch(() => undefined)
+        const underWay = desk.taken.get(taken)
+        await underWay?.catch(() => undefined)
         await check(taken)
-        desk.taken.delete(taken)
+        // Another may have been quicker to take it.
+        if (desk.taken.get(taken) === underWay) desk.taken.delete(taken)
       }
       await this.#put(desk, blobs)
     } finally {
@@ -120,14 +122,8 @@ export class Appenders {
       this.#desks.set(folder.folder, known)
       return known
     }
-    const taken: Taken = new Map()
-    const desk: Desk = {
-      users: 0,
-      taken,
-      appender: new Appender(this.#press, folder.path, () => this.#trim()),
-      isReady: remember(folder, taken),
-    }
-    desk.isReady.catch(() => this.#desks.delete(folder.folder))
+    const appender = new Appender(this.#press, folder.path, () => this.#trim())
+    const desk: Desk = { appender, users: 0, taken: new Map(), isReady: undefined }
     this.#desks.set(folder.folder, desk)
     this.#trim()
     return desk
@@ -147,17 +143,24 @@ function takenOf({ taken }: Desk, blobs: readonly NewBlob[]): string | undefined
 type Taken = Map<string, Promise<void> | undefined>
 
 function note(taken: Taken, name: string, underWay?: Promise<void>): void {
-  if (taken.size >= MAX_TAKEN) {
+  // Many at one time: to find the oldest, a map walks past all that were deleted before it.
+  if (taken.size >= MAX_TAKEN && !taken.has(name)) {
+    let left = MAX_TAKEN / 2
     for (const oldest of taken.keys()) {
+      if (left-- === 0) break
       taken.delete(oldest)
-      break
     }
   }
   taken.set(name, underWay)
 }
 
-/** Notes the names that are taken in a folder. */
-async function remember(folder: Folder, taken: Taken): Promise<void> {
-  const contents = await folder.look()
-  for (const names of [contents.others, contents.names()]) for (const name of names) note(taken, name)
+/** Notes the names that are taken in a folder. After a failure the next one tries again. */
+async function remember(folder: Folder, desk: Desk): Promise<void> {
+  try {
+    const contents = await folder.look()
+    for (const names of [contents.others, contents.names()]) for (const name of names) note(desk.taken, name)
+  } catch (error) {
+    desk.isReady = undefined
+    throw error
+  }
 }
