@@ -1,9 +1,9 @@
 /** Dot-unstuffing and end of data against a plain model, over random bytes and random cuts, by every way of walking. */
 import fc from 'fast-check'
 import { readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import wabtFactory from 'wabt'
-import { simdWalk } from '../src/protocol/simd.ts'
+import { type SimdWalk, simdWalk } from '../src/protocol/simd.ts'
 import { type BareLineEndings, TextReader } from '../src/protocol/text.ts'
 import { binary } from './protocol.ts'
 
@@ -150,6 +150,27 @@ test('more than the vector walk takes at one time, from any offset', () => {
     const got = read([bytes.subarray(0, offset), bytes.subarray(offset)], 'reject')
     expect(got).toMatchObject({ end: bytes.length, bare: false, longest: 1_203 })
     expect(got?.text.length).toBe(bytes.length - 4)
+  }
+})
+
+test('the vector walk leaves alone a line whose length 32 bits do not count', () => {
+  const bytes = Uint8Array.from(`${'x'.repeat(2_048)}.\r\n12345`, (character) => character.charCodeAt(0))
+  const simd = simdWalk()
+  // As many as make the dot look as if it began a line.
+  const lineStart = -(2 ** 32) + 2_048
+  expect(simd?.walk(bytes, 0, lineStart)).toBe(0)
+  expect(simd).toMatchObject({ lineStart, longest: 0 })
+})
+
+test.each([1_028, 2_100, 4_000])('dots every %i octets do not have the same octets copied over and over', (length) => {
+  const text = `..${'z'.repeat(length - 4)}\r\n`
+  const bytes = Uint8Array.from(text.repeat(524_288 / length), (character) => character.charCodeAt(0))
+  const walk = vi.spyOn(simdWalk() as SimdWalk, 'walk')
+  try {
+    expect(read([bytes, Uint8Array.from([46, 13, 10])], 'reject')).toMatchObject({ bare: false, longest: length - 1 })
+    expect(walk.mock.calls.length).toBeLessThanOrEqual(2)
+  } finally {
+    walk.mockRestore()
   }
 })
 

@@ -12,6 +12,9 @@ const MODULE =
 /** Octets that are copied in and walked over at one time. */
 export const SIMD_OCTETS = 65_536
 
+/** A line longer than this is left to JavaScript: its length is near the end of what 32 bits count. */
+const MAX_LINE_OCTETS = 2 ** 30
+
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer }
   readonly lineStart: { readonly value: number }
@@ -40,9 +43,14 @@ export class SimdWalk {
 
   /**
    * Walks from `from`, within a line that began at `lineStart`, over at most {@link SIMD_OCTETS}: to what is no ordinary line, or
-   * to the last few octets. Answers where it stopped.
+   * to the last few octets. Answers where it stopped: at once, in a line that is too long.
    */
   walk(bytes: Uint8Array, from: number, lineStart: number): number {
+    if (from - lineStart > MAX_LINE_OCTETS) {
+      this.lineStart = lineStart
+      this.longest = 0
+      return from
+    }
     const octets = Math.min(bytes.length - from, SIMD_OCTETS)
     this.#memory.set(bytes.subarray(from, from + octets))
     const walked = this.#exports.walk(0, octets, lineStart - from)

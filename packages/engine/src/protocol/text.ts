@@ -8,7 +8,7 @@
  * What comes out are views of what came in, so nothing depends on how the bytes were cut into packets, and nothing is
  * copied. Bytes whose meaning the next one decides (CR, and a dot at a line's start) are held back as a state, not stored.
  */
-import { simdWalk } from './simd.ts'
+import { SIMD_OCTETS, simdWalk } from './simd.ts'
 
 const LF = 10
 const CR = 13
@@ -34,6 +34,8 @@ const FOURTEENS = 0x0e0e0e0e
 
 /** Below this many, and where less than half as much is walked over, the copy costs more than it saves. */
 const MIN_SIMD_OCTETS = 2_048
+/** So is it where less than this part of what was copied is walked over. */
+const MIN_SIMD_PART = 1 / 8
 
 /** Where the text stands between two bytes. */
 const AT = { lineStart: 0, dot: 1, dotCr: 2, inLine: 3, cr: 4 } as const
@@ -196,11 +198,12 @@ export class TextReader {
     while (!this.#isPatchy && bytes.length - i >= MIN_SIMD_OCTETS) {
       const simd = simdWalk()
       if (simd === null) break
+      const copied = Math.min(bytes.length - i, SIMD_OCTETS)
       const walked = simd.walk(bytes, i, start)
       start = simd.lineStart
       this.#measure(simd.longest)
       // What it is to walk over is copied first: not again and again for a few octets.
-      this.#isPatchy = walked - i < MIN_SIMD_OCTETS / 2
+      this.#isPatchy = walked - i < Math.max(MIN_SIMD_OCTETS / 2, copied * MIN_SIMD_PART)
       i = walked
       if (i === start && bytes[i] === DOT) {
         this.#at = AT.lineStart
