@@ -22,6 +22,17 @@ const decoder = new TextDecoder()
 /** What is waited for now, and so what happens when its time is up. */
 type Waiting = 'nothing' | 'bytes' | 'peer' | 'handshake' | 'hook'
 
+/**
+ * A hook that is waited for. Between two chunks, one is asked while that for the message waits; and either may answer first,
+ * as either may be asked first: the message's may read before it is waited for.
+ */
+interface HookWait {
+  /** The one that was waited for before. */
+  readonly before: HookWait | undefined
+  isOver: boolean
+  giveUp(last: Reply | undefined): void
+}
+
 /** Whose connection it is. */
 export interface WireOwner {
   /** Nothing more is to be read or written. */
@@ -42,7 +53,8 @@ export class Wire implements Owner {
   readonly #watchdog: Watchdog
   #waiting: Waiting = 'nothing'
   #lastMoment: ReturnType<typeof setTimeout> | undefined
-  #giveUpHook: ((last: Reply | undefined) => void) | undefined
+  /** The hook whose time runs. */
+  #hook: HookWait | undefined
   /** A read begun before the greeting. */
   #earlyRead: Promise<Uint8Array | null> | undefined
   #commandAwaitedSince = 0
@@ -233,7 +245,9 @@ export class Wire implements Owner {
   destroy(): void {
     this.setOver()
     this.#destroyDuplex()
-    this.#lastMoment = setTimeout(() => this.#giveUpHook?.(replies.SHUTTING_DOWN), LAST_MOMENT_MS)
+    this.#lastMoment = setTimeout(() => {
+      while (this.#hook !== undefined) this.#hook.giveUp(replies.SHUTTING_DOWN)
+    }, LAST_MOMENT_MS)
   }
 
   /** Called by timers too, where what a duplex of somebody's own throws would end the process. */
@@ -273,22 +287,25 @@ export class Wire implements Owner {
 
   /** Waits for a hook, and not longer than it may take: then it calls `late`, whose answer counts. */
   waitForHook<T>(hook: PromiseLike<T>, late: () => Reply): Promise<T | Reply> {
-    // Between two chunks, one hook may be asked while the one for the message waits.
-    const outer = this.#giveUpHook
     return new Promise((resolve, reject) => {
-      let isWaiting = true
       const settle = (): void => {
-        if (!isWaiting) return
-        isWaiting = false
-        this.#giveUpHook = outer
+        if (wait.isOver) return
+        wait.isOver = true
+        while (this.#hook?.isOver === true) this.#hook = this.#hook.before
         this.#restUnlessBusy()
       }
-      this.#giveUpHook = (last) => {
-        settle()
-        resolve(last ?? late())
+      const wait: HookWait = {
+        before: this.#hook,
+        isOver: false,
+        giveUp(last) {
+          settle()
+          resolve(last ?? late())
+        },
       }
+      this.#hook = wait
       this.#restUnlessBusy()
-      hook.then(
+      // Of what is no promise: it may throw, or answer with another.
+      Promise.resolve(hook).then(
         (answer) => {
           settle()
           resolve(answer)
@@ -303,7 +320,7 @@ export class Wire implements Owner {
 
   /** A wait is over. What remains is the hook that waited for it, if one did: its time starts anew. */
   rest(): void {
-    if (this.#giveUpHook === undefined) this.#waiting = 'nothing'
+    if (this.#hook === undefined) this.#waiting = 'nothing'
     else this.#wait('hook', this.#limits.hookTimeoutMs)
   }
 
@@ -345,7 +362,7 @@ export class Wire implements Owner {
     const waiting = this.#waiting
     this.#waiting = 'nothing'
     if (waiting === 'bytes') this.goodbye(replies.TIMED_OUT)
-    else if (waiting === 'hook') this.#giveUpHook?.(isSessionOver ? replies.TIMED_OUT : undefined)
+    else if (waiting === 'hook') this.#hook?.giveUp(isSessionOver ? replies.TIMED_OUT : undefined)
     else if (waiting !== 'nothing') this.lose(new Error(`timed out: ${waiting}`))
   }
 }
