@@ -372,6 +372,19 @@ describe('packs in which nothing is left', () => {
     expect(idsOf(await mailStore(packed(directory)).list())).toEqual([ids[0]])
   })
 
+  test('of many deletes, each by a program of its own, the packs are not left for a sweep', async () => {
+    const directory = freshDirectory()
+    const store = packed(directory)
+    const keys = Array.from({ length: 40 }, (_, index) => `${MINUTE}/${1000 + index}`)
+    await inParallel(keys, (key) => put(store, key))
+    for (const key of keys.slice(2)) await packed(directory).delete(key)
+    expect(packsIn(directory)).toHaveLength(39)
+    age(directory)
+    await packed(directory).delete(keys[1] as string)
+    expect(packsIn(directory).length).toBeLessThan(5)
+    expect(await keysIn(packed(directory))).toEqual(keys.slice(0, 1))
+  })
+
   test('a delete that comes to a pack while its graves are copied is not undone', async () => {
     const directory = freshDirectory()
     const [writer, digger] = [packed(directory), packed(directory)] as const

@@ -100,7 +100,7 @@ export class PackedStore implements BlobStore, Listed {
       await Promise.all(blobs.map((blob) => this.#appenders.bury(folder, blob)))
       if (blobs.length === 0) await this.#makeSafe(folder, contents, name)
       if (blobs.length === 0 || contents.others.has(name)) await this.#files.delete(key)
-      else if ((await folder.look()).isEmpty) await this.#reclaiming.emptied(folder)
+      else await this.#reclaiming.deleted(folder, await folder.look())
     } catch (error) {
       throw diskError(error, `can't delete ${key}`)
     }

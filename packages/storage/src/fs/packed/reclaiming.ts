@@ -18,6 +18,8 @@ import { endName, packName } from './name.ts'
 
 /** A folder that was written to a moment ago will most likely be again: its packs are left for later. */
 const YOUNG_MS = 60_000
+/** Packs in which nothing is left: each look at their folder looks at each of them. */
+const MAX_LEFT = 32
 /** Packs, then those that held their graves, and so on: more is left for the next time. */
 const MAX_ROUNDS = 8
 
@@ -37,11 +39,15 @@ export class Reclaiming {
     this.#yard = yard
   }
 
-  /** Removes the packs of a folder that holds no blob in a pack any more, unless somebody wrote to them just now. */
-  async emptied(folder: Folder): Promise<void> {
+  /**
+   * After a delete: removes packs where the folder holds no blob in one any more, unless somebody wrote to them just now, and where
+   * many hold nothing but graves. What fails is left for a sweep: the delete is done.
+   */
+  async deleted(folder: Folder, { packs, isEmpty }: Contents): Promise<void> {
     const before = Date.now() - YOUNG_MS
-    const packs = [...((folder.known?.packs ?? new Map()) as ReadonlyMap<string, Pack>).values()]
-    if (packs.some(({ blobs, modifiedMs }) => blobs > 0 && modifiedMs <= before)) await this.#reclaim(folder, before)
+    const left = [...packs.values()].filter((pack) => pack.live === 0 && this.#isLeft(pack, before))
+    const isOver = isEmpty && [...packs.values()].some(({ blobs, modifiedMs }) => blobs > 0 && modifiedMs <= before)
+    if (isOver || left.length > MAX_LEFT) await this.#reclaim(folder, before).catch(() => undefined)
   }
 
   /** Removes all packs in which nothing is left, of other stores those that nobody has touched since `before`. */
