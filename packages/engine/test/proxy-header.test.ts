@@ -7,9 +7,9 @@ import { type BinaryHeader, bytesOf, crc32c, encodeBinary, ports, tlsTlv, uint16
 const CLIENT = [192, 0, 2, 7]
 const SERVER = [198, 51, 100, 25]
 const TCP4 = ports(CLIENT, SERVER, 51_234, 25)
-/** Where the TLV of the checksum has its type, when it comes first: with another one, there is no checksum. */
 /** The second octet of the length. */
 const LENGTH_LOW = 15
+/** Where the TLV of the checksum has its type, when it comes first: with another one, there is no checksum. */
 const CHECKSUM_TYPE = 16 + TCP4.length
 const source = { family: 'ipv4', address: '192.0.2.7', port: 51_234 }
 const destination = { family: 'ipv4', address: '198.51.100.25', port: 25 }

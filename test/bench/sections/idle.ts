@@ -12,8 +12,8 @@ const QUICK_CONNECTIONS = 2_000
 const OTHER_FILES = 500
 /** Before what is measured: what a server keeps for good once it has served. */
 const BEFORE = 500
-/** Until garbage was seen to. */
-const REST_MS = 1_500
+/** Until garbage was seen to: V8 shrinks its heap once a process has done nothing for some seconds. */
+const REST_MS = 15_000
 const MAX_OF_SMTP_SERVER = 0.5
 const KiB = 1024
 

@@ -13,6 +13,8 @@ const MIN_BUFFER_BYTES = 1_024
 const MAX_BUFFER_BYTES = 65_536
 /** By how much a buffer is larger, or smaller, than the one before. */
 const STEP = 8
+/** After so many that brought less than a smaller buffer holds, the next is smaller: more than lie between two messages. */
+const LITTLE_READS = 16
 /** Written bytes that may wait to leave before the writer waits. */
 const HIGH_WATER_MARK = 16_384
 
@@ -22,6 +24,7 @@ export class Clear implements Carrier {
   #buffer: Uint8Array = new Uint8Array(MIN_BUFFER_BYTES)
   #used = 0
   #lastByteLength = 0
+  #littleReads = 0
   #resume: (() => void) | undefined
   readonly #unsent: Uint8Array[] = []
   #unsentBytes = 0
@@ -100,15 +103,20 @@ export class Clear implements Carrier {
     }
   }
 
-  /** Where the next bytes go. A peer that filled the last room gets a larger buffer, one that says little a small one again. */
+  /**
+   * Where the next bytes go. A peer that filled the last room gets a larger buffer; one that says little for some time, and
+   * not just between two messages, a small one again.
+   */
   #room(): Uint8Array {
     const { byteLength } = this.#buffer
     const left = byteLength - this.#used
-    const isLittle = this.#lastByteLength < byteLength / STEP && byteLength > MIN_BUFFER_BYTES
-    if (left < byteLength / 4 || isLittle) {
-      const wanted = left === 0 ? byteLength * STEP : isLittle ? byteLength / STEP : byteLength
+    this.#littleReads = this.#lastByteLength < byteLength / STEP ? this.#littleReads + 1 : 0
+    const saysLittle = this.#littleReads >= LITTLE_READS && byteLength > MIN_BUFFER_BYTES
+    if (left < byteLength / 4 || saysLittle) {
+      const wanted = left === 0 ? byteLength * STEP : saysLittle ? byteLength / STEP : byteLength
       this.#buffer = new Uint8Array(Math.min(wanted, MAX_BUFFER_BYTES))
       this.#used = 0
+      this.#littleReads = 0
     }
     return this.#buffer.subarray(this.#used)
   }
