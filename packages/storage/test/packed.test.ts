@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path'
 import { type BlobStore, type MailStore, mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { fsOn } from '../src/fs/index.ts'
 import { expectCode, inParallel, pattern, SLOW } from './blob-contract.ts'
 import { get, keysIn, put, temporaryDirectory } from './blobs.ts'
@@ -356,6 +356,23 @@ describe('packs in which nothing is left', () => {
     // Whoever had it open begins another.
     await saveText(one, idAt(NOW, 1))
     expect(idsOf(await mailStore(packed(directory)).list())).toEqual([idAt(NOW, 1)])
+  })
+
+  test('that were too young when they were emptied go with a later delete', async () => {
+    const directory = freshDirectory()
+    const store = packed(directory)
+    const [key, later] = [`${MINUTE}/1`, '2026/11/21/0543/2']
+    await put(store, key)
+    await store.delete(key)
+    await put(store, later)
+    expect(packsIn(directory)).toHaveLength(2)
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 61_000 })
+    try {
+      await store.delete(later)
+    } finally {
+      vi.useRealTimers()
+    }
+    expect(packsIn(directory)).toEqual([])
   })
 
   test('many deletes, each by a program of its own, leave one pack of graves', async () => {

@@ -34,6 +34,8 @@ interface Yard {
 export class Reclaiming {
   readonly #yard: Yard
   readonly #busy = new Set<string>()
+  /** Folders that were emptied while their packs were young, and when. */
+  readonly #young = new Map<string, number>()
 
   constructor(yard: Yard) {
     this.#yard = yard
@@ -41,13 +43,22 @@ export class Reclaiming {
 
   /**
    * After a delete: removes packs where the folder holds no blob in one any more, unless somebody wrote to them just now, and where
-   * many hold nothing but graves. What fails is left for a sweep: the delete is done.
+   * many hold nothing but graves; also in folders that were too young at an earlier one. What fails is left for a sweep: the delete
+   * is done.
    */
   async deleted(folder: Folder, { packs, isEmpty }: Contents): Promise<void> {
     const before = Date.now() - YOUNG_MS
     const left = [...packs.values()].filter((pack) => pack.live === 0 && this.#isLeft(pack, before))
     const isOver = isEmpty && [...packs.values()].some(({ blobs, modifiedMs }) => blobs > 0 && modifiedMs <= before)
+    const { folder: name } = folder
+    this.#young.delete(name)
     if (isOver || left.length > MAX_LEFT) await this.#reclaim(folder, before).catch(() => undefined)
+    else if (isEmpty) this.#young.set(name, Date.now())
+    for (const [grown, since] of this.#young) {
+      if (since > before) return
+      this.#young.delete(grown)
+      await this.#reclaim(this.#yard.folders.get(grown), before).catch(() => undefined)
+    }
   }
 
   /** Removes all packs in which nothing is left, of other stores those that nobody has touched since `before`. */
