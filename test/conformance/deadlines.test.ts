@@ -82,6 +82,31 @@ describe.concurrent('idle', () => {
   })
 
   // A command that never ends is no command: an octet now and then must not hold a session for ever.
+  test('a command that began before the greeting has its time', async () => {
+    const service = await Service.start(
+      {},
+      { handlers: { connect: () => new Promise((resolve) => setTimeout(resolve, 50)) } },
+    )
+    services.push(service)
+    const client = await service.connect()
+    client.send('EH')
+    expect((await client.reply()).code).toBe(220)
+    expect(await client.isQuiet(50)).toBe(true)
+    client.send('LO client.example\r\n')
+    expect((await client.reply()).code).toBe(250)
+  })
+
+  test('a command that began with the end of a slow message has its time', async () => {
+    const service = await start({ idleTimeoutMs: 400, dataTimeoutMs: 2_000 })
+    const client = await service.at([...RCPT, 'DATA'])
+    expect(await client.isQuiet(500)).toBe(true)
+    client.send('hi\r\n.\r\nNOO')
+    expect(short(await client.reply())).toBe('250 2.0.0')
+    expect(await client.isQuiet(100)).toBe(true)
+    client.send('P\r\n')
+    expect(short(await client.reply())).toBe('250 2.0.0')
+  })
+
   test('octets of one command do not', async () => {
     const service = await start({ idleTimeoutMs: 300 })
     const client = await service.at([EHLO])

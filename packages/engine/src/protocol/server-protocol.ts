@@ -77,6 +77,8 @@ export class ServerProtocol implements ExtensionContext, Visitor {
   isAuthenticated = false
   /** What the client said its name was, since the connection or the TLS handshake. */
   hello: Hello | undefined
+  /** Command lines and responses so far, whatever became of them. */
+  linesRead = 0
 
   readonly #options: ProtocolOptions
   readonly #policy: SessionPolicy
@@ -322,6 +324,7 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     input.position = this.#lines.position
     if (status === 'need-data') return this.#needData()
 
+    this.linesRead++
     const { text } = this.#lines
     if (status === 'line') return isResponse ? this.#response(text) : this.#command(text)
     if (!isResponse && isHttpRequest(text, status)) return this.#tell(replies.NOT_SMTP)

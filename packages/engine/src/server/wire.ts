@@ -58,6 +58,8 @@ export class Wire implements Owner {
   /** A read begun before the greeting. */
   #earlyRead: Promise<Uint8Array | null> | undefined
   #commandAwaitedSince = 0
+  /** How many lines had been read when it was first awaited. */
+  #linesBefore = -1
   #messageAwaitedSince = 0
   /** How long the message has waited for the client; what it waits for its reader does not count against the client. */
   #clientMs = 0
@@ -332,7 +334,12 @@ export class Wire implements Owner {
   /** For a command: a byte of it now and then does not buy more time. */
   #waitForCommand(): void {
     const now = Date.now()
-    if (!this.#protocol.isInLine) this.#commandAwaitedSince = now
+    const { isInLine, linesRead } = this.#protocol
+    // One that began in the packet of what came before it has its time too.
+    if (!isInLine || linesRead !== this.#linesBefore) {
+      this.#commandAwaitedSince = now
+      this.#linesBefore = linesRead
+    }
     this.#wait('bytes', this.#commandAwaitedSince + this.#limits.idleTimeoutMs - now, now)
   }
 
