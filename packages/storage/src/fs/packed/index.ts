@@ -118,7 +118,7 @@ export class PackedStore implements BlobStore, Listed {
   /** For listings. */
   async names(folder: string): Promise<string[]> {
     const contents = await this.#folders.get(folder).look()
-    return [...new Set([...contents.others, ...contents.names()])]
+    return [...contents.names(), ...[...contents.others].filter((name) => contents.blob(name) === undefined)]
   }
 
   /** For listings. */
