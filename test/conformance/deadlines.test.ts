@@ -4,7 +4,8 @@
  * Limits are small; what is asserted is that the end comes, within generous bounds, and how.
  */
 import { afterAll, describe, expect, test } from 'vitest'
-import { type Limits, reply } from '@postern/engine'
+import { createServer, type Limits, reply } from '@postern/engine'
+import { pair } from '@postern/runtime/memory'
 import { type Client, eventually } from './client.ts'
 import { short } from './reply.ts'
 import { Service } from './service.ts'
@@ -263,6 +264,20 @@ describe.concurrent('whole session', () => {
 })
 
 describe.concurrent('peers that do not play along', () => {
+  test('one that does not shake hands, where every write is waited for', async () => {
+    const server = createServer({ hostname: 'mx.example.com', limits: { tlsHandshakeTimeoutMs: 100 } })
+    const [client, served] = pair({ highWaterMark: 0, startTls: true })
+    const over = server.accept(served)
+    await client.read()
+    void client.write(Buffer.from('EHLO client.example\r\n'))
+    await client.read()
+    void client.write(Buffer.from('STARTTLS\r\n'))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(Buffer.from((await client.read()) ?? []).toString()).toMatch(/^220 /)
+    await over
+    await server.close({ graceMs: 0 })
+  })
+
   test('one that does not shake hands', async () => {
     const service = await start({ tlsHandshakeTimeoutMs: 200 })
     const client = await service.at([EHLO, 'STARTTLS'])

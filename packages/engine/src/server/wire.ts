@@ -186,7 +186,10 @@ export class Wire implements Owner {
       if (!(written instanceof Promise)) return
       this.#wait('peer', this.#limits.idleTimeoutMs)
       return written.then(
-        () => this.rest(),
+        () => {
+          // The handshake begins while its 220 is still on its way.
+          if (this.#waiting === 'peer') this.rest()
+        },
         (error: unknown) => this.lose(error),
       )
     } catch (error) {
