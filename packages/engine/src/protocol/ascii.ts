@@ -23,6 +23,29 @@ export function kindsOf(bytes: Uint8Array, start: number, end: number): number {
   return kinds
 }
 
+/**
+ * Text of ASCII octets. A command is short: by eights this takes a third of what TextDecoder does on Node, a tenth on Deno,
+ * and about the same on Bun.
+ */
+export function asciiText(bytes: Uint8Array, start: number, end: number): string {
+  let text = ''
+  let i = start
+  for (; i + 8 <= end; i += 8) {
+    text += String.fromCharCode(
+      bytes[i] as number,
+      bytes[i + 1] as number,
+      bytes[i + 2] as number,
+      bytes[i + 3] as number,
+      bytes[i + 4] as number,
+      bytes[i + 5] as number,
+      bytes[i + 6] as number,
+      bytes[i + 7] as number,
+    )
+  }
+  for (; i < end; i++) text += String.fromCharCode(bytes[i] as number)
+  return text
+}
+
 /** Whether `text` has `keyword`, which is in upper case, at its beginning, in whatever case. */
 export function beginsWith(text: string, keyword: string): boolean {
   for (let i = 0; i < keyword.length; i++) {

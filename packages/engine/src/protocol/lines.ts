@@ -7,7 +7,7 @@
  * A line ends at LF. Only CRLF makes it a command: a bare LF, or a CR elsewhere in it, makes it an error, and nothing of it
  * runs. That is what keeps a command from hiding in another one.
  */
-import { KIND, kindsOf, upperCase } from './ascii.ts'
+import { asciiText, KIND, kindsOf, upperCase } from './ascii.ts'
 
 const LF = 10
 const CR = 13
@@ -28,6 +28,8 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** How much of a line that cannot be read is kept, to tell what it was. */
 const EXCERPT_OCTETS = 32
 const AUTH = 'AUTH '
+/** Longer lines are the decoder's. */
+const MAX_SHORT_OCTETS = 128
 
 export class LineReader {
   /** The last line; of one that was 'too-long' or 'not-utf8', its beginning. */
@@ -94,11 +96,15 @@ export class LineReader {
     const isEnded = this.octets >= 2 && bytes[end - 2] === CR
     const textEnd = isEnded ? end - 2 : end - 1
     this.kinds = kindsOf(bytes, start, textEnd)
-    try {
-      this.text = decoder.decode(bytes.subarray(start, textEnd))
-    } catch {
-      this.text = beginning(bytes.subarray(start, end))
-      return 'not-utf8'
+    if ((this.kinds & KIND.high) === 0 && textEnd - start <= MAX_SHORT_OCTETS) {
+      this.text = asciiText(bytes, start, textEnd)
+    } else {
+      try {
+        this.text = decoder.decode(bytes.subarray(start, textEnd))
+      } catch {
+        this.text = beginning(bytes.subarray(start, end))
+        return 'not-utf8'
+      }
     }
     const hasCr = (this.kinds & KIND.control) !== 0 && this.text.includes('\r')
     return isEnded && !hasCr ? 'line' : 'bare-line-ending'
