@@ -107,6 +107,17 @@ describe('group commit', () => {
     expect(Object.fromEntries(counts)).toEqual({ write: 1, fsync: 1, lstat: 1 })
   })
 
+  test('a large blob does not list its folder, however much is there', async () => {
+    const { disk, counts } = countingDisk()
+    const store = unique(fsOn(disk, freshDirectory(), { layout: 'packed' }))
+    await put(store, 'a/first', pattern(100_000))
+    counts.clear()
+    await put(store, 'a/second', pattern(100_000))
+    expect(counts.get('link')).toBe(1)
+    expect(counts.get('readdir')).toBeUndefined()
+    for (const key of ['a/first', 'a/second']) await expectCode('exists', () => put(store, key, pattern(100_000)))
+  })
+
   test('after a failed look at the folder its pack is still the one that is written to', async () => {
     const directory = freshDirectory()
     const keys = ['a/1', 'a/2', 'a/3']

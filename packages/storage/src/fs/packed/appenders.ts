@@ -78,6 +78,22 @@ export class Appenders {
     }
   }
 
+  /** Before a file gets a name that nobody else makes: calls `check` where it may be taken all the same. */
+  async claim(folder: Folder, name: string, check: () => Promise<void>): Promise<void> {
+    const desk = this.#desk(folder)
+    desk.users++
+    try {
+      await (desk.isReady ??= remember(folder, desk))
+      if (desk.taken.has(name)) {
+        await desk.taken.get(name)?.catch(() => undefined)
+        await check()
+      }
+      note(desk.taken, name)
+    } finally {
+      desk.users--
+    }
+  }
+
   /** Notes a name that is taken by what is no part of a pack. */
   note(folder: Folder, name: string): void {
     const taken = this.#desks.get(folder.folder)?.taken

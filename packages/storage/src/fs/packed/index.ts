@@ -48,8 +48,11 @@ export class PackedStore implements BlobStore, Listed {
 
   write(key: string, options: WriteOptions = {}): BlobWriter {
     const { folder, name } = placeOf(checkKey(key))
-    const file = (): BlobWriter => this.#files.write(key, options, () => this.#checkFree(folder, name))
-    if (options.hasUniqueKey !== true) return file()
+    const check = (): Promise<void> => this.#checkFree(folder, name)
+    if (options.hasUniqueKey !== true) return this.#files.write(key, options, check)
+    // What the folder holds is not looked at for each: it may be very many.
+    const claim = (): Promise<void> => this.#appenders.claim(this.#folders.get(folder), name, check)
+    const file = (): BlobWriter => this.#files.write(key, options, claim)
     const pack = (blobs: readonly NewBlob[]): Promise<void> => this.#pack(folder, blobs)
     return new PackedWriter({ folder, name, pack, file }, key, options.size)
   }
