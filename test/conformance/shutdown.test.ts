@@ -1,6 +1,7 @@
 /** Stopping: idle sessions are told, messages on their way finish, and nobody is waited for longer than is allowed. */
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Message } from '@postern/engine'
+import { createServer, type Message } from '@postern/engine'
+import { pair } from '@postern/runtime/memory'
 import { short } from './reply.ts'
 import { Service } from './service.ts'
 
@@ -106,6 +107,21 @@ test('a command that a hook is busy with gets its reply', async () => {
   await new Promise((resolve) => setTimeout(resolve, 20))
   void service.server.close()
   expect((await client.repliesToEnd()).map(short)).toEqual(['250 2.1.0', '421 4.3.2'])
+})
+
+test('a session whose reply is still on its way when the server stops', async () => {
+  const server = createServer({ hostname: 'mx.example.com' })
+  const [client, served] = pair({ highWaterMark: 0 })
+  const over = server.accept(served)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  const closed = server.close({ graceMs: 2_000 })
+  const codes: string[] = []
+  for (let bytes = await client.read(); bytes !== null; bytes = await client.read()) {
+    codes.push(Buffer.from(bytes).toString().slice(0, 9))
+  }
+  await client.end()
+  await Promise.all([over, closed])
+  expect(codes).toEqual(['220 mx.ex', '421 4.3.2'])
 })
 
 test('new connections are refused', async () => {

@@ -121,7 +121,11 @@ export class Connection implements Session, MessageSource, WireOwner {
             break
           }
           const flushed = wire.flush()
-          if (flushed !== undefined) await flushed
+          if (flushed !== undefined) {
+            await flushed
+            // The server may have begun to stop meanwhile.
+            if (this.#isShuttingDown) continue
+          }
           if (wire.isOver) break
           try {
             const bytes = wire.read()
