@@ -3,6 +3,7 @@
  * RFCs and not from the table: a mistake in the one shows in the other.
  */
 import { describe, expect, test } from 'vitest'
+import { ExtensionSet } from '../src/protocol/extensions/set.ts'
 import { COMMAND_STATES, type CommandState } from '../src/protocol/state.ts'
 import { reply } from '../src/protocol/reply.ts'
 import { codes, octets, protocolFor, run, takeText } from './protocol.ts'
@@ -145,4 +146,22 @@ test('a handshake makes the session new', () => {
   const { replies } = run([octets('MAIL FROM:<>\r\nSTARTTLS\r\nEHLO again.example\r\nSTARTTLS\r\n')], {}, protocol)
   expect(codes(replies)).toEqual(['503 5.5.1', '503 5.5.1', '250', '503 5.5.1'])
   expect(replies).not.toContain('STARTTLS')
+})
+
+test('what an extension says in the EHLO reply is asked once for each', () => {
+  const said: (string | null)[] = ['1', 'null', null, '', '2']
+  const one = new ExtensionSet([
+    { keyword: 'XFIRST' },
+    { keyword: 'XSAYS', advertise: () => said.shift() as string | null },
+    { keyword: 'XLAST' },
+  ])
+  const context = protocolFor()
+  const lines = Array.from({ length: 5 }, () => one.ehloReply('mx.example.com', context).lines.slice(1).join())
+  expect(lines).toEqual([
+    'XFIRST,XSAYS 1,XLAST',
+    'XFIRST,XSAYS null,XLAST',
+    'XFIRST,XLAST',
+    'XFIRST,XSAYS,XLAST',
+    'XFIRST,XSAYS 2,XLAST',
+  ])
 })

@@ -50,11 +50,20 @@ export class ExtensionSet {
 
   /** The reply to EHLO (RFC 5321 4.1.1.1). */
   ehloReply(hostname: string, context: ExtensionContext): Reply {
+    // Asked once: what it says may be another thing each time.
+    const said: (string | null | undefined)[] = []
     let key = hostname
-    for (const extension of this.#varying) key += `\n${extension.advertise?.(context)}`
+    for (const extension of this.#varying) {
+      const parameters = extension.advertise?.(context)
+      said.push(parameters)
+      key += parameters === null ? '\n\0' : `\n${parameters}`
+    }
     let known = this.#replies.get(key)
     if (known === undefined) {
-      known = reply(250, '', [hostname, ...this.#extensions.flatMap((extension) => advertised(extension, context))])
+      const lines = this.#extensions.flatMap((extension) =>
+        advertised(extension, extension.advertise === undefined ? '' : said.shift()),
+      )
+      known = reply(250, '', [hostname, ...lines])
       if (this.#replies.size < MAX_REMEMBERED_REPLIES) this.#replies.set(key, known)
     }
     return known
@@ -62,8 +71,7 @@ export class ExtensionSet {
 }
 
 /** Its line in the reply to EHLO, or none. */
-function advertised(extension: ProtocolExtension, context: ExtensionContext): readonly string[] {
-  const parameters = extension.advertise === undefined ? '' : extension.advertise(context)
+function advertised({ keyword }: ProtocolExtension, parameters: string | null | undefined): readonly string[] {
   if (parameters === null) return []
-  return [parameters === '' ? extension.keyword : `${extension.keyword} ${parameters}`]
+  return [parameters === '' ? keyword : `${keyword} ${parameters}`]
 }
