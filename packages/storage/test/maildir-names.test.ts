@@ -268,6 +268,17 @@ describe('line ends', () => {
   })
 
   /** What the buffer of the messages of these tests can hold. */
+  test.each([['\r'], ['a\r'], ['a\r\n', '\r'], ['a\r', '\r'], ['\r', 'a']])(
+    'a message that ends in a CR, or has one alone: %j',
+    async (...pieces) => {
+      const mail = maildir(mkdtempSync(join(parent, 'store-')), { hostname: HOST })
+      const id = idAt(Date.now(), 0)
+      await mail.save(messageOf(id, pieces.map(bytesOf)), SESSION)
+      const bytes = Buffer.from(await (await mail.load(id)).bytes()).toString('latin1')
+      expect(bytes.endsWith(`\r\n${pieces.join('')}`)).toBe(true)
+    },
+  )
+
   function inPieces(bytes: Uint8Array): Uint8Array[] {
     const chunks: Uint8Array[] = []
     for (let at = 0; at < bytes.length; at += 60_000) chunks.push(bytes.subarray(at, at + 60_000))

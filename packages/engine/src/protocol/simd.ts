@@ -69,7 +69,7 @@ export function simdWalk(): SimdWalk | null {
 }
 
 function compile(): SimdWalk | null {
-  const { WebAssembly: api } = globalThis as { readonly WebAssembly?: WebAssemblyApi }
+  const { WebAssembly: api } = globalThis as unknown as { readonly WebAssembly?: WebAssemblyApi }
   if (api === undefined) return null
   try {
     const bytes = Uint8Array.from(atob(MODULE), (octet) => octet.charCodeAt(0))

@@ -55,8 +55,10 @@ export class Delivery implements BlobWriter {
   /** Where the message is going to be. To be asked once all its bytes are there. */
   get places(): MaildirPlaces {
     const hasLineFeeds = this.#lineFeeds !== undefined
+    // By BDAT, a message may end in a CR that stands alone.
+    const size = this.#file.size + (this.#lineFeeds?.held ?? 0)
     return {
-      file: fileName(this.#unique, this.#file.size, hasLineFeeds ? this.#received : undefined),
+      file: fileName(this.#unique, size, hasLineFeeds ? this.#received : undefined),
       mailboxes: this.#to,
       lineEnding: hasLineFeeds ? 'LF' : 'CRLF',
     }

@@ -37,9 +37,16 @@ export class LineFeeds {
     return to.subarray(0, length)
   }
 
-  /** What was held back. */
+  /** Octets that are held back. */
+  get held(): number {
+    return this.#crs > 0 ? 1 : 0
+  }
+
+  /** What was held back, and is no more. */
   end(): Uint8Array {
-    return this.#crs > 0 ? Uint8Array.of(CR) : new Uint8Array(0)
+    const held = this.held === 1 ? Uint8Array.of(CR) : new Uint8Array(0)
+    this.#crs = 0
+    return held
   }
 }
 
