@@ -353,6 +353,24 @@ describe('packs in which nothing is left', () => {
     expect(existsSync(join(directory, '2026'))).toBe(false)
   })
 
+  test('stay where a header rotted and much lies behind it', async () => {
+    const directory = freshDirectory()
+    const store = packed(directory)
+    await put(store, `${MINUTE}/first`, 'one')
+    for (let index = 0; index < 90; index++) await put(store, `${MINUTE}/${index}`, 'x'.repeat(60_000))
+    const [name] = packsIn(directory) as [string]
+    const bytes = readFileSync(join(directory, name))
+    const second = bytes.indexOf('x'.repeat(100))
+    bytes[second - 3] = (bytes[second - 3] as number) ^ 1
+    writeFileSync(join(directory, name), bytes)
+    age(directory)
+    const other = packed(directory)
+    expect(await keysIn(other)).toEqual([`${MINUTE}/first`])
+    await other.delete(`${MINUTE}/first`)
+    await other.sweep?.(0)
+    expect(packsIn(directory)).toContain(name)
+  })
+
   test('stay while they are young, until a sweep', async () => {
     const directory = freshDirectory()
     const [one, other] = [packed(directory), packed(directory)].map(mailStore) as [MailStore, MailStore]

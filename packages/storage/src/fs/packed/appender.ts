@@ -18,7 +18,7 @@ import { type Draft, encode, lengthOf, MAGIC, seedOf } from './entry.ts'
 import { packName } from './name.ts'
 
 /** What is written at one go, at the most. */
-const MAX_BATCH_BYTES = 4 * 1024 * 1024
+export const MAX_BATCH_BYTES: number = 4 * 1024 * 1024
 /** A pack that has got so long is not written to any more. */
 const MAX_PACK_BYTES = 64 * 1024 * 1024
 

@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { isTimeFolder, rootOf } from '../../layout.ts'
 import type { Directories } from '../directories.ts'
 import { type Disk, isGone, systemCode } from '../disk.ts'
+import { MAX_BATCH_BYTES } from './appender.ts'
 import type { Appenders } from './appenders.ts'
 import type { Contents, Grave, Pack } from './contents.ts'
 import type { Folder, Folders } from './folder.ts'
@@ -97,8 +98,10 @@ export class Reclaiming {
   }
 
   /** Whether nobody writes to the pack, as far as can be told. */
-  #isLeft({ stem, modifiedMs }: Pack, before: number): boolean {
+  #isLeft({ stem, modifiedMs, next, size }: Pack, before: number): boolean {
     const { appenders } = this.#yard
+    // More than a batch that was cut short: a header has rotted, and what lies behind it may be mail. It is for a person to see.
+    if (size - next > MAX_BATCH_BYTES) return false
     return appenders.isOwn(stem) ? appenders.safeEnd(stem) === undefined : modifiedMs <= before
   }
 
