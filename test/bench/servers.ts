@@ -54,7 +54,7 @@ export const BINARIES: Readonly<Record<Runtime, string>> = {
 const COMMANDS: Readonly<Record<Exclude<Runtime, 'workerd'>, readonly string[]>> = {
   node: [BINARIES.node],
   bun: [BINARIES.bun, 'run'],
-  deno: [BINARIES.deno, 'run', '--quiet', '--allow-all'],
+  deno: [BINARIES.deno, 'run', '--quiet', '--allow-all', '--unstable-net'],
 }
 const START_TIMEOUT_MS = 20_000
 /** More than smtp-sink is ever asked to take. */
