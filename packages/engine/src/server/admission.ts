@@ -42,8 +42,8 @@ export class Admission implements Places {
 }
 
 /**
- * What one client is counted by; '' is nobody in particular, and not counted. A customer's network is a /64 at least (RFC 6177), so one IPv6 address is no bound; but behind
- * the prefix of IPv4-mapped addresses is all of IPv4.
+ * What one client is counted by; '' is nobody in particular, and not counted. A customer's network is a /64 at least (RFC
+ * 6177), so one IPv6 address is no bound; but behind the prefix of IPv4-mapped addresses is all of IPv4.
  */
 export function addressKey({ family, address }: Endpoint): string {
   if (family === 'ipv4') return address
