@@ -9,8 +9,8 @@ import { expect, test } from 'vitest'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import { Random } from '../corpus/random.ts'
 import { Postern, postern } from '../peers/postern.ts'
-import { checkedKept, filesIn, folderOf, type Kept, Scratch, sha256 } from '../peers/store.ts'
-import { Load, numberOf } from './load.ts'
+import { checkedKept, filesIn, folderOf, type Kept, Scratch } from '../peers/store.ts'
+import { expectKept, Load } from './load.ts'
 
 /** As in kill.test.ts, a quarter of what was asked for. */
 const asked = Number(process.env['KILL_ROUNDS'] ?? 0)
@@ -70,18 +70,8 @@ test.each(RUNTIMES)(
     await load.over()
     expect(await steady.end('SIGTERM')).toBe(0)
 
-    const numbers = new Map<number, string>()
-    for (const id of await keptIds(blobs)) {
-      const kept = await readKept(blobs, id)
-      const number = numberOf(kept)
-      expect(numbers.has(number), `seed ${seed}, message ${number} is there twice`).toBe(false)
-      expect(sha256(kept.bytes), `seed ${seed}, message ${number}`).toBe(load.sent[number]?.sha256)
-      numbers.set(number, id)
-    }
     const { answered, sent } = load
-    for (const { number, id } of answered) {
-      expect(numbers.get(number), `seed ${seed}, message ${number}`).toBe(deleted.has(id as string) ? undefined : id)
-    }
+    const numbers = await expectKept(load, await keptIds(blobs), (id) => readKept(blobs, id), { deleted, seed })
     expect(load.unexpected).toEqual([])
     expect(answered.length).toBeGreaterThan(10 * ROUNDS)
     console.info(

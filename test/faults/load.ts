@@ -4,6 +4,7 @@
  * A message is answered, or it is not: the connection broke before its reply came. Which of the two it was is all that a
  * sender ever knows, and what the store is held to.
  */
+import { expect } from 'vitest'
 import { Random } from '../corpus/random.ts'
 import { RawClient } from '../corpus/raw-client.ts'
 import { sendByBdat, sendByData } from '../corpus/send.ts'
@@ -131,4 +132,31 @@ export function numberOf({ record, bytes }: Kept): number {
   if (`${number}@postern.example` !== record.forwardPaths[0]?.address)
     throw new Error(`${record.id}: another's envelope`)
   return number
+}
+
+/**
+ * Holds what is kept to what was sent and answered: each message once, whole, and those that were deleted gone. Gives the ids
+ * by number.
+ *
+ * @param kept Ids of what is listed
+ * @param deleted Ids of messages that somebody deleted
+ */
+export async function expectKept(
+  { answered, sent }: Load,
+  kept: readonly string[],
+  read: (id: string) => Promise<Kept>,
+  { deleted, seed }: { readonly deleted: ReadonlySet<string>; readonly seed: number },
+): Promise<Map<number, string>> {
+  const numbers = new Map<number, string>()
+  for (const id of kept) {
+    const message = await read(id)
+    const number = numberOf(message)
+    expect(numbers.has(number), `seed ${seed}, message ${number} is there twice`).toBe(false)
+    expect(sha256(message.bytes), `seed ${seed}, message ${number}`).toBe(sent[number]?.sha256)
+    numbers.set(number, id)
+  }
+  for (const { number, id } of answered) {
+    expect(numbers.get(number), `seed ${seed}, message ${number}`).toBe(deleted.has(id as string) ? undefined : id)
+  }
+  return numbers
 }

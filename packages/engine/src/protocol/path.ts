@@ -28,12 +28,14 @@ const GREATER = 62
 const AT_SIGN = 64
 const HYPHEN = 45
 const DOT = 46
+/** What an ASCII octet may be part of, as bits: an atom of a local part, a label of a domain. */
 const ATOM = 1
 const LABEL_OCTET = 2
 const PATH_KINDS: Uint8Array = Uint8Array.from({ length: 128 }, (_, code) => {
   const octet = String.fromCharCode(code)
   return (/[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]/.test(octet) ? ATOM : 0) | (/[A-Za-z0-9-]/.test(octet) ? LABEL_OCTET : 0)
 })
+
 const DOT_STRING_AT = new RegExp(DOT_STRING, 'uy')
 const DOMAIN_AT = new RegExp(DOMAIN, 'uy')
 const SOURCE_ROUTE_AT = new RegExp(`@${DOMAIN}(?:,@${DOMAIN})*:`, 'uy')
