@@ -1,11 +1,12 @@
 /**
  * `pnpm test`: everything that must hold, one step after another, and a count at the end.
  *
- * The steps are those of CI, so what passes here passes there. `--only-checks` leaves the tests out.
+ * The steps are those of CI, so what passes here passes there. `--only-checks` leaves the tests out. What failed is said
+ * once more right above the count: of a long log often only the end is kept.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { relative, resolve } from 'node:path'
 import { showMatrix } from './matrix.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -25,9 +26,33 @@ const CHECKS: readonly Step[] = [
   { name: 'import rules', command: ['node', 'test/check/imports.ts'] },
 ]
 
+/** Characters of one failed test's message that are said once more: the assertion, and where it is. */
+const MESSAGE = 2000
+/** Failed tests that are said once more with their message; of any others only the name is. */
+const SHOWN = 10
+
+/** What this reads of vitest's JSON report. */
+interface Report {
+  readonly numPassedTests: number
+  readonly numFailedTests: number
+  readonly numPendingTests: number
+  readonly numTodoTests: number
+  readonly testResults: readonly {
+    readonly name: string
+    readonly status: string
+    readonly message: string
+    readonly assertionResults: readonly {
+      readonly fullName: string
+      readonly status: string
+      readonly failureMessages: readonly string[]
+    }[]
+  }[]
+}
+
 let passed = 0
 let failed = 0
 let skipped = 0
+const failures: string[] = []
 
 function run({ name, command: [program, ...args] }: Step): boolean {
   console.log(`\n> ${name}`)
@@ -38,39 +63,67 @@ function run({ name, command: [program, ...args] }: Step): boolean {
 
 for (const step of CHECKS) {
   if (run(step)) passed++
-  else failed++
+  else fail(step.name)
 }
 
 if (!process.argv.includes('--only-checks')) {
-  mkdirSync(resolve(root, 'test/.cache'), { recursive: true })
+  const matrix = resolve(root, 'test/.cache/matrix')
   rmSync(results, { force: true })
-  rmSync(resolve(root, 'test/.cache/matrix'), { recursive: true, force: true })
+  rmSync(matrix, { recursive: true, force: true })
+  mkdirSync(matrix, { recursive: true })
   const ended = run({ name: 'tests', command: ['vitest', 'run', '--config', 'test/vitest.config.ts'] })
-  const counted = count()
-  passed += counted.passed
-  skipped += counted.skipped
+  const report = read()
+  if (report !== undefined) {
+    passed += report.numPassedTests
+    failed += report.numFailedTests
+    skipped += report.numPendingTests + report.numTodoTests
+    failures.push(...failuresIn(report))
+  }
   // A run that broke outside of a test is a failure too, however many tests passed.
-  failed += ended ? counted.failed : Math.max(1, counted.failed)
+  if (!ended && (report?.numFailedTests ?? 0) === 0) fail('tests: broken outside of any')
   console.log('\n> matrix: what passed, by check and runtime or backend')
   const faults = showMatrix()
-  for (const fault of faults) console.error(fault)
   if (faults.length === 0) passed++
-  else failed++
+  else fail(`matrix: ${faults.join('; ').slice(0, MESSAGE)}`)
 }
 
 run({ name: 'size', command: ['node', 'test/check/size.ts'] })
+if (failures.length > 0) console.log(`\n> what failed\n${failures.join('\n')}`)
 console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
 process.exitCode = failed === 0 ? 0 : 1
 
-function count(): { passed: number; failed: number; skipped: number } {
+function fail(what: string): void {
+  failed++
+  failures.push(what)
+}
+
+/** The report of vitest, unless it ended before it wrote one. */
+function read(): Report | undefined {
   try {
-    const report = JSON.parse(readFileSync(results, 'utf8')) as Record<string, number>
-    return {
-      passed: report['numPassedTests'] ?? 0,
-      failed: report['numFailedTests'] ?? 0,
-      skipped: (report['numPendingTests'] ?? 0) + (report['numTodoTests'] ?? 0),
-    }
+    return JSON.parse(readFileSync(results, 'utf8')) as Report
   } catch {
-    return { passed: 0, failed: 0, skipped: 0 }
+    return undefined
   }
+}
+
+/** The failed tests, and the files that failed outside of any, each with the start of what was said of it. */
+function failuresIn({ testResults }: Report): string[] {
+  return testResults
+    .flatMap(({ name, status, message, assertionResults }) => {
+      const file = relative(root, name)
+      const tests = assertionResults.filter((test) => test.status === 'failed')
+      if (tests.length === 0) return status === 'failed' ? [{ name: file, message }] : []
+      return tests.map((test) => ({ name: `${file} > ${test.fullName}`, message: test.failureMessages.join('\n') }))
+    })
+    .map(({ name, message }, index) =>
+      index < SHOWN ? `${name}\n${withoutRunner(message).slice(0, MESSAGE)}\n` : name,
+    )
+}
+
+/** A message without the frames of the test runner, which are most of its stack. */
+function withoutRunner(message: string): string {
+  return message
+    .split('\n')
+    .filter((line) => !line.includes('/node_modules/'))
+    .join('\n')
 }
