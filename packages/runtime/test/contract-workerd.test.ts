@@ -4,7 +4,7 @@ import { describe } from 'vitest'
 import { selfSigned } from '../src/tls.ts'
 import { contract } from './contract.ts'
 import { sleep } from './exchange.ts'
-import type { Outcome } from './outcome.ts'
+import { lookAt, type Outcome } from './outcome.ts'
 import { testOutcomes } from './program.ts'
 import type { TcpMode } from './workerd/order.ts'
 import { Relay } from './workerd/relay.ts'
@@ -99,15 +99,13 @@ async function overTcp(kind: Kind, isDialled: boolean, { ports }: Workerd): Prom
   const subject = `${isDialled ? 'dialled' : 'accepted'} ${kind.subject}`
   const gaps = { ...ALWAYS, ...(hasStartTls ? BEFORE_STARTTLS : {}), ...(isDialled ? FROM_DIALLED : {}) }
   const checks = contract.filter(({ needsStartTls }) => hasStartTls || !needsStartTls)
-  return Promise.all(
-    checks.map(async ({ name: check }): Promise<Outcome> => {
-      const reason = gaps[check]
-      if (reason !== undefined) return { subject, check, result: 'skipped', reason }
-      const id = `${subject}: ${check}`
-      await relays[mode].join(ports[mode] ?? 0, { id, check, isSwapped: isDialled, isUpgraded })
-      return { subject, check, ...(await resultOf(id, ports[`results of ${mode}`] ?? 0)) }
-    }),
-  )
+  return lookAt(checks, async ({ name: check }): Promise<Outcome> => {
+    const reason = gaps[check]
+    if (reason !== undefined) return { subject, check, result: 'skipped', reason }
+    const id = `${subject}: ${check}`
+    await relays[mode].join(ports[mode] ?? 0, { id, check, isSwapped: isDialled, isUpgraded })
+    return { subject, check, ...(await resultOf(id, ports[`results of ${mode}`] ?? 0)) }
+  })
 }
 
 async function resultOf(id: string, port: number): Promise<Pick<Outcome, 'result' | 'reason'>> {

@@ -54,7 +54,9 @@ export function ascii(text: string): Uint8Array {
 
 /** Bytes that do not repeat in step with any buffer. */
 export function pattern(byteLength: number, seed = 0): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(byteLength).map((_, index) => (index * 31 + (index >>> 8) + (index >>> 16) + seed) & 0xff)
+  const bytes = new Uint8Array(byteLength)
+  for (let i = 0; i < byteLength; i++) bytes[i] = i * 31 + (i >>> 8) + (i >>> 16) + seed
+  return bytes
 }
 
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {

@@ -1,5 +1,5 @@
 /** Checks that run inside a runtime report what came of each as a line of JSON. No test runner, no runtime. */
-import { contract, type MakePair } from './contract.ts'
+import { type Check, contract, type MakePair } from './contract.ts'
 
 /** What came of one check. */
 export interface Outcome {
@@ -21,19 +21,23 @@ export interface PairKind {
   readonly gaps?: Readonly<Record<string, string>>
 }
 
-/** Runs the contract over each kind, one kind after another, and the checks of a kind at the same time. */
+/** Looks at checks at the same time: first at those that have time, then at those that are hurried. */
+export async function lookAt<T>(checks: readonly Check[], look: (check: Check) => Promise<T>): Promise<T[]> {
+  const calm = await Promise.all(checks.filter(({ isHurried }) => !isHurried).map(look))
+  return [...calm, ...(await Promise.all(checks.filter(({ isHurried }) => isHurried).map(look)))]
+}
+
+/** Runs the contract over each kind, one kind after another. */
 export async function* contractOutcomes(kinds: readonly PairKind[]): AsyncGenerator<Outcome> {
   for (const { subject, makePair, hasStartTls = false, gaps = {} } of kinds) {
     const unknown = Object.keys(gaps).find((name) => !contract.some((check) => check.name === name))
     if (unknown !== undefined) throw new Error(`${subject}: there is no check '${unknown}' to leave out`)
-    const outcomes = contract
-      .filter(({ needsStartTls }) => hasStartTls || !needsStartTls)
-      .map(async ({ name: check, run }): Promise<Outcome> => {
-        const reason = gaps[check]
-        if (reason !== undefined) return { subject, check, result: 'skipped', reason }
-        return { subject, check, ...(await attempt(() => run(makePair))) }
-      })
-    yield* outcomes
+    const checks = contract.filter(({ needsStartTls }) => hasStartTls || !needsStartTls)
+    yield* await lookAt(checks, async ({ name: check, run }): Promise<Outcome> => {
+      const reason = gaps[check]
+      if (reason !== undefined) return { subject, check, result: 'skipped', reason }
+      return { subject, check, ...(await attempt(() => run(makePair))) }
+    })
   }
 }
 
