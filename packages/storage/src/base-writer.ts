@@ -9,8 +9,8 @@ export abstract class BaseWriter implements BlobWriter {
   readonly #announced: number | undefined
   #size = 0
   #isDone = false
-  /** What is under way; never rejects. What `drop` lets go of must not be in use. */
-  #pending: Promise<unknown> = Promise.resolve()
+  /** What is under way, or was. What `drop` lets go of must not be in use. */
+  #pending: Promise<void> | undefined
 
   /** @param announced How many bytes are to come, where that is known */
   constructor(name: string, announced: number | undefined) {
@@ -29,19 +29,19 @@ export abstract class BaseWriter implements BlobWriter {
       this.#isDone = true
       throw this.failure(error)
     }
-    if (taken !== undefined) return this.#follow(this.#taken(taken))
+    if (taken !== undefined) return (this.#pending = this.#taken(taken))
   }
 
-  async commit(): Promise<void> {
-    if (this.#isDone) throw this.over()
+  commit(): Promise<void> {
+    if (this.#isDone) return Promise.reject(this.over())
     this.#isDone = true
-    await this.#follow(this.#commit())
+    return (this.#pending = this.#commit())
   }
 
   async abort(): Promise<void> {
     this.#isDone = true
     this.hasten()
-    await this.#pending
+    await this.#pending?.catch(() => undefined)
     await this.drop()
   }
 
@@ -50,7 +50,7 @@ export abstract class BaseWriter implements BlobWriter {
   /** Makes the blob appear. */
   protected abstract finish(): Promise<void>
   /** Lets go of everything that is not a blob. Called in the end, however it ends, and maybe more than once; never rejects. */
-  protected abstract drop(): Promise<void>
+  protected abstract drop(): void | Promise<void>
   /** The backend's error as one of ours. */
   protected abstract failure(error: unknown): StorageError
   /** An abort waits for what is under way: it need not be done any more. */
@@ -89,12 +89,8 @@ export abstract class BaseWriter implements BlobWriter {
     } catch (error) {
       throw this.failure(error)
     } finally {
-      await this.drop()
+      const dropped = this.drop()
+      if (dropped !== undefined) await dropped
     }
-  }
-
-  #follow(work: Promise<void>): Promise<void> {
-    this.#pending = work.catch(() => undefined)
-    return work
   }
 }

@@ -30,17 +30,25 @@ export interface BlobStore {
   /** Removes a blob, durably. It is not an error when there is none: S3 and R2 can't tell. */
   delete(key: string): Promise<void>
   /**
-   * Commits both for the price of one, where that can be; the second is at no time there without the first. After a failure both
-   * are gone, as after `abort`. Undefined where it can't be, and then nothing was done.
+   * Commits what was written, and a second blob whose key nobody else makes, for the price of one, where that can be; the second is
+   * at no time there without the first. After a failure both are gone, as after `abort`. Undefined where it can't be, and then
+   * nothing was done.
    *
-   * @throws StorageError as `commit` does
+   * @throws StorageError as `commit` does; `invalid-key` at once
    */
-  commitBoth?(first: BlobWriter, second: BlobWriter): Promise<void> | undefined
+  commitBoth?(first: BlobWriter, second: WholeBlob): Promise<void> | undefined
   /**
    * Removes what writers that died left behind, where that can happen: temporary files, unfinished uploads. What was
    * touched in the last `olderThanMs` milliseconds stays. Answers how many it removed.
    */
   sweep?(olderThanMs: number): Promise<number>
+}
+
+/** A blob that is there already, whole. */
+export interface WholeBlob {
+  readonly key: string
+  /** Not to be changed until the commit is over. */
+  readonly bytes: Uint8Array
 }
 
 export interface WriteOptions {
@@ -116,16 +124,22 @@ export interface KeyPage {
 export const MAX_PAGE = 1000
 /** S3's and R2's bound on a key, in bytes. */
 export const MAX_KEY_BYTES = 1024
-/** A file name's bound on Linux and macOS, in bytes. */
-const MAX_SEGMENT_BYTES = 255
 /**
- * What every file system and every S3 takes without quoting. No leading dot, so neither `.` nor `..` nor a hidden file.
+ * What every file system and every S3 takes without quoting. No leading dot, so neither `.` nor `..` nor a hidden file. Not longer
+ * than a file's name may be on Linux and macOS.
  */
-const SEGMENT = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/
+const SEGMENT = '[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}'
+const ONE_SEGMENT = new RegExp(`^${SEGMENT}$`)
+const SEGMENTS = new RegExp(`^${SEGMENT}(?:/${SEGMENT})*$`)
 
 /** Whether `segment` may stand between the slashes of a key. */
 export function isSegment(segment: string): boolean {
-  return segment.length <= MAX_SEGMENT_BYTES && SEGMENT.test(segment)
+  return ONE_SEGMENT.test(segment)
+}
+
+/** Whether this is what {@link checkKey} lets through. */
+export function isKey(key: string): boolean {
+  return typeof key === 'string' && key.length <= MAX_KEY_BYTES && SEGMENTS.test(key)
 }
 
 /**
@@ -135,10 +149,8 @@ export function isSegment(segment: string): boolean {
  * @throws StorageError `invalid-key`
  */
 export function checkKey(key: string): string {
-  if (typeof key !== 'string' || key.length > MAX_KEY_BYTES || !key.split('/').every(isSegment)) {
-    throw new StorageError('invalid-key', `not a key: ${JSON.stringify(key)?.slice(0, 80)}`)
-  }
-  return key
+  if (isKey(key)) return key
+  throw new StorageError('invalid-key', `not a key: ${JSON.stringify(key)?.slice(0, 80)}`)
 }
 
 /**

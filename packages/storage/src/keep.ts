@@ -29,21 +29,18 @@ export function keep(
 ): (message: Message, session: Session) => Promise<Reply> {
   const mail = 'save' in store ? store : mailStore(store)
   return async (message, session) => {
-    const record = await save(mail, message, session)
+    let record: MailRecord
+    try {
+      record = await mail.save(message, session)
+    } catch (error) {
+      if (!isStorageError(error)) throw error
+      throw new Refusal(error.code === 'no-space' ? NO_SPACE : FAILED, { cause: error })
+    }
     try {
       options.kept?.(record, session)
     } catch {
       // A refusal now would have the client send again what is kept.
     }
     return reply(250, '2.0.0', `OK queued as ${record.id}`)
-  }
-}
-
-async function save(mail: MailStore, message: Message, session: Session): Promise<MailRecord> {
-  try {
-    return await mail.save(message, session)
-  } catch (error) {
-    if (!isStorageError(error)) throw error
-    throw new Refusal(isStorageError(error, 'no-space') ? NO_SPACE : FAILED, { cause: error })
   }
 }

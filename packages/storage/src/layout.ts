@@ -19,10 +19,13 @@ import { StorageError } from './error.ts'
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 /** 128 bits, in capitals only: an id has one spelling, also on disks that don't mind case. */
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
+/** Of an id's characters, those that are its time. */
+const TIME_LENGTH = 10
 /** The folders' years have four digits. */
 const MAX_TIME = Date.UTC(10000, 0) - 1
 
 const BOUNCED = 'bounced/'
+const BYTES = '.eml'
 const ENVELOPE = '.json'
 
 /** The keys of one message. */
@@ -43,11 +46,24 @@ export function rootOf(bounced: boolean): string {
  * @throws StorageError `invalid-id`
  */
 export function keysOf(id: string): MailKeys {
-  const minute = new Date(timeOf(id)).toISOString()
-  // 2026-11-21T05:42:…
-  const folder = `${minute.slice(0, 10).replaceAll('-', '/')}/${minute.slice(11, 13)}${minute.slice(14, 16)}/`
-  const envelope = folder + id + ENVELOPE
-  return { bytes: `${folder}${id}.eml`, envelope, bounced: BOUNCED + envelope }
+  const stem = folderOf(timeOf(id)) + id
+  const envelope = stem + ENVELOPE
+  return { bytes: stem + BYTES, envelope, bounced: BOUNCED + envelope }
+}
+
+let lastMinute = -1
+let lastFolder = ''
+
+/** The folder of a time. Most mail is of the minute that it was asked for last: what that is called is kept. */
+function folderOf(ms: number): string {
+  const minute = Math.floor(ms / 60_000)
+  if (minute !== lastMinute) {
+    // 2026-11-21T05:42:…
+    const text = new Date(ms).toISOString()
+    lastFolder = `${text.slice(0, 10).replaceAll('-', '/')}/${text.slice(11, 13)}${text.slice(14, 16)}/`
+    lastMinute = minute
+  }
+  return lastFolder
 }
 
 /** The id of the message whose envelope (bounced or not) is at `key`; undefined where none belongs there. */
@@ -57,7 +73,7 @@ export function idOfEnvelope(key: string): string | undefined {
 
 /** The id of the message whose bytes are at `key`; undefined where none belong there. */
 export function idOfBytes(key: string): string | undefined {
-  return idOf(key, '.eml')
+  return idOf(key, BYTES)
 }
 
 function idOf(key: string, extension: string): string | undefined {
@@ -78,7 +94,7 @@ export function isMinute(folder: string): boolean {
 
 /** Whether this is an id as the engine makes them: a ULID in capitals. */
 export function isId(id: string): boolean {
-  return typeof id === 'string' && ULID.test(id) && decodeTime(id) <= MAX_TIME
+  return decodeTime(id) !== undefined
 }
 
 /**
@@ -87,12 +103,15 @@ export function isId(id: string): boolean {
  * @throws StorageError `invalid-id`
  */
 export function timeOf(id: string): number {
-  if (!isId(id)) throw new StorageError('invalid-id', `not a message id: ${JSON.stringify(id)?.slice(0, 80)}`)
-  return decodeTime(id)
+  const time = decodeTime(id)
+  if (time !== undefined) return time
+  throw new StorageError('invalid-id', `not a message id: ${JSON.stringify(id)?.slice(0, 80)}`)
 }
 
-function decodeTime(id: string): number {
+/** Undefined where this is no id. */
+function decodeTime(id: string): number | undefined {
+  if (typeof id !== 'string' || !ULID.test(id)) return undefined
   let time = 0
-  for (let i = 0; i < 10; i++) time = time * 32 + ALPHABET.indexOf(id.charAt(i))
-  return time
+  for (let i = 0; i < TIME_LENGTH; i++) time = time * 32 + ALPHABET.indexOf(id.charAt(i))
+  return time <= MAX_TIME ? time : undefined
 }

@@ -122,10 +122,13 @@ class BlobMailStore implements MailStore {
     const facts = factsOf(session)
     const bytes = this.#blobs.write(keys.bytes, { contentType: 'message/rfc822', hasUniqueKey: true })
     let record: MailRecord
+    let encoded: Uint8Array
     try {
       record = recordOf(message, facts, await copy(message, bytes))
-      if (await this.#commitBoth(bytes, keys.envelope, record)) return record
-      await bytes.commit()
+      encoded = encodeRecord(record)
+      const both = this.#blobs.commitBoth?.(bytes, { key: keys.envelope, bytes: encoded })
+      await (both ?? bytes.commit())
+      if (both !== undefined) return record
     } catch (error) {
       await bytes.abort()
       throw error
@@ -133,7 +136,7 @@ class BlobMailStore implements MailStore {
     try {
       // Where all this took too long, its sender has been told that it failed. Then reading says so, and no envelope is written.
       await message.read()
-      await this.#saveRecord(keys.envelope, record, { hasUniqueKey: true })
+      await this.#saveRecord(keys.envelope, encoded, { hasUniqueKey: true })
     } catch (error) {
       if (!isStorageError(error, 'exists')) await removeMail(this.#blobs, keys).catch(() => undefined)
       throw error
@@ -183,7 +186,7 @@ class BlobMailStore implements MailStore {
     const at = (bounce.at ?? new Date()).toISOString()
     let record: MailRecord = { ...found.record, bounce: { reason: bounce.reason, at } }
     try {
-      await this.#saveRecord(keys.bounced, record)
+      await this.#saveRecord(keys.bounced, encodeRecord(record))
     } catch (error) {
       if (!isStorageError(error, 'exists')) throw error
       // Somebody was quicker, or did not get to the next line.
@@ -206,24 +209,7 @@ class BlobMailStore implements MailStore {
     return expireMail(this.#blobs, retention, options)
   }
 
-  /** Writes the record, and commits it with the bytes at one go, where the store can. Answers whether it could. */
-  async #commitBoth(bytes: BlobWriter, key: string, record: MailRecord): Promise<boolean> {
-    if (this.#blobs.commitBoth === undefined) return false
-    const encoded = encodeRecord(record)
-    const options = { size: encoded.length, contentType: 'application/json', hasUniqueKey: true }
-    const envelope = this.#blobs.write(key, options)
-    try {
-      await envelope.write(encoded)
-      const both = this.#blobs.commitBoth(bytes, envelope)
-      await both
-      return both !== undefined
-    } finally {
-      await envelope.abort()
-    }
-  }
-
-  async #saveRecord(key: string, record: MailRecord, options: WriteOptions = {}): Promise<void> {
-    const bytes = encodeRecord(record)
+  async #saveRecord(key: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<void> {
     const writer = this.#blobs.write(key, { ...options, size: bytes.length, contentType: 'application/json' })
     try {
       await writer.write(bytes)

@@ -69,9 +69,11 @@ function forwardPathOf(path: ForwardPath): ForwardPathRecord {
   }
 }
 
+const encoder = new TextEncoder()
+
 /** For people too: indented, with a line end. */
 export function encodeRecord(record: MailRecord): Uint8Array {
-  return new TextEncoder().encode(`${JSON.stringify(record, null, 2)}\n`)
+  return encoder.encode(`${JSON.stringify(record, null, 2)}\n`)
 }
 
 /** The bytes of a record, that of the message `id`. @throws StorageError `corrupt` where they are too many */

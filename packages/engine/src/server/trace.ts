@@ -41,18 +41,26 @@ export function receivedField(
 
   let field = 'Received:'
   let lineLength = field.length
-  clauses.forEach((clause, i) => {
-    const text = i === clauses.length - 1 ? `${clause};` : clause
+  for (let i = 0; i < clauses.length; i++) {
+    const text = i === clauses.length - 1 ? `${clauses[i]};` : (clauses[i] as string)
     const folds = lineLength + 1 + text.length > MAX_LINE
     field += folds ? `\r\n ${text}` : ` ${text}`
     lineLength = folds ? 1 + text.length : lineLength + 1 + text.length
-  })
-  return encoder.encode(`${field}\r\n ${dateTime(receivedAt)}\r\n`)
+  }
+  return encoder.encode(`${field}\r\n ${dateTime(receivedAt.getTime())}\r\n`)
 }
 
-/** RFC 5322 3.3, in UTC. */
-function dateTime(date: Date): string {
-  return date.toUTCString().replace('GMT', '+0000')
+let lastSecond = -1
+let lastDateTime = ''
+
+/** RFC 5322 3.3, in UTC. Many messages come within one second: what that is called is kept. */
+function dateTime(ms: number): string {
+  const second = Math.floor(ms / 1000)
+  if (second !== lastSecond) {
+    lastDateTime = new Date(ms).toUTCString().replace('GMT', '+0000')
+    lastSecond = second
+  }
+  return lastDateTime
 }
 
 /** The address the connection came from, as an address literal (RFC 5321 4.1.3). */

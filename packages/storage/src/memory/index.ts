@@ -4,6 +4,7 @@
 import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
 import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob.ts'
 import { StorageError } from '../error.ts'
+import { HeldBytes } from '../held-bytes.ts'
 
 export interface MemoryOptions {
   /** Bytes of all blobs together, those being written included; over it is `no-space`. Default 256 MiB. */
@@ -12,10 +13,13 @@ export interface MemoryOptions {
 
 const DEFAULT_MAX_BYTES = 256 * 1024 * 1024
 const CHUNK_BYTES = 64 * 1024
+/** Of a blob that nobody said the size of. */
+const FIRST_BUFFER_BYTES = 2 * 1024
 
 interface Blob {
   readonly bytes: Uint8Array
-  readonly modifiedAt: Date
+  /** Milliseconds since 1970. */
+  readonly modifiedMs: number
 }
 
 /**
@@ -54,7 +58,7 @@ class MemoryStore implements BlobStore {
 
   async head(key: string): Promise<BlobInfo | undefined> {
     const blob = this.#blobs.get(checkKey(key))
-    return blob && { size: blob.bytes.length, modifiedAt: blob.modifiedAt }
+    return blob && { size: blob.bytes.length, modifiedAt: new Date(blob.modifiedMs) }
   }
 
   async list(options: ListOptions = {}): Promise<KeyPage> {
@@ -107,7 +111,7 @@ class MemoryStore implements BlobStore {
   /** @throws StorageError `exists` */
   add(key: string, bytes: Uint8Array): void {
     if (this.#blobs.has(key)) throw new StorageError('exists', `there is a blob ${key}`)
-    this.#blobs.set(key, { bytes, modifiedAt: new Date() })
+    this.#blobs.set(key, { bytes, modifiedMs: Date.now() })
     this.#sorted = undefined
   }
 }
@@ -116,55 +120,55 @@ class MemoryWriter implements BlobWriter {
   readonly #store: MemoryStore
   readonly #key: string
   readonly #announced: number | undefined
-  #chunks: Uint8Array[] | undefined = []
+  #held: HeldBytes | undefined
   #size = 0
 
   constructor(store: MemoryStore, key: string, announced: number | undefined) {
     this.#store = store
     this.#key = key
     this.#announced = announced
+    const firstBytes = Math.min(announced ?? FIRST_BUFFER_BYTES, CHUNK_BYTES)
+    this.#held = new HeldBytes({ maxBytes: Infinity, firstBytes, expectedBytes: undefined })
   }
 
   write(bytes: Uint8Array): void {
-    if (this.#chunks === undefined) throw new StorageError('unavailable', `the writer of ${this.#key} is done`)
+    if (this.#held === undefined) throw this.#over()
     this.#store.reserve(bytes.length)
     this.#size += bytes.length
-    this.#chunks.push(bytes.slice())
+    this.#held.add(bytes)
   }
 
   async commit(): Promise<void> {
-    const chunks = this.#chunks
-    if (chunks === undefined) throw new StorageError('unavailable', `the writer of ${this.#key} is done`)
+    if (this.#held === undefined) throw this.#over()
     try {
       if (this.#announced !== undefined && this.#announced !== this.#size) {
         throw new StorageError('corrupt', `${this.#key}: ${this.#size} bytes came, not ${this.#announced}`)
       }
-      this.#store.add(this.#key, joined(chunks, this.#size))
-      this.#chunks = undefined
+      const { byteLength, view } = this.#held
+      this.#store.add(this.#key, byteLength === this.#size ? view : view.slice())
+      this.#held = undefined
     } finally {
-      await this.abort()
+      this.#release()
     }
   }
 
   async abort(): Promise<void> {
-    if (this.#chunks === undefined) return
-    this.#chunks = undefined
+    this.#release()
+  }
+
+  #release(): void {
+    if (this.#held === undefined) return
+    this.#held = undefined
     this.#store.release(this.#size)
+  }
+
+  #over(): StorageError {
+    return new StorageError('unavailable', `the writer of ${this.#key} is done`)
   }
 }
 
 async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let i = 0; i < bytes.length; i += CHUNK_BYTES) yield bytes.slice(i, i + CHUNK_BYTES)
-}
-
-function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const whole = new Uint8Array(size)
-  let at = 0
-  for (const chunk of chunks) {
-    whole.set(chunk, at)
-    at += chunk.length
-  }
-  return whole
 }
 
 /** Keys are ASCII, so the order of code units is the order of bytes. */

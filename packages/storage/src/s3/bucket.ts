@@ -1,5 +1,5 @@
 /** An S3 bucket, or the part of it below a prefix, as an {@link ObjectBucket}. */
-import { type BlobReader, isSegment, type KeyPage, type ListOptions, MAX_KEY_BYTES } from '../blob.ts'
+import { type BlobReader, isKey, type KeyPage, type ListOptions, MAX_KEY_BYTES } from '../blob.ts'
 import { StorageError } from '../error.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../object/bucket.ts'
 import { settle } from '../object/retry.ts'
@@ -190,11 +190,6 @@ export class S3Bucket implements ObjectBucket {
 interface UploadPage {
   readonly uploads: readonly { readonly key: string; readonly uploadId: string; readonly begunAt: number }[]
   readonly isTruncated: boolean
-}
-
-/** Whether a name may be one of ours: others may keep what they like in the same bucket. */
-function isKey(key: string): boolean {
-  return key.split('/').every(isSegment)
 }
 
 function sizeIn(answer: HttpAnswer, what: string): number {

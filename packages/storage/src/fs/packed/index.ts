@@ -12,7 +12,16 @@
  */
 import { constants } from 'node:fs'
 import { join } from 'node:path'
-import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../../blob.ts'
+import type {
+  BlobInfo,
+  BlobReader,
+  BlobStore,
+  BlobWriter,
+  KeyPage,
+  ListOptions,
+  WholeBlob,
+  WriteOptions,
+} from '../../blob.ts'
 import { checkKey } from '../../blob.ts'
 import { StorageError } from '../../error.ts'
 import { type Disk, diskError, isGone, systemCode } from '../disk.ts'
@@ -57,8 +66,9 @@ export class PackedStore implements BlobStore, Listed {
     return new PackedWriter({ folder, name, pack, file }, key, options.size)
   }
 
-  commitBoth(first: BlobWriter, second: BlobWriter): Promise<void> | undefined {
-    return first instanceof PackedWriter && second instanceof PackedWriter ? first.commitWith(second) : undefined
+  commitBoth(first: BlobWriter, second: WholeBlob): Promise<void> | undefined {
+    const { folder, name } = placeOf(checkKey(second.key))
+    return first instanceof PackedWriter ? first.commitWith(folder, { name, body: second.bytes }) : undefined
   }
 
   async read(key: string): Promise<BlobReader> {

@@ -25,9 +25,8 @@ export class PackedWriter extends BaseWriter {
   readonly #destination: Destination
   readonly #held: HeldBytes
   #file: BlobWriter | undefined
-  /** The one that is committed with it, and the commit that it is a part of. */
-  #second: PackedWriter | undefined
-  #first: Promise<void> | undefined
+  /** What is committed with it. */
+  #second: NewBlob | undefined
 
   constructor(destination: Destination, key: string, announced: number | undefined) {
     super(key, announced)
@@ -45,34 +44,27 @@ export class PackedWriter extends BaseWriter {
     return this.#spill(bytes)
   }
 
-  /** Commits both at once; undefined where they can't be, and then nothing was done. */
-  commitWith(second: PackedWriter): Promise<void> | undefined {
-    if (this.#file !== undefined || second.#file !== undefined) return undefined
-    if (this.#destination.folder !== second.#destination.folder) return undefined
+  /** Commits a second blob with it, one of that folder; undefined where that can't be, and then nothing was done. */
+  commitWith(folder: string, second: NewBlob): Promise<void> | undefined {
+    if (this.#file !== undefined || second.body.length > MAX_PACKED_BYTES) return undefined
+    if (this.#destination.folder !== folder) return undefined
     this.#second = second
-    const first = this.commit()
-    first.catch(() => undefined)
-    second.#first = first
-    return second.commit()
+    return this.commit()
   }
 
   protected override finish(): Promise<void> {
-    if (this.#first !== undefined) return this.#first
     if (this.#file !== undefined) return this.#file.commit()
-    return this.#destination.pack(this.#second === undefined ? [this.#blob] : [this.#blob, this.#second.#blob])
+    const first = { name: this.#destination.name, body: this.#held.view }
+    return this.#destination.pack(this.#second === undefined ? [first] : [first, this.#second])
   }
 
-  protected override async drop(): Promise<void> {
+  protected override drop(): void | Promise<void> {
     this.#held.forget()
-    await this.#file?.abort()
+    return this.#file?.abort()
   }
 
   protected override failure(error: unknown): StorageError {
     return diskError(error, `can't write ${this.name}`)
-  }
-
-  get #blob(): NewBlob {
-    return { name: this.#destination.name, body: this.#held.view }
   }
 
   async #spill(bytes: Uint8Array): Promise<void> {
