@@ -1,13 +1,30 @@
-import { createHash, type Hash } from 'node:crypto'
+import { Buffer } from 'node:buffer'
+import { createHash, hash, type Hash } from 'node:crypto'
+
+const ALGORITHM = 'sha256'
+/** So little is digested at one go, in the end: an object that digests piece by piece costs more than its work does. */
+const SMALL_BYTES = 2 * 1024
 
 /** Counts and digests bytes as they pass. */
 export class Digest {
-  readonly #hash: Hash = createHash('sha256')
+  #small: Buffer | undefined
+  #hash: Hash | undefined
   #size = 0
 
   update(bytes: Uint8Array): void {
-    this.#hash.update(bytes)
+    const at = this.#size
     this.#size += bytes.length
+    if (this.#size <= SMALL_BYTES) {
+      const small = (this.#small ??= Buffer.allocUnsafe(SMALL_BYTES))
+      small.set(bytes, at)
+      return
+    }
+    if (this.#hash === undefined) {
+      this.#hash = createHash(ALGORITHM)
+      if (this.#small !== undefined) this.#hash.update(this.#small.subarray(0, at))
+      this.#small = undefined
+    }
+    this.#hash.update(bytes)
   }
 
   get size(): number {
@@ -16,6 +33,7 @@ export class Digest {
 
   /** SHA-256, lower-case hexadecimal. Once. */
   finish(): string {
-    return this.#hash.digest('hex')
+    if (this.#hash !== undefined) return this.#hash.digest('hex')
+    return hash(ALGORITHM, this.#small?.subarray(0, this.#size) ?? '', 'hex')
   }
 }

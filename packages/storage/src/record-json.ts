@@ -57,7 +57,7 @@ function pathOf(path: Path & { readonly parameters: ReadonlyMap<string, string> 
     localPart: path.localPart,
     domain: path.domain,
     ...(path.literal !== undefined && { literal: path.literal }),
-    parameters: Object.fromEntries(path.parameters),
+    parameters: path.parameters.size === 0 ? {} : Object.fromEntries(path.parameters),
   }
 }
 
