@@ -183,6 +183,8 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
       )
       const texts = await Promise.all(
         clients.map(async (client, n) => {
+          // On a slow machine the last of so many wait long.
+          client.replyTimeoutMs = 60_000
           await client.send(`${MAIL.join('\r\n')}\r\nBDAT 8 LAST\r\n${String(n).padStart(6, '0')}\r\nQUIT\r\n`)
           await client.expect(250)
           await client.expect(250)

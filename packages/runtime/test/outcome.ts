@@ -52,7 +52,7 @@ export async function attempt(run: () => Promise<void>): Promise<Pick<Outcome, '
 }
 
 /** Longer than any check takes on a slow machine. */
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 90_000
 
 /** Rejects where a check takes for ever. */
 export async function patiently(checked: Promise<void>): Promise<void> {

@@ -1,6 +1,7 @@
 /** What the contract of Duplex does not say of Web streams: the streams that are made, and streams that misbehave. */
 import { expect, test } from 'vitest'
 import { pair } from '../src/memory/index.ts'
+import { FillingReader } from '../src/web/filling.ts'
 import { fromWebStreams, toWebStreams } from '../src/web/index.ts'
 import { ascii, CROSSING_MS, fill, MiB, sleep } from './exchange.ts'
 
@@ -124,4 +125,56 @@ test('fromWebStreams: streams that are locked, and a time that is none, are refu
   expect(() => fromWebStreams({ readable, writable, lingerMs: -1 })).toThrow(RangeError)
   readable.getReader()
   expect(() => fromWebStreams({ readable, writable })).toThrow(TypeError)
+})
+
+/** Gives what it is told to, and notes how large the buffers are that it is to fill. */
+function meteredStream(sizes: readonly number[]): { stream: ReadableStream<Uint8Array>; rooms: number[] } {
+  const rooms: number[] = []
+  let left = [...sizes]
+  const stream = new ReadableStream(
+    {
+      type: 'bytes',
+      pull(controller) {
+        const request = controller.byobRequest
+        rooms.push(request?.view?.byteLength ?? 0)
+        const [size = 0, ...others] = left
+        left = others
+        if (size === 0) controller.close()
+        request?.respond(Math.min(size, request.view?.byteLength ?? 0))
+      },
+    },
+    { highWaterMark: 0 },
+  )
+  return { stream: stream as ReadableStream<Uint8Array>, rooms }
+}
+
+test('FillingReader: buffers grow while they are filled, and a little holds no large one', async () => {
+  const KiB = 1_024
+  const { stream, rooms } = meteredStream([MiB, MiB, MiB, MiB, 40 * KiB, 100, 100, 4 * KiB, 16 * KiB])
+  const reader = new FillingReader(stream)
+  const given: { byteLength: number; held: number }[] = []
+  for (let result = await reader.read(); !result.done; result = await reader.read()) {
+    const bytes = reader.own(result.value as Uint8Array)
+    given.push({ byteLength: bytes.byteLength, held: bytes.buffer.byteLength })
+  }
+  expect(rooms).toEqual([4, 16, 64, 64, 64, 64, 4, 4, 16, 64].map((size) => size * KiB))
+  expect(given).toEqual([
+    ...[4, 16, 64, 64].map((size) => ({ byteLength: size * KiB, held: size * KiB })),
+    { byteLength: 40 * KiB, held: 64 * KiB },
+    { byteLength: 100, held: 100 },
+    { byteLength: 100, held: 100 },
+    { byteLength: 4 * KiB, held: 4 * KiB },
+    { byteLength: 16 * KiB, held: 16 * KiB },
+  ])
+})
+
+test('FillingReader: what was given stays as it is, also where its buffer is used again', async () => {
+  const [near, far] = pair({ lingerMs })
+  const reader = new FillingReader(toWebStreams(near).readable)
+  await far.write(ascii('first'))
+  const first = reader.own((await reader.read()).value as Uint8Array)
+  await far.write(ascii('second'))
+  const second = reader.own((await reader.read()).value as Uint8Array)
+  expect([first, second]).toEqual([ascii('first'), ascii('second')])
+  expect(() => new FillingReader(new ReadableStream())).toThrow(TypeError)
 })

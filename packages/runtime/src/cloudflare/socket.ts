@@ -128,7 +128,7 @@ function streamOf(socket: Socket, options: SocketOptions, isReadAhead: boolean):
   const { readable, writable } = socket
   // Workerd's streams have other type names than those of everyone else.
   const streams = { readable, writable } as unknown as StreamPair
-  return new StreamDuplex(streams, options, { isReadAhead, abandon: () => close(socket) })
+  return new StreamDuplex(streams, options, { isReadAhead, isFilling: true, abandon: () => close(socket) })
 }
 
 function close(socket: Socket): void {

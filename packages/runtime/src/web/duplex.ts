@@ -14,6 +14,7 @@ import { UNKNOWN_ENDPOINT } from '../endpoint.ts'
 import { linger, type Lingering } from '../linger.ts'
 import { Received } from '../received.ts'
 import { connectionClosed, type Wait } from '../wait.ts'
+import { FillingReader, type StreamReader } from './filling.ts'
 
 /** The two directions of a connection, in bytes. */
 export interface StreamPair {
@@ -23,6 +24,8 @@ export interface StreamPair {
 
 /** How a StreamDuplex is to treat streams that are more than streams. */
 export interface StreamManners {
+  /** True: it reads into buffers of its own, which grow with the stream's pace. The readable is a byte stream. Default false. */
+  readonly isFilling?: boolean
   /** False: nothing is pulled but for a read that waits, until `end`. Default true. */
   readonly isReadAhead?: boolean
   /** Ends both directions at once. Default: cancels the readable and aborts the writable. */
@@ -46,7 +49,7 @@ export class StreamDuplex implements Duplex {
   readonly tls: TlsInfo | undefined
 
   readonly #lingerMs: number
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>
+  readonly #reader: StreamReader
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>
   readonly #received: Received = new Received(() => this.#pull())
   readonly #abandon: (() => void) | undefined
@@ -74,7 +77,7 @@ export class StreamDuplex implements Duplex {
     this.#lingerMs = lingerMs
     this.#isReadAhead = manners.isReadAhead ?? true
     this.#abandon = manners.abandon
-    this.#reader = readable.getReader()
+    this.#reader = manners.isFilling === true ? new FillingReader(readable) : readable.getReader()
     this.#writer = writable.getWriter()
     // A sink that breaks while nothing is written is a connection that broke.
     this.#writer.closed.catch(this.#onError)
@@ -137,7 +140,7 @@ export class StreamDuplex implements Duplex {
     if (done) return this.#onEnd()
     if (!(value instanceof Uint8Array)) return this.#onError(new TypeError('the readable gave what is no Uint8Array'))
     // A chunk of nothing is not an answer.
-    const isRoomLeft = value.byteLength === 0 || this.#received.push(value)
+    const isRoomLeft = value.byteLength === 0 || this.#received.push(this.#reader.own?.(value) ?? value)
     if (value.byteLength === 0 || (isRoomLeft && this.#isReadAhead)) this.#pull()
   }
 
