@@ -10,11 +10,15 @@ const HIGH_WATER_MARK = 65_536
 /** What a chunk of one byte costs all the same: many tiny packets must not cost more than they count for. */
 const MIN_CHUNK_COST = 256
 
-/** The socket may go on, after it was told to pause. */
-export type Resume = () => void
+/** What gives the chunks. */
+export interface Source {
+  /** It may go on, after it was told to pause. */
+  resume(): void
+}
 
 export class Received {
-  readonly #resume: Resume
+  /** Undefined where nothing is told to pause; another once a connection became TLS. */
+  source: Source | undefined
   readonly #chunks: Uint8Array[] = []
   #cost = 0
   #wasRead = false
@@ -25,10 +29,6 @@ export class Received {
   #isDiscarding = false
   #isEnded = false
   #isClosed = false
-
-  constructor(resume: Resume) {
-    this.#resume = resume
-  }
 
   /** The peer has finished sending. */
   get isEnded(): boolean {
@@ -51,7 +51,10 @@ export class Received {
     if (this.#chunks.length > 0) return this.#take()
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     if (this.#isEnded || this.#isClosed) return null
-    return new Promise(this.#wait)
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array | null>()
+    this.#resolve = resolve
+    this.#reject = reject
+    return promise
   }
 
   /** Takes a chunk, which nobody changes from then on. False: the socket must pause, until it is told to resume. */
@@ -110,12 +113,7 @@ export class Received {
     this.#failure ??= new Error('bytes that came after the end were thrown away')
     this.#isDiscarding = true
     this.takeAll()
-    this.#resume()
-  }
-
-  readonly #wait = (resolve: (bytes: Uint8Array | null) => void, reject: (error: Error) => void): void => {
-    this.#resolve = resolve
-    this.#reject = reject
+    this.source?.resume()
   }
 
   #take(): Uint8Array {
@@ -123,7 +121,7 @@ export class Received {
     this.#cost -= cost(chunk)
     if (this.#isFull && this.#cost < HIGH_WATER_MARK) {
       this.#isFull = false
-      this.#resume()
+      this.source?.resume()
     }
     return chunk
   }

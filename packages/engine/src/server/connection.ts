@@ -38,6 +38,8 @@ export class Connection implements Session, MessageSource, WireOwner {
   #message: IncomingMessage | undefined
   /** The `data` hook's refusal, once it has one, while its message still arrives. */
   #messageRefusal: Reply | undefined
+  /** The session waits for the client's next bytes. */
+  #isReading = false
   /** The `secure` hook's refusal, for the next command: nobody may speak right after a handshake. */
   #refuseNext: Reply | undefined
 
@@ -108,29 +110,13 @@ export class Connection implements Session, MessageSource, WireOwner {
     const wire = this.#wire
     try {
       if (await this.#greet()) {
-        while (!wire.isOver) {
-          const event = this.#protocol.next()
-          if (event.type === 'end' || event.type === 'close') break
-          if (event.type !== 'need-data') {
-            const handled = this.#handle(event)
-            if (handled !== undefined) await handled
-            continue
-          }
-          if (this.#isShuttingDown) {
-            this.#protocol.say(replies.SHUTTING_DOWN)
-            break
-          }
-          const flushed = wire.flush()
-          if (flushed !== undefined) {
-            await flushed
-            // The server may have begun to stop meanwhile.
-            if (this.#isShuttingDown) continue
-          }
-          if (wire.isOver) break
+        // Most sessions are idle most of the time: what this frame holds, each of them holds.
+        for (let wait = this.#goOn(); wait !== undefined; wait = this.#goOn()) {
           try {
-            const bytes = wire.read()
-            wire.take(bytes instanceof Promise ? await bytes : bytes)
+            const bytes = await wait
+            if (this.#isReading) wire.take(bytes as Uint8Array | null)
           } catch (error) {
+            if (!this.#isReading) throw error
             wire.lose(error)
           }
         }
@@ -181,6 +167,40 @@ export class Connection implements Session, MessageSource, WireOwner {
     this.#protocol.say(verdict === replies.LOCAL_ERROR ? replies.NOT_AVAILABLE : verdict)
     await this.#wire.hangUp()
     return false
+  }
+
+  /** Does what can be done at once. What the session then waits for; undefined at its end. */
+  #goOn(): Promise<unknown> | undefined {
+    const wire = this.#wire
+    this.#isReading = false
+    while (!wire.isOver) {
+      const event = this.#protocol.next()
+      if (event.type === 'end' || event.type === 'close') return undefined
+      if (event.type !== 'need-data') {
+        const handled = this.#handle(event)
+        if (handled !== undefined) return handled
+        continue
+      }
+      if (this.#isShuttingDown) {
+        this.#protocol.say(replies.SHUTTING_DOWN)
+        return undefined
+      }
+      // The server may begin to stop while the client takes its replies.
+      const flushed = wire.flush()
+      if (flushed !== undefined) return flushed
+      if (wire.isOver) return undefined
+      try {
+        const bytes = wire.read()
+        if (bytes instanceof Promise) {
+          this.#isReading = true
+          return bytes
+        }
+        wire.take(bytes)
+      } catch (error) {
+        wire.lose(error)
+      }
+    }
+    return undefined
   }
 
   #handle(event: ServerEvent): void | Promise<void> {

@@ -31,7 +31,7 @@ export class SocketDuplex implements Duplex {
 
   readonly #settings: SocketSettings
   #socket: BunSocket<Attached>
-  readonly #received: Received = new Received(() => this.#socket.resume())
+  readonly #received: Received = new Received()
   /** What was written and not taken yet; `#writing` waits for it. */
   #unsent: Uint8Array | undefined
   #writing: Wait<void> | undefined
@@ -48,7 +48,7 @@ export class SocketDuplex implements Duplex {
 
   constructor(socket: BunSocket<Attached>, settings: SocketSettings, remote: Endpoint, local: Endpoint) {
     this.#settings = settings
-    this.#socket = socket
+    this.#socket = this.#received.source = socket
     this.remote = remote
     this.local = local
     socket.data = this
@@ -244,7 +244,7 @@ export class SocketDuplex implements Duplex {
         ...(initialData === undefined ? {} : { initialData }),
       })
       under.data = raw.data = undefined
-      this.#socket = secure
+      this.#socket = this.#received.source = secure
       secure.resume()
     })
   }

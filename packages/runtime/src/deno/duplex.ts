@@ -27,7 +27,7 @@ export class ConnectionDuplex implements Duplex {
   readonly #settings: ConnectionSettings
   readonly #clear: Clear
   #carrier: Carrier
-  readonly #received: Received = new Received(() => this.#carrier.resume())
+  readonly #received: Received = new Received()
   readonly #sink: Sink
   #writing: Wait<void> | undefined
   /** The promise of `end`. */
@@ -51,7 +51,7 @@ export class ConnectionDuplex implements Duplex {
       },
       close: () => this.#onClose(),
     }
-    this.#carrier = this.#clear = new Clear(connection, this.#sink)
+    this.#carrier = this.#clear = received.source = new Clear(connection, this.#sink)
   }
 
   read(): Uint8Array | null | Promise<Uint8Array | null> {
@@ -154,7 +154,7 @@ export class ConnectionDuplex implements Duplex {
       const socket = await handshake(ciphertext)
       if (this.#isClosed) throw connectionClosed()
       this.tls = tlsInfo(socket)
-      this.#carrier = new Secure(socket, ciphertext, this.#sink)
+      this.#carrier = this.#received.source = new Secure(socket, ciphertext, this.#sink)
       return this.tls
     } catch (error) {
       this.destroy(error as Error)

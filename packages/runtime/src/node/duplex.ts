@@ -23,7 +23,32 @@ export interface SocketSettings {
   readonly lingerMs: number
 }
 
+const OWNER = Symbol('the duplex of a socket')
+
+interface OwnedSocket extends Socket {
+  [OWNER]: SocketDuplex
+}
+
 export class SocketDuplex implements Duplex {
+  /** Listeners of every socket's, which find there whose it is: closures of its own would be a third of what one takes here. */
+  static readonly #heard = {
+    data(this: OwnedSocket, chunk: Uint8Array): void {
+      this[OWNER].#onData(chunk)
+    },
+    end(this: OwnedSocket): void {
+      this[OWNER].#received.end()
+    },
+    drain(this: OwnedSocket): void {
+      this[OWNER].#onDrain()
+    },
+    error(this: OwnedSocket, error: Error): void {
+      this[OWNER].#onError(error)
+    },
+    close(this: OwnedSocket): void {
+      this[OWNER].#onClose()
+    },
+  } as const
+
   startTls: ((received?: Uint8Array) => Promise<TlsInfo>) | undefined
   readonly remote: Endpoint
   tls: TlsInfo | undefined
@@ -31,7 +56,7 @@ export class SocketDuplex implements Duplex {
   readonly #settings: SocketSettings
   #socket: Socket
   #local: Endpoint | undefined
-  readonly #received: Received = new Received(() => this.#socket.resume())
+  readonly #received: Received = new Received()
   #writing: Wait<void> | undefined
   /** The promise of `end`. */
   #ended: Promise<void> | undefined
@@ -45,8 +70,7 @@ export class SocketDuplex implements Duplex {
     this.#socket = socket
     this.#local = local
     this.remote = remote
-    socket.on('error', this.#onError)
-    this.#hold(socket)
+    this.#own(socket as OwnedSocket)
     if (socket instanceof TLSSocket) this.tls = tlsInfo(socket)
     else if (settings.handshake !== undefined) this.startTls = this.#startTls
   }
@@ -64,7 +88,7 @@ export class SocketDuplex implements Duplex {
     if (this.#ended !== undefined) return Promise.reject(new Error('write after end'))
     if (this.#isClosed) return Promise.reject(this.#received.failure ?? connectionClosed())
     if (this.#socket.write(bytes)) return
-    this.#socket.once('drain', this.#onDrain)
+    this.#socket.once('drain', SocketDuplex.#heard.drain)
     return new Promise((resolve, reject) => {
       this.#writing = { resolve, reject }
     })
@@ -83,26 +107,30 @@ export class SocketDuplex implements Duplex {
     this.#onClose()
   }
 
+  #own(socket: OwnedSocket): void {
+    socket[OWNER] = this
+    this.#received.source = socket
+    socket.on('error', SocketDuplex.#heard.error)
+    this.#hold(socket)
+  }
+
   #hold(socket: Socket): void {
+    const { data, end, close } = SocketDuplex.#heard
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
-    socket.on('data', this.#onData)
-    socket.on('end', this.#onEnd)
-    socket.on('close', this.#onClose)
+    socket.on('data', data).on('end', end).on('close', close)
     // A socket that its owner paused does not begin by itself.
     if (socket.isPaused()) socket.resume()
     // What happened before nobody tells again.
-    if (socket.readableEnded) this.#onEnd()
+    if (socket.readableEnded) this.#received.end()
     if (socket.destroyed) this.#onClose()
   }
 
-  readonly #onData = (chunk: Uint8Array): void => {
+  #onData(chunk: Uint8Array): void {
     if (!this.#received.push(chunk)) this.#socket.pause()
   }
 
-  readonly #onEnd = (): void => this.#received.end()
-
-  readonly #onDrain = (): void => {
+  #onDrain(): void {
     this.#writing?.resolve()
     this.#writing = undefined
   }
@@ -133,7 +161,7 @@ export class SocketDuplex implements Duplex {
     }
   }
 
-  readonly #onError = (error: Error): void => {
+  #onError(error: Error): void {
     if (!this.#received.isEnded) this.#fail(error)
     // After its handshake, TLS tells of an error and does nothing about it.
     this.#socket.destroy()
@@ -144,7 +172,7 @@ export class SocketDuplex implements Duplex {
     if (this.#ended === undefined) this.#received.fail(error)
   }
 
-  readonly #onClose = (): void => {
+  #onClose(): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#stopLingering?.()
@@ -173,7 +201,8 @@ export class SocketDuplex implements Duplex {
     if (this.#isClosed || isEnded) throw failure ?? connectionClosed()
     if (handshake === undefined) throw new Error('this connection cannot become TLS')
     // From here on, nothing that arrives may come to us in clear; what the kernel has not given us yet is the handshake's.
-    raw.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose)
+    const { data, end, close } = SocketDuplex.#heard
+    raw.off('data', data).off('end', end).off('close', close)
     raw.pause()
     if (received === undefined) this.#refuseEarly(raw)
     else putBack(raw, [received, ...this.#received.takeAll()])
@@ -182,8 +211,7 @@ export class SocketDuplex implements Duplex {
       const socket = await handshake(raw)
       if (this.#isClosed) throw this.#received.failure ?? connectionClosed()
       this.#socket = socket
-      socket.on('error', this.#onError)
-      this.#hold(socket)
+      this.#own(socket as Socket as OwnedSocket)
       this.tls = tlsInfo(socket)
       return this.tls
     } catch (error) {

@@ -14,7 +14,7 @@ import { UNKNOWN_ENDPOINT } from '../endpoint.ts'
 import { linger, type Lingering } from '../linger.ts'
 import { Received } from '../received.ts'
 import { connectionClosed, type Wait } from '../wait.ts'
-import { FillingReader, type StreamReader } from './filling.ts'
+import { fillingReader, type StreamReader } from './filling.ts'
 
 /** The two directions of a connection, in bytes. */
 export interface StreamPair {
@@ -24,7 +24,7 @@ export interface StreamPair {
 
 /** How a StreamDuplex is to treat streams that are more than streams. */
 export interface StreamManners {
-  /** True: it reads into buffers of its own, which grow with the stream's pace. The readable is a byte stream. Default false. */
+  /** True: of a byte stream it reads into buffers of its own, which grow with the stream's pace. Default false. */
   readonly isFilling?: boolean
   /** False: nothing is pulled but for a read that waits, until `end`. Default true. */
   readonly isReadAhead?: boolean
@@ -51,7 +51,7 @@ export class StreamDuplex implements Duplex {
   readonly #lingerMs: number
   readonly #reader: StreamReader
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>
-  readonly #received: Received = new Received(() => this.#pull())
+  readonly #received: Received = new Received()
   readonly #abandon: (() => void) | undefined
   /** From `end` on it is so: somebody must see the peer's. */
   #isReadAhead: boolean
@@ -77,11 +77,12 @@ export class StreamDuplex implements Duplex {
     this.#lingerMs = lingerMs
     this.#isReadAhead = manners.isReadAhead ?? true
     this.#abandon = manners.abandon
-    this.#reader = manners.isFilling === true ? new FillingReader(readable) : readable.getReader()
+    this.#reader = manners.isFilling === true ? fillingReader(readable) : readable.getReader()
     this.#writer = writable.getWriter()
     // A sink that breaks while nothing is written is a connection that broke.
     this.#writer.closed.catch(this.#onError)
     this.#reader.closed.catch(() => {})
+    this.#received.source = { resume: () => this.#pull() }
     if (this.#isReadAhead) this.#pull()
   }
 

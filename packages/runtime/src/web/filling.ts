@@ -19,6 +19,15 @@ export interface StreamReader {
   releaseLock(): void
 }
 
+/** Locks the stream. One that is no byte stream gives what it likes. @throws TypeError where it is locked */
+export function fillingReader(readable: ReadableStream<Uint8Array>): StreamReader {
+  try {
+    return new FillingReader(readable)
+  } catch {
+    return readable.getReader()
+  }
+}
+
 export class FillingReader implements StreamReader {
   readonly #reader: ReadableStreamBYOBReader
   #byteLength = LEAST_BYTES

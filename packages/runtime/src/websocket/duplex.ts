@@ -39,8 +39,8 @@ export class WebSocketDuplex implements Duplex {
   readonly #lingerMs: number
   readonly #allowance: Allowance
   readonly #outbox: Outbox
-  // The peer is held back by what it is allowed, not by pausing.
-  readonly #received: Received = new Received(() => {})
+  /** The peer is held back by what it is allowed, not by pausing. */
+  readonly #received: Received = new Received()
   /** The promise of `end`. */
   #ended: Promise<void> | undefined
   #ending: Wait<void> | undefined
