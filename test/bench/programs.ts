@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { basename } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { pathOf } from '../peers/tool.ts'
@@ -52,7 +53,7 @@ export class Program {
   constructor(command: readonly string[], { core, linesFrom = 1, env }: StartOptions) {
     const pinned = CAN_PIN && core !== undefined ? ['taskset', '-c', String(core), ...command] : command
     const [file, ...args] = pinned as [string, ...string[]]
-    this.#name = command.join(' ')
+    this.#name = nameOf(command)
     this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } })
     this.pid = this.#child.pid ?? 0
     living.add(this.#child)
@@ -112,6 +113,14 @@ export class Program {
     await this.#gone
     this.#reader.close()
   }
+}
+
+/** What a command is called where it failed: without the places of one machine, and without its flags. */
+function nameOf(command: readonly string[]): string {
+  return command
+    .filter((word) => !word.startsWith('-'))
+    .map((word) => basename(word))
+    .join(' ')
 }
 
 /** Runs a program to its end. @returns what it printed */
