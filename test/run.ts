@@ -124,6 +124,6 @@ function failuresIn({ testResults }: Report): string[] {
 function withoutRunner(message: string): string {
   return message
     .split('\n')
-    .filter((line) => !line.includes('/node_modules/'))
+    .filter((line) => !/^\s+at .*\/node_modules\//.test(line))
     .join('\n')
 }

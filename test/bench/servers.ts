@@ -57,8 +57,9 @@ const COMMANDS: Readonly<Record<Exclude<Runtime, 'workerd'>, readonly string[]>>
   deno: [BINARIES.deno, 'run', '--quiet', '--allow-all', '--unstable-net'],
 }
 const START_TIMEOUT_MS = 20_000
-/** More than smtp-sink is ever asked to take. */
 const SINK_BACKLOG = '4096'
+/** More than smtp-sink is ever asked to take. */
+const SINK_CONNECTIONS = '20000'
 
 const SERVER_RUNTIMES = ['node', 'bun', 'deno'] as const
 const STORES: readonly Store[] = ['discard', 'hash', 'memory', 'fs', 'packed']
@@ -135,7 +136,7 @@ async function startSink(): Promise<RunningServer> {
   const sink = pathOf('smtp-sink') ?? 'smtp-sink'
   // Root has to say whose rights it takes.
   const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
-  const command = [sink, ...user, '-m', SINK_BACKLOG, `127.0.0.1:${port}`, SINK_BACKLOG]
+  const command = [sink, ...user, '-m', SINK_CONNECTIONS, `127.0.0.1:${port}`, SINK_BACKLOG]
   const program = new Program(command, { core: CORES.server })
   await listening(port)
   return { port, program }

@@ -2,7 +2,7 @@
  * What a socket that calls back has received, for a reader that comes when it likes.
  *
  * A chunk goes straight to the read that waits for it; what nobody waits for is kept, and past a mark the socket is told
- * to pause. A read costs no promise where something is there, and one promise, without a closure, where nothing is.
+ * to pause. A read costs no promise where something is there, and one promise where nothing is.
  */
 
 /** Bytes that may wait unread before the peer is made to wait. */

@@ -131,16 +131,20 @@ export const contract: readonly Check[] = [
     ensure((await read(near)) === null, 'read after the close')
   }),
 
-  check('each direction ends by itself', async (near, far) => {
-    const closed = near.end()
-    ensure((await read(far)) === null, 'the end did not arrive')
-    const late = pattern(10_000)
-    await writeAll(far, late)
-    same(await readBytes(near, late.byteLength), late)
-    await within(far.end(), 'the end of the far end')
-    ensure((await read(near)) === null, 'the end did not come back')
-    await within(closed, 'the end of the near end')
-  }),
+  check(
+    'each direction ends by itself',
+    async (near, far) => {
+      const closed = near.end()
+      ensure((await read(far)) === null, 'the end did not arrive')
+      const late = pattern(10_000)
+      await writeAll(far, late)
+      same(await readBytes(near, late.byteLength), late)
+      await within(far.end(), 'the end of the far end')
+      ensure((await read(near)) === null, 'the end did not come back')
+      await within(closed, 'the end of the near end')
+    },
+    { isHurried: true },
+  ),
 
   check('end while a read is pending', async (near, far) => {
     const reading = read(near)
@@ -165,18 +169,22 @@ export const contract: readonly Check[] = [
     { isHurried: true },
   ),
 
-  check('after end, a slow reader still gets everything', async (near, far) => {
-    const closed = near.end()
-    const sent = pattern(MiB / 2)
-    const writing = writeAll(far, sent).then(() => far.end())
-    let at = 0
-    for (let chunk = await read(near); chunk !== null; chunk = await read(near)) {
-      same(chunk, sent.subarray(at, (at += chunk.byteLength)))
-      if (chunk.byteLength > 1_000) await sleep(10)
-    }
-    ensure(at === sent.byteLength, `the end after ${at} bytes`)
-    await within(Promise.all([writing, closed]), 'end')
-  }),
+  check(
+    'after end, a slow reader still gets everything',
+    async (near, far) => {
+      const closed = near.end()
+      const sent = pattern(MiB / 2)
+      const writing = writeAll(far, sent).then(() => far.end())
+      let at = 0
+      for (let chunk = await read(near); chunk !== null; chunk = await read(near)) {
+        same(chunk, sent.subarray(at, (at += chunk.byteLength)))
+        if (chunk.byteLength > 1_000) await sleep(10)
+      }
+      ensure(at === sent.byteLength, `the end after ${at} bytes`)
+      await within(Promise.all([writing, closed]), 'end')
+    },
+    { isHurried: true },
+  ),
 
   check('after end, a peer that never ends is left in the end', async (near, far) => {
     await within(near.end(), 'end')

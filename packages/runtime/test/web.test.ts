@@ -150,17 +150,18 @@ function meteredStream(sizes: readonly number[]): { stream: ReadableStream<Uint8
 
 test('FillingReader: buffers grow while they are filled, and a little holds no large one', async () => {
   const KiB = 1_024
-  const { stream, rooms } = meteredStream([MiB, MiB, MiB, MiB, 40 * KiB, 100, 100, 4 * KiB, 16 * KiB])
+  const { stream, rooms } = meteredStream([MiB, MiB, MiB, MiB, 20 * KiB, 10 * KiB, 100, 100, 4 * KiB, 16 * KiB])
   const reader = new FillingReader(stream)
   const given: { byteLength: number; held: number }[] = []
   for (let result = await reader.read(); !result.done; result = await reader.read()) {
     const bytes = reader.own(result.value as Uint8Array)
     given.push({ byteLength: bytes.byteLength, held: bytes.buffer.byteLength })
   }
-  expect(rooms).toEqual([4, 16, 64, 64, 64, 64, 4, 4, 16, 64].map((size) => size * KiB))
+  expect(rooms).toEqual([4, 16, 32, 32, 32, 32, 32, 4, 4, 16, 32].map((size) => size * KiB))
   expect(given).toEqual([
-    ...[4, 16, 64, 64].map((size) => ({ byteLength: size * KiB, held: size * KiB })),
-    { byteLength: 40 * KiB, held: 64 * KiB },
+    ...[4, 16, 32, 32].map((size) => ({ byteLength: size * KiB, held: size * KiB })),
+    { byteLength: 20 * KiB, held: 32 * KiB },
+    { byteLength: 10 * KiB, held: 10 * KiB },
     { byteLength: 100, held: 100 },
     { byteLength: 100, held: 100 },
     { byteLength: 4 * KiB, held: 4 * KiB },

@@ -29,7 +29,11 @@ export abstract class BaseWriter implements BlobWriter {
       this.#isDone = true
       throw this.failure(error)
     }
-    if (taken !== undefined) return (this.#pending = this.#taken(taken))
+    if (taken === undefined) return
+    this.#pending = this.#taken(taken)
+    // Who gives up in the middle need not have heard of it.
+    this.#pending.catch(() => undefined)
+    return this.#pending
   }
 
   commit(): Promise<void> {

@@ -3,7 +3,16 @@
  */
 export type { ByteCount, Share } from './allowance.ts'
 export { Allowance } from './allowance.ts'
-export type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from './blob.ts'
+export type {
+  BlobInfo,
+  BlobReader,
+  BlobStore,
+  BlobWriter,
+  KeyPage,
+  ListOptions,
+  WholeBlob,
+  WriteOptions,
+} from './blob.ts'
 export { checkKey, checkLimit, checkPrefix, isSegment, MAX_PAGE } from './blob.ts'
 export type { BufferedWriterOptions } from './buffered-writer.ts'
 export { BufferedWriter } from './buffered-writer.ts'

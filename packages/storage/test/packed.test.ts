@@ -13,8 +13,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { type BlobStore, type MailStore, mailStore } from '@postern/storage'
+import { type BlobStore, type BlobWriter, type MailStore, mailStore, type WholeBlob } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
+import { memory } from '@postern/storage/memory'
 import { describe, expect, test, vi } from 'vitest'
 import { fsOn } from '../src/fs/index.ts'
 import { expectCode, inParallel, pattern, SLOW } from './blob-contract.ts'
@@ -165,6 +166,69 @@ describe('group commit', () => {
         expect(Buffer.from(await get(each, 'a/second')).toString()).toBe('again')
       }
     }
+  })
+})
+
+describe('two blobs committed at one go', () => {
+  const FIRST = 'a/message.eml'
+  const SECOND = 'a/message.json'
+  const bytes = Buffer.from('the second')
+
+  function begin(store: BlobStore, key = FIRST): BlobWriter {
+    const writer = store.write(key)
+    void writer.write(Buffer.from('the first'))
+    return writer
+  }
+
+  test('by one fsync, and wherever the pack is cut the second is not there without the first', async () => {
+    const { disk, counts } = countingDisk()
+    const directory = freshDirectory()
+    const store = unique(fsOn(disk, directory, { layout: 'packed' }))
+    await put(store, 'a/before')
+    counts.clear()
+    await store.commitBoth?.(begin(store), { key: SECOND, bytes })
+    expect(Object.fromEntries(counts)).toEqual({ write: 1, fsync: 1, lstat: 1 })
+    const [name] = packsIn(directory) as [string]
+    const pack = readFileSync(join(directory, name))
+    const seen = new Set<string>()
+    for (let length = 0; length <= pack.length; length++) {
+      writeFileSync(join(directory, name), pack.subarray(0, length))
+      seen.add((await keysIn(packed(directory))).join())
+    }
+    const before = 'a/before'
+    expect([...seen]).toEqual(['', before, `${before},${FIRST}`, `${before},${FIRST},${SECOND}`])
+    expect(Buffer.from(await get(packed(directory), SECOND)).toString()).toBe('the second')
+  })
+
+  test('where they can not be, nothing was done, and the first may be committed by itself', async () => {
+    const directory = freshDirectory()
+    const store = packed(directory)
+    const large = begin(store, 'a/large')
+    await large.write(pattern(100_000))
+    const cases: [BlobWriter, WholeBlob][] = [
+      [begin(store, 'a/1'), { key: 'a/2', bytes: pattern(64 * 1024 + 1) }],
+      [begin(store, 'a/3'), { key: 'b/4', bytes }],
+      [large, { key: 'a/5', bytes }],
+    ]
+    for (const [first, second] of cases) {
+      expect(store.commitBoth?.(first, second)).toBeUndefined()
+      await first.commit()
+    }
+    expect(await keysIn(packed(directory))).toEqual(['a/1', 'a/3', 'a/large'])
+    const other = memory().write('a/6')
+    expect(store.commitBoth?.(other, { key: 'a/7', bytes })).toBeUndefined()
+  })
+
+  test('a key that is none, or is taken: neither is there', async () => {
+    const directory = freshDirectory()
+    const store = packed(directory)
+    await put(store, SECOND, 'was there')
+    const first = begin(store)
+    await expectCode('invalid-key', () => store.commitBoth?.(first, { key: 'a/../b', bytes }))
+    await expectCode('exists', () => store.commitBoth?.(first, { key: SECOND, bytes }))
+    await first.abort()
+    expect(await keysIn(packed(directory))).toEqual([SECOND])
+    expect(Buffer.from(await get(store, SECOND)).toString()).toBe('was there')
   })
 })
 

@@ -50,7 +50,7 @@ export function receivedField(
   return encoder.encode(`${field}\r\n ${dateTime(receivedAt.getTime())}\r\n`)
 }
 
-let lastSecond = -1
+let lastSecond = NaN
 let lastDateTime = ''
 
 /** RFC 5322 3.3, in UTC. Many messages come within one second: what that is called is kept. */

@@ -23,7 +23,8 @@ export interface SocketSettings {
   readonly lingerMs: number
 }
 
-const OWNER = Symbol('the duplex of a socket')
+/** The duplex of a socket: it has one. */
+const OWNER = Symbol('duplex')
 
 interface OwnedSocket extends Socket {
   [OWNER]: SocketDuplex

@@ -5,9 +5,12 @@
 
 /** The smallest buffer: what waits for a peer that says nothing. */
 const LEAST_BYTES = 4_096
-const MOST_BYTES = 65_536
-/** How many times larger the next one is; and of what is filled less than that, only the bytes are kept. */
+/** What a peer that was fast a moment ago may hold while it says nothing. */
+const MOST_BYTES = 32_768
+/** How many times larger the next one is. */
 const GROWTH = 4
+/** Of a buffer that is filled less than this part, the bytes alone are kept. */
+const MIN_FILLED = 1 / 2
 
 /** What a duplex asks of a stream's reader. */
 export interface StreamReader {
@@ -31,7 +34,7 @@ export function fillingReader(readable: ReadableStream<Uint8Array>): StreamReade
 export class FillingReader implements StreamReader {
   readonly #reader: ReadableStreamBYOBReader
   #byteLength = LEAST_BYTES
-  /** Of the last read, where nothing of it was handed out. */
+  /** Of the last read, where nothing of it was handed out and the next is to be as large. */
   #buffer: ArrayBufferLike | undefined
 
   /** Locks the stream. @throws TypeError where it is locked, or no byte stream */
@@ -44,7 +47,7 @@ export class FillingReader implements StreamReader {
   }
 
   read(): Promise<{ readonly done: boolean; readonly value?: unknown }> {
-    const buffer = this.#buffer?.byteLength === this.#byteLength ? this.#buffer : new ArrayBuffer(this.#byteLength)
+    const buffer = this.#buffer ?? new ArrayBuffer(this.#byteLength)
     this.#buffer = undefined
     return this.#reader.read(new Uint8Array(buffer))
   }
@@ -54,9 +57,9 @@ export class FillingReader implements StreamReader {
     // Behind what filled the buffer there is more, most likely; what did not was all there is.
     if (byteLength === this.#byteLength) this.#byteLength = Math.min(byteLength * GROWTH, MOST_BYTES)
     else if (byteLength < this.#byteLength / GROWTH) this.#byteLength = LEAST_BYTES
-    if (byteLength >= buffer.byteLength / GROWTH) return bytes
+    if (byteLength >= buffer.byteLength * MIN_FILLED) return bytes
     const copy = bytes.slice()
-    this.#buffer = buffer
+    if (buffer.byteLength === this.#byteLength) this.#buffer = buffer
     return copy
   }
 

@@ -7,7 +7,10 @@ import { StorageError } from '../error.ts'
 import { HeldBytes } from '../held-bytes.ts'
 
 export interface MemoryOptions {
-  /** Bytes of all blobs together, those being written included; over it is `no-space`. Default 256 MiB. */
+  /**
+   * Bytes of all blobs together, those being written included; over it is `no-space`. The buffers of those being written are up to
+   * twice as large, where nobody said how much there will be. Default 256 MiB.
+   */
   readonly maxBytes?: number
 }
 
@@ -135,7 +138,13 @@ class MemoryWriter implements BlobWriter {
     if (this.#held === undefined) throw this.#over()
     this.#store.reserve(bytes.length)
     this.#size += bytes.length
-    this.#held.add(bytes)
+    try {
+      this.#held.add(bytes)
+    } catch (error) {
+      // There is no memory for it: a commit now would be of less than was written.
+      this.#release()
+      throw error
+    }
   }
 
   async commit(): Promise<void> {

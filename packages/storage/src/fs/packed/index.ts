@@ -67,8 +67,9 @@ export class PackedStore implements BlobStore, Listed {
   }
 
   commitBoth(first: BlobWriter, second: WholeBlob): Promise<void> | undefined {
+    if (!(first instanceof PackedWriter)) return undefined
     const { folder, name } = placeOf(checkKey(second.key))
-    return first instanceof PackedWriter ? first.commitWith(folder, { name, body: second.bytes }) : undefined
+    return first.commitWith(folder, { name, body: second.bytes })
   }
 
   async read(key: string): Promise<BlobReader> {

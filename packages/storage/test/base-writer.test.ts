@@ -1,0 +1,42 @@
+/** What writers of every backend have in common, on one that fails. */
+import { StorageError } from '@postern/storage'
+import { expect, test } from 'vitest'
+import { BaseWriter } from '../src/base-writer.ts'
+import { expectCode } from './blob-contract.ts'
+
+class FailingWriter extends BaseWriter {
+  drops = 0
+
+  protected override async take(): Promise<void> {
+    await Promise.resolve()
+    throw new Error('the disk is gone')
+  }
+
+  protected override async finish(): Promise<void> {}
+
+  protected override drop(): void {
+    this.drops++
+  }
+
+  protected override failure(cause: unknown): StorageError {
+    return new StorageError('unavailable', `can't write ${this.name}`, { cause })
+  }
+}
+
+test('a write that fails while nobody waits for it ends nothing but its blob', async () => {
+  const unhandled: unknown[] = []
+  const note = (error: unknown): void => void unhandled.push(error)
+  process.on('unhandledRejection', note)
+  try {
+    const writer = new FailingWriter('a/b', undefined)
+    void writer.write(Uint8Array.of(1))
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(() => writer.write(Uint8Array.of(2))).toThrow('is done')
+    await expectCode('unavailable', () => writer.commit())
+    await writer.abort()
+    expect(writer.drops).toBeGreaterThan(0)
+    expect(unhandled).toEqual([])
+  } finally {
+    process.off('unhandledRejection', note)
+  }
+})
