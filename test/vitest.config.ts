@@ -8,8 +8,9 @@ const config: ViteUserConfig = defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
     include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'test/**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // What hangs ends; what is slow, as all of it is on a busy machine, does not.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // Real servers, real sockets and child processes wait for one another: three files keep two cores busy.
     maxWorkers: 3,
     reporters: ['default', ['json', { outputFile: 'test/.cache/results.json' }]],

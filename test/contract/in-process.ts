@@ -7,7 +7,7 @@ import type { Seat, Stage } from '../conformance/vector.ts'
 
 const lingerMs = 500
 /** What is not there by then never comes. */
-const PATIENCE_MS = 5_000
+const PATIENCE_MS = 30_000
 const SERVER: Endpoint = { family: 'unknown', address: '', port: 25 }
 
 /** Servers by profile, each with the records of its clients. */

@@ -10,7 +10,7 @@ import { difference, filesIn, idIn, keptIds, readAll, readKept, Scratch } from '
 const SMALL = messageOf(2_000).bytes
 const LARGE = messageOf(3 * MiB).bytes
 /** How long the server may take to notice, and to tidy up. */
-const PATIENCE_MS = 5_000
+const PATIENCE_MS = 20_000
 
 /** Waits until the store holds so many messages, and nothing but them. */
 async function settled(store: string, messages: number): Promise<void> {

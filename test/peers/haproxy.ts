@@ -9,7 +9,7 @@ import { type Need, pathOf, program } from './tool.ts'
 /** What {@link HaProxy} needs of the machine. */
 export const HAPROXY: Need = program('haproxy')
 
-const START_TIMEOUT_MS = 10_000
+const START_TIMEOUT_MS = 30_000
 
 /** One way through. */
 export interface Way {

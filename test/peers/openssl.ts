@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 
-const DIALOGUE_TIMEOUT_MS = 15_000
+const DIALOGUE_TIMEOUT_MS = 60_000
 
 /**
  * Speaks through `openssl s_client`: sends each part once as many replies have come as were asked for.

@@ -145,7 +145,7 @@ describe('raw workerd', () => {
     database.prepare('INSERT INTO uploads (touched_at) VALUES (?)').run(Date.now() - 172_800_000)
     database.close()
     await using second = await startWorkerd({ directory, settings: { POSTERN_KEEP_COUNT: '3' } })
-    await expect.poll(() => keptIds(second.http), { timeout: 10_000 }).toEqual(ids.slice(1, 4).toReversed())
+    await expect.poll(() => keptIds(second.http), { timeout: 60_000 }).toEqual(ids.slice(1, 4).toReversed())
     for (const id of ids.slice(1, 4)) await readKept(second.http, id)
     expect(second.running.text).toContain('{"message":"swept what was never committed","messages":1,"temporary":1}')
     expect(second.running.text).toMatch(/\{"message":"removed mail past what is kept","messages":1,"bytes":\d+\}/)

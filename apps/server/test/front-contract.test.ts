@@ -7,6 +7,6 @@ import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
 const program = resolve(import.meta.dirname, 'front-contract-program.ts')
 
 for (const [runtime, command] of Object.entries(COMMANDS)) {
-  const outcomes = await outcomesOf([...command, program], 120_000)
+  const outcomes = await outcomesOf([...command, program], 300_000)
   describe(runtime, () => testOutcomes('websocket', runtime, outcomes))
 }

@@ -94,7 +94,7 @@ test.each(['node', 'bun'] as const)(
         .on('error', () => {})
         .on('close', () => closed++),
     )
-    await vi.waitUntil(() => closed === 90, { timeout: 10_000 })
+    await vi.waitUntil(() => closed === 90, { timeout: 30_000 })
     for (const socket of sockets) socket.destroy()
   },
 )

@@ -47,7 +47,7 @@ const FROM_DIALLED: Gaps = {
 }
 
 /** Longer than any check takes on a slow machine. */
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 90_000
 const LOOK_MS = 100
 
 const certificate = await selfSigned()

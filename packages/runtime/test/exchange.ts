@@ -3,7 +3,7 @@ import type { Duplex } from '@postern/engine'
 
 export const MiB = 1_048_576
 /** Longer than any check takes on a slow machine; what is not there by then never comes. */
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 30_000
 /** Long enough for bytes to cross the loopback. */
 export const CROSSING_MS = 100
 

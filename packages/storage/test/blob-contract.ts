@@ -9,7 +9,7 @@ export { expectCode, inParallel, pattern } from './contract/exchange.ts'
 export { HOSTILE_KEYS } from './contract/keys.ts'
 
 /** For tests that make many files. */
-export const SLOW: { readonly timeout: number } = { timeout: 30_000 }
+export const SLOW: { readonly timeout: number } = { timeout: 120_000 }
 /** The check itself gives up earlier, and says so. */
 const TIMEOUT_MS = 70_000
 

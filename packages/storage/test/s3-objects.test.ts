@@ -135,7 +135,7 @@ describe('parts', () => {
     await writer.commit()
     expect((await get(store, 'young')).length).toBe(2 * PART)
     // Whole seconds are what the server tells.
-    await vi.waitFor(async () => expect(await store.sweep?.(0)).toBe(2), { timeout: 5_000 })
+    await vi.waitFor(async () => expect(await store.sweep?.(0)).toBe(2), { timeout: 30_000 })
     expect(await uploadsIn(server, bucket)).toEqual(['beside', 'mail-2/a', 'mail/not ours'])
     expect(await keysIn(store)).toEqual(['young'])
   })
