@@ -12,7 +12,7 @@ import { BOUNDED } from './sizes.ts'
 /** Wide: what a runtime has let go of it may keep for a while. What holds 100 MiB is over it. */
 export const MEMORY: NonNullable<Ground['memory']> = {
   residentBytes: () => process.memoryUsage().rss,
-  maxGrowthBytes: 80 * MiB,
+  maxGrowthBytes: 96 * MiB,
 }
 
 /** The same store, told of every key that nobody else makes it: what is small then goes into packs. */
