@@ -66,6 +66,17 @@ describe('memory', () => {
     expect((await store.list()).keys).toEqual(['d', 'e'])
   })
 
+  test('what was refused a part of its bytes is no blob, and what it took is free again', async () => {
+    const store = memory({ maxBytes: 1000 })
+    const writer = store.write('a')
+    await writer.write(pattern(900))
+    await expectCode('no-space', async () => writer.write(pattern(101)))
+    await expectCode('unavailable', () => writer.commit())
+    await writer.abort()
+    expect((await store.list()).keys).toEqual([])
+    await put(store, 'a', pattern(1000))
+  })
+
   test('a bound that is none is refused', () => {
     for (const maxBytes of [-1, 1.5, Number.NaN]) expect(() => memory({ maxBytes })).toThrow(RangeError)
   })

@@ -1,9 +1,10 @@
 /**
  * Blobs in memory, gone with the process: for tests, and for trying out.
  */
+import { BaseWriter } from '../base-writer.ts'
 import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
 import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob.ts'
-import { StorageError } from '../error.ts'
+import { isStorageError, StorageError } from '../error.ts'
 import { HeldBytes } from '../held-bytes.ts'
 
 export interface MemoryOptions {
@@ -119,60 +120,40 @@ class MemoryStore implements BlobStore {
   }
 }
 
-class MemoryWriter implements BlobWriter {
+class MemoryWriter extends BaseWriter {
   readonly #store: MemoryStore
-  readonly #key: string
-  readonly #announced: number | undefined
-  #held: HeldBytes | undefined
-  #size = 0
+  readonly #held: HeldBytes
+  /** Of what the store may hold, until the blob is the store's. */
+  #reserved = 0
 
   constructor(store: MemoryStore, key: string, announced: number | undefined) {
+    super(key, announced)
     this.#store = store
-    this.#key = key
-    this.#announced = announced
     const firstBytes = Math.min(announced ?? FIRST_BUFFER_BYTES, CHUNK_BYTES)
     this.#held = new HeldBytes({ maxBytes: Infinity, firstBytes, expectedBytes: undefined })
   }
 
-  write(bytes: Uint8Array): void {
-    if (this.#held === undefined) throw this.#over()
+  protected override take(bytes: Uint8Array): void {
     this.#store.reserve(bytes.length)
-    this.#size += bytes.length
-    try {
-      this.#held.add(bytes)
-    } catch (error) {
-      // There is no memory for it: a commit now would be of less than was written.
-      this.#release()
-      throw error
-    }
+    this.#reserved += bytes.length
+    this.#held.add(bytes)
   }
 
-  async commit(): Promise<void> {
-    if (this.#held === undefined) throw this.#over()
-    try {
-      if (this.#announced !== undefined && this.#announced !== this.#size) {
-        throw new StorageError('corrupt', `${this.#key}: ${this.#size} bytes came, not ${this.#announced}`)
-      }
-      const { byteLength, view } = this.#held
-      this.#store.add(this.#key, byteLength === this.#size ? view : view.slice())
-      this.#held = undefined
-    } finally {
-      this.#release()
-    }
+  protected override async finish(): Promise<void> {
+    const { byteLength, view } = this.#held
+    this.#store.add(this.name, byteLength === view.length ? view : view.slice())
+    this.#reserved = 0
   }
 
-  async abort(): Promise<void> {
-    this.#release()
+  protected override drop(): void {
+    this.#held.forget()
+    this.#store.release(this.#reserved)
+    this.#reserved = 0
   }
 
-  #release(): void {
-    if (this.#held === undefined) return
-    this.#held = undefined
-    this.#store.release(this.#size)
-  }
-
-  #over(): StorageError {
-    return new StorageError('unavailable', `the writer of ${this.#key} is done`)
+  protected override failure(error: unknown): StorageError {
+    if (isStorageError(error)) return error
+    return new StorageError('no-space', `no memory for ${this.name}`, { cause: error })
   }
 }
 
