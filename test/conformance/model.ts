@@ -91,7 +91,7 @@ export class Model {
       case 'unknown':
         return one('WHAT IS THIS', '500 5.5.1')
       case 'bare LF':
-        return { bytes: 'RSET\n', replies: [['500 5.5.2']] }
+        return { bytes: 'RSET\nRSET\r\n', replies: [['500 5.5.2']] }
       case 'too long':
         return one(`RSET ${'x'.repeat(3_000)}`, '500 5.5.2')
       case 'AUTH':

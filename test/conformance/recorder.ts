@@ -5,6 +5,7 @@ import {
   type Limits,
   type Message,
   MessageError,
+  type PathWithParameters,
   Refusal,
   reply,
   type ServerOptions,
@@ -101,12 +102,14 @@ function recording(recordOf: RecordOf): Handlers {
       recordOf(session).events.push(`hello ${verb} ${name}`)
       if (name === 'banned.example') return reply(550, '5.7.1', 'You are not welcome')
     },
-    mail({ address, parameters }, session) {
-      recordOf(session).events.push(`mail <${address}>${spell(parameters)}`)
+    mail(path, session) {
+      const { address } = path
+      recordOf(session).events.push(`mail <${address}>${spell(path)}`)
       if (address.startsWith('banned@')) return reply(550, '5.7.1', 'Not from you')
     },
-    rcpt({ address, parameters }, session) {
-      recordOf(session).events.push(`rcpt <${address}>${spell(parameters)}`)
+    rcpt(path, session) {
+      const { address } = path
+      recordOf(session).events.push(`rcpt <${address}>${spell(path)}`)
       if (address.startsWith('unknown@')) return reply(550, '5.1.1', 'No such mailbox')
       if (address.startsWith('later@')) return reply(450, '4.2.1', 'Try again later')
     },
@@ -157,8 +160,12 @@ async function keep(message: Message, record: Record): Promise<void> {
   })
 }
 
-function spell(parameters: ReadonlyMap<string, string>): string {
-  return [...parameters].map(([keyword, value]) => (value === '' ? ` ${keyword}` : ` ${keyword}=${value}`)).join('')
+function spell({ parameters, malformedParameters = [] }: PathWithParameters): string {
+  const spelled = [...parameters].map(([keyword, value]) => {
+    const mark = malformedParameters.includes(keyword) ? ' (malformed)' : ''
+    return value === '' ? ` ${keyword}${mark}` : ` ${keyword}=${value}${mark}`
+  })
+  return spelled.join('')
 }
 
 export function pick<T extends object, K extends keyof T>(from: T, ...keys: readonly K[]): Pick<T, K> {

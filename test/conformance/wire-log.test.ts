@@ -62,13 +62,12 @@ test('no reply echoes what the client said', async () => {
   const lines = [
     mark, `EHLO ${mark}`, `HELO ${mark}`, `MAIL FROM:<${mark}>`, `MAIL FROM:<> ${mark}=1`, `MAIL FROM:<> SIZE=${mark}`, `MAIL ${mark}`,
     'MAIL FROM:<>', `RCPT TO:<${mark}>`, `RCPT TO:<b@example.com> ORCPT=${mark}`, `RSET ${mark}`, `NOOP ${mark}`, `VRFY ${mark}`, `EXPN ${mark}`,
-    `HELP ${mark}`, `STARTTLS ${mark}`, `AUTH ${mark}`, `AUTH PLAIN ${mark}`, `BDAT ${mark}`, `DATA ${mark}`, `QUIT ${mark}`, `${mark}\n`,
+    `HELP ${mark}`, `STARTTLS ${mark}`, `AUTH ${mark}`, `AUTH PLAIN ${mark}`, `BDAT ${mark}`, `DATA ${mark}`, `QUIT ${mark}`, `${mark}\nNOOP`,
     `NOOP ${mark.repeat(100)}`,
   ] // prettier-ignore
   for (const line of lines) {
     client.send(`${line}\r\n`)
     const { raw } = await client.reply()
     expect(raw, line).not.toContain('ECHO')
-    if (line.endsWith('\n')) await client.reply()
   }
 })

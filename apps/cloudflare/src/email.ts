@@ -47,7 +47,9 @@ export async function takeEmail(server: Server, email: RoutedEmail): Promise<Ans
   const [near, far] = pair({ lingerMs: 1_000 })
   const reader = email.raw.getReader()
   // It came to no port that asks for more. When the engine has waited long enough, nobody waits for the stream either.
-  const session = server.accept(far, { authRequired: false, tlsRequired: false }).then(() => reader.cancel())
+  // Cloudflare has taken the addresses already, so an untidy one must not lose the message.
+  const policy = { authRequired: false, tlsRequired: false, addresses: 'lenient' } as const
+  const session = server.accept(far, policy).then(() => reader.cancel())
   try {
     const answer = await handIn(new Client(near), email, reversePath, reader)
     // From here on nothing may throw: what was kept would be handed in again.

@@ -49,7 +49,7 @@ export interface Config extends LimitConfig {
   readonly greetingDelayMs?: TimeQuantity | undefined
   /** What to do with a bare CR or LF inside DATA. Default `reject`. */
   readonly bareLineEndings?: 'reject' | 'normalise' | 'preserve' | undefined
-  /** `lenient` also takes paths without angle brackets or behind blanks, and any HELO name. Default `strict`. */
+  /** `lenient` takes what is only untidy: paths without angle brackets, `a..b@example.org`, any HELO name. Default `strict`. */
   readonly addresses?: 'strict' | 'lenient' | undefined
   /** EHLO keywords of built-in extensions, or verbs, that are off: `VRFY`, `CHUNKING`, `DSN`, … */
   readonly disabled?: string | readonly string[] | undefined

@@ -233,7 +233,7 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<Options[Name]> } =
   addresses: {
     schema: oneOf('strict', 'lenient'),
     byDefault: 'strict',
-    help: 'strict, or lenient: paths without angle brackets, any HELO name',
+    help: 'strict, or lenient: take what is only untidy, such as paths without angle brackets',
     group: policy,
     value: 'policy',
   },

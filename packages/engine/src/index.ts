@@ -12,6 +12,7 @@ export type {
   OriginalRecipient,
   Parameters,
   Path,
+  PathWithParameters,
   ReversePath,
 } from './protocol/envelope.ts'
 export type { Hello } from './protocol/event.ts'

@@ -45,7 +45,19 @@ const VECTORS: readonly Vector[] = [
   { name: 'commands', sent: 'NOOP\r\nNOOP x\r\nQUIT\r\n', codes: [OK, OK, OK] },
   { name: 'lower case, trailing blanks', sent: 'noop  \r\nrset \r\n', codes: [OK, OK] },
   { name: 'an empty line', sent: '\r\nNOOP\r\n', codes: ['500 5.5.1', OK] },
-  { name: 'a line ended by LF does not run', sent: 'QUIT\nNOOP\r\n', codes: ['500 5.5.2', OK] },
+  { name: 'a bare LF ends no line', sent: 'QUIT\nNOOP\r\nNOOP\r\n', codes: ['500 5.5.2', OK] },
+  { name: 'many bare LFs are in one line', sent: '\nQUIT\n\nNOOP\n\r\nNOOP\r\n', codes: ['500 5.5.2', OK] },
+  { name: 'CR and LF in any order but CRLF', sent: 'QUIT\n\rNOOP\n\rNOOP\r\nNOOP\r\n', codes: ['500 5.5.2', OK] },
+  {
+    name: 'a bare LF in a line that is too long',
+    sent: `NOOP ${'x'.repeat(4_000)}\nQUIT\r\nNOOP\r\n`,
+    codes: ['500 5.5.2', OK],
+  },
+  {
+    name: 'a line that is too long behind a bare LF',
+    sent: `QUIT\n${'x'.repeat(4_000)}\r\nNOOP\r\n`,
+    codes: ['500 5.5.2', OK],
+  },
   { name: 'a CR inside a line', sent: 'NOOP\rQUIT\r\nNOOP\r\n', codes: ['500 5.5.2', OK] },
   { name: 'CR CR LF', sent: 'NOOP\r\r\nNOOP\r\n', codes: ['500 5.5.2', OK] },
   { name: 'not UTF-8', sent: 'NOOP \xff\r\nNOOP\r\n', codes: ['501 5.5.2', OK] },
@@ -95,6 +107,11 @@ const VECTORS: readonly Vector[] = [
     codes: [...OPENED, OK, OK],
     messages: ['\0\nQUIT\r\n.\r\n\n'],
   },
+  ...['1.5', '+1', '-1', '0x5', '1e2', '', 'LAST', '1,5', '\u0661', '5LAST'].map((size): Vector => ({
+    name: `BDAT ${size}: the size is malformed, so it has no octets`,
+    sent: `${OPEN}BDAT ${size}\r\nRSET\r\nNOOP\r\n`,
+    codes: [...OPENED, '501 5.5.4', OK, OK],
+  })),
   { name: 'BDAT out of order is read away', sent: 'BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n', codes: ['503 5.5.1', OK] },
   {
     name: 'BDAT and DATA do not meet',

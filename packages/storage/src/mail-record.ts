@@ -63,6 +63,8 @@ export interface PathRecord {
   readonly literal?: AddressLiteral
   /** Upper-case keyword to value. */
   readonly parameters: Readonly<Record<string, string>>
+  /** Keywords of those whose value is as it came, because it was malformed; see `PathWithParameters` of the engine. */
+  readonly malformedParameters?: readonly string[]
 }
 
 export interface ForwardPathRecord extends PathRecord {

@@ -2,7 +2,7 @@
  * The record as JSON. What is read is checked field by field before anybody relies on it: a disk can rot, and people
  * edit.
  */
-import type { ForwardPath, Path } from '@postern/engine'
+import type { ForwardPath, PathWithParameters } from '@postern/engine'
 import type { BlobReader } from './blob.ts'
 import { StorageError } from './error.ts'
 import { isId } from './layout.ts'
@@ -51,13 +51,14 @@ export function factsOf(session: IncomingSession): SessionFacts {
   }
 }
 
-function pathOf(path: Path & { readonly parameters: ReadonlyMap<string, string> }): PathRecord {
+function pathOf(path: PathWithParameters): PathRecord {
   return {
     address: path.address,
     localPart: path.localPart,
     domain: path.domain,
     ...(path.literal !== undefined && { literal: path.literal }),
     parameters: path.parameters.size === 0 ? {} : Object.fromEntries(path.parameters),
+    ...(path.malformedParameters !== undefined && { malformedParameters: path.malformedParameters }),
   }
 }
 
@@ -187,6 +188,7 @@ const PATH: Readonly<Record<string, Shape>> = {
   domain: TEXT,
   literal: { maybe: { fields: { family: oneOf('ipv4', 'ipv6', 'general'), address: TEXT, tag: { maybe: TEXT } } } },
   parameters: TEXTS,
+  malformedParameters: { maybe: { each: TEXT } },
 }
 const RECORD: Shape = {
   fields: {

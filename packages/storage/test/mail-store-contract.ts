@@ -63,7 +63,8 @@ export function mailStoreContract(name: string, open: () => Promise<Opened>, exp
             address: 'ann@example.org',
             localPart: 'ann',
             domain: 'example.org',
-            parameters: { SIZE: '12' },
+            parameters: { SIZE: '12', AUTH: 'ann' },
+            malformedParameters: ['AUTH'],
           },
           forwardPaths: [
             {

@@ -52,7 +52,11 @@ export function messageOf(id: string, chunks: Iterable<Uint8Array | Error>, late
         address: 'ann@example.org',
         localPart: 'ann',
         domain: 'example.org',
-        parameters: new Map([['SIZE', '12']]),
+        parameters: new Map([
+          ['SIZE', '12'],
+          ['AUTH', 'ann'],
+        ]),
+        malformedParameters: ['AUTH'],
       },
       forwardPaths: [
         {

@@ -140,7 +140,7 @@ export const auth: readonly Vector[] = [
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
-    send: `AUTH PLAIN\r\n${PLAIN}\nNOOP\r\n`,
+    send: `AUTH PLAIN\r\n${PLAIN}\nNOOP\r\nNOOP\r\n`,
     expect: ['334', '500 5.5.2', '250 2.0.0'],
     reached: [],
   },

@@ -202,14 +202,16 @@ export const chunking: readonly Vector[] = [
     expect: ['250 2.0.0'],
     kept: ['BDAT 2\r\n'],
   },
-  ...['', ' ', ' x', ' -1', ' +3', ' 0x10', ' LAST'].map((size): Vector => ({
-    name: `BDAT${size}`,
-    row: 'BDAT',
-    before: RCPT,
-    send: `BDAT${size}\r\nNOOP\r\n`,
-    expect: ['501 5.5.4', '250 2.0.0'],
-    reached: [],
-  })),
+  ...['', ' ', ' x', ' -1', ' +3', ' 0x10', ' 1.5 LAST', ' 1.5', ' 1e2', ' 6LAST', ' 6,', ' LAST'].map(
+    (size): Vector => ({
+      name: `BDAT${size}`,
+      row: 'BDAT',
+      before: RCPT,
+      send: `BDAT${size}\r\nNOOP\r\n`,
+      expect: ['501 5.5.4', '250 2.0.0'],
+      reached: [],
+    }),
+  ),
   // Where a size can be read, its octets are the chunk's, whatever else is wrong with the line.
   ...[' 6 FIRST', ' 6 LAST 1', '  6', ' 6  LAST', ' 6 LASTS'].map((argument): Vector => ({
     name: `BDAT${argument}`,

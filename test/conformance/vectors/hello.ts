@@ -260,7 +260,7 @@ export const hello: readonly Vector[] = [
     row: 'bad-command budget',
     profile: { limits: { maxBadCommands: 6 } },
     before: HELLO,
-    send: 'NOOP\nRCPT TO:<a@b>\r\nMAIL FROM:a@b\r\nMAIL FROM:<> FOO\r\nDATA x\r\nX\r\nMAIL FROM:<>\r\n',
+    send: 'NOOP\n\r\nRCPT TO:<a@b>\r\nMAIL FROM:a@b\r\nMAIL FROM:<> FOO\r\nDATA x\r\nX\r\nMAIL FROM:<>\r\n',
     expect: ['500 5.5.2', '503 5.5.1', '501 5.5.2', '555 5.5.4', '503 5.5.1', '421 4.7.0'],
     end: 'closed',
     reached: [],

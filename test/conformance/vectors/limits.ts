@@ -46,7 +46,7 @@ export const limits: readonly Vector[] = [
     name: 'a command behind it in the line is not run',
     row: 'command line over the limit',
     before: HELLO,
-    send: `NOOP ${'x'.repeat(2_000)}\nMAIL FROM:<>\r\n`,
+    send: `NOOP ${'x'.repeat(2_000)}\nMAIL FROM:<e@x.example>\r\nMAIL FROM:<>\r\n`,
     expect: ['500 5.5.2', '250 2.1.0'],
     reached: ['mail <>'],
   },

@@ -67,6 +67,13 @@ export function trimEnd(text: string): string {
   return end === text.length ? text : text.slice(0, end)
 }
 
-function isBlank(code: number): boolean {
+/** Without the blanks and tabs at its beginning. */
+export function trimStart(text: string): string {
+  let start = 0
+  while (start < text.length && isBlank(text.charCodeAt(start))) start++
+  return start === 0 ? text : text.slice(start)
+}
+
+export function isBlank(code: number): boolean {
   return code === 32 || code === 9
 }

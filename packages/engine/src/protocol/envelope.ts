@@ -27,12 +27,21 @@ export interface AddressLiteral {
 /** Parameters of MAIL or RCPT: upper-case keyword to its value, xtext undone; '' where the keyword has no value. */
 export type Parameters = ReadonlyMap<string, string>
 
-export interface ReversePath extends Path {
+/** A path and the parameters behind it. */
+export interface PathWithParameters extends Path {
   readonly parameters: Parameters
+  /**
+   * Upper-case keywords of parameters that only advise (AUTH, ENVID, ORCPT) and are malformed. Their values are what the client
+   * wrote, not decoded. Absent if there are none.
+   */
+  readonly malformedParameters?: readonly string[]
 }
 
-export interface ForwardPath extends Path {
-  readonly parameters: Parameters
+/** What MAIL said (RFC 5321 4.1.1.2). */
+export interface ReversePath extends PathWithParameters {}
+
+/** What RCPT said (RFC 5321 4.1.1.3). */
+export interface ForwardPath extends PathWithParameters {
   /** When to report back (RFC 3461 4.1). */
   notify?: readonly DsnNotify[]
   /** The address that the sender first wrote (RFC 3461 4.2). */

@@ -39,6 +39,11 @@ export interface ParameterRule<Target> {
   readonly value: 'required' | 'optional' | 'none'
   /** How the value is written; undone before `apply` and in {@link ReversePath.parameters}. Default: as it is. */
   readonly encoding?: 'xtext'
+  /**
+   * The parameter only advises: if its value is malformed, the command is taken all the same, the value is kept as it came, and the
+   * keyword is in {@link PathWithParameters.malformedParameters}. Only a value that hides a control character is refused. Default false.
+   */
+  readonly advisory?: boolean
   /** Checks the value, and records in `target` what it means. A reply refuses the command. */
   apply?(value: string, target: Target, context: ExtensionContext): Reply | undefined
 }

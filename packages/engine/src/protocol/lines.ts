@@ -4,8 +4,8 @@
  * A line that lies whole in what was received is read where it lies. Only a line cut by the end of the input is copied,
  * into a buffer that never holds more than the limit; what is longer is thrown away as it comes.
  *
- * A line ends at LF. Only CRLF makes it a command: a bare LF, or a CR elsewhere in it, makes it an error, and nothing of it
- * runs. That is what keeps a command from hiding in another one.
+ * Only CRLF ends a line. A CR or LF anywhere else makes the whole line an error, up to its CRLF, and nothing of it runs:
+ * so no command can hide in another one (RFC 5321 2.3.8).
  */
 import { asciiText, KIND, kindsOf, upperCase } from './ascii.ts'
 
@@ -17,16 +17,18 @@ export type LineStatus =
   | 'need-data'
   /** {@link LineReader.text} is a line, without its CRLF. */
   | 'line'
-  /** Too long, not ended by CRLF, or not UTF-8: over and gone. */
-  | 'too-long'
-  | 'bare-line-ending'
-  | 'not-utf8'
+  /** A bare LF was read: the line is an error and goes on. {@link LineReader.text} is its beginning. Call again. */
+  | 'bare-lf'
+  /** The line is over and thrown away: it was too long, had a bare CR or LF, or was not UTF-8. */
+  | LineError
+
+export type LineError = 'too-long' | 'bare-line-ending' | 'not-utf8'
 
 const EMPTY = new Uint8Array(0)
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** How much of a line that cannot be read is kept, to tell what it was. */
-const EXCERPT_OCTETS = 32
+/** How much of a line that cannot be read is kept, to tell what it was: a request line of HTTP, for one. */
+const EXCERPT_OCTETS = 512
 const AUTH = 'AUTH '
 /** Longer lines are the decoder's. */
 const MAX_SHORT_OCTETS = 128
@@ -45,7 +47,10 @@ export class LineReader {
   readonly #maxAuthOctets: number
   #held = EMPTY
   #heldOctets = 0
-  #isDiscarding = false
+  /** What is wrong with the line in progress. The rest of it is thrown away. */
+  #error: LineError | undefined
+  /** Whether the last octet that was thrown away is a CR. */
+  #endsWithCr = false
 
   /**
    * @param maxOctets Of a line, CRLF included.
@@ -58,24 +63,25 @@ export class LineReader {
 
   /** Whether a line has begun and not ended. */
   get isInLine(): boolean {
-    return this.#heldOctets > 0 || this.#isDiscarding
+    return this.#heldOctets > 0 || this.#error !== undefined
   }
 
   /** Reads on in `bytes` from `from`. */
   read(bytes: Uint8Array, from: number, isResponse: boolean): LineStatus {
+    if (this.#error !== undefined) return this.#discard(bytes, from, this.#error)
     const lf = bytes.indexOf(LF, from)
     this.position = lf < 0 ? bytes.length : lf + 1
-    if (this.#isDiscarding) {
-      this.#isDiscarding = lf < 0
-      return lf < 0 ? 'need-data' : 'too-long'
-    }
     const octets = this.#heldOctets + this.position - from
+    const isEnded = lf >= 0 && this.#isCrBefore(bytes, lf, from)
     if (octets > this.#maxOctets && octets > this.#limit(bytes, from, isResponse)) {
-      this.text = this.#beginning(bytes, from, EXCERPT_OCTETS)
-      this.#held = EMPTY
-      this.#heldOctets = 0
-      this.#isDiscarding = lf < 0
-      return lf < 0 ? 'need-data' : 'too-long'
+      this.#giveUp('too-long', bytes, from)
+      if (!isEnded) return this.#discard(bytes, this.position, 'too-long')
+      this.#error = undefined
+      return 'too-long'
+    }
+    if (lf >= 0 && !isEnded) {
+      this.#giveUp('bare-line-ending', bytes, from)
+      return 'bare-lf'
     }
     if (lf >= 0 && this.#heldOctets === 0) return this.#take(bytes, from, this.position)
     this.#hold(bytes, from, this.position)
@@ -88,13 +94,13 @@ export class LineReader {
   clear(): void {
     this.#held = EMPTY
     this.#heldOctets = 0
-    this.#isDiscarding = false
+    this.#error = undefined
   }
 
+  /** Reads a line that ends with CRLF. */
   #take(bytes: Uint8Array, start: number, end: number): LineStatus {
     this.octets = end - start
-    const isEnded = this.octets >= 2 && bytes[end - 2] === CR
-    const textEnd = isEnded ? end - 2 : end - 1
+    const textEnd = end - 2
     this.kinds = kindsOf(bytes, start, textEnd)
     if ((this.kinds & KIND.high) === 0 && textEnd - start <= MAX_SHORT_OCTETS) {
       this.text = asciiText(bytes, start, textEnd)
@@ -107,7 +113,38 @@ export class LineReader {
       }
     }
     const hasCr = (this.kinds & KIND.control) !== 0 && this.text.includes('\r')
-    return isEnded && !hasCr ? 'line' : 'bare-line-ending'
+    return hasCr ? 'bare-line-ending' : 'line'
+  }
+
+  /** Throws away what there is of a line, up to where it has been read. */
+  #giveUp(error: LineError, bytes: Uint8Array, from: number): void {
+    this.text = this.#beginning(bytes.subarray(0, this.position), from, EXCERPT_OCTETS)
+    this.#endsWithCr = bytes[this.position - 1] === CR
+    this.#held = EMPTY
+    this.#heldOctets = 0
+    this.#error = error
+  }
+
+  /** Throws away the rest of a line, up to its CRLF. */
+  #discard(bytes: Uint8Array, from: number, error: LineError): LineStatus {
+    let lf = bytes.indexOf(LF, from)
+    while (lf >= 0 && (lf === from ? !this.#endsWithCr : bytes[lf - 1] !== CR)) {
+      lf = bytes.indexOf(LF, lf + 1)
+    }
+    if (lf >= 0) {
+      this.position = lf + 1
+      this.#error = undefined
+      return error
+    }
+    this.position = bytes.length
+    if (from < bytes.length) this.#endsWithCr = bytes[bytes.length - 1] === CR
+    return 'need-data'
+  }
+
+  /** Returns whether a CR stands right before the octet at `at`, in the input or in what is held. */
+  #isCrBefore(bytes: Uint8Array, at: number, from: number): boolean {
+    if (at > from) return bytes[at - 1] === CR
+    return this.#heldOctets > 0 && this.#held[this.#heldOctets - 1] === CR
   }
 
   #hold(bytes: Uint8Array, start: number, end: number): void {

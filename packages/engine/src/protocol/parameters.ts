@@ -11,11 +11,19 @@ import { type Reply, reply } from './reply.ts'
 const UNKNOWN = reply(555, '5.5.4', 'Parameter not recognised')
 export const MALFORMED: Reply = reply(501, '5.5.4', 'Malformed parameter')
 
-const PARAMETER = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:=([\x21-\x3c\x3e-\x7e\u{a0}-\u{10ffff}]+))?$/u
-/** RFC 3461 4: printable ASCII but '+' and '=', which are written +2B and +3D. */
-const XTEXT = /^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})*$/
+/** A parameter that would bring a control character into a log or a report, if somebody decoded it. */
+const HIDES_CONTROL: Reply = reply(501, '5.5.4', 'Parameter hides a control character')
+
+const KEYWORD = /^[A-Za-z0-9][A-Za-z0-9-]*$/
+const VALUE = /^[\x21-\x3c\x3e-\x7e\u{a0}-\u{10ffff}]+$/u
+/** The same with '=', which some clients do not encode, and nothing at all. */
+const UNTIDY_VALUE = /^[\x21-\x7e\u{a0}-\u{10ffff}]*$/u
+/** RFC 3461 4: printable ASCII but '+' and '=', which are written +2B and +3D. Some clients write hex digits in lower case. */
+const XTEXT = /^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-Fa-f]{2})*$/
 /** The same for an address of type utf-8, which may stand as it is (RFC 6533 3). */
-const UTF8_XTEXT = /^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e\u{a0}-\u{10ffff}]|\+[0-9A-F]{2})*$/u
+const UTF8_XTEXT = /^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e\u{a0}-\u{10ffff}]|\+[0-9A-Fa-f]{2})*$/u
+/** The hex digits of a control character: 00 to 1F, and 7F. */
+const CONTROL = /\+(?:[01][0-9A-Fa-f]|7[Ff])/
 
 export const NO_PARAMETERS: Parameters = new Map()
 
@@ -25,44 +33,74 @@ export interface KnownParameter<Target> {
   readonly extension: ProtocolExtension
 }
 
+/** What stands behind a path. */
+export interface ReadParameters {
+  readonly values: Parameters
+  /** Keywords of those that only advise and are malformed. */
+  readonly malformed: readonly string[]
+}
+
+const NOTHING: ReadParameters = { values: NO_PARAMETERS, malformed: [] }
+
 /**
  * Reads the parameters behind a path, checks each against its rule, and lets the rule record what it means in `target`.
  *
  * @param text What follows the path: '' or a blank and the parameters.
- * @returns the values by upper-case keyword, or the reply that refuses the command.
+ * @param lenient Takes several blanks for one.
+ * @returns the parameters, or the reply that refuses the command.
  */
 export function readParameters<Target>(
   text: string,
   known: ReadonlyMap<string, KnownParameter<Target>>,
   target: Target,
   context: ExtensionContext,
-): Parameters | Reply {
-  if (text === '') return NO_PARAMETERS
+  lenient: boolean,
+): ReadParameters | Reply {
+  if (text === '') return NOTHING
   if (text[0] !== ' ') return SYNTAX
-  const parameters = new Map<string, string>()
+  const values = new Map<string, string>()
+  const malformed: string[] = []
   for (const part of text.slice(1).split(' ')) {
-    const match = PARAMETER.exec(part)
-    if (match === null) return MALFORMED
-    const keyword = (match[1] as string).toUpperCase()
+    if (part === '' && lenient) continue
+    const equals = part.indexOf('=')
+    const written = equals < 0 ? part : part.slice(0, equals)
+    if (!KEYWORD.test(written)) return MALFORMED
+    const keyword = written.toUpperCase()
     const parameter = known.get(keyword)
     if (parameter === undefined || parameter.extension.advertise?.(context) === null) return UNKNOWN
+    if (values.has(keyword)) return MALFORMED
     const { rule } = parameter
-    if (parameters.has(keyword)) return MALFORMED
-    if (match[2] === undefined ? rule.value === 'required' : rule.value === 'none') return MALFORMED
-    const value = rule.encoding === 'xtext' ? decodeXtext(match[2] ?? '') : (match[2] ?? '')
-    if (value === undefined) return MALFORMED
-    parameters.set(keyword, value)
-    const refusal = rule.apply?.(value, target, context)
-    if (refusal !== undefined) return refusal
+    const value = equals < 0 ? undefined : part.slice(equals + 1)
+    const decoded = decodeValue(value, rule)
+    const refusal = decoded === undefined ? MALFORMED : rule.apply?.(decoded, target, context)
+    if (rule.advisory === true) {
+      const raw = value ?? ''
+      if (!UNTIDY_VALUE.test(raw)) return MALFORMED
+      if (CONTROL.test(raw)) return HIDES_CONTROL
+      if (refusal === MALFORMED) malformed.push(keyword)
+      else if (refusal !== undefined) return refusal
+      values.set(keyword, decoded ?? raw)
+      continue
+    }
+    if (decoded === undefined || refusal !== undefined) return refusal ?? MALFORMED
+    values.set(keyword, decoded)
   }
-  return parameters
+  return { values, malformed }
 }
 
 const SYNTAX = reply(501, '5.5.2', 'Syntax error behind the path')
 
-/** Undoes xtext; undefined where it is malformed, or hides what is not printable ASCII. */
+/** Undoes a value's encoding. Returns undefined if it is malformed, missing, or there where none may be. */
+function decodeValue(value: string | undefined, rule: ParameterRule<never>): string | undefined {
+  if (value === undefined) return rule.value === 'required' ? undefined : ''
+  if (rule.value === 'none' || !VALUE.test(value)) return undefined
+  return rule.encoding === 'xtext' ? decodeXtext(value) : value
+}
+
+/** Undoes xtext. Returns undefined if it is malformed, or stands for what is not printable ASCII. */
 export function decodeXtext(text: string, isUtf8 = false): string | undefined {
   if (!(isUtf8 ? UTF8_XTEXT : XTEXT).test(text)) return undefined
-  const decoded = text.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+  if (!text.includes('+')) return text
+  const decoded = text.replace(/\+(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
   return (isUtf8 ? /^[\x20-\x7e\u{a0}-\u{10ffff}]*$/u : /^[\x20-\x7e]*$/).test(decoded) ? decoded : undefined
 }

@@ -7,7 +7,7 @@
  */
 import { Authentication } from './authentication.ts'
 import { KIND, trimEnd } from './ascii.ts'
-import { argumentRefusal, helloRefusal, isHttpRequest, parseChunk, parseQuery } from './command.ts'
+import { argumentRefusal, helloRefusal, isHttpRequest, parseChunk, parseQuery, tidied } from './command.ts'
 import type { Envelope } from './envelope.ts'
 import type { Hello, ServerEvent } from './event.ts'
 import type { ExtensionContext } from './extension.ts'
@@ -42,6 +42,8 @@ export interface SessionPolicy {
   readonly canStartTls: boolean
   readonly tlsRequired: boolean
   readonly authRequired: boolean
+  /** Default: those of the server. */
+  readonly addresses?: TransactionRules['addresses'] | undefined
   /** Sees each command line, credentials taken out. */
   readonly observe?: ((line: string) => void) | undefined
 }
@@ -82,6 +84,7 @@ export class ServerProtocol implements ExtensionContext, Visitor {
 
   readonly #options: ProtocolOptions
   readonly #policy: SessionPolicy
+  readonly #rules: TransactionRules
   readonly #gate: Gate
   readonly #authentication: Authentication
   readonly #input: Input = new Input()
@@ -109,6 +112,8 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     this.canStartTls = policy.canStartTls
     this.#options = options
     this.#policy = policy
+    const { addresses = options.addresses } = policy
+    this.#rules = addresses === options.addresses ? options : { addresses, extensions: options.extensions }
     this.#gate = options.gate
     this.#authentication = new Authentication(options.mechanisms, options.allowAuthWithoutTls)
     const { maxAuthLineOctets } = options.limits
@@ -320,14 +325,21 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     if (input.isEmpty) return this.#needData()
     const isResponse = this.#state === 'auth'
     if (input.bytes[input.position] === TLS_HANDSHAKE && !this.#lines.isInLine) return this.#tell(replies.NOT_SMTP)
-    const status = this.#lines.read(input.bytes, input.position, isResponse)
+    let status = this.#lines.read(input.bytes, input.position, isResponse)
     input.position = this.#lines.position
+    if (status === 'bare-lf') {
+      // HTTP lets LF end a request line, and the CRLF may never come.
+      if (!isResponse && isHttpRequest(this.#lines.text, false)) return this.#tell(replies.NOT_SMTP)
+      if (input.isEmpty) return this.#needData()
+      status = this.#lines.read(input.bytes, input.position, isResponse)
+      input.position = this.#lines.position
+    }
     if (status === 'need-data') return this.#needData()
 
     this.linesRead++
     const { text } = this.#lines
     if (status === 'line') return isResponse ? this.#response(text) : this.#command(text)
-    if (!isResponse && isHttpRequest(text, status)) return this.#tell(replies.NOT_SMTP)
+    if (!isResponse && isHttpRequest(text, status === 'too-long')) return this.#tell(replies.NOT_SMTP)
     if (isResponse) this.#state = AFTER_AUTH
     this.#policy.observe?.(isResponse ? '(credentials)' : `(${status} line)`)
     if (status === 'too-long') return this.#refuse(replies.LINE_TOO_LONG)
@@ -336,13 +348,13 @@ export class ServerProtocol implements ExtensionContext, Visitor {
 
   #command(line: string): ServerEvent {
     const { kinds, octets } = this.#lines
-    const text = trimEnd(line)
+    const text = this.#rules.addresses === 'lenient' ? tidied(line) : trimEnd(line)
     const space = text.indexOf(' ')
     const word = space < 0 ? text : text.slice(0, space)
     const argument = space < 0 ? '' : text.slice(space + 1)
     const rule = this.#gate.ruleOf(word)
     // A request of HTTP has a method that nobody knows, or a path.
-    if ((rule === undefined || (kinds & KIND.slash) !== 0) && isHttpRequest(line, 'line')) {
+    if ((rule === undefined || (kinds & KIND.slash) !== 0) && isHttpRequest(line, false)) {
       return this.#tell(replies.NOT_SMTP)
     }
     this.#policy.observe?.(this.#redacted(rule, argument))
@@ -392,20 +404,20 @@ export class ServerProtocol implements ExtensionContext, Visitor {
   }
 
   #hello(verb: Hello['verb'], argument: string, move: Move): ServerEvent {
-    const refusal = helloRefusal(argument, this.#options.addresses)
+    const refusal = helloRefusal(argument, this.#rules.addresses)
     if (refusal !== undefined) return this.#refuse(refusal)
     return this.#ask({ type: 'hello', hello: { verb, name: argument } }, move)
   }
 
   #mail(argument: string, move: Move): ServerEvent {
-    const envelope = readMail(argument, this.#options, this)
+    const envelope = readMail(argument, this.#rules, this)
     if (isReply(envelope)) return this.#refuse(envelope)
     this.#envelope = envelope
     return this.#ask({ type: 'mail', reversePath: envelope.reversePath }, move)
   }
 
   #rcpt(argument: string, move: Move): ServerEvent {
-    const forwardPath = readRcpt(argument, this.#options, this)
+    const forwardPath = readRcpt(argument, this.#rules, this)
     const isFull = (this.#envelope?.forwardPaths.length ?? 0) >= this.limits.maxRecipients
     if (!isReply(forwardPath) && !isFull) return this.#ask({ type: 'rcpt', forwardPath }, move)
     // A recipient refused here is as refused as one that the driver refuses.
@@ -425,13 +437,15 @@ export class ServerProtocol implements ExtensionContext, Visitor {
 
   #auth(argument: string): ServerEvent {
     if (this.isAuthenticated) return this.#refuse(replies.ALREADY_AUTHENTICATED)
-    return this.#authenticate(this.#authentication.start(argument, this.isSecure))
+    const tidy = this.#rules.addresses === 'lenient' ? argument.replace(/ +/g, ' ') : argument
+    return this.#authenticate(this.#authentication.start(tidy, this.isSecure))
   }
 
   #response(line: string): ServerEvent {
     this.#policy.observe?.('(credentials)')
     this.#state = AFTER_AUTH
-    return this.#authenticate(this.#authentication.respond(line))
+    const tidy = this.#rules.addresses === 'lenient' ? trimEnd(line) : line
+    return this.#authenticate(this.#authentication.respond(tidy))
   }
 
   #authenticate(step: Step | Reply): ServerEvent {

@@ -3,7 +3,7 @@ import { beginsWith, upperCase } from './ascii.ts'
 import type { Envelope, ForwardPath, Parameters, Path } from './envelope.ts'
 import type { ExtensionContext } from './extension.ts'
 import type { ExtensionSet } from './extensions/set.ts'
-import { NO_PARAMETERS, readParameters } from './parameters.ts'
+import { NO_PARAMETERS, type ReadParameters, readParameters } from './parameters.ts'
 import { type ParsedPath, parsePath } from './path.ts'
 import * as replies from './replies.ts'
 import { type Reply, isReply } from './reply.ts'
@@ -19,40 +19,60 @@ export type OpenEnvelope = Envelope & { readonly forwardPaths: ForwardPath[] }
 
 /** Reads `FROM:<…> …` into a new envelope. */
 export function readMail(argument: string, rules: TransactionRules, context: ExtensionContext): OpenEnvelope | Reply {
-  const parsed = readPath(argument, 'FROM:', replies.BAD_REVERSE_PATH, rules)
+  const parsed = readPath(argument, 'FROM', replies.BAD_REVERSE_PATH, rules)
   if (isReply(parsed)) return parsed
   const { path, end } = parsed
-  if (path.domain === '' && path.address !== '') return replies.BAD_REVERSE_PATH
-  const reversePath = withParameters(path)
+  const lenient = rules.addresses === 'lenient'
+  // Devices give a bare name, which no reply could reach anyway.
+  if (path.domain === '' && path.address !== '' && !lenient) return replies.BAD_REVERSE_PATH
+  const reversePath = openPath(path)
   const envelope: OpenEnvelope = { reversePath, forwardPaths: [], body: '7BIT', smtpUtf8: false }
-  const parameters = readParameters(argument.slice(end), rules.extensions.mail, envelope, context)
+  const parameters = readParameters(argument.slice(end), rules.extensions.mail, envelope, context, lenient)
   if (isReply(parameters)) return parameters
-  reversePath.parameters = parameters
+  addParameters(reversePath, parameters)
   return parsed.international && !envelope.smtpUtf8 ? replies.NEEDS_SMTPUTF8 : envelope
 }
 
 /** Reads `TO:<…> …`. `context.envelope` is the one it belongs to. */
 export function readRcpt(argument: string, rules: TransactionRules, context: ExtensionContext): ForwardPath | Reply {
-  const parsed = readPath(argument, 'TO:', replies.BAD_FORWARD_PATH, rules)
+  const parsed = readPath(argument, 'TO', replies.BAD_FORWARD_PATH, rules)
   if (isReply(parsed)) return parsed
   const { path, end } = parsed
   if (path.domain === '' && upperCase(path.address) !== 'POSTMASTER') return replies.BAD_FORWARD_PATH
-  const forwardPath = withParameters(path)
-  const parameters = readParameters(argument.slice(end), rules.extensions.rcpt, forwardPath, context)
+  const forwardPath = openPath(path)
+  const lenient = rules.addresses === 'lenient'
+  const parameters = readParameters(argument.slice(end), rules.extensions.rcpt, forwardPath, context, lenient)
   if (isReply(parameters)) return parameters
-  forwardPath.parameters = parameters
+  addParameters(forwardPath, parameters)
   return parsed.international && context.envelope?.smtpUtf8 !== true ? replies.NEEDS_SMTPUTF8 : forwardPath
 }
 
 function readPath(argument: string, keyword: string, malformed: Reply, rules: TransactionRules): ParsedPath | Reply {
-  if (!beginsWith(argument, keyword)) return replies.SYNTAX
-  const path = parsePath(argument, keyword.length, rules.addresses === 'lenient')
+  const lenient = rules.addresses === 'lenient'
+  const start = keywordEnd(argument, keyword, lenient)
+  if (start < 0) return replies.SYNTAX
+  const path = parsePath(argument, start, lenient)
   if (path === 'no-brackets') return replies.NO_BRACKETS
   return path ?? malformed
 }
 
+/** Returns where `FROM:` or `TO:` ends, or -1 if it is not there; lenient takes blanks before the colon. */
+function keywordEnd(argument: string, keyword: string, lenient: boolean): number {
+  if (!beginsWith(argument, keyword)) return -1
+  let end = keyword.length
+  if (lenient) while (argument[end] === ' ') end++
+  return argument[end] === ':' ? end + 1 : -1
+}
+
 /** A path that is to get the parameters behind it. */
-function withParameters({ address, localPart, domain, literal }: Path): Path & { parameters: Parameters } {
+type OpenPath = Path & { parameters: Parameters; malformedParameters?: readonly string[] }
+
+function openPath({ address, localPart, domain, literal }: Path): OpenPath {
   const path = { address, localPart, domain, parameters: NO_PARAMETERS }
   return literal === undefined ? path : { ...path, literal }
+}
+
+function addParameters(path: OpenPath, { values, malformed }: ReadParameters): void {
+  path.parameters = values
+  if (malformed.length > 0) path.malformedParameters = malformed
 }

@@ -53,6 +53,7 @@ export class Connection implements Session, MessageSource, WireOwner {
       canStartTls: duplex.tls === undefined && duplex.startTls !== undefined,
       tlsRequired: overrides.tlsRequired ?? options.tls?.required ?? false,
       authRequired: overrides.authRequired ?? options.auth?.required ?? false,
+      addresses: overrides.addresses,
       observe: observer(options, this.id, 'client'),
     })
     this.#wire = new Wire(duplex, this.#protocol, limits, observer(options, this.id, 'server'), this)

@@ -33,7 +33,11 @@ export interface ServerOptions extends Handlers {
   readonly tls?: TlsPolicy
   /** What to do with a bare CR or LF inside DATA. Default 'reject'. */
   readonly bareLineEndings?: BareLineEndings
-  /** 'lenient' also takes paths without angle brackets or behind blanks, and any HELO name. Default 'strict'. */
+  /**
+   * 'lenient' takes what is only untidy and hides nothing: paths without angle brackets or with blanks in them, dots at an end of the
+   * local part or beside one another, a dot behind the domain, a reverse-path without a domain, any HELO name or none, several
+   * blanks for one. Addresses are kept as written. Default 'strict'.
+   */
   readonly addresses?: 'strict' | 'lenient'
   /** Extensions besides the built-in ones. */
   readonly extensions?: readonly Extension[]
@@ -93,6 +97,8 @@ export interface Server {
 export interface SessionOverrides {
   readonly authRequired?: boolean
   readonly tlsRequired?: boolean
+  /** As {@link ServerOptions.addresses}. */
+  readonly addresses?: 'strict' | 'lenient'
   /**
    * Connections come through proxies that say whose they are, by the PROXY protocol, version 1 or 2. Who connects from
    * one of the `trusted` addresses must send a header, and is closed on without a greeting where it does not; the session is

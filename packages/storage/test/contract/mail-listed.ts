@@ -119,6 +119,10 @@ async function hidesNoOther(make: MakeStore): Promise<void> {
       'record.reversePath.parameters',
       { ...good, reversePath: { ...(good['reversePath'] as object), parameters: { A: 1 } } },
     ],
+    [
+      'record.reversePath.malformedParameters',
+      { ...good, reversePath: { ...(good['reversePath'] as object), malformedParameters: 'AUTH' } },
+    ],
     ['record.size', { ...good, size: -1 }],
     ['record.sha256', { ...good, sha256: 'abc' }],
     ['record.verdicts', { ...good, verdicts: null }],

@@ -34,7 +34,8 @@ const RECORD = {
     address: 'ann@example.org',
     localPart: 'ann',
     domain: 'example.org',
-    parameters: { SIZE: '12' },
+    parameters: { SIZE: '12', AUTH: 'ann' },
+    malformedParameters: ['AUTH'],
   },
   forwardPaths: [
     {

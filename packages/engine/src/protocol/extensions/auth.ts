@@ -19,7 +19,8 @@ export function auth(mechanisms: readonly Mechanism[], allowWithoutTls: boolean)
       AUTH: {
         value: 'required',
         encoding: 'xtext',
-        // A mailbox or `<>`. It is for trusted peers to believe; here it is recorded, and nothing hangs on it.
+        // A mailbox or `<>`. Nothing here depends on it, so a name without a domain is taken (RFC 4954 5).
+        advisory: true,
         apply: (value) => (value === '<>' || value.includes('@') ? undefined : MALFORMED),
       },
     },

@@ -6,6 +6,11 @@ import { MALFORMED, decodeXtext } from '../parameters.ts'
 
 const OUTCOMES: readonly string[] = ['SUCCESS', 'FAILURE', 'DELAY']
 
+/** RFC 3461 4.4 and 4.2. */
+const MAX_ENVID_LENGTH = 100
+const MAX_ORCPT_LENGTH = 500
+const ADDRESS_TYPE = /^[a-z0-9-]+$/
+
 export const dsn: ProtocolExtension = {
   keyword: 'DSN',
   // RFC 3461 4.1 to 4.4: RET and ENVID, NOTIFY and ORCPT at their longest.
@@ -22,8 +27,9 @@ export const dsn: ProtocolExtension = {
     ENVID: {
       value: 'required',
       encoding: 'xtext',
+      advisory: true,
       apply(value, envelope) {
-        if (value.length > 100) return MALFORMED
+        if (value.length > MAX_ENVID_LENGTH) return MALFORMED
         envelope.envelopeId = value
       },
     },
@@ -40,12 +46,14 @@ export const dsn: ProtocolExtension = {
     },
     ORCPT: {
       value: 'required',
+      advisory: true,
       apply(value, forwardPath) {
-        const [, addressType, encoded] = /^([A-Za-z0-9-]+);(.+)$/.exec(value) ?? []
-        const address =
-          encoded === undefined ? undefined : decodeXtext(encoded, upperCase(addressType ?? '') === 'UTF-8')
-        if (addressType === undefined || address === undefined || value.length > 500) return MALFORMED
-        forwardPath.originalRecipient = { addressType: addressType.toLowerCase(), address }
+        const at = value.indexOf(';')
+        const addressType = value.slice(0, Math.max(0, at)).toLowerCase()
+        const address = decodeXtext(value.slice(at + 1), addressType === 'utf-8')
+        if (!ADDRESS_TYPE.test(addressType) || address === undefined || address === '') return MALFORMED
+        if (value.length > MAX_ORCPT_LENGTH) return MALFORMED
+        forwardPath.originalRecipient = { addressType, address }
       },
     },
   },
