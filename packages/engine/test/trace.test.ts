@@ -1,4 +1,4 @@
-/** The trace header's date, which is kept for a second. */
+/** The trace header: its length, and its date, which is kept for a second. */
 import { expect, test } from 'vitest'
 import { receivedField } from '../src/server/trace.ts'
 import type { Envelope } from '../src/protocol/envelope.ts'
@@ -29,4 +29,37 @@ test('each message has its own second, also where the clock is set back', () => 
     'Wed, 31 Dec 1969 23:59:59 +0000',
     'Thu, 01 Jan 1970 00:00:00 +0000',
   ])
+})
+
+test('the field has 998 octets at most, whatever the names and the path', () => {
+  const long = (length: number): string => 'x'.repeat(length)
+  const secure = {
+    ...session,
+    hello: { verb: 'EHLO', name: long(500) },
+    tls: { protocol: long(255), cipher: long(255) },
+    remote: { family: 'ipv6', address: '2001:db8:1111:2222:3333:4444:5555:6666', port: 1 },
+  } as Session
+  const hostname = Array.from({ length: 4 }, () => long(62)).join('.')
+  const size = (from: Session, address: string): number => {
+    const to = { forwardPaths: [{ address }] } as unknown as Envelope
+    const text = new TextDecoder().decode(receivedField(from, to, hostname, long(26), new Date(0)))
+    expect(text.replace(/\r\n /g, ' ')).toMatch(/^Received: from x[^\r\n]*; Thu, 01 Jan 1970 00:00:00 \+0000\r\n$/)
+    return Buffer.byteLength(text)
+  }
+  const named = { ...session, hello: { verb: 'EHLO', name: 'x.example' } } as Session
+  const without = size(named, long(2_000))
+  for (let length = 1; length < 1_100; length += 7) {
+    expect(size(secure, long(length))).toBeLessThanOrEqual(998)
+    expect(size(named, 'é'.repeat(length))).toBeLessThanOrEqual(998)
+    // The recipient is there as long as it fits.
+    const whole = size(named, long(length))
+    expect(whole === without).toBe(whole < without + length)
+    expect(whole).toBeLessThanOrEqual(998)
+  }
+})
+
+test('a client without a name is unknown', () => {
+  const nameless = { ...session, hello: { verb: 'EHLO', name: '' } } as Session
+  const text = new TextDecoder().decode(receivedField(nameless, envelope, 'mx.example.com', 'ID', new Date(0)))
+  expect(text).toMatch(/^Received: from unknown \(\[192\.0\.2\.1\]\)/)
 })

@@ -21,13 +21,13 @@ export class Watchdog {
   /** @param shortestMs The shortest wait that is usual: how far ahead the timer is set. */
   constructor(sessionTimeoutMs: number, shortestMs: number, owner: Owner) {
     this.#shortestMs = shortestMs
-    this.#sessionEndsAt = Date.now() + sessionTimeoutMs
+    this.#sessionEndsAt = performance.now() + sessionTimeoutMs
     this.#deadline = this.#sessionEndsAt
     this.#owner = owner
   }
 
   /** Moves the deadline: from `now` on, `ms` may pass. */
-  allow(ms: number, now: number = Date.now()): void {
+  allow(ms: number, now: number = performance.now()): void {
     this.#deadline = Math.min(now + ms, this.#sessionEndsAt)
     if (this.#deadline < this.#wakesAt) this.#sleep(now)
   }
@@ -51,7 +51,7 @@ export class Watchdog {
 
   /** For its own timer. */
   wake(): void {
-    const now = Date.now()
+    const now = performance.now()
     if (now < this.#deadline) {
       this.#sleep(now)
       return

@@ -108,7 +108,7 @@ export class Wire implements Owner {
   /** Gives the protocol what was read. */
   take(bytes: Uint8Array | null): void {
     if (this.#waiting === 'bytes') {
-      if (this.#protocol.isInMessage) this.#clientMs += Date.now() - this.#messageAwaitedSince
+      if (this.#protocol.isInMessage) this.#clientMs += performance.now() - this.#messageAwaitedSince
       this.rest()
     } else if (this.isOver) {
       // The last words had their answer. A hook that is still at it has its time, as after any wait.
@@ -336,7 +336,7 @@ export class Wire implements Owner {
 
   /** For a command: a byte of it now and then does not buy more time. */
   #waitForCommand(): void {
-    const now = Date.now()
+    const now = performance.now()
     const { isInLine, linesRead } = this.#protocol
     // One that began in the packet of what came before it has its time too.
     if (!isInLine || linesRead !== this.#linesBefore) {
@@ -349,7 +349,7 @@ export class Wire implements Owner {
   /** For bytes of a message: the pause between two blocks is bounded, and so is the time that this many may take. */
   #waitForMessage(): void {
     const { dataTimeoutMs, minDataBytesPerSecond, minDataRateGraceMs } = this.#limits
-    const now = Date.now()
+    const now = performance.now()
     this.#messageAwaitedSince = now
     const earnedMs = (this.#protocol.messageOctets * 1_000) / minDataBytesPerSecond
     const leftMs = minDataBytesPerSecond === 0 ? Infinity : minDataRateGraceMs + earnedMs - this.#clientMs
