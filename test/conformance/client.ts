@@ -226,9 +226,13 @@ async function bounded<T>(promise: Promise<T>, what: string, ms: number = WAIT_M
 }
 
 /** Waits until `isDone`, and fails by name where that takes too long. */
-export async function eventually(isDone: () => boolean, what: string, ms: number = WAIT_MS): Promise<void> {
+export async function eventually(
+  isDone: () => boolean | Promise<boolean>,
+  what: string,
+  ms: number = WAIT_MS,
+): Promise<void> {
   const deadline = Date.now() + ms
-  while (!isDone()) {
+  while (!(await isDone())) {
     if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }

@@ -57,6 +57,44 @@ describe('too many connections', () => {
   })
 })
 
+describe('octets of all envelopes together', () => {
+  const MAIL = 'MAIL FROM:<a@example.org>'
+  const long = `RCPT TO:<${'x'.repeat(900)}@example.com>`
+
+  test('are bounded, and given back however a transaction ends', async () => {
+    const service = await start({ limits: { maxTotalEnvelopeOctets: 4_096 } })
+    const [greedy, other] = [await service.at(['EHLO greedy.example']), await service.at(['EHLO other.example'])]
+    const codes = async (client: typeof greedy, ...lines: string[]): Promise<string[]> => {
+      client.send(lines.map((line) => `${line}\r\n`).join(''))
+      return (await client.replies(lines.length)).map(short)
+    }
+    const fill = (): Promise<string[]> => codes(greedy, MAIL, long, long, long)
+    const full = ['250 2.1.0', '250 2.1.5', '250 2.1.5', '452 4.3.1']
+    const ends: (() => Promise<unknown>)[] = [
+      () => codes(greedy, 'RSET'),
+      () => codes(greedy, 'EHLO greedy.example'),
+      () => codes(greedy, 'BDAT 0 LAST'),
+      async () => greedy.close(),
+    ]
+    for (const end of ends) {
+      expect(await fill()).toEqual(full)
+      // A transaction that has a little goes on, and nobody else gets more.
+      expect(await codes(other, MAIL, long, 'RSET')).toEqual(['250 2.1.0', '452 4.3.1', '250 2.0.0'])
+      await end()
+      await eventually(async () => (await codes(other, MAIL, long, 'RSET'))[1] === '250 2.1.5', 'there is room again')
+    }
+  })
+
+  test('count paths of refused recipients no more', async () => {
+    const service = await start({ limits: { maxTotalEnvelopeOctets: 4_096 } })
+    const client = await service.at(['EHLO c.example', MAIL])
+    for (let i = 0; i < 20; i++) {
+      expect(short(await client.command(`RCPT TO:<unknown@${'x'.repeat(800)}>`))).toBe('550 5.1.1')
+    }
+    expect(short(await client.command(long))).toBe('250 2.1.5')
+  })
+})
+
 describe('back-pressure', () => {
   /** Bytes that the systems' buffers, both of them, may hold. */
   const IN_FLIGHT = 24 * MiB

@@ -14,6 +14,7 @@ test.each([
   const kept: number[] = []
   const server = createServer({
     hostname: 'mx.example.com',
+    limits: { maxIdleCommands: NOOPS },
     async data(message) {
       for await (const _ of message.body);
       kept.push(message.size)

@@ -14,6 +14,7 @@ const NAMES: Readonly<Record<keyof ConfigHandlers, true>> = {
   expand: true,
   reset: true,
   close: true,
+  refused: true,
   error: true,
 }
 

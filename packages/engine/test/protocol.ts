@@ -1,4 +1,5 @@
 /** Drives a {@link ServerProtocol} in a test: what goes in, what comes out, and the message in between. */
+import { Allowance } from '../src/protocol/allowance.ts'
 import type { ServerEvent } from '../src/protocol/event.ts'
 import { auth } from '../src/protocol/extensions/auth.ts'
 import { BUILT_IN } from '../src/protocol/extensions/builtin.ts'
@@ -41,6 +42,7 @@ export function protocolFor({ limits, options, policy }: Setup = {}): ServerProt
       allowAuthWithoutTls: true,
       bareLineEndings: 'reject',
       addresses: 'strict',
+      envelopes: new Allowance(resolved.maxTotalEnvelopeOctets),
       gate: new Gate(resolved, extensions, new Set()),
       ...options,
     },

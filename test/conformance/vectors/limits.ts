@@ -1,10 +1,112 @@
 /** Lines and their lengths: RFC 5321 4.5.3.1.4, RFC 4954 4. */
 import type { Vector } from '../vector.ts'
-import { HELLO, RCPT } from './lines.ts'
+import { HELLO, MAIL, RCPT } from './lines.ts'
 
 const line = (start: string, octets: number): string => `${start}${'x'.repeat(octets - start.length - 2)}\r\n`
 
+const DOMAIN = '@d.example'
+const IDLE = { limits: { maxIdleCommands: 3 } } as const
+/** A RCPT of so many octets. */
+const rcpt = (octets: number): string => line('RCPT TO:<', octets - 1 - DOMAIN.length).replace('\r\n', `${DOMAIN}>\r\n`)
+
 export const limits: readonly Vector[] = [
+  ...['NOOP', 'RSET', 'HELP', 'VRFY x', 'EHLO c.example', 'HELO c.example'].map((command): Vector => ({
+    name: `${command}, once more than is allowed`,
+    row: 'commands that lead nowhere',
+    profile: IDLE,
+    before: HELLO,
+    send: `${command}\r\n`.repeat(4),
+    expect: [
+      ...Array<string>(3).fill(
+        { HELP: '214 2.0.0', VRFY: '252 2.5.0', EHLO: '250', HELO: '250' }[command.slice(0, 4)] ?? '250 2.0.0',
+      ),
+      '421 4.7.0',
+    ],
+    end: 'closed',
+  })),
+  {
+    name: 'a MAIL that is refused, or given up',
+    row: 'commands that lead nowhere',
+    profile: IDLE,
+    before: HELLO,
+    send: 'MAIL FROM:<banned@example.org>\r\nMAIL FROM:<>\r\nRSET\r\nMAIL FROM:<>\r\nEHLO c.example\r\nMAIL FROM:<banned@example.org>\r\n',
+    expect: ['550 5.7.1', '250 2.1.0', '250 2.0.0', '250 2.1.0', '250', '421 4.7.0'],
+    end: 'closed',
+  },
+  {
+    name: 'an empty chunk that is not the last',
+    row: 'commands that lead nowhere',
+    profile: IDLE,
+    before: RCPT,
+    send: 'BDAT 0\r\nBDAT 1\r\nxBDAT 0\r\nBDAT 0\r\nBDAT 0\r\nBDAT 0 LAST\r\n',
+    expect: [...Array<string>(4).fill('250 2.0.0'), '421 4.7.0'],
+    end: 'closed',
+    kept: [],
+  },
+  {
+    name: 'a message that is accepted begins anew',
+    row: 'commands that lead nowhere',
+    profile: IDLE,
+    before: HELLO,
+    send: `${'NOOP\r\n'.repeat(3)}MAIL FROM:<>\r\nRCPT TO:<b@example.com>\r\nBDAT 0 LAST\r\n`.repeat(2),
+    expect: [
+      ...Array<string>(3).fill('250 2.0.0'),
+      '250 2.1.0',
+      '250 2.1.5',
+      '250 2.0.0',
+      ...Array<string>(3).fill('250 2.0.0'),
+      '250 2.1.0',
+      '250 2.1.5',
+      '250 2.0.0',
+    ],
+    kept: ['', ''],
+  },
+  {
+    name: 'the first EHLO, RCPT and errors are none of them',
+    row: 'commands that lead nowhere',
+    profile: { limits: { maxIdleCommands: 1 } },
+    send: 'EHLO c.example\r\nX\r\nMAIL FROM:<>\r\nRCPT TO:<unknown@example.com>\r\nRCPT TO:<unknown@example.com>\r\n',
+    expect: ['250', '500 5.5.1', '250 2.1.0', '550 5.1.1', '550 5.1.1'],
+  },
+  {
+    name: 'recipients over the limit are refused, the transaction goes on',
+    row: 'octets of an envelope',
+    profile: { limits: { maxEnvelopeOctets: 4_096 } },
+    before: MAIL,
+    send: `${rcpt(1_000).repeat(5)}RCPT TO:<b@example.com>\r\nBDAT 0 LAST\r\n`,
+    expect: [...Array<string>(4).fill('250 2.1.5'), '452 4.5.3', '250 2.1.5', '250 2.0.0'],
+    kept: [''],
+  },
+  {
+    name: 'parameters count',
+    row: 'octets of an envelope',
+    profile: { limits: { maxEnvelopeOctets: 4_096 } },
+    before: MAIL,
+    send: `RCPT TO:<b@example.com> ORCPT=rfc822;${'c'.repeat(480)}@d.example\r\n`.repeat(8),
+    expect: [...Array<string>(7).fill('250 2.1.5'), '452 4.5.3'],
+  },
+  {
+    name: 'a recipient that is refused holds nothing',
+    row: 'octets of an envelope',
+    profile: { limits: { maxEnvelopeOctets: 4_096 } },
+    before: MAIL,
+    send: `${`RCPT TO:<unknown@${'d'.repeat(900)}>\r\n`.repeat(8)}${rcpt(1_000).repeat(4)}`,
+    expect: [...Array<string>(8).fill('550 5.1.1'), ...Array<string>(4).fill('250 2.1.5')],
+  },
+  {
+    name: 'a new transaction begins anew',
+    row: 'octets of an envelope',
+    profile: { limits: { maxEnvelopeOctets: 4_096 } },
+    before: MAIL,
+    send: `${rcpt(1_000).repeat(5)}RSET\r\nMAIL FROM:<>\r\n${rcpt(1_000).repeat(4)}`,
+    expect: [
+      ...Array<string>(4).fill('250 2.1.5'),
+      '452 4.5.3',
+      '250 2.0.0',
+      '250 2.1.0',
+      ...Array<string>(4).fill('250 2.1.5'),
+    ],
+  },
   {
     name: 'at the limit',
     row: 'command line over the limit',

@@ -17,7 +17,7 @@ export type ServerEvent =
   | { readonly type: 'end' }
   /** Send what is queued and close. */
   | { readonly type: 'close' }
-  /** A command was refused and answered; the driver is told for its log. */
+  /** A command was refused and answered; the driver is told for its log. {@link ServerProtocol.verb} is whose it was. */
   | { readonly type: 'violation'; readonly reply: Reply }
   /** (answer) */
   | { readonly type: 'hello'; readonly hello: Hello }

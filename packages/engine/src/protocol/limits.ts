@@ -17,12 +17,24 @@ export interface Limits {
   readonly maxTextLineOctets: number
   /** Recipients of one transaction (RFC 5321 4.5.3.1.8 asks for at least 100). */
   readonly maxRecipients: number
+  /**
+   * Octets of the paths and parameters of one transaction, as the client sent them. A recipient beyond gets `452 4.5.3`. The default lets
+   * each of 1,000 recipients have 260.
+   */
+  readonly maxEnvelopeOctets: number
+  /** The same for all sessions together, 512 more counted for each path. Beyond, MAIL and RCPT get `452 4.3.1`. */
+  readonly maxTotalEnvelopeOctets: number
   /** Connections at the same time. */
   readonly maxConnections: number
   /** Connections at the same time from one address (IPv6: from one /64). Unix sockets have no address and do not count. */
   readonly maxConnectionsPerAddress: number
   /** Commands that were unknown, malformed or out of order, before `421`. A message that is accepted forgives them. */
   readonly maxBadCommands: number
+  /**
+   * Commands that lead nowhere (NOOP, RSET, HELP, VRFY, EXPN, another EHLO, an empty BDAT, a MAIL that is refused, an extension's own)
+   * between two messages. One more gets `421`.
+   */
+  readonly maxIdleCommands: number
   /** Failed AUTHs before `421`. */
   readonly maxFailedAuths: number
   /** Commands before a successful AUTH, where AUTH is required, before `421`. */
@@ -45,7 +57,8 @@ export interface Limits {
   readonly minDataRateGraceMs: number
 }
 
-const MiB = 1024 * 1024
+const KiB = 1024
+const MiB = 1024 * KiB
 /** The longest time a timer takes on every runtime: 2^31 - 1 ms. */
 const MAX_MS = 2_147_483_647
 const HUGE = Number.MAX_SAFE_INTEGER
@@ -65,9 +78,12 @@ export const LIMIT_RULES: Readonly<Record<keyof Limits, Rule>> = {
   maxAuthLineOctets: { byDefault: 12_288, min: 512, max: 65_536 },
   maxTextLineOctets: { byDefault: Infinity, min: 1_000, max: HUGE, mayBeInfinite: true },
   maxRecipients: { byDefault: 1_000, min: 1, max: 1_000_000 },
+  maxEnvelopeOctets: { byDefault: 256 * KiB, min: 4 * KiB, max: HUGE },
+  maxTotalEnvelopeOctets: { byDefault: 64 * MiB, min: 4 * KiB, max: HUGE },
   maxConnections: { byDefault: 2_000, min: 1, max: 10_000_000 },
   maxConnectionsPerAddress: { byDefault: 100, min: 1, max: 10_000_000 },
   maxBadCommands: { byDefault: 10, min: 1, max: 1_000_000 },
+  maxIdleCommands: { byDefault: 1_000, min: 1, max: 1_000_000_000 },
   maxFailedAuths: { byDefault: 3, min: 1, max: 1_000_000 },
   maxCommandsBeforeAuth: { byDefault: 20, min: 1, max: 1_000_000 },
   idleTimeoutMs: { byDefault: 300_000, min: 1, max: MAX_MS },

@@ -27,6 +27,13 @@ export const COMMAND_OFF: Reply = reply(502, '5.5.1', 'Command not implemented')
 export const BINARY_NEEDS_BDAT: Reply = reply(503, '5.5.1', 'BODY=BINARYMIME is sent by BDAT')
 export const TOO_MANY_RECIPIENTS: Reply = reply(452, '4.5.3', 'Too many recipients')
 
+export const ENVELOPE_TOO_LARGE: Reply = reply(
+  452,
+  '4.5.3',
+  'Envelope is too large; send the rest in another transaction',
+)
+export const OUT_OF_MEMORY: Reply = reply(452, '4.3.1', 'Too much mail at the same time; try again later')
+
 export const TLS_REQUIRED: Reply = reply(530, '5.7.0', 'Must issue a STARTTLS command first')
 export const TLS_ACTIVE: Reply = reply(503, '5.5.1', 'TLS is active')
 export const AUTH_REQUIRED: Reply = reply(530, '5.7.0', 'Authentication required')
@@ -48,6 +55,7 @@ export const SHUTTING_DOWN: Reply = reply(421, '4.3.2', 'Server is shutting down
 export const NOT_AVAILABLE: Reply = reply(421, '4.3.0', 'Service not available')
 export const TOO_MANY_CONNECTIONS: Reply = reply(421, '4.7.0', 'Too many connections')
 export const TOO_MANY_ERRORS: Reply = reply(421, '4.7.0', 'Too many errors')
+export const TOO_MANY_IDLE_COMMANDS: Reply = reply(421, '4.7.0', 'Too many commands without a message')
 export const TOO_MANY_FAILED_AUTHS: Reply = reply(421, '4.7.0', 'Too many failed authentications')
 export const TOO_MANY_COMMANDS_BEFORE_AUTH: Reply = reply(421, '4.7.0', 'Too many commands before authentication')
 export const TOO_MUCH_DATA: Reply = reply(421, '4.7.0', 'Message is far too large')

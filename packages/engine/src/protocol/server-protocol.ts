@@ -5,6 +5,7 @@
  * asks for an answer gets it before the next `next`. What a client may say is decided here; whether it gets what it asks
  * for is the driver's answer. All moves between states are those of `state.ts`.
  */
+import type { Allowance } from './allowance.ts'
 import { Authentication } from './authentication.ts'
 import { KIND, trimEnd } from './ascii.ts'
 import { argumentRefusal, helloRefusal, isHttpRequest, parseChunk, parseQuery, tidied } from './command.ts'
@@ -34,6 +35,8 @@ export interface ProtocolOptions extends TransactionRules {
   readonly allowAuthWithoutTls: boolean
   readonly bareLineEndings: BareLineEndings
   readonly gate: Gate
+  /** What the envelopes of all sessions may hold. */
+  readonly envelopes: Allowance
 }
 
 /** What one session is set apart by. */
@@ -47,6 +50,9 @@ export interface SessionPolicy {
   /** Sees each command line, credentials taken out. */
   readonly observe?: ((line: string) => void) | undefined
 }
+
+/** What a path costs besides its octets: the objects that it is made of. */
+const PATH_OVERHEAD_OCTETS = 512
 
 const NEED_DATA: ServerEvent = { type: 'need-data' }
 const END: ServerEvent = { type: 'end' }
@@ -81,6 +87,8 @@ export class ServerProtocol implements ExtensionContext, Visitor {
   hello: Hello | undefined
   /** Command lines and responses so far, whatever became of them. */
   linesRead = 0
+  /** The verb of the last command, in upper case; '' for a line that is none, or that nobody knows. */
+  verb = ''
 
   readonly #options: ProtocolOptions
   readonly #policy: SessionPolicy
@@ -96,11 +104,16 @@ export class ServerProtocol implements ExtensionContext, Visitor {
   #waitingOctets = 0
 
   #envelope: OpenEnvelope | undefined
+  /** Octets of its paths and parameters. */
+  #envelopeOctets = 0
+  /** What it has of the server's allowance. */
+  #allowedOctets = 0
   #message: MessageReader | undefined
   #isLastChunk = false
   #chunkOctets = 0
   #skip: Skip | undefined
   #badCommands = 0
+  #idleCommands = 0
   /** What was pipelined behind a refusal is out of order through no fault of the client's. */
   #isBehindRefusal = false
   #failedAuths = 0
@@ -186,8 +199,11 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     return this.#nextLine()
   }
 
-  /** Answers the event that waits: under 400 accepts it. 421 closes, whatever it answers. */
-  answer(given: Reply): void {
+  /**
+   * Answers the event that waits: under 400 accepts it. 421 closes, whatever it answers.
+   * @returns the reply that is given: the last failure that is allowed gets another one.
+   */
+  answer(given: Reply): Reply {
     const { event, move } = this.#takePending()
     const isAccepted = given.code < 400
     let final = given
@@ -200,11 +216,15 @@ export class ServerProtocol implements ExtensionContext, Visitor {
         }
         break
       case 'mail':
-        if (!isAccepted) this.#envelope = undefined
+        if (!isAccepted) {
+          this.#endTransaction()
+          if (++this.#idleCommands > this.limits.maxIdleCommands) final = replies.TOO_MANY_IDLE_COMMANDS
+        }
         this.#isBehindRefusal = !isAccepted
         break
       case 'rcpt':
         if (isAccepted) this.#envelope?.forwardPaths.push(event.forwardPath)
+        else this.#letGo(this.#lines.octets)
         break
       case 'credentials':
         if (isAccepted) this.isAuthenticated = true
@@ -224,7 +244,7 @@ export class ServerProtocol implements ExtensionContext, Visitor {
           // The chunk that came with it still has to be read away, and is answered then.
           this.#skip = { octetsLeft: this.#chunkOctets, answer: given }
           this.#state = move.refused
-          return
+          return given
         }
         break
       case 'chunk-end':
@@ -232,13 +252,19 @@ export class ServerProtocol implements ExtensionContext, Visitor {
         this.#isBehindRefusal = !isAccepted
         break
       case 'message-end':
-        if (isAccepted) this.#badCommands = 0
+        if (isAccepted) this.#badCommands = this.#idleCommands = 0
         this.#isBehindRefusal = !isAccepted
         this.#endTransaction()
         break
     }
     this.#state = isAccepted ? move.accepted : move.refused
     this.say(final)
+    return final
+  }
+
+  /** Gives back what the session holds of the server's. Nothing may be asked of it any more. */
+  release(): void {
+    this.#endTransaction()
   }
 
   /** Accepts the 'message' event: its bytes come next. */
@@ -316,6 +342,29 @@ export class ServerProtocol implements ExtensionContext, Visitor {
   #endTransaction(): void {
     this.#envelope = undefined
     this.#message = undefined
+    this.#envelopeOctets = 0
+    this.#options.envelopes.give(this.#allowedOctets)
+    this.#allowedOctets = 0
+  }
+
+  /** Counts a path and its parameters to the envelope. Returns why there is no room for them; undefined if there is. */
+  #hold(octets: number): Reply | undefined {
+    if (this.#envelopeOctets + octets > this.limits.maxEnvelopeOctets) return replies.ENVELOPE_TOO_LARGE
+    if (!this.#options.envelopes.take(octets + PATH_OVERHEAD_OCTETS)) return replies.OUT_OF_MEMORY
+    this.#envelopeOctets += octets
+    this.#allowedOctets += octets + PATH_OVERHEAD_OCTETS
+    return undefined
+  }
+
+  #letGo(octets: number): void {
+    this.#options.envelopes.give(octets + PATH_OVERHEAD_OCTETS)
+    this.#envelopeOctets -= octets
+    this.#allowedOctets -= octets + PATH_OVERHEAD_OCTETS
+  }
+
+  /** Counts a command that leads nowhere. Returns the event that ends the session if there were too many; undefined otherwise. */
+  #idle(): ServerEvent | undefined {
+    return ++this.#idleCommands > this.limits.maxIdleCommands ? this.#tell(replies.TOO_MANY_IDLE_COMMANDS) : undefined
   }
 
   // Lines
@@ -324,6 +373,7 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     const input = this.#input
     if (input.isEmpty) return this.#needData()
     const isResponse = this.#state === 'auth'
+    this.verb = isResponse ? 'AUTH' : ''
     if (input.bytes[input.position] === TLS_HANDSHAKE && !this.#lines.isInLine) return this.#tell(replies.NOT_SMTP)
     let status = this.#lines.read(input.bytes, input.position, isResponse)
     input.position = this.#lines.position
@@ -353,6 +403,7 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     const word = space < 0 ? text : text.slice(0, space)
     const argument = space < 0 ? '' : text.slice(space + 1)
     const rule = this.#gate.ruleOf(word)
+    this.verb = rule?.verb ?? ''
     // A request of HTTP has a method that nobody knows, or a path.
     if ((rule === undefined || (kinds & KIND.slash) !== 0) && isHttpRequest(line, false)) {
       return this.#tell(replies.NOT_SMTP)
@@ -406,33 +457,41 @@ export class ServerProtocol implements ExtensionContext, Visitor {
   #hello(verb: Hello['verb'], argument: string, move: Move): ServerEvent {
     const refusal = helloRefusal(argument, this.#rules.addresses)
     if (refusal !== undefined) return this.#refuse(refusal)
-    return this.#ask({ type: 'hello', hello: { verb, name: argument } }, move)
+    const tooMany = this.hello && this.#idle()
+    return tooMany ?? this.#ask({ type: 'hello', hello: { verb, name: argument } }, move)
   }
 
   #mail(argument: string, move: Move): ServerEvent {
     const envelope = readMail(argument, this.#rules, this)
     if (isReply(envelope)) return this.#refuse(envelope)
+    const noRoom = this.#hold(this.#lines.octets)
+    if (noRoom !== undefined) return this.#idle() ?? this.#tell(noRoom)
     this.#envelope = envelope
     return this.#ask({ type: 'mail', reversePath: envelope.reversePath }, move)
   }
 
   #rcpt(argument: string, move: Move): ServerEvent {
     const forwardPath = readRcpt(argument, this.#rules, this)
+    if (isReply(forwardPath)) {
+      // A recipient refused here is as refused as one that the driver refuses.
+      this.#state = move.refused
+      return this.#refuse(forwardPath)
+    }
     const isFull = (this.#envelope?.forwardPaths.length ?? 0) >= this.limits.maxRecipients
-    if (!isReply(forwardPath) && !isFull) return this.#ask({ type: 'rcpt', forwardPath }, move)
-    // A recipient refused here is as refused as one that the driver refuses.
+    const noRoom = isFull ? replies.TOO_MANY_RECIPIENTS : this.#hold(this.#lines.octets)
+    if (noRoom === undefined) return this.#ask({ type: 'rcpt', forwardPath }, move)
     this.#state = move.refused
-    // Too many is no error: the client is to send the rest in another transaction (RFC 5321 4.5.3.1.10).
-    return isReply(forwardPath) ? this.#refuse(forwardPath) : this.#tell(replies.TOO_MANY_RECIPIENTS)
+    // No room is no error: the client is to send the rest in another transaction (RFC 5321 4.5.3.1.10).
+    return this.#tell(noRoom)
   }
 
   #otherCommand(verb: string, argument: string, move: Move): ServerEvent {
-    if (verb === 'VRFY' || verb === 'EXPN') {
-      const query = parseQuery(argument, this.#options.extensions.mail.has('SMTPUTF8'))
-      return isReply(query) ? this.#refuse(query) : this.#ask({ type: 'command', verb, argument: query }, move)
-    }
-    const refusal = argumentRefusal(verb, argument)
-    return refusal === undefined ? this.#ask({ type: 'command', verb, argument }, move) : this.#refuse(refusal)
+    const isQuery = verb === 'VRFY' || verb === 'EXPN'
+    const query = isQuery ? parseQuery(argument, this.#options.extensions.mail.has('SMTPUTF8')) : argument
+    const refusal = isReply(query) ? query : isQuery ? undefined : argumentRefusal(verb, argument)
+    if (refusal !== undefined) return this.#refuse(refusal)
+    const tooMany = verb === 'QUIT' || verb === 'STARTTLS' ? undefined : this.#idle()
+    return tooMany ?? this.#ask({ type: 'command', verb, argument: query as string }, move)
   }
 
   #auth(argument: string): ServerEvent {
@@ -480,6 +539,8 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     }
     this.#isLastChunk = isLast
     this.#chunkOctets = octets
+    const tooMany = octets === 0 && !isLast ? this.#idle() : undefined
+    if (tooMany !== undefined) return tooMany
     const isFirst = this.#message === undefined
     this.#message ??= this.#newMessage()
     this.#message.beginChunk(octets)

@@ -9,7 +9,7 @@ import type { Limits } from '../protocol/limits.ts'
 import { parseProxyHeader } from '../protocol/proxy-header.ts'
 import { join, ProxiedDuplex } from './proxied.ts'
 
-/** What went wrong before a connection was a session. It goes to `error`. */
+/** A TLS handshake or a proxy's header that failed. It goes to `error`, with the session if there was one: STARTTLS. */
 export class ArrivalError extends Error {
   override readonly name = 'ArrivalError'
   /** What was awaited. */

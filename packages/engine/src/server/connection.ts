@@ -13,12 +13,14 @@ import { type Reply, isReply, printable, replyAsIs } from '../protocol/reply.ts'
 import type { Credentials } from '../protocol/sasl.ts'
 import { ServerProtocol } from '../protocol/server-protocol.ts'
 import type { Verdict } from './handlers.ts'
+import { ArrivalError } from './arrivals.ts'
 import { IncomingMessage, type MessageSource } from './incoming.ts'
 import { MessageError } from './message.ts'
 import type { Context, ServerOptions, SessionOverrides } from './server.ts'
 import type { Session, TransmissionType } from './session.ts'
 import { receivedField, transmissionType } from './trace.ts'
 import { Hooks, enhanced, isPromiseLike, isRefusal } from './hooks.ts'
+import { Turn } from './turn.ts'
 import { Wire, type WireOwner } from './wire.ts'
 
 export class Connection implements Session, MessageSource, WireOwner {
@@ -31,6 +33,7 @@ export class Connection implements Session, MessageSource, WireOwner {
   readonly #protocol: ServerProtocol
   readonly #wire: Wire
   readonly #hooks: Hooks
+  readonly #turn: Turn = new Turn()
   #notes: Map<unknown, unknown> | undefined
   #abort: AbortController | undefined
   #isShuttingDown = false
@@ -99,6 +102,7 @@ export class Connection implements Session, MessageSource, WireOwner {
 
   /** Nothing more will be read: a message that is not whole never will be. */
   wireOver(why: 'aborted' | 'timeout'): void {
+    if (why === 'timeout') this.#tellRefusal(replies.TIMED_OUT, false, this.#message && this.#protocol.verb)
     this.#abort?.abort()
     if (this.#message?.isWhole === false) this.#message.fail(why)
   }
@@ -134,6 +138,7 @@ export class Connection implements Session, MessageSource, WireOwner {
       if (!this.#isDestroyed) await closed
     }
     wire.stop()
+    this.#protocol.release()
     this.#context.over(this)
   }
 
@@ -165,7 +170,9 @@ export class Connection implements Session, MessageSource, WireOwner {
       return !this.#wire.isOver
     }
     // In place of a greeting, only 421 says «not now» (RFC 5321 4.3.2).
-    this.#protocol.say(verdict === replies.LOCAL_ERROR ? replies.NOT_AVAILABLE : verdict)
+    const refusal = verdict === replies.LOCAL_ERROR ? replies.NOT_AVAILABLE : verdict
+    this.#protocol.say(refusal)
+    this.#tellRefusal(refusal, verdict !== replies.TOO_EARLY)
     await this.#wire.hangUp()
     return false
   }
@@ -178,7 +185,7 @@ export class Connection implements Session, MessageSource, WireOwner {
       const event = this.#protocol.next()
       if (event.type === 'end' || event.type === 'close') return undefined
       if (event.type !== 'need-data') {
-        const handled = this.#handle(event)
+        const handled = this.#inTurn(this.#handle(event))
         if (handled !== undefined) return handled
         continue
       }
@@ -194,6 +201,7 @@ export class Connection implements Session, MessageSource, WireOwner {
         const bytes = wire.read()
         if (bytes instanceof Promise) {
           this.#isReading = true
+          this.#turn.end()
           return bytes
         }
         wire.take(bytes)
@@ -204,11 +212,19 @@ export class Connection implements Session, MessageSource, WireOwner {
     return undefined
   }
 
+  /** Ends a command: where the session has had its turn, others have theirs before it goes on. */
+  #inTurn(handled: void | Promise<void>): void | Promise<void> {
+    const others = this.#turn.count()
+    if (others === undefined) return handled
+    return handled === undefined ? others : handled.then(() => others)
+  }
+
   #handle(event: ServerEvent): void | Promise<void> {
     if (this.#refuseNext !== undefined) return this.#refuseAll(this.#refuseNext)
     const { options } = this.#context
     switch (event.type) {
       case 'violation':
+        this.#tellRefusal(event.reply, false, this.#protocol.verb)
         return this.#wire.flushIfLong()
       case 'hello':
         return this.#hello(event.hello)
@@ -233,17 +249,27 @@ export class Connection implements Session, MessageSource, WireOwner {
 
   // Commands
 
-  #answer(verdict: Verdict | Promise<Verdict>, byDefault: Reply): void | Promise<void> {
+  #answer(
+    verdict: Verdict | Promise<Verdict>,
+    byDefault: Reply,
+    isByHook: boolean = verdict !== undefined,
+  ): void | Promise<void> {
     if (verdict instanceof Promise) return verdict.then((later) => this.#answer(later, byDefault))
-    this.#protocol.answer(verdict === undefined ? byDefault : enhanced(verdict))
+    const said = this.#protocol.answer(verdict === undefined ? byDefault : enhanced(verdict))
+    if (said.code >= 400) this.#tellRefusal(said, isByHook, this.#protocol.verb)
     return this.#wire.flushIfLong()
+  }
+
+  /** Tells the `refused` hook. @param verb Default: none */
+  #tellRefusal(reply: Reply, byHook: boolean, verb: string = ''): void {
+    this.#context.refused({ verb, reply, remote: this.remote, byHook }, this)
   }
 
   #hello(hello: Hello): void | Promise<void> {
     const { options } = this.#context
     const verdict = options.hello && this.#hooks.ask(() => options.hello?.(hello, this))
     const then = (answered: Verdict): void | Promise<void> => {
-      if (isRefusal(answered)) return this.#answer(undefined, answered)
+      if (isRefusal(answered)) return this.#answer(answered, answered)
       const accepted = this.#protocol.helloReply(hello)
       return this.#giveUpTransaction(() => this.#answer(undefined, accepted))
     }
@@ -315,10 +341,11 @@ export class Connection implements Session, MessageSource, WireOwner {
     if (earlyOctets > 0) {
       await flushed
       wire.error = new EarlyBytesError(earlyOctets)
+      this.#tellHandshakeFailure()
       return wire.hangUp()
     }
     const tls = await wire.startTls()
-    if (tls === undefined) return
+    if (tls === undefined) return this.#tellHandshakeFailure()
     this.tls = tls
     this.user = undefined
     this.#protocol.secured()
@@ -326,10 +353,17 @@ export class Connection implements Session, MessageSource, WireOwner {
     if (isRefusal(verdict)) this.#refuseNext = verdict
   }
 
+  /** Says why there is no TLS. What the server's own end brings about is no news. */
+  #tellHandshakeFailure(): void {
+    if (this.#isDestroyed) return
+    this.#context.report(new ArrivalError('tls-handshake', this.remote, this.#wire.error), this)
+  }
+
   #refuseAll(refusal: Reply): Promise<void> {
     // Whatever the protocol had to say of the command is not said.
     this.#protocol.takeReplies()
     this.#protocol.say(refusal)
+    this.#tellRefusal(refusal, true)
     return this.#wire.hangUp()
   }
 
@@ -364,7 +398,7 @@ export class Connection implements Session, MessageSource, WireOwner {
     if (!message.isWhole || this.#wire.isOver) return
     const final = message.error?.reply ?? verdict
     if (!isRefusal(final)) this.messagesAccepted++
-    const answered = this.#answer(final, final)
+    const answered = this.#answer(final, final, message.error === undefined)
     if (answered !== undefined) await answered
   }
 
@@ -393,17 +427,21 @@ export class Connection implements Session, MessageSource, WireOwner {
       switch (event.type) {
         case 'need-data': {
           const filled = this.#wire.fill(goOn)
-          if (filled !== undefined) return filled
-          break
+          if (filled === undefined) break
+          this.#turn.end()
+          return filled
         }
         case 'chunk':
           this.#wire.rest()
+          this.#sendBeforeHook()
           return event.bytes
         case 'message-end':
           message.isWhole = true
           message.isOver = true
+          this.#sendBeforeHook()
           return null
         case 'message-failed':
+          this.#sendBeforeHook()
           throw message.fail(event.reason, event.reply)
         case 'end':
         case 'close':
@@ -412,10 +450,16 @@ export class Connection implements Session, MessageSource, WireOwner {
         default: {
           const handled =
             event.type === 'chunk-end' ? this.#answer(this.#messageRefusal, replies.CHUNK_OK) : this.#handle(event)
-          if (handled !== undefined) return handled.then(goOn)
+          const inTurn = this.#inTurn(handled)
+          if (inTurn !== undefined) return inTurn.then(goOn)
         }
       }
     }
+  }
+
+  /** Sends replies that are there, because the hook that gets the bytes may take its time with them. */
+  #sendBeforeHook(): void {
+    if (this.#wire.isHookAwaited) void this.#wire.flush()
   }
 }
 

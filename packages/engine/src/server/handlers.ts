@@ -5,7 +5,7 @@
  * once or later; an answer at once costs nothing. A hook that throws is reported to `error` and becomes `451 4.3.0`, so
  * that no client ever reads an exception's text.
  */
-import type { TlsInfo } from '../duplex.ts'
+import type { Endpoint, TlsInfo } from '../duplex.ts'
 import type { ForwardPath, ReversePath } from '../protocol/envelope.ts'
 import type { Hello } from '../protocol/event.ts'
 import type { Reply } from '../protocol/reply.ts'
@@ -15,6 +15,21 @@ import type { Session } from './session.ts'
 
 /** What a hook answers. */
 export type Verdict = Reply | undefined | void
+
+/** A command or a connection that was refused, by the engine or by a hook. */
+export interface RefusedCommand {
+  /**
+   * In upper case, without argument: what AUTH carries never stands here. '' for a connection that was turned away or closed on, and for
+   * a line that is no command.
+   */
+  readonly verb: string
+  /** What the client was told, or would have been if it had taken it. */
+  readonly reply: Reply
+  /** Who was refused. */
+  readonly remote: Endpoint
+  /** Whether a hook gave the reply; otherwise the engine did. */
+  readonly byHook: boolean
+}
 
 export interface Handlers {
   /** A client connected; nothing was sent yet. A refusal is sent in place of the greeting, and closes; another answer changes nothing. */
@@ -40,7 +55,15 @@ export interface Handlers {
   reset?(session: Session): void | Promise<void>
   /** The connection is over, whatever ended it. What it answers goes to nobody. */
   close?(session: Session): void | Promise<void>
-  /** A hook threw, or a connection broke in a way that is not the client's doing. */
+  /**
+   * A client was refused: each reply of 4xx and 5xx but `421 4.3.2` at shutdown. It is told for a log, and changes nothing. A connection
+   * over the limits has no session.
+   */
+  refused?(refused: RefusedCommand, session: Session | undefined): void
+  /**
+   * A hook threw, or a connection broke in a way that is not the client's doing. A TLS handshake or a proxy's header that failed comes
+   * as an {@link ArrivalError}.
+   */
   error?(error: unknown, session: Session | undefined): void
 }
 

@@ -1,5 +1,6 @@
 /** A server: what its options mean, who is connected, and how it stops. */
 import type { Duplex } from '../duplex.ts'
+import { Allowance } from '../protocol/allowance.ts'
 import { auth as authExtension } from '../protocol/extensions/auth.ts'
 import { BUILT_IN } from '../protocol/extensions/builtin.ts'
 import { ExtensionSet } from '../protocol/extensions/set.ts'
@@ -17,7 +18,7 @@ import { Admission, type Places } from './admission.ts'
 import { Arrivals } from './arrivals.ts'
 import { Connection } from './connection.ts'
 import type { CommandHandler, Extension } from './extension.ts'
-import type { AuthOptions, Handlers } from './handlers.ts'
+import type { AuthOptions, Handlers, RefusedCommand } from './handlers.ts'
 import { isPromiseLike } from './hooks.ts'
 import { idMaker } from './id.ts'
 import type { Session } from './session.ts'
@@ -122,6 +123,8 @@ export interface Context {
   readonly commands: ReadonlyMap<string, CommandHandler>
   makeId(nowMs: number): string
   report(error: unknown, session: Session | undefined): void
+  /** Tells the `refused` hook. */
+  refused(refused: RefusedCommand, session: Session | undefined): void
   /** A connection has ended. */
   over(connection: Connection): void
 }
@@ -253,6 +256,9 @@ class SmtpServer implements Server {
   }
 
   async #turnAway(duplex: Duplex, why: Reply, isTlsMissing: boolean): Promise<void> {
+    if (why !== replies.SHUTTING_DOWN) {
+      this.#context.refused({ verb: '', reply: why, remote: duplex.remote, byHook: false }, undefined)
+    }
     // In clear there is nothing to say to who speaks TLS.
     if (isTlsMissing || this.#turnedAway >= MAX_TURNED_AWAY) return this.#destroy(duplex)
     this.#turnedAway++
@@ -281,6 +287,13 @@ function createContext(options: ServerOptions, over: Context['over']): Context {
   const set = new ExtensionSet(extensions)
   const verbsOff = new Set(OPTIONAL_VERBS.filter((verb) => options.disabled?.includes(verb)))
   const verbs = ['HELO', 'EHLO', 'MAIL', 'RCPT', 'DATA', 'RSET', 'NOOP', 'QUIT', ...OPTIONAL_VERBS, ...set.verbs]
+  const report: Context['report'] = (error, session) => {
+    // What goes wrong in the handler of errors has nowhere to go.
+    quietly(
+      () => options.error?.(error, session),
+      () => {},
+    )
+  }
   return {
     options,
     limits,
@@ -294,18 +307,31 @@ function createContext(options: ServerOptions, over: Context['over']): Context {
       bareLineEndings: options.bareLineEndings ?? 'reject',
       addresses: options.addresses ?? 'strict',
       gate: new Gate(limits, set, verbsOff),
+      envelopes: new Allowance(limits.maxTotalEnvelopeOctets),
     },
     greeting: reply(220, '', `${options.hostname} ESMTP ${options.banner ?? 'Postern'}`),
     help: reply(214, '2.0.0', `Commands: ${verbs.filter((verb) => !verbsOff.has(verb)).join(' ')}`),
     makeId: idMaker(),
     over,
-    report(error, session) {
-      // What goes wrong in the handler of errors has nowhere to go.
-      try {
-        const told: unknown = options.error?.(error, session)
-        if (isPromiseLike(told)) told.then(undefined, () => {})
-      } catch {}
+    report,
+    refused(refused, session) {
+      if (options.refused !== undefined) {
+        quietly(
+          () => options.refused?.(refused, session),
+          (error) => report(error, session),
+        )
+      }
     },
+  }
+}
+
+/** Calls a hook whose answer nobody waits for. */
+function quietly(hook: () => unknown, failed: (error: unknown) => void): void {
+  try {
+    const told = hook()
+    if (isPromiseLike(told)) told.then(undefined, failed)
+  } catch (error) {
+    failed(error)
   }
 }
 

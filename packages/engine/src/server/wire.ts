@@ -55,6 +55,8 @@ export class Wire implements Owner {
   #lastMoment: ReturnType<typeof setTimeout> | undefined
   /** The hook whose time runs. */
   #hook: HookWait | undefined
+  /** A write that the peer has not taken yet. */
+  #writing: Promise<void> | undefined
   /** A read begun before the greeting. */
   #earlyRead: Promise<Uint8Array | null> | undefined
   #commandAwaitedSince = 0
@@ -81,6 +83,11 @@ export class Wire implements Owner {
     this.#owner = owner
     const shortestMs = Math.min(limits.idleTimeoutMs, limits.dataTimeoutMs, limits.hookTimeoutMs)
     this.#watchdog = new Watchdog(limits.sessionTimeoutMs, shortestMs, this)
+  }
+
+  /** Whether a hook is waited for. */
+  get isHookAwaited(): boolean {
+    return this.#hook !== undefined
   }
 
   /** Whether it waits for the client to say something. */
@@ -176,8 +183,13 @@ export class Wire implements Owner {
 
   // Writing
 
-  /** Sends the replies so far, in one write. */
+  /** Sends the replies so far, in one write. Returns a promise if the peer has to take them first. */
   flush(): void | Promise<void> {
+    const earlier = this.#writing
+    if (earlier !== undefined) {
+      if (!this.isOver) this.#wait('peer', this.#limits.idleTimeoutMs)
+      return earlier.then(() => this.flush())
+    }
     const octets = this.#protocol.takeReplies()
     if (octets === undefined || this.isOver) return
     this.#show(octets)
@@ -185,13 +197,18 @@ export class Wire implements Owner {
       const written = this.duplex.write(octets)
       if (!(written instanceof Promise)) return
       this.#wait('peer', this.#limits.idleTimeoutMs)
-      return written.then(
+      this.#writing = written.then(
         () => {
+          this.#writing = undefined
           // The handshake begins while its 220 is still on its way.
           if (this.#waiting === 'peer') this.rest()
         },
-        (error: unknown) => this.lose(error),
+        (error: unknown) => {
+          this.#writing = undefined
+          this.lose(error)
+        },
       )
+      return this.#writing
     } catch (error) {
       this.lose(error)
     }
@@ -229,6 +246,11 @@ export class Wire implements Owner {
     this.setOver(last === replies.TIMED_OUT ? 'timeout' : 'aborted')
     this.#show(octets)
     this.#waitForClose()
+    if (this.#writing === undefined) this.#writeLast(octets)
+    else void this.#writing.then(() => this.#writeLast(octets))
+  }
+
+  #writeLast(octets: Uint8Array): void {
     try {
       const written = this.duplex.write(octets)
       if (written instanceof Promise) written.catch((error: unknown) => this.lose(error))
@@ -239,9 +261,9 @@ export class Wire implements Owner {
   }
 
   /** The connection broke. */
-  lose(error: unknown): void {
+  lose(error: unknown, why: 'aborted' | 'timeout' = 'aborted'): void {
     this.rest()
-    this.setOver()
+    this.setOver(why)
     this.error ??= error
     this.#destroyDuplex()
   }
@@ -290,8 +312,12 @@ export class Wire implements Owner {
     }
   }
 
-  /** Waits for a hook, and not longer than it may take: then it calls `late`, whose answer counts. */
+  /**
+   * Waits for a hook, and not longer than it may take: then it calls `late`, whose answer counts. No reply waits with it: what is
+   * there is sent first (RFC 2920 3.2).
+   */
   waitForHook<T>(hook: PromiseLike<T>, late: () => Reply): Promise<T | Reply> {
+    void this.flush()
     return new Promise((resolve, reject) => {
       const settle = (): void => {
         if (wait.isOver) return
@@ -373,6 +399,7 @@ export class Wire implements Owner {
     this.#waiting = 'nothing'
     if (waiting === 'bytes') this.goodbye(replies.TIMED_OUT)
     else if (waiting === 'hook') this.#hook?.giveUp(isSessionOver ? replies.TIMED_OUT : undefined)
-    else if (waiting !== 'nothing') this.lose(new Error(`timed out: ${waiting}`))
+    else if (waiting === 'peer') this.lose(new Error('timed out: the client takes no replies'), 'timeout')
+    else if (waiting === 'handshake') this.lose(new Error('timed out: the TLS handshake'))
   }
 }
