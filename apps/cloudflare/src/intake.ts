@@ -3,7 +3,16 @@
  *
  * The limits on connections are those of one isolate; Cloudflare runs as many of them as it sees fit.
  */
-import { createServer, type Handlers, isReply, LIMIT_RULES, type Server, type Session } from '@postern/engine'
+import {
+  ArrivalError,
+  createServer,
+  type Handlers,
+  isReply,
+  LIMIT_RULES,
+  type RefusedCommand,
+  type Server,
+  type Session,
+} from '@postern/engine'
 import { type BlobStore, keep, type MailStore, mailStore } from '@postern/storage'
 import { r2 } from '@postern/storage/r2'
 import { disk } from './disk/store.ts'
@@ -15,6 +24,10 @@ import { readSettings, type Settings } from './settings.ts'
 /** Two blobs are a message: both have to be stored, or given up, while the engine still waits for its answer. */
 const SHARE_OF_HOOK_TIME = 0.4
 const MAX_DEADLINE_MS = 60_000
+/** An isolate has 128 MiB for everything. */
+const MAX_TOTAL_ENVELOPE_OCTETS = 16 * 1024 * 1024
+/** Refusals of one session that are logged. A client may send bad recipients without end. */
+const MAX_LOGGED_REFUSALS = 20
 
 export interface Intake {
   readonly settings: Settings
@@ -41,11 +54,19 @@ function openIntake(env: Env): Intake {
   const { auth, ...hooks } = policy(settings, env)
   const server = createServer({
     hostname: settings.hostname,
-    limits: settings.limits,
+    limits: { maxTotalEnvelopeOctets: MAX_TOTAL_ENVELOPE_OCTETS, ...settings.limits },
     ...(auth !== undefined && { auth }),
     ...hooks,
     data: dataHook(hooks, mail),
-    error: (error, session) => log('error', 'failed', { ...peerOf(session), error: errorText(error) }),
+    refused(refused, session) {
+      noteRefusal(refused, session)
+      return hooks.refused?.(refused, session)
+    },
+    error(error, session) {
+      if (error instanceof ArrivalError)
+        log('info', 'TLS handshake failed', { ...peerOf(session), reason: error.message })
+      else log('error', 'failed', { ...peerOf(session), error: errorText(error) })
+    },
   })
   return { settings, mail, server }
 }
@@ -76,6 +97,22 @@ function dataHook(hooks: Handlers, mail: MailStore): NonNullable<Handlers['data'
     if (message.size > 0) throw new Error('the data hook read the message, so it has to answer for it with a reply')
     return keepInStore(message, session)
   }
+}
+
+const refusalCounts = new WeakMap<Session, number>()
+
+function noteRefusal({ verb, reply, remote }: RefusedCommand, session: Session | undefined): void {
+  const count = session === undefined ? 1 : (refusalCounts.get(session) ?? 0) + 1
+  if (session !== undefined) refusalCounts.set(session, count)
+  if (count > MAX_LOGGED_REFUSALS) return
+  const isLast = count === MAX_LOGGED_REFUSALS
+  log('info', 'refused', {
+    ...peerOf(session),
+    remote: remote.address,
+    ...(verb !== '' && { verb }),
+    reply: `${reply.code} ${reply.enhancedCode} ${reply.lines.join(' / ')}`,
+    ...(isLast && { note: 'further refusals of this session are not logged' }),
+  })
 }
 
 function peerOf(session: Session | undefined): Record<string, unknown> {

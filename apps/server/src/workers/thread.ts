@@ -1,7 +1,7 @@
 /** What runs in each worker thread: a server with its own listeners, under the orders of the main thread. */
 import process from 'node:process'
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Server } from '@postern/engine'
+import { type Limits, LIMIT_RULES, type Server } from '@postern/engine'
 import type { TlsCredentials } from '@postern/runtime/tls'
 import type { Logger } from '@logtape/logtape'
 import { keptLine } from '../announcement.ts'
@@ -53,7 +53,7 @@ async function begin(): Promise<Work> {
   const server = makeServer(
     settings,
     {
-      options: { ...options, maxConnections: partOf(options.maxConnections, workerCount) },
+      options: { ...options, ...partOfLimits(options, workerCount) },
       store,
       log,
       hasTls: tls !== undefined || options.listen.some(({ pipePath }) => pipePath !== undefined),
@@ -65,6 +65,20 @@ async function begin(): Promise<Work> {
   const broken = (error: unknown): void => breakDown(work, error)
   process.on('uncaughtException', broken).on('unhandledRejection', broken)
   return work
+}
+
+/** What a worker has of the bounds that are divided. */
+function partOfLimits(
+  { maxConnections, maxTotalEnvelopeOctets }: Limits,
+  workerCount: number,
+): Pick<Limits, 'maxConnections' | 'maxTotalEnvelopeOctets'> {
+  return {
+    maxConnections: partOf(maxConnections, workerCount),
+    maxTotalEnvelopeOctets: Math.max(
+      LIMIT_RULES.maxTotalEnvelopeOctets.min,
+      partOf(maxTotalEnvelopeOctets, workerCount),
+    ),
+  }
 }
 
 async function obey({ settings, server, tls, log }: Work, order: Order): Promise<Answer> {
