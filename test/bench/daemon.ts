@@ -19,13 +19,14 @@ interface Event {
   readonly addresses?: readonly string[]
 }
 
-/** Starts it on any core. It takes connections when the promise resolves. */
+/** Starts it on any core. It takes connections when the promise resolves. A limit among the flags replaces the wide one. */
 export async function startDaemon(
   runtime: DaemonRuntime,
   store: string,
   flags: readonly string[] = [],
+  scheme: 'smtp' | 'smtps' = 'smtp',
 ): Promise<RunningServer> {
-  const options = ['--listen=smtp://127.0.0.1:0', '--hostname=mx.example.com', '--log-format=json', ...LIMITS]
+  const options = [`--listen=${scheme}://127.0.0.1:0`, '--hostname=mx.example.com', '--log-format=json', ...LIMITS]
   const command = [...scriptCommand(runtime, MAIN[runtime]), 'serve', `--store=${store}`, ...options, ...flags]
   const program = new Program(command, { core: undefined, linesFrom: 2 })
   try {
