@@ -4,7 +4,7 @@ import { addressRanges, createServer } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { describe, expect, test } from 'vitest'
 import { bytesOf, ports, tlsTlv } from '../../packages/engine/test/proxy-encoder.ts'
-import { eventually } from './client.ts'
+import { type Client, eventually } from './client.ts'
 import { binary, line, LOCAL, ProxiedService, REMOTE, securedBehind, type Sending } from './proxied.ts'
 import { short } from './reply.ts'
 
@@ -232,6 +232,29 @@ describe('a trusted proxy that is not to be believed is closed on without a gree
       other.send(line().slice('PROXY'.length))
       expect((await other.reply()).code).toBe(220)
     }
+  })
+
+  test('a client in its handshake stays, however many headers the proxy owes', async () => {
+    await using service = await ProxiedService.start({
+      options: { limits: { maxConnections: 3 } },
+      overrides: { implicitTls: true },
+    })
+    const owing: Client[] = []
+    const socket = await securedBehind(service.port, bytesOf(line()), async (header, hello, write) => {
+      write(header)
+      await sleep(50)
+      for (let i = 0; i < 5; i++) owing.push(await service.connect('PROXY'))
+      await eventually(() => service.errors.length === 3, 'three are given up')
+      write(hello)
+    })
+    const greeting = await new Promise<Buffer>((resolve) => socket.once('data', resolve))
+    expect(greeting.toString()).toMatch(/^220 /)
+    expect(service.seen).toMatchObject([{ remote: REMOTE }])
+    expect(service.errors).toMatchObject(
+      Array.from({ length: 3 }, () => ({ stage: 'proxy-header', message: 'too many wait at once' })),
+    )
+    for (const gone of owing.slice(0, 3)) expect(['end', 'reset']).toContain(await gone.closed())
+    socket.destroy()
   })
 
   test('a server that stops ends who waits, and says nothing of it', async () => {

@@ -3,9 +3,9 @@
  *
  * `node:http` and `ws` do the same on Node, Deno and Bun (each has a WebSocket server of its own, and no two are alike). Who
  * has not proved to be a front costs little: one request of bounded size, in bounded time, and when there are too many the
- * oldest goes.
+ * oldest of the address that has most goes.
  */
-import type { Endpoint, Listener, SessionOverrides } from '@postern/engine'
+import { type Endpoint, FairSet, type Listener, type SessionOverrides } from '@postern/engine'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
@@ -36,7 +36,7 @@ export interface PipeListenOptions {
   readonly tls?: TlsCredentials | undefined
   /** For everything up to the WebSocket. */
   readonly handshakeTimeoutMs: number
-  /** Connections that may be on their way there; one more, and the oldest is given up. Default 500. */
+  /** Connections that may be on their way there; one more, and the oldest of the address that has most is given up. Default 500. */
   readonly maxHandshakes?: number | undefined
   /** After `end`: closes when nothing has moved for so long. Default 5,000. */
   readonly lingerMs?: number | undefined
@@ -97,6 +97,14 @@ function makeServer(tls: TlsCredentials | undefined, report: (error: Error) => v
   return http
 }
 
+/** A connection that has proved nothing yet. */
+interface Waiting {
+  /** See {@link nameOf}. */
+  readonly name: string
+  readonly socket: Socket
+  readonly timer: NodeJS.Timeout
+}
+
 /** What becomes of a connection before it is a pipe. */
 class Entrance {
   readonly #server: Acceptor
@@ -107,29 +115,30 @@ class Entrance {
     maxPayload: MAX_PAYLOAD_BYTES,
     perMessageDeflate: false,
   })
-  /** Those that have proved nothing yet, oldest first, by their ends: with TLS, the request is on another socket. */
-  readonly #waiting = new Map<string, { readonly socket: Socket; readonly timer: NodeJS.Timeout }>()
+  readonly #waiting: FairSet<Waiting>
+  /** Them by their ends: with TLS, the request is on another socket. */
+  readonly #byName = new Map<string, Waiting>()
 
   constructor(server: Acceptor, options: PipeListenOptions) {
     this.#server = server
     this.#options = options
+    this.#waiting = new FairSet(options.maxHandshakes ?? 500)
   }
 
   enter(socket: Socket): void {
-    const { handshakeTimeoutMs, maxHandshakes = 500 } = this.#options
+    const { handshakeTimeoutMs } = this.#options
     // Reset before anybody looked, it has no name.
     if (socket.remoteAddress === undefined) return void socket.destroy()
-    const [oldest] = this.#waiting
-    if (oldest !== undefined && this.#waiting.size >= maxHandshakes) {
-      const [oldestName, { socket: given }] = oldest
-      // Now, not at its close: more may come before that.
-      this.#leave(oldestName)
-      given.destroy()
-    }
     const name = nameOf(socket)
+    // One whose close is not told yet.
+    this.#leave(this.#byName.get(name))
     const timer = setTimeout(() => socket.destroy(), handshakeTimeoutMs)
-    this.#waiting.set(name, { socket, timer })
-    socket.once('close', () => this.#leave(name, socket))
+    const waiting = { name, socket, timer }
+    this.#byName.set(name, waiting)
+    const displaced = this.#waiting.add(remoteOf(socket), waiting)
+    this.#leave(displaced)
+    displaced?.socket.destroy()
+    socket.once('close', () => this.#leave(waiting))
   }
 
   async upgrade(request: IncomingMessage, stream: Stream, head: Buffer): Promise<void> {
@@ -152,7 +161,7 @@ class Entrance {
       return refuse(stream, 500)
     }
     if (stream.destroyed) return
-    this.#leave(nameOf(request.socket))
+    this.#leave(this.#byName.get(nameOf(request.socket)))
     this.#webSockets.handleUpgrade(request, stream, head, (socket) => {
       const overrides: SessionOverrides = pipeOverrides(facts)
       const { lingerMs } = this.#options
@@ -162,15 +171,15 @@ class Entrance {
   }
 
   close(): void {
-    for (const { socket } of this.#waiting.values()) socket.destroy()
+    for (const { socket } of this.#waiting) socket.destroy()
   }
 
-  /** @param socket Where it is another one by now that has this name, it stays. */
-  #leave(name: string, socket?: Socket): void {
-    const entry = this.#waiting.get(name)
-    if (entry === undefined || (socket !== undefined && entry.socket !== socket)) return
-    clearTimeout(entry.timer)
-    this.#waiting.delete(name)
+  /** It waits no longer. */
+  #leave(waiting: Waiting | undefined): void {
+    if (waiting === undefined) return
+    clearTimeout(waiting.timer)
+    this.#waiting.delete(waiting)
+    if (this.#byName.get(waiting.name) === waiting) this.#byName.delete(waiting.name)
   }
 }
 

@@ -14,14 +14,14 @@ const admission = new SharedAdmission(memory, index)
 const inside: { readonly address: number; leave(): void }[] = []
 for (let round = 0; round < ROUNDS; round++) {
   const address = (round * 7 + index) % ADDRESSES
-  const leave = admission.enter({ family: 'ipv4', address: `192.0.2.${address}`, port: 1 })
-  if (leave !== undefined) {
+  const place = admission.enter({ family: 'ipv4', address: `192.0.2.${address}`, port: 1 })
+  if (place !== undefined) {
     atLeast(MOST_OF_ONE, Atomics.add(seen, address, 1) + 1)
     atLeast(MOST, Atomics.add(seen, ALL, 1) + 1)
     Atomics.add(seen, ENTRIES, 1)
-    inside.push({ address, leave })
+    inside.push({ address, leave: () => place.leave() })
   }
-  if (leave === undefined || inside.length > round % 3) quit()
+  if (place === undefined || inside.length > round % 3) quit()
 }
 while (inside.length > 0) quit()
 

@@ -68,6 +68,25 @@ test('clients are counted as a server counts them: an IPv6 network is one', asyn
   expect((await connect(front, at('2001:db8::2'))).said).toMatch(/^220 /)
 })
 
+test('a client whose handshake the front makes has its place from then on, and one alone', async () => {
+  const front = await frontWith()
+  const reserved = front.reserve(V4)
+  expect(front.reserve(V4)).toBeUndefined()
+  expect((await connect(front, V4)).said).toMatch(/^421 4\.7\.0 /)
+  const [client, near] = pair({ endpoints: [V4, local], lingerMs: 200 })
+  const over = front.accept(near, false, reserved)
+  expect(Buffer.from((await client.read()) ?? []).toString()).toMatch(/^220 /)
+  expect(front.reserve(V4)).toBeUndefined()
+  client.destroy()
+  await over
+  const again = front.reserve(V4)
+  expect(again).toBeDefined()
+  again?.leave()
+  expect((await connect(front, V4)).said).toMatch(/^220 /)
+  void front.close(0)
+  expect(front.reserve({ ...V4, address: '192.0.2.8' })).toBeUndefined()
+})
+
 test('the longest times that there are end nothing', async () => {
   const front = await frontWith({ idleTimeoutMs: 2_147_483_647, sessionTimeoutMs: 2_147_483_647 })
   const { said, leave } = await connect(front, V4)

@@ -99,6 +99,30 @@ test.each(['node', 'bun'] as const)(
   },
 )
 
+test.each(['node', 'deno', 'bun'] as const)(
+  'a slow front keeps its place, however many connections come from another address: %s',
+  async (name) => {
+    const [program, ...before] = COMMANDS[name]
+    const child = spawn(program, [...before, join(import.meta.dirname, 'front-burst-program.ts')])
+    onTestFinished(() => void child.kill())
+    const [told] = (await once(child.stdout, 'data')) as [Buffer]
+    const port = Number(told.toString())
+    const slow = await open(port)
+    await sleep(50)
+    let closed = 0
+    const flood = Array.from({ length: 40 }, () =>
+      connect({ port, host, localAddress: '127.0.0.2' })
+        .on('error', () => {})
+        .on('close', () => closed++),
+    )
+    await vi.waitUntil(() => closed === 31, { timeout: 30_000 })
+    slow.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    const [answer] = (await once(slow, 'data')) as [Buffer]
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 426 /)
+    for (const socket of [slow, ...flood]) socket.destroy()
+  },
+)
+
 test('connections from one port of a peer to two addresses of ours are two', async () => {
   const { port } = await entrance(frontGuard({ secrets: secret }), 2, undefined, '0.0.0.0')
   const from = { localAddress: host, localPort: 20_000 + (process.pid % 10_000), port }

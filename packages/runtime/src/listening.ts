@@ -1,10 +1,16 @@
 /** What listeners of every server runtime have in common. */
-import type { Duplex, Endpoint, SessionOverrides } from '@postern/engine'
+import type { Duplex, Endpoint, Place, SessionOverrides } from '@postern/engine'
 import type { TlsCredentials, TlsOptions } from './credentials.ts'
 
 /** What a listener needs of a server. */
 export interface Acceptor {
-  accept(duplex: Duplex, overrides?: SessionOverrides): unknown
+  /** @param place What `reserve` gave for this connection */
+  accept(duplex: Duplex, overrides?: SessionOverrides, place?: Place): unknown
+  /**
+   * Takes a place for a connection whose TLS handshake begins, so that it counts from then on. The listener closes the connection
+   * if there is none. An acceptor without it counts connections after their handshake.
+   */
+  reserve?(remote: Endpoint, overrides?: SessionOverrides): Place | undefined
 }
 
 /** How each connection is treated. */
@@ -22,7 +28,7 @@ export interface ConnectionOptions {
 }
 
 export interface ServeOptions extends ConnectionOptions {
-  /** Handshakes of implicit TLS at the same time; one more, and the oldest is given up. Default 500. */
+  /** Handshakes of implicit TLS at the same time; one more, and the oldest of the address that has most is given up. Default 500. */
   readonly maxHandshakes?: number | undefined
   /**
    * Told what goes wrong before a connection is handed on: accepting (EMFILE, say), or a handshake (then with `remote`). Bun

@@ -1,9 +1,15 @@
 /** The terms on which a listener takes connections: its options, checked, with what they leave out. */
-import type { Endpoint, SessionOverrides } from '@postern/engine'
+import type { Endpoint, Place, SessionOverrides } from '@postern/engine'
 import { TlsCredentials } from './credentials.ts'
 import { checkDurations } from './duration.ts'
-import { Handshakes } from './handshakes.ts'
-import type { ListenOptions, ServeOptions } from './listening.ts'
+import { type GiveUp, Handshakes } from './handshakes.ts'
+import type { Acceptor, ListenOptions, ServeOptions } from './listening.ts'
+
+/** What a handshake gave, and the place of its connection. */
+interface Secured<T> {
+  readonly secured: T
+  readonly place: Place | undefined
+}
 
 export class Terms {
   readonly credentials: TlsCredentials | undefined
@@ -27,6 +33,24 @@ export class Terms {
     this.overrides = implicitTls && isBehindProxy ? { ...overrides, implicitTls: true } : overrides
     this.handshakes = new Handshakes(options)
     this.error = options.error ?? (() => {})
+  }
+
+  /**
+   * Takes a place for a connection, and waits for its handshake, which `begin` begins. Rejects if there is no place or the
+   * handshake fails: the connection is closed then, and has no place.
+   */
+  async secure<T>(server: Acceptor, remote: Endpoint, begin: () => Promise<T>, giveUp: GiveUp): Promise<Secured<T>> {
+    const place = server.reserve?.(remote, this.overrides)
+    if (server.reserve !== undefined && place === undefined) {
+      giveUp()
+      throw new Error('too many connections')
+    }
+    try {
+      return { secured: await this.handshakes.run(remote, begin(), giveUp), place }
+    } catch (error) {
+      place?.leave()
+      throw error
+    }
   }
 }
 

@@ -44,6 +44,27 @@ describe.each(PLACES)('%s', (runtime, place) => {
       for (const socket of silent) socket.destroy()
     })
 
+    test('a slow client keeps its place, however many connections come from another address', async () => {
+      const { port, hall, errors } = await open(place, { tls: certificate, maxHandshakes: 10 })
+      const slow = connect(port, host)
+      await until(() => !slow.connecting)
+      await sleep(50)
+      const from = { port, host, localAddress: '127.0.0.2' }
+      const flood = Array.from({ length: 40 }, () => connect(from).on('error', () => {}))
+      await until(() => flood.filter((socket) => socket.destroyed).length === 31)
+      expect(slow.destroyed).toBe(false)
+      const secure = connectTls({ socket: slow, ca: certificate.cert })
+      await until(() => secure.authorized)
+      const accepted = await hall.next()
+      expect(accepted.remote).toMatchObject({ address: host, port: slow.localPort })
+      await until(() => errors.length === 31)
+      for (const { message, remote } of errors) {
+        expect(message).toMatch(/too many/)
+        expect(remote?.address).toBe('127.0.0.2')
+      }
+      for (const socket of [secure, ...flood]) socket.destroy()
+    })
+
     test('who leaves in the middle is gone at once', async () => {
       const { port, errors } = await open(place, { tls: certificate })
       const before = handles()

@@ -39,7 +39,8 @@ export async function runFront(settings: Settings): Promise<number> {
   })
   // Only a port for submission has policies of its own.
   const acceptor: Parameters<typeof listenAll>[0] = {
-    accept: (client, overrides) => front.accept(client, overrides?.authRequired ?? false),
+    accept: (client, overrides, place) => front.accept(client, overrides?.authRequired ?? false, place),
+    reserve: (remote) => front.reserve(remote),
   }
   const bound = await listenAll(acceptor, settings, tls, log)
   say(frontAnnouncement(settings, bound, url))

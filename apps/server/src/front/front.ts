@@ -3,7 +3,7 @@
  *
  * It says one line of SMTP itself: 421, to a client that it can't serve.
  */
-import { Admission, type Duplex } from '@postern/engine'
+import { Admission, type Duplex, type Endpoint, type Place } from '@postern/engine'
 import type { Logger } from '@logtape/logtape'
 import { Carriage, factsOf, opened, pipeHeaders, type WebSocketLike } from '@postern/runtime/websocket'
 import { WebSocket } from 'ws'
@@ -57,15 +57,23 @@ export class Front {
     return this.#connectionCount
   }
 
-  /** Carries one connection. Never rejects. @param submission It came to a port for submission. */
-  async accept(client: Duplex, submission: boolean): Promise<void> {
-    if (this.#isClosing) return this.#turnAway(client, '4.3.2', 'Shutting down')
-    const leave = this.#admission.enter(client.remote)
-    if (leave === undefined) return this.#turnAway(client, '4.7.0', 'Too many connections, try again later')
+  /** Takes a place for a connection whose TLS handshake begins. Returns undefined if there is none. */
+  reserve(remote: Endpoint): Place | undefined {
+    return this.#isClosing ? undefined : this.#admission.enter(remote)
+  }
+
+  /** Carries one connection. Never rejects. @param submission It came to a port for submission. @param reserved Its place, if it has one. */
+  async accept(client: Duplex, submission: boolean, reserved?: Place): Promise<void> {
+    if (this.#isClosing) {
+      reserved?.leave()
+      return this.#turnAway(client, '4.3.2', 'Shutting down')
+    }
+    const place = reserved ?? this.#admission.enter(client.remote)
+    if (place === undefined) return this.#turnAway(client, '4.7.0', 'Too many connections, try again later')
     this.#connectionCount++
     await this.#carry(client, submission)
     this.#connectionCount--
-    leave()
+    place.leave()
     if (this.#connectionCount === 0) this.#allGone?.()
   }
 

@@ -7,7 +7,7 @@
  * meet in the table; its 64 bits stand for it. As there are never more addresses than connections, the table is never full; only
  * past {@link MAX_ADDRESSES} connections might it be, and then an address that is not in it is not let in.
  */
-import { addressKey, type AdmissionLimits, type Endpoint, type Places } from '@postern/engine'
+import { addressKey, type AdmissionLimits, type Endpoint, type Place, type Places } from '@postern/engine'
 import { type Hash, keyedHash } from './hash.ts'
 import { SharedLock } from './lock.ts'
 
@@ -77,11 +77,17 @@ export class SharedAdmission implements Places {
     return this.#sum(TOTALS)
   }
 
-  enter(remote: Endpoint): (() => void) | undefined {
+  enter(remote: Endpoint): Place | undefined {
     const key = addressKey(remote)
     const hash = key === '' ? undefined : this.#hash(key)
     if (!this.#lock.run(() => this.#take(hash))) return undefined
-    return () => this.#lock.run(() => this.#give(hash))
+    let isTaken = true
+    return {
+      leave: () => {
+        if (isTaken) this.#lock.run(() => this.#give(hash))
+        isTaken = false
+      },
+    }
   }
 
   /** Gives back all places of a worker that is no more. */

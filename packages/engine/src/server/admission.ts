@@ -6,10 +6,16 @@ import type { Limits } from '../protocol/limits.ts'
 /** Of `Limits`, those on connections. */
 export type AdmissionLimits = Pick<Limits, 'maxConnections' | 'maxConnectionsPerAddress'>
 
+/** The place of a connection among all that there may be. */
+export interface Place {
+  /** Gives it back. Does nothing if that was done before. */
+  leave(): void
+}
+
 /** Gives out places for connections. */
 export interface Places {
-  /** Takes a place for a connection. Returns how to give it back, or undefined where there is none. */
-  enter(remote: Endpoint): (() => void) | undefined
+  /** Takes a place for a connection. Returns undefined if there is none. */
+  enter(remote: Endpoint): Place | undefined
 }
 
 /** Counts connections, and says which may come in: for a server, and for whatever stands in front of one. */
@@ -22,14 +28,20 @@ export class Admission implements Places {
     this.#limits = limits
   }
 
-  enter(remote: Endpoint): (() => void) | undefined {
+  enter(remote: Endpoint): Place | undefined {
     if (this.#total >= this.#limits.maxConnections) return undefined
     const address = addressKey(remote)
     const fromAddress = address === '' ? 0 : (this.#perAddress.get(address) ?? 0)
     if (fromAddress >= this.#limits.maxConnectionsPerAddress) return undefined
     this.#total++
     if (address !== '') this.#perAddress.set(address, fromAddress + 1)
-    return () => this.#leave(address)
+    let isTaken = true
+    return {
+      leave: () => {
+        if (isTaken) this.#leave(address)
+        isTaken = false
+      },
+    }
   }
 
   #leave(address: string): void {

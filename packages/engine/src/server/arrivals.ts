@@ -1,12 +1,14 @@
 /**
  * Connections that are no sessions yet: a proxy's header is awaited, or the TLS handshake behind it.
  *
- * They are bounded in time, and in number by letting the oldest go, because who is slow or silent on purpose is old. The
- * client is told nothing when it goes wrong: nobody knows yet what it is.
+ * They are bounded in time, and in number: one too many, and the oldest of the address that has most goes. The address is the
+ * client's once its header has come, and the proxy's until then. The client is told nothing when it goes wrong: nobody knows yet
+ * what it is.
  */
 import type { Duplex, Endpoint } from '../duplex.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { parseProxyHeader } from '../protocol/proxy-header.ts'
+import { FairSet } from './fair-set.ts'
 import { join, ProxiedDuplex } from './proxied.ts'
 
 /** A TLS handshake or a proxy's header that failed. It goes to `error`, with the session if there was one: STARTTLS. */
@@ -39,12 +41,12 @@ const NOTHING = new Uint8Array(0)
 export class Arrivals {
   readonly #limits: Limits
   readonly #report: (error: ArrivalError) => void
-  /** Oldest first. */
-  readonly #waiting = new Set<GiveUp>()
+  readonly #waiting: FairSet<GiveUp>
   #isOver = false
 
   constructor(limits: Limits, report: (error: ArrivalError) => void) {
     this.#limits = limits
+    this.#waiting = new FairSet(limits.maxConnections)
     this.#report = report
   }
 
@@ -103,8 +105,8 @@ export class Arrivals {
     work: () => Promise<T>,
   ): Promise<T | undefined> {
     const { promise: givenUp, reject: giveUp } = Promise.withResolvers<never>()
-    this.#makeRoom()
-    this.#waiting.add(giveUp)
+    const displaced = this.#waiting.add(duplex.remote, giveUp)
+    displaced?.(new Error('too many wait at once'))
     const timer = setTimeout(() => giveUp(new TimeUpError(`nothing came of it within ${ms} ms`)), ms)
     try {
       return await Promise.race([givenUp, work()])
@@ -116,13 +118,5 @@ export class Arrivals {
       clearTimeout(timer)
       this.#waiting.delete(giveUp)
     }
-  }
-
-  #makeRoom(): void {
-    const [oldest] = this.#waiting
-    if (oldest === undefined || this.#waiting.size < this.#limits.maxConnections) return
-    // Now, not when it hears of it: more may come before that.
-    this.#waiting.delete(oldest)
-    oldest(new Error('too many wait at once'))
   }
 }

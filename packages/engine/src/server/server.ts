@@ -1,5 +1,5 @@
 /** A server: what its options mean, who is connected, and how it stops. */
-import type { Duplex } from '../duplex.ts'
+import type { Duplex, Endpoint } from '../duplex.ts'
 import { Allowance } from '../protocol/allowance.ts'
 import { auth as authExtension } from '../protocol/extensions/auth.ts'
 import { BUILT_IN } from '../protocol/extensions/builtin.ts'
@@ -14,7 +14,7 @@ import { MECHANISMS, type Mechanism } from '../protocol/sasl.ts'
 import type { ProtocolOptions } from '../protocol/server-protocol.ts'
 import type { BareLineEndings } from '../protocol/text.ts'
 import type { AddressRanges } from '../protocol/address.ts'
-import { Admission, type Places } from './admission.ts'
+import { Admission, type Place, type Places } from './admission.ts'
 import { Arrivals } from './arrivals.ts'
 import { Connection } from './connection.ts'
 import type { CommandHandler, Extension } from './extension.ts'
@@ -80,9 +80,16 @@ export interface Server {
   /**
    * Serves one connection, from the greeting to the close. Never rejects: what breaks goes to `error`.
    *
-   * `overrides` replaces policies for this connection alone: a submission port requires AUTH where port 25 does not.
+   * `overrides` replaces policies for this connection alone: a submission port requires AUTH where port 25 does not. `place` is
+   * what `reserve` gave for the connection; the server gives it back when the session is over.
    */
-  accept(duplex: Duplex, overrides?: SessionOverrides): Promise<void>
+  accept(duplex: Duplex, overrides?: SessionOverrides, place?: Place): Promise<void>
+  /**
+   * Takes a place for a connection that is not ready to be accepted, because its TLS handshake comes first. So it counts from its
+   * first packet on. Whoever calls it gives the place to `accept`, or gives it back. Returns undefined if there is no place: then
+   * the connection is to be closed, since a client that awaits a handshake understands no reply.
+   */
+  reserve(remote: Endpoint): Place | undefined
   /**
    * Stops: idle sessions get `421 4.3.2`, transactions in DATA finish and get their reply, new connections are refused.
    * What is left after `graceMs` is destroyed. Resolves when the last session is over, at the latest a second later.
@@ -142,10 +149,10 @@ class SmtpServer implements Server {
   readonly hostname: string
   readonly limits: Limits
   readonly #context: Context
-  readonly #admission: Places
+  readonly #places: Places
   readonly #arrivals: Arrivals
-  /** Each with what gives its place back. */
-  readonly #connections = new Map<Connection, () => void>()
+  /** Each with its place. */
+  readonly #connections = new Map<Connection, Place>()
   #turnedAway = 0
   #closed: Promise<void> | undefined
   #allGone: (() => void) | undefined
@@ -154,7 +161,7 @@ class SmtpServer implements Server {
     this.#context = createContext(options, (connection) => this.#over(connection))
     this.hostname = options.hostname
     this.limits = this.#context.limits
-    this.#admission = options.places ?? new Admission(this.limits)
+    this.#places = options.places ?? new Admission(this.limits)
     this.#arrivals = new Arrivals(this.limits, (error) => this.#context.report(error, undefined))
   }
 
@@ -163,8 +170,9 @@ class SmtpServer implements Server {
   }
 
   /** One promise and one frame wait for the session, however long it lasts: most connections are idle most of the time. */
-  accept(duplex: Duplex, overrides: SessionOverrides = {}): Promise<void> {
+  accept(duplex: Duplex, overrides: SessionOverrides = {}, place?: Place): Promise<void> {
     try {
+      if (place !== undefined) return this.#admit(duplex, overrides, place)
       const identified = this.#identify(duplex, overrides)
       if (!(identified instanceof Promise)) return this.#admit(identified, overrides)
       return identified
@@ -172,8 +180,13 @@ class SmtpServer implements Server {
         .catch((error: unknown) => this.#drop(duplex, error))
     } catch (error) {
       this.#drop(duplex, error)
+      place?.leave()
       return Promise.resolve()
     }
+  }
+
+  reserve(remote: Endpoint): Place | undefined {
+    return this.#closed === undefined ? this.#places.enter(remote) : undefined
   }
 
   /** A duplex, or a set of addresses, that is not ours may throw where it must not. */
@@ -197,41 +210,45 @@ class SmtpServer implements Server {
     return this.#arrivals.identify(duplex)
   }
 
-  #admit(client: Duplex, overrides: SessionOverrides): Promise<void> {
+  /** @param reserved Its place, if it has one already */
+  #admit(client: Duplex, overrides: SessionOverrides, reserved?: Place): Promise<void> {
     const isTlsMissing = overrides.implicitTls === true && client.tls === undefined
-    if (this.#closed !== undefined) return this.#turnAway(client, replies.SHUTTING_DOWN, isTlsMissing)
-    const leave = this.#admission.enter(client.remote)
-    if (leave === undefined) return this.#turnAway(client, replies.TOO_MANY_CONNECTIONS, isTlsMissing)
-    return isTlsMissing ? this.#secure(client, overrides, leave) : this.#serve(client, overrides, leave)
+    if (this.#closed !== undefined) {
+      reserved?.leave()
+      return this.#turnAway(client, replies.SHUTTING_DOWN, isTlsMissing)
+    }
+    const place = reserved ?? this.#places.enter(client.remote)
+    if (place === undefined) return this.#turnAway(client, replies.TOO_MANY_CONNECTIONS, isTlsMissing)
+    return isTlsMissing ? this.#secure(client, overrides, place) : this.#serve(client, overrides, place)
   }
 
-  async #secure(client: Duplex, overrides: SessionOverrides, leave: () => void): Promise<void> {
+  async #secure(client: Duplex, overrides: SessionOverrides, place: Place): Promise<void> {
     try {
       const isSecure = await this.#arrivals.secure(client)
       // The server may have begun to stop meanwhile.
-      if (isSecure && this.#closed === undefined) return this.#serve(client, overrides, leave)
+      if (isSecure && this.#closed === undefined) return this.#serve(client, overrides, place)
       if (isSecure) await this.#turnAway(client, replies.SHUTTING_DOWN, false)
     } catch (error) {
       this.#drop(client, error)
     }
-    leave()
+    place.leave()
   }
 
-  /** Never throws. @param leave Gives the connection's place back */
-  #serve(duplex: Duplex, overrides: SessionOverrides, leave: () => void): Promise<void> {
+  /** Never throws. */
+  #serve(duplex: Duplex, overrides: SessionOverrides, place: Place): Promise<void> {
     try {
       const connection = new Connection(this.#context, duplex, overrides)
-      this.#connections.set(connection, leave)
+      this.#connections.set(connection, place)
       return connection.run()
     } catch (error) {
       this.#drop(duplex, error)
-      leave()
+      place.leave()
       return Promise.resolve()
     }
   }
 
   #over(connection: Connection): void {
-    this.#connections.get(connection)?.()
+    this.#connections.get(connection)?.leave()
     this.#connections.delete(connection)
     if (this.#connections.size === 0) this.#allGone?.()
   }

@@ -101,15 +101,22 @@ class Reception {
     // Reset before we got to it, or in the backlog when the listener was closed.
     if (remote.family === 'unknown' || this.#isClosed) return socket.close()
     const duplex = new SocketDuplex(socket, this.#settings, remote, local)
-    if (!this.#terms.implicitTls || duplex.startTls === undefined) {
-      void this.#server.accept(duplex, this.#terms.overrides)
+    const { implicitTls, overrides, error } = this.#terms
+    const { startTls } = duplex
+    if (!implicitTls || startTls === undefined) {
+      void this.#server.accept(duplex, overrides)
       return
     }
-    this.#terms.handshakes
-      .run(duplex.startTls(), (error) => duplex.destroy(error))
+    this.#terms
+      .secure(
+        this.#server,
+        remote,
+        () => startTls.call(duplex),
+        (reason) => duplex.destroy(reason),
+      )
       .then(
-        () => this.#server.accept(duplex, this.#terms.overrides),
-        (error: Error) => this.#terms.error(error, remote),
+        ({ place }) => this.#server.accept(duplex, overrides, place),
+        (reason: Error) => error(reason, remote),
       )
   }
 

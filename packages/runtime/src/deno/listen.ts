@@ -124,15 +124,21 @@ class Reception implements Listener {
     const remote = isUnix ? unixEndpoint() : endpoint(connection.remoteAddr)
     const local = isUnix ? this.address : endpoint(connection.localAddr)
     const duplex = new ConnectionDuplex(connection, this.#settings, remote, local)
-    const { implicitTls, handshakes, overrides, error } = this.#terms
-    if (!implicitTls || duplex.startTls === undefined) {
+    const { implicitTls, overrides, error } = this.#terms
+    const { startTls } = duplex
+    if (!implicitTls || startTls === undefined) {
       void this.#server.accept(duplex, overrides)
       return
     }
-    handshakes
-      .run(duplex.startTls(NOTHING), (reason) => duplex.destroy(reason))
+    this.#terms
+      .secure(
+        this.#server,
+        remote,
+        () => startTls.call(duplex, NOTHING),
+        (reason) => duplex.destroy(reason),
+      )
       .then(
-        () => this.#server.accept(duplex, overrides),
+        ({ place }) => this.#server.accept(duplex, overrides, place),
         (reason: Error) => error(reason, remote),
       )
   }

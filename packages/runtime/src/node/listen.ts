@@ -3,7 +3,7 @@
  *
  * A connection that is handed to the server is ready for SMTP: where TLS comes first, its handshake is done.
  */
-import type { Endpoint, Listener } from '@postern/engine'
+import type { Endpoint, Listener, Place } from '@postern/engine'
 import { createServer, type Server, type Socket } from 'node:net'
 import { Server as TlsServer, TLSSocket } from 'node:tls'
 import { unixEndpoint } from '../endpoint.ts'
@@ -50,8 +50,9 @@ export function serve(server: Acceptor, listener: Server, options: ServeOptions 
 export async function adopt(server: Acceptor, socket: Socket, options: ConnectionOptions = {}): Promise<void> {
   const reception = new Reception(server, options)
   const remote = remoteEndpoint(socket)
-  const ready = reception.needsHandshake(socket) ? await reception.handshake(socket) : socket
-  await reception.accept(ready, remote)
+  if (!reception.needsHandshake(socket)) return void (await reception.accept(socket, remote))
+  const { secured, place } = await reception.secure(socket, remote)
+  await reception.accept(secured, remote, undefined, place)
 }
 
 function bind(listener: Server, where: object): Promise<void> {
@@ -117,19 +118,24 @@ class Reception {
       void this.accept(socket, remote, local)
       return
     }
-    this.handshake(socket).then(
-      (secure) => this.accept(secure, remote, local),
+    this.secure(socket, remote).then(
+      ({ secured, place }) => this.accept(secured, remote, local, place),
       (error: Error) => this.terms.error(error, remote),
     )
   }
 
-  accept(socket: Socket, remote: Endpoint, local?: Endpoint): unknown {
-    return this.#server.accept(new SocketDuplex(socket, this.#settings, remote, local), this.terms.overrides)
+  accept(socket: Socket, remote: Endpoint, local?: Endpoint, place?: Place): unknown {
+    return this.#server.accept(new SocketDuplex(socket, this.#settings, remote, local), this.terms.overrides, place)
   }
 
-  handshake(socket: Socket): Promise<TLSSocket> {
+  secure(socket: Socket, remote: Endpoint): Promise<{ secured: TLSSocket; place: Place | undefined }> {
     const { handshake } = this.#settings
     if (handshake === undefined) throw new TypeError('implicitTls: needs tls')
-    return this.terms.handshakes.run(handshake(socket), (error) => socket.destroy(error))
+    return this.terms.secure(
+      this.#server,
+      remote,
+      () => handshake(socket),
+      (error) => socket.destroy(error),
+    )
   }
 }
