@@ -16,6 +16,9 @@ export interface ParsedPath {
   readonly international: boolean
 }
 
+/** A path whose bracket is not read yet. */
+type Mailbox = { -readonly [Field in keyof ParsedPath]: ParsedPath[Field] }
+
 const TAB = 9
 const SPACE = 32
 const QUOTE = 34
@@ -66,11 +69,12 @@ export function parsePath(text: string, start: number, lenient: boolean): Parsed
   const mailbox = parseMailbox(text, from, lenient)
   if (mailbox === undefined) return undefined
   const end = lenient ? blanksEnd(text, mailbox.end) : mailbox.end
-  return text.charCodeAt(end) === GREATER ? { ...mailbox, end: end + 1 } : undefined
+  mailbox.end = end + 1
+  return text.charCodeAt(end) === GREATER ? mailbox : undefined
 }
 
 /** Reads what may stand between the brackets, a local part alone included. */
-function parseMailbox(text: string, start: number, lenient: boolean): ParsedPath | undefined {
+function parseMailbox(text: string, start: number, lenient: boolean): Mailbox | undefined {
   const from = sourceRouteEnd(text, start)
   const isQuoted = text.charCodeAt(from) === QUOTE
   const at = isQuoted ? quotedStringEnd(text, from) : dotStringEnd(text, from, lenient)
@@ -94,7 +98,7 @@ function parsed(
   localPart: string,
   domain: string,
   literal?: AddressLiteral,
-): ParsedPath {
+): Mailbox {
   const address = text.slice(start, end)
   const path = literal === undefined ? { address, localPart, domain } : { address, localPart, domain, literal }
   return { path, end, international: !isAscii(address) }

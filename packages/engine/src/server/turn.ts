@@ -6,23 +6,21 @@
 
 /** Commands of a turn. A client that waits for replies says fewer at a time. */
 const MAX_COMMANDS = 200
-/** How long a turn may take. */
+/** How long a turn may take from the first look at the clock on. */
 const MAX_MS = 5
-/** The clock is asked once in so many commands. */
+/** The clock is looked at once in so many commands, so that a client that waits for replies costs no look. */
 const COMMANDS_A_LOOK = 10
 
 export class Turn {
   #commands = 0
-  #startedAtMs = 0
+  #firstLookMs = 0
 
   /** Counts a command. Returns a promise if the session is to give way, which resolves when others have had their turn. */
   count(): Promise<void> | undefined {
-    const commands = ++this.#commands
-    if (commands % COMMANDS_A_LOOK !== 0) {
-      if (commands === 1) this.#startedAtMs = performance.now()
-      return undefined
-    }
-    if (commands < MAX_COMMANDS && performance.now() - this.#startedAtMs < MAX_MS) return undefined
+    if (++this.#commands % COMMANDS_A_LOOK !== 0) return undefined
+    const nowMs = performance.now()
+    if (this.#commands === COMMANDS_A_LOOK) this.#firstLookMs = nowMs
+    if (this.#commands < MAX_COMMANDS && nowMs - this.#firstLookMs < MAX_MS) return undefined
     this.#commands = 0
     // A timer is the one macrotask that every runtime has.
     return new Promise((resolve) => setTimeout(resolve, 0))
