@@ -62,10 +62,17 @@ describe('email()', () => {
     ['<>', ''],
     ['\u00e4nn@sender.example', '\u00e4nn@sender.example'],
     ['"a> b"@sender.example', '"a> b"@sender.example'],
+    ['a..b.@sender.example', 'a..b.@sender.example'],
   ])('from %j', async (from, address) => {
     const { server, kept } = engine()
     expect((await takeEmail(server, email('x', { from }))).code).toBe(250)
     expect(kept[0]?.envelope.reversePath.address).toBe(address)
+  })
+
+  test('takes an untidy recipient that Cloudflare has taken, and keeps it as written', async () => {
+    const { server, kept } = engine()
+    expect((await takeEmail(server, email('x', { to: '.b..ob.@example.com' }))).code).toBe(250)
+    expect(kept[0]?.envelope.forwardPaths[0]?.address).toBe('.b..ob.@example.com')
   })
 
   test.each([

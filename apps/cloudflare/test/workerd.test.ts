@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { RawClient } from '../../../test/corpus/raw-client.ts'
 import { environment } from '../../../test/peers/postern.ts'
 import { makeCertificate } from '../../../test/peers/served.ts'
 import { difference, Scratch } from '../../../test/peers/store.ts'
@@ -65,6 +66,22 @@ describe('raw workerd', () => {
     expect(difference(bytes, raw)).toBeUndefined()
     expect(record.session.transmissionType).toBe(how === 'in clear' ? 'ESMTP' : 'ESMTPS')
     expect(record.session.remote).toMatchObject({ family: 'ipv4', address: '127.0.0.1' })
+  })
+
+  test('refusals are lines of the log, up to a bound for each session', async () => {
+    const from = workerd.running.text.length
+    using client = await RawClient.greeted(workerd.smtp)
+    await client.say('MAIL FROM:<ann@sender.example>', 250)
+    for (let n = 0; n < 30; n++) await client.say(`RCPT TO:<bob${n}@elsewhere.example>`, 550)
+    await client.quit()
+    const lines = (): string[] => workerd.running.text.slice(from).match(/\{"message":"refused".*\}/g) ?? []
+    await vi.waitFor(() => expect(lines()).toHaveLength(20), { timeout: 5_000 })
+    expect(JSON.parse(lines()[0] ?? '')).toMatchObject({
+      verb: 'RCPT',
+      reply: expect.stringMatching(/^550 5\.7\.1 /),
+      remote: '127.0.0.1',
+    })
+    expect(JSON.parse(lines().at(-1) ?? '')).toMatchObject({ note: expect.stringContaining('not logged') })
   })
 
   for (const version of ['tls1_2', 'tls1_3']) {
