@@ -20,7 +20,7 @@ import {
   type TlsInfo,
 } from '@postern/engine'
 import type { Logger } from '@logtape/logtape'
-import { keep, type MailRecord, type MailStore } from '@postern/storage'
+import { isStorageError, keep, type MailRecord, type MailStore } from '@postern/storage'
 import type { ConfigHandlers } from './config.ts'
 import { NOTICE } from './log.ts'
 import type { Options } from './options.ts'
@@ -54,6 +54,9 @@ export function intake({ options, store, log, hasTls, kept }: IntakeParts): Serv
     ...watchedHooks(handlers, log),
     error(error, session) {
       if (error instanceof ArrivalError) noteArrival(log, error)
+      // Said once as an error, when it was noticed.
+      else if (isStorageError(error, 'lost'))
+        log.info('put off', { sessionId: session?.id, reason: error.message, ...(session && peer(session)) })
       else log.error('a hook failed, or a connection broke', { sessionId: session?.id, error })
       // An answer that comes later may be a rejection, which is the engine's to catch.
       return handlers.error?.(error, session)

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import type { BlobStore, ByteCount, MailStore } from '@postern/storage'
 import type { FsLayout } from '@postern/storage/fs'
+import type { Logger } from '@logtape/logtape'
 import { errorText, EXIT, Failure } from './failure.ts'
 import type { Settings } from './settings.ts'
 import { openS3 } from './s3.ts'
@@ -26,6 +27,8 @@ export interface StoreAccess {
   readonly workerCount?: number
   /** Counts what the stores of all workers hold in memory. Default: what this one does. */
   readonly bufferedBytes?: ByteCount
+  /** Told when the store's directory is lost, as after an unmount, and when it is back. */
+  readonly log?: Logger
 }
 
 /** Messages over 64 KiB that are written at one time, by all workers together, and as many that are read. */
@@ -84,8 +87,14 @@ export async function openStore(settings: Settings, access: StoreAccess = {}): P
     return mailStore(memory())
   }
   if (store.scheme === 's3') return mailStore(await openS3(settings, store.url, access.bufferedBytes))
-  const { writable = true, workerCount = 1 } = access
-  const files = { writable, maxOpenFiles: Math.ceil(MAX_OPEN_FILES / workerCount) }
+  const { writable = true, workerCount = 1, log } = access
+  const files = {
+    writable,
+    maxOpenFiles: Math.ceil(MAX_OPEN_FILES / workerCount),
+    lost: ({ message }: Error) =>
+      log?.error("the store's directory is lost: mail gets 451 until it is back", { reason: message }),
+    back: () => log?.info("the store's directory is back: mail is taken again", { store: store.url }),
+  }
   const layout = layoutOf(store, settings)
   try {
     if (store.scheme === 'maildir') {

@@ -13,6 +13,8 @@ export type StorageErrorCode =
   | 'denied'
   /** The directory holds mail in another layout, or in a newer version of it: the message names it. */
   | 'other-layout'
+  /** The store's directory is not at its path: its file system was unmounted, or it was renamed. It may come back. */
+  | 'lost'
   /** No room: a full disk, a quota, a bound on memory. It may be gone in a while. */
   | 'no-space'
   /** What is stored is not what was written, or what was written is not what was announced. */

@@ -26,8 +26,8 @@ export async function serve(settings: Settings): Promise<number> {
     return serveByWorkers(settings)
   }
   const tls = await openTls(settings)
-  const store = await openStore(settings)
   const log = await openLog(options)
+  const store = await openStore(settings, { log })
   const notices = log.getChild(NOTICE)
   const say = options.logFormat === 'json' ? () => {} : (text: string) => void process.stdout.write(text)
   outliveReader()

@@ -48,7 +48,7 @@ async function begin(): Promise<Work> {
   outliveReader()
   const log = await openLog(options, sharedOutput(2, shared.output))
   const out = sharedOutput(1, shared.output)
-  const store = await openStore(settings, { workerCount, bufferedBytes: sharedByteCount(shared, index) })
+  const store = await openStore(settings, { workerCount, bufferedBytes: sharedByteCount(shared, index), log })
   const tls = start.tls && new (await import('@postern/runtime/tls')).TlsCredentials(start.tls)
   const server = makeServer(
     settings,

@@ -9,14 +9,18 @@
  * even if the directory was there: another process may have made it a moment ago, and not have come to the sync yet.
  *
  * A directory that is known may be removed by a sweep, while it is empty, and made again by another process that has not
- * come to the sync yet. So each sync looks whether the directory is still the one that is known: its inode number and
+ * come to the sync yet. So each sync looks whether the directory is still the one that is known: its device, its inode number and
  * the time of its birth, as numbers are used again. While a name is in it nobody can remove it, so looking once is enough.
+ *
+ * The same look tells whether the path still leads into the store, and not to what lies beneath a file system that was unmounted: a
+ * directory becomes known only after the root was checked. So a sync of a known one costs no call for it.
  */
-import { constants, type Stats } from 'node:fs'
+import { constants } from 'node:fs'
 import { dirname } from 'node:path'
 import { StorageError } from '../error.ts'
 import { type Disk, systemCode } from './disk.ts'
 import { Group } from './group.ts'
+import { identityOf, type Root } from './root.ts'
 import type { Slots } from './slots.ts'
 
 /** Enough for a store by time: only its last few are written to. */
@@ -25,23 +29,44 @@ const MAX_KNOWN = 512
 export class Directories {
   readonly #disk: Disk
   readonly #slots: Slots
-  readonly #root: string
+  readonly #root: Root
+  readonly #top: string
   readonly #maxKnown: number
   /** Which directory each is; see {@link identityOf}. */
   readonly #known = new Map<string, Promise<string>>()
   readonly #groups = new Map<string, Group<string>>()
 
-  /** @param maxKnown Directories that are known to be there and safe; the oldest is forgotten first. */
-  constructor(disk: Disk, slots: Slots, root: string, maxKnown: number = MAX_KNOWN) {
+  /**
+   * @param top The directory that all others lie in, which is there: the root, or one in it
+   * @param maxKnown Directories that are known to be there and safe; the oldest is forgotten first.
+   */
+  constructor(disk: Disk, slots: Slots, root: Root, top: string = root.path, maxKnown: number = MAX_KNOWN) {
     this.#maxKnown = maxKnown
     this.#disk = disk
     this.#slots = slots
     this.#root = root
+    this.#top = top
   }
 
-  /** Makes the directory, which lies in the root, where it is missing; resolves when it is there to stay. */
+  /** @throws StorageError `lost` while the path of the store leads elsewhere */
+  async check(): Promise<void> {
+    try {
+      await this.#root.check()
+    } catch (error) {
+      // Once the store is back, the first to use a directory checks the root.
+      this.#known.clear()
+      throw error
+    }
+  }
+
+  /** Whether nothing is to be made of the directory, as far as is known. */
+  isKnown(directory: string): boolean {
+    return this.#known.has(directory)
+  }
+
+  /** Makes the directory, which lies in the top, where it is missing; resolves when it is there to stay. */
   async ensure(directory: string): Promise<void> {
-    if (directory !== this.#root) await this.#ensured(directory)
+    await (directory === this.#top ? this.check() : this.#ensured(directory))
   }
 
   #ensured(directory: string): Promise<string> {
@@ -61,13 +86,14 @@ export class Directories {
 
   /** Forgets that the directory, and those above it, were there: one of them turned out to be gone. */
   forget(directory: string): void {
-    for (let gone = directory; gone.length > this.#root.length; gone = dirname(gone)) this.#known.delete(gone)
+    for (let gone = directory; gone.length > this.#top.length; gone = dirname(gone)) this.#known.delete(gone)
   }
 
   /** Resolves when every name that was made in the directory before the call is safe, and so the directory is. */
   async sync(directory: string): Promise<void> {
     const synced = await this.flush(directory)
-    if (directory === this.#root || (await this.#ensured(directory)) === synced) return
+    if (directory === this.#top) return this.check()
+    if ((await this.#ensured(directory)) === synced) return
     this.forget(directory)
     if ((await this.#ensured(directory)) === synced) return
     throw new StorageError('unavailable', `${directory} was removed, and what was in it`)
@@ -113,9 +139,4 @@ export class Directories {
       await this.#disk.close(file)
     }
   }
-}
-
-/** What one directory does not share with another that had its name. */
-function identityOf({ ino, birthtimeMs }: Stats): string {
-  return `${ino} ${birthtimeMs}`
 }

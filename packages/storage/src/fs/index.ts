@@ -8,11 +8,12 @@ import type { Layout } from './marker.ts'
 import { openDirectory } from './opening.ts'
 import { PackedStore } from './packed/index.ts'
 import { Reading } from './reading.ts'
+import { Root, type RootWatch } from './root.ts'
 import { Slots } from './slots.ts'
 import { Temporary } from './temporary.ts'
 import type { Workshop } from './writer.ts'
 
-export interface FsOptions {
+export interface FsOptions extends RootWatch {
   /**
    * `files`: each blob is a file. `packed`: small ones are gathered in packs, so that many commits share one fsync. It is
    * chosen when the directory is made. Default: what the directory is, or `files`.
@@ -47,19 +48,26 @@ export function fs(directory: string, options: FsOptions = {}): BlobStore {
   return fsOn(nodeDisk, directory, options)
 }
 
-/** The same on a disk that a test watches, or breaks; or as a part of another layout. */
-export function fsOn(disk: Disk, directory: string, options: FsOptions = {}, partOf?: Layout): BlobStore {
+/** The same on a disk that a test watches, or breaks. */
+export function fsOn(disk: Disk, directory: string, options: FsOptions = {}): BlobStore {
   const maxOpenFiles = checkOpenFiles(options.maxOpenFiles)
   const { writable = true } = options
-  const layouts = partOf === undefined ? layoutsOf(options.layout) : ([partOf] as const)
-  const { root, layout } = openDirectory(directory, layouts, { writable })
-  return (layout === PACKED ? packedAt : fsAt)(writable ? disk : readingDisk(disk), root, maxOpenFiles)
+  const { root, layout } = openDirectory(directory, layoutsOf(options.layout), { writable })
+  const isPacked = layout === PACKED
+  if (!writable) return (isPacked ? packedAt : fsAt)(readingDisk(disk), root, maxOpenFiles)
+  const watched = new Root(disk, root, { watch: options, reopen: () => void openDirectory(root, [layout]) }).opened()
+  return isPacked ? packedIn(disk, watched, maxOpenFiles) : filesIn(disk, watched, root, maxOpenFiles)
 }
 
-/** Files in a directory that was opened already: of a disk that a test simulates. */
+/** Files in a directory that was opened already: of a disk that a test simulates, or of who only reads. */
 export function fsAt(disk: Disk, root: string, maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES): BlobStore {
-  const { shop, reading } = workshop(disk, root, maxOpenFiles)
-  return new FileStore(root, shop, reading)
+  return filesIn(disk, new Root(disk, root), root, maxOpenFiles)
+}
+
+/** Files in a directory of a store, or in the root itself, that was opened already. */
+export function filesIn(disk: Disk, root: Root, directory: string, maxOpenFiles: number): BlobStore {
+  const { shop, reading } = workshop(disk, root, directory, maxOpenFiles)
+  return new FileStore(directory, shop, reading)
 }
 
 /** The same with packs. @param now The clock: milliseconds since 1970 */
@@ -69,18 +77,34 @@ export function packedAt(
   maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES,
   now: () => number = Date.now,
 ): BlobStore {
-  const { shop, reading } = workshop(disk, root, maxOpenFiles)
-  return new PackedStore(new FileStore(root, shop, reading), root, shop, now)
+  return packedIn(disk, new Root(disk, root), maxOpenFiles, now)
 }
 
-function workshop(disk: Disk, root: string, maxOpenFiles: number): { shop: Workshop; reading: Reading } {
+function packedIn(disk: Disk, root: Root, maxOpenFiles: number, now: () => number = Date.now): BlobStore {
+  const { shop, reading } = workshop(disk, root, root.path, maxOpenFiles)
+  return new PackedStore(new FileStore(root.path, shop, reading), root.path, shop, now)
+}
+
+function workshop(
+  disk: Disk,
+  root: Root,
+  directory: string,
+  maxOpenFiles: number,
+): { shop: Workshop; reading: Reading } {
   const brief = new Slots(MAX_BRIEF)
+  const directories = new Directories(disk, brief, root, directory)
+  const temporary = join(directory, '.tmp')
   const shop = {
     disk,
     brief,
     large: new Slots(maxOpenFiles),
-    directories: new Directories(disk, brief, root),
-    temporary: new Temporary(disk, join(root, '.tmp')),
+    directories,
+    temporary: new Temporary(disk, temporary, {
+      async makeDirectory() {
+        await directories.check()
+        await disk.mkdir(temporary, 0o700).catch(() => undefined)
+      },
+    }),
   }
   return { shop, reading: new Reading(disk, brief, new Slots(maxOpenFiles)) }
 }

@@ -22,7 +22,8 @@ export interface Layout {
 /** What a directory may be; the first is what one becomes that has no mail yet. */
 export type Wanted = readonly [Layout, ...Layout[]]
 
-const MARKER = '.postern'
+/** The name of the file. */
+export const MARKER = '.postern'
 const MAX_MARKER_BYTES = 64
 
 /**

@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { constants, type Dirent } from 'node:fs'
 import { join } from 'node:path'
-import { type Disk, systemCode } from './disk.ts'
+import { type Disk, isGone, systemCode } from './disk.ts'
 
 const { O_CREAT, O_EXCL, O_WRONLY } = constants
 
@@ -15,7 +15,7 @@ export interface TemporaryOptions {
   /** What names begin with, which nobody else's do. Default: the process, and random bytes. */
   readonly stem?: string
   /** Makes the directory where it turns out to be missing. */
-  makeDirectory?(): Promise<void>
+  makeDirectory(): Promise<void>
 }
 
 export class Temporary {
@@ -26,11 +26,11 @@ export class Temporary {
   readonly #live = new Set<string>()
   #count = 0
 
-  constructor(disk: Disk, directory: string, options: TemporaryOptions = {}) {
+  constructor(disk: Disk, directory: string, options: TemporaryOptions) {
     this.#disk = disk
     this.directory = directory
     this.#stem = options.stem ?? `${process.pid}-${randomBytes(8).toString('hex')}`
-    this.#makeDirectory = options.makeDirectory ?? (() => disk.mkdir(directory, 0o700).catch(() => undefined))
+    this.#makeDirectory = options.makeDirectory
   }
 
   /** A path that nobody else has. Owed one `remove`. */
@@ -46,7 +46,7 @@ export class Temporary {
     try {
       return await this.#disk.open(path, flags, 0o600)
     } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw error
+      if (!isGone(error)) throw error
     }
     // Somebody tidied the directory away, or the disk was too full to make it at the start.
     await this.#makeDirectory()

@@ -9,7 +9,7 @@ import { dirname } from 'node:path'
 import { BaseWriter } from '../base-writer.ts'
 import { StorageError } from '../error.ts'
 import type { Directories } from './directories.ts'
-import { diskError, systemCode } from './disk.ts'
+import { diskError, isGone, systemCode } from './disk.ts'
 import type { Temporary } from './temporary.ts'
 import { type Bench, TemporaryFile } from './temporary-file.ts'
 
@@ -70,7 +70,7 @@ export class FileWriter extends BaseWriter {
     } catch (error) {
       // Who hears that there is a blob already relies on it, and its writer may have been killed before the sync.
       if (systemCode(error) === 'EEXIST') await directories.sync(directory)
-      if (systemCode(error) !== 'ENOENT') throw error
+      if (!isGone(error)) throw error
       // The directory was empty, and a sweep took it.
       directories.forget(directory)
       await this.#linkIn(path, directory)

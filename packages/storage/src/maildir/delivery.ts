@@ -8,7 +8,7 @@ import { constants } from 'node:fs'
 import { dirname } from 'node:path'
 import type { BlobWriter } from '../blob.ts'
 import { StorageError } from '../error.ts'
-import { diskError, systemCode } from '../fs/disk.ts'
+import { diskError, isGone } from '../fs/disk.ts'
 import type { Reading } from '../fs/reading.ts'
 import { Slots } from '../fs/slots.ts'
 import { Temporary } from '../fs/temporary.ts'
@@ -136,7 +136,7 @@ export class Delivery implements BlobWriter {
     try {
       await link()
     } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw error
+      if (!isGone(error)) throw error
       // Somebody removed the mailbox since it was last used.
       await mailboxes.ensureAgain(mailbox)
       await link()

@@ -18,10 +18,11 @@ import type { BlobStore } from '../blob.ts'
 import { StorageError } from '../error.ts'
 import { type FoundMail, foundMail } from '../found.ts'
 import { type Disk, nodeDisk, readingDisk } from '../fs/disk.ts'
-import { checkOpenFiles, fsAt, fsOn, MAX_BRIEF } from '../fs/index.ts'
+import { checkOpenFiles, filesIn, MAX_BRIEF } from '../fs/index.ts'
 import type { Layout } from '../fs/marker.ts'
 import { openDirectory } from '../fs/opening.ts'
 import { Reading } from '../fs/reading.ts'
+import { Root, type RootWatch } from '../fs/root.ts'
 import { Slots } from '../fs/slots.ts'
 import { keysOf } from '../layout.ts'
 import {
@@ -44,7 +45,7 @@ import { mailboxOf } from './place.ts'
 
 export { uniqueName } from './name.ts'
 
-export interface MaildirOptions {
+export interface MaildirOptions extends RootWatch {
   /**
    * This host: a part of every file's name, and the domain of a recipient that has none, which is `postmaster`. Default: the
    * system's name for it.
@@ -78,23 +79,30 @@ export function maildir(directory: string, options: MaildirOptions = {}): MailSt
 
 /** The same on a disk that a test watches, or breaks. */
 export function maildirOn(disk: Disk, directory: string, options: MaildirOptions = {}): MailStore {
-  const maxOpenFiles = checkOpenFiles(options.maxOpenFiles)
+  checkOpenFiles(options.maxOpenFiles)
   const { writable = true } = options
+  const { root, records } = open(directory, writable)
+  if (!writable) return storeOf(readingDisk(disk), new Root(disk, root), records, options)
+  const watched = new Root(disk, root, { watch: options, reopen: () => void open(root, true) }).opened()
+  return storeOf(disk, watched, records, options)
+}
+
+/** Opens the directory, and the one for envelopes in it. @returns their real paths */
+function open(directory: string, writable: boolean): { readonly root: string; readonly records: string } {
   const { root } = openDirectory(directory, [LAYOUT], { writable })
-  const place = join(root, RECORDS)
+  const records = join(root, RECORDS)
   // Nothing was delivered here yet, and there is nothing to be seen.
-  const isNew = !writable && !existsSync(place)
+  if (!writable && !existsSync(records)) return { root, records }
   // Marked as a part of this layout: a store of blobs it is not.
-  const records = isNew ? fsAt(readingDisk(disk), place) : fsOn(disk, place, { maxOpenFiles, writable }, LAYOUT)
-  return storeOf(writable ? disk : readingDisk(disk), root, records, options)
+  return { root, records: openDirectory(records, [LAYOUT], { writable }).root }
 }
 
 /** The same in a directory that was opened already, `.records` in it: of a disk that a test simulates. */
 export function maildirAt(disk: Disk, root: string, options: MaildirOptions = {}): MailStore {
-  return storeOf(disk, root, fsAt(disk, join(root, RECORDS)), options)
+  return storeOf(disk, new Root(disk, root), join(root, RECORDS), options)
 }
 
-function storeOf(disk: Disk, root: string, records: BlobStore, options: MaildirOptions): MailStore {
+function storeOf(disk: Disk, root: Root, records: string, options: MaildirOptions): MailStore {
   const maxOpenFiles = checkOpenFiles(options.maxOpenFiles)
   const brief = new Slots(MAX_BRIEF)
   const office: Office = {
@@ -104,7 +112,7 @@ function storeOf(disk: Disk, root: string, records: BlobStore, options: MaildirO
     mailboxes: new Mailboxes(disk, root),
     reading: new Reading(disk, brief, new Slots(maxOpenFiles)),
   }
-  return new MaildirStore(office, records, options.hostname ?? systemHostname())
+  return new MaildirStore(office, filesIn(disk, root, records, maxOpenFiles), options.hostname ?? systemHostname())
 }
 
 class MaildirStore implements MailStore {

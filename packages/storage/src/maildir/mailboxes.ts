@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { StorageError } from '../error.ts'
 import { Directories } from '../fs/directories.ts'
 import { type Disk, isGone, systemCode } from '../fs/disk.ts'
+import type { Root } from '../fs/root.ts'
 import { Slots } from '../fs/slots.ts'
 import type { MaildirPlaces } from '../mail-record.ts'
 import { Listings } from './listings.ts'
@@ -29,12 +30,12 @@ export class Mailboxes {
   readonly #disk: Disk
   readonly #listings: Listings
 
-  constructor(disk: Disk, root: string) {
-    this.root = root
+  constructor(disk: Disk, root: Root) {
+    this.root = root.path
     this.#disk = disk
     this.#listings = new Listings(disk)
     // Slots of their own: who writes a file holds one of the store's, and may find that its directory is to be made.
-    this.directories = new Directories(disk, new Slots(SYNCS_AT_ONCE), root, MAX_KNOWN)
+    this.directories = new Directories(disk, new Slots(SYNCS_AT_ONCE), root, root.path, MAX_KNOWN)
   }
 
   path(mailbox: string, ...names: string[]): string {

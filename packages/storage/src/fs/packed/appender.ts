@@ -8,12 +8,15 @@
  * A sweep, of this store or of another process, removes a pack once everything in it was deleted. Before that it gives it a second
  * name, and looks once more; then the first name goes, and the second last. So who sees after its sync that its pack still has its
  * first name, and no other, was seen by that look; everybody else writes the same to another pack.
+ *
+ * Who sees that the name still leads to the file that it has open knows also that the path of the store does not lead elsewhere, as
+ * after an unmount. A new pack is not begun before that was checked (directories.ts).
  */
-import { constants } from 'node:fs'
+import { constants, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { StorageError } from '../../error.ts'
 import type { Directories } from '../directories.ts'
-import { type Disk, isGone, systemCode } from '../disk.ts'
+import { type Disk, isGone } from '../disk.ts'
 import { type Draft, encode, lengthOf, MAGIC, seedOf } from './entry.ts'
 import { packName } from './name.ts'
 
@@ -34,6 +37,8 @@ interface OpenPack {
   readonly stem: string
   readonly path: string
   readonly file: number
+  /** Which file it is. While it is open, no other has its number. */
+  readonly is: Pick<Stats, 'dev' | 'ino'>
   /** How much of it is safe; 0 for one whose name may not be. */
   end: number
 }
@@ -161,11 +166,12 @@ export class Appender {
     }
   }
 
-  /** Whether no sweep has begun to remove the pack. */
-  async #hasOneName({ path }: OpenPack): Promise<boolean> {
+  /** Whether no sweep has begun to remove the pack, and the path still leads to it. */
+  async #hasOneName({ path, is }: OpenPack): Promise<boolean> {
     try {
       // Not asked of the open file: between the two removals it has one name, but not this.
-      return (await this.#press.disk.lstat(path)).nlink === 1
+      const { nlink, dev, ino } = await this.#press.disk.lstat(path)
+      return nlink === 1 && dev === is.dev && ino === is.ino
     } catch (error) {
       if (isGone(error)) return false
       throw error
@@ -177,7 +183,7 @@ export class Appender {
     try {
       return await this.#create()
     } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw error
+      if (!isGone(error)) throw error
       // The directory was empty, and a sweep took it.
       directories.forget(this.#path)
       return this.#create()
@@ -191,14 +197,21 @@ export class Appender {
     this.#beginning = stem
     const path = join(this.#path, packName(stem))
     const file = await disk.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
-    return { stem, path, file, end: 0 }
+    try {
+      return { stem, path, file, is: await disk.fstat(file), end: 0 }
+    } catch (error) {
+      await disk.unlink(path).catch(() => undefined)
+      await disk.close(file).catch(() => undefined)
+      throw error
+    }
   }
 
   /** Takes back what was not promised, as far as the disk lets it, and leaves the pack. */
   async #giveUp(pack: OpenPack): Promise<void> {
     const { disk } = this.#press
-    const cut = pack.end === 0 ? disk.unlink(pack.path) : disk.truncate(pack.file, pack.end)
-    await cut.catch(() => undefined)
+    // Also where its name goes: in a file system that was unmounted, it can't be removed.
+    await disk.truncate(pack.file, pack.end).catch(() => undefined)
+    if (pack.end === 0) await disk.unlink(pack.path).catch(() => undefined)
     await this.close()
   }
 }

@@ -63,7 +63,7 @@ export class Appenders {
     const desk = this.#desk(folder)
     desk.users++
     try {
-      await (desk.isReady ??= remember(folder, desk))
+      await (desk.isReady ??= this.#remember(folder, desk))
       for (let taken = takenOf(desk, blobs); taken !== undefined; taken = takenOf(desk, blobs)) {
         // Whether it came to a blob is known when that is over.
         const underWay = desk.taken.get(taken)
@@ -83,7 +83,7 @@ export class Appenders {
     const desk = this.#desk(folder)
     desk.users++
     try {
-      await (desk.isReady ??= remember(folder, desk))
+      await (desk.isReady ??= this.#remember(folder, desk))
       if (desk.taken.has(name)) {
         await desk.taken.get(name)?.catch(() => undefined)
         await check()
@@ -131,6 +131,19 @@ export class Appenders {
     }
   }
 
+  /** Notes the names that are taken in a folder. After a failure the next one tries again. */
+  async #remember(folder: Folder, desk: Desk): Promise<void> {
+    try {
+      const contents = await folder.look()
+      // While the store is lost, nothing is found.
+      await this.#press.directories.check()
+      for (const names of [contents.others, contents.names()]) for (const name of names) note(desk.taken, name)
+    } catch (error) {
+      desk.isReady = undefined
+      throw error
+    }
+  }
+
   #desk(folder: Folder): Desk {
     const known = this.#desks.get(folder.folder)
     if (known !== undefined) {
@@ -168,15 +181,4 @@ function note(taken: Taken, name: string, underWay?: Promise<void>): void {
     }
   }
   taken.set(name, underWay)
-}
-
-/** Notes the names that are taken in a folder. After a failure the next one tries again. */
-async function remember(folder: Folder, desk: Desk): Promise<void> {
-  try {
-    const contents = await folder.look()
-    for (const names of [contents.others, contents.names()]) for (const name of names) note(desk.taken, name)
-  } catch (error) {
-    desk.isReady = undefined
-    throw error
-  }
 }

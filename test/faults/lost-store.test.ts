@@ -1,0 +1,150 @@
+/**
+ * The store's directory is lost while the server runs: unmounted, or renamed and replaced. It is 451 and never 250, nothing lies in
+ * what is there in its place, and once it is back, the same server takes mail again.
+ */
+import { mkdir, readdir, rename, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { messageOf, MiB } from '../corpus/messages.ts'
+import { RawClient } from '../corpus/raw-client.ts'
+import { sendByBdat, sendByData } from '../corpus/send.ts'
+import { type Layout, Postern, postern } from '../peers/postern.ts'
+import { filesIn, idIn, Scratch } from '../peers/store.ts'
+import { mustRun, testWith } from '../peers/tool.ts'
+import { TMPFS } from './tmpfs.ts'
+
+const SMALL = messageOf(2_000)
+const LARGE = messageOf(MiB)
+const STORES = ['fs', 'fs?layout=packed', 'maildir'] as const
+const RUNTIMES = Object.keys(COMMANDS) as (keyof typeof COMMANDS)[]
+const ROWS = RUNTIMES.flatMap((runtime) => STORES.map((store) => ({ runtime, store, workers: 1 })))
+const TIMEOUT_MS = 60_000
+
+/** Sends small and large messages, each of which has to get this answer. @returns the ids that were promised */
+async function sendAll(client: RawClient, wanted: RegExp): Promise<string[]> {
+  const ids: string[] = []
+  for (const { bytes } of [SMALL, LARGE, SMALL]) {
+    const replies = [
+      await sendByData(client, { bytes }),
+      await sendByBdat(client, { bytes }, { chunks: 100_000, emptyLast: true }),
+    ]
+    for (const { text, code } of replies) {
+      expect(text).toMatch(wanted)
+      if (code === 250) ids.push(idIn(text))
+    }
+  }
+  await client.say('NOOP', 250)
+  return ids
+}
+
+async function expectListed(directory: string, layout: Layout, ids: readonly string[]): Promise<void> {
+  const { stdout } = await postern(directory, ['list', '--json'], layout)
+  const { records, corrupt } = JSON.parse(stdout.toString())
+  expect(corrupt).toEqual([])
+  expect(records.map(({ id }: { id: string }) => id)).toEqual(ids.toSorted().toReversed())
+}
+
+interface Change {
+  readonly directory: string
+  lose(): Promise<void>
+  bringBack(): Promise<void>
+}
+
+/** What was kept before, during and after: only what was answered 250, and the operator hears of both changes, once. */
+async function expectPutOff(runtime: keyof typeof COMMANDS, store: string, change: Change, workers = 1): Promise<void> {
+  const [layout, query = ''] = store.split('?') as [Layout, string?]
+  const { directory } = change
+  const url = `${directory}${query === '' ? '' : `?${query}`}`
+  await using server = await Postern.serve({
+    command: COMMANDS[runtime],
+    store: url,
+    layout,
+    flags: ['--workers', String(workers)],
+  })
+  using client = await RawClient.greeted(server.port)
+  const ids = await sendAll(client, /^250 2\.0\.0 /)
+  await change.lose()
+  await sendAll(client, /^451 4\.3\.0 /)
+  {
+    using other = await RawClient.greeted(server.port)
+    await sendAll(other, /^451 4\.3\.0 /)
+  }
+  expect(await filesIn(directory)).toEqual([])
+  await change.bringBack()
+  ids.push(...(await sendAll(client, /^250 2\.0\.0 /)))
+  await client.quit()
+  await expectListed(directory, layout, ids)
+
+  const told = server.log.filter(({ level }) => level !== 'INFO')
+  const isBack = server.log.filter(({ message }) => message === "the store's directory is back: mail is taken again")
+  // Each worker says it for itself.
+  expect(told.length).toBeGreaterThan(0)
+  expect(told.length).toBeLessThanOrEqual(workers)
+  expect(isBack.length).toBeGreaterThan(0)
+  expect(isBack.length).toBeLessThanOrEqual(told.length)
+  for (const event of told) {
+    expect(event).toMatchObject({
+      level: 'ERROR',
+      message: "the store's directory is lost: mail gets 451 until it is back",
+      reason: expect.stringContaining(`${directory} is not the directory that was opened`),
+    })
+  }
+  // Each refusal is there, in a line without a stack.
+  expect(server.log.filter(({ message }) => message === 'put off')).toHaveLength(12)
+  expect(await server.end('SIGTERM')).toBe(0)
+}
+
+test.each([...ROWS, { runtime: 'node', store: 'fs?layout=packed', workers: 2 } as const])(
+  '$store on $runtime, workers: $workers: renamed, and an empty directory in its place: 451, never 250; renamed back, 250',
+  async ({ runtime, store, workers }) => {
+    await using scratch = await Scratch.make()
+    const [directory, elsewhere] = [scratch.join('mail'), scratch.join('elsewhere')]
+    await expectPutOff(
+      runtime,
+      store,
+      {
+        directory,
+        async lose() {
+          await rename(directory, elsewhere)
+          await mkdir(directory)
+        },
+        async bringBack() {
+          expect(await readdir(directory)).toEqual([])
+          await rmdir(directory)
+          await rename(elsewhere, directory)
+        },
+      },
+      workers,
+    )
+  },
+  TIMEOUT_MS,
+)
+
+for (const { runtime, store } of ROWS) {
+  testWith(
+    TMPFS,
+    `${store} on ${runtime}: unmounted: 451, never 250; mounted again, 250`,
+    async () => {
+      await using scratch = await Scratch.make()
+      const [directory, elsewhere] = [scratch.join('mail'), scratch.join('elsewhere')]
+      await mkdir(directory)
+      await mkdir(elsewhere)
+      // Bound to a second place, so that it can be mounted again with what is in it.
+      await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', elsewhere])
+      try {
+        const bind = (): Promise<unknown> => mustRun('mount', ['--bind', elsewhere, directory])
+        await bind()
+        await expectPutOff(runtime, store, {
+          directory,
+          lose: async () => void (await mustRun('umount', ['-l', directory])),
+          bringBack: async () => void (await bind()),
+        })
+      } finally {
+        await mustRun('umount', ['-l', elsewhere])
+        await mustRun('umount', ['-l', join(directory)]).catch(() => undefined)
+      }
+    },
+    TIMEOUT_MS,
+  )
+}
