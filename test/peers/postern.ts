@@ -13,6 +13,11 @@ const MAX_LOG_LINES = 10_000
 /** The scheme of a store that is a directory. */
 export type Layout = 'fs' | 'maildir'
 
+/** In Maildirs, whoever a test writes to gets a mailbox. */
+function storeUrl(store: string, layout: Layout): string {
+  return layout === 'maildir' ? `maildir:${store}?create=any` : `${layout}:${store}`
+}
+
 export interface ServeOptions {
   /** The directory of the store; '' where the flags, or what they name, have another. */
   readonly store: string
@@ -59,7 +64,7 @@ export class Postern {
     const [program, ...before] = command
     const args = [
       'serve',
-      ...(store === '' ? [] : ['--store', `${layout}:${store}`]),
+      ...(store === '' ? [] : ['--store', storeUrl(store, layout)]),
       '--hostname',
       'mx.postern.example',
       '--log-format',
@@ -155,7 +160,7 @@ export class Postern {
 /** Runs another command of `postern` over a store. */
 export function postern(store: string, args: readonly string[], layout: Layout = 'fs'): Promise<ToolResult> {
   const [command = '', ...rest] = args
-  return runTool(process.execPath, [MAIN, command, '--store', `${layout}:${store}`, ...rest], { env: environment() })
+  return runTool(process.execPath, [MAIN, command, '--store', storeUrl(store, layout), ...rest], { env: environment() })
 }
 
 /** Runs a command that knows no store. */

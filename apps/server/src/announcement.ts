@@ -10,7 +10,7 @@ import { canAuthenticate, hasTls } from './policy.ts'
 import { isTrustedProxy } from './proxies.ts'
 import { formatQuantity, formatSize } from './quantity.ts'
 import type { Settings } from './settings.ts'
-import { isDirectory, storeName } from './store.ts'
+import { creationOf, isDirectory, isUrl, storeName } from './store.ts'
 import { safe, table } from './terminal.ts'
 
 /** One address that is listened on. */
@@ -38,7 +38,9 @@ export function announcement(settings: Settings, bound: readonly Bound[]): strin
   return [
     `Postern ${about.version} takes mail in.\n`,
     indented(table(facts)),
-    ...(first === undefined ? [] : ['Send a first message:\n', indented(sendCommands(first, options))]),
+    ...(first === undefined
+      ? []
+      : ['Send a first message:\n', indented(sendCommands(first, options, firstRecipient(settings)))]),
     'See what came in:\n',
     indented(listCommand(settings)),
     'Stop with Ctrl-C.\n\n',
@@ -109,7 +111,7 @@ function keepsRows(options: Options): string[][] {
   return text === undefined ? [] : [['Keeps', text]]
 }
 
-function sendCommands({ given, at }: Bound, options: Options): string {
+function sendCommands({ given, at }: Bound, options: Options, to: string): string {
   const needsAuth = (given.submission || options.authRequired) && canAuthenticate(options)
   const needsTls = given.submission || options.tlsRequired || (needsAuth && !options.authWithoutTls)
   const user = options.users[0]?.name ?? 'NAME'
@@ -121,7 +123,7 @@ function sendCommands({ given, at }: Bound, options: Options): string {
   if (given.implicitTls) swaks.push('--tls-on-connect')
   else if (needsTls) swaks.push('--tls')
   if (needsAuth) swaks.push('--auth', 'PLAIN', '--auth-user', quote(user))
-  swaks.push('--helo localhost --from me@example.com --to you@example.com')
+  swaks.push('--helo localhost --from me@example.com', '--to', to)
 
   const scheme = given.implicitTls ? 'smtps' : 'smtp'
   const curl = ["printf 'Subject: Hello\\r\\n\\r\\nHello!\\r\\n' | curl -sS"]
@@ -131,9 +133,16 @@ function sendCommands({ given, at }: Bound, options: Options): string {
   if (options.selfSigned && (needsTls || given.implicitTls)) curl.push('--insecure')
   if (needsAuth) curl.push('--user', quote(user))
   if (isProxied) curl.push('--haproxy-protocol')
-  curl.push('--mail-from me@example.com --mail-rcpt you@example.com --upload-file -')
+  curl.push('--mail-from me@example.com --mail-rcpt', to, '--upload-file -')
   // swaks can't say by PROXY protocol who it is, and a proxy that is trusted has to.
   return isProxied ? `${curl.join(' ')}\n` : `${swaks.join(' ')}\n${curl.join(' ')}\n`
+}
+
+/** Somebody whose mail is taken: Maildirs have the postmaster at least. */
+function firstRecipient(settings: Settings): string {
+  const { store } = settings.options
+  const isRefused = isUrl(store) && store.scheme === 'maildir' && creationOf(store, settings) !== 'any'
+  return isRefused ? 'postmaster' : 'you@example.com'
 }
 
 function listCommand({ options, file }: Settings): string {

@@ -26,6 +26,7 @@ import { NOTICE } from './log.ts'
 import type { Options } from './options.ts'
 import { PasswordBook } from './password.ts'
 import { canAuthenticate } from './policy.ts'
+import { recipientHook } from './recipients.ts'
 
 /** What an intake works with. */
 export interface IntakeParts {
@@ -51,7 +52,7 @@ export function intake({ options, store, log, hasTls, kept }: IntakeParts): Serv
     addresses: options.addresses,
     disabled: options.disabled,
     greetingDelayMs: options.greetingDelayMs,
-    ...watchedHooks(handlers, log),
+    ...watchedHooks(handlers, recipientHook(handlers, store), log),
     error(error, session) {
       if (error instanceof ArrivalError) noteArrival(log, error)
       // Said once as an error, when it was noticed.
@@ -78,11 +79,11 @@ type Hook = (...given: never[]) => unknown
  * The user's hooks, their refusals logged; at level `debug` with an eye on the session besides. A hook that nobody needs
  * is left out, and costs nothing.
  */
-function watchedHooks(handlers: ConfigHandlers, log: Logger): Handlers {
+function watchedHooks(handlers: ConfigHandlers, rcpt: Handlers['rcpt'], log: Logger): Handlers {
   const seen: Readonly<Record<string, Hook | undefined>> = log.isEnabledFor('debug') ? sessionLog(log) : {}
   const hooks: Record<string, Hook> = {}
   for (const name of ['connect', 'secure', 'hello', 'mail', 'rcpt', 'verify', 'expand', 'reset', 'close'] as const) {
-    const own = handlers[name]?.bind(handlers) as Hook | undefined
+    const own = (name === 'rcpt' ? rcpt : handlers[name]?.bind(handlers)) as Hook | undefined
     const look = seen[name]
     if (own === undefined && look === undefined) continue
     hooks[name] = (...given) => {

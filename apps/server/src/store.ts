@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import type { BlobStore, ByteCount, MailStore } from '@postern/storage'
 import type { FsLayout } from '@postern/storage/fs'
+import type { MailboxCreation } from '@postern/storage/maildir'
 import type { Logger } from '@logtape/logtape'
 import { errorText, EXIT, Failure } from './failure.ts'
 import type { Settings } from './settings.ts'
@@ -15,7 +16,7 @@ export interface StoreUrl {
   readonly url: string
   /** The directory of an `fs:` or `maildir:` store. */
   readonly path: string
-  /** What stands behind the `?` of an `fs:` store. */
+  /** What stands behind the `?` of an `fs:` or `maildir:` store. */
   readonly query?: string
 }
 
@@ -39,8 +40,9 @@ export type StoreChoice = StoreUrl | BlobStore | MailStore
 
 export const STORE_ALLOWED: string = 'a store URL such as fs:./mail, maildir:./mail, s3://bucket/prefix or memory:'
 
-/** As `fs` names them: it is loaded when it is chosen. */
+/** As the stores name them: a store is loaded when it is chosen. */
 const FS_LAYOUTS = ['files', 'packed'] as const satisfies readonly FsLayout[]
+const CREATIONS = ['none', 'domain', 'any'] as const satisfies readonly MailboxCreation[]
 
 const MAIL_STORE_METHODS = ['save', 'load', 'list', 'delete', 'bounce', 'sweep', 'expire'] as const
 
@@ -51,19 +53,37 @@ export function parseStoreUrl(url: string): StoreUrl | undefined {
   if (url.startsWith('s3:')) return { scheme: 's3', url, path: '' }
   const [, scheme, path] = /^(fs|maildir):([^\0]+)$/.exec(url) ?? []
   if (path === undefined) return undefined
-  if (scheme === 'maildir') return { scheme: 'maildir', url, path }
   // A directory may have a question mark in its name, but hardly an assignment behind it.
   const [, directory = path, query] = /^(.+?)\?([a-z]+=.*)$/i.exec(path) ?? []
-  return { scheme: 'fs', url, path: directory, ...(query !== undefined && { query }) }
+  return { scheme: scheme === 'fs' ? 'fs' : 'maildir', url, path: directory, ...(query !== undefined && { query }) }
 }
 
-/** How mail is to lie in the directory of an `fs:` store; undefined where its URL doesn't say. @throws Failure */
-function layoutOf({ url, query }: StoreUrl, settings: Settings): FsLayout | undefined {
-  if (query === undefined) return undefined
-  const found = FS_LAYOUTS.find((layout) => query === `layout=${layout}`)
+/** What the URL of a store in a directory says behind the `?`. */
+interface DirectoryTerms {
+  /** How mail is to lie in the directory of an `fs:` store. */
+  readonly layout?: FsLayout
+  /** Which mailboxes of a `maildir:` store are made when mail comes for them. */
+  readonly create?: MailboxCreation
+}
+
+/** Reads what stands behind the `?`. @throws Failure */
+function termsOf({ scheme, url, query }: StoreUrl, settings: Settings): DirectoryTerms {
+  if (query === undefined) return {}
+  const all: readonly DirectoryTerms[] =
+    scheme === 'fs' ? FS_LAYOUTS.map((layout) => ({ layout })) : CREATIONS.map((create) => ({ create }))
+  const spelled = (terms: DirectoryTerms): string => Object.entries(terms).flat().join('=')
+  const found = all.find((terms) => query === spelled(terms))
   if (found !== undefined) return found
-  const allowed = FS_LAYOUTS.map((layout) => `layout=${layout}`).join(' or ')
+  const allowed = all
+    .map(spelled)
+    .join(', ')
+    .replace(/, (?=[^,]*$)/, ' or ')
   throw new Failure(`${settings.spelled('store')} ${safe(url)}: behind the ? may stand ${allowed}, not ${safe(query)}`)
+}
+
+/** Which mailboxes mail makes in a `maildir:` store. */
+export function creationOf(store: StoreUrl, settings: Settings): MailboxCreation {
+  return termsOf(store, settings).create ?? 'none'
 }
 
 /** Whether this is a store of the user's own. */
@@ -88,21 +108,21 @@ export async function openStore(settings: Settings, access: StoreAccess = {}): P
   }
   if (store.scheme === 's3') return mailStore(await openS3(settings, store.url, access.bufferedBytes))
   const { writable = true, workerCount = 1, log } = access
-  const files = {
+  const options = {
+    ...termsOf(store, settings),
     writable,
     maxOpenFiles: Math.ceil(MAX_OPEN_FILES / workerCount),
     lost: ({ message }: Error) =>
       log?.error("the store's directory is lost: mail gets 451 until it is back", { reason: message }),
     back: () => log?.info("the store's directory is back: mail is taken again", { store: store.url }),
   }
-  const layout = layoutOf(store, settings)
   try {
     if (store.scheme === 'maildir') {
       const { maildir } = await import('@postern/storage/maildir')
-      return maildir(store.path, { ...files, hostname: settings.options.hostname })
+      return maildir(store.path, { ...options, hostname: settings.options.hostname })
     }
     const { fs } = await import('@postern/storage/fs')
-    return mailStore(fs(store.path, { ...files, ...(layout !== undefined && { layout }) }))
+    return mailStore(fs(store.path, options))
   } catch (error) {
     const isClear = !writable || isStorageError(error, 'other-layout')
     const advice = isClear ? '' : '; name a directory that can be written'
@@ -126,7 +146,7 @@ export async function openExistingStore(settings: Settings, access: StoreAccess 
   if (isUrl(store) && store.scheme === 'memory') {
     throw new Failure(`${settings.spelled('store')} memory: holds mail only inside a running server; name an fs: store`)
   }
-  if (isUrl(store)) layoutOf(store, settings)
+  if (isUrl(store)) termsOf(store, settings)
   if (isUrl(store) && isDirectory(store) && !existsSync(store.path)) {
     throw new Failure(
       `${store.url}: there is no such directory; name the store with --store, or run postern serve first`,
@@ -140,6 +160,7 @@ export function isDirectory({ scheme }: StoreUrl): boolean {
   return scheme === 'fs' || scheme === 'maildir'
 }
 
-function isUrl(store: StoreChoice): store is StoreUrl {
+/** Whether the store was named by a URL. */
+export function isUrl(store: StoreChoice): store is StoreUrl {
   return 'url' in store && 'scheme' in store
 }

@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { Client } from './client.ts'
 import { postern, type Result, scratch, serve } from './program.ts'
 
-const STORE = ['--store', 'maildir:./vhosts']
+const STORE = ['--store', 'maildir:./vhosts?create=any']
 
 async function command(cwd: string, ...args: string[]): Promise<Result> {
   return postern([...args, ...STORE], { cwd })
@@ -25,8 +25,8 @@ describe.concurrent('postern --store maildir:', { timeout: 60_000 }, () => {
   test('serve delivers to recipients in two domains and to the postmaster; list, show, export, delete and sweep', async () => {
     const running = await serve([...STORE, '--hostname', 'mx.example.net'])
     const { cwd } = running
-    expect(running.stdout()).toContain(`maildir:./vhosts (${join(cwd, 'vhosts')})`)
-    expect(running.stdout()).toContain('list --store maildir:./vhosts')
+    expect(running.stdout()).toContain(`maildir:./vhosts?create=any (${join(cwd, 'vhosts')})`)
+    expect(running.stdout()).toContain("list --store 'maildir:./vhosts?create=any'")
 
     const client = await Client.connect(running.ports[0] as number)
     await client.ehlo()

@@ -5,7 +5,7 @@ import { type Message, Refusal, type Reply, reply, type Session } from '@postern
 import type { BlobStore } from './blob.ts'
 import { isStorageError } from './error.ts'
 import type { MailRecord } from './mail-record.ts'
-import { type MailStore, mailStore } from './mail-store.ts'
+import { type MailStore, mailStore, type RecipientPath } from './mail-store.ts'
 
 export interface KeepOptions {
   /**
@@ -15,6 +15,7 @@ export interface KeepOptions {
 }
 
 const NO_SPACE = reply(452, '4.3.1', 'Out of storage space, try again later')
+const NO_MAILBOX = reply(550, '5.1.1', 'No such mailbox here')
 const FAILED = reply(451, '4.3.0', 'Could not store the message, try again later')
 
 /**
@@ -43,4 +44,24 @@ export function keep(
     }
     return reply(250, '2.0.0', `OK queued as ${record.id}`)
   }
+}
+
+/**
+ * An `rcpt` hook that refuses who has no place in the store: `550 5.1.1`. It goes with {@link keep} wherever a store has a say on
+ * recipients, as Maildirs do.
+ *
+ * @throws StorageError (from the hook) where that can't be told now, which the engine makes `451 4.3.0`
+ */
+export function refuseUnknown(
+  store: BlobStore | MailStore,
+): (forwardPath: RecipientPath) => Reply | undefined | Promise<Reply | undefined> {
+  if (!('save' in store)) return () => undefined
+  return (forwardPath) => {
+    const accepted = store.accepts?.(forwardPath) ?? true
+    return typeof accepted === 'boolean' ? verdictOf(accepted) : accepted.then(verdictOf)
+  }
+}
+
+function verdictOf(accepted: boolean): Reply | undefined {
+  return accepted ? undefined : NO_MAILBOX
 }

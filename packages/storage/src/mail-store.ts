@@ -10,7 +10,7 @@
  * - Bytes without an envelope are nobody's: a writer died, or a delete did. A sweep removes them once they are so old
  *   that no envelope is still on its way.
  */
-import type { Message, Session } from '@postern/engine'
+import type { Message, Path, Session } from '@postern/engine'
 import { type BlobStore, type BlobWriter, checkLimit, type WriteOptions } from './blob.ts'
 import { Digest } from './digest.ts'
 import { isStorageError, StorageError } from './error.ts'
@@ -31,6 +31,8 @@ export type IncomingMail = Pick<Message, 'id' | 'envelope' | 'receivedAt' | 'tra
   /** For the record, where the bytes are delivered to Maildirs. */
   readonly maildir?: MaildirPlaces
 }
+/** What `accepts` needs of a recipient. */
+export type RecipientPath = Pick<Path, 'localPart' | 'domain' | 'literal'>
 /** What `save` needs of a session. */
 export type IncomingSession = Pick<Session, 'id' | 'remote' | 'local' | 'tls' | 'hello' | 'transmissionType' | 'user'>
 
@@ -42,6 +44,13 @@ export interface MailStore {
    * @throws StorageError; what `message.read` throws passes through. Either way nothing is kept.
    */
   save(message: IncomingMail, session: IncomingSession): Promise<MailRecord>
+  /**
+   * Whether the recipient has a place in the store, so that it can be refused before its message comes. A store without this method
+   * takes mail for all. A message to several, one of whom has no place any more when it is saved, is kept for none.
+   *
+   * @throws StorageError where that can't be told now
+   */
+  accepts?(forwardPath: RecipientPath): boolean | Promise<boolean>
   /** @throws StorageError `not-found`, `invalid-id`, or `corrupt` where the record can't be read */
   load(id: string): Promise<StoredMail>
   /** One page of records, newest first. */

@@ -1,5 +1,13 @@
 import { isReply, MessageError, Refusal, type Session } from '@postern/engine'
-import { type BlobStore, keep, type MailRecord, mailStore, StorageError } from '@postern/storage'
+import {
+  type BlobStore,
+  keep,
+  type MailRecord,
+  mailStore,
+  type MailStore,
+  refuseUnknown,
+  StorageError,
+} from '@postern/storage'
 import { memory } from '@postern/storage/memory'
 import { expect, test } from 'vitest'
 import { pattern } from './blob-contract.ts'
@@ -47,19 +55,22 @@ test('no room is 452 4.3.1, and 250 again once there is some', async () => {
   expect((await hook(hookMessageOf(idAt(Date.now()), [pattern(6000)]), session)).code).toBe(250)
 })
 
-test.each(['denied', 'unavailable', 'corrupt', 'exists', 'invalid-key'] as const)('%s is 451 4.3.0', async (code) => {
-  const cause = new StorageError(code, 'secret path /srv/mail')
-  const blobs: BlobStore = {
-    ...bound(memory()),
-    write() {
-      throw cause
-    },
-  }
-  const refusal = await refusalOf(keep(blobs)(hookMessageOf(idAt(Date.now()), []), session))
-  expect(refusal.reply.wire).toMatch(/^451 4\.3\.0 /)
-  expect(refusal.reply.wire).not.toContain('srv')
-  expect(refusal.cause).toBe(cause)
-})
+test.each(['denied', 'lost', 'unavailable', 'corrupt', 'exists', 'invalid-key'] as const)(
+  '%s is 451 4.3.0',
+  async (code) => {
+    const cause = new StorageError(code, 'secret path /srv/mail')
+    const blobs: BlobStore = {
+      ...bound(memory()),
+      write() {
+        throw cause
+      },
+    }
+    const refusal = await refusalOf(keep(blobs)(hookMessageOf(idAt(Date.now()), []), session))
+    expect(refusal.reply.wire).toMatch(/^451 4\.3\.0 /)
+    expect(refusal.reply.wire).not.toContain('srv')
+    expect(refusal.cause).toBe(cause)
+  },
+)
 
 test('what reading the message throws passes through, and nothing is kept', async () => {
   const blobs = memory()
@@ -95,3 +106,19 @@ async function refusalOf(answer: Promise<unknown>): Promise<Refusal> {
   expect(error).toBeInstanceOf(Refusal)
   return error as Refusal
 }
+
+test('a recipient is refused where the store has no place for it, at once or later', async () => {
+  const to = { localPart: 'ann', domain: 'example.com' }
+  const blobs = memory()
+  const mail = (accepts: MailStore['accepts']): MailStore => Object.assign(mailStore(blobs), { accepts })
+  // Takes mail for all.
+  for (const store of [blobs, mailStore(blobs), mail(() => true)]) expect(refuseUnknown(store)(to)).toBe(undefined)
+  expect(await refuseUnknown(mail(() => Promise.resolve(true)))(to)).toBe(undefined)
+  for (const accepts of [() => false, () => Promise.resolve(false)]) {
+    const answer = await refuseUnknown(mail(accepts))(to)
+    expect(answer?.wire).toBe('550 5.1.1 No such mailbox here\r\n')
+  }
+  const asked: unknown[] = []
+  await refuseUnknown(mail((path) => asked.push(path) > 0))(to)
+  expect(asked).toEqual([to])
+})

@@ -31,7 +31,7 @@ function open(layout: Layout, directory: string, said: string[] = []): MailStore
     lost: (error: StorageError) => said.push(`lost: ${error.message}`),
     back: () => said.push('back'),
   }
-  if (layout === 'maildir') return maildir(directory, { hostname: 'mx1', ...watch })
+  if (layout === 'maildir') return maildir(directory, { create: 'any', hostname: 'mx1', ...watch })
   return mailStore(fs(directory, { layout: layout satisfies FsLayout, ...watch }))
 }
 

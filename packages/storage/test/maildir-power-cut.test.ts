@@ -23,7 +23,7 @@ const MAILDIR: Required<Pick<Subject, 'format' | 'open'>> = {
     await disk.fsync(root)
     await disk.close(root)
   },
-  open: (disk) => toTwo(maildirAt(disk, ROOT, { hostname: 'mx1' })),
+  open: (disk) => toTwo(maildirAt(disk, ROOT, { hostname: 'mx1', create: 'any' })),
 }
 
 /** What differs from files by time. A sweep beside a delivery does not: to the disk of these tests, whatever there is looks old. */

@@ -51,7 +51,7 @@ function envelopesIn(directory: string): string[] {
 async function openFresh(): Promise<Opened> {
   const directory = freshDirectory()
   return {
-    mail: maildir(directory, { hostname: HOST }),
+    mail: maildir(directory, { hostname: HOST, create: 'any' }),
     stored: async () => {
       const names = [...messagesIn(directory), ...envelopesIn(directory)]
       return names.map((name) => name.replace(/.*\/(?:\d+\.)?([0-9A-Z]{26}).*/, '$1')).toSorted()
@@ -102,7 +102,7 @@ function pathOf(directory: string, record: MailRecord, mailbox = 'example.com/an
 describe('delivery', () => {
   test('one file in the new of each recipient, lines ending in LF, named as readers know it', async () => {
     const directory = freshDirectory()
-    const mail = maildir(directory, { hostname: 'mx:1/a' })
+    const mail = maildir(directory, { hostname: 'mx:1/a', create: 'any' })
     const id = idAt('2026-11-21T05:42:07.123Z')
     const record = await send(mail, { id, to: ['ann@example.com', 'bob@Example.ORG'] })
     const text = `${textOf(TOP)}${TEXT}`
@@ -128,7 +128,7 @@ describe('delivery', () => {
 
   test('two recipients that are one mailbox get one copy', async () => {
     const directory = freshDirectory()
-    const record = await send(maildir(directory), {
+    const record = await send(maildir(directory, { create: 'any' }), {
       to: ['ann@example.com', 'Ann@EXAMPLE.com', 'ann+shop@example.com', '"ann"@example.com'].map((address) =>
         address.startsWith('"') ? { ...to(address), localPart: 'ann' } : address,
       ),
@@ -140,7 +140,7 @@ describe('delivery', () => {
 
   test('a thousand recipients', async () => {
     const directory = freshDirectory()
-    const mail = maildir(directory)
+    const mail = maildir(directory, { create: 'any' })
     const addresses = Array.from({ length: 1000 }, (_, index) => `user${index}@example.com`)
     const record = await send(mail, { to: addresses })
     expect(messagesIn(directory)).toHaveLength(1000)
@@ -151,13 +151,13 @@ describe('delivery', () => {
 
   test('a message to nobody is refused', async () => {
     const directory = freshDirectory()
-    await expectCode('unavailable', () => send(maildir(directory), { to: [] }))
+    await expectCode('unavailable', () => send(maildir(directory, { create: 'any' }), { to: [] }))
     expect([messagesIn(directory), envelopesIn(directory)]).toEqual([[], []])
   })
 
   test('a second message of one id leaves the first as it was', async () => {
     const directory = freshDirectory()
-    const mail = maildir(directory)
+    const mail = maildir(directory, { create: 'any' })
     const { id } = await send(mail, { chunks: [bytesOf('first')] })
     const all = messagesIn(directory)
     // Also where a reader has taken the first.
@@ -171,7 +171,7 @@ describe('delivery', () => {
 
   test('a mailbox that somebody removes is made again', async () => {
     const directory = freshDirectory()
-    const mail = maildir(directory)
+    const mail = maildir(directory, { create: 'any' })
     for (const gone of ['example.com/ann', 'example.com', 'example.com/ann/tmp', 'example.com/ann/new']) {
       await send(mail)
       rmSync(join(directory, gone), { recursive: true })
@@ -184,7 +184,7 @@ describe('delivery', () => {
 
   test('a mailbox that is a symbolic link is not delivered to', async () => {
     const directory = freshDirectory()
-    const mail = maildir(directory)
+    const mail = maildir(directory, { create: 'any' })
     const elsewhere = freshDirectory()
     mkdirSync(join(directory, 'example.com'))
     symlinkSync(elsewhere, join(directory, 'example.com/ann'))
@@ -206,7 +206,7 @@ describe('what a reader does', () => {
     'moved to cur with the flags "%s": it is found, read and deleted',
     async (flags) => {
       const directory = freshDirectory()
-      const mail = maildir(directory)
+      const mail = maildir(directory, { create: 'any' })
       const record = await send(mail)
       take(directory, record, flags)
       expect(idsOf(await mail.list())).toEqual([record.id])
@@ -219,7 +219,7 @@ describe('what a reader does', () => {
 
   test('a name whose sizes another program put right is still the message', async () => {
     const directory = freshDirectory()
-    const mail = maildir(directory)
+    const mail = maildir(directory, { create: 'any' })
     const record = await send(mail)
     const path = pathOf(directory, record, undefined, 'cur')
     renameSync(pathOf(directory, record), path.replace(/,S=.*/, ',S=7:2,S'))
@@ -228,7 +228,7 @@ describe('what a reader does', () => {
 
   test('removed from all its mailboxes, it is gone for us too; the envelope goes with a sweep', async () => {
     const directory = freshDirectory()
-    const mail = maildir(directory)
+    const mail = maildir(directory, { create: 'any' })
     const [kept, record] = [await send(mail), await send(mail, { to: ['ann@example.com', 'bob@example.com'] })]
     const held = await mail.load(record.id)
     rmSync(take(directory, record, 'S'))
@@ -251,7 +251,7 @@ describe('what a reader does', () => {
 
   test('flags that change all the time hide no message', async () => {
     const directory = freshDirectory()
-    const mail = maildir(directory)
+    const mail = maildir(directory, { create: 'any' })
     const large = pattern(200_000).map((octet) => octet & 0x5f)
     const records = await Promise.all(Array.from({ length: 20 }, () => send(mail, { chunks: [large] })))
     const names = new Map(records.map((record) => [record.id, pathOf(directory, record)]))
@@ -277,7 +277,7 @@ describe('what a reader does', () => {
 
   test('a changed file is corrupt, whatever the change', async () => {
     const directory = freshDirectory()
-    const mail = maildir(directory)
+    const mail = maildir(directory, { create: 'any' })
     const changes: ((text: string) => string)[] = [
       (text) => `${text}x`,
       (text) => text.slice(1),
@@ -297,7 +297,7 @@ describe('what a reader does', () => {
 
   test('an envelope that leads elsewhere is corrupt, and nothing is done there', async () => {
     const directory = freshDirectory()
-    const mail = maildir(directory)
+    const mail = maildir(directory, { create: 'any' })
     const record = await send(mail)
     const envelope = join(directory, '.records', envelopesIn(directory)[0] ?? '')
     const { file = '' } = record.maildir ?? {}
@@ -341,7 +341,11 @@ describe('failures', () => {
     const directory = freshDirectory()
     let fails: Before = () => undefined
     const disk = watchedDisk((call, args) => fails(call, args))
-    return { directory, mail: maildirOn(disk, directory, { hostname: HOST }), breakAt: (now) => void (fails = now) }
+    return {
+      directory,
+      mail: maildirOn(disk, directory, { hostname: HOST, create: 'any' }),
+      breakAt: (now) => void (fails = now),
+    }
   }
 
   const isIn = (args: readonly unknown[], part: string): boolean => args.some((arg) => String(arg).includes(part))
@@ -426,7 +430,7 @@ describe('failures', () => {
 
   test.each([0, 1, 5])('a message that breaks off after %i chunks leaves nothing', async (count) => {
     const directory = freshDirectory()
-    const mail = maildir(directory)
+    const mail = maildir(directory, { create: 'any' })
     const chunks = [...Array.from({ length: count }, () => pattern(40_000)), ABORTED]
     await expect(send(mail, { chunks })).rejects.toBe(ABORTED)
     expect([messagesIn(directory), envelopesIn(directory)]).toEqual([[], []])
@@ -434,7 +438,7 @@ describe('failures', () => {
 
   test('a sweep removes what deliveries left in tmp, once it is old, and no more of what lies there', async () => {
     const directory = freshDirectory()
-    const mail = maildir(directory, { hostname: HOST })
+    const mail = maildir(directory, { hostname: HOST, create: 'any' })
     const { maildir: places } = await send(mail)
     const [unique = ''] = places?.file.split(',') ?? []
     const temporary = join(directory, 'example.com/ann/tmp')
@@ -464,7 +468,7 @@ describe('failures', () => {
 describe('retention', () => {
   test('the newest messages that fit stay; what a reader removed does not count', async () => {
     const directory = freshDirectory()
-    const mail = maildir(directory)
+    const mail = maildir(directory, { create: 'any' })
     const start = Date.now() - 3_600_000
     const records: MailRecord[] = []
     for (let index = 0; index < 12; index++) records.push(await send(mail, { id: idAt(start + index * 1000, index) }))
@@ -491,7 +495,7 @@ describe('a directory', () => {
   test('of another layout is refused, both ways, and left alone', async () => {
     const [blobs, mailboxes] = [freshDirectory(), freshDirectory()]
     await mailStore(fs(blobs)).sweep()
-    await send(maildir(mailboxes))
+    await send(maildir(mailboxes, { create: 'any' }))
     const before = [readdirSync(blobs), readdirSync(mailboxes)]
     expect(() => maildir(blobs)).toThrow('holds mail in the layout fs 1, not maildir 1')
     expect(() => fs(mailboxes)).toThrow('open it as maildir: or name another directory')
@@ -505,7 +509,7 @@ describe('a directory', () => {
       mkdirSync(join(directory, 'example.com/ann', folder), { recursive: true })
     }
     writeFileSync(join(directory, 'example.com/ann/cur/1700000000.M1P1.other:2,S'), 'Subject: older\n\n')
-    const mail = maildir(directory)
+    const mail = maildir(directory, { create: 'any' })
     const record = await send(mail)
     expect(idsOf(await mail.list())).toEqual([record.id])
     await mail.delete(record.id)
@@ -514,7 +518,7 @@ describe('a directory', () => {
 
   test('can be looked into without a change', async () => {
     const directory = freshDirectory()
-    const record = await send(maildir(directory))
+    const record = await send(maildir(directory, { create: 'any' }))
     const mail = maildir(directory, { writable: false })
     await (await mail.load(record.id)).verify()
     await expectCode('denied', () => send(mail))

@@ -10,6 +10,7 @@ import { closeAll, listenAll } from '../listening.ts'
 import { NOTICE, openLog } from '../log.ts'
 import { outliveReader } from '../output.ts'
 import { checkTogether } from '../policy.ts'
+import { missingMailboxes } from '../mailboxes.ts'
 import { makeServer } from '../server.ts'
 import type { Settings } from '../settings.ts'
 import { openStore, storeName } from '../store.ts'
@@ -63,6 +64,8 @@ export async function serve(settings: Settings): Promise<number> {
     hostname: options.hostname,
     ...(keeps !== undefined && { keeps }),
   })
+  const reason = missingMailboxes(settings)
+  if (reason !== undefined) log.warn('all recipients but the postmaster are refused', { reason })
   stopUpkeep = startUpkeep(store, options, log)
   return stopped
 }

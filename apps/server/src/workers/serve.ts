@@ -12,6 +12,7 @@ import { Failure } from '../failure.ts'
 import { closeAll, listenAll } from '../listening.ts'
 import { NOTICE, openLog } from '../log.ts'
 import type { Options } from '../options.ts'
+import { missingMailboxes } from '../mailboxes.ts'
 import { outliveReader } from '../output.ts'
 import { makeServer } from '../server.ts'
 import type { Settings } from '../settings.ts'
@@ -75,6 +76,8 @@ export async function serveByWorkers(settings: Settings): Promise<number> {
     workers: options.workers,
     ...(keeps !== undefined && { keeps }),
   })
+  const reason = missingMailboxes(settings)
+  if (reason !== undefined) log.warn('all recipients but the postmaster are refused', { reason })
   stopUpkeep = startUpkeep(store, options, log)
   return stopped
 }

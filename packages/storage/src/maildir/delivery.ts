@@ -69,7 +69,7 @@ export class Delivery implements BlobWriter {
     if (written !== undefined) return this.#follow(written)
   }
 
-  /** Makes the bytes safe; nobody sees them yet. */
+  /** Makes the bytes safe, where every mailbox is there or may be made; nobody sees them yet. */
   commit(): Promise<void> {
     return this.#follow(this.#finish())
   }
@@ -124,6 +124,8 @@ export class Delivery implements BlobWriter {
   }
 
   async #finish(): Promise<void> {
+    // Before any recipient sees the message: if one has no mailbox any more, it is for none.
+    await this.#each((mailbox) => this.#office.mailboxes.ensure(mailbox))
     if (this.#lineFeeds !== undefined) await this.#file.write(this.#lineFeeds.end())
     this.#path = await this.#file.finish()
   }
@@ -132,7 +134,6 @@ export class Delivery implements BlobWriter {
     const { brief, disk, mailboxes } = this.#office
     const path = mailboxes.path(mailbox, 'new', this.places.file)
     const link = (): Promise<void> => brief.run(() => disk.link(this.#path as string, path))
-    await mailboxes.ensure(mailbox)
     try {
       await link()
     } catch (error) {

@@ -9,7 +9,8 @@
  * done. So whatever is in a mailbox has an envelope, and whatever was promised is in the mailboxes. An envelope without a message is
  * nobody's: it was not delivered, or a reader has removed it from all its mailboxes. A sweep removes those that are old.
  *
- * place.ts says which mailbox an address has. All mailboxes have one owner, who also runs the reader: 0600 and 0700.
+ * place.ts says which mailbox an address has, creation.ts which of them mail may make. All mailboxes have one owner, who also runs the
+ * reader: 0600 and 0700.
  */
 import { existsSync } from 'node:fs'
 import { hostname as systemHostname } from 'node:os'
@@ -32,20 +33,28 @@ import {
   type MailPage,
   type MailStore,
   mailStore,
+  type RecipientPath,
   type StoredMail,
 } from '../mail-store.ts'
 import type { MailRecord } from '../mail-record.ts'
 import { type Expired, type ExpireOptions, expireMail, type Retention } from '../retention.ts'
 import { DAY_MS, type SweepOptions, type Swept } from '../sweep.ts'
 import { MaildirBlobs } from './blobs.ts'
+import { checkCreation, type MailboxCreation } from './creation.ts'
 import { Delivery, type Office } from './delivery.ts'
 import { Mailboxes } from './mailboxes.ts'
 import { uniqueName } from './name.ts'
 import { mailboxOf } from './place.ts'
 
+export type { MailboxCreation } from './creation.ts'
 export { uniqueName } from './name.ts'
 
 export interface MaildirOptions extends RootWatch {
+  /**
+   * Which mailboxes are made when mail comes for them. `none`: none, so who has none is refused. `domain`: those of domains whose
+   * directory is there. `any`: all, so that whoever sends mail makes directories. The postmaster's is made in any case. Default `none`.
+   */
+  readonly create?: MailboxCreation
   /**
    * This host: a part of every file's name, and the domain of a recipient that has none, which is `postmaster`. Default: the
    * system's name for it.
@@ -66,8 +75,7 @@ const RECORDS = '.records'
 const LOOKS_AT_ONCE = 16
 
 /**
- * Mail in the Maildirs `<directory>/<domain>/<local part>`, which are made where they are missing. All of it has to be one file
- * system.
+ * Mail in the Maildirs `<directory>/<domain>/<local part>`. All of it has to be one file system.
  *
  * @throws StorageError at once when the directory can't be used: its message says why. `other-layout` when it holds mail
  * in another layout; nothing is done to it then.
@@ -80,6 +88,7 @@ export function maildir(directory: string, options: MaildirOptions = {}): MailSt
 /** The same on a disk that a test watches, or breaks. */
 export function maildirOn(disk: Disk, directory: string, options: MaildirOptions = {}): MailStore {
   checkOpenFiles(options.maxOpenFiles)
+  checkCreation(options.create)
   const { writable = true } = options
   const { root, records } = open(directory, writable)
   if (!writable) return storeOf(readingDisk(disk), new Root(disk, root), records, options)
@@ -104,15 +113,17 @@ export function maildirAt(disk: Disk, root: string, options: MaildirOptions = {}
 
 function storeOf(disk: Disk, root: Root, records: string, options: MaildirOptions): MailStore {
   const maxOpenFiles = checkOpenFiles(options.maxOpenFiles)
+  const create = checkCreation(options.create)
+  const { hostname = systemHostname() } = options
   const brief = new Slots(MAX_BRIEF)
   const office: Office = {
     disk,
     brief,
     large: new Slots(maxOpenFiles),
-    mailboxes: new Mailboxes(disk, root),
+    mailboxes: new Mailboxes(disk, root, { create, hostname }),
     reading: new Reading(disk, brief, new Slots(maxOpenFiles)),
   }
-  return new MaildirStore(office, filesIn(disk, root, records, maxOpenFiles), options.hostname ?? systemHostname())
+  return new MaildirStore(office, filesIn(disk, root, records, maxOpenFiles), hostname)
 }
 
 class MaildirStore implements MailStore {
@@ -156,6 +167,10 @@ class MaildirStore implements MailStore {
     } finally {
       await delivery.abort()
     }
+  }
+
+  accepts(forwardPath: RecipientPath): Promise<boolean> {
+    return this.#office.mailboxes.accepts(mailboxOf(forwardPath, this.#hostname))
   }
 
   load(id: string): Promise<StoredMail> {

@@ -12,6 +12,7 @@ import { type Disk, isGone, systemCode } from '../fs/disk.ts'
 import type { Root } from '../fs/root.ts'
 import { Slots } from '../fs/slots.ts'
 import type { MaildirPlaces } from '../mail-record.ts'
+import { Creation, FOLDERS, type MailboxCreation } from './creation.ts'
 import { Listings } from './listings.ts'
 import { isTemporaryOfOurs } from './name.ts'
 
@@ -29,27 +30,40 @@ export class Mailboxes {
   readonly directories: Directories
   readonly #disk: Disk
   readonly #listings: Listings
+  readonly #creation: Creation
 
-  constructor(disk: Disk, root: Root) {
+  /** @param options Which mailboxes mail makes, and the host whose postmaster has one */
+  constructor(disk: Disk, root: Root, options: { readonly create: MailboxCreation; readonly hostname: string }) {
     this.root = root.path
     this.#disk = disk
     this.#listings = new Listings(disk)
     // Slots of their own: who writes a file holds one of the store's, and may find that its directory is to be made.
     this.directories = new Directories(disk, new Slots(SYNCS_AT_ONCE), root, root.path, MAX_KNOWN)
+    this.#creation = new Creation(disk, this.directories, { ...options, root: root.path })
   }
 
   path(mailbox: string, ...names: string[]): string {
     return join(this.root, mailbox, ...names)
   }
 
-  /** Makes what is missing of a mailbox; resolves when it is there to stay. */
+  /** Whether the mailbox is there, or may be made. @throws StorageError */
+  accepts(mailbox: string): Promise<boolean> {
+    return this.#creation.accepts(mailbox)
+  }
+
+  /**
+   * Makes what is missing of a mailbox; resolves when it is there to stay.
+   *
+   * @throws StorageError `unavailable` where it is not there and may not be made
+   */
   async ensure(mailbox: string): Promise<void> {
-    await Promise.all(['tmp', 'new', 'cur'].map((folder) => this.directories.ensure(this.path(mailbox, folder))))
+    if (!this.directories.isKnown(this.path(mailbox, 'new'))) await this.#creation.prepare(mailbox)
+    await Promise.all(FOLDERS.map((folder) => this.directories.ensure(this.path(mailbox, folder))))
   }
 
   /** The same for one that was there and is not: somebody removed it. */
   async ensureAgain(mailbox: string): Promise<void> {
-    for (const folder of ['tmp', 'new', 'cur']) this.directories.forget(this.path(mailbox, folder))
+    for (const folder of FOLDERS) this.directories.forget(this.path(mailbox, folder))
     await this.ensure(mailbox)
   }
 
