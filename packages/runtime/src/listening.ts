@@ -31,8 +31,8 @@ export interface ServeOptions extends ConnectionOptions {
   /** Handshakes of implicit TLS at the same time; one more, and the oldest of the address that has most is given up. Default 500. */
   readonly maxHandshakes?: number | undefined
   /**
-   * Told what goes wrong before a connection is handed on: accepting (EMFILE, say), or a handshake (then with `remote`). Bun
-   * does not tell of accepting.
+   * Told what goes wrong before a connection is handed on: accepting (EMFILE, say; once a second), or a handshake (then with
+   * `remote`). Bun does not tell of accepting.
    */
   readonly error?: ((error: Error, remote?: Endpoint) => void) | undefined
 }

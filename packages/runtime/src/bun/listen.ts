@@ -50,7 +50,8 @@ function openEverywhere(open: (hostname: string) => BunListener): BunListener {
     return open('::')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code !== 'EADDRNOTAVAIL' && code !== 'EAFNOSUPPORT') throw error
+    // Bun gives no code where the kernel makes no socket of IPv6 at all.
+    if (code !== undefined && code !== 'EADDRNOTAVAIL' && code !== 'EAFNOSUPPORT') throw error
     return open('0.0.0.0')
   }
 }

@@ -9,6 +9,7 @@ import type { Endpoint, Listener } from '@postern/engine'
 import { rm } from 'node:fs/promises'
 import { unixEndpoint } from '../endpoint.ts'
 import type { Acceptor, ListenOptions } from '../listening.ts'
+import { paced } from '../paced.ts'
 import { checkPlace, Terms } from '../terms.ts'
 import { removeStale } from '../unix-socket.ts'
 import { deno, type DenoConnection, type DenoListener } from './api.ts'
@@ -103,6 +104,7 @@ class Reception implements Listener {
   }
 
   async #accept(): Promise<void> {
+    const report = paced(this.#terms.error)
     while (!this.#isClosed) {
       try {
         const connection = await this.#listener.accept()
@@ -111,7 +113,7 @@ class Reception implements Listener {
       } catch (error) {
         if (this.#isClosed) return
         if (GONE.includes((error as { code?: unknown }).code)) continue
-        this.#terms.error(error as Error)
+        report(error as Error)
         await new Promise((resolve) => {
           setTimeout(resolve, PAUSE_MS)
         })

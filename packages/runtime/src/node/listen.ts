@@ -8,6 +8,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { Server as TlsServer, TLSSocket } from 'node:tls'
 import { unixEndpoint } from '../endpoint.ts'
 import type { Acceptor, ConnectionOptions, ListenOptions, ServeOptions } from '../listening.ts'
+import { paced } from '../paced.ts'
 import { checkPlace, Terms } from '../terms.ts'
 import { removeStale } from '../unix-socket.ts'
 import { SOCKET_BUFFER_BYTES, SocketDuplex, type SocketSettings } from './duplex.ts'
@@ -81,7 +82,7 @@ function attach(reception: Reception, listener: Server): Listener {
   }
   const event = listener instanceof TlsServer ? 'secureConnection' : 'connection'
   listener.on(event, take)
-  listener.on('error', reception.terms.error)
+  listener.on('error', paced(reception.terms.error))
   return {
     get address() {
       isUnix()

@@ -1,0 +1,13 @@
+/** A report of accepting that fails. */
+const PAUSE_MS = 1_000
+
+/** Passes on one report a second: what fails (too many open files, say) fails again for each connection that waits. */
+export function paced(report: (error: Error) => void): (error: Error) => void {
+  let nextMs = -Infinity
+  return (error) => {
+    const nowMs = performance.now()
+    if (nowMs < nextMs) return
+    nextMs = nowMs + PAUSE_MS
+    report(error)
+  }
+}
