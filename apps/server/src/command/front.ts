@@ -9,6 +9,7 @@ import { NOTICE, openLog } from '../log.ts'
 import { outliveReader } from '../output.ts'
 import { checkFront } from '../policy.ts'
 import type { Settings } from '../settings.ts'
+import { expectClients } from '../signals.ts'
 import { openTls } from '../tls.ts'
 import { untilStopped } from './running.ts'
 
@@ -42,6 +43,7 @@ export async function runFront(settings: Settings): Promise<number> {
     accept: (client, overrides, place) => front.accept(client, overrides?.authRequired ?? false, place),
     reserve: (remote) => front.reserve(remote),
   }
+  expectClients()
   const bound = await listenAll(acceptor, settings, tls, log)
   say(frontAnnouncement(settings, bound, url))
   notices.info('serving', { addresses: bound.map(boundUrl), to: url, hostname: options.hostname })

@@ -61,7 +61,10 @@ export function untilStopped(running: Running): Promise<number> {
         notices.warn('stopped at once', { signal, ...running.inProgress() })
         say('Stopped at once.\n')
       },
-      ...(tls === undefined || selfSigned ? {} : { reload: () => void reload(running, tls) }),
+      hangUp() {
+        if (tls === undefined || selfSigned) log.info('SIGHUP: there are no certificate files to read again', {})
+        else void reload(running, tls)
+      },
       broken: fail,
     })
     void running.broken?.then(fail)

@@ -12,6 +12,7 @@ import { outliveReader } from '../output.ts'
 import { checkTogether } from '../policy.ts'
 import { missingMailboxes } from '../mailboxes.ts'
 import { makeServer } from '../server.ts'
+import { expectClients } from '../signals.ts'
 import type { Settings } from '../settings.ts'
 import { openStore, storeName } from '../store.ts'
 import { openTls } from '../tls.ts'
@@ -41,6 +42,7 @@ export async function serve(settings: Settings): Promise<number> {
     hasTls: tls !== undefined || options.listen.some(({ pipePath }) => pipePath !== undefined),
     kept: (record) => say(keptLine(record)),
   })
+  expectClients()
   const bound = await listenAll(server, settings, tls, log)
   let stopUpkeep = (): void => {}
   // Before anything is said: who reads it may send a signal.

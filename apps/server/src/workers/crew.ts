@@ -8,6 +8,7 @@ import type { Logger } from '@logtape/logtape'
 import type { Endpoint } from '@postern/engine'
 import type { TlsOptions } from '@postern/runtime/tls'
 import { errorText } from '../failure.ts'
+import { expectClients } from '../signals.ts'
 import { SharedAdmission } from './admission.ts'
 import { EndedError, type Ending, Member } from './member.ts'
 import type { WorkerStart } from './messages.ts'
@@ -64,6 +65,7 @@ export class Crew {
     const members = Array.from({ length: workerCount }, (_, index) => this.#make(index))
     try {
       await Promise.all(members.map((member) => member.ready))
+      expectClients()
       // The first finds out which ports are free.
       const [first, ...others] = members as [Member, ...Member[]]
       await this.#listen(first)

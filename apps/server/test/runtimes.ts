@@ -1,0 +1,18 @@
+/** How the program is run on each runtime, with all that workers take. */
+import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
+
+type Command = readonly [string, ...string[]]
+
+/** For `RunOptions.command`. */
+export const RUNTIMES: Readonly<Record<'node' | 'deno' | 'bun', Command>> = {
+  node: [process.execPath],
+  deno: [...COMMANDS.deno, '--no-prompt', '--unstable-net'],
+  bun: COMMANDS.bun,
+}
+
+export const RUNTIME_NAMES = Object.keys(RUNTIMES) as readonly (keyof typeof RUNTIMES)[]
+
+/** The same behind a line of shell. */
+export function behind(line: string, command: Command): Command {
+  return ['sh', '-c', `${line}; exec "$@"`, 'sh', ...command]
+}

@@ -1,0 +1,175 @@
+/** Signals at every moment: before the program serves, at the first greeting, and while it serves. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, expect, test } from 'vitest'
+import { selfSigned } from '@postern/runtime/tls'
+import { Client } from './client.ts'
+import { cleanEnvironment, MAIN, scratch } from './program.ts'
+import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
+
+/** Starts of three programs with three threads each, on two cores that do other things as well. */
+const TIMEOUT_MS = 120_000
+
+/** What serves, each in its own way. */
+const WAYS = {
+  'one worker': ['serve', '--store', 'memory:'],
+  'three workers': ['serve', '--store', 'fs:./mail', '--workers', '3'],
+  'a front': ['front', '--to', 'ws://127.0.0.1:9/pipe', '--front-secret', 'x'.repeat(32)],
+} as const
+const ROWS = RUNTIME_NAMES.flatMap((runtime) =>
+  Object.keys(WAYS).map((way) => [runtime, way as keyof typeof WAYS] as const),
+)
+
+interface Program {
+  readonly cwd: string
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
+  output(): string
+  says(pattern: RegExp): Promise<void>
+  signal(name: NodeJS.Signals): void
+}
+
+// Tests run concurrently, so what they leave is ended when all of them are done.
+const living = new Set<ChildProcess>()
+
+afterAll(() => {
+  for (const child of living) child.kill('SIGKILL')
+})
+
+/** Starts it, and waits for nothing. */
+function start(runtime: keyof typeof RUNTIMES, args: readonly string[], cwd = scratch()): Program {
+  const [file, ...before] = RUNTIMES[runtime]
+  const child = spawn(file, [...before, MAIN, ...args], {
+    cwd,
+    env: cleanEnvironment(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  living.add(child)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text))
+  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal }) as Awaited<Program['ended']>)
+  let hasEnded = false
+  void ended.then(() => {
+    hasEnded = true
+    living.delete(child)
+  })
+  return {
+    cwd,
+    ended,
+    output: () => output,
+    async says(pattern) {
+      while (!pattern.test(output)) {
+        if (hasEnded) throw new Error(`ended without ${pattern}: ${output}`)
+        await sleep(10)
+      }
+    },
+    signal: (name) => void child.kill(name),
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Knocks until somebody greets. */
+async function firstGreeted(port: number): Promise<Client> {
+  for (;;) {
+    const socket: Socket = connect(port, '127.0.0.1')
+    const client = new Client(socket)
+    const greeting = await client.reply().catch(() => '')
+    if (greeting.startsWith('220')) return client
+    socket.destroy()
+    await sleep(1)
+  }
+}
+
+test.concurrent.each(ROWS.filter(([, way]) => way !== 'a front'))(
+  'on %s, SIGTERM at the very first greeting stops %s gracefully',
+  { timeout: TIMEOUT_MS },
+  async (runtime, way) => {
+    for (let round = 0; round < 2; round++) {
+      const port = await freePort()
+      const program = start(runtime, [...WAYS[way], '--listen', `smtp://127.0.0.1:${port}`])
+      const client = await firstGreeted(port)
+      program.signal('SIGTERM')
+      expect(await client.reply()).toMatch(/^421 4\.3\.2 /)
+      expect(await program.ended).toEqual({ code: 0, signal: null })
+    }
+  },
+)
+
+test.concurrent.each(ROWS)(
+  'on %s, SIGTERM and SIGINT at any moment of its start end %s',
+  { timeout: TIMEOUT_MS },
+  async (runtime, way) => {
+    for (const [i, delayMs] of [0, 60, 120, 180, 240, 300, 400, 600].entries()) {
+      const program = start(runtime, [...WAYS[way], '--listen', 'smtp://127.0.0.1:0'])
+      const name = i % 2 === 0 ? 'SIGTERM' : 'SIGINT'
+      await sleep(delayMs)
+      program.signal(name)
+      const { code, signal } = await program.ended
+      // Before the runtime runs anything of ours, the signal does what the system does.
+      expect(signal ?? code, program.output()).toBeOneOf([0, name])
+    }
+  },
+)
+
+test.concurrent.each(RUNTIME_NAMES)('on %s, SIGTERM ends a start that waits for its store', async (runtime) => {
+  const silent = createServer(() => {}).listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const { port } = silent.address() as { port: number }
+  const cwd = scratch()
+  const store = `s3://bucket?endpoint=http://127.0.0.1:${port}`
+  writeFileSync(
+    join(cwd, 'postern.config.mjs'),
+    `export default { store: ${JSON.stringify(store)}, s3Credentials: { accessKeyId: 'a', secretAccessKey: 'b' } }`,
+  )
+  const asked = once(silent, 'connection')
+  const program = start(runtime, ['serve', '--listen', 'smtp://127.0.0.1:0'], cwd)
+  const [socket] = (await asked) as [Socket]
+  program.signal('SIGTERM')
+  expect(await program.ended).toEqual({ code: 0, signal: null })
+  socket.destroy()
+  silent.close()
+})
+
+test.concurrent.each(ROWS)(
+  'on %s, SIGHUP leaves %s running where there is nothing to read again, and says so',
+  { timeout: TIMEOUT_MS },
+  async (runtime, way) => {
+    for (const flags of [[], ['--self-signed']]) {
+      const program = start(runtime, [...WAYS[way], '--listen', 'smtp://127.0.0.1:0', ...flags])
+      await program.says(/Stop with Ctrl-C/)
+      program.signal('SIGHUP')
+      await program.says(/"INFO","message":"SIGHUP: there are no certificate files to read again"/)
+      program.signal('SIGTERM')
+      expect(await program.ended).toEqual({ code: 0, signal: null })
+    }
+  },
+)
+
+test.concurrent.each(RUNTIME_NAMES)('on %s, SIGHUP during the start is acted on after it', async (runtime) => {
+  const cwd = scratch()
+  const { key, cert } = await selfSigned()
+  writeFileSync(join(cwd, 'key.pem'), key)
+  writeFileSync(join(cwd, 'cert.pem'), cert)
+  // While the config file loads, nobody listens yet.
+  writeFileSync(
+    join(cwd, 'postern.config.mjs'),
+    `process.kill(process.pid, 'SIGHUP')
+     await new Promise((done) => setTimeout(done, 200))
+     export default { tlsKey: 'key.pem', tlsCert: 'cert.pem', store: 'memory:' }`,
+  )
+  const program = start(runtime, ['serve', '--listen', 'smtp://127.0.0.1:0'], cwd)
+  await program.says(/"certificates read again"/)
+  program.signal('SIGTERM')
+  expect(await program.ended).toEqual({ code: 0, signal: null })
+})
