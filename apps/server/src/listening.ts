@@ -2,6 +2,7 @@
 import type { Listener } from '@postern/engine'
 import type { Acceptor } from '@postern/runtime/node'
 import type { TlsCredentials } from '@postern/runtime/tls'
+import type { TokenMemory } from '@postern/runtime/websocket'
 import type { Logger } from '@logtape/logtape'
 import type { Bound } from './announcement.ts'
 import { errorCode, errorText, EXIT, Failure } from './failure.ts'
@@ -9,6 +10,7 @@ import type { ListenAddress } from './listen.ts'
 import { proxyOverrides } from './proxies.ts'
 import { loadRuntime, runtimeName } from './runtime.ts'
 import type { Settings } from './settings.ts'
+import type { TokenTable } from './workers/tokens.ts'
 
 /** One address that is listened on. */
 export interface Listening extends Bound {
@@ -22,6 +24,8 @@ export interface Place {
   readonly isFirst: boolean
   /** In the order of the addresses: the ports that were found where any was asked for. */
   readonly ports: readonly (number | undefined)[]
+  /** Of all workers. */
+  readonly tokens: TokenTable | undefined
 }
 
 /** Handshakes at the same time at one address, in all workers. */
@@ -40,6 +44,7 @@ export async function listenAll(
   // Who comes by a Unix socket has no address to be trusted by.
   const byTcp = proxyOverrides(settings.options.proxyFrom)
   const listening: Listening[] = []
+  let memory: TokenMemory | undefined
   for (const [i, given] of addresses.entries()) {
     const { host, path, pipePath, implicitTls, submission } = given
     const isShared = place !== undefined && canBeShared(given)
@@ -50,7 +55,9 @@ export async function listenAll(
     }
     try {
       if (pipePath !== undefined) {
-        const listener = await listenOnPipe(server, { ...given, port }, pipePath, settings, tls, log, terms)
+        memory ??= await openTokens(place?.tokens)
+        const at = { ...given, port }
+        const listener = await listenOnPipe(server, at, pipePath, settings, tls, log, { ...terms, memory })
         listening.push({ given, at: listener.address, listener })
         continue
       }
@@ -88,7 +95,7 @@ async function listenOnPipe(
   { options }: Settings,
   tls: TlsCredentials | undefined,
   log: Logger,
-  terms: { readonly reusePort?: boolean; readonly maxHandshakes?: number },
+  { memory, ...terms }: { readonly memory: TokenMemory; readonly reusePort?: boolean; readonly maxHandshakes?: number },
 ): Promise<Listener> {
   // Who takes in no pipes need not load what that takes.
   const { listenForPipes } = await import('./pipe.ts')
@@ -99,12 +106,19 @@ async function listenOnPipe(
     pathname,
     ...terms,
     tls: implicitTls ? tls : undefined,
-    guard: frontGuard({ secrets: options.frontSecret }),
+    guard: frontGuard({ secrets: options.frontSecret, memory }),
     handshakeTimeoutMs: options.tlsHandshakeTimeoutMs,
     error: (error) => log.error('can not accept connections', { url, error }),
     refused: (reason, { address, port: remotePort }) =>
       log.warn('a front was not let in', { remote: address, remotePort, reason }),
   })
+}
+
+/** One for all addresses, because whoever replays a token chooses the address: its `Host` field is theirs to write. */
+async function openTokens(table: TokenTable | undefined): Promise<TokenMemory> {
+  if (table === undefined) return (await import('@postern/runtime/websocket')).tokenMemory()
+  const { SharedTokens } = await import('./workers/tokens.ts')
+  return new SharedTokens(table)
 }
 
 /** Whether the system shares connections out among several that listen there: not on Unix sockets, and not by Bun's `node:http`. */

@@ -30,7 +30,10 @@ export async function serveByWorkers(settings: Settings): Promise<number> {
   checkRuntime(settings)
   const tls = await openTls(settings)
   const store = await openStore(settings)
-  const shared = makeShared(options, options.workers)
+  const takesPipes = options.listen.some(({ pipePath }) => pipePath !== undefined)
+  // Who takes in no pipes need not load what that takes.
+  const tokens = takesPipes ? (await import('./tokens.ts')).tokenTable() : undefined
+  const shared = makeShared(options, options.workers, tokens)
   const log = await openLog(options, sharedOutput(2, shared.output))
   const notices = log.getChild(NOTICE)
   const out = sharedOutput(1, shared.output)

@@ -2,6 +2,7 @@
 import type { AdmissionLimits } from '@postern/engine'
 import type { ByteCount } from '@postern/storage'
 import { type AdmissionMemory, admissionMemory } from './admission.ts'
+import type { TokenTable } from './tokens.ts'
 
 /** It can be sent to a thread. */
 export interface Shared {
@@ -9,16 +10,19 @@ export interface Shared {
   readonly admission: AdmissionMemory
   /** Bytes that the store of each worker holds. */
   readonly bufferedBytes: Int32Array<SharedArrayBuffer>
+  /** Tokens of fronts that were used; undefined where no address takes in pipes. */
+  readonly tokens: TokenTable | undefined
   /** One word: a lock. */
   readonly output: Int32Array<SharedArrayBuffer>
 }
 
 /** Makes it, for so many workers. */
-export function makeShared(limits: AdmissionLimits, workerCount: number): Shared {
+export function makeShared(limits: AdmissionLimits, workerCount: number, tokens?: TokenTable): Shared {
   return {
     workerCount,
     admission: admissionMemory(limits, workerCount),
     bufferedBytes: sharedWords(workerCount),
+    tokens,
     output: sharedWords(1),
   }
 }

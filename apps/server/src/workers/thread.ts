@@ -85,7 +85,8 @@ async function obey({ settings, server, tls, log }: Work, order: Order): Promise
   switch (order.type) {
     case 'listen': {
       const { ports } = order
-      const place = { isFirst: index === 0, workerCount: shared.workerCount, ports }
+      const { workerCount, tokens } = shared
+      const place = { isFirst: index === 0, workerCount, ports, tokens }
       listening = await listenAll(server, settings, tls, log, place)
       const addresses = settings.options.listen
       return { type: 'listening', at: listening.map(({ given, at }) => ({ index: addresses.indexOf(given), at })) }

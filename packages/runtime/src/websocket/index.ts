@@ -19,6 +19,7 @@ export {
   pipeHeaders,
   PipeRefusedError,
   type PipeRequest,
+  tokenMemory,
   type TokenMemory,
 } from './token.ts'
 export type { WebSocketOptions } from './duplex.ts'

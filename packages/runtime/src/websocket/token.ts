@@ -41,7 +41,7 @@ export interface FrontGuardOptions {
    * is enough where nobody but the network decides which requests come here (a Worker, a host of its own).
    */
   readonly audience?: string | readonly string[] | undefined
-  /** Default: 100,000 in memory, of this object. */
+  /** Where guards of several addresses or threads share one, a token opens one pipe at all of them. Default: its own {@link tokenMemory}. */
   readonly memory?: TokenMemory | undefined
 }
 
@@ -62,7 +62,7 @@ export interface FrontGuard {
 export function frontGuard(options: FrontGuardOptions): FrontGuard {
   const keys = [options.secrets].flat().map(secretKey)
   if (keys.length === 0) throw new RangeError('secrets: at least one')
-  const memory = options.memory ?? new MemoryOfTokens()
+  const memory = options.memory ?? tokenMemory()
   return {
     async admit(request) {
       const token = bearerToken(request)
@@ -100,6 +100,11 @@ export async function pipeHeaders(
     .setExpirationTime(now + TOKEN_SECONDS)
     .sign(secretKey(options.secret))
   return { authorization: `Bearer ${token}` }
+}
+
+/** Remembers up to 100,000 tokens, in this process; beyond them a new one is refused with 503. */
+export function tokenMemory(): TokenMemory {
+  return new MemoryOfTokens()
 }
 
 /** Tokens that were seen, until they are no good any more. */
