@@ -1,11 +1,13 @@
 /** Certificates: from files, or one made for this run. */
-import { readFile } from 'node:fs/promises'
+import { X509Certificate } from 'node:crypto'
+import type { Logger } from '@logtape/logtape'
 import type { CertificateError, KeyPair, TlsCredentials, TlsOptions } from '@postern/runtime/tls'
 import type { Config } from './config.ts'
-import { errorCode, errorText, EXIT, Failure } from './failure.ts'
+import { errorText, EXIT, Failure } from './failure.ts'
 import type { Options } from './options.ts'
+import { checkPair, readCertificates, readPrivateKey } from './pem.ts'
 import { hasTls } from './policy.ts'
-import type { Settings } from './settings.ts'
+import { type Settings, variableOf } from './settings.ts'
 
 type KeyFiles = Pick<Config, 'tlsKey' | 'tlsCert' | 'tlsPassphrase'>
 
@@ -23,12 +25,37 @@ export async function reloadTls(settings: Settings, credentials: TlsCredentials)
   usable(settings, () => credentials.update(chosen))
 }
 
+/** Reads authorities, one or more. @param option How the user wrote its name. @throws Failure */
+export async function readAuthorities(option: string, path: string): Promise<string> {
+  return (await readCertificates({ option, path })).text
+}
+
+/** Warns of certificates that clients which check them refuse, because of their dates. */
+export function warnOfDates(credentials: TlsCredentials, log: Logger): void {
+  const { cert, sni = {} } = credentials.current.options
+  const pairs: readonly (readonly [host: string | undefined, KeyPair['cert']])[] = [
+    [undefined, cert],
+    ...Object.entries(sni).map(([host, pair]) => [host, pair.cert] as const),
+  ]
+  const nowMs = Date.now()
+  for (const [host, pem] of pairs) {
+    const { subject, validFrom, validTo } = new X509Certificate(typeof pem === 'string' ? pem : Buffer.from(pem))
+    const facts = { ...(host !== undefined && { host }), subject: subject ?? '', validFrom, validTo }
+    if (Date.parse(validTo) < nowMs) log.warn('a certificate has expired', facts)
+    else if (Date.parse(validFrom) > nowMs) log.warn('a certificate is not valid yet', facts)
+  }
+}
+
 async function tlsOptions(settings: Settings): Promise<TlsOptions> {
   const { options, spelled } = settings
-  const { selfSigned, tlsCa, clientCertificates } = options
+  const { selfSigned, tlsCa, clientCertificates, tlsPassphrase } = options
+  const passphraseOption =
+    tlsPassphrase === undefined
+      ? `${spelled('tlsPassphrase')} or ${variableOf('tlsPassphrase')}`
+      : spelled('tlsPassphrase')
   return {
-    ...(selfSigned ? await makeKeyPair(options) : await readKeyPair(options, spelled)),
-    ca: tlsCa === undefined ? undefined : await readPem(spelled('tlsCa'), tlsCa),
+    ...(selfSigned ? await makeKeyPair(options) : await readKeyPair(options, spelled, passphraseOption)),
+    ca: tlsCa === undefined ? undefined : await readAuthorities(spelled('tlsCa'), tlsCa),
     clientCertificates,
     sni: await readHosts(settings),
   }
@@ -40,29 +67,25 @@ async function makeKeyPair(options: Options): Promise<KeyPair> {
 }
 
 /** @param spelled How the user wrote the name of an option, for messages. */
-async function readKeyPair(files: KeyFiles, spelled: (name: 'tlsKey' | 'tlsCert') => string): Promise<KeyPair> {
-  return {
-    key: await readPem(spelled('tlsKey'), files.tlsKey ?? ''),
-    cert: await readPem(spelled('tlsCert'), files.tlsCert ?? ''),
-    passphrase: files.tlsPassphrase,
-  }
+async function readKeyPair(
+  { tlsKey = '', tlsCert = '', tlsPassphrase }: KeyFiles,
+  spelled: (name: 'tlsKey' | 'tlsCert') => string,
+  passphraseOption: string,
+): Promise<KeyPair> {
+  const keyFile = { option: spelled('tlsKey'), path: tlsKey }
+  const certFile = { option: spelled('tlsCert'), path: tlsCert }
+  const key = await readPrivateKey(keyFile, tlsPassphrase, passphraseOption)
+  const cert = await readCertificates(certFile)
+  checkPair(keyFile, key, certFile, cert)
+  return { key: key.text, cert: cert.text, passphrase: tlsPassphrase }
 }
 
 async function readHosts({ options, spelled }: Settings): Promise<Record<string, KeyPair>> {
   const hosts: Record<string, KeyPair> = {}
   for (const [host, files] of Object.entries(options.sni)) {
-    hosts[host] = await readKeyPair(files, (name) => `${spelled('sni')}, ${host}, ${name}`)
+    hosts[host] = await readKeyPair(files, (name) => `${spelled('sni')}, ${host}, ${name}`, 'tlsPassphrase')
   }
   return hosts
-}
-
-async function readPem(name: string, path: string): Promise<Buffer> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    const reason = errorCode(error) === 'ENOENT' ? 'there is no such file; name a PEM file' : errorText(error)
-    throw new Failure(`${name} ${path}: ${reason}`, EXIT.misused, { cause: error })
-  }
 }
 
 /** What OpenSSL refuses is named by the files that it came from. */
@@ -72,13 +95,8 @@ function usable<Result>({ options, spelled }: Settings, use: () => Result): Resu
   } catch (error) {
     if ((error as CertificateError).name !== 'CertificateError') throw error
     const files = `${spelled('tlsKey')} ${options.tlsKey} and ${spelled('tlsCert')} ${options.tlsCert}`
-    throw new Failure(
-      `${files}: ${errorText(error)}; give a PEM key and the certificate that was made for it`,
-      EXIT.misused,
-      {
-        cause: error,
-      },
-    )
+    const advice = /key.too.small/i.test(errorText(error)) ? '; make a key of 2048 bits, or of P-256' : ''
+    throw new Failure(`${files}: ${errorText(error)}${advice}`, EXIT.misused, { cause: error })
   }
 }
 

@@ -1,8 +1,6 @@
 /** `postern front`: takes connections in, and pipes each to a server elsewhere. It keeps nothing and knows no mail. */
 import process from 'node:process'
-import { readFile } from 'node:fs/promises'
 import { boundUrl, frontAnnouncement } from '../announcement.ts'
-import { errorText, EXIT, Failure } from '../failure.ts'
 import { Front } from '../front/front.ts'
 import { closeAll, listenAll } from '../listening.ts'
 import { NOTICE, openLog } from '../log.ts'
@@ -10,7 +8,7 @@ import { outliveReader } from '../output.ts'
 import { checkFront } from '../policy.ts'
 import type { Settings } from '../settings.ts'
 import { expectClients } from '../signals.ts'
-import { openTls } from '../tls.ts'
+import { openTls, readAuthorities } from '../tls.ts'
 import { untilStopped } from './running.ts'
 
 /** Pipes until a signal stops it. @returns the exit code. @throws Failure when it can't begin. */
@@ -18,7 +16,8 @@ export async function runFront(settings: Settings): Promise<number> {
   const { options } = settings
   const url = checkFront(settings)
   const tls = await openTls(settings)
-  const ca = await readAuthorities(settings)
+  const { toCa } = options
+  const ca = toCa === undefined ? undefined : await readAuthorities(settings.spelled('toCa'), toCa)
   const log = await openLog(options)
   const notices = log.getChild(NOTICE)
   const say = options.logFormat === 'json' ? () => {} : (text: string) => void process.stdout.write(text)
@@ -59,16 +58,4 @@ export async function runFront(settings: Settings): Promise<number> {
       await Promise.all([closeAll(bound), front.close(graceMs)])
     },
   })
-}
-
-async function readAuthorities({ options, spelled }: Settings): Promise<Buffer | undefined> {
-  const { toCa } = options
-  if (toCa === undefined) return undefined
-  try {
-    return await readFile(toCa)
-  } catch (error) {
-    throw new Failure(`${spelled('toCa')} ${toCa}: ${errorText(error)}; name a PEM file`, EXIT.misused, {
-      cause: error,
-    })
-  }
 }

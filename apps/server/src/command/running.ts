@@ -6,7 +6,7 @@ import { EXIT } from '../failure.ts'
 import { NOTICE } from '../log.ts'
 import { onSignals } from '../signals.ts'
 import type { Settings } from '../settings.ts'
-import { reloadTls } from '../tls.ts'
+import { reloadTls, warnOfDates } from '../tls.ts'
 
 /** How long what is in progress may take when the program is broken. */
 const BROKEN_GRACE_MS = 1_000
@@ -68,6 +68,7 @@ export function untilStopped(running: Running): Promise<number> {
       broken: fail,
     })
     void running.broken?.then(fail)
+    if (tls !== undefined) warnOfDates(tls, log)
   })
 }
 
@@ -76,6 +77,7 @@ async function reload({ settings, log, reloaded }: Running, tls: TlsCredentials)
     await reloadTls(settings, tls)
     await reloaded?.()
     log.info('certificates read again', {})
+    warnOfDates(tls, log)
   } catch (error) {
     log.error('certificates could not be read again; the old ones stay', { error })
   }
