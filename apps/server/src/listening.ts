@@ -1,4 +1,6 @@
 /** Addresses: listening on all of them, or on none and saying why. */
+import { lstat, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Listener } from '@postern/engine'
 import type { Acceptor } from '@postern/runtime/node'
 import type { TlsCredentials } from '@postern/runtime/tls'
@@ -28,8 +30,11 @@ export interface Place {
   readonly tokens: TokenTable | undefined
 }
 
-/** Handshakes at the same time at one address, in all workers. */
+/** Handshakes at the same time at one address, in all workers; fewer where there are fewer places. */
 const MAX_HANDSHAKES = 500
+const MIN_HANDSHAKES = 16
+/** Of Linux, without the octet that ends it; other systems have a few less. */
+const MAX_SOCKET_PATH_BYTES = 107
 
 /** Listens on every address of the settings, or as a worker where it can. @throws Failure when one can't be; the others are then closed again. */
 export async function listenAll(
@@ -40,7 +45,8 @@ export async function listenAll(
   place?: Place,
 ): Promise<Listening[]> {
   const { listen } = await loadRuntime()
-  const { tlsHandshakeTimeoutMs, listen: addresses } = settings.options
+  const { tlsHandshakeTimeoutMs, listen: addresses, maxConnections } = settings.options
+  const maxHandshakes = Math.min(MAX_HANDSHAKES, Math.max(MIN_HANDSHAKES, maxConnections))
   // Who comes by a Unix socket has no address to be trusted by.
   const byTcp = proxyOverrides(settings.options.proxyFrom)
   const listening: Listening[] = []
@@ -51,13 +57,16 @@ export async function listenAll(
     if (place !== undefined && !isShared && !place.isFirst) continue
     const port = place?.ports[i] ?? given.port
     const terms = {
-      ...(isShared && { reusePort: true, maxHandshakes: Math.ceil(MAX_HANDSHAKES / place.workerCount) }),
+      maxHandshakes: isShared ? Math.ceil(maxHandshakes / place.workerCount) : maxHandshakes,
+      ...(isShared && { reusePort: true }),
     }
     try {
       if (pipePath !== undefined) {
         memory ??= await openTokens(place?.tokens)
-        const at = { ...given, port }
-        const listener = await listenOnPipe(server, at, pipePath, settings, tls, log, { ...terms, memory })
+        const listener = await listenOnPipe(server, { ...given, port }, pipePath, settings, tls, log, {
+          ...terms,
+          memory,
+        })
         listening.push({ given, at: listener.address, listener })
         continue
       }
@@ -82,7 +91,7 @@ export async function listenAll(
       listening.push({ given, at: listener.address, listener })
     } catch (error) {
       await closeAll(listening)
-      throw cannotListen(settings, given, error)
+      throw await cannotListen(settings, given, error)
     }
   }
   return listening
@@ -131,17 +140,38 @@ export async function closeAll(listening: readonly Listening[]): Promise<void> {
   await Promise.all(listening.map(({ listener }) => listener.close()))
 }
 
-function cannotListen(settings: Settings, { url, scheme, path }: ListenAddress, error: unknown): unknown {
+async function cannotListen(
+  settings: Settings,
+  { url, scheme, path }: ListenAddress,
+  error: unknown,
+): Promise<unknown> {
   const code = errorCode(error)
   if (code === '') return error
+  const place = `${settings.spelled('listen')} ${url}`
+  const unfit = path === undefined ? undefined : await whyNoSocket(path)
+  if (unfit !== undefined) return new Failure(`${place}: ${unfit}`, EXIT.misused, { cause: error })
   const other = path === undefined ? `${scheme}://127.0.0.1:0 for any port that is free` : 'another path'
   const reasons: Readonly<Record<string, string>> = {
     EADDRINUSE: `the address is taken; stop what listens there, or give --listen ${other}`,
-    EACCES: 'this user may not listen there; ports below 1024 are for root, or take a path that can be written',
+    EACCES:
+      path === undefined
+        ? 'this user may not listen there; ports below 1024 are for root'
+        : 'this user may not make a socket there; take a path that can be written',
     EADDRNOTAVAIL: 'this machine has no such address; smtp://*:PORT is every one it has',
+    EAFNOSUPPORT: 'this machine has no addresses of that kind; smtp://*:PORT is every one it has',
     ENOTFOUND: 'there is no such host; give an address of this machine',
   }
-  return new Failure(`${settings.spelled('listen')} ${url}: ${reasons[code] ?? errorText(error)}`, EXIT.misused, {
-    cause: error,
-  })
+  return new Failure(`${place}: ${reasons[code] ?? errorText(error)}`, EXIT.misused, { cause: error })
+}
+
+/** Why there can be no Unix socket; each runtime has another code for each of these, and not the right one. */
+async function whyNoSocket(path: string): Promise<string | undefined> {
+  const byteLength = Buffer.byteLength(path)
+  if (byteLength > MAX_SOCKET_PATH_BYTES) {
+    return `the path has ${byteLength} bytes; a Unix socket's has at most ${MAX_SOCKET_PATH_BYTES}`
+  }
+  const found = await lstat(path).catch(() => undefined)
+  if (found !== undefined && !found.isSocket()) return 'something is there that is not a socket; take another path'
+  const directory = await stat(dirname(path)).catch((error: unknown) => errorCode(error))
+  return directory === 'ENOENT' ? 'its directory is missing; make it first' : undefined
 }

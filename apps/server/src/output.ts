@@ -28,6 +28,15 @@ export function outliveReader(): void {
   process.stderr.on('error', () => {})
 }
 
+/** Says something on standard output; what can't be written is not missed. */
+export function tell(text: string): void {
+  try {
+    process.stdout.write(text)
+  } catch {
+    // Deno throws at once, and emits nothing.
+  }
+}
+
 /** Ends the process once everything is written, whatever a config file's hooks still hold open. */
 export function leave(code: number): void {
   process.exitCode = code

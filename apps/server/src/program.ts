@@ -146,8 +146,18 @@ function storeCommand(parent: Command, signature: string, description: string, e
     .option('--config <file>', 'the config file (default: postern.config.ts, where there is one)')
 }
 
-function settings(flags: FlagValues): Promise<Settings> {
+async function settings(flags: FlagValues): Promise<Settings> {
+  checkDirectory()
   return readSettings(flags, environment(variables()))
+}
+
+/** @throws Failure where paths can't be relative to anything */
+function checkDirectory(): void {
+  try {
+    process.cwd()
+  } catch (cause) {
+    throw new Failure('the working directory is gone; start in one that is there', EXIT.misused, { cause })
+  }
 }
 
 function storeFlag(): Flag {

@@ -93,7 +93,7 @@ function readEnvironment(env: Readonly<Record<string, string | undefined>>): Map
     OPTION_NAMES.filter((name) => OPTIONS[name].fileOnly !== true).map((name) => [variableOf(name), name]),
   )
   for (const [variable, value = ''] of Object.entries(env)) {
-    if (!variable.startsWith(ENV_PREFIX) || variable === CONFIG_VARIABLE || isServiceLink(variable)) continue
+    if (!variable.startsWith(ENV_PREFIX) || variable === CONFIG_VARIABLE || isServiceLink(variable, value)) continue
     const name = names.get(variable)
     if (name === undefined) {
       throw new Failure(`${variable}: there is no such option${nearest(variable, [...names.keys()])}`)
@@ -106,9 +106,13 @@ function readEnvironment(env: Readonly<Record<string, string | undefined>>): Map
   return given
 }
 
-/** Kubernetes sets these in every pod beside a service that is called `postern`. */
-function isServiceLink(variable: string): boolean {
-  return /^POSTERN_(SERVICE_(HOST|PORT)|PORT)(_|$)/.test(variable)
+/**
+ * Whether Kubernetes sets it in every pod beside a service that is called `postern`, `postern-smtp` or the like. No option has such a
+ * name. `POSTERN_PORT=2525` is a mistake all the same, because a service's is a URL.
+ */
+function isServiceLink(variable: string, value: string): boolean {
+  if (/_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)(_|$)/.test(variable)) return true
+  return variable.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(value)
 }
 
 function readFile(file: { path: string; config: Record<string, unknown> } | undefined): Map<OptionName, Given> {

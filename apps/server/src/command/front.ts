@@ -1,10 +1,10 @@
 /** `postern front`: takes connections in, and pipes each to a server elsewhere. It keeps nothing and knows no mail. */
-import process from 'node:process'
 import { boundUrl, frontAnnouncement } from '../announcement.ts'
+import { fitDescriptors } from '../descriptors.ts'
 import { Front } from '../front/front.ts'
 import { closeAll, listenAll } from '../listening.ts'
 import { NOTICE, openLog } from '../log.ts'
-import { outliveReader } from '../output.ts'
+import { outliveReader, tell } from '../output.ts'
 import { checkFront } from '../policy.ts'
 import type { Settings } from '../settings.ts'
 import { expectClients } from '../signals.ts'
@@ -12,15 +12,16 @@ import { openTls, readAuthorities } from '../tls.ts'
 import { untilStopped } from './running.ts'
 
 /** Pipes until a signal stops it. @returns the exit code. @throws Failure when it can't begin. */
-export async function runFront(settings: Settings): Promise<number> {
+export async function runFront(given: Settings): Promise<number> {
+  const url = checkFront(given)
+  const tls = await openTls(given)
+  const { toCa } = given.options
+  const ca = toCa === undefined ? undefined : await readAuthorities(given.spelled('toCa'), toCa)
+  const log = await openLog(given.options)
+  const settings = fitDescriptors(given, log, true)
   const { options } = settings
-  const url = checkFront(settings)
-  const tls = await openTls(settings)
-  const { toCa } = options
-  const ca = toCa === undefined ? undefined : await readAuthorities(settings.spelled('toCa'), toCa)
-  const log = await openLog(options)
   const notices = log.getChild(NOTICE)
-  const say = options.logFormat === 'json' ? () => {} : (text: string) => void process.stdout.write(text)
+  const say = options.logFormat === 'json' ? () => {} : tell
   outliveReader()
 
   const { connectTimeoutMs, idleTimeoutMs, sessionTimeoutMs, maxConnections, maxConnectionsPerAddress } = options

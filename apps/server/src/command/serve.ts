@@ -4,11 +4,11 @@
  * Standard output has the block and a line for each message; the log goes to stderr. With `--log-format json` everything
  * is a line of JSON on stderr, and standard output stays empty.
  */
-import process from 'node:process'
 import { announcement, boundUrl, keepsText, keptLine, waitingText } from '../announcement.ts'
+import { fitDescriptors } from '../descriptors.ts'
 import { closeAll, listenAll } from '../listening.ts'
 import { NOTICE, openLog } from '../log.ts'
-import { outliveReader } from '../output.ts'
+import { outliveReader, tell } from '../output.ts'
 import { checkTogether } from '../policy.ts'
 import { missingMailboxes } from '../mailboxes.ts'
 import { makeServer } from '../server.ts'
@@ -20,18 +20,19 @@ import { startUpkeep } from '../upkeep.ts'
 import { untilStopped } from './running.ts'
 
 /** Serves until a signal stops it. @returns the exit code. @throws Failure when it can't begin. */
-export async function serve(settings: Settings): Promise<number> {
-  const { options } = settings
-  checkTogether(settings)
-  if (options.workers > 1) {
+export async function serve(given: Settings): Promise<number> {
+  checkTogether(given)
+  if (given.options.workers > 1) {
     const { serveByWorkers } = await import('../workers/serve.ts')
-    return serveByWorkers(settings)
+    return serveByWorkers(given)
   }
-  const tls = await openTls(settings)
-  const log = await openLog(options)
+  const tls = await openTls(given)
+  const log = await openLog(given.options)
+  const settings = fitDescriptors(given, log)
+  const { options } = settings
   const store = await openStore(settings, { log })
   const notices = log.getChild(NOTICE)
-  const say = options.logFormat === 'json' ? () => {} : (text: string) => void process.stdout.write(text)
+  const say = options.logFormat === 'json' ? () => {} : tell
   outliveReader()
 
   const server = makeServer(settings, {

@@ -28,8 +28,9 @@ export interface FrontOptions {
   readonly lingerMs?: number | undefined
 }
 
-/** Connections over the limit that are told so at the same time; beyond them they are closed on without a word. */
+/** Connections over the limit that are told so at the same time, as many as a server tells; beyond them they are closed on without a word. */
 const MAX_TURNED_AWAY = 100
+const MIN_TURNED_AWAY = 16
 /** More than any frame of a pipe. */
 const MAX_PAYLOAD_BYTES = 65_536
 /** The server ends a session that idles, and says why; the front only ends what the server has forgotten. */
@@ -42,6 +43,7 @@ export class Front {
   readonly #carriages = new Set<Carriage>()
   readonly #admission: Admission
   #connectionCount = 0
+  readonly #maxTurnedAway: number
   #turnedAway = 0
   #isClosing = false
   /** The time that closing may take is up. */
@@ -51,6 +53,7 @@ export class Front {
   constructor(options: FrontOptions) {
     this.#options = options
     this.#admission = new Admission(options)
+    this.#maxTurnedAway = Math.min(MAX_TURNED_AWAY, Math.max(MIN_TURNED_AWAY, options.maxConnections / 4))
   }
 
   get connectionCount(): number {
@@ -143,7 +146,7 @@ export class Front {
 
   /** RFC 5321 3.8, 4.2.1: not now. */
   async #turnAway(client: Duplex, enhancedCode: string, why: string): Promise<void> {
-    if (this.#turnedAway >= MAX_TURNED_AWAY) return client.destroy()
+    if (this.#turnedAway >= this.#maxTurnedAway) return client.destroy()
     this.#turnedAway++
     try {
       const line = `421 ${enhancedCode} ${this.#options.hostname} ${why}\r\n`

@@ -8,6 +8,7 @@ import type { TlsCredentials } from '@postern/runtime/tls'
 import type { Logger } from '@logtape/logtape'
 import { announcement, boundUrl, keepsText, waitingText } from '../announcement.ts'
 import { untilStopped } from '../command/running.ts'
+import { fitDescriptors } from '../descriptors.ts'
 import { Failure } from '../failure.ts'
 import { closeAll, listenAll } from '../listening.ts'
 import { NOTICE, openLog } from '../log.ts'
@@ -22,21 +23,23 @@ import { runtimeName } from '../runtime.ts'
 import { startUpkeep } from '../upkeep.ts'
 import { Crew } from './crew.ts'
 import { sharedOutput } from './output.ts'
-import { makeShared } from './shared.ts'
+import { makeShared, sharedWords } from './shared.ts'
 
 /** Serves until a signal stops it. @returns the exit code. @throws Failure when it can't begin. */
-export async function serveByWorkers(settings: Settings): Promise<number> {
+export async function serveByWorkers(given: Settings): Promise<number> {
+  checkRuntime(given)
+  const tls = await openTls(given)
+  const store = await openStore(given)
+  const output = sharedWords(1)
+  const log = await openLog(given.options, sharedOutput(2, output))
+  const settings = fitDescriptors(given, log)
   const { options } = settings
-  checkRuntime(settings)
-  const tls = await openTls(settings)
-  const store = await openStore(settings)
   const takesPipes = options.listen.some(({ pipePath }) => pipePath !== undefined)
   // Who takes in no pipes need not load what that takes.
   const tokens = takesPipes ? (await import('./tokens.ts')).tokenTable() : undefined
-  const shared = makeShared(options, options.workers, tokens)
-  const log = await openLog(options, sharedOutput(2, shared.output))
+  const shared = makeShared(options, options.workers, { output, tokens })
   const notices = log.getChild(NOTICE)
-  const out = sharedOutput(1, shared.output)
+  const out = sharedOutput(1, output)
   const say = options.logFormat === 'json' ? () => {} : (text: string) => out.write(text)
   outliveReader()
 

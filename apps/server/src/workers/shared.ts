@@ -16,14 +16,21 @@ export interface Shared {
   readonly output: Int32Array<SharedArrayBuffer>
 }
 
+/** What is made before, or only where it is needed. */
+export type SharedParts = Partial<Pick<Shared, 'output' | 'tokens'>>
+
 /** Makes it, for so many workers. */
-export function makeShared(limits: AdmissionLimits, workerCount: number, tokens?: TokenTable): Shared {
+export function makeShared(
+  limits: AdmissionLimits,
+  workerCount: number,
+  { output = sharedWords(1), tokens }: SharedParts = {},
+): Shared {
   return {
     workerCount,
     admission: admissionMemory(limits, workerCount),
     bufferedBytes: sharedWords(workerCount),
     tokens,
-    output: sharedWords(1),
+    output,
   }
 }
 
@@ -44,6 +51,7 @@ export function partOf(bound: number, workerCount: number): number {
   return Math.ceil(bound / workerCount)
 }
 
-function sharedWords(length: number): Int32Array<SharedArrayBuffer> {
+/** Zeros that threads share. */
+export function sharedWords(length: number): Int32Array<SharedArrayBuffer> {
   return new Int32Array(new SharedArrayBuffer(length * Int32Array.BYTES_PER_ELEMENT))
 }

@@ -141,8 +141,12 @@ export function createServer(options: ServerOptions): Server {
   return new SmtpServer(options)
 }
 
-/** Connections over the limit that are told so at the same time; beyond them they are closed on without a word. */
+/**
+ * Connections over the limit that are told so at the same time; beyond them they are closed on without a word. A server with few
+ * places tells fewer, because each takes a descriptor.
+ */
 const MAX_TURNED_AWAY = 100
+const MIN_TURNED_AWAY = 16
 const DEFAULT_GRACE_MS = 30_000
 
 class SmtpServer implements Server {
@@ -153,6 +157,7 @@ class SmtpServer implements Server {
   readonly #arrivals: Arrivals
   /** Each with its place. */
   readonly #connections = new Map<Connection, Place>()
+  readonly #maxTurnedAway: number
   #turnedAway = 0
   #closed: Promise<void> | undefined
   #allGone: (() => void) | undefined
@@ -162,6 +167,7 @@ class SmtpServer implements Server {
     this.hostname = options.hostname
     this.limits = this.#context.limits
     this.#places = options.places ?? new Admission(this.limits)
+    this.#maxTurnedAway = Math.min(MAX_TURNED_AWAY, Math.max(MIN_TURNED_AWAY, this.limits.maxConnections / 4))
     this.#arrivals = new Arrivals(this.limits, (error) => this.#context.report(error, undefined))
   }
 
@@ -277,7 +283,7 @@ class SmtpServer implements Server {
       this.#context.refused({ verb: '', reply: why, remote: duplex.remote, byHook: false }, undefined)
     }
     // In clear there is nothing to say to who speaks TLS.
-    if (isTlsMissing || this.#turnedAway >= MAX_TURNED_AWAY) return this.#destroy(duplex)
+    if (isTlsMissing || this.#turnedAway >= this.#maxTurnedAway) return this.#destroy(duplex)
     this.#turnedAway++
     try {
       // Nothing is waited for but the close, and a runtime bounds that.

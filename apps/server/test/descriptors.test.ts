@@ -1,0 +1,128 @@
+/** The limit of open files: what fits into it, and that a server under siege keeps whom it has and their mail. */
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { expect, test } from 'vitest'
+import { connectionsThatFit, type DescriptorUse } from '../src/descriptors.ts'
+import { Client } from './client.ts'
+import { postern, type Running, serve } from './program.ts'
+import { behind, RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
+
+const USE: DescriptorUse = { maxConnections: 2_000, workers: 1, addresses: 1, waits: 0, besides: 1_088 }
+
+test('what fits is what is left by the process, its workers and its store', () => {
+  const fit = (limit: number, use: Partial<DescriptorUse> = {}): number => connectionsThatFit(limit, { ...USE, ...use })
+  expect(fit(1_048_576)).toBe(2_000)
+  expect(fit(4_096)).toBe(2_000)
+  expect(fit(1_024)).toBe(412)
+  expect(fit(1_024, { besides: 0 })).toBe(741)
+  expect(fit(1_024, { besides: Infinity })).toBe(412)
+  expect(fit(1_024, { workers: 8 })).toBe(309)
+  expect(fit(1_024, { waits: 1 })).toBe(285)
+  expect(fit(1_024, { maxConnections: 10 })).toBe(10)
+  expect(fit(64)).toBeLessThan(1)
+})
+
+test('of all that can be open, no sum is over the limit', () => {
+  for (const limit of [128, 256, 1_024, 4_096, 20_000]) {
+    for (const besides of [0, 1_088, Infinity]) {
+      for (const workers of [1, 3, 64]) {
+        const connections = connectionsThatFit(limit, { ...USE, besides, workers, maxConnections: 1e7 })
+        if (connections < 1) continue
+        const open = connections + connections / 4 + Math.min(besides, connections) + 64 + 33 * workers
+        expect(open).toBeLessThanOrEqual(limit)
+        expect(open).toBeGreaterThan(limit - 4)
+      }
+    }
+  }
+})
+
+interface Peer {
+  readonly socket: Socket
+  readonly client: Client
+}
+
+async function connected(port: number): Promise<Peer> {
+  const socket = connect(port, '127.0.0.1')
+  const client = new Client(socket)
+  await once(socket, 'connect')
+  return { socket, client }
+}
+
+/** The greeting, or that there was none. */
+function greetingOf({ client }: Peer): Promise<string> {
+  return client.reply().catch(() => 'closed')
+}
+
+async function leave(peers: readonly Peer[]): Promise<void> {
+  await Promise.all(
+    peers.map(async ({ socket }) => {
+      if (socket.destroyed) return
+      socket.destroy()
+      await once(socket, 'close')
+    }),
+  )
+}
+
+/** Sends a message of this many lines. */
+async function send({ client }: Peer, lines: number): Promise<string> {
+  for (const line of ['EHLO me', 'MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA'])
+    await client.command(line)
+  return client.command(`Subject: mail\r\n\r\n${`${'x'.repeat(70)}\r\n`.repeat(lines)}.`)
+}
+
+async function lowered(running: Running): Promise<number> {
+  const [line] = await running.says(/^\{.*"fewer connections than asked for.*$/m)
+  const { option, wanted, maxConnections, openFiles } = JSON.parse(line) as Record<string, unknown>
+  expect([option, wanted, openFiles]).toEqual(['--max-connections', 2_000, 256])
+  return maxConnections as number
+}
+
+test.each(RUNTIME_NAMES.flatMap((runtime) => [1, 3].map((workers) => [runtime, workers] as const)))(
+  'with 256 open files, 300 connections at once harm nobody who is in: %s, workers: %i',
+  { timeout: 120_000 },
+  async (runtime, workers) => {
+    const flags = ['--workers', String(workers), '--max-connections-per-address', '1000']
+    const running = await serve(flags, { command: behind('ulimit -n 256', RUNTIMES[runtime]) })
+    const [port = 0] = running.ports
+    const places = await lowered(running)
+    const early = await connected(port)
+    expect(await greetingOf(early)).toMatch(/^220 /)
+
+    // All at once: some are told why not, and when there are too many of these, the others are closed on.
+    const many = await Promise.all(Array.from({ length: 300 }, () => connected(port)))
+    const greetings = await Promise.all(many.map(greetingOf))
+    for (const greeting of greetings) expect(greeting).toMatch(/^220 |^421 4\.7\.0 |^closed$/)
+    expect(greetings.filter((greeting) => greeting.startsWith('220'))).toHaveLength(places - 1)
+    expect(greetings.some((greeting) => greeting.startsWith('421 4.7.0'))).toBe(true)
+    const insiders = many.filter((_, i) => greetings[i]?.startsWith('220'))
+    for (const lines of [1, 3_000]) expect(await send(early, lines)).toMatch(/^250 /)
+    expect(await Promise.all(insiders.map((peer) => peer.client.command('NOOP')))).toEqual(
+      insiders.map(() => expect.stringMatching(/^250 /)),
+    )
+    // One after the other, each is told.
+    for (let i = 0; i < 20; i++) {
+      await leave(many.filter((peer) => !insiders.includes(peer)))
+      const late = await connected(port)
+      expect(await greetingOf(late)).toMatch(/^421 4\.7\.0 /)
+      await leave([late])
+    }
+    await leave(insiders)
+    let next = await connected(port)
+    while (!(await greetingOf(next)).startsWith('220')) {
+      await leave([next])
+      next = await connected(port)
+    }
+    expect(await send(next, 1)).toMatch(/^250 /)
+    running.signal('SIGTERM')
+    expect(await running.ended).toBe(0)
+    const { stdout } = await postern(['list', '--json'], { cwd: running.cwd })
+    expect((JSON.parse(stdout) as { records: unknown[] }).records).toHaveLength(3)
+  },
+)
+
+test.each(RUNTIME_NAMES)('too few open files for anybody is said in one line on %s', async (runtime) => {
+  const { code, stderr } = await postern(['serve', '--listen', 'smtp://127.0.0.1:0', '--store', 'memory:'], {
+    command: behind('ulimit -n 90', RUNTIMES[runtime]),
+  })
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/^postern: the limit of open files is 90, too low /)])
+})
