@@ -1,16 +1,13 @@
 /** `postern serve`, the whole program, for sections that measure it and not the engine alone. */
+import { join } from 'node:path'
 import { Program } from './programs.ts'
-import { type RunningServer, type Runtime, scriptCommand } from './servers.ts'
+import { ROOT, type RunningServer, type Runtime, scriptCommand } from './servers.ts'
 
 export type DaemonRuntime = Exclude<Runtime, 'workerd'>
 
 export const DAEMON_RUNTIMES: readonly DaemonRuntime[] = ['node', 'bun', 'deno']
 /** What each one is to be started with: see the README. */
-const MAIN: Readonly<Record<DaemonRuntime, string>> = {
-  node: '../../apps/server/main.js',
-  bun: '../../apps/server/main.ts',
-  deno: '../../apps/server/main.ts',
-}
+const MAIN: Readonly<Record<DaemonRuntime, string>> = { node: 'main.js', bun: 'main.ts', deno: 'main.ts' }
 const SERVING_TIMEOUT_MS = 20_000
 const LIMITS = ['--max-connections=100000', '--max-connections-per-address=100000']
 
@@ -19,26 +16,45 @@ interface Event {
   readonly addresses?: readonly string[]
 }
 
-/** Starts it on any core. It takes connections when the promise resolves. A limit among the flags replaces the wide one. */
-export async function startDaemon(
+export interface DaemonOptions {
+  /** Behind `postern`, without what the log is. */
+  readonly args: readonly string[]
+  /** The checkout that has the program. Default: this one. */
+  readonly checkout?: string
+  /** Default: any. */
+  readonly core?: number
+  /** Besides what this process has. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Runs `postern` until it serves. @returns its ports, in the order of the listen URLs */
+export async function runDaemon(
   runtime: DaemonRuntime,
-  store: string,
-  flags: readonly string[] = [],
-  scheme: 'smtp' | 'smtps' = 'smtp',
-): Promise<RunningServer> {
-  const options = [`--listen=${scheme}://127.0.0.1:0`, '--hostname=mx.example.com', '--log-format=json', ...LIMITS]
-  const command = [...scriptCommand(runtime, MAIN[runtime]), 'serve', `--store=${store}`, ...options, ...flags]
-  const program = new Program(command, { core: undefined, linesFrom: 2 })
+  { args, checkout = ROOT, core, env = {} }: DaemonOptions,
+): Promise<{ readonly program: Program; readonly ports: readonly number[] }> {
+  const command = scriptCommand(runtime, join(checkout, 'apps/server', MAIN[runtime]), checkout)
+  const program = new Program([...command, ...args, '--log-format=json'], { core, linesFrom: 2, env })
   try {
     for (;;) {
-      const { message, addresses } = await program.line<Event>(SERVING_TIMEOUT_MS)
+      const { message, addresses = [] } = await program.line<Event>(SERVING_TIMEOUT_MS)
       if (message !== 'serving') continue
       // It logs each message.
       program.mute()
-      return { program, port: Number(/:(\d+)\/?$/.exec(addresses?.[0] ?? '')?.[1]) }
+      return { program, ports: addresses.map((address) => Number(new URL(address).port)) }
     }
   } catch (error) {
     await program.end()
     throw error
   }
+}
+
+/** Starts a server that admits as many connections as come. It takes them when the promise resolves. */
+export async function startDaemon(
+  runtime: DaemonRuntime,
+  store: string,
+  flags: readonly string[] = [],
+): Promise<RunningServer> {
+  const options = ['--listen=smtp://127.0.0.1:0', '--hostname=mx.example.com', ...LIMITS]
+  const { program, ports } = await runDaemon(runtime, { args: ['serve', `--store=${store}`, ...options, ...flags] })
+  return { program, port: ports[0] as number }
 }

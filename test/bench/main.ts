@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { Bench } from './bench.ts'
 import type { Panel } from './chart.ts'
 import { machineFacts } from './facts.ts'
+import { named } from './named.ts'
 import { writeReport } from './report.ts'
 import type { Section } from './section.ts'
 import { SECTIONS } from './sections/index.ts'
@@ -57,24 +58,6 @@ function readRequest(): Request {
     process.stderr.write(`${(error as Error).message}\n`)
     process.exit(2)
   }
-}
-
-/** Those that are called so, or else have it in their name. All of them where nothing is asked for. */
-function named<T extends { readonly name: string }>(
-  what: string,
-  all: readonly T[],
-  parts: readonly string[] = [],
-): readonly T[] {
-  if (parts.length === 0) return all
-  const chosen = new Set<T>()
-  for (const part of parts) {
-    const exact = all.filter(({ name }) => name === part)
-    const found = exact.length > 0 ? exact : all.filter(({ name }) => name.includes(part))
-    const names = all.map(({ name }) => name).join(', ')
-    if (found.length === 0) throw new Error(`${part}: no ${what} has that in its name; there are ${names}`)
-    for (const one of found) chosen.add(one)
-  }
-  return all.filter((one) => chosen.has(one))
 }
 
 async function main({ sections, servers, rounds, isQuick, isWritten }: Request): Promise<void> {

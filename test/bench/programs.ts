@@ -97,6 +97,15 @@ export class Program {
     return usageOf(this.pid)
   }
 
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  /** How it ended: its exit code or the signal. Undefined while it runs. */
+  get ending(): number | NodeJS.Signals | undefined {
+    return this.#child.exitCode ?? this.#child.signalCode ?? undefined
+  }
+
   /** Throws away what else it says: nobody asks for lines any more, and it must not wait for that. */
   mute(): void {
     this.#reader.close()

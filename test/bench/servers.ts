@@ -2,7 +2,6 @@
 import { dirname, join, resolve } from 'node:path'
 import { createRequire } from 'node:module'
 import { connect } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import { freePort } from '../peers/port.ts'
 import { pathOf } from '../peers/tool.ts'
 import { CORES, Program } from './programs.ts'
@@ -40,21 +39,27 @@ export interface RunningServer {
   readonly program: Program
 }
 
-const require = createRequire(import.meta.url)
-const within = (name: string, path: string): string => join(dirname(require.resolve(`${name}/package.json`)), path)
+/** This checkout. */
+export const ROOT: string = resolve(import.meta.dirname, '../..')
 
-/** The pinned runtimes themselves, without the scripts in front of some of them. */
-export const BINARIES: Readonly<Record<Runtime, string>> = {
-  node: within('node', 'bin/node'),
-  bun: within('bun', 'bin/bun.exe'),
-  deno: within('deno', 'deno'),
-  workerd: require.resolve('workerd/bin/workerd'),
+/** The runtimes that a checkout pins, without the scripts in front of some of them. */
+function binariesOf(checkout: string): Readonly<Record<Runtime, string>> {
+  const require = createRequire(join(checkout, 'package.json'))
+  const within = (name: string, path: string): string => join(dirname(require.resolve(`${name}/package.json`)), path)
+  return {
+    node: within('node', 'bin/node'),
+    bun: within('bun', 'bin/bun.exe'),
+    deno: within('deno', 'deno'),
+    workerd: require.resolve('workerd/bin/workerd'),
+  }
 }
 
-const COMMANDS: Readonly<Record<Exclude<Runtime, 'workerd'>, readonly string[]>> = {
-  node: [BINARIES.node],
-  bun: [BINARIES.bun, 'run'],
-  deno: [BINARIES.deno, 'run', '--quiet', '--allow-all', '--unstable-net'],
+export const BINARIES: Readonly<Record<Runtime, string>> = binariesOf(ROOT)
+
+const ARGUMENTS: Readonly<Record<Exclude<Runtime, 'workerd'>, readonly string[]>> = {
+  node: [],
+  bun: ['run'],
+  deno: ['run', '--quiet', '--allow-all', '--unstable-net'],
 }
 const START_TIMEOUT_MS = 20_000
 const SINK_BACKLOG = '4096'
@@ -100,9 +105,10 @@ export async function startServer(entry: ServerEntry, surroundings: Surroundings
   return { port, program }
 }
 
-/** How a script is run: with the pinned runtime. */
-export function scriptCommand(runtime: Exclude<Runtime, 'workerd'>, path: string): string[] {
-  return [...COMMANDS[runtime], resolve(fileURLToPath(import.meta.url), '..', path)]
+/** Returns how a script is run, with the runtime that its checkout pins. A path is absolute, or relative to this folder. */
+export function scriptCommand(runtime: Exclude<Runtime, 'workerd'>, path: string, checkout: string = ROOT): string[] {
+  const binaries = checkout === ROOT ? BINARIES : binariesOf(checkout)
+  return [binaries[runtime], ...ARGUMENTS[runtime], resolve(import.meta.dirname, path)]
 }
 
 function commandOf(entry: ServerEntry, { directory, tls, flags: more }: Surroundings): string[] {

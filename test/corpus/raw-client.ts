@@ -44,15 +44,25 @@ export class RawClient {
     })
   }
 
-  /** Connects; `isDeaf` never reads a byte, until `listen` is called. */
-  static async open(port: number, { isDeaf = false }: { readonly isDeaf?: boolean } = {}): Promise<RawClient> {
-    const socket = connect({ port, host: '127.0.0.1' })
+  /** Connects; `isDeaf` never reads a byte, until `listen` is called. `localAddress` is the client's own. */
+  static async open(
+    port: number,
+    { isDeaf = false, localAddress }: { readonly isDeaf?: boolean; readonly localAddress?: string } = {},
+  ): Promise<RawClient> {
+    const socket = connect({ port, host: '127.0.0.1', ...(localAddress === undefined ? {} : { localAddress }) })
     const client = new RawClient(socket)
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve)
       socket.once('error', reject)
     })
     if (!isDeaf) client.listen()
+    return client
+  }
+
+  /** Speaks over a socket that is open. */
+  static over(socket: Socket): RawClient {
+    const client = new RawClient(socket)
+    client.listen()
     return client
   }
 
