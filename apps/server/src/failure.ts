@@ -9,9 +9,18 @@ export class Failure extends Error {
   readonly exitCode: number
   /** @param exitCode 2 where the command line, a setting or the machine is to be mended; 1 where what was asked for is not there. */
   constructor(message: string, exitCode: number = EXIT.misused, options?: ErrorOptions) {
-    super(message.replace(/\s*[\r\n]+\s*/g, ' '), options)
+    super(oneLine(message), options)
     this.exitCode = exitCode
   }
+}
+
+/** Joins the lines of a text by blanks. */
+export function oneLine(text: string): string {
+  return text
+    .split(/[\r\n]/)
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .join(' ')
 }
 
 /** The code of a system error ('EADDRINUSE'), '' where there is none. */

@@ -5,7 +5,7 @@
  */
 import process from 'node:process'
 import { Command, CommanderError, Option as Flag } from 'commander'
-import { EXIT, Failure } from './failure.ts'
+import { EXIT, Failure, oneLine } from './failure.ts'
 import { FRONT_OPTIONS, type Option, type OptionName, OPTIONS, SERVE_OPTIONS, SWEEP_OPTIONS } from './options.ts'
 import { endWithReader } from './output.ts'
 import { environment, forbidden } from './permission.ts'
@@ -30,7 +30,7 @@ export async function run(args: readonly string[]): Promise<number> {
 function misuse(error: CommanderError): number {
   // Help and version are how commander ends what was asked for.
   if (error.exitCode === 0) return EXIT.done
-  const line = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ')
+  const line = oneLine(error.message.replace(/^error: /, ''))
   process.stderr.write(`postern: ${line}; see: postern --help\n`)
   return EXIT.misused
 }

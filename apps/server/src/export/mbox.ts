@@ -11,6 +11,7 @@ export async function* mboxMessage({ record, body }: StoredMail): AsyncGenerator
   yield Buffer.from(`From ${fromSender(record.reversePath.address)} ${fromDate(new Date(record.receivedAt))}\n`)
   let last = ''
   for await (const text of quoteFrom(lineFeeds(body))) {
+    if (text === '') continue
     yield Buffer.from(text, 'latin1')
     last = text.at(-1) ?? last
   }
@@ -34,24 +35,28 @@ export async function* lineFeeds(chunks: AsyncIterable<Uint8Array>): AsyncGenera
 const UNDECIDED = /^>*(F|Fr|Fro|From)?$/
 
 async function* quoteFrom(texts: AsyncIterable<string>): AsyncGenerator<string> {
-  // The line feed that the message's first line does not have; it is taken off again.
+  /**
+   * Text that is not written yet, its beginning a line feed. `isWritten` says that this line feed is not to be written: the
+   * message's first line has none, and later it is only there so that a line's beginning can be told.
+   */
   let held = '\n'
-  let isFirst = true
+  let isWritten = true
   for await (const text of texts) {
     const all = held + text
     const start = all.lastIndexOf('\n')
-    const end = start !== -1 && UNDECIDED.test(all.slice(start + 1)) ? start : all.length
-    held = all.slice(end)
-    if (end === 0) continue
-    yield quoted(all.slice(0, end), isFirst)
-    isFirst = false
+    const undecided = start === -1 ? null : UNDECIDED.exec(all.slice(start + 1))
+    // One `>` more is the same wherever it stands among them, so they need not be held, however many there are.
+    const rest = undecided === null ? '' : (undecided[1] ?? '')
+    yield quoted(all.slice(0, all.length - rest.length), isWritten)
+    isWritten = undecided !== null
+    held = isWritten ? `\n${rest}` : ''
   }
-  yield quoted(held, isFirst)
+  yield quoted(held, isWritten)
 }
 
-function quoted(text: string, isFirst: boolean): string {
+function quoted(text: string, isWritten: boolean): string {
   const lines = text.replace(/\n(?=>*From )/g, '\n>')
-  return isFirst ? lines.slice(1) : lines
+  return isWritten ? lines.slice(1) : lines
 }
 
 /** The null reverse-path is MAILER-DAEMON by tradition; a blank would end the address, and readers expect ASCII. */
