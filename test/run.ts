@@ -24,6 +24,7 @@ const CHECKS: readonly Step[] = [
   { name: 'lint', command: ['oxlint', '--deny-warnings'] },
   { name: 'format', command: ['oxfmt', '--check', '.'] },
   { name: 'import rules', command: ['node', 'test/check/imports.ts'] },
+  { name: 'regular expressions', command: ['node', 'test/check/patterns/breaches.ts'] },
 ]
 
 /** Characters of one failed test's message that are said once more: the assertion, and where it is. */

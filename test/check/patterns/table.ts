@@ -1,0 +1,329 @@
+/**
+ * Regular expressions that could be slow on a long text, and why each of them is not. `findPatternBreaches` keeps this list true: it
+ * has every pattern of the packages and the apps with an open repeat (`*`, `+`, `{n,}`) that is nested, that may begin anywhere, or
+ * that is one of several; and nothing else.
+ *
+ * A text that a stranger writes is never met by a pattern that takes more than linear time: `patterns.test.ts` runs each of those on
+ * its worst text, on every runtime. A person answers for the others: nobody but an operator writes what they meet.
+ */
+import type { Risk } from './shape.ts'
+
+export interface PatternEntry {
+  readonly file: string
+  /** As it stands in the file. */
+  readonly pattern: string
+  readonly risk: Risk
+  /** Who writes the text that it meets. */
+  readonly by: 'operator' | 'program' | 'stranger'
+  /** What the text is. */
+  readonly text: string
+  /** Of a stranger: the text on which it walks farthest, as a beginning, what is repeated, and an end. */
+  readonly worst?: readonly [start: string, body: string, end: string]
+  /** It is known to be slow, and is to be mended: it is not run. */
+  readonly isSlow?: true
+}
+
+export const PATTERNS: readonly PatternEntry[] = [
+  // An operator writes these.
+  {
+    file: 'apps/cloudflare/src/settings.ts',
+    pattern: String.raw`/^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/`,
+    risk: 'nested',
+    by: 'operator',
+    text: 'a domain',
+  },
+  {
+    file: 'apps/server/health.ts',
+    pattern: String.raw`/(\S+)/`,
+    risk: 'unanchored',
+    by: 'operator',
+    text: 'where the server listens',
+  },
+  {
+    file: 'apps/server/src/front/target.ts',
+    pattern: String.raw`/^(localhost|127(\.\d+){3}|\[::1\])$/`,
+    risk: 'nested',
+    by: 'operator',
+    text: 'the host behind a front',
+  },
+  {
+    file: 'apps/server/src/options.ts',
+    pattern: String.raw`/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i`,
+    risk: 'nested',
+    by: 'operator',
+    text: "the system's host name",
+  },
+  {
+    file: 'apps/server/src/quantity.ts',
+    pattern: String.raw`/^(\d+(?:\.\d+)?)\s*([a-z]*)$/i`,
+    risk: 'several',
+    by: 'operator',
+    text: 'a size or a time',
+  },
+  {
+    file: 'apps/server/src/settings.ts',
+    pattern: String.raw`/\s+/`,
+    risk: 'unanchored',
+    by: 'operator',
+    text: 'a list in the environment',
+  },
+  {
+    file: 'apps/server/src/settings.ts',
+    pattern: String.raw`/\/\/[^\s/]*@/g`,
+    risk: 'unanchored',
+    by: 'operator',
+    text: 'a value that is refused',
+  },
+  {
+    file: 'apps/server/src/store.ts',
+    pattern: String.raw`/^(.+?)\?([a-z]+=.*)$/i`,
+    risk: 'several',
+    by: 'operator',
+    text: 'the URL of a store',
+  },
+  {
+    file: 'packages/storage/src/s3/location.ts',
+    pattern: String.raw`/^(?:[A-Za-z0-9_-][A-Za-z0-9._-]*\/)*$/`,
+    risk: 'nested',
+    by: 'operator',
+    text: 'the prefix in a bucket',
+  },
+  {
+    file: 'packages/storage/src/s3/location.ts',
+    pattern: String.raw`/^(?:\[.*\]|[\d.]+)$/`,
+    risk: 'several',
+    by: 'operator',
+    text: 'the host of an endpoint',
+  },
+  {
+    file: 'packages/storage/src/s3/location.ts',
+    pattern: String.raw`/^s3:\/\/([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/`,
+    risk: 'several',
+    by: 'operator',
+    text: 'the URL of a bucket',
+  },
+  // The program or its runtime writes these.
+  {
+    file: 'apps/server/src/password.ts',
+    pattern: String.raw`/=+$/`,
+    risk: 'unanchored',
+    by: 'program',
+    text: 'a hash in base64, with two = at the most',
+  },
+  {
+    file: 'packages/runtime/src/cloudflare/endpoint.ts',
+    pattern: String.raw`/^(?:\[([0-9a-f:.%]+)\]|(\d+(?:\.\d+){3})):(\d{1,5})$/i`,
+    risk: 'nested',
+    by: 'program',
+    text: 'an address, as workerd writes it',
+  },
+  {
+    file: 'packages/runtime/src/endpoint.ts',
+    pattern: String.raw`/%.*/`,
+    risk: 'unanchored',
+    by: 'program',
+    text: 'an address, as the system writes it',
+  },
+  {
+    file: 'packages/storage/src/blob.ts',
+    pattern: 'new RegExp(`^${SEGMENT}(?:/${SEGMENT})*$`)',
+    risk: 'nested',
+    by: 'program',
+    text: 'a key',
+  },
+  {
+    file: 'packages/storage/src/fs/packed/contents.ts',
+    pattern: String.raw`/^([0-9a-z-]+) (\d+)$/`,
+    risk: 'several',
+    by: 'program',
+    text: "a line of a pack's directory",
+  },
+  // Strangers write these.
+  {
+    file: 'apps/server/src/log.ts',
+    pattern: String.raw`/\$scrypt\$[\w=,$+/]+/g`,
+    risk: 'unanchored',
+    by: 'stranger',
+    text: 'a line of the log',
+    worst: ['', '$scrypt$', ''],
+  },
+  {
+    file: 'apps/cloudflare/src/email.ts',
+    pattern: String.raw`/^(?:"(?:[^"\\]|\\.)*")?[^"]*[<> ]/u`,
+    risk: 'several',
+    by: 'stranger',
+    text: 'an address of a message that was routed here',
+    worst: ['"', '\\a', ''],
+  },
+  {
+    file: 'apps/server/src/export/mbox.ts',
+    pattern: String.raw`/\n(?=>*From )/g`,
+    risk: 'unanchored',
+    by: 'stranger',
+    text: 'a message',
+    worst: ['\n', '>', ''],
+  },
+  {
+    file: 'apps/server/src/log.ts',
+    pattern: String.raw`/\b(AUTH\s+[\w-]+\s+)(?!\(credentials\))[\w+/=]+/gi`,
+    risk: 'unanchored',
+    by: 'stranger',
+    text: 'a line of the log',
+    worst: ['AUTH a', ' ', ''],
+  },
+  {
+    file: 'apps/server/src/log.ts',
+    pattern: String.raw`/(\/\/)[^\s/@"']+:[^\s/@"']+@/g`,
+    risk: 'unanchored',
+    by: 'stranger',
+    text: 'a line of the log',
+    worst: ['//', ':', ''],
+    isSlow: true,
+  },
+  {
+    file: 'apps/server/src/log.ts',
+    pattern: String.raw`/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g`,
+    risk: 'unanchored',
+    by: 'stranger',
+    text: 'a line of the log',
+    worst: ['-----BEGIN PRIVATE KEY-----', '-----END A', ''],
+  },
+  {
+    file: 'packages/engine/src/protocol/command.ts',
+    pattern: String.raw`/^(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) |^\S+ \S+ HTTP\/\d/`,
+    risk: 'several',
+    by: 'stranger',
+    text: 'a command line',
+    worst: ['a ', 'a', ' HTTP/'],
+  },
+  {
+    file: 'packages/engine/src/protocol/command.ts',
+    pattern: String.raw`/^ *(\d+)(.*)$/`,
+    risk: 'several',
+    by: 'stranger',
+    text: 'the argument of BDAT',
+    worst: ['', '0', '\r'],
+    isSlow: true,
+  },
+  {
+    file: 'packages/engine/src/protocol/command.ts',
+    pattern: String.raw`/ +SMTPUTF8$/i`,
+    risk: 'unanchored',
+    by: 'stranger',
+    text: 'the argument of VRFY',
+    worst: ['', ' ', ''],
+    isSlow: true,
+  },
+  {
+    file: 'packages/engine/src/protocol/extensions/dsn.ts',
+    pattern: String.raw`/^([A-Za-z0-9-]+);(.+)$/`,
+    risk: 'several',
+    by: 'stranger',
+    text: 'the value of ORCPT',
+    worst: ['a;', 'a', '\n'],
+  },
+  {
+    file: 'packages/engine/src/protocol/parameters.ts',
+    pattern: String.raw`/^([A-Za-z0-9][A-Za-z0-9-]*)(?:=([\x21-\x3c\x3e-\x7e\u{a0}-\u{10ffff}]+))?$/u`,
+    risk: 'several',
+    by: 'stranger',
+    text: 'a parameter of MAIL or RCPT',
+    worst: ['a=', 'a', '='],
+  },
+  {
+    file: 'packages/engine/src/protocol/parameters.ts',
+    pattern: String.raw`/^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})*$/`,
+    risk: 'several',
+    by: 'stranger',
+    text: 'xtext',
+    worst: ['', '+41', '+'],
+  },
+  {
+    file: 'packages/engine/src/protocol/parameters.ts',
+    pattern: String.raw`/^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e\u{a0}-\u{10ffff}]|\+[0-9A-F]{2})*$/u`,
+    risk: 'several',
+    by: 'stranger',
+    text: 'xtext',
+    worst: ['', '+41', '+'],
+  },
+  {
+    file: 'packages/engine/src/protocol/path.ts',
+    pattern: "new RegExp(DOT_STRING, 'uy')",
+    risk: 'nested',
+    by: 'stranger',
+    text: 'a local part',
+    worst: ['', 'a.', ''],
+  },
+  {
+    file: 'packages/engine/src/protocol/path.ts',
+    pattern: "new RegExp(DOMAIN, 'uy')",
+    risk: 'nested',
+    by: 'stranger',
+    text: 'a domain',
+    worst: ['a', '-', ''],
+  },
+  {
+    file: 'packages/engine/src/protocol/path.ts',
+    pattern: "new RegExp(`@${DOMAIN}(?:,@${DOMAIN})*:`, 'uy')",
+    risk: 'nested',
+    by: 'stranger',
+    text: 'a source route',
+    worst: ['@a', ',@a--a.a', ''],
+  },
+  {
+    file: 'packages/engine/src/protocol/path.ts',
+    pattern: String.raw`/"((?:[\x20\x21\x23-\x5b\x5d-\x7e\u{a0}-\u{10ffff}]|\\[\x20-\x7e])*)"/uy`,
+    risk: 'several',
+    by: 'stranger',
+    text: 'a local part',
+    worst: ['"', '\\a', ''],
+  },
+  {
+    file: 'packages/engine/src/protocol/path.ts',
+    pattern: String.raw`/^[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/`,
+    risk: 'nested',
+    by: 'stranger',
+    text: 'the name behind EHLO',
+    worst: ['a', '-', ''],
+  },
+  {
+    file: 'packages/engine/src/protocol/path.ts',
+    pattern: String.raw`/^([A-Za-z0-9-]*[A-Za-z0-9]):([\x21-\x5a\x5e-\x7e]+)$/`,
+    risk: 'several',
+    by: 'stranger',
+    text: 'an address literal',
+    worst: ['', 'a', '-'],
+  },
+  {
+    file: 'packages/engine/src/protocol/proxy-header.ts',
+    pattern: 'new RegExp(`^PROXY (TCP[46]) (\\\\S+) (\\\\S+) ${PORT} ${PORT}$`)',
+    risk: 'several',
+    by: 'stranger',
+    text: 'a PROXY header',
+    worst: ['PROXY TCP4 a ', 'a', ' 1'],
+  },
+  {
+    file: 'packages/engine/src/protocol/sasl.ts',
+    pattern: String.raw`/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/`,
+    risk: 'several',
+    by: 'stranger',
+    text: 'a response of AUTH',
+    worst: ['', 'aaaa', '!'],
+  },
+  {
+    file: 'packages/storage/src/maildir/place.ts',
+    pattern: String.raw`/^(?:[a-z0-9_+=]|%[0-9A-F]{2}|%-)(?:[a-z0-9._+=-]|%[0-9A-F]{2}|%-)*$/`,
+    risk: 'several',
+    by: 'stranger',
+    text: "the name of a mailbox's directory",
+    worst: ['', '%41', '%'],
+  },
+  {
+    file: 'packages/storage/src/s3/client.ts',
+    pattern: String.raw`/[^\x20-\x7e]+/g`,
+    risk: 'unanchored',
+    by: 'stranger',
+    text: 'what an S3 server says of an error',
+    worst: ['', '\n', ''],
+  },
+]
