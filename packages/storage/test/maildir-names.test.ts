@@ -67,6 +67,13 @@ describe('places', () => {
     fc.constantFrom('.'.repeat(300), '/'.repeat(85), '/'.repeat(86), 'a'.repeat(255), 'a'.repeat(256), 'a'.repeat(257)),
   )
 
+  test('a domain in letters of another script has A-labels, unless it is longer than any domain', () => {
+    const domainOf = (domain: string): string => place('ann', domain).split('/', 1)[0] as string
+    expect(domainOf('bücher.example')).toBe('xn--bcher-kva.example')
+    expect(domainOf(`${'ü'.repeat(247)}.example`)).toMatch(/^xn--/)
+    expect(domainOf(`${'ü'.repeat(248)}.example`)).toMatch(/^(?:%C3%BC)+(?:%C3)?%-[0-9a-f]{64}$/)
+  })
+
   test('whatever the address, the place is two directories below the store, and no hidden one', () => {
     fc.assert(
       fc.property(anything, anything, (localPart, domain) => {

@@ -15,6 +15,8 @@ import type { Path } from '@postern/engine'
 /** A file name's bound on Linux and macOS, in bytes. */
 const MAX_NAME_BYTES = 255
 const HEAD_BYTES = 160
+/** No domain is longer (RFC 1035 2.3.4), and the time that it takes to make A-labels grows with the square of the length. */
+const MAX_DOMAIN_LENGTH = 255
 const SAFE = /^[a-z0-9._+=-]$/
 /** What {@link encodeName} makes. */
 const NAME = /^(?:[a-z0-9_+=]|%[0-9A-F]{2}|%-)(?:[a-z0-9._+=-]|%[0-9A-F]{2}|%-)*$/
@@ -40,7 +42,7 @@ function domainOf({ domain, literal }: Pick<Path, 'domain' | 'literal'>, hostnam
   if (literal?.family === 'ipv4') return `[${literal.address.split('.').map(Number).join('.')}]`
   if (literal?.family === 'ipv6') return `[ipv6:${hostOf(`[${literal.address}]`)?.slice(1, -1) ?? literal.address}]`
   // What a user writes in letters of another script, Dovecot is told as A-labels by most programs.
-  if (/[^\x00-\x7f]/.test(domain)) return hostOf(domain) ?? domain
+  if (domain.length <= MAX_DOMAIN_LENGTH && /[^\x00-\x7f]/.test(domain)) return hostOf(domain) ?? domain
   return domain === '' ? hostname : domain
 }
 
