@@ -18,7 +18,7 @@ export interface AttackCase {
   readonly heapMiB?: number
   /** The server has all cores, because its threads do the work. Default: one. */
   readonly hasAllCores?: boolean
-  /** How many times as long as the others it takes. Default 1. */
+  /** How many times as long as the others it takes; less than 1 if the attack is over sooner. Default 1. */
   readonly patience?: number
   /** The attack comes to the first door. */
   readonly attack: Without<AttackOrder, 'port' | 'seconds'>
