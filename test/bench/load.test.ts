@@ -2,7 +2,6 @@
 import { createServer, reply } from '@postern/engine'
 import { listen, selfSigned } from '@postern/runtime/node'
 import { afterAll, afterEach, expect, test } from 'vitest'
-import { flood, greetedLate } from './load/flood.ts'
 import { messageText } from './load/message.ts'
 import type { Mode, Order, Outcome, Talk } from './load/order.ts'
 import { Program } from './programs.ts'
@@ -98,19 +97,6 @@ test('connections that are held are there, all of them, until they are released'
   expect(server.sessionCount).toBeGreaterThanOrEqual(250)
   expect(await perform({ kind: 'release' })).not.toHaveProperty('error')
   await expect.poll(() => server.sessionCount).toBeLessThanOrEqual(before)
-})
-
-test('a flood opens as many connections as it may, and clients that are late are greeted beside it', async () => {
-  const secured = await listen(server, { port: 0, host: '127.0.0.1', tls: await selfSigned(), implicitTls: true })
-  try {
-    const { port } = secured.address
-    const stop = flood({ port, localAddress: '127.0.0.2', perSecond: 10_000, atMost: 30 })
-    expect(await greetedLate({ port, clients: 3, everyMs: 10, lateMs: 100 })).toBe(3)
-    expect(await stop()).toBe(30)
-    expect(await greetedLate({ port: listener.address.port, clients: 1, everyMs: 0, lateMs: 0 })).toBe(0)
-  } finally {
-    await secured.close()
-  }
 })
 
 test('a wrong reply is an error, and no figure', async () => {

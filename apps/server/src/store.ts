@@ -74,10 +74,8 @@ function termsOf({ scheme, url, query }: StoreUrl, settings: Settings): Director
   const spelled = (terms: DirectoryTerms): string => Object.entries(terms).flat().join('=')
   const found = all.find((terms) => query === spelled(terms))
   if (found !== undefined) return found
-  const allowed = all
-    .map(spelled)
-    .join(', ')
-    .replace(/, (?=[^,]*$)/, ' or ')
+  const values = all.map(spelled)
+  const allowed = `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`
   throw new Failure(`${settings.spelled('store')} ${safe(url)}: behind the ? may stand ${allowed}, not ${safe(query)}`)
 }
 

@@ -3,7 +3,6 @@ import type { Section } from '../section.ts'
 import { SHAPES } from '../shapes.ts'
 import { durable } from './durable.ts'
 import { growth } from './growth.ts'
-import { handshakes } from './handshakes.ts'
 import { idle } from './idle.ts'
 import { latency } from './latency.ts'
 import { allocation } from './allocation.ts'
@@ -20,5 +19,4 @@ export const SECTIONS: readonly Section[] = [
   growth,
   allocation,
   startup,
-  handshakes,
 ]
