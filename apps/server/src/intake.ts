@@ -4,9 +4,7 @@
  */
 import {
   ArrivalError,
-  type AuthAnswer,
   type AuthOptions,
-  type Credentials,
   type Handlers,
   type Hello,
   isReply,
@@ -21,10 +19,11 @@ import {
 } from '@postern/engine'
 import type { Logger } from '@logtape/logtape'
 import { isStorageError, keep, type MailRecord, type MailStore } from '@postern/storage'
+import { authenticator } from './accounts/authenticator.ts'
+import type { Logins } from './accounts/logins.ts'
 import type { ConfigHandlers } from './config.ts'
 import { NOTICE } from './log.ts'
 import type { Options } from './options.ts'
-import { PasswordBook } from './password.ts'
 import { canAuthenticate } from './policy.ts'
 import { recipientHook } from './recipients.ts'
 
@@ -35,12 +34,14 @@ export interface IntakeParts {
   readonly log: Logger
   /** Whether there is a certificate, so that STARTTLS can be. */
   readonly hasTls: boolean
+  /** Decides when a login is tried. */
+  readonly logins: Logins
   /** Told of each message once it is durable. */
   kept(record: MailRecord): void
 }
 
 /** The engine's options. */
-export function intake({ options, store, log, hasTls, kept }: IntakeParts): ServerOptions {
+export function intake({ options, store, log, hasTls, logins, kept }: IntakeParts): ServerOptions {
   const { handlers } = options
   const wire = log.getChild('wire')
   return {
@@ -63,7 +64,7 @@ export function intake({ options, store, log, hasTls, kept }: IntakeParts): Serv
       return handlers.error?.(error, session)
     },
     data: dataHook(handlers, store, log, kept),
-    ...(canAuthenticate(options) ? { auth: authOptions(options, log) } : {}),
+    ...(canAuthenticate(options) ? { auth: authOptions(options, logins, log) } : {}),
     ...(options.debug ? { trace: ({ sessionId, from, text }) => wire.debug(from, { sessionId, text }) } : {}),
   }
 }
@@ -144,23 +145,14 @@ function dataHook(
   }
 }
 
-function authOptions(options: Options, log: Logger): AuthOptions {
-  const book = new PasswordBook(options.users)
-  const { handlers } = options
-  async function authenticate(credentials: Credentials, session: Session): Promise<AuthAnswer> {
-    const own = await handlers.authenticate?.(credentials, session)
-    if (own !== undefined) return own
-    const { username, password, authorizationId } = credentials
-    // Nobody here may act for another.
-    const isSelf = authorizationId === '' || authorizationId === username
-    return (await book.knows(username, password)) && isSelf ? { user: username } : undefined
-  }
+function authOptions(options: Options, logins: Logins, log: Logger): AuthOptions {
+  const authenticate = authenticator({ ...options, logins })
   return {
     mechanisms: options.authMechanisms,
     required: options.authRequired,
     allowWithoutTls: options.authWithoutTls,
     async authenticate(credentials, session) {
-      const answer = await authenticate(credentials, session)
+      const { answer, reason } = await authenticate(credentials, session)
       const facts = {
         sessionId: session.id,
         user: credentials.username,
@@ -168,7 +160,7 @@ function authOptions(options: Options, log: Logger): AuthOptions {
         ...peer(session),
       }
       if (answer !== undefined && 'user' in answer) log.debug('login', facts)
-      else log.info('login refused', facts)
+      else log.info('login refused', { ...facts, ...(reason !== undefined && { reason }) })
       return answer
     },
   }

@@ -5,8 +5,10 @@
 import process from 'node:process'
 import { EXIT, Failure } from './failure.ts'
 
-type Permission = { readonly name: 'env'; readonly variable?: string } | { readonly name: 'read' } | SystemPermission
-type SystemPermission = { readonly name: 'sys'; readonly kind: 'hostname' }
+type Permission =
+  | { readonly name: 'env'; readonly variable?: string }
+  | { readonly name: 'read'; readonly path?: string }
+  | { readonly name: 'sys'; readonly kind: 'hostname' | 'setPriority' }
 
 interface Permissions {
   querySync(permission: Permission): { readonly state: string }

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Client } from './client.ts'
+import { CHEAP, user } from './hashed.ts'
 import { postern, type Result, scratch, serve } from './program.ts'
 
 const STORE = ['--allow-read=.', '--allow-write=mail']
@@ -43,6 +44,22 @@ test('serve, list, show, export, sweep and delete, with no more than they need',
   expect((await look(cwd, STORE, 'export', '--format', 'mbox')).stdout).toContain('Subject: Hi')
   expect(await look(cwd, STORE, 'sweep', '--keep-count', '1')).toMatchObject({ code: 0, stderr: '' })
   expect(await look(cwd, STORE, 'delete', id)).toMatchObject({ code: 0, stderr: '' })
+})
+
+test.each([
+  ['may not read', SERVE],
+  ['may read', [...SERVE, `--allow-read=.,${join(import.meta.dirname, '../../..')}`]],
+])('passwords are checked where Deno %s the files that a thread for it takes', async (_, flags) => {
+  const users = ['--users', user('ann', 'right', CHEAP), '--auth-without-tls']
+  const running = await serve(users, { command: deno(...flags) })
+  const client = await Client.connect(running.ports[0] as number)
+  await client.ehlo()
+  const login = (password: string): Promise<string> =>
+    client.command(`AUTH PLAIN ${Buffer.from(`\0ann\0${password}`).toString('base64')}`)
+  expect(await login('wrong')).toMatch(/^535 /)
+  expect(await login('right')).toMatch(/^235 /)
+  running.signal('SIGTERM')
+  expect(await running.ended).toBe(0)
 })
 
 test.each([

@@ -2,7 +2,7 @@
 import process from 'node:process'
 import { Failure } from '../failure.ts'
 import { print } from '../output.ts'
-import { hashPassword } from '../password.ts'
+import { hashPassword } from '../accounts/password.ts'
 import { isTerminal } from '../terminal.ts'
 
 /** Reads a password from a prompt without echo, or the first line of standard input, and prints its hash. */

@@ -4,6 +4,7 @@
  * Standard output has the block and a line for each message; the log goes to stderr. With `--log-format json` everything
  * is a line of JSON on stderr, and standard output stays empty.
  */
+import { openLogins } from '../accounts/logins.ts'
 import { announcement, boundUrl, keepsText, keptLine, waitingText } from '../announcement.ts'
 import { fitDescriptors } from '../descriptors.ts'
 import { closeAll, listenAll } from '../listening.ts'
@@ -35,10 +36,12 @@ export async function serve(given: Settings): Promise<number> {
   const say = options.logFormat === 'json' ? () => {} : tell
   outliveReader()
 
+  const logins = openLogins(options.hookTimeoutMs)
   const server = makeServer(settings, {
     options,
     store,
     log,
+    logins,
     // Of what is piped here, the front makes the handshakes.
     hasTls: tls !== undefined || options.listen.some(({ pipePath }) => pipePath !== undefined),
     kept: (record) => say(keptLine(record)),
@@ -56,6 +59,7 @@ export async function serve(given: Settings): Promise<number> {
     waitingText: () => waitingText(server.sessionCount, options.graceMs),
     async end(graceMs) {
       stopUpkeep()
+      logins.close()
       await Promise.all([closeAll(bound), server.close({ graceMs })])
     },
   })

@@ -7,6 +7,7 @@
 import type { Logger } from '@logtape/logtape'
 import type { Endpoint } from '@postern/engine'
 import type { TlsOptions } from '@postern/runtime/tls'
+import type { Logins } from '../accounts/logins.ts'
 import { errorText } from '../failure.ts'
 import { expectClients } from '../signals.ts'
 import { SharedAdmission } from './admission.ts'
@@ -26,6 +27,8 @@ export interface CrewOptions {
   /** How many addresses there are. */
   readonly addressCount: number
   readonly log: Logger
+  /** All workers' together. */
+  readonly logins: Logins
   /** With what a worker begins now. */
   start(index: number): WorkerStart
 }
@@ -103,7 +106,7 @@ export class Crew {
   }
 
   #make(index: number): Member {
-    const member = new Member(this.#options.start(index))
+    const member = new Member(this.#options.start(index), this.#options.logins)
     this.#members.add(member)
     void member.ended.then(() => {
       this.#members.delete(member)

@@ -1,6 +1,8 @@
 /** One worker, as the main thread sees it. */
 import { Worker } from 'node:worker_threads'
+import type { Logins } from '../accounts/logins.ts'
 import { Failure } from '../failure.ts'
+import { isLoginRequest, LoginDesk, type LoginRequest } from './logins.ts'
 import type { Answer, Order, WorkerStart } from './messages.ts'
 
 /** How a worker ended. */
@@ -27,16 +29,22 @@ export class Member {
   /** Resolves when it has loaded all that it needs. @throws Failure */
   readonly ready: Promise<Answer>
   readonly #worker: Worker
+  readonly #desk: LoginDesk
   /** In the order of their orders. */
   readonly #questions: Question[] = []
   #hasEnded = false
 
-  constructor(start: WorkerStart) {
+  constructor(start: WorkerStart, logins: Logins) {
     this.index = start.index
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: start })
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin
+    this.#desk = new LoginDesk(logins, (answer) => this.#hasEnded || this.#worker.postMessage(answer))
     let error: unknown
     this.#worker.on('error', (caught) => (error = caught))
-    this.#worker.on('message', (answer: Answer) => this.#answer(answer))
+    this.#worker.on('message', (message: Answer | LoginRequest) => {
+      if (isLoginRequest(message)) this.#desk.receive(message)
+      else this.#answer(message)
+    })
     this.ended = new Promise((resolve) => {
       this.#worker.on('exit', (exitCode) => {
         this.#end(exitCode, error)
@@ -81,6 +89,7 @@ export class Member {
 
   #end(exitCode: number, cause: unknown): void {
     this.#hasEnded = true
+    this.#desk.close()
     const why = cause instanceof Error ? `: ${cause.message}` : ''
     const error = new EndedError(`worker ${this.index} ended with ${exitCode}${why}`, { cause })
     for (const { reject } of this.#questions.splice(0)) reject(error)

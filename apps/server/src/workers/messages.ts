@@ -1,4 +1,7 @@
-/** What the main thread and its workers say to each other: every order has one answer, in their order; to be ready is the first. */
+/**
+ * What the main thread and its workers say to each other: every order has one answer, in their order; to be ready is the first.
+ * Beside them, workers ask about logins (logins.ts).
+ */
 import type { Endpoint } from '@postern/engine'
 import type { TlsOptions } from '@postern/runtime/tls'
 import type { Options } from '../options.ts'

@@ -6,6 +6,7 @@ import type { Endpoint } from '@postern/engine'
 import type { Acceptor } from '@postern/runtime/node'
 import type { TlsCredentials } from '@postern/runtime/tls'
 import type { Logger } from '@logtape/logtape'
+import { openLogins } from '../accounts/logins.ts'
 import { announcement, boundUrl, keepsText, waitingText } from '../announcement.ts'
 import { untilStopped } from '../command/running.ts'
 import { fitDescriptors } from '../descriptors.ts'
@@ -45,12 +46,14 @@ export async function serveByWorkers(given: Settings): Promise<number> {
 
   await checkPlaces(settings, tls, log)
   // What the engine refuses is said once, and before any thread begins.
-  makeServer(settings, { options, store, log, hasTls: tls !== undefined, kept: () => {} })
+  const logins = openLogins(options.hookTimeoutMs)
+  makeServer(settings, { options, store, log, logins, hasTls: tls !== undefined, kept: () => {} })
   const plain = sendable(options)
   const crew = new Crew({
     shared,
     addressCount: options.listen.length,
     log,
+    logins,
     start: (index) => ({ index, shared, flags: settings.flags, options: plain, tls: tls?.current.options }),
   })
   const places = await crew.start()
@@ -70,6 +73,7 @@ export async function serveByWorkers(given: Settings): Promise<number> {
     broken: crew.broken,
     async end(graceMs) {
       stopUpkeep()
+      logins.close()
       await crew.stop(graceMs)
     },
   })

@@ -10,11 +10,11 @@ import { closeAll, listenAll, type Listening } from '../listening.ts'
 import { openLog } from '../log.ts'
 import { outliveReader } from '../output.ts'
 import { environment, forbidden } from '../permission.ts'
-import { shareChecks } from '../password.ts'
 import { makeServer } from '../server.ts'
 import { readSettings, type Settings, variables } from '../settings.ts'
 import { openStore } from '../store.ts'
 import { SharedAdmission } from './admission.ts'
+import { type LoginAnswer, RemoteLogins } from './logins.ts'
 import type { Answer, Order, WorkerStart } from './messages.ts'
 import { sharedOutput } from './output.ts'
 import { partOf, sharedByteCount } from './shared.ts'
@@ -33,9 +33,12 @@ const start = workerData as WorkerStart
 const { index, shared } = start
 let listening: readonly Listening[] = []
 
+// oxlint-disable-next-line unicorn/require-post-message-target-origin
+const logins = new RemoteLogins((request) => parentPort?.postMessage(request))
 const begun = begin()
 let last: Promise<unknown> = tell(begun.then((): Answer => ({ type: 'done' })))
-parentPort?.on('message', (order: Order) => {
+parentPort?.on('message', (order: Order | LoginAnswer) => {
+  if (order.type === 'login') return logins.receive(order)
   last = last.then(() => tell(begun.then((work) => obey(work, order))))
 })
 
@@ -44,7 +47,6 @@ async function begin(): Promise<Work> {
   const read = await readSettings(start.flags, environment(variables()))
   const settings: Settings = { ...read, options: { ...read.options, ...start.options } }
   const { options } = settings
-  shareChecks(workerCount)
   outliveReader()
   const log = await openLog(options, sharedOutput(2, shared.output))
   const out = sharedOutput(1, shared.output)
@@ -56,6 +58,7 @@ async function begin(): Promise<Work> {
       options: { ...options, ...partOfLimits(options, workerCount) },
       store,
       log,
+      logins,
       hasTls: tls !== undefined || options.listen.some(({ pipePath }) => pipePath !== undefined),
       kept: options.logFormat === 'json' ? () => {} : (record) => out.write(keptLine(record)),
     },

@@ -1,0 +1,91 @@
+/** Answers AUTH: by the user's own hook first, then by the users of the configuration, when the login's turn has come. */
+import {
+  addressKey,
+  type AuthAnswer,
+  type AuthOptions,
+  type Credentials,
+  isReply,
+  type Reply,
+  reply,
+  type Session,
+} from '@postern/engine'
+import type { Attempt, Logins } from './logins.ts'
+import type { Refusal } from './turns.ts'
+import { PasswordBook, type User } from './users.ts'
+
+/** Who may log in. */
+export interface AuthenticatorParts {
+  readonly users: readonly User[]
+  /** The user's own hook, asked first. */
+  readonly handlers: Partial<Pick<AuthOptions, 'authenticate'>>
+  /** Logins of a session that were not tried, before it is closed. */
+  readonly maxFailedAuths: number
+  readonly logins: Logins
+}
+
+/** How AUTH is answered. */
+export interface Authenticated {
+  readonly answer: AuthAnswer
+  /** Why the login was not tried. */
+  readonly reason?: Refusal
+}
+
+const REFUSALS: Readonly<Record<Refusal, Reply>> = {
+  busy: reply(454, '4.7.0', 'Too many logins at once; try again later'),
+  delayed: reply(454, '4.7.0', 'Too many failed logins; try again later'),
+}
+/** Closes the session: the engine counts only logins that were tried. */
+const TOO_MANY: Reply = reply(421, '4.7.0', 'Too many logins; try again later')
+
+/** Makes what answers AUTH. */
+export function authenticator({
+  users,
+  handlers,
+  maxFailedAuths,
+  logins,
+}: AuthenticatorParts): (credentials: Credentials, session: Session) => Promise<Authenticated> {
+  const book = new PasswordBook(users)
+  /** How many logins of a session were not tried. */
+  const untried = new WeakMap<Session, number>()
+
+  function refused(reason: Refusal, session: Session): Authenticated {
+    const count = (untried.get(session) ?? 0) + 1
+    untried.set(session, count)
+    return { answer: count >= maxFailedAuths ? TOO_MANY : REFUSALS[reason], reason }
+  }
+
+  async function decide(credentials: Credentials, session: Session, attempt: Attempt): Promise<AuthAnswer | Refusal> {
+    const own = await handlers.authenticate?.(credentials, session)
+    if (own !== undefined) return own
+    if (book.isEmpty) return undefined
+    const { username, password, authorizationId } = credentials
+    const isRight = await attempt.check(book.checkFor(username, password))
+    if (typeof isRight === 'string') return isRight
+    // Nobody here may act for another.
+    const isSelf = authorizationId === '' || authorizationId === username
+    return isRight && isSelf ? { user: username } : undefined
+  }
+
+  return async (credentials, session) => {
+    const login = { address: addressKey(session.remote), account: credentials.username }
+    const attempt = await logins.begin(login, session.signal)
+    if (typeof attempt === 'string') return refused(attempt, session)
+    let answer: AuthAnswer | Refusal
+    let isRight: boolean | undefined
+    try {
+      answer = await decide(credentials, session, attempt)
+      isRight = verdictOf(answer)
+    } finally {
+      attempt.end(isRight)
+    }
+    return typeof answer === 'string' ? refused(answer, session) : { answer }
+  }
+}
+
+/** Whether the login succeeded; undefined where the answer does not tell, such as a backend that is down. */
+function verdictOf(answer: AuthAnswer | Refusal): boolean | undefined {
+  if (answer === undefined) return false
+  if (typeof answer === 'string') return undefined
+  if (isReply(answer)) return answer.code >= 500 ? false : undefined
+  return typeof answer.user === 'string' && answer.user !== '' ? true : undefined
+}

@@ -1,0 +1,42 @@
+/** What runs in each check thread: one password check after the other, below the priority of threads that serve mail. */
+import { readlinkSync } from 'node:fs'
+import { setPriority } from 'node:os'
+import { parentPort } from 'node:worker_threads'
+import { errorText } from '../failure.ts'
+import { isAllowed } from '../permission.ts'
+import { checkPassword, type PasswordCheck } from './password.ts'
+
+/** What the thread says: once that it is ready, then one answer to each check. */
+export type CheckerMessage = 'ready' | { readonly isRight: boolean } | { readonly error: string }
+
+/** A third of a core where another thread wants all of it. */
+const NICENESS = 5
+
+lowerPriority()
+parentPort?.on('message', (check: PasswordCheck) => say(answer(check)))
+say('ready')
+
+function answer(check: PasswordCheck): CheckerMessage {
+  try {
+    return { isRight: checkPassword(check) }
+  } catch (error) {
+    return { error: errorText(error) }
+  }
+}
+
+function say(message: CheckerMessage): void {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin
+  parentPort?.postMessage(message)
+}
+
+/** Lets the threads that serve mail go first where cores are scarce. Linux alone has a priority for each thread; elsewhere nothing changes. */
+function lowerPriority(): void {
+  const path = '/proc/thread-self'
+  if (!isAllowed({ name: 'read', path }) || !isAllowed({ name: 'sys', kind: 'setPriority' })) return
+  try {
+    const id = /\/task\/(\d+)$/.exec(readlinkSync(path))?.[1]
+    if (id !== undefined) setPriority(Number(id), NICENESS)
+  } catch {
+    // There is no such path, or the process has a lower priority already.
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * Decides when a login is tried, for all connections together: its turn comes first (turns.ts), and when it asks for a password
+ * check, the check waits in a queue that is fair by address and runs in a thread of its own (threads.ts).
+ */
+import type { PasswordCheck } from './password.ts'
+import { type Login, type LoginKeys, Penalties } from './penalties.ts'
+import { FairQueue, type Place } from './queue.ts'
+import { type CheckRunner, openCheckRunner } from './threads.ts'
+import { type Refusal, type Turn, type TurnLimits, Turns } from './turns.ts'
+
+/** One login whose turn it is. It ends once, by `end`. */
+export interface Attempt {
+  /** Returns whether the password is right; 'busy' where it had to wait for too long. @throws where it could not be checked */
+  check(check: PasswordCheck): Promise<boolean | Refusal>
+  /** @param isRight Whether the login succeeded; undefined where that was not found out, which counts for nothing. */
+  end(isRight: boolean | undefined): void
+}
+
+export interface Logins {
+  /** Waits for the turn of a login. @param signal Aborted when nobody waits for it any more. */
+  begin(login: Login, signal: AbortSignal): Promise<Attempt | Refusal>
+}
+
+export interface LoginsOptions {
+  readonly runner: CheckRunner
+  /** A login that takes longer gives its place up. */
+  readonly maxLoginMs: number
+  /** How long a refusal is held back. Default: 3 s, and not for longer than half of `maxLoginMs`. */
+  readonly refusalDelayMs?: number
+  readonly limits?: Partial<TurnLimits>
+  readonly penalties?: Penalties
+}
+
+/** A client that is refused at once tries again at once: thousands of times a second, and mail waits. */
+const REFUSAL_DELAY_MS = 3_000
+
+/** A check that waits for a thread. */
+interface Waiting {
+  readonly check: PasswordCheck
+  settle(answer: Promise<boolean> | Refusal): void
+}
+
+/** Makes the logins of a server. No thread is made before the first check. @param maxLoginMs A login that takes longer gives its place up. */
+export function openLogins(maxLoginMs: number): LocalLogins {
+  return new LocalLogins({ runner: openCheckRunner(), maxLoginMs })
+}
+
+/** Logins of this process. */
+export class LocalLogins implements Logins {
+  readonly #runner: CheckRunner
+  readonly #maxLoginMs: number
+  readonly #penalties: Penalties
+  readonly #turns: Turns
+  readonly #checks = new FairQueue<Waiting>()
+  readonly #refusalDelayMs: number
+  /** Ends each delay of a refusal. */
+  readonly #delays = new Set<() => void>()
+  #running = 0
+  #isClosed = false
+
+  constructor({ runner, maxLoginMs, refusalDelayMs, limits, penalties = new Penalties() }: LoginsOptions) {
+    this.#refusalDelayMs = refusalDelayMs ?? Math.min(REFUSAL_DELAY_MS, maxLoginMs / 2)
+    this.#runner = runner
+    this.#maxLoginMs = maxLoginMs
+    this.#penalties = penalties
+    this.#turns = new Turns(penalties, limits)
+  }
+
+  async begin(login: Login, signal: AbortSignal): Promise<Attempt | Refusal> {
+    if (this.#isClosed || signal.aborted) return 'busy'
+    const attempt = new LocalAttempt(this, this.#turns, this.#penalties.keysOf(login), this.#maxLoginMs, signal)
+    this.#turns.enter(attempt)
+    const answer = await attempt.begun
+    if (typeof answer === 'string') await this.#delay(signal)
+    return answer
+  }
+
+  /** Refuses all that wait, now and later. Logins whose turn has come are answered. */
+  close(): void {
+    this.#isClosed = true
+    this.#turns.clear()
+    for (const end of this.#delays) end()
+    for (let next = this.#checks.shift(); next !== undefined; next = this.#checks.shift()) next.settle('busy')
+    this.#runner.close()
+  }
+
+  /** Queues a check. @returns what takes it out again, as long as it waits */
+  queue(keys: LoginKeys, value: Waiting): () => boolean {
+    const { rank } = this.#penalties.standing(keys, performance.now())
+    const place: Place<Waiting> = { rank, address: keys.address, value }
+    this.#checks.push(place)
+    this.#run()
+    return () => this.#checks.remove(place)
+  }
+
+  async #delay(signal: AbortSignal): Promise<void> {
+    if (this.#isClosed || signal.aborted) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, this.#refusalDelayMs)
+    this.#delays.add(resolve)
+    signal.addEventListener('abort', () => resolve())
+    await promise
+    clearTimeout(timer)
+    this.#delays.delete(resolve)
+  }
+
+  #run(): void {
+    while (this.#running < this.#runner.maxAtOnce) {
+      const next = this.#checks.shift()
+      if (next === undefined) return
+      this.#running++
+      const answer = this.#runner.run(next.check).finally(() => {
+        this.#running--
+        this.#run()
+      })
+      next.settle(answer)
+    }
+  }
+}
+
+class LocalAttempt implements Attempt, Turn {
+  readonly keys: LoginKeys
+  /** Resolves when its turn comes, or when it is refused. */
+  readonly begun: Promise<Attempt | Refusal>
+  readonly #logins: LocalLogins
+  readonly #turns: Turns
+  readonly #signal: AbortSignal
+  readonly #timer: ReturnType<typeof setTimeout>
+  readonly #answer: (answer: Attempt | Refusal) => void
+  /** Gives up the wait that it is in. */
+  #giveUp: (() => void) | undefined
+  readonly #aborted = (): void => this.#giveUp?.()
+  #isOver = false
+
+  constructor(logins: LocalLogins, turns: Turns, keys: LoginKeys, maxLoginMs: number, signal: AbortSignal) {
+    const { promise, resolve } = Promise.withResolvers<Attempt | Refusal>()
+    this.begun = promise
+    this.#answer = resolve
+    this.#logins = logins
+    this.#turns = turns
+    this.keys = keys
+    this.#signal = signal
+    this.#giveUp = () => {
+      turns.leave(this)
+      this.refuse('busy')
+    }
+    signal.addEventListener('abort', this.#aborted)
+    this.#timer = setTimeout(() => this.#expire(), maxLoginMs)
+  }
+
+  begin(): void {
+    this.#giveUp = undefined
+    this.#answer(this)
+  }
+
+  refuse(why: Refusal): void {
+    this.#finish()
+    this.#answer(why)
+  }
+
+  async check(check: PasswordCheck): Promise<boolean | Refusal> {
+    if (this.#signal.aborted) return 'busy'
+    const { promise, resolve } = Promise.withResolvers<boolean | Refusal>()
+    if (this.#signal.aborted || this.#isOver) return 'busy'
+    const takeOut = this.#logins.queue(this.keys, { check, settle: resolve })
+    this.#giveUp = () => {
+      if (takeOut()) resolve('busy')
+    }
+    return promise
+  }
+
+  end(isRight: boolean | undefined): void {
+    if (this.#isOver) return this.#turns.count(this.keys, isRight)
+    this.#finish()
+    this.#turns.end(this, isRight)
+  }
+
+  /** Gives its place up: a hook that never answers must not keep it. */
+  #expire(): void {
+    if (this.#giveUp === undefined) this.end(undefined)
+    else this.#giveUp()
+  }
+
+  #finish(): void {
+    this.#isOver = true
+    this.#giveUp = undefined
+    clearTimeout(this.#timer)
+    this.#signal.removeEventListener('abort', this.#aborted)
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * What failed logins cost the next ones of the same address, and of the same account. It outlives connections.
+ *
+ * An address waits twice as long after each failure. An account waits as well, but never long: its failures may be a stranger's,
+ * who must not keep the owner out. Whoever logged in before from the same address does not wait at all, until that pair fails.
+ *
+ * Memory is bounded by {@link MAX_KEYS}, whatever strangers send: of account names only a keyed hash is kept.
+ */
+import { createHmac, randomBytes } from 'node:crypto'
+import { FailureTable } from './failures.ts'
+
+/** Who tries to log in. */
+export interface Login {
+  /** As the engine's `addressKey` has it; '' is nobody in particular, as on a Unix socket. */
+  readonly address: string
+  /** The name as it came, of a user or not. */
+  readonly account: string
+}
+
+/** What a login is remembered by. */
+export interface LoginKeys {
+  /** Whose turn it takes up, and who pays for its failure: the address, or where there is none the account. */
+  readonly payer: string
+  readonly address: string
+  readonly account: string
+  readonly pair: string
+}
+
+/** What a login has to wait for. */
+export interface Standing {
+  /** 0 for who logged in before from this address, 1 for an address without failures, 2 for one with failures. */
+  readonly rank: 0 | 1 | 2
+  /** When the payer may try next, in milliseconds of the caller's clock. */
+  readonly readyAtMs: number
+  /** How long the payer waits between two tries now. */
+  readonly delayMs: number
+  /** How long this login waits for the account's sake. */
+  readonly accountDelayMs: number
+}
+
+/** Of each of the four tables. */
+export const MAX_KEYS = 8_192
+const FORGET_AFTER_MS = 3_600_000
+const FIRST_DELAY_MS = 250
+const MAX_DELAY_MS = 30_000
+const MAX_ACCOUNT_DELAY_MS = 500
+
+const TRUSTED: Standing = { rank: 0, readyAtMs: 0, delayMs: 0, accountDelayMs: 0 }
+
+export class Penalties {
+  readonly #hashKey = randomBytes(32)
+  readonly #byPayer: FailureTable
+  readonly #byAccount: FailureTable
+  readonly #byPair: FailureTable
+  /** Pairs that logged in, the latest last. Only a right password adds one, so strangers can't push them out. */
+  readonly #trusted = new Set<string>()
+  readonly #maxKeys: number
+
+  constructor(maxKeys: number = MAX_KEYS) {
+    this.#maxKeys = maxKeys
+    this.#byPayer = new FailureTable(maxKeys, FORGET_AFTER_MS)
+    this.#byAccount = new FailureTable(maxKeys, FORGET_AFTER_MS)
+    this.#byPair = new FailureTable(maxKeys, FORGET_AFTER_MS)
+  }
+
+  keysOf({ address, account: name }: Login): LoginKeys {
+    // A backend may take names in any case: they are one account.
+    const folded = name.normalize('NFKC').toLowerCase()
+    const account = createHmac('sha256', this.#hashKey).update(folded).digest('base64')
+    return { payer: address === '' ? account : address, address, account, pair: `${address} ${account}` }
+  }
+
+  standing({ payer, account, pair }: LoginKeys, nowMs: number): Standing {
+    if (this.#trusted.has(pair)) return TRUSTED
+    const ofPayer = this.#byPayer.find(payer, nowMs)
+    const ofAccount = this.#byAccount.find(account, nowMs)
+    const delayMs = delayAfter(ofPayer?.count ?? 0, MAX_DELAY_MS)
+    return {
+      rank: ofPayer === undefined ? 1 : 2,
+      readyAtMs: (ofPayer?.lastMs ?? -Infinity) + delayMs,
+      delayMs,
+      accountDelayMs: delayAfter(ofAccount?.count ?? 0, MAX_ACCOUNT_DELAY_MS),
+    }
+  }
+
+  failed({ payer, account, pair }: LoginKeys, nowMs: number): void {
+    this.#trusted.delete(pair)
+    this.#byPayer.add(payer, nowMs)
+    this.#byAccount.add(account, nowMs)
+    this.#byPair.add(pair, nowMs)
+  }
+
+  /** Takes back what this pair has cost its address and its account; what others have cost them stays. */
+  succeeded({ payer, account, pair }: LoginKeys, nowMs: number): void {
+    const ownFailures = this.#byPair.find(pair, nowMs)?.count ?? 0
+    if (ownFailures > 0) {
+      this.#byPair.subtract(pair, ownFailures)
+      this.#byPayer.subtract(payer, ownFailures)
+      this.#byAccount.subtract(account, ownFailures)
+    }
+    this.#trusted.delete(pair)
+    this.#trusted.add(pair)
+    if (this.#trusted.size <= this.#maxKeys) return
+    for (const oldest of this.#trusted) {
+      this.#trusted.delete(oldest)
+      break
+    }
+  }
+}
+
+function delayAfter(failures: number, maxMs: number): number {
+  return failures === 0 ? 0 : Math.min(maxMs, FIRST_DELAY_MS * 2 ** (failures - 1))
+}

@@ -1,0 +1,171 @@
+/**
+ * Who may try to log in now, and who waits. Every address has a line of its own.
+ *
+ * An address that has failed tries once at a time, and waits its delay before each try, over all its connections. Whoever would wait
+ * too long is refused at once, so that no session is held for it. Lines are bounded, and so is their sum: where all places are
+ * taken, the longest line loses its last one to an address that has fewer.
+ */
+import type { LoginKeys, Penalties, Standing } from './penalties.ts'
+
+/** Why a login was not tried: too many wait, or its address has failed too often. */
+export type Refusal = 'busy' | 'delayed'
+
+/** One login that wants its turn. It hears one of the two, once. */
+export interface Turn {
+  readonly keys: LoginKeys
+  /** It may try now, until it ends. */
+  begin(): void
+  refuse(why: Refusal): void
+}
+
+export interface TurnLimits {
+  /** Logins that wait or try, in all lines. */
+  readonly maxLogins: number
+  /** In one line. */
+  readonly maxLoginsPerAddress: number
+  /** Of an address that has not failed, how many try at a time. */
+  readonly maxAtOncePerAddress: number
+  /** The longest wait for the sake of failures. */
+  readonly maxWaitMs: number
+}
+
+const LIMITS: TurnLimits = {
+  maxLogins: 1_024,
+  maxLoginsPerAddress: 64,
+  maxAtOncePerAddress: 8,
+  maxWaitMs: 10_000,
+}
+
+interface Waiting {
+  readonly turn: Turn
+  /** When the delay of its account is over. */
+  readonly notBeforeMs: number
+}
+
+interface Line {
+  waiting: Waiting[]
+  /** Turns that have begun and not ended. */
+  trying: number
+  timer: ReturnType<typeof setTimeout> | undefined
+}
+
+export class Turns {
+  readonly #penalties: Penalties
+  readonly #limits: TurnLimits
+  readonly #lines = new Map<string, Line>()
+  #size = 0
+
+  constructor(penalties: Penalties, limits: Partial<TurnLimits> = {}) {
+    this.#penalties = penalties
+    this.#limits = { ...LIMITS, ...limits }
+  }
+
+  /** Logins that wait or try. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Lets a login in line. It may begin, or be refused, before this returns. */
+  enter(turn: Turn): void {
+    const nowMs = performance.now()
+    const { payer } = turn.keys
+    const line = this.#lines.get(payer) ?? { waiting: [], trying: 0, timer: undefined }
+    const ahead = line.waiting.length + line.trying
+    const standing = this.#penalties.standing(turn.keys, nowMs)
+    if (waitOf(standing, ahead, nowMs) > this.#limits.maxWaitMs) return turn.refuse('delayed')
+    if (ahead >= this.#limits.maxLoginsPerAddress || !this.#makeRoom(line)) return turn.refuse('busy')
+    this.#lines.set(payer, line)
+    this.#size++
+    line.waiting.push({ turn, notBeforeMs: nowMs + standing.accountDelayMs })
+    this.#advance(payer, line)
+  }
+
+  /** Ends a turn that has begun. @param isRight Whether the login succeeded; undefined where that was not found out. */
+  end({ keys }: Turn, isRight: boolean | undefined): void {
+    this.count(keys, isRight)
+    const line = this.#lines.get(keys.payer)
+    if (line === undefined) return
+    line.trying--
+    this.#size--
+    if (isRight === false) this.#refuseLate(line)
+    this.#advance(keys.payer, line)
+  }
+
+  /** Counts how a login went, also one whose turn is over. */
+  count(keys: LoginKeys, isRight: boolean | undefined): void {
+    if (isRight === true) this.#penalties.succeeded(keys, performance.now())
+    if (isRight === false) this.#penalties.failed(keys, performance.now())
+  }
+
+  /** Gives up a turn that still waits. It hears nothing. */
+  leave(turn: Turn): void {
+    const line = this.#lines.get(turn.keys.payer)
+    const at = line?.waiting.findIndex((waiting) => waiting.turn === turn) ?? -1
+    if (line === undefined || at === -1) return
+    line.waiting.splice(at, 1)
+    this.#size--
+    this.#advance(turn.keys.payer, line)
+  }
+
+  /** Refuses all that wait. */
+  clear(): void {
+    for (const [payer, line] of this.#lines) {
+      for (const { turn } of line.waiting.splice(0)) this.#refuse(turn, 'busy')
+      this.#advance(payer, line)
+    }
+  }
+
+  /** Begins what may begin now, and comes back when something may later. */
+  #advance(payer: string, line: Line): void {
+    const nowMs = performance.now()
+    clearTimeout(line.timer)
+    line.timer = undefined
+    let nextMs = Infinity
+    for (const waiting of line.waiting.slice()) {
+      const { rank, readyAtMs } = this.#penalties.standing(waiting.turn.keys, nowMs)
+      const atMs = Math.max(waiting.notBeforeMs, readyAtMs)
+      if (line.trying >= (rank === 2 ? 1 : this.#limits.maxAtOncePerAddress)) continue
+      if (atMs > nowMs) {
+        nextMs = Math.min(nextMs, atMs)
+        continue
+      }
+      line.waiting.splice(line.waiting.indexOf(waiting), 1)
+      line.trying++
+      waiting.turn.begin()
+    }
+    if (nextMs < Infinity) line.timer = setTimeout(() => this.#advance(payer, line), Math.ceil(nextMs - nowMs))
+    if (line.waiting.length + line.trying === 0) this.#lines.delete(payer)
+  }
+
+  /** Refuses from the end of a line whoever would now wait too long. */
+  #refuseLate(line: Line): void {
+    const nowMs = performance.now()
+    for (let at = line.waiting.length - 1; at >= 0; at--) {
+      const { turn } = line.waiting[at] as Waiting
+      if (waitOf(this.#penalties.standing(turn.keys, nowMs), at, nowMs) <= this.#limits.maxWaitMs) continue
+      line.waiting.splice(at, 1)
+      this.#refuse(turn, 'delayed')
+    }
+  }
+
+  /** Returns whether there is a place for one more in this line, where need be at the cost of the longest. */
+  #makeRoom(line: Line): boolean {
+    if (this.#size < this.#limits.maxLogins) return true
+    let longest = line
+    for (const other of this.#lines.values()) if (other.waiting.length > longest.waiting.length) longest = other
+    if (longest.waiting.length <= line.waiting.length + 1) return false
+    const { turn } = longest.waiting.pop() as Waiting
+    this.#refuse(turn, 'busy')
+    return true
+  }
+
+  #refuse(turn: Turn, why: Refusal): void {
+    this.#size--
+    turn.refuse(why)
+  }
+}
+
+/** How long a login waits for the sake of failures, with so many ahead of it that may fail as well. */
+function waitOf({ readyAtMs, delayMs }: Standing, ahead: number, nowMs: number): number {
+  return Math.max(0, readyAtMs - nowMs) + ahead * delayMs
+}

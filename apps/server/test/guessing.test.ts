@@ -1,0 +1,184 @@
+/** Strangers guess passwords, over the wire: mail goes on, and whoever knows theirs gets in. */
+import { symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { connect, type Socket } from 'node:net'
+import { join, resolve } from 'node:path'
+import { expect, test, vi } from 'vitest'
+import { Client } from './client.ts'
+import { CHEAP, user } from './hashed.ts'
+import { type Running, scratch, serve } from './program.ts'
+
+const { resolve: find } = createRequire(import.meta.url)
+const RUNTIMES: Readonly<Record<string, readonly [string, ...string[]]>> = {
+  node: [process.execPath],
+  deno: [resolve(find('deno/package.json'), '../deno'), 'run', '--no-prompt', '--allow-all', '--unstable-net'],
+  bun: ['bun', 'run'],
+}
+const TIMEOUT_MS = 120_000
+/** Two seconds of a core and more: whatever waits for such a check is seen to wait. */
+const DEAR = { ln: 16, r: 8, p: 16 } as const
+const USERS = ['--auth-without-tls', '--users', user('ann', 'right', CHEAP), '--users', user('dear', 'right', DEAR)]
+/** On Node: one password check in libuv's pool, and every file call waits for it. */
+const ONE_POOL_THREAD = { UV_THREADPOOL_SIZE: '1' }
+const GUESSER = '127.0.0.2'
+const NEIGHBOUR = '127.0.0.3'
+const OWNER = '127.0.0.4'
+
+/** A session from some address, after EHLO. */
+class Session {
+  readonly socket: Socket
+  readonly #client: Client
+  private constructor(socket: Socket, client: Client) {
+    this.socket = socket
+    this.#client = client
+  }
+
+  static async open(port: number, localAddress: string): Promise<Session> {
+    const socket = connect({ port, host: '127.0.0.1', localAddress })
+    const client = new Client(socket)
+    await client.ehlo()
+    return new Session(socket, client)
+  }
+
+  command(line: string): Promise<string> {
+    return this.#client.command(line)
+  }
+
+  login(name: string, password: string): Promise<string> {
+    return this.command(`AUTH PLAIN ${Buffer.from(`\0${name}\0${password}`).toString('base64')}`)
+  }
+
+  /** Everything of a message but its end. */
+  async begin(): Promise<void> {
+    for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) {
+      expect(await this.command(line)).toMatch(/^[23]/)
+    }
+  }
+}
+
+function open(running: Running, localAddress: string, count: number): Promise<Session[]> {
+  const [port = 0] = running.ports
+  return Promise.all(Array.from({ length: count }, () => Session.open(port, localAddress)))
+}
+
+/** One login in a session of its own. */
+async function login(running: Running, localAddress: string, name: string, password: string): Promise<string> {
+  const [session] = await open(running, localAddress, 1)
+  const reply = await (session as Session).login(name, password)
+  session?.socket.destroy()
+  return reply
+}
+
+/** So many guesses at a time. */
+async function guess(running: Running, localAddress: string, name: string, count: number): Promise<void> {
+  const sessions = await open(running, localAddress, count)
+  for (const reply of await Promise.all(sessions.map((session) => session.login(name, 'wrong')))) {
+    expect(reply).toMatch(/^535 5\.7\.8|^454 4\.7\.0/)
+  }
+  for (const { socket } of sessions) socket.destroy()
+}
+
+/** Guesses until the address would have to wait for longer than a session is held. */
+async function guessUntilRefused(running: Running, localAddress: string, name: string): Promise<void> {
+  await guess(running, localAddress, name, 8)
+  let reply: string
+  do reply = await login(running, localAddress, name, 'wrong')
+  while (reply.startsWith('535 5.7.8'))
+  expect(reply).toMatch(/^454 4\.7\.0 Too many failed logins/)
+}
+
+/** How often AUTH has come so far, as a server with `--debug` logs it. */
+function loginsSeen(running: Running): number {
+  return running.stderr().split('"text":"AUTH PLAIN').length - 1
+}
+
+test.concurrent.each(Object.entries(RUNTIMES))(
+  'on %s mail is kept while passwords are checked, a line that is full says 454, and another address has its turn first',
+  { timeout: TIMEOUT_MS },
+  async (_, command) => {
+    const running = await serve([...USERS, '--debug'], { command, env: ONE_POOL_THREAD })
+    const guessers = await open(running, GUESSER, 65)
+    const [neighbour] = (await open(running, NEIGHBOUR, 1)) as [Session]
+    const [owner] = (await open(running, OWNER, 1)) as [Session]
+    await neighbour.begin()
+
+    const order: string[] = []
+    const guesses = guessers.map(async (session) => {
+      const reply = await session.login('dear', 'wrong').catch(() => 'closed')
+      order.push(reply.slice(0, 9))
+    })
+    await vi.waitFor(() => expect(loginsSeen(running)).toBeGreaterThanOrEqual(8), TIMEOUT_MS)
+    expect(await neighbour.command('Subject: Hi\r\n\r\nHi\r\n.')).toMatch(/^250 /)
+    expect(order).toEqual([])
+    expect(await owner.login('ann', 'right')).toMatch(/^235 /)
+    // Of the 8 guesses that were let in before the owner, some wait still.
+    expect(order.filter((reply) => reply === '535 5.7.8').length).toBeLessThan(8)
+    // The line holds 64.
+    await vi.waitFor(() => expect(order).toContain('454 4.7.0'), TIMEOUT_MS)
+    expect(running.stderr()).toMatch(/"message":"login refused".*"reason":"busy"/)
+    for (const { socket } of guessers) socket.destroy()
+    await Promise.all(guesses)
+  },
+)
+
+test.concurrent.each(
+  Object.entries(RUNTIMES).flatMap(([name, command]) => [[name, 1, command] as const, [name, 2, command] as const]),
+)(
+  'on %s with %i workers failures of an address delay that address, outlive its connections, and delay no other one',
+  { timeout: TIMEOUT_MS },
+  async (_, workers, command) => {
+    const running = await serve([...USERS, '--workers', String(workers)], { command })
+    expect(await login(running, GUESSER, 'ann', 'right')).toMatch(/^235 /)
+    await guessUntilRefused(running, GUESSER, 'ann')
+    // Whichever worker they come to; and a right password is not even looked at.
+    const next = await Promise.all(Array.from({ length: 12 }, () => login(running, GUESSER, 'ann', 'right')))
+    expect(next.filter((reply) => reply.startsWith('454 4.7.0'))).toHaveLength(12)
+    expect(running.stderr()).toMatch(/"message":"login refused".*"reason":"delayed"/)
+    // The account's owner comes from elsewhere, however many guess at it.
+    const others = Array.from({ length: 20 }, (_, i) => guess(running, `127.0.1.${i + 1}`, 'ann', 3))
+    expect(await login(running, OWNER, 'ann', 'right')).toMatch(/^235 /)
+    await Promise.all(others)
+
+    // An address that has failed less waits, and nobody else waits for it.
+    await guess(running, NEIGHBOUR, 'nobody', 5)
+    const order: string[] = []
+    const waiting = login(running, NEIGHBOUR, 'ann', 'right').then((reply) => order.push(`late ${reply.slice(0, 3)}`))
+    for (const address of [OWNER, '127.0.0.5']) {
+      order.push((await login(running, address, 'ann', 'right')).slice(0, 3))
+    }
+    await waiting
+    expect(order).toEqual(['235', '235', 'late 235'])
+
+    running.signal('SIGTERM')
+    expect(await running.ended).toBe(0)
+  },
+)
+
+test.concurrent('refusals of a hook count as well, and who logged in before from the same address is not kept out', async () => {
+  const cwd = scratch()
+  symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
+  writeFileSync(
+    join(cwd, 'postern.config.ts'),
+    `import { reply } from '@postern/engine'
+    export default { handlers: { authenticate: ({ password }) =>
+      password === 'down' ? reply(454, '4.7.0', 'Backend is down') :
+      password === 'right' ? { user: 'ann' } : reply(535, '5.7.8', 'No') } }`,
+  )
+  const running = await serve(['--auth-without-tls'], { cwd })
+  // A backend that is down says nothing about the password.
+  for (let i = 0; i < 10; i++) expect(await login(running, GUESSER, 'ann', 'down')).toBe('454 4.7.0 Backend is down')
+  expect(await login(running, GUESSER, 'ann', 'right')).toMatch(/^235 /)
+  await guessUntilRefused(running, GUESSER, 'bob')
+  expect(await login(running, GUESSER, 'ann', 'right')).toMatch(/^235 /)
+})
+
+test.concurrent('a stop does not wait for logins that wait for their turn', async () => {
+  const running = await serve([...USERS, '--debug'])
+  await guess(running, GUESSER, 'nobody', 5)
+  const [session] = (await open(running, GUESSER, 1)) as [Session]
+  const refused = session.login('nobody', 'wrong')
+  await vi.waitFor(() => expect(loginsSeen(running)).toBe(6), TIMEOUT_MS)
+  running.signal('SIGTERM')
+  expect(await refused).toMatch(/^454 4\.7\.0 /)
+  expect(await running.ended).toBe(0)
+})

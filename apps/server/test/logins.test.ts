@@ -1,0 +1,613 @@
+/** When a login is tried: the queue, penalties and turns, on a clock that the tests move. */
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { type Credentials, type Reply, reply, type Session } from '@postern/engine'
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { FailureTable } from '../src/accounts/failures.ts'
+import { authenticator } from '../src/accounts/authenticator.ts'
+import { type Attempt, LocalLogins, type Logins } from '../src/accounts/logins.ts'
+import { checkPassword, type PasswordCheck, randomHash } from '../src/accounts/password.ts'
+import { type LoginKeys, Penalties } from '../src/accounts/penalties.ts'
+import { FairQueue, type Place } from '../src/accounts/queue.ts'
+import { CheckThreads } from '../src/accounts/threads.ts'
+import { type Refusal, type Turn, Turns } from '../src/accounts/turns.ts'
+import { LoginDesk, type LoginRequest, RemoteLogins } from '../src/workers/logins.ts'
+import { hashed } from './hashed.ts'
+
+interface Item extends Place<string> {
+  readonly value: string
+}
+
+const item = fc.record({
+  rank: fc.nat({ max: 2 }),
+  address: fc.constantFrom('a', 'b', 'c', 'd'),
+  value: fc.uuid(),
+})
+
+describe('the queue', () => {
+  test('serves every address once before it serves one of them again', () => {
+    fc.assert(
+      fc.property(fc.array(item, { maxLength: 60 }), (items) => {
+        const queue = new FairQueue<Item>()
+        for (const one of items) queue.push({ ...one, rank: 0, value: one })
+        const served = Array.from({ length: items.length }, () => queue.shift() as Item)
+        expect(queue.shift()).toBeUndefined()
+        // So many rounds has each address had; those that wait are never two apart.
+        const left = new Map<string, number>()
+        for (const { address } of items) left.set(address, (left.get(address) ?? 0) + 1)
+        const rounds = new Map([...left.keys()].map((address) => [address, 0]))
+        for (const { address } of served) {
+          rounds.set(address, (rounds.get(address) ?? 0) + 1)
+          left.set(address, (left.get(address) ?? 0) - 1)
+          const waiting = [...left].filter(([, count]) => count > 0).map(([waits]) => rounds.get(waits) ?? 0)
+          expect(Math.max(...rounds.values()) - Math.min(...waiting)).toBeLessThanOrEqual(1)
+        }
+        // What one address sent stays in order.
+        for (const address of left.keys()) {
+          const of = (list: readonly Item[]): Item[] => list.filter((one) => one.address === address)
+          expect(of(served)).toEqual(of(items))
+        }
+      }),
+    )
+  })
+
+  test('gives each item out once, or lets it be taken out once', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(item, fc.nat()), { maxLength: 80 }), (steps) => {
+        const queue = new FairQueue<string>()
+        const waiting: Item[] = []
+        const gone: Item[] = []
+        for (const step of steps) {
+          if (typeof step === 'object') {
+            queue.push(step)
+            waiting.push(step)
+          } else if (step % 2 === 0) {
+            const value = queue.shift()
+            expect(value === undefined).toBe(waiting.length === 0)
+            if (value !== undefined)
+              gone.push(
+                ...waiting.splice(
+                  waiting.findIndex((one) => one.value === value),
+                  1,
+                ),
+              )
+          } else if (waiting.length > 0) {
+            const [taken] = waiting.splice(step % waiting.length, 1) as [Item]
+            expect(queue.remove(taken)).toBe(true)
+            gone.push(taken)
+          }
+          expect(queue.size).toBe(waiting.length)
+        }
+        for (const one of gone) expect(queue.remove(one)).toBe(false)
+      }),
+    )
+  })
+
+  test('serves lower ranks first, and every fourth time whoever waits longest', () => {
+    const queue = new FairQueue<string>()
+    for (let i = 0; i < 4; i++)
+      for (const rank of [2, 1, 0]) queue.push({ rank, address: `${rank}${i}`, value: `${rank}${i}` })
+    expect(Array.from({ length: 12 }, () => queue.shift()).join(' ')).toBe('03 02 01 20 00 13 12 10 11 23 22 21')
+  })
+
+  test('serves who has just come before those that already wait for their first turn', () => {
+    const queue = new FairQueue<string>()
+    const push = (address: string): void => queue.push({ rank: 1, address, value: address })
+    for (let i = 0; i < 100; i++) push(`guesser ${i}`)
+    push('owner')
+    push('owner')
+    expect(Array.from({ length: 5 }, () => queue.shift())).toEqual([
+      'owner',
+      'guesser 99',
+      'guesser 98',
+      'guesser 0',
+      'guesser 97',
+    ])
+  })
+})
+
+describe('the table of failures', () => {
+  test('counts, and forgets a key that has been quiet for long enough', () => {
+    const table = new FailureTable(10, 1_000)
+    table.add('a', 0)
+    table.add('a', 900)
+    expect(table.find('a', 1_899)).toEqual({ count: 2, lastMs: 900 })
+    expect(table.find('a', 1_900)).toBeUndefined()
+    expect(table.size).toBe(0)
+    table.add('a', 2_000)
+    table.add('a', 3_500)
+    expect(table.find('a', 3_500)?.count).toBe(1)
+    table.subtract('a', 5)
+    expect(table.size).toBe(0)
+  })
+
+  test('keeps whoever guesses most when a flood of others fills it', () => {
+    const table = new FailureTable(100, Infinity)
+    for (let i = 0; i < 20; i++) for (const worst of ['x', 'y', 'z']) table.add(worst, i)
+    table.add('twice', 20)
+    table.add('twice', 20)
+    for (let i = 0; i < 10_000; i++) table.add(`flood ${i}`, 21 + i)
+    expect(table.size).toBe(100)
+    expect(['x', 'y', 'z', 'twice'].map((key) => table.find(key, 20_000)?.count)).toEqual([20, 20, 20, 2])
+    expect(table.find('flood 9999', 20_000)?.count).toBe(1)
+  })
+
+  test('lets what is over go first', () => {
+    const table = new FailureTable(2, 1_000)
+    for (let i = 0; i < 20; i++) table.add('old', 0)
+    table.add('new', 500)
+    table.add('newer', 1_000)
+    expect([table.find('new', 1_000)?.count, table.size]).toEqual([1, 2])
+  })
+
+  test('holds never more keys than it may, and counts as a plain map does where it holds all', () => {
+    const step = fc.record({ key: fc.constantFrom(...'abcdefgh'), back: fc.nat({ max: 4 }) })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 100 }), fc.integer({ min: 1, max: 8 }), (steps, maxKeys) => {
+        const table = new FailureTable(maxKeys, Infinity)
+        const model = new Map<string, number>()
+        for (const [nowMs, { key, back }] of steps.entries()) {
+          if (back > 2) table.subtract(key, back - 2)
+          else table.add(key, nowMs)
+          model.set(key, Math.max(0, (model.get(key) ?? 0) + (back > 2 ? 2 - back : 1)))
+          expect(table.size).toBeLessThanOrEqual(maxKeys)
+          if (maxKeys === 8) expect(table.find(key, nowMs)?.count ?? 0).toBe(model.get(key))
+        }
+      }),
+    )
+  })
+})
+
+describe('penalties', () => {
+  const penalties = (): Penalties => new Penalties()
+  const fail = (of: Penalties, keys: LoginKeys, times: number): void => {
+    for (let i = 0; i < times; i++) of.failed(keys, 0)
+  }
+
+  test('an address waits twice as long after each failure, up to half a minute, and is forgotten after an hour', () => {
+    const table = penalties()
+    const keys = table.keysOf({ address: '192.0.2.1', account: 'ann' })
+    const delays = Array.from({ length: 10 }, () => {
+      table.failed(keys, 0)
+      return table.standing(keys, 0).delayMs
+    })
+    expect(delays).toEqual([250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000])
+    expect(table.standing(keys, 0)).toMatchObject({ rank: 2, readyAtMs: 30_000 })
+    expect(table.standing(keys, 3_600_000)).toMatchObject({ rank: 1, delayMs: 0, accountDelayMs: 0 })
+  })
+
+  test('an account waits half a second at the most, whoever guesses: its owner is not locked out', () => {
+    const table = penalties()
+    for (let i = 0; i < 1_000; i++) fail(table, table.keysOf({ address: `192.0.2.${i}`, account: 'ann' }), 3)
+    const owner = table.keysOf({ address: '198.51.100.1', account: 'ann' })
+    expect(table.standing(owner, 0)).toMatchObject({ rank: 1, delayMs: 0, accountDelayMs: 500 })
+  })
+
+  test('a success takes back what the same account has cost its address, and not what others have', () => {
+    const table = penalties()
+    const [ann, bob] = ['ann', 'bob'].map((account) => table.keysOf({ address: '192.0.2.1', account })) as [
+      LoginKeys,
+      LoginKeys,
+    ]
+    fail(table, ann, 3)
+    fail(table, bob, 2)
+    table.succeeded(ann, 0)
+    expect(table.standing(bob, 0)).toMatchObject({ rank: 2, delayMs: 500 })
+    // Who logged in from there waits no more, whatever others do; until a guess is made at that account from there.
+    fail(table, bob, 10)
+    expect(table.standing(ann, 0)).toEqual({ rank: 0, readyAtMs: 0, delayMs: 0, accountDelayMs: 0 })
+    table.failed(ann, 0)
+    expect(table.standing(ann, 0)).toMatchObject({ rank: 2, delayMs: 30_000 })
+  })
+
+  test('names that differ in case alone are one account; without an address the account pays for itself', () => {
+    const table = penalties()
+    const [one, other, elsewhere] = [
+      ['', 'Ann'],
+      ['', 'aNN'],
+      ['', 'bob'],
+    ].map(([address = '', account = '']) => table.keysOf({ address, account })) as [LoginKeys, LoginKeys, LoginKeys]
+    fail(table, one, 4)
+    expect(table.standing(other, 0)).toMatchObject({ rank: 2, delayMs: 2_000 })
+    expect(table.standing(elsewhere, 0)).toMatchObject({ rank: 1, delayMs: 0 })
+    expect(one.address).toBe('')
+  })
+
+  test('keeps no more than so many of anything, and no name as it came', () => {
+    const table = new Penalties(3)
+    const name = 'x'.repeat(100_000)
+    const keys = table.keysOf({ address: '192.0.2.1', account: name })
+    expect(JSON.stringify(keys).length).toBeLessThan(300)
+    const all = Array.from({ length: 10 }, (_, i) => table.keysOf({ address: `192.0.2.${i}`, account: 'ann' }))
+    for (const one of all) table.succeeded(one, 0)
+    expect(all.map((one) => table.standing(one, 0).rank)).toEqual([1, 1, 1, 1, 1, 1, 1, 0, 0, 0])
+  })
+})
+
+/** A turn that remembers what it heard. */
+class Recorded implements Turn {
+  readonly keys: LoginKeys
+  readonly heard: ('begin' | Refusal)[] = []
+  constructor(keys: LoginKeys) {
+    this.keys = keys
+  }
+  begin(): void {
+    this.heard.push('begin')
+  }
+  refuse(why: Refusal): void {
+    this.heard.push(why)
+  }
+}
+
+describe('turns', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
+  afterEach(() => void vi.useRealTimers())
+
+  function entered(turns: Turns, penalties: Penalties, address: string, account = 'ann'): Recorded {
+    const turn = new Recorded(penalties.keysOf({ address, account }))
+    turns.enter(turn)
+    return turn
+  }
+
+  test('two logins of an address that has failed do not halve its delay', () => {
+    const penalties = new Penalties()
+    const turns = new Turns(penalties)
+    const first = entered(turns, penalties, 'a')
+    turns.end(first, false)
+    const [second, third] = [entered(turns, penalties, 'a'), entered(turns, penalties, 'a')]
+    vi.advanceTimersByTime(249)
+    expect([second.heard, third.heard]).toEqual([[], []])
+    vi.advanceTimersByTime(1)
+    // The third waits for the second, however long that takes, and for its delay.
+    vi.advanceTimersByTime(60_000)
+    expect([second.heard, third.heard]).toEqual([['begin'], []])
+    turns.end(second, false)
+    vi.advanceTimersByTime(499)
+    expect(third.heard).toEqual([])
+    vi.advanceTimersByTime(1)
+    expect(third.heard).toEqual(['begin'])
+    turns.end(third, true)
+    // After the success nobody waits for what failed before it.
+    expect(entered(turns, penalties, 'a').heard).toEqual(['begin'])
+    expect(entered(turns, penalties, 'b').heard).toEqual(['begin'])
+  })
+
+  test('who would wait too long is refused at once, also when that turns out later', () => {
+    const penalties = new Penalties()
+    const turns = new Turns(penalties)
+    const burst = Array.from({ length: 30 }, () => entered(turns, penalties, 'a'))
+    expect(burst.filter(({ heard }) => heard[0] === 'begin')).toHaveLength(8)
+    for (const turn of burst.slice(0, 8)) turns.end(turn, false)
+    expect(burst.slice(8).map(({ heard }) => heard[0])).toEqual(Array.from({ length: 22 }, () => 'delayed'))
+    expect(entered(turns, penalties, 'a').heard).toEqual(['delayed'])
+    vi.advanceTimersByTime(21_000)
+    const waits = entered(turns, penalties, 'a')
+    expect([waits.heard, entered(turns, penalties, 'a').heard]).toEqual([[], ['delayed']])
+    vi.advanceTimersByTime(9_000)
+    expect(waits.heard).toEqual(['begin'])
+  })
+
+  test('a full line refuses, and when all places are taken the longest line gives one to an address that has fewer', () => {
+    const penalties = new Penalties()
+    const turns = new Turns(penalties, { maxLogins: 10, maxLoginsPerAddress: 8, maxAtOncePerAddress: 1 })
+    const many = Array.from({ length: 9 }, () => entered(turns, penalties, 'a'))
+    expect(many.at(-1)?.heard).toEqual(['busy'])
+    entered(turns, penalties, 'b')
+    entered(turns, penalties, 'b')
+    expect(turns.size).toBe(10)
+    expect(entered(turns, penalties, 'c').heard).toEqual(['begin'])
+    expect(many.map(({ heard }) => heard[0])).toEqual(['begin', ...Array(6).fill(undefined), 'busy', 'busy'])
+    expect(turns.size).toBe(10)
+    expect(entered(turns, penalties, 'a').heard).toEqual(['busy'])
+  })
+
+  test('one that leaves gives its place to the next, and hears nothing', () => {
+    const penalties = new Penalties()
+    const turns = new Turns(penalties, { maxLoginsPerAddress: 2, maxAtOncePerAddress: 1 })
+    const [first, second] = [entered(turns, penalties, 'a'), entered(turns, penalties, 'a')]
+    turns.leave(second)
+    const third = entered(turns, penalties, 'a')
+    turns.end(first, undefined)
+    expect([second.heard, third.heard]).toEqual([[], ['begin']])
+    turns.end(third, undefined)
+    expect(turns.size).toBe(0)
+  })
+
+  test('whatever comes, places are bounded, an address that has failed tries once at a time, and every turn hears one thing', () => {
+    const step = fc.record({
+      does: fc.constantFrom('enter', 'enter', 'enter', 'right', 'wrong', 'unknown', 'leave', 'wait'),
+      address: fc.constantFrom('', 'a', 'b', 'c'),
+      account: fc.constantFrom('ann', 'bob'),
+      nth: fc.nat(),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
+        const penalties = new Penalties(4)
+        const turns = new Turns(penalties, { maxLogins: 9, maxLoginsPerAddress: 5, maxAtOncePerAddress: 3 })
+        const waiting = new Set<Recorded>()
+        const trying = new Set<Recorded>()
+        const look = (): void => {
+          for (const turn of waiting) {
+            if (turn.heard.length === 0) continue
+            waiting.delete(turn)
+            if (turn.heard[0] !== 'begin') continue
+            const others = [...trying].filter(({ keys }) => keys.payer === turn.keys.payer)
+            expect(others.length).toBeLessThan(3)
+            if (penalties.standing(turn.keys, performance.now()).rank === 2) expect(others).toEqual([])
+            trying.add(turn)
+          }
+          expect(turns.size).toBe(waiting.size + trying.size)
+          expect(turns.size).toBeLessThanOrEqual(9)
+        }
+        for (const { does, address, account, nth } of steps) {
+          if (does === 'wait') vi.advanceTimersByTime(nth % 5_000)
+          else if (does === 'enter') {
+            const turn = new Recorded(penalties.keysOf({ address, account }))
+            waiting.add(turn)
+            turns.enter(turn)
+          } else {
+            const among = does === 'leave' ? waiting : trying
+            const turn = [...among][nth % Math.max(1, among.size)]
+            if (turn === undefined) continue
+            among.delete(turn)
+            if (does === 'leave') turns.leave(turn)
+            else turns.end(turn, does === 'unknown' ? undefined : does === 'right')
+          }
+          look()
+        }
+        // Time alone brings everyone their turn.
+        for (let i = 0; i < 100 && waiting.size + trying.size > 0; i++) {
+          for (const turn of trying) turns.end(turn, undefined)
+          trying.clear()
+          vi.advanceTimersByTime(31_000)
+          look()
+        }
+        expect(turns.size).toBe(0)
+        expect(vi.getTimerCount()).toBe(0)
+      }),
+    )
+  })
+})
+
+const RIGHT = hashed('right', { ln: 4, r: 8, p: 1 })
+const check = (password: string): PasswordCheck => ({ password, expected: RIGHT })
+const never = new AbortController().signal
+
+/** Runs checks when the test says so. */
+class ByHand {
+  readonly maxAtOnce = 1
+  readonly running: { readonly check: PasswordCheck; answer(isRight: boolean): void }[] = []
+  run(asked: PasswordCheck): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    this.running.push({ check: asked, answer: resolve })
+    return promise
+  }
+  close(): void {}
+}
+
+describe('logins', () => {
+  const begin = async (logins: LocalLogins, address: string, signal = never): Promise<Attempt> => {
+    const attempt = await logins.begin({ address, account: 'ann' }, signal)
+    if (typeof attempt === 'string') throw new Error(attempt)
+    return attempt
+  }
+
+  test('a check whose session ends while it waits gives its place up; one that runs is answered', async () => {
+    const runner = new ByHand()
+    const logins = new LocalLogins({ runner, maxLoginMs: 60_000, refusalDelayMs: 0 })
+    const [running, gone] = [new AbortController(), new AbortController()]
+    const first = (await begin(logins, 'a', running.signal)).check(check('first'))
+    const second = (await begin(logins, 'b', gone.signal)).check(check('second'))
+    const third = (await begin(logins, 'c')).check(check('third'))
+    running.abort()
+    gone.abort()
+    expect(await second).toBe('busy')
+    runner.running[0]?.answer(false)
+    expect(await first).toBe(false)
+    await vi.waitFor(() => expect(runner.running[1]?.check.password).toBe('third'))
+    runner.running[1]?.answer(true)
+    expect(await third).toBe(true)
+    expect(runner.running).toHaveLength(2)
+  })
+
+  test('a refusal is held back, but not past the end of its session or of the server', async () => {
+    const logins = new LocalLogins({ runner: new ByHand(), maxLoginMs: 600_000, limits: { maxLogins: 1 } })
+    await begin(logins, 'a')
+    const gone = new AbortController()
+    const refusals = [gone.signal, never].map((signal) => logins.begin({ address: 'b', account: 'ann' }, signal))
+    const answered: string[] = []
+    for (const [i, refusal] of refusals.entries()) void refusal.then((why) => answered.push(`${i} ${String(why)}`))
+    await new Promise(setImmediate)
+    expect(answered).toEqual([])
+    gone.abort()
+    await refusals[0]
+    expect(answered).toEqual(['0 busy'])
+    logins.close()
+    await refusals[1]
+    expect(answered).toEqual(['0 busy', '1 busy'])
+  })
+
+  test('a login that nothing answers gives its place up in time, and a late answer still counts', async () => {
+    const limits = { maxAtOncePerAddress: 1 }
+    const logins = new LocalLogins({ runner: new ByHand(), maxLoginMs: 50, refusalDelayMs: 0, limits })
+    const stuck = await begin(logins, 'a')
+    // It waits behind the first, and would do so for ever.
+    const next = await begin(logins, 'a')
+    next.end(undefined)
+    for (let i = 0; i < 8; i++) stuck.end(false)
+    expect(await logins.begin({ address: 'a', account: 'ann' }, never)).toBe('delayed')
+    expect(typeof (await logins.begin({ address: 'b', account: 'bob' }, never))).toBe('object')
+  })
+
+  test('when they are closed, all that wait are answered', async () => {
+    const runner = new ByHand()
+    const logins = new LocalLogins({
+      runner,
+      maxLoginMs: 60_000,
+      refusalDelayMs: 0,
+      limits: { maxAtOncePerAddress: 2 },
+    })
+    const running = (await begin(logins, 'a')).check(check('running'))
+    const queued = (await begin(logins, 'a')).check(check('queued'))
+    const waiting = logins.begin({ address: 'a', account: 'ann' }, never)
+    logins.close()
+    expect([await queued, await waiting]).toEqual(['busy', 'busy'])
+    expect(await logins.begin({ address: 'b', account: 'ann' }, never)).toBe('busy')
+    runner.running[0]?.answer(true)
+    expect(await running).toBe(true)
+  })
+
+  test('a worker’s logins are the server’s, and a worker that ends gives back their places', async () => {
+    const runner = new ByHand()
+    const local = new LocalLogins({
+      runner,
+      maxLoginMs: 60_000,
+      refusalDelayMs: 0,
+      limits: { maxLogins: 2, maxAtOncePerAddress: 1 },
+    })
+    const join = (): { remote: RemoteLogins; desk: LoginDesk } => {
+      const desk: LoginDesk = new LoginDesk(local, (answer) => remote.receive(structuredClone(answer)))
+      const remote = new RemoteLogins((request: LoginRequest) => desk.receive(structuredClone(request)))
+      return { remote, desk }
+    }
+    const [dying, other] = [join(), join()]
+    const attempt = (await dying.remote.begin({ address: 'a', account: 'ann' }, never)) as Attempt
+    void attempt.check(check('any'))
+    const gone = new AbortController()
+    const waiting = dying.remote.begin({ address: 'a', account: 'bob' }, gone.signal)
+    expect(await other.remote.begin({ address: 'b', account: 'ann' }, never)).toBe('busy')
+    gone.abort()
+    expect(await waiting).toBe('busy')
+    const there = (await other.remote.begin({ address: 'b', account: 'ann' }, never)) as Attempt
+    const late = other.remote.begin({ address: 'a', account: 'ann' }, never)
+    expect(await late).toBe('busy')
+    dying.desk.close()
+    const next = (await other.remote.begin({ address: 'a', account: 'ann' }, never)) as Attempt
+    const checked = next.check(check('right'))
+    runner.running[0]?.answer(false)
+    await vi.waitFor(() => expect(runner.running).toHaveLength(2))
+    runner.running[1]?.answer(true)
+    expect(await checked).toBe(true)
+    next.end(true)
+    there.end(undefined)
+  })
+})
+
+describe('the authenticator', () => {
+  const session = { remote: { family: 'ipv4', address: '192.0.2.1', port: 1 }, signal: never } as Session
+  const users = [{ name: 'ann', password: RIGHT }]
+  const credentials = (password: string, authorizationId = ''): Credentials => ({
+    mechanism: 'PLAIN',
+    username: 'ann',
+    password,
+    authorizationId,
+  })
+
+  /** Logins that remember how each one went. */
+  function recorded(): { logins: Logins; ends: (boolean | undefined)[]; checks: PasswordCheck[] } {
+    const ends: (boolean | undefined)[] = []
+    const checks: PasswordCheck[] = []
+    const attempt: Attempt = {
+      async check(asked) {
+        checks.push(asked)
+        return checkPassword(asked)
+      },
+      end: (isRight) => void ends.push(isRight),
+    }
+    return { logins: { begin: async () => attempt }, ends, checks }
+  }
+
+  test('counts what says that the password is wrong, and nothing else', async () => {
+    const { logins, ends } = recorded()
+    const parts = { users, handlers: {}, maxFailedAuths: 3, logins }
+    const authenticate = authenticator(parts)
+    expect(await authenticate(credentials('right'), session)).toEqual({ answer: { user: 'ann' } })
+    expect(await authenticate(credentials('wrong'), session)).toEqual({ answer: undefined })
+    expect(await authenticate(credentials('right', 'bob'), session)).toEqual({ answer: undefined })
+    expect(ends.splice(0)).toEqual([true, false, false])
+    for (const [answer, end] of [
+      [reply(535, '5.7.8', 'No'), false],
+      [reply(454, '4.7.0', 'Down'), undefined],
+      [{ user: 'bob' }, true],
+      [{ user: '' }, undefined],
+    ] as const) {
+      const hooked = authenticator({ ...parts, handlers: { authenticate: () => answer } })
+      expect(await hooked(credentials('right'), session)).toEqual({ answer })
+      expect(ends.splice(0)).toEqual([end])
+    }
+    const broken = authenticator({ ...parts, handlers: { authenticate: () => Promise.reject(new Error('broken')) } })
+    await expect(broken(credentials('right'), session)).rejects.toThrow('broken')
+    expect(ends.splice(0)).toEqual([undefined])
+  })
+
+  test('checks a name that is not known at the same cost, and nothing where there are no users', async () => {
+    const { logins, checks, ends } = recorded()
+    const authenticate = authenticator({ users, handlers: {}, maxFailedAuths: 3, logins })
+    await authenticate({ ...credentials('right'), username: 'nobody' }, session)
+    expect(checks).toHaveLength(1)
+    expect(checks[0]?.expected).toMatchObject({ ln: RIGHT.ln, r: RIGHT.r, p: RIGHT.p })
+    const withoutUsers = authenticator({ users: [], handlers: {}, maxFailedAuths: 3, logins })
+    expect(await withoutUsers(credentials('right'), session)).toEqual({ answer: undefined })
+    expect([checks.length, ends]).toEqual([1, [false, false]])
+  })
+
+  test('says why a login was not tried, and closes a session at its third', async () => {
+    const reasons: Refusal[] = ['busy', 'delayed', 'delayed']
+    const logins: Logins = { begin: async () => reasons.shift() ?? 'busy' }
+    const authenticate = authenticator({ users, handlers: {}, maxFailedAuths: 3, logins })
+    const answers = [1, 2, 3].map(() => authenticate(credentials('right'), session))
+    expect((await Promise.all(answers)).map(({ answer, reason }) => [(answer as Reply).code, reason])).toEqual([
+      [454, 'busy'],
+      [454, 'delayed'],
+      [421, 'delayed'],
+    ])
+    const other = await authenticate(credentials('right'), { ...session })
+    expect((other.answer as Reply).code).toBe(454)
+  })
+})
+
+describe('check threads', () => {
+  test('check passwords, one after the other in the same thread', async () => {
+    const made = vi.spyOn(Worker.prototype, 'postMessage')
+    const threads = new CheckThreads(2)
+    expect(await Promise.all([threads.run(check('right')), threads.run(check('wrong'))])).toEqual([true, false])
+    expect(await threads.run(check('right'))).toBe(true)
+    expect(new Set(made.mock.contexts).size).toBe(2)
+    made.mockRestore()
+    threads.close()
+  })
+
+  test('a thread that ends fails its check, and the next check gets another thread', async () => {
+    const threads = new CheckThreads(1)
+    expect(await threads.run(check('right'))).toBe(true)
+    const post = vi.spyOn(Worker.prototype, 'postMessage')
+    post.mockImplementationOnce(function (this: Worker) {
+      void this.terminate()
+    })
+    await expect(threads.run(check('right'))).rejects.toThrow('ended')
+    expect(await threads.run(check('right'))).toBe(true)
+    post.mockRestore()
+    threads.close()
+  })
+
+  test('what scrypt refuses fails that check alone', async () => {
+    const threads = new CheckThreads(1)
+    // RFC 7914 2: N has to be less than 2^(16 r).
+    await expect(threads.run({ password: 'any', expected: { ...randomHash(), ln: 20, r: 1, p: 1 } })).rejects.toThrow()
+    expect(await threads.run(check('right'))).toBe(true)
+    threads.close()
+  })
+
+  test('idle ones do not keep a program alive', async () => {
+    const program = new Worker(
+      `import(${JSON.stringify(new URL('../src/accounts/threads.ts', import.meta.url).href)}).then(async ({ CheckThreads }) => {
+        const { workerData, parentPort } = await import('node:worker_threads')
+        parentPort.postMessage(await new CheckThreads(1).run(workerData))
+      })`,
+      { eval: true, workerData: check('right') },
+    )
+    const [[isRight], [code]] = await Promise.all([once(program, 'message'), once(program, 'exit')])
+    expect([isRight, code]).toEqual([true, 0])
+  })
+})
