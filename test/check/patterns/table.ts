@@ -118,13 +118,6 @@ export const PATTERNS: readonly PatternEntry[] = [
     text: 'the limits that the kernel tells',
   },
   {
-    file: 'apps/server/src/password.ts',
-    pattern: String.raw`/=+$/`,
-    risk: 'unanchored',
-    by: 'program',
-    text: 'a hash in base64, with two = at the most',
-  },
-  {
     file: 'packages/runtime/src/cloudflare/endpoint.ts',
     pattern: String.raw`/^(?:\[([0-9a-f:.%]+)\]|(\d+(?:\.\d+){3})):(\d{1,5})$/i`,
     risk: 'nested',

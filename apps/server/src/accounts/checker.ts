@@ -1,6 +1,7 @@
 /** What runs in each check thread: one password check after the other, below the priority of threads that serve mail. */
 import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
+import { basename } from 'node:path'
 import { parentPort } from 'node:worker_threads'
 import { errorText } from '../failure.ts'
 import { isAllowed } from '../permission.ts'
@@ -34,8 +35,8 @@ function lowerPriority(): void {
   const path = '/proc/thread-self'
   if (!isAllowed({ name: 'read', path }) || !isAllowed({ name: 'sys', kind: 'setPriority' })) return
   try {
-    const id = /\/task\/(\d+)$/.exec(readlinkSync(path))?.[1]
-    if (id !== undefined) setPriority(Number(id), NICENESS)
+    // 'PID/task/TID'
+    setPriority(Number(basename(readlinkSync(path))), NICENESS)
   } catch {
     // There is no such path, or the process has a lower priority already.
   }

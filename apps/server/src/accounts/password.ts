@@ -91,7 +91,7 @@ function memoryOf({ ln, r, p }: Omit<PasswordHash, 'salt' | 'hash'>): number {
 }
 
 function unpadded(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('base64').replace(/=+$/, '')
+  return Buffer.from(bytes).toString('base64').replaceAll('=', '')
 }
 
 /** Bytes of its own: a view into Node's pool would be sent to a thread with the whole pool. */
