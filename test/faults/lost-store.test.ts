@@ -3,7 +3,6 @@
  * what is there in its place, and once it is back, the same server takes mail again.
  */
 import { mkdir, readdir, rename, rmdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
@@ -142,7 +141,7 @@ for (const { runtime, store } of ROWS) {
         })
       } finally {
         await mustRun('umount', ['-l', elsewhere])
-        await mustRun('umount', ['-l', join(directory)]).catch(() => undefined)
+        await mustRun('umount', ['-l', directory]).catch(() => undefined)
       }
     },
     TIMEOUT_MS,

@@ -2,7 +2,7 @@
  * The store's directory is lost while a store has it open: renamed, replaced, unmounted. Nothing is kept anywhere else, and once the
  * directory is back, mail is taken again by the same store. Mounting takes root.
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type MailStore, mailStore, type StorageError } from '@postern/storage'
@@ -149,13 +149,15 @@ describe.each(LAYOUTS)('%s', (layout) => {
   })
 })
 
-const mounts: string[] = []
+const mounted: string[] = []
+// Also what a test that failed left behind.
 afterAll(() => {
-  for (const directory of mounts) execFileSync('umount', ['-q', '-l', directory], { stdio: 'ignore' })
+  for (const directory of mounted) spawnSync('umount', ['-l', directory])
 })
 
-function mount(...args: readonly string[]): void {
+function mount(...args: readonly [...string[], string]): void {
   execFileSync('mount', args, { stdio: 'pipe' })
+  mounted.unshift(args.at(-1) as string)
 }
 
 /** Why nothing can be mounted here; '' where it can. */
@@ -174,21 +176,20 @@ describe.each(LAYOUTS)('%s on a mount of its own', (layout) => {
   const whyNot = whyNotMounted()
 
   /** A store on a tmpfs that is mounted there and, to be found again, in another place. */
-  function mounted(): Subject {
+  function onMount(): Subject {
     const place = mkdtempSync(join(parent, 'mount-'))
     const [directory, elsewhere] = [join(place, 'mail'), join(place, 'elsewhere')]
     mkdirSync(directory)
     mkdirSync(elsewhere)
     mount('-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', elsewhere)
     mount('--bind', elsewhere, directory)
-    mounts.push(elsewhere)
     const said: string[] = []
     return { directory, elsewhere, said, mail: open(layout, directory, said) }
   }
 
   test('unmounted: nothing is kept beneath; the same file system mounted again: all goes on', async ({ skip }) => {
     skip(whyNot !== '', whyNot)
-    const { directory, elsewhere, mail, said } = mounted()
+    const { directory, elsewhere, mail, said } = onMount()
     const ids = [await keep(mail), await keep(mail)]
     execFileSync('umount', ['-l', directory])
     await expectLost(mail)
@@ -214,12 +215,11 @@ describe.each(LAYOUTS)('%s on a mount of its own', (layout) => {
 
   test('unmounted, and another disk mounted: mail is kept on that', async ({ skip }) => {
     skip(whyNot !== '', whyNot)
-    const { directory, mail, said } = mounted()
+    const { directory, mail, said } = onMount()
     await keep(mail)
     execFileSync('umount', ['-l', directory])
     await expectLost(mail)
     mount('-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', directory)
-    mounts.push(directory)
     const ids = [await keep(mail), await keep(mail)]
     await expectOnly(mail, ids)
     await expectOnly(open(layout, directory), ids)
@@ -228,11 +228,10 @@ describe.each(LAYOUTS)('%s on a mount of its own', (layout) => {
 
   test('unmounted, and a disk of another layout mounted: nothing is kept there', async ({ skip }) => {
     skip(whyNot !== '', whyNot)
-    const { directory, mail, said } = mounted()
+    const { directory, mail, said } = onMount()
     await keep(mail)
     execFileSync('umount', ['-l', directory])
     mount('-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', directory)
-    mounts.push(directory)
     open(layout === 'files' ? 'packed' : 'files', directory)
     const before = filesIn(directory)
     await expectLost(mail)
