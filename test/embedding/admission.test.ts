@@ -1,7 +1,8 @@
 /** Who is counted as one client: an IPv4 address, an IPv6 network of 64 bits, and never a Unix socket. */
 import { createServer, type Duplex, type Endpoint, type Place, type Server } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
-import { expect, test } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
 
 const HERE: Endpoint = { family: 'ipv6', address: '2001:db8::25', port: 25 }
 
@@ -87,4 +88,130 @@ test('a connection that breaks as it is accepted gives its place back', async ()
   await server.accept(broken, {}, server.reserve(served.remote))
   await server.accept(broken, { implicitTls: true }, server.reserve(served.remote))
   expect((await greetingFor(server, 'ipv4', '192.0.2.1'))[0]).toBe('220 mx.ex')
+})
+
+describe('when all places are taken', () => {
+  /** So that a session is idle enough to go after 300 ms. */
+  const limits = { maxConnections: 2, idleTimeoutMs: 9_000 }
+  const CROWD = '192.0.2.1'
+
+  /** Connects until it is let in. */
+  async function comesIn(server: Server, address: string): Promise<Duplex> {
+    for (;;) {
+      const [greeting, client] = await greetingFor(server, 'ipv4', address)
+      if (greeting === '220 mx.ex') return client
+      client.destroy()
+      await sleep(50)
+    }
+  }
+
+  async function send(client: Duplex, text: string): Promise<string> {
+    await client.write(new TextEncoder().encode(text))
+    return new TextDecoder().decode((await client.read()) ?? undefined)
+  }
+
+  /** The reply to the last of the commands. */
+  async function say(client: Duplex, ...commands: readonly string[]): Promise<string> {
+    let reply = ''
+    for (const command of commands) reply = await send(client, `${command}\r\n`)
+    return reply
+  }
+
+  test('the session that has been idle longest is told to go, and a newcomer has its place', async () => {
+    const server = createServer({ hostname: 'mx.example.com', limits })
+    const [, first] = await greetingFor(server, 'ipv4', CROWD)
+    await sleep(20)
+    const [, second] = await greetingFor(server, 'ipv4', CROWD)
+    await sleep(20)
+    // Not the first to come: it has just said something.
+    expect(await say(first, 'NOOP')).toMatch(/^250 /)
+    await sleep(350)
+    // Who has as many displaces nobody.
+    expect((await greetingFor(server, 'ipv4', CROWD))[0]).toBe('421 4.7.0')
+    await comesIn(server, '192.0.2.2')
+    const goodbye = new TextDecoder().decode((await second.read()) ?? undefined)
+    expect(goodbye).toBe('421 4.7.0 Too many connections, and this one was idle\r\n')
+    expect(await second.read()).toBeNull()
+    expect(await say(first, 'NOOP')).toMatch(/^250 /)
+    await server.close({ graceMs: 0 })
+  })
+
+  test('a connection whose handshake is still made goes as well, and whoever makes it hears of it', async () => {
+    const server = createServer({ hostname: 'mx.example.com', limits })
+    const remote: Endpoint = { family: 'ipv4', address: CROWD, port: 1025 }
+    const given: string[] = []
+    const first = server.reserve(remote, ({ message }) => given.push(message))
+    await sleep(20)
+    // Who can't be given up stays.
+    const second = server.reserve(remote)
+    await comesIn(server, '192.0.2.2')
+    expect(given).toEqual(['too many connections'])
+    // Its place is another's; if the handshake is done nevertheless, there is none.
+    expect((await greetingFor(server, 'ipv4', CROWD, first))[0]).toBe('421 4.7.0')
+    first?.leave()
+    expect((await greetingFor(server, 'ipv4', CROWD))[0]).toBe('421 4.7.0')
+    expect((await greetingFor(server, 'ipv4', CROWD, second))[0]).toBe('220 mx.ex')
+    await server.close({ graceMs: 0 })
+  })
+
+  test('however many go at once, no more than 100 are there beside the others', async () => {
+    const server = createServer({
+      hostname: 'mx.example.com',
+      limits: { ...limits, maxConnections: 400, maxConnectionsPerAddress: 400 },
+    })
+    const clients: Duplex[] = []
+    for (let i = 0; i < 360; i++) clients.push((await greetingFor(server, 'ipv4', CROWD))[1])
+    await sleep(350)
+    // None of those who go takes its reply.
+    for (let i = 0; i < 300; i++) {
+      const [, accepted] = pair({
+        endpoints: [{ family: 'ipv4', address: `10.0.${i >> 7}.${i & 127}`, port: 1 }, HERE],
+      })
+      void server.accept(accepted)
+    }
+    await expect.poll(() => server.sessionCount).toBe(400 + 100)
+    await server.close({ graceMs: 0 })
+    expect(server.sessionCount).toBe(0)
+  })
+
+  test('a session in a message, in a hook, or of a user stays', async () => {
+    let answer = (): void => {}
+    const answered = new Promise<void>((resolve) => (answer = resolve))
+    let taken = 0
+    const server = createServer({
+      hostname: 'mx.example.com',
+      limits: { ...limits, maxConnections: 4 },
+      auth: { authenticate: () => ({ user: 'ann' }), allowWithoutTls: true },
+      rcpt: (to) => (to.localPart === 'slow' ? answered.then(() => undefined) : undefined),
+      async data(message) {
+        await message.bytes()
+        taken++
+      },
+    })
+    const begin = ['EHLO a.example', 'MAIL FROM:<a@example.org>']
+    const [, inMessage] = await greetingFor(server, 'ipv4', CROWD)
+    expect(await say(inMessage, ...begin, 'RCPT TO:<b@example.com>', 'DATA')).toMatch(/^354 /)
+    await inMessage.write(new TextEncoder().encode('Subject: a'))
+    const [, betweenChunks] = await greetingFor(server, 'ipv4', CROWD)
+    await say(betweenChunks, ...begin, 'RCPT TO:<b@example.com>')
+    expect(await send(betweenChunks, 'BDAT 1\r\na')).toMatch(/^250 /)
+    const [, inHook] = await greetingFor(server, 'ipv4', CROWD)
+    await say(inHook, ...begin)
+    const slow = say(inHook, 'RCPT TO:<slow@example.com>')
+    const [, ofUser] = await greetingFor(server, 'ipv4', CROWD)
+    expect(await say(ofUser, 'EHLO a.example', `AUTH PLAIN ${btoa('\0ann\0secret')}`)).toMatch(/^235 /)
+    await sleep(1_000)
+    expect((await greetingFor(server, 'ipv4', '192.0.2.2'))[0]).toBe('421 4.7.0')
+
+    answer()
+    expect(await slow).toMatch(/^250 /)
+    expect(await send(inMessage, '\r\n\r\n.\r\n')).toMatch(/^250 /)
+    expect(await send(betweenChunks, 'BDAT 0 LAST\r\n')).toMatch(/^250 /)
+    expect(taken).toBe(2)
+    // Now they are idle as any other.
+    await comesIn(server, '192.0.2.2')
+    await comesIn(server, '192.0.2.3')
+    expect(await say(ofUser, 'NOOP')).toMatch(/^250 /)
+    await server.close({ graceMs: 0 })
+  })
 })

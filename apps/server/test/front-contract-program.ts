@@ -82,6 +82,7 @@ async function throughFront(implicitTls: boolean): Promise<MakePair> {
     sessionTimeoutMs: 60_000,
     maxConnections: 1_000,
     maxConnectionsPerAddress: 1_000,
+    keepsForSubmission: false,
     log: getLogger(['postern']),
     lingerMs,
   })

@@ -38,6 +38,7 @@ async function frontWith(options: Partial<FrontOptions> = {}): Promise<Front> {
     sessionTimeoutMs: 60_000,
     maxConnections: 100,
     maxConnectionsPerAddress: 1,
+    keepsForSubmission: false,
     log: getLogger(['postern', 'front-limits']),
     lingerMs: 200,
     ...options,
@@ -70,21 +71,31 @@ test('clients are counted as a server counts them: an IPv6 network is one', asyn
 
 test('a client whose handshake the front makes has its place from then on, and one alone', async () => {
   const front = await frontWith()
-  const reserved = front.reserve(V4)
-  expect(front.reserve(V4)).toBeUndefined()
+  const reserved = front.reserve(V4, false)
+  expect(front.reserve(V4, false)).toBeUndefined()
   expect((await connect(front, V4)).said).toMatch(/^421 4\.7\.0 /)
   const [client, near] = pair({ endpoints: [V4, local], lingerMs: 200 })
   const over = front.accept(near, false, reserved)
   expect(Buffer.from((await client.read()) ?? []).toString()).toMatch(/^220 /)
-  expect(front.reserve(V4)).toBeUndefined()
+  expect(front.reserve(V4, false)).toBeUndefined()
   client.destroy()
   await over
-  const again = front.reserve(V4)
+  const again = front.reserve(V4, false)
   expect(again).toBeDefined()
   again?.leave()
   expect((await connect(front, V4)).said).toMatch(/^220 /)
   void front.close(0)
-  expect(front.reserve({ ...V4, address: '192.0.2.8' })).toBeUndefined()
+  expect(front.reserve({ ...V4, address: '192.0.2.8' }, false)).toBeUndefined()
+})
+
+test('a front keeps places for new addresses and for submission, as a server does', async () => {
+  const front = await frontWith({ maxConnections: 10, maxConnectionsPerAddress: 10, keepsForSubmission: true })
+  const taken = (address: string, submission: boolean): boolean =>
+    front.reserve({ ...V4, address }, submission) !== undefined
+  const one = Array.from({ length: 10 }, () => taken('192.0.2.7', false))
+  expect(one.filter(Boolean)).toHaveLength(8)
+  expect([taken('192.0.2.8', false), taken('192.0.2.9', false)]).toEqual([true, false])
+  expect([taken('192.0.2.10', true), taken('192.0.2.11', true)]).toEqual([true, false])
 })
 
 test('the longest times that there are end nothing', async () => {

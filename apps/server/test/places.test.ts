@@ -6,7 +6,7 @@ import { connect as connectTls } from 'node:tls'
 import { expect, onTestFinished, test } from 'vitest'
 import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
 import { Client } from './client.ts'
-import { serve } from './program.ts'
+import { postern, serve } from './program.ts'
 
 const RUNTIMES = ['node', 'deno', 'bun'] as const
 /** Starts of three programs, on two cores that do other things as well. */
@@ -29,6 +29,22 @@ async function secured(socket: Socket): Promise<Client> {
   const client = new Client(secure)
   await once(secure, 'secureConnect')
   return client
+}
+
+/** A session of somebody who waits until there is a place. */
+async function comesIn(port: number, localAddress: string): Promise<Client> {
+  for (;;) {
+    const client = new Client(await open(port, localAddress))
+    if ((await client.reply()).startsWith('220 ')) return client
+    await sleep(50)
+  }
+}
+
+/** Sends a message, once the greeting was read. */
+async function deliver(client: Client): Promise<string> {
+  await client.command('EHLO client.example')
+  for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) await client.command(line)
+  return client.command('Subject: Hello\r\n\r\nHello.\r\n.')
 }
 
 async function closed(socket: Socket): Promise<void> {
@@ -63,5 +79,85 @@ test.each(RUNTIMES)(
     let came: Client | undefined
     while (came === undefined) came = await secured(await open(port, STRANGER)).catch(() => undefined)
     expect(await came.ehlo()).toMatch(/^250/)
+  },
+)
+
+test.each(RUNTIMES)(
+  'on %s idle sessions of a few addresses keep out neither a newcomer nor a user',
+  { timeout: TIMEOUT_MS },
+  async (name) => {
+    const { stdout } = await postern(['hash'], { input: 'secret\n' })
+    const running = await serve(
+      [
+        ['--listen', 'smtp://127.0.0.1:0', '--listen', 'submissions://127.0.0.1:0', '--self-signed'],
+        ['--users', `ann:${stdout.trim()}`, '--max-connections', '20', '--max-connections-per-address', '20'],
+        // A session may have to go after a thirtieth of this.
+        ['--idle-timeout-ms', '60s'],
+      ].flat(),
+      { command: COMMANDS[name] },
+    )
+    const [port = 0, submissionPort = 0] = running.ports
+    const [one, other] = [STRANGER, '127.0.0.3']
+
+    // Two addresses get as many places as they can. The first of all is in the middle of a message.
+    const busy = await comesIn(port, one)
+    await busy.command('EHLO client.example')
+    for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) await busy.command(line)
+    busy.send('Subject: ')
+    const idle: Client[] = []
+    while (idle.length < 15) {
+      await sleep(20)
+      idle.push(await comesIn(port, idle.length % 2 === 0 ? other : one))
+    }
+    for (const address of [one, other]) {
+      expect(await new Client(await open(port, address)).reply()).toMatch(/^421 4\.7\.0 /)
+    }
+
+    // A tenth is left for addresses that have none, and another for users.
+    await comesIn(port, '127.0.0.4')
+    await comesIn(port, '127.0.0.5')
+    const user = await secured(await open(submissionPort, '127.0.0.6'))
+    await user.reply()
+    await user.command('EHLO client.example')
+    expect(await user.command(`AUTH PLAIN ${btoa('\0ann\0secret')}`)).toMatch(/^235 /)
+    await secured(await open(submissionPort, '127.0.0.7'))
+
+    // Now all are taken: the one goes that has been idle longest, of an address that has most.
+    const newcomer = await comesIn(port, '127.0.0.8')
+    expect(await idle[0]?.reply()).toMatch(/^421 4\.7\.0 .* idle$/)
+    expect(await deliver(newcomer)).toMatch(/^250 /)
+    expect(await busy.command('a\r\n\r\nb\r\n.')).toMatch(/^250 /)
+    expect(await deliver(user)).toMatch(/^250 /)
+    // Who has many displaces nobody.
+    expect(await new Client(await open(port, one)).reply()).toMatch(/^421 4\.7\.0 /)
+    const second = await secured(await open(submissionPort, '127.0.0.9'))
+    expect(await second.reply()).toMatch(/^220 /)
+    expect(await idle[1]?.reply()).toMatch(/^421 4\.7\.0 .* idle$/)
+  },
+)
+
+test.each(RUNTIMES)(
+  'on %s a handshake that leads nowhere goes for a newcomer, once all places are taken',
+  { timeout: TIMEOUT_MS },
+  async (name) => {
+    const flags = ['--listen', 'smtps://127.0.0.1:0', '--self-signed', '--max-connections', '4']
+    const limits = ['--idle-timeout-ms', '60s', '--tls-handshake-timeout-ms', '60s', '--log-format', 'json']
+    const running = await serve([...flags, ...limits], { command: COMMANDS[name] })
+    const [port = 0] = running.ports
+    const silent: Socket[] = []
+    while (silent.length < 4) {
+      silent.push(await open(port, STRANGER))
+      await sleep(20)
+    }
+    let newcomer: Client | undefined
+    while (newcomer === undefined) {
+      newcomer = await secured(await open(port, HOST)).catch(() => undefined)
+      await sleep(50)
+    }
+    expect(await newcomer.reply()).toMatch(/^220 /)
+    expect(await deliver(newcomer)).toMatch(/^250 /)
+    await closed(silent[0] as Socket)
+    expect(silent.map((socket) => socket.destroyed)).toEqual([true, false, false, false])
+    await running.says(/"message":"TLS handshake failed".*"remote":"127\.0\.0\.2".*"reason":"too many connections"/)
   },
 )

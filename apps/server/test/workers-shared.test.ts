@@ -25,7 +25,14 @@ function remote(family: 'ipv4' | 'ipv6', address: string): Endpoint {
 }
 
 type Step =
-  | { readonly does: 'enter'; readonly worker: number; readonly remote: Endpoint }
+  | {
+      readonly does: 'enter'
+      readonly worker: number
+      readonly remote: Endpoint
+      readonly isSubmission: boolean
+      /** Whose place it wants, if not a free one. */
+      readonly instead: number | undefined
+    }
   | { readonly does: 'leave'; readonly nth: number }
   | { readonly does: 'die'; readonly worker: number }
 
@@ -33,7 +40,13 @@ const worker = fc.nat({ max: WORKERS - 1 })
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.record({ does: fc.constant('enter' as const), worker, remote: fc.constantFrom(...REMOTES) }),
+    arbitrary: fc.record({
+      does: fc.constant('enter' as const),
+      worker,
+      remote: fc.constantFrom(...REMOTES),
+      isSubmission: fc.boolean(),
+      instead: fc.option(fc.nat(), { nil: undefined }),
+    }),
   },
   { weight: 4, arbitrary: fc.record({ does: fc.constant('leave' as const), nth: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('die' as const), worker }) },
@@ -43,8 +56,9 @@ test('workers together let in whom one Admission lets in, also when one of them 
   fc.assert(
     fc.property(
       fc.record({
-        maxConnections: fc.integer({ min: 1, max: 20 }),
+        maxConnections: fc.integer({ min: 1, max: 30 }),
         maxConnectionsPerAddress: fc.integer({ min: 1, max: 4 }),
+        keepsForSubmission: fc.boolean(),
       }),
       fc.array(step, { maxLength: 200 }),
       (limits, steps) => {
@@ -54,10 +68,17 @@ test('workers together let in whom one Admission lets in, also when one of them 
         let inside: { readonly worker: number; readonly place: Place; readonly inModel: Place }[] = []
         for (const step of steps) {
           if (step.does === 'enter') {
-            const place = shared[step.worker]?.enter(step.remote)
-            const inModel = model.enter(step.remote)
+            const { worker, remote, isSubmission } = step
+            const own = inside.filter((one) => one.worker === worker)
+            const instead = step.instead === undefined ? undefined : own[step.instead % Math.max(1, own.length)]
+            const place = shared[worker]?.enter(remote, isSubmission, instead?.place)
+            const inModel = model.enter(remote, isSubmission, instead?.inModel)
             expect(place === undefined).toBe(inModel === undefined)
-            if (place !== undefined && inModel !== undefined) inside.push({ worker: step.worker, place, inModel })
+            if (place !== undefined && inModel !== undefined) {
+              inside = inside.filter((one) => one !== instead)
+              inside.push({ worker, place, inModel })
+            }
+            expect(shared[0]?.count(remote)).toBe(model.count(remote))
           } else if (step.does === 'leave') {
             const [one] = inside.splice(step.nth % Math.max(1, inside.length), 1)
             one?.place.leave()

@@ -130,7 +130,7 @@ class Peer {
   }
 }
 
-/** Fills all places: as many connections of one address as it may have, half of them in each thread, and the rest of another. */
+/** Takes as many places as one address may have, half of them in each thread. */
 async function fill(port: number): Promise<Map<string, Peer[]>> {
   const byThread = new Map<string, Peer[]>()
   const count = (): number => [...byThread.values()].reduce((sum, peers) => sum + peers.length, 0)
@@ -148,7 +148,8 @@ async function expectFull(port: number): Promise<void> {
   const tooMany = await Peer.connect(port)
   expect(tooMany.greeting).toMatch(/^421 4\.7\.0 /)
   const others: Peer[] = []
-  while (others.length < CONNECTIONS - PER_ADDRESS) others.push(await Peer.enter(port, '127.0.0.2'))
+  // The last place is kept for an address that has none.
+  while (others.length < CONNECTIONS - PER_ADDRESS) others.push(await Peer.enter(port, `127.0.0.${4 + others.length}`))
   for (let i = 0; i < 5; i++) expect((await Peer.connect(port, '127.0.0.3')).greeting).toMatch(/^421 4\.7\.0 /)
   await Promise.all(others.map((peer) => peer.close()))
 }
@@ -193,6 +194,8 @@ const FLAGS = [
     'cert.pem',
   ],
   ['--max-connections', String(CONNECTIONS), '--max-connections-per-address', String(PER_ADDRESS)],
+  // Nobody idles for so long that its place goes to another.
+  ['--idle-timeout-ms', '1h'],
 ].flat()
 
 test.concurrent.each(Object.entries(RUNTIMES))(
@@ -267,6 +270,32 @@ test.concurrent.each(Object.entries(RUNTIMES))(
     expect(running.stdout()).toMatch(/\nStopped\.\n$/)
     expect((await storedIds(running)).toSorted()).toEqual(sent.toSorted())
     expect([...running.stdout().matchAll(/^kept (\w+) /gm)].map(([, id]) => id).toSorted()).toEqual(sent.toSorted())
+  },
+)
+
+test.concurrent.each(Object.entries(RUNTIMES))(
+  'on %s an idle session goes for a newcomer, in the worker that takes the newcomer in',
+  { timeout: TIMEOUT_MS },
+  async (_, command) => {
+    const flags = ['--max-connections', '8', '--idle-timeout-ms', '60s', '--workers', '2']
+    const running = await serve(flags, { command, cwd: directory() })
+    const [port = 0] = running.ports
+    const idle: Peer[] = []
+    while (idle.length < 8) idle.push(await Peer.enter(port))
+    const threads = new Map<Peer, string>()
+    for (const peer of idle) threads.set(peer, await peer.thread())
+    const ends = idle.map(async (peer) => ({ peer, reply: await peer.reply() }))
+
+    const newcomer = await Peer.enter(port, '127.0.0.2')
+    const { peer, reply } = await Promise.race(ends)
+    expect(reply).toMatch(/^421 4\.7\.0 .* idle$/)
+    expect(await newcomer.thread()).toBe(threads.get(peer))
+    // Of all workers together there are no more than may be.
+    if (!peer.isClosed) await once(peer.socket, 'close')
+    expect(idle.filter(({ isClosed }) => isClosed)).toEqual([peer])
+    expect((await Peer.connect(port)).greeting).toMatch(/^421 4\.7\.0 /)
+    for (const each of [...idle, newcomer]) each.socket.destroy()
+    await Promise.allSettled(ends)
   },
 )
 

@@ -9,8 +9,10 @@ export interface Acceptor {
   /**
    * Takes a place for a connection whose TLS handshake begins, so that it counts from then on. The listener closes the connection
    * if there is none. An acceptor without it counts connections after their handshake.
+   *
+   * @param giveUp Closes the connection, if its place goes to another one before the handshake is done
    */
-  reserve?(remote: Endpoint, overrides?: SessionOverrides): Place | undefined
+  reserve?(remote: Endpoint, giveUp: (reason: Error) => void, overrides?: SessionOverrides): Place | undefined
 }
 
 /** How each connection is treated. */

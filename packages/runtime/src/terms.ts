@@ -40,7 +40,7 @@ export class Terms {
    * handshake fails: the connection is closed then, and has no place.
    */
   async secure<T>(server: Acceptor, remote: Endpoint, begin: () => Promise<T>, giveUp: GiveUp): Promise<Secured<T>> {
-    const place = server.reserve?.(remote, this.overrides)
+    const place = server.reserve?.(remote, giveUp, this.overrides)
     if (server.reserve !== undefined && place === undefined) {
       giveUp()
       throw new Error('too many connections')

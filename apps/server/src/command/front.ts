@@ -36,12 +36,13 @@ export async function runFront(given: Settings): Promise<number> {
     sessionTimeoutMs,
     maxConnections,
     maxConnectionsPerAddress,
+    keepsForSubmission: options.listen.some(({ submission }) => submission),
     log,
   })
   // Only a port for submission has policies of its own.
   const acceptor: Parameters<typeof listenAll>[0] = {
     accept: (client, overrides, place) => front.accept(client, overrides?.authRequired ?? false, place),
-    reserve: (remote) => front.reserve(remote),
+    reserve: (remote, _giveUp, overrides) => front.reserve(remote, overrides?.authRequired ?? false),
   }
   expectClients()
   const bound = await listenAll(acceptor, settings, tls, log)

@@ -23,6 +23,8 @@ export interface FrontOptions {
   readonly sessionTimeoutMs: number
   readonly maxConnections: number
   readonly maxConnectionsPerAddress: number
+  /** Some of its ports are for submission: a tenth of the places is kept for them. */
+  readonly keepsForSubmission: boolean
   readonly log: Logger
   /** After `end`: closes when nothing has moved for so long. Default 5,000. */
   readonly lingerMs?: number | undefined
@@ -61,8 +63,8 @@ export class Front {
   }
 
   /** Takes a place for a connection whose TLS handshake begins. Returns undefined if there is none. */
-  reserve(remote: Endpoint): Place | undefined {
-    return this.#isClosing ? undefined : this.#admission.enter(remote)
+  reserve(remote: Endpoint, submission: boolean): Place | undefined {
+    return this.#isClosing ? undefined : this.#admission.enter(remote, submission)
   }
 
   /** Carries one connection. Never rejects. @param submission It came to a port for submission. @param reserved Its place, if it has one. */
@@ -71,7 +73,7 @@ export class Front {
       reserved?.leave()
       return this.#turnAway(client, '4.3.2', 'Shutting down')
     }
-    const place = reserved ?? this.#admission.enter(client.remote)
+    const place = reserved ?? this.#admission.enter(client.remote, submission)
     if (place === undefined) return this.#turnAway(client, '4.7.0', 'Too many connections, try again later')
     this.#connectionCount++
     await this.#carry(client, submission)

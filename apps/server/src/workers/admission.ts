@@ -7,13 +7,13 @@
  * meet in the table; its 64 bits stand for it. As there are never more addresses than connections, the table is never full; only
  * past {@link MAX_ADDRESSES} connections might it be, and then an address that is not in it is not let in.
  */
-import { addressKey, type AdmissionLimits, type Endpoint, type Place, type Places } from '@postern/engine'
+import { addressKey, type AdmissionLimits, type Endpoint, hasPlace, type Place, type Places } from '@postern/engine'
 import { type Hash, keyedHash } from './hash.ts'
 import { SharedLock } from './lock.ts'
 
 /** How many addresses the table can hold at the most. */
 const MAX_ADDRESSES = 2 ** 19
-/** The lock, then how many addresses there are, then the connections of each worker, then the table. */
+/** The lock, then how many addresses there are, then the connections of each worker, those of them for submission, then the table. */
 const LOCK = 0
 const ADDRESSES = 1
 const TOTALS = 2
@@ -32,17 +32,17 @@ export interface AdmissionMemory {
 
 /** Makes the memory for so many workers. */
 export function admissionMemory(
-  { maxConnections, maxConnectionsPerAddress }: AdmissionLimits,
+  { maxConnections, maxConnectionsPerAddress, keepsForSubmission = false }: AdmissionLimits,
   workerCount: number,
 ): AdmissionMemory {
   // At most half of it is in use, so that what is looked for is near to where it should be.
   const entries = 2 ** Math.ceil(Math.log2(2 * Math.min(maxConnections, MAX_ADDRESSES)))
   const [first = 0, second = 0] = crypto.getRandomValues(new Int32Array(2))
-  const length = TOTALS + workerCount + entries * (HASH_WORDS + workerCount)
+  const length = TOTALS + 2 * workerCount + entries * (HASH_WORDS + workerCount)
   return {
     words: new Int32Array(new SharedArrayBuffer(length * Int32Array.BYTES_PER_ELEMENT)),
     hashKey: [first, second],
-    limits: { maxConnections, maxConnectionsPerAddress },
+    limits: { maxConnections, maxConnectionsPerAddress, keepsForSubmission },
     workerCount,
   }
 }
@@ -55,6 +55,7 @@ export class SharedAdmission implements Places {
   readonly #workerCount: number
   readonly #worker: number
   readonly #lock: SharedLock
+  readonly #submissions: number
   /** Where the table begins, how long an entry is, and how many there are: a power of two. */
   readonly #table: number
   readonly #stride: number
@@ -67,7 +68,8 @@ export class SharedAdmission implements Places {
     this.#workerCount = workerCount
     this.#worker = worker
     this.#lock = new SharedLock(words, LOCK, LOCK_PATIENCE_MS)
-    this.#table = TOTALS + workerCount
+    this.#submissions = TOTALS + workerCount
+    this.#table = this.#submissions + workerCount
     this.#stride = HASH_WORDS + workerCount
     this.#entries = (words.length - this.#table) / this.#stride
   }
@@ -77,17 +79,20 @@ export class SharedAdmission implements Places {
     return this.#sum(TOTALS)
   }
 
-  enter(remote: Endpoint): Place | undefined {
-    const key = addressKey(remote)
-    const hash = key === '' ? undefined : this.#hash(key)
-    if (!this.#lock.run(() => this.#take(hash))) return undefined
-    let isTaken = true
-    return {
-      leave: () => {
-        if (isTaken) this.#lock.run(() => this.#give(hash))
-        isTaken = false
-      },
-    }
+  enter(remote: Endpoint, isSubmission: boolean = false, instead?: Place): Place | undefined {
+    const seat = new Seat(this, this.#hashOf(remote), isSubmission)
+    const given = instead instanceof Seat ? instead : undefined
+    return this.#lock.run(() => this.#enter(seat, given)) ? seat : undefined
+  }
+
+  count(remote: Endpoint): number {
+    const hash = this.#hashOf(remote)
+    return hash === undefined ? 0 : this.#lock.run(() => this.#countOf(this.#find(hash)))
+  }
+
+  /** Gives a place back. */
+  leave(seat: Seat): void {
+    this.#lock.run(() => this.#give(seat))
   }
 
   /** Gives back all places of a worker that is no more. */
@@ -95,6 +100,7 @@ export class SharedAdmission implements Places {
     this.#lock.run(() => {
       const words = this.#words
       words[TOTALS + worker] = 0
+      words[this.#submissions + worker] = 0
       const kept: Int32Array[] = []
       for (let entry = 0; entry < this.#entries; entry++) {
         const at = this.#at(entry)
@@ -111,32 +117,57 @@ export class SharedAdmission implements Places {
     })
   }
 
-  #take(hash: Hash | undefined): boolean {
-    const { maxConnections, maxConnectionsPerAddress } = this.#limits
+  /** Whether there is a place for the one, maybe instead of the other. */
+  #enter(seat: Seat, given: Seat | undefined): boolean {
+    const isInstead = given !== undefined && this.#give(given)
+    const { hash, isSubmission } = seat
+    const ofAddress = hash === undefined ? 0 : this.#countOf(this.#find(hash))
+    const occupancy = { total: this.total, submissions: this.#sum(this.#submissions), ofAddress }
+    const isFull = ofAddress === 0 && hash !== undefined && (this.#words[ADDRESSES] as number) >= MAX_ADDRESSES
+    if (!isFull && hasPlace(this.#limits, occupancy, isSubmission, isInstead)) {
+      this.#take(seat)
+      return true
+    }
+    if (isInstead) this.#take(given)
+    return false
+  }
+
+  #take(seat: Seat): void {
+    const { hash, isSubmission } = seat
     const words = this.#words
-    if (this.total >= maxConnections) return false
+    seat.isTaken = true
     if (hash !== undefined) {
       const at = this.#find(hash)
       if (this.#isFree(at)) {
-        if ((words[ADDRESSES] as number) >= MAX_ADDRESSES) return false
         words[ADDRESSES] = (words[ADDRESSES] as number) + 1
         words[at] = hash[0]
         words[at + 1] = hash[1]
-      } else if (this.#sum(at + HASH_WORDS) >= maxConnectionsPerAddress) return false
+      }
       this.#count(at + HASH_WORDS, 1)
     }
     this.#count(TOTALS, 1)
+    if (isSubmission) this.#count(this.#submissions, 1)
+  }
+
+  /** Whether it was taken. */
+  #give(seat: Seat): boolean {
+    const { hash, isSubmission, isTaken } = seat
+    if (!isTaken) return false
+    seat.isTaken = false
+    this.#count(TOTALS, -1)
+    if (isSubmission) this.#count(this.#submissions, -1)
+    if (hash === undefined) return true
+    const at = this.#find(hash)
+    // Where a thread was ended in here, an entry may be lost; the others are to stay right.
+    if (this.#isFree(at)) return true
+    this.#count(at + HASH_WORDS, -1)
+    if (this.#countOf(at) === 0) this.#remove((at - this.#table) / this.#stride)
     return true
   }
 
-  #give(hash: Hash | undefined): void {
-    this.#count(TOTALS, -1)
-    if (hash === undefined) return
-    const at = this.#find(hash)
-    // Where a thread was ended in here, an entry may be lost; the others are to stay right.
-    if (this.#isFree(at)) return
-    this.#count(at + HASH_WORDS, -1)
-    if (this.#sum(at + HASH_WORDS) === 0) this.#remove((at - this.#table) / this.#stride)
+  /** The connections of an entry, in all workers. */
+  #countOf(at: number): number {
+    return this.#sum(at + HASH_WORDS)
   }
 
   /** Where the entry of this hash is, or the free one that it can have. */
@@ -163,7 +194,9 @@ export class SharedAdmission implements Places {
     words[ADDRESSES] = (words[ADDRESSES] as number) - 1
   }
 
-  #hash(key: string): Hash {
+  #hashOf(remote: Endpoint): Hash | undefined {
+    const key = addressKey(remote)
+    if (key === '') return undefined
     const [first, second] = keyedHash(key, this.#hashKey)
     // Two zeros are an entry that is free.
     return [first, second || 1]
@@ -195,5 +228,23 @@ export class SharedAdmission implements Places {
   #count(at: number, more: number): void {
     const own = at + this.#worker
     this.#words[own] = (this.#words[own] as number) + more
+  }
+}
+
+/** A place of a worker's. */
+class Seat implements Place {
+  readonly hash: Hash | undefined
+  readonly isSubmission: boolean
+  isTaken = false
+  readonly #admission: SharedAdmission
+
+  constructor(admission: SharedAdmission, hash: Hash | undefined, isSubmission: boolean) {
+    this.#admission = admission
+    this.hash = hash
+    this.isSubmission = isSubmission
+  }
+
+  leave(): void {
+    if (this.isTaken) this.#admission.leave(this)
   }
 }

@@ -16,6 +16,7 @@ import { NOTICE, openLog } from '../log.ts'
 import type { Options } from '../options.ts'
 import { missingMailboxes } from '../mailboxes.ts'
 import { outliveReader } from '../output.ts'
+import { canAuthenticate } from '../policy.ts'
 import { makeServer } from '../server.ts'
 import type { Settings } from '../settings.ts'
 import { openStore, storeName } from '../store.ts'
@@ -38,7 +39,10 @@ export async function serveByWorkers(given: Settings): Promise<number> {
   const takesPipes = options.listen.some(({ pipePath }) => pipePath !== undefined)
   // Who takes in no pipes need not load what that takes.
   const tokens = takesPipes ? (await import('./tokens.ts')).tokenTable() : undefined
-  const shared = makeShared(options, options.workers, { output, tokens })
+  const shared = makeShared({ ...options, keepsForSubmission: canAuthenticate(options) }, options.workers, {
+    output,
+    tokens,
+  })
   const notices = log.getChild(NOTICE)
   const out = sharedOutput(1, output)
   const say = options.logFormat === 'json' ? () => {} : (text: string) => out.write(text)

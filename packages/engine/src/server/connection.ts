@@ -148,6 +148,16 @@ export class Connection implements Session, MessageSource, WireOwner {
     if (this.#wire.isListening && this.#message === undefined) this.#wire.goodbye(replies.SHUTTING_DOWN)
   }
 
+  /** How long the session has waited for a command. undefined if it is busy, or its client has authenticated. */
+  get idleMs(): number | undefined {
+    return this.user === undefined && this.#message === undefined ? this.#wire.idleMs : undefined
+  }
+
+  /** Ends a session that is idle, because a newcomer has its place. */
+  displace(): void {
+    this.#wire.goodbye(replies.IDLE_WHEN_FULL)
+  }
+
   /** Ends the session now. */
   destroy(): void {
     this.#isDestroyed = true

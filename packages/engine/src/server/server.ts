@@ -21,6 +21,7 @@ import type { CommandHandler, Extension } from './extension.ts'
 import type { AuthOptions, Handlers, RefusedCommand } from './handlers.ts'
 import { isPromiseLike } from './hooks.ts'
 import { idMaker } from './id.ts'
+import { type GiveUp, Occupants, Reservation } from './occupants.ts'
 import type { Session } from './session.ts'
 
 /** Options of {@link createServer}: who the server is, what it allows, and the hooks. */
@@ -88,8 +89,11 @@ export interface Server {
    * Takes a place for a connection that is not ready to be accepted, because its TLS handshake comes first. So it counts from its
    * first packet on. Whoever calls it gives the place to `accept`, or gives it back. Returns undefined if there is no place: then
    * the connection is to be closed, since a client that awaits a handshake understands no reply.
+   *
+   * @param giveUp Closes the connection. It is called if another connection gets the place, which may happen after a while if
+   *   all places are taken. Default: this one keeps it.
    */
-  reserve(remote: Endpoint): Place | undefined
+  reserve(remote: Endpoint, giveUp?: GiveUp, overrides?: SessionOverrides): Place | undefined
   /**
    * Stops: idle sessions get `421 4.3.2`, transactions in DATA finish and get their reply, new connections are refused.
    * What is left after `graceMs` is destroyed. Resolves when the last session is over, at the latest a second later.
@@ -142,23 +146,25 @@ export function createServer(options: ServerOptions): Server {
 }
 
 /**
- * Connections over the limit that are told so at the same time; beyond them they are closed on without a word. A server with few
- * places tells fewer, because each takes a descriptor.
+ * Connections over the limit that are told so at the same time, displaced ones included; beyond them they are closed without a word. A
+ * server with few places tells fewer, because each takes a descriptor.
  */
 const MAX_TURNED_AWAY = 100
 const MIN_TURNED_AWAY = 16
 const DEFAULT_GRACE_MS = 30_000
+/** Of `idleTimeoutMs`: how long a connection has to idle before its place may go to another. */
+const DISPLACED_AFTER_SHARE = 1 / 30
 
 class SmtpServer implements Server {
   readonly hostname: string
   readonly limits: Limits
   readonly #context: Context
-  readonly #places: Places
+  readonly #occupants: Occupants
   readonly #arrivals: Arrivals
-  /** Each with its place. */
-  readonly #connections = new Map<Connection, Place>()
   readonly #maxTurnedAway: number
   #turnedAway = 0
+  /** Sessions that are told to go, because newcomers have their places. */
+  readonly #displaced = new Set<Connection>()
   #closed: Promise<void> | undefined
   #allGone: (() => void) | undefined
 
@@ -166,13 +172,15 @@ class SmtpServer implements Server {
     this.#context = createContext(options, (connection) => this.#over(connection))
     this.hostname = options.hostname
     this.limits = this.#context.limits
-    this.#places = options.places ?? new Admission(this.limits)
     this.#maxTurnedAway = Math.min(MAX_TURNED_AWAY, Math.max(MIN_TURNED_AWAY, this.limits.maxConnections / 4))
+    const places = options.places ?? new Admission({ ...this.limits, keepsForSubmission: options.auth !== undefined })
+    const minIdleMs = this.limits.idleTimeoutMs * DISPLACED_AFTER_SHARE
+    this.#occupants = new Occupants(places, minIdleMs, (occupant) => this.#displace(occupant))
     this.#arrivals = new Arrivals(this.limits, (error) => this.#context.report(error, undefined))
   }
 
   get sessionCount(): number {
-    return this.#connections.size
+    return this.#occupants.connectionCount
   }
 
   /** One promise and one frame wait for the session, however long it lasts: most connections are idle most of the time. */
@@ -191,8 +199,13 @@ class SmtpServer implements Server {
     }
   }
 
-  reserve(remote: Endpoint): Place | undefined {
-    return this.#closed === undefined ? this.#places.enter(remote) : undefined
+  reserve(remote: Endpoint, giveUp?: GiveUp, overrides: SessionOverrides = {}): Place | undefined {
+    if (this.#closed !== undefined) return undefined
+    return this.#occupants.reserve(remote, this.#isSubmission(overrides), giveUp)
+  }
+
+  #isSubmission({ authRequired }: SessionOverrides): boolean {
+    return authRequired ?? this.#context.options.auth?.required ?? false
   }
 
   /** A duplex, or a set of addresses, that is not ours may throw where it must not. */
@@ -223,16 +236,22 @@ class SmtpServer implements Server {
       reserved?.leave()
       return this.#turnAway(client, replies.SHUTTING_DOWN, isTlsMissing)
     }
-    const place = reserved ?? this.#places.enter(client.remote)
+    const place = reserved ?? this.#enter(client, overrides, isTlsMissing)
     if (place === undefined) return this.#turnAway(client, replies.TOO_MANY_CONNECTIONS, isTlsMissing)
     return isTlsMissing ? this.#secure(client, overrides, place) : this.#serve(client, overrides, place)
+  }
+
+  #enter(client: Duplex, overrides: SessionOverrides, isTlsMissing: boolean): Place | undefined {
+    const { remote } = client
+    if (isTlsMissing) return this.reserve(remote, (reason) => client.destroy(reason), overrides)
+    return this.#occupants.enter(remote, this.#isSubmission(overrides))
   }
 
   async #secure(client: Duplex, overrides: SessionOverrides, place: Place): Promise<void> {
     try {
       const isSecure = await this.#arrivals.secure(client)
       // The server may have begun to stop meanwhile.
-      if (isSecure && this.#closed === undefined) return this.#serve(client, overrides, place)
+      if (isSecure && this.#closed === undefined) return await this.#serve(client, overrides, place)
       if (isSecure) await this.#turnAway(client, replies.SHUTTING_DOWN, false)
     } catch (error) {
       this.#drop(client, error)
@@ -241,10 +260,12 @@ class SmtpServer implements Server {
   }
 
   /** Never throws. */
-  #serve(duplex: Duplex, overrides: SessionOverrides, place: Place): Promise<void> {
+  #serve(duplex: Duplex, overrides: SessionOverrides, reserved: Place): Promise<void> {
+    const place = reserved instanceof Reservation ? reserved.take() : reserved
+    if (place === undefined) return this.#turnAway(duplex, replies.IDLE_WHEN_FULL, false)
     try {
       const connection = new Connection(this.#context, duplex, overrides)
-      this.#connections.set(connection, place)
+      this.#occupants.add(connection, place)
       return connection.run()
     } catch (error) {
       this.#drop(duplex, error)
@@ -253,10 +274,28 @@ class SmtpServer implements Server {
     }
   }
 
+  /** Ends a connection, because a newcomer has its place. */
+  #displace(occupant: Connection | Reservation): void {
+    try {
+      if (occupant instanceof Reservation) return occupant.giveUp()
+      // Its socket is one more than there are places, until the client has taken the reply.
+      const isTold = this.#turnedAway + this.#displaced.size < this.#maxTurnedAway
+      this.#displaced.add(occupant)
+      this.#context.refused(
+        { verb: '', reply: replies.IDLE_WHEN_FULL, remote: occupant.remote, byHook: false },
+        occupant,
+      )
+      if (isTold) occupant.displace()
+      else occupant.destroy()
+    } catch (error) {
+      this.#context.report(error, undefined)
+    }
+  }
+
   #over(connection: Connection): void {
-    this.#connections.get(connection)?.leave()
-    this.#connections.delete(connection)
-    if (this.#connections.size === 0) this.#allGone?.()
+    this.#displaced.delete(connection)
+    this.#occupants.delete(connection)
+    if (this.#occupants.connectionCount === 0) this.#allGone?.()
   }
 
   close({ graceMs = DEFAULT_GRACE_MS }: CloseOptions = {}): Promise<void> {
@@ -266,13 +305,13 @@ class SmtpServer implements Server {
 
   async #close(graceMs: number): Promise<void> {
     this.#arrivals.close()
-    if (this.#connections.size === 0) return
+    if (this.#occupants.connectionCount === 0) return
     const allGone = new Promise<void>((resolve) => {
       this.#allGone = resolve
     })
-    for (const connection of this.#connections.keys()) connection.shutDown()
+    for (const connection of this.#occupants.connections) connection.shutDown()
     const timer = setTimeout(() => {
-      for (const connection of this.#connections.keys()) connection.destroy()
+      for (const connection of this.#occupants.connections) connection.destroy()
     }, graceMs)
     await allGone
     clearTimeout(timer)
@@ -283,7 +322,7 @@ class SmtpServer implements Server {
       this.#context.refused({ verb: '', reply: why, remote: duplex.remote, byHook: false }, undefined)
     }
     // In clear there is nothing to say to who speaks TLS.
-    if (isTlsMissing || this.#turnedAway >= this.#maxTurnedAway) return this.#destroy(duplex)
+    if (isTlsMissing || this.#turnedAway + this.#displaced.size >= this.#maxTurnedAway) return this.#destroy(duplex)
     this.#turnedAway++
     try {
       // Nothing is waited for but the close, and a runtime bounds that.

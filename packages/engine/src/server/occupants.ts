@@ -1,0 +1,109 @@
+/** Connections that have a place: sessions, and those whose TLS handshake is made before the server has them. */
+import type { Endpoint } from '../duplex.ts'
+import type { Place, Places } from './admission.ts'
+import type { Connection } from './connection.ts'
+import { Displacement } from './displacement.ts'
+
+/** Closes a connection whose place another one got. */
+export type GiveUp = (reason: Error) => void
+
+export class Occupants {
+  readonly #places: Places
+  readonly #displacement: Displacement<Connection | Reservation>
+  /** Each with its place; without one, once a newcomer has it. */
+  readonly #connections = new Map<Connection, Place | undefined>()
+  readonly #reservations = new Set<Reservation>()
+
+  /**
+   * @param minIdleMs A connection that has been idle for less keeps its place.
+   * @param displace Ends a connection whose place a newcomer has already
+   */
+  constructor(places: Places, minIdleMs: number, displace: (occupant: Connection | Reservation) => void) {
+    this.#places = places
+    this.#displacement = new Displacement(
+      places,
+      minIdleMs,
+      () => this.#all(),
+      (occupant) => {
+        if (!(occupant instanceof Reservation)) this.#connections.set(occupant, undefined)
+        displace(occupant)
+      },
+    )
+  }
+
+  /** Takes a place for a newcomer: a free one, or that of an idle connection, which is ended. */
+  enter(remote: Endpoint, isSubmission: boolean): Place | undefined {
+    return this.#places.enter(remote, isSubmission) ?? this.#displacement.enter(remote, isSubmission)
+  }
+
+  /** Takes a place for a connection that is no session yet. */
+  reserve(remote: Endpoint, isSubmission: boolean, giveUp: GiveUp | undefined): Reservation | undefined {
+    const place = this.enter(remote, isSubmission)
+    return place && new Reservation(remote, place, giveUp, this.#reservations)
+  }
+
+  add(connection: Connection, place: Place): void {
+    this.#connections.set(connection, place)
+  }
+
+  /** Gives its place back, unless a newcomer has it. */
+  delete(connection: Connection): void {
+    this.#connections.get(connection)?.leave()
+    this.#connections.delete(connection)
+  }
+
+  /** All sessions, also those that are told to go. */
+  get connections(): Iterable<Connection> {
+    return this.#connections.keys()
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size
+  }
+
+  *#all(): Iterable<readonly [Connection | Reservation, Place]> {
+    for (const [connection, place] of this.#connections) if (place !== undefined) yield [connection, place]
+    for (const reservation of this.#reservations) yield [reservation, reservation.place]
+  }
+}
+
+/** The place of a connection that the server does not have yet. */
+export class Reservation implements Place {
+  readonly remote: Endpoint
+  readonly place: Place
+  readonly #giveUp: GiveUp | undefined
+  readonly #since: number = performance.now()
+  /** All reservations; this one is among them as long as it has the place. */
+  readonly #all: Set<Reservation>
+
+  constructor(remote: Endpoint, place: Place, giveUp: GiveUp | undefined, all: Set<Reservation>) {
+    this.remote = remote
+    this.place = place
+    this.#giveUp = giveUp
+    this.#all = all
+    all.add(this)
+  }
+
+  get isSubmission(): boolean {
+    return this.place.isSubmission
+  }
+
+  get idleMs(): number | undefined {
+    return this.#giveUp !== undefined && this.#all.has(this) ? performance.now() - this.#since : undefined
+  }
+
+  /** Hands the place on, to the session or to a newcomer. Returns undefined if that was done before. */
+  take(): Place | undefined {
+    return this.#all.delete(this) ? this.place : undefined
+  }
+
+  leave(): void {
+    this.take()?.leave()
+  }
+
+  /** Ends the connection, because a newcomer has its place. */
+  giveUp(): void {
+    this.take()
+    this.#giveUp?.(new Error('too many connections'))
+  }
+}
