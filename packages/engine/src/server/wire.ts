@@ -98,7 +98,7 @@ export class Wire implements Owner {
   /** How long it has waited for the client's next command. undefined if it waits for something else, or is over. */
   get idleMs(): number | undefined {
     if (!this.isListening || this.isOver || this.#hook !== undefined || this.#protocol.isInMessage) return undefined
-    return Date.now() - this.#commandAwaitedSince
+    return performance.now() - this.#commandAwaitedSince
   }
 
   // Reading
