@@ -84,7 +84,7 @@ const RULES: readonly Rule[] = [
     place: /^apps\/server\//,
     packages: ['@postern/engine', '@postern/runtime', '@postern/storage'],
     runtime: ['node:'],
-    foreign: ['ws', 'commander', '@logtape/logtape', '@logtape/pretty', '@logtape/redaction'],
+    foreign: ['ws', 'commander', '@logtape/logtape', '@logtape/pretty'],
     relative: [/^apps\/server\//],
   },
   {

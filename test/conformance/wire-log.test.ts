@@ -38,11 +38,48 @@ test.each([
   ['glued to the mechanism', ['EHLO c', `AUTH ${PLAIN}`]],
   ['glued to the verb', ['EHLO c', `AUTH=${PLAIN}`]],
   ['with a tab', ['EHLO c', `AUTH\tPLAIN\t${PLAIN}`]],
+  ['in lower case', ['ehlo c', `auth plain ${PLAIN}`]],
+  ['misspelt', ['EHLO c', `AUHT PLAIN ${PLAIN}`]],
+  ['behind a blank', ['EHLO c', ` AUTH PLAIN ${PLAIN}`]],
+  [
+    'in a transaction',
+    ['EHLO c', 'MAIL FROM:<>', `AUTH PLAIN ${PLAIN}`, 'RCPT TO:<b@example.com>', `AUTH PLAIN ${PLAIN}`],
+  ],
+  ['twice', ['EHLO c', `AUTH PLAIN ${PLAIN}`, `AUTH PLAIN ${PLAIN}`]],
+  ['behind a bare LF', ['EHLO c', `VRFY x\nAUTH PLAIN ${PLAIN}`]],
+  ['before a bare LF', ['EHLO c', `AUTH PLAIN ${PLAIN}\nVRFY x`]],
+  ['with a bare CR', ['EHLO c', `AUTH PLAIN\r${PLAIN}`]],
+  ['a response with a bare LF', ['EHLO c', 'AUTH PLAIN', `${PLAIN}\n${PLAIN}`]],
+  ['with a NUL', ['EHLO c', `AUTH PLAIN \0${PLAIN}`]],
+  ['padded with a parameter', ['EHLO c', `AUTH PLAIN ${PLAIN} SIZE=1`]],
 ])('no credentials: %s', async (_, lines) => {
   for (const profile of [{ auth: 'always' }, { auth: 'with-tls' }, {}] as const) {
     const log = (await logged(lines, profile)).join('\n')
     for (const secret of [SECRET, PLAIN, b64(SECRET), b64('alice')]) expect(log).not.toContain(secret)
   }
+})
+
+test.each([{ auth: 'always' }, { auth: 'with-tls' }, {}] as const)(
+  'no credentials of an exchange that was sent in one packet, and refused at its first line: %o',
+  async (profile) => {
+    const log: WireLine[] = []
+    const service = await Service.start(profile, { options: { trace: (line) => log.push(line) } })
+    services.push(service)
+    for (const first of ['AUTH LOGIN', 'AUTH OTHER', 'AUTH', 'MAIL FROM:<>\r\nAUTH LOGIN', 'AUHT LOGIN']) {
+      const client = await service.client()
+      const lines = ['EHLO c', first, b64('alice'), b64(SECRET), PLAIN, 'QUIT']
+      client.send(`${lines.join('\r\n')}\r\n`)
+      while (!(await client.reply()).raw.startsWith('221 ')) {}
+    }
+    const text = log.map((line) => line.text).join('\n')
+    for (const secret of [SECRET, PLAIN, b64(SECRET), b64('alice')]) expect(text).not.toContain(secret)
+    expect(log.filter((line) => line.text === 'QUIT')).toHaveLength(5)
+  },
+)
+
+test('what the server says is there as it was sent: also which mechanisms are on offer', async () => {
+  const log = await logged(['EHLO c'])
+  expect(log.at(-1)).toBe('S: 250 AUTH PLAIN LOGIN')
 })
 
 test('everything else is there, made printable', async () => {

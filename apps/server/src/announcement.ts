@@ -59,12 +59,20 @@ export function frontAnnouncement(settings: Settings, bound: readonly Bound[], t
   return `Postern ${about.version} pipes connections on.\n${indented(table(facts))}Stop with Ctrl-C.\n\n`
 }
 
+const MAX_RECIPIENTS_SHOWN = 3
+const MAX_NAME_LENGTH = 1_000
+
 /** The line for one message: id, from, to, size, how. */
 export function keptLine({ id, reversePath, forwardPaths, size, session }: MailRecord): string {
-  const to = forwardPaths.map((path) => `<${path.address}>`)
-  const shown = to.length > 3 ? `${to.slice(0, 3).join(', ')} and ${to.length - 3} more` : to.join(', ')
-  const by = session.user === undefined ? '' : ` by ${session.user}`
-  return `${safe(`kept ${id} from <${reversePath.address}> to ${shown}, ${formatSize(size)}, ${session.transmissionType}${by}`)}\n`
+  const to = forwardPaths.slice(0, MAX_RECIPIENTS_SHOWN).map((path) => `<${shortened(path.address)}>`)
+  const more = forwardPaths.length > to.length ? ` and ${forwardPaths.length - to.length} more` : ''
+  const by = session.user === undefined ? '' : ` by ${shortened(session.user)}`
+  const from = `<${shortened(reversePath.address)}>`
+  return `${safe(`kept ${id} from ${from} to ${to.join(', ')}${more}, ${formatSize(size)}, ${session.transmissionType}${by}`)}\n`
+}
+
+function shortened(name: string): string {
+  return name.length > MAX_NAME_LENGTH ? `${name.slice(0, MAX_NAME_LENGTH)}…` : name
 }
 
 /** Ends the line that says that a server stops. */

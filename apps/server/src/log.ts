@@ -2,52 +2,23 @@
  * Logs: structured, to stderr; standard output belongs to what the user asked to see.
  *
  * Levels: `error` is ours to mend, `warning` will become one, `info` is what an operator wants to look up later (started,
- * message kept, message or login refused), `debug` follows each session. Credentials are hidden where they arise (the
- * engine never hands them to a trace); the filters here are the second net.
+ * message kept, command, login or message refused), `debug` follows each session. An event is one line, whatever strangers
+ * send: {@link PlainReader} bounds it and hides secrets before it is formatted. What clients say to AUTH is hidden where it
+ * arises, because the engine hands no credentials to a trace.
  */
 import process from 'node:process'
-import {
-  configureSync,
-  getJsonLinesFormatter,
-  getLogger,
-  type Logger,
-  type LogRecord,
-  type TextFormatter,
-} from '@logtape/logtape'
-import { redactByField, redactByPattern } from '@logtape/redaction'
+import { configureSync, getLogger, type Logger, type LogRecord, type TextFormatter } from '@logtape/logtape'
 import type { LogLevel } from './config.ts'
-import { isTerminal, safe, safeLines, wantsColour } from './terminal.ts'
+import { PlainError, PlainReader } from './plain.ts'
+import { type SecretOptions, Secrets } from './secrets.ts'
+import { isTerminal, safe, safeJson, safeLines, wantsColour } from './terminal.ts'
 
-/** How much is logged, and in what form. */
-export interface LogOptions {
+/** How much is logged, in what form, and what never is. */
+export interface LogOptions extends Partial<SecretOptions> {
   readonly logLevel: LogLevel
   readonly logFormat: 'auto' | 'pretty' | 'json'
   readonly debug: boolean
 }
-
-/** The names of properties whose value is never logged, at any depth. */
-const SECRET_FIELDS = [
-  /pass(word|phrase|code)?$/i,
-  /secret/i,
-  /credential/i,
-  /token/i,
-  /^authorization$/i,
-  /^private.?key$/i,
-]
-
-/** Secrets in running text. */
-const SECRET_TEXTS = [
-  // AUTH with an initial response (RFC 4954 4)
-  { pattern: /\b(AUTH\s+[\w-]+\s+)(?!\(credentials\))[\w+/=]+/gi, replacement: '$1(credentials)' },
-  // The user and password of a URL
-  { pattern: /(\/\/)[^\s/@"']+:[^\s/@"']+@/g, replacement: '$1(credentials)@' },
-  // A password hash
-  { pattern: /\$scrypt\$[\w=,$+/]+/g, replacement: '(credentials)' },
-  {
-    pattern: /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g,
-    replacement: '(credentials)',
-  },
-]
 
 /** The category of what is also said on standard output: serving, message kept, stopping, stopped. */
 export const NOTICE = 'notice'
@@ -58,20 +29,21 @@ export interface LogOutput {
   write(text: string): unknown
 }
 
+/** An event as it is formatted. */
+interface PlainRecord {
+  readonly message: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
 /** Sets the logs up, for the whole process or a worker, and gives the logger of the server. */
-export async function openLog(
-  { logLevel, logFormat, debug }: LogOptions,
-  output: LogOutput = process.stderr,
-): Promise<Logger> {
+export async function openLog(options: LogOptions, output: LogOutput = process.stderr): Promise<Logger> {
+  const { logLevel, logFormat, debug } = options
   const isPretty = logFormat === 'pretty' || (logFormat === 'auto' && isTerminal(output))
-  const format = redactByPattern(isPretty ? await prettyFormatter(output) : jsonFormatter(), SECRET_TEXTS)
-  const write = redactByField((record: LogRecord) => void output.write(format(record)), {
-    fieldPatterns: SECRET_FIELDS,
-    action: () => '(hidden)',
-  })
+  const secrets = new Secrets(options)
+  const format = isPretty ? await prettyFormatter(output, secrets) : jsonFormatter(secrets)
   const lowestLevel = debug && isAbove(logLevel, 'debug') ? 'debug' : logLevel
   configureSync({
-    sinks: { stderr: write },
+    sinks: { stderr: (record) => void output.write(format(record)) },
     loggers: [
       { category: ['postern'], sinks: ['stderr'], lowestLevel },
       // Who reads the pretty log reads standard output beside it, which says these things already.
@@ -89,13 +61,31 @@ function isAbove(level: LogLevel, other: LogLevel): boolean {
   return LEVELS.indexOf(level) > LEVELS.indexOf(other)
 }
 
-/** One object a line: `@timestamp`, `level`, `logger`, `message`, and the event's own fields beside them. */
-function jsonFormatter(): TextFormatter {
-  return getJsonLinesFormatter({ categorySeparator: '.', properties: 'flatten' })
+function plain({ level, message, properties }: LogRecord, secrets: Secrets): PlainRecord {
+  const reader = new PlainReader(secrets, level === 'fatal')
+  return { message: reader.text('message', message.join('')), fields: reader.fields(properties) }
 }
 
-/** One line an event: time, level, category, message, and the event's own fields as `name=value`. */
-async function prettyFormatter(output: LogOutput): Promise<TextFormatter> {
+/** One object a line: `@timestamp`, `level`, `message`, `logger`, and the event's own fields beside them. */
+function jsonFormatter(secrets: Secrets): TextFormatter {
+  return (record) => {
+    const { message, fields } = plain(record, secrets)
+    const line = {
+      '@timestamp': new Date(record.timestamp).toISOString(),
+      level: record.level === 'warning' ? 'WARN' : record.level.toUpperCase(),
+      message,
+      logger: record.category.join('.'),
+      ...fields,
+    }
+    return `${safeJson(line)}\n`
+  }
+}
+
+/**
+ * One line an event: time, level, category, message, and the event's own fields as `name=value`. An error with a stack has
+ * more lines, which are indented.
+ */
+async function prettyFormatter(output: LogOutput, secrets: Secrets): Promise<TextFormatter> {
   const { getPrettyFormatter } = await import('@logtape/pretty')
   const format = getPrettyFormatter({
     timestamp: 'time',
@@ -108,23 +98,29 @@ async function prettyFormatter(output: LogOutput): Promise<TextFormatter> {
     levelStyle: null,
     colors: wantsColour(output),
   })
-  return (record) => format({ ...record, message: [`${safe(record.message.join(''))}${fields(record.properties)}`] })
+  return (record) => {
+    const { message, fields } = plain(record, secrets)
+    const texts = Object.entries(fields).map(([name, value]) => fieldText(name, value))
+    const stacks = Object.values(fields).map((value) => (value instanceof PlainError ? stackOf(value) : ''))
+    return format({ ...record, message: [safe(message) + texts.join('')] }) + stacks.join('')
+  }
 }
 
-/** What strangers wrote is among them, so they are made safe for the terminal. */
-function fields(properties: Readonly<Record<string, unknown>>): string {
-  return Object.entries(properties)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => {
-      if (value instanceof Error) return `\n${safeLines(stackOf(value))}`
-      const text = typeof value === 'string' ? value : JSON.stringify(value)
-      return ` ${name}=${safe(/[\s"]/.test(text) && typeof value === 'string' ? JSON.stringify(text) : text)}`
-    })
-    .join('')
+function fieldText(name: string, value: unknown): string {
+  if (value === undefined) return ''
+  const text =
+    value instanceof PlainError ? summaryOf(value) : typeof value === 'string' ? value : JSON.stringify(value)
+  const isQuoted = typeof value !== 'object' && /[\s"]/.test(text)
+  return ` ${name}=${safe(isQuoted || value instanceof PlainError ? JSON.stringify(text) : text)}`
 }
 
-/** The stack of an error and of what caused it, and so on. */
-function stackOf(error: Error, depth = 0): string {
-  const stack = error.stack ?? error.message
-  return error.cause instanceof Error && depth < 5 ? `${stack}\nbecause of ${stackOf(error.cause, depth + 1)}` : stack
+function summaryOf({ name, message }: PlainError): string {
+  return message === '' ? name : `${name}: ${message}`
+}
+
+/** The stack of an error and of what caused it, and so on; '' where none is to be shown. */
+function stackOf(error: PlainError): string {
+  const own = error.stack === undefined ? '' : `    ${safeLines(error.stack).replaceAll('\n', '\n    ')}\n`
+  if (!(error.cause instanceof PlainError)) return own
+  return `${own}    because of ${safe(summaryOf(error.cause))}\n${stackOf(error.cause)}`
 }

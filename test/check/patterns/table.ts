@@ -19,8 +19,6 @@ export interface PatternEntry {
   readonly text: string
   /** Of a stranger: the text on which it walks farthest, as a beginning, what is repeated, and an end. */
   readonly worst?: readonly [start: string, body: string, end: string]
-  /** It is known to be slow, and is to be mended: it is not run. */
-  readonly isSlow?: true
 }
 
 export const PATTERNS: readonly PatternEntry[] = [
@@ -147,14 +145,6 @@ export const PATTERNS: readonly PatternEntry[] = [
   },
   // Strangers write these.
   {
-    file: 'apps/server/src/log.ts',
-    pattern: String.raw`/\$scrypt\$[\w=,$+/]+/g`,
-    risk: 'unanchored',
-    by: 'stranger',
-    text: 'a line of the log',
-    worst: ['', '$scrypt$', ''],
-  },
-  {
     file: 'apps/cloudflare/src/email.ts',
     pattern: String.raw`/^(?:"(?:[^"\\]|\\.)*")?[^"]*[<> ]/u`,
     risk: 'several',
@@ -169,31 +159,6 @@ export const PATTERNS: readonly PatternEntry[] = [
     by: 'stranger',
     text: 'a message',
     worst: ['\n', '>', ''],
-  },
-  {
-    file: 'apps/server/src/log.ts',
-    pattern: String.raw`/\b(AUTH\s+[\w-]+\s+)(?!\(credentials\))[\w+/=]+/gi`,
-    risk: 'unanchored',
-    by: 'stranger',
-    text: 'a line of the log',
-    worst: ['AUTH a', ' ', ''],
-  },
-  {
-    file: 'apps/server/src/log.ts',
-    pattern: String.raw`/(\/\/)[^\s/@"']+:[^\s/@"']+@/g`,
-    risk: 'unanchored',
-    by: 'stranger',
-    text: 'a line of the log',
-    worst: ['//', ':', ''],
-    isSlow: true,
-  },
-  {
-    file: 'apps/server/src/log.ts',
-    pattern: String.raw`/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g`,
-    risk: 'unanchored',
-    by: 'stranger',
-    text: 'a line of the log',
-    worst: ['-----BEGIN PRIVATE KEY-----', '-----END A', ''],
   },
   {
     file: 'packages/engine/src/protocol/command.ts',
