@@ -10,28 +10,30 @@ import {
   isReply,
   type Limits,
   LIMIT_RULES,
-  type Message,
   MessageError,
-  type Reply,
+  Refusal,
   type ServerOptions,
   type Session,
   type TlsInfo,
 } from '@postern/engine'
 import type { Logger } from '@logtape/logtape'
-import { isStorageError, keep, type MailRecord, type MailStore } from '@postern/storage'
+import { keep, type MailRecord, type MailStore } from '@postern/storage'
 import { authenticator } from './accounts/authenticator.ts'
 import type { Logins } from './accounts/logins.ts'
-import type { ConfigHandlers } from './config.ts'
+import type { Journal } from './journal.ts'
 import { NOTICE } from './log.ts'
 import type { Options } from './options.ts'
 import { canAuthenticate } from './policy.ts'
 import { recipientHook } from './recipients.ts'
+import { peer } from './refusals.ts'
+import { HookError, HookWatch, messageFields, tellHook } from './watch.ts'
 
 /** What an intake works with. */
 export interface IntakeParts {
   readonly options: Options
   readonly store: MailStore
   readonly log: Logger
+  readonly journal: Journal
   /** Whether there is a certificate, so that STARTTLS can be. */
   readonly hasTls: boolean
   /** Decides when a login is tried. */
@@ -40,10 +42,21 @@ export interface IntakeParts {
   kept(record: MailRecord): void
 }
 
+/** Recipients of a message that its line in the log names. */
+const MAX_RECIPIENTS_SHOWN = 20
+
+/** What the parts of the intake work with. */
+interface IntakeDeps extends IntakeParts {
+  readonly watch: HookWatch
+}
+
 /** The engine's options. */
-export function intake({ options, store, log, hasTls, logins, kept }: IntakeParts): ServerOptions {
+export function intake(parts: IntakeParts): ServerOptions {
+  const { options, log, journal, hasTls } = parts
   const { handlers } = options
   const wire = log.getChild('wire')
+  const watch = new HookWatch()
+  const deps: IntakeDeps = { ...parts, watch }
   return {
     hostname: options.hostname,
     banner: options.banner,
@@ -53,18 +66,19 @@ export function intake({ options, store, log, hasTls, logins, kept }: IntakePart
     addresses: options.addresses,
     disabled: options.disabled,
     greetingDelayMs: options.greetingDelayMs,
-    ...watchedHooks(handlers, recipientHook(handlers, store), log),
-    error(error, session) {
-      if (error instanceof ArrivalError) noteArrival(log, error)
-      // Said once as an error, when it was noticed.
-      else if (isStorageError(error, 'lost'))
-        log.info('put off', { sessionId: session?.id, reason: error.message, ...(session && peer(session)) })
-      else log.error('a hook failed, or a connection broke', { sessionId: session?.id, error })
-      // An answer that comes later may be a rejection, which is the engine's to catch.
-      return handlers.error?.(error, session)
+    ...watchedHooks(deps),
+    refused(refused, session) {
+      journal.refusals.note(refused, session, watch.explain(refused, session))
+      return tellHook('refused', () => handlers.refused?.(refused, session))
     },
-    data: dataHook(handlers, store, log, kept),
-    ...(canAuthenticate(options) ? { auth: authOptions(options, logins, log) } : {}),
+    error(error, session) {
+      if (error instanceof ArrivalError) journal.refusals.arrival(error, session)
+      else journal.errors.note(error, session, watch.awaited(session))
+      // An answer that comes later may be a rejection, which is the engine's to catch.
+      return handlers.error?.(error instanceof HookError ? error.cause : error, session)
+    },
+    data: dataHook(deps),
+    ...(canAuthenticate(options) ? { auth: authOptions(deps) } : {}),
     ...(options.debug ? { trace: ({ sessionId, from, text }) => wire.debug(from, { sessionId, text }) } : {}),
   }
 }
@@ -77,20 +91,22 @@ function pickLimits(options: Options): Limits {
 type Hook = (...given: never[]) => unknown
 
 /**
- * The user's hooks, their refusals logged; at level `debug` with an eye on the session besides. A hook that nobody needs
- * is left out, and costs nothing.
+ * The user's hooks, watched; at level `debug` with an eye on the session besides. A hook that nobody needs is left out, and
+ * costs nothing.
  */
-function watchedHooks(handlers: ConfigHandlers, rcpt: Handlers['rcpt'], log: Logger): Handlers {
+function watchedHooks({ options: { handlers }, store, log, watch }: IntakeDeps): Handlers {
   const seen: Readonly<Record<string, Hook | undefined>> = log.isEnabledFor('debug') ? sessionLog(log) : {}
   const hooks: Record<string, Hook> = {}
   for (const name of ['connect', 'secure', 'hello', 'mail', 'rcpt', 'verify', 'expand', 'reset', 'close'] as const) {
-    const own = (name === 'rcpt' ? rcpt : handlers[name]?.bind(handlers)) as Hook | undefined
+    const own = handlers[name]?.bind(handlers) as Hook | undefined
+    const watched =
+      own && ((...given: never[]) => watch.ask(name, given.at(-1) as unknown as Session, () => own(...given)))
+    const asked = name === 'rcpt' ? (recipientHook(watched as Handlers['rcpt'], store) as Hook | undefined) : watched
     const look = seen[name]
-    if (own === undefined && look === undefined) continue
+    if (asked === undefined && look === undefined) continue
     hooks[name] = (...given) => {
       look?.(...given)
-      const session = given.at(-1) as unknown as Session
-      return whenAnswered(own?.(...given), (answer) => noteRefusal(log, name, answer, session))
+      return asked?.(...given)
     }
   }
   return hooks
@@ -99,7 +115,7 @@ function watchedHooks(handlers: ConfigHandlers, rcpt: Handlers['rcpt'], log: Log
 function sessionLog(log: Logger): Record<string, Hook> {
   return {
     connect: (session: Session) =>
-      log.debug('connected', { sessionId: session.id, ...peer(session), localPort: session.local.port }),
+      log.debug('connected', { sessionId: session.id, ...peer(session.remote), localPort: session.local.port }),
     secure: (tls: TlsInfo, session: Session) => log.debug('secure', { sessionId: session.id, ...tls }),
     hello: (hello: Hello, session: Session) => log.debug('hello', { sessionId: session.id, ...hello }),
     close: (session: Session) =>
@@ -107,105 +123,81 @@ function sessionLog(log: Logger): Record<string, Hook> {
   }
 }
 
-function dataHook(
-  handlers: ConfigHandlers,
-  store: MailStore,
-  log: Logger,
-  kept: (record: MailRecord) => void,
-): NonNullable<Handlers['data']> {
+function dataHook(deps: IntakeDeps): NonNullable<Handlers['data']> {
+  const { options, store, log, journal, watch, kept } = deps
+  const { handlers } = options
   const notices = log.getChild(NOTICE)
   const keepInStore = keep(store, {
     kept(record, session) {
+      const to = record.forwardPaths.slice(0, MAX_RECIPIENTS_SHOWN)
       notices.info('message kept', {
         sessionId: session.id,
         messageId: record.id,
         from: record.reversePath.address,
-        to: record.forwardPaths.map((path) => path.address),
+        to: to.map((path) => path.address),
+        recipientCount: record.forwardPaths.length,
         size: record.size,
         with: record.session.transmissionType,
         user: record.session.user,
-        ...peer(session),
+        ...peer(session.remote),
       })
       kept(record)
     },
   })
   return async (message, session) => {
+    watch.begin(message, session)
     try {
-      const verdict = await handlers.data?.(message, session)
+      const verdict = handlers.data && (await watch.ask('data', session, () => handlers.data?.(message, session)))
       if (isReply(verdict)) {
-        noteRefusal(log, 'data', verdict, session)
+        watch.end(session, verdict.code < 400 ? undefined : messageFields(message))
         return verdict
       }
-      if (message.size > 0) throw new Error('handlers.data read the message, so it must answer for it with a reply')
-      return await keepInStore(message, session)
+      if (message.size > 0) {
+        const why = new Error('handlers.data read the message, so it must answer for it with a reply')
+        throw new HookError('handlers.data answered wrongly', why)
+      }
+      watch.waitFor('the store', session)
+      const answer = await keepInStore(message, session)
+      watch.end(session)
+      return answer
     } catch (error) {
-      if (error instanceof MessageError) noteLoss(log, error, message, session)
-      throw error
+      if (error instanceof MessageError && error.reply === undefined) {
+        if (watch.isArriving(session)) journal.refusals.lost(session, messageFields(message, error.reason))
+        watch.end(session)
+        throw error
+      }
+      watch.end(session, messageFields(message, error instanceof MessageError ? error.reason : undefined))
+      if (error instanceof MessageError || error instanceof Refusal || error instanceof HookError) throw error
+      throw new HookError('the store threw', error)
     }
   }
 }
 
-function authOptions(options: Options, logins: Logins, log: Logger): AuthOptions {
-  const authenticate = authenticator({ ...options, logins })
+function authOptions({ options, log, logins, watch }: IntakeDeps): AuthOptions {
+  const { handlers } = options
+  const own = handlers.authenticate?.bind(handlers)
+  const authenticate = authenticator({
+    ...options,
+    handlers: own ? { authenticate: (...given) => watch.ask('authenticate', given[1], () => own(...given)) } : {},
+    logins,
+  })
   return {
     mechanisms: options.authMechanisms,
     required: options.authRequired,
     allowWithoutTls: options.authWithoutTls,
     async authenticate(credentials, session) {
+      const facts = { user: credentials.username, mechanism: credentials.mechanism }
+      watch.login(session, facts)
+      watch.waitFor('the password check', session)
       const { answer, reason } = await authenticate(credentials, session)
-      const facts = {
-        sessionId: session.id,
-        user: credentials.username,
-        mechanism: credentials.mechanism,
-        ...peer(session),
+      watch.waitFor(undefined, session)
+      if (answer !== undefined && 'user' in answer) {
+        watch.login(session, undefined)
+        log.debug('login', { sessionId: session.id, ...facts, ...peer(session.remote) })
+      } else if (reason !== undefined) {
+        watch.login(session, { ...facts, reason })
       }
-      if (answer !== undefined && 'user' in answer) log.debug('login', facts)
-      else log.info('login refused', { ...facts, ...(reason !== undefined && { reason }) })
       return answer
     },
   }
-}
-
-/** Calls `then` with the answer, at once where the hook answered at once, and passes the answer on. */
-function whenAnswered(answer: unknown, then: (answer: unknown) => void): unknown {
-  if (answer instanceof Promise) {
-    return answer.then((late: unknown) => {
-      then(late)
-      return late
-    })
-  }
-  then(answer)
-  return answer
-}
-
-function noteRefusal(log: Logger, hook: string, answer: unknown, session: Session): void {
-  if (!isReply(answer) || answer.code < 400) return
-  log.info('refused', { sessionId: session.id, hook, reply: replyText(answer), ...peer(session) })
-}
-
-function noteLoss(log: Logger, error: MessageError, message: Message, session: Session): void {
-  log.info('message refused', {
-    sessionId: session.id,
-    messageId: message.id,
-    reason: error.reason,
-    from: message.envelope.reversePath.address,
-    size: message.size,
-    ...peer(session),
-  })
-}
-
-/** Who connects and leaves without a word looks whether the port is open, as often as it likes. */
-function noteArrival(log: Logger, { stage, remote, message, receivedOctets, timedOut }: ArrivalError): void {
-  const facts = { ...peer({ remote }), reason: message }
-  if (stage === 'tls-handshake') log.info('TLS handshake failed', facts)
-  else if (receivedOctets === 0 && !timedOut) log.debug('a proxy connected and sent nothing', facts)
-  else log.warn('closed on: a proxy of --proxy-from has to send a PROXY header', facts)
-}
-
-function replyText(reply: Reply): string {
-  return reply.wire.trimEnd().replaceAll('\r\n', ' / ')
-}
-
-function peer({ remote }: Pick<Session, 'remote'>): Record<string, unknown> {
-  return remote.family === 'unix' ? { remote: 'unix' } : { remote: remote.address, remotePort: remote.port }
 }

@@ -5,9 +5,9 @@ import type { Listener } from '@postern/engine'
 import type { Acceptor } from '@postern/runtime/node'
 import type { TlsCredentials } from '@postern/runtime/tls'
 import type { TokenMemory } from '@postern/runtime/websocket'
-import type { Logger } from '@logtape/logtape'
 import type { Bound } from './announcement.ts'
 import { errorCode, errorText, EXIT, Failure } from './failure.ts'
+import type { Journal } from './journal.ts'
 import type { ListenAddress } from './listen.ts'
 import { proxyOverrides } from './proxies.ts'
 import { loadRuntime, runtimeName } from './runtime.ts'
@@ -41,7 +41,7 @@ export async function listenAll(
   server: Acceptor,
   settings: Settings,
   tls: TlsCredentials | undefined,
-  log: Logger,
+  journal: Journal,
   place?: Place,
 ): Promise<Listening[]> {
   const { listen } = await loadRuntime()
@@ -63,7 +63,7 @@ export async function listenAll(
     try {
       if (pipePath !== undefined) {
         memory ??= await openTokens(place?.tokens)
-        const listener = await listenOnPipe(server, { ...given, port }, pipePath, settings, tls, log, {
+        const listener = await listenOnPipe(server, { ...given, port }, pipePath, settings, tls, journal, {
           ...terms,
           memory,
         })
@@ -79,13 +79,8 @@ export async function listenAll(
           ...(path === undefined ? byTcp : {}),
         },
         error(error, remote) {
-          if (remote === undefined) log.error('can not accept connections', { url: given.url, error })
-          else
-            log.info('TLS handshake failed', {
-              remote: remote.address,
-              remotePort: remote.port,
-              reason: errorText(error),
-            })
+          if (remote === undefined) journal.errors.listener(given.url, error)
+          else journal.refusals.handshake(remote, error)
         },
       })
       listening.push({ given, at: listener.address, listener })
@@ -103,7 +98,7 @@ async function listenOnPipe(
   pathname: string,
   { options }: Settings,
   tls: TlsCredentials | undefined,
-  log: Logger,
+  journal: Journal,
   { memory, ...terms }: { readonly memory: TokenMemory; readonly reusePort?: boolean; readonly maxHandshakes?: number },
 ): Promise<Listener> {
   // Who takes in no pipes need not load what that takes.
@@ -117,9 +112,8 @@ async function listenOnPipe(
     tls: implicitTls ? tls : undefined,
     guard: frontGuard({ secrets: options.frontSecret, memory }),
     handshakeTimeoutMs: options.tlsHandshakeTimeoutMs,
-    error: (error) => log.error('can not accept connections', { url, error }),
-    refused: (reason, { address, port: remotePort }) =>
-      log.warn('a front was not let in', { remote: address, remotePort, reason }),
+    error: (error) => journal.errors.listener(url, error),
+    refused: (reason, remote) => journal.refusals.front(remote, reason),
   })
 }
 

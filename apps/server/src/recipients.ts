@@ -1,13 +1,15 @@
 /** Who may be a recipient: whom the user's own hook does not refuse, and who has a place in the store. */
 import { type ForwardPath, type Handlers, isReply, type Session, type Verdict } from '@postern/engine'
 import { type MailStore, refuseUnknown } from '@postern/storage'
-import type { ConfigHandlers } from './config.ts'
 
 type Later<T> = T | Promise<T>
 
-/** The `rcpt` hook; undefined where nobody has a say. A store that takes mail for all is not asked. */
-export function recipientHook(handlers: ConfigHandlers, store: MailStore): Handlers['rcpt'] {
-  const own = handlers.rcpt?.bind(handlers)
+/**
+ * The `rcpt` hook; undefined where nobody has a say. A store that takes mail for all is not asked.
+ *
+ * @param own The user's
+ */
+export function recipientHook(own: Handlers['rcpt'], store: MailStore): Handlers['rcpt'] {
   if (store.accepts === undefined) return own
   const unknown = refuseUnknown(store)
   const ask = (verdict: Verdict, to: ForwardPath): Later<Verdict> => {

@@ -2,6 +2,7 @@
 import { boundUrl, frontAnnouncement } from '../announcement.ts'
 import { fitDescriptors } from '../descriptors.ts'
 import { Front } from '../front/front.ts'
+import { Journal } from '../journal.ts'
 import { closeAll, listenAll } from '../listening.ts'
 import { NOTICE, openLog } from '../log.ts'
 import { outliveReader, tell } from '../output.ts'
@@ -44,8 +45,9 @@ export async function runFront(given: Settings): Promise<number> {
     accept: (client, overrides, place) => front.accept(client, overrides?.authRequired ?? false, place),
     reserve: (remote, _giveUp, overrides) => front.reserve(remote, overrides?.authRequired ?? false),
   }
+  const journal = new Journal(log, options)
   expectClients()
-  const bound = await listenAll(acceptor, settings, tls, log)
+  const bound = await listenAll(acceptor, settings, tls, journal)
   say(frontAnnouncement(settings, bound, url))
   notices.info('serving', { addresses: bound.map(boundUrl), to: url, hostname: options.hostname })
 
@@ -58,6 +60,7 @@ export async function runFront(given: Settings): Promise<number> {
     waitingText: () => '.',
     async end(graceMs) {
       await Promise.all([closeAll(bound), front.close(graceMs)])
+      journal.flush()
     },
   })
 }

@@ -7,6 +7,7 @@
 import { openLogins } from '../accounts/logins.ts'
 import { announcement, boundUrl, keepsText, keptLine, waitingText } from '../announcement.ts'
 import { fitDescriptors } from '../descriptors.ts'
+import { Journal } from '../journal.ts'
 import { closeAll, listenAll } from '../listening.ts'
 import { NOTICE, openLog } from '../log.ts'
 import { outliveReader, tell } from '../output.ts'
@@ -37,17 +38,19 @@ export async function serve(given: Settings): Promise<number> {
   outliveReader()
 
   const logins = openLogins(options.hookTimeoutMs)
+  const journal = new Journal(log, options)
   const server = makeServer(settings, {
     options,
     store,
     log,
     logins,
+    journal,
     // Of what is piped here, the front makes the handshakes.
     hasTls: tls !== undefined || options.listen.some(({ pipePath }) => pipePath !== undefined),
     kept: (record) => say(keptLine(record)),
   })
   expectClients()
-  const bound = await listenAll(server, settings, tls, log)
+  const bound = await listenAll(server, settings, tls, journal)
   let stopUpkeep = (): void => {}
   // Before anything is said: who reads it may send a signal.
   const stopped = untilStopped({
@@ -61,6 +64,7 @@ export async function serve(given: Settings): Promise<number> {
       stopUpkeep()
       logins.close()
       await Promise.all([closeAll(bound), server.close({ graceMs })])
+      journal.flush()
     },
   })
   say(announcement(settings, bound))

@@ -5,12 +5,12 @@
 import type { Endpoint } from '@postern/engine'
 import type { Acceptor } from '@postern/runtime/node'
 import type { TlsCredentials } from '@postern/runtime/tls'
-import type { Logger } from '@logtape/logtape'
 import { openLogins } from '../accounts/logins.ts'
 import { announcement, boundUrl, keepsText, waitingText } from '../announcement.ts'
 import { untilStopped } from '../command/running.ts'
 import { fitDescriptors } from '../descriptors.ts'
 import { Failure } from '../failure.ts'
+import { Journal } from '../journal.ts'
 import { closeAll, listenAll } from '../listening.ts'
 import { NOTICE, openLog } from '../log.ts'
 import type { Options } from '../options.ts'
@@ -48,10 +48,11 @@ export async function serveByWorkers(given: Settings): Promise<number> {
   const say = options.logFormat === 'json' ? () => {} : (text: string) => out.write(text)
   outliveReader()
 
-  await checkPlaces(settings, tls, log)
+  const journal = new Journal(log, options)
+  await checkPlaces(settings, tls, journal)
   // What the engine refuses is said once, and before any thread begins.
   const logins = openLogins(options.hookTimeoutMs)
-  makeServer(settings, { options, store, log, logins, hasTls: tls !== undefined, kept: () => {} })
+  makeServer(settings, { options, store, log, logins, journal, hasTls: tls !== undefined, kept: () => {} })
   const plain = sendable(options)
   const crew = new Crew({
     shared,
@@ -109,9 +110,9 @@ function checkRuntime({ options, spelled }: Settings): void {
  * Listens as a server without workers does, and stops. Threads that share a port would share it with another server of the same user
  * as well, and nobody would notice. @throws Failure where an address can't be listened on
  */
-async function checkPlaces(settings: Settings, tls: TlsCredentials | undefined, log: Logger): Promise<void> {
+async function checkPlaces(settings: Settings, tls: TlsCredentials | undefined, journal: Journal): Promise<void> {
   const nobody: Acceptor = { accept: (duplex) => duplex.destroy() }
-  await closeAll(await listenAll(nobody, settings, tls, log))
+  await closeAll(await listenAll(nobody, settings, tls, journal))
 }
 
 /** What workers are told, and need not read again. */

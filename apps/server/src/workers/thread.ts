@@ -6,6 +6,7 @@ import type { TlsCredentials } from '@postern/runtime/tls'
 import type { Logger } from '@logtape/logtape'
 import { keptLine } from '../announcement.ts'
 import { errorText, EXIT, Failure } from '../failure.ts'
+import { Journal } from '../journal.ts'
 import { closeAll, listenAll, type Listening } from '../listening.ts'
 import { openLog } from '../log.ts'
 import { outliveReader } from '../output.ts'
@@ -27,6 +28,7 @@ interface Work {
   readonly server: Server
   readonly tls: TlsCredentials | undefined
   readonly log: Logger
+  readonly journal: Journal
 }
 
 const start = workerData as WorkerStart
@@ -52,6 +54,7 @@ async function begin(): Promise<Work> {
   const out = sharedOutput(1, shared.output)
   const store = await openStore(settings, { workerCount, bufferedBytes: sharedByteCount(shared, index), log })
   const tls = start.tls && new (await import('@postern/runtime/tls')).TlsCredentials(start.tls)
+  const journal = new Journal(log, options)
   const server = makeServer(
     settings,
     {
@@ -59,12 +62,13 @@ async function begin(): Promise<Work> {
       store,
       log,
       logins,
+      journal,
       hasTls: tls !== undefined || options.listen.some(({ pipePath }) => pipePath !== undefined),
       kept: options.logFormat === 'json' ? () => {} : (record) => out.write(keptLine(record)),
     },
     new SharedAdmission(shared.admission, index),
   )
-  const work = { settings, server, tls, log }
+  const work = { settings, server, tls, log, journal }
   const broken = (error: unknown): void => breakDown(work, error)
   process.on('uncaughtException', broken).on('unhandledRejection', broken)
   return work
@@ -84,13 +88,13 @@ function partOfLimits(
   }
 }
 
-async function obey({ settings, server, tls, log }: Work, order: Order): Promise<Answer> {
+async function obey({ settings, server, tls, journal }: Work, order: Order): Promise<Answer> {
   switch (order.type) {
     case 'listen': {
       const { ports } = order
       const { workerCount, tokens } = shared
       const place = { isFirst: index === 0, workerCount, ports, tokens }
-      listening = await listenAll(server, settings, tls, log, place)
+      listening = await listenAll(server, settings, tls, journal, place)
       const addresses = settings.options.listen
       return { type: 'listening', at: listening.map(({ given, at }) => ({ index: addresses.indexOf(given), at })) }
     }
@@ -99,6 +103,7 @@ async function obey({ settings, server, tls, log }: Work, order: Order): Promise
       return { type: 'done' }
     case 'stop':
       await Promise.all([closeAll(listening), server.close({ graceMs: order.graceMs })])
+      journal.flush()
       process.exit(EXIT.done)
   }
 }
@@ -121,11 +126,14 @@ async function tell(answer: Promise<Answer>): Promise<void> {
 let isBroken = false
 
 /** After an error that nobody caught the state is unknown: this thread ends, and another one begins. */
-function breakDown({ server, log }: Work, error: unknown): void {
+function breakDown({ server, log, journal }: Work, error: unknown): void {
   log.fatal('a worker breaks off: an error that nobody caught', { worker: index, error })
   if (isBroken) return
   isBroken = true
-  const end = (): void => process.exit(EXIT.failed)
+  const end = (): void => {
+    journal.flush()
+    process.exit(EXIT.failed)
+  }
   setTimeout(end, 2 * BROKEN_GRACE_MS)
   Promise.all([closeAll(listening), server.close({ graceMs: BROKEN_GRACE_MS })]).then(end, (failure: unknown) => {
     log.error('a worker could not stop', { worker: index, reason: errorText(failure) })

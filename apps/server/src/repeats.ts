@@ -1,0 +1,125 @@
+/**
+ * Writes what happens often without filling a disk: the first event of a kind is a line, and the others within a minute are
+ * counted and become one line at its end.
+ */
+import type { Logger } from '@logtape/logtape'
+
+export type Fields = Readonly<Record<string, unknown>>
+
+/** Something that may happen again. */
+export interface Occurrence {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly message: string
+  /** Whose event it is: an address, or a part of the server. */
+  readonly who: string
+  /** Events of one `who` that have the same message and kind are counted together. */
+  readonly kind: string
+  /** What all events of the kind have in common: the fields of the line on repeated ones. */
+  readonly common: Fields
+  /** The fields of this event's own line. Called only if it is written. */
+  fields(): Fields
+}
+
+/** Calls `run` after `ms`, unless what it gives is called before. It does not keep the process alive. */
+export type After = (ms: number, run: () => void) => () => void
+
+export interface RepeatOptions {
+  /** Lines in a minute; as many again say how often they were repeated, and one how many events got no line. */
+  readonly maxLines: number
+  /** Of the line on events that got none of their own. */
+  readonly level: 'info' | 'error'
+  /** The text of that line. @param who How many had a part in them */
+  summary(times: number, who: string): string
+  readonly after?: After | undefined
+}
+
+const WINDOW_MS = 60_000
+/** Kinds of one `who` that get a line of their own in a minute, so that one client alone cannot use all lines up. */
+const MAX_KINDS = 12
+/** How much of a message and its kind tells one from others. */
+const MAX_KEY_LENGTH = 200
+/** How much is kept of each common field. */
+const MAX_VALUE_LENGTH = 500
+/** How many of those who got no line are counted. */
+const MAX_OTHERS = 1_000
+
+interface Seen extends Pick<Occurrence, 'level' | 'message' | 'common'> {
+  times: number
+}
+
+export class RepeatLog {
+  readonly #log: Logger
+  readonly #options: RepeatOptions
+  /** By `who`, then by message and kind. */
+  readonly #seen = new Map<string, Map<string, Seen>>()
+  #lineCount = 0
+  /** Events that got no line, and whose they were. */
+  #otherTimes = 0
+  readonly #others = new Set<string>()
+  #cancel: (() => void) | undefined
+
+  constructor(log: Logger, options: RepeatOptions) {
+    this.#log = log
+    this.#options = options
+  }
+
+  note(occurrence: Occurrence): void {
+    const { level, message, who, kind, common } = occurrence
+    if (!this.#log.isEnabledFor(level === 'warn' ? 'warning' : level)) return
+    const { maxLines, after = unrefTimer } = this.#options
+    this.#cancel ??= after(WINDOW_MS, () => this.flush())
+    const key = `${message} ${kind}`.slice(0, MAX_KEY_LENGTH)
+    const kinds = this.#seen.get(who)
+    const seen = kinds?.get(key)
+    if (seen !== undefined) {
+      seen.times++
+    } else if (this.#lineCount >= maxLines || (kinds?.size ?? 0) >= MAX_KINDS) {
+      this.#otherTimes++
+      if (this.#others.size < MAX_OTHERS) this.#others.add(who)
+    } else {
+      this.#lineCount++
+      const first = { level, message, common: shortened(common), times: 0 }
+      if (kinds === undefined) this.#seen.set(who, new Map([[key, first]]))
+      else kinds.set(key, first)
+      this.#log[level](message, occurrence.fields())
+    }
+  }
+
+  /** Writes what was counted so far, and begins anew. */
+  flush(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+    for (const kinds of this.#seen.values()) {
+      for (const { level, message, common, times } of kinds.values()) {
+        if (times > 0) this.#log[level](`${message} ${timesText(times)}`, { ...common, times })
+      }
+    }
+    if (this.#otherTimes > 0) {
+      const { level, summary } = this.#options
+      const who = this.#others.size < MAX_OTHERS ? `${this.#others.size}` : `${MAX_OTHERS} or more`
+      this.#log[level](summary(this.#otherTimes, who), { times: this.#otherTimes })
+    }
+    this.#seen.clear()
+    this.#lineCount = 0
+    this.#otherTimes = 0
+    this.#others.clear()
+  }
+}
+
+function shortened(fields: Fields): Fields {
+  const entries = Object.entries(fields).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? value.slice(0, MAX_VALUE_LENGTH) : value,
+  ])
+  return Object.fromEntries(entries) as Fields
+}
+
+function timesText(times: number): string {
+  return times === 1 ? '1 more time' : `${times} more times`
+}
+
+function unrefTimer(ms: number, run: () => void): () => void {
+  const timer = setTimeout(run, ms)
+  timer.unref()
+  return () => clearTimeout(timer)
+}
