@@ -302,6 +302,15 @@ describe('turns', () => {
     expect(entered(turns, penalties, 'a').heard).toEqual(['busy'])
   })
 
+  test('no wait is longer than a login may take altogether', () => {
+    const penalties = new Penalties()
+    const turns = new Turns(penalties, {}, 1_000)
+    for (const turn of Array.from({ length: 4 }, () => entered(turns, penalties, 'a'))) turns.end(turn, false)
+    expect(entered(turns, penalties, 'a').heard).toEqual(['delayed'])
+    vi.advanceTimersByTime(1_000)
+    expect(entered(turns, penalties, 'a').heard).toEqual([])
+  })
+
   test('one that leaves gives its place to the next, and hears nothing', () => {
     const penalties = new Penalties()
     const turns = new Turns(penalties, { maxLoginsPerAddress: 2, maxAtOncePerAddress: 1 })

@@ -40,9 +40,13 @@ interface Waiting {
   settle(answer: Promise<boolean> | Refusal): void
 }
 
-/** Makes the logins of a server. No thread is made before the first check. @param maxLoginMs A login that takes longer gives its place up. */
-export function openLogins(maxLoginMs: number): LocalLogins {
-  return new LocalLogins({ runner: openCheckRunner(), maxLoginMs })
+/**
+ * Makes the logins of a server. No thread is made before the first check.
+ *
+ * @param answerWithinMs When the engine takes AUTH for unanswered. Waits and delays leave a quarter of it to the check and to hooks.
+ */
+export function openLogins(answerWithinMs: number): LocalLogins {
+  return new LocalLogins({ runner: openCheckRunner(), maxLoginMs: answerWithinMs / 2 })
 }
 
 /** Logins of this process. */
@@ -63,7 +67,7 @@ export class LocalLogins implements Logins {
     this.#runner = runner
     this.#maxLoginMs = maxLoginMs
     this.#penalties = penalties
-    this.#turns = new Turns(penalties, limits)
+    this.#turns = new Turns(penalties, limits, maxLoginMs)
   }
 
   async begin(login: Login, signal: AbortSignal): Promise<Attempt | Refusal> {
@@ -98,9 +102,11 @@ export class LocalLogins implements Logins {
     const { promise, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, this.#refusalDelayMs)
     this.#delays.add(resolve)
-    signal.addEventListener('abort', () => resolve())
+    const aborted = (): void => resolve()
+    signal.addEventListener('abort', aborted)
     await promise
     clearTimeout(timer)
+    signal.removeEventListener('abort', aborted)
     this.#delays.delete(resolve)
   }
 

@@ -55,9 +55,11 @@ export class Turns {
   readonly #lines = new Map<string, Line>()
   #size = 0
 
-  constructor(penalties: Penalties, limits: Partial<TurnLimits> = {}) {
+  /** @param maxLoginMs How long a login may take altogether: its wait is not longer either. */
+  constructor(penalties: Penalties, limits: Partial<TurnLimits> = {}, maxLoginMs: number = Infinity) {
     this.#penalties = penalties
-    this.#limits = { ...LIMITS, ...limits }
+    const given = { ...LIMITS, ...limits }
+    this.#limits = { ...given, maxWaitMs: Math.min(given.maxWaitMs, maxLoginMs) }
   }
 
   /** Logins that wait or try. */
