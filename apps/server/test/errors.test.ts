@@ -56,7 +56,7 @@ import { reply } from '@postern/engine'
 const never = new Promise(() => {})
 export default {
   store: 'memory:',
-  hookTimeoutMs: '1s',
+  hookTimeoutMs: '8s',
   authWithoutTls: true,
   users: '${USER}',
   handlers: {
