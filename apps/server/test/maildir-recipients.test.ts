@@ -71,7 +71,7 @@ test.each(Object.keys(RUNTIMES).flatMap((name) => [1, 2].map((workers) => ({ nam
     for (const mailbox of ['example.com/ann', 'mx.example.net/postmaster']) {
       expect(readdirSync(join(cwd, 'vhosts', mailbox, 'new'))).toHaveLength(1)
     }
-    await running.says(/"message":"refused".*"hook":"rcpt","reply":"550 5\.1\.1 No such mailbox here"/)
+    await running.says(/"message":"refused".*"verb":"RCPT","reply":"550 5\.1\.1 No such mailbox here"/)
     await stop(running)
   },
 )
