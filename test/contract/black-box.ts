@@ -85,27 +85,20 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
 
   check('a client that reads no replies has to wait, nobody else does, and it misses none', async (target) => {
     using deaf = await RawClient.open(target.smtp, { isDeaf: true })
-    // Of commands that may come without end, those over the limit have the longest reply: a server that kept them all would grow, one
-    // that waits makes the client wait.
-    const batch = Buffer.from('RCPT TO:<bob@postern.example>\r\n'.repeat(10_000))
-    await deaf.send('EHLO deaf.example\r\nMAIL FROM:<>\r\n')
+    // Chunks may come without end: a server that kept the replies would grow, one that waits makes the client wait.
+    const batch = Buffer.from('BDAT 1\r\nx'.repeat(10_000))
+    await deaf.send(`EHLO deaf.example\r\n${MAIL.join('\r\n')}\r\n`)
     let batches = 0
     for (let stalled = false; !stalled && batches < 400; batches++) {
       const isWritten = await Promise.race([deaf.send(batch).then(() => true), sleep(1_000).then(() => false)])
       stalled = !isWritten
     }
-    assert.ok(batches < 400, 'the server took 124 MB of commands whose replies nobody read')
+    assert.ok(batches < 400, 'the server took 36 MB of commands whose replies nobody read')
     using other = await RawClient.greeted(target.smtp)
     await other.quit()
     deaf.listen()
     await deaf.expect(220)
-    await deaf.expect(250)
-    await deaf.expect(250)
-    let accepted = 0
-    for (let n = 0; n < batches * 10_000; n++) {
-      const { code } = await deaf.reply()
-      assert.ok(code === 452 || (code === 250 && ++accepted <= 1_000), `${code} after ${n} recipients`)
-    }
+    for (let n = 0; n < 3 + batches * 10_000; n++) await deaf.expect(250)
   }),
 
   ...(['-tls1_2', '-tls1_3'] as const).flatMap((flag) => [

@@ -57,6 +57,7 @@ export function intake(parts: IntakeParts): ServerOptions {
   const wire = log.getChild('wire')
   const watch = new HookWatch()
   const deps: IntakeDeps = { ...parts, watch }
+  const hooks = watchedHooks(deps)
   return {
     hostname: options.hostname,
     banner: options.banner,
@@ -66,7 +67,7 @@ export function intake(parts: IntakeParts): ServerOptions {
     addresses: options.addresses,
     disabled: options.disabled,
     greetingDelayMs: options.greetingDelayMs,
-    ...watchedHooks(deps),
+    ...hooks,
     refused(refused, session) {
       journal.refusals.note(refused, session, watch.explain(refused, session))
       return tellHook('refused', () => handlers.refused?.(refused, session))
@@ -76,6 +77,11 @@ export function intake(parts: IntakeParts): ServerOptions {
       else journal.errors.note(error, session, watch.awaited(session))
       // An answer that comes later may be a rejection, which is the engine's to catch.
       return handlers.error?.(error instanceof HookError ? error.cause : error, session)
+    },
+    close(session) {
+      const lost = watch.takeLostMessage(session)
+      if (lost !== undefined) journal.refusals.lost(session, lost)
+      return hooks.close?.(session)
     },
     data: dataHook(deps),
     ...(canAuthenticate(options) ? { auth: authOptions(deps) } : {}),

@@ -64,8 +64,8 @@ export class RefusalLog {
   }
 
   /** Notes what went wrong before a connection was a session, or while a session became TLS. */
-  arrival({ stage, remote, message, receivedOctets, timedOut }: ArrivalError, session?: Session): void {
-    if (stage === 'tls-handshake') this.#event(remote, 'info', 'TLS handshake failed', message, session)
+  arrival({ stage, remote, message, receivedOctets, timedOut, cause }: ArrivalError, session?: Session): void {
+    if (stage === 'tls-handshake') this.#event(remote, 'info', 'TLS handshake failed', handshakeReason(cause), session)
     // Who connects and leaves without a word looks whether the port is open, as often as it likes.
     else if (receivedOctets === 0 && !timedOut) {
       this.#event(remote, 'debug', 'a proxy connected and sent nothing', message)
@@ -75,7 +75,7 @@ export class RefusalLog {
   }
 
   handshake(remote: Endpoint, error: unknown): void {
-    this.#event(remote, 'info', 'TLS handshake failed', errorText(error))
+    this.#event(remote, 'info', 'TLS handshake failed', handshakeReason(error))
   }
 
   /** Notes a front that did not prove that it is one. */
@@ -96,6 +96,12 @@ export class RefusalLog {
   #note(remote: Endpoint, given: Omit<Occurrence, 'who' | 'level'> & Partial<Pick<Occurrence, 'level'>>): void {
     this.#repeats.note({ level: 'info', ...given, who: addressKey(remote) || remote.family })
   }
+}
+
+/** Says why a handshake failed. The whole text of Node has the number of a thread and a file of OpenSSL's in it. */
+function handshakeReason(error: unknown): string {
+  const { reason } = (error ?? {}) as { readonly reason?: unknown }
+  return typeof reason === 'string' ? reason : errorText(error)
 }
 
 /** The client's address, as fields of a log. */

@@ -116,6 +116,14 @@ export class HookWatch {
     return { fields: by }
   }
 
+  /** Takes what is known of a message that is to be refused, of which the engine has not told: its client has left. */
+  takeLostMessage(session: Session): Fields | undefined {
+    const activity = this.#activities.get(session)
+    const fields = activity?.lostMessage
+    if (activity !== undefined) activity.lostMessage = undefined
+    return fields
+  }
+
   /** Whether a message arrives of whose end the log has not said anything. */
   isArriving(session: Session): boolean {
     return this.#activities.get(session)?.message !== undefined

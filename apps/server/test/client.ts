@@ -25,6 +25,11 @@ export class Client {
     return client
   }
 
+  /** Finishes sending. */
+  end(): void {
+    this.#socket.end()
+  }
+
   send(text: string): void {
     this.#socket.write(text)
   }

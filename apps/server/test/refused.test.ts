@@ -117,6 +117,11 @@ describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
     }
     socket.resetAndDestroy()
     await running.says(/"reason":"aborted"/)
+    // It was to be refused, and the client did not wait for that.
+    const doomed = await begin()
+    doomed.send('a\nb\r\n')
+    doomed.end()
+    await running.says(/"reason":"bare-line-ending"/)
     const message = {
       message: 'message refused',
       messageId: expect.any(String),
@@ -127,6 +132,7 @@ describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
       { ...known, ...message, verb: 'DATA', reason: 'too-large', reply: expect.stringMatching(/^552 5\.3\.4 /) },
       { ...known, ...message, verb: 'DATA', reply: '421 4.4.2 Timed out' },
       { ...known, ...message, reason: 'aborted' },
+      { ...known, ...message, reason: 'bare-line-ending' },
     ])
   })
 })

@@ -9,7 +9,7 @@ export interface Path {
   readonly address: string
   /** The local part with its quoting undone: `"a b"` is `a b`. Two spellings of one local part are equal here. */
   readonly localPart: string
-  /** As written, '' where there is none. An address literal keeps its brackets. */
+  /** As written, but without a dot at its end; '' where there is none. An address literal keeps its brackets. */
   readonly domain: string
   /** Present where `domain` is an address literal (RFC 5321 4.1.3). */
   readonly literal?: AddressLiteral

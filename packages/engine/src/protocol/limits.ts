@@ -31,8 +31,8 @@ export interface Limits {
   /** Commands that were unknown, malformed or out of order, before `421`. A message that is accepted forgives them. */
   readonly maxBadCommands: number
   /**
-   * Commands that lead nowhere (NOOP, RSET, HELP, VRFY, EXPN, another EHLO, an empty BDAT, a MAIL that is refused, an extension's own)
-   * between two messages. One more gets `421`.
+   * Commands that lead nowhere between two messages that are accepted: NOOP, RSET, HELP, VRFY, EXPN, another EHLO, an empty BDAT, an
+   * extension's own, and each MAIL, RCPT and message that is refused. One more gets `421`.
    */
   readonly maxIdleCommands: number
   /** Failed AUTHs before `421`. */

@@ -55,7 +55,7 @@ const NULL_PATH: Path = { address: '', localPart: '', domain: '' }
  * Reads a path in angle brackets at `start`, behind blanks that hide nothing.
  *
  * @param lenient Takes what is only untidy: no brackets, blanks inside them, dots at an end of the local part or beside one another,
- *   a dot behind the domain. All but the blanks is kept as written.
+ *   a dot behind the domain, of which `domain` is without. All but the blanks is kept as written in `address`.
  * @returns undefined if there is no path; 'no-brackets' if only the brackets are missing.
  */
 export function parsePath(text: string, start: number, lenient: boolean): ParsedPath | 'no-brackets' | undefined {
@@ -88,7 +88,10 @@ function parseMailbox(text: string, start: number, lenient: boolean): Mailbox | 
     return literal && parsed(text, from, end, localPart, text.slice(at + 1, end), literal)
   }
   const end = domainEnd(text, at + 1, lenient)
-  return end < 0 ? undefined : parsed(text, from, end, localPart, text.slice(at + 1, end))
+  if (end < 0) return undefined
+  // With the dot of the root, it would be another domain to whoever compares names.
+  const domain = text.slice(at + 1, text.charCodeAt(end - 1) === DOT ? end - 1 : end)
+  return parsed(text, from, end, localPart, domain)
 }
 
 function parsed(

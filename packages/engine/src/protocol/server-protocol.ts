@@ -218,13 +218,16 @@ export class ServerProtocol implements ExtensionContext, Visitor {
       case 'mail':
         if (!isAccepted) {
           this.#endTransaction()
-          if (++this.#idleCommands > this.limits.maxIdleCommands) final = replies.TOO_MANY_IDLE_COMMANDS
+          final = this.#ofIdle(given)
         }
         this.#isBehindRefusal = !isAccepted
         break
       case 'rcpt':
         if (isAccepted) this.#envelope?.forwardPaths.push(event.forwardPath)
-        else this.#letGo(this.#lines.octets)
+        else {
+          this.#letGo(this.#lines.octets)
+          final = this.#ofIdle(given)
+        }
         break
       case 'credentials':
         if (isAccepted) this.isAuthenticated = true
@@ -240,7 +243,8 @@ export class ServerProtocol implements ExtensionContext, Visitor {
         break
       case 'message':
         this.#endTransaction()
-        if (this.#chunkOctets > 0) {
+        final = this.#ofIdle(given)
+        if (this.#chunkOctets > 0 && final === given) {
           // The chunk that came with it still has to be read away, and is answered then.
           this.#skip = { octetsLeft: this.#chunkOctets, answer: given }
           this.#state = move.refused
@@ -248,11 +252,15 @@ export class ServerProtocol implements ExtensionContext, Visitor {
         }
         break
       case 'chunk-end':
-        if (!isAccepted) this.#endTransaction()
+        if (!isAccepted) {
+          this.#endTransaction()
+          final = this.#ofIdle(given)
+        }
         this.#isBehindRefusal = !isAccepted
         break
       case 'message-end':
         if (isAccepted) this.#badCommands = this.#idleCommands = 0
+        else final = this.#ofIdle(given)
         this.#isBehindRefusal = !isAccepted
         this.#endTransaction()
         break
@@ -362,6 +370,11 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     this.#allowedOctets -= octets + PATH_OVERHEAD_OCTETS
   }
 
+  /** Counts a refusal that leads nowhere. Returns it, or the reply that ends the session if there were too many. */
+  #ofIdle(refusal: Reply): Reply {
+    return ++this.#idleCommands > this.limits.maxIdleCommands ? replies.TOO_MANY_IDLE_COMMANDS : refusal
+  }
+
   /** Counts a command that leads nowhere. Returns the event that ends the session if there were too many; undefined otherwise. */
   #idle(): ServerEvent | undefined {
     return ++this.#idleCommands > this.limits.maxIdleCommands ? this.#tell(replies.TOO_MANY_IDLE_COMMANDS) : undefined
@@ -465,7 +478,7 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     const envelope = readMail(argument, this.#rules, this)
     if (isReply(envelope)) return this.#refuse(envelope)
     const noRoom = this.#hold(this.#lines.octets)
-    if (noRoom !== undefined) return this.#idle() ?? this.#tell(noRoom)
+    if (noRoom !== undefined) return this.#tell(this.#ofIdle(noRoom))
     this.#envelope = envelope
     return this.#ask({ type: 'mail', reversePath: envelope.reversePath }, move)
   }
@@ -482,7 +495,7 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     if (noRoom === undefined) return this.#ask({ type: 'rcpt', forwardPath }, move)
     this.#state = move.refused
     // No room is no error: the client is to send the rest in another transaction (RFC 5321 4.5.3.1.10).
-    return this.#tell(noRoom)
+    return this.#tell(this.#ofIdle(noRoom))
   }
 
   #otherCommand(verb: string, argument: string, move: Move): ServerEvent {

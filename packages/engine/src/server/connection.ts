@@ -104,7 +104,8 @@ export class Connection implements Session, MessageSource, WireOwner {
   wireOver(why: 'aborted' | 'timeout'): void {
     if (why === 'timeout') this.#tellRefusal(replies.TIMED_OUT, false, this.#message && this.#protocol.verb)
     this.#abort?.abort()
-    if (this.#message?.isWhole === false) this.#message.fail(why)
+    if (this.#message === undefined) this.#protocol.release()
+    else if (!this.#message.isWhole) this.#message.fail(why)
   }
 
   // The whole of it
@@ -125,6 +126,8 @@ export class Connection implements Session, MessageSource, WireOwner {
             wire.lose(error)
           }
         }
+        // A client that does not close for a while must not hold a part of the server's allowance.
+        this.#protocol.release()
         if (!wire.isOver) await wire.hangUp()
       }
     } catch (error) {
@@ -443,15 +446,15 @@ export class Connection implements Session, MessageSource, WireOwner {
         }
         case 'chunk':
           this.#wire.rest()
-          this.#sendBeforeHook()
+          this.#wire.flushForHook()
           return event.bytes
         case 'message-end':
           message.isWhole = true
           message.isOver = true
-          this.#sendBeforeHook()
+          this.#wire.flushForHook()
           return null
         case 'message-failed':
-          this.#sendBeforeHook()
+          this.#wire.flushForHook()
           throw message.fail(event.reason, event.reply)
         case 'end':
         case 'close':
@@ -465,11 +468,6 @@ export class Connection implements Session, MessageSource, WireOwner {
         }
       }
     }
-  }
-
-  /** Sends replies that are there, because the hook that gets the bytes may take its time with them. */
-  #sendBeforeHook(): void {
-    if (this.#wire.isHookAwaited) void this.#wire.flush()
   }
 }
 

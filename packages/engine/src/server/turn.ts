@@ -4,11 +4,11 @@
  * The bytes of a client that pipelines without end are always there, so its session would never wait, and nobody else would run.
  */
 
-/** Commands of a turn. A client that waits for replies says fewer at a time. */
-const MAX_COMMANDS = 200
-/** How long a turn may take from the first look at the clock on. */
-const MAX_MS = 5
-/** The clock is looked at once in so many commands, so that a client that waits for replies costs no look. */
+/** Commands of a turn. A client that waits for each reply never reaches this number. */
+const MAX_COMMANDS = 100
+/** The longest turn, measured from its first look at the clock. */
+const MAX_MS = 2
+/** The session looks at the clock after this many commands. A client that waits for each reply never gets there. */
 const COMMANDS_A_LOOK = 10
 
 export class Turn {

@@ -85,9 +85,9 @@ export class Wire implements Owner {
     this.#watchdog = new Watchdog(limits.sessionTimeoutMs, shortestMs, this)
   }
 
-  /** Whether a hook is waited for. */
-  get isHookAwaited(): boolean {
-    return this.#hook !== undefined
+  /** Sends the replies so far where a hook is waited for, which may take its time. */
+  flushForHook(): void {
+    if (this.#hook !== undefined && this.#protocol.waitingOctets > 0) void this.flush()
   }
 
   /** Whether it waits for the client to say something. */
@@ -323,7 +323,7 @@ export class Wire implements Owner {
    * there is sent first (RFC 2920 3.2).
    */
   waitForHook<T>(hook: PromiseLike<T>, late: () => Reply): Promise<T | Reply> {
-    void this.flush()
+    if (this.#protocol.waitingOctets > 0) void this.flush()
     return new Promise((resolve, reject) => {
       const settle = (): void => {
         if (wait.isOver) return
@@ -406,6 +406,7 @@ export class Wire implements Owner {
     if (waiting === 'bytes') this.goodbye(replies.TIMED_OUT)
     else if (waiting === 'hook') this.#hook?.giveUp(isSessionOver ? replies.TIMED_OUT : undefined)
     else if (waiting === 'peer') this.lose(new Error('timed out: the client takes no replies'), 'timeout')
-    else if (waiting === 'handshake') this.lose(new Error('timed out: the TLS handshake'))
+    else if (waiting === 'handshake')
+      this.lose(new Error(`the TLS handshake took longer than ${this.#limits.tlsHandshakeTimeoutMs} ms`))
   }
 }
