@@ -22,7 +22,10 @@ export interface Limits {
    * each of 1,000 recipients have 260.
    */
   readonly maxEnvelopeOctets: number
-  /** The same for all sessions together, 512 more counted for each path. Beyond, MAIL and RCPT get `452 4.3.1`. */
+  /**
+   * The same for all sessions together, where each path counts 512 more. The first 4,096 of each session do not count, so that others
+   * are served when somebody uses it up. Beyond, MAIL and RCPT get `452 4.3.1`.
+   */
   readonly maxTotalEnvelopeOctets: number
   /** Connections at the same time. */
   readonly maxConnections: number

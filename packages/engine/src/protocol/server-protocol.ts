@@ -53,6 +53,8 @@ export interface SessionPolicy {
 
 /** What a path costs besides its octets: the objects that it is made of. */
 const PATH_OVERHEAD_OCTETS = 512
+/** What each envelope may have of its own: so that ordinary mail is taken when others have used up what all sessions share. */
+const OWN_OCTETS = 4_096
 
 const NEED_DATA: ServerEvent = { type: 'need-data' }
 const END: ServerEvent = { type: 'end' }
@@ -106,6 +108,8 @@ export class ServerProtocol implements ExtensionContext, Visitor {
   #envelope: OpenEnvelope | undefined
   /** Octets of its paths and parameters. */
   #envelopeOctets = 0
+  /** The same, and what its objects cost. */
+  #heldOctets = 0
   /** What it has of the server's allowance. */
   #allowedOctets = 0
   #message: MessageReader | undefined
@@ -351,6 +355,8 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     this.#envelope = undefined
     this.#message = undefined
     this.#envelopeOctets = 0
+    this.#heldOctets = 0
+    if (this.#allowedOctets === 0) return
     this.#options.envelopes.give(this.#allowedOctets)
     this.#allowedOctets = 0
   }
@@ -358,16 +364,21 @@ export class ServerProtocol implements ExtensionContext, Visitor {
   /** Counts a path and its parameters to the envelope. Returns why there is no room for them; undefined if there is. */
   #hold(octets: number): Reply | undefined {
     if (this.#envelopeOctets + octets > this.limits.maxEnvelopeOctets) return replies.ENVELOPE_TOO_LARGE
-    if (!this.#options.envelopes.take(octets + PATH_OVERHEAD_OCTETS)) return replies.OUT_OF_MEMORY
+    const heldOctets = this.#heldOctets + octets + PATH_OVERHEAD_OCTETS
+    const more = Math.max(0, heldOctets - OWN_OCTETS) - this.#allowedOctets
+    if (more > 0) {
+      if (!this.#options.envelopes.take(more)) return replies.OUT_OF_MEMORY
+      this.#allowedOctets += more
+    }
     this.#envelopeOctets += octets
-    this.#allowedOctets += octets + PATH_OVERHEAD_OCTETS
+    this.#heldOctets = heldOctets
     return undefined
   }
 
+  /** Takes back what was counted for a path that is refused. What it had of the allowance is given back with the envelope. */
   #letGo(octets: number): void {
-    this.#options.envelopes.give(octets + PATH_OVERHEAD_OCTETS)
     this.#envelopeOctets -= octets
-    this.#allowedOctets -= octets + PATH_OVERHEAD_OCTETS
+    this.#heldOctets -= octets + PATH_OVERHEAD_OCTETS
   }
 
   /** Counts a refusal that leads nowhere. Returns it, or the reply that ends the session if there were too many. */

@@ -3,7 +3,7 @@ import type { Endpoint } from '../duplex.ts'
 import { parseIp } from '../protocol/address.ts'
 import type { Limits } from '../protocol/limits.ts'
 
-/** Of `Limits`, those on connections. */
+/** The limits on connections. */
 export interface AdmissionLimits extends Pick<Limits, 'maxConnections' | 'maxConnectionsPerAddress'> {
   /** Keep a tenth of the places for submission. Default false. */
   readonly keepsForSubmission?: boolean
@@ -22,7 +22,7 @@ export interface Places {
   /**
    * Takes a place for a connection. Returns undefined if there is none.
    *
-   * @param instead The place of another connection, which is given back for it. If there is none even so, that one stays.
+   * @param instead The place of another connection, which is given back for it. If that does not free a usable place, the other connection keeps it.
    */
   enter(remote: Endpoint, isSubmission?: boolean, instead?: Place): Place | undefined
   /** How many connections have a place that are of the same address; 0 if it has none. */
@@ -45,7 +45,7 @@ const KEPT_SHARE = 1 / 10
  * Whether there is a place for one more. A tenth of `maxConnections` is kept for connections of an address that has none yet, and
  * another tenth for submission, if that is wanted; of fewer than ten, nothing is kept.
  *
- * @param isInstead It comes for one that left, so that it takes nothing of what is kept for new addresses
+ * @param isInstead It replaces another connection, so it needs none of the places that are kept for new addresses
  */
 export function hasPlace(
   { maxConnections, maxConnectionsPerAddress, keepsForSubmission = false }: AdmissionLimits,

@@ -1,8 +1,7 @@
 /**
  * Finds who has to go when all places are taken.
  *
- * A newcomer gets the place of a connection that is idle: of those, the one that has been idle longest, of the address that has
- * most connections. It must have been idle for a while, so that a client with slow commands is left alone; and its address must
+ * A newcomer gets the place of an idle connection: of the address with the most connections, the one that has been idle longest. It must have been idle for a while, so that a client with slow commands is left alone; and its address must
  * have more connections than the newcomer's, so that a stranger who has many cannot end those of others.
  */
 import type { Endpoint } from '../duplex.ts'
@@ -19,13 +18,13 @@ interface Candidate<T> {
   readonly occupant: T
   readonly place: Place
   readonly idleMs: number
-  /** How many connections its address has when its turn comes: those of its address that have idled longer go before it. */
+  /** How many connections its address will still have when this one is next, because those that idled longer are closed first. */
   rank: number
 }
 
 /** Looking at all connections takes time, so it is not done more often than that, however many newcomers there are. */
 const LOOK_EVERY_MS = 500
-/** How many are noted for submission, and as many others: those that have to go first. So few are held on to after they ended. */
+/** The length of each of two lists: submission, and all others. It is short, so that few ended connections are kept in memory. */
 const MAX_CANDIDATES = 500
 
 export class Displacement<T extends Occupant> {
@@ -40,7 +39,7 @@ export class Displacement<T extends Occupant> {
   /**
    * @param minIdleMs A connection that has been idle for less stays.
    * @param occupants Gives all connections that have a place
-   * @param displace Ends a connection whose place the newcomer has already
+   * @param displace Closes a connection, after the newcomer got its place
    */
   constructor(
     places: Places,
@@ -59,7 +58,7 @@ export class Displacement<T extends Occupant> {
     this.#look()
     const own = this.#places.count(remote)
     const firsts = this.#candidates.flatMap((candidates) => this.#first(candidates, own) ?? [])
-    // A place that is kept for submission is not given to others, so the second may do where the first does not.
+    // A place that is kept for submission is not given to others, so the second may work when the first does not.
     for (const { occupant, place } of firsts.toSorted(byTurn).toReversed()) {
       const taken = this.#places.enter(remote, isSubmission, place)
       if (taken === undefined) continue

@@ -1,10 +1,10 @@
-/** Who goes when too many wait, of connections that have proved nothing yet. */
+/** Chooses which connection to close when too many wait that have proved nothing yet. */
 import type { Endpoint } from '../duplex.ts'
 import { addressKey } from './admission.ts'
 
 /**
- * A set with a bound, whose members are of addresses. Over the bound, the oldest member of the address that has most goes: who
- * opens many connections loses its own, and an address never loses one while another has more.
+ * A bounded set. Each member belongs to an address. Over the bound, the oldest member of the address with the most members goes: so
+ * a client that opens many connections loses its own, and an address never loses one while another has more.
  *
  * Addresses are counted as `addressKey` says; members without an address are one group. Each call takes constant time.
  */
@@ -12,7 +12,7 @@ export class FairSet<T> implements Iterable<T> {
   readonly #max: number
   readonly #groups = new Map<string, Group<T>>()
   readonly #entries = new Map<T, Entry<T>>()
-  /** Groups by their size; of one size, those first that have had it longest. */
+  /** Groups by their size; groups of equal size are in the order in which they reached it. */
   readonly #bySize = new Map<number, List<Group<T>>>()
   #largest = 0
 
@@ -25,7 +25,7 @@ export class FairSet<T> implements Iterable<T> {
     return this.#entries.size
   }
 
-  /** Adds a member. Returns the one that has to go for it and is no member any more; undefined if there is room for both. */
+  /** Adds a member. Returns the member that it removed for this one; undefined if there is room for both. */
   add(remote: Endpoint, member: T): T | undefined {
     this.delete(member)
     const address = addressKey(remote)
@@ -75,7 +75,7 @@ export class FairSet<T> implements Iterable<T> {
   }
 }
 
-/** An item of a {@link List}, of one at a time. */
+/** An item of at most one {@link List}. */
 class Item {
   previous: this | undefined
   next: this | undefined
@@ -101,7 +101,7 @@ class Group<T> extends Item {
   }
 }
 
-/** A linked list. A `Set` keeps its order too, but V8 looks for its first one among all that were removed before it. */
+/** A linked list. A `Set` keeps its order too, but in V8 finding the first element gets slow after many removals. */
 class List<I extends Item> {
   first: I | undefined
   #last: I | undefined

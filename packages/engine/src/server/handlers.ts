@@ -19,11 +19,11 @@ export type Verdict = Reply | undefined | void
 /** A command or a connection that was refused, by the engine or by a hook. */
 export interface RefusedCommand {
   /**
-   * In upper case, without argument: what AUTH carries never stands here. '' for a connection that was turned away or closed on, and for
+   * In upper case, without argument: what AUTH carries never stands here. '' for a connection that was turned away or disconnected, and for
    * a line that is no command.
    */
   readonly verb: string
-  /** What the client was told, or would have been if it had taken it. */
+  /** The reply. The client may have gone before it was sent. */
   readonly reply: Reply
   /** Who was refused. */
   readonly remote: Endpoint
@@ -56,8 +56,8 @@ export interface Handlers {
   /** The connection is over, whatever ended it. What it answers goes to nobody. */
   close?(session: Session): void | Promise<void>
   /**
-   * A client was refused: each reply of 4xx and 5xx but `421 4.3.2` at shutdown. It is told for a log, and changes nothing. A connection
-   * over the limits has no session.
+   * A client was refused: each reply of 4xx and 5xx but `421 4.3.2` at shutdown. Use it for a log: it can't change the reply. A
+   * connection over the limits has no session.
    */
   refused?(refused: RefusedCommand, session: Session | undefined): void
   /**

@@ -10,7 +10,7 @@ export type GiveUp = (reason: Error) => void
 export class Occupants {
   readonly #places: Places
   readonly #displacement: Displacement<Connection | Reservation>
-  /** Each with its place; without one, once a newcomer has it. */
+  /** The place of each connection; undefined after a newcomer took it. */
   readonly #connections = new Map<Connection, Place | undefined>()
   readonly #reservations = new Set<Reservation>()
 
@@ -52,7 +52,7 @@ export class Occupants {
     this.#connections.delete(connection)
   }
 
-  /** All sessions, also those that are told to go. */
+  /** All sessions, including those that are being closed. */
   get connections(): Iterable<Connection> {
     return this.#connections.keys()
   }
@@ -67,7 +67,7 @@ export class Occupants {
   }
 }
 
-/** The place of a connection that the server does not have yet. */
+/** The place of a connection that is no session yet, because its handshake is running. */
 export class Reservation implements Place {
   readonly remote: Endpoint
   readonly place: Place
