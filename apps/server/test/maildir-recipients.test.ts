@@ -54,7 +54,7 @@ test.each(Object.keys(RUNTIMES).flatMap((name) => [1, 2].map((workers) => ({ nam
     const args = ['--store', 'maildir:./vhosts', '--workers', String(workers), '--log-format', 'json', ...HOST]
     const running = await serve(args, options)
     const client = await connected(running)
-    const strangers = Array.from({ length: 1000 }, (_, index) => `user${index}@d${index}.example`)
+    const strangers = Array.from({ length: 990 }, (_, index) => `user${index}@d${index}.example`)
     const replies = await answers(client, ['Ann+x@Example.com', 'bob@example.com', 'Postmaster', ...strangers])
     expect(replies.map((reply) => reply.slice(0, 9))).toEqual([
       '250 2.1.5',

@@ -55,7 +55,7 @@ export class Arrivals {
     let receivedOctets = 0
     return this.#bounded(
       duplex,
-      'the PROXY header',
+      'PROXY header',
       this.#limits.proxyHeaderTimeoutMs,
       (why) => new ArrivalError('proxy-header', duplex.remote, why, receivedOctets),
       async () => {
@@ -82,7 +82,7 @@ export class Arrivals {
   async secure(duplex: Duplex): Promise<boolean> {
     const tls = await this.#bounded(
       duplex,
-      'the TLS handshake',
+      'TLS handshake',
       this.#limits.tlsHandshakeTimeoutMs,
       (why) => new ArrivalError('tls-handshake', duplex.remote, why),
       async () => {
@@ -110,7 +110,7 @@ export class Arrivals {
     const { promise: givenUp, reject: giveUp } = Promise.withResolvers<never>()
     const displaced = this.#waiting.add(duplex.remote, giveUp)
     displaced?.(new Error('too many wait at once'))
-    const timer = setTimeout(() => giveUp(new TimeUpError(`${what} took longer than ${ms} ms`)), ms)
+    const timer = setTimeout(() => giveUp(new TimeUpError(`no ${what} within ${ms} ms`)), ms)
     try {
       return await Promise.race([givenUp, work()])
     } catch (error) {

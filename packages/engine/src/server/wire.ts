@@ -407,6 +407,6 @@ export class Wire implements Owner {
     else if (waiting === 'hook') this.#hook?.giveUp(isSessionOver ? replies.TIMED_OUT : undefined)
     else if (waiting === 'peer') this.lose(new Error('timed out: the client takes no replies'), 'timeout')
     else if (waiting === 'handshake')
-      this.lose(new Error(`the TLS handshake took longer than ${this.#limits.tlsHandshakeTimeoutMs} ms`))
+      this.lose(new Error(`no TLS handshake within ${this.#limits.tlsHandshakeTimeoutMs} ms`))
   }
 }
