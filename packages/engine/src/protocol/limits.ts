@@ -35,7 +35,7 @@ export interface Limits {
   readonly maxBadCommands: number
   /**
    * Commands that lead nowhere between two messages that are accepted: NOOP, RSET, HELP, VRFY, EXPN, another EHLO, an empty BDAT, an
-   * extension's own, and each MAIL, RCPT and message that is refused. One more gets `421`.
+   * extension's own, each MAIL and message that is refused, and each refused RCPT beyond `maxRecipients` of them. One more gets `421`.
    */
   readonly maxIdleCommands: number
   /** Failed AUTHs before `421`. */

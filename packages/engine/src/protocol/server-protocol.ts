@@ -118,6 +118,8 @@ export class ServerProtocol implements ExtensionContext, Visitor {
   #skip: Skip | undefined
   #badCommands = 0
   #idleCommands = 0
+  /** Since a message was accepted. */
+  #refusedRecipients = 0
   /** What was pipelined behind a refusal is out of order through no fault of the client's. */
   #isBehindRefusal = false
   #failedAuths = 0
@@ -230,7 +232,7 @@ export class ServerProtocol implements ExtensionContext, Visitor {
         if (isAccepted) this.#envelope?.forwardPaths.push(event.forwardPath)
         else {
           this.#letGo(this.#lines.octets)
-          final = this.#ofIdle(given)
+          final = this.#ofRecipient(given)
         }
         break
       case 'credentials':
@@ -263,7 +265,7 @@ export class ServerProtocol implements ExtensionContext, Visitor {
         this.#isBehindRefusal = !isAccepted
         break
       case 'message-end':
-        if (isAccepted) this.#badCommands = this.#idleCommands = 0
+        if (isAccepted) this.#badCommands = this.#idleCommands = this.#refusedRecipients = 0
         else final = this.#ofIdle(given)
         this.#isBehindRefusal = !isAccepted
         this.#endTransaction()
@@ -386,6 +388,11 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     return ++this.#idleCommands > this.limits.maxIdleCommands ? replies.TOO_MANY_IDLE_COMMANDS : refusal
   }
 
+  /** The same for a recipient. A transaction may have as many that are refused as it may have others. */
+  #ofRecipient(refusal: Reply): Reply {
+    return ++this.#refusedRecipients > this.limits.maxRecipients ? this.#ofIdle(refusal) : refusal
+  }
+
   /** Counts a command that leads nowhere. Returns the event that ends the session if there were too many; undefined otherwise. */
   #idle(): ServerEvent | undefined {
     return ++this.#idleCommands > this.limits.maxIdleCommands ? this.#tell(replies.TOO_MANY_IDLE_COMMANDS) : undefined
@@ -506,7 +513,7 @@ export class ServerProtocol implements ExtensionContext, Visitor {
     if (noRoom === undefined) return this.#ask({ type: 'rcpt', forwardPath }, move)
     this.#state = move.refused
     // No room is no error: the client is to send the rest in another transaction (RFC 5321 4.5.3.1.10).
-    return this.#tell(this.#ofIdle(noRoom))
+    return this.#tell(this.#ofRecipient(noRoom))
   }
 
   #otherCommand(verb: string, argument: string, move: Move): ServerEvent {
