@@ -48,7 +48,7 @@ test.each(FLOODS)('%s', async (_, before, one, hooks) => {
     },
     ...hooks,
   })
-  const size = { highWaterMark: 10_000_000 }
+  const size = { highWaterMark: 10_000_000, lingerMs: 50 }
   const [greedy, greedyServed] = pair(size)
   const [neighbour, neighbourServed] = pair(size)
   // All of it waits before the server begins.
