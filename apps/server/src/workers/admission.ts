@@ -2,14 +2,13 @@
  * Places for connections that all workers give out together, exactly: the N-th comes in, whichever worker it is, and the next
  * one does not.
  *
- * Counts are in shared memory: of each worker, and of each address in a table with open addressing, a count for each worker, so
- * that those of a worker that died can be taken off. An address is found by a keyed hash, so that nobody can choose addresses that
- * meet in the table; its 64 bits stand for it. As there are never more addresses than connections, the table is never full; only
- * past {@link MAX_ADDRESSES} connections might it be, and then an address that is not in it is not let in.
+ * Counts are in shared memory: of each worker, and of each address in a table a count for each worker, so that those of a worker
+ * that died can be taken off. As there are never more addresses than connections, the table is never full; only past {@link MAX_ADDRESSES} connections might it be, and then an address that is not in it is not let in.
  */
 import { addressKey, type AdmissionLimits, type Endpoint, hasPlace, type Place, type Places } from '@postern/engine'
-import { type Hash, keyedHash } from './hash.ts'
+import { type Hash, randomKey } from './hash.ts'
 import { SharedLock } from './lock.ts'
+import { HASH_WORDS, SharedTable } from './table.ts'
 
 /** How many addresses the table can hold at the most. */
 const MAX_ADDRESSES = 2 ** 19
@@ -17,8 +16,6 @@ const MAX_ADDRESSES = 2 ** 19
 const LOCK = 0
 const ADDRESSES = 1
 const TOTALS = 2
-/** Of an entry: two words of the hash, then a count for each worker. */
-const HASH_WORDS = 2
 /** Thousands of times what it takes. */
 const LOCK_PATIENCE_MS = 1_000
 
@@ -37,11 +34,10 @@ export function admissionMemory(
 ): AdmissionMemory {
   // At most half of it is in use, so that what is looked for is near to where it should be.
   const entries = 2 ** Math.ceil(Math.log2(2 * Math.min(maxConnections, MAX_ADDRESSES)))
-  const [first = 0, second = 0] = crypto.getRandomValues(new Int32Array(2))
   const length = TOTALS + 2 * workerCount + entries * (HASH_WORDS + workerCount)
   return {
     words: new Int32Array(new SharedArrayBuffer(length * Int32Array.BYTES_PER_ELEMENT)),
-    hashKey: [first, second],
+    hashKey: randomKey(),
     limits: { maxConnections, maxConnectionsPerAddress, keepsForSubmission },
     workerCount,
   }
@@ -50,28 +46,22 @@ export function admissionMemory(
 /** The places, as one worker gives them out. */
 export class SharedAdmission implements Places {
   readonly #words: Int32Array
-  readonly #hashKey: Hash
   readonly #limits: AdmissionLimits
   readonly #workerCount: number
   readonly #worker: number
   readonly #lock: SharedLock
   readonly #submissions: number
-  /** Where the table begins, how long an entry is, and how many there are: a power of two. */
-  readonly #table: number
-  readonly #stride: number
-  readonly #entries: number
+  /** An entry has a count for each worker. */
+  readonly #table: SharedTable
 
   constructor({ words, hashKey, limits, workerCount }: AdmissionMemory, worker: number) {
     this.#words = words
-    this.#hashKey = hashKey
     this.#limits = limits
     this.#workerCount = workerCount
     this.#worker = worker
     this.#lock = new SharedLock(words, LOCK, LOCK_PATIENCE_MS)
     this.#submissions = TOTALS + workerCount
-    this.#table = this.#submissions + workerCount
-    this.#stride = HASH_WORDS + workerCount
-    this.#entries = (words.length - this.#table) / this.#stride
+    this.#table = new SharedTable(words, hashKey, this.#submissions + workerCount, HASH_WORDS + workerCount)
   }
 
   /** Connections in all workers. */
@@ -87,7 +77,7 @@ export class SharedAdmission implements Places {
 
   count(remote: Endpoint): number {
     const hash = this.#hashOf(remote)
-    return hash === undefined ? 0 : this.#lock.run(() => this.#countOf(this.#find(hash)))
+    return hash === undefined ? 0 : this.#lock.run(() => this.#countOf(this.#table.find(hash)))
   }
 
   /** Gives a place back. */
@@ -101,19 +91,10 @@ export class SharedAdmission implements Places {
       const words = this.#words
       words[TOTALS + worker] = 0
       words[this.#submissions + worker] = 0
-      const kept: Int32Array[] = []
-      for (let entry = 0; entry < this.#entries; entry++) {
-        const at = this.#at(entry)
-        if (this.#isFree(at)) continue
+      words[ADDRESSES] = this.#table.filter((at) => {
         words[at + HASH_WORDS + worker] = 0
-        if (this.#sum(at + HASH_WORDS) > 0) kept.push(words.slice(at, at + this.#stride))
-      }
-      words.fill(0, this.#table)
-      words[ADDRESSES] = 0
-      for (const entry of kept) {
-        words.set(entry, this.#find([entry[0] as number, entry[1] as number]))
-        words[ADDRESSES]++
-      }
+        return this.#countOf(at) > 0
+      })
     })
   }
 
@@ -121,7 +102,7 @@ export class SharedAdmission implements Places {
   #enter(seat: Seat, given: Seat | undefined): boolean {
     const isInstead = given !== undefined && this.#give(given)
     const { hash, isSubmission } = seat
-    const ofAddress = hash === undefined ? 0 : this.#countOf(this.#find(hash))
+    const ofAddress = hash === undefined ? 0 : this.#countOf(this.#table.find(hash))
     const occupancy = { total: this.total, submissions: this.#sum(this.#submissions), ofAddress }
     const isFull = ofAddress === 0 && hash !== undefined && (this.#words[ADDRESSES] as number) >= MAX_ADDRESSES
     if (!isFull && hasPlace(this.#limits, occupancy, isSubmission, isInstead)) {
@@ -137,8 +118,8 @@ export class SharedAdmission implements Places {
     const words = this.#words
     seat.isTaken = true
     if (hash !== undefined) {
-      const at = this.#find(hash)
-      if (this.#isFree(at)) {
+      const at = this.#table.find(hash)
+      if (this.#table.isFree(at)) {
         words[ADDRESSES] = (words[ADDRESSES] as number) + 1
         words[at] = hash[0]
         words[at + 1] = hash[1]
@@ -157,11 +138,13 @@ export class SharedAdmission implements Places {
     this.#count(TOTALS, -1)
     if (isSubmission) this.#count(this.#submissions, -1)
     if (hash === undefined) return true
-    const at = this.#find(hash)
+    const at = this.#table.find(hash)
     // Where a thread was ended in here, an entry may be lost; the others are to stay right.
-    if (this.#isFree(at)) return true
+    if (this.#table.isFree(at)) return true
     this.#count(at + HASH_WORDS, -1)
-    if (this.#countOf(at) === 0) this.#remove((at - this.#table) / this.#stride)
+    if (this.#countOf(at) > 0) return true
+    this.#table.remove(at)
+    this.#words[ADDRESSES] = (this.#words[ADDRESSES] as number) - 1
     return true
   }
 
@@ -170,52 +153,9 @@ export class SharedAdmission implements Places {
     return this.#sum(at + HASH_WORDS)
   }
 
-  /** Where the entry of this hash is, or the free one that it can have. */
-  #find(hash: Hash): number {
-    const words = this.#words
-    for (let entry = this.#home(hash[0]); ; entry = this.#next(entry)) {
-      const at = this.#at(entry)
-      if (this.#isFree(at) || (words[at] === hash[0] && words[at + 1] === hash[1])) return at
-    }
-  }
-
-  /** Frees an entry, and moves those behind it up that would no longer be found: an entry has no gap between it and its home. */
-  #remove(entry: number): void {
-    const words = this.#words
-    let gap = entry
-    for (let later = this.#next(gap); !this.#isFree(this.#at(later)); later = this.#next(later)) {
-      const mask = this.#entries - 1
-      const fromHome = (later - this.#home(words[this.#at(later)] as number)) & mask
-      if (fromHome < ((later - gap) & mask)) continue
-      words.copyWithin(this.#at(gap), this.#at(later), this.#at(later) + this.#stride)
-      gap = later
-    }
-    words.fill(0, this.#at(gap), this.#at(gap) + this.#stride)
-    words[ADDRESSES] = (words[ADDRESSES] as number) - 1
-  }
-
   #hashOf(remote: Endpoint): Hash | undefined {
     const key = addressKey(remote)
-    if (key === '') return undefined
-    const [first, second] = keyedHash(key, this.#hashKey)
-    // Two zeros are an entry that is free.
-    return [first, second || 1]
-  }
-
-  #home(firstWord: number): number {
-    return firstWord & (this.#entries - 1)
-  }
-
-  #next(entry: number): number {
-    return (entry + 1) & (this.#entries - 1)
-  }
-
-  #at(entry: number): number {
-    return this.#table + entry * this.#stride
-  }
-
-  #isFree(at: number): boolean {
-    return this.#words[at] === 0 && this.#words[at + 1] === 0
+    return key === '' ? undefined : this.#table.hashOf(key)
   }
 
   /** Of the counts of all workers that begin there. */

@@ -6,6 +6,12 @@
 /** Two words of 32 bits, signed. */
 export type Hash = readonly [number, number]
 
+/** Makes a key that nobody can guess. */
+export function randomKey(): Hash {
+  const [first = 0, second = 0] = crypto.getRandomValues(new Int32Array(2))
+  return [first, second]
+}
+
 /** The hash of a text of ASCII under a key of two words. */
 export function keyedHash(text: string, key: Hash): Hash {
   let v0 = key[0]
