@@ -13,7 +13,7 @@ import type { Attempt, Logins } from './logins.ts'
 import type { Refusal } from './turns.ts'
 import { PasswordBook, type User } from './users.ts'
 
-/** Who may log in. */
+/** The users of a server, and how their logins are checked. */
 export interface AuthenticatorParts {
   readonly users: readonly User[]
   /** The user's own hook, asked first. */
@@ -82,7 +82,7 @@ export function authenticator({
   }
 }
 
-/** Whether the login succeeded; undefined where the answer does not tell, such as a backend that is down. */
+/** Returns true if the login succeeded, and undefined if the answer does not tell: a backend may be down. */
 function verdictOf(answer: AuthAnswer | Refusal): boolean | undefined {
   if (answer === undefined) return false
   if (typeof answer === 'string') return undefined

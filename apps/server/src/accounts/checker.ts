@@ -1,4 +1,4 @@
-/** What runs in each check thread: one password check after the other, below the priority of threads that serve mail. */
+/** A check thread: it checks one password after the other, and has a lower priority than the threads that serve mail. */
 import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { basename } from 'node:path'
@@ -7,7 +7,7 @@ import { errorText } from '../failure.ts'
 import { isAllowed } from '../permission.ts'
 import { checkPassword, type PasswordCheck } from './password.ts'
 
-/** What the thread says: once that it is ready, then one answer to each check. */
+/** A message of the thread: 'ready' once, then one answer to each check. */
 export type CheckerMessage = 'ready' | { readonly isRight: boolean } | { readonly error: string }
 
 /** A third of a core where another thread wants all of it. */

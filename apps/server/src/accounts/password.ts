@@ -15,7 +15,7 @@ export interface PasswordHash {
   readonly hash: Uint8Array
 }
 
-/** What one login shows, and what it is compared with. It can be sent to a thread. */
+/** A password, and the hash that it is compared with. It can be sent to a thread. */
 export interface PasswordCheck {
   readonly password: string
   readonly expected: PasswordHash
@@ -25,7 +25,7 @@ export interface PasswordCheck {
 const COST = { ln: 15, r: 8, p: 3 } as const
 const SALT_BYTES = 16
 const HASH_BYTES = 32
-/** What a hash from outside may ask of this machine: 1 GiB and 16 lanes. */
+/** A hash from outside cannot make this machine use more than 1 GiB and 16 lanes. */
 const MAX_MEMORY_BYTES = 2 ** 30
 const MAX_LANES = 16
 

@@ -1,5 +1,5 @@
 /**
- * What failed logins cost the next ones of the same address, and of the same account. It outlives connections.
+ * A failed login delays the next ones of the same address, and of the same account. The server remembers it after the connection.
  *
  * An address waits twice as long after each failure. An account waits as well, but never long: its failures may be a stranger's,
  * who must not keep the owner out. Whoever logged in before from the same address does not wait at all, until that pair fails.
@@ -9,7 +9,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { FailureTable } from './failures.ts'
 
-/** Who tries to log in. */
+/** A try to log in. */
 export interface Login {
   /** As the engine's `addressKey` has it; '' is nobody in particular, as on a Unix socket. */
   readonly address: string
@@ -17,16 +17,16 @@ export interface Login {
   readonly account: string
 }
 
-/** What a login is remembered by. */
+/** The keys under which the failures of a login are counted. */
 export interface LoginKeys {
-  /** Whose turn it takes up, and who pays for its failure: the address, or where there is none the account. */
+  /** The address, or the account if there is no address. Its logins wait in one line, and its failures delay them. */
   readonly payer: string
   readonly address: string
   readonly account: string
   readonly pair: string
 }
 
-/** What a login has to wait for. */
+/** How long a login has to wait, and how urgent it is. */
 export interface Standing {
   /** 0 for who logged in before from this address, 1 for an address without failures, 2 for one with failures. */
   readonly rank: 0 | 1 | 2
@@ -38,7 +38,7 @@ export interface Standing {
   readonly accountDelayMs: number
 }
 
-/** Of each of the four tables. */
+/** Each of the four tables has at most this many. */
 export const MAX_KEYS = 8_192
 const FORGET_AFTER_MS = 3_600_000
 const FIRST_DELAY_MS = 250

@@ -1,8 +1,9 @@
 /**
  * Finds who has to go when all places are taken.
  *
- * A newcomer gets the place of an idle connection: of the address with the most connections, the one that has been idle longest. It must have been idle for a while, so that a client with slow commands is left alone; and its address must
- * have more connections than the newcomer's, so that a stranger who has many cannot end those of others.
+ * A newcomer gets the place of an idle connection: of the address with the most connections, the one that has been idle longest. It
+ * must have been idle for a while, so that a client with slow commands is left alone. Its address must have more connections than
+ * the newcomer's, so that a stranger who has many cannot end those of others.
  */
 import type { Endpoint } from '../duplex.ts'
 import { addressKey, type Place, type Places } from './admission.ts'
