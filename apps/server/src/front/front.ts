@@ -3,7 +3,7 @@
  *
  * It says one line of SMTP itself: 421, to a client that it can't serve.
  */
-import { Admission, type Duplex, type Endpoint, type Place } from '@postern/engine'
+import { Admission, type Duplex, type Endpoint, maxTurnedAway, type Place } from '@postern/engine'
 import type { Logger } from '@logtape/logtape'
 import { Carriage, factsOf, opened, pipeHeaders, type WebSocketLike } from '@postern/runtime/websocket'
 import { WebSocket } from 'ws'
@@ -30,9 +30,6 @@ export interface FrontOptions {
   readonly lingerMs?: number | undefined
 }
 
-/** Connections over the limit that are told so at the same time, as many as a server tells; beyond them they are closed on without a word. */
-const MAX_TURNED_AWAY = 100
-const MIN_TURNED_AWAY = 16
 /** More than any frame of a pipe. */
 const MAX_PAYLOAD_BYTES = 65_536
 /** The server ends a session that idles, and says why; the front only ends what the server has forgotten. */
@@ -55,7 +52,7 @@ export class Front {
   constructor(options: FrontOptions) {
     this.#options = options
     this.#admission = new Admission(options)
-    this.#maxTurnedAway = Math.min(MAX_TURNED_AWAY, Math.max(MIN_TURNED_AWAY, options.maxConnections / 4))
+    this.#maxTurnedAway = maxTurnedAway(options.maxConnections)
   }
 
   get connectionCount(): number {

@@ -38,6 +38,17 @@ export interface Occupancy {
   readonly ofAddress: number
 }
 
+const MAX_TURNED_AWAY = 100
+const MIN_TURNED_AWAY = 16
+
+/**
+ * How many connections over the limit are told so at the same time; beyond them they are closed without a word. A server with few
+ * places tells fewer, because each takes a descriptor.
+ */
+export function maxTurnedAway(maxConnections: number): number {
+  return Math.min(MAX_TURNED_AWAY, Math.max(MIN_TURNED_AWAY, maxConnections / 4))
+}
+
 /** Of all places, what is kept for addresses that have none yet, and as much again for submission. */
 const KEPT_SHARE = 1 / 10
 

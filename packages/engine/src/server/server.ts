@@ -14,7 +14,7 @@ import { MECHANISMS, type Mechanism } from '../protocol/sasl.ts'
 import type { ProtocolOptions } from '../protocol/server-protocol.ts'
 import type { BareLineEndings } from '../protocol/text.ts'
 import type { AddressRanges } from '../protocol/address.ts'
-import { Admission, type Place, type Places } from './admission.ts'
+import { Admission, maxTurnedAway, type Place, type Places } from './admission.ts'
 import { Arrivals } from './arrivals.ts'
 import { Connection } from './connection.ts'
 import type { CommandHandler, Extension } from './extension.ts'
@@ -145,12 +145,6 @@ export function createServer(options: ServerOptions): Server {
   return new SmtpServer(options)
 }
 
-/**
- * Connections over the limit that are told so at the same time, displaced ones included; beyond them they are closed without a word. A
- * server with few places tells fewer, because each takes a descriptor.
- */
-const MAX_TURNED_AWAY = 100
-const MIN_TURNED_AWAY = 16
 const DEFAULT_GRACE_MS = 30_000
 /** Of `idleTimeoutMs`: how long a connection has to idle before its place may go to another. */
 const DISPLACED_AFTER_SHARE = 1 / 30
@@ -172,7 +166,7 @@ class SmtpServer implements Server {
     this.#context = createContext(options, (connection) => this.#over(connection))
     this.hostname = options.hostname
     this.limits = this.#context.limits
-    this.#maxTurnedAway = Math.min(MAX_TURNED_AWAY, Math.max(MIN_TURNED_AWAY, this.limits.maxConnections / 4))
+    this.#maxTurnedAway = maxTurnedAway(this.limits.maxConnections)
     const places = options.places ?? new Admission({ ...this.limits, keepsForSubmission: options.auth !== undefined })
     const minIdleMs = this.limits.idleTimeoutMs * DISPLACED_AFTER_SHARE
     this.#occupants = new Occupants(places, minIdleMs, (occupant) => this.#displace(occupant))
@@ -279,7 +273,7 @@ class SmtpServer implements Server {
     try {
       if (occupant instanceof Reservation) return occupant.giveUp()
       // Its socket is one more than there are places, until the client has taken the reply.
-      const isTold = this.#turnedAway + this.#displaced.size < this.#maxTurnedAway
+      const isTold = this.#canTell
       this.#displaced.add(occupant)
       this.#context.refused(
         { verb: '', reply: replies.IDLE_WHEN_FULL, remote: occupant.remote, byHook: false },
@@ -317,12 +311,17 @@ class SmtpServer implements Server {
     clearTimeout(timer)
   }
 
+  /** One more client can be told that there is no place for it, displaced ones included. */
+  get #canTell(): boolean {
+    return this.#turnedAway + this.#displaced.size < this.#maxTurnedAway
+  }
+
   async #turnAway(duplex: Duplex, why: Reply, isTlsMissing: boolean): Promise<void> {
     if (why !== replies.SHUTTING_DOWN) {
       this.#context.refused({ verb: '', reply: why, remote: duplex.remote, byHook: false }, undefined)
     }
     // In clear there is nothing to say to who speaks TLS.
-    if (isTlsMissing || this.#turnedAway + this.#displaced.size >= this.#maxTurnedAway) return this.#destroy(duplex)
+    if (isTlsMissing || !this.#canTell) return this.#destroy(duplex)
     this.#turnedAway++
     try {
       // Nothing is waited for but the close, and a runtime bounds that.
