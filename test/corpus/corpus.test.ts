@@ -106,7 +106,7 @@ test('25 MiB, exactly the limit: comes back byte for byte', async () => {
       { chunks: MiB, emptyLast: true },
     ],
   )
-}, 60_000)
+})
 
 test('one octet over the limit is refused, by DATA, by BDAT and by SIZE, and the session goes on', async () => {
   const before = await keptIds(server.store)
@@ -123,7 +123,7 @@ test('one octet over the limit is refused, by DATA, by BDAT and by SIZE, and the
 
   const reply = await sendByData(client, { bytes: messageOf(1_000).bytes })
   expect(reply.code).toBe(250)
-}, 60_000)
+})
 
 test('a chunk over the limit in the middle of a message ends it; the chunks behind it find no transaction', async () => {
   const before = await keptIds(server.store)
@@ -137,7 +137,7 @@ test('a chunk over the limit in the middle of a message ends it; the chunks behi
   await client.expect(503, '5.5.1')
   await client.quit()
   expect(await keptIds(server.store)).toEqual(before)
-}, 60_000)
+})
 
 test('line ends near the end of a packet, in packets of every length: each message comes back byte for byte', async () => {
   // A search by words has an unaligned rest at the end; a line end in it, and a line begun behind it, once hung the server.
@@ -161,7 +161,7 @@ test('line ends near the end of a packet, in packets of every length: each messa
     }
   }
   await client.quit()
-}, 30_000)
+})
 
 test('a hundred chunks pipelined behind one that was refused are no misbehaviour: the session goes on', async () => {
   using client = await RawClient.greeted(server.port)
@@ -175,7 +175,7 @@ test('a hundred chunks pipelined behind one that was refused are no misbehaviour
   for (let i = 0; i < parts.length; i++) await client.expect(503, '5.5.1')
   await client.say('NOOP', 250)
   await client.quit()
-}, 60_000)
+})
 
 test('two messages in one packet, the second by BDAT: each is whole', async () => {
   const { bytes } = messageOf(5_000)

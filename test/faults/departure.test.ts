@@ -176,7 +176,7 @@ describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_r
     expect(await server.ended()).toBe(0)
     for (const id of ids) expect(difference((await readKept(server.store, id)).bytes, LARGE)).toBeUndefined()
     await settled(server.store, 2)
-  }, 30_000)
+  })
 
   test('SIGTERM with 50 messages in DATA: all are finished, answered and whole', async () => {
     await using scratch = await Scratch.make()
@@ -202,7 +202,7 @@ describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_r
       expect(difference((await readKept(server.store, idIn(reply))).bytes, bytes)).toBeUndefined()
     }
     await settled(server.store, 50)
-  }, 30_000)
+  })
 
   test('SIGTERM: a message that does not end in the grace is given up, and never listed', async () => {
     await using scratch = await Scratch.make()
@@ -214,5 +214,5 @@ describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_r
     expect(Date.now() - startedAt).toBeLessThan(10_000)
     await client.closed()
     expect(await keptIds(server.store)).toEqual([])
-  }, 30_000)
+  })
 })

@@ -47,7 +47,7 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
     // The session goes on.
     expect((await sendByData(client, { bytes: messageOf(1_000).bytes })).code).toBe(250)
     await client.quit()
-  }, 60_000)
+  })
 
   test.skipIf(isShownElsewhere)(
     '1 GiB by BDAT, in one chunk and in many: 552, and memory stays flat',

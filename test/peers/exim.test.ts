@@ -20,7 +20,7 @@ beforeAll(async () => {
   await copyFile(served.caFile, caFile)
   await chmod(caFile, 0o644)
   exim = await Exim.make(served.scratch, served.smtp, caFile)
-}, 30_000)
+})
 afterAll(() => served?.[Symbol.asyncDispose]())
 
 function wireLog(): string {

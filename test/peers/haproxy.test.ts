@@ -43,7 +43,7 @@ beforeAll(async () => {
       lines: ['option smtpchk EHLO check.example'],
     },
   })
-}, 60_000)
+})
 afterAll(async () => {
   await proxy?.[Symbol.asyncDispose]()
   await served?.[Symbol.asyncDispose]()

@@ -34,12 +34,12 @@ beforeAll(async () => {
   server = await Postern.serve({ store, layout: 'maildir', uid: UID })
   if (DOVECOT.every((need) => need.missing === undefined))
     dovecot = await Dovecot.start(scratch, { mail: store, uid: UID })
-}, 30_000)
+})
 afterAll(async () => {
   await dovecot?.[Symbol.asyncDispose]()
   await server?.[Symbol.asyncDispose]()
   await scratch?.[Symbol.asyncDispose]()
-}, 30_000)
+})
 
 const MESSAGE = Buffer.from(
   [

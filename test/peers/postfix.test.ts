@@ -23,11 +23,11 @@ beforeAll(async () => {
   if (NEEDS.some((need) => need.missing !== undefined)) return
   served = await serveClients()
   postfix = await Postfix.start(served.scratch, { relayPort: served.smtp, caFile: served.caFile })
-}, 30_000)
+})
 afterAll(async () => {
   await postfix?.[Symbol.asyncDispose]()
   await served?.[Symbol.asyncDispose]()
-}, 30_000)
+})
 
 interface Sent {
   readonly to: readonly string[]

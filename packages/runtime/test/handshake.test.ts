@@ -106,7 +106,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
       }
       await until(() => handles() <= before)
       expect(hall.accepted).toEqual([])
-    }, 20_000)
+    })
   })
 
   describe('after the handshake', () => {

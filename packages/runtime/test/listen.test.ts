@@ -233,5 +233,5 @@ describe.each(PLACES)('%s', (runtime, place) => {
     await until(() => seen.over === seen.accepted && handles() <= before)
     expect(seen.accepted).toBeGreaterThan(300)
     await listener.close()
-  }, 20_000)
+  })
 })
