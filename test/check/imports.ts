@@ -1,144 +1,138 @@
 /**
- * The import rules of the house (docs/architecture.md), held by reading every import there is:
+ * Holds every import of the sources to the floors (floors.ts), and finds circles: of files, types included, and of folders.
  *
- *   engine/protocol → nothing outside itself; engine/server, engine/client → protocol, duplex
- *   runtime/*       → engine, and exactly one runtime's API
- *   storage, mail   → engine's types and values; relay → engine, storage, mail; inbox → storage, mail
- *   apps            → packages, through their exports
- *
- * Nobody imports an app, or another package's `src`. The protocol has no clock and no chance of its own.
+ * Nobody imports an app, or another package's `src`.
  */
-import { readFileSync } from 'node:fs'
-import { dirname, relative, resolve } from 'node:path'
-import { globSync } from 'node:fs'
-
-/** What each place may import: workspace packages, runtime modules, and packages of others by name. */
-interface Rule {
-  readonly place: RegExp
-  readonly packages: readonly string[]
-  /** Modules of a runtime, by prefix. */
-  readonly runtime: readonly string[]
-  readonly foreign: readonly string[]
-  /** Places outside its own folder that its relative imports may reach. */
-  readonly relative?: readonly RegExp[]
-}
-
-/** What Duplexes share without naming a runtime; it may be reached from where there is no `node:`. */
-const SHARED_BY_ALL = /^packages\/runtime\/src\/(?:duration|endpoint|linger|received|wait)\.ts$/
-
-const RULES: readonly Rule[] = [
-  { place: /^packages\/engine\/src\/protocol\//, packages: [], runtime: [], foreign: [], relative: [] },
-  {
-    place: /^packages\/engine\/src\/(?:server|client)\//,
-    packages: [],
-    runtime: [],
-    foreign: [],
-    relative: [/^packages\/engine\/src\/protocol\//, /^packages\/engine\/src\/duplex\.ts$/],
-  },
-  { place: /^packages\/engine\/src\//, packages: [], runtime: [], foreign: [], relative: [/^packages\/engine\/src\//] },
-  { place: SHARED_BY_ALL, packages: ['@postern/engine'], runtime: [], foreign: [], relative: [SHARED_BY_ALL] },
-  {
-    // What server runtimes share: `node:` modules that all of them have.
-    place: /^packages\/runtime\/src\/[^/]+$/,
-    packages: ['@postern/engine'],
-    runtime: ['node:'],
-    foreign: ['@peculiar/x509', 'reflect-metadata'],
-    relative: [/^packages\/runtime\/src\/[^/]+$/],
-  },
-  {
-    place: /^packages\/runtime\/src\/(?:node|deno|bun)\//,
-    packages: ['@postern/engine'],
-    runtime: ['node:'],
-    foreign: [],
-    relative: [/^packages\/runtime\/src\/[^/]+$/],
-  },
-  {
-    place: /^packages\/runtime\/src\/cloudflare\//,
-    packages: ['@postern/engine'],
-    runtime: ['cloudflare:'],
-    foreign: ['@cloudflare/workers-types'],
-    relative: [SHARED_BY_ALL, /^packages\/runtime\/src\/web\//],
-  },
-  {
-    place: /^packages\/runtime\/src\/websocket\//,
-    packages: ['@postern/engine'],
-    runtime: [],
-    foreign: ['jose'],
-    relative: [SHARED_BY_ALL],
-  },
-  {
-    place: /^packages\/runtime\/src\/(?:memory|web)\//,
-    packages: ['@postern/engine'],
-    runtime: [],
-    foreign: [],
-    relative: [SHARED_BY_ALL],
-  },
-  {
-    place: /^packages\/storage\/src\//,
-    packages: ['@postern/engine'],
-    runtime: ['node:'],
-    foreign: ['aws4fetch'],
-    relative: [/^packages\/storage\/src\//],
-  },
-  {
-    place: /^apps\/server\//,
-    packages: ['@postern/engine', '@postern/runtime', '@postern/storage'],
-    runtime: ['node:'],
-    foreign: ['ws', 'commander', '@logtape/logtape', '@logtape/pretty'],
-    relative: [/^apps\/server\//],
-  },
-  {
-    place: /^apps\/cloudflare\//,
-    packages: ['@postern/engine', '@postern/runtime', '@postern/storage'],
-    runtime: ['node:', 'cloudflare:'],
-    foreign: ['hono', '@cloudflare/workers-types'],
-    relative: [/^apps\/cloudflare\//],
-  },
-]
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { type Package, PACKAGES, type Part } from './floors.ts'
 
 const IMPORT =
   /^\s*(?:import|export)\b[^'"]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]/gm
+const COMMENT = /\/\*[\s\S]*?\*\/|\/\/.*$/gm
 /** What makes a pure function impure. */
 const IMPURE = /\bDate\b|\bMath\.random\b|\bperformance\b|\bsetTimeout\b|\bsetInterval\b|\bcrypto\b|\bfetch\b/
 
-/** Every breach, one line each: file, what it imports, why not. */
-export function findImportBreaches(root: string): string[] {
-  const files = globSync(['packages/*/src/**/*.ts', 'apps/*/*.ts', 'apps/*/src/**/*.ts'], { cwd: root }).toSorted()
-  return files.flatMap((file) => breachesIn(file, readFileSync(resolve(root, file), 'utf8'), root))
+interface SourceFile {
+  readonly path: string
+  readonly house: Package
+  readonly part: Part
+  readonly floor: number
+  readonly code: string
+  readonly imports: readonly string[]
 }
 
-function breachesIn(file: string, source: string, root: string): string[] {
-  const rule = RULES.find(({ place }) => place.test(file))
-  if (rule === undefined) return [`${file}: no import rule covers this place; add one in test/check/imports.ts`]
+/** Every breach, one line each: the file, what it imports, and why not. */
+export function findImportBreaches(root: string): string[] {
+  const paths = globSync(['packages/*/src/**/*.ts', 'apps/*/*.ts', 'apps/*/src/**/*.ts'], { cwd: root }).toSorted()
+  const files: SourceFile[] = []
   const breaches: string[] = []
-  for (const match of source.matchAll(IMPORT)) {
-    const target = match[1] ?? match[2] ?? match[3] ?? ''
-    const why = refusal(rule, file, target, root)
-    if (why !== undefined) breaches.push(`${file}: imports ${target}: ${why}`)
+  for (const path of paths) {
+    const place = findPlace(path)
+    if (place === undefined) {
+      breaches.push(`${path}: no part of a package covers it; add one in test/check/floors.ts`)
+      continue
+    }
+    const source = readFileSync(resolve(root, path), 'utf8')
+    const imports = [...source.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? match[3] ?? '')
+    files.push({ path, ...place, code: source.replace(COMMENT, ''), imports })
   }
-  if (file.startsWith('packages/engine/src/protocol/')) {
-    const code = source.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
-    const impure = IMPURE.exec(code)
-    if (impure !== null) breaches.push(`${file}: uses ${impure[0]}: the protocol is given time and chance`)
+  return [...breaches, ...files.flatMap(breachesIn), ...circleBreaches(files)]
+}
+
+function findPlace(path: string): Pick<SourceFile, 'house' | 'part' | 'floor'> | undefined {
+  let longest = -1
+  let found: Pick<SourceFile, 'house' | 'part' | 'floor'> | undefined
+  for (const house of PACKAGES) {
+    for (const [floor, parts] of house.floors.entries()) {
+      for (const part of parts) {
+        for (const place of part.paths) {
+          const whole = join(house.root, place)
+          if (whole.length <= longest || (path !== whole && !path.startsWith(`${whole}/`))) continue
+          longest = whole.length
+          found = { house, part, floor }
+        }
+      }
+    }
   }
+  return found
+}
+
+function breachesIn(file: SourceFile): string[] {
+  const breaches = file.imports.flatMap((target) => {
+    const why = target.startsWith('.') ? refusalOfRelative(file, target) : refusalOfModule(file, target)
+    return why === undefined ? [] : [`${file.path}: imports ${target}: ${why}`]
+  })
+  const impure = file.part.isPure === true ? IMPURE.exec(file.code) : null
+  if (impure !== null) breaches.push(`${file.path}: uses ${impure[0]}: it is given time and chance`)
   return breaches
 }
 
-function refusal(rule: Rule, file: string, target: string, root: string): string | undefined {
-  if (target.startsWith('.')) {
-    const reached = relative(root, resolve(root, dirname(file), target))
-    const own = /^(?:packages|apps)\/[^/]+\/(?:src\/)?[^/]*/.exec(file)?.[0] ?? file
-    const inside = rule.place.test(reached) && (rule.relative?.length === 0 || reached.startsWith(own))
-    const allowed = inside || rule.relative?.some((place) => place.test(reached))
-    return allowed ? undefined : `it may not reach ${reached}`
-  }
-  if (rule.runtime.some((prefix) => target.startsWith(prefix))) return undefined
+function refusalOfRelative(file: SourceFile, target: string): string | undefined {
+  const reached = reach(file.path, target)
+  const place = findPlace(reached)
+  if (place?.house !== file.house) return `it may not reach ${reached}, outside of its package`
+  if (place.part === file.part) return undefined
+  if (place.floor >= file.floor) return `${reached} is not on a lower floor`
+  const { below } = file.part
+  if (below === undefined || place.part.paths.some((path) => below.includes(path))) return undefined
+  return `it may not reach ${reached}`
+}
+
+function refusalOfModule({ house, part }: SourceFile, target: string): string | undefined {
+  const modules = part.modules ?? []
+  const packages = part.packages ?? house.packages
+  if (modules.some((prefix) => prefix.endsWith(':') && target.startsWith(prefix))) return undefined
   const name = target
     .split('/')
     .slice(0, target.startsWith('@') ? 2 : 1)
     .join('/')
-  if (rule.foreign.includes(name) || rule.packages.includes(name)) return undefined
-  return `it may import ${[...rule.packages, ...rule.runtime, ...rule.foreign].join(', ') || 'nothing'}`
+  if (modules.includes(name) || packages.includes(name)) return undefined
+  return `it may import ${[...packages, ...modules].join(', ') || 'nothing'}`
+}
+
+/** Circles of files, and of folders where the files make none. */
+function circleBreaches(files: readonly SourceFile[]): string[] {
+  const imports = new Map<string, Set<string>>()
+  const folders = new Map<string, Set<string>>()
+  for (const file of files) {
+    if (file.house.hasCircles === true) continue
+    const targets = file.imports.filter((target) => target.startsWith('.')).map((target) => reach(file.path, target))
+    imports.set(file.path, new Set(targets))
+    const from = folderOf(file.path)
+    const reached = folders.get(from) ?? new Set()
+    folders.set(from, reached)
+    for (const target of targets) if (folderOf(target) !== from) reached.add(folderOf(target))
+  }
+  const ofFiles = findCircles(imports).map((circle) => `circle of files: ${circle.join(' → ')}`)
+  const ofFolders = findCircles(folders).map((circle) => `circle of folders: ${circle.join(' → ')}`)
+  return [...ofFiles, ...ofFolders]
+}
+
+/** A file that is a part by itself stands for itself: a package's entry is above its folders, though it lies beside them. */
+function folderOf(path: string): string {
+  const place = findPlace(path)
+  const isPart = place?.part.paths.some((own) => join(place.house.root, own) === path)
+  return isPart === true ? path : dirname(path)
+}
+
+/** Each circle once, as the nodes that it runs through. */
+function findCircles(edges: ReadonlyMap<string, ReadonlySet<string>>): string[][] {
+  const circles: string[][] = []
+  const done = new Set<string>()
+  const visit = (node: string, path: readonly string[]): void => {
+    const start = path.indexOf(node)
+    if (start >= 0) circles.push([...path.slice(start), node])
+    if (start >= 0 || done.has(node)) return
+    for (const next of edges.get(node) ?? []) visit(next, [...path, node])
+    done.add(node)
+  }
+  for (const node of edges.keys()) visit(node, [])
+  return circles
+}
+
+function reach(from: string, target: string): string {
+  return join(dirname(from), target)
 }
 
 if (import.meta.main) {

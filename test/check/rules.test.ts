@@ -14,11 +14,14 @@ afterEach(() => {
   scratch = undefined
 })
 
-function breachesOf(file: string, source: string): string[] {
+/** What the check says of a tree of these files. */
+function breachesOf(files: Readonly<Record<string, string>>): string[] {
   scratch = mkdtempSync(join(tmpdir(), 'postern-imports-'))
-  const path = join(scratch, file)
-  mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, source)
+  for (const [file, source] of Object.entries(files)) {
+    const path = join(scratch, file)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, source)
+  }
   return findImportBreaches(scratch)
 }
 
@@ -36,9 +39,12 @@ test.each([
   ['packages/storage/src/a.ts', `import { listen } from '@postern/runtime/node'`],
   ['packages/storage/src/a.ts', `const s = await import('@postern/server/config')`],
   ['apps/server/src/a.ts', `import { x } from '../../../packages/engine/src/index.ts'`],
+  ['packages/runtime/src/web/a.ts', `import { z } from '../node/index.ts'`],
+  ['packages/runtime/src/web/a.ts', `import { z } from '../listening.ts'`],
+  ['packages/runtime/src/received.ts', `import type { z } from './listening.ts'`],
   ['packages/nowhere/src/a.ts', `export {}`],
 ])('a breach in %s is found: %s', (file, source) => {
-  expect(breachesOf(file, source)).toHaveLength(1)
+  expect(breachesOf({ [file]: source })).toHaveLength(1)
 })
 
 test.each([
@@ -49,7 +55,27 @@ test.each([
   ['packages/runtime/src/node/a.ts', `import net from 'node:net'\nimport { b } from './b.ts'`],
   ['apps/server/src/command/a.ts', `import { x } from '../b.ts'\nimport { y } from '@postern/storage/fs'`],
 ])('what is allowed in %s passes', (file, source) => {
-  expect(breachesOf(file, source)).toEqual([])
+  expect(breachesOf({ [file]: source })).toEqual([])
+})
+
+test('a circle of files is found, through types too', () => {
+  const files = {
+    'packages/runtime/src/web/a.ts': `import { b } from './b.ts'`,
+    'packages/runtime/src/web/b.ts': `export type { C } from './c.ts'`,
+    'packages/runtime/src/web/c.ts': `import type { A } from './a.ts'`,
+  }
+  const [a, b, c] = Object.keys(files)
+  expect(breachesOf(files)).toEqual([`circle of files: ${a} → ${b} → ${c} → ${a}`])
+})
+
+test('a circle of folders is found, where no two files import each other', () => {
+  const breaches = breachesOf({
+    'packages/runtime/src/web/a.ts': `import { c } from './inner/c.ts'`,
+    'packages/runtime/src/web/b.ts': `export {}`,
+    'packages/runtime/src/web/inner/c.ts': `import { b } from '../b.ts'`,
+  })
+  const [outer, inner] = ['packages/runtime/src/web', 'packages/runtime/src/web/inner']
+  expect(breaches).toEqual([`circle of folders: ${outer} → ${inner} → ${outer}`])
 })
 
 test('the engine bundles to nothing but itself, and stays small', async () => {

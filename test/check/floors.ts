@@ -1,0 +1,93 @@
+/**
+ * The floors of the house, from the ground up: the parts of each package, and what each of them may import.
+ *
+ * A file imports from its own part, and from parts on lower floors of its package. Parts of one floor do not know each other.
+ * docs/architecture.md is the tour of it; test/check/imports.ts holds every import to this list.
+ */
+
+/** Some folders or files of a package that belong together. */
+export interface Part {
+  /** Relative to the package's root; '' is the root itself. A file belongs to the part with the longest path that fits. */
+  readonly paths: readonly string[]
+  /** Modules from outside the workspace: prefixes of a runtime's own ('node:'), and packages by name. Default: none. */
+  readonly modules?: readonly string[]
+  /** Packages of the workspace, imported through their exports. Default: those of its package. */
+  readonly packages?: readonly string[]
+  /** Paths of the parts on lower floors that it may import from. Default: all of them. */
+  readonly below?: readonly string[]
+  /** Has no clock and no chance of its own: it is given both. Default: false. */
+  readonly isPure?: boolean
+}
+
+export interface Package {
+  readonly root: string
+  readonly packages: readonly string[]
+  readonly floors: readonly (readonly Part[])[]
+  /** Its circles are known and not mended yet. */
+  readonly hasCircles?: true
+}
+
+const NODE = ['node:']
+const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage']
+/** What duplexes share without naming a runtime, so that it can be used where there is no `node:`. */
+const COMMON = ['duration.ts', 'endpoint.ts', 'linger.ts', 'received.ts', 'wait.ts']
+
+export const PACKAGES: readonly Package[] = [
+  {
+    root: 'packages/engine/src',
+    packages: [],
+    hasCircles: true,
+    floors: [
+      [{ paths: ['duplex.ts'] }],
+      [{ paths: ['protocol'], isPure: true, below: [] }],
+      [{ paths: ['server'] }],
+      [{ paths: ['index.ts'] }],
+    ],
+  },
+  {
+    root: 'packages/runtime/src',
+    packages: ['@postern/engine'],
+    floors: [
+      [{ paths: COMMON }],
+      [{ paths: [''], modules: [...NODE, '@peculiar/x509', 'reflect-metadata'] }],
+      [
+        { paths: ['memory'], below: COMMON },
+        { paths: ['web'], below: COMMON },
+        { paths: ['websocket'], below: COMMON, modules: ['jose'] },
+      ],
+      [
+        { paths: ['node'], below: ['', ...COMMON], modules: NODE },
+        { paths: ['deno'], below: ['', ...COMMON], modules: NODE },
+        { paths: ['bun'], below: ['', ...COMMON], modules: NODE },
+        { paths: ['cloudflare'], below: ['web', ...COMMON], modules: ['cloudflare:', '@cloudflare/workers-types'] },
+      ],
+    ],
+  },
+  {
+    root: 'packages/storage/src',
+    packages: ['@postern/engine'],
+    hasCircles: true,
+    floors: [
+      [{ paths: [''], modules: NODE }],
+      [{ paths: ['memory'] }, { paths: ['object'] }, { paths: ['fs'], modules: NODE }],
+      [{ paths: ['s3'], modules: [...NODE, 'aws4fetch'] }, { paths: ['r2'] }, { paths: ['maildir'], modules: NODE }],
+      [{ paths: ['index.ts'] }],
+    ],
+  },
+  {
+    root: 'apps/server',
+    packages: ALL,
+    hasCircles: true,
+    floors: [
+      [{ paths: ['package.json'] }],
+      [{ paths: ['src'], modules: [...NODE, 'ws', 'commander', '@logtape/logtape', '@logtape/pretty'] }],
+      [{ paths: [''], modules: NODE }],
+    ],
+  },
+  {
+    root: 'apps/cloudflare',
+    packages: ALL,
+    hasCircles: true,
+    floors: [[{ paths: [''], modules: [...NODE, 'cloudflare:', 'hono', '@cloudflare/workers-types'] }]],
+  },
+]
