@@ -29,8 +29,6 @@ export interface Package {
 
 const NODE = ['node:']
 const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage']
-/** What duplexes share without naming a runtime, so that it can be used where there is no `node:`. */
-const COMMON = ['duration.ts', 'endpoint.ts', 'linger.ts', 'received.ts', 'wait.ts']
 
 export const PACKAGES: readonly Package[] = [
   {
@@ -48,18 +46,18 @@ export const PACKAGES: readonly Package[] = [
     root: 'packages/runtime/src',
     packages: ['@postern/engine'],
     floors: [
-      [{ paths: COMMON }],
+      [{ paths: ['common'] }],
       [{ paths: [''], modules: [...NODE, '@peculiar/x509', 'reflect-metadata'] }],
       [
-        { paths: ['memory'], below: COMMON },
-        { paths: ['web'], below: COMMON },
-        { paths: ['websocket'], below: COMMON, modules: ['jose'] },
+        { paths: ['memory'], below: ['common'] },
+        { paths: ['web'], below: ['common'] },
+        { paths: ['websocket'], below: ['common'], modules: ['jose'] },
       ],
       [
-        { paths: ['node'], below: ['', ...COMMON], modules: NODE },
-        { paths: ['deno'], below: ['', ...COMMON], modules: NODE },
-        { paths: ['bun'], below: ['', ...COMMON], modules: NODE },
-        { paths: ['cloudflare'], below: ['web', ...COMMON], modules: ['cloudflare:', '@cloudflare/workers-types'] },
+        { paths: ['node'], below: ['', 'common'], modules: NODE },
+        { paths: ['deno'], below: ['', 'common'], modules: NODE },
+        { paths: ['bun'], below: ['', 'common'], modules: NODE },
+        { paths: ['cloudflare'], below: ['web', 'common'], modules: ['cloudflare:', '@cloudflare/workers-types'] },
       ],
     ],
   },

@@ -41,7 +41,7 @@ test.each([
   ['apps/server/src/a.ts', `import { x } from '../../../packages/engine/src/index.ts'`],
   ['packages/runtime/src/web/a.ts', `import { z } from '../node/index.ts'`],
   ['packages/runtime/src/web/a.ts', `import { z } from '../listening.ts'`],
-  ['packages/runtime/src/received.ts', `import type { z } from './listening.ts'`],
+  ['packages/runtime/src/common/a.ts', `import type { z } from '../listening.ts'`],
   ['packages/nowhere/src/a.ts', `export {}`],
 ])('a breach in %s is found: %s', (file, source) => {
   expect(breachesOf({ [file]: source })).toHaveLength(1)

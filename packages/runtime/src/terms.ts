@@ -1,7 +1,7 @@
 /** The terms on which a listener takes connections: its options, checked, with what they leave out. */
 import type { Endpoint, Place, SessionOverrides } from '@postern/engine'
 import { TlsCredentials } from './credentials.ts'
-import { checkDurations } from './duration.ts'
+import { checkDurations } from './common/duration.ts'
 import { type GiveUp, Handshakes } from './handshakes.ts'
 import type { Acceptor, ListenOptions, ServeOptions } from './listening.ts'
 

@@ -123,7 +123,7 @@ export const PATTERNS: readonly PatternEntry[] = [
     text: 'an address, as workerd writes it',
   },
   {
-    file: 'packages/runtime/src/endpoint.ts',
+    file: 'packages/runtime/src/common/endpoint.ts',
     pattern: String.raw`/%.*/`,
     risk: 'unanchored',
     by: 'program',

@@ -6,9 +6,9 @@
  * sees ciphertext, and what it calls back with no duplex at hand is passed over.
  */
 import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
-import { linger, type Lingering } from '../linger.ts'
-import { Received } from '../received.ts'
-import { connectionClosed, type Wait } from '../wait.ts'
+import { linger, type Lingering } from '../common/linger.ts'
+import { Received } from '../common/received.ts'
+import { connectionClosed, type Wait } from '../common/wait.ts'
 import type { BunSocket, NativeContext, SocketHandlers } from './api.ts'
 import type { TlsSide } from './tls-side.ts'
 import { tlsInfo } from './tls-info.ts'

@@ -5,7 +5,7 @@
  */
 import type { Endpoint, Listener } from '@postern/engine'
 import { lookup } from 'node:dns/promises'
-import { ipEndpoint, unixEndpoint } from '../endpoint.ts'
+import { ipEndpoint, unixEndpoint } from '../common/endpoint.ts'
 import type { Acceptor, ListenOptions } from '../listening.ts'
 import { checkPlace, Terms } from '../terms.ts'
 import { removeStale } from '../unix-socket.ts'

@@ -1,7 +1,7 @@
 /** Connecting to somebody who listens. Cloudflare's network lets nobody dial port 25, its own addresses, or private ones. */
 import { connect } from 'cloudflare:sockets'
 import type { Duplex } from '@postern/engine'
-import { checkDurations } from '../duration.ts'
+import { checkDurations } from '../common/duration.ts'
 import { openDuplex } from './socket.ts'
 
 export interface DialTlsOptions {

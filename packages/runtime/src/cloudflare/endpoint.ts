@@ -1,6 +1,6 @@
 /** What workerd calls the ends of a socket, as the engine calls them. */
 import type { Endpoint } from '@postern/engine'
-import { ipEndpoint, UNKNOWN_ENDPOINT } from '../endpoint.ts'
+import { ipEndpoint, UNKNOWN_ENDPOINT } from '../common/endpoint.ts'
 
 /** '192.0.2.1:25' or '[2001:db8::1]:25'. */
 const ADDRESS = /^(?:\[([0-9a-f:.%]+)\]|(\d+(?:\.\d+){3})):(\d{1,5})$/i

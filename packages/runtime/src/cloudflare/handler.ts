@@ -6,7 +6,7 @@
  */
 import type { Socket } from '@cloudflare/workers-types'
 import type { Duplex, SessionOverrides } from '@postern/engine'
-import { checkDurations } from '../duration.ts'
+import { checkDurations } from '../common/duration.ts'
 import { openDuplex, type SocketOptions } from './socket.ts'
 
 /** What the handler needs of a server. Its promise is the session's end. */

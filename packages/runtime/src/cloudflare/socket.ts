@@ -6,7 +6,7 @@
  */
 import type { Socket } from '@cloudflare/workers-types'
 import type { Duplex, Endpoint, TlsInfo } from '@postern/engine'
-import type { Wait } from '../wait.ts'
+import type { Wait } from '../common/wait.ts'
 import { StreamDuplex, type StreamPair } from '../web/duplex.ts'
 import { socketEndpoint } from './endpoint.ts'
 

@@ -5,7 +5,7 @@
  * them are idle; where a peer fills it, the next is larger. What has come is handed on as a view, and that part of the buffer
  * is never used again: whoever gets it may keep it, and nothing is copied.
  */
-import { connectionClosed } from '../wait.ts'
+import { connectionClosed } from '../common/wait.ts'
 import type { DenoConnection } from './api.ts'
 import type { Carrier, Sink } from './carrier.ts'
 

@@ -2,7 +2,7 @@
 import type { Duplex } from '@postern/engine'
 import { isIP } from 'node:net'
 import { checkDial, type DialOptions, type DialTlsOptions, withinBounds } from '../dialling.ts'
-import { unixEndpoint } from '../endpoint.ts'
+import { unixEndpoint } from '../common/endpoint.ts'
 import { deno, type DenoConnection } from './api.ts'
 import { ConnectionDuplex } from './duplex.ts'
 import { endpoint } from './endpoint.ts'

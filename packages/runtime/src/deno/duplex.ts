@@ -1,9 +1,9 @@
 /** A connection of Deno as the engine's Duplex: in clear, and then maybe TLS. */
 import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
-import { linger, type Lingering } from '../linger.ts'
-import { Received } from '../received.ts'
+import { linger, type Lingering } from '../common/linger.ts'
+import { Received } from '../common/received.ts'
 import { tlsInfo } from '../tls-info.ts'
-import { connectionClosed, type Wait } from '../wait.ts'
+import { connectionClosed, type Wait } from '../common/wait.ts'
 import type { DenoConnection } from './api.ts'
 import type { Carrier, Sink } from './carrier.ts'
 import { Clear } from './clear.ts'

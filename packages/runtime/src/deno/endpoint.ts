@@ -1,6 +1,6 @@
 /** What Deno calls the two ends of a connection, as the engine calls them. */
 import type { Endpoint } from '@postern/engine'
-import { ipEndpoint, unixEndpoint } from '../endpoint.ts'
+import { ipEndpoint, unixEndpoint } from '../common/endpoint.ts'
 import type { DenoAddress } from './api.ts'
 
 export function endpoint({ transport, hostname, port, path }: DenoAddress): Endpoint {

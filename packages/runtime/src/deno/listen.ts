@@ -7,7 +7,7 @@
  */
 import type { Endpoint, Listener } from '@postern/engine'
 import { rm } from 'node:fs/promises'
-import { unixEndpoint } from '../endpoint.ts'
+import { unixEndpoint } from '../common/endpoint.ts'
 import type { Acceptor, ListenOptions } from '../listening.ts'
 import { paced } from '../paced.ts'
 import { checkPlace, Terms } from '../terms.ts'

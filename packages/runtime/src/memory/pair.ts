@@ -6,8 +6,8 @@
  * peer can finish, until nothing has moved for `lingerMs`.
  */
 import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
-import { linger, type Lingering } from '../linger.ts'
-import type { Wait } from '../wait.ts'
+import { linger, type Lingering } from '../common/linger.ts'
+import type { Wait } from '../common/wait.ts'
 
 export interface PairOptions {
   /** Bytes that may wait unread before a `write` waits too. Default 65,536. */

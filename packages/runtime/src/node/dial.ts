@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { checkDial, type DialOptions, type DialTlsOptions, withinBounds } from '../dialling.ts'
-import { unixEndpoint } from '../endpoint.ts'
+import { unixEndpoint } from '../common/endpoint.ts'
 import { SOCKET_BUFFER_BYTES, SocketDuplex } from './duplex.ts'
 import { remoteEndpoint } from './endpoint.ts'
 

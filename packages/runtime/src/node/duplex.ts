@@ -7,10 +7,10 @@
 import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { linger, type Lingering } from '../linger.ts'
-import { Received } from '../received.ts'
+import { linger, type Lingering } from '../common/linger.ts'
+import { Received } from '../common/received.ts'
 import { tlsInfo } from '../tls-info.ts'
-import { connectionClosed, type Wait } from '../wait.ts'
+import { connectionClosed, type Wait } from '../common/wait.ts'
 import { localEndpoint } from './endpoint.ts'
 
 /** What Node keeps of its own, in each direction, for a socket that is made here. */

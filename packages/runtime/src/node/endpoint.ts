@@ -1,7 +1,7 @@
 /** The two ends of a socket of Node. */
 import type { Endpoint } from '@postern/engine'
 import type { AddressInfo, Socket } from 'node:net'
-import { ipEndpoint, unixEndpoint } from '../endpoint.ts'
+import { ipEndpoint, unixEndpoint } from '../common/endpoint.ts'
 
 export function remoteEndpoint(socket: Socket): Endpoint {
   return ipEndpoint(socket.remoteAddress, socket.remotePort)

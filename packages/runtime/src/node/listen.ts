@@ -6,7 +6,7 @@
 import type { Endpoint, Listener, Place } from '@postern/engine'
 import { createServer, type Server, type Socket } from 'node:net'
 import { Server as TlsServer, TLSSocket } from 'node:tls'
-import { unixEndpoint } from '../endpoint.ts'
+import { unixEndpoint } from '../common/endpoint.ts'
 import type { Acceptor, ConnectionOptions, ListenOptions, ServeOptions } from '../listening.ts'
 import { paced } from '../paced.ts'
 import { checkPlace, Terms } from '../terms.ts'

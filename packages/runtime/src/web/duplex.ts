@@ -9,11 +9,11 @@
  * on workerd, a connection touches only what is its own.
  */
 import type { Duplex, Endpoint, TlsInfo } from '@postern/engine'
-import { checkDurations } from '../duration.ts'
-import { UNKNOWN_ENDPOINT } from '../endpoint.ts'
-import { linger, type Lingering } from '../linger.ts'
-import { Received } from '../received.ts'
-import { connectionClosed, type Wait } from '../wait.ts'
+import { checkDurations } from '../common/duration.ts'
+import { UNKNOWN_ENDPOINT } from '../common/endpoint.ts'
+import { linger, type Lingering } from '../common/linger.ts'
+import { Received } from '../common/received.ts'
+import { connectionClosed, type Wait } from '../common/wait.ts'
 import { fillingReader, type StreamReader } from './filling.ts'
 
 /** The two directions of a connection, in bytes. */

@@ -9,9 +9,9 @@
  * must not be touched by another.
  */
 import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
-import { linger, type Lingering } from '../linger.ts'
-import { Received } from '../received.ts'
-import { connectionClosed, type Wait } from '../wait.ts'
+import { linger, type Lingering } from '../common/linger.ts'
+import { Received } from '../common/received.ts'
+import { connectionClosed, type Wait } from '../common/wait.ts'
 import { type Control, readControl } from './control.ts'
 import { Allowance, MAX_FRAME_BYTES } from './credit.ts'
 import { Outbox } from './outbox.ts'

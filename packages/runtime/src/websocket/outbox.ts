@@ -1,5 +1,5 @@
 /** What leaves by a WebSocket: messages at once, bytes as far as the peer allows; the rest of them waits here, and so does its writer. */
-import type { Wait } from '../wait.ts'
+import type { Wait } from '../common/wait.ts'
 import { type Control, writeControl } from './control.ts'
 import { Credit, MAX_FRAME_BYTES } from './credit.ts'
 import { OPEN, type WebSocketLike } from './socket.ts'
