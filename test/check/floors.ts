@@ -29,6 +29,8 @@ export interface Package {
 
 const NODE = ['node:']
 const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage']
+/** What a runtime with sockets builds on. */
+const SOCKETS = ['sockets', 'sockets/tls', 'common']
 
 export const PACKAGES: readonly Package[] = [
   {
@@ -47,16 +49,17 @@ export const PACKAGES: readonly Package[] = [
     packages: ['@postern/engine'],
     floors: [
       [{ paths: ['common'] }],
-      [{ paths: [''], modules: [...NODE, '@peculiar/x509', 'reflect-metadata'] }],
       [
-        { paths: ['memory'], below: ['common'] },
-        { paths: ['web'], below: ['common'] },
-        { paths: ['websocket'], below: ['common'], modules: ['jose'] },
+        { paths: ['sockets/tls'], modules: [...NODE, '@peculiar/x509', 'reflect-metadata'] },
+        { paths: ['memory'] },
+        { paths: ['web'] },
+        { paths: ['websocket'], modules: ['jose'] },
       ],
+      [{ paths: ['sockets'], below: ['sockets/tls', 'common'], modules: NODE }],
       [
-        { paths: ['node'], below: ['', 'common'], modules: NODE },
-        { paths: ['deno'], below: ['', 'common'], modules: NODE },
-        { paths: ['bun'], below: ['', 'common'], modules: NODE },
+        { paths: ['node'], below: SOCKETS, modules: NODE },
+        { paths: ['deno'], below: SOCKETS, modules: NODE },
+        { paths: ['bun'], below: SOCKETS, modules: NODE },
         { paths: ['cloudflare'], below: ['web', 'common'], modules: ['cloudflare:', '@cloudflare/workers-types'] },
       ],
     ],

@@ -1,7 +1,7 @@
 /** The contract of Duplex, run inside workerd: in memory, and over its own sockets. */
 import { resolve } from 'node:path'
 import { describe } from 'vitest'
-import { selfSigned } from '../src/tls.ts'
+import { selfSigned } from '../src/sockets/tls/index.ts'
 import { contract } from './contract.ts'
 import { sleep } from './exchange.ts'
 import { lookAt, type Outcome } from './outcome.ts'

@@ -2,7 +2,7 @@
 import process from 'node:process'
 import { Duplex } from 'node:stream'
 import { serverHandshake } from '../src/deno/handshake.ts'
-import { selfSigned, TlsCredentials } from '../src/tls.ts'
+import { selfSigned, TlsCredentials } from '../src/sockets/tls/index.ts'
 
 const HANDSHAKES = 1_000
 /** Begins like a ClientHello, and is none. */

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import type { TlsOptions } from '../src/tls.ts'
+import type { TlsOptions } from '../src/sockets/tls/index.ts'
 import { certificate, Hall } from './harness.ts'
 import { startRemote } from './remote.ts'
 

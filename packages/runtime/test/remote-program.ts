@@ -5,7 +5,7 @@
 import type { Duplex, Listener } from '@postern/engine'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
-import { TlsCredentials } from '../src/tls.ts'
+import { TlsCredentials } from '../src/sockets/tls/index.ts'
 import { converse } from './converse.ts'
 import type { Answer, Call, DuplexFacts, Facts, Told } from './remote.ts'
 import type { Sockets } from './sockets.ts'

@@ -7,10 +7,10 @@ import { spawn } from 'node:child_process'
 import { readdirSync, readlinkSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { DialOptions } from '../src/dialling.ts'
-import type { Acceptor, ListenOptions } from '../src/listening.ts'
+import type { DialOptions } from '../src/sockets/outbound.ts'
+import type { Acceptor, ListenOptions } from '../src/sockets/inbound.ts'
 import { sleep } from './harness.ts'
-import { TlsCredentials, type TlsOptions } from '../src/tls.ts'
+import { TlsCredentials, type TlsOptions } from '../src/sockets/tls/index.ts'
 
 /** Listens and dials, here or elsewhere. */
 export interface Place {

@@ -1,7 +1,7 @@
 /** Connections over a real listener, the same for every server runtime. */
 import type { Duplex, Listener } from '@postern/engine'
-import type { ListenOptions, Acceptor } from '../src/listening.ts'
-import type { SelfSignedCertificate } from '../src/tls.ts'
+import type { ListenOptions, Acceptor } from '../src/sockets/inbound.ts'
+import type { SelfSignedCertificate } from '../src/sockets/tls/index.ts'
 import type { MakePair } from './contract.ts'
 import type { PairKind } from './outcome.ts'
 

@@ -1,6 +1,6 @@
 /** Connecting to somebody who listens. */
 import type { Duplex } from '@postern/engine'
-import { checkDial, type DialOptions, withinBounds } from '../dialling.ts'
+import { checkDial, type DialOptions, withinBounds } from '../sockets/outbound.ts'
 import { ipEndpoint, unixEndpoint } from '../common/endpoint.ts'
 import { bun, type BunSocket, type SocketHandlers } from './api.ts'
 import { type Attached, HANDLERS, SocketDuplex, type SocketSettings } from './duplex.ts'

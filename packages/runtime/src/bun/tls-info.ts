@@ -1,5 +1,5 @@
 import type { TlsInfo } from '@postern/engine'
-import { peerCertificate } from '../peer-certificate.ts'
+import { peerCertificate } from '../sockets/tls/peer-certificate.ts'
 import type { BunSocket } from './api.ts'
 
 /** What the handshake of this socket agreed on. */

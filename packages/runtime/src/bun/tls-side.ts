@@ -1,8 +1,8 @@
 /** The two sides of a TLS handshake: what goes into it, and what is refused after it. */
 import { isIP } from 'node:net'
 import { checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls'
-import { type CheckedTls, contextFor } from '../credentials.ts'
-import type { DialTlsOptions } from '../dialling.ts'
+import { type CheckedTls, contextFor } from '../sockets/tls/credentials.ts'
+import type { DialTlsOptions } from '../sockets/outbound.ts'
 import type { BunSocket, NativeContext, UpgradeTls } from './api.ts'
 
 export interface TlsSide {

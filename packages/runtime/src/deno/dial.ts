@@ -1,7 +1,7 @@
 /** Connecting to somebody who listens. */
 import type { Duplex } from '@postern/engine'
 import { isIP } from 'node:net'
-import { checkDial, type DialOptions, type DialTlsOptions, withinBounds } from '../dialling.ts'
+import { checkDial, type DialOptions, type DialTlsOptions, withinBounds } from '../sockets/outbound.ts'
 import { unixEndpoint } from '../common/endpoint.ts'
 import { deno, type DenoConnection } from './api.ts'
 import { ConnectionDuplex } from './duplex.ts'

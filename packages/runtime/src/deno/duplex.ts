@@ -2,7 +2,7 @@
 import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
 import { linger, type Lingering } from '../common/linger.ts'
 import { Received } from '../common/received.ts'
-import { tlsInfo } from '../tls-info.ts'
+import { tlsInfo } from '../sockets/tls/info.ts'
 import { connectionClosed, type Wait } from '../common/wait.ts'
 import type { DenoConnection } from './api.ts'
 import type { Carrier, Sink } from './carrier.ts'

@@ -7,8 +7,8 @@
  */
 import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect, type Server, type TLSSocket } from 'node:tls'
-import type { CheckedTls } from '../credentials.ts'
-import { makeHandshaker } from '../handshaker.ts'
+import type { CheckedTls } from '../sockets/tls/credentials.ts'
+import { makeHandshaker } from '../sockets/tls/server.ts'
 import { checkServerTls } from './options.ts'
 import { Vouched } from './vouched.ts'
 

@@ -1,6 +1,6 @@
 /** What of Node's TLS options Deno (2.9) does not do. It would pass over them without a word, so they are refused here. */
-import type { TlsOptions } from '../credentials.ts'
-import type { DialTlsOptions } from '../dialling.ts'
+import type { TlsOptions } from '../sockets/tls/credentials.ts'
+import type { DialTlsOptions } from '../sockets/outbound.ts'
 
 /** What it does of `tls.createSecureContext`. */
 const CONTEXT_OPTIONS: readonly string[] = ['key', 'cert', 'ca', 'passphrase', 'minVersion', 'maxVersion']

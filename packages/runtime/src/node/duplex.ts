@@ -9,7 +9,7 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { linger, type Lingering } from '../common/linger.ts'
 import { Received } from '../common/received.ts'
-import { tlsInfo } from '../tls-info.ts'
+import { tlsInfo } from '../sockets/tls/info.ts'
 import { connectionClosed, type Wait } from '../common/wait.ts'
 import { localEndpoint } from './endpoint.ts'
 

@@ -6,8 +6,8 @@
  */
 import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
-import type { CheckedTls } from '../credentials.ts'
-import { makeHandshaker } from '../handshaker.ts'
+import type { CheckedTls } from '../sockets/tls/credentials.ts'
+import { makeHandshaker } from '../sockets/tls/server.ts'
 
 interface Wait {
   readonly resolve: (socket: TLSSocket) => void

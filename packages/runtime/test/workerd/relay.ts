@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect as connectTcp, createServer, type Server, type Socket } from 'node:net'
 import { connect as connectTls, createServer as createTlsServer, TLSSocket } from 'node:tls'
-import type { SelfSignedCertificate } from '../../src/tls.ts'
+import type { SelfSignedCertificate } from '../../src/sockets/tls/index.ts'
 import { type Order, ORDER_BYTES, type TcpMode } from './order.ts'
 
 export class Relay {

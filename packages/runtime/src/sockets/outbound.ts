@@ -1,6 +1,6 @@
 /** What diallers of every server runtime have in common. */
 import type { ConnectionOptions as NodeTlsOptions } from 'node:tls'
-import { checkDurations } from './common/duration.ts'
+import { checkDurations } from '../common/duration.ts'
 
 /** As Node's `tls.connect` takes them: servername, rejectUnauthorized, ca, cert, key … */
 export type DialTlsOptions = Omit<NodeTlsOptions, 'socket' | 'host' | 'port' | 'path' | 'timeout'>

@@ -1,6 +1,6 @@
 /** What listeners of every server runtime have in common. */
 import type { Duplex, Endpoint, Place, SessionOverrides } from '@postern/engine'
-import type { TlsCredentials, TlsOptions } from './credentials.ts'
+import type { TlsCredentials, TlsOptions } from './tls/credentials.ts'
 
 /** What a listener needs of a server. */
 export interface Acceptor {

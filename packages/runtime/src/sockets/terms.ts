@@ -1,9 +1,9 @@
 /** The terms on which a listener takes connections: its options, checked, with what they leave out. */
 import type { Endpoint, Place, SessionOverrides } from '@postern/engine'
-import { TlsCredentials } from './credentials.ts'
-import { checkDurations } from './common/duration.ts'
-import { type GiveUp, Handshakes } from './handshakes.ts'
-import type { Acceptor, ListenOptions, ServeOptions } from './listening.ts'
+import { TlsCredentials } from './tls/credentials.ts'
+import { checkDurations } from '../common/duration.ts'
+import { type GiveUp, Handshakes } from './limiter.ts'
+import type { Acceptor, ListenOptions, ServeOptions } from './inbound.ts'
 
 /** What a handshake gave, and the place of its connection. */
 interface Secured<T> {

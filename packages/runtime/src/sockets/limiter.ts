@@ -5,7 +5,7 @@
  * up the oldest of the address that has most, because who is slow or silent on purpose is old, and who floods is many.
  */
 import { type Endpoint, FairSet } from '@postern/engine'
-import type { ServeOptions } from './listening.ts'
+import type { ServeOptions } from './inbound.ts'
 
 /** Ends the connection. With an error, its handshake has begun, and fails with this error. */
 export type GiveUp = (error?: Error) => void
