@@ -1,6 +1,6 @@
 /** STARTTLS that comes to nothing, with a socket that is made up: in workerd a peer can't choose what its handshake does. */
 import { expect, test } from 'vitest'
-import { openDuplex } from '../src/cloudflare/socket.ts'
+import { openDuplex } from '../src/cloudflare/duplex.ts'
 
 type Socket = Parameters<typeof openDuplex>[0]
 

@@ -3,7 +3,7 @@ import type { Duplex } from '@postern/engine'
 import { checkDial, type DialOptions, withinBounds } from '../sockets/outbound.ts'
 import { ipEndpoint, unixEndpoint } from '../common/endpoint.ts'
 import { bun, type BunSocket, type SocketHandlers } from './api.ts'
-import { type Attached, HANDLERS, SocketDuplex, type SocketSettings } from './duplex.ts'
+import { type Attached, HANDLERS, BunDuplex, type BunDuplexDeps } from './duplex.ts'
 import { systemError } from './system-error.ts'
 import { checkDialTls, clientSide } from './tls-side.ts'
 
@@ -26,11 +26,11 @@ export async function dial(options: DialOptions): Promise<Duplex> {
 
 class Attempt {
   readonly #options: DialOptions
-  readonly #settings: SocketSettings
-  #duplex: SocketDuplex | undefined
+  readonly #settings: BunDuplexDeps
+  #duplex: BunDuplex | undefined
   #isGivenUp = false
 
-  constructor(options: DialOptions, settings: SocketSettings) {
+  constructor(options: DialOptions, settings: BunDuplexDeps) {
     this.#options = options
     this.#settings = settings
   }
@@ -57,6 +57,6 @@ class Attempt {
     const { path } = this.#options
     const remote = path === undefined ? ipEndpoint(socket.remoteAddress, socket.remotePort) : unixEndpoint(path)
     const local = path === undefined ? ipEndpoint(socket.localAddress, socket.localPort) : unixEndpoint()
-    this.#duplex = new SocketDuplex(socket, this.#settings, remote, local)
+    this.#duplex = new BunDuplex(socket, this.#settings, remote, local)
   }
 }

@@ -14,22 +14,22 @@ import type { TlsSide } from './tls-side.ts'
 import { tlsInfo } from './tls-info.ts'
 
 /** What connections of one listener, or of one dialler, have in common. */
-export interface SocketSettings {
+export interface BunDuplexDeps {
   /** How the next handshake is made, on whichever side this is. */
   readonly tls: (() => TlsSide) | undefined
   readonly lingerMs: number
 }
 
 /** Of a socket: its duplex, or nothing once the socket lies under TLS. */
-export type Attached = SocketDuplex | undefined
+export type Attached = BunDuplex | undefined
 
-export class SocketDuplex implements Duplex {
+export class BunDuplex implements Duplex {
   startTls: ((received?: Uint8Array) => Promise<TlsInfo>) | undefined
   readonly remote: Endpoint
   readonly local: Endpoint
   tls: TlsInfo | undefined
 
-  readonly #settings: SocketSettings
+  readonly #settings: BunDuplexDeps
   #socket: BunSocket<Attached>
   readonly #received: Received = new Received()
   /** What was written and not taken yet; `#writing` waits for it. */
@@ -46,7 +46,7 @@ export class SocketDuplex implements Duplex {
   #isFinished = false
   #isClosed = false
 
-  constructor(socket: BunSocket<Attached>, settings: SocketSettings, remote: Endpoint, local: Endpoint) {
+  constructor(socket: BunSocket<Attached>, settings: BunDuplexDeps, remote: Endpoint, local: Endpoint) {
     this.#settings = settings
     this.#socket = this.#received.source = socket
     this.remote = remote

@@ -10,7 +10,7 @@ import type { Acceptor, ListenOptions } from '../sockets/inbound.ts'
 import { checkPlace, Terms } from '../sockets/terms.ts'
 import { removeStale } from '../sockets/unix-socket.ts'
 import { bun, type BunListener, type BunSocket } from './api.ts'
-import { type Attached, HANDLERS, SocketDuplex, type SocketSettings } from './duplex.ts'
+import { type Attached, HANDLERS, BunDuplex, type BunDuplexDeps } from './duplex.ts'
 import { systemError } from './system-error.ts'
 import { serverSide } from './tls-side.ts'
 
@@ -87,7 +87,7 @@ function attach(reception: Reception, listener: BunListener, address: Endpoint):
 class Reception {
   readonly #terms: Terms
   readonly #server: Acceptor
-  readonly #settings: SocketSettings
+  readonly #settings: BunDuplexDeps
   #isClosed = false
 
   constructor(server: Acceptor, options: ListenOptions) {
@@ -101,7 +101,7 @@ class Reception {
   take(socket: BunSocket<Attached>, remote: Endpoint, local: Endpoint): void {
     // Reset before we got to it, or in the backlog when the listener was closed.
     if (remote.family === 'unknown' || this.#isClosed) return socket.close()
-    const duplex = new SocketDuplex(socket, this.#settings, remote, local)
+    const duplex = new BunDuplex(socket, this.#settings, remote, local)
     const { implicitTls, overrides, error } = this.#terms
     const { startTls } = duplex
     if (!implicitTls || startTls === undefined) {

@@ -2,7 +2,7 @@
 import { connect } from 'cloudflare:sockets'
 import type { Duplex } from '@postern/engine'
 import { checkDurations } from '../common/duration.ts'
-import { openDuplex } from './socket.ts'
+import { openDuplex } from './duplex.ts'
 
 export interface DialTlsOptions {
   /** Whose certificate the peer must show. Default: `host`. */

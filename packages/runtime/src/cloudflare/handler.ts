@@ -7,7 +7,7 @@
 import type { Socket } from '@cloudflare/workers-types'
 import type { Duplex, SessionOverrides } from '@postern/engine'
 import { checkDurations } from '../common/duration.ts'
-import { openDuplex, type SocketOptions } from './socket.ts'
+import { openDuplex, type SocketOptions } from './duplex.ts'
 
 /** What the handler needs of a server. Its promise is the session's end. */
 export interface Acceptor {

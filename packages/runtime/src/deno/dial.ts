@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 import { checkDial, type DialOptions, type DialTlsOptions, withinBounds } from '../sockets/outbound.ts'
 import { unixEndpoint } from '../common/endpoint.ts'
 import { deno, type DenoConnection } from './api.ts'
-import { ConnectionDuplex } from './duplex.ts'
+import { DenoDuplex } from './duplex.ts'
 import { endpoint } from './endpoint.ts'
 import { withCode } from './errors.ts'
 import { clientHandshake, type Handshake } from './handshake.ts'
@@ -34,7 +34,7 @@ async function establish(options: DialOptions, givenUp: AbortSignal): Promise<Du
       ? [endpoint(connection.remoteAddr), endpoint(connection.localAddr)]
       : [unixEndpoint(path), unixEndpoint()]
   const handshake = tls && secure(tls, options.host ?? 'localhost')
-  const duplex = new ConnectionDuplex(connection, { handshake, lingerMs }, remote, local)
+  const duplex = new DenoDuplex(connection, { handshake, lingerMs }, remote, local)
   if (!implicitTls || duplex.startTls === undefined) return duplex
   const giveUp = (): void => duplex.destroy()
   givenUp.addEventListener('abort', giveUp)

@@ -9,22 +9,22 @@ import type { Carrier, Sink } from './carrier.ts'
 import { Clear } from './clear.ts'
 import type { Handshake } from './handshake.ts'
 import { Secure } from './secure.ts'
-import { Ciphertext } from './stream.ts'
+import { Ciphertext } from './ciphertext.ts'
 
 /** What connections of one listener, or of one dialler, have in common. */
-export interface ConnectionSettings {
+export interface DenoDuplexDeps {
   /** Makes the TLS handshake, on whichever side this is. */
   readonly handshake: Handshake | undefined
   readonly lingerMs: number
 }
 
-export class ConnectionDuplex implements Duplex {
+export class DenoDuplex implements Duplex {
   startTls: ((received?: Uint8Array) => Promise<TlsInfo>) | undefined
   readonly remote: Endpoint
   readonly local: Endpoint
   tls: TlsInfo | undefined
 
-  readonly #settings: ConnectionSettings
+  readonly #settings: DenoDuplexDeps
   readonly #clear: Clear
   #carrier: Carrier
   readonly #received: Received = new Received()
@@ -36,7 +36,7 @@ export class ConnectionDuplex implements Duplex {
   #stopLingering: (() => void) | undefined
   #isClosed = false
 
-  constructor(connection: DenoConnection, settings: ConnectionSettings, remote: Endpoint, local: Endpoint) {
+  constructor(connection: DenoConnection, settings: DenoDuplexDeps, remote: Endpoint, local: Endpoint) {
     this.#settings = settings
     this.remote = remote
     this.local = local

@@ -13,7 +13,7 @@ import { paced } from '../sockets/paced.ts'
 import { checkPlace, Terms } from '../sockets/terms.ts'
 import { removeStale } from '../sockets/unix-socket.ts'
 import { deno, type DenoConnection, type DenoListener } from './api.ts'
-import { ConnectionDuplex, type ConnectionSettings } from './duplex.ts'
+import { DenoDuplex, type DenoDuplexDeps } from './duplex.ts'
 import { endpoint } from './endpoint.ts'
 import { withCode } from './errors.ts'
 import { serverHandshake } from './handshake.ts'
@@ -69,7 +69,7 @@ class Reception implements Listener {
   readonly #server: Acceptor
   readonly #terms: Terms
   readonly #listener: DenoListener
-  readonly #settings: ConnectionSettings
+  readonly #settings: DenoDuplexDeps
   readonly #accepting: Promise<void>
   #isClosed = false
   #closed: Promise<void> | undefined
@@ -125,7 +125,7 @@ class Reception implements Listener {
     const isUnix = this.address.family === 'unix'
     const remote = isUnix ? unixEndpoint() : endpoint(connection.remoteAddr)
     const local = isUnix ? this.address : endpoint(connection.localAddr)
-    const duplex = new ConnectionDuplex(connection, this.#settings, remote, local)
+    const duplex = new DenoDuplex(connection, this.#settings, remote, local)
     const { implicitTls, overrides, error } = this.#terms
     const { startTls } = duplex
     if (!implicitTls || startTls === undefined) {

@@ -1,7 +1,7 @@
 /** TLS as a carrier. Deno has no TLS of its own for the server's side of a connection that began in clear: `node:tls` has. */
 import type { TLSSocket } from 'node:tls'
 import type { Carrier, Sink } from './carrier.ts'
-import type { Ciphertext } from './stream.ts'
+import type { Ciphertext } from './ciphertext.ts'
 
 export class Secure implements Carrier {
   readonly #socket: TLSSocket

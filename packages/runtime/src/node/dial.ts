@@ -5,7 +5,7 @@ import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { checkDial, type DialOptions, type DialTlsOptions, withinBounds } from '../sockets/outbound.ts'
 import { unixEndpoint } from '../common/endpoint.ts'
-import { SOCKET_BUFFER_BYTES, SocketDuplex } from './duplex.ts'
+import { SOCKET_BUFFER_BYTES, NodeDuplex } from './duplex.ts'
 import { remoteEndpoint } from './endpoint.ts'
 
 /** Connects. Rejects with Node's error and its `code` (ETIMEDOUT where it took too long), or with the signal's reason. */
@@ -35,7 +35,7 @@ async function establish(socket: Socket, options: DialOptions): Promise<Duplex> 
   const remote = path === undefined ? remoteEndpoint(socket) : unixEndpoint(path)
   const local = path === undefined ? undefined : unixEndpoint()
   const ready = implicitTls && handshake !== undefined ? await handshake(socket) : socket
-  return new SocketDuplex(ready, { handshake, lingerMs }, remote, local)
+  return new NodeDuplex(ready, { handshake, lingerMs }, remote, local)
 }
 
 /** Makes the client's side of a handshake. Where it fails, the socket is destroyed. */

@@ -17,7 +17,7 @@ import { localEndpoint } from './endpoint.ts'
 export const SOCKET_BUFFER_BYTES = 16_384
 
 /** What connections of one listener, or of one dialler, have in common. */
-export interface SocketSettings {
+export interface NodeDuplexDeps {
   /** Makes the TLS handshake, on whichever side this is. */
   readonly handshake: ((socket: Socket) => Promise<TLSSocket>) | undefined
   readonly lingerMs: number
@@ -27,10 +27,10 @@ export interface SocketSettings {
 const OWNER = Symbol('duplex')
 
 interface OwnedSocket extends Socket {
-  [OWNER]: SocketDuplex
+  [OWNER]: NodeDuplex
 }
 
-export class SocketDuplex implements Duplex {
+export class NodeDuplex implements Duplex {
   /** Listeners of every socket's, which find there whose it is: closures of its own would be a third of what one takes here. */
   static readonly #heard = {
     data(this: OwnedSocket, chunk: Uint8Array): void {
@@ -54,7 +54,7 @@ export class SocketDuplex implements Duplex {
   readonly remote: Endpoint
   tls: TlsInfo | undefined
 
-  readonly #settings: SocketSettings
+  readonly #settings: NodeDuplexDeps
   #socket: Socket
   #local: Endpoint | undefined
   readonly #received: Received = new Received()
@@ -66,7 +66,7 @@ export class SocketDuplex implements Duplex {
   #isClosed = false
 
   /** @param local Where the caller knows it; else it is asked of the socket when somebody wants to know. */
-  constructor(socket: Socket, settings: SocketSettings, remote: Endpoint, local?: Endpoint) {
+  constructor(socket: Socket, settings: NodeDuplexDeps, remote: Endpoint, local?: Endpoint) {
     this.#settings = settings
     this.#socket = socket
     this.#local = local
@@ -89,7 +89,7 @@ export class SocketDuplex implements Duplex {
     if (this.#ended !== undefined) return Promise.reject(new Error('write after end'))
     if (this.#isClosed) return Promise.reject(this.#received.failure ?? connectionClosed())
     if (this.#socket.write(bytes)) return
-    this.#socket.once('drain', SocketDuplex.#heard.drain)
+    this.#socket.once('drain', NodeDuplex.#heard.drain)
     return new Promise((resolve, reject) => {
       this.#writing = { resolve, reject }
     })
@@ -111,12 +111,12 @@ export class SocketDuplex implements Duplex {
   #own(socket: OwnedSocket): void {
     socket[OWNER] = this
     this.#received.source = socket
-    socket.on('error', SocketDuplex.#heard.error)
+    socket.on('error', NodeDuplex.#heard.error)
     this.#hold(socket)
   }
 
   #hold(socket: Socket): void {
-    const { data, end, close } = SocketDuplex.#heard
+    const { data, end, close } = NodeDuplex.#heard
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
     socket.on('data', data).on('end', end).on('close', close)
@@ -202,7 +202,7 @@ export class SocketDuplex implements Duplex {
     if (this.#isClosed || isEnded) throw failure ?? connectionClosed()
     if (handshake === undefined) throw new Error('this connection cannot become TLS')
     // From here on, nothing that arrives may come to us in clear; what the kernel has not given us yet is the handshake's.
-    const { data, end, close } = SocketDuplex.#heard
+    const { data, end, close } = NodeDuplex.#heard
     raw.off('data', data).off('end', end).off('close', close)
     raw.pause()
     if (received === undefined) this.#refuseEarly(raw)

@@ -11,7 +11,7 @@ import type { Acceptor, ConnectionOptions, ListenOptions, ServeOptions } from '.
 import { paced } from '../sockets/paced.ts'
 import { checkPlace, Terms } from '../sockets/terms.ts'
 import { removeStale } from '../sockets/unix-socket.ts'
-import { SOCKET_BUFFER_BYTES, SocketDuplex, type SocketSettings } from './duplex.ts'
+import { SOCKET_BUFFER_BYTES, NodeDuplex, type NodeDuplexDeps } from './duplex.ts'
 import { listenerEndpoint, remoteEndpoint } from './endpoint.ts'
 import { handshake } from './handshake.ts'
 
@@ -100,7 +100,7 @@ function attach(reception: Reception, listener: Server): Listener {
 class Reception {
   readonly terms: Terms
   readonly #server: Acceptor
-  readonly #settings: SocketSettings
+  readonly #settings: NodeDuplexDeps
 
   constructor(server: Acceptor, options: ServeOptions) {
     const terms = new Terms(options)
@@ -126,7 +126,7 @@ class Reception {
   }
 
   accept(socket: Socket, remote: Endpoint, local?: Endpoint, place?: Place): unknown {
-    return this.#server.accept(new SocketDuplex(socket, this.#settings, remote, local), this.terms.overrides, place)
+    return this.#server.accept(new NodeDuplex(socket, this.#settings, remote, local), this.terms.overrides, place)
   }
 
   secure(socket: Socket, remote: Endpoint): Promise<{ secured: TLSSocket; place: Place | undefined }> {

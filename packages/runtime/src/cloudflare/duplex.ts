@@ -38,10 +38,10 @@ export async function openDuplex(socket: Socket, options: SocketOptions, serverN
   const { remoteAddress, localAddress } = await socket.opened
   const remote = options.remote ?? socketEndpoint(remoteAddress)
   const local = options.local ?? socketEndpoint(localAddress)
-  return new SocketDuplex(socket, { ...options, remote, local }, serverName)
+  return new WorkerdDuplex(socket, { ...options, remote, local }, serverName)
 }
 
-class SocketDuplex implements Duplex {
+class WorkerdDuplex implements Duplex {
   startTls: ((received?: Uint8Array) => Promise<TlsInfo>) | undefined
   tls: TlsInfo | undefined
 
