@@ -18,18 +18,11 @@ export type { BufferedWriterOptions } from './buffered-writer.ts'
 export { BufferedWriter } from './buffered-writer.ts'
 export type { StorageErrorCode } from './error.ts'
 export { isStorageError, StorageError } from './error.ts'
+export type { IncomingMail, IncomingSession, RecipientPath } from './incoming.ts'
 export type { KeepOptions } from './keep.ts'
 export { keep, refuseUnknown } from './keep.ts'
+export type { ListMailOptions, MailPage, MailStore, StoredMail } from './mail-contract.ts'
 export type { Bounce, ForwardPathRecord, MaildirPlaces, MailRecord, PathRecord, SessionFacts } from './mail-record.ts'
-export type {
-  IncomingMail,
-  IncomingSession,
-  ListMailOptions,
-  MailPage,
-  MailStore,
-  RecipientPath,
-  StoredMail,
-} from './mail-store.ts'
 export { mailStore } from './mail-store.ts'
 export type { Expired, ExpireOptions, Retention } from './retention.ts'
 export { checkRetention } from './retention.ts'

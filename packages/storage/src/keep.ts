@@ -4,8 +4,10 @@
 import { type Message, Refusal, type Reply, reply, type Session } from '@postern/engine'
 import type { BlobStore } from './blob.ts'
 import { isStorageError } from './error.ts'
+import type { RecipientPath } from './incoming.ts'
+import type { MailStore } from './mail-contract.ts'
 import type { MailRecord } from './mail-record.ts'
-import { type MailStore, mailStore, type RecipientPath } from './mail-store.ts'
+import { mailStore } from './mail-store.ts'
 
 export interface KeepOptions {
   /**

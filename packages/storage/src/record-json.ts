@@ -2,73 +2,13 @@
  * The record as JSON. What is read is checked field by field before anybody relies on it: a disk can rot, and people
  * edit.
  */
-import type { ForwardPath, PathWithParameters } from '@postern/engine'
 import type { BlobReader } from './blob.ts'
 import { StorageError } from './error.ts'
 import { isId } from './layout.ts'
-import type { ForwardPathRecord, MailRecord, PathRecord, SessionFacts } from './mail-record.ts'
-import type { IncomingMail, IncomingSession } from './mail-store.ts'
+import type { MailRecord } from './mail-record.ts'
 
 /** More than any limits of the engine allow: a thousand recipients with long parameters are about one MiB. */
 const MAX_RECORD_BYTES = 64 * 1024 * 1024
-
-/** What a message's record says, with what is known once its bytes are stored. */
-export function recordOf(
-  message: IncomingMail,
-  session: SessionFacts,
-  stored: { readonly size: number; readonly sha256: string },
-): MailRecord {
-  const { envelope } = message
-  return {
-    schemaVersion: 1,
-    id: message.id,
-    receivedAt: message.receivedAt.toISOString(),
-    session,
-    reversePath: pathOf(envelope.reversePath),
-    forwardPaths: envelope.forwardPaths.map(forwardPathOf),
-    body: envelope.body,
-    smtpUtf8: envelope.smtpUtf8,
-    ...(envelope.ret !== undefined && { ret: envelope.ret }),
-    ...(envelope.envelopeId !== undefined && { envelopeId: envelope.envelopeId }),
-    size: stored.size,
-    sha256: stored.sha256,
-    verdicts: {},
-    ...(message.maildir !== undefined && { maildir: message.maildir }),
-  }
-}
-
-/** What is kept of a session. Taken when a message begins: a session moves on. */
-export function factsOf(session: IncomingSession): SessionFacts {
-  const { hello, id, local, remote, tls, transmissionType, user } = session
-  return {
-    id,
-    remote: { family: remote.family, address: remote.address, port: remote.port },
-    local: { family: local.family, address: local.address, port: local.port },
-    ...(tls !== undefined && { tls }),
-    ...(hello !== undefined && { hello: { verb: hello.verb, name: hello.name } }),
-    transmissionType,
-    ...(user !== undefined && { user }),
-  }
-}
-
-function pathOf(path: PathWithParameters): PathRecord {
-  return {
-    address: path.address,
-    localPart: path.localPart,
-    domain: path.domain,
-    ...(path.literal !== undefined && { literal: path.literal }),
-    parameters: path.parameters.size === 0 ? {} : Object.fromEntries(path.parameters),
-    ...(path.malformedParameters !== undefined && { malformedParameters: path.malformedParameters }),
-  }
-}
-
-function forwardPathOf(path: ForwardPath): ForwardPathRecord {
-  return {
-    ...pathOf(path),
-    ...(path.notify !== undefined && { notify: path.notify }),
-    ...(path.originalRecipient !== undefined && { originalRecipient: path.originalRecipient }),
-  }
-}
 
 const encoder = new TextEncoder()
 

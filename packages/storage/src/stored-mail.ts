@@ -6,8 +6,8 @@ import type { BlobStore } from './blob.ts'
 import { Digest } from './digest.ts'
 import { isStorageError, StorageError } from './error.ts'
 import { keysOf } from './layout.ts'
+import type { StoredMail } from './mail-contract.ts'
 import type { MailRecord } from './mail-record.ts'
-import type { StoredMail } from './mail-store.ts'
 
 /** The message behind a record. */
 export class KeptMail implements StoredMail {

@@ -25,18 +25,11 @@ import { openDirectory } from '../fs/opening.ts'
 import { Reading } from '../fs/reading.ts'
 import { Root, type RootWatch } from '../fs/root.ts'
 import { Slots } from '../fs/slots.ts'
+import type { IncomingMail, IncomingSession, RecipientPath } from '../incoming.ts'
 import { keysOf } from '../layout.ts'
-import {
-  type IncomingMail,
-  type IncomingSession,
-  type ListMailOptions,
-  type MailPage,
-  type MailStore,
-  mailStore,
-  type RecipientPath,
-  type StoredMail,
-} from '../mail-store.ts'
+import type { ListMailOptions, MailPage, MailStore, StoredMail } from '../mail-contract.ts'
 import type { MailRecord } from '../mail-record.ts'
+import { mailStore } from '../mail-store.ts'
 import { type Expired, type ExpireOptions, expireMail, type Retention } from '../retention.ts'
 import { DAY_MS, type SweepOptions, type Swept } from '../sweep.ts'
 import { MaildirBlobs } from './blobs.ts'

@@ -1,0 +1,71 @@
+/** What comes in to be kept: as much of the engine's messages and sessions as is needed, and what their record says of them. */
+import type { ForwardPath, Message, Path, PathWithParameters, Session } from '@postern/engine'
+import type { ForwardPathRecord, MaildirPlaces, MailRecord, PathRecord, SessionFacts } from './mail-record.ts'
+
+/** What `save` needs of a message. */
+export type IncomingMail = Pick<Message, 'id' | 'envelope' | 'receivedAt' | 'trace' | 'read'> & {
+  /** For the record, where the bytes are delivered to Maildirs. */
+  readonly maildir?: MaildirPlaces
+}
+/** What `accepts` needs of a recipient. */
+export type RecipientPath = Pick<Path, 'localPart' | 'domain' | 'literal'>
+/** What `save` needs of a session. */
+export type IncomingSession = Pick<Session, 'id' | 'remote' | 'local' | 'tls' | 'hello' | 'transmissionType' | 'user'>
+
+/** What a message's record says, with what is known once its bytes are stored. */
+export function recordOf(
+  message: IncomingMail,
+  session: SessionFacts,
+  stored: { readonly size: number; readonly sha256: string },
+): MailRecord {
+  const { envelope } = message
+  return {
+    schemaVersion: 1,
+    id: message.id,
+    receivedAt: message.receivedAt.toISOString(),
+    session,
+    reversePath: pathOf(envelope.reversePath),
+    forwardPaths: envelope.forwardPaths.map(forwardPathOf),
+    body: envelope.body,
+    smtpUtf8: envelope.smtpUtf8,
+    ...(envelope.ret !== undefined && { ret: envelope.ret }),
+    ...(envelope.envelopeId !== undefined && { envelopeId: envelope.envelopeId }),
+    size: stored.size,
+    sha256: stored.sha256,
+    verdicts: {},
+    ...(message.maildir !== undefined && { maildir: message.maildir }),
+  }
+}
+
+/** What is kept of a session. Taken when a message begins: a session moves on. */
+export function factsOf(session: IncomingSession): SessionFacts {
+  const { hello, id, local, remote, tls, transmissionType, user } = session
+  return {
+    id,
+    remote: { family: remote.family, address: remote.address, port: remote.port },
+    local: { family: local.family, address: local.address, port: local.port },
+    ...(tls !== undefined && { tls }),
+    ...(hello !== undefined && { hello: { verb: hello.verb, name: hello.name } }),
+    transmissionType,
+    ...(user !== undefined && { user }),
+  }
+}
+
+function pathOf(path: PathWithParameters): PathRecord {
+  return {
+    address: path.address,
+    localPart: path.localPart,
+    domain: path.domain,
+    ...(path.literal !== undefined && { literal: path.literal }),
+    parameters: path.parameters.size === 0 ? {} : Object.fromEntries(path.parameters),
+    ...(path.malformedParameters !== undefined && { malformedParameters: path.malformedParameters }),
+  }
+}
+
+function forwardPathOf(path: ForwardPath): ForwardPathRecord {
+  return {
+    ...pathOf(path),
+    ...(path.notify !== undefined && { notify: path.notify }),
+    ...(path.originalRecipient !== undefined && { originalRecipient: path.originalRecipient }),
+  }
+}
