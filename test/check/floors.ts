@@ -69,7 +69,8 @@ export const PACKAGES: readonly Package[] = [
     packages: ['@postern/engine'],
     hasCircles: true,
     floors: [
-      [{ paths: [''], modules: NODE }],
+      [{ paths: ['blob'], modules: NODE }],
+      [{ paths: [''] }],
       [{ paths: ['memory'] }, { paths: ['object'] }, { paths: ['fs'], modules: NODE }],
       [{ paths: ['s3'], modules: [...NODE, 'aws4fetch'] }, { paths: ['r2'] }, { paths: ['maildir'], modules: NODE }],
       [{ paths: ['index.ts'] }],

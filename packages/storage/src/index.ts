@@ -1,8 +1,8 @@
 /**
  * @postern/storage: where transactions are kept. Backends are at `@postern/storage/fs`, `/maildir`, `/r2` and `/memory`.
  */
-export type { ByteCount, Share } from './allowance.ts'
-export { Allowance } from './allowance.ts'
+export type { ByteCount, Share } from './blob/allowance.ts'
+export { Allowance } from './blob/allowance.ts'
 export type {
   BlobInfo,
   BlobReader,
@@ -12,12 +12,12 @@ export type {
   ListOptions,
   WholeBlob,
   WriteOptions,
-} from './blob.ts'
-export { checkKey, checkLimit, checkPrefix, isSegment, MAX_PAGE } from './blob.ts'
-export type { BufferedWriterOptions } from './buffered-writer.ts'
-export { BufferedWriter } from './buffered-writer.ts'
-export type { StorageErrorCode } from './error.ts'
-export { isStorageError, StorageError } from './error.ts'
+} from './blob/contract.ts'
+export { checkKey, checkLimit, checkPrefix, isSegment, MAX_PAGE } from './blob/contract.ts'
+export type { BufferedWriterOptions } from './blob/buffered-writer.ts'
+export { BufferedWriter } from './blob/buffered-writer.ts'
+export type { StorageErrorCode } from './blob/error.ts'
+export { isStorageError, StorageError } from './blob/error.ts'
 export type { IncomingMail, IncomingSession, RecipientPath } from './incoming.ts'
 export type { KeepOptions } from './keep.ts'
 export { keep, refuseUnknown } from './keep.ts'

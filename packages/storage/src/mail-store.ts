@@ -10,9 +10,9 @@
  * - Bytes without an envelope are nobody's: a writer died, or a delete did. A sweep removes them once they are so old
  *   that no envelope is still on its way.
  */
-import { type BlobStore, type BlobWriter, checkLimit, type WriteOptions } from './blob.ts'
-import { Digest } from './digest.ts'
-import { isStorageError, StorageError } from './error.ts'
+import { type BlobStore, type BlobWriter, checkLimit, type WriteOptions } from './blob/contract.ts'
+import { Digest } from './blob/digest.ts'
+import { isStorageError, StorageError } from './blob/error.ts'
 import { factsOf, type IncomingMail, type IncomingSession, recordOf } from './incoming.ts'
 import { keysOf, timeOf } from './layout.ts'
 import type { ListMailOptions, MailPage, MailStore, StoredMail } from './mail-contract.ts'

@@ -2,8 +2,8 @@
  * The record as JSON. What is read is checked field by field before anybody relies on it: a disk can rot, and people
  * edit.
  */
-import type { BlobReader } from './blob.ts'
-import { StorageError } from './error.ts'
+import type { BlobReader } from './blob/contract.ts'
+import { StorageError } from './blob/error.ts'
 import { isId } from './layout.ts'
 import type { MailRecord } from './mail-record.ts'
 

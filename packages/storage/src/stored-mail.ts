@@ -2,9 +2,9 @@
  * Reading a kept message back. Size and digest are compared whenever it is read to its end: who gets all the bytes
  * without an error has the bytes that were answered 250.
  */
-import type { BlobStore } from './blob.ts'
-import { Digest } from './digest.ts'
-import { isStorageError, StorageError } from './error.ts'
+import type { BlobStore } from './blob/contract.ts'
+import { Digest } from './blob/digest.ts'
+import { isStorageError, StorageError } from './blob/error.ts'
 import { keysOf } from './layout.ts'
 import type { StoredMail } from './mail-contract.ts'
 import type { MailRecord } from './mail-record.ts'

@@ -1,7 +1,7 @@
 /** What writers of every backend have in common, on one that fails. */
 import { StorageError } from '@postern/storage'
 import { expect, test } from 'vitest'
-import { BaseWriter } from '../src/base-writer.ts'
+import { BaseWriter } from '../src/blob/base-writer.ts'
 import { expectCode } from './blob-contract.ts'
 
 class FailingWriter extends BaseWriter {

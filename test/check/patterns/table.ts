@@ -130,7 +130,7 @@ export const PATTERNS: readonly PatternEntry[] = [
     text: 'an address, as the system writes it',
   },
   {
-    file: 'packages/storage/src/blob.ts',
+    file: 'packages/storage/src/blob/contract.ts',
     pattern: 'new RegExp(`^${SEGMENT}(?:/${SEGMENT})*$`)',
     risk: 'nested',
     by: 'program',

@@ -17,7 +17,7 @@
  */
 import { constants } from 'node:fs'
 import { dirname } from 'node:path'
-import { StorageError } from '../error.ts'
+import { StorageError } from '../blob/error.ts'
 import { type Disk, systemCode } from './disk.ts'
 import { Group } from './group.ts'
 import { identityOf, type Root } from './root.ts'

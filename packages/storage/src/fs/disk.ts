@@ -4,7 +4,7 @@
  */
 import * as nodeFs from 'node:fs'
 import { promisify } from 'node:util'
-import { StorageError, type StorageErrorCode } from '../error.ts'
+import { StorageError, type StorageErrorCode } from '../blob/error.ts'
 
 /** The calls that the store makes once it is open. Paths are absolute. */
 export interface Disk {

@@ -9,9 +9,17 @@
  */
 import { constants } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
-import { checkKey } from '../blob.ts'
-import { StorageError } from '../error.ts'
+import type {
+  BlobInfo,
+  BlobReader,
+  BlobStore,
+  BlobWriter,
+  KeyPage,
+  ListOptions,
+  WriteOptions,
+} from '../blob/contract.ts'
+import { checkKey } from '../blob/contract.ts'
+import { StorageError } from '../blob/error.ts'
 import { isTimeFolder, rootOf } from '../layout.ts'
 import { type Disk, diskError, systemCode } from './disk.ts'
 import { Listing, requestOf, Tree } from './listing.ts'

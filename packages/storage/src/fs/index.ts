@@ -1,6 +1,6 @@
 /** Mail in a directory. A key is a path below it; files.ts and packed/index.ts say what lies there. */
 import { join } from 'node:path'
-import type { BlobStore } from '../blob.ts'
+import type { BlobStore } from '../blob/contract.ts'
 import { Directories } from './directories.ts'
 import { type Disk, nodeDisk, readingDisk } from './disk.ts'
 import { FileStore } from './files.ts'

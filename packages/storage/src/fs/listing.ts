@@ -8,7 +8,7 @@
  * What is no key is passed over: hidden names (the temporary directory among them), symbolic links, devices.
  */
 import { join } from 'node:path'
-import { checkLimit, checkPrefix, isSegment, type KeyPage, type ListOptions, MAX_PAGE } from '../blob.ts'
+import { checkLimit, checkPrefix, isSegment, type KeyPage, type ListOptions, MAX_PAGE } from '../blob/contract.ts'
 import { type Disk, isGone } from './disk.ts'
 
 export interface Request {

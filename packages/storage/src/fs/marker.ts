@@ -8,7 +8,7 @@
 import * as nodeFs from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { StorageError } from '../error.ts'
+import { StorageError } from '../blob/error.ts'
 import { systemCode } from './disk.ts'
 
 /** How mail lies in a directory. */

@@ -7,7 +7,7 @@
 import * as nodeFs from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
-import { StorageError } from '../error.ts'
+import { StorageError } from '../blob/error.ts'
 import { diskError, systemCode } from './disk.ts'
 import { checkMarker, type Layout, syncDirectory, type Wanted, writeMarker } from './marker.ts'
 

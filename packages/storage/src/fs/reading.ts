@@ -1,7 +1,7 @@
 /** Reading files: small ones whole, at one visit; large ones in pieces, and no more than so many at a time. */
 import type { Stats } from 'node:fs'
-import type { BlobReader } from '../blob.ts'
-import { StorageError } from '../error.ts'
+import type { BlobReader } from '../blob/contract.ts'
+import { StorageError } from '../blob/error.ts'
 import { type Disk, diskError } from './disk.ts'
 import type { Slots } from './slots.ts'
 import { HOLD_BYTES } from './temporary-file.ts'

@@ -12,7 +12,7 @@
  */
 import { lstatSync, type Stats } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { isStorageError, StorageError } from '../error.ts'
+import { isStorageError, StorageError } from '../blob/error.ts'
 import { type Disk, isGone } from './disk.ts'
 import { Group } from './group.ts'
 import { MARKER } from './marker.ts'

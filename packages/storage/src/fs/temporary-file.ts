@@ -5,8 +5,8 @@
  * A failed fsync is final: the kernel may have dropped the very pages it could not write, and the next fsync would
  * report success over the hole. The file is given up then, and its writer told.
  */
-import { StorageError } from '../error.ts'
-import { HeldBytes } from '../held-bytes.ts'
+import { StorageError } from '../blob/error.ts'
+import { HeldBytes } from '../blob/held-bytes.ts'
 import type { Disk } from './disk.ts'
 import type { Slots } from './slots.ts'
 import type { Temporary } from './temporary.ts'

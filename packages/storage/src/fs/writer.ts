@@ -6,8 +6,8 @@
  * the directory syncs.
  */
 import { dirname } from 'node:path'
-import { BaseWriter } from '../base-writer.ts'
-import { StorageError } from '../error.ts'
+import { BaseWriter } from '../blob/base-writer.ts'
+import { StorageError } from '../blob/error.ts'
 import type { Directories } from './directories.ts'
 import { diskError, isGone, systemCode } from './disk.ts'
 import type { Temporary } from './temporary.ts'

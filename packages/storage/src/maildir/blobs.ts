@@ -8,8 +8,16 @@
  * - Bytes are not listed.
  */
 import { constants } from 'node:fs'
-import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
-import { isStorageError, StorageError } from '../error.ts'
+import type {
+  BlobInfo,
+  BlobReader,
+  BlobStore,
+  BlobWriter,
+  KeyPage,
+  ListOptions,
+  WriteOptions,
+} from '../blob/contract.ts'
+import { isStorageError, StorageError } from '../blob/error.ts'
 import { diskError } from '../fs/disk.ts'
 import type { Reading } from '../fs/reading.ts'
 import { idOfBytes, idOfEnvelope, keysOf } from '../layout.ts'

@@ -6,7 +6,7 @@
  * first of them makes the directory of a domain, it leaves a mark in it, so that `domain` does not take it for one of the operator's.
  */
 import { dirname, join } from 'node:path'
-import { StorageError } from '../error.ts'
+import { StorageError } from '../blob/error.ts'
 import type { Directories } from '../fs/directories.ts'
 import { type Disk, diskError, isGone } from '../fs/disk.ts'
 import { mailboxOf } from './place.ts'

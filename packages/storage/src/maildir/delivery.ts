@@ -6,8 +6,8 @@
  */
 import { constants } from 'node:fs'
 import { dirname } from 'node:path'
-import type { BlobWriter } from '../blob.ts'
-import { StorageError } from '../error.ts'
+import type { BlobWriter } from '../blob/contract.ts'
+import { StorageError } from '../blob/error.ts'
 import { diskError, isGone } from '../fs/disk.ts'
 import type { Reading } from '../fs/reading.ts'
 import { Slots } from '../fs/slots.ts'

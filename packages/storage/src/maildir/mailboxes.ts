@@ -6,7 +6,7 @@
  */
 import type { Dirent } from 'node:fs'
 import { join } from 'node:path'
-import { StorageError } from '../error.ts'
+import { StorageError } from '../blob/error.ts'
 import { Directories } from '../fs/directories.ts'
 import { type Disk, isGone, systemCode } from '../fs/disk.ts'
 import type { Root } from '../fs/root.ts'

@@ -1,11 +1,19 @@
 /**
  * Blobs in memory, gone with the process: for tests, and for trying out.
  */
-import { BaseWriter } from '../base-writer.ts'
-import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
-import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob.ts'
-import { isStorageError, StorageError } from '../error.ts'
-import { HeldBytes } from '../held-bytes.ts'
+import { BaseWriter } from '../blob/base-writer.ts'
+import type {
+  BlobInfo,
+  BlobReader,
+  BlobStore,
+  BlobWriter,
+  KeyPage,
+  ListOptions,
+  WriteOptions,
+} from '../blob/contract.ts'
+import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob/contract.ts'
+import { isStorageError, StorageError } from '../blob/error.ts'
+import { HeldBytes } from '../blob/held-bytes.ts'
 
 export interface MemoryOptions {
   /**

@@ -4,7 +4,7 @@
  * Failures are `StorageError`s with the server's own as their cause; those that may pass are `TransientError`s. An
  * attempt ends when its signal says so.
  */
-import type { BlobReader, KeyPage, ListOptions } from '../blob.ts'
+import type { BlobReader, KeyPage, ListOptions } from '../blob/contract.ts'
 
 /** A bucket, or the part of one below a prefix. */
 export interface ObjectBucket {

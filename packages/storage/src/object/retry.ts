@@ -5,7 +5,7 @@
  * (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter). The end is a deadline and not a count: who
  * waits for the answer is a sender with a timeout of its own.
  */
-import { StorageError, type StorageErrorCode } from '../error.ts'
+import { StorageError, type StorageErrorCode } from '../blob/error.ts'
 
 const FIRST_DELAY_MS = 100
 const MAX_DELAY_MS = 5_000

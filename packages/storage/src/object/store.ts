@@ -1,8 +1,16 @@
 /** Blobs as objects of a bucket. */
-import { Allowance, type ByteCount } from '../allowance.ts'
-import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '../blob.ts'
-import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob.ts'
-import { StorageError } from '../error.ts'
+import { Allowance, type ByteCount } from '../blob/allowance.ts'
+import type {
+  BlobInfo,
+  BlobReader,
+  BlobStore,
+  BlobWriter,
+  KeyPage,
+  ListOptions,
+  WriteOptions,
+} from '../blob/contract.ts'
+import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob/contract.ts'
+import { StorageError } from '../blob/error.ts'
 import type { ObjectBucket } from './bucket.ts'
 import { type Attempt, type Patience, persistently } from './retry.ts'
 import { ObjectWriter } from './writer.ts'

@@ -13,10 +13,10 @@
  * marks its object with a name of its own: by it it knows an object that is there for its own, when it tries again,
  * and takes it back, when it has given up.
  */
-import type { WriteOptions } from '../blob.ts'
-import type { Allowance } from '../allowance.ts'
-import { BufferedWriter } from '../buffered-writer.ts'
-import { isStorageError, StorageError } from '../error.ts'
+import type { WriteOptions } from '../blob/contract.ts'
+import type { Allowance } from '../blob/allowance.ts'
+import { BufferedWriter } from '../blob/buffered-writer.ts'
+import { isStorageError, StorageError } from '../blob/error.ts'
 import type { ObjectBucket, ObjectFacts, Upload, WriterFacts } from './bucket.ts'
 import { type Attempt, type Patience, persistently, settle, TransientError } from './retry.ts'
 

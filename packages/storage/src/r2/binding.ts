@@ -1,6 +1,6 @@
 /** R2's binding as an {@link ObjectBucket}. Its calls can't be stopped; nobody waits for one that has no time left. */
-import type { BlobReader, KeyPage, ListOptions } from '../blob.ts'
-import { StorageError } from '../error.ts'
+import type { BlobReader, KeyPage, ListOptions } from '../blob/contract.ts'
+import { StorageError } from '../blob/error.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../object/bucket.ts'
 import type { Bucket, BucketBody, MultipartUpload, ObjectOptions, UploadedPart } from './bucket.ts'
 import { r2Error } from './error.ts'

@@ -6,7 +6,7 @@
  *
  * A Worker needs a compatibility date of 2025-05-05 or later (FinalizationRegistry).
  */
-import type { BlobStore } from '../blob.ts'
+import type { BlobStore } from '../blob/contract.ts'
 import { ObjectStore } from '../object/store.ts'
 import { R2Bucket } from './binding.ts'
 import type { Bucket } from './bucket.ts'

@@ -1,5 +1,5 @@
 /** What an answer says of the thing that was asked for. */
-import { isStorageError, StorageError } from '../error.ts'
+import { isStorageError, StorageError } from '../blob/error.ts'
 import { TransientError } from '../object/retry.ts'
 import { S3Error } from './error.ts'
 

@@ -1,6 +1,6 @@
 /** An S3 bucket, or the part of it below a prefix, as an {@link ObjectBucket}. */
-import { type BlobReader, isKey, type KeyPage, type ListOptions, MAX_KEY_BYTES } from '../blob.ts'
-import { StorageError } from '../error.ts'
+import { type BlobReader, isKey, type KeyPage, type ListOptions, MAX_KEY_BYTES } from '../blob/contract.ts'
+import { StorageError } from '../blob/error.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../object/bucket.ts'
 import { settle } from '../object/retry.ts'
 import { checkedEtag, found, isNew, isNotImplemented } from './answers.ts'

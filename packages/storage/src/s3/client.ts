@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto'
 import { AwsV4Signer } from 'aws4fetch'
-import { StorageError } from '../error.ts'
+import { StorageError } from '../blob/error.ts'
 import { type S3Location, type Query, urlOf } from './location.ts'
 import { TransientError } from '../object/retry.ts'
 import { connectionError, S3Error, s3Error } from './error.ts'

@@ -1,5 +1,5 @@
 /** What an S3 server answers in place of what was wanted, as a `StorageError`. */
-import { StorageError, type StorageErrorCode } from '../error.ts'
+import { StorageError, type StorageErrorCode } from '../blob/error.ts'
 import { TransientError } from '../object/retry.ts'
 
 /** The server's own error: the cause of a {@link StorageError}. */

@@ -4,7 +4,7 @@
  * S3 keeps what it has answered for, and reads and lists it from then on: so `commit` is durable, as far as the server is. What
  * may pass (`500`, `503`, `429`, a connection that breaks) is tried again, until a deadline.
  */
-import type { BlobStore } from '../blob.ts'
+import type { BlobStore } from '../blob/contract.ts'
 import { nodeHttp } from './node-http.ts'
 import { DEFAULTS, type S3Options, s3With } from './store.ts'
 

@@ -1,5 +1,5 @@
-import type { BlobReader } from '../blob.ts'
-import { StorageError } from '../error.ts'
+import type { BlobReader } from '../blob/contract.ts'
+import { StorageError } from '../blob/error.ts'
 import { connectionError } from './error.ts'
 import type { HttpAnswer } from './transport.ts'
 

@@ -1,6 +1,6 @@
 /** Blobs in any S3, with whatever way requests travel. */
-import type { ByteCount } from '../allowance.ts'
-import type { BlobStore } from '../blob.ts'
+import type { ByteCount } from '../blob/allowance.ts'
+import type { BlobStore } from '../blob/contract.ts'
 import { ObjectStore } from '../object/store.ts'
 import { S3Bucket } from './bucket.ts'
 import { S3Client, type S3CredentialsSource } from './client.ts'

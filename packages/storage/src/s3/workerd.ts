@@ -1,5 +1,5 @@
 /** {@link s3} on workerd, where requests go by `fetch`. What is said in `index.ts` holds; `idleTimeoutMs` is workerd's own. */
-import type { BlobStore } from '../blob.ts'
+import type { BlobStore } from '../blob/contract.ts'
 import { byFetch } from './fetch.ts'
 import { type S3Options, s3With } from './store.ts'
 

@@ -14,7 +14,7 @@
  */
 import { constants, type Stats } from 'node:fs'
 import { join } from 'node:path'
-import { StorageError } from '../../error.ts'
+import { StorageError } from '../../blob/error.ts'
 import type { Directories } from '../directories.ts'
 import { type Disk, isGone } from '../disk.ts'
 import { type Draft, encode, lengthOf, MAGIC, seedOf } from './entry.ts'

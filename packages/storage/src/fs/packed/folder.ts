@@ -1,7 +1,7 @@
 /** One folder of a store: its packs, read as far as they have grown, and what lies beside them. */
 import { constants } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { isSegment } from '../../blob.ts'
+import { isSegment } from '../../blob/contract.ts'
 import { type Disk, isGone } from '../disk.ts'
 import { checkInside } from '../files.ts'
 import { Group } from '../group.ts'

@@ -21,9 +21,9 @@ import type {
   ListOptions,
   WholeBlob,
   WriteOptions,
-} from '../../blob.ts'
-import { checkKey } from '../../blob.ts'
-import { StorageError } from '../../error.ts'
+} from '../../blob/contract.ts'
+import { checkKey } from '../../blob/contract.ts'
+import { StorageError } from '../../blob/error.ts'
 import { type Disk, diskError, isGone, systemCode } from '../disk.ts'
 import type { FileStore } from '../files.ts'
 import { type Folders as Listed, Listing, requestOf, Tree } from '../listing.ts'

@@ -1,8 +1,8 @@
 /** One blob on its way into a pack; or into a file of its own, once it turns out to be large. */
-import { BaseWriter } from '../../base-writer.ts'
-import type { BlobWriter } from '../../blob.ts'
-import type { StorageError } from '../../error.ts'
-import { HeldBytes } from '../../held-bytes.ts'
+import { BaseWriter } from '../../blob/base-writer.ts'
+import type { BlobWriter } from '../../blob/contract.ts'
+import type { StorageError } from '../../blob/error.ts'
+import { HeldBytes } from '../../blob/held-bytes.ts'
 import { diskError } from '../disk.ts'
 import type { NewBlob } from './appenders.ts'
 

@@ -1,5 +1,5 @@
 /** What writers of blobs have in common: from the first byte to a commit or an abort, and to one end only. */
-import type { BlobWriter } from './blob.ts'
+import type { BlobWriter } from './contract.ts'
 import { StorageError } from './error.ts'
 
 /** A writer's life. A backend says what becomes of the bytes. */
