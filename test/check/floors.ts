@@ -70,7 +70,7 @@ export const PACKAGES: readonly Package[] = [
     hasCircles: true,
     floors: [
       [{ paths: ['blob'], modules: NODE }],
-      [{ paths: [''] }],
+      [{ paths: ['mail'] }],
       [{ paths: ['memory'] }, { paths: ['object'] }, { paths: ['fs'], modules: NODE }],
       [{ paths: ['s3'], modules: [...NODE, 'aws4fetch'] }, { paths: ['r2'] }, { paths: ['maildir'], modules: NODE }],
       [{ paths: ['index.ts'] }],

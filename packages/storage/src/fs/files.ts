@@ -20,7 +20,7 @@ import type {
 } from '../blob/contract.ts'
 import { checkKey } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
-import { isTimeFolder, rootOf } from '../layout.ts'
+import { isTimeFolder, rootOf } from '../mail/layout.ts'
 import { type Disk, diskError, systemCode } from './disk.ts'
 import { Listing, requestOf, Tree } from './listing.ts'
 import { type Reading, regular } from './reading.ts'

@@ -4,7 +4,7 @@
  * The unique part is the message's id, by which it is found again, and which no other message has. The time is the id's own. A
  * reader moves the file from `new` to `cur`, and adds `:2,` and the message's flags; what stands before the colon stays.
  */
-import { timeOf } from '../layout.ts'
+import { timeOf } from '../mail/layout.ts'
 
 /** Of a host's name: the whole has to fit into 255 bytes, with flags. */
 const MAX_HOST_CHARACTERS = 128

@@ -8,7 +8,7 @@
  * Somebody may still be writing to a pack of another store. So it gets a second name, and is looked at once more: see appender.ts.
  */
 import { join } from 'node:path'
-import { isTimeFolder, rootOf } from '../../layout.ts'
+import { isTimeFolder, rootOf } from '../../mail/layout.ts'
 import type { Directories } from '../directories.ts'
 import { type Disk, isGone, systemCode } from '../disk.ts'
 import { MAX_BATCH_BYTES } from './appender.ts'

@@ -1,5 +1,5 @@
 /** Removes what was never committed: bytes without an envelope, and what writers that died left in the backend. */
-import type { BlobStore } from './blob/contract.ts'
+import type { BlobStore } from '../blob/contract.ts'
 import { foundMail } from './found.ts'
 import { keysOf, type MailKeys } from './layout.ts'
 

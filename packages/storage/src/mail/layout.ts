@@ -13,7 +13,7 @@
  * directory on disk, by what arrives in a minute. A store that is still small is spared the descent: whatever fits one
  * page of a listing is taken from that.
  */
-import { StorageError } from './blob/error.ts'
+import { StorageError } from '../blob/error.ts'
 
 /** Crockford's base 32, in order. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'

@@ -7,7 +7,7 @@
  * What is to go follows from what is newer than it, never from what is older. So it does no harm when others remove the oldest
  * meanwhile, another expiry among them: nothing goes that would not have gone. What arrives meanwhile is not touched.
  */
-import type { BlobStore } from './blob/contract.ts'
+import type { BlobStore } from '../blob/contract.ts'
 import { type FoundMail, foundMail } from './found.ts'
 import { keysOf, timeOf } from './layout.ts'
 import { Ledger } from './ledger.ts'

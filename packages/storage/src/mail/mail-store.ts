@@ -10,15 +10,15 @@
  * - Bytes without an envelope are nobody's: a writer died, or a delete did. A sweep removes them once they are so old
  *   that no envelope is still on its way.
  */
-import { type BlobStore, type BlobWriter, checkLimit, type WriteOptions } from './blob/contract.ts'
-import { Digest } from './blob/digest.ts'
-import { isStorageError, StorageError } from './blob/error.ts'
+import { type BlobStore, type BlobWriter, checkLimit, type WriteOptions } from '../blob/contract.ts'
+import { Digest } from '../blob/digest.ts'
+import { isStorageError, StorageError } from '../blob/error.ts'
 import { factsOf, type IncomingMail, type IncomingSession, recordOf } from './incoming.ts'
 import { keysOf, timeOf } from './layout.ts'
-import type { ListMailOptions, MailPage, MailStore, StoredMail } from './mail-contract.ts'
-import type { MailRecord } from './mail-record.ts'
+import type { ListMailOptions, MailPage, MailStore, StoredMail } from './contract.ts'
+import type { MailRecord } from './record.ts'
 import { newestIds } from './newest.ts'
-import { decodeRecord, encodeRecord, readWhole } from './record-json.ts'
+import { decodeRecord, encodeRecord, readWhole } from './encoding.ts'
 import { removeMail } from './removal.ts'
 import { type Expired, type ExpireOptions, expireMail, type Retention } from './retention.ts'
 import { KeptMail } from './stored-mail.ts'

@@ -2,11 +2,11 @@
  * The hook between engine and store.
  */
 import { type Message, Refusal, type Reply, reply, type Session } from '@postern/engine'
-import type { BlobStore } from './blob/contract.ts'
-import { isStorageError } from './blob/error.ts'
+import type { BlobStore } from '../blob/contract.ts'
+import { isStorageError } from '../blob/error.ts'
 import type { RecipientPath } from './incoming.ts'
-import type { MailStore } from './mail-contract.ts'
-import type { MailRecord } from './mail-record.ts'
+import type { MailStore } from './contract.ts'
+import type { MailRecord } from './record.ts'
 import { mailStore } from './mail-store.ts'
 
 export interface KeepOptions {

@@ -5,7 +5,7 @@
  * order, so the two are merged as they are listed. It is no snapshot: a message that bounces just now may look as if it had no
  * envelope, so whoever removes what has none looks again.
  */
-import type { BlobStore, ListOptions } from './blob/contract.ts'
+import type { BlobStore, ListOptions } from '../blob/contract.ts'
 import { idOfBytes, idOfEnvelope, keysOf, rootOf } from './layout.ts'
 
 /** What there is of one message. */

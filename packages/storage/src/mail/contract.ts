@@ -1,6 +1,6 @@
 /** The contract of a store of mail: what is asked of it, and what it answers. */
 import type { IncomingMail, IncomingSession, RecipientPath } from './incoming.ts'
-import type { MailRecord } from './mail-record.ts'
+import type { MailRecord } from './record.ts'
 import type { Expired, ExpireOptions, Retention } from './retention.ts'
 import type { SweepOptions, Swept } from './sweep.ts'
 

@@ -2,12 +2,12 @@
  * Reading a kept message back. Size and digest are compared whenever it is read to its end: who gets all the bytes
  * without an error has the bytes that were answered 250.
  */
-import type { BlobStore } from './blob/contract.ts'
-import { Digest } from './blob/digest.ts'
-import { isStorageError, StorageError } from './blob/error.ts'
+import type { BlobStore } from '../blob/contract.ts'
+import { Digest } from '../blob/digest.ts'
+import { isStorageError, StorageError } from '../blob/error.ts'
 import { keysOf } from './layout.ts'
-import type { StoredMail } from './mail-contract.ts'
-import type { MailRecord } from './mail-record.ts'
+import type { StoredMail } from './contract.ts'
+import type { MailRecord } from './record.ts'
 
 /** The message behind a record. */
 export class KeptMail implements StoredMail {

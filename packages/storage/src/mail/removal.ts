@@ -1,4 +1,4 @@
-import type { BlobStore } from './blob/contract.ts'
+import type { BlobStore } from '../blob/contract.ts'
 import type { MailKeys } from './layout.ts'
 
 /**

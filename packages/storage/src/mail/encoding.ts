@@ -2,10 +2,10 @@
  * The record as JSON. What is read is checked field by field before anybody relies on it: a disk can rot, and people
  * edit.
  */
-import type { BlobReader } from './blob/contract.ts'
-import { StorageError } from './blob/error.ts'
+import type { BlobReader } from '../blob/contract.ts'
+import { StorageError } from '../blob/error.ts'
 import { isId } from './layout.ts'
-import type { MailRecord } from './mail-record.ts'
+import type { MailRecord } from './record.ts'
 
 /** More than any limits of the engine allow: a thousand recipients with long parameters are about one MiB. */
 const MAX_RECORD_BYTES = 64 * 1024 * 1024

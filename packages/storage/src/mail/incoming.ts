@@ -1,6 +1,6 @@
 /** What comes in to be kept: as much of the engine's messages and sessions as is needed, and what their record says of them. */
 import type { ForwardPath, Message, Path, PathWithParameters, Session } from '@postern/engine'
-import type { ForwardPathRecord, MaildirPlaces, MailRecord, PathRecord, SessionFacts } from './mail-record.ts'
+import type { ForwardPathRecord, MaildirPlaces, MailRecord, PathRecord, SessionFacts } from './record.ts'
 
 /** What `save` needs of a message. */
 export type IncomingMail = Pick<Message, 'id' | 'envelope' | 'receivedAt' | 'trace' | 'read'> & {

@@ -1,4 +1,4 @@
-import { type BlobStore, MAX_PAGE } from './blob/contract.ts'
+import { type BlobStore, MAX_PAGE } from '../blob/contract.ts'
 import { idOfEnvelope, isMinute, isTimeFolder, keysOf, rootOf } from './layout.ts'
 
 export interface NewestOptions {
