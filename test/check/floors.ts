@@ -67,12 +67,11 @@ export const PACKAGES: readonly Package[] = [
   {
     root: 'packages/storage/src',
     packages: ['@postern/engine'],
-    hasCircles: true,
     floors: [
       [{ paths: ['blob'], modules: NODE }],
-      [{ paths: ['mail'] }],
-      [{ paths: ['memory'] }, { paths: ['object'] }, { paths: ['fs'], modules: NODE }],
-      [{ paths: ['s3'], modules: [...NODE, 'aws4fetch'] }, { paths: ['r2'] }, { paths: ['maildir'], modules: NODE }],
+      [{ paths: ['mail'] }, { paths: ['disk'], modules: NODE }, { paths: ['object'] }, { paths: ['memory'] }],
+      [{ paths: ['fs'], modules: NODE }, { paths: ['s3'], modules: [...NODE, 'aws4fetch'] }, { paths: ['r2'] }],
+      [{ paths: ['maildir'], modules: NODE }],
       [{ paths: ['index.ts'] }],
     ],
   },

@@ -2,7 +2,7 @@
 import { Refusal, type Session } from '@postern/engine'
 import { type BlobStore, isStorageError, keep, type StorageErrorCode } from '@postern/storage'
 import { expect, test } from 'vitest'
-import type { Disk } from '../src/fs/disk.ts'
+import type { Disk } from '../src/disk/disk.ts'
 import { keysIn } from './blobs.ts'
 import { systemError } from './disks.ts'
 import { FILES, type FsLayout, PACKED } from './fs-layouts.ts'

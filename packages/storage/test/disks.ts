@@ -1,5 +1,5 @@
 /** Disks that count, and disks that fail: wrapped around the real one. */
-import { type Disk, nodeDisk } from '../src/fs/disk.ts'
+import { type Disk, nodeDisk } from '../src/disk/disk.ts'
 
 /** What a test does before each call; what it throws, the call throws. */
 export type Before = (call: keyof Disk, args: readonly unknown[]) => void | Promise<void>

@@ -2,7 +2,7 @@
 import { isStorageError } from '@postern/storage'
 import { expect, test } from 'vitest'
 import { Random } from '../../../test/corpus/random.ts'
-import type { Disk } from '../src/fs/disk.ts'
+import type { Disk } from '../src/disk/disk.ts'
 import { packedAt } from '../src/fs/index.ts'
 import { get, put } from './blobs.ts'
 import { unique } from './contract/machine.ts'

@@ -8,7 +8,7 @@
  */
 import { constants, type Dirent, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
-import type { Disk } from '../src/fs/disk.ts'
+import type { Disk } from '../src/disk/disk.ts'
 import { systemError } from './disks.ts'
 import {
   type Ages,

@@ -1,7 +1,7 @@
 /** The fs store in either layout, which counts how often it has the disk synced. */
 import type { Handlers } from '@postern/engine'
 import { keep } from '@postern/storage'
-import { nodeDisk } from '../../../packages/storage/src/fs/disk.ts'
+import { nodeDisk } from '../../../packages/storage/src/disk/disk.ts'
 import { type FsLayout, fsOn } from '../../../packages/storage/src/fs/index.ts'
 import { announce } from './options.ts'
 

@@ -1,17 +1,17 @@
-/** Mail in a directory. A key is a path below it; files.ts and packed/index.ts say what lies there. */
+/** Mail in a directory. A key is a path below it; files/store.ts and packed/index.ts say what lies there. */
 import { join } from 'node:path'
 import type { BlobStore } from '../blob/contract.ts'
-import { Directories } from './directories.ts'
-import { type Disk, nodeDisk, readingDisk } from './disk.ts'
-import { FileStore } from './files.ts'
-import type { Layout } from './marker.ts'
-import { openDirectory } from './opening.ts'
+import { Directories } from '../disk/directories.ts'
+import { type Disk, nodeDisk, readingDisk } from '../disk/disk.ts'
+import { FileStore } from './files/store.ts'
+import type { Layout } from '../disk/marker.ts'
+import { openDirectory } from '../disk/opening.ts'
 import { PackedStore } from './packed/index.ts'
-import { Reading } from './reading.ts'
-import { Root, type RootWatch } from './root.ts'
-import { Slots } from './slots.ts'
-import { Temporary } from './temporary.ts'
-import type { Workshop } from './writer.ts'
+import { Reading } from '../disk/reading.ts'
+import { Root, type RootWatch } from '../disk/root.ts'
+import { Slots } from '../disk/slots.ts'
+import { Temporary } from '../disk/temporary-directory.ts'
+import type { Workshop } from './files/writer.ts'
 
 export interface FsOptions extends RootWatch {
   /**

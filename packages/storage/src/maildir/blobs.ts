@@ -18,8 +18,8 @@ import type {
   WriteOptions,
 } from '../blob/contract.ts'
 import { isStorageError, StorageError } from '../blob/error.ts'
-import { diskError } from '../fs/disk.ts'
-import type { Reading } from '../fs/reading.ts'
+import { diskError } from '../disk/disk.ts'
+import type { Reading } from '../disk/reading.ts'
 import { idOfBytes, idOfEnvelope, keysOf } from '../mail/layout.ts'
 import type { MaildirPlaces, MailRecord } from '../mail/record.ts'
 import { decodeRecord, readWhole } from '../mail/encoding.ts'

@@ -7,8 +7,8 @@
  */
 import { dirname, join } from 'node:path'
 import { StorageError } from '../blob/error.ts'
-import type { Directories } from '../fs/directories.ts'
-import { type Disk, diskError, isGone } from '../fs/disk.ts'
+import type { Directories } from '../disk/directories.ts'
+import { type Disk, diskError, isGone } from '../disk/disk.ts'
 import { mailboxOf } from './place.ts'
 
 /**

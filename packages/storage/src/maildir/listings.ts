@@ -8,7 +8,7 @@
  */
 import type { Dirent } from 'node:fs'
 import { join } from 'node:path'
-import { type Disk, isGone } from '../fs/disk.ts'
+import { type Disk, isGone } from '../disk/disk.ts'
 import { uniquePartOf } from './name.ts'
 
 /** More than the times of any file system differ by at least. */

@@ -10,13 +10,13 @@
  * first name, and no other, was seen by that look; everybody else writes the same to another pack.
  *
  * Who sees that the name still leads to the file that it has open knows also that the path of the store does not lead elsewhere, as
- * after an unmount. A new pack is not begun before that was checked (directories.ts).
+ * after an unmount. A new pack is not begun before that was checked (disk/directories.ts).
  */
 import { constants, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { StorageError } from '../../blob/error.ts'
-import type { Directories } from '../directories.ts'
-import { type Disk, isGone } from '../disk.ts'
+import type { Directories } from '../../disk/directories.ts'
+import { type Disk, isGone } from '../../disk/disk.ts'
 import { type Draft, encode, lengthOf, MAGIC, seedOf } from './entry.ts'
 import { packName } from './name.ts'
 

@@ -1,6 +1,6 @@
 /** Writing to packs: one of its own for each folder that a store writes to, and who may have a name. */
 import { randomBytes } from 'node:crypto'
-import type { Workshop } from '../writer.ts'
+import type { Workshop } from '../files/writer.ts'
 import { Appender, type Press } from './appender.ts'
 import type { Blob } from './contents.ts'
 import { graveOf, KIND } from './entry.ts'

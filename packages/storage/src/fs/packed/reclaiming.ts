@@ -9,8 +9,8 @@
  */
 import { join } from 'node:path'
 import { isTimeFolder, rootOf } from '../../mail/layout.ts'
-import type { Directories } from '../directories.ts'
-import { type Disk, isGone, systemCode } from '../disk.ts'
+import type { Directories } from '../../disk/directories.ts'
+import { type Disk, isGone, systemCode } from '../../disk/disk.ts'
 import { MAX_BATCH_BYTES } from './appender.ts'
 import type { Appenders } from './appenders.ts'
 import type { Contents, Grave, Pack } from './contents.ts'

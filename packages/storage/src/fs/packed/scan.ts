@@ -7,7 +7,7 @@
  *
  * Where no header is whole the pack ends, for now: what was found there is never searched for something that looks like one.
  */
-import type { Disk } from '../disk.ts'
+import type { Disk } from '../../disk/disk.ts'
 import { decode, type Entry, isBody, KIND, MAGIC, MAX_HEAD_BYTES } from './entry.ts'
 
 const CHUNK_BYTES = 256 * 1024

@@ -3,7 +3,7 @@ import { BaseWriter } from '../../blob/base-writer.ts'
 import type { BlobWriter } from '../../blob/contract.ts'
 import type { StorageError } from '../../blob/error.ts'
 import { HeldBytes } from '../../blob/held-bytes.ts'
-import { diskError } from '../disk.ts'
+import { diskError } from '../../disk/disk.ts'
 import type { NewBlob } from './appenders.ts'
 
 /** Blobs of more bytes are files. */

@@ -9,7 +9,7 @@ import { StorageError } from '../blob/error.ts'
 import { HeldBytes } from '../blob/held-bytes.ts'
 import type { Disk } from './disk.ts'
 import type { Slots } from './slots.ts'
-import type { Temporary } from './temporary.ts'
+import type { Temporary } from './temporary-directory.ts'
 
 /**
  * So many bytes are held in memory until they have to be safe, and then written at one go; a file of more is buffered by it.

@@ -6,12 +6,12 @@
  * the directory syncs.
  */
 import { dirname } from 'node:path'
-import { BaseWriter } from '../blob/base-writer.ts'
-import { StorageError } from '../blob/error.ts'
-import type { Directories } from './directories.ts'
-import { diskError, isGone, systemCode } from './disk.ts'
-import type { Temporary } from './temporary.ts'
-import { type Bench, TemporaryFile } from './temporary-file.ts'
+import { BaseWriter } from '../../blob/base-writer.ts'
+import { StorageError } from '../../blob/error.ts'
+import type { Directories } from '../../disk/directories.ts'
+import { diskError, isGone, systemCode } from '../../disk/disk.ts'
+import type { Temporary } from '../../disk/temporary-directory.ts'
+import { type Bench, TemporaryFile } from '../../disk/temporary-file.ts'
 
 /** What the writers of one store share. */
 export interface Workshop extends Bench {

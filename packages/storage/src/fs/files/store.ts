@@ -17,13 +17,13 @@ import type {
   KeyPage,
   ListOptions,
   WriteOptions,
-} from '../blob/contract.ts'
-import { checkKey } from '../blob/contract.ts'
-import { StorageError } from '../blob/error.ts'
-import { isTimeFolder, rootOf } from '../mail/layout.ts'
-import { type Disk, diskError, systemCode } from './disk.ts'
-import { Listing, requestOf, Tree } from './listing.ts'
-import { type Reading, regular } from './reading.ts'
+} from '../../blob/contract.ts'
+import { checkKey } from '../../blob/contract.ts'
+import { StorageError } from '../../blob/error.ts'
+import { isTimeFolder, rootOf } from '../../mail/layout.ts'
+import { type Disk, diskError, systemCode } from '../../disk/disk.ts'
+import { Listing, requestOf, Tree } from '../../disk/listing.ts'
+import { type Reading, regular } from '../../disk/reading.ts'
 import { FileWriter, type Workshop } from './writer.ts'
 
 /** Blobs as files below one directory. */
