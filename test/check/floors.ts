@@ -69,9 +69,13 @@ export const PACKAGES: readonly Package[] = [
     packages: ['@postern/engine'],
     floors: [
       [{ paths: ['blob'], modules: NODE }],
-      [{ paths: ['mail'] }, { paths: ['disk'], modules: NODE }, { paths: ['object'] }, { paths: ['memory'] }],
-      [{ paths: ['fs'], modules: NODE }, { paths: ['s3'], modules: [...NODE, 'aws4fetch'] }, { paths: ['r2'] }],
-      [{ paths: ['maildir'], modules: NODE }],
+      [{ paths: ['mail'] }, { paths: ['disk'], modules: NODE }, { paths: ['bucket'] }, { paths: ['memory'] }],
+      [
+        { paths: ['fs'], modules: NODE, below: ['blob', 'mail', 'disk'] },
+        { paths: ['s3'], modules: [...NODE, 'aws4fetch'], below: ['blob', 'bucket'] },
+        { paths: ['r2'], below: ['blob', 'bucket'] },
+      ],
+      [{ paths: ['maildir'], modules: NODE, below: ['blob', 'mail', 'disk', 'fs'] }],
       [{ paths: ['index.ts'] }],
     ],
   },

@@ -90,7 +90,7 @@ test('a commit has one deadline for all that it asks', async () => {
 test('what nobody wants any more is not tried again', async () => {
   // The longest wait; for nobody else: the test runner makes names of its calls by chance.
   const chance = Math.random
-  const isWait = (): boolean => new Error().stack?.includes('object/retry') === true
+  const isWait = (): boolean => new Error().stack?.includes('bucket/retry') === true
   const random = vi.spyOn(Math, 'random').mockImplementation(() => (isWait() ? 1 : chance()))
   try {
     const { promise: failed, resolve: fail } = Promise.withResolvers<void>()

@@ -1,6 +1,6 @@
 /** What R2 throws, as a `StorageError`. Its errors are told apart by the number at the end of their message. */
 import { StorageError, type StorageErrorCode } from '../blob/error.ts'
-import { TransientError } from '../object/retry.ts'
+import { TransientError } from '../bucket/retry.ts'
 
 /** https://developers.cloudflare.com/r2/api/error-codes */
 const CODES: Readonly<Record<string, StorageErrorCode>> = {

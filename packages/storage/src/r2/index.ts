@@ -7,12 +7,12 @@
  * A Worker needs a compatibility date of 2025-05-05 or later (FinalizationRegistry).
  */
 import type { BlobStore } from '../blob/contract.ts'
-import { ObjectStore } from '../object/store.ts'
-import { R2Bucket } from './binding.ts'
-import type { Bucket } from './bucket.ts'
+import { ObjectStore } from '../bucket/store.ts'
+import { R2Bucket } from './bucket.ts'
+import type { Bucket } from './binding.ts'
 
-export type { Bucket, BucketBody, BucketObject, BucketPage, MultipartUpload, ObjectOptions } from './bucket.ts'
-export type { PutOptions, UploadedPart } from './bucket.ts'
+export type { Bucket, BucketBody, BucketObject, BucketPage, MultipartUpload, ObjectOptions } from './binding.ts'
+export type { PutOptions, UploadedPart } from './binding.ts'
 
 export interface R2Options {
   /**

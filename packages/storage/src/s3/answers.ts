@@ -1,6 +1,6 @@
 /** What an answer says of the thing that was asked for. */
 import { isStorageError, StorageError } from '../blob/error.ts'
-import { TransientError } from '../object/retry.ts'
+import { TransientError } from '../bucket/retry.ts'
 import { S3Error } from './error.ts'
 
 /** The answer; undefined where the object is not there. */

@@ -1,8 +1,8 @@
 /** An S3 bucket, or the part of it below a prefix, as an {@link ObjectBucket}. */
 import { type BlobReader, isKey, type KeyPage, type ListOptions, MAX_KEY_BYTES } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
-import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../object/bucket.ts'
-import { settle } from '../object/retry.ts'
+import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../bucket/contract.ts'
+import { settle } from '../bucket/retry.ts'
 import { checkedEtag, found, isNew, isNotImplemented } from './answers.ts'
 import type { S3Client } from './client.ts'
 import type { Query } from './location.ts'

@@ -1,6 +1,6 @@
 /** What an S3 server answers in place of what was wanted, as a `StorageError`. */
 import { StorageError, type StorageErrorCode } from '../blob/error.ts'
-import { TransientError } from '../object/retry.ts'
+import { TransientError } from '../bucket/retry.ts'
 
 /** The server's own error: the cause of a {@link StorageError}. */
 export class S3Error extends Error {

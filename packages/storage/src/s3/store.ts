@@ -1,7 +1,7 @@
 /** Blobs in any S3, with whatever way requests travel. */
 import type { ByteCount } from '../blob/allowance.ts'
 import type { BlobStore } from '../blob/contract.ts'
-import { ObjectStore } from '../object/store.ts'
+import { ObjectStore } from '../bucket/store.ts'
 import { S3Bucket } from './bucket.ts'
 import { S3Client, type S3CredentialsSource } from './client.ts'
 import { locationOf, type S3LocationOptions } from './location.ts'

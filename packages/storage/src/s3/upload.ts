@@ -1,5 +1,5 @@
 /** A multipart upload. */
-import type { Upload } from '../object/bucket.ts'
+import type { Upload } from '../bucket/contract.ts'
 import { checkedEtag, found, isNew, isNotImplemented } from './answers.ts'
 import type { S3Client } from './client.ts'
 import { encoded } from './xml.ts'

@@ -17,7 +17,7 @@ import type { WriteOptions } from '../blob/contract.ts'
 import type { Allowance } from '../blob/allowance.ts'
 import { BufferedWriter } from '../blob/buffered-writer.ts'
 import { isStorageError, StorageError } from '../blob/error.ts'
-import type { ObjectBucket, ObjectFacts, Upload, WriterFacts } from './bucket.ts'
+import type { ObjectBucket, ObjectFacts, Upload, WriterFacts } from './contract.ts'
 import { type Attempt, type Patience, persistently, settle, TransientError } from './retry.ts'
 
 /** The least size of a part, in S3 and R2; all but the last are equal. */

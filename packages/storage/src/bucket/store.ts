@@ -11,7 +11,7 @@ import type {
 } from '../blob/contract.ts'
 import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
-import type { ObjectBucket } from './bucket.ts'
+import type { ObjectBucket } from './contract.ts'
 import { type Attempt, type Patience, persistently } from './retry.ts'
 import { ObjectWriter } from './writer.ts'
 
