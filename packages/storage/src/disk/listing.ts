@@ -20,7 +20,7 @@ export interface Request {
 }
 
 /** What lies in folders. */
-export interface Folders {
+export interface ListedFolders {
   /** Names in the folder, '' or ending in `/`: of blobs, and of folders with a `/` behind them. In any order. */
   names(folder: string): Promise<string[]>
   /** The size of a blob; undefined where there is none any more. */
@@ -48,14 +48,14 @@ export function requestOf({
 }
 
 export class Listing {
-  readonly #folders: Folders
+  readonly #folders: ListedFolders
   readonly #request: Request
   readonly #keys: string[] = []
   readonly #prefixes: string[] = []
   #last: string | undefined
   #more = false
 
-  constructor(folders: Folders, request: Request) {
+  constructor(folders: ListedFolders, request: Request) {
     this.#folders = folders
     this.#request = request
   }
@@ -116,7 +116,7 @@ export class Listing {
 }
 
 /** The folders and files of a disk. */
-export class Tree implements Folders {
+export class Tree implements ListedFolders {
   readonly #disk: Disk
   readonly #root: string
 

@@ -11,14 +11,14 @@ import { type Disk, isGone, systemCode } from './disk.ts'
 
 const { O_CREAT, O_EXCL, O_WRONLY } = constants
 
-export interface TemporaryOptions {
+export interface TemporaryDirectoryOptions {
   /** What names begin with, which nobody else's do. Default: the process, and random bytes. */
   readonly stem?: string
   /** Makes the directory where it turns out to be missing. */
   makeDirectory(): Promise<void>
 }
 
-export class Temporary {
+export class TemporaryDirectory {
   readonly directory: string
   readonly #disk: Disk
   readonly #stem: string
@@ -26,7 +26,7 @@ export class Temporary {
   readonly #live = new Set<string>()
   #count = 0
 
-  constructor(disk: Disk, directory: string, options: TemporaryOptions) {
+  constructor(disk: Disk, directory: string, options: TemporaryDirectoryOptions) {
     this.#disk = disk
     this.directory = directory
     this.#stem = options.stem ?? `${process.pid}-${randomBytes(8).toString('hex')}`

@@ -9,7 +9,7 @@ import { StorageError } from '../blob/error.ts'
 import { HeldBytes } from '../blob/held-bytes.ts'
 import type { Disk } from './disk.ts'
 import type { Slots } from './slots.ts'
-import type { Temporary } from './temporary-directory.ts'
+import type { TemporaryDirectory } from './temporary-directory.ts'
 
 /**
  * So many bytes are held in memory until they have to be safe, and then written at one go; a file of more is buffered by it.
@@ -29,7 +29,7 @@ export interface Bench {
 /** One file that is being written. Whatever fails, `drop` is owed. */
 export class TemporaryFile {
   readonly #bench: Bench
-  readonly #temporary: Temporary
+  readonly #temporary: TemporaryDirectory
   /** What it is to become, for messages. */
   readonly #target: string
   readonly #held: HeldBytes
@@ -39,7 +39,7 @@ export class TemporaryFile {
   #holdsSlot = false
 
   /** @param expectedBytes How many bytes there will be, where that is known */
-  constructor(bench: Bench, temporary: Temporary, target: string, expectedBytes?: number) {
+  constructor(bench: Bench, temporary: TemporaryDirectory, target: string, expectedBytes?: number) {
     this.#bench = bench
     this.#temporary = temporary
     this.#target = target

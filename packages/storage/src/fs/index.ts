@@ -10,7 +10,7 @@ import { PackedStore } from './packed/index.ts'
 import { Reading } from '../disk/reading.ts'
 import { Root, type RootWatch } from '../disk/root.ts'
 import { Slots } from '../disk/slots.ts'
-import { Temporary } from '../disk/temporary-directory.ts'
+import { TemporaryDirectory } from '../disk/temporary-directory.ts'
 import type { Workshop } from './files/writer.ts'
 
 export interface FsOptions extends RootWatch {
@@ -99,7 +99,7 @@ function workshop(
     brief,
     large: new Slots(maxOpenFiles),
     directories,
-    temporary: new Temporary(disk, temporary, {
+    temporary: new TemporaryDirectory(disk, temporary, {
       async makeDirectory() {
         await directories.check()
         await disk.mkdir(temporary, 0o700).catch(() => undefined)

@@ -26,7 +26,7 @@ import { decodeRecord, readWhole } from '../mail/encoding.ts'
 import type { Delivery, Office } from './delivery.ts'
 import { withCrlf } from './line-ends.ts'
 import type { Mailboxes } from './mailboxes.ts'
-import { parseFileName } from './name.ts'
+import { parseFileName } from './file-name.ts'
 import { isMailbox } from './place.ts'
 
 /** A record of a message that was delivered. */

@@ -11,12 +11,12 @@ import { StorageError } from '../blob/error.ts'
 import { diskError, isGone } from '../disk/disk.ts'
 import type { Reading } from '../disk/reading.ts'
 import { Slots } from '../disk/slots.ts'
-import { Temporary } from '../disk/temporary-directory.ts'
+import { TemporaryDirectory } from '../disk/temporary-directory.ts'
 import { type Bench, TemporaryFile } from '../disk/temporary-file.ts'
 import type { MaildirPlaces } from '../mail/record.ts'
 import { LineFeeds, withCrlf } from './line-ends.ts'
 import type { Mailboxes } from './mailboxes.ts'
-import { fileName } from './name.ts'
+import { fileName } from './file-name.ts'
 
 /** What the deliveries of one store share. */
 export interface Office extends Bench {
@@ -28,7 +28,7 @@ export class Delivery implements BlobWriter {
   readonly #office: Office
   readonly #unique: string
   readonly #to: readonly string[]
-  readonly #temporary: Temporary
+  readonly #temporary: TemporaryDirectory
   #file: TemporaryFile
   /** What was begun with LF, and turned out to be a message that can't be. It holds the slot of a large file for both. */
   #begun: TemporaryFile | undefined
@@ -45,7 +45,7 @@ export class Delivery implements BlobWriter {
     this.#office = office
     this.#unique = unique
     this.#to = to
-    this.#temporary = new Temporary(office.disk, office.mailboxes.path(to[0], 'tmp'), {
+    this.#temporary = new TemporaryDirectory(office.disk, office.mailboxes.path(to[0], 'tmp'), {
       stem: unique,
       makeDirectory: () => office.mailboxes.ensureAgain(to[0]),
     })

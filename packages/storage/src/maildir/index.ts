@@ -36,11 +36,11 @@ import { MaildirBlobs } from './blobs.ts'
 import { checkCreation, type MailboxCreation } from './creation.ts'
 import { Delivery, type Office } from './delivery.ts'
 import { Mailboxes } from './mailboxes.ts'
-import { uniqueName } from './name.ts'
+import { uniqueName } from './file-name.ts'
 import { mailboxOf } from './place.ts'
 
 export type { MailboxCreation } from './creation.ts'
-export { uniqueName } from './name.ts'
+export { uniqueName } from './file-name.ts'
 
 export interface MaildirOptions extends RootWatch {
   /**

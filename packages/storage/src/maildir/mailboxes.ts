@@ -13,8 +13,8 @@ import type { Root } from '../disk/root.ts'
 import { Slots } from '../disk/slots.ts'
 import type { MaildirPlaces } from '../mail/record.ts'
 import { Creation, FOLDERS, type MailboxCreation } from './creation.ts'
-import { Listings } from './listings.ts'
-import { isTemporaryOfOurs } from './name.ts'
+import { DirectoryCache } from './directory-cache.ts'
+import { isTemporaryOfOurs } from './file-name.ts'
 
 /** Three directories a mailbox, that are known to be there: it is a few MB. */
 const MAX_KNOWN = 16 * 1024
@@ -29,14 +29,14 @@ export class Mailboxes {
   readonly root: string
   readonly directories: Directories
   readonly #disk: Disk
-  readonly #listings: Listings
+  readonly #cache: DirectoryCache
   readonly #creation: Creation
 
   /** @param options Which mailboxes mail makes, and the host whose postmaster has one */
   constructor(disk: Disk, root: Root, options: { readonly create: MailboxCreation; readonly hostname: string }) {
     this.root = root.path
     this.#disk = disk
-    this.#listings = new Listings(disk)
+    this.#cache = new DirectoryCache(disk)
     // Slots of their own: who writes a file holds one of the store's, and may find that its directory is to be made.
     this.directories = new Directories(disk, new Slots(SYNCS_AT_ONCE), root, root.path, MAX_KNOWN)
     this.#creation = new Creation(disk, this.directories, { ...options, root: root.path })
@@ -122,7 +122,7 @@ export class Mailboxes {
     const unique = file.slice(0, file.indexOf(','))
     for (let look = 0; look < LOOKS; look++) {
       for (const folder of ['new', 'cur']) {
-        const name = await this.#listings.find(this.path(mailbox, folder), unique)
+        const name = await this.#cache.find(this.path(mailbox, folder), unique)
         if (name !== undefined) return this.path(mailbox, folder, name)
       }
     }

@@ -28,7 +28,7 @@ const CHUNK_BYTES = 64 * 1024
 /** Of a blob that nobody said the size of. */
 const FIRST_BUFFER_BYTES = 2 * 1024
 
-interface Blob {
+interface HeldBlob {
   readonly bytes: Uint8Array
   /** Milliseconds since 1970. */
   readonly modifiedMs: number
@@ -49,7 +49,7 @@ export function memory(options: MemoryOptions = {}): BlobStore {
 
 class MemoryStore implements BlobStore {
   readonly #maxBytes: number
-  readonly #blobs = new Map<string, Blob>()
+  readonly #blobs = new Map<string, HeldBlob>()
   /** The keys in order; undefined when it has to be made anew. */
   #sorted: string[] | undefined
   #usedBytes = 0

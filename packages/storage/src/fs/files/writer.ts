@@ -10,13 +10,13 @@ import { BaseWriter } from '../../blob/base-writer.ts'
 import { StorageError } from '../../blob/error.ts'
 import type { Directories } from '../../disk/directories.ts'
 import { diskError, isGone, systemCode } from '../../disk/disk.ts'
-import type { Temporary } from '../../disk/temporary-directory.ts'
+import type { TemporaryDirectory } from '../../disk/temporary-directory.ts'
 import { type Bench, TemporaryFile } from '../../disk/temporary-file.ts'
 
 /** What the writers of one store share. */
 export interface Workshop extends Bench {
   readonly directories: Directories
-  readonly temporary: Temporary
+  readonly temporary: TemporaryDirectory
 }
 
 export class FileWriter extends BaseWriter {

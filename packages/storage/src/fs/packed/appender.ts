@@ -18,7 +18,7 @@ import { StorageError } from '../../blob/error.ts'
 import type { Directories } from '../../disk/directories.ts'
 import { type Disk, isGone } from '../../disk/disk.ts'
 import { type Draft, encode, lengthOf, MAGIC, seedOf } from './entry.ts'
-import { packName } from './name.ts'
+import { packName } from './pack-name.ts'
 
 /** What is written at one go, at the most. */
 export const MAX_BATCH_BYTES: number = 4 * 1024 * 1024

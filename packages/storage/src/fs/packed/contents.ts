@@ -14,7 +14,7 @@ export interface Grave {
   readonly at: number
 }
 
-export interface Blob {
+export interface PackedBlob {
   readonly pack: Pack
   readonly entry: Entry
 }
@@ -52,7 +52,7 @@ export class Contents {
   /** Names of other files in the folder, and of folders, with a `/` behind them. */
   others: ReadonlySet<string> = new Set()
   /** Nearly always one of a name: those who write see to that. */
-  readonly #blobs = new Map<string, Blob[]>()
+  readonly #blobs = new Map<string, PackedBlob[]>()
   readonly #buried = new Set<string>()
 
   /** How much memory it takes, in entries. */
@@ -68,12 +68,12 @@ export class Contents {
     return this.#blobs.keys()
   }
 
-  blob(name: string): Blob | undefined {
+  blob(name: string): PackedBlob | undefined {
     return this.#blobs.get(name)?.[0]
   }
 
   /** All of this name. */
-  blobs(name: string): readonly Blob[] {
+  blobs(name: string): readonly PackedBlob[] {
     return this.#blobs.get(name) ?? []
   }
 
@@ -83,7 +83,7 @@ export class Contents {
     else if (grave !== undefined) this.#addGrave(pack, entry.name, grave)
   }
 
-  #addBlob(blob: Blob): void {
+  #addBlob(blob: PackedBlob): void {
     const { pack, entry } = blob
     if (this.#buried.has(`${pack.stem} ${entry.at}`)) {
       pack.blobs++

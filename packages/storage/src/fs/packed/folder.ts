@@ -7,7 +7,7 @@ import { checkInside } from '../files/store.ts'
 import { Group } from '../../disk/group.ts'
 import type { Slots } from '../../disk/slots.ts'
 import { Contents, Pack } from './contents.ts'
-import { stemOf } from './name.ts'
+import { stemOf } from './pack-name.ts'
 import { scan } from './scan.ts'
 
 /** Entries that are held in memory, of all folders together, besides those of the folder that is looked at. */

@@ -26,21 +26,21 @@ import { checkKey } from '../../blob/contract.ts'
 import { StorageError } from '../../blob/error.ts'
 import { type Disk, diskError, isGone, systemCode } from '../../disk/disk.ts'
 import type { FileStore } from '../files/store.ts'
-import { type Folders as Listed, Listing, requestOf, Tree } from '../../disk/listing.ts'
+import { type ListedFolders, Listing, requestOf, Tree } from '../../disk/listing.ts'
 import type { Workshop } from '../files/writer.ts'
-import { Appenders, type NewBlob } from './appenders.ts'
-import type { Blob, Contents } from './contents.ts'
+import { FolderAppenders, type NewBlob } from './folder-appenders.ts'
+import type { Contents, PackedBlob } from './contents.ts'
 import { decode, isBody } from './entry.ts'
 import { type Folder, Folders } from './folder.ts'
 import { Reclaiming } from './reclaiming.ts'
 import { fill } from './scan.ts'
 import { PackedWriter } from './writer.ts'
 
-export class PackedStore implements BlobStore, Listed {
+export class PackedStore implements BlobStore, ListedFolders {
   readonly #files: FileStore
   readonly #shop: Workshop
   readonly #tree: Tree
-  readonly #appenders: Appenders
+  readonly #appenders: FolderAppenders
   readonly #folders: Folders
   readonly #reclaiming: Reclaiming
 
@@ -50,7 +50,7 @@ export class PackedStore implements BlobStore, Listed {
     this.#files = files
     this.#shop = shop
     this.#tree = new Tree(disk, root)
-    this.#appenders = new Appenders(shop, now)
+    this.#appenders = new FolderAppenders(shop, now)
     this.#folders = new Folders({ disk, brief, root, safeEnd: (stem) => this.#appenders.safeEnd(stem) })
     this.#reclaiming = new Reclaiming({ disk, directories, root, folders: this.#folders, appenders: this.#appenders })
   }
@@ -203,7 +203,7 @@ function placeOf(key: string): { folder: string; name: string } {
 }
 
 /** The bytes of a blob. @throws StorageError `corrupt` where they are not those that were written */
-async function readBlob(disk: Disk, path: string, { pack, entry }: Blob): Promise<Uint8Array> {
+async function readBlob(disk: Disk, path: string, { pack, entry }: PackedBlob): Promise<Uint8Array> {
   const file = await disk.open(join(path, pack.fileName), constants.O_RDONLY | constants.O_NOFOLLOW)
   try {
     const end = entry.bodyAt + entry.size

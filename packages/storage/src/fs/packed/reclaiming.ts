@@ -12,10 +12,10 @@ import { isTimeFolder, rootOf } from '../../mail/layout.ts'
 import type { Directories } from '../../disk/directories.ts'
 import { type Disk, isGone, systemCode } from '../../disk/disk.ts'
 import { MAX_BATCH_BYTES } from './appender.ts'
-import type { Appenders } from './appenders.ts'
+import type { FolderAppenders } from './folder-appenders.ts'
 import type { Contents, Grave, Pack } from './contents.ts'
 import type { Folder, Folders } from './folder.ts'
-import { endName, packName } from './name.ts'
+import { endName, packName } from './pack-name.ts'
 
 /** A folder that was written to a moment ago will most likely be again: its packs are left for later. */
 const YOUNG_MS = 60_000
@@ -29,7 +29,7 @@ interface Yard {
   readonly directories: Directories
   readonly root: string
   readonly folders: Folders
-  readonly appenders: Appenders
+  readonly appenders: FolderAppenders
 }
 
 export class Reclaiming {

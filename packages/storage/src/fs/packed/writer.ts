@@ -4,7 +4,7 @@ import type { BlobWriter } from '../../blob/contract.ts'
 import type { StorageError } from '../../blob/error.ts'
 import { HeldBytes } from '../../blob/held-bytes.ts'
 import { diskError } from '../../disk/disk.ts'
-import type { NewBlob } from './appenders.ts'
+import type { NewBlob } from './folder-appenders.ts'
 
 /** Blobs of more bytes are files. */
 export const MAX_PACKED_BYTES: number = 64 * 1024

@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type Disk, nodeDisk } from '../src/disk/disk.ts'
-import { Listings } from '../src/maildir/listings.ts'
+import { DirectoryCache } from '../src/maildir/directory-cache.ts'
 import { systemError } from './disks.ts'
 import { idAt } from './mail.ts'
 
@@ -12,7 +12,7 @@ const LONG_AGO = Date.now() - 60_000
 const CUR = '/mail/example.com/ann/cur'
 
 /** Directories of files, with times that the test sets. */
-class Shelves {
+class FakeDirectories {
   readonly names = new Map<string, Set<string>>()
   readonly changedAtMs = new Map<string, number>()
   reads = 0
@@ -47,85 +47,85 @@ const UNIQUES = Array.from({ length: 100 }, (_, index) => `1795239720.${idAt(LON
 const [ONE = '', OTHER = '', GONE = ''] = UNIQUES
 
 test('a directory that does not change is read once, whoever is looked for', async () => {
-  const shelves = new Shelves()
-  for (const unique of UNIQUES.slice(0, 50)) shelves.put(CUR, `${unique},S=7:2,Sa`)
-  const listings = new Listings(shelves.disk)
-  const find = (unique: string): Promise<string | undefined> => listings.find(CUR, unique)
+  const fake = new FakeDirectories()
+  for (const unique of UNIQUES.slice(0, 50)) fake.put(CUR, `${unique},S=7:2,Sa`)
+  const cache = new DirectoryCache(fake.disk)
+  const find = (unique: string): Promise<string | undefined> => cache.find(CUR, unique)
   const found = await Promise.all(UNIQUES.map(find))
   expect(found).toEqual(UNIQUES.map((unique, index) => (index < 50 ? `${unique},S=7:2,Sa` : undefined)))
   expect(await Promise.all(UNIQUES.map(find))).toEqual(found)
-  expect(shelves.reads).toBe(1)
-  expect(await listings.find('/mail/example.com/nobody/cur', ONE)).toBeUndefined()
-  expect(shelves.reads).toBe(1)
+  expect(fake.reads).toBe(1)
+  expect(await cache.find('/mail/example.com/nobody/cur', ONE)).toBeUndefined()
+  expect(fake.reads).toBe(1)
 })
 
 test('what is renamed is found under its new name, and what comes is found', async () => {
-  const shelves = new Shelves()
-  shelves.put(CUR, `${ONE}:2,S`)
-  const listings = new Listings(shelves.disk)
-  expect(await listings.find(CUR, ONE)).toBe(`${ONE}:2,S`)
-  shelves.rename(CUR, `${ONE}:2,S`, `${ONE}:2,RSa`)
-  shelves.put(CUR, OTHER)
-  shelves.changedAtMs.set(CUR, LONG_AGO + 1)
-  expect(await listings.find(CUR, ONE)).toBe(`${ONE}:2,RSa`)
-  expect(await listings.find(CUR, OTHER)).toBe(OTHER)
-  expect(await listings.find(CUR, GONE)).toBeUndefined()
-  expect(shelves.reads).toBe(2)
+  const fake = new FakeDirectories()
+  fake.put(CUR, `${ONE}:2,S`)
+  const cache = new DirectoryCache(fake.disk)
+  expect(await cache.find(CUR, ONE)).toBe(`${ONE}:2,S`)
+  fake.rename(CUR, `${ONE}:2,S`, `${ONE}:2,RSa`)
+  fake.put(CUR, OTHER)
+  fake.changedAtMs.set(CUR, LONG_AGO + 1)
+  expect(await cache.find(CUR, ONE)).toBe(`${ONE}:2,RSa`)
+  expect(await cache.find(CUR, OTHER)).toBe(OTHER)
+  expect(await cache.find(CUR, GONE)).toBeUndefined()
+  expect(fake.reads).toBe(2)
 })
 
 test('while a directory changes it is not believed that it lacks a name, even where its time stands still', async () => {
-  const shelves = new Shelves()
-  shelves.put(CUR, ONE)
-  shelves.changedAtMs.set(CUR, Date.now() + 1_000)
-  const listings = new Listings(shelves.disk)
-  expect(await listings.find(CUR, OTHER)).toBeUndefined()
-  shelves.put(CUR, OTHER)
-  expect(await listings.find(CUR, OTHER)).toBe(OTHER)
+  const fake = new FakeDirectories()
+  fake.put(CUR, ONE)
+  fake.changedAtMs.set(CUR, Date.now() + 1_000)
+  const cache = new DirectoryCache(fake.disk)
+  expect(await cache.find(CUR, OTHER)).toBeUndefined()
+  fake.put(CUR, OTHER)
+  expect(await cache.find(CUR, OTHER)).toBe(OTHER)
   // Many at once share a reading that none of them came too late for.
-  shelves.reads = 0
-  expect(await Promise.all(UNIQUES.map((unique) => listings.find(CUR, unique)))).toHaveLength(100)
-  expect(shelves.reads).toBeLessThanOrEqual(2)
+  fake.reads = 0
+  expect(await Promise.all(UNIQUES.map((unique) => cache.find(CUR, unique)))).toHaveLength(100)
+  expect(fake.reads).toBeLessThanOrEqual(2)
 })
 
 test('no more names are remembered than may be, and all that is there is found', async () => {
-  const shelves = new Shelves()
+  const fake = new FakeDirectories()
   const directories = ['a', 'b', 'c'].map((name) => `/mail/example.com/${name}/cur`)
-  for (const directory of directories) for (const unique of UNIQUES.slice(0, 40)) shelves.put(directory, unique)
-  const listings = new Listings(shelves.disk, 100)
+  for (const directory of directories) for (const unique of UNIQUES.slice(0, 40)) fake.put(directory, unique)
+  const cache = new DirectoryCache(fake.disk, 100)
   const readsOf = async (directory: string): Promise<number> => {
-    shelves.reads = 0
-    expect(await listings.find(directory, ONE)).toBe(ONE)
-    expect(await listings.find(directory, UNIQUES[50] as string)).toBeUndefined()
-    return shelves.reads
+    fake.reads = 0
+    expect(await cache.find(directory, ONE)).toBe(ONE)
+    expect(await cache.find(directory, UNIQUES[50] as string)).toBeUndefined()
+    return fake.reads
   }
   const reads: number[] = []
   for (const index of [0, 1, 0, 1, 2, 2, 1, 0]) reads.push(await readsOf(directories[index] as string))
   // The third displaces the first.
   expect(reads).toEqual([1, 1, 0, 0, 1, 0, 0, 1])
-  const small = new Listings(shelves.disk, 39)
-  shelves.reads = 0
+  const small = new DirectoryCache(fake.disk, 39)
+  fake.reads = 0
   for (let time = 0; time < 3; time++) expect(await small.find(directories[0] as string, ONE)).toBe(ONE)
-  expect(shelves.reads).toBe(3)
+  expect(fake.reads).toBe(3)
 })
 
 test('whatever is done in between, a name that is there is found', async () => {
   const step = fc.record({ file: fc.nat(4), flags: fc.constantFrom('', ':2,', ':2,S', ':2,Sa'), later: fc.boolean() })
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
-      const shelves = new Shelves()
-      shelves.names.set(CUR, new Set())
-      const listings = new Listings(shelves.disk)
+      const fake = new FakeDirectories()
+      fake.names.set(CUR, new Set())
+      const cache = new DirectoryCache(fake.disk)
       const there = new Map<string, string>()
       let changedAtMs = Date.now()
       for (const { file, flags, later } of steps) {
         const unique = UNIQUES[file] as string
         const old = there.get(unique)
-        if (old === undefined) shelves.put(CUR, unique + flags)
-        else shelves.rename(CUR, old, unique + flags)
+        if (old === undefined) fake.put(CUR, unique + flags)
+        else fake.rename(CUR, old, unique + flags)
         there.set(unique, unique + flags)
         if (later) changedAtMs++
-        shelves.changedAtMs.set(CUR, changedAtMs)
-        for (const each of UNIQUES.slice(0, 5)) expect(await listings.find(CUR, each)).toBe(there.get(each))
+        fake.changedAtMs.set(CUR, changedAtMs)
+        for (const each of UNIQUES.slice(0, 5)) expect(await cache.find(CUR, each)).toBe(there.get(each))
       }
     }),
   )

@@ -9,14 +9,14 @@
 import type { Dirent } from 'node:fs'
 import { join } from 'node:path'
 import { type Disk, isGone } from '../disk/disk.ts'
-import { uniquePartOf } from './name.ts'
+import { uniquePartOf } from './file-name.ts'
 
 /** More than the times of any file system differ by at least. */
 const SETTLED_MS = 2_000
 /** Of all directories together; they take some 20 MB. One that alone has more is read each time. */
 const MAX_NAMES = 128 * 1024
 
-interface Listing {
+interface DirectoryRead {
   /** Which of all readings it is. */
   readonly turn: number
   readonly readAtMs: number
@@ -25,12 +25,12 @@ interface Listing {
   readonly names: ReadonlyMap<string, string>
 }
 
-export class Listings {
+export class DirectoryCache {
   readonly #disk: Disk
   readonly #maxNames: number
   /** The one that was read last is the last. */
-  readonly #known = new Map<string, Listing>()
-  readonly #reading = new Map<string, Promise<Listing>>()
+  readonly #known = new Map<string, DirectoryRead>()
+  readonly #reading = new Map<string, Promise<DirectoryRead>>()
   #nameCount = 0
   #turns = 0
 
@@ -49,9 +49,9 @@ export class Listings {
     const turn = this.#turns
     const changedAtMs = await this.#changedAt(directory)
     if (changedAtMs === undefined) return undefined
-    const isGood = (listing: Listing): boolean =>
+    const isGood = (read: DirectoryRead): boolean =>
       // Read since this was asked, or as good as that.
-      listing.turn > turn || (listing.changedAtMs === changedAtMs && listing.readAtMs - changedAtMs > SETTLED_MS)
+      read.turn > turn || (read.changedAtMs === changedAtMs && read.readAtMs - changedAtMs > SETTLED_MS)
     const known = this.#known.get(directory)
     if (known !== undefined && isGood(known)) return known.names.get(unique)
     const shared = await this.#reading.get(directory)
@@ -61,28 +61,28 @@ export class Listings {
     return (await next).names.get(unique)
   }
 
-  #begin(directory: string, changedAtMs: number): Promise<Listing> {
+  #begin(directory: string, changedAtMs: number): Promise<DirectoryRead> {
     const reading = this.#read(directory, changedAtMs).finally(() => this.#reading.delete(directory))
     this.#reading.set(directory, reading)
     return reading
   }
 
-  async #read(directory: string, changedAtMs: number): Promise<Listing> {
+  async #read(directory: string, changedAtMs: number): Promise<DirectoryRead> {
     const names = new Map<string, string>()
-    const listing = { turn: ++this.#turns, readAtMs: Date.now(), changedAtMs, names }
+    const read = { turn: ++this.#turns, readAtMs: Date.now(), changedAtMs, names }
     for (const entry of await this.#entries(directory)) {
       const unique = entry.isFile() ? uniquePartOf(entry.name) : undefined
       if (unique !== undefined) names.set(unique, entry.name)
     }
-    this.#keep(directory, listing)
-    return listing
+    this.#keep(directory, read)
+    return read
   }
 
-  #keep(directory: string, listing: Listing): void {
+  #keep(directory: string, read: DirectoryRead): void {
     this.#forget(directory)
-    if (listing.names.size > this.#maxNames) return
-    this.#known.set(directory, listing)
-    this.#nameCount += listing.names.size
+    if (read.names.size > this.#maxNames) return
+    this.#known.set(directory, read)
+    this.#nameCount += read.names.size
     for (const oldest of this.#known.keys()) {
       if (this.#nameCount <= this.#maxNames) break
       this.#forget(oldest)

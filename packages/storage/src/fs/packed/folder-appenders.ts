@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Workshop } from '../files/writer.ts'
 import { Appender, type Press } from './appender.ts'
-import type { Blob } from './contents.ts'
+import type { PackedBlob } from './contents.ts'
 import { graveOf, KIND } from './entry.ts'
 import type { Folder } from './folder.ts'
 
@@ -27,7 +27,7 @@ interface Desk {
   isReady: Promise<void> | undefined
 }
 
-export class Appenders {
+export class FolderAppenders {
   readonly #press: Press
   readonly #now: () => number
   readonly #desks = new Map<string, Desk>()
@@ -101,7 +101,7 @@ export class Appenders {
   }
 
   /** Buries a blob. */
-  async bury(folder: Folder, { pack, entry }: Blob): Promise<void> {
+  async bury(folder: Folder, { pack, entry }: PackedBlob): Promise<void> {
     await this.buryAt(folder, entry.name, pack.stem, entry.at)
   }
 
