@@ -13,7 +13,7 @@ import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob/contract.ts
 import { StorageError } from '../blob/error.ts'
 import type { ObjectBucket } from './contract.ts'
 import { type Attempt, type Patience, persistently } from './retry.ts'
-import { ObjectWriter } from './writer.ts'
+import { ObjectWriter, type ObjectWriterDeps } from './writer.ts'
 
 export interface ObjectStoreOptions extends Patience {
   readonly maxBufferedBytes: number
@@ -21,32 +21,32 @@ export interface ObjectStoreOptions extends Patience {
 }
 
 export class ObjectStore implements BlobStore {
-  readonly #bucket: ObjectBucket
-  readonly #allowance: Allowance
-  readonly #patience: Patience
+  readonly #deps: ObjectWriterDeps
 
   /** @throws RangeError when an option is out of its range */
   constructor(bucket: ObjectBucket, options: ObjectStoreOptions) {
     const { maxBufferedBytes, bufferedBytes, deadlineMs, attemptMs } = options
-    this.#bucket = bucket
-    this.#allowance = new Allowance(maxBufferedBytes, bufferedBytes)
-    this.#patience = { deadlineMs: time('deadlineMs', deadlineMs), attemptMs: time('attemptMs', attemptMs) }
+    this.#deps = {
+      bucket,
+      allowance: new Allowance(maxBufferedBytes, bufferedBytes),
+      patience: { deadlineMs: time('deadlineMs', deadlineMs), attemptMs: time('attemptMs', attemptMs) },
+    }
   }
 
   write(key: string, options: WriteOptions = {}): BlobWriter {
-    return new ObjectWriter(this.#bucket, this.#allowance, this.#patience, checkKey(key), options)
+    return new ObjectWriter(this.#deps, checkKey(key), options)
   }
 
   async read(key: string): Promise<BlobReader> {
     checkKey(key)
-    const found = await this.#ask((signal) => this.#bucket.get(key, signal))
+    const found = await this.#ask((signal) => this.#deps.bucket.get(key, signal))
     if (found === undefined) throw new StorageError('not-found', `no blob ${key}`)
     return found
   }
 
   async head(key: string): Promise<BlobInfo | undefined> {
     checkKey(key)
-    const found = await this.#ask((signal) => this.#bucket.head(key, signal))
+    const found = await this.#ask((signal) => this.#deps.bucket.head(key, signal))
     return found && { size: found.size, modifiedAt: found.modifiedAt }
   }
 
@@ -60,7 +60,7 @@ export class ObjectStore implements BlobStore {
     do {
       const left = limit - keys.length - prefixes.length
       const request = { ...options, limit: left, ...(cursor !== undefined && { cursor }) }
-      const page = await this.#ask((signal) => this.#bucket.list(request, signal))
+      const page = await this.#ask((signal) => this.#deps.bucket.list(request, signal))
       if (cursor !== undefined && page.cursor === cursor)
         throw new StorageError('unavailable', 'the listing does not go on')
       keys.push(...page.keys)
@@ -78,17 +78,17 @@ export class ObjectStore implements BlobStore {
 
   async delete(key: string): Promise<void> {
     checkKey(key)
-    await this.#ask((signal) => this.#bucket.delete(key, signal))
+    await this.#ask((signal) => this.#deps.bucket.delete(key, signal))
   }
 
   /** Where the bucket can list its uploads, those that nobody will complete go; elsewhere it does that by itself. */
   async sweep(olderThanMs: number): Promise<number> {
     const before = Date.now() - olderThanMs
-    return this.#ask(async (signal) => (await this.#bucket.sweepUploads?.(before, signal)) ?? 0)
+    return this.#ask(async (signal) => (await this.#deps.bucket.sweepUploads?.(before, signal)) ?? 0)
   }
 
   #ask<T>(attempt: Attempt<T>): Promise<T> {
-    return persistently(attempt, this.#patience)
+    return persistently(attempt, this.#deps.patience)
   }
 }
 

@@ -27,6 +27,13 @@ const MAX_PARTS = 10_000
 /** Tidying up is worth a second try, but nobody's patience. */
 const TIDYING_MS = 10_000
 
+/** What the writers of one store share. */
+export interface ObjectWriterDeps {
+  readonly bucket: ObjectBucket
+  readonly allowance: Allowance
+  readonly patience: Patience
+}
+
 export class ObjectWriter extends BufferedWriter {
   readonly #bucket: ObjectBucket
   readonly #facts: WriterFacts
@@ -45,7 +52,7 @@ export class ObjectWriter extends BufferedWriter {
   /** Giving up an upload that was begun when nobody waited for it any more; never rejects. */
   #late: Promise<void> | undefined
 
-  constructor(bucket: ObjectBucket, allowance: Allowance, patience: Patience, key: string, options: WriteOptions) {
+  constructor({ allowance, bucket, patience }: ObjectWriterDeps, key: string, options: WriteOptions) {
     super({ name: key, size: options.size, pieceBytes: PART_BYTES, allowance })
     this.#bucket = bucket
     this.#patience = patience

@@ -6,6 +6,11 @@ import * as nodeFs from 'node:fs'
 import { promisify } from 'node:util'
 import { StorageError, type StorageErrorCode } from '../blob/error.ts'
 
+/**
+ * A file of at most so many bytes is written and read at one go. A larger one is buffered in pieces of this size.
+ */
+export const HOLD_BYTES: number = 64 * 1024
+
 /** The calls that the store makes once it is open. Paths are absolute. */
 export interface Disk {
   open(path: string, flags: number, mode?: number): Promise<number>

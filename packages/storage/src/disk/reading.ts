@@ -2,9 +2,8 @@
 import type { Stats } from 'node:fs'
 import type { BlobReader } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
-import { type Disk, diskError } from './disk.ts'
+import { type Disk, diskError, HOLD_BYTES } from './disk.ts'
 import type { Slots } from './slots.ts'
-import { HOLD_BYTES } from './temporary-file.ts'
 
 export class Reading {
   readonly #disk: Disk

@@ -7,28 +7,15 @@
  */
 import { StorageError } from '../blob/error.ts'
 import { HeldBytes } from '../blob/held-bytes.ts'
-import type { Disk } from './disk.ts'
-import type { Slots } from './slots.ts'
+import type { DiskDeps } from './deps.ts'
+import { HOLD_BYTES } from './disk.ts'
 import type { TemporaryDirectory } from './temporary-directory.ts'
 
-/**
- * So many bytes are held in memory until they have to be safe, and then written at one go; a file of more is buffered by it.
- */
-export const HOLD_BYTES: number = 64 * 1024
 const FIRST_BUFFER_BYTES = 4 * 1024
-
-/** What the files of one store share. */
-export interface Bench {
-  readonly disk: Disk
-  /** Held for as long as one large file is being written. */
-  readonly large: Slots
-  /** Held for a moment. */
-  readonly brief: Slots
-}
 
 /** One file that is being written. Whatever fails, `drop` is owed. */
 export class TemporaryFile {
-  readonly #bench: Bench
+  readonly #deps: DiskDeps
   readonly #temporary: TemporaryDirectory
   /** What it is to become, for messages. */
   readonly #target: string
@@ -39,8 +26,8 @@ export class TemporaryFile {
   #holdsSlot = false
 
   /** @param expectedBytes How many bytes there will be, where that is known */
-  constructor(bench: Bench, temporary: TemporaryDirectory, target: string, expectedBytes?: number) {
-    this.#bench = bench
+  constructor(deps: DiskDeps, temporary: TemporaryDirectory, target: string, expectedBytes?: number) {
+    this.#deps = deps
     this.#temporary = temporary
     this.#target = target
     this.#held = new HeldBytes({ maxBytes: HOLD_BYTES, firstBytes: FIRST_BUFFER_BYTES, expectedBytes })
@@ -65,7 +52,7 @@ export class TemporaryFile {
 
   /** Makes the bytes safe. Answers the path of the file that holds them, until `drop`. */
   async finish(): Promise<string> {
-    if (this.#path === undefined) await this.#bench.brief.run(() => this.#writeSmall())
+    if (this.#path === undefined) await this.#deps.brief.run(() => this.#writeSmall())
     else await this.#sync()
     return this.#path as unknown as string
   }
@@ -76,7 +63,7 @@ export class TemporaryFile {
     await this.#close().catch(() => undefined)
     if (this.#holdsSlot) {
       this.#holdsSlot = false
-      this.#bench.large.give()
+      this.#deps.large.give()
     }
     const path = this.#path
     if (path === undefined) return
@@ -86,7 +73,7 @@ export class TemporaryFile {
 
   async #spill(bytes: Uint8Array): Promise<void> {
     if (this.#path === undefined) {
-      await this.#bench.large.take()
+      await this.#deps.large.take()
       this.#holdsSlot = true
       await this.#create()
     }
@@ -108,7 +95,7 @@ export class TemporaryFile {
   /** What is still in memory, then fsync and close. */
   async #sync(): Promise<void> {
     await this.#flush()
-    await this.#bench.disk.fsync(this.#file as number)
+    await this.#deps.disk.fsync(this.#file as number)
     await this.#close()
   }
 
@@ -120,7 +107,7 @@ export class TemporaryFile {
 
   async #writeAll(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) {
-      const written = await this.#bench.disk.write(this.#file as number, bytes, at, bytes.length - at)
+      const written = await this.#deps.disk.write(this.#file as number, bytes, at, bytes.length - at)
       if (written === 0) throw new StorageError('unavailable', `${this.#target}: the disk takes no more bytes`)
       at += written
     }
@@ -131,6 +118,6 @@ export class TemporaryFile {
     if (file === undefined) return
     // Also when closing fails: the number may already be another file's.
     this.#file = undefined
-    await this.#bench.disk.close(file)
+    await this.#deps.disk.close(file)
   }
 }

@@ -1,17 +1,18 @@
 /** Mail in a directory. A key is a path below it; files/store.ts and packed/index.ts say what lies there. */
 import { join } from 'node:path'
 import type { BlobStore } from '../blob/contract.ts'
+import { checkOpenFiles, diskDeps } from '../disk/deps.ts'
 import { Directories } from '../disk/directories.ts'
 import { type Disk, nodeDisk, readingDisk } from '../disk/disk.ts'
 import { FileStore } from './files/store.ts'
 import type { Layout } from '../disk/marker.ts'
 import { openDirectory } from '../disk/opening.ts'
 import { PackedStore } from './packed/index.ts'
-import { Reading } from '../disk/reading.ts'
 import { Root, type RootWatch } from '../disk/root.ts'
-import { Slots } from '../disk/slots.ts'
 import { TemporaryDirectory } from '../disk/temporary-directory.ts'
-import type { Workshop } from './files/writer.ts'
+import type { FileStoreDeps } from './files/writer.ts'
+
+export { checkOpenFiles, MAX_BRIEF } from '../disk/deps.ts'
 
 export interface FsOptions extends RootWatch {
   /**
@@ -33,9 +34,6 @@ export type FsLayout = 'files' | 'packed'
 
 const FILES: Layout = { name: 'fs', version: 1 }
 const PACKED: Layout = { name: 'packed', version: 1 }
-const DEFAULT_MAX_OPEN_FILES = 1024
-/** Files open at one time for short work: small blobs, directories. */
-export const MAX_BRIEF = 64
 
 /**
  * Blobs in a directory, which is made where it is missing.
@@ -60,44 +58,36 @@ export function fsOn(disk: Disk, directory: string, options: FsOptions = {}): Bl
 }
 
 /** Files in a directory that was opened already: of a disk that a test simulates, or of who only reads. */
-export function fsAt(disk: Disk, root: string, maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES): BlobStore {
+export function fsAt(disk: Disk, root: string, maxOpenFiles: number = checkOpenFiles()): BlobStore {
   return filesIn(disk, new Root(disk, root), root, maxOpenFiles)
 }
 
 /** Files in a directory of a store, or in the root itself, that was opened already. */
 export function filesIn(disk: Disk, root: Root, directory: string, maxOpenFiles: number): BlobStore {
-  const { shop, reading } = workshop(disk, root, directory, maxOpenFiles)
-  return new FileStore(directory, shop, reading)
+  return new FileStore(directory, fileStoreDeps(disk, root, directory, maxOpenFiles))
 }
 
 /** The same with packs. @param now The clock: milliseconds since 1970 */
 export function packedAt(
   disk: Disk,
   root: string,
-  maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES,
+  maxOpenFiles: number = checkOpenFiles(),
   now: () => number = Date.now,
 ): BlobStore {
   return packedIn(disk, new Root(disk, root), maxOpenFiles, now)
 }
 
 function packedIn(disk: Disk, root: Root, maxOpenFiles: number, now: () => number = Date.now): BlobStore {
-  const { shop, reading } = workshop(disk, root, root.path, maxOpenFiles)
-  return new PackedStore(new FileStore(root.path, shop, reading), root.path, shop, now)
+  const deps = fileStoreDeps(disk, root, root.path, maxOpenFiles)
+  return new PackedStore(new FileStore(root.path, deps), root.path, deps, now)
 }
 
-function workshop(
-  disk: Disk,
-  root: Root,
-  directory: string,
-  maxOpenFiles: number,
-): { shop: Workshop; reading: Reading } {
-  const brief = new Slots(MAX_BRIEF)
-  const directories = new Directories(disk, brief, root, directory)
+function fileStoreDeps(disk: Disk, root: Root, directory: string, maxOpenFiles: number): FileStoreDeps {
+  const deps = diskDeps(disk, maxOpenFiles)
+  const directories = new Directories(disk, deps.brief, root, directory)
   const temporary = join(directory, '.tmp')
-  const shop = {
-    disk,
-    brief,
-    large: new Slots(maxOpenFiles),
+  return {
+    ...deps,
     directories,
     temporary: new TemporaryDirectory(disk, temporary, {
       async makeDirectory() {
@@ -106,13 +96,6 @@ function workshop(
       },
     }),
   }
-  return { shop, reading: new Reading(disk, brief, new Slots(maxOpenFiles)) }
-}
-
-/** Lets through what can be a bound on open files. @throws RangeError */
-export function checkOpenFiles(maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES): number {
-  if (Number.isInteger(maxOpenFiles) && maxOpenFiles >= 1) return maxOpenFiles
-  throw new RangeError(`maxOpenFiles: ${maxOpenFiles} is not a whole number from 1`)
 }
 
 /** What the directory may be; the first is what a new one becomes. @throws RangeError */

@@ -23,7 +23,7 @@ import type { Reading } from '../disk/reading.ts'
 import { idOfBytes, idOfEnvelope, keysOf } from '../mail/layout.ts'
 import type { MaildirPlaces, MailRecord } from '../mail/record.ts'
 import { decodeRecord, readWhole } from '../mail/encoding.ts'
-import type { Delivery, Office } from './delivery.ts'
+import type { Delivery, MaildirDeps } from './delivery.ts'
 import { withCrlf } from './line-ends.ts'
 import type { Mailboxes } from './mailboxes.ts'
 import { parseFileName } from './file-name.ts'
@@ -37,7 +37,7 @@ export class MaildirBlobs implements BlobStore {
   readonly #mailboxes: Mailboxes
   readonly #reading: Reading
 
-  constructor(records: BlobStore, { mailboxes, reading }: Pick<Office, 'mailboxes' | 'reading'>) {
+  constructor(records: BlobStore, { mailboxes, reading }: Pick<MaildirDeps, 'mailboxes' | 'reading'>) {
     this.#records = records
     this.#mailboxes = mailboxes
     this.#reading = reading

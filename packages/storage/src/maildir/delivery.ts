@@ -8,24 +8,23 @@ import { constants } from 'node:fs'
 import { dirname } from 'node:path'
 import type { BlobWriter } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
+import type { DiskDeps } from '../disk/deps.ts'
 import { diskError, isGone } from '../disk/disk.ts'
-import type { Reading } from '../disk/reading.ts'
 import { Slots } from '../disk/slots.ts'
 import { TemporaryDirectory } from '../disk/temporary-directory.ts'
-import { type Bench, TemporaryFile } from '../disk/temporary-file.ts'
+import { TemporaryFile } from '../disk/temporary-file.ts'
 import type { MaildirPlaces } from '../mail/record.ts'
 import { LineFeeds, withCrlf } from './line-ends.ts'
 import type { Mailboxes } from './mailboxes.ts'
 import { fileName } from './file-name.ts'
 
-/** What the deliveries of one store share. */
-export interface Office extends Bench {
+/** What the deliveries of one store share, and its readers. */
+export interface MaildirDeps extends DiskDeps {
   readonly mailboxes: Mailboxes
-  readonly reading: Reading
 }
 
 export class Delivery implements BlobWriter {
-  readonly #office: Office
+  readonly #deps: MaildirDeps
   readonly #unique: string
   readonly #to: readonly string[]
   readonly #temporary: TemporaryDirectory
@@ -41,15 +40,15 @@ export class Delivery implements BlobWriter {
   #pending: Promise<unknown> = Promise.resolve()
 
   /** @param to Mailboxes, each once, at least one. */
-  constructor(office: Office, unique: string, to: readonly [string, ...string[]]) {
-    this.#office = office
+  constructor(deps: MaildirDeps, unique: string, to: readonly [string, ...string[]]) {
+    this.#deps = deps
     this.#unique = unique
     this.#to = to
-    this.#temporary = new TemporaryDirectory(office.disk, office.mailboxes.path(to[0], 'tmp'), {
+    this.#temporary = new TemporaryDirectory(deps.disk, deps.mailboxes.path(to[0], 'tmp'), {
       stem: unique,
-      makeDirectory: () => office.mailboxes.ensureAgain(to[0]),
+      makeDirectory: () => deps.mailboxes.ensureAgain(to[0]),
     })
-    this.#file = new TemporaryFile(office, this.#temporary, unique)
+    this.#file = new TemporaryFile(deps, this.#temporary, unique)
   }
 
   /** Where the message is going to be. To be asked once all its bytes are there. */
@@ -82,7 +81,7 @@ export class Delivery implements BlobWriter {
 
   /** Makes the message appear in all its mailboxes, durably. @throws StorageError when it is in none */
   async deliver(): Promise<void> {
-    const { mailboxes } = this.#office
+    const { mailboxes } = this.#deps
     const links: string[] = []
     try {
       await this.#each(async (mailbox) => links.push(await this.#link(mailbox)))
@@ -96,7 +95,7 @@ export class Delivery implements BlobWriter {
 
   /** As far as can be. Its envelope is removed for good next, so the link has to be too. */
   async #takeBack(link: string): Promise<void> {
-    const { disk, mailboxes } = this.#office
+    const { disk, mailboxes } = this.#deps
     await disk.unlink(link).catch(() => undefined)
     await mailboxes.directories.flush(dirname(link)).catch(() => undefined)
   }
@@ -109,13 +108,13 @@ export class Delivery implements BlobWriter {
 
   /** Turns what is stored so far back into what came, and goes on with that. */
   async #writeAsItCame(bytes: Uint8Array): Promise<void> {
-    const { disk, reading } = this.#office
+    const { disk, reading } = this.#deps
     const begun = this.#file
     const path = await begun.finish()
     // Who waited for a second slot while holding one could wait for itself.
-    const bench = begun.holdsSlot ? { ...this.#office, large: new Slots(1) } : this.#office
+    const shared = begun.holdsSlot ? { ...this.#deps, large: new Slots(1) } : this.#deps
     this.#begun = begun
-    this.#file = new TemporaryFile(bench, this.#temporary, this.#unique)
+    this.#file = new TemporaryFile(shared, this.#temporary, this.#unique)
     const { body } = await reading.read(this.#unique, () => disk.open(path, constants.O_RDONLY))
     for await (const chunk of withCrlf(body)) await this.#file.write(chunk)
     await this.#file.write(this.#lineFeeds?.end() ?? new Uint8Array(0))
@@ -125,13 +124,13 @@ export class Delivery implements BlobWriter {
 
   async #finish(): Promise<void> {
     // Before any recipient sees the message: if one has no mailbox any more, it is for none.
-    await this.#each((mailbox) => this.#office.mailboxes.ensure(mailbox))
+    await this.#each((mailbox) => this.#deps.mailboxes.ensure(mailbox))
     if (this.#lineFeeds !== undefined) await this.#file.write(this.#lineFeeds.end())
     this.#path = await this.#file.finish()
   }
 
   async #link(mailbox: string): Promise<string> {
-    const { brief, disk, mailboxes } = this.#office
+    const { brief, disk, mailboxes } = this.#deps
     const path = mailboxes.path(mailbox, 'new', this.places.file)
     const link = (): Promise<void> => brief.run(() => disk.link(this.#path as string, path))
     try {

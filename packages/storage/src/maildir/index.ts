@@ -18,13 +18,12 @@ import { join } from 'node:path'
 import type { BlobStore } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
 import { type FoundMail, foundMail } from '../mail/found.ts'
+import { checkOpenFiles, diskDeps } from '../disk/deps.ts'
 import { type Disk, nodeDisk, readingDisk } from '../disk/disk.ts'
-import { checkOpenFiles, filesIn, MAX_BRIEF } from '../fs/index.ts'
+import { filesIn } from '../fs/index.ts'
 import type { Layout } from '../disk/marker.ts'
 import { openDirectory } from '../disk/opening.ts'
-import { Reading } from '../disk/reading.ts'
 import { Root, type RootWatch } from '../disk/root.ts'
-import { Slots } from '../disk/slots.ts'
 import type { IncomingMail, IncomingSession, RecipientPath } from '../mail/incoming.ts'
 import { keysOf } from '../mail/layout.ts'
 import type { ListMailOptions, MailPage, MailStore, StoredMail } from '../mail/contract.ts'
@@ -34,7 +33,7 @@ import { type Expired, type ExpireOptions, expireMail, type Retention } from '..
 import { DAY_MS, type SweepOptions, type Swept } from '../mail/sweep.ts'
 import { MaildirBlobs } from './blobs.ts'
 import { checkCreation, type MailboxCreation } from './creation.ts'
-import { Delivery, type Office } from './delivery.ts'
+import { Delivery, type MaildirDeps } from './delivery.ts'
 import { Mailboxes } from './mailboxes.ts'
 import { uniqueName } from './file-name.ts'
 import { mailboxOf } from './place.ts'
@@ -108,30 +107,23 @@ function storeOf(disk: Disk, root: Root, records: string, options: MaildirOption
   const maxOpenFiles = checkOpenFiles(options.maxOpenFiles)
   const create = checkCreation(options.create)
   const { hostname = systemHostname() } = options
-  const brief = new Slots(MAX_BRIEF)
-  const office: Office = {
-    disk,
-    brief,
-    large: new Slots(maxOpenFiles),
-    mailboxes: new Mailboxes(disk, root, { create, hostname }),
-    reading: new Reading(disk, brief, new Slots(maxOpenFiles)),
-  }
-  return new MaildirStore(office, filesIn(disk, root, records, maxOpenFiles), hostname)
+  const deps = { ...diskDeps(disk, maxOpenFiles), mailboxes: new Mailboxes(disk, root, { create, hostname }) }
+  return new MaildirStore(deps, filesIn(disk, root, records, maxOpenFiles), hostname)
 }
 
 class MaildirStore implements MailStore {
-  readonly #office: Office
+  readonly #deps: MaildirDeps
   readonly #records: BlobStore
   readonly #blobs: MaildirBlobs
   /** All but what is particular to Maildirs. */
   readonly #mail: MailStore
   readonly #hostname: string
 
-  constructor(office: Office, records: BlobStore, hostname: string) {
-    this.#office = office
+  constructor(deps: MaildirDeps, records: BlobStore, hostname: string) {
+    this.#deps = deps
     this.#records = records
     this.#hostname = hostname
-    this.#blobs = new MaildirBlobs(records, office)
+    this.#blobs = new MaildirBlobs(records, deps)
     this.#mail = mailStore(this.#blobs)
   }
 
@@ -139,7 +131,7 @@ class MaildirStore implements MailStore {
     const { id, envelope, receivedAt, trace } = message
     const [first, ...others] = new Set(envelope.forwardPaths.map((path) => mailboxOf(path, this.#hostname)))
     if (first === undefined) throw new StorageError('unavailable', `message ${id} is to nobody`)
-    const delivery = new Delivery(this.#office, uniqueName(id, this.#hostname), [first, ...others])
+    const delivery = new Delivery(this.#deps, uniqueName(id, this.#hostname), [first, ...others])
     // RFC 5321 4.4: who makes the final delivery puts it first.
     const returnPath = new TextEncoder().encode(`Return-Path: <${envelope.reversePath.address}>\r\n`)
     const top = new Uint8Array(returnPath.length + trace.length)
@@ -163,7 +155,7 @@ class MaildirStore implements MailStore {
   }
 
   accepts(forwardPath: RecipientPath): Promise<boolean> {
-    return this.#office.mailboxes.accepts(mailboxOf(forwardPath, this.#hostname))
+    return this.#deps.mailboxes.accepts(mailboxOf(forwardPath, this.#hostname))
   }
 
   load(id: string): Promise<StoredMail> {

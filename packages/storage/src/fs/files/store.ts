@@ -23,36 +23,34 @@ import { StorageError } from '../../blob/error.ts'
 import { isTimeFolder, rootOf } from '../../mail/layout.ts'
 import { type Disk, diskError, systemCode } from '../../disk/disk.ts'
 import { Listing, requestOf, Tree } from '../../disk/listing.ts'
-import { type Reading, regular } from '../../disk/reading.ts'
-import { FileWriter, type Workshop } from './writer.ts'
+import { regular } from '../../disk/reading.ts'
+import { type FileStoreDeps, FileWriter } from './writer.ts'
 
 /** Blobs as files below one directory. */
 export class FileStore implements BlobStore {
   readonly #root: string
-  readonly #shop: Workshop
-  readonly #reading: Reading
+  readonly #deps: FileStoreDeps
 
-  constructor(root: string, shop: Workshop, reading: Reading) {
+  constructor(root: string, deps: FileStoreDeps) {
     this.#root = root
-    this.#shop = shop
-    this.#reading = reading
+    this.#deps = deps
   }
 
   /** @param check Called before the blob appears: what it throws, the commit throws. */
   write(key: string, options: WriteOptions = {}, check?: () => Promise<void>): BlobWriter {
-    return new FileWriter(this.#shop, this.#path(key), options.size, check)
+    return new FileWriter(this.#deps, this.#path(key), options.size, check)
   }
 
   async read(key: string): Promise<BlobReader> {
     const path = this.#path(key)
-    return this.#reading.read(key, () => this.#openFile(path))
+    return this.#deps.reading.read(key, () => this.#openFile(path))
   }
 
   async head(key: string): Promise<BlobInfo | undefined> {
     const path = this.#path(key)
     try {
-      await checkInside(this.#shop.disk, dirname(path))
-      const stats = regular(await this.#shop.disk.lstat(path), path)
+      await checkInside(this.#deps.disk, dirname(path))
+      const stats = regular(await this.#deps.disk.lstat(path), path)
       return { size: stats.size, modifiedAt: stats.mtime }
     } catch (error) {
       const failure = diskError(error, `can't look at ${key}`)
@@ -62,7 +60,7 @@ export class FileStore implements BlobStore {
   }
 
   async list(options: ListOptions = {}): Promise<KeyPage> {
-    const { disk, brief } = this.#shop
+    const { disk, brief } = this.#deps
     const request = requestOf(options)
     try {
       const folder = request.prefix.slice(0, request.prefix.lastIndexOf('/') + 1)
@@ -77,9 +75,9 @@ export class FileStore implements BlobStore {
 
   async delete(key: string): Promise<void> {
     const path = this.#path(key)
-    const { disk, directories } = this.#shop
+    const { disk, directories } = this.#deps
     try {
-      await checkInside(this.#shop.disk, dirname(path))
+      await checkInside(this.#deps.disk, dirname(path))
       await disk.unlink(path).catch((error: unknown) => {
         // Gone, but maybe not for good: who removed it may have been killed before the sync.
         if (systemCode(error) !== 'ENOENT') throw error
@@ -95,7 +93,7 @@ export class FileStore implements BlobStore {
     const before = Date.now() - olderThanMs
     try {
       await this.#removeEmpty('', before)
-      return await this.#shop.temporary.sweep(before)
+      return await this.#deps.temporary.sweep(before)
     } catch (error) {
       throw diskError(error, `can't sweep ${this.#root}`)
     }
@@ -106,8 +104,8 @@ export class FileStore implements BlobStore {
   }
 
   async #openFile(path: string): Promise<number> {
-    await checkInside(this.#shop.disk, dirname(path))
-    return this.#shop.disk.open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    await checkInside(this.#deps.disk, dirname(path))
+    return this.#deps.disk.open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
   }
 
   /**
@@ -115,7 +113,7 @@ export class FileStore implements BlobStore {
    * folder of ours is not even looked into: somebody may have named a directory that holds other things too.
    */
   async #removeEmpty(folder: string, before: number): Promise<void> {
-    const { disk } = this.#shop
+    const { disk } = this.#deps
     for (const entry of await disk.readdir(join(this.#root, folder))) {
       const below = `${folder}${entry.name}/`
       const isRoot = below === rootOf(true)

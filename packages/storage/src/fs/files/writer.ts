@@ -8,28 +8,29 @@
 import { dirname } from 'node:path'
 import { BaseWriter } from '../../blob/base-writer.ts'
 import { StorageError } from '../../blob/error.ts'
+import type { DiskDeps } from '../../disk/deps.ts'
 import type { Directories } from '../../disk/directories.ts'
 import { diskError, isGone, systemCode } from '../../disk/disk.ts'
 import type { TemporaryDirectory } from '../../disk/temporary-directory.ts'
-import { type Bench, TemporaryFile } from '../../disk/temporary-file.ts'
+import { TemporaryFile } from '../../disk/temporary-file.ts'
 
-/** What the writers of one store share. */
-export interface Workshop extends Bench {
+/** What the writers of one store share, and its readers. */
+export interface FileStoreDeps extends DiskDeps {
   readonly directories: Directories
   readonly temporary: TemporaryDirectory
 }
 
 export class FileWriter extends BaseWriter {
-  readonly #shop: Workshop
+  readonly #deps: FileStoreDeps
   readonly #file: TemporaryFile
   readonly #check: (() => Promise<void>) | undefined
 
   /** @param check Called before the blob appears: what it throws, the commit throws. */
-  constructor(shop: Workshop, target: string, announced: number | undefined, check?: () => Promise<void>) {
+  constructor(deps: FileStoreDeps, target: string, announced: number | undefined, check?: () => Promise<void>) {
     super(target, announced)
-    this.#shop = shop
+    this.#deps = deps
     this.#check = check
-    this.#file = new TemporaryFile(shop, shop.temporary, target, announced)
+    this.#file = new TemporaryFile(deps, deps.temporary, target, announced)
   }
 
   protected override take(bytes: Uint8Array): void | Promise<void> {
@@ -37,7 +38,7 @@ export class FileWriter extends BaseWriter {
   }
 
   protected override async finish(): Promise<void> {
-    const { directories, disk } = this.#shop
+    const { directories, disk } = this.#deps
     const directory = dirname(this.name)
     let linked = false
     try {
@@ -64,7 +65,7 @@ export class FileWriter extends BaseWriter {
   }
 
   async #link(path: string, directory: string): Promise<void> {
-    const { directories } = this.#shop
+    const { directories } = this.#deps
     try {
       await this.#linkIn(path, directory)
     } catch (error) {
@@ -78,7 +79,7 @@ export class FileWriter extends BaseWriter {
   }
 
   async #linkIn(path: string, directory: string): Promise<void> {
-    await this.#shop.directories.ensure(directory)
-    await this.#shop.disk.link(path, this.name)
+    await this.#deps.directories.ensure(directory)
+    await this.#deps.disk.link(path, this.name)
   }
 }

@@ -26,7 +26,7 @@ export const MAX_BATCH_BYTES: number = 4 * 1024 * 1024
 const MAX_PACK_BYTES = 64 * 1024 * 1024
 
 /** What the appenders of one store share. */
-export interface Press {
+export interface AppenderDeps {
   readonly disk: Disk
   readonly directories: Directories
   /** A name for a pack that nobody else makes. */
@@ -50,7 +50,7 @@ interface Waiting {
 }
 
 export class Appender {
-  readonly #press: Press
+  readonly #deps: AppenderDeps
   readonly #path: string
   readonly #idle: () => void
   #waiting: Waiting[] = []
@@ -63,8 +63,8 @@ export class Appender {
    * @param path The folder's directory
    * @param idle Called when nobody waits any more
    */
-  constructor(press: Press, path: string, idle: () => void) {
-    this.#press = press
+  constructor(deps: AppenderDeps, path: string, idle: () => void) {
+    this.#deps = deps
     this.#path = path
     this.#idle = idle
   }
@@ -95,7 +95,7 @@ export class Appender {
     const pack = this.#pack
     this.#pack = undefined
     // It was synced: what closing may complain of is not about what was promised.
-    if (pack !== undefined) await this.#press.disk.close(pack.file).catch(() => undefined)
+    if (pack !== undefined) await this.#deps.disk.close(pack.file).catch(() => undefined)
   }
 
   async #run(): Promise<void> {
@@ -133,7 +133,7 @@ export class Appender {
 
   /** Makes the entries safe. Answers false where a sweep is about to remove the pack. */
   async #write(drafts: readonly Draft[]): Promise<boolean> {
-    const { disk, directories } = this.#press
+    const { disk, directories } = this.#deps
     const pack = await this.#open()
     try {
       const bytes = encodeAll(drafts, pack)
@@ -170,7 +170,7 @@ export class Appender {
   async #hasOneName({ path, is }: OpenPack): Promise<boolean> {
     try {
       // Not asked of the open file: between the two removals it has one name, but not this.
-      const { nlink, dev, ino } = await this.#press.disk.lstat(path)
+      const { nlink, dev, ino } = await this.#deps.disk.lstat(path)
       return nlink === 1 && dev === is.dev && ino === is.ino
     } catch (error) {
       if (isGone(error)) return false
@@ -179,7 +179,7 @@ export class Appender {
   }
 
   async #begin(): Promise<OpenPack> {
-    const { directories } = this.#press
+    const { directories } = this.#deps
     try {
       return await this.#create()
     } catch (error) {
@@ -191,7 +191,7 @@ export class Appender {
   }
 
   async #create(): Promise<OpenPack> {
-    const { directories, disk, newStem } = this.#press
+    const { directories, disk, newStem } = this.#deps
     await directories.ensure(this.#path)
     const stem = newStem()
     this.#beginning = stem
@@ -208,7 +208,7 @@ export class Appender {
 
   /** Takes back what was not promised, as far as the disk lets it, and leaves the pack. */
   async #giveUp(pack: OpenPack): Promise<void> {
-    const { disk } = this.#press
+    const { disk } = this.#deps
     // Also where its name goes: in a file system that was unmounted, it can't be removed.
     await disk.truncate(pack.file, pack.end).catch(() => undefined)
     if (pack.end === 0) await disk.unlink(pack.path).catch(() => undefined)

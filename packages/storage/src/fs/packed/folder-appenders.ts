@@ -1,7 +1,7 @@
 /** Writing to packs: one of its own for each folder that a store writes to, and who may have a name. */
 import { randomBytes } from 'node:crypto'
-import type { Workshop } from '../files/writer.ts'
-import { Appender, type Press } from './appender.ts'
+import type { FileStoreDeps } from '../files/writer.ts'
+import { Appender, type AppenderDeps } from './appender.ts'
 import type { PackedBlob } from './contents.ts'
 import { graveOf, KIND } from './entry.ts'
 import type { Folder } from './folder.ts'
@@ -17,7 +17,7 @@ export interface NewBlob {
   readonly body: Uint8Array
 }
 
-interface Desk {
+interface FolderState {
   readonly appender: Appender
   /** How many are about to write. */
   users: number
@@ -28,14 +28,14 @@ interface Desk {
 }
 
 export class FolderAppenders {
-  readonly #press: Press
+  readonly #deps: AppenderDeps
   readonly #now: () => number
-  readonly #desks = new Map<string, Desk>()
+  readonly #states = new Map<string, FolderState>()
   readonly #stem = `${process.pid}-${randomBytes(8).toString('hex')}`
   #count = 0
 
-  constructor({ disk, directories }: Workshop, now: () => number) {
-    this.#press = { disk, directories, newStem: () => `${this.#stem}-${this.#count++}` }
+  constructor({ disk, directories }: FileStoreDeps, now: () => number) {
+    this.#deps = { disk, directories, newStem: () => `${this.#stem}-${this.#count++}` }
     this.#now = now
   }
 
@@ -47,7 +47,7 @@ export class FolderAppenders {
   /** Of a pack that is open, how much of it is safe. */
   safeEnd(stem: string): number | undefined {
     if (!this.isOwn(stem)) return undefined
-    for (const { appender } of this.#desks.values()) {
+    for (const { appender } of this.#states.values()) {
       const end = appender.safeEnd(stem)
       if (end !== undefined) return end
     }
@@ -60,43 +60,43 @@ export class FolderAppenders {
    * @param check Throws where the folder has a blob of this name
    */
   async add(folder: Folder, blobs: readonly NewBlob[], check: (name: string) => Promise<void>): Promise<void> {
-    const desk = this.#desk(folder)
-    desk.users++
+    const state = this.#state(folder)
+    state.users++
     try {
-      await (desk.isReady ??= this.#remember(folder, desk))
-      for (let taken = takenOf(desk, blobs); taken !== undefined; taken = takenOf(desk, blobs)) {
+      await (state.isReady ??= this.#remember(folder, state))
+      for (let taken = takenOf(state, blobs); taken !== undefined; taken = takenOf(state, blobs)) {
         // Whether it came to a blob is known when that is over.
-        const underWay = desk.taken.get(taken)
+        const underWay = state.taken.get(taken)
         await underWay?.catch(() => undefined)
         await check(taken)
         // Another may have been quicker to take it.
-        if (desk.taken.get(taken) === underWay) desk.taken.delete(taken)
+        if (state.taken.get(taken) === underWay) state.taken.delete(taken)
       }
-      await this.#put(desk, blobs)
+      await this.#put(state, blobs)
     } finally {
-      desk.users--
+      state.users--
     }
   }
 
   /** Before a file gets a name that nobody else makes: calls `check` where it may be taken all the same. */
   async claim(folder: Folder, name: string, check: () => Promise<void>): Promise<void> {
-    const desk = this.#desk(folder)
-    desk.users++
+    const state = this.#state(folder)
+    state.users++
     try {
-      await (desk.isReady ??= this.#remember(folder, desk))
-      if (desk.taken.has(name)) {
-        await desk.taken.get(name)?.catch(() => undefined)
+      await (state.isReady ??= this.#remember(folder, state))
+      if (state.taken.has(name)) {
+        await state.taken.get(name)?.catch(() => undefined)
         await check()
       }
-      note(desk.taken, name)
+      note(state.taken, name)
     } finally {
-      desk.users--
+      state.users--
     }
   }
 
   /** Notes a name that is taken by what is no part of a pack. */
   note(folder: Folder, name: string): void {
-    const taken = this.#desks.get(folder.folder)?.taken
+    const taken = this.#states.get(folder.folder)?.taken
     if (taken !== undefined) note(taken, name)
   }
 
@@ -107,18 +107,18 @@ export class FolderAppenders {
 
   async buryAt(folder: Folder, name: string, stem: string, at: number): Promise<void> {
     const draft = { kind: KIND.grave, name, body: graveOf(stem, at), time: this.#now() }
-    await this.#desk(folder).appender.append(draft)
+    await this.#state(folder).appender.append(draft)
   }
 
   /** Closes the pack of a folder, where nobody is writing to it. */
   async close(folder: string): Promise<void> {
-    const desk = this.#desks.get(folder)
-    if (desk === undefined || desk.users > 0 || desk.appender.isBusy) return
-    this.#desks.delete(folder)
-    await desk.appender.close()
+    const state = this.#states.get(folder)
+    if (state === undefined || state.users > 0 || state.appender.isBusy) return
+    this.#states.delete(folder)
+    await state.appender.close()
   }
 
-  async #put({ appender, taken }: Desk, blobs: readonly NewBlob[]): Promise<void> {
+  async #put({ appender, taken }: FolderState, blobs: readonly NewBlob[]): Promise<void> {
     const time = this.#now()
     const added = appender.append(...blobs.map(({ name, body }) => ({ kind: KIND.blob, name, body, time })))
     for (const { name } of blobs) note(taken, name, added)
@@ -132,40 +132,40 @@ export class FolderAppenders {
   }
 
   /** Notes the names that are taken in a folder. After a failure the next one tries again. */
-  async #remember(folder: Folder, desk: Desk): Promise<void> {
+  async #remember(folder: Folder, state: FolderState): Promise<void> {
     try {
       const contents = await folder.look()
       // While the store is lost, nothing is found.
-      await this.#press.directories.check()
-      for (const names of [contents.others, contents.names()]) for (const name of names) note(desk.taken, name)
+      await this.#deps.directories.check()
+      for (const names of [contents.others, contents.names()]) for (const name of names) note(state.taken, name)
     } catch (error) {
-      desk.isReady = undefined
+      state.isReady = undefined
       throw error
     }
   }
 
-  #desk(folder: Folder): Desk {
-    const known = this.#desks.get(folder.folder)
+  #state(folder: Folder): FolderState {
+    const known = this.#states.get(folder.folder)
     if (known !== undefined) {
-      this.#desks.delete(folder.folder)
-      this.#desks.set(folder.folder, known)
+      this.#states.delete(folder.folder)
+      this.#states.set(folder.folder, known)
       return known
     }
-    const appender = new Appender(this.#press, folder.path, () => this.#trim())
-    const desk: Desk = { appender, users: 0, taken: new Map(), isReady: undefined }
-    this.#desks.set(folder.folder, desk)
+    const appender = new Appender(this.#deps, folder.path, () => this.#trim())
+    const state: FolderState = { appender, users: 0, taken: new Map(), isReady: undefined }
+    this.#states.set(folder.folder, state)
     this.#trim()
-    return desk
+    return state
   }
 
   /** Closes the packs that nobody has written to for longest. */
   #trim(): void {
-    const idle = [...this.#desks].filter(([, { appender, users }]) => users === 0 && !appender.isBusy)
+    const idle = [...this.#states].filter(([, { appender, users }]) => users === 0 && !appender.isBusy)
     for (const [folder] of idle.slice(0, -MAX_IDLE)) void this.close(folder)
   }
 }
 
-function takenOf({ taken }: Desk, blobs: readonly NewBlob[]): string | undefined {
+function takenOf({ taken }: FolderState, blobs: readonly NewBlob[]): string | undefined {
   return blobs.find(({ name }) => taken.has(name))?.name
 }
 

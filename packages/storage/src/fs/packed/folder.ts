@@ -15,7 +15,7 @@ const MAX_ENTRIES = 200_000
 const MAX_FOLDERS = 256
 
 /** What folders need of their store. */
-export interface Shelf {
+export interface FolderDeps {
   readonly disk: Disk
   readonly brief: Slots
   readonly root: string
@@ -27,16 +27,16 @@ export class Folder {
   /** '' or ending in `/`. */
   readonly folder: string
   readonly path: string
-  readonly #shelf: Shelf
+  readonly #deps: FolderDeps
   readonly #looks: Group<Contents>
   #contents = new Contents()
   #isRead = false
 
-  constructor(shelf: Shelf, folder: string) {
+  constructor(deps: FolderDeps, folder: string) {
     this.folder = folder
-    this.path = dirname(join(shelf.root, folder, 'any'))
-    this.#shelf = shelf
-    this.#looks = new Group(() => shelf.brief.run(() => this.#look()))
+    this.path = dirname(join(deps.root, folder, 'any'))
+    this.#deps = deps
+    this.#looks = new Group(() => deps.brief.run(() => this.#look()))
   }
 
   get weight(): number {
@@ -95,8 +95,8 @@ export class Folder {
 
   /** Reads what has come to a pack. Answers false where it has become shorter. */
   async #read(contents: Contents, pack: Pack): Promise<boolean> {
-    const { disk } = this.#shelf
-    const safeEnd = this.#shelf.safeEnd(pack.stem)
+    const { disk } = this.#deps
+    const safeEnd = this.#deps.safeEnd(pack.stem)
     const path = join(this.path, pack.fileName)
     const stats = await disk.lstat(path)
     const size = safeEnd ?? stats.size
@@ -115,7 +115,7 @@ export class Folder {
   }
 
   async #names(): Promise<string[]> {
-    const { disk } = this.#shelf
+    const { disk } = this.#deps
     try {
       await checkInside(disk, this.path)
       const names: string[] = []
@@ -133,11 +133,11 @@ export class Folder {
 
 /** The folders that were looked at last. */
 export class Folders {
-  readonly #shelf: Shelf
+  readonly #deps: FolderDeps
   readonly #folders = new Map<string, Folder>()
 
-  constructor(shelf: Shelf) {
-    this.#shelf = shelf
+  constructor(deps: FolderDeps) {
+    this.#deps = deps
   }
 
   get(name: string): Folder {
@@ -147,7 +147,7 @@ export class Folders {
       this.#folders.set(name, known)
       return known
     }
-    const folder = new Folder(this.#shelf, name)
+    const folder = new Folder(this.#deps, name)
     this.#trim()
     this.#folders.set(name, folder)
     return folder

@@ -27,7 +27,7 @@ import { StorageError } from '../../blob/error.ts'
 import { type Disk, diskError, isGone, systemCode } from '../../disk/disk.ts'
 import type { FileStore } from '../files/store.ts'
 import { type ListedFolders, Listing, requestOf, Tree } from '../../disk/listing.ts'
-import type { Workshop } from '../files/writer.ts'
+import type { FileStoreDeps } from '../files/writer.ts'
 import { FolderAppenders, type NewBlob } from './folder-appenders.ts'
 import type { Contents, PackedBlob } from './contents.ts'
 import { decode, isBody } from './entry.ts'
@@ -38,19 +38,19 @@ import { PackedWriter } from './writer.ts'
 
 export class PackedStore implements BlobStore, ListedFolders {
   readonly #files: FileStore
-  readonly #shop: Workshop
+  readonly #deps: FileStoreDeps
   readonly #tree: Tree
   readonly #appenders: FolderAppenders
   readonly #folders: Folders
   readonly #reclaiming: Reclaiming
 
   /** @param now The clock: milliseconds since 1970 */
-  constructor(files: FileStore, root: string, shop: Workshop, now: () => number) {
-    const { disk, brief, directories } = shop
+  constructor(files: FileStore, root: string, deps: FileStoreDeps, now: () => number) {
+    const { disk, brief, directories } = deps
     this.#files = files
-    this.#shop = shop
+    this.#deps = deps
     this.#tree = new Tree(disk, root)
-    this.#appenders = new FolderAppenders(shop, now)
+    this.#appenders = new FolderAppenders(deps, now)
     this.#folders = new Folders({ disk, brief, root, safeEnd: (stem) => this.#appenders.safeEnd(stem) })
     this.#reclaiming = new Reclaiming({ disk, directories, root, folders: this.#folders, appenders: this.#appenders })
   }
@@ -79,7 +79,7 @@ export class PackedStore implements BlobStore, ListedFolders {
       const blob = contents.blob(name)
       if (blob === undefined) return this.#files.read(key)
       try {
-        const bytes = await this.#shop.brief.run(() => readBlob(this.#shop.disk, path, blob))
+        const bytes = await this.#deps.brief.run(() => readBlob(this.#deps.disk, path, blob))
         return { size: bytes.length, body: only(bytes), close: () => Promise.resolve() }
       } catch (error) {
         // Deleted just now, and the pack with it.
@@ -160,7 +160,7 @@ export class PackedStore implements BlobStore, ListedFolders {
   async #refuseTaken(folder: Folder, contents: Contents, name: string): Promise<void> {
     const blob = contents.blob(name)
     if (blob === undefined && !contents.others.has(name)) return
-    await this.#shop.directories.sync(folder.path)
+    await this.#deps.directories.sync(folder.path)
     if (blob !== undefined) await this.#syncPack(folder, blob.pack.stem, blob.pack.fileName)
     throw new StorageError('exists', `there is a blob ${folder.folder}${name}`)
   }
@@ -173,7 +173,7 @@ export class PackedStore implements BlobStore, ListedFolders {
 
   /** Syncs what another store wrote: its own writer may never come to it. */
   async #syncPack(folder: Folder, stem: string, fileName: string): Promise<void> {
-    const { disk } = this.#shop
+    const { disk } = this.#deps
     if (this.#appenders.isOwn(stem)) return
     try {
       const file = await disk.open(join(folder.path, fileName), constants.O_RDONLY | constants.O_NOFOLLOW)

@@ -24,7 +24,7 @@ const MAX_LEFT = 32
 /** Packs, then those that held their graves, and so on: more is left for the next time. */
 const MAX_ROUNDS = 8
 
-interface Yard {
+interface ReclaimingDeps {
   readonly disk: Disk
   readonly directories: Directories
   readonly root: string
@@ -33,13 +33,13 @@ interface Yard {
 }
 
 export class Reclaiming {
-  readonly #yard: Yard
+  readonly #deps: ReclaimingDeps
   readonly #busy = new Set<string>()
   /** Folders that were emptied while their packs were young, and when. */
   readonly #young = new Map<string, number>()
 
-  constructor(yard: Yard) {
-    this.#yard = yard
+  constructor(deps: ReclaimingDeps) {
+    this.#deps = deps
   }
 
   /**
@@ -58,13 +58,13 @@ export class Reclaiming {
     for (const [grown, since] of this.#young) {
       if (since > before) return
       this.#young.delete(grown)
-      await this.#reclaim(this.#yard.folders.get(grown), before).catch(() => undefined)
+      await this.#reclaim(this.#deps.folders.get(grown), before).catch(() => undefined)
     }
   }
 
   /** Removes all packs in which nothing is left, of other stores those that nobody has touched since `before`. */
   async sweep(before: number): Promise<void> {
-    for await (const name of this.#timeFolders('')) await this.#reclaim(this.#yard.folders.get(name), before)
+    for await (const name of this.#timeFolders('')) await this.#reclaim(this.#deps.folders.get(name), before)
   }
 
   async #reclaim(folder: Folder, before: number): Promise<void> {
@@ -82,7 +82,7 @@ export class Reclaiming {
 
   /** Removes some packs. Answers whether there may be more. */
   async #round(folder: Folder, before: number): Promise<boolean> {
-    const { appenders } = this.#yard
+    const { appenders } = this.#deps
     if ((await folder.look()).packs.size === 0) return false
     await appenders.close(folder.folder)
     const contents = await folder.look()
@@ -99,7 +99,7 @@ export class Reclaiming {
 
   /** Whether nobody writes to the pack, as far as can be told. */
   #isLeft({ stem, modifiedMs, next, size }: Pack, before: number): boolean {
-    const { appenders } = this.#yard
+    const { appenders } = this.#deps
     // More than a batch that was cut short: a header has rotted, and what lies behind it may be mail. It is for a person to see.
     if (size - next > MAX_BATCH_BYTES) return false
     return appenders.isOwn(stem) ? appenders.safeEnd(stem) === undefined : modifiedMs <= before
@@ -112,7 +112,7 @@ export class Reclaiming {
    * @returns whether there was one
    */
   async #remove(folder: Folder, packs: readonly Pack[], copied: readonly Grave[]): Promise<boolean> {
-    const { appenders, directories, disk } = this.#yard
+    const { appenders, directories, disk } = this.#deps
     for (const { stem } of packs) {
       if (appenders.isOwn(stem)) continue
       await disk.link(join(folder.path, packName(stem)), join(folder.path, endName(stem))).catch((error: unknown) => {
@@ -142,7 +142,7 @@ export class Reclaiming {
 
   /** The folders of mail, those within before those without. */
   async *#timeFolders(folder: string): AsyncGenerator<string> {
-    const { disk, root } = this.#yard
+    const { disk, root } = this.#deps
     const entries = await disk.readdir(join(root, folder)).catch((error: unknown) => {
       if (isGone(error)) return []
       throw error

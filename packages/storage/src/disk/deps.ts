@@ -1,0 +1,33 @@
+/** What all files of one store share, in whatever layout they lie. */
+import type { Disk } from './disk.ts'
+import { Reading } from './reading.ts'
+import { Slots } from './slots.ts'
+
+export interface DiskDeps {
+  readonly disk: Disk
+  /** Held for a moment: by small files, directories. */
+  readonly brief: Slots
+  /** Held for as long as one large file is being written. */
+  readonly large: Slots
+  readonly reading: Reading
+}
+
+const DEFAULT_MAX_OPEN_FILES = 1024
+/** Files open at one time for short work: small blobs, directories. */
+export const MAX_BRIEF = 64
+
+export function diskDeps(disk: Disk, maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES): DiskDeps {
+  const brief = new Slots(MAX_BRIEF)
+  return {
+    disk,
+    brief,
+    large: new Slots(maxOpenFiles),
+    reading: new Reading(disk, brief, new Slots(maxOpenFiles)),
+  }
+}
+
+/** Lets through what can be a bound on open files. @throws RangeError */
+export function checkOpenFiles(maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES): number {
+  if (Number.isInteger(maxOpenFiles) && maxOpenFiles >= 1) return maxOpenFiles
+  throw new RangeError(`maxOpenFiles: ${maxOpenFiles} is not a whole number from 1`)
+}
