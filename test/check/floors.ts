@@ -31,6 +31,8 @@ const NODE = ['node:']
 const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage']
 /** What a runtime with sockets builds on. */
 const SOCKETS = ['sockets', 'sockets/tls', 'common']
+/** What every other part of the protocol may use. */
+const PROTOCOL = ['protocol', 'protocol/bytes', 'protocol/grammar']
 
 export const PACKAGES: readonly Package[] = [
   {
@@ -39,7 +41,16 @@ export const PACKAGES: readonly Package[] = [
     hasCircles: true,
     floors: [
       [{ paths: ['duplex.ts'] }],
-      [{ paths: ['protocol'], isPure: true, below: [] }],
+      [
+        { paths: ['protocol'], isPure: true, below: [] },
+        { paths: ['protocol/bytes'], isPure: true, below: [] },
+      ],
+      [{ paths: ['protocol/grammar'], isPure: true, below: ['protocol', 'protocol/bytes'] }],
+      [
+        { paths: ['protocol/framing'], isPure: true, below: PROTOCOL },
+        { paths: ['protocol/extensions'], isPure: true, below: PROTOCOL },
+      ],
+      [{ paths: ['protocol/server'], isPure: true, below: [...PROTOCOL, 'protocol/framing', 'protocol/extensions'] }],
       [{ paths: ['server'] }],
       [{ paths: ['index.ts'] }],
     ],

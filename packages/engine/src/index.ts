@@ -1,8 +1,8 @@
 /** @postern/engine: the SMTP protocol engine. It names no runtime and has no dependency. */
 export type { Duplex, Endpoint, Listener, PeerCertificate, TlsInfo } from './duplex.ts'
 export { EarlyBytesError } from './duplex.ts'
-export type { AddressRanges } from './protocol/address.ts'
-export { addressRanges } from './protocol/address.ts'
+export type { AddressRanges } from './protocol/grammar/address.ts'
+export { addressRanges } from './protocol/grammar/address.ts'
 export type {
   AddressLiteral,
   BodyType,
@@ -14,12 +14,12 @@ export type {
   Path,
   PathWithParameters,
   ReversePath,
-} from './protocol/envelope.ts'
-export type { Hello } from './protocol/event.ts'
+} from './protocol/grammar/envelope.ts'
+export type { Hello } from './protocol/server/event.ts'
 export type { Limits } from './protocol/limits.ts'
 export { LIMIT_RULES, OptionError, resolveLimits } from './protocol/limits.ts'
-export type { Reply } from './protocol/reply.ts'
-export { isReply, reply } from './protocol/reply.ts'
+export type { Reply } from './protocol/grammar/reply.ts'
+export { isReply, reply } from './protocol/grammar/reply.ts'
 export type { Credentials, MechanismName } from './protocol/sasl.ts'
 export type { AdmissionLimits, Occupancy, Place, Places } from './server/admission.ts'
 export { addressKey, Admission, hasPlace, maxTurnedAway } from './server/admission.ts'
@@ -30,6 +30,6 @@ export type { Message, MessageErrorReason } from './server/message.ts'
 export { MessageError, Refusal } from './server/message.ts'
 export type { Session, TransmissionType } from './server/session.ts'
 export type { CommandHandler, Extension } from './server/extension.ts'
-export type { ExtensionContext, ParameterRule } from './protocol/extension.ts'
+export type { ExtensionContext, ParameterRule } from './protocol/extensions/extension.ts'
 export type { CloseOptions, Server, ServerOptions, SessionOverrides, TlsPolicy, WireLine } from './server/server.ts'
 export { createServer } from './server/server.ts'

@@ -1,7 +1,7 @@
 /** Ranges of addresses: who is in one, exactly, and what is none. RFC 4632 3.1, RFC 4291 2.2. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { addressRanges, ipText, parseIp } from '../src/protocol/address.ts'
+import { addressRanges, ipText, parseIp } from '../src/protocol/grammar/address.ts'
 import { OptionError } from '../src/protocol/limits.ts'
 
 function includes(ranges: readonly string[], address: string): boolean {

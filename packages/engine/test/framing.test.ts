@@ -1,7 +1,7 @@
 /** Framing never depends on how bytes were cut: each vector runs whole, byte by byte, and at every split point. */
 import { describe, expect, test } from 'vitest'
 import { binary, codes, octets, protocolFor, run } from './protocol.ts'
-import type { BareLineEndings } from '../src/protocol/text.ts'
+import type { BareLineEndings } from '../src/protocol/framing/text.ts'
 
 interface Vector {
   readonly name: string

@@ -1,10 +1,10 @@
 /** Paths, names and parameters: the grammar's own examples, then properties over made-up ones. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decodeXtext } from '../src/protocol/parameters.ts'
-import { ipv6Groups, isHelloName, parseAddressLiteral, parsePath } from '../src/protocol/path.ts'
-import type { ParsedPath } from '../src/protocol/path.ts'
-import { reply } from '../src/protocol/reply.ts'
+import { decodeXtext } from '../src/protocol/extensions/parameters.ts'
+import { ipv6Groups, isHelloName, parseAddressLiteral, parsePath } from '../src/protocol/grammar/path.ts'
+import type { ParsedPath } from '../src/protocol/grammar/path.ts'
+import { reply } from '../src/protocol/grammar/reply.ts'
 import { decodeBase64 } from '../src/protocol/sasl.ts'
 import { codes, octets, run } from './protocol.ts'
 

@@ -1,14 +1,14 @@
 /** Drives a {@link ServerProtocol} in a test: what goes in, what comes out, and the message in between. */
-import { Allowance } from '../src/protocol/allowance.ts'
-import type { ServerEvent } from '../src/protocol/event.ts'
+import { Allowance } from '../src/protocol/server/allowance.ts'
+import type { ServerEvent } from '../src/protocol/server/event.ts'
 import { auth } from '../src/protocol/extensions/auth.ts'
 import { BUILT_IN } from '../src/protocol/extensions/builtin.ts'
 import { ExtensionSet } from '../src/protocol/extensions/set.ts'
-import { Gate } from '../src/protocol/gate.ts'
+import { Gate } from '../src/protocol/server/gate.ts'
 import { type Limits, resolveLimits } from '../src/protocol/limits.ts'
-import { type Reply, reply } from '../src/protocol/reply.ts'
+import { type Reply, reply } from '../src/protocol/grammar/reply.ts'
 import { MECHANISMS } from '../src/protocol/sasl.ts'
-import { type ProtocolOptions, ServerProtocol, type SessionPolicy } from '../src/protocol/server-protocol.ts'
+import { type ProtocolOptions, ServerProtocol, type SessionPolicy } from '../src/protocol/server/server-protocol.ts'
 
 const encoder = new TextEncoder()
 

@@ -1,7 +1,7 @@
 /** Headers of the PROXY protocol: HAProxy's proxy-protocol.txt, sections 2.1 and 2.2. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { MAX_PROXY_HEADER_OCTETS, parseProxyHeader, type ProxyHeader } from '../src/protocol/proxy-header.ts'
+import { MAX_PROXY_HEADER_OCTETS, parseProxyHeader, type ProxyHeader } from '../src/protocol/framing/proxy-header.ts'
 import { type BinaryHeader, bytesOf, crc32c, encodeBinary, ports, tlsTlv, uint16 } from './proxy-encoder.ts'
 
 const CLIENT = [192, 0, 2, 7]

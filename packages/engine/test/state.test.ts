@@ -4,8 +4,8 @@
  */
 import { describe, expect, test } from 'vitest'
 import { ExtensionSet } from '../src/protocol/extensions/set.ts'
-import { COMMAND_STATES, type CommandState } from '../src/protocol/state.ts'
-import { reply } from '../src/protocol/reply.ts'
+import { COMMAND_STATES, type CommandState } from '../src/protocol/server/state.ts'
+import { reply } from '../src/protocol/grammar/reply.ts'
 import { codes, octets, protocolFor, run, takeText } from './protocol.ts'
 
 /** How a client gets there. '!' in front: the command is to be refused by the driver. */

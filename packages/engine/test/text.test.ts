@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { readFileSync } from 'node:fs'
 import { expect, test, vi } from 'vitest'
 import wabtFactory from 'wabt'
-import { type SimdWalk, simdWalk } from '../src/protocol/simd.ts'
-import { type BareLineEndings, TextReader } from '../src/protocol/text.ts'
+import { type SimdWalk, simdWalk } from '../src/protocol/framing/simd.ts'
+import { type BareLineEndings, TextReader } from '../src/protocol/framing/text.ts'
 import { binary } from './protocol.ts'
 
 interface Read {
@@ -132,11 +132,15 @@ test.each([0, 1, 2, 3])('long inputs are searched by words: at offset %i nothing
 
 test('the vector walk is what its source says, and this runtime has it', async () => {
   const wabt = await wabtFactory()
-  const source = wabt.parseWat('simd.wat', readFileSync(new URL('../src/protocol/simd.wat', import.meta.url), 'utf8'), {
-    simd: true,
-  })
+  const source = wabt.parseWat(
+    'simd.wat',
+    readFileSync(new URL('../src/protocol/framing/simd.wat', import.meta.url), 'utf8'),
+    {
+      simd: true,
+    },
+  )
   const compiled = Buffer.from(source.toBinary({}).buffer).toString('base64')
-  const holder = readFileSync(new URL('../src/protocol/simd.ts', import.meta.url), 'utf8')
+  const holder = readFileSync(new URL('../src/protocol/framing/simd.ts', import.meta.url), 'utf8')
   expect(holder).toContain(`'${compiled}'`)
   expect(simdWalk()).not.toBeNull()
 })

@@ -1,7 +1,7 @@
 /** The trace header: its length, and its date, which is kept for a second. */
 import { expect, test } from 'vitest'
 import { receivedField } from '../src/server/trace.ts'
-import type { Envelope } from '../src/protocol/envelope.ts'
+import type { Envelope } from '../src/protocol/grammar/envelope.ts'
 import type { Session } from '../src/server/session.ts'
 
 const session = {

@@ -161,7 +161,7 @@ export const PATTERNS: readonly PatternEntry[] = [
     worst: ['\n', '>', ''],
   },
   {
-    file: 'packages/engine/src/protocol/command.ts',
+    file: 'packages/engine/src/protocol/grammar/command.ts',
     pattern: String.raw`/^(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) |^\S+ \S+ HTTP\/\d/`,
     risk: 'several',
     by: 'stranger',
@@ -169,7 +169,7 @@ export const PATTERNS: readonly PatternEntry[] = [
     worst: ['a ', 'a', ' HTTP/'],
   },
   {
-    file: 'packages/engine/src/protocol/parameters.ts',
+    file: 'packages/engine/src/protocol/extensions/parameters.ts',
     pattern: String.raw`/^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-Fa-f]{2})*$/`,
     risk: 'several',
     by: 'stranger',
@@ -177,7 +177,7 @@ export const PATTERNS: readonly PatternEntry[] = [
     worst: ['', '+41', '+'],
   },
   {
-    file: 'packages/engine/src/protocol/parameters.ts',
+    file: 'packages/engine/src/protocol/extensions/parameters.ts',
     pattern: String.raw`/^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e\u{a0}-\u{10ffff}]|\+[0-9A-Fa-f]{2})*$/u`,
     risk: 'several',
     by: 'stranger',
@@ -185,7 +185,7 @@ export const PATTERNS: readonly PatternEntry[] = [
     worst: ['', '+41', '+'],
   },
   {
-    file: 'packages/engine/src/protocol/path.ts',
+    file: 'packages/engine/src/protocol/grammar/path.ts',
     pattern: String.raw`/^([A-Za-z0-9-]*[A-Za-z0-9]):([\x21-\x5a\x5e-\x7e]+)$/`,
     risk: 'several',
     by: 'stranger',
@@ -193,7 +193,7 @@ export const PATTERNS: readonly PatternEntry[] = [
     worst: ['', 'a', '-'],
   },
   {
-    file: 'packages/engine/src/protocol/proxy-header.ts',
+    file: 'packages/engine/src/protocol/framing/proxy-header.ts',
     pattern: 'new RegExp(`^PROXY (TCP[46]) (\\\\S+) (\\\\S+) ${PORT} ${PORT}$`)',
     risk: 'several',
     by: 'stranger',
@@ -201,7 +201,7 @@ export const PATTERNS: readonly PatternEntry[] = [
     worst: ['PROXY TCP4 a ', 'a', ' 1'],
   },
   {
-    file: 'packages/engine/src/protocol/server-protocol.ts',
+    file: 'packages/engine/src/protocol/server/server-protocol.ts',
     pattern: String.raw`/ +/g`,
     risk: 'unanchored',
     by: 'stranger',

@@ -1,6 +1,6 @@
 /** How many connections there may be, overall and from one address, and for whom some places are kept. */
 import type { Endpoint } from '../duplex.ts'
-import { parseIp } from '../protocol/address.ts'
+import { parseIp } from '../protocol/grammar/address.ts'
 import type { Limits } from '../protocol/limits.ts'
 
 /** The limits on connections. */

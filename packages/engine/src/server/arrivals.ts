@@ -7,7 +7,7 @@
  */
 import type { Duplex, Endpoint } from '../duplex.ts'
 import type { Limits } from '../protocol/limits.ts'
-import { parseProxyHeader } from '../protocol/proxy-header.ts'
+import { parseProxyHeader } from '../protocol/framing/proxy-header.ts'
 import { FairSet } from './fair-set.ts'
 import { join, ProxiedDuplex } from './proxied.ts'
 

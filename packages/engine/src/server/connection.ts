@@ -6,12 +6,12 @@
  * answers at once costs no promise: a function here returns one only where there is something to wait for.
  */
 import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '../duplex.ts'
-import type { Envelope } from '../protocol/envelope.ts'
-import type { Hello, ServerEvent } from '../protocol/event.ts'
-import * as replies from '../protocol/replies.ts'
-import { type Reply, isReply, printable, replyAsIs } from '../protocol/reply.ts'
+import type { Envelope } from '../protocol/grammar/envelope.ts'
+import type { Hello, ServerEvent } from '../protocol/server/event.ts'
+import * as replies from '../protocol/grammar/replies.ts'
+import { type Reply, isReply, printable, replyAsIs } from '../protocol/grammar/reply.ts'
 import type { Credentials } from '../protocol/sasl.ts'
-import { ServerProtocol } from '../protocol/server-protocol.ts'
+import { ServerProtocol } from '../protocol/server/server-protocol.ts'
 import type { Verdict } from './handlers.ts'
 import { ArrivalError } from './arrivals.ts'
 import { IncomingMessage, type MessageSource } from './incoming.ts'

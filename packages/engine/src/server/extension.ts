@@ -1,4 +1,4 @@
-import type { ProtocolExtension } from '../protocol/extension.ts'
+import type { ProtocolExtension } from '../protocol/extensions/extension.ts'
 import type { Verdict } from './handlers.ts'
 import type { Session } from './session.ts'
 

@@ -6,9 +6,9 @@
  * that no client ever reads an exception's text.
  */
 import type { Endpoint, TlsInfo } from '../duplex.ts'
-import type { ForwardPath, ReversePath } from '../protocol/envelope.ts'
-import type { Hello } from '../protocol/event.ts'
-import type { Reply } from '../protocol/reply.ts'
+import type { ForwardPath, ReversePath } from '../protocol/grammar/envelope.ts'
+import type { Hello } from '../protocol/server/event.ts'
+import type { Reply } from '../protocol/grammar/reply.ts'
 import type { Credentials, MechanismName } from '../protocol/sasl.ts'
 import type { Message } from './message.ts'
 import type { Session } from './session.ts'

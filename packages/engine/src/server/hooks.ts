@@ -1,6 +1,6 @@
 /** What hooks answer, and what their answers are taken for. */
-import { LOCAL_ERROR } from '../protocol/replies.ts'
-import { type Reply, isReply, reply } from '../protocol/reply.ts'
+import { LOCAL_ERROR } from '../protocol/grammar/replies.ts'
+import { type Reply, isReply, reply } from '../protocol/grammar/reply.ts'
 import type { Verdict } from './handlers.ts'
 import { MessageError, Refusal } from './message.ts'
 import type { Context } from './server.ts'

@@ -3,7 +3,7 @@
  * first bytes are those that came behind the header.
  */
 import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '../duplex.ts'
-import type { ProxyHeader } from '../protocol/proxy-header.ts'
+import type { ProxyHeader } from '../protocol/framing/proxy-header.ts'
 
 const NOTHING = new Uint8Array(0)
 

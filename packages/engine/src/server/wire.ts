@@ -6,9 +6,9 @@
  */
 import type { Duplex, TlsInfo } from '../duplex.ts'
 import type { Limits } from '../protocol/limits.ts'
-import * as replies from '../protocol/replies.ts'
-import type { Reply } from '../protocol/reply.ts'
-import type { ServerProtocol } from '../protocol/server-protocol.ts'
+import * as replies from '../protocol/grammar/replies.ts'
+import type { Reply } from '../protocol/grammar/reply.ts'
+import type { ServerProtocol } from '../protocol/server/server-protocol.ts'
 import { type Owner, Watchdog } from './watchdog.ts'
 
 /** Octets of replies that wait for the end of a batch of input; more leave at once, so that NOOPs cannot pile them up. */

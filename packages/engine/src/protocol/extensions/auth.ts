@@ -1,6 +1,6 @@
 /** AUTH as an extension: RFC 4954 3 (keyword), 5 (the AUTH parameter of MAIL). */
-import type { ProtocolExtension } from '../extension.ts'
-import { MALFORMED } from '../parameters.ts'
+import type { ProtocolExtension } from './extension.ts'
+import { MALFORMED } from './parameters.ts'
 import type { Mechanism } from '../sasl.ts'
 
 /** @param allowWithoutTls Offer mechanisms that show the password also where anyone can listen. */

@@ -1,9 +1,9 @@
 /** The built-in extensions that need no more than a keyword, a parameter or a verb; and the list of all that every server has. */
-import { upperCase } from '../ascii.ts'
-import type { BodyType, Envelope } from '../envelope.ts'
-import type { ParameterRule, ProtocolExtension } from '../extension.ts'
-import { MALFORMED } from '../parameters.ts'
-import { type Reply, reply } from '../reply.ts'
+import { upperCase } from '../bytes/ascii.ts'
+import type { BodyType, Envelope } from '../grammar/envelope.ts'
+import type { ParameterRule, ProtocolExtension } from './extension.ts'
+import { MALFORMED } from './parameters.ts'
+import { type Reply, reply } from '../grammar/reply.ts'
 import { dsn } from './dsn.ts'
 
 /** RFC 2920. Framing never depends on packets, so there is nothing to do but say so. */

@@ -1,8 +1,8 @@
 /** Delivery status notifications: RFC 3461 4. What a report is to say, and to whom, travels in parameters. */
-import { upperCase } from '../ascii.ts'
-import type { DsnNotify } from '../envelope.ts'
-import type { ProtocolExtension } from '../extension.ts'
-import { MALFORMED, decodeXtext } from '../parameters.ts'
+import { upperCase } from '../bytes/ascii.ts'
+import type { DsnNotify } from '../grammar/envelope.ts'
+import type { ProtocolExtension } from './extension.ts'
+import { MALFORMED, decodeXtext } from './parameters.ts'
 
 const OUTCOMES: readonly string[] = ['SUCCESS', 'FAILURE', 'DELAY']
 

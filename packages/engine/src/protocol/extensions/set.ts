@@ -1,9 +1,9 @@
 /** The extensions of one server, put together: who knows a parameter, who brings a verb, what EHLO says. */
-import type { Envelope, ForwardPath } from '../envelope.ts'
-import type { ExtensionContext, ProtocolExtension } from '../extension.ts'
+import type { Envelope, ForwardPath } from '../grammar/envelope.ts'
+import type { ExtensionContext, ProtocolExtension } from './extension.ts'
 import { OptionError } from '../limits.ts'
-import type { KnownParameter } from '../parameters.ts'
-import { type Reply, reply } from '../reply.ts'
+import type { KnownParameter } from './parameters.ts'
+import { type Reply, reply } from '../grammar/reply.ts'
 
 /** EHLO replies differ by TLS and AUTH alone, unless an extension varies more: then this many are remembered. */
 const MAX_REMEMBERED_REPLIES = 64

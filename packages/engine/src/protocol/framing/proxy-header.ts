@@ -5,7 +5,7 @@
  * The one function reads from the first octet of a connection, over and over as more arrives, and says as soon as it can that
  * this is no header. What is not exactly as the specification has it is none: a header is believed, so it is not guessed at.
  */
-import { ipText, parseIp, parseIpv4, unmapped } from './address.ts'
+import { ipText, parseIp, parseIpv4, unmapped } from '../grammar/address.ts'
 
 /** One end of the connection as the proxy saw it. */
 export interface ProxiedEndpoint {

@@ -1,8 +1,8 @@
 /** AUTH without I/O: RFC 4954 4. One exchange at a time; each step says what comes next, or why it is over. */
-import { upperCase } from './ascii.ts'
-import * as replies from './replies.ts'
-import type { Reply } from './reply.ts'
-import { type Exchange, type Mechanism, type Step, decodeBase64 } from './sasl.ts'
+import { upperCase } from '../bytes/ascii.ts'
+import * as replies from '../grammar/replies.ts'
+import type { Reply } from '../grammar/reply.ts'
+import { type Exchange, type Mechanism, type Step, decodeBase64 } from '../sasl.ts'
 
 export class Authentication {
   readonly #mechanisms: ReadonlyMap<string, Mechanism>

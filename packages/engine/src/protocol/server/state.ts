@@ -13,7 +13,7 @@
  *
  * Two gates stand in front of the table: TLS required, then AUTH required. They do not depend on the state.
  */
-import { type Reply, reply } from './reply.ts'
+import { type Reply, reply } from '../grammar/reply.ts'
 
 /** States in which the next line is a command. */
 export type CommandState =

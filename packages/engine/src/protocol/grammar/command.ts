@@ -1,5 +1,5 @@
 /** Command lines taken apart: RFC 5321 4.1.1. What is not a command of SMTP at all is told apart here too. */
-import { isBlank, trimEnd, trimStart, upperCase } from './ascii.ts'
+import { isBlank, trimEnd, trimStart, upperCase } from '../bytes/ascii.ts'
 import { isHelloName } from './path.ts'
 import * as replies from './replies.ts'
 import type { Reply } from './reply.ts'

@@ -1,7 +1,7 @@
 /** What the protocol tells its driver. Those marked (answer) wait for {@link ServerProtocol.answer}, or `begin` for a message. */
-import type { ForwardPath, ReversePath } from './envelope.ts'
-import type { Reply } from './reply.ts'
-import type { Credentials } from './sasl.ts'
+import type { ForwardPath, ReversePath } from '../grammar/envelope.ts'
+import type { Reply } from '../grammar/reply.ts'
+import type { Credentials } from '../sasl.ts'
 
 /** HELO or EHLO, and what the client said its name was (RFC 5321 4.1.1.1). */
 export interface Hello {

@@ -3,9 +3,9 @@
  *
  * The built-in ones are made of the same interface, in `extensions/`.
  */
-import type { Envelope, ForwardPath } from './envelope.ts'
-import type { Limits } from './limits.ts'
-import type { Reply } from './reply.ts'
+import type { Envelope, ForwardPath } from '../grammar/envelope.ts'
+import type { Limits } from '../limits.ts'
+import type { Reply } from '../grammar/reply.ts'
 
 /** What an extension can know of the session it is asked about. */
 export interface ExtensionContext {

@@ -1,12 +1,12 @@
 /** What MAIL and RCPT carry: RFC 5321 4.1.1.2 and 4.1.1.3. Each reader gives what it read, or why it is refused. */
-import { beginsWith, upperCase } from './ascii.ts'
-import type { Envelope, ForwardPath, Parameters, Path } from './envelope.ts'
-import type { ExtensionContext } from './extension.ts'
-import type { ExtensionSet } from './extensions/set.ts'
-import { NO_PARAMETERS, type ReadParameters, readParameters } from './parameters.ts'
-import { type ParsedPath, parsePath } from './path.ts'
-import * as replies from './replies.ts'
-import { type Reply, isReply } from './reply.ts'
+import { beginsWith, upperCase } from '../bytes/ascii.ts'
+import type { Envelope, ForwardPath, Parameters, Path } from '../grammar/envelope.ts'
+import type { ExtensionContext } from '../extensions/extension.ts'
+import type { ExtensionSet } from '../extensions/set.ts'
+import { NO_PARAMETERS, type ReadParameters, readParameters } from '../extensions/parameters.ts'
+import { type ParsedPath, parsePath } from '../grammar/path.ts'
+import * as replies from '../grammar/replies.ts'
+import { type Reply, isReply } from '../grammar/reply.ts'
 
 /** How paths and parameters are read. */
 export interface TransactionRules {

@@ -5,7 +5,7 @@
  * once: no control byte reaches the wire, and no line is longer than a reply line may be (RFC 5321 4.5.3.1.5).
  */
 
-import { encodeAscii } from './octets.ts'
+import { encodeAscii } from '../bytes/octets.ts'
 
 /** RFC 5321 4.5.3.1.5: 512 octets with CRLF. What is left for text behind `250-5.1.1 `, with some room. */
 const MAX_TEXT_OCTETS = 490

@@ -3,11 +3,11 @@
  *
  * What depends on the server alone is put together once, a rule for each verb; so a command costs one look-up.
  */
-import { upperCase } from './ascii.ts'
-import type { ExtensionSet } from './extensions/set.ts'
-import type { Limits } from './limits.ts'
-import * as replies from './replies.ts'
-import type { Reply } from './reply.ts'
+import { upperCase } from '../bytes/ascii.ts'
+import type { ExtensionSet } from '../extensions/set.ts'
+import type { Limits } from '../limits.ts'
+import * as replies from '../grammar/replies.ts'
+import type { Reply } from '../grammar/reply.ts'
 import { BEFORE_AUTH, BEFORE_TLS, type Moves, VERBS, movesFor } from './state.ts'
 
 /** Verbs of the engine that are off unless an extension brings them. */

@@ -7,7 +7,7 @@
  * Only CRLF ends a line. A CR or LF anywhere else makes the whole line an error, up to its CRLF, and nothing of it runs:
  * so no command can hide in another one (RFC 5321 2.3.8).
  */
-import { asciiText, KIND, kindsOf, upperCase } from './ascii.ts'
+import { asciiText, KIND, kindsOf, upperCase } from '../bytes/ascii.ts'
 
 const LF = 10
 const CR = 13

@@ -4,7 +4,7 @@
  * An IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) is the IPv4 address that it stands for, here and in ranges: which listener
  * a peer came in by must not decide what it is.
  */
-import { OptionError } from './limits.ts'
+import { OptionError } from '../limits.ts'
 import { ipv6Groups } from './path.ts'
 
 /** An IP address by its octets: four, or sixteen. */

@@ -4,9 +4,9 @@
  * Who knows a keyword is an extension: it says whether the keyword takes a value, how it is encoded, what it may be, and
  * records what it means. A keyword that nobody on offer knows is `555 5.5.4`.
  */
-import type { Parameters } from './envelope.ts'
+import type { Parameters } from '../grammar/envelope.ts'
 import type { ExtensionContext, ParameterRule, ProtocolExtension } from './extension.ts'
-import { type Reply, reply } from './reply.ts'
+import { type Reply, reply } from '../grammar/reply.ts'
 
 const UNKNOWN = reply(555, '5.5.4', 'Parameter not recognised')
 export const MALFORMED: Reply = reply(501, '5.5.4', 'Malformed parameter')
