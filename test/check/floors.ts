@@ -51,6 +51,7 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['protocol/extensions'], isPure: true, below: PROTOCOL },
       ],
       [{ paths: ['protocol/server'], isPure: true, below: [...PROTOCOL, 'protocol/framing', 'protocol/extensions'] }],
+      [{ paths: ['server/session'] }, { paths: ['server/places'] }],
       [{ paths: ['server'] }],
       [{ paths: ['index.ts'] }],
     ],

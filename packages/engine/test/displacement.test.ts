@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Admission, addressKey, type Endpoint, type Place } from '../src/index.ts'
-import { Displacement } from '../src/server/displacement.ts'
+import { Displacement } from '../src/server/places/displacement.ts'
 
 const MIN_IDLE_MS = 100
 /** More than it waits between two looks. */

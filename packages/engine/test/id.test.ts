@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { idMaker } from '../src/server/id.ts'
+import { idMaker } from '../src/server/session/id.ts'
 
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
 const NOW = Date.UTC(2026, 10, 21, 5, 42)

@@ -1,8 +1,8 @@
 /** The trace header: its length, and its date, which is kept for a second. */
 import { expect, test } from 'vitest'
-import { receivedField } from '../src/server/trace.ts'
+import { receivedField } from '../src/server/session/trace.ts'
 import type { Envelope } from '../src/protocol/grammar/envelope.ts'
-import type { Session } from '../src/server/session.ts'
+import type { Session } from '../src/server/session/session.ts'
 
 const session = {
   remote: { family: 'ipv4', address: '192.0.2.1', port: 1 },

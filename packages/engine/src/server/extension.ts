@@ -1,6 +1,6 @@
 import type { ProtocolExtension } from '../protocol/extensions/extension.ts'
 import type { Verdict } from './handlers.ts'
-import type { Session } from './session.ts'
+import type { Session } from './session/session.ts'
 
 /** A service extension (RFC 5321 2.2): what {@link ProtocolExtension} says, and commands of its own. */
 export interface Extension extends Omit<ProtocolExtension, 'verbs'> {

@@ -10,8 +10,8 @@ import type { ForwardPath, ReversePath } from '../protocol/grammar/envelope.ts'
 import type { Hello } from '../protocol/server/event.ts'
 import type { Reply } from '../protocol/grammar/reply.ts'
 import type { Credentials, MechanismName } from '../protocol/sasl.ts'
-import type { Message } from './message.ts'
-import type { Session } from './session.ts'
+import type { Message } from './session/message.ts'
+import type { Session } from './session/session.ts'
 
 /** What a hook answers. */
 export type Verdict = Reply | undefined | void

@@ -2,9 +2,9 @@
 import { LOCAL_ERROR } from '../protocol/grammar/replies.ts'
 import { type Reply, isReply, reply } from '../protocol/grammar/reply.ts'
 import type { Verdict } from './handlers.ts'
-import { MessageError, Refusal } from './message.ts'
+import { MessageError, Refusal } from './session/message.ts'
 import type { Context } from './server.ts'
-import type { Session } from './session.ts'
+import type { Session } from './session/session.ts'
 import type { Wire } from './wire.ts'
 
 /** Runs hooks: at once where they answer at once, and within their time where they do not. */

@@ -1,8 +1,8 @@
 /** Connections that have a place: sessions, and those whose TLS handshake is made before the server has them. */
 import type { Endpoint } from '../duplex.ts'
-import type { Place, Places } from './admission.ts'
+import type { Place, Places } from './places/admission.ts'
 import type { Connection } from './connection.ts'
-import { Displacement } from './displacement.ts'
+import { Displacement } from './places/displacement.ts'
 
 /** Closes a connection whose place another one got. */
 export type GiveUp = (reason: Error) => void

@@ -1,6 +1,6 @@
 /** The trace header: RFC 5321 4.4, with the `with` keywords of RFC 3848 and RFC 6531 4.3. */
-import type { Endpoint } from '../duplex.ts'
-import type { Envelope } from '../protocol/grammar/envelope.ts'
+import type { Endpoint } from '../../duplex.ts'
+import type { Envelope } from '../../protocol/grammar/envelope.ts'
 import type { Session, TransmissionType } from './session.ts'
 
 const encoder = new TextEncoder()

@@ -1,6 +1,6 @@
-import type { Endpoint, TlsInfo } from '../duplex.ts'
-import type { Envelope } from '../protocol/grammar/envelope.ts'
-import type { Hello } from '../protocol/server/event.ts'
+import type { Endpoint, TlsInfo } from '../../duplex.ts'
+import type { Envelope } from '../../protocol/grammar/envelope.ts'
+import type { Hello } from '../../protocol/server/event.ts'
 
 /** The `with` keyword of the trace header (RFC 3848, RFC 6531 4.3). */
 export type TransmissionType =

@@ -1,5 +1,5 @@
-import type { Envelope } from '../protocol/grammar/envelope.ts'
-import type { Reply } from '../protocol/grammar/reply.ts'
+import type { Envelope } from '../../protocol/grammar/envelope.ts'
+import type { Reply } from '../../protocol/grammar/reply.ts'
 import { type Message, MessageError, type MessageErrorReason } from './message.ts'
 
 /** Where a message's bytes come from: the connection it arrives on. */

@@ -1,5 +1,5 @@
-import type { Envelope } from '../protocol/grammar/envelope.ts'
-import type { Reply } from '../protocol/grammar/reply.ts'
+import type { Envelope } from '../../protocol/grammar/envelope.ts'
+import type { Reply } from '../../protocol/grammar/reply.ts'
 
 /**
  * A message while it arrives. Its bytes are pulled: what the hook does not read, the client does not get to send.

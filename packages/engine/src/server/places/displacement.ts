@@ -5,7 +5,7 @@
  * must have been idle for a while, so that a client with slow commands is left alone. Its address must have more connections than
  * the newcomer's, so that a stranger who has many cannot end those of others.
  */
-import type { Endpoint } from '../duplex.ts'
+import type { Endpoint } from '../../duplex.ts'
 import { addressKey, type Place, type Places } from './admission.ts'
 
 /** A connection that may have to go. */

@@ -1,7 +1,7 @@
 /** How many connections there may be, overall and from one address, and for whom some places are kept. */
-import type { Endpoint } from '../duplex.ts'
-import { parseIp } from '../protocol/grammar/address.ts'
-import type { Limits } from '../protocol/limits.ts'
+import type { Endpoint } from '../../duplex.ts'
+import { parseIp } from '../../protocol/grammar/address.ts'
+import type { Limits } from '../../protocol/limits.ts'
 
 /** The limits on connections. */
 export interface AdmissionLimits extends Pick<Limits, 'maxConnections' | 'maxConnectionsPerAddress'> {

@@ -2,8 +2,8 @@
  * A connection that a proxy handed on, as the client's own: its ends and its TLS are those that the header told of, and its
  * first bytes are those that came behind the header.
  */
-import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '../duplex.ts'
-import type { ProxyHeader } from '../protocol/framing/proxy-header.ts'
+import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '../../duplex.ts'
+import type { ProxyHeader } from '../../protocol/framing/proxy-header.ts'
 
 const NOTHING = new Uint8Array(0)
 

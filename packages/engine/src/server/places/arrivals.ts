@@ -5,9 +5,9 @@
  * client's once its header has come, and the proxy's until then. The client is told nothing when it goes wrong: nobody knows yet
  * what it is.
  */
-import type { Duplex, Endpoint } from '../duplex.ts'
-import type { Limits } from '../protocol/limits.ts'
-import { parseProxyHeader } from '../protocol/framing/proxy-header.ts'
+import type { Duplex, Endpoint } from '../../duplex.ts'
+import type { Limits } from '../../protocol/limits.ts'
+import { parseProxyHeader } from '../../protocol/framing/proxy-header.ts'
 import { FairSet } from './fair-set.ts'
 import { join, ProxiedDuplex } from './proxied.ts'
 

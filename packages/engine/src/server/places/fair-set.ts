@@ -1,5 +1,5 @@
 /** Chooses which connection to close when too many wait that have proved nothing yet. */
-import type { Endpoint } from '../duplex.ts'
+import type { Endpoint } from '../../duplex.ts'
 import { addressKey } from './admission.ts'
 
 /**
