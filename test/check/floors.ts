@@ -38,7 +38,6 @@ export const PACKAGES: readonly Package[] = [
   {
     root: 'packages/engine/src',
     packages: [],
-    hasCircles: true,
     floors: [
       [{ paths: ['duplex.ts'] }],
       [

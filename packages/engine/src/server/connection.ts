@@ -12,16 +12,24 @@ import * as replies from '../protocol/grammar/replies.ts'
 import { type Reply, isReply, printable, replyAsIs } from '../protocol/grammar/reply.ts'
 import type { Credentials } from '../protocol/sasl.ts'
 import { ServerProtocol } from '../protocol/server/server-protocol.ts'
+import type { Context } from './context.ts'
 import type { Verdict } from './handlers.ts'
 import { ArrivalError } from './places/arrivals.ts'
 import { IncomingMessage, type MessageSource } from './session/incoming.ts'
 import { MessageError } from './session/message.ts'
-import type { Context, ServerOptions, SessionOverrides } from './server.ts'
+import type { ServerOptions, SessionOverrides } from './options.ts'
 import type { Session, TransmissionType } from './session/session.ts'
 import { receivedField, transmissionType } from './session/trace.ts'
-import { Hooks, enhanced, isPromiseLike, isRefusal } from './hooks.ts'
+import { Hooks } from './hooks.ts'
+import { enhanced, isPromiseLike, isRefusal } from './verdict.ts'
 import { Turn } from './session/turn.ts'
 import { Wire, type WireOwner } from './wire.ts'
+
+/** What all connections of a server share. */
+export interface ConnectionDeps extends Context {
+  /** A connection has ended. */
+  over(connection: Connection): void
+}
 
 export class Connection implements Session, MessageSource, WireOwner {
   readonly id: string
@@ -29,7 +37,7 @@ export class Connection implements Session, MessageSource, WireOwner {
   user: string | undefined
   messagesAccepted = 0
 
-  readonly #context: Context
+  readonly #context: ConnectionDeps
   readonly #protocol: ServerProtocol
   readonly #wire: Wire
   readonly #hooks: Hooks
@@ -46,7 +54,7 @@ export class Connection implements Session, MessageSource, WireOwner {
   /** The `secure` hook's refusal, for the next command: nobody may speak right after a handshake. */
   #refuseNext: Reply | undefined
 
-  constructor(context: Context, duplex: Duplex, overrides: SessionOverrides) {
+  constructor(context: ConnectionDeps, duplex: Duplex, overrides: SessionOverrides) {
     const { limits, options } = context
     this.id = context.makeId(Date.now())
     this.tls = duplex.tls

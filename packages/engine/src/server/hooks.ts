@@ -1,10 +1,11 @@
-/** What hooks answer, and what their answers are taken for. */
+/** Runs hooks, and waits for them. */
 import { LOCAL_ERROR } from '../protocol/grammar/replies.ts'
-import { type Reply, isReply, reply } from '../protocol/grammar/reply.ts'
+import type { Reply } from '../protocol/grammar/reply.ts'
 import type { Verdict } from './handlers.ts'
 import { MessageError, Refusal } from './session/message.ts'
-import type { Context } from './server.ts'
+import type { Context } from './context.ts'
 import type { Session } from './session/session.ts'
+import { checked, isPromiseLike } from './verdict.ts'
 import type { Wire } from './wire.ts'
 
 /** Runs hooks: at once where they answer at once, and within their time where they do not. */
@@ -52,24 +53,4 @@ export class Hooks {
     this.#context.report(error instanceof Refusal ? (error.cause ?? error) : error, this.#session)
     return error instanceof Refusal ? error.reply : byDefault
   }
-}
-
-export function isRefusal(verdict: Verdict): verdict is Reply {
-  return verdict !== undefined && verdict.code >= 400
-}
-
-export function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
-}
-
-/** RFC 2034 4: after the greeting and EHLO, every reply of 2xx, 4xx and 5xx has an enhanced code. */
-export function enhanced(given: Reply): Reply {
-  return given.enhancedCode === '' ? reply(given.code, `${Math.floor(given.code / 100)}.0.0`, given.lines) : given
-}
-
-/** A mistaken answer must not pass for consent. */
-function checked(verdict: unknown): Verdict {
-  if (verdict === undefined) return undefined
-  if (isReply(verdict) && (verdict.code < 300 || verdict.code >= 400)) return verdict
-  throw new TypeError('a hook answers with nothing or with a Reply of 2xx, 4xx or 5xx')
 }

@@ -1,76 +1,14 @@
-/** A server: what its options mean, who is connected, and how it stops. */
+/** A server: who is connected, and how it stops. */
 import type { Duplex, Endpoint } from '../duplex.ts'
-import { Allowance } from '../protocol/server/allowance.ts'
-import { auth as authExtension } from '../protocol/extensions/auth.ts'
-import { BUILT_IN } from '../protocol/extensions/builtin.ts'
-import { ExtensionSet } from '../protocol/extensions/set.ts'
-import type { ProtocolExtension } from '../protocol/extensions/extension.ts'
-import { Gate } from '../protocol/server/gate.ts'
-import { type Limits, OptionError, resolveLimits } from '../protocol/limits.ts'
-import { isHelloName } from '../protocol/grammar/path.ts'
 import * as replies from '../protocol/grammar/replies.ts'
-import { type Reply, reply } from '../protocol/grammar/reply.ts'
-import { MECHANISMS, type Mechanism } from '../protocol/sasl.ts'
-import type { ProtocolOptions } from '../protocol/server/server-protocol.ts'
-import type { BareLineEndings } from '../protocol/framing/text.ts'
-import type { AddressRanges } from '../protocol/grammar/address.ts'
-import { Admission, maxTurnedAway, type Place, type Places } from './places/admission.ts'
+import type { Reply } from '../protocol/grammar/reply.ts'
+import type { Limits } from '../protocol/limits.ts'
+import { Connection, type ConnectionDeps } from './connection.ts'
+import { createContext } from './context.ts'
+import type { ServerOptions, SessionOverrides } from './options.ts'
+import { Admission, maxTurnedAway, type Place } from './places/admission.ts'
 import { Arrivals } from './places/arrivals.ts'
-import { Connection } from './connection.ts'
-import type { CommandHandler, Extension } from './extension.ts'
-import type { AuthOptions, Handlers, RefusedCommand } from './handlers.ts'
-import { isPromiseLike } from './hooks.ts'
-import { idMaker } from './session/id.ts'
-import { type GiveUp, Occupants, Reservation } from './occupants.ts'
-import type { Session } from './session/session.ts'
-
-/** Options of {@link createServer}: who the server is, what it allows, and the hooks. */
-export interface ServerOptions extends Handlers {
-  /** The name in the greeting, the EHLO reply and the trace header: a domain or an address literal. */
-  readonly hostname: string
-  /** What follows the host name in the greeting. Default 'Postern'. */
-  readonly banner?: string
-  readonly limits?: Partial<Limits>
-  readonly auth?: AuthOptions
-  readonly tls?: TlsPolicy
-  /** What to do with a bare CR or LF inside DATA. Default 'reject'. */
-  readonly bareLineEndings?: BareLineEndings
-  /**
-   * 'lenient' takes what is only untidy and hides nothing: paths without angle brackets or with blanks in them, dots at an end of the
-   * local part or beside one another, a dot behind the domain, a reverse-path without a domain, any HELO name or none, several
-   * blanks for one. Addresses are kept as written. Default 'strict'.
-   */
-  readonly addresses?: 'strict' | 'lenient'
-  /** Extensions besides the built-in ones. */
-  readonly extensions?: readonly Extension[]
-  /** EHLO keywords of built-in extensions, and verbs that nobody needs (VRFY, EXPN, HELP), that are off. */
-  readonly disabled?: readonly string[]
-  /** Wait this long before the greeting, and refuse who talks into it with `554 5.5.0`. Default 0: neither. */
-  readonly greetingDelayMs?: number
-  /**
-   * Who gives out places for connections, where servers share them; `maxConnections` then bounds, here, only those that wait for a
-   * proxy's header or a handshake behind it. Default: an `Admission` by this server's limits.
-   */
-  readonly places?: Places
-  /** Sees what goes over the wire, line by line; what a client says to prove who it is comes as '(credentials)'. */
-  readonly trace?: (line: WireLine) => void
-}
-
-/** TLS as the protocol sees it; certificates belong to the listener. */
-export interface TlsPolicy {
-  /** Offer STARTTLS where the connection can do it. Default true. */
-  readonly startTls?: boolean
-  /** Refuse MAIL and the rest until the connection is TLS. Default false. */
-  readonly required?: boolean
-}
-
-/** One line on the wire, for a debug log. */
-export interface WireLine {
-  readonly sessionId: string
-  readonly from: 'client' | 'server'
-  /** Without CRLF, made printable. Message text is left out. */
-  readonly text: string
-}
+import { type GiveUp, Occupants, Reservation } from './places/occupants.ts'
 
 export interface CloseOptions {
   /** How long transactions in progress may take to finish. Default 30,000. */
@@ -105,41 +43,6 @@ export interface Server {
   readonly limits: Limits
 }
 
-/** What one listener can set apart from the server's own options. */
-export interface SessionOverrides {
-  readonly authRequired?: boolean
-  readonly tlsRequired?: boolean
-  /** As {@link ServerOptions.addresses}. */
-  readonly addresses?: 'strict' | 'lenient'
-  /**
-   * Connections come through proxies that say whose they are, by the PROXY protocol, version 1 or 2. Who connects from
-   * one of the `trusted` addresses must send a header, and is closed on without a greeting where it does not; the session is
-   * then the client's that it names. Anyone else is served as who they are, and a header from them is bad input.
-   */
-  readonly proxyProtocol?: { readonly trusted: AddressRanges }
-  /**
-   * The connection is handed on in clear and is to be TLS before the greeting (RFC 8314): so a listener does it where the
-   * handshake comes behind a proxy's header. Default false.
-   */
-  readonly implicitTls?: boolean
-}
-
-/** What every connection of a server works with. */
-export interface Context {
-  readonly options: ServerOptions
-  readonly limits: Limits
-  readonly protocol: ProtocolOptions
-  readonly greeting: Reply
-  readonly help: Reply
-  readonly commands: ReadonlyMap<string, CommandHandler>
-  makeId(nowMs: number): string
-  report(error: unknown, session: Session | undefined): void
-  /** Tells the `refused` hook. */
-  refused(refused: RefusedCommand, session: Session | undefined): void
-  /** A connection has ended. */
-  over(connection: Connection): void
-}
-
 /** Makes a server. It listens nowhere: a runtime's `listen` hands it connections. @throws OptionError */
 export function createServer(options: ServerOptions): Server {
   return new SmtpServer(options)
@@ -152,8 +55,8 @@ const DISPLACED_AFTER_SHARE = 1 / 30
 class SmtpServer implements Server {
   readonly hostname: string
   readonly limits: Limits
-  readonly #context: Context
-  readonly #occupants: Occupants
+  readonly #context: ConnectionDeps
+  readonly #occupants: Occupants<Connection>
   readonly #arrivals: Arrivals
   readonly #maxTurnedAway: number
   #turnedAway = 0
@@ -163,7 +66,7 @@ class SmtpServer implements Server {
   #allGone: (() => void) | undefined
 
   constructor(options: ServerOptions) {
-    this.#context = createContext(options, (connection) => this.#over(connection))
+    this.#context = { ...createContext(options), over: (connection) => this.#over(connection) }
     this.hostname = options.hostname
     this.limits = this.#context.limits
     this.#maxTurnedAway = maxTurnedAway(this.limits.maxConnections)
@@ -334,112 +237,4 @@ class SmtpServer implements Server {
       this.#turnedAway--
     }
   }
-}
-
-/** Verbs that a server need not have (RFC 5321 4.5.1). */
-const OPTIONAL_VERBS: readonly string[] = ['VRFY', 'EXPN', 'HELP']
-
-function createContext(options: ServerOptions, over: Context['over']): Context {
-  const limits = resolveLimits(options.limits)
-  checkOptions(options)
-  const mechanisms = chooseMechanisms(options.auth)
-  const extensions = chooseExtensions(options, mechanisms)
-  const commands = new Map(options.extensions?.flatMap(({ commands }) => Object.entries(commands ?? {})))
-  const set = new ExtensionSet(extensions)
-  const verbsOff = new Set(OPTIONAL_VERBS.filter((verb) => options.disabled?.includes(verb)))
-  const verbs = ['HELO', 'EHLO', 'MAIL', 'RCPT', 'DATA', 'RSET', 'NOOP', 'QUIT', ...OPTIONAL_VERBS, ...set.verbs]
-  const report: Context['report'] = (error, session) => {
-    // What goes wrong in the handler of errors has nowhere to go.
-    quietly(
-      () => options.error?.(error, session),
-      () => {},
-    )
-  }
-  return {
-    options,
-    limits,
-    commands,
-    protocol: {
-      hostname: options.hostname,
-      limits,
-      extensions: set,
-      mechanisms,
-      allowAuthWithoutTls: options.auth?.allowWithoutTls ?? false,
-      bareLineEndings: options.bareLineEndings ?? 'reject',
-      addresses: options.addresses ?? 'strict',
-      gate: new Gate(limits, set, verbsOff),
-      envelopes: new Allowance(limits.maxTotalEnvelopeOctets),
-    },
-    greeting: reply(220, '', `${options.hostname} ESMTP ${options.banner ?? 'Postern'}`),
-    help: reply(214, '2.0.0', `Commands: ${verbs.filter((verb) => !verbsOff.has(verb)).join(' ')}`),
-    makeId: idMaker(),
-    over,
-    report,
-    refused(refused, session) {
-      if (options.refused !== undefined) {
-        quietly(
-          () => options.refused?.(refused, session),
-          (error) => report(error, session),
-        )
-      }
-    },
-  }
-}
-
-/** Calls a hook whose answer nobody waits for. */
-function quietly(hook: () => unknown, failed: (error: unknown) => void): void {
-  try {
-    const told = hook()
-    if (isPromiseLike(told)) told.then(undefined, failed)
-  } catch (error) {
-    failed(error)
-  }
-}
-
-function checkOptions(options: ServerOptions): void {
-  const { hostname, banner = '', bareLineEndings = 'reject', addresses = 'strict', greetingDelayMs = 0 } = options
-  if (!isHelloName(hostname)) throw new OptionError('hostname', hostname, 'a domain or an address literal')
-  if (!/^[\x20-\x7e]{0,200}$/.test(banner)) throw new OptionError('banner', banner, 'up to 200 characters of ASCII')
-  if (!['reject', 'normalise', 'preserve'].includes(bareLineEndings)) {
-    throw new OptionError('bareLineEndings', bareLineEndings, "'reject', 'normalise' or 'preserve'")
-  }
-  if (!['strict', 'lenient'].includes(addresses)) throw new OptionError('addresses', addresses, "'strict' or 'lenient'")
-  if (!Number.isInteger(greetingDelayMs) || greetingDelayMs < 0 || greetingDelayMs > 60_000) {
-    throw new OptionError('greetingDelayMs', greetingDelayMs, 'a whole number from 0 to 60000')
-  }
-}
-
-function chooseMechanisms(auth: AuthOptions | undefined): ReadonlyMap<string, Mechanism> {
-  if (auth === undefined) return new Map()
-  const names = auth.mechanisms ?? (Object.keys(MECHANISMS) as (keyof typeof MECHANISMS)[])
-  return new Map(
-    names.map((name) => {
-      if (!Object.hasOwn(MECHANISMS, name)) {
-        throw new OptionError('auth.mechanisms', name, `one of ${Object.keys(MECHANISMS).join(', ')}`)
-      }
-      return [name, MECHANISMS[name]]
-    }),
-  )
-}
-
-function chooseExtensions(
-  options: ServerOptions,
-  mechanisms: ReadonlyMap<string, Mechanism>,
-): readonly ProtocolExtension[] {
-  const { auth, disabled = [], extensions = [] } = options
-  const known = [...BUILT_IN.map(({ keyword }) => keyword), 'AUTH', ...OPTIONAL_VERBS]
-  for (const name of disabled) {
-    if (!known.includes(name)) throw new OptionError('disabled', name, `one of ${known.join(', ')}`)
-  }
-  const off = new Set(disabled)
-  // RFC 3030 3: it needs the one to be sent, and BODY of the other.
-  if (off.has('CHUNKING') || off.has('8BITMIME')) off.add('BINARYMIME')
-  if (options.tls?.startTls === false) off.add('STARTTLS')
-  const own = extensions.map(({ commands, ...rest }): ProtocolExtension => ({
-    ...rest,
-    verbs: Object.keys(commands ?? {}),
-  }))
-  const all = [...BUILT_IN]
-  if (auth !== undefined) all.push(authExtension([...mechanisms.values()], auth.allowWithoutTls ?? false))
-  return [...all.filter(({ keyword }) => !off.has(keyword)), ...own]
 }

@@ -1,24 +1,24 @@
 /** Connections that have a place: sessions, and those whose TLS handshake is made before the server has them. */
-import type { Endpoint } from '../duplex.ts'
-import type { Place, Places } from './places/admission.ts'
-import type { Connection } from './connection.ts'
-import { Displacement } from './places/displacement.ts'
+import type { Endpoint } from '../../duplex.ts'
+import type { Place, Places } from './admission.ts'
+import { Displacement, type Occupant } from './displacement.ts'
 
 /** Closes a connection whose place another one got. */
 export type GiveUp = (reason: Error) => void
 
-export class Occupants {
+/** @typeParam C A session. */
+export class Occupants<C extends Occupant> {
   readonly #places: Places
-  readonly #displacement: Displacement<Connection | Reservation>
+  readonly #displacement: Displacement<C | Reservation>
   /** The place of each connection; undefined after a newcomer took it. */
-  readonly #connections = new Map<Connection, Place | undefined>()
+  readonly #connections = new Map<C, Place | undefined>()
   readonly #reservations = new Set<Reservation>()
 
   /**
    * @param minIdleMs A connection that has been idle for less keeps its place.
    * @param displace Ends a connection whose place a newcomer has already
    */
-  constructor(places: Places, minIdleMs: number, displace: (occupant: Connection | Reservation) => void) {
+  constructor(places: Places, minIdleMs: number, displace: (occupant: C | Reservation) => void) {
     this.#places = places
     this.#displacement = new Displacement(
       places,
@@ -42,18 +42,18 @@ export class Occupants {
     return place && new Reservation(remote, place, giveUp, this.#reservations)
   }
 
-  add(connection: Connection, place: Place): void {
+  add(connection: C, place: Place): void {
     this.#connections.set(connection, place)
   }
 
   /** Gives its place back, unless a newcomer has it. */
-  delete(connection: Connection): void {
+  delete(connection: C): void {
     this.#connections.get(connection)?.leave()
     this.#connections.delete(connection)
   }
 
   /** All sessions, including those that are being closed. */
-  get connections(): Iterable<Connection> {
+  get connections(): Iterable<C> {
     return this.#connections.keys()
   }
 
@@ -61,7 +61,7 @@ export class Occupants {
     return this.#connections.size
   }
 
-  *#all(): Iterable<readonly [Connection | Reservation, Place]> {
+  *#all(): Iterable<readonly [C | Reservation, Place]> {
     for (const [connection, place] of this.#connections) if (place !== undefined) yield [connection, place]
     for (const reservation of this.#reservations) yield [reservation, reservation.place]
   }

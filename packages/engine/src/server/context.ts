@@ -1,0 +1,84 @@
+/** What a server makes of its options once, for all of its connections. */
+import { ExtensionSet } from '../protocol/extensions/set.ts'
+import { type Reply, reply } from '../protocol/grammar/reply.ts'
+import { type Limits, resolveLimits } from '../protocol/limits.ts'
+import { Allowance } from '../protocol/server/allowance.ts'
+import { Gate } from '../protocol/server/gate.ts'
+import type { ProtocolOptions } from '../protocol/server/server-protocol.ts'
+import type { CommandHandler } from './extension.ts'
+import type { RefusedCommand } from './handlers.ts'
+import { checkOptions, chooseExtensions, chooseMechanisms, OPTIONAL_VERBS, type ServerOptions } from './options.ts'
+import { idMaker } from './session/id.ts'
+import type { Session } from './session/session.ts'
+import { isPromiseLike } from './verdict.ts'
+
+/** What every connection of a server works with. */
+export interface Context {
+  readonly options: ServerOptions
+  readonly limits: Limits
+  readonly protocol: ProtocolOptions
+  readonly greeting: Reply
+  readonly help: Reply
+  readonly commands: ReadonlyMap<string, CommandHandler>
+  makeId(nowMs: number): string
+  report(error: unknown, session: Session | undefined): void
+  /** Tells the `refused` hook. */
+  refused(refused: RefusedCommand, session: Session | undefined): void
+}
+
+/** @throws OptionError */
+export function createContext(options: ServerOptions): Context {
+  const limits = resolveLimits(options.limits)
+  checkOptions(options)
+  const mechanisms = chooseMechanisms(options.auth)
+  const extensions = chooseExtensions(options, mechanisms)
+  const commands = new Map(options.extensions?.flatMap(({ commands }) => Object.entries(commands ?? {})))
+  const set = new ExtensionSet(extensions)
+  const verbsOff = new Set(OPTIONAL_VERBS.filter((verb) => options.disabled?.includes(verb)))
+  const verbs = ['HELO', 'EHLO', 'MAIL', 'RCPT', 'DATA', 'RSET', 'NOOP', 'QUIT', ...OPTIONAL_VERBS, ...set.verbs]
+  const report: Context['report'] = (error, session) => {
+    // What goes wrong in the handler of errors has nowhere to go.
+    quietly(
+      () => options.error?.(error, session),
+      () => {},
+    )
+  }
+  return {
+    options,
+    limits,
+    commands,
+    protocol: {
+      hostname: options.hostname,
+      limits,
+      extensions: set,
+      mechanisms,
+      allowAuthWithoutTls: options.auth?.allowWithoutTls ?? false,
+      bareLineEndings: options.bareLineEndings ?? 'reject',
+      addresses: options.addresses ?? 'strict',
+      gate: new Gate(limits, set, verbsOff),
+      envelopes: new Allowance(limits.maxTotalEnvelopeOctets),
+    },
+    greeting: reply(220, '', `${options.hostname} ESMTP ${options.banner ?? 'Postern'}`),
+    help: reply(214, '2.0.0', `Commands: ${verbs.filter((verb) => !verbsOff.has(verb)).join(' ')}`),
+    makeId: idMaker(),
+    report,
+    refused(refused, session) {
+      if (options.refused !== undefined) {
+        quietly(
+          () => options.refused?.(refused, session),
+          (error) => report(error, session),
+        )
+      }
+    },
+  }
+}
+
+/** Calls a hook whose answer nobody waits for. */
+function quietly(hook: () => unknown, failed: (error: unknown) => void): void {
+  try {
+    const told = hook()
+    if (isPromiseLike(told)) told.then(undefined, failed)
+  } catch (error) {
+    failed(error)
+  }
+}

@@ -1,0 +1,133 @@
+/** What a server is told when it is made, what a listener sets apart, and the checks of the options. */
+import type { AddressRanges } from '../protocol/grammar/address.ts'
+import { isHelloName } from '../protocol/grammar/path.ts'
+import { auth as authExtension } from '../protocol/extensions/auth.ts'
+import { BUILT_IN } from '../protocol/extensions/builtin.ts'
+import type { ProtocolExtension } from '../protocol/extensions/extension.ts'
+import type { BareLineEndings } from '../protocol/framing/text.ts'
+import { type Limits, OptionError } from '../protocol/limits.ts'
+import { MECHANISMS, type Mechanism } from '../protocol/sasl.ts'
+import type { Extension } from './extension.ts'
+import type { AuthOptions, Handlers } from './handlers.ts'
+import type { Places } from './places/admission.ts'
+
+/** Options of `createServer`: who the server is, what it allows, and the hooks. */
+export interface ServerOptions extends Handlers {
+  /** The name in the greeting, the EHLO reply and the trace header: a domain or an address literal. */
+  readonly hostname: string
+  /** What follows the host name in the greeting. Default 'Postern'. */
+  readonly banner?: string
+  readonly limits?: Partial<Limits>
+  readonly auth?: AuthOptions
+  readonly tls?: TlsPolicy
+  /** What to do with a bare CR or LF inside DATA. Default 'reject'. */
+  readonly bareLineEndings?: BareLineEndings
+  /**
+   * 'lenient' takes what is only untidy and hides nothing: paths without angle brackets or with blanks in them, dots at an end of the
+   * local part or beside one another, a dot behind the domain, a reverse-path without a domain, any HELO name or none, several
+   * blanks for one. Addresses are kept as written. Default 'strict'.
+   */
+  readonly addresses?: 'strict' | 'lenient'
+  /** Extensions besides the built-in ones. */
+  readonly extensions?: readonly Extension[]
+  /** EHLO keywords of built-in extensions, and verbs that nobody needs (VRFY, EXPN, HELP), that are off. */
+  readonly disabled?: readonly string[]
+  /** Wait this long before the greeting, and refuse who talks into it with `554 5.5.0`. Default 0: neither. */
+  readonly greetingDelayMs?: number
+  /**
+   * Who gives out places for connections, where servers share them; `maxConnections` then bounds, here, only those that wait for a
+   * proxy's header or a handshake behind it. Default: an `Admission` by this server's limits.
+   */
+  readonly places?: Places
+  /** Sees what goes over the wire, line by line; what a client says to prove who it is comes as '(credentials)'. */
+  readonly trace?: (line: WireLine) => void
+}
+
+/** TLS as the protocol sees it; certificates belong to the listener. */
+export interface TlsPolicy {
+  /** Offer STARTTLS where the connection can do it. Default true. */
+  readonly startTls?: boolean
+  /** Refuse MAIL and the rest until the connection is TLS. Default false. */
+  readonly required?: boolean
+}
+
+/** One line on the wire, for a debug log. */
+export interface WireLine {
+  readonly sessionId: string
+  readonly from: 'client' | 'server'
+  /** Without CRLF, made printable. Message text is left out. */
+  readonly text: string
+}
+
+/** What one listener can set apart from the server's own options. */
+export interface SessionOverrides {
+  readonly authRequired?: boolean
+  readonly tlsRequired?: boolean
+  /** As {@link ServerOptions.addresses}. */
+  readonly addresses?: 'strict' | 'lenient'
+  /**
+   * Connections come through proxies that say whose they are, by the PROXY protocol, version 1 or 2. Who connects from
+   * one of the `trusted` addresses must send a header, and is closed on without a greeting where it does not; the session is
+   * then the client's that it names. Anyone else is served as who they are, and a header from them is bad input.
+   */
+  readonly proxyProtocol?: { readonly trusted: AddressRanges }
+  /**
+   * The connection is handed on in clear and is to be TLS before the greeting (RFC 8314): so a listener does it where the
+   * handshake comes behind a proxy's header. Default false.
+   */
+  readonly implicitTls?: boolean
+}
+
+/** Verbs that a server need not have (RFC 5321 4.5.1). */
+export const OPTIONAL_VERBS: readonly string[] = ['VRFY', 'EXPN', 'HELP']
+
+/** @throws OptionError on a value that cannot be */
+export function checkOptions(options: ServerOptions): void {
+  const { hostname, banner = '', bareLineEndings = 'reject', addresses = 'strict', greetingDelayMs = 0 } = options
+  if (!isHelloName(hostname)) throw new OptionError('hostname', hostname, 'a domain or an address literal')
+  if (!/^[\x20-\x7e]{0,200}$/.test(banner)) throw new OptionError('banner', banner, 'up to 200 characters of ASCII')
+  if (!['reject', 'normalise', 'preserve'].includes(bareLineEndings)) {
+    throw new OptionError('bareLineEndings', bareLineEndings, "'reject', 'normalise' or 'preserve'")
+  }
+  if (!['strict', 'lenient'].includes(addresses)) throw new OptionError('addresses', addresses, "'strict' or 'lenient'")
+  if (!Number.isInteger(greetingDelayMs) || greetingDelayMs < 0 || greetingDelayMs > 60_000) {
+    throw new OptionError('greetingDelayMs', greetingDelayMs, 'a whole number from 0 to 60000')
+  }
+}
+
+/** Returns the mechanisms on offer, by name. @throws OptionError */
+export function chooseMechanisms(auth: AuthOptions | undefined): ReadonlyMap<string, Mechanism> {
+  if (auth === undefined) return new Map()
+  const names = auth.mechanisms ?? (Object.keys(MECHANISMS) as (keyof typeof MECHANISMS)[])
+  return new Map(
+    names.map((name) => {
+      if (!Object.hasOwn(MECHANISMS, name)) {
+        throw new OptionError('auth.mechanisms', name, `one of ${Object.keys(MECHANISMS).join(', ')}`)
+      }
+      return [name, MECHANISMS[name]]
+    }),
+  )
+}
+
+/** Returns the extensions on offer, in the order of the EHLO reply. @throws OptionError */
+export function chooseExtensions(
+  options: ServerOptions,
+  mechanisms: ReadonlyMap<string, Mechanism>,
+): readonly ProtocolExtension[] {
+  const { auth, disabled = [], extensions = [] } = options
+  const known = [...BUILT_IN.map(({ keyword }) => keyword), 'AUTH', ...OPTIONAL_VERBS]
+  for (const name of disabled) {
+    if (!known.includes(name)) throw new OptionError('disabled', name, `one of ${known.join(', ')}`)
+  }
+  const off = new Set(disabled)
+  // RFC 3030 3: it needs the one to be sent, and BODY of the other.
+  if (off.has('CHUNKING') || off.has('8BITMIME')) off.add('BINARYMIME')
+  if (options.tls?.startTls === false) off.add('STARTTLS')
+  const own = extensions.map(({ commands, ...rest }): ProtocolExtension => ({
+    ...rest,
+    verbs: Object.keys(commands ?? {}),
+  }))
+  const all = [...BUILT_IN]
+  if (auth !== undefined) all.push(authExtension([...mechanisms.values()], auth.allowWithoutTls ?? false))
+  return [...all.filter(({ keyword }) => !off.has(keyword)), ...own]
+}

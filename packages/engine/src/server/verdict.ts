@@ -1,0 +1,23 @@
+/** What hooks answer, and what their answers are taken for. */
+import { type Reply, isReply, reply } from '../protocol/grammar/reply.ts'
+import type { Verdict } from './handlers.ts'
+
+export function isRefusal(verdict: Verdict): verdict is Reply {
+  return verdict !== undefined && verdict.code >= 400
+}
+
+export function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
+}
+
+/** RFC 2034 4: after the greeting and EHLO, every reply of 2xx, 4xx and 5xx has an enhanced code. */
+export function enhanced(given: Reply): Reply {
+  return given.enhancedCode === '' ? reply(given.code, `${Math.floor(given.code / 100)}.0.0`, given.lines) : given
+}
+
+/** Rejects an invalid answer, so that a bug in a hook never accepts mail. */
+export function checked(verdict: unknown): Verdict {
+  if (verdict === undefined) return undefined
+  if (isReply(verdict) && (verdict.code < 300 || verdict.code >= 400)) return verdict
+  throw new TypeError('a hook answers with nothing or with a Reply of 2xx, 4xx or 5xx')
+}
