@@ -103,7 +103,6 @@ export const PACKAGES: readonly Package[] = [
   {
     root: 'apps/cloudflare',
     packages: ALL,
-    hasCircles: true,
     floors: [[{ paths: [''], modules: [...NODE, 'cloudflare:', 'hono', '@cloudflare/workers-types'] }]],
   },
 ]

@@ -1,3 +1,3 @@
 /** The same Worker, and the disk that mail is kept on. */
 export { default, ImplicitTls, Postern } from '../src/worker.ts'
-export { Disk } from '../src/disk/disk.ts'
+export { Disk } from '../src/durable-disk.ts'

@@ -20,10 +20,10 @@ beforeAll(async () => {
   const { outputFiles } = await build({
     stdin: {
       // Here nothing but what is asked for touches the store.
-      contents: `import { Disk as Real } from './disk.ts';
+      contents: `import { Disk as Real } from './durable-disk.ts';
         export class Disk extends Real { alarm() {} };
         export default { fetch: () => new Response() }`,
-      resolveDir: join(import.meta.dirname, '../src/disk'),
+      resolveDir: join(import.meta.dirname, '../src'),
       loader: 'ts',
     },
     bundle: true,

@@ -10,7 +10,8 @@ import { canAuthenticate, hasTls } from './policy.ts'
 import { isTrustedProxy } from './proxies.ts'
 import { formatQuantity, formatSize } from './quantity.ts'
 import type { Settings } from './settings.ts'
-import { creationOf, isDirectory, isUrl, storeName } from './store.ts'
+import { creationOf } from './store.ts'
+import { isDirectory, isUrl, storeName } from './store-url.ts'
 import { safe, table } from './terminal.ts'
 
 /** One address that is listened on. */

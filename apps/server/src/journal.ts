@@ -3,7 +3,7 @@ import type { Logger } from '@logtape/logtape'
 import { ErrorLog } from './errors.ts'
 import type { Options } from './options.ts'
 import { RefusalLog } from './refusals.ts'
-import { storeName } from './store.ts'
+import { storeName } from './store-url.ts'
 
 export class Journal {
   readonly refusals: RefusalLog

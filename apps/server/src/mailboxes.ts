@@ -2,7 +2,8 @@
 import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Settings } from './settings.ts'
-import { creationOf, isUrl } from './store.ts'
+import { creationOf } from './store.ts'
+import { isUrl } from './store-url.ts'
 
 /** In each domain: whose mailbox is made in any case. */
 const POSTMASTER = 'postmaster'

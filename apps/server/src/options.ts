@@ -29,8 +29,7 @@ import {
   text,
   trueOrFalse,
 } from './schema.ts'
-import { isS3Credentials } from './s3.ts'
-import { isStore, parseStoreUrl, STORE_ALLOWED, type StoreChoice } from './store.ts'
+import { isS3Credentials, isStore, parseStoreUrl, STORE_ALLOWED, type StoreChoice } from './store-url.ts'
 
 /** What the server uses: every option with its value. */
 export interface Options extends Limits {

@@ -1,6 +1,6 @@
 /** Opening an `s3:` store: where it is comes from its URL, who may use it from the environment or the config file. */
 import type { BlobStore, ByteCount } from '@postern/storage'
-import type { S3Credentials, S3CredentialsSource, S3Options } from '@postern/storage/s3'
+import type { S3CredentialsSource, S3Options } from '@postern/storage/s3'
 import { errorText, EXIT, Failure } from './failure.ts'
 import { variable } from './permission.ts'
 import type { Settings } from './settings.ts'
@@ -58,14 +58,4 @@ function credentials({ options, spelled }: Settings): S3CredentialsSource {
   throw new Failure(
     `${spelled('store')}: S3 needs credentials: set ${id} and ${secret}, or s3Credentials in the config file`,
   )
-}
-
-/** Whether these are credentials, or a function that gives some. */
-export function isS3Credentials(value: unknown): value is S3CredentialsSource {
-  if (typeof value === 'function') return true
-  if (typeof value !== 'object' || value === null) return false
-  const { accessKeyId, secretAccessKey, sessionToken, ...others } = value as Partial<S3Credentials>
-  const isText = (text: unknown): boolean => typeof text === 'string' && text !== ''
-  const isToken = sessionToken === undefined || isText(sessionToken)
-  return isText(accessKeyId) && isText(secretAccessKey) && isToken && Object.keys(others).length === 0
 }

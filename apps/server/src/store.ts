@@ -1,24 +1,14 @@
-/** Store URLs, and opening what they name. A backend is loaded when it is chosen. */
+/** Opens the store that the settings name. A backend is loaded when it is chosen. */
 import { existsSync } from 'node:fs'
-import type { BlobStore, ByteCount, MailStore } from '@postern/storage'
+import type { ByteCount, MailStore } from '@postern/storage'
 import type { FsLayout } from '@postern/storage/fs'
 import type { MailboxCreation } from '@postern/storage/maildir'
 import type { Logger } from '@logtape/logtape'
 import { errorText, EXIT, Failure } from './failure.ts'
 import type { Settings } from './settings.ts'
 import { openS3 } from './s3.ts'
+import { isDirectory, isUrl, type StoreUrl } from './store-url.ts'
 import { safe } from './terminal.ts'
-
-/** A store URL taken apart. */
-export interface StoreUrl {
-  readonly scheme: 'fs' | 'maildir' | 'memory' | 's3'
-  /** As the user wrote it. */
-  readonly url: string
-  /** The directory of an `fs:` or `maildir:` store. */
-  readonly path: string
-  /** What stands behind the `?` of an `fs:` or `maildir:` store. */
-  readonly query?: string
-}
 
 /** What somebody wants with a store. */
 export interface StoreAccess {
@@ -35,28 +25,11 @@ export interface StoreAccess {
 /** Messages over 64 KiB that are written at one time, by all workers together, and as many that are read. */
 const MAX_OPEN_FILES = 1024
 
-/** What the `store` option may hold. */
-export type StoreChoice = StoreUrl | BlobStore | MailStore
-
-export const STORE_ALLOWED: string = 'a store URL such as fs:./mail, maildir:./mail, s3://bucket/prefix or memory:'
-
 /** As the stores name them: a store is loaded when it is chosen. */
 const FS_LAYOUTS = ['files', 'packed'] as const satisfies readonly FsLayout[]
 const CREATIONS = ['none', 'domain', 'any'] as const satisfies readonly MailboxCreation[]
 
 const MAIL_STORE_METHODS = ['save', 'load', 'list', 'delete', 'bounce', 'sweep', 'expire'] as const
-
-/** Reads a store URL; undefined where it is none. */
-export function parseStoreUrl(url: string): StoreUrl | undefined {
-  if (url === 'memory:') return { scheme: 'memory', url, path: '' }
-  // What is wrong in one is said when it is opened: no value that may hold a secret is repeated before.
-  if (url.startsWith('s3:')) return { scheme: 's3', url, path: '' }
-  const [, scheme, path] = /^(fs|maildir):([^\0]+)$/.exec(url) ?? []
-  if (path === undefined) return undefined
-  // A directory may have a question mark in its name, but hardly an assignment behind it.
-  const [, directory = path, query] = /^(.+?)\?([a-z]+=.*)$/i.exec(path) ?? []
-  return { scheme: scheme === 'fs' ? 'fs' : 'maildir', url, path: directory, ...(query !== undefined && { query }) }
-}
 
 /** What the URL of a store in a directory says behind the `?`. */
 interface DirectoryTerms {
@@ -82,17 +55,6 @@ function termsOf({ scheme, url, query }: StoreUrl, settings: Settings): Director
 /** Which mailboxes mail makes in a `maildir:` store. */
 export function creationOf(store: StoreUrl, settings: Settings): MailboxCreation {
   return termsOf(store, settings).create ?? 'none'
-}
-
-/** Whether this is a store of the user's own. */
-export function isStore(value: unknown): value is BlobStore | MailStore {
-  if (typeof value !== 'object' || value === null) return false
-  return 'list' in value && typeof value.list === 'function' && ('save' in value || 'write' in value)
-}
-
-/** How messages name a store: its URL, or that it is the config file's own. */
-export function storeName(store: StoreChoice): string {
-  return isUrl(store) ? store.url : 'the store of the config file'
 }
 
 /** Opens the store to keep mail in it, and makes it where that is due. @throws Failure when it can't be used. */
@@ -151,14 +113,4 @@ export async function openExistingStore(settings: Settings, access: StoreAccess 
     )
   }
   return openStore(settings, access)
-}
-
-/** Whether the store is a directory of this machine. */
-export function isDirectory({ scheme }: StoreUrl): boolean {
-  return scheme === 'fs' || scheme === 'maildir'
-}
-
-/** Whether the store was named by a URL. */
-export function isUrl(store: StoreChoice): store is StoreUrl {
-  return 'url' in store && 'scheme' in store
 }

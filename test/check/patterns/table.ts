@@ -73,7 +73,7 @@ export const PATTERNS: readonly PatternEntry[] = [
     text: 'a value that is refused',
   },
   {
-    file: 'apps/server/src/store.ts',
+    file: 'apps/server/src/store-url.ts',
     pattern: String.raw`/^(.+?)\?([a-z]+=.*)$/i`,
     risk: 'several',
     by: 'operator',

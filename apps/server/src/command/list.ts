@@ -7,7 +7,8 @@ import { listMail } from '../mail.ts'
 import { print, printJson } from '../output.ts'
 import { formatSize } from '../quantity.ts'
 import type { Settings } from '../settings.ts'
-import { openExistingStore, storeName } from '../store.ts'
+import { openExistingStore } from '../store.ts'
+import { storeName } from '../store-url.ts'
 import { isTerminal, safe, table } from '../terminal.ts'
 
 /** The flags of `postern list`. */

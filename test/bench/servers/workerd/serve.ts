@@ -16,7 +16,7 @@ export interface WorkerdOptions {
 const WITH_DISK = `
 import { disk } from '../../../../apps/cloudflare/src/disk/store.ts'
 import { worker } from './postern.ts'
-export { Disk } from '../../../../apps/cloudflare/src/disk/disk.ts'
+export { Disk } from '../../../../apps/cloudflare/src/durable-disk.ts'
 export default worker(({ DISK }) => disk(() => DISK.getByName('mail')))
 `
 

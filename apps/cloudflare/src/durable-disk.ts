@@ -4,17 +4,17 @@
  * SQLite's log is synced (fsync) before workerd lets an answer out, so what was answered for outlives a power cut. A blob is rows
  * of up to 1 MiB under a number of its own; the row that names it, with key and size, appears in one transaction.
  *
- * Its methods are those of `rpc.ts`; `store.ts` makes a BlobStore of them.
+ * Its methods are those of `disk/rpc.ts`; `disk/store.ts` makes a BlobStore of them.
  */
 import { DurableObject } from 'cloudflare:workers'
 import type { DurableObjectState } from '@cloudflare/workers-types'
 import { mailStore } from '@postern/storage'
-import type { Env } from '../env.ts'
-import { errorText, log } from '../log.ts'
-import { readSettings } from '../settings.ts'
-import { keepUp } from '../upkeep.ts'
-import type { DiskBlob, DiskPage } from './rpc.ts'
-import { disk } from './store.ts'
+import type { DiskNamespace, Env } from './env.ts'
+import { errorText, log } from './log.ts'
+import { readSettings } from './settings.ts'
+import { keepUp } from './upkeep.ts'
+import type { DiskBlob, DiskPage } from './disk/rpc.ts'
+import { disk } from './disk/store.ts'
 
 const HOUR_MS = 60 * 60 * 1000
 
@@ -44,7 +44,7 @@ export class Disk extends DurableObject {
     const env = this.env as Env
     try {
       // Over its own stub, so that others get their turn in between.
-      const mail = mailStore(disk(() => (env.DISK as NonNullable<Env['DISK']>).get(this.ctx.id as never)))
+      const mail = mailStore(disk(() => (env.DISK as DiskNamespace).get(this.ctx.id as never)))
       await keepUp(mail, readSettings(env), true)
     } catch (error) {
       log('error', 'the store can not be kept in order', { error: errorText(error) })
