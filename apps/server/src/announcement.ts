@@ -1,10 +1,10 @@
 /** What `postern serve` says on standard output: one block when it serves, then a line for each message. */
 import { resolve } from 'node:path'
-import type { Endpoint } from '@postern/engine'
 import type { MailRecord } from '@postern/storage'
 import about from '../package.json' with { type: 'json' }
 import { invocation, quote } from './invocation.ts'
 import type { ListenAddress } from './listen.ts'
+import type { Bound } from './listening.ts'
 import { OPTIONS, type Options } from './options.ts'
 import { canAuthenticate, hasTls } from './policy.ts'
 import { isTrustedProxy } from './proxies.ts'
@@ -13,13 +13,6 @@ import type { Settings } from './settings.ts'
 import { creationOf } from './store.ts'
 import { isDirectory, isUrl, storeName } from './store-url.ts'
 import { safe, table } from './terminal.ts'
-
-/** One address that is listened on. */
-export interface Bound {
-  readonly given: ListenAddress
-  /** Where it really is: port 0 has become one. */
-  readonly at: Endpoint
-}
 
 /** The block. Its commands work as they stand. */
 export function announcement(settings: Settings, bound: readonly Bound[]): string {

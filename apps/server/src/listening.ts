@@ -1,20 +1,25 @@
 /** Addresses: listening on all of them, or on none and saying why. */
 import { lstat, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Listener } from '@postern/engine'
+import type { Endpoint, Listener } from '@postern/engine'
 import type { Acceptor } from '@postern/runtime/node'
 import type { TlsCredentials } from '@postern/runtime/tls'
 import type { TokenMemory } from '@postern/runtime/websocket'
-import type { Bound } from './announcement.ts'
 import { errorCode, errorText, EXIT, Failure } from './failure.ts'
 import type { Journal } from './journal.ts'
 import type { ListenAddress } from './listen.ts'
 import { proxyOverrides } from './proxies.ts'
 import { loadRuntime, runtimeName } from './runtime.ts'
 import type { Settings } from './settings.ts'
-import type { TokenTable } from './workers/tokens.ts'
 
 /** One address that is listened on. */
+export interface Bound {
+  readonly given: ListenAddress
+  /** Where it really is: port 0 has become one. */
+  readonly at: Endpoint
+}
+
+/** What listens there. */
 export interface Listening extends Bound {
   readonly listener: Listener
 }
@@ -26,8 +31,8 @@ export interface Place {
   readonly isFirst: boolean
   /** In the order of the addresses: the ports that were found where any was asked for. */
   readonly ports: readonly (number | undefined)[]
-  /** Of all workers. */
-  readonly tokens: TokenTable | undefined
+  /** Gives the memory of fronts' tokens that all workers share. Asked only where an address takes in pipes. */
+  openTokens(): Promise<TokenMemory>
 }
 
 /** Handshakes at the same time at one address, in all workers; fewer where there are fewer places. */
@@ -62,7 +67,7 @@ export async function listenAll(
     }
     try {
       if (pipePath !== undefined) {
-        memory ??= await openTokens(place?.tokens)
+        memory ??= await (place === undefined ? openTokens() : place.openTokens())
         const listener = await listenOnPipe(server, { ...given, port }, pipePath, settings, tls, journal, {
           ...terms,
           memory,
@@ -118,10 +123,8 @@ async function listenOnPipe(
 }
 
 /** One for all addresses, because whoever replays a token chooses the address: its `Host` field is theirs to write. */
-async function openTokens(table: TokenTable | undefined): Promise<TokenMemory> {
-  if (table === undefined) return (await import('@postern/runtime/websocket')).tokenMemory()
-  const { SharedTokens } = await import('./workers/tokens.ts')
-  return new SharedTokens(table)
+async function openTokens(): Promise<TokenMemory> {
+  return (await import('@postern/runtime/websocket')).tokenMemory()
 }
 
 /** Whether the system shares connections out among several that listen there: not on Unix sockets, and not by Bun's `node:http`. */

@@ -3,6 +3,7 @@ import process from 'node:process'
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Limits, LIMIT_RULES, type Server } from '@postern/engine'
 import type { TlsCredentials } from '@postern/runtime/tls'
+import type { TokenMemory } from '@postern/runtime/websocket'
 import type { Logger } from '@logtape/logtape'
 import { keptLine } from '../announcement.ts'
 import { errorText, EXIT, Failure } from '../failure.ts'
@@ -19,6 +20,7 @@ import { type LoginAnswer, RemoteLogins } from './logins.ts'
 import type { Answer, Order, WorkerStart } from './messages.ts'
 import { sharedOutput } from './output.ts'
 import { partOf, sharedByteCount } from './shared.ts'
+import type { TokenTable } from './tokens.ts'
 
 /** How long what is in progress may take when the thread is broken. */
 const BROKEN_GRACE_MS = 1_000
@@ -92,8 +94,8 @@ async function obey({ settings, server, tls, journal }: Work, order: Order): Pro
   switch (order.type) {
     case 'listen': {
       const { ports } = order
-      const { workerCount, tokens } = shared
-      const place = { isFirst: index === 0, workerCount, ports, tokens }
+      const { workerCount } = shared
+      const place = { isFirst: index === 0, workerCount, ports, openTokens }
       listening = await listenAll(server, settings, tls, journal, place)
       const addresses = settings.options.listen
       return { type: 'listening', at: listening.map(({ given, at }) => ({ index: addresses.indexOf(given), at })) }
@@ -106,6 +108,13 @@ async function obey({ settings, server, tls, journal }: Work, order: Order): Pro
       journal.flush()
       process.exit(EXIT.done)
   }
+}
+
+/** Who takes in no pipes need not load what that takes. */
+async function openTokens(): Promise<TokenMemory> {
+  const { SharedTokens } = await import('./tokens.ts')
+  // The main thread made it, because an address takes in pipes.
+  return new SharedTokens(shared.tokens as TokenTable)
 }
 
 /** Answers the main thread. */
