@@ -6,7 +6,7 @@
  */
 import { connect } from 'node:net'
 import process from 'node:process'
-import { parseListenUrl } from './src/listen.ts'
+import { parseListenUrl } from './src/config/urls/listen-url.ts'
 
 const TIMEOUT_MS = 5_000
 /** Says, to a server that awaits a PROXY header from everyone, that there is nothing to say. Others take it for a bad command. */

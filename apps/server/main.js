@@ -6,6 +6,6 @@
 import module from 'node:module'
 import { resolve } from 'node:path'
 
-// The folder of src/compiled.ts. Deno, which keeps what it compiled by itself, has no such thing.
+// The folder of src/host/compiled.ts. Deno, which keeps what it compiled by itself, has no such thing.
 module.enableCompileCache?.(resolve(import.meta.dirname, 'node_modules/.cache/compiled'))
 await import('./main.ts')

@@ -93,10 +93,17 @@ export const PACKAGES: readonly Package[] = [
   {
     root: 'apps/server',
     packages: ALL,
-    hasCircles: true,
     floors: [
       [{ paths: ['package.json'] }],
-      [{ paths: ['src'], modules: [...NODE, 'ws', 'commander', '@logtape/logtape', '@logtape/pretty'] }],
+      [{ paths: ['src/host'], modules: NODE }],
+      [{ paths: ['src/accounts'], modules: NODE }],
+      [
+        { paths: ['src/config'], modules: NODE },
+        { paths: ['src/front'], modules: [...NODE, 'ws', '@logtape/logtape'] },
+      ],
+      [{ paths: ['src/serve'], modules: [...NODE, 'ws', '@logtape/logtape', '@logtape/pretty'] }],
+      [{ paths: ['src/workers'], modules: [...NODE, '@logtape/logtape'] }],
+      [{ paths: ['src/cli'], modules: [...NODE, 'commander'] }],
       [{ paths: [''], modules: NODE }],
     ],
   },

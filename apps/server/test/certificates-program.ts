@@ -1,9 +1,9 @@
 /** Opens certificate files as `postern serve` does, for each row that it is told of, and says what became of it. Runs on each runtime. */
 import process from 'node:process'
 import { getLogger } from '@logtape/logtape'
-import { openLog } from '../src/log.ts'
-import { readSettings } from '../src/settings.ts'
-import { openTls, warnOfDates } from '../src/tls.ts'
+import { openLog } from '../src/serve/logs/log.ts'
+import { readSettings } from '../src/config/settings.ts'
+import { openTls, warnOfDates } from '../src/serve/tls/tls.ts'
 
 const rows = JSON.parse(process.argv[2] ?? '[]') as Record<string, string>[]
 const outcomes: string[] = []

@@ -156,7 +156,7 @@ print(json.dumps([[m.get_from(), base64.b64encode(box.get_bytes(k)).decode()] fo
   })
 
   test('mbox quoting does not depend on where chunks end', async () => {
-    const { mboxMessage } = await import('../src/export/mbox.ts')
+    const { mboxMessage } = await import('../src/cli/export/mbox.ts')
     const bytes = Buffer.from('From a\r\n>From b\r\r\nFrom c\r>>>From d\n>>From e\r\nFro\r\nFrom\r\n>')
     const [record] = await fill(join(scratch(), 'mail'), [{ bytes }])
     const expected = '>From a\n>>From b\r\n>From c\r>>>From d\n>>>From e\nFro\nFrom\n>\n\n'

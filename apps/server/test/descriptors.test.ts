@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { expect, test } from 'vitest'
-import { connectionsThatFit, type DescriptorUse } from '../src/descriptors.ts'
+import { connectionsThatFit, type DescriptorUse } from '../src/serve/descriptors.ts'
 import { Client } from './client.ts'
 import { postern, type Running, serve } from './program.ts'
 import { behind, RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'

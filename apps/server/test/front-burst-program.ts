@@ -1,6 +1,6 @@
 /** An entrance for pipes with room for ten, which looks away for a moment when it is told to. */
 import process from 'node:process'
-import { listenForPipes } from '../src/pipe.ts'
+import { listenForPipes } from '../src/serve/pipe.ts'
 
 const listener = await listenForPipes(
   { accept() {} },

@@ -17,8 +17,8 @@ import {
 } from '../../../packages/runtime/test/outcome.ts'
 import type { Sockets } from '../../../packages/runtime/test/sockets.ts'
 import { Front } from '../src/front/front.ts'
-import { listenForPipes } from '../src/pipe.ts'
-import { loadRuntime } from '../src/runtime.ts'
+import { listenForPipes } from '../src/serve/pipe.ts'
+import { loadRuntime } from '../src/host/runtime.ts'
 
 const lingerMs = 1_000
 const host = '127.0.0.1'

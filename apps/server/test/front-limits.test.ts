@@ -7,7 +7,7 @@ import { EventEmitter } from 'node:events'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { Front, type FrontOptions } from '../src/front/front.ts'
 import { keepAlive, MAX_MISSED_PINGS, PING_MS } from '../src/front/keepalive.ts'
-import { listenForPipes } from '../src/pipe.ts'
+import { listenForPipes } from '../src/serve/pipe.ts'
 
 const secret = 'what this test and its server know, and nobody else'
 const local: Endpoint = { family: 'ipv4', address: '192.0.2.1', port: 25 }

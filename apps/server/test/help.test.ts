@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { FRONT_OPTIONS, OPTIONS, SERVE_OPTIONS } from '../src/options.ts'
-import { flagOf } from '../src/settings.ts'
+import { FRONT_OPTIONS, OPTIONS, SERVE_OPTIONS } from '../src/config/options/options.ts'
+import { flagOf } from '../src/config/settings.ts'
 import { postern } from './program.ts'
 
 test.concurrent('without arguments it prints its help', async () => {

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { readSettings } from '../src/settings.ts'
+import { readSettings } from '../src/config/settings.ts'
 import { run, scratch, serve } from './program.ts'
 
 const root = join(import.meta.dirname, '../../..')

@@ -1,10 +1,10 @@
 /** The log: one line for each event, of bounded size, and without secrets, whatever strangers send. */
 import { StorageError } from '@postern/storage'
 import { describe, expect, test } from 'vitest'
-import { keptLine } from '../src/announcement.ts'
-import { type LogOptions, openLog } from '../src/log.ts'
-import { OPTIONS } from '../src/options.ts'
-import { MAX_FIELD_LENGTH, MAX_TEXT_LENGTH } from '../src/plain.ts'
+import { keptLine } from '../src/serve/announcement.ts'
+import { type LogOptions, openLog } from '../src/serve/logs/log.ts'
+import { OPTIONS } from '../src/config/options/options.ts'
+import { MAX_FIELD_LENGTH, MAX_TEXT_LENGTH } from '../src/serve/logs/plain.ts'
 
 type Fields = Record<string, unknown>
 const FORMATS = ['json', 'pretty'] as const

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { StoredMail } from '@postern/storage'
-import { mboxMessage } from '../src/export/mbox.ts'
+import { mboxMessage } from '../src/cli/export/mbox.ts'
 
 function mailOf(body: AsyncIterable<Uint8Array>): StoredMail {
   const record = { reversePath: { address: 'a@example.com' }, receivedAt: '2026-11-30T10:00:00.000Z' }

@@ -4,8 +4,8 @@ import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { isProxyRange, proxyOverrides } from '../src/proxies.ts'
-import { readSettings } from '../src/settings.ts'
+import { isProxyRange, proxyOverrides } from '../src/config/urls/proxies.ts'
+import { readSettings } from '../src/config/settings.ts'
 import { postern, scratch, serve } from './program.ts'
 
 describe('what it takes', () => {

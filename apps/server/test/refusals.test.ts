@@ -2,11 +2,11 @@
 import { type Endpoint, Refusal, reply, type Session } from '@postern/engine'
 import { StorageError } from '@postern/storage'
 import { expect, test } from 'vitest'
-import { openLog } from '../src/log.ts'
-import { ErrorLog } from '../src/errors.ts'
-import { RefusalLog } from '../src/refusals.ts'
-import type { After } from '../src/repeats.ts'
-import { HookError } from '../src/watch.ts'
+import { openLog } from '../src/serve/logs/log.ts'
+import { ErrorLog } from '../src/serve/logs/errors.ts'
+import { RefusalLog } from '../src/serve/logs/refusals.ts'
+import type { After } from '../src/serve/logs/repeats.ts'
+import { HookError } from '../src/serve/logs/watch.ts'
 
 type Line = Record<string, unknown>
 

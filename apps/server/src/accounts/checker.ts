@@ -3,8 +3,8 @@ import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { basename } from 'node:path'
 import { parentPort } from 'node:worker_threads'
-import { errorText } from '../failure.ts'
-import { isAllowed } from '../permission.ts'
+import { errorText } from '../host/failure.ts'
+import { isAllowed } from '../host/permission.ts'
 import { checkPassword, type PasswordCheck } from './password.ts'
 
 /** A message of the thread: 'ready' once, then one answer to each check. */

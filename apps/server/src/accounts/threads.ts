@@ -7,7 +7,7 @@
 import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { isAllowed } from '../permission.ts'
+import { isAllowed } from '../host/permission.ts'
 import type { CheckerMessage } from './checker.ts'
 import { checkPasswordInPool, type PasswordCheck } from './password.ts'
 

@@ -7,7 +7,7 @@ import { Admission, type Duplex, type Endpoint, maxTurnedAway, type Place } from
 import type { Logger } from '@logtape/logtape'
 import { Carriage, factsOf, opened, pipeHeaders, type WebSocketLike } from '@postern/runtime/websocket'
 import { WebSocket } from 'ws'
-import { errorText } from '../failure.ts'
+import { errorText } from '../host/failure.ts'
 import { keepAlive } from './keepalive.ts'
 
 export interface FrontOptions {

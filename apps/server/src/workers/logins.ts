@@ -6,7 +6,7 @@ import type { Attempt, Logins } from '../accounts/logins.ts'
 import type { PasswordCheck } from '../accounts/password.ts'
 import type { Login } from '../accounts/penalties.ts'
 import type { Refusal } from '../accounts/turns.ts'
-import { errorText } from '../failure.ts'
+import { errorText } from '../host/failure.ts'
 
 /** What a worker says of one of its logins. */
 export type LoginRequest =

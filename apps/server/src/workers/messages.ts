@@ -4,8 +4,8 @@
  */
 import type { Endpoint } from '@postern/engine'
 import type { TlsOptions } from '@postern/runtime/tls'
-import type { Options } from '../options.ts'
-import type { FlagValues } from '../settings.ts'
+import type { Options } from '../config/options/options.ts'
+import type { FlagValues } from '../config/settings.ts'
 import type { Shared } from './shared.ts'
 
 /** With what a worker begins. */

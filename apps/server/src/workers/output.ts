@@ -4,7 +4,7 @@
  */
 import { writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
-import { errorCode } from '../failure.ts'
+import { errorCode } from '../host/failure.ts'
 import { SharedLock } from './lock.ts'
 
 /** Writes a piece; one that can't be written is not missed: the program goes on. */

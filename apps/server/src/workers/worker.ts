@@ -1,5 +1,5 @@
 /** Where a worker thread begins: with what Node compiled for those before it. */
-import { keepCompiled } from '../compiled.ts'
+import { keepCompiled } from '../host/compiled.ts'
 
 keepCompiled()
 await import('./thread.ts')

@@ -1,0 +1,66 @@
+/** `postern front`: takes connections in, and pipes each to a server elsewhere. It keeps nothing and knows no mail. */
+import { boundUrl, frontAnnouncement } from '../../serve/announcement.ts'
+import { fitDescriptors } from '../../serve/descriptors.ts'
+import { Front } from '../../front/front.ts'
+import { Journal } from '../../serve/logs/journal.ts'
+import { closeAll, listenAll } from '../../serve/listening.ts'
+import { NOTICE, openLog } from '../../serve/logs/log.ts'
+import { outliveReader, tell } from '../../host/output.ts'
+import { checkFront } from '../../config/policy.ts'
+import type { Settings } from '../../config/settings.ts'
+import { expectClients } from '../../host/signals.ts'
+import { openTls, readAuthorities } from '../../serve/tls/tls.ts'
+import { untilStopped } from '../../serve/running.ts'
+
+/** Pipes until a signal stops it. @returns the exit code. @throws Failure when it can't begin. */
+export async function runFront(given: Settings): Promise<number> {
+  const url = checkFront(given)
+  const tls = await openTls(given)
+  const { toCa } = given.options
+  const ca = toCa === undefined ? undefined : await readAuthorities(given.spelled('toCa'), toCa)
+  const log = await openLog(given.options)
+  const settings = fitDescriptors(given, log, true)
+  const { options } = settings
+  const notices = log.getChild(NOTICE)
+  const say = options.logFormat === 'json' ? () => {} : tell
+  outliveReader()
+
+  const { connectTimeoutMs, idleTimeoutMs, sessionTimeoutMs, maxConnections, maxConnectionsPerAddress } = options
+  const front = new Front({
+    url,
+    // The check has seen it.
+    secret: options.frontSecret[0] as string,
+    hostname: options.hostname,
+    ca,
+    connectTimeoutMs,
+    idleTimeoutMs,
+    sessionTimeoutMs,
+    maxConnections,
+    maxConnectionsPerAddress,
+    keepsForSubmission: options.listen.some(({ submission }) => submission),
+    log,
+  })
+  // Only a port for submission has policies of its own.
+  const acceptor: Parameters<typeof listenAll>[0] = {
+    accept: (client, overrides, place) => front.accept(client, overrides?.authRequired ?? false, place),
+    reserve: (remote, _giveUp, overrides) => front.reserve(remote, overrides?.authRequired ?? false),
+  }
+  const journal = new Journal(log, options)
+  expectClients()
+  const bound = await listenAll(acceptor, settings, tls, journal)
+  say(frontAnnouncement(settings, bound, url))
+  notices.info('serving', { addresses: bound.map(boundUrl), to: url, hostname: options.hostname })
+
+  return untilStopped({
+    settings,
+    tls,
+    log,
+    say,
+    inProgress: () => ({ connections: front.connectionCount }),
+    waitingText: () => '.',
+    async end(graceMs) {
+      await Promise.all([closeAll(bound), front.close(graceMs)])
+      journal.flush()
+    },
+  })
+}

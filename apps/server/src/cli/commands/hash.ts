@@ -1,0 +1,46 @@
+/** `postern hash`: makes the hash that an entry of `users` holds. */
+import process from 'node:process'
+import { Failure } from '../../host/failure.ts'
+import { print } from '../../host/output.ts'
+import { hashPassword } from '../../accounts/password.ts'
+import { isTerminal } from '../../host/terminal.ts'
+
+/** Reads a password from a prompt without echo, or the first line of standard input, and prints its hash. */
+export async function hash(): Promise<void> {
+  const password = isTerminal(process.stdin) ? await ask('Password: ') : await readLine()
+  if (password === '') throw new Failure('hash: an empty password would let everybody in; give one')
+  await print(`${await hashPassword(password)}\n`)
+}
+
+async function readLine(): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of process.stdin) chunks.push(chunk)
+  const [line = '', ...rest] = Buffer.concat(chunks)
+    .toString('utf8')
+    .replace(/\r?\n$/, '')
+    .split(/\r?\n/)
+  if (rest.length > 0) throw new Failure('hash: standard input has several lines; give one password')
+  return line
+}
+
+/** The prompt goes to stderr, so that `$(postern hash)` holds nothing but the hash. */
+async function ask(prompt: string): Promise<string> {
+  // Before the prompt: who types at once must not see it either.
+  process.stdin.setRawMode(true)
+  try {
+    process.stderr.write(prompt)
+    let typed = ''
+    for await (const chunk of process.stdin.setEncoding('utf8')) {
+      for (const key of chunk as string) {
+        if (key === '\r' || key === '\n' || key === '\x04') return typed
+        if (key === '\x03') throw new Failure('hash: given up', 130)
+        if (key === '\x7f' || key === '\b') typed = [...typed].slice(0, -1).join('')
+        else typed += key
+      }
+    }
+    return typed
+  } finally {
+    process.stdin.setRawMode(false)
+    process.stderr.write('\n')
+  }
+}

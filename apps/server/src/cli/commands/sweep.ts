@@ -1,0 +1,51 @@
+/** `postern sweep`: removes what never committed, and what is more than is to be kept. */
+import type { Expired, Swept } from '@postern/storage'
+import { Failure } from '../../host/failure.ts'
+import { refused } from './mail.ts'
+import { print, printJson } from '../../host/output.ts'
+import { formatQuantity, formatSize, parseQuantity } from '../../config/values/quantity.ts'
+import type { Settings } from '../../config/settings.ts'
+import { openExistingStore } from '../../serve/store/store.ts'
+import { retentionOf, shortestSweepMs, sweepMs } from '../../serve/upkeep.ts'
+
+/** The flags of `postern sweep` that are no options of the server. */
+export interface SweepFlags {
+  readonly olderThan?: string
+  readonly json?: boolean
+}
+
+/** Prints what it removed; with `json` one object: `{ swept, expired }`. @throws Failure, also when a part of it was done */
+export async function sweep(settings: Settings, flags: SweepFlags): Promise<void> {
+  const olderThanMs = olderThan(settings, flags.olderThan)
+  const store = await openExistingStore(settings)
+  try {
+    const swept = await store.sweep({ olderThanMs })
+    const expired = await store.expire(retentionOf(settings.options))
+    await (flags.json === true ? printJson({ swept, expired }) : print(said(swept, expired)))
+  } catch (error) {
+    throw refused(error)
+  }
+}
+
+function olderThan({ options }: Settings, text: string | undefined): number {
+  if (text === undefined) return sweepMs(options)
+  const shortest = shortestSweepMs(options)
+  const value = parseQuantity(text, 'time')
+  if (value >= shortest && value !== Infinity) return value
+  throw new Failure(
+    `--older-than: ${JSON.stringify(text)} is not a time such as 1d, from ${formatQuantity(shortest, 'time')}: ` +
+      'mail that arrives must not be taken for what is left over; that is twice --session-timeout-ms and --hook-timeout-ms',
+  )
+}
+
+function said(swept: Swept, expired: Expired): string {
+  return [
+    `never committed: ${counted(swept.messages, 'message')}, ${counted(swept.temporary, 'temporary file')}`,
+    `past what is kept: ${counted(expired.messages, 'message')}, ${formatSize(expired.bytes)}`,
+    '',
+  ].join('\n')
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}

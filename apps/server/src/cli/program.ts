@@ -1,0 +1,277 @@
+/**
+ * The command line. Flags come from the table of options; what a command does is loaded when it runs.
+ *
+ * Exit codes: 0 done, 1 not there or not done, 2 to be mended by whoever typed it. Errors are one line on stderr.
+ */
+import process from 'node:process'
+import { Command, CommanderError, Option as Flag } from 'commander'
+import { EXIT, Failure, oneLine } from '../host/failure.ts'
+import {
+  FRONT_OPTIONS,
+  type Option,
+  type OptionName,
+  OPTIONS,
+  SERVE_OPTIONS,
+  SWEEP_OPTIONS,
+} from '../config/options/options.ts'
+import { endWithReader } from '../host/output.ts'
+import { environment, forbidden } from '../host/permission.ts'
+import { formatQuantity, unitOf } from '../config/values/quantity.ts'
+import { type FlagValues, flagOf, readSettings, type Settings, variableOf, variables } from '../config/settings.ts'
+import about from '../../package.json' with { type: 'json' }
+
+/** Runs one command line. @returns the exit code. */
+export async function run(args: readonly string[]): Promise<number> {
+  try {
+    await program().parseAsync(args.length === 0 ? ['--help'] : args, { from: 'user' })
+    return Number(process.exitCode ?? EXIT.done)
+  } catch (error) {
+    if (error instanceof CommanderError) return misuse(error)
+    const failure = error instanceof Failure ? error : forbidden(error)
+    if (failure === undefined) throw error
+    process.stderr.write(`postern: ${failure.message}\n`)
+    return failure.exitCode
+  }
+}
+
+function misuse(error: CommanderError): number {
+  // Help and version are how commander ends what was asked for.
+  if (error.exitCode === 0) return EXIT.done
+  const line = oneLine(error.message.replace(/^error: /, ''))
+  process.stderr.write(`postern: ${line}; see: postern --help\n`)
+  return EXIT.misused
+}
+
+function program(): Command {
+  const postern = new Command('postern')
+    .description('An SMTP server that keeps what it takes in.')
+    .version(about.version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help, or with a command the help of that command')
+    .helpCommand(false)
+    .exitOverride()
+    // There is none in the help, and to find out commander would read variables that Deno may not allow.
+    .configureOutput({ writeErr: () => {}, getOutHasColors: () => false })
+    .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 120), sortSubcommands: false })
+    .addHelpText('after', EXAMPLES.postern)
+
+  const serve = storeCommand(postern, 'serve', 'take mail in and keep it, until Ctrl-C', EXAMPLES.serve).action(
+    async (flags) => {
+      const { serve } = await import('./commands/serve.ts')
+      process.exitCode = await serve(await settings(flags))
+    },
+  )
+  for (const name of SERVE_OPTIONS) addFlag(serve, name)
+
+  const front = storeCommand(
+    postern,
+    'front',
+    'take connections in and pipe them to a server elsewhere',
+    EXAMPLES.front,
+  )
+  front.action(async (flags) => {
+    const { runFront } = await import('./commands/front.ts')
+    process.exitCode = await runFront(await settings(flags))
+  })
+  for (const name of FRONT_OPTIONS) addFlag(front, name)
+
+  storeCommand(postern, 'list', 'list what is kept, newest first', EXAMPLES.list)
+    .addOption(storeFlag())
+    .option('--limit <number>', 'how many', '50')
+    .option('--cursor <cursor>', 'go on where an earlier list stopped')
+    .option('--bounced', 'what has bounced, in place of what has not')
+    .option('--json', 'one object: { records, corrupt, cursor }')
+    .action(async (flags) => {
+      const { list } = await import('./commands/list.ts')
+      await list(await settings(flags), flags)
+    })
+
+  storeCommand(postern, 'show <id>', 'show one message: envelope, header and the beginning of the text', EXAMPLES.show)
+    .addOption(storeFlag())
+    .option('--json', 'the record as JSON')
+    .option('--raw', 'the stored bytes, exactly')
+    .action(async (id, flags) => {
+      const { show } = await import('./commands/show.ts')
+      await show(await settings(flags), id, flags)
+    })
+
+  storeCommand(
+    postern,
+    'export [ids...]',
+    'write messages out, all of them or the ones that are named',
+    EXAMPLES.export,
+  )
+    .addOption(storeFlag())
+    .addOption(new Flag('--format <format>', 'how').choices(['mbox', 'maildir', 'jsonl']).makeOptionMandatory())
+    .option('--output <path>', 'a file, for maildir a directory; standard output otherwise')
+    .action(async (ids, flags) => {
+      const { exportMail } = await import('./commands/export.ts')
+      await exportMail(await settings(flags), ids, flags)
+    })
+
+  storeCommand(postern, 'delete <ids...>', 'delete messages', EXAMPLES.delete)
+    .addOption(storeFlag())
+    .option('--json', 'one line of JSON for each message')
+    .action(async (ids, flags) => {
+      const { remove } = await import('./commands/delete.ts')
+      await remove(await settings(flags), ids, flags)
+    })
+
+  const sweep = storeCommand(
+    postern,
+    'sweep',
+    'remove what never committed, and what is more than is to be kept',
+    EXAMPLES.sweep,
+  )
+    .option('--older-than <time>', 'of what never committed, only what is older (default: 1d, or twice a session)')
+    .option('--json', 'one object: { swept, expired }')
+    .action(async (flags) => {
+      const { sweep } = await import('./commands/sweep.ts')
+      await sweep(await settings(flags), flags)
+    })
+  for (const name of SWEEP_OPTIONS) addFlag(sweep, name)
+
+  command(postern, 'hash', 'hash a password for --users', EXAMPLES.hash).action(async () => {
+    const { hash } = await import('./commands/hash.ts')
+    await hash()
+  })
+  return postern
+}
+
+function command(parent: Command, signature: string, description: string, examples: string): Command {
+  return parent
+    .command(signature)
+    .description(description)
+    .addHelpText('after', examples)
+    .hook('preAction', (_, action) => {
+      if (action.name() !== 'serve' && action.name() !== 'front') endWithReader()
+    })
+}
+
+function storeCommand(parent: Command, signature: string, description: string, examples: string): Command {
+  return command(parent, signature, description, examples)
+    .optionsGroup('Where:')
+    .option('--config <file>', 'the config file (default: postern.config.ts, where there is one)')
+}
+
+async function settings(flags: FlagValues): Promise<Settings> {
+  checkDirectory()
+  return readSettings(flags, environment(variables()))
+}
+
+/** @throws Failure where paths can't be relative to anything */
+function checkDirectory(): void {
+  try {
+    process.cwd()
+  } catch (cause) {
+    throw new Failure('the working directory is gone; start in one that is there', EXIT.misused, { cause })
+  }
+}
+
+function storeFlag(): Flag {
+  return flagFor('store')
+}
+
+function addFlag(command: Command, name: OptionName): void {
+  const option: Option = OPTIONS[name]
+  if (option.fileOnly === true) return
+  command.addOption(flagFor(name))
+  if (option.value === undefined) command.addOption(new Flag(`--no-${flagOf(name).slice(2)}`).hideHelp())
+}
+
+function flagFor(name: OptionName): Flag {
+  const { value, help, group, repeatable, byDefault }: Option = OPTIONS[name]
+  const flag = new Flag(
+    value === undefined ? flagOf(name) : `${flagOf(name)} <${value}>`,
+    help + defaultText(name, byDefault),
+  )
+  if (repeatable === true) flag.argParser((text, earlier: string[] = []) => [...earlier, text])
+  return flag.helpGroup(group)
+}
+
+function defaultText(name: string, value: unknown): string {
+  if (value === undefined || value === false || (Array.isArray(value) && value.length === 0)) return ''
+  return ` (default: ${typeof value === 'number' ? formatQuantity(value, unitOf(name)) : String(value)})`
+}
+
+const EXAMPLES = {
+  postern: `
+Examples:
+  postern serve                      serve SMTP on 127.0.0.1:2525, keep mail in ./mail
+  postern list                       what came in, newest first
+  postern show ID                    read one
+  postern export --format mbox       everything, as an mbox
+
+postern COMMAND --help says more.
+`,
+  serve: `
+Each option is also an environment variable (${variableOf('maxMessageBytes')}) and a key of
+postern.config.ts (maxMessageBytes). A flag outranks the environment, which outranks the file.
+Options that may be given several times take blanks between values in the environment.
+Sizes are written 25MiB or 10MB, times 30s, 5m, 1h or 30d; bare numbers are bytes and milliseconds.
+
+Examples:
+  postern serve --listen smtp://127.0.0.1:2525 --store fs:./mail
+  postern serve --listen 'smtp://*:25' --listen 'submission://*:587' --hostname mx.example.com \\
+    --tls-key key.pem --tls-cert cert.pem --users "ann:$(postern hash)"
+  postern serve --self-signed --debug
+  ${variableOf('store')}=memory: postern serve
+
+Signals: SIGINT and SIGTERM stop it when mail in progress is done, a second one stops it at once;
+SIGHUP reads the TLS files again.
+`,
+  front: `
+Each connection goes over a WebSocket of its own to a Worker, or to a server that listens on ws:// or
+wss://, with the client's address and TLS in a header that --front-secret signs. TLS ends at the front,
+STARTTLS included. ${variableOf('frontSecret')} shows the secret to fewer eyes than the flag.
+
+Examples:
+  postern front --listen 'smtp://*:25' --to wss://mail.example.workers.dev/pipe --tls-key key.pem --tls-cert cert.pem
+  postern serve --listen ws://127.0.0.1:8025/pipe
+  postern front --self-signed --to ws://127.0.0.1:8025/pipe
+
+Signals: SIGINT and SIGTERM stop it when no connection is left, at the latest after --grace-ms, a second
+one stops it at once; SIGHUP reads the TLS files again.
+`,
+  list: `
+Examples:
+  postern list --limit 10
+  postern list --json | jq -r '.records[].id'
+`,
+  show: `
+Examples:
+  postern show 01JD2V5W3Q8XJ4T6Y9Z0A1B2C3
+  postern show --raw 01JD2V5W3Q8XJ4T6Y9Z0A1B2C3 > message.eml
+`,
+  export: `
+Formats:
+  mbox      one file (mboxrd: lines that begin with From are quoted)
+  maildir   a Maildir, for mutt or Dovecot; needs --output
+  jsonl     one JSON object a line: the record, and the message as text or, where it is not UTF-8, as base64
+
+Examples:
+  postern export --format mbox --output mail.mbox
+  postern export --format maildir --output ~/Maildir ID ID
+  postern export --format jsonl | jq -r .message
+`,
+  delete: `
+Example:
+  postern delete 01JD2V5W3Q8XJ4T6Y9Z0A1B2C3
+`,
+  sweep: `
+A server does the same by itself: it sweeps at start and daily, and expires at start and hourly. Both are safe beside
+running servers. Mail that never committed is told from mail that is arriving by its age alone, so --older-than has to be
+longer than a session may last: at least twice --session-timeout-ms and --hook-timeout-ms, which are to be the servers'.
+
+Examples:
+  postern sweep
+  postern sweep --keep-age-ms 30d --keep-bytes 10GB
+  ${variableOf('keepCount')}=1000 postern sweep --json
+`,
+  hash: `
+Asks for the password, or reads it from standard input.
+
+Examples:
+  postern hash
+  postern serve --listen submission://127.0.0.1:5587 --self-signed --users "ann:$(postern hash)"
+`,
+} as const

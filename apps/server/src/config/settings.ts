@@ -1,0 +1,152 @@
+/**
+ * Settings: flags over environment over config file over defaults.
+ *
+ * Each source is checked whole, also where another one outranks it, so that a mistake shows when it is made. An error
+ * names the option as the user wrote it: as a flag, as a variable, or as a key of the file.
+ */
+import { readConfigFile } from './config-file.ts'
+import { Failure } from '../host/failure.ts'
+import { nearest } from './nearest.ts'
+import { type Option, OPTION_NAMES, type OptionName, OPTIONS, type Options } from './options/options.ts'
+import { NotAllowed } from './values/schema.ts'
+
+/** What the command line gave: option names to text, to several texts, or to true or false. */
+export type FlagValues = Readonly<Partial<Record<OptionName, unknown>> & { config?: string }>
+
+/** Every option with its value, and where it came from. */
+export interface Settings {
+  readonly options: Options
+  /** An option as the user wrote it, to name it in a message. */
+  spelled(name: OptionName): string
+  /** The config file that was read. */
+  readonly file: string | undefined
+  /** What the command line gave, to read it all again. */
+  readonly flags: FlagValues
+}
+
+interface Given {
+  readonly value: unknown
+  readonly spelled: string
+}
+
+const ENV_PREFIX = 'POSTERN_'
+const CONFIG_VARIABLE = `${ENV_PREFIX}CONFIG`
+
+/** Reads all sources. @throws Failure that names the option, its value and what is allowed. */
+export async function readSettings(
+  flags: FlagValues,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Settings> {
+  const fromEnv = readEnvironment(env)
+  const path = flags.config ?? (env[CONFIG_VARIABLE] || undefined)
+  const file = await readConfigFile(path, flags.config === undefined ? CONFIG_VARIABLE : '--config')
+  const sources = [readFile(file), fromEnv, readFlags(flags)]
+
+  const options: Partial<Record<OptionName, unknown>> = {}
+  const spellings = new Map<OptionName, string>()
+  for (const name of OPTION_NAMES) {
+    const option: Option = OPTIONS[name]
+    options[name] = option.schema(option.byDefault)
+    for (const source of sources) {
+      const given = source.get(name)
+      if (given === undefined) continue
+      options[name] = check(option, given)
+      spellings.set(name, given.spelled)
+    }
+  }
+  // Every name of the table was given its schema's value, so nothing is missing.
+  return {
+    options: options as unknown as Options,
+    spelled: (name) => spellings.get(name) ?? flagOf(name),
+    file: file?.path,
+    flags,
+  }
+}
+
+/** `maxMessageBytes` is `--max-message-bytes`. */
+export function flagOf(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+}
+
+/** `maxMessageBytes` is `POSTERN_MAX_MESSAGE_BYTES`. */
+export function variableOf(name: string): string {
+  return ENV_PREFIX + name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+}
+
+/** Every variable that means something here. */
+export function variables(): string[] {
+  return [CONFIG_VARIABLE, ...OPTION_NAMES.filter((name) => OPTIONS[name].fileOnly !== true).map(variableOf)]
+}
+
+function readFlags(flags: FlagValues): Map<OptionName, Given> {
+  const given = new Map<OptionName, Given>()
+  for (const name of OPTION_NAMES) {
+    const value = flags[name]
+    if (value !== undefined) given.set(name, { value, spelled: flagOf(name) })
+  }
+  return given
+}
+
+function readEnvironment(env: Readonly<Record<string, string | undefined>>): Map<OptionName, Given> {
+  const given = new Map<OptionName, Given>()
+  const names = new Map(
+    OPTION_NAMES.filter((name) => OPTIONS[name].fileOnly !== true).map((name) => [variableOf(name), name]),
+  )
+  for (const [variable, value = ''] of Object.entries(env)) {
+    if (!variable.startsWith(ENV_PREFIX) || variable === CONFIG_VARIABLE || isServiceLink(variable, value)) continue
+    const name = names.get(variable)
+    if (name === undefined) {
+      throw new Failure(`${variable}: there is no such option${nearest(variable, [...names.keys()])}`)
+    }
+    // An empty variable is how compose files and shells leave one out.
+    if (value.trim() === '') continue
+    const isList = OPTIONS[name].repeatable === true
+    given.set(name, { value: isList ? value.trim().split(/\s+/) : value, spelled: variable })
+  }
+  return given
+}
+
+/**
+ * Whether Kubernetes sets it in every pod beside a service that is called `postern`, `postern-smtp` or the like. No option has such a
+ * name. `POSTERN_PORT=2525` is a mistake all the same, because a service's is a URL.
+ */
+function isServiceLink(variable: string, value: string): boolean {
+  if (/_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)(_|$)/.test(variable)) return true
+  return variable.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(value)
+}
+
+function readFile(file: { path: string; config: Record<string, unknown> } | undefined): Map<OptionName, Given> {
+  const given = new Map<OptionName, Given>()
+  if (file === undefined) return given
+  const names = new Map<string, OptionName>(OPTION_NAMES.map((name) => [name, name]))
+  for (const [key, value] of Object.entries(file.config)) {
+    const name = names.get(key)
+    if (name === undefined) {
+      throw new Failure(`${key} in ${file.path}: there is no such option${nearest(key, OPTION_NAMES)}`)
+    }
+    if (value !== undefined) given.set(name, { value, spelled: `${key} in ${file.path}` })
+  }
+  return given
+}
+
+function check(option: Option, { value, spelled }: Given): unknown {
+  try {
+    return option.schema(value)
+  } catch (error) {
+    if (!(error instanceof NotAllowed)) throw error
+    const shown = option.secret === true ? 'the value (not shown)' : describe(error.culprit)
+    throw new Failure(`${spelled}: ${shown} is not ${error.allowed}`)
+  }
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'string') {
+    // The user and password of a URL
+    const shown = value.replace(/\/\/[^\s/]*@/g, '//(credentials)@')
+    return JSON.stringify(shown.length > 100 ? `${shown.slice(0, 100)}…` : shown)
+  }
+  if (typeof value === 'function') return 'a function'
+  if (typeof value === 'object' && value !== null)
+    return Array.isArray(value) && value.length === 0 ? '[]' : 'an object'
+  return String(value)
+}

@@ -1,0 +1,171 @@
+/** What `postern serve` says on standard output: one block when it serves, then a line for each message. */
+import { resolve } from 'node:path'
+import type { MailRecord } from '@postern/storage'
+import about from '../../package.json' with { type: 'json' }
+import { invocation, quote } from '../host/invocation.ts'
+import type { ListenAddress } from '../config/urls/listen-url.ts'
+import type { Bound } from './listening.ts'
+import { OPTIONS, type Options } from '../config/options/options.ts'
+import { canAuthenticate, hasTls } from '../config/policy.ts'
+import { isTrustedProxy } from '../config/urls/proxies.ts'
+import { formatQuantity, formatSize } from '../config/values/quantity.ts'
+import type { Settings } from '../config/settings.ts'
+import { creationOf } from './store/store.ts'
+import { isDirectory, isUrl, storeName } from '../config/urls/store-url.ts'
+import { safe, table } from '../host/terminal.ts'
+
+/** The block. Its commands work as they stand. */
+export function announcement(settings: Settings, bound: readonly Bound[]): string {
+  const { options } = settings
+  const facts = [
+    ...bound.map((one, i) => [i === 0 ? 'Addresses' : '', `${boundUrl(one)}${policyText(one.given, options)}`]),
+    ['Store', storeText(options)],
+    ...keepsRows(options),
+    ['Hostname', options.hostname],
+    ...(options.workers === 1 ? [] : [['Workers', String(options.workers)]]),
+    ...(settings.file === undefined ? [] : [['Config', settings.file]]),
+    ...(options.selfSigned ? [['TLS', 'a self-signed certificate, for this run only']] : []),
+  ]
+  const [first] = bound
+    .filter(({ given }) => given.pipePath === undefined)
+    .toSorted((one, other) => Number(one.given.submission) - Number(other.given.submission))
+  return [
+    `Postern ${about.version} takes mail in.\n`,
+    indented(table(facts)),
+    ...(first === undefined
+      ? []
+      : ['Send a first message:\n', indented(sendCommands(first, options, firstRecipient(settings)))]),
+    'See what came in:\n',
+    indented(listCommand(settings)),
+    'Stop with Ctrl-C.\n\n',
+  ].join('')
+}
+
+/** The block of `postern front`. */
+export function frontAnnouncement(settings: Settings, bound: readonly Bound[], to: string): string {
+  const { options } = settings
+  const facts = [
+    ...bound.map((one, i) => [i === 0 ? 'Addresses' : '', `${boundUrl(one)}${policyText(one.given, options)}`]),
+    ['To', to],
+    ...(settings.file === undefined ? [] : [['Config', settings.file]]),
+    ...(options.selfSigned ? [['TLS', 'a self-signed certificate, for this run only']] : []),
+  ]
+  return `Postern ${about.version} pipes connections on.\n${indented(table(facts))}Stop with Ctrl-C.\n\n`
+}
+
+const MAX_RECIPIENTS_SHOWN = 3
+const MAX_NAME_LENGTH = 1_000
+
+/** The line for one message: id, from, to, size, how. */
+export function keptLine({ id, reversePath, forwardPaths, size, session }: MailRecord): string {
+  const to = forwardPaths.slice(0, MAX_RECIPIENTS_SHOWN).map((path) => `<${shortened(path.address)}>`)
+  const more = forwardPaths.length > to.length ? ` and ${forwardPaths.length - to.length} more` : ''
+  const by = session.user === undefined ? '' : ` by ${shortened(session.user)}`
+  const from = `<${shortened(reversePath.address)}>`
+  return `${safe(`kept ${id} from ${from} to ${to.join(', ')}${more}, ${formatSize(size)}, ${session.transmissionType}${by}`)}\n`
+}
+
+function shortened(name: string): string {
+  return name.length > MAX_NAME_LENGTH ? `${name.slice(0, MAX_NAME_LENGTH)}…` : name
+}
+
+/** Ends the line that says that a server stops. */
+export function waitingText(sessionCount: number, graceMs: number): string {
+  if (sessionCount === 0) return '.'
+  const sessions = sessionCount === 1 ? 'one session' : `${sessionCount} sessions`
+  return `: mail in progress in ${sessions} may take ${Math.ceil(graceMs / 1000)} s more. Ctrl-C again stops at once.`
+}
+
+/** The URL of an address with the port that it got. */
+export function boundUrl({ given, at }: Bound): string {
+  if (at.family === 'unix') return `${given.scheme}+unix:${at.address}`
+  return `${given.scheme}://${hostText(at.address)}:${at.port}${given.pipePath ?? ''}`
+}
+
+function policyText({ implicitTls, submission, pipePath }: ListenAddress, options: Options): string {
+  if (pipePath !== undefined) return ' (for fronts)'
+  const words = []
+  if (implicitTls) words.push('TLS at once')
+  else if (submission || options.tlsRequired) words.push('TLS required')
+  else if (hasTls(options)) words.push('STARTTLS on offer')
+  if (submission || options.authRequired) words.push('AUTH required')
+  return words.length === 0 ? '' : ` (${words.join(', ')})`
+}
+
+function storeText({ store }: Options): string {
+  if ('scheme' in store && isDirectory(store)) return `${store.url} (${resolve(store.path)})`
+  const isGone = 'scheme' in store && store.scheme === 'memory'
+  return isGone ? `${store.url} (gone when the server stops)` : storeName(store)
+}
+
+/** How much is kept; undefined where that is everything. */
+export function keepsText({ keepAgeMs, keepCount, keepBytes }: Options): string | undefined {
+  const limits = [
+    ...(keepCount === Infinity ? [] : [`${keepCount} ${keepCount === 1 ? 'message' : 'messages'}`]),
+    ...(keepBytes === Infinity ? [] : [formatQuantity(keepBytes, 'bytes')]),
+    ...(keepAgeMs === Infinity ? [] : [`${formatQuantity(keepAgeMs, 'time')} back`]),
+  ]
+  return limits.length === 0 ? undefined : `the newest mail, up to ${limits.join(' and ')}; the rest is removed`
+}
+
+function keepsRows(options: Options): string[][] {
+  const text = keepsText(options)
+  return text === undefined ? [] : [['Keeps', text]]
+}
+
+function sendCommands({ given, at }: Bound, options: Options, to: string): string {
+  const needsAuth = (given.submission || options.authRequired) && canAuthenticate(options)
+  const needsTls = given.submission || options.tlsRequired || (needsAuth && !options.authWithoutTls)
+  const user = options.users[0]?.name ?? 'NAME'
+  const isUnix = at.family === 'unix'
+  const host = reachable(at.address)
+  const isProxied = !isUnix && isTrustedProxy(options.proxyFrom, { family: at.family, address: host })
+
+  const swaks = ['swaks', ...(isUnix ? ['--socket', quote(at.address)] : ['--server', host, '--port', String(at.port)])]
+  if (given.implicitTls) swaks.push('--tls-on-connect')
+  else if (needsTls) swaks.push('--tls')
+  if (needsAuth) swaks.push('--auth', 'PLAIN', '--auth-user', quote(user))
+  swaks.push('--helo localhost --from me@example.com', '--to', to)
+
+  const scheme = given.implicitTls ? 'smtps' : 'smtp'
+  const curl = ["printf 'Subject: Hello\\r\\n\\r\\nHello!\\r\\n' | curl -sS"]
+  if (isUnix) curl.push('--unix-socket', quote(at.address), `${scheme}://localhost/localhost`)
+  else curl.push(`${scheme}://${hostText(host)}:${at.port}/localhost`)
+  if (needsTls && !given.implicitTls) curl.push('--ssl-reqd')
+  if (options.selfSigned && (needsTls || given.implicitTls)) curl.push('--insecure')
+  if (needsAuth) curl.push('--user', quote(user))
+  if (isProxied) curl.push('--haproxy-protocol')
+  curl.push('--mail-from me@example.com --mail-rcpt', to, '--upload-file -')
+  // swaks can't say by PROXY protocol who it is, and a proxy that is trusted has to.
+  return isProxied ? `${curl.join(' ')}\n` : `${swaks.join(' ')}\n${curl.join(' ')}\n`
+}
+
+/** Somebody whose mail is taken: Maildirs have the postmaster at least. */
+function firstRecipient(settings: Settings): string {
+  const { store } = settings.options
+  const isRefused = isUrl(store) && store.scheme === 'maildir' && creationOf(store, settings) !== 'any'
+  return isRefused ? 'postmaster' : 'you@example.com'
+}
+
+function listCommand({ options, file }: Settings): string {
+  const { store } = options
+  const words = [invocation(), 'list']
+  if (!('url' in store)) words.push('--config', quote(file ?? ''))
+  else if (store.scheme === 'memory') return '(nowhere: memory: is this process alone; choose an fs: store)\n'
+  else if (store.url !== OPTIONS.store.byDefault) words.push('--store', quote(store.url))
+  return `${words.join(' ')}\n`
+}
+
+/** Every address is also this machine's own. */
+function reachable(address: string): string {
+  if (address === '0.0.0.0') return '127.0.0.1'
+  return address === '::' ? '::1' : address
+}
+
+function hostText(address: string): string {
+  return address.includes(':') ? `[${address}]` : address
+}
+
+function indented(text: string): string {
+  return `${text.replace(/^(?=.)/gm, '  ')}\n`
+}

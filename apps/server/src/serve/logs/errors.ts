@@ -1,0 +1,87 @@
+/**
+ * Logs what failed in the server itself, and says what it was: the store, a hook of the user's, a connection. Repeated
+ * failures are counted ({@link RepeatLog}): a full disk fails with every message.
+ */
+import { Refusal, type Session } from '@postern/engine'
+import { isStorageError, type StorageErrorCode } from '@postern/storage'
+import type { Logger } from '@logtape/logtape'
+import { errorCode, errorText } from '../../host/failure.ts'
+import { peer } from './refusals.ts'
+import { type After, type Fields, RepeatLog } from './repeats.ts'
+import { HookError } from './watch.ts'
+
+/** Lines in a minute, of all workers together. */
+const MAX_LINES = 60
+
+/** Plain words for codes whose error is in the words of the backend. */
+const STORAGE_REASONS: Partial<Readonly<Record<StorageErrorCode, string>>> = {
+  'no-space': 'no space left',
+  denied: 'not permitted',
+}
+
+export class ErrorLog {
+  readonly #store: string
+  readonly #repeats: RepeatLog
+
+  /** @param store As messages name it. */
+  constructor(log: Logger, store: string, workerCount: number, after?: After) {
+    this.#store = store
+    this.#repeats = new RepeatLog(log, {
+      maxLines: Math.ceil(MAX_LINES / workerCount),
+      level: 'error',
+      summary: (times) => `${times} more errors`,
+      after,
+    })
+  }
+
+  /**
+   * Notes an error that the engine reports.
+   *
+   * @param awaited The hook, or the store, that the session waits for.
+   */
+  note(error: unknown, session: Session | undefined, awaited: string | undefined): void {
+    // What a hook refuses is a refusal, and is logged as one. A lost store was logged when it was noticed.
+    if (error instanceof Refusal || isStorageError(error, 'lost')) return
+    if (error instanceof HookError) {
+      this.#note(error.message, session, error.cause, { error: error.cause })
+    } else if (isStorageError(error)) {
+      const words = STORAGE_REASONS[error.code]
+      const reason = words === undefined ? error.message : `${words}: ${error.message}`
+      this.#note('the store failed', session, error.code, { store: this.#store, code: error.code, reason })
+    } else if (isLate(error)) {
+      this.#note(`${awaited ?? 'a hook'} did not answer in time`, session, '', {})
+    } else if (session === undefined || errorCode(error) !== '') {
+      this.#note('the connection broke', session, error, { error })
+    } else {
+      this.#note('the session broke off', session, error, { error })
+    }
+  }
+
+  /** Notes that a listener takes no connections. */
+  listener(url: string, error: unknown): void {
+    this.#note('can not accept connections', undefined, `${url} ${errorText(error)}`, { url, error })
+  }
+
+  /** Writes what was counted so far. */
+  flush(): void {
+    this.#repeats.flush()
+  }
+
+  /** @param fields All but `error` are also in the line on repeated ones. */
+  #note(message: string, session: Session | undefined, kind: unknown, fields: Fields): void {
+    const { error, ...common } = fields
+    this.#repeats.note({
+      level: 'error',
+      message,
+      who: message,
+      kind: errorText(kind),
+      common: error === undefined ? common : { ...common, reason: errorText(error) },
+      fields: () => ({ ...(session && { sessionId: session.id, ...peer(session.remote) }), ...fields }),
+    })
+  }
+}
+
+/** The engine's report that a hook did not answer within `hookTimeoutMs`. */
+function isLate(error: unknown): boolean {
+  return error instanceof Error && error.message === 'timed out: a hook has not answered'
+}

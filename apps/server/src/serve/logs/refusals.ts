@@ -1,0 +1,122 @@
+/**
+ * Logs who was refused, and why. A refusal is one line; repeated ones of an address are counted ({@link RepeatLog}), so that
+ * neither one client nor a flood from many addresses fills a disk.
+ */
+import {
+  addressKey,
+  type ArrivalError,
+  type Endpoint,
+  type RefusedCommand,
+  type Reply,
+  type Session,
+} from '@postern/engine'
+import type { Logger } from '@logtape/logtape'
+import { errorText } from '../../host/failure.ts'
+import { type After, type Fields, type Occurrence, RepeatLog } from './repeats.ts'
+
+/** What the server knows of a refusal, and the engine does not. */
+export interface Explanation {
+  /** In place of 'refused'. */
+  readonly message?: string
+  /** Refusals that differ in these of the fields are counted apart. */
+  readonly common?: Fields
+  readonly fields: Fields
+}
+
+/** Lines in a minute, of all workers together. */
+const MAX_LINES = 200
+
+export class RefusalLog {
+  readonly #repeats: RepeatLog
+
+  constructor(log: Logger, workerCount: number, after?: After) {
+    this.#repeats = new RepeatLog(log, {
+      maxLines: Math.ceil(MAX_LINES / workerCount),
+      level: 'info',
+      summary: (times, who) => `${times} more refusals, from ${who} ${who === '1' ? 'address' : 'addresses'}`,
+      after,
+    })
+  }
+
+  /** Notes the refusal of a command, a connection, a login or a message. */
+  note({ verb, reply, remote, byHook }: RefusedCommand, session: Session | undefined, explanation?: Explanation): void {
+    const { message = 'refused', common = {}, fields = {} } = explanation ?? {}
+    const command = { verb: verb === '' ? undefined : verb }
+    const answer = { reply: replyText(reply) }
+    this.#note(remote, {
+      message,
+      // The engine has few texts, and they say why; a hook may write a text for each recipient.
+      kind: `${verb} ${byHook ? `${reply.code} ${reply.enhancedCode}` : reply.wire} ${Object.values(common).join(' ')}`,
+      common: { ...peerAddress(remote), ...common, ...command, ...answer },
+      fields: () => ({ ...sessionFields(session, remote), ...command, ...fields, ...answer }),
+    })
+  }
+
+  /** Notes a message that nobody is left to be told of: the client gave it up, or went away. */
+  lost(session: Session, fields: Fields): void {
+    const { remote } = session
+    this.#note(remote, {
+      message: 'message refused',
+      kind: String(fields['reason']),
+      common: { ...peerAddress(remote), reason: fields['reason'] },
+      fields: () => ({ ...sessionFields(session, remote), ...fields }),
+    })
+  }
+
+  /** Notes what went wrong before a connection was a session, or while a session became TLS. */
+  arrival({ stage, remote, message, receivedOctets, timedOut, cause }: ArrivalError, session?: Session): void {
+    if (stage === 'tls-handshake') this.#event(remote, 'info', 'TLS handshake failed', handshakeReason(cause), session)
+    // Who connects and leaves without a word looks whether the port is open, as often as it likes.
+    else if (receivedOctets === 0 && !timedOut) {
+      this.#event(remote, 'debug', 'a proxy connected and sent nothing', message)
+    } else {
+      this.#event(remote, 'warn', 'connection closed: it came from --proxy-from without a PROXY header', message)
+    }
+  }
+
+  handshake(remote: Endpoint, error: unknown): void {
+    this.#event(remote, 'info', 'TLS handshake failed', handshakeReason(error))
+  }
+
+  /** Notes a front that did not prove that it is one. */
+  front(remote: Endpoint, reason: string): void {
+    this.#event(remote, 'warn', 'a front was not let in', reason)
+  }
+
+  /** Writes what was counted so far. */
+  flush(): void {
+    this.#repeats.flush()
+  }
+
+  #event(remote: Endpoint, level: Occurrence['level'], message: string, reason: string, session?: Session): void {
+    const fields = (): Fields => ({ ...sessionFields(session, remote), reason })
+    this.#note(remote, { level, message, kind: reason, common: { ...peerAddress(remote), reason }, fields })
+  }
+
+  #note(remote: Endpoint, given: Omit<Occurrence, 'who' | 'level'> & Partial<Pick<Occurrence, 'level'>>): void {
+    this.#repeats.note({ level: 'info', ...given, who: addressKey(remote) || remote.family })
+  }
+}
+
+/** Says why a handshake failed. The whole text of Node has the number of a thread and a file of OpenSSL's in it. */
+function handshakeReason(error: unknown): string {
+  const { reason } = (error ?? {}) as { readonly reason?: unknown }
+  return typeof reason === 'string' ? reason : errorText(error)
+}
+
+/** The client's address, as fields of a log. */
+export function peer({ family, address, port }: Endpoint): { remote: string; remotePort?: number | undefined } {
+  return family === 'unix' ? { remote: 'unix' } : { remote: address, remotePort: port }
+}
+
+function peerAddress(endpoint: Endpoint): Fields {
+  return { remote: peer(endpoint).remote }
+}
+
+function sessionFields(session: Session | undefined, remote: Endpoint): Fields {
+  return { sessionId: session?.id, ...peer(remote), hello: session?.hello?.name }
+}
+
+function replyText({ wire }: Reply): string {
+  return wire.trimEnd().replaceAll('\r\n', ' / ')
+}

@@ -1,0 +1,124 @@
+/** Keeps secrets out of the log: those that this process was given, by their value; others, by their form. */
+import type { Options } from '../../config/options/options.ts'
+import { variable } from '../../host/permission.ts'
+
+/** The options that hold secrets as they are. `users` holds hashes, which {@link hideForms} finds by their form. */
+export type SecretOptions = Pick<Options, 'frontSecret' | 'tlsPassphrase' | 'sni' | 's3Credentials'>
+
+/** What takes the place of a secret. */
+export const HIDDEN = '(credentials)'
+
+const SECRET_VARIABLES = ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'] as const
+/** A shorter value would be found inside ordinary words. OpenSSL takes no shorter passphrase. */
+const MIN_LENGTH = 4
+
+/** The secrets that this process was given. */
+export class Secrets {
+  /** Of the longest one, as it may be written. */
+  readonly maxLength: number
+  readonly #values: readonly string[]
+
+  constructor(options: Partial<SecretOptions>) {
+    const values = new Set(valuesOf(options).flatMap(spellings))
+    // A secret may be a part of another one.
+    this.#values = [...values].toSorted((one, other) => other.length - one.length)
+    this.maxLength = this.#values[0]?.length ?? 0
+  }
+
+  /** Hides every one of them. It searches for plain text, so the time is linear in the text. */
+  hide(text: string): string {
+    let hidden = text
+    for (const value of this.#values) {
+      if (hidden.includes(value)) hidden = hidden.replaceAll(value, HIDDEN)
+    }
+    return hidden
+  }
+}
+
+function valuesOf({ frontSecret = [], tlsPassphrase, sni = {}, s3Credentials }: Partial<SecretOptions>): string[] {
+  const passphrases = Object.values(sni).map((host) => host.tlsPassphrase)
+  // A function gives others each time.
+  const s3 = typeof s3Credentials === 'object' ? [s3Credentials.secretAccessKey, s3Credentials.sessionToken] : []
+  const values = [...frontSecret, tlsPassphrase, ...passphrases, ...s3, ...SECRET_VARIABLES.map(variable)]
+  return values.filter((value) => value !== undefined && value.length >= MIN_LENGTH) as string[]
+}
+
+/** A value as it is, as a part of a URL, and inside JSON. */
+function spellings(value: string): string[] {
+  return [value, encodeURIComponent(value.toWellFormed()), JSON.stringify(value).slice(1, -1)]
+}
+
+/**
+ * Hides what looks like a secret in the text of an error, which may quote a setting or a file: the user and password of a
+ * URL, a password's hash, a private key. Each character is looked at a bounded number of times.
+ */
+export function hideForms(text: string): string {
+  return hideKeys(hideHashes(hideUserInfo(text)))
+}
+
+const AUTHORITY_ENDS = '/?#\\"\'`<> \t\r\n'
+
+/** RFC 3986 3.2.1: what stands between `//` and `@`. */
+function hideUserInfo(text: string): string {
+  let hidden = ''
+  let from = 0
+  for (;;) {
+    const start = text.indexOf('//', from) + 2
+    if (start < 2) return hidden + text.slice(from)
+    let at = -1
+    let end = start
+    while (end < text.length && !AUTHORITY_ENDS.includes(text.charAt(end))) {
+      if (text.charAt(end) === '@') at = end
+      end++
+    }
+    hidden += text.slice(from, start) + (at > start ? HIDDEN + text.slice(at, end) : text.slice(start, end))
+    from = end
+  }
+}
+
+const HASH_BEGINS = '$scrypt$'
+/** A character of a hash in PHC form. */
+const HASH_CHARACTER = /[\w=,$+/.-]/
+
+function hideHashes(text: string): string {
+  let hidden = ''
+  let from = 0
+  for (;;) {
+    const start = text.indexOf(HASH_BEGINS, from)
+    if (start < 0) return hidden + text.slice(from)
+    let end = start + HASH_BEGINS.length
+    while (end < text.length && HASH_CHARACTER.test(text.charAt(end))) end++
+    hidden += text.slice(from, start) + HIDDEN
+    from = end
+  }
+}
+
+const KEY_BEGINS = '-----BEGIN '
+const KEY_KIND = 'PRIVATE KEY-----'
+const KEY_ENDS = '-----END '
+/** `ENCRYPTED `, `RSA ` and the like stand before the kind, and behind the end. */
+const MAX_LABEL_LENGTH = 64
+
+/** RFC 7468. A key that does not end in this text takes the rest of it. */
+function hideKeys(text: string): string {
+  let hidden = ''
+  let from = 0
+  for (;;) {
+    const start = text.indexOf(KEY_BEGINS, from)
+    if (start < 0) return hidden + text.slice(from)
+    const inside = start + KEY_BEGINS.length
+    const label = text.slice(inside, inside + MAX_LABEL_LENGTH)
+    const kind = label.indexOf(KEY_KIND)
+    if (kind < 0) {
+      hidden += text.slice(from, inside)
+      from = inside
+      continue
+    }
+    hidden += text.slice(from, start) + HIDDEN
+    const last = text.indexOf(KEY_ENDS, inside)
+    if (last < 0) return hidden
+    const rest = text.slice(last, last + KEY_ENDS.length + MAX_LABEL_LENGTH)
+    const ended = rest.indexOf(KEY_KIND)
+    from = last + (ended < 0 ? KEY_ENDS.length : ended + KEY_KIND.length)
+  }
+}
