@@ -4,6 +4,10 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config'
 // What one process of Node compiled, the next need not: the tests start hundreds of them.
 process.env['NODE_COMPILE_CACHE'] ??= resolve(import.meta.dirname, '.cache/compiled')
 
+// Every process of this run takes its chance from it: see kit/sample.ts.
+process.env['SEED'] ??= String(Math.floor(Math.random() * 2 ** 31))
+console.log(`SEED=${process.env['SEED']}`)
+
 const config: ViteUserConfig = defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,

@@ -1,5 +1,5 @@
 /** How bytes are cut into the pieces that go to the socket one at a time. */
-import { Random } from './random.ts'
+import { Random } from '../kit/random.ts'
 
 /** In one piece, in pieces of so many octets, or of any size up to `most`, from a seed. */
 export type Cut = 'whole' | number | { readonly seed: number; readonly most: number }

@@ -5,7 +5,7 @@
  * BODY=BINARYMIME where lines are not lines.
  */
 import type { BodyType } from '@postern/engine'
-import { Random } from './random.ts'
+import { Random } from '../kit/random.ts'
 
 export interface AwkwardMessage {
   readonly name: string

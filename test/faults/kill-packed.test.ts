@@ -7,7 +7,8 @@ import { type BlobStore, mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { expect, test } from 'vitest'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
-import { Random } from '../corpus/random.ts'
+import { Random } from '../kit/random.ts'
+import { isThorough } from '../kit/sample.ts'
 import { Postern, postern } from '../peers/postern.ts'
 import { checkedKept, filesIn, folderOf, type Kept, Scratch } from '../peers/store.ts'
 import { expectKept, Load } from './load.ts'
@@ -15,7 +16,7 @@ import { expectKept, Load } from './load.ts'
 /** As in kill.test.ts, a quarter of what was asked for. */
 const asked = Number(process.env['KILL_ROUNDS'] ?? 0)
 const ROUNDS = asked > 0 ? Math.ceil(asked / 4) : 2
-const RUNTIMES = process.env['THOROUGH'] === '1' ? (['node', 'deno', 'bun'] as const) : (['bun'] as const)
+const RUNTIMES = isThorough ? (['node', 'deno', 'bun'] as const) : (['bun'] as const)
 const SESSIONS = 8
 const LEAST_MS = 60
 const MOST_MS = 600

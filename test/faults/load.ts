@@ -5,7 +5,7 @@
  * sender ever knows, and what the store is held to.
  */
 import { expect } from 'vitest'
-import { Random } from '../corpus/random.ts'
+import { Random } from '../kit/random.ts'
 import { RawClient } from '../corpus/raw-client.ts'
 import { sendByBdat, sendByData } from '../corpus/send.ts'
 import { idIn, type Kept, sha256 } from '../peers/store.ts'

@@ -3,6 +3,7 @@
  *
  * A fault that passes within the client's patience is not noticed. Of one that does not the client hears 451.
  */
+import { isThorough } from '../kit/sample.ts'
 import { readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -107,7 +108,7 @@ const USUAL = [
   'no permission',
   'no answer, and it is done, and nothing else is answered',
 ]
-const CHOSEN = Object.entries(ROWS).filter(([name]) => process.env['THOROUGH'] === '1' || USUAL.includes(name))
+const CHOSEN = Object.entries(ROWS).filter(([name]) => isThorough || USUAL.includes(name))
 
 let scratch: Scratch
 let wrangler: Running

@@ -4,6 +4,7 @@
  * A fault that passes within the deadlines is not noticed. Of one that does not the client hears 451, and what was written is
  * taken back: nothing is listed that was refused, so what the client sends again is there once.
  */
+import { isThorough } from '../kit/sample.ts'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import { startR2 } from '../../packages/storage/test/servers/r2-s3.ts'
@@ -44,7 +45,7 @@ const TABLES: readonly Table[] = [
     ...SWIFT_TABLE,
     where: 'swift, node',
     runtime: 'node',
-    rows: process.env['THOROUGH'] === '1' ? Object.keys(ROWS) : USUAL,
+    rows: isThorough ? Object.keys(ROWS) : USUAL,
     lanes: 3,
   },
   { ...SWIFT_TABLE, where: 'swift, deno', runtime: 'deno', rows: SOME, lanes: 1 },

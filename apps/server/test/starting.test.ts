@@ -9,6 +9,7 @@ import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, test } from 'vitest'
+import { sample } from '../../../test/kit/sample.ts'
 import { Client } from './client.ts'
 import { cleanEnvironment, MAIN, scratch } from './program.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
@@ -309,7 +310,7 @@ for (const {
   on = ['node'] as const,
   needs,
 } of ROWS) {
-  for (const runtime of on) {
+  for (const runtime of sample(on, 1, way.length)) {
     const isAllowed = needs === undefined || ALLOWED[needs]
     const what = line === undefined ? 'it serves' : 'it says in one line why it does not serve'
     const reason = isAllowed ? '' : ` (skipped: needs ${needs})`

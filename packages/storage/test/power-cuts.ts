@@ -1,5 +1,5 @@
 /** Power cuts at every moment of a scenario, and what may be left by each. */
-import type { Random } from '../../../test/corpus/random.ts'
+import type { Random } from '../../../test/kit/random.ts'
 import type { Ages } from './inode.ts'
 import { type Choose, PowerCutDisk } from './power-cut-disk.ts'
 import { Book, type OpenStore, type Scenario } from './scenarios.ts'
