@@ -5,13 +5,12 @@
  * the rest stays here until 'drain', and the writer waits. TLS is the same socket upgraded: the one in clear then still
  * sees ciphertext, and what it calls back with no duplex at hand is passed over.
  */
-import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
-import { linger, type Lingering } from '../common/linger.ts'
-import { Received } from '../common/received.ts'
-import { connectionClosed, type Wait } from '../common/wait.ts'
+import { EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
+import { BaseDuplex } from '../common/duplex.ts'
+import type { Wait } from '../common/wait.ts'
 import type { BunSocket, NativeContext, SocketHandlers } from './api.ts'
-import type { TlsSide } from './tls-side.ts'
 import { tlsInfo } from './tls-info.ts'
+import type { TlsSide } from './tls-side.ts'
 
 /** What connections of one listener, or of one dialler, have in common. */
 export interface BunDuplexDeps {
@@ -23,203 +22,127 @@ export interface BunDuplexDeps {
 /** Of a socket: its duplex, or nothing once the socket lies under TLS. */
 export type Attached = BunDuplex | undefined
 
-export class BunDuplex implements Duplex {
-  startTls: ((received?: Uint8Array) => Promise<TlsInfo>) | undefined
+export class BunDuplex extends BaseDuplex {
   readonly remote: Endpoint
   readonly local: Endpoint
-  tls: TlsInfo | undefined
 
-  readonly #settings: BunDuplexDeps
+  readonly #tls: BunDuplexDeps['tls']
   #socket: BunSocket<Attached>
-  readonly #received: Received = new Received()
-  /** What was written and not taken yet; `#writing` waits for it. */
+  /** What was written and not taken yet. */
   #unsent: Uint8Array | undefined
-  #writing: Wait<void> | undefined
+  /** `startTls` waits until all that was written has left. */
   #flushing: Wait<void> | undefined
   #side: TlsSide | undefined
   #handshake: Wait<void> | undefined
-  /** The promise of `end`. */
-  #ended: Promise<void> | undefined
-  #ending: Wait<void> | undefined
-  #stopLingering: (() => void) | undefined
-  /** All that was written has left, and so has our end. */
   #isFinished = false
-  #isClosed = false
 
-  constructor(socket: BunSocket<Attached>, settings: BunDuplexDeps, remote: Endpoint, local: Endpoint) {
-    this.#settings = settings
-    this.#socket = this.#received.source = socket
+  constructor(socket: BunSocket<Attached>, { tls, lingerMs }: BunDuplexDeps, remote: Endpoint, local: Endpoint) {
+    super(lingerMs)
+    this.#tls = tls
+    this.#socket = this.received.source = socket
     this.remote = remote
     this.local = local
     socket.data = this
     socket.setNoDelay(true)
-    if (settings.tls !== undefined) this.startTls = this.#startTls
-  }
-
-  read(): Uint8Array | null | Promise<Uint8Array | null> {
-    return this.#received.read()
-  }
-
-  write(bytes: Uint8Array): void | Promise<void> {
-    if (this.#ended !== undefined) return Promise.reject(new Error('write after end'))
-    if (this.#isClosed) return Promise.reject(this.#received.failure ?? connectionClosed())
-    if (this.#send(bytes)) return
-    return new Promise((resolve, reject) => {
-      this.#writing = { resolve, reject }
-      // The socket may have found out that it is closed.
-      if (this.#isClosed) this.#settleWrites()
-    })
-  }
-
-  end(): Promise<void> {
-    this.#ended ??= this.#end()
-    return this.#ended
-  }
-
-  destroy(reason?: Error): void {
-    if (this.#isClosed) return
-    this.#received.takeAll()
-    this.#close(reason ?? new Error('the connection was destroyed'))
+    if (tls !== undefined) this.startTls = this.#startTls
   }
 
   // What the socket calls back
 
   onData(bytes: Uint8Array): void {
-    if (!this.#received.push(bytes)) this.#socket.pause()
+    if (!this.received.push(bytes)) this.#socket.pause()
   }
 
   onEnd(): void {
-    if (this.#handshake === undefined) this.#received.end()
-    // Half of a connection is no use here yet.
-    else this.#close(new Error('the connection was closed in the TLS handshake'))
+    if (this.#handshake === undefined) this.received.end()
+    // A handshake needs both directions.
+    else this.close(new Error('the connection was closed in the TLS handshake'))
   }
 
   onDrain(): void {
     const unsent = this.#unsent
     if (unsent === undefined) return
     this.#unsent = undefined
-    if (!this.#send(unsent)) return
-    this.#writing?.resolve()
+    if (!this.send(unsent)) return
+    this.sent()
     this.#flushing?.resolve()
-    this.#writing = this.#flushing = undefined
-    if (this.#ended !== undefined) this.#finish()
+    this.#flushing = undefined
+    if (this.isEnding) this.finish()
   }
 
   onHandshake(isDone: boolean, error: Error | null): void {
     const refusal = this.#side?.refusal(this.#socket, isDone, error)
-    if (refusal !== undefined) return this.#close(refusal)
+    if (refusal !== undefined) return this.close(refusal)
     this.#handshake?.resolve()
     this.#handshake = undefined
   }
 
   onError(error: Error): void {
-    if (!this.#isClosed) this.#close(error)
+    this.close(error)
+  }
+
+  onClose(error?: Error): void {
+    this.closed(error)
   }
 
   contextFor(name: string): NativeContext | undefined {
     return this.#side?.contextFor(name)
   }
 
-  onClose(error?: Error): void {
-    if (this.#isClosed) return
-    this.#isClosed = true
-    this.#stopLingering?.()
-    const { failure, isEnded } = this.#received
-    // After our own end, that the connection broke is no news to a reader.
-    if (!isEnded && this.#ended === undefined) this.#received.fail(error ?? connectionClosed())
-    this.#received.close()
-    this.#handshake?.reject(failure ?? error ?? connectionClosed())
-    this.#flushing?.reject(failure ?? error ?? connectionClosed())
-    this.#handshake = this.#flushing = undefined
-    this.#settleWrites(error)
-  }
-
-  // Writing
-
-  /** False where the system did not take all: the rest waits for 'drain'. */
-  #send(bytes: Uint8Array): boolean {
+  protected override send(bytes: Uint8Array): boolean {
     // TLS would make a record of nothing.
     if (bytes.byteLength === 0) return true
     const taken = this.#socket.write(bytes)
     if (taken === bytes.byteLength) return true
     this.#unsent = taken > 0 ? bytes.subarray(taken) : bytes
-    if (taken < 0) this.#close(connectionClosed())
+    if (taken < 0) this.close()
     return false
   }
 
-  #finish(): void {
+  protected override finish(): void {
+    if (this.#unsent !== undefined) return
     this.#isFinished = true
     this.#socket.shutdown()
   }
 
-  #end(): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    // Who does not wait for the close need not hear how it went.
-    promise.catch(() => {})
-    this.#ending = { resolve, reject }
-    if (this.#isClosed) {
-      this.#settleWrites()
-      return promise
-    }
-    this.#stopLingering = linger(this.#lingering(), this.#settings.lingerMs)
-    if (this.#unsent === undefined) this.#finish()
-    return promise
-  }
-
-  #lingering(): Lingering {
-    const received = this.#received
-    return {
-      unsentBytes: () => this.#unsent?.byteLength ?? 0,
-      wasRead: () => received.takeWasRead(),
-      throwAway: () => received.throwAway(),
-      giveUp: () => this.#close(connectionClosed()),
-    }
-  }
-
-  // The end of it
-
-  #close(reason: Error): void {
-    this.onClose(reason)
+  protected override abandon(): void {
     this.#socket.close()
   }
 
-  /** The last write and `end` went well if all was sent, whatever became of the connection then. */
-  #settleWrites(error?: Error): void {
-    for (const wait of [this.#writing, this.#ending]) {
-      if (this.#isFinished) wait?.resolve()
-      else wait?.reject(this.#received.failure ?? error ?? connectionClosed())
-    }
-    this.#writing = this.#ending = this.#unsent = undefined
+  protected override get unsentBytes(): number {
+    return this.#unsent?.byteLength ?? 0
   }
 
-  // TLS
+  protected override get isFinished(): boolean {
+    return this.#isFinished
+  }
+
+  protected override cleanUp(): void {
+    this.#unsent = undefined
+    this.#handshake?.reject(this.closeReason)
+    this.#flushing?.reject(this.closeReason)
+    this.#handshake = this.#flushing = undefined
+  }
 
   async #startTls(received?: Uint8Array): Promise<TlsInfo> {
-    const { tls } = this.#settings
-    const { isReading, isEnded, failure } = this.#received
-    if (isReading) throw new Error('startTls while a read is pending')
-    if (this.#isClosed || isEnded) throw failure ?? connectionClosed()
+    this.checkTls()
+    const tls = this.#tls
     if (tls === undefined) throw new Error('this connection cannot become TLS')
     if (received === undefined) this.#refuseEarly()
     if (this.#unsent !== undefined) await this.#flush()
     if (received === undefined) this.#refuseEarly()
-    this.startTls = undefined
-    try {
+    return this.secure(async () => {
       await this.#upgrade(tls(), received)
-    } catch (error) {
-      this.destroy(error as Error)
-      throw error
-    }
-    this.tls = tlsInfo(this.#socket)
-    return this.tls
+      return tlsInfo(this.#socket)
+    })
   }
 
-  /** Drops what was received. What the kernel has not given us yet is the handshake's. @throws EarlyBytesError */
+  /** Drops what was received. What the kernel still holds belongs to the handshake. @throws EarlyBytesError if there was anything */
   #refuseEarly(): void {
-    const bytes = this.#received.takeAll().reduce((sum, chunk) => sum + chunk.byteLength, 0)
-    if (bytes === 0) return
+    const byteLength = this.received.drop()
+    if (byteLength === 0) return
     this.#socket.resume()
-    throw new EarlyBytesError(bytes)
+    throw new EarlyBytesError(byteLength)
   }
 
   /** Waits until all that was written has left, and takes nothing in meanwhile. */
@@ -232,7 +155,7 @@ export class BunDuplex implements Duplex {
 
   #upgrade(side: TlsSide, received: Uint8Array | undefined): Promise<void> {
     const raw = this.#socket
-    const initialData = received && Buffer.concat([received, ...this.#received.takeAll()])
+    const initialData = received && Buffer.concat([received, ...this.received.takeAll()])
     return new Promise((resolve, reject) => {
       this.#side = side
       this.#handshake = { resolve, reject }
@@ -244,7 +167,7 @@ export class BunDuplex implements Duplex {
         ...(initialData === undefined ? {} : { initialData }),
       })
       under.data = raw.data = undefined
-      this.#socket = this.#received.source = secure
+      this.#socket = this.received.source = secure
       secure.resume()
     })
   }

@@ -107,12 +107,17 @@ export class Received {
     return this.#chunks.splice(0)
   }
 
-  /** Where the socket had to pause for a reader who has left. Should someone read after all, the gap must not go unseen. */
+  /** Drops all that waits unread, as `takeAll` takes it. Returns how many bytes that was. */
+  drop(): number {
+    return this.takeAll().reduce((sum, chunk) => sum + chunk.byteLength, 0)
+  }
+
+  /** Drops what nobody reads, if the socket had to pause. A later read fails, because bytes are missing. */
   throwAway(): void {
     if (!this.#isFull) return
     this.#failure ??= new Error('bytes that came after the end were thrown away')
     this.#isDiscarding = true
-    this.takeAll()
+    this.drop()
     this.source?.resume()
   }
 

@@ -8,9 +8,8 @@
  * It starts no timer but after `end`, and keeps nothing outside of the object: on a Worker, what belongs to one request
  * must not be touched by another.
  */
-import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
-import { linger, type Lingering } from '../common/linger.ts'
-import { Received } from '../common/received.ts'
+import { EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
+import { BaseDuplex } from '../common/duplex.ts'
 import { connectionClosed, type Wait } from '../common/wait.ts'
 import { type Control, readControl } from './control.ts'
 import { Allowance, MAX_FRAME_BYTES } from './credit.ts'
@@ -28,27 +27,18 @@ export interface WebSocketOptions {
   readonly lingerMs?: number | undefined
 }
 
-export class WebSocketDuplex implements Duplex {
-  startTls: ((received?: Uint8Array) => Promise<TlsInfo>) | undefined
+export class WebSocketDuplex extends BaseDuplex {
   readonly remote: Endpoint
   readonly local: Endpoint
-  tls: TlsInfo | undefined
 
   readonly #socket: WebSocketLike
   readonly #role: Role
-  readonly #lingerMs: number
+  /** The peer is held back by what it is allowed, not by pausing. */
   readonly #allowance: Allowance
   readonly #outbox: Outbox
-  /** The peer is held back by what it is allowed, not by pausing. */
-  readonly #received: Received = new Received()
-  /** The promise of `end`. */
-  #ended: Promise<void> | undefined
-  #ending: Wait<void> | undefined
   #isEndSent = false
   #isDiscarding = false
-  #stopLingering: (() => void) | undefined
   #closing: ReturnType<typeof setTimeout> | undefined
-  #isClosed = false
   #handshake: Wait<TlsInfo> | undefined
   /** Bytes that came in clear after the handshake was asked for. */
   #earlyBytes = 0
@@ -58,11 +48,14 @@ export class WebSocketDuplex implements Duplex {
   /** @param canStartTls Of the front. */
   constructor(socket: WebSocketLike, options: WebSocketOptions, role: Role = 'peer', canStartTls = false) {
     const isCareful = role !== 'peer' && canStartTls
+    super(options.lingerMs ?? 5_000)
     this.#socket = socket
     this.#role = role
-    this.#lingerMs = options.lingerMs ?? 5_000
     this.#allowance = new Allowance(isCareful && role === 'server')
-    this.#outbox = new Outbox(socket, isCareful && role === 'front', (error) => this.destroy(error))
+    this.#outbox = new Outbox(socket, isCareful && role === 'front', {
+      sent: () => this.sent(),
+      failed: (error) => this.destroy(error),
+    })
     this.remote = options.remote
     this.local = options.local
     this.tls = options.tls
@@ -74,58 +67,38 @@ export class WebSocketDuplex implements Duplex {
     if (socket.readyState > OPEN) this.#onClose()
   }
 
-  read(): Uint8Array | null | Promise<Uint8Array | null> {
-    const answer = this.#received.read()
+  override read(): Uint8Array | null | Promise<Uint8Array | null> {
+    const answer = this.received.read()
     if (answer instanceof Uint8Array) this.#allowance.consume()
     if (answer !== null) this.#allow()
     if (answer instanceof Promise && this.#clientHandshake === 'asked') this.#beginHandshake()
     return answer
   }
 
-  write(bytes: Uint8Array): void | Promise<void> {
-    if (this.#ended !== undefined) return Promise.reject(new Error('write after end'))
-    if (this.#isClosed) return Promise.reject(this.#received.failure ?? connectionClosed())
+  protected override send(bytes: Uint8Array): boolean {
     this.#outbox.put(bytes)
     this.#flush()
-    if (this.#isClosed) return Promise.reject(this.#received.failure ?? connectionClosed())
-    if (this.#outbox.unsentBytes > 0) return this.#outbox.wait()
+    return this.#outbox.unsentBytes === 0
   }
 
-  end(): Promise<void> {
-    if (this.#ended === undefined) {
-      this.finishWriting()
-      if (!this.#isClosed && this.#closing === undefined) {
-        this.#stopLingering = linger(this.#lingering(), this.#lingerMs)
-      }
-    }
-    return this.#ended as Promise<void>
-  }
-
-  /** As `end`, but waits for the peer's end as long as it takes: who only passes an end on is not done. */
-  finishWriting(): Promise<void> {
-    if (this.#ended !== undefined) return this.#ended
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    // Who does not wait for the close need not hear how it went.
-    promise.catch(() => {})
-    this.#ended = promise
-    this.#ending = { resolve, reject }
+  protected override finish(): void {
     this.startTls = undefined
-    if (this.#isClosed) {
-      this.#settleWrites()
-      return promise
-    }
     this.#allowance.isCareful = false
     this.#flush()
     this.#allow()
-    return promise
   }
 
-  destroy(reason?: Error): void {
-    if (this.#isClosed) return
-    this.#received.takeAll()
-    this.#fail(reason ?? new Error('the connection was destroyed'))
+  protected override abandon(): void {
     abandon(this.#socket)
-    this.#onClose()
+  }
+
+  protected override get unsentBytes(): number {
+    // The peer's reading moves it too: what it takes, it allows anew.
+    return this.#outbox.unsentBytes - this.#outbox.credit.frames
+  }
+
+  protected override get isFinished(): boolean {
+    return this.#isEndSent
   }
 
   // At the front
@@ -154,7 +127,7 @@ export class WebSocketDuplex implements Duplex {
   // Receiving
 
   readonly #onMessage = ({ data }: { readonly data: unknown }): void => {
-    if (this.#isClosed) return
+    if (this.isClosed) return
     if (data instanceof ArrayBuffer) return this.#onBytes(new Uint8Array(data))
     const control = typeof data === 'string' ? readControl(data) : undefined
     if (control === undefined) this.#violate('a frame that means nothing')
@@ -162,7 +135,7 @@ export class WebSocketDuplex implements Duplex {
   }
 
   #onBytes(bytes: Uint8Array): void {
-    const received = this.#received
+    const { received } = this
     if (!this.#allowance.receive() || bytes.byteLength > MAX_FRAME_BYTES) return this.#violate('more than it may send')
     // Behind the question for a handshake the front has no place for bytes: they would go to the client in the midst of it.
     const isOutOfPlace = bytes.byteLength === 0 || received.isEnded || this.#clientHandshake !== 'none'
@@ -186,7 +159,7 @@ export class WebSocketDuplex implements Duplex {
       case 'end':
         this.#outbox.credit.isCareful = false
         this.startTls = undefined
-        this.#received.end()
+        this.received.end()
         this.#handshake?.reject(connectionClosed())
         this.#handshake = undefined
         return this.#closeIfOver()
@@ -195,7 +168,7 @@ export class WebSocketDuplex implements Duplex {
           return this.#violate('startTls where there is none')
         }
         this.#clientHandshake = 'asked'
-        if (this.#received.isReading) this.#beginHandshake()
+        if (this.received.isReading) this.#beginHandshake()
         return
       default:
         return this.#onHandshakeAnswer(control)
@@ -210,7 +183,7 @@ export class WebSocketDuplex implements Duplex {
       this.#allowance.takeBack()
       this.#allow()
     }
-    if (this.#ended === undefined || this.#isEndSent || this.#isClosed || this.#outbox.unsentBytes > 0) return
+    if (!this.isEnding || this.#isEndSent || this.isClosed || this.#outbox.unsentBytes > 0) return
     this.#isEndSent = true
     this.#outbox.say({ type: 'end' })
     this.#closeIfOver()
@@ -218,50 +191,34 @@ export class WebSocketDuplex implements Duplex {
 
   /** Tells the peer what it may send, where there is something to tell. */
   #allow(): void {
-    if (this.#received.isEnded || this.#isClosed) return
-    const frames = this.#allowance.next(this.#received.isReading)
+    if (this.received.isEnded || this.isClosed) return
+    const frames = this.#allowance.next(this.received.isReading)
     if (frames !== undefined) this.#outbox.say({ type: 'credit', frames })
   }
 
   // The end of it
 
-  #lingering(): Lingering {
-    return {
-      // The peer's reading moves it too: what it takes, it allows anew.
-      unsentBytes: () => this.#outbox.unsentBytes - this.#outbox.credit.frames,
-      wasRead: () => this.#received.takeWasRead(),
-      throwAway: () => this.#throwAway(),
-      giveUp: () => {
-        this.#socket.close(NORMAL_CLOSURE)
-        this.#onClose()
-      },
-    }
+  protected override giveUp(): void {
+    this.#socket.close(NORMAL_CLOSURE)
+    this.closed()
   }
 
-  /** Where the peer waits for a reader that has left. Should someone read after all, the gap must not go unseen. */
-  #throwAway(): void {
+  /** Drops what nobody reads, if the peer waits for a reader. A later read fails, because bytes are missing. */
+  protected override throwAway(): void {
     if (this.#isDiscarding || !this.#allowance.isUsedUp) return
     this.#isDiscarding = true
-    this.#received.fail(new Error('bytes that came after the end were thrown away'))
-    this.#received.takeAll()
+    this.received.fail(new Error('bytes that came after the end were thrown away'))
+    this.received.drop()
     this.#allowance.consumeAll()
     this.#allow()
   }
 
   /** Both directions have ended: the WebSocket has nothing left to do. */
   #closeIfOver(): void {
-    if (!this.#isEndSent || !this.#received.isEnded || this.#isClosed || this.#closing !== undefined) return
-    this.#stopLingering?.()
-    this.#closing = setTimeout(() => {
-      abandon(this.#socket)
-      this.#onClose()
-    }, this.#lingerMs)
+    if (!this.#isEndSent || !this.received.isEnded || this.isClosed || this.#closing !== undefined) return
+    this.stopLingering()
+    this.#closing = setTimeout(() => this.close(), this.lingerMs)
     this.#socket.close(NORMAL_CLOSURE)
-  }
-
-  /** After our own end, that the connection broke is no news to a reader. */
-  #fail(error: Error): void {
-    if (this.#ended === undefined) this.#received.fail(error)
   }
 
   /** The peer does what it must not. */
@@ -270,40 +227,24 @@ export class WebSocketDuplex implements Duplex {
   }
 
   readonly #onError = (event: { readonly error?: unknown; readonly message?: unknown }): void => {
-    if (!this.#received.isEnded) this.#fail(errorOf(event))
-    abandon(this.#socket)
-    this.#onClose()
+    this.close(errorOf(event))
   }
 
-  readonly #onClose = (): void => {
-    if (this.#isClosed) return
-    this.#isClosed = true
-    this.#stopLingering?.()
+  readonly #onClose = (): void => this.closed()
+
+  protected override cleanUp(): void {
     clearTimeout(this.#closing)
-    if (!this.#received.isEnded) this.#fail(connectionClosed())
-    this.#received.close()
-    this.#handshake?.reject(this.#received.failure ?? connectionClosed())
+    this.#handshake?.reject(this.closeReason)
     this.#handshake = undefined
-    this.#settleWrites()
-  }
-
-  /** The last write and `end` went well if all was sent, whatever became of the connection then. */
-  #settleWrites(): void {
-    const error = this.#isEndSent ? undefined : (this.#received.failure ?? connectionClosed())
-    this.#outbox.settle(error)
-    if (error === undefined) this.#ending?.resolve()
-    else this.#ending?.reject(error)
-    this.#ending = undefined
   }
 
   // TLS, at the server
 
   async #startTls(received?: Uint8Array): Promise<TlsInfo> {
-    if (this.#received.isReading) throw new Error('startTls while a read is pending')
-    if (this.#isClosed || this.#received.isEnded) throw this.#received.failure ?? connectionClosed()
+    this.checkTls()
     // There is no header in front of TLS here: what the front has to tell, it has told.
     if (received !== undefined) throw new Error('a pipe cannot begin with TLS')
-    const early = this.#received.takeAll().reduce((sum, chunk) => sum + chunk.byteLength, 0)
+    const early = this.received.drop()
     if (early > 0) {
       this.#allowance.consumeAll()
       throw new EarlyBytesError(early)

@@ -1,24 +1,29 @@
-/** What leaves by a WebSocket: messages at once, bytes as far as the peer allows; the rest of them waits here, and so does its writer. */
-import type { Wait } from '../common/wait.ts'
+/** What leaves by a WebSocket. Messages leave at once, bytes as far as the peer allows. The rest of the bytes waits here. */
 import { type Control, writeControl } from './control.ts'
 import { Credit, MAX_FRAME_BYTES } from './credit.ts'
 import { OPEN, type WebSocketLike } from './socket.ts'
 
-/** What may wait in the WebSocket itself: all that the peer has allowed, and messages. It allows no more, so this is never met by chance. */
+/** The bound for what waits in the WebSocket itself. All that the peer may allow, and messages, is less. */
 const MAX_BUFFERED_BYTES = 2_097_152
+
+/** What an outbox tells its duplex. */
+export interface OutboxEvents {
+  /** All bytes have left. */
+  sent(): void
+  /** Nothing can be sent any more. */
+  failed(error: Error): void
+}
 
 export class Outbox {
   readonly credit: Credit
   readonly #socket: WebSocketLike
-  readonly #fail: (error: Error) => void
+  readonly #events: OutboxEvents
   #unsent: Uint8Array | undefined
-  #writing: Wait<void> | undefined
 
-  /** @param fail Told once nothing can be sent any more. */
-  constructor(socket: WebSocketLike, isCareful: boolean, fail: (error: Error) => void) {
+  constructor(socket: WebSocketLike, isCareful: boolean, events: OutboxEvents) {
     this.credit = new Credit(isCareful)
     this.#socket = socket
-    this.#fail = fail
+    this.#events = events
   }
 
   /** Bytes that wait. */
@@ -31,7 +36,7 @@ export class Outbox {
     if (bytes.byteLength > 0) this.#unsent = bytes
   }
 
-  /** Sends of the bytes what is allowed. Whether any were sent. */
+  /** Sends as many of the bytes as the peer allows. Returns whether any were sent. */
   flush(): boolean {
     let rest = this.#unsent
     if (rest === undefined) return false
@@ -42,29 +47,15 @@ export class Outbox {
       rest = rest.subarray(MAX_FRAME_BYTES)
     }
     this.#unsent = rest.byteLength === 0 ? undefined : rest
-    if (this.#unsent === undefined) this.settle()
+    if (this.#unsent === undefined) this.#events.sent()
     return rest.byteLength < before
-  }
-
-  /** The wait of the writer whose bytes wait. */
-  wait(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#writing = { resolve, reject }
-    })
-  }
-
-  /** Lets the writer go on; with an error, what it wrote is lost. */
-  settle(error?: Error): void {
-    if (error === undefined) this.#writing?.resolve()
-    else this.#writing?.reject(error)
-    this.#writing = undefined
   }
 
   /** Takes the bytes that wait, if there are any, and lets their writer go on. */
   takeUnsent(): Uint8Array | undefined {
     const bytes = this.#unsent
     this.#unsent = undefined
-    this.settle()
+    this.#events.sent()
     return bytes
   }
 
@@ -81,7 +72,7 @@ export class Outbox {
       socket.send(frame as string | Uint8Array<ArrayBuffer>)
       return true
     } catch (error) {
-      this.#fail(error as Error)
+      this.#events.failed(error as Error)
       return false
     }
   }
