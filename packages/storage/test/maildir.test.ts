@@ -126,6 +126,17 @@ describe('delivery', () => {
     expect(textOf(await (await mail.load(id)).bytes())).toBe(text)
   })
 
+  test('a record has what its message says of itself after the last byte, and where it was delivered to', async () => {
+    const mail = maildir(freshDirectory(), { hostname: HOST, create: 'any' })
+    const verdicts = { spf: 'pass' }
+    for (const facts of [() => ({ verdicts }), () => Promise.resolve({ verdicts })]) {
+      const message = { ...messageOf(idAt(Date.now()), [bytesOf(TEXT)]), facts }
+      const record = await mail.save(message, SESSION)
+      expect(record).toMatchObject({ verdicts, maildir: { mailboxes: ['%5B192.0.2.1%5D/b%20c'], lineEnding: 'LF' } })
+      expect((await mail.load(record.id)).record).toEqual(record)
+    }
+  })
+
   test('two recipients that are one mailbox get one copy', async () => {
     const directory = freshDirectory()
     const record = await send(maildir(directory, { create: 'any' }), {

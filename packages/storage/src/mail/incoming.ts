@@ -1,22 +1,28 @@
 /** What comes in to be kept: as much of the engine's messages and sessions as is needed, and what their record says of them. */
 import type { ForwardPath, Message, Path, PathWithParameters, Session } from '@postern/engine'
-import type { ForwardPathRecord, MaildirPlaces, MailRecord, PathRecord, SessionFacts } from './record.ts'
+import type { ForwardPathRecord, MailRecord, PathRecord, SessionFacts } from './record.ts'
 
+/** What a record says of a message that is known only after its last byte. */
+export type MailFacts = Partial<Pick<MailRecord, 'verdicts' | 'maildir'>>
 /** What `save` needs of a message. */
 export type IncomingMail = Pick<Message, 'id' | 'envelope' | 'receivedAt' | 'trace' | 'read'> & {
-  /** For the record, where the bytes are delivered to Maildirs. */
-  readonly maildir?: MaildirPlaces
+  /**
+   * Asked once, after the last byte was read and before the record is written, which says what it answers. What it throws, `save`
+   * throws, and nothing is kept. Default: no facts.
+   */
+  facts?(): MailFacts | Promise<MailFacts>
 }
 /** What `accepts` needs of a recipient. */
 export type RecipientPath = Pick<Path, 'localPart' | 'domain' | 'literal'>
 /** What `save` needs of a session. */
 export type IncomingSession = Pick<Session, 'id' | 'remote' | 'local' | 'tls' | 'hello' | 'transmissionType' | 'user'>
 
-/** What a message's record says, with what is known once its bytes are stored. */
+/** Makes the record of a message. */
 export function recordOf(
   message: IncomingMail,
   session: SessionFacts,
-  stored: { readonly size: number; readonly sha256: string },
+  stored: Pick<MailRecord, 'size' | 'sha256'>,
+  { verdicts = {}, maildir }: MailFacts = {},
 ): MailRecord {
   const { envelope } = message
   return {
@@ -32,13 +38,13 @@ export function recordOf(
     ...(envelope.envelopeId !== undefined && { envelopeId: envelope.envelopeId }),
     size: stored.size,
     sha256: stored.sha256,
-    verdicts: {},
-    ...(message.maildir !== undefined && { maildir: message.maildir }),
+    verdicts,
+    ...(maildir !== undefined && { maildir }),
   }
 }
 
 /** What is kept of a session. Taken when a message begins: a session moves on. */
-export function factsOf(session: IncomingSession): SessionFacts {
+export function sessionFactsOf(session: IncomingSession): SessionFacts {
   const { hello, id, local, remote, tls, transmissionType, user } = session
   return {
     id,

@@ -13,7 +13,7 @@
 import { type BlobStore, type BlobWriter, checkLimit, type WriteOptions } from '../blob/contract.ts'
 import { Digest } from '../blob/digest.ts'
 import { isStorageError, StorageError } from '../blob/error.ts'
-import { factsOf, type IncomingMail, type IncomingSession, recordOf } from './incoming.ts'
+import { type IncomingMail, type IncomingSession, type MailFacts, recordOf, sessionFactsOf } from './incoming.ts'
 import { keysOf, timeOf } from './layout.ts'
 import type { ListMailOptions, MailPage, MailStore, StoredMail } from './contract.ts'
 import type { MailRecord } from './record.ts'
@@ -41,12 +41,14 @@ class BlobMailStore implements MailStore {
 
   async save(message: IncomingMail, session: IncomingSession): Promise<MailRecord> {
     const keys = keysOf(message.id)
-    const facts = factsOf(session)
+    const sessionFacts = sessionFactsOf(session)
     const bytes = this.#blobs.write(keys.bytes, { contentType: 'message/rfc822', hasUniqueKey: true })
     let record: MailRecord
     let encoded: Uint8Array
     try {
-      record = recordOf(message, facts, await copy(message, bytes))
+      const stored = await copy(message, bytes)
+      const facts = message.facts?.()
+      record = recordOf(message, sessionFacts, stored, facts instanceof Promise ? await inTime(facts, message) : facts)
       encoded = encodeRecord(record)
       const both = this.#blobs.commitBoth?.(bytes, { key: keys.envelope, bytes: encoded })
       await (both ?? bytes.commit())
@@ -174,8 +176,15 @@ class BlobMailStore implements MailStore {
   }
 }
 
+/** Waits for facts of a message. @throws what reading does, where that took too long: its sender was told that it failed */
+async function inTime(facts: Promise<MailFacts>, message: IncomingMail): Promise<MailFacts> {
+  const found = await facts
+  await message.read()
+  return found
+}
+
 /** Writes the whole message, trace header first. */
-async function copy(message: IncomingMail, writer: BlobWriter): Promise<{ size: number; sha256: string }> {
+async function copy(message: IncomingMail, writer: BlobWriter): Promise<Pick<MailRecord, 'size' | 'sha256'>> {
   const digest = new Digest()
   let bytes: Uint8Array | null = message.trace
   while (bytes !== null) {

@@ -143,8 +143,10 @@ class MaildirStore implements MailStore {
       receivedAt,
       trace: top,
       read: () => message.read(),
-      get maildir() {
-        return delivery.places
+      facts() {
+        const facts = message.facts?.()
+        const { places: maildir } = delivery
+        return facts instanceof Promise ? facts.then((found) => ({ ...found, maildir })) : { ...facts, maildir }
       },
     }
     try {

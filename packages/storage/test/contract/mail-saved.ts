@@ -87,6 +87,60 @@ export const saved: readonly Check[] = [
     },
   },
   {
+    name: 'the record says what is known only after the last byte, which is asked once',
+    async run(make) {
+      const { mail } = await open(make)
+      const verdicts = { spf: { result: 'pass' } }
+      const [atOnce, later = ''] = idsOfMinute(2)
+      for (const id of [atOnce, later]) {
+        const message = messageOf(id, [bytesOf('hello')])
+        const asked: string[] = []
+        const record = await mail.save(
+          {
+            ...message,
+            read() {
+              const bytes = message.read()
+              if (bytes === null && asked.length === 0) asked.push('the end')
+              return bytes
+            },
+            facts() {
+              asked.push('facts')
+              return id === atOnce ? { verdicts } : Promise.resolve({ verdicts })
+            },
+          },
+          SESSION,
+        )
+        equal(asked, ['the end', 'facts'], 'what was asked')
+        equal(record.verdicts, verdicts, 'verdicts')
+        equal((await mail.load(id)).record, record, 'the record that is loaded')
+      }
+    },
+  },
+  {
+    name: 'a message whose facts fail, or take longer than its sender waits, leaves nothing',
+    async run(make) {
+      const { blobs, mail } = await open(make)
+      const failure = new Error('no verdict')
+      const fail = (): never => {
+        throw failure
+      }
+      for (const facts of [fail, () => Promise.reject(failure)]) {
+        const message = { ...messageOf(idAt(MINUTE), [bytesOf('hello')]), facts }
+        await expectError(failure, () => mail.save(message, SESSION), 'facts that fail')
+        await hasKeys(blobs, [], 'facts that fail')
+      }
+      const message = messageOf(idAt(MINUTE), [bytesOf('hello')])
+      let isLate = false
+      const read = (): ReturnType<typeof message.read> => (isLate ? Promise.reject(ABORTED) : message.read())
+      const facts = async (): Promise<{}> => {
+        isLate = true
+        return {}
+      }
+      await expectError(ABORTED, () => mail.save({ ...message, read, facts }, SESSION), 'facts that take too long')
+      await hasKeys(blobs, [], 'facts that take too long')
+    },
+  },
+  {
     name: 'an envelope that can not be written leaves no bytes either',
     async run(make) {
       const { blobs } = await open(make)
