@@ -4,12 +4,13 @@
  * Failures are `StorageError`s with the server's own as their cause; those that may pass are `TransientError`s. An
  * attempt ends when its signal says so.
  */
-import type { BlobReader, KeyPage, ListOptions } from '../blob/contract.ts'
+import type { KeyPage, ListOptions } from '../blob/contract.ts'
+import type { SentObject } from './object-reader.ts'
 
 /** A bucket, or the part of one below a prefix. */
 export interface ObjectBucket {
   head(key: string, signal: AbortSignal): Promise<ObjectFacts | undefined>
-  get(key: string, signal: AbortSignal): Promise<BlobReader | undefined>
+  get(key: string, signal: AbortSignal): Promise<SentObject | undefined>
   /** Puts a whole object, with a digest that the server compares. @returns false where there is one under this key. */
   put(key: string, bytes: Uint8Array<ArrayBuffer>, facts: WriterFacts, signal: AbortSignal): Promise<boolean>
   createUpload(key: string, facts: WriterFacts, signal: AbortSignal): Promise<Upload>

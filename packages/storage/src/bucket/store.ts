@@ -12,6 +12,7 @@ import type {
 import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
 import type { ObjectBucket } from './contract.ts'
+import { ObjectReader } from './object-reader.ts'
 import { type Attempt, type Patience, persistently } from './retry.ts'
 import { ObjectWriter, type ObjectWriterDeps } from './writer.ts'
 
@@ -41,7 +42,7 @@ export class ObjectStore implements BlobStore {
     checkKey(key)
     const found = await this.#ask((signal) => this.#deps.bucket.get(key, signal))
     if (found === undefined) throw new StorageError('not-found', `no blob ${key}`)
-    return found
+    return new ObjectReader(key, found)
   }
 
   async head(key: string): Promise<BlobInfo | undefined> {

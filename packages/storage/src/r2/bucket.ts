@@ -1,8 +1,9 @@
 /** R2's binding as an {@link ObjectBucket}. Its calls can't be stopped; nobody waits for one that has no time left. */
-import type { BlobReader, KeyPage, ListOptions } from '../blob/contract.ts'
-import { StorageError } from '../blob/error.ts'
+import type { KeyPage, ListOptions } from '../blob/contract.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../bucket/contract.ts'
-import type { Bucket, BucketBody, MultipartUpload, ObjectOptions, UploadedPart } from './binding.ts'
+import type { SentObject } from '../bucket/object-reader.ts'
+import { chunksOf } from '../bucket/stream.ts'
+import type { Bucket, MultipartUpload, ObjectOptions, UploadedPart } from './binding.ts'
 import { r2Error } from './error.ts'
 
 export class R2Bucket implements ObjectBucket {
@@ -18,9 +19,16 @@ export class R2Bucket implements ObjectBucket {
     return { size: object.size, modifiedAt: object.uploaded, writer: object.customMetadata?.[WRITER] }
   }
 
-  async get(key: string): Promise<BlobReader | undefined> {
+  async get(key: string): Promise<SentObject | undefined> {
     const object = await ask(() => this.#bucket.get(key), `can't read ${key}`)
-    return object === null ? undefined : new R2Reader(key, object)
+    if (object === null) return undefined
+    const { body, size } = object
+    return {
+      size,
+      body: chunksOf(body),
+      discard: () => body.cancel().catch(() => undefined),
+      failure: (error) => r2Error(error, `can't read ${key}`),
+    }
   }
 
   async put(key: string, bytes: Uint8Array<ArrayBuffer>, facts: WriterFacts): Promise<boolean> {
@@ -72,46 +80,6 @@ class R2Upload implements Upload {
 
   abort(): Promise<void> {
     return ask(() => this.#upload.abort(), this.#what)
-  }
-}
-
-class R2Reader implements BlobReader {
-  readonly size: number
-  readonly body: AsyncIterable<Uint8Array>
-  readonly #object: BucketBody
-  #isTaken = false
-
-  constructor(key: string, object: BucketBody) {
-    this.size = object.size
-    this.#object = object
-    this.body = this.#pieces(key)
-  }
-
-  async close(): Promise<void> {
-    if (this.#isTaken) return
-    this.#isTaken = true
-    await this.#object.body.cancel().catch(() => undefined)
-  }
-
-  async *#pieces(key: string): AsyncGenerator<Uint8Array> {
-    if (this.#isTaken) return
-    this.#isTaken = true
-    const reader = this.#object.body.getReader()
-    let left = this.size
-    try {
-      for (;;) {
-        const { done, value } = await reader.read()
-        if (done || value === undefined) break
-        left -= value.length
-        if (value.length > 0) yield value
-      }
-      if (left !== 0) throw new StorageError('unavailable', `can't read ${key}: R2 ended ${left} bytes early`)
-    } catch (error) {
-      throw r2Error(error, `can't read ${key}`)
-    } finally {
-      // Of what was read to its end there is nothing left to cancel.
-      if (left > 0) await reader.cancel().catch(() => undefined)
-    }
   }
 }
 

@@ -1,12 +1,13 @@
 /** An S3 bucket, or the part of it below a prefix, as an {@link ObjectBucket}. */
-import { type BlobReader, isKey, type KeyPage, type ListOptions, MAX_KEY_BYTES } from '../blob/contract.ts'
+import { isKey, type KeyPage, type ListOptions, MAX_KEY_BYTES } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../bucket/contract.ts'
+import type { SentObject } from '../bucket/object-reader.ts'
 import { settle } from '../bucket/retry.ts'
 import { checkedEtag, found, isNew, isNotImplemented } from './answers.ts'
 import type { S3Client } from './client.ts'
+import { connectionError } from './error.ts'
 import type { Query } from './location.ts'
-import { S3Reader } from './reader.ts'
 import type { HttpAnswer } from './transport.ts'
 import { S3Upload } from './upload.ts'
 import { elements, textOf } from './xml.ts'
@@ -36,13 +37,17 @@ export class S3Bucket implements ObjectBucket {
     return { size: sizeIn(answer, what), modifiedAt, writer: answer.header(WRITER_HEADER) }
   }
 
-  async get(key: string, signal: AbortSignal): Promise<BlobReader | undefined> {
+  async get(key: string, signal: AbortSignal): Promise<SentObject | undefined> {
     const what = `can't read ${key}`
     const answer = await found(this.#client.send({ method: 'GET', key: this.#full(key), signal, what }))
     if (answer === undefined) return undefined
-    const isThere = async (): Promise<boolean> => (await this.head(key, AbortSignal.timeout(LOOK_MS))) !== undefined
     try {
-      return new S3Reader(answer, sizeIn(answer, what), what, isThere)
+      return {
+        size: sizeIn(answer, what),
+        body: answer.body,
+        discard: () => answer.discard(),
+        failure: (error) => this.#readFailure(key, error, what),
+      }
     } catch (error) {
       answer.discard()
       throw error
@@ -77,6 +82,17 @@ export class S3Bucket implements ObjectBucket {
     const uploadId = textOf(xml, 'UploadId')
     if (uploadId === undefined || uploadId === '') throw new StorageError('unavailable', `${what}: S3 gave no UploadId`)
     return new S3Upload(this.#client, place, uploadId)
+  }
+
+  /** Some servers break off what is read while it is deleted. */
+  async #readFailure(key: string, error: unknown, what: string): Promise<StorageError> {
+    // Where nobody can tell whether the object is there, it may be.
+    const isThere = await this.head(key, AbortSignal.timeout(LOOK_MS)).then(
+      (found) => found !== undefined,
+      () => true,
+    )
+    if (isThere) return connectionError(error, what)
+    return new StorageError('not-found', `${what}: it was deleted meanwhile`, { cause: error })
   }
 
   async #put(

@@ -1,4 +1,5 @@
 /** Requests by `fetch`, for workerd. */
+import { chunksOf } from '../bucket/stream.ts'
 import type { Transport } from './transport.ts'
 
 export const byFetch: Transport = async ({ method, url, headers, body, signal }) => {
@@ -7,23 +8,9 @@ export const byFetch: Transport = async ({ method, url, headers, body, signal })
   return {
     status: response.status,
     header: (name) => response.headers.get(name) ?? undefined,
-    body: pieces(response.body),
+    body: response.body === null ? nothing() : chunksOf(response.body),
     discard: () => void response.body?.cancel().catch(() => undefined),
   }
 }
 
-async function* pieces(body: Response['body']): AsyncGenerator<Uint8Array> {
-  if (body === null) return
-  const reader = body.getReader()
-  let isOver = false
-  try {
-    for (;;) {
-      const { done, value } = await reader.read()
-      isOver = done
-      if (done) return
-      yield value
-    }
-  } finally {
-    if (!isOver) await reader.cancel().catch(() => undefined)
-  }
-}
+async function* nothing(): AsyncGenerator<Uint8Array> {}
