@@ -23,6 +23,8 @@ import { receivedField, transmissionType } from './session/trace.ts'
 import { Hooks } from './hooks.ts'
 import { enhanced, isPromiseLike, isRefusal } from './verdict.ts'
 import { Turn } from './session/turn.ts'
+import type { Wait } from './deadlines.ts'
+import { Waits, type WaitsOwner } from './waits.ts'
 import { Wire, type WireOwner } from './wire.ts'
 
 /** What all connections of a server share. */
@@ -31,7 +33,7 @@ export interface ConnectionDeps extends Context {
   over(connection: Connection): void
 }
 
-export class Connection implements Session, MessageSource, WireOwner {
+export class Connection implements Session, MessageSource, WireOwner, WaitsOwner {
   readonly id: string
   tls: TlsInfo | undefined
   user: string | undefined
@@ -39,6 +41,7 @@ export class Connection implements Session, MessageSource, WireOwner {
 
   readonly #context: ConnectionDeps
   readonly #protocol: ServerProtocol
+  readonly #waits: Waits
   readonly #wire: Wire
   readonly #hooks: Hooks
   readonly #turn: Turn = new Turn()
@@ -67,8 +70,9 @@ export class Connection implements Session, MessageSource, WireOwner {
       addresses: overrides.addresses,
       observe: observer(options, this.id, 'client'),
     })
-    this.#wire = new Wire(duplex, this.#protocol, limits, observer(options, this.id, 'server'), this)
-    this.#hooks = new Hooks(this.#wire, context, this)
+    this.#waits = new Waits(limits, this.#protocol, this)
+    this.#wire = new Wire(duplex, this.#protocol, this.#waits, observer(options, this.id, 'server'), this)
+    this.#hooks = new Hooks(this.#wire, this.#waits, context, this)
   }
 
   // Session
@@ -148,7 +152,7 @@ export class Connection implements Session, MessageSource, WireOwner {
       const closed = this.#hooks.ask(() => options.close?.(this))
       if (!this.#isDestroyed) await closed
     }
-    wire.stop()
+    this.#waits.stop()
     this.#protocol.release()
     this.#context.over(this)
   }
@@ -156,23 +160,47 @@ export class Connection implements Session, MessageSource, WireOwner {
   /** Asks the session to end: at once where it is idle, after its message where one is in progress. */
   shutDown(): void {
     this.#isShuttingDown = true
-    if (this.#wire.isListening && this.#message === undefined) this.#wire.goodbye(replies.SHUTTING_DOWN)
+    if (this.#waits.isForBytes && this.#message === undefined) this.#sayLast(replies.SHUTTING_DOWN)
   }
 
   /** How long the session has waited for a command. undefined if it is busy, or its client has authenticated. */
   get idleMs(): number | undefined {
-    return this.user === undefined && this.#message === undefined ? this.#wire.idleMs : undefined
+    const isBusy = this.user !== undefined || this.#message !== undefined || this.#wire.isOver
+    return isBusy ? undefined : this.#waits.idleMs
   }
 
   /** Ends a session that is idle, because a newcomer has its place. */
   displace(): void {
-    this.#wire.goodbye(replies.IDLE_WHEN_FULL)
+    this.#sayLast(replies.IDLE_WHEN_FULL)
   }
 
-  /** Ends the session now. */
+  /** Ends the session now. A hook that waits for bytes hears of it, and has a moment to clean up. */
   destroy(): void {
     this.#isDestroyed = true
     this.#wire.destroy()
+    this.#waits.destroyed()
+  }
+
+  /** Called by the timer. */
+  timeUp(waited: Wait | 'last-moment', isSessionOver: boolean): void {
+    switch (waited) {
+      case 'bytes':
+        return this.#sayLast(replies.TIMED_OUT, 'timeout')
+      case 'hook':
+        return this.#hooks.giveUp(isSessionOver ? replies.TIMED_OUT : undefined)
+      case 'last-moment':
+        return this.#hooks.giveUpAll(replies.SHUTTING_DOWN)
+      case 'peer':
+        return this.#wire.lose(new Error('timed out: the client takes no replies'), 'timeout')
+      case 'handshake':
+        return this.#wire.lose(new Error(`no TLS handshake within ${this.#context.limits.tlsHandshakeTimeoutMs} ms`))
+    }
+  }
+
+  /** Ends a wait for bytes with a last reply. */
+  #sayLast(last: Reply, why: 'aborted' | 'timeout' = 'aborted'): void {
+    this.#protocol.say(last)
+    this.#wire.endWait(why)
   }
 
   async #greet(): Promise<boolean> {
@@ -403,7 +431,7 @@ export class Connection implements Session, MessageSource, WireOwner {
     )
     this.#message = message
     this.#messageRefusal = undefined
-    this.#wire.beginMessage()
+    this.#waits.beginMessage()
     this.#protocol.begin()
     // The client may be waiting for 354, and the hook for something else than the client.
     const flushed = this.#protocol.unreadOctets === 0 ? this.#wire.flush() : undefined
@@ -421,6 +449,11 @@ export class Connection implements Session, MessageSource, WireOwner {
     if (!isRefusal(final)) this.messagesAccepted++
     const answered = this.#answer(final, final, message.error === undefined)
     if (answered !== undefined) await answered
+  }
+
+  /** Sends the replies so far where the message's hook is waited for, which may take its time. */
+  #flushForHook(): void {
+    if (this.#waits.isHookAwaited) this.#wire.flushForHook()
   }
 
   /** Reads what the hook has left, up to the message's end or to what ends it sooner. */
@@ -453,16 +486,16 @@ export class Connection implements Session, MessageSource, WireOwner {
           return filled
         }
         case 'chunk':
-          this.#wire.rest()
-          this.#wire.flushForHook()
+          this.#waits.rest()
+          this.#flushForHook()
           return event.bytes
         case 'message-end':
           message.isWhole = true
           message.isOver = true
-          this.#wire.flushForHook()
+          this.#flushForHook()
           return null
         case 'message-failed':
-          this.#wire.flushForHook()
+          this.#flushForHook()
           throw message.fail(event.reason, event.reply)
         case 'end':
         case 'close':

@@ -1,36 +1,26 @@
 /**
- * A connection's bytes in and out, and the deadline of whatever it waits for.
+ * A connection's bytes in and out. It knows nothing of what they mean.
  *
- * It waits for one thing at a time: the client's bytes, the client to take ours, a handshake, a hook. Each has its time,
- * and its own way to end when that is up. What answers at once waits for nothing, makes no promise and sets no deadline.
+ * What answers at once waits for nothing, makes no promise and sets no deadline.
  */
 import type { Duplex, TlsInfo } from '../duplex.ts'
-import type { Limits } from '../protocol/limits.ts'
-import * as replies from '../protocol/grammar/replies.ts'
-import type { Reply } from '../protocol/grammar/reply.ts'
-import type { ServerProtocol } from '../protocol/server/server-protocol.ts'
-import { type Owner, Watchdog } from './watchdog.ts'
+import type { Waits } from './waits.ts'
 
-/** Octets of replies that wait for the end of a batch of input; more leave at once, so that NOOPs cannot pile them up. */
+/** Octets that wait for the end of a batch of input; more leave at once, so that NOOPs cannot pile them up. */
 const MAX_WAITING_OCTETS = 8_192
 
-/** What a hook has to clean up when its session is destroyed. */
-const LAST_MOMENT_MS = 1_000
-
+const NOTHING = new Uint8Array(0)
 const decoder = new TextDecoder()
 
-/** What is waited for now, and so what happens when its time is up. */
-type Waiting = 'nothing' | 'bytes' | 'peer' | 'handshake' | 'hook'
-
-/**
- * A hook that is waited for. Between two chunks, one is asked while that for the message waits; and either may answer first,
- * as either may be asked first: the message's may read before it is waited for.
- */
-interface HookWait {
-  /** The one that was waited for before. */
-  readonly before: HookWait | undefined
-  isOver: boolean
-  giveUp(last: Reply | undefined): void
+/** Who takes the bytes that come, and has those that are to be sent. */
+export interface WireEnd {
+  /** Octets that wait to be sent. */
+  readonly waitingOctets: number
+  /** Returns what waits to be sent, which is then sent; undefined for nothing. */
+  takeReplies(): Uint8Array | undefined
+  receive(bytes: Uint8Array): void
+  /** No more bytes will come. */
+  receiveEnd(): void
 }
 
 /** Whose connection it is. */
@@ -39,66 +29,37 @@ export interface WireOwner {
   wireOver(why: 'aborted' | 'timeout'): void
 }
 
-export class Wire implements Owner {
+export class Wire {
   readonly duplex: Duplex
   /** Nothing more is to be read or written. */
   isOver = false
   /** What broke the connection. */
   error: unknown
 
-  readonly #protocol: ServerProtocol
-  readonly #limits: Limits
+  readonly #end: WireEnd
+  readonly #waits: Waits
   readonly #observe: ((line: string) => void) | undefined
   readonly #owner: WireOwner
-  readonly #watchdog: Watchdog
-  #waiting: Waiting = 'nothing'
-  #lastMoment: ReturnType<typeof setTimeout> | undefined
-  /** The hook whose time runs. */
-  #hook: HookWait | undefined
   /** A write that the peer has not taken yet. */
   #writing: Promise<void> | undefined
   /** A read begun before the greeting. */
   #earlyRead: Promise<Uint8Array | null> | undefined
-  #commandAwaitedSince = 0
-  /** How many lines had been read when it was first awaited. */
-  #linesBefore = -1
-  #messageAwaitedSince = 0
-  /** How long the message has waited for the client; what it waits for its reader does not count against the client. */
-  #clientMs = 0
 
   /**
    * @param observe Sees each line that is sent.
    */
   constructor(
     duplex: Duplex,
-    protocol: ServerProtocol,
-    limits: Limits,
+    end: WireEnd,
+    waits: Waits,
     observe: ((line: string) => void) | undefined,
     owner: WireOwner,
   ) {
     this.duplex = duplex
-    this.#protocol = protocol
-    this.#limits = limits
+    this.#end = end
+    this.#waits = waits
     this.#observe = observe
     this.#owner = owner
-    const shortestMs = Math.min(limits.idleTimeoutMs, limits.dataTimeoutMs, limits.hookTimeoutMs)
-    this.#watchdog = new Watchdog(limits.sessionTimeoutMs, shortestMs, this)
-  }
-
-  /** Sends the replies so far where a hook is waited for, which may take its time. */
-  flushForHook(): void {
-    if (this.#hook !== undefined && this.#protocol.waitingOctets > 0) void this.flush()
-  }
-
-  /** Whether it waits for the client to say something. */
-  get isListening(): boolean {
-    return this.#waiting === 'bytes'
-  }
-
-  /** How long it has waited for the client's next command. undefined if it waits for something else, or is over. */
-  get idleMs(): number | undefined {
-    if (!this.isListening || this.isOver || this.#hook !== undefined || this.#protocol.isInMessage) return undefined
-    return performance.now() - this.#commandAwaitedSince
   }
 
   // Reading
@@ -111,29 +72,22 @@ export class Wire implements Owner {
     const early = this.#earlyRead
     this.#earlyRead = undefined
     const bytes = early ?? this.duplex.read()
-    if (bytes instanceof Promise) {
-      if (this.#protocol.isInMessage) this.#waitForMessage()
-      else this.#waitForCommand()
-    }
+    if (bytes instanceof Promise) this.#waits.forBytes()
     return bytes
   }
 
-  /** Gives the protocol what was read. */
+  /** Hands on what was read. */
   take(bytes: Uint8Array | null): void {
-    if (this.#waiting === 'bytes') {
-      if (this.#protocol.isInMessage) this.#clientMs += performance.now() - this.#messageAwaitedSince
-      this.rest()
-    } else if (this.isOver) {
-      // The last words had their answer. A hook that is still at it has its time, as after any wait.
-      this.rest()
-    }
-    if (bytes === null) this.#protocol.receiveEnd()
-    else this.#protocol.receive(bytes)
+    if (this.#waits.isForBytes) this.#waits.bytesCame()
+    // The last words had their answer. A hook that is still at it has its time, as after any wait.
+    else if (this.isOver) this.#waits.rest()
+    if (bytes === null) this.#end.receiveEnd()
+    else this.#end.receive(bytes)
   }
 
   /**
-   * Sends the replies so far, and gives the protocol the client's next bytes. undefined where that is done at once; else a
-   * promise of what `goOn` gives then.
+   * Sends the replies so far, and takes the client's next bytes. undefined where that is done at once; else a promise of what
+   * `goOn` gives then.
    */
   fill<T>(goOn: () => T | Promise<T>): Promise<T> | undefined {
     const flushed = this.flush()
@@ -182,32 +136,27 @@ export class Wire implements Owner {
     }
   }
 
-  /** A new message begins: its time starts anew. */
-  beginMessage(): void {
-    this.#clientMs = 0
-  }
-
   // Writing
 
   /** Sends the replies so far, in one write. Returns a promise if the peer has to take them first. */
   flush(): void | Promise<void> {
     const earlier = this.#writing
     if (earlier !== undefined) {
-      if (!this.isOver) this.#wait('peer', this.#limits.idleTimeoutMs)
+      if (!this.isOver) this.#waits.forPeer()
       return earlier.then(() => this.flush())
     }
-    const octets = this.#protocol.takeReplies()
+    const octets = this.#end.takeReplies()
     if (octets === undefined || this.isOver) return
     this.#show(octets)
     try {
       const written = this.duplex.write(octets)
       if (!(written instanceof Promise)) return
-      this.#wait('peer', this.#limits.idleTimeoutMs)
+      this.#waits.forPeer()
       this.#writing = written.then(
         () => {
           this.#writing = undefined
           // The handshake begins while its 220 is still on its way.
-          if (this.#waiting === 'peer') this.rest()
+          if (this.#waits.isForPeer) this.#waits.rest()
         },
         (error: unknown) => {
           this.#writing = undefined
@@ -221,12 +170,32 @@ export class Wire implements Owner {
   }
 
   flushIfLong(): void | Promise<void> {
-    if (this.#protocol.waitingOctets > MAX_WAITING_OCTETS) return this.flush()
+    if (this.#end.waitingOctets > MAX_WAITING_OCTETS) return this.flush()
+  }
+
+  /** Sends the replies so far, because a hook may take its time. Nobody waits for the peer to take them. */
+  flushForHook(): void {
+    if (this.#end.waitingOctets > 0) void this.flush()
   }
 
   #show(octets: Uint8Array): void {
     if (this.#observe === undefined) return
     for (const line of decoder.decode(octets).trimEnd().split('\r\n')) this.#observe(line)
+  }
+
+  // TLS
+
+  /** The TLS handshake, or undefined where it failed and the connection is lost. */
+  async startTls(): Promise<TlsInfo | undefined> {
+    this.#waits.forHandshake()
+    try {
+      return await this.duplex.startTls?.()
+    } catch (error) {
+      this.lose(error)
+      return undefined
+    } finally {
+      this.#waits.end()
+    }
   }
 
   // Ending
@@ -236,22 +205,21 @@ export class Wire implements Owner {
     await this.flush()
     if (this.isOver) return
     this.setOver()
-    this.#waitForClose()
+    this.#waits.forClose()
     try {
       await this.duplex.end()
-      this.#waiting = 'nothing'
+      this.#waits.end()
     } catch (error) {
       this.lose(error)
     }
   }
 
-  /** Ends a wait for bytes with a last word. */
-  goodbye(last: Reply): void {
-    this.#protocol.say(last)
-    const octets = this.#protocol.takeReplies() ?? last.octets
-    this.setOver(last === replies.TIMED_OUT ? 'timeout' : 'aborted')
+  /** Ends a wait for bytes: sends what is queued and closes, and waits for neither. */
+  endWait(why: 'aborted' | 'timeout'): void {
+    const octets = this.#end.takeReplies() ?? NOTHING
+    this.setOver(why)
     this.#show(octets)
-    this.#waitForClose()
+    this.#waits.forClose()
     if (this.#writing === undefined) this.#writeLast(octets)
     else void this.#writing.then(() => this.#writeLast(octets))
   }
@@ -268,19 +236,16 @@ export class Wire implements Owner {
 
   /** The connection broke. */
   lose(error: unknown, why: 'aborted' | 'timeout' = 'aborted'): void {
-    this.rest()
+    this.#waits.rest()
     this.setOver(why)
     this.error ??= error
     this.#destroyDuplex()
   }
 
-  /** Ends everything now; a hook that waits for bytes hears of it, and has a moment to clean up behind itself. */
+  /** Ends everything now. */
   destroy(): void {
     this.setOver()
     this.#destroyDuplex()
-    this.#lastMoment = setTimeout(() => {
-      while (this.#hook !== undefined) this.#hook.giveUp(replies.SHUTTING_DOWN)
-    }, LAST_MOMENT_MS)
   }
 
   /** Called by timers too, where what a duplex of somebody's own throws would end the process. */
@@ -295,118 +260,5 @@ export class Wire implements Owner {
   setOver(why: 'aborted' | 'timeout' = 'aborted'): void {
     this.isOver = true
     this.#owner.wireOver(why)
-  }
-
-  /** No deadline holds any more. */
-  stop(): void {
-    clearTimeout(this.#lastMoment)
-    this.#watchdog.stop()
-  }
-
-  // Waiting
-
-  /** The TLS handshake, or undefined where it failed and the connection is lost. */
-  async startTls(): Promise<TlsInfo | undefined> {
-    this.#wait('handshake', this.#limits.tlsHandshakeTimeoutMs)
-    try {
-      return await this.duplex.startTls?.()
-    } catch (error) {
-      this.lose(error)
-      return undefined
-    } finally {
-      this.#waiting = 'nothing'
-    }
-  }
-
-  /**
-   * Waits for a hook, and not longer than it may take: then it calls `late`, whose answer counts. No reply waits with it: what is
-   * there is sent first (RFC 2920 3.2).
-   */
-  waitForHook<T>(hook: PromiseLike<T>, late: () => Reply): Promise<T | Reply> {
-    if (this.#protocol.waitingOctets > 0) void this.flush()
-    return new Promise((resolve, reject) => {
-      const settle = (): void => {
-        if (wait.isOver) return
-        wait.isOver = true
-        while (this.#hook?.isOver === true) this.#hook = this.#hook.before
-        this.#restUnlessBusy()
-      }
-      const wait: HookWait = {
-        before: this.#hook,
-        isOver: false,
-        giveUp(last) {
-          settle()
-          resolve(last ?? late())
-        },
-      }
-      this.#hook = wait
-      this.#restUnlessBusy()
-      // Of what is no promise: it may throw, or answer with another.
-      Promise.resolve(hook).then(
-        (answer) => {
-          settle()
-          resolve(answer)
-        },
-        (error: unknown) => {
-          settle()
-          reject(error)
-        },
-      )
-    })
-  }
-
-  /** A wait is over. What remains is the hook that waited for it, if one did: its time starts anew. */
-  rest(): void {
-    if (this.#hook === undefined) this.#waiting = 'nothing'
-    else this.#wait('hook', this.#limits.hookTimeoutMs)
-  }
-
-  /** A hook that has begun to read waits for the client, and may leave while it still does: that deadline stays. */
-  #restUnlessBusy(): void {
-    if (this.#waiting === 'nothing' || this.#waiting === 'hook') this.rest()
-  }
-
-  /** For a command: a byte of it now and then does not buy more time. */
-  #waitForCommand(): void {
-    const now = performance.now()
-    const { isInLine, linesRead } = this.#protocol
-    // One that began in the packet of what came before it has its time too.
-    if (!isInLine || linesRead !== this.#linesBefore) {
-      this.#commandAwaitedSince = now
-      this.#linesBefore = linesRead
-    }
-    this.#wait('bytes', this.#commandAwaitedSince + this.#limits.idleTimeoutMs - now, now)
-  }
-
-  /** For bytes of a message: the pause between two blocks is bounded, and so is the time that this many may take. */
-  #waitForMessage(): void {
-    const { dataTimeoutMs, minDataBytesPerSecond, minDataRateGraceMs } = this.#limits
-    const now = performance.now()
-    this.#messageAwaitedSince = now
-    const earnedMs = (this.#protocol.messageOctets * 1_000) / minDataBytesPerSecond
-    const leftMs = minDataBytesPerSecond === 0 ? Infinity : minDataRateGraceMs + earnedMs - this.#clientMs
-    this.#wait('bytes', Math.min(dataTimeoutMs, leftMs), now)
-  }
-
-  /** For the peer to take our last words and close, which it has time for also when the session's is up. */
-  #waitForClose(): void {
-    this.#waiting = 'peer'
-    this.#watchdog.allowLast(this.#limits.idleTimeoutMs)
-  }
-
-  #wait(waiting: Waiting, ms: number, now?: number): void {
-    this.#waiting = waiting
-    this.#watchdog.allow(ms, now)
-  }
-
-  /** Called by the watchdog. */
-  expire(isSessionOver: boolean): void {
-    const waiting = this.#waiting
-    this.#waiting = 'nothing'
-    if (waiting === 'bytes') this.goodbye(replies.TIMED_OUT)
-    else if (waiting === 'hook') this.#hook?.giveUp(isSessionOver ? replies.TIMED_OUT : undefined)
-    else if (waiting === 'peer') this.lose(new Error('timed out: the client takes no replies'), 'timeout')
-    else if (waiting === 'handshake')
-      this.lose(new Error(`no TLS handshake within ${this.#limits.tlsHandshakeTimeoutMs} ms`))
   }
 }

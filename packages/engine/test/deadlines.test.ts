@@ -1,0 +1,169 @@
+/** Deadlines by numbers alone: hours pass in no time. Times are ms since the session began. */
+import { describe, expect, test } from 'vitest'
+import { type Limits, resolveLimits } from '../src/protocol/limits.ts'
+import { Deadlines, type Progress } from '../src/server/deadlines.ts'
+
+const BETWEEN_COMMANDS: Progress = { isInMessage: false, isInLine: false, linesRead: 1, messageOctets: 0 }
+const IN_COMMAND: Progress = { ...BETWEEN_COMMANDS, isInLine: true }
+
+const LIMITS: Partial<Limits> = {
+  idleTimeoutMs: 300,
+  dataTimeoutMs: 200,
+  hookTimeoutMs: 500,
+  tlsHandshakeTimeoutMs: 100,
+  sessionTimeoutMs: 1_000_000,
+  minDataBytesPerSecond: 0,
+}
+
+function begin(limits: Partial<Limits> = {}): Deadlines {
+  return new Deadlines(resolveLimits({ ...LIMITS, ...limits }), 0)
+}
+
+function inMessage(messageOctets: number): Progress {
+  return { isInMessage: true, isInLine: false, linesRead: 4, messageOctets }
+}
+
+test('a session that waits for nothing has no deadline', () => {
+  const deadlines = begin()
+  expect(deadlines.at).toBe(Infinity)
+  expect(deadlines.expire(999_999)).toBe('nothing')
+})
+
+test.each([
+  ['bytes', 310, (deadlines: Deadlines) => deadlines.forBytes(10, BETWEEN_COMMANDS)],
+  ['bytes', 210, (deadlines: Deadlines) => deadlines.forBytes(10, inMessage(0))],
+  ['peer', 310, (deadlines: Deadlines) => deadlines.forPeer(10)],
+  ['handshake', 110, (deadlines: Deadlines) => deadlines.forHandshake(10)],
+  ['hook', 510, (deadlines: Deadlines) => deadlines.hookBegins(10)],
+] as const)('a wait for %s ends at %i and is over then', (wait, at, start) => {
+  const deadlines = begin()
+  start(deadlines)
+  expect(deadlines.at).toBe(at)
+  expect(deadlines.expire(at - 1)).toBe('nothing')
+  expect(deadlines.wait).toBe(wait)
+  expect(deadlines.expire(at)).toBe(wait)
+  expect(deadlines).toMatchObject({ wait: 'nothing', at: Infinity })
+})
+
+describe('a command', () => {
+  test('gets no more time by a byte now and then', () => {
+    const deadlines = begin()
+    deadlines.forBytes(0, BETWEEN_COMMANDS)
+    deadlines.end()
+    deadlines.forBytes(200, IN_COMMAND)
+    expect(deadlines.at).toBe(300)
+  })
+
+  test('gets its own time if it began in the packet of the command before', () => {
+    const deadlines = begin()
+    deadlines.forBytes(0, BETWEEN_COMMANDS)
+    deadlines.end()
+    deadlines.forBytes(200, { ...IN_COMMAND, linesRead: 2 })
+    expect(deadlines.at).toBe(500)
+  })
+
+  test('that is awaited makes the session idle', () => {
+    const deadlines = begin()
+    expect(deadlines.idleMs(5, BETWEEN_COMMANDS)).toBeUndefined()
+    deadlines.forBytes(10, BETWEEN_COMMANDS)
+    expect(deadlines.idleMs(35, BETWEEN_COMMANDS)).toBe(25)
+    expect(deadlines.idleMs(35, inMessage(0))).toBeUndefined()
+    deadlines.hookBegins(40)
+    expect(deadlines.idleMs(45, BETWEEN_COMMANDS)).toBeUndefined()
+  })
+})
+
+describe('a message', () => {
+  /** Lets the client take `ms` for the next bytes. */
+  function wait(deadlines: Deadlines, now: number, ms: number, octets: number): number {
+    deadlines.forBytes(now, inMessage(octets))
+    deadlines.messageBytesCame(now + ms)
+    deadlines.end()
+    return now + ms
+  }
+
+  test('has to keep its average rate after the grace', () => {
+    const deadlines = begin({ minDataBytesPerSecond: 100, minDataRateGraceMs: 1_000, dataTimeoutMs: 10_000 })
+    deadlines.beginMessage()
+    let now = wait(deadlines, 0, 600, 0)
+    now = wait(deadlines, now, 500, 10)
+    // 1,000 ms of grace and 200 for 20 octets, of which 1,100 are over.
+    deadlines.forBytes(now, inMessage(20))
+    expect(deadlines.at).toBe(now + 100)
+  })
+
+  test('does not pay for what its reader takes, nor for the message before', () => {
+    const deadlines = begin({ minDataBytesPerSecond: 100, minDataRateGraceMs: 1_000, dataTimeoutMs: 10_000 })
+    deadlines.beginMessage()
+    wait(deadlines, 0, 300, 0)
+    deadlines.forBytes(50_000, inMessage(0))
+    expect(deadlines.at).toBe(50_700)
+    deadlines.beginMessage()
+    deadlines.forBytes(60_000, inMessage(0))
+    expect(deadlines.at).toBe(61_000)
+  })
+
+  test('has no rate to keep if there is no minimum', () => {
+    const deadlines = begin({ minDataBytesPerSecond: 0, minDataRateGraceMs: 0 })
+    deadlines.forBytes(7, inMessage(0))
+    expect(deadlines.at).toBe(207)
+  })
+})
+
+describe('a hook', () => {
+  test('has its time anew after it has read', () => {
+    const deadlines = begin()
+    deadlines.hookBegins(0)
+    deadlines.forBytes(400, inMessage(0))
+    expect(deadlines.at).toBe(600)
+    deadlines.forHook(450)
+    expect(deadlines).toMatchObject({ wait: 'hook', at: 950 })
+  })
+
+  test('leaves the deadline of the bytes that it still waits for when it answers', () => {
+    const deadlines = begin()
+    deadlines.hookBegins(0)
+    deadlines.forBytes(100, inMessage(0))
+    deadlines.hookEnds(150)
+    expect(deadlines).toMatchObject({ wait: 'bytes', at: 300, isHookAwaited: false })
+  })
+
+  test('of a chunk gives its place back to that of the message', () => {
+    const deadlines = begin()
+    deadlines.hookBegins(0)
+    deadlines.hookBegins(100)
+    expect(deadlines.at).toBe(600)
+    deadlines.hookEnds(200)
+    expect(deadlines).toMatchObject({ wait: 'hook', at: 700 })
+    deadlines.hookEnds(300)
+    expect(deadlines).toMatchObject({ wait: 'nothing', at: Infinity })
+  })
+
+  test('has a moment after its session was destroyed, whatever it waits for', () => {
+    const deadlines = begin({ hookTimeoutMs: 5_000 })
+    deadlines.hookBegins(0)
+    deadlines.destroyed(100)
+    expect(deadlines.at).toBe(1_100)
+    expect(deadlines.expire(1_100)).toBe('last-moment')
+    expect(deadlines).toMatchObject({ wait: 'hook', at: 5_000 })
+  })
+})
+
+describe('the session', () => {
+  test('ends whatever is waited for', () => {
+    const deadlines = begin({ sessionTimeoutMs: 1_000 })
+    deadlines.forBytes(900, BETWEEN_COMMANDS)
+    expect(deadlines.at).toBe(1_000)
+    expect([deadlines.isSessionOver(999), deadlines.isSessionOver(1_000)]).toEqual([false, true])
+    deadlines.hookBegins(950)
+    deadlines.forHook(960)
+    expect(deadlines.at).toBe(1_000)
+  })
+
+  test('is no bound for the client to take the last reply', () => {
+    const deadlines = begin({ sessionTimeoutMs: 1_000 })
+    deadlines.forClose(1_000)
+    expect(deadlines).toMatchObject({ wait: 'peer', at: 1_300 })
+    expect(deadlines.isSessionOver(99_999)).toBe(false)
+  })
+})
