@@ -4,6 +4,7 @@ import { type Reply, reply } from '../protocol/grammar/reply.ts'
 import { type Limits, resolveLimits } from '../protocol/limits.ts'
 import { Allowance } from '../protocol/server/allowance.ts'
 import { Gate } from '../protocol/server/gate.ts'
+import { VERBS } from '../protocol/server/verbs.ts'
 import type { ProtocolOptions } from '../protocol/server/server-protocol.ts'
 import type { CommandHandler } from './extension.ts'
 import type { RefusedCommand } from './handlers.ts'
@@ -35,7 +36,8 @@ export function createContext(options: ServerOptions): Context {
   const commands = new Map(options.extensions?.flatMap(({ commands }) => Object.entries(commands ?? {})))
   const set = new ExtensionSet(extensions)
   const verbsOff = new Set(OPTIONAL_VERBS.filter((verb) => options.disabled?.includes(verb)))
-  const verbs = ['HELO', 'EHLO', 'MAIL', 'RCPT', 'DATA', 'RSET', 'NOOP', 'QUIT', ...OPTIONAL_VERBS, ...set.verbs]
+  const own = Object.entries(VERBS).flatMap(([verb, { needsExtension }]) => (needsExtension === true ? [] : [verb]))
+  const verbs = [...own, ...set.verbs]
   const report: Context['report'] = (error, session) => {
     // What goes wrong in the handler of errors has nowhere to go.
     quietly(

@@ -7,6 +7,8 @@ import type { ProtocolExtension } from '../protocol/extensions/extension.ts'
 import type { BareLineEndings } from '../protocol/framing/text.ts'
 import { type Limits, OptionError } from '../protocol/limits.ts'
 import { MECHANISMS, type Mechanism } from '../protocol/sasl.ts'
+import type { Verb } from '../protocol/server/state.ts'
+import { VERBS } from '../protocol/server/verbs.ts'
 import type { Extension } from './extension.ts'
 import type { AuthOptions, Handlers } from './handlers.ts'
 import type { Places } from './places/admission.ts'
@@ -78,8 +80,8 @@ export interface SessionOverrides {
   readonly implicitTls?: boolean
 }
 
-/** Verbs that a server need not have (RFC 5321 4.5.1). */
-export const OPTIONAL_VERBS: readonly string[] = ['VRFY', 'EXPN', 'HELP']
+/** Verbs that a server need not have. */
+export const OPTIONAL_VERBS: readonly string[] = Object.keys(VERBS).filter((verb) => VERBS[verb as Verb].isOptional)
 
 /** @throws OptionError on a value that cannot be */
 export function checkOptions(options: ServerOptions): void {

@@ -10,7 +10,6 @@ const HTTP_REQUEST = /^(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|P
 const LONG_HTTP_REQUEST = /^[A-Za-z]+ (?:\/|https?:)/
 const SPACE = 32
 const UTF8_PARAMETER = ' SMTPUTF8'
-const TAKES_NO_ARGUMENT: ReadonlySet<string> = new Set(['RSET', 'QUIT', 'STARTTLS', 'DATA'])
 
 /**
  * Returns whether a line is a request of HTTP. If a browser is made to speak to a mail server, not one of its lines may run.
@@ -68,9 +67,9 @@ export function parseQuery(argument: string, isUtf8Known: boolean): string | Rep
   return allowed.test(text) ? text : replies.NOT_ASCII
 }
 
-/** Why this argument may not stand behind `verb`; undefined where it may. */
-export function argumentRefusal(verb: string, argument: string): Reply | undefined {
+/** Why this argument may not stand behind a verb; undefined where it may. */
+export function argumentRefusal(argument: string, takesNone: boolean): Reply | undefined {
   if (argument === '') return undefined
   if (!/^[\x20-\x7e]*$/.test(argument)) return replies.NOT_ASCII
-  return TAKES_NO_ARGUMENT.has(verb) ? replies.NO_ARGUMENT : undefined
+  return takesNone ? replies.NO_ARGUMENT : undefined
 }

@@ -40,4 +40,6 @@ export type ServerEvent =
   /** (answer, with the reply of 'message-failed' where there was one) */
   | { readonly type: 'message-end' }
 
+export type EventOf<T extends ServerEvent['type']> = Extract<ServerEvent, { readonly type: T }>
+
 export type MessageFailure = 'too-large' | 'bare-line-ending' | 'line-too-long'

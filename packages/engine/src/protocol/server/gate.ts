@@ -5,33 +5,11 @@
  */
 import { upperCase } from '../bytes/ascii.ts'
 import type { ExtensionSet } from '../extensions/set.ts'
-import type { Limits } from '../limits.ts'
 import * as replies from '../grammar/replies.ts'
 import type { Reply } from '../grammar/reply.ts'
-import { BEFORE_AUTH, BEFORE_TLS, type Moves, VERBS, movesFor } from './state.ts'
-
-/** Verbs of the engine that are off unless an extension brings them. */
-const NEEDS_EXTENSION: ReadonlySet<string> = new Set(['BDAT', 'STARTTLS', 'AUTH'])
-
-/** What the gate must know of a session. */
-export interface Visitor {
-  readonly isSecure: boolean
-  readonly canStartTls: boolean
-  readonly isTlsMissing: boolean
-  readonly isAuthMissing: boolean
-}
-
-/** What one server makes of one verb. */
-export interface VerbRule {
-  /** In upper case. */
-  readonly verb: string
-  readonly isOff: boolean
-  /** Of its line, CRLF included. */
-  readonly maxLineOctets: number
-  readonly mayComeBeforeTls: boolean
-  readonly mayComeBeforeAuth: boolean
-  readonly moves: Moves
-}
+import type { Limits } from '../limits.ts'
+import { movesFor, type Verb } from './state.ts'
+import { EXTENSION_VERB, VERBS, type VerbEntry, type VerbRule, type Visitor } from './verbs.ts'
 
 export class Gate {
   /** The longest line that any verb may have. */
@@ -43,14 +21,16 @@ export class Gate {
   constructor(limits: Limits, extensions: ExtensionSet, verbsOff: ReadonlySet<string>) {
     const { maxCommandLineOctets, maxAuthLineOctets } = limits
     const { verbs: brought, lineOctets } = extensions
-    const rules = [...new Set([...VERBS, ...brought])].map((verb): VerbRule => ({
-      verb,
-      isOff: verbsOff.has(verb) || (NEEDS_EXTENSION.has(verb) && !brought.has(verb)),
-      maxLineOctets: verb === 'AUTH' ? maxAuthLineOctets : maxCommandLineOctets + (lineOctets.get(verb) ?? 0),
-      mayComeBeforeTls: BEFORE_TLS.has(verb),
-      mayComeBeforeAuth: BEFORE_AUTH.has(verb),
-      moves: movesFor(verb),
-    }))
+    const rules = [...new Set([...Object.keys(VERBS), ...brought])].map((verb): VerbRule => {
+      const entry: VerbEntry = Object.hasOwn(VERBS, verb) ? VERBS[verb as Verb] : EXTENSION_VERB
+      return {
+        verb,
+        entry,
+        isOff: verbsOff.has(verb) || (entry.needsExtension === true && !brought.has(verb)),
+        maxLineOctets: entry.isAuth === true ? maxAuthLineOctets : maxCommandLineOctets + (lineOctets.get(verb) ?? 0),
+        moves: movesFor(verb),
+      }
+    })
     this.maxLineOctets = maxCommandLineOctets + Math.max(0, ...lineOctets.values())
     this.#maxCommandLineOctets = maxCommandLineOctets
     this.#rules = new Map(rules.map((rule) => [rule.verb, rule]))
@@ -66,12 +46,13 @@ export class Gate {
    *
    * @param lineOctets Of its line, CRLF included.
    */
-  refusal(rule: VerbRule, lineOctets: number, visitor: Visitor): Reply | undefined {
-    if (lineOctets > rule.maxLineOctets) return replies.LINE_TOO_LONG
-    if (rule.verb === 'STARTTLS' && visitor.isSecure) return replies.TLS_ACTIVE
-    if (rule.isOff || (rule.verb === 'STARTTLS' && !visitor.canStartTls)) return replies.COMMAND_OFF
-    if (visitor.isTlsMissing && !rule.mayComeBeforeTls) return replies.TLS_REQUIRED
-    if (visitor.isAuthMissing && !rule.mayComeBeforeAuth) return replies.AUTH_REQUIRED
+  refusal({ entry, isOff, maxLineOctets }: VerbRule, lineOctets: number, visitor: Visitor): Reply | undefined {
+    if (lineOctets > maxLineOctets) return replies.LINE_TOO_LONG
+    const refusal = entry.refusal?.(visitor)
+    if (refusal !== undefined) return refusal
+    if (isOff) return replies.COMMAND_OFF
+    if (visitor.isTlsMissing && entry.isBeforeTls !== true) return replies.TLS_REQUIRED
+    if (visitor.isAuthMissing && entry.isBeforeAuth !== true) return replies.AUTH_REQUIRED
     return undefined
   }
 

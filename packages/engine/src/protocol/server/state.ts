@@ -11,7 +11,7 @@
  * - RFC 3207 4: STARTTLS after EHLO, outside a transaction; after the handshake the session is new.
  * - RFC 4954 4: AUTH after EHLO, outside a transaction.
  *
- * Two gates stand in front of the table: TLS required, then AUTH required. They do not depend on the state.
+ * Two gates stand in front of the table: TLS required, then AUTH required. They do not depend on the state: `gate.ts`.
  */
 import { type Reply, reply } from '../grammar/reply.ts'
 
@@ -99,15 +99,12 @@ const TABLE: Readonly<Record<Verb, readonly [Cell, Cell, Cell, Cell, Cell, Cell]
 /** Where a verb leads from each state, or the reply that says why it may not be sent there. */
 export type Moves = Readonly<Record<CommandState, Move | Reply>>
 
-/** The verbs that the table knows. */
-export const VERBS: ReadonlySet<string> = new Set(Object.keys(TABLE))
-
 /** What a verb of an extension does. */
 const STAY: Moves = forEachState((state) => ({ accepted: state, refused: state }))
 
 /** The row of a verb; one that the table does not know is an extension's, and changes no state. */
 export function movesFor(verb: string): Moves {
-  if (!VERBS.has(verb)) return STAY
+  if (!Object.hasOwn(TABLE, verb)) return STAY
   const row = TABLE[verb as Verb]
   return forEachState((state, column) => {
     const cell = row[column] as Cell
@@ -120,12 +117,6 @@ function forEachState<T>(make: (state: CommandState, column: number) => T): Reco
   const entries = COMMAND_STATES.map((state, column): [CommandState, T] => [state, make(state, column)])
   return Object.fromEntries(entries) as Record<CommandState, T>
 }
-
-/** RFC 3207 4: all that a client may say before TLS, where TLS is required. */
-export const BEFORE_TLS: ReadonlySet<string> = new Set(['NOOP', 'EHLO', 'STARTTLS', 'QUIT'])
-
-/** All that a client may say before AUTH, where AUTH is required (RFC 4954 4, and what leads there). */
-export const BEFORE_AUTH: ReadonlySet<string> = new Set(['AUTH', 'EHLO', 'HELO', 'NOOP', 'RSET', 'QUIT', 'STARTTLS'])
 
 /** After the last octet of a message, whatever its answer. */
 export const AFTER_MESSAGE: State = 'ready'

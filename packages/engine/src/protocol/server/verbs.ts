@@ -1,0 +1,303 @@
+/**
+ * One entry for each verb: when it may come, how it is read, and what its answer changes.
+ *
+ * Where a verb leads from each state is its row in `state.ts`. What the driver does for it is in the driver's `commands.ts`.
+ */
+import type { ExtensionContext } from '../extensions/extension.ts'
+import { argumentRefusal, helloRefusal, parseChunk, parseQuery } from '../grammar/command.ts'
+import * as replies from '../grammar/replies.ts'
+import { type Reply, isReply } from '../grammar/reply.ts'
+import type { Budgets } from './budgets.ts'
+import type { EventOf, Hello, ServerEvent } from './event.ts'
+import { isPastDrain } from './message-reader.ts'
+import type { Move, Moves, State, Verb } from './state.ts'
+import { type OpenEnvelope, type TransactionRules, readMail, readRcpt } from './transaction.ts'
+
+/** What the gate must know of a session. */
+export interface Visitor {
+  readonly isSecure: boolean
+  readonly canStartTls: boolean
+  readonly isTlsMissing: boolean
+  readonly isAuthMissing: boolean
+}
+
+/** A session, as a verb reads and changes it. */
+export interface VerbSession extends ExtensionContext, Visitor {
+  readonly rules: TransactionRules
+  readonly budgets: Budgets
+  /** The verb of this command. */
+  readonly verb: string
+  /** Octets of its line, CRLF included. */
+  readonly lineOctets: number
+  hello: Hello | undefined
+  isAuthenticated: boolean
+  /** The transaction in progress, or proposed by the MAIL that waits for its answer. */
+  envelope: OpenEnvelope | undefined
+  /** What was pipelined behind a refusal is out of order through no fault of the client's. */
+  isBehindRefusal: boolean
+  /** Octets of the chunk that came with the message; 0 for a message by DATA. */
+  readonly chunkOctets: number
+  /** Octets of the message so far. */
+  readonly messageOctets: number
+  /** Asks the driver, whose answer is settled by `settle`. */
+  ask(event: ServerEvent, move: Move, settle?: Settle): ServerEvent
+  /** Refuses a command that the driver never gets to see, and counts it as a bad one. */
+  refuse(refusal: Reply): ServerEvent
+  /** Gives a reply that is the client's fault no more than ours. */
+  tell(given: Reply): ServerEvent
+  /** Returns where a command leads, or why it may not be sent now. */
+  moveFor(rule: VerbRule): Move | Reply
+  setState(state: State): void
+  /** Goes on to what comes next, without a reply. */
+  next(): ServerEvent
+  endTransaction(): void
+  beginText(): void
+  /** Begins a chunk. Returns whether it is the first of its message. */
+  beginChunk(octets: number, isLast: boolean): boolean
+  /** Reads octets away before anything else, then refuses. */
+  skip(octets: number, answer: Reply): void
+  authenticate(argument: string): ServerEvent
+}
+
+/**
+ * Does what the answer to an event changes, but for the state. Each takes the event that it settles.
+ *
+ * @returns the reply to give: the last failure that is allowed gets another one. undefined if it is given later.
+ */
+export type Settle = (session: VerbSession, event: never, given: Reply, isAccepted: boolean) => Reply | undefined
+
+/** What is true of a verb on every server. */
+export type VerbEntry = VerbTraits & (ReadVerb | AnnouncedVerb)
+
+/** A command is read if it may come now. */
+interface ReadVerb {
+  read(session: VerbSession, argument: string, move: Move, rule: VerbRule): ServerEvent
+  readonly announce?: never
+}
+
+/** Octets follow the line, so it is read whether it may come or not. */
+interface AnnouncedVerb {
+  announce(session: VerbSession, argument: string, rule: VerbRule): ServerEvent
+  readonly read?: never
+}
+
+interface VerbTraits {
+  /** It may come before TLS where TLS is required (RFC 3207 4). */
+  readonly isBeforeTls?: true
+  /** It may come before AUTH where AUTH is required (RFC 4954 4, and what leads there). */
+  readonly isBeforeAuth?: true
+  /** It is off unless an extension brings it. */
+  readonly needsExtension?: true
+  /** A server need not have it (RFC 5321 4.5.1). */
+  readonly isOptional?: true
+  readonly takesNoArgument?: true
+  /** It leads somewhere by itself, so it does not count among those that lead nowhere. */
+  readonly leadsOn?: true
+  /** Its argument may be a secret, and its line as long as those of AUTH. */
+  readonly isAuth?: true
+  /** Says why it may not come on this connection now. */
+  refusal?(visitor: Visitor): Reply | undefined
+}
+
+/** What one server makes of one verb. */
+export interface VerbRule {
+  /** In upper case. */
+  readonly verb: string
+  readonly entry: VerbEntry
+  readonly isOff: boolean
+  /** Of its line, CRLF included. */
+  readonly maxLineOctets: number
+  readonly moves: Moves
+}
+
+const MESSAGE: ServerEvent = { type: 'message' }
+
+/** In the order of the reply to HELP. */
+export const VERBS: Readonly<Record<Verb, VerbEntry>> = {
+  HELO: { isBeforeAuth: true, read: readHello },
+  EHLO: { isBeforeTls: true, isBeforeAuth: true, read: readHello },
+  MAIL: {
+    read(session, argument, move) {
+      const envelope = readMail(argument, session.rules, session)
+      if (isReply(envelope)) return session.refuse(envelope)
+      const noRoom = session.budgets.hold(session.lineOctets)
+      if (noRoom !== undefined) return session.tell(session.budgets.ofIdle(noRoom))
+      session.envelope = envelope
+      return session.ask({ type: 'mail', reversePath: envelope.reversePath }, move, settleTransaction)
+    },
+  },
+  RCPT: {
+    read(session, argument, move) {
+      const { budgets, envelope, limits } = session
+      const forwardPath = readRcpt(argument, session.rules, session)
+      if (isReply(forwardPath)) {
+        // A recipient refused here is as refused as one that the driver refuses.
+        session.setState(move.refused)
+        return session.refuse(forwardPath)
+      }
+      const isFull = (envelope?.forwardPaths.length ?? 0) >= limits.maxRecipients
+      const noRoom = isFull ? replies.TOO_MANY_RECIPIENTS : budgets.hold(session.lineOctets)
+      if (noRoom === undefined) return session.ask({ type: 'rcpt', forwardPath }, move, settleRcpt)
+      session.setState(move.refused)
+      // No room is no error: the client is to send the rest in another transaction (RFC 5321 4.5.3.1.10).
+      return session.tell(budgets.ofRecipient(noRoom))
+    },
+  },
+  DATA: {
+    takesNoArgument: true,
+    read(session, argument, move) {
+      const refusal = argumentRefusal(argument, true)
+      if (refusal !== undefined) return session.refuse(refusal)
+      if (session.envelope?.body === 'BINARYMIME') return session.refuse(replies.BINARY_NEEDS_BDAT)
+      session.beginText()
+      return session.ask(MESSAGE, move, settleMessage)
+    },
+  },
+  RSET: { isBeforeAuth: true, takesNoArgument: true, read: readPlain(settleReset) },
+  NOOP: { isBeforeTls: true, isBeforeAuth: true, read: readPlain() },
+  QUIT: { isBeforeTls: true, isBeforeAuth: true, takesNoArgument: true, leadsOn: true, read: readPlain() },
+  VRFY: { isOptional: true, read: readQuery },
+  EXPN: { isOptional: true, read: readQuery },
+  HELP: { isOptional: true, read: readPlain() },
+  BDAT: {
+    needsExtension: true,
+    announce(session, argument, rule) {
+      const chunk = parseChunk(argument)
+      if (chunk === undefined) return session.refuse(replies.BAD_CHUNK_SIZE)
+      const { octets, isLast, isMalformed } = chunk
+      // Whatever the answer, these octets are the chunk's and must never be read as commands.
+      if (isPastDrain(session.messageOctets + octets, session.limits)) return session.tell(replies.TOO_MUCH_DATA)
+      const move = session.moveFor(rule)
+      if (isReply(move) || isMalformed) {
+        session.skip(octets, isReply(move) ? move : replies.BAD_CHUNK_SIZE)
+        return session.next()
+      }
+      const tooMany = octets === 0 && !isLast ? session.budgets.countIdle() : undefined
+      if (tooMany !== undefined) return session.tell(tooMany)
+      const isFirst = session.beginChunk(octets, isLast)
+      if (isFirst) return session.ask(MESSAGE, move, settleMessage)
+      session.setState(move.accepted)
+      return session.next()
+    },
+  },
+  STARTTLS: {
+    isBeforeTls: true,
+    isBeforeAuth: true,
+    needsExtension: true,
+    takesNoArgument: true,
+    leadsOn: true,
+    refusal({ isSecure, canStartTls }) {
+      if (isSecure) return replies.TLS_ACTIVE
+      return canStartTls ? undefined : replies.COMMAND_OFF
+    },
+    read: readPlain(),
+  },
+  AUTH: {
+    isBeforeAuth: true,
+    needsExtension: true,
+    isAuth: true,
+    read: (session, argument) =>
+      session.isAuthenticated ? session.refuse(replies.ALREADY_AUTHENTICATED) : session.authenticate(argument),
+  },
+}
+
+/** The entry of an extension's own verb. */
+export const EXTENSION_VERB: VerbEntry = { read: readPlain() }
+
+// Reading
+
+function readHello(session: VerbSession, argument: string, move: Move): ServerEvent {
+  const refusal = helloRefusal(argument, session.rules.addresses)
+  if (refusal !== undefined) return session.refuse(refusal)
+  const tooMany = session.hello && session.budgets.countIdle()
+  if (tooMany !== undefined) return session.tell(tooMany)
+  const hello: Hello = { verb: session.verb as Hello['verb'], name: argument }
+  return session.ask({ type: 'hello', hello }, move, settleHello)
+}
+
+/** VRFY and EXPN. */
+function readQuery(session: VerbSession, argument: string, move: Move): ServerEvent {
+  const query = parseQuery(argument, session.rules.extensions.mail.has('SMTPUTF8'))
+  return isReply(query) ? session.refuse(query) : askCommand(session, query, move)
+}
+
+/** Returns how a command is read that the driver gets as it is. */
+function readPlain(settle?: Settle): ReadVerb['read'] {
+  return (session, argument, move, { entry }) => {
+    const refusal = argumentRefusal(argument, entry.takesNoArgument === true)
+    if (refusal !== undefined) return session.refuse(refusal)
+    return askCommand(session, argument, move, settle, entry.leadsOn)
+  }
+}
+
+function askCommand(
+  session: VerbSession,
+  argument: string,
+  move: Move,
+  settle?: Settle,
+  leadsOn: boolean = false,
+): ServerEvent {
+  const tooMany = leadsOn ? undefined : session.budgets.countIdle()
+  if (tooMany !== undefined) return session.tell(tooMany)
+  return session.ask({ type: 'command', verb: session.verb, argument }, move, settle)
+}
+
+// What an answer changes
+
+function settleHello(session: VerbSession, event: EventOf<'hello'>, given: Reply, isAccepted: boolean): Reply {
+  if (isAccepted) {
+    session.hello = event.hello
+    session.endTransaction()
+    session.isBehindRefusal = false
+  }
+  return given
+}
+
+function settleReset(session: VerbSession, _: ServerEvent, given: Reply, isAccepted: boolean): Reply {
+  if (isAccepted) {
+    session.endTransaction()
+    session.isBehindRefusal = false
+  }
+  return given
+}
+
+/** Of MAIL, and of a chunk that is not the last: refused, there is no transaction any more. */
+export function settleTransaction(session: VerbSession, _: ServerEvent, given: Reply, isAccepted: boolean): Reply {
+  session.isBehindRefusal = !isAccepted
+  if (isAccepted) return given
+  session.endTransaction()
+  return session.budgets.ofIdle(given)
+}
+
+function settleRcpt(session: VerbSession, event: EventOf<'rcpt'>, given: Reply, isAccepted: boolean): Reply {
+  if (isAccepted) {
+    session.envelope?.forwardPaths.push(event.forwardPath)
+    return given
+  }
+  session.budgets.letGo(session.lineOctets)
+  return session.budgets.ofRecipient(given)
+}
+
+/** Of a message that the driver does not take. */
+function settleMessage(session: VerbSession, _: ServerEvent, given: Reply): Reply | undefined {
+  const { chunkOctets } = session
+  session.endTransaction()
+  const final = session.budgets.ofIdle(given)
+  if (chunkOctets === 0 || final !== given) return final
+  // The chunk that came with it still has to be read away, and is answered then.
+  session.skip(chunkOctets, given)
+  return undefined
+}
+
+export function settleMessageEnd(session: VerbSession, _: ServerEvent, given: Reply, isAccepted: boolean): Reply {
+  session.isBehindRefusal = !isAccepted
+  if (isAccepted) session.budgets.forgive()
+  const final = isAccepted ? given : session.budgets.ofIdle(given)
+  session.endTransaction()
+  return final
+}
+
+export function settleCredentials(session: VerbSession, _: ServerEvent, given: Reply, isAccepted: boolean): Reply {
+  if (isAccepted) session.isAuthenticated = true
+  return given.code >= 500 ? session.budgets.ofFailedAuth(given) : given
+}
