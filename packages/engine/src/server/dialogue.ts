@@ -1,0 +1,142 @@
+/** What the parts of one connection share: its protocol, its wire and its hooks, and how an answer gets from one to another. */
+import type { Duplex } from '../duplex.ts'
+import * as replies from '../protocol/grammar/replies.ts'
+import { printable, type Reply } from '../protocol/grammar/reply.ts'
+import { ServerProtocol } from '../protocol/server/server-protocol.ts'
+import type { Context } from './context.ts'
+import type { Wait } from './deadlines.ts'
+import type { Verdict } from './handlers.ts'
+import { Hooks } from './hooks.ts'
+import type { ServerOptions, SessionOverrides } from './options.ts'
+import type { IncomingMessage } from './session/incoming.ts'
+import type { Session } from './session/session.ts'
+import { Turn } from './session/turn.ts'
+import { enhanced } from './verdict.ts'
+import { Waits, type WaitsOwner } from './waits.ts'
+import { Wire, type WireOwner } from './wire.ts'
+
+/** A session, as the parts of its connection change it. */
+export interface OpenSession extends Session {
+  tls: Session['tls']
+  user: Session['user']
+  messagesAccepted: number
+}
+
+export class Dialogue implements WireOwner, WaitsOwner {
+  readonly context: Context
+  readonly session: OpenSession
+  readonly protocol: ServerProtocol
+  readonly waits: Waits
+  readonly wire: Wire
+  readonly hooks: Hooks
+  /** The message that arrives. */
+  message: IncomingMessage | undefined
+  /** The `secure` hook's refusal, for the next command: nobody may speak right after a handshake. */
+  refuseNext: Reply | undefined
+  isDestroyed = false
+
+  readonly #turn: Turn = new Turn()
+  #abort: AbortController | undefined
+
+  constructor(context: Context, session: OpenSession, duplex: Duplex, overrides: SessionOverrides) {
+    const { limits, options } = context
+    this.context = context
+    this.session = session
+    this.protocol = new ServerProtocol(context.protocol, {
+      isSecure: duplex.tls !== undefined,
+      canStartTls: duplex.tls === undefined && duplex.startTls !== undefined,
+      tlsRequired: overrides.tlsRequired ?? options.tls?.required ?? false,
+      authRequired: overrides.authRequired ?? options.auth?.required ?? false,
+      addresses: overrides.addresses,
+      observe: observer(options, session.id, 'client'),
+    })
+    this.waits = new Waits(limits, this.protocol, this)
+    this.wire = new Wire(duplex, this.protocol, this.waits, observer(options, session.id, 'server'), this)
+    this.hooks = new Hooks(this.wire, this.waits, context, session)
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (this.wire.isOver) this.#abort.abort()
+    return this.#abort.signal
+  }
+
+  /**
+   * Gives the protocol a hook's answer to the event that waits.
+   *
+   * @param byDefault The answer if the hook has none
+   */
+  answer(
+    verdict: Verdict | Promise<Verdict>,
+    byDefault: Reply,
+    isByHook: boolean = verdict !== undefined,
+  ): void | Promise<void> {
+    if (verdict instanceof Promise) return verdict.then((later) => this.answer(later, byDefault))
+    const said = this.protocol.answer(verdict === undefined ? byDefault : enhanced(verdict))
+    if (said.code >= 400) this.tellRefusal(said, isByHook, this.protocol.verb)
+    return this.wire.flushIfLong()
+  }
+
+  /** Tells the `refused` hook. @param verb Default: none */
+  tellRefusal(reply: Reply, byHook: boolean, verb: string = ''): void {
+    this.context.refused({ verb, reply, remote: this.session.remote, byHook }, this.session)
+  }
+
+  /** Ends a command: where the session has had its turn, others have theirs before it goes on. */
+  inTurn(handled: void | Promise<void>): void | Promise<void> {
+    const others = this.#turn.count()
+    if (others === undefined) return handled
+    return handled === undefined ? others : handled.then(() => others)
+  }
+
+  /** The session waits for its client, and others run meanwhile. */
+  endTurn(): void {
+    this.#turn.end()
+  }
+
+  /** Ends a wait for bytes with a last reply. */
+  sayLast(last: Reply, why: 'aborted' | 'timeout' = 'aborted'): void {
+    this.protocol.say(last)
+    this.wire.endWait(why)
+  }
+
+  /** Ends everything now. A hook that waits for bytes hears of it, and has a moment to clean up. */
+  destroy(): void {
+    this.isDestroyed = true
+    this.wire.destroy()
+    this.waits.destroyed()
+  }
+
+  /** Nothing more will be read: a message that is not whole never will be. */
+  wireOver(why: 'aborted' | 'timeout'): void {
+    if (why === 'timeout') this.tellRefusal(replies.TIMED_OUT, false, this.message && this.protocol.verb)
+    this.#abort?.abort()
+    if (this.message === undefined) this.protocol.release()
+    else if (!this.message.isWhole) this.message.fail(why)
+  }
+
+  /** Called by the timer. */
+  timeUp(waited: Wait | 'last-moment', isSessionOver: boolean): void {
+    switch (waited) {
+      case 'bytes':
+        return this.sayLast(replies.TIMED_OUT, 'timeout')
+      case 'hook':
+        return this.hooks.giveUp(isSessionOver ? replies.TIMED_OUT : undefined)
+      case 'last-moment':
+        return this.hooks.giveUpAll(replies.SHUTTING_DOWN)
+      case 'peer':
+        return this.wire.lose(new Error('timed out: the client takes no replies'), 'timeout')
+      case 'handshake':
+        return this.wire.lose(new Error(`no TLS handshake within ${this.context.limits.tlsHandshakeTimeoutMs} ms`))
+    }
+  }
+}
+
+/** Who sees the lines of one side; undefined where nobody wants to. */
+function observer(
+  { trace }: ServerOptions,
+  sessionId: string,
+  from: 'client' | 'server',
+): ((text: string) => void) | undefined {
+  return trace && ((text) => trace({ sessionId, from, text: printable(text, Infinity) }))
+}
