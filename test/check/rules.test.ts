@@ -40,7 +40,7 @@ test.each([
   ['packages/storage/src/mail/a.ts', `const s = await import('@postern/server/config')`],
   ['apps/server/src/a.ts', `import { x } from '../../../packages/engine/src/index.ts'`],
   ['packages/runtime/src/web/a.ts', `import { z } from '../node/index.ts'`],
-  ['packages/runtime/src/web/a.ts', `import { z } from '../sockets/terms.ts'`],
+  ['packages/runtime/src/web/a.ts', `import { z } from '../sockets/listener-core.ts'`],
   ['packages/runtime/src/common/a.ts', `import type { z } from '../sockets/inbound.ts'`],
   ['packages/nowhere/src/a.ts', `export {}`],
 ])('a breach in %s is found: %s', (file, source) => {

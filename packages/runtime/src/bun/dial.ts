@@ -3,7 +3,7 @@ import type { Duplex } from '@postern/engine'
 import { checkDial, type DialOptions, withinBounds } from '../sockets/outbound.ts'
 import { ipEndpoint, unixEndpoint } from '../common/endpoint.ts'
 import { bun, type BunSocket, type SocketHandlers } from './api.ts'
-import { type Attached, HANDLERS, BunDuplex, type BunDuplexDeps } from './duplex.ts'
+import { type Attached, BunDuplex, type BunDuplexDeps, HANDLERS } from './duplex.ts'
 import { systemError } from './system-error.ts'
 import { checkDialTls, clientSide } from './tls-side.ts'
 

@@ -5,7 +5,7 @@ import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { checkDial, type DialOptions, type DialTlsOptions, withinBounds } from '../sockets/outbound.ts'
 import { unixEndpoint } from '../common/endpoint.ts'
-import { SOCKET_BUFFER_BYTES, NodeDuplex } from './duplex.ts'
+import { NodeDuplex, SOCKET_BUFFER_BYTES } from './duplex.ts'
 import { remoteEndpoint } from './endpoint.ts'
 
 /** Connects. Rejects with Node's error and its `code` (ETIMEDOUT where it took too long), or with the signal's reason. */

@@ -6,16 +6,12 @@
  */
 import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
+import type { Wait } from '../common/wait.ts'
 import type { CheckedTls } from '../sockets/tls/credentials.ts'
 import { makeHandshaker } from '../sockets/tls/server.ts'
 
-interface Wait {
-  readonly resolve: (socket: TLSSocket) => void
-  readonly reject: (error: Error) => void
-}
-
 const handshakers = new WeakMap<CheckedTls, Server>()
-const waiting = new WeakMap<Socket, Wait>()
+const waiting = new WeakMap<Socket, Wait<TLSSocket>>()
 
 /** Makes a handshake with these certificates. Where it fails, the socket is destroyed. */
 export function handshake(socket: Socket, tls: CheckedTls): Promise<TLSSocket> {
@@ -40,7 +36,7 @@ function openHandshaker(tls: CheckedTls): Server {
   return server
 }
 
-function waiterOf(socket: TLSSocket): Wait | undefined {
+function waiterOf(socket: TLSSocket): Wait<TLSSocket> | undefined {
   // Node has no public name for the socket underneath; this one is as old as TLSSocket.
   const { _parent: raw } = socket as TLSSocket & { readonly _parent: Socket }
   const waiter = waiting.get(raw)

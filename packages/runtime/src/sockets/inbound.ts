@@ -1,4 +1,4 @@
-/** What listeners of every server runtime have in common. */
+/** What listeners of every server runtime are told: whom they serve, and how. */
 import type { Duplex, Endpoint, Place, SessionOverrides } from '@postern/engine'
 import type { TlsCredentials, TlsOptions } from './tls/credentials.ts'
 
@@ -54,4 +54,10 @@ export interface ListenOptions extends ServeOptions {
    * where the system cannot do it, listening fails. Default false.
    */
   readonly reusePort?: boolean | undefined
+}
+
+/** Checks what does not depend on the runtime. @throws TypeError */
+export function checkListen({ port, path, reusePort }: ListenOptions): void {
+  if ((port === undefined) === (path === undefined)) throw new TypeError('either port or path')
+  if (path !== undefined && reusePort === true) throw new TypeError('reusePort: not for a path')
 }

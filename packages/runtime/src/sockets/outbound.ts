@@ -1,4 +1,4 @@
-/** What diallers of every server runtime have in common. */
+/** What diallers of every server runtime are told, and how long they wait. */
 import type { ConnectionOptions as NodeTlsOptions } from 'node:tls'
 import { checkDurations } from '../common/duration.ts'
 
