@@ -155,7 +155,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
       const client = await dial({ host, port, tls: { ca: certificate.cert } })
       const accepted = await hall.next()
       const size = 8 * 1_048_576
-      void accepted.write(new Uint8Array(size).fill(0x2e))
+      const writing = accepted.write(new Uint8Array(size).fill(0x2e))
       const handshake = accepted.startTls?.()
       let received = 0
       while (received < size) {
@@ -163,7 +163,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
         expect(bytes?.every((byte) => byte === 0x2e)).toBe(true)
         received += bytes?.byteLength ?? size
       }
-      await Promise.all([client.startTls?.(), handshake])
+      await Promise.all([client.startTls?.(), handshake, writing])
       await accepted.write(ascii('hello'))
       expect(await readText(client)).toBe('hello')
       client.destroy()

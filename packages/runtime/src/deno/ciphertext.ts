@@ -13,13 +13,19 @@ const STREAM_BUFFER_BYTES = 16_384
 export class Ciphertext extends Duplex {
   readonly #clear: Clear
   #isHeld = false
+  /** Told when the bytes that were written in clear have left. */
+  #clearSent: (() => void) | undefined
   #taken: (() => void) | undefined
   #ended: (() => void) | undefined
 
-  /** @param received What has come already, and is the beginning of what the stream gives. */
-  constructor(clear: Clear, received: readonly Uint8Array[]) {
+  /**
+   * @param received What has come already, and is the beginning of what the stream gives.
+   * @param clearSent Lets a write in clear go on that still waits.
+   */
+  constructor(clear: Clear, received: readonly Uint8Array[], clearSent: () => void) {
     super({ highWaterMark: STREAM_BUFFER_BYTES })
     this.#clear = clear
+    if (clear.unsentBytes > 0) this.#clearSent = clearSent
     for (const bytes of received) this.push(bytes)
     // TLS hears of an error from the stream; nobody else needs to.
     this.on('error', () => {})
@@ -62,6 +68,8 @@ export class Ciphertext extends Duplex {
   }
 
   #onDrain(): void {
+    this.#clearSent?.()
+    this.#clearSent = undefined
     const taken = this.#taken
     this.#taken = undefined
     taken?.()

@@ -71,7 +71,7 @@ export class DenoDuplex extends BaseDuplex {
     if (received === undefined) this.#refuseEarly()
     // From here on, bytes that arrive belong to the handshake, also those that the pending read of the connection gets.
     const begun = received === undefined ? [] : [received, ...this.received.takeAll()]
-    const ciphertext = new Ciphertext(this.#clear, begun)
+    const ciphertext = new Ciphertext(this.#clear, begun, () => this.sent())
     return this.secure(async () => {
       const socket = await handshake(ciphertext)
       if (this.isClosed) throw connectionClosed()
