@@ -7,12 +7,12 @@ import { join } from 'node:path'
 import type { MailStore } from '@postern/storage'
 import { expect, test } from 'vitest'
 import { Random } from '../../../test/kit/random.ts'
-import { chance as chanceOf, sampler } from '../../../test/kit/sample.ts'
+import { chance as chanceOf } from '../../../test/kit/sample.ts'
 import { maildirAt } from '../src/maildir/index.ts'
 import { systemError } from './disks.ts'
 import { idAt } from './mail.ts'
 import { PowerCutDisk, ROOT } from './power-cut-disk.ts'
-import { choices, prepare, type Subject, stopped } from './power-cuts.ts'
+import { choices, cutAtCalls, killAtCalls, type Subject } from './power-cuts.ts'
 import { Book, expectFates, finish, listWhole, SCENARIOS } from './scenarios.ts'
 
 const MAILBOXES = ['example.com/bob', 'example.org/carl']
@@ -30,8 +30,6 @@ const MAILDIR: Required<Pick<Subject, 'format' | 'open'>> = {
 /** What differs from files by time. A sweep beside a delivery does not: to the disk of these tests, whatever there is looks old. */
 const TRIED = SCENARIOS.filter(({ name }) => !/meanwhile|at once|of a byte|another$|what has bounced/.test(name))
 const CUTS = 4
-/** Of the moments of a scenario, how many are passed over for one that is looked at. */
-const ONE_IN = 3
 
 /** Whatever is saved is for two recipients. */
 function toTwo(mail: MailStore): MailStore {
@@ -86,39 +84,14 @@ async function expectAfter(disk: PowerCutDisk, { fates }: Book): Promise<void> {
 
 test.each(TRIED)('$name: all that was answered is in every mailbox, whenever the power is cut', async (scenario) => {
   const random = chanceOf(6)
-  const isChosen = sampler(ONE_IN)
-  const prepared = await prepare(scenario, MAILDIR)
-  let moments = 0
-  let cuts = 0
-  for (let stopAt = 1; ; stopAt++) {
-    const { disk, book, isOver } = await stopped(scenario, prepared, stopAt, MAILDIR)
-    if (isOver || isChosen()) {
-      for (const [choose, chance] of choices(random, CUTS)) {
-        await expectAfter(disk.cut(choose, chance), book)
-        cuts++
-      }
-      moments++
-    }
-    if (isOver) break
-  }
-  console.info(`${scenario.name}: ${moments} moments, ${cuts} power cuts`)
+  await cutAtCalls(scenario, { ...MAILDIR, cuts: () => choices(random, CUTS), expectAfter })
 })
 
 test.each(TRIED.filter(({ name }) => name.includes('a delete')))(
   '$name: killed, done again, and then the power is cut',
   async (scenario) => {
     const random = chanceOf(7)
-    const isChosen = sampler(ONE_IN)
-    const prepared = await prepare(scenario, MAILDIR)
-    for (let stopAt = 1; ; stopAt++) {
-      const { disk, book, isOver } = await stopped(scenario, prepared, stopAt, MAILDIR)
-      if (!isOver && !isChosen()) continue
-      const restarted = disk.restarted()
-      const next = new Book(restarted, book.fates, MAILDIR.open)
-      await finish(next)
-      for (const [choose, chance] of choices(random, CUTS)) await expectAfter(restarted.cut(choose, chance), next)
-      if (isOver) break
-    }
+    await killAtCalls(scenario, { ...MAILDIR, cuts: () => choices(random, CUTS), expectAfter })
   },
 )
 

@@ -2,7 +2,7 @@
 import { isStorageError } from '@postern/storage'
 import { expect, test } from 'vitest'
 import { Random } from '../../../test/kit/random.ts'
-import { chance as chanceOf, isThorough, sampler } from '../../../test/kit/sample.ts'
+import { chance as chanceOf, isThorough } from '../../../test/kit/sample.ts'
 import type { Disk } from '../src/disk/disk.ts'
 import { packedAt } from '../src/fs/index.ts'
 import { get, put } from './blobs.ts'
@@ -10,13 +10,11 @@ import { unique } from './contract/machine.ts'
 import { PACKED } from './fs-layouts.ts'
 import { idAt } from './mail.ts'
 import { PowerCutDisk, ROOT } from './power-cut-disk.ts'
-import { choices, prepare, SAFE, stopped } from './power-cuts.ts'
+import { choices, cutAtCalls, killAtCalls, SAFE, threeCuts } from './power-cuts.ts'
 import { Book, expectFates, finish, listWhole, type Scenario, SCENARIOS } from './scenarios.ts'
 
 const SLOW = { timeout: 120_000 }
 const CUTS = isThorough ? 12 : 4
-/** Of the moments of a scenario, how many are passed over for one that is looked at. */
-const ONE_IN = 3
 
 const NOW = Date.parse('2026-11-21T05:42:00Z')
 const [FIRST, SECOND, THIRD] = [0, 1, 2].map((index) => idAt(NOW, index)) as [string, string, string]
@@ -62,22 +60,7 @@ const TRIED = [...SCENARIOS, ...SEVERAL]
 
 test.each(TRIED)('$name: all that was answered is there, whole, whenever the power is cut', SLOW, async (scenario) => {
   const random = chanceOf(4)
-  const isChosen = sampler(ONE_IN)
-  const prepared = await prepare(scenario, PACKED)
-  let moments = 0
-  let cuts = 0
-  for (let stopAt = 1; ; stopAt++) {
-    const { disk, book, isOver } = await stopped(scenario, prepared, stopAt, PACKED)
-    if (isOver || isChosen()) {
-      for (const [choose, chance] of choices(random, CUTS)) {
-        await expectAfter(disk.cut(choose, chance), book)
-        cuts++
-      }
-      moments++
-    }
-    if (isOver) break
-  }
-  console.info(`${scenario.name}: ${moments} moments, ${cuts} power cuts`)
+  await cutAtCalls(scenario, { ...PACKED, cuts: () => choices(random, CUTS), expectAfter })
 })
 
 test.each(TRIED.filter(({ name }) => /delete|sweep|at once/.test(name)))(
@@ -85,20 +68,7 @@ test.each(TRIED.filter(({ name }) => /delete|sweep|at once/.test(name)))(
   SLOW,
   async (scenario) => {
     const random = chanceOf(5)
-    const isChosen = sampler(ONE_IN)
-    const prepared = await prepare(scenario, PACKED)
-    for (let stopAt = 1; ; stopAt++) {
-      const { disk, book, isOver } = await stopped(scenario, prepared, stopAt, PACKED)
-      if (!isOver && !isChosen()) continue
-      const restarted = disk.restarted()
-      const next = new Book(restarted, book.fates, PACKED.open)
-      await expectFates(next.mail, next.fates)
-      await finish(next)
-      for (const choose of [SAFE, random.below.bind(random), random.below.bind(random)]) {
-        await expectAfter(restarted.cut(choose, choose), next)
-      }
-      if (isOver) break
-    }
+    await killAtCalls(scenario, { ...PACKED, cuts: () => threeCuts(random), expectAfter })
   },
 )
 
@@ -173,7 +143,7 @@ test('what a writer put into a pack that a sweep was taking does not come back o
   const writer = unique(packedAt(disk, ROOT))
   await put(writer, first)
   await packedAt(disk, ROOT).delete(first)
-  const random = new Random(6)
+  const random = chanceOf(6)
   const choose = random.below.bind(random)
   let cuts = 0
   const interrupted = new Proxy(disk, {

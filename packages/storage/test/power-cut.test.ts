@@ -5,57 +5,27 @@
 import { isStorageError } from '@postern/storage'
 import { expect, test } from 'vitest'
 import { Random } from '../../../test/kit/random.ts'
-import { chance as chanceOf, isThorough, sampler } from '../../../test/kit/sample.ts'
+import { chance as chanceOf, isThorough } from '../../../test/kit/sample.ts'
 import { fsAt } from '../src/fs/index.ts'
 import { get, put } from './blobs.ts'
 import { PowerCutDisk, ROOT } from './power-cut-disk.ts'
-import { choices, prepare, SAFE, stopped } from './power-cuts.ts'
+import { choices, cutAtCalls, killAtCalls, SAFE, threeCuts } from './power-cuts.ts'
 import { Book, expectFates, expectSwept, finish, SCENARIOS } from './scenarios.ts'
 
 const SLOW = { timeout: 120_000 }
-/** Of the moments of a scenario, how many are passed over for one that is looked at. */
-const ONE_IN = 3
 
 test.each(SCENARIOS)(
   '$name: all that was answered is there, whole, whenever the power is cut',
   SLOW,
   async (scenario) => {
     const random = chanceOf(4)
-    const isChosen = sampler(ONE_IN)
-    const prepared = await prepare(scenario)
-    let moments = 0
-    let cuts = 0
-    for (let stopAt = 1; ; stopAt++) {
-      const { disk, book, isOver } = await stopped(scenario, prepared, stopAt)
-      if (isOver || isChosen()) {
-        for (const [choose, chance] of choices(random)) {
-          await expectAfter(disk.cut(choose, chance), book)
-          cuts++
-        }
-        moments++
-      }
-      if (isOver) break
-    }
-    console.info(`${scenario.name}: ${moments} moments, ${cuts} power cuts`)
+    await cutAtCalls(scenario, { cuts: () => choices(random), expectAfter })
   },
 )
 
 test.each(SCENARIOS)('$name: killed, done again, and then the power is cut', SLOW, async (scenario) => {
   const random = chanceOf(5)
-  const isChosen = sampler(ONE_IN)
-  const prepared = await prepare(scenario)
-  for (let stopAt = 1; ; stopAt++) {
-    const { disk, book, isOver } = await stopped(scenario, prepared, stopAt)
-    if (!isOver && !isChosen()) continue
-    const restarted = disk.restarted()
-    const next = new Book(restarted, book.fates)
-    await expectFates(next.mail, next.fates)
-    await finish(next)
-    for (const choose of [SAFE, random.below.bind(random), random.below.bind(random)]) {
-      await expectAfter(restarted.cut(choose, choose), next)
-    }
-    if (isOver) break
-  }
+  await killAtCalls(scenario, { cuts: () => threeCuts(random), expectAfter })
 })
 
 test(

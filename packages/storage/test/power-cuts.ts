@@ -1,8 +1,12 @@
 /** Power cuts at every moment of a scenario, and what may be left by each. */
 import type { Random } from '../../../test/kit/random.ts'
+import { sampler } from '../../../test/kit/sample.ts'
 import type { Ages } from './inode.ts'
 import { type Choose, PowerCutDisk } from './power-cut-disk.ts'
-import { Book, type OpenStore, type Scenario } from './scenarios.ts'
+import { Book, expectFates, finish, type OpenStore, type Scenario } from './scenarios.ts'
+
+/** Of the moments of a scenario, one in so many is looked at. */
+const ONE_IN = 3
 
 /** Nothing is there but what is safe. */
 export const SAFE: Choose = () => 0
@@ -16,13 +20,13 @@ export interface Subject {
 }
 
 /** A store on a disk, and what it promised. */
-export interface Prepared {
+interface Prepared {
   readonly disk: PowerCutDisk
   readonly book: Book
 }
 
 /** What there is before the scenario begins. */
-export async function prepare(scenario: Scenario, subject: Subject = {}): Promise<Prepared> {
+async function prepare(scenario: Scenario, subject: Subject = {}): Promise<Prepared> {
   const disk = new PowerCutDisk(subject.ages)
   await subject.format?.(disk)
   const book = new Book(disk, new Map(), subject.open)
@@ -31,7 +35,7 @@ export async function prepare(scenario: Scenario, subject: Subject = {}): Promis
 }
 
 /** The scenario on a disk that stops at this call; or is over, having made fewer. */
-export async function stopped(
+async function stopped(
   { run }: Scenario,
   prepared: Prepared,
   stopAt: number,
@@ -43,6 +47,55 @@ export async function stopped(
   disk.stopAt = stopAt
   const isOver = await Promise.race([run(book).then(() => true), disk.stopped.then(() => false)])
   return { disk, book, isOver }
+}
+
+/** What is tried at each moment. */
+export interface Trial extends Subject {
+  /** What may be left of what was not safe: one cut each. */
+  cuts(): Iterable<[Choose, Choose]>
+  /** Looks at what a cut left. */
+  expectAfter(disk: PowerCutDisk, book: Book): Promise<void>
+}
+
+/** Cuts the power before calls that a scenario makes: before each with THOROUGH=1, else before a sample of them. */
+export async function cutAtCalls(scenario: Scenario, trial: Trial): Promise<void> {
+  const prepared = await prepare(scenario, trial)
+  let moments = 0
+  let cuts = 0
+  const isChosen = sampler(ONE_IN)
+  for (let stopAt = 1; ; stopAt++) {
+    const { disk, book, isOver } = await stopped(scenario, prepared, stopAt, trial)
+    if (!isOver && !isChosen()) continue
+    for (const [choose, chance] of trial.cuts()) {
+      await trial.expectAfter(disk.cut(choose, chance), book)
+      cuts++
+    }
+    moments++
+    if (isOver) break
+  }
+  console.info(`${scenario.name}: ${moments} moments, ${cuts} power cuts`)
+}
+
+/** Kills the store before the same calls, finishes what it began, and cuts the power then. */
+export async function killAtCalls(scenario: Scenario, trial: Trial): Promise<void> {
+  const prepared = await prepare(scenario, trial)
+  const isChosen = sampler(ONE_IN)
+  for (let stopAt = 1; ; stopAt++) {
+    const { disk, book, isOver } = await stopped(scenario, prepared, stopAt, trial)
+    if (!isOver && !isChosen()) continue
+    const restarted = disk.restarted()
+    const next = new Book(restarted, book.fates, trial.open)
+    await expectFates(next.mail, next.fates)
+    await finish(next)
+    for (const [choose, chance] of trial.cuts()) await trial.expectAfter(restarted.cut(choose, chance), next)
+    if (isOver) break
+  }
+}
+
+/** The cut that leaves nothing but what is safe, and two by chance. */
+export function threeCuts(random: Random): [Choose, Choose][] {
+  const chance: Choose = (count) => random.below(count)
+  return [SAFE, chance, chance].map((choose) => [choose, choose])
 }
 
 /**
