@@ -1,6 +1,6 @@
 /** Connecting to somebody who listens. */
 import type { Duplex } from '@postern/engine'
-import { checkDial, type DialOptions, withinBounds } from '../sockets/outbound.ts'
+import { checkDial, type DialOptions, withinOptions } from '../sockets/outbound.ts'
 import { ipEndpoint, unixEndpoint } from '../common/endpoint.ts'
 import { bun, type BunSocket, type SocketHandlers } from './api.ts'
 import { type Attached, BunDuplex, type BunDuplexDeps, HANDLERS } from './duplex.ts'
@@ -17,7 +17,7 @@ export async function dial(options: DialOptions): Promise<Duplex> {
   if (tls !== undefined) checkDialTls(tls)
   const attempt = new Attempt(options, { tls: tls && (() => clientSide(tls, host)), lingerMs })
   try {
-    return await withinBounds(attempt.run(implicitTls), options)
+    return await withinOptions(attempt.run(implicitTls), options)
   } catch (error) {
     attempt.giveUp(error as Error)
     throw systemError(error, options.path ?? `${host}:${options.port}`)

@@ -1,6 +1,7 @@
 /** Connecting to somebody who listens. Cloudflare's network lets nobody dial port 25, its own addresses, or private ones. */
 import { connect } from 'cloudflare:sockets'
 import type { Duplex } from '@postern/engine'
+import { withinBounds } from '../common/attempt.ts'
 import { checkDurations } from '../common/duration.ts'
 import { openDuplex } from './duplex.ts'
 
@@ -36,27 +37,17 @@ export async function dial(options: DialOptions): Promise<Duplex> {
   signal?.throwIfAborted()
   const secureTransport = tls === undefined ? 'off' : 'starttls'
   const socket = connect({ hostname: host, port }, { secureTransport, allowHalfOpen: true })
-  const givenUp = Promise.withResolvers<never>()
-  const abort = (): void => givenUp.reject(signal?.reason)
-  signal?.addEventListener('abort', abort)
-  const timer = setTimeout(() => {
-    const error = new Error(`no connection to port ${port} within ${connectTimeoutMs} ms`)
-    givenUp.reject(Object.assign(error, { code: 'ETIMEDOUT' }))
-  }, connectTimeoutMs)
   const opening = openDuplex(socket, { lingerMs }, tls?.servername ?? host)
   try {
-    return await Promise.race([implicitTls ? secured(opening) : opening, givenUp.promise])
+    return await withinBounds(implicitTls ? secured(opening) : opening, `port ${port}`, options)
   } catch (error) {
     socket.close().catch(() => {})
-    // In a handshake it has another socket.
+    // In a handshake, the duplex has another socket.
     opening.then(
       (duplex) => duplex.destroy(),
       () => {},
     )
     throw error
-  } finally {
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', abort)
   }
 }
 

@@ -1,7 +1,7 @@
 /** Connecting to somebody who listens. */
 import type { Duplex } from '@postern/engine'
 import { isIP } from 'node:net'
-import { checkDial, type DialOptions, type DialTlsOptions, withinBounds } from '../sockets/outbound.ts'
+import { checkDial, type DialOptions, type DialTlsOptions, withinOptions } from '../sockets/outbound.ts'
 import { unixEndpoint } from '../common/endpoint.ts'
 import { deno, type DenoConnection } from './api.ts'
 import { DenoDuplex } from './duplex.ts'
@@ -19,7 +19,7 @@ export async function dial(options: DialOptions): Promise<Duplex> {
   if (options.tls !== undefined) checkDialTls(options.tls)
   const givenUp = new AbortController()
   try {
-    return await withinBounds(establish(options, givenUp.signal), options)
+    return await withinOptions(establish(options, givenUp.signal), options)
   } catch (error) {
     givenUp.abort()
     throw withCode(error)

@@ -3,7 +3,7 @@ import type { Duplex } from '@postern/engine'
 import { once } from 'node:events'
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
-import { checkDial, type DialOptions, type DialTlsOptions, withinBounds } from '../sockets/outbound.ts'
+import { checkDial, type DialOptions, type DialTlsOptions, withinOptions } from '../sockets/outbound.ts'
 import { unixEndpoint } from '../common/endpoint.ts'
 import { NodeDuplex, SOCKET_BUFFER_BYTES } from './duplex.ts'
 import { remoteEndpoint } from './endpoint.ts'
@@ -13,7 +13,7 @@ export async function dial(options: DialOptions): Promise<Duplex> {
   checkDial(options)
   const socket = openSocket(options)
   try {
-    return await withinBounds(establish(socket, options), options)
+    return await withinOptions(establish(socket, options), options)
   } catch (error) {
     socket.destroy()
     // One error for each address of the host: the first says enough, and all of them together say nothing.

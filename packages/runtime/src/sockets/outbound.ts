@@ -1,5 +1,6 @@
 /** What diallers of every server runtime are told, and how long they wait. */
 import type { ConnectionOptions as NodeTlsOptions } from 'node:tls'
+import { withinBounds } from '../common/attempt.ts'
 import { checkDurations } from '../common/duration.ts'
 
 /** As Node's `tls.connect` takes them: servername, rejectUnauthorized, ca, cert, key … */
@@ -33,19 +34,6 @@ export function checkDial({ port, path, tls, implicitTls, connectTimeoutMs, ling
 }
 
 /** Waits for the attempt as long as the options allow. Rejects with ETIMEDOUT, or with the signal's reason. */
-export async function withinBounds<T>(attempt: Promise<T>, options: DialOptions): Promise<T> {
-  const { port, path, signal, connectTimeoutMs = 30_000 } = options
-  const givenUp = Promise.withResolvers<never>()
-  const abort = (): void => givenUp.reject(signal?.reason)
-  signal?.addEventListener('abort', abort)
-  const timer = setTimeout(() => {
-    const error = new Error(`no connection to ${path ?? `port ${port}`} within ${connectTimeoutMs} ms`)
-    givenUp.reject(Object.assign(error, { code: 'ETIMEDOUT' }))
-  }, connectTimeoutMs)
-  try {
-    return await Promise.race([attempt, givenUp.promise])
-  } finally {
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', abort)
-  }
+export function withinOptions<T>(attempt: Promise<T>, options: DialOptions): Promise<T> {
+  return withinBounds(attempt, options.path ?? `port ${options.port}`, options)
 }
