@@ -1,19 +1,19 @@
-/** The little of Bun's API that is used here, declared so that nobody needs its types installed. */
+/** The part of Bun's API that is used here, declared so that nobody needs Bun's types. */
 import type { X509Certificate } from 'node:crypto'
 
 /** What a socket of Bun calls back. One such object serves all sockets of a listener. */
 export interface SocketHandlers<T> {
   open?(socket: BunSocket<T>): void
   data?(socket: BunSocket<T>, bytes: Uint8Array): void
-  /** There is room to write again. It also comes at other times. */
+  /** There is room to write again. Bun calls it at other times too. */
   drain?(socket: BunSocket<T>): void
   /** The peer has finished sending. */
   end?(socket: BunSocket<T>): void
   close?(socket: BunSocket<T>, error?: Error): void
   error?(socket: BunSocket<T>, error: Error): void
-  /** The TLS handshake is over. `error` may also be about a certificate where it went well. */
+  /** The TLS handshake is over. Even if it went well, `error` may be about a certificate. */
   handshake?(socket: BunSocket<T>, isDone: boolean, error: Error | null): void
-  /** The context for a client that asks for this host. @param data Of the socket */
+  /** Returns the context for a client that asks for this host. @param data Of the socket */
   serverName?(data: T, name: string): NativeContext | undefined
 }
 
@@ -30,7 +30,7 @@ export interface BunSocket<T> {
   readonly localPort?: number
   /** Whether the peer showed a certificate that chains to a trusted authority. */
   readonly authorized: boolean
-  /** How many bytes were taken; less than zero where the socket is closed. */
+  /** Returns how many bytes were taken, or less than zero if the socket is closed. */
   write(bytes: Uint8Array): number
   /** Finishes sending. */
   shutdown(): void
@@ -39,7 +39,7 @@ export interface BunSocket<T> {
   pause(): void
   resume(): void
   setNoDelay(noDelay: boolean): boolean
-  /** Gives the socket in clear, which still sees ciphertext, and the one under TLS. */
+  /** Returns the socket in clear, which still gets ciphertext, and the one under TLS. */
   upgradeTLS<U>(options: UpgradeOptions<U>): [raw: BunSocket<T>, secure: BunSocket<U>]
   getTLSVersion(): string | null
   getCipher(): { readonly standardName: string | null } | undefined
@@ -52,7 +52,7 @@ export interface UpgradeOptions<T> {
   readonly isServer: boolean
   readonly tls: UpgradeTls
   readonly socket: SocketHandlers<T>
-  /** Comes before what the socket receives. */
+  /** Bytes that come before what the socket receives. */
   readonly initialData?: Uint8Array | undefined
 }
 
@@ -60,9 +60,9 @@ export interface UpgradeTls {
   readonly secureContext: NativeContext
   readonly requestCert?: boolean
   readonly rejectUnauthorized?: boolean
-  /** In the form of the wire. */
+  /** In the form of the wire (RFC 7301 3.1). */
   readonly ALPNProtocols?: Uint8Array
-  /** What the client asks for. */
+  /** The host name that the client asks for. */
   readonly serverName?: string
 }
 

@@ -1,4 +1,4 @@
-/** Connecting to somebody who listens. */
+/** Dialling by `Bun.connect`. */
 import type { Duplex } from '@postern/engine'
 import { checkDial, type DialOptions, withinOptions } from '../sockets/outbound.ts'
 import { ipEndpoint, unixEndpoint } from '../common/endpoint.ts'
@@ -8,8 +8,8 @@ import { systemError } from './system-error.ts'
 import { checkDialTls, clientSide } from './tls-side.ts'
 
 /**
- * Connects. Rejects with Bun's error and its `code` (ETIMEDOUT where it took too long), or with the signal's reason.
- * Bun cannot take an attempt back: one that was given up goes on until the system's own limit, and then it is closed.
+ * Connects. Rejects with Bun's error and its `code` (ETIMEDOUT if it took too long), or with the signal's reason.
+ * Bun cannot cancel an attempt. One that was given up goes on until the system's own limit, and is closed then.
  */
 export async function dial(options: DialOptions): Promise<Duplex> {
   checkDial(options)
@@ -51,7 +51,7 @@ class Attempt {
     this.#duplex?.destroy(reason)
   }
 
-  /** What the server says first may come before the promise of `connect` is seen to resolve. */
+  /** Makes the duplex at once, because the server's first bytes may come before the promise of `connect` resolves. */
   #open(socket: BunSocket<Attached>): void {
     if (this.#isGivenUp) return socket.close()
     const { path } = this.#options

@@ -1,9 +1,9 @@
 /**
  * A socket of Bun as the engine's Duplex.
  *
- * Bun calls back with a chunk, which goes straight to the read that waits for it. `write` takes as much as the system does:
- * the rest stays here until 'drain', and the writer waits. TLS is the same socket upgraded: the one in clear then still
- * sees ciphertext, and what it calls back with no duplex at hand is passed over.
+ * Bun calls back with a chunk, which goes straight to the read that waits for it. `write` takes as much as the system does. The
+ * rest stays here until 'drain', and the writer waits. TLS is the same socket, upgraded. The socket in clear then still calls
+ * back, with ciphertext. It has no duplex any more, so its callbacks do nothing.
  */
 import { EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
 import { BaseDuplex } from '../common/duplex.ts'
@@ -19,7 +19,7 @@ export interface BunDuplexDeps {
   readonly lingerMs: number
 }
 
-/** Of a socket: its duplex, or nothing once the socket lies under TLS. */
+/** What a socket holds: its duplex, or nothing once it is beneath TLS. */
 export type Attached = BunDuplex | undefined
 
 export class BunDuplex extends BaseDuplex {
@@ -173,7 +173,7 @@ export class BunDuplex extends BaseDuplex {
   }
 }
 
-/** For every socket that has a duplex, in clear or under TLS. */
+/** The callbacks of every socket that has a duplex, in clear or under TLS. */
 export const HANDLERS: SocketHandlers<Attached> = {
   data: ({ data }, bytes) => data?.onData(bytes),
   drain: ({ data }) => data?.onDrain(),

@@ -41,13 +41,13 @@ async function listenOnPort(core: ListenerCore, { host, port = 0, reusePort }: L
   return attach(core, listener, ipEndpoint(listener.hostname, listener.port))
 }
 
-/** IPv6 with IPv4 inside; IPv4 alone where the system has no IPv6. */
+/** Listens on IPv6, which takes IPv4 too. Listens on IPv4 alone if the system has no IPv6. */
 function openEverywhere(open: (hostname: string) => BunListener): BunListener {
   try {
     return open('::')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    // Bun gives no code where the kernel makes no socket of IPv6 at all.
+    // Bun gives no code if the kernel makes no socket of IPv6 at all.
     if (code !== undefined && code !== 'EADDRNOTAVAIL' && code !== 'EAFNOSUPPORT') throw error
     return open('0.0.0.0')
   }

@@ -1,4 +1,4 @@
-/** The two sides of a TLS handshake: what goes into it, and what is refused after it. */
+/** The two sides of a TLS handshake: what each brings, and what each refuses after it. */
 import { isIP } from 'node:net'
 import { checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls'
 import { type CheckedTls, contextFor } from '../sockets/tls/credentials.ts'
@@ -10,13 +10,13 @@ export interface TlsSide {
   readonly tls: UpgradeTls
   /** Other certificates, by the host name that the client asks for. */
   contextFor(name: string): NativeContext | undefined
-  /** Why this connection is given up after all; undefined where it is not. */
+  /** Returns why the connection is refused after its handshake, or undefined if it is not. */
   refusal(socket: BunSocket<unknown>, isDone: boolean, error: Error | null): Error | undefined
 }
 
 const servers = new WeakMap<CheckedTls, TlsSide>()
 
-/** The server's side, with these certificates. */
+/** Returns the server's side, with these certificates. */
 export function serverSide(checked: CheckedTls): TlsSide {
   let side = servers.get(checked)
   if (side === undefined) servers.set(checked, (side = makeServerSide(checked)))
@@ -45,10 +45,10 @@ function makeServerSide({ options, context, hosts }: CheckedTls): TlsSide {
   }
 }
 
-/** The client's side of a connection to `host`. */
+/** Makes the client's side of a connection to `host`. */
 export function clientSide(options: DialTlsOptions, host: string): TlsSide {
   const { rejectUnauthorized = true, ALPNProtocols, checkServerIdentity: check = checkServerIdentity } = options
-  // An IP address is no name to ask for (RFC 6066 3), but the certificate is checked against it all the same.
+  // An IP address is never sent as the server name (RFC 6066 3), but the certificate is checked against it.
   const serverName = options.servername ?? (isIP(host) === 0 ? host : '')
   const secureContext = options.secureContext ?? createSecureContext(options)
   return {
@@ -72,22 +72,22 @@ export function clientSide(options: DialTlsOptions, host: string): TlsSide {
   }
 }
 
-/** Of Node's options, what Bun has no place for. Who asks for it must not believe that he has it. */
+/** Options of Node that Bun cannot do. They are refused, so that no caller believes to have them. */
 const UNSUPPORTED = ['enableTrace', 'lookup', 'minDHSize', 'pskCallback', 'requestOCSP', 'session'] as const
 
-/** @throws TypeError */
+/** Refuses options that Bun cannot do. @throws TypeError */
 export function checkDialTls(options: DialTlsOptions): void {
   for (const name of UNSUPPORTED) {
     if (options[name] !== undefined) throw new TypeError(`tls.${name}: Bun's sockets cannot do it`)
   }
 }
 
-/** What Bun keeps inside a context that `createSecureContext` made. */
+/** Returns what Bun keeps inside a context that `createSecureContext` made. */
 function native(context: SecureContext): NativeContext {
   return (context as SecureContext & { readonly context: NativeContext }).context
 }
 
-/** A list of protocol names (RFC 7301 3.1). */
+/** Encodes a list of protocol names (RFC 7301 3.1). */
 function alpnWire(protocols: DialTlsOptions['ALPNProtocols'] | readonly string[]): Uint8Array {
   if (!Array.isArray(protocols)) return protocols as Uint8Array
   return Buffer.concat(

@@ -1,7 +1,7 @@
-/** A timer of Node cannot run longer; it would run out at once. */
+/** The longest time of a timer on Node. A longer one would run out at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** @throws RangeError for one that is not a time a timer can run. */
+/** Checks that a timer can run for each of these times. @throws RangeError */
 export function checkDurations(durations: Readonly<Record<string, number>>): void {
   for (const [name, ms] of Object.entries(durations)) {
     if (!(ms > 0 && ms <= MAX_TIMER_MS)) throw new RangeError(`${name}: ${ms} is not from 1 to ${MAX_TIMER_MS}`)

@@ -1,18 +1,18 @@
-/** What runtimes call the two ends of a socket, as the engine calls them. */
+/** Makes the engine's endpoints of what runtimes call the two ends of a socket. */
 import type { Endpoint } from '@postern/engine'
 
-/** Before an IPv4 address in IPv6 form (RFC 4291 2.5.5.2). */
+/** How an IPv4 address in IPv6 form begins (RFC 4291 2.5.5.2). */
 const MAPPED = '::ffff:'
 
-/** Of a socket that is gone already. */
+/** The endpoint of a socket that is closed already. */
 export const UNKNOWN_ENDPOINT: Endpoint = { family: 'unknown', address: '', port: 0 }
 
-/** A Unix socket; the end that dialled has no path. */
+/** Makes the endpoint of a Unix socket. The end that dialled has no path. */
 export function unixEndpoint(path = ''): Endpoint {
   return { family: 'unix', address: path, port: 0 }
 }
 
-/** IPv4 that came in over an IPv6 listener is IPv4; a zone means nothing to anyone else. */
+/** Makes the endpoint of an IP address. An IPv4 address in IPv6 form becomes IPv4. A zone is cut off: it means nothing elsewhere. */
 export function ipEndpoint(address = '', port = 0): Endpoint {
   if (!address.includes(':')) return address === '' ? UNKNOWN_ENDPOINT : { family: 'ipv4', address, port }
   if (address.startsWith(MAPPED) && address.includes('.')) {

@@ -1,27 +1,27 @@
 /**
  * The wait for the close, after `end`.
  *
- * The peer may go on sending, and somebody may go on reading it. Where nobody does, the peer must neither wait for a
- * reader that has left, nor be reset while our last bytes are on their way to it: what it sends is then thrown away, until
- * it ends too, or until nothing has moved for `lingerMs`.
+ * The peer may go on sending, and the caller may go on reading. If the caller does not read, the peer must not wait for it for
+ * ever, and must not be reset while our last bytes are on their way. So bytes that nobody reads are dropped, until the peer ends
+ * too, or until nothing has moved for `lingerMs`.
  */
 
-/** How often in `lingerMs` it is looked whether anything moves; after two looks that saw nobody read, nobody does. */
+/** How often in `lingerMs` `linger` looks whether anything has moved. Two looks without a read mean that nobody reads any more. */
 const LOOKS = 5
 
 /** An end that has ended. */
 export interface Lingering {
-  /** What was written and has not left. */
+  /** Counts the bytes that were written and have not left. */
   unsentBytes(): number
-  /** Whether anybody has read since the last time that this was asked. */
+  /** Returns whether anybody has read since the last call. */
   wasRead(): boolean
-  /** Nobody reads: what the peer sends from here on is thrown away. May be called more than once. */
+  /** Drops what the peer sends from here on, because nobody reads. May be called more than once. */
   throwAway(): void
-  /** Nothing has moved for so long. */
+  /** Closes the connection, because nothing has moved for `lingerMs`. */
   giveUp(): void
 }
 
-/** Looks on as long as the peer takes what was written, or somebody reads what it sends. Gives what stops it. */
+/** Waits as long as the peer takes what was written, or somebody reads what it sends. Returns a function that ends the wait. */
 export function linger(end: Lingering, lingerMs: number): () => void {
   let looksLeft = LOOKS
   let unsentBytes = end.unsentBytes()
@@ -29,7 +29,7 @@ export function linger(end: Lingering, lingerMs: number): () => void {
   const timer = setInterval(() => {
     const before = unsentBytes
     unsentBytes = end.unsentBytes()
-    // Both are asked: the one must not keep the other's answer for the next look.
+    // `wasRead` counts from one call to the next, so it is called at every look.
     const isRead = end.wasRead()
     if (isRead || unsentBytes < before) {
       looksLeft = LOOKS

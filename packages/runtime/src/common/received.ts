@@ -1,23 +1,23 @@
 /**
- * What a socket that calls back has received, for a reader that comes when it likes.
+ * What a socket that calls back has received, for a reader that comes later.
  *
- * A chunk goes straight to the read that waits for it; what nobody waits for is kept, and past a mark the socket is told
- * to pause. A read costs no promise where something is there, and one promise where nothing is.
+ * A chunk goes straight to the read that waits for it. Other chunks are kept, and beyond a mark the socket is told to pause.
+ * A read costs no promise if a chunk is there, and one promise if not.
  */
 
 /** Bytes that may wait unread before the peer is made to wait. */
 const HIGH_WATER_MARK = 65_536
-/** What a chunk of one byte costs all the same: many tiny packets must not cost more than they count for. */
+/** A chunk counts for at least so many bytes, because a tiny one takes memory too. */
 const MIN_CHUNK_COST = 256
 
-/** What gives the chunks. */
+/** Where the chunks come from. */
 export interface Source {
-  /** It may go on, after it was told to pause. */
+  /** Lets it go on, after it was told to pause. */
   resume(): void
 }
 
 export class Received {
-  /** Undefined where nothing is told to pause; another once a connection became TLS. */
+  /** Undefined if nothing pauses. Another one when the connection becomes TLS. */
   source: Source | undefined
   readonly #chunks: Uint8Array[] = []
   #cost = 0
@@ -57,7 +57,7 @@ export class Received {
     return promise
   }
 
-  /** Takes a chunk, which nobody changes from then on. False: the socket must pause, until it is told to resume. */
+  /** Takes a chunk, which nobody changes from then on. Returns false if the socket has to pause, until it is told to resume. */
   push(chunk: Uint8Array): boolean {
     if (this.#isDiscarding) return true
     const resolve = this.#resolve
@@ -73,19 +73,19 @@ export class Received {
     return false
   }
 
-  /** The peer has finished sending: reads answer null once the chunks are gone. */
+  /** Notes that the peer has finished sending. Reads answer null when the chunks are gone. */
   end(): void {
     this.#isEnded = true
     this.#resolve?.(null)
     this.#resolve = undefined
   }
 
-  /** Reads reject once the chunks are gone, the pending one at the close. The first failure stays. */
+  /** Lets reads reject when the chunks are gone, and the pending read at the close. The first failure stays. */
   fail(error: Error): void {
     this.#failure ??= error
   }
 
-  /** Nothing comes any more: with a failure the pending read rejects, without one it answers null. */
+  /** Notes that nothing comes any more. The pending read rejects with the failure, or answers null if there is none. */
   close(): void {
     this.#isClosed = true
     if (this.#failure === undefined) this.#resolve?.(null)
@@ -93,14 +93,14 @@ export class Received {
     this.#resolve = this.#reject = undefined
   }
 
-  /** Whether anybody has read since the last time that this was asked. */
+  /** Returns whether anybody has read since the last call. */
   takeWasRead(): boolean {
     const wasRead = this.#wasRead
     this.#wasRead = false
     return wasRead
   }
 
-  /** Takes all that waits unread. The socket stays as it is: paused, where it was told so. */
+  /** Takes all that waits unread. A socket that was told to pause stays paused. */
   takeAll(): Uint8Array[] {
     this.#cost = 0
     this.#isFull = false

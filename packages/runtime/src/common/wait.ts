@@ -1,10 +1,10 @@
-/** Somebody waits for an answer. */
+/** How a promise that somebody waits for is settled. */
 export interface Wait<T> {
   readonly resolve: (value: T) => void
   readonly reject: (error: Error) => void
 }
 
-/** What who waits is told where the connection ended without a reason. */
+/** Makes the error for waits on a connection that was closed without a reason. */
 export function connectionClosed(): Error {
   return new Error('the connection was closed')
 }

@@ -8,7 +8,7 @@
 import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect, type Server, type TLSSocket } from 'node:tls'
 import type { CheckedTls } from '../sockets/tls/credentials.ts'
-import { makeHandshaker } from '../sockets/tls/server.ts'
+import { makeTlsServer } from '../sockets/tls/server.ts'
 import { checkServerTls } from './options.ts'
 import { Vouched } from './vouched.ts'
 
@@ -62,7 +62,7 @@ function handshakerOf(tls: CheckedTls): Handshaker {
   checkServerTls(tls.options)
   const { clientCertificates = 'none' } = tls.options
   const vouched = clientCertificates === 'none' ? undefined : new Vouched(clientCertificates === 'require')
-  handshaker = { server: makeHandshaker(tls), vouched }
+  handshaker = { server: makeTlsServer(tls), vouched }
   handshakers.set(tls, handshaker)
   return handshaker
 }

@@ -1,4 +1,4 @@
-/** Connecting to somebody who listens. */
+/** Dialling with `node:net` and `node:tls`. */
 import type { Duplex } from '@postern/engine'
 import { once } from 'node:events'
 import { connect, isIP, type Socket } from 'node:net'
@@ -8,7 +8,7 @@ import { unixEndpoint } from '../common/endpoint.ts'
 import { NodeDuplex, SOCKET_BUFFER_BYTES } from './duplex.ts'
 import { remoteEndpoint } from './endpoint.ts'
 
-/** Connects. Rejects with Node's error and its `code` (ETIMEDOUT where it took too long), or with the signal's reason. */
+/** Connects. Rejects with Node's error and its `code` (ETIMEDOUT if it took too long), or with the signal's reason. */
 export async function dial(options: DialOptions): Promise<Duplex> {
   checkDial(options)
   const socket = openSocket(options)
@@ -16,7 +16,7 @@ export async function dial(options: DialOptions): Promise<Duplex> {
     return await withinOptions(establish(socket, options), options)
   } catch (error) {
     socket.destroy()
-    // One error for each address of the host: the first says enough, and all of them together say nothing.
+    // Node gives one error for each address of the host. The first says enough; the message of all together is empty.
     throw error instanceof AggregateError ? error.errors[0] : error
   }
 }
@@ -24,7 +24,7 @@ export async function dial(options: DialOptions): Promise<Duplex> {
 function openSocket({ host = 'localhost', port, path }: DialOptions): Socket {
   const common = { allowHalfOpen: true, noDelay: true, highWaterMark: SOCKET_BUFFER_BYTES }
   const socket = path === undefined ? connect({ ...common, host, port: port ?? 0 }) : connect({ ...common, path })
-  // Whoever waits for the socket hears of the error; one that comes when nobody does is no news.
+  // An error reaches whoever waits for the socket. Without a listener, an error that nobody waits for would end the process.
   return socket.on('error', () => {})
 }
 
@@ -38,10 +38,10 @@ async function establish(socket: Socket, options: DialOptions): Promise<Duplex> 
   return new NodeDuplex(ready, { handshake, lingerMs }, remote, local)
 }
 
-/** Makes the client's side of a handshake. Where it fails, the socket is destroyed. */
+/** Makes the client's side of a handshake. If that fails, the caller destroys the socket. */
 function secure(raw: Socket, options: DialTlsOptions, host: string): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    // An IP address is no name to ask for (RFC 6066 3), but the certificate is checked against it all the same.
+    // An IP address is never sent as the server name (RFC 6066 3), but the certificate is checked against it.
     const socket = connectTls({ servername: isIP(host) === 0 ? host : '', ...options, host, socket: raw })
     socket.on('error', reject)
     socket.once('close', () => reject(new Error('the connection was closed in the TLS handshake')))

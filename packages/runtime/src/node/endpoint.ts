@@ -11,7 +11,7 @@ export function localEndpoint(socket: Socket): Endpoint {
   return ipEndpoint(socket.localAddress, socket.localPort)
 }
 
-/** What `net.Server.address` answers. */
+/** Makes the endpoint of what `net.Server.address` answers. */
 export function listenerEndpoint(address: AddressInfo | string | null): Endpoint {
   if (typeof address === 'string') return unixEndpoint(address)
   return ipEndpoint(address?.address, address?.port)

@@ -41,7 +41,7 @@ export async function listen(server: Acceptor, options: ListenOptions): Promise<
   return attach(core, listener)
 }
 
-/** Serves on a listener that the caller made: a `net.Server`, or a `tls.Server`. Closing the one closes the other. */
+/** Serves on a listener that the caller made: a `net.Server` or a `tls.Server`. `close` closes that too. */
 export function serve(server: Acceptor, listener: Server, options: ServeOptions = {}): Listener {
   return attach(new ListenerCore(server, options), listener)
 }

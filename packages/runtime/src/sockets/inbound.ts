@@ -4,11 +4,11 @@ import type { TlsCredentials, TlsOptions } from './tls/credentials.ts'
 
 /** What a listener needs of a server. */
 export interface Acceptor {
-  /** @param place What `reserve` gave for this connection */
+  /** Serves a connection. @param place What `reserve` gave for this connection */
   accept(duplex: Duplex, overrides?: SessionOverrides, place?: Place): unknown
   /**
-   * Takes a place for a connection whose TLS handshake begins, so that it counts from then on. The listener closes the connection
-   * if there is none. An acceptor without it counts connections after their handshake.
+   * Takes a place for a connection whose TLS handshake begins, so that the connection counts from then on. If there is no place,
+   * the listener closes the connection. An acceptor without this method counts connections after their handshake.
    *
    * @param giveUp Closes the connection, if its place goes to another one before the handshake is done
    */
@@ -17,41 +17,41 @@ export interface Acceptor {
 
 /** How each connection is treated. */
 export interface ConnectionOptions {
-  /** With it, connections can become TLS: by STARTTLS, or from the first byte with `implicitTls`. */
+  /** Lets connections become TLS: by STARTTLS, or from the first byte with `implicitTls`. */
   readonly tls?: TlsOptions | TlsCredentials | undefined
   /** TLS before anything else (RFC 8314). Needs `tls`. Default false. */
   readonly implicitTls?: boolean | undefined
   /** How long the handshake of implicit TLS may take. Default 30,000. */
   readonly handshakeTimeoutMs?: number | undefined
-  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection is closed when nothing has moved for so long. Default 5,000. */
   readonly lingerMs?: number | undefined
   /** Policies for this listener's connections. */
   readonly overrides?: SessionOverrides | undefined
 }
 
 export interface ServeOptions extends ConnectionOptions {
-  /** Handshakes of implicit TLS at the same time; one more, and the oldest of the address that has most is given up. Default 500. */
+  /** Handshakes of implicit TLS at the same time. With one more, the oldest of the address that has most is given up. Default 500. */
   readonly maxHandshakes?: number | undefined
   /**
-   * Told what goes wrong before a connection is handed on: accepting (EMFILE, say; once a second), or a handshake (then with
-   * `remote`). Bun does not tell of accepting.
+   * Called when something goes wrong before a connection is handed on: accepting (EMFILE, say; once a second), or a handshake
+   * (then with `remote`). Bun does not report errors of accepting.
    */
   readonly error?: ((error: Error, remote?: Endpoint) => void) | undefined
 }
 
 /** Either `port`, and maybe `host`; or `path`. */
 export interface ListenOptions extends ServeOptions {
-  /** 0: any that is free; `Listener.address` tells which. */
+  /** 0 means any free port; `Listener.address` tells which. */
   readonly port?: number | undefined
   /** Default: every address, IPv6 and IPv4. */
   readonly host?: string | undefined
-  /** A Unix socket. What a process that died left there is replaced. */
+  /** A Unix socket. A socket that a dead process left there is replaced. */
   readonly path?: string | undefined
-  /** Connections that wait to be accepted. Default 511; Bun has a bound of its own, and there the option is refused. */
+  /** Connections that may wait to be accepted. Default 511. Refused on Bun, which has a bound of its own. */
   readonly backlog?: number | undefined
   /**
-   * Several processes listen on the same port, and the system shares the connections out (SO_REUSEPORT). Not for `path`, and
-   * where the system cannot do it, listening fails. Default false.
+   * Lets several processes listen on the same port, and the system shares the connections out (SO_REUSEPORT). Not for `path`. If
+   * the system cannot do it, listening fails. Default false.
    */
   readonly reusePort?: boolean | undefined
 }

@@ -3,7 +3,7 @@ import type { ConnectionOptions as NodeTlsOptions } from 'node:tls'
 import { withinBounds } from '../common/attempt.ts'
 import { checkDurations } from '../common/duration.ts'
 
-/** As Node's `tls.connect` takes them: servername, rejectUnauthorized, ca, cert, key … */
+/** Options of Node's `tls.connect`: servername, rejectUnauthorized, ca, cert, key … */
 export type DialTlsOptions = Omit<NodeTlsOptions, 'socket' | 'host' | 'port' | 'path' | 'timeout'>
 
 /** Either `port`, and maybe `host`; or `path`. */
@@ -13,15 +13,15 @@ export interface DialOptions {
   readonly port?: number | undefined
   /** A Unix socket. */
   readonly path?: string | undefined
-  /** With it, the connection can become TLS: by `startTls`, or from the first byte with `implicitTls`. */
+  /** Lets the connection become TLS: by `startTls`, or from the first byte with `implicitTls`. */
   readonly tls?: DialTlsOptions | undefined
   /** TLS before anything else. Needs `tls`. Default false. */
   readonly implicitTls?: boolean | undefined
-  /** For all of it: looking up the name, connecting, and the handshake of implicit TLS. Default 30,000. */
+  /** For the whole attempt: looking up the name, connecting, and the handshake of implicit TLS. Default 30,000. */
   readonly connectTimeoutMs?: number | undefined
-  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection is closed when nothing has moved for so long. Default 5,000. */
   readonly lingerMs?: number | undefined
-  /** Gives up the attempt; once connected it means nothing any more. */
+  /** Gives up the attempt. It has no effect on a connection that is established. */
   readonly signal?: AbortSignal | undefined
 }
 

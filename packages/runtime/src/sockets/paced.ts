@@ -1,7 +1,7 @@
-/** A report of accepting that fails. */
+/** The least time between two reports. */
 const PAUSE_MS = 1_000
 
-/** Passes on one report a second: what fails (too many open files, say) fails again for each connection that waits. */
+/** Passes on one report a second, because accepting (with too many open files, say) fails again for each connection that waits. */
 export function paced(report: (error: Error) => void): (error: Error) => void {
   let nextMs = -Infinity
   return (error) => {

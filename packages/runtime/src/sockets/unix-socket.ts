@@ -1,15 +1,15 @@
-/** A Unix socket is a file, which outlives a process that had no time to remove it. */
+/** Removes what a process left behind: a Unix socket is a file, and stays if the process had no time to remove it. */
 import { lstat, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 
 /**
- * Where listening failed because `path` is taken: removes it, if it is a socket that nobody answers on any more.
- * Answers whether it is worth another try.
+ * Removes `path` if listening failed because it is taken, and if it is a socket that nobody listens on any more.
+ * Returns whether the caller should try again.
  */
 export async function removeStale(error: unknown, path: string): Promise<boolean> {
   if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return false
   try {
-    // Connecting to a plain file is refused just the same.
+    // A plain file refuses connections too.
     if (!(await lstat(path)).isSocket() || (await knock(path)) !== 'ECONNREFUSED') return false
     await rm(path)
     return true
@@ -18,7 +18,7 @@ export async function removeStale(error: unknown, path: string): Promise<boolean
   }
 }
 
-/** Connects and leaves; resolves to the code of the error, or undefined where somebody answers. */
+/** Connects and closes. Resolves to the code of the error, or to undefined if somebody listens. */
 function knock(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(path)

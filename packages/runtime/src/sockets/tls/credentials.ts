@@ -1,7 +1,7 @@
 /**
- * What a listener shows in a TLS handshake, checked, and how it is replaced while connections live.
+ * The certificates of a listener: checked when they are given, and replaced while connections live.
  *
- * It is the same on every runtime that has `node:tls`; how a handshake is made of it is each runtime's own.
+ * They are the same on every runtime that has `node:tls`. How a handshake is made with them differs.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContext, type SecureContextOptions, type SecureVersion } from 'node:tls'
@@ -9,28 +9,28 @@ import { createSecureContext, type SecureContext, type SecureContextOptions, typ
 /** A private key and its certificate chain, both PEM. */
 export interface KeyPair {
   readonly key: string | Uint8Array
-  /** The certificate, then those that lead to the authority. */
+  /** The certificate, followed by those that lead to the authority. */
   readonly cert: string | Uint8Array
-  /** Where the key is encrypted. */
+  /** For an encrypted key. */
   readonly passphrase?: string | undefined
 }
 
 /** What a listener needs for STARTTLS or implicit TLS. */
 export interface TlsOptions extends KeyPair {
-  /** Authorities that client certificates are checked against, PEM. Default: those that the runtime trusts. */
+  /** Authorities that client certificates must chain to, PEM. Default: those that the runtime trusts. */
   readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
   /** Default 'TLSv1.2'. */
   readonly minVersion?: SecureVersion | undefined
   /**
-   * 'request' asks for one, and `peerCertificate.verified` tells what to think of it; 'require' lets nobody in without one
-   * that chains to `ca`. Default 'none'.
+   * 'request' asks clients for a certificate, and `peerCertificate.verified` tells whether it chains to `ca`. 'require' refuses
+   * clients without one that does. Default 'none'.
    */
   readonly clientCertificates?: 'none' | 'request' | 'require' | undefined
-  /** Other certificates by the host name that the client asks for; `*.example.com` stands for one label. */
+  /** Other certificates by the host name that the client asks for. In `*.example.com`, the `*` stands for one label. */
   readonly sni?: Readonly<Record<string, KeyPair>> | undefined
-  /** ALPN protocols, by preference; a client that offers only others is refused. Default: ALPN is not answered. */
+  /** ALPN protocols, by preference. A client that offers only others is refused. Default: ALPN is not answered. */
   readonly alpn?: readonly string[] | undefined
-  /** Anything else that `tls.createSecureContext` takes, for all the certificates here. */
+  /** More options of `tls.createSecureContext`, for all the certificates here. */
   readonly secureContext?: SecureContextOptions | undefined
 }
 
@@ -39,10 +39,10 @@ export class CertificateError extends Error {
   override readonly name = 'CertificateError'
 }
 
-/** Options that were found to be usable. They never change: an update makes others, so that they can be the key of a cache. */
+/** Options that were checked. They never change, because they are keys of caches: an update makes new ones. */
 export interface CheckedTls {
   readonly options: TlsOptions
-  /** Of the certificate for clients that ask for no host, or for one that has none of its own. */
+  /** For clients that ask for no host, or for a host that is not in `hosts`. */
   readonly context: SecureContextOptions
   /** Contexts by host name or pattern. */
   readonly hosts: ReadonlyMap<string, SecureContext>
@@ -63,15 +63,15 @@ export class TlsCredentials {
   }
 
   /**
-   * Handshakes from now on use these; connections that are open live on.
-   * @throws CertificateError, and everything stays as it was
+   * Replaces the certificates for handshakes from now on. Open connections live on.
+   * @throws CertificateError. Then nothing is replaced.
    */
   update(options: TlsOptions): void {
     this.#current = checked(options)
   }
 }
 
-/** Exactly this name, or `*` in place of its first label; undefined where neither has a certificate of its own. */
+/** Finds the context for exactly this name, or for `*` in place of its first label. Undefined if neither is there. */
 export function contextFor(hosts: ReadonlyMap<string, SecureContext>, name: string): SecureContext | undefined {
   const host = name.toLowerCase()
   return hosts.get(host) ?? hosts.get(host.replace(/^[^.]+/, '*'))
@@ -92,7 +92,7 @@ function secureContext(host: string, pair: KeyPair, options: TlsOptions): Secure
   return createSecureContext(contextOptions(`'${host}'`, pair, options))
 }
 
-/** Checks what OpenSSL would only find out in a handshake: that key and certificate belong together. */
+/** Makes options of a context. Checks that key and certificate belong together, which OpenSSL would do only in a handshake. */
 function contextOptions(what: string, pair: KeyPair, options: TlsOptions): SecureContextOptions {
   const { ca, minVersion = 'TLSv1.2' } = options
   const key = nodePem(pair.key)
@@ -104,14 +104,14 @@ function contextOptions(what: string, pair: KeyPair, options: TlsOptions): Secur
     throw new CertificateError(`the key for ${what} does not belong to its certificate`)
   }
   const authorities = ca === undefined ? {} : { ca: [ca].flat().map(nodePem) }
-  // OpenSSL passes over what it cannot read, and would then know nobody.
+  // OpenSSL skips an authority that it cannot read, and would then trust nobody.
   for (const pem of authorities.ca ?? []) attempt('an authority in ca cannot be read', () => new X509Certificate(pem))
   const all = { ...options.secureContext, key, cert, ...passphrase, minVersion, ...authorities }
   attempt(`the certificate for ${what} cannot be used`, () => createSecureContext(all))
   return all
 }
 
-/** Node's types know no bytes but Buffer. */
+/** Makes a Buffer of bytes, because Node's types want one. */
 function nodePem(pem: string | Uint8Array): string | Buffer {
   return typeof pem === 'string' ? pem : Buffer.from(pem)
 }

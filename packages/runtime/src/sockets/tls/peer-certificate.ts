@@ -1,7 +1,7 @@
 import type { PeerCertificate } from '@postern/engine'
 import type { X509Certificate } from 'node:crypto'
 
-/** @param verified Whether it chains to an authority that this side trusts */
+/** Makes what the engine knows of a certificate. @param verified Whether it chains to an authority that this side trusts */
 export function peerCertificate(certificate: X509Certificate, verified: boolean): PeerCertificate {
   return {
     subject: certificate.subject ?? '',

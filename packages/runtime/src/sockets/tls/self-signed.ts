@@ -1,4 +1,4 @@
-/** A certificate for trying out TLS. Nobody trusts it but who is given it as `ca`. */
+/** A certificate for trying out TLS. A client trusts it only if the client is given it as `ca`. */
 import { isIP } from 'node:net'
 
 export interface SelfSignedOptions {
@@ -8,7 +8,7 @@ export interface SelfSignedOptions {
   readonly days?: number
 }
 
-/** Both PEM, as `tls` of `listen` takes them. */
+/** Both are PEM, as `tls` of `listen` takes them. */
 export interface SelfSignedCertificate {
   readonly key: string
   readonly cert: string
@@ -23,18 +23,18 @@ export async function selfSigned(options: SelfSignedOptions = {}): Promise<SelfS
   const [first] = hosts
   if (first === undefined) throw new RangeError('hosts: at least one')
   if (!(days > 0)) throw new RangeError(`days: ${days} is not more than 0`)
-  // Only who wants a certificate pays for the library that makes it, and for the polyfill that the library asks for.
+  // The library, and the polyfill that it asks for, are loaded only when somebody wants a certificate.
   await import('reflect-metadata')
   const x509 = await import('@peculiar/x509')
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
   const now = Date.now()
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     {
-      // RFC 5280 A.1: at most 64 characters. Who checks a host name reads the alternative names.
+      // RFC 5280 A.1: at most 64 characters. A client that checks a host name reads the alternative names.
       name: [{ CN: [first.slice(0, 64)] }],
       keys,
       signingAlgorithm: ALGORITHM,
-      // Clocks differ.
+      // The client's clock may be behind.
       notBefore: new Date(now - HOUR_MS),
       notAfter: new Date(now + days * 24 * HOUR_MS),
       extensions: [

@@ -1,11 +1,11 @@
 import { createServer, type SecureContext, type Server } from 'node:tls'
 import { type CheckedTls, contextFor } from './credentials.ts'
 
-/** Of `SNICallback`. */
+/** The callback of `SNICallback`. */
 type ContextCallback = (error: Error | null, context?: SecureContext) => void
 
-/** A `tls.Server` that listens nowhere, and makes the handshakes of the connections that it is handed. */
-export function makeHandshaker({ options, context, hosts }: CheckedTls): Server {
+/** Makes a `tls.Server` that listens nowhere, and makes the handshakes of the connections that it is given. */
+export function makeTlsServer({ options, context, hosts }: CheckedTls): Server {
   const { clientCertificates = 'none', alpn } = options
   return createServer({
     ...context,
