@@ -1,4 +1,4 @@
-/** Connecting to somebody who listens. Cloudflare's network lets nobody dial port 25, its own addresses, or private ones. */
+/** Dialling from a Worker. Cloudflare's network lets nobody dial port 25, its own addresses, or private ones. */
 import { connect } from 'cloudflare:sockets'
 import type { Duplex } from '@postern/engine'
 import { withinBounds } from '../common/attempt.ts'
@@ -14,21 +14,21 @@ export interface DialOptions {
   /** A name or an IP address. */
   readonly host: string
   readonly port: number
-  /** With it, the connection can become TLS: by `startTls`, or from the first byte with `implicitTls`. */
+  /** Lets the connection become TLS: by `startTls`, or from the first byte with `implicitTls`. */
   readonly tls?: DialTlsOptions | undefined
   /** TLS before anything else. Needs `tls`. Default false. */
   readonly implicitTls?: boolean | undefined
-  /** For all of it: looking up the name, connecting, and the handshake of implicit TLS. Default 30,000. */
+  /** For the whole attempt: looking up the name, connecting, and the handshake of implicit TLS. Default 30,000. */
   readonly connectTimeoutMs?: number | undefined
-  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection is closed when nothing has moved for so long. Default 5,000. */
   readonly lingerMs?: number | undefined
-  /** Gives up the attempt; once connected it means nothing any more. */
+  /** Gives up the attempt. It has no effect on a connection that is established. */
   readonly signal?: AbortSignal | undefined
 }
 
 /**
  * Connects, with `connect` of `cloudflare:sockets`. Rejects with workerd's error, with an error of code ETIMEDOUT, or with the
- * signal's reason. Which authorities are trusted is the runtime's business, not an option.
+ * signal's reason. The runtime decides which authorities are trusted.
  */
 export async function dial(options: DialOptions): Promise<Duplex> {
   const { host, port, tls, implicitTls = false, connectTimeoutMs = 30_000, lingerMs = 5_000, signal } = options

@@ -1,8 +1,8 @@
 /**
- * A socket of workerd as the engine's Duplex: its two Web streams, and TLS where workerd can begin it.
+ * A socket of workerd as the engine's Duplex: its two Web streams, and TLS if workerd can begin it.
  *
- * A reader of workerd cannot be given up while it reads. So where the connection may become TLS, nothing is read ahead
- * before it has: what a peer sends before its time then waits in the system, goes into the handshake, and breaks it.
+ * A reader of workerd cannot be released while it reads. So nothing is read ahead as long as the connection may become TLS. Bytes
+ * that a peer sends too early wait in the system. They go into the handshake, and break it.
  */
 import type { Socket } from '@cloudflare/workers-types'
 import type { Duplex, Endpoint, TlsInfo } from '@postern/engine'
@@ -11,29 +11,29 @@ import { StreamDuplex, type StreamPair } from '../web/duplex.ts'
 import { socketEndpoint } from './endpoint.ts'
 
 export interface SocketOptions {
-  /** Who the peer is. Default: what the socket says, which is nothing over RPC or a service binding. */
+  /** Who the peer is. Default: what the socket says. Over RPC or a service binding it says nothing. */
   readonly remote?: Endpoint | undefined
   readonly local?: Endpoint | undefined
-  /** TLS ended before the Worker, of which the socket does not tell; `NOT_TOLD` where nothing more is known. */
+  /** For TLS that ended before the Worker, of which the socket does not tell. `NOT_TOLD` if nothing more is known. */
   readonly tls?: TlsInfo | undefined
-  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection is closed when nothing has moved for so long. Default 5,000. */
   readonly lingerMs?: number | undefined
 }
 
-/** The connection is TLS. What was agreed on, workerd does not tell. */
+/** The connection is TLS, but workerd does not tell what the handshake agreed on. */
 export const NOT_TOLD: TlsInfo = { protocol: '', cipher: '' }
 
 /**
- * Who is at the other end of a socket, and that it is open: to be awaited before the socket is passed on by RPC, which opens it
- * only then, and loses who it was. Rejects where the socket never opens.
+ * Waits until a socket is open, and tells who is at its other end. Call it before the socket is passed on by RPC, because RPC
+ * loses that. Rejects if the socket never opens.
  */
 export async function peerOf(socket: Socket): Promise<Endpoint> {
   return socketEndpoint((await socket.opened).remoteAddress)
 }
 
-/** @param serverName Of a dialled connection: who must be at the other end. Else what the socket was opened with. */
+/** Makes a duplex of a socket. @param serverName Who must be at the other end, if TLS begins. Default: what the socket was opened with. */
 export async function openDuplex(socket: Socket, options: SocketOptions, serverName?: string): Promise<Duplex> {
-  // Who reads or writes hears of it.
+  // A reader or a writer gets the error.
   socket.closed.catch(() => {})
   const { remoteAddress, localAddress } = await socket.opened
   const remote = options.remote ?? socketEndpoint(remoteAddress)
@@ -87,17 +87,17 @@ class WorkerdDuplex implements Duplex {
   destroy(reason: Error = new Error('the connection was destroyed')): void {
     this.#handshake?.reject(reason)
     this.#stream.destroy(reason)
-    // In a handshake there is no stream.
+    // In a handshake, no stream uses the socket.
     close(this.#socket)
   }
 
   async #startTls(received?: Uint8Array): Promise<TlsInfo> {
-    // It could not be given back to what makes the handshake.
+    // Bytes cannot be given back to workerd, which makes the handshake.
     if (received !== undefined && received.byteLength > 0) throw new Error('the handshake has begun already')
     const clear = this.#socket
     this.startTls = undefined
     try {
-      // The reply that says "go on". Nobody reads meanwhile, so the handshake waits in the system.
+      // The reply to STARTTLS has to leave first. Nobody reads meanwhile, so the client's handshake waits in the system.
       await this.#written
       this.#stream.release()
       const socket = clear.startTls(this.#serverName === undefined ? {} : { expectedServerHostname: this.#serverName })
@@ -123,10 +123,10 @@ class WorkerdDuplex implements Duplex {
   }
 }
 
-/** To cancel its streams would leave the socket open for as long as the request lives; closing it closes it. */
+/** Makes a duplex of the socket's streams. Cancelling them would leave the socket open until the request ends, so it closes the socket. */
 function streamOf(socket: Socket, options: SocketOptions, isReadAhead: boolean): StreamDuplex {
   const { readable, writable } = socket
-  // Workerd's streams have other type names than those of everyone else.
+  // The types of workerd's streams have other names.
   const streams = { readable, writable } as unknown as StreamPair
   return new StreamDuplex(streams, options, { isReadAhead, isFilling: true, abandon: () => close(socket) })
 }

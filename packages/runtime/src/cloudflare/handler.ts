@@ -1,7 +1,7 @@
 /**
  * What a Worker does with a TCP connection that comes to it.
  *
- * The session is awaited to its end inside the handler: a socket lives as long as the handler that was given it, and
+ * The handler awaits the session to its end, because a socket lives only as long as the handler that was given it.
  * `ctx.waitUntil` does not prolong that.
  */
 import type { Socket } from '@cloudflare/workers-types'
@@ -9,8 +9,9 @@ import type { Duplex, SessionOverrides } from '@postern/engine'
 import { checkDurations } from '../common/duration.ts'
 import { openDuplex, type SocketOptions } from './duplex.ts'
 
-/** What the handler needs of a server. Its promise is the session's end. */
+/** What the handler needs of a server. */
 export interface Acceptor {
+  /** Serves a connection. Resolves when the session is over. */
   accept(duplex: Duplex, overrides?: SessionOverrides): Promise<void>
 }
 
@@ -25,7 +26,7 @@ export type ConnectHandler = (socket: Socket, env?: unknown, ctx?: unknown) => P
 /**
  * Makes the `connect` handler of a Worker: `export default { connect: handler(server) }`.
  *
- * STARTTLS is offered where the socket can do it. The handler never rejects: what breaks goes to the server's `error`.
+ * STARTTLS is offered if the socket can do it. The handler never rejects. Errors go to the server's `error`.
  * @throws RangeError for `lingerMs`
  */
 export function handler(server: Acceptor, options: Omit<AcceptOptions, 'remote'> = {}): ConnectHandler {
@@ -34,15 +35,15 @@ export function handler(server: Acceptor, options: Omit<AcceptOptions, 'remote'>
 }
 
 /**
- * Serves one socket. For a socket that came by RPC or over a service binding, which does not know where it came from, say who
- * the peer is: `accept(server, socket, { remote })`. Resolves when the session is over. Rejects with RangeError for `lingerMs`
- * and TypeError for a socket that somebody reads or writes already; what breaks goes to the server's `error`.
+ * Serves one socket. A socket that came by RPC or over a service binding does not know its peer, so say who that is:
+ * `accept(server, socket, { remote })`. Resolves when the session is over. Rejects with RangeError for `lingerMs`, and with
+ * TypeError for a socket that somebody reads or writes already. Other errors go to the server's `error`.
  */
 export async function accept(server: Acceptor, socket: Socket, options: AcceptOptions = {}): Promise<void> {
   try {
     await socket.opened
   } catch {
-    // It was gone before anything was said.
+    // The client closed it before anything was said.
     return
   }
   await server.accept(await openDuplex(socket, options), options.overrides)

@@ -1,24 +1,24 @@
-/** The little of Deno that is used here, declared so that nobody needs its types installed. */
+/** The part of Deno's API that is used here, declared so that nobody needs Deno's types. */
 
 export interface DenoAddress {
   readonly transport: 'tcp' | 'udp' | 'unix' | 'unixpacket'
-  /** Of TCP. */
+  /** For TCP. */
   readonly hostname?: string
   readonly port?: number
-  /** Of a Unix socket: null where that end has none. */
+  /** For a Unix socket. Null if that end has none. */
   readonly path?: string | null
 }
 
 export interface DenoConnection {
   readonly localAddr: DenoAddress
   readonly remoteAddr: DenoAddress
-  /** How many bytes were put at the beginning of `into`; null after the peer's end. */
+  /** Returns how many bytes it put at the beginning of `into`, or null after the peer's end. */
   read(into: Uint8Array): Promise<number | null>
-  /** How many bytes of these were taken. */
+  /** Returns how many of these bytes were taken. */
   write(bytes: Uint8Array): Promise<number>
-  /** Ends what we send. */
+  /** Sends our end. */
   closeWrite(): Promise<void>
-  /** A `read` that is pending rejects. Throws when it is closed already. */
+  /** Closes it. A pending `read` rejects. Throws if it is closed already. */
   close(): void
   /** Only TCP has it. */
   setNoDelay?(noDelay: boolean): void
@@ -27,7 +27,7 @@ export interface DenoConnection {
 export interface DenoListener {
   readonly addr: DenoAddress
   accept(): Promise<DenoConnection>
-  /** An `accept` that is pending rejects. Throws when it is closed already. */
+  /** Closes it. A pending `accept` rejects. Throws if it is closed already. */
   close(): void
 }
 
@@ -51,7 +51,7 @@ export interface UnixOptions {
 }
 
 export interface DenoApi {
-  /** There with `--unstable-net` alone. Without it, asking for `reusePort` ends the process. */
+  /** Present only with `--unstable-net`. Without it, asking for `reusePort` ends the process. */
   readonly listenDatagram?: unknown
   listen(options: TcpListenOptions | UnixOptions): DenoListener
   connect(options: TcpConnectOptions | UnixOptions): Promise<DenoConnection>

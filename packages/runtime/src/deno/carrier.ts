@@ -1,34 +1,35 @@
 /**
  * What carries the bytes of a connection: a connection of Deno in clear, or TLS on top of one.
  *
- * It reads on by itself, so that a read finds at once what has come, and tells its sink, which says when it has had enough.
+ * It reads ahead and hands the bytes to its sink, so that a read of the duplex finds at once what has come. The sink says when it
+ * has enough.
  */
 
-/** Whom a carrier tells. After `close` it tells nothing. */
+/** What a carrier reports to. After `close` it reports nothing. */
 export interface Sink {
-  /** Bytes came, which nobody changes from then on. False: no more of them, until `resume`. */
+  /** Takes bytes, which nobody changes from then on. Returns false if it wants no more until `resume`. */
   data(bytes: Uint8Array): boolean
   /** The peer has finished sending. */
   end(): void
-  /** What was written has left; the last time, our end has too. */
+  /** What was written has left. The last time, our end has left too. */
   drain(): void
-  /** Something broke; `close` follows. */
+  /** Something broke. `close` follows. */
   error(error: Error): void
-  /** It is over. */
+  /** It is closed. */
   close(): void
 }
 
 export interface Carrier {
-  /** Takes bytes, which nobody changes from then on. False: no more of them, until `drain`. */
+  /** Takes bytes, which nobody changes from then on. Returns false if it wants no more until `drain`. */
   write(bytes: Uint8Array): boolean
-  /** Sends what was written, then our end. Once the peer has ended too, the connection is closed. */
+  /** Sends what was written, then our end. When the peer has ended too, the connection is closed. */
   finish(): void
-  /** Goes on telling of bytes, after the sink has had enough. */
+  /** Hands on bytes again, after the sink had enough. */
   resume(): void
   /** Closes now. */
   close(): void
   /** What was written and has not left. */
   readonly unsentBytes: number
-  /** What was written has left, and our end. */
+  /** All that was written has left, and so has our end. */
   readonly isFinished: boolean
 }

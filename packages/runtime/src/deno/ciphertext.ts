@@ -1,13 +1,13 @@
 /**
  * A connection in clear as the stream that `node:tls` wants underneath.
  *
- * Deno's TLS never pauses such a stream (2.9), and a peer that sends on would fill the memory. So who reads what was decrypted
- * holds the ciphertext back here.
+ * Deno's TLS (2.9) never pauses such a stream, and a peer that sends on would fill the memory. So the reader of the plaintext holds
+ * the ciphertext back here.
  */
 import { Duplex } from 'node:stream'
 import type { Clear } from './clear.ts'
 
-/** What Node's streams keep of their own, in each direction. */
+/** What Node's streams buffer, in each direction. */
 const STREAM_BUFFER_BYTES = 16_384
 
 export class Ciphertext extends Duplex {
@@ -27,7 +27,7 @@ export class Ciphertext extends Duplex {
     this.#clear = clear
     if (clear.unsentBytes > 0) this.#clearSent = clearSent
     for (const bytes of received) this.push(bytes)
-    // TLS hears of an error from the stream; nobody else needs to.
+    // TLS gets the stream's errors itself. Without this listener, Node would throw them when TLS has left.
     this.on('error', () => {})
     clear.tell({
       data: (bytes) => this.push(bytes) && !this.#isHeld,
@@ -38,7 +38,7 @@ export class Ciphertext extends Duplex {
     })
   }
 
-  /** Gives no more, until `release`. */
+  /** Gives no more bytes until `release`. */
   hold(): void {
     this.#isHeld = true
   }

@@ -1,9 +1,9 @@
 /**
  * A connection of Deno as a carrier.
  *
- * Deno's `read` fills a buffer of ours, whenever something comes. Each connection waits with a small one, because most of
- * them are idle; where a peer fills it, the next is larger. What has come is handed on as a view, and that part of the buffer
- * is never used again: whoever gets it may keep it, and nothing is copied.
+ * Deno's `read` fills a buffer of ours. Each connection waits with a small buffer, because most connections are idle. If a peer
+ * fills it, the next one is larger. Bytes are handed on as a view, and that part of the buffer is never used again. So the reader
+ * may keep the view, and nothing is copied.
  */
 import { connectionClosed } from '../common/wait.ts'
 import type { DenoConnection } from './api.ts'
@@ -11,11 +11,11 @@ import type { Carrier, Sink } from './carrier.ts'
 
 const MIN_BUFFER_BYTES = 1_024
 const MAX_BUFFER_BYTES = 65_536
-/** By how much a buffer is larger, or smaller, than the one before. */
+/** How many times larger, or smaller, the next buffer is. */
 const STEP = 8
-/** After so many that brought less than a smaller buffer holds, the next is smaller: more than lie between two messages. */
+/** After so many reads that a smaller buffer could hold, the next buffer is smaller. Between two messages there are fewer. */
 const LITTLE_READS = 16
-/** Written bytes that may wait to leave before the writer waits. */
+/** With so many written bytes that have not left, the writer waits. */
 const HIGH_WATER_MARK = 16_384
 
 export class Clear implements Carrier {
@@ -40,7 +40,7 @@ export class Clear implements Carrier {
     try {
       connection.setNoDelay?.(true)
     } catch {
-      // It is over already; the read tells.
+      // The connection is closed already, which the read finds out.
     }
     void this.#receive()
   }
@@ -53,7 +53,7 @@ export class Clear implements Carrier {
     return this.#isFinished
   }
 
-  /** From now on tells another. It goes on being paused, where the last one had enough. */
+  /** Reports to another sink from now on. If the last sink had enough, the carrier stays paused. */
   tell(sink: Sink): void {
     this.#sink = sink
   }
@@ -104,8 +104,8 @@ export class Clear implements Carrier {
   }
 
   /**
-   * Where the next bytes go. A peer that filled the last room gets a larger buffer; one that says little for some time, and
-   * not just between two messages, a small one again.
+   * Returns where the next bytes go. After a peer that filled the last room comes a larger buffer. After a peer that has sent
+   * little for some time, and not only between two messages, comes a smaller one.
    */
   #room(): Uint8Array {
     const { byteLength } = this.#buffer
@@ -159,7 +159,7 @@ export class Clear implements Carrier {
   }
 
   #break(error: unknown): void {
-    // Who closes hears of it from there.
+    // `close` has told the sink already.
     if (this.#isClosed) return
     this.#sink.error(error instanceof Error ? error : connectionClosed())
     this.close()

@@ -1,4 +1,4 @@
-/** Connecting to somebody who listens. */
+/** Dialling by `Deno.connect`. */
 import type { Duplex } from '@postern/engine'
 import { isIP } from 'node:net'
 import { checkDial, type DialOptions, type DialTlsOptions, withinOptions } from '../sockets/outbound.ts'
@@ -10,10 +10,10 @@ import { withCode } from './errors.ts'
 import { clientHandshake, type Handshake } from './handshake.ts'
 import { checkDialTls } from './options.ts'
 
-/** The client begins with TLS. */
+/** With implicit TLS, nothing was received in clear. */
 const NOTHING = new Uint8Array(0)
 
-/** Connects. Rejects with an error and Node's `code` (ETIMEDOUT where it took too long), or with the signal's reason. */
+/** Connects. Rejects with an error that has Node's `code` (ETIMEDOUT if it took too long), or with the signal's reason. */
 export async function dial(options: DialOptions): Promise<Duplex> {
   checkDial(options)
   if (options.tls !== undefined) checkDialTls(options.tls)
@@ -54,6 +54,6 @@ async function connect(options: DialOptions, givenUp: AbortSignal): Promise<Deno
 }
 
 function secure(options: DialTlsOptions, host: string): Handshake {
-  // An IP address is no name to ask for (RFC 6066 3), but the certificate is checked against it all the same.
+  // An IP address is never sent as the server name (RFC 6066 3), but the certificate is checked against it.
   return (stream) => clientHandshake(stream, { servername: isIP(host) === 0 ? host : '', ...options, host })
 }

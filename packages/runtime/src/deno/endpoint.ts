@@ -1,4 +1,4 @@
-/** What Deno calls the two ends of a connection, as the engine calls them. */
+/** Makes the engine's endpoint of what Deno calls an end of a connection. */
 import type { Endpoint } from '@postern/engine'
 import { ipEndpoint, unixEndpoint } from '../common/endpoint.ts'
 import type { DenoAddress } from './api.ts'

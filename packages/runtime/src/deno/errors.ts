@@ -1,9 +1,9 @@
-/** Errors of Deno as the rest of the house knows them: with the `code` that Node gives. */
+/** Errors of Deno, with the `code` that Node gives them. */
 
-/** What Deno says of a name that leads nowhere; it has no class of its own. */
+/** Deno's message for a name that has no address. The error has no class of its own. */
 const NO_SUCH_HOST = /failed to lookup address information/
 
-/** The same, with a `code` where it is an error that Deno gave none. */
+/** Adds a `code` to an error that Deno gave none. */
 export function withCode<T>(error: T): T {
   if (!(error instanceof Error) || 'code' in error || !NO_SUCH_HOST.test(error.message)) return error
   return Object.assign(error, { code: 'ENOTFOUND' })

@@ -1,9 +1,9 @@
 /**
- * Both sides of a TLS handshake, by `node:tls` over a stream. Where one fails, the stream is the caller's to destroy.
+ * Both sides of a TLS handshake, by `node:tls` over a stream. If a handshake fails, the caller destroys the stream.
  *
- * The server's side is made by a `tls.Server` that listens nowhere, which does the whole of it, client certificates and SNI
- * included. It must be known whose handshake is done, and where the stream underneath is none of Node's own sockets, nothing
- * tells. So each handshake has a server of its own: an heir of the common one, which differs in whom it tells.
+ * A `tls.Server` that listens nowhere makes the server's side, with client certificates and SNI. Its events do not tell which
+ * stream a handshake belongs to, unless the stream is a socket of Node. So each handshake has a server object of its own, which
+ * inherits from the common one and only reports elsewhere.
  */
 import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect, type Server, type TLSSocket } from 'node:tls'
@@ -17,13 +17,13 @@ export type Handshake = (stream: Duplex) => Promise<TLSSocket>
 
 interface Handshaker {
   readonly server: Server
-  /** Absent where no client is asked for a certificate. */
+  /** Undefined if no client is asked for a certificate. */
   readonly vouched: Vouched | undefined
 }
 
 const handshakers = new WeakMap<CheckedTls, Handshaker>()
 
-/** Makes the server's side with these certificates. Rejects also where Deno cannot do what the options ask for. */
+/** Makes the server's side with these certificates. Rejects also if Deno cannot do what the options ask for. */
 export function serverHandshake(stream: Duplex, tls: CheckedTls): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const { server, vouched } = handshakerOf(tls)
@@ -45,9 +45,9 @@ export function serverHandshake(stream: Duplex, tls: CheckedTls): Promise<TLSSoc
 }
 
 /**
- * Deno (2.9) lets its own timer of a handshake run on after a failure, which holds the socket and all that belongs to it for
- * two minutes: clients that fail on purpose would fill the memory. Only the timer's own callback can cancel it, and neither
- * has a public name. What it tells then, of a handshake that takes too long, comes too late to count.
+ * Ends Deno's own timer of a handshake. Deno (2.9) lets it run on after a failure. The timer holds the socket and all that belongs
+ * to it for two minutes, so that clients that fail on purpose would fill the memory. Only the timer's own callback can cancel it,
+ * and neither has a public name. The callback reports a handshake that takes too long, which comes too late to count.
  */
 function endTimer(failed: TLSSocket): void {
   const name = Object.getOwnPropertySymbols(failed).find(({ description }) => description === 'handshake-timer')
@@ -77,10 +77,10 @@ export function clientHandshake(stream: Duplex, options: ConnectionOptions): Pro
   })
 }
 
-/** A peer that leaves in the middle is gone; half of a connection is no use here yet. */
+/** Fails the handshake when the peer ends or closes: a handshake needs both directions. */
 function failAtEnd(stream: Duplex, fail: (error: Error) => void): void {
   const closed = (): void => fail(new Error('the connection was closed in the TLS handshake'))
   stream.once('close', closed)
-  // What came with the end may have been the last of the handshake: TLS looks at it first.
+  // What came with the end may have been the last of the handshake, so TLS looks at it first.
   stream.once('end', () => setImmediate(closed))
 }

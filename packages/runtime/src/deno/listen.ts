@@ -18,19 +18,19 @@ import { withCode } from './errors.ts'
 import { serverHandshake } from './handshake.ts'
 import { checkServerTls } from './options.ts'
 
-/** What Node lets wait to be accepted. */
+/** Node's default. */
 const DEFAULT_BACKLOG = 511
-/** Of a connection that was reset before we got to it. */
+/** Error codes of a connection that the client reset before it was accepted. */
 const GONE: readonly unknown[] = ['ENOTCONN', 'ECONNABORTED', 'ECONNRESET']
-/** Where accepting fails (too many open files, say), it would fail again at once. */
+/** The pause after accepting failed (with too many open files, say), because it would fail again at once. */
 const PAUSE_MS = 100
-/** Of a machine without IPv6. */
+/** Error codes of a machine without IPv6. */
 const NO_IPV6: readonly unknown[] = ['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL']
 
 /**
  * Listens, and hands each connection to `server`.
- * Rejects with an error and Node's `code` (EADDRINUSE, EACCES …), with CertificateError, or with TypeError where Deno cannot
- * do what `tls` asks for.
+ * Rejects with an error that has Node's `code` (EADDRINUSE, EACCES …), with CertificateError, or with TypeError if Deno cannot do
+ * what `tls` asks for.
  */
 export async function listen(server: Acceptor, options: ListenOptions): Promise<Listener> {
   checkListen(options)
@@ -86,12 +86,12 @@ class AcceptLoop implements Listener {
     this.#core.close()
     const { family, address } = this.address
     try {
-      // Before the close: from then on the path is somebody else's to take.
+      // After the close, the path may belong to another process already.
       if (family === 'unix') await rm(address, { force: true })
     } finally {
       this.#listener.close()
     }
-    // Until the last `accept` has heard of it, the port is not free.
+    // The port is free when the last `accept` has rejected.
     await this.#accepting
   }
 

@@ -1,11 +1,11 @@
-/** What of Node's TLS options Deno (2.9) does not do. It would pass over them without a word, so they are refused here. */
+/** Node's TLS options that Deno (2.9) cannot do. Deno ignores them in silence, so they are refused here. */
 import type { TlsOptions } from '../sockets/tls/credentials.ts'
 import type { DialTlsOptions } from '../sockets/outbound.ts'
 
-/** What it does of `tls.createSecureContext`. */
+/** Options of `tls.createSecureContext` that Deno can do. */
 const CONTEXT_OPTIONS: readonly string[] = ['key', 'cert', 'ca', 'passphrase', 'minVersion', 'maxVersion']
 
-/** @throws TypeError */
+/** Refuses options of a listener that Deno cannot do. @throws TypeError */
 export function checkServerTls({ secureContext = {}, minVersion = 'TLSv1.2' }: TlsOptions): void {
   for (const [name, value] of Object.entries(secureContext)) {
     if (value !== undefined && !CONTEXT_OPTIONS.includes(name)) {
@@ -17,7 +17,7 @@ export function checkServerTls({ secureContext = {}, minVersion = 'TLSv1.2' }: T
   }
 }
 
-/** Of `tls.connect`. */
+/** Options of `tls.connect` that Deno cannot do. */
 const REFUSED = [
   'ciphers',
   'crl',
@@ -31,7 +31,7 @@ const REFUSED = [
   'sigalgs',
 ] as const
 
-/** @throws TypeError */
+/** Refuses options of dialling that Deno cannot do. @throws TypeError */
 export function checkDialTls(options: DialTlsOptions): void {
   for (const name of REFUSED) {
     if (options[name] !== undefined) throw new TypeError(`tls.${name}: Deno cannot do it`)

@@ -1,4 +1,4 @@
-/** TLS as a carrier. Deno has no TLS of its own for the server's side of a connection that began in clear: `node:tls` has. */
+/** TLS as a carrier, by `node:tls`: Deno's own TLS cannot be the server's side of a connection that began in clear. */
 import type { TLSSocket } from 'node:tls'
 import type { Carrier, Sink } from './carrier.ts'
 import type { Ciphertext } from './ciphertext.ts'
@@ -13,7 +13,7 @@ export class Secure implements Carrier {
     this.#ciphertext = ciphertext
     socket.on('error', (error) => {
       sink.error(error)
-      // After its handshake, TLS tells of an error and does nothing about it.
+      // After its handshake, a TLS socket reports an error and does not close.
       socket.destroy()
     })
     socket.on('close', () => sink.close())
@@ -26,7 +26,7 @@ export class Secure implements Carrier {
       socket.pause()
     })
     if (socket.isPaused()) socket.resume()
-    // What happened before nobody tells again.
+    // The socket does not repeat events that came before.
     if (socket.readableEnded) sink.end()
     if (socket.destroyed) sink.close()
   }
@@ -40,7 +40,7 @@ export class Secure implements Carrier {
   }
 
   write(bytes: Uint8Array): boolean {
-    // Deno takes nothing for an error here.
+    // Deno takes an empty write for an error here.
     return bytes.byteLength === 0 || this.#socket.write(bytes)
   }
 

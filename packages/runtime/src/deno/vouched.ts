@@ -1,25 +1,25 @@
 /**
- * Client certificates and sessions that are taken up again.
+ * Client certificates and resumed sessions.
  *
- * A client may take up an earlier session in place of a whole handshake, and shows no certificate then: TLS has the old one.
- * Deno (2.9) has forgotten what it thought of it, and calls every one trusted. So whom a whole handshake trusted is kept here,
- * and of a session that was taken up nobody else is believed.
+ * A client may resume an earlier session in place of a full handshake. It shows no certificate then, and TLS takes the old one.
+ * Deno (2.9) does not remember whether it trusted that, and calls every certificate of a resumed session trusted. So the
+ * certificates that full handshakes trusted are kept here. In a resumed session, only those are trusted.
  */
 import type { TLSSocket } from 'node:tls'
 
-/** Who is forgotten is not believed before the next whole handshake. */
+/** A certificate that was dropped is not trusted before the next full handshake. */
 const MAX_CERTIFICATES = 10_000
 
 export class Vouched {
   readonly #isRequired: boolean
-  /** SHA-256 of certificates that chain to an authority; the longest unseen first. */
+  /** SHA-256 of certificates that chain to an authority. The one that was not seen for longest is first. */
   readonly #fingerprints = new Set<string>()
 
   constructor(isRequired: boolean) {
     this.#isRequired = isRequired
   }
 
-  /** Corrects what is said of the client's certificate. Answers why the client is refused after all, where it is. */
+  /** Corrects what the socket says of the client's certificate. Returns why the client is refused, or undefined if it is not. */
   look(socket: TLSSocket): Error | undefined {
     const fingerprint = socket.getPeerX509Certificate()?.fingerprint256
     if (fingerprint === undefined || !socket.authorized) return

@@ -1,9 +1,8 @@
 /**
  * A connection inside a program: what one end writes, the other reads, with no runtime underneath.
  *
- * It keeps the manners of a socket, so that what holds here holds there: a writer waits for a slow reader; each direction
- * ends by itself; destroying one end resets the other; and after `end`, what nobody reads is thrown away, so that the
- * peer can finish, until nothing has moved for `lingerMs`.
+ * It behaves as a socket does. A writer waits for a slow reader. Each direction ends by itself. Destroying one end resets the
+ * other. After `end`, bytes that nobody reads are dropped, so that the peer can finish, until nothing has moved for `lingerMs`.
  */
 import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
 import { linger, type Lingering } from '../common/linger.ts'
@@ -14,18 +13,18 @@ export interface PairOptions {
   readonly highWaterMark?: number
   /** Cuts what is written into reads of at most this many bytes. Default: as it was written. */
   readonly chunkBytes?: number
-  /** Gives both ends a `startTls`, which pretends: no byte is encrypted. Default false. */
+  /** Gives both ends a `startTls` that only pretends: no byte is encrypted. Default false. */
   readonly startTls?: boolean
-  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection is closed when nothing has moved for so long. Default 5,000. */
   readonly lingerMs?: number
-  /** Who each end is; the other end's `remote`. */
+  /** What each end is: its `local`, and the other end's `remote`. */
   readonly endpoints?: readonly [Endpoint, Endpoint]
 }
 
 const NOWHERE: Endpoint = { family: 'unknown', address: '', port: 0 }
 const PRETENDED: TlsInfo = { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' }
 
-/** Makes a connection and gives its two ends; either may be the server. @throws RangeError */
+/** Makes a connection and returns its two ends. Either may be the server's. @throws RangeError */
 export function pair(options: PairOptions = {}): [Duplex, Duplex] {
   const { highWaterMark = 65_536, chunkBytes = Infinity, lingerMs = 5_000 } = options
   if (!(highWaterMark >= 0)) throw new RangeError(`highWaterMark: ${highWaterMark} is not 0 or more`)
@@ -46,7 +45,7 @@ class End implements Duplex {
 
   readonly #settings: Settings
   #peer: End = this
-  /** Received and not read; the first may have been read in part. */
+  /** Received and not read. The first may have been read in part. */
   readonly #chunks: Uint8Array[] = []
   #unreadBytes = 0
   #reading: Wait<Uint8Array | null> | undefined
@@ -60,7 +59,7 @@ class End implements Duplex {
   /** What reads and writes reject with. */
   #failure: Error | undefined
   #stopLingering: (() => void) | undefined
-  /** Since the last look. */
+  /** Somebody has read since `linger` last looked. */
   #wasRead = false
   #isDiscarding = false
 
@@ -166,7 +165,7 @@ class End implements Duplex {
     return chunk
   }
 
-  /** Nobody reads any more. Should someone do so after all, the gap must not go unseen. */
+  /** Drops what nobody reads. A later read fails, because bytes are missing. */
   #throwAway(): void {
     this.#failure ??= new Error('bytes that came after the end were thrown away')
     this.#isDiscarding = true
@@ -184,12 +183,12 @@ class End implements Duplex {
     this.#peerWriting = undefined
   }
 
-  /** Both directions are over. Without a failure the reader gets what came, then null. */
+  /** Closes both directions. Without a failure, the reader gets what came, then null. */
   #close(failure?: Error): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#stopLingering?.()
-    // To a reader that has the peer's end, or whose own writing has ended, it is no news that the connection broke.
+    // After either end, a connection that breaks is no error to a reader.
     if (this.#ended === undefined && this.#peer.#ended === undefined) this.#failure ??= failure
     if (this.#failure === undefined) this.#reading?.resolve(null)
     else this.#reading?.reject(this.#failure)

@@ -21,24 +21,24 @@ export interface StreamPair {
   readonly writable: WritableStream<Uint8Array>
 }
 
-/** How a StreamDuplex is to treat streams that are more than streams. */
+/** How a StreamDuplex treats the streams of a socket. */
 export interface StreamManners {
-  /** True: of a byte stream it reads into buffers of its own, which grow with the stream's pace. Default false. */
+  /** Reads a byte stream into buffers of its own, which grow with the stream's pace. Default false. */
   readonly isFilling?: boolean
-  /** False: nothing is pulled but for a read that waits, until `end`. Default true. */
+  /** Reads before somebody asks. If false, only a pending read pulls, until `end`. Default true. */
   readonly isReadAhead?: boolean
-  /** Ends both directions at once. Default: cancels the readable and aborts the writable. */
+  /** Closes both directions at once. Default: cancels the readable and aborts the writable. */
   readonly abandon?: () => void
 }
 
 /** What is known of a connection besides its bytes. */
 export interface ConnectionFacts {
-  /** Default: nowhere. */
+  /** Default: unknown. */
   readonly remote?: Endpoint | undefined
   readonly local?: Endpoint | undefined
-  /** What carries the streams is TLS already. */
+  /** For streams that TLS carries already. */
   readonly tls?: TlsInfo | undefined
-  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection is closed when nothing has moved for so long. Default 5,000. */
   readonly lingerMs?: number | undefined
 }
 

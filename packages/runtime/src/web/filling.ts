@@ -1,28 +1,28 @@
 /**
- * A reader of a byte stream that brings its own buffers (BYOB). Left to itself a stream hands out what it likes, on workerd 4 KiB at
- * a time, and each piece costs as much as a large one.
+ * A reader of a byte stream that brings its own buffers (BYOB). Without them, a stream chooses the size of chunks. On workerd that
+ * is 4 KiB, and each chunk costs as much as a large one.
  */
 
-/** The smallest buffer: what waits for a peer that says nothing. */
+/** The smallest buffer. A read of an idle connection waits with it. */
 const LEAST_BYTES = 4_096
-/** What a peer that was fast a moment ago may hold while it says nothing. */
+/** The largest buffer. A peer that was fast a moment ago holds it while it sends nothing. */
 const MOST_BYTES = 32_768
-/** How many times larger the next one is. */
+/** How many times larger the next buffer is. */
 const GROWTH = 4
-/** Of a buffer that is filled less than this part, the bytes alone are kept. */
+/** If less than this part of a buffer is filled, the caller gets a copy, so that it does not hold the buffer. */
 const MIN_FILLED = 1 / 2
 
 /** What a duplex asks of a stream's reader. */
 export interface StreamReader {
   readonly closed: Promise<unknown>
   read(): Promise<{ readonly done: boolean; readonly value?: unknown }>
-  /** What the last read gave, without more memory behind it than is worth while. Then the next read may be asked for. */
+  /** Returns the bytes of the last read, without a large buffer behind few bytes. Called before the next read. */
   own?(bytes: Uint8Array): Uint8Array
   cancel(reason: unknown): Promise<void>
   releaseLock(): void
 }
 
-/** Locks the stream. One that is no byte stream gives what it likes. @throws TypeError where it is locked */
+/** Locks the stream. If it is no byte stream, its own chunks are read. @throws TypeError if it is locked */
 export function fillingReader(readable: ReadableStream<Uint8Array>): StreamReader {
   try {
     return new FillingReader(readable)
@@ -34,10 +34,10 @@ export function fillingReader(readable: ReadableStream<Uint8Array>): StreamReade
 export class FillingReader implements StreamReader {
   readonly #reader: ReadableStreamBYOBReader
   #byteLength = LEAST_BYTES
-  /** Of the last read, where nothing of it was handed out and the next is to be as large. */
+  /** The buffer of the last read, if nothing of it was handed out and the next is to be as large. */
   #buffer: ArrayBufferLike | undefined
 
-  /** Locks the stream. @throws TypeError where it is locked, or no byte stream */
+  /** Locks the stream. @throws TypeError if it is locked, or no byte stream */
   constructor(readable: ReadableStream<Uint8Array>) {
     this.#reader = readable.getReader({ mode: 'byob' })
   }
@@ -54,7 +54,7 @@ export class FillingReader implements StreamReader {
 
   own(bytes: Uint8Array): Uint8Array {
     const { byteLength, buffer } = bytes
-    // Behind what filled the buffer there is more, most likely; what did not was all there is.
+    // If the buffer was filled, more bytes most likely wait.
     if (byteLength === this.#byteLength) this.#byteLength = Math.min(byteLength * GROWTH, MOST_BYTES)
     else if (byteLength < this.#byteLength / GROWTH) this.#byteLength = LEAST_BYTES
     if (byteLength >= buffer.byteLength * MIN_FILLED) return bytes

@@ -1,14 +1,14 @@
 /**
  * The engine's Duplex as a pair of Web streams.
  *
- * Neither stream keeps anything of its own: the readable asks the Duplex only when it is asked, and the writable takes
- * the next chunk when the Duplex has taken the last one.
+ * Neither stream buffers: the readable reads the Duplex only when somebody reads it, and the writable takes the next chunk when
+ * the Duplex has taken the last one.
  */
 import type { Duplex } from '@postern/engine'
 import type { StreamPair } from './duplex.ts'
 
 /**
- * Makes a pair of streams of it. From then on the Duplex is theirs.
+ * Makes a pair of streams of a Duplex. From then on, only the streams may use the Duplex.
  *
  * Closing the writable sends the end and does not wait for the peer's. Cancelling the readable or aborting the writable
  * destroys the connection: half of it can end, but not break. The readable is a byte stream, and takes views to fill
@@ -24,7 +24,7 @@ export function toWebStreams(duplex: Duplex): StreamPair {
         const bytes = answer instanceof Promise ? await answer : answer
         if (bytes !== null) return controller.enqueue(bytes.slice())
         controller.close()
-        // A view that waits to be filled is given back.
+        // A view that waits to be filled has to be given back.
         controller.byobRequest?.respond(0)
       },
       cancel: destroy,
@@ -37,7 +37,7 @@ export function toWebStreams(duplex: Duplex): StreamPair {
       return duplex.write(chunk)
     },
     close() {
-      // How it ends is heard by who reads on.
+      // A reader learns how it ends.
       duplex.end().catch(() => {})
     },
     abort: destroy,

@@ -1,9 +1,9 @@
 /**
- * What the two ends of a pipe say to each other beside the bytes.
+ * The messages that the two ends of a pipe send besides bytes.
  *
- * A binary frame is bytes of the connection; a text frame is one of these messages, as JSON. They take effect in the order
- * in which they were sent, bytes included. What is not exactly as written here ends the connection: the peer is
- * authenticated, so it is no stranger that is impolite but a program that is wrong.
+ * A binary frame is bytes of the connection. A text frame is one of these messages, as JSON. Frames take effect in the order in
+ * which they were sent. A frame that is not exactly as written here ends the connection: the peer is authenticated, so that such
+ * a frame is a bug.
  *
  * | Message | From | Means |
  * | --- | --- | --- |
@@ -25,11 +25,11 @@ export type Control =
   | { readonly type: 'early'; readonly byteLength: number }
   | { readonly type: 'tlsFailed'; readonly reason: string }
 
-/** Characters of a message; more are not looked at. */
+/** Longer messages, in characters, are refused unread. */
 export const MAX_CONTROL_LENGTH = 8_192
 const MAX_REASON_LENGTH = 500
 
-/** Reads a text frame; undefined where it is not one of ours, to the letter. */
+/** Reads a text frame. Returns undefined if it is not exactly one of these messages. */
 export function readControl(text: string): Control | undefined {
   if (text.length > MAX_CONTROL_LENGTH) return undefined
   const given = parse(text)
@@ -56,7 +56,7 @@ export function readControl(text: string): Control | undefined {
   }
 }
 
-/** The text frame of a message. */
+/** Makes the text frame of a message. */
 export function writeControl(control: Control): string {
   if (control.type !== 'tlsFailed') return JSON.stringify(control)
   return JSON.stringify({ ...control, reason: control.reason.slice(0, MAX_REASON_LENGTH) })

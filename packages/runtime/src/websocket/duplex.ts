@@ -1,12 +1,12 @@
 /**
  * A WebSocket as the engine's Duplex.
  *
- * Both ends run this. Bytes are binary frames, everything else is said in messages (control.ts); nobody sends more than the
- * other end has allowed (credit.ts). Each direction ends by itself, with the message `end`; a WebSocket that closes before
- * both have ended is a connection that broke.
+ * Both ends run this. Binary frames are bytes, text frames are messages (control.ts). An end sends only as many binary frames as
+ * the other end has allowed (credit.ts). Each direction ends by itself, with the message `end`. A WebSocket that closes before
+ * both directions have ended is a connection that broke.
  *
- * It starts no timer but after `end`, and keeps nothing outside of the object: on a Worker, what belongs to one request
- * must not be touched by another.
+ * On a Worker, one request must not touch what belongs to another. So a duplex keeps nothing outside of the object, and starts no
+ * timer before `end`.
  */
 import { EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
 import { BaseDuplex } from '../common/duplex.ts'
@@ -16,14 +16,14 @@ import { Allowance, MAX_FRAME_BYTES } from './credit.ts'
 import { Outbox } from './outbox.ts'
 import { abandon, errorOf, NORMAL_CLOSURE, OPEN, type WebSocketLike } from './socket.ts'
 
-/** Which end this is. Only between a server and a front is there STARTTLS. */
+/** Which end this is. STARTTLS exists only between a server and a front. */
 export type Role = 'peer' | 'server' | 'front'
 
 export interface WebSocketOptions {
   readonly remote: Endpoint
   readonly local: Endpoint
   readonly tls?: TlsInfo | undefined
-  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection is closed when nothing has moved for so long. Default 5,000. */
   readonly lingerMs?: number | undefined
 }
 
@@ -33,19 +33,19 @@ export class WebSocketDuplex extends BaseDuplex {
 
   readonly #socket: WebSocketLike
   readonly #role: Role
-  /** The peer is held back by what it is allowed, not by pausing. */
+  /** Makes the peer wait: a WebSocket cannot pause. */
   readonly #allowance: Allowance
   readonly #outbox: Outbox
   #isEndSent = false
   #isDiscarding = false
   #closing: ReturnType<typeof setTimeout> | undefined
   #handshake: Wait<TlsInfo> | undefined
-  /** Bytes that came in clear after the handshake was asked for. */
+  /** Counts bytes that came in clear after the server had asked for a handshake. */
   #earlyBytes = 0
-  /** At the front: the server has asked for a handshake; it begins when all bytes before that have been read. */
+  /** At the front: whether the server has asked for a handshake. It begins when all bytes before that have been read. */
   #clientHandshake: 'none' | 'asked' | 'begun' = 'none'
 
-  /** @param canStartTls Of the front. */
+  /** @param canStartTls Whether the front can make the handshake of STARTTLS. */
   constructor(socket: WebSocketLike, options: WebSocketOptions, role: Role = 'peer', canStartTls = false) {
     const isCareful = role !== 'peer' && canStartTls
     super(options.lingerMs ?? 5_000)
@@ -93,7 +93,7 @@ export class WebSocketDuplex extends BaseDuplex {
   }
 
   protected override get unsentBytes(): number {
-    // The peer's reading moves it too: what it takes, it allows anew.
+    // A peer that reads allows more frames. Subtracting them shows `linger` that something has moved.
     return this.#outbox.unsentBytes - this.#outbox.credit.frames
   }
 
@@ -103,10 +103,10 @@ export class WebSocketDuplex extends BaseDuplex {
 
   // At the front
 
-  /** Called once the server has asked for a handshake and all bytes before that have been read. Answer with `answerHandshake`. */
+  /** Called when the server has asked for a handshake and all bytes before that have been read. Answer with `answerHandshake`. */
   onHandshake: (() => void) | undefined
 
-  /** Takes the rest of the write that waits, if one does, and lets its writer go on. */
+  /** Takes the rest of the write that waits, if there is one, and lets the writer go on. */
   takeUnsent(): Uint8Array | undefined {
     return this.#outbox.takeUnsent()
   }
@@ -137,7 +137,7 @@ export class WebSocketDuplex extends BaseDuplex {
   #onBytes(bytes: Uint8Array): void {
     const { received } = this
     if (!this.#allowance.receive() || bytes.byteLength > MAX_FRAME_BYTES) return this.#violate('more than it may send')
-    // Behind the question for a handshake the front has no place for bytes: they would go to the client in the midst of it.
+    // After the server has asked for a handshake, the front takes no bytes: they would reach the client in the middle of it.
     const isOutOfPlace = bytes.byteLength === 0 || received.isEnded || this.#clientHandshake !== 'none'
     if (isOutOfPlace) return this.#violate('a frame out of place')
     this.#outbox.credit.takeBack()
@@ -177,7 +177,7 @@ export class WebSocketDuplex extends BaseDuplex {
 
   // Sending
 
-  /** Sends what is allowed; then, where all is sent, what waits behind it. */
+  /** Sends the bytes that are allowed. When all are sent, sends our end, if `end` was called. */
   #flush(): void {
     if (this.#outbox.flush()) {
       this.#allowance.takeBack()
@@ -189,7 +189,7 @@ export class WebSocketDuplex extends BaseDuplex {
     this.#closeIfOver()
   }
 
-  /** Tells the peer what it may send, where there is something to tell. */
+  /** Tells the peer what it may send, if that has changed. */
   #allow(): void {
     if (this.received.isEnded || this.isClosed) return
     const frames = this.#allowance.next(this.received.isReading)
@@ -213,7 +213,7 @@ export class WebSocketDuplex extends BaseDuplex {
     this.#allow()
   }
 
-  /** Both directions have ended: the WebSocket has nothing left to do. */
+  /** Closes the WebSocket when both directions have ended. */
   #closeIfOver(): void {
     if (!this.#isEndSent || !this.received.isEnded || this.isClosed || this.#closing !== undefined) return
     this.stopLingering()
@@ -221,7 +221,7 @@ export class WebSocketDuplex extends BaseDuplex {
     this.#socket.close(NORMAL_CLOSURE)
   }
 
-  /** The peer does what it must not. */
+  /** Closes the connection because the peer broke the rules. */
   #violate(what: string): void {
     this.destroy(new Error(`the other end of the pipe sent ${what}`))
   }
@@ -242,7 +242,7 @@ export class WebSocketDuplex extends BaseDuplex {
 
   async #startTls(received?: Uint8Array): Promise<TlsInfo> {
     this.checkTls()
-    // There is no header in front of TLS here: what the front has to tell, it has told.
+    // There is no PROXY header in front of TLS here, because the front has told who the client is.
     if (received !== undefined) throw new Error('a pipe cannot begin with TLS')
     const early = this.received.drop()
     if (early > 0) {
@@ -271,7 +271,7 @@ export class WebSocketDuplex extends BaseDuplex {
       return handshake.reject(new EarlyBytesError(answer.byteLength + this.#earlyBytes))
     }
     if (this.#earlyBytes > 0) {
-      // A front that made a handshake although it had sent on bytes that came before it.
+      // The front made a handshake although it had passed on bytes that came before it.
       const error = new EarlyBytesError(this.#earlyBytes)
       this.destroy(error)
       return handshake.reject(error)

@@ -1,4 +1,4 @@
-/** What a front says of a connection, and the reading of it: nothing is taken that is not of its form, or is too long. */
+/** What a front tells of a connection, and its reading. What has another form, or is too long, is refused. */
 import type { Endpoint, PeerCertificate, TlsInfo } from '@postern/engine'
 
 /** What is known of a piped connection when it begins. */
@@ -7,7 +7,7 @@ export interface PipeFacts {
   readonly remote: Endpoint
   /** The address of the front that it came to. */
   readonly local: Endpoint
-  /** Present where the client's TLS ends at the front, and its handshake is done. */
+  /** Present if the client's TLS ends at the front, and its handshake is done. */
   readonly tls?: TlsInfo | undefined
   /** Whether the front can make the handshake of STARTTLS. */
   readonly canStartTls: boolean
@@ -20,7 +20,7 @@ type Fields = Readonly<Record<string, unknown>>
 const MAX_NAME_LENGTH = 255
 const MAX_DISTINGUISHED_NAME_LENGTH = 1_024
 const FAMILIES = ['ipv4', 'ipv6', 'unix', 'unknown'] as const
-/** Of each family, what an address looks like: nothing that could be taken for more than an address. */
+/** How an address of each family looks. Nothing else is taken for an address. */
 const ADDRESSES: Readonly<Record<Endpoint['family'], RegExp>> = {
   ipv4: /^\d{1,3}(\.\d{1,3}){3}$/,
   ipv6: /^[0-9a-f:.]{2,45}$/i,
@@ -28,7 +28,7 @@ const ADDRESSES: Readonly<Record<Endpoint['family'], RegExp>> = {
   unknown: /^$/,
 }
 
-/** Facts, checked; undefined where they are not of this form. */
+/** Checks facts. Returns undefined if they have another form. */
 export function readFacts(value: unknown): PipeFacts | undefined {
   if (!isObject(value) || !hasOnly(value, 'remote', 'local', 'tls', 'canStartTls', 'submission')) return undefined
   const { canStartTls, submission } = value
@@ -38,11 +38,11 @@ export function readFacts(value: unknown): PipeFacts | undefined {
   if (typeof canStartTls !== 'boolean' || typeof submission !== 'boolean') return undefined
   if (value['tls'] === undefined) return { remote, local, canStartTls, submission }
   const tls = readTls(value['tls'])
-  // TLS inside of TLS is nothing that a front could mean.
+  // A front never means TLS inside TLS.
   return tls === undefined || canStartTls ? undefined : { remote, local, tls, canStartTls, submission }
 }
 
-/** What a handshake agreed on, checked; undefined where it is not of this form. */
+/** Checks what a handshake agreed on. Returns undefined if it has another form. */
 export function readTls(value: unknown): TlsInfo | undefined {
   if (!isObject(value) || !hasOnly(value, 'protocol', 'cipher', 'serverName', 'peerCertificate')) return undefined
   const { protocol, cipher, serverName } = value
@@ -76,7 +76,7 @@ function readEndpoint(value: unknown): Endpoint | undefined {
   return isPort ? { family, address, port: port as number } : undefined
 }
 
-/** Lines of printable text: a distinguished name has one for each of its parts. */
+/** Returns whether it is lines of printable text. A distinguished name has one line for each part. */
 function isPrintable(value: unknown, maxLength: number): value is string {
   return typeof value === 'string' && value.length <= maxLength && /^[\P{Cc}\n]*$/u.test(value)
 }
@@ -85,7 +85,7 @@ function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Whether it has no field besides these. */
+/** Returns whether it has no field besides these. */
 export function hasOnly(value: Fields, ...names: readonly string[]): boolean {
   return Object.keys(value).every((name) => names.includes(name))
 }

@@ -1,38 +1,38 @@
 /**
- * What a front does with a connection: carries its bytes through the pipe and back, and makes the handshake of STARTTLS when
- * the server asks for it. It knows nothing of SMTP.
+ * What a front does with a connection. It carries bytes through the pipe and back, and makes the handshake of STARTTLS when the
+ * server asks for it. It knows nothing of SMTP.
  */
 import type { Duplex } from '@postern/engine'
 import type { PipeFacts } from './facts.ts'
 import { WebSocketDuplex } from './duplex.ts'
 import type { WebSocketLike } from './socket.ts'
 
-/** RFC 8446 5.1: the first byte of a handshake. No command of SMTP begins with it. */
+/** The first byte of a handshake (RFC 8446 5.1). No command of SMTP begins with it. */
 const HANDSHAKE = 22
 
 export interface CarryOptions {
-  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection is closed when nothing has moved for so long. Default 5,000. */
   readonly lingerMs?: number | undefined
-  /** Ends it when nothing has moved in either direction for so long. Default 3,600,000. */
+  /** The connection is closed when nothing has moved in either direction for so long. Default 3,600,000. */
   readonly idleTimeoutMs?: number | undefined
 }
 
-/** What a front tells of a client. @param submission It came to a port for submission. */
+/** Makes what a front tells of a client. @param submission The client came to a port for submission. */
 export function factsOf(client: Duplex, submission = false): PipeFacts {
   const { remote, local, tls } = client
   return { remote, local, tls, canStartTls: client.startTls !== undefined, submission }
 }
 
-/** One connection's way through a front. Make it before the WebSocket is open: what comes at once is then not lost. */
+/** One connection's way through a front. Make it before the WebSocket is open, so that no early frame is lost. */
 export class Carriage {
   readonly #client: Duplex
   readonly #pipe: WebSocketDuplex
   readonly #idleTimeoutMs: number
-  /** Something moved since the last look. */
+  /** Something has moved since the idle timer last looked. */
   #hasMoved = true
-  /** The server wants a handshake: what the client says next is the beginning of it. */
+  /** Present if the server wants a handshake. It takes the client's next bytes, which begin the handshake. */
   #takeNext: ((bytes: Uint8Array | null) => void) | undefined
-  /** The handshake goes on. */
+  /** Present while the handshake goes on. */
   #handshake: Promise<void> | undefined
   #isEndedByServer = false
 
@@ -49,7 +49,7 @@ export class Carriage {
     }
   }
 
-  /** Carries until both directions have ended, or the connection is broken at either end. Never rejects; answers what broke it. */
+  /** Carries until both directions have ended, or either end breaks. Never rejects. Resolves to the error that broke it. */
   async run(): Promise<Error | undefined> {
     const timer = setInterval(() => {
       if (!this.#hasMoved) this.destroy(new Error(`nothing moved for ${this.#idleTimeoutMs} ms`))
@@ -63,13 +63,13 @@ export class Carriage {
     }
   }
 
-  /** Ends it now, at both ends. */
+  /** Closes both ends now. */
   destroy(reason?: Error): void {
     this.#client.destroy(reason)
     this.#pipe.destroy(reason)
   }
 
-  /** From the client to the server. */
+  /** Carries from the client to the server. */
   async #up(): Promise<Error | undefined> {
     const client = this.#client
     const pipe = this.#pipe
@@ -89,12 +89,12 @@ export class Carriage {
         if (this.#handshake !== undefined) await this.#handshake
         if (bytes === null) break
       }
-      // The server may take its time to answer; who has said all may wait for it.
+      // A client that has sent all may wait for the server's answers, without a limit.
       await pipe.finishWriting()
       return undefined
     } catch (error) {
       if (this.#isEndedByServer) {
-        // What the client still says interests nobody, and the last replies are on their way to it.
+        // The server reads no more, and the last replies are on their way to the client.
         void pipe.end()
         return undefined
       }
@@ -103,7 +103,7 @@ export class Carriage {
     }
   }
 
-  /** From the server to the client. */
+  /** Carries from the server to the client. */
   async #down(): Promise<Error | undefined> {
     const client = this.#client
     const pipe = this.#pipe
@@ -125,21 +125,21 @@ export class Carriage {
     }
   }
 
-  /** All that the server said before it asked for the handshake has been handed to the client. */
+  /** Makes the handshake. All that the server sent before it asked for that has been written to the client. */
   async #makeHandshake(): Promise<void> {
     const client = this.#client
     const pipe = this.#pipe
     try {
-      // What the client has said and the server has not got; or what it says next.
+      // Bytes of the client that the server has not got, or the client's next bytes.
       const first = pipe.takeUnsent() ?? (await this.#nextBytes())
       if (first === null) throw new Error('the client ended the connection')
       if (first[0] !== HANDSHAKE) {
-        // In clear, where a handshake was to begin (CVE-2011-0411).
+        // The client sent clear text where a handshake was to begin (CVE-2011-0411).
         pipe.answerHandshake({ type: 'early', byteLength: first.byteLength })
         return
       }
       if (client.startTls === undefined) throw new Error('the front cannot make it')
-      // Whatever begins like a handshake goes into the handshake, and so never to the server as if TLS had carried it.
+      // Bytes that begin like a handshake go into the handshake. So they never reach the server as if TLS had carried them.
       const tls = await client.startTls(first)
       pipe.answerHandshake({ type: 'tls', tls })
     } catch (error) {

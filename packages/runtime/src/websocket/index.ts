@@ -24,17 +24,17 @@ export {
 } from './token.ts'
 export type { WebSocketOptions } from './duplex.ts'
 
-/** A connection over a WebSocket whose other end runs the same. Without STARTTLS: TLS is the WebSocket's own. */
+/** Makes a connection over a WebSocket whose other end does the same. It has no STARTTLS, because the WebSocket may have TLS. */
 export function webSocketDuplex(socket: WebSocketLike, options: WebSocketOptions): Duplex {
   return new WebSocketDuplex(socket, options)
 }
 
-/** The connection that a front pipes here. @param facts What `FrontGuard.admit` answered. */
+/** Makes the connection that a front pipes here. @param facts What `FrontGuard.admit` answered. */
 export function acceptPipe(socket: WebSocketLike, facts: PipeFacts, options: { lingerMs?: number } = {}): Duplex {
   return new WebSocketDuplex(socket, { ...facts, ...options }, 'server', facts.canStartTls)
 }
 
-/** The policies of the port that the client came to. */
+/** Returns the policies of the port that the client came to. */
 export function pipeOverrides({ submission }: PipeFacts): SessionOverrides {
   return submission ? { authRequired: true, tlsRequired: true } : {}
 }

@@ -1,15 +1,15 @@
-/** The standard WebSocket, as little of it as a pipe needs: a Worker's, a browser's, Deno's, Bun's, or one of `ws`. */
+/** The part of the standard WebSocket that a pipe needs. A Worker, a browser, Deno, Bun and `ws` have it. */
 
-/** An end of a WebSocket, open or about to be. One of a Worker was accepted (`socket.accept()`) before. */
+/** An end of a WebSocket, open or about to be. In a Worker, call `socket.accept()` before. */
 export interface WebSocketLike {
   readonly readyState: number
   /** Set to 'arraybuffer', before anything is received. */
   binaryType?: string
-  /** Where the runtime tells: what was sent and has not left. */
+  /** What was sent and has not left, if the runtime tells. */
   readonly bufferedAmount?: number
   send(data: string | Uint8Array<ArrayBuffer>): void
   close(code?: number, reason?: string): void
-  /** Where there is one: closes without asking the peer. */
+  /** Closes without waiting for the peer, if the runtime can. */
   terminate?(): void
   addEventListener(type: 'open' | 'message' | 'close' | 'error', listener: (event: never) => void): void
 }
@@ -18,14 +18,13 @@ export interface WebSocketLike {
 export const CONNECTING = 0
 export const OPEN = 1
 
-/** RFC 6455 7.4.1: done. */
+/** RFC 6455 7.4.1: the connection has done its work. */
 export const NORMAL_CLOSURE = 1000
-/** RFC 6455 7.4.2: one of our own: the connection that was piped is broken. */
+/** A code of our own (RFC 6455 7.4.2): the connection that was piped is broken. */
 export const RESET = 4000
 
 /**
- * Waits until a socket that dials is open. Rejects with what the runtime says where it can't be, or after `timeoutMs`; the
- * socket is closed then.
+ * Waits until a socket that dials is open. Rejects with the runtime's error, or after `timeoutMs`. The socket is closed then.
  */
 export function opened(socket: WebSocketLike, timeoutMs: number): Promise<void> {
   if (socket.readyState === OPEN) return Promise.resolve()
@@ -44,17 +43,17 @@ export function opened(socket: WebSocketLike, timeoutMs: number): Promise<void> 
   return promise
 }
 
-/** Closes at once, as far as the runtime can. */
+/** Closes at once, if the runtime can. */
 export function abandon(socket: WebSocketLike): void {
   try {
     if (socket.terminate === undefined) socket.close(RESET)
     else socket.terminate()
   } catch {
-    // It never opened, or is closed already.
+    // It never opened, or it is closed already.
   }
 }
 
-/** What an 'error' event tells, if it tells anything. */
+/** Makes an error of an 'error' event, which may tell nothing. */
 export function errorOf(event: { readonly error?: unknown; readonly message?: unknown }): Error {
   if (event.error instanceof Error && event.error.message !== '') return event.error
   return new Error(typeof event.message === 'string' && event.message !== '' ? event.message : 'the WebSocket failed')

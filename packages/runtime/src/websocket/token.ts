@@ -1,25 +1,25 @@
 /**
- * How a front proves that it is one: the facts of a connection, signed (JWT, HS256), in the header that asks for the WebSocket.
+ * How a front proves that it is one: it signs the facts of a connection (JWT, HS256) in a header of the WebSocket's request.
  *
  * A token opens one pipe, within a minute, at the place that it names. It is checked before the WebSocket is accepted.
  */
 import { errors, jwtVerify, SignJWT } from 'jose'
 import { type PipeFacts, readFacts } from './facts.ts'
 
-/** How long a token is good for. */
+/** How long a token is valid. */
 export const TOKEN_SECONDS = 60
-/** Clocks differ. */
+/** How far the clocks of a front and a server may differ. */
 const CLOCK_TOLERANCE_SECONDS = 10
-/** Of HMAC with SHA-256 (RFC 7518 3.2). */
+/** For HMAC with SHA-256 (RFC 7518 3.2). */
 const MIN_SECRET_BYTES = 32
-/** Characters of a token; more are not looked at. */
+/** Longer tokens, in characters, are refused unread. */
 const MAX_TOKEN_LENGTH = 12_288
 const ISSUER = 'postern-front'
 
-/** A front, or whoever says that it is one, is not let in. Its message says why, for the log; answer with `status` and no more. */
+/** The guard refuses a request. The message says why, for the log. Answer the client with `status` and nothing else. */
 export class PipeRefusedError extends Error {
   override readonly name = 'PipeRefusedError'
-  /** 401; 503 where there is no room to remember one more token. */
+  /** 401, or 503 if no more tokens can be remembered. */
   readonly status: 401 | 503
   constructor(message: string, status: 401 | 503 = 401, options?: ErrorOptions) {
     super(message, options)
@@ -27,9 +27,9 @@ export class PipeRefusedError extends Error {
   }
 }
 
-/** Remembers tokens, so that none opens a second pipe. */
+/** Remembers tokens, so that no token opens a second pipe. */
 export interface TokenMemory {
-  /** Whether it is seen for the first time. It may be forgotten after `expiresAtMs`, in ms since 1970. */
+  /** Adds a token. Returns whether it is seen for the first time. It may be dropped after `expiresAtMs`, in ms since 1970. */
   add(id: string, expiresAtMs: number): boolean | Promise<boolean>
 }
 
@@ -37,28 +37,28 @@ export interface FrontGuardOptions {
   /** The secrets that fronts may sign with, at least 32 bytes each; two while one replaces the other. */
   readonly secrets: string | readonly string[]
   /**
-   * What fronts call this place: `mail.example.com/pipe`, host and path. Default: what each request says that it asks for, which
-   * is enough where nobody but the network decides which requests come here (a Worker, a host of its own).
+   * What fronts call this place: host and path, as in `mail.example.com/pipe`. Default: the host and the path of each request. That
+   * is enough if only the network decides which requests come here (a Worker, a host of its own).
    */
   readonly audience?: string | readonly string[] | undefined
-  /** Where guards of several addresses or threads share one, a token opens one pipe at all of them. Default: its own {@link tokenMemory}. */
+  /** Guards of several addresses or threads share one, so that a token opens one pipe at all of them. Default: a {@link tokenMemory}. */
   readonly memory?: TokenMemory | undefined
 }
 
-/** A request for a WebSocket: a `Request`, or as much of one. */
+/** A request for a WebSocket: a `Request`, or these parts of one. */
 export interface PipeRequest {
   /** The whole URL. */
   readonly url: string
   readonly headers: { get(name: string): string | null }
 }
 
-/** Lets fronts in, and nobody else. */
+/** Admits fronts, and nobody else. */
 export interface FrontGuard {
-  /** What the front says of its client. Call it before the WebSocket is accepted. @throws PipeRefusedError */
+  /** Returns what the front tells of its client. Call it before the WebSocket is accepted. @throws PipeRefusedError */
   admit(request: PipeRequest): Promise<PipeFacts>
 }
 
-/** Makes a guard. @throws RangeError where a secret is too short */
+/** Makes a guard. @throws RangeError if a secret is too short */
 export function frontGuard(options: FrontGuardOptions): FrontGuard {
   const keys = [options.secrets].flat().map(secretKey)
   if (keys.length === 0) throw new RangeError('secrets: at least one')
@@ -78,13 +78,13 @@ export function frontGuard(options: FrontGuardOptions): FrontGuard {
   }
 }
 
-/** What a token for the pipe at this URL is good for: host and path, which a proxy that ends TLS leaves as they are. */
+/** Returns the audience of tokens for the pipe at this URL: host and path, which a proxy that ends TLS does not change. */
 export function pipeAudience(url: string): string {
   const { host, pathname } = new URL(url)
   return `${host}${pathname}`
 }
 
-/** The header that opens a pipe. @throws RangeError where the secret is too short, or the facts are too long to be read. */
+/** Makes the header that opens a pipe. @throws RangeError if the secret is too short, or the facts are too long to be read. */
 export async function pipeHeaders(
   facts: PipeFacts,
   options: { readonly secret: string; readonly url: string },
@@ -102,14 +102,14 @@ export async function pipeHeaders(
   return { authorization: `Bearer ${token}` }
 }
 
-/** Remembers up to 100,000 tokens, in this process; beyond them a new one is refused with 503. */
+/** Makes a memory of up to 100,000 tokens in this process. With more, a new token is refused with 503. */
 export function tokenMemory(): TokenMemory {
   return new MemoryOfTokens()
 }
 
-/** Tokens that were seen, until they are no good any more. */
+/** The tokens that were seen and have not expired. */
 class MemoryOfTokens implements TokenMemory {
-  /** When each expires. Nearly in that order: tokens live equally long. */
+  /** When each token expires. They are nearly in that order, because all are valid for the same time. */
   readonly #expiries = new Map<string, number>()
 
   add(id: string, expiresAtMs: number): boolean {
@@ -119,7 +119,7 @@ class MemoryOfTokens implements TokenMemory {
       this.#expiries.delete(old)
     }
     if (this.#expiries.has(id)) return false
-    // To forget one that is still good would let it in again.
+    // Dropping a token that is still valid would let it open a second pipe.
     if (this.#expiries.size >= MAX_REMEMBERED) throw new PipeRefusedError('there are too many tokens to remember', 503)
     this.#expiries.set(id, expiresAtMs)
     return true
@@ -172,7 +172,7 @@ async function claims(token: string, keys: readonly Uint8Array[], audience: stri
     } catch (error) {
       if (error instanceof PipeRefusedError) throw error
       failure = error
-      // Another secret may have signed it; whatever else is wrong, is wrong with all of them.
+      // Another secret may have signed it. Any other error is the same with every secret.
       if (!(error instanceof errors.JWSSignatureVerificationFailed)) break
     }
   }
