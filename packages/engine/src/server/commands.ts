@@ -6,13 +6,16 @@
 import { EarlyBytesError } from '../duplex.ts'
 import * as replies from '../protocol/grammar/replies.ts'
 import type { Reply } from '../protocol/grammar/reply.ts'
-import type { Hello, ServerEvent } from '../protocol/server/event.ts'
+import type { CommandEvent, Hello, ServerEvent } from '../protocol/server/event.ts'
 import { authenticate } from './authentication.ts'
 import type { Dialogue } from './dialogue.ts'
+import type { SessionChange } from './extension.ts'
 import type { Verdict } from './handlers.ts'
 import { ArrivalError } from './places/arrivals.ts'
 import { receiveMessage } from './transfer.ts'
 import { isRefusal } from './verdict.ts'
+
+const NO_CHANGE: SessionChange = {}
 
 /** Does what an event asks for, and answers it. */
 export function handle(dialogue: Dialogue, event: ServerEvent): void | Promise<void> {
@@ -36,8 +39,8 @@ export function handle(dialogue: Dialogue, event: ServerEvent): void | Promise<v
     case 'credentials':
       return authenticate(dialogue, event.credentials)
     case 'command': {
-      const act = ACTS.get(event.verb) ?? askExtension
-      return act(dialogue, event.argument, event.verb)
+      const act = ACTS.get(event.verb)
+      return act === undefined ? askExtension(dialogue, event) : act(dialogue, event.argument)
     }
     case 'message':
       return receiveMessage(dialogue, handle)
@@ -47,7 +50,7 @@ export function handle(dialogue: Dialogue, event: ServerEvent): void | Promise<v
 }
 
 /** Does what a command is for. */
-type Act = (dialogue: Dialogue, argument: string, verb: string) => void | Promise<void>
+type Act = (dialogue: Dialogue, argument: string) => void | Promise<void>
 
 const ACTS: ReadonlyMap<string, Act> = new Map<string, Act>([
   ['NOOP', (dialogue) => dialogue.answer(undefined, replies.OK)],
@@ -77,23 +80,73 @@ const ACTS: ReadonlyMap<string, Act> = new Map<string, Act>([
   ['STARTTLS', startTls],
 ])
 
-function askExtension(dialogue: Dialogue, argument: string, verb: string): void | Promise<void> {
+/** A command of an extension's own. */
+function askExtension(dialogue: Dialogue, event: CommandEvent): void | Promise<void> {
   const { context, hooks, session } = dialogue
-  return dialogue.answer(
-    hooks.ask(() => context.commands.get(verb)?.(argument, session)),
-    replies.OK,
-  )
+  const command = context.commands.get(event.verb)
+  const change: SessionChange = {}
+  const verdict = hooks.ask(() => command?.handle(event.argument, session, change))
+  const then = (answered: Verdict): void | Promise<void> => {
+    if (isRefusal(answered)) return dialogue.answer(answered, answered)
+    switch (command?.effect) {
+      case 'reset':
+        return giveUpTransaction(dialogue, () => accept(dialogue, change, answered, replies.OK))
+      case 'hello':
+        return greet(dialogue, event.hello as Hello, change, answered)
+      case 'restart':
+        return giveUpTransaction(dialogue, () => restart(dialogue, change, answered))
+      default:
+        return accept(dialogue, change, answered, replies.OK)
+    }
+  }
+  return verdict instanceof Promise ? verdict.then(then) : then(verdict)
 }
 
-/** HELO and EHLO. */
-function greet(dialogue: Dialogue, hello: Hello): void | Promise<void> {
+/** Accepts a command, and makes the change that it is for. */
+function accept(
+  dialogue: Dialogue,
+  { remote, user }: SessionChange,
+  verdict: Verdict,
+  byDefault: Reply,
+): void | Promise<void> {
+  const { protocol, session } = dialogue
+  const answered = dialogue.answer(verdict, byDefault)
+  if (remote !== undefined) session.remote = remote
+  if (user !== undefined) {
+    session.user = user
+    protocol.isAuthenticated = true
+  }
+  return answered
+}
+
+/** Begins the session anew: the `connect` hook is asked about the client that it now is. */
+async function restart(dialogue: Dialogue, change: SessionChange, answered: Verdict): Promise<void> {
+  const { context, hooks, protocol, session, wire } = dialogue
+  const { options } = context
+  // The hook is to see the session as it then is. If it refuses, there is no way back.
+  protocol.forget()
+  session.user = undefined
+  if (change.remote !== undefined) session.remote = change.remote
+  const verdict = options.connect && (await hooks.ask(() => options.connect?.(session)))
+  if (!isRefusal(verdict)) return accept(dialogue, change, answered, context.greeting)
+  await dialogue.answer(verdict, verdict)
+  return wire.hangUp()
+}
+
+/** HELO, EHLO, and what is like them. @param given The reply; default: the one to HELO or EHLO */
+function greet(
+  dialogue: Dialogue,
+  hello: Hello,
+  change: SessionChange = NO_CHANGE,
+  given?: Verdict,
+): void | Promise<void> {
   const { context, hooks, protocol, session } = dialogue
   const { options } = context
   const verdict = options.hello && hooks.ask(() => options.hello?.(hello, session))
   const then = (answered: Verdict): void | Promise<void> => {
     if (isRefusal(answered)) return dialogue.answer(answered, answered)
     const accepted = protocol.helloReply(hello)
-    return giveUpTransaction(dialogue, () => dialogue.answer(undefined, accepted))
+    return giveUpTransaction(dialogue, () => accept(dialogue, change, given, accepted))
   }
   return verdict instanceof Promise ? verdict.then(then) : then(verdict)
 }

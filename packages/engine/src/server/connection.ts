@@ -31,6 +31,7 @@ export class Connection implements OpenSession {
 
   readonly #deps: ConnectionDeps
   readonly #dialogue: Dialogue
+  #remote: Endpoint | undefined
   #notes: Map<unknown, unknown> | undefined
   #isShuttingDown = false
   /** The session waits for the client's next bytes. */
@@ -46,7 +47,12 @@ export class Connection implements OpenSession {
   // Session
 
   get remote(): Endpoint {
-    return this.#dialogue.wire.duplex.remote
+    return this.#remote ?? this.#dialogue.wire.duplex.remote
+  }
+
+  /** A command of an extension said who the client is. */
+  set remote(remote: Endpoint) {
+    this.#remote = remote
   }
 
   get local(): Endpoint {

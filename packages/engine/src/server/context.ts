@@ -6,9 +6,16 @@ import { Allowance } from '../protocol/server/allowance.ts'
 import { Gate } from '../protocol/server/gate.ts'
 import { VERBS } from '../protocol/server/verbs.ts'
 import type { ProtocolOptions } from '../protocol/server/server-protocol.ts'
-import type { CommandHandler } from './extension.ts'
+import type { ExtensionCommand } from './extension.ts'
 import type { RefusedCommand } from './handlers.ts'
-import { checkOptions, chooseExtensions, chooseMechanisms, OPTIONAL_VERBS, type ServerOptions } from './options.ts'
+import {
+  checkOptions,
+  chooseExtensions,
+  chooseMechanisms,
+  commandsOf,
+  OPTIONAL_VERBS,
+  type ServerOptions,
+} from './options.ts'
 import { idMaker } from './session/id.ts'
 import type { Session } from './session/session.ts'
 import { isPromiseLike } from './verdict.ts'
@@ -20,7 +27,8 @@ export interface Context {
   readonly protocol: ProtocolOptions
   readonly greeting: Reply
   readonly help: Reply
-  readonly commands: ReadonlyMap<string, CommandHandler>
+  /** Commands of extensions, by verb. */
+  readonly commands: ReadonlyMap<string, ExtensionCommand>
   makeId(nowMs: number): string
   report(error: unknown, session: Session | undefined): void
   /** Tells the `refused` hook. */
@@ -33,11 +41,11 @@ export function createContext(options: ServerOptions): Context {
   checkOptions(options)
   const mechanisms = chooseMechanisms(options.auth)
   const extensions = chooseExtensions(options, mechanisms)
-  const commands = new Map(options.extensions?.flatMap(({ commands }) => Object.entries(commands ?? {})))
+  const commands = new Map(options.extensions?.flatMap((extension) => Object.entries(commandsOf(extension))))
   const set = new ExtensionSet(extensions)
   const verbsOff = new Set(OPTIONAL_VERBS.filter((verb) => options.disabled?.includes(verb)))
   const own = Object.entries(VERBS).flatMap(([verb, { needsExtension }]) => (needsExtension === true ? [] : [verb]))
-  const verbs = [...own, ...set.verbs]
+  const verbs = [...own, ...set.verbs.keys()]
   const report: Context['report'] = (error, session) => {
     // What goes wrong in the handler of errors has nowhere to go.
     quietly(

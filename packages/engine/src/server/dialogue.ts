@@ -17,6 +17,7 @@ import { Wire, type WireOwner } from './wire.ts'
 
 /** A session, as the parts of its connection change it. */
 export interface OpenSession extends Session {
+  remote: Session['remote']
   tls: Session['tls']
   user: Session['user']
   messagesAccepted: number

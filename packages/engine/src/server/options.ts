@@ -3,13 +3,13 @@ import type { AddressRanges } from '../protocol/grammar/address.ts'
 import { isHelloName } from '../protocol/grammar/path.ts'
 import { auth as authExtension } from '../protocol/extensions/auth.ts'
 import { BUILT_IN } from '../protocol/extensions/builtin.ts'
-import type { ProtocolExtension } from '../protocol/extensions/extension.ts'
+import { type ProtocolExtension, VERB_EFFECTS } from '../protocol/extensions/extension.ts'
 import type { BareLineEndings } from '../protocol/framing/text.ts'
 import { type Limits, OptionError } from '../protocol/limits.ts'
 import { MECHANISMS, type Mechanism } from '../protocol/sasl.ts'
 import type { Verb } from '../protocol/server/state.ts'
 import { VERBS } from '../protocol/server/verbs.ts'
-import type { Extension } from './extension.ts'
+import type { Extension, ExtensionCommand } from './extension.ts'
 import type { AuthOptions, Handlers } from './handlers.ts'
 import type { Places } from './places/admission.ts'
 
@@ -125,11 +125,24 @@ export function chooseExtensions(
   // RFC 3030 3: it needs the one to be sent, and BODY of the other.
   if (off.has('CHUNKING') || off.has('8BITMIME')) off.add('BINARYMIME')
   if (options.tls?.startTls === false) off.add('STARTTLS')
-  const own = extensions.map(({ commands, ...rest }): ProtocolExtension => ({
-    ...rest,
-    verbs: Object.keys(commands ?? {}),
-  }))
+  const own = extensions.map((extension): ProtocolExtension => {
+    const { commands: _, ...rest } = extension
+    return { ...rest, verbs: commandsOf(extension) }
+  })
   const all = [...BUILT_IN]
   if (auth !== undefined) all.push(authExtension([...mechanisms.values()], auth.allowWithoutTls ?? false))
   return [...all.filter(({ keyword }) => !off.has(keyword)), ...own]
+}
+
+/** Returns the commands that an extension brings, by verb. @throws OptionError */
+export function commandsOf({ commands = {} }: Extension): Readonly<Record<string, ExtensionCommand>> {
+  const entries = Object.entries(commands).map(([verb, command]): [string, ExtensionCommand] => {
+    const rules: ExtensionCommand = typeof command === 'function' ? { handle: command } : command
+    const { effect = 'none' } = rules
+    if (!VERB_EFFECTS.includes(effect)) {
+      throw new OptionError('extensions', effect, `an effect of ${verb}: one of ${VERB_EFFECTS.join(', ')}`)
+    }
+    return [verb, rules]
+  })
+  return Object.fromEntries(entries)
 }

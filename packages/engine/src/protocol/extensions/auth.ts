@@ -9,7 +9,7 @@ export function auth(mechanisms: readonly Mechanism[], allowWithoutTls: boolean)
   const safe = mechanisms.flatMap(({ name, showsPassword }) => (showsPassword ? [] : [name])).join(' ')
   return {
     keyword: 'AUTH',
-    verbs: ['AUTH'],
+    verbs: { AUTH: {} },
     lineOctets: { MAIL: 500 },
     advertise({ isSecure }) {
       const names = isSecure || allowWithoutTls ? all : safe

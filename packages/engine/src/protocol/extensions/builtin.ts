@@ -51,7 +51,7 @@ const eightBitMime: ProtocolExtension = {
 }
 
 /** RFC 3030 2. */
-const chunking: ProtocolExtension = { keyword: 'CHUNKING', verbs: ['BDAT'] }
+const chunking: ProtocolExtension = { keyword: 'CHUNKING', verbs: { BDAT: {} } }
 
 /** RFC 3030 3. It needs CHUNKING, and gives BODY its third value. */
 const binaryMime: ProtocolExtension = {
@@ -76,7 +76,7 @@ const smtpUtf8: ProtocolExtension = {
 /** RFC 3207. */
 const startTls: ProtocolExtension = {
   keyword: 'STARTTLS',
-  verbs: ['STARTTLS'],
+  verbs: { STARTTLS: {} },
   advertise: ({ canStartTls }) => (canStartTls ? '' : null),
 }
 

@@ -28,11 +28,36 @@ export interface ProtocolExtension {
   readonly mail?: Readonly<Record<string, ParameterRule<Envelope>>>
   /** Parameters of RCPT, by upper-case keyword. */
   readonly rcpt?: Readonly<Record<string, ParameterRule<ForwardPath>>>
-  /** The verbs that are off where this extension is. */
-  readonly verbs?: readonly string[]
+  /** The verbs that are off where this extension is, in upper case. The rules count for those that the engine does not know. */
+  readonly verbs?: Readonly<Record<string, VerbRules>>
   /** Octets that this extension adds to the longest line of a verb (RFC 5321 4.5.3.1.4): `{ MAIL: 26 }`. */
   readonly lineOctets?: Readonly<Record<string, number>>
 }
+
+/** When a verb of an extension's own may come, and what it does to the session. */
+export interface VerbRules {
+  /** It may come before TLS where TLS is required. Default false. */
+  readonly beforeTls?: boolean
+  /** It may come before AUTH where AUTH is required. Default false. */
+  readonly beforeAuth?: boolean
+  /** It may come within a transaction; otherwise it gets 503 there. Default true. */
+  readonly inTransaction?: boolean
+  /** Default 'none'. */
+  readonly effect?: VerbEffect
+}
+
+/** What a command does to the session if it is accepted. */
+export type VerbEffect =
+  /** Nothing. */
+  | 'none'
+  /** It gives up the transaction, as RSET does. */
+  | 'reset'
+  /** It is a greeting, as EHLO is: its argument is the client's name, and it gives up the transaction. So is LHLO (RFC 2033). */
+  | 'hello'
+  /** The session is as it was before its greeting: no name, no transaction, no login. So it is after XCLIENT. */
+  | 'restart'
+
+export const VERB_EFFECTS: readonly VerbEffect[] = ['none', 'reset', 'hello', 'restart']
 
 /** One parameter of MAIL or RCPT. */
 export interface ParameterRule<Target> {

@@ -1,6 +1,6 @@
 /** The extensions of one server, put together: who knows a parameter, who brings a verb, what EHLO says. */
 import type { Envelope, ForwardPath } from '../grammar/envelope.ts'
-import type { ExtensionContext, ProtocolExtension } from './extension.ts'
+import type { ExtensionContext, ProtocolExtension, VerbRules } from './extension.ts'
 import { OptionError } from '../limits.ts'
 import type { KnownParameter } from './parameters.ts'
 import { type Reply, reply } from '../grammar/reply.ts'
@@ -13,8 +13,8 @@ export class ExtensionSet {
   /** By upper-case keyword. Where two extensions know a parameter, the later one decides. */
   readonly mail: ReadonlyMap<string, KnownParameter<Envelope>>
   readonly rcpt: ReadonlyMap<string, KnownParameter<ForwardPath>>
-  /** Verbs that some extension brings. */
-  readonly verbs: ReadonlySet<string>
+  /** Verbs that some extension brings. Where two bring one, the later one decides. */
+  readonly verbs: ReadonlyMap<string, VerbRules>
   /** Octets that extensions add to the longest line of a verb. */
   readonly lineOctets: ReadonlyMap<string, number>
 
@@ -45,7 +45,7 @@ export class ExtensionSet {
     this.mail = mail
     this.rcpt = rcpt
     this.lineOctets = lineOctets
-    this.verbs = new Set(extensions.flatMap(({ verbs }) => verbs ?? []))
+    this.verbs = new Map(extensions.flatMap(({ verbs }) => Object.entries(verbs ?? {})))
   }
 
   /** The reply to EHLO (RFC 5321 4.1.1.1). */

@@ -10,6 +10,15 @@ export interface Hello {
   readonly name: string
 }
 
+/** A command that changes nothing but the state. */
+export interface CommandEvent {
+  readonly type: 'command'
+  readonly verb: string
+  readonly argument: string
+  /** The greeting that it is, if it is one: then the reply is that to EHLO. */
+  readonly hello?: Hello
+}
+
 export type ServerEvent =
   /** Everything received is used up: call `receive` or `receiveEnd`. */
   | { readonly type: 'need-data' }
@@ -28,7 +37,7 @@ export type ServerEvent =
   /** (answer) Credentials to be checked: 235 or a refusal. */
   | { readonly type: 'credentials'; readonly credentials: Credentials }
   /** (answer) RSET, NOOP, VRFY, EXPN, HELP, QUIT, STARTTLS, or an extension's verb. */
-  | { readonly type: 'command'; readonly verb: string; readonly argument: string }
+  | CommandEvent
   /** (begin, or answer to refuse) DATA or the first BDAT. */
   | { readonly type: 'message' }
   /** Bytes of the message, valid until the next `receive`. */

@@ -8,8 +8,8 @@ import type { ExtensionSet } from '../extensions/set.ts'
 import * as replies from '../grammar/replies.ts'
 import type { Reply } from '../grammar/reply.ts'
 import type { Limits } from '../limits.ts'
-import { movesFor, type Verb } from './state.ts'
-import { EXTENSION_VERB, VERBS, type VerbEntry, type VerbRule, type Visitor } from './verbs.ts'
+import { movesBy, movesFor, type Verb } from './state.ts'
+import { extensionVerb, VERBS, type VerbRule, type Visitor } from './verbs.ts'
 
 export class Gate {
   /** The longest line that any verb may have. */
@@ -21,14 +21,16 @@ export class Gate {
   constructor(limits: Limits, extensions: ExtensionSet, verbsOff: ReadonlySet<string>) {
     const { maxCommandLineOctets, maxAuthLineOctets } = limits
     const { verbs: brought, lineOctets } = extensions
-    const rules = [...new Set([...Object.keys(VERBS), ...brought])].map((verb): VerbRule => {
-      const entry: VerbEntry = Object.hasOwn(VERBS, verb) ? VERBS[verb as Verb] : EXTENSION_VERB
+    const rules = [...new Set([...Object.keys(VERBS), ...brought.keys()])].map((verb): VerbRule => {
+      const own = Object.hasOwn(VERBS, verb) ? (verb as Verb) : undefined
+      const rulesOfVerb = brought.get(verb) ?? {}
+      const entry = own === undefined ? extensionVerb(rulesOfVerb) : VERBS[own]
       return {
         verb,
         entry,
         isOff: verbsOff.has(verb) || (entry.needsExtension === true && !brought.has(verb)),
         maxLineOctets: entry.isAuth === true ? maxAuthLineOctets : maxCommandLineOctets + (lineOctets.get(verb) ?? 0),
-        moves: movesFor(verb),
+        moves: own === undefined ? movesBy(rulesOfVerb) : movesFor(own),
       }
     })
     this.maxLineOctets = maxCommandLineOctets + Math.max(0, ...lineOctets.values())

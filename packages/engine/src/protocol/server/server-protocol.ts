@@ -231,8 +231,7 @@ export class ServerProtocol implements VerbSession {
     this.#lines.clear()
     this.isSecure = true
     this.canStartTls = false
-    this.isAuthenticated = false
-    this.hello = undefined
+    this.forget()
     this.#state = AFTER_TLS
   }
 
@@ -299,6 +298,12 @@ export class ServerProtocol implements VerbSession {
     this.envelope = undefined
     this.#message = undefined
     this.budgets.release()
+  }
+
+  forget(): void {
+    this.isAuthenticated = false
+    this.hello = undefined
+    this.endTransaction()
   }
 
   beginText(): void {

@@ -13,6 +13,7 @@
  *
  * Two gates stand in front of the table: TLS required, then AUTH required. They do not depend on the state: `gate.ts`.
  */
+import type { VerbEffect, VerbRules } from '../extensions/extension.ts'
 import { type Reply, reply } from '../grammar/reply.ts'
 
 /** States in which the next line is a command. */
@@ -42,7 +43,7 @@ export type State =
   | 'tls'
   | 'closed'
 
-/** The commands that the engine knows; extensions add others, which are allowed in every state and change none. */
+/** The commands that the engine knows; extensions add others, whose rows follow from their {@link VerbRules}. */
 export type Verb =
   | 'HELO'
   | 'EHLO'
@@ -99,18 +100,35 @@ const TABLE: Readonly<Record<Verb, readonly [Cell, Cell, Cell, Cell, Cell, Cell]
 /** Where a verb leads from each state, or the reply that says why it may not be sent there. */
 export type Moves = Readonly<Record<CommandState, Move | Reply>>
 
-/** What a verb of an extension does. */
-const STAY: Moves = forEachState((state) => ({ accepted: state, refused: state }))
-
-/** The row of a verb; one that the table does not know is an extension's, and changes no state. */
-export function movesFor(verb: string): Moves {
-  if (!Object.hasOwn(TABLE, verb)) return STAY
-  const row = TABLE[verb as Verb]
+/** The row of a verb. */
+export function movesFor(verb: Verb): Moves {
+  const row = TABLE[verb]
   return forEachState((state, column) => {
     const cell = row[column] as Cell
     if (typeof cell === 'string') return { accepted: cell, refused: state }
     return 'code' in cell ? cell : { accepted: cell[0], refused: cell[1] }
   })
+}
+
+/** The row of an extension's own verb. */
+export function movesBy({ effect = 'none', inTransaction = true }: VerbRules): Moves {
+  return forEachState((state) => {
+    if (!inTransaction && state !== 'start' && state !== 'ready') return NESTED
+    return { accepted: stateAfter(effect, state), refused: state }
+  })
+}
+
+function stateAfter(effect: VerbEffect, state: CommandState): State {
+  switch (effect) {
+    case 'none':
+      return state
+    case 'reset':
+      return state === 'start' ? 'start' : 'ready'
+    case 'hello':
+      return 'ready'
+    case 'restart':
+      return 'start'
+  }
 }
 
 function forEachState<T>(make: (state: CommandState, column: number) => T): Record<CommandState, T> {

@@ -3,12 +3,12 @@
  *
  * Where a verb leads from each state is its row in `state.ts`. What the driver does for it is in the driver's `commands.ts`.
  */
-import type { ExtensionContext } from '../extensions/extension.ts'
+import type { ExtensionContext, VerbEffect, VerbRules } from '../extensions/extension.ts'
 import { argumentRefusal, helloRefusal, parseChunk, parseQuery } from '../grammar/command.ts'
 import * as replies from '../grammar/replies.ts'
 import { type Reply, isReply } from '../grammar/reply.ts'
 import type { Budgets } from './budgets.ts'
-import type { EventOf, Hello, ServerEvent } from './event.ts'
+import type { CommandEvent, EventOf, Hello, ServerEvent } from './event.ts'
 import { isPastDrain } from './message-reader.ts'
 import type { Move, Moves, State, Verb } from './state.ts'
 import { type OpenEnvelope, type TransactionRules, readMail, readRcpt } from './transaction.ts'
@@ -51,6 +51,8 @@ export interface VerbSession extends ExtensionContext, Visitor {
   /** Goes on to what comes next, without a reply. */
   next(): ServerEvent
   endTransaction(): void
+  /** Forgets who the client is, and its transaction. */
+  forget(): void
   beginText(): void
   /** Begins a chunk. Returns whether it is the first of its message. */
   beginChunk(octets: number, isLast: boolean): boolean
@@ -83,9 +85,9 @@ interface AnnouncedVerb {
 
 interface VerbTraits {
   /** It may come before TLS where TLS is required (RFC 3207 4). */
-  readonly isBeforeTls?: true
+  readonly isBeforeTls?: boolean
   /** It may come before AUTH where AUTH is required (RFC 4954 4, and what leads there). */
-  readonly isBeforeAuth?: true
+  readonly isBeforeAuth?: boolean
   /** It is off unless an extension brings it. */
   readonly needsExtension?: true
   /** A server need not have it (RFC 5321 4.5.1). */
@@ -202,17 +204,36 @@ export const VERBS: Readonly<Record<Verb, VerbEntry>> = {
 }
 
 /** The entry of an extension's own verb. */
-export const EXTENSION_VERB: VerbEntry = { read: readPlain() }
+export function extensionVerb({ beforeTls = false, beforeAuth = false, effect = 'none' }: VerbRules): VerbEntry {
+  return { isBeforeTls: beforeTls, isBeforeAuth: beforeAuth, read: READ_BY_EFFECT[effect] }
+}
+
+const READ_BY_EFFECT: Readonly<Record<VerbEffect, ReadVerb['read']>> = {
+  none: readPlain(),
+  reset: readPlain(settleReset),
+  restart: readPlain(settleRestart),
+  hello(session, argument, move) {
+    const hello: Hello = { verb: 'EHLO', name: argument }
+    const event: CommandEvent = { type: 'command', verb: session.verb, argument, hello }
+    return askHello(session, argument, event, move)
+  },
+}
 
 // Reading
 
+/** An event that says who the client is. */
+type Greeting = { readonly hello?: Hello } & (CommandEvent | EventOf<'hello'>)
+
 function readHello(session: VerbSession, argument: string, move: Move): ServerEvent {
-  const refusal = helloRefusal(argument, session.rules.addresses)
+  const hello: Hello = { verb: session.verb as Hello['verb'], name: argument }
+  return askHello(session, argument, { type: 'hello', hello }, move)
+}
+
+function askHello(session: VerbSession, name: string, event: Greeting, move: Move): ServerEvent {
+  const refusal = helloRefusal(name, session.rules.addresses)
   if (refusal !== undefined) return session.refuse(refusal)
   const tooMany = session.hello && session.budgets.countIdle()
-  if (tooMany !== undefined) return session.tell(tooMany)
-  const hello: Hello = { verb: session.verb as Hello['verb'], name: argument }
-  return session.ask({ type: 'hello', hello }, move, settleHello)
+  return tooMany === undefined ? session.ask(event, move, settleHello) : session.tell(tooMany)
 }
 
 /** VRFY and EXPN. */
@@ -244,7 +265,7 @@ function askCommand(
 
 // What an answer changes
 
-function settleHello(session: VerbSession, event: EventOf<'hello'>, given: Reply, isAccepted: boolean): Reply {
+function settleHello(session: VerbSession, event: Greeting, given: Reply, isAccepted: boolean): Reply {
   if (isAccepted) {
     session.hello = event.hello
     session.endTransaction()
@@ -259,6 +280,11 @@ function settleReset(session: VerbSession, _: ServerEvent, given: Reply, isAccep
     session.isBehindRefusal = false
   }
   return given
+}
+
+function settleRestart(session: VerbSession, event: ServerEvent, given: Reply, isAccepted: boolean): Reply {
+  if (isAccepted) session.forget()
+  return settleReset(session, event, given, isAccepted)
 }
 
 /** Of MAIL, and of a chunk that is not the last: refused, there is no transaction any more. */
