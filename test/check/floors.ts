@@ -50,6 +50,7 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['protocol/extensions'], isPure: true, below: PROTOCOL },
       ],
       [{ paths: ['protocol/server'], isPure: true, below: [...PROTOCOL, 'protocol/framing', 'protocol/extensions'] }],
+      [{ paths: ['sasl'], isPure: true, below: ['duplex.ts', 'protocol/grammar'] }],
       [{ paths: ['server/session'] }, { paths: ['server/places'] }],
       [{ paths: ['server'] }],
       [{ paths: ['index.ts'] }],

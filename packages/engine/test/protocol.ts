@@ -7,7 +7,7 @@ import { ExtensionSet } from '../src/protocol/extensions/set.ts'
 import { Gate } from '../src/protocol/server/gate.ts'
 import { type Limits, resolveLimits } from '../src/protocol/limits.ts'
 import { type Reply, reply } from '../src/protocol/grammar/reply.ts'
-import { MECHANISMS } from '../src/protocol/sasl.ts'
+import { MECHANISMS } from '../src/sasl/mechanisms.ts'
 import { type ProtocolOptions, ServerProtocol, type SessionPolicy } from '../src/protocol/server/server-protocol.ts'
 
 const encoder = new TextEncoder()
@@ -107,7 +107,9 @@ export function run(
       protocol.answer(decided ?? protocol.helloReply(event.hello))
     } else if (event.type === 'message-end') {
       protocol.answer(failure ?? decided ?? reply(250, '2.0.0', 'kept'))
-    } else if (event.type === 'credentials') {
+    } else if (event.type === 'auth' && event.response === undefined && decided === undefined) {
+      protocol.challenge(octets(''))
+    } else if (event.type === 'auth' || event.type === 'auth-response') {
       protocol.answer(decided ?? reply(235, '2.7.0', 'OK'))
     } else {
       protocol.answer(decided ?? reply(250, '2.0.0', 'OK'))

@@ -109,7 +109,8 @@ function send(state: CommandState, command: string, accept: boolean): { code: st
   while (event.type !== 'need-data' && event.type !== 'close') {
     if (event.type === 'hello' && accept) protocol.answer(protocol.helloReply(event.hello))
     else if (event.type === 'message' && accept) protocol.begin()
-    else if (event.type === 'credentials' && accept) protocol.answer(reply(235, '2.7.0', 'OK'))
+    else if (event.type === 'auth' && event.response === undefined) protocol.challenge(octets(''))
+    else if (event.type === 'auth' && accept) protocol.answer(reply(235, '2.7.0', 'OK'))
     else if (event.type !== 'violation') protocol.answer(accept ? reply(250, '2.0.0', 'OK') : NO)
     if (protocol.state === 'tls') break
     event = protocol.next()

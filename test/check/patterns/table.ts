@@ -201,7 +201,7 @@ export const PATTERNS: readonly PatternEntry[] = [
     worst: ['PROXY TCP4 a ', 'a', ' 1'],
   },
   {
-    file: 'packages/engine/src/protocol/server/server-protocol.ts',
+    file: 'packages/engine/src/protocol/server/verbs.ts',
     pattern: String.raw`/ +/g`,
     risk: 'unanchored',
     by: 'stranger',
@@ -209,7 +209,7 @@ export const PATTERNS: readonly PatternEntry[] = [
     worst: ['', ' ', 'a'],
   },
   {
-    file: 'packages/engine/src/protocol/sasl.ts',
+    file: 'packages/engine/src/protocol/bytes/base64.ts',
     pattern: String.raw`/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/`,
     risk: 'several',
     by: 'stranger',

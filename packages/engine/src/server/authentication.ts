@@ -1,28 +1,61 @@
-/** AUTH: asks the user's hook who a client is (RFC 4954). */
+/** AUTH: what a mechanism asks, and what the client is told (RFC 4954). */
 import * as replies from '../protocol/grammar/replies.ts'
-import { type Reply, isReply } from '../protocol/grammar/reply.ts'
-import type { Credentials } from '../protocol/sasl.ts'
+import { isReply } from '../protocol/grammar/reply.ts'
+import type { EventOf } from '../protocol/server/event.ts'
+import { withPasswords } from '../sasl/accounts.ts'
+import type { Accounts, Exchange, Step } from '../sasl/mechanism.ts'
+import type { Credentials } from '../sasl/mechanisms.ts'
 import type { Dialogue } from './dialogue.ts'
-import { isPromiseLike, isRefusal } from './verdict.ts'
+import { isPromiseLike } from './verdict.ts'
 
-export async function authenticate(dialogue: Dialogue, credentials: Credentials): Promise<void> {
-  const { context, hooks, session } = dialogue
-  let refusal: Reply
+/** Takes the client's response, and goes on with the exchange or ends it. */
+export async function authenticate(dialogue: Dialogue, event: EventOf<'auth' | 'auth-response'>): Promise<void> {
+  const { hooks } = dialogue
+  let step: Step
   try {
-    const asked = context.options.auth?.authenticate(credentials, session)
-    const answer: unknown = isPromiseLike(asked) ? await hooks.bounded(asked, replies.AUTH_UNAVAILABLE) : asked
-    const user = (answer as { readonly user?: unknown } | null | undefined)?.user
-    // Only a name lets anyone in: neither a reply, whatever its code, nor an answer that was not meant to be one.
-    if (typeof user === 'string' && user !== '') {
-      session.user = user
-      return await dialogue.answer(undefined, replies.AUTHENTICATED)
-    }
-    if (answer !== undefined && !isReply(answer)) {
-      throw new TypeError('authenticate answers with { user }, a Reply or nothing')
-    }
-    refusal = isRefusal(answer) ? answer : replies.BAD_CREDENTIALS
+    if (event.type === 'auth') dialogue.exchange = begin(dialogue, event.mechanism)
+    const asked = dialogue.exchange?.next(event.response)
+    const answer = isPromiseLike(asked) ? await hooks.bounded(asked, replies.AUTH_UNAVAILABLE) : asked
+    // A reply: it came too late.
+    step = isReply(answer) ? { isRefused: true, reply: answer } : checked(answer)
   } catch (error) {
-    refusal = hooks.mishap(error, replies.AUTH_UNAVAILABLE)
+    step = { isRefused: true, reply: hooks.mishap(error, replies.AUTH_UNAVAILABLE) }
   }
-  return dialogue.answer(refusal, refusal)
+  await take(dialogue, step)
+}
+
+function begin({ context, session }: Dialogue, mechanism: string): Exchange | undefined {
+  const { auth } = context.options
+  let accounts: Accounts = auth?.accounts ?? {}
+  if (auth?.authenticate !== undefined) {
+    accounts = withPasswords(accounts, (login) => auth.authenticate?.(login as Credentials, session))
+  }
+  const certificate = session.tls?.peerCertificate
+  return context.mechanisms.get(mechanism)?.start(accounts, certificate === undefined ? {} : { certificate })
+}
+
+/** Rejects an invalid step, so that a bug in a mechanism never lets anyone in. */
+function checked(step: Step | undefined): Step {
+  const { challenge, user, isRefused, isMalformed, reply } = (step ?? {}) as Partial<Record<string, unknown>>
+  if (challenge instanceof Uint8Array) return { challenge }
+  if (typeof user === 'string' && user !== '') return { user }
+  if (isMalformed === true) return { isMalformed }
+  if (isRefused === true && isReply(reply) && reply.code >= 400) return { isRefused, reply }
+  if (isRefused === true && reply === undefined) return { isRefused }
+  throw new TypeError('a mechanism answers with a challenge, a user, isRefused or isMalformed')
+}
+
+function take(dialogue: Dialogue, step: Step): void | Promise<void> {
+  if ('challenge' in step) {
+    dialogue.protocol.challenge(step.challenge)
+    return dialogue.wire.flushIfLong()
+  }
+  dialogue.exchange = undefined
+  if ('user' in step) {
+    dialogue.session.user = step.user
+    return dialogue.answer(undefined, replies.AUTHENTICATED)
+  }
+  if ('isMalformed' in step) return dialogue.answer(undefined, replies.BAD_RESPONSE)
+  const { reply = replies.BAD_CREDENTIALS } = step
+  return dialogue.answer(reply, reply)
 }

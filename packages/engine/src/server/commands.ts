@@ -24,6 +24,8 @@ export function handle(dialogue: Dialogue, event: ServerEvent): void | Promise<v
   const { options } = context
   switch (event.type) {
     case 'violation':
+      // Of an exchange, it was the last line.
+      dialogue.exchange = undefined
       dialogue.tellRefusal(event.reply, false, dialogue.protocol.verb)
       return dialogue.wire.flushIfLong()
     case 'hello':
@@ -36,8 +38,9 @@ export function handle(dialogue: Dialogue, event: ServerEvent): void | Promise<v
       const verdict = options.rcpt && hooks.ask(() => options.rcpt?.(event.forwardPath, session))
       return dialogue.answer(verdict, replies.RECIPIENT_OK)
     }
-    case 'credentials':
-      return authenticate(dialogue, event.credentials)
+    case 'auth':
+    case 'auth-response':
+      return authenticate(dialogue, event)
     case 'command': {
       const act = ACTS.get(event.verb)
       return act === undefined ? askExtension(dialogue, event) : act(dialogue, event.argument)

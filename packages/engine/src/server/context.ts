@@ -6,6 +6,7 @@ import { Allowance } from '../protocol/server/allowance.ts'
 import { Gate } from '../protocol/server/gate.ts'
 import { VERBS } from '../protocol/server/verbs.ts'
 import type { ProtocolOptions } from '../protocol/server/server-protocol.ts'
+import type { Mechanism } from '../sasl/mechanism.ts'
 import type { ExtensionCommand } from './extension.ts'
 import type { RefusedCommand } from './handlers.ts'
 import {
@@ -27,6 +28,8 @@ export interface Context {
   readonly protocol: ProtocolOptions
   readonly greeting: Reply
   readonly help: Reply
+  /** On offer, by name. */
+  readonly mechanisms: ReadonlyMap<string, Mechanism>
   /** Commands of extensions, by verb. */
   readonly commands: ReadonlyMap<string, ExtensionCommand>
   makeId(nowMs: number): string
@@ -56,6 +59,7 @@ export function createContext(options: ServerOptions): Context {
   return {
     options,
     limits,
+    mechanisms,
     commands,
     protocol: {
       hostname: options.hostname,

@@ -3,6 +3,7 @@ import type { Duplex } from '../duplex.ts'
 import * as replies from '../protocol/grammar/replies.ts'
 import { printable, type Reply } from '../protocol/grammar/reply.ts'
 import { ServerProtocol } from '../protocol/server/server-protocol.ts'
+import type { Exchange } from '../sasl/mechanism.ts'
 import type { Context } from './context.ts'
 import type { Wait } from './deadlines.ts'
 import type { Verdict } from './handlers.ts'
@@ -32,6 +33,8 @@ export class Dialogue implements WireOwner, WaitsOwner {
   readonly hooks: Hooks
   /** The message that arrives. */
   message: IncomingMessage | undefined
+  /** The AUTH exchange in progress. */
+  exchange: Exchange | undefined
   /** The `secure` hook's refusal, for the next command: nobody may speak right after a handshake. */
   refuseNext: Reply | undefined
   isDestroyed = false

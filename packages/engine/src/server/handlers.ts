@@ -9,7 +9,8 @@ import type { Endpoint, TlsInfo } from '../duplex.ts'
 import type { ForwardPath, ReversePath } from '../protocol/grammar/envelope.ts'
 import type { Hello } from '../protocol/server/event.ts'
 import type { Reply } from '../protocol/grammar/reply.ts'
-import type { Credentials, MechanismName } from '../protocol/sasl.ts'
+import type { Accounts, Mechanism } from '../sasl/mechanism.ts'
+import type { Credentials, MechanismName } from '../sasl/mechanisms.ts'
 import type { Message } from './session/message.ts'
 import type { Session } from './session/session.ts'
 
@@ -67,16 +68,18 @@ export interface Handlers {
   error?(error: unknown, session: Session | undefined): void
 }
 
-/** AUTH (RFC 4954). */
+/** AUTH (RFC 4954). At least one of `authenticate` and `accounts` is there, for a mechanism to ask. */
 export interface AuthOptions {
-  /** On offer, in this order. Default: every one there is. */
-  readonly mechanisms?: readonly MechanismName[]
+  /** On offer, in this order: names of the engine's, and your own. Default: each of the engine's that has accounts to ask. */
+  readonly mechanisms?: readonly (MechanismName | Mechanism)[]
   /** Refuse MAIL and the rest until AUTH has succeeded. Default false. */
   readonly required?: boolean
   /** Offer mechanisms that show the password also without TLS. Default false. */
   readonly allowWithoutTls?: boolean
-  /** Who this is, or a refusal; undefined is `535 5.7.8`. A throw is `454 4.7.0`. */
-  authenticate(credentials: Credentials, session: Session): AuthAnswer | Promise<AuthAnswer>
+  /** Who this is, or a refusal; undefined is `535 5.7.8`. A throw is `454 4.7.0`. It stands for `checkPassword` of `accounts`. */
+  authenticate?(credentials: Credentials, session: Session): AuthAnswer | Promise<AuthAnswer>
+  /** What mechanisms ask. Default: `authenticate` alone. */
+  readonly accounts?: Accounts
 }
 
 /** `{ user }` is success. */

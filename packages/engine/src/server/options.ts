@@ -6,9 +6,11 @@ import { BUILT_IN } from '../protocol/extensions/builtin.ts'
 import { type ProtocolExtension, VERB_EFFECTS } from '../protocol/extensions/extension.ts'
 import type { BareLineEndings } from '../protocol/framing/text.ts'
 import { type Limits, OptionError } from '../protocol/limits.ts'
-import { MECHANISMS, type Mechanism } from '../protocol/sasl.ts'
 import type { Verb } from '../protocol/server/state.ts'
 import { VERBS } from '../protocol/server/verbs.ts'
+import { withPasswords } from '../sasl/accounts.ts'
+import type { Mechanism } from '../sasl/mechanism.ts'
+import { MECHANISMS, type MechanismName } from '../sasl/mechanisms.ts'
 import type { Extension, ExtensionCommand } from './extension.ts'
 import type { AuthOptions, Handlers } from './handlers.ts'
 import type { Places } from './places/admission.ts'
@@ -80,6 +82,9 @@ export interface SessionOverrides {
   readonly implicitTls?: boolean
 }
 
+/** RFC 4422 3.1. */
+const MECHANISM_NAME = /^[A-Z0-9_-]{1,20}$/
+
 /** Verbs that a server need not have. */
 export const OPTIONAL_VERBS: readonly string[] = Object.keys(VERBS).filter((verb) => VERBS[verb as Verb].isOptional)
 
@@ -99,16 +104,35 @@ export function checkOptions(options: ServerOptions): void {
 
 /** Returns the mechanisms on offer, by name. @throws OptionError */
 export function chooseMechanisms(auth: AuthOptions | undefined): ReadonlyMap<string, Mechanism> {
-  if (auth === undefined) return new Map()
-  const names = auth.mechanisms ?? (Object.keys(MECHANISMS) as (keyof typeof MECHANISMS)[])
-  return new Map(
-    names.map((name) => {
-      if (!Object.hasOwn(MECHANISMS, name)) {
-        throw new OptionError('auth.mechanisms', name, `one of ${Object.keys(MECHANISMS).join(', ')}`)
-      }
-      return [name, MECHANISMS[name]]
-    }),
-  )
+  const chosen = new Map<string, Mechanism>()
+  if (auth === undefined) return chosen
+  const accounts =
+    auth.authenticate === undefined ? (auth.accounts ?? {}) : withPasswords(auth.accounts ?? {}, () => undefined)
+  const supported = Object.values(MECHANISMS).filter((mechanism) => mechanism.isSupported(accounts))
+  if (auth.mechanisms === undefined && supported.length === 0) {
+    throw new OptionError(
+      'auth.authenticate',
+      auth.authenticate,
+      'a function, and the accounts can answer for no mechanism',
+    )
+  }
+  for (const given of auth.mechanisms ?? supported) {
+    const mechanism = typeof given === 'string' ? mechanismOf(given) : given
+    const { name } = mechanism
+    if (!MECHANISM_NAME.test(name)) {
+      throw new OptionError('auth.mechanisms', name, "a mechanism's name: up to 20 of A to Z, 0 to 9, '-' and '_'")
+    }
+    if (!mechanism.isSupported(accounts)) {
+      throw new OptionError('auth.mechanisms', name, 'a mechanism that the accounts can answer for')
+    }
+    chosen.set(name, mechanism)
+  }
+  return chosen
+}
+
+function mechanismOf(name: MechanismName): Mechanism {
+  if (Object.hasOwn(MECHANISMS, name)) return MECHANISMS[name]
+  throw new OptionError('auth.mechanisms', name, `one of ${Object.keys(MECHANISMS).join(', ')}`)
 }
 
 /** Returns the extensions on offer, in the order of the EHLO reply. @throws OptionError */

@@ -4,7 +4,7 @@
  * The same names are flags (`--max-message-bytes`) and environment variables (`POSTERN_MAX_MESSAGE_BYTES`). A flag
  * outranks the environment, which outranks the file. This module imports nothing at run time.
  */
-import type { AuthOptions, Handlers, Limits } from '@postern/engine'
+import type { AuthOptions, Handlers, Limits, MechanismName } from '@postern/engine'
 import type { BlobStore, MailStore } from '@postern/storage'
 import type { S3CredentialsSource } from '@postern/storage/s3'
 import type { ByteQuantity, TimeQuantity } from '../values/quantity.ts'
@@ -135,7 +135,7 @@ type LimitQuantity<Name> = Name extends `${string}Ms`
     : number
 
 /** A mechanism that the server can check against `users`. */
-export type AuthMechanism = NonNullable<AuthOptions['mechanisms']>[number]
+export type AuthMechanism = MechanismName
 
 /** From the most to the least. */
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'fatal'

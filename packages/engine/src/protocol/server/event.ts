@@ -1,7 +1,6 @@
-/** What the protocol tells its driver. Those marked (answer) wait for {@link ServerProtocol.answer}, or `begin` for a message. */
+/** What the protocol tells its driver. Those marked (answer) wait for {@link ServerProtocol.answer}, `begin` for a message, or `challenge`. */
 import type { ForwardPath, ReversePath } from '../grammar/envelope.ts'
 import type { Reply } from '../grammar/reply.ts'
-import type { Credentials } from '../sasl.ts'
 
 /** HELO or EHLO, and what the client said its name was (RFC 5321 4.1.1.1). */
 export interface Hello {
@@ -34,8 +33,10 @@ export type ServerEvent =
   | { readonly type: 'mail'; readonly reversePath: ReversePath }
   /** (answer) */
   | { readonly type: 'rcpt'; readonly forwardPath: ForwardPath }
-  /** (answer) Credentials to be checked: 235 or a refusal. */
-  | { readonly type: 'credentials'; readonly credentials: Credentials }
+  /** (answer or challenge) AUTH with a mechanism that is on offer, and the initial response if there is one. */
+  | { readonly type: 'auth'; readonly mechanism: string; readonly response: Uint8Array | undefined }
+  /** (answer or challenge) The response to the last challenge. */
+  | { readonly type: 'auth-response'; readonly response: Uint8Array }
   /** (answer) RSET, NOOP, VRFY, EXPN, HELP, QUIT, STARTTLS, or an extension's verb. */
   | CommandEvent
   /** (begin, or answer to refuse) DATA or the first BDAT. */

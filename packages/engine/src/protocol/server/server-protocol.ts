@@ -6,6 +6,7 @@
  * for is the driver's answer. All moves between states are those of `state.ts`.
  */
 import { KIND, trimEnd } from '../bytes/ascii.ts'
+import { encodeBase64 } from '../bytes/base64.ts'
 import { Input } from '../bytes/input.ts'
 import { allocate } from '../bytes/octets.ts'
 import type { ExtensionSet } from '../extensions/set.ts'
@@ -13,33 +14,23 @@ import { LineReader } from '../framing/lines.ts'
 import type { BareLineEndings } from '../framing/text.ts'
 import { isHttpRequest, tidied } from '../grammar/command.ts'
 import * as replies from '../grammar/replies.ts'
-import { type Reply, isReply, reply } from '../grammar/reply.ts'
+import { type Reply, isReply, reply, replyAsIs } from '../grammar/reply.ts'
 import type { Limits } from '../limits.ts'
-import { type Mechanism, type Step, encodeBase64 } from '../sasl.ts'
 import type { Allowance } from './allowance.ts'
-import { Authentication } from './authentication.ts'
+import { type AuthRules, readResponse, redacted } from './auth.ts'
 import { Budgets } from './budgets.ts'
 import type { Hello, ServerEvent } from './event.ts'
 import type { Gate } from './gate.ts'
 import { MessageReader } from './message-reader.ts'
 import { AFTER_AUTH, AFTER_CHUNK, AFTER_MESSAGE, AFTER_TLS, type CommandState, type Move, type State } from './state.ts'
 import type { OpenEnvelope, TransactionRules } from './transaction.ts'
-import {
-  type Settle,
-  settleCredentials,
-  settleMessageEnd,
-  settleTransaction,
-  type VerbRule,
-  type VerbSession,
-} from './verbs.ts'
+import { askAuth, type Settle, settleMessageEnd, settleTransaction, type VerbRule, type VerbSession } from './verbs.ts'
 
 /** What one server's sessions have in common. */
-export interface ProtocolOptions extends TransactionRules {
+export interface ProtocolOptions extends TransactionRules, AuthRules {
   readonly hostname: string
   readonly limits: Limits
   readonly extensions: ExtensionSet
-  readonly mechanisms: ReadonlyMap<string, Mechanism>
-  readonly allowAuthWithoutTls: boolean
   readonly bareLineEndings: BareLineEndings
   readonly gate: Gate
   /** What the envelopes of all sessions may hold. */
@@ -67,7 +58,6 @@ const MESSAGE_END: ServerEvent = { type: 'message-end' }
 /** The first octet of a TLS record that holds a handshake (RFC 8446 5.1). No command begins with it. */
 const TLS_HANDSHAKE = 0x16
 const END_OF_MESSAGE: Move = { accepted: AFTER_MESSAGE, refused: AFTER_MESSAGE }
-const END_OF_AUTH: Move = { accepted: AFTER_AUTH, refused: AFTER_AUTH }
 
 /** An event that waits for its answer, and where each answer leads. */
 interface Pending {
@@ -85,6 +75,7 @@ interface Skip {
 export class ServerProtocol implements VerbSession {
   readonly limits: Limits
   readonly rules: TransactionRules
+  readonly auth: AuthRules
   readonly budgets: Budgets
   isSecure: boolean
   canStartTls: boolean
@@ -102,7 +93,6 @@ export class ServerProtocol implements VerbSession {
 
   readonly #options: ProtocolOptions
   readonly #policy: SessionPolicy
-  readonly #authentication: Authentication
   readonly #input: Input = new Input()
   readonly #lines: LineReader
   #state: State = 'start'
@@ -123,8 +113,8 @@ export class ServerProtocol implements VerbSession {
     this.#policy = policy
     const { addresses = options.addresses } = policy
     this.rules = addresses === options.addresses ? options : { addresses, extensions: options.extensions }
+    this.auth = options
     this.budgets = new Budgets(options.limits, options.envelopes)
-    this.#authentication = new Authentication(options.mechanisms, options.allowAuthWithoutTls)
     const { maxAuthLineOctets } = options.limits
     const { maxLineOctets } = options.gate
     const hasAuth = options.mechanisms.size > 0
@@ -216,6 +206,13 @@ export class ServerProtocol implements VerbSession {
     if (move.accepted !== 'data') return
     this.#message?.beginText()
     this.say(replies.START_MAIL_INPUT)
+  }
+
+  /** Goes on with an exchange: the client's next line is the response to this. */
+  challenge(octets: Uint8Array): void {
+    this.#takePending()
+    this.#state = 'auth'
+    this.say(replyAsIs(334, '', encodeBase64(octets)))
   }
 
   /** Queues a reply, also one that answers no command: the greeting, or 421, which closes. */
@@ -383,29 +380,15 @@ export class ServerProtocol implements VerbSession {
    */
   #redacted(rule: VerbRule | undefined, argument: string): string {
     if (rule === undefined) return '(unknown command)'
-    if (rule.entry.isAuth === true) return `${rule.verb} ${this.#authentication.redact(argument)}`
+    if (rule.entry.isAuth === true) return `${rule.verb} ${redacted(argument, this.auth)}`
     return argument === '' ? rule.verb : `${rule.verb} ${argument}`
-  }
-
-  authenticate(argument: string): ServerEvent {
-    const tidy = this.rules.addresses === 'lenient' ? argument.replace(/ +/g, ' ') : argument
-    return this.#authenticate(this.#authentication.start(tidy, this.isSecure))
   }
 
   #response(line: string): ServerEvent {
     this.#policy.observe?.('(credentials)')
     this.#state = AFTER_AUTH
     const tidy = this.rules.addresses === 'lenient' ? trimEnd(line) : line
-    return this.#authenticate(this.#authentication.respond(tidy))
-  }
-
-  #authenticate(step: Step | Reply): ServerEvent {
-    if (isReply(step)) return this.refuse(step)
-    if ('credentials' in step)
-      return this.ask({ type: 'credentials', credentials: step.credentials }, END_OF_AUTH, settleCredentials)
-    this.say(reply(334, '', encodeBase64(step.challenge)))
-    this.#state = 'auth'
-    return this.next()
+    return askAuth(this, readResponse(tidy))
   }
 
   // Messages: RFC 5321 4.1.1.4 (DATA), RFC 3030 2 (BDAT)

@@ -7,10 +7,11 @@ import type { ExtensionContext, VerbEffect, VerbRules } from '../extensions/exte
 import { argumentRefusal, helloRefusal, parseChunk, parseQuery } from '../grammar/command.ts'
 import * as replies from '../grammar/replies.ts'
 import { type Reply, isReply } from '../grammar/reply.ts'
+import { type AuthRules, readAuth } from './auth.ts'
 import type { Budgets } from './budgets.ts'
 import type { CommandEvent, EventOf, Hello, ServerEvent } from './event.ts'
 import { isPastDrain } from './message-reader.ts'
-import type { Move, Moves, State, Verb } from './state.ts'
+import { AFTER_AUTH, type Move, type Moves, type State, type Verb } from './state.ts'
 import { type OpenEnvelope, type TransactionRules, readMail, readRcpt } from './transaction.ts'
 
 /** What the gate must know of a session. */
@@ -24,6 +25,7 @@ export interface Visitor {
 /** A session, as a verb reads and changes it. */
 export interface VerbSession extends ExtensionContext, Visitor {
   readonly rules: TransactionRules
+  readonly auth: AuthRules
   readonly budgets: Budgets
   /** The verb of this command. */
   readonly verb: string
@@ -58,7 +60,6 @@ export interface VerbSession extends ExtensionContext, Visitor {
   beginChunk(octets: number, isLast: boolean): boolean
   /** Reads octets away before anything else, then refuses. */
   skip(octets: number, answer: Reply): void
-  authenticate(argument: string): ServerEvent
 }
 
 /**
@@ -112,6 +113,7 @@ export interface VerbRule {
   readonly moves: Moves
 }
 
+const END_OF_AUTH: Move = { accepted: AFTER_AUTH, refused: AFTER_AUTH }
 const MESSAGE: ServerEvent = { type: 'message' }
 
 /** In the order of the reply to HELP. */
@@ -198,8 +200,11 @@ export const VERBS: Readonly<Record<Verb, VerbEntry>> = {
     isBeforeAuth: true,
     needsExtension: true,
     isAuth: true,
-    read: (session, argument) =>
-      session.isAuthenticated ? session.refuse(replies.ALREADY_AUTHENTICATED) : session.authenticate(argument),
+    read(session, argument) {
+      if (session.isAuthenticated) return session.refuse(replies.ALREADY_AUTHENTICATED)
+      const tidy = session.rules.addresses === 'lenient' ? argument.replace(/ +/g, ' ') : argument
+      return askAuth(session, readAuth(tidy, session.auth, session.isSecure))
+    },
   },
 }
 
@@ -263,6 +268,11 @@ function askCommand(
   return session.ask({ type: 'command', verb: session.verb, argument }, move, settle)
 }
 
+/** Asks the driver what comes next in an exchange. */
+export function askAuth(session: VerbSession, read: EventOf<'auth' | 'auth-response'> | Reply): ServerEvent {
+  return isReply(read) ? session.refuse(read) : session.ask(read, END_OF_AUTH, settleAuth)
+}
+
 // What an answer changes
 
 function settleHello(session: VerbSession, event: Greeting, given: Reply, isAccepted: boolean): Reply {
@@ -323,7 +333,9 @@ export function settleMessageEnd(session: VerbSession, _: ServerEvent, given: Re
   return final
 }
 
-export function settleCredentials(session: VerbSession, _: ServerEvent, given: Reply, isAccepted: boolean): Reply {
+function settleAuth(session: VerbSession, _: ServerEvent, given: Reply, isAccepted: boolean): Reply {
   if (isAccepted) session.isAuthenticated = true
+  // A response that makes no sense is a bad command, and no failed login.
+  if (given === replies.BAD_RESPONSE) return session.budgets.ofBadCommand(given)
   return given.code >= 500 ? session.budgets.ofFailedAuth(given) : given
 }

@@ -1,0 +1,37 @@
+/** What mechanisms share that send a password as it is. */
+import { isReply } from '../protocol/grammar/reply.ts'
+import type { Accounts, PasswordLogin, Step } from './mechanism.ts'
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const encoder = new TextEncoder()
+
+export const MALFORMED: Step = { isMalformed: true }
+
+/** Returns the text of a response; undefined if it is not UTF-8. */
+export function textOf(response: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(response)
+  } catch {
+    return undefined
+  }
+}
+
+export function challenge(text: string): Step {
+  return { challenge: encoder.encode(text) }
+}
+
+/** Asks the accounts, and makes a step of what they answer. */
+export function checkPassword(accounts: Accounts, login: PasswordLogin): Step | Promise<Step> {
+  const answer: unknown = accounts.checkPassword?.(login)
+  const isLater = typeof (answer as { readonly then?: unknown } | null | undefined)?.then === 'function'
+  return isLater ? Promise.resolve(answer).then(stepOf) : stepOf(answer)
+}
+
+/** Only a name lets anyone in: neither a reply, whatever its code, nor an answer that was not meant to be one. */
+function stepOf(answer: unknown): Step {
+  const user = (answer as { readonly user?: unknown } | null | undefined)?.user
+  if (typeof user === 'string' && user !== '') return { user }
+  if (answer === undefined) return { isRefused: true }
+  if (!isReply(answer)) throw new TypeError('authenticate answers with { user }, a Reply or nothing')
+  return answer.code >= 400 ? { isRefused: true, reply: answer } : { isRefused: true }
+}

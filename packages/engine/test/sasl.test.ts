@@ -1,0 +1,88 @@
+/** PLAIN and LOGIN without a server: octets in, steps out. */
+import { describe, expect, test } from 'vitest'
+import { reply } from '../src/protocol/grammar/reply.ts'
+import type { Accounts, PasswordLogin, Step } from '../src/sasl/mechanism.ts'
+import { MECHANISMS, type MechanismName } from '../src/sasl/mechanisms.ts'
+import { octets } from './protocol.ts'
+
+const ACCOUNTS: Accounts = {
+  checkPassword: ({ username, password }) => (password === 'secret' ? { user: username } : undefined),
+}
+
+/** Runs an exchange to its end: each response in turn, undefined for no initial one. */
+async function run(
+  name: MechanismName,
+  responses: readonly (string | Uint8Array | undefined)[],
+  accounts: Accounts = ACCOUNTS,
+): Promise<Step | undefined> {
+  const exchange = MECHANISMS[name].start(accounts, {})
+  let step: Step | undefined
+  for (const response of responses) {
+    step = await exchange.next(typeof response === 'string' ? octets(response) : response)
+  }
+  return step
+}
+
+const ALICE = { user: 'alice' }
+const REFUSED = { isRefused: true }
+const MALFORMED = { isMalformed: true }
+
+test.each<[MechanismName, (string | undefined)[], Step]>([
+  ['PLAIN', ['\0alice\0secret'], ALICE],
+  ['PLAIN', [undefined, '\0alice\0secret'], ALICE],
+  ['PLAIN', [undefined], { challenge: octets('') }],
+  ['PLAIN', ['\0alice\0wrong'], { isRefused: true }],
+  ['LOGIN', [undefined, 'alice', 'secret'], ALICE],
+  ['LOGIN', ['alice', 'secret'], ALICE],
+  ['LOGIN', [undefined], { challenge: octets('Username:') }],
+  ['LOGIN', ['alice'], { challenge: octets('Password:') }],
+  ['LOGIN', ['alice', 'wrong'], { isRefused: true }],
+])('%s %j', async (name, responses, step) => {
+  expect(await run(name, responses)).toEqual(step)
+})
+
+test.each<[MechanismName, (string | Uint8Array)[]]>([
+  ['PLAIN', ['']],
+  ['PLAIN', ['alice\0secret']],
+  ['PLAIN', ['\0\0secret']],
+  ['PLAIN', ['\0alice\0']],
+  ['PLAIN', ['\0alice\0secret\0more']],
+  ['PLAIN', [Uint8Array.of(0, 0xff, 0, 97)]],
+  ['LOGIN', ['', 'secret']],
+  ['LOGIN', ['ali\0ce']],
+  ['LOGIN', ['alice', Uint8Array.of(0xff)]],
+])('%s %j makes no sense', async (name, responses) => {
+  expect(await run(name, responses)).toEqual(MALFORMED)
+})
+
+describe('accounts', () => {
+  test('get what the client showed, byte order marks included', async () => {
+    const seen: PasswordLogin[] = []
+    const accounts: Accounts = { checkPassword: (login) => void seen.push(login) as undefined }
+    expect(await run('PLAIN', ['boss\0alice\0\ufeffse cret'], accounts)).toEqual(REFUSED)
+    expect(seen).toEqual([
+      { mechanism: 'PLAIN', username: 'alice', password: '\ufeffse cret', authorizationId: 'boss' },
+    ])
+  })
+
+  test('may answer later, and refuse in their own words', async () => {
+    const busy = reply(454, '4.7.0', 'Later')
+    const accounts: Accounts = { checkPassword: () => Promise.resolve(busy) }
+    expect(await run('PLAIN', ['\0alice\0secret'], accounts)).toEqual({ isRefused: true, reply: busy })
+  })
+
+  test('let nobody in by a reply that is no refusal', async () => {
+    const accounts: Accounts = { checkPassword: () => reply(235, '2.7.0', 'Welcome') }
+    expect(await run('PLAIN', ['\0alice\0secret'], accounts)).toEqual(REFUSED)
+  })
+
+  test.each([null, true, 'alice', { user: '' }, { user: 7 }])('that answer %j are a bug', async (answer) => {
+    const accounts: Accounts = { checkPassword: () => answer as never }
+    await expect(run('PLAIN', ['\0alice\0secret'], accounts)).rejects.toThrow(TypeError)
+  })
+
+  test('without passwords support neither', () => {
+    expect(Object.values(MECHANISMS).map((mechanism) => mechanism.isSupported({}))).toEqual([false, false])
+    expect(Object.values(MECHANISMS).map((mechanism) => mechanism.isSupported(ACCOUNTS))).toEqual([true, true])
+  })
+})

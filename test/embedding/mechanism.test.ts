@@ -1,0 +1,188 @@
+/** SASL mechanisms and accounts of one's own, through the public interface. */
+import { createHmac } from 'node:crypto'
+import {
+  type Accounts,
+  type AuthOptions,
+  createServer,
+  type Mechanism,
+  OptionError,
+  reply,
+  type ServerOptions,
+} from '@postern/engine'
+import { describe, expect, test } from 'vitest'
+import { converse } from './dialogue.ts'
+
+const NONCE = '<1896.697170952@postern.example>'
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+function proof(secret: string, text: string): string {
+  return createHmac('sha256', secret).update(text).digest('hex')
+}
+
+/** Both sides prove that they know a secret, in three rounds; none of them shows it. The accounts are asked later. */
+const mutual: Mechanism = {
+  name: 'X-MUTUAL',
+  showsPassword: false,
+  isSupported: (accounts) => accounts.sharedSecret !== undefined,
+  start(accounts) {
+    let username: string | undefined
+    let isProven = false
+    return {
+      async next(response) {
+        if (response === undefined) return { challenge: encoder.encode(NONCE) }
+        if (isProven) return response.length === 0 ? { user: username ?? '' } : { isMalformed: true }
+        const [name = '', given, ...rest] = decoder.decode(response).split(' ')
+        if (given === undefined || rest.length > 0) return { isMalformed: true }
+        const secret = await accounts.sharedSecret?.(name)
+        if (secret === undefined) return { isRefused: true, reply: reply(535, '5.7.8', 'Who are you?') }
+        if (given !== proof(secret, NONCE)) return { isRefused: true }
+        username = name
+        isProven = true
+        return { challenge: encoder.encode(proof(secret, name)) }
+      },
+    }
+  },
+}
+
+/** As a class, whose methods need `this`. */
+class Secrets implements Accounts {
+  readonly #secrets = new Map([['jane', 'tanstaaftanstaaf']])
+
+  async sharedSecret(username: string): Promise<string | undefined> {
+    if (username === 'broken') throw new Error('the database is down')
+    return this.#secrets.get(username)
+  }
+}
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64')
+const JANE = base64(`jane ${proof('tanstaaftanstaaf', NONCE)}`)
+
+interface Outcome {
+  readonly replies: string
+  readonly users: (string | undefined)[]
+  readonly errors: string[]
+  readonly refused: string[]
+}
+
+async function outcomeOf(
+  auth: AuthOptions,
+  lines: readonly string[],
+  options: Partial<ServerOptions> = {},
+): Promise<Outcome> {
+  const users: (string | undefined)[] = []
+  const errors: string[] = []
+  const refused: string[] = []
+  const server = createServer({
+    hostname: 'mx.example.com',
+    auth,
+    mail(_, { user }) {
+      users.push(user)
+    },
+    error: (error) => errors.push(String(error)),
+    refused: ({ verb, reply, byHook }) => refused.push(`${verb} ${reply.code} ${byHook}`),
+    ...options,
+  })
+  const all = ['EHLO client.example', ...lines, 'MAIL FROM:<>']
+  return { replies: await converse(server, all.map((line) => `${line}\r\n`).join('')), users, errors, refused }
+}
+
+const MUTUAL: AuthOptions = { mechanisms: [mutual], accounts: new Secrets() }
+const AUTH = 'AUTH X-MUTUAL'
+
+describe('a mechanism of several rounds, whose accounts answer later', () => {
+  test('lets the client in', async () => {
+    const { replies, users } = await outcomeOf(MUTUAL, [AUTH, JANE, ''])
+    expect(replies).toContain('AUTH X-MUTUAL\r\n')
+    const ours = base64(proof('tanstaaftanstaaf', 'jane'))
+    expect(replies).toContain(`\r\n334 ${base64(NONCE)}\r\n334 ${ours}\r\n235 2.7.0 `)
+    expect(users).toEqual(['jane'])
+  })
+
+  test('takes an initial response, and one that is empty', async () => {
+    const { replies, users } = await outcomeOf(MUTUAL, [`${AUTH} ${JANE}`, ''])
+    expect(replies).toMatch(/\r\n334 [^\r]+\r\n235 2\.7\.0 /)
+    expect(users).toEqual(['jane'])
+    expect((await outcomeOf(MUTUAL, [`${AUTH} =`])).replies).toContain('\r\n501 5.5.2 Not a valid response\r\n')
+  })
+
+  test.each<[string, string[], string, string[]]>([
+    ['a wrong proof', [AUTH, base64('jane abc')], '535 5.7.8 Authentication', ['AUTH 535 true']],
+    ['a stranger, in its own words', [AUTH, base64('joe abc')], '535 5.7.8 Who are you?', ['AUTH 535 true']],
+    ['what makes no sense', [AUTH, base64('jane')], '501 5.5.2 Not a valid response', ['AUTH 501 false']],
+    ['what is not base64', [AUTH, 'jane!'], '501 5.5.2 Not a valid response', ['AUTH 501 false']],
+    ['a client that gives up', [AUTH, JANE, '*'], '501 5.7.0 Authentication cancelled', ['AUTH 501 false']],
+  ])('refuses %s', async (_, lines, answer, told) => {
+    const { replies, users, refused } = await outcomeOf(MUTUAL, lines)
+    expect(replies).toContain(`\r\n${answer}`)
+    expect(users).toEqual([undefined])
+    expect(refused).toEqual(told)
+  })
+
+  test('that throws gets 454, and its error is reported', async () => {
+    const { replies, users, errors } = await outcomeOf(MUTUAL, [AUTH, base64('broken abc')])
+    expect(replies).toContain('\r\n454 4.7.0 ')
+    expect(users).toEqual([undefined])
+    expect(errors).toEqual(['Error: the database is down'])
+  })
+
+  test.each([
+    undefined,
+    null,
+    {},
+    { user: '' },
+    { isRefused: false },
+    { isRefused: true, reply: reply(250, '', 'OK') },
+  ])('lets nobody in by a step that is none: %j', async (step) => {
+    const odd: Mechanism = { ...mutual, start: () => ({ next: () => step as never }) }
+    const { replies, users, errors } = await outcomeOf({ ...MUTUAL, mechanisms: [odd] }, [AUTH])
+    expect(replies).toContain('\r\n454 4.7.0 ')
+    expect(users).toEqual([undefined])
+    expect(errors).toEqual(['TypeError: a mechanism answers with a challenge, a user, isRefused or isMalformed'])
+  })
+
+  test('is not waited for longer than a hook', async () => {
+    const slow: Mechanism = { ...mutual, start: () => ({ next: () => new Promise(() => {}) }) }
+    const limits = { hookTimeoutMs: 50 }
+    const { replies, users, errors } = await outcomeOf({ ...MUTUAL, mechanisms: [slow] }, [AUTH], { limits })
+    expect(replies).toContain('\r\n454 4.7.0 ')
+    expect(users).toEqual([undefined])
+    expect(errors).toHaveLength(1)
+  })
+})
+
+describe('what is on offer follows from the accounts', () => {
+  const offer = async (auth: AuthOptions): Promise<string | undefined> =>
+    /^250[ -](AUTH.*)\r$/m.exec((await outcomeOf(auth, [])).replies)?.[1]
+
+  test('passwords alone', async () => {
+    const accounts: Accounts = { checkPassword: ({ username }) => ({ user: username }) }
+    expect(await offer({ accounts, allowWithoutTls: true })).toBe('AUTH PLAIN LOGIN')
+    const { users } = await outcomeOf({ accounts, allowWithoutTls: true }, [`AUTH PLAIN ${base64('\0joe\0x')}`])
+    expect(users).toEqual(['joe'])
+  })
+
+  test('both, where `authenticate` stands for passwords', async () => {
+    const auth: AuthOptions = {
+      ...MUTUAL,
+      mechanisms: ['PLAIN', mutual],
+      authenticate: ({ username }, session) => ({ user: `${username} of ${session.hello?.name}` }),
+    }
+    expect(await offer(auth)).toBe('AUTH X-MUTUAL')
+    expect(await offer({ ...auth, allowWithoutTls: true })).toBe('AUTH PLAIN X-MUTUAL')
+    const plain = await outcomeOf({ ...auth, allowWithoutTls: true }, [`AUTH PLAIN ${base64('\0joe\0x')}`])
+    expect(plain.users).toEqual(['joe of client.example'])
+    expect((await outcomeOf(auth, [`${AUTH} ${JANE}`, ''])).users).toEqual(['jane'])
+  })
+
+  test.each<[string, AuthOptions]>([
+    ['auth.mechanisms: "X-MUTUAL"', { mechanisms: [mutual], authenticate: () => undefined }],
+    ['auth.mechanisms: "PLAIN"', { mechanisms: ['PLAIN'], accounts: new Secrets() }],
+    ['auth.mechanisms: "x lower"', { mechanisms: [{ ...mutual, name: 'x lower' }], accounts: new Secrets() }],
+    ['auth.mechanisms: "CRAM-MD5"', { mechanisms: ['CRAM-MD5' as never], accounts: new Secrets() }],
+    ['auth.authenticate: undefined is not a function', { accounts: new Secrets() }],
+  ])('a mistake is found at start: %s', (message, auth) => {
+    expect(() => createServer({ hostname: 'mx.example.com', auth })).toThrow(OptionError)
+    expect(() => createServer({ hostname: 'mx.example.com', auth })).toThrow(message)
+  })
+})
