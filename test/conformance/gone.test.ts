@@ -126,7 +126,7 @@ test.each([
     client.send('hi\r\n')
     await leave(client)
     await eventually(() => stuck.server.sessionCount === 0, 'the session is over')
-    expect(errors.map(String)).toEqual(['Error: timed out: a hook has not answered'])
+    expect(errors.map(String)).toEqual(['HookTimeoutError: timed out: a hook has not answered'])
   } finally {
     await stuck.close()
   }

@@ -21,7 +21,7 @@ function start(handlers: Handlers, hookTimeoutMs: number): { server: Server; err
   return { server, errors }
 }
 
-const LATE = 'Error: timed out: a hook has not answered'
+const LATE = 'HookTimeoutError: timed out: a hook has not answered'
 
 test.each<[string, Handlers, readonly string[]]>([
   [

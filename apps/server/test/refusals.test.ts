@@ -1,5 +1,5 @@
 /** What is refused, and what fails, is a line at first and a count afterwards; no flood of it fills a disk. */
-import { type Endpoint, Refusal, reply, type Session } from '@postern/engine'
+import { type Endpoint, HookTimeoutError, Refusal, reply, type Session } from '@postern/engine'
 import { StorageError } from '@postern/storage'
 import { expect, test } from 'vitest'
 import { openLog } from '../src/serve/logs/log.ts'
@@ -233,7 +233,7 @@ test('failures of the store are one line a minute for each kind, without a stack
 test('each failure is named by what it was', async () => {
   const { errors, lines } = await logs()
   const session = sessionFrom(from('192.0.2.1'))
-  const late = new Error('timed out: a hook has not answered')
+  const late = new HookTimeoutError()
   errors.note(new HookError('handlers.rcpt threw', 'a text'), session, undefined)
   errors.note(new HookError('handlers.mail threw', new TypeError('no')), session, undefined)
   errors.note(late, session, 'handlers.mail')

@@ -26,6 +26,7 @@ export type { AdmissionLimits, Occupancy, Place, Places } from './server/places/
 export { addressKey, Admission, hasPlace, maxTurnedAway } from './server/places/admission.ts'
 export { ArrivalError } from './server/places/arrivals.ts'
 export { FairSet } from './server/places/fair-set.ts'
+export { HookTimeoutError } from './server/hooks.ts'
 export type { AuthAnswer, AuthOptions, Handlers, RefusedCommand, Verdict } from './server/handlers.ts'
 export type { Message, MessageErrorReason } from './server/session/message.ts'
 export { MessageError, Refusal } from './server/session/message.ts'

@@ -20,6 +20,14 @@ interface AwaitedHook {
   giveUp(last: Reply | undefined): void
 }
 
+/** A hook did not answer within `hookTimeoutMs`. It goes to `error`. */
+export class HookTimeoutError extends Error {
+  override readonly name = 'HookTimeoutError'
+  constructor() {
+    super('timed out: a hook has not answered')
+  }
+}
+
 /** Runs hooks: at once where they answer at once, and within their time where they do not. */
 export class Hooks {
   readonly #wire: Wire
@@ -92,7 +100,7 @@ export class Hooks {
   }
 
   #tooLate(late: Reply): Reply {
-    this.#context.report(new Error('timed out: a hook has not answered'), this.#session)
+    this.#context.report(new HookTimeoutError(), this.#session)
     return late
   }
 

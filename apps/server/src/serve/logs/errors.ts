@@ -2,7 +2,7 @@
  * Logs what failed in the server itself, and says what it was: the store, a hook of the user's, a connection. Repeated
  * failures are counted ({@link RepeatLog}): a full disk fails with every message.
  */
-import { Refusal, type Session } from '@postern/engine'
+import { HookTimeoutError, Refusal, type Session } from '@postern/engine'
 import { isStorageError, type StorageErrorCode } from '@postern/storage'
 import type { Logger } from '@logtape/logtape'
 import { errorCode, errorText } from '../../host/failure.ts'
@@ -48,7 +48,7 @@ export class ErrorLog {
       const words = STORAGE_REASONS[error.code]
       const reason = words === undefined ? error.message : `${words}: ${error.message}`
       this.#note('the store failed', session, error.code, { store: this.#store, code: error.code, reason })
-    } else if (isLate(error)) {
+    } else if (error instanceof HookTimeoutError) {
       this.#note(`${awaited ?? 'a hook'} did not answer in time`, session, '', {})
     } else if (session === undefined || errorCode(error) !== '') {
       this.#note('the connection broke', session, error, { error })
@@ -79,9 +79,4 @@ export class ErrorLog {
       fields: () => ({ ...(session && { sessionId: session.id, ...peer(session.remote) }), ...fields }),
     })
   }
-}
-
-/** The engine's report that a hook did not answer within `hookTimeoutMs`. */
-function isLate(error: unknown): boolean {
-  return error instanceof Error && error.message === 'timed out: a hook has not answered'
 }
