@@ -33,6 +33,7 @@ const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage']
 const SOCKETS = ['sockets', 'sockets/tls', 'common']
 /** What every other part of the protocol may use. */
 const PROTOCOL = ['protocol', 'protocol/bytes', 'protocol/grammar']
+const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake']
 
 export const PACKAGES: readonly Package[] = [
   {
@@ -92,12 +93,19 @@ export const PACKAGES: readonly Package[] = [
     ],
   },
   {
+    root: 'packages/intake/src',
+    packages: ['@postern/engine', '@postern/storage'],
+    floors: [
+      [{ paths: ['accounts'], modules: NODE, packages: [] }],
+      [{ paths: ['logins'], modules: NODE, packages: ['@postern/engine'] }],
+    ],
+  },
+  {
     root: 'apps/server',
     packages: ALL,
     floors: [
       [{ paths: ['package.json'] }],
       [{ paths: ['src/host'], modules: NODE }],
-      [{ paths: ['src/accounts'], modules: NODE }],
       [
         { paths: ['src/config'], modules: NODE },
         { paths: ['src/front'], modules: [...NODE, 'ws', '@logtape/logtape'] },

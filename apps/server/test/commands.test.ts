@@ -318,7 +318,7 @@ print(hashlib.scrypt('pässword'.encode(), salt=pad(sys.argv[1]), n=2**15, r=8, 
     await once(child, 'close')
     const hash = /\$scrypt\$\S+/.exec(seen)?.[0] ?? ''
     expect(seen).not.toMatch(/secre/)
-    const { checkPassword, parsePasswordHash } = await import('../src/accounts/password.ts')
+    const { checkPassword, parsePasswordHash } = await import('@postern/intake/accounts')
     const parsed = parsePasswordHash(hash)
     expect(parsed !== undefined && checkPassword({ password: 'secret', expected: parsed })).toBe(true)
   })

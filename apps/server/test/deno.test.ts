@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Client } from './client.ts'
-import { CHEAP, user } from './hashed.ts'
+import { CHEAP, user } from '../../../packages/intake/test/hashed.ts'
 import { postern, type Result, scratch, serve } from './program.ts'
 
 const STORE = ['--allow-read=.', '--allow-write=mail']

@@ -9,7 +9,7 @@ import { messageOf, MiB } from '../../../test/corpus/messages.ts'
 import { RawClient } from '../../../test/corpus/raw-client.ts'
 import { sendByData, textOf } from '../../../test/corpus/send.ts'
 import { throughTls } from '../../../test/peers/openssl.ts'
-import { hashPassword } from '../src/accounts/password.ts'
+import { hashPassword } from '@postern/intake/accounts'
 import { certificateFiles, fileOf, kept, residentBytes, RUNTIMES, SECRET, serve, startFront } from './front-harness.ts'
 import { run } from './program.ts'
 

@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net'
 import { join, resolve } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { Client } from './client.ts'
-import { CHEAP, user } from './hashed.ts'
+import { CHEAP, user } from '../../../packages/intake/test/hashed.ts'
 import { type Running, scratch, serve } from './program.ts'
 
 const { resolve: find } = createRequire(import.meta.url)

@@ -5,8 +5,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSy
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { checkPassword, hashPassword, parsePasswordHash } from '../src/accounts/password.ts'
-import { PasswordBook } from '../src/accounts/users.ts'
+import { checkPassword, hashPassword, parsePasswordHash, PasswordBook } from '@postern/intake/accounts'
 import { cleanEnvironment, MAIN, postern, run, type Running, scratch, serve } from './program.ts'
 import { Client } from './client.ts'
 

@@ -17,9 +17,8 @@ import {
   type TlsInfo,
 } from '@postern/engine'
 import type { Logger } from '@logtape/logtape'
+import { authenticator, type Logins } from '@postern/intake/logins'
 import { keep, type MailRecord, type MailStore } from '@postern/storage'
-import { authenticator } from '../accounts/authenticator.ts'
-import type { Logins } from '../accounts/logins.ts'
 import type { Journal } from './logs/journal.ts'
 import { NOTICE } from './logs/log.ts'
 import type { Options } from '../config/options/options.ts'

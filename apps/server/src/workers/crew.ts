@@ -7,7 +7,7 @@
 import type { Logger } from '@logtape/logtape'
 import type { Endpoint } from '@postern/engine'
 import type { TlsOptions } from '@postern/runtime/tls'
-import type { Logins } from '../accounts/logins.ts'
+import type { Logins } from '@postern/intake/logins'
 import { errorText } from '../host/failure.ts'
 import { expectClients } from '../host/signals.ts'
 import { SharedAdmission } from './admission.ts'

@@ -2,10 +2,8 @@
  * Logins of a server with workers. They are the whole server's: the main thread decides when each is tried, and runs the checks;
  * a worker asks it.
  */
-import type { Attempt, Logins } from '../accounts/logins.ts'
-import type { PasswordCheck } from '../accounts/password.ts'
-import type { Login } from '../accounts/penalties.ts'
-import type { Refusal } from '../accounts/turns.ts'
+import type { PasswordCheck } from '@postern/intake/accounts'
+import type { Attempt, Login, LoginRefusal, Logins } from '@postern/intake/logins'
 import { errorText } from '../host/failure.ts'
 
 /** What a worker says of one of its logins. */
@@ -22,7 +20,7 @@ export type LoginRequest =
 export interface LoginAnswer {
   readonly type: 'login'
   readonly id: number
-  readonly answer: boolean | Refusal | { readonly error: string }
+  readonly answer: boolean | LoginRefusal | { readonly error: string }
 }
 
 export function isLoginRequest(message: { readonly type: string }): message is LoginRequest {
@@ -32,14 +30,14 @@ export function isLoginRequest(message: { readonly type: string }): message is L
 /** The logins of one worker, in that worker. */
 export class RemoteLogins implements Logins {
   readonly #post: (request: LoginRequest) => void
-  readonly #questions = new Map<number, PromiseWithResolvers<boolean | Refusal>>()
+  readonly #questions = new Map<number, PromiseWithResolvers<boolean | LoginRefusal>>()
   #lastId = 0
 
   constructor(post: (request: LoginRequest) => void) {
     this.#post = post
   }
 
-  async begin(login: Login, signal: AbortSignal): Promise<Attempt | Refusal> {
+  async begin(login: Login, signal: AbortSignal): Promise<Attempt | LoginRefusal> {
     if (signal.aborted) return 'busy'
     const id = ++this.#lastId
     const aborted = (): void => this.#post({ type: 'abort', id })
@@ -68,8 +66,8 @@ export class RemoteLogins implements Logins {
   }
 
   /** A login has one question at a time. */
-  #ask(request: LoginRequest): Promise<boolean | Refusal> {
-    const question = Promise.withResolvers<boolean | Refusal>()
+  #ask(request: LoginRequest): Promise<boolean | LoginRefusal> {
+    const question = Promise.withResolvers<boolean | LoginRefusal>()
     this.#questions.set(request.id, question)
     this.#post(request)
     return question.promise

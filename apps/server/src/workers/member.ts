@@ -1,6 +1,6 @@
 /** One worker, as the main thread sees it. */
 import { Worker } from 'node:worker_threads'
-import type { Logins } from '../accounts/logins.ts'
+import type { Logins } from '@postern/intake/logins'
 import { Failure } from '../host/failure.ts'
 import { isLoginRequest, LoginDesk, type LoginRequest } from './logins.ts'
 import type { Answer, Order, WorkerStart } from './messages.ts'

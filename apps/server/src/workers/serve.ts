@@ -5,7 +5,7 @@
 import type { Endpoint } from '@postern/engine'
 import type { Acceptor } from '@postern/runtime/node'
 import type { TlsCredentials } from '@postern/runtime/tls'
-import { openLogins } from '../accounts/logins.ts'
+import { openLogins } from '@postern/intake/logins'
 import { announcement, boundUrl, keepsText, waitingText } from '../serve/announcement.ts'
 import { untilStopped } from '../serve/running.ts'
 import { fitDescriptors } from '../serve/descriptors.ts'
@@ -17,6 +17,7 @@ import type { Options } from '../config/options/options.ts'
 import { missingMailboxes } from '../serve/store/mailboxes.ts'
 import { outliveReader } from '../host/output.ts'
 import { canAuthenticate } from '../config/policy.ts'
+import { checkRights } from '../serve/rights.ts'
 import { makeServer } from '../serve/server.ts'
 import type { Settings } from '../config/settings.ts'
 import { openStore } from '../serve/store/store.ts'
@@ -52,7 +53,7 @@ export async function serveByWorkers(given: Settings): Promise<number> {
   const journal = new Journal(log, options)
   await checkPlaces(settings, tls, journal)
   // What the engine refuses is said once, and before any thread begins.
-  const logins = openLogins(options.hookTimeoutMs)
+  const logins = openLogins(options.hookTimeoutMs, checkRights())
   makeServer(settings, { options, store, log, logins, journal, hasTls: tls !== undefined, kept: () => {} })
   const plain = sendable(options)
   const crew = new Crew({

@@ -1,8 +1,8 @@
 /** `postern hash`: makes the hash that an entry of `users` holds. */
 import process from 'node:process'
+import { hashPassword } from '@postern/intake/accounts'
 import { Failure } from '../../host/failure.ts'
 import { print } from '../../host/output.ts'
-import { hashPassword } from '../../accounts/password.ts'
 import { isTerminal } from '../../host/terminal.ts'
 
 /** Reads a password from a prompt without echo, or the first line of standard input, and prints its hash. */

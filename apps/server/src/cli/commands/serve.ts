@@ -4,7 +4,7 @@
  * Standard output has the block and a line for each message; the log goes to stderr. With `--log-format json` everything
  * is a line of JSON on stderr, and standard output stays empty.
  */
-import { openLogins } from '../../accounts/logins.ts'
+import { openLogins } from '@postern/intake/logins'
 import { announcement, boundUrl, keepsText, keptLine, waitingText } from '../../serve/announcement.ts'
 import { fitDescriptors } from '../../serve/descriptors.ts'
 import { Journal } from '../../serve/logs/journal.ts'
@@ -13,6 +13,7 @@ import { NOTICE, openLog } from '../../serve/logs/log.ts'
 import { outliveReader, tell } from '../../host/output.ts'
 import { checkTogether } from '../../config/policy.ts'
 import { missingMailboxes } from '../../serve/store/mailboxes.ts'
+import { checkRights } from '../../serve/rights.ts'
 import { makeServer } from '../../serve/server.ts'
 import { expectClients } from '../../host/signals.ts'
 import type { Settings } from '../../config/settings.ts'
@@ -38,7 +39,7 @@ export async function serve(given: Settings): Promise<number> {
   const say = options.logFormat === 'json' ? () => {} : tell
   outliveReader()
 
-  const logins = openLogins(options.hookTimeoutMs)
+  const logins = openLogins(options.hookTimeoutMs, checkRights())
   const journal = new Journal(log, options)
   const server = makeServer(settings, {
     options,

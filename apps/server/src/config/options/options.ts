@@ -7,11 +7,11 @@
  */
 import { availableParallelism, hostname } from 'node:os'
 import { LIMIT_RULES, type Limits } from '@postern/engine'
+import { parseUser, type User } from '@postern/intake/accounts'
 import type { S3CredentialsSource } from '@postern/storage/s3'
 import type { AuthMechanism, Config, ConfigHandlers, HostCertificate, LogLevel } from './config.ts'
 import { LISTEN_ALLOWED, type ListenAddress, parseListenUrl } from '../urls/listen-url.ts'
 import { HOOK_NAMES, isHooks } from './hooks.ts'
-import { parseUser, type User } from '../../accounts/users.ts'
 import { isAllowed } from '../../host/permission.ts'
 import { parsePipeUrl, PIPE_ALLOWED } from '../urls/pipe-url.ts'
 import { isProxyRange, PROXY_ALLOWED } from '../urls/proxies.ts'

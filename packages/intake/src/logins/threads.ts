@@ -7,9 +7,8 @@
 import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { isAllowed } from '../host/permission.ts'
-import type { CheckerMessage } from './checker.ts'
-import { checkPasswordInPool, type PasswordCheck } from './password.ts'
+import type { CheckerMessage, CheckerStart } from './checker.ts'
+import { checkPasswordInPool, type PasswordCheck } from '../accounts/password.ts'
 
 /** Runs checks, a few at a time. */
 export interface CheckRunner {
@@ -21,32 +20,44 @@ export interface CheckRunner {
   close(): void
 }
 
+/** What this process may do. Deno alone keeps a program to what it was allowed. */
+export interface CheckRights {
+  /** May read {@link THREAD_FILES}, which a thread begins with. Default true. */
+  readonly mayMakeThreads?: boolean
+  /** May lower the priority of a thread. Default true. */
+  readonly maySetPriority?: boolean
+}
+
+/** The directory that a thread reads its program from. */
+export const THREAD_FILES: string = dirname(import.meta.dirname)
+/** The program of a thread: a source in the workspace, and built in what is published. */
+const CHECKER = new URL(import.meta.url.endsWith('.ts') ? './checker.ts' : './checker.js', import.meta.url)
 const MAX_THREADS = 4
 
 /** Makes what runs checks here. One core is left to mail where there are several. */
-export function openCheckRunner(): CheckRunner {
+export function openCheckRunner({ mayMakeThreads = true, maySetPriority = true }: CheckRights = {}): CheckRunner {
   const maxAtOnce = Math.max(1, Math.min(MAX_THREADS, availableParallelism() - 1))
-  // Deno alone may not allow a thread to read its file. Its own pool has 32 threads, so that a few checks hold no file call up.
-  if (!isAllowed({ name: 'read', path: dirname(import.meta.dirname) })) {
-    return { maxAtOnce, run: checkPasswordInPool, close() {} }
-  }
-  return new CheckThreads(maxAtOnce)
+  // The pool of Deno has 32 threads, so that a few checks hold no file call up.
+  if (!mayMakeThreads) return { maxAtOnce, run: checkPasswordInPool, close() {} }
+  return new CheckThreads(maxAtOnce, maySetPriority)
 }
 
 /** Runs each check in a thread that does nothing else meanwhile. */
 export class CheckThreads implements CheckRunner {
   readonly maxAtOnce: number
+  readonly #start: CheckerStart
   readonly #idle: CheckThread[] = []
   #isClosed = false
 
-  constructor(maxAtOnce: number) {
+  constructor(maxAtOnce: number, maySetPriority: boolean = true) {
     this.maxAtOnce = maxAtOnce
+    this.#start = { maySetPriority }
   }
 
   async run(check: PasswordCheck): Promise<boolean> {
     let thread = this.#idle.pop()
     while (thread?.hasEnded === true) thread = this.#idle.pop()
-    thread ??= new CheckThread()
+    thread ??= new CheckThread(this.#start)
     try {
       return await thread.run(check)
     } finally {
@@ -62,13 +73,14 @@ export class CheckThreads implements CheckRunner {
 }
 
 class CheckThread {
-  readonly #worker = new Worker(new URL('./checker.ts', import.meta.url))
+  readonly #worker: Worker
   #question: PromiseWithResolvers<CheckerMessage> = Promise.withResolvers()
   readonly #ready: Promise<unknown> = this.#question.promise
   #hasEnded = false
 
-  constructor() {
+  constructor(start: CheckerStart) {
     let error: unknown
+    this.#worker = new Worker(CHECKER, { workerData: start })
     this.#worker.on('error', (caught) => (error = caught))
     this.#worker.on('message', (message: CheckerMessage) => this.#question.resolve(message))
     this.#worker.on('exit', (exitCode) => {

@@ -2,23 +2,23 @@
  * Decides when a login is tried, for all connections together: its turn comes first (turns.ts), and when it asks for a password
  * check, the check waits in a queue that is fair by address and runs in a thread of its own (threads.ts).
  */
-import type { PasswordCheck } from './password.ts'
+import type { PasswordCheck } from '../accounts/password.ts'
 import { type Login, type LoginKeys, Penalties } from './penalties.ts'
 import { FairQueue, type Place } from './queue.ts'
-import { type CheckRunner, openCheckRunner } from './threads.ts'
-import { type Refusal, type Turn, type TurnLimits, Turns } from './turns.ts'
+import { type CheckRights, type CheckRunner, openCheckRunner } from './threads.ts'
+import { type LoginRefusal, type Turn, type TurnLimits, Turns } from './turns.ts'
 
 /** One login whose turn it is. It ends once, by `end`. */
 export interface Attempt {
   /** Returns whether the password is right; 'busy' where it had to wait for too long. @throws where it could not be checked */
-  check(check: PasswordCheck): Promise<boolean | Refusal>
+  check(check: PasswordCheck): Promise<boolean | LoginRefusal>
   /** @param isRight Whether the login succeeded; undefined where that was not found out, which counts for nothing. */
   end(isRight: boolean | undefined): void
 }
 
 export interface Logins {
   /** Waits for the turn of a login. @param signal Aborted when nobody waits for it any more. */
-  begin(login: Login, signal: AbortSignal): Promise<Attempt | Refusal>
+  begin(login: Login, signal: AbortSignal): Promise<Attempt | LoginRefusal>
 }
 
 export interface LoginsOptions {
@@ -37,7 +37,7 @@ const REFUSAL_DELAY_MS = 3_000
 /** A check that waits for a thread. */
 interface Waiting {
   readonly check: PasswordCheck
-  settle(answer: Promise<boolean> | Refusal): void
+  settle(answer: Promise<boolean> | LoginRefusal): void
 }
 
 /**
@@ -45,8 +45,8 @@ interface Waiting {
  *
  * @param answerWithinMs When the engine takes AUTH for unanswered. Waits and delays leave a quarter of it to the check and to hooks.
  */
-export function openLogins(answerWithinMs: number): LocalLogins {
-  return new LocalLogins({ runner: openCheckRunner(), maxLoginMs: answerWithinMs / 2 })
+export function openLogins(answerWithinMs: number, rights: CheckRights = {}): LocalLogins {
+  return new LocalLogins({ runner: openCheckRunner(rights), maxLoginMs: answerWithinMs / 2 })
 }
 
 /** Logins of this process. */
@@ -70,7 +70,7 @@ export class LocalLogins implements Logins {
     this.#turns = new Turns(penalties, limits, maxLoginMs)
   }
 
-  async begin(login: Login, signal: AbortSignal): Promise<Attempt | Refusal> {
+  async begin(login: Login, signal: AbortSignal): Promise<Attempt | LoginRefusal> {
     if (this.#isClosed || signal.aborted) return 'busy'
     const attempt = new LocalAttempt(this, this.#turns, this.#penalties.keysOf(login), this.#maxLoginMs, signal)
     this.#turns.enter(attempt)
@@ -127,19 +127,19 @@ export class LocalLogins implements Logins {
 class LocalAttempt implements Attempt, Turn {
   readonly keys: LoginKeys
   /** Resolves when its turn comes, or when it is refused. */
-  readonly begun: Promise<Attempt | Refusal>
+  readonly begun: Promise<Attempt | LoginRefusal>
   readonly #logins: LocalLogins
   readonly #turns: Turns
   readonly #signal: AbortSignal
   readonly #timer: ReturnType<typeof setTimeout>
-  readonly #answer: (answer: Attempt | Refusal) => void
+  readonly #answer: (answer: Attempt | LoginRefusal) => void
   /** Gives up the wait that it is in. */
   #giveUp: (() => void) | undefined
   readonly #aborted = (): void => this.#giveUp?.()
   #isOver = false
 
   constructor(logins: LocalLogins, turns: Turns, keys: LoginKeys, maxLoginMs: number, signal: AbortSignal) {
-    const { promise, resolve } = Promise.withResolvers<Attempt | Refusal>()
+    const { promise, resolve } = Promise.withResolvers<Attempt | LoginRefusal>()
     this.begun = promise
     this.#answer = resolve
     this.#logins = logins
@@ -159,14 +159,14 @@ class LocalAttempt implements Attempt, Turn {
     this.#answer(this)
   }
 
-  refuse(why: Refusal): void {
+  refuse(why: LoginRefusal): void {
     this.#finish()
     this.#answer(why)
   }
 
-  async check(check: PasswordCheck): Promise<boolean | Refusal> {
+  async check(check: PasswordCheck): Promise<boolean | LoginRefusal> {
     if (this.#signal.aborted) return 'busy'
-    const { promise, resolve } = Promise.withResolvers<boolean | Refusal>()
+    const { promise, resolve } = Promise.withResolvers<boolean | LoginRefusal>()
     if (this.#signal.aborted || this.#isOver) return 'busy'
     const takeOut = this.#logins.queue(this.keys, { check, settle: resolve })
     this.#giveUp = () => {

@@ -10,8 +10,8 @@ import {
   type Session,
 } from '@postern/engine'
 import type { Attempt, Logins } from './logins.ts'
-import type { Refusal } from './turns.ts'
-import { PasswordBook, type User } from './users.ts'
+import type { LoginRefusal } from './turns.ts'
+import { PasswordBook, type User } from '../accounts/users.ts'
 
 /** The users of a server, and how their logins are checked. */
 export interface AuthenticatorParts {
@@ -27,34 +27,36 @@ export interface AuthenticatorParts {
 export interface Authenticated {
   readonly answer: AuthAnswer
   /** Why the login was not tried. */
-  readonly reason?: Refusal
+  readonly reason?: LoginRefusal
 }
 
-const REFUSALS: Readonly<Record<Refusal, Reply>> = {
+const REFUSALS: Readonly<Record<LoginRefusal, Reply>> = {
   busy: reply(454, '4.7.0', 'Too many logins at once; try again later'),
   delayed: reply(454, '4.7.0', 'Too many failed logins; try again later'),
 }
 /** Closes the session: the engine counts only logins that were tried. */
 const TOO_MANY: Reply = reply(421, '4.7.0', 'Too many logins; try again later')
 
+/** Answers AUTH. */
+export type Authenticate = (credentials: Credentials, session: Session) => Promise<Authenticated>
+
 /** Makes what answers AUTH. */
-export function authenticator({
-  users,
-  handlers,
-  maxFailedAuths,
-  logins,
-}: AuthenticatorParts): (credentials: Credentials, session: Session) => Promise<Authenticated> {
+export function authenticator({ users, handlers, maxFailedAuths, logins }: AuthenticatorParts): Authenticate {
   const book = new PasswordBook(users)
   /** How many logins of a session were not tried. */
   const untried = new WeakMap<Session, number>()
 
-  function refused(reason: Refusal, session: Session): Authenticated {
+  function refused(reason: LoginRefusal, session: Session): Authenticated {
     const count = (untried.get(session) ?? 0) + 1
     untried.set(session, count)
     return { answer: count >= maxFailedAuths ? TOO_MANY : REFUSALS[reason], reason }
   }
 
-  async function decide(credentials: Credentials, session: Session, attempt: Attempt): Promise<AuthAnswer | Refusal> {
+  async function decide(
+    credentials: Credentials,
+    session: Session,
+    attempt: Attempt,
+  ): Promise<AuthAnswer | LoginRefusal> {
     const own = await handlers.authenticate?.(credentials, session)
     if (own !== undefined) return own
     if (book.isEmpty) return undefined
@@ -70,7 +72,7 @@ export function authenticator({
     const login = { address: addressKey(session.remote), account: credentials.username }
     const attempt = await logins.begin(login, session.signal)
     if (typeof attempt === 'string') return refused(attempt, session)
-    let answer: AuthAnswer | Refusal
+    let answer: AuthAnswer | LoginRefusal
     let isRight: boolean | undefined
     try {
       answer = await decide(credentials, session, attempt)
@@ -83,7 +85,7 @@ export function authenticator({
 }
 
 /** Returns true if the login succeeded, and undefined if the answer does not tell: a backend may be down. */
-function verdictOf(answer: AuthAnswer | Refusal): boolean | undefined {
+function verdictOf(answer: AuthAnswer | LoginRefusal): boolean | undefined {
   if (answer === undefined) return false
   if (typeof answer === 'string') return undefined
   if (isReply(answer)) return answer.code >= 500 ? false : undefined

@@ -4,15 +4,15 @@ import { Worker } from 'node:worker_threads'
 import { type Credentials, type Reply, reply, type Session } from '@postern/engine'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { FailureTable } from '../src/accounts/failures.ts'
-import { authenticator } from '../src/accounts/authenticator.ts'
-import { type Attempt, LocalLogins, type Logins } from '../src/accounts/logins.ts'
+import { FailureTable } from '../src/logins/failures.ts'
+import { authenticator } from '../src/logins/authenticator.ts'
+import { type Attempt, LocalLogins, type Logins } from '../src/logins/logins.ts'
 import { checkPassword, type PasswordCheck, randomHash } from '../src/accounts/password.ts'
-import { type LoginKeys, Penalties } from '../src/accounts/penalties.ts'
-import { FairQueue, type Place } from '../src/accounts/queue.ts'
-import { CheckThreads } from '../src/accounts/threads.ts'
-import { type Refusal, type Turn, Turns } from '../src/accounts/turns.ts'
-import { LoginDesk, type LoginRequest, RemoteLogins } from '../src/workers/logins.ts'
+import { type LoginKeys, Penalties } from '../src/logins/penalties.ts'
+import { FairQueue, type Place } from '../src/logins/queue.ts'
+import { CheckThreads } from '../src/logins/threads.ts'
+import { type LoginRefusal, type Turn, Turns } from '../src/logins/turns.ts'
+import { ByHand } from './by-hand.ts'
 import { hashed } from './hashed.ts'
 
 interface Item extends Place<string> {
@@ -228,14 +228,14 @@ describe('penalties', () => {
 /** A turn that remembers what it heard. */
 class Recorded implements Turn {
   readonly keys: LoginKeys
-  readonly heard: ('begin' | Refusal)[] = []
+  readonly heard: ('begin' | LoginRefusal)[] = []
   constructor(keys: LoginKeys) {
     this.keys = keys
   }
   begin(): void {
     this.heard.push('begin')
   }
-  refuse(why: Refusal): void {
+  refuse(why: LoginRefusal): void {
     this.heard.push(why)
   }
 }
@@ -383,18 +383,6 @@ const RIGHT = hashed('right', { ln: 4, r: 8, p: 1 })
 const check = (password: string): PasswordCheck => ({ password, expected: RIGHT })
 const never = new AbortController().signal
 
-/** Runs checks when the test says so. */
-class ByHand {
-  readonly maxAtOnce = 1
-  readonly running: { readonly check: PasswordCheck; answer(isRight: boolean): void }[] = []
-  run(asked: PasswordCheck): Promise<boolean> {
-    const { promise, resolve } = Promise.withResolvers<boolean>()
-    this.running.push({ check: asked, answer: resolve })
-    return promise
-  }
-  close(): void {}
-}
-
 describe('logins', () => {
   const begin = async (logins: LocalLogins, address: string, signal = never): Promise<Attempt> => {
     const attempt = await logins.begin({ address, account: 'ann' }, signal)
@@ -466,41 +454,6 @@ describe('logins', () => {
     runner.running[0]?.answer(true)
     expect(await running).toBe(true)
   })
-
-  test('a worker’s logins are the server’s, and a worker that ends gives back their places', async () => {
-    const runner = new ByHand()
-    const local = new LocalLogins({
-      runner,
-      maxLoginMs: 60_000,
-      refusalDelayMs: 0,
-      limits: { maxLogins: 2, maxAtOncePerAddress: 1 },
-    })
-    const join = (): { remote: RemoteLogins; desk: LoginDesk } => {
-      const desk: LoginDesk = new LoginDesk(local, (answer) => remote.receive(structuredClone(answer)))
-      const remote = new RemoteLogins((request: LoginRequest) => desk.receive(structuredClone(request)))
-      return { remote, desk }
-    }
-    const [dying, other] = [join(), join()]
-    const attempt = (await dying.remote.begin({ address: 'a', account: 'ann' }, never)) as Attempt
-    void attempt.check(check('any'))
-    const gone = new AbortController()
-    const waiting = dying.remote.begin({ address: 'a', account: 'bob' }, gone.signal)
-    expect(await other.remote.begin({ address: 'b', account: 'ann' }, never)).toBe('busy')
-    gone.abort()
-    expect(await waiting).toBe('busy')
-    const there = (await other.remote.begin({ address: 'b', account: 'ann' }, never)) as Attempt
-    const late = other.remote.begin({ address: 'a', account: 'ann' }, never)
-    expect(await late).toBe('busy')
-    dying.desk.close()
-    const next = (await other.remote.begin({ address: 'a', account: 'ann' }, never)) as Attempt
-    const checked = next.check(check('right'))
-    runner.running[0]?.answer(false)
-    await vi.waitFor(() => expect(runner.running).toHaveLength(2))
-    runner.running[1]?.answer(true)
-    expect(await checked).toBe(true)
-    next.end(true)
-    there.end(undefined)
-  })
 })
 
 describe('the authenticator', () => {
@@ -562,7 +515,7 @@ describe('the authenticator', () => {
   })
 
   test('says why a login was not tried, and closes a session at its third', async () => {
-    const reasons: Refusal[] = ['busy', 'delayed', 'delayed']
+    const reasons: LoginRefusal[] = ['busy', 'delayed', 'delayed']
     const logins: Logins = { begin: async () => reasons.shift() ?? 'busy' }
     const authenticate = authenticator({ users, handlers: {}, maxFailedAuths: 3, logins })
     const answers = [1, 2, 3].map(() => authenticate(credentials('right'), session))
@@ -610,7 +563,7 @@ describe('check threads', () => {
 
   test('idle ones do not keep a program alive', async () => {
     const program = new Worker(
-      `import(${JSON.stringify(new URL('../src/accounts/threads.ts', import.meta.url).href)}).then(async ({ CheckThreads }) => {
+      `import(${JSON.stringify(new URL('../src/logins/threads.ts', import.meta.url).href)}).then(async ({ CheckThreads }) => {
         const { workerData, parentPort } = await import('node:worker_threads')
         parentPort.postMessage(await new CheckThreads(1).run(workerData))
       })`,

@@ -8,14 +8,14 @@
 import type { LoginKeys, Penalties, Standing } from './penalties.ts'
 
 /** Why a login was not tried: too many wait, or its address has failed too often. */
-export type Refusal = 'busy' | 'delayed'
+export type LoginRefusal = 'busy' | 'delayed'
 
 /** One login that wants its turn. It hears one of the two, once. */
 export interface Turn {
   readonly keys: LoginKeys
   /** It may try now, until it ends. */
   begin(): void
-  refuse(why: Refusal): void
+  refuse(why: LoginRefusal): void
 }
 
 export interface TurnLimits {
@@ -161,7 +161,7 @@ export class Turns {
     return true
   }
 
-  #refuse(turn: Turn, why: Refusal): void {
+  #refuse(turn: Turn, why: LoginRefusal): void {
     this.#size--
     turn.refuse(why)
   }

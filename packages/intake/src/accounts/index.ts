@@ -1,0 +1,5 @@
+/** `@postern/intake/accounts`: users with a password, and its hash. */
+export type { PasswordCheck, PasswordHash } from './password.ts'
+export { checkPassword, checkPasswordInPool, hashPassword, parsePasswordHash, randomHash } from './password.ts'
+export type { User } from './users.ts'
+export { parseUser, PasswordBook } from './users.ts'
