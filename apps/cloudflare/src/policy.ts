@@ -6,7 +6,8 @@
  * any other domain is refused with `550 5.7.1`: nothing here sends mail on, so to take it would be to lose it. A mailbox that
  * nobody has is not known here, so mail for it is taken and kept like any other; look it up in `rcpt` to refuse it with `550 5.1.1`.
  */
-import { type AuthOptions, type Handlers, reply } from '@postern/engine'
+import type { AuthOptions, Handlers } from '@postern/engine'
+import { domainsGuard } from '@postern/intake/guards'
 import type { Env } from './env.ts'
 import type { Settings } from './settings.ts'
 
@@ -15,12 +16,8 @@ export interface Policy extends Omit<Handlers, 'error'> {
   readonly auth?: AuthOptions
 }
 
-const NOT_OURS = reply(550, '5.7.1', 'No mail is taken for this domain here')
-
 export function policy({ domains }: Settings, _env: Env): Policy {
-  return {
-    rcpt({ domain }) {
-      if (domain !== '' && domains?.has(domain.toLowerCase()) === false) return NOT_OURS
-    },
-  }
+  if (domains === undefined) return {}
+  const { rcpt } = domainsGuard(domains)
+  return { rcpt }
 }

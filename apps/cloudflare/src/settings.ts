@@ -2,7 +2,8 @@
  * What a deployer sets: Worker vars and secrets, with the names that the server's environment variables have.
  *
  *     POSTERN_HOSTNAME       the name in the greeting and in the trace header; has to be given
- *     POSTERN_DOMAINS        domains that mail is taken for, with commas between them, or `*`: any; has to be given
+ *     POSTERN_DOMAINS        domains that mail is taken for, with commas between them, or `*`: any; has to be given.
+ *                            `*.example.com` is every domain below example.com
  *     POSTERN_FRONT_SECRET   secret: what fronts sign with, at least 32 characters; two with a comma between them while one
  *                            replaces the other. Without it there is no /pipe
  *     POSTERN_READ_TOKEN     secret: who shows it may read the stored mail at /mail, at least 32 characters. Without it there is
@@ -15,12 +16,14 @@
  * A value that can't be, and a name that means nothing, is an error that says so: mail is not taken until it is mended.
  */
 import { LIMIT_RULES, type Limits, OptionError } from '@postern/engine'
+import { ANY_DOMAIN, parseDomain } from '@postern/intake/guards'
+import { RETENTION_RULES, variableOf } from '@postern/intake/settings'
 import type { Retention } from '@postern/storage'
 
 /** Settings, checked. */
 export interface Settings {
   readonly hostname: string
-  /** In lower case; undefined: any. */
+  /** In lower case, `*.example.com` among them; undefined: any. */
   readonly domains: ReadonlySet<string> | undefined
   readonly frontSecrets: readonly string[]
   readonly readToken: string | undefined
@@ -31,13 +34,6 @@ export interface Settings {
 const PREFIX = 'POSTERN_'
 const SECRET = /^[\x21-\x2b\x2d-\x7e]{32,1024}$/
 const SECRET_ALLOWED = 'at least 32 printable characters of ASCII, without blanks and commas'
-const DOMAIN = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/
-/** The least of each limit: a number whose unit was forgotten must not remove everything. */
-const RETENTION = {
-  maxAgeMs: { variable: 'POSTERN_KEEP_AGE_MS', min: 60_000 },
-  maxCount: { variable: 'POSTERN_KEEP_COUNT', min: 1 },
-  maxBytes: { variable: 'POSTERN_KEEP_BYTES', min: 1024 * 1024 },
-} as const
 const LIMIT_NAMES = new Map(Object.keys(LIMIT_RULES).map((name) => [variableOf(name), name]))
 
 /** Reads the settings. @throws OptionError that names the variable, and says what is allowed; secrets are not shown. */
@@ -67,16 +63,19 @@ export function readSettings(env: Readonly<Record<string, unknown>>): Settings {
 }
 
 function readDomains(value: string | undefined): ReadonlySet<string> | undefined {
-  if (value === '*') return undefined
-  const domains = value?.split(',').map((domain) => domain.trim().toLowerCase())
-  if (domains?.every((domain) => DOMAIN.test(domain)) === true) return new Set(domains)
+  if (value === ANY_DOMAIN) return undefined
+  const domains = value?.split(',').map((domain) => parseDomain(domain.trim()))
+  if (domains?.every((domain) => domain !== undefined && domain !== ANY_DOMAIN) === true) {
+    return new Set(domains as string[])
+  }
   throw new OptionError('POSTERN_DOMAINS', value, "a list of domains with commas between them, or '*'")
 }
 
 /** Takes them out of `values`. */
 function readRetention(values: Map<string, unknown>): Retention {
-  const retention: Record<string, number> = {}
-  for (const [name, { variable, min }] of Object.entries(RETENTION)) {
+  const retention: { -readonly [Name in keyof Retention]: number } = {}
+  for (const [name, { limit, min }] of Object.entries(RETENTION_RULES)) {
+    const variable = variableOf(name)
     const value = values.get(variable)
     values.delete(variable)
     if (value === undefined) continue
@@ -84,7 +83,7 @@ function readRetention(values: Map<string, unknown>): Retention {
     if (number !== Infinity && (!Number.isSafeInteger(number) || Number(number) < min)) {
       throw new OptionError(variable, value, `a whole number from ${min}, or Infinity`)
     }
-    retention[name] = Number(number)
+    retention[limit] = Number(number)
   }
   return retention
 }
@@ -106,9 +105,4 @@ function readLimits(values: ReadonlyMap<string, unknown>): Partial<Limits> {
     limits[name] = number
   }
   return limits
-}
-
-/** 'maxMessageBytes': 'POSTERN_MAX_MESSAGE_BYTES'. */
-function variableOf(name: string): string {
-  return PREFIX + name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
 }

@@ -1,12 +1,12 @@
 /** What is refused, and what fails, is a line at first and a count afterwards; no flood of it fills a disk. */
 import { type Endpoint, HookTimeoutError, Refusal, reply, type Session } from '@postern/engine'
+import { HookError } from '@postern/intake'
 import { StorageError } from '@postern/storage'
 import { expect, test } from 'vitest'
 import { openLog } from '../src/serve/logs/log.ts'
 import { ErrorLog } from '../src/serve/logs/errors.ts'
 import { RefusalLog } from '../src/serve/logs/refusals.ts'
 import type { After } from '../src/serve/logs/repeats.ts'
-import { HookError } from '../src/serve/logs/watch.ts'
 
 type Line = Record<string, unknown>
 

@@ -24,7 +24,7 @@ export interface PatternEntry {
 export const PATTERNS: readonly PatternEntry[] = [
   // An operator writes these.
   {
-    file: 'apps/cloudflare/src/settings.ts',
+    file: 'packages/intake/src/guards/domains.ts',
     pattern: String.raw`/^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/`,
     risk: 'nested',
     by: 'operator',

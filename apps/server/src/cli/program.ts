@@ -4,6 +4,7 @@
  * Exit codes: 0 done, 1 not there or not done, 2 to be mended by whoever typed it. Errors are one line on stderr.
  */
 import process from 'node:process'
+import { variableOf } from '@postern/intake/settings'
 import { Command, CommanderError, Option as Flag } from 'commander'
 import { EXIT, Failure, oneLine } from '../host/failure.ts'
 import {
@@ -17,7 +18,7 @@ import {
 import { endWithReader } from '../host/output.ts'
 import { environment, forbidden } from '../host/permission.ts'
 import { formatQuantity, unitOf } from '../config/values/quantity.ts'
-import { type FlagValues, flagOf, readSettings, type Settings, variableOf, variables } from '../config/settings.ts'
+import { type FlagValues, flagOf, readSettings, type Settings, variables } from '../config/settings.ts'
 import about from '../../package.json' with { type: 'json' }
 
 /** Runs one command line. @returns the exit code. */

@@ -4,6 +4,7 @@
  * Each source is checked whole, also where another one outranks it, so that a mistake shows when it is made. An error
  * names the option as the user wrote it: as a flag, as a variable, or as a key of the file.
  */
+import { variableOf } from '@postern/intake/settings'
 import { readConfigFile } from './config-file.ts'
 import { Failure } from '../host/failure.ts'
 import { nearest } from './nearest.ts'
@@ -29,8 +30,9 @@ interface Given {
   readonly spelled: string
 }
 
-const ENV_PREFIX = 'POSTERN_'
-const CONFIG_VARIABLE = `${ENV_PREFIX}CONFIG`
+const CONFIG_VARIABLE = variableOf('config')
+/** Of every variable that means something here. */
+const ENV_PREFIX = variableOf('')
 
 /** Reads all sources. @throws Failure that names the option, its value and what is allowed. */
 export async function readSettings(
@@ -66,11 +68,6 @@ export async function readSettings(
 /** `maxMessageBytes` is `--max-message-bytes`. */
 export function flagOf(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
-}
-
-/** `maxMessageBytes` is `POSTERN_MAX_MESSAGE_BYTES`. */
-export function variableOf(name: string): string {
-  return ENV_PREFIX + name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
 }
 
 /** Every variable that means something here. */

@@ -1,9 +1,37 @@
 /** The server that the settings ask for. */
-import { createServer, OptionError, type Places, type Server } from '@postern/engine'
-import { EXIT, Failure } from '../host/failure.ts'
-import { intake, type IntakeParts } from './intake.ts'
-import type { OptionName } from '../config/options/options.ts'
+import {
+  createServer,
+  type Limits,
+  LIMIT_RULES,
+  OptionError,
+  type Places,
+  type Server,
+  type ServerOptions,
+} from '@postern/engine'
+import { intake, type IntakeAuth } from '@postern/intake'
+import { authenticator, type Logins } from '@postern/intake/logins'
+import type { Logger } from '@logtape/logtape'
+import type { MailRecord, MailStore } from '@postern/storage'
+import type { OptionName, Options } from '../config/options/options.ts'
+import { canAuthenticate } from '../config/policy.ts'
 import type { Settings } from '../config/settings.ts'
+import { EXIT, Failure } from '../host/failure.ts'
+import type { Journal } from './logs/journal.ts'
+import { logObserver } from './logs/observer.ts'
+
+/** What a server works with. */
+export interface ServerDeps {
+  readonly options: Options
+  readonly store: MailStore
+  readonly log: Logger
+  readonly journal: Journal
+  /** Whether there is a certificate, so that STARTTLS can be. */
+  readonly hasTls: boolean
+  /** Decides when a login is tried. */
+  readonly logins: Logins
+  /** Told of each message once it is durable. */
+  kept(record: MailRecord): void
+}
 
 /**
  * The engine has the last word on some options; what it says is said of the name that the user wrote.
@@ -11,9 +39,9 @@ import type { Settings } from '../config/settings.ts'
  * @param places Who gives out places for connections. Default: the server, by its limits.
  * @throws Failure
  */
-export function makeServer(settings: Settings, parts: IntakeParts, places?: Places): Server {
+export function makeServer(settings: Settings, deps: ServerDeps, places?: Places): Server {
   try {
-    return createServer({ ...intake(parts), ...(places === undefined ? {} : { places }) })
+    return createServer({ ...engineOptions(deps), ...(places === undefined ? {} : { places }) })
   } catch (error) {
     if (!(error instanceof OptionError)) throw error
     const field = error.field === 'auth.mechanisms' ? 'authMechanisms' : error.field.replace(/^limits\./, '')
@@ -22,5 +50,45 @@ export function makeServer(settings: Settings, parts: IntakeParts, places?: Plac
       EXIT.misused,
       { cause: error },
     )
+  }
+}
+
+function engineOptions(deps: ServerDeps): ServerOptions {
+  const { options, store, log, hasTls } = deps
+  const { handlers } = options
+  const wire = log.getChild('wire')
+  return {
+    hostname: options.hostname,
+    banner: options.banner,
+    limits: pickLimits(options),
+    tls: { startTls: hasTls, required: options.tlsRequired },
+    bareLineEndings: options.bareLineEndings,
+    addresses: options.addresses,
+    disabled: options.disabled,
+    greetingDelayMs: options.greetingDelayMs,
+    ...intake({
+      store,
+      handlers,
+      observer: logObserver(deps),
+      ...(canAuthenticate(options) ? { auth: authOf(deps) } : {}),
+    }),
+    ...(options.debug ? { trace: ({ sessionId, from, text }) => wire.debug(from, { sessionId, text }) } : {}),
+  }
+}
+
+function pickLimits(options: Options): Limits {
+  const names = Object.keys(LIMIT_RULES) as (keyof Limits)[]
+  return Object.fromEntries(names.map((name) => [name, options[name]])) as unknown as Limits
+}
+
+function authOf({ options, logins }: ServerDeps): IntakeAuth {
+  const { users, maxFailedAuths, handlers } = options
+  return {
+    mechanisms: options.authMechanisms,
+    required: options.authRequired,
+    allowWithoutTls: options.authWithoutTls,
+    own: handlers.authenticate?.bind(handlers),
+    makeAuthenticate: (authenticate) =>
+      authenticator({ users, maxFailedAuths, logins, handlers: authenticate === undefined ? {} : { authenticate } }),
   }
 }

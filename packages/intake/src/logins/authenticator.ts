@@ -9,25 +9,18 @@ import {
   reply,
   type Session,
 } from '@postern/engine'
+import type { Authenticate, Authenticated, LoginRefusal } from '../authenticate.ts'
 import type { Attempt, Logins } from './logins.ts'
-import type { LoginRefusal } from './turns.ts'
 import { PasswordBook, type User } from '../accounts/users.ts'
 
 /** The users of a server, and how their logins are checked. */
-export interface AuthenticatorParts {
+export interface AuthenticatorDeps {
   readonly users: readonly User[]
   /** The user's own hook, asked first. */
   readonly handlers: Partial<Pick<AuthOptions, 'authenticate'>>
   /** Logins of a session that were not tried, before it is closed. */
   readonly maxFailedAuths: number
   readonly logins: Logins
-}
-
-/** How AUTH is answered. */
-export interface Authenticated {
-  readonly answer: AuthAnswer
-  /** Why the login was not tried. */
-  readonly reason?: LoginRefusal
 }
 
 const REFUSALS: Readonly<Record<LoginRefusal, Reply>> = {
@@ -37,11 +30,8 @@ const REFUSALS: Readonly<Record<LoginRefusal, Reply>> = {
 /** Closes the session: the engine counts only logins that were tried. */
 const TOO_MANY: Reply = reply(421, '4.7.0', 'Too many logins; try again later')
 
-/** Answers AUTH. */
-export type Authenticate = (credentials: Credentials, session: Session) => Promise<Authenticated>
-
 /** Makes what answers AUTH. */
-export function authenticator({ users, handlers, maxFailedAuths, logins }: AuthenticatorParts): Authenticate {
+export function authenticator({ users, handlers, maxFailedAuths, logins }: AuthenticatorDeps): Authenticate {
   const book = new PasswordBook(users)
   /** How many logins of a session were not tried. */
   const untried = new WeakMap<Session, number>()

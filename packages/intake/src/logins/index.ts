@@ -1,5 +1,6 @@
 /** `@postern/intake/logins`: when a login is tried, what failures cost, and where passwords are checked. */
-export type { Authenticate, Authenticated, AuthenticatorParts } from './authenticator.ts'
+export type { Authenticate, Authenticated, LoginRefusal } from '../authenticate.ts'
+export type { AuthenticatorDeps } from './authenticator.ts'
 export { authenticator } from './authenticator.ts'
 export type { Attempt, Logins, LoginsOptions } from './logins.ts'
 export { LocalLogins, openLogins } from './logins.ts'
@@ -7,4 +8,4 @@ export type { Login } from './penalties.ts'
 export { Penalties } from './penalties.ts'
 export type { CheckRights, CheckRunner } from './threads.ts'
 export { CheckThreads, openCheckRunner, THREAD_FILES } from './threads.ts'
-export type { LoginRefusal, TurnLimits } from './turns.ts'
+export type { TurnLimits } from './turns.ts'

@@ -1,4 +1,5 @@
 /** `postern sweep`: removes what never committed, and what is more than is to be kept. */
+import { shortestSweepMs, sweepMs } from '@postern/intake'
 import type { Expired, Swept } from '@postern/storage'
 import { Failure } from '../../host/failure.ts'
 import { refused } from './mail.ts'
@@ -6,7 +7,7 @@ import { print, printJson } from '../../host/output.ts'
 import { formatQuantity, formatSize, parseQuantity } from '../../config/values/quantity.ts'
 import type { Settings } from '../../config/settings.ts'
 import { openExistingStore } from '../../serve/store/store.ts'
-import { retentionOf, shortestSweepMs, sweepMs } from '../../serve/upkeep.ts'
+import { retentionOf } from '../../serve/upkeep.ts'
 
 /** The flags of `postern sweep` that are no options of the server. */
 export interface SweepFlags {

@@ -8,6 +8,7 @@
 import { availableParallelism, hostname } from 'node:os'
 import { LIMIT_RULES, type Limits } from '@postern/engine'
 import { parseUser, type User } from '@postern/intake/accounts'
+import { RETENTION_RULES } from '@postern/intake/settings'
 import type { S3CredentialsSource } from '@postern/storage/s3'
 import type { AuthMechanism, Config, ConfigHandlers, HostCertificate, LogLevel } from './config.ts'
 import { LISTEN_ALLOWED, type ListenAddress, parseListenUrl } from '../urls/listen-url.ts'
@@ -92,7 +93,6 @@ export interface Option<Value = unknown> {
   readonly fileOnly?: true
 }
 
-const MIB = 1024 * 1024
 const MAX_MS = LIMIT_RULES.sessionTimeoutMs.max
 /** Each is a thread with a heap of its own. */
 const MAX_WORKERS = 64
@@ -205,10 +205,30 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<Options[Name]> } =
     value: 'number',
   },
 
-  // From a minute and a MiB on: a number whose unit was forgotten must not remove everything.
-  keepAgeMs: amount('keepAgeMs', 60_000, Infinity, Infinity, 'age from which mail is removed, such as 30d', retention),
-  keepCount: amount('keepCount', 1, Infinity, Infinity, 'how many messages are kept: the newest', retention),
-  keepBytes: amount('keepBytes', MIB, Infinity, Infinity, 'how much mail is kept: the newest that fits', retention),
+  keepAgeMs: amount(
+    'keepAgeMs',
+    RETENTION_RULES.keepAgeMs.min,
+    Infinity,
+    Infinity,
+    'age from which mail is removed, such as 30d',
+    retention,
+  ),
+  keepCount: amount(
+    'keepCount',
+    RETENTION_RULES.keepCount.min,
+    Infinity,
+    Infinity,
+    'how many messages are kept: the newest',
+    retention,
+  ),
+  keepBytes: amount(
+    'keepBytes',
+    RETENTION_RULES.keepBytes.min,
+    Infinity,
+    Infinity,
+    'how much mail is kept: the newest that fits',
+    retention,
+  ),
 
   banner: {
     schema: text(/^[\x20-\x7e]{0,200}$/, 'one line of at most 200 printable ASCII characters'),

@@ -3,12 +3,11 @@
  * failures are counted ({@link RepeatLog}): a full disk fails with every message.
  */
 import { HookTimeoutError, Refusal, type Session } from '@postern/engine'
+import { type Fields, HookError, peerFields } from '@postern/intake'
 import { isStorageError, type StorageErrorCode } from '@postern/storage'
 import type { Logger } from '@logtape/logtape'
 import { errorCode, errorText } from '../../host/failure.ts'
-import { peer } from './refusals.ts'
-import { type After, type Fields, RepeatLog } from './repeats.ts'
-import { HookError } from './watch.ts'
+import { type After, RepeatLog } from './repeats.ts'
 
 /** Lines in a minute, of all workers together. */
 const MAX_LINES = 60
@@ -76,7 +75,7 @@ export class ErrorLog {
       who: message,
       kind: errorText(kind),
       common: error === undefined ? common : { ...common, reason: errorText(error) },
-      fields: () => ({ ...(session && { sessionId: session.id, ...peer(session.remote) }), ...fields }),
+      fields: () => ({ ...(session && { sessionId: session.id, ...peerFields(session.remote) }), ...fields }),
     })
   }
 }

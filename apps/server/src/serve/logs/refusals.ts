@@ -2,26 +2,11 @@
  * Logs who was refused, and why. A refusal is one line; repeated ones of an address are counted ({@link RepeatLog}), so that
  * neither one client nor a flood from many addresses fills a disk.
  */
-import {
-  addressKey,
-  type ArrivalError,
-  type Endpoint,
-  type RefusedCommand,
-  type Reply,
-  type Session,
-} from '@postern/engine'
+import { addressKey, type ArrivalError, type Endpoint, type RefusedCommand, type Session } from '@postern/engine'
+import { type Explanation, type Fields, peerFields, refusedEntry, replyText, sessionFields } from '@postern/intake'
 import type { Logger } from '@logtape/logtape'
 import { errorText } from '../../host/failure.ts'
-import { type After, type Fields, type Occurrence, RepeatLog } from './repeats.ts'
-
-/** What the server knows of a refusal, and the engine does not. */
-export interface Explanation {
-  /** In place of 'refused'. */
-  readonly message?: string
-  /** Refusals that differ in these of the fields are counted apart. */
-  readonly common?: Fields
-  readonly fields: Fields
-}
+import { type After, type Occurrence, RepeatLog } from './repeats.ts'
 
 /** Lines in a minute, of all workers together. */
 const MAX_LINES = 200
@@ -39,16 +24,15 @@ export class RefusalLog {
   }
 
   /** Notes the refusal of a command, a connection, a login or a message. */
-  note({ verb, reply, remote, byHook }: RefusedCommand, session: Session | undefined, explanation?: Explanation): void {
-    const { message = 'refused', common = {}, fields = {} } = explanation ?? {}
-    const command = { verb: verb === '' ? undefined : verb }
-    const answer = { reply: replyText(reply) }
+  note(refused: RefusedCommand, session: Session | undefined, explanation?: Explanation): void {
+    const { verb, reply, remote, byHook } = refused
+    const { message = 'refused', common = {} } = explanation ?? {}
     this.#note(remote, {
       message,
       // The engine has few texts, and they say why; a hook may write a text for each recipient.
       kind: `${verb} ${byHook ? `${reply.code} ${reply.enhancedCode}` : reply.wire} ${Object.values(common).join(' ')}`,
-      common: { ...peerAddress(remote), ...common, ...command, ...answer },
-      fields: () => ({ ...sessionFields(session, remote), ...command, ...fields, ...answer }),
+      common: { ...addressField(remote), ...common, verb: verb === '' ? undefined : verb, reply: replyText(reply) },
+      fields: () => refusedEntry(refused, session, explanation).fields,
     })
   }
 
@@ -58,7 +42,7 @@ export class RefusalLog {
     this.#note(remote, {
       message: 'message refused',
       kind: String(fields['reason']),
-      common: { ...peerAddress(remote), reason: fields['reason'] },
+      common: { ...addressField(remote), reason: fields['reason'] },
       fields: () => ({ ...sessionFields(session, remote), ...fields }),
     })
   }
@@ -90,7 +74,7 @@ export class RefusalLog {
 
   #event(remote: Endpoint, level: Occurrence['level'], message: string, reason: string, session?: Session): void {
     const fields = (): Fields => ({ ...sessionFields(session, remote), reason })
-    this.#note(remote, { level, message, kind: reason, common: { ...peerAddress(remote), reason }, fields })
+    this.#note(remote, { level, message, kind: reason, common: { ...addressField(remote), reason }, fields })
   }
 
   #note(remote: Endpoint, given: Omit<Occurrence, 'who' | 'level'> & Partial<Pick<Occurrence, 'level'>>): void {
@@ -104,19 +88,6 @@ function handshakeReason(error: unknown): string {
   return typeof reason === 'string' ? reason : errorText(error)
 }
 
-/** The client's address, as fields of a log. */
-export function peer({ family, address, port }: Endpoint): { remote: string; remotePort?: number | undefined } {
-  return family === 'unix' ? { remote: 'unix' } : { remote: address, remotePort: port }
-}
-
-function peerAddress(endpoint: Endpoint): Fields {
-  return { remote: peer(endpoint).remote }
-}
-
-function sessionFields(session: Session | undefined, remote: Endpoint): Fields {
-  return { sessionId: session?.id, ...peer(remote), hello: session?.hello?.name }
-}
-
-function replyText({ wire }: Reply): string {
-  return wire.trimEnd().replaceAll('\r\n', ' / ')
+function addressField(endpoint: Endpoint): Fields {
+  return { remote: peerFields(endpoint).remote }
 }

@@ -2,9 +2,8 @@
  * Writes what happens often without filling a disk: the first event of a kind is a line, and the others within a minute are
  * counted and become one line at its end.
  */
+import type { Fields } from '@postern/intake'
 import type { Logger } from '@logtape/logtape'
-
-export type Fields = Readonly<Record<string, unknown>>
 
 /** Something that may happen again. */
 export interface Occurrence {

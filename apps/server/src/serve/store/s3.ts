@@ -1,4 +1,5 @@
 /** Opening an `s3:` store: where it is comes from its URL, who may use it from the environment or the config file. */
+import { storeDeadlineMs } from '@postern/intake'
 import type { BlobStore, ByteCount } from '@postern/storage'
 import type { S3CredentialsSource, S3Options } from '@postern/storage/s3'
 import { errorText, EXIT, Failure } from '../../host/failure.ts'
@@ -8,9 +9,6 @@ import { safe } from '../../host/terminal.ts'
 
 /** As every program spells them that uses S3. */
 const VARIABLES = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'] as const
-/** Two blobs are a message: both have to be stored, or given up, while the engine still waits for its answer. */
-const SHARE_OF_HOOK_TIME = 0.4
-const MAX_DEADLINE_MS = 60_000
 /** How long the first look may take. */
 const LOOK_MS = 10_000
 
@@ -25,7 +23,7 @@ export async function openS3(settings: Settings, url: string, bufferedBytes?: By
     const options: S3Options = {
       ...parseS3Url(url),
       credentials: credentials(settings),
-      deadlineMs: Math.max(1, Math.min(MAX_DEADLINE_MS, hookTimeoutMs * SHARE_OF_HOOK_TIME)),
+      deadlineMs: storeDeadlineMs(hookTimeoutMs),
       ...(bufferedBytes !== undefined && { bufferedBytes }),
     }
     await look(s3({ ...options, deadlineMs: LOOK_MS }), settings, url)

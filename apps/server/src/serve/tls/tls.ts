@@ -1,5 +1,6 @@
 /** Certificates: from files, or one made for this run. */
 import { X509Certificate } from 'node:crypto'
+import { variableOf } from '@postern/intake/settings'
 import type { Logger } from '@logtape/logtape'
 import type { CertificateError, KeyPair, TlsCredentials, TlsOptions } from '@postern/runtime/tls'
 import type { Config } from '../../config/options/config.ts'
@@ -7,7 +8,7 @@ import { errorText, EXIT, Failure } from '../../host/failure.ts'
 import type { Options } from '../../config/options/options.ts'
 import { checkPair, readCertificates, readPrivateKey } from './pem.ts'
 import { hasTls } from '../../config/policy.ts'
-import { type Settings, variableOf } from '../../config/settings.ts'
+import type { Settings } from '../../config/settings.ts'
 
 type KeyFiles = Pick<Config, 'tlsKey' | 'tlsCert' | 'tlsPassphrase'>
 

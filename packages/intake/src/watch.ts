@@ -2,8 +2,7 @@
  * Watches the user's hooks and the store, so that the log can say which one threw, which one is late and which one refused.
  */
 import { isReply, type Message, MessageError, Refusal, type RefusedCommand, type Session } from '@postern/engine'
-import type { Explanation } from './refusals.ts'
-import type { Fields } from './repeats.ts'
+import type { Explanation, Fields } from './observe.ts'
 
 /** A hook of the user's, or a store, did what it must not; `cause` is what it threw. */
 export class HookError extends Error {

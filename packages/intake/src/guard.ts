@@ -1,0 +1,85 @@
+/**
+ * Guards: sets of the engine's hooks, each under a name. They are asked in order, and the first refusal counts.
+ *
+ * An answer that is there at once costs no promise.
+ */
+import { type Handlers, isReply, type Verdict } from '@postern/engine'
+
+/** Some of the engine's hooks that have one purpose. */
+export interface Guard extends Omit<Handlers, 'data' | 'error'> {
+  /** For messages and logs: `domains`. */
+  readonly name: string
+}
+
+type Ask = (...given: readonly never[]) => Verdict | Promise<Verdict>
+
+/** Hooks whose refusal counts. */
+const ASKED = ['connect', 'secure', 'hello', 'mail', 'rcpt', 'verify', 'expand'] as const
+/** Hooks whose answer goes to nobody: every guard is told. */
+const TOLD = ['reset', 'close', 'refused'] as const
+
+/** Makes the hooks that ask all of these guards. A hook that no guard has is left out, and costs nothing. */
+export function askGuards(guards: readonly Guard[]): Handlers {
+  const hooks: Record<string, Ask> = {}
+  for (const name of [...ASKED, ...TOLD]) {
+    const asks = guards.flatMap((guard) => (guard[name] === undefined ? [] : [guard[name].bind(guard) as Ask]))
+    const [only] = asks
+    if (only === undefined) continue
+    if (asks.length === 1) hooks[name] = only
+    else if (isAsked(name)) hooks[name] = (...given) => askInOrder(asks, given)
+    else hooks[name] = (...given) => tellInOrder(asks, given)
+  }
+  return hooks
+}
+
+function isAsked(name: string): boolean {
+  return (ASKED as readonly string[]).includes(name)
+}
+
+/** Returns the first refusal, or else the first answer of any kind. */
+function askInOrder(asks: readonly Ask[], given: readonly never[]): Verdict | Promise<Verdict> {
+  let verdict: Verdict
+  for (const [at, ask] of asks.entries()) {
+    const answer = ask(...given)
+    if (isLate(answer)) return askOthers(answer, verdict, asks.slice(at + 1), given)
+    if (isRefusal(answer)) return answer
+    verdict ??= answer
+  }
+  return verdict
+}
+
+/** Does the same from the first guard on that does not answer at once. */
+async function askOthers(
+  late: Promise<Verdict>,
+  before: Verdict,
+  others: readonly Ask[],
+  given: readonly never[],
+): Promise<Verdict> {
+  const answer = await late
+  if (isRefusal(answer)) return answer
+  const verdict = before ?? answer
+  const after = await askInOrder(others, given)
+  return isRefusal(after) ? after : (verdict ?? after)
+}
+
+/** Tells all of them, also after one that failed; then fails as the first of those did. */
+function tellInOrder(tells: readonly Ask[], given: readonly never[]): Promise<undefined> | undefined {
+  const late: Promise<Verdict>[] = []
+  for (const tell of tells) {
+    try {
+      const told = tell(...given)
+      if (isLate(told)) late.push(told)
+    } catch (error) {
+      late.push(Promise.reject(error as Error))
+    }
+  }
+  return late.length === 0 ? undefined : Promise.all(late).then(() => undefined)
+}
+
+function isLate(answer: Verdict | Promise<Verdict>): answer is Promise<Verdict> {
+  return typeof (answer as Promise<Verdict> | undefined)?.then === 'function'
+}
+
+function isRefusal(answer: Verdict): boolean {
+  return isReply(answer) && answer.code >= 400
+}

@@ -1,0 +1,44 @@
+/** Takes mail for some domains alone: nothing here sends mail on, so to take mail for another domain would be to lose it. */
+import { type ForwardPath, type Reply, reply } from '@postern/engine'
+import type { Guard } from '../guard.ts'
+
+/** Stands for every domain. */
+export const ANY_DOMAIN = '*'
+
+export const DOMAIN_ALLOWED: string = `a domain such as example.com, *.example.com for all below it, or ${ANY_DOMAIN}`
+
+export interface DomainsGuard extends Guard {
+  rcpt(forwardPath: ForwardPath): Reply | undefined
+}
+
+const DOMAIN = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/
+const BELOW = `${ANY_DOMAIN}.`
+const NOT_OURS = reply(550, '5.7.1', 'No mail is taken for this domain here')
+
+/** Reads the name of a domain, `*.example.com` or `*`, in lower case; undefined where it is none of them. */
+export function parseDomain(text: string): string | undefined {
+  const domain = text.toLowerCase()
+  const name = domain.startsWith(BELOW) ? domain.slice(BELOW.length) : domain
+  return domain === ANY_DOMAIN || DOMAIN.test(name) ? domain : undefined
+}
+
+/**
+ * Refuses recipients in other domains with `550 5.7.1`. `<postmaster>`, who has no domain, is never refused (RFC 5321 4.5.1).
+ *
+ * @param domains As {@link parseDomain} gives them
+ */
+export function domainsGuard(domains: Iterable<string>): DomainsGuard {
+  const names = new Set(domains)
+  return {
+    name: 'domains',
+    rcpt: ({ domain }) => (domain === '' || isAmong(names, domain.toLowerCase()) ? undefined : NOT_OURS),
+  }
+}
+
+function isAmong(names: ReadonlySet<string>, domain: string): boolean {
+  if (names.has(domain) || names.has(ANY_DOMAIN)) return true
+  for (let dot = domain.indexOf('.'); dot !== -1; dot = domain.indexOf('.', dot + 1)) {
+    if (names.has(`${ANY_DOMAIN}${domain.slice(dot)}`)) return true
+  }
+  return false
+}

@@ -1,0 +1,10 @@
+/** @postern/intake: what becomes of mail that comes in. Accounts are at `@postern/intake/accounts`, guards at `/guards`, logins at `/logins`. */
+export type { Guard } from './guard.ts'
+export { askGuards } from './guard.ts'
+export type { IntakeAuth, IntakeHooks, IntakeOptions } from './intake.ts'
+export { intake, storeDeadlineMs } from './intake.ts'
+export type { Entry, Explanation, Fields, Observer } from './observe.ts'
+export { keptEntry, peerFields, refusedEntry, replyText, sessionFields } from './observe.ts'
+export type { UpkeepDeps } from './upkeep.ts'
+export { keepUp, shortestSweepMs, sweepMs } from './upkeep.ts'
+export { HookError } from './watch.ts'

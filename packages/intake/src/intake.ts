@@ -1,0 +1,166 @@
+/**
+ * What becomes of mail that comes in, as options of the engine: the user's hooks are asked first, then the guards; the store keeps
+ * what nobody refused; the observer is told.
+ */
+import { ArrivalError, type AuthOptions, type Handlers, isReply, MessageError, Refusal } from '@postern/engine'
+import { keep, type MailStore } from '@postern/storage'
+import type { Authenticate } from './authenticate.ts'
+import { askGuards, type Guard } from './guard.ts'
+import { mailboxesGuard } from './guards/mailboxes.ts'
+import type { Observer } from './observe.ts'
+import { HookError, HookWatch, messageFields, tellHook } from './watch.ts'
+
+export interface IntakeOptions {
+  readonly store: MailStore
+  /**
+   * The user's own hooks. Who they refuse is refused; after any other answer the guards are asked. `data` that reads a message has to
+   * answer for it, and the message is then not kept.
+   */
+  readonly handlers?: Handlers
+  /** Asked in this order. */
+  readonly guards?: readonly Guard[]
+  readonly observer?: Observer
+  /** Without it nobody can log in. */
+  readonly auth?: IntakeAuth
+}
+
+/** Logins. */
+export interface IntakeAuth extends Omit<AuthOptions, 'authenticate'> {
+  /** The user's own hook. */
+  readonly own?: AuthOptions['authenticate'] | undefined
+  /** Makes what answers AUTH. @param own The user's own hook, watched */
+  makeAuthenticate(own: AuthOptions['authenticate'] | undefined): Authenticate
+}
+
+/** Hooks of the engine, and its AUTH. */
+export interface IntakeHooks extends Handlers {
+  readonly auth?: AuthOptions
+}
+
+/** What the parts of an intake work with. */
+interface IntakeDeps {
+  readonly store: MailStore
+  readonly handlers: Handlers
+  readonly observer: Observer
+  readonly watch: HookWatch
+}
+
+/** Two blobs are a message: both have to be stored, or given up, while the engine still waits for its answer. */
+const SHARE_OF_HOOK_TIME = 0.4
+const MAX_DEADLINE_MS = 60_000
+/** The hooks of a session. */
+const HOOKS = ['connect', 'secure', 'hello', 'mail', 'rcpt', 'verify', 'expand', 'reset', 'close'] as const
+
+/** How long a store may take for one blob, where the engine waits so long for a hook. */
+export function storeDeadlineMs(hookTimeoutMs: number): number {
+  return Math.max(1, Math.min(MAX_DEADLINE_MS, hookTimeoutMs * SHARE_OF_HOOK_TIME))
+}
+
+/** Makes the engine's options. */
+export function intake({ store, handlers = {}, guards = [], observer = {}, auth }: IntakeOptions): IntakeHooks {
+  const watch = new HookWatch()
+  const deps: IntakeDeps = { store, handlers, observer, watch }
+  const mailboxes = mailboxesGuard(store)
+  const all = [observing(observer), watched(deps), ...guards, ...(mailboxes === undefined ? [] : [mailboxes])]
+  const hooks = askGuards(all)
+  return {
+    ...hooks,
+    refused(command, session) {
+      observer.refused?.(command, session, watch.explain(command, session))
+      return hooks.refused?.(command, session)
+    },
+    error(error, session) {
+      if (error instanceof ArrivalError) observer.arrivalFailed?.(error, session)
+      else observer.failed?.(error, session, watch.awaited(session))
+      // An answer that comes later may be a rejection, which is the engine's to catch.
+      return handlers.error?.(error instanceof HookError ? error.cause : error, session)
+    },
+    close(session) {
+      const lost = watch.takeLostMessage(session)
+      if (lost !== undefined) observer.lost?.(lost, session)
+      return hooks.close?.(session)
+    },
+    data: dataHook(deps),
+    ...(auth === undefined ? {} : { auth: authOptions(deps, auth) }),
+  }
+}
+
+/** Tells the observer of each step of a session. It never refuses. */
+function observing(observer: Observer): Guard {
+  return {
+    name: 'observer',
+    ...(observer.connected && { connect: (session) => void observer.connected?.(session) }),
+    ...(observer.secured && { secure: (tls, session) => void observer.secured?.(tls, session) }),
+    ...(observer.greeted && { hello: (hello, session) => void observer.greeted?.(hello, session) }),
+    ...(observer.closed && { close: (session) => void observer.closed?.(session) }),
+  }
+}
+
+/** Asks the user's own hooks, and watches them. */
+function watched({ handlers, watch }: IntakeDeps): Guard {
+  type Hook = (...given: never[]) => unknown
+  const hooks: Record<string, Hook> = {}
+  for (const name of HOOKS) {
+    const own = handlers[name]?.bind(handlers) as Hook | undefined
+    // The session is the last argument of every hook.
+    if (own !== undefined) hooks[name] = (...given) => watch.ask(name, given.at(-1) as never, () => own(...given))
+  }
+  if (handlers.refused !== undefined) {
+    hooks['refused'] = (...given) => tellHook('refused', () => handlers.refused?.(given[0] as never, given[1]))
+  }
+  return { name: 'handlers', ...hooks }
+}
+
+function dataHook({ store, handlers, observer, watch }: IntakeDeps): NonNullable<Handlers['data']> {
+  const keepInStore = keep(store, { kept: (record, session) => observer.kept?.(record, session) })
+  return async (message, session) => {
+    watch.begin(message, session)
+    try {
+      const verdict = handlers.data && (await watch.ask('data', session, () => handlers.data?.(message, session)))
+      if (isReply(verdict)) {
+        watch.end(session, verdict.code < 400 ? undefined : messageFields(message))
+        return verdict
+      }
+      if (message.size > 0) {
+        const why = new Error('handlers.data read the message, so it must answer for it with a reply')
+        throw new HookError('handlers.data answered wrongly', why)
+      }
+      watch.waitFor('the store', session)
+      const answer = await keepInStore(message, session)
+      watch.end(session)
+      return answer
+    } catch (error) {
+      if (error instanceof MessageError && error.reply === undefined) {
+        if (watch.isArriving(session)) observer.lost?.(messageFields(message, error.reason), session)
+        watch.end(session)
+        throw error
+      }
+      watch.end(session, messageFields(message, error instanceof MessageError ? error.reason : undefined))
+      if (error instanceof MessageError || error instanceof Refusal || error instanceof HookError) throw error
+      throw new HookError('the store threw', error)
+    }
+  }
+}
+
+function authOptions({ observer, watch }: IntakeDeps, { own, makeAuthenticate, ...options }: IntakeAuth): AuthOptions {
+  const authenticate = makeAuthenticate(
+    own && ((credentials, session) => watch.ask('authenticate', session, () => own(credentials, session))),
+  )
+  return {
+    ...options,
+    async authenticate(credentials, session) {
+      const login = { user: credentials.username, mechanism: credentials.mechanism }
+      watch.login(session, login)
+      watch.waitFor('the password check', session)
+      const { answer, reason } = await authenticate(credentials, session)
+      watch.waitFor(undefined, session)
+      if (answer !== undefined && 'user' in answer) {
+        watch.login(session, undefined)
+        observer.loggedIn?.(login, session)
+      } else if (reason !== undefined) {
+        watch.login(session, { ...login, reason })
+      }
+      return answer
+    },
+  }
+}

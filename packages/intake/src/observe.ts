@@ -1,0 +1,102 @@
+/** What is told of sessions and messages, and the entries that a log has of them. */
+import type { ArrivalError, Endpoint, Hello, RefusedCommand, Reply, Session, TlsInfo } from '@postern/engine'
+import type { MailRecord } from '@postern/storage'
+
+/** The fields of an entry. */
+export type Fields = Readonly<Record<string, unknown>>
+
+/** An entry of a log. */
+export interface Entry {
+  readonly message: string
+  readonly fields: Fields
+}
+
+/** What the intake knows of a refusal, and the engine does not. */
+export interface Explanation {
+  /** In place of 'refused'. */
+  readonly message?: string
+  /** Refusals that differ in these of the fields are counted apart. */
+  readonly common?: Fields
+  readonly fields: Fields
+}
+
+/** Told of what becomes of sessions and messages. What it answers goes to nobody. */
+export interface Observer {
+  connected?(session: Session): void
+  secured?(tls: TlsInfo, session: Session): void
+  greeted?(hello: Hello, session: Session): void
+  closed?(session: Session): void
+  /** A login succeeded. */
+  loggedIn?(login: Fields, session: Session): void
+  /** A message is durable, and its client does not know yet. */
+  kept?(record: MailRecord, session: Session): void
+  /** A client was refused a command, a connection, a login or a message. */
+  refused?(refused: RefusedCommand, session: Session | undefined, explanation: Explanation | undefined): void
+  /** A message is not kept, and nobody is left to be told: its client gave it up, or went away. */
+  lost?(message: Fields, session: Session): void
+  /** A TLS handshake failed, or a proxy's header. */
+  arrivalFailed?(error: ArrivalError, session: Session | undefined): void
+  /**
+   * A hook, the store, a connection or the server itself failed.
+   *
+   * @param awaited The hook, or the part of the server, that the session waits for
+   */
+  failed?(error: unknown, session: Session | undefined, awaited: string | undefined): void
+}
+
+/** Recipients of a message that its entry names. */
+const MAX_RECIPIENTS_SHOWN = 20
+
+/** The entry of a message that is kept. */
+export function keptEntry(record: MailRecord, session: Session): Entry {
+  const { id, reversePath, forwardPaths, size } = record
+  return {
+    message: 'message kept',
+    fields: {
+      sessionId: session.id,
+      messageId: id,
+      from: reversePath.address,
+      to: forwardPaths.slice(0, MAX_RECIPIENTS_SHOWN).map((path) => path.address),
+      recipientCount: forwardPaths.length,
+      size,
+      with: record.session.transmissionType,
+      user: record.session.user,
+      ...peerFields(session.remote),
+    },
+  }
+}
+
+/** The entry of a refusal. */
+export function refusedEntry(
+  { verb, reply, remote }: RefusedCommand,
+  session: Session | undefined,
+  explanation?: Explanation,
+): Entry {
+  return {
+    message: explanation?.message ?? 'refused',
+    fields: {
+      ...sessionFields(session, remote),
+      verb: verb === '' ? undefined : verb,
+      ...explanation?.fields,
+      reply: replyText(reply),
+    },
+  }
+}
+
+/** Who is connected. @param remote Where there may be no session. */
+export function sessionFields(session: Session | undefined, remote: Endpoint): Fields {
+  return { sessionId: session?.id, ...peerFields(remote), hello: session?.hello?.name }
+}
+
+/** The client's address. */
+export function peerFields({ family, address, port }: Endpoint): {
+  readonly remote: string
+  readonly remotePort?: number | undefined
+} {
+  return family === 'unix' ? { remote: 'unix' } : { remote: address, remotePort: port }
+}
+
+/** A reply on one line. */
+export function replyText({ wire }: Reply): string {
+  return wire.trimEnd().replaceAll('\r\n', ' / ')
+}

@@ -1,0 +1,129 @@
+/** Guards are asked in order, and the first refusal counts. */
+import { type ForwardPath, type Handlers, isReply, reply, type Session, type Verdict } from '@postern/engine'
+import { describe, expect, test } from 'vitest'
+import { askGuards, type Guard } from '../src/guard.ts'
+import { domainsGuard, parseDomain } from '../src/guards/index.ts'
+
+const session = {} as Session
+const NO = reply(550, '5.7.1', 'No')
+const LATER = reply(451, '4.7.1', 'Later')
+const FINE = reply(250, '2.1.5', 'Fine')
+
+function to(domain: string): ForwardPath {
+  return { address: `ann@${domain}`, localPart: 'ann', domain } as ForwardPath
+}
+
+/** A guard that notes in `asked` when it is asked. */
+function answering(name: string, answer: Verdict | Promise<Verdict>, asked: string[]): Guard {
+  return {
+    name,
+    rcpt() {
+      asked.push(name)
+      return answer
+    },
+  }
+}
+
+function ask(...guards: readonly Guard[]): Verdict | Promise<Verdict> {
+  return askGuards(guards).rcpt?.(to('example.com'), session)
+}
+
+describe('guards', () => {
+  test('a hook that no guard has is left out', () => {
+    expect(Object.keys(askGuards([{ name: 'none' }, answering('one', NO, [])]))).toEqual(['rcpt'])
+  })
+
+  test('the first refusal counts, and nobody is asked after it', () => {
+    const asked: string[] = []
+    expect(ask(answering('a', FINE, asked), answering('b', LATER, asked), answering('c', NO, asked))).toBe(LATER)
+    expect(asked).toEqual(['a', 'b'])
+  })
+
+  test('where nobody refuses, the first answer counts', () => {
+    const other = reply(250, '2.1.5', 'Other')
+    expect(ask(answering('a', undefined, []), answering('b', FINE, []), answering('c', other, []))).toBe(FINE)
+    expect(ask(answering('a', undefined, []), answering('b', undefined, []))).toBeUndefined()
+  })
+
+  test('answers that are there at once make no promise', () => {
+    expect(isReply(ask(answering('a', FINE, []), answering('b', undefined, [])))).toBe(true)
+  })
+
+  test('a guard that answers late is waited for before the next one is asked', async () => {
+    const asked: string[] = []
+    const { promise, resolve } = Promise.withResolvers<Verdict>()
+    const verdict = ask(answering('a', FINE, asked), answering('b', promise, asked), answering('c', NO, asked))
+    expect(asked).toEqual(['a', 'b'])
+    resolve(undefined)
+    expect(await verdict).toBe(NO)
+    expect(asked).toEqual(['a', 'b', 'c'])
+    expect(await ask(answering('a', FINE, []), answering('b', Promise.resolve(undefined), []))).toBe(FINE)
+    expect(await ask(answering('a', Promise.resolve(LATER), []), answering('b', NO, asked))).toBe(LATER)
+    expect(asked).toHaveLength(3)
+  })
+
+  test('a guard that throws is not taken for one that accepts', async () => {
+    const broken: Guard = {
+      name: 'broken',
+      rcpt() {
+        throw new Error('broken')
+      },
+    }
+    expect(() => ask(answering('a', FINE, []), broken)).toThrow('broken')
+    const late = answering('late', Promise.reject(new Error('late')), [])
+    await expect(ask(answering('a', FINE, []), late)).rejects.toThrow('late')
+  })
+
+  test('all are told that a session is over, also after one that fails', async () => {
+    const told: string[] = []
+    const telling = (name: string, fails: boolean): Guard => ({
+      name,
+      close() {
+        told.push(name)
+        if (fails) throw new Error(name)
+      },
+    })
+    const { close }: Handlers = askGuards([telling('a', true), telling('b', false), telling('c', true)])
+    await expect(close?.(session)).rejects.toThrow('a')
+    expect(told).toEqual(['a', 'b', 'c'])
+  })
+})
+
+describe('the guard of domains', () => {
+  test.each([
+    ['Example.COM', 'example.com'],
+    ['*.example.org', '*.example.org'],
+    ['*', '*'],
+    ['localhost', 'localhost'],
+    ['', undefined],
+    ['*.', undefined],
+    ['*.*.example.org', undefined],
+    ['a*.example.org', undefined],
+    ['ann@example.org', undefined],
+    ['example.org.', undefined],
+    ['exämple.org', undefined],
+  ])('%j is read as %j', (text, expected) => {
+    expect(parseDomain(text)).toBe(expected)
+  })
+
+  test.each([
+    ['example.com', true],
+    ['EXAMPLE.com', true],
+    ['mx.example.com', false],
+    ['example.org', false],
+    ['mx.example.org', true],
+    ['a.b.example.org', true],
+    ['notexample.org', false],
+    ['[192.0.2.1]', false],
+    ['org', false],
+    ['', true],
+  ])('of example.com and *.example.org, %j is taken: %s', (domain, isTaken) => {
+    const guard = domainsGuard(['example.com', '*.example.org'])
+    const answer = guard.rcpt(to(domain))
+    expect(answer?.wire).toBe(isTaken ? undefined : '550 5.7.1 No mail is taken for this domain here\r\n')
+  })
+
+  test('* takes every domain', () => {
+    expect(domainsGuard(['*']).rcpt(to('example.net'))).toBeUndefined()
+  })
+})
