@@ -1,6 +1,7 @@
 /** What `postern serve` says on standard output: one block when it serves, then a line for each message. */
 import { resolve } from 'node:path'
 import type { MailRecord } from '@postern/storage'
+import { ANY_DOMAIN } from '@postern/intake/guards'
 import about from '../../package.json' with { type: 'json' }
 import { invocation, quote } from '../host/invocation.ts'
 import type { ListenAddress } from '../config/urls/listen-url.ts'
@@ -22,6 +23,7 @@ export function announcement(settings: Settings, bound: readonly Bound[]): strin
     ['Store', storeText(options)],
     ...keepsRows(options),
     ['Hostname', options.hostname],
+    ...domainRows(settings),
     ...(options.workers === 1 ? [] : [['Workers', String(options.workers)]]),
     ...(settings.file === undefined ? [] : [['Config', settings.file]]),
     ...(options.selfSigned ? [['TLS', 'a self-signed certificate, for this run only']] : []),
@@ -140,11 +142,25 @@ function sendCommands({ given, at }: Bound, options: Options, to: string): strin
   return isProxied ? `${curl.join(' ')}\n` : `${swaks.join(' ')}\n${curl.join(' ')}\n`
 }
 
+/** Who mail is taken for; nothing where a hook of the user's or the mailboxes that there are decide. */
+function domainRows(settings: Settings): string[][] {
+  const { domains, handlers } = settings.options
+  if (domains?.includes(ANY_DOMAIN) === false) return [['Domains', domains.join(', ')]]
+  if (handlers.rcpt !== undefined || hasOwnMailboxes(settings)) return []
+  return [['Domains', domains === undefined ? 'mail is taken for every domain; --domains names yours' : 'every one']]
+}
+
 /** Somebody whose mail is taken: Maildirs have the postmaster at least. */
 function firstRecipient(settings: Settings): string {
+  if (hasOwnMailboxes(settings)) return 'postmaster'
+  const [domain = ANY_DOMAIN] = settings.options.domains ?? []
+  return `you@${domain === ANY_DOMAIN ? 'example.com' : domain.replace(ANY_DOMAIN, 'mail')}`
+}
+
+/** Whether the store refuses who has no mailbox in it. */
+function hasOwnMailboxes(settings: Settings): boolean {
   const { store } = settings.options
-  const isRefused = isUrl(store) && store.scheme === 'maildir' && creationOf(store, settings) !== 'any'
-  return isRefused ? 'postmaster' : 'you@example.com'
+  return isUrl(store) && store.scheme === 'maildir' && creationOf(store, settings) !== 'any'
 }
 
 function listCommand({ options, file }: Settings): string {

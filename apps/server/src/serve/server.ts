@@ -9,6 +9,7 @@ import {
   type ServerOptions,
 } from '@postern/engine'
 import { intake, type IntakeAuth } from '@postern/intake'
+import { domainsGuard } from '@postern/intake/guards'
 import { authenticator, type Logins } from '@postern/intake/logins'
 import type { Logger } from '@logtape/logtape'
 import type { MailRecord, MailStore } from '@postern/storage'
@@ -69,6 +70,7 @@ function engineOptions(deps: ServerDeps): ServerOptions {
     ...intake({
       store,
       handlers,
+      guards: options.domains === undefined ? [] : [domainsGuard(options.domains)],
       observer: logObserver(deps),
       ...(canAuthenticate(options) ? { auth: authOf(deps) } : {}),
     }),

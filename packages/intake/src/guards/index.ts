@@ -1,4 +1,3 @@
 /** `@postern/intake/guards`: who is refused, and why. */
 export type { DomainsGuard } from './domains.ts'
 export { ANY_DOMAIN, DOMAIN_ALLOWED, domainsGuard, parseDomain } from './domains.ts'
-export { mailboxesGuard } from './mailboxes.ts'

@@ -43,6 +43,11 @@ export interface Config extends LimitConfig {
   readonly connectTimeoutMs?: TimeQuantity | undefined
   /** The name in the greeting, the EHLO reply and the trace header. Default: this machine's name. */
   readonly hostname?: string | undefined
+  /**
+   * The domains that mail is taken for, with commas between them or as a list: `example.com`, `*.example.org` for all below it, `*` for
+   * every one. Other recipients get `550 5.7.1`, but for `<postmaster>`, who has no domain. Default: every domain.
+   */
+  readonly domains?: string | readonly string[] | undefined
   /** What follows the host name in the greeting. Default `Postern`. */
   readonly banner?: string | undefined
   /** Wait this long before the greeting, and refuse who talks into it. Default 0: neither. */

@@ -8,6 +8,7 @@
 import { availableParallelism, hostname } from 'node:os'
 import { LIMIT_RULES, type Limits } from '@postern/engine'
 import { parseUser, type User } from '@postern/intake/accounts'
+import { DOMAIN_ALLOWED, parseDomain } from '@postern/intake/guards'
 import { RETENTION_RULES } from '@postern/intake/settings'
 import type { S3CredentialsSource } from '@postern/storage/s3'
 import type { AuthMechanism, Config, ConfigHandlers, HostCertificate, LogLevel } from './config.ts'
@@ -18,6 +19,7 @@ import { parsePipeUrl, PIPE_ALLOWED } from '../urls/pipe-url.ts'
 import { isProxyRange, PROXY_ALLOWED } from '../urls/proxies.ts'
 import { unitOf } from '../values/quantity.ts'
 import {
+  commaList,
   custom,
   list,
   nonEmpty,
@@ -44,6 +46,8 @@ export interface Options extends Limits {
   readonly toWithoutTls: boolean
   readonly connectTimeoutMs: number
   readonly hostname: string
+  /** In lower case; undefined: nobody said. */
+  readonly domains: readonly string[] | undefined
   readonly banner: string
   readonly greetingDelayMs: number
   readonly bareLineEndings: 'reject' | 'normalise' | 'preserve'
@@ -230,6 +234,14 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<Options[Name]> } =
     retention,
   ),
 
+  domains: {
+    schema: optional(nonEmpty(commaList(parsedText(parseDomain, DOMAIN_ALLOWED)))),
+    byDefault: undefined,
+    help: 'domains that mail is taken for: example.com,*.example.org, or * for every one; others get 550 5.7.1',
+    group: policy,
+    value: 'domains',
+    repeatable: true,
+  },
   banner: {
     schema: text(/^[\x20-\x7e]{0,200}$/, 'one line of at most 200 printable ASCII characters'),
     byDefault: 'Postern',

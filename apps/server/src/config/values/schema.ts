@@ -77,6 +77,19 @@ export function list<Value>(item: Schema<Value>): Schema<readonly Value[]> {
   return (given) => (Array.isArray(given) ? given : [given]).map((element: unknown) => item(element))
 }
 
+/** A list, each element of which may be several with commas between them. */
+export function commaList<Value>(item: Schema<Value>): Schema<readonly Value[]> {
+  const values = list(item)
+  return (given) => {
+    const elements: readonly unknown[] = Array.isArray(given) ? given : [given]
+    return values(
+      elements.flatMap((element) =>
+        typeof element === 'string' ? element.split(',').map((part) => part.trim()) : [element],
+      ),
+    )
+  }
+}
+
 /** A list that holds something. */
 export function nonEmpty<Value>(values: Schema<readonly Value[]>): Schema<readonly Value[]> {
   return (given) => {

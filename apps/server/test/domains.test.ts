@@ -1,0 +1,100 @@
+/** `--domains`: who mail is taken for. */
+import { symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { Client } from './client.ts'
+import { postern, run, type Running, type RunOptions, scratch, serve } from './program.ts'
+
+const NOT_OURS = '550 5.7.1 No mail is taken for this domain here'
+const TAKEN = '250 2.1.5 Ok'
+
+/** The replies to these recipients. */
+async function replies(running: Running, recipients: readonly string[]): Promise<string[]> {
+  const client = await Client.connect(running.ports[0] as number)
+  await client.ehlo()
+  await client.command('MAIL FROM:<a@example.net>')
+  const answers: string[] = []
+  for (const recipient of recipients) answers.push(await client.command(`RCPT TO:<${recipient}>`))
+  client.end()
+  return answers
+}
+
+function domainsRow(running: Running): string | undefined {
+  return /^ +Domains +(.*)$/m.exec(running.stdout())?.[1]
+}
+
+describe.concurrent('--domains', () => {
+  test('refuses recipients in other domains, and never the postmaster', async () => {
+    const running = await serve(['--domains', 'Example.com,*.example.org', '--domains', 'example.net'])
+    expect(domainsRow(running)).toBe('example.com, *.example.org, example.net')
+    const recipients = ['b@EXAMPLE.com', 'b@a.b.example.org', 'b@example.net', 'postmaster']
+    const taken = await replies(running, recipients)
+    expect(taken.map((reply) => reply.slice(0, 3))).toEqual(['250', '250', '250', '250'])
+    expect(await replies(running, ['b@example.org', 'b@mx.example.com', 'postmaster@other.example'])).toEqual([
+      NOT_OURS,
+      NOT_OURS,
+      NOT_OURS,
+    ])
+    await running.says(/"message":"refused".*"verb":"RCPT","reply":"550 5\.7\.1 No mail is taken for this domain here"/)
+  })
+
+  test.each<[string, readonly string[], RunOptions, string]>([
+    ['it is not given', [], {}, 'mail is taken for every domain; --domains names yours'],
+    ['it is *', ['--domains', '*'], {}, 'every one'],
+    [
+      'the environment has it',
+      [],
+      { env: { POSTERN_DOMAINS: 'a.example b.example,c.example' } },
+      'a.example, b.example, c.example',
+    ],
+  ])('the start message says who mail is taken for where %s', async (_, args, options, expected) => {
+    expect(domainsRow(await serve(args, options))).toBe(expected)
+  })
+
+  test('the printed command sends to one of the domains', async () => {
+    const running = await serve(['--domains', '*.example.org'])
+    const [, curl = ''] = /^ {2}(printf .*curl .*)$/m.exec(running.stdout()) ?? []
+    expect(curl).toContain('you@mail.example.org')
+    expect(await run('sh', ['-c', curl], { cwd: running.cwd })).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  test('a hook of the user’s is asked first, and cannot take mail for another domain', async () => {
+    const cwd = scratch()
+    symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
+    writeFileSync(
+      join(cwd, 'postern.config.ts'),
+      `import { reply } from '@postern/engine'
+      export default {
+        store: 'memory:',
+        domains: ['example.com'],
+        handlers: {
+          rcpt: ({ localPart }) => localPart === 'nobody' ? reply(550, '5.1.1', 'Nobody') : reply(250, '2.1.5', 'Ok'),
+        },
+      }`,
+    )
+    const running = await serve([], { cwd })
+    expect(await replies(running, ['b@example.com', 'b@example.net', 'nobody@example.net'])).toEqual([
+      TAKEN,
+      NOT_OURS,
+      '550 5.1.1 Nobody',
+    ])
+  })
+
+  test('workers refuse as well', async () => {
+    const running = await serve(['--domains', 'example.com', '--workers', '2', '--store', 'fs:./mail'])
+    expect(domainsRow(running)).toBe('example.com')
+    expect(await replies(running, ['b@example.net'])).toEqual([NOT_OURS])
+  })
+
+  test.each([
+    [
+      ['--domains', 'ann@example.com'],
+      /^postern: --domains: "ann@example\.com" is not a domain such as example\.com, /,
+    ],
+    [['--domains', 'example.com,,example.org'], /^postern: --domains: "" is not a domain such as example\.com, /],
+  ])('%j is a mistake', async (args, line) => {
+    const { code, stderr } = await postern(['serve', '--store', 'memory:', ...args])
+    expect(stderr).toMatch(line)
+    expect(code).toBe(2)
+  })
+})
