@@ -57,8 +57,8 @@ function program(): Command {
 
   const serve = storeCommand(postern, 'serve', 'take mail in and keep it, until Ctrl-C', EXAMPLES.serve).action(
     async (flags) => {
-      const { serve } = await import('./commands/serve.ts')
-      process.exitCode = await serve(await settings(flags))
+      const { runServe } = await import('./commands/serve.ts')
+      process.exitCode = await runServe(await settings(flags))
     },
   )
   for (const name of SERVE_OPTIONS) addFlag(serve, name)

@@ -11,6 +11,7 @@ import {
 import { intake, type IntakeAuth } from '@postern/intake'
 import { domainsGuard } from '@postern/intake/guards'
 import { authenticator, type Logins } from '@postern/intake/logins'
+import type { TlsCredentials } from '@postern/runtime/tls'
 import type { Logger } from '@logtape/logtape'
 import type { MailRecord, MailStore } from '@postern/storage'
 import type { OptionName, Options } from '../config/options/options.ts'
@@ -26,8 +27,7 @@ export interface ServerDeps {
   readonly store: MailStore
   readonly log: Logger
   readonly journal: Journal
-  /** Whether there is a certificate, so that STARTTLS can be. */
-  readonly hasTls: boolean
+  readonly tls: TlsCredentials | undefined
   /** Decides when a login is tried. */
   readonly logins: Logins
   /** Told of each message once it is durable. */
@@ -55,14 +55,14 @@ export function makeServer(settings: Settings, deps: ServerDeps, places?: Places
 }
 
 function engineOptions(deps: ServerDeps): ServerOptions {
-  const { options, store, log, hasTls } = deps
+  const { options, store, log, tls } = deps
   const { handlers } = options
   const wire = log.getChild('wire')
   return {
     hostname: options.hostname,
     banner: options.banner,
     limits: pickLimits(options),
-    tls: { startTls: hasTls, required: options.tlsRequired },
+    tls: { startTls: tls !== undefined || takesPipes(options), required: options.tlsRequired },
     bareLineEndings: options.bareLineEndings,
     addresses: options.addresses,
     disabled: options.disabled,
@@ -76,6 +76,11 @@ function engineOptions(deps: ServerDeps): ServerOptions {
     }),
     ...(options.debug ? { trace: ({ sessionId, from, text }) => wire.debug(from, { sessionId, text }) } : {}),
   }
+}
+
+/** Of what is piped here, the front makes the handshakes. */
+function takesPipes({ listen }: Options): boolean {
+  return listen.some(({ pipePath }) => pipePath !== undefined)
 }
 
 function pickLimits(options: Options): Limits {

@@ -65,7 +65,7 @@ async function begin(): Promise<Work> {
       log,
       logins,
       journal,
-      hasTls: tls !== undefined || options.listen.some(({ pipePath }) => pipePath !== undefined),
+      tls,
       kept: options.logFormat === 'json' ? () => {} : (record) => out.write(keptLine(record)),
     },
     new SharedAdmission(shared.admission, index),

@@ -1,0 +1,136 @@
+/**
+ * Serving: from settings to what takes mail in, and back down. Whether one server does that or workers do is the one difference that
+ * {@link Serving} makes.
+ *
+ * Standard output has the block and a line for each message; the log goes to stderr. With `--log-format json` everything
+ * is a line of JSON on stderr, and standard output stays empty.
+ */
+import { openLogins, type Logins } from '@postern/intake/logins'
+import type { TlsCredentials, TlsOptions } from '@postern/runtime/tls'
+import type { MailStore } from '@postern/storage'
+import type { Logger } from '@logtape/logtape'
+import { storeName } from '../config/urls/store-url.ts'
+import type { Settings } from '../config/settings.ts'
+import { outliveReader, tell } from '../host/output.ts'
+import { expectClients } from '../host/signals.ts'
+import { announcement, boundUrl, keepsText, keptLine, waitingText } from './announcement.ts'
+import { fitDescriptors } from './descriptors.ts'
+import { type Bound, closeAll, listenAll } from './listening.ts'
+import { Journal } from './logs/journal.ts'
+import { type LogOutput, NOTICE, openLog } from './logs/log.ts'
+import { checkRights } from './rights.ts'
+import { untilStopped } from './running.ts'
+import { makeServer } from './server.ts'
+import { missingMailboxes } from './store/mailboxes.ts'
+import { openStore } from './store/store.ts'
+import { openTls } from './tls/tls.ts'
+import { startUpkeep } from './upkeep.ts'
+
+/** How mail is taken in. */
+export interface Serving {
+  /** Where the log goes. Default: standard error. */
+  readonly logOutput?: LogOutput
+  /** Whether this thread says when the directory of the store is lost; workers say it themselves. */
+  readonly logsLostStore: boolean
+  /** Writes to standard output. */
+  tell(text: string): void
+  /** Begins to take mail in, on every address. @throws Failure */
+  start(deps: ServingDeps): Promise<Service>
+}
+
+/** What a service works with. */
+export interface ServingDeps {
+  readonly settings: Settings
+  readonly tls: TlsCredentials | undefined
+  readonly store: MailStore
+  readonly log: Logger
+  readonly journal: Journal
+  readonly logins: Logins
+  /** Writes to standard output, if that is not to stay empty. */
+  say(text: string): void
+}
+
+/** What takes mail in. */
+export interface Service {
+  /** Where it listens, in the order of the addresses. */
+  readonly bound: readonly Bound[]
+  readonly sessionCount: number
+  /** Resolves, with why, when it can't go on. */
+  readonly broken?: Promise<unknown>
+  /** Resolves when all handshakes to come use it. */
+  useTls?(tls: TlsOptions): Promise<void>
+  /** Stops taking anything in, and waits at most so long for what is in progress. */
+  end(graceMs: number): Promise<void>
+}
+
+/** One server in this thread. */
+export const ALONE: Serving = { logsLostStore: true, tell, start: startAlone }
+
+/** Serves until a signal stops it. @returns the exit code. @throws Failure when it can't begin. */
+export async function serve(given: Settings, serving: Serving): Promise<number> {
+  const tls = await openTls(given)
+  const log = await openLog(given.options, serving.logOutput)
+  const settings = fitDescriptors(given, log)
+  const { options } = settings
+  const store = await openStore(settings, serving.logsLostStore ? { log } : {})
+  const notices = log.getChild(NOTICE)
+  const say = options.logFormat === 'json' ? () => {} : (text: string) => serving.tell(text)
+  outliveReader()
+
+  const logins = openLogins(options.hookTimeoutMs, checkRights())
+  const journal = new Journal(log, options)
+  const service = await serving.start({ settings, tls, store, log, journal, logins, say })
+  let stopUpkeep = (): void => {}
+  // Before anything is said: who reads it may send a signal.
+  const stopped = untilStopped({
+    settings,
+    tls,
+    log,
+    say,
+    inProgress: () => ({ sessions: service.sessionCount }),
+    waitingText: () => waitingText(service.sessionCount, options.graceMs),
+    async reloaded() {
+      if (tls !== undefined) await service.useTls?.(tls.current.options)
+    },
+    ...(service.broken !== undefined && { broken: service.broken }),
+    async end(graceMs) {
+      stopUpkeep()
+      logins.close()
+      await service.end(graceMs)
+      journal.flush()
+    },
+  })
+  say(announcement(settings, service.bound))
+  const keeps = keepsText(options)
+  notices.info('serving', {
+    addresses: service.bound.map(boundUrl),
+    store: storeName(options.store),
+    hostname: options.hostname,
+    ...(options.workers > 1 && { workers: options.workers }),
+    ...(keeps !== undefined && { keeps }),
+  })
+  const reason = missingMailboxes(settings)
+  if (reason !== undefined) log.warn('all recipients but the postmaster are refused', { reason })
+  stopUpkeep = startUpkeep(store, options, log)
+  return stopped
+}
+
+async function startAlone(deps: ServingDeps): Promise<Service> {
+  const { settings, tls, journal, say } = deps
+  const server = makeServer(settings, {
+    ...deps,
+    options: settings.options,
+    kept: (record) => say(keptLine(record)),
+  })
+  expectClients()
+  const bound = await listenAll(server, settings, tls, journal)
+  return {
+    bound,
+    get sessionCount() {
+      return server.sessionCount
+    },
+    async end(graceMs) {
+      await Promise.all([closeAll(bound), server.close({ graceMs })])
+    },
+  }
+}
