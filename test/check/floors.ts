@@ -28,7 +28,6 @@ export interface Package {
 }
 
 const NODE = ['node:']
-const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage']
 /** What a runtime with sockets builds on. */
 const SOCKETS = ['sockets', 'sockets/tls', 'common']
 /** What every other part of the protocol may use. */
