@@ -23,8 +23,6 @@ export interface Package {
   readonly root: string
   readonly packages: readonly string[]
   readonly floors: readonly (readonly Part[])[]
-  /** Its circles are known and not mended yet. */
-  readonly hasCircles?: true
 }
 
 const NODE = ['node:']

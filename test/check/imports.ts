@@ -96,7 +96,6 @@ function circleBreaches(files: readonly SourceFile[]): string[] {
   const imports = new Map<string, Set<string>>()
   const folders = new Map<string, Set<string>>()
   for (const file of files) {
-    if (file.house.hasCircles === true) continue
     const targets = file.imports.filter((target) => target.startsWith('.')).map((target) => reach(file.path, target))
     imports.set(file.path, new Set(targets))
     const from = folderOf(file.path)
