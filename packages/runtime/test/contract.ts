@@ -240,6 +240,18 @@ export const contract: readonly Check[] = [
     )
   }),
 
+  check('destroy drops what was not read, and reads reject, also when the peer has ended', async (near, far) => {
+    await far.write(ascii('never read'))
+    const closed = far.end()
+    await sleep(CROSSING_MS)
+    near.destroy(new Error('because'))
+    ensure((await rejects(near.read(), 'read')).message === 'because', 'another reason')
+    await within(
+      closed.catch(() => {}),
+      'the end of the far end',
+    )
+  }),
+
   check('destroy after end', async (near) => {
     const closed = near.end()
     near.destroy()
