@@ -95,7 +95,17 @@ export function diskError(error: unknown, what: string): StorageError {
   return new StorageError(code, `${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
 }
 
-/** 'ENOENT' and the like; undefined for what the operating system did not say. */
+/** Reads a directory. Returns no entries if there is no such directory. */
+export async function entriesIn(disk: Disk, path: string): Promise<nodeFs.Dirent[]> {
+  try {
+    return await disk.readdir(path)
+  } catch (error) {
+    if (isGone(error)) return []
+    throw error
+  }
+}
+
+/** Returns 'ENOENT' or another code of the operating system; undefined for other errors. */
 export function systemCode(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return typeof code === 'string' ? code : undefined

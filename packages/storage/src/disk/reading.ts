@@ -1,5 +1,6 @@
 /** Reading files: small ones whole, at one visit; large ones in pieces, and no more than so many at a time. */
 import type { Stats } from 'node:fs'
+import { only } from '../blob/bytes-reader.ts'
 import type { BlobReader } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
 import { type Disk, diskError, HOLD_BYTES } from './disk.ts'
@@ -83,8 +84,4 @@ export function regular(stats: Stats, name: string): Stats {
   throw stats.isSymbolicLink()
     ? new StorageError('denied', `${name} is a symbolic link`)
     : new StorageError('not-found', `${name} is not a file`)
-}
-
-async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  if (bytes.length > 0) yield bytes
 }

@@ -8,6 +8,7 @@
  * - Bytes are not listed.
  */
 import { constants } from 'node:fs'
+import { readerOf } from '../blob/bytes-reader.ts'
 import type {
   BlobInfo,
   BlobReader,
@@ -56,7 +57,7 @@ export class MaildirBlobs implements BlobStore {
     if (!(await this.#has(delivered(decodeRecord(bytes, recordId))))) {
       throw new StorageError('not-found', `${key}: the message is in no mailbox`)
     }
-    return { size: bytes.length, body: only(bytes), close: () => Promise.resolve() }
+    return readerOf(bytes)
   }
 
   async head(key: string): Promise<BlobInfo | undefined> {
@@ -203,8 +204,4 @@ function delivered(record: MailRecord): DeliveredRecord {
     maildir.mailboxes.every(isMailbox)
   if (!isSound) throw new StorageError('corrupt', `envelope of ${record.id}: record.maildir is no place of a message`)
   return { ...record, maildir }
-}
-
-async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  if (bytes.length > 0) yield bytes
 }

@@ -6,9 +6,8 @@
  * - That there is none is believed as long as the directory has not changed since: as long as its time of change is the same, and was
  *   so far past when it was read that no later change can have got the same. Dovecot goes by this too.
  */
-import type { Dirent } from 'node:fs'
 import { join } from 'node:path'
-import { type Disk, isGone } from '../disk/disk.ts'
+import { type Disk, entriesIn, isGone } from '../disk/disk.ts'
 import { uniquePartOf } from './file-name.ts'
 
 /** More than the times of any file system differ by at least. */
@@ -70,7 +69,7 @@ export class DirectoryCache {
   async #read(directory: string, changedAtMs: number): Promise<DirectoryRead> {
     const names = new Map<string, string>()
     const read = { turn: ++this.#turns, readAtMs: Date.now(), changedAtMs, names }
-    for (const entry of await this.#entries(directory)) {
+    for (const entry of await entriesIn(this.#disk, directory)) {
       const unique = entry.isFile() ? uniquePartOf(entry.name) : undefined
       if (unique !== undefined) names.set(unique, entry.name)
     }
@@ -100,15 +99,6 @@ export class DirectoryCache {
       return (await this.#disk.lstat(path)).ctimeMs
     } catch (error) {
       if (isGone(error)) return undefined
-      throw error
-    }
-  }
-
-  async #entries(directory: string): Promise<Dirent[]> {
-    try {
-      return await this.#disk.readdir(directory)
-    } catch (error) {
-      if (isGone(error)) return []
       throw error
     }
   }

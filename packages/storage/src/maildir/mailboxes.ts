@@ -4,11 +4,10 @@
  * Other programs work in them at the same time. A reader moves a file from `new` to `cur`, and there gives it another name whenever a
  * flag changes; while it does, a listing of the directory may have neither name. So what was not found is looked for twice.
  */
-import type { Dirent } from 'node:fs'
 import { join } from 'node:path'
 import { StorageError } from '../blob/error.ts'
 import { Directories } from '../disk/directories.ts'
-import { type Disk, isGone, systemCode } from '../disk/disk.ts'
+import { type Disk, entriesIn, isGone, systemCode } from '../disk/disk.ts'
 import type { Root } from '../disk/root.ts'
 import { Slots } from '../disk/slots.ts'
 import type { MaildirPlaces } from '../mail/record.ts'
@@ -148,7 +147,7 @@ export class Mailboxes {
 
   async #sweepTemporary(directory: string, before: number): Promise<number> {
     let removed = 0
-    for (const entry of await this.#entries(directory)) {
+    for (const entry of await entriesIn(this.#disk, directory)) {
       const path = join(directory, entry.name)
       if (!entry.isFile() || !isTemporaryOfOurs(entry.name)) continue
       try {
@@ -181,16 +180,8 @@ export class Mailboxes {
   }
 
   async #directoriesIn(directory: string): Promise<string[]> {
-    const entries = await this.#entries(directory)
+    const entries = await entriesIn(this.#disk, directory)
     return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map((entry) => entry.name)
-  }
-
-  async #entries(directory: string): Promise<Dirent[]> {
-    try {
-      return await this.#disk.readdir(directory)
-    } catch (error) {
-      return nothing(error, [])
-    }
   }
 }
 

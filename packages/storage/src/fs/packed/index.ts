@@ -12,6 +12,7 @@
  */
 import { constants } from 'node:fs'
 import { join } from 'node:path'
+import { readerOf } from '../../blob/bytes-reader.ts'
 import type {
   BlobInfo,
   BlobReader,
@@ -79,8 +80,7 @@ export class PackedStore implements BlobStore, ListedFolders {
       const blob = contents.blob(name)
       if (blob === undefined) return this.#files.read(key)
       try {
-        const bytes = await this.#deps.brief.run(() => readBlob(this.#deps.disk, path, blob))
-        return { size: bytes.length, body: only(bytes), close: () => Promise.resolve() }
+        return readerOf(await this.#deps.brief.run(() => readBlob(this.#deps.disk, path, blob)))
       } catch (error) {
         // Deleted just now, and the pack with it.
         if (!isGone(error) || triesLeft === 0) throw diskError(error, `can't read ${key}`)
@@ -216,8 +216,4 @@ async function readBlob(disk: Disk, path: string, { pack, entry }: PackedBlob): 
   } finally {
     await disk.close(file)
   }
-}
-
-async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  if (bytes.length > 0) yield bytes
 }

@@ -10,7 +10,7 @@
 import { join } from 'node:path'
 import { isTimeFolder, rootOf } from '../../mail/layout.ts'
 import type { Directories } from '../../disk/directories.ts'
-import { type Disk, isGone, systemCode } from '../../disk/disk.ts'
+import { type Disk, entriesIn, isGone, systemCode } from '../../disk/disk.ts'
 import { MAX_BATCH_BYTES } from './appender.ts'
 import type { FolderAppenders } from './folder-appenders.ts'
 import type { Contents, Grave, Pack } from './contents.ts'
@@ -143,11 +143,7 @@ export class Reclaiming {
   /** The folders of mail, those within before those without. */
   async *#timeFolders(folder: string): AsyncGenerator<string> {
     const { disk, root } = this.#deps
-    const entries = await disk.readdir(join(root, folder)).catch((error: unknown) => {
-      if (isGone(error)) return []
-      throw error
-    })
-    for (const entry of entries) {
+    for (const entry of await entriesIn(disk, join(root, folder))) {
       const below = `${folder}${entry.name}/`
       if (entry.isDirectory() && (below === rootOf(true) || isTimeFolder(below))) yield* this.#timeFolders(below)
     }
