@@ -3,9 +3,28 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
+import { documentedGroups, fileOnlyOptions, optionGroups, withOptionTables } from './option-tables.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
+
+test('the tables of configuration.md are those that `node test/check/option-tables.ts` writes', () => {
+  const document = read('docs/configuration.md')
+  expect(documentedGroups(document)).toEqual(optionGroups())
+  expect(document).toBe(withOptionTables(document))
+})
+
+test('a table of configuration.md that says something else is found', () => {
+  const document = read('docs/configuration.md').replace('| 25MiB |', '| 26MiB |')
+  expect(document).not.toBe(withOptionTables(document))
+})
+
+test('configuration.md has every option that only the file can hold', () => {
+  const [, section = ''] = /^## Only in the file\n([\s\S]*?)^## /m.exec(read('docs/configuration.md')) ?? []
+  const listed = [...section.matchAll(/^\| `(\w+)`/gm)].map((match) => match[1])
+  // A store has a text form too, which is in a table above.
+  expect(listed.toSorted()).toEqual([...fileOnlyOptions(), 'store'].toSorted())
+})
 
 test('configuration.md lists every option of `postern serve`, and none that is not there', () => {
   const help = execFileSync(process.execPath, ['apps/server/main.js', 'serve', '--help'], {

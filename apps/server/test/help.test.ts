@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { FRONT_OPTIONS, OPTIONS, SERVE_OPTIONS } from '../src/config/options/options.ts'
+import { OPTIONS, optionsOf } from '../src/config/options.ts'
 import { flagOf } from '../src/config/settings.ts'
 import { postern } from './program.ts'
 
@@ -16,7 +16,7 @@ test.concurrent('--version', async () => {
 
 test.concurrent('the help of serve has every option', async () => {
   const { stdout, code } = await postern(['serve', '--help'])
-  for (const name of SERVE_OPTIONS.filter((name) => OPTIONS[name].fileOnly !== true))
+  for (const name of optionsOf('serve').filter((name) => OPTIONS[name].fileOnly !== true))
     expect(stdout).toContain(`  ${flagOf(name)} `)
   expect(stdout).toMatch(/--max-message-bytes <size> .*\(default: 25MiB\)/)
   expect(stdout).toContain('Examples:')
@@ -26,7 +26,9 @@ test.concurrent('the help of serve has every option', async () => {
 test.concurrent('the help of front has its options, and none of a server', async () => {
   const { stdout, code } = await postern(['front', '--help'])
   const offered = [...stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map((match) => match[1])
-  const flags = FRONT_OPTIONS.filter((name) => OPTIONS[name].fileOnly !== true).map(flagOf)
+  const flags = optionsOf('front')
+    .filter((name) => OPTIONS[name].fileOnly !== true)
+    .map(flagOf)
   expect(offered.toSorted()).toEqual(['--config', ...flags].toSorted())
   expect(code).toBe(0)
 })

@@ -3,7 +3,7 @@ import { StorageError } from '@postern/storage'
 import { describe, expect, test } from 'vitest'
 import { keptLine } from '../src/serve/announcement.ts'
 import { type LogOptions, openLog } from '../src/serve/logs/log.ts'
-import { OPTIONS } from '../src/config/options/options.ts'
+import { OPTIONS } from '../src/config/options.ts'
 import { MAX_FIELD_LENGTH, MAX_TEXT_LENGTH } from '../src/serve/logs/plain.ts'
 
 type Fields = Record<string, unknown>

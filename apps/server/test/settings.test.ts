@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { LIMIT_RULES } from '@postern/engine'
 import { variableOf } from '@postern/intake/settings'
 import { Failure } from '../src/host/failure.ts'
-import { OPTION_NAMES, OPTIONS } from '../src/config/options/options.ts'
+import { OPTION_NAMES, OPTIONS } from '../src/config/options.ts'
 import { flagOf, readSettings } from '../src/config/settings.ts'
 import { postern, scratch } from './program.ts'
 

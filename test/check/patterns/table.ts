@@ -45,7 +45,7 @@ export const PATTERNS: readonly PatternEntry[] = [
     text: 'the host behind a front',
   },
   {
-    file: 'apps/server/src/config/options/options.ts',
+    file: 'apps/server/src/config/options/process.ts',
     pattern: String.raw`/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i`,
     risk: 'nested',
     by: 'operator',

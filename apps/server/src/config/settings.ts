@@ -8,7 +8,8 @@ import { variableOf } from '@postern/intake/settings'
 import { readConfigFile } from './config-file.ts'
 import { Failure } from '../host/failure.ts'
 import { nearest } from './nearest.ts'
-import { type Option, OPTION_NAMES, type OptionName, OPTIONS, type Options } from './options/options.ts'
+import type { Option } from './options/option.ts'
+import { OPTION_NAMES, type OptionName, OPTIONS, type Options } from './options.ts'
 import { NotAllowed } from './values/schema.ts'
 
 /** What the command line gave: option names to text, to several texts, or to true or false. */

@@ -2,7 +2,7 @@
 import { keepUp, sweepMs, type UpkeepDeps } from '@postern/intake'
 import type { Logger } from '@logtape/logtape'
 import type { MailStore, Retention } from '@postern/storage'
-import type { Options } from '../config/options/options.ts'
+import type { Options } from '../config/options.ts'
 import { errorText } from '../host/failure.ts'
 
 const HOUR_MS = 3_600_000

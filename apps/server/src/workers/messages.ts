@@ -4,7 +4,7 @@
  */
 import type { Endpoint } from '@postern/engine'
 import type { TlsOptions } from '@postern/runtime/tls'
-import type { Options } from '../config/options/options.ts'
+import type { Options } from '../config/options.ts'
 import type { FlagValues } from '../config/settings.ts'
 import type { Shared } from './shared.ts'
 

@@ -4,8 +4,8 @@
  */
 import type { Endpoint } from '@postern/engine'
 import type { Acceptor } from '@postern/runtime/node'
-import type { Options } from '../config/options/options.ts'
-import { canAuthenticate } from '../config/policy.ts'
+import type { Options } from '../config/options.ts'
+import { canAuthenticate } from '../config/options/users.ts'
 import type { Settings } from '../config/settings.ts'
 import { Failure } from '../host/failure.ts'
 import { runtimeName } from '../host/runtime.ts'

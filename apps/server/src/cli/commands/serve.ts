@@ -1,5 +1,5 @@
 /** `postern serve`: takes mail in, in this thread or in workers. */
-import { checkTogether } from '../../config/policy.ts'
+import { checkTogether } from '../../config/combinations.ts'
 import type { Settings } from '../../config/settings.ts'
 import { ALONE, serve } from '../../serve/serve.ts'
 

@@ -1,5 +1,16 @@
 /** The hooks that a config file may hold, by name. */
-import type { ConfigHandlers } from './config.ts'
+import type { AuthOptions, Handlers } from '@postern/engine'
+
+/**
+ * The engine's hooks, and `authenticate`.
+ *
+ * A hook that refuses has the last word; after any other answer the server goes on. `data` may read the message: it then
+ * must answer for it, and the message is not kept. Where it answers nothing and read nothing, the store keeps the message.
+ * `authenticate` that answers nothing leaves the question to `users`.
+ */
+export interface ConfigHandlers extends Handlers {
+  authenticate?: AuthOptions['authenticate']
+}
 
 // The type makes it a mistake to leave one out.
 const NAMES: Readonly<Record<keyof ConfigHandlers, true>> = {

@@ -1,7 +1,7 @@
 /** The lines of a log that may be many: what was refused, and what failed. */
 import type { Logger } from '@logtape/logtape'
 import { ErrorLog } from './errors.ts'
-import type { Options } from '../../config/options/options.ts'
+import type { Options } from '../../config/options.ts'
 import { RefusalLog } from './refusals.ts'
 import { storeName } from '../../config/urls/store-url.ts'
 

@@ -8,7 +8,7 @@
  */
 import process from 'node:process'
 import { configureSync, getLogger, type Logger, type LogRecord, type TextFormatter } from '@logtape/logtape'
-import type { LogLevel } from '../../config/options/config.ts'
+import type { LogFormat, LogLevel } from '../../config/options/logs.ts'
 import { PlainError, PlainReader } from './plain.ts'
 import { type SecretOptions, Secrets } from './secrets.ts'
 import { isTerminal, safe, safeJson, safeLines, wantsColour } from '../../host/terminal.ts'
@@ -16,7 +16,7 @@ import { isTerminal, safe, safeJson, safeLines, wantsColour } from '../../host/t
 /** How much is logged, in what form, and what never is. */
 export interface LogOptions extends Partial<SecretOptions> {
   readonly logLevel: LogLevel
-  readonly logFormat: 'auto' | 'pretty' | 'json'
+  readonly logFormat: LogFormat
   readonly debug: boolean
 }
 

@@ -1,5 +1,5 @@
 /** Keeps secrets out of the log: those that this process was given, by their value; others, by their form. */
-import type { Options } from '../../config/options/options.ts'
+import type { Options } from '../../config/options.ts'
 import { variable } from '../../host/permission.ts'
 
 /** The options that hold secrets as they are. `users` holds hashes, which {@link hideForms} finds by their form. */

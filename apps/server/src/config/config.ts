@@ -1,0 +1,25 @@
+/**
+ * `@postern/server/config`: the types of `postern.config.ts`.
+ *
+ * The same names are flags (`--max-message-bytes`) and environment variables (`POSTERN_MAX_MESSAGE_BYTES`). A flag
+ * outranks the environment, which outranks the file. This module imports nothing at run time.
+ */
+import type { LimitRows } from './options/limits.ts'
+import type { GivenOf } from './options/option.ts'
+import type { OptionRows } from './options.ts'
+
+export type { ConfigHandlers } from './options/hooks.ts'
+export type { LogLevel } from './options/logs.ts'
+export type { HostCertificate } from './options/tls.ts'
+export type { AuthMechanism } from './options/users.ts'
+
+/** Every option of `postern serve` and `postern front`; each may be left out. */
+export interface Config extends GivenOf<OptionRows> {}
+
+/** Every limit of the engine by its own name. */
+export type LimitConfig = GivenOf<LimitRows>
+
+/** Gives `postern.config.ts` its types: `export default defineConfig({ … })`. */
+export function defineConfig(config: Config): Config {
+  return config
+}

@@ -1,0 +1,50 @@
+/**
+ * The one table of options: what each is called, takes, defaults to, and means.
+ *
+ * The types of the config file, flags, environment variables, their validation, the help and the tables of docs/configuration.md are
+ * all derived from it. Each subject has a file in options/, with its rows and the combinations that it refuses.
+ */
+import { type FrontRows, frontRows } from './options/front.ts'
+import { type LimitRows, limitRows } from './options/limits.ts'
+import { type LogRows, logRows } from './options/logs.ts'
+import type { CommandName, Option, ValuesOf } from './options/option.ts'
+import { type PolicyRows, policyRows } from './options/policy.ts'
+import { type ProcessRows, processRows } from './options/process.ts'
+import { type RetentionRows, retentionRows } from './options/retention.ts'
+import { type TlsRows, tlsRows } from './options/tls.ts'
+import { type UserRows, userRows } from './options/users.ts'
+import { type WhereRows, whereRows } from './options/where.ts'
+
+/** Every row. */
+export interface OptionRows
+  extends WhereRows, FrontRows, ProcessRows, RetentionRows, PolicyRows, TlsRows, UserRows, LogRows, LimitRows {}
+
+/** What the server uses: every option with its value. */
+export type Options = ValuesOf<OptionRows>
+
+/** The name of an option, as the config file writes it. */
+export type OptionName = keyof OptionRows
+
+/** Every option, in the order of the help. */
+export const OPTIONS: OptionRows = {
+  ...whereRows,
+  ...frontRows,
+  ...processRows,
+  ...retentionRows,
+  ...policyRows,
+  ...tlsRows,
+  ...userRows,
+  ...logRows,
+  ...limitRows,
+}
+
+/** Every name in the table. */
+export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[]
+
+/** The options of a command. */
+export function optionsOf(command: CommandName): readonly OptionName[] {
+  return OPTION_NAMES.filter((name) => {
+    const { commands = ['serve'] }: Option = OPTIONS[name]
+    return commands.includes(command)
+  })
+}

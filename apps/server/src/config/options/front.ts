@@ -1,0 +1,76 @@
+/** Fronts, and the server behind them. */
+import { isExposed, parsePipeUrl, PIPE_ALLOWED } from '../urls/pipe-url.ts'
+import type { TimeQuantity } from '../values/quantity.ts'
+import { list, optional, parsedText, text } from '../values/schema.ts'
+import { amount, type Choice, file, needs, onOff, type Option } from './option.ts'
+import type { WhereRows } from './where.ts'
+
+export interface FrontRows {
+  /**
+   * What fronts and the server behind them share, at least 32 characters: a front signs with the first, a server lets in who
+   * signs with any, so that one can replace the other.
+   */
+  readonly frontSecret: Option<string | readonly string[], readonly string[]>
+  /** Of `postern front`: the server behind it, `wss://host/path`. */
+  readonly to: Option<string, string | undefined>
+  /** Of `postern front`: a PEM file with the authorities that the server is checked against. Default: those of the runtime. */
+  readonly toCa: Option<string, string | undefined>
+  /** Of `postern front`: allow `ws://` to another machine. Default false. */
+  readonly toWithoutTls: Option<boolean, boolean>
+  /** Of `postern front`: how long the server may take to answer a new pipe. Default `10s`. */
+  readonly connectTimeoutMs: Option<TimeQuantity, number>
+}
+
+const common = { group: 'Where:', commands: ['front'] } as const
+
+export const frontRows: FrontRows = {
+  frontSecret: {
+    // RFC 7518 3.2
+    schema: list(text(/^[\x21-\x7e]{32,1024}$/, 'at least 32 printable characters of ASCII, without blanks')),
+    byDefault: [],
+    help: 'what a front and the server behind it share: the first signs, every one opens; at least 32 characters',
+    ...common,
+    commands: ['serve', 'front'],
+    value: 'secret',
+    repeatable: true,
+    secret: true,
+  },
+  to: {
+    schema: optional(parsedText(parsePipeUrl, PIPE_ALLOWED)),
+    byDefault: undefined,
+    help: 'the server behind the front: wss://host/path',
+    ...common,
+    value: 'url',
+  },
+  toCa: file({ ...common, help: 'PEM file with the authorities that the server is checked against' }),
+  toWithoutTls: onOff({ ...common, help: 'allow ws:// to another machine: whoever is on the way reads the mail' }),
+  connectTimeoutMs: amount(
+    'connectTimeoutMs',
+    { min: 1, max: 60_000, byDefault: '10s' },
+    { ...common, help: 'time for the server to answer a new pipe' },
+  ),
+}
+
+/** @throws Failure where fronts would not be known */
+export function checkPipes({ options, spelled }: Choice<WhereRows & FrontRows>): void {
+  const pipe = options.listen.find(({ pipePath }) => pipePath !== undefined)
+  if (pipe !== undefined && options.frontSecret.length === 0) {
+    throw needs(`${spelled('listen')} ${pipe.url}`, 'what its fronts sign with: give --front-secret')
+  }
+}
+
+/** @returns where a front pipes to. @throws Failure */
+export function checkTarget({ options, spelled }: Choice<FrontRows>): string {
+  const { to } = options
+  if (to === undefined) throw needs(spelled('to'), 'the server behind the front: give --to wss://HOST/PATH')
+  if (options.frontSecret.length === 0) {
+    throw needs(spelled('to'), 'what the server knows this front by: give --front-secret')
+  }
+  if (isExposed(to) && !options.toWithoutTls) {
+    throw needs(
+      `${spelled('to')} ${to}`,
+      'TLS: give a wss:// URL; mail in clear between two machines takes --to-without-tls',
+    )
+  }
+  return to
+}

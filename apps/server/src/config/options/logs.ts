@@ -1,0 +1,38 @@
+/** What the log says. */
+import { oneOf } from '../values/schema.ts'
+import { onOff, type Option } from './option.ts'
+
+/** From the most to the least. */
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'fatal'
+export type LogFormat = 'auto' | 'pretty' | 'json'
+
+export interface LogRows {
+  /** The least that is logged. Default `info`. */
+  readonly logLevel: Option<LogLevel, LogLevel>
+  /** `json` writes only JSON lines, to stderr; `auto` is `pretty` on a terminal. Default `auto`. */
+  readonly logFormat: Option<LogFormat, LogFormat>
+  /** Log what goes over the wire, without credentials and message text. Default false. */
+  readonly debug: Option<boolean, boolean>
+}
+
+const group = 'Logs:'
+
+export const logRows: LogRows = {
+  logLevel: {
+    schema: oneOf('trace', 'debug', 'info', 'warning', 'error', 'fatal'),
+    byDefault: 'info',
+    help: 'the least that is logged: trace, debug, info, warning, error, fatal',
+    group,
+    value: 'level',
+    commands: ['serve', 'front'],
+  },
+  logFormat: {
+    schema: oneOf('auto', 'pretty', 'json'),
+    byDefault: 'auto',
+    help: 'pretty, json, or auto: pretty on a terminal',
+    group,
+    value: 'format',
+    commands: ['serve', 'front'],
+  },
+  debug: onOff({ group, help: 'log what goes over the wire, without credentials' }),
+}

@@ -1,0 +1,86 @@
+/** What mail is taken, and how strictly: what an operator decides about SMTP. */
+import { DOMAIN_ALLOWED, parseDomain } from '@postern/intake/guards'
+import type { TimeQuantity } from '../values/quantity.ts'
+import { commaList, custom, list, nonEmpty, oneOf, optional, parsedText, text } from '../values/schema.ts'
+import { type ConfigHandlers, HOOK_NAMES, isHooks } from './hooks.ts'
+import { amount, type Option } from './option.ts'
+
+export interface PolicyRows {
+  /**
+   * The domains that mail is taken for, with commas between them or as a list: `example.com`, `*.example.org` for all below it, `*` for
+   * every one. Other recipients get `550 5.7.1`, but for `<postmaster>`, who has no domain. Default: every domain.
+   */
+  readonly domains: Option<string | readonly string[], readonly string[] | undefined>
+  /** What follows the host name in the greeting. Default `Postern`. */
+  readonly banner: Option<string, string>
+  /** Wait this long before the greeting, and refuse who talks into it. Default 0: neither. */
+  readonly greetingDelayMs: Option<TimeQuantity, number>
+  /** What to do with a bare CR or LF inside DATA. Default `reject`. */
+  readonly bareLineEndings: Option<BareLineEndings, BareLineEndings>
+  /** `lenient` takes what is only untidy: paths without angle brackets, `a..b@example.org`, any HELO name. Default `strict`. */
+  readonly addresses: Option<Addresses, Addresses>
+  /** EHLO keywords of built-in extensions, or verbs, that are off: `VRFY`, `CHUNKING`, `DSN`, … */
+  readonly disabled: Option<string | readonly string[], readonly string[]>
+  /** Your own hooks. They run before the server's own. */
+  readonly handlers: Option<ConfigHandlers, ConfigHandlers>
+}
+
+type BareLineEndings = 'reject' | 'normalise' | 'preserve'
+type Addresses = 'strict' | 'lenient'
+
+const group = 'Policy:'
+
+export const policyRows: PolicyRows = {
+  domains: {
+    schema: optional(nonEmpty(commaList(parsedText(parseDomain, DOMAIN_ALLOWED)))),
+    byDefault: undefined,
+    help: 'domains that mail is taken for: example.com,*.example.org, or * for every one; others get 550 5.7.1',
+    group,
+    value: 'domains',
+    repeatable: true,
+    docs: { more: '(see [Domains](#domains))' },
+  },
+  banner: {
+    schema: text(/^[\x20-\x7e]{0,200}$/, 'one line of at most 200 printable ASCII characters'),
+    byDefault: 'Postern',
+    help: 'what follows the host name in the greeting',
+    group,
+    value: 'text',
+  },
+  greetingDelayMs: amount(
+    'greetingDelayMs',
+    { min: 0, max: 60_000, byDefault: 0 },
+    { group, help: 'wait before the greeting, refuse who talks into it' },
+  ),
+  bareLineEndings: {
+    schema: oneOf('reject', 'normalise', 'preserve'),
+    byDefault: 'reject',
+    help: 'messages with a bare CR or LF: reject, normalise or preserve',
+    group,
+    value: 'policy',
+  },
+  addresses: {
+    schema: oneOf('strict', 'lenient'),
+    byDefault: 'strict',
+    help: 'strict, or lenient: take what is only untidy, such as paths without angle brackets',
+    group,
+    value: 'policy',
+    docs: { more: '([which is what](protocol.md#addresses-lenient))' },
+  },
+  disabled: {
+    schema: list(parsedText((word) => word.toUpperCase(), 'an EHLO keyword or a verb, such as VRFY or CHUNKING')),
+    byDefault: [],
+    help: 'extension or verb that is off, such as VRFY or CHUNKING',
+    group,
+    value: 'keyword',
+    repeatable: true,
+  },
+  handlers: {
+    schema: custom(isHooks, `an object of functions called ${HOOK_NAMES.join(', ')}`),
+    byDefault: {},
+    help: 'your own hooks',
+    group,
+    value: 'hooks',
+    fileOnly: true,
+  },
+}

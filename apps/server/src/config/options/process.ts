@@ -1,0 +1,66 @@
+/** The server as a process of this machine. */
+import { availableParallelism, hostname } from 'node:os'
+import { LIMIT_RULES } from '@postern/engine'
+import { isAllowed } from '../../host/permission.ts'
+import type { TimeQuantity } from '../values/quantity.ts'
+import { parsed, text } from '../values/schema.ts'
+import { amount, type Choice, needs, type Option } from './option.ts'
+import type { WhereRows } from './where.ts'
+
+export interface ProcessRows {
+  /** The name in the greeting, the EHLO reply and the trace header. Default: this machine's name. */
+  readonly hostname: Option<string, string>
+  /** How long transactions in progress may take to finish when the server stops. Default `30s`. */
+  readonly graceMs: Option<TimeQuantity, number>
+  /** Threads that take mail in, up to 64; `auto` is one for each core. This file is loaded in each of them. Default 1. */
+  readonly workers: Option<number | 'auto', number>
+}
+
+const group = 'Where:'
+/** Each is a thread with a heap of its own. */
+const MAX_WORKERS = 64
+
+export const processRows: ProcessRows = {
+  hostname: {
+    schema: text(/^[^\s]{1,255}$/, 'a domain or an address literal, such as mx.example.com'),
+    byDefault: systemName(),
+    help: 'name in the greeting, the EHLO reply and the trace header',
+    group,
+    value: 'name',
+    commands: ['serve', 'front'],
+    docs: { byDefault: "the system's" },
+  },
+  graceMs: amount(
+    'graceMs',
+    { min: 0, max: LIMIT_RULES.sessionTimeoutMs.max, byDefault: '30s' },
+    { group, help: 'time for mail in progress to finish when the server stops', commands: ['serve', 'front'] },
+  ),
+  workers: {
+    schema: parsed<number>(workerCount, `a whole number, from 1 to ${MAX_WORKERS}, or auto`),
+    byDefault: 1,
+    help: `threads that take mail in, up to ${MAX_WORKERS}; auto is one for each core`,
+    group,
+    value: 'number',
+    docs: { more: '(see [Workers](#workers))' },
+  },
+}
+
+/** @throws Failure where workers would not see one store */
+export function checkWorkers({ options, spelled }: Choice<WhereRows & ProcessRows>): void {
+  const { store, workers } = options
+  if (workers > 1 && 'scheme' in store && store.scheme === 'memory') {
+    throw needs(spelled('workers'), 'a store that all workers see, such as fs:./mail; memory: is in one of them alone')
+  }
+}
+
+function workerCount(given: unknown): number | undefined {
+  if (given === 'auto') return Math.min(MAX_WORKERS, availableParallelism())
+  const count = typeof given === 'string' && /^\d{1,3}$/.test(given) ? Number(given) : given
+  return typeof count === 'number' && Number.isInteger(count) && count >= 1 && count <= MAX_WORKERS ? count : undefined
+}
+
+/** The system's name where it may be known and can stand in a greeting; a name with an underscore, say, can't. */
+function systemName(): string {
+  const name = isAllowed({ name: 'sys', kind: 'hostname' }) ? hostname() : ''
+  return /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(name) ? name : 'localhost'
+}

@@ -1,0 +1,27 @@
+/** How much mail is kept. */
+import { RETENTION_RULES } from '@postern/intake/settings'
+import type { ByteQuantity, TimeQuantity } from '../values/quantity.ts'
+import { amount, type Option } from './option.ts'
+
+export interface RetentionRows {
+  /** Mail that is older is removed, at start and every hour: `30d`. Default Infinity. */
+  readonly keepAgeMs: Option<TimeQuantity, number>
+  /** The newest messages that are kept; older ones are removed, at start and every hour. Default Infinity. */
+  readonly keepCount: Option<number, number>
+  /**
+   * How much mail is kept: the newest that fits, and in any case the newest message. Older mail is removed, at start and every
+   * hour. Default Infinity.
+   */
+  readonly keepBytes: Option<ByteQuantity, number>
+}
+
+export const retentionRows: RetentionRows = {
+  keepAgeMs: row('keepAgeMs', 'age from which mail is removed, such as 30d'),
+  keepCount: row('keepCount', 'how many messages are kept: the newest'),
+  keepBytes: row('keepBytes', 'how much mail is kept: the newest that fits'),
+}
+
+function row(name: keyof typeof RETENTION_RULES, help: string): Option<number, number> {
+  const { min } = RETENTION_RULES[name]
+  return amount(name, { min, byDefault: Infinity }, { group: 'Retention:', help, commands: ['serve', 'sweep'] })
+}

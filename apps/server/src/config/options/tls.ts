@@ -1,0 +1,127 @@
+/** Certificates. */
+import { Failure } from '../../host/failure.ts'
+import { custom, oneOf, optional, parsedText, type Schema } from '../values/schema.ts'
+import { type Choice, file, needs, onOff, type Option, type ValuesOf } from './option.ts'
+import type { PolicyRows } from './policy.ts'
+import { canAuthenticate, type UserRows } from './users.ts'
+import type { WhereRows } from './where.ts'
+
+/** The certificate of one host name: PEM files. */
+export interface HostCertificate {
+  readonly tlsKey: string
+  readonly tlsCert: string
+  readonly tlsPassphrase?: string | undefined
+}
+
+export interface TlsRows {
+  /** A PEM file with the private key. */
+  readonly tlsKey: Option<string, string | undefined>
+  /** A PEM file with the certificate and its chain. */
+  readonly tlsCert: Option<string, string | undefined>
+  /** Opens an encrypted `tlsKey`. */
+  readonly tlsPassphrase: Option<string, string | undefined>
+  /** Make a certificate for this run, to try TLS out. Default false. */
+  readonly selfSigned: Option<boolean, boolean>
+  /** Refuse mail until the connection is TLS, on every address. Default false. */
+  readonly tlsRequired: Option<boolean, boolean>
+  /** A PEM file with the authorities that client certificates are checked against. Default: those of the runtime. */
+  readonly tlsCa: Option<string, string | undefined>
+  /** Whether clients are asked for a certificate; `require` lets nobody in without one that checks. Default `none`. */
+  readonly clientCertificates: Option<ClientCertificates, ClientCertificates>
+  /** Other certificates by the host name that the client asks for; `*.example.com` stands for one label. */
+  readonly sni: Option<Hosts, Hosts>
+}
+
+type ClientCertificates = 'none' | 'request' | 'require'
+type Hosts = Readonly<Record<string, HostCertificate>>
+
+const CERTIFICATE = 'a certificate: give --tls-key and --tls-cert, or --self-signed'
+const group = 'TLS:'
+/** TLS of clients ends at a front as it does at a server. */
+const common = { group, commands: ['serve', 'front'] } as const
+
+export const tlsRows: TlsRows = {
+  tlsKey: file({ ...common, help: 'PEM file with the private key' }),
+  tlsCert: file({ ...common, help: 'PEM file with the certificate and its chain' }),
+  tlsPassphrase: {
+    schema: optional(parsedText((passphrase) => passphrase, 'a text')),
+    byDefault: undefined,
+    help: 'opens an encrypted key; a variable shows it to fewer eyes than a flag',
+    ...common,
+    value: 'secret',
+    secret: true,
+  },
+  selfSigned: onOff({ ...common, help: 'make a certificate for this run, to try TLS out' }),
+  tlsRequired: onOff({ group, help: 'refuse mail until the connection is TLS' }),
+  tlsCa: file({ ...common, help: 'PEM file with the authorities that client certificates are checked against' }),
+  clientCertificates: {
+    schema: oneOf('none', 'request', 'require'),
+    byDefault: 'none',
+    help: 'ask clients for a certificate: none, request, or require one that --tls-ca vouches for',
+    ...common,
+    value: 'policy',
+  },
+  sni: {
+    schema: hostCertificates(),
+    byDefault: {},
+    help: 'other certificates by the host name that the client asks for',
+    ...common,
+    value: 'hosts',
+    fileOnly: true,
+  },
+}
+
+/** Whether there is a certificate, from files or made for the run. */
+export function hasTls({ tlsCert, selfSigned }: Pick<ValuesOf<TlsRows>, 'tlsCert' | 'selfSigned'>): boolean {
+  return selfSigned || tlsCert !== undefined
+}
+
+/** @throws Failure on half a certificate, and on two */
+export function checkCertificate({ options, spelled }: Choice<TlsRows>): void {
+  const { tlsKey, tlsCert, tlsPassphrase } = options
+  if (tlsKey !== undefined && tlsCert === undefined) throw needs(spelled('tlsKey'), 'its certificate: give --tls-cert')
+  if (tlsCert !== undefined && tlsKey === undefined) throw needs(spelled('tlsCert'), 'its key: give --tls-key')
+  if (tlsPassphrase !== undefined && tlsKey === undefined)
+    throw needs(spelled('tlsPassphrase'), 'a key: give --tls-key')
+  if (options.selfSigned && tlsCert !== undefined) {
+    throw new Failure(`${spelled('selfSigned')} and ${spelled('tlsCert')}: are two certificates; leave one out`)
+  }
+}
+
+/** @throws Failure where there is no certificate, and something needs one */
+export function checkNeedOfTls({ options, spelled }: Choice<TlsRows & WhereRows & UserRows & PolicyRows>): void {
+  if (hasTls(options)) return
+  // Of what is piped here, the front makes the handshakes.
+  const isPiped = options.listen.every(({ pipePath }) => pipePath !== undefined)
+  if (options.tlsRequired && !isPiped) throw needs(spelled('tlsRequired'), CERTIFICATE)
+  if (options.tlsCa !== undefined) throw needs(spelled('tlsCa'), CERTIFICATE)
+  if (options.clientCertificates !== 'none') throw needs(spelled('clientCertificates'), CERTIFICATE)
+  if (Object.keys(options.sni).length > 0) throw needs(spelled('sni'), CERTIFICATE)
+  checkListening({ options, spelled })
+  if (canAuthenticate(options) && !options.authWithoutTls && !isPiped) {
+    const name = spelled(options.users.length > 0 ? 'users' : 'handlers')
+    throw needs(name, `${CERTIFICATE}; without TLS passwords travel in clear, which takes --auth-without-tls`)
+  }
+}
+
+/** @throws Failure where an address means TLS, and there is no certificate */
+export function checkListening({ options, spelled }: Choice<TlsRows & WhereRows>): void {
+  if (hasTls(options)) return
+  const listen = options.listen.find(({ implicitTls, submission }) => implicitTls || submission)
+  if (listen !== undefined) throw needs(`${spelled('listen')} ${listen.url}`, CERTIFICATE)
+}
+
+function hostCertificates(): Schema<Hosts> {
+  // A passphrase is among them, so the error shows none of it.
+  return custom(isHostCertificates, 'host names, each with { tlsKey, tlsCert } and maybe tlsPassphrase')
+}
+
+function isHostCertificates(given: unknown): given is Hosts {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return false
+  return Object.values(given).every((files: unknown) => {
+    if (typeof files !== 'object' || files === null) return false
+    const { tlsKey, tlsCert, tlsPassphrase, ...others } = files as Partial<HostCertificate>
+    const isPassphrase = tlsPassphrase === undefined || typeof tlsPassphrase === 'string'
+    return typeof tlsKey === 'string' && typeof tlsCert === 'string' && isPassphrase && Object.keys(others).length === 0
+  })
+}

@@ -1,0 +1,64 @@
+/** Who may send. */
+import type { MechanismName } from '@postern/engine'
+import { parseUser, type User } from '@postern/intake/accounts'
+import { Failure } from '../../host/failure.ts'
+import { list, nonEmpty, oneOf, parsedText } from '../values/schema.ts'
+import { type Choice, needs, onOff, type Option, type ValuesOf } from './option.ts'
+import type { PolicyRows } from './policy.ts'
+import type { WhereRows } from './where.ts'
+
+/** A mechanism that the server can check against `users`. */
+export type AuthMechanism = MechanismName
+
+export interface UserRows {
+  /** Who may send: `name:hash`, with a hash from `postern hash`. */
+  readonly users: Option<string | readonly string[], readonly User[]>
+  /** Refuse mail until AUTH has succeeded, on every address. Default false. */
+  readonly authRequired: Option<boolean, boolean>
+  /** Offer AUTH also where the connection is not TLS, so that passwords travel in clear. Default false. */
+  readonly authWithoutTls: Option<boolean, boolean>
+  /** On offer for AUTH, in this order. Default both. */
+  readonly authMechanisms: Option<AuthMechanism | readonly AuthMechanism[], readonly AuthMechanism[]>
+}
+
+const group = 'Users:'
+const USERS = 'someone who may send: give --users'
+
+export const userRows: UserRows = {
+  users: {
+    schema: list(parsedText(parseUser, 'name:hash, with a hash that `postern hash` made')),
+    byDefault: [],
+    help: 'who may send, as name:hash; `postern hash` makes the hash',
+    group,
+    value: 'name:hash',
+    repeatable: true,
+    secret: true,
+  },
+  authRequired: onOff({ group, help: 'refuse mail until AUTH has succeeded' }),
+  authWithoutTls: onOff({ group, help: 'offer AUTH also without TLS: passwords travel in clear' }),
+  authMechanisms: {
+    schema: nonEmpty(list(oneOf('PLAIN', 'LOGIN'))),
+    byDefault: ['PLAIN', 'LOGIN'],
+    help: 'mechanism on offer: PLAIN, LOGIN',
+    group,
+    value: 'name',
+    repeatable: true,
+  },
+}
+
+/** Whether anybody could log in. */
+export function canAuthenticate({ users, handlers }: ValuesOf<UserRows & Pick<PolicyRows, 'handlers'>>): boolean {
+  return users.length > 0 || handlers.authenticate !== undefined
+}
+
+/** @throws Failure where a login is asked for that nobody has, or that two have */
+export function checkUsers({ options, spelled }: Choice<UserRows & PolicyRows & WhereRows>): void {
+  const names = options.users.map(({ name }) => name)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined)
+    throw new Failure(`${spelled('users')}: ${JSON.stringify(twice)} is there twice; leave one out`)
+  if (canAuthenticate(options)) return
+  if (options.authRequired) throw needs(spelled('authRequired'), USERS)
+  const listen = options.listen.find(({ submission }) => submission)
+  if (listen !== undefined) throw needs(`${spelled('listen')} ${listen.url}`, USERS)
+}

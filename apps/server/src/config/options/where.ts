@@ -1,0 +1,91 @@
+/** Where mail comes in, and where it is kept. */
+import type { BlobStore, MailStore } from '@postern/storage'
+import type { S3CredentialsSource } from '@postern/storage/s3'
+import { Failure } from '../../host/failure.ts'
+import { LISTEN_ALLOWED, type ListenAddress, parseListenUrl } from '../urls/listen-url.ts'
+import { isProxyRange, PROXY_ALLOWED } from '../urls/proxies.ts'
+import { isS3Credentials, isStore, parseStoreUrl, STORE_ALLOWED, type StoreChoice } from '../urls/store-url.ts'
+import { custom, list, nonEmpty, optional, parsed, parsedText } from '../values/schema.ts'
+import { type Choice, needs, type Option } from './option.ts'
+
+export interface WhereRows {
+  /**
+   * Where to listen: `smtp://host:port` (port 25 unless given), `smtps://` (TLS at once, 465), `submission://` (TLS by
+   * STARTTLS and AUTH required, 587), `submissions://` (TLS at once and AUTH required, 465), `smtp+unix:/path`. The host `*` is
+   * every address, the port 0 any that is free. `ws://host:port/path` and `wss://` take in what fronts pipe. Default
+   * `smtp://127.0.0.1:2525`.
+   */
+  readonly listen: Option<string | readonly string[], readonly ListenAddress[]>
+  /** Where mail is kept: `fs:DIRECTORY`, `maildir:DIRECTORY`, `s3://BUCKET/PREFIX`, `memory:`, or a store of your own. Default `fs:./mail`. */
+  readonly store: Option<string | BlobStore | MailStore, StoreChoice>
+  /** Who may use an `s3:` store, or a function that is asked before each request. Default the environment's AWS_… variables. */
+  readonly s3Credentials: Option<S3CredentialsSource, S3CredentialsSource | undefined>
+  /**
+   * Who is a proxy and says, by the PROXY protocol (version 1 or 2), whose each connection is: addresses, ranges such as
+   * `10.0.0.0/8`, or `all`. Who connects by TCP from one of them must send its header, and nobody else is believed.
+   * Default: nobody.
+   */
+  readonly proxyFrom: Option<string | readonly string[], readonly string[]>
+}
+
+const group = 'Where:'
+
+export const whereRows: WhereRows = {
+  listen: {
+    schema: nonEmpty(list(parsedText(parseListenUrl, LISTEN_ALLOWED))),
+    byDefault: 'smtp://127.0.0.1:2525',
+    help: 'where to listen: smtp://, smtps://, submission://, submissions://, smtp+unix:, ws://, wss://',
+    group,
+    value: 'url',
+    repeatable: true,
+    commands: ['serve', 'front'],
+  },
+  store: {
+    schema: parsed<StoreChoice>(
+      (given) => (typeof given === 'string' ? parseStoreUrl(given) : isStore(given) ? given : undefined),
+      STORE_ALLOWED,
+    ),
+    byDefault: 'fs:./mail',
+    help: 'where mail is kept: fs:DIRECTORY, maildir:DIRECTORY, s3://BUCKET/PREFIX, or memory: until the server stops',
+    group,
+    value: 'url',
+    commands: ['serve', 'sweep'],
+  },
+  s3Credentials: {
+    schema: optional(
+      custom(isS3Credentials, '{ accessKeyId, secretAccessKey } and maybe sessionToken, or a function that gives them'),
+    ),
+    byDefault: undefined,
+    help: 'who may use an s3: store, where the environment does not say',
+    group,
+    value: 'credentials',
+    secret: true,
+    fileOnly: true,
+  },
+  proxyFrom: {
+    schema: list(parsedText((range) => (isProxyRange(range) ? range : undefined), PROXY_ALLOWED)),
+    byDefault: [],
+    help: 'proxies that say whose a connection is, by the PROXY protocol: address, range, or all',
+    group,
+    value: 'addresses',
+    repeatable: true,
+  },
+}
+
+/** @throws Failure where nobody could come through a proxy */
+export function checkProxies({ options, spelled }: Choice<WhereRows>): void {
+  const { listen, proxyFrom } = options
+  if (proxyFrom.length > 0 && listen.every(({ path, pipePath }) => (path ?? pipePath) !== undefined)) {
+    throw needs(spelled('proxyFrom'), 'an address that is listened on by TCP: give --listen smtp://…')
+  }
+}
+
+/** @throws Failure on what a front can't do */
+export function checkWhereOfFront({ options, spelled }: Choice<WhereRows>): void {
+  const pipe = options.listen.find(({ pipePath }) => pipePath !== undefined)
+  if (pipe !== undefined) {
+    throw new Failure(`${spelled('listen')} ${pipe.url}: is for a server; a front takes smtp://, smtps:// and the like`)
+  }
+  if (options.proxyFrom.length > 0)
+    throw new Failure(`${spelled('proxyFrom')}: is for a server; a front reads no PROXY header`)
+}
