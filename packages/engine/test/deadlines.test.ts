@@ -19,6 +19,14 @@ function begin(limits: Partial<Limits> = {}): Deadlines {
   return new Deadlines(resolveLimits({ ...LIMITS, ...limits }), 0)
 }
 
+function hookBegins(deadlines: Deadlines, now: number): void {
+  if (deadlines.hookBegins()) deadlines.forHook(now)
+}
+
+function hookEnds(deadlines: Deadlines, now: number): void {
+  if (deadlines.hookEnds()) deadlines.forHook(now)
+}
+
 function inMessage(messageOctets: number): Progress {
   return { isInMessage: true, isInLine: false, linesRead: 4, messageOctets }
 }
@@ -34,7 +42,7 @@ test.each([
   ['bytes', 210, (deadlines: Deadlines) => deadlines.forBytes(10, inMessage(0))],
   ['peer', 310, (deadlines: Deadlines) => deadlines.forPeer(10)],
   ['handshake', 110, (deadlines: Deadlines) => deadlines.forHandshake(10)],
-  ['hook', 510, (deadlines: Deadlines) => deadlines.hookBegins(10)],
+  ['hook', 510, (deadlines: Deadlines) => hookBegins(deadlines, 10)],
 ] as const)('a wait for %s ends at %i and is over then', (wait, at, start) => {
   const deadlines = begin()
   start(deadlines)
@@ -68,7 +76,7 @@ describe('a command', () => {
     deadlines.forBytes(10, BETWEEN_COMMANDS)
     expect(deadlines.idleMs(35, BETWEEN_COMMANDS)).toBe(25)
     expect(deadlines.idleMs(35, inMessage(0))).toBeUndefined()
-    deadlines.hookBegins(40)
+    hookBegins(deadlines, 40)
     expect(deadlines.idleMs(45, BETWEEN_COMMANDS)).toBeUndefined()
   })
 })
@@ -113,7 +121,7 @@ describe('a message', () => {
 describe('a hook', () => {
   test('has its time anew after it has read', () => {
     const deadlines = begin()
-    deadlines.hookBegins(0)
+    hookBegins(deadlines, 0)
     deadlines.forBytes(400, inMessage(0))
     expect(deadlines.at).toBe(600)
     deadlines.forHook(450)
@@ -122,26 +130,26 @@ describe('a hook', () => {
 
   test('leaves the deadline of the bytes that it still waits for when it answers', () => {
     const deadlines = begin()
-    deadlines.hookBegins(0)
+    hookBegins(deadlines, 0)
     deadlines.forBytes(100, inMessage(0))
-    deadlines.hookEnds(150)
+    hookEnds(deadlines, 150)
     expect(deadlines).toMatchObject({ wait: 'bytes', at: 300, isHookAwaited: false })
   })
 
   test('of a chunk gives its place back to that of the message', () => {
     const deadlines = begin()
-    deadlines.hookBegins(0)
-    deadlines.hookBegins(100)
+    hookBegins(deadlines, 0)
+    hookBegins(deadlines, 100)
     expect(deadlines.at).toBe(600)
-    deadlines.hookEnds(200)
+    hookEnds(deadlines, 200)
     expect(deadlines).toMatchObject({ wait: 'hook', at: 700 })
-    deadlines.hookEnds(300)
+    hookEnds(deadlines, 300)
     expect(deadlines).toMatchObject({ wait: 'nothing', at: Infinity })
   })
 
   test('has a moment after its session was destroyed, whatever it waits for', () => {
     const deadlines = begin({ hookTimeoutMs: 5_000 })
-    deadlines.hookBegins(0)
+    hookBegins(deadlines, 0)
     deadlines.destroyed(100)
     expect(deadlines.at).toBe(1_100)
     expect(deadlines.expire(1_100)).toBe('last-moment')
@@ -155,7 +163,7 @@ describe('the session', () => {
     deadlines.forBytes(900, BETWEEN_COMMANDS)
     expect(deadlines.at).toBe(1_000)
     expect([deadlines.isSessionOver(999), deadlines.isSessionOver(1_000)]).toEqual([false, true])
-    deadlines.hookBegins(950)
+    hookBegins(deadlines, 950)
     deadlines.forHook(960)
     expect(deadlines.at).toBe(1_000)
   })

@@ -114,25 +114,33 @@ export class Deadlines {
     this.#begin('handshake', now, this.#limits.tlsHandshakeTimeoutMs)
   }
 
-  /** A hook is waited for. One that has begun to read waits for the client: that deadline stays. */
-  hookBegins(now: number): void {
+  /**
+   * A hook is waited for. Returns whether its time begins now: one that has begun to read waits for the client, and that deadline
+   * stays.
+   */
+  hookBegins(): boolean {
     this.#hooks++
-    this.#restUnlessBusy(now)
+    return !this.#isBusy
   }
 
-  /** A hook has answered, and may do so while it still waits for the client: that deadline stays. */
-  hookEnds(now: number): void {
+  /**
+   * A hook has answered. Returns whether the time of another one begins anew. It may answer while it still waits for the client:
+   * that deadline stays.
+   */
+  hookEnds(): boolean {
     this.#hooks--
-    this.#restUnlessBusy(now)
+    if (this.#isBusy) return false
+    if (this.isHookAwaited) return true
+    this.end()
+    return false
   }
 
-  #restUnlessBusy(now: number): void {
-    if (this.wait !== 'nothing' && this.wait !== 'hook') return
-    if (this.isHookAwaited) this.forHook(now)
-    else this.end()
+  /** Something else than a hook is waited for. */
+  get #isBusy(): boolean {
+    return this.wait !== 'nothing' && this.wait !== 'hook'
   }
 
-  /** A wait is over, and a hook waited for it: the hook's time starts anew. */
+  /** The time of a hook begins: it is waited for, or the wait is over that it waited for. */
   forHook(now: number): void {
     this.#begin('hook', now, this.#limits.hookTimeoutMs)
   }

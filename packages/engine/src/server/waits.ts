@@ -85,20 +85,20 @@ export class Waits {
   }
 
   hookBegins(): void {
-    const now = performance.now()
-    this.#deadlines.hookBegins(now)
-    this.#arm(now)
+    if (this.#deadlines.hookBegins()) this.#forHook()
   }
 
   hookEnds(): void {
-    const now = performance.now()
-    this.#deadlines.hookEnds(now)
-    this.#arm(now)
+    if (this.#deadlines.hookEnds()) this.#forHook()
   }
 
   /** Ends a wait. What remains is the hook that waited for it, if one did. */
   rest(): void {
-    if (!this.#deadlines.isHookAwaited) return this.#deadlines.end()
+    if (this.#deadlines.isHookAwaited) this.#forHook()
+    else this.#deadlines.end()
+  }
+
+  #forHook(): void {
     const now = performance.now()
     this.#deadlines.forHook(now)
     this.#arm(now)

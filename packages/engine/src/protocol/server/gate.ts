@@ -1,46 +1,55 @@
 /**
  * Whether a command may be sent at all: is it known, on, short enough, and are TLS and AUTH where they must be.
  *
- * What depends on the server alone is put together once, a rule for each verb; so a command costs one look-up.
+ * What depends on the server alone is put together once for each verb, so a command costs one look-up.
  */
 import { upperCase } from '../bytes/ascii.ts'
 import type { ExtensionSet } from '../extensions/set.ts'
 import * as replies from '../grammar/replies.ts'
 import type { Reply } from '../grammar/reply.ts'
 import type { Limits } from '../limits.ts'
+import type { KnownVerb, Visitor } from './entry.ts'
 import { movesBy, movesFor, type Verb } from './state.ts'
-import { extensionVerb, VERBS, type VerbRule, type Visitor } from './verbs.ts'
+import { extensionVerb, VERBS } from './verbs.ts'
 
 export class Gate {
   /** The longest line that any verb may have. */
   readonly maxLineOctets: number
   readonly #maxCommandLineOctets: number
-  readonly #rules: ReadonlyMap<string, VerbRule>
+  readonly #verbs: ReadonlyMap<string, KnownVerb>
 
   /** @param verbsOff Verbs that are known and off. */
   constructor(limits: Limits, extensions: ExtensionSet, verbsOff: ReadonlySet<string>) {
     const { maxCommandLineOctets, maxAuthLineOctets } = limits
     const { verbs: brought, lineOctets } = extensions
-    const rules = [...new Set([...Object.keys(VERBS), ...brought.keys()])].map((verb): VerbRule => {
+    const verbs = [...new Set([...Object.keys(VERBS), ...brought.keys()])].map((verb): KnownVerb => {
       const own = Object.hasOwn(VERBS, verb) ? (verb as Verb) : undefined
-      const rulesOfVerb = brought.get(verb) ?? {}
-      const entry = own === undefined ? extensionVerb(rulesOfVerb) : VERBS[own]
+      const rules = brought.get(verb) ?? {}
+      const entry = own === undefined ? extensionVerb(rules) : VERBS[own]
+      const { announce, read, refusal } = entry
       return {
         verb,
-        entry,
         isOff: verbsOff.has(verb) || (entry.needsExtension === true && !brought.has(verb)),
         maxLineOctets: entry.isAuth === true ? maxAuthLineOctets : maxCommandLineOctets + (lineOctets.get(verb) ?? 0),
-        moves: own === undefined ? movesBy(rulesOfVerb) : movesFor(own),
-      }
+        moves: own === undefined ? movesBy(rules) : movesFor(own),
+        isBeforeTls: entry.isBeforeTls === true,
+        isBeforeAuth: entry.isBeforeAuth === true,
+        takesNoArgument: entry.takesNoArgument === true,
+        leadsOn: entry.leadsOn === true,
+        isAuth: entry.isAuth === true,
+        refusal,
+        read,
+        announce,
+      } as KnownVerb
     })
     this.maxLineOctets = maxCommandLineOctets + Math.max(0, ...lineOctets.values())
     this.#maxCommandLineOctets = maxCommandLineOctets
-    this.#rules = new Map(rules.map((rule) => [rule.verb, rule]))
+    this.#verbs = new Map(verbs.map((known) => [known.verb, known]))
   }
 
-  /** The rule of a verb, in whatever case it was written; undefined where nobody knows it. */
-  ruleOf(verb: string): VerbRule | undefined {
-    return this.#rules.get(verb) ?? this.#rules.get(upperCase(verb))
+  /** Finds a verb, in whatever case it was written. Returns undefined if nobody knows it. */
+  find(verb: string): KnownVerb | undefined {
+    return this.#verbs.get(verb) ?? this.#verbs.get(upperCase(verb))
   }
 
   /**
@@ -48,13 +57,13 @@ export class Gate {
    *
    * @param lineOctets Of its line, CRLF included.
    */
-  refusal({ entry, isOff, maxLineOctets }: VerbRule, lineOctets: number, visitor: Visitor): Reply | undefined {
-    if (lineOctets > maxLineOctets) return replies.LINE_TOO_LONG
-    const refusal = entry.refusal?.(visitor)
+  refusal(known: KnownVerb, lineOctets: number, visitor: Visitor): Reply | undefined {
+    if (lineOctets > known.maxLineOctets) return replies.LINE_TOO_LONG
+    const refusal = known.refusal?.(visitor)
     if (refusal !== undefined) return refusal
-    if (isOff) return replies.COMMAND_OFF
-    if (visitor.isTlsMissing && entry.isBeforeTls !== true) return replies.TLS_REQUIRED
-    if (visitor.isAuthMissing && entry.isBeforeAuth !== true) return replies.AUTH_REQUIRED
+    if (known.isOff) return replies.COMMAND_OFF
+    if (visitor.isTlsMissing && !known.isBeforeTls) return replies.TLS_REQUIRED
+    if (visitor.isAuthMissing && !known.isBeforeAuth) return replies.AUTH_REQUIRED
     return undefined
   }
 

@@ -19,12 +19,13 @@ import type { Limits } from '../limits.ts'
 import type { Allowance } from './allowance.ts'
 import { type AuthRules, readResponse, redacted } from './auth.ts'
 import { Budgets } from './budgets.ts'
+import type { KnownVerb, Settle, VerbSession } from './entry.ts'
 import type { Hello, ServerEvent } from './event.ts'
 import type { Gate } from './gate.ts'
 import { MessageReader } from './message-reader.ts'
 import { AFTER_AUTH, AFTER_CHUNK, AFTER_MESSAGE, AFTER_TLS, type CommandState, type Move, type State } from './state.ts'
 import type { OpenEnvelope, TransactionRules } from './transaction.ts'
-import { askAuth, type Settle, settleMessageEnd, settleTransaction, type VerbRule, type VerbSession } from './verbs.ts'
+import { askAuth, settleMessageEnd, settleTransaction } from './verbs.ts'
 
 /** What one server's sessions have in common. */
 export interface ProtocolOptions extends TransactionRules, AuthRules {
@@ -281,10 +282,10 @@ export class ServerProtocol implements VerbSession {
     return { type: 'violation', reply: given }
   }
 
-  moveFor(rule: VerbRule): Move | Reply {
+  moveFor(known: KnownVerb): Move | Reply {
     const tooSoon = this.isAuthMissing ? this.budgets.countBeforeAuth() : undefined
-    const refusal = tooSoon ?? this.#options.gate.refusal(rule, this.#lines.octets, this)
-    return refusal ?? rule.moves[this.#state as CommandState]
+    const refusal = tooSoon ?? this.#options.gate.refusal(known, this.#lines.octets, this)
+    return refusal ?? known.moves[this.#state as CommandState]
   }
 
   setState(state: State): void {
@@ -357,31 +358,31 @@ export class ServerProtocol implements VerbSession {
     const word = space < 0 ? text : text.slice(0, space)
     const argument = space < 0 ? '' : text.slice(space + 1)
     const { gate } = this.#options
-    const rule = gate.ruleOf(word)
-    this.verb = rule?.verb ?? ''
+    const known = gate.find(word)
+    this.verb = known?.verb ?? ''
     // A request of HTTP has a method that nobody knows, or a path.
-    if ((rule === undefined || (kinds & KIND.slash) !== 0) && isHttpRequest(line, false)) {
+    if ((known === undefined || (kinds & KIND.slash) !== 0) && isHttpRequest(line, false)) {
       return this.tell(replies.NOT_SMTP)
     }
-    this.#policy.observe?.(this.#redacted(rule, argument))
-    if (rule?.entry.announce !== undefined) return rule.entry.announce(this, argument, rule)
+    this.#policy.observe?.(this.#redacted(known, argument))
+    if (known?.announce !== undefined) return known.announce(this, argument, known)
     if ((kinds & KIND.control) !== 0) return this.refuse(replies.NOT_ASCII)
-    if (rule === undefined) {
+    if (known === undefined) {
       const tooSoon = this.isAuthMissing ? this.budgets.countBeforeAuth() : undefined
       return this.refuse(tooSoon ?? gate.refusalOfUnknown(word, octets))
     }
-    const move = this.moveFor(rule)
-    return isReply(move) ? this.refuse(move) : rule.entry.read(this, argument, move, rule)
+    const move = this.moveFor(known)
+    return isReply(move) ? this.refuse(move) : known.read(this, argument, move, known)
   }
 
   /**
    * A command as a log may show it. What AUTH carries is a secret; and so may be what nobody knows: the lines of a client
    * that sent its AUTH exchange in one go and was refused at the first come as unknown commands.
    */
-  #redacted(rule: VerbRule | undefined, argument: string): string {
-    if (rule === undefined) return '(unknown command)'
-    if (rule.entry.isAuth === true) return `${rule.verb} ${redacted(argument, this.auth)}`
-    return argument === '' ? rule.verb : `${rule.verb} ${argument}`
+  #redacted(known: KnownVerb | undefined, argument: string): string {
+    if (known === undefined) return '(unknown command)'
+    if (known.isAuth) return `${known.verb} ${redacted(argument, this.auth)}`
+    return argument === '' ? known.verb : `${known.verb} ${argument}`
   }
 
   #response(line: string): ServerEvent {

@@ -3,115 +3,16 @@
  *
  * Where a verb leads from each state is its row in `state.ts`. What the driver does for it is in the driver's `commands.ts`.
  */
-import type { ExtensionContext, VerbEffect, VerbRules } from '../extensions/extension.ts'
+import type { VerbEffect, VerbRules } from '../extensions/extension.ts'
 import { argumentRefusal, helloRefusal, parseChunk, parseQuery } from '../grammar/command.ts'
 import * as replies from '../grammar/replies.ts'
 import { type Reply, isReply } from '../grammar/reply.ts'
-import { type AuthRules, readAuth } from './auth.ts'
-import type { Budgets } from './budgets.ts'
+import { readAuth } from './auth.ts'
+import type { ReadVerb, Settle, VerbEntry, VerbSession } from './entry.ts'
 import type { CommandEvent, EventOf, Hello, ServerEvent } from './event.ts'
 import { isPastDrain } from './message-reader.ts'
-import { AFTER_AUTH, type Move, type Moves, type State, type Verb } from './state.ts'
-import { type OpenEnvelope, type TransactionRules, readMail, readRcpt } from './transaction.ts'
-
-/** What the gate must know of a session. */
-export interface Visitor {
-  readonly isSecure: boolean
-  readonly canStartTls: boolean
-  readonly isTlsMissing: boolean
-  readonly isAuthMissing: boolean
-}
-
-/** A session, as a verb reads and changes it. */
-export interface VerbSession extends ExtensionContext, Visitor {
-  readonly rules: TransactionRules
-  readonly auth: AuthRules
-  readonly budgets: Budgets
-  /** The verb of this command. */
-  readonly verb: string
-  /** Octets of its line, CRLF included. */
-  readonly lineOctets: number
-  hello: Hello | undefined
-  isAuthenticated: boolean
-  /** The transaction in progress, or proposed by the MAIL that waits for its answer. */
-  envelope: OpenEnvelope | undefined
-  /** What was pipelined behind a refusal is out of order through no fault of the client's. */
-  isBehindRefusal: boolean
-  /** Octets of the chunk that came with the message; 0 for a message by DATA. */
-  readonly chunkOctets: number
-  /** Octets of the message so far. */
-  readonly messageOctets: number
-  /** Asks the driver, whose answer is settled by `settle`. */
-  ask(event: ServerEvent, move: Move, settle?: Settle): ServerEvent
-  /** Refuses a command that the driver never gets to see, and counts it as a bad one. */
-  refuse(refusal: Reply): ServerEvent
-  /** Gives a reply that is the client's fault no more than ours. */
-  tell(given: Reply): ServerEvent
-  /** Returns where a command leads, or why it may not be sent now. */
-  moveFor(rule: VerbRule): Move | Reply
-  setState(state: State): void
-  /** Goes on to what comes next, without a reply. */
-  next(): ServerEvent
-  endTransaction(): void
-  /** Forgets who the client is, and its transaction. */
-  forget(): void
-  beginText(): void
-  /** Begins a chunk. Returns whether it is the first of its message. */
-  beginChunk(octets: number, isLast: boolean): boolean
-  /** Reads octets away before anything else, then refuses. */
-  skip(octets: number, answer: Reply): void
-}
-
-/**
- * Does what the answer to an event changes, but for the state. Each takes the event that it settles.
- *
- * @returns the reply to give: the last failure that is allowed gets another one. undefined if it is given later.
- */
-export type Settle = (session: VerbSession, event: never, given: Reply, isAccepted: boolean) => Reply | undefined
-
-/** What is true of a verb on every server. */
-export type VerbEntry = VerbTraits & (ReadVerb | AnnouncedVerb)
-
-/** A command is read if it may come now. */
-interface ReadVerb {
-  read(session: VerbSession, argument: string, move: Move, rule: VerbRule): ServerEvent
-  readonly announce?: never
-}
-
-/** Octets follow the line, so it is read whether it may come or not. */
-interface AnnouncedVerb {
-  announce(session: VerbSession, argument: string, rule: VerbRule): ServerEvent
-  readonly read?: never
-}
-
-interface VerbTraits {
-  /** It may come before TLS where TLS is required (RFC 3207 4). */
-  readonly isBeforeTls?: boolean
-  /** It may come before AUTH where AUTH is required (RFC 4954 4, and what leads there). */
-  readonly isBeforeAuth?: boolean
-  /** It is off unless an extension brings it. */
-  readonly needsExtension?: true
-  /** A server need not have it (RFC 5321 4.5.1). */
-  readonly isOptional?: true
-  readonly takesNoArgument?: true
-  /** It leads somewhere by itself, so it does not count among those that lead nowhere. */
-  readonly leadsOn?: true
-  /** Its argument may be a secret, and its line as long as those of AUTH. */
-  readonly isAuth?: true
-  /** Says why it may not come on this connection now. */
-  refusal?(visitor: Visitor): Reply | undefined
-}
-
-/** What one server makes of one verb. */
-export interface VerbRule {
-  /** In upper case. */
-  readonly verb: string
-  readonly entry: VerbEntry
-  readonly isOff: boolean
-  /** Of its line, CRLF included. */
-  readonly maxLineOctets: number
-  readonly moves: Moves
-}
+import { AFTER_AUTH, type Move, type Verb } from './state.ts'
+import { readMail, readRcpt } from './transaction.ts'
 
 const END_OF_AUTH: Move = { accepted: AFTER_AUTH, refused: AFTER_AUTH }
 const MESSAGE: ServerEvent = { type: 'message' }
@@ -165,13 +66,13 @@ export const VERBS: Readonly<Record<Verb, VerbEntry>> = {
   HELP: { isOptional: true, read: readPlain() },
   BDAT: {
     needsExtension: true,
-    announce(session, argument, rule) {
+    announce(session, argument, known) {
       const chunk = parseChunk(argument)
       if (chunk === undefined) return session.refuse(replies.BAD_CHUNK_SIZE)
       const { octets, isLast, isMalformed } = chunk
       // Whatever the answer, these octets are the chunk's and must never be read as commands.
       if (isPastDrain(session.messageOctets + octets, session.limits)) return session.tell(replies.TOO_MUCH_DATA)
-      const move = session.moveFor(rule)
+      const move = session.moveFor(known)
       if (isReply(move) || isMalformed) {
         session.skip(octets, isReply(move) ? move : replies.BAD_CHUNK_SIZE)
         return session.next()
@@ -249,10 +150,10 @@ function readQuery(session: VerbSession, argument: string, move: Move): ServerEv
 
 /** Returns how a command is read that the driver gets as it is. */
 function readPlain(settle?: Settle): ReadVerb['read'] {
-  return (session, argument, move, { entry }) => {
-    const refusal = argumentRefusal(argument, entry.takesNoArgument === true)
+  return (session, argument, move, { leadsOn, takesNoArgument }) => {
+    const refusal = argumentRefusal(argument, takesNoArgument)
     if (refusal !== undefined) return session.refuse(refusal)
-    return askCommand(session, argument, move, settle, entry.leadsOn)
+    return askCommand(session, argument, move, settle, leadsOn)
   }
 }
 
