@@ -48,6 +48,15 @@ test('links between documents lead somewhere', () => {
   expect(broken).toEqual([])
 })
 
+test('the files and folders that documents name in full are there', () => {
+  const documents = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: root })]
+  const named = documents.flatMap((document) =>
+    [...read(document).matchAll(/`((?:packages|apps|test)\/[\w./-]+)`/g)].map((match) => match[1] as string),
+  )
+  expect(named.length).toBeGreaterThan(40)
+  expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([])
+})
+
 test('the scripts that the README runs are there', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
   const named = [...read('README.md').matchAll(/npx --yes pnpm (?!exec)(\w+)/g)].map((match) => match[1] as string)
