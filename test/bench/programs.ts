@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { pathOf } from '../peers/tool.ts'
+import { pathOf } from '../kit/tool.ts'
 
 /** Servers run on the one core, the load generator on the other. */
 export const CORES = { server: 0, load: 1 } as const

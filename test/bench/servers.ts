@@ -2,8 +2,8 @@
 import { dirname, join, resolve } from 'node:path'
 import { createRequire } from 'node:module'
 import { connect } from 'node:net'
-import { freePort } from '../peers/port.ts'
-import { pathOf } from '../peers/tool.ts'
+import { freePort } from '../kit/port.ts'
+import { pathOf } from '../kit/tool.ts'
 import { CORES, Program } from './programs.ts'
 import { workerdArguments } from './servers/workerd/serve.ts'
 

@@ -14,7 +14,7 @@ import { sendByBdat, sendByData, textOf } from '../corpus/send.ts'
 import { throughTls } from '../peers/openssl.ts'
 import { PASSWORD, USER } from './user.ts'
 import { difference, idIn, protocolOf } from '../peers/store.ts'
-import { mustRun } from '../peers/tool.ts'
+import { mustRun } from '../kit/tool.ts'
 import type { Ability, Target } from './target.ts'
 
 export interface BlackBoxCheck {

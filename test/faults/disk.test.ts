@@ -7,7 +7,7 @@ import { type HeardReply, RawClient } from '../corpus/raw-client.ts'
 import { sendByBdat, sendByData } from '../corpus/send.ts'
 import { Postern, postern } from '../peers/postern.ts'
 import { difference, filesIn, idIn, keptIds, readAll, readKept, Scratch } from '../peers/store.ts'
-import { testWith } from '../peers/tool.ts'
+import { testWith } from '../kit/tool.ts'
 import { SmallDisk, TMPFS } from './tmpfs.ts'
 
 const SMALL = messageOf(2_000)

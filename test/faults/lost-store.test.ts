@@ -10,7 +10,7 @@ import { RawClient } from '../corpus/raw-client.ts'
 import { sendByBdat, sendByData } from '../corpus/send.ts'
 import { type Layout, Postern, postern } from '../peers/postern.ts'
 import { filesIn, idIn, Scratch } from '../peers/store.ts'
-import { mustRun, testWith } from '../peers/tool.ts'
+import { mustRun, testWith } from '../kit/tool.ts'
 import { TMPFS } from './tmpfs.ts'
 
 const SMALL = messageOf(2_000)

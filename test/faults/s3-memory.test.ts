@@ -9,7 +9,7 @@ import { sendEnvelope, textOf } from '../corpus/send.ts'
 import { isThorough } from '../kit/sample.ts'
 import { Postern } from '../peers/postern.ts'
 import { checkedKept, idIn, sha256 } from '../peers/store.ts'
-import { testWith } from '../peers/tool.ts'
+import { testWith } from '../kit/tool.ts'
 import { measure, settledBytes, tell } from './memory.ts'
 import { S3Shelf } from './s3-shelf.ts'
 

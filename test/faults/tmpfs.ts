@@ -5,7 +5,7 @@ import { mkdtempSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Scratch } from '../peers/store.ts'
-import { mustRun, type Need, program, ROOT, runTool } from '../peers/tool.ts'
+import { mustRun, type Need, program, ROOT, runTool } from '../kit/tool.ts'
 
 /** Root alone is not enough: in a container, mounting may be forbidden all the same. */
 export const TMPFS: readonly Need[] = [program('mount'), ROOT, { missing: whyNotMountable() }]

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { environment } from './postern.ts'
 import { readAll, Scratch } from './store.ts'
-import { mustRun, program, testWith } from './tool.ts'
+import { mustRun, program, testWith } from '../kit/tool.ts'
 
 const MAIN = join(import.meta.dirname, '../../apps/server/main.js')
 

@@ -5,7 +5,7 @@ import { messageOf, MiB } from '../corpus/messages.ts'
 import { PASSWORD, USER } from '../contract/user.ts'
 import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
 import { keptFor } from './store.ts'
-import { program, runTool, testWith, type ToolResult } from './tool.ts'
+import { program, runTool, testWith, type ToolResult } from '../kit/tool.ts'
 
 const FROM = 'ann@sender.example'
 const CURL = [OPENSSL, program('curl')]

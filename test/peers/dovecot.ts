@@ -9,9 +9,9 @@ import { once } from 'node:events'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { freePort } from './port.ts'
+import { freePort } from '../kit/port.ts'
 import type { Scratch } from './store.ts'
-import { mustRun, type Need, pathOf, program, ROOT } from './tool.ts'
+import { mustRun, type Need, pathOf, program, ROOT } from '../kit/tool.ts'
 
 export const DOVECOT: readonly Need[] = [
   program('dovecot'),

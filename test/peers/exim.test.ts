@@ -5,7 +5,7 @@ import { MiB } from '../corpus/messages.ts'
 import { Exim, EXIM } from './exim.ts'
 import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
 import { difference, keptFor } from './store.ts'
-import { testWith } from './tool.ts'
+import { testWith } from '../kit/tool.ts'
 
 const NEEDS = [OPENSSL, ...EXIM]
 const FROM = 'ann@sender.example'

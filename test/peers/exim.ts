@@ -6,7 +6,7 @@ import { accessSync } from 'node:fs'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Scratch } from './store.ts'
-import { mustRun, type Need, ROOT, runTool } from './tool.ts'
+import { mustRun, type Need, ROOT, runTool } from '../kit/tool.ts'
 
 const unpacked = resolve(import.meta.dirname, '../.cache/exim')
 const binary = join(unpacked, 'usr/sbin/exim4')

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect } from 'vitest'
 import { HAPROXY, HaProxy } from './haproxy.ts'
 import { OPENSSL, type Served, serveClients } from './served.ts'
 import { difference, keptFor, protocolOf } from './store.ts'
-import { mustRun, program, runTool, testWith } from './tool.ts'
+import { mustRun, program, runTool, testWith } from '../kit/tool.ts'
 
 const CURL = program('curl')
 const NEEDS = [OPENSSL, HAPROXY, CURL]

@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import type { Scratch } from './store.ts'
-import { freePort } from './port.ts'
-import { type Need, pathOf, program } from './tool.ts'
+import { freePort } from '../kit/port.ts'
+import { type Need, pathOf, program } from '../kit/tool.ts'
 
 /** What {@link HaProxy} needs of the machine. */
 export const HAPROXY: Need = program('haproxy')

@@ -12,7 +12,7 @@ import { sendByBdat, sendByData } from '../corpus/send.ts'
 import { Dovecot, DOVECOT } from './dovecot.ts'
 import { Postern, postern } from './postern.ts'
 import { difference, idIn, Scratch } from './store.ts'
-import { mustRun, type Need, pathOf, program, ROOT, testWith } from './tool.ts'
+import { mustRun, type Need, pathOf, program, ROOT, testWith } from '../kit/tool.ts'
 
 /** `nobody`: readers and server are to be the same user, and Dovecot serves no mail as root. */
 const UID = 65_534

@@ -8,7 +8,7 @@ import { Postern } from './postern.ts'
 import { PASSWORD, USER } from '../contract/user.ts'
 import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
 import { idIn, keptFor, readAll, readKept, Scratch } from './store.ts'
-import { testWith } from './tool.ts'
+import { testWith } from '../kit/tool.ts'
 
 const FROM = 'ann@sender.example'
 const MiB = 1024 * 1024

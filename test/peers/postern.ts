@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { runTool, type ToolResult } from './tool.ts'
+import { runTool, type ToolResult } from '../kit/tool.ts'
 
 const MAIN = join(import.meta.dirname, '../../apps/server/main.js')
 const START_TIMEOUT_MS = 20_000

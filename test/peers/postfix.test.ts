@@ -9,7 +9,7 @@ import { textOf } from '../corpus/send.ts'
 import { Postfix, POSTFIX } from './postfix.ts'
 import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
 import { difference, type Kept, readAll } from './store.ts'
-import { testWith } from './tool.ts'
+import { testWith } from '../kit/tool.ts'
 
 const NEEDS = [OPENSSL, ...POSTFIX]
 const FROM = 'ann@sender.example'

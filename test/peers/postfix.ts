@@ -5,8 +5,8 @@
  */
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import type { Scratch } from './store.ts'
-import { freePort } from './port.ts'
-import { mustRun, type Need, pathOf, program, ROOT, runTool } from './tool.ts'
+import { freePort } from '../kit/port.ts'
+import { mustRun, type Need, pathOf, program, ROOT, runTool } from '../kit/tool.ts'
 
 export const POSTFIX: readonly Need[] = [program('postfix'), program('postconf'), ROOT]
 

@@ -5,7 +5,7 @@ import { AWKWARD, messageOf, MiB } from '../corpus/messages.ts'
 import { PASSWORD, USER } from '../contract/user.ts'
 import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
 import { keptFor } from './store.ts'
-import { mustRun, program, testWith } from './tool.ts'
+import { mustRun, program, testWith } from '../kit/tool.ts'
 
 const NEEDS = [OPENSSL, program('python3')]
 const FROM = 'ann@sender.example'

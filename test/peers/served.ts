@@ -5,7 +5,7 @@ import { expect } from 'vitest'
 import { PASSWORD, USER } from '../contract/user.ts'
 import { Postern, posternAlone } from './postern.ts'
 import { difference, type Kept, protocolOf, Scratch } from './store.ts'
-import { mustRun, type Need, program } from './tool.ts'
+import { mustRun, type Need, program } from '../kit/tool.ts'
 
 /** What {@link serveClients} needs of the machine. */
 export const OPENSSL: Need = program('openssl')

@@ -6,7 +6,7 @@ import { textOf } from '../corpus/send.ts'
 import { throughTls } from './openssl.ts'
 import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
 import { keptFor, keptIds } from './store.ts'
-import { runTool, testWith } from './tool.ts'
+import { runTool, testWith } from '../kit/tool.ts'
 
 let served: Served
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { environment } from '../../../test/peers/postern.ts'
 import { FRONT_SECRET, READ_TOKEN } from './reading.ts'
-import { freePort } from '../../../test/peers/port.ts'
+import { freePort } from '../../../test/kit/port.ts'
 import { Running } from './running.ts'
 
 const APP = join(import.meta.dirname, '..')

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
 import { SmallDisk, TMPFS } from '../../../test/faults/tmpfs.ts'
-import { testWith } from '../../../test/peers/tool.ts'
+import { testWith } from '../../../test/kit/tool.ts'
 import { Client } from './client.ts'
 import { type Running, scratch, serve } from './program.ts'
 

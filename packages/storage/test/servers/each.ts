@@ -1,6 +1,6 @@
 /** Tests on the S3 servers of a test file, each test in a bucket of its own. */
 import { afterAll, beforeAll } from 'vitest'
-import { testWith } from '../../../../test/peers/tool.ts'
+import { testWith } from '../../../../test/kit/tool.ts'
 import { startR2 } from './r2-s3.ts'
 import type { S3Server } from './server.ts'
 import { startSwift, SWIFT } from './swift.ts'

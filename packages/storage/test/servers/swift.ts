@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Need } from '../../../../test/peers/tool.ts'
+import type { Need } from '../../../../test/kit/tool.ts'
 import { mustAsk, type S3Server } from './server.ts'
 import { start } from './started.ts'
 
