@@ -70,6 +70,7 @@ let passed = 0
 let failed = 0
 let skipped = 0
 const failures: string[] = []
+const lacks: string[] = []
 
 function run({ name, command: [program, ...args] }: Step): boolean {
   console.log(`\n> ${name}`)
@@ -97,6 +98,7 @@ if (!process.argv.includes('--only-checks')) {
     failed += report.numFailedTests
     skipped += report.numPendingTests + report.numTodoTests
     failures.push(...failuresIn(report))
+    lacks.push(...lacksIn(report))
   }
   // A run that broke outside of a test is a failure too, however many tests passed.
   if (!ended && (report?.numFailedTests ?? 0) === 0) fail('tests: broken outside of any')
@@ -109,6 +111,8 @@ if (!process.argv.includes('--only-checks')) {
 }
 
 run({ name: 'size', command: ['node', 'test/check/size.ts'] })
+if (lacks.length > 0)
+  console.log(`\n> what this machine lacks; REQUIRE_PEERS=1 makes it a failure\n${lacks.join('\n')}`)
 if (failures.length > 0) console.log(`\n> what failed\n${failures.join('\n')}`)
 console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
 process.exitCode = failed === 0 ? 0 : 1
@@ -125,6 +129,16 @@ function read(): Report | undefined {
   } catch {
     return undefined
   }
+}
+
+/** Returns a line for each thing that this machine lacks: how many tests it skipped, and what it is. */
+function lacksIn({ testResults }: Report): string[] {
+  const counts = new Map<string, number>()
+  for (const { fullName, status } of testResults.flatMap(({ assertionResults }) => assertionResults)) {
+    const reason = status === 'failed' ? undefined : / \(skipped: (.*)\)$/s.exec(fullName)?.[1]
+    for (const lack of reason?.split('; ') ?? []) counts.set(lack, (counts.get(lack) ?? 0) + 1)
+  }
+  return [...counts].map(([lack, count]) => `${String(count).padStart(4)} tests skipped: ${lack}`)
 }
 
 /** The failed tests, and the files that failed outside of any, each with the start of what was said of it. */

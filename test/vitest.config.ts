@@ -1,8 +1,12 @@
+import { rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
 // What one process of Node compiled, the next need not: the tests start hundreds of them.
 process.env['NODE_COMPILE_CACHE'] ??= resolve(import.meta.dirname, '.cache/compiled')
+
+// What this machine can do is asked for once in a run: see kit/abilities.ts.
+rmSync(resolve(import.meta.dirname, '.cache/abilities'), { recursive: true, force: true })
 
 // Every process of this run takes its chance from it: see kit/sample.ts.
 process.env['SEED'] ??= String(Math.floor(Math.random() * 2 ** 31))

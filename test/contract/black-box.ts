@@ -14,6 +14,7 @@ import { sendByBdat, sendByData, textOf } from '../corpus/send.ts'
 import { throughTls } from '../peers/openssl.ts'
 import { PASSWORD, USER } from './user.ts'
 import { difference, idIn, protocolOf } from '../peers/store.ts'
+import { type Need, OPENSSL, SWAKS, SWAKS_TLS } from '../kit/abilities.ts'
 import { mustRun } from '../kit/tool.ts'
 import type { Ability, Target } from './target.ts'
 
@@ -22,6 +23,8 @@ export interface BlackBoxCheck {
   readonly needs: readonly Ability[]
   /** Only for who lacks this. */
   readonly without?: Ability
+  /** What has to be on this machine to look at that target. */
+  machine?(target: Target): readonly Need[]
   run(target: Target): Promise<void>
 }
 
@@ -102,8 +105,14 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
   }),
 
   ...(['-tls1_2', '-tls1_3'] as const).flatMap((flag) => [
-    check(`STARTTLS with OpenSSL ${flag}`, (target) => byOpenssl(target, flag, false), 'STARTTLS'),
-    check(`implicit TLS with OpenSSL ${flag}`, (target) => byOpenssl(target, flag, true), 'implicit TLS'),
+    {
+      machine: () => [OPENSSL],
+      ...check(`STARTTLS with OpenSSL ${flag}`, (target) => byOpenssl(target, flag, false), 'STARTTLS'),
+    },
+    {
+      machine: () => [OPENSSL],
+      ...check(`implicit TLS with OpenSSL ${flag}`, (target) => byOpenssl(target, flag, true), 'implicit TLS'),
+    },
   ]),
 
   check(
@@ -236,16 +245,24 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
     assert.equal((await target.ids()).length, before + 1)
   }),
 
-  check('swaks delivers, and what it sent is kept byte for byte', async (target) => {
-    const message = 'Subject: by swaks\r\n\r\n.dots\r\n..and dots\r\n'
-    const args = `--server 127.0.0.1:${target.smtp} --helo swaks.example --from ann@sender.example --to bob@postern.example`
-    const tls = target.gaps.STARTTLS === undefined ? ['--tls', '--tls-verify', '--tls-ca-path', target.caFile] : []
-    const { stdout } = await mustRun('swaks', [...args.split(' '), ...tls, '--data', message.replaceAll('\r\n', '\\n')])
-    const kept = await target.kept(idIn(stdout.toString()))
-    // swaks ends what it is given with one more line end.
-    assert.equal(kept.bytes.toString().trimEnd(), message.trimEnd())
-    assert.equal(protocolOf(kept), target.gaps.STARTTLS === undefined ? 'ESMTPS' : 'ESMTP')
-  }),
+  {
+    machine: (target) => [target.gaps.STARTTLS === undefined ? SWAKS_TLS : SWAKS],
+    ...check('swaks delivers, and what it sent is kept byte for byte', async (target) => {
+      const message = 'Subject: by swaks\r\n\r\n.dots\r\n..and dots\r\n'
+      const args = `--server 127.0.0.1:${target.smtp} --helo swaks.example --from ann@sender.example --to bob@postern.example`
+      const tls = target.gaps.STARTTLS === undefined ? ['--tls', '--tls-verify', '--tls-ca-path', target.caFile] : []
+      const { stdout } = await mustRun('swaks', [
+        ...args.split(' '),
+        ...tls,
+        '--data',
+        message.replaceAll('\r\n', '\\n'),
+      ])
+      const kept = await target.kept(idIn(stdout.toString()))
+      // swaks ends what it is given with one more line end.
+      assert.equal(kept.bytes.toString().trimEnd(), message.trimEnd())
+      assert.equal(protocolOf(kept), target.gaps.STARTTLS === undefined ? 'ESMTPS' : 'ESMTP')
+    }),
+  },
 
   check('nodemailer delivers, and what it sent is kept byte for byte', async (target) => {
     const raw = messageOf(3 * MiB).bytes

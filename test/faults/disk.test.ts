@@ -7,8 +7,9 @@ import { type HeardReply, RawClient } from '../corpus/raw-client.ts'
 import { sendByBdat, sendByData } from '../corpus/send.ts'
 import { Postern, postern } from '../peers/postern.ts'
 import { difference, filesIn, idIn, keptIds, readAll, readKept, Scratch } from '../peers/store.ts'
-import { testWith } from '../kit/tool.ts'
-import { SmallDisk, TMPFS } from './tmpfs.ts'
+import { TMPFS } from '../kit/abilities.ts'
+import { testWith } from '../kit/need.ts'
+import { SmallDisk } from './tmpfs.ts'
 
 const SMALL = messageOf(2_000)
 const LARGE = messageOf(MiB)
@@ -37,7 +38,7 @@ async function expectOnly(store: string, ids: readonly string[]): Promise<void> 
   expect(listed.records.map(({ id }: { id: string }) => id)).toEqual(ids.toSorted().toReversed())
 }
 
-testWith(TMPFS, 'a full disk: 452 4.3.1, the session goes on, and once there is room again 250', async () => {
+testWith([TMPFS], 'a full disk: 452 4.3.1, the session goes on, and once there is room again 250', async () => {
   await using disk = await SmallDisk.mount('size=8m')
   const store = join(disk.path, 'mail')
   await using server = await Postern.serve({ store })
@@ -66,7 +67,7 @@ testWith(TMPFS, 'a full disk: 452 4.3.1, the session goes on, and once there is 
   await client.quit()
 })
 
-testWith(TMPFS, 'a disk that fills while many send: what was answered 250 is whole, the rest is 452', async () => {
+testWith([TMPFS], 'a disk that fills while many send: what was answered 250 is whole, the rest is 452', async () => {
   await using disk = await SmallDisk.mount('size=8m')
   const store = join(disk.path, 'mail')
   await using server = await Postern.serve({ store })
@@ -91,7 +92,7 @@ testWith(TMPFS, 'a disk that fills while many send: what was answered 250 is who
   console.info(`full disk: ${accepted.length} kept, ${refused.length} answered 452`)
 })
 
-testWith(TMPFS, 'no inodes left: 452 4.3.1, and once there are some again 250', async () => {
+testWith([TMPFS], 'no inodes left: 452 4.3.1, and once there are some again 250', async () => {
   await using disk = await SmallDisk.mount('size=8m,nr_inodes=40')
   const store = join(disk.path, 'mail')
   await using server = await Postern.serve({ store })
@@ -105,7 +106,7 @@ testWith(TMPFS, 'no inodes left: 452 4.3.1, and once there are some again 250', 
   await expectOnly(store, ids)
 })
 
-testWith(TMPFS, 'a disk that becomes read-only: 451 4.3.0, and once it is writable again 250', async () => {
+testWith([TMPFS], 'a disk that becomes read-only: 451 4.3.0, and once it is writable again 250', async () => {
   await using disk = await SmallDisk.mount('size=16m')
   const store = join(disk.path, 'mail')
   await using server = await Postern.serve({ store })

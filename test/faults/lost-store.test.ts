@@ -10,8 +10,9 @@ import { RawClient } from '../corpus/raw-client.ts'
 import { sendByBdat, sendByData } from '../corpus/send.ts'
 import { type Layout, Postern, postern } from '../peers/postern.ts'
 import { filesIn, idIn, Scratch } from '../peers/store.ts'
-import { mustRun, testWith } from '../kit/tool.ts'
-import { TMPFS } from './tmpfs.ts'
+import { TMPFS } from '../kit/abilities.ts'
+import { testWith } from '../kit/need.ts'
+import { mustRun } from '../kit/tool.ts'
 
 const SMALL = messageOf(2_000)
 const LARGE = messageOf(MiB)
@@ -126,7 +127,7 @@ test.each([...ROWS, { runtime: 'node', store: 'fs?layout=packed', workers: 2 } a
 
 for (const { runtime, store } of ROWS) {
   testWith(
-    TMPFS,
+    [TMPFS],
     `${store} on ${runtime}: unmounted: 451, never 250; mounted again, 250`,
     async () => {
       await using scratch = await Scratch.make()

@@ -1,14 +1,7 @@
 /** A small disk of one test: a tmpfs, which only root can mount. */
 import { mkdir } from 'node:fs/promises'
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Scratch } from '../peers/store.ts'
-import { mustRun, type Need, program, ROOT, runTool } from '../kit/tool.ts'
-
-/** Root alone is not enough: in a container, mounting may be forbidden all the same. */
-export const TMPFS: readonly Need[] = [program('mount'), ROOT, { missing: whyNotMountable() }]
+import { mustRun, runTool } from '../kit/tool.ts'
 
 export class SmallDisk {
   /** Where it is mounted. */
@@ -36,19 +29,5 @@ export class SmallDisk {
     // Whoever had it open is gone, or has it to himself.
     await runTool('umount', ['-l', this.path])
     await this.#scratch[Symbol.asyncDispose]()
-  }
-}
-
-function whyNotMountable(): string | undefined {
-  if (process.getuid?.() !== 0) return undefined
-  const directory = mkdtempSync(join(tmpdir(), 'postern-test-'))
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory], { stdio: 'ignore' })
-    execFileSync('umount', [directory], { stdio: 'ignore' })
-    return undefined
-  } catch {
-    return 'no tmpfs can be mounted'
-  } finally {
-    rmdirSync(directory)
   }
 }

@@ -1,8 +1,7 @@
-/** Programs that tests run: found or missed by name, always with a time limit, always ended by their own pid. */
+/** Programs that tests run: always with a time limit, always ended by their own pid. */
 import { spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
-import { test } from 'vitest'
+import { delimiter, isAbsolute, join } from 'node:path'
 
 export interface ToolResult {
   /** -1 where a signal ended it. */
@@ -16,12 +15,6 @@ export interface ToolOptions {
   readonly env?: NodeJS.ProcessEnv
   readonly cwd?: string
   readonly timeoutMs?: number
-}
-
-/** A program, or whatever else a machine may lack. */
-export interface Need {
-  /** What is missing, in words for a person; undefined where nothing is. */
-  readonly missing: string | undefined
 }
 
 /** Runs a program to its end. */
@@ -48,34 +41,11 @@ export async function mustRun(command: string, args: readonly string[], options?
   throw new Error(`${command} ${args.join(' ')}: exit ${result.code}\n${result.stdout.toString()}\n${result.stderr}`)
 }
 
-/** A program by its name; its Debian package is in packages.txt. */
-export function program(name: string): Need {
-  return { missing: pathOf(name) === undefined ? `${name} is not installed` : undefined }
-}
-
 /** Where a program is, also where only root has it in its path. */
 export function pathOf(name: string): string | undefined {
+  if (isAbsolute(name)) return isExecutable(name) ? name : undefined
   const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']
   return directories.map((directory) => join(directory, name)).find(isExecutable)
-}
-
-/** Root's rights: to mount, to start an MTA. */
-export const ROOT: Need = { missing: process.getuid?.() === 0 ? undefined : 'needs root' }
-
-/** A test that needs what not every machine has: skipped by name where it is missing, failing where all is required. */
-export function testWith(
-  needs: readonly Need[],
-  name: string,
-  body: () => Promise<void>,
-  timeoutMs: number = 60_000,
-): void {
-  const missing = needs.flatMap((need) => need.missing ?? []).join(', ')
-  if (missing === '') test(name, body, timeoutMs)
-  else if (process.env['REQUIRE_PEERS'] === '1') {
-    test(name, () => {
-      throw new Error(`REQUIRE_PEERS: ${missing}`)
-    })
-  } else test.skip(`${name} (skipped: ${missing})`, body)
 }
 
 function isExecutable(path: string): boolean {

@@ -2,13 +2,15 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { CURL, SWAKS } from '../kit/abilities.ts'
+import { testWith } from '../kit/need.ts'
 import { environment } from './postern.ts'
 import { readAll, Scratch } from './store.ts'
-import { mustRun, program, testWith } from '../kit/tool.ts'
+import { mustRun } from '../kit/tool.ts'
 
 const MAIN = join(import.meta.dirname, '../../apps/server/main.js')
 
-testWith([program('curl'), program('swaks')], 'the first commands that a newcomer types are right', async () => {
+testWith([CURL, SWAKS], 'the first commands that a newcomer types are right', async () => {
   await using scratch = await Scratch.make()
   const store = scratch.join('mail')
   const args = [MAIN, 'serve', '--listen', 'smtp://127.0.0.1:0', '--store', `fs:${store}`]

@@ -1,20 +1,19 @@
 /** The clients that people have at hand on the command line: curl, swaks, msmtp. */
 import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect } from 'vitest'
+import { CURL, CURL_TLS, MSMTP_TLS, SWAKS_TLS } from '../kit/abilities.ts'
+import { testWith } from '../kit/need.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
 import { PASSWORD, USER } from '../contract/user.ts'
-import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
+import { expectKept, type Served, serveClients } from './served.ts'
 import { keptFor } from './store.ts'
-import { program, runTool, testWith, type ToolResult } from '../kit/tool.ts'
+import { runTool, type ToolResult } from '../kit/tool.ts'
 
 const FROM = 'ann@sender.example'
-const CURL = [OPENSSL, program('curl')]
-const SWAKS = [OPENSSL, program('swaks')]
-const MSMTP = [OPENSSL, program('msmtp')]
 let served: Served
 
 beforeAll(async () => {
-  if (OPENSSL.missing === undefined) served = await serveClients()
+  served = await serveClients()
 })
 afterAll(() => served?.[Symbol.asyncDispose]())
 
@@ -45,7 +44,7 @@ async function curl(
   return runTool('curl', [...flags, '--mail-from', FROM, ...recipients, '--upload-file', file, `${url}/client.example`])
 }
 
-testWith(CURL, 'curl: plain, --ssl-reqd and smtps, with several recipients', async () => {
+testWith([CURL_TLS], 'curl: plain, --ssl-reqd and smtps, with several recipients', async () => {
   const file = await fileOf('curl.eml', ENDED)
   const cases = [
     ['plain', `smtp://127.0.0.1:${served.smtp}`, [], 'ESMTP'],
@@ -65,7 +64,7 @@ testWith(CURL, 'curl: plain, --ssl-reqd and smtps, with several recipients', asy
   }
 })
 
-testWith(CURL, 'curl: --user, PLAIN and LOGIN, and a wrong password', async () => {
+testWith([CURL_TLS], 'curl: --user, PLAIN and LOGIN, and a wrong password', async () => {
   const file = await fileOf('curl-auth.eml', ENDED)
   const url = `smtp://127.0.0.1:${served.submission}`
   for (const mechanism of ['PLAIN', 'LOGIN']) {
@@ -82,7 +81,7 @@ testWith(CURL, 'curl: --user, PLAIN and LOGIN, and a wrong password', async () =
   expect(clear.stderr).toContain('530')
 })
 
-testWith(CURL, 'curl: 5 MiB, a refused recipient, a file over the limit', async () => {
+testWith([CURL_TLS], 'curl: 5 MiB, a refused recipient, a file over the limit', async () => {
   const { bytes } = messageOf(5 * MiB)
   const url = `smtp://127.0.0.1:${served.smtp}`
   const large = await curl(url, await fileOf('large.eml', bytes), ['curl-large@postern.example'], ['--ssl-reqd'])
@@ -101,7 +100,7 @@ testWith(CURL, 'curl: 5 MiB, a refused recipient, a file over the limit', async 
   expect(huge.stderr).toContain('552')
 })
 
-testWith(CURL, 'curl: SMTPUTF8', async () => {
+testWith([CURL_TLS], 'curl: SMTPUTF8', async () => {
   const file = await fileOf('curl-utf8.eml', Buffer.from('Subject: Grüße\r\n\r\nHallo\r\n'))
   const to = ['cürl@postern.example']
   const { code, stderr } = await curl(`smtp://127.0.0.1:${served.smtp}`, file, to, ['--ssl-reqd'])
@@ -116,7 +115,7 @@ async function swaks(port: number, to: readonly string[], more: readonly string[
   return runTool('swaks', ['--server', `127.0.0.1:${port}`, '--timeout', '20', ...envelope, ...more])
 }
 
-testWith(SWAKS, 'swaks: plain, --tls, --tlsc, AUTH, --pipeline, data with dots', async () => {
+testWith([SWAKS_TLS], 'swaks: plain, --tls, --tlsc, AUTH, --pipeline, data with dots', async () => {
   const data = ['--data', `@${await fileOf('swaks.eml', DOTS)}`]
   const verify = ['--tls-verify', '--tls-ca-path', served.caFile]
   const login = ['--auth-user', USER, '--auth-password', PASSWORD]
@@ -141,7 +140,7 @@ testWith(SWAKS, 'swaks: plain, --tls, --tlsc, AUTH, --pipeline, data with dots',
   }
 })
 
-testWith(SWAKS, 'swaks: a wrong password, refused recipients, TLS required', async () => {
+testWith([SWAKS_TLS], 'swaks: a wrong password, refused recipients, TLS required', async () => {
   const wrong = ['--tls', '--auth', 'PLAIN', '--auth-user', USER, '--auth-password', 'wrong']
   expect((await swaks(served.submission, ['swaks-wrong@postern.example'], wrong)).code).toBe(28)
   expect((await swaks(served.submission, ['swaks-wrong@postern.example'], [])).code).toBe(23)
@@ -164,7 +163,7 @@ async function msmtp(port: number, to: readonly string[], settings: readonly str
   return runTool('msmtp', ['-C', file, ...to], { input: Buffer.from(input, 'latin1') })
 }
 
-testWith(MSMTP, 'msmtp: plain, STARTTLS, TLS from the first byte, AUTH', async () => {
+testWith([MSMTP_TLS], 'msmtp: plain, STARTTLS, TLS from the first byte, AUTH', async () => {
   const tls = ['tls on', `tls_trust_file ${served.caFile}`]
   const login = ['auth plain', `user ${USER}`, `passwordeval printf '%s' '${PASSWORD}'`]
   const cases = [
@@ -185,7 +184,7 @@ testWith(MSMTP, 'msmtp: plain, STARTTLS, TLS from the first byte, AUTH', async (
   expect(refused.stderr).toContain('550 5.1.1')
 })
 
-testWith(CURL, 'curl: bare line ends are refused, and --crlf mends them', async () => {
+testWith([CURL], 'curl: bare line ends are refused, and --crlf mends them', async () => {
   const file = await fileOf('bare.eml', Buffer.from('Subject: bare\n\nlines\n'))
   const to = ['curl-bare@postern.example']
   const url = `smtp://127.0.0.1:${served.smtp}`

@@ -11,13 +11,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { freePort } from '../kit/port.ts'
 import type { Scratch } from './store.ts'
-import { mustRun, type Need, pathOf, program, ROOT } from '../kit/tool.ts'
-
-export const DOVECOT: readonly Need[] = [
-  program('dovecot'),
-  { missing: pathOf('python3') === undefined ? 'python3 is not installed' : undefined },
-  ROOT,
-]
+import { mustRun, pathOf } from '../kit/tool.ts'
 
 const PASSWORD = 'correct-horse'
 const START_TIMEOUT_MS = 20_000

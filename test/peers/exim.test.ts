@@ -2,18 +2,18 @@
 import { chmod, copyFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { MiB } from '../corpus/messages.ts'
-import { Exim, EXIM } from './exim.ts'
-import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
+import { EXIM } from '../kit/abilities.ts'
+import { testWith } from '../kit/need.ts'
+import { Exim } from './exim.ts'
+import { expectKept, type Served, serveClients } from './served.ts'
 import { difference, keptFor } from './store.ts'
-import { testWith } from '../kit/tool.ts'
 
-const NEEDS = [OPENSSL, ...EXIM]
 const FROM = 'ann@sender.example'
 let served: Served
 let exim: Exim
 
 beforeAll(async () => {
-  if (NEEDS.some((need) => need.missing !== undefined)) return
+  if (EXIM.missing !== undefined) return
   served = await serveClients(['--debug'])
   // Exim reads it as its own user.
   const caFile = served.scratch.join('exim-ca.pem')
@@ -38,19 +38,19 @@ async function relayed(name: string, to: readonly string[], body: string): Promi
   return text.slice(text.indexOf('\r\n\r\n') + 4)
 }
 
-testWith(NEEDS, 'exim: a message with dots, in one chunk', async () => {
+testWith([EXIM], 'exim: a message with dots, in one chunk', async () => {
   const body = '.\n..\n.dot\n\n.\nend\n'
   expect(await relayed('dots', ['dots@postern.example'], body)).toBe(body.replaceAll('\n', '\r\n'))
   expect(wireLog()).toMatch(/"BDAT \d+ LAST"/)
   expect(wireLog()).not.toContain('"DATA"')
 })
 
-testWith(NEEDS, 'exim: 8-bit, several recipients', async () => {
+testWith([EXIM], 'exim: 8-bit, several recipients', async () => {
   const to = ['eight-1@postern.example', 'eight-2@postern.example', 'eight-3@postern.example']
   expect(await relayed('eight', to, 'Gr\xfc\xdfe\n')).toBe('Gr\xfc\xdfe\r\n')
 })
 
-testWith(NEEDS, 'exim: 5 MiB, in several chunks', async () => {
+testWith([EXIM], 'exim: 5 MiB, in several chunks', async () => {
   const line = 'a line that repeats itself, and begins with a dot now and then\n.\n'
   const body = line.repeat(Math.ceil((5 * MiB) / line.length))
   const got = await relayed('large', ['large@postern.example'], body)

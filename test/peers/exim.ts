@@ -2,31 +2,11 @@
  * Exim, run from where it was unpacked: the one MTA at hand that sends by BDAT. Its Debian package conflicts with Postfix,
  * so it is never installed. It has its own configuration and queue, and delivers in the foreground: no daemon.
  */
-import { accessSync } from 'node:fs'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import type { Scratch } from './store.ts'
-import { mustRun, type Need, ROOT, runTool } from '../kit/tool.ts'
-
-const unpacked = resolve(import.meta.dirname, '../.cache/exim')
-const binary = join(unpacked, 'usr/sbin/exim4')
-/** Compiled into Debian's Exim, which does not start without it. */
-const USER = 'Debian-exim'
-
-function isUnpacked(): boolean {
-  try {
-    accessSync(binary)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** What {@link Exim} needs of the machine. */
-export const EXIM: readonly Need[] = [
-  ROOT,
-  { missing: isUnpacked() ? undefined : 'exim is not unpacked in test/.cache/exim (see .ci/run)' },
-]
+import { EXIM_PROGRAM, EXIM_USER } from '../kit/abilities.ts'
+import { mustRun, runTool } from '../kit/tool.ts'
 
 export class Exim {
   readonly #configuration: string
@@ -44,7 +24,7 @@ export class Exim {
     await chmod(scratch.path, 0o711)
     await mkdir(join(home, 'spool'), { recursive: true })
     await mkdir(join(home, 'log'))
-    await mustRun('chown', ['-R', USER, home])
+    await mustRun('chown', ['-R', EXIM_USER, home])
     const configuration = join(home, 'exim.conf')
     await writeFile(configuration, configurationText(home, relayPort, caFile), { mode: 0o644 })
     return new Exim(configuration, join(home, 'log', 'mainlog'))
@@ -53,8 +33,8 @@ export class Exim {
   /** Hands in a message and delivers it. @throws with the log where it was not delivered. */
   async send(from: string, to: readonly string[], message: Buffer): Promise<void> {
     const args = ['-C', this.#configuration, '-odf', '-i', '-f', from, ...to]
-    await mustRun(binary, args, { input: message })
-    const { stdout } = await runTool(binary, ['-C', this.#configuration, '-bpc'])
+    await mustRun(EXIM_PROGRAM, args, { input: message })
+    const { stdout } = await runTool(EXIM_PROGRAM, ['-C', this.#configuration, '-bpc'])
     if (stdout.toString().trim() !== '0') throw new Error(`still queued:\n${await this.log()}`)
   }
 
@@ -65,12 +45,12 @@ export class Exim {
 
 function configurationText(home: string, relayPort: number, caFile: string): string {
   return `
-exim_path = ${binary}
+exim_path = ${EXIM_PROGRAM}
 keep_environment =
 primary_hostname = exim.sender.example
 spool_directory = ${home}/spool
 log_file_path = ${home}/log/%slog
-exim_user = ${USER}
+exim_user = ${EXIM_USER}
 never_users =
 trusted_users = root
 begin routers

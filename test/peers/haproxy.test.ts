@@ -1,13 +1,14 @@
 /** Real proxies in front of the real server: HAProxy, which says whose a connection is, and curl, which can say it itself. */
 import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect } from 'vitest'
-import { HAPROXY, HaProxy } from './haproxy.ts'
-import { OPENSSL, type Served, serveClients } from './served.ts'
+import { CURL, CURL_PROXY, CURL_TLS, HAPROXY } from '../kit/abilities.ts'
+import { testWith } from '../kit/need.ts'
+import { HaProxy } from './haproxy.ts'
+import { type Served, serveClients } from './served.ts'
 import { difference, keptFor, protocolOf } from './store.ts'
-import { mustRun, program, runTool, testWith } from '../kit/tool.ts'
+import { mustRun, runTool } from '../kit/tool.ts'
 
-const CURL = program('curl')
-const NEEDS = [OPENSSL, HAPROXY, CURL]
+const NEEDS = [HAPROXY, CURL, CURL_TLS]
 /** What HAProxy connects from, and what its clients do. */
 const PROXY = '127.0.0.1'
 const CLIENT = '127.0.0.2'
@@ -17,7 +18,6 @@ let served: Served
 let proxy: HaProxy
 
 beforeAll(async () => {
-  if (OPENSSL.missing !== undefined || CURL.missing !== undefined) return
   served = await serveClients([`--proxy-from=${PROXY}`, '--debug', '--log-level=debug'])
   if (HAPROXY.missing !== undefined) return
   const { smtp, smtps, scratch } = served
@@ -128,7 +128,7 @@ testWith(NEEDS, 'haproxy: its own health check is LOCAL, and greeted', async () 
   await sent('checked', 'smtp', 'ESMTP')
 })
 
-testWith([OPENSSL, CURL], 'curl --haproxy-protocol: in clear, STARTTLS, implicit TLS', async () => {
+testWith([CURL_PROXY, CURL_TLS], 'curl --haproxy-protocol: in clear, STARTTLS, implicit TLS', async () => {
   const ways: readonly [string, string, string[]][] = [
     [`smtp://127.0.0.1:${served.smtp}`, 'ESMTP', []],
     [`smtp://127.0.0.1:${served.smtp}`, 'ESMTPS', ['--ssl-reqd']],
@@ -142,7 +142,7 @@ testWith([OPENSSL, CURL], 'curl --haproxy-protocol: in clear, STARTTLS, implicit
   }
 })
 
-testWith([OPENSSL, CURL], 'who is no proxy of ours is served as who it is', async () => {
+testWith([CURL, CURL_PROXY], 'who is no proxy of ours is served as who it is', async () => {
   const to = 'direct@postern.example'
   const { code, stderr } = await curl(`smtp://127.0.0.1:${served.smtp}`, to, ['--interface', CLIENT])
   expect(code, stderr).toBe(0)

@@ -4,10 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import type { Scratch } from './store.ts'
 import { freePort } from '../kit/port.ts'
-import { type Need, pathOf, program } from '../kit/tool.ts'
-
-/** What {@link HaProxy} needs of the machine. */
-export const HAPROXY: Need = program('haproxy')
+import { pathOf } from '../kit/tool.ts'
 
 const START_TIMEOUT_MS = 30_000
 

@@ -9,15 +9,15 @@ import { maildir } from '@postern/storage/maildir'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { RawClient } from '../corpus/raw-client.ts'
 import { sendByBdat, sendByData } from '../corpus/send.ts'
-import { Dovecot, DOVECOT } from './dovecot.ts'
+import { DOVECOT, MUTT, PYTHON, ROOT, TERMINAL } from '../kit/abilities.ts'
+import { testWith } from '../kit/need.ts'
+import { Dovecot } from './dovecot.ts'
 import { Postern, postern } from './postern.ts'
 import { difference, idIn, Scratch } from './store.ts'
-import { mustRun, type Need, pathOf, program, ROOT, testWith } from '../kit/tool.ts'
+import { mustRun } from '../kit/tool.ts'
 
 /** `nobody`: readers and server are to be the same user, and Dovecot serves no mail as root. */
 const UID = 65_534
-const PYTHON: Need = { missing: pathOf('python3') === undefined ? 'python3 is not installed' : undefined }
-const MUTT: readonly Need[] = [program('mutt'), program('script')]
 
 let scratch: Scratch
 let store: string
@@ -32,8 +32,7 @@ beforeAll(async () => {
   await mkdir(store, { mode: 0o700 })
   await chown(store, UID, UID)
   server = await Postern.serve({ store, layout: 'maildir', uid: UID })
-  if (DOVECOT.every((need) => need.missing === undefined))
-    dovecot = await Dovecot.start(scratch, { mail: store, uid: UID })
+  if (DOVECOT.missing === undefined) dovecot = await Dovecot.start(scratch, { mail: store, uid: UID })
 })
 afterAll(async () => {
   await dovecot?.[Symbol.asyncDispose]()
@@ -112,7 +111,7 @@ function fetched([status, data]: readonly [string, readonly unknown[]]): { items
 }
 
 testWith(
-  DOVECOT,
+  [DOVECOT],
   'Dovecot serves what was delivered, byte for byte; what is flagged, moved and removed there, our list follows',
   async () => {
     const id = await deliver(['Bob@one.example', 'bob+tag@one.example', 'carl@Two.example'])
@@ -183,7 +182,7 @@ testWith(
   },
 )
 
-testWith(DOVECOT, 'Dovecot reads the size that the name says also where LF stand alone', async () => {
+testWith([DOVECOT], 'Dovecot reads the size that the name says also where LF stand alone', async () => {
   const id = await deliver(['binary@one.example'], BINARY)
   await raw(id, BINARY)
   const [, answer] = await dovecot.commands(
@@ -198,7 +197,7 @@ testWith(DOVECOT, 'Dovecot reads the size that the name says also where LF stand
   expect(await dovecot.log()).not.toMatch(/imap\(.*(?:Error|Warning|Panic|Corrupt)/)
 })
 
-testWith(DOVECOT, 'Dovecot serves also CR that stand before the end of a line, byte for byte', async () => {
+testWith([DOVECOT], 'Dovecot serves also CR that stand before the end of a line, byte for byte', async () => {
   const id = await deliver(['carriages@one.example'], CARRIAGES)
   const whole = await raw(id, CARRIAGES)
   const [, answer] = await dovecot.commands(
@@ -213,7 +212,7 @@ testWith(DOVECOT, 'Dovecot serves also CR that stand before the end of a line, b
 })
 
 testWith(
-  [...MUTT, ROOT],
+  [MUTT, TERMINAL, ROOT],
   'mutt shows what was delivered, without a CR anywhere, and what it has read is found by us',
   async () => {
     const id = await deliver(['mutt@one.example'])

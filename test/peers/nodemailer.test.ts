@@ -2,20 +2,19 @@
 import { createTransport, type SMTPTransportOptions } from 'nodemailer'
 import type { Options as MailOptions } from 'nodemailer/lib/mailer'
 import MailComposer from 'nodemailer/lib/mail-composer'
-import { afterAll, beforeAll, expect } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Random } from '../kit/random.ts'
 import { Postern } from './postern.ts'
 import { PASSWORD, USER } from '../contract/user.ts'
-import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
+import { expectKept, type Served, serveClients } from './served.ts'
 import { idIn, keptFor, readAll, readKept, Scratch } from './store.ts'
-import { testWith } from '../kit/tool.ts'
 
 const FROM = 'ann@sender.example'
 const MiB = 1024 * 1024
 let served: Served
 
 beforeAll(async () => {
-  if (OPENSSL.missing === undefined) served = await serveClients()
+  served = await serveClients()
 })
 afterAll(() => served?.[Symbol.asyncDispose]())
 
@@ -55,27 +54,24 @@ async function sendAndCompare(
   expectKept(kept, { by, from: FROM, to: [message.to as string], bytes: await bytesOf(message) })
 }
 
-testWith([OPENSSL], 'nodemailer: plain', () =>
-  sendAndCompare(served.smtp, 'ESMTP', mail('plain@postern.example'), { ignoreTLS: true }),
-)
+test('nodemailer: plain', () =>
+  sendAndCompare(served.smtp, 'ESMTP', mail('plain@postern.example'), { ignoreTLS: true }))
 
-testWith([OPENSSL], 'nodemailer: STARTTLS', () =>
-  sendAndCompare(served.smtp, 'ESMTPS', mail('starttls@postern.example'), { requireTLS: true }),
-)
+test('nodemailer: STARTTLS', () =>
+  sendAndCompare(served.smtp, 'ESMTPS', mail('starttls@postern.example'), { requireTLS: true }))
 
-testWith([OPENSSL], 'nodemailer: TLS from the first byte', () =>
-  sendAndCompare(served.smtps, 'ESMTPS', mail('implicit@postern.example'), { secure: true }),
-)
+test('nodemailer: TLS from the first byte', () =>
+  sendAndCompare(served.smtps, 'ESMTPS', mail('implicit@postern.example'), { secure: true }))
 
 for (const method of ['PLAIN', 'LOGIN']) {
   const auth = { user: USER, pass: PASSWORD, method }
-  testWith([OPENSSL], `nodemailer: AUTH ${method}`, async () => {
+  test(`nodemailer: AUTH ${method}`, async () => {
     await sendAndCompare(served.submission, 'ESMTPSA', mail(`${method}@postern.example`), { requireTLS: true, auth })
     await sendAndCompare(served.submissions, 'ESMTPSA', mail(`s${method}@postern.example`), { secure: true, auth })
   })
 }
 
-testWith([OPENSSL], 'nodemailer: wrong password, and no password', async () => {
+test('nodemailer: wrong password, and no password', async () => {
   const auth = { user: USER, pass: 'wrong' }
   const wrong = transport(served.submission, { requireTLS: true, auth })
   await expect(wrong.sendMail(mail('wrong@postern.example'))).rejects.toMatchObject({ responseCode: 535 })
@@ -84,7 +80,7 @@ testWith([OPENSSL], 'nodemailer: wrong password, and no password', async () => {
   await expect(keptFor(served.store, 'wrong@postern.example')).rejects.toThrow('0 messages')
 })
 
-testWith([OPENSSL], 'nodemailer: attachments of several MB', async () => {
+test('nodemailer: attachments of several MB', async () => {
   const random = new Random(7)
   const attachments = [1, 2, 3].map((n) => ({ filename: `${n}.bin`, content: random.bytes(n * 2 * MiB) }))
   const message = mail('attachments@postern.example', { attachments, html: '<p>Grüße</p>' })
@@ -92,7 +88,7 @@ testWith([OPENSSL], 'nodemailer: attachments of several MB', async () => {
   await sendAndCompare(served.smtp, 'ESMTP', { ...message, to: 'more@postern.example' }, { ignoreTLS: true })
 })
 
-testWith([OPENSSL], 'nodemailer: 8-bit text as it is', async () => {
+test('nodemailer: 8-bit text as it is', async () => {
   const raw = Buffer.from('Subject: raw\r\n\r\nGrüße\r\n.\r\n..\r\n\xff\xfe\r\n', 'latin1')
   const envelope = { from: FROM, to: ['raw@postern.example'], use8BitMime: true }
   await transport(served.smtp).sendMail({ raw, envelope })
@@ -101,7 +97,7 @@ testWith([OPENSSL], 'nodemailer: 8-bit text as it is', async () => {
   expect(kept.record.body).toBe('8BITMIME')
 })
 
-testWith([OPENSSL], 'nodemailer: 100 messages over 5 connections', async () => {
+test('nodemailer: 100 messages over 5 connections', async () => {
   const pool = createTransport({
     pool: true,
     maxConnections: 5,
@@ -123,7 +119,7 @@ testWith([OPENSSL], 'nodemailer: 100 messages over 5 connections', async () => {
   expect(new Set(all.map(({ record }) => record.session.id)).size).toBe(5)
 })
 
-testWith([OPENSSL], 'nodemailer: an address that needs SMTPUTF8', async () => {
+test('nodemailer: an address that needs SMTPUTF8', async () => {
   const message = mail('jörg@postern.example')
   const info = await transport(served.smtp, { ignoreTLS: true }).sendMail(message)
   const secure = await transport(served.smtp).sendMail(message)
@@ -138,7 +134,7 @@ testWith([OPENSSL], 'nodemailer: an address that needs SMTPUTF8', async () => {
   }
 })
 
-testWith([OPENSSL], 'nodemailer: DSN options', async () => {
+test('nodemailer: DSN options', async () => {
   const to = 'dsn@postern.example'
   const dsn = {
     id: 'batch+7=e?',
@@ -157,7 +153,7 @@ testWith([OPENSSL], 'nodemailer: DSN options', async () => {
   })
 })
 
-testWith([OPENSSL], 'nodemailer: refused recipients, some and all', async () => {
+test('nodemailer: refused recipients, some and all', async () => {
   const to = ['nobody@postern.example', 'some@postern.example', 'nobody2@postern.example', 'more2@postern.example']
   const message = { ...mail('some@postern.example'), to }
   const info = await transport(served.smtp).sendMail(message)
@@ -174,7 +170,7 @@ testWith([OPENSSL], 'nodemailer: refused recipients, some and all', async () => 
   expect(await readAll(served.store)).toHaveLength(before)
 })
 
-testWith([], 'nodemailer: STARTTLS with the certificate that the server makes for itself', async () => {
+test('nodemailer: STARTTLS with the certificate that the server makes for itself', async () => {
   await using scratch = await Scratch.make()
   await using server = await Postern.serve({ store: scratch.join('mail'), flags: ['--self-signed'] })
   const tls = { rejectUnauthorized: false }

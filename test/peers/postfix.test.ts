@@ -2,16 +2,16 @@
  * A real MTA: Postfix takes mail in and relays it here, over STARTTLS, pipelined, several sessions at a time, with its own
  * idea of when to try again. (Its client sends by DATA only; it has no CHUNKING.)
  */
-import { afterAll, beforeAll, expect } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
 import { messageOf, MiB } from '../corpus/messages.ts'
 import { RawClient } from '../corpus/raw-client.ts'
 import { textOf } from '../corpus/send.ts'
-import { Postfix, POSTFIX } from './postfix.ts'
-import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
+import { POSTFIX } from '../kit/abilities.ts'
+import { testWith } from '../kit/need.ts'
+import { Postfix } from './postfix.ts'
+import { expectKept, type Served, serveClients } from './served.ts'
 import { difference, type Kept, readAll } from './store.ts'
-import { testWith } from '../kit/tool.ts'
 
-const NEEDS = [OPENSSL, ...POSTFIX]
 const FROM = 'ann@sender.example'
 const MESSAGES = 200
 const SESSIONS = 8
@@ -20,7 +20,7 @@ let served: Served
 let postfix: Postfix
 
 beforeAll(async () => {
-  if (NEEDS.some((need) => need.missing !== undefined)) return
+  if (POSTFIX.missing !== undefined) return
   served = await serveClients()
   postfix = await Postfix.start(served.scratch, { relayPort: served.smtp, caFile: served.caFile })
 })
@@ -87,7 +87,7 @@ function addressedTo(all: readonly Kept[], address: string): Kept[] {
 }
 
 testWith(
-  NEEDS,
+  [POSTFIX],
   'postfix: 200 messages, some to several recipients, all arrive once and whole, over TLS',
   async () => {
     const sent = Array.from({ length: MESSAGES }, (_, i): Sent => {
@@ -134,7 +134,7 @@ testWith(
   90_000,
 )
 
-testWith(NEEDS, 'postfix: 5 MiB', async () => {
+testWith([POSTFIX], 'postfix: 5 MiB', async () => {
   const { bytes } = messageOf(5 * MiB)
   await submit([{ to: ['large@postern.example'], bytes }])
   const all = await waitFor((all) => addressedTo(all, 'large@postern.example').length === 1)
@@ -143,7 +143,7 @@ testWith(NEEDS, 'postfix: 5 MiB', async () => {
   expect(difference(belowItsTrace(kept), bytes)).toBeUndefined()
 })
 
-testWith(NEEDS, 'postfix: handed in by its sendmail, with bare line ends', async () => {
+testWith([POSTFIX], 'postfix: handed in by its sendmail, with bare line ends', async () => {
   await postfix.sendmail(
     FROM,
     ['local@postern.example'],
@@ -155,7 +155,7 @@ testWith(NEEDS, 'postfix: handed in by its sendmail, with bare line ends', async
   expect(difference(belowItsTrace(kept), message('local', 'one\r\n.\r\ntwo\r\n'))).toBeUndefined()
 })
 
-testWith(NEEDS, 'postfix: a refused recipient bounces, and the bounce comes with a null reverse-path', async () => {
+testWith([POSTFIX], 'postfix: a refused recipient bounces, and the bounce comes with a null reverse-path', async () => {
   const bytes = message('refused', 'nobody will read this\r\n')
   await submit([{ to: ['nobody@postern.example', 'somebody@postern.example'], bytes }])
   const all = await waitFor((all) => addressedTo(all, FROM).length === 1)
@@ -169,15 +169,23 @@ testWith(NEEDS, 'postfix: a refused recipient bounces, and the bounce comes with
   expect(addressedTo(all, 'nobody@postern.example')).toHaveLength(0)
 })
 
-testWith(NEEDS, 'postfix: a recipient that is deferred by 451 is tried again, alone, and then arrives', async () => {
-  const bytes = message('deferred', 'it can wait\r\n')
-  await submit([{ to: ['busy1@postern.example', 'ready@postern.example'], bytes }])
-  const all = await waitFor((all) => addressedTo(all, 'busy1@postern.example').length === 1)
-  const [late] = addressedTo(all, 'busy1@postern.example') as [Kept]
-  const [first] = addressedTo(all, 'ready@postern.example') as [Kept]
-  expect(recipientsOf(late)).toEqual(['busy1@postern.example'])
-  expect(recipientsOf(first)).toEqual(['ready@postern.example'])
-  expect(late.record.receivedAt > first.record.receivedAt).toBe(true)
-  expect(difference(belowItsTrace(late), bytes)).toBeUndefined()
-  expect(await postfix.log()).toMatch(/status=deferred .*451 4\.2\.1 Mailbox is busy/)
-})
+testWith(
+  [POSTFIX],
+  'postfix: a recipient that is deferred by 451 is tried again, alone, and then arrives',
+  async () => {
+    const bytes = message('deferred', 'it can wait\r\n')
+    await submit([{ to: ['busy1@postern.example', 'ready@postern.example'], bytes }])
+    await waitFor((all) => addressedTo(all, 'ready@postern.example').length === 1)
+    // On a busy machine Postfix may miss the message when it looks at its queue, and then it waits long.
+    const retries = setInterval(() => void postfix.flush().catch(() => {}), 2_000)
+    onTestFinished(() => clearInterval(retries))
+    const all = await waitFor((all) => addressedTo(all, 'busy1@postern.example').length === 1)
+    const [late] = addressedTo(all, 'busy1@postern.example') as [Kept]
+    const [first] = addressedTo(all, 'ready@postern.example') as [Kept]
+    expect(recipientsOf(late)).toEqual(['busy1@postern.example'])
+    expect(recipientsOf(first)).toEqual(['ready@postern.example'])
+    expect(late.record.receivedAt > first.record.receivedAt).toBe(true)
+    expect(difference(belowItsTrace(late), bytes)).toBeUndefined()
+    expect(await postfix.log()).toMatch(/status=deferred .*451 4\.2\.1 Mailbox is busy/)
+  },
+)

@@ -6,9 +6,7 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import type { Scratch } from './store.ts'
 import { freePort } from '../kit/port.ts'
-import { mustRun, type Need, pathOf, program, ROOT, runTool } from '../kit/tool.ts'
-
-export const POSTFIX: readonly Need[] = [program('postfix'), program('postconf'), ROOT]
+import { mustRun, pathOf, runTool } from '../kit/tool.ts'
 
 export interface PostfixOptions {
   /** Where all mail goes. */

@@ -3,16 +3,17 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { AWKWARD, messageOf, MiB } from '../corpus/messages.ts'
 import { PASSWORD, USER } from '../contract/user.ts'
-import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
+import { PYTHON_SMTP } from '../kit/abilities.ts'
+import { testWith } from '../kit/need.ts'
+import { expectKept, type Served, serveClients } from './served.ts'
 import { keptFor } from './store.ts'
-import { mustRun, program, testWith } from '../kit/tool.ts'
+import { mustRun } from '../kit/tool.ts'
 
-const NEEDS = [OPENSSL, program('python3')]
 const FROM = 'ann@sender.example'
 let served: Served
 
 beforeAll(async () => {
-  if (OPENSSL.missing === undefined) served = await serveClients()
+  if (PYTHON_SMTP.missing === undefined) served = await serveClients()
 })
 afterAll(() => served?.[Symbol.asyncDispose]())
 
@@ -56,7 +57,7 @@ const ways = [
   ['implicit', 'ESMTPS', 'smtps'],
 ] as const
 for (const [security, by, port] of ways) {
-  testWith(NEEDS, `smtplib: the corpus, TLS ${security}`, async () => {
+  testWith([PYTHON_SMTP], `smtplib: the corpus, TLS ${security}`, async () => {
     const sendable = AWKWARD.filter(({ byData }) => byData)
     const messages = sendable.map(({ bytes, body }, i) => ({
       to: [`${security}${i}@postern.example`],
@@ -74,7 +75,7 @@ for (const [security, by, port] of ways) {
   })
 }
 
-testWith(NEEDS, 'smtplib: 5 MiB', async () => {
+testWith([PYTHON_SMTP], 'smtplib: 5 MiB', async () => {
   const to = ['large@postern.example']
   const { bytes } = messageOf(5 * MiB)
   expect(await python(served.smtp, 'starttls', [{ to, bytes }])).toMatchObject({ noop: 250 })
@@ -83,7 +84,7 @@ testWith(NEEDS, 'smtplib: 5 MiB', async () => {
 
 for (const mechanism of ['PLAIN', 'LOGIN']) {
   for (const initial_response of [true, false]) {
-    testWith(NEEDS, `smtplib: AUTH ${mechanism}, initial response ${initial_response}`, async () => {
+    testWith([PYTHON_SMTP], `smtplib: AUTH ${mechanism}, initial response ${initial_response}`, async () => {
       const to = [`${mechanism}${initial_response}@postern.example`]
       const { bytes } = messageOf(1_000)
       const auth = { user: USER, password: PASSWORD, mechanism, initial_response }
@@ -96,7 +97,7 @@ for (const mechanism of ['PLAIN', 'LOGIN']) {
   }
 }
 
-testWith(NEEDS, 'smtplib: SMTPUTF8', async () => {
+testWith([PYTHON_SMTP], 'smtplib: SMTPUTF8', async () => {
   const to = ['jürgen@postern.example']
   const from = 'änn@sender.example'
   const bytes = Buffer.from('Subject: Grüße\r\nTo: jürgen@postern.example\r\n\r\nHallo.\r\n')
@@ -109,7 +110,7 @@ testWith(NEEDS, 'smtplib: SMTPUTF8', async () => {
   expect(kept.record).toMatchObject({ smtpUtf8: true, body: '8BITMIME' })
 })
 
-testWith(NEEDS, 'smtplib: DSN options', async () => {
+testWith([PYTHON_SMTP], 'smtplib: DSN options', async () => {
   const { bytes } = messageOf(1_000)
   const options = {
     mail_options: ['RET=FULL', 'ENVID=a+2Bb'],
@@ -124,7 +125,7 @@ testWith(NEEDS, 'smtplib: DSN options', async () => {
   })
 })
 
-testWith(NEEDS, 'smtplib: refused recipients, some and all', async () => {
+testWith([PYTHON_SMTP], 'smtplib: refused recipients, some and all', async () => {
   const { bytes } = messageOf(1_000)
   const some = await python(served.smtp, 'none', [{ to: ['nobody@postern.example', 'some@postern.example'], bytes }])
   expect(some.refused).toEqual([{ 'nobody@postern.example': 550 }])
@@ -133,8 +134,12 @@ testWith(NEEDS, 'smtplib: refused recipients, some and all', async () => {
   expect(all.error).toEqual({ name: 'SMTPRecipientsRefused', code: [550, 550] })
 })
 
-testWith(NEEDS, 'smtplib: a message over the limit is refused before it is sent, as it says its size', async () => {
-  const { bytes } = messageOf(26 * MiB)
-  const outcome = await python(served.smtp, 'none', [{ to: ['huge@postern.example'], bytes }])
-  expect(outcome.error).toEqual({ name: 'SMTPSenderRefused', code: 552 })
-})
+testWith(
+  [PYTHON_SMTP],
+  'smtplib: a message over the limit is refused before it is sent, as it says its size',
+  async () => {
+    const { bytes } = messageOf(26 * MiB)
+    const outcome = await python(served.smtp, 'none', [{ to: ['huge@postern.example'], bytes }])
+    expect(outcome.error).toEqual({ name: 'SMTPSenderRefused', code: 552 })
+  },
+)

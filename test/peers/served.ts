@@ -1,14 +1,11 @@
 /** The server as real clients meet it: every kind of port, a certificate, a user, and rules. */
-import { readFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { selfSigned } from '@postern/runtime/tls'
 import { expect } from 'vitest'
 import { PASSWORD, USER } from '../contract/user.ts'
 import { Postern, posternAlone } from './postern.ts'
 import { difference, type Kept, protocolOf, Scratch } from './store.ts'
-import { mustRun, type Need, program } from '../kit/tool.ts'
-
-/** What {@link serveClients} needs of the machine. */
-export const OPENSSL: Need = program('openssl')
 
 export interface Served extends AsyncDisposable {
   readonly server: Postern
@@ -26,7 +23,7 @@ export interface Served extends AsyncDisposable {
 
 export async function serveClients(flags: readonly string[] = []): Promise<Served> {
   const scratch = await Scratch.make()
-  const { keyFile, caFile } = await makeCertificate(scratch)
+  const { keyFile, caFile, ca } = await makeCertificate(scratch)
   const hash = await posternAlone(['hash'], `${PASSWORD}\n`)
   const store = scratch.join('mail')
   const server = await Postern.serve({
@@ -45,7 +42,7 @@ export async function serveClients(flags: readonly string[] = []): Promise<Serve
     server,
     scratch,
     store,
-    ca: await readFile(caFile, 'utf8'),
+    ca,
     caFile,
     smtp,
     smtps,
@@ -58,14 +55,16 @@ export async function serveClients(flags: readonly string[] = []): Promise<Serve
   }
 }
 
-/** A key and a certificate for this machine. */
-export async function makeCertificate(scratch: Scratch): Promise<{ keyFile: string; caFile: string }> {
+/** Writes a key and a certificate for this machine. */
+export async function makeCertificate(
+  scratch: Scratch,
+): Promise<{ readonly keyFile: string; readonly caFile: string; readonly ca: string }> {
   const keyFile = scratch.join('key.pem')
   const caFile = scratch.join('cert.pem')
-  const request = 'req -x509 -nodes -days 2 -subj /CN=localhost -newkey ec -pkeyopt ec_paramgen_curve:prime256v1'
-  const names = 'subjectAltName=DNS:localhost,DNS:mx.postern.example,IP:127.0.0.1'
-  await mustRun('openssl', [...request.split(' '), '-addext', names, '-keyout', keyFile, '-out', caFile])
-  return { keyFile, caFile }
+  const { key, cert } = await selfSigned({ hosts: ['localhost', 'mx.postern.example', '127.0.0.1'], days: 2 })
+  await writeFile(keyFile, key, { mode: 0o600 })
+  await writeFile(caFile, cert)
+  return { keyFile, caFile, ca: cert }
 }
 
 /** What is to be true of a message that was kept. */

@@ -4,9 +4,11 @@ import { messageOf } from '../corpus/messages.ts'
 import { RawClient } from '../corpus/raw-client.ts'
 import { textOf } from '../corpus/send.ts'
 import { throughTls } from './openssl.ts'
-import { expectKept, OPENSSL, type Served, serveClients } from './served.ts'
+import { expectKept, type Served, serveClients } from './served.ts'
 import { keptFor, keptIds } from './store.ts'
-import { runTool, testWith } from '../kit/tool.ts'
+import { OPENSSL } from '../kit/abilities.ts'
+import { testWith } from '../kit/need.ts'
+import { runTool } from '../kit/tool.ts'
 
 let served: Served
 

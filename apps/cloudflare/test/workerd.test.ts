@@ -10,7 +10,9 @@ import { RawClient } from '../../../test/corpus/raw-client.ts'
 import { environment } from '../../../test/peers/postern.ts'
 import { makeCertificate } from '../../../test/peers/served.ts'
 import { difference, Scratch } from '../../../test/peers/store.ts'
-import { mustRun, program, ROOT, runTool, testWith } from '../../../test/kit/tool.ts'
+import { OPENSSL, ROOT, STRACE } from '../../../test/kit/abilities.ts'
+import { testWith } from '../../../test/kit/need.ts'
+import { mustRun, runTool } from '../../../test/kit/tool.ts'
 import { keptIds, readKept } from './reading.ts'
 import { Running } from './running.ts'
 import { FROM, message, send, TO } from './sending.ts'
@@ -21,7 +23,6 @@ interface Routes {
   request(path: string, init: object, env: object): Promise<Response>
 }
 
-const OPENSSL = program('openssl')
 let scratch: Scratch
 let workerd: Workerd
 let ca: string
@@ -100,7 +101,7 @@ describe('raw workerd', () => {
     expect(code).not.toBe(0)
   })
 
-  testWith([ROOT, program('strace')], 'the log of the disk is synced, twice, before 250 is sent', async () => {
+  testWith([ROOT, STRACE], 'the log of the disk is synced, twice, before 250 is sent', async () => {
     const { pid } = workerd.running
     const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
     const calls = ['-e', 'trace=fsync,fdatasync,write,writev,sendto,sendmsg', '-s', '64']

@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { environment } from '../../../test/peers/postern.ts'
 import { difference, idIn } from '../../../test/peers/store.ts'
-import { mustRun, program, testWith } from '../../../test/kit/tool.ts'
+import { SWAKS } from '../../../test/kit/abilities.ts'
+import { testWith } from '../../../test/kit/need.ts'
+import { mustRun } from '../../../test/kit/tool.ts'
 import { FRONT_SECRET, keptIds, READ_TOKEN, readKept } from './reading.ts'
 import { Running } from './running.ts'
 import { FROM, message, send, TO } from './sending.ts'
@@ -31,7 +33,7 @@ describe('connect()', () => {
     expect(trace).toContain('by mx.example.com with ESMTP')
   })
 
-  testWith([program('swaks')], 'swaks', async () => {
+  testWith([SWAKS], 'swaks', async () => {
     const server = `127.0.0.1:${wrangler.smtp}`
     const { stdout } = await mustRun('swaks', ['--server', server, '--from', FROM, '--to', TO, '--body', 'by swaks'])
     const { bytes } = await readKept(wrangler.http, idIn(stdout.toString()))

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { BASH, PYTHON, TERMINAL } from '../../../test/kit/abilities.ts'
+import { testWith } from '../../../test/kit/need.ts'
 import { fill, SAMPLES, type SampleName, sampleId, storedBytes } from './mail.ts'
 import { cleanEnvironment, MAIN, postern, run, scratch } from './program.ts'
 
@@ -129,7 +131,7 @@ test('escape sequences in mail never reach the terminal', async () => {
 })
 
 describe.concurrent('export', () => {
-  test('mbox, as Python reads it', async () => {
+  testWith([PYTHON], 'mbox, as Python reads it', async () => {
     const output = join(scratch(), 'mail.mbox')
     const { stdout, stderr, code } = await postern(['export', '--format', 'mbox', '--output', output], { cwd })
     expect([stdout, stderr, code]).toEqual(['', `${names.length} messages written to ${output}\n`, 0])
@@ -176,7 +178,7 @@ print(json.dumps([[m.get_from(), base64.b64encode(box.get_bytes(k)).decode()] fo
     }
   })
 
-  test('Maildir, as Python reads it; twice is once', async () => {
+  testWith([PYTHON], 'Maildir, as Python reads it; twice is once', async () => {
     const output = join(scratch(), 'Maildir')
     for (let i = 0; i < 2; i++) {
       expect((await postern(['export', '--format', 'maildir', '--output', output], { cwd })).code).toBe(0)
@@ -286,7 +288,7 @@ describe.concurrent('delete', () => {
 })
 
 describe.concurrent('hash', () => {
-  test('the password comes from standard input; the hash is scrypt in PHC form', async () => {
+  testWith([PYTHON], 'the password comes from standard input; the hash is scrypt in PHC form', async () => {
     const { stdout, code } = await postern(['hash'], { input: 'pässword\n' })
     const [, salt = '', hash = ''] = /^\$scrypt\$ln=15,r=8,p=3\$([\w+/]+)\$([\w+/]+)\n$/.exec(stdout) ?? []
     const script = `
@@ -305,7 +307,7 @@ print(hashlib.scrypt('pässword'.encode(), salt=pad(sys.argv[1]), n=2**15, r=8, 
     expect([stderr, code]).toEqual([line, 2])
   })
 
-  test('on a terminal it asks, without echo', async () => {
+  testWith([TERMINAL], 'on a terminal it asks, without echo', async () => {
     // script(1) makes a terminal; what it records is all that one would see.
     const child = spawn('script', ['-qec', `${process.execPath} ${MAIN} hash`, '/dev/null'], {
       env: cleanEnvironment({ TERM: 'xterm' }),
@@ -324,7 +326,7 @@ print(hashlib.scrypt('pässword'.encode(), salt=pad(sys.argv[1]), n=2**15, r=8, 
   })
 })
 
-test('a reader that has seen enough ends it quietly', async () => {
+testWith([BASH], 'a reader that has seen enough ends it quietly', async () => {
   const own = scratch()
   await fill(join(own, 'mail'), [{ bytes: `Subject: Big\r\n\r\n${'x'.repeat(998)}\r\n`.padEnd(3_000_000, 'y\r\n') }])
   const command = `"${process.execPath}" "${MAIN}" show --raw ${sampleId(0)} | head -c 10; echo " \${PIPESTATUS[0]}"`

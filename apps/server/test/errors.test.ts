@@ -6,8 +6,9 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
-import { SmallDisk, TMPFS } from '../../../test/faults/tmpfs.ts'
-import { testWith } from '../../../test/kit/tool.ts'
+import { SmallDisk } from '../../../test/faults/tmpfs.ts'
+import { TMPFS } from '../../../test/kit/abilities.ts'
+import { testWith } from '../../../test/kit/need.ts'
 import { Client } from './client.ts'
 import { type Running, scratch, serve } from './program.ts'
 
@@ -136,7 +137,7 @@ describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
   })
 
   testWith(
-    TMPFS,
+    [TMPFS],
     'a full disk is one line that says so, however many messages it refuses',
     async () => {
       await using disk = await SmallDisk.mount('size=1m')

@@ -2,13 +2,16 @@
  * The ways in which containers, compose files, clusters, systemd and people start the program: each ends in a server, or in one line
  * on standard error that is true.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect } from 'vitest'
+import { NAMESPACES, type Need, OTHER_USER, PYTHON_FILTER } from '../../../test/kit/abilities.ts'
+import { testWith } from '../../../test/kit/need.ts'
+import { pathOf } from '../../../test/kit/tool.ts'
 import { sample } from '../../../test/kit/sample.ts'
 import { Client } from './client.ts'
 import { cleanEnvironment, MAIN, scratch } from './program.ts'
@@ -29,7 +32,7 @@ interface Row {
   /** Where it may differ. Default: Node alone. */
   readonly on?: readonly RuntimeName[]
   /** What has to be allowed. */
-  readonly needs?: 'root' | 'namespaces'
+  readonly needs?: Need
 }
 
 const ALL = RUNTIME_NAMES
@@ -46,7 +49,6 @@ class Filter(ctypes.Structure): _fields_ = [('length', ctypes.c_ushort), ('filte
 given = Filter(6, ctypes.addressof(buffer))
 assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(given), 0, 0) == 0
 os.execvp(sys.argv[1], sys.argv[1:])`
-const hasFilter = process.arch === 'x64' && process.platform === 'linux' && works('python3', ['-c', 'import ctypes'])
 
 const ROWS: readonly Row[] = [
   { way: 'with an empty environment', env: {} },
@@ -59,7 +61,7 @@ const ROWS: readonly Row[] = [
   },
   { way: 'with NODE_OPTIONS', shell: 'NODE_OPTIONS=--max-old-space-size=200 exec "$@"' },
   { way: 'without a PATH', shell: 'PATH= exec "$@"' },
-  { way: 'as a user without a name', shell: `${NOBODY} "$@"`, needs: 'root' },
+  { way: 'as a user without a name', shell: `${NOBODY} "$@"`, needs: OTHER_USER },
   { way: 'with standard input closed', shell: 'exec "$@" <&-', on: ALL },
   { way: 'with standard output closed', shell: 'exec "$@" >&-', on: ALL },
   { way: 'with standard output full', shell: 'exec "$@" >/dev/full', on: ALL },
@@ -73,26 +75,26 @@ const ROWS: readonly Row[] = [
     // Deno ends before it runs anything of ours.
     on: ['node', 'bun'],
   },
-  { way: 'in a directory that it can not read', shell: `cd locked; ${NOBODY} "$@"`, needs: 'root' },
+  { way: 'in a directory that it can not read', shell: `cd locked; ${NOBODY} "$@"`, needs: OTHER_USER },
   {
     way: 'in a directory that it can not write to, with the default store',
     shell: `cd fixed; ${NOBODY} "$@"`,
     args: LISTEN,
     line: /^--store fs:\.\/mail: can't keep mail in \S+: no permission to do so; name a directory that can be written$/,
-    needs: 'root',
+    needs: OTHER_USER,
   },
   {
     way: 'on a file system that is read-only but for the store',
     shell: 'mkdir own; unshare -m sh -c \'mount --bind own own && mount -o remount,bind,ro / && exec "$@"\' sh "$@"',
     args: [...LISTEN, '--store', 'fs:./own/mail'],
-    needs: 'namespaces',
+    needs: NAMESPACES,
   },
-  { way: 'without /proc', shell: 'unshare -m sh -c \'umount -l /proc; exec "$@"\' sh "$@"', needs: 'namespaces' },
-  { way: 'as process 1', shell: 'exec unshare --pid --fork --kill-child "$@"', on: ALL, needs: 'namespaces' },
+  { way: 'without /proc', shell: 'unshare -m sh -c \'umount -l /proc; exec "$@"\' sh "$@"', needs: NAMESPACES },
+  { way: 'as process 1', shell: 'exec unshare --pid --fork --kill-child "$@"', on: ALL, needs: NAMESPACES },
   ...['a_b', '', 'x'.repeat(64), 'häst'].map((name): Row => ({
     way: `on a host that is called ${JSON.stringify(name)}`,
     shell: `exec unshare -u sh -c 'printf "${name}\\n" > /proc/sys/kernel/hostname; exec "$@"' sh "$@"`,
-    needs: 'namespaces',
+    needs: NAMESPACES,
   })),
   { way: 'with umask 077', shell: 'umask 077; exec "$@"', args: [...LISTEN, '--store', 'fs:./mail'] },
   {
@@ -131,7 +133,7 @@ const ROWS: readonly Row[] = [
     shell: `sysctl -qw net.ipv4.ip_unprivileged_port_start=1024; ${NOBODY} "$@"`,
     args: ['--listen', 'smtp://127.0.0.1:25', ...MEMORY],
     line: /^--listen \S+: this user may not listen there; ports below 1024 are for root$/,
-    needs: 'root',
+    needs: OTHER_USER,
   },
   {
     way: 'on a port that is taken',
@@ -163,12 +165,13 @@ const ROWS: readonly Row[] = [
     line: /^--listen \S+: the path has 205 bytes; a Unix socket's has at most 107$/,
     on: ALL,
   },
-  ...(hasFilter ? ALL : []).flatMap((runtime): Row[] => [
+  ...ALL.flatMap((runtime): Row[] => [
     {
       way: 'on every address where the kernel has no IPv6',
       shell: `exec python3 -c "${WITHOUT_IPV6}" "$@"`,
       args: ['--listen', 'smtp://*:PORT', ...MEMORY],
       on: [runtime],
+      needs: PYTHON_FILTER,
     },
     {
       way: 'on ::1 where the kernel has no IPv6',
@@ -179,6 +182,7 @@ const ROWS: readonly Row[] = [
           ? /^--listen \S+: listen failed at /
           : /^--listen \S+: this machine has no addresses of that kind; /,
       on: [runtime],
+      needs: PYTHON_FILTER,
     },
   ]),
   {
@@ -202,7 +206,7 @@ const ROWS: readonly Row[] = [
     shell:
       'mkdir full; exec unshare -m sh -c \'mount -t tmpfs -o size=4k none full; dd if=/dev/zero of=full/x bs=4k count=1 2>/dev/null; exec "$@"\' sh "$@"',
     args: [...LISTEN, '--store', 'fs:./full/mail'],
-    needs: 'namespaces',
+    needs: NAMESPACES,
   },
   {
     way: 'with a config file that is missing',
@@ -226,20 +230,10 @@ const ROWS: readonly Row[] = [
     shell: `${NOBODY} "$@"`,
     args: [...LISTEN, '--config', 'private.ts'],
     line: /^private\.ts: this user may not read it$/,
-    needs: 'root',
+    needs: OTHER_USER,
   },
   { way: 'with a config file from Windows', args: [...LISTEN, ...MEMORY, '--config', 'windows.ts'], on: ALL },
 ]
-
-function works(file: string, args: readonly string[]): boolean {
-  return spawnSync(file, args, { stdio: 'ignore' }).status === 0
-}
-
-const isRoot = process.getuid?.() === 0
-const ALLOWED = {
-  root: isRoot && works('setpriv', ['--version']),
-  namespaces: isRoot && works('unshare', ['-m', 'true']),
-}
 
 /** A directory with what the rows name. */
 function directory(): string {
@@ -311,19 +305,12 @@ for (const {
   needs,
 } of ROWS) {
   for (const runtime of sample(on, 1, way.length)) {
-    const isAllowed = needs === undefined || ALLOWED[needs]
     const what = line === undefined ? 'it serves' : 'it says in one line why it does not serve'
-    const reason = isAllowed ? '' : ` (skipped: needs ${needs})`
-    test.concurrent(`${way}, ${what} on ${runtime}${reason}`, { skip: !isAllowed }, async () => {
+    const run = async (): Promise<void> => {
       const [file, ...before] = RUNTIMES[runtime]
       const port = await freePort()
       const given = args.map((word) => word.replace('PORT', port).replace('TAKEN', portOf(taken)))
-      const program = file.startsWith('/')
-        ? file
-        : (process.env['PATH'] ?? '')
-            .split(':')
-            .map((folder) => join(folder, file))
-            .find((path) => works('test', ['-x', path]))
+      const program = pathOf(file)
       const child = spawn('/bin/sh', ['-c', shell, 'sh', program ?? file, ...before, MAIN, 'serve', ...given], {
         cwd: directory(),
         env: env ?? cleanEnvironment(),
@@ -350,6 +337,8 @@ for (const {
       process.kill(programOf(child), 'SIGTERM')
       expect(await ended, stderr).toBe(0)
       expect(stderr).not.toMatch(/^\s+at /m)
-    })
+    }
+    const options = { timeout: 120_000, concurrent: true }
+    testWith(needs === undefined ? [] : [needs], `${way}, ${what} on ${runtime}`, run, options)
   }
 }

@@ -3,7 +3,9 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, describe, expect, onTestFinished } from 'vitest'
+import { OPENSSL } from '../../../test/kit/abilities.ts'
+import { testWith } from '../../../test/kit/need.ts'
 import { PLACES } from './places.ts'
 import { certificate } from './harness.ts'
 
@@ -28,10 +30,12 @@ async function client(port: number, flags: string[]): Promise<string> {
   return output
 }
 
-const versions = ['tls1_2', 'tls1_3']
+function testEach(name: string, body: (version: string) => Promise<void>): void {
+  for (const version of ['tls1_2', 'tls1_3']) testWith([OPENSSL], `${name}, ${version}`, () => body(version), 120_000)
+}
 
 describe.each(PLACES)('%s', (_, place) => {
-  test.each(versions)('STARTTLS, %s', async (version) => {
+  testEach('STARTTLS', async (version) => {
     const listener = await place.converse({ port: 0, host: '127.0.0.1', tls: certificate })
     onTestFinished(() => listener.close())
     // Its ClientHello follows our 220 at once: one that was lost would hang here.
@@ -42,7 +46,7 @@ describe.each(PLACES)('%s', (_, place) => {
     }
   })
 
-  test.each(versions)('implicit TLS, %s', async (version) => {
+  testEach('implicit TLS', async (version) => {
     const options = { port: 0, host: '127.0.0.1', tls: certificate, implicitTls: true }
     const listener = await place.converse(options)
     onTestFinished(() => listener.close())

@@ -6,8 +6,9 @@ export interface Outcome {
   /** What was looked at: 'TCP', 'STARTTLS' … */
   readonly subject: string
   readonly check: string
-  readonly result: 'passed' | 'failed' | 'skipped'
-  /** Why it failed, or why it is skipped. */
+  /** `skipped` is a gap of the runtime; `absent` lacks something on this machine. */
+  readonly result: 'passed' | 'failed' | 'skipped' | 'absent'
+  /** Why it has not passed. */
   readonly reason?: string
 }
 

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { expect, test } from 'vitest'
+import { testWith } from '../../../test/kit/need.ts'
 import type { Outcome } from './outcome.ts'
 
 /** Where `pnpm test` finds what its matrix is made of. */
@@ -34,7 +35,8 @@ export function testOutcomes(suite: string, runtime: string, outcomes: readonly 
   writeColumn(suite, runtime, outcomes)
   for (const { subject, check, result, reason = '' } of outcomes) {
     const name = `${subject}: ${check}`
-    if (result === 'skipped') test.skip(`${name} (${reason})`, () => {})
+    if (result === 'absent') testWith([{ missing: reason }], name, async () => {})
+    else if (result === 'skipped') test.skip(`${name} (${reason})`, () => {})
     else test(name, () => expect(result, reason).toBe('passed'))
   }
 }

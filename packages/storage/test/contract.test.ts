@@ -10,7 +10,6 @@ import { withBuckets } from './contract/buckets.ts'
 import type { Part } from './contract/outcomes.ts'
 import { type Place, placeIn } from './contract/s3.ts'
 import { startR2 } from './servers/r2-s3.ts'
-import { startSwift, SWIFT } from './servers/swift.ts'
 
 const PATIENCE_MS = 300_000
 
@@ -38,9 +37,7 @@ async function outcomesIn(runtime: Runtime, part: Part): Promise<Outcome[]> {
 }
 
 await using r2 = await startR2()
-await using swift = SWIFT.missing === undefined ? await startSwift() : undefined
 const servers = new Map([['s3 on R2', r2]])
-if (swift !== undefined) servers.set('s3 on swift', swift)
 
 for (const part of PARTS) {
   const runtimes = ['deno', 'bun', 'workerd'] as const

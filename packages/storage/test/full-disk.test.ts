@@ -6,30 +6,28 @@ import { join } from 'node:path'
 import { Refusal, type Session } from '@postern/engine'
 import { keep, mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { TMPFS } from '../../../test/kit/abilities.ts'
+import { testWith } from '../../../test/kit/need.ts'
 import { inParallel, pattern } from './blob-contract.ts'
 import { hookMessageOf, idAt, saveText, SESSION } from './mail.ts'
 import { idsOf } from './mail-contract.ts'
 
 let directory = ''
-let whyNot = ''
 
 beforeAll(() => {
+  if (TMPFS.missing !== undefined) return
   directory = mkdtempSync(join(tmpdir(), 'postern-full-'))
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', directory], { stdio: 'pipe' })
-  } catch (error) {
-    whyNot = `a tmpfs can't be mounted here: ${error instanceof Error ? error.message.split('\n').at(-1) : ''}`
-  }
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', directory], { stdio: 'pipe' })
 })
 
 afterAll(() => {
-  if (whyNot === '') execFileSync('umount', [directory])
+  if (directory === '') return
+  execFileSync('umount', [directory])
   rmSync(directory, { recursive: true, force: true })
 })
 
-test('a full disk is 452, loses and tears nothing, and is good again once there is room', async ({ skip }) => {
-  skip(whyNot !== '', whyNot)
+testWith([TMPFS], 'a full disk is 452, loses and tears nothing, and is good again once there is room', async () => {
   const store = fs(join(directory, 'files'))
   const mail = mailStore(store)
   const hook = keep(store)
@@ -72,42 +70,43 @@ test('a full disk is 452, loses and tears nothing, and is good again once there 
   expect(kept).toContain((await mail.list()).records.find((record) => record.size > 400_000)?.id)
 })
 
-test('a full disk of packs is 452, loses and tears nothing, and is good again once somebody makes room', async ({
-  skip,
-}) => {
-  skip(whyNot !== '', whyNot)
-  rmSync(join(directory, 'files'), { recursive: true })
-  const filler = join(directory, 'filler')
-  writeFileSync(filler, pattern(300_000))
-  const store = fs(join(directory, 'packs'), { layout: 'packed' })
-  const mail = mailStore(store)
-  const ids = Array.from({ length: 200 }, (_, index) => idAt(Date.now(), index))
-  const kept: string[] = []
-  await inParallel(
-    ids,
-    async (id) => {
-      try {
-        await keep(store)(hookMessageOf(id, [pattern(20_000)]), SESSION as Session)
-        kept.push(id)
-      } catch (error) {
-        if (!(error instanceof Refusal)) throw error
-        expect(error.reply.wire).toMatch(/^452 4\.3\.1 /)
-      }
-    },
-    20,
-  )
-  expect(kept.length).toBeGreaterThan(20)
-  expect(kept.length).toBeLessThan(ids.length)
-  for (const each of [mail, mailStore(fs(join(directory, 'packs')))]) {
-    const page = await each.list({ limit: 1000 })
-    expect(page.corrupt).toEqual([])
-    expect(idsOf(page)).toEqual(kept.toSorted().toReversed())
-    for (const id of kept) await (await each.load(id)).verify()
-  }
-  rmSync(filler)
-  const last = idAt(Date.now())
-  await saveText(mail, last)
-  for (const id of kept) await mail.delete(id)
-  await mail.sweep({ olderThanMs: 0 })
-  expect(idsOf(await mail.list())).toEqual([last])
-})
+testWith(
+  [TMPFS],
+  'a full disk of packs is 452, loses and tears nothing, and is good again once somebody makes room',
+  async () => {
+    rmSync(join(directory, 'files'), { recursive: true })
+    const filler = join(directory, 'filler')
+    writeFileSync(filler, pattern(300_000))
+    const store = fs(join(directory, 'packs'), { layout: 'packed' })
+    const mail = mailStore(store)
+    const ids = Array.from({ length: 200 }, (_, index) => idAt(Date.now(), index))
+    const kept: string[] = []
+    await inParallel(
+      ids,
+      async (id) => {
+        try {
+          await keep(store)(hookMessageOf(id, [pattern(20_000)]), SESSION as Session)
+          kept.push(id)
+        } catch (error) {
+          if (!(error instanceof Refusal)) throw error
+          expect(error.reply.wire).toMatch(/^452 4\.3\.1 /)
+        }
+      },
+      20,
+    )
+    expect(kept.length).toBeGreaterThan(20)
+    expect(kept.length).toBeLessThan(ids.length)
+    for (const each of [mail, mailStore(fs(join(directory, 'packs')))]) {
+      const page = await each.list({ limit: 1000 })
+      expect(page.corrupt).toEqual([])
+      expect(idsOf(page)).toEqual(kept.toSorted().toReversed())
+      for (const id of kept) await (await each.load(id)).verify()
+    }
+    rmSync(filler)
+    const last = idAt(Date.now())
+    await saveText(mail, last)
+    for (const id of kept) await mail.delete(id)
+    await mail.sweep({ olderThanMs: 0 })
+    expect(idsOf(await mail.list())).toEqual([last])
+  },
+)

@@ -9,6 +9,8 @@ import { type MailStore, mailStore, type StorageError } from '@postern/storage'
 import { fs, type FsLayout } from '@postern/storage/fs'
 import { maildir } from '@postern/storage/maildir'
 import { afterAll, describe, expect, test } from 'vitest'
+import { TMPFS } from '../../../test/kit/abilities.ts'
+import { testWith } from '../../../test/kit/need.ts'
 import { temporaryDirectory } from './blobs.ts'
 import { allPages, idsOf } from './contract/mailing.ts'
 import { bytesOf, idAt, messageOf, saveText, SESSION } from './mail.ts'
@@ -160,21 +162,7 @@ function mount(...args: readonly [...string[], string]): void {
   mounted.unshift(args.at(-1) as string)
 }
 
-/** Why nothing can be mounted here; '' where it can. */
-function whyNotMounted(): string {
-  const directory = mkdtempSync(join(parent, 'try-'))
-  try {
-    mount('-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory)
-    execFileSync('umount', [directory])
-    return ''
-  } catch (error) {
-    return `a tmpfs can't be mounted here: ${error instanceof Error ? error.message.split('\n').at(-1) : ''}`
-  }
-}
-
 describe.each(LAYOUTS)('%s on a mount of its own', (layout) => {
-  const whyNot = whyNotMounted()
-
   /** A store on a tmpfs that is mounted there and, to be found again, in another place. */
   function onMount(): Subject {
     const place = mkdtempSync(join(parent, 'mount-'))
@@ -187,8 +175,7 @@ describe.each(LAYOUTS)('%s on a mount of its own', (layout) => {
     return { directory, elsewhere, said, mail: open(layout, directory, said) }
   }
 
-  test('unmounted: nothing is kept beneath; the same file system mounted again: all goes on', async ({ skip }) => {
-    skip(whyNot !== '', whyNot)
+  testWith([TMPFS], 'unmounted: nothing is kept beneath; the same file system mounted again: all goes on', async () => {
     const { directory, elsewhere, mail, said } = onMount()
     const ids = [await keep(mail), await keep(mail)]
     execFileSync('umount', ['-l', directory])
@@ -201,8 +188,7 @@ describe.each(LAYOUTS)('%s on a mount of its own', (layout) => {
     execFileSync('umount', ['-l', directory])
   })
 
-  test('unmounted where a server once began without the mount: nothing is kept beneath', async ({ skip }) => {
-    skip(whyNot !== '', whyNot)
+  testWith([TMPFS], 'unmounted where a server once began without the mount: nothing is kept beneath', async () => {
     const place = mkdtempSync(join(parent, 'mount-'))
     const beneath = [await keep(open(layout, place))]
     mount('-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', place)
@@ -213,8 +199,7 @@ describe.each(LAYOUTS)('%s on a mount of its own', (layout) => {
     await expectOnly(open(layout, place), beneath)
   })
 
-  test('unmounted, and another disk mounted: mail is kept on that', async ({ skip }) => {
-    skip(whyNot !== '', whyNot)
+  testWith([TMPFS], 'unmounted, and another disk mounted: mail is kept on that', async () => {
     const { directory, mail, said } = onMount()
     await keep(mail)
     execFileSync('umount', ['-l', directory])
@@ -226,8 +211,7 @@ describe.each(LAYOUTS)('%s on a mount of its own', (layout) => {
     expect(said.map((line) => line.split(':')[0])).toEqual(['lost', 'back'])
   })
 
-  test('unmounted, and a disk of another layout mounted: nothing is kept there', async ({ skip }) => {
-    skip(whyNot !== '', whyNot)
+  testWith([TMPFS], 'unmounted, and a disk of another layout mounted: nothing is kept there', async () => {
     const { directory, mail, said } = onMount()
     await keep(mail)
     execFileSync('umount', ['-l', directory])
@@ -240,8 +224,7 @@ describe.each(LAYOUTS)('%s on a mount of its own', (layout) => {
     expect(said[0]).toMatch(/is another file system, and can not be used: .* holds mail in the layout /)
   })
 
-  test('what is mounted over it hides it, and is not written to', async ({ skip }) => {
-    skip(whyNot !== '', whyNot)
+  testWith([TMPFS], 'what is mounted over it hides it, and is not written to', async () => {
     const { directory, mail, said } = subject(layout)
     const ids = [await keep(mail)]
     mount('-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', directory)

@@ -1,7 +1,8 @@
 /** The contract of stores over S3, in Node: each store has a bucket of its own. */
 import { s3 } from '@postern/storage/s3'
 import { afterAll, beforeAll } from 'vitest'
-import { type Need, testWith } from '../../../test/kit/tool.ts'
+import type { Need } from '../../../test/kit/abilities.ts'
+import { testWith } from '../../../test/kit/need.ts'
 import { storeContract } from './blob-contract.ts'
 import { PARTS } from './contract/backends.ts'
 import { MEMORY } from './contract/machine.ts'

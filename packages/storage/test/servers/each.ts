@@ -1,9 +1,10 @@
 /** Tests on the S3 servers of a test file, each test in a bucket of its own. */
 import { afterAll, beforeAll } from 'vitest'
-import { testWith } from '../../../../test/kit/tool.ts'
+import { SWIFT } from '../../../../test/kit/abilities.ts'
+import { testWith } from '../../../../test/kit/need.ts'
 import { startR2 } from './r2-s3.ts'
 import type { S3Server } from './server.ts'
-import { startSwift, SWIFT } from './swift.ts'
+import { startSwift } from './swift.ts'
 
 type Body = (server: S3Server, bucket: string) => Promise<void>
 

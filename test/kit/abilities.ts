@@ -1,0 +1,203 @@
+/**
+ * What tests need of this machine besides Node: programs that can do something, rights, file systems.
+ *
+ * A program is asked for what it can do. Its name in the path is not enough: swaks has no TLS without Net::SSLeay, and some openssl
+ * is too old. Each answer is asked for once in a run of the tests.
+ */
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { pathOf } from './tool.ts'
+
+/** A program, or another thing that a machine may lack. */
+export interface Need {
+  /** Says what is missing; undefined if nothing is. */
+  readonly missing: string | undefined
+}
+
+/** The answers of this run. `test/vitest.config.ts` empties it. */
+const ANSWERS = resolve(import.meta.dirname, '../.cache/abilities')
+const ANSWER_WITHIN_MS = 20_000
+
+const isRoot = process.getuid?.() === 0
+
+/** Asks once in a run, when a test first wants to know. @param ask Returns what is missing. */
+function ability(name: string, ask: () => string | undefined): Need {
+  let answer: { readonly missing: string | undefined } | undefined
+  return {
+    get missing() {
+      answer ??= answered(name) ?? written(name, ask())
+      return answer.missing
+    },
+  }
+}
+
+function answered(name: string): Need | undefined {
+  try {
+    return JSON.parse(readFileSync(join(ANSWERS, name), 'utf8')) as Need
+  } catch {
+    return undefined
+  }
+}
+
+function written(name: string, missing: string | undefined): Need {
+  const answer = { missing }
+  mkdirSync(ANSWERS, { recursive: true })
+  // Several test files ask at the same time. None of them reads half an answer.
+  const unfinished = join(ANSWERS, `.${name}.${process.pid}`)
+  writeFileSync(unfinished, JSON.stringify(answer))
+  renameSync(unfinished, join(ANSWERS, name))
+  return answer
+}
+
+function ask(command: string, args: readonly string[], input = ''): SpawnSyncReturns<string> {
+  return spawnSync(pathOf(command) ?? command, args, { encoding: 'utf8', input, timeout: ANSWER_WITHIN_MS })
+}
+
+/** Returns why a program did not do what it was asked for. */
+function whyNot({ error, status, signal, stderr }: SpawnSyncReturns<string>): string {
+  if (error !== undefined) return (error as NodeJS.ErrnoException).code ?? error.message
+  return stderr.trim().split('\n').at(-1) || `it ended with ${status ?? signal}`
+}
+
+/** A program that, when it is run with these arguments, succeeds and says what it is asked for. */
+function program(name: string, args: readonly string[], wanted: Readonly<Record<string, RegExp>> = {}): Need {
+  return ability([name, ...Object.keys(wanted)].join(' ').replaceAll('/', '_'), () => {
+    if (pathOf(name) === undefined) return `${name} is not installed`
+    const result = ask(name, args)
+    if (result.status !== 0) return `${name} does not run: ${whyNot(result)}`
+    const lacking = Object.keys(wanted).filter((what) => !wanted[what]?.test(result.stdout + result.stderr))
+    return lacking.length === 0 ? undefined : `${name} has no ${lacking.join(', no ')}`
+  })
+}
+
+/** Python with these modules of its library. */
+function python(...modules: readonly string[]): Need {
+  return ability(`python3 ${modules.join(' ')}`, () => {
+    if (pathOf('python3') === undefined) return 'python3 is not installed'
+    const result = ask('python3', ['-c', `import ${modules.join(', ')}`])
+    return result.status === 0 ? undefined : `python3 does not run: ${whyNot(result)}`
+  })
+}
+
+// Clients
+
+export const CURL: Need = program('curl', ['--version'], { SMTP: /^Protocols:.* smtp\b/m })
+export const CURL_TLS: Need = program('curl', ['--version'], {
+  'SMTP over TLS': /^Protocols:.* smtps\b/m,
+  TLS: /^Features:.* SSL\b/m,
+})
+/** That says whose connection it is, by the PROXY protocol. */
+export const CURL_PROXY: Need = program('curl', ['--help', 'all'], { '--haproxy-protocol': /--haproxy-protocol\b/ })
+export const SWAKS: Need = program('swaks', ['--support'], { SMTP: /^=== Basic AUTH supported/m })
+export const SWAKS_TLS: Need = program('swaks', ['--support'], { 'TLS (Net::SSLeay)': /^=== TLS supported/m })
+export const MSMTP_TLS: Need = program('msmtp', ['--version'], {
+  TLS: /^TLS\/SSL library: (?!none)/m,
+  'AUTH PLAIN and LOGIN': /^plain .*\blogin\b/m,
+})
+/** A client for TLS 1.2 and 1.3, also after STARTTLS. */
+export const OPENSSL: Need = program('openssl', ['s_client', '-help'], {
+  'STARTTLS for SMTP': /-starttls\b/,
+  'TLS 1.2': /-tls1_2\b/,
+  'TLS 1.3': /-tls1_3\b/,
+  'name for STARTTLS': /-name\b/,
+})
+export const PYTHON: Need = python('mailbox', 'hashlib', 'json', 'base64')
+export const PYTHON_SMTP: Need = python('smtplib', 'ssl', 'json')
+export const PYTHON_IMAP: Need = python('imaplib', 'json')
+/** Python that can call the kernel: to start a program behind a filter. */
+export const PYTHON_FILTER: Need = ability('python3 filter', () => {
+  if (process.arch !== 'x64' || process.platform !== 'linux') return 'the filter is for Linux on x64'
+  return python('ctypes').missing
+})
+
+// Servers and readers
+
+export const HAPROXY: Need = program('haproxy', ['-vv'], { TLS: /\+OPENSSL\b|USE_OPENSSL=1/ })
+export const STRACE: Need = program('strace', ['-f', '-e', 'trace=fsync', 'true'])
+export const MUTT: Need = program('mutt', ['-v'])
+/** `script` of util-linux, which makes a terminal. */
+export const TERMINAL: Need = program('script', ['-qec', 'echo a terminal', '/dev/null'], {
+  terminal: /^a terminal\r\n/,
+})
+export const BASH: Need = program('bash', ['-c', 'true'])
+
+// Rights
+
+/** Root's rights: to mount, to start an MTA. */
+export const ROOT: Need = { missing: isRoot ? undefined : 'needs root' }
+
+/** To start a program as another user. */
+export const OTHER_USER: Need = ability('other user', () => {
+  if (!isRoot) return ROOT.missing
+  const result = ask('setpriv', ['--reuid', '12345', '--regid', '12345', '--clear-groups', 'true'])
+  return result.status === 0 ? undefined : `setpriv can not become another user: ${whyNot(result)}`
+})
+
+/** To give a program file systems, processes and a host name of its own. Containers often forbid it. */
+export const NAMESPACES: Need = ability('namespaces', () => {
+  if (!isRoot) return ROOT.missing
+  const script = 'echo own > /proc/sys/kernel/hostname && umount -l /proc'
+  const result = ask('unshare', ['-m', '-u', '--pid', '--fork', '--kill-child', 'sh', '-c', script])
+  return result.status === 0 ? undefined : `unshare makes no namespaces: ${whyNot(result)}`
+})
+
+/** To mount a small file system. Root alone is not enough: a container may forbid it. */
+export const TMPFS: Need = ability('tmpfs', () => {
+  if (!isRoot) return ROOT.missing
+  const directory = mkdtempSync(join(tmpdir(), 'postern-test-'))
+  try {
+    const mounted = ask('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory])
+    if (mounted.status !== 0) return `no tmpfs can be mounted: ${whyNot(mounted)}`
+    const left = ask('umount', [directory])
+    return left.status === 0 ? undefined : `a tmpfs can not be unmounted: ${whyNot(left)}`
+  } finally {
+    rmdirSync(directory)
+  }
+})
+
+/** Postfix as our configuration needs it: with TLS and its own user and group. It is started as root. */
+export const POSTFIX: Need = ability('postfix', () => {
+  if (!isRoot) return ROOT.missing
+  const lacking = ['postfix', 'postconf', 'postqueue', 'sendmail'].filter((name) => pathOf(name) === undefined)
+  if (lacking.length > 0) return `${lacking.join(', ')} is not installed`
+  const built = ask('postconf', ['-T', 'compile-version'])
+  if (built.status !== 0 || built.stdout.trim() === '') return `postfix has no TLS: ${whyNot(built)}`
+  if (ask('id', ['-u', 'postfix']).status !== 0) return 'there is no user called postfix'
+  return undefined
+})
+
+/** Dovecot of the release that our configuration is written for, with its IMAP server, and Python to ask it. */
+export const DOVECOT: Need = ability('dovecot', () => {
+  if (!isRoot) return ROOT.missing
+  if (pathOf('dovecot') === undefined) return 'dovecot is not installed'
+  const { stdout } = ask('dovecot', ['--version'])
+  if (!stdout.startsWith('2.3.')) return `the configuration is for dovecot 2.3, not for ${stdout.trim() || 'another'}`
+  const folder = /^libexec_dir = (.*)$/m.exec(ask('dovecot', ['-a', '-c', '/dev/null']).stdout)?.[1] ?? ''
+  if (pathOf(join(folder, 'imap')) === undefined) return 'dovecot has no IMAP server'
+  return PYTHON_IMAP.missing
+})
+
+/** Where `.ci/run` unpacks Exim. */
+export const EXIM_PROGRAM: string = resolve(import.meta.dirname, '../.cache/exim/usr/sbin/exim4')
+/** This user is compiled into Debian's Exim, which does not start without it. */
+export const EXIM_USER = 'Debian-exim'
+
+export const EXIM: Need = ability('exim', () => {
+  if (!isRoot) return ROOT.missing
+  if (pathOf(EXIM_PROGRAM) === undefined) return 'exim is not unpacked in test/.cache/exim (see .ci/run)'
+  if (ask('id', ['-u', EXIM_USER]).status !== 0) return `there is no user called ${EXIM_USER}`
+  const built = ask(EXIM_PROGRAM, ['-C', '/dev/null', '-bV'])
+  if (!/^Support for:.* (GnuTLS|OpenSSL)\b/m.test(built.stdout)) return `exim has no TLS: ${whyNot(built)}`
+  return undefined
+})
+
+/** Debian's Python, which finds the packages of Debian. Another in the path would not. */
+export const SWIFT_PYTHON = '/usr/bin/python3'
+
+export const SWIFT: Need = ability('swift', () => {
+  const modules = ['swift.proxy.server', 'swift.account.server', 'swift.common.middleware.s3api.s3api']
+  const result = ask(SWIFT_PYTHON, ['-c', `import ${modules.join(', ')}`])
+  return result.status === 0 ? undefined : `python3-swift is not installed: ${whyNot(result)}`
+})

@@ -1,0 +1,35 @@
+/** Tests that need what not every machine has. */
+import { test } from 'vitest'
+import type { Need } from './abilities.ts'
+
+export interface NeedyOptions {
+  /** Default: a minute. */
+  readonly timeout?: number
+  readonly concurrent?: boolean
+}
+
+/**
+ * Defines a test that is skipped by name if something is missing. With REQUIRE_PEERS=1 it fails then.
+ *
+ * `test/run.ts` reads the reason out of the title of a skipped test, and counts the tests of each reason.
+ */
+export function testWith(
+  needs: readonly Need[],
+  name: string,
+  body: () => Promise<void>,
+  options: number | NeedyOptions = {},
+): void {
+  const missing = missingOf(needs)
+  const { timeout = 60_000, ...rest } = typeof options === 'number' ? { timeout: options } : options
+  if (missing === '') test(name, { timeout, ...rest }, body)
+  else if (process.env['REQUIRE_PEERS'] === '1') {
+    test(name, () => {
+      throw new Error(`REQUIRE_PEERS: ${missing}`)
+    })
+  } else test.skip(`${name} (skipped: ${missing})`, body)
+}
+
+/** Returns what is missing, each thing once; '' if nothing is. */
+export function missingOf(needs: readonly Need[]): string {
+  return [...new Set(needs.flatMap(({ missing }) => missing ?? []))].join('; ')
+}
