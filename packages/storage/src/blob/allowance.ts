@@ -1,19 +1,19 @@
 import { StorageError } from './error.ts'
 
-/** Counts bytes that are held: by one store, or by several that share a bound. */
+/** Counts the bytes that one store holds in memory, or several that share a bound. */
 export interface ByteCount {
-  /** Counts so many more, or below 0 fewer. @returns how many there are now */
+  /** Adds to the count; a negative number takes away. @returns the count */
   add(byteLength: number): number
 }
 
-/** What the writers of one store may hold in memory, all of them together. */
+/** The bytes that all writers of one store together may hold in memory. */
 export class Allowance {
   readonly #maxBytes: number
   readonly #taken: ByteCount
-  /** A Worker whose time is over stops in the middle, and gives nothing back: that is done once its writer was collected. */
+  /** A Worker whose time is over stops in the middle and gives nothing back. Its share is given back once its writer is collected. */
   readonly #lost = new FinalizationRegistry<Share>((share) => share.give())
 
-  /** @throws RangeError when it is not a whole number of bytes */
+  /** @throws RangeError if it is not a whole number of bytes */
   constructor(maxBufferedBytes: number, taken: ByteCount = ownCount()) {
     if (!Number.isSafeInteger(maxBufferedBytes) || maxBufferedBytes < 0) {
       throw new RangeError(`maxBufferedBytes: ${maxBufferedBytes} is not a whole number of bytes`)
@@ -22,21 +22,21 @@ export class Allowance {
     this.#taken = taken
   }
 
-  /** What one writer holds. */
+  /** Makes the share of one writer. */
   share(writer: object): Share {
     const share = new Share(this)
     this.#lost.register(writer, share)
     return share
   }
 
-  /** Whether so many bytes can be taken and nearly all be left for others. */
+  /** Returns whether a writer can take so many bytes and still leave most of the allowance to others. */
   isAmple(byteLength: number): boolean {
     return this.#taken.add(0) + byteLength <= this.#maxBytes / 8
   }
 
   /** @throws StorageError `no-space` */
   take(byteLength: number): void {
-    // Counted before it is compared: others may count at the same time, and none must miss what another took.
+    // Counts first and compares then, because other threads count at the same time and must see these bytes.
     if (this.#taken.add(byteLength) <= this.#maxBytes) return
     const takenBytes = this.#taken.add(-byteLength)
     throw new StorageError('no-space', `blobs under way hold ${takenBytes} bytes of ${this.#maxBytes}`)
@@ -52,7 +52,7 @@ function ownCount(): ByteCount {
   return { add: (byteLength) => (bytes += byteLength) }
 }
 
-/** What one writer has of an {@link Allowance}. */
+/** The bytes of an {@link Allowance} that one writer has. */
 export class Share {
   readonly #allowance: Allowance
   #heldBytes = 0
@@ -67,14 +67,14 @@ export class Share {
     this.#heldBytes += byteLength
   }
 
-  /** Takes so much if there is plenty. @returns whether it did. */
+  /** Takes so many bytes if most of the allowance stays free. @returns whether it took them */
   takeIfAmple(byteLength: number): boolean {
     if (!this.#allowance.isAmple(byteLength)) return false
     this.take(byteLength)
     return true
   }
 
-  /** Gives back so much, or all. */
+  /** Gives back so many bytes, or all. */
   give(byteLength: number = this.#heldBytes): void {
     this.#allowance.give(byteLength)
     this.#heldBytes -= byteLength

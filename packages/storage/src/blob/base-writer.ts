@@ -1,18 +1,18 @@
-/** What writers of blobs have in common: from the first byte to a commit or an abort, and to one end only. */
+/** What all writers of blobs share: a writer takes bytes, and then ends once, with a commit or an abort. */
 import type { BlobWriter } from './contract.ts'
 import { StorageError } from './error.ts'
 
-/** A writer's life. A backend says what becomes of the bytes. */
+/** The life of a writer. A backend implements what becomes of the bytes. */
 export abstract class BaseWriter implements BlobWriter {
-  /** What messages call the blob. */
+  /** The blob's name in error messages. */
   protected readonly name: string
   readonly #announced: number | undefined
   #size = 0
   #isDone = false
-  /** What is under way, or was. What `drop` lets go of must not be in use. */
+  /** The work that runs, or ran last. `abort` waits for it, so that `drop` frees nothing that is in use. */
   #pending: Promise<void> | undefined
 
-  /** @param announced How many bytes are to come, where that is known */
+  /** @param announced The number of bytes to come, if the caller knows it */
   constructor(name: string, announced: number | undefined) {
     this.name = name
     this.#announced = announced
@@ -25,13 +25,13 @@ export abstract class BaseWriter implements BlobWriter {
     try {
       taken = this.take(bytes)
     } catch (error) {
-      // A commit now would be of less than was written.
+      // A commit now would lack these bytes.
       this.#isDone = true
       throw this.failure(error)
     }
     if (taken === undefined) return
     this.#pending = this.#taken(taken)
-    // Who gives up in the middle need not have heard of it.
+    // A caller that aborts need not have waited for this promise.
     this.#pending.catch(() => undefined)
     return this.#pending
   }
@@ -49,23 +49,23 @@ export abstract class BaseWriter implements BlobWriter {
     await this.drop()
   }
 
-  /** Takes bytes, and copies what it keeps of them. After a failure there is nothing left to write. */
+  /** Takes bytes, and copies those that it keeps. After a failure the writer is done. */
   protected abstract take(bytes: Uint8Array): void | Promise<void>
-  /** Makes the blob appear. */
+  /** Makes the blob visible. */
   protected abstract finish(): Promise<void>
-  /** Lets go of everything that is not a blob. Called in the end, however it ends, and maybe more than once; never rejects. */
+  /** Frees all that is not a blob. Called at every end of the writer, maybe more than once. Never rejects. */
   protected abstract drop(): void | Promise<void>
-  /** The backend's error as one of ours. */
+  /** Turns the backend's error into a StorageError. */
   protected abstract failure(error: unknown): StorageError
-  /** An abort waits for what is under way: it need not be done any more. */
+  /** Called by an abort, which waits for the running work: that work may stop now. */
   protected hasten(): void {}
 
-  /** How many bytes have come. */
+  /** The number of bytes so far. */
   protected get size(): number {
     return this.#size
   }
 
-  /** Whether it was ended: maybe by an abort, while something was under way. */
+  /** Whether the writer has ended. An abort may end it while work is running. */
   protected get isDone(): boolean {
     return this.#isDone
   }

@@ -1,6 +1,6 @@
 /**
- * A writer that hands a blob on in pieces of one size. What fits one piece is held until the commit; all writers of a store
- * share an {@link Allowance} of memory.
+ * A writer that hands a blob on in pieces of one size. It holds a blob that fits into one piece until the commit. All writers of a
+ * store share an {@link Allowance} of memory.
  */
 import type { Allowance, Share } from './allowance.ts'
 import { BaseWriter } from './base-writer.ts'
@@ -9,11 +9,11 @@ import { HeldBytes } from './held-bytes.ts'
 const FIRST_BUFFER_BYTES = 64 * 1024
 
 export interface BufferedWriterOptions {
-  /** What messages call the blob. */
+  /** The blob's name in error messages. */
   readonly name: string
-  /** How many bytes were announced. */
+  /** The number of bytes that was announced. */
   readonly size: number | undefined
-  /** How large a piece is. */
+  /** The size of a piece. */
   readonly pieceBytes: number
   readonly allowance: Allowance
 }
@@ -33,7 +33,7 @@ export abstract class BufferedWriter extends BaseWriter {
     return this.#spill(bytes)
   }
 
-  /** Hands a whole piece on, more bytes having come, and empties what is held. */
+  /** Hands on a whole piece and empties the buffer. Called when more bytes have come. */
   protected abstract handOn(): Promise<void>
 
   protected override async drop(): Promise<void> {
@@ -44,7 +44,7 @@ export abstract class BufferedWriter extends BaseWriter {
   #hold(bytes: Uint8Array): void {
     const larger = this.held.growth(bytes.length)
     const smaller = this.held.byteLength
-    // For a moment there are both.
+    // While the bytes are copied, both buffers are in memory.
     if (larger !== undefined) this.share.take(larger)
     this.held.add(bytes)
     if (larger !== undefined) this.share.give(smaller)
@@ -53,7 +53,7 @@ export abstract class BufferedWriter extends BaseWriter {
   async #spill(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) {
       if (this.held.room === 0) await this.handOn()
-      // An abort while the piece was on its way.
+      // The caller aborted while the piece was handed on.
       if (this.isDone) throw this.over()
       const end = Math.min(bytes.length, at + this.held.room)
       this.#hold(bytes.subarray(at, end))

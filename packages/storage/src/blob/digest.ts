@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { createHash, hash, type Hash } from 'node:crypto'
 
 const ALGORITHM = 'sha256'
-/** So little is digested at one go, in the end: an object that digests piece by piece costs more than its work does. */
+/** Up to so many bytes are digested at one go at the end: for few bytes, making a Hash object costs more than hashing. */
 const SMALL_BYTES = 2 * 1024
 
 /** Counts and digests bytes as they pass. */
@@ -31,7 +31,7 @@ export class Digest {
     return this.#size
   }
 
-  /** SHA-256, lower-case hexadecimal. Once. */
+  /** Returns the SHA-256 in lower-case hexadecimal. Called once. */
   finish(): string {
     if (this.#hash !== undefined) return this.#hash.digest('hex')
     return hash(ALGORITHM, this.#small?.subarray(0, this.#size) ?? '', 'hex')

@@ -1,14 +1,14 @@
 /**
- * Bytes that are held in memory until there are enough of them: in one buffer, which grows, and is used again. So a small blob
- * makes no work before its commit, and a large one is handed on in pieces of a size that its backend likes.
+ * Holds bytes in memory, in one buffer that grows and is used again. So a small blob causes no call before its commit, and a large
+ * one is handed on in pieces of the size that suits its backend.
  */
 
 export interface HeldBytesOptions {
-  /** How many are held at the most. */
+  /** The most bytes that are held. */
   readonly maxBytes: number
-  /** How large the buffer is at first. */
+  /** The size of the first buffer. */
   readonly firstBytes: number
-  /** How many there will be in all, where that is known: then the buffer need not grow. */
+  /** The number of all bytes, if the caller knows it. Then the buffer need not grow. */
   readonly expectedBytes: number | undefined
 }
 
@@ -25,7 +25,7 @@ export class HeldBytes {
     this.#leastBytes = Math.max(firstBytes, expectedBytes)
   }
 
-  /** What is held; a view. */
+  /** A view of the bytes that are held. */
   get view(): Uint8Array<ArrayBuffer> {
     return this.#buffer.subarray(0, this.#length)
   }
@@ -35,21 +35,21 @@ export class HeldBytes {
     return this.#maxBytes - this.#length
   }
 
-  /** How much memory it takes. */
+  /** The size of the buffer. */
   get byteLength(): number {
     return this.#buffer.length
   }
 
-  /** How large a buffer it takes to hold so many more; undefined where the one that is there will do. */
+  /** Returns the size of the buffer that so many more bytes need; undefined if the present one has room. */
   growth(byteLength: number): number | undefined {
     const needed = this.#length + byteLength
     if (needed <= this.#buffer.length) return undefined
     const wanted = Math.max(needed, this.#leastBytes, this.#buffer.length * 2)
-    // What has come so far will most likely go on: every buffer that is left behind is garbage for a while.
+    // Grows to the end at once: more bytes are likely to come, and each buffer that is replaced is garbage.
     return wanted > this.#maxBytes / 4 ? this.#maxBytes : wanted
   }
 
-  /** Adds a copy of bytes that there is room for. */
+  /** Adds a copy of the bytes. The caller has checked that there is room. */
   add(bytes: Uint8Array): void {
     const larger = this.growth(bytes.length)
     if (larger !== undefined) {
@@ -61,13 +61,13 @@ export class HeldBytes {
     this.#length += bytes.length
   }
 
-  /** Holds nothing any more, and uses its buffer again, or another in its place. */
+  /** Drops the bytes. Goes on with the same buffer, or with the given one. */
   empty(buffer: Uint8Array<ArrayBuffer> = this.#buffer): void {
     this.#buffer = buffer
     this.#length = 0
   }
 
-  /** Lets go of the buffer too. */
+  /** Drops the bytes and the buffer. */
   forget(): void {
     this.empty(NOTHING)
   }

@@ -1,19 +1,19 @@
-/** What all files of one store share, in whatever layout they lie. */
+/** What all files of one store share, in every layout. */
 import type { Disk } from './disk.ts'
 import { Reading } from './reading.ts'
 import { Slots } from './slots.ts'
 
 export interface DiskDeps {
   readonly disk: Disk
-  /** Held for a moment: by small files, directories. */
+  /** Taken for short work: a small file, a directory. */
   readonly brief: Slots
-  /** Held for as long as one large file is being written. */
+  /** Taken as long as one large file is being written. */
   readonly large: Slots
   readonly reading: Reading
 }
 
 const DEFAULT_MAX_OPEN_FILES = 1024
-/** Files open at one time for short work: small blobs, directories. */
+/** The most files that are open at one time for short work: small blobs, directories. */
 export const MAX_BRIEF = 64
 
 export function diskDeps(disk: Disk, maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES): DiskDeps {
@@ -26,7 +26,7 @@ export function diskDeps(disk: Disk, maxOpenFiles: number = DEFAULT_MAX_OPEN_FIL
   }
 }
 
-/** Lets through what can be a bound on open files. @throws RangeError */
+/** Returns the bound on open files if it can be one. @throws RangeError */
 export function checkOpenFiles(maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES): number {
   if (Number.isInteger(maxOpenFiles) && maxOpenFiles >= 1) return maxOpenFiles
   throw new RangeError(`maxOpenFiles: ${maxOpenFiles} is not a whole number from 1`)

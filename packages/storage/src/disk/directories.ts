@@ -1,19 +1,19 @@
 /**
- * Directories that outlive a power cut, and the group commit.
+ * Makes directories that survive a power cut, and syncs them in groups.
  *
- * A name that was made in a directory is safe once that directory was synced afterwards. One sync covers every name
- * made before it began, so at most one runs for a directory at a time, and whoever comes meanwhile shares the next one:
- * a hundred commits at once cost a few syncs, and a lone one waits for nobody.
+ * A name in a directory is safe once the directory was synced after the name was made. One sync covers every name that was made
+ * before it began. So one sync at a time runs for a directory, and all that come meanwhile share the next one: a hundred commits at
+ * once cost a few syncs, and a single commit waits for no other.
  *
- * A directory is itself a name in the one above. So the first time that a process uses one it also syncs the one above,
- * even if the directory was there: another process may have made it a moment ago, and not have come to the sync yet.
+ * A directory is itself a name in its parent. So a process that uses a directory for the first time also syncs the parent, even if
+ * the directory exists: another process may have made it and not synced it yet.
  *
- * A directory that is known may be removed by a sweep, while it is empty, and made again by another process that has not
- * come to the sync yet. So each sync looks whether the directory is still the one that is known: its device, its inode number and
- * the time of its birth, as numbers are used again. While a name is in it nobody can remove it, so looking once is enough.
+ * A sweep may remove a known directory while it is empty, and another process may make it again and not have synced it yet. So each
+ * sync checks that the directory is the known one, by its device, its inode number and its birth time, because numbers are used
+ * again. A directory with a name in it can't be removed, so one check is enough.
  *
- * The same look tells whether the path still leads into the store, and not to what lies beneath a file system that was unmounted: a
- * directory becomes known only after the root was checked. So a sync of a known one costs no call for it.
+ * The same check tells whether the path still leads into the store, and not to the directory beneath a file system that was
+ * unmounted: a directory becomes known only after the root was checked. So the sync of a known directory costs no call for that.
  */
 import { constants } from 'node:fs'
 import { dirname } from 'node:path'
@@ -23,7 +23,7 @@ import { Group } from './group.ts'
 import { identityOf, type Root } from './root.ts'
 import type { Slots } from './slots.ts'
 
-/** Enough for a store by time: only its last few are written to. */
+/** Enough for a store by time, which writes only to its last few directories. */
 const MAX_KNOWN = 512
 
 export class Directories {
@@ -32,13 +32,13 @@ export class Directories {
   readonly #root: Root
   readonly #top: string
   readonly #maxKnown: number
-  /** Which directory each is; see {@link identityOf}. */
+  /** The identity of each directory; see {@link identityOf}. */
   readonly #known = new Map<string, Promise<string>>()
   readonly #groups = new Map<string, Group<string>>()
 
   /**
-   * @param top The directory that all others lie in, which is there: the root, or one in it
-   * @param maxKnown Directories that are known to be there and safe; the oldest is forgotten first.
+   * @param top The directory that all others lie in. It exists: the root, or a directory in it
+   * @param maxKnown The most directories that are remembered as existing and safe; the oldest is forgotten first
    */
   constructor(disk: Disk, slots: Slots, root: Root, top: string = root.path, maxKnown: number = MAX_KNOWN) {
     this.#maxKnown = maxKnown
@@ -53,18 +53,18 @@ export class Directories {
     try {
       await this.#root.check()
     } catch (error) {
-      // Once the store is back, the first to use a directory checks the root.
+      // So once the store is back, the first use of each directory checks the root.
       this.#known.clear()
       throw error
     }
   }
 
-  /** Whether nothing is to be made of the directory, as far as is known. */
+  /** Returns whether the directory is remembered as existing and safe. */
   isKnown(directory: string): boolean {
     return this.#known.has(directory)
   }
 
-  /** Makes the directory, which lies in the top, where it is missing; resolves when it is there to stay. */
+  /** Makes the directory in the top directory if it is missing. Resolves when it is durable. */
   async ensure(directory: string): Promise<void> {
     await (directory === this.#top ? this.check() : this.#ensured(directory))
   }
@@ -84,12 +84,12 @@ export class Directories {
     return made
   }
 
-  /** Forgets that the directory, and those above it, were there: one of them turned out to be gone. */
+  /** Forgets the directory and those above it, because one of them is gone. */
   forget(directory: string): void {
     for (let gone = directory; gone.length > this.#top.length; gone = dirname(gone)) this.#known.delete(gone)
   }
 
-  /** Resolves when every name that was made in the directory before the call is safe, and so the directory is. */
+  /** Resolves when the directory, and every name that was made in it before the call, is durable. */
   async sync(directory: string): Promise<void> {
     const synced = await this.flush(directory)
     if (directory === this.#top) return this.check()
@@ -100,8 +100,8 @@ export class Directories {
   }
 
   /**
-   * Resolves when every name that was made or removed in the directory before the call is so on the disk, whatever
-   * becomes of the directory itself. Answers which directory it was.
+   * Resolves when each name that was made or removed in the directory before the call is so on the disk. The directory itself may
+   * be removed meanwhile. Returns the identity of the directory that was synced.
    */
   flush(directory: string): Promise<string> {
     let group = this.#groups.get(directory)
@@ -124,7 +124,7 @@ export class Directories {
       if (systemCode(error) !== 'EEXIST') throw error
     }
     const stats = await this.#disk.lstat(directory)
-    // A symbolic link here would lead out of the store.
+    // Rejects a symbolic link, which would lead out of the store.
     if (!stats.isDirectory()) throw new StorageError('denied', `${directory} is not a directory`)
     await this.sync(above)
     return identityOf(stats)

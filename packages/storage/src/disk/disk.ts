@@ -1,22 +1,20 @@
 /**
- * What is asked of the operating system, in one place: so that a test can count it, and so that its errors become
- * `StorageError` in one way. Nothing but `node:fs`, which Node, Deno and Bun all have.
+ * All calls to the operating system, so that a test can count them, and so that its errors become `StorageError` in one way. It uses
+ * only `node:fs`, which Node, Deno and Bun all have.
  */
 import * as nodeFs from 'node:fs'
 import { promisify } from 'node:util'
 import { StorageError, type StorageErrorCode } from '../blob/error.ts'
 
-/**
- * A file of at most so many bytes is written and read at one go. A larger one is buffered in pieces of this size.
- */
+/** A file of at most so many bytes is written and read at one go. A larger file is buffered in pieces of this size. */
 export const HOLD_BYTES: number = 64 * 1024
 
 /** The calls that the store makes once it is open. Paths are absolute. */
 export interface Disk {
   open(path: string, flags: number, mode?: number): Promise<number>
-  /** Writes at the file's position; may write less than it was given. */
+  /** Writes at the file's position. It may write fewer bytes than given. */
   write(file: number, bytes: Uint8Array, offset: number, length: number): Promise<number>
-  /** Reads at `position`, or at the file's own. */
+  /** Reads at `position`, or at the file's own position. */
   read(file: number, bytes: Uint8Array, offset: number, length: number, position?: number): Promise<number>
   truncate(file: number, length: number): Promise<void>
   /** Waits until the file, or the directory, is on the disk itself. */
@@ -27,7 +25,7 @@ export interface Disk {
   realpath(path: string): Promise<string>
   mkdir(path: string, mode: number): Promise<void>
   rmdir(path: string): Promise<void>
-  /** Gives a file a second name. Fails with EEXIST where there is one, which `rename` would replace. */
+  /** Gives a file a second name. Fails with EEXIST if the name exists, where `rename` would replace the other file. */
   link(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
   readdir(path: string): Promise<nodeFs.Dirent[]>
@@ -37,7 +35,7 @@ const write = promisify(nodeFs.write)
 const read = promisify(nodeFs.read)
 const readdir = promisify(nodeFs.readdir)
 
-/** The disk itself. Callbacks made into promises cost half of what `node:fs/promises` and its file handles do. */
+/** The real disk. Promisified callbacks cost half as much as `node:fs/promises` with its file handles. */
 export const nodeDisk: Disk = {
   open: promisify(nodeFs.open),
   write: async (file, bytes, offset, length) => (await write(file, bytes, offset, length, null)).bytesWritten,
@@ -58,7 +56,7 @@ export const nodeDisk: Disk = {
 
 const WRITES = nodeFs.constants.O_WRONLY | nodeFs.constants.O_RDWR | nodeFs.constants.O_CREAT
 
-/** The same disk for one who only looks: what would change something fails, as on a disk that is mounted so. */
+/** Makes a disk that only reads: every call that would change something fails, as on a file system that is mounted read-only. */
 export function readingDisk(disk: Disk): Disk {
   const refuse = (): Promise<never> =>
     Promise.reject(Object.assign(new Error('EROFS: the store was opened for reading only'), { code: 'EROFS' }))
@@ -76,7 +74,7 @@ const CODES: Readonly<Record<string, StorageErrorCode>> = {
   ENOENT: 'not-found',
   ENOTDIR: 'not-found',
   EISDIR: 'not-found',
-  // A directory, to Deno's unlink.
+  // Deno's unlink answers so for a directory.
   ENOTEMPTY: 'not-found',
   EEXIST: 'exists',
   EACCES: 'denied',
@@ -88,7 +86,7 @@ const CODES: Readonly<Record<string, StorageErrorCode>> = {
   ENAMETOOLONG: 'invalid-key',
 }
 
-/** The operating system's error as a {@link StorageError}; one that is one already passes. */
+/** Turns the operating system's error into a {@link StorageError}, and returns a StorageError as it is. */
 export function diskError(error: unknown, what: string): StorageError {
   if (error instanceof StorageError) return error
   const code = CODES[systemCode(error) ?? ''] ?? 'unavailable'
@@ -111,7 +109,7 @@ export function systemCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
-/** Whether the operating system says that there is no such file. */
+/** Returns whether the operating system says that there is no such file. */
 export function isGone(error: unknown): boolean {
   return systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR'
 }

@@ -3,14 +3,14 @@ interface Waiter<T> {
   reject(error: unknown): void
 }
 
-/** Work that many want done: one run at a time, and a run counts for those who had joined before it began. */
+/** Shares work among callers: one run at a time, and a run counts for all who joined before it began. */
 export class Group<T> {
   readonly #work: () => Promise<T>
   readonly #idle: () => void
   #waiters: Waiter<T>[] = []
   #running = false
 
-  /** @param idle Called when nobody waits any more */
+  /** @param idle Called when no caller waits any more */
   constructor(work: () => Promise<T>, idle: () => void = () => undefined) {
     this.#work = work
     this.#idle = idle

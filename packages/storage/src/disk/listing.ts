@@ -1,11 +1,11 @@
 /**
- * Keys in order, out of directories that have none.
+ * Lists keys in order, out of directories that have no order.
  *
- * A directory stands in the order of keys as its name with a `/` behind it, so each is read whole, sorted so, and
- * descended into where it stands. What lies outside the prefix or before the cursor is not read. Memory is that of the
- * directories on the way down, never of the whole tree.
+ * In the order of keys, a directory counts as its name with a `/` behind it. So each directory is read whole, sorted with those
+ * names, and descended into at its place. Directories outside the prefix or before the cursor are not read. Memory holds the
+ * directories on the way down, never the whole tree.
  *
- * What is no key is passed over: hidden names (the temporary directory among them), symbolic links, devices.
+ * Names that are no keys are skipped: hidden names (the temporary directory among them), symbolic links, devices.
  */
 import { join } from 'node:path'
 import { checkLimit, checkPrefix, isSegment, type KeyPage, type ListOptions, MAX_PAGE } from '../blob/contract.ts'
@@ -19,15 +19,15 @@ export interface Request {
   readonly sizes: boolean
 }
 
-/** What lies in folders. */
+/** What a listing needs to know of folders. */
 export interface ListedFolders {
-  /** Names in the folder, '' or ending in `/`: of blobs, and of folders with a `/` behind them. In any order. */
+  /** Returns the names in the folder, in any order: of blobs, and of folders with a `/` behind them. @param folder '' or ending in `/` */
   names(folder: string): Promise<string[]>
-  /** The size of a blob; undefined where there is none any more. */
+  /** Returns the size of a blob; undefined if it is gone. */
   size(key: string): Promise<number | undefined>
 }
 
-/** Files looked at for their size at one time. */
+/** So many sizes are asked for at the same time. */
 const LOOKS_AT_ONCE = 16
 
 /** @throws StorageError `invalid-key`; RangeError */
@@ -68,10 +68,10 @@ export class Listing {
     return this.#more && this.#last !== undefined ? { ...page, cursor: this.#last } : page
   }
 
-  /** Adds what lies in the folder, '' or ending in `/`, until the page is full. */
+  /** Adds the contents of the folder, '' or ending in `/`, until the page is full. */
   async #visit(folder: string): Promise<void> {
     const { prefix, cursor, rollUp } = this.#request
-    // Each page of a large folder comes by here: what lies before it should cost little.
+    // Drops names before the cursor first, because each page of a large folder passes them again.
     const after = cursor.startsWith(folder) ? cursor.slice(folder.length) : ''
     const names = (await this.#folders.names(folder)).filter((name) => name > after || after.startsWith(name))
     for (const name of names.toSorted((a, b) => (a < b ? -1 : 1))) {
@@ -98,7 +98,7 @@ export class Listing {
     this.#last = item
   }
 
-  /** The keys with their sizes, without those that went meanwhile. */
+  /** Returns the keys with their sizes, without blobs that are gone meanwhile. */
   async #look(): Promise<{ keys: string[]; sizes: number[] }> {
     const keys: string[] = []
     const sizes: number[] = []
@@ -135,7 +135,7 @@ export class Tree implements ListedFolders {
       }
       return names
     } catch (error) {
-      // Never there, or removed while this walked towards it.
+      // The folder never existed, or was removed meanwhile.
       if (isGone(error)) return []
       throw error
     }

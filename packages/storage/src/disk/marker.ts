@@ -1,9 +1,9 @@
 /**
- * The marker: a small file in the root of a store that names its layout, `fs 1`, `packed 1` or `maildir 1`, so that nobody opens it
- * as what it is not. Its name begins with a dot, as no key does.
+ * The marker: a small file in the root of a store that names its layout, `fs 1`, `packed 1` or `maildir 1`, so that no program opens
+ * it as another layout. Its name begins with a dot, as no key does.
  *
- * It is written once, when a directory is first opened for writing, and in the way of every blob: whole and synced
- * before it gets its name, which `link` gives to one of two who come at the same time.
+ * It is written once, when a directory is first opened for writing. As with every blob, it is whole and synced before it gets its
+ * name. `link` lets only one of two processes give that name.
  */
 import * as nodeFs from 'node:fs'
 import { randomBytes } from 'node:crypto'
@@ -13,21 +13,21 @@ import { systemCode } from './disk.ts'
 
 /** How mail lies in a directory. */
 export interface Layout {
-  /** Small letters. */
+  /** In small letters. */
   readonly name: string
-  /** Counts up when the layout changes so that older programs would harm it. From 1. */
+  /** Raised when the layout changes so that older programs would harm it. From 1. */
   readonly version: number
 }
 
-/** What a directory may be; the first is what one becomes that has no mail yet. */
+/** The layouts that a directory may have. A directory without mail gets the first. */
 export type Wanted = readonly [Layout, ...Layout[]]
 
-/** The name of the file. */
+/** The name of the marker's file. */
 export const MARKER = '.postern'
 const MAX_MARKER_BYTES = 64
 
 /**
- * Compares the marker with the layouts that somebody wants to open. Answers which it names; undefined where there is none.
+ * Compares the marker with the layouts that the caller can open. Returns the layout that it names; undefined if there is no marker.
  *
  * @throws StorageError `other-layout`
  */
@@ -43,9 +43,9 @@ export function checkMarker(root: string, layouts: Wanted): Layout | undefined {
 }
 
 /**
- * Writes the marker of a directory that has none, by way of the directory for temporary files.
+ * Writes the marker of a directory that has none. It is written in the directory for temporary files first.
  *
- * @throws StorageError `other-layout` where somebody was quicker, with another layout
+ * @throws StorageError `other-layout` if another process meanwhile wrote a marker with another layout
  */
 export function writeMarker(root: string, temporary: string, layout: Layout): void {
   const path = join(temporary, `marker-${process.pid}-${randomBytes(8).toString('hex')}`)
@@ -69,7 +69,7 @@ export function writeMarker(root: string, temporary: string, layout: Layout): vo
   syncDirectory(root)
 }
 
-/** Waits until the names in a directory are on the disk itself. */
+/** Waits until the names in a directory are on the disk. */
 export function syncDirectory(path: string): void {
   const file = nodeFs.openSync(path, nodeFs.constants.O_RDONLY)
   try {
@@ -83,9 +83,9 @@ function textOf({ name, version }: Layout): string {
   return `${name} ${version}`
 }
 
-/** What the marker says, cut to what a marker may be long; undefined where there is none. */
+/** Returns the text of the marker, up to the longest that one may have; undefined if there is no marker. */
 function readMarker(root: string): string | undefined {
-  // Not waiting: somebody may have put a pipe there.
+  // Does not block if there is a pipe in its place.
   const flags = nodeFs.constants.O_RDONLY | nodeFs.constants.O_NOFOLLOW | nodeFs.constants.O_NONBLOCK
   let file: number
   try {
@@ -103,7 +103,7 @@ function readMarker(root: string): string | undefined {
   }
 }
 
-/** Whether this is a store of blobs from before there were markers: folders of years lie in it. */
+/** Returns whether this is a store of blobs from before there were markers: it has folders of years. */
 function hasYears(root: string): boolean {
   return nodeFs
     .readdirSync(root, { withFileTypes: true })
@@ -131,7 +131,7 @@ function howToOpen(name: string, [{ name: wanted }]: Wanted): string {
   return scheme === schemeOf(wanted) ? 'open it without naming a layout,' : `open it as ${scheme}:`
 }
 
-/** The scheme of the URL of a store. */
+/** Returns the scheme of a store's URL. */
 function schemeOf(name: string): string {
   return name === 'packed' ? 'fs' : name
 }

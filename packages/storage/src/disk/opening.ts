@@ -1,8 +1,8 @@
 /**
- * Opening a directory as a store, at once and loudly: a server must not find out with its first message that it can
- * keep none. What is tried is what a commit does: make a file, sync it, give it a second name.
+ * Opens a directory as a store, and fails at once if it can't be used: otherwise a server would learn it from its first message. It
+ * tries what a commit does: it makes a file, syncs it, and gives it a second name.
  *
- * Who only looks makes and changes nothing, so a backup on a read-only disk can be looked into.
+ * Opening for reading makes and changes nothing, so it works for a backup on a read-only disk.
  */
 import * as nodeFs from 'node:fs'
 import { randomBytes } from 'node:crypto'
@@ -12,22 +12,21 @@ import { diskError, systemCode } from './disk.ts'
 import { checkMarker, type Layout, syncDirectory, type Wanted, writeMarker } from './marker.ts'
 
 export interface OpenOptions {
-  /** Default true: the directory is made where it is missing, marked, and tried out. False only looks. */
+  /** Default true: makes the directory if it is missing, marks it, and tries it out. False only reads. */
   readonly writable?: boolean
 }
 
 /** A directory that was opened. */
 export interface Opened {
-  /** Its real path. Temporary files belong into `.tmp` in it. */
+  /** Its real path. Temporary files go into `.tmp` in it. */
   readonly root: string
   readonly layout: Layout
 }
 
 /**
- * Opens a directory as a store of one of these layouts; one that has none yet becomes the first.
+ * Opens a directory as a store of one of these layouts. A directory that has none yet gets the first.
  *
- * @throws StorageError `other-layout` where it holds another layout, which nothing is done to; another code where it
- * can't be used
+ * @throws StorageError `other-layout` if it holds another layout, and then nothing is changed; another code if it can't be used
  */
 export function openDirectory(directory: string, layouts: Wanted, { writable = true }: OpenOptions = {}): Opened {
   const path = resolve(directory)
@@ -43,7 +42,7 @@ export function openDirectory(directory: string, layouts: Wanted, { writable = t
   }
 }
 
-/** Makes sure that mail can be kept here, and marks the directory where it is not. */
+/** Makes sure that mail can be kept here, and marks the directory if it has no marker. */
 function prepare(root: string, unmarked: Layout | undefined): void {
   const temporary = join(root, '.tmp')
   try {
@@ -52,16 +51,15 @@ function prepare(root: string, unmarked: Layout | undefined): void {
     tryOut(temporary)
     if (unmarked !== undefined) writeMarker(root, temporary, unmarked)
   } catch (error) {
-    // A full disk is a state and not a mistake: mail can still be read and deleted, and what comes is put off. But packs are
-    // found again only where the marker tells of them.
+    // A full disk does not keep the store from opening: mail can be read and deleted, and clients are told to try later. But a
+    // store of packs needs its marker, as nothing else tells that there are packs.
     if (diskError(error, '').code !== 'no-space' || unmarked?.name === 'packed') throw error
   }
 }
 
 /**
- * Makes a directory and those above it, where they are missing, each a durable name in the one above (see
- * directories.ts). Not `mkdir`'s own `recursive`: below /proc, where a directory is there and takes no names, Node
- * never comes back from it.
+ * Makes a directory and those above it if they are missing, each a durable name in its parent (see directories.ts). It does not use
+ * `mkdir` with `recursive`: below /proc, where a directory exists and takes no names, Node never returns from that.
  */
 function makeDirectory(path: string): void {
   if (nodeFs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return
@@ -74,18 +72,18 @@ function makeDirectory(path: string): void {
       throw harshUmask(path)
     }
   } catch (error) {
-    // Another process may have been quicker.
+    // Another process may have made it meanwhile.
     if (systemCode(error) !== 'EEXIST' || !nodeFs.statSync(path).isDirectory()) throw error
   }
   syncDirectory(above)
 }
 
-/** Not asked of `process.umask`, for which Deno wants a permission of its own. */
+/** Looks at the mode and not at `process.umask`, for which Deno wants another permission. */
 function hasMode({ mode }: nodeFs.Stats, needed: number): boolean {
   return (mode & needed) === needed
 }
 
-/** What would be kept could not be read again. */
+/** With such a umask, the owner could not read what is kept. */
 function harshUmask(path: string): StorageError {
   return new StorageError('denied', `can't make ${path}: the umask takes permissions from the owner; set it to 077`)
 }
@@ -123,7 +121,7 @@ function explained(error: unknown, what: string): StorageError {
   const code = diskError(error, '').code
   const system = systemCode(error) ?? ''
   const isLink = error instanceof Error && 'syscall' in error && error.syscall === 'link'
-  // EPERM, ENOTSUP, ENOSYS, …: they differ from one file system to the next.
+  // File systems without links answer EPERM, ENOTSUP, ENOSYS and others.
   const reason =
     isLink && system !== 'EACCES' ? 'its file system has no hard links' : (REASONS[system] ?? String(error))
   return new StorageError(code === 'exists' || code === 'not-found' ? 'unavailable' : code, `${what}: ${reason}`, {

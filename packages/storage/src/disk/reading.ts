@@ -1,4 +1,4 @@
-/** Reading files: small ones whole, at one visit; large ones in pieces, and no more than so many at a time. */
+/** Reads files: a small one whole and at once, a large one in pieces. Only so many large files are read at the same time. */
 import type { Stats } from 'node:fs'
 import { only } from '../blob/bytes-reader.ts'
 import type { BlobReader } from '../blob/contract.ts'
@@ -11,7 +11,7 @@ export class Reading {
   readonly #brief: Slots
   readonly #large: Slots
 
-  /** @param large Not the writers' slots: many slow senders must not keep anybody from reading. */
+  /** @param large Slots of the readers alone, so that many slow clients that send do not block reading */
   constructor(disk: Disk, brief: Slots, large: Slots) {
     this.#disk = disk
     this.#brief = brief
@@ -19,7 +19,7 @@ export class Reading {
   }
 
   /**
-   * Reads the file that `open` opens; of a large one, once more when somebody iterates, so one that nobody does costs nothing.
+   * Reads the file that `open` opens. It opens a large file again when the caller iterates, so an unread one holds no file open.
    *
    * @throws StorageError
    */
@@ -33,7 +33,7 @@ export class Reading {
     }
   }
 
-  /** The size of a file; of a small one also the bytes. */
+  /** Returns the size of a file, and the bytes of a small one. */
   async #begin(name: string, open: () => Promise<number>): Promise<{ size: number; whole?: Uint8Array }> {
     const file = await open()
     try {
@@ -45,7 +45,7 @@ export class Reading {
     }
   }
 
-  /** The next bytes of the file, fewer than asked for only at its end. */
+  /** Reads the next bytes of the file. Returns fewer than asked for only at its end. */
   async #fill(file: number, byteLength: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(byteLength)
     let filled = 0
@@ -78,7 +78,7 @@ export class Reading {
   }
 }
 
-/** Lets through what is known of a file. @throws StorageError where it is none */
+/** Returns the stats if they are those of a file. @throws StorageError otherwise */
 export function regular(stats: Stats, name: string): Stats {
   if (stats.isFile()) return stats
   throw stats.isSymbolicLink()

@@ -1,14 +1,14 @@
 /**
- * The directory of a store, and whether its path still leads there.
+ * Checks whether the path of a store still leads to its directory.
  *
- * When its file system is unmounted, the path leads to the directory beneath. When somebody renames it, the path leads nowhere, or
- * to what was put in its place. Mail that was kept there would be gone once the store is back, so none is.
+ * If the file system is unmounted, the path leads to the directory beneath. If the directory is renamed, the path leads nowhere, or
+ * to a directory that took its place. Mail that is kept there would be missing once the store is back, so the store keeps none.
  *
- * The store is back when one of these is true:
- * - The directory is the one that was opened, by its device, its inode and the time of its birth.
- * - It has the marker that was there, by that file's inode and the time it was written. The device is not asked for: the same file
- *   system may get another number when it is mounted again (NFS, device mapper, a disk in another slot).
- * - It was a mount point, is one again, and can be opened as at the start. Then somebody mounted another disk.
+ * The store is back if one of these is true:
+ * - The directory is the one that was opened, by its device, its inode and its birth time.
+ * - The directory has the marker of the store, by that file's inode and the time it was written. The device does not count: the same
+ *   file system may get another number when it is mounted again (NFS, device mapper, a disk in another slot).
+ * - The path was a mount point, is one again, and opens as at the start. Then the operator mounted another disk.
  */
 import { lstatSync, type Stats } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -17,17 +17,17 @@ import { type Disk, isGone } from './disk.ts'
 import { Group } from './group.ts'
 import { MARKER } from './marker.ts'
 
-/** Who wants to know what becomes of the directory. */
+/** Callbacks for a directory that is lost and comes back. */
 export interface RootWatch {
-  /** The path leads elsewhere, and mail is refused. Called once, not for each message. */
+  /** The path leads elsewhere, and the store refuses mail. Called once, not for each message. */
   lost?(error: StorageError): void
-  /** It leads to the store again. Called when the next message is kept, or tried to be. */
+  /** The path leads to the store again. Called with the next message that is saved, whether that succeeds or not. */
   back?(): void
 }
 
 export interface RootOptions {
   readonly watch?: RootWatch
-  /** Opens the directory as at the start. @throws StorageError where that can't be */
+  /** Opens the directory as at the start. @throws StorageError if it can't be opened */
   reopen?(): void
 }
 
@@ -45,14 +45,14 @@ export class Root {
   #found: Found | undefined
   #isLost = false
 
-  /** Without {@link opened}, the first check takes what it finds. */
+  /** Without a call of {@link opened}, the first check takes the directory that it finds. */
   constructor(disk: Disk, path: string, options: RootOptions = {}) {
     this.path = path
     this.#disk = disk
     this.#options = options
   }
 
-  /** Notes what is at the path now. Called right after the directory was opened. */
+  /** Remembers the directory at the path. Called right after it was opened. */
   opened(): this {
     const stats = lstatSync(this.path)
     const marker = lstatSync(join(this.path, MARKER), { throwIfNoEntry: false })
@@ -64,7 +64,7 @@ export class Root {
     return this
   }
 
-  /** @throws StorageError `lost` while the path does not lead to the store */
+  /** Checks the path. @throws StorageError `lost` while it does not lead to the store */
   check(): Promise<void> {
     return this.#checks.join()
   }
@@ -126,12 +126,12 @@ export class Root {
   }
 }
 
-/** What one directory does not share with another that had its path, or its number. */
+/** Returns the identity of a directory: it differs from that of another with the same path, or with the same inode number. */
 export function identityOf({ dev, ino, birthtimeMs }: Stats): string {
   return `${dev} ${ino} ${birthtimeMs}`
 }
 
-/** A marker is written once: two of one inode, of different file systems, differ in when. */
+/** Returns the identity of a marker. Two with the same inode number on different file systems differ in the time of writing. */
 function markerOf({ ino, mtimeMs }: Stats): string {
   return `${ino} ${mtimeMs}`
 }
@@ -140,7 +140,7 @@ function isMountPoint({ dev }: Stats, above: Stats | undefined): boolean {
   return above !== undefined && above.dev !== dev
 }
 
-/** Undefined where Deno was not permitted to look at it. */
+/** Returns undefined if Deno has no permission to look at it. */
 function aboveSync(path: string): Stats | undefined {
   try {
     return lstatSync(dirname(path))

@@ -1,4 +1,4 @@
-/** A bound on how many do something at once; the others wait in line. */
+/** A bound on how many callers work at the same time. The others wait in line. */
 export class Slots {
   #free: number
   readonly #line: (() => void)[] = []
@@ -7,7 +7,7 @@ export class Slots {
     this.#free = count
   }
 
-  /** Each `take` is owed one `give`. */
+  /** Waits for a slot. The caller gives it back with `give`. */
   async take(): Promise<void> {
     if (this.#free > 0) {
       this.#free--

@@ -1,8 +1,8 @@
 /**
- * A directory of files that are being written. It lies in the store, so it is on the same file system, and a file can be given
- * another name there. A store of blobs has one, `.tmp`: no key begins with a dot, so it is never listed.
+ * A directory for files that are being written. It lies in the store, so it is on the same file system, and `link` can give its files
+ * their names. A store of blobs has one, `.tmp`, which is never listed because no key begins with a dot.
  *
- * Names are unique across processes (pid, and random bytes for each start), so several may write into one store.
+ * Names are unique across processes (pid, and random bytes for each start), so several processes may write into one store.
  */
 import { randomBytes } from 'node:crypto'
 import { constants, type Dirent } from 'node:fs'
@@ -12,9 +12,9 @@ import { type Disk, isGone, systemCode } from './disk.ts'
 const { O_CREAT, O_EXCL, O_WRONLY } = constants
 
 export interface TemporaryDirectoryOptions {
-  /** What names begin with, which nobody else's do. Default: the process, and random bytes. */
+  /** What names begin with; nobody else uses it. Default: the pid, and random bytes. */
   readonly stem?: string
-  /** Makes the directory where it turns out to be missing. */
+  /** Makes the directory. Called if it is missing. */
   makeDirectory(): Promise<void>
 }
 
@@ -33,14 +33,14 @@ export class TemporaryDirectory {
     this.#makeDirectory = options.makeDirectory
   }
 
-  /** A path that nobody else has. Owed one `remove`. */
+  /** Makes a path that nobody else uses. The caller ends with one `remove`. */
   path(): string {
     const path = join(this.directory, `${this.#stem}-${this.#count++}`)
     this.#live.add(path)
     return path
   }
 
-  /** Makes the file, for writing. */
+  /** Creates the file for writing. */
   async create(path: string): Promise<number> {
     const flags = O_WRONLY | O_CREAT | O_EXCL
     try {
@@ -48,22 +48,22 @@ export class TemporaryDirectory {
     } catch (error) {
       if (!isGone(error)) throw error
     }
-    // Somebody tidied the directory away, or the disk was too full to make it at the start.
+    // The directory was removed, or the disk was too full to make it at the start.
     await this.#makeDirectory()
     return this.#disk.open(path, flags, 0o600)
   }
 
-  /** Removes the file, where it exists. What can't be removed now is swept later. */
+  /** Removes the file if it exists. A sweep removes it later if that fails. */
   async remove(path: string): Promise<void> {
     try {
       await this.#disk.unlink(path)
     } catch {
-      // Gone already, or left for the sweep.
+      // It is gone, or a sweep removes it.
     }
     this.#live.delete(path)
   }
 
-  /** Removes what nobody here is writing and nobody anywhere has touched since `before` (milliseconds since 1970). */
+  /** Removes files that this process is not writing, and that have not changed since `before` (milliseconds since 1970). */
   async sweep(before: number): Promise<number> {
     let removed = 0
     for (const entry of await this.#entries()) {
@@ -74,7 +74,7 @@ export class TemporaryDirectory {
         await this.#disk.unlink(path)
         removed++
       } catch (error) {
-        // Another process may be quicker.
+        // Another process may have removed it.
         if (systemCode(error) !== 'ENOENT') throw error
       }
     }

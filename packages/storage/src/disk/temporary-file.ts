@@ -1,9 +1,9 @@
 /**
- * Bytes on their way to the disk, as long as they have no name that anybody looks for: held in memory while they are few, in a
- * temporary file once they are many, or once they have to be safe.
+ * Takes the bytes of a file that has no final name yet. It holds a few bytes in memory, and writes more to a temporary file. `finish`
+ * writes and syncs all of them.
  *
- * A failed fsync is final: the kernel may have dropped the very pages it could not write, and the next fsync would
- * report success over the hole. The file is given up then, and its writer told.
+ * A failed fsync is final: the kernel may have dropped the pages that it could not write, and the next fsync would report success
+ * without them. So the file is dropped, and its writer gets the error.
  */
 import { StorageError } from '../blob/error.ts'
 import { HeldBytes } from '../blob/held-bytes.ts'
@@ -13,11 +13,11 @@ import type { TemporaryDirectory } from './temporary-directory.ts'
 
 const FIRST_BUFFER_BYTES = 4 * 1024
 
-/** One file that is being written. Whatever fails, `drop` is owed. */
+/** One file that is being written. The caller ends with `drop`, also after an error. */
 export class TemporaryFile {
   readonly #deps: DiskDeps
   readonly #temporary: TemporaryDirectory
-  /** What it is to become, for messages. */
+  /** Its final name, for error messages. */
   readonly #target: string
   readonly #held: HeldBytes
   #size = 0
@@ -25,7 +25,7 @@ export class TemporaryFile {
   #file: number | undefined
   #holdsSlot = false
 
-  /** @param expectedBytes How many bytes there will be, where that is known */
+  /** @param expectedBytes The number of bytes to come, if the caller knows it */
   constructor(deps: DiskDeps, temporary: TemporaryDirectory, target: string, expectedBytes?: number) {
     this.#deps = deps
     this.#temporary = temporary
@@ -33,7 +33,7 @@ export class TemporaryFile {
     this.#held = new HeldBytes({ maxBytes: HOLD_BYTES, firstBytes: FIRST_BUFFER_BYTES, expectedBytes })
   }
 
-  /** Bytes so far. */
+  /** The number of bytes so far. */
   get size(): number {
     return this.#size
   }
@@ -43,21 +43,21 @@ export class TemporaryFile {
     return this.#holdsSlot
   }
 
-  /** Takes the bytes, and copies what it keeps of them. */
+  /** Takes bytes, and copies those that it keeps. */
   write(bytes: Uint8Array): void | Promise<void> {
     this.#size += bytes.length
     if (bytes.length <= this.#held.room) return this.#held.add(bytes)
     return this.#spill(bytes)
   }
 
-  /** Makes the bytes safe. Answers the path of the file that holds them, until `drop`. */
+  /** Syncs the bytes. Returns the path of the file that holds them until `drop`. */
   async finish(): Promise<string> {
     if (this.#path === undefined) await this.#deps.brief.run(() => this.#writeSmall())
     else await this.#sync()
     return this.#path as unknown as string
   }
 
-  /** Lets go of everything: memory, the file, its slot, the temporary name. Never rejects. */
+  /** Frees the memory, the file, its slot and the temporary name. Never rejects. */
   async drop(): Promise<void> {
     this.#held.forget()
     await this.#close().catch(() => undefined)
@@ -92,7 +92,7 @@ export class TemporaryFile {
     this.#file = await this.#temporary.create(this.#path)
   }
 
-  /** What is still in memory, then fsync and close. */
+  /** Writes the bytes that are still in memory, then syncs and closes the file. */
   async #sync(): Promise<void> {
     await this.#flush()
     await this.#deps.disk.fsync(this.#file as number)
@@ -116,7 +116,7 @@ export class TemporaryFile {
   async #close(): Promise<void> {
     const file = this.#file
     if (file === undefined) return
-    // Also when closing fails: the number may already be another file's.
+    // Forgets the number also if closing fails, because it may already be another file's.
     this.#file = undefined
     await this.#deps.disk.close(file)
   }

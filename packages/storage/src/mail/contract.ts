@@ -1,4 +1,4 @@
-/** The contract of a store of mail: what is asked of it, and what it answers. */
+/** The contract of a store of mail. */
 import type { IncomingMail, IncomingSession, RecipientPath } from './incoming.ts'
 import type { MailRecord } from './record.ts'
 import type { Expired, ExpireOptions, Retention } from './retention.ts'
@@ -7,21 +7,22 @@ import type { SweepOptions, Swept } from './sweep.ts'
 /** Kept messages. Made by {@link mailStore}. */
 export interface MailStore {
   /**
-   * Reads the message to its end and keeps it. When the promise resolves, it is durable.
+   * Reads the message to its end and keeps it. When the promise resolves, the message is durable.
    *
-   * @throws StorageError; what `message.read` throws passes through. Either way nothing is kept.
+   * @throws StorageError, and what `message` throws. Then nothing is kept.
    */
   save(message: IncomingMail, session: IncomingSession): Promise<MailRecord>
   /**
-   * Whether the recipient has a place in the store, so that it can be refused before its message comes. A store without this method
-   * takes mail for all. A message to several, one of whom has no place any more when it is saved, is kept for none.
+   * Returns whether the recipient has a mailbox in the store, so that a server can refuse it before the message comes. A store
+   * without this method takes mail for all. If one recipient of a message has no mailbox any more when it is saved, the message is
+   * kept for none.
    *
-   * @throws StorageError where that can't be told now
+   * @throws StorageError if the store can't tell now
    */
   accepts?(forwardPath: RecipientPath): boolean | Promise<boolean>
-  /** @throws StorageError `not-found`, `invalid-id`, or `corrupt` where the record can't be read */
+  /** @throws StorageError `not-found`, `invalid-id`, or `corrupt` if the record can't be read */
   load(id: string): Promise<StoredMail>
-  /** One page of records, newest first. */
+  /** Returns one page of records, newest first. */
   list(options?: ListMailOptions): Promise<MailPage>
   /**
    * Removes a message, bounced or not.
@@ -30,54 +31,54 @@ export interface MailStore {
    */
   delete(id: string): Promise<void>
   /**
-   * Takes a message out of the list and into the list of what has bounced. Once bounced, it stays as it is.
+   * Moves a message from the list to the list of bounced messages. A message that has bounced is not changed again.
    *
    * @throws StorageError `not-found`, `invalid-id`, `corrupt`
    */
   bounce(id: string, bounce: { readonly reason: string; readonly at?: Date }): Promise<MailRecord>
   /**
-   * Removes what was never committed. Safe beside running servers as long as no message takes `olderThanMs` to arrive.
+   * Removes what was never committed. It may run beside servers, if no message takes as long as `olderThanMs` to arrive.
    */
   sweep(options?: SweepOptions): Promise<Swept>
   /**
-   * Removes the oldest messages, bounced or not, until every limit holds. Safe beside running servers and beside another
-   * expiry; who reads a message that is being removed hears `not-found`.
+   * Removes the oldest messages, bounced or not, until every limit holds. It may run beside servers and beside another expiry.
+   * A reader of a message that is being removed gets `not-found`.
    *
-   * @throws RangeError when a limit is not a whole number from 1, or Infinity
+   * @throws RangeError if a limit is not a whole number from 1, or Infinity
    */
   expire(retention: Retention, options?: ExpireOptions): Promise<Expired>
 }
 
-/** A message as it is kept. */
+/** A message that is kept. */
 export interface StoredMail {
   readonly record: MailRecord
   /**
-   * The stored bytes, trace header first; each iteration reads them anew. After the last chunk size and SHA-256 are
-   * compared with the record's.
+   * The stored bytes, trace header first. Each iteration reads them again. After the last chunk it compares size and SHA-256
+   * with those of the record.
    *
-   * @throws StorageError `corrupt`, at the latest in place of the end; `not-found` when it was deleted meanwhile
+   * @throws StorageError `corrupt`, at the latest in place of the end; `not-found` if the message was deleted meanwhile
    */
   readonly body: AsyncIterable<Uint8Array>
-  /** The same, whole. */
+  /** Returns all stored bytes. */
   bytes(): Promise<Uint8Array>
-  /** Reads the message for nothing but the comparison. */
+  /** Reads the message only to compare size and SHA-256. */
   verify(): Promise<void>
 }
 
 export interface ListMailOptions {
   /** 1 to 1,000. Default 100. */
   readonly limit?: number
-  /** From an earlier page. It stays good while messages come and go, also when the one it names is deleted. */
+  /** From an earlier page. It stays valid while messages come and go, even if the message that it names is deleted. */
   readonly cursor?: string
-  /** The messages that bounced, in place of those that did not. Default false. */
+  /** Whether to list the messages that bounced, in place of the others. Default false. */
   readonly bounced?: boolean
 }
 
 export interface MailPage {
-  /** Newest first. May be fewer than asked for, even none, with more to come. */
+  /** Newest first. There may be fewer than asked for, even none, although more pages follow. */
   readonly records: readonly MailRecord[]
-  /** Ids of messages on this page whose record can't be read. */
+  /** Ids of the messages on this page whose record can't be read. */
   readonly corrupt: readonly string[]
-  /** Present where there may be more. */
+  /** Present if there may be more. */
   readonly cursor?: string
 }

@@ -1,23 +1,20 @@
-/**
- * The record as JSON. What is read is checked field by field before anybody relies on it: a disk can rot, and people
- * edit.
- */
+/** The record as JSON. A record that is read is checked field by field, because disks fail and people edit files. */
 import type { BlobReader } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
 import { isId } from './layout.ts'
 import type { MailRecord } from './record.ts'
 
-/** More than any limits of the engine allow: a thousand recipients with long parameters are about one MiB. */
+/** More than any record needs: a thousand recipients with long parameters take about one MiB. */
 const MAX_RECORD_BYTES = 64 * 1024 * 1024
 
 const encoder = new TextEncoder()
 
-/** For people too: indented, with a line end. */
+/** Writes a record as people can read it: indented, with a line end. */
 export function encodeRecord(record: MailRecord): Uint8Array {
   return encoder.encode(`${JSON.stringify(record, null, 2)}\n`)
 }
 
-/** The bytes of a record, that of the message `id`. @throws StorageError `corrupt` where they are too many */
+/** Reads the bytes of the record of the message `id`. @throws StorageError `corrupt` if they are too many */
 export async function readWhole(blob: BlobReader, id: string): Promise<Uint8Array> {
   if (blob.size > MAX_RECORD_BYTES) {
     await blob.close()
@@ -33,9 +30,9 @@ export async function readWhole(blob: BlobReader, id: string): Promise<Uint8Arra
 }
 
 /**
- * The record of the message `id`. Fields that this version doesn't know are kept.
+ * Reads the record of the message `id`. Keeps fields that this version doesn't know.
  *
- * @throws StorageError `corrupt`, saying which field is wrong
+ * @throws StorageError `corrupt`, which names the wrong field
  */
 export function decodeRecord(bytes: Uint8Array, id: string): MailRecord {
   let value: unknown
@@ -51,17 +48,14 @@ export function decodeRecord(bytes: Uint8Array, id: string): MailRecord {
   return record
 }
 
-/**
- * What a value has to be: a check with its name, the fields of an object, a list of something, or something that may be
- * missing.
- */
+/** What a value has to be: one that passes a check, an object with these fields, a list, or a value that may be missing. */
 type Shape =
   | { readonly is: (value: unknown) => boolean; readonly name: string }
   | { readonly fields: Readonly<Record<string, Shape>> }
   | { readonly each: Shape }
   | { readonly maybe: Shape }
 
-/** Where `value` is not of this shape, in words; undefined where it is. */
+/** Says what in `value` does not have this shape; undefined if all has. */
 function wrongField(value: unknown, shape: Shape, name: string): string | undefined {
   if ('maybe' in shape) return value === undefined ? undefined : wrongField(value, shape.maybe, name)
   if ('is' in shape) return shape.is(value) ? undefined : `${name} is not ${shape.name}`

@@ -1,27 +1,27 @@
 /**
- * All messages of a store in the order of time, oldest first: what there is of each, in one walk that holds two pages of keys.
+ * Finds all messages of a store, oldest first, and which blobs each has. It holds two pages of keys.
  *
- * Bytes and envelopes are neighbours by their keys. The envelopes of what has bounced lie in a tree of their own in the same
- * order, so the two are merged as they are listed. It is no snapshot: a message that bounces just now may look as if it had no
- * envelope, so whoever removes what has none looks again.
+ * The bytes and the envelope of a message are neighbours by their keys. The envelopes of bounced messages lie in another tree in the
+ * same order, so the two listings are merged. It is no snapshot: a message that bounces meanwhile may look as if it had no
+ * envelope. So a caller that removes messages without an envelope looks again.
  */
 import type { BlobStore, ListOptions } from '../blob/contract.ts'
 import { idOfBytes, idOfEnvelope, keysOf, rootOf } from './layout.ts'
 
-/** What there is of one message. */
+/** The blobs of one message. */
 export interface FoundMail {
   readonly id: string
   readonly hasBytes: boolean
-  /** Of the bytes; 0 where there are none, or sizes were not asked for. */
+  /** Of the bytes; 0 if there are none, or if sizes were not asked for. */
   readonly size: number
   readonly hasEnvelope: boolean
   readonly hasBounced: boolean
 }
 
-/** Behind every folder of {@link rootOf} that is not of the bounced: years begin with a digit. */
+/** Greater than every key of messages that have not bounced, as years begin with a digit. */
 const PAST_YEARS = ':'
 
-/** Every id that there is something of, ascending. @param options `sizes`: a disk then looks at each file */
+/** Yields every id that has a blob, ascending. @param options With `sizes`, a store on a disk makes a call for each file */
 export async function* foundMail(blobs: BlobStore, options: { readonly sizes: boolean }): AsyncGenerator<FoundMail> {
   const bounced = idsOfBounced(blobs)
   let next = await bounced.next()
@@ -39,7 +39,7 @@ async function* unbounced(blobs: BlobStore, sizes: boolean): AsyncGenerator<Foun
   for await (const { key, size } of keysIn(blobs, { prefix: rootOf(false), sizes })) {
     if (key >= PAST_YEARS) break
     const id = idOfBytes(key) ?? idOfEnvelope(key)
-    // Only where it belongs: nothing could be loaded from anywhere else.
+    // Skips a blob under a key that its id does not have: no message is loaded from there.
     const keys = id === undefined ? undefined : keysOf(id)
     if (id === undefined || (key !== keys?.bytes && key !== keys?.envelope)) continue
     if (found !== undefined && found.id !== id) {
@@ -53,7 +53,7 @@ async function* unbounced(blobs: BlobStore, sizes: boolean): AsyncGenerator<Foun
   if (found !== undefined) yield found
 }
 
-/** Of a store whose pages tell no sizes, as pages did not always. */
+/** For a store whose pages have no sizes. */
 async function sizeOf(blobs: BlobStore, key: string): Promise<number> {
   return (await blobs.head(key))?.size ?? 0
 }

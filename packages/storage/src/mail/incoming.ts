@@ -1,14 +1,14 @@
-/** What comes in to be kept: as much of the engine's messages and sessions as is needed, and what their record says of them. */
+/** What a store needs of a message and its session, and the record that is made of them. */
 import type { ForwardPath, Message, Path, PathWithParameters, Session } from '@postern/engine'
 import type { ForwardPathRecord, MailRecord, PathRecord, SessionFacts } from './record.ts'
 
-/** What a record says of a message that is known only after its last byte. */
+/** The facts in a record that are known only after the message's last byte. */
 export type MailFacts = Partial<Pick<MailRecord, 'verdicts' | 'maildir'>>
 /** What `save` needs of a message. */
 export type IncomingMail = Pick<Message, 'id' | 'envelope' | 'receivedAt' | 'trace' | 'read'> & {
   /**
-   * Asked once, after the last byte was read and before the record is written, which says what it answers. What it throws, `save`
-   * throws, and nothing is kept. Default: no facts.
+   * Returns facts for the record. `save` asks once, after it read the last byte and before it writes the record. If this throws,
+   * `save` throws the same and keeps nothing. Default: no facts.
    */
   facts?(): MailFacts | Promise<MailFacts>
 }
@@ -43,7 +43,7 @@ export function recordOf(
   }
 }
 
-/** What is kept of a session. Taken when a message begins: a session moves on. */
+/** Copies what a record says of a session. Called when the message begins, as a session changes. */
 export function sessionFactsOf(session: IncomingSession): SessionFacts {
   const { hello, id, local, remote, tls, transmissionType, user } = session
   return {

@@ -1,6 +1,4 @@
-/**
- * The hook between engine and store.
- */
+/** The hooks between engine and store. */
 import { type Message, Refusal, type Reply, reply, type Session } from '@postern/engine'
 import type { BlobStore } from '../blob/contract.ts'
 import { isStorageError } from '../blob/error.ts'
@@ -11,7 +9,7 @@ import { mailStore } from './mail-store.ts'
 
 export interface KeepOptions {
   /**
-   * Told of each message, after it is durable and before its client is. What it throws is ignored: the message is kept.
+   * Called with each message after it is durable, and before the client is told. Errors are ignored, as the message is kept.
    */
   kept?(record: MailRecord, session: Session): void
 }
@@ -21,10 +19,10 @@ const NO_MAILBOX = reply(550, '5.1.1', 'No such mailbox here')
 const FAILED = reply(451, '4.3.0', 'Could not store the message, try again later')
 
 /**
- * A `data` hook that keeps every message, and answers `250 2.0.0 OK queued as <id>` once it is durable.
+ * Makes a `data` hook that keeps every message, and answers `250 2.0.0 OK queued as <id>` once it is durable.
  *
- * @throws Refusal (from the hook) `452 4.3.1` when the store has no room, `451 4.3.0` when it fails in any other way,
- * with the failure as its cause. What reading the message throws passes through. Nothing is kept then.
+ * @throws Refusal (from the hook) `452 4.3.1` if the store has no room, `451 4.3.0` if it fails in any other way, with the failure
+ * as its cause. The hook also throws what reading the message throws. Then nothing is kept.
  */
 export function keep(
   store: BlobStore | MailStore,
@@ -42,17 +40,17 @@ export function keep(
     try {
       options.kept?.(record, session)
     } catch {
-      // A refusal now would have the client send again what is kept.
+      // A refusal now would make the client send the message again, although it is kept.
     }
     return reply(250, '2.0.0', `OK queued as ${record.id}`)
   }
 }
 
 /**
- * An `rcpt` hook that refuses who has no place in the store: `550 5.1.1`. It goes with {@link keep} wherever a store has a say on
- * recipients, as Maildirs do.
+ * Makes an `rcpt` hook that refuses recipients without a mailbox in the store: `550 5.1.1`. Use it with {@link keep} if the store
+ * knows its recipients, as Maildirs do.
  *
- * @throws StorageError (from the hook) where that can't be told now, which the engine makes `451 4.3.0`
+ * @throws StorageError (from the hook) if the store can't tell now; the engine answers `451 4.3.0` then
  */
 export function refuseUnknown(
   store: BlobStore | MailStore,

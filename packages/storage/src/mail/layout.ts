@@ -1,25 +1,24 @@
 /**
- * Where a message lies: under the minute its id was made, which a person can find and every store can page through.
+ * The keys of a message: they begin with the minute in which its id was made. People can find it, and every store can list it.
  *
  *     2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.eml             the bytes, trace header first
  *     2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.json            the envelope: this one makes it a message
  *     bounced/2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.json    the envelope, once the message has bounced
  *
- * The time is the id's own (UTC), so the place follows from the id alone, and the order of keys is the order of ids.
+ * The time is in the id (UTC). So the keys follow from the id alone, and the order of keys is the order of ids.
  *
- * S3 and R2 list only upwards, and newest first is what people want. Folders of fixed width, year to minute, turn that
- * around: take the last folder, in it the last, and so on; only a single minute has to be read upwards, and of it only
- * the last page is held. A folder is a minute and not an hour because that bounds this reading, and the size of a
- * directory on disk, by what arrives in a minute. A store that is still small is spared the descent: whatever fits one
- * page of a listing is taken from that.
+ * S3 and R2 list in ascending order only, and people want the newest first. With folders of fixed width, from year to minute, a
+ * listing takes the last folder, in it the last one, and so on. Only within a minute it has to read upwards, and it holds the last
+ * page. A folder is a minute and not an hour, because that bounds this reading, and the size of a directory on disk, by the mail of
+ * one minute. In a small store the listing takes whatever fits into one page and does not descend.
  */
 import { StorageError } from '../blob/error.ts'
 
 /** Crockford's base 32, in order. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
-/** 128 bits, in capitals only: an id has one spelling, also on disks that don't mind case. */
+/** 128 bits, in capitals only: so an id has one spelling, also on disks that ignore case. */
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
-/** Of an id's characters, those that are its time. */
+/** So many characters of an id are its time. */
 const TIME_LENGTH = 10
 /** The folders' years have four digits. */
 const MAX_TIME = Date.UTC(10000, 0) - 1
@@ -35,13 +34,13 @@ export interface MailKeys {
   readonly bounced: string
 }
 
-/** The folder that holds the years of the messages, or of the bounced ones. */
+/** Returns the folder that holds the years of the messages, or of the bounced ones. */
 export function rootOf(bounced: boolean): string {
   return bounced ? BOUNCED : ''
 }
 
 /**
- * Where the message with this id lies.
+ * Returns the keys of the message with this id.
  *
  * @throws StorageError `invalid-id`
  */
@@ -54,7 +53,7 @@ export function keysOf(id: string): MailKeys {
 let lastMinute = -1
 let lastFolder = ''
 
-/** The folder of a time. Most mail is of the minute that it was asked for last: what that is called is kept. */
+/** Returns the folder of a time. Keeps the last one, as most mail is of the same minute as the mail before. */
 function folderOf(ms: number): string {
   const minute = Math.floor(ms / 60_000)
   if (minute !== lastMinute) {
@@ -66,12 +65,12 @@ function folderOf(ms: number): string {
   return lastFolder
 }
 
-/** The id of the message whose envelope (bounced or not) is at `key`; undefined where none belongs there. */
+/** Returns the id of the message whose envelope (bounced or not) is at `key`; undefined if no envelope belongs there. */
 export function idOfEnvelope(key: string): string | undefined {
   return idOf(key, ENVELOPE)
 }
 
-/** The id of the message whose bytes are at `key`; undefined where none belong there. */
+/** Returns the id of the message whose bytes are at `key`; undefined if no bytes belong there. */
 export function idOfBytes(key: string): string | undefined {
   return idOf(key, BYTES)
 }
@@ -82,23 +81,23 @@ function idOf(key: string, extension: string): string | undefined {
   return isId(id) ? id : undefined
 }
 
-/** Whether `folder` is one that {@link keysOf} makes, at any level below {@link rootOf}. */
+/** Returns whether `folder` is one that {@link keysOf} makes, at any level below {@link rootOf}. */
 export function isTimeFolder(folder: string): boolean {
   return /^(?:bounced\/)?\d{4}\/(?:\d\d\/(?:\d\d\/(?:\d{4}\/)?)?)?$/.test(folder)
 }
 
-/** Whether `folder` is a minute: it holds messages, and no more folders. */
+/** Returns whether `folder` is a minute, which holds messages and no folders. */
 export function isMinute(folder: string): boolean {
   return /\/\d\d\/\d{4}\/$/.test(folder)
 }
 
-/** Whether this is an id as the engine makes them: a ULID in capitals. */
+/** Returns whether this is an id as the engine makes them: a ULID in capitals. */
 export function isId(id: string): boolean {
   return decodeTime(id) !== undefined
 }
 
 /**
- * When the id was made, in milliseconds since 1970.
+ * Returns when the id was made, in milliseconds since 1970.
  *
  * @throws StorageError `invalid-id`
  */
@@ -108,7 +107,7 @@ export function timeOf(id: string): number {
   throw new StorageError('invalid-id', `not a message id: ${JSON.stringify(id)?.slice(0, 80)}`)
 }
 
-/** Undefined where this is no id. */
+/** Returns undefined if this is no id. */
 function decodeTime(id: string): number | undefined {
   if (typeof id !== 'string' || !ULID.test(id)) return undefined
   let time = 0

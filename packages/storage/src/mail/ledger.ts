@@ -1,11 +1,11 @@
 /**
- * Counts and sizes of messages in the order of their ids, in bounded memory: of few messages each by itself, of more by blocks
- * of 2, 4, 8 … of them.
+ * Counts messages and their bytes, in the order of their ids and in bounded memory: few messages one by one, more in blocks of 2, 4,
+ * 8 … messages.
  *
- * It tells in which block the limit is reached, counted from the newest. Who then reads that block once more knows the message.
+ * It tells in which block a limit is reached, counted from the newest message. The caller reads that block again to find the message.
  */
 
-/** At most so many blocks, so a block is about a thousandth of all. */
+/** The most blocks. So a block holds about a thousandth of all messages. */
 const MAX_BLOCKS = 2048
 
 interface Block {
@@ -15,12 +15,12 @@ interface Block {
   bytes: number
 }
 
-/** The block that a limit is reached in: what is before it goes, what is behind it stays. */
+/** The block in which a limit is reached. Messages before it go, messages behind it stay. */
 export interface Line {
-  /** Ids; both are in the block. */
+  /** The first and the last id of the block. */
   readonly first: string
   readonly last: string
-  /** Of the sizes of the messages in the block, oldest first: how many of them, from the first on, are over the limit. */
+  /** Returns how many messages of the block, from the oldest on, are over the limit. @param sizes Of its messages, oldest first */
   over(sizes: readonly number[]): number
 }
 
@@ -28,7 +28,7 @@ export class Ledger {
   #blocks: Block[] = []
   #width = 1
 
-  /** Ids are given in ascending order. */
+  /** Called with ids in ascending order. */
   add(id: string, size: number): void {
     const block = this.#blocks.at(-1)
     if (block !== undefined && block.count < this.#width) {
@@ -41,7 +41,7 @@ export class Ledger {
     this.#blocks.push({ first: id, last: id, count: 1, bytes: size })
   }
 
-  /** Undefined: there is no more than the limits allow. The newest message is always within the limit on bytes. */
+  /** Returns undefined if no limit is reached. The newest message never exceeds the limit on bytes. */
   line(maxCount: number, maxBytes: number): Line | undefined {
     let count = maxCount
     let bytes = maxBytes

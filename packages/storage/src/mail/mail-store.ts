@@ -1,14 +1,14 @@
 /**
- * Kept messages, on any blob store.
+ * Keeps messages in any blob store.
  *
- * A message is two blobs (layout.ts says where): the bytes, then the envelope, whose appearance is the commit. From
- * this order everything follows:
- * - Who lists envelopes never sees half a message, and may take `250` for true once the envelope is durable.
- * - A delete goes backwards, envelope first.
- * - A bounce writes the envelope to its second place before it leaves the first. In between it is in both, and
- *   bouncing it again finishes the work.
- * - Bytes without an envelope are nobody's: a writer died, or a delete did. A sweep removes them once they are so old
- *   that no envelope is still on its way.
+ * A message is two blobs (layout.ts says where): first the bytes are written, then the envelope, which is the commit. From this
+ * order everything follows:
+ * - A listing of envelopes never shows half a message. The server may answer 250 once the envelope is durable.
+ * - A delete removes the envelope first.
+ * - A bounce writes the envelope to its second place before it removes it from the first. If it dies in between, the envelope is in
+ *   both places, and bouncing the message again finishes the work.
+ * - Bytes without an envelope belong to no message: a writer died, or a delete. A sweep removes them once they are so old that no
+ *   writer is about to write their envelope.
  */
 import { type BlobStore, type BlobWriter, checkLimit, type WriteOptions } from '../blob/contract.ts'
 import { Digest } from '../blob/digest.ts'
@@ -27,7 +27,7 @@ import { sweepMail, type SweepOptions, type Swept } from './sweep.ts'
 const DEFAULT_LIMIT = 100
 const READS_AT_ONCE = 16
 
-/** Keeps mail in any {@link BlobStore}. */
+/** Makes a store of mail on any {@link BlobStore}. */
 export function mailStore(blobs: BlobStore): MailStore {
   return new BlobMailStore(blobs)
 }
@@ -58,7 +58,7 @@ class BlobMailStore implements MailStore {
       throw error
     }
     try {
-      // Where all this took too long, its sender has been told that it failed. Then reading says so, and no envelope is written.
+      // If the commit took too long, the engine has told the client that the message failed. Then `read` throws.
       await message.read()
       await this.#saveRecord(keys.envelope, encoded, { hasUniqueKey: true })
     } catch (error) {
@@ -77,7 +77,7 @@ class BlobMailStore implements MailStore {
     const before = options.cursor
     if (before !== undefined) timeOf(before)
     const bounced = options.bounced ?? false
-    // One more than asked for tells whether there is more.
+    // Asks for one id more, which tells whether there is another page.
     const ids = await newestIds(this.#blobs, { bounced, before, count: limit + 1 })
     const cursor = ids.length > limit ? ids[limit - 1] : undefined
     const records: MailRecord[] = []
@@ -103,7 +103,7 @@ class BlobMailStore implements MailStore {
     const keys = keysOf(id)
     const found = await this.#find(id)
     if (found.bounced) {
-      // It left the first place, but maybe not for good: who bounced it may have been killed.
+      // The process that bounced it may have died before its delete was durable.
       await this.#blobs.delete(keys.envelope)
       return found.record
     }
@@ -113,11 +113,11 @@ class BlobMailStore implements MailStore {
       await this.#saveRecord(keys.bounced, encodeRecord(record))
     } catch (error) {
       if (!isStorageError(error, 'exists')) throw error
-      // Somebody was quicker, or did not get to the next line.
+      // Another bounce wrote it, and may have died before it deleted the envelope from the first place.
       record = await this.#readRecord(keys.bounced, id)
     }
     if ((await this.#blobs.head(keys.bytes)) === undefined && (await this.#blobs.head(keys.envelope)) === undefined) {
-      // Deleted since it was found, and maybe too early for the delete to see what was written here (removal.ts).
+      // The message was deleted meanwhile, and the delete may not have seen this envelope (removal.ts).
       await this.#blobs.delete(keys.bounced)
       throw new StorageError('not-found', `no message ${id}`)
     }
@@ -163,7 +163,7 @@ class BlobMailStore implements MailStore {
     return decodeRecord(await readWhole(await this.#blobs.read(key), id), id)
   }
 
-  /** For a list: the record, or the id where it is corrupt, or undefined where it was deleted or moved meanwhile. */
+  /** Reads one record of a list: returns the id if it is corrupt, undefined if it was deleted or moved meanwhile. */
   async #look(id: string, bounced: boolean): Promise<MailRecord | string | undefined> {
     const keys = keysOf(id)
     try {
@@ -176,7 +176,7 @@ class BlobMailStore implements MailStore {
   }
 }
 
-/** Waits for facts of a message. @throws what reading does, where that took too long: its sender was told that it failed */
+/** Waits for facts of a message. @throws what `read` does if that took too long, as the client was told that the message failed */
 async function inTime(facts: Promise<MailFacts>, message: IncomingMail): Promise<MailFacts> {
   const found = await facts
   await message.read()
@@ -189,7 +189,7 @@ async function copy(message: IncomingMail, writer: BlobWriter): Promise<Pick<Mai
   let bytes: Uint8Array | null = message.trace
   while (bytes !== null) {
     digest.update(bytes)
-    // Neither side makes a promise where it has none to make, and then none is waited for.
+    // A writer or a reader that answers at once returns no promise, and then there is nothing to wait for.
     const written = writer.write(bytes)
     if (written !== undefined) await written
     const next = message.read()

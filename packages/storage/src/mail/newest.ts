@@ -9,7 +9,7 @@ export interface NewestOptions {
 }
 
 /**
- * The newest ids that have an envelope, newest first; see layout.ts for how. Holds `count` ids and one page of keys.
+ * Finds the newest ids that have an envelope, newest first; layout.ts says how. Holds `count` ids and one page of keys.
  */
 export async function newestIds(blobs: BlobStore, options: NewestOptions): Promise<string[]> {
   const ids: string[] = []
@@ -27,7 +27,7 @@ async function addFolders(blobs: BlobStore, above: string, options: NewestOption
 
 async function addFolder(blobs: BlobStore, folder: string, options: NewestOptions, ids: string[]): Promise<void> {
   const bound = options.before === undefined ? undefined : envelopeKey(options.before, options.bounced)
-  // The folder that the bound lies in is a prefix of it, and so comes before it.
+  // The folder of the bound is a prefix of it, and so it is smaller.
   if (bound !== undefined && folder > bound) return
   const wanted = options.count - ids.length
   /** The last `wanted` ids so far, ascending. */
@@ -37,12 +37,12 @@ async function addFolder(blobs: BlobStore, folder: string, options: NewestOption
   for (;;) {
     for (const key of page.keys) {
       const id = bound === undefined || key < bound ? idOfEnvelope(key) : undefined
-      // Only where it belongs: nothing could be loaded from anywhere else.
+      // Skips an envelope under a key that its id does not have: no message is loaded from there.
       if (id !== undefined && envelopeKey(id, options.bounced) === key) last.push(id)
     }
     last = last.slice(-wanted)
     const reached = page.keys.at(-1)
-    // A cursor is the backend's own: in it nothing can be read.
+    // Compares the last key, because only the backend can read its cursor.
     if (page.cursor === undefined || (bound !== undefined && reached !== undefined && reached >= bound)) break
     page = await blobs.list({ prefix: folder, cursor: page.cursor })
   }

@@ -1,8 +1,8 @@
 /**
- * The envelope record: what is known of a kept message besides its bytes, as JSON.
+ * The envelope record: what is known of a kept message besides its bytes. It is stored as JSON.
  *
- * `schemaVersion` counts changes that an older reader would get wrong. Fields that are only added don't change it, so a
- * reader keeps what it does not know.
+ * `schemaVersion` counts changes that an older reader would misread. A new field does not change it, so a reader keeps fields that
+ * it does not know.
  */
 import type {
   AddressLiteral,
@@ -31,13 +31,13 @@ export interface MailRecord {
   readonly ret?: 'FULL' | 'HDRS'
   /** RFC 3461 4.4. */
   readonly envelopeId?: string
-  /** Bytes that are stored, with the header fields that were put on top. */
+  /** The number of stored bytes, with the header fields that were put on top. */
   readonly size: number
-  /** SHA-256 of the bytes that are stored, lower-case hexadecimal. */
+  /** SHA-256 of the stored bytes, lower-case hexadecimal. */
   readonly sha256: string
-  /** What checks said of the message. */
+  /** Results of checks of the message. */
   readonly verdicts: Readonly<Record<string, unknown>>
-  /** Where the message was delivered to, by a store of Maildirs. */
+  /** Where a store of Maildirs delivered the message. */
   readonly maildir?: MaildirPlaces
   /** Present once the message has bounced. */
   readonly bounce?: Bounce
@@ -51,7 +51,7 @@ export interface SessionFacts {
   readonly tls?: TlsInfo
   readonly hello?: Hello
   readonly transmissionType: TransmissionType
-  /** Who AUTH said this was. */
+  /** The user who logged in with AUTH. */
   readonly user?: string
 }
 
@@ -63,7 +63,7 @@ export interface PathRecord {
   readonly literal?: AddressLiteral
   /** Upper-case keyword to value. */
   readonly parameters: Readonly<Record<string, string>>
-  /** Keywords of those whose value is as it came, because it was malformed; see `PathWithParameters` of the engine. */
+  /** Keywords of malformed values, which are kept as they came; see `PathWithParameters` of the engine. */
   readonly malformedParameters?: readonly string[]
 }
 
@@ -73,11 +73,11 @@ export interface ForwardPathRecord extends PathRecord {
 }
 
 export interface MaildirPlaces {
-  /** What its file is called in `new`; in `cur`, flags follow. */
+  /** The name of its file in `new`; in `cur`, flags follow. */
   readonly file: string
-  /** `<domain>/<local part>`, each once, as they are called on the disk. */
+  /** `<domain>/<local part>`, each once, as the directories are named. */
   readonly mailboxes: readonly string[]
-  /** How lines end in the file. Where it is LF, each CRLF of the message became one. */
+  /** How lines end in the file. With LF, each CRLF of the message was written as LF. */
   readonly lineEnding: 'LF' | 'CRLF'
 }
 

@@ -2,10 +2,10 @@ import type { BlobStore } from '../blob/contract.ts'
 import type { MailKeys } from './layout.ts'
 
 /**
- * Removes a message, durably: the envelopes first, so that at no time there is one whose bytes are gone.
+ * Removes a message, durably. It removes the envelopes first, so that no envelope ever lacks its bytes.
  *
- * A bounce at the same moment may write its envelope after the first look for it. Either it then sees that the bytes are gone,
- * and takes the envelope back, or it wrote it before the bytes went, and the second look finds it.
+ * A bounce at the same moment may write its envelope after this removed that key. If the bounce then sees that the bytes are gone,
+ * it removes the envelope itself. If it wrote the envelope before the bytes were removed, the last delete here removes it.
  */
 export async function removeMail(blobs: BlobStore, keys: MailKeys): Promise<void> {
   await blobs.delete(keys.envelope)

@@ -1,11 +1,11 @@
 /**
- * How much mail is kept: the newest messages, as far as every limit holds.
+ * Keeps the newest messages, as many as every limit allows, and removes the others.
  *
- * A first walk over all messages, oldest first, finds where the newest that fit begin; a second one removes what is older, and
+ * A first walk over all messages, oldest first, finds the oldest message that is kept. A second walk removes those before it, and
  * stops there. A limit on age alone needs no first walk.
  *
- * What is to go follows from what is newer than it, never from what is older. So it does no harm when others remove the oldest
- * meanwhile, another expiry among them: nothing goes that would not have gone. What arrives meanwhile is not touched.
+ * Whether a message goes depends only on newer messages. So another process may remove the oldest ones meanwhile: this one still
+ * removes nothing that it should keep. It does not touch messages that arrive meanwhile.
  */
 import type { BlobStore } from '../blob/contract.ts'
 import { type FoundMail, foundMail } from './found.ts'
@@ -13,32 +13,32 @@ import { keysOf, timeOf } from './layout.ts'
 import { Ledger } from './ledger.ts'
 import { removeMail } from './removal.ts'
 
-/** How much is kept. A limit that is left out, or Infinity, is none. Messages that bounced count as the others do. */
+/** How much mail is kept. A limit that is left out, or is Infinity, is no limit. Bounced messages count as the others do. */
 export interface Retention {
-  /** In milliseconds, from when the message began to arrive. */
+  /** In milliseconds, since the message began to arrive. */
   readonly maxAgeMs?: number
-  /** Messages. */
+  /** The most messages. */
   readonly maxCount?: number
-  /** Stored bytes of all messages together. The newest message stays, also where it alone is larger. */
+  /** The most stored bytes of all messages together. The newest message stays, even if it alone is larger. */
   readonly maxBytes?: number
 }
 
 export interface ExpireOptions {
-  /** Ends it early, between two messages. */
+  /** Ends the expiry early, between two messages. */
   readonly signal?: AbortSignal
 }
 
-/** What an expiry removed. Of two at the same moment, both may have counted a message. */
+/** What an expiry removed. Two that run at the same time may both count a message. */
 export interface Expired {
   readonly messages: number
-  /** Of the stored messages, their records not counted. */
+  /** Of the stored messages, without their records. */
   readonly bytes: number
 }
 
-/** Each is three calls and more, to a store that may be far away. */
+/** A removal takes three calls and more, to a store that may be far away. */
 const REMOVALS_AT_ONCE = 16
 
-/** @throws RangeError when a limit is not a whole number from 1, or Infinity */
+/** Fills in the limits that are left out. @throws RangeError if a limit is not a whole number from 1, or Infinity */
 export function checkRetention(retention: Retention): Required<Retention> {
   const { maxAgeMs = Infinity, maxCount = Infinity, maxBytes = Infinity } = retention
   for (const [name, limit] of Object.entries({ maxAgeMs, maxCount, maxBytes })) {
@@ -49,7 +49,7 @@ export function checkRetention(retention: Retention): Required<Retention> {
   return { maxAgeMs, maxCount, maxBytes }
 }
 
-/** Removes the oldest messages until every limit holds. @param find All messages, where the keys of `blobs` don't tell. */
+/** Removes the oldest messages until every limit holds. @param find Finds all messages, if the keys of `blobs` don't tell */
 export async function expireMail(
   blobs: BlobStore,
   retention: Retention,
@@ -83,7 +83,7 @@ export async function expireMail(
   return removals.done
 }
 
-/** Bytes alone may be on their way; what never commits is a sweep's business. */
+/** Bytes without an envelope may belong to a message that is arriving. Otherwise a sweep removes them. */
 function isMessage({ hasEnvelope, hasBounced }: FoundMail): boolean {
   return hasEnvelope || hasBounced
 }

@@ -1,6 +1,6 @@
 /**
- * Reading a kept message back. Size and digest are compared whenever it is read to its end: who gets all the bytes
- * without an error has the bytes that were answered 250.
+ * Reads a kept message. Each read to the end compares size and digest: a caller that gets all bytes without an error has the bytes
+ * that the server answered 250 for.
  */
 import type { BlobStore } from '../blob/contract.ts'
 import { Digest } from '../blob/digest.ts'
@@ -39,7 +39,7 @@ export class KeptMail implements StoredMail {
   async *#read(): AsyncGenerator<Uint8Array> {
     const { id, sha256, size } = this.record
     const blob = await this.#open()
-    // Before the first byte: nobody is handed more than the record says there is.
+    // Checked before the first byte, so that no caller gets more bytes than the record says.
     if (blob.size !== size) {
       await blob.close()
       throw new StorageError('corrupt', `message ${id}: ${blob.size} bytes are stored, not ${size}`)
@@ -62,7 +62,7 @@ export class KeptMail implements StoredMail {
       return await this.#blobs.read(keys.bytes)
     } catch (error) {
       if (!isStorageError(error, 'not-found')) throw error
-      // A delete takes the envelope first, so an envelope that is still there should have had its bytes.
+      // A delete removes the envelope first. So if the envelope is still there, the bytes should be too.
       const isThere = (await this.#blobs.head(keys.envelope)) ?? (await this.#blobs.head(keys.bounced))
       if (isThere === undefined) throw error
       throw new StorageError('corrupt', `message ${id}: its bytes are missing`, { cause: error })

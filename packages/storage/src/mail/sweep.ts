@@ -1,4 +1,4 @@
-/** Removes what was never committed: bytes without an envelope, and what writers that died left in the backend. */
+/** Removes what was never committed: bytes without an envelope, and what dead writers left in the backend. */
 import type { BlobStore } from '../blob/contract.ts'
 import { foundMail } from './found.ts'
 import { keysOf, type MailKeys } from './layout.ts'
@@ -8,19 +8,19 @@ export const DAY_MS: number = 24 * 60 * 60 * 1000
 export interface SweepOptions {
   /** Default one day. */
   readonly olderThanMs?: number
-  /** Ends it early, between two messages. */
+  /** Ends the sweep early, between two messages. */
   readonly signal?: AbortSignal
 }
 
 /** What a sweep removed. */
 export interface Swept {
-  /** Messages that had no envelope; of Maildirs, envelopes that had no message. */
+  /** Messages without an envelope; in Maildirs, envelopes without a message. */
   readonly messages: number
-  /** What writers left behind in the backend: temporary files, unfinished uploads. */
+  /** Temporary files and unfinished uploads of dead writers. */
   readonly temporary: number
 }
 
-/** @throws RangeError when `olderThanMs` is not a time */
+/** @throws RangeError if `olderThanMs` is not a time */
 export async function sweepMail(blobs: BlobStore, options: SweepOptions): Promise<Swept> {
   const { olderThanMs = DAY_MS, signal } = options
   if (!Number.isFinite(olderThanMs) || olderThanMs < 0) {
@@ -39,7 +39,7 @@ export async function sweepMail(blobs: BlobStore, options: SweepOptions): Promis
 async function sweepOne(blobs: BlobStore, keys: MailKeys, before: number): Promise<boolean> {
   const bytes = await blobs.head(keys.bytes)
   if (bytes === undefined || bytes.modifiedAt.getTime() > before) return false
-  // In this order: an envelope goes from the first place to the second.
+  // Looks in this order, because a bounce moves an envelope from the first place to the second.
   if ((await blobs.head(keys.envelope)) !== undefined) return false
   if ((await blobs.head(keys.bounced)) !== undefined) return false
   await blobs.delete(keys.bytes)
