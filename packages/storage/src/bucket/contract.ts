@@ -1,8 +1,8 @@
 /**
- * What S3 and R2 have in common, one attempt at a time: the store above tries again, and makes blobs of objects.
+ * What S3 and R2 share. Each call is one attempt: the store retries, and makes blobs of objects.
  *
- * Failures are `StorageError`s with the server's own as their cause; those that may pass are `TransientError`s. An
- * attempt ends when its signal says so.
+ * Every failure is a `StorageError` with the server's own error as its cause. It is a `TransientError` if a retry may succeed. An
+ * attempt ends when its signal is aborted.
  */
 import type { KeyPage, ListOptions } from '../blob/contract.ts'
 import type { SentObject } from './object-reader.ts'
@@ -11,42 +11,42 @@ import type { SentObject } from './object-reader.ts'
 export interface ObjectBucket {
   head(key: string, signal: AbortSignal): Promise<ObjectFacts | undefined>
   get(key: string, signal: AbortSignal): Promise<SentObject | undefined>
-  /** Puts a whole object, with a digest that the server compares. @returns false where there is one under this key. */
+  /** Puts a whole object, with a digest that the server compares. @returns false if there is an object under this key */
   put(key: string, bytes: Uint8Array<ArrayBuffer>, facts: WriterFacts, signal: AbortSignal): Promise<boolean>
   createUpload(key: string, facts: WriterFacts, signal: AbortSignal): Promise<Upload>
-  /** It is not an error when there is none. */
+  /** Deletes an object. A missing one is no error. */
   delete(key: string, signal: AbortSignal): Promise<void>
-  /** A page of at most so many, maybe fewer, maybe none, with more to come. */
+  /** Returns a page of at most `limit` keys and prefixes. It may have fewer, even none, although more pages follow. */
   list(options: ListOptions & { readonly limit: number }, signal: AbortSignal): Promise<KeyPage>
-  /** Gives up unfinished uploads that were begun before a time (ms since 1970), where they can be listed. */
+  /** Aborts unfinished uploads that were begun before a time (ms since 1970). Only for servers that can list them. */
   sweepUploads?(before: number, signal: AbortSignal): Promise<number>
 }
 
-/** A large object on its way, in equal parts of which the last may be smaller. */
+/** The upload of a large object, in equal parts of which the last may be smaller. */
 export interface Upload {
-  /** Sends one part, from 1; sent again, it replaces what was sent before. */
+  /** Sends one part; numbers begin at 1. A part that is sent again replaces the earlier one. */
   send(partNumber: number, bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<void>
-  /** @returns false where there is an object under this key, as far as the server looks. */
+  /** Makes the object of the parts. @returns false if the server says that there is an object under this key */
   complete(signal: AbortSignal): Promise<boolean>
-  /** Gives it up, with all its parts. */
+  /** Drops the upload with all its parts. */
   abort(signal: AbortSignal): Promise<void>
 }
 
-/** What is known of who writes an object. */
+/** What the writer of an object passes to the bucket. */
 export interface WriterFacts {
-  /** A name that no other writer has. */
+  /** An identifier that no other writer has. */
   readonly writer: string
   readonly contentType: string | undefined
-  /** Nobody else writes under this key. */
+  /** Whether no other writer uses this key. */
   readonly hasUniqueKey: boolean
 }
 
 export interface ObjectFacts {
   readonly size: number
   readonly modifiedAt: Date
-  /** Whoever wrote it; undefined where it was not one of ours. */
+  /** The identifier of its writer; undefined if another program wrote it. */
   readonly writer: string | undefined
 }
 
-/** Where {@link WriterFacts.writer} is: in an object's own metadata. */
+/** The name of {@link WriterFacts.writer} in the metadata of an object. */
 export const WRITER = 'postern-writer'

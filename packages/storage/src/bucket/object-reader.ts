@@ -1,4 +1,4 @@
-/** One object of a bucket while it is read. */
+/** Reads one object of a bucket. */
 import type { BlobReader } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
 
@@ -6,9 +6,9 @@ import { StorageError } from '../blob/error.ts'
 export interface SentObject {
   readonly size: number
   readonly body: AsyncIterable<Uint8Array>
-  /** Gives up what was not read. Never rejects. */
+  /** Drops the bytes that were not read. Never rejects. */
   discard(): void | Promise<void>
-  /** Says what broke the body off. */
+  /** Returns the error that a reader gets if reading the body fails. */
   failure(error: unknown): StorageError | Promise<StorageError>
 }
 
@@ -46,7 +46,7 @@ export class ObjectReader implements BlobReader {
     } catch (error) {
       throw await this.#object.failure(error)
     } finally {
-      // Of what was read to its end there is nothing left to give up.
+      // A body that was read to its end has nothing to drop.
       if (left > 0) await this.#object.discard()
     }
   }

@@ -1,9 +1,9 @@
 /**
- * Trying again what may pass: servers that are too busy, connections that break.
+ * Retries after failures that may pass: servers that are too busy, connections that break.
  *
- * Exponential backoff with full jitter, so that those who failed together don't come back together
- * (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter). The end is a deadline and not a count: who
- * waits for the answer is a sender with a timeout of its own.
+ * It uses exponential backoff with full jitter, so that requests that failed together are not retried together
+ * (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter). It ends at a deadline and not after a count, because a
+ * client waits for the answer and has a timeout of its own.
  */
 import { StorageError, type StorageErrorCode } from '../blob/error.ts'
 
@@ -11,11 +11,11 @@ const FIRST_DELAY_MS = 100
 const MAX_DELAY_MS = 5_000
 
 export interface TransientOptions extends ErrorOptions {
-  /** How long the server asked to be left alone. */
+  /** How long the server asked to wait. */
   readonly retryAfterMs?: number | undefined
 }
 
-/** A failure that the next attempt may not meet. */
+/** A failure after which a retry may succeed. */
 export class TransientError extends StorageError {
   readonly retryAfterMs: number
   constructor(code: StorageErrorCode, message: string, options: TransientOptions = {}) {
@@ -24,23 +24,22 @@ export class TransientError extends StorageError {
   }
 }
 
-/** An attempt that was given up. */
+/** An attempt that took too long, or was stopped. */
 class LateError extends TransientError {}
 
-/** How long something may take. */
+/** How long a request may take. */
 export interface Patience {
-  /** With all its attempts. */
+  /** All its attempts together. */
   readonly deadlineMs: number
-  /** One attempt; it is given up then, and another made. */
+  /** One attempt. It is stopped then, and another begins. */
   readonly attemptMs: number
 }
 
-/** One attempt. It has to stop when its signal says so. */
+/** One attempt. It has to stop when its signal is aborted. */
 export type Attempt<T> = (signal: AbortSignal) => Promise<T>
 
 /**
- * Does something, and again after each {@link TransientError}, until the deadline, or until `stop` says that nobody wants it
- * any more.
+ * Makes an attempt, and another after each {@link TransientError}, until the deadline, or until the caller aborts `stop`.
  *
  * @throws StorageError the last failure
  */
@@ -49,13 +48,13 @@ export async function persistently<T>(attempt: Attempt<T>, patience: Patience, s
   let failure: unknown
   for (let count = 0; ; count++) {
     const leftMs = deadline - performance.now()
-    // A pause may last longer than it was to.
+    // The pause may have lasted longer than planned.
     if (failure !== undefined && leftMs <= 0) throw failure
     try {
       return await within(Math.min(patience.attemptMs, leftMs), attempt, stop)
     } catch (error) {
       if (!(error instanceof TransientError) || stop?.aborted === true) throw error
-      // What went wrong says more than that there was no time left to see it again.
+      // If the last attempt had too little time, the failure before it says more.
       if (error instanceof LateError && leftMs < patience.attemptMs) throw failure ?? error
       failure = error
       const delayMs = Math.max(error.retryAfterMs, Math.random() * Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** count))
@@ -66,7 +65,7 @@ export async function persistently<T>(attempt: Attempt<T>, patience: Patience, s
 }
 
 async function within<T>(limitMs: number, attempt: Attempt<T>, stop: AbortSignal | undefined): Promise<T> {
-  // Not every attempt can be stopped.
+  // Checked here, because not every attempt can be stopped.
   if (stop?.aborted === true) throw new LateError('unavailable', 'given up')
   const end = new AbortController()
   const { promise: ended, reject } = Promise.withResolvers<never>()
@@ -80,7 +79,7 @@ async function within<T>(limitMs: number, attempt: Attempt<T>, stop: AbortSignal
   stop?.addEventListener('abort', stopped)
   try {
     const work = attempt(end.signal)
-    // Given up, it may still fail, and nobody listens.
+    // An attempt that was stopped may still reject; nobody waits for it.
     work.catch(() => undefined)
     return await Promise.race([work, ended])
   } finally {
@@ -89,20 +88,20 @@ async function within<T>(limitMs: number, attempt: Attempt<T>, stop: AbortSignal
   }
 }
 
-/** The longest that {@link settle} waits. */
+/** The longest wait of {@link settle}. */
 const MAX_SETTLE_MS = 2_000
 
 /**
- * Waits after a write that the server took no condition on, for whoever found the key free at the same moment to have written
- * too: the last one wins, and then each can see whether it was. Twice as long as it took oneself, from the look to the end.
+ * Waits after a write without a condition, until other writers that found the key free at the same moment have written too. The last
+ * one wins, and then each writer can look whether it was the last. Waits twice as long as this writer took from its look to now.
  *
- * @param lookedAt By `performance.now()`
+ * @param lookedAt When it looked, by `performance.now()`
  */
 export function settle(lookedAt: number, stop: AbortSignal): Promise<void> {
   return pause(Math.min(2 * (performance.now() - lookedAt), MAX_SETTLE_MS), stop)
 }
 
-/** Resolves after so long, or once it is to stop. */
+/** Resolves after so many milliseconds, or when `stop` is aborted. */
 function pause(ms: number, stop: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {

@@ -1,4 +1,4 @@
-/** Blobs as objects of a bucket. */
+/** A store of blobs, each an object of a bucket. */
 import { Allowance, type ByteCount } from '../blob/allowance.ts'
 import type {
   BlobInfo,
@@ -24,7 +24,7 @@ export interface ObjectStoreOptions extends Patience {
 export class ObjectStore implements BlobStore {
   readonly #deps: ObjectWriterDeps
 
-  /** @throws RangeError when an option is out of its range */
+  /** @throws RangeError if an option is out of its range */
   constructor(bucket: ObjectBucket, options: ObjectStoreOptions) {
     const { maxBufferedBytes, bufferedBytes, deadlineMs, attemptMs } = options
     this.#deps = {
@@ -82,7 +82,7 @@ export class ObjectStore implements BlobStore {
     await this.#ask((signal) => this.#deps.bucket.delete(key, signal))
   }
 
-  /** Where the bucket can list its uploads, those that nobody will complete go; elsewhere it does that by itself. */
+  /** Aborts unfinished uploads, if the bucket can list them. Other buckets abort them by themselves. */
   async sweep(olderThanMs: number): Promise<number> {
     const before = Date.now() - olderThanMs
     return this.#ask(async (signal) => (await this.#deps.bucket.sweepUploads?.(before, signal)) ?? 0)
@@ -93,7 +93,7 @@ export class ObjectStore implements BlobStore {
   }
 }
 
-/** The longest that a timer can be. */
+/** The longest time of a timer. */
 const MAX_MS = 2 ** 31 - 1
 
 function time(name: string, ms: number): number {

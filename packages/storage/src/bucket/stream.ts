@@ -1,4 +1,4 @@
-/** As much of a Web stream of bytes as is used here: that of a response, or of R2's binding. */
+/** The part of a Web stream of bytes that is used here. Responses and R2's binding have such streams. */
 export interface ByteStream {
   getReader(): {
     read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>
@@ -6,7 +6,7 @@ export interface ByteStream {
   }
 }
 
-/** The chunks of a stream, without a promise besides the stream's own. Whoever leaves the loop early cancels it. */
+/** Iterates over the chunks of a stream without a promise besides the stream's own. A loop that is left early cancels the stream. */
 export function chunksOf(stream: ByteStream): AsyncIterable<Uint8Array> {
   return {
     [Symbol.asyncIterator]() {

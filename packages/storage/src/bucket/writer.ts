@@ -1,17 +1,16 @@
 /**
- * One blob on its way into a bucket.
+ * Writes one blob into a bucket.
  *
- * A bucket wants to know lengths beforehand, and mail comes without one. So up to 5 MiB are gathered and put at one go, on
- * the condition that the key is free. What grows beyond that becomes a multipart upload with equal parts of 5 MiB. While
- * one part is on its way the next is gathered, where memory is ample; so a blob never holds more than two parts.
+ * A bucket needs to know lengths beforehand, and mail comes without one. So the writer gathers up to 5 MiB and puts them at one go, on
+ * the condition that the key is free. A larger blob becomes a multipart upload with equal parts of 5 MiB. While one part is sent, the
+ * writer gathers the next if there is enough memory. So a blob never holds more than two parts.
  *
- * Not every server takes a condition on a multipart upload. So the key is looked at right before the upload is completed,
- * and a writer that comes later hears `exists`; of two that complete within that moment the later one wins, and so, unless keys are
- * unique by their making, as those of mail are, a writer waits a moment, and looks whether it still is the one.
+ * Not every server takes a condition on a multipart upload. So the writer looks at the key right before it completes the upload, and
+ * fails with `exists` if there is an object. If two writers complete at the same moment, the later one wins. So a writer waits a
+ * moment and looks whether the object is its own, unless its key is unique, as the keys of mail are.
  *
- * What seemed to fail may have reached the bucket all the same, with the answer lost on its way back. So each writer
- * marks its object with a name of its own: by it it knows an object that is there for its own, when it tries again,
- * and takes it back, when it has given up.
+ * A request that seemed to fail may have reached the bucket, and only its answer was lost. So each writer marks its object with an
+ * identifier of its own. By it the writer recognises its object when it retries, and removes it when it fails in the end.
  */
 import type { WriteOptions } from '../blob/contract.ts'
 import type { Allowance } from '../blob/allowance.ts'
@@ -24,10 +23,10 @@ import { type Attempt, type Patience, persistently, settle, TransientError } fro
 export const PART_BYTES: number = 5 * 1024 * 1024
 /** The most parts. */
 const MAX_PARTS = 10_000
-/** Tidying up is worth a second try, but nobody's patience. */
+/** How long removing leftovers may take, with its retries. */
 const TIDYING_MS = 10_000
 
-/** What the writers of one store share. */
+/** What all writers of one store share. */
 export interface ObjectWriterDeps {
   readonly bucket: ObjectBucket
   readonly allowance: Allowance
@@ -40,16 +39,16 @@ export class ObjectWriter extends BufferedWriter {
   readonly #patience: Patience
   #upload: Upload | undefined
   #partCount = 0
-  /** The part on its way; never rejects: it answers with the failure. */
+  /** The part that is being sent. Never rejects: it resolves to the failure. */
   #sending: Promise<unknown> = Promise.resolve()
-  /** A second buffer, while the first is on its way; the first again, once it arrived. */
+  /** The buffer that is free: a second one while the first is sent, then the first again. */
   #spare: Uint8Array<ArrayBuffer> | undefined
-  /** Whether there may be an object of ours: an answer was lost. */
+  /** Whether there may be an object of this writer, because an answer was lost. */
   #isUnsure = false
   readonly #stop = new AbortController()
-  /** When a commit has to be done, with all that it asks; by `performance.now()`. */
+  /** When a commit has to be done, with all its requests; by `performance.now()`. */
   #endsAt = Infinity
-  /** Giving up an upload that was begun when nobody waited for it any more; never rejects. */
+  /** Aborts an upload whose begin was answered after the writer had stopped waiting. Never rejects. */
   #late: Promise<void> | undefined
 
   constructor({ allowance, bucket, patience }: ObjectWriterDeps, key: string, options: WriteOptions) {
@@ -77,7 +76,7 @@ export class ObjectWriter extends BufferedWriter {
     await this.#sending
     this.#spare = undefined
     await super.drop()
-    // What can't be given up now is swept later.
+    // A sweep aborts later what can't be aborted now.
     const late = this.#late
     this.#late = undefined
     if (late !== undefined) await this.#tidy(() => late)
@@ -92,7 +91,7 @@ export class ObjectWriter extends BufferedWriter {
     if (!(error instanceof StorageError)) {
       return new StorageError('unavailable', `can't write ${this.name}: ${String(error)}`, { cause: error })
     }
-    // What is missing is the bucket or the upload: for who writes a blob, that is no `not-found`.
+    // A missing bucket or upload is not the writer's fault, so it gets `unavailable`, not `not-found`.
     return error.code === 'not-found' ? new StorageError('unavailable', error.message, { cause: error }) : error
   }
 
@@ -101,7 +100,7 @@ export class ObjectWriter extends BufferedWriter {
     if (!isNew && !(this.#isUnsure && (await this.#isOurs()))) throw this.#taken()
   }
 
-  /** Sends the full buffer on its way, once the part before it has arrived, and goes on with another, where there is room for one. */
+  /** Sends the full buffer once the part before it has arrived, and goes on with another buffer if there is memory for one. */
   protected override async handOn(): Promise<void> {
     this.#upload ??= await this.#persist((signal) => this.#begin(signal))
     await this.#arrived()
@@ -135,7 +134,7 @@ export class ObjectWriter extends BufferedWriter {
     return this.share.takeIfAmple(PART_BYTES) ? new Uint8Array(PART_BYTES) : undefined
   }
 
-  /** @returns the buffer, unless an attempt may still read it: calls of R2 go on when they were given up, and may arrive late. */
+  /** Sends a part. @returns the buffer, unless an attempt may still read it: calls of R2 can't be stopped, and may end late */
   async #send(upload: Upload, bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const partNumber = ++this.#partCount
     if (partNumber > MAX_PARTS) throw new StorageError('no-space', `${this.name}: too large for a bucket`)
@@ -166,10 +165,10 @@ export class ObjectWriter extends BufferedWriter {
       const isNew = await this.#persist((signal) => upload.complete(signal))
       if (!isNew && !this.#isUnsure) throw this.#taken()
     } catch (error) {
-      // Completed before, by an attempt whose answer was lost, an upload is no more.
+      // An earlier attempt completed the upload, and its answer was lost: then the upload is gone.
       if (!this.#isUnsure || !isStorageError(error, 'not-found')) throw error
     }
-    // From here on there is something to be taken back.
+    // From here on there may be an object to remove after a failure.
     this.#isUnsure = true
     if (!this.#facts.hasUniqueKey) await settle(lookedAt, this.#stop.signal)
     const stored = await this.#head()
@@ -188,7 +187,7 @@ export class ObjectWriter extends BufferedWriter {
     return (await this.#head())?.writer === this.#facts.writer
   }
 
-  /** Does something that changes the bucket, until it is answered. */
+  /** Makes a request that changes the bucket, until it is answered. */
   async #persist<T>(work: Attempt<T>): Promise<T> {
     const attempt = async (signal: AbortSignal): Promise<T> => {
       const wasUnsure = this.#isUnsure
@@ -212,7 +211,7 @@ export class ObjectWriter extends BufferedWriter {
     return persistently(attempt, { ...this.#patience, deadlineMs }, this.#stop.signal)
   }
 
-  /** Removes the object if it is this writer's: its failure may have been that of an answer on its way back. */
+  /** Removes the object if it is this writer's: the request may have succeeded, and only its answer was lost. */
   #takeBack(): Promise<void> {
     return this.#tidy(async (signal) => {
       const found = await this.#bucket.head(this.name, signal)
@@ -220,7 +219,7 @@ export class ObjectWriter extends BufferedWriter {
     })
   }
 
-  /** Never rejects: bytes without an envelope are swept, and so are uploads. */
+  /** Removes leftovers. Never rejects, because a sweep removes what stays: bytes without an envelope, and uploads. */
   async #tidy(work: Attempt<void>): Promise<void> {
     const deadlineMs = Math.min(TIDYING_MS, this.#patience.deadlineMs)
     await persistently(work, { ...this.#patience, deadlineMs }).catch(() => undefined)

@@ -1,4 +1,4 @@
-/** Mail in a directory. A key is a path below it; files/store.ts and packed/index.ts say what lies there. */
+/** Blobs in a directory. A key is a path below it; files/store.ts and packed/index.ts say which files there are. */
 import { join } from 'node:path'
 import type { BlobStore } from '../blob/contract.ts'
 import { checkOpenFiles, diskDeps } from '../disk/deps.ts'
@@ -16,37 +16,37 @@ export { checkOpenFiles, MAX_BRIEF } from '../disk/deps.ts'
 
 export interface FsOptions extends RootWatch {
   /**
-   * `files`: each blob is a file. `packed`: small ones are gathered in packs, so that many commits share one fsync. It is
-   * chosen when the directory is made. Default: what the directory is, or `files`.
+   * `files`: each blob is a file. `packed`: small blobs are gathered in packs, so that many commits share one fsync. The layout is
+   * chosen when the directory is made. Default: the layout of the directory, or `files` for a new one.
    */
   readonly layout?: FsLayout
-  /** Blobs over 64 KiB that are written at one time, and as many that are read; more wait. Default 1,024. */
+  /** The most blobs over 64 KiB that are written at the same time, and the most that are read; others wait. Default 1,024. */
   readonly maxOpenFiles?: number
   /**
-   * Default true. False only looks into a directory that is there: nothing is made, tried out or changed, and writing is
+   * Default true. False only reads a directory that exists: the store makes, tries and changes nothing, and writing is
    * `denied`.
    */
   readonly writable?: boolean
 }
 
-/** How blobs can lie in a directory. */
+/** The layouts of blobs in a directory. */
 export type FsLayout = 'files' | 'packed'
 
 const FILES: Layout = { name: 'fs', version: 1 }
 const PACKED: Layout = { name: 'packed', version: 1 }
 
 /**
- * Blobs in a directory, which is made where it is missing.
+ * Opens a store of blobs in a directory, and makes the directory if it is missing.
  *
- * @throws StorageError at once when the directory can't be used: its message says why. `other-layout` when it holds mail
- * in another layout; nothing is done to it then.
- * @throws RangeError when an option is out of its range
+ * @throws StorageError at once if the directory can't be used; its message says why. `other-layout` if the directory holds mail in
+ * another layout, and then nothing is changed
+ * @throws RangeError if an option is out of its range
  */
 export function fs(directory: string, options: FsOptions = {}): BlobStore {
   return fsOn(nodeDisk, directory, options)
 }
 
-/** The same on a disk that a test watches, or breaks. */
+/** Opens the same on a disk that a test watches, or makes fail. */
 export function fsOn(disk: Disk, directory: string, options: FsOptions = {}): BlobStore {
   const maxOpenFiles = checkOpenFiles(options.maxOpenFiles)
   const { writable = true } = options
@@ -57,17 +57,17 @@ export function fsOn(disk: Disk, directory: string, options: FsOptions = {}): Bl
   return isPacked ? packedIn(disk, watched, maxOpenFiles) : filesIn(disk, watched, root, maxOpenFiles)
 }
 
-/** Files in a directory that was opened already: of a disk that a test simulates, or of who only reads. */
+/** Makes a store of files in a directory that is open already: on a disk that a test simulates, or for reading only. */
 export function fsAt(disk: Disk, root: string, maxOpenFiles: number = checkOpenFiles()): BlobStore {
   return filesIn(disk, new Root(disk, root), root, maxOpenFiles)
 }
 
-/** Files in a directory of a store, or in the root itself, that was opened already. */
+/** Makes a store of files in a directory that is open already: the root of a store, or a directory in it. */
 export function filesIn(disk: Disk, root: Root, directory: string, maxOpenFiles: number): BlobStore {
   return new FileStore(directory, fileStoreDeps(disk, root, directory, maxOpenFiles))
 }
 
-/** The same with packs. @param now The clock: milliseconds since 1970 */
+/** Makes a store of packs in a directory that is open already. @param now The clock: milliseconds since 1970 */
 export function packedAt(
   disk: Disk,
   root: string,
@@ -98,7 +98,7 @@ function fileStoreDeps(disk: Disk, root: Root, directory: string, maxOpenFiles: 
   }
 }
 
-/** What the directory may be; the first is what a new one becomes. @throws RangeError */
+/** Returns the layouts that the directory may have; a new directory gets the first. @throws RangeError */
 function layoutsOf(layout: FsLayout | undefined): readonly [Layout, ...Layout[]] {
   if (layout === undefined) return [FILES, PACKED]
   if (layout === 'files') return [FILES]

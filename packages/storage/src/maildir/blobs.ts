@@ -1,10 +1,10 @@
 /**
- * Maildirs as a store of blobs, so that what a kept message is stays written once: envelopes are files of a store by time, and
- * bytes are files in the mailboxes, where other programs move and remove them.
+ * Maildirs as a store of blobs, so that the store of mail on top is the same as everywhere. Envelopes are files in a store by time.
+ * Bytes are files in the mailboxes, where other programs move and remove them.
  *
- * - An envelope is there as long as one of its mailboxes has the message. So what a reader removed is gone from every list, and what
- *   is still being delivered is not in it yet.
- * - Who deletes the last envelope of a message deletes the message first: a delete that was cut short can be done again.
+ * - An envelope exists as long as one of its mailboxes has the message. So a message that a reader removed is in no list any more, and
+ *   one that is being delivered is in no list yet.
+ * - Deleting the last envelope of a message deletes the message first. So a delete that was cut short can be done again.
  * - Bytes are not listed.
  */
 import { constants } from 'node:fs'
@@ -70,7 +70,7 @@ export class MaildirBlobs implements BlobStore {
         if (await this.#has(delivered(decodeRecord(await this.#bytesOf(each, id), id)))) return info
       } catch (error) {
         if (isStorageError(error, 'not-found')) continue
-        // There to be deleted.
+        // A corrupt envelope exists, so that it can be deleted.
         if (isStorageError(error, 'corrupt')) return info
         throw error
       }
@@ -101,7 +101,7 @@ export class MaildirBlobs implements BlobStore {
     }
   }
 
-  /** How many bytes the message has; undefined where it is in no mailbox, 0 where its envelope can't be read. */
+  /** Returns the size of the message; undefined if it is in no mailbox, 0 if its envelope can't be read. */
   async sizeOf(id: string): Promise<number | undefined> {
     let size: number | undefined
     for (const key of recordKeys(id)) {
@@ -113,7 +113,7 @@ export class MaildirBlobs implements BlobStore {
     return size
   }
 
-  /** The same blobs for one message that is being saved: it is delivered once its envelope is safe. */
+  /** Makes a store of blobs that saves one message: committing its envelope also delivers it. */
   delivering(delivery: Delivery): BlobStore {
     const records = this.#records
     return {
@@ -143,7 +143,7 @@ export class MaildirBlobs implements BlobStore {
       const flags = constants.O_RDONLY | constants.O_NOFOLLOW
       const file = await this.#reading.read(`message ${id}`, () => this.#mailboxes.open(record.maildir, flags))
       if (record.maildir.lineEnding === 'CRLF') return file
-      // Where the file is not as long as it was, the message is not either.
+      // If the length of the file has changed, the size of the message is wrong by as much.
       const size = record.size + file.size - (parseFileName(record.maildir.file)?.size ?? 0)
       return { ...file, size, body: withCrlf(file.body) }
     }
@@ -158,7 +158,7 @@ export class MaildirBlobs implements BlobStore {
     }
   }
 
-  /** Whether the message is in a mailbox. */
+  /** Returns whether the message is in a mailbox. */
   async #has(record: DeliveredRecord): Promise<boolean> {
     try {
       return await this.#mailboxes.has(record.maildir)
@@ -167,13 +167,13 @@ export class MaildirBlobs implements BlobStore {
     }
   }
 
-  /** Whether the message has an envelope besides this one: it is bouncing. */
+  /** Returns whether the message has another envelope: a bounce is moving it. */
   async #hasOther(key: string, id: string): Promise<boolean> {
     const other = recordKeys(id).filter((each) => each !== key)
     return other.length === 1 && (await this.#records.head(other[0] as string)) !== undefined
   }
 
-  /** The record at this key; undefined where there is none, or where it can't be read. */
+  /** Reads the record at this key; undefined if there is none, or if it can't be read. */
   async #recordAt(key: string, id: string): Promise<DeliveredRecord | undefined> {
     try {
       return delivered(decodeRecord(await this.#bytesOf(key, id), id))
@@ -188,13 +188,13 @@ export class MaildirBlobs implements BlobStore {
   }
 }
 
-/** Where the envelope of a message can be: one that bounces goes from the first place to the second. */
+/** Returns the keys that the envelope of a message can have. A bounce moves it from the first to the second. */
 function recordKeys(id: string): string[] {
   const { envelope, bounced } = keysOf(id)
   return [envelope, bounced]
 }
 
-/** What a record says may lead anywhere: people edit. @throws StorageError `corrupt` */
+/** Checks the places in a record, because people edit files. @throws StorageError `corrupt` */
 function delivered(record: MailRecord): DeliveredRecord {
   const { maildir } = record
   const isSound =

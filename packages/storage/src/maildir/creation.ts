@@ -1,9 +1,10 @@
 /**
- * Which mailboxes mail may make. Who sends to an address is a stranger, and so is who chose it: without a rule, one message makes some
- * thousands of directories.
+ * Decides which mailboxes mail may make. Any client may send to any address: without a rule, one message could make thousands of
+ * directories.
  *
- * The postmaster always has a mailbox (RFC 5321 4.5.1): that of this host, and that of each domain whose directory is there. When the
- * first of them makes the directory of a domain, it leaves a mark in it, so that `domain` does not take it for one of the operator's.
+ * The postmaster always has a mailbox (RFC 5321 4.5.1), at this host and at each domain whose directory exists. If the postmaster's
+ * mailbox of this host makes the directory of its domain, it also makes a mark in it, so that `domain` does not take the directory
+ * for one that the operator made.
  */
 import { dirname, join } from 'node:path'
 import { StorageError } from '../blob/error.ts'
@@ -12,21 +13,21 @@ import { type Disk, diskError, isGone } from '../disk/disk.ts'
 import { mailboxOf } from './place.ts'
 
 /**
- * Which mailboxes are made when mail comes for them: none, those of domains whose directory is there, or any. The postmaster's always
+ * Which mailboxes are made when mail comes for them: none, those of domains whose directory exists, or any. The postmaster's always
  * is.
  */
 export type MailboxCreation = (typeof CREATIONS)[number]
 
 const CREATIONS = ['none', 'domain', 'any'] as const
 
-/** What a Maildir consists of. */
+/** The folders of a Maildir. */
 export const FOLDERS = ['new', 'cur', 'tmp'] as const
 
 const POSTMASTER = 'postmaster'
-/** A directory; hidden, so that it is no mailbox. */
+/** The mark: a directory, and hidden, so that it is no mailbox. */
 const POSTMASTER_ONLY = '.only-postmaster'
 
-/** Lets through what can be the option. @throws RangeError */
+/** Returns the option if it can be one. @throws RangeError */
 export function checkCreation(create: MailboxCreation = 'none'): MailboxCreation {
   if (CREATIONS.includes(create)) return create
   throw new RangeError(`create: ${String(create)} is neither ${CREATIONS.join(' nor ')}`)
@@ -52,10 +53,10 @@ export class Creation {
   }
 
   /**
-   * Whether the mailbox is there, or may be made.
+   * Returns whether the mailbox exists or may be made.
    *
-   * @throws StorageError `lost` while the path of the store leads elsewhere: then nobody's mailbox is there. `denied` where something
-   * else has its name
+   * @throws StorageError `lost` while the path of the store leads elsewhere, as then no mailbox is found; `denied` if something else
+   * has its name
    */
   async accepts(mailbox: string): Promise<boolean> {
     if (this.#create === 'any' || mailbox === this.#postmaster) return true
@@ -64,7 +65,7 @@ export class Creation {
     return false
   }
 
-  /** Called before anything of the mailbox is made. @throws StorageError where that may not be */
+  /** Called before any directory of the mailbox is made. @throws StorageError if the mailbox may not be made */
   async prepare(mailbox: string): Promise<void> {
     if (this.#create === 'any') return
     if (!(await this.accepts(mailbox))) {
@@ -95,7 +96,7 @@ export class Creation {
       if (isGone(error)) return false
       throw diskError(error, `can't look at ${path}`)
     }
-    // A symbolic link would lead out of the store.
+    // Rejects a symbolic link, which would lead out of the store.
     throw new StorageError('denied', `${path} is not a directory`)
   }
 }

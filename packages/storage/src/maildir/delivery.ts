@@ -1,8 +1,8 @@
 /**
- * One message on its way into its mailboxes: a file in the `tmp` of the first, synced, then a link to it in the `new` of each.
+ * Delivers one message into its mailboxes: it writes and syncs a file in the `tmp` of the first, then links it into the `new` of each.
  *
- * All of them, or none as far as that can be: where one link fails, or can't be made safe, those that were made are removed. One
- * that a reader has moved to `cur` by then stays there, as somebody may have read it; the client is told to send again.
+ * It delivers to all of them or, as far as possible, to none: if one link fails, or can't be synced, it removes those that it made. A
+ * link that a reader has moved to `cur` by then stays there, as somebody may have read it. The client is told to send again.
  */
 import { constants } from 'node:fs'
 import { dirname } from 'node:path'
@@ -18,7 +18,7 @@ import { LineFeeds, withCrlf } from './line-ends.ts'
 import type { Mailboxes } from './mailboxes.ts'
 import { fileName } from './file-name.ts'
 
-/** What the deliveries of one store share, and its readers. */
+/** What all deliveries and readers of one store share. */
 export interface MaildirDeps extends DiskDeps {
   readonly mailboxes: Mailboxes
 }
@@ -29,14 +29,14 @@ export class Delivery implements BlobWriter {
   readonly #to: readonly string[]
   readonly #temporary: TemporaryDirectory
   #file: TemporaryFile
-  /** What was begun with LF, and turned out to be a message that can't be. It holds the slot of a large file for both. */
+  /** The first file of a message that was begun with LF and can't be stored so. It holds the slot of a large file for both files. */
   #begun: TemporaryFile | undefined
-  /** Undefined: the bytes are stored as they come. */
+  /** Undefined if the bytes are stored as they come. */
   #lineFeeds: LineFeeds | undefined = new LineFeeds()
   #received = 0
-  /** Where the bytes are, once they are safe. */
+  /** The path of the bytes, once they are synced. */
   #path: string | undefined
-  /** What is under way; never rejects. A file must not be closed that is being written to. */
+  /** The work that runs; never rejects. `abort` waits for it, so that no file is closed that is being written to. */
   #pending: Promise<unknown> = Promise.resolve()
 
   /** @param to Mailboxes, each once, at least one. */
@@ -51,10 +51,10 @@ export class Delivery implements BlobWriter {
     this.#file = new TemporaryFile(deps, this.#temporary, unique)
   }
 
-  /** Where the message is going to be. To be asked once all its bytes are there. */
+  /** Where the message will be. Asked once all its bytes were written. */
   get places(): MaildirPlaces {
     const hasLineFeeds = this.#lineFeeds !== undefined
-    // By BDAT, a message may end in a CR that stands alone.
+    // With BDAT, a message may end in a single CR.
     const size = this.#file.size + (this.#lineFeeds?.held ?? 0)
     return {
       file: fileName(this.#unique, size, hasLineFeeds ? this.#received : undefined),
@@ -68,18 +68,18 @@ export class Delivery implements BlobWriter {
     if (written !== undefined) return this.#follow(written)
   }
 
-  /** Makes the bytes safe, where every mailbox is there or may be made; nobody sees them yet. */
+  /** Syncs the bytes, if every mailbox exists or may be made. Readers do not see them yet. */
   commit(): Promise<void> {
     return this.#follow(this.#finish())
   }
 
-  /** Lets go of what is not delivered. */
+  /** Drops what is not delivered. */
   async abort(): Promise<void> {
     await this.#pending
     await Promise.all([this.#file.drop(), this.#begun?.drop()])
   }
 
-  /** Makes the message appear in all its mailboxes, durably. @throws StorageError when it is in none */
+  /** Links the message into all its mailboxes, durably. @throws StorageError if it is in none */
   async deliver(): Promise<void> {
     const { mailboxes } = this.#deps
     const links: string[] = []
@@ -93,7 +93,7 @@ export class Delivery implements BlobWriter {
     }
   }
 
-  /** As far as can be. Its envelope is removed for good next, so the link has to be too. */
+  /** Removes a link durably, as far as possible, because its envelope is removed next. */
   async #takeBack(link: string): Promise<void> {
     const { disk, mailboxes } = this.#deps
     await disk.unlink(link).catch(() => undefined)
@@ -106,12 +106,12 @@ export class Delivery implements BlobWriter {
     return stored === undefined ? this.#writeAsItCame(bytes) : this.#file.write(stored)
   }
 
-  /** Turns what is stored so far back into what came, and goes on with that. */
+  /** Begins another file with the bytes as they came, and copies those so far into it. */
   async #writeAsItCame(bytes: Uint8Array): Promise<void> {
     const { disk, reading } = this.#deps
     const begun = this.#file
     const path = await begun.finish()
-    // Who waited for a second slot while holding one could wait for itself.
+    // Takes no second slot: deliveries that hold one and wait for another could block one another.
     const shared = begun.holdsSlot ? { ...this.#deps, large: new Slots(1) } : this.#deps
     this.#begun = begun
     this.#file = new TemporaryFile(shared, this.#temporary, this.#unique)
@@ -123,7 +123,7 @@ export class Delivery implements BlobWriter {
   }
 
   async #finish(): Promise<void> {
-    // Before any recipient sees the message: if one has no mailbox any more, it is for none.
+    // Checks all mailboxes before any link, so that the message is for none if one mailbox is gone.
     await this.#each((mailbox) => this.#deps.mailboxes.ensure(mailbox))
     if (this.#lineFeeds !== undefined) await this.#file.write(this.#lineFeeds.end())
     this.#path = await this.#file.finish()
@@ -137,14 +137,14 @@ export class Delivery implements BlobWriter {
       await link()
     } catch (error) {
       if (!isGone(error)) throw error
-      // Somebody removed the mailbox since it was last used.
+      // The mailbox was removed since its last use.
       await mailboxes.ensureAgain(mailbox)
       await link()
     }
     return path
   }
 
-  /** Does something for every mailbox, and waits for all of them also when one fails. */
+  /** Does work for every mailbox, and waits for all, also if one fails. */
   async #each(work: (mailbox: string) => Promise<unknown>): Promise<void> {
     const results = await Promise.allSettled(this.#to.map(work))
     for (const result of results) if (result.status === 'rejected') throw result.reason
@@ -160,7 +160,7 @@ export class Delivery implements BlobWriter {
   }
 }
 
-/** What is missing or taken is a directory or a name of ours: for who saves a message, that is no `not-found`, and no `exists`. */
+/** Turns `not-found` and `exists` into `unavailable`: a missing directory or a taken name is our fault, not the caller's. */
 function unavailable(error: unknown, what: string): StorageError {
   const failure = diskError(error, what)
   if (failure.code !== 'not-found' && failure.code !== 'exists') return failure

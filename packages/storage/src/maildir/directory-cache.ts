@@ -1,33 +1,32 @@
 /**
- * What the directories of mailboxes held when they were last read, so that one of 100,000 files is not read again for each message
- * that is looked for.
+ * Remembers the names in the directories of mailboxes, so that a directory of 100,000 files is not read again for each message.
  *
- * - A name that was there is tried before it is believed.
- * - That there is none is believed as long as the directory has not changed since: as long as its time of change is the same, and was
- *   so far past when it was read that no later change can have got the same. Dovecot goes by this too.
+ * - A remembered name is checked before it is used.
+ * - A missing name is trusted as long as the directory has not changed: as long as its time of change is the same, and was so far in
+ *   the past when the directory was read that no later change can have the same time. Dovecot does this too.
  */
 import { join } from 'node:path'
 import { type Disk, entriesIn, isGone } from '../disk/disk.ts'
 import { uniquePartOf } from './file-name.ts'
 
-/** More than the times of any file system differ by at least. */
+/** More than the resolution of times on any file system. */
 const SETTLED_MS = 2_000
-/** Of all directories together; they take some 20 MB. One that alone has more is read each time. */
+/** The most names of all directories together, which take some 20 MB. A directory that alone has more is read each time. */
 const MAX_NAMES = 128 * 1024
 
 interface DirectoryRead {
-  /** Which of all readings it is. */
+  /** Its number among all reads. */
   readonly turn: number
   readonly readAtMs: number
   readonly changedAtMs: number
-  /** By their unique parts. */
+  /** Names by their unique parts. */
   readonly names: ReadonlyMap<string, string>
 }
 
 export class DirectoryCache {
   readonly #disk: Disk
   readonly #maxNames: number
-  /** The one that was read last is the last. */
+  /** In the order in which they were read. */
   readonly #known = new Map<string, DirectoryRead>()
   readonly #reading = new Map<string, Promise<DirectoryRead>>()
   #nameCount = 0
@@ -39,8 +38,8 @@ export class DirectoryCache {
   }
 
   /**
-   * What the file with this unique part is called in the directory; undefined where there is none. A directory that is
-   * being changed may hide it, from whoever reads it.
+   * Returns the name of the file with this unique part in the directory; undefined if there is none. While a directory is being
+   * changed, reading it may miss a file.
    */
   async find(directory: string, unique: string): Promise<string | undefined> {
     const last = this.#known.get(directory)?.names.get(unique)
@@ -49,13 +48,13 @@ export class DirectoryCache {
     const changedAtMs = await this.#changedAt(directory)
     if (changedAtMs === undefined) return undefined
     const isGood = (read: DirectoryRead): boolean =>
-      // Read since this was asked, or as good as that.
+      // Read since this call began, or not changed since it was read.
       read.turn > turn || (read.changedAtMs === changedAtMs && read.readAtMs - changedAtMs > SETTLED_MS)
     const known = this.#known.get(directory)
     if (known !== undefined && isGood(known)) return known.names.get(unique)
     const shared = await this.#reading.get(directory)
     if (shared !== undefined && isGood(shared)) return shared.names.get(unique)
-    // Several may have waited for the one that was not good enough: now they share the next.
+    // Others may have waited for the same read, which was too early: now they share the next one.
     const next = this.#reading.get(directory) ?? this.#begin(directory, changedAtMs)
     return (await next).names.get(unique)
   }
@@ -93,7 +92,7 @@ export class DirectoryCache {
     this.#known.delete(directory)
   }
 
-  /** When the file or directory last changed, by its ctime, which nobody can set; undefined where there is none. */
+  /** Returns when the file or directory last changed, by its ctime, which no program can set; undefined if it is missing. */
   async #changedAt(path: string): Promise<number | undefined> {
     try {
       return (await this.#disk.lstat(path)).ctimeMs

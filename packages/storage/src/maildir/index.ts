@@ -5,12 +5,13 @@
  *     example.com/ann/cur/1763703727.01KASJ3V5QCYF6Y3W9T2Z8N4RB.mx1,S=4711,W=4800:2,S    the same, once a reader saw it
  *     .records/2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.json                               its envelope
  *
- * The bytes are synced in `tmp`, then the envelope is, then the message appears in every mailbox, and when that is durable, `save` is
- * done. So whatever is in a mailbox has an envelope, and whatever was promised is in the mailboxes. An envelope without a message is
- * nobody's: it was not delivered, or a reader has removed it from all its mailboxes. A sweep removes those that are old.
+ * `save` syncs the bytes in `tmp`, then syncs the envelope, then links the message into every mailbox, and resolves when that is
+ * durable. So each message in a mailbox has an envelope, and each message that was answered 250 is in its mailboxes. An envelope
+ * without a message was not delivered, or a reader has removed the message from all its mailboxes. A sweep removes such envelopes once
+ * they are old.
  *
- * place.ts says which mailbox an address has, creation.ts which of them mail may make. All mailboxes have one owner, who also runs the
- * reader: 0600 and 0700.
+ * place.ts says which mailbox an address has, creation.ts which mailboxes mail may make. All mailboxes have one owner, who also runs
+ * the reader: files are 0600, directories 0700.
  */
 import { existsSync } from 'node:fs'
 import { hostname as systemHostname } from 'node:os'
@@ -43,19 +44,20 @@ export { uniqueName } from './file-name.ts'
 
 export interface MaildirOptions extends RootWatch {
   /**
-   * Which mailboxes are made when mail comes for them. `none`: none, so who has none is refused. `domain`: those of domains whose
-   * directory is there. `any`: all, so that whoever sends mail makes directories. The postmaster's is made in any case. Default `none`.
+   * Which mailboxes the store makes when mail comes for them. `none`: none, so a recipient without a mailbox is refused. `domain`: those
+   * of domains whose directory exists. `any`: all, so every client can make directories. The postmaster's mailbox is always made.
+   * Default `none`.
    */
   readonly create?: MailboxCreation
   /**
-   * This host: a part of every file's name, and the domain of a recipient that has none, which is `postmaster`. Default: the
-   * system's name for it.
+   * The name of this host: a part of every file's name, and the domain of the recipient `postmaster`, which has none. Default: the
+   * name that the system has.
    */
   readonly hostname?: string
-  /** Messages over 64 KiB that are written at one time, and as many that are read; more wait. Default 1,024. */
+  /** The most messages over 64 KiB that are written at the same time, and the most that are read; others wait. Default 1,024. */
   readonly maxOpenFiles?: number
   /**
-   * Default true. False only looks into a directory that is there: nothing is made, tried out or changed, and writing is
+   * Default true. False only reads a directory that exists: the store makes, tries and changes nothing, and writing is
    * `denied`.
    */
   readonly writable?: boolean
@@ -67,17 +69,17 @@ const RECORDS = '.records'
 const LOOKS_AT_ONCE = 16
 
 /**
- * Mail in the Maildirs `<directory>/<domain>/<local part>`. All of it has to be one file system.
+ * Opens a store of mail in the Maildirs `<directory>/<domain>/<local part>`. All of them have to be on one file system.
  *
- * @throws StorageError at once when the directory can't be used: its message says why. `other-layout` when it holds mail
- * in another layout; nothing is done to it then.
- * @throws RangeError when an option is out of its range
+ * @throws StorageError at once if the directory can't be used; its message says why. `other-layout` if the directory holds mail in
+ * another layout, and then nothing is changed
+ * @throws RangeError if an option is out of its range
  */
 export function maildir(directory: string, options: MaildirOptions = {}): MailStore {
   return maildirOn(nodeDisk, directory, options)
 }
 
-/** The same on a disk that a test watches, or breaks. */
+/** Opens the same on a disk that a test watches, or makes fail. */
 export function maildirOn(disk: Disk, directory: string, options: MaildirOptions = {}): MailStore {
   checkOpenFiles(options.maxOpenFiles)
   checkCreation(options.create)
@@ -92,13 +94,13 @@ export function maildirOn(disk: Disk, directory: string, options: MaildirOptions
 function open(directory: string, writable: boolean): { readonly root: string; readonly records: string } {
   const { root } = openDirectory(directory, [LAYOUT], { writable })
   const records = join(root, RECORDS)
-  // Nothing was delivered here yet, and there is nothing to be seen.
+  // Nothing was delivered yet, so there is nothing to open.
   if (!writable && !existsSync(records)) return { root, records }
-  // Marked as a part of this layout: a store of blobs it is not.
+  // Has the marker of this layout, so that no program opens it as a store of blobs.
   return { root, records: openDirectory(records, [LAYOUT], { writable }).root }
 }
 
-/** The same in a directory that was opened already, `.records` in it: of a disk that a test simulates. */
+/** Opens the same in a directory that is open already and has `.records`: on a disk that a test simulates. */
 export function maildirAt(disk: Disk, root: string, options: MaildirOptions = {}): MailStore {
   return storeOf(disk, new Root(disk, root), join(root, RECORDS), options)
 }
@@ -115,7 +117,7 @@ class MaildirStore implements MailStore {
   readonly #deps: MaildirDeps
   readonly #records: BlobStore
   readonly #blobs: MaildirBlobs
-  /** All but what is particular to Maildirs. */
+  /** Does all that is not particular to Maildirs. */
   readonly #mail: MailStore
   readonly #hostname: string
 
@@ -132,7 +134,7 @@ class MaildirStore implements MailStore {
     const [first, ...others] = new Set(envelope.forwardPaths.map((path) => mailboxOf(path, this.#hostname)))
     if (first === undefined) throw new StorageError('unavailable', `message ${id} is to nobody`)
     const delivery = new Delivery(this.#deps, uniqueName(id, this.#hostname), [first, ...others])
-    // RFC 5321 4.4: who makes the final delivery puts it first.
+    // RFC 5321 4.4: the server that makes the final delivery puts it first.
     const returnPath = new TextEncoder().encode(`Return-Path: <${envelope.reversePath.address}>\r\n`)
     const top = new Uint8Array(returnPath.length + trace.length)
     top.set(returnPath)
@@ -193,7 +195,7 @@ class MaildirStore implements MailStore {
     return { messages, temporary }
   }
 
-  /** Every id that has an envelope, ascending. Of what is in no mailbox there is nothing. */
+  /** Yields every id that has an envelope, ascending. A message that is in no mailbox counts as having no blobs. */
   async *#found(): AsyncGenerator<FoundMail> {
     let some: FoundMail[] = []
     for await (const found of foundMail(this.#records, { sizes: false })) {

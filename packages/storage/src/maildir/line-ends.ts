@@ -1,21 +1,25 @@
 /**
- * Lines of files in a Maildir end in LF, as all that read and write them expect: mutt shows a CR at the end of a header field.
+ * Converts line ends. In the files of a Maildir, lines end in LF, as all programs that read and write them expect: mutt shows a CR at
+ * the end of a header field.
  *
- * On the way to the file each CRLF becomes LF, on the way back each LF becomes CRLF, and what comes back is what was given. Only where
- * a message has an LF without a CR before it, this would not hold: such a message is stored as it came. So is one with CR CR LF:
- * CR LF would be left of that, which readers take for the end of a line already.
+ * Writing turns each CRLF into LF, and reading turns each LF into CRLF, so a reader gets the bytes that were written. This would fail
+ * for a message that has an LF without a CR before it, so such a message is stored as it came. So is one with CR CR LF: it would
+ * become CR LF, which readers take for one line end.
  */
 import { Buffer } from 'node:buffer'
 
 const LF = 0x0a
 const CR = 0x0d
 
-/** Makes each CRLF an LF, wherever the chunks end. */
+/** Turns each CRLF into LF, wherever the chunks end. */
 export class LineFeeds {
-  /** How many CR the bytes so far end in: 0, 1, or 2 and more. The last one is held back, as its LF may come with the next chunk. */
+  /**
+   * The number of CR at the end of the bytes so far; 2 stands for more too. The last CR is held back, as its LF may come in the next
+   * chunk.
+   */
   #crs = 0
 
-  /** The chunk with LF; undefined where it has LF or CR CR LF of its own, and then it is as if it had not been given. */
+  /** Converts a chunk. Returns undefined if it has a single LF or CR CR LF, and then the chunk does not count. */
   convert(bytes: Uint8Array): Uint8Array | undefined {
     if (bytes.length === 0) return bytes
     const from = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -37,12 +41,12 @@ export class LineFeeds {
     return to.subarray(0, length)
   }
 
-  /** Octets that are held back. */
+  /** The number of octets that are held back. */
   get held(): number {
     return this.#crs > 0 ? 1 : 0
   }
 
-  /** What was held back, and is no more. */
+  /** Returns the octets that were held back. */
   end(): Uint8Array {
     const held = this.held === 1 ? Uint8Array.of(CR) : new Uint8Array(0)
     this.#crs = 0
@@ -50,7 +54,7 @@ export class LineFeeds {
   }
 }
 
-/** Makes each LF a CRLF. */
+/** Turns each LF into CRLF. */
 export async function* withCrlf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks) {
     const from = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)

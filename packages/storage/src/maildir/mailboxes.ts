@@ -1,8 +1,8 @@
 /**
- * The Maildirs below one directory: a `tmp`, a `new` and a `cur` in each.
+ * The Maildirs below one directory, each with `tmp`, `new` and `cur`.
  *
- * Other programs work in them at the same time. A reader moves a file from `new` to `cur`, and there gives it another name whenever a
- * flag changes; while it does, a listing of the directory may have neither name. So what was not found is looked for twice.
+ * Other programs use them at the same time. A reader moves a file from `new` to `cur`, and gives it another name whenever a flag
+ * changes. Meanwhile a listing of the directory may have neither name. So a file that was not found is looked for again.
  */
 import { join } from 'node:path'
 import { StorageError } from '../blob/error.ts'
@@ -15,13 +15,13 @@ import { Creation, FOLDERS, type MailboxCreation } from './creation.ts'
 import { DirectoryCache } from './directory-cache.ts'
 import { isTemporaryOfOurs } from './file-name.ts'
 
-/** Three directories a mailbox, that are known to be there: it is a few MB. */
+/** The most directories that are remembered as existing, three for each mailbox. They take a few MB. */
 const MAX_KNOWN = 16 * 1024
-/** What most messages in `cur` have. Others are found by reading the directory. */
+/** The flags of most messages in `cur`. Other messages are found by reading the directory. */
 const USUAL_FLAGS = ['', 'S', 'RS', 'FS', 'FRS', 'ST']
 const LOOKS = 2
 const SYNCS_AT_ONCE = 32
-/** How often a file is looked for that was found, and had moved on when it was wanted. */
+/** How often a file is looked for again that was moved after it was found. */
 const CHASES = 10
 
 export class Mailboxes {
@@ -31,12 +31,12 @@ export class Mailboxes {
   readonly #cache: DirectoryCache
   readonly #creation: Creation
 
-  /** @param options Which mailboxes mail makes, and the host whose postmaster has one */
+  /** @param options Which mailboxes mail makes, and the host whose postmaster always has one */
   constructor(disk: Disk, root: Root, options: { readonly create: MailboxCreation; readonly hostname: string }) {
     this.root = root.path
     this.#disk = disk
     this.#cache = new DirectoryCache(disk)
-    // Slots of their own: who writes a file holds one of the store's, and may find that its directory is to be made.
+    // Has its own slots: a delivery that holds a slot of the store may have to make a directory.
     this.directories = new Directories(disk, new Slots(SYNCS_AT_ONCE), root, root.path, MAX_KNOWN)
     this.#creation = new Creation(disk, this.directories, { ...options, root: root.path })
   }
@@ -45,33 +45,33 @@ export class Mailboxes {
     return join(this.root, mailbox, ...names)
   }
 
-  /** Whether the mailbox is there, or may be made. @throws StorageError */
+  /** Returns whether the mailbox exists or may be made. @throws StorageError */
   accepts(mailbox: string): Promise<boolean> {
     return this.#creation.accepts(mailbox)
   }
 
   /**
-   * Makes what is missing of a mailbox; resolves when it is there to stay.
+   * Makes the missing directories of a mailbox. Resolves when all are durable.
    *
-   * @throws StorageError `unavailable` where it is not there and may not be made
+   * @throws StorageError `unavailable` if the mailbox does not exist and may not be made
    */
   async ensure(mailbox: string): Promise<void> {
     if (!this.directories.isKnown(this.path(mailbox, 'new'))) await this.#creation.prepare(mailbox)
     await Promise.all(FOLDERS.map((folder) => this.directories.ensure(this.path(mailbox, folder))))
   }
 
-  /** The same for one that was there and is not: somebody removed it. */
+  /** Makes the directories of a mailbox again that was removed. */
   async ensureAgain(mailbox: string): Promise<void> {
     for (const folder of FOLDERS) this.directories.forget(this.path(mailbox, folder))
     await this.ensure(mailbox)
   }
 
-  /** Whether any of the mailboxes has the message still. */
+  /** Returns whether any of the mailboxes has the message. */
   async has(places: MaildirPlaces): Promise<boolean> {
     return (await this.#findAny(places)) !== undefined
   }
 
-  /** Opens the message where it now is. @throws StorageError `not-found` */
+  /** Opens the message in the mailbox where it is now. @throws StorageError `not-found` */
   async open(places: MaildirPlaces, flags: number): Promise<number> {
     for (let chase = 0; chase < CHASES; chase++) {
       const path = await this.#findAny(places)
@@ -85,15 +85,15 @@ export class Mailboxes {
     throw new StorageError('not-found', `${places.file} is in no mailbox`)
   }
 
-  /** Removes the message from all its mailboxes, durably. @throws StorageError `unavailable` where it can't be got hold of */
+  /** Removes the message from all its mailboxes, durably. @throws StorageError `unavailable` if it is moved each time */
   async remove({ file, mailboxes }: MaildirPlaces): Promise<void> {
     for (const mailbox of mailboxes) await this.#removeFrom(mailbox, file)
-    // Both, and where it was gone already too: who removed it, or moved it, may have been killed before the sync.
+    // Syncs both folders, also if the file was gone: the program that removed or moved it may have died before the sync.
     const folders = mailboxes.flatMap((mailbox) => [this.path(mailbox, 'new'), this.path(mailbox, 'cur')])
     await Promise.all(folders.map((folder) => this.#flush(folder)))
   }
 
-  /** Removes what deliveries of ours left in `tmp`, untouched since `before` (milliseconds since 1970). */
+  /** Removes files of our deliveries in `tmp` that have not changed since `before` (milliseconds since 1970). */
   async sweep(before: number): Promise<number> {
     let removed = 0
     for (const domain of await this.#directoriesIn(this.root)) {
@@ -131,7 +131,7 @@ export class Mailboxes {
   async #removeFrom(mailbox: string, file: string): Promise<void> {
     for (let chase = 0; chase < CHASES; chase++) {
       const path = await this.#find(mailbox, file)
-      // What is gone when it is to be removed has moved on, most likely.
+      // If the file is gone when it is removed, a reader has most likely moved it.
       if (path === undefined || (await this.#unlink(path))) return
     }
     throw new StorageError('unavailable', `${file} moves about in ${mailbox}`)
@@ -169,7 +169,7 @@ export class Mailboxes {
     }
   }
 
-  /** Whether there was something to remove. */
+  /** Removes a file. Returns whether there was one. */
   async #unlink(path: string): Promise<boolean> {
     try {
       await this.#disk.unlink(path)
@@ -185,7 +185,7 @@ export class Mailboxes {
   }
 }
 
-/** `answer` where the error says that there is no such file; any other error is thrown on. */
+/** Returns `answer` if the error says that there is no such file. @throws every other error */
 function nothing<T>(error: unknown, answer: T): T {
   if (isGone(error)) return answer
   throw error

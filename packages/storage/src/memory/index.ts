@@ -1,6 +1,4 @@
-/**
- * Blobs in memory, gone with the process: for tests, and for trying out.
- */
+/** Blobs in memory, which are lost with the process: for tests, and for trying things out. */
 import { BaseWriter } from '../blob/base-writer.ts'
 import type {
   BlobInfo,
@@ -17,15 +15,15 @@ import { HeldBytes } from '../blob/held-bytes.ts'
 
 export interface MemoryOptions {
   /**
-   * Bytes of all blobs together, those being written included; over it is `no-space`. The buffers of those being written are up to
-   * twice as large, where nobody said how much there will be. Default 256 MiB.
+   * The most bytes of all blobs together, including those that are being written; then a writer gets `no-space`. The buffer of a blob
+   * that is being written may be twice as large as its bytes, if the size was not announced. Default 256 MiB.
    */
   readonly maxBytes?: number
 }
 
 const DEFAULT_MAX_BYTES = 256 * 1024 * 1024
 const CHUNK_BYTES = 64 * 1024
-/** Of a blob that nobody said the size of. */
+/** The first buffer of a blob whose size was not announced. */
 const FIRST_BUFFER_BYTES = 2 * 1024
 
 interface HeldBlob {
@@ -35,9 +33,9 @@ interface HeldBlob {
 }
 
 /**
- * A store that lives in memory.
+ * Makes a store in memory.
  *
- * @throws RangeError when `maxBytes` is not a whole number of bytes
+ * @throws RangeError if `maxBytes` is not a whole number of bytes
  */
 export function memory(options: MemoryOptions = {}): BlobStore {
   const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES
@@ -50,7 +48,7 @@ export function memory(options: MemoryOptions = {}): BlobStore {
 class MemoryStore implements BlobStore {
   readonly #maxBytes: number
   readonly #blobs = new Map<string, HeldBlob>()
-  /** The keys in order; undefined when it has to be made anew. */
+  /** The keys in order; undefined if they have to be sorted again. */
   #sorted: string[] | undefined
   #usedBytes = 0
 
@@ -131,7 +129,7 @@ class MemoryStore implements BlobStore {
 class MemoryWriter extends BaseWriter {
   readonly #store: MemoryStore
   readonly #held: HeldBytes
-  /** Of what the store may hold, until the blob is the store's. */
+  /** The bytes that are reserved in the store, until the blob is part of it. */
   #reserved = 0
 
   constructor(store: MemoryStore, key: string, announced: number | undefined) {
@@ -174,7 +172,7 @@ function byOrder(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-/** The index of the first key that is not below `bound`. */
+/** Returns the index of the first key that is not below `bound`. */
 function firstFrom(sorted: readonly string[], bound: string): number {
   let low = 0
   let high = sorted.length

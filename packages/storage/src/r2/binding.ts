@@ -1,13 +1,13 @@
 /**
- * As much of the Workers R2 binding as is used here, so that nobody needs Cloudflare's types to compile. An `R2Bucket` of
- * `@cloudflare/workers-types` fits, and so does what miniflare hands out in Node.
+ * The part of the Workers R2 binding that is used here, so that programs compile without Cloudflare's types. An `R2Bucket` of
+ * `@cloudflare/workers-types` fits, and so does the bucket that miniflare makes in Node.
  */
 
-/** A bucket, as `env.MAIL` is one. */
+/** A bucket, such as `env.MAIL`. */
 export interface Bucket {
   head(key: string): Promise<BucketObject | null>
   get(key: string): Promise<BucketBody | null>
-  /** Null: the condition did not hold. */
+  /** Returns null if the condition did not hold. */
   put(key: string, value: Uint8Array<ArrayBuffer>, options: PutOptions): Promise<BucketObject | null>
   createMultipartUpload(key: string, options: ObjectOptions): Promise<MultipartUpload>
   delete(key: string): Promise<void>

@@ -1,4 +1,4 @@
-/** R2's binding as an {@link ObjectBucket}. Its calls can't be stopped; nobody waits for one that has no time left. */
+/** R2's binding as an {@link ObjectBucket}. Its calls can't be stopped; the store stops waiting for one that takes too long. */
 import type { KeyPage, ListOptions } from '../blob/contract.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../bucket/contract.ts'
 import type { SentObject } from '../bucket/object-reader.ts'

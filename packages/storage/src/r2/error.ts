@@ -1,4 +1,4 @@
-/** What R2 throws, as a `StorageError`. Its errors are told apart by the number at the end of their message. */
+/** Turns R2's errors into `StorageError`s. The number at the end of their message tells which error it is. */
 import { StorageError, type StorageErrorCode } from '../blob/error.ts'
 import { TransientError } from '../bucket/retry.ts'
 
@@ -14,10 +14,13 @@ const CODES: Readonly<Record<string, StorageErrorCode>> = {
   10037: 'corrupt',
   10042: 'denied',
 }
-/** An error inside R2; bytes that changed on their way; R2 not there; a client too slow or too quick. Without a number: the line is cut. */
+/**
+ * An error inside R2; bytes that changed while they were sent; R2 not available; a client too slow or too quick. An error without a
+ * number: the connection broke.
+ */
 const MAY_PASS: ReadonlySet<string> = new Set(['10001', '10037', '10043', '10054', '10058', ''])
 
-/** R2's error as a {@link StorageError}; one that is one already passes. */
+/** Turns R2's error into a {@link StorageError}, and returns a StorageError as it is. */
 export function r2Error(error: unknown, what: string): StorageError {
   if (error instanceof StorageError) return error
   const said = error instanceof Error ? error.message : String(error)

@@ -1,9 +1,9 @@
-/** What an answer says of the thing that was asked for. */
+/** Reads S3's answers. */
 import { isStorageError, StorageError } from '../blob/error.ts'
 import { TransientError } from '../bucket/retry.ts'
 import { S3Error } from './error.ts'
 
-/** The answer; undefined where the object is not there. */
+/** Returns the answer; undefined if there is no such object. */
 export async function found<T>(asked: Promise<T>): Promise<T | undefined> {
   try {
     return await asked
@@ -13,7 +13,7 @@ export async function found<T>(asked: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Whether it was written: the condition that there is none under this key held. */
+/** Returns whether the object was written; false if there was one under this key. */
 export async function isNew(asked: Promise<unknown>): Promise<boolean> {
   try {
     await asked
@@ -24,12 +24,12 @@ export async function isNew(asked: Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** Whether the server does not do what it was asked to. */
+/** Returns whether the server says that it does not implement the request. */
 export function isNotImplemented(error: unknown): boolean {
   return error instanceof StorageError && error.cause instanceof S3Error && error.cause.status === 501
 }
 
-/** What was written has an ETag. A success without one is not S3's: of a proxy, say, that wants somebody to log in. */
+/** Returns the ETag, which S3 gives for every write. A success without one comes from elsewhere, such as a proxy's login page. */
 export function checkedEtag(etag: string | undefined, what: string): string {
   if (etag !== undefined && etag !== '') return etag
   throw new TransientError('unavailable', `${what}: an answer without ETag, which is no S3 server's`)

@@ -1,4 +1,4 @@
-/** An S3 bucket, or the part of it below a prefix, as an {@link ObjectBucket}. */
+/** An S3 bucket, or the part of one below a prefix, as an {@link ObjectBucket}. */
 import { isKey, type KeyPage, type ListOptions, MAX_KEY_BYTES } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../bucket/contract.ts'
@@ -13,15 +13,15 @@ import { S3Upload } from './upload.ts'
 import { elements, textOf } from './xml.ts'
 
 const WRITER_HEADER = `x-amz-meta-${WRITER}`
-/** How long a look may take whether an object that broke off is there still. */
+/** How long it may take to look whether an object still exists whose body broke off. */
 const LOOK_MS = 5_000
-/** Uploads that one request lists. */
+/** The uploads that one request lists. */
 const UPLOADS_PAGE = 1000
 
 export class S3Bucket implements ObjectBucket {
   readonly #client: S3Client
   readonly #prefix: string
-  /** Swift, for one, refuses every put that has a condition. */
+  /** Some servers, such as Swift, refuse every put with a condition. */
   #hasConditionalPut = true
 
   constructor(client: S3Client) {
@@ -62,12 +62,12 @@ export class S3Bucket implements ObjectBucket {
         if (!isNotImplemented(error)) throw error
       }
     }
-    // Then there is only what was there a moment ago. An upload of one part, whose end may have a condition, is no better: Swift
-    // looks before it writes, so of several at one moment all are told that they were first.
+    // Without a condition, the writer can only look before it writes. An upload of one part, whose completion takes a condition, is no
+    // better: Swift looks before it writes, so of several writers at one moment all are told that they were first.
     const lookedAt = performance.now()
     if ((await this.head(key, signal)) !== undefined) return false
     if (!(await this.#put(key, body, facts, signal, {}))) return false
-    // Not before: it may have been something else that the server does not do.
+    // Remembered only now: the server may not have implemented another part of the request.
     this.#hasConditionalPut = false
     if (facts.hasUniqueKey) return true
     await settle(lookedAt, signal)
@@ -84,9 +84,9 @@ export class S3Bucket implements ObjectBucket {
     return new S3Upload(this.#client, place, uploadId)
   }
 
-  /** Some servers break off what is read while it is deleted. */
+  /** Returns the error of a body that broke off. Some servers break off the body of an object that is being deleted. */
   async #readFailure(key: string, error: unknown, what: string): Promise<StorageError> {
-    // Where nobody can tell whether the object is there, it may be.
+    // If the look fails too, the object may still exist.
     const isThere = await this.head(key, AbortSignal.timeout(LOOK_MS)).then(
       (found) => found !== undefined,
       () => true,
@@ -127,7 +127,7 @@ export class S3Bucket implements ObjectBucket {
       .map((item) => ({ key: this.#own(textOf(item, 'Key')), size: Number(textOf(item, 'Size')) }))
       .filter(({ key }) => isKey(key))
     const next = textOf(xml, 'IsTruncated') === 'true' ? (textOf(xml, 'NextContinuationToken') ?? '') : undefined
-    // Of a server that knows the first version of listings only.
+    // A server that knows only the first version of listings answers so.
     if (next === '') throw new StorageError('unavailable', `${what}: S3 says that there is more, and not where`)
     return {
       keys: contents.map(({ key }) => key),
@@ -157,7 +157,7 @@ export class S3Bucket implements ObjectBucket {
     }
   }
 
-  /** A page of unfinished uploads; none where the server can't list them, as R2's can't, which gives them up by itself. */
+  /** Returns a page of unfinished uploads. R2 can't list them and aborts them by itself; then the page is empty. */
   async #uploads(query: Query, signal: AbortSignal): Promise<UploadPage> {
     try {
       const xml = await this.#client.ask(
@@ -176,7 +176,7 @@ export class S3Bucket implements ObjectBucket {
     }
   }
 
-  /** @throws StorageError `invalid-key`: some servers say that they are at fault, which would be tried again and again */
+  /** Returns the key with the prefix. @throws StorageError `invalid-key` here, as some servers answer 500, which would be retried */
   #full(key: string): string {
     const full = this.#prefix + key
     if (full.length <= MAX_KEY_BYTES) return full
@@ -186,7 +186,7 @@ export class S3Bucket implements ObjectBucket {
     )
   }
 
-  /** The key without the prefix; '' where it is somebody else's. */
+  /** Returns the key without the prefix; '' if it does not begin with the prefix. */
   #own(key: string | undefined): string {
     return key?.startsWith(this.#prefix) === true ? key.slice(this.#prefix.length) : ''
   }

@@ -1,8 +1,8 @@
 /**
- * Requests to an S3 server: signed (SigV4), sent, and their refusals understood. One attempt each.
+ * Signs requests to an S3 server (SigV4), sends them, and reads refusals. Each call is one attempt.
  *
- * Every body is signed with its SHA-256, so a server that checks signatures also checks that it got what was sent. No other checksum
- * is sent: some servers refuse a request that has one (Backblaze's `Unsupported header`).
+ * Every body is signed with its SHA-256, so a server that checks signatures also checks the bytes. No other checksum is sent, because
+ * some servers refuse a request that has one (Backblaze's `Unsupported header`).
  */
 import { createHash } from 'node:crypto'
 import { AwsV4Signer } from 'aws4fetch'
@@ -13,7 +13,7 @@ import { connectionError, S3Error, s3Error } from './error.ts'
 import type { HttpAnswer, HttpRequest, Transport } from './transport.ts'
 import { elements, textOf } from './xml.ts'
 
-/** Who asks. */
+/** The account that signs requests. */
 export interface S3Credentials {
   readonly accessKeyId: string
   readonly secretAccessKey: string
@@ -21,7 +21,7 @@ export interface S3Credentials {
   readonly sessionToken?: string | undefined
 }
 
-/** Credentials, or who has them: asked for each request, so that they may change. */
+/** Credentials, or a function that returns them. It is called for each request, as they may change. */
 export type S3CredentialsSource = S3Credentials | (() => S3Credentials | Promise<S3Credentials>)
 
 export interface S3Request {
@@ -37,18 +37,18 @@ export interface S3Request {
   readonly what: string
 }
 
-/** A page of a thousand of the longest keys is about two MiB. */
+/** More than any answer needs: a page of a thousand of the longest keys is about two MiB. */
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024
 const MAX_SAID_LENGTH = 300
 const EMPTY_SHA256 = sha256Of(new Uint8Array(0))
-/** What may stand in a header: whoever refuses to put anything else there repeats it in the error. */
+/** Characters that may stand in a header. Checked here, as the error of another check would repeat the credential. */
 const CREDENTIAL = /^[\x21-\x7e]+$/
 
 export class S3Client {
   readonly location: S3Location
   readonly #credentials: S3CredentialsSource
   readonly #transport: Transport
-  /** Keys that were derived from the secret for a day: the signer's. */
+  /** The signer's keys, each derived from the secret for one day. */
   readonly #derived = new Map<string, ArrayBuffer>()
 
   constructor(location: S3Location, credentials: S3CredentialsSource, transport: Transport) {
@@ -57,7 +57,7 @@ export class S3Client {
     this.#transport = transport
   }
 
-  /** Sends it. @throws StorageError what the server refused, or the connection did not do */
+  /** Sends a request. @throws StorageError if the server refuses it, or the connection fails */
   async send(request: S3Request): Promise<HttpAnswer> {
     const { what, signal, method, body } = request
     try {
@@ -71,8 +71,8 @@ export class S3Client {
   }
 
   /**
-   * Sends it, and reads the answer: the text of an XML document. Some servers say `200` first and what went wrong afterwards; and
-   * what stands between may say `200` itself.
+   * Sends a request, and reads an XML document as its answer. Some servers answer `200` first and report an error in the body, and a
+   * proxy may answer `200` itself.
    *
    * @param root The name of the document's element
    */
@@ -89,7 +89,7 @@ export class S3Client {
     }
   }
 
-  /** Sends it, and waits for the end of an answer that says nothing. */
+  /** Sends a request, and waits for the end of an answer whose body does not matter. */
   async tell(request: S3Request): Promise<HttpAnswer> {
     const answer = await this.send(request)
     try {
@@ -128,13 +128,13 @@ export class S3Client {
   }
 }
 
-/** In slices none of these takes long: 5 MiB are 3 ms where the processor knows SHA, 15 where it does not. */
+/** Hashes at one go: 5 MiB take 3 ms on a processor with SHA instructions, and 15 ms on others. */
 function sha256Of(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
 async function refusalOf(answer: HttpAnswer, what: string): Promise<Error> {
-  // Of what answers HEAD, or breaks off, the status is enough.
+  // The status is enough for an answer to HEAD, or one that breaks off.
   const xml = await textIn(answer).catch(() => '')
   const seconds = Number(answer.header('retry-after'))
   const retryAfterMs = Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : undefined

@@ -1,15 +1,15 @@
-/** What an S3 server answers in place of what was wanted, as a `StorageError`. */
+/** Turns errors of S3 servers and of connections to them into `StorageError`s. */
 import { StorageError, type StorageErrorCode } from '../blob/error.ts'
 import { TransientError } from '../bucket/retry.ts'
 
 /** The server's own error: the cause of a {@link StorageError}. */
 export class S3Error extends Error {
   override readonly name = 'S3Error'
-  /** Of the HTTP answer. */
+  /** The status of the HTTP answer. */
   readonly status: number
-  /** `NoSuchKey`, `SlowDown`, …; '' where there was none. */
+  /** `NoSuchKey`, `SlowDown`, …; '' if the answer has none. */
   readonly code: string
-  /** By which the server's operators find the request. */
+  /** The server's operators can find the request by it. */
   readonly requestId: string | undefined
   constructor(status: number, code: string, message: string, requestId: string | undefined) {
     super(message)
@@ -27,7 +27,7 @@ interface Meaning {
 const passing = (code: StorageErrorCode): Meaning => ({ code, mayPass: true })
 const lasting = (code: StorageErrorCode): Meaning => ({ code, mayPass: false })
 
-/** By the server's code. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html */
+/** The meaning of the server's codes. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html */
 const BY_CODE: Readonly<Record<string, Meaning>> = {
   NoSuchKey: lasting('not-found'),
   NoSuchUpload: lasting('not-found'),
@@ -39,15 +39,15 @@ const BY_CODE: Readonly<Record<string, Meaning>> = {
   InvalidToken: lasting('denied'),
   ExpiredRequest: lasting('denied'),
   RequestExpired: lasting('denied'),
-  // Two writers of one key at one moment: the next try hears who was first.
+  // Two writers of one key at the same moment: the next attempt learns which was first.
   ConditionalRequestConflict: passing('unavailable'),
   OperationAborted: passing('unavailable'),
   RequestTimeout: passing('unavailable'),
-  // Also in an answer that began with 200: what completes an upload may take so long.
+  // Also in an answer that began with 200, as completing an upload may take long.
   InternalError: passing('unavailable'),
   ServiceUnavailable: passing('unavailable'),
   SlowDown: passing('unavailable'),
-  // The bytes changed on their way.
+  // The bytes changed while they were sent.
   BadDigest: passing('corrupt'),
   XAmzContentSHA256Mismatch: passing('corrupt'),
   XAmzContentChecksumMismatch: passing('corrupt'),
@@ -58,7 +58,7 @@ const BY_CODE: Readonly<Record<string, Meaning>> = {
   KeyTooLongError: lasting('invalid-key'),
 }
 
-/** By the status, where the code says nothing. */
+/** Returns the meaning of a status, for answers whose code is not known. */
 function byStatus(status: number): Meaning {
   if (status === 401 || status === 403) return lasting('denied')
   if (status === 404) return lasting('not-found')
@@ -68,7 +68,7 @@ function byStatus(status: number): Meaning {
   return status === 408 || status === 429 || status >= 500 ? passing('unavailable') : lasting('unavailable')
 }
 
-/** The server's refusal as a {@link StorageError}. @param retryAfterMs How long it asked to be left alone */
+/** Turns the server's refusal into a {@link StorageError}. @param retryAfterMs How long the server asked to wait */
 export function s3Error(refusal: S3Error, what: string, retryAfterMs?: number): StorageError {
   const { code, mayPass } = BY_CODE[refusal.code] ?? byStatus(refusal.status)
   const said = [String(refusal.status), refusal.code, refusal.message].filter((word) => word !== '').join(' ')
@@ -78,17 +78,17 @@ export function s3Error(refusal: S3Error, what: string, retryAfterMs?: number): 
     : new StorageError(code, message, { cause: refusal })
 }
 
-/** Certificates do not mend themselves. */
+/** Errors of certificates are not retried, as a retry meets the same certificate. */
 const CERTIFICATE = /^(?:CERT_|ERR_TLS_|ERR_SSL_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_(?:GET|VERIFY)|HOSTNAME_MISMATCH)/
 
-/** A connection that was not made, or broke, as a {@link StorageError}; one that is one already passes. */
+/** Turns the error of a connection into a {@link StorageError}, and returns a StorageError as it is. */
 export function connectionError(error: unknown, what: string): StorageError {
   if (error instanceof StorageError) return error
-  // Of an answer that is no HTTP, Node's error holds what it read: that is somebody's mail, maybe, and in no log wanted.
+  // If an answer is no HTTP, Node's error holds the bytes that it read. They may be mail, which must not get into a log.
   if (error instanceof Error) Reflect.deleteProperty(error, 'rawPacket')
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const said = error instanceof Error && error.message !== '' ? error.message : code || String(error)
-  // Deno's word for what it was not allowed.
+  // Deno's name for a missing permission.
   if (error instanceof Error && error.name === 'NotCapable')
     return new StorageError('denied', `${what}: ${said}`, { cause: error })
   const Kind = CERTIFICATE.test(code) ? StorageError : TransientError

@@ -1,4 +1,4 @@
-/** Requests by `fetch`, for workerd. */
+/** Sends requests by `fetch`, for workerd. */
 import { chunksOf } from '../bucket/stream.ts'
 import type { Transport } from './transport.ts'
 

@@ -1,8 +1,8 @@
 /**
  * Blobs in any S3: AWS, R2's S3 API, MinIO, Tigris, Ceph, Swift.
  *
- * S3 keeps what it has answered for, and reads and lists it from then on: so `commit` is durable, as far as the server is. What
- * may pass (`500`, `503`, `429`, a connection that breaks) is tried again, until a deadline.
+ * S3 answers a write once it can be read and listed, so `commit` is as durable as the server. Failures that may pass (`500`, `503`,
+ * `429`, a connection that breaks) are retried until a deadline.
  */
 import type { BlobStore } from '../blob/contract.ts'
 import { nodeHttp } from './node-http.ts'
@@ -15,9 +15,10 @@ export type { Addressing, Encryption, S3LocationOptions } from './location.ts'
 export type { S3Options } from './store.ts'
 
 /**
- * Blobs in a bucket. Every failure is a `StorageError`, with the server's own ({@link S3Error}) or the connection's as its cause.
+ * Opens a store of blobs in a bucket. Every failure is a `StorageError`, with the server's error ({@link S3Error}) or that of the
+ * connection as its cause.
  *
- * @throws RangeError when an option is out of its range
+ * @throws RangeError if an option is out of its range
  */
 export function s3(options: S3Options): BlobStore {
   const { idleTimeoutMs = DEFAULTS.idleTimeoutMs } = options

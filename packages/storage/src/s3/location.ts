@@ -1,9 +1,9 @@
-/** Where a bucket is, and how requests to it are spelled. */
+/** The location of a bucket, and the URLs of requests to it. */
 
-/** Where blobs are kept, and how. */
+/** The location of a bucket, checked. */
 export interface S3Location {
   readonly bucket: string
-  /** What keys begin with; '' or a path that ends in `/`. */
+  /** The beginning of all keys: '' or a path that ends in `/`. */
   readonly prefix: string
   readonly endpoint: URL
   readonly region: string
@@ -14,34 +14,34 @@ export interface S3Location {
 /** Whether the bucket is in the path (`https://host/bucket/key`) or in the host name (`https://bucket.host/key`). */
 export type Addressing = 'path' | 'virtual-host'
 
-/** Encryption that the server does with a key of its own (SSE-S3), or of its key management (SSE-KMS). */
+/** Encryption by the server, with its own key (SSE-S3) or with one of its key management (SSE-KMS). */
 export type Encryption = 'AES256' | 'aws:kms' | { readonly kmsKeyId: string }
 
-/** As a user gives it. */
+/** The location of a bucket, as the user gives it. */
 export interface S3LocationOptions {
   readonly bucket: string
-  /** What keys begin with, `/` between segments. Default none. */
+  /** The beginning of all keys, with `/` between segments. Default none. */
   readonly prefix?: string
   /** The server's URL, without the bucket. Default AWS in that region. */
   readonly endpoint?: string
   /** Default `us-east-1`. Cloudflare's is `auto`. */
   readonly region?: string
-  /** Default `virtual-host` at AWS, `path` elsewhere, which everybody but AWS takes. */
+  /** Default `virtual-host` at AWS, `path` elsewhere, as all other servers take that. */
   readonly addressing?: Addressing
-  /** What the server is to encrypt with. Default what the bucket says. */
+  /** How the server encrypts. Default: the setting of the bucket. */
   readonly encryption?: Encryption
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; elsewhere longer names and capitals have been allowed. */
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/
 const REGION = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/
-/** A prefix leaves room for the keys, which are short. */
+/** The length of a prefix is bounded, so that keys, which are short, fit behind it. */
 const PREFIX = /^(?:[A-Za-z0-9_-][A-Za-z0-9._-]*\/)*$/
 const MAX_PREFIX_LENGTH = 512
 const KMS_KEY = /^[\x21-\x7e]{1,2048}$/
-/** Inside a certificate for `*.host` there is one label, and no name of a bucket may become another host. */
+/** A certificate for `*.host` covers one label. The name of a bucket must not lead to another host. */
 const HOST_LABEL = /^[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])$/
-/** What a URL makes of an IPv4 or IPv6 address. */
+/** The host name of a URL with an IPv4 or IPv6 address. */
 const ADDRESS = /^(?:\[.*\]|[\d.]+)$/
 
 /** @throws RangeError that names the field, its value and what is allowed; never a credential */
@@ -74,7 +74,7 @@ export function locationOf(options: S3LocationOptions): S3Location {
 /**
  * Reads `s3://bucket/prefix?endpoint=…&region=…&addressing=…&encryption=…&kmsKeyId=…`.
  *
- * @throws RangeError as {@link locationOf}; also where credentials are in it, which it does not repeat
+ * @throws RangeError as {@link locationOf}; also if there are credentials in it, which the error does not repeat
  */
 export function parseS3Url(text: string): S3LocationOptions {
   const match = /^s3:\/\/([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(text)
@@ -101,7 +101,7 @@ export function parseS3Url(text: string): S3LocationOptions {
 
 const PARAMETERS: readonly string[] = ['endpoint', 'region', 'addressing', 'encryption', 'kmsKeyId']
 
-/** The URL of an object, or of the bucket where there is no key. */
+/** Returns the URL of an object, or of the bucket if the key is ''. */
 export function urlOf({ endpoint, bucket, addressing }: S3Location, key: string, query: Query): URL {
   const url = new URL(endpoint)
   const base = url.pathname.replace(/\/$/, '')
@@ -113,7 +113,7 @@ export function urlOf({ endpoint, bucket, addressing }: S3Location, key: string,
   return url
 }
 
-/** Parameters of a request; what is undefined is left out. */
+/** Parameters of a request. Those that are undefined are left out. */
 export type Query = Readonly<Record<string, string | undefined>>
 
 function endpointOf(text: string): URL {

@@ -1,24 +1,24 @@
 /**
- * Requests by `node:http`, which Node, Deno and Bun all have: large bodies go out in slices, without a copy. Their `fetch` copies
- * them two or three times, and on Deno sends a stream without the length that S3 insists on.
+ * Sends requests by `node:http`, which Node, Deno and Bun all have. It sends large bodies in slices, without a copy. `fetch` copies
+ * them two or three times, and on Deno it sends a stream without the length that S3 requires.
  *
- * `NODE_EXTRA_CA_CERTS` (Deno: `--cert`) names authorities besides the system's.
+ * `NODE_EXTRA_CA_CERTS` (Deno: `--cert`) names certificate authorities besides those of the system.
  */
 import * as http from 'node:http'
 import * as https from 'node:https'
 import type { HttpAnswer, HttpRequest, Transport } from './transport.ts'
 
-/** Large enough to cost little, small enough that a slow connection is seen to move. */
+/** Large enough to cost little, small enough that a slow connection finishes one before its idle timeout. */
 const SLICE_BYTES = 256 * 1024
-/** Connections to one server. More requests wait for one. */
+/** The most connections to one server. More requests wait for one. */
 const MAX_CONNECTIONS = 256
-/** Connections that are kept for the next request. */
+/** The most idle connections that are kept. */
 const MAX_SPARE_CONNECTIONS = 32
-/** How many idle times who reads an answer may take: an hour, where nothing else was said. */
+/** A reader may pause for so many idle timeouts: an hour with the default. */
 const MAX_PAUSES = 180
 
 export interface NodeHttpOptions {
-  /** How long a connection may stand still; not while it waits for who reads the answer. */
+  /** How long a connection may be idle. The time in which it waits for the reader of an answer does not count. */
   readonly idleTimeoutMs: number
 }
 
@@ -35,13 +35,13 @@ export function nodeHttp({ idleTimeoutMs }: NodeHttpOptions): Transport {
       let pauses = 0
       exchange.setTimeout(idleTimeoutMs)
       exchange.on('timeout', () => {
-        // What waits here to be read holds the rest up: it is not the server that stands still.
+        // If bytes wait to be read here, the reader holds up the rest, and not the server.
         if (answer !== undefined && answer.readableLength > 0 && pauses++ < MAX_PAUSES)
           exchange.setTimeout(idleTimeoutMs)
         else (answer ?? exchange).destroy(new Error(`nothing moved for ${idleTimeoutMs} ms`))
       })
       exchange.once('response', (message) => resolve(answerOf((answer = message), exchange)))
-      // After an answer this is of no more interest: its body fails by itself.
+      // After an answer this does nothing: the body fails by itself.
       exchange.on('error', reject)
       if (body === undefined || body.length <= SLICE_BYTES) exchange.end(body)
       else sendSlices(exchange, body)
@@ -67,9 +67,9 @@ function sendSlices(exchange: http.ClientRequest, body: Uint8Array): void {
 }
 
 function answerOf(message: http.IncomingMessage, exchange: http.ClientRequest): HttpAnswer {
-  // Whatever breaks it off is told to who iterates; who does not need not hear.
+  // The loop over the body gets this error. If nobody iterates, it is ignored.
   message.on('error', () => undefined)
-  // A refusal may come before all was sent: the rest is of no use.
+  // A refusal may come before the body is sent: the rest need not be sent.
   message.once('end', () => exchange.writableFinished || exchange.destroy())
   return {
     status: message.statusCode ?? 0,

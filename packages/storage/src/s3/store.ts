@@ -1,4 +1,4 @@
-/** Blobs in any S3, with whatever way requests travel. */
+/** Blobs in any S3, with any transport. */
 import type { ByteCount } from '../blob/allowance.ts'
 import type { BlobStore } from '../blob/contract.ts'
 import { ObjectStore } from '../bucket/store.ts'
@@ -10,17 +10,18 @@ import type { Transport } from './transport.ts'
 export interface S3Options extends S3LocationOptions {
   readonly credentials: S3CredentialsSource
   /**
-   * Bytes that blobs under way may hold in memory, all of them together; one that needs more is `no-space`. A blob holds up to
-   * 5 MiB, for a moment nearly as much again as it grows, and a second 5 MiB while less than an eighth of all is in use. Default 512 MiB.
+   * The most bytes that all blobs that are being written hold in memory together; a blob that needs more gets `no-space`. A blob
+   * holds up to 5 MiB, for a moment nearly as much again while its buffer grows, and a second 5 MiB while less than an eighth of all
+   * is in use. Default 512 MiB.
    */
   readonly maxBufferedBytes?: number
-  /** Counts those bytes, where several stores share `maxBufferedBytes`. Default: this store's alone. */
+  /** Counts those bytes, if several stores share `maxBufferedBytes`. Default: a count of this store alone. */
   readonly bufferedBytes?: ByteCount
-  /** How long a commit may take, tries and all, and each part before it, and everything else. Default 60,000. */
+  /** How long a commit may take with its retries; also each part before it, and every other call. Default 60,000. */
   readonly deadlineMs?: number
-  /** How long one try may take. Default 30,000. */
+  /** How long one attempt may take. Default 30,000. */
   readonly attemptMs?: number
-  /** How long a connection may stand still; not while it waits for who reads a blob. Default 20,000. */
+  /** How long a connection may be idle. The time in which it waits for the reader of a blob does not count. Default 20,000. */
   readonly idleTimeoutMs?: number
 }
 

@@ -1,4 +1,4 @@
-/** How requests travel: what differs from one runtime to the next. */
+/** How requests are sent, which differs between runtimes. */
 
 /** A signed request. */
 export interface HttpRequest {
@@ -6,9 +6,9 @@ export interface HttpRequest {
   readonly url: URL
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string>>
-  /** Sent as it is, without a copy: it must not change before the answer. */
+  /** Sent without a copy, so the caller does not change it before the answer. */
   readonly body: Uint8Array<ArrayBuffer> | undefined
-  /** Ends the exchange, its answer's body included. */
+  /** Stops the exchange, including the body of the answer. */
   readonly signal: AbortSignal
 }
 
@@ -16,11 +16,11 @@ export interface HttpAnswer {
   readonly status: number
   /** @param name Lower-case */
   header(name: string): string | undefined
-  /** To be iterated to its end, or to be given up. */
+  /** The caller iterates it to its end, or calls `discard`. */
   readonly body: AsyncIterable<Uint8Array>
-  /** Gives the body up. */
+  /** Drops the body. */
   discard(): void
 }
 
-/** Makes one exchange. What it throws is the runtime's own. */
+/** Makes one exchange. It throws errors of the runtime. */
 export type Transport = (request: HttpRequest) => Promise<HttpAnswer>

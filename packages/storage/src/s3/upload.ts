@@ -6,7 +6,7 @@ import { encoded } from './xml.ts'
 
 const COMPLETED = 'CompleteMultipartUploadResult'
 
-/** Which object. */
+/** The object that an upload makes. */
 export interface Place {
   /** With the prefix. */
   readonly key: string
@@ -45,7 +45,7 @@ export class S3Upload implements Upload {
       return await isNew(this.#client.ask({ ...request, headers }, COMPLETED))
     } catch (error) {
       if (!isNotImplemented(error)) throw error
-      // Then there is only what the writer saw when it looked a moment ago.
+      // Without a condition, there is only the writer's look right before.
       return isNew(this.#client.ask({ ...request, headers: { 'content-type': 'application/xml' } }, COMPLETED))
     }
   }

@@ -1,4 +1,4 @@
-/** {@link s3} on workerd, where requests go by `fetch`. What is said in `index.ts` holds; `idleTimeoutMs` is workerd's own. */
+/** {@link s3} on workerd, which sends requests by `fetch`. The same holds as in `index.ts`, but workerd has its own idle timeout. */
 import type { BlobStore } from '../blob/contract.ts'
 import { byFetch } from './fetch.ts'
 import { type S3Options, s3With } from './store.ts'
@@ -9,7 +9,7 @@ export { parseS3Url } from './location.ts'
 export type { Addressing, Encryption, S3LocationOptions } from './location.ts'
 export type { S3Options } from './store.ts'
 
-/** Blobs in a bucket; see `index.ts`. */
+/** Opens a store of blobs in a bucket; see `index.ts`. */
 export function s3(options: S3Options): BlobStore {
   return s3With(byFetch, options)
 }

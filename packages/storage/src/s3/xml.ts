@@ -1,9 +1,9 @@
 /**
- * As much XML as the answers of S3 need: the texts of elements by their names. They are flat, have no attributes that
- * matter, and come from the server that keeps the mail; a parser of all of XML would be many times this program's size.
+ * Reads as much XML as the answers of S3 need: the texts of elements by their names. The answers are flat, have no attributes that
+ * matter, and come from the server that keeps the mail. A full XML parser would be many times the size of this file.
  */
 
-/** What is between `<name>` and `</name>`, for each of them, as it stands. */
+/** Returns the text between `<name>` and `</name>` of each such element, not decoded. */
 export function elements(xml: string, name: string): string[] {
   const found: string[] = []
   const end = `</${name}>`
@@ -23,13 +23,13 @@ export function elements(xml: string, name: string): string[] {
   }
 }
 
-/** The text of the first element of this name; undefined where there is none. */
+/** Returns the decoded text of the first element of this name; undefined if there is none. */
 export function textOf(xml: string, name: string): string | undefined {
   const [first] = elements(xml, name)
   return first === undefined ? undefined : decoded(first)
 }
 
-/** A text as it stands in an element. */
+/** Encodes a text for an element. */
 export function encoded(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }
@@ -43,7 +43,7 @@ interface StartTag {
 function startOf(xml: string, name: string, from: number): StartTag | undefined {
   for (let at = xml.indexOf(`<${name}`, from); at !== -1; at = xml.indexOf(`<${name}`, at + 1)) {
     const next = xml.charAt(at + 1 + name.length)
-    // Another name that begins the same goes on here.
+    // Skips longer names that begin with this one.
     if (!/[\s/>]/.test(next)) continue
     const close = xml.indexOf('>', at)
     if (close === -1) return undefined

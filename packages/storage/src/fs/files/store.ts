@@ -1,11 +1,11 @@
 /**
  * Blobs as files: a key is a path below one directory.
  *
- * Files are 0600 and directories 0700. A key can't lead out: keys hold neither `..` nor an absolute path, directories
- * on the way are never symbolic links, and a link in the place of a file is not followed. (That is against mistakes and
- * against hostile keys. Whoever may write into the directory itself is its owner.)
+ * Files are 0600 and directories 0700. A key can't lead out of the directory: keys hold neither `..` nor an absolute path,
+ * directories on the way are never symbolic links, and a link in the place of a file is not followed. This protects from mistakes
+ * and hostile keys. It does not protect from somebody who may write into the directory.
  *
- * For Linux and macOS. Of keys that differ in nothing but case, a disk that doesn't mind case can hold one.
+ * For Linux and macOS. Of keys that differ only in case, a disk that ignores case can hold one.
  */
 import { constants } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -36,7 +36,7 @@ export class FileStore implements BlobStore {
     this.#deps = deps
   }
 
-  /** @param check Called before the blob appears: what it throws, the commit throws. */
+  /** @param check Called before the blob gets its name. If it throws, the commit throws the same */
   write(key: string, options: WriteOptions = {}, check?: () => Promise<void>): BlobWriter {
     return new FileWriter(this.#deps, this.#path(key), options.size, check)
   }
@@ -79,7 +79,7 @@ export class FileStore implements BlobStore {
     try {
       await checkInside(this.#deps.disk, dirname(path))
       await disk.unlink(path).catch((error: unknown) => {
-        // Gone, but maybe not for good: who removed it may have been killed before the sync.
+        // The file is gone, but its removal may not be synced: the process that removed it may have died before.
         if (systemCode(error) !== 'ENOENT') throw error
       })
       await directories.flush(dirname(path))
@@ -109,8 +109,8 @@ export class FileStore implements BlobStore {
   }
 
   /**
-   * Removes folders of mail that hold nothing, the deepest first. One that fills meanwhile stays: `rmdir` sees to that. What is no
-   * folder of ours is not even looked into: somebody may have named a directory that holds other things too.
+   * Removes empty folders of mail, the deepest first. `rmdir` fails for a folder that is filled meanwhile. Other folders are not even
+   * read, because the directory may hold files of other programs.
    */
   async #removeEmpty(folder: string, before: number): Promise<void> {
     const { disk } = this.#deps
@@ -131,7 +131,7 @@ export class FileStore implements BlobStore {
   }
 }
 
-/** A link on the way to a file would lead out of the store. @throws StorageError `denied` */
+/** Checks that no symbolic link on the way leads out of the store. @throws StorageError `denied` */
 export async function checkInside(disk: Disk, directory: string): Promise<void> {
   if ((await disk.realpath(directory)) !== directory) {
     throw new StorageError('denied', `${directory} leads out of the store`)

@@ -1,9 +1,8 @@
 /**
- * One blob on its way to the disk: temporary file, fsync, link, directory fsync.
+ * Writes one blob to the disk: temporary file, fsync, link, fsync of the directory.
  *
- * `link` and not `rename`, which would silently replace what another writer put there a moment ago: of two writers of
- * one key one has to hear `exists`, whatever process it is in. The price is one `unlink` of the temporary name, while
- * the directory syncs.
+ * It uses `link` and not `rename`, which would silently replace the blob of another writer: of two writers of one key one has to get
+ * `exists`, whatever process it is in. This costs one `unlink` of the temporary name, which runs while the directory syncs.
  */
 import { dirname } from 'node:path'
 import { BaseWriter } from '../../blob/base-writer.ts'
@@ -14,7 +13,7 @@ import { diskError, isGone, systemCode } from '../../disk/disk.ts'
 import type { TemporaryDirectory } from '../../disk/temporary-directory.ts'
 import { TemporaryFile } from '../../disk/temporary-file.ts'
 
-/** What the writers of one store share, and its readers. */
+/** What all writers and readers of one store share. */
 export interface FileStoreDeps extends DiskDeps {
   readonly directories: Directories
   readonly temporary: TemporaryDirectory
@@ -25,7 +24,7 @@ export class FileWriter extends BaseWriter {
   readonly #file: TemporaryFile
   readonly #check: (() => Promise<void>) | undefined
 
-  /** @param check Called before the blob appears: what it throws, the commit throws. */
+  /** @param check Called before the blob gets its name. If it throws, the commit throws the same */
   constructor(deps: FileStoreDeps, target: string, announced: number | undefined, check?: () => Promise<void>) {
     super(target, announced)
     this.#deps = deps
@@ -48,7 +47,7 @@ export class FileWriter extends BaseWriter {
       linked = true
       await Promise.all([directories.sync(directory), this.#file.drop()])
     } catch (error) {
-      // A blob that may not survive must not be found: its writer is about to be told that there is none.
+      // Removes a blob that may not be durable, because its writer gets an error now.
       if (linked) await disk.unlink(this.name).catch(() => undefined)
       throw error
     }
@@ -60,7 +59,7 @@ export class FileWriter extends BaseWriter {
 
   protected override failure(error: unknown): StorageError {
     const failure = diskError(error, `can't write ${this.name}`)
-    // What is missing is a directory of ours: for who writes a blob, that is no `not-found`.
+    // A missing directory is our fault, so the writer gets `unavailable`, not `not-found`.
     return failure.code === 'not-found' ? new StorageError('unavailable', failure.message, { cause: error }) : failure
   }
 
@@ -69,10 +68,10 @@ export class FileWriter extends BaseWriter {
     try {
       await this.#linkIn(path, directory)
     } catch (error) {
-      // Who hears that there is a blob already relies on it, and its writer may have been killed before the sync.
+      // The caller relies on the blob that exists, and the process that wrote it may have died before the sync.
       if (systemCode(error) === 'EEXIST') await directories.sync(directory)
       if (!isGone(error)) throw error
-      // The directory was empty, and a sweep took it.
+      // A sweep removed the directory while it was empty.
       directories.forget(directory)
       await this.#linkIn(path, directory)
     }

@@ -1,16 +1,17 @@
 /**
- * The pack of one folder that this store writes to, and the group commit: at most one write and one sync are under way, and who
- * comes meanwhile shares the next. A lone commit waits for nobody.
+ * Writes to the pack of one folder, and commits in groups: at most one write and one sync run at a time, and all commits that come
+ * meanwhile share the next ones. A single commit waits for no other.
  *
- * A pack is never gone on with after a failed write or sync: what its pages hold then is not known. It is cut to what was safe,
- * those who waited are told, and the next begins another pack.
+ * After a failed write or sync, the pack is not used again, because nobody knows what its pages hold. The appender cuts it to the part
+ * that was safe, tells the waiting writers, and begins another pack for the next.
  *
- * A sweep, of this store or of another process, removes a pack once everything in it was deleted. Before that it gives it a second
- * name, and looks once more; then the first name goes, and the second last. So who sees after its sync that its pack still has its
- * first name, and no other, was seen by that look; everybody else writes the same to another pack.
+ * A sweep, of this store or of another process, removes a pack once everything in it was deleted. It gives the pack a second name
+ * first, and reads it once more. Then it removes the first name, and the second one last. So if the appender sees after its sync that
+ * the pack has its first name and no other, that last read will find the new entries. Otherwise the appender writes the same to
+ * another pack.
  *
- * Who sees that the name still leads to the file that it has open knows also that the path of the store does not lead elsewhere, as
- * after an unmount. A new pack is not begun before that was checked (disk/directories.ts).
+ * If the name leads to the file that the appender has open, the path of the store does not lead elsewhere, as it does after an
+ * unmount. For a new pack, the path is checked before (disk/directories.ts).
  */
 import { constants, type Stats } from 'node:fs'
 import { join } from 'node:path'
@@ -20,16 +21,16 @@ import { type Disk, isGone } from '../../disk/disk.ts'
 import { type Draft, encode, lengthOf, MAGIC, seedOf } from './entry.ts'
 import { packName } from './pack-name.ts'
 
-/** What is written at one go, at the most. */
+/** The most bytes that are written at one go. */
 export const MAX_BATCH_BYTES: number = 4 * 1024 * 1024
-/** A pack that has got so long is not written to any more. */
+/** A pack of more bytes is closed, and the next entry begins another. */
 const MAX_PACK_BYTES = 64 * 1024 * 1024
 
-/** What the appenders of one store share. */
+/** What all appenders of one store share. */
 export interface AppenderDeps {
   readonly disk: Disk
   readonly directories: Directories
-  /** A name for a pack that nobody else makes. */
+  /** Makes the stem of a pack's name, which nobody else makes. */
   newStem(): string
 }
 
@@ -37,9 +38,9 @@ interface OpenPack {
   readonly stem: string
   readonly path: string
   readonly file: number
-  /** Which file it is. While it is open, no other has its number. */
+  /** The identity of the file. While it is open, no other file gets its number. */
   readonly is: Pick<Stats, 'dev' | 'ino'>
-  /** How much of it is safe; 0 for one whose name may not be. */
+  /** So many bytes of it are safe; 0 while its name may not be. */
   end: number
 }
 
@@ -55,13 +56,13 @@ export class Appender {
   readonly #idle: () => void
   #waiting: Waiting[] = []
   #pack: OpenPack | undefined
-  /** The stem of one that is being made: its name may be there already. */
+  /** The stem of a pack that is being made: its name may exist already. */
   #beginning: string | undefined
   #isBusy = false
 
   /**
    * @param path The folder's directory
-   * @param idle Called when nobody waits any more
+   * @param idle Called when no caller waits any more
    */
   constructor(deps: AppenderDeps, path: string, idle: () => void) {
     this.#deps = deps
@@ -77,24 +78,24 @@ export class Appender {
     return this.#pack !== undefined
   }
 
-  /** How much of the pack is safe; undefined where it is not the one that is written to. */
+  /** Returns how many bytes of the pack are safe; undefined if it is not the open one. */
   safeEnd(stem: string): number | undefined {
     if (this.#pack?.stem === stem) return this.#pack.end
     return this.#beginning === stem ? 0 : undefined
   }
 
-  /** Resolves when the entries are safe, which they become together. Their bodies must not change until then. */
+  /** Resolves when the entries are safe, all at once. The caller does not change their bodies until then. */
   append(...drafts: readonly Draft[]): Promise<void> {
     const appended = new Promise<void>((resolve, reject) => this.#waiting.push({ drafts, resolve, reject }))
     if (!this.#isBusy) void this.#run()
     return appended
   }
 
-  /** Ends the pack: the next entry begins another. Nothing may be under way. */
+  /** Closes the pack, and the next entry begins another. Not called while an append runs. */
   async close(): Promise<void> {
     const pack = this.#pack
     this.#pack = undefined
-    // It was synced: what closing may complain of is not about what was promised.
+    // The pack was synced, so an error of closing it says nothing of what was promised.
     if (pack !== undefined) await this.#deps.disk.close(pack.file).catch(() => undefined)
   }
 
@@ -126,12 +127,12 @@ export class Appender {
 
   async #commit(drafts: readonly Draft[]): Promise<void> {
     if (await this.#write(drafts)) return
-    // A sweep is taking the pack. It would not take one that is as new as the next.
+    // A sweep is removing the pack. It does not remove one as new as the next.
     if (await this.#write(drafts)) return
     throw new StorageError('unavailable', `two packs in ${this.#path} were removed while they were written to`)
   }
 
-  /** Makes the entries safe. Answers false where a sweep is about to remove the pack. */
+  /** Makes the entries safe. Returns false if a sweep is about to remove the pack. */
   async #write(drafts: readonly Draft[]): Promise<boolean> {
     const { disk, directories } = this.#deps
     const pack = await this.#open()
@@ -140,10 +141,10 @@ export class Appender {
       await writeAll(disk, pack.file, bytes)
       const syncs = [disk.fsync(pack.file)]
       if (pack.end === 0) syncs.push(directories.sync(this.#path))
-      // To the end of both: the file must not be closed beneath one of them.
+      // Waits for both, so that the file is not closed while one of them runs.
       for (const sync of await Promise.allSettled(syncs)) if (sync.status === 'rejected') throw sync.reason
       if (!(await this.#hasOneName(pack))) {
-        // It is safe here and will be in another pack: who deletes it there must not find it here again, after a power cut.
+        // Cuts the entries off durably: they go to another pack, and once deleted there they must not come back from this one.
         await disk.truncate(pack.file, pack.end)
         await disk.fsync(pack.file)
         await this.#giveUp(pack)
@@ -166,10 +167,10 @@ export class Appender {
     }
   }
 
-  /** Whether no sweep has begun to remove the pack, and the path still leads to it. */
+  /** Returns whether no sweep has begun to remove the pack, and the path still leads to it. */
   async #hasOneName({ path, is }: OpenPack): Promise<boolean> {
     try {
-      // Not asked of the open file: between the two removals it has one name, but not this.
+      // Asks by the path and not by the open file, which between the two removals also has one name.
       const { nlink, dev, ino } = await this.#deps.disk.lstat(path)
       return nlink === 1 && dev === is.dev && ino === is.ino
     } catch (error) {
@@ -184,7 +185,7 @@ export class Appender {
       return await this.#create()
     } catch (error) {
       if (!isGone(error)) throw error
-      // The directory was empty, and a sweep took it.
+      // A sweep removed the directory while it was empty.
       directories.forget(this.#path)
       return this.#create()
     }
@@ -206,10 +207,10 @@ export class Appender {
     }
   }
 
-  /** Takes back what was not promised, as far as the disk lets it, and leaves the pack. */
+  /** Removes what was not promised, as far as the disk lets it, and closes the pack. */
   async #giveUp(pack: OpenPack): Promise<void> {
     const { disk } = this.#deps
-    // Also where its name goes: in a file system that was unmounted, it can't be removed.
+    // Cuts it also if its name is removed next, because in a file system that was unmounted that fails.
     await disk.truncate(pack.file, pack.end).catch(() => undefined)
     if (pack.end === 0) await disk.unlink(pack.path).catch(() => undefined)
     await this.close()

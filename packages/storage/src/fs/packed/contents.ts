@@ -1,15 +1,15 @@
 /**
- * What the packs of one folder hold, as far as they were read.
+ * The contents of the packs of one folder, as far as they were read.
  *
- * A grave names the pack and the place of what it buries, never only a key: so it does not matter in what order packs are read,
- * and a key that was deleted can be used again.
+ * A grave names the pack of the blob that it buries, and the blob's position in it, and not only its key. So packs may be read in any
+ * order, and a key that was deleted can be used again.
  */
 import { type Entry, KIND, seedOf } from './entry.ts'
 import type { Counted } from './scan.ts'
 
 export interface Grave {
   readonly name: string
-  /** The pack and the place in it of what lies here. */
+  /** The pack of the buried blob, and its position in it. */
   readonly stem: string
   readonly at: number
 }
@@ -22,14 +22,14 @@ export interface PackedBlob {
 export class Pack {
   readonly stem: string
   readonly seed: number
-  /** Its file's name. */
+  /** The name of its file. */
   fileName: string
-  /** Its length and its last change, as it was last looked at. */
+  /** Its length and its last change, at the last look. */
   size = 0
   modifiedMs = 0
   /** Where to go on reading. */
   next = 0
-  /** Blobs that were ever in it, and those that are not buried. */
+  /** The number of all blobs in it, and of those that are not buried. */
   blobs = 0
   live = 0
   readonly graves: Map<string, Grave> = new Map()
@@ -40,7 +40,7 @@ export class Pack {
     this.fileName = fileName
   }
 
-  /** Whether something of this name is buried by a grave in it. */
+  /** Returns whether a grave in it buries a blob of this name. */
   buries(name: string): boolean {
     for (const grave of this.graves.values()) if (grave.name === name) return true
     return false
@@ -51,11 +51,11 @@ export class Contents {
   readonly packs: Map<string, Pack> = new Map()
   /** Names of other files in the folder, and of folders, with a `/` behind them. */
   others: ReadonlySet<string> = new Set()
-  /** Nearly always one of a name: those who write see to that. */
+  /** Nearly always one blob for each name, as writers check for taken names. */
   readonly #blobs = new Map<string, PackedBlob[]>()
   readonly #buried = new Set<string>()
 
-  /** How much memory it takes, in entries. */
+  /** The memory that it takes, in entries. */
   get weight(): number {
     return this.#blobs.size + this.#buried.size + this.others.size + 1
   }
@@ -72,12 +72,12 @@ export class Contents {
     return this.#blobs.get(name)?.[0]
   }
 
-  /** All of this name. */
+  /** Returns all blobs of this name. */
   blobs(name: string): readonly PackedBlob[] {
     return this.#blobs.get(name) ?? []
   }
 
-  /** Adds an entry of the pack; one that is known already changes nothing. */
+  /** Adds an entry of the pack. An entry that is known already changes nothing. */
   add(pack: Pack, { entry, grave }: Counted): void {
     if (entry.kind === KIND.blob) this.#addBlob({ pack, entry })
     else if (grave !== undefined) this.#addGrave(pack, entry.name, grave)

@@ -1,5 +1,5 @@
 /**
- * A pack, byte by byte: a line that says what it is, then entries, one behind the other, and nothing but these.
+ * A pack, byte by byte: a line that says what it is, then entries, one behind the other, and nothing else.
  *
  *     "postern pack 1\n"
  *     an entry:   0  4  CRC-32 of the rest of the header and of the name
@@ -12,8 +12,8 @@
  *                26     the name: a blob's key without its folder
  *                       the body: a blob's bytes; of a grave, which entry it buries
  *
- * Numbers are little-endian. Both checksums begin with one of the pack's own name, so what a disk may show of another file in
- * place of bytes that it lost is no entry of this one.
+ * Numbers are little-endian. Both checksums start from a checksum of the pack's name. So if a disk lost bytes and shows those of
+ * another pack in their place, they are no entries of this one.
  */
 import { crc32 } from 'node:zlib'
 
@@ -25,7 +25,7 @@ const HEADER_BYTES = 26
 /** The longest header with its name. */
 export const MAX_HEAD_BYTES: number = HEADER_BYTES + 255
 
-/** What is to be written. */
+/** An entry that is to be written. */
 export interface Draft {
   readonly kind: Kind
   /** ASCII, 1 to 255 bytes. */
@@ -35,21 +35,21 @@ export interface Draft {
   readonly time: number
 }
 
-/** What the header of an entry says. */
+/** The header of an entry. */
 export interface Entry {
   readonly kind: Kind
   readonly name: string
   readonly time: number
-  /** Where it begins in its pack. */
+  /** Its position in the pack. */
   readonly at: number
   readonly bodyAt: number
   readonly size: number
   readonly checksum: number
-  /** How many bytes of the pack were safe when it was written. */
+  /** So many bytes of the pack were safe when it was written. */
   readonly safe: number
 }
 
-/** What the checksums of a pack begin with. */
+/** Returns the checksum from which those of a pack start. */
 export function seedOf(stem: string): number {
   return crc32(stem)
 }
@@ -58,7 +58,7 @@ export function lengthOf({ name, body }: Draft): number {
   return HEADER_BYTES + name.length + body.length
 }
 
-/** Writes the entry into `bytes` at `at`. @param safe How many bytes of its pack are safe */
+/** Writes the entry into `bytes` at `at`. @param safe So many bytes of its pack are safe */
 export function encode(draft: Draft, bytes: Buffer, at: number, seed: number, safe: number): void {
   const { kind, name, body, time } = draft
   const bodyAt = at + HEADER_BYTES + name.length
@@ -74,9 +74,9 @@ export function encode(draft: Draft, bytes: Buffer, at: number, seed: number, sa
 }
 
 /**
- * Reads the header that begins at `at`; undefined where none is whole.
+ * Reads the header that begins at `at`; undefined if there is no whole one.
  *
- * @param position Where in the pack `at` is
+ * @param position The position of `at` in the pack
  */
 export function decode(bytes: Buffer, at: number, seed: number, position: number): Entry | undefined {
   if (bytes.length < at + HEADER_BYTES) return undefined
@@ -101,12 +101,12 @@ function isKind(kind: number): kind is Kind {
   return kind === KIND.blob || kind === KIND.grave
 }
 
-/** Whether this is the body that the entry was written with. */
+/** Returns whether this is the body that the entry was written with. */
 export function isBody(body: Uint8Array, { checksum, size }: Entry, seed: number): boolean {
   return body.length === size && crc32(body, seed) === checksum
 }
 
-/** The body of a grave. */
+/** Makes the body of a grave. */
 export function graveOf(stem: string, at: number): Uint8Array {
   return new TextEncoder().encode(`${stem} ${at}`)
 }

@@ -1,4 +1,4 @@
-/** Writing to packs: one of its own for each folder that a store writes to, and who may have a name. */
+/** Writes to packs, one for each folder that a store writes to, and decides which blob gets a name. */
 import { randomBytes } from 'node:crypto'
 import type { FileStoreDeps } from '../files/writer.ts'
 import { Appender, type AppenderDeps } from './appender.ts'
@@ -6,12 +6,12 @@ import type { PackedBlob } from './contents.ts'
 import { graveOf, KIND } from './entry.ts'
 import type { Folder } from './folder.ts'
 
-/** Packs that are kept open while nobody writes to them. */
+/** The most packs that are kept open while nobody writes to them. */
 const MAX_IDLE = 4
-/** Names that a folder's writer remembers as taken. Whoever writes to packs says that nobody else makes the same. */
+/** The most names that are remembered as taken for a folder. Callers promise that their keys are unique. */
 const MAX_TAKEN = 65_536
 
-/** What is to be added. */
+/** A blob that is to be added. */
 export interface NewBlob {
   readonly name: string
   readonly body: Uint8Array
@@ -19,11 +19,11 @@ export interface NewBlob {
 
 interface FolderState {
   readonly appender: Appender
-  /** How many are about to write. */
+  /** The number of callers that are about to write. */
   users: number
-  /** Names that are taken, or were: the oldest are forgotten first. With each the commit that is under way. */
+  /** Names that are or were taken, each with its commit while that runs. The oldest are forgotten first. */
   readonly taken: Taken
-  /** Until what was there before is noted in it. */
+  /** Resolves when the names that existed before are in `taken`. */
   isReady: Promise<void> | undefined
 }
 
@@ -39,12 +39,12 @@ export class FolderAppenders {
     this.#now = now
   }
 
-  /** Whether the pack was begun by this store. */
+  /** Returns whether this store began the pack. */
   isOwn(stem: string): boolean {
     return stem.startsWith(`${this.#stem}-`)
   }
 
-  /** Of a pack that is open, how much of it is safe. */
+  /** Returns how many bytes of an open pack are safe; undefined for every other pack. */
   safeEnd(stem: string): number | undefined {
     if (!this.isOwn(stem)) return undefined
     for (const { appender } of this.#states.values()) {
@@ -55,9 +55,9 @@ export class FolderAppenders {
   }
 
   /**
-   * Adds blobs. When the promise resolves, they are safe. None is there without those before it.
+   * Adds blobs. When the promise resolves, they are safe. No blob exists without those before it.
    *
-   * @param check Throws where the folder has a blob of this name
+   * @param check Throws if the folder has a blob of this name
    */
   async add(folder: Folder, blobs: readonly NewBlob[], check: (name: string) => Promise<void>): Promise<void> {
     const state = this.#state(folder)
@@ -65,11 +65,11 @@ export class FolderAppenders {
     try {
       await (state.isReady ??= this.#remember(folder, state))
       for (let taken = takenOf(state, blobs); taken !== undefined; taken = takenOf(state, blobs)) {
-        // Whether it came to a blob is known when that is over.
+        // Waits for the commit that runs: only then it is known whether there is a blob.
         const underWay = state.taken.get(taken)
         await underWay?.catch(() => undefined)
         await check(taken)
-        // Another may have been quicker to take it.
+        // Another caller may have taken the name meanwhile.
         if (state.taken.get(taken) === underWay) state.taken.delete(taken)
       }
       await this.#put(state, blobs)
@@ -78,7 +78,7 @@ export class FolderAppenders {
     }
   }
 
-  /** Before a file gets a name that nobody else makes: calls `check` where it may be taken all the same. */
+  /** Takes a name for a file, whose caller says that it is unique. Calls `check` if it may be taken all the same. */
   async claim(folder: Folder, name: string, check: () => Promise<void>): Promise<void> {
     const state = this.#state(folder)
     state.users++
@@ -94,13 +94,13 @@ export class FolderAppenders {
     }
   }
 
-  /** Notes a name that is taken by what is no part of a pack. */
+  /** Remembers a name that is taken by a file. */
   note(folder: Folder, name: string): void {
     const taken = this.#states.get(folder.folder)?.taken
     if (taken !== undefined) note(taken, name)
   }
 
-  /** Buries a blob. */
+  /** Adds a grave for a blob, which deletes it. */
   async bury(folder: Folder, { pack, entry }: PackedBlob): Promise<void> {
     await this.buryAt(folder, entry.name, pack.stem, entry.at)
   }
@@ -110,7 +110,7 @@ export class FolderAppenders {
     await this.#state(folder).appender.append(draft)
   }
 
-  /** Closes the pack of a folder, where nobody is writing to it. */
+  /** Closes the pack of a folder if nobody is writing to it. */
   async close(folder: string): Promise<void> {
     const state = this.#states.get(folder)
     if (state === undefined || state.users > 0 || state.appender.isBusy) return
@@ -131,11 +131,11 @@ export class FolderAppenders {
     }
   }
 
-  /** Notes the names that are taken in a folder. After a failure the next one tries again. */
+  /** Remembers the names that are taken in a folder. After a failure the next caller tries again. */
   async #remember(folder: Folder, state: FolderState): Promise<void> {
     try {
       const contents = await folder.look()
-      // While the store is lost, nothing is found.
+      // While the store is lost, the look finds an empty folder.
       await this.#deps.directories.check()
       for (const names of [contents.others, contents.names()]) for (const name of names) note(state.taken, name)
     } catch (error) {
@@ -158,7 +158,7 @@ export class FolderAppenders {
     return state
   }
 
-  /** Closes the packs that nobody has written to for longest. */
+  /** Closes the packs that were not written to for longest. */
   #trim(): void {
     const idle = [...this.#states].filter(([, { appender, users }]) => users === 0 && !appender.isBusy)
     for (const [folder] of idle.slice(0, -MAX_IDLE)) void this.close(folder)
@@ -172,7 +172,7 @@ function takenOf({ taken }: FolderState, blobs: readonly NewBlob[]): string | un
 type Taken = Map<string, Promise<void> | undefined>
 
 function note(taken: Taken, name: string, underWay?: Promise<void>): void {
-  // Many at one time: to find the oldest, a map walks past all that were deleted before it.
+  // Deletes many at once, because a Map passes over all deleted entries to find its oldest.
   if (taken.size >= MAX_TAKEN && !taken.has(name)) {
     let left = MAX_TAKEN / 2
     for (const oldest of taken.keys()) {

@@ -1,4 +1,4 @@
-/** One folder of a store: its packs, read as far as they have grown, and what lies beside them. */
+/** One folder of a store: its packs, which are read further as they grow, and the files and folders beside them. */
 import { constants } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isSegment } from '../../blob/contract.ts'
@@ -10,16 +10,16 @@ import { Contents, Pack } from './contents.ts'
 import { stemOf } from './pack-name.ts'
 import { scan } from './scan.ts'
 
-/** Entries that are held in memory, of all folders together, besides those of the folder that is looked at. */
+/** The most entries in memory, of all folders together, besides those of the folder that is asked for. */
 const MAX_ENTRIES = 200_000
 const MAX_FOLDERS = 256
 
-/** What folders need of their store. */
+/** What all folders of one store share. */
 export interface FolderDeps {
   readonly disk: Disk
   readonly brief: Slots
   readonly root: string
-  /** Of a pack that this store has open for writing, how much of it is safe. */
+  /** Returns how many bytes are safe of a pack that this store has open for writing; undefined for every other pack. */
   safeEnd(stem: string): number | undefined
 }
 
@@ -43,12 +43,12 @@ export class Folder {
     return this.#contents.weight
   }
 
-  /** What was found when somebody looked last. */
+  /** The contents at the last look; undefined if there was none. */
   get known(): Contents | undefined {
     return this.#isRead ? this.#contents : undefined
   }
 
-  /** What is there now, or a moment later. */
+  /** Reads the folder, and returns its contents after the call. */
   look(): Promise<Contents> {
     return this.#looks.join()
   }
@@ -60,11 +60,11 @@ export class Folder {
     for (const name of names) {
       const stem = stemOf(name)
       if (stem === undefined) others.add(name)
-      // The first name of two, where it has them.
+      // Takes the first name of a pack that has both.
       else if (!packs.has(stem) || !name.endsWith('.end')) packs.set(stem, name)
     }
     if (!(await this.#extend(this.#contents, packs))) {
-      // A pack has gone, or a part of it that was not promised to anybody: with it went what was known.
+      // A pack is gone, or was cut, so all is read again.
       const contents = new Contents()
       await this.#extend(contents, packs)
       this.#contents = contents
@@ -74,7 +74,7 @@ export class Folder {
     return this.#contents
   }
 
-  /** Reads what is new. Answers whether that is all. */
+  /** Reads new entries. Returns false if a known pack is gone or was cut. */
   async #extend(contents: Contents, packs: ReadonlyMap<string, string>): Promise<boolean> {
     for (const stem of contents.packs.keys()) if (!packs.has(stem)) return false
     for (const [stem, fileName] of packs) {
@@ -86,14 +86,14 @@ export class Folder {
         contents.packs.set(stem, pack)
       } catch (error) {
         if (!isGone(error)) throw error
-        // Removed just now, and all that was in it deleted before.
+        // The pack was removed meanwhile, and all its blobs had been deleted before.
         if (known !== undefined) return false
       }
     }
     return true
   }
 
-  /** Reads what has come to a pack. Answers false where it has become shorter. */
+  /** Reads the new entries of a pack. Returns false if it has become shorter. */
   async #read(contents: Contents, pack: Pack): Promise<boolean> {
     const { disk } = this.#deps
     const safeEnd = this.#deps.safeEnd(pack.stem)
@@ -131,7 +131,7 @@ export class Folder {
   }
 }
 
-/** The folders that were looked at last. */
+/** Keeps the folders that were asked for last. */
 export class Folders {
   readonly #deps: FolderDeps
   readonly #folders = new Map<string, Folder>()

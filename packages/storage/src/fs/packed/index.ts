@@ -1,14 +1,14 @@
 /**
- * Blobs in packs: many small ones in one file, so that many commits share one write and one fsync.
+ * Blobs in packs: many small blobs in one file, so that many commits share one write and one fsync.
  *
  *     2026/11/21/0542/.pack-7-b1946ac92492d234-0                    small blobs whose keys are unique, one behind the other
  *     2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.eml                a large one: a file, as are those whose keys others may make
  *
- * Each store has packs of its own, one at a time for a folder, so any number of processes write to one directory without a lock.
- * A delete is an entry too, a grave, in a pack of whoever deletes. Readers know of each pack how far they have read it, and go on
- * from there. A pack in which nothing is left is removed (reclaiming.ts).
+ * Each store writes to packs of its own, one at a time for a folder. So any number of processes write to one directory without a
+ * lock. A delete is an entry too, a grave, in a pack of the store that deletes. A reader remembers how far it has read each pack, and
+ * goes on from there. A pack without blobs is removed (reclaiming.ts).
  *
- * The bytes are described in entry.ts, what counts of a pack that was cut short in scan.ts, the commit in appender.ts.
+ * entry.ts describes the bytes, scan.ts which entries count in a pack that was cut short, appender.ts the commit.
  */
 import { constants } from 'node:fs'
 import { join } from 'node:path'
@@ -60,7 +60,7 @@ export class PackedStore implements BlobStore, ListedFolders {
     const { folder, name } = placeOf(checkKey(key))
     const check = (): Promise<void> => this.#checkFree(folder, name)
     if (options.hasUniqueKey !== true) return this.#files.write(key, options, check)
-    // What the folder holds is not looked at for each: it may be very many.
+    // Does not read the folder for each blob, as it may hold very many.
     const claim = (): Promise<void> => this.#appenders.claim(this.#folders.get(folder), name, check)
     const file = (): BlobWriter => this.#files.write(key, options, claim)
     const pack = (blobs: readonly NewBlob[]): Promise<void> => this.#pack(folder, blobs)
@@ -82,7 +82,7 @@ export class PackedStore implements BlobStore, ListedFolders {
       try {
         return readerOf(await this.#deps.brief.run(() => readBlob(this.#deps.disk, path, blob)))
       } catch (error) {
-        // Deleted just now, and the pack with it.
+        // The blob was deleted meanwhile, and its pack removed.
         if (!isGone(error) || triesLeft === 0) throw diskError(error, `can't read ${key}`)
       }
     }
@@ -139,7 +139,7 @@ export class PackedStore implements BlobStore, ListedFolders {
   async size(key: string): Promise<number | undefined> {
     const { folder, name } = placeOf(key)
     const place = this.#folders.get(folder)
-    // Of a page with many folders the first are forgotten by the time its sizes are asked for.
+    // On a page with many folders, the first ones are forgotten before their sizes are asked for.
     const contents = place.known ?? (await place.look())
     return contents.blob(name)?.entry.size ?? this.#tree.size(key)
   }
@@ -149,14 +149,14 @@ export class PackedStore implements BlobStore, ListedFolders {
     return this.#appenders.add(folder, blobs, async (name) => this.#refuseTaken(folder, await folder.look(), name))
   }
 
-  /** Before a file is given its name: a pack may hold a blob of that. */
+  /** Called before a file gets its name. @throws StorageError `exists` if there is a blob of this name, also in a pack */
   async #checkFree(folderName: string, name: string): Promise<void> {
     const folder = this.#folders.get(folderName)
     await this.#refuseTaken(folder, await folder.look(), name)
     this.#appenders.note(folder, name)
   }
 
-  /** @throws StorageError `exists` where there is such a blob, which is safe then */
+  /** Checks that a name is free. @throws StorageError `exists` if there is such a blob, which is durable then */
   async #refuseTaken(folder: Folder, contents: Contents, name: string): Promise<void> {
     const blob = contents.blob(name)
     if (blob === undefined && !contents.others.has(name)) return
@@ -165,13 +165,13 @@ export class PackedStore implements BlobStore, ListedFolders {
     throw new StorageError('exists', `there is a blob ${folder.folder}${name}`)
   }
 
-  /** Who hears that a blob is gone relies on it, and whoever deleted it may have been killed before the sync. */
+  /** Syncs the graves of a blob that is gone: the caller relies on that, and the process that deleted it may have died before the sync. */
   async #makeSafe(folder: Folder, contents: Contents, name: string): Promise<void> {
     const diggers = [...contents.packs.values()].filter((pack) => pack.buries(name))
     await Promise.all(diggers.map(({ stem, fileName }) => this.#syncPack(folder, stem, fileName)))
   }
 
-  /** Syncs what another store wrote: its own writer may never come to it. */
+  /** Syncs a pack of another store, whose writer may have died before its sync. */
   async #syncPack(folder: Folder, stem: string, fileName: string): Promise<void> {
     const { disk } = this.#deps
     if (this.#appenders.isOwn(stem)) return
@@ -202,7 +202,7 @@ function placeOf(key: string): { folder: string; name: string } {
   return { folder: key.slice(0, end), name: key.slice(end) }
 }
 
-/** The bytes of a blob. @throws StorageError `corrupt` where they are not those that were written */
+/** Reads the bytes of a blob. @throws StorageError `corrupt` if they are not those that were written */
 async function readBlob(disk: Disk, path: string, { pack, entry }: PackedBlob): Promise<Uint8Array> {
   const file = await disk.open(join(path, pack.fileName), constants.O_RDONLY | constants.O_NOFOLLOW)
   try {

@@ -1,6 +1,6 @@
 /**
- * Names of packs: `.pack-` and a stem that nobody else makes. They begin with a dot, as no key does. A second name, with
- * `.end` behind it, says that a sweep is about to remove the pack: whoever still writes to it has to begin another.
+ * Names of packs: `.pack-` and a stem that nobody else makes. They begin with a dot, as no key does. A second name, which ends in
+ * `.end`, says that a sweep is about to remove the pack. Then a process that writes to it begins another.
  */
 const NAME = /^\.pack-([0-9a-z-]{1,80})(\.end)?$/
 
@@ -12,7 +12,7 @@ export function endName(stem: string): string {
   return `.pack-${stem}.end`
 }
 
-/** The stem of a pack, by one of its names; undefined for what is no pack. */
+/** Returns the stem of a pack, from one of its names; undefined if it is not the name of a pack. */
 export function stemOf(name: string): string | undefined {
   return NAME.exec(name)?.[1]
 }

@@ -1,11 +1,11 @@
 /**
- * Removing packs in which nothing is left.
+ * Removes packs whose blobs are all deleted.
  *
- * A pack may go once all its blobs are buried, and all that is buried by graves in it is gone for good: its own pack does not count,
- * they go together. Gone for good means that the directory was synced since: a power cut must not bring back a pack whose graves
- * are lost. Where two packs bury one another, or nothing but graves is left in several, the graves are copied to another first.
+ * A pack may go once all its blobs are buried, and each other pack that its graves name is durably removed. Durably means that the
+ * directory was synced since: otherwise a power cut could bring back a pack whose graves are lost. If two packs bury blobs of one
+ * another, or if several packs hold only graves, the graves are copied to another pack first.
  *
- * Somebody may still be writing to a pack of another store. So it gets a second name, and is looked at once more: see appender.ts.
+ * Another process may still write to its pack. So the pack gets a second name, and is read once more: see appender.ts.
  */
 import { join } from 'node:path'
 import { isTimeFolder, rootOf } from '../../mail/layout.ts'
@@ -17,11 +17,11 @@ import type { Contents, Grave, Pack } from './contents.ts'
 import type { Folder, Folders } from './folder.ts'
 import { endName, packName } from './pack-name.ts'
 
-/** A folder that was written to a moment ago will most likely be again: its packs are left for later. */
+/** A pack that was written to more recently stays for now, as its writer is likely to go on. */
 const YOUNG_MS = 60_000
-/** Packs in which nothing is left: each look at their folder looks at each of them. */
+/** The most packs without blobs that may stay, because each look at their folder looks at each of them. */
 const MAX_LEFT = 32
-/** Packs, then those that held their graves, and so on: more is left for the next time. */
+/** One removal may make others possible, up to so many rounds. The rest is left for the next time. */
 const MAX_ROUNDS = 8
 
 interface ReclaimingDeps {
@@ -35,7 +35,7 @@ interface ReclaimingDeps {
 export class Reclaiming {
   readonly #deps: ReclaimingDeps
   readonly #busy = new Set<string>()
-  /** Folders that were emptied while their packs were young, and when. */
+  /** Folders that became empty while their packs were young, and when. */
   readonly #young = new Map<string, number>()
 
   constructor(deps: ReclaimingDeps) {
@@ -43,9 +43,9 @@ export class Reclaiming {
   }
 
   /**
-   * After a delete: removes packs where the folder holds no blob in one any more, unless somebody wrote to them just now, and where
-   * many hold nothing but graves; also in folders that were too young at an earlier one. What fails is left for a sweep: the delete
-   * is done.
+   * Called after a delete. Removes packs of the folder if it holds no blob any more and a pack is not young, or if many packs have no
+   * blob left. Does the same for folders that were too young earlier. Ignores failures, which are left for a sweep, as the delete
+   * itself is done.
    */
   async deleted(folder: Folder, { packs, isEmpty }: Contents): Promise<void> {
     const before = Date.now() - YOUNG_MS
@@ -62,7 +62,7 @@ export class Reclaiming {
     }
   }
 
-  /** Removes all packs in which nothing is left, of other stores those that nobody has touched since `before`. */
+  /** Removes all packs without blobs; those of other stores only if they have not changed since `before`. */
   async sweep(before: number): Promise<void> {
     for await (const name of this.#timeFolders('')) await this.#reclaim(this.#deps.folders.get(name), before)
   }
@@ -73,14 +73,14 @@ export class Reclaiming {
     try {
       for (let round = 0; round < MAX_ROUNDS && (await this.#round(folder, before)); round++);
     } catch (error) {
-      // Somebody else took the last pack, and the folder.
+      // Another process removed the last pack, and the folder.
       if (!isGone(error)) throw error
     } finally {
       this.#busy.delete(folder.folder)
     }
   }
 
-  /** Removes some packs. Answers whether there may be more. */
+  /** Removes some packs. Returns whether there may be more. */
   async #round(folder: Folder, before: number): Promise<boolean> {
     const { appenders } = this.#deps
     if ((await folder.look()).packs.size === 0) return false
@@ -97,19 +97,19 @@ export class Reclaiming {
     return this.#remove(folder, moved, graves)
   }
 
-  /** Whether nobody writes to the pack, as far as can be told. */
+  /** Returns whether nobody writes to the pack, as far as this process can tell. */
   #isLeft({ stem, modifiedMs, next, size }: Pack, before: number): boolean {
     const { appenders } = this.#deps
-    // More than a batch that was cut short: a header has rotted, and what lies behind it may be mail. It is for a person to see.
+    // Keeps a pack with more unread bytes than one torn batch has: a header was damaged, and the operator may find mail behind it.
     if (size - next > MAX_BATCH_BYTES) return false
     return appenders.isOwn(stem) ? appenders.safeEnd(stem) === undefined : modifiedMs <= before
   }
 
   /**
-   * Removes those packs to which nothing has come that is needed.
+   * Removes those packs to which nobody has added anything that is needed.
    *
-   * @param copied Graves of theirs that are in another pack too
-   * @returns whether there was one
+   * @param copied Graves of these packs that were copied to another pack
+   * @returns whether it removed one
    */
   async #remove(folder: Folder, packs: readonly Pack[], copied: readonly Grave[]): Promise<boolean> {
     const { appenders, directories, disk } = this.#deps
@@ -127,10 +127,10 @@ export class Reclaiming {
       return neededGraves(pack, contents).every((grave) => known.has(`${grave.stem} ${grave.at}`))
     })
     if (over.length === 0) return false
-    // What this look did not find is gone for good from here on. An earlier one may have missed a pack between its two names.
+    // Makes the removal of packs that this look did not find durable. An earlier look may have missed a pack between its two names.
     await directories.flush(folder.path)
     for (const { stem } of over) {
-      // In this order: see appender.ts.
+      // Removes the names in this order: see appender.ts.
       for (const name of [packName(stem), endName(stem)]) {
         await disk.unlink(join(folder.path, name)).catch((error: unknown) => {
           if (!isGone(error)) throw error
@@ -140,7 +140,7 @@ export class Reclaiming {
     return true
   }
 
-  /** The folders of mail, those within before those without. */
+  /** Yields the folders of mail, each after the folders in it. */
   async *#timeFolders(folder: string): AsyncGenerator<string> {
     const { disk, root } = this.#deps
     for (const entry of await entriesIn(disk, join(root, folder))) {
@@ -151,7 +151,7 @@ export class Reclaiming {
   }
 }
 
-/** Graves that have to be kept, as what they bury is in another pack, and that is still there. */
+/** Returns the graves that are needed, because they bury blobs of another pack that still exists. */
 function neededGraves(pack: Pack, { packs }: Contents): Grave[] {
   return [...pack.graves.values()].filter(({ stem }) => stem !== pack.stem && packs.has(stem))
 }

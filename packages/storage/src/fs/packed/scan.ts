@@ -1,11 +1,11 @@
 /**
- * Reading the entries of a pack, while its writer may be at work, or after it was killed in the middle.
+ * Reads the entries of a pack, while another process may be writing to it, or after its writer died in the middle.
  *
- * An entry counts when a later one says that it was safe, or when its checksum is right and so are those of all before it. So a
- * torn one never counts, nor does one that relies on it, and of the others only the last few are read whole. One that was safe and
- * has rotted since does count: who reads it is told.
+ * An entry counts if a later one says that it was safe, or if its checksum is right and so are those of all entries before it. So a
+ * torn entry never counts, nor does one that relies on it, and only the bodies of the last few entries are read. An entry that was
+ * safe and is damaged since does count: a reader of it gets an error.
  *
- * Where no header is whole the pack ends, for now: what was found there is never searched for something that looks like one.
+ * The pack ends at the first header that is not whole. The scan does not search behind it for bytes that look like a header.
  */
 import type { Disk } from '../../disk/disk.ts'
 import { decode, type Entry, isBody, KIND, MAGIC, MAX_HEAD_BYTES } from './entry.ts'
@@ -22,11 +22,11 @@ export interface Counted {
 
 export interface ScanOptions {
   readonly seed: number
-  /** Where to begin: 0, or where an earlier scan got to. */
+  /** Where to begin: 0, or where an earlier scan ended. */
   readonly from: number
-  /** How long the pack is. What comes after that is not looked at. */
+  /** The length of the pack. Bytes behind it are not read. */
   readonly size: number
-  /** Whether all of it is known to be safe. */
+  /** Whether all its bytes are known to be safe. */
   readonly isSafe: boolean
 }
 
@@ -42,7 +42,7 @@ export async function scan(
   count: (counted: Counted) => void,
 ): Promise<number> {
   const chunk = Buffer.allocUnsafe(Math.min(Math.max(size - from, MAGIC.length), CHUNK_BYTES))
-  /** Those that nobody has said to be safe yet. */
+  /** Entries that no later entry has said to be safe yet. */
   let doubtful: Counted[] = []
   let start = from
   let bytes = await fill(disk, file, chunk, start, size)
@@ -88,7 +88,7 @@ export async function scan(
   return start + at
 }
 
-/** As many bytes from `position` on as there are before `end`, and as `buffer` holds. */
+/** Reads from `position` up to `end`, or until the buffer or the file ends. */
 export async function fill(disk: Disk, file: number, buffer: Buffer, position: number, end: number): Promise<Buffer> {
   const wanted = Math.min(buffer.length, end - position)
   let filled = 0
