@@ -1,5 +1,6 @@
 /**
- * @postern/storage: where transactions are kept. Backends are at `@postern/storage/fs`, `/maildir`, `/r2` and `/memory`.
+ * @postern/storage: where transactions are kept. Backends are at `@postern/storage/fs`,
+ * `/maildir`, `/s3`, `/r2` and `/memory`.
  */
 export type { ByteCount, Share } from './blob/allowance.ts'
 export { Allowance } from './blob/allowance.ts'
