@@ -4,7 +4,7 @@
  * A message that is refused is still read to its end, so that nothing of it is taken for a command; but not for ever.
  */
 import type { MessageFailure, ServerEvent } from './event.ts'
-import { TOO_LARGE } from '../extensions/builtin.ts'
+import { TOO_LARGE } from '../extensions/size.ts'
 import type { Input } from '../bytes/input.ts'
 import type { Limits } from '../limits.ts'
 import { BARE_LINE_ENDING_IN_MESSAGE, TEXT_LINE_TOO_LONG } from '../grammar/replies.ts'
