@@ -8,7 +8,8 @@ import { Gate } from '../src/protocol/server/gate.ts'
 import { type Limits, resolveLimits } from '../src/protocol/limits.ts'
 import { type Reply, reply } from '../src/protocol/grammar/reply.ts'
 import { MECHANISMS } from '../src/sasl/mechanisms.ts'
-import { type ProtocolOptions, ServerProtocol, type SessionPolicy } from '../src/protocol/server/server-protocol.ts'
+import type { ProtocolOptions, SessionPolicy } from '../src/protocol/server/policy.ts'
+import { ServerProtocol } from '../src/protocol/server/server-protocol.ts'
 
 const encoder = new TextEncoder()
 

@@ -60,28 +60,22 @@ const ACTS: ReadonlyMap<string, Act> = new Map<string, Act>([
   ['RSET', (dialogue) => giveUpTransaction(dialogue, () => dialogue.answer(undefined, replies.OK))],
   ['QUIT', (dialogue) => dialogue.answer(undefined, replies.GOODBYE)],
   ['HELP', (dialogue) => dialogue.answer(undefined, dialogue.context.help)],
-  [
-    'VRFY',
-    (dialogue, argument) => {
-      const { context, hooks, session } = dialogue
-      return dialogue.answer(
-        hooks.ask(() => context.options.verify?.(argument, session)),
-        replies.CANNOT_VERIFY,
-      )
-    },
-  ],
-  [
-    'EXPN',
-    (dialogue, argument) => {
-      const { context, hooks, session } = dialogue
-      return dialogue.answer(
-        hooks.ask(() => context.options.expand?.(argument, session)),
-        replies.COMMAND_OFF,
-      )
-    },
-  ],
+  ['VRFY', verify],
+  ['EXPN', expand],
   ['STARTTLS', startTls],
 ])
+
+function verify(dialogue: Dialogue, argument: string): void | Promise<void> {
+  const { context, hooks, session } = dialogue
+  const verdict = hooks.ask(() => context.options.verify?.(argument, session))
+  return dialogue.answer(verdict, replies.CANNOT_VERIFY)
+}
+
+function expand(dialogue: Dialogue, argument: string): void | Promise<void> {
+  const { context, hooks, session } = dialogue
+  const verdict = hooks.ask(() => context.options.expand?.(argument, session))
+  return dialogue.answer(verdict, replies.COMMAND_OFF)
+}
 
 /** A command of an extension's own. */
 function askExtension(dialogue: Dialogue, event: CommandEvent): void | Promise<void> {

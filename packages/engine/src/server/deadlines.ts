@@ -30,7 +30,8 @@ export class Deadlines {
   readonly #limits: Limits
   #sessionEndsAt: number
   #waitEndsAt = Infinity
-  #lastMomentEndsAt = Infinity
+  /** Set once the session was destroyed. */
+  #lastMomentEndsAt: number | undefined
   /** Hooks that have not answered. Between two chunks one is asked while that for the message waits. */
   #hooks = 0
   #commandAwaitedSince = 0
@@ -47,7 +48,7 @@ export class Deadlines {
 
   /** The next deadline; Infinity if there is none. */
   get at(): number {
-    return Math.min(this.#waitEndsAt, this.#lastMomentEndsAt)
+    return this.#lastMomentEndsAt === undefined ? this.#waitEndsAt : Math.min(this.#waitEndsAt, this.#lastMomentEndsAt)
   }
 
   get isHookAwaited(): boolean {
@@ -158,8 +159,8 @@ export class Deadlines {
 
   /** Returns what has taken too long, and waits for it no more. */
   expire(now: number): Wait | 'last-moment' {
-    if (now >= this.#lastMomentEndsAt) {
-      this.#lastMomentEndsAt = Infinity
+    if (this.#lastMomentEndsAt !== undefined && now >= this.#lastMomentEndsAt) {
+      this.#lastMomentEndsAt = undefined
       return 'last-moment'
     }
     if (now < this.#waitEndsAt) return 'nothing'

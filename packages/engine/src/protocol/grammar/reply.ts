@@ -5,7 +5,7 @@
  * once: no control byte reaches the wire, and no line is longer than a reply line may be (RFC 5321 4.5.3.1.5).
  */
 
-import { encodeAscii } from '../bytes/octets.ts'
+import { allocate, encodeAscii } from '../bytes/octets.ts'
 
 /** RFC 5321 4.5.3.1.5: 512 octets with CRLF. What is left for text behind `250-5.1.1 `, with some room. */
 const MAX_TEXT_OCTETS = 490
@@ -105,4 +105,15 @@ function safeLines(text: string | readonly string[]): readonly string[] {
 export function printable(text: string, maxLength: number = MAX_TEXT_OCTETS): string {
   const cut = text.length > maxLength ? text.slice(0, maxLength) : text
   return cut.replace(/[^\x20-\x7e]/g, '?')
+}
+
+/** Returns replies as they go over the wire together. @param octets Of all of them */
+export function joinReplies(replies: readonly Reply[], octets: number): Uint8Array {
+  const joined = allocate(octets)
+  let at = 0
+  for (const each of replies) {
+    joined.set(each.octets, at)
+    at += each.wire.length
+  }
+  return joined
 }

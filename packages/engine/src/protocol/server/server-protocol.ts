@@ -8,47 +8,20 @@
 import { KIND, trimEnd } from '../bytes/ascii.ts'
 import { encodeBase64 } from '../bytes/base64.ts'
 import { Input } from '../bytes/input.ts'
-import { allocate } from '../bytes/octets.ts'
-import type { ExtensionSet } from '../extensions/set.ts'
 import { LineReader } from '../framing/lines.ts'
-import type { BareLineEndings } from '../framing/text.ts'
 import { isHttpRequest, tidied } from '../grammar/command.ts'
 import * as replies from '../grammar/replies.ts'
-import { type Reply, isReply, reply, replyAsIs } from '../grammar/reply.ts'
+import { type Reply, isReply, joinReplies, reply, replyAsIs } from '../grammar/reply.ts'
 import type { Limits } from '../limits.ts'
-import type { Allowance } from './allowance.ts'
 import { type AuthRules, readResponse, redacted } from './auth.ts'
 import { Budgets } from './budgets.ts'
 import type { KnownVerb, Settle, VerbSession } from './entry.ts'
 import type { Hello, ServerEvent } from './event.ts'
-import type { Gate } from './gate.ts'
 import { MessageReader } from './message-reader.ts'
+import type { ProtocolOptions, SessionPolicy } from './policy.ts'
 import { AFTER_AUTH, AFTER_CHUNK, AFTER_MESSAGE, AFTER_TLS, type CommandState, type Move, type State } from './state.ts'
 import type { OpenEnvelope, TransactionRules } from './transaction.ts'
 import { askAuth, settleMessageEnd, settleTransaction } from './verbs.ts'
-
-/** What one server's sessions have in common. */
-export interface ProtocolOptions extends TransactionRules, AuthRules {
-  readonly hostname: string
-  readonly limits: Limits
-  readonly extensions: ExtensionSet
-  readonly bareLineEndings: BareLineEndings
-  readonly gate: Gate
-  /** What the envelopes of all sessions may hold. */
-  readonly envelopes: Allowance
-}
-
-/** What one session is set apart by. */
-export interface SessionPolicy {
-  readonly isSecure: boolean
-  readonly canStartTls: boolean
-  readonly tlsRequired: boolean
-  readonly authRequired: boolean
-  /** Default: those of the server. */
-  readonly addresses?: TransactionRules['addresses'] | undefined
-  /** Sees each command line, credentials taken out. */
-  readonly observe?: ((line: string) => void) | undefined
-}
 
 const NEED_DATA: ServerEvent = { type: 'need-data' }
 const END: ServerEvent = { type: 'end' }
@@ -76,7 +49,6 @@ interface Skip {
 export class ServerProtocol implements VerbSession {
   readonly limits: Limits
   readonly rules: TransactionRules
-  readonly auth: AuthRules
   readonly budgets: Budgets
   isSecure: boolean
   canStartTls: boolean
@@ -114,7 +86,6 @@ export class ServerProtocol implements VerbSession {
     this.#policy = policy
     const { addresses = options.addresses } = policy
     this.rules = addresses === options.addresses ? options : { addresses, extensions: options.extensions }
-    this.auth = options
     this.budgets = new Budgets(options.limits, options.envelopes)
     const { maxAuthLineOctets } = options.limits
     const { maxLineOctets } = options.gate
@@ -166,7 +137,7 @@ export class ServerProtocol implements VerbSession {
     const replies = this.#replies
     const [first] = replies
     if (first === undefined) return undefined
-    const octets = replies.length === 1 ? first.octets : joinOctets(replies, this.#waitingOctets)
+    const octets = replies.length === 1 ? first.octets : joinReplies(replies, this.#waitingOctets)
     this.#replies = []
     this.#waitingOctets = 0
     return octets
@@ -262,6 +233,10 @@ export class ServerProtocol implements VerbSession {
   }
 
   // What verbs need
+
+  get auth(): AuthRules {
+    return this.#options
+  }
 
   get lineOctets(): number {
     return this.#lines.octets
@@ -417,14 +392,4 @@ export class ServerProtocol implements VerbSession {
       return this.ask(CHUNK_END, AFTER_CHUNK, settleTransaction)
     return this.ask(MESSAGE_END, END_OF_MESSAGE, settleMessageEnd)
   }
-}
-
-function joinOctets(given: readonly Reply[], octets: number): Uint8Array {
-  const joined = allocate(octets)
-  let at = 0
-  for (const each of given) {
-    joined.set(each.octets, at)
-    at += each.wire.length
-  }
-  return joined
 }
