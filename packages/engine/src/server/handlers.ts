@@ -62,8 +62,8 @@ export interface Handlers {
    */
   refused?(refused: RefusedCommand, session: Session | undefined): void
   /**
-   * A hook threw, or a connection broke in a way that is not the client's doing. A TLS handshake or a proxy's header that failed comes
-   * as an {@link ArrivalError}.
+   * A hook threw, or a connection broke in a way that is not the client's doing. A hook that was late comes as a `HookTimeoutError`, a
+   * TLS handshake or a proxy's header that failed as an {@link ArrivalError}.
    */
   error?(error: unknown, session: Session | undefined): void
 }
