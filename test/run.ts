@@ -62,6 +62,8 @@ interface Report {
       readonly fullName: string
       readonly status: string
       readonly failureMessages: readonly string[]
+      /** See kit/need.ts. */
+      readonly meta: { readonly missing?: string }
     }[]
   }[]
 }
@@ -134,9 +136,8 @@ function read(): Report | undefined {
 /** Returns a line for each thing that this machine lacks: how many tests it skipped, and what it is. */
 function lacksIn({ testResults }: Report): string[] {
   const counts = new Map<string, number>()
-  for (const { fullName, status } of testResults.flatMap(({ assertionResults }) => assertionResults)) {
-    const reason = status === 'failed' ? undefined : / \(skipped: (.*)\)$/s.exec(fullName)?.[1]
-    for (const lack of reason?.split('; ') ?? []) counts.set(lack, (counts.get(lack) ?? 0) + 1)
+  for (const { meta } of testResults.flatMap(({ assertionResults }) => assertionResults)) {
+    for (const lack of meta.missing?.split('; ') ?? []) counts.set(lack, (counts.get(lack) ?? 0) + 1)
   }
   return [...counts].map(([lack, count]) => `${String(count).padStart(4)} tests skipped: ${lack}`)
 }

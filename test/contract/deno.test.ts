@@ -1,9 +1,5 @@
-import { describe } from 'vitest'
-import { testOutcomes } from '../../packages/runtime/test/program.ts'
-import { blackBoxOutcomes } from './outcomes.ts'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { testTarget } from './outcomes.ts'
 import { serveOn } from './served.ts'
 
-await using target = await serveOn(COMMANDS.deno)
-const outcomes = await blackBoxOutcomes('postern serve', target)
-describe('deno', () => testOutcomes('black box', 'deno', outcomes))
+testTarget({ runtime: 'deno', subject: 'postern serve', gaps: {}, start: () => serveOn(COMMANDS.deno) })

@@ -2,7 +2,12 @@
 import { play } from '../conformance/vector.ts'
 import { VECTORS } from '../conformance/vectors/index.ts'
 import { InProcess } from './in-process.ts'
-import { attempt, type Outcome } from '../../packages/runtime/test/outcome.ts'
+import { attempt, type Outcome, type Row } from '../../packages/runtime/test/outcome.ts'
+
+/** Returns what {@link engineOutcomes} reports. */
+export function engineRows(): Row[] {
+  return Object.values(VECTORS).flatMap((vectors) => vectors.map(({ row, name }) => ({ subject: row, check: name })))
+}
 
 export async function* engineOutcomes(): AsyncGenerator<Outcome> {
   const stage = new InProcess()

@@ -1,9 +1,9 @@
 /** The engine's checks, run inside workerd. */
 import { resolve } from 'node:path'
-import { describe } from 'vitest'
 import type { Outcome } from '../../packages/runtime/test/outcome.ts'
-import { testOutcomes } from '../../packages/runtime/test/program.ts'
+import { testSuite } from '../../packages/runtime/test/program.ts'
 import { bundle, COMPATIBILITY_DATE, serveWorkerd } from '../../packages/runtime/test/workerd/serving.ts'
+import { engineRows } from './engine-checks.ts'
 
 const CONFIG = `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
@@ -19,5 +19,4 @@ async function outcomesInWorkerd(): Promise<Outcome[]> {
   return (await answer.json()) as Outcome[]
 }
 
-const outcomes = await outcomesInWorkerd()
-describe('workerd', () => testOutcomes('engine', 'workerd', outcomes))
+testSuite({ suite: 'engine', runtime: 'workerd', rows: engineRows(), run: outcomesInWorkerd })

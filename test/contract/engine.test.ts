@@ -1,12 +1,12 @@
 /** The engine's checks, run inside each server runtime. */
 import { resolve } from 'node:path'
-import { describe } from 'vitest'
-import { outcomesOf, testOutcomes } from '../../packages/runtime/test/program.ts'
+import { outcomesOf, testSuite } from '../../packages/runtime/test/program.ts'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { engineRows } from './engine-checks.ts'
 
 const program = resolve(import.meta.dirname, 'engine-program.ts')
+const rows = engineRows()
 
 for (const [runtime, command] of Object.entries(COMMANDS)) {
-  const outcomes = await outcomesOf([...command, program], 300_000)
-  describe(runtime, () => testOutcomes('engine', runtime, outcomes))
+  testSuite({ suite: 'engine', runtime, rows, run: () => outcomesOf([...command, program], 300_000) })
 }

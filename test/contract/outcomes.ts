@@ -1,19 +1,49 @@
-/** Looks at a target from outside, and tells what came of each check. */
+/** Looks at a target from outside: a test for each check. */
+import { afterAll, beforeAll, describe, test } from 'vitest'
 import { attempt, type Outcome, patiently } from '../../packages/runtime/test/outcome.ts'
-import { BLACK_BOX } from './black-box.ts'
-import type { Target } from './target.ts'
+import { settle, writeColumn } from '../../packages/runtime/test/program.ts'
+import { BLACK_BOX, type BlackBoxCheck } from './black-box.ts'
+import type { Gaps, Target } from './target.ts'
 
-export async function blackBoxOutcomes(subject: string, target: Target): Promise<Outcome[]> {
-  const outcomes: Outcome[] = []
-  for (const { name: check, needs, without, machine, run } of BLACK_BOX) {
-    if (without !== undefined && target.gaps[without] === undefined) continue
-    const reason = needs.map((ability) => target.gaps[ability]).find((gap) => gap !== undefined)
-    const missing = machine?.(target)
-      .map((need) => need.missing)
-      .find((lack) => lack !== undefined)
-    if (reason !== undefined) outcomes.push({ subject, check, result: 'skipped', reason })
-    else if (missing !== undefined) outcomes.push({ subject, check, result: 'absent', reason: missing })
-    else outcomes.push({ subject, check, ...(await attempt(() => patiently(run(target)))) })
-  }
-  return outcomes
+export interface Subject {
+  readonly runtime: string
+  readonly subject: string
+  /** What it can't do, and why. */
+  readonly gaps: Gaps
+  start(gaps: Gaps): Promise<Target>
+}
+
+/** Starts the target before the tests. The last test stops it. */
+export function testTarget({ runtime, subject, gaps, start }: Subject): void {
+  describe(`${runtime}: ${subject}`, () => {
+    const outcomes: Outcome[] = []
+    let target: Target
+    beforeAll(async () => {
+      target = await start(gaps)
+    })
+    afterAll(async () => {
+      writeColumn('black box', runtime, outcomes)
+      await target?.[Symbol.asyncDispose]()
+    })
+    for (const check of BLACK_BOX.filter(({ without }) => without === undefined || gaps[without] !== undefined)) {
+      test(check.name, async (context) => {
+        const outcome = { subject, check: check.name, ...(await look(target, check)) }
+        outcomes.push(outcome)
+        settle(context, outcome)
+      })
+    }
+  })
+}
+
+async function look(
+  target: Target,
+  { needs, machine, run }: BlackBoxCheck,
+): Promise<Pick<Outcome, 'result' | 'reason'>> {
+  const gap = needs.map((ability) => target.gaps[ability]).find((reason) => reason !== undefined)
+  if (gap !== undefined) return { result: 'skipped', reason: gap }
+  const missing = machine?.(target)
+    .map((need) => need.missing)
+    .find((lack) => lack !== undefined)
+  if (missing !== undefined) return { result: 'absent', reason: missing }
+  return attempt(() => patiently(run(target)))
 }

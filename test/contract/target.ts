@@ -4,6 +4,9 @@ import type { Kept } from '../peers/store.ts'
 /** What a check may need that not every runtime has. */
 export type Ability = 'STARTTLS' | 'implicit TLS' | 'AUTH' | 'graceful stop'
 
+/** What a target can't do, and why. */
+export type Gaps = Readonly<Partial<Record<Ability, string>>>
+
 export interface Target extends AsyncDisposable {
   /** In clear; STARTTLS where it is able to. */
   readonly smtp: number
@@ -12,7 +15,7 @@ export interface Target extends AsyncDisposable {
   /** PEM: the certificate, which signs itself. */
   readonly caFile: string
   /** What it can't do, and why. */
-  readonly gaps: Readonly<Partial<Record<Ability, string>>>
+  readonly gaps: Gaps
   /** A message that was kept. Rejects where there is none. */
   kept(id: string): Promise<Kept>
   /** Ids of all that was kept. */

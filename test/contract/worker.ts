@@ -8,18 +8,24 @@ import { freePort } from '../kit/port.ts'
 import { environment } from '../peers/postern.ts'
 import { makeCertificate } from '../peers/served.ts'
 import { Scratch } from '../peers/store.ts'
-import type { Target } from './target.ts'
+import type { Gaps, Target } from './target.ts'
 
 const APP = resolve(import.meta.dirname, '../../apps/cloudflare')
 
-const NO_NOTICE =
-  'a Worker is not told that it is to stop: workerd lets mail in progress finish, and who is idle hears nothing'
-const NO_STOP = 'wrangler dev ends its Workers at once'
+export const WORKERD_GAPS: Gaps = {
+  'graceful stop':
+    'a Worker is not told that it is to stop: workerd lets mail in progress finish, and who is idle hears nothing',
+}
+export const WRANGLER_GAPS: Gaps = {
+  STARTTLS: 'wrangler dev gives a Worker no TLS of its own: nothing offers STARTTLS',
+  'implicit TLS': 'wrangler dev has no option for it',
+  'graceful stop': 'wrangler dev ends its Workers at once',
+}
 
 const LIMITS = { POSTERN_MAX_CONNECTIONS: '2000', POSTERN_MAX_CONNECTIONS_PER_ADDRESS: '2000' }
 
 /** `self-hosted/start.ts`, with mail on its disk. */
-export async function workerdTarget(): Promise<Target> {
+export async function workerdTarget(gaps: Gaps): Promise<Target> {
   const scratch = await Scratch.make()
   const { keyFile, caFile } = await makeCertificate(scratch)
   const addresses = ['smtp', 'smtps', 'http'].map((name) => `--${name}=127.0.0.1:0`)
@@ -46,7 +52,7 @@ export async function workerdTarget(): Promise<Target> {
     smtp: port('smtp'),
     smtps: port('smtps'),
     caFile,
-    gaps: { 'graceful stop': NO_NOTICE },
+    gaps,
     kept: (id) => readKept(port('http'), id),
     ids: () => keptIds(port('http')),
     async [Symbol.asyncDispose]() {
@@ -57,7 +63,7 @@ export async function workerdTarget(): Promise<Target> {
 }
 
 /** `wrangler dev` with the configuration that is deployed, but for ports and vars; mail in its R2. */
-export async function wranglerTarget(): Promise<Target> {
+export async function wranglerTarget(gaps: Gaps): Promise<Target> {
   const scratch = await Scratch.make()
   const { caFile } = await makeCertificate(scratch)
   const [smtp, http] = [await freePort(), await freePort()]
@@ -77,11 +83,7 @@ export async function wranglerTarget(): Promise<Target> {
     smtp,
     smtps: 0,
     caFile,
-    gaps: {
-      STARTTLS: 'wrangler dev gives a Worker no TLS of its own: nothing offers STARTTLS',
-      'implicit TLS': 'wrangler dev has no option for it',
-      'graceful stop': NO_STOP,
-    },
+    gaps,
     kept: (id) => readKept(http, id),
     ids: () => keptIds(http),
     async [Symbol.asyncDispose]() {

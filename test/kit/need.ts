@@ -1,6 +1,13 @@
 /** Tests that need what not every machine has. */
-import { test } from 'vitest'
+import { test, type TestContext } from 'vitest'
 import type { Need } from './abilities.ts'
+
+declare module 'vitest' {
+  interface TaskMeta {
+    /** What the machine lacks for a test that is skipped: `test/run.ts` counts the tests of each lack. */
+    missing?: string
+  }
+}
 
 export interface NeedyOptions {
   /** Default: a minute. */
@@ -8,11 +15,7 @@ export interface NeedyOptions {
   readonly concurrent?: boolean
 }
 
-/**
- * Defines a test that is skipped by name if something is missing. With REQUIRE_PEERS=1 it fails then.
- *
- * `test/run.ts` reads the reason out of the title of a skipped test, and counts the tests of each reason.
- */
+/** Defines a test that is skipped by name if something is missing. With REQUIRE_PEERS=1 it fails then. */
 export function testWith(
   needs: readonly Need[],
   name: string,
@@ -26,7 +29,14 @@ export function testWith(
     test(name, () => {
       throw new Error(`REQUIRE_PEERS: ${missing}`)
     })
-  } else test.skip(`${name} (skipped: ${missing})`, body)
+  } else test.skip(`${name} (skipped: ${missing})`, { meta: { missing } }, body)
+}
+
+/** Skips a test that runs already. With REQUIRE_PEERS=1 it fails. */
+export function skipFor({ skip, task }: TestContext, missing: string): never {
+  if (process.env['REQUIRE_PEERS'] === '1') throw new Error(`REQUIRE_PEERS: ${missing}`)
+  task.meta.missing = missing
+  return skip(missing)
 }
 
 /** Returns what is missing, each thing once; '' if nothing is. */

@@ -19,6 +19,7 @@ import type { Sockets } from '../../../packages/runtime/test/sockets.ts'
 import { Front } from '../src/front/front.ts'
 import { listenForPipes } from '../src/serve/pipe.ts'
 import { loadRuntime } from '../src/host/runtime.ts'
+import { BARE, CLEAR, IMPLICIT, OWN, UPGRADED } from './front-kinds.ts'
 
 const lingerMs = 1_000
 const host = '127.0.0.1'
@@ -117,22 +118,14 @@ async function* oneByOne(subject: string, makePair: MakePair): AsyncGenerator<Ou
 const clear = await throughFront(false)
 const kinds: PairKind[] = [
   {
-    subject: 'WebSocket',
+    ...BARE,
     makePair: await bare((url) => new WsWebSocket(url, { perMessageDeflate: false }) as WebSocketLike),
   },
-  {
-    subject: 'front',
-    hasStartTls: true,
-    makePair: clear,
-    gaps: {
-      'a read answers at once when bytes are waiting':
-        'until TLS, bytes wait at the front: what follows a reply may be the handshake, which the front has to make',
-    },
-  },
-  { subject: 'front, STARTTLS', makePair: await upgraded(clear) },
-  { subject: 'front, implicit TLS', makePair: await throughFront(true) },
+  { ...CLEAR, makePair: clear },
+  { ...UPGRADED, makePair: await upgraded(clear) },
+  { ...IMPLICIT, makePair: await throughFront(true) },
 ]
 await report(contractOutcomes(kinds))
-await report(oneByOne("WebSocket of the runtime's own", await bare((url) => new WebSocket(url) as WebSocketLike)))
+await report(oneByOne(OWN.subject, await bare((url) => new WebSocket(url) as WebSocketLike)))
 // What a check left open is not waited for.
 process.exit(0)

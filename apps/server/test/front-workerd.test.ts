@@ -1,14 +1,19 @@
 /** Fronts before a Worker, in raw workerd, and the contract of Duplex over WebSockets inside it. */
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { messageOf, MiB } from '../../../test/corpus/messages.ts'
 import { RawClient } from '../../../test/corpus/raw-client.ts'
 import { sendByData, textOf } from '../../../test/corpus/send.ts'
 import { throughTls } from '../../../test/peers/openssl.ts'
-import type { Outcome } from '../../../packages/runtime/test/outcome.ts'
-import { testOutcomes } from '../../../packages/runtime/test/program.ts'
-import { bundle, COMPATIBILITY_DATE, serveWorkerd } from '../../../packages/runtime/test/workerd/serving.ts'
+import { contractRows, type Outcome } from '../../../packages/runtime/test/outcome.ts'
+import { testSuite } from '../../../packages/runtime/test/program.ts'
+import {
+  bundle,
+  COMPATIBILITY_DATE,
+  serveWorkerd,
+  type Workerd,
+} from '../../../packages/runtime/test/workerd/serving.ts'
 import { certificateFiles, RUNTIMES, SECRET, startFront } from './front-harness.ts'
 
 const CONFIG = `using Workerd = import "/workerd/workerd.capnp";
@@ -18,10 +23,16 @@ const config :Workerd.Config = (
     bindings = [(name = "SECRET", text = "${SECRET}")]))],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")]);
 `
-const files = { 'config.capnp': CONFIG, 'worker.js': await bundle(resolve(import.meta.dirname, 'front-worker.ts')) }
-const workerd = await serveWorkerd(files, ['http'])
-const host = `127.0.0.1:${workerd.ports['http']}`
-afterAll(() => workerd[Symbol.asyncDispose]())
+
+let workerd: Workerd
+let host: string
+
+beforeAll(async () => {
+  const files = { 'config.capnp': CONFIG, 'worker.js': await bundle(resolve(import.meta.dirname, 'front-worker.ts')) }
+  workerd = await serveWorkerd(files, ['http'])
+  host = `127.0.0.1:${workerd.ports['http']}`
+})
+afterAll(() => workerd?.[Symbol.asyncDispose]())
 
 interface Kept {
   readonly remote: { readonly address: string }
@@ -34,8 +45,12 @@ async function kept(): Promise<Kept[]> {
   return (await (await fetch(`http://${host}/kept`)).json()) as Kept[]
 }
 
-const outcomes = (await (await fetch(`http://${host}/`)).json()) as Outcome[]
-describe('workerd', () => testOutcomes('websocket', 'workerd', outcomes))
+testSuite({
+  suite: 'websocket',
+  runtime: 'workerd',
+  rows: contractRows([{ subject: 'WebSocket' }]),
+  run: async () => (await (await fetch(`http://${host}/`)).json()) as Outcome[],
+})
 
 test.each(RUNTIMES)(
   'mail through a front on %s to a Worker: the same bytes, the client and its TLS',

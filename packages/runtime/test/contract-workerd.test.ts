@@ -1,24 +1,21 @@
 /** The contract of Duplex, run inside workerd: in memory, and over its own sockets. */
 import { resolve } from 'node:path'
-import { describe } from 'vitest'
 import { selfSigned } from '../src/sockets/tls/index.ts'
-import { contract } from './contract.ts'
 import { sleep } from './exchange.ts'
-import { lookAt, type Outcome } from './outcome.ts'
-import { testOutcomes } from './program.ts'
+import { inProcessKinds } from './in-process.ts'
+import { checksOf, contractRows, type Kind, lookAt, type Outcome } from './outcome.ts'
+import { testSuite } from './program.ts'
 import type { TcpMode } from './workerd/order.ts'
 import { Relay } from './workerd/relay.ts'
 import { bundle, COMPATIBILITY_DATE, serveWorkerd, type Workerd } from './workerd/serving.ts'
 
-/** One end of connections of one kind. */
-interface Kind {
-  readonly subject: string
+/** Connections of one kind. */
+interface TcpKind extends Kind {
   readonly mode: TcpMode
-  readonly hasStartTls?: boolean
   readonly isUpgraded?: boolean
 }
 
-const KINDS: readonly Kind[] = [
+const KINDS: readonly TcpKind[] = [
   { subject: 'TCP', mode: 'clear' },
   { subject: 'TCP that can become TLS', mode: 'starttls', hasStartTls: true },
   { subject: 'implicit TLS', mode: 'implicit TLS' },
@@ -93,12 +90,15 @@ const config :Workerd.Config = (
   )
 }
 
+function seen({ subject }: Kind, isDialled: boolean): string {
+  return `${isDialled ? 'dialled' : 'accepted'} ${subject}`
+}
+
 /** The contract as it is seen from each end. */
-async function overTcp(kind: Kind, { ports }: Workerd): Promise<Outcome[]> {
+async function overTcp(kind: TcpKind, { ports }: Workerd): Promise<Outcome[]> {
   const { mode, isUpgraded = false, hasStartTls = false } = kind
-  const checks = contract.filter(({ needsStartTls }) => hasStartTls || !needsStartTls)
   const seenFrom = async (check: string, isDialled: boolean): Promise<Outcome> => {
-    const subject = `${isDialled ? 'dialled' : 'accepted'} ${kind.subject}`
+    const subject = seen(kind, isDialled)
     const gaps = { ...ALWAYS, ...(hasStartTls ? BEFORE_STARTTLS : {}), ...(isDialled ? FROM_DIALLED : {}) }
     const reason = gaps[check]
     if (reason !== undefined) return { subject, check, result: 'skipped', reason }
@@ -106,7 +106,9 @@ async function overTcp(kind: Kind, { ports }: Workerd): Promise<Outcome[]> {
     await relays[mode].join(ports[mode] ?? 0, { id, check, isSwapped: isDialled, isUpgraded })
     return { subject, check, ...(await resultOf(id, ports[`results of ${mode}`] ?? 0)) }
   }
-  const outcomes = await lookAt(checks, ({ name }) => Promise.all([seenFrom(name, false), seenFrom(name, true)]))
+  const outcomes = await lookAt(checksOf(kind), ({ name }) =>
+    Promise.all([seenFrom(name, false), seenFrom(name, true)]),
+  )
   return outcomes.flat()
 }
 
@@ -131,5 +133,6 @@ async function outcomesInWorkerd(): Promise<Outcome[]> {
   return outcomes
 }
 
-const outcomes = await outcomesInWorkerd()
-describe('workerd', () => testOutcomes('duplex', 'workerd', outcomes))
+const ends = KINDS.flatMap((kind) => [false, true].map((isDialled) => ({ ...kind, subject: seen(kind, isDialled) })))
+const rows = contractRows([...inProcessKinds, ...ends])
+testSuite({ suite: 'duplex', runtime: 'workerd', rows, run: outcomesInWorkerd })

@@ -1,23 +1,31 @@
 /** Checks that run inside a runtime report what came of each as a line of JSON. No test runner, no runtime. */
 import { type Check, contract, type MakePair } from './contract.ts'
 
-/** What came of one check. */
-export interface Outcome {
-  /** What was looked at: 'TCP', 'STARTTLS' … */
+/** One thing that a suite looks at. */
+export interface Row {
+  /** 'TCP', 'STARTTLS' … */
   readonly subject: string
   readonly check: string
+}
+
+/** What came of one check. */
+export interface Outcome extends Row {
   /** `skipped` is a gap of the runtime; `absent` lacks something on this machine. */
   readonly result: 'passed' | 'failed' | 'skipped' | 'absent'
   /** Why it has not passed. */
   readonly reason?: string
 }
 
-/** One way to make connections. */
-export interface PairKind {
+/** What is known of a way to make connections before one is made. */
+export interface Kind {
   readonly subject: string
-  readonly makePair: MakePair
   /** Both ends are in clear and can become TLS. Default false. */
   readonly hasStartTls?: boolean
+}
+
+/** One way to make connections. */
+export interface PairKind extends Kind {
+  readonly makePair: MakePair
   /** Checks that can not hold here, by name, with the reason. */
   readonly gaps?: Readonly<Record<string, string>>
 }
@@ -28,13 +36,23 @@ export async function lookAt<T>(checks: readonly Check[], look: (check: Check) =
   return [...calm, ...(await Promise.all(checks.filter(({ isHurried }) => isHurried).map(look)))]
 }
 
+/** Returns the checks of the contract that a kind can be asked for. */
+export function checksOf({ hasStartTls = false }: Kind): readonly Check[] {
+  return contract.filter(({ needsStartTls }) => hasStartTls || !needsStartTls)
+}
+
+/** Returns what {@link contractOutcomes} reports of these kinds. */
+export function contractRows(kinds: readonly Kind[]): Row[] {
+  return kinds.flatMap((kind) => checksOf(kind).map(({ name: check }) => ({ subject: kind.subject, check })))
+}
+
 /** Runs the contract over each kind, one kind after another. */
 export async function* contractOutcomes(kinds: readonly PairKind[]): AsyncGenerator<Outcome> {
-  for (const { subject, makePair, hasStartTls = false, gaps = {} } of kinds) {
+  for (const kind of kinds) {
+    const { subject, makePair, gaps = {} } = kind
     const unknown = Object.keys(gaps).find((name) => !contract.some((check) => check.name === name))
     if (unknown !== undefined) throw new Error(`${subject}: there is no check '${unknown}' to leave out`)
-    const checks = contract.filter(({ needsStartTls }) => hasStartTls || !needsStartTls)
-    yield* await lookAt(checks, async ({ name: check, run }): Promise<Outcome> => {
+    yield* await lookAt(checksOf(kind), async ({ name: check, run }): Promise<Outcome> => {
       const reason = gaps[check]
       if (reason !== undefined) return { subject, check, result: 'skipped', reason }
       return { subject, check, ...(await attempt(() => run(makePair))) }

@@ -1,13 +1,16 @@
-/** Starts a program that reports outcomes, in whatever runtime, and makes a test of each. */
+/** Starts programs that report outcomes, in whatever runtime, and tests what they report. */
 import { spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { expect, test } from 'vitest'
-import { testWith } from '../../../test/kit/need.ts'
-import type { Outcome } from './outcome.ts'
+import { beforeAll, describe, expect, test, type TestContext } from 'vitest'
+import { skipFor } from '../../../test/kit/need.ts'
+import type { Outcome, Row } from './outcome.ts'
 
 /** Where `pnpm test` finds what its matrix is made of. */
 const MATRIX = resolve(import.meta.dirname, '../../../test/.cache/matrix')
+
+/** Longer than a program may take, on a machine that is busy with others. */
+const SUITE_TIMEOUT_MS = 600_000
 
 /** Runs the command to its end. Rejects where it reports nothing, breaks, or takes longer than `timeoutMs`. */
 export async function outcomesOf(command: readonly [string, ...string[]], timeoutMs: number): Promise<Outcome[]> {
@@ -30,15 +33,40 @@ export async function outcomesOf(command: readonly [string, ...string[]], timeou
   return lines.map((line) => JSON.parse(line) as Outcome)
 }
 
-/** A test for each outcome, and a column of the matrix: `suite` of `runtime`. */
-export function testOutcomes(suite: string, runtime: string, outcomes: readonly Outcome[]): void {
-  writeColumn(suite, runtime, outcomes)
-  for (const { subject, check, result, reason = '' } of outcomes) {
-    const name = `${subject}: ${check}`
-    if (result === 'absent') testWith([{ missing: reason }], name, async () => {})
-    else if (result === 'skipped') test.skip(`${name} (${reason})`, () => {})
-    else test(name, () => expect(result, reason).toBe('passed'))
-  }
+/** A suite that a program runs inside a runtime. */
+export interface Suite {
+  readonly suite: string
+  readonly runtime: string
+  /** All that it looks at: a test for each. */
+  readonly rows: readonly Row[]
+  run(): Promise<readonly Outcome[]>
+}
+
+/** Runs a suite before its tests, each of which reads one outcome, and writes its column of the matrix. */
+export function testSuite({ suite, runtime, rows, run }: Suite): void {
+  describe(runtime, () => {
+    let outcomes: readonly Outcome[] = []
+    beforeAll(async () => {
+      outcomes = await run()
+      writeColumn(suite, runtime, outcomes)
+    }, SUITE_TIMEOUT_MS)
+
+    for (const { subject, check } of rows) {
+      test(`${subject}: ${check}`, (context) => {
+        const found = outcomes.filter((outcome) => outcome.subject === subject && outcome.check === check)
+        if (found.length !== 1) throw new Error(`${found.length} outcomes were reported`)
+        settle(context, found[0] as Outcome)
+      })
+    }
+    test('it reports nothing else', () => expect(outcomes).toHaveLength(rows.length))
+  })
+}
+
+/** Ends a test as its outcome says. */
+export function settle(context: TestContext, { result, reason = '' }: Outcome): void {
+  if (result === 'absent') skipFor(context, reason)
+  if (result === 'skipped') context.skip(reason)
+  if (result === 'failed') throw new Error(reason)
 }
 
 /** A column of the matrix, or a piece of one: `piece` is its name then. */

@@ -3,7 +3,7 @@ import type { Duplex, Listener } from '@postern/engine'
 import type { ListenOptions, Acceptor } from '../src/sockets/inbound.ts'
 import type { SelfSignedCertificate } from '../src/sockets/tls/index.ts'
 import type { MakePair } from './contract.ts'
-import type { PairKind } from './outcome.ts'
+import type { Kind, PairKind } from './outcome.ts'
 
 /** Where to dial, for every runtime. */
 interface Dialled {
@@ -24,7 +24,14 @@ export interface Sockets {
 /** Short: some checks wait until an end has lingered for as long as it may. */
 const lingerMs = 1_000
 
-/** Every kind of connection that a server runtime has. @param path Of a Unix socket that can be made. */
+export const SOCKET_KINDS: readonly [Kind, Kind, Kind, Kind] = [
+  { subject: 'TCP', hasStartTls: true },
+  { subject: 'Unix socket', hasStartTls: true },
+  { subject: 'implicit TLS' },
+  { subject: 'STARTTLS' },
+]
+
+/** Makes {@link SOCKET_KINDS}: every kind of connection that a server runtime has. @param path Of a Unix socket that can be made. */
 export async function socketKinds(
   sockets: Sockets,
   certificate: SelfSignedCertificate,
@@ -67,11 +74,12 @@ export async function socketKinds(
     return [near, far]
   }
 
+  const [tcp, unix, implicit, afterStartTls] = SOCKET_KINDS
   const kinds: PairKind[] = [
-    { subject: 'TCP', hasStartTls: true, makePair: await over({ host, port: 0 }) },
-    { subject: 'Unix socket', hasStartTls: true, makePair: await over({ path }) },
-    { subject: 'implicit TLS', makePair: await over({ host, port: 0 }, true) },
-    { subject: 'STARTTLS', makePair: upgraded },
+    { ...tcp, makePair: await over({ host, port: 0 }) },
+    { ...unix, makePair: await over({ path }) },
+    { ...implicit, makePair: await over({ host, port: 0 }, true) },
+    { ...afterStartTls, makePair: upgraded },
   ]
   return { kinds, close: async () => void (await Promise.all(listeners.map((listener) => listener.close()))) }
 }

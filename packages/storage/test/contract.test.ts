@@ -1,23 +1,23 @@
 /** The contract of stores, inside each runtime that is not Node. */
 import { resolve } from 'node:path'
-import { describe } from 'vitest'
+import { afterAll, beforeAll, describe } from 'vitest'
 import { COMMANDS } from '../../runtime/test/commands.ts'
 import type { Outcome } from '../../runtime/test/outcome.ts'
-import { outcomesOf, testOutcomes } from '../../runtime/test/program.ts'
+import { outcomesOf, testSuite } from '../../runtime/test/program.ts'
 import { bundle } from '../../runtime/test/workerd/serving.ts'
 import { BACKENDS, PARTS, type Runtime } from './contract/backends.ts'
 import { withBuckets } from './contract/buckets.ts'
-import type { Part } from './contract/outcomes.ts'
+import { CHECKS, type Part } from './contract/outcomes.ts'
 import { type Place, placeIn } from './contract/s3.ts'
 import { startR2 } from './servers/r2-s3.ts'
+import type { S3Server } from './servers/server.ts'
 
 const PATIENCE_MS = 300_000
 
 const program = resolve(import.meta.dirname, 'contract/program.ts')
-const worker = bundle(resolve(import.meta.dirname, 'contract/worker.ts'))
 
 async function outcomesInWorkerd(part: Part, places: readonly Place[]): Promise<Outcome[]> {
-  const miniflare = await withBuckets(await worker)
+  const miniflare = await withBuckets(await bundle(resolve(import.meta.dirname, 'contract/worker.ts')))
   try {
     const body = JSON.stringify({ part, places })
     const answer = await miniflare.dispatchFetch('http://worker/', { method: 'POST', body })
@@ -36,13 +36,28 @@ async function outcomesIn(runtime: Runtime, part: Part): Promise<Outcome[]> {
   return outcomesOf([...COMMANDS[runtime], program, part, JSON.stringify(places)], PATIENCE_MS)
 }
 
-await using r2 = await startR2()
-const servers = new Map([['s3 on R2', r2]])
+/** Servers by the backends that are on them. */
+const servers = new Map<string, S3Server>()
+
+beforeAll(async () => void servers.set('s3 on R2', await startR2()))
+afterAll(() => Promise.all([...servers.values()].map((server) => server[Symbol.asyncDispose]())))
 
 for (const part of PARTS) {
-  const runtimes = ['deno', 'bun', 'workerd'] as const
-  const all = await Promise.all(runtimes.map((runtime) => outcomesIn(runtime, part)))
-  for (const [index, runtime] of runtimes.entries()) {
-    describe(runtime, () => testOutcomes(part, runtime, all[index] ?? []))
-  }
+  describe(part, () => {
+    const runtimes = ['deno', 'bun', 'workerd'] as const
+    const running = new Map<Runtime, Promise<readonly Outcome[]>>()
+    // The runtimes wait for their disks and for the server of S3, so they run side by side.
+    beforeAll(() => {
+      for (const runtime of runtimes) {
+        const outcomes = outcomesIn(runtime, part)
+        outcomes.catch(() => {})
+        running.set(runtime, outcomes)
+      }
+    })
+    for (const runtime of runtimes) {
+      const backends = Object.keys(BACKENDS).filter((backend) => BACKENDS[backend]?.[part].includes(runtime))
+      const rows = backends.flatMap((subject) => CHECKS[part].map(({ name: check }) => ({ subject, check })))
+      testSuite({ suite: part, runtime, rows, run: async () => (await running.get(runtime)) ?? [] })
+    }
+  })
 }

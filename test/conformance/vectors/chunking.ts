@@ -276,7 +276,7 @@ export const chunking: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'out of space',
+    name: 'out of space in a chunk',
     row: 'storage refuses or fails',
     before: ['EHLO c.example', 'MAIL FROM:<full@example.org>', 'RCPT TO:<b@example.com>'],
     send: 'BDAT 2\r\nhiBDAT 2 LAST\r\nhiMAIL FROM:<>\r\n',
