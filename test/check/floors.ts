@@ -93,10 +93,10 @@ export const PACKAGES: readonly Package[] = [
     root: 'packages/intake/src',
     packages: ['@postern/engine', '@postern/storage'],
     floors: [
-      [{ paths: ['authenticate.ts', 'guard.ts', 'observe.ts', 'settings.ts'] }, { paths: ['accounts'], modules: NODE }],
+      [{ paths: ['login-answer.ts', 'guard.ts', 'observe.ts', 'settings.ts'] }, { paths: ['accounts'], modules: NODE }],
       [
         { paths: ['guards'], below: ['guard.ts'] },
-        { paths: ['logins'], below: ['authenticate.ts', 'accounts'], modules: NODE },
+        { paths: ['logins'], below: ['login-answer.ts', 'accounts'], modules: NODE },
       ],
       // A Worker runs it, so it knows neither accounts nor logins.
       [{ paths: [''], below: ['guard.ts', 'guards'] }],

@@ -5,7 +5,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Option } from '../../apps/server/src/config/options/option.ts'
+import type { Option } from '../../apps/server/src/config/options/row.ts'
 import { OPTIONS, optionsOf } from '../../apps/server/src/config/options.ts'
 import { flagOf } from '../../apps/server/src/config/settings.ts'
 import { formatQuantity, unitOf } from '../../apps/server/src/config/values/quantity.ts'

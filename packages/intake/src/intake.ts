@@ -4,7 +4,7 @@
  */
 import { ArrivalError, type AuthOptions, type Handlers, isReply, MessageError, Refusal } from '@postern/engine'
 import { keep, type MailStore } from '@postern/storage'
-import type { Authenticate } from './authenticate.ts'
+import type { Authenticate } from './login-answer.ts'
 import { askGuards, type Guard } from './guard.ts'
 import { mailboxesGuard } from './guards/mailboxes.ts'
 import type { Observer } from './observe.ts'

@@ -6,7 +6,7 @@
 import process from 'node:process'
 import { Command, CommanderError, Option as Flag } from 'commander'
 import { EXIT, Failure, oneLine } from '../host/failure.ts'
-import type { Option } from '../config/options/option.ts'
+import type { Option } from '../config/options/row.ts'
 import { type OptionName, OPTIONS, optionsOf } from '../config/options.ts'
 import { endWithReader } from '../host/output.ts'
 import { environment, forbidden } from '../host/permission.ts'

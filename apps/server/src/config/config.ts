@@ -5,7 +5,7 @@
  * outranks the environment, which outranks the file. This module imports nothing at run time.
  */
 import type { LimitRows } from './options/limits.ts'
-import type { GivenOf } from './options/option.ts'
+import type { GivenOf } from './options/row.ts'
 import type { OptionRows } from './options.ts'
 
 export type { ConfigHandlers } from './options/hooks.ts'

@@ -7,7 +7,7 @@
 import { type FrontRows, frontRows } from './options/front.ts'
 import { type LimitRows, limitRows } from './options/limits.ts'
 import { type LogRows, logRows } from './options/logs.ts'
-import type { CommandName, Option, ValuesOf } from './options/option.ts'
+import type { CommandName, Option, ValuesOf } from './options/row.ts'
 import { type PolicyRows, policyRows } from './options/policy.ts'
 import { type ProcessRows, processRows } from './options/process.ts'
 import { type RetentionRows, retentionRows } from './options/retention.ts'

@@ -8,7 +8,7 @@ import { variableOf } from '@postern/intake/settings'
 import { readConfigFile } from './config-file.ts'
 import { Failure } from '../host/failure.ts'
 import { nearest } from './nearest.ts'
-import type { Option } from './options/option.ts'
+import type { Option } from './options/row.ts'
 import { OPTION_NAMES, type OptionName, OPTIONS, type Options } from './options.ts'
 import { NotAllowed } from './values/schema.ts'
 

@@ -9,7 +9,7 @@ import {
   reply,
   type Session,
 } from '@postern/engine'
-import type { Authenticate, Authenticated, LoginRefusal } from '../authenticate.ts'
+import type { Authenticate, Authenticated, LoginRefusal } from '../login-answer.ts'
 import type { Attempt, Logins } from './logins.ts'
 import { PasswordBook, type User } from '../accounts/users.ts'
 

@@ -1,5 +1,5 @@
 /** `@postern/intake/logins`: when a login is tried, what failures cost, and where passwords are checked. */
-export type { Authenticate, Authenticated, LoginRefusal } from '../authenticate.ts'
+export type { Authenticate, Authenticated, LoginRefusal } from '../login-answer.ts'
 export type { AuthenticatorDeps } from './authenticator.ts'
 export { authenticator } from './authenticator.ts'
 export type { Attempt, Logins, LoginsOptions } from './logins.ts'

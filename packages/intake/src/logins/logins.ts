@@ -2,7 +2,7 @@
  * Decides when a login is tried, for all connections together: its turn comes first (turns.ts), and when it asks for a password
  * check, the check waits in a queue that is fair by address and runs in a thread of its own (threads.ts).
  */
-import type { LoginRefusal } from '../authenticate.ts'
+import type { LoginRefusal } from '../login-answer.ts'
 import type { PasswordCheck } from '../accounts/password.ts'
 import { type Login, type LoginKeys, Penalties } from './penalties.ts'
 import { FairQueue, type Place } from './queue.ts'

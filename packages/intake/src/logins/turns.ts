@@ -5,7 +5,7 @@
  * too long is refused at once, so that no session is held for it. Lines are bounded, and so is their sum: where all places are
  * taken, the longest line loses its last one to an address that has fewer.
  */
-import type { LoginRefusal } from '../authenticate.ts'
+import type { LoginRefusal } from '../login-answer.ts'
 import type { LoginKeys, Penalties, Standing } from './penalties.ts'
 
 /** One login that wants its turn. It hears one of the two, once. */

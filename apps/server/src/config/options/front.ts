@@ -2,7 +2,7 @@
 import { isExposed, parsePipeUrl, PIPE_ALLOWED } from '../urls/pipe-url.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
 import { list, optional, parsedText, text } from '../values/schema.ts'
-import { amount, type Choice, file, needs, onOff, type Option } from './option.ts'
+import { amount, type Choice, file, needs, onOff, type Option } from './row.ts'
 import type { WhereRows } from './where.ts'
 
 export interface FrontRows {

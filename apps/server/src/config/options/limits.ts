@@ -1,7 +1,7 @@
 /** Every limit of the engine, under its own name. */
 import { LIMIT_RULES, type Limits } from '@postern/engine'
 import type { ByteQuantity, TimeQuantity } from '../values/quantity.ts'
-import { amount, type CommandName, type Option } from './option.ts'
+import { amount, type CommandName, type Option } from './row.ts'
 
 /** Every {@link Limits} field by its own name. */
 export type LimitRows = {

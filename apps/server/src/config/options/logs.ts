@@ -1,6 +1,6 @@
 /** What the log says. */
 import { oneOf } from '../values/schema.ts'
-import { onOff, type Option } from './option.ts'
+import { onOff, type Option } from './row.ts'
 
 /** From the most to the least. */
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'fatal'

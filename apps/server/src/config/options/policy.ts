@@ -3,7 +3,7 @@ import { DOMAIN_ALLOWED, parseDomain } from '@postern/intake/guards'
 import type { TimeQuantity } from '../values/quantity.ts'
 import { commaList, custom, list, nonEmpty, oneOf, optional, parsedText, text } from '../values/schema.ts'
 import { type ConfigHandlers, HOOK_NAMES, isHooks } from './hooks.ts'
-import { amount, type Option } from './option.ts'
+import { amount, type Option } from './row.ts'
 
 export interface PolicyRows {
   /**

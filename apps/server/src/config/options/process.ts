@@ -4,7 +4,7 @@ import { LIMIT_RULES } from '@postern/engine'
 import { isAllowed } from '../../host/permission.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
 import { parsed, text } from '../values/schema.ts'
-import { amount, type Choice, needs, type Option } from './option.ts'
+import { amount, type Choice, needs, type Option } from './row.ts'
 import type { WhereRows } from './where.ts'
 
 export interface ProcessRows {

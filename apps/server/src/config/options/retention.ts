@@ -1,7 +1,7 @@
 /** How much mail is kept. */
 import { RETENTION_RULES } from '@postern/intake/settings'
 import type { ByteQuantity, TimeQuantity } from '../values/quantity.ts'
-import { amount, type Option } from './option.ts'
+import { amount, type Option } from './row.ts'
 
 export interface RetentionRows {
   /** Mail that is older is removed, at start and every hour: `30d`. Default Infinity. */

@@ -1,7 +1,7 @@
 /** Certificates. */
 import { Failure } from '../../host/failure.ts'
 import { custom, oneOf, optional, parsedText, type Schema } from '../values/schema.ts'
-import { type Choice, file, needs, onOff, type Option, type ValuesOf } from './option.ts'
+import { type Choice, file, needs, onOff, type Option, type ValuesOf } from './row.ts'
 import type { PolicyRows } from './policy.ts'
 import { canAuthenticate, type UserRows } from './users.ts'
 import type { WhereRows } from './where.ts'

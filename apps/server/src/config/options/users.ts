@@ -3,7 +3,7 @@ import type { MechanismName } from '@postern/engine'
 import { parseUser, type User } from '@postern/intake/accounts'
 import { Failure } from '../../host/failure.ts'
 import { list, nonEmpty, oneOf, parsedText } from '../values/schema.ts'
-import { type Choice, needs, onOff, type Option, type ValuesOf } from './option.ts'
+import { type Choice, needs, onOff, type Option, type ValuesOf } from './row.ts'
 import type { PolicyRows } from './policy.ts'
 import type { WhereRows } from './where.ts'
 

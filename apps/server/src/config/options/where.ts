@@ -6,7 +6,7 @@ import { LISTEN_ALLOWED, type ListenAddress, parseListenUrl } from '../urls/list
 import { isProxyRange, PROXY_ALLOWED } from '../urls/proxies.ts'
 import { isS3Credentials, isStore, parseStoreUrl, STORE_ALLOWED, type StoreChoice } from '../urls/store-url.ts'
 import { custom, list, nonEmpty, optional, parsed, parsedText } from '../values/schema.ts'
-import { type Choice, needs, type Option } from './option.ts'
+import { type Choice, needs, type Option } from './row.ts'
 
 export interface WhereRows {
   /**
