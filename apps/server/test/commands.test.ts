@@ -334,3 +334,8 @@ testWith([BASH], 'a reader that has seen enough ends it quietly', async () => {
   expect(stdout).toBe('Received:  0\n')
   expect(stderr).toBe('')
 })
+
+testWith([BASH], 'a reader that is gone before the help is printed ends it quietly', async () => {
+  const command = `"${process.execPath}" "${MAIN}" serve --help | true; echo "\${PIPESTATUS[0]}"`
+  expect(await run('bash', ['-c', command], { cwd: scratch() })).toMatchObject({ stdout: '0\n', stderr: '' })
+})

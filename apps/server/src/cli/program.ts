@@ -45,7 +45,7 @@ function program(): Command {
     .helpCommand(false)
     .exitOverride()
     // There is none in the help, and to find out commander would read variables that Deno may not allow.
-    .configureOutput({ writeErr: () => {}, getOutHasColors: () => false })
+    .configureOutput({ writeOut: printHelp, writeErr: () => {}, getOutHasColors: () => false })
     .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 120), sortSubcommands: false })
     .addHelpText('after', EXAMPLES.postern)
 
@@ -130,6 +130,12 @@ function program(): Command {
     await hash()
   })
   return postern
+}
+
+/** Prints help, or the version. A reader such as `head` may have seen enough. */
+function printHelp(text: string): void {
+  endWithReader()
+  process.stdout.write(text)
 }
 
 function command(parent: Command, signature: string, description: string, examples: string): Command {
