@@ -9,7 +9,8 @@ import { type ConnectionOptions, type TLSSocket, connect as connectTls } from 'n
 import { setImmediate as tick } from 'node:timers/promises'
 import { type ClientReply, readReply } from './reply.ts'
 
-const WAIT_MS = 5_000
+/** Longer than anything takes on a busy machine. */
+const WAIT_MS = 30_000
 
 export class Client {
   /** What the server knows this client by. */

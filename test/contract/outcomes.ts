@@ -5,6 +5,9 @@ import { settle, writeColumn } from '../../packages/runtime/test/program.ts'
 import { BLACK_BOX, type BlackBoxCheck } from './black-box.ts'
 import type { Gaps, Target } from './target.ts'
 
+/** Each wait of a check has its own, shorter limit. A busy machine has many of them to do. */
+const PATIENCE_MS = 300_000
+
 export interface Subject {
   readonly runtime: string
   readonly subject: string
@@ -26,7 +29,7 @@ export function testTarget({ runtime, subject, gaps, start }: Subject): void {
       await target?.[Symbol.asyncDispose]()
     })
     for (const check of BLACK_BOX.filter(({ without }) => without === undefined || gaps[without] !== undefined)) {
-      test(check.name, async (context) => {
+      test(check.name, { timeout: 2 * PATIENCE_MS }, async (context) => {
         const outcome = { subject, check: check.name, ...(await look(target, check)) }
         outcomes.push(outcome)
         settle(context, outcome)
@@ -45,5 +48,5 @@ async function look(
     .map((need) => need.missing)
     .find((lack) => lack !== undefined)
   if (missing !== undefined) return { result: 'absent', reason: missing }
-  return attempt(() => patiently(run(target)))
+  return attempt(() => patiently(run(target), PATIENCE_MS))
 }

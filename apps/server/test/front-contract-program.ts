@@ -21,7 +21,6 @@ import { listenForPipes } from '../src/serve/pipe.ts'
 import { loadRuntime } from '../src/host/runtime.ts'
 import { BARE, CLEAR, IMPLICIT, OWN, UPGRADED } from './front-kinds.ts'
 
-const lingerMs = 1_000
 const host = '127.0.0.1'
 const secret = 'a secret of this test that is long enough'
 const sockets = (await loadRuntime()) as unknown as Sockets
@@ -31,8 +30,8 @@ const tls = { ca: certificate.cert }
 /** Pairs are made one by one, so that the ends belong together. */
 function inTurn(makePair: MakePair): MakePair {
   let last: Promise<unknown> = Promise.resolve()
-  return () => {
-    const made = last.then(makePair)
+  return (lingerMs) => {
+    const made = last.then(() => makePair(lingerMs))
     last = made.catch(() => {})
     return made
   }
@@ -45,7 +44,7 @@ async function bare(dial: (url: string) => WebSocketLike): Promise<MakePair> {
   await new Promise<void>((resolve) => http.listen(0, host, resolve))
   const local: Endpoint = { family: 'ipv4', address: host, port: (http.address() as AddressInfo).port }
   const remote: Endpoint = { family: 'ipv4', address: host, port: 1 }
-  return inTurn(async () => {
+  return inTurn(async (lingerMs) => {
     const near = new Promise<Duplex>((resolve) => {
       server.once('connection', (socket) =>
         resolve(webSocketDuplex(socket as WebSocketLike, { local, remote, lingerMs })),
@@ -59,7 +58,7 @@ async function bare(dial: (url: string) => WebSocketLike): Promise<MakePair> {
 }
 
 /** The server's end of a pipe, and a client that connected to the front. */
-async function throughFront(implicitTls: boolean): Promise<MakePair> {
+async function throughOneFront(implicitTls: boolean, lingerMs: number): Promise<MakePair> {
   let accepted: (duplex: Duplex) => void
   const behind = await listenForPipes(
     { accept: (duplex) => accepted(duplex) },
@@ -100,9 +99,19 @@ async function throughFront(implicitTls: boolean): Promise<MakePair> {
   })
 }
 
-async function upgraded(makePair: MakePair): Promise<MakePair> {
-  return async () => {
-    const [near, far] = await makePair()
+/** A front for each `lingerMs`, which its connections share. */
+function throughFront(implicitTls: boolean): MakePair {
+  const byLinger = new Map<number, Promise<MakePair>>()
+  return async (lingerMs) => {
+    const makePair = byLinger.get(lingerMs) ?? throughOneFront(implicitTls, lingerMs)
+    byLinger.set(lingerMs, makePair)
+    return (await makePair)(lingerMs)
+  }
+}
+
+function upgraded(makePair: MakePair): MakePair {
+  return async (lingerMs) => {
+    const [near, far] = await makePair(lingerMs)
     await Promise.all([near.startTls?.(), far.startTls?.()])
     return [near, far]
   }
@@ -115,15 +124,15 @@ async function* oneByOne(subject: string, makePair: MakePair): AsyncGenerator<Ou
   }
 }
 
-const clear = await throughFront(false)
+const clear = throughFront(false)
 const kinds: PairKind[] = [
   {
     ...BARE,
     makePair: await bare((url) => new WsWebSocket(url, { perMessageDeflate: false }) as WebSocketLike),
   },
   { ...CLEAR, makePair: clear },
-  { ...UPGRADED, makePair: await upgraded(clear) },
-  { ...IMPLICIT, makePair: await throughFront(true) },
+  { ...UPGRADED, makePair: upgraded(clear) },
+  { ...IMPLICIT, makePair: throughFront(true) },
 ]
 await report(contractOutcomes(kinds))
 await report(oneByOne(OWN.subject, await bare((url) => new WebSocket(url) as WebSocketLike)))

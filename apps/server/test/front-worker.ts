@@ -19,7 +19,6 @@ interface Env {
   readonly SECRET: string
 }
 
-const lingerMs = 1_000
 const near = { family: 'unknown', address: '', port: 1 } as const
 const far = { family: 'unknown', address: '', port: 2 } as const
 const kept: unknown[] = []
@@ -64,7 +63,7 @@ async function pipe(request: Request, secret: string): Promise<Response> {
   }
 }
 
-async function makePair() {
+async function makePair(lingerMs: number) {
   const { 0: one, 1: other } = new WebSocketPair()
   one.accept()
   other.accept()

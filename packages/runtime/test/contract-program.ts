@@ -11,7 +11,7 @@ import { type Sockets, socketKinds } from './sockets.ts'
 const runtime = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'node'
 const sockets = (await import(`../src/${runtime}/index.ts`)) as Sockets
 const directory = await mkdtemp(join(tmpdir(), 'postern-contract-'))
-const { kinds, close } = await socketKinds(sockets, await selfSigned(), join(directory, 'socket'))
+const { kinds, close } = socketKinds(sockets, await selfSigned(), join(directory, 'socket'))
 await report(contractOutcomes([...inProcessKinds, ...kinds]))
 await close()
 await rm(directory, { recursive: true })

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { selfSigned } from '../src/sockets/tls/index.ts'
 import { sleep } from './exchange.ts'
 import { inProcessKinds } from './in-process.ts'
-import { checksOf, contractRows, type Kind, lookAt, type Outcome } from './outcome.ts'
+import { checksOf, contractRows, type Kind, type Outcome } from './outcome.ts'
 import { testSuite } from './program.ts'
 import type { TcpMode } from './workerd/order.ts'
 import { Relay } from './workerd/relay.ts'
@@ -106,10 +106,7 @@ async function overTcp(kind: TcpKind, { ports }: Workerd): Promise<Outcome[]> {
     await relays[mode].join(ports[mode] ?? 0, { id, check, isSwapped: isDialled, isUpgraded })
     return { subject, check, ...(await resultOf(id, ports[`results of ${mode}`] ?? 0)) }
   }
-  const outcomes = await lookAt(checksOf(kind), ({ name }) =>
-    Promise.all([seenFrom(name, false), seenFrom(name, true)]),
-  )
-  return outcomes.flat()
+  return Promise.all(checksOf(kind).flatMap(({ name }) => [seenFrom(name, false), seenFrom(name, true)]))
 }
 
 async function resultOf(id: string, port: number): Promise<Pick<Outcome, 'result' | 'reason'>> {

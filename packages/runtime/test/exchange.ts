@@ -4,8 +4,9 @@ import type { Duplex } from '@postern/engine'
 export const MiB = 1_048_576
 /** Longer than any check takes on a slow machine; what is not there by then never comes. */
 const PATIENCE_MS = 30_000
-/** Long enough for bytes to cross the loopback. */
-export const CROSSING_MS = 100
+/** Turns of the event loop in which bytes cross the loopback. */
+const CROSSING_TURNS = 20
+const TURN_MS = 5
 
 export function ensure(condition: boolean, otherwise: string): void {
   if (!condition) throw new Error(otherwise)
@@ -46,6 +47,16 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms)
   })
+}
+
+/**
+ * Waits while bytes cross the loopback.
+ *
+ * It counts turns of the event loop, in each of which the runtime looks at its sockets. A single timer would be over after one turn if
+ * another program had the processor meanwhile.
+ */
+export async function crossing(): Promise<void> {
+  for (let turn = 0; turn < CROSSING_TURNS; turn++) await sleep(TURN_MS)
 }
 
 export function ascii(text: string): Uint8Array {
@@ -103,14 +114,18 @@ export async function writeAll(duplex: Duplex, bytes: Uint8Array): Promise<void>
   }
 }
 
-/** Writes until a write stays pending, and gives that one. */
+/** Writes until a write stays pending, and gives that one. A write that takes its time on a busy machine is waited for. */
 export async function fill(duplex: Duplex): Promise<{ written: number; waiting: Promise<void> }> {
   for (let written = 65_536; written < 256 * MiB; written += 65_536) {
     const waiting = duplex.write(new Uint8Array(65_536))
     if (waiting === undefined) continue
     // Reports of it are awaited later.
     waiting.catch(() => {})
-    const isDone = await Promise.race([waiting.then(() => true), sleep(CROSSING_MS * 3).then(() => false)])
+    const done = waiting.then(() => true)
+    let isDone = false
+    for (let waits = 0; waits < 5 && !isDone; waits++) {
+      isDone = await Promise.race([done, crossing().then(() => false)])
+    }
     if (!isDone) return { written, waiting }
   }
   throw new Error('no write ever waited')

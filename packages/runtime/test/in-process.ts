@@ -4,11 +4,8 @@ import { pair } from '../src/memory/index.ts'
 import { fromWebStreams, toWebStreams } from '../src/web/index.ts'
 import type { PairKind } from './outcome.ts'
 
-/** Short: some checks wait until an end has lingered for as long as it may. */
-const lingerMs = 1_000
-
 /** Two streams inside the program, crossed. */
-async function transformPair(): Promise<readonly [Duplex, Duplex]> {
+async function transformPair(lingerMs: number): Promise<readonly [Duplex, Duplex]> {
   const there = new TransformStream<Uint8Array, Uint8Array>()
   const back = new TransformStream<Uint8Array, Uint8Array>()
   return [
@@ -18,17 +15,17 @@ async function transformPair(): Promise<readonly [Duplex, Duplex]> {
 }
 
 /** There and back again: a Duplex as streams, and those as a Duplex. */
-async function roundTripPair(): Promise<readonly [Duplex, Duplex]> {
+async function roundTripPair(lingerMs: number): Promise<readonly [Duplex, Duplex]> {
   const [near, far] = pair({ lingerMs })
   return [fromWebStreams({ ...toWebStreams(near), lingerMs }), fromWebStreams({ ...toWebStreams(far), lingerMs })]
 }
 
 export const inProcessKinds: readonly PairKind[] = [
-  { subject: 'memory', hasStartTls: true, makePair: async () => pair({ lingerMs, startTls: true }) },
+  { subject: 'memory', hasStartTls: true, makePair: async (lingerMs) => pair({ lingerMs, startTls: true }) },
   {
     subject: 'memory, cut up',
     hasStartTls: true,
-    makePair: async () => pair({ lingerMs, startTls: true, chunkBytes: 61 }),
+    makePair: async (lingerMs) => pair({ lingerMs, startTls: true, chunkBytes: 61 }),
   },
   { subject: 'Web streams', makePair: transformPair },
   { subject: 'Web streams of a Duplex', makePair: roundTripPair },

@@ -1,5 +1,5 @@
 /** Checks that run inside a runtime report what came of each as a line of JSON. No test runner, no runtime. */
-import { type Check, contract, type MakePair } from './contract.ts'
+import { type Check, contract, LONG_LINGER_MS, type MakePair } from './contract.ts'
 
 /** One thing that a suite looks at. */
 export interface Row {
@@ -30,12 +30,6 @@ export interface PairKind extends Kind {
   readonly gaps?: Readonly<Record<string, string>>
 }
 
-/** Looks at checks at the same time: first at those that have time, then at those that are hurried. */
-export async function lookAt<T>(checks: readonly Check[], look: (check: Check) => Promise<T>): Promise<T[]> {
-  const calm = await Promise.all(checks.filter(({ isHurried }) => !isHurried).map(look))
-  return [...calm, ...(await Promise.all(checks.filter(({ isHurried }) => isHurried).map(look)))]
-}
-
 /** Returns the checks of the contract that a kind can be asked for. */
 export function checksOf({ hasStartTls = false }: Kind): readonly Check[] {
   return contract.filter(({ needsStartTls }) => hasStartTls || !needsStartTls)
@@ -46,18 +40,30 @@ export function contractRows(kinds: readonly Kind[]): Row[] {
   return kinds.flatMap((kind) => checksOf(kind).map(({ name: check }) => ({ subject: kind.subject, check })))
 }
 
-/** Runs the contract over each kind, one kind after another. */
+/** Runs the contract over each kind, one kind after another; then, for all kinds together, the checks that wait for long. */
 export async function* contractOutcomes(kinds: readonly PairKind[]): AsyncGenerator<Outcome> {
-  for (const kind of kinds) {
-    const { subject, makePair, gaps = {} } = kind
+  for (const { subject, gaps = {} } of kinds) {
     const unknown = Object.keys(gaps).find((name) => !contract.some((check) => check.name === name))
     if (unknown !== undefined) throw new Error(`${subject}: there is no check '${unknown}' to leave out`)
-    yield* await lookAt(checksOf(kind), async ({ name: check, run }): Promise<Outcome> => {
-      const reason = gaps[check]
-      if (reason !== undefined) return { subject, check, result: 'skipped', reason }
-      return { subject, check, ...(await attempt(() => run(makePair))) }
-    })
   }
+  const isLong = ({ lingerMs }: Check): boolean => lingerMs === LONG_LINGER_MS
+  for (const kind of kinds) {
+    const checks = checksOf(kind).filter((check) => !isLong(check))
+    yield* await Promise.all(checks.map((check) => outcomeOf(kind, check)))
+  }
+  yield* await Promise.all(
+    kinds.flatMap((kind) =>
+      checksOf(kind)
+        .filter(isLong)
+        .map((check) => outcomeOf(kind, check)),
+    ),
+  )
+}
+
+async function outcomeOf({ subject, makePair, gaps = {} }: PairKind, { name: check, run }: Check): Promise<Outcome> {
+  const reason = gaps[check]
+  if (reason !== undefined) return { subject, check, result: 'skipped', reason }
+  return { subject, check, ...(await attempt(() => run(makePair))) }
 }
 
 /** What comes of something that throws when it fails. */
@@ -74,10 +80,10 @@ export async function attempt(run: () => Promise<void>): Promise<Pick<Outcome, '
 const PATIENCE_MS = 90_000
 
 /** Rejects where a check takes for ever. */
-export async function patiently(checked: Promise<void>): Promise<void> {
+export async function patiently(checked: Promise<void>, patienceMs: number = PATIENCE_MS): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it took over ${PATIENCE_MS} ms`)), PATIENCE_MS)
+    timer = setTimeout(() => reject(new Error(`it took over ${patienceMs} ms`)), patienceMs)
   })
   try {
     return await Promise.race([checked, late])

@@ -21,9 +21,6 @@ export interface Sockets {
   dial(options: Dialled): Promise<Duplex>
 }
 
-/** Short: some checks wait until an end has lingered for as long as it may. */
-const lingerMs = 1_000
-
 export const SOCKET_KINDS: readonly [Kind, Kind, Kind, Kind] = [
   { subject: 'TCP', hasStartTls: true },
   { subject: 'Unix socket', hasStartTls: true },
@@ -32,53 +29,60 @@ export const SOCKET_KINDS: readonly [Kind, Kind, Kind, Kind] = [
 ]
 
 /** Makes {@link SOCKET_KINDS}: every kind of connection that a server runtime has. @param path Of a Unix socket that can be made. */
-export async function socketKinds(
+export function socketKinds(
   sockets: Sockets,
   certificate: SelfSignedCertificate,
   path: string,
-): Promise<{ kinds: PairKind[]; close(): Promise<void> }> {
+): { kinds: PairKind[]; close(): Promise<void> } {
   const listeners: Listener[] = []
   const host = '127.0.0.1'
 
-  /** The accepted end, then the dialled one. Made one by one, so that they belong together. */
-  async function over(
-    where: { host: string; port: number } | { path: string },
-    implicitTls = false,
-  ): Promise<MakePair> {
+  /** The accepted end, then the dialled one. Pairs are made one by one, so that the ends belong together. */
+  function over(place: { host: string; port: number } | { path: string }, implicitTls = false): MakePair {
     let accepted: (duplex: Duplex) => void
     let last: Promise<unknown> = Promise.resolve()
-    const listener = await sockets.listen(
-      { accept: (duplex) => accepted(duplex) },
-      { ...where, implicitTls, lingerMs, tls: certificate },
-    )
-    listeners.push(listener)
-    const at = 'path' in where ? where : { host, port: listener.address.port }
-    async function makePair(): Promise<readonly [Duplex, Duplex]> {
+    /** A listener has one `lingerMs` for all that it accepts. */
+    const byLinger = new Map<number, Listener>()
+    async function listenerOf(lingerMs: number): Promise<Listener> {
+      const found = byLinger.get(lingerMs)
+      if (found !== undefined) return found
+      const where = 'path' in place ? { path: `${place.path}-${lingerMs}` } : place
+      const listener = await sockets.listen(
+        { accept: (duplex) => accepted(duplex) },
+        { ...where, implicitTls, lingerMs, tls: certificate },
+      )
+      byLinger.set(lingerMs, listener)
+      listeners.push(listener)
+      return listener
+    }
+    async function makePair(lingerMs: number): Promise<readonly [Duplex, Duplex]> {
+      const { address } = await listenerOf(lingerMs)
       const near = new Promise<Duplex>((resolve) => {
         accepted = resolve
       })
+      const at = 'path' in place ? { path: `${place.path}-${lingerMs}` } : { host, port: address.port }
       const far = await sockets.dial({ ...at, implicitTls, lingerMs, tls: { ca: certificate.cert } })
       return [await near, far]
     }
-    return () => {
-      const made = last.then(makePair)
+    return (lingerMs) => {
+      const made = last.then(() => makePair(lingerMs))
       last = made.catch(() => {})
       return made
     }
   }
 
-  const upgradable = await over({ host, port: 0 })
-  async function upgraded(): Promise<readonly [Duplex, Duplex]> {
-    const [near, far] = await upgradable()
+  const upgradable = over({ host, port: 0 })
+  async function upgraded(lingerMs: number): Promise<readonly [Duplex, Duplex]> {
+    const [near, far] = await upgradable(lingerMs)
     await Promise.all([near.startTls?.(), far.startTls?.()])
     return [near, far]
   }
 
   const [tcp, unix, implicit, afterStartTls] = SOCKET_KINDS
   const kinds: PairKind[] = [
-    { ...tcp, makePair: await over({ host, port: 0 }) },
-    { ...unix, makePair: await over({ path }) },
-    { ...implicit, makePair: await over({ host, port: 0 }, true) },
+    { ...tcp, makePair: over({ host, port: 0 }) },
+    { ...unix, makePair: over({ path }) },
+    { ...implicit, makePair: over({ host, port: 0 }, true) },
     { ...afterStartTls, makePair: upgraded },
   ]
   return { kinds, close: async () => void (await Promise.all(listeners.map((listener) => listener.close()))) }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { pair } from '../src/memory/index.ts'
 import { FillingReader, fillingReader } from '../src/web/filling.ts'
 import { fromWebStreams, toWebStreams } from '../src/web/index.ts'
-import { ascii, CROSSING_MS, fill, MiB, sleep } from './exchange.ts'
+import { ascii, crossing, fill, MiB } from './exchange.ts'
 
 const lingerMs = 1_000
 
@@ -16,7 +16,7 @@ test('toWebStreams: nothing is pulled that nobody wants, and a writer that waits
   expect(writer.desiredSize).toBe(1)
   // Nobody reads at the far end, where 64 KiB fit.
   void writer.write(new Uint8Array(100_000)).catch(() => {})
-  await sleep(CROSSING_MS)
+  await crossing()
   expect(writer.desiredSize).toBe(0)
   expect((await readable.getReader().read()).value?.byteLength).toBe(65_536)
   far.destroy()

@@ -14,8 +14,8 @@ import { inProcessKinds } from '../in-process.ts'
 import { attempt, contractOutcomes, type Outcome } from '../outcome.ts'
 import { type Order, ORDER_BYTES, type TcpMode } from './order.ts'
 
-/** Short: some checks wait until an end has lingered for as long as it may. */
-const lingerMs = 1_000
+/** Of all connections, as a check is known only when they are open. Some checks wait for so long, others must be over before. */
+const lingerMs = 5_000
 
 /** By the order's id. Plain data belongs to no request. */
 const results = new Map<string, Pick<Outcome, 'result' | 'reason'>>()
