@@ -6,18 +6,18 @@ type ExamplesOf = 'postern' | 'serve' | 'front' | 'list' | 'show' | 'export' | '
 export const EXAMPLES: Readonly<Record<ExamplesOf, string>> = {
   postern: `
 Examples:
-  postern serve                      serve SMTP on 127.0.0.1:2525, keep mail in ./mail
-  postern list                       what came in, newest first
-  postern show ID                    read one
-  postern export --format mbox       everything, as an mbox
+  postern serve                      serve SMTP on 127.0.0.1:2525, store mail in ./mail
+  postern list                       list stored messages, newest first
+  postern show ID                    show one message
+  postern export --format mbox       export all messages as an mbox
 
-postern COMMAND --help says more.
+See postern COMMAND --help for the options of a command.
 `,
   serve: `
 Each option is also an environment variable (${variableOf('maxMessageBytes')}) and a key of
 postern.config.ts (maxMessageBytes). A flag outranks the environment, which outranks the file.
-Options that may be given several times take blanks between values in the environment.
-Sizes are written 25MiB or 10MB, times 30s, 5m, 1h or 30d; bare numbers are bytes and milliseconds.
+If an option can be given several times, its environment variable has blanks between the values.
+Write sizes as 25MiB or 10MB, and times as 30s, 5m, 1h or 30d. A number without a unit is bytes or milliseconds.
 
 Examples:
   postern serve --listen smtp://127.0.0.1:2525 --store fs:./mail
@@ -26,21 +26,21 @@ Examples:
   postern serve --self-signed --debug
   ${variableOf('store')}=memory: postern serve
 
-Signals: SIGINT and SIGTERM stop it when mail in progress is done, a second one stops it at once;
-SIGHUP reads the TLS files again.
+Signals: after SIGINT or SIGTERM the server finishes mail in progress and stops. A second one stops it
+at once. After SIGHUP it reads the TLS files again.
 `,
   front: `
-Each connection goes over a WebSocket of its own to a Worker, or to a server that listens on ws:// or
-wss://, with the client's address and TLS in a header that --front-secret signs. TLS ends at the front,
-STARTTLS included. ${variableOf('frontSecret')} shows the secret to fewer eyes than the flag.
+The front opens a WebSocket for each connection, to a Worker or to a server that listens on ws:// or
+wss://. It sends the client's address and TLS in a header that it signs with --front-secret. TLS ends at
+the front, STARTTLS included. Set the secret by ${variableOf('frontSecret')}, because other users can see flags.
 
 Examples:
   postern front --listen 'smtp://*:25' --to wss://mail.example.workers.dev/pipe --tls-key key.pem --tls-cert cert.pem
   postern serve --listen ws://127.0.0.1:8025/pipe
   postern front --self-signed --to ws://127.0.0.1:8025/pipe
 
-Signals: SIGINT and SIGTERM stop it when no connection is left, at the latest after --grace-ms, a second
-one stops it at once; SIGHUP reads the TLS files again.
+Signals: after SIGINT or SIGTERM the front stops when no connection is left, at the latest after
+--grace-ms. A second one stops it at once. After SIGHUP it reads the TLS files again.
 `,
   list: `
 Examples:
@@ -56,7 +56,7 @@ Examples:
 Formats:
   mbox      one file (mboxrd: lines that begin with From are quoted)
   maildir   a Maildir, for mutt or Dovecot; needs --output
-  jsonl     one JSON object a line: the record, and the message as text or, where it is not UTF-8, as base64
+  jsonl     one JSON object a line: the record, and the message as text, or as base64 if it is not UTF-8
 
 Examples:
   postern export --format mbox --output mail.mbox
@@ -68,9 +68,9 @@ Example:
   postern delete 01JD2V5W3Q8XJ4T6Y9Z0A1B2C3
 `,
   sweep: `
-A server does the same by itself: it sweeps at start and daily, and expires at start and hourly. Both are safe beside
-running servers. Mail that never committed is told from mail that is arriving by its age alone, so --older-than has to be
-longer than a session may last: at least twice --session-timeout-ms and --hook-timeout-ms, which are to be the servers'.
+A server does the same by itself: it removes leftovers at start and daily, and applies the retention limits at start and
+hourly. Sweeping is safe while servers run. Only the age tells a leftover from a message that is arriving. So --older-than
+must be at least twice the sum of --session-timeout-ms and --hook-timeout-ms. Give both the values that the servers use.
 
 Examples:
   postern sweep

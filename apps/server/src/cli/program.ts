@@ -39,9 +39,9 @@ function misuse(error: CommanderError): number {
 
 function program(): Command {
   const postern = new Command('postern')
-    .description('An SMTP server that keeps what it takes in.')
+    .description('An SMTP server that stores the mail that it receives.')
     .version(about.version, '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print this help, or with a command the help of that command')
+    .helpOption('-h, --help', 'print this help, or the help of the command')
     .helpCommand(false)
     .exitOverride()
     // There is none in the help, and to find out commander would read variables that Deno may not allow.
@@ -49,7 +49,7 @@ function program(): Command {
     .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 120), sortSubcommands: false })
     .addHelpText('after', EXAMPLES.postern)
 
-  const serve = storeCommand(postern, 'serve', 'take mail in and keep it, until Ctrl-C', EXAMPLES.serve).action(
+  const serve = storeCommand(postern, 'serve', 'receive mail and store it, until Ctrl-C', EXAMPLES.serve).action(
     async (flags) => {
       const { runServe } = await import('./commands/serve.ts')
       process.exitCode = await runServe(await settings(flags))
@@ -60,7 +60,7 @@ function program(): Command {
   const front = storeCommand(
     postern,
     'front',
-    'take connections in and pipe them to a server elsewhere',
+    'accept connections and pipe them to a server on another machine',
     EXAMPLES.front,
   )
   front.action(async (flags) => {
@@ -69,11 +69,11 @@ function program(): Command {
   })
   for (const name of optionsOf('front')) addFlag(front, name)
 
-  storeCommand(postern, 'list', 'list what is kept, newest first', EXAMPLES.list)
+  storeCommand(postern, 'list', 'list stored messages, newest first', EXAMPLES.list)
     .addOption(storeFlag())
-    .option('--limit <number>', 'how many', '50')
-    .option('--cursor <cursor>', 'go on where an earlier list stopped')
-    .option('--bounced', 'what has bounced, in place of what has not')
+    .option('--limit <number>', 'largest number of messages', '50')
+    .option('--cursor <cursor>', 'continue where an earlier list stopped')
+    .option('--bounced', 'list the messages that have bounced, instead of the others')
     .option('--json', 'one object: { records, corrupt, cursor }')
     .action(async (flags) => {
       const { list } = await import('./commands/list.ts')
@@ -89,15 +89,12 @@ function program(): Command {
       await show(await settings(flags), id, flags)
     })
 
-  storeCommand(
-    postern,
-    'export [ids...]',
-    'write messages out, all of them or the ones that are named',
-    EXAMPLES.export,
-  )
+  storeCommand(postern, 'export [ids...]', 'export all messages, or only the named ones', EXAMPLES.export)
     .addOption(storeFlag())
-    .addOption(new Flag('--format <format>', 'how').choices(['mbox', 'maildir', 'jsonl']).makeOptionMandatory())
-    .option('--output <path>', 'a file, for maildir a directory; standard output otherwise')
+    .addOption(
+      new Flag('--format <format>', 'format of the export').choices(['mbox', 'maildir', 'jsonl']).makeOptionMandatory(),
+    )
+    .option('--output <path>', 'a file, or for maildir a directory (default: standard output)')
     .action(async (ids, flags) => {
       const { exportMail } = await import('./commands/export.ts')
       await exportMail(await settings(flags), ids, flags)
@@ -114,10 +111,10 @@ function program(): Command {
   const sweep = storeCommand(
     postern,
     'sweep',
-    'remove what never committed, and what is more than is to be kept',
+    'remove leftovers of messages that were not committed, and mail past the retention limits',
     EXAMPLES.sweep,
   )
-    .option('--older-than <time>', 'of what never committed, only what is older (default: 1d, or twice a session)')
+    .option('--older-than <time>', 'remove only leftovers that are older (default: 1d, or twice a session)')
     .option('--json', 'one object: { swept, expired }')
     .action(async (flags) => {
       const { sweep } = await import('./commands/sweep.ts')
@@ -151,7 +148,7 @@ function command(parent: Command, signature: string, description: string, exampl
 function storeCommand(parent: Command, signature: string, description: string, examples: string): Command {
   return command(parent, signature, description, examples)
     .optionsGroup('Where:')
-    .option('--config <file>', 'the config file (default: postern.config.ts, where there is one)')
+    .option('--config <file>', 'the config file (default: postern.config.ts, if there is one)')
 }
 
 async function settings(flags: FlagValues): Promise<Settings> {

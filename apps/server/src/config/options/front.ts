@@ -13,7 +13,7 @@ export interface FrontRows {
   readonly frontSecret: Option<string | readonly string[], readonly string[]>
   /** Of `postern front`: the server behind it, `wss://host/path`. */
   readonly to: Option<string, string | undefined>
-  /** Of `postern front`: a PEM file with the authorities that the server is checked against. Default: those of the runtime. */
+  /** Of `postern front`: a PEM file with the CA certificates that verify the server. Default: those of the runtime. */
   readonly toCa: Option<string, string | undefined>
   /** Of `postern front`: allow `ws://` to another machine. Default false. */
   readonly toWithoutTls: Option<boolean, boolean>
@@ -28,7 +28,7 @@ export const frontRows: FrontRows = {
     // RFC 7518 3.2
     schema: list(text(/^[\x21-\x7e]{32,1024}$/, 'at least 32 printable characters of ASCII, without blanks')),
     byDefault: [],
-    help: 'what a front and the server behind it share: the first signs, every one opens; at least 32 characters',
+    help: 'secret that fronts and their server share: a front signs with the first, the server accepts all; at least 32 characters',
     ...common,
     commands: ['serve', 'front'],
     value: 'secret',
@@ -38,12 +38,12 @@ export const frontRows: FrontRows = {
   to: {
     schema: optional(parsedText(parsePipeUrl, PIPE_ALLOWED)),
     byDefault: undefined,
-    help: 'the server behind the front: wss://host/path',
+    help: 'URL of the server behind the front: wss://host/path',
     ...common,
     value: 'url',
   },
-  toCa: file({ ...common, help: 'PEM file with the authorities that the server is checked against' }),
-  toWithoutTls: onOff({ ...common, help: 'allow ws:// to another machine: whoever is on the way reads the mail' }),
+  toCa: file({ ...common, help: 'PEM file with the CA certificates that verify the server' }),
+  toWithoutTls: onOff({ ...common, help: 'allow ws:// to another machine: mail is then sent without encryption' }),
   connectTimeoutMs: amount(
     'connectTimeoutMs',
     { min: 1, max: 60_000, byDefault: '10s' },

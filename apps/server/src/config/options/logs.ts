@@ -21,7 +21,7 @@ export const logRows: LogRows = {
   logLevel: {
     schema: oneOf('trace', 'debug', 'info', 'warning', 'error', 'fatal'),
     byDefault: 'info',
-    help: 'the least that is logged: trace, debug, info, warning, error, fatal',
+    help: 'lowest level to log: trace, debug, info, warning, error, fatal',
     group,
     value: 'level',
     commands: ['serve', 'front'],
@@ -34,5 +34,5 @@ export const logRows: LogRows = {
     value: 'format',
     commands: ['serve', 'front'],
   },
-  debug: onOff({ group, help: 'log what goes over the wire, without credentials' }),
+  debug: onOff({ group, help: 'log all commands and replies, without credentials' }),
 }

@@ -38,7 +38,7 @@ export const processRows: ProcessRows = {
   workers: {
     schema: parsed<number>(workerCount, `a whole number, from 1 to ${MAX_WORKERS}, or auto`),
     byDefault: 1,
-    help: `threads that take mail in, up to ${MAX_WORKERS}; auto is one for each core`,
+    help: `number of threads that receive mail, up to ${MAX_WORKERS}; auto means one for each core`,
     group,
     value: 'number',
     docs: { more: '(see [Workers](#workers))' },

@@ -16,9 +16,9 @@ export interface RetentionRows {
 }
 
 export const retentionRows: RetentionRows = {
-  keepAgeMs: row('keepAgeMs', 'age from which mail is removed, such as 30d'),
-  keepCount: row('keepCount', 'how many messages are kept: the newest'),
-  keepBytes: row('keepBytes', 'how much mail is kept: the newest that fits'),
+  keepAgeMs: row('keepAgeMs', 'remove mail that is older than this, such as 30d'),
+  keepCount: row('keepCount', 'keep only the newest messages, up to this number'),
+  keepBytes: row('keepBytes', 'keep only the newest mail, up to this size'),
 }
 
 function row(name: keyof typeof RETENTION_RULES, help: string): Option<number, number> {

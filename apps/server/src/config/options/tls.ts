@@ -24,7 +24,7 @@ export interface TlsRows {
   readonly selfSigned: Option<boolean, boolean>
   /** Refuse mail until the connection is TLS, on every address. Default false. */
   readonly tlsRequired: Option<boolean, boolean>
-  /** A PEM file with the authorities that client certificates are checked against. Default: those of the runtime. */
+  /** A PEM file with the CA certificates that verify client certificates. Default: those of the runtime. */
   readonly tlsCa: Option<string, string | undefined>
   /** Whether clients are asked for a certificate; `require` lets nobody in without one that checks. Default `none`. */
   readonly clientCertificates: Option<ClientCertificates, ClientCertificates>
@@ -46,18 +46,18 @@ export const tlsRows: TlsRows = {
   tlsPassphrase: {
     schema: optional(parsedText((passphrase) => passphrase, 'a text')),
     byDefault: undefined,
-    help: 'opens an encrypted key; a variable shows it to fewer eyes than a flag',
+    help: 'passphrase of an encrypted key; set it by an environment variable, because other users can see flags',
     ...common,
     value: 'secret',
     secret: true,
   },
-  selfSigned: onOff({ ...common, help: 'make a certificate for this run, to try TLS out' }),
-  tlsRequired: onOff({ group, help: 'refuse mail until the connection is TLS' }),
-  tlsCa: file({ ...common, help: 'PEM file with the authorities that client certificates are checked against' }),
+  selfSigned: onOff({ ...common, help: 'create a certificate for this run, to try TLS' }),
+  tlsRequired: onOff({ group, help: 'refuse mail until the connection uses TLS' }),
+  tlsCa: file({ ...common, help: 'PEM file with the CA certificates that verify client certificates' }),
   clientCertificates: {
     schema: oneOf('none', 'request', 'require'),
     byDefault: 'none',
-    help: 'ask clients for a certificate: none, request, or require one that --tls-ca vouches for',
+    help: 'whether to ask clients for a certificate: none, request, or require (and verify it by --tls-ca)',
     ...common,
     value: 'policy',
   },
