@@ -248,7 +248,7 @@ export const contract: readonly Check[] = [
   check('destroy drops what was not read, and reads reject, also when the peer has ended', async (near, far) => {
     await far.write(ascii('never read'))
     const closed = far.end()
-    await sleep(CROSSING_MS)
+    await crossing()
     near.destroy(new Error('because'))
     ensure((await rejects(near.read(), 'read')).message === 'because', 'another reason')
     await within(
