@@ -1,0 +1,44 @@
+/** The settings of the Worker: what is read, and what is a mistake. */
+import { OptionError } from '@postern/engine'
+import { domainsGuard } from '@postern/intake/guards'
+import { describe, expect, test } from 'vitest'
+import { readSettings } from '../src/settings.ts'
+
+const GIVEN = { POSTERN_HOSTNAME: 'mx.example', POSTERN_DOMAINS: 'example.com' }
+
+describe('the domains', () => {
+  test('are read in lower case, and *. is every domain below', () => {
+    const { domains = [] } = readSettings({ ...GIVEN, POSTERN_DOMAINS: 'Example.com, *.example.org' })
+    expect([...domains]).toEqual(['example.com', '*.example.org'])
+    const { rcpt } = domainsGuard(domains)
+    const codes = ['example.com', 'mx.example.org', 'example.org', 'example.net', ''].map(
+      (domain) => rcpt({ domain } as Parameters<typeof rcpt>[0])?.code,
+    )
+    expect(codes).toEqual([undefined, undefined, 550, 550, undefined])
+  })
+
+  test('* is any', () => {
+    expect(readSettings({ ...GIVEN, POSTERN_DOMAINS: '*' }).domains).toBeUndefined()
+  })
+
+  test.each([undefined, '', 'example.com,', 'example.com,*', 'a b', 'ann@example.com', '*.'])(
+    '%j is a mistake that names the setting',
+    (value) => {
+      const read = (): unknown => readSettings({ ...GIVEN, POSTERN_DOMAINS: value })
+      expect(read).toThrow(OptionError)
+      expect(read).toThrow(/^POSTERN_DOMAINS: /)
+    },
+  )
+})
+
+test('how much is kept is read by the names that the server has, with the same least', () => {
+  const given = { ...GIVEN, POSTERN_KEEP_AGE_MS: '60000', POSTERN_KEEP_COUNT: 1, POSTERN_KEEP_BYTES: 'Infinity' }
+  expect(readSettings(given).retention).toEqual({ maxAgeMs: 60_000, maxCount: 1, maxBytes: Infinity })
+  expect(() => readSettings({ ...GIVEN, POSTERN_KEEP_AGE_MS: '59999' })).toThrow(/^POSTERN_KEEP_AGE_MS: .*60000/)
+  expect(() => readSettings({ ...GIVEN, POSTERN_KEEP_BYTES: '1000' })).toThrow(/^POSTERN_KEEP_BYTES: /)
+})
+
+test('limits are those of the engine, and what means nothing is a mistake', () => {
+  expect(readSettings({ ...GIVEN, POSTERN_MAX_MESSAGE_BYTES: '1000' }).limits).toEqual({ maxMessageBytes: 1000 })
+  expect(() => readSettings({ ...GIVEN, POSTERN_MAX_MESAGE_BYTES: '1000' })).toThrow(/^POSTERN_MAX_MESAGE_BYTES: /)
+})
