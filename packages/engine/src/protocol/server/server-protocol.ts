@@ -33,13 +33,6 @@ const MESSAGE_END: ServerEvent = { type: 'message-end' }
 const TLS_HANDSHAKE = 0x16
 const END_OF_MESSAGE: Move = { accepted: AFTER_MESSAGE, refused: AFTER_MESSAGE }
 
-/** An event that waits for its answer, and where each answer leads. */
-interface Pending {
-  readonly event: ServerEvent
-  readonly move: Move
-  readonly settle: Settle | undefined
-}
-
 /** A chunk that is refused: its octets are read away, then comes the answer. */
 interface Skip {
   octetsLeft: number
@@ -69,7 +62,10 @@ export class ServerProtocol implements VerbSession {
   readonly #input: Input = new Input()
   readonly #lines: LineReader
   #state: State = 'start'
-  #pending: Pending | undefined
+  /** An event that waits for its answer, where each answer leads, and what it changes. */
+  #pending: ServerEvent | undefined
+  #move: Move | undefined
+  #settle: Settle | undefined
   /** Replies that wait to be taken. */
   #replies: Reply[] = []
   #waitingOctets = 0
@@ -145,7 +141,7 @@ export class ServerProtocol implements VerbSession {
 
   /** What comes next. */
   next(): ServerEvent {
-    if (this.#pending !== undefined) throw new Error(`next: '${this.#pending.event.type}' is not answered`)
+    if (this.#pending !== undefined) throw new Error(`next: '${this.#pending.type}' is not answered`)
     if (this.#state === 'closed') return CLOSE
     if (this.#message !== undefined && this.#state !== 'bdat') return this.#nextOfMessage(this.#message)
     if (this.#skip !== undefined) return this.#skipOn(this.#skip)
@@ -157,7 +153,9 @@ export class ServerProtocol implements VerbSession {
    * @returns the reply that is given: the last failure that is allowed gets another one.
    */
   answer(given: Reply): Reply {
-    const { event, move, settle } = this.#takePending()
+    const event = this.#pending
+    const settle = this.#settle
+    const move = this.#takePending()
     const isAccepted = given.code < 400
     const final = settle === undefined ? given : settle(this, event as never, given, isAccepted)
     this.#state = isAccepted ? move.accepted : move.refused
@@ -173,7 +171,7 @@ export class ServerProtocol implements VerbSession {
 
   /** Accepts the 'message' event: its bytes come next. */
   begin(): void {
-    const { move } = this.#takePending()
+    const move = this.#takePending()
     this.#state = move.accepted
     if (move.accepted !== 'data') return
     this.#message?.beginText()
@@ -220,11 +218,11 @@ export class ServerProtocol implements VerbSession {
     return this.#message?.octets ?? 0
   }
 
-  #takePending(): Pending {
-    const pending = this.#pending
-    if (pending === undefined) throw new Error('answer: no event waits for one')
+  #takePending(): Move {
+    const move = this.#move
+    if (this.#pending === undefined || move === undefined) throw new Error('answer: no event waits for one')
     this.#pending = undefined
-    return pending
+    return move
   }
 
   #needData(): ServerEvent {
@@ -243,7 +241,9 @@ export class ServerProtocol implements VerbSession {
   }
 
   ask(event: ServerEvent, move: Move, settle?: Settle): ServerEvent {
-    this.#pending = { event, move, settle }
+    this.#pending = event
+    this.#move = move
+    this.#settle = settle
     return event
   }
 
