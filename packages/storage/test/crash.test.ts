@@ -11,7 +11,7 @@ import { mailStore } from '@postern/storage'
 import { fs, type FsLayout } from '@postern/storage/fs'
 import { expect, test } from 'vitest'
 import { keysIn, temporaryDirectory } from './blobs.ts'
-import { allPages, idsOf } from './mail-contract.ts'
+import { allPages, idsOf } from './contract/mailing.ts'
 
 const WRITER = fileURLToPath(new URL('crash-writer.ts', import.meta.url))
 /** `KILL_ROUNDS` as in test/faults/kill.test.ts. */

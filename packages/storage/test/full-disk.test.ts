@@ -11,7 +11,7 @@ import { TMPFS } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { inParallel, pattern } from './blob-contract.ts'
 import { hookMessageOf, idAt, saveText, SESSION } from './mail.ts'
-import { idsOf } from './mail-contract.ts'
+import { idsOf } from './contract/mailing.ts'
 
 let directory = ''
 

@@ -13,7 +13,7 @@ import { expect, test } from 'vitest'
 import { pattern } from './blob-contract.ts'
 import { keysIn } from './blobs.ts'
 import { ABORTED, bytesOf, hookMessageOf, idAt, SESSION } from './mail.ts'
-import { bound } from './mail-contract.ts'
+import { bound } from './contract/mailing.ts'
 
 const session = SESSION as Session
 

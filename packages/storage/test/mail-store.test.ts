@@ -5,7 +5,7 @@ import { inParallel, storeContract } from './blob-contract.ts'
 import { temporaryDirectory } from './blobs.ts'
 import { machineBackends } from './contract/machine.ts'
 import { idAt, saveText } from './mail.ts'
-import { bound, idsOf } from './mail-contract.ts'
+import { bound, idsOf } from './contract/mailing.ts'
 
 const directory = temporaryDirectory()
 

@@ -24,8 +24,8 @@ import { expectCode, inParallel, pattern } from './blob-contract.ts'
 import { temporaryDirectory } from './blobs.ts'
 import { type Before, systemError, watchedDisk } from './disks.ts'
 import { ABORTED, bytesOf, idAt, messageOf, SESSION, textOf, TRACE } from './mail.ts'
-import { allPages, idsOf } from './contract/mailing.ts'
-import { mailStoreContract, type Opened } from './mail-store-contract.ts'
+import { allPages, idsOf, type OpenedMail } from './contract/mailing.ts'
+import { mailChecks } from './contract/mail.ts'
 
 const parent = temporaryDirectory()
 const HOST = 'mx1.example.net'
@@ -48,7 +48,7 @@ function envelopesIn(directory: string): string[] {
   )
 }
 
-async function openFresh(): Promise<Opened> {
+async function openFresh(): Promise<OpenedMail> {
   const directory = freshDirectory()
   return {
     mail: maildir(directory, { hostname: HOST, create: 'any' }),
@@ -56,20 +56,21 @@ async function openFresh(): Promise<Opened> {
       const names = [...messagesIn(directory), ...envelopesIn(directory)]
       return names.map((name) => name.replace(/.*\/(?:\d+\.)?([0-9A-Z]{26}).*/, '$1')).toSorted()
     },
-    of: (id) => [id, id],
+    namesOf: (...ids) => ids.flatMap((id) => [id, id]).toSorted(),
+    top: TOP,
+    added: (saved) => ({
+      maildir: {
+        // Random bytes, so with LF that have no CR.
+        file: `${Math.floor(Date.parse(saved.receivedAt) / 1000)}.${saved.id}.${HOST},S=${saved.size}`,
+        mailboxes: ['%5B192.0.2.1%5D/b%20c'],
+        lineEnding: 'CRLF',
+      },
+    }),
   }
 }
 
-mailStoreContract('maildir', openFresh, {
-  top: TOP,
-  added: (saved) => ({
-    maildir: {
-      // Random bytes, so with LF that have no CR.
-      file: `${Math.floor(Date.parse(saved.receivedAt) / 1000)}.${saved.id}.${HOST},S=${saved.size}`,
-      mailboxes: ['%5B192.0.2.1%5D/b%20c'],
-      lineEnding: 'CRLF',
-    },
-  }),
+describe('the contract of each MailStore', () => {
+  for (const { name, look } of mailChecks) if (look !== undefined) test(name, () => look(openFresh))
 })
 
 /** A recipient by the words of the grammar. */

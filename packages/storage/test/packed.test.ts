@@ -23,7 +23,7 @@ import { get, keysIn, put, temporaryDirectory } from './blobs.ts'
 import { unique } from './contract/machine.ts'
 import { countingDisk, systemError, watchedDisk } from './disks.ts'
 import { idAt, saveText } from './mail.ts'
-import { allPages, idsOf } from './mail-contract.ts'
+import { allPages, idsOf } from './contract/mailing.ts'
 
 const parent = temporaryDirectory()
 const NOW = Date.parse('2026-11-21T05:42:00Z')

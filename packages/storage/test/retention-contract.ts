@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { expectCode, inParallel, SLOW } from './blob-contract.ts'
 import { keysIn, put } from './blobs.ts'
 import { idAt, saveText } from './mail.ts'
-import { allPages, bound, idsOf } from './mail-contract.ts'
+import { allPages, bound, idsOf } from './contract/mailing.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS

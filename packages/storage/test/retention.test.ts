@@ -10,7 +10,7 @@ import { Ledger } from '../src/mail/ledger.ts'
 import { inParallel } from './blob-contract.ts'
 import { keysIn, temporaryDirectory } from './blobs.ts'
 import { idAt, saveText } from './mail.ts'
-import { bound } from './mail-contract.ts'
+import { bound } from './contract/mailing.ts'
 import { newestThatFit, retentionContract } from './retention-contract.ts'
 
 const directory = temporaryDirectory()

@@ -3,7 +3,7 @@ import { type MailStore, mailStore } from '@postern/storage'
 import { expect } from 'vitest'
 import { fsAt } from '../src/fs/index.ts'
 import { ABORTED, bytesOf, idAt, messageOf, SESSION } from './mail.ts'
-import { allPages, idsOf } from './mail-contract.ts'
+import { allPages, idsOf } from './contract/mailing.ts'
 import { type PowerCutDisk, ROOT } from './power-cut-disk.ts'
 
 /** What is known of a message: what was answered for good, or what was begun and not answered. */

@@ -1,27 +1,37 @@
 /** Messages are deleted, bounce, and what is nobody's is swept. */
 import { type BlobStore, mailStore } from '@postern/storage'
 import { idAt, saveText } from '../mail.ts'
-import type { Check, Ground, MakeStore } from './check.ts'
+import type { Ground, MakeStore } from './check.ts'
 import { equal, expectCode, expectRangeError, hasKeys, inParallel, keysIn, put } from './exchange.ts'
-import { bound, expectError, FOLDER, idsOf, idsOfMinute, lists, MINUTE, open, saveAll } from './mailing.ts'
+import {
+  bound,
+  expectError,
+  FOLDER,
+  idsOf,
+  idsOfMinute,
+  lists,
+  type MailCheck,
+  MINUTE,
+  ofEach,
+  open,
+  type OpenedMail,
+  saveAll,
+} from './mailing.ts'
 
 const POWER_CUT = new Error('power cut')
 
-export const changed: readonly Check[] = [
-  {
-    name: 'delete',
-    async run(make) {
-      const { blobs, mail } = await open(make)
-      const [gone, stays = ''] = idsOfMinute(2)
-      await saveAll(mail, [gone, stays])
-      const held = await mail.load(gone)
-      await mail.delete(gone)
-      await hasKeys(blobs, [`${FOLDER}${stays}.eml`, `${FOLDER}${stays}.json`], 'keys')
-      await expectCode('not-found', () => mail.load(gone), 'load')
-      await expectCode('not-found', () => mail.delete(gone), 'delete')
-      await expectCode('not-found', () => held.bytes(), 'bytes of what was loaded before')
-    },
-  },
+export const changed: readonly MailCheck[] = [
+  ofEach('delete', async (open) => {
+    const { mail, stored, namesOf } = await open()
+    const [gone, stays = ''] = idsOfMinute(2)
+    await saveAll(mail, [gone, stays])
+    const held = await mail.load(gone)
+    await mail.delete(gone)
+    equal(await stored(), namesOf(stays), 'what is stored')
+    await expectCode('not-found', () => mail.load(gone), 'load')
+    await expectCode('not-found', () => mail.delete(gone), 'delete')
+    await expectCode('not-found', () => held.bytes(), 'bytes of what was loaded before')
+  }),
   {
     name: 'delete takes the envelope first',
     async run(make) {
@@ -37,28 +47,25 @@ export const changed: readonly Check[] = [
       await hasKeys(blobs, [`${FOLDER}${id}.eml`], 'keys')
     },
   },
-  {
-    name: 'bounce',
-    async run(make) {
-      const { blobs, mail } = await open(make)
-      const [bad, good = ''] = idsOfMinute(2)
-      await saveAll(mail, [bad, good])
-      const at = new Date('2026-11-22T00:00:00.000Z')
-      const record = await mail.bounce(bad, { reason: '550 5.1.1 No such mailbox', at })
-      equal(record.bounce, { reason: '550 5.1.1 No such mailbox', at: at.toISOString() }, 'what is known of it')
-      await lists(mail, [good], 'messages')
-      equal((await mail.list({ bounced: true })).records, [record], 'what bounced')
-      const stored = await mail.load(bad)
-      equal(stored.record, record, 'the record')
-      await stored.verify()
-      // Once bounced, it stays as it is.
-      equal(await mail.bounce(bad, { reason: 'again' }), record, 'bounced again')
-      await expectCode('not-found', () => mail.bounce(idAt(MINUTE), { reason: 'x' }), 'bounce of none')
-      await mail.delete(bad)
-      equal(idsOf(await mail.list({ bounced: true })), [], 'what bounced, after the delete')
-      await hasKeys(blobs, [`${FOLDER}${good}.eml`, `${FOLDER}${good}.json`], 'keys')
-    },
-  },
+  ofEach('bounce', async (open) => {
+    const { mail, stored, namesOf } = await open()
+    const [bad, good = ''] = idsOfMinute(2)
+    await saveAll(mail, [bad, good])
+    const at = new Date('2026-11-22T00:00:00.000Z')
+    const record = await mail.bounce(bad, { reason: '550 5.1.1 No such mailbox', at })
+    equal(record.bounce, { reason: '550 5.1.1 No such mailbox', at: at.toISOString() }, 'what is known of it')
+    await lists(mail, [good], 'messages')
+    equal((await mail.list({ bounced: true })).records, [record], 'what bounced')
+    const kept = await mail.load(bad)
+    equal(kept.record, record, 'the record')
+    await kept.verify()
+    // Once bounced, it stays as it is.
+    equal(await mail.bounce(bad, { reason: 'again' }), record, 'bounced again')
+    await expectCode('not-found', () => mail.bounce(idAt(MINUTE), { reason: 'x' }), 'bounce of none')
+    await mail.delete(bad)
+    equal(idsOf(await mail.list({ bounced: true })), [], 'what bounced, after the delete')
+    equal(await stored(), namesOf(good), 'what is stored')
+  }),
   {
     name: 'a bounce that stopped half-way is finished by the next',
     async run(make) {
@@ -72,7 +79,7 @@ export const changed: readonly Check[] = [
     },
   },
   { name: 'sweep removes bytes without an envelope once they are old, and nothing else', run: sweepTakesOld },
-  { name: 'sweep beside saves and bounces takes nothing from them', run: sweepBeside },
+  ofEach('sweep beside saves and bounces takes nothing from them', sweepBeside),
 ]
 
 async function sweepTakesOld(make: MakeStore): Promise<void> {
@@ -99,8 +106,8 @@ async function sweepTakesOld(make: MakeStore): Promise<void> {
   }
 }
 
-async function sweepBeside(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
-  const { mail } = await open(make)
+async function sweepBeside(open: () => Promise<OpenedMail>, { isBrief = false }: Ground = {}): Promise<void> {
+  const { mail } = await open()
   const ids = Array.from({ length: isBrief ? 20 : 200 }, (_, index) => idAt(Date.parse(MINUTE) + index * 3000, index))
   const stop = new AbortController()
   let sweeps = 0

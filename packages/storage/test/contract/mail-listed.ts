@@ -2,41 +2,48 @@
 import { StorageError } from '@postern/storage'
 import fc from 'fast-check'
 import { idAt, saveText, SESSION, textOf } from '../mail.ts'
-import type { Check, Ground, MakeStore } from './check.ts'
+import type { Ground, MakeStore } from './check.ts'
 import { ensure, equal, errorOf, expectRangeError, get, inParallel, put } from './exchange.ts'
-import { allPages, FOLDER, idsOf, idsOfMinute, MINUTE, open, saveAll } from './mailing.ts'
+import {
+  allPages,
+  FOLDER,
+  idsOf,
+  idsOfMinute,
+  type MailCheck,
+  MINUTE,
+  ofEach,
+  open,
+  type OpenedMail,
+  saveAll,
+} from './mailing.ts'
 
-export const listed: readonly Check[] = [
-  {
-    name: 'newest first, across minutes, hours, days, months and years, in pages of every size',
-    run: acrossTimes,
-  },
+type Open = () => Promise<OpenedMail>
+
+export const listed: readonly MailCheck[] = [
+  ofEach('newest first, across minutes, hours, days, months and years, in pages of every size', acrossTimes),
   { name: 'a busy minute between quiet years', run: aBusyMinute },
-  { name: 'newest first, for any times and any page size', run: forAnyTimes },
-  {
-    name: 'a cursor stays good while messages come and go',
-    async run(make) {
-      const { mail } = await open(make)
-      const ids = Array.from({ length: 9 }, (_, index) => idAt(Date.parse(MINUTE) + index * 20_000, index))
-      await saveAll(mail, ids)
-      const first = await mail.list({ limit: 3 })
-      equal(idsOf(first), [ids[8], ids[7], ids[6]], 'the first page')
-      await saveText(mail, idAt('2026-12-01T00:00:00Z'))
-      // The one that the cursor names, and the next.
-      await mail.delete(ids[6] as string)
-      await mail.delete(ids[5] as string)
-      const second = await mail.list({ limit: 3, cursor: first.cursor as string })
-      equal(idsOf(second), [ids[4], ids[3], ids[2]], 'the second page')
-      const third = await mail.list({ limit: 3, cursor: second.cursor as string })
-      equal(idsOf(third), [ids[1], ids[0]], 'the third page')
-      equal(third.cursor, undefined, 'the last cursor')
-    },
-  },
+  ofEach('newest first, for any times and any page size', forAnyTimes),
+  ofEach('a cursor stays good while messages come and go', async (open) => {
+    const { mail } = await open()
+    const ids = Array.from({ length: 9 }, (_, index) => idAt(Date.parse(MINUTE) + index * 20_000, index))
+    await saveAll(mail, ids)
+    const first = await mail.list({ limit: 3 })
+    equal(idsOf(first), [ids[8], ids[7], ids[6]], 'the first page')
+    await saveText(mail, idAt('2026-12-01T00:00:00Z'))
+    // The one that the cursor names, and the next.
+    await mail.delete(ids[6] as string)
+    await mail.delete(ids[5] as string)
+    const second = await mail.list({ limit: 3, cursor: first.cursor as string })
+    equal(idsOf(second), [ids[4], ids[3], ids[2]], 'the second page')
+    const third = await mail.list({ limit: 3, cursor: second.cursor as string })
+    equal(idsOf(third), [ids[1], ids[0]], 'the third page')
+    equal(third.cursor, undefined, 'the last cursor')
+  }),
   { name: 'a corrupt envelope says what is wrong, is listed as such, and hides no other', run: hidesNoOther },
 ]
 
-async function acrossTimes(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
-  const { mail } = await open(make)
+async function acrossTimes(open: Open, { isBrief = false }: Ground = {}): Promise<void> {
+  const { mail } = await open()
   const times = [
     '1999-12-31T23:59:59.999Z',
     '2000-01-01T00:00:00.000Z',
@@ -78,14 +85,14 @@ async function aBusyMinute(make: MakeStore, { isBrief = false }: Ground = {}): P
   equal((await allPages(mail, limit)).flatMap(idsOf), ids.toReversed(), `pages of ${limit}`)
 }
 
-async function forAnyTimes(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
+async function forAnyTimes(open: Open, { isBrief = false }: Ground = {}): Promise<void> {
   const time = fc.oneof(
     fc.integer({ min: 0, max: Date.UTC(9999, 11) }),
     fc.integer({ min: Date.parse(MINUTE), max: Date.parse(MINUTE) + 200_000 }),
   )
   await fc.assert(
     fc.asyncProperty(fc.uniqueArray(time, { maxLength: 15 }), fc.integer({ min: 1, max: 5 }), async (times, limit) => {
-      const { mail } = await open(make)
+      const { mail } = await open()
       const ids = times.map((each) => idAt(each))
       await inParallel(ids, (id) => saveText(mail, id, ''))
       equal((await allPages(mail, limit)).flatMap(idsOf), ids.toSorted().toReversed(), 'messages')

@@ -1,9 +1,20 @@
 /** A message is kept whole, with its record, or not at all. */
 import { mailStore } from '@postern/storage'
 import { ABORTED, bytesOf, idAt, messageOf, saveText, SESSION, textOf, TRACE } from '../mail.ts'
-import type { Check, MakeStore } from './check.ts'
-import { equal, expectCode, get, hasKeys, joined, pattern, put, sameBytes, sha256 } from './exchange.ts'
-import { expectError, failingWrites, FOLDER, idsOf, idsOfMinute, lists, MINUTE, open } from './mailing.ts'
+import { equal, expectCode, hasKeys, joined, pattern, put, sameBytes, sha256 } from './exchange.ts'
+import {
+  expectError,
+  failingWrites,
+  FOLDER,
+  idsOf,
+  idsOfMinute,
+  lists,
+  type MailCheck,
+  MINUTE,
+  ofEach,
+  open,
+  type OpenedMail,
+} from './mailing.ts'
 
 const HOSTILE_IDS: readonly string[] = [
   '',
@@ -55,37 +66,28 @@ const RECORD = {
   verdicts: {},
 }
 
-export const saved: readonly Check[] = [
-  {
-    name: 'a message comes back, byte for byte, with its record',
-    async run(make) {
-      for (const later of [false, true]) await comesBack(make, later)
-    },
-  },
-  {
-    name: 'an empty message, and a session that said nothing of itself',
-    async run(make) {
-      const { mail } = await open(make)
-      const id = idAt(MINUTE)
-      await mail.save(messageOf(id, []), { ...SESSION, tls: undefined, hello: undefined, user: undefined })
-      const stored = await mail.load(id)
-      sameBytes(await stored.bytes(), TRACE, 'the bytes')
-      equal(Object.keys(stored.record.session), ['id', 'remote', 'local', 'transmissionType'], 'what is known of it')
-    },
-  },
-  {
-    name: 'a message that breaks off leaves nothing',
-    async run(make) {
-      const { blobs, mail } = await open(make)
-      for (const count of [0, 1, 5]) {
-        const chunks = [...Array.from({ length: count }, () => pattern(40_000)), ABORTED]
-        const what = `broken off after ${count} chunks`
-        await expectError(ABORTED, () => mail.save(messageOf(idAt(MINUTE), chunks), SESSION), what)
-        await hasKeys(blobs, [], what)
-        equal((await mail.list()).records, [], `records, ${what}`)
-      }
-    },
-  },
+export const saved: readonly MailCheck[] = [
+  ofEach('a message comes back, byte for byte, with its record', async (open) => {
+    for (const later of [false, true]) await comesBack(await open(), later)
+  }),
+  ofEach('an empty message, and a session that said nothing of itself', async (open) => {
+    const { mail, top } = await open()
+    const id = idAt(MINUTE)
+    await mail.save(messageOf(id, []), { ...SESSION, tls: undefined, hello: undefined, user: undefined })
+    const kept = await mail.load(id)
+    sameBytes(await kept.bytes(), top, 'the bytes')
+    equal(Object.keys(kept.record.session), ['id', 'remote', 'local', 'transmissionType'], 'what is known of it')
+  }),
+  ofEach('a message that breaks off leaves nothing', async (open) => {
+    const { mail, stored } = await open()
+    for (const count of [0, 1, 5]) {
+      const chunks = [...Array.from({ length: count }, () => pattern(40_000)), ABORTED]
+      const what = `broken off after ${count} chunks`
+      await expectError(ABORTED, () => mail.save(messageOf(idAt(MINUTE), chunks), SESSION), what)
+      equal(await stored(), [], what)
+      equal((await mail.list()).records, [], `records, ${what}`)
+    }
+  }),
   {
     name: 'the record says what is known only after the last byte, which is asked once',
     async run(make) {
@@ -173,21 +175,18 @@ export const saved: readonly Check[] = [
       await hasKeys(blobs, [`${FOLDER}${half}.eml`, `${FOLDER}${whole}.eml`, `${FOLDER}${whole}.json`], 'keys')
     },
   },
-  {
-    name: 'hostile ids are `invalid-id`',
-    async run(make) {
-      const { blobs, mail } = await open(make)
-      for (const id of HOSTILE_IDS) {
-        const what = JSON.stringify(id)
-        await expectCode('invalid-id', () => mail.load(id), `load ${what}`)
-        await expectCode('invalid-id', () => mail.delete(id), `delete ${what}`)
-        await expectCode('invalid-id', () => mail.bounce(id, { reason: 'x' }), `bounce ${what}`)
-        await expectCode('invalid-id', () => mail.list({ cursor: id }), `list ${what}`)
-        await expectCode('invalid-id', () => saveText(mail, id), `save ${what}`)
-      }
-      await hasKeys(blobs, [], 'keys')
-    },
-  },
+  ofEach('hostile ids are `invalid-id`', async (open) => {
+    const { mail, stored } = await open()
+    for (const id of HOSTILE_IDS) {
+      const what = JSON.stringify(id)
+      await expectCode('invalid-id', () => mail.load(id), `load ${what}`)
+      await expectCode('invalid-id', () => mail.delete(id), `delete ${what}`)
+      await expectCode('invalid-id', () => mail.bounce(id, { reason: 'x' }), `bounce ${what}`)
+      await expectCode('invalid-id', () => mail.list({ cursor: id }), `list ${what}`)
+      await expectCode('invalid-id', () => saveText(mail, id), `save ${what}`)
+    }
+    equal(await stored(), [], 'what is stored')
+  }),
   {
     name: 'changed bytes are corrupt, whatever the change',
     async run(make) {
@@ -212,16 +211,16 @@ export const saved: readonly Check[] = [
   },
 ]
 
-async function comesBack(make: MakeStore, later: boolean): Promise<void> {
-  const { blobs, mail } = await open(make)
+async function comesBack({ mail, ...store }: OpenedMail, later: boolean): Promise<void> {
   const id = idAt(MINUTE)
   const parts = [bytesOf('Subject: x\r\n\r\n'), pattern(70_000), pattern(3), pattern(200_000)]
   const record = await mail.save(messageOf(id, parts, later), SESSION)
-  const expected = joined([TRACE, ...parts])
-  await hasKeys(blobs, [`${FOLDER}${id}.eml`, `${FOLDER}${id}.json`], 'keys')
-  sameBytes(await get(blobs, `${FOLDER}${id}.eml`), expected, 'the blob')
+  const expected = joined([store.top, ...parts])
+  equal(await store.stored(), store.namesOf(id), 'what is stored')
+  if (store.readAround !== undefined) sameBytes(await store.readAround(id), expected, 'the blob')
   const stored = await mail.load(id)
-  equal(record, { ...RECORD, id, size: expected.length, sha256: sha256(expected) }, 'the record')
+  const facts = { ...RECORD, id, size: expected.length, sha256: sha256(expected), ...store.added(record) }
+  equal(record, facts, 'the record')
   equal(stored.record, record, 'the record that is loaded')
   sameBytes(await stored.bytes(), expected, 'bytes()')
   await stored.verify()

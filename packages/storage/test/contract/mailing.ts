@@ -1,8 +1,15 @@
 /** What the checks of mail are said with: no test runner, no runtime. */
-import { type BlobStore, type MailPage, mailStore, type MailStore, StorageError } from '@postern/storage'
-import { idAt, saveText } from '../mail.ts'
-import type { MakeStore } from './check.ts'
-import { ensure, equal, errorOf } from './exchange.ts'
+import {
+  type BlobStore,
+  type MailPage,
+  type MailRecord,
+  mailStore,
+  type MailStore,
+  StorageError,
+} from '@postern/storage'
+import { idAt, saveText, TRACE } from '../mail.ts'
+import type { Check, Ground, MakeStore } from './check.ts'
+import { ensure, equal, errorOf, get, keysIn } from './exchange.ts'
 
 /** Where a message of 2026-11-21 05:42 UTC lies. */
 export const MINUTE = '2026-11-21T05:42:07.123Z'
@@ -16,6 +23,46 @@ export interface Opened {
 export async function open(make: MakeStore): Promise<Opened> {
   const blobs = await make()
   return { blobs, mail: mailStore(blobs) }
+}
+
+/** A MailStore that is empty, whatever it is made of, and what a check may ask about it. */
+export interface OpenedMail {
+  readonly mail: MailStore
+  /** Returns the names of all that is stored, sorted. */
+  stored(): Promise<string[]>
+  /** Returns the names of what is stored of these messages, sorted. */
+  namesOf(...ids: readonly string[]): string[]
+  /** Reads the bytes of a message around the MailStore, if they are one blob. */
+  readAround?(id: string): Promise<Uint8Array>
+  /** What stands above the bytes of a message. */
+  readonly top: Uint8Array
+  /** Returns what the store adds to a record. */
+  added(saved: MailRecord): Partial<MailRecord>
+}
+
+type Look = (open: () => Promise<OpenedMail>, ground?: Ground) => Promise<void>
+
+/** A row of the contract of mail. */
+export interface MailCheck extends Check {
+  /** Only of rows that hold for each MailStore, also for one that is not made of blobs alone. */
+  readonly look?: Look
+}
+
+/** Makes a row that holds for each MailStore. */
+export function ofEach(name: string, look: Look): MailCheck {
+  return { name, look, run: (make, ground) => look(() => openOnBlobs(make), ground) }
+}
+
+async function openOnBlobs(make: MakeStore): Promise<OpenedMail> {
+  const { blobs, mail } = await open(make)
+  return {
+    mail,
+    stored: () => keysIn(blobs),
+    namesOf: (...ids) => ids.flatMap((id) => [`${FOLDER}${id}.eml`, `${FOLDER}${id}.json`]).toSorted(),
+    readAround: (id) => get(blobs, `${FOLDER}${id}.eml`),
+    top: TRACE,
+    added: () => ({}),
+  }
 }
 
 export function idsOf(page: MailPage): string[] {
