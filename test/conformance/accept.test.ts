@@ -3,7 +3,7 @@ import { createServer, type Duplex, type ServerOptions, type SessionOverrides } 
 import { pair } from '@postern/runtime/memory'
 import { expect, test } from 'vitest'
 import { bytesOf } from '../../packages/engine/test/proxy-encoder.ts'
-import { eventually } from './client.ts'
+import { eventually } from '../kit/waiting.ts'
 
 const hostname = 'mx.example.com'
 

@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { type Socket, connect } from 'node:net'
 import { type ConnectionOptions, type TLSSocket, connect as connectTls } from 'node:tls'
 import { setImmediate as tick } from 'node:timers/promises'
+import { within } from '../kit/waiting.ts'
 import { type ClientReply, readReply } from './reply.ts'
 
 /** Longer than anything takes on a busy machine. */
@@ -33,7 +34,7 @@ export class Client {
   static async connect(port: number, tls?: ConnectionOptions): Promise<Client> {
     // Half-open: the client can finish sending and still read what it is owed.
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
-    await bounded(once(socket, 'connect'), 'the connection')
+    await within(once(socket, 'connect'), 'the connection')
     const client = new Client(socket)
     if (tls !== undefined) await client.startTls(tls)
     return client
@@ -145,7 +146,7 @@ export class Client {
     const done = once(secure, 'secureConnect')
     this.#socket = secure
     this.#attach(secure)
-    await bounded(done, 'the handshake')
+    await within(done, 'the handshake')
     return secure
   }
 
@@ -211,30 +212,5 @@ export class Client {
       })
       this.#wake = undefined
     }
-  }
-}
-
-async function bounded<T>(promise: Promise<T>, what: string, ms: number = WAIT_MS): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} took over ${ms} ms`)), ms)
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-/** Waits until `isDone`, and fails by name where that takes too long. */
-export async function eventually(
-  isDone: () => boolean | Promise<boolean>,
-  what: string,
-  ms: number = WAIT_MS,
-): Promise<void> {
-  const deadline = Date.now() + ms
-  while (!(await isDone())) {
-    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

@@ -1,6 +1,7 @@
 /** The client goes away, at every point there is. What was committed stays; nothing half-written is ever kept. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Client, eventually } from './client.ts'
+import { type Client } from './client.ts'
+import { eventually } from '../kit/waiting.ts'
 import { short } from './reply.ts'
 import { Service } from './service.ts'
 

@@ -110,6 +110,6 @@ describe('talk before the greeting', () => {
     const client = await service.connect()
     expect(await client.isQuiet(50)).toBe(true)
     client.reset()
-    await service.gone(client, 3_000)
+    await service.gone(client)
   })
 })

@@ -1,7 +1,7 @@
 /** Hooks that only listen: whatever they do, the session goes on, and ends. */
 import { reply } from '@postern/engine'
 import { afterEach, describe, expect, test } from 'vitest'
-import { eventually } from './client.ts'
+import { eventually } from '../kit/waiting.ts'
 import { short } from './reply.ts'
 import { Service } from './service.ts'
 import { SECRET } from './recorder.ts'

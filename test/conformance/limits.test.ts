@@ -1,7 +1,7 @@
 /** Bounds that are not of one line or message: connections, and what a client may make the server hold. */
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Limits } from '@postern/engine'
-import { eventually } from './client.ts'
+import { eventually } from '../kit/waiting.ts'
 import { short } from './reply.ts'
 import { Service } from './service.ts'
 

@@ -3,7 +3,7 @@ import { createServer, type Handlers, type Server } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { expect, test } from 'vitest'
 import { bytesOf } from '../../packages/engine/test/proxy-encoder.ts'
-import { eventually } from './client.ts'
+import { eventually } from '../kit/waiting.ts'
 
 const CHUNK = 'EHLO client.example\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\nBDAT 3\r\nabc'
 
@@ -60,7 +60,7 @@ test.each<[string, Handlers, readonly string[]]>([
   ],
 ])('%s', async (_, handlers, expected) => {
   const { server, errors } = start(handlers, 150)
-  await eventually(() => errors.length > 0, 'a hook is late', 2_000)
+  await eventually(() => errors.length > 0, 'a hook is late')
   // The session, not the hook, ends it.
   await server.close({ graceMs: 0 })
   expect(errors).toEqual(expected)

@@ -1,7 +1,8 @@
 /** Many commands at a time: RFC 2920. What is answered depends on the bytes alone, never on how packets cut them. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Client, eventually } from './client.ts'
+import { type Client } from './client.ts'
+import { eventually } from '../kit/waiting.ts'
 import { type ClientReply, short } from './reply.ts'
 import { COMMANDS, Model } from './model.ts'
 import { Service } from './service.ts'
@@ -78,7 +79,7 @@ async function drained(client: Client, count: number): Promise<number> {
       return seen >= count
     },
     'all replies',
-    20_000,
+    100_000,
   )
   return seen
 }

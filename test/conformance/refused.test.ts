@@ -10,7 +10,8 @@ import {
 import { pair } from '@postern/runtime/memory'
 import { afterAll, expect, test } from 'vitest'
 import { bytesOf } from '../../packages/engine/test/proxy-encoder.ts'
-import { type Client, eventually } from './client.ts'
+import { type Client } from './client.ts'
+import { eventually } from '../kit/waiting.ts'
 import type { Profile } from './recorder.ts'
 import { Service } from './service.ts'
 

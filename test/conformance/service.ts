@@ -9,7 +9,8 @@ import {
   type SessionOverrides,
 } from '@postern/engine'
 import { listen, selfSigned } from '@postern/runtime/node'
-import { Client, eventually } from './client.ts'
+import { Client } from './client.ts'
+import { eventually } from '../kit/waiting.ts'
 import { CountedDuplex } from './counted.ts'
 import { emptyRecord, pick, type Profile, type Record, type RecordOf, recordingServer } from './recorder.ts'
 

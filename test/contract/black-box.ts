@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { createTransport } from 'nodemailer'
-import { sleep } from '../../packages/runtime/test/exchange.ts'
+import { sleep } from '../kit/waiting.ts'
 import { Client } from '../conformance/client.ts'
 import { short } from '../conformance/reply.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'

@@ -2,12 +2,11 @@
 import { createServer, type Duplex, type Endpoint, type Server } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { emptyRecord, type Profile, type Record, recordingServer } from '../conformance/recorder.ts'
+import { within } from '../kit/waiting.ts'
 import { type ClientReply, readReply } from '../conformance/reply.ts'
 import type { Seat, Stage } from '../conformance/vector.ts'
 
 const lingerMs = 500
-/** What is not there by then never comes. */
-const PATIENCE_MS = 30_000
 const SERVER: Endpoint = { family: 'unknown', address: '', port: 25 }
 
 /** Servers by profile, each with the records of its clients. */
@@ -97,20 +96,8 @@ export class DuplexClient implements Seat {
   /** Whether anything came, in place of the end. */
   async #receive(): Promise<boolean> {
     const answer = this.#duplex.read()
-    const bytes = answer instanceof Promise ? await soon(answer) : answer
+    const bytes = answer instanceof Promise ? await within(answer, 'a read') : answer
     if (bytes !== null) this.unread += decoder.decode(bytes)
     return bytes !== null
-  }
-}
-
-async function soon<T>(promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`nothing came for ${PATIENCE_MS} ms`)), PATIENCE_MS)
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { PASSWORD, USER } from './user.ts'
 import { makeCertificate } from '../peers/served.ts'
 import { Postern, posternAlone } from '../peers/postern.ts'
-import { keptIds, readKept, Scratch } from '../peers/store.ts'
+import { keptIds, readKept } from '../peers/store.ts'
+import { Scratch } from '../kit/scratch.ts'
 import type { Target } from './target.ts'
 
 /** Starts `postern serve` with this command. */

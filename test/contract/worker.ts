@@ -7,7 +7,7 @@ import { parseJsonc, wranglerEnvironment } from '../../apps/cloudflare/test/wran
 import { freePort } from '../kit/port.ts'
 import { environment } from '../peers/postern.ts'
 import { makeCertificate } from '../peers/served.ts'
-import { Scratch } from '../peers/store.ts'
+import { Scratch } from '../kit/scratch.ts'
 import type { Gaps, Target } from './target.ts'
 
 const APP = resolve(import.meta.dirname, '../../apps/cloudflare')

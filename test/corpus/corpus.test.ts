@@ -4,7 +4,8 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Postern, postern } from '../peers/postern.ts'
-import { difference, idIn, keptIds, protocolOf, readKept, Scratch, sha256 } from '../peers/store.ts'
+import { difference, idIn, keptIds, protocolOf, readKept, sha256 } from '../peers/store.ts'
+import { Scratch } from '../kit/scratch.ts'
 import { CUTS, type Cut, cutName, isUseful } from './cut.ts'
 import { AWKWARD, type AwkwardMessage, LIMIT_BYTES, messageOf, MiB } from './messages.ts'
 import { RawClient } from './raw-client.ts'

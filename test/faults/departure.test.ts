@@ -5,7 +5,8 @@ import { messageOf, MiB } from '../corpus/messages.ts'
 import { RawClient } from '../corpus/raw-client.ts'
 import { sendByData, sendEnvelope, textOf } from '../corpus/send.ts'
 import { Postern } from '../peers/postern.ts'
-import { difference, filesIn, idIn, keptIds, readAll, readKept, Scratch } from '../peers/store.ts'
+import { difference, filesIn, idIn, keptIds, readAll, readKept } from '../peers/store.ts'
+import { Scratch } from '../kit/scratch.ts'
 
 const SMALL = messageOf(2_000).bytes
 const LARGE = messageOf(3 * MiB).bytes

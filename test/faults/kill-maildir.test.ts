@@ -9,7 +9,8 @@ import { expect, test } from 'vitest'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import { Random } from '../kit/random.ts'
 import { Postern, postern } from '../peers/postern.ts'
-import { checkedKept, filesIn, folderOf, type Kept, Scratch, sha256 } from '../peers/store.ts'
+import { checkedKept, filesIn, folderOf, type Kept, sha256 } from '../peers/store.ts'
+import { Scratch } from '../kit/scratch.ts'
 import { Load, numberOf } from './load.ts'
 
 const ROUNDS = { node: 3, deno: 1, bun: 1 } as const

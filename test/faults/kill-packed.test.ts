@@ -10,7 +10,8 @@ import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import { Random } from '../kit/random.ts'
 import { isThorough } from '../kit/sample.ts'
 import { Postern, postern } from '../peers/postern.ts'
-import { checkedKept, filesIn, folderOf, type Kept, Scratch } from '../peers/store.ts'
+import { checkedKept, filesIn, folderOf, type Kept } from '../peers/store.ts'
+import { Scratch } from '../kit/scratch.ts'
 import { expectKept, Load } from './load.ts'
 
 /** As in kill.test.ts, a quarter of what was asked for. */

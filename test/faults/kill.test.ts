@@ -8,7 +8,8 @@ import { expect, test } from 'vitest'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import { Random } from '../kit/random.ts'
 import { Postern, postern } from '../peers/postern.ts'
-import { filesIn, type Kept, keptIds, readKept, Scratch, sha256 } from '../peers/store.ts'
+import { filesIn, type Kept, keptIds, readKept, sha256 } from '../peers/store.ts'
+import { Scratch } from '../kit/scratch.ts'
 import { Load, numberOf } from './load.ts'
 
 /**

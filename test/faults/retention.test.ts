@@ -8,7 +8,8 @@ import { expect, test } from 'vitest'
 import { RawClient } from '../corpus/raw-client.ts'
 import { sendEnvelope } from '../corpus/send.ts'
 import { Postern, postern } from '../peers/postern.ts'
-import { filesIn, folderOf, idIn, readAll, readKept, Scratch, sha256 } from '../peers/store.ts'
+import { filesIn, folderOf, idIn, readAll, readKept, sha256 } from '../peers/store.ts'
+import { Scratch } from '../kit/scratch.ts'
 import { Load, numberOf } from './load.ts'
 
 const SESSIONS = 8

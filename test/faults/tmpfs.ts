@@ -1,6 +1,6 @@
 /** A small disk of one test: a tmpfs, which only root can mount. */
 import { mkdir } from 'node:fs/promises'
-import { Scratch } from '../peers/store.ts'
+import { Scratch } from '../kit/scratch.ts'
 import { mustRun, runTool } from '../kit/tool.ts'
 
 export class SmallDisk {

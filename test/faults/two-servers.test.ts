@@ -10,7 +10,8 @@ import { expect, test } from 'vitest'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import { Random } from '../kit/random.ts'
 import { Postern, postern } from '../peers/postern.ts'
-import { filesIn, keptIds, readKept, Scratch } from '../peers/store.ts'
+import { filesIn, keptIds, readKept } from '../peers/store.ts'
+import { Scratch } from '../kit/scratch.ts'
 import { expectKept, Load } from './load.ts'
 
 /** As in kill.test.ts, a quarter of what was asked for. */

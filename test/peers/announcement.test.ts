@@ -5,7 +5,8 @@ import { expect } from 'vitest'
 import { CURL, SWAKS } from '../kit/abilities.ts'
 import { testWith } from '../kit/need.ts'
 import { environment } from './postern.ts'
-import { readAll, Scratch } from './store.ts'
+import { readAll } from './store.ts'
+import { Scratch } from '../kit/scratch.ts'
 import { mustRun } from '../kit/tool.ts'
 
 const MAIN = join(import.meta.dirname, '../../apps/server/main.js')

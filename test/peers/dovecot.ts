@@ -10,7 +10,7 @@ import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { freePort } from '../kit/port.ts'
-import type { Scratch } from './store.ts'
+import type { Scratch } from '../kit/scratch.ts'
 import { mustRun, pathOf } from '../kit/tool.ts'
 
 const PASSWORD = 'correct-horse'

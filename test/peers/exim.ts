@@ -4,7 +4,7 @@
  */
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Scratch } from './store.ts'
+import type { Scratch } from '../kit/scratch.ts'
 import { EXIM_PROGRAM, EXIM_USER } from '../kit/abilities.ts'
 import { mustRun, runTool } from '../kit/tool.ts'
 

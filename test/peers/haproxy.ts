@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import type { Scratch } from './store.ts'
+import type { Scratch } from '../kit/scratch.ts'
 import { freePort } from '../kit/port.ts'
 import { pathOf } from '../kit/tool.ts'
 

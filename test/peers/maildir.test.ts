@@ -13,7 +13,8 @@ import { DOVECOT, MUTT, PYTHON, ROOT, TERMINAL } from '../kit/abilities.ts'
 import { testWith } from '../kit/need.ts'
 import { Dovecot } from './dovecot.ts'
 import { Postern, postern } from './postern.ts'
-import { difference, idIn, Scratch } from './store.ts'
+import { difference, idIn } from './store.ts'
+import { Scratch } from '../kit/scratch.ts'
 import { mustRun } from '../kit/tool.ts'
 
 /** `nobody`: readers and server are to be the same user, and Dovecot serves no mail as root. */

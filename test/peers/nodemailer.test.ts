@@ -7,7 +7,8 @@ import { Random } from '../kit/random.ts'
 import { Postern } from './postern.ts'
 import { PASSWORD, USER } from '../contract/user.ts'
 import { expectKept, type Served, serveClients } from './served.ts'
-import { idIn, keptFor, readAll, readKept, Scratch } from './store.ts'
+import { idIn, keptFor, readAll, readKept } from './store.ts'
+import { Scratch } from '../kit/scratch.ts'
 
 const FROM = 'ann@sender.example'
 const MiB = 1024 * 1024

@@ -4,7 +4,7 @@
  * The system's own Postfix, where there is one, is neither read nor started. Nothing is looked up in the DNS.
  */
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
-import type { Scratch } from './store.ts'
+import type { Scratch } from '../kit/scratch.ts'
 import { freePort } from '../kit/port.ts'
 import { mustRun, pathOf, runTool } from '../kit/tool.ts'
 

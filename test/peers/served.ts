@@ -5,7 +5,8 @@ import { selfSigned } from '@postern/runtime/tls'
 import { expect } from 'vitest'
 import { PASSWORD, USER } from '../contract/user.ts'
 import { Postern, posternAlone } from './postern.ts'
-import { difference, type Kept, protocolOf, Scratch } from './store.ts'
+import { difference, type Kept, protocolOf } from './store.ts'
+import { Scratch } from '../kit/scratch.ts'
 
 export interface Served extends AsyncDisposable {
   readonly server: Postern

@@ -1,7 +1,6 @@
 /** What is on disk, read without the server's code: the layout is a promise to its users. */
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { MailRecord } from '@postern/storage'
 
@@ -14,27 +13,6 @@ export interface Kept {
   readonly trace: string
   /** What is below it. */
   readonly bytes: Buffer
-}
-
-/** A directory of one test, gone after it. */
-export class Scratch {
-  readonly path: string
-
-  private constructor(path: string) {
-    this.path = path
-  }
-
-  static async make(): Promise<Scratch> {
-    return new Scratch(await mkdtemp(join(tmpdir(), 'postern-test-')))
-  }
-
-  join(...names: string[]): string {
-    return join(this.path, ...names)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.path, { recursive: true, force: true, maxRetries: 3 })
-  }
 }
 
 /** The paths of all files, relative to the store; not that of the marker, which is no mail. */

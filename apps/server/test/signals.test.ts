@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, test } from 'vitest'
 import { selfSigned } from '@postern/runtime/tls'
+import { freePort } from '../../../test/kit/port.ts'
 import { Client } from './client.ts'
 import { cleanEnvironment, MAIN, scratch } from './program.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
@@ -68,15 +69,6 @@ function start(runtime: keyof typeof RUNTIMES, args: readonly string[], cwd = sc
     },
     signal: (name) => void child.kill(name),
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Knocks until somebody greets. */

@@ -13,6 +13,7 @@ import { NAMESPACES, type Need, OTHER_USER, PYTHON_FILTER } from '../../../test/
 import { testWith } from '../../../test/kit/need.ts'
 import { pathOf } from '../../../test/kit/tool.ts'
 import { sample } from '../../../test/kit/sample.ts'
+import { freePort } from '../../../test/kit/port.ts'
 import { Client } from './client.ts'
 import { cleanEnvironment, MAIN, scratch } from './program.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
@@ -267,15 +268,6 @@ function portOf(server: ReturnType<typeof createServer>): string {
   return String((server.address() as { port: number }).port)
 }
 
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 /** Knocks until somebody greets, or until it is no use. */
 async function greeting(port: number, isOver: () => boolean): Promise<string> {
   while (!isOver()) {
@@ -309,7 +301,7 @@ for (const {
     const run = async (): Promise<void> => {
       const [file, ...before] = RUNTIMES[runtime]
       const port = await freePort()
-      const given = args.map((word) => word.replace('PORT', port).replace('TAKEN', portOf(taken)))
+      const given = args.map((word) => word.replace('PORT', String(port)).replace('TAKEN', portOf(taken)))
       const program = pathOf(file)
       const child = spawn('/bin/sh', ['-c', shell, 'sh', program ?? file, ...before, MAIN, 'serve', ...given], {
         cwd: directory(),
@@ -326,7 +318,7 @@ for (const {
         living.delete(child)
         return code as number
       })
-      const text = await greeting(Number(port), () => hasEnded)
+      const text = await greeting(port, () => hasEnded)
       if (line !== undefined) {
         expect(await ended, stderr).toBe(2)
         expect(stderr).toMatch(/^postern: [^\n]*\n$/)

@@ -1,7 +1,7 @@
 /** The contract of Duplex, run inside workerd: in memory, and over its own sockets. */
 import { resolve } from 'node:path'
 import { selfSigned } from '../src/sockets/tls/index.ts'
-import { sleep } from './exchange.ts'
+import { sleep } from '../../../test/kit/waiting.ts'
 import { inProcessKinds } from './in-process.ts'
 import { checksOf, contractRows, type Kind, type Outcome } from './outcome.ts'
 import { testSuite } from './program.ts'

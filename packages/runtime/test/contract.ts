@@ -18,10 +18,9 @@ import {
   rejects,
   same,
   sha256,
-  sleep,
-  within,
   writeAll,
 } from './exchange.ts'
+import { sleep, within } from '../../../test/kit/waiting.ts'
 
 /** Makes connected ends that both have this `lingerMs`. */
 export type MakePair = (lingerMs: number) => Promise<readonly [Duplex, Duplex]>

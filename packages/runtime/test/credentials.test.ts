@@ -1,7 +1,8 @@
 import { connect } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { dial, selfSigned, TlsCredentials, type TlsOptions } from '../src/node/index.ts'
-import { certificate, echo, hears, sleep } from './harness.ts'
+import { certificate, echo, hears } from './harness.ts'
+import { sleep } from '../../../test/kit/waiting.ts'
 import { call, fingerprint, host, open, shown } from './tls-harness.ts'
 import { PLACES } from './places.ts'
 

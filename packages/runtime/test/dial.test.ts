@@ -2,7 +2,8 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { once } from 'node:events'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { listen } from '../src/node/index.ts'
-import { certificate, echo, hears, until } from './harness.ts'
+import { certificate, echo, hears } from './harness.ts'
+import { eventually } from '../../../test/kit/waiting.ts'
 import { PLACES } from './places.ts'
 
 const host = '127.0.0.1'
@@ -50,7 +51,7 @@ describe.each(PLACES)('%s', (runtime, { dial, openHandles }) => {
     const dialling = dial({ host, port, implicitTls: true, tls: {}, connectTimeoutMs: 100 })
     await expect(dialling).rejects.toMatchObject({ code: 'ETIMEDOUT' })
     // The server's end is still there.
-    await until(() => openHandles() <= before + 1)
+    await eventually(() => openHandles() <= before + 1, 'openHandles() <= before + 1')
   })
 
   test('a signal gives the attempt up with its reason', async () => {

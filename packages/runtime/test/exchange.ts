@@ -1,9 +1,8 @@
 /** What the checks of the contract are said with: no test runner, no runtime. */
 import type { Duplex } from '@postern/engine'
+import { sleep, TooLate, within } from '../../../test/kit/waiting.ts'
 
 export const MiB = 1_048_576
-/** Longer than any check takes on a slow machine; what is not there by then never comes. */
-const PATIENCE_MS = 30_000
 /** Turns of the event loop in which bytes cross the loopback. */
 const CROSSING_TURNS = 20
 const TURN_MS = 5
@@ -27,26 +26,6 @@ export async function rejects(promise: unknown, what: string): Promise<Error> {
     return error as Error
   }
   throw new Error(`${what} did not reject`)
-}
-
-class TooLate extends Error {}
-
-export async function within<T>(promise: Promise<T>, what: string): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TooLate(`${what} stayed pending`)), PATIENCE_MS)
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms)
-  })
 }
 
 /**

@@ -2,7 +2,9 @@ import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import { dial } from '../src/node/index.ts'
-import { ascii, certificate, Hall, openHandles, readText, sleep, until } from './harness.ts'
+import { ascii, certificate, Hall, openHandles, readText } from './harness.ts'
+import { eventually } from '../../../test/kit/waiting.ts'
+import { sleep } from '../../../test/kit/waiting.ts'
 import { call, host, open } from './tls-harness.ts'
 import { PLACES } from './places.ts'
 
@@ -14,7 +16,10 @@ describe.each(PLACES)('%s', (runtime, place) => {
       const { port, hall, errors } = await open(place, { tls: certificate, handshakeTimeoutMs: 200 })
       const before = handles()
       const silent = Array.from({ length: 50 }, () => connect(port, host).on('error', () => {}))
-      await until(() => silent.every((socket) => socket.destroyed) && handles() <= before)
+      await eventually(
+        () => silent.every((socket) => socket.destroyed) && handles() <= before,
+        'silent.every((socket) => socket.destroyed) && handles() <= before',
+      )
       expect(errors).toHaveLength(50)
       expect(errors[0]?.message).toBe('the TLS handshake took longer than 200 ms')
       expect(hall.accepted).toEqual([])
@@ -29,17 +34,20 @@ describe.each(PLACES)('%s', (runtime, place) => {
         slow.write(Buffer.alloc(1))
         await sleep(20)
       }
-      await until(() => errors.length === 1)
+      await eventually(() => errors.length === 1, 'errors.length === 1')
       expect(errors[0]?.message).toMatch(/took longer/)
     })
 
     test('more than allowed: the oldest gives way, and somebody real comes in', async () => {
       const { port, hall, errors } = await open(place, { tls: certificate, maxHandshakes: 10 })
       const silent = Array.from({ length: 30 }, () => connect(port, host).on('error', () => {}))
-      await until(() => silent.filter((socket) => socket.destroyed).length === 20)
+      await eventually(
+        () => silent.filter((socket) => socket.destroyed).length === 20,
+        'silent.filter((socket) => socket.destroyed).length === 20',
+      )
       await call(port)
       await hall.next()
-      await until(() => errors.length === 21)
+      await eventually(() => errors.length === 21, 'errors.length === 21')
       expect(errors[0]?.message).toMatch(/too many/)
       for (const socket of silent) socket.destroy()
     })
@@ -47,17 +55,20 @@ describe.each(PLACES)('%s', (runtime, place) => {
     test('a slow client keeps its place, however many connections come from another address', async () => {
       const { port, hall, errors } = await open(place, { tls: certificate, maxHandshakes: 10 })
       const slow = connect(port, host)
-      await until(() => !slow.connecting)
+      await eventually(() => !slow.connecting, '!slow.connecting')
       await sleep(50)
       const from = { port, host, localAddress: '127.0.0.2' }
       const flood = Array.from({ length: 40 }, () => connect(from).on('error', () => {}))
-      await until(() => flood.filter((socket) => socket.destroyed).length === 31)
+      await eventually(
+        () => flood.filter((socket) => socket.destroyed).length === 31,
+        'flood.filter((socket) => socket.destroyed).length === 31',
+      )
       expect(slow.destroyed).toBe(false)
       const secure = connectTls({ socket: slow, ca: certificate.cert })
-      await until(() => secure.authorized)
+      await eventually(() => secure.authorized, 'secure.authorized')
       const accepted = await hall.next()
       expect(accepted.remote).toMatchObject({ address: host, port: slow.localPort })
-      await until(() => errors.length === 31)
+      await eventually(() => errors.length === 31, 'errors.length === 31')
       for (const { message, remote } of errors) {
         expect(message).toMatch(/too many/)
         expect(remote?.address).toBe('127.0.0.2')
@@ -70,14 +81,14 @@ describe.each(PLACES)('%s', (runtime, place) => {
       const before = handles()
       connect(port, host).end()
       connect(port, host).end(Buffer.from([0x16, 3, 1, 2, 0]))
-      await until(() => errors.length === 2 && handles() <= before)
+      await eventually(() => errors.length === 2 && handles() <= before, 'errors.length === 2 && handles() <= before')
     })
 
     test('somebody who speaks no TLS is told to the owner', async () => {
       const { port, hall, errors } = await open(place, { tls: certificate })
       const client = await dial({ host, port })
       await client.write(ascii('EHLO plain.example\r\n'))
-      await until(() => errors.length === 1)
+      await eventually(() => errors.length === 1, 'errors.length === 1')
       expect(errors[0]?.message).toMatch(/wrong.version.number|http.request/i)
       expect(hall.accepted).toEqual([])
       client.destroy()
@@ -88,10 +99,10 @@ describe.each(PLACES)('%s', (runtime, place) => {
       const listener = await place.listen(hall, { port: 0, host, tls: certificate, implicitTls: true })
       const silent = connect(listener.address.port, host).on('error', () => {})
       // Until the listener has it, it is nobody's.
-      await until(() => !silent.connecting)
+      await eventually(() => !silent.connecting, '!silent.connecting')
       await sleep(50)
       await listener.close()
-      await until(() => silent.destroyed)
+      await eventually(() => silent.destroyed, 'silent.destroyed')
       expect(hall.accepted).toEqual([])
     })
 
@@ -100,11 +111,17 @@ describe.each(PLACES)('%s', (runtime, place) => {
       const before = handles()
       for (let round = 0; round < 10; round++) {
         const sockets = Array.from({ length: 100 }, () => connect(port, host).on('error', () => {}))
-        await until(() => sockets.every((socket) => !socket.connecting))
+        await eventually(
+          () => sockets.every((socket) => !socket.connecting),
+          'sockets.every((socket) => !socket.connecting)',
+        )
         for (const socket of sockets) socket.write(Buffer.from([0x16, 3, 1]), () => socket.resetAndDestroy())
-        await until(() => sockets.every((socket) => socket.destroyed))
+        await eventually(
+          () => sockets.every((socket) => socket.destroyed),
+          'sockets.every((socket) => socket.destroyed)',
+        )
       }
-      await until(() => handles() <= before)
+      await eventually(() => handles() <= before, 'handles() <= before')
       expect(hall.accepted).toEqual([])
     })
   })
@@ -137,7 +154,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
       const accepted = await hall.next()
       raw.write('no record of TLS at all')
       await expect(Promise.resolve(accepted.read())).rejects.toThrow(/bad.record.type|wrong.version|unexpected.record/i)
-      await until(() => raw.destroyed)
+      await eventually(() => raw.destroyed, 'raw.destroyed')
     })
   })
 

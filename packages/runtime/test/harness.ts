@@ -51,17 +51,6 @@ export async function hears(duplex: Duplex, text: string): Promise<boolean> {
   return (await readText(duplex)) === text
 }
 
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms)
-  })
-}
-
-/** Waits until it is so, as long as the test may take. */
-export async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await sleep(10)
-}
-
 /** Sockets and listeners of this process that are open. */
 export function openHandles(): number {
   return process.getActiveResourcesInfo().filter((name) => /^(TCP|TLS|Pipe).*Wrap$/.test(name)).length

@@ -9,7 +9,9 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { dial, type ListenOptions } from '../src/node/index.ts'
 import { PLACES } from './places.ts'
-import { ascii, echo, Hall, hears, openHandles, readText, sleep, until } from './harness.ts'
+import { ascii, echo, Hall, hears, openHandles, readText } from './harness.ts'
+import { eventually } from '../../../test/kit/waiting.ts'
+import { sleep } from '../../../test/kit/waiting.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'postern-runtime-'))
 afterAll(() => rm(directory, { recursive: true }))
@@ -230,7 +232,10 @@ describe.each(PLACES)('%s', (runtime, place) => {
     for (let round = 0; round < 1_000; round += 100) {
       await Promise.all(Array.from({ length: 100 }, (_, index) => reset(round + index)))
     }
-    await until(() => seen.over === seen.accepted && handles() <= before)
+    await eventually(
+      () => seen.over === seen.accepted && handles() <= before,
+      'seen.over === seen.accepted && handles() <= before',
+    )
     expect(seen.accepted).toBeGreaterThan(300)
     await listener.close()
   })

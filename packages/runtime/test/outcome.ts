@@ -1,4 +1,5 @@
 /** Checks that run inside a runtime report what came of each as a line of JSON. No test runner, no runtime. */
+import { within } from '../../../test/kit/waiting.ts'
 import { type Check, contract, LONG_LINGER_MS, type MakePair } from './contract.ts'
 
 /** One thing that a suite looks at. */
@@ -79,17 +80,9 @@ export async function attempt(run: () => Promise<void>): Promise<Pick<Outcome, '
 /** Longer than any check takes on a slow machine. */
 const PATIENCE_MS = 90_000
 
-/** Rejects where a check takes for ever. */
-export async function patiently(checked: Promise<void>, patienceMs: number = PATIENCE_MS): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it took over ${patienceMs} ms`)), patienceMs)
-  })
-  try {
-    return await Promise.race([checked, late])
-  } finally {
-    clearTimeout(timer)
-  }
+/** Rejects if a check takes for ever. */
+export function patiently(checked: Promise<void>, patienceMs: number = PATIENCE_MS): Promise<void> {
+  return within(checked, 'the check', patienceMs)
 }
 
 /** Prints outcomes as lines of JSON, for whoever started this program. */

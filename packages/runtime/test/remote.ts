@@ -9,7 +9,7 @@ import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { DialOptions } from '../src/sockets/outbound.ts'
 import type { Acceptor, ListenOptions } from '../src/sockets/inbound.ts'
-import { sleep } from './harness.ts'
+import { sleep } from '../../../test/kit/waiting.ts'
 import { TlsCredentials, type TlsOptions } from '../src/sockets/tls/index.ts'
 
 /** Listens and dials, here or elsewhere. */

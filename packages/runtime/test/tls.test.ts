@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { dial, selfSigned, TlsCredentials, type TlsOptions } from '../src/node/index.ts'
-import { certificate, echo, hears, until } from './harness.ts'
+import { certificate, echo, hears } from './harness.ts'
+import { eventually } from '../../../test/kit/waiting.ts'
 import { call, fingerprint, host, open, shown } from './tls-harness.ts'
 import { PLACES } from './places.ts'
 
@@ -46,7 +47,7 @@ describe.each(PLACES)('%s', (_, place) => {
         ciphers: 'DEFAULT@SECLEVEL=0',
       } as const
       await expect(call(port, old)).rejects.toThrow()
-      await until(() => errors.length === 1)
+      await eventually(() => errors.length === 1, 'errors.length === 1')
       expect(errors[0]?.message).toMatch(/unsupported.protocol|peer is incompatible/i)
       expect(errors[0]?.remote?.address).toBe(host)
     })
@@ -174,7 +175,7 @@ describe.each(PLACES)('%s', (_, place) => {
           .catch(() => null)
         expect(outcome).toBeNull()
       }
-      await until(() => errors.length === 2)
+      await eventually(() => errors.length === 2, 'errors.length === 2')
       await call(port, { ca, maxVersion, ...trusted })
       expect((await hall.next()).tls?.peerCertificate?.fingerprint).toBe(fingerprint(trusted))
       expect(hall.accepted).toEqual([])
@@ -205,7 +206,7 @@ describe.each(PLACES)('%s', (_, place) => {
     await hall.next()
     client.destroy()
     await expect(call(port, { ca: certificate.cert, ALPNProtocols: ['http/1.1'] })).rejects.toThrow()
-    await until(() => errors.length === 1)
+    await eventually(() => errors.length === 1, 'errors.length === 1')
   })
 
   test("Node's own options reach the handshake", async () => {

@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest'
 import { readControl } from '../src/websocket/control.ts'
 import { acceptPipe, Carriage, factsOf, webSocketDuplex, type WebSocketLike } from '../src/websocket/index.ts'
 import { pair } from '../src/memory/index.ts'
-import { ascii, readText, sleep } from './harness.ts'
+import { ascii, readText } from './harness.ts'
+import { sleep } from '../../../test/kit/waiting.ts'
 
 const remote: Endpoint = { family: 'ipv4', address: '192.0.2.7', port: 4711 }
 const local: Endpoint = { family: 'ipv4', address: '192.0.2.1', port: 25 }

@@ -4,7 +4,8 @@ import { memory } from '@postern/storage/memory'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { expectCode, HOSTILE_KEYS, pattern, storeContract } from './blob-contract.ts'
-import { put, temporaryDirectory } from './blobs.ts'
+import { put } from './blobs.ts'
+import { temporaryDirectory } from '../../../test/kit/scratch.ts'
 import { machineBackends } from './contract/machine.ts'
 
 const directory = temporaryDirectory()

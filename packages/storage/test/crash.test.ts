@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url'
 import { mailStore } from '@postern/storage'
 import { fs, type FsLayout } from '@postern/storage/fs'
 import { expect, test } from 'vitest'
-import { keysIn, temporaryDirectory } from './blobs.ts'
+import { keysIn } from './blobs.ts'
+import { temporaryDirectory } from '../../../test/kit/scratch.ts'
 import { allPages, idsOf } from './contract/mailing.ts'
 
 const WRITER = fileURLToPath(new URL('crash-writer.ts', import.meta.url))

@@ -17,7 +17,8 @@ import { fs } from '@postern/storage/fs'
 import { describe, expect, test } from 'vitest'
 import { openDirectory } from '../src/disk/opening.ts'
 import { expectCode } from './blob-contract.ts'
-import { get, keysIn, put, temporaryDirectory } from './blobs.ts'
+import { get, keysIn, put } from './blobs.ts'
+import { temporaryDirectory } from '../../../test/kit/scratch.ts'
 import { idAt, saveText } from './mail.ts'
 
 const parent = temporaryDirectory()
