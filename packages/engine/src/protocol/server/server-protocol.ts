@@ -29,6 +29,9 @@ const CLOSE: ServerEvent = { type: 'close' }
 const CHUNK_END: ServerEvent = { type: 'chunk-end' }
 const MESSAGE_END: ServerEvent = { type: 'message-end' }
 
+/** What each session has that waits with no reply: one list for all of them, to which nothing is added. */
+const NO_REPLIES: Reply[] = []
+
 /** The first octet of a TLS record that holds a handshake (RFC 8446 5.1). No command begins with it. */
 const TLS_HANDSHAKE = 0x16
 const END_OF_MESSAGE: Move = { accepted: AFTER_MESSAGE, refused: AFTER_MESSAGE }
@@ -67,7 +70,7 @@ export class ServerProtocol implements VerbSession {
   #move: Move | undefined
   #settle: Settle | undefined
   /** Replies that wait to be taken. */
-  #replies: Reply[] = []
+  #replies: Reply[] = NO_REPLIES
   #waitingOctets = 0
 
   #message: MessageReader | undefined
@@ -134,7 +137,7 @@ export class ServerProtocol implements VerbSession {
     const [first] = replies
     if (first === undefined) return undefined
     const octets = replies.length === 1 ? first.octets : joinReplies(replies, this.#waitingOctets)
-    this.#replies = []
+    this.#replies = NO_REPLIES
     this.#waitingOctets = 0
     return octets
   }
@@ -187,7 +190,8 @@ export class ServerProtocol implements VerbSession {
 
   /** Queues a reply, also one that answers no command: the greeting, or 421, which closes. */
   say(given: Reply): void {
-    this.#replies.push(given)
+    if (this.#replies === NO_REPLIES) this.#replies = [given]
+    else this.#replies.push(given)
     this.#waitingOctets += given.wire.length
     if (given.code === 421) this.#state = 'closed'
   }
