@@ -61,7 +61,9 @@ export class ServerProtocol implements VerbSession {
   verb = ''
 
   readonly #options: ProtocolOptions
-  readonly #policy: SessionPolicy
+  readonly #tlsRequired: boolean
+  readonly #authRequired: boolean
+  readonly #observe: SessionPolicy['observe']
   readonly #input: Input = new Input()
   readonly #lines: LineReader
   #state: State = 'start'
@@ -82,7 +84,10 @@ export class ServerProtocol implements VerbSession {
     this.isSecure = policy.isSecure
     this.canStartTls = policy.canStartTls
     this.#options = options
-    this.#policy = policy
+    // Not the policy itself: many sessions wait, and each would hold one.
+    this.#tlsRequired = policy.tlsRequired
+    this.#authRequired = policy.authRequired
+    this.#observe = policy.observe
     const { addresses = options.addresses } = policy
     this.rules = addresses === options.addresses ? options : { addresses, extensions: options.extensions }
     this.budgets = new Budgets(options.limits, options.envelopes)
@@ -97,11 +102,11 @@ export class ServerProtocol implements VerbSession {
   }
 
   get isTlsMissing(): boolean {
-    return this.#policy.tlsRequired && !this.isSecure
+    return this.#tlsRequired && !this.isSecure
   }
 
   get isAuthMissing(): boolean {
-    return this.#policy.authRequired && !this.isAuthenticated
+    return this.#authRequired && !this.isAuthenticated
   }
 
   /** Whether a command has begun and not ended. */
@@ -325,7 +330,7 @@ export class ServerProtocol implements VerbSession {
     if (status === 'line') return isResponse ? this.#response(text) : this.#command(text)
     if (!isResponse && isHttpRequest(text, status === 'too-long')) return this.tell(replies.NOT_SMTP)
     if (isResponse) this.#state = AFTER_AUTH
-    this.#policy.observe?.(isResponse ? '(credentials)' : `(${status} line)`)
+    this.#observe?.(isResponse ? '(credentials)' : `(${status} line)`)
     if (status === 'too-long') return this.refuse(replies.LINE_TOO_LONG)
     return this.refuse(status === 'not-utf8' ? replies.NOT_ASCII : replies.BARE_LINE_ENDING)
   }
@@ -343,7 +348,7 @@ export class ServerProtocol implements VerbSession {
     if ((known === undefined || (kinds & KIND.slash) !== 0) && isHttpRequest(line, false)) {
       return this.tell(replies.NOT_SMTP)
     }
-    this.#policy.observe?.(this.#redacted(known, argument))
+    this.#observe?.(this.#redacted(known, argument))
     if (known?.announce !== undefined) return known.announce(this, argument, known)
     if ((kinds & KIND.control) !== 0) return this.refuse(replies.NOT_ASCII)
     if (known === undefined) {
@@ -365,7 +370,7 @@ export class ServerProtocol implements VerbSession {
   }
 
   #response(line: string): ServerEvent {
-    this.#policy.observe?.('(credentials)')
+    this.#observe?.('(credentials)')
     this.#state = AFTER_AUTH
     const tidy = this.rules.addresses === 'lenient' ? trimEnd(line) : line
     return askAuth(this, readResponse(tidy))
