@@ -8,7 +8,7 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Outcome } from '../packages/runtime/test/outcome.ts'
+import type { Outcome } from './contracts/outcome.ts'
 import { BACKENDS, PARTS, PEERS } from '../packages/storage/test/contract/backends.ts'
 
 const MATRIX = resolve(import.meta.dirname, '.cache/matrix')

@@ -1,6 +1,6 @@
 /** Runs the engine's checks in workerd: a request is answered with the outcomes. */
-import type { Outcome } from '../../packages/runtime/test/outcome.ts'
-import { engineOutcomes } from './engine-checks.ts'
+import type { Outcome } from '../contracts/outcome.ts'
+import { engineOutcomes } from '../contracts/wire/engine.ts'
 
 export default {
   async fetch(): Promise<Response> {

@@ -1,9 +1,9 @@
 /** The engine's checks, run inside workerd. */
 import { resolve } from 'node:path'
-import type { Outcome } from '../../packages/runtime/test/outcome.ts'
+import type { Outcome } from '../contracts/outcome.ts'
 import { testSuite } from '../../packages/runtime/test/program.ts'
 import { bundle, COMPATIBILITY_DATE, serveWorkerd } from '../../packages/runtime/test/workerd/serving.ts'
-import { engineRows } from './engine-checks.ts'
+import { engineRows } from '../contracts/wire/engine.ts'
 
 const CONFIG = `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { outcomesOf, testSuite } from '../../packages/runtime/test/program.ts'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
-import { engineRows } from './engine-checks.ts'
+import { engineRows } from '../contracts/wire/engine.ts'
 
 const program = resolve(import.meta.dirname, 'engine-program.ts')
 const rows = engineRows()

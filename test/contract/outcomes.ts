@@ -1,9 +1,9 @@
 /** Looks at a target from outside: a test for each check. */
 import { afterAll, beforeAll, describe, test } from 'vitest'
-import { attempt, type Outcome, patiently } from '../../packages/runtime/test/outcome.ts'
+import { attempt, type Outcome, patiently } from '../contracts/outcome.ts'
 import { settle, writeColumn } from '../../packages/runtime/test/program.ts'
-import { BLACK_BOX, type BlackBoxCheck } from './black-box.ts'
-import type { Gaps, Target } from './target.ts'
+import { BLACK_BOX, type BlackBoxCheck } from '../contracts/wire/black-box.ts'
+import type { Gaps, Target } from '../contracts/wire/target.ts'
 
 /** Each wait of a check has its own, shorter limit. A busy machine has many of them to do. */
 const PATIENCE_MS = 300_000

@@ -1,6 +1,6 @@
 /** A policy for the Worker, as who deploys it would write it: everybody gets mail, and one user may send. */
 import type { AuthOptions } from '@postern/engine'
-import { PASSWORD, USER } from './user.ts'
+import { PASSWORD, USER } from '../contracts/wire/user.ts'
 
 export function policy(): { auth: AuthOptions } {
   return {

@@ -1,11 +1,11 @@
 /** The daemon on a server runtime, as a target. */
 import { join } from 'node:path'
-import { PASSWORD, USER } from './user.ts'
+import { PASSWORD, USER } from '../contracts/wire/user.ts'
 import { makeCertificate } from '../peers/served.ts'
 import { Postern, posternAlone } from '../peers/postern.ts'
 import { keptIds, readKept } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
-import type { Target } from './target.ts'
+import type { Target } from '../contracts/wire/target.ts'
 
 /** Starts `postern serve` with this command. */
 export async function serveOn(command: readonly [string, ...string[]]): Promise<Target> {

@@ -8,7 +8,7 @@ import { freePort } from '../kit/port.ts'
 import { environment } from '../peers/postern.ts'
 import { makeCertificate } from '../peers/served.ts'
 import { Scratch } from '../kit/scratch.ts'
-import type { Gaps, Target } from './target.ts'
+import type { Gaps, Target } from '../contracts/wire/target.ts'
 
 const APP = resolve(import.meta.dirname, '../../apps/cloudflare')
 

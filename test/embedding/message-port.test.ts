@@ -6,8 +6,8 @@ import { resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Duplex } from '@postern/engine'
 import { describe, expect, test } from 'vitest'
-import { contract } from '../../packages/runtime/test/contract.ts'
-import { fill, MiB, pattern } from '../../packages/runtime/test/exchange.ts'
+import { contract } from '../contracts/duplex/duplex.ts'
+import { fill, MiB, pattern } from '../contracts/duplex/exchange.ts'
 import { overMessagePort } from './message-port.ts'
 
 const file = resolve(import.meta.dirname, 'message-port.ts')

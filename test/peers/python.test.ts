@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { AWKWARD, messageOf, MiB } from '../corpus/messages.ts'
-import { PASSWORD, USER } from '../contract/user.ts'
+import { PASSWORD, USER } from '../contracts/wire/user.ts'
 import { PYTHON_SMTP } from '../kit/abilities.ts'
 import { testWith } from '../kit/need.ts'
 import { expectKept, type Served, serveClients } from './served.ts'

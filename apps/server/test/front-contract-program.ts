@@ -7,14 +7,8 @@ import { selfSigned } from '@postern/runtime/tls'
 import { frontGuard, opened, webSocketDuplex, type WebSocketLike } from '@postern/runtime/websocket'
 import { getLogger } from '@logtape/logtape'
 import { WebSocket as WsWebSocket, WebSocketServer } from 'ws'
-import { contract, type MakePair } from '../../../packages/runtime/test/contract.ts'
-import {
-  attempt,
-  contractOutcomes,
-  type Outcome,
-  type PairKind,
-  report,
-} from '../../../packages/runtime/test/outcome.ts'
+import { contract, type MakePair } from '../../../test/contracts/duplex/duplex.ts'
+import { attempt, contractOutcomes, type Outcome, type PairKind, report } from '../../../test/contracts/outcome.ts'
 import type { Sockets } from '../../../packages/runtime/test/sockets.ts'
 import { Front } from '../src/front/front.ts'
 import { listenForPipes } from '../src/serve/pipe.ts'

@@ -1,6 +1,6 @@
 /** The contract of Duplex over WebSockets and through a front, run inside each server runtime. */
 import { resolve } from 'node:path'
-import { contractRows } from '../../../packages/runtime/test/outcome.ts'
+import { contractRows } from '../../../test/contracts/outcome.ts'
 import { outcomesOf, testSuite } from '../../../packages/runtime/test/program.ts'
 import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
 import { BARE, CLEAR, IMPLICIT, OWN, UPGRADED } from './front-kinds.ts'

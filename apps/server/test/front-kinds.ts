@@ -1,5 +1,5 @@
 /** The kinds of connections through WebSockets and a front, before one is made. */
-import type { PairKind } from '../../../packages/runtime/test/outcome.ts'
+import type { PairKind } from '../../../test/contracts/outcome.ts'
 
 /** Both ends are WebSockets of `ws`. */
 export const BARE = { subject: 'WebSocket' } as const

@@ -10,7 +10,7 @@ import {
   type WebSocketLike,
 } from '@postern/runtime/websocket'
 import { createHash } from 'node:crypto'
-import { contractOutcomes, type Outcome } from '../../../packages/runtime/test/outcome.ts'
+import { contractOutcomes, type Outcome } from '../../../test/contracts/outcome.ts'
 
 /** What the global scope of a Worker has. */
 declare const WebSocketPair: new () => { readonly 0: WorkerSocket; readonly 1: WorkerSocket }

@@ -6,7 +6,7 @@ import { messageOf, MiB } from '../../../test/corpus/messages.ts'
 import { RawClient } from '../../../test/corpus/raw-client.ts'
 import { sendByData, textOf } from '../../../test/corpus/send.ts'
 import { throughTls } from '../../../test/peers/openssl.ts'
-import { contractRows, type Outcome } from '../../../packages/runtime/test/outcome.ts'
+import { contractRows, type Outcome } from '../../../test/contracts/outcome.ts'
 import { testSuite } from '../../../packages/runtime/test/program.ts'
 import {
   bundle,

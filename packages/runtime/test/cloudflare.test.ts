@@ -6,7 +6,7 @@ import { resolve } from 'node:path'
 import type { Duplex } from '@postern/engine'
 import { afterAll, expect, test } from 'vitest'
 import { dial, selfSigned } from '../src/node/index.ts'
-import { MiB, pattern } from './exchange.ts'
+import { MiB, pattern } from '../../../test/contracts/duplex/exchange.ts'
 import { bundle, COMPATIBILITY_DATE, serveWorkerd } from './workerd/serving.ts'
 
 const DOORS = ['worker', 'implicit TLS', 'object', 'binding'] as const

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { selfSigned } from '../src/sockets/tls/index.ts'
 import { inProcessKinds } from './in-process.ts'
-import { contractOutcomes, report } from './outcome.ts'
+import { contractOutcomes, report } from '../../../test/contracts/outcome.ts'
 import { type Sockets, socketKinds } from './sockets.ts'
 
 const runtime = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'node'

@@ -1,6 +1,6 @@
 /** As much of SMTP as openssl speaks. No test runner, no runtime. */
 import type { Duplex } from '@postern/engine'
-import { ascii } from './exchange.ts'
+import { ascii } from '../../../test/contracts/duplex/exchange.ts'
 
 const REPLIES: Readonly<Record<string, string>> = {
   EHLO: '250-localhost\r\n250 STARTTLS\r\n',

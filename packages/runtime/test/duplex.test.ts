@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { COMMANDS } from './commands.ts'
 import { inProcessKinds } from './in-process.ts'
-import { contractRows } from './outcome.ts'
+import { contractRows } from '../../../test/contracts/outcome.ts'
 import { outcomesOf, testSuite } from './program.ts'
 import { SOCKET_KINDS } from './sockets.ts'
 

@@ -2,7 +2,7 @@
 import type { Duplex } from '@postern/engine'
 import { pair } from '../src/memory/index.ts'
 import { fromWebStreams, toWebStreams } from '../src/web/index.ts'
-import type { PairKind } from './outcome.ts'
+import type { PairKind } from '../../../test/contracts/outcome.ts'
 
 /** Two streams inside the program, crossed. */
 async function transformPair(lingerMs: number): Promise<readonly [Duplex, Duplex]> {

@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { beforeAll, describe, expect, test, type TestContext } from 'vitest'
 import { skipFor } from '../../../test/kit/need.ts'
-import type { Outcome, Row } from './outcome.ts'
+import type { Outcome, Row } from '../../../test/contracts/outcome.ts'
 
 /** Where `pnpm test` finds what its matrix is made of. */
 const MATRIX = resolve(import.meta.dirname, '../../../test/.cache/matrix')

@@ -2,8 +2,8 @@
 import type { Duplex, Listener } from '@postern/engine'
 import type { ListenOptions, Acceptor } from '../src/sockets/inbound.ts'
 import type { SelfSignedCertificate } from '../src/sockets/tls/index.ts'
-import type { MakePair } from './contract.ts'
-import type { Kind, PairKind } from './outcome.ts'
+import type { MakePair } from '../../../test/contracts/duplex/duplex.ts'
+import type { Kind, PairKind } from '../../../test/contracts/outcome.ts'
 
 /** Where to dial, for every runtime. */
 interface Dialled {

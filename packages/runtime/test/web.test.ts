@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { pair } from '../src/memory/index.ts'
 import { FillingReader, fillingReader } from '../src/web/filling.ts'
 import { fromWebStreams, toWebStreams } from '../src/web/index.ts'
-import { ascii, crossing, fill, MiB } from './exchange.ts'
+import { ascii, crossing, fill, MiB } from '../../../test/contracts/duplex/exchange.ts'
 
 const lingerMs = 1_000
 

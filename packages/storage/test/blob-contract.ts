@@ -1,12 +1,12 @@
 /** The contract of stores in Node: a test for each check, so that a failure has its name. */
 import { afterAll, describe, test } from 'vitest'
-import type { Outcome } from '../../runtime/test/outcome.ts'
+import type { Outcome } from '../../../test/contracts/outcome.ts'
 import { writeColumn } from '../../runtime/test/program.ts'
 import { BACKENDS } from './contract/backends.ts'
 import { type Backend, CHECKS, checkGaps, outcomeOf, type Part } from './contract/outcomes.ts'
 
-export { expectCode, inParallel, pattern } from './contract/exchange.ts'
-export { HOSTILE_KEYS } from './contract/keys.ts'
+export { expectCode, inParallel, pattern } from '../../../test/contracts/blobs/exchange.ts'
+export { HOSTILE_KEYS } from '../../../test/contracts/blobs/keys.ts'
 
 /** For tests that make many files. */
 export const SLOW: { readonly timeout: number } = { timeout: 120_000 }

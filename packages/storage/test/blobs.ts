@@ -1,2 +1,2 @@
 /** Short cuts for tests that read and write blobs. */
-export { get, keysIn, pages, put } from './contract/exchange.ts'
+export { get, keysIn, pages, put } from '../../../test/contracts/blobs/exchange.ts'

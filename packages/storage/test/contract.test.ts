@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe } from 'vitest'
 import { COMMANDS } from '../../runtime/test/commands.ts'
-import type { Outcome } from '../../runtime/test/outcome.ts'
+import type { Outcome } from '../../../test/contracts/outcome.ts'
 import { outcomesOf, testSuite } from '../../runtime/test/program.ts'
 import { bundle } from '../../runtime/test/workerd/serving.ts'
 import { BACKENDS, PARTS, type Runtime } from './contract/backends.ts'

@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs'
 import { mailStore } from '@postern/storage'
 import { fs, type FsLayout } from '@postern/storage/fs'
-import { idAt, messageOf, SESSION } from './mail.ts'
+import { idAt, messageOf, SESSION } from '../../../test/contracts/mail/messages.ts'
 
 const [, , directory, layout] = process.argv
 const mail = mailStore(fs(directory as string, { layout: layout as FsLayout }))

@@ -12,7 +12,7 @@ import { fs, type FsLayout } from '@postern/storage/fs'
 import { expect, test } from 'vitest'
 import { keysIn } from './blobs.ts'
 import { temporaryDirectory } from '../../../test/kit/scratch.ts'
-import { allPages, idsOf } from './contract/mailing.ts'
+import { allPages, idsOf } from '../../../test/contracts/mail/opened.ts'
 
 const WRITER = fileURLToPath(new URL('crash-writer.ts', import.meta.url))
 /** `KILL_ROUNDS` as in test/faults/kill.test.ts. */

@@ -7,7 +7,7 @@ import type { Disk } from '../src/disk/disk.ts'
 import { keysIn } from './blobs.ts'
 import { systemError } from './disks.ts'
 import { FILES, type FsLayout, PACKED } from './fs-layouts.ts'
-import { bytesOf, hookMessageOf, idAt, SESSION } from './mail.ts'
+import { bytesOf, hookMessageOf, idAt, SESSION } from '../../../test/contracts/mail/messages.ts'
 import { type Fault, PowerCutDisk } from './power-cut-disk.ts'
 import { Book, expectFates, finish, listWhole, SCENARIOS } from './scenarios.ts'
 

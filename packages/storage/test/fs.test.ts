@@ -20,7 +20,7 @@ import { expectCode, inParallel, pattern, SLOW } from './blob-contract.ts'
 import { get, keysIn, put } from './blobs.ts'
 import { temporaryDirectory } from '../../../test/kit/scratch.ts'
 import { countingDisk, systemError, watchedDisk } from './disks.ts'
-import { ABORTED, idAt, messageOf, saveText, SESSION } from './mail.ts'
+import { ABORTED, idAt, messageOf, saveText, SESSION } from '../../../test/contracts/mail/messages.ts'
 
 const parent = temporaryDirectory()
 

@@ -10,8 +10,8 @@ import { afterAll, beforeAll, expect } from 'vitest'
 import { TMPFS } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { inParallel, pattern } from './blob-contract.ts'
-import { hookMessageOf, idAt, saveText, SESSION } from './mail.ts'
-import { idsOf } from './contract/mailing.ts'
+import { hookMessageOf, idAt, saveText, SESSION } from '../../../test/contracts/mail/messages.ts'
+import { idsOf } from '../../../test/contracts/mail/opened.ts'
 
 let directory = ''
 

@@ -12,8 +12,8 @@ import { memory } from '@postern/storage/memory'
 import { expect, test } from 'vitest'
 import { pattern } from './blob-contract.ts'
 import { keysIn } from './blobs.ts'
-import { ABORTED, bytesOf, hookMessageOf, idAt, SESSION } from './mail.ts'
-import { bound } from './contract/mailing.ts'
+import { ABORTED, bytesOf, hookMessageOf, idAt, SESSION } from '../../../test/contracts/mail/messages.ts'
+import { bound } from '../../../test/contracts/mail/opened.ts'
 
 const session = SESSION as Session
 

@@ -12,8 +12,8 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { TMPFS } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { temporaryDirectory } from '../../../test/kit/scratch.ts'
-import { allPages, idsOf } from './contract/mailing.ts'
-import { bytesOf, idAt, messageOf, saveText, SESSION } from './mail.ts'
+import { allPages, idsOf } from '../../../test/contracts/mail/opened.ts'
+import { bytesOf, idAt, messageOf, saveText, SESSION } from '../../../test/contracts/mail/messages.ts'
 
 const parent = temporaryDirectory()
 const LAYOUTS = ['files', 'packed', 'maildir'] as const

@@ -4,8 +4,8 @@ import { expect, test } from 'vitest'
 import { inParallel, storeContract } from './blob-contract.ts'
 import { temporaryDirectory } from '../../../test/kit/scratch.ts'
 import { machineBackends } from './contract/machine.ts'
-import { idAt, saveText } from './mail.ts'
-import { bound, idsOf } from './contract/mailing.ts'
+import { idAt, saveText } from '../../../test/contracts/mail/messages.ts'
+import { bound, idsOf } from '../../../test/contracts/mail/opened.ts'
 
 const directory = temporaryDirectory()
 

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { type Disk, nodeDisk } from '../src/disk/disk.ts'
 import { DirectoryCache } from '../src/maildir/directory-cache.ts'
 import { systemError } from './disks.ts'
-import { idAt } from './mail.ts'
+import { idAt } from '../../../test/contracts/mail/messages.ts'
 
 const LONG_AGO = Date.now() - 60_000
 const CUR = '/mail/example.com/ann/cur'

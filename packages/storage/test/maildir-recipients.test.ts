@@ -7,8 +7,8 @@ import { maildir, type MailboxCreation } from '@postern/storage/maildir'
 import { expect, test } from 'vitest'
 import { expectCode, pattern } from './blob-contract.ts'
 import { temporaryDirectory } from '../../../test/kit/scratch.ts'
-import { idsOf } from './contract/mailing.ts'
-import { bytesOf, idAt, messageOf, SESSION } from './mail.ts'
+import { idsOf } from '../../../test/contracts/mail/opened.ts'
+import { bytesOf, idAt, messageOf, SESSION } from '../../../test/contracts/mail/messages.ts'
 
 const parent = temporaryDirectory()
 const HOST = 'mx1.example.net'

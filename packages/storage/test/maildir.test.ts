@@ -23,9 +23,9 @@ import { maildirOn } from '../src/maildir/index.ts'
 import { expectCode, inParallel, pattern } from './blob-contract.ts'
 import { temporaryDirectory } from '../../../test/kit/scratch.ts'
 import { type Before, systemError, watchedDisk } from './disks.ts'
-import { ABORTED, bytesOf, idAt, messageOf, SESSION, textOf, TRACE } from './mail.ts'
-import { allPages, idsOf, type OpenedMail } from './contract/mailing.ts'
-import { mailChecks } from './contract/mail.ts'
+import { ABORTED, bytesOf, idAt, messageOf, SESSION, textOf, TRACE } from '../../../test/contracts/mail/messages.ts'
+import { allPages, idsOf, type OpenedMail } from '../../../test/contracts/mail/opened.ts'
+import { mailChecks } from '../../../test/contracts/mail/mail.ts'
 
 const parent = temporaryDirectory()
 const HOST = 'mx1.example.net'

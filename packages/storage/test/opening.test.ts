@@ -19,7 +19,7 @@ import { openDirectory } from '../src/disk/opening.ts'
 import { expectCode } from './blob-contract.ts'
 import { get, keysIn, put } from './blobs.ts'
 import { temporaryDirectory } from '../../../test/kit/scratch.ts'
-import { idAt, saveText } from './mail.ts'
+import { idAt, saveText } from '../../../test/contracts/mail/messages.ts'
 
 const parent = temporaryDirectory()
 const MAILDIR = { name: 'maildir', version: 1 }

@@ -23,8 +23,8 @@ import { get, keysIn, put } from './blobs.ts'
 import { temporaryDirectory } from '../../../test/kit/scratch.ts'
 import { unique } from './contract/machine.ts'
 import { countingDisk, systemError, watchedDisk } from './disks.ts'
-import { idAt, saveText } from './mail.ts'
-import { allPages, idsOf } from './contract/mailing.ts'
+import { idAt, saveText } from '../../../test/contracts/mail/messages.ts'
+import { allPages, idsOf } from '../../../test/contracts/mail/opened.ts'
 
 const parent = temporaryDirectory()
 const NOW = Date.parse('2026-11-21T05:42:00Z')

@@ -2,7 +2,7 @@
 import type { BlobStore } from '@postern/storage'
 import { memory } from '@postern/storage/memory'
 import { storeContract } from './blob-contract.ts'
-import { bound } from './contract/mailing.ts'
+import { bound } from '../../../test/contracts/mail/opened.ts'
 
 storeContract('mail', { backend: 'cursors that mean nothing', make: async () => sealed(memory()) })
 

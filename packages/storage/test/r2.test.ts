@@ -8,7 +8,7 @@ import { expectCode, pattern, storeContract } from './blob-contract.ts'
 import { get, keysIn, put } from './blobs.ts'
 import { PROXIED, withBuckets } from './contract/buckets.ts'
 import type { Backend } from './contract/outcomes.ts'
-import { BOUNDED, LARGE } from './contract/sizes.ts'
+import { BOUNDED, LARGE } from '../../../test/contracts/blobs/sizes.ts'
 import { retentionContract } from './retention-contract.ts'
 
 const MiB = 1024 * 1024

@@ -4,8 +4,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { expectCode, inParallel, SLOW } from './blob-contract.ts'
 import { keysIn, put } from './blobs.ts'
-import { idAt, saveText } from './mail.ts'
-import { allPages, bound, idsOf } from './contract/mailing.ts'
+import { idAt, saveText } from '../../../test/contracts/mail/messages.ts'
+import { allPages, bound, idsOf } from '../../../test/contracts/mail/opened.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS

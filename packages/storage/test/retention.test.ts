@@ -10,8 +10,8 @@ import { Ledger } from '../src/mail/ledger.ts'
 import { inParallel } from './blob-contract.ts'
 import { keysIn } from './blobs.ts'
 import { temporaryDirectory } from '../../../test/kit/scratch.ts'
-import { idAt, saveText } from './mail.ts'
-import { bound } from './contract/mailing.ts'
+import { idAt, saveText } from '../../../test/contracts/mail/messages.ts'
+import { bound } from '../../../test/contracts/mail/opened.ts'
 import { newestThatFit, retentionContract } from './retention-contract.ts'
 
 const directory = temporaryDirectory()

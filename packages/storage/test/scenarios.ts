@@ -2,8 +2,8 @@
 import { type MailStore, mailStore } from '@postern/storage'
 import { expect } from 'vitest'
 import { fsAt } from '../src/fs/index.ts'
-import { ABORTED, bytesOf, idAt, messageOf, SESSION } from './mail.ts'
-import { allPages, idsOf } from './contract/mailing.ts'
+import { ABORTED, bytesOf, idAt, messageOf, SESSION } from '../../../test/contracts/mail/messages.ts'
+import { allPages, idsOf } from '../../../test/contracts/mail/opened.ts'
 import { type PowerCutDisk, ROOT } from './power-cut-disk.ts'
 
 /** What is known of a message: what was answered for good, or what was begun and not answered. */

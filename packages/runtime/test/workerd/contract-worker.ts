@@ -8,10 +8,10 @@
 import type { Socket } from '@cloudflare/workers-types'
 import type { Duplex } from '@postern/engine'
 import { dial, openDuplex } from '../../src/cloudflare/index.ts'
-import { contract, type MakePair } from '../contract.ts'
-import { ensure, readBytes } from '../exchange.ts'
+import { contract, type MakePair } from '../../../../test/contracts/duplex/duplex.ts'
+import { ensure, readBytes } from '../../../../test/contracts/duplex/exchange.ts'
 import { inProcessKinds } from '../in-process.ts'
-import { attempt, contractOutcomes, type Outcome } from '../outcome.ts'
+import { attempt, contractOutcomes, type Outcome } from '../../../../test/contracts/outcome.ts'
 import { type Order, ORDER_BYTES, type TcpMode } from './order.ts'
 
 /** Of all connections, as a check is known only when they are open. Some checks wait for so long, others must be over before. */

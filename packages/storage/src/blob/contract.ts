@@ -9,7 +9,7 @@
  * - Listings are in ascending order of the keys' bytes. They need not be a snapshot: a blob that is written or deleted
  *   meanwhile may be listed or not. A blob that exists all the time is listed exactly once.
  *
- * One contract suite (test/contract) runs against every backend.
+ * One contract suite (test/contracts/blobs) runs against every backend.
  */
 import { StorageError } from './error.ts'
 

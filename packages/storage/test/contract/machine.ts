@@ -5,9 +5,9 @@ import process from 'node:process'
 import type { BlobStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { memory } from '@postern/storage/memory'
-import { type Ground, MiB } from './check.ts'
+import { type Ground, MiB } from '../../../../test/contracts/blobs/check.ts'
 import type { Backend } from './outcomes.ts'
-import { BOUNDED } from './sizes.ts'
+import { BOUNDED } from '../../../../test/contracts/blobs/sizes.ts'
 
 /** Wide: what a runtime has let go of it may keep for a while. What holds 100 MiB is over it. */
 export const MEMORY: NonNullable<Ground['memory']> = {

@@ -1,9 +1,9 @@
 /** Runs the contract on backends, and tells what came of each check. No test runner, no runtime. */
-import { attempt, type Outcome, patiently } from '../../../runtime/test/outcome.ts'
+import { attempt, type Outcome, patiently } from '../../../../test/contracts/outcome.ts'
 import type { PARTS } from './backends.ts'
-import { blobChecks } from './blobs.ts'
-import type { Check, Ground, MakeStore } from './check.ts'
-import { mailChecks } from './mail.ts'
+import { blobChecks } from '../../../../test/contracts/blobs/blobs.ts'
+import type { Check, Ground, MakeStore } from '../../../../test/contracts/blobs/check.ts'
+import { mailChecks } from '../../../../test/contracts/mail/mail.ts'
 
 /** Which part of the contract. */
 export type Part = (typeof PARTS)[number]

@@ -1,9 +1,9 @@
 /** Buckets of S3 servers, as data that can be told to another process. */
 import { s3 } from '@postern/storage/s3'
 import type { S3Server } from '../servers/server.ts'
-import type { Ground } from './check.ts'
+import type { Ground } from '../../../../test/contracts/blobs/check.ts'
 import type { Backend } from './outcomes.ts'
-import { BOUNDED, LARGE } from './sizes.ts'
+import { BOUNDED, LARGE } from '../../../../test/contracts/blobs/sizes.ts'
 
 /** A bucket that nobody has used, and what its column is called. */
 export interface Place {

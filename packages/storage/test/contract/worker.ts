@@ -1,11 +1,11 @@
 /** Runs a part of the contract of stores in workerd: a request is answered with the outcomes. */
 import { memory } from '@postern/storage/memory'
 import { type Bucket, r2 } from '@postern/storage/r2'
-import type { Outcome } from '../../../runtime/test/outcome.ts'
-import type { Ground } from './check.ts'
+import type { Outcome } from '../../../../test/contracts/outcome.ts'
+import type { Ground } from '../../../../test/contracts/blobs/check.ts'
 import { type Backend, type Part, storeOutcomes } from './outcomes.ts'
 import { type Place, prefixed } from './s3.ts'
-import { BOUNDED } from './sizes.ts'
+import { BOUNDED } from '../../../../test/contracts/blobs/sizes.ts'
 
 const ground: Ground = { isBrief: true }
 const gaps = { [BOUNDED]: 'workerd tells nobody how much memory it holds' }

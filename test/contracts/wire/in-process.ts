@@ -1,10 +1,10 @@
 /** Vectors over pairs of Duplex in memory: the engine and its client in one place, on whatever runtime this is. */
 import { createServer, type Duplex, type Endpoint, type Server } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
-import { emptyRecord, type Profile, type Record, recordingServer } from '../conformance/recorder.ts'
-import { within } from '../kit/waiting.ts'
-import { type ClientReply, readReply } from '../conformance/reply.ts'
-import type { Seat, Stage } from '../conformance/vector.ts'
+import { emptyRecord, type Profile, type Record, recordingServer } from '../../conformance/recorder.ts'
+import { within } from '../../kit/waiting.ts'
+import { type ClientReply, readReply } from '../../conformance/reply.ts'
+import type { Seat, Stage } from '../../conformance/vector.ts'
 
 const lingerMs = 500
 const SERVER: Endpoint = { family: 'unknown', address: '', port: 25 }

@@ -7,9 +7,9 @@ import {
   type MailStore,
   StorageError,
 } from '@postern/storage'
-import { idAt, saveText, TRACE } from '../mail.ts'
-import type { Check, Ground, MakeStore } from './check.ts'
-import { ensure, equal, errorOf, get, keysIn } from './exchange.ts'
+import { idAt, saveText, TRACE } from './messages.ts'
+import type { Check, Ground, MakeStore } from '../blobs/check.ts'
+import { ensure, equal, errorOf, get, keysIn } from '../blobs/exchange.ts'
 
 /** Where a message of 2026-11-21 05:42 UTC lies. */
 export const MINUTE = '2026-11-21T05:42:07.123Z'

@@ -1,9 +1,9 @@
 /** Messages are listed newest first, in pages. */
 import { StorageError } from '@postern/storage'
 import fc from 'fast-check'
-import { idAt, saveText, SESSION, textOf } from '../mail.ts'
-import type { Ground, MakeStore } from './check.ts'
-import { ensure, equal, errorOf, expectRangeError, get, inParallel, put } from './exchange.ts'
+import { idAt, saveText, SESSION, textOf } from './messages.ts'
+import type { Ground, MakeStore } from '../blobs/check.ts'
+import { ensure, equal, errorOf, expectRangeError, get, inParallel, put } from '../blobs/exchange.ts'
 import {
   allPages,
   FOLDER,
@@ -15,7 +15,7 @@ import {
   open,
   type OpenedMail,
   saveAll,
-} from './mailing.ts'
+} from './opened.ts'
 
 type Open = () => Promise<OpenedMail>
 

@@ -1,8 +1,8 @@
 /** Messages are deleted, bounce, and what is nobody's is swept. */
 import { type BlobStore, mailStore } from '@postern/storage'
-import { idAt, saveText } from '../mail.ts'
-import type { Ground, MakeStore } from './check.ts'
-import { equal, expectCode, expectRangeError, hasKeys, inParallel, keysIn, put } from './exchange.ts'
+import { idAt, saveText } from './messages.ts'
+import type { Ground, MakeStore } from '../blobs/check.ts'
+import { equal, expectCode, expectRangeError, hasKeys, inParallel, keysIn, put } from '../blobs/exchange.ts'
 import {
   bound,
   expectError,
@@ -16,7 +16,7 @@ import {
   open,
   type OpenedMail,
   saveAll,
-} from './mailing.ts'
+} from './opened.ts'
 
 const POWER_CUT = new Error('power cut')
 

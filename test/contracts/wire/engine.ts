@@ -1,8 +1,8 @@
 /** What the engine must do on every runtime: each vector of the wire, whole, byte by byte and cut at every point. */
-import { play } from '../conformance/vector.ts'
-import { VECTORS } from '../conformance/vectors/index.ts'
+import { play } from '../../conformance/vector.ts'
+import { VECTORS } from '../../conformance/vectors/index.ts'
 import { InProcess } from './in-process.ts'
-import { attempt, type Outcome, type Row } from '../../packages/runtime/test/outcome.ts'
+import { attempt, type Outcome, type Row } from '../outcome.ts'
 
 /** Returns what {@link engineOutcomes} reports. */
 export function engineRows(): Row[] {

@@ -1,6 +1,6 @@
 /** Checks that run inside a runtime report what came of each as a line of JSON. No test runner, no runtime. */
-import { within } from '../../../test/kit/waiting.ts'
-import { type Check, contract, LONG_LINGER_MS, type MakePair } from './contract.ts'
+import { within } from '../kit/waiting.ts'
+import { type Check, contract, LONG_LINGER_MS, type MakePair } from './duplex/duplex.ts'
 
 /** One thing that a suite looks at. */
 export interface Row {

@@ -20,7 +20,7 @@ import {
   sha256,
   writeAll,
 } from './exchange.ts'
-import { sleep, within } from '../../../test/kit/waiting.ts'
+import { sleep, within } from '../../kit/waiting.ts'
 
 /** Makes connected ends that both have this `lingerMs`. */
 export type MakePair = (lingerMs: number) => Promise<readonly [Duplex, Duplex]>

@@ -1,6 +1,6 @@
 /** What the checks of the contract are said with: no test runner, no runtime. */
 import type { Duplex } from '@postern/engine'
-import { sleep, TooLate, within } from '../../../test/kit/waiting.ts'
+import { sleep, TooLate, within } from '../../kit/waiting.ts'
 
 export const MiB = 1_048_576
 /** Turns of the event loop in which bytes cross the loopback. */

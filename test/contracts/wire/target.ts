@@ -1,5 +1,5 @@
 /** A server that runs somewhere, as the black-box checks see it: ports, and what became of the mail. */
-import type { Kept } from '../peers/store.ts'
+import type { Kept } from '../../peers/store.ts'
 
 /** What a check may need that not every runtime has. */
 export type Ability = 'STARTTLS' | 'implicit TLS' | 'AUTH' | 'graceful stop'

@@ -1,7 +1,7 @@
 /** A message is kept whole, with its record, or not at all. */
 import { mailStore } from '@postern/storage'
-import { ABORTED, bytesOf, idAt, messageOf, saveText, SESSION, textOf, TRACE } from '../mail.ts'
-import { equal, expectCode, hasKeys, joined, pattern, put, sameBytes, sha256 } from './exchange.ts'
+import { ABORTED, bytesOf, idAt, messageOf, saveText, SESSION, textOf, TRACE } from './messages.ts'
+import { equal, expectCode, hasKeys, joined, pattern, put, sameBytes, sha256 } from '../blobs/exchange.ts'
 import {
   expectError,
   failingWrites,
@@ -14,7 +14,7 @@ import {
   ofEach,
   open,
   type OpenedMail,
-} from './mailing.ts'
+} from './opened.ts'
 
 const HOSTILE_IDS: readonly string[] = [
   '',
