@@ -15,7 +15,7 @@ const PROXY_HEADER = 'PROXY UNKNOWN\r\n'
 const [, first = 'smtp://127.0.0.1:2525'] = /(\S+)/.exec(process.env['POSTERN_LISTEN'] ?? '') ?? []
 const address = parseListenUrl(first)
 
-if (address === undefined) end(1, `POSTERN_LISTEN: ${first} is no address`)
+if (address === undefined) end(1, `POSTERN_LISTEN: ${first} is not a listen URL`)
 else {
   const { host, port, path, pipePath, implicitTls } = address
   const isEveryAddress = host === undefined || host === '0.0.0.0'

@@ -78,7 +78,7 @@ async function expectPutOff(runtime: keyof typeof COMMANDS, store: string, chang
   await expectListed(directory, layout, ids)
 
   const told = server.log.filter(({ level }) => level !== 'INFO')
-  const isBack = server.log.filter(({ message }) => message === "the store's directory is back: mail is taken again")
+  const isBack = server.log.filter(({ message }) => message === "the store's directory is back: mail is accepted again")
   // Each worker says it for itself.
   expect(told.length).toBeGreaterThan(0)
   expect(told.length).toBeLessThanOrEqual(workers)

@@ -62,7 +62,7 @@ test('under load, with others that sweep and expire: the newest that fit are kep
   await using server = await Postern.serve({ store, flags: [...TIMES, ...KEEP] })
   load.start(server.port, SESSIONS)
   await leave(store, leftovers)
-  const byServer = () => server.log.find(({ message }) => message.includes('past what is kept'))
+  const byServer = () => server.log.find(({ message }) => message.includes('past the retention limits'))
   // Before the others come: they might leave it nothing to remove.
   await expect.poll(byServer, { timeout: 60_000, message: 'removed by the server itself' }).toBeDefined()
   expect(byServer()?.['messages']).toBeGreaterThanOrEqual(KEEP_COUNT)

@@ -50,6 +50,6 @@ ${bindings.join('\n')}
 
 /** A text of Cap'n Proto. */
 function text(value: string): string {
-  if (/[\p{Cc}]/u.test(value)) throw new RangeError(`${JSON.stringify(value)}: control characters can't stand there`)
+  if (/[\p{Cc}]/u.test(value)) throw new RangeError(`${JSON.stringify(value)}: control characters are not allowed`)
   return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
 }

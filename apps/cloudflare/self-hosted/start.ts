@@ -28,11 +28,11 @@ const GRACE_MS = 30_000
 
 const USAGE = `node apps/cloudflare/self-hosted/start.ts [options]
   --directory <path>   where mail is kept (default: ./mail-workerd)
-  --policy <file>      hooks and users of your own, as src/policy.ts has them (default: that one)
+  --policy <file>      your own hooks and users, in the form of src/policy.ts (default: src/policy.ts)
   --smtp <host:port>   SMTP with STARTTLS (default: 127.0.0.1:2525)
   --smtps <host:port>  implicit TLS (default: 127.0.0.1:4465)
   --http <host:port>   /health, /pipe and /mail (default: 127.0.0.1:8080)
-  --tls-key <file>     PEM; without it a certificate is made for this run
+  --tls-key <file>     PEM (default: a certificate is created for this run)
   --tls-cert <file>    PEM, with its chain
   --hostname <name>    POSTERN_HOSTNAME (default: localhost)
   --domains <list>     POSTERN_DOMAINS (default: the host name)

@@ -47,7 +47,7 @@ export class Disk extends DurableObject {
       const mail = mailStore(disk(() => (env.DISK as DiskNamespace).get(this.ctx.id as never)))
       await keepUp(mail, readSettings(env), true)
     } catch (error) {
-      log('error', 'the store can not be kept in order', { error: errorText(error) })
+      log('error', 'the upkeep of the store failed', { error: errorText(error) })
     }
   }
 

@@ -89,7 +89,7 @@ async function handIn(client: Client, email: RoutedEmail, reversePath: string, r
     answer = await client.ask(`BDAT ${value.length}`, value)
   }
   if (answer.code >= 400) return answer
-  if (size !== rawSize) throw new Error(`${size} bytes came of a message of ${rawSize}`)
+  if (size !== rawSize) throw new Error(`${size} of ${rawSize} bytes of the message arrived`)
   return client.ask('BDAT 0 LAST')
 }
 

@@ -33,7 +33,7 @@ export interface Settings {
 
 const PREFIX = 'POSTERN_'
 const SECRET = /^[\x21-\x2b\x2d-\x7e]{32,1024}$/
-const SECRET_ALLOWED = 'at least 32 printable characters of ASCII, without blanks and commas'
+const SECRET_ALLOWED = 'at least 32 printable ASCII characters, without blanks and commas'
 const LIMIT_NAMES = new Map(Object.keys(LIMIT_RULES).map((name) => [variableOf(name), name]))
 
 /** Reads the settings. @throws OptionError that names the variable, and says what is allowed; secrets are not shown. */

@@ -30,14 +30,15 @@ const worker: ExportedHandler<Env> = {
     if (code < 400) return
     log('info', 'message refused', { from: message.from, to: message.to, code, reason: text })
     // Email Routing has one way to say "never", and takes an exception for "not now".
-    if (code < 500) throw new Error(`not taken for now: ${code} ${text}`)
+    if (code < 500) throw new Error(`refused for now: ${code} ${text}`)
     message.setReject(text)
   },
   async scheduled({ scheduledTime }, env) {
     const { mail, settings } = intakeOf(env)
     const isSweepDue = new Date(scheduledTime).getUTCHours() === SWEEP_HOUR
     // What went wrong is in the log; this shows it among the events of the trigger.
-    if (!(await keepUp(mail, settings, isSweepDue))) throw new Error('not all was done; it is tried again in an hour')
+    if (!(await keepUp(mail, settings, isSweepDue)))
+      throw new Error('the upkeep of the store failed in part; it is tried again in an hour')
   },
 }
 

@@ -166,8 +166,12 @@ describe('raw workerd', () => {
     await using second = await startWorkerd({ directory, settings: { POSTERN_KEEP_COUNT: '3' } })
     await expect.poll(() => keptIds(second.http), { timeout: 60_000 }).toEqual(ids.slice(1, 4).toReversed())
     for (const id of ids.slice(1, 4)) await readKept(second.http, id)
-    expect(second.running.text).toContain('{"message":"swept what was never committed","messages":1,"temporary":1}')
-    expect(second.running.text).toMatch(/\{"message":"removed mail past what is kept","messages":1,"bytes":\d+\}/)
+    expect(second.running.text).toContain(
+      '{"message":"removed leftovers of messages that were not committed","messages":1,"temporary":1}',
+    )
+    expect(second.running.text).toMatch(
+      /\{"message":"removed mail past the retention limits","messages":1,"bytes":\d+\}/,
+    )
     await second.running.kill()
     const after = await databaseIn(directory)
     const left = (table: string): unknown => after.prepare(`SELECT count(*) AS count FROM ${table}`).get()

@@ -197,7 +197,7 @@ describe('scheduled()', () => {
       expect([response.status, await response.text()]).toEqual([200, 'ok'])
       expect(await keptIds(wrangler.http)).toEqual(ids.slice(-3).toReversed())
       for (const id of ids.slice(-3)) await readKept(wrangler.http, id)
-      expect(wrangler.running.text).toMatch(/removed mail past what is kept/)
+      expect(wrangler.running.text).toMatch(/removed mail past the retention limits/)
     },
   )
 })

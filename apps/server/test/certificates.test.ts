@@ -103,17 +103,17 @@ const ROWS: readonly Row[] = [
     'der.key',
     'cert',
     {},
-    '--tls-key der.key: there is no private key in PEM; it is DER or PKCS #12; convert it by openssl',
+    '--tls-key der.key: there is no private key in PEM; it is DER or PKCS #12; convert it to PEM by openssl',
   ],
   [
     'key',
     'der.cert',
     {},
-    '--tls-cert der.cert: there is no certificate in PEM; it is DER or PKCS #12; convert it by openssl',
+    '--tls-cert der.cert: there is no certificate in PEM; it is DER or PKCS #12; convert it to PEM by openssl',
   ],
-  ['cert', 'key', {}, '--tls-key cert: there is no private key in PEM; it holds CERTIFICATE'],
-  ['key', 'key', {}, '--tls-cert key: there is no certificate in PEM; it holds PRIVATE KEY'],
-  ['public', 'cert', {}, '--tls-key public: there is no private key in PEM; it holds PUBLIC KEY'],
+  ['cert', 'key', {}, '--tls-key cert: there is no private key in PEM; it contains CERTIFICATE'],
+  ['key', 'key', {}, '--tls-cert key: there is no certificate in PEM; it contains PRIVATE KEY'],
+  ['public', 'cert', {}, '--tls-key public: there is no private key in PEM; it contains PUBLIC KEY'],
   ['cut.key', 'cert', {}, '--tls-key cut.key: there is no private key in PEM; name a PEM file'],
   ['wide.key', 'cert', {}, '--tls-key wide.key: there is no private key in PEM; name a PEM file'],
   ['key', 'cut.cert', {}, '--tls-cert cut.cert: there is no certificate in PEM; name a PEM file'],
@@ -124,7 +124,7 @@ const ROWS: readonly Row[] = [
     'key',
     'wrong order',
     {},
-    '--tls-key key and --tls-cert wrong order: the key belongs to certificate 2 of 2, which has to be the first of its file',
+    '--tls-key key and --tls-cert wrong order: the key belongs to certificate 2 of 2, which must be the first in its file',
   ],
   ...['pkcs8.locked', 'sec1.locked'].flatMap((file): Row[] => [
     [file, 'cert', { tlsPassphrase: PASSPHRASE }, 'opened'],
@@ -134,12 +134,7 @@ const ROWS: readonly Row[] = [
       {},
       `--tls-key ${file}: the key is encrypted; give its passphrase as --tls-passphrase or POSTERN_TLS_PASSPHRASE`,
     ],
-    [
-      file,
-      'cert',
-      { tlsPassphrase: 'wrong' },
-      `--tls-key ${file}: the passphrase is wrong; --tls-passphrase has to be the one that the key was encrypted with`,
-    ],
+    [file, 'cert', { tlsPassphrase: 'wrong' }, `--tls-key ${file}: the passphrase is wrong; check --tls-passphrase`],
   ]),
   ...(process.getuid?.() === 0
     ? []
@@ -223,7 +218,5 @@ test('a passphrase is asked for by the name that the user gave it', async () => 
       env: { POSTERN_TLS_PASSPHRASE: 'wrong' },
     },
   )
-  expect(variable.stderr).toMatch(
-    /^postern: --tls-key key\.pem: the passphrase is wrong; POSTERN_TLS_PASSPHRASE has to be /,
-  )
+  expect(variable.stderr).toMatch(/^postern: --tls-key key\.pem: the passphrase is wrong; check POSTERN_TLS_PASSPHRASE/)
 })

@@ -218,7 +218,7 @@ print(json.dumps([base64.b64encode(box.get_bytes(k)).decode() for k in sorted(bo
       .split('\n')
       .map((line) => JSON.parse(line).record.id)
     expect(found).toEqual([idOf('utf8'), idOf('plain')])
-    expect(stderr).toBe(`postern: left out: "${sampleId(500)}": there is no such message\n`)
+    expect(stderr).toBe(`postern: not exported: "${sampleId(500)}": there is no such message\n`)
     expect(code).toBe(1)
   })
 
@@ -234,7 +234,7 @@ print(json.dumps([base64.b64encode(box.get_bytes(k)).decode() for k in sorted(bo
     const { stdout, stderr, code } = await postern(['export', '--format', 'mbox'], { cwd: own })
     expect(stdout).not.toContain('Plain')
     expect(stdout).toContain('Subject: Grüße 🐦')
-    expect(stderr).toMatch(new RegExp(`^postern: left out: .*\n$`))
+    expect(stderr).toMatch(new RegExp(`^postern: not exported: .*\n$`))
     expect(records).toHaveLength(2)
     expect(code).toBe(1)
   })
@@ -243,12 +243,12 @@ print(json.dumps([base64.b64encode(box.get_bytes(k)).decode() for k in sorted(bo
     [
       'a Maildir to standard output',
       ['--format', 'maildir'],
-      /^postern: --output: a Maildir is a directory; name one\n$/,
+      /^postern: --output: name a directory for the Maildir\n$/,
     ],
     [
       'over what is there',
       ['--format', 'mbox', '--output', 'mail'],
-      /^postern: --output mail: it is there already; remove it, or name another\n$/,
+      /^postern: --output mail: it exists already; remove it, or give another path\n$/,
     ],
     ['into nowhere', ['--format', 'jsonl', '--output', 'no/where'], /^postern: --output no\/where: ENOENT: .*\n$/],
     [
@@ -300,7 +300,7 @@ print(hashlib.scrypt('pässword'.encode(), salt=pad(sys.argv[1]), n=2**15, r=8, 
   })
 
   test.each([
-    ['', 'postern: hash: an empty password would let everybody in; give one\n'],
+    ['', 'postern: hash: the password is empty; give one\n'],
     ['one\ntwo\n', 'postern: hash: standard input has several lines; give one password\n'],
   ])('%j is refused', async (input, line) => {
     const { stderr, code } = await postern(['hash'], { input })

@@ -39,8 +39,8 @@ describe.concurrent('--domains', () => {
   })
 
   test.each<[string, readonly string[], RunOptions, string]>([
-    ['it is not given', [], {}, 'mail is taken for every domain; --domains names yours'],
-    ['it is *', ['--domains', '*'], {}, 'every one'],
+    ['it is not given', [], {}, 'mail for every domain is accepted; give --domains to name yours'],
+    ['it is *', ['--domains', '*'], {}, 'all'],
     [
       'the environment has it',
       [],

@@ -115,7 +115,7 @@ describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
       { message: 'handlers.mail did not answer in time', ...peer },
       { message: 'handlers.rcpt threw', ...peer, error: { name: 'TypeError', message: 'a bug of mine', stack } },
       { message: 'handlers.rcpt threw', ...peer, error: 'no error' },
-      { message: 'handlers.verify answered wrongly', ...peer, error: { name: 'TypeError' } },
+      { message: 'handlers.verify gave an invalid answer', ...peer, error: { name: 'TypeError' } },
       { message: 'handlers.authenticate threw', ...peer, error: { message: 'no directory', stack } },
       { message: 'handlers.refused threw', ...peer, error: { message: 'nobody listens', stack } },
       { message: 'handlers.rcpt threw 1 more time', reason: 'a bug of mine', times: 1 },

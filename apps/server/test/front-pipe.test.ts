@@ -204,11 +204,15 @@ describe.concurrent('a mistake is one line that says what to do', () => {
   const to = ['--to', 'ws://127.0.0.1:1/pipe']
   const known = ['--front-secret', '0123456789abcdef0123456789abcdef']
   test.each<[string, string, string[]]>([
-    ['front', '--to: needs the server behind the front', known],
-    ['front', '--to: needs what the server knows this front by', to],
+    ['front', '--to: needs the URL of the server behind the front', known],
+    ['front', '--to: needs the secret that it shares with the server', to],
     ['front', '--to: "http://a/" is not the URL of a pipe', ['--to', 'http://a/', ...known]],
     ['front', '--to ws://mail.example/pipe: needs TLS', ['--to', 'ws://mail.example/pipe', ...known]],
-    ['front', '--listen ws://127.0.0.1:0/: is for a server', [...to, ...known, '--listen', 'ws://127.0.0.1:0/']],
+    [
+      'front',
+      '--listen ws://127.0.0.1:0/: only a server can listen there',
+      [...to, ...known, '--listen', 'ws://127.0.0.1:0/'],
+    ],
     [
       'front',
       '--listen smtps://127.0.0.1:0: needs a certificate',
@@ -217,7 +221,11 @@ describe.concurrent('a mistake is one line that says what to do', () => {
     ['front', '--to-ca nowhere.pem: ', [...to, ...known, '--to-ca', 'nowhere.pem']],
     ['front', '--to: "wss://(credentials)@a/" is not the URL', ['--to', 'wss://me:shortandsecret@a/', ...known]],
     ['front', '--front-secret: the value (not shown) is not at least 32', [...to, '--front-secret', 'shortandsecret']],
-    ['serve', '--listen ws://127.0.0.1:0/: needs what its fronts sign with', ['--listen', 'ws://127.0.0.1:0/']],
+    [
+      'serve',
+      '--listen ws://127.0.0.1:0/: needs the secret that its fronts sign with',
+      ['--listen', 'ws://127.0.0.1:0/'],
+    ],
     ['serve', '--listen wss://127.0.0.1:0/: needs a certificate', [...known, '--listen', 'wss://127.0.0.1:0/']],
   ])('%s: %s', async (command, line, flags) => {
     const { code, stderr } = await postern([command, ...flags])

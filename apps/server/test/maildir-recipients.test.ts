@@ -188,7 +188,7 @@ test(
         const { code, stdout, stderr } = await postern([name, '--store', store], { cwd })
         expect([code, stdout]).toEqual([2, ''])
         expect(stderr).toBe(
-          `postern: --store ${store}: behind the ? may stand create=none, create=domain or create=any, not ${query}\n`,
+          `postern: --store ${store}: after the ? only create=none, create=domain or create=any is allowed, not ${query}\n`,
         )
       }
     }

@@ -64,7 +64,7 @@ describe.concurrent('postern --store fs:DIRECTORY?layout=packed', { timeout: 60_
         const { code, stdout, stderr } = await postern([command, '--store', `fs:./mail?${query}`], { cwd })
         expect([code, stdout]).toEqual([2, ''])
         expect(stderr).toBe(
-          `postern: --store fs:./mail?${query}: behind the ? may stand layout=files or layout=packed, not ${query}\n`,
+          `postern: --store fs:./mail?${query}: after the ? only layout=files or layout=packed is allowed, not ${query}\n`,
         )
       }
     }

@@ -250,8 +250,8 @@ test('each failure is named by what it was', async () => {
     'handlers.mail did not answer in time',
     'a hook did not answer in time',
     'the connection broke',
-    'the session broke off',
-    'can not accept connections',
+    'the session failed',
+    'cannot accept connections',
   ])
   expect(found.map(({ error }) => (error as Line | undefined)?.['stack'] !== undefined)).toEqual([
     false,

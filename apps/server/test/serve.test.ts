@@ -101,7 +101,7 @@ describe.concurrent('from the first command to the first message', () => {
     const running = await serve([])
     const at = port(running)
     const block = running.stdout()
-    expect(block).toMatch(/^Postern \d+\.\d+\.\d+ takes mail in\.\n/)
+    expect(block).toMatch(/^Postern \d+\.\d+\.\d+ receives mail\.\n/)
     expect(block).toContain(`smtp://127.0.0.1:${at}`)
     expect(block).toContain(`fs:./mail (${join(running.cwd, 'mail')})`)
     expect(block).toMatch(/Hostname +\S+/)
@@ -218,7 +218,7 @@ describe.concurrent('from the first command to the first message', () => {
     expect(await send('take')).toBe('sent')
     expect(await send('refuse')).toBe('DATA 554')
     expect(await send('forget')).toBe('DATA 451')
-    await running.says(/handlers\.data read the message, so it must answer for it with a reply/)
+    await running.says(/handlers\.data read the message, so it must answer with a Reply/)
     expect(await send('keep', { user: 'own', password: 'pass' })).toBe('sent')
     expect(await send('keep', { user: 'own', password: 'word' })).toBe('AUTH PLAIN 535')
     expect((await listed(running)).map(({ session }) => session.user)).toEqual(['own@example.com'])
@@ -397,7 +397,7 @@ describe.concurrent('TLS and AUTH', () => {
     expect(await greeted(port(running))).toMatch(/^other\.example: 220 /)
     writeFileSync(join(cwd, 'tls.pem'), 'broken')
     running.signal('SIGHUP')
-    await running.says(/certificates could not be read again; the old ones stay/)
+    await running.says(/certificates could not be read again; the server keeps the old ones/)
     expect(await greeted(port(running))).toMatch(/^other\.example: 220 /)
   })
 })
@@ -446,7 +446,7 @@ describe.concurrent('stopping', () => {
     const running = await serve([], { cwd })
     await Client.connect(port(running))
     expect(await running.ended).toBe(1)
-    expect(running.stderr()).toMatch(/"level":"FATAL".*nobody caught.*a bug of mine/)
+    expect(running.stderr()).toMatch(/"level":"FATAL".*uncaught error.*a bug of mine/)
   })
 })
 
@@ -458,7 +458,7 @@ describe.concurrent('what keeps it from serving is one line, exit code 2', () =>
     const url = `smtp://127.0.0.1:${(taken.address() as { port: number }).port}`
     const { code, stdout, stderr } = await postern(['serve', '--listen', 'smtp://127.0.0.1:0', '--listen', url])
     expect(stderr).toBe(
-      `postern: --listen ${url}: the address is taken; stop what listens there, or give --listen smtp://127.0.0.1:0 for any port that is free\n`,
+      `postern: --listen ${url}: the address is in use; stop the program that listens there, or give --listen smtp://127.0.0.1:0 for any free port\n`,
     )
     expect([code, stdout]).toEqual([2, ''])
   })
@@ -476,7 +476,7 @@ describe.concurrent('what keeps it from serving is one line, exit code 2', () =>
       ['serve', '--store', 'fs:./file/mail', '--listen', 'smtp://127.0.0.1:0'],
       { cwd },
     )
-    expect(stderr).toMatch(/^postern: --store fs:\.\/file\/mail: .*; name a directory that can be written\n$/)
+    expect(stderr).toMatch(/^postern: --store fs:\.\/file\/mail: .*; give a writable directory\n$/)
     expect([code, stdout]).toEqual([2, ''])
   })
 
@@ -498,7 +498,7 @@ describe.concurrent('what keeps it from serving is one line, exit code 2', () =>
     chmodSync(cwd, 0o755)
     mkdirSync(join(cwd, 'mail'), { mode: 0o755 })
     const { code, stderr } = await postern(['serve', '--listen', 'smtp://127.0.0.1:0'], { cwd, uid: 65_534 })
-    expect(stderr).toMatch(/^postern: --store fs:\.\/mail: .*; name a directory that can be written\n$/)
+    expect(stderr).toMatch(/^postern: --store fs:\.\/mail: .*; give a writable directory\n$/)
     expect(code).toBe(2)
   })
 

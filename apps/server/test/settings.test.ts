@@ -102,7 +102,7 @@ describe('mistakes in the file', () => {
       "export default { listen: ['smtp://*:1', 'ftp://x'] }",
       /^listen in .*: "ftp:\/\/x" is not a URL such as/,
     ],
-    ['a list of none', 'export default { listen: [] }', /^listen in .*: \[\] is not a list of at least one$/],
+    ['a list of none', 'export default { listen: [] }', /^listen in .*: \[\] is not a list with at least one element$/],
     [
       'a hook that is none',
       'export default { handlers: { recipient() {} } }',
@@ -259,13 +259,13 @@ const MISTAKES: readonly [string, readonly string[], Readonly<Record<string, str
     'AUTH required without users',
     ['serve', '--auth-required', '--self-signed'],
     {},
-    /^postern: --auth-required: needs someone who may send: give --users$/,
+    /^postern: --auth-required: needs a user who may send: give --users$/,
   ],
   [
     'users without TLS',
     ['serve', '--users', `ann:${HASH}`],
     {},
-    /^postern: --users: needs a certificate: .* without TLS passwords travel in clear/,
+    /^postern: --users: needs a certificate: .* --auth-without-tls to allow passwords without encryption/,
   ],
   [
     'smtps without a certificate',
@@ -277,7 +277,7 @@ const MISTAKES: readonly [string, readonly string[], Readonly<Record<string, str
     'submission without users',
     ['serve', '--listen', 'submission://127.0.0.1:0', '--self-signed'],
     {},
-    /^postern: --listen submission:\/\/127\.0\.0\.1:0: needs someone who may send: give --users$/,
+    /^postern: --listen submission:\/\/127\.0\.0\.1:0: needs a user who may send: give --users$/,
   ],
   [
     'submission without a certificate',
@@ -295,7 +295,7 @@ const MISTAKES: readonly [string, readonly string[], Readonly<Record<string, str
     'a list of what is in memory',
     ['list', '--store', 'memory:'],
     {},
-    /^postern: --store memory: holds mail only inside a running server/,
+    /^postern: --store memory: keeps mail only in the running server/,
   ],
   [
     'a list of no store',

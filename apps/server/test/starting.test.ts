@@ -72,7 +72,7 @@ const ROWS: readonly Row[] = [
   {
     way: 'in a directory that is gone',
     shell: 'mkdir gone; cd gone; rmdir ../gone; exec "$@" 2>&1 | grep -v getcwd >&2; exit 2',
-    line: /^the working directory is gone; start in one that is there$/,
+    line: /^the working directory does not exist any more; start in another one$/,
     // Deno ends before it runs anything of ours.
     on: ['node', 'bun'],
   },
@@ -81,7 +81,7 @@ const ROWS: readonly Row[] = [
     way: 'in a directory that it can not write to, with the default store',
     shell: `cd fixed; ${NOBODY} "$@"`,
     args: LISTEN,
-    line: /^--store fs:\.\/mail: can't keep mail in \S+: no permission to do so; name a directory that can be written$/,
+    line: /^--store fs:\.\/mail: can't keep mail in \S+: no permission to do so; give a writable directory$/,
     needs: OTHER_USER,
   },
   {
@@ -139,7 +139,7 @@ const ROWS: readonly Row[] = [
   {
     way: 'on a port that is taken',
     args: ['--listen', 'smtp://127.0.0.1:TAKEN', ...MEMORY],
-    line: /^--listen \S+: the address is taken; /,
+    line: /^--listen \S+: the address is in use; /,
     on: ALL,
   },
   {
@@ -151,19 +151,19 @@ const ROWS: readonly Row[] = [
   {
     way: 'on a socket in a directory that is missing',
     args: ['--listen', 'smtp+unix:/no/where/socket', ...MEMORY],
-    line: /^--listen \S+: its directory is missing; make it first$/,
+    line: /^--listen \S+: its directory does not exist; create it first$/,
     on: ALL,
   },
   {
     way: 'on a socket where a file is',
     args: ['--listen', 'smtp+unix:./file', ...MEMORY],
-    line: /^--listen \S+: something is there that is not a socket; take another path$/,
+    line: /^--listen \S+: there is a file that is not a socket; give another path$/,
     on: ALL,
   },
   {
     way: 'on a socket whose path is too long',
     args: ['--listen', `smtp+unix:/tmp/${'x'.repeat(200)}`, ...MEMORY],
-    line: /^--listen \S+: the path has 205 bytes; a Unix socket's has at most 107$/,
+    line: /^--listen \S+: the path has 205 bytes; the path of a Unix socket has at most 107$/,
     on: ALL,
   },
   ...ALL.flatMap((runtime): Row[] => [
@@ -181,7 +181,7 @@ const ROWS: readonly Row[] = [
       line:
         runtime === 'bun'
           ? /^--listen \S+: listen failed at /
-          : /^--listen \S+: this machine has no addresses of that kind; /,
+          : /^--listen \S+: this machine has no addresses of that family; /,
       on: [runtime],
       needs: PYTHON_FILTER,
     },

@@ -48,11 +48,13 @@ describe.concurrent('postern sweep', () => {
   test('removes what never committed and is old, and keeps all mail where nothing else is said', async () => {
     const { cwd, ids } = await store()
     const { stdout, stderr, code } = await postern(['sweep'], { cwd })
-    expect(stdout).toBe('never committed: 1 message, 1 temporary file\npast what is kept: 0 messages, 0 B\n')
+    expect(stdout).toBe(
+      'removed leftovers: 1 message, 1 temporary file\nremoved past the retention limits: 0 messages, 0 B\n',
+    )
     expect([stderr, code]).toEqual(['', 0])
     expect(await idsIn(cwd)).toEqual(ids)
     expect(files(cwd)).toHaveLength(2 * ids.length + 2)
-    expect((await postern(['sweep'], { cwd })).stdout).toContain('never committed: 0 messages, 0 temporary files\n')
+    expect((await postern(['sweep'], { cwd })).stdout).toContain('removed leftovers: 0 messages, 0 temporary files\n')
   })
 
   test('keeps the newest that fit, and says so as JSON', async () => {
@@ -78,7 +80,7 @@ describe.concurrent('postern sweep', () => {
     // Beside a running server this would take mail that is arriving.
     [['--older-than', '0'], /^postern: --older-than: "0" is not a time such as 1d, from 130m: /],
     [['--older-than', '1d', '--session-timeout-ms', '20h'], / --older-than: "1d" is not .* from 2410m: /],
-    [['--store', 'memory:'], /^postern: --store memory: holds mail only inside a running server/],
+    [['--store', 'memory:'], /^postern: --store memory: keeps mail only in the running server/],
   ])('%j is refused, and nothing is touched', async (flags, line) => {
     const { cwd } = await store()
     const before = files(cwd)
@@ -114,10 +116,10 @@ describe('a server', () => {
     async (_, command) => {
       const { cwd, ids, sizes } = await store()
       const running = await serve(['--log-format', 'json', '--keep-count', '2'], { cwd, command })
-      const [, properties] = await running.says(/"removed mail past what is kept"(.*)/)
+      const [, properties] = await running.says(/"removed mail past the retention limits"(.*)/)
       expect(properties).toContain(`"messages":${ids.length - 2}`)
       expect(properties).toContain(`"bytes":${sum(sizes.slice(0, -2))}`)
-      expect(running.stderr()).toContain('"keeps":"the newest mail, up to 2 messages; the rest is removed"')
+      expect(running.stderr()).toContain('"keeps":"the newest mail, up to 2 messages; older mail is removed"')
       running.signal('SIGTERM')
       expect(await running.ended).toBe(0)
       expect(await idsIn(cwd)).toEqual(ids.slice(-2))
@@ -127,7 +129,7 @@ describe('a server', () => {
   test('says in its first block how much it keeps', async () => {
     const running = await serve(['--keep-count', '1', '--keep-bytes', '10GB', '--keep-age-ms', '30d'])
     expect(running.stdout()).toMatch(
-      /^ {2}Keeps +the newest mail, up to 1 message and 10GB and 30d back; the rest is removed$/m,
+      /^ {2}Keeps +the newest mail, up to 1 message and 10GB and 30d old; older mail is removed$/m,
     )
     expect((await serve([])).stdout()).not.toContain('Keeps')
   })
@@ -138,7 +140,8 @@ describe('a server', () => {
     writeFileSync(join(cwd, 'postern.config.mjs'), `export default { store: ${store} }`)
     expect(await postern(['serve', '--config', 'postern.config.mjs'], { cwd })).toMatchObject({
       code: 2,
-      stderr: 'postern: store in postern.config.mjs: it has no sweep(), expire(), which a MailStore has\n',
+      stderr:
+        'postern: store in postern.config.mjs: it has no sweep(), expire(); a MailStore must have all its methods\n',
     })
   })
 

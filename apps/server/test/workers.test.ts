@@ -241,8 +241,8 @@ test.concurrent.each(Object.entries(RUNTIMES))(
       dying = staying
       staying = [...peers.keys()].find((thread) => thread !== dying) ?? ''
     }
-    await running.says(/"message":"a worker breaks off: an error that nobody caught".*broken by a hook/)
-    await running.says(/"message":"a worker ended, and is started again".*"exitCode":3/)
+    await running.says(/"message":"a worker stops after an uncaught error".*broken by a hook/)
+    await running.says(/"message":"a worker ended and will be started again".*"exitCode":3/)
     await Promise.all([...peers.values()].flat().map((peer) => peer.close()))
 
     // Where only one can listen, the one that came for it does.
@@ -306,7 +306,7 @@ test.concurrent.each(Object.entries(RUNTIMES))(
     const running = await serve(['--workers', '2'], { command })
     const listen = `smtp://127.0.0.1:${running.ports[0]}`
     const { code, stderr } = await postern(['serve', '--workers', '2', '--listen', listen], { command })
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/^postern: --listen smtp:.*the address is taken.*\n$/)])
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^postern: --listen smtp:.*the address is in use.*\n$/)])
 
     const peer = await Peer.enter(running.ports[0] ?? 0)
     await peer.begin()
@@ -334,18 +334,18 @@ test.concurrent('a server whose workers can no longer start ends, and says why',
   const peer = await Peer.enter(running.ports[0] ?? 0)
   peer.send('EHLO me\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<exit@example.com>\r\n')
   expect(await running.ended).toBe(1)
-  expect(running.stderr().match(/"a worker can not start".*workers in postern\.config\.ts: 0 is not/g)).toHaveLength(5)
+  expect(running.stderr().match(/"a worker cannot start".*workers in postern\.config\.ts: 0 is not/g)).toHaveLength(5)
 })
 
 test.concurrent('on Deno it takes a flag, and the error names it', async () => {
   const { code, stderr } = await postern(['serve', '--workers', '2'], { command: DENO })
-  expect([code, stderr]).toEqual([2, 'postern: --workers 2: on Deno takes its flag --unstable-net, to share a port\n'])
+  expect([code, stderr]).toEqual([2, 'postern: --workers 2: Deno needs its flag --unstable-net to share a port\n'])
 })
 
 test.concurrent('memory: with workers is refused', async () => {
   const { code, stderr } = await postern(['serve', '--workers', '2', '--store', 'memory:'])
   expect([code, stderr]).toEqual([
     2,
-    expect.stringMatching(/^postern: --workers: needs a store that all workers see.*\n$/),
+    expect.stringMatching(/^postern: --workers: needs a store that all workers share.*\n$/),
   ])
 })

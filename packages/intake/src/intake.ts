@@ -122,8 +122,8 @@ function dataHook({ store, handlers, observer, watch }: IntakeDeps): NonNullable
         return verdict
       }
       if (message.size > 0) {
-        const why = new Error('handlers.data read the message, so it must answer for it with a reply')
-        throw new HookError('handlers.data answered wrongly', why)
+        const why = new Error('handlers.data read the message, so it must answer with a Reply')
+        throw new HookError('handlers.data gave an invalid answer', why)
       }
       watch.waitFor('the store', session)
       const answer = await keepInStore(message, session)

@@ -38,15 +38,16 @@ export async function keepUp(deps: UpkeepDeps, isSweepDue: boolean, signal?: Abo
   const ending = signal === undefined ? {} : { signal }
   const sweep = async (): Promise<void> => {
     const { messages, temporary } = await store.sweep({ olderThanMs, ...ending })
-    if (messages + temporary > 0) removed('swept what was never committed', { messages, temporary })
+    if (messages + temporary > 0)
+      removed('removed leftovers of messages that were not committed', { messages, temporary })
   }
   const expire = async (): Promise<void> => {
     if (Object.values(retention).every((limit) => limit === Infinity)) return
     const { messages, bytes } = await store.expire(retention, ending)
-    if (messages > 0) removed('removed mail past what is kept', { messages, bytes })
+    if (messages > 0) removed('removed mail past the retention limits', { messages, bytes })
   }
   const isSwept = !isSweepDue || (await attempt(deps, 'the sweep failed', sweep, signal))
-  return (await attempt(deps, 'the removal of mail past what is kept failed', expire, signal)) && isSwept
+  return (await attempt(deps, 'the removal of mail past the retention limits failed', expire, signal)) && isSwept
 }
 
 async function attempt(

@@ -134,7 +134,7 @@ export class HookWatch {
         name === 'authenticate'
           ? '{ user }, a Reply of 4xx or 5xx, or nothing'
           : 'a Reply of 2xx, 4xx or 5xx, or nothing'
-      throw new HookError(`handlers.${name} answered wrongly`, new TypeError(`what it may answer is ${allowed}`))
+      throw new HookError(`handlers.${name} gave an invalid answer`, new TypeError(`a valid answer is ${allowed}`))
     }
     if (isReply(answer) && answer.code >= 400) this.#noteRefusal(name, session)
     return answer

@@ -161,7 +161,7 @@ function checkDirectory(): void {
   try {
     process.cwd()
   } catch (cause) {
-    throw new Failure('the working directory is gone; start in one that is there', EXIT.misused, { cause })
+    throw new Failure('the working directory does not exist any more; start in another one', EXIT.misused, { cause })
   }
 }
 

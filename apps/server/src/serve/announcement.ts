@@ -33,12 +33,12 @@ export function announcement(settings: Settings, bound: readonly Bound[]): strin
     .filter(({ given }) => given.pipePath === undefined)
     .toSorted((one, other) => Number(one.given.submission) - Number(other.given.submission))
   return [
-    `Postern ${about.version} takes mail in.\n`,
+    `Postern ${about.version} receives mail.\n`,
     indented(table(facts)),
     ...(first === undefined
       ? []
       : ['Send a first message:\n', indented(sendCommands(first, options, firstRecipient(settings)))]),
-    'See what came in:\n',
+    'List what came in:\n',
     indented(listCommand(settings)),
     'Stop with Ctrl-C.\n\n',
   ].join('')
@@ -53,7 +53,7 @@ export function frontAnnouncement(settings: Settings, bound: readonly Bound[], t
     ...(settings.file === undefined ? [] : [['Config', settings.file]]),
     ...(options.selfSigned ? [['TLS', 'a self-signed certificate, for this run only']] : []),
   ]
-  return `Postern ${about.version} pipes connections on.\n${indented(table(facts))}Stop with Ctrl-C.\n\n`
+  return `Postern ${about.version} pipes connections to a server.\n${indented(table(facts))}Stop with Ctrl-C.\n\n`
 }
 
 const MAX_RECIPIENTS_SHOWN = 3
@@ -88,9 +88,9 @@ export function boundUrl({ given, at }: Bound): string {
 function policyText({ implicitTls, submission, pipePath }: ListenAddress, options: Options): string {
   if (pipePath !== undefined) return ' (for fronts)'
   const words = []
-  if (implicitTls) words.push('TLS at once')
+  if (implicitTls) words.push('TLS from the first byte')
   else if (submission || options.tlsRequired) words.push('TLS required')
-  else if (hasTls(options)) words.push('STARTTLS on offer')
+  else if (hasTls(options)) words.push('STARTTLS offered')
   if (submission || options.authRequired) words.push('AUTH required')
   return words.length === 0 ? '' : ` (${words.join(', ')})`
 }
@@ -98,7 +98,7 @@ function policyText({ implicitTls, submission, pipePath }: ListenAddress, option
 function storeText({ store }: Options): string {
   if ('scheme' in store && isDirectory(store)) return `${store.url} (${resolve(store.path)})`
   const isGone = 'scheme' in store && store.scheme === 'memory'
-  return isGone ? `${store.url} (gone when the server stops)` : storeName(store)
+  return isGone ? `${store.url} (lost when the server stops)` : storeName(store)
 }
 
 /** How much is kept; undefined where that is everything. */
@@ -106,9 +106,9 @@ export function keepsText({ keepAgeMs, keepCount, keepBytes }: Options): string 
   const limits = [
     ...(keepCount === Infinity ? [] : [`${keepCount} ${keepCount === 1 ? 'message' : 'messages'}`]),
     ...(keepBytes === Infinity ? [] : [formatQuantity(keepBytes, 'bytes')]),
-    ...(keepAgeMs === Infinity ? [] : [`${formatQuantity(keepAgeMs, 'time')} back`]),
+    ...(keepAgeMs === Infinity ? [] : [`${formatQuantity(keepAgeMs, 'time')} old`]),
   ]
-  return limits.length === 0 ? undefined : `the newest mail, up to ${limits.join(' and ')}; the rest is removed`
+  return limits.length === 0 ? undefined : `the newest mail, up to ${limits.join(' and ')}; older mail is removed`
 }
 
 function keepsRows(options: Options): string[][] {
@@ -148,7 +148,9 @@ function domainRows(settings: Settings): string[][] {
   const { domains, handlers } = settings.options
   if (domains?.includes(ANY_DOMAIN) === false) return [['Domains', domains.join(', ')]]
   if (handlers.rcpt !== undefined || hasOwnMailboxes(settings)) return []
-  return [['Domains', domains === undefined ? 'mail is taken for every domain; --domains names yours' : 'every one']]
+  return [
+    ['Domains', domains === undefined ? 'mail for every domain is accepted; give --domains to name yours' : 'all'],
+  ]
 }
 
 /** Somebody whose mail is taken: Maildirs have the postmaster at least. */
@@ -168,7 +170,7 @@ function listCommand({ options, file }: Settings): string {
   const { store } = options
   const words = [invocation(), 'list']
   if (!('url' in store)) words.push('--config', quote(file ?? ''))
-  else if (store.scheme === 'memory') return '(nowhere: memory: is this process alone; choose an fs: store)\n'
+  else if (store.scheme === 'memory') return '(not possible: memory: exists only in this process; give an fs: store)\n'
   else if (store.url !== OPTIONS.store.byDefault) words.push('--store', quote(store.url))
   return `${words.join(' ')}\n`
 }

@@ -60,7 +60,7 @@ export function fitDescriptors(settings: Settings, log: Logger, isFront = false)
   })
   if (maxConnections < 1) {
     throw new Failure(
-      `the limit of open files is ${limit}, too low to serve anybody; raise it (ulimit -n, LimitNOFILE=)`,
+      `the limit of open files is ${limit}, too low for a single connection; raise it (ulimit -n, LimitNOFILE=)`,
       EXIT.misused,
     )
   }

@@ -147,15 +147,15 @@ async function cannotListen(
   const place = `${settings.spelled('listen')} ${url}`
   const unfit = path === undefined ? undefined : await whyNoSocket(path)
   if (unfit !== undefined) return new Failure(`${place}: ${unfit}`, EXIT.misused, { cause: error })
-  const other = path === undefined ? `${scheme}://127.0.0.1:0 for any port that is free` : 'another path'
+  const other = path === undefined ? `${scheme}://127.0.0.1:0 for any free port` : 'another path'
   const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: `the address is taken; stop what listens there, or give --listen ${other}`,
+    EADDRINUSE: `the address is in use; stop the program that listens there, or give --listen ${other}`,
     EACCES:
       path === undefined
         ? 'this user may not listen there; ports below 1024 are for root'
-        : 'this user may not make a socket there; take a path that can be written',
-    EADDRNOTAVAIL: 'this machine has no such address; smtp://*:PORT is every one it has',
-    EAFNOSUPPORT: 'this machine has no addresses of that kind; smtp://*:PORT is every one it has',
+        : 'this user may not create a socket there; give a path in a writable directory',
+    EADDRNOTAVAIL: 'this machine has no such address; smtp://*:PORT listens on all its addresses',
+    EAFNOSUPPORT: 'this machine has no addresses of that family; smtp://*:PORT listens on all its addresses',
     ENOTFOUND: 'there is no such host; give an address of this machine',
   }
   return new Failure(`${place}: ${reasons[code] ?? errorText(error)}`, EXIT.misused, { cause: error })
@@ -165,10 +165,10 @@ async function cannotListen(
 async function whyNoSocket(path: string): Promise<string | undefined> {
   const byteLength = Buffer.byteLength(path)
   if (byteLength > MAX_SOCKET_PATH_BYTES) {
-    return `the path has ${byteLength} bytes; a Unix socket's has at most ${MAX_SOCKET_PATH_BYTES}`
+    return `the path has ${byteLength} bytes; the path of a Unix socket has at most ${MAX_SOCKET_PATH_BYTES}`
   }
   const found = await lstat(path).catch(() => undefined)
-  if (found !== undefined && !found.isSocket()) return 'something is there that is not a socket; take another path'
+  if (found !== undefined && !found.isSocket()) return 'there is a file that is not a socket; give another path'
   const directory = await stat(dirname(path)).catch((error: unknown) => errorCode(error))
-  return directory === 'ENOENT' ? 'its directory is missing; make it first' : undefined
+  return directory === 'ENOENT' ? 'its directory does not exist; create it first' : undefined
 }

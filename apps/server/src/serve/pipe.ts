@@ -92,7 +92,7 @@ function makeServer(tls: TlsCredentials | undefined, report: (error: Error) => v
     current = tls.current
     // Bun has no such method.
     if (typeof http.setSecureContext === 'function') http.setSecureContext(current.context)
-    else report(new Error('this runtime cannot replace the certificate of wss:// while it runs; start the server anew'))
+    else report(new Error('this runtime cannot replace the certificate of wss:// while it runs; restart the server'))
   })
   return http
 }

@@ -44,7 +44,7 @@ export function untilStopped(running: Running): Promise<number> {
       resolve(exitCode)
     }
     const fail = (error: unknown): void => {
-      log.fatal('stopping: an error that nobody caught', { error })
+      log.fatal('stopping after an uncaught error', { error })
       if (exitCode === EXIT.failed) return
       exitCode = EXIT.failed
       // Whatever holds the end up, it ends.
@@ -79,6 +79,6 @@ async function reload({ settings, log, reloaded }: Running, tls: TlsCredentials)
     log.info('certificates read again', {})
     warnOfDates(tls, log)
   } catch (error) {
-    log.error('certificates could not be read again; the old ones stay', { error })
+    log.error('certificates could not be read again; the server keeps the old ones', { error })
   }
 }

@@ -130,7 +130,7 @@ export class Crew {
 
   #replace(index: number, { exitCode, error }: Ending): void {
     const delayMs = this.#delayMs()
-    this.#options.log.error('a worker ended, and is started again', {
+    this.#options.log.error('a worker ended and will be started again', {
       worker: index,
       exitCode,
       delayMs,
@@ -157,7 +157,7 @@ export class Crew {
       await member.kill()
       if (this.#isStopping) return
       this.#failedStarts++
-      log.error('a worker can not start', { worker: index, reason: errorText(error) })
+      log.error('a worker cannot start', { worker: index, reason: errorText(error) })
       if (this.#failedStarts >= MAX_FAILED_STARTS) this.#break(error)
       else this.#startLater(index, this.#delayMs())
       return

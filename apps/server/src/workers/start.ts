@@ -34,7 +34,7 @@ function checkRuntime({ options, spelled }: Settings): void {
   // What the flag brings with it.
   if (runtimeName !== 'deno' || Deno?.listenDatagram !== undefined) return
   if (options.listen.every(({ path, pipePath }) => (path ?? pipePath) !== undefined)) return
-  throw new Failure(`${spelled('workers')} ${options.workers}: on Deno takes its flag --unstable-net, to share a port`)
+  throw new Failure(`${spelled('workers')} ${options.workers}: Deno needs its flag --unstable-net to share a port`)
 }
 
 /** @param output What the threads share to write one after the other */

@@ -136,7 +136,7 @@ let isBroken = false
 
 /** After an error that nobody caught the state is unknown: this thread ends, and another one begins. */
 function breakDown({ server, log, journal }: Work, error: unknown): void {
-  log.fatal('a worker breaks off: an error that nobody caught', { worker: index, error })
+  log.fatal('a worker stops after an uncaught error', { worker: index, error })
   if (isBroken) return
   isBroken = true
   const end = (): void => {

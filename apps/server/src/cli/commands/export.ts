@@ -58,7 +58,7 @@ export async function exportMail(settings: Settings, named: readonly string[], f
 /** Says that a message is not in the export; anything but the store's word on that message is thrown on. */
 function leftOut(reason: unknown): undefined {
   if (reason instanceof Error && !(reason instanceof Failure)) throw reason
-  process.stderr.write(`postern: left out: ${errorText(reason)}\n`)
+  process.stderr.write(`postern: not exported: ${errorText(reason)}\n`)
   process.exitCode = EXIT.failed
 }
 
@@ -94,7 +94,7 @@ async function openTarget(flags: ExportFlags): Promise<Target> {
 
 async function openMaildir(flags: ExportFlags): Promise<Target> {
   const { output } = flags
-  if (output === undefined) throw new Failure('--output: a Maildir is a directory; name one')
+  if (output === undefined) throw new Failure('--output: name a directory for the Maildir')
   const { deliver, makeMaildir } = await import('../export/maildir.ts')
   await makeMaildir(output).catch((error: unknown) => {
     throw cannotWrite(flags, error)
@@ -105,6 +105,6 @@ async function openMaildir(flags: ExportFlags): Promise<Target> {
 function cannotWrite({ output = '' }: ExportFlags, error: unknown): unknown {
   const code = errorCode(error)
   if (code === '') return error
-  const mend = code === 'EEXIST' ? 'it is there already; remove it, or name another' : errorText(error)
+  const mend = code === 'EEXIST' ? 'it exists already; remove it, or give another path' : errorText(error)
   return new Failure(`--output ${output}: ${mend}`, EXIT.misused, { cause: error })
 }

@@ -8,7 +8,7 @@ import { isTerminal } from '../../host/terminal.ts'
 /** Reads a password from a prompt without echo, or the first line of standard input, and prints its hash. */
 export async function hash(): Promise<void> {
   const password = isTerminal(process.stdin) ? await ask('Password: ') : await readLine()
-  if (password === '') throw new Failure('hash: an empty password would let everybody in; give one')
+  if (password === '') throw new Failure('hash: the password is empty; give one')
   await print(`${await hashPassword(password)}\n`)
 }
 
@@ -33,7 +33,7 @@ async function ask(prompt: string): Promise<string> {
     for await (const chunk of process.stdin.setEncoding('utf8')) {
       for (const key of chunk as string) {
         if (key === '\r' || key === '\n' || key === '\x04') return typed
-        if (key === '\x03') throw new Failure('hash: given up', 130)
+        if (key === '\x03') throw new Failure('hash: cancelled', 130)
         if (key === '\x7f' || key === '\b') typed = [...typed].slice(0, -1).join('')
         else typed += key
       }

@@ -35,7 +35,8 @@ export async function list(settings: Settings, flags: ListFlags): Promise<void> 
     process.stderr.write(`No mail in ${storeName(settings.options.store)}.\n`)
   }
   // What is said about the list is not part of it.
-  if (corrupt.length > 0) process.stderr.write(`postern: the record can't be read of ${corrupt.map(safe).join(', ')}\n`)
+  if (corrupt.length > 0)
+    process.stderr.write(`postern: messages whose record can't be read: ${corrupt.map(safe).join(', ')}\n`)
   if (cursor !== undefined) process.stderr.write(`More: ${invocation()} list --cursor ${safe(cursor)}\n`)
 }
 

@@ -35,14 +35,14 @@ function olderThan({ options }: Settings, text: string | undefined): number {
   if (value >= shortest && value !== Infinity) return value
   throw new Failure(
     `--older-than: ${JSON.stringify(text)} is not a time such as 1d, from ${formatQuantity(shortest, 'time')}: ` +
-      'mail that arrives must not be taken for what is left over; that is twice --session-timeout-ms and --hook-timeout-ms',
+      'it must be at least twice the sum of --session-timeout-ms and --hook-timeout-ms, so that mail that is arriving stays',
   )
 }
 
 function said(swept: Swept, expired: Expired): string {
   return [
-    `never committed: ${counted(swept.messages, 'message')}, ${counted(swept.temporary, 'temporary file')}`,
-    `past what is kept: ${counted(expired.messages, 'message')}, ${formatSize(expired.bytes)}`,
+    `removed leftovers: ${counted(swept.messages, 'message')}, ${counted(swept.temporary, 'temporary file')}`,
+    `removed past the retention limits: ${counted(expired.messages, 'message')}, ${formatSize(expired.bytes)}`,
     '',
   ].join('\n')
 }

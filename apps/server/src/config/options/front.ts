@@ -26,7 +26,7 @@ const common = { group: 'Where:', commands: ['front'] } as const
 export const frontRows: FrontRows = {
   frontSecret: {
     // RFC 7518 3.2
-    schema: list(text(/^[\x21-\x7e]{32,1024}$/, 'at least 32 printable characters of ASCII, without blanks')),
+    schema: list(text(/^[\x21-\x7e]{32,1024}$/, 'at least 32 printable ASCII characters, without blanks')),
     byDefault: [],
     help: 'secret that fronts and their server share: a front signs with the first, the server accepts all; at least 32 characters',
     ...common,
@@ -55,21 +55,21 @@ export const frontRows: FrontRows = {
 export function checkPipes({ options, spelled }: Choice<WhereRows & FrontRows>): void {
   const pipe = options.listen.find(({ pipePath }) => pipePath !== undefined)
   if (pipe !== undefined && options.frontSecret.length === 0) {
-    throw needs(`${spelled('listen')} ${pipe.url}`, 'what its fronts sign with: give --front-secret')
+    throw needs(`${spelled('listen')} ${pipe.url}`, 'the secret that its fronts sign with: give --front-secret')
   }
 }
 
 /** @returns where a front pipes to. @throws Failure */
 export function checkTarget({ options, spelled }: Choice<FrontRows>): string {
   const { to } = options
-  if (to === undefined) throw needs(spelled('to'), 'the server behind the front: give --to wss://HOST/PATH')
+  if (to === undefined) throw needs(spelled('to'), 'the URL of the server behind the front: give --to wss://HOST/PATH')
   if (options.frontSecret.length === 0) {
-    throw needs(spelled('to'), 'what the server knows this front by: give --front-secret')
+    throw needs(spelled('to'), 'the secret that it shares with the server: give --front-secret')
   }
   if (isExposed(to) && !options.toWithoutTls) {
     throw needs(
       `${spelled('to')} ${to}`,
-      'TLS: give a wss:// URL; mail in clear between two machines takes --to-without-tls',
+      'TLS: give a wss:// URL, or --to-without-tls to send mail to another machine without encryption',
     )
   }
   return to

@@ -49,7 +49,10 @@ export const processRows: ProcessRows = {
 export function checkWorkers({ options, spelled }: Choice<WhereRows & ProcessRows>): void {
   const { store, workers } = options
   if (workers > 1 && 'scheme' in store && store.scheme === 'memory') {
-    throw needs(spelled('workers'), 'a store that all workers see, such as fs:./mail; memory: is in one of them alone')
+    throw needs(
+      spelled('workers'),
+      'a store that all workers share, such as fs:./mail; each worker would have its own memory: store',
+    )
   }
 }
 

@@ -100,7 +100,7 @@ export function checkNeedOfTls({ options, spelled }: Choice<TlsRows & WhereRows 
   checkListening({ options, spelled })
   if (canAuthenticate(options) && !options.authWithoutTls && !isPiped) {
     const name = spelled(options.users.length > 0 ? 'users' : 'handlers')
-    throw needs(name, `${CERTIFICATE}; without TLS passwords travel in clear, which takes --auth-without-tls`)
+    throw needs(name, `${CERTIFICATE}; or give --auth-without-tls to allow passwords without encryption`)
   }
 }
 
@@ -113,7 +113,10 @@ export function checkListening({ options, spelled }: Choice<TlsRows & WhereRows>
 
 function hostCertificates(): Schema<Hosts> {
   // A passphrase is among them, so the error shows none of it.
-  return custom(isHostCertificates, 'host names, each with { tlsKey, tlsCert } and maybe tlsPassphrase')
+  return custom(
+    isHostCertificates,
+    'an object of host names, each with { tlsKey, tlsCert } and optionally tlsPassphrase',
+  )
 }
 
 function isHostCertificates(given: unknown): given is Hosts {

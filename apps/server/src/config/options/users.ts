@@ -22,7 +22,7 @@ export interface UserRows {
 }
 
 const group = 'Users:'
-const USERS = 'someone who may send: give --users'
+const USERS = 'a user who may send: give --users'
 
 export const userRows: UserRows = {
   users: {
@@ -56,7 +56,7 @@ export function checkUsers({ options, spelled }: Choice<UserRows & PolicyRows & 
   const names = options.users.map(({ name }) => name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined)
-    throw new Failure(`${spelled('users')}: ${JSON.stringify(twice)} is there twice; leave one out`)
+    throw new Failure(`${spelled('users')}: ${JSON.stringify(twice)} is listed twice; remove one`)
   if (canAuthenticate(options)) return
   if (options.authRequired) throw needs(spelled('authRequired'), USERS)
   const listen = options.listen.find(({ submission }) => submission)

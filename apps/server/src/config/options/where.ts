@@ -53,7 +53,10 @@ export const whereRows: WhereRows = {
   },
   s3Credentials: {
     schema: optional(
-      custom(isS3Credentials, '{ accessKeyId, secretAccessKey } and maybe sessionToken, or a function that gives them'),
+      custom(
+        isS3Credentials,
+        '{ accessKeyId, secretAccessKey } and optionally sessionToken, or a function that returns them',
+      ),
     ),
     byDefault: undefined,
     help: 'credentials of an s3: store, if the environment has none',
@@ -76,7 +79,7 @@ export const whereRows: WhereRows = {
 export function checkProxies({ options, spelled }: Choice<WhereRows>): void {
   const { listen, proxyFrom } = options
   if (proxyFrom.length > 0 && listen.every(({ path, pipePath }) => (path ?? pipePath) !== undefined)) {
-    throw needs(spelled('proxyFrom'), 'an address that is listened on by TCP: give --listen smtp://…')
+    throw needs(spelled('proxyFrom'), 'a TCP address to listen on: give --listen smtp://…')
   }
 }
 
@@ -84,8 +87,10 @@ export function checkProxies({ options, spelled }: Choice<WhereRows>): void {
 export function checkWhereOfFront({ options, spelled }: Choice<WhereRows>): void {
   const pipe = options.listen.find(({ pipePath }) => pipePath !== undefined)
   if (pipe !== undefined) {
-    throw new Failure(`${spelled('listen')} ${pipe.url}: is for a server; a front takes smtp://, smtps:// and the like`)
+    throw new Failure(
+      `${spelled('listen')} ${pipe.url}: only a server can listen there; give a front smtp://, smtps:// or another SMTP address`,
+    )
   }
   if (options.proxyFrom.length > 0)
-    throw new Failure(`${spelled('proxyFrom')}: is for a server; a front reads no PROXY header`)
+    throw new Failure(`${spelled('proxyFrom')}: is only for a server; a front reads no PROXY header`)
 }

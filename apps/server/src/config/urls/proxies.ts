@@ -4,7 +4,7 @@ import { addressRanges, OptionError, type SessionOverrides } from '@postern/engi
 /** For everyone who connects: where nothing but a proxy can. */
 const ALL = 'all'
 
-export const PROXY_ALLOWED: string = `an IP address, a range such as 10.0.0.0/8 or fd00::/8 with no bit set behind its prefix, or ${ALL}`
+export const PROXY_ALLOWED: string = `an IP address, a range such as 10.0.0.0/8 or fd00::/8 with no bit set after its prefix, or ${ALL}`
 
 /** Whether this may stand behind `--proxy-from`. */
 export function isProxyRange(text: string): boolean {

@@ -94,7 +94,7 @@ export function commaList<Value>(item: Schema<Value>): Schema<readonly Value[]> 
 export function nonEmpty<Value>(values: Schema<readonly Value[]>): Schema<readonly Value[]> {
   return (given) => {
     const read = values(given)
-    if (read.length === 0) throw new NotAllowed(given, 'a list of at least one')
+    if (read.length === 0) throw new NotAllowed(given, 'a list with at least one element')
     return read
   }
 }

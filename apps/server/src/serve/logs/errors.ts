@@ -52,13 +52,13 @@ export class ErrorLog {
     } else if (session === undefined || errorCode(error) !== '') {
       this.#note('the connection broke', session, error, { error })
     } else {
-      this.#note('the session broke off', session, error, { error })
+      this.#note('the session failed', session, error, { error })
     }
   }
 
   /** Notes that a listener takes no connections. */
   listener(url: string, error: unknown): void {
-    this.#note('can not accept connections', undefined, `${url} ${errorText(error)}`, { url, error })
+    this.#note('cannot accept connections', undefined, `${url} ${errorText(error)}`, { url, error })
   }
 
   /** Writes what was counted so far. */

@@ -49,7 +49,9 @@ function termsOf({ scheme, url, query }: StoreUrl, settings: Settings): Director
   if (found !== undefined) return found
   const values = all.map(spelled)
   const allowed = `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`
-  throw new Failure(`${settings.spelled('store')} ${safe(url)}: behind the ? may stand ${allowed}, not ${safe(query)}`)
+  throw new Failure(
+    `${settings.spelled('store')} ${safe(url)}: after the ? only ${allowed} is allowed, not ${safe(query)}`,
+  )
 }
 
 /** Which mailboxes mail makes in a `maildir:` store. */
@@ -74,7 +76,7 @@ export async function openStore(settings: Settings, access: StoreAccess = {}): P
     maxOpenFiles: Math.ceil(MAX_OPEN_FILES / workerCount),
     lost: ({ message }: Error) =>
       log?.error("the store's directory is lost: mail gets 451 until it is back", { reason: message }),
-    back: () => log?.info("the store's directory is back: mail is taken again", { store: store.url }),
+    back: () => log?.info("the store's directory is back: mail is accepted again", { store: store.url }),
   }
   try {
     if (store.scheme === 'maildir') {
@@ -85,7 +87,7 @@ export async function openStore(settings: Settings, access: StoreAccess = {}): P
     return mailStore(fs(store.path, options))
   } catch (error) {
     const isClear = !writable || isStorageError(error, 'other-layout')
-    const advice = isClear ? '' : '; name a directory that can be written'
+    const advice = isClear ? '' : '; give a writable directory'
     throw new Failure(`${settings.spelled('store')} ${store.url}: ${safe(errorText(error))}${advice}`, EXIT.misused, {
       cause: error,
     })
@@ -97,14 +99,14 @@ function wholeStore(store: MailStore, settings: Settings): MailStore {
   const missing = MAIL_STORE_METHODS.filter((name) => typeof store[name] !== 'function')
   if (missing.length === 0) return store
   const names = missing.map((name) => `${name}()`).join(', ')
-  throw new Failure(`${settings.spelled('store')}: it has no ${names}, which a MailStore has`)
+  throw new Failure(`${settings.spelled('store')}: it has no ${names}; a MailStore must have all its methods`)
 }
 
 /** Opens a store that is there already. @throws Failure where there is none, or when it can't be used. */
 export async function openExistingStore(settings: Settings, access: StoreAccess = {}): Promise<MailStore> {
   const { store } = settings.options
   if (isUrl(store) && store.scheme === 'memory') {
-    throw new Failure(`${settings.spelled('store')} memory: holds mail only inside a running server; name an fs: store`)
+    throw new Failure(`${settings.spelled('store')} memory: keeps mail only in the running server; name an fs: store`)
   }
   if (isUrl(store)) termsOf(store, settings)
   if (isUrl(store) && isDirectory(store) && !existsSync(store.path)) {

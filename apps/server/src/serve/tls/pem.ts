@@ -55,11 +55,7 @@ export async function readPrivateKey(
     return { text, key: createPrivateKey({ key: text, ...(passphrase !== undefined && { passphrase }) }) }
   } catch (cause) {
     if (isEncrypted) {
-      throw new Failure(
-        `${named(file)}: the passphrase is wrong; ${passphraseOption} has to be the one that the key was encrypted with`,
-        undefined,
-        { cause },
-      )
+      throw new Failure(`${named(file)}: the passphrase is wrong; check ${passphraseOption}`, undefined, { cause })
     }
     throw new Failure(`${named(file)}: the key can't be read: ${errorText(cause)}`, undefined, { cause })
   }
@@ -87,7 +83,7 @@ export function checkPair(keyFile: PemFile, { key }: PrivateKey, file: PemFile, 
   const why =
     at < 0
       ? 'the key does not belong to the certificate'
-      : `the key belongs to certificate ${at + 1} of ${certificates.length}, which has to be the first of its file`
+      : `the key belongs to certificate ${at + 1} of ${certificates.length}, which must be the first in its file`
   throw new Failure(`${named(keyFile)} and ${named(file)}: ${why}`)
 }
 
@@ -104,10 +100,10 @@ async function readBlocks(
   const isDer = bytes[0] === 0x30 && bytes[1] !== undefined && bytes[1] > 0x80
   const held = [...new Set(blocks.map(({ label }) => label))].join(', ')
   const why = isDer
-    ? 'it is DER or PKCS #12; convert it by openssl'
+    ? 'it is DER or PKCS #12; convert it to PEM by openssl'
     : held === ''
       ? 'name a PEM file'
-      : `it holds ${held}`
+      : `it contains ${held}`
   throw new Failure(`${named(file)}: there is no ${what} in PEM; ${why}`)
 }
 
