@@ -13,7 +13,7 @@ import { formatQuantity, unitOf } from '../../apps/server/src/config/values/quan
 const FILE = resolve(import.meta.dirname, '../../docs/configuration.md')
 const HEAD = '| Key | Flag | Default | |\n| --- | --- | --- | --- |\n'
 /** It is no option, because it says where options are. */
-const CONFIG = '|  | `--config <file>` | postern.config.ts, where there is one | the config file |\n'
+const CONFIG = '|  | `--config <file>` | postern.config.ts, if there is one | the config file |\n'
 /** A heading of the third level below `## Options`, and the table that stands right below it. */
 const TABLE = /(?<=^### (?<group>[^\n]+)\n\n)\| Key \| Flag (?:\|[^\n]*\n)+/gm
 
