@@ -1,4 +1,4 @@
-/** What options mean together: combinations that can't be, refused before anything listens. */
+/** Checks combinations of options before the server starts to listen. */
 import { checkPipes, checkTarget } from './options/front.ts'
 import { checkWorkers } from './options/process.ts'
 import { checkCertificate, checkListening, checkNeedOfTls } from './options/tls.ts'
@@ -6,7 +6,7 @@ import { checkUsers } from './options/users.ts'
 import { checkProxies, checkWhereOfFront } from './options/where.ts'
 import type { Settings } from './settings.ts'
 
-/** @throws Failure on options of `postern serve` that contradict each other, or that need another one. */
+/** Checks the options of `postern serve` against each other. @throws Failure if two contradict each other, or if one needs another. */
 export function checkTogether(settings: Settings): void {
   checkCertificate(settings)
   checkPipes(settings)
@@ -16,7 +16,7 @@ export function checkTogether(settings: Settings): void {
   checkWorkers(settings)
 }
 
-/** As {@link checkTogether}, for `postern front`. @returns where it pipes to. */
+/** Does the same as {@link checkTogether} for `postern front`. @returns the URL that it pipes to. */
 export function checkFront(settings: Settings): string {
   checkCertificate(settings)
   const to = checkTarget(settings)

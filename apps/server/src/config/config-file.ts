@@ -1,4 +1,4 @@
-/** Finds and loads `postern.config.ts`. */
+/** Finds `postern.config.ts` and loads it. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import process from 'node:process'
@@ -8,7 +8,7 @@ import { errorCode, errorText, Failure } from '../host/failure.ts'
 const EXAMPLE = "export default { store: 'fs:./mail' }"
 const NAMES = ['postern.config.ts', 'postern.config.js', 'postern.config.mjs']
 
-/** A config file as the user wrote it, not checked yet. */
+/** The content of a config file, not checked yet. */
 export interface ConfigFile {
   /** As the user named it. */
   readonly path: string
@@ -16,7 +16,7 @@ export interface ConfigFile {
 }
 
 /**
- * Loads `path`, or the config file of the working directory where there is one.
+ * Loads `path`, or else the config file of the working directory, if there is one.
  *
  * @param spelled Where `path` came from, for messages.
  */
@@ -58,7 +58,7 @@ function isReadable(path: string): boolean {
   }
 }
 
-/** Node warns of a .ts module whose package.json has no `type`; a config file needs no package.json. */
+/** Suppresses Node's warning about a .ts module without a `type` in package.json, because a config file needs no package.json. */
 function hushModuleType(): () => void {
   const emitWarning = process.emitWarning
   process.emitWarning = ((warning: unknown, ...rest: unknown[]) => {

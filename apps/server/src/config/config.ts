@@ -13,7 +13,7 @@ export type { LogLevel } from './options/logs.ts'
 export type { HostCertificate } from './options/tls.ts'
 export type { AuthMechanism } from './options/users.ts'
 
-/** Every option of `postern serve` and `postern front`; each may be left out. */
+/** Every option of `postern serve` and `postern front`. All are optional. */
 export interface Config extends GivenOf<OptionRows> {}
 
 /** Every limit of the engine by its own name. */

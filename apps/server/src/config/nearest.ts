@@ -1,6 +1,6 @@
-/** The word that someone may have meant. */
+/** Finds the known word that the user may have meant. */
 
-/** `; did you mean …?` with the word that is nearest, or nothing where none is near. */
+/** Returns `; did you mean …?` with the nearest word, or '' if no word is near. */
 export function nearest(word: string, known: readonly string[]): string {
   let best = ''
   let bestDistance = Math.ceil(word.length / 4) + 1
@@ -14,7 +14,7 @@ export function nearest(word: string, known: readonly string[]): string {
   return best === '' ? '' : `; did you mean ${best}?`
 }
 
-/** How many letters to add, drop or change (Levenshtein). */
+/** Counts the letters to add, remove or change (Levenshtein distance). */
 function distanceBetween(one: string, other: string): number {
   let previous = Array.from({ length: other.length + 1 }, (_, column) => column)
   for (let row = 1; row <= one.length; row++) {

@@ -1,5 +1,5 @@
 /**
- * The one table of options: what each is called, takes, defaults to, and means.
+ * The table of all options: name, allowed values, default and meaning of each.
  *
  * The types of the config file, flags, environment variables, their validation, the help and the tables of docs/configuration.md are
  * all derived from it. Each subject has a file in options/, with its rows and the combinations that it refuses.
@@ -19,7 +19,7 @@ import { type WhereRows, whereRows } from './options/where.ts'
 export interface OptionRows
   extends WhereRows, FrontRows, ProcessRows, RetentionRows, PolicyRows, TlsRows, UserRows, LogRows, LimitRows {}
 
-/** What the server uses: every option with its value. */
+/** Every option with the value that the server uses. */
 export type Options = ValuesOf<OptionRows>
 
 /** The name of an option, as the config file writes it. */

@@ -1,7 +1,7 @@
 /**
- * Settings: flags over environment over config file over defaults.
+ * Reads the settings: a flag overrides the environment, which overrides the config file, which overrides the default.
  *
- * Each source is checked whole, also where another one outranks it, so that a mistake shows when it is made. An error
+ * Every value of every source is checked, even if another source overrides it, so that a mistake is reported at once. An error
  * names the option as the user wrote it: as a flag, as a variable, or as a key of the file.
  */
 import { variableOf } from '@postern/intake/settings'
@@ -12,17 +12,17 @@ import type { Option } from './options/row.ts'
 import { OPTION_NAMES, type OptionName, OPTIONS, type Options } from './options.ts'
 import { NotAllowed } from './values/schema.ts'
 
-/** What the command line gave: option names to text, to several texts, or to true or false. */
+/** The options of the command line, by name: a text, several texts, true or false. */
 export type FlagValues = Readonly<Partial<Record<OptionName, unknown>> & { config?: string }>
 
 /** Every option with its value, and where it came from. */
 export interface Settings {
   readonly options: Options
-  /** An option as the user wrote it, to name it in a message. */
+  /** Returns the option's name as the user wrote it, for messages. */
   spelled(name: OptionName): string
   /** The config file that was read. */
   readonly file: string | undefined
-  /** What the command line gave, to read it all again. */
+  /** The options of the command line, with which workers read the settings again. */
   readonly flags: FlagValues
 }
 
@@ -32,7 +32,7 @@ interface Given {
 }
 
 const CONFIG_VARIABLE = variableOf('config')
-/** Of every variable that means something here. */
+/** Every variable with this prefix must be an option. */
 const ENV_PREFIX = variableOf('')
 
 /** Reads all sources. @throws Failure that names the option, its value and what is allowed. */
@@ -57,7 +57,7 @@ export async function readSettings(
       spellings.set(name, given.spelled)
     }
   }
-  // Every name of the table was given its schema's value, so nothing is missing.
+  // The loop has set every name of the table.
   return {
     options: options as unknown as Options,
     spelled: (name) => spellings.get(name) ?? flagOf(name),
@@ -71,7 +71,7 @@ export function flagOf(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }
 
-/** Every variable that means something here. */
+/** Returns the names of all environment variables that are options. */
 export function variables(): string[] {
   return [CONFIG_VARIABLE, ...OPTION_NAMES.filter((name) => OPTIONS[name].fileOnly !== true).map(variableOf)]
 }
@@ -96,7 +96,7 @@ function readEnvironment(env: Readonly<Record<string, string | undefined>>): Map
     if (name === undefined) {
       throw new Failure(`${variable}: there is no such option${nearest(variable, [...names.keys()])}`)
     }
-    // An empty variable is how compose files and shells leave one out.
+    // Compose files and shells set a variable to '' when they mean to omit it.
     if (value.trim() === '') continue
     const isList = OPTIONS[name].repeatable === true
     given.set(name, { value: isList ? value.trim().split(/\s+/) : value, spelled: variable })
@@ -105,8 +105,8 @@ function readEnvironment(env: Readonly<Record<string, string | undefined>>): Map
 }
 
 /**
- * Whether Kubernetes sets it in every pod beside a service that is called `postern`, `postern-smtp` or the like. No option has such a
- * name. `POSTERN_PORT=2525` is a mistake all the same, because a service's is a URL.
+ * Returns whether Kubernetes has set this variable, as it does in every pod if a service is called `postern`, `postern-smtp` or the
+ * like. No option has such a name. `POSTERN_PORT=2525` is still a mistake, because Kubernetes sets a URL.
  */
 function isServiceLink(variable: string, value: string): boolean {
   if (/_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)(_|$)/.test(variable)) return true

@@ -7,17 +7,17 @@ import type { WhereRows } from './where.ts'
 
 export interface FrontRows {
   /**
-   * What fronts and the server behind them share, at least 32 characters: a front signs with the first, a server lets in who
-   * signs with any, so that one can replace the other.
+   * Secrets that fronts and their server share, at least 32 characters each. A front signs with the first. A server accepts all of
+   * them, so that a new secret can replace an old one without a pause.
    */
   readonly frontSecret: Option<string | readonly string[], readonly string[]>
-  /** Of `postern front`: the server behind it, `wss://host/path`. */
+  /** For `postern front`: the server behind it, `wss://host/path`. */
   readonly to: Option<string, string | undefined>
-  /** Of `postern front`: a PEM file with the CA certificates that verify the server. Default: those of the runtime. */
+  /** For `postern front`: a PEM file with the CA certificates that verify the server. Default: those of the runtime. */
   readonly toCa: Option<string, string | undefined>
-  /** Of `postern front`: allow `ws://` to another machine. Default false. */
+  /** For `postern front`: allow `ws://` to another machine. Default false. */
   readonly toWithoutTls: Option<boolean, boolean>
-  /** Of `postern front`: how long the server may take to answer a new pipe. Default `10s`. */
+  /** For `postern front`: how long the server may take to answer a new pipe. Default `10s`. */
   readonly connectTimeoutMs: Option<TimeQuantity, number>
 }
 
@@ -51,7 +51,7 @@ export const frontRows: FrontRows = {
   ),
 }
 
-/** @throws Failure where fronts would not be known */
+/** Checks that a server for fronts has a secret. @throws Failure */
 export function checkPipes({ options, spelled }: Choice<WhereRows & FrontRows>): void {
   const pipe = options.listen.find(({ pipePath }) => pipePath !== undefined)
   if (pipe !== undefined && options.frontSecret.length === 0) {
@@ -59,7 +59,7 @@ export function checkPipes({ options, spelled }: Choice<WhereRows & FrontRows>):
   }
 }
 
-/** @returns where a front pipes to. @throws Failure */
+/** Checks the options of a front. @returns the URL that it pipes to. @throws Failure */
 export function checkTarget({ options, spelled }: Choice<FrontRows>): string {
   const { to } = options
   if (to === undefined) throw needs(spelled('to'), 'the URL of the server behind the front: give --to wss://HOST/PATH')

@@ -4,15 +4,15 @@ import type { AuthOptions, Handlers } from '@postern/engine'
 /**
  * The engine's hooks, and `authenticate`.
  *
- * A hook that refuses has the last word; after any other answer the server goes on. `data` may read the message: it then
- * must answer for it, and the message is not kept. Where it answers nothing and read nothing, the store keeps the message.
- * `authenticate` that answers nothing leaves the question to `users`.
+ * If a hook refuses, the client is refused. After any other answer the server continues with its own checks. If `data` reads the
+ * message, it must answer, and the store does not keep the message. If `data` neither reads nor answers, the store keeps it. If
+ * `authenticate` answers undefined, the server checks `users`.
  */
 export interface ConfigHandlers extends Handlers {
   authenticate?: AuthOptions['authenticate']
 }
 
-// The type makes it a mistake to leave one out.
+// A record, so that the compiler reports a missing hook.
 const NAMES: Readonly<Record<keyof ConfigHandlers, true>> = {
   connect: true,
   secure: true,
@@ -29,10 +29,10 @@ const NAMES: Readonly<Record<keyof ConfigHandlers, true>> = {
   error: true,
 }
 
-/** Every hook there is. */
+/** The names of all hooks. */
 export const HOOK_NAMES: readonly string[] = Object.keys(NAMES)
 
-/** Whether these are hooks, and none is misspelt: it would never be called. */
+/** Returns whether these are hooks. A misspelt name is rejected, because nobody would call it. */
 export function isHooks(value: unknown): value is ConfigHandlers {
   if (typeof value !== 'object' || value === null) return false
   return Object.entries(value).every(

@@ -39,7 +39,7 @@ const HELP: Readonly<Record<keyof Limits, string>> = {
   minDataRateGraceMs: 'how long a message may be slower than that at its start',
 }
 
-/** Those that other commands take as well. */
+/** Limits that other commands than `serve` take. */
 const COMMANDS: Partial<Readonly<Record<keyof Limits, readonly CommandName[]>>> = {
   maxConnections: ['serve', 'front'],
   maxConnectionsPerAddress: ['serve', 'front'],

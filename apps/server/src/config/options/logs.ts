@@ -2,16 +2,16 @@
 import { oneOf } from '../values/schema.ts'
 import { onOff, type Option } from './row.ts'
 
-/** From the most to the least. */
+/** From the lowest to the highest. */
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'fatal'
 export type LogFormat = 'auto' | 'pretty' | 'json'
 
 export interface LogRows {
-  /** The least that is logged. Default `info`. */
+  /** The lowest level to log. Default `info`. */
   readonly logLevel: Option<LogLevel, LogLevel>
   /** `json` writes only JSON lines, to stderr; `auto` is `pretty` on a terminal. Default `auto`. */
   readonly logFormat: Option<LogFormat, LogFormat>
-  /** Log what goes over the wire, without credentials and message text. Default false. */
+  /** Log all commands and replies, without credentials and message text. Default false. */
   readonly debug: Option<boolean, boolean>
 }
 

@@ -1,4 +1,4 @@
-/** What mail is taken, and how strictly: what an operator decides about SMTP. */
+/** Which mail the server accepts, and how strict it is about SMTP. */
 import { DOMAIN_ALLOWED, parseDomain } from '@postern/intake/guards'
 import type { TimeQuantity } from '../values/quantity.ts'
 import { commaList, custom, list, nonEmpty, oneOf, optional, parsedText, text } from '../values/schema.ts'
@@ -7,21 +7,21 @@ import { amount, type Option } from './row.ts'
 
 export interface PolicyRows {
   /**
-   * The domains that mail is taken for, with commas between them or as a list: `example.com`, `*.example.org` for all below it, `*` for
-   * every one. Other recipients get `550 5.7.1`, but for `<postmaster>`, who has no domain. Default: every domain.
+   * The domains to accept mail for, with commas between them or as a list: `example.com`, `*.example.org` for all domains below it, `*`
+   * for all. Other recipients get `550 5.7.1`, except `<postmaster>` without a domain. Default: every domain.
    */
   readonly domains: Option<string | readonly string[], readonly string[] | undefined>
-  /** What follows the host name in the greeting. Default `Postern`. */
+  /** The text after the host name in the greeting. Default `Postern`. */
   readonly banner: Option<string, string>
-  /** Wait this long before the greeting, and refuse who talks into it. Default 0: neither. */
+  /** Wait this long before the greeting, and refuse clients that send before it. Default 0: do neither. */
   readonly greetingDelayMs: Option<TimeQuantity, number>
   /** What to do with a bare CR or LF inside DATA. Default `reject`. */
   readonly bareLineEndings: Option<BareLineEndings, BareLineEndings>
-  /** `lenient` takes what is only untidy: paths without angle brackets, `a..b@example.org`, any HELO name. Default `strict`. */
+  /** `lenient` accepts common syntax errors: paths without angle brackets, `a..b@example.org`, any HELO name. Default `strict`. */
   readonly addresses: Option<Addresses, Addresses>
-  /** EHLO keywords of built-in extensions, or verbs, that are off: `VRFY`, `CHUNKING`, `DSN`, … */
+  /** EHLO keywords of built-in extensions, or verbs, to turn off: `VRFY`, `CHUNKING`, `DSN`, … */
   readonly disabled: Option<string | readonly string[], readonly string[]>
-  /** Your own hooks. They run before the server's own. */
+  /** Your own hooks. The server asks them before its own checks. */
   readonly handlers: Option<ConfigHandlers, ConfigHandlers>
 }
 

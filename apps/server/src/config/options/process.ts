@@ -12,12 +12,12 @@ export interface ProcessRows {
   readonly hostname: Option<string, string>
   /** How long transactions in progress may take to finish when the server stops. Default `30s`. */
   readonly graceMs: Option<TimeQuantity, number>
-  /** Threads that take mail in, up to 64; `auto` is one for each core. This file is loaded in each of them. Default 1. */
+  /** Number of threads that receive mail, up to 64; `auto` means one for each core. Each thread loads the config file. Default 1. */
   readonly workers: Option<number | 'auto', number>
 }
 
 const group = 'Where:'
-/** Each is a thread with a heap of its own. */
+/** Each worker is a thread with its own heap. */
 const MAX_WORKERS = 64
 
 export const processRows: ProcessRows = {
@@ -45,7 +45,7 @@ export const processRows: ProcessRows = {
   },
 }
 
-/** @throws Failure where workers would not see one store */
+/** Checks that all workers can share the store. @throws Failure */
 export function checkWorkers({ options, spelled }: Choice<WhereRows & ProcessRows>): void {
   const { store, workers } = options
   if (workers > 1 && 'scheme' in store && store.scheme === 'memory') {
@@ -62,7 +62,7 @@ function workerCount(given: unknown): number | undefined {
   return typeof count === 'number' && Number.isInteger(count) && count >= 1 && count <= MAX_WORKERS ? count : undefined
 }
 
-/** The system's name where it may be known and can stand in a greeting; a name with an underscore, say, can't. */
+/** Returns the machine's name, or `localhost` if Deno does not allow it or if it is not valid in a greeting (such as one with an underscore). */
 function systemName(): string {
   const name = isAllowed({ name: 'sys', kind: 'hostname' }) ? hostname() : ''
   return /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(name) ? name : 'localhost'

@@ -4,13 +4,13 @@ import type { ByteQuantity, TimeQuantity } from '../values/quantity.ts'
 import { amount, type Option } from './row.ts'
 
 export interface RetentionRows {
-  /** Mail that is older is removed, at start and every hour: `30d`. Default Infinity. */
+  /** Remove older mail at start and every hour: `30d`. Default Infinity. */
   readonly keepAgeMs: Option<TimeQuantity, number>
-  /** The newest messages that are kept; older ones are removed, at start and every hour. Default Infinity. */
+  /** Keep only this many of the newest messages; remove older ones at start and every hour. Default Infinity. */
   readonly keepCount: Option<number, number>
   /**
-   * How much mail is kept: the newest that fits, and in any case the newest message. Older mail is removed, at start and every
-   * hour. Default Infinity.
+   * Keep only the newest mail, up to this size, and in any case the newest message. Remove older mail at start and every hour.
+   * Default Infinity.
    */
   readonly keepBytes: Option<ByteQuantity, number>
 }

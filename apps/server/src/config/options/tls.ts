@@ -6,7 +6,7 @@ import type { PolicyRows } from './policy.ts'
 import { canAuthenticate, type UserRows } from './users.ts'
 import type { WhereRows } from './where.ts'
 
-/** The certificate of one host name: PEM files. */
+/** The PEM files of one host name's certificate. */
 export interface HostCertificate {
   readonly tlsKey: string
   readonly tlsCert: string
@@ -18,17 +18,17 @@ export interface TlsRows {
   readonly tlsKey: Option<string, string | undefined>
   /** A PEM file with the certificate and its chain. */
   readonly tlsCert: Option<string, string | undefined>
-  /** Opens an encrypted `tlsKey`. */
+  /** The passphrase of an encrypted `tlsKey`. */
   readonly tlsPassphrase: Option<string, string | undefined>
-  /** Make a certificate for this run, to try TLS out. Default false. */
+  /** Create a certificate for this run, to try TLS. Default false. */
   readonly selfSigned: Option<boolean, boolean>
-  /** Refuse mail until the connection is TLS, on every address. Default false. */
+  /** Refuse mail until the connection uses TLS, on every address. Default false. */
   readonly tlsRequired: Option<boolean, boolean>
   /** A PEM file with the CA certificates that verify client certificates. Default: those of the runtime. */
   readonly tlsCa: Option<string, string | undefined>
-  /** Whether clients are asked for a certificate; `require` lets nobody in without one that checks. Default `none`. */
+  /** Whether to ask clients for a certificate. With `require`, a client without a valid one can't connect. Default `none`. */
   readonly clientCertificates: Option<ClientCertificates, ClientCertificates>
-  /** Other certificates by the host name that the client asks for; `*.example.com` stands for one label. */
+  /** Other certificates by the host name that the client asks for. The `*` of `*.example.com` matches one label. */
   readonly sni: Option<Hosts, Hosts>
 }
 
@@ -37,7 +37,7 @@ type Hosts = Readonly<Record<string, HostCertificate>>
 
 const CERTIFICATE = 'a certificate: give --tls-key and --tls-cert, or --self-signed'
 const group = 'TLS:'
-/** TLS of clients ends at a front as it does at a server. */
+/** A front makes TLS handshakes with clients too. */
 const common = { group, commands: ['serve', 'front'] } as const
 
 export const tlsRows: TlsRows = {
@@ -71,12 +71,12 @@ export const tlsRows: TlsRows = {
   },
 }
 
-/** Whether there is a certificate, from files or made for the run. */
+/** Returns whether there is a certificate, from files or created for the run. */
 export function hasTls({ tlsCert, selfSigned }: Pick<ValuesOf<TlsRows>, 'tlsCert' | 'selfSigned'>): boolean {
   return selfSigned || tlsCert !== undefined
 }
 
-/** @throws Failure on half a certificate, and on two */
+/** Checks that there is either one complete certificate or none. @throws Failure */
 export function checkCertificate({ options, spelled }: Choice<TlsRows>): void {
   const { tlsKey, tlsCert, tlsPassphrase } = options
   if (tlsKey !== undefined && tlsCert === undefined) throw needs(spelled('tlsKey'), 'its certificate: give --tls-cert')
@@ -88,10 +88,10 @@ export function checkCertificate({ options, spelled }: Choice<TlsRows>): void {
   }
 }
 
-/** @throws Failure where there is no certificate, and something needs one */
+/** Checks that there is a certificate if an option needs one. @throws Failure */
 export function checkNeedOfTls({ options, spelled }: Choice<TlsRows & WhereRows & UserRows & PolicyRows>): void {
   if (hasTls(options)) return
-  // Of what is piped here, the front makes the handshakes.
+  // If all connections come from fronts, the fronts make the handshakes.
   const isPiped = options.listen.every(({ pipePath }) => pipePath !== undefined)
   if (options.tlsRequired && !isPiped) throw needs(spelled('tlsRequired'), CERTIFICATE)
   if (options.tlsCa !== undefined) throw needs(spelled('tlsCa'), CERTIFICATE)
@@ -104,7 +104,7 @@ export function checkNeedOfTls({ options, spelled }: Choice<TlsRows & WhereRows 
   }
 }
 
-/** @throws Failure where an address means TLS, and there is no certificate */
+/** Checks that there is a certificate if an address needs TLS. @throws Failure */
 export function checkListening({ options, spelled }: Choice<TlsRows & WhereRows>): void {
   if (hasTls(options)) return
   const listen = options.listen.find(({ implicitTls, submission }) => implicitTls || submission)
@@ -112,7 +112,7 @@ export function checkListening({ options, spelled }: Choice<TlsRows & WhereRows>
 }
 
 function hostCertificates(): Schema<Hosts> {
-  // A passphrase is among them, so the error shows none of it.
+  // The value has passphrases, so the error must not show it.
   return custom(
     isHostCertificates,
     'an object of host names, each with { tlsKey, tlsCert } and optionally tlsPassphrase',

@@ -1,4 +1,4 @@
-/** Who may send. */
+/** Users, and how they log in. */
 import type { MechanismName } from '@postern/engine'
 import { parseUser, type User } from '@postern/intake/accounts'
 import { Failure } from '../../host/failure.ts'
@@ -11,13 +11,13 @@ import type { WhereRows } from './where.ts'
 export type AuthMechanism = MechanismName
 
 export interface UserRows {
-  /** Who may send: `name:hash`, with a hash from `postern hash`. */
+  /** Users who may send: `name:hash`, with a hash from `postern hash`. */
   readonly users: Option<string | readonly string[], readonly User[]>
   /** Refuse mail until AUTH has succeeded, on every address. Default false. */
   readonly authRequired: Option<boolean, boolean>
-  /** Offer AUTH also where the connection is not TLS, so that passwords travel in clear. Default false. */
+  /** Offer AUTH also without TLS. Passwords are then sent without encryption. Default false. */
   readonly authWithoutTls: Option<boolean, boolean>
-  /** On offer for AUTH, in this order. Default both. */
+  /** The AUTH mechanisms to offer, in this order. Default: both. */
   readonly authMechanisms: Option<AuthMechanism | readonly AuthMechanism[], readonly AuthMechanism[]>
 }
 
@@ -46,12 +46,12 @@ export const userRows: UserRows = {
   },
 }
 
-/** Whether anybody could log in. */
+/** Returns whether anybody can log in. */
 export function canAuthenticate({ users, handlers }: ValuesOf<UserRows & Pick<PolicyRows, 'handlers'>>): boolean {
   return users.length > 0 || handlers.authenticate !== undefined
 }
 
-/** @throws Failure where a login is asked for that nobody has, or that two have */
+/** Checks that user names differ, and that there is a user if AUTH is required. @throws Failure */
 export function checkUsers({ options, spelled }: Choice<UserRows & PolicyRows & WhereRows>): void {
   const names = options.users.map(({ name }) => name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)

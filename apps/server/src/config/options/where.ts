@@ -1,4 +1,4 @@
-/** Where mail comes in, and where it is kept. */
+/** Where the server listens, and where it stores mail. */
 import type { BlobStore, MailStore } from '@postern/storage'
 import type { S3CredentialsSource } from '@postern/storage/s3'
 import { Failure } from '../../host/failure.ts'
@@ -10,20 +10,20 @@ import { type Choice, needs, type Option } from './row.ts'
 
 export interface WhereRows {
   /**
-   * Where to listen: `smtp://host:port` (port 25 unless given), `smtps://` (TLS at once, 465), `submission://` (TLS by
-   * STARTTLS and AUTH required, 587), `submissions://` (TLS at once and AUTH required, 465), `smtp+unix:/path`. The host `*` is
-   * every address, the port 0 any that is free. `ws://host:port/path` and `wss://` take in what fronts pipe. Default
+   * Where to listen: `smtp://host:port` (default port 25), `smtps://` (TLS from the first byte, 465), `submission://` (STARTTLS and
+   * AUTH required, 587), `submissions://` (TLS from the first byte, AUTH required, 465), `smtp+unix:/path`. The host `*` means every
+   * address, the port 0 any free port. On `ws://host:port/path` and `wss://` the server accepts connections from fronts. Default
    * `smtp://127.0.0.1:2525`.
    */
   readonly listen: Option<string | readonly string[], readonly ListenAddress[]>
-  /** Where mail is kept: `fs:DIRECTORY`, `maildir:DIRECTORY`, `s3://BUCKET/PREFIX`, `memory:`, or a store of your own. Default `fs:./mail`. */
+  /** Where to store mail: `fs:DIRECTORY`, `maildir:DIRECTORY`, `s3://BUCKET/PREFIX`, `memory:`, or your own store. Default `fs:./mail`. */
   readonly store: Option<string | BlobStore | MailStore, StoreChoice>
-  /** Who may use an `s3:` store, or a function that is asked before each request. Default the environment's AWS_… variables. */
+  /** Credentials of an `s3:` store, or a function that returns them before each request. Default: the AWS_… environment variables. */
   readonly s3Credentials: Option<S3CredentialsSource, S3CredentialsSource | undefined>
   /**
-   * Who is a proxy and says, by the PROXY protocol (version 1 or 2), whose each connection is: addresses, ranges such as
-   * `10.0.0.0/8`, or `all`. Who connects by TCP from one of them must send its header, and nobody else is believed.
-   * Default: nobody.
+   * Proxies that send a PROXY protocol header (version 1 or 2) with the client's address: addresses, ranges such as `10.0.0.0/8`, or
+   * `all`. A TCP connection from one of them must begin with the header. From any other address the server reads no header.
+   * Default: none.
    */
   readonly proxyFrom: Option<string | readonly string[], readonly string[]>
 }
@@ -75,7 +75,7 @@ export const whereRows: WhereRows = {
   },
 }
 
-/** @throws Failure where nobody could come through a proxy */
+/** Checks that a proxy can connect to one of the addresses. @throws Failure */
 export function checkProxies({ options, spelled }: Choice<WhereRows>): void {
   const { listen, proxyFrom } = options
   if (proxyFrom.length > 0 && listen.every(({ path, pipePath }) => (path ?? pipePath) !== undefined)) {
@@ -83,7 +83,7 @@ export function checkProxies({ options, spelled }: Choice<WhereRows>): void {
   }
 }
 
-/** @throws Failure on what a front can't do */
+/** Checks that a front can do what the options say. @throws Failure */
 export function checkWhereOfFront({ options, spelled }: Choice<WhereRows>): void {
   const pipe = options.listen.find(({ pipePath }) => pipePath !== undefined)
   if (pipe !== undefined) {

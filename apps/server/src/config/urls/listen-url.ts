@@ -1,10 +1,10 @@
-/** Where to listen, as URLs. The scheme says what the port is for, and with that its policy. */
+/** Reads listen URLs. The scheme tells the purpose of the port, and so its policy. */
 
 interface Scheme {
   readonly port: number
-  /** TLS from the first byte, not by STARTTLS. */
+  /** TLS begins with the first byte, not by STARTTLS. */
   readonly implicitTls: boolean
-  /** For the users of this server (RFC 6409): no mail without TLS and AUTH. */
+  /** For the users of this server (RFC 6409): TLS and AUTH are required. */
   readonly submission: boolean
   /** Fronts pipe connections to it, over WebSockets. */
   readonly pipe?: true
@@ -31,20 +31,20 @@ export interface ListenAddress {
   readonly scheme: SchemeName
   readonly implicitTls: boolean
   readonly submission: boolean
-  /** Undefined where a Unix socket is meant, or every address (`*`). */
+  /** Undefined for a Unix socket, and for every address (`*`). */
   readonly host: string | undefined
-  /** 0: any that is free. */
+  /** 0 means any free port. */
   readonly port: number
-  /** The path of a Unix socket. */
+  /** The path of the Unix socket, if it is one. */
   readonly path: string | undefined
-  /** Where fronts pipe connections to: the path of the URL. */
+  /** The path of a `ws://` or `wss://` URL, where fronts connect. */
   readonly pipePath: string | undefined
 }
 
 export const LISTEN_ALLOWED: string =
   'a URL such as smtp://127.0.0.1:2525, smtps://[::1]:465, submission://*:587, smtp+unix:/run/postern.sock or ws://127.0.0.1:8025/pipe'
 
-/** Reads a listen URL; undefined where it is none. */
+/** Reads a listen URL. Returns undefined if it is not one. */
 export function parseListenUrl(text: string): ListenAddress | undefined {
   const url = URL.parse(text)
   if (url === null) return undefined

@@ -1,12 +1,12 @@
-/** Proxies in front of the server, which say whose a connection is: `--proxy-from`. */
+/** `--proxy-from`: the proxies that send PROXY protocol headers. */
 import { addressRanges, OptionError, type SessionOverrides } from '@postern/engine'
 
-/** For everyone who connects: where nothing but a proxy can. */
+/** Trusts every address. It is for servers that only a proxy can reach. */
 const ALL = 'all'
 
 export const PROXY_ALLOWED: string = `an IP address, a range such as 10.0.0.0/8 or fd00::/8 with no bit set after its prefix, or ${ALL}`
 
-/** Whether this may stand behind `--proxy-from`. */
+/** Returns whether this is a valid value of `--proxy-from`. */
 export function isProxyRange(text: string): boolean {
   if (text === ALL) return true
   try {
@@ -18,12 +18,12 @@ export function isProxyRange(text: string): boolean {
   }
 }
 
-/** Whether who connects from there has to send a header. */
+/** Returns whether a connection from this address must begin with a PROXY header. */
 export function isTrustedProxy(proxyFrom: readonly string[], from: { family: string; address: string }): boolean {
   return proxyOverrides(proxyFrom).proxyProtocol?.trusted.includes(from) === true
 }
 
-/** What listeners make of `--proxy-from`; nothing where it is not given. */
+/** Makes the session overrides of a listener for `--proxy-from`. They are empty if it is not given. */
 export function proxyOverrides(proxyFrom: readonly string[]): SessionOverrides {
   if (proxyFrom.length === 0) return {}
   return { proxyProtocol: { trusted: addressRanges(proxyFrom.includes(ALL) ? ALL : proxyFrom) } }

@@ -1,4 +1,4 @@
-/** The `store` option: URLs of stores, stores of the user's own, and who may use S3. */
+/** Reads the `store` option (a URL, or the user's own store) and S3 credentials. */
 import type { BlobStore, MailStore } from '@postern/storage'
 import type { S3Credentials, S3CredentialsSource } from '@postern/storage/s3'
 
@@ -9,7 +9,7 @@ export interface StoreUrl {
   readonly url: string
   /** The directory of an `fs:` or `maildir:` store. */
   readonly path: string
-  /** What stands behind the `?` of an `fs:` or `maildir:` store. */
+  /** The text after the `?` of an `fs:` or `maildir:` store. */
   readonly query?: string
 }
 
@@ -18,40 +18,40 @@ export type StoreChoice = StoreUrl | BlobStore | MailStore
 
 export const STORE_ALLOWED: string = 'a store URL such as fs:./mail, maildir:./mail, s3://bucket/prefix or memory:'
 
-/** Reads a store URL; undefined where it is none. */
+/** Reads a store URL. Returns undefined if it is not one. */
 export function parseStoreUrl(url: string): StoreUrl | undefined {
   if (url === 'memory:') return { scheme: 'memory', url, path: '' }
-  // What is wrong in one is said when it is opened: no value that may hold a secret is repeated before.
+  // It is checked when it is opened, because an error here would repeat the value, which may hold a secret.
   if (url.startsWith('s3:')) return { scheme: 's3', url, path: '' }
   const [, scheme, path] = /^(fs|maildir):([^\0]+)$/.exec(url) ?? []
   if (path === undefined) return undefined
-  // A directory may have a question mark in its name, but hardly an assignment behind it.
+  // A directory may have a question mark in its name, so only `?name=` begins the query.
   const [, directory = path, query] = /^(.+?)\?([a-z]+=.*)$/i.exec(path) ?? []
   return { scheme: scheme === 'fs' ? 'fs' : 'maildir', url, path: directory, ...(query !== undefined && { query }) }
 }
 
-/** Whether this is a store of the user's own. */
+/** Returns whether this is a store object of the user's own. */
 export function isStore(value: unknown): value is BlobStore | MailStore {
   if (typeof value !== 'object' || value === null) return false
   return 'list' in value && typeof value.list === 'function' && ('save' in value || 'write' in value)
 }
 
-/** How messages name a store: its URL, or that it is the config file's own. */
+/** Returns the store's name for messages. */
 export function storeName(store: StoreChoice): string {
   return isUrl(store) ? store.url : 'the store of the config file'
 }
 
-/** Whether the store is a directory of this machine. */
+/** Returns whether the store is a directory of this machine. */
 export function isDirectory({ scheme }: StoreUrl): boolean {
   return scheme === 'fs' || scheme === 'maildir'
 }
 
-/** Whether the store was named by a URL. */
+/** Returns whether the store was given as a URL. */
 export function isUrl(store: StoreChoice): store is StoreUrl {
   return 'url' in store && 'scheme' in store
 }
 
-/** Whether these are credentials, or a function that gives some. */
+/** Returns whether these are credentials, or a function that returns them. */
 export function isS3Credentials(value: unknown): value is S3CredentialsSource {
   if (typeof value === 'function') return true
   if (typeof value !== 'object' || value === null) return false

@@ -1,4 +1,4 @@
-/** Sizes and times as people write them: `25MiB`, `10MB`, `30s`, `5m`. A bare number is bytes, or milliseconds. */
+/** Reads and writes sizes and times as people write them: `25MiB`, `10MB`, `30s`, `5m`. A number without a unit is bytes, or milliseconds. */
 
 const BYTE_UNITS = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, KiB: 1024, MiB: 1_048_576, GiB: 1_073_741_824 } as const
 const TIME_UNITS = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3 } as const
@@ -8,10 +8,10 @@ export type ByteQuantity = number | `${number}${'B' | 'kB' | 'MB' | 'GB' | 'KiB'
 /** A time: milliseconds as a number, or `'30s'`, `'5m'`, `'1h'`. */
 export type TimeQuantity = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
-/** What a number counts. An option's name says it: `maxMessageBytes`, `idleTimeoutMs`, `maxRecipients`. */
+/** The unit of a number. An option's name tells it: `maxMessageBytes`, `idleTimeoutMs`, `maxRecipients`. */
 export type Unit = 'bytes' | 'time' | 'count'
 
-/** The unit that an option's name ends in. */
+/** Returns the unit that the option's name ends with. */
 export function unitOf(name: string): Unit {
   if (name.endsWith('Ms')) return 'time'
   return /(Bytes|Octets|BytesPerSecond)$/.test(name) ? 'bytes' : 'count'
@@ -23,7 +23,7 @@ const UNITS: Readonly<Record<Unit, Readonly<Record<string, number>>>> = {
   count: {},
 }
 
-/** The number that a text stands for, NaN where it is none. Fractions are for units (`1.5MiB`); the result is whole or NaN. */
+/** Reads a number with or without a unit. Returns a whole number, or NaN. A fraction needs a unit that makes it whole (`1.5MiB`). */
 export function parseQuantity(text: string, unit: Unit): number {
   if (/^infinity$/i.test(text)) return Infinity
   const parts = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text)
@@ -41,16 +41,16 @@ function unitFactor(name: string, units: Readonly<Record<string, number>>): numb
   return Number.NaN
 }
 
-/** The shortest exact way to write a number in its unit: 26214400 bytes are `25MiB`. */
+/** Writes a number exactly, in the largest unit that divides it: 26214400 bytes become `25MiB`. */
 export function formatQuantity(value: number, unit: Unit): string {
   if (value === Infinity) return 'Infinity'
   const fitting = Object.entries(UNITS[unit]).filter(([, factor]) => value !== 0 && value % factor === 0)
   const [name, factor] = fitting.toSorted((one, other) => other[1] - one[1])[0] ?? ['', 1]
-  // Bytes below a kilobyte and milliseconds keep their number bare where the option's name says the unit.
+  // A number of bytes gets no `B`, because the option's name has the unit.
   return name === 'B' || name === '' ? String(value) : `${value / factor}${name}`
 }
 
-/** A size for people, rounded: `24.6 MiB`. */
+/** Writes a rounded size for people: `24.6 MiB`. */
 export function formatSize(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`
   const units = ['KiB', 'MiB', 'GiB', 'TiB']

@@ -1,11 +1,11 @@
 /**
  * The building blocks of option schemas. Each error is the end of a sentence: "… is not `allowed`".
  *
- * They are ours because every start waits for them: a library of validation is most of what a start would load.
+ * Postern has its own, because loading a validation library would take most of the time of a start.
  */
 import { formatQuantity, parseQuantity, type Unit } from './quantity.ts'
 
-/** Takes what a person may write and gives what the server uses. @throws NotAllowed */
+/** Reads what a person wrote and returns what the server uses. @throws NotAllowed */
 export type Schema<Value> = (given: unknown) => Value
 
 /** A value, or an element of a list, that its option does not allow. */
@@ -32,7 +32,7 @@ const WORDS: Readonly<Record<string, boolean>> = {
   0: false,
 }
 
-/** A text of this form. */
+/** A text that matches the pattern. */
 export function text(pattern: RegExp, allowed: string): Schema<string> {
   return parsedText((given) => (pattern.test(given) ? given : undefined), allowed)
 }
@@ -50,7 +50,7 @@ export function trueOrFalse(): Schema<boolean> {
   }, 'true or false')
 }
 
-/** A whole number of `unit`, also with a unit of its own (`'25MiB'`). `max` Infinity allows Infinity itself. */
+/** A whole number of `unit`, or a text with a unit (`'25MiB'`). If `max` is Infinity, Infinity itself is allowed. */
 export function quantity(unit: Unit, min: number, max: number): Schema<number> {
   return parsed(
     (given) => {
@@ -68,16 +68,16 @@ function quantityAllowed(unit: Unit, min: number, max: number): string {
   ]
   const range = `${kind}, from ${formatQuantity(min, unit)}`
   if (max === Infinity) return `${range}, or Infinity`
-  // Past the largest exact integer there is no bound that anyone could meet.
+  // No number can be larger than that, so the error does not name it.
   return max >= Number.MAX_SAFE_INTEGER ? range : `${range} to ${formatQuantity(max, unit)}`
 }
 
-/** A list, or one element in its place. */
+/** A list, or a single element instead. */
 export function list<Value>(item: Schema<Value>): Schema<readonly Value[]> {
   return (given) => (Array.isArray(given) ? given : [given]).map((element: unknown) => item(element))
 }
 
-/** A list, each element of which may be several with commas between them. */
+/** A list in which one text may hold several elements with commas between them. */
 export function commaList<Value>(item: Schema<Value>): Schema<readonly Value[]> {
   const values = list(item)
   return (given) => {
@@ -90,7 +90,7 @@ export function commaList<Value>(item: Schema<Value>): Schema<readonly Value[]> 
   }
 }
 
-/** A list that holds something. */
+/** A list with at least one element. */
 export function nonEmpty<Value>(values: Schema<readonly Value[]>): Schema<readonly Value[]> {
   return (given) => {
     const read = values(given)
