@@ -1,11 +1,11 @@
 /**
  * Guards: sets of the engine's hooks, each under a name. They are asked in order, and the first refusal counts.
  *
- * An answer that is there at once costs no promise.
+ * If a guard answers at once, no promise is made.
  */
 import { type Handlers, isReply, type Verdict } from '@postern/engine'
 
-/** Some of the engine's hooks that have one purpose. */
+/** Hooks of the engine that serve one purpose. */
 export interface Guard extends Omit<Handlers, 'data' | 'error'> {
   /** For messages and logs: `domains`. */
   readonly name: string
@@ -15,10 +15,10 @@ type Ask = (...given: readonly never[]) => Verdict | Promise<Verdict>
 
 /** Hooks whose refusal counts. */
 const ASKED = ['connect', 'secure', 'hello', 'mail', 'rcpt', 'verify', 'expand'] as const
-/** Hooks whose answer goes to nobody: every guard is told. */
+/** Hooks whose answer nobody uses: every guard is called. */
 const TOLD = ['reset', 'close', 'refused'] as const
 
-/** Makes the hooks that ask all of these guards. A hook that no guard has is left out, and costs nothing. */
+/** Makes the hooks that ask all of these guards. If no guard has a hook, the result has none either, so that it costs nothing. */
 export function askGuards(guards: readonly Guard[]): Handlers {
   const hooks: Record<string, Ask> = {}
   for (const name of [...ASKED, ...TOLD]) {
@@ -48,7 +48,7 @@ function askInOrder(asks: readonly Ask[], given: readonly never[]): Verdict | Pr
   return verdict
 }
 
-/** Does the same from the first guard on that does not answer at once. */
+/** Does the same when a guard has answered with a promise. */
 async function askOthers(
   late: Promise<Verdict>,
   before: Verdict,
@@ -62,7 +62,7 @@ async function askOthers(
   return isRefusal(after) ? after : (verdict ?? after)
 }
 
-/** Tells all of them, also after one that failed; then fails as the first of those did. */
+/** Calls all of them, even if one fails. Then fails with the first error. */
 function tellInOrder(tells: readonly Ask[], given: readonly never[]): Promise<undefined> | undefined {
   const late: Promise<Verdict>[] = []
   for (const tell of tells) {

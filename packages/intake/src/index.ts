@@ -1,4 +1,4 @@
-/** @postern/intake: what becomes of mail that comes in. Accounts are at `@postern/intake/accounts`, guards at `/guards`, logins at `/logins`. */
+/** @postern/intake: makes the engine's options from hooks, guards, accounts and a store. Accounts are at `@postern/intake/accounts`, guards at `/guards`, logins at `/logins`. */
 export type { Guard } from './guard.ts'
 export { askGuards } from './guard.ts'
 export type { IntakeAuth, IntakeHooks, IntakeOptions } from './intake.ts'

@@ -1,6 +1,6 @@
 /**
- * What becomes of mail that comes in, as options of the engine: the user's hooks are asked first, then the guards; the store keeps
- * what nobody refused; the observer is told.
+ * Makes options of the engine that receive mail. The engine asks the user's hooks first, then the guards. The store keeps what
+ * nobody refused. The observer is told of everything.
  */
 import { ArrivalError, type AuthOptions, type Handlers, isReply, MessageError, Refusal } from '@postern/engine'
 import { keep, type MailStore } from '@postern/storage'
@@ -13,22 +13,22 @@ import { HookError, HookWatch, messageFields, tellHook } from './watch.ts'
 export interface IntakeOptions {
   readonly store: MailStore
   /**
-   * The user's own hooks. Who they refuse is refused; after any other answer the guards are asked. `data` that reads a message has to
-   * answer for it, and the message is then not kept.
+   * The user's own hooks. If one refuses, the client is refused. After any other answer the guards are asked. If `data` reads the
+   * message, it must answer, and the store does not keep the message.
    */
   readonly handlers?: Handlers
-  /** Asked in this order. */
+  /** The engine asks them in this order. */
   readonly guards?: readonly Guard[]
   readonly observer?: Observer
-  /** Without it nobody can log in. */
+  /** If it is missing, nobody can log in. */
   readonly auth?: IntakeAuth
 }
 
-/** Logins. */
+/** How clients log in. */
 export interface IntakeAuth extends Omit<AuthOptions, 'authenticate'> {
-  /** The user's own hook. */
+  /** The user's own `authenticate` hook. */
   readonly own?: AuthOptions['authenticate'] | undefined
-  /** Makes what answers AUTH. @param own The user's own hook, watched */
+  /** Makes the function that answers AUTH. @param own The user's own hook; calls of it are watched */
   makeAuthenticate(own: AuthOptions['authenticate'] | undefined): Authenticate
 }
 
@@ -45,18 +45,18 @@ interface IntakeDeps {
   readonly watch: HookWatch
 }
 
-/** Two blobs are a message: both have to be stored, or given up, while the engine still waits for its answer. */
+/** A message is two blobs. The store must write both, or give up, while the engine still waits for the hook. */
 const SHARE_OF_HOOK_TIME = 0.4
 const MAX_DEADLINE_MS = 60_000
 /** The hooks of a session. */
 const HOOKS = ['connect', 'secure', 'hello', 'mail', 'rcpt', 'verify', 'expand', 'reset', 'close'] as const
 
-/** How long a store may take for one blob, where the engine waits so long for a hook. */
+/** Returns how long a store may take for one blob, if the engine waits `hookTimeoutMs` for a hook. */
 export function storeDeadlineMs(hookTimeoutMs: number): number {
   return Math.max(1, Math.min(MAX_DEADLINE_MS, hookTimeoutMs * SHARE_OF_HOOK_TIME))
 }
 
-/** Makes the engine's options. */
+/** Makes the engine's hooks, and its AUTH if `auth` is given. */
 export function intake({ store, handlers = {}, guards = [], observer = {}, auth }: IntakeOptions): IntakeHooks {
   const watch = new HookWatch()
   const deps: IntakeDeps = { store, handlers, observer, watch }
@@ -72,7 +72,7 @@ export function intake({ store, handlers = {}, guards = [], observer = {}, auth 
     error(error, session) {
       if (error instanceof ArrivalError) observer.arrivalFailed?.(error, session)
       else observer.failed?.(error, session, watch.awaited(session))
-      // An answer that comes later may be a rejection, which is the engine's to catch.
+      // The answer goes back to the engine, which catches a rejection.
       return handlers.error?.(error instanceof HookError ? error.cause : error, session)
     },
     close(session) {
@@ -85,7 +85,7 @@ export function intake({ store, handlers = {}, guards = [], observer = {}, auth 
   }
 }
 
-/** Tells the observer of each step of a session. It never refuses. */
+/** Makes a guard that tells the observer of each step of a session. It never refuses. */
 function observing(observer: Observer): Guard {
   return {
     name: 'observer',
@@ -96,7 +96,7 @@ function observing(observer: Observer): Guard {
   }
 }
 
-/** Asks the user's own hooks, and watches them. */
+/** Makes a guard that asks the user's own hooks and watches them. */
 function watched({ handlers, watch }: IntakeDeps): Guard {
   type Hook = (...given: never[]) => unknown
   const hooks: Record<string, Hook> = {}

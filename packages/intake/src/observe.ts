@@ -1,4 +1,4 @@
-/** What is told of sessions and messages, and the entries that a log has of them. */
+/** The observer of sessions and messages, and the log entries about them. */
 import type { ArrivalError, Endpoint, Hello, RefusedCommand, Reply, Session, TlsInfo } from '@postern/engine'
 import type { MailRecord } from '@postern/storage'
 
@@ -11,16 +11,16 @@ export interface Entry {
   readonly fields: Fields
 }
 
-/** What the intake knows of a refusal, and the engine does not. */
+/** What the intake knows of a refusal and the engine does not. */
 export interface Explanation {
-  /** In place of 'refused'. */
+  /** The message of the log entry. Default: 'refused'. */
   readonly message?: string
-  /** Refusals that differ in these of the fields are counted apart. */
+  /** Some of the fields. A log counts refusals separately if they differ in one of these. */
   readonly common?: Fields
   readonly fields: Fields
 }
 
-/** Told of what becomes of sessions and messages. What it answers goes to nobody. */
+/** Is told of each event of sessions and messages. Nobody uses what its methods return. */
 export interface Observer {
   connected?(session: Session): void
   secured?(tls: TlsInfo, session: Session): void
@@ -28,13 +28,13 @@ export interface Observer {
   closed?(session: Session): void
   /** A login succeeded. */
   loggedIn?(login: Fields, session: Session): void
-  /** A message is durable, and its client does not know yet. */
+  /** A message is durable. The client has not got its reply yet. */
   kept?(record: MailRecord, session: Session): void
-  /** A client was refused a command, a connection, a login or a message. */
+  /** The server refused a command, a connection, a login or a message. */
   refused?(refused: RefusedCommand, session: Session | undefined, explanation: Explanation | undefined): void
-  /** A message is not kept, and nobody is left to be told: its client gave it up, or went away. */
+  /** A message is not kept, and no reply is sent, because its client gave up or disconnected. */
   lost?(message: Fields, session: Session): void
-  /** A TLS handshake failed, or a proxy's header. */
+  /** A TLS handshake failed, or a PROXY header was missing or invalid. */
   arrivalFailed?(error: ArrivalError, session: Session | undefined): void
   /**
    * A hook, the store, a connection or the server itself failed.
@@ -44,10 +44,10 @@ export interface Observer {
   failed?(error: unknown, session: Session | undefined, awaited: string | undefined): void
 }
 
-/** Recipients of a message that its entry names. */
+/** An entry names at most so many recipients. */
 const MAX_RECIPIENTS_SHOWN = 20
 
-/** The entry of a message that is kept. */
+/** Makes the entry of a message that is kept. */
 export function keptEntry(record: MailRecord, session: Session): Entry {
   const { id, reversePath, forwardPaths, size } = record
   return {
@@ -66,7 +66,7 @@ export function keptEntry(record: MailRecord, session: Session): Entry {
   }
 }
 
-/** The entry of a refusal. */
+/** Makes the entry of a refusal. */
 export function refusedEntry(
   { verb, reply, remote }: RefusedCommand,
   session: Session | undefined,
@@ -83,12 +83,12 @@ export function refusedEntry(
   }
 }
 
-/** Who is connected. @param remote Where there may be no session. */
+/** Makes the fields that identify a client. @param remote Its address, because there may be no session */
 export function sessionFields(session: Session | undefined, remote: Endpoint): Fields {
   return { sessionId: session?.id, ...peerFields(remote), hello: session?.hello?.name }
 }
 
-/** The client's address. */
+/** Makes the fields with the client's address. */
 export function peerFields({ family, address, port }: Endpoint): {
   readonly remote: string
   readonly remotePort?: number | undefined
@@ -96,7 +96,7 @@ export function peerFields({ family, address, port }: Endpoint): {
   return family === 'unix' ? { remote: 'unix' } : { remote: address, remotePort: port }
 }
 
-/** A reply on one line. */
+/** Writes a reply on one line. */
 export function replyText({ wire }: Reply): string {
   return wire.trimEnd().replaceAll('\r\n', ' / ')
 }

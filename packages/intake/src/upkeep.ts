@@ -1,4 +1,4 @@
-/** What a store needs from time to time: a sweep, and the removal of what is more than is to be kept. */
+/** Regular work on a store: the sweep of leftovers, and the removal of mail past the retention limits. */
 import type { Limits } from '@postern/engine'
 import type { MailStore, Retention } from '@postern/storage'
 import type { Fields } from './observe.ts'
@@ -7,11 +7,11 @@ import type { Fields } from './observe.ts'
 export interface UpkeepDeps {
   readonly store: MailStore
   readonly retention: Retention
-  /** What never committed is swept when it is older: see {@link sweepMs}. */
+  /** The sweep removes leftovers that are older than this: see {@link sweepMs}. */
   readonly olderThanMs: number
-  /** Told of what was removed. */
+  /** Is told what was removed. */
   removed(message: string, fields: Fields): void
-  /** Told of what failed: `the sweep failed`. It is due again the next time. */
+  /** Is told what failed: `the sweep failed`. The caller tries again the next time. */
   failed(message: string, error: unknown): void
 }
 
@@ -20,19 +20,19 @@ type SessionLimits = Pick<Limits, 'sessionTimeoutMs' | 'hookTimeoutMs'>
 const DAY_MS = 24 * 3_600_000
 
 /**
- * What never committed is told from what is arriving by nothing but its age: so it has to be older than a session, and the last
- * call of its hook, can last, with as much again for clocks that differ.
+ * Returns the smallest age of leftovers that a sweep may remove. Only its age tells a leftover from a message that is arriving. So the
+ * age must be longer than a session and its last hook can take. It is twice that, because clocks may differ.
  */
 export function shortestSweepMs({ sessionTimeoutMs, hookTimeoutMs }: SessionLimits): number {
   return 2 * (sessionTimeoutMs + hookTimeoutMs)
 }
 
-/** A day, or where sessions may last that long, longer. */
+/** Returns the usual age for a sweep: a day, or more if sessions may last that long. */
 export function sweepMs(limits: SessionLimits): number {
   return Math.max(DAY_MS, shortestSweepMs(limits))
 }
 
-/** Removes mail past what is kept, and sweeps first if that is due. @returns whether all was done */
+/** Removes mail past the retention limits, and sweeps first if that is due. @returns whether everything succeeded */
 export async function keepUp(deps: UpkeepDeps, isSweepDue: boolean, signal?: AbortSignal): Promise<boolean> {
   const { store, retention, olderThanMs, removed } = deps
   const ending = signal === undefined ? {} : { signal }
@@ -61,7 +61,7 @@ async function attempt(
     await work()
     return true
   } catch (error) {
-    // What was told to end has not failed; it ends while it works.
+    // An error after the abort is not a failure.
     if (!isAborted(signal)) failed(message, error)
     return false
   }

@@ -1,10 +1,10 @@
 /**
- * Watches the user's hooks and the store, so that the log can say which one threw, which one is late and which one refused.
+ * Watches the user's hooks and the store, so that the log can name the one that threw, is late, or refused.
  */
 import { isReply, type Message, MessageError, Refusal, type RefusedCommand, type Session } from '@postern/engine'
 import type { Explanation, Fields } from './observe.ts'
 
-/** A hook of the user's, or a store, did what it must not; `cause` is what it threw. */
+/** A user's hook, or a store, threw or gave an invalid answer. `cause` is the error. */
 export class HookError extends Error {
   override readonly name = 'HookError'
   /** @param message `handlers.rcpt threw` */
@@ -13,28 +13,28 @@ export class HookError extends Error {
   }
 }
 
-/** What a session does now, as far as its hooks are concerned. */
+/** The hooks that a session waits for now, and what is known for its next refusal. */
 interface Activity {
-  /** The user's hooks that are awaited; the one that was asked last is at the end. */
+  /** The user's hooks that the session waits for. The last one was asked last. */
   readonly awaited: string[]
-  /** The part of the server that is awaited: the store, the password check. */
+  /** The part of the server that the session waits for: the store, the password check. */
   part: string | undefined
-  /** The message that arrives. */
+  /** The message that is arriving. */
   message: Message | undefined
-  /** The login that is tried, the message that is refused and the hook that refused, until the engine tells of the refusal. */
+  /** The login, the refused message and the hook that refused. They are kept until the engine reports the refusal. */
   login: Fields | undefined
   lostMessage: Fields | undefined
   hook: string | undefined
 }
 
 const NO_FIELDS: Fields = {}
-/** Hooks whose answer goes to nobody. */
+/** Hooks whose answer nobody uses. */
 const IGNORED_ANSWERS: ReadonlySet<string> = new Set(['reset', 'close'])
 
 export class HookWatch {
   readonly #activities = new WeakMap<Session, Activity>()
 
-  /** Calls a hook of the user's. @throws HookError, Refusal */
+  /** Calls a user's hook. @throws HookError, Refusal */
   ask<T>(name: string, session: Session, call: () => T): T {
     const what = `handlers.${name}`
     let answer: T
@@ -59,23 +59,23 @@ export class HookWatch {
     return late as T
   }
 
-  /** What the session waits for: a hook, or the store. */
+  /** Returns what the session waits for: a hook, or a part of the server. */
   awaited(session: Session | undefined): string | undefined {
     const activity = session === undefined ? undefined : this.#activities.get(session)
     return activity?.awaited.at(-1) ?? activity?.part
   }
 
-  /** A message begins to arrive. */
+  /** Notes that a message begins to arrive. */
   begin(message: Message, session: Session): void {
     this.#of(session).message = message
   }
 
-  /** A part of the server itself is to answer from here on, or none. */
+  /** Notes the part of the server that the session waits for from now on, or none. */
   waitFor(part: string | undefined, session: Session): void {
     this.#of(session).part = part
   }
 
-  /** The message is over: stored, or to be refused if fields for the line about it are given. */
+  /** Notes the end of the message. If the engine will refuse it, `lostMessage` has the fields for the log. */
   end(session: Session, lostMessage?: Fields): void {
     const activity = this.#of(session)
     activity.part = undefined
@@ -83,12 +83,12 @@ export class HookWatch {
     activity.lostMessage = lostMessage
   }
 
-  /** A login is tried; undefined once it has succeeded. */
+  /** Notes that a login is tried. `fields` is undefined once it has succeeded. */
   login(session: Session, fields: Fields | undefined): void {
     this.#of(session).login = fields
   }
 
-  /** What is known of a refusal that the engine tells of. */
+  /** Returns what is known of a refusal that the engine reports. */
   explain({ verb, reply, byHook }: RefusedCommand, session: Session | undefined): Explanation | undefined {
     const activity = session === undefined ? undefined : this.#activities.get(session)
     if (activity === undefined) return undefined
@@ -107,7 +107,7 @@ export class HookWatch {
       activity.lostMessage = undefined
       return { message: 'message refused', fields: { ...lostMessage, ...by } }
     }
-    // The session ends, and the message with it.
+    // 421 ends the session, so the message is lost.
     if (reply.code === 421 && message !== undefined) {
       activity.message = undefined
       return { message: 'message refused', fields: messageFields(message) }
@@ -115,7 +115,7 @@ export class HookWatch {
     return { fields: by }
   }
 
-  /** Takes what is known of a message that is to be refused, of which the engine has not told: its client has left. */
+  /** Takes the fields of a refused message that the engine has not reported, because the client has disconnected. */
   takeLostMessage(session: Session): Fields | undefined {
     const activity = this.#activities.get(session)
     const fields = activity?.lostMessage
@@ -123,7 +123,7 @@ export class HookWatch {
     return fields
   }
 
-  /** Whether a message arrives of whose end the log has not said anything. */
+  /** Returns whether a message is arriving, and the log has nothing about its end yet. */
   isArriving(session: Session): boolean {
     return this.#activities.get(session)?.message !== undefined
   }
@@ -140,7 +140,7 @@ export class HookWatch {
     return answer
   }
 
-  /** What to throw in the place of what a hook threw, which may not be an object. */
+  /** Returns the error to throw instead of what a hook threw, which need not be an object. */
   #failure(name: string, session: Session, error: unknown): unknown {
     if (error instanceof MessageError) return error
     if (!(error instanceof Refusal)) return new HookError(`handlers.${name} threw`, error)
@@ -169,7 +169,7 @@ export class HookWatch {
   }
 }
 
-/** Calls a hook of the user's whose answer nobody waits for. @throws HookError */
+/** Calls a user's hook whose answer nobody uses. @throws HookError */
 export function tellHook(name: string, call: () => unknown): unknown {
   const failure = (error: unknown): HookError => new HookError(`handlers.${name} threw`, error)
   try {
@@ -183,12 +183,12 @@ export function tellHook(name: string, call: () => unknown): unknown {
   }
 }
 
-/** What a log says of a message that was not kept. */
+/** Makes the log fields of a message that was not kept. */
 export function messageFields(message: Message, reason?: string): Fields {
   return { messageId: message.id, reason, from: message.envelope.reversePath.address, size: message.size }
 }
 
-/** Whether a hook may answer so. Of `data`, whoever calls it looks. */
+/** Returns whether the answer is valid for this hook. The caller checks the answer of `data`. */
 function isAnswer(name: string, answer: unknown): boolean {
   if (answer === undefined || name === 'data') return true
   if (isReply(answer)) return answer.code < 300 || answer.code >= 400

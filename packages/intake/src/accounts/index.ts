@@ -1,4 +1,4 @@
-/** `@postern/intake/accounts`: users with a password, and its hash. */
+/** `@postern/intake/accounts`: users, and hashes of their passwords. */
 export type { PasswordCheck, PasswordHash } from './password.ts'
 export { checkPassword, checkPasswordInPool, hashPassword, parsePasswordHash, randomHash } from './password.ts'
 export type { User } from './users.ts'

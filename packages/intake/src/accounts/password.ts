@@ -1,11 +1,11 @@
 /**
- * Passwords are kept as scrypt hashes in PHC string form: `$scrypt$ln=15,r=8,p=3$salt$hash`, base64 without padding.
+ * Makes, reads and checks password hashes: scrypt in PHC string form, `$scrypt$ln=15,r=8,p=3$salt$hash`, base64 without padding.
  *
- * One check takes 32 MiB and a tenth of a second. When it runs is decided elsewhere (logins.ts).
+ * One check takes 32 MiB and a tenth of a second. logins.ts decides when it runs.
  */
 import { randomBytes, scrypt, scryptSync, timingSafeEqual } from 'node:crypto'
 
-/** A hash taken apart. It can be sent to a thread. */
+/** The parts of a hash. It can be sent to a thread. */
 export interface PasswordHash {
   /** log2 of scrypt's N. */
   readonly ln: number
@@ -25,7 +25,7 @@ export interface PasswordCheck {
 const COST = { ln: 15, r: 8, p: 3 } as const
 const SALT_BYTES = 16
 const HASH_BYTES = 32
-/** A hash from outside cannot make this machine use more than 1 GiB and 16 lanes. */
+/** Bounds for hashes that the user made: 1 GiB and 16 lanes. */
 const MAX_MEMORY_BYTES = 2 ** 30
 const MAX_LANES = 16
 
@@ -36,7 +36,7 @@ export async function hashPassword(password: string): Promise<string> {
   return `$scrypt$ln=${COST.ln},r=${COST.r},p=${COST.p}$${unpadded(salt)}$${unpadded(derived)}`
 }
 
-/** Reads a hash; undefined where it is none, or would ask too much of this machine. */
+/** Reads a hash. Returns undefined if it is not one, or if a check would take too much memory or time. */
 export function parsePasswordHash(text: string): PasswordHash | undefined {
   const parts = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,3}),p=(\d{1,3})\$([A-Za-z\d+/]{11,86})\$([A-Za-z\d+/]{22,86})$/.exec(
     text,
@@ -48,14 +48,14 @@ export function parsePasswordHash(text: string): PasswordHash | undefined {
   return memoryOf(parsed) > MAX_MEMORY_BYTES || parsed.p > MAX_LANES ? undefined : parsed
 }
 
-/** Makes a hash that no password is known for, which costs as much to check as `like`. */
+/** Makes a random hash that no known password fits. A check costs as much as with `like`. */
 export function randomHash(like?: PasswordHash): PasswordHash {
   const salt = new Uint8Array(randomBytes(like?.salt.length ?? SALT_BYTES))
   const hash = new Uint8Array(randomBytes(like?.hash.length ?? HASH_BYTES))
   return { ...(like ?? COST), salt, hash }
 }
 
-/** Returns whether the password is the one that was hashed, in the same time wherever they differ. Blocks its thread until then. */
+/** Returns whether the password fits the hash. It compares in constant time, and blocks its thread. */
 export function checkPassword({ password, expected }: PasswordCheck): boolean {
   const { salt, hash } = expected
   return timingSafeEqual(scryptSync(normalised(password), salt, hash.length, costOf(expected)), hash)
@@ -94,7 +94,7 @@ function unpadded(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64').replaceAll('=', '')
 }
 
-/** Bytes of its own: a view into Node's pool would be sent to a thread with the whole pool. */
+/** Copies the bytes. Otherwise Node would send its whole buffer pool to the thread. */
 function decode(base64: string): Uint8Array {
   return new Uint8Array(Buffer.from(base64, 'base64'))
 }

@@ -1,24 +1,24 @@
-/** Users of the configuration, and their passwords. */
+/** The users of the configuration, and checks of their passwords. */
 import { parsePasswordHash, type PasswordCheck, type PasswordHash, randomHash } from './password.ts'
 
-/** Someone who may send. */
+/** A user who may send. */
 export interface User {
   readonly name: string
   readonly password: PasswordHash
 }
 
-/** Reads `name:hash`; undefined where it is not that. */
+/** Reads `name:hash`. Returns undefined if it has another form. */
 export function parseUser(text: string): User | undefined {
-  // A hash holds no colon, a name may.
+  // A name may have a colon, a hash can't.
   const at = text.lastIndexOf(':')
   const password = parsePasswordHash(text.slice(at + 1))
   return at < 1 || password === undefined ? undefined : { name: text.slice(0, at), password }
 }
 
-/** Names and their hashes. What it gives to check tells nothing of which names there are. */
+/** Names and their hashes. Its checks do not tell which names exist. */
 export class PasswordBook {
   readonly #hashes: ReadonlyMap<string, PasswordHash>
-  /** What a name that is not known is checked against: it costs as much as the first one that is. */
+  /** The hash for unknown names. A check costs as much as for the first user. */
   readonly #decoy: PasswordHash
 
   constructor(users: readonly User[]) {
@@ -26,12 +26,12 @@ export class PasswordBook {
     this.#decoy = randomHash(users[0]?.password)
   }
 
-  /** Whether there is nobody at all, so that nothing is to be checked. */
+  /** Whether there are no users, so that no check is needed. */
   get isEmpty(): boolean {
     return this.#hashes.size === 0
   }
 
-  /** Returns the check for a name. A name that is not known gets one that costs as much, and fails. */
+  /** Returns the check for a name. For an unknown name the check costs as much, and fails. */
   checkFor(name: string, password: string): PasswordCheck {
     return { password, expected: this.#hashes.get(name) ?? this.#decoy }
   }

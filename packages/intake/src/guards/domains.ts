@@ -1,4 +1,4 @@
-/** Takes mail for some domains alone: nothing here sends mail on, so to take mail for another domain would be to lose it. */
+/** Accepts mail only for some domains. Postern relays nothing, so accepted mail for other domains would be lost. */
 import { type ForwardPath, type Reply, reply } from '@postern/engine'
 import type { Guard } from '../guard.ts'
 
@@ -15,7 +15,7 @@ const DOMAIN = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/
 const BELOW = `${ANY_DOMAIN}.`
 const NOT_OURS = reply(550, '5.7.1', 'No mail is taken for this domain here')
 
-/** Reads the name of a domain, `*.example.com` or `*`, in lower case; undefined where it is none of them. */
+/** Reads `example.com`, `*.example.com` or `*`, and returns it in lower case. Returns undefined if it is none of these. */
 export function parseDomain(text: string): string | undefined {
   const domain = text.toLowerCase()
   const name = domain.startsWith(BELOW) ? domain.slice(BELOW.length) : domain
@@ -23,7 +23,7 @@ export function parseDomain(text: string): string | undefined {
 }
 
 /**
- * Refuses recipients in other domains with `550 5.7.1`. `<postmaster>`, who has no domain, is never refused (RFC 5321 4.5.1).
+ * Refuses recipients in other domains with `550 5.7.1`. It never refuses `<postmaster>` without a domain (RFC 5321 4.5.1).
  *
  * @param domains As {@link parseDomain} gives them
  */

@@ -1,3 +1,3 @@
-/** `@postern/intake/guards`: who is refused, and why. */
+/** `@postern/intake/guards`: guards that come with Postern. */
 export type { DomainsGuard } from './domains.ts'
 export { ANY_DOMAIN, DOMAIN_ALLOWED, domainsGuard, parseDomain } from './domains.ts'

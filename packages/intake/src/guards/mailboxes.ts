@@ -1,8 +1,8 @@
-/** Refuses recipients who have no place in the store. */
+/** Refuses recipients that the store does not know. */
 import { type MailStore, refuseUnknown } from '@postern/storage'
 import type { Guard } from '../guard.ts'
 
-/** Undefined where the store takes mail for all, and is not asked. */
+/** Makes the guard. Returns undefined if the store accepts every recipient. */
 export function mailboxesGuard(store: MailStore): Guard | undefined {
   return store.accepts === undefined ? undefined : { name: 'mailboxes', rcpt: refuseUnknown(store) }
 }

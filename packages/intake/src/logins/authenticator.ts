@@ -1,4 +1,4 @@
-/** Answers AUTH: by the user's own hook first, then by the users of the configuration, when the login's turn has come. */
+/** Answers AUTH when the login's turn has come: it asks the user's own hook first, then the users of the configuration. */
 import {
   addressKey,
   type AuthAnswer,
@@ -16,9 +16,9 @@ import { PasswordBook, type User } from '../accounts/users.ts'
 /** The users of a server, and how their logins are checked. */
 export interface AuthenticatorDeps {
   readonly users: readonly User[]
-  /** The user's own hook, asked first. */
+  /** The user's own hook, which is asked first. */
   readonly handlers: Partial<Pick<AuthOptions, 'authenticate'>>
-  /** Logins of a session that were not tried, before it is closed. */
+  /** After so many logins that were not tried, the session is closed. */
   readonly maxFailedAuths: number
   readonly logins: Logins
 }
@@ -30,7 +30,7 @@ const REFUSALS: Readonly<Record<LoginRefusal, Reply>> = {
 /** Closes the session: the engine counts only logins that were tried. */
 const TOO_MANY: Reply = reply(421, '4.7.0', 'Too many logins; try again later')
 
-/** Makes what answers AUTH. */
+/** Makes the function that answers AUTH. */
 export function authenticator({ users, handlers, maxFailedAuths, logins }: AuthenticatorDeps): Authenticate {
   const book = new PasswordBook(users)
   /** How many logins of a session were not tried. */
@@ -53,7 +53,7 @@ export function authenticator({ users, handlers, maxFailedAuths, logins }: Authe
     const { username, password, authorizationId } = credentials
     const isRight = await attempt.check(book.checkFor(username, password))
     if (typeof isRight === 'string') return isRight
-    // Nobody here may act for another.
+    // No user may log in as another one.
     const isSelf = authorizationId === '' || authorizationId === username
     return isRight && isSelf ? { user: username } : undefined
   }
@@ -74,7 +74,7 @@ export function authenticator({ users, handlers, maxFailedAuths, logins }: Authe
   }
 }
 
-/** Returns true if the login succeeded, and undefined if the answer does not tell: a backend may be down. */
+/** Returns true if the login succeeded, false if it failed, and undefined if the answer does not tell, because a backend may be down. */
 function verdictOf(answer: AuthAnswer | LoginRefusal): boolean | undefined {
   if (answer === undefined) return false
   if (typeof answer === 'string') return undefined

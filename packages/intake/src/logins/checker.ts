@@ -1,4 +1,4 @@
-/** A check thread: it checks one password after the other, and has a lower priority than the threads that serve mail. */
+/** The program of a check thread. It checks one password after the other, with a lower priority than the threads that receive mail. */
 import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { basename } from 'node:path'
@@ -8,13 +8,13 @@ import { checkPassword, type PasswordCheck } from '../accounts/password.ts'
 /** A message of the thread: 'ready' once, then one answer to each check. */
 export type CheckerMessage = 'ready' | { readonly isRight: boolean } | { readonly error: string }
 
-/** What the thread is told when it is made. */
+/** The start data of the thread. */
 export interface CheckerStart {
   /** Whether it may lower its priority. */
   readonly maySetPriority: boolean
 }
 
-/** A third of a core where another thread wants all of it. */
+/** With this niceness a thread gets a third of a core if another thread wants all of it. */
 const NICENESS = 5
 
 if ((workerData as CheckerStart).maySetPriority) lowerPriority()
@@ -34,12 +34,12 @@ function say(message: CheckerMessage): void {
   parentPort?.postMessage(message)
 }
 
-/** Lets the threads that serve mail go first where cores are scarce. Linux alone has a priority for each thread; elsewhere nothing changes. */
+/** Lowers the priority of this thread, so that threads that receive mail run first if cores are busy. Only Linux has a priority for each thread; elsewhere nothing changes. */
 function lowerPriority(): void {
   try {
     // 'PID/task/TID'
     setPriority(Number(basename(readlinkSync('/proc/thread-self'))), NICENESS)
   } catch {
-    // There is no such path, or the process has a lower priority already.
+    // There is no such path, or the process already has a lower priority.
   }
 }

@@ -1,8 +1,8 @@
 /**
- * Counts failures by a key, for so many keys and for so long.
+ * Counts failures by key, for a limited number of keys and a limited time.
  *
- * A full table forgets the key with the fewest failures, and of those the one that failed longest ago. So a flood of new keys
- * pushes out new keys, not those that guess most.
+ * A full table forgets the key with the fewest failures, and among equals the one that failed longest ago. So a flood of new keys
+ * removes new keys, not those with many failures.
  */
 
 interface Entry {
@@ -11,17 +11,17 @@ interface Entry {
   lastMs: number
 }
 
-/** From so many failures on, keys are pushed out by age alone. */
+/** Among keys with at least so many failures, the oldest is forgotten first. */
 const TOP_LEVEL = 16
 
 export class FailureTable {
   readonly #maxKeys: number
   readonly #forgetAfterMs: number
   readonly #entries = new Map<string, Entry>()
-  /** By count: keys in the order of their last failure. */
+  /** The keys by their count, each set in the order of the last failure. */
   readonly #levels: readonly Set<string>[] = Array.from({ length: TOP_LEVEL + 1 }, () => new Set())
 
-  /** @param forgetAfterMs A key that has not failed for so long is forgotten. */
+  /** @param forgetAfterMs A key is forgotten if it has not failed for so long. */
   constructor(maxKeys: number, forgetAfterMs: number) {
     this.#maxKeys = maxKeys
     this.#forgetAfterMs = forgetAfterMs
@@ -31,7 +31,7 @@ export class FailureTable {
     return this.#entries.size
   }
 
-  /** Returns how often the key has failed, and when it last did; undefined where it has not. */
+  /** Returns how often the key has failed, and when it failed last. Returns undefined if it has not failed. */
   find(key: string, nowMs: number): Readonly<Entry> | undefined {
     const entry = this.#entries.get(key)
     if (entry === undefined || !this.#isOver(entry, nowMs)) return entry
@@ -56,7 +56,7 @@ export class FailureTable {
     this.#levelOf(entry).add(key)
   }
 
-  /** Takes failures back, at the most all of them. */
+  /** Removes up to `count` failures of the key. */
   subtract(key: string, count: number): void {
     const entry = this.#entries.get(key)
     if (entry === undefined) return

@@ -1,4 +1,4 @@
-/** `@postern/intake/logins`: when a login is tried, what failures cost, and where passwords are checked. */
+/** `@postern/intake/logins`: decides when a login is tried, how long failures delay it, and which thread checks the password. */
 export type { Authenticate, Authenticated, LoginRefusal } from '../login-answer.ts'
 export type { AuthenticatorDeps } from './authenticator.ts'
 export { authenticator } from './authenticator.ts'

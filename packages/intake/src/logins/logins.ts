@@ -1,6 +1,6 @@
 /**
- * Decides when a login is tried, for all connections together: its turn comes first (turns.ts), and when it asks for a password
- * check, the check waits in a queue that is fair by address and runs in a thread of its own (threads.ts).
+ * Decides when a login is tried, for all connections together. First the login waits for its turn (turns.ts). If it then asks for a
+ * password check, the check waits in a queue that is fair by address (queue.ts) and runs in a separate thread (threads.ts).
  */
 import type { LoginRefusal } from '../login-answer.ts'
 import type { PasswordCheck } from '../accounts/password.ts'
@@ -9,30 +9,30 @@ import { FairQueue, type Place } from './queue.ts'
 import { type CheckRights, type CheckRunner, openCheckRunner } from './threads.ts'
 import { type Turn, type TurnLimits, Turns } from './turns.ts'
 
-/** One login whose turn it is. It ends once, by `end`. */
+/** A login whose turn has come. The caller calls `end` once. */
 export interface Attempt {
-  /** Returns whether the password is right; 'busy' where it had to wait for too long. @throws where it could not be checked */
+  /** Returns whether the password is right, or 'busy' if the check had to wait too long. @throws if it could not be checked */
   check(check: PasswordCheck): Promise<boolean | LoginRefusal>
-  /** @param isRight Whether the login succeeded; undefined where that was not found out, which counts for nothing. */
+  /** Ends the turn. @param isRight Whether the login succeeded; undefined if nobody knows, which does not count as a failure */
   end(isRight: boolean | undefined): void
 }
 
 export interface Logins {
-  /** Waits for the turn of a login. @param signal Aborted when nobody waits for it any more. */
+  /** Waits for the turn of a login. @param signal Aborted when nobody waits for the result any more */
   begin(login: Login, signal: AbortSignal): Promise<Attempt | LoginRefusal>
 }
 
 export interface LoginsOptions {
   readonly runner: CheckRunner
-  /** A login that takes longer gives its place up. */
+  /** A login that takes longer loses its place. */
   readonly maxLoginMs: number
-  /** How long a refusal is held back. Default: 3 s, and not for longer than half of `maxLoginMs`. */
+  /** How long a refusal is delayed. Default: 3 s, or half of `maxLoginMs` if that is shorter. */
   readonly refusalDelayMs?: number
   readonly limits?: Partial<TurnLimits>
   readonly penalties?: Penalties
 }
 
-/** A client that is refused at once tries again at once: thousands of times a second, and mail waits. */
+/** The delay keeps a refused client from trying again thousands of times a second, which would slow down mail. */
 const REFUSAL_DELAY_MS = 3_000
 
 /** A check that waits for a thread. */
@@ -42,9 +42,9 @@ interface Waiting {
 }
 
 /**
- * Makes the logins of a server. No thread is made before the first check.
+ * Makes the logins of a server. It starts no thread before the first check.
  *
- * @param answerWithinMs When the engine takes AUTH for unanswered. Waits and delays leave a quarter of it to the check and to hooks.
+ * @param answerWithinMs How long the engine waits for the answer to AUTH. Waits and delays leave a quarter of it to the check and to hooks.
  */
 export function openLogins(answerWithinMs: number, rights: CheckRights = {}): LocalLogins {
   return new LocalLogins({ runner: openCheckRunner(rights), maxLoginMs: answerWithinMs / 2 })
@@ -80,7 +80,7 @@ export class LocalLogins implements Logins {
     return answer
   }
 
-  /** Refuses all that wait, now and later. Logins whose turn has come are answered. */
+  /** Refuses all logins that wait, and all later ones. Logins whose turn has come still get an answer. */
   close(): void {
     this.#isClosed = true
     this.#turns.clear()
@@ -89,7 +89,7 @@ export class LocalLogins implements Logins {
     this.#runner.close()
   }
 
-  /** Queues a check. @returns what takes it out again, as long as it waits */
+  /** Queues a check. @returns a function that removes it again while it waits */
   queue(keys: LoginKeys, value: Waiting): () => boolean {
     const { rank } = this.#penalties.standing(keys, performance.now())
     const place: Place<Waiting> = { rank, address: keys.address, value }
@@ -134,7 +134,7 @@ class LocalAttempt implements Attempt, Turn {
   readonly #signal: AbortSignal
   readonly #timer: ReturnType<typeof setTimeout>
   readonly #answer: (answer: Attempt | LoginRefusal) => void
-  /** Gives up the wait that it is in. */
+  /** Ends the wait that it is in. */
   #giveUp: (() => void) | undefined
   readonly #aborted = (): void => this.#giveUp?.()
   #isOver = false
@@ -182,7 +182,7 @@ class LocalAttempt implements Attempt, Turn {
     this.#turns.end(this, isRight)
   }
 
-  /** Gives its place up: a hook that never answers must not keep it. */
+  /** Gives back the place of a login that takes too long, because a hook may never answer. */
   #expire(): void {
     if (this.#giveUp === undefined) this.end(undefined)
     else this.#giveUp()

@@ -1,19 +1,21 @@
 /**
- * A failed login delays the next ones of the same address, and of the same account. The server remembers it after the connection.
+ * Computes delays after failed logins. A failure delays the next logins from the same address, and to the same account. The server
+ * remembers it after the connection has ended.
  *
- * An address waits twice as long after each failure. An account waits as well, but never long: its failures may be a stranger's,
- * who must not keep the owner out. Whoever logged in before from the same address does not wait at all, until that pair fails.
+ * An address waits twice as long after each failure. An account waits too, but never long, because its failures may come from a
+ * stranger who must not lock out the owner. A client that has logged in before from the same address does not wait at all, until a login
+ * of this pair of address and account fails.
  *
- * Memory is bounded by {@link MAX_KEYS}, whatever strangers send: of account names only a keyed hash is kept.
+ * {@link MAX_KEYS} bounds the memory. Of account names only a keyed hash is stored.
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import { FailureTable } from './failures.ts'
 
 /** A try to log in. */
 export interface Login {
-  /** As the engine's `addressKey` has it; '' is nobody in particular, as on a Unix socket. */
+  /** As the engine's `addressKey` returns it. It is '' if there is no address, as on a Unix socket. */
   readonly address: string
-  /** The name as it came, of a user or not. */
+  /** The name as the client sent it. The user need not exist. */
   readonly account: string
 }
 
@@ -28,13 +30,13 @@ export interface LoginKeys {
 
 /** How long a login has to wait, and how urgent it is. */
 export interface Standing {
-  /** 0 for who logged in before from this address, 1 for an address without failures, 2 for one with failures. */
+  /** 0 if the account logged in before from this address, 1 if the address has no failures, 2 if it has some. */
   readonly rank: 0 | 1 | 2
   /** When the payer may try next, in milliseconds of the caller's clock. */
   readonly readyAtMs: number
   /** How long the payer waits between two tries now. */
   readonly delayMs: number
-  /** How long this login waits for the account's sake. */
+  /** How long this login waits because of failures of its account. */
   readonly accountDelayMs: number
 }
 
@@ -52,7 +54,7 @@ export class Penalties {
   readonly #byPayer: FailureTable
   readonly #byAccount: FailureTable
   readonly #byPair: FailureTable
-  /** Pairs that logged in, the latest last. Only a right password adds one, so strangers can't push them out. */
+  /** Pairs that logged in, the latest last. Only a right password adds one, so strangers can't remove others. */
   readonly #trusted = new Set<string>()
   readonly #maxKeys: number
 
@@ -64,7 +66,7 @@ export class Penalties {
   }
 
   keysOf({ address, account: name }: Login): LoginKeys {
-    // A backend may take names in any case: they are one account.
+    // A backend may ignore case, so names that differ only in case count as one account.
     const folded = name.normalize('NFKC').toLowerCase()
     const account = createHmac('sha256', this.#hashKey).update(folded).digest('base64')
     return { payer: address === '' ? account : address, address, account, pair: `${address} ${account}` }
@@ -90,7 +92,7 @@ export class Penalties {
     this.#byPair.add(pair, nowMs)
   }
 
-  /** Takes back what this pair has cost its address and its account; what others have cost them stays. */
+  /** Removes the failures that this pair has added to its address and its account. Failures of other pairs stay. */
   succeeded({ payer, account, pair }: LoginKeys, nowMs: number): void {
     const ownFailures = this.#byPair.find(pair, nowMs)?.count ?? 0
     if (ownFailures > 0) {

@@ -1,15 +1,15 @@
 /**
- * A queue that is fair by address: no address has a second turn before every other one had its first, and from then on they have
- * turns one after the other.
+ * A queue that is fair by address. No address gets a second turn before every other address had its first. After that, the addresses
+ * take turns.
  *
- * Of addresses that had none yet, the latest comes first. Where more come than can be served, somebody has to wait for too long,
- * and this way it is not everybody: who comes while a hundred strangers guess from as many addresses need not wait for them.
+ * Among addresses without a turn, the latest comes first. Under overload some must wait too long, and this way not all do: a newcomer
+ * does not wait for a hundred strangers who guess from as many addresses.
  *
- * Items have a rank, and lower ranks come first. Every fourth turn is of the address that waits longest, whatever its rank.
- * The length is not bounded here: whoever pushes does that. Finding the next one takes time in proportion to it.
+ * Lower ranks come first. Every fourth turn goes to the address that has waited longest, whatever its rank. The caller bounds the
+ * length. Finding the next item takes time in proportion to the length.
  */
 
-/** One item's place, with which it can be taken out again. */
+/** An item in the queue. `remove` takes it. */
 export interface Place<T> {
   /** 0 comes first. */
   readonly rank: number
@@ -22,7 +22,7 @@ const LONGEST_EVERY = 4
 export class FairQueue<T> {
   /** In the order in which they came. */
   readonly #waiting: Place<T>[] = []
-  /** The number of the last turn of each address that had one and still waits. */
+  /** For each waiting address that had a turn, the number of its last turn. */
   readonly #lastTurns = new Map<string, number>()
   #turns = 0
 
@@ -34,7 +34,7 @@ export class FairQueue<T> {
     this.#waiting.push(place)
   }
 
-  /** Takes the next one out; undefined where nothing waits. */
+  /** Removes the next item and returns it. Returns undefined if the queue is empty. */
   shift(): T | undefined {
     const turn = ++this.#turns
     const place = this.#next(turn % LONGEST_EVERY === 0)
@@ -44,7 +44,7 @@ export class FairQueue<T> {
     return place.value
   }
 
-  /** Takes one out, wherever it is. Returns false where it has been taken out already. */
+  /** Removes an item. Returns false if it is no longer in the queue. */
   remove(place: Place<T>): boolean {
     const at = this.#waiting.indexOf(place)
     if (at === -1) return false
@@ -55,7 +55,7 @@ export class FairQueue<T> {
 
   #next(isForLongest: boolean): Place<T> | undefined {
     const leastRank = this.#waiting.reduce((least, { rank }) => Math.min(least, rank), Infinity)
-    /** The first of each address, the earliest first. */
+    /** The first item of each address, in the order of arrival. */
     const firsts = new Map<string, Place<T>>()
     for (const place of this.#waiting) {
       if ((isForLongest || place.rank === leastRank) && !firsts.has(place.address)) firsts.set(place.address, place)

@@ -1,8 +1,8 @@
 /**
- * Where password checks run: in threads of their own. On Node, scrypt and WebCrypto use the pool of four threads that file calls
- * use as well, and on Bun a pool of the same kind, so that mail would wait for passwords there.
+ * Runs password checks in separate threads. On Node, scrypt and WebCrypto share a pool of four threads with file calls, and Bun has
+ * a similar pool. There mail would wait for passwords.
  *
- * Threads are made when they are needed, and made again after one ended. Idle ones do not keep the process alive.
+ * Threads start when they are needed, also after one has ended. Idle threads do not keep the process alive.
  */
 import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
@@ -12,17 +12,17 @@ import { checkPasswordInPool, type PasswordCheck } from '../accounts/password.ts
 
 /** Runs checks, a few at a time. */
 export interface CheckRunner {
-  /** How many it runs at a time; its caller sees to that. */
+  /** How many checks may run at a time. The caller keeps to it. */
   readonly maxAtOnce: number
-  /** Returns whether the password is right. @throws where it could not be checked */
+  /** Returns whether the password is right. @throws if it could not be checked */
   run(check: PasswordCheck): Promise<boolean>
-  /** Starts nothing any more, and ends what is idle. */
+  /** Ends idle threads, and each other thread after its check. */
   close(): void
 }
 
-/** What this process may do. Deno alone keeps a program to what it was allowed. */
+/** The permissions of this process. Only Deno restricts them. */
 export interface CheckRights {
-  /** May read {@link THREAD_FILES}, which a thread begins with. Default true. */
+  /** May read {@link THREAD_FILES}, which a thread needs to start. Default true. */
   readonly mayMakeThreads?: boolean
   /** May lower the priority of a thread. Default true. */
   readonly maySetPriority?: boolean
@@ -30,19 +30,19 @@ export interface CheckRights {
 
 /** The directory that a thread reads its program from. */
 export const THREAD_FILES: string = dirname(import.meta.dirname)
-/** The program of a thread: a source in the workspace, and built in what is published. */
+/** The program of a thread: TypeScript in the workspace, JavaScript in the published package. */
 const CHECKER = new URL(import.meta.url.endsWith('.ts') ? './checker.ts' : './checker.js', import.meta.url)
 const MAX_THREADS = 4
 
-/** Makes what runs checks here. One core is left to mail where there are several. */
+/** Makes the runner for this machine. If there are several cores, it leaves one to mail. */
 export function openCheckRunner({ mayMakeThreads = true, maySetPriority = true }: CheckRights = {}): CheckRunner {
   const maxAtOnce = Math.max(1, Math.min(MAX_THREADS, availableParallelism() - 1))
-  // The pool of Deno has 32 threads, so that a few checks hold no file call up.
+  // Deno's pool has 32 threads, so a few checks delay no file call.
   if (!mayMakeThreads) return { maxAtOnce, run: checkPasswordInPool, close() {} }
   return new CheckThreads(maxAtOnce, maySetPriority)
 }
 
-/** Runs each check in a thread that does nothing else meanwhile. */
+/** Runs each check in a thread that does nothing else at that time. */
 export class CheckThreads implements CheckRunner {
   readonly maxAtOnce: number
   readonly #start: CheckerStart
@@ -87,7 +87,7 @@ class CheckThread {
       this.#hasEnded = true
       this.#question.reject(new Error(`a thread that checks passwords ended with ${exitCode}`, { cause: error }))
     })
-    // Whoever runs a check waits for it.
+    // `run` waits for it and reports the error.
     this.#ready.catch(() => {})
   }
 
@@ -98,7 +98,7 @@ class CheckThread {
   async run(check: PasswordCheck): Promise<boolean> {
     this.#worker.ref()
     try {
-      // Before that, Deno would lose the check.
+      // Deno loses a message that is sent before the thread is ready.
       await this.#ready
       if (this.#hasEnded) throw new Error('a thread that checks passwords ended')
       this.#question = Promise.withResolvers()
@@ -112,7 +112,7 @@ class CheckThread {
     }
   }
 
-  /** Ends it now; a check in progress is not waited for. */
+  /** Ends the thread now, without waiting for a check in progress. */
   end(): void {
     void this.#worker.terminate()
   }

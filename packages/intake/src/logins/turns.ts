@@ -1,29 +1,29 @@
 /**
- * Who may try to log in now, and who waits. Every address has a line of its own.
+ * Decides which logins may be tried now, and which wait. Every address has its own line.
  *
- * An address that has failed tries once at a time, and waits its delay before each try, over all its connections. Whoever would wait
- * too long is refused at once, so that no session is held for it. Lines are bounded, and so is their sum: where all places are
- * taken, the longest line loses its last one to an address that has fewer.
+ * An address that has failed tries one login at a time, and waits its delay before each, over all its connections. A login that would
+ * wait too long is refused at once, so that no session waits for it. Each line is bounded, and so is their sum. If all places are
+ * taken, the longest line loses its last login to an address that has fewer.
  */
 import type { LoginRefusal } from '../login-answer.ts'
 import type { LoginKeys, Penalties, Standing } from './penalties.ts'
 
-/** One login that wants its turn. It hears one of the two, once. */
+/** A login that waits for its turn. Either `begin` or `refuse` is called, once. */
 export interface Turn {
   readonly keys: LoginKeys
-  /** It may try now, until it ends. */
+  /** The login may be tried now, until `Turns.end` is called. */
   begin(): void
   refuse(why: LoginRefusal): void
 }
 
 export interface TurnLimits {
-  /** Logins that wait or try, in all lines. */
+  /** Logins that wait or are being tried, in all lines. */
   readonly maxLogins: number
-  /** In one line. */
+  /** The same in one line. */
   readonly maxLoginsPerAddress: number
-  /** Of an address that has not failed, how many try at a time. */
+  /** How many logins of an address without failures are tried at a time. */
   readonly maxAtOncePerAddress: number
-  /** The longest wait for the sake of failures. */
+  /** The longest wait because of failures. */
   readonly maxWaitMs: number
 }
 
@@ -53,19 +53,19 @@ export class Turns {
   readonly #lines = new Map<string, Line>()
   #size = 0
 
-  /** @param maxLoginMs How long a login may take altogether: its wait is not longer either. */
+  /** @param maxLoginMs How long a login may take in all. No wait is longer. */
   constructor(penalties: Penalties, limits: Partial<TurnLimits> = {}, maxLoginMs: number = Infinity) {
     this.#penalties = penalties
     const given = { ...LIMITS, ...limits }
     this.#limits = { ...given, maxWaitMs: Math.min(given.maxWaitMs, maxLoginMs) }
   }
 
-  /** Logins that wait or try. */
+  /** The number of logins that wait or are being tried. */
   get size(): number {
     return this.#size
   }
 
-  /** Lets a login in line. It may begin, or be refused, before this returns. */
+  /** Adds a login to its line. The login may begin, or be refused, before this returns. */
   enter(turn: Turn): void {
     const nowMs = performance.now()
     const { payer } = turn.keys
@@ -80,7 +80,7 @@ export class Turns {
     this.#advance(payer, line)
   }
 
-  /** Ends a turn that has begun. @param isRight Whether the login succeeded; undefined where that was not found out. */
+  /** Ends a turn that has begun. @param isRight Whether the login succeeded; undefined if nobody knows */
   end({ keys }: Turn, isRight: boolean | undefined): void {
     this.count(keys, isRight)
     const line = this.#lines.get(keys.payer)
@@ -91,13 +91,13 @@ export class Turns {
     this.#advance(keys.payer, line)
   }
 
-  /** Counts how a login went, also one whose turn is over. */
+  /** Counts the result of a login, even if its turn is over. */
   count(keys: LoginKeys, isRight: boolean | undefined): void {
     if (isRight === true) this.#penalties.succeeded(keys, performance.now())
     if (isRight === false) this.#penalties.failed(keys, performance.now())
   }
 
-  /** Gives up a turn that still waits. It hears nothing. */
+  /** Removes a login that still waits. Neither of its methods is called. */
   leave(turn: Turn): void {
     const line = this.#lines.get(turn.keys.payer)
     const at = line?.waiting.findIndex((waiting) => waiting.turn === turn) ?? -1
@@ -107,7 +107,7 @@ export class Turns {
     this.#advance(turn.keys.payer, line)
   }
 
-  /** Refuses all that wait. */
+  /** Refuses all logins that wait. */
   clear(): void {
     for (const [payer, line] of this.#lines) {
       for (const { turn } of line.waiting.splice(0)) this.#refuse(turn, 'busy')
@@ -115,7 +115,7 @@ export class Turns {
     }
   }
 
-  /** Begins what may begin now, and comes back when something may later. */
+  /** Begins the logins that may begin now, and sets a timer for the next one. */
   #advance(payer: string, line: Line): void {
     const nowMs = performance.now()
     clearTimeout(line.timer)
@@ -137,7 +137,7 @@ export class Turns {
     if (line.waiting.length + line.trying === 0) this.#lines.delete(payer)
   }
 
-  /** Refuses from the end of a line whoever would now wait too long. */
+  /** Refuses the logins of a line that would now wait too long, from its end. */
   #refuseLate(line: Line): void {
     const nowMs = performance.now()
     for (let at = line.waiting.length - 1; at >= 0; at--) {
@@ -148,7 +148,7 @@ export class Turns {
     }
   }
 
-  /** Returns whether there is a place for one more in this line, where need be at the cost of the longest. */
+  /** Returns whether this line may have one more login. If all places are taken, it takes one from the longest line. */
   #makeRoom(line: Line): boolean {
     if (this.#size < this.#limits.maxLogins) return true
     let longest = line
@@ -165,7 +165,7 @@ export class Turns {
   }
 }
 
-/** How long a login waits for the sake of failures, with so many ahead of it that may fail as well. */
+/** Returns how long a login waits because of failures, if the logins ahead of it may fail too. */
 function waitOf({ readyAtMs, delayMs }: Standing, ahead: number, nowMs: number): number {
   return Math.max(0, readyAtMs - nowMs) + ahead * delayMs
 }
