@@ -53,7 +53,7 @@ describe('what it refuses is one line, exit code 2', () => {
 
   test('Unix sockets alone, to which it means nothing', async () => {
     const said = await run(['--listen', `smtp+unix:${join(scratch(), 'socket')}`, '--proxy-from', 'all'])
-    expect(said).toContain('--proxy-from: needs an address that is listened on by TCP')
+    expect(said).toContain('--proxy-from: needs a TCP address to listen on')
   })
 })
 
