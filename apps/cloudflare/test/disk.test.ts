@@ -61,7 +61,7 @@ storeContract('blobs', {
 storeContract('mail', { backend: 'disk of workerd', make: () => make(), ground: { isBrief: true } })
 retentionContract('disk', () => make(), { runs: 6 })
 
-test('a blob whose begin was swept does not appear without it', async () => {
+test('a blob does not appear if its first chunks were swept', async () => {
   const store = await make()
   const writer = store.write('half')
   await writer.write(pattern(2 * MiB + 5))
@@ -70,7 +70,7 @@ test('a blob whose begin was swept does not appear without it', async () => {
   expect(await keysIn(store)).toEqual([])
 })
 
-test('what blobs under way hold in memory is bounded, and given back however they end', async () => {
+test('memory of unfinished blobs is bounded, and is freed however they end', async () => {
   const store = await make({ maxBufferedBytes: MiB })
   for (const end of ['commit', 'abort', 'fail'] as const) {
     const first = store.write(`a/${end}`, end === 'fail' ? { size: 1 } : {})

@@ -49,7 +49,7 @@ describe('email()', () => {
     ['line ends that SMTP would refuse in DATA', 'A: b\nC\rd\r\n\nx'],
     ['octets of no text', 'A: b\r\n\r\n\0\u00e4'],
     ['no bytes', ''],
-  ])('takes bytes as they are: %s', async (_, text) => {
+  ])('stores the bytes unchanged: %s', async (_, text) => {
     const { server, kept, errors } = engine()
     const rawSize = new TextEncoder().encode(text).length
     expect((await takeEmail(server, email(text, { rawSize }))).code).toBe(250)
@@ -63,13 +63,13 @@ describe('email()', () => {
     ['\u00e4nn@sender.example', '\u00e4nn@sender.example'],
     ['"a> b"@sender.example', '"a> b"@sender.example'],
     ['a..b.@sender.example', 'a..b.@sender.example'],
-  ])('from %j', async (from, address) => {
+  ])('keeps the reverse-path %j', async (from, address) => {
     const { server, kept } = engine()
     expect((await takeEmail(server, email('x', { from }))).code).toBe(250)
     expect(kept[0]?.envelope.reversePath.address).toBe(address)
   })
 
-  test('takes an untidy recipient that Cloudflare has taken, and keeps it as written', async () => {
+  test('accepts an untidy recipient that Cloudflare has accepted, and keeps it as written', async () => {
     const { server, kept } = engine()
     expect((await takeEmail(server, email('x', { to: '.b..ob.@example.com' }))).code).toBe(250)
     expect(kept[0]?.envelope.forwardPaths[0]?.address).toBe('.b..ob.@example.com')
@@ -93,7 +93,7 @@ describe('email()', () => {
     ['fewer bytes than it said', () => email('x', { rawSize: 2 })],
     ['more bytes than it said', () => email('xyz', { rawSize: 2 })],
     ['a stream that breaks', () => email('x', { raw: raw(['x'], () => Promise.reject(new Error('broken'))) })],
-  ])('keeps nothing of %s', async (_, make) => {
+  ])('keeps nothing if the message has %s', async (_, make) => {
     const { server, kept } = engine()
     const given = make()
     await expect(takeEmail(server, given)).rejects.toThrow(/bytes of the message arrived|broken/)
@@ -101,14 +101,14 @@ describe('email()', () => {
     expect((given.raw.getReader() as { isCancelled?: boolean }).isCancelled).toBe(true)
   })
 
-  test('a stream that stands still is given up when the engine has waited long enough', async () => {
+  test("gives up a stream that sends nothing until the engine's timeout", async () => {
     const { server, kept } = engine({ limits: { dataTimeoutMs: 50 } })
     const given = email('xy', { raw: raw(['x'], () => new Promise(() => {})) })
     await expect(takeEmail(server, given)).rejects.toThrow()
     expect([kept, server.sessionCount]).toEqual([[], 0])
   })
 
-  test('what was kept stays kept, though the connection breaks behind the answer', async () => {
+  test('keeps the message if the connection breaks after the answer', async () => {
     // Handed in again, it would be there twice.
     const server: Server = {
       ...engine().server,

@@ -40,7 +40,7 @@ function bucket(objects: Map<string, Uint8Array>): object {
   }
 }
 
-test('bytes that are not those of the record are never handed out whole', async () => {
+test('a download stays incomplete if the bytes do not fit the record', async () => {
   const source = join(import.meta.dirname, '../src')
   const { http } = (await import(join(source, 'http.ts'))) as { http: Routes }
   const { intakeOf } = (await import(join(source, 'intake.ts'))) as { intakeOf: IntakeOf }

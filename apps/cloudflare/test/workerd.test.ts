@@ -70,7 +70,7 @@ describe('raw workerd', () => {
     expect(record.session.remote).toMatchObject({ family: 'ipv4', address: '127.0.0.1' })
   })
 
-  test('refusals are lines of the log, up to a bound for each session', async () => {
+  test('refusals are logged, up to a bound for each session', async () => {
     const from = workerd.running.text.length
     using client = await RawClient.greeted(workerd.smtp)
     await client.say('MAIL FROM:<ann@sender.example>', 250)
@@ -96,7 +96,7 @@ describe('raw workerd', () => {
     })
   }
 
-  testWith([OPENSSL], 'nothing older than TLS 1.2', async () => {
+  testWith([OPENSSL], 'a handshake older than TLS 1.2 fails', async () => {
     const flags = ['-tls1_1', '-cipher', 'ALL:@SECLEVEL=0']
     const { code } = await runTool('openssl', ['s_client', '-connect', `127.0.0.1:${workerd.smtps}`, ...flags])
     expect(code).not.toBe(0)
@@ -116,7 +116,7 @@ describe('raw workerd', () => {
     expect(beforeReply.match(/\bf(?:data)?sync\(\d+\)\s+= 0/g)?.length).toBeGreaterThanOrEqual(2)
   })
 
-  test('what was answered for is there after workerd was killed', async () => {
+  test('messages that were answered with 250 survive when workerd is killed', async () => {
     const directory = scratch.join('killed')
     const ids: string[] = []
     const raw = message(3 * 1024 * 1024)
@@ -130,7 +130,7 @@ describe('raw workerd', () => {
     for (const id of ids) expect(difference((await readKept(second.http, id)).bytes, raw)).toBeUndefined()
   })
 
-  test('bytes that changed on the disk are never handed out whole', async () => {
+  test('a download stays incomplete if the bytes on the disk have changed', async () => {
     const directory = scratch.join('changed')
     const raw = message(3 * 1024 * 1024)
     await using first = await startWorkerd({ directory })
@@ -150,7 +150,7 @@ describe('raw workerd', () => {
     for (const id of ids) await expect(readKept(second.http, id)).rejects.toThrow(/terminated|fetch failed/)
   })
 
-  test('what never committed, and what is more than is to be kept, goes when it is started again', async () => {
+  test('leftovers, and mail past the retention limits, are removed when workerd starts again', async () => {
     const directory = scratch.join('swept')
     await using first = await startWorkerd({ directory })
     const ids: string[] = []
@@ -202,7 +202,7 @@ describe('workerd is stopped', () => {
     await closed
   })
 
-  test('what is being sent when it is stopped is kept and answered for, and nobody else comes in', async () => {
+  test('a message in progress is stored and answered during a stop, and new clients are refused', async () => {
     await using stopped = await startWorkerd({ directory: scratch.join('stopped') })
     const client = connect(stopped.smtp, '127.0.0.1').setEncoding('utf8')
     let text = ''
@@ -221,7 +221,7 @@ describe('workerd is stopped', () => {
     expect([await stopped.running.exitCode, greeting]).toEqual([0, ''])
   })
 
-  test('no private key stays on disk once it runs, whatever becomes of it', async () => {
+  test('no private key stays on disk once workerd runs, however it ends', async () => {
     const temporary = scratch.join('temporary')
     await mkdir(temporary)
     const directory = scratch.join('crashed')
@@ -241,7 +241,7 @@ describe.each([
   [{ POSTERN_FRONT_SECRET: 'short' }, 'POSTERN_FRONT_SECRET: "(secret)" is not at least 32'],
   [{ POSTERN_FRNT_SECRET: 'a-secret-whose-name-is-misspelt' }, 'POSTERN_FRNT_SECRET: "(set)" is not a setting'],
 ])('wrong settings: %j', (settings, text) => {
-  test('workerd is not started, and one line says why', async () => {
+  test('workerd does not start, and one line says why', async () => {
     const env = { ...environment(), POSTERN_HOSTNAME: 'mx.example.com', POSTERN_DOMAINS: 'example.com', ...settings }
     const { code, stdout, stderr } = await runTool(process.execPath, [START], { env, cwd: scratch.path })
     expect([code, stdout.toString()]).toEqual([2, ''])

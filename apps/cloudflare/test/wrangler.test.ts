@@ -59,7 +59,7 @@ describe('email()', () => {
     return fetch(url, { method: 'POST', body: new Uint8Array(raw) })
   }
 
-  test.each([1_000, 10 * 1024 * 1024])('%i bytes are kept as they came', async (byteLength) => {
+  test.each([1_000, 10 * 1024 * 1024])('%i bytes are stored unchanged', async (byteLength) => {
     const raw = message(byteLength)
     const response = await route(raw)
     expect([response.status, await response.text()]).toEqual([200, expect.stringContaining('successfully')])
@@ -89,7 +89,7 @@ describe('email()', () => {
     expect(await keptIds(wrangler.http)).toEqual(before)
   })
 
-  test('more bytes than the limit are refused for good', async () => {
+  test('a message over the size limit is refused permanently', async () => {
     const response = await route(message(12_000_100))
     expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('5.3.4')])
   })
@@ -106,7 +106,7 @@ describe('the pipe', () => {
     return { running, port: Number(/smtp:\/\/127\.0\.0\.1:(\d+)/.exec(running.text)?.[1]) }
   }
 
-  test('a front in front of it: STARTTLS, the address of the client, and the bytes', async () => {
+  test("mail through a front has TLS, the client's address and the same bytes", async () => {
     const { running, port } = await front(FRONT_SECRET)
     await using _ = running
     const raw = message(10 * 1024 * 1024)
@@ -118,7 +118,7 @@ describe('the pipe', () => {
     expect(record.session.transmissionType).toBe('ESMTPS')
   })
 
-  test('a front with another secret is not let in', async () => {
+  test('a front with another secret is rejected', async () => {
     const { running, port } = await front('x'.repeat(40))
     await using _ = running
     await expect(send(port, message())).rejects.toThrow(/421/)
@@ -126,14 +126,14 @@ describe('the pipe', () => {
 })
 
 describe('a service binding', () => {
-  test('hands a socket on, and says whose it is', async () => {
+  test('serves a socket with the given client address', async () => {
     const raw = message(100_000)
     const { record, bytes } = await readKept(wrangler.http, await send(wrangler.gate, raw))
     expectBytes(bytes, raw)
     expect(record.session.remote).toEqual({ family: 'ipv6', address: '2001:db8::7', port: 40_123 })
   })
 
-  test('connects', async () => {
+  test('serves a connection that another Worker opens', async () => {
     const raw = message(100_000)
     const { record, bytes } = await readKept(wrangler.http, await send(wrangler.plain, raw))
     expectBytes(bytes, raw)
@@ -141,7 +141,7 @@ describe('a service binding', () => {
   })
 })
 
-test('it can be deployed as it is, and is small', async () => {
+test('the Worker can be deployed as it is, and its bundle is small', async () => {
   const args = ['deploy', '--dry-run', '--config', join(import.meta.dirname, '../wrangler.jsonc')]
   const { stdout } = await mustRun('wrangler', args, { env: { ...environment(), WRANGLER_SEND_METRICS: 'false' } })
   const [, kibibytes] = /gzip: ([\d.]+) KiB/.exec(stdout.toString()) ?? []
@@ -152,7 +152,7 @@ describe('fetch()', () => {
   const get = (path: string, headers: Record<string, string> = {}): Promise<Response> =>
     fetch(`http://127.0.0.1:${wrangler.http}${path}`, { headers })
 
-  test('says whether mail is taken, and nothing else to strangers', async () => {
+  test('answers /health to everybody, and everything else only with a token', async () => {
     expect(await (await get('/health')).json()).toEqual({ status: 'ok' })
     for (const [path, status] of [
       ['/', 404],
@@ -175,7 +175,7 @@ describe('fetch()', () => {
     }
   })
 
-  test('HEAD says how large a message is, and nothing of it is read', async () => {
+  test('HEAD returns the size of a message without reading it', async () => {
     const id = await send(wrangler.smtp, message())
     const { record } = await readKept(wrangler.http, id)
     const headers = { authorization: `Bearer ${READ_TOKEN}` }
@@ -188,7 +188,7 @@ describe('fetch()', () => {
 
 describe('scheduled()', () => {
   test.each(['2026-11-21T03:17:00Z', '2026-11-21T04:17:00Z'])(
-    'the newest are kept, and nothing else, at %s',
+    'only the newest messages are kept, at %s',
     async (time) => {
       const ids: string[] = []
       for (let i = 0; i < 4; i++) ids.push(await send(wrangler.smtp, message()))

@@ -142,7 +142,7 @@ const ROWS: readonly Row[] = [
 ]
 
 test.concurrent.each(RUNTIME_NAMES)(
-  'certificate files are opened, or refused in a line that is true, on %s',
+  'certificate files are opened, or refused with a correct reason, on %s',
   async (name) => {
     const [file, ...before] = RUNTIMES[name]
     const flags = ROWS.map(([tlsKey, tlsCert, more]) => ({ tlsKey, tlsCert, ...more }))
@@ -164,7 +164,7 @@ async function subjectOf(port: number, servername?: string): Promise<string> {
 }
 
 test.concurrent.each(RUNTIME_NAMES)(
-  'a certificate from files with all sorts of things in them is shown on %s',
+  'a certificate is used from files with other content around it, on %s',
   async (name) => {
     const cwd = scratch()
     writeFileSync(join(cwd, 'key.pem'), `\uFEFF${crlf(readFileSync(path('sec1.locked'), 'utf8') + other.key)}`)
@@ -184,7 +184,7 @@ test.concurrent.each(RUNTIME_NAMES)(
   },
 )
 
-test('the example of sni in the documentation is what the server takes', async () => {
+test('the server accepts the sni example of the documentation', async () => {
   const page = readFileSync(resolve(import.meta.dirname, '../../../docs/configuration.md'), 'utf8')
   const [, example] = /`(\{ 'mx\.example\.org': \{[^`]*\} \})`/.exec(page) ?? []
   const cwd = scratch()
@@ -198,7 +198,7 @@ test('the example of sni in the documentation is what the server takes', async (
   expect(await subjectOf(ports[0] ?? 0)).toContain('DNS:localhost')
 })
 
-test('a passphrase is asked for by the name that the user gave it', async () => {
+test('an error about a passphrase names the option as the user wrote it', async () => {
   const cwd = scratch()
   writeFileSync(join(cwd, 'key.pem'), readFileSync(path('pkcs8.locked')))
   writeFileSync(join(cwd, 'cert.pem'), cert)

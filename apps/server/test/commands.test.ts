@@ -32,7 +32,7 @@ function lineFeeds(bytes: Buffer): Buffer {
 const CONTROLS = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/
 
 describe.concurrent('list', () => {
-  test('newest first, as a table', async () => {
+  test('prints a table, newest first', async () => {
     const { stdout, stderr, code } = await postern(['list'], { cwd })
     const lines = stdout.trimEnd().split('\n')
     expect(lines[0]).toMatch(/^ID +RECEIVED +SIZE +FROM +TO$/)
@@ -41,7 +41,7 @@ describe.concurrent('list', () => {
     expect([stderr, code]).toEqual(['', 0])
   })
 
-  test('in pages, with the command for the next one', async () => {
+  test('prints a page and the command for the next one', async () => {
     const first = await postern(['list', '--limit', '6'], { cwd })
     expect(first.stdout.trimEnd().split('\n')).toHaveLength(7)
     const cursor = /^More: .* list --cursor (\S+)\n$/.exec(first.stderr)?.[1] ?? ''
@@ -51,27 +51,27 @@ describe.concurrent('list', () => {
     expect(second.stdout).toContain(idOf('plain'))
   })
 
-  test('--json', async () => {
+  test('prints JSON with --json', async () => {
     const { stdout } = await postern(['list', '--json', '--limit', '1'], { cwd })
     const page = JSON.parse(stdout)
     expect(page).toMatchObject({ records: [{ id: idOf('bounce'), reversePath: { address: '' } }], corrupt: [] })
     expect(page.cursor).toBeTypeOf('string')
   })
 
-  test('a cursor that is none', async () => {
+  test('refuses an invalid cursor', async () => {
     const { stderr, code } = await postern(['list', '--cursor', '../x'], { cwd })
     expect(stderr).toBe('postern: --cursor: "../x" is not a cursor of this list\n')
     expect(code).toBe(2)
   })
 
-  test('an empty store, and what has bounced', async () => {
+  test('handles an empty store and bounced messages', async () => {
     const { stdout, stderr, code } = await postern(['list', '--bounced'], { cwd })
     expect([stdout, stderr, code]).toEqual(['', 'No mail in fs:./mail.\n', 0])
   })
 })
 
 describe.concurrent('show', () => {
-  test('envelope, header and text', async () => {
+  test('prints envelope, header and text', async () => {
     const { stdout, code } = await postern(['show', idOf('plain')], { cwd })
     expect(stdout).toMatch(/^Message +01KA/)
     expect(stdout).toMatch(/^Received +2025-11-21T10:00:00\.000Z from 192\.0\.2\.1:1234, EHLO client\.example$/m)
@@ -83,23 +83,23 @@ describe.concurrent('show', () => {
     expect(code).toBe(0)
   })
 
-  test.each(names)('--raw gives the stored bytes of %s', async (name) => {
+  test.each(names)('prints the stored bytes of %s with --raw', async (name) => {
     const { bytes, stderr } = await postern(['show', '--raw', idOf(name)], { cwd })
     expect(bytes.equals(storedBytes(SAMPLES[name]))).toBe(true)
     expect(stderr).toBe('')
   })
 
-  test('--json gives the record', async () => {
+  test('prints the record with --json', async () => {
     const { stdout } = await postern(['show', '--json', idOf('eightBit')], { cwd })
     expect(JSON.parse(stdout)).toMatchObject({ id: idOf('eightBit'), size: storedBytes(SAMPLES.eightBit).length })
   })
 
-  test('8-bit text is read as UTF-8, or else as Latin-1', async () => {
+  test('reads 8-bit text as UTF-8, or else as Latin-1', async () => {
     expect((await postern(['show', idOf('utf8')], { cwd })).stdout).toContain('Subject: Grüße 🐦')
     expect((await postern(['show', idOf('eightBit')], { cwd })).stdout).toContain('Subject: Grüße\n\näöü')
   })
 
-  test('of a long message only the beginning', async () => {
+  test('prints only the beginning of a long message', async () => {
     const own = scratch()
     const [record] = await fill(join(own, 'mail'), [{ bytes: `Subject: Long\r\n\r\n${'A line.\r\n'.repeat(20_000)}` }])
     const { stdout } = await postern(['show', record?.id ?? ''], { cwd: own })
@@ -111,7 +111,7 @@ describe.concurrent('show', () => {
     ['an id that is not there', sampleId(500), /^postern: "\w{26}": there is no such message\n$/],
     ['what is no id', '../../etc/passwd', /^postern: "\.\.\/\.\.\/etc\/passwd" is not a message id\n$/],
     ['what is no id and hostile', '\x1b[2J', /^postern: "\\u001b\[2J" is not a message id\n$/],
-  ])('%s is one line, exit code 1', async (_, id, line) => {
+  ])('fails with one line and exit code 1 for %s', async (_, id, line) => {
     const { stdout, stderr, code } = await postern(['show', id], { cwd })
     expect(stderr).toMatch(line)
     expect([stdout, code]).toEqual(['', 1])
@@ -131,7 +131,7 @@ test('escape sequences in mail never reach the terminal', async () => {
 })
 
 describe.concurrent('export', () => {
-  testWith([PYTHON], 'mbox, as Python reads it', async () => {
+  testWith([PYTHON], 'writes an mbox that Python reads', async () => {
     const output = join(scratch(), 'mail.mbox')
     const { stdout, stderr, code } = await postern(['export', '--format', 'mbox', '--output', output], { cwd })
     expect([stdout, stderr, code]).toEqual(['', `${names.length} messages written to ${output}\n`, 0])
@@ -178,7 +178,7 @@ print(json.dumps([[m.get_from(), base64.b64encode(box.get_bytes(k)).decode()] fo
     }
   })
 
-  testWith([PYTHON], 'Maildir, as Python reads it; twice is once', async () => {
+  testWith([PYTHON], 'writes a Maildir that Python reads, with no duplicates after a second export', async () => {
     const output = join(scratch(), 'Maildir')
     for (let i = 0; i < 2; i++) {
       expect((await postern(['export', '--format', 'maildir', '--output', output], { cwd })).code).toBe(0)
@@ -195,7 +195,7 @@ print(json.dumps([base64.b64encode(box.get_bytes(k)).decode() for k in sorted(bo
     expect(readdirSync(join(output, 'new')).every((name) => /^\d+\.\w{26}\.[^/:]+$/.test(name))).toBe(true)
   })
 
-  test('JSON lines hold the exact bytes', async () => {
+  test('writes JSON lines with the exact bytes', async () => {
     const { stdout } = await postern(['export', '--format', 'jsonl'], { cwd })
     const lines = stdout
       .trimEnd()
@@ -210,7 +210,7 @@ print(json.dumps([base64.b64encode(box.get_bytes(k)).decode() for k in sorted(bo
     expect(base64).toEqual([idOf('binary'), idOf('eightBit')])
   })
 
-  test('only what is named, in that order; what is not there is left out', async () => {
+  test('exports only the named messages in that order, without those that do not exist', async () => {
     const ids = [idOf('utf8'), sampleId(500), idOf('plain')]
     const { stdout, stderr, code } = await postern(['export', '--format', 'jsonl', ...ids], { cwd })
     const found = stdout
@@ -222,7 +222,7 @@ print(json.dumps([base64.b64encode(box.get_bytes(k)).decode() for k in sorted(bo
     expect(code).toBe(1)
   })
 
-  test('a message that is torn on disk is left out whole', async () => {
+  test('omits a message completely if its file is damaged', async () => {
     const own = scratch()
     const records = await fill(join(own, 'mail'), [SAMPLES.plain, SAMPLES.utf8])
     const files = readdirSync(join(own, 'mail'), { recursive: true, withFileTypes: true }).filter((entry) =>
@@ -256,7 +256,7 @@ print(json.dumps([base64.b64encode(box.get_bytes(k)).decode() for k in sorted(bo
       ['--format', 'maildir', '--output', 'file/box'],
       /^postern: --output file\/box: ENOTDIR: .*\n$/,
     ],
-  ])('%s: one line, exit code 2', async (_, args, line) => {
+  ])('fails with one line and exit code 2: %s', async (_, args, line) => {
     const own = scratch()
     mkdirSync(join(own, 'mail'))
     writeFileSync(join(own, 'file'), '')
@@ -267,7 +267,7 @@ print(json.dumps([base64.b64encode(box.get_bytes(k)).decode() for k in sorted(bo
 })
 
 describe.concurrent('delete', () => {
-  test('removes what is there, names what is not', async () => {
+  test('removes existing messages and names the missing ones', async () => {
     const own = scratch()
     await fill(join(own, 'mail'), samples.slice(0, 3))
     const ids = [sampleId(0), sampleId(500), sampleId(1)]
@@ -279,7 +279,7 @@ describe.concurrent('delete', () => {
     expect(left.records.map(({ id }: { id: string }) => id)).toEqual([sampleId(2)])
   })
 
-  test('--json', async () => {
+  test('prints JSON with --json', async () => {
     const own = scratch()
     await fill(join(own, 'mail'), samples.slice(0, 1))
     const { stdout } = await postern(['delete', '--json', sampleId(0), sampleId(1)], { cwd: own })
@@ -288,7 +288,7 @@ describe.concurrent('delete', () => {
 })
 
 describe.concurrent('hash', () => {
-  testWith([PYTHON], 'the password comes from standard input; the hash is scrypt in PHC form', async () => {
+  testWith([PYTHON], 'reads the password from standard input and prints a scrypt hash in PHC form', async () => {
     const { stdout, code } = await postern(['hash'], { input: 'pässword\n' })
     const [, salt = '', hash = ''] = /^\$scrypt\$ln=15,r=8,p=3\$([\w+/]+)\$([\w+/]+)\n$/.exec(stdout) ?? []
     const script = `
@@ -302,12 +302,12 @@ print(hashlib.scrypt('pässword'.encode(), salt=pad(sys.argv[1]), n=2**15, r=8, 
   test.each([
     ['', 'postern: hash: the password is empty; give one\n'],
     ['one\ntwo\n', 'postern: hash: standard input has several lines; give one password\n'],
-  ])('%j is refused', async (input, line) => {
+  ])('refuses %j', async (input, line) => {
     const { stderr, code } = await postern(['hash'], { input })
     expect([stderr, code]).toEqual([line, 2])
   })
 
-  testWith([TERMINAL], 'on a terminal it asks, without echo', async () => {
+  testWith([TERMINAL], 'asks on a terminal without echo', async () => {
     // script(1) makes a terminal; what it records is all that one would see.
     const child = spawn('script', ['-qec', `${process.execPath} ${MAIN} hash`, '/dev/null'], {
       env: cleanEnvironment({ TERM: 'xterm' }),
@@ -326,7 +326,7 @@ print(hashlib.scrypt('pässword'.encode(), salt=pad(sys.argv[1]), n=2**15, r=8, 
   })
 })
 
-testWith([BASH], 'a reader that has seen enough ends it quietly', async () => {
+testWith([BASH], 'a command ends quietly if the reader of its output goes away', async () => {
   const own = scratch()
   await fill(join(own, 'mail'), [{ bytes: `Subject: Big\r\n\r\n${'x'.repeat(998)}\r\n`.padEnd(3_000_000, 'y\r\n') }])
   const command = `"${process.execPath}" "${MAIN}" show --raw ${sampleId(0)} | head -c 10; echo " \${PIPESTATUS[0]}"`

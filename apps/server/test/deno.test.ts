@@ -20,7 +20,7 @@ function look(cwd: string, flags: readonly string[], ...args: string[]): Promise
   return postern(args, { cwd, command: deno(...flags) })
 }
 
-test('serve, list, show, export, sweep and delete, with no more than they need', async () => {
+test('serve, list, show, export, sweep and delete work with the documented permissions only', async () => {
   const running = await serve(['--self-signed'], { command: deno(...SERVE) })
   const { cwd } = running
   const client = await Client.connect(running.ports[0] as number)
@@ -49,7 +49,7 @@ test('serve, list, show, export, sweep and delete, with no more than they need',
 test.each([
   ['may not read', SERVE],
   ['may read', [...SERVE, `--allow-read=.,${join(import.meta.dirname, '../../..')}`]],
-])('passwords are checked where Deno %s the files that a thread for it takes', async (_, flags) => {
+])('passwords are checked if Deno %s the files of a check thread', async (_, flags) => {
   const users = ['--users', user('ann', 'right', CHEAP), '--auth-without-tls']
   const running = await serve(users, { command: deno(...flags) })
   const client = await Client.connect(running.ports[0] as number)
@@ -69,14 +69,14 @@ test.each([
   ],
   [['--allow-read=.', '--allow-net=127.0.0.1'], /^postern: --store fs:\.\/mail: .* Requires write access/],
   [['--allow-net=127.0.0.1'], /^postern: Deno does not allow it: Requires read access to ".*postern\.config\.ts"/],
-])('serve with %j alone: one line that says what is missing', async (flags, line) => {
+])('serve with only %j fails with one line that names the missing permission', async (flags, line) => {
   const { code, stdout, stderr } = await look(scratch(), flags, 'serve', '--listen', 'smtp://127.0.0.1:0')
   expect(stderr).toMatch(line)
   expect(stderr.trimEnd().split('\n')).toHaveLength(1)
   expect([code, stdout]).toEqual([2, ''])
 })
 
-test('the environment is read where it is allowed: whole, or by name', async () => {
+test('the environment is read if Deno allows all of it, or single variables', async () => {
   const env = { POSTERN_STORE: 'fs:./no-such' }
   const seen = (flags: readonly string[]): Promise<Result> =>
     postern(['list'], { env, command: deno(...STORE, ...flags) })
@@ -86,7 +86,7 @@ test('the environment is read where it is allowed: whole, or by name', async () 
   expect((await seen([])).stderr).toMatch(/\.\/mail: there is no such directory/)
 })
 
-test('help needs nothing', async () => {
+test('help needs no permission', async () => {
   for (const args of [['--help'], ['serve', '--help']]) {
     expect(await look(scratch(), [], ...args)).toMatchObject({ code: 0, stderr: '' })
   }

@@ -9,7 +9,7 @@ import { behind, RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 const USE: DescriptorUse = { maxConnections: 2_000, workers: 1, addresses: 1, waits: 0, besides: 1_088 }
 
-test('what fits is what is left by the process, its workers and its store', () => {
+test('the limit of connections leaves room for the process, its workers and its store', () => {
   const fit = (limit: number, use: Partial<DescriptorUse> = {}): number => connectionsThatFit(limit, { ...USE, ...use })
   expect(fit(1_048_576)).toBe(2_000)
   expect(fit(4_096)).toBe(2_000)
@@ -22,7 +22,7 @@ test('what fits is what is left by the process, its workers and its store', () =
   expect(fit(64)).toBeLessThan(1)
 })
 
-test('of all that can be open, no sum is over the limit', () => {
+test('the sum of all descriptors never exceeds the limit', () => {
   for (const limit of [128, 256, 1_024, 4_096, 20_000]) {
     for (const besides of [0, 1_088, Infinity]) {
       for (const workers of [1, 3, 64]) {
@@ -78,7 +78,7 @@ async function lowered(running: Running): Promise<number> {
 }
 
 test.each(RUNTIME_NAMES.flatMap((runtime) => [1, 3].map((workers) => [runtime, workers] as const)))(
-  'with 256 open files, 300 connections at once harm nobody who is in: %s, workers: %i',
+  'with 256 open files, 300 connections do not harm existing sessions: %s, workers: %i',
   { timeout: 120_000 },
   async (runtime, workers) => {
     const flags = ['--workers', String(workers), '--max-connections-per-address', '1000']
@@ -123,9 +123,12 @@ test.each(RUNTIME_NAMES.flatMap((runtime) => [1, 3].map((workers) => [runtime, w
   },
 )
 
-test.each(RUNTIME_NAMES)('too few open files for anybody is said in one line on %s', async (runtime) => {
-  const { code, stderr } = await postern(['serve', '--listen', 'smtp://127.0.0.1:0', '--store', 'memory:'], {
-    command: behind('ulimit -n 90', RUNTIMES[runtime]),
-  })
-  expect([code, stderr]).toEqual([2, expect.stringMatching(/^postern: the limit of open files is 90, too low /)])
-})
+test.each(RUNTIME_NAMES)(
+  'the server fails with one line if no connection fits the open files on %s',
+  async (runtime) => {
+    const { code, stderr } = await postern(['serve', '--listen', 'smtp://127.0.0.1:0', '--store', 'memory:'], {
+      command: behind('ulimit -n 90', RUNTIMES[runtime]),
+    })
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^postern: the limit of open files is 90, too low /)])
+  },
+)

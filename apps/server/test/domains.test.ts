@@ -47,18 +47,18 @@ describe.concurrent('--domains', () => {
       { env: { POSTERN_DOMAINS: 'a.example b.example,c.example' } },
       'a.example, b.example, c.example',
     ],
-  ])('the start message says who mail is taken for where %s', async (_, args, options, expected) => {
+  ])('the start message names the domains if %s', async (_, args, options, expected) => {
     expect(domainsRow(await serve(args, options))).toBe(expected)
   })
 
-  test('the printed command sends to one of the domains', async () => {
+  test('the printed command has a recipient in one of the domains', async () => {
     const running = await serve(['--domains', '*.example.org'])
     const [, curl = ''] = /^ {2}(printf .*curl .*)$/m.exec(running.stdout()) ?? []
     expect(curl).toContain('you@mail.example.org')
     expect(await run('sh', ['-c', curl], { cwd: running.cwd })).toMatchObject({ code: 0, stderr: '' })
   })
 
-  test('a hook of the user’s is asked first, and cannot take mail for another domain', async () => {
+  test('the user’s hook is asked first, and cannot accept mail for another domain', async () => {
     const cwd = scratch()
     symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
     writeFileSync(
@@ -80,7 +80,7 @@ describe.concurrent('--domains', () => {
     ])
   })
 
-  test('workers refuse as well', async () => {
+  test('workers refuse other domains too', async () => {
     const running = await serve(['--domains', 'example.com', '--workers', '2', '--store', 'fs:./mail'])
     expect(domainsRow(running)).toBe('example.com')
     expect(await replies(running, ['b@example.net'])).toEqual([NOT_OURS])
@@ -92,7 +92,7 @@ describe.concurrent('--domains', () => {
       /^postern: --domains: "ann@example\.com" is not a domain such as example\.com, /,
     ],
     [['--domains', 'example.com,,example.org'], /^postern: --domains: "" is not a domain such as example\.com, /],
-  ])('%j is a mistake', async (args, line) => {
+  ])('%j is refused as a value', async (args, line) => {
     const { code, stderr } = await postern(['serve', '--store', 'memory:', ...args])
     expect(stderr).toMatch(line)
     expect(code).toBe(2)

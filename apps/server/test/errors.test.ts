@@ -89,56 +89,69 @@ export default {
 const auth = (user: string): string => `AUTH PLAIN ${Buffer.from(`\0${user}\0secret`).toString('base64')}`
 
 describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
-  test('hooks: who threw, who is late, who answered wrongly, who refused', { timeout: TIMEOUT_MS }, async () => {
-    const running = await serve([], { cwd: directory(HOOKS), command })
-    const client = await greeted(running)
-    expect(await client.command('MAIL FROM:<refuse@x>')).toMatch(/^550 5\.7\.1 /)
-    expect(await client.command('MAIL FROM:<late@x>')).toMatch(/^451 4\.3\.0 /)
-    await client.command('MAIL FROM:<data@x>')
-    for (const name of ['throw', 'throw', 'text']) {
-      expect(await client.command(`RCPT TO:<${name}@x>`)).toMatch(/^451 4\.3\.0 /)
-    }
-    for (let i = 0; i < 5; i++) expect(await client.command('RCPT TO:<refuse@x>')).toMatch(/^550-5\.1\.1 /)
-    expect(await client.command('VRFY wrong')).toMatch(/^451 4\.3\.0 /)
-    await client.command('RCPT TO:<b@example.com>')
-    await client.command('DATA')
-    expect(await client.command('x\r\n.')).toMatch(/^554 5\.6\.0 /)
-    expect(await client.command(auth('throw'))).toMatch(/^454 4\.7\.0 /)
-    expect(await client.command(auth('eve'))).toMatch(/^535 5\.7\.8 /)
-    const lines = await stopped(running)
+  test(
+    'the log names the hook that threw, was late, gave an invalid answer or refused',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const running = await serve([], { cwd: directory(HOOKS), command })
+      const client = await greeted(running)
+      expect(await client.command('MAIL FROM:<refuse@x>')).toMatch(/^550 5\.7\.1 /)
+      expect(await client.command('MAIL FROM:<late@x>')).toMatch(/^451 4\.3\.0 /)
+      await client.command('MAIL FROM:<data@x>')
+      for (const name of ['throw', 'throw', 'text']) {
+        expect(await client.command(`RCPT TO:<${name}@x>`)).toMatch(/^451 4\.3\.0 /)
+      }
+      for (let i = 0; i < 5; i++) expect(await client.command('RCPT TO:<refuse@x>')).toMatch(/^550-5\.1\.1 /)
+      expect(await client.command('VRFY wrong')).toMatch(/^451 4\.3\.0 /)
+      await client.command('RCPT TO:<b@example.com>')
+      await client.command('DATA')
+      expect(await client.command('x\r\n.')).toMatch(/^554 5\.6\.0 /)
+      expect(await client.command(auth('throw'))).toMatch(/^454 4\.7\.0 /)
+      expect(await client.command(auth('eve'))).toMatch(/^535 5\.7\.8 /)
+      const lines = await stopped(running)
 
-    const [{ sessionId } = {}] = lines
-    const peer = { sessionId, remote: '127.0.0.1', remotePort: expect.any(Number) }
-    const stack = expect.stringContaining('postern.config.ts')
-    const failures = lines.filter(({ level }) => level === 'ERROR')
-    expect(failures).toMatchObject([
-      { message: 'handlers.mail did not answer in time', ...peer },
-      { message: 'handlers.rcpt threw', ...peer, error: { name: 'TypeError', message: 'a bug of mine', stack } },
-      { message: 'handlers.rcpt threw', ...peer, error: 'no error' },
-      { message: 'handlers.verify gave an invalid answer', ...peer, error: { name: 'TypeError' } },
-      { message: 'handlers.authenticate threw', ...peer, error: { message: 'no directory', stack } },
-      { message: 'handlers.refused threw', ...peer, error: { message: 'nobody listens', stack } },
-      { message: 'handlers.rcpt threw 1 more time', reason: 'a bug of mine', times: 1 },
-    ])
-    const hello = { ...peer, hello: 'client.example' }
-    const refusals = lines.filter(({ level, hook }) => level === 'INFO' && hook !== undefined)
-    expect(refusals).toMatchObject([
-      { message: 'refused', ...hello, verb: 'MAIL', hook: 'mail', reply: '550 5.7.1 Not you' },
-      { message: 'refused', ...hello, verb: 'RCPT', hook: 'rcpt', reply: '550-5.1.1 Nobody / 550 5.1.1 here' },
-      { message: 'message refused', ...hello, verb: 'DATA', hook: 'data', reply: '554 5.6.0 Not this', from: 'data@x' },
-    ])
-    const login = lines.filter(({ message, user }) => message === 'login refused' && user === 'eve')
-    expect(login).toMatchObject([{ ...hello, verb: 'AUTH', mechanism: 'PLAIN', reply: expect.stringMatching(/^535 /) }])
-    expect(lines.find(({ message }) => message === 'refused 4 more times')).toMatchObject({ verb: 'RCPT', times: 4 })
-    // The user's own hooks see what was thrown, and what was refused.
-    expect(running.stdout()).toMatch(/^told: TypeError: a bug of mine$/m)
-    expect(running.stdout()).toMatch(/^told: no error$/m)
-    expect(running.stdout()).toMatch(/^refused: MAIL 550$/m)
-  })
+      const [{ sessionId } = {}] = lines
+      const peer = { sessionId, remote: '127.0.0.1', remotePort: expect.any(Number) }
+      const stack = expect.stringContaining('postern.config.ts')
+      const failures = lines.filter(({ level }) => level === 'ERROR')
+      expect(failures).toMatchObject([
+        { message: 'handlers.mail did not answer in time', ...peer },
+        { message: 'handlers.rcpt threw', ...peer, error: { name: 'TypeError', message: 'a bug of mine', stack } },
+        { message: 'handlers.rcpt threw', ...peer, error: 'no error' },
+        { message: 'handlers.verify gave an invalid answer', ...peer, error: { name: 'TypeError' } },
+        { message: 'handlers.authenticate threw', ...peer, error: { message: 'no directory', stack } },
+        { message: 'handlers.refused threw', ...peer, error: { message: 'nobody listens', stack } },
+        { message: 'handlers.rcpt threw 1 more time', reason: 'a bug of mine', times: 1 },
+      ])
+      const hello = { ...peer, hello: 'client.example' }
+      const refusals = lines.filter(({ level, hook }) => level === 'INFO' && hook !== undefined)
+      expect(refusals).toMatchObject([
+        { message: 'refused', ...hello, verb: 'MAIL', hook: 'mail', reply: '550 5.7.1 Not you' },
+        { message: 'refused', ...hello, verb: 'RCPT', hook: 'rcpt', reply: '550-5.1.1 Nobody / 550 5.1.1 here' },
+        {
+          message: 'message refused',
+          ...hello,
+          verb: 'DATA',
+          hook: 'data',
+          reply: '554 5.6.0 Not this',
+          from: 'data@x',
+        },
+      ])
+      const login = lines.filter(({ message, user }) => message === 'login refused' && user === 'eve')
+      expect(login).toMatchObject([
+        { ...hello, verb: 'AUTH', mechanism: 'PLAIN', reply: expect.stringMatching(/^535 /) },
+      ])
+      expect(lines.find(({ message }) => message === 'refused 4 more times')).toMatchObject({ verb: 'RCPT', times: 4 })
+      // The user's own hooks see what was thrown, and what was refused.
+      expect(running.stdout()).toMatch(/^told: TypeError: a bug of mine$/m)
+      expect(running.stdout()).toMatch(/^told: no error$/m)
+      expect(running.stdout()).toMatch(/^refused: MAIL 550$/m)
+    },
+  )
 
   testWith(
     [TMPFS],
-    'a full disk is one line that says so, however many messages it refuses',
+    'a full disk is logged as one line, however many messages are refused',
     async () => {
       await using disk = await SmallDisk.mount('size=1m')
       const store = `fs:${join(disk.path, 'mail')}`
@@ -173,7 +186,7 @@ describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
     TIMEOUT_MS,
   )
 
-  test('a bucket that is away is one line with the reason', { timeout: TIMEOUT_MS }, async () => {
+  test('a bucket that does not answer is logged as one line with the reason', { timeout: TIMEOUT_MS }, async () => {
     // All that a server asks of a bucket at its start is what is in it.
     const bucket = createServer((_, response) => response.end('<ListBucketResult></ListBucketResult>'))
     bucket.listen(0, '127.0.0.1')
@@ -204,7 +217,7 @@ describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
     expect(running.stderr()).not.toMatch(/hunter2|"stack"/)
   })
 
-  test('a store of the user’s own that throws or hangs is named', { timeout: TIMEOUT_MS }, async () => {
+  test('the log names a user’s own store that throws or hangs', { timeout: TIMEOUT_MS }, async () => {
     const store = `{
       save: (message) => (message.envelope.reversePath.localPart === 'a' ? new Promise(() => {}) : Promise.reject(new RangeError('torn'))),
       load() {}, list: async () => ({ records: [], corrupt: [] }), delete() {}, bounce() {}, expire() {},
@@ -224,25 +237,29 @@ describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
     ])
   })
 
-  test('many long recipients are a line of bounded size, and none cuts it', { timeout: TIMEOUT_MS }, async () => {
-    const flags = ['--log-format', 'json', '--max-command-line-octets', '65536', '--store', 'memory:']
-    const running = await serve(flags, { command })
-    const client = await greeted(running)
-    await client.command('MAIL FROM:<"-----BEGIN PRIVATE KEY-----"@x.example>')
-    for (let i = 0; i < 100; i++) client.send(`RCPT TO:<"//${':'.repeat(1_500)}${i}"@x.example>\r\n`)
-    for (let i = 0; i < 100; i++) expect(await client.reply()).toMatch(/^250 /)
-    await client.command('DATA')
-    expect(await client.command('x\r\n.')).toMatch(/^250 /)
-    await running.says(/"message":"message kept"/)
-    const [line] = (await running.says(/^.*"message":"message kept".*$/m)) as unknown as [string]
-    expect(line.length).toBeLessThan(30_000)
-    const kept = JSON.parse(line) as Line
-    expect(kept).toMatchObject({
-      from: '"-----BEGIN PRIVATE KEY-----"@x.example',
-      recipientCount: 100,
-      remote: '127.0.0.1',
-    })
-    expect(kept['to']).toHaveLength(20)
-    await stopped(running)
-  })
+  test(
+    'a message with many long recipients is logged as one valid line of bounded size',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const flags = ['--log-format', 'json', '--max-command-line-octets', '65536', '--store', 'memory:']
+      const running = await serve(flags, { command })
+      const client = await greeted(running)
+      await client.command('MAIL FROM:<"-----BEGIN PRIVATE KEY-----"@x.example>')
+      for (let i = 0; i < 100; i++) client.send(`RCPT TO:<"//${':'.repeat(1_500)}${i}"@x.example>\r\n`)
+      for (let i = 0; i < 100; i++) expect(await client.reply()).toMatch(/^250 /)
+      await client.command('DATA')
+      expect(await client.command('x\r\n.')).toMatch(/^250 /)
+      await running.says(/"message":"message kept"/)
+      const [line] = (await running.says(/^.*"message":"message kept".*$/m)) as unknown as [string]
+      expect(line.length).toBeLessThan(30_000)
+      const kept = JSON.parse(line) as Line
+      expect(kept).toMatchObject({
+        from: '"-----BEGIN PRIVATE KEY-----"@x.example',
+        recipientCount: 100,
+        remote: '127.0.0.1',
+      })
+      expect(kept['to']).toHaveLength(20)
+      await stopped(running)
+    },
+  )
 })

@@ -58,7 +58,7 @@ async function connect(front: Front, remote: Endpoint): Promise<{ said: string; 
   return { said, leave }
 }
 
-test('clients are counted as a server counts them: an IPv6 network is one', async () => {
+test('a front counts clients as a server does: an IPv6 network is one address', async () => {
   const front = await frontWith()
   const at = (address: string): Endpoint => ({ family: 'ipv6', address, port: 1 })
   const first = await connect(front, at('2001:db8::1'))
@@ -69,7 +69,7 @@ test('clients are counted as a server counts them: an IPv6 network is one', asyn
   expect((await connect(front, at('2001:db8::2'))).said).toMatch(/^220 /)
 })
 
-test('a client whose handshake the front makes has its place from then on, and one alone', async () => {
+test('a client takes one place at the start of its TLS handshake, and no second one later', async () => {
   const front = await frontWith()
   const reserved = front.reserve(V4, false)
   expect(front.reserve(V4, false)).toBeUndefined()
@@ -98,7 +98,7 @@ test('a front keeps places for new addresses and for submission, as a server doe
   expect([taken('192.0.2.10', true), taken('192.0.2.11', true)]).toEqual([true, false])
 })
 
-test('the longest times that there are end nothing', async () => {
+test('the longest allowed timeouts end no connection', async () => {
   const front = await frontWith({ idleTimeoutMs: 2_147_483_647, sessionTimeoutMs: 2_147_483_647 })
   const { said, leave } = await connect(front, V4)
   expect(said).toMatch(/^220 /)
@@ -107,7 +107,7 @@ test('the longest times that there are end nothing', async () => {
   expect(front.connectionCount).toBe(0)
 })
 
-test('a front that stops while a pipe is asked for ends that too', async () => {
+test('a front that stops also ends a pipe that is still opening', async () => {
   const front = await frontWith()
   const [client, near] = pair({ endpoints: [V4, local], lingerMs: 200 })
   const over = front.accept(near, false)
@@ -119,7 +119,7 @@ test('a front that stops while a pipe is asked for ends that too', async () => {
   await Promise.all([closing, over])
 })
 
-test('a pipe is asked for life signs, and left when there are none; whatever comes is one', () => {
+test('the front pings a pipe and closes it without an answer; any message counts as one', () => {
   vi.useFakeTimers()
   onTestFinished(() => void vi.useRealTimers())
   const events: string[] = []

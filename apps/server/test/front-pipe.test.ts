@@ -63,7 +63,7 @@ async function ask(url: string): Promise<number | undefined> {
   })
 }
 
-test('of those who prove nothing, the oldest goes when there are too many; who did prove it stays', async () => {
+test('if too many connections have no token, the oldest of them is closed; fronts with a token stay', async () => {
   const { port, url } = await entrance(frontGuard({ secrets: secret }), 2)
   expect(await ask(url)).toBe(101)
   const first = await open(port)
@@ -78,29 +78,26 @@ test('of those who prove nothing, the oldest goes when there are too many; who d
 })
 
 // Bun takes in all that wait before it tells of one that was closed.
-test.each(['node', 'bun'] as const)(
-  'however many come at once, no more stay than there is room for: %s',
-  async (name) => {
-    const [program, ...before] = COMMANDS[name]
-    const child = spawn(program, [...before, join(import.meta.dirname, 'front-burst-program.ts')])
-    onTestFinished(() => void child.kill())
-    const [port] = (await once(child.stdout, 'data')) as [Buffer]
-    child.stdin.write('look away')
-    await once(child.stdout, 'data')
-    await sleep(100)
-    let closed = 0
-    const sockets = Array.from({ length: 100 }, () =>
-      connect(Number(port.toString()), host)
-        .on('error', () => {})
-        .on('close', () => closed++),
-    )
-    await vi.waitUntil(() => closed === 90, { timeout: 30_000 })
-    for (const socket of sockets) socket.destroy()
-  },
-)
+test.each(['node', 'bun'] as const)('the number of connections without a token is bounded: %s', async (name) => {
+  const [program, ...before] = COMMANDS[name]
+  const child = spawn(program, [...before, join(import.meta.dirname, 'front-burst-program.ts')])
+  onTestFinished(() => void child.kill())
+  const [port] = (await once(child.stdout, 'data')) as [Buffer]
+  child.stdin.write('look away')
+  await once(child.stdout, 'data')
+  await sleep(100)
+  let closed = 0
+  const sockets = Array.from({ length: 100 }, () =>
+    connect(Number(port.toString()), host)
+      .on('error', () => {})
+      .on('close', () => closed++),
+  )
+  await vi.waitUntil(() => closed === 90, { timeout: 30_000 })
+  for (const socket of sockets) socket.destroy()
+})
 
 test.each(['node', 'deno', 'bun'] as const)(
-  'a slow front keeps its place, however many connections come from another address: %s',
+  'a slow front keeps its place while another address opens many connections: %s',
   async (name) => {
     const [program, ...before] = COMMANDS[name]
     const child = spawn(program, [...before, join(import.meta.dirname, 'front-burst-program.ts')])
@@ -123,7 +120,7 @@ test.each(['node', 'deno', 'bun'] as const)(
   },
 )
 
-test('connections from one port of a peer to two addresses of ours are two', async () => {
+test('connections from one client port to two of our addresses are counted separately', async () => {
   const { port } = await entrance(frontGuard({ secrets: secret }), 2, undefined, '0.0.0.0')
   const from = { localAddress: host, localPort: 20_000 + (process.pid % 10_000), port }
   const first = connect({ ...from, host: '127.0.0.1' })
@@ -138,7 +135,7 @@ test('connections from one port of a peer to two addresses of ours are two', asy
   third.destroy()
 })
 
-test('a memory of tokens that breaks is an answer of 500 and a word to who runs it, not the end', async () => {
+test('if the memory of tokens fails, the front gets 500, the error is reported, and the server goes on', async () => {
   let isBroken = true
   const memory = {
     add: async () => {
@@ -154,7 +151,7 @@ test('a memory of tokens that breaks is an answer of 500 and a word to who runs 
   expect(accepted).toHaveLength(1)
 })
 
-test('who has proved nothing is left in the end, too', async () => {
+test('a connection without a token is closed after the timeout', async () => {
   const { port, listener } = await entrance(frontGuard({ secrets: secret }))
   const waiting = await open(port)
   // The connection is the listener's once it has answered something on a later one.
@@ -166,7 +163,7 @@ test('who has proved nothing is left in the end, too', async () => {
   await gone
 })
 
-test('a new certificate is shown from the next connection on', async () => {
+test('a new certificate is used from the next connection on', async () => {
   const [old, next] = [await selfSigned({ hosts: ['old.example'] }), await selfSigned({ hosts: ['new.example'] })]
   const tls = new TlsCredentials(old)
   const { port } = await entrance(frontGuard({ secrets: secret }), 500, tls)
@@ -187,16 +184,16 @@ test.each([
   ['wss://*/a/b', { host: undefined, port: 443, pipePath: '/a/b', implicitTls: true }],
   ['ws://[::1]', { host: '::1', port: 80, pipePath: '/' }],
   ['smtp://127.0.0.1:25', { pipePath: undefined }],
-])('where to listen: %s', (url, address) => {
+])('reads the listen URL %s', (url, address) => {
   expect(parseListenUrl(url)).toMatchObject(address)
 })
 
 test.each(['ws+unix:/a', 'ws://a/?b', 'ws://a/#b', 'ws://a:b@c/', 'http://a/', 'smtp://a/pipe'])(
-  'nowhere to listen: %s',
+  'rejects the listen URL %s',
   (url) => expect(parseListenUrl(url)).toBeUndefined(),
 )
 
-test.each(['https://a/', 'wss://a:b@c/', 'wss://a/?b', 'wss://a/#b', 'a', 'wss://'])('no pipe: %s', (url) =>
+test.each(['https://a/', 'wss://a:b@c/', 'wss://a/?b', 'wss://a/#b', 'a', 'wss://'])('rejects the pipe URL %s', (url) =>
   expect(parsePipeUrl(url)).toBeUndefined(),
 )
 

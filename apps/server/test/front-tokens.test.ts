@@ -64,7 +64,7 @@ test('all workers remember a token until it expires, and no longer', () => {
   expect(one.add('a token', Date.now() + 70_000)).toBe(true)
 })
 
-test('with too many tokens a new one is refused, none that is good is forgotten, and there is room when they expire', () => {
+test('a full table refuses a new token, forgets no valid one, and has room when tokens expire', () => {
   vi.useFakeTimers({ toFake: ['Date'] })
   const tokens = new SharedTokens(tokenTable())
   const begin = Date.now()

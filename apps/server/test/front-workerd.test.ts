@@ -53,7 +53,7 @@ testSuite({
 })
 
 test.each(RUNTIMES)(
-  'mail through a front on %s to a Worker: the same bytes, the client and its TLS',
+  "mail through a front on %s to a Worker keeps its bytes, the client's address and its TLS",
   async (runtime) => {
     const before = (await kept()).length
     const listens = ['--listen', 'smtp://127.0.0.1:0', '--listen', 'smtps://127.0.0.1:0']
@@ -94,7 +94,7 @@ test.each(RUNTIMES)(
   },
 )
 
-test('a front that the Worker does not know', async () => {
+test('a front with an unknown secret is rejected by the Worker', async () => {
   const front = await startFront('node', `ws://${host}/pipe`, undefined, 'a-secret-that-the-worker-has-never-heard-of')
   using client = await RawClient.open(front.ports[0] ?? 0)
   await client.expect(421, '4.3.0')

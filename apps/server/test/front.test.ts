@@ -19,7 +19,7 @@ const CLIENT = '127.0.0.2'
 const OTHER_SECRET = 'a-secret-that-the-server-has-never-heard-of'
 
 describe.each(RUNTIMES)('a front on %s', (runtime) => {
-  test('whatever way mail comes in, the server keeps the same bytes, and knows the client and its TLS', async () => {
+  test('the server stores the same bytes, client address and TLS for each kind of listener', async () => {
     const server = await serve(['--max-connections', '50'])
     const listens = ['--listen', 'smtp://127.0.0.1:0', '--listen', 'smtps://127.0.0.1:0']
     const front = await startFront(runtime, server.pipe, listens)
@@ -94,7 +94,7 @@ describe.each(RUNTIMES)('a front on %s', (runtime) => {
     expect(front.output() + server.output()).not.toContain(SECRET)
   })
 
-  test('what is said in clear where TLS is to begin is never taken for what TLS carried', async () => {
+  test('data sent before the TLS handshake never counts as data inside TLS', async () => {
     const server = await serve(['--debug'])
     const front = await startFront(runtime, server.pipe)
     // CVE-2011-0411: in the same packet, in the next one, and after the reply in place of a handshake.
@@ -119,7 +119,7 @@ describe.each(RUNTIMES)('a front on %s', (runtime) => {
     expect(server.output()).not.toContain('injected')
   })
 
-  test('a client that goes away, and a server that does: the other hears of it', async () => {
+  test('if the client or the server disconnects, the front disconnects the other one', async () => {
     const server = await serve()
     const front = await startFront(runtime, server.pipe)
     const [port = 0] = front.ports
@@ -145,7 +145,7 @@ describe.each(RUNTIMES)('a front on %s', (runtime) => {
 })
 
 describe.concurrent('a front', () => {
-  test('that the server does not know gets no further, its client hears 421, and no log has a secret or a token', async () => {
+  test('with an unknown secret is rejected, its client gets 421, and no log has a secret or a token', async () => {
     const server = await serve()
     const front = await startFront('node', server.pipe, undefined, OTHER_SECRET)
     using client = await RawClient.open(front.ports[0] ?? 0)
@@ -158,7 +158,7 @@ describe.concurrent('a front', () => {
     expect(server.output()).not.toContain('"connected"')
   })
 
-  test('with the old secret is let in as long as the server knows it too', async () => {
+  test('with the old secret is accepted while the server has that secret too', async () => {
     const server = await serve([], `${OTHER_SECRET} ${SECRET}`)
     for (const secret of [SECRET, OTHER_SECRET]) {
       const front = await startFront('node', server.pipe, undefined, secret)
@@ -167,7 +167,7 @@ describe.concurrent('a front', () => {
     }
   })
 
-  test('over wss, with an authority of its own', async () => {
+  test('connects over wss with its own CA', async () => {
     const { key, cert } = certificateFiles()
     const tls = ['--tls-key', key, '--tls-cert', cert]
     const server = await serve(['--listen', 'wss://127.0.0.1:0/secure/pipe', ...tls])
@@ -211,7 +211,7 @@ describe.concurrent('a front', () => {
     ])
   })
 
-  test('takes so many connections, and so many from one address', async () => {
+  test('limits connections in all and for one address', async () => {
     const server = await serve()
     const limits = ['--max-connections', '3', '--max-connections-per-address', '2']
     const front = await startFront('node', server.pipe, ['--listen', 'smtp://127.0.0.1:0', ...limits])
@@ -229,7 +229,7 @@ describe.concurrent('a front', () => {
     }
   })
 
-  test('stops when its last connection has ended, or after its grace', async () => {
+  test('stops when its last connection has ended, or after the grace time', async () => {
     const server = await serve()
     const patient = await startFront('node', server.pipe)
     const client = await RawClient.greeted(patient.ports[0] ?? 0)
@@ -245,7 +245,7 @@ describe.concurrent('a front', () => {
     await idle.closed()
   })
 
-  test('is told by the server that it stops, and so are its clients', async () => {
+  test('passes 421 to its clients when the server stops', async () => {
     const server = await serve()
     const front = await startFront('node', server.pipe)
     using client = await RawClient.greeted(front.ports[0] ?? 0)
@@ -290,7 +290,7 @@ describe.concurrent('at the pipe', () => {
     return heard
   }
 
-  test('a token opens one pipe, and only here', async () => {
+  test('a token opens one pipe, and only at the URL that it was made for', async () => {
     const server = await serve()
     const good = await pipeHeaders(facts, { secret: SECRET, url: server.pipe })
     expect(await ask(server.pipe, good)).toBe('220')
@@ -306,7 +306,7 @@ describe.concurrent('at the pipe', () => {
     await server.says(/"message":"connected".*192\.0\.2\.7/)
   })
 
-  test('what is no request for a pipe gets nothing, and not for long', async () => {
+  test('a request that is not for a pipe gets no pipe and is closed in time', async () => {
     const server = await serve(['--tls-handshake-timeout-ms', '700'])
     const [port = 0] = server.ports
     const get = 'GET /pipe HTTP/1.1\r\nHost: a\r\n'
@@ -321,7 +321,7 @@ describe.concurrent('at the pipe', () => {
     await client.quit()
   })
 
-  test('a front that breaks the rules of the pipe is cut off, and the server goes on', async () => {
+  test('a front that breaks the rules of the pipe is disconnected, and the server goes on', async () => {
     const server = await serve()
     const headers = async () => ({ headers: { ...(await pipeHeaders(facts, { secret: SECRET, url: server.pipe })) } })
     for (const frames of [['nonsense'], [Buffer.alloc(100_000)], ['{"type":"startTls"}']]) {
@@ -335,10 +335,10 @@ describe.concurrent('at the pipe', () => {
   })
 })
 
-describe.each(RUNTIMES)('a reader that is slow, behind a front on %s', (runtime) => {
+describe.each(RUNTIMES)('a slow server behind a front on %s', (runtime) => {
   const SESSIONS = 4
 
-  test('makes the client wait, and neither front nor server keeps what waits', async () => {
+  test('slows down the client, and neither front nor server buffers the data', async () => {
     const config = fileOf(
       `export default { handlers: { async data() { await new Promise((resolve) => setTimeout(resolve, 3_000)) } } }`,
       'postern.config.mjs',

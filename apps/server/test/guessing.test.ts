@@ -93,7 +93,7 @@ function loginsSeen(running: Running): number {
 }
 
 test.concurrent.each(Object.entries(RUNTIMES))(
-  'on %s mail is kept while passwords are checked, a line that is full says 454, and another address has its turn first',
+  'on %s mail is stored during password checks, a full line gets 454, and another address is served first',
   { timeout: TIMEOUT_MS },
   async (_, command) => {
     const running = await serve([...USERS, '--debug'], { command, env: ONE_POOL_THREAD })
@@ -124,7 +124,7 @@ test.concurrent.each(Object.entries(RUNTIMES))(
 test.concurrent.each(
   Object.entries(RUNTIMES).flatMap(([name, command]) => [[name, 1, command] as const, [name, 2, command] as const]),
 )(
-  'on %s with %i workers failures of an address delay that address, outlive its connections, and delay no other one',
+  'on %s with %i workers failures delay their address, also on new connections, and no other address',
   { timeout: TIMEOUT_MS },
   async (_, workers, command) => {
     const running = await serve([...USERS, '--workers', String(workers)], { command })
@@ -154,7 +154,7 @@ test.concurrent.each(
   },
 )
 
-test.concurrent('refusals of a hook count as well, and who logged in before from the same address is not kept out', async () => {
+test.concurrent('refusals of a hook count too, and do not lock out a user who logged in before from that address', async () => {
   const cwd = scratch()
   symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
   writeFileSync(
@@ -172,7 +172,7 @@ test.concurrent('refusals of a hook count as well, and who logged in before from
   expect(await login(running, GUESSER, 'ann', 'right')).toMatch(/^235 /)
 })
 
-test.concurrent('a stop does not wait for logins that wait for their turn', async () => {
+test.concurrent('a stop does not wait for logins that are waiting for their turn', async () => {
   const running = await serve([...USERS, '--debug'])
   await guess(running, GUESSER, 'nobody', 5)
   const [session] = (await open(running, GUESSER, 1)) as [Session]

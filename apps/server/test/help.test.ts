@@ -3,14 +3,14 @@ import { OPTIONS, optionsOf } from '../src/config/options.ts'
 import { flagOf } from '../src/config/settings.ts'
 import { postern } from './program.ts'
 
-test.concurrent('without arguments it prints its help', async () => {
+test.concurrent('without arguments postern prints its help', async () => {
   const { code, stdout, stderr } = await postern([])
   expect(stdout).toMatch(/^Usage: postern /)
   expect(stdout).toMatch(/Examples:/)
   expect([code, stderr]).toEqual([0, ''])
 })
 
-test.concurrent('--version', async () => {
+test.concurrent('--version prints the version', async () => {
   expect((await postern(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
 })
 

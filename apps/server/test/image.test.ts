@@ -30,7 +30,7 @@ describe('Dockerfile', () => {
     expect(/^ARG NODE_VERSION=(.*)$/m.exec(dockerfile)?.[1]).toBe(manifest('.').devDependencies?.['node'])
   })
 
-  test('copies the server and every package that it needs, and nothing that is not there', () => {
+  test('copies the server and every package that it needs, and names no missing file', () => {
     const copied = [...dockerfile.matchAll(/^COPY (?!--)(.*) \S+$/gm)].flatMap(([, sources = '']) => sources.split(' '))
     for (const folder of folders('apps/server')) {
       expect(copied).toContain(`${folder}/package.json`)
@@ -60,7 +60,7 @@ describe('fly.toml', () => {
     [...toml.matchAll(/^ *(POSTERN_\w+) = "(.*)"$/gm)].map(([, name, value]) => [name, value]),
   )
 
-  test('listens where its services lead, each behind the PROXY protocol', async () => {
+  test('listens on the ports of its services, each with the PROXY protocol', async () => {
     const { options } = await readSettings({}, env as Record<string, string>)
     const inner = [...toml.matchAll(/^ *internal_port = (\d+)$/gm)].map(([, port]) => Number(port))
     expect(options.listen.map(({ port }) => port)).toEqual(inner)
@@ -71,7 +71,7 @@ describe('fly.toml', () => {
     expect(options.proxyFrom).toEqual(['172.16.0.0/12'])
   })
 
-  test('leaves mail in progress its time, and shares the limit of connections with the server', async () => {
+  test("gives mail in progress the grace time, and has the server's limit of connections", async () => {
     const { options } = await readSettings({}, env as Record<string, string>)
     expect(Number(/^kill_timeout = (\d+)$/m.exec(toml)?.[1]) * 1_000).toBeGreaterThan(options.graceMs)
     expect([...toml.matchAll(/hard_limit = (\d+)/g)].map(([, limit]) => Number(limit))).toEqual(
@@ -89,7 +89,7 @@ describe('health', () => {
     ['smtp', ['--proxy-from', 'all']],
     ['smtps', ['--self-signed']],
     ['smtps', ['--self-signed', '--proxy-from', 'all']],
-  ])('%s %j: healthy while it serves', async (scheme, flags) => {
+  ])('reports %s %j as healthy while it serves', async (scheme, flags) => {
     const server = await serve(['--store', 'memory:', '--listen', `${scheme}://127.0.0.1:0`, ...flags])
     const env = {
       POSTERN_LISTEN: `${scheme}://127.0.0.1:${server.ports[0]} smtp://127.0.0.1:1`,
@@ -102,13 +102,13 @@ describe('health', () => {
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('ECONNREFUSED') })
   })
 
-  test('a Unix socket', async () => {
+  test('checks a Unix socket', async () => {
     const url = `smtp+unix:${join(scratch(), 'socket')}`
     await serve(['--store', 'memory:', '--listen', url])
     expect(await health({ POSTERN_LISTEN: url })).toMatchObject({ code: 0 })
   })
 
-  test('who closes, or refuses, is not healthy', async () => {
+  test('reports a server that closes or refuses as not healthy', async () => {
     const port = async (answer: string): Promise<number> => {
       const other = createServer((socket) => socket.end(answer)).listen(0, '127.0.0.1')
       onTestFinished(() => void other.close())

@@ -60,12 +60,12 @@ describe.each(FORMATS)('%s', (format) => {
       expect(JSON.parse(line)).toMatchObject({ from: text.toWellFormed() === text ? text : 'a\ud800b' })
   })
 
-  test('an error whose message has lines of its own forges no event', async () => {
+  test('an error message with several lines does not look like several events', async () => {
     const line = await written(format, { error: new Error('a\n12:00:00.000   info postern forged') }, {}, 'error')
     for (const one of line.trimEnd().split('\n').slice(1)) expect(one).toMatch(/^ {4}/)
   })
 
-  test('an event has a largest size', async () => {
+  test('the size of an event is bounded', async () => {
     const long = '\u2028'.repeat(KIB_64)
     const to = Array.from({ length: 1_000 }, () => long)
     const nested = Array.from({ length: 100 }, () =>
@@ -79,7 +79,7 @@ describe.each(FORMATS)('%s', (format) => {
     }
   })
 
-  test('the worst that a stranger can send is written at once', { timeout: HANG_MS }, async () => {
+  test('the largest values that a client can send are logged without delay', { timeout: HANG_MS }, async () => {
     const worst = ['//' + ':'.repeat(KIB_64), '//'.repeat(KIB_64 / 2), 'AUTH '.repeat(13_000), '$scrypt$'.repeat(8_000)]
     worst.push('-----BEGIN '.repeat(6_000), '-----BEGIN PRIVATE KEY----- -----END '.repeat(1_700), ' '.repeat(KIB_64))
     worst.push(
@@ -103,14 +103,14 @@ describe.each(FORMATS)('%s', (format) => {
   })
 })
 
-test('a value that is too long is cut, and says how long it was', async () => {
+test('a value that is too long is cut, and its length is shown', async () => {
   const { from, to } = await json({ from: 'x'.repeat(KIB_64), to: Array.from({ length: 150 }, (_, i) => i) })
   expect(from).toBe(`${'x'.repeat(MAX_TEXT_LENGTH)}… (65536 characters)`)
   expect(to).toHaveLength(101)
   expect((to as unknown[]).at(-1)).toBe('… and 50 more')
 })
 
-test('the line on standard output has a largest size, and is one line', () => {
+test('the line on standard output has a bounded size, and is one line', () => {
   const path = { address: '\n'.repeat(KIB_64), localPart: '', domain: '', parameters: new Map() }
   const session = { user: '\u2028'.repeat(KIB_64), transmissionType: 'ESMTP' }
   const record = {
@@ -135,12 +135,12 @@ describe('secrets', () => {
   }
   const VALUES = [...OWN.frontSecret, 'pass phrase', 'sni-phrase', 'wJalr/XUtn+FEMI', 'IQoJb3JpZ2lu']
 
-  test('the table of options has no secret that the log does not know', () => {
+  test('the log knows every secret of the table of options', () => {
     const secret = Object.entries(OPTIONS).filter(([, option]) => 'secret' in option && option.secret === true)
     expect(secret.map(([name]) => name).toSorted()).toEqual(['frontSecret', 's3Credentials', 'tlsPassphrase', 'users'])
   })
 
-  test.each(FORMATS)('what the settings hold is in no error, cause, reason or value: %s', async (format) => {
+  test.each(FORMATS)('secrets of the settings are in no error, cause, reason or value: %s', async (format) => {
     for (const value of VALUES) {
       const quoted = `${value} and ${encodeURIComponent(value)} and ${JSON.stringify({ value })}`
       const error = new Error(`bad ${quoted}`, { cause: new Error(quoted, { cause: { text: quoted } }) })
@@ -152,7 +152,7 @@ describe('secrets', () => {
     }
   })
 
-  test('what the environment holds for S3 is hidden too', async () => {
+  test('S3 secrets of the environment are hidden too', async () => {
     process.env['AWS_SECRET_ACCESS_KEY'] = 'of-the-environment'
     try {
       expect(await json({ reason: 'signed with of-the-environment' })).toMatchObject({
@@ -163,7 +163,7 @@ describe('secrets', () => {
     }
   })
 
-  test('no part of a secret is left where a value is cut', async () => {
+  test('a value that is cut inside a secret shows no part of the secret', async () => {
     const [secret = ''] = OWN.frontSecret
     for (let before = MAX_TEXT_LENGTH - secret.length - 2; before <= MAX_TEXT_LENGTH + 2; before++) {
       for (const after of [0, 3_000, 10_000]) {
@@ -207,7 +207,7 @@ describe('secrets', () => {
   })
 })
 
-test('a stack is shown of a bug, and not of what the operator can mend', async () => {
+test('a stack is logged for a bug, and not for an error that the operator can fix', async () => {
   const bug = new TypeError('x is not a function')
   const full = new StorageError('no-space', 'no space left', {
     cause: Object.assign(new Error('write'), { code: 'ENOSPC' }),
@@ -229,7 +229,7 @@ test('a stack is shown of a bug, and not of what the operator can mend', async (
   ])
 })
 
-test('what can not be logged as it is does not keep the rest from being logged', async () => {
+test('a value that cannot be logged does not prevent the rest from being logged', async () => {
   const circle: Fields = {}
   circle['self'] = circle
   const fields = {

@@ -73,7 +73,7 @@ describe.concurrent('postern --store maildir:', { timeout: 60_000 }, () => {
     expect(await list(cwd)).toEqual([])
   })
 
-  test('sweep removes the envelope of what its reader removed, once it is old', async () => {
+  test('sweep removes the old envelope of a message that a mail reader removed', async () => {
     const running = await serve(STORE)
     const { cwd } = running
     const client = await Client.connect(running.ports[0] as number)
@@ -96,7 +96,7 @@ describe.concurrent('postern --store maildir:', { timeout: 60_000 }, () => {
   test.each([
     ['maildir:', 'fs:', 'holds mail in the layout maildir 1, not fs 1; open it as maildir: or name another directory'],
     ['fs:', 'maildir:', 'holds mail in the layout fs 1, not maildir 1; open it as fs: or name another directory'],
-  ])('a directory that %s made is refused to %s in one line', async (one, other, line) => {
+  ])('a directory that %s created is refused for %s in one line', async (one, other, line) => {
     const cwd = scratch()
     if (one === 'fs:') fs(join(cwd, 'mail'))
     else maildir(join(cwd, 'mail'))

@@ -21,7 +21,7 @@ async function quoted(texts: readonly string[]): Promise<string> {
   return whole.slice(whole.indexOf('\n') + 1).replace(/\n\n?$/, '')
 }
 
-test('a line that reads From, behind any number of >, gets one more >', async () => {
+test('a line that begins with From, after any number of >, gets one more >', async () => {
   const piece = fc.constantFrom('>', '>>', 'F', 'Fro', 'From', 'From ', ' ', '\n', '\r\n', '\r', 'a')
   await fc.assert(
     fc.asyncProperty(fc.array(piece, { maxLength: 30 }), async (pieces) => {
@@ -33,7 +33,7 @@ test('a line that reads From, behind any number of >, gets one more >', async ()
   )
 })
 
-test('a line of nothing but > is written as it comes, however long it is', async () => {
+test('a line of only > is written as it arrives, however long it is', async () => {
   let written = 0
   let mostHeld = 0
   async function* body(): AsyncGenerator<Uint8Array> {

@@ -11,7 +11,7 @@ function packsIn(directory: string): string[] {
 }
 
 describe.concurrent('postern --store fs:DIRECTORY?layout=packed', { timeout: 60_000 }, () => {
-  test('serve keeps mail in packs; list, show, export, delete and sweep need not be told of it', async () => {
+  test('serve stores mail in packs, and list, show, export, delete and sweep find it without the layout', async () => {
     const running = await serve(['--store', 'fs:./mail?layout=packed'])
     const { cwd } = running
     expect(running.stdout()).toContain(`fs:./mail?layout=packed (${join(cwd, 'mail')})`)
@@ -57,7 +57,7 @@ describe.concurrent('postern --store fs:DIRECTORY?layout=packed', { timeout: 60_
     }
   })
 
-  test('what is no layout is refused in one line, and nothing is made', async () => {
+  test('an unknown layout is refused in one line, and nothing is created', async () => {
     const cwd = scratch()
     for (const query of ['layout=heaps', 'layot=packed']) {
       for (const command of ['serve', 'list']) {
@@ -71,7 +71,7 @@ describe.concurrent('postern --store fs:DIRECTORY?layout=packed', { timeout: 60_
     expect(readdirSync(cwd)).toEqual([])
   })
 
-  test('a question mark in a name is a part of it', async () => {
+  test('a question mark in a directory name is part of the name', async () => {
     const running = await serve(['--store', 'fs:./what?'])
     expect(readdirSync(running.cwd)).toContain('what?')
     running.signal('SIGTERM')

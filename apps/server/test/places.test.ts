@@ -61,7 +61,7 @@ async function closed(socket: Socket): Promise<void> {
 }
 
 test.each(RUNTIMES)(
-  'on %s a connection counts before its handshake, for its address and not for others',
+  'on %s a connection counts for its address from before its handshake, and for no other address',
   { timeout: TIMEOUT_MS },
   async (name) => {
     const flags = ['--listen', 'smtps://127.0.0.1:0', '--self-signed', '--max-connections-per-address', '3']
@@ -91,7 +91,7 @@ test.each(RUNTIMES)(
 )
 
 test.each(RUNTIMES)(
-  'on %s idle sessions of a few addresses keep out neither a newcomer nor a user',
+  'on %s idle sessions of a few addresses do not prevent a newcomer or a user from connecting',
   { timeout: TIMEOUT_MS },
   async (name) => {
     const { stdout } = await postern(['hash'], { input: 'secret\n' })
@@ -146,7 +146,7 @@ test.each(RUNTIMES)(
 )
 
 test.each(RUNTIMES)(
-  'on %s a handshake that leads nowhere goes for a newcomer, once all places are taken',
+  'on %s an unfinished handshake loses its place to a newcomer if all places are taken',
   { timeout: TIMEOUT_MS },
   async (name) => {
     const flags = ['--listen', 'smtps://127.0.0.1:0', '--self-signed', '--max-connections', '4']

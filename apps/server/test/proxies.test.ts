@@ -8,8 +8,8 @@ import { isProxyRange, proxyOverrides } from '../src/config/urls/proxies.ts'
 import { readSettings } from '../src/config/settings.ts'
 import { postern, scratch, serve } from './program.ts'
 
-describe('what it takes', () => {
-  test('flags, words of a variable, an array or one value in the file', async () => {
+describe('what --proxy-from accepts', () => {
+  test('reads flags, words of a variable, and an array or one value in the file', async () => {
     const ranges = ['10.0.0.0/8', 'fd00::/8', '192.0.2.7']
     const config = join(scratch(), 'own.config.ts')
     writeFileSync(config, `export default { proxyFrom: ${JSON.stringify(ranges)} }`)
@@ -25,7 +25,7 @@ describe('what it takes', () => {
     expect((await readSettings({}, {})).options.proxyFrom).toEqual([])
   })
 
-  test('nobody by default, the ranges that are given, or all', () => {
+  test('trusts nobody by default, the given ranges, or all', () => {
     const local = { family: 'ipv4', address: '127.0.0.1', port: 1 } as const
     expect(proxyOverrides([])).toEqual({})
     expect(proxyOverrides(['10.0.0.0/8']).proxyProtocol?.trusted.includes(local)).toBe(false)
@@ -35,7 +35,7 @@ describe('what it takes', () => {
   })
 })
 
-describe('what it refuses is one line, exit code 2', () => {
+describe('--proxy-from fails with one line and exit code 2', () => {
   const run = async (args: readonly string[], env: Record<string, string> = {}): Promise<string> => {
     const { code, stdout, stderr } = await postern(['serve', '--store', 'memory:', ...args], { env })
     expect({ code, stdout, lines: stderr.trim().split('\n').length }).toEqual({ code: 2, stdout: '', lines: 1 })
@@ -47,17 +47,17 @@ describe('what it refuses is one line, exit code 2', () => {
     expect(said).toContain(`--proxy-from: ${JSON.stringify(range)} is not an IP address, a range such as 10.0.0.0/8`)
   })
 
-  test('a variable, by its name', async () => {
+  test('for a range in a variable, which it names', async () => {
     expect(await run([], { POSTERN_PROXY_FROM: '10.0.0.0/8 nobody' })).toContain('POSTERN_PROXY_FROM: "nobody" is not')
   })
 
-  test('Unix sockets alone, to which it means nothing', async () => {
+  test('if the server listens only on Unix sockets', async () => {
     const said = await run(['--listen', `smtp+unix:${join(scratch(), 'socket')}`, '--proxy-from', 'all'])
     expect(said).toContain('--proxy-from: needs a TCP address to listen on')
   })
 })
 
-test('an error hook that rejects, of a connection that was no session yet, ends nothing', async () => {
+test('a rejecting error hook for a connection without a session does not end the server', async () => {
   const config = join(scratch(), 'own.config.ts')
   // There is no session to tell of.
   writeFileSync(config, 'export default { proxyFrom: "all", handlers: { async error(_, session) { session.id } } }')

@@ -79,7 +79,7 @@ test('a refusal is one line that names the peer, the verb and the reply', async 
   ])
 })
 
-test('repeated refusals of an address are counted, and said when the minute is over', async () => {
+test('repeated refusals of an address are counted, and logged at the end of the minute', async () => {
   const { refusals, lines, pass, timers } = await logs()
   const note = (address: string, verb: string, given = NO_SUCH_USER): void =>
     refusals.note({ verb, reply: given, remote: from(address), byHook: true }, undefined)
@@ -114,7 +114,7 @@ test('repeated refusals of an address are counted, and said when the minute is o
   expect(timers()).toBe(2)
 })
 
-test('what the engine refuses for different reasons is told apart by the reply, what a hook refuses by its codes', async () => {
+test('refusals of the engine are counted by reply, refusals of a hook by codes', async () => {
   const { refusals, lines } = await logs()
   const remote = from('192.0.2.1')
   for (const byHook of [false, true]) {
@@ -129,7 +129,7 @@ test('what the engine refuses for different reasons is told apart by the reply, 
   ])
 })
 
-test('logins are counted by user as well, so that the log shows whose password is guessed', async () => {
+test('refused logins are counted by user too, so that the log shows whose password is guessed', async () => {
   const { refusals, lines, pass } = await logs()
   const remote = from('192.0.2.1')
   for (const user of ['ann', 'ann', 'bob']) {
@@ -144,7 +144,7 @@ test('logins are counted by user as well, so that the log shows whose password i
   expect(lines()).toMatchObject([{ message: 'login refused 1 more time', user: 'ann', times: 1 }])
 })
 
-test('one address gets few lines, however many kinds of refusals it causes', async () => {
+test('the number of lines for one address is bounded, however many kinds of refusals it causes', async () => {
   const { refusals, lines, pass } = await logs()
   for (let code = 500; code < 600; code++) {
     refusals.note({ verb: 'RCPT', reply: reply(code, '', 'No'), remote: from('192.0.2.1'), byHook: true }, undefined)
@@ -155,7 +155,7 @@ test('one address gets few lines, however many kinds of refusals it causes', asy
   expect(lines()).toEqual([{ level: 'INFO', message: '88 more refusals, from 1 address', times: 88 }])
 })
 
-test.each([1, 4])('a flood from very many addresses is a bounded number of lines: %i workers', async (workerCount) => {
+test.each([1, 4])('the number of lines for very many addresses is bounded: %i workers', async (workerCount) => {
   const { refusals, lines, pass, size } = await logs(workerCount)
   const flood = (): void => {
     for (let i = 0; i < 200_000; i++) {
@@ -180,7 +180,7 @@ test.each([1, 4])('a flood from very many addresses is a bounded number of lines
   })
 })
 
-test('what is counted is written at the end, and the timer is let go', async () => {
+test('at the end the counts are written and the timer is cleared', async () => {
   const { refusals, lines, pass } = await logs()
   for (let i = 0; i < 3; i++) refusals.handshake(from('192.0.2.1', i), new Error('no shared cipher'))
   refusals.front(from('192.0.2.1'), 'its token was used before')
@@ -203,14 +203,14 @@ test('what is counted is written at the end, and the timer is let go', async () 
   expect(lines()).toEqual([])
 })
 
-test('where nothing of the kind is logged, nothing is kept', async () => {
+test('nothing is counted if the level is not logged', async () => {
   const { refusals, lines, timers } = await logs(1, 'error')
   refusals.note({ verb: 'RCPT', reply: NO_SUCH_USER, remote: from('192.0.2.1'), byHook: true }, undefined)
   refusals.flush()
   expect([lines(), timers()]).toEqual([[], 0])
 })
 
-test('failures of the store are one line a minute for each kind, without a stack', async () => {
+test('failures of the store are logged once a minute for each kind, without a stack', async () => {
   const { errors, lines, pass } = await logs()
   const session = sessionFrom(from('192.0.2.1'))
   for (let i = 0; i < 1_000; i++) {
@@ -230,7 +230,7 @@ test('failures of the store are one line a minute for each kind, without a stack
   ])
 })
 
-test('each failure is named by what it was', async () => {
+test('each failure is logged under its kind', async () => {
   const { errors, lines } = await logs()
   const session = sessionFrom(from('192.0.2.1'))
   const late = new HookTimeoutError()

@@ -39,7 +39,7 @@ describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
   const peer = { level: 'INFO', sessionId: expect.any(String), remote: '127.0.0.1', remotePort: expect.any(Number) }
   const known = { ...peer, hello: 'client.example' }
 
-  test('commands, and what is no command', { timeout: TIMEOUT_MS }, async () => {
+  test('refused commands are logged, and lines that are no command', { timeout: TIMEOUT_MS }, async () => {
     const flags = ['--users', USER, '--auth-without-tls', '--max-bad-commands', '100', '--store', 'memory:']
     const running = await serve(flags, { command })
     const client = await greeted(running)
@@ -71,7 +71,7 @@ describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
     ])
   })
 
-  test('connections: too many, HTTP, talking too early, no more time', { timeout: TIMEOUT_MS }, async () => {
+  test('refused connections are logged: too many, HTTP, early data, timeout', { timeout: TIMEOUT_MS }, async () => {
     const limits = ['--max-connections-per-address', '4', '--idle-timeout-ms', '2s', '--greeting-delay-ms', '500ms']
     const running = await serve([...limits, '--store', 'memory:'], { command })
     const port = running.ports[0] as number
@@ -95,7 +95,7 @@ describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
     ])
   })
 
-  test('messages: too large, too slow, given up', { timeout: TIMEOUT_MS }, async () => {
+  test('refused messages are logged: too large, too slow, given up', { timeout: TIMEOUT_MS }, async () => {
     const limits = ['--max-message-bytes', '1000', '--data-timeout-ms', '1s']
     const running = await serve([...limits, '--store', 'memory:'], { command })
     const begin = async (): Promise<Client> => {

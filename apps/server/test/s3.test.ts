@@ -26,7 +26,7 @@ async function bucket(): Promise<{ store: string; env: Record<string, string> }>
   }
 }
 
-test('sweep: the newest that fit are kept, and the server goes on', { timeout: 60_000 }, async () => {
+test('sweep keeps the newest mail that fits, and the server goes on', { timeout: 60_000 }, async () => {
   const { store, env } = await bucket()
   const server = await serve(['--store', store], { env })
   const client = await Client.connect(server.ports[0] as number)
@@ -121,7 +121,7 @@ describe('a mistake is one line on stderr, and no secret is in it', () => {
     expectOneLine(await postern(['serve', '--store', store], { env }), line, 2)
   })
 
-  test.concurrent('a server that refuses: it is told at the start', async () => {
+  test.concurrent('a refusal of S3 at the start', async () => {
     const { store, env } = await bucket()
     const wrong = { ...env, AWS_SECRET_ACCESS_KEY: 'hunter2' }
     expectOneLine(
@@ -133,7 +133,7 @@ describe('a mistake is one line on stderr, and no secret is in it', () => {
     expectOneLine(await postern(['list', '--store', nowhere], { env }), /: S3 answered 404 NoSuchBucket/, 1)
   })
 
-  test.concurrent('credentials of the config file', async () => {
+  test.concurrent('wrong credentials in the config file', async () => {
     const cwd = scratch()
     const { store } = await bucket()
     writeFileSync(
@@ -145,7 +145,7 @@ describe('a mistake is one line on stderr, and no secret is in it', () => {
     expectOneLine(await postern(['list'], { cwd }), line, 2)
   })
 
-  test.concurrent('Deno that may not connect', async () => {
+  test.concurrent('Deno without the permission to connect', async () => {
     const { store, env } = await bucket()
     const [deno, ...args] = COMMANDS.deno
     const command = [
@@ -163,7 +163,7 @@ describe('a mistake is one line on stderr, and no secret is in it', () => {
   })
 })
 
-test('a function of the config file gives credentials, anew for each request', async () => {
+test('a function of the config file is asked for credentials before each request', async () => {
   const cwd = scratch()
   const { store } = await bucket()
   const config = `

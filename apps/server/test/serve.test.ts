@@ -97,7 +97,7 @@ function port(running: Running, index = 0): number {
 }
 
 describe.concurrent('from the first command to the first message', () => {
-  test('the block says where, and how to go on; each message is a line; Ctrl-C ends it with 0', async () => {
+  test('the start block names addresses and commands, each message is a line, and Ctrl-C ends with 0', async () => {
     const running = await serve([])
     const at = port(running)
     const block = running.stdout()
@@ -132,7 +132,7 @@ describe.concurrent('from the first command to the first message', () => {
 
   testWith(
     [CURL, CURL_PROXY],
-    'where this machine is trusted as a proxy, the printed command is one that says who it is',
+    'if this machine is a trusted proxy, the printed command sends a PROXY header',
     async () => {
       const running = await serve(['--proxy-from', '127.0.0.0/8'])
       expect(running.stdout()).not.toContain('swaks')
@@ -163,7 +163,7 @@ describe.concurrent('from the first command to the first message', () => {
     },
   )
 
-  test('postern.config.ts, its hooks and its own store', async () => {
+  test('serve uses the hooks and the store of postern.config.ts', async () => {
     const cwd = scratch()
     symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
     writeFileSync(
@@ -192,7 +192,7 @@ describe.concurrent('from the first command to the first message', () => {
     expect(await listed(running)).toHaveLength(1)
   })
 
-  test('an own data hook answers for what it reads; the store keeps what it leaves; an own authenticate hook decides first', async () => {
+  test('a data hook answers for messages that it reads, the store keeps the others, and an authenticate hook is asked first', async () => {
     const cwd = scratch()
     symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
     writeFileSync(
@@ -224,7 +224,7 @@ describe.concurrent('from the first command to the first message', () => {
     expect((await listed(running)).map(({ session }) => session.user)).toEqual(['own@example.com'])
   })
 
-  testWith([TERMINAL], 'on a terminal the log is lines for people, and nothing is said twice', async () => {
+  testWith([TERMINAL], 'on a terminal the log is in pretty format, and nothing is written twice', async () => {
     const cwd = scratch()
     // `exec`, as a shell that stays would get the Ctrl-C too, and some answer with 130 whatever Postern says.
     const command = `exec "${process.execPath}" "${MAIN}" serve --listen smtp://127.0.0.1:0 --store memory: --log-level debug`
@@ -251,7 +251,7 @@ describe.concurrent('from the first command to the first message', () => {
     expect(seen).not.toContain('x\x1b[31m')
   })
 
-  test('--log-format json leaves standard output alone', async () => {
+  test('--log-format json writes nothing to standard output', async () => {
     const running = await serve(['--log-format', 'json', '--store', 'memory:'])
     await sendMail(port(running))
     await running.says(/"message":"message kept"/)
@@ -274,7 +274,7 @@ describe.concurrent('from the first command to the first message', () => {
     expect(events[1].sessionId).toMatch(/^\w{26}$/)
   })
 
-  test('a reader of standard output that goes away does not take the server with it', async () => {
+  test('the server goes on if the reader of its standard output goes away', async () => {
     const running = await serve([])
     running.child.stdout?.destroy()
     for (let i = 0; i < 3; i++) expect(await sendMail(port(running))).toBe('sent')
@@ -285,7 +285,7 @@ describe.concurrent('from the first command to the first message', () => {
 })
 
 describe.concurrent('TLS and AUTH', () => {
-  test('STARTTLS is on offer with a certificate, and only then', async () => {
+  test('STARTTLS is offered only with a certificate', async () => {
     const without = await serve(['--store', 'memory:'])
     expect(await (await Client.connect(port(without))).ehlo()).not.toContain('STARTTLS')
     const running = await serve(['--store', 'memory:', '--self-signed'])
@@ -294,7 +294,7 @@ describe.concurrent('TLS and AUTH', () => {
     await running.says(/^kept .*, ESMTPS$/m)
   })
 
-  test('submission takes mail only under TLS, from users with the right password', async () => {
+  test('submission accepts mail only under TLS, from users with the right password', async () => {
     const users = [`ann:${cheapHash('correct horse')}`, `bob@example.com:${cheapHash('b0b')}`]
     const listens = ['submission://127.0.0.1:0', 'submissions://127.0.0.1:0', 'smtp://127.0.0.1:0']
     const flags = ['--self-signed', '--max-failed-auths', '10', ...users.flatMap((user) => ['--users', user])]
@@ -323,7 +323,7 @@ describe.concurrent('TLS and AUTH', () => {
     await running.says(/"message":"login refused".*"user":"eve"/)
   })
 
-  test('nobody may act for another; AUTH without TLS only where it is asked for', async () => {
+  test('a user cannot log in as another one, and AUTH without TLS needs its option', async () => {
     const running = await serve(['--store', 'memory:', '--users', `ann:${cheapHash('pw')}`, '--auth-without-tls'])
     const plain = (...words: string[]): string => `AUTH PLAIN ${Buffer.from(words.join('\0')).toString('base64')}`
     const client = await Client.connect(port(running))
@@ -332,7 +332,7 @@ describe.concurrent('TLS and AUTH', () => {
     expect(await client.command(plain('ann', 'ann', 'pw'))).toMatch(/^235 2\.7\.0 /)
   })
 
-  test('no secret is in what it says, whatever it logs', async () => {
+  test('no secret is in the output at any log level', async () => {
     const secret = 'v3ry-s3cret'
     const hash = cheapHash(secret)
     const args = [
@@ -361,7 +361,7 @@ describe.concurrent('TLS and AUTH', () => {
     expect(said).not.toContain('Hello.')
   })
 
-  test('certificates by host name, and client certificates', async () => {
+  test('certificates are chosen by host name, and client certificates are verified', async () => {
     const cwd = scratch()
     for (const name of ['main', 'other', 'client']) await certificate(cwd, name)
     writeFileSync(
@@ -403,7 +403,7 @@ describe.concurrent('TLS and AUTH', () => {
 })
 
 describe.concurrent('stopping', () => {
-  test('a message in DATA is finished and answered; the idle are told to go', async () => {
+  test('a message in DATA is finished and answered, and idle sessions get 421', async () => {
     const running = await serve([])
     const [busy, idle] = [await Client.connect(port(running)), await Client.connect(port(running))]
     await idle.ehlo()
@@ -417,7 +417,7 @@ describe.concurrent('stopping', () => {
     expect(await listed(running)).toHaveLength(1)
   })
 
-  test('past the grace time it ends all the same; nothing half is kept', async () => {
+  test('the server ends after the grace time, and keeps no incomplete message', async () => {
     const running = await serve(['--grace-ms', '300ms'])
     const client = await Client.connect(port(running))
     await client.data('Subject: Half')
@@ -426,7 +426,7 @@ describe.concurrent('stopping', () => {
     expect(await listed(running)).toEqual([])
   })
 
-  test('a second signal stops it at once', async () => {
+  test('a second signal stops the server at once', async () => {
     const running = await serve([])
     const client = await Client.connect(port(running))
     await client.data('Subject: Half')
@@ -437,7 +437,7 @@ describe.concurrent('stopping', () => {
     expect(running.stdout()).toMatch(/Stopped at once\.\n$/)
   })
 
-  test('an error that nobody caught ends it with 1, after a word in the log', async () => {
+  test('an uncaught error is logged and ends the server with 1', async () => {
     const cwd = scratch()
     writeFileSync(
       join(cwd, 'postern.config.ts'),
@@ -450,8 +450,8 @@ describe.concurrent('stopping', () => {
   })
 })
 
-describe.concurrent('what keeps it from serving is one line, exit code 2', () => {
-  test('a port that is taken', async () => {
+describe.concurrent('an error at the start is one line, exit code 2', () => {
+  test('a port that is in use', async () => {
     const taken = createServer().listen(0, '127.0.0.1')
     taken.unref()
     await once(taken, 'listening')
@@ -463,7 +463,7 @@ describe.concurrent('what keeps it from serving is one line, exit code 2', () =>
     expect([code, stdout]).toEqual([2, ''])
   })
 
-  test('an address that is not of this machine', async () => {
+  test('an address of another machine', async () => {
     const { code, stderr } = await postern(['serve', '--listen', 'smtp://192.0.2.1:2525'])
     expect(stderr).toMatch(/^postern: --listen smtp:\/\/192\.0\.2\.1:2525: this machine has no such address; .*\n$/)
     expect(code).toBe(2)
@@ -480,7 +480,7 @@ describe.concurrent('what keeps it from serving is one line, exit code 2', () =>
     expect([code, stdout]).toEqual([2, ''])
   })
 
-  test.each(['serve', 'list', 'delete'])('a store of another layout, to postern %s', async (command) => {
+  test.each(['serve', 'list', 'delete'])('a store of another layout, for postern %s', async (command) => {
     const cwd = scratch()
     mkdirSync(join(cwd, 'mail'))
     writeFileSync(join(cwd, 'mail/.postern'), 'maildir 1\n')
@@ -515,7 +515,7 @@ describe.concurrent('what keeps it from serving is one line, exit code 2', () =>
   })
 })
 
-test('an unknown user costs what a known one costs', async () => {
+test('a check of an unknown user takes as long as of a known one', async () => {
   const password = parsePasswordHash(await hashPassword('right'))
   if (password === undefined) throw new Error('no hash')
   const book = new PasswordBook([{ name: 'ann', password }])

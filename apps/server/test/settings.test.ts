@@ -17,7 +17,7 @@ function configFile(text: string): string {
 }
 
 describe('sources', () => {
-  test('a flag outranks the environment, which outranks the file, which outranks the default', async () => {
+  test('a flag overrides the environment, which overrides the file, which overrides the default', async () => {
     const config = configFile(
       "export default { hostname: 'file.example', banner: 'File', maxRecipients: 7, addresses: 'lenient' }",
     )
@@ -34,19 +34,19 @@ describe('sources', () => {
     expect(options).toMatchObject({ debug: false, selfSigned: false })
   })
 
-  test('POSTERN_CONFIG names the file, --config outranks it', async () => {
+  test('POSTERN_CONFIG names the file, --config overrides it', async () => {
     const one = configFile("export default { hostname: 'one.example' }")
     const other = configFile("export default { hostname: 'other.example' }")
     expect((await readSettings({}, { POSTERN_CONFIG: one })).options.hostname).toBe('one.example')
     expect((await readSettings({ config: other }, { POSTERN_CONFIG: one })).options.hostname).toBe('other.example')
   })
 
-  test('an empty variable is none, and the variables of a Kubernetes service are nobody’s typos', async () => {
+  test('an empty variable is ignored, and so are the variables of a Kubernetes service', async () => {
     const env = { POSTERN_HOSTNAME: ' ', POSTERN_SERVICE_HOST: '10.0.0.1', POSTERN_PORT_25_TCP: 'tcp://10.0.0.1:25' }
     expect((await readSettings({ hostname: 'a.example' }, env)).options.hostname).toBe('a.example')
   })
 
-  test('lists: a repeated flag, words of a variable, an array or one value in the file', async () => {
+  test('a list is a repeated flag, words of a variable, or an array or one value in the file', async () => {
     const urls = ['smtp://127.0.0.1:1', 'smtp://[::1]:2']
     const one = await readSettings({ listen: urls }, {})
     const two = await readSettings({}, { POSTERN_LISTEN: `${urls[0]}\n  ${urls[1]}` })
@@ -58,7 +58,7 @@ describe('sources', () => {
     ])
   })
 
-  test('sizes and times are read in every source; hooks come through as they are', async () => {
+  test('sizes and times are read in every source, and hooks are used unchanged', async () => {
     const config = configFile("export default { idleTimeoutMs: '2m', maxDrainBytes: 5, handlers: { rcpt() {} } }")
     const { options } = await readSettings({ config, maxMessageBytes: '10MB' }, { POSTERN_DATA_TIMEOUT_MS: '1500ms' })
     expect(options).toMatchObject({
@@ -314,7 +314,7 @@ describe('a mistake is one line on stderr and exit code 2', () => {
     expect(code).toBe(2)
   })
 
-  test.concurrent('in postern.config.ts of the working directory', async () => {
+  test.concurrent('also in postern.config.ts of the working directory', async () => {
     const cwd = scratch()
     writeFileSync(join(cwd, 'postern.config.ts'), 'export default { maxRecipient: 5 }')
     const { code, stderr } = await postern(['serve'], { cwd })
@@ -324,7 +324,7 @@ describe('a mistake is one line on stderr and exit code 2', () => {
     expect(code).toBe(2)
   })
 
-  test.concurrent('secrets are not in it', async () => {
+  test.concurrent('and contains no secret', async () => {
     const env = { POSTERN_TLS_PASSPHRASE: 'hunter2', POSTERN_USERS: 'ann:hunter2' }
     const { stderr } = await postern(['serve', '--users', 'bob:hunter3'], { env })
     expect(stderr).toMatch(/^postern: POSTERN_USERS: /)
@@ -332,7 +332,7 @@ describe('a mistake is one line on stderr and exit code 2', () => {
   })
 })
 
-test('defineConfig comes from @postern/server/config, and imports nothing heavy', async () => {
+test('defineConfig of @postern/server/config gives the options unchanged', async () => {
   const cwd = join(import.meta.dirname, '..', 'node_modules', '.config-test')
   mkdirSync(cwd, { recursive: true })
   onTestFinished(() => rmSync(cwd, { recursive: true }))

@@ -134,7 +134,7 @@ test.concurrent.each(RUNTIME_NAMES)('on %s, SIGTERM ends a start that waits for 
 })
 
 test.concurrent.each(ROWS)(
-  'on %s, SIGHUP leaves %s running where there is nothing to read again, and says so',
+  'on %s, SIGHUP leaves %s running if there are no certificate files, and the log says so',
   { timeout: TIMEOUT_MS },
   async (runtime, way) => {
     for (const flags of [[], ['--self-signed']]) {
@@ -148,7 +148,7 @@ test.concurrent.each(ROWS)(
   },
 )
 
-test.concurrent.each(RUNTIME_NAMES)('on %s, SIGHUP during the start is acted on after it', async (runtime) => {
+test.concurrent.each(RUNTIME_NAMES)('on %s, SIGHUP during the start takes effect after it', async (runtime) => {
   const cwd = scratch()
   const { key, cert } = await selfSigned()
   writeFileSync(join(cwd, 'key.pem'), key)

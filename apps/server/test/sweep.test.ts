@@ -45,7 +45,7 @@ const files = (cwd: string): string[] =>
   )
 
 describe.concurrent('postern sweep', () => {
-  test('removes what never committed and is old, and keeps all mail where nothing else is said', async () => {
+  test('removes old leftovers, and keeps all mail if no limit is given', async () => {
     const { cwd, ids } = await store()
     const { stdout, stderr, code } = await postern(['sweep'], { cwd })
     expect(stdout).toBe(
@@ -57,7 +57,7 @@ describe.concurrent('postern sweep', () => {
     expect((await postern(['sweep'], { cwd })).stdout).toContain('removed leftovers: 0 messages, 0 temporary files\n')
   })
 
-  test('keeps the newest that fit, and says so as JSON', async () => {
+  test('keeps the newest mail that fits, and prints JSON', async () => {
     const { cwd, ids, sizes } = await store()
     const { stdout, code } = await postern(['sweep', '--keep-count', '3', '--json'], { cwd })
     expect(JSON.parse(stdout)).toEqual({
@@ -69,7 +69,7 @@ describe.concurrent('postern sweep', () => {
     expect(files(cwd)).toHaveLength(2 * 3 + 2)
   })
 
-  test('by age, from the environment: of this store everything', async () => {
+  test('removes all mail that is older than the age in the environment', async () => {
     const { cwd, ids, sizes } = await store()
     const { stdout } = await postern(['sweep', '--json'], { cwd, env: { POSTERN_KEEP_AGE_MS: '30d' } })
     expect(JSON.parse(stdout).expired).toEqual({ messages: ids.length, bytes: sum(sizes) })
@@ -81,7 +81,7 @@ describe.concurrent('postern sweep', () => {
     [['--older-than', '0'], /^postern: --older-than: "0" is not a time such as 1d, from 130m: /],
     [['--older-than', '1d', '--session-timeout-ms', '20h'], / --older-than: "1d" is not .* from 2410m: /],
     [['--store', 'memory:'], /^postern: --store memory: keeps mail only in the running server/],
-  ])('%j is refused, and nothing is touched', async (flags, line) => {
+  ])('refuses %j, and removes nothing', async (flags, line) => {
     const { cwd } = await store()
     const before = files(cwd)
     const { stdout, stderr, code } = await postern(['sweep', ...flags], { cwd })
@@ -96,11 +96,11 @@ describe.concurrent('postern sweep', () => {
     ['keepAgeMs', '30', '"30" is not a time such as 30s or 5m, from 1m, or Infinity'],
     ['keepBytes', '10', '"10" is not a size such as 25MiB or 10MB, from 1MiB, or Infinity'],
     ['keepCount', '0', '"0" is not a whole number, from 1, or Infinity'],
-  ])('%s %s is no limit', async (name, value, message) => {
+  ])('refuses %s %s as a limit', async (name, value, message) => {
     await expect(readSettings({ [name]: value }, {})).rejects.toThrow(message)
   })
 
-  test('as young as the servers allow', async () => {
+  test("accepts the smallest age that the servers' timeouts allow", async () => {
     const { cwd } = await store()
     const flags = ['--older-than', '4m', '--session-timeout-ms', '1m', '--hook-timeout-ms', '1m', '--json']
     expect(JSON.parse((await postern(['sweep', ...flags], { cwd })).stdout).swept).toEqual({
@@ -112,7 +112,7 @@ describe.concurrent('postern sweep', () => {
 
 describe('a server', () => {
   test.each(Object.entries(COMMANDS))(
-    'on %s keeps the newest when it starts, and logs what it removed',
+    'on %s keeps the newest mail when it starts, and logs what it removed',
     async (_, command) => {
       const { cwd, ids, sizes } = await store()
       const running = await serve(['--log-format', 'json', '--keep-count', '2'], { cwd, command })
@@ -126,7 +126,7 @@ describe('a server', () => {
     },
   )
 
-  test('says in its first block how much it keeps', async () => {
+  test('says in its start block how much it keeps', async () => {
     const running = await serve(['--keep-count', '1', '--keep-bytes', '10GB', '--keep-age-ms', '30d'])
     expect(running.stdout()).toMatch(
       /^ {2}Keeps +the newest mail, up to 1 message and 10GB and 30d old; older mail is removed$/m,
@@ -134,7 +134,7 @@ describe('a server', () => {
     expect((await serve([])).stdout()).not.toContain('Keeps')
   })
 
-  test('does not begin on a store of the config file that lacks a method', async () => {
+  test('does not start with a store of the config file that lacks a method', async () => {
     const cwd = scratch()
     const store = '{ save() {}, load() {}, list() {}, delete() {}, bounce() {}, sweep: 1 }'
     writeFileSync(join(cwd, 'postern.config.mjs'), `export default { store: ${store} }`)
@@ -145,7 +145,7 @@ describe('a server', () => {
     })
   })
 
-  test('a store that can not do it is no reason to stop', async () => {
+  test('goes on if its store cannot remove mail', async () => {
     const cwd = scratch()
     const store = `{
       save() {}, load() {}, list() {}, delete() {}, bounce() {},
@@ -191,7 +191,7 @@ describe('as time goes by', () => {
   const passed = (hours: number): Promise<unknown> => vi.advanceTimersByTimeAsync(hours * HOUR_MS)
   const times = (what: string): number => asked.filter((each) => each.startsWith(what)).length
 
-  test('it sweeps daily and expires hourly, until it is stopped', async () => {
+  test('the server sweeps daily and expires hourly, until it stops', async () => {
     const stop = startUpkeep(mail, options, log)
     await passed(0)
     expect(asked).toEqual(['sweep 86400000', 'expire'])
@@ -205,7 +205,7 @@ describe('as time goes by', () => {
     expect(asked).toHaveLength(27)
   })
 
-  test('one that failed is tried again, and one that lasts is not joined by another', async () => {
+  test('a failed round is tried again, and no round begins while another one runs', async () => {
     expiring = Promise.reject(new Error('not now'))
     startUpkeep(mail, options, log)
     await passed(1)
@@ -221,7 +221,7 @@ describe('as time goes by', () => {
     expect([times('sweep'), times('expire')]).toEqual([2, 4])
   })
 
-  test('where no limit is set nothing is looked at', async () => {
+  test('without limits the server sweeps, and removes nothing by age or size', async () => {
     startUpkeep(mail, { ...options, keepCount: Infinity }, log)
     await passed(3)
     expect(asked).toEqual(['sweep 86400000'])

@@ -9,7 +9,7 @@ const expected = randomHash()
 const check = (password: string): PasswordCheck => ({ password, expected })
 const never = new AbortController().signal
 
-test('a worker’s logins are the server’s, and a worker that ends gives back their places', async () => {
+test('logins of all workers share one set of limits, and a worker that ends gives back its places', async () => {
   const runner = new ByHand()
   const local = new LocalLogins({
     runner,

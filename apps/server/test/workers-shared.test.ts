@@ -52,7 +52,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ does: fc.constant('die' as const), worker }) },
 )
 
-test('workers together let in whom one Admission lets in, also when one of them dies', () => {
+test('workers together admit the same connections as one Admission, also if one of them dies', () => {
   fc.assert(
     fc.property(
       fc.record({
@@ -102,7 +102,7 @@ test('workers together let in whom one Admission lets in, also when one of them 
   )
 })
 
-test('threads at the same time never let in one too many, and leave nothing behind', async () => {
+test('concurrent threads never exceed the limits, and give back every place', async () => {
   const memory: AdmissionMemory = admissionMemory({ maxConnections: 6, maxConnectionsPerAddress: 2 }, WORKERS)
   // How many are inside, of each address and in all, as the threads count it; then the most that any of them saw; then all entries.
   const seen = new Int32Array(new SharedArrayBuffer(4 * 16))
@@ -120,7 +120,7 @@ test('threads at the same time never let in one too many, and leave nothing behi
   expect(memory.words.every((word) => word === 0)).toBe(true)
 })
 
-test('the hash of addresses is HalfSipHash-2-4, as its reference code has it', () => {
+test('the hash of addresses gives the results of the HalfSipHash-2-4 reference code', () => {
   const key = [0x03020100, 0x07060504] as const
   const text = Array.from({ length: 8 }, (_, i) => String.fromCharCode(i)).join('')
   const hex = [0, 1, 2, 3, 8].map((length) => {
@@ -132,7 +132,7 @@ test('the hash of addresses is HalfSipHash-2-4, as its reference code has it', (
   expect(hex).toEqual(published)
 })
 
-test('for as many connections as can be configured, it takes no more than it can', () => {
+test('the shared memory has a bounded size for any maxConnections', () => {
   const memory = admissionMemory({ maxConnections: 10_000_000, maxConnectionsPerAddress: 1 }, 2)
   expect(memory.words.byteLength).toBeLessThan(20 * 1024 * 1024)
   const admission = new SharedAdmission(memory, 1)
@@ -140,7 +140,7 @@ test('for as many connections as can be configured, it takes no more than it can
   expect(admission.enter(remote('ipv4', '192.0.2.1'))).toBeUndefined()
 })
 
-test('stores of all workers share one bound on memory, and what one held that died is there for others', () => {
+test('stores of all workers share one bound on memory, and a worker that dies gives back its part', () => {
   const shared = makeShared({ maxConnections: 1, maxConnectionsPerAddress: 1 }, 2)
   const [one, other] = [0, 1].map((worker) => new Allowance(1_000, sharedByteCount(shared, worker)).share({}))
   one?.take(600)
@@ -153,7 +153,7 @@ test('stores of all workers share one bound on memory, and what one held that di
   expect([...shared.bufferedBytes]).toEqual([0, 0])
 })
 
-test('lines of several threads are whole, however long they are and however slow their reader is', async () => {
+test('lines of several threads are never mixed, however long they are and however slow the reader is', async () => {
   // A pipe, as none of this process's own is.
   const command = '"$0" "$1" | { sleep 0.2; cat; }'
   const { stdout } = await run('sh', ['-c', command, process.execPath, join(import.meta.dirname, 'output-program.ts')])

@@ -274,7 +274,7 @@ test.concurrent.each(Object.entries(RUNTIMES))(
 )
 
 test.concurrent.each(Object.entries(RUNTIMES))(
-  'on %s an idle session goes for a newcomer, in the worker that takes the newcomer in',
+  'on %s an idle session loses its place to a newcomer in the same worker',
   { timeout: TIMEOUT_MS },
   async (_, command) => {
     const flags = ['--max-connections', '8', '--idle-timeout-ms', '60s', '--workers', '2']
@@ -300,7 +300,7 @@ test.concurrent.each(Object.entries(RUNTIMES))(
 )
 
 test.concurrent.each(Object.entries(RUNTIMES))(
-  'on %s an address that is taken is taken, also by workers; a second signal stops all of them at once',
+  'on %s workers refuse an address that is in use, and a second signal stops all of them at once',
   { timeout: TIMEOUT_MS },
   async (_, command) => {
     const running = await serve(['--workers', '2'], { command })
@@ -317,7 +317,7 @@ test.concurrent.each(Object.entries(RUNTIMES))(
   },
 )
 
-test.concurrent('what a worker cannot begin with is said in one line', async () => {
+test.concurrent('an error at the start of a worker is one line', async () => {
   const inThread = `import { isMainThread } from 'node:worker_threads'
     if (!isMainThread) throw new Error('not in a thread')
     export default {}`
@@ -337,7 +337,7 @@ test.concurrent('a server whose workers can no longer start ends, and says why',
   expect(running.stderr().match(/"a worker cannot start".*workers in postern\.config\.ts: 0 is not/g)).toHaveLength(5)
 })
 
-test.concurrent('on Deno it takes a flag, and the error names it', async () => {
+test.concurrent('on Deno --workers needs a flag, and the error names it', async () => {
   const { code, stderr } = await postern(['serve', '--workers', '2'], { command: DENO })
   expect([code, stderr]).toEqual([2, 'postern: --workers 2: Deno needs its flag --unstable-net to share a port\n'])
 })

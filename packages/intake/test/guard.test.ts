@@ -29,7 +29,7 @@ function ask(...guards: readonly Guard[]): Verdict | Promise<Verdict> {
 }
 
 describe('guards', () => {
-  test('a hook that no guard has is left out', () => {
+  test('the result has no hook that no guard has', () => {
     expect(Object.keys(askGuards([{ name: 'none' }, answering('one', NO, [])]))).toEqual(['rcpt'])
   })
 
@@ -39,17 +39,17 @@ describe('guards', () => {
     expect(asked).toEqual(['a', 'b'])
   })
 
-  test('where nobody refuses, the first answer counts', () => {
+  test('if nobody refuses, the first answer counts', () => {
     const other = reply(250, '2.1.5', 'Other')
     expect(ask(answering('a', undefined, []), answering('b', FINE, []), answering('c', other, []))).toBe(FINE)
     expect(ask(answering('a', undefined, []), answering('b', undefined, []))).toBeUndefined()
   })
 
-  test('answers that are there at once make no promise', () => {
+  test('no promise is made if all guards answer at once', () => {
     expect(isReply(ask(answering('a', FINE, []), answering('b', undefined, [])))).toBe(true)
   })
 
-  test('a guard that answers late is waited for before the next one is asked', async () => {
+  test('the next guard is asked after a late guard has answered', async () => {
     const asked: string[] = []
     const { promise, resolve } = Promise.withResolvers<Verdict>()
     const verdict = ask(answering('a', FINE, asked), answering('b', promise, asked), answering('c', NO, asked))
@@ -62,7 +62,7 @@ describe('guards', () => {
     expect(asked).toHaveLength(3)
   })
 
-  test('a guard that throws is not taken for one that accepts', async () => {
+  test('an error of a guard is thrown, and does not count as acceptance', async () => {
     const broken: Guard = {
       name: 'broken',
       rcpt() {
@@ -74,7 +74,7 @@ describe('guards', () => {
     await expect(ask(answering('a', FINE, []), late)).rejects.toThrow('late')
   })
 
-  test('all are told that a session is over, also after one that fails', async () => {
+  test('every guard is told of the end of a session, also if one of them fails', async () => {
     const told: string[] = []
     const telling = (name: string, fails: boolean): Guard => ({
       name,
@@ -117,13 +117,13 @@ describe('the guard of domains', () => {
     ['[192.0.2.1]', false],
     ['org', false],
     ['', true],
-  ])('of example.com and *.example.org, %j is taken: %s', (domain, isTaken) => {
+  ])('with example.com and *.example.org, %j is accepted: %s', (domain, isTaken) => {
     const guard = domainsGuard(['example.com', '*.example.org'])
     const answer = guard.rcpt(to(domain))
     expect(answer?.wire).toBe(isTaken ? undefined : '550 5.7.1 No mail is taken for this domain here\r\n')
   })
 
-  test('* takes every domain', () => {
+  test('* accepts every domain', () => {
     expect(domainsGuard(['*']).rcpt(to('example.net'))).toBeUndefined()
   })
 })

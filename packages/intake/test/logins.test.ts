@@ -53,7 +53,7 @@ describe('the queue', () => {
     )
   })
 
-  test('gives each item out once, or lets it be taken out once', () => {
+  test('returns each item once, or removes it once', () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(item, fc.nat()), { maxLength: 80 }), (steps) => {
         const queue = new FairQueue<string>()
@@ -85,14 +85,14 @@ describe('the queue', () => {
     )
   })
 
-  test('serves lower ranks first, and every fourth time whoever waits longest', () => {
+  test('serves lower ranks first, and every fourth time the item that has waited longest', () => {
     const queue = new FairQueue<string>()
     for (let i = 0; i < 4; i++)
       for (const rank of [2, 1, 0]) queue.push({ rank, address: `${rank}${i}`, value: `${rank}${i}` })
     expect(Array.from({ length: 12 }, () => queue.shift()).join(' ')).toBe('03 02 01 20 00 13 12 10 11 23 22 21')
   })
 
-  test('serves who has just come before those that already wait for their first turn', () => {
+  test('serves the latest new address before others that wait for their first turn', () => {
     const queue = new FairQueue<string>()
     const push = (address: string): void => queue.push({ rank: 1, address, value: address })
     for (let i = 0; i < 100; i++) push(`guesser ${i}`)
@@ -109,7 +109,7 @@ describe('the queue', () => {
 })
 
 describe('the table of failures', () => {
-  test('counts, and forgets a key that has been quiet for long enough', () => {
+  test('counts failures, and forgets a key that has not failed for long enough', () => {
     const table = new FailureTable(10, 1_000)
     table.add('a', 0)
     table.add('a', 900)
@@ -123,7 +123,7 @@ describe('the table of failures', () => {
     expect(table.size).toBe(0)
   })
 
-  test('keeps whoever guesses most when a flood of others fills it', () => {
+  test('keeps the keys with most failures when a flood of others fills it', () => {
     const table = new FailureTable(100, Infinity)
     for (let i = 0; i < 20; i++) for (const worst of ['x', 'y', 'z']) table.add(worst, i)
     table.add('twice', 20)
@@ -134,7 +134,7 @@ describe('the table of failures', () => {
     expect(table.find('flood 9999', 20_000)?.count).toBe(1)
   })
 
-  test('lets what is over go first', () => {
+  test('forgets expired keys first', () => {
     const table = new FailureTable(2, 1_000)
     for (let i = 0; i < 20; i++) table.add('old', 0)
     table.add('new', 500)
@@ -142,7 +142,7 @@ describe('the table of failures', () => {
     expect([table.find('new', 1_000)?.count, table.size]).toEqual([1, 2])
   })
 
-  test('holds never more keys than it may, and counts as a plain map does where it holds all', () => {
+  test('never exceeds its number of keys, and counts like a plain map while all keys fit', () => {
     const step = fc.record({ key: fc.constantFrom(...'abcdefgh'), back: fc.nat({ max: 4 }) })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100 }), fc.integer({ min: 1, max: 8 }), (steps, maxKeys) => {
@@ -178,14 +178,14 @@ describe('penalties', () => {
     expect(table.standing(keys, 3_600_000)).toMatchObject({ rank: 1, delayMs: 0, accountDelayMs: 0 })
   })
 
-  test('an account waits half a second at the most, whoever guesses: its owner is not locked out', () => {
+  test('an account waits half a second at most, so that guesses do not lock out its owner', () => {
     const table = penalties()
     for (let i = 0; i < 1_000; i++) fail(table, table.keysOf({ address: `192.0.2.${i}`, account: 'ann' }), 3)
     const owner = table.keysOf({ address: '198.51.100.1', account: 'ann' })
     expect(table.standing(owner, 0)).toMatchObject({ rank: 1, delayMs: 0, accountDelayMs: 500 })
   })
 
-  test('a success takes back what the same account has cost its address, and not what others have', () => {
+  test('a success removes the failures of its account from the address, and not those of other accounts', () => {
     const table = penalties()
     const [ann, bob] = ['ann', 'bob'].map((account) => table.keysOf({ address: '192.0.2.1', account })) as [
       LoginKeys,
@@ -202,7 +202,7 @@ describe('penalties', () => {
     expect(table.standing(ann, 0)).toMatchObject({ rank: 2, delayMs: 30_000 })
   })
 
-  test('names that differ in case alone are one account; without an address the account pays for itself', () => {
+  test('names that differ only in case are one account; without an address, failures delay the account', () => {
     const table = penalties()
     const [one, other, elsewhere] = [
       ['', 'Ann'],
@@ -215,7 +215,7 @@ describe('penalties', () => {
     expect(one.address).toBe('')
   })
 
-  test('keeps no more than so many of anything, and no name as it came', () => {
+  test('stores a bounded number of keys, and no name in plain text', () => {
     const table = new Penalties(3)
     const name = 'x'.repeat(100_000)
     const keys = table.keysOf({ address: '192.0.2.1', account: name })
@@ -251,7 +251,7 @@ describe('turns', () => {
     return turn
   }
 
-  test('two logins of an address that has failed do not halve its delay', () => {
+  test('an address that has failed waits its full delay, also with two logins at a time', () => {
     const penalties = new Penalties()
     const turns = new Turns(penalties)
     const first = entered(turns, penalties, 'a')
@@ -274,7 +274,7 @@ describe('turns', () => {
     expect(entered(turns, penalties, 'b').heard).toEqual(['begin'])
   })
 
-  test('who would wait too long is refused at once, also when that turns out later', () => {
+  test('a login that would wait too long is refused at once, or as soon as that is known', () => {
     const penalties = new Penalties()
     const turns = new Turns(penalties)
     const burst = Array.from({ length: 30 }, () => entered(turns, penalties, 'a'))
@@ -289,7 +289,7 @@ describe('turns', () => {
     expect(waits.heard).toEqual(['begin'])
   })
 
-  test('a full line refuses, and when all places are taken the longest line gives one to an address that has fewer', () => {
+  test('a full line refuses; if all places are taken, the longest line gives one to an address with fewer', () => {
     const penalties = new Penalties()
     const turns = new Turns(penalties, { maxLogins: 10, maxLoginsPerAddress: 8, maxAtOncePerAddress: 1 })
     const many = Array.from({ length: 9 }, () => entered(turns, penalties, 'a'))
@@ -303,7 +303,7 @@ describe('turns', () => {
     expect(entered(turns, penalties, 'a').heard).toEqual(['busy'])
   })
 
-  test('no wait is longer than a login may take altogether', () => {
+  test('no wait is longer than a login may take in all', () => {
     const penalties = new Penalties()
     const turns = new Turns(penalties, {}, 1_000)
     for (const turn of Array.from({ length: 4 }, () => entered(turns, penalties, 'a'))) turns.end(turn, false)
@@ -312,7 +312,7 @@ describe('turns', () => {
     expect(entered(turns, penalties, 'a').heard).toEqual([])
   })
 
-  test('one that leaves gives its place to the next, and hears nothing', () => {
+  test('a login that leaves gives its place to the next, and gets no answer', () => {
     const penalties = new Penalties()
     const turns = new Turns(penalties, { maxLoginsPerAddress: 2, maxAtOncePerAddress: 1 })
     const [first, second] = [entered(turns, penalties, 'a'), entered(turns, penalties, 'a')]
@@ -324,7 +324,7 @@ describe('turns', () => {
     expect(turns.size).toBe(0)
   })
 
-  test('whatever comes, places are bounded, an address that has failed tries once at a time, and every turn hears one thing', () => {
+  test('with random logins, places are bounded, an address that has failed tries once at a time, and every login gets one answer', () => {
     const step = fc.record({
       does: fc.constantFrom('enter', 'enter', 'enter', 'right', 'wrong', 'unknown', 'leave', 'wait'),
       address: fc.constantFrom('', 'a', 'b', 'c'),
@@ -391,7 +391,7 @@ describe('logins', () => {
     return attempt
   }
 
-  test('a check whose session ends while it waits gives its place up; one that runs is answered', async () => {
+  test('a waiting check loses its place if its session ends; a running one is answered', async () => {
     const runner = new ByHand()
     const logins = new LocalLogins({ runner, maxLoginMs: 60_000, refusalDelayMs: 0 })
     const [running, gone] = [new AbortController(), new AbortController()]
@@ -409,7 +409,7 @@ describe('logins', () => {
     expect(runner.running).toHaveLength(2)
   })
 
-  test('a refusal is held back, but not past the end of its session or of the server', async () => {
+  test('a refusal is delayed, but not past the end of its session or of the server', async () => {
     const logins = new LocalLogins({ runner: new ByHand(), maxLoginMs: 600_000, limits: { maxLogins: 1 } })
     await begin(logins, 'a')
     const gone = new AbortController()
@@ -426,7 +426,7 @@ describe('logins', () => {
     expect(answered).toEqual(['0 busy', '1 busy'])
   })
 
-  test('a login that nothing answers gives its place up in time, and a late answer still counts', async () => {
+  test('a login without an answer loses its place after the timeout, and a late answer still counts', async () => {
     const limits = { maxAtOncePerAddress: 1 }
     const logins = new LocalLogins({ runner: new ByHand(), maxLoginMs: 50, refusalDelayMs: 0, limits })
     const stuck = await begin(logins, 'a')
@@ -438,7 +438,7 @@ describe('logins', () => {
     expect(typeof (await logins.begin({ address: 'b', account: 'bob' }, never))).toBe('object')
   })
 
-  test('when they are closed, all that wait are answered', async () => {
+  test('close answers all logins that wait', async () => {
     const runner = new ByHand()
     const logins = new LocalLogins({
       runner,
@@ -481,7 +481,7 @@ describe('the authenticator', () => {
     return { logins: { begin: async () => attempt }, ends, checks }
   }
 
-  test('counts what says that the password is wrong, and nothing else', async () => {
+  test('counts only answers that say that the password is wrong', async () => {
     const { logins, ends } = recorded()
     const parts = { users, handlers: {}, maxFailedAuths: 3, logins }
     const authenticate = authenticator(parts)
@@ -504,7 +504,7 @@ describe('the authenticator', () => {
     expect(ends.splice(0)).toEqual([undefined])
   })
 
-  test('checks a name that is not known at the same cost, and nothing where there are no users', async () => {
+  test('checks an unknown name at the same cost, and checks nothing if there are no users', async () => {
     const { logins, checks, ends } = recorded()
     const authenticate = authenticator({ users, handlers: {}, maxFailedAuths: 3, logins })
     await authenticate({ ...credentials('right'), username: 'nobody' }, session)
@@ -515,7 +515,7 @@ describe('the authenticator', () => {
     expect([checks.length, ends]).toEqual([1, [false, false]])
   })
 
-  test('says why a login was not tried, and closes a session at its third', async () => {
+  test('says why a login was not tried, and closes the session after the third', async () => {
     const reasons: LoginRefusal[] = ['busy', 'delayed', 'delayed']
     const logins: Logins = { begin: async () => reasons.shift() ?? 'busy' }
     const authenticate = authenticator({ users, handlers: {}, maxFailedAuths: 3, logins })
@@ -554,7 +554,7 @@ describe('check threads', () => {
     threads.close()
   })
 
-  test('what scrypt refuses fails that check alone', async () => {
+  test('parameters that scrypt refuses fail only that check', async () => {
     const threads = new CheckThreads(1)
     // RFC 7914 2: N has to be less than 2^(16 r).
     await expect(threads.run({ password: 'any', expected: { ...randomHash(), ln: 20, r: 1, p: 1 } })).rejects.toThrow()
@@ -562,7 +562,7 @@ describe('check threads', () => {
     threads.close()
   })
 
-  test('idle ones do not keep a program alive', async () => {
+  test('idle threads do not keep a program alive', async () => {
     const program = new Worker(
       `import(${JSON.stringify(new URL('../src/logins/threads.ts', import.meta.url).href)}).then(async ({ CheckThreads }) => {
         const { workerData, parentPort } = await import('node:worker_threads')
