@@ -1,4 +1,4 @@
-/** What `postern serve` says on standard output: one block when it serves, then a line for each message. */
+/** Makes the text that `postern serve` writes to standard output: a start block, then a line for each message. */
 import { resolve } from 'node:path'
 import type { MailRecord } from '@postern/storage'
 import { ANY_DOMAIN } from '@postern/intake/guards'
@@ -16,7 +16,7 @@ import { creationOf } from './store/store.ts'
 import { isDirectory, isUrl, storeName } from '../config/urls/store-url.ts'
 import { safe, table } from '../host/terminal.ts'
 
-/** The block. Its commands work as they stand. */
+/** Makes the start block of `postern serve`. Its commands can be copied and run. */
 export function announcement(settings: Settings, bound: readonly Bound[]): string {
   const { options } = settings
   const facts = [
@@ -44,7 +44,7 @@ export function announcement(settings: Settings, bound: readonly Bound[]): strin
   ].join('')
 }
 
-/** The block of `postern front`. */
+/** Makes the start block of `postern front`. */
 export function frontAnnouncement(settings: Settings, bound: readonly Bound[], to: string): string {
   const { options } = settings
   const facts = [
@@ -59,7 +59,7 @@ export function frontAnnouncement(settings: Settings, bound: readonly Bound[], t
 const MAX_RECIPIENTS_SHOWN = 3
 const MAX_NAME_LENGTH = 1_000
 
-/** The line for one message: id, from, to, size, how. */
+/** Makes the line for one message: id, sender, recipients, size, transmission type. */
 export function keptLine({ id, reversePath, forwardPaths, size, session }: MailRecord): string {
   const to = forwardPaths.slice(0, MAX_RECIPIENTS_SHOWN).map((path) => `<${shortened(path.address)}>`)
   const more = forwardPaths.length > to.length ? ` and ${forwardPaths.length - to.length} more` : ''
@@ -72,14 +72,14 @@ function shortened(name: string): string {
   return name.length > MAX_NAME_LENGTH ? `${name.slice(0, MAX_NAME_LENGTH)}…` : name
 }
 
-/** Ends the line that says that a server stops. */
+/** Makes the end of the line `Stopping`. */
 export function waitingText(sessionCount: number, graceMs: number): string {
   if (sessionCount === 0) return '.'
   const sessions = sessionCount === 1 ? 'one session' : `${sessionCount} sessions`
   return `: mail in progress in ${sessions} may take ${Math.ceil(graceMs / 1000)} s more. Ctrl-C again stops at once.`
 }
 
-/** The URL of an address with the port that it got. */
+/** Makes the URL of an address, with its real port. */
 export function boundUrl({ given, at }: Bound): string {
   if (at.family === 'unix') return `${given.scheme}+unix:${at.address}`
   return `${given.scheme}://${hostText(at.address)}:${at.port}${given.pipePath ?? ''}`
@@ -101,7 +101,7 @@ function storeText({ store }: Options): string {
   return isGone ? `${store.url} (lost when the server stops)` : storeName(store)
 }
 
-/** How much is kept; undefined where that is everything. */
+/** Describes the retention limits. Returns undefined if there are none. */
 export function keepsText({ keepAgeMs, keepCount, keepBytes }: Options): string | undefined {
   const limits = [
     ...(keepCount === Infinity ? [] : [`${keepCount} ${keepCount === 1 ? 'message' : 'messages'}`]),
@@ -139,11 +139,11 @@ function sendCommands({ given, at }: Bound, options: Options, to: string): strin
   if (needsAuth) curl.push('--user', quote(user))
   if (isProxied) curl.push('--haproxy-protocol')
   curl.push('--mail-from me@example.com --mail-rcpt', to, '--upload-file -')
-  // swaks can't say by PROXY protocol who it is, and a proxy that is trusted has to.
+  // swaks can't send a PROXY header, which a trusted address must send.
   return isProxied ? `${curl.join(' ')}\n` : `${swaks.join(' ')}\n${curl.join(' ')}\n`
 }
 
-/** Who mail is taken for; nothing where a hook of the user's or the mailboxes that there are decide. */
+/** Makes the rows about domains. There are none if the user's hook or the existing mailboxes decide. */
 function domainRows(settings: Settings): string[][] {
   const { domains, handlers } = settings.options
   if (domains?.includes(ANY_DOMAIN) === false) return [['Domains', domains.join(', ')]]
@@ -153,14 +153,14 @@ function domainRows(settings: Settings): string[][] {
   ]
 }
 
-/** Somebody whose mail is taken: Maildirs have the postmaster at least. */
+/** Returns a recipient that the server accepts. With Maildirs only the postmaster is certain. */
 function firstRecipient(settings: Settings): string {
   if (hasOwnMailboxes(settings)) return 'postmaster'
   const [domain = ANY_DOMAIN] = settings.options.domains ?? []
   return `you@${domain === ANY_DOMAIN ? 'example.com' : domain.replace(ANY_DOMAIN, 'mail')}`
 }
 
-/** Whether the store refuses who has no mailbox in it. */
+/** Returns whether the store refuses recipients without a mailbox. */
 function hasOwnMailboxes(settings: Settings): boolean {
   const { store } = settings.options
   return isUrl(store) && store.scheme === 'maildir' && creationOf(store, settings) !== 'any'
@@ -175,7 +175,7 @@ function listCommand({ options, file }: Settings): string {
   return `${words.join(' ')}\n`
 }
 
-/** Every address is also this machine's own. */
+/** Returns an address to connect to. If the server listens on every address, that is the loopback address. */
 function reachable(address: string): string {
   if (address === '0.0.0.0') return '127.0.0.1'
   return address === '::' ? '::1' : address

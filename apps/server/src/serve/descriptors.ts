@@ -1,8 +1,8 @@
 /**
- * Open files: how many this process may have, and how many connections fit.
+ * Computes how many connections fit the limit of open files.
  *
- * A runtime that has no descriptor left does not refuse connections: Deno ends with a panic, Bun spins, and no store can open a file
- * for the mail of who is in. So `maxConnections` is lowered at start to what fits.
+ * A runtime without a free descriptor does not refuse connections: Deno panics, Bun loops, and no store can open a file for the
+ * mail of existing sessions. So the server lowers `maxConnections` at its start to what fits.
  */
 import { readFileSync } from 'node:fs'
 import process from 'node:process'
@@ -11,29 +11,29 @@ import { EXIT, Failure } from '../host/failure.ts'
 import { isAllowed } from '../host/permission.ts'
 import type { Settings } from '../config/settings.ts'
 
-/** What a runtime has open without any connection, with room for what a config file opens: a database, names that are looked up. */
+/** Descriptors that a runtime has open without connections, and some for the user's hooks: a database, DNS queries. */
 const OWN = 64
-/** What a thread has open, and those that it turns away or shakes hands with where there are few places. */
+/** Descriptors that a thread has open, and some for refused connections and handshakes if `maxConnections` is small. */
 const PER_WORKER = 32
-/** How many are turned away at a time, for each connection that there may be. */
+/** For each allowed connection, how many connections are being refused at the same time. */
 const TURNED_AWAY = 0.25
-/** Files of an `fs:` or `maildir:` store at one time: messages over 64 KiB, and short work. */
+/** Files that an `fs:` or `maildir:` store has open at one time: messages over 64 KiB, and files of short operations. */
 const STORE_FILES = 1024 + 64
 
-/** What takes descriptors. */
+/** What needs descriptors. */
 export interface DescriptorUse {
-  /** Connections that are wanted. */
+  /** The connections that the settings allow. */
   readonly maxConnections: number
   readonly workers: number
-  /** Addresses that are listened on. */
+  /** How many addresses the server listens on. */
   readonly addresses: number
-  /** Places where as many connections may wait before they are counted: for a handshake, or a proxy's header. */
+  /** How many waits come before a connection counts: TLS handshakes by address, and PROXY headers. Each may hold `maxConnections` more. */
   readonly waits: number
-  /** What a connection may have open besides its socket. A number is a bound over all of them; Infinity: one each. */
+  /** Descriptors besides sockets. A number is a bound for all connections together; Infinity means one for each connection. */
   readonly besides: number
 }
 
-/** How many of the connections fit into so many descriptors; less than 1 where none does. */
+/** Returns how many of the connections fit into the limit. Less than 1 means none. */
 export function connectionsThatFit(limit: number, use: DescriptorUse): number {
   const { maxConnections, workers, addresses, waits, besides } = use
   const left = limit - OWN - workers * (PER_WORKER + addresses)
@@ -42,10 +42,10 @@ export function connectionsThatFit(limit: number, use: DescriptorUse): number {
 }
 
 /**
- * Lowers `maxConnections` where the limit of open files is too low for it, and says so.
+ * Lowers `maxConnections` if the limit of open files is too low for it, and logs that.
  *
- * @param isFront It dials a connection for each that it takes in.
- * @throws Failure where not even one fits
+ * @param isFront A front dials one connection for each that it accepts.
+ * @throws Failure if not even one connection fits
  */
 export function fitDescriptors(settings: Settings, log: Logger, isFront = false): Settings {
   const { options, spelled } = settings
@@ -79,33 +79,33 @@ function waitsBefore({ options: { listen, proxyFrom } }: Settings): number {
   return shaking.length + (proxyFrom.length > 0 ? 1 : 0)
 }
 
-/** An `s3:` store, or one of the user's own, has a connection of its own for each message. */
+/** Counts files of the store. An `s3:` store, or the user's own, may have a connection for each message. */
 function storeFiles({ options: { store, workers } }: Settings): number {
   if (!('scheme' in store && 'url' in store) || store.scheme === 's3') return Infinity
   return store.scheme === 'memory' ? 0 : STORE_FILES * workers
 }
 
 /**
- * How many descriptors this process may have. Node, Deno and Bun raise the soft limit to the hard one when they start, so this is the
- * hard one. Undefined where nobody says: Deno on another system than Linux, or without the permission to read.
+ * Returns how many descriptors this process may have. Node, Deno and Bun raise the soft limit to the hard one when they start, so this
+ * is the hard one. Returns undefined if it is unknown: on Deno without Linux, or without the permission to read.
  */
 function openFileLimit(): number | undefined {
   return limitOfProc() ?? limitOfReport()
 }
 
-/** Linux. */
+/** Reads the limit on Linux. */
 function limitOfProc(): number | undefined {
   if (process.platform !== 'linux' || !isAllowed({ name: 'read' })) return undefined
   try {
     const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []
     return soft === undefined ? undefined : Number(soft)
   } catch {
-    // It is not mounted, or Deno wants more than --allow-read for it.
+    // /proc is not mounted, or Deno needs more than --allow-read for it.
     return undefined
   }
 }
 
-/** Node and Bun, on every system. */
+/** Reads the limit on Node and Bun, on every system. */
 function limitOfReport(): number | undefined {
   const report = process.report as { getReport?: () => object } | undefined
   try {

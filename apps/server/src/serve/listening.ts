@@ -1,4 +1,4 @@
-/** Addresses: listening on all of them, or on none and saying why. */
+/** Listens on all addresses, or on none and says why. */
 import { lstat, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Endpoint, Listener } from '@postern/engine'
@@ -12,36 +12,36 @@ import { proxyOverrides } from '../config/urls/proxies.ts'
 import { loadRuntime, runtimeName } from '../host/runtime.ts'
 import type { Settings } from '../config/settings.ts'
 
-/** One address that is listened on. */
+/** An address that the server listens on. */
 export interface Bound {
   readonly given: ListenAddress
-  /** Where it really is: port 0 has become one. */
+  /** The real address: instead of port 0 it has the port that the system chose. */
   readonly at: Endpoint
 }
 
-/** What listens there. */
+/** The same with its listener. */
 export interface Listening extends Bound {
   readonly listener: Listener
 }
 
-/** How a worker listens where others do. */
+/** How a worker listens together with the others. */
 export interface Place {
   readonly workerCount: number
-  /** Of the workers: it alone listens where only one can. */
+  /** Whether it is the first worker, which listens alone if only one worker can. */
   readonly isFirst: boolean
-  /** In the order of the addresses: the ports that were found where any was asked for. */
+  /** In the order of the addresses: the ports that the first worker got if the settings say port 0. */
   readonly ports: readonly (number | undefined)[]
-  /** Gives the memory of fronts' tokens that all workers share. Asked only where an address takes in pipes. */
+  /** Returns the memory of fronts' tokens that all workers share. Called only if an address is for fronts. */
   openTokens(): Promise<TokenMemory>
 }
 
-/** Handshakes at the same time at one address, in all workers; fewer where there are fewer places. */
+/** TLS handshakes at the same time at one address, in all workers. There are fewer if `maxConnections` is smaller. */
 const MAX_HANDSHAKES = 500
 const MIN_HANDSHAKES = 16
-/** Of Linux, without the octet that ends it; other systems have a few less. */
+/** Linux's limit without the final NUL. Other systems allow a few bytes less. */
 const MAX_SOCKET_PATH_BYTES = 107
 
-/** Listens on every address of the settings, or as a worker where it can. @throws Failure when one can't be; the others are then closed again. */
+/** Listens on every address of the settings; a worker only where it can. @throws Failure if one address fails; then it closes the others */
 export async function listenAll(
   server: Acceptor,
   settings: Settings,
@@ -52,7 +52,7 @@ export async function listenAll(
   const { listen } = await loadRuntime()
   const { tlsHandshakeTimeoutMs, listen: addresses, maxConnections } = settings.options
   const maxHandshakes = Math.min(MAX_HANDSHAKES, Math.max(MIN_HANDSHAKES, maxConnections))
-  // Who comes by a Unix socket has no address to be trusted by.
+  // A client on a Unix socket has no address, so it can't be a trusted proxy.
   const byTcp = proxyOverrides(settings.options.proxyFrom)
   const listening: Listening[] = []
   let memory: TokenMemory | undefined
@@ -106,7 +106,7 @@ async function listenOnPipe(
   journal: Journal,
   { memory, ...terms }: { readonly memory: TokenMemory; readonly reusePort?: boolean; readonly maxHandshakes?: number },
 ): Promise<Listener> {
-  // Who takes in no pipes need not load what that takes.
+  // Loaded only if an address is for fronts.
   const { listenForPipes } = await import('./pipe.ts')
   const { frontGuard } = await import('@postern/runtime/websocket')
   return listenForPipes(server, {
@@ -122,17 +122,17 @@ async function listenOnPipe(
   })
 }
 
-/** One for all addresses, because whoever replays a token chooses the address: its `Host` field is theirs to write. */
+/** Makes one memory for all addresses. A client that replays a token can choose the address, because it writes the `Host` field. */
 async function openTokens(): Promise<TokenMemory> {
   return (await import('@postern/runtime/websocket')).tokenMemory()
 }
 
-/** Whether the system shares connections out among several that listen there: not on Unix sockets, and not by Bun's `node:http`. */
+/** Returns whether several threads can listen there. They can't on Unix sockets, nor with Bun's `node:http`. */
 function canBeShared({ path, pipePath }: ListenAddress): boolean {
   return path === undefined && (pipePath === undefined || runtimeName !== 'bun')
 }
 
-/** Stops listening; connections live on. */
+/** Stops listening. Existing connections continue. */
 export async function closeAll(listening: readonly Listening[]): Promise<void> {
   await Promise.all(listening.map(({ listener }) => listener.close()))
 }
@@ -161,7 +161,7 @@ async function cannotListen(
   return new Failure(`${place}: ${reasons[code] ?? errorText(error)}`, EXIT.misused, { cause: error })
 }
 
-/** Why there can be no Unix socket; each runtime has another code for each of these, and not the right one. */
+/** Returns why there can be no Unix socket. The runtimes' own error codes differ and are misleading. */
 async function whyNoSocket(path: string): Promise<string | undefined> {
   const byteLength = Buffer.byteLength(path)
   if (byteLength > MAX_SOCKET_PATH_BYTES) {

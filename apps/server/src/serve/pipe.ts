@@ -1,9 +1,9 @@
 /**
- * Taking in pipes: fronts dial `ws://` or `wss://`, prove who they are, and pipe one connection each.
+ * Accepts pipes: a front opens a WebSocket by `ws://` or `wss://`, proves that it is a front, and pipes one connection.
  *
- * `node:http` and `ws` do the same on Node, Deno and Bun (each has a WebSocket server of its own, and no two are alike). Who
- * has not proved to be a front costs little: one request of bounded size, in bounded time, and when there are too many the
- * oldest of the address that has most goes.
+ * `node:http` and `ws` work the same on Node, Deno and Bun, whose own WebSocket servers all differ. A connection that has not proved
+ * to be from a front costs little: one request of bounded size in bounded time. If there are too many, the oldest one of the address
+ * with the most is closed.
  */
 import { type Endpoint, FairSet, type Listener, type SessionOverrides } from '@postern/engine'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
@@ -22,7 +22,7 @@ import {
 } from '@postern/runtime/websocket'
 import { WebSocketServer } from 'ws'
 
-/** Where and how to take pipes in. */
+/** Where and how to accept pipes. */
 export interface PipeListenOptions {
   readonly guard: FrontGuard
   /** Default: every address. */
@@ -30,19 +30,19 @@ export interface PipeListenOptions {
   readonly port: number
   /** Several threads listen on the port. Bun can't. Default false. */
   readonly reusePort?: boolean | undefined
-  /** Of the URL: '/pipe'. Anything else is not there. */
+  /** The path of the URL, such as '/pipe'. Other paths get 404. */
   readonly pathname: string
   /** `wss`: TLS ends here. */
   readonly tls?: TlsCredentials | undefined
-  /** For everything up to the WebSocket. */
+  /** The time until the WebSocket is open. */
   readonly handshakeTimeoutMs: number
-  /** Connections that may be on their way there; one more, and the oldest of the address that has most is given up. Default 500. */
+  /** Connections that may be without a WebSocket at the same time. Past that, the oldest of the address with the most is closed. Default 500. */
   readonly maxHandshakes?: number | undefined
-  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection closes if no data moves for so long. Default 5,000. */
   readonly lingerMs?: number | undefined
-  /** Told what goes wrong with the listener itself. */
+  /** Is told of errors of the listener itself. */
   error(error: Error): void
-  /** Told of who was not let in, and why. */
+  /** Is told which connection was rejected, and why. */
   refused(reason: string, remote: Endpoint): void
 }
 
@@ -51,7 +51,7 @@ const MAX_HEADER_BYTES = 16_384
 const MAX_PAYLOAD_BYTES = 65_536
 const STATUS_TEXT = { 401: 'Unauthorized', 404: 'Not Found', 500: 'Internal Server Error', 503: 'Service Unavailable' }
 
-/** Listens, and hands the connection of each pipe to `server`. Rejects with Node's error and its `code`. */
+/** Listens, and gives the connection of each pipe to `server`. Rejects with Node's error and its `code`. */
 export async function listenForPipes(server: Acceptor, options: PipeListenOptions): Promise<Listener> {
   const { host, port, reusePort, tls, error } = options
   const http = makeServer(tls, error)
@@ -86,7 +86,7 @@ function makeServer(tls: TlsCredentials | undefined, report: (error: Error) => v
   if (tls === undefined) return createServer(limits)
   let current = tls.current
   const http = createTlsServer({ ...limits, ...current.context })
-  // Before the server begins the handshake of this very connection.
+  // This runs before the server begins the handshake of the connection.
   http.prependListener('connection', () => {
     if (current === tls.current) return
     current = tls.current
@@ -97,7 +97,7 @@ function makeServer(tls: TlsCredentials | undefined, report: (error: Error) => v
   return http
 }
 
-/** A connection that has proved nothing yet. */
+/** A connection without a WebSocket yet. */
 interface Waiting {
   /** See {@link nameOf}. */
   readonly name: string
@@ -105,7 +105,7 @@ interface Waiting {
   readonly timer: NodeJS.Timeout
 }
 
-/** What becomes of a connection before it is a pipe. */
+/** Handles a connection until it is a pipe. */
 class Entrance {
   readonly #server: Acceptor
   readonly #options: PipeListenOptions
@@ -116,7 +116,7 @@ class Entrance {
     perMessageDeflate: false,
   })
   readonly #waiting: FairSet<Waiting>
-  /** Them by their ends: with TLS, the request is on another socket. */
+  /** The same connections by name, because with TLS the request has another socket object. */
   readonly #byName = new Map<string, Waiting>()
 
   constructor(server: Acceptor, options: PipeListenOptions) {
@@ -127,10 +127,10 @@ class Entrance {
 
   enter(socket: Socket): void {
     const { handshakeTimeoutMs } = this.#options
-    // Reset before anybody looked, it has no name.
+    // A connection that was reset already has no address.
     if (socket.remoteAddress === undefined) return void socket.destroy()
     const name = nameOf(socket)
-    // One whose close is not told yet.
+    // An earlier connection with the same name, whose `close` event has not come yet.
     this.#leave(this.#byName.get(name))
     const timer = setTimeout(() => socket.destroy(), handshakeTimeoutMs)
     const waiting = { name, socket, timer }
@@ -174,7 +174,7 @@ class Entrance {
     for (const { socket } of this.#waiting) socket.destroy()
   }
 
-  /** It waits no longer. */
+  /** Forgets a waiting connection. */
   #leave(waiting: Waiting | undefined): void {
     if (waiting === undefined) return
     clearTimeout(waiting.timer)
@@ -183,7 +183,7 @@ class Entrance {
   }
 }
 
-/** Both ends: a peer may use one port of its own for as many connections as we have addresses. */
+/** Names a connection by both ends, because a client may use one port for connections to several of our addresses. */
 function nameOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
   return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 }

@@ -1,8 +1,8 @@
-/** What checking passwords may do here. */
+/** The permissions of password checks. */
 import { type CheckRights, THREAD_FILES } from '@postern/intake/logins'
 import { isAllowed } from '../host/permission.ts'
 
-/** Asks Deno, which alone keeps a program to what it was allowed. */
+/** Asks Deno, the only runtime that restricts a program. */
 export function checkRights(): CheckRights {
   return {
     mayMakeThreads: isAllowed({ name: 'read', path: THREAD_FILES }),

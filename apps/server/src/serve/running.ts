@@ -1,4 +1,4 @@
-/** What serves until it is told to stop: by a signal, or by an error that nobody caught. */
+/** Runs a server or a front until a signal or an uncaught error stops it. */
 import process from 'node:process'
 import type { Logger } from '@logtape/logtape'
 import type { TlsCredentials } from '@postern/runtime/tls'
@@ -8,7 +8,7 @@ import { onSignals } from '../host/signals.ts'
 import type { Settings } from '../config/settings.ts'
 import { reloadTls, warnOfDates } from './tls/tls.ts'
 
-/** How long what is in progress may take when the program is broken. */
+/** How long mail in progress may take after an uncaught error. */
 const BROKEN_GRACE_MS = 1_000
 
 export interface Running {
@@ -17,19 +17,19 @@ export interface Running {
   readonly log: Logger
   /** Writes to standard output. */
   say(text: string): void
-  /** What is in progress, for the log. */
+  /** Counts what is in progress, for the log. */
   inProgress(): Readonly<Record<string, number>>
-  /** Ends the line that says that it stops. */
+  /** Makes the end of the line `Stopping`. */
   waitingText(): string
-  /** Told that certificates were read again. */
+  /** Is called after certificates were read again. */
   reloaded?(): Promise<void>
-  /** Resolves, with why, when it can't go on. */
+  /** Resolves with the reason if it can't go on. */
   readonly broken?: Promise<unknown>
-  /** Stops taking anything in, and waits at most so long for what is in progress. */
+  /** Accepts nothing more, and waits at most `graceMs` for what is in progress. */
   end(graceMs: number): Promise<void>
 }
 
-/** Waits for a signal, or for the program to break, and stops. @returns the exit code. */
+/** Waits for a signal or an uncaught error, then stops. @returns the exit code */
 export function untilStopped(running: Running): Promise<number> {
   const { tls, log, say } = running
   const { graceMs, selfSigned } = running.settings.options
@@ -47,7 +47,7 @@ export function untilStopped(running: Running): Promise<number> {
       log.fatal('stopping after an uncaught error', { error })
       if (exitCode === EXIT.failed) return
       exitCode = EXIT.failed
-      // Whatever holds the end up, it ends.
+      // Ends the process even if `end` hangs.
       setTimeout(() => process.exit(EXIT.failed), 2 * BROKEN_GRACE_MS)
       void end(BROKEN_GRACE_MS)
     }

@@ -1,9 +1,8 @@
 /**
- * Serving: from settings to what takes mail in, and back down. Whether one server does that or workers do is the one difference that
- * {@link Serving} makes.
+ * Starts a server from its settings, and stops it. {@link Serving} is the only difference between one thread and several workers.
  *
- * Standard output has the block and a line for each message; the log goes to stderr. With `--log-format json` everything
- * is a line of JSON on stderr, and standard output stays empty.
+ * Standard output has the start block and a line for each message. The log goes to stderr. With `--log-format json` everything is a
+ * line of JSON on stderr, and standard output stays empty.
  */
 import { openLogins, type Logins } from '@postern/intake/logins'
 import type { TlsCredentials, TlsOptions } from '@postern/runtime/tls'
@@ -26,15 +25,15 @@ import { openStore } from './store/store.ts'
 import { openTls } from './tls/tls.ts'
 import { startUpkeep } from './upkeep.ts'
 
-/** How mail is taken in. */
+/** One server in this thread, or workers. */
 export interface Serving {
-  /** Where the log goes. Default: standard error. */
+  /** Receives the log. Default: standard error. */
   readonly logOutput?: LogOutput
-  /** Whether this thread says when the directory of the store is lost; workers say it themselves. */
+  /** Whether this thread logs that the store's directory is lost. Workers log it themselves. */
   readonly logsLostStore: boolean
   /** Writes to standard output. */
   tell(text: string): void
-  /** Begins to take mail in, on every address. @throws Failure */
+  /** Starts to receive mail on every address. @throws Failure */
   start(deps: ServingDeps): Promise<Service>
 }
 
@@ -46,27 +45,27 @@ export interface ServingDeps {
   readonly log: Logger
   readonly journal: Journal
   readonly logins: Logins
-  /** Writes to standard output, if that is not to stay empty. */
+  /** Writes to standard output, or does nothing with `--log-format json`. */
   say(text: string): void
 }
 
-/** What takes mail in. */
+/** A running server, or running workers. */
 export interface Service {
-  /** Where it listens, in the order of the addresses. */
+  /** The addresses it listens on, in the order of the settings. */
   readonly bound: readonly Bound[]
   readonly sessionCount: number
-  /** Resolves, with why, when it can't go on. */
+  /** Resolves with the reason if it can't go on. */
   readonly broken?: Promise<unknown>
-  /** Resolves when all handshakes to come use it. */
+  /** Resolves when all later handshakes use it. */
   useTls?(tls: TlsOptions): Promise<void>
-  /** Stops taking anything in, and waits at most so long for what is in progress. */
+  /** Accepts nothing more, and waits at most `graceMs` for what is in progress. */
   end(graceMs: number): Promise<void>
 }
 
-/** One server in this thread. */
+/** Serves by one server in this thread. */
 export const ALONE: Serving = { logsLostStore: true, tell, start: startAlone }
 
-/** Serves until a signal stops it. @returns the exit code. @throws Failure when it can't begin. */
+/** Serves until a signal stops it. @returns the exit code. @throws Failure if it can't start */
 export async function serve(given: Settings, serving: Serving): Promise<number> {
   const tls = await openTls(given)
   const log = await openLog(given.options, serving.logOutput)
@@ -81,7 +80,7 @@ export async function serve(given: Settings, serving: Serving): Promise<number> 
   const journal = new Journal(log, options)
   const service = await serving.start({ settings, tls, store, log, journal, logins, say })
   let stopUpkeep = (): void => {}
-  // Before anything is said: who reads it may send a signal.
+  // Before the start block is written, because whoever reads the block may send a signal.
   const stopped = untilStopped({
     settings,
     tls,

@@ -1,4 +1,4 @@
-/** The server that the settings ask for. */
+/** Makes the engine's server from the settings. */
 import {
   createServer,
   type Limits,
@@ -28,16 +28,16 @@ export interface ServerDeps {
   readonly log: Logger
   readonly journal: Journal
   readonly tls: TlsCredentials | undefined
-  /** Decides when a login is tried. */
+  /** Decides when a login may be tried. */
   readonly logins: Logins
-  /** Told of each message once it is durable. */
+  /** Is told of each message once it is durable. */
   kept(record: MailRecord): void
 }
 
 /**
- * The engine has the last word on some options; what it says is said of the name that the user wrote.
+ * Makes the server. If the engine refuses an option, the error names the option as the user wrote it.
  *
- * @param places Who gives out places for connections. Default: the server, by its limits.
+ * @param places Decides who gets a place among the connections. Default: the server, by its limits.
  * @throws Failure
  */
 export function makeServer(settings: Settings, deps: ServerDeps, places?: Places): Server {
@@ -78,7 +78,7 @@ function engineOptions(deps: ServerDeps): ServerOptions {
   }
 }
 
-/** Of what is piped here, the front makes the handshakes. */
+/** Returns whether fronts connect here. Then STARTTLS is offered, because the front makes the handshakes. */
 function takesPipes({ listen }: Options): boolean {
   return listen.some(({ pipePath }) => pipePath !== undefined)
 }

@@ -1,4 +1,4 @@
-/** Keeps the store of a server in order, hour by hour. */
+/** Does the regular work on a server's store. */
 import { keepUp, sweepMs, type UpkeepDeps } from '@postern/intake'
 import type { Logger } from '@logtape/logtape'
 import type { MailStore, Retention } from '@postern/storage'
@@ -8,14 +8,14 @@ import { errorText } from '../host/failure.ts'
 const HOUR_MS = 3_600_000
 const HOURS_BETWEEN_SWEEPS = 24
 
-/** What of the settings says how much is kept. */
+/** Returns the retention limits of the settings. */
 export function retentionOf({ keepAgeMs, keepCount, keepBytes }: Options): Retention {
   return { maxAgeMs: keepAgeMs, maxCount: keepCount, maxBytes: keepBytes }
 }
 
 /**
- * Sweeps now and daily, expires now and hourly; never two at once, so what lasts longer than an hour skips the next. What fails
- * is logged, and tried again when it is next due. @returns what stops it, between two messages
+ * Sweeps now and daily, and expires now and hourly. Two rounds never overlap: a round that takes longer than an hour skips the next
+ * one. A failure is logged, and tried again in the next round. @returns a function that stops it, between two messages
  */
 export function startUpkeep(store: MailStore, options: Options, log: Logger): () => void {
   const stopping = new AbortController()

@@ -1,6 +1,6 @@
 /**
- * Logs what failed in the server itself, and says what it was: the store, a hook of the user's, a connection. Repeated
- * failures are counted ({@link RepeatLog}): a full disk fails with every message.
+ * Logs failures of the server itself, and what failed: the store, a user's hook, a connection. Repeated failures are counted
+ * ({@link RepeatLog}), because a full disk fails with every message.
  */
 import { HookTimeoutError, Refusal, type Session } from '@postern/engine'
 import { type Fields, HookError, peerFields } from '@postern/intake'
@@ -12,7 +12,7 @@ import { type After, RepeatLog } from './repeats.ts'
 /** Lines in a minute, of all workers together. */
 const MAX_LINES = 60
 
-/** Plain words for codes whose error is in the words of the backend. */
+/** Texts for codes whose error message comes from the backend. */
 const STORAGE_REASONS: Partial<Readonly<Record<StorageErrorCode, string>>> = {
   'no-space': 'no space left',
   denied: 'not permitted',
@@ -22,7 +22,7 @@ export class ErrorLog {
   readonly #store: string
   readonly #repeats: RepeatLog
 
-  /** @param store As messages name it. */
+  /** @param store Its name for messages */
   constructor(log: Logger, store: string, workerCount: number, after?: After) {
     this.#store = store
     this.#repeats = new RepeatLog(log, {
@@ -36,10 +36,10 @@ export class ErrorLog {
   /**
    * Notes an error that the engine reports.
    *
-   * @param awaited The hook, or the store, that the session waits for.
+   * @param awaited The hook, or the part of the server, that the session waits for
    */
   note(error: unknown, session: Session | undefined, awaited: string | undefined): void {
-    // What a hook refuses is a refusal, and is logged as one. A lost store was logged when it was noticed.
+    // A refusal by a hook is logged by RefusalLog. A lost store was logged when it was noticed.
     if (error instanceof Refusal || isStorageError(error, 'lost')) return
     if (error instanceof HookError) {
       this.#note(error.message, session, error.cause, { error: error.cause })
@@ -56,17 +56,17 @@ export class ErrorLog {
     }
   }
 
-  /** Notes that a listener takes no connections. */
+  /** Notes that a listener cannot accept connections. */
   listener(url: string, error: unknown): void {
     this.#note('cannot accept connections', undefined, `${url} ${errorText(error)}`, { url, error })
   }
 
-  /** Writes what was counted so far. */
+  /** Writes the counts so far. */
   flush(): void {
     this.#repeats.flush()
   }
 
-  /** @param fields All but `error` are also in the line on repeated ones. */
+  /** @param fields All except `error` are also in the line about repetitions */
   #note(message: string, session: Session | undefined, kind: unknown, fields: Fields): void {
     const { error, ...common } = fields
     this.#repeats.note({

@@ -1,4 +1,4 @@
-/** The lines of a log that may be many: what was refused, and what failed. */
+/** The logs of frequent events: refusals and failures. */
 import type { Logger } from '@logtape/logtape'
 import { ErrorLog } from './errors.ts'
 import type { Options } from '../../config/options.ts'
@@ -9,13 +9,13 @@ export class Journal {
   readonly refusals: RefusalLog
   readonly errors: ErrorLog
 
-  /** @param workerCount Threads that share what may be written. */
+  /** @param options `workers` is the number of threads that share the bounds on lines */
   constructor(log: Logger, { store, workers }: Pick<Options, 'store' | 'workers'>) {
     this.refusals = new RefusalLog(log, workers)
     this.errors = new ErrorLog(log, storeName(store), workers)
   }
 
-  /** Writes what was counted so far: at the end. */
+  /** Writes the counts so far, when the server stops. */
   flush(): void {
     this.refusals.flush()
     this.errors.flush()

@@ -1,10 +1,10 @@
 /**
- * Logs: structured, to stderr; standard output belongs to what the user asked to see.
+ * Writes the structured log to stderr. Standard output is for what the user asked to see.
  *
- * Levels: `error` is ours to mend, `warning` will become one, `info` is what an operator wants to look up later (started,
- * message kept, command, login or message refused), `debug` follows each session. An event is one line, whatever strangers
- * send: {@link PlainReader} bounds it and hides secrets before it is formatted. What clients say to AUTH is hidden where it
- * arises, because the engine hands no credentials to a trace.
+ * Levels: `error` needs the operator's action, `warning` may become an error, `info` is what an operator looks up later (started,
+ * message kept, command, login or message refused), `debug` follows each session. An event is one line, whatever clients
+ * send: {@link PlainReader} bounds it and hides secrets before it is formatted. The engine itself hides what clients send
+ * for AUTH from traces.
  */
 import process from 'node:process'
 import { configureSync, getLogger, type Logger, type LogRecord, type TextFormatter } from '@logtape/logtape'
@@ -13,29 +13,29 @@ import { PlainError, PlainReader } from './plain.ts'
 import { type SecretOptions, Secrets } from './secrets.ts'
 import { isTerminal, safe, safeJson, safeLines, wantsColour } from '../../host/terminal.ts'
 
-/** How much is logged, in what form, and what never is. */
+/** The level and format of the log, and secrets to hide. */
 export interface LogOptions extends Partial<SecretOptions> {
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
   readonly debug: boolean
 }
 
-/** The category of what is also said on standard output: serving, message kept, stopping, stopped. */
+/** The category of events that standard output has too: serving, message kept, stopping, stopped. */
 export const NOTICE = 'notice'
 
-/** Where lines go. */
+/** Receives the lines. */
 export interface LogOutput {
   readonly isTTY?: boolean
   write(text: string): unknown
 }
 
-/** An event as it is formatted. */
+/** An event, ready to be formatted. */
 interface PlainRecord {
   readonly message: string
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-/** Sets the logs up, for the whole process or a worker, and gives the logger of the server. */
+/** Sets up the log for the process or a worker, and returns the logger. */
 export async function openLog(options: LogOptions, output: LogOutput = process.stderr): Promise<Logger> {
   const { logLevel, logFormat, debug } = options
   const isPretty = logFormat === 'pretty' || (logFormat === 'auto' && isTerminal(output))
@@ -46,7 +46,7 @@ export async function openLog(options: LogOptions, output: LogOutput = process.s
     sinks: { stderr: (record) => void output.write(format(record)) },
     loggers: [
       { category: ['postern'], sinks: ['stderr'], lowestLevel },
-      // Who reads the pretty log reads standard output beside it, which says these things already.
+      // With the pretty log the user sees standard output too, which has these events already.
       ...(isPretty ? [{ category: ['postern', NOTICE], lowestLevel: 'warning' as const }] : []),
       { category: ['logtape', 'meta'], sinks: ['stderr'], lowestLevel: 'error' },
     ],
@@ -66,7 +66,7 @@ function plain({ level, message, properties }: LogRecord, secrets: Secrets): Pla
   return { message: reader.text('message', message.join('')), fields: reader.fields(properties) }
 }
 
-/** One object a line: `@timestamp`, `level`, `message`, `logger`, and the event's own fields beside them. */
+/** Makes one JSON object a line: `@timestamp`, `level`, `message`, `logger`, and the event's own fields. */
 function jsonFormatter(secrets: Secrets): TextFormatter {
   return (record) => {
     const { message, fields } = plain(record, secrets)
@@ -82,8 +82,8 @@ function jsonFormatter(secrets: Secrets): TextFormatter {
 }
 
 /**
- * One line an event: time, level, category, message, and the event's own fields as `name=value`. An error with a stack has
- * more lines, which are indented.
+ * Makes one line for an event: time, level, category, message, and the event's own fields as `name=value`. The stack of an error
+ * follows in indented lines.
  */
 async function prettyFormatter(output: LogOutput, secrets: Secrets): Promise<TextFormatter> {
   const { getPrettyFormatter } = await import('@logtape/pretty')
@@ -118,7 +118,7 @@ function summaryOf({ name, message }: PlainError): string {
   return message === '' ? name : `${name}: ${message}`
 }
 
-/** The stack of an error and of what caused it, and so on; '' where none is to be shown. */
+/** Writes the stacks of an error and of its causes. Returns '' if there are none to show. */
 function stackOf(error: PlainError): string {
   const own = error.stack === undefined ? '' : `    ${safeLines(error.stack).replaceAll('\n', '\n    ')}\n`
   if (!(error.cause instanceof PlainError)) return own

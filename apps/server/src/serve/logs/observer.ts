@@ -1,4 +1,4 @@
-/** Writes into the log what becomes of sessions and messages. */
+/** Makes the observer that writes events of sessions and messages to the log. */
 import { keptEntry, type Observer, peerFields } from '@postern/intake'
 import type { MailRecord } from '@postern/storage'
 import type { Logger } from '@logtape/logtape'
@@ -8,7 +8,7 @@ import { NOTICE } from './log.ts'
 export interface LogObserverDeps {
   readonly log: Logger
   readonly journal: Journal
-  /** Told of each message once it is durable. */
+  /** Is told of each message once it is durable. */
   kept(record: MailRecord): void
 }
 
@@ -29,7 +29,7 @@ export function logObserver({ log, journal, kept }: LogObserverDeps): Observer {
   }
 }
 
-/** At level `debug`: each step of a session. */
+/** Makes the observer of each step of a session, for level `debug`. */
 function steps(log: Logger): Observer {
   return {
     connected: ({ id, remote, local }) =>

@@ -1,24 +1,24 @@
 /**
- * Makes plain data of what is logged: bounded in size, and without secrets.
+ * Turns logged values into plain data of bounded size, without secrets.
  *
- * Strangers choose some of it (addresses, hello names, command lines), so no regular expression runs over a value, and every
+ * Clients choose some of the values (addresses, hello names, command lines). So no regular expression runs over a value, and every
  * value, list and record has a largest size.
  */
 import { Failure } from '../../host/failure.ts'
 import { hideForms, type Secrets } from './secrets.ts'
 
-/** Characters of a value, of a stack, of a name. */
+/** The largest numbers of characters of a value, a stack and a name. */
 export const MAX_TEXT_LENGTH = 1_000
 const MAX_STACK_LENGTH = 8_000
 const MAX_NAME_LENGTH = 100
-/** Characters of all that is in one field. */
+/** The largest number of characters of a field with everything in it. */
 export const MAX_FIELD_LENGTH = 10_000
 const MAX_ITEMS = 100
 const MAX_DEPTH = 6
-/** How far behind the cut a secret may go on that is known by its form. */
+/** How far after the cut a secret that is found by its form may extend. */
 const MAX_FORM_LENGTH = 4_096
 
-/** The names of fields whose value is never logged, at any depth. */
+/** Fields with these names are hidden, at any depth. */
 const SECRET_FIELDS = [
   /pass(word|phrase|code)?$/i,
   /secret/i,
@@ -36,7 +36,7 @@ export class PlainError {
   readonly name: string
   readonly message: string
   readonly code: string | undefined
-  /** Only of an error that is a bug. */
+  /** Present only if the error is a bug. */
   readonly stack: string | undefined
   readonly cause: unknown
 
@@ -53,16 +53,16 @@ export class PlainError {
 export class PlainReader {
   readonly #secrets: Secrets
   readonly #wantsStacks: boolean
-  /** Of the field that is being read. */
+  /** How many characters the current field may still have. */
   #leftLength = MAX_FIELD_LENGTH
 
-  /** @param wantsStacks Whether every error is shown with its stack, also one that the operator can mend. */
+  /** @param wantsStacks Whether every error has its stack, even one that the operator can fix */
   constructor(secrets: Secrets, wantsStacks: boolean) {
     this.#secrets = secrets
     this.#wantsStacks = wantsStacks
   }
 
-  /** The fields of a record. How many there are is for who logs to say, not for strangers. */
+  /** Reads the fields of a record. Their number needs no bound, because the program chooses them, not a client. */
   fields(given: object): Record<string, unknown> {
     return this.#object(given, (name, value) => {
       this.#leftLength = MAX_FIELD_LENGTH
@@ -70,7 +70,7 @@ export class PlainReader {
     })
   }
 
-  /** @param name Of the field whose text it is. */
+  /** Reads a text. @param name The name of its field */
   text(name: string, given: string): string {
     return this.#cut(given, MAX_TEXT_LENGTH, ERROR_TEXTS.has(name))
   }
@@ -115,13 +115,13 @@ export class PlainReader {
     })
   }
 
-  /** @param isOfError Whether it may quote a setting or a file. */
+  /** Hides secrets in a text and cuts it. @param isOfError Whether it may quote a setting or a file */
   #cut(given: string, maxLength: number, isOfError: boolean = false): string {
     const behind = Math.max(this.#secrets.maxLength, MAX_FORM_LENGTH)
     const isLong = given.length > maxLength + behind
     let hidden = this.#secrets.hide(isLong ? given.slice(0, maxLength + behind) : given)
     if (isOfError) hidden = hideForms(hidden)
-    // At the end there may be the beginning of a secret, which was not found.
+    // The end may have the first part of a secret, which was not found.
     const shown = isLong ? hidden.slice(0, Math.max(0, hidden.length - behind)) : hidden
     const length = Math.max(0, Math.min(maxLength, this.#leftLength))
     this.#leftLength -= Math.min(shown.length, length) + 1
@@ -130,10 +130,10 @@ export class PlainReader {
   }
 }
 
-/** Whether the operator can mend it: the reason says all, and where in the program it arose says nothing. */
+/** Returns whether the operator can fix the error. Then the reason is enough, and a stack would not help. */
 function canBeMended(error: Error): boolean {
   if (error instanceof Failure || error.name === 'StorageError') return true
   const { code } = error as { readonly code?: unknown }
-  // Of the operating system: ENOSPC. Errors of Node itself have codes too: ERR_INVALID_ARG_TYPE.
+  // Codes of the operating system, such as ENOSPC, but not Node's own, such as ERR_INVALID_ARG_TYPE.
   return typeof code === 'string' && code.startsWith('E') && !code.startsWith('ERR_')
 }

@@ -1,5 +1,5 @@
 /**
- * Logs who was refused, and why. A refusal is one line; repeated ones of an address are counted ({@link RepeatLog}), so that
+ * Logs refusals and their reasons. A refusal is one line. Repetitions of an address are counted ({@link RepeatLog}), so that
  * neither one client nor a flood from many addresses fills a disk.
  */
 import { addressKey, type ArrivalError, type Endpoint, type RefusedCommand, type Session } from '@postern/engine'
@@ -29,14 +29,14 @@ export class RefusalLog {
     const { message = 'refused', common = {} } = explanation ?? {}
     this.#note(remote, {
       message,
-      // The engine has few texts, and they say why; a hook may write a text for each recipient.
+      // The engine has few reply texts, so the text tells the reason. A hook may write another text for each recipient.
       kind: `${verb} ${byHook ? `${reply.code} ${reply.enhancedCode}` : reply.wire} ${Object.values(common).join(' ')}`,
       common: { ...addressField(remote), ...common, verb: verb === '' ? undefined : verb, reply: replyText(reply) },
       fields: () => refusedEntry(refused, session, explanation).fields,
     })
   }
 
-  /** Notes a message that nobody is left to be told of: the client gave it up, or went away. */
+  /** Notes a lost message without a reply, because the client gave up or disconnected. */
   lost(session: Session, fields: Fields): void {
     const { remote } = session
     this.#note(remote, {
@@ -47,10 +47,10 @@ export class RefusalLog {
     })
   }
 
-  /** Notes what went wrong before a connection was a session, or while a session became TLS. */
+  /** Notes a failure before the session began, or during the TLS handshake of a session. */
   arrival({ stage, remote, message, receivedOctets, timedOut, cause }: ArrivalError, session?: Session): void {
     if (stage === 'tls-handshake') this.#event(remote, 'info', 'TLS handshake failed', handshakeReason(cause), session)
-    // Who connects and leaves without a word looks whether the port is open, as often as it likes.
+    // A connection without data is a port check, such as a health check, and may come often.
     else if (receivedOctets === 0 && !timedOut) {
       this.#event(remote, 'debug', 'a proxy connected and sent nothing', message)
     } else {
@@ -62,12 +62,12 @@ export class RefusalLog {
     this.#event(remote, 'info', 'TLS handshake failed', handshakeReason(error))
   }
 
-  /** Notes a front that did not prove that it is one. */
+  /** Notes a connection to the pipe that did not prove to be from a front. */
   front(remote: Endpoint, reason: string): void {
     this.#event(remote, 'warn', 'a front was not let in', reason)
   }
 
-  /** Writes what was counted so far. */
+  /** Writes the counts so far. */
   flush(): void {
     this.#repeats.flush()
   }
@@ -82,7 +82,7 @@ export class RefusalLog {
   }
 }
 
-/** Says why a handshake failed. The whole text of Node has the number of a thread and a file of OpenSSL's in it. */
+/** Returns why a handshake failed. Node's `reason` is short; its message also has a thread's number and a file of OpenSSL. */
 function handshakeReason(error: unknown): string {
   const { reason } = (error ?? {}) as { readonly reason?: unknown }
   return typeof reason === 'string' ? reason : errorText(error)

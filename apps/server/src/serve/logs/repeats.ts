@@ -1,6 +1,6 @@
 /**
- * Writes what happens often without filling a disk: the first event of a kind is a line, and the others within a minute are
- * counted and become one line at its end.
+ * Logs frequent events without filling a disk. The first event of a kind is one line. Others of that kind within a minute are
+ * counted, and become one line at the end of the minute.
  */
 import type { Fields } from '@postern/intake'
 import type { Logger } from '@logtape/logtape'
@@ -9,37 +9,37 @@ import type { Logger } from '@logtape/logtape'
 export interface Occurrence {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   readonly message: string
-  /** Whose event it is: an address, or a part of the server. */
+  /** The source of the event: an address, or a part of the server. */
   readonly who: string
   /** Events of one `who` that have the same message and kind are counted together. */
   readonly kind: string
-  /** What all events of the kind have in common: the fields of the line on repeated ones. */
+  /** The fields that all events of the kind share, for the line about repetitions. */
   readonly common: Fields
-  /** The fields of this event's own line. Called only if it is written. */
+  /** Returns the fields of this event's own line. It is called only if the line is written. */
   fields(): Fields
 }
 
-/** Calls `run` after `ms`, unless what it gives is called before. It does not keep the process alive. */
+/** Calls `run` after `ms`, unless the returned function is called before. It does not keep the process alive. */
 export type After = (ms: number, run: () => void) => () => void
 
 export interface RepeatOptions {
-  /** Lines in a minute; as many again say how often they were repeated, and one how many events got no line. */
+  /** The most lines in a minute. At its end there may be as many lines about repetitions, and one about events without a line. */
   readonly maxLines: number
-  /** Of the line on events that got none of their own. */
+  /** The level of the line about events without a line. */
   readonly level: 'info' | 'error'
-  /** The text of that line. @param who How many had a part in them */
+  /** Makes the text of that line. @param who The number of their sources */
   summary(times: number, who: string): string
   readonly after?: After | undefined
 }
 
 const WINDOW_MS = 60_000
-/** Kinds of one `who` that get a line of their own in a minute, so that one client alone cannot use all lines up. */
+/** The most kinds of one `who` with a line in a minute, so that one client cannot use all lines. */
 const MAX_KINDS = 12
-/** How much of a message and its kind tells one from others. */
+/** How many characters of message and kind are compared. */
 const MAX_KEY_LENGTH = 200
-/** How much is kept of each common field. */
+/** How many characters of each common field are kept. */
 const MAX_VALUE_LENGTH = 500
-/** How many of those who got no line are counted. */
+/** The most sources without a line that are counted. */
 const MAX_OTHERS = 1_000
 
 interface Seen extends Pick<Occurrence, 'level' | 'message' | 'common'> {
@@ -52,7 +52,7 @@ export class RepeatLog {
   /** By `who`, then by message and kind. */
   readonly #seen = new Map<string, Map<string, Seen>>()
   #lineCount = 0
-  /** Events that got no line, and whose they were. */
+  /** The number of events without a line. `#others` has their sources. */
   #otherTimes = 0
   readonly #others = new Set<string>()
   #cancel: (() => void) | undefined
@@ -84,7 +84,7 @@ export class RepeatLog {
     }
   }
 
-  /** Writes what was counted so far, and begins anew. */
+  /** Writes the counts so far, and starts again from zero. */
   flush(): void {
     this.#cancel?.()
     this.#cancel = undefined

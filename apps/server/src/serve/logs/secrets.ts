@@ -1,26 +1,26 @@
-/** Keeps secrets out of the log: those that this process was given, by their value; others, by their form. */
+/** Keeps secrets out of the log. It finds the secrets of this process by their value, and others by their form. */
 import type { Options } from '../../config/options.ts'
 import { variable } from '../../host/permission.ts'
 
-/** The options that hold secrets as they are. `users` holds hashes, which {@link hideForms} finds by their form. */
+/** The options that hold secrets in plain text. `users` holds hashes, which {@link hideForms} finds by their form. */
 export type SecretOptions = Pick<Options, 'frontSecret' | 'tlsPassphrase' | 'sni' | 's3Credentials'>
 
-/** What takes the place of a secret. */
+/** Replaces a secret. */
 export const HIDDEN = '(credentials)'
 
 const SECRET_VARIABLES = ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'] as const
-/** A shorter value would be found inside ordinary words. OpenSSL takes no shorter passphrase. */
+/** A shorter value would be found inside ordinary words. OpenSSL accepts no shorter passphrase. */
 const MIN_LENGTH = 4
 
 /** The secrets that this process was given. */
 export class Secrets {
-  /** Of the longest one, as it may be written. */
+  /** The length of the longest secret in any spelling. */
   readonly maxLength: number
   readonly #values: readonly string[]
 
   constructor(options: Partial<SecretOptions>) {
     const values = new Set(valuesOf(options).flatMap(spellings))
-    // A secret may be a part of another one.
+    // The longest first, because a secret may be part of another one.
     this.#values = [...values].toSorted((one, other) => other.length - one.length)
     this.maxLength = this.#values[0]?.length ?? 0
   }
@@ -37,20 +37,20 @@ export class Secrets {
 
 function valuesOf({ frontSecret = [], tlsPassphrase, sni = {}, s3Credentials }: Partial<SecretOptions>): string[] {
   const passphrases = Object.values(sni).map((host) => host.tlsPassphrase)
-  // A function gives others each time.
+  // A function may return other credentials each time, so they are not known here.
   const s3 = typeof s3Credentials === 'object' ? [s3Credentials.secretAccessKey, s3Credentials.sessionToken] : []
   const values = [...frontSecret, tlsPassphrase, ...passphrases, ...s3, ...SECRET_VARIABLES.map(variable)]
   return values.filter((value) => value !== undefined && value.length >= MIN_LENGTH) as string[]
 }
 
-/** A value as it is, as a part of a URL, and inside JSON. */
+/** Returns the spellings of a value: unchanged, in a URL, and in JSON. */
 function spellings(value: string): string[] {
   return [value, encodeURIComponent(value.toWellFormed()), JSON.stringify(value).slice(1, -1)]
 }
 
 /**
- * Hides what looks like a secret in the text of an error, which may quote a setting or a file: the user and password of a
- * URL, a password's hash, a private key. Each character is looked at a bounded number of times.
+ * Hides everything that looks like a secret in the text of an error, which may quote a setting or a file: the user and password of
+ * a URL, a password hash, a private key. It reads each character a bounded number of times.
  */
 export function hideForms(text: string): string {
   return hideKeys(hideHashes(hideUserInfo(text)))
@@ -58,7 +58,7 @@ export function hideForms(text: string): string {
 
 const AUTHORITY_ENDS = '/?#\\"\'`<> \t\r\n'
 
-/** RFC 3986 3.2.1: what stands between `//` and `@`. */
+/** Hides the text between `//` and `@` (RFC 3986 3.2.1). */
 function hideUserInfo(text: string): string {
   let hidden = ''
   let from = 0
@@ -96,10 +96,10 @@ function hideHashes(text: string): string {
 const KEY_BEGINS = '-----BEGIN '
 const KEY_KIND = 'PRIVATE KEY-----'
 const KEY_ENDS = '-----END '
-/** `ENCRYPTED `, `RSA ` and the like stand before the kind, and behind the end. */
+/** The label may have `ENCRYPTED `, `RSA ` and the like before `PRIVATE KEY`. */
 const MAX_LABEL_LENGTH = 64
 
-/** RFC 7468. A key that does not end in this text takes the rest of it. */
+/** Hides private keys (RFC 7468). If a key has no end in this text, everything after its begin is hidden. */
 function hideKeys(text: string): string {
   let hidden = ''
   let from = 0

@@ -1,14 +1,14 @@
-/** What an operator has to do before a `maildir:` store takes mail for anybody. */
+/** Finds out whether a `maildir:` store has any mailbox, and what to do if not. */
 import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Settings } from '../../config/settings.ts'
 import { creationOf } from './store.ts'
 import { isUrl } from '../../config/urls/store-url.ts'
 
-/** In each domain: whose mailbox is made in any case. */
+/** The mailbox that Postern creates in each domain in any case. */
 const POSTMASTER = 'postmaster'
 
-/** Why every recipient but a postmaster is refused, and what to do; undefined where there is a mailbox, or mail makes it. */
+/** Returns why all recipients except postmasters are refused, and what to do. Returns undefined if there is a mailbox, or Postern creates it. */
 export function missingMailboxes(settings: Settings): string | undefined {
   const { store } = settings.options
   if (!isUrl(store) || store.scheme !== 'maildir') return undefined
@@ -18,7 +18,7 @@ export function missingMailboxes(settings: Settings): string | undefined {
   for (const domain of directoriesIn(root)) {
     const names = directoriesIn(join(root, domain))
     const isEmpty = names.length === 0
-    // One with nobody but a postmaster was made by mail for that.
+    // A domain with only a postmaster was created by mail for the postmaster.
     if (isEmpty ? create === 'domain' : names.some((name) => name !== POSTMASTER)) return undefined
   }
   if (create === 'domain') return `there is no domain yet; make ${join(root, 'example.com')}, or give ?create=any`
@@ -26,7 +26,7 @@ export function missingMailboxes(settings: Settings): string | undefined {
   return `there is no mailbox yet; make ${mailbox}/{new,cur,tmp}, or give ?create=domain or ?create=any`
 }
 
-/** What is visible in a directory. Of one that can't be read nothing is: when mail comes, its error is told. */
+/** Returns the directories in a directory. Returns none if it can't be read: the error is reported when mail comes. */
 function directoriesIn(directory: string): string[] {
   try {
     return readdirSync(directory, { withFileTypes: true })

@@ -1,4 +1,4 @@
-/** Opening an `s3:` store: where it is comes from its URL, who may use it from the environment or the config file. */
+/** Opens an `s3:` store. Its URL has the place; the environment or the config file has the credentials. */
 import { storeDeadlineMs } from '@postern/intake'
 import type { BlobStore, ByteCount } from '@postern/storage'
 import type { S3CredentialsSource, S3Options } from '@postern/storage/s3'
@@ -7,14 +7,16 @@ import { variable } from '../../host/permission.ts'
 import type { Settings } from '../../config/settings.ts'
 import { safe } from '../../host/terminal.ts'
 
-/** As every program spells them that uses S3. */
+/** The usual variables of programs that use S3. */
 const VARIABLES = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'] as const
-/** How long the first look may take. */
+/** How long the first request may take. */
 const LOOK_MS = 10_000
 
 /**
- * @param bufferedBytes Counts what it holds in memory, where it shares the bound on that.
- * @throws Failure where the URL or the credentials can't be used
+ * Opens the store after a first request has succeeded.
+ *
+ * @param bufferedBytes Counts the bytes in memory, if workers share the bound
+ * @throws Failure if the URL or the credentials can't be used
  */
 export async function openS3(settings: Settings, url: string, bufferedBytes?: ByteCount): Promise<BlobStore> {
   const { parseS3Url, s3 } = await import('@postern/storage/s3')
@@ -34,13 +36,13 @@ export async function openS3(settings: Settings, url: string, bufferedBytes?: By
   }
 }
 
-/** A server must not find out with its first message that it can keep none. */
+/** Lists the bucket, so that the server does not start if it can store nothing. */
 async function look(store: BlobStore, settings: Settings, url: string): Promise<void> {
   try {
     await store.list({ limit: 1 })
   } catch (error) {
     const { isStorageError } = await import('@postern/storage')
-    // What does not answer may be back in a moment: whoever started this program may start it again.
+    // S3 may answer again soon, so this exit code lets a supervisor restart the program.
     const exitCode = isStorageError(error, 'denied') ? EXIT.misused : EXIT.failed
     throw new Failure(`${settings.spelled('store')} ${url}: ${safe(errorText(error))}`, exitCode, { cause: error })
   }

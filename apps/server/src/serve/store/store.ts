@@ -1,4 +1,4 @@
-/** Opens the store that the settings name. A backend is loaded when it is chosen. */
+/** Opens the store that the settings name. Only the chosen backend is loaded. */
 import { existsSync } from 'node:fs'
 import type { ByteCount, MailStore } from '@postern/storage'
 import type { FsLayout } from '@postern/storage/fs'
@@ -10,36 +10,36 @@ import { openS3 } from './s3.ts'
 import { isDirectory, isUrl, type StoreUrl } from '../../config/urls/store-url.ts'
 import { safe } from '../../host/terminal.ts'
 
-/** What somebody wants with a store. */
+/** How a caller uses the store. */
 export interface StoreAccess {
-  /** Default true. False only looks: that needs no more than the permission to read. */
+  /** Default true. False: the caller only reads, which needs only the permission to read. */
   readonly writable?: boolean
   /** How many workers share the store's bound on open files. Default 1. */
   readonly workerCount?: number
-  /** Counts what the stores of all workers hold in memory. Default: what this one does. */
+  /** Counts the bytes that the stores of all workers hold in memory. Default: those of this store only. */
   readonly bufferedBytes?: ByteCount
-  /** Told when the store's directory is lost, as after an unmount, and when it is back. */
+  /** Logs that the store's directory is lost, for example after an unmount, and that it is back. */
   readonly log?: Logger
 }
 
-/** Messages over 64 KiB that are written at one time, by all workers together, and as many that are read. */
+/** Messages over 64 KiB that all workers together may write at the same time, and as many that they may read. */
 const MAX_OPEN_FILES = 1024
 
-/** As the stores name them: a store is loaded when it is chosen. */
+/** The names of the layouts. They are repeated here, because a store is loaded only when it is chosen. */
 const FS_LAYOUTS = ['files', 'packed'] as const satisfies readonly FsLayout[]
 const CREATIONS = ['none', 'domain', 'any'] as const satisfies readonly MailboxCreation[]
 
 const MAIL_STORE_METHODS = ['save', 'load', 'list', 'delete', 'bounce', 'sweep', 'expire'] as const
 
-/** What the URL of a store in a directory says behind the `?`. */
+/** The query of a store URL with a directory. */
 interface DirectoryTerms {
-  /** How mail is to lie in the directory of an `fs:` store. */
+  /** The layout of an `fs:` store. */
   readonly layout?: FsLayout
-  /** Which mailboxes of a `maildir:` store are made when mail comes for them. */
+  /** Which mailboxes of a `maildir:` store Postern creates when mail comes. */
   readonly create?: MailboxCreation
 }
 
-/** Reads what stands behind the `?`. @throws Failure */
+/** Reads the text after the `?`. @throws Failure */
 function termsOf({ scheme, url, query }: StoreUrl, settings: Settings): DirectoryTerms {
   if (query === undefined) return {}
   const all: readonly DirectoryTerms[] =
@@ -54,12 +54,12 @@ function termsOf({ scheme, url, query }: StoreUrl, settings: Settings): Director
   )
 }
 
-/** Which mailboxes mail makes in a `maildir:` store. */
+/** Returns which mailboxes Postern creates in a `maildir:` store. */
 export function creationOf(store: StoreUrl, settings: Settings): MailboxCreation {
   return termsOf(store, settings).create ?? 'none'
 }
 
-/** Opens the store to keep mail in it, and makes it where that is due. @throws Failure when it can't be used. */
+/** Opens the store, and creates its directory if it does not exist. @throws Failure if the store can't be used */
 export async function openStore(settings: Settings, access: StoreAccess = {}): Promise<MailStore> {
   const { store } = settings.options
   const { isStorageError, mailStore } = await import('@postern/storage')
@@ -94,7 +94,7 @@ export async function openStore(settings: Settings, access: StoreAccess = {}): P
   }
 }
 
-/** A config file need not be TypeScript, nor newer than this program: what is missing is to be said now, and not in an hour. */
+/** Checks the methods of a user's own store now. Its file may be JavaScript, or older than this program, and a missing method would show only later. */
 function wholeStore(store: MailStore, settings: Settings): MailStore {
   const missing = MAIL_STORE_METHODS.filter((name) => typeof store[name] !== 'function')
   if (missing.length === 0) return store
@@ -102,7 +102,7 @@ function wholeStore(store: MailStore, settings: Settings): MailStore {
   throw new Failure(`${settings.spelled('store')}: it has no ${names}; a MailStore must have all its methods`)
 }
 
-/** Opens a store that is there already. @throws Failure where there is none, or when it can't be used. */
+/** Opens an existing store. @throws Failure if there is none, or if it can't be used */
 export async function openExistingStore(settings: Settings, access: StoreAccess = {}): Promise<MailStore> {
   const { store } = settings.options
   if (isUrl(store) && store.scheme === 'memory') {

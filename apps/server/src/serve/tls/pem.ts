@@ -1,17 +1,17 @@
 /**
- * PEM files, as people have them: with a byte order mark, CRLF, notes between the blocks, a key and its certificate in one file.
+ * Reads PEM files in their usual variants: with a byte order mark, CRLF, text between the blocks, key and certificate in one file.
  *
- * OpenSSL, BoringSSL and Deno's own parsers take different ones of these, and say what is wrong in words of their own. So files are
- * taken apart here, and the runtime gets nothing but the blocks.
+ * OpenSSL, BoringSSL and Deno's own parsers accept different variants, and their errors differ. So this module finds the blocks, and
+ * the runtime gets only those.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { errorCode, errorText, Failure } from '../../host/failure.ts'
 
-/** More than any bundle of authorities has. */
+/** Larger than any bundle of CA certificates. */
 const MAX_PEM_BYTES = 4 * 1024 * 1024
 
-/** A file, and how the user wrote the name of the option that names it. */
+/** A file, and the option that names it, as the user wrote it. */
 export interface PemFile {
   readonly option: string
   readonly path: string
@@ -22,7 +22,7 @@ interface Block {
   readonly text: string
 }
 
-/** A private key that was opened once, and its text. */
+/** A private key: its text, and the opened key. */
 export interface PrivateKey {
   readonly text: string
   readonly key: KeyObject
@@ -37,7 +37,7 @@ export interface Certificates {
 /**
  * Reads the first private key of a file.
  *
- * @param passphraseOption How the user wrote, or could write, the option with the passphrase
+ * @param passphraseOption The option with the passphrase, as the user wrote it or could write it
  * @throws Failure
  */
 export async function readPrivateKey(
@@ -76,7 +76,7 @@ export async function readCertificates(file: PemFile): Promise<Certificates> {
   return { text: blocks.map(({ text }) => text).join(''), certificates: [first as X509Certificate, ...others] }
 }
 
-/** Checks that the first certificate was made for the key. @throws Failure */
+/** Checks that the first certificate belongs to the key. @throws Failure */
 export function checkPair(keyFile: PemFile, { key }: PrivateKey, file: PemFile, { certificates }: Certificates): void {
   const at = certificates.findIndex((certificate) => certificate.checkPrivateKey(key))
   if (at === 0) return
@@ -107,14 +107,14 @@ async function readBlocks(
   throw new Failure(`${named(file)}: there is no ${what} in PEM; ${why}`)
 }
 
-/** Whatever stands between blocks is left out, and a block that does not end is none. */
+/** Returns the blocks, without text between them. A block without an end is ignored. */
 function blocksOf(text: string): Block[] {
   const blocks: Block[] = []
   let label: string | undefined
   let lines: string[] = []
   for (const given of text.split('\n')) {
     const line = given.trim()
-    // A byte order mark may stand before the first.
+    // There may be a byte order mark before the first block.
     const [, begun] = /-----BEGIN ([A-Z0-9 ]{1,64})-----$/.exec(line) ?? []
     if (begun !== undefined) {
       label = begun
@@ -131,7 +131,7 @@ function blocksOf(text: string): Block[] {
 
 async function readWhole(file: PemFile): Promise<Buffer> {
   try {
-    // To open a FIFO would wait for whoever writes into it.
+    // Opening a FIFO would wait for a writer.
     const { size, isFile } = await stat(file.path).then((stats) => ({ size: stats.size, isFile: stats.isFile() }))
     if (!isFile) throw new Failure(`${named(file)}: it is not a regular file; name a PEM file`)
     if (size > MAX_PEM_BYTES) throw new Failure(`${named(file)}: it has ${size} bytes, too many for a PEM file`)

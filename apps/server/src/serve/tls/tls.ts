@@ -1,4 +1,4 @@
-/** Certificates: from files, or one made for this run. */
+/** Opens certificates from files, or creates one for this run. */
 import { X509Certificate } from 'node:crypto'
 import { variableOf } from '@postern/intake/settings'
 import type { Logger } from '@logtape/logtape'
@@ -12,7 +12,7 @@ import type { Settings } from '../../config/settings.ts'
 
 type KeyFiles = Pick<Config, 'tlsKey' | 'tlsCert' | 'tlsPassphrase'>
 
-/** What listeners show; undefined where there is no TLS. @throws Failure on files that can't be used. */
+/** Opens the certificates of the listeners. Returns undefined if there is no TLS. @throws Failure if a file can't be used */
 export async function openTls(settings: Settings): Promise<TlsCredentials | undefined> {
   if (!hasTls(settings.options)) return undefined
   const { TlsCredentials } = await import('@postern/runtime/tls')
@@ -20,18 +20,18 @@ export async function openTls(settings: Settings): Promise<TlsCredentials | unde
   return usable(settings, () => new TlsCredentials(chosen))
 }
 
-/** Reads the files again: handshakes from now on use them. @throws Failure; the old ones then stay. */
+/** Reads the files again for all later handshakes. @throws Failure; then the old certificates stay in use */
 export async function reloadTls(settings: Settings, credentials: TlsCredentials): Promise<void> {
   const chosen = await tlsOptions(settings)
   usable(settings, () => credentials.update(chosen))
 }
 
-/** Reads authorities, one or more. @param option How the user wrote its name. @throws Failure */
+/** Reads CA certificates. @param option The option as the user wrote it. @throws Failure */
 export async function readAuthorities(option: string, path: string): Promise<string> {
   return (await readCertificates({ option, path })).text
 }
 
-/** Warns of certificates that clients which check them refuse, because of their dates. */
+/** Warns of certificates that have expired or are not valid yet. */
 export function warnOfDates(credentials: TlsCredentials, log: Logger): void {
   const { cert, sni = {} } = credentials.current.options
   const pairs: readonly (readonly [host: string | undefined, KeyPair['cert']])[] = [
@@ -67,7 +67,7 @@ async function makeKeyPair(options: Options): Promise<KeyPair> {
   return selfSigned({ hosts: hostsOf(options) })
 }
 
-/** @param spelled How the user wrote the name of an option, for messages. */
+/** Reads a key and its certificate. @param spelled Returns an option as the user wrote it */
 async function readKeyPair(
   { tlsKey = '', tlsCert = '', tlsPassphrase }: KeyFiles,
   spelled: (name: 'tlsKey' | 'tlsCert') => string,
@@ -89,7 +89,7 @@ async function readHosts({ options, spelled }: Settings): Promise<Record<string,
   return hosts
 }
 
-/** What OpenSSL refuses is named by the files that it came from. */
+/** Calls `use`, and names the files in an error if OpenSSL refuses them. */
 function usable<Result>({ options, spelled }: Settings, use: () => Result): Result {
   try {
     return use()
@@ -101,7 +101,7 @@ function usable<Result>({ options, spelled }: Settings, use: () => Result): Resu
   }
 }
 
-/** Names that a client may have used to get here. */
+/** Returns the names by which a client may have connected. */
 function hostsOf(options: Options): string[] {
   const hosts = options.listen.map(({ host }) => host).filter((host) => host !== undefined)
   const named = hosts.filter((host) => host !== '0.0.0.0' && host !== '::')
