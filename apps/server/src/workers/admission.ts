@@ -1,22 +1,22 @@
 /**
- * Places for connections that all workers give out together, exactly: the N-th comes in, whichever worker it is, and the next
- * one does not.
+ * Counts connections over all workers exactly: connection N is accepted by any worker, and connection N + 1 is refused.
  *
- * Counts are in shared memory: of each worker, and of each address in a table a count for each worker, so that those of a worker
- * that died can be taken off. As there are never more addresses than connections, the table is never full; only past {@link MAX_ADDRESSES} connections might it be, and then an address that is not in it is not let in.
+ * The counts are in shared memory. There is one for each worker, and for each address a table entry with a count for each worker. So
+ * the counts of a worker that died can be removed. There are never more addresses than connections, so the table can only get full past
+ * {@link MAX_ADDRESSES} connections. Then an address that is not in the table is refused.
  */
 import { addressKey, type AdmissionLimits, type Endpoint, hasPlace, type Place, type Places } from '@postern/engine'
 import { type Hash, randomKey } from './hash.ts'
 import { SharedLock } from './lock.ts'
 import { HASH_WORDS, SharedTable } from './table.ts'
 
-/** How many addresses the table can hold at the most. */
+/** The most addresses in the table. */
 const MAX_ADDRESSES = 2 ** 19
-/** The lock, then how many addresses there are, then the connections of each worker, those of them for submission, then the table. */
+/** The words are: the lock, the number of addresses, the connections of each worker, its submission connections, the table. */
 const LOCK = 0
 const ADDRESSES = 1
 const TOTALS = 2
-/** Thousands of times what it takes. */
+/** Thousands of times longer than the lock is normally held. */
 const LOCK_PATIENCE_MS = 1_000
 
 /** What workers share to count connections. It can be sent to a thread. */
@@ -27,12 +27,12 @@ export interface AdmissionMemory {
   readonly workerCount: number
 }
 
-/** Makes the memory for so many workers. */
+/** Makes the shared memory. */
 export function admissionMemory(
   { maxConnections, maxConnectionsPerAddress, keepsForSubmission = false }: AdmissionLimits,
   workerCount: number,
 ): AdmissionMemory {
-  // At most half of it is in use, so that what is looked for is near to where it should be.
+  // At most half of the entries are in use, so that a search is short.
   const entries = 2 ** Math.ceil(Math.log2(2 * Math.min(maxConnections, MAX_ADDRESSES)))
   const length = TOTALS + 2 * workerCount + entries * (HASH_WORDS + workerCount)
   return {
@@ -43,7 +43,7 @@ export function admissionMemory(
   }
 }
 
-/** The places, as one worker gives them out. */
+/** Gives out the places in one worker. */
 export class SharedAdmission implements Places {
   readonly #words: Int32Array
   readonly #limits: AdmissionLimits
@@ -51,7 +51,7 @@ export class SharedAdmission implements Places {
   readonly #worker: number
   readonly #lock: SharedLock
   readonly #submissions: number
-  /** An entry has a count for each worker. */
+  /** Each entry has a count for each worker. */
   readonly #table: SharedTable
 
   constructor({ words, hashKey, limits, workerCount }: AdmissionMemory, worker: number) {
@@ -85,7 +85,7 @@ export class SharedAdmission implements Places {
     this.#lock.run(() => this.#give(seat))
   }
 
-  /** Gives back all places of a worker that is no more. */
+  /** Gives back all places of a worker that has ended. */
   forget(worker: number): void {
     this.#lock.run(() => {
       const words = this.#words
@@ -98,7 +98,7 @@ export class SharedAdmission implements Places {
     })
   }
 
-  /** Whether there is a place for the one, maybe instead of the other. */
+  /** Takes a place for `seat`, instead of `given` if there is one. Returns whether there was a place. */
   #enter(seat: Seat, given: Seat | undefined): boolean {
     const isInstead = given !== undefined && this.#give(given)
     const { hash, isSubmission } = seat
@@ -130,7 +130,7 @@ export class SharedAdmission implements Places {
     if (isSubmission) this.#count(this.#submissions, 1)
   }
 
-  /** Whether it was taken. */
+  /** Frees a seat. Returns whether it was taken. */
   #give(seat: Seat): boolean {
     const { hash, isSubmission, isTaken } = seat
     if (!isTaken) return false
@@ -139,7 +139,7 @@ export class SharedAdmission implements Places {
     if (isSubmission) this.#count(this.#submissions, -1)
     if (hash === undefined) return true
     const at = this.#table.find(hash)
-    // Where a thread was ended in here, an entry may be lost; the others are to stay right.
+    // If a thread was killed inside the lock, an entry may be missing. The other entries must stay correct.
     if (this.#table.isFree(at)) return true
     this.#count(at + HASH_WORDS, -1)
     if (this.#countOf(at) > 0) return true
@@ -148,7 +148,7 @@ export class SharedAdmission implements Places {
     return true
   }
 
-  /** The connections of an entry, in all workers. */
+  /** Returns the connections of an entry, in all workers. */
   #countOf(at: number): number {
     return this.#sum(at + HASH_WORDS)
   }
@@ -158,7 +158,7 @@ export class SharedAdmission implements Places {
     return key === '' ? undefined : this.#table.hashOf(key)
   }
 
-  /** Of the counts of all workers that begin there. */
+  /** Adds the counts of all workers from this word on. */
   #sum(at: number): number {
     let sum = 0
     for (let worker = 0; worker < this.#workerCount; worker++) sum += this.#words[at + worker] as number
@@ -171,7 +171,7 @@ export class SharedAdmission implements Places {
   }
 }
 
-/** A place of a worker's. */
+/** A place in one worker. */
 class Seat implements Place {
   readonly hash: Hash | undefined
   readonly isSubmission: boolean

@@ -1,8 +1,8 @@
 /**
- * The workers of a server: started together, started again when one dies, stopped together.
+ * Starts the workers of a server together, replaces a worker that dies, and stops all of them.
  *
- * A worker that dies gives back its places, and another one takes its number. Each death within a minute doubles the time until the
- * next start; who fails to start five times in a row is given up, and with it the server, as whoever supervises it can mend more.
+ * When a worker dies, its places are given back, and a new worker gets its number. Each death within a minute doubles the delay of the
+ * next start. After five failed starts in a row the server ends, because its supervisor can do more.
  */
 import type { Logger } from '@logtape/logtape'
 import type { Endpoint } from '@postern/engine'
@@ -19,7 +19,7 @@ const MINUTE_MS = 60_000
 const FIRST_DELAY_MS = 100
 const MAX_DELAY_MS = 30_000
 const MAX_FAILED_STARTS = 5
-/** The engine ends what is left a second after its grace. */
+/** The engine ends the last sessions a second after the grace time, so this leaves it some more. */
 const STOP_MARGIN_MS = 3_000
 
 export interface CrewOptions {
@@ -27,19 +27,19 @@ export interface CrewOptions {
   /** How many addresses there are. */
   readonly addressCount: number
   readonly log: Logger
-  /** All workers' together. */
+  /** The logins of all workers together. */
   readonly logins: Logins
-  /** With what a worker begins now. */
+  /** Returns the start data of a worker. */
   start(index: number): WorkerStart
 }
 
 export class Crew {
-  /** Resolves, with why, when the server can't go on. */
+  /** Resolves with the reason if the server can't go on. */
   readonly broken: Promise<unknown>
   readonly #options: CrewOptions
   readonly #admission: SharedAdmission
   readonly #members = new Set<Member>()
-  /** Where the first one listens; the others do where they can. */
+  /** The addresses of the first worker. The others listen on the same, where they can. */
   readonly #places: (Endpoint | undefined)[]
   readonly #restarts = new Set<NodeJS.Timeout>()
   #deathsMs: number[] = []
@@ -52,7 +52,7 @@ export class Crew {
     this.broken = promise
     this.#break = resolve
     this.#options = options
-    // It only looks, and takes off: what it would count is nobody's.
+    // It only reads counts, and removes those of dead workers. It never takes a place as worker 0.
     this.#admission = new SharedAdmission(options.shared.admission, 0)
     this.#places = Array.from({ length: options.addressCount })
   }
@@ -62,14 +62,14 @@ export class Crew {
     return this.#admission.total
   }
 
-  /** Starts all of them. @returns where they listen, in the order of the addresses. @throws Failure */
+  /** Starts all workers. @returns where they listen, in the order of the addresses. @throws Failure */
   async start(): Promise<readonly Endpoint[]> {
     const { workerCount } = this.#options.shared
     const members = Array.from({ length: workerCount }, (_, index) => this.#make(index))
     try {
       await Promise.all(members.map((member) => member.ready))
       expectClients()
-      // The first finds out which ports are free.
+      // The first worker chooses the ports if the settings say port 0.
       const [first, ...others] = members as [Member, ...Member[]]
       await this.#listen(first)
       await Promise.all(others.map((member) => this.#listen(member)))
@@ -82,14 +82,14 @@ export class Crew {
     return this.#places as readonly Endpoint[]
   }
 
-  /** Resolves when all handshakes to come use it. */
+  /** Resolves when all later handshakes use it. */
   async useTls(tls: TlsOptions): Promise<void> {
     const orders = [...this.#members].map((member) => member.order({ type: 'use-tls', tls }))
-    // A worker that ends meanwhile starts again with it.
+    // If a worker ends at the same time, its replacement starts with the new certificate.
     await Promise.allSettled(orders)
   }
 
-  /** Finishes what is in progress in all of them; what is left `graceMs` and a few seconds later is ended. */
+  /** Tells all workers to finish and stop. Kills those that still run a few seconds after `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true
     for (const timer of this.#restarts) clearTimeout(timer)
@@ -167,7 +167,7 @@ export class Crew {
     this.#watch(member)
   }
 
-  /** The first within a minute is started again at once. */
+  /** Returns the delay of the next start. It is 0 for the first death within a minute. */
   #delayMs(): number {
     const nowMs = performance.now()
     this.#deathsMs = [...this.#deathsMs.filter((ms) => nowMs - ms < MINUTE_MS), nowMs]

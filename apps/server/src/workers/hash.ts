@@ -1,6 +1,6 @@
 /**
- * HalfSipHash-2-4 with a result of 64 bits (Aumasson and Bernstein's reference code): a hash for tables whose keys strangers choose.
- * Node's HMAC costs a hundred times as much for the few bytes of an address.
+ * HalfSipHash-2-4 with a result of 64 bits, as in the reference code of Aumasson and Bernstein. It is for tables whose keys come from
+ * strangers. Node's HMAC takes a hundred times as long for the few bytes of an address.
  */
 
 /** Two words of 32 bits, signed. */
@@ -12,7 +12,7 @@ export function randomKey(): Hash {
   return [first, second]
 }
 
-/** The hash of a text of ASCII under a key of two words. */
+/** Computes the hash of an ASCII text under a key of two words. */
 export function keyedHash(text: string, key: Hash): Hash {
   let v0 = key[0]
   let v1 = key[1] ^ 0xee
@@ -50,7 +50,7 @@ export function keyedHash(text: string, key: Hash): Hash {
   return [first, v1 ^ v3]
 }
 
-/** Up to four characters as one word, the first one lowest. */
+/** Reads up to four characters as one word, the first one in the lowest bits. */
 function octets(text: string, begin: number, end: number): number {
   let word = 0
   for (let at = begin; at < end; at++) word |= (text.charCodeAt(at) & 0xff) << (8 * (at - begin))

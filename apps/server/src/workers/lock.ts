@@ -1,11 +1,11 @@
 /**
- * A lock between threads, for what takes microseconds.
+ * A lock between threads, for work that takes microseconds.
  *
- * A thread that is ended inside can't give it back. So whoever has waited for longer than anybody may hold it takes it over.
+ * A thread that is killed inside can't release the lock. So a thread that has waited longer than anybody may hold it takes it over.
  */
 
 const FREE = 0
-/** Looks before the first sleep: who holds it is most likely done by then. */
+/** Tries before the first sleep. The holder has most likely finished by then. */
 const LOOKS = 100
 const SLEEP_MS = 1
 
@@ -14,20 +14,20 @@ export class SharedLock {
   readonly #at: number
   readonly #patienceMs: number
 
-  /** @param words Shared memory; `at` is the lock's place in it. @param patienceMs How long it may be held at the most. */
+  /** @param words Shared memory; `at` is the index of the lock. @param patienceMs How long a thread may hold the lock */
   constructor(words: Int32Array, at: number, patienceMs: number) {
     this.#words = words
     this.#at = at
     this.#patienceMs = patienceMs
   }
 
-  /** Runs this, while no other thread runs something in here. */
+  /** Runs `work` while this thread holds the lock. */
   run<T>(work: () => T): T {
     const ticket = this.#take()
     try {
       return work()
     } finally {
-      // Not where another has taken it over.
+      // Does nothing if another thread has taken the lock over.
       Atomics.compareExchange(this.#words, this.#at, ticket, FREE)
     }
   }
@@ -35,7 +35,7 @@ export class SharedLock {
   #take(): number {
     const words = this.#words
     const at = this.#at
-    // Each holding has a number of its own, so that a second holder in a row is not taken for one that never left.
+    // Each holder has its own number, so that two short holders in a row do not look like one that holds the lock too long.
     const ticket = Math.floor(Math.random() * 0x7fff_fffe) + 1
     let seen = FREE
     let sinceMs = 0

@@ -1,22 +1,22 @@
 /**
- * Logins of a server with workers. They are the whole server's: the main thread decides when each is tried, and runs the checks;
- * a worker asks it.
+ * Logins of a server with workers. The main thread decides when each login is tried, and runs the checks, for all workers together.
+ * A worker sends it requests.
  */
 import type { PasswordCheck } from '@postern/intake/accounts'
 import type { Attempt, Login, LoginRefusal, Logins } from '@postern/intake/logins'
 import { errorText } from '../host/failure.ts'
 
-/** What a worker says of one of its logins. */
+/** A request of a worker about one of its logins. */
 export type LoginRequest =
-  /** Answered when its turn has come. */
+  /** The answer comes when the login's turn has come. */
   | { readonly type: 'login'; readonly id: number; readonly login: Login }
-  /** Answered when the password is checked. */
+  /** The answer comes when the password is checked. */
   | { readonly type: 'check'; readonly id: number; readonly check: PasswordCheck }
-  /** Its session is over. */
+  /** The session of the login has ended. */
   | { readonly type: 'abort'; readonly id: number }
   | { readonly type: 'end'; readonly id: number; readonly isRight: boolean | undefined }
 
-/** What the main thread answers: for 'login' true or a refusal, for 'check' whether the password is right. */
+/** The main thread's answer: to 'login' true or a refusal, to 'check' whether the password is right. */
 export interface LoginAnswer {
   readonly type: 'login'
   readonly id: number
@@ -27,7 +27,7 @@ export function isLoginRequest(message: { readonly type: string }): message is L
   return message.type === 'login' || message.type === 'check' || message.type === 'abort' || message.type === 'end'
 }
 
-/** The logins of one worker, in that worker. */
+/** The logins of one worker. It runs in the worker. */
 export class RemoteLogins implements Logins {
   readonly #post: (request: LoginRequest) => void
   readonly #questions = new Map<number, PromiseWithResolvers<boolean | LoginRefusal>>()
@@ -57,7 +57,7 @@ export class RemoteLogins implements Logins {
     }
   }
 
-  /** Takes in what the main thread answered. */
+  /** Handles an answer of the main thread. */
   receive({ id, answer }: LoginAnswer): void {
     const question = this.#questions.get(id)
     this.#questions.delete(id)
@@ -65,7 +65,7 @@ export class RemoteLogins implements Logins {
     else question?.resolve(answer)
   }
 
-  /** A login has one question at a time. */
+  /** Sends a request and waits for the answer. A login has one request at a time. */
   #ask(request: LoginRequest): Promise<boolean | LoginRefusal> {
     const question = Promise.withResolvers<boolean | LoginRefusal>()
     this.#questions.set(request.id, question)
@@ -79,7 +79,7 @@ interface Open {
   attempt?: Attempt
 }
 
-/** The logins of one worker, in the main thread. */
+/** The logins of one worker. It runs in the main thread. */
 export class LoginDesk {
   readonly #logins: Logins
   readonly #post: (answer: LoginAnswer) => void
@@ -106,7 +106,7 @@ export class LoginDesk {
     }
   }
 
-  /** The worker is no more: gives back all places of its logins. */
+  /** Gives back all places of the logins of a worker that has ended. */
   close(): void {
     for (const { controller, attempt } of this.#open.values()) {
       controller.abort()
@@ -122,7 +122,7 @@ export class LoginDesk {
     const isRefused = typeof attempt === 'string'
     if (isRefused) this.#open.delete(id)
     else if (this.#open.has(id)) open.attempt = attempt
-    // The worker ended meanwhile.
+    // The worker has ended in the meantime.
     else return attempt.end(undefined)
     this.#answer(id, isRefused ? attempt : true)
   }

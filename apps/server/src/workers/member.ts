@@ -1,4 +1,4 @@
-/** One worker, as the main thread sees it. */
+/** The main thread's view of one worker. */
 import { Worker } from 'node:worker_threads'
 import type { Logins } from '@postern/intake/logins'
 import { Failure } from '../host/failure.ts'
@@ -8,11 +8,11 @@ import type { Answer, Order, WorkerStart } from './messages.ts'
 /** How a worker ended. */
 export interface Ending {
   readonly exitCode: number
-  /** What nobody in it caught. */
+  /** The uncaught error, if there was one. */
   readonly error: unknown
 }
 
-/** That it ended before it answered. */
+/** The worker has ended before it answered. */
 export class EndedError extends Error {
   override readonly name = 'EndedError'
 }
@@ -24,13 +24,13 @@ interface Question {
 
 export class Member {
   readonly index: number
-  /** Resolves with its end. */
+  /** Resolves when it has ended. */
   readonly ended: Promise<Ending>
-  /** Resolves when it has loaded all that it needs. @throws Failure */
+  /** Resolves when the worker has loaded everything. @throws Failure */
   readonly ready: Promise<Answer>
   readonly #worker: Worker
   readonly #desk: LoginDesk
-  /** In the order of their orders. */
+  /** In the order in which the orders were sent. */
   readonly #questions: Question[] = []
   #hasEnded = false
 
@@ -58,9 +58,9 @@ export class Member {
     return this.#hasEnded
   }
 
-  /** @throws Failure where it can't; EndedError where it ended meanwhile */
+  /** Sends an order and waits for the answer. @throws Failure if the worker can't do it; EndedError if it has ended */
   async order(order: Order): Promise<Answer> {
-    // Before that, Deno would lose it.
+    // Deno loses a message that is sent before the worker is ready.
     await this.ready
     if (this.#hasEnded) throw new EndedError(`worker ${this.index} has ended`)
     // oxlint-disable-next-line unicorn/require-post-message-target-origin
@@ -68,7 +68,7 @@ export class Member {
     return this.#ask()
   }
 
-  /** Ends it now. */
+  /** Ends the worker now. */
   async kill(): Promise<void> {
     if (!this.#hasEnded) await this.#worker.terminate()
   }
@@ -76,7 +76,7 @@ export class Member {
   #ask(): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>()
     this.#questions.push({ resolve, reject })
-    // Who asked may have stopped to wait for it.
+    // The caller may no longer wait for it.
     promise.catch(() => {})
     return promise
   }

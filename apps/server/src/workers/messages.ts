@@ -1,6 +1,6 @@
 /**
- * What the main thread and its workers say to each other: every order has one answer, in their order; to be ready is the first.
- * Beside them, workers ask about logins (logins.ts).
+ * The messages between the main thread and its workers. Every order has one answer, in the order of the orders. Before them the worker
+ * sends one answer when it is ready. Workers also send requests about logins (logins.ts).
  */
 import type { Endpoint } from '@postern/engine'
 import type { TlsOptions } from '@postern/runtime/tls'
@@ -8,27 +8,27 @@ import type { Options } from '../config/options.ts'
 import type { FlagValues } from '../config/settings.ts'
 import type { Shared } from './shared.ts'
 
-/** With what a worker begins. */
+/** The start data of a worker. */
 export interface WorkerStart {
   readonly index: number
   readonly shared: Shared
-  /** From them it reads the settings again: functions and stores of the config file can't be sent to it. */
+  /** The worker reads the settings again with these flags, because functions and stores of the config file can't be sent to it. */
   readonly flags: FlagValues
-  /** What can be sent: the same in all workers, also where the file has changed since. */
+  /** The options that can be sent. So they are the same in all workers, even if the file has changed. */
   readonly options: Partial<Options>
   readonly tls: TlsOptions | undefined
 }
 
 export type Order =
-  /** Listen; the ports in the order of the addresses, undefined where it is as the settings say. */
+  /** Listen. `ports` has the port of each address, or undefined for the port of the settings. */
   | { readonly type: 'listen'; readonly ports: readonly (number | undefined)[] }
   | { readonly type: 'use-tls'; readonly tls: TlsOptions }
-  /** Finish what is in progress, and end. Its answer is the end of the thread. */
+  /** Finish mail in progress, and end. The answer is the end of the thread. */
   | { readonly type: 'stop'; readonly graceMs: number }
 
 export type Answer =
   | { readonly type: 'done' }
-  /** Where it listens, by the index of the address. */
+  /** Where the worker listens, by the index of the address. */
   | { readonly type: 'listening'; readonly at: readonly { readonly index: number; readonly at: Endpoint }[] }
-  /** It can't; the line for whoever started the program, and the exit code. */
+  /** The order failed. `message` is the line for the user. */
   | { readonly type: 'failed'; readonly message: string; readonly exitCode: number }

@@ -1,23 +1,23 @@
 /**
- * The two outputs, as threads write to them: each piece whole, one behind the other, and written when the call returns, so that what
- * a worker said is not lost with it. A reader that is slow makes them wait, as it does a server without workers.
+ * Writes of several threads to standard output and the log. Pieces of different threads are never mixed. A piece is written when the
+ * call returns, so that nothing is lost if the worker dies. A slow reader blocks the threads, as it blocks a server without workers.
  */
 import { writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { errorCode } from '../host/failure.ts'
 import { SharedLock } from './lock.ts'
 
-/** Writes a piece; one that can't be written is not missed: the program goes on. */
+/** Writes pieces of text. If a piece can't be written, the program goes on. */
 export interface Output {
   readonly isTTY: boolean
   write(text: string): void
 }
 
-/** A reader may be slow. */
+/** Long, because a slow reader keeps a thread inside the lock. */
 const LOCK_PATIENCE_MS = 60_000
 const PAUSE_MS = 5
 
-/** Standard output (1) or the log (2). @param words Shared by all threads, of which the first is the lock. */
+/** Opens standard output (1) or the log (2). @param words Memory that all threads share; the first word is the lock */
 export function sharedOutput(descriptor: 1 | 2, words: Int32Array): Output {
   const lock = new SharedLock(words, 0, LOCK_PATIENCE_MS)
   return {
@@ -29,7 +29,7 @@ export function sharedOutput(descriptor: 1 | 2, words: Int32Array): Output {
   }
 }
 
-/** Nothing ever changes it. */
+/** A word that never changes, to sleep on. */
 const NEVER = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
 
 function writeAll(descriptor: number, bytes: Uint8Array): void {
@@ -38,7 +38,7 @@ function writeAll(descriptor: number, bytes: Uint8Array): void {
     try {
       written += writeSync(descriptor, bytes, written)
     } catch (error) {
-      // A pipe that does not block, and is full.
+      // The pipe is full, and does not block.
       if (errorCode(error) !== 'EAGAIN') return
       Atomics.wait(NEVER, 0, 0, PAUSE_MS)
     }

@@ -1,4 +1,4 @@
-/** What workers share: memory that all threads count in, so that a bound holds for all of them together. */
+/** The memory that workers share for counting, so that a bound holds for all of them together. */
 import type { AdmissionLimits } from '@postern/engine'
 import type { ByteCount } from '@postern/storage'
 import { type AdmissionMemory, admissionMemory } from './admission.ts'
@@ -10,16 +10,16 @@ export interface Shared {
   readonly admission: AdmissionMemory
   /** Bytes that the store of each worker holds. */
   readonly bufferedBytes: Int32Array<SharedArrayBuffer>
-  /** Tokens of fronts that were used; undefined where no address takes in pipes. */
+  /** Used tokens of fronts. Undefined if no address is for fronts. */
   readonly tokens: TokenTable | undefined
-  /** One word: a lock. */
+  /** One word, the lock of the outputs. */
   readonly output: Int32Array<SharedArrayBuffer>
 }
 
-/** What is made before, or only where it is needed. */
+/** Parts that are made earlier, or only if they are needed. */
 export type SharedParts = Partial<Pick<Shared, 'output' | 'tokens'>>
 
-/** Makes it, for so many workers. */
+/** Makes the shared memory. */
 export function makeShared(
   limits: AdmissionLimits,
   workerCount: number,
@@ -34,7 +34,7 @@ export function makeShared(
   }
 }
 
-/** Counts what the store of one worker holds, and tells what those of all workers do. */
+/** Makes the count of bytes that one worker's store holds. Its `add` returns the sum of all workers. */
 export function sharedByteCount({ bufferedBytes }: Shared, worker: number): ByteCount {
   return {
     add(byteLength) {
@@ -46,12 +46,12 @@ export function sharedByteCount({ bufferedBytes }: Shared, worker: number): Byte
   }
 }
 
-/** A part of a bound that is divided: at least 1. */
+/** Returns a worker's part of a bound, at least 1. */
 export function partOf(bound: number, workerCount: number): number {
   return Math.ceil(bound / workerCount)
 }
 
-/** Zeros that threads share. */
+/** Makes shared words, all 0. */
 export function sharedWords(length: number): Int32Array<SharedArrayBuffer> {
   return new Int32Array(new SharedArrayBuffer(length * Int32Array.BYTES_PER_ELEMENT))
 }

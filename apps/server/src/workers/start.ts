@@ -1,6 +1,6 @@
 /**
- * `postern serve --workers N`: each worker is a thread that listens on the same addresses, and the system shares connections out
- * among them. The main thread takes in no mail: it looks after the workers, signals, certificates and the store's upkeep.
+ * `postern serve --workers N`: each worker is a thread that listens on the same addresses, and the operating system distributes
+ * connections among them. The main thread receives no mail. It handles workers, signals, certificates and the upkeep of the store.
  */
 import type { Endpoint } from '@postern/engine'
 import type { Acceptor } from '@postern/runtime/node'
@@ -16,7 +16,7 @@ import { Crew } from './crew.ts'
 import { sharedOutput } from './output.ts'
 import { makeShared, sharedWords } from './shared.ts'
 
-/** Serving by workers. @throws Failure where threads can't listen on one port. */
+/** Makes the serving by workers. @throws Failure if threads can't share a port */
 export function workersFor(settings: Settings): Serving {
   checkRuntime(settings)
   const output = sharedWords(1)
@@ -31,25 +31,25 @@ export function workersFor(settings: Settings): Serving {
 
 function checkRuntime({ options, spelled }: Settings): void {
   const { Deno } = globalThis as { readonly Deno?: { readonly listenDatagram?: unknown } }
-  // What the flag brings with it.
+  // Deno has this function only with the flag.
   if (runtimeName !== 'deno' || Deno?.listenDatagram !== undefined) return
   if (options.listen.every(({ path, pipePath }) => (path ?? pipePath) !== undefined)) return
   throw new Failure(`${spelled('workers')} ${options.workers}: Deno needs its flag --unstable-net to share a port`)
 }
 
-/** @param output What the threads share to write one after the other */
+/** Starts the workers. @param output The lock of the outputs, which the threads share */
 async function startWorkers(deps: ServingDeps, output: Int32Array<SharedArrayBuffer>): Promise<Service> {
   const { settings, tls, log, logins } = deps
   const { options } = settings
   const takesPipes = options.listen.some(({ pipePath }) => pipePath !== undefined)
-  // Who takes in no pipes need not load what that takes.
+  // Loaded only if an address is for fronts.
   const tokens = takesPipes ? (await import('./tokens.ts')).tokenTable() : undefined
   const shared = makeShared({ ...options, keepsForSubmission: canAuthenticate(options) }, options.workers, {
     output,
     tokens,
   })
   await checkPlaces(deps)
-  // What the engine refuses is said once, and before any thread begins.
+  // If the engine refuses an option, this reports it once, before any thread starts.
   makeServer(settings, { ...deps, options, kept: () => {} })
   const plain = sendable(options)
   const crew = new Crew({
@@ -72,15 +72,15 @@ async function startWorkers(deps: ServingDeps, output: Int32Array<SharedArrayBuf
 }
 
 /**
- * Listens as a server without workers does, and stops. Threads that share a port would share it with another server of the same user
- * as well, and nobody would notice. @throws Failure where an address can't be listened on
+ * Listens as a server without workers does, and stops. Otherwise nobody would notice if another server of the same user listens on the
+ * port, because threads that share a port share it with that server too. @throws Failure if it can't listen on an address
  */
 async function checkPlaces({ settings, tls, journal }: ServingDeps): Promise<void> {
   const nobody: Acceptor = { accept: (duplex) => duplex.destroy() }
   await closeAll(await listenAll(nobody, settings, tls, journal))
 }
 
-/** What workers are told, and need not read again. */
+/** Returns the options that can be sent to a worker. */
 function sendable(options: Options): Partial<Options> {
   const { handlers: _handlers, s3Credentials: _credentials, store, ...plain } = options
   return 'scheme' in store && 'url' in store ? { ...plain, store } : plain

@@ -1,6 +1,6 @@
 /**
- * A table in shared memory with open addressing. Strangers choose its keys, so an entry is found by a keyed hash, and nobody can choose
- * keys that meet. The 64 bits of the hash stand for the key.
+ * A hash table in shared memory with open addressing. Strangers choose its keys, so it uses a keyed hash, and nobody can choose keys
+ * that collide. The 64 bits of the hash stand for the key.
  *
  * The caller holds a lock while it uses the table, and never lets it get full.
  */
@@ -14,7 +14,7 @@ export class SharedTable {
   readonly #hashKey: Hash
   readonly #begin: number
   readonly #stride: number
-  /** The number of entries, a power of two, less 1. */
+  /** The number of entries, which is a power of two, minus 1. */
   readonly #mask: number
 
   /**
@@ -31,11 +31,11 @@ export class SharedTable {
 
   hashOf(key: string): Hash {
     const [first, second] = keyedHash(key, this.#hashKey)
-    // Two zeros are an entry that is free.
+    // Two zeros mark a free entry.
     return [first, second || 1]
   }
 
-  /** Returns where the entry of this hash is, or the free one that it can have. */
+  /** Returns the index of the entry of this hash, or of the free entry for it. */
   find(hash: Hash): number {
     const words = this.#words
     for (let entry = this.#home(hash[0]); ; entry = this.#next(entry)) {
@@ -48,7 +48,7 @@ export class SharedTable {
     return this.#words[at] === 0 && this.#words[at + 1] === 0
   }
 
-  /** Frees an entry, and moves those behind it up that would no longer be found: an entry has no gap between it and its home. */
+  /** Frees an entry. Moves later entries into the gap if a search would not find them any more. */
   remove(at: number): void {
     const words = this.#words
     let gap = (at - this.#begin) / this.#stride
@@ -61,7 +61,7 @@ export class SharedTable {
     words.fill(0, this.#at(gap), this.#at(gap) + this.#stride)
   }
 
-  /** Frees all entries but those for which `isKept` is true. It takes as long as the table is. Returns how many are left. */
+  /** Frees all entries except those for which `isKept` is true. Returns how many are left. The time is in proportion to the table. */
   filter(isKept: (at: number) => boolean): number {
     const words = this.#words
     const kept: Int32Array[] = []

@@ -1,4 +1,4 @@
-/** What runs in each worker thread: a server with its own listeners, under the orders of the main thread. */
+/** The program of a worker thread: a server with its own listeners, which obeys the main thread. */
 import process from 'node:process'
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Limits, LIMIT_RULES, type Server } from '@postern/engine'
@@ -22,7 +22,7 @@ import { sharedOutput } from './output.ts'
 import { partOf, sharedByteCount } from './shared.ts'
 import type { TokenTable } from './tokens.ts'
 
-/** How long what is in progress may take when the thread is broken. */
+/** How long mail in progress may take after an uncaught error. */
 const BROKEN_GRACE_MS = 1_000
 
 interface Work {
@@ -76,7 +76,7 @@ async function begin(): Promise<Work> {
   return work
 }
 
-/** What a worker has of the bounds that are divided. */
+/** Returns a worker's part of the bounds that are divided. */
 function partOfLimits(
   { maxConnections, maxTotalEnvelopeOctets }: Limits,
   workerCount: number,
@@ -110,10 +110,10 @@ async function obey({ settings, server, tls, journal }: Work, order: Order): Pro
   }
 }
 
-/** Who takes in no pipes need not load what that takes. */
+/** Loads the tokens only if an address is for fronts. */
 async function openTokens(): Promise<TokenMemory> {
   const { SharedTokens } = await import('./tokens.ts')
-  // The main thread made it, because an address takes in pipes.
+  // The main thread has made it, because an address is for fronts.
   return new SharedTokens(shared.tokens as TokenTable)
 }
 
@@ -125,7 +125,7 @@ async function tell(answer: Promise<Answer>): Promise<void> {
     post(await answer)
   } catch (error) {
     const failure = error instanceof Failure ? error : forbidden(error)
-    // What is nobody's fault who started the program is a bug, and ends this thread.
+    // Any other error is a bug, and ends this thread.
     if (failure === undefined) throw error
     const { message, exitCode } = failure
     post({ type: 'failed', message, exitCode })
@@ -134,7 +134,7 @@ async function tell(answer: Promise<Answer>): Promise<void> {
 
 let isBroken = false
 
-/** After an error that nobody caught the state is unknown: this thread ends, and another one begins. */
+/** Ends this thread after an uncaught error, because the state is unknown. The main thread starts another one. */
 function breakDown({ server, log, journal }: Work, error: unknown): void {
   log.fatal('a worker stops after an uncaught error', { worker: index, error })
   if (isBroken) return

@@ -1,27 +1,27 @@
 /**
- * Tokens of fronts that were used, remembered by all workers together, so that each opens one pipe, whichever worker it comes to.
+ * Remembers used tokens of fronts for all workers together, so that each token opens only one pipe in any worker.
  *
- * Each has an entry in a table, which says when it expires. Only who has the secret gets a token remembered, and one that is still
- * good is never forgotten: when there are too many, a new one is refused.
+ * Each token has a table entry with its time of expiry. Only tokens with a valid signature are stored. A token that is still valid is
+ * never forgotten: if the table is full, a new one is refused.
  */
 import { PipeRefusedError, type TokenMemory } from '@postern/runtime/websocket'
 import { type Hash, randomKey } from './hash.ts'
 import { SharedLock } from './lock.ts'
 import { HASH_WORDS, SharedTable } from './table.ts'
 
-/** Tokens live 70 seconds, clocks that differ included, so this is some 1,400 connections a second. */
+/** Tokens live 70 seconds, including tolerance for clocks. So this allows about 1,400 connections a second. */
 export const MAX_TOKENS = 100_000
-/** A power of two, more than twice as many. */
+/** A power of two, more than twice `MAX_TOKENS`. */
 const ENTRIES = 2 ** 18
-/** The lock, how many entries are taken, the second of the last tidying, then the table. */
+/** The words are: the lock, the number of entries in use, the second of the last tidying, the table. */
 const LOCK = 0
 const TAKEN = 1
 const TIDIED = 2
 const TABLE = 3
-/** An entry ends with the second in which it expires. */
+/** The last word of an entry is the second of its expiry. */
 const EXPIRY = HASH_WORDS
 const STRIDE = HASH_WORDS + 1
-/** Thousands of times what it takes. */
+/** Thousands of times longer than the lock is normally held. */
 const LOCK_PATIENCE_MS = 1_000
 
 /** What workers share to remember tokens. It can be sent to a thread. */
@@ -32,13 +32,13 @@ export interface TokenTable {
   readonly beginMs: number
 }
 
-/** Makes the table: 3 MiB, which the system gives as they are used. */
+/** Makes the table: 3 MiB, which the system allocates when they are used. */
 export function tokenTable(): TokenTable {
   const byteLength = (TABLE + ENTRIES * STRIDE) * Int32Array.BYTES_PER_ELEMENT
   return { words: new Int32Array(new SharedArrayBuffer(byteLength)), hashKey: randomKey(), beginMs: Date.now() }
 }
 
-/** The memory, as one worker has it. */
+/** The memory of tokens in one worker. */
 export class SharedTokens implements TokenMemory {
   readonly #words: Int32Array
   readonly #table: SharedTable
@@ -52,7 +52,7 @@ export class SharedTokens implements TokenMemory {
     this.#lock = new SharedLock(words, LOCK, LOCK_PATIENCE_MS)
   }
 
-  /** @throws PipeRefusedError where there is no room to remember one more */
+  /** Adds a token. Returns false if it was used before. @throws PipeRefusedError if the table is full */
   add(id: string, expiresAtMs: number): boolean {
     const hash = this.#table.hashOf(id)
     return this.#lock.run(() => this.#add(hash, Math.ceil(this.#second(expiresAtMs))))
@@ -77,7 +77,7 @@ export class SharedTokens implements TokenMemory {
     return true
   }
 
-  /** Frees the entries of tokens that have expired; at most once a second, because it looks at all of them. */
+  /** Frees the entries of expired tokens. It does so at most once a second, because it reads the whole table. */
   #tidy(now: number): void {
     const words = this.#words
     if (words[TIDIED] === now) return

@@ -1,4 +1,4 @@
-/** Where a worker thread begins: with what Node compiled for those before it. */
+/** The entry of a worker thread. It uses Node's compile cache. */
 import { keepCompiled } from '../host/compiled.ts'
 
 keepCompiled()
