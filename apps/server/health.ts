@@ -1,15 +1,16 @@
 /**
- * Whether the server of this machine takes connections: exit code 0, or 1 and a line on stderr. For a container's HEALTHCHECK.
+ * Checks that the server of this machine accepts connections, for a container's HEALTHCHECK. Exit code 0 means yes; 1 comes with a line
+ * on stderr.
  *
- * It asks the first address of `POSTERN_LISTEN`. Where that begins in clear it waits for the greeting, which a server that is
- * stuck does not send; where TLS comes first, being let in is all.
+ * It connects to the first address of `POSTERN_LISTEN` and waits for the greeting, which a server that hangs does not send. If the
+ * address begins with TLS, or is for fronts, a connection is enough.
  */
 import { connect } from 'node:net'
 import process from 'node:process'
 import { parseListenUrl } from './src/config/urls/listen-url.ts'
 
 const TIMEOUT_MS = 5_000
-/** Says, to a server that awaits a PROXY header from everyone, that there is nothing to say. Others take it for a bad command. */
+/** A PROXY header without an address, for a server that needs a header from everybody. */
 const PROXY_HEADER = 'PROXY UNKNOWN\r\n'
 
 const [, first = 'smtp://127.0.0.1:2525'] = /(\S+)/.exec(process.env['POSTERN_LISTEN'] ?? '') ?? []
@@ -24,7 +25,7 @@ else {
   socket.on('error', (error) => end(1, `${first}: ${error.message}`))
   socket.on('close', () => end(1, `${first}: closed without a greeting`))
   socket.on('connect', () => {
-    // Fronts come with HTTP, and speak first.
+    // On these addresses the client must send first.
     if (implicitTls || pipePath !== undefined) end(0)
     else if (/(^|\s)all(\s|$)/.test(process.env['POSTERN_PROXY_FROM'] ?? '')) socket.write(PROXY_HEADER)
   })

@@ -1,4 +1,4 @@
-/** What stands below the help of each command. */
+/** The text below the help of each command. */
 import { variableOf } from '@postern/intake/settings'
 
 type ExamplesOf = 'postern' | 'serve' | 'front' | 'list' | 'show' | 'export' | 'delete' | 'sweep' | 'hash'

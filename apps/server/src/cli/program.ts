@@ -1,7 +1,8 @@
 /**
- * The command line. Flags come from the table of options; what a command does is loaded when it runs.
+ * The command line. Flags come from the table of options. The code of a command is loaded when it runs.
  *
- * Exit codes: 0 done, 1 not there or not done, 2 to be mended by whoever typed it. Errors are one line on stderr.
+ * Exit codes: 0 success, 1 something was missing or failed, 2 the user must change the command line, a setting or the machine. Errors
+ * are one line on stderr.
  */
 import process from 'node:process'
 import { Command, CommanderError, Option as Flag } from 'commander'
@@ -15,7 +16,7 @@ import { type FlagValues, flagOf, readSettings, type Settings, variables } from 
 import { EXAMPLES } from './examples.ts'
 import about from '../../package.json' with { type: 'json' }
 
-/** Runs one command line. @returns the exit code. */
+/** Runs one command line. @returns the exit code */
 export async function run(args: readonly string[]): Promise<number> {
   try {
     await program().parseAsync(args.length === 0 ? ['--help'] : args, { from: 'user' })
@@ -30,7 +31,7 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 function misuse(error: CommanderError): number {
-  // Help and version are how commander ends what was asked for.
+  // commander throws with exit code 0 after it has printed the help or the version.
   if (error.exitCode === 0) return EXIT.done
   const line = oneLine(error.message.replace(/^error: /, ''))
   process.stderr.write(`postern: ${line}; see: postern --help\n`)
@@ -44,7 +45,7 @@ function program(): Command {
     .helpOption('-h, --help', 'print this help, or the help of the command')
     .helpCommand(false)
     .exitOverride()
-    // There is none in the help, and to find out commander would read variables that Deno may not allow.
+    // The help has no colours. To detect support for them, commander would read variables that Deno may not allow.
     .configureOutput({ writeOut: printHelp, writeErr: () => {}, getOutHasColors: () => false })
     .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 120), sortSubcommands: false })
     .addHelpText('after', EXAMPLES.postern)
@@ -156,7 +157,7 @@ async function settings(flags: FlagValues): Promise<Settings> {
   return readSettings(flags, environment(variables()))
 }
 
-/** @throws Failure where paths can't be relative to anything */
+/** Checks that the working directory exists, because paths may be relative to it. @throws Failure */
 function checkDirectory(): void {
   try {
     process.cwd()

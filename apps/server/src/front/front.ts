@@ -1,7 +1,7 @@
 /**
- * The front: takes connections in, and pipes each over a WebSocket of its own to the server behind it.
+ * The front accepts connections, and pipes each over its own WebSocket to the server.
  *
- * It says one line of SMTP itself: 421, to a client that it can't serve.
+ * It sends only one SMTP reply itself: 421, to a client that it can't serve.
  */
 import { Admission, type Duplex, type Endpoint, maxTurnedAway, type Place } from '@postern/engine'
 import type { Logger } from '@logtape/logtape'
@@ -11,30 +11,30 @@ import { errorText } from '../host/failure.ts'
 import { keepAlive } from './keepalive.ts'
 
 export interface FrontOptions {
-  /** Of the pipe: `wss://mail.example.com/pipe`. */
+  /** The URL of the pipe: `wss://mail.example.com/pipe`. */
   readonly url: string
   readonly secret: string
-  /** In a 421. */
+  /** The host name in a 421. */
   readonly hostname: string
-  /** PEM: the authorities that the certificate of the server is checked against. Default: those of the runtime. */
+  /** The CA certificates that verify the server, as PEM. Default: those of the runtime. */
   readonly ca?: string | Uint8Array | undefined
   readonly connectTimeoutMs: number
   readonly idleTimeoutMs: number
   readonly sessionTimeoutMs: number
   readonly maxConnections: number
   readonly maxConnectionsPerAddress: number
-  /** Some of its ports are for submission: a tenth of the places is kept for them. */
+  /** Whether some of its ports are for submission. Then a tenth of the places is reserved for them. */
   readonly keepsForSubmission: boolean
   readonly log: Logger
-  /** After `end`: closes when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection closes if no data moves for so long. Default 5,000. */
   readonly lingerMs?: number | undefined
 }
 
 /** More than any frame of a pipe. */
 const MAX_PAYLOAD_BYTES = 65_536
-/** The server ends a session that idles, and says why; the front only ends what the server has forgotten. */
+/** The server ends idle sessions and tells the client why. The front waits so much longer, in case the server does not. */
 const FORGOTTEN_MS = 60_000
-/** More is none to a timer: it would be up at once. */
+/** The longest time of a timer. With a longer one it would fire at once. */
 const MAX_TIMER_MS = 2_147_483_647
 
 export class Front {
@@ -45,7 +45,7 @@ export class Front {
   readonly #maxTurnedAway: number
   #turnedAway = 0
   #isClosing = false
-  /** The time that closing may take is up. */
+  /** Whether the grace time is over. */
   #isOver = false
   #allGone: (() => void) | undefined
 
@@ -64,7 +64,7 @@ export class Front {
     return this.#isClosing ? undefined : this.#admission.enter(remote, submission)
   }
 
-  /** Carries one connection. Never rejects. @param submission It came to a port for submission. @param reserved Its place, if it has one. */
+  /** Pipes one connection. Never rejects. @param submission Whether it came to a port for submission. @param reserved Its place, if it has one */
   async accept(client: Duplex, submission: boolean, reserved?: Place): Promise<void> {
     if (this.#isClosing) {
       reserved?.leave()
@@ -79,7 +79,7 @@ export class Front {
     if (this.#connectionCount === 0) this.#allGone?.()
   }
 
-  /** Takes no more; waits for the connections there are, and destroys what is left after `graceMs`. */
+  /** Accepts no more connections, waits for the existing ones, and destroys those that are left after `graceMs`. */
   async close(graceMs: number): Promise<void> {
     this.#isClosing = true
     if (this.#connectionCount === 0) return
@@ -129,7 +129,7 @@ export class Front {
     else log.info('a pipe broke', { ...who, reason: errorText(broken) })
   }
 
-  /** Begins to open a WebSocket. */
+  /** Starts to open a WebSocket. */
   async #dial(client: Duplex, submission: boolean): Promise<WebSocket> {
     const { url, secret, ca, connectTimeoutMs } = this.#options
     const headers = await pipeHeaders(factsOf(client, submission), { secret, url })
@@ -143,7 +143,7 @@ export class Front {
     })
   }
 
-  /** RFC 5321 3.8, 4.2.1: not now. */
+  /** Sends 421 (RFC 5321 3.8, 4.2.1) and closes the connection. */
   async #turnAway(client: Duplex, enhancedCode: string, why: string): Promise<void> {
     if (this.#turnedAway >= this.#maxTurnedAway) return client.destroy()
     this.#turnedAway++
@@ -160,7 +160,7 @@ export class Front {
   }
 }
 
-/** When the front gives up what the server should have ended after `ms`. */
+/** Returns when the front closes a connection that the server should have ended after `ms`. */
 function forgottenAfterMs(ms: number): number {
   return Math.min(ms + FORGOTTEN_MS, MAX_TIMER_MS)
 }

@@ -1,17 +1,17 @@
-/** Keeps a pipe open that is silent, and closes one whose other end is gone. */
+/** Keeps a silent pipe open, and closes a pipe whose other end does not answer. */
 
-/** Networks forget a connection that is silent (Cloudflare's after 100 s). */
+/** Networks drop a silent connection (Cloudflare after 100 s). */
 export const PING_MS = 30_000
 /**
- * Pings without an answer after which nobody is there. More than one: a ping stands in line behind a window of bytes, which on
- * a narrow network takes its time.
+ * After so many pings without an answer the pipe is closed. It is more than one, because a ping waits behind a window of data, which
+ * takes long on a slow network.
  */
 export const MAX_MISSED_PINGS = 4
 
 /** A value of `readyState`. */
 const OPEN = 1
 
-/** What this takes of a WebSocket of `ws`. */
+/** The methods of a `ws` WebSocket that are used here. */
 export interface Pingable {
   readonly readyState: number
   on(event: 'pong' | 'message', listener: () => void): unknown
@@ -19,7 +19,7 @@ export interface Pingable {
   terminate(): void
 }
 
-/** Asks now and then whether the other end is there, and closes where it is not. Gives what stops it. */
+/** Sends pings, and closes the socket if the other end does not answer. Returns a function that stops it. */
 export function keepAlive(socket: Pingable): () => void {
   let missed = 0
   const hear = (): void => {

@@ -1,6 +1,6 @@
 /**
- * What this process may do. Deno alone keeps a program to what it was allowed, and a program that tries more makes it ask the
- * person at the terminal: what can be done without is looked up here first.
+ * Permissions of this process. Only Deno restricts a program, and asks the user at the terminal if the program tries more. So Postern
+ * checks here before it uses an optional permission.
  */
 import process from 'node:process'
 import { EXIT, Failure } from './failure.ts'
@@ -20,18 +20,18 @@ export function isAllowed(permission: Permission): boolean {
   return Deno === undefined || Deno.permissions.querySync(permission).state === 'granted'
 }
 
-/** One variable of the environment; undefined where it may not be read. */
+/** Returns an environment variable, or undefined if this process may not read it. */
 export function variable(name: string): string | undefined {
   return isAllowed({ name: 'env', variable: name }) ? process.env[name] : undefined
 }
 
-/** The environment, or of these variables those that may be read. */
+/** Returns the whole environment, or else those of the named variables that this process may read. */
 export function environment(names: readonly string[]): Readonly<Record<string, string | undefined>> {
   if (isAllowed({ name: 'env' })) return process.env
   return Object.fromEntries(names.map((name) => [name, variable(name)]))
 }
 
-/** What is to be said where Deno did not allow something; undefined where the error is another one. */
+/** Makes the Failure for an operation that Deno did not allow. Returns undefined if the error is another one. */
 export function forbidden(error: unknown): Failure | undefined {
   if (!(error instanceof Error) || error.name !== 'NotCapable') return undefined
   return new Failure(`Deno does not allow it: ${error.message}`, EXIT.misused, { cause: error })

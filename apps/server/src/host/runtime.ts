@@ -1,9 +1,9 @@
-/** The runtime that this process runs on, and its sockets. Each has its own folder of @postern/runtime, loaded only there. */
+/** Loads the sockets of the runtime that this process runs on. Each runtime has its own folder in @postern/runtime. */
 
-/** Where `postern` can run. */
+/** The runtimes of `postern`. */
 export type RuntimeName = 'node' | 'deno' | 'bun'
 
-/** What `postern` needs of a runtime; each folder exports it. */
+/** What `postern` needs of a runtime. Each folder exports it. */
 export type Runtime = Pick<typeof import('@postern/runtime/node'), 'listen'>
 
 export const runtimeName: RuntimeName = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'node'

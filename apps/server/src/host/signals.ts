@@ -1,55 +1,54 @@
 /**
- * Signals, and what happens when the program breaks.
+ * Handles signals and uncaught errors.
  *
- * SIGINT and SIGTERM ask for a graceful stop; a second one means now. SIGHUP reads certificates again, and never ends a program
- * that serves. Signals are watched from the first moment on, because a process without a handler does what its parent left it:
- * process 1 of a container ignores SIGTERM, and a server that starts dies of SIGHUP. After an error that nobody caught the state is
- * unknown: never go on.
+ * SIGINT and SIGTERM start a graceful stop; a second one stops at once. SIGHUP reads certificates again, and never ends a server or a
+ * front. Handlers are set at the very start, because without them process 1 of a container ignores SIGTERM, and SIGHUP kills a server
+ * that is starting. After an uncaught error the state is unknown, so the program always ends.
  */
 import process from 'node:process'
 
-/** What to do when. */
+/** What to do on each signal. */
 export interface SignalActions {
   /** The first SIGINT or SIGTERM. */
   stop(signal: string): void
-  /** The second one; the process ends when it returns. */
+  /** The second one. The process ends when it returns. */
   stopNow(signal: string): void
   /** SIGHUP. */
   hangUp(): void
-  /** A throw or rejection that nobody caught. The process is to end. */
+  /** An uncaught error or rejection. The process must end. */
   broken(error: unknown): void
 }
 
-/** By convention 128 and the signal's number. */
+/** By convention 128 plus the signal's number. */
 const EXIT_CODES: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143 }
 
 let actions: SignalActions | undefined
-/** What came before there were actions. */
+/** Signals that came before {@link onSignals}. */
 let early: NodeJS.Signals[] = []
 let mayServe = false
 let isStopping = false
 
-/** Starts to watch: the first thing that a program does which is going to serve. A signal to stop ends it at once, with 0. */
+/** Sets the handlers, as the first step of a server or a front. Until {@link expectClients} a signal to stop ends the process at once, with 0. */
 export function watchSignals(): void {
   process.on('SIGINT', receive).on('SIGTERM', receive).on('SIGHUP', receive)
 }
 
 /**
- * From now on a client may be connected. So the first signal to stop waits for {@link onSignals}, which stops gracefully; the second
- * one ends the program at once.
+ * Notes that a client may be connected from now on. So the first signal to stop waits for {@link onSignals}, which stops gracefully. The
+ * second one ends the program at once.
  */
 export function expectClients(): void {
   mayServe = true
 }
 
-/** Acts on signals from now on, and on those that waited. @returns what stops it, for a program that is about to end */
+/** Acts on signals from now on, and on those that waited. @returns a function that stops it, for a program that is about to end */
 export function onSignals(given: SignalActions): () => void {
   actions = given
   const broken = (error: unknown): void => given.broken(error)
   process.on('uncaughtException', broken).on('unhandledRejection', broken)
   const waiting = early
   early = []
-  // The caller first says that it serves.
+  // Later, so that the caller first writes its start block.
   queueMicrotask(() => waiting.forEach(receive))
   return () => {
     actions = undefined
@@ -70,7 +69,7 @@ function receive(signal: NodeJS.Signals): void {
 
 function receiveEarly(signal: NodeJS.Signals): void {
   if (signal !== 'SIGHUP') {
-    // Nothing was begun that would have to be finished.
+    // No client is connected, so there is nothing to finish.
     if (!mayServe) process.exit(0)
     if (early.some((other) => other !== 'SIGHUP')) process.exit(EXIT_CODES[signal])
   }

@@ -1,16 +1,16 @@
-/** What may be shown on a terminal. Stored mail comes from strangers: none of its bytes reach a terminal as they are. */
+/** Makes text safe for a terminal. Strangers send mail, so its bytes must not reach a terminal unchanged. */
 import process from 'node:process'
 import { variable } from './permission.ts'
 
 /**
- * Controls (C0, DEL, C1: escape sequences begin with one), marks that turn or hide text (bidirectional, zero width, line
- * and paragraph separators, tags), and halves of surrogate pairs.
+ * Control characters (C0, DEL, C1), which begin escape sequences; characters that reorder or hide text (bidirectional, zero width,
+ * line and paragraph separators, tags); and halves of surrogate pairs.
  */
 const UNSAFE =
   // oxlint-disable-next-line no-control-regex, no-misleading-character-class
   /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}\p{Surrogate}]/gu
 
-/** Text that is safe on a terminal and stays on one line: what could command the terminal is spelled out as `\x1b`. */
+/** Makes text safe for a terminal, on one line. Control characters become `\x1b` and the like. */
 export function safe(text: string): string {
   return text.replace(UNSAFE, (character) => {
     const code = character.codePointAt(0) ?? 0
@@ -18,7 +18,7 @@ export function safe(text: string): string {
   })
 }
 
-/** JSON that is safe on a terminal, and the same JSON. */
+/** Writes JSON that is safe for a terminal and has the same value. */
 export function safeJson(value: unknown): string {
   return JSON.stringify(value).replace(UNSAFE, (character) =>
     Array.from(
@@ -28,7 +28,7 @@ export function safeJson(value: unknown): string {
   )
 }
 
-/** As {@link safe}, for text of several lines. */
+/** Does the same as {@link safe} for text of several lines. */
 export function safeLines(text: string): string {
   return text
     .split(/\r?\n/)
@@ -36,7 +36,7 @@ export function safeLines(text: string): string {
     .join('\n')
 }
 
-/** The text of bytes that should be UTF-8 (RFC 6532); where they are not, each byte is a Latin-1 character. */
+/** Reads bytes as UTF-8 (RFC 6532), or as Latin-1 if they are not UTF-8. */
 export function decodeText(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
@@ -45,17 +45,17 @@ export function decodeText(bytes: Uint8Array): string {
   }
 }
 
-/** Whether standard output is a terminal. */
+/** Returns whether a stream, by default standard output, is a terminal. */
 export function isTerminal(stream: { readonly isTTY?: boolean } = process.stdout): boolean {
   return stream.isTTY === true
 }
 
-/** Whether colour is wanted on a stream (https://no-color.org). */
+/** Returns whether to use colours on a stream (https://no-color.org). */
 export function wantsColour(stream: { readonly isTTY?: boolean }): boolean {
   return isTerminal(stream) && (variable('NO_COLOR') ?? '') === '' && variable('TERM') !== 'dumb'
 }
 
-/** Rows in columns, two blanks between; cut to `width` at the right, where one is given. */
+/** Writes rows in columns with two blanks between them. Cuts each line to `width`. */
 export function table(rows: readonly (readonly string[])[], width: number = Infinity): string {
   const widths: number[] = []
   for (const row of rows) {

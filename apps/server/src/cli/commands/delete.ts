@@ -6,7 +6,7 @@ import { print, printJson } from '../../host/output.ts'
 import type { Settings } from '../../config/settings.ts'
 import { openExistingStore } from '../../serve/store/store.ts'
 
-/** Deletes each message; one that is not there doesn't keep the others. The exit code is 1 when one was not deleted. */
+/** Deletes each message, and continues after one that does not exist. The exit code is 1 if a message was not deleted. */
 export async function remove(settings: Settings, ids: readonly string[], flags: { json?: boolean }): Promise<void> {
   const store = await openExistingStore(settings)
   for (const id of ids) {

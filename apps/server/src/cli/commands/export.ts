@@ -1,4 +1,4 @@
-/** `postern export`: messages for other programs. */
+/** `postern export`: writes messages in formats of other programs. */
 import { open, rm } from 'node:fs/promises'
 import process from 'node:process'
 import { isStorageError, type StoredMail } from '@postern/storage'
@@ -14,16 +14,16 @@ export interface ExportFlags {
   readonly output?: string
 }
 
-/** Where messages go. */
+/** Receives the exported messages. */
 interface Target {
   add(mail: StoredMail): Promise<void>
-  /** @param isWhole Whether everything that was to be exported is there. */
+  /** @param isWhole Whether the export was not interrupted */
   close(isWhole: boolean): Promise<void>
 }
 
 /**
- * Writes the named messages, or all of them, oldest first. One that is not there, or can't be read whole, is left out
- * and said so, and the exit code is 1.
+ * Writes the named messages, or all of them, oldest first. If a message does not exist, or can't be read completely, a line on stderr
+ * says so, the export continues without it, and the exit code is 1.
  */
 export async function exportMail(settings: Settings, named: readonly string[], flags: ExportFlags): Promise<void> {
   const store = await openExistingStore(settings, { writable: false })
@@ -34,7 +34,7 @@ export async function exportMail(settings: Settings, named: readonly string[], f
   try {
     corrupt.forEach((id) => leftOut(`${id}: the record can't be read`))
     for (const id of ids) {
-      // A checksum that is wrong shows at the end of a message, too late to take back what was written of it.
+      // Checks the whole message first. A wrong checksum shows only at its end, when its beginning would be written already.
       const mail = await loadMail(store, id).catch((error: unknown) => leftOut(error))
       const isSound = await mail?.verify().then(
         () => true,
@@ -55,7 +55,7 @@ export async function exportMail(settings: Settings, named: readonly string[], f
   }
 }
 
-/** Says that a message is not in the export; anything but the store's word on that message is thrown on. */
+/** Reports that a message is not in the export. Errors other than failures of that message are thrown again. */
 function leftOut(reason: unknown): undefined {
   if (reason instanceof Error && !(reason instanceof Failure)) throw reason
   process.stderr.write(`postern: not exported: ${errorText(reason)}\n`)
@@ -77,7 +77,7 @@ async function openTarget(flags: ExportFlags): Promise<Target> {
       async close() {},
     }
   }
-  // Never over an older export: that is the user's to remove.
+  // Never overwrites an older export. The user must remove it.
   const file = await open(output, 'wx', 0o600).catch((error: unknown) => {
     throw cannotWrite(flags, error)
   })

@@ -1,4 +1,4 @@
-/** `postern front`: takes connections in, and pipes each to a server elsewhere. It keeps nothing and knows no mail. */
+/** `postern front`: accepts connections and pipes each to a server on another machine. It stores nothing and reads no mail. */
 import { boundUrl, frontAnnouncement } from '../../serve/announcement.ts'
 import { fitDescriptors } from '../../serve/descriptors.ts'
 import { Front } from '../../front/front.ts'
@@ -12,7 +12,7 @@ import { expectClients } from '../../host/signals.ts'
 import { openTls, readAuthorities } from '../../serve/tls/tls.ts'
 import { untilStopped } from '../../serve/running.ts'
 
-/** Pipes until a signal stops it. @returns the exit code. @throws Failure when it can't begin. */
+/** Pipes until a signal stops it. @returns the exit code. @throws Failure if it can't start */
 export async function runFront(given: Settings): Promise<number> {
   const url = checkFront(given)
   const tls = await openTls(given)
@@ -28,7 +28,7 @@ export async function runFront(given: Settings): Promise<number> {
   const { connectTimeoutMs, idleTimeoutMs, sessionTimeoutMs, maxConnections, maxConnectionsPerAddress } = options
   const front = new Front({
     url,
-    // The check has seen it.
+    // checkFront has checked that there is one.
     secret: options.frontSecret[0] as string,
     hostname: options.hostname,
     ca,
@@ -40,7 +40,7 @@ export async function runFront(given: Settings): Promise<number> {
     keepsForSubmission: options.listen.some(({ submission }) => submission),
     log,
   })
-  // Only a port for submission has policies of its own.
+  // Only ports for submission have overrides.
   const acceptor: Parameters<typeof listenAll>[0] = {
     accept: (client, overrides, place) => front.accept(client, overrides?.authRequired ?? false, place),
     reserve: (remote, _giveUp, overrides) => front.reserve(remote, overrides?.authRequired ?? false),

@@ -1,4 +1,4 @@
-/** `postern hash`: makes the hash that an entry of `users` holds. */
+/** `postern hash`: makes the hash of a password for `users`. */
 import process from 'node:process'
 import { hashPassword } from '@postern/intake/accounts'
 import { Failure } from '../../host/failure.ts'
@@ -25,7 +25,7 @@ async function readLine(): Promise<string> {
 
 /** The prompt goes to stderr, so that `$(postern hash)` holds nothing but the hash. */
 async function ask(prompt: string): Promise<string> {
-  // Before the prompt: who types at once must not see it either.
+  // Before the prompt, so that no early key is shown.
   process.stdin.setRawMode(true)
   try {
     process.stderr.write(prompt)

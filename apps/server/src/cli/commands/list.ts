@@ -1,4 +1,4 @@
-/** `postern list`: what is kept, newest first. */
+/** `postern list`: prints the stored messages, newest first. */
 import process from 'node:process'
 import type { MailRecord } from '@postern/storage'
 import { Failure } from '../../host/failure.ts'
@@ -34,7 +34,7 @@ export async function list(settings: Settings, flags: ListFlags): Promise<void> 
   } else if (corrupt.length === 0) {
     process.stderr.write(`No mail in ${storeName(settings.options.store)}.\n`)
   }
-  // What is said about the list is not part of it.
+  // Remarks about the list go to stderr, because they are not part of it.
   if (corrupt.length > 0)
     process.stderr.write(`postern: messages whose record can't be read: ${corrupt.map(safe).join(', ')}\n`)
   if (cursor !== undefined) process.stderr.write(`More: ${invocation()} list --cursor ${safe(cursor)}\n`)

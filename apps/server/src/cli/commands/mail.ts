@@ -1,4 +1,4 @@
-/** Kept mail as the commands see it: pages put together, and a store's refusals as lines for the user. */
+/** Reads stored mail for the commands: it joins pages of a list, and turns errors of a store into lines for the user. */
 import { isStorageError, type MailRecord, type MailStore, type StoredMail } from '@postern/storage'
 import { EXIT, Failure } from '../../host/failure.ts'
 import { safe } from '../../host/terminal.ts'
@@ -6,15 +6,15 @@ import { safe } from '../../host/terminal.ts'
 /** A part of the list. */
 export interface Listing {
   readonly records: readonly MailRecord[]
-  /** Ids of messages whose record can't be read. */
+  /** The ids of messages whose record can't be read. */
   readonly corrupt: readonly string[]
-  /** Present where there may be more. */
+  /** Present if there may be more. */
   readonly cursor: string | undefined
 }
 
 const MAX_PAGE = 1000
 
-/** Up to `limit` records, newest first, from as many pages as that takes. @throws Failure on a cursor that is none. */
+/** Reads up to `limit` records, newest first, from as many pages as needed. @throws Failure on an invalid cursor */
 export async function listMail(
   store: MailStore,
   limit: number,
@@ -39,7 +39,7 @@ export async function listMail(
   return { records, corrupt, cursor }
 }
 
-/** The ids of all mail, oldest first, and of what can't be read. */
+/** Returns the ids of all messages, oldest first, and the ids of those whose record can't be read. */
 export async function listIds(
   store: MailStore,
 ): Promise<{ readonly ids: string[]; readonly corrupt: readonly string[] }> {
@@ -47,7 +47,7 @@ export async function listIds(
   return { ids: records.map((record) => record.id).toReversed(), corrupt }
 }
 
-/** One message. @throws Failure where there is none. */
+/** Loads one message. @throws Failure if there is none */
 export async function loadMail(store: MailStore, id: string): Promise<StoredMail> {
   try {
     return await store.load(id)
@@ -56,7 +56,7 @@ export async function loadMail(store: MailStore, id: string): Promise<StoredMail
   }
 }
 
-/** Says for the user what a store refused; a bug stays a bug. */
+/** Turns an error of a store into a Failure. Returns any other error unchanged, because it is a bug. */
 export function refused(error: unknown, id?: string): unknown {
   if (!isStorageError(error)) return error
   if (error.code === 'not-found') return new Failure(`${quoted(id)}: there is no such message`, EXIT.failed)

@@ -1,4 +1,4 @@
-/** `postern show`: one message, for a person, for a script, or as it is stored. */
+/** `postern show`: prints one message for a person, as JSON, or as it is stored. */
 import type { MailRecord, PathRecord } from '@postern/storage'
 import { invocation } from '../../host/invocation.ts'
 import { loadMail, refused } from './mail.ts'
@@ -8,7 +8,7 @@ import type { Settings } from '../../config/settings.ts'
 import { openExistingStore } from '../../serve/store/store.ts'
 import { decodeText, safe, safeLines, table } from '../../host/terminal.ts'
 
-/** How much of a message a person gets to see. */
+/** How much of a message is shown to a person. */
 const MAX_SHOWN_BYTES = 64 * 1024
 const MAX_TEXT_LINES = 40
 
@@ -61,7 +61,7 @@ function pathText({ address, parameters }: PathRecord): string {
   return `<${address}>${words.join('')}`
 }
 
-/** Header and the first lines of the text, made safe; and how much there is besides. */
+/** Returns the header and the first lines of the text, safe for a terminal, and how much more there is. */
 async function beginning(body: AsyncIterable<Uint8Array>, { id, size }: MailRecord): Promise<string> {
   const chunks: Uint8Array[] = []
   let length = 0

@@ -1,15 +1,15 @@
-/** JSON lines: one object a message, byte-exact. */
+/** Writes messages as JSON lines: one object for each message, with its exact bytes. */
 import type { MailRecord, StoredMail } from '@postern/storage'
 
 /** One line of the export. */
 export interface JsonLine {
   readonly record: MailRecord
-  /** How `message` holds the stored bytes: as text, or where they are not UTF-8 as base64. */
+  /** How `message` holds the stored bytes: as text, or as base64 if they are not UTF-8. */
   readonly encoding: 'utf-8' | 'base64'
   readonly message: string
 }
 
-/** One message as a line of JSON. */
+/** Writes one message as a line of JSON. */
 export async function* jsonLine(mail: StoredMail): AsyncGenerator<Uint8Array> {
   const bytes = await mail.bytes()
   const text = utf8(bytes)

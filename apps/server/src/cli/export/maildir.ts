@@ -1,8 +1,8 @@
 /**
- * Maildir: a file for each message, written in `tmp` and moved to `new`, so that a reader never sees half of one.
+ * Writes a Maildir: a file for each message, written in `tmp` and moved to `new`, so that a mail reader never sees an incomplete one.
  *
- * Lines end in LF, and files have the names that a store of Maildirs gives them. A name holds the message's id, so that exporting twice
- * into one Maildir gives each message once.
+ * Lines end in LF. Files have the same names as in a `maildir:` store. A name contains the message's id, so that a second export into
+ * the same Maildir makes no duplicates.
  */
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -12,7 +12,7 @@ import type { StoredMail } from '@postern/storage'
 import { uniqueName } from '@postern/storage/maildir'
 import { lineFeeds } from './mbox.ts'
 
-/** Makes the three directories where they are missing. */
+/** Creates those of the three directories that do not exist. */
 export async function makeMaildir(directory: string): Promise<void> {
   for (const folder of ['tmp', 'new', 'cur']) await mkdir(join(directory, folder), { recursive: true, mode: 0o700 })
 }

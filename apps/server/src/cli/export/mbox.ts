@@ -1,12 +1,12 @@
 /**
- * mbox, in its `mboxrd` form: a `From ` line, the message with LF line endings, an empty line.
+ * Writes an mbox in its `mboxrd` form: a `From ` line, the message with LF line endings, an empty line.
  *
- * A line of the message that reads `From `, behind any number of `>`, gets one more `>`; taking one away again gives the
- * line back. What an mbox can't hold is the difference between CRLF and LF: for the exact bytes there are other formats.
+ * If a line of the message begins with `From ` after any number of `>`, it gets one more `>`. A reader removes one to restore the
+ * line. An mbox does not keep the difference between CRLF and LF. For the exact bytes use another format.
  */
 import type { StoredMail } from '@postern/storage'
 
-/** One message as it stands in an mbox file. */
+/** Writes one message for an mbox file. */
 export async function* mboxMessage({ record, body }: StoredMail): AsyncGenerator<Uint8Array> {
   yield Buffer.from(`From ${fromSender(record.reversePath.address)} ${fromDate(new Date(record.receivedAt))}\n`)
   let last = ''
@@ -18,12 +18,12 @@ export async function* mboxMessage({ record, body }: StoredMail): AsyncGenerator
   yield Buffer.from(last === '\n' ? '\n' : '\n\n')
 }
 
-/** Bytes as Latin-1 text, CRLF made LF; a bare CR stays. Where chunks end makes no difference. */
+/** Turns bytes into Latin-1 text with LF instead of CRLF. A bare CR stays. It does not matter where chunks end. */
 export async function* lineFeeds(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   let held = ''
   for await (const chunk of chunks) {
     const text = held + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1')
-    // Whether this CR belongs to a CRLF, the next chunk says.
+    // The next chunk tells whether this CR belongs to a CRLF.
     held = text.endsWith('\r') ? '\r' : ''
     const whole = text.slice(0, text.length - held.length).replaceAll('\r\n', '\n')
     if (whole !== '') yield whole
@@ -31,13 +31,13 @@ export async function* lineFeeds(chunks: AsyncIterable<Uint8Array>): AsyncGenera
   if (held !== '') yield held
 }
 
-/** The beginning of a line that may yet become a From line. */
+/** The beginning of a line that may become a From line. */
 const UNDECIDED = /^>*(F|Fr|Fro|From)?$/
 
 async function* quoteFrom(texts: AsyncIterable<string>): AsyncGenerator<string> {
   /**
-   * Text that is not written yet, its beginning a line feed. `isWritten` says that this line feed is not to be written: the
-   * message's first line has none, and later it is only there so that a line's beginning can be told.
+   * Text that is not written yet. It begins with a line feed, so that the beginning of a line can be found. If `isWritten` is true,
+   * that line feed must not be written again: the first line of the message has none, and later it is written already.
    */
   let held = '\n'
   let isWritten = true
@@ -45,7 +45,7 @@ async function* quoteFrom(texts: AsyncIterable<string>): AsyncGenerator<string> 
     const all = held + text
     const start = all.lastIndexOf('\n')
     const undecided = start === -1 ? null : UNDECIDED.exec(all.slice(start + 1))
-    // One `>` more is the same wherever it stands among them, so they need not be held, however many there are.
+    // The added `>` may stand anywhere among the others, so those need not be held, however many there are.
     const rest = undecided === null ? '' : (undecided[1] ?? '')
     yield quoted(all.slice(0, all.length - rest.length), isWritten)
     isWritten = undecided !== null
@@ -59,12 +59,12 @@ function quoted(text: string, isWritten: boolean): string {
   return isWritten ? lines.slice(1) : lines
 }
 
-/** The null reverse-path is MAILER-DAEMON by tradition; a blank would end the address, and readers expect ASCII. */
+/** Returns the sender for the From line. The null reverse-path is MAILER-DAEMON by tradition. A blank would end the address, and readers expect ASCII. */
 function fromSender(address: string): string {
   return address === '' ? 'MAILER-DAEMON' : address.replace(/[^\x21-\x7e]/g, '_')
 }
 
-/** As C's asctime: `Wed Jun 30 21:49:08 1993`, in UTC. */
+/** Writes a date as C's asctime does: `Wed Jun 30 21:49:08 1993`, in UTC. */
 function fromDate(date: Date): string {
   const [weekday = '', day = '', month = '', year = '', time = ''] = date.toUTCString().replace(',', '').split(' ')
   return `${weekday} ${month} ${String(Number(day)).padStart(2)} ${time} ${year}`
