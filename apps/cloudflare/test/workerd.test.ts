@@ -183,8 +183,8 @@ describe('raw workerd', () => {
 
 describe('workerd is stopped', () => {
   test.each([
-    ['by a signal, where nobody is connected', false, ['SIGTERM']],
-    ['at the second signal, where somebody is', true, ['SIGTERM', 'SIGINT']],
+    ['by a signal, if nobody is connected', false, ['SIGTERM']],
+    ['at the second signal, if somebody is connected', true, ['SIGTERM', 'SIGINT']],
     ['when the terminal is closed', false, ['SIGHUP']],
   ] as const)('%s', async (_, isUsed, signals) => {
     await using stopped = await startWorkerd({ directory: scratch.join('stopped') })

@@ -79,7 +79,7 @@ describe('email()', () => {
     ['MAIL', TO, 'banned@sender.example', 400, '5.7.1 You are not welcome'],
     ['RCPT, for now', 'busy@example.com', FROM, 500, ''],
     ['the message, for now', 'full@example.com', FROM, 500, ''],
-    ['what is no address', 'bob', FROM, 400, '5.1.3'],
+    ['an invalid address', 'bob', FROM, 400, '5.1.3'],
     ['a second command in an address', 'bob@example.com>\r\nRSET', FROM, 400, '5.1.3'],
   ])('refused: %s', async (_, to, from, status, reason) => {
     const before = await keptIds(wrangler.http)

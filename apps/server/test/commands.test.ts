@@ -108,9 +108,9 @@ describe.concurrent('show', () => {
   })
 
   test.each([
-    ['an id that is not there', sampleId(500), /^postern: "\w{26}": there is no such message\n$/],
-    ['what is no id', '../../etc/passwd', /^postern: "\.\.\/\.\.\/etc\/passwd" is not a message id\n$/],
-    ['what is no id and hostile', '\x1b[2J', /^postern: "\\u001b\[2J" is not a message id\n$/],
+    ['an unknown id', sampleId(500), /^postern: "\w{26}": there is no such message\n$/],
+    ['an invalid id', '../../etc/passwd', /^postern: "\.\.\/\.\.\/etc\/passwd" is not a message id\n$/],
+    ['an invalid id with an escape sequence', '\x1b[2J', /^postern: "\\u001b\[2J" is not a message id\n$/],
   ])('fails with one line and exit code 1 for %s', async (_, id, line) => {
     const { stdout, stderr, code } = await postern(['show', id], { cwd })
     expect(stderr).toMatch(line)

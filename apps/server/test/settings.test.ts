@@ -102,7 +102,7 @@ describe('mistakes in the file', () => {
       "export default { listen: ['smtp://*:1', 'ftp://x'] }",
       /^listen in .*: "ftp:\/\/x" is not a URL such as/,
     ],
-    ['a list of none', 'export default { listen: [] }', /^listen in .*: \[\] is not a list with at least one element$/],
+    ['an empty list', 'export default { listen: [] }', /^listen in .*: \[\] is not a list with at least one element$/],
     [
       'a hook that is none',
       'export default { handlers: { recipient() {} } }',
@@ -286,19 +286,19 @@ const MISTAKES: readonly [string, readonly string[], Readonly<Record<string, str
     /^postern: --listen submission:\/\/127\.0\.0\.1:0: needs a certificate/,
   ],
   [
-    'a limit of a list',
+    'an invalid limit of a list',
     ['list', '--limit', 'all', '--store', 'fs:.'],
     {},
     /^postern: --limit: "all" is not a whole number from 1/,
   ],
   [
-    'a list of what is in memory',
+    'a list of a memory: store',
     ['list', '--store', 'memory:'],
     {},
     /^postern: --store memory: keeps mail only in the running server/,
   ],
   [
-    'a list of no store',
+    'a list without a store',
     ['list'],
     {},
     /^postern: fs:\.\/mail: there is no such directory; name the store with --store, or run postern serve first$/,

@@ -56,7 +56,7 @@ const ROWS: readonly Row[] = [
   { way: 'without HOME', shell: 'unset HOME; exec "$@"', on: ALL },
   { way: 'with a HOME that nobody can write to', shell: 'HOME=/proc exec "$@"', on: ALL },
   {
-    way: 'with a time zone and a locale that are not there',
+    way: 'with an unknown time zone and locale',
     shell: 'TZ=No/Where LANG=xx_YY.Z LC_ALL=zz exec "$@"',
     on: ALL,
   },
@@ -70,7 +70,7 @@ const ROWS: readonly Row[] = [
   { way: 'with standard error full', shell: 'exec "$@" 2>/dev/full', on: ALL },
   { way: 'with nothing open', shell: 'exec "$@" <&- >&- 2>&-', on: ALL },
   {
-    way: 'in a directory that is gone',
+    way: 'in a directory that was removed',
     shell: 'mkdir gone; cd gone; rmdir ../gone; exec "$@" 2>&1 | grep -v getcwd >&2; exit 2',
     line: /^the working directory does not exist any more; start in another one$/,
     // Deno ends before it runs anything of ours.
@@ -85,7 +85,7 @@ const ROWS: readonly Row[] = [
     needs: OTHER_USER,
   },
   {
-    way: 'on a file system that is read-only but for the store',
+    way: 'on a file system that is read-only except for the store',
     shell: 'mkdir own; unshare -m sh -c \'mount --bind own own && mount -o remount,bind,ro / && exec "$@"\' sh "$@"',
     args: [...LISTEN, '--store', 'fs:./own/mail'],
     needs: NAMESPACES,
@@ -109,7 +109,7 @@ const ROWS: readonly Row[] = [
     env: { ...cleanEnvironment(), POSTERN_TLS_KEY: '', POSTERN_TLS_CERT: '', POSTERN_CONFIG: '', POSTERN_DEBUG: ' ' },
   },
   {
-    way: 'beside Kubernetes services that are called postern and postern-smtp',
+    way: 'with the variables of Kubernetes services called postern and postern-smtp',
     env: {
       ...cleanEnvironment(),
       POSTERN_PORT: 'tcp://10.0.0.1:25',
@@ -124,7 +124,7 @@ const ROWS: readonly Row[] = [
     },
   },
   {
-    way: 'with POSTERN_PORT from somebody who takes it for an option',
+    way: 'with POSTERN_PORT, which is not an option',
     env: { ...cleanEnvironment(), POSTERN_PORT: '2525' },
     line: /^POSTERN_PORT: there is no such option/,
   },
@@ -137,7 +137,7 @@ const ROWS: readonly Row[] = [
     needs: OTHER_USER,
   },
   {
-    way: 'on a port that is taken',
+    way: 'on a port that is in use',
     args: ['--listen', 'smtp://127.0.0.1:TAKEN', ...MEMORY],
     line: /^--listen \S+: the address is in use; /,
     on: ALL,
@@ -192,7 +192,7 @@ const ROWS: readonly Row[] = [
     line: /^--store \S+: can't keep mail in \S+: it, or a part of its path, is not a directory; /,
   },
   {
-    way: 'with a store that nobody can make',
+    way: 'with a store that cannot be created',
     args: [...LISTEN, '--store', 'fs:/dev/null/mail'],
     line: /^--store \S+: can't keep mail in \S+: it, or a part of its path, is not a directory; /,
   },
