@@ -1,16 +1,16 @@
-/** Workerd's configuration: the Worker, its disk, and three sockets. */
+/** Makes workerd's configuration: the Worker, its disk, and three sockets. */
 
 export interface ConfigOptions {
-  /** Absolute. */
+  /** An absolute path. */
   readonly directory: string
   readonly smtp: string
   readonly smtps: string
   readonly http: string
-  /** Environment variables that the Worker gets, by name: their values are nowhere but in the environment. */
+  /** The names of environment variables for the Worker. Their values are only in the environment. */
   readonly variables: readonly string[]
 }
 
-/** `key.pem`, `cert.pem` and `worker.js` are to lie beside it. */
+/** Makes the file's text. `key.pem`, `cert.pem` and `worker.js` must be in the same directory. */
 export function capnpConfig({ directory, smtp, smtps, http, variables }: ConfigOptions): string {
   const names = [...new Set(['POSTERN_HOSTNAME', 'POSTERN_DOMAINS', ...variables])]
   const bindings = names.map((name) => `    (name = ${text(name)}, fromEnvironment = ${text(name)}),`)
@@ -36,7 +36,7 @@ const tls :Workerd.TlsOptions = (
 const postern :Workerd.Worker = (
   modules = [(name = "worker", esModule = embed "worker.js")],
   compatibilityDate = "2026-11-01",
-  # An experiment of workerd's.
+  # Experimental in workerd.
   compatibilityFlags = ["connect_handler_starttls"],
   durableObjectNamespaces = [(className = "Disk", uniqueKey = "postern-disk", enableSql = true)],
   durableObjectStorage = (localDisk = "disk"),
@@ -48,7 +48,7 @@ ${bindings.join('\n')}
 `
 }
 
-/** A text of Cap'n Proto. */
+/** Quotes a text for Cap'n Proto. */
 function text(value: string): string {
   if (/[\p{Cc}]/u.test(value)) throw new RangeError(`${JSON.stringify(value)}: control characters are not allowed`)
   return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`

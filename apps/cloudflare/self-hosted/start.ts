@@ -1,13 +1,13 @@
 /**
- * Runs the Worker on this machine: raw workerd, with STARTTLS and implicit TLS, mail on its disk.
+ * Runs the Worker on this machine in workerd, with STARTTLS and implicit TLS, and mail on the disk.
  *
  *     node apps/cloudflare/self-hosted/start.ts --directory ./mail-workerd --hostname mx.example.com --domains example.com
  *
- * It bundles the Worker, makes a certificate where none is given, writes workerd's configuration, and starts workerd; it ends
- * with it. One line is printed for each socket, with its name and address, and then `ready`. Secrets come from the environment
- * (POSTERN_FRONT_SECRET, POSTERN_READ_TOKEN), and so may every other setting of the Worker; none is written to disk.
+ * It bundles the Worker, creates a certificate if none is given, writes workerd's configuration, starts workerd, and ends when workerd
+ * ends. It prints one line for each socket, with name and address, and then `ready`. Secrets come from the environment
+ * (POSTERN_FRONT_SECRET, POSTERN_READ_TOKEN), and so may every other setting of the Worker. It writes none of them to disk.
  *
- * STARTTLS as a server is an experiment of workerd's, so workerd is started with --experimental.
+ * A server's STARTTLS is experimental in workerd, so workerd is started with --experimental.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -64,7 +64,7 @@ function readOptions() {
   }
 }
 
-/** One line, and the end. */
+/** Writes one line, and ends the process. */
 function misused(error: unknown): never {
   process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
   process.exit(2)
@@ -80,7 +80,7 @@ async function start(): Promise<void> {
   const directory = resolve(values.directory)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const variables = Object.keys(process.env).filter((name) => /^POSTERN_[A-Z_]+$/.test(name))
-  // From here until signals are listened to, nothing is waited for: none ends this process and leaves the key behind.
+  // There is no `await` from here until the signal handlers are set. So no signal can end this process and leave the key on disk.
   const work = mkdtempSync(join(tmpdir(), 'postern-workerd-'))
   const remove = (): void => rmSync(work, { recursive: true, force: true })
   try {
@@ -89,14 +89,14 @@ async function start(): Promise<void> {
     writeFileSync(join(work, 'worker.js'), worker)
     const { smtp, smtps, http } = values
     writeFileSync(join(work, 'config.capnp'), capnpConfig({ directory, smtp, smtps, http, variables }))
-    // Workerd holds in memory what it has read.
+    // The files can be removed once workerd has read them.
     process.exitCode = await serve(join(work, 'config.capnp'), environment, remove)
   } finally {
     remove()
   }
 }
 
-/** What the Worker would find out with its first connection. @throws OptionError */
+/** Checks the settings now. The Worker would do it only at its first connection. @throws OptionError */
 function checkSettings(environment: NodeJS.ProcessEnv): void {
   const { hostname, limits } = readSettings(environment)
   createServer({ hostname, limits })
@@ -119,7 +119,7 @@ function readPem(name: string, path: string): string {
   }
 }
 
-/** One file that holds everything but what workerd has itself. */
+/** Bundles the Worker into one file. Only workerd's own modules are not in it. */
 async function bundle(): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [join(import.meta.dirname, 'worker.ts')],
@@ -130,7 +130,7 @@ async function bundle(): Promise<string> {
     conditions: ['workerd', 'worker', 'import'],
     external: ['cloudflare:*', 'node:*'],
     logLevel: 'silent',
-    // A policy from elsewhere finds the engine too.
+    // So a policy from another directory can import the engine too.
     nodePaths: [join(APP, 'node_modules')],
     plugins: values.policy === undefined ? [] : [policyFrom(resolve(values.policy))],
   })
@@ -138,7 +138,7 @@ async function bundle(): Promise<string> {
   return outputFiles[0]?.text ?? ''
 }
 
-/** Takes another file for src/policy.ts. */
+/** Replaces src/policy.ts by another file. */
 function policyFrom(path: string): Plugin {
   return {
     name: 'policy',
@@ -151,8 +151,8 @@ function policyFrom(path: string): Plugin {
 }
 
 /**
- * Runs workerd until it ends. Asked to stop (SIGTERM), workerd takes nobody in any more and waits for those who are there; after
- * `GRACE_MS`, or where it is asked twice, they are cut off: what was answered for is on disk. @returns its exit code
+ * Runs workerd until it ends. After SIGTERM, workerd accepts no more connections and waits for the existing ones. After `GRACE_MS`, or
+ * after a second signal, it is killed; answered messages are on disk then. @returns its exit code
  */
 function serve(config: string, env: NodeJS.ProcessEnv, ready: () => void): Promise<number> {
   const workerd = createRequire(import.meta.url).resolve('workerd/bin/workerd')
@@ -173,7 +173,7 @@ function serve(config: string, env: NodeJS.ProcessEnv, ready: () => void): Promi
   }).finally(() => clearTimeout(cut))
 }
 
-/** Workerd tells of each socket that it listens on, one JSON object a line. */
+/** Prints each socket when workerd reports that it listens on it. workerd writes one JSON object a line. */
 function announce(child: ChildProcess, ready: () => void): void {
   const waited = new Set(['smtp', 'smtps', 'http'])
   const hosts: Readonly<Record<string, string>> = { smtp: values.smtp, smtps: values.smtps, http: values.http }

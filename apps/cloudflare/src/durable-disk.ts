@@ -1,10 +1,10 @@
 /**
- * Blobs on the disk of a machine that runs workerd itself, where there is no R2: a Durable Object with SQLite.
+ * Stores blobs on the disk of a machine that runs workerd itself, without R2. It is a Durable Object with SQLite.
  *
- * SQLite's log is synced (fsync) before workerd lets an answer out, so what was answered for outlives a power cut. A blob is rows
- * of up to 1 MiB under a number of its own; the row that names it, with key and size, appears in one transaction.
+ * workerd sends an answer only after SQLite's log is synced (fsync), so an answered message survives a power failure. The bytes of a
+ * blob are rows of up to 1 MiB under an upload number. The row with its key and size is written in one transaction.
  *
- * Its methods are those of `disk/rpc.ts`; `disk/store.ts` makes a BlobStore of them.
+ * `disk/rpc.ts` describes its methods; `disk/store.ts` makes a BlobStore of them.
  */
 import { DurableObject } from 'cloudflare:workers'
 import type { DurableObjectState } from '@cloudflare/workers-types'
@@ -18,7 +18,7 @@ import { disk } from './disk/store.ts'
 
 const HOUR_MS = 60 * 60 * 1000
 
-/** Whether no Disk was made yet since workerd was started. */
+/** Whether this is the first Disk since workerd was started. */
 let isFirst = true
 
 const TABLES = `
@@ -37,13 +37,13 @@ export class Disk extends DurableObject {
     void this.ctx.blockConcurrencyWhile(() => this.#setAlarm())
   }
 
-  /** The store is kept in order when workerd starts, and hourly. */
+  /** Does the upkeep of the store, when workerd starts and hourly. */
   override async alarm(): Promise<void> {
-    // First of all: an alarm that fails too often is not tried again.
+    // Set first, because workerd stops to retry an alarm that fails too often.
     await this.#storage.setAlarm(Date.now() + HOUR_MS)
     const env = this.env as Env
     try {
-      // Over its own stub, so that others get their turn in between.
+      // Through its own stub, so that other requests can run in between.
       const mail = mailStore(disk(() => (env.DISK as DiskNamespace).get(this.ctx.id as never)))
       await keepUp(mail, readSettings(env), true)
     } catch (error) {
@@ -55,7 +55,7 @@ export class Disk extends DurableObject {
     const due = Date.now() + (isFirst ? 0 : HOUR_MS)
     isFirst = false
     const alarm = await this.#storage.getAlarm()
-    // One that is late is on its way.
+    // An alarm that is due earlier stays.
     if (alarm === null || alarm > due) await this.#storage.setAlarm(due)
   }
 
@@ -81,7 +81,7 @@ export class Disk extends DurableObject {
   ): Promise<boolean> {
     const isNew = this.#storage.transactionSync(() => {
       const number = upload ?? this.begin()
-      // Swept, its chunks are gone: of a machine that slept for a day, say.
+      // A sweep may have removed the upload and its chunks, for example after the machine has slept for a day.
       const ended = this.#storage.sql.exec('DELETE FROM uploads WHERE upload = ?', number)
       if (ended.rowsWritten === 0) throw new Error(`there is no upload ${number}`)
       const isFree = this.find(key) === undefined
@@ -100,7 +100,7 @@ export class Disk extends DurableObject {
   abort(upload: number): void {
     this.#storage.transactionSync(() => {
       const { rowsWritten } = this.#storage.sql.exec('DELETE FROM uploads WHERE upload = ?', upload)
-      // Once committed, it is a blob.
+      // If there was no upload, it is committed, and the chunks belong to a blob.
       if (rowsWritten > 0) this.#storage.sql.exec('DELETE FROM chunks WHERE upload = ?', upload)
     })
   }
@@ -129,7 +129,7 @@ export class Disk extends DurableObject {
     const keys: string[] = []
     const sizes: number[] = []
     const prefixes: string[] = []
-    // A prefix that was rolled up is gone past with all that it holds.
+    // Skips all keys of a prefix that was rolled up.
     let from = cursor.endsWith('/') && rollUp ? pastFolder(cursor) : cursor === '' ? prefix : `${cursor}\0`
     if (from < prefix) from = prefix
     while (keys.length + prefixes.length <= limit) {
@@ -165,7 +165,7 @@ export class Disk extends DurableObject {
   }
 }
 
-/** What comes right behind everything in a folder: `/` is followed by `0`. */
+/** Returns the first key after everything in a folder, because `0` follows `/`. */
 function pastFolder(folder: string): string {
   return `${folder.slice(0, -1)}0`
 }

@@ -1,18 +1,18 @@
 /**
- * Email Routing's door: a message that Cloudflare's own MTA has taken in, handed to `email()`.
+ * Receives a message from Email Routing: Cloudflare's own MTA has accepted it and calls `email()`.
  *
- * It is told to the engine as a session of SMTP inside the program, by the small client below. So there is one path: every hook,
- * limit, trace header and record is what it is for any other client, and no second account of them can differ. BDAT carries the
- * bytes as they are, one command for each chunk that Cloudflare hands over, with no copy and nothing gathered.
+ * The small client below sends it to the engine in an SMTP session inside the program. So hooks, limits, trace header and record are
+ * the same as for any other client, without a second implementation. BDAT carries the bytes unchanged, one command for each chunk from
+ * Cloudflare, without a copy or a buffer.
  *
- * What Email Routing does not tell, the record does not have: the peer's address, TLS, the name in its EHLO, other recipients.
+ * Email Routing does not tell the client's address, TLS, the name in its EHLO, or other recipients, so the record does not have them.
  */
 import type { Duplex, Server } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 
-/** As much of a `ForwardableEmailMessage` as is needed. */
+/** The parts of a `ForwardableEmailMessage` that are used here. */
 export interface RoutedEmail {
-  /** '' or '<>' where it is a bounce. */
+  /** '' or '<>' if it is a bounce. */
   readonly from: string
   readonly to: string
   readonly raw: { getReader(): ChunkReader }
@@ -24,35 +24,35 @@ interface ChunkReader {
   cancel(reason?: unknown): Promise<void>
 }
 
-/** How the session ended: 2xx, and the message is kept; 4xx, it may be handed in again later; 5xx, it may not. */
+/** The result: 2xx if the message is stored, 4xx if Cloudflare may try again later, 5xx if it may not. */
 export interface Answer {
   readonly code: number
   /** Enhanced code and text. */
   readonly text: string
 }
 
-/** RFC 2606: what no host is called. */
+/** A name that no host has (RFC 2606). */
 const HELLO_NAME = 'email-routing.invalid'
-/** It would end the command. */
+/** A control character would end the command. */
 const CONTROL = /\p{Cc}/u
-/** It would end the path, and what follows would be a parameter; but in a quoted local part it is part of the name. */
+/** These characters would end the path, and a parameter would follow. In a quoted local part they belong to the name. */
 const OUT_OF_PATH = /^(?:"(?:[^"\\]|\\.)*")?[^"]*[<> ]/u
 
-/** Hands a message in. Rejects where it can't be read to its end, or not in time: then nothing is kept. */
+/** Sends a message to the server. Rejects if the message can't be read to its end in time; then nothing is stored. */
 export async function takeEmail(server: Server, email: RoutedEmail): Promise<Answer> {
   const reversePath = email.from === '<>' ? '' : email.from
   if (!isPath(reversePath)) return { code: 553, text: '5.1.7 Bad sender address' }
   if (!isPath(email.to)) return { code: 553, text: '5.1.3 Bad recipient address' }
-  // Both ends are in this program: where one does not move, nothing is on its way.
+  // Both ends are in this program, so a short linger is enough.
   const [near, far] = pair({ lingerMs: 1_000 })
   const reader = email.raw.getReader()
-  // It came to no port that asks for more. When the engine has waited long enough, nobody waits for the stream either.
-  // Cloudflare has taken the addresses already, so an untidy one must not lose the message.
+  // AUTH and TLS are for ports of clients. When the session ends, for example after a timeout, the stream is cancelled too.
+  // Cloudflare has accepted the addresses already, so a syntax error in one must not lose the message.
   const policy = { authRequired: false, tlsRequired: false, addresses: 'lenient' } as const
   const session = server.accept(far, policy).then(() => reader.cancel())
   try {
     const answer = await handIn(new Client(near), email, reversePath, reader)
-    // From here on nothing may throw: what was kept would be handed in again.
+    // From here on nothing may throw, because Cloudflare would send the stored message again.
     near.end().catch(() => undefined)
     return answer
   } catch (error) {
@@ -93,7 +93,7 @@ async function handIn(client: Client, email: RoutedEmail, reversePath: string, r
   return client.ask('BDAT 0 LAST')
 }
 
-/** A client that waits for the reply to each command. The server is our own, so replies are short and well formed. */
+/** A client that waits for the reply to each command. The server is Postern itself, so replies are short and valid. */
 class Client {
   readonly #duplex: Duplex
   readonly #decoder = new TextDecoder()
@@ -103,7 +103,7 @@ class Client {
     this.#duplex = duplex
   }
 
-  /** Sends a command, and bytes behind it, and waits for the reply. */
+  /** Sends a command, and the bytes after it, and waits for the reply. */
   async ask(command: string, bytes?: Uint8Array): Promise<Answer> {
     await this.#duplex.write(new TextEncoder().encode(`${command}\r\n`))
     if (bytes !== undefined) await this.#duplex.write(bytes)

@@ -1,17 +1,17 @@
-/** What a deployment gives the Worker. */
+/** The environment that a deployment gives the Worker. */
 import type { DurableObjectId, R2Bucket } from '@cloudflare/workers-types'
 import type { RemoteDisk } from './disk/rpc.ts'
 
-/** Bindings, vars and secrets. Vars begin with POSTERN_, and settings.ts says which there are. */
+/** Bindings, vars and secrets. Vars begin with POSTERN_; settings.ts lists them. */
 export interface Env {
-  /** Where mail is kept: on Cloudflare, a bucket. */
+  /** The store on Cloudflare: a bucket. */
   readonly MAIL?: R2Bucket
-  /** Where mail is kept: on a machine of one's own, its disk. */
+  /** The store on your own machine: its disk. */
   readonly DISK?: DiskNamespace
   readonly [name: string]: unknown
 }
 
-/** The Durable Objects that are disks, as much of them as is used here. */
+/** The parts of a namespace of Disk objects that are used here. */
 export interface DiskNamespace {
   getByName(name: string): RemoteDisk
   get(id: DurableObjectId): RemoteDisk

@@ -1,13 +1,13 @@
 /**
- * What `fetch` answers. Everything that is not below is 404.
+ * Answers HTTP requests. Every path that is not below gets 404.
  *
- *     GET /health          200 where mail is taken, 500 where the settings are wrong
- *     GET /pipe            a WebSocket, for who shows a token of `postern front`
+ *     GET /health          200 if mail is accepted, 500 if a setting is wrong
+ *     GET /pipe            a WebSocket, for a token of `postern front`
  *     GET /mail            the stored records, newest first: ?limit, ?cursor, ?bounced=true
  *     GET /mail/<id>       one record
  *     GET /mail/<id>/raw   its bytes, the trace header first
  *
- * /pipe is there where POSTERN_FRONT_SECRET is, and /mail where POSTERN_READ_TOKEN is (`Authorization: Bearer …`).
+ * /pipe exists if POSTERN_FRONT_SECRET is set, and /mail if POSTERN_READ_TOKEN is set (`Authorization: Bearer …`).
  */
 import { timingSafeEqual } from 'node:crypto'
 import {
@@ -28,9 +28,9 @@ interface Setting {
   Bindings: Env
 }
 
-/** Each record is an operation of R2, of which one request has a thousand, and the listing takes some of them. */
+/** Each record is one operation of R2. A request may do a thousand, and the listing itself takes some. */
 const MAX_LIMIT = 500
-/** Guards remember the tokens they saw, so each intake keeps its own. */
+/** A guard remembers used tokens, so each intake keeps the same guard. */
 const guards = new WeakMap<Intake, FrontGuard>()
 
 export const http: Hono<Setting> = new Hono<Setting>()
@@ -55,12 +55,12 @@ http.get('/pipe', async (context) => {
   const [client, server] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket]
   server.accept()
   const session = intake.server.accept(acceptPipe(server as unknown as WebSocketLike, facts), pipeOverrides(facts))
-  // An open WebSocket keeps the session alive; this gives what is left to do after its close some time.
+  // An open WebSocket keeps the session alive. waitUntil gives the session time after the close.
   context.executionCtx.waitUntil(session)
   return new Response(null, { status: 101, webSocket: client })
 })
 
-/** Lets in who shows the token, which is compared in constant time. */
+/** Accepts only requests with the token. Compares it in constant time. */
 const reader: MiddlewareHandler<Setting> = async (context, next) => {
   const { readToken } = intakeOf(context.env).settings
   if (readToken === undefined) return context.notFound()
@@ -94,7 +94,7 @@ http.get('/mail/:id', async (context) => {
 
 http.get('/mail/:id/raw', async (context) => {
   const { record, body } = await intakeOf(context.env).mail.load(context.req.param('id'))
-  // What strangers sent is nothing that a browser should make sense of.
+  // A browser must not interpret mail from strangers.
   const headers = { 'content-type': 'message/rfc822', 'x-content-type-options': 'nosniff' }
   if (context.req.method === 'HEAD') {
     return new Response(null, { headers: { ...headers, 'content-length': String(record.size) } })
@@ -111,12 +111,12 @@ http.get('/mail/:id/raw', async (context) => {
       await chunks.return(undefined)
     },
   })
-  // Where it breaks, the response is shorter than it says.
+  // If the stream breaks, the response is shorter than its Content-Length.
   context.executionCtx.waitUntil(source.pipeTo(writable).catch(() => undefined))
   return new Response(readable, { headers })
 })
 
-/** One chunk late: whether the bytes are those of the record is known behind the last, which then must not have gone out. */
+/** Delays the stream by one chunk. A wrong checksum shows only after the last chunk, which must then not be sent. */
 async function* heldBack(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let held: Uint8Array | undefined
   for await (const chunk of body) {
@@ -134,6 +134,6 @@ http.onError((error, context: Context<Setting>) => {
     return context.text('', error.status)
   }
   if (isStorageError(error, 'not-found') || isStorageError(error, 'invalid-id')) return context.text('', 404)
-  log('error', 'failed', { error: errorText(error) })
+  log('error', 'a request failed', { error: errorText(error) })
   return context.text('', 500)
 })

@@ -1,7 +1,7 @@
 /**
- * From settings to a running engine, with the store behind it. An isolate has one, and every door leads to it.
+ * Makes the engine and its store from the settings. An isolate has one, which all entry points use.
  *
- * The limits on connections are those of one isolate; Cloudflare runs as many of them as it sees fit.
+ * Limits on connections hold for one isolate. Cloudflare decides how many isolates it runs.
  */
 import { createServer, LIMIT_RULES, type Server, type Session } from '@postern/engine'
 import { intake, keptEntry, type Observer, refusedEntry, sessionFields, storeDeadlineMs } from '@postern/intake'
@@ -13,9 +13,9 @@ import { errorText, log } from './log.ts'
 import { policy } from './policy.ts'
 import { readSettings, type Settings } from './settings.ts'
 
-/** An isolate has 128 MiB for everything. */
+/** Smaller than the engine's default, because an isolate has only 128 MiB. */
 const MAX_TOTAL_ENVELOPE_OCTETS = 16 * 1024 * 1024
-/** Refusals of one session that are logged. A client may send bad recipients without end. */
+/** The most refusals of one session that are logged, because a client may send bad recipients without end. */
 const MAX_LOGGED_REFUSALS = 20
 
 export interface Intake {
@@ -24,10 +24,10 @@ export interface Intake {
   readonly server: Server
 }
 
-/** A deployment that changes nothing but vars may come to an isolate that ran before: it then has another environment. */
+/** By environment, because after a deployment that changes only vars the same isolate may get another environment. */
 const intakes = new WeakMap<Env, Intake>()
 
-/** The engine of this deployment. @throws OptionError where a setting is wrong or a binding is missing */
+/** Returns the engine of this environment. @throws OptionError if a setting is wrong; Error if a binding is missing */
 export function intakeOf(env: Env): Intake {
   let intake = intakes.get(env)
   if (intake === undefined) {
@@ -54,10 +54,10 @@ function openStore({ MAIL, DISK }: Env, { limits }: Settings): BlobStore {
   const deadlineMs = storeDeadlineMs(limits.hookTimeoutMs ?? LIMIT_RULES.hookTimeoutMs.byDefault)
   if (MAIL !== undefined) return r2(MAIL, { deadlineMs })
   if (DISK !== undefined) return disk(() => DISK.getByName('mail'))
-  throw new Error('the binding MAIL is missing: an R2 bucket, in which mail is kept')
+  throw new Error('the binding MAIL is missing: it must be an R2 bucket, which stores the mail')
 }
 
-/** Writes into the log what becomes of sessions and messages. */
+/** Makes the observer that writes events of sessions and messages to the log. */
 function logObserver(): Observer {
   /** How many refusals of a session were logged. */
   const refusalCounts = new WeakMap<Session, number>()
@@ -79,6 +79,9 @@ function logObserver(): Observer {
     arrivalFailed: (error, session) =>
       log('info', 'TLS handshake failed', { ...sessionFields(session, error.remote), reason: error.message }),
     failed: (error, session) =>
-      log('error', 'failed', { ...(session && sessionFields(session, session.remote)), error: errorText(error) }),
+      log('error', 'an error in a session', {
+        ...(session && sessionFields(session, session.remote)),
+        error: errorText(error),
+      }),
   }
 }

@@ -1,4 +1,4 @@
-/** One JSON object a line, as Workers Logs reads them. What strangers wrote stands in it as data, and secrets never do. */
+/** Writes the log: one JSON object a line, as Workers Logs reads them. Texts of clients are only values in it, and secrets are never logged. */
 
 type Level = 'info' | 'warn' | 'error'
 
@@ -6,7 +6,7 @@ export function log(level: Level, message: string, fields: Readonly<Record<strin
   console[level](JSON.stringify({ message, ...fields }))
 }
 
-/** An error and what caused it, in words. */
+/** Writes an error and its causes as text. */
 export function errorText(error: unknown, depth = 0): string {
   if (!(error instanceof Error)) return String(error)
   const text = error.stack ?? error.message

@@ -1,15 +1,15 @@
-/** Who connected, as another Worker says: checked, because it goes into the trace header. */
+/** Checks the client address that another Worker gives, because it goes into the trace header. */
 import type { Endpoint } from '@postern/engine'
 
 const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/
 
-/** `{ address: '192.0.2.7', port: 40123 }`; without an address nobody knows. */
+/** The client: `{ address: '192.0.2.7', port: 40123 }`. Without an address it is unknown. */
 export interface Peer {
   readonly address: string
   readonly port?: number
 }
 
-/** @throws TypeError where it is not an IP address and a port */
+/** Makes the endpoint of a client. @throws TypeError if it is not an IP address and a port */
 export function endpointOf(peer: Peer | undefined): Endpoint {
   const { address = '', port = 0 } = peer ?? {}
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new TypeError('peer.port: not a port')

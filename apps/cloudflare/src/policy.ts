@@ -1,17 +1,17 @@
 /**
- * Who may send what to whom: the one file that is yours to change. Every hook of the engine may stand here, and AUTH; all four
- * doors ask them.
+ * The policy: who may send what to whom. This is the one file for you to change. It may have every hook of the engine, and AUTH. All
+ * four entry points use them.
  *
- * As it is, mail is taken for every mailbox of the domains in POSTERN_DOMAINS, and for `<postmaster>` (RFC 5321 4.5.1). Mail for
- * any other domain is refused with `550 5.7.1`: nothing here sends mail on, so to take it would be to lose it. A mailbox that
- * nobody has is not known here, so mail for it is taken and kept like any other; look it up in `rcpt` to refuse it with `550 5.1.1`.
+ * As it is, the Worker accepts mail for every mailbox of the domains in POSTERN_DOMAINS, and for `<postmaster>` (RFC 5321 4.5.1). It
+ * refuses mail for any other domain with `550 5.7.1`: it relays nothing, so that mail would be lost. It does not know which mailboxes
+ * exist, so it stores mail for all of them. To refuse one with `550 5.1.1`, look it up in `rcpt`.
  */
 import type { AuthOptions, Handlers } from '@postern/engine'
 import { domainsGuard } from '@postern/intake/guards'
 import type { Env } from './env.ts'
 import type { Settings } from './settings.ts'
 
-/** The engine's hooks, and AUTH. `data` may refuse a message; one that it says nothing about is kept. */
+/** The engine's hooks, and AUTH. `data` may refuse a message. If it answers undefined, the message is stored. */
 export interface Policy extends Omit<Handlers, 'error'> {
   readonly auth?: AuthOptions
 }

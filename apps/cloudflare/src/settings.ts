@@ -1,19 +1,19 @@
 /**
- * What a deployer sets: Worker vars and secrets, with the names that the server's environment variables have.
+ * The settings of the Worker: vars and secrets with the same names as the server's environment variables.
  *
- *     POSTERN_HOSTNAME       the name in the greeting and in the trace header; has to be given
- *     POSTERN_DOMAINS        domains that mail is taken for, with commas between them, or `*`: any; has to be given.
+ *     POSTERN_HOSTNAME       required: the name in the greeting and in the trace header
+ *     POSTERN_DOMAINS        required: domains to accept mail for, with commas between them, or `*` for all.
  *                            `*.example.com` is every domain below example.com
- *     POSTERN_FRONT_SECRET   secret: what fronts sign with, at least 32 characters; two with a comma between them while one
- *                            replaces the other. Without it there is no /pipe
- *     POSTERN_READ_TOKEN     secret: who shows it may read the stored mail at /mail, at least 32 characters. Without it there is
- *                            no /mail
- *     POSTERN_KEEP_AGE_MS    age from which mail is removed, in milliseconds: 2592000000 is 30 days
- *     POSTERN_KEEP_COUNT     how many messages are kept: the newest
- *     POSTERN_KEEP_BYTES     how much mail is kept: the newest that fits
+ *     POSTERN_FRONT_SECRET   a secret that fronts sign with, at least 32 characters. To replace it, give two with a comma
+ *                            between them for some time. Without it there is no /pipe
+ *     POSTERN_READ_TOKEN     a secret that lets its owner read the stored mail at /mail, at least 32 characters. Without it
+ *                            there is no /mail
+ *     POSTERN_KEEP_AGE_MS    remove mail that is older than this, in milliseconds: 2592000000 is 30 days
+ *     POSTERN_KEEP_COUNT     keep only the newest messages, up to this number
+ *     POSTERN_KEEP_BYTES     keep only the newest mail, up to this size
  *     POSTERN_MAX_MESSAGE_BYTES, POSTERN_IDLE_TIMEOUT_MS …   every limit of the engine
  *
- * A value that can't be, and a name that means nothing, is an error that says so: mail is not taken until it is mended.
+ * An invalid value, or an unknown name, is an error that names it. Until it is fixed, the Worker accepts no mail.
  */
 import { LIMIT_RULES, type Limits, OptionError } from '@postern/engine'
 import { ANY_DOMAIN, parseDomain } from '@postern/intake/guards'
@@ -23,7 +23,7 @@ import type { Retention } from '@postern/storage'
 /** Settings, checked. */
 export interface Settings {
   readonly hostname: string
-  /** In lower case, `*.example.com` among them; undefined: any. */
+  /** In lower case, with entries such as `*.example.com`. Undefined means every domain. */
   readonly domains: ReadonlySet<string> | undefined
   readonly frontSecrets: readonly string[]
   readonly readToken: string | undefined
@@ -36,7 +36,7 @@ const SECRET = /^[\x21-\x2b\x2d-\x7e]{32,1024}$/
 const SECRET_ALLOWED = 'at least 32 printable ASCII characters, without blanks and commas'
 const LIMIT_NAMES = new Map(Object.keys(LIMIT_RULES).map((name) => [variableOf(name), name]))
 
-/** Reads the settings. @throws OptionError that names the variable, and says what is allowed; secrets are not shown. */
+/** Reads the settings. @throws OptionError that names the variable and what is allowed, without secrets */
 export function readSettings(env: Readonly<Record<string, unknown>>): Settings {
   const values = new Map(
     Object.entries(env).filter(([name, value]) => name.startsWith(PREFIX) && value !== null && value !== undefined),
@@ -71,7 +71,7 @@ function readDomains(value: string | undefined): ReadonlySet<string> | undefined
   throw new OptionError('POSTERN_DOMAINS', value, "a list of domains with commas between them, or '*'")
 }
 
-/** Takes them out of `values`. */
+/** Reads the retention limits, and removes them from `values`. */
 function readRetention(values: Map<string, unknown>): Retention {
   const retention: { -readonly [Name in keyof Retention]: number } = {}
   for (const [name, { limit, min }] of Object.entries(RETENTION_RULES)) {
@@ -88,17 +88,17 @@ function readRetention(values: Map<string, unknown>): Retention {
   return retention
 }
 
-/** A var is text or a number. */
+/** Reads a number from a var, which may be a text or a number. */
 function numberOf(value: unknown): unknown {
   return typeof value === 'string' && /^(\d+|Infinity)$/.test(value) ? Number(value) : value
 }
 
-/** Their ranges are the engine's to check. */
+/** Reads the limits. The engine checks their ranges. */
 function readLimits(values: ReadonlyMap<string, unknown>): Partial<Limits> {
   const limits: Record<string, number> = {}
   for (const [variable, value] of values) {
     const name = LIMIT_NAMES.get(variable)
-    // Its value may be a secret whose name is misspelt.
+    // Without the value, because it may be a secret whose name is misspelt.
     if (name === undefined) throw new OptionError(variable, '(set)', 'a setting; src/settings.ts lists them')
     const number = numberOf(value)
     if (typeof number !== 'number') throw new OptionError(variable, value, 'a number')

@@ -1,11 +1,11 @@
-/** Keeps the store in order when a timer says that it is due. */
+/** Does the regular work on the store. */
 import { LIMIT_RULES } from '@postern/engine'
 import { keepUp as keepStoreUp, sweepMs } from '@postern/intake'
 import type { MailStore } from '@postern/storage'
 import { errorText, log } from './log.ts'
 import type { Settings } from './settings.ts'
 
-/** Does what is due. What fails is logged, and due again the next time. @returns whether all was done */
+/** Removes mail past the retention limits, and sweeps if that is due. Failures are logged. @returns whether everything succeeded */
 export function keepUp(store: MailStore, { limits, retention }: Settings, isSweepDue: boolean): Promise<boolean> {
   const { sessionTimeoutMs, hookTimeoutMs } = LIMIT_RULES
   const deps = {

@@ -1,12 +1,12 @@
 /**
- * Postern as a Worker: four doors, one engine, one store.
+ * Postern as a Worker: four entry points for mail, one engine, one store.
  *
- *     connect()    raw TCP: `wrangler dev`, workerd on a machine of one's own, inbound TCP where an account has it
- *     fetch()      /pipe: a WebSocket from `postern front`; http.ts has the rest
- *     Postern      what another Worker binds to (`entrypoint`): hand it a socket, and say whose it is
+ *     connect()    raw TCP: `wrangler dev`, workerd on your own machine, inbound TCP if your account has it
+ *     fetch()      /pipe: a WebSocket from `postern front`; http.ts has the other paths
+ *     Postern      the `entrypoint` for other Workers, which give it a socket and the client's address
  *     email()      Email Routing
  *
- * And `scheduled()`, which a Cron Trigger calls every hour, keeps the bucket in order.
+ * A Cron Trigger calls `scheduled()` every hour for the upkeep of the bucket.
  */
 import { WorkerEntrypoint } from 'cloudflare:workers'
 import { accept, NOT_TOLD } from '@postern/runtime/cloudflare'
@@ -18,25 +18,25 @@ import { log } from './log.ts'
 import { endpointOf, type Peer } from './peer.ts'
 import { keepUp } from './upkeep.ts'
 
-/** Of the day, by UTC: what never committed is looked for once a day. */
+/** The hour (UTC) of the daily sweep. */
 const SWEEP_HOUR = 3
 
 const worker: ExportedHandler<Env> = {
-  // The session is awaited: a socket lives as long as the handler that was given it.
+  // Returns the promise of the session, because the socket lives only until the handler ends.
   connect: (socket, env) => accept(intakeOf(env).server, socket),
   fetch: (request, env, context) => http.fetch(request, env, context),
   async email(message, env) {
     const { code, text } = await takeEmail(intakeOf(env).server, message)
     if (code < 400) return
     log('info', 'message refused', { from: message.from, to: message.to, code, reason: text })
-    // Email Routing has one way to say "never", and takes an exception for "not now".
+    // For Email Routing, setReject means a permanent refusal, and an exception a temporary one.
     if (code < 500) throw new Error(`refused for now: ${code} ${text}`)
     message.setReject(text)
   },
   async scheduled({ scheduledTime }, env) {
     const { mail, settings } = intakeOf(env)
     const isSweepDue = new Date(scheduledTime).getUTCHours() === SWEEP_HOUR
-    // What went wrong is in the log; this shows it among the events of the trigger.
+    // The log has the reason. The error marks this event of the trigger as failed.
     if (!(await keepUp(mail, settings, isSweepDue)))
       throw new Error('the upkeep of the store failed in part; it is tried again in an hour')
   },
@@ -46,18 +46,18 @@ export default worker
 
 /** The service binding: `{ "binding": "POSTERN", "service": "postern", "entrypoint": "Postern" }`. */
 export class Postern extends WorkerEntrypoint<Env> {
-  /** Serves a socket that another Worker was given. `peer` is who connected there, which the socket no longer knows. */
+  /** Serves a socket of another Worker. `peer` is the client, because the socket does not have its address. */
   async accept(socket: Socket, peer?: Peer): Promise<void> {
     await accept(intakeOf(this.env).server, socket, { remote: endpointOf(peer) })
   }
 
-  /** `env.POSTERN.connect(…)`: nobody knows who connected. */
+  /** Serves `env.POSTERN.connect(…)`. The client's address is unknown. */
   override async connect(socket: Socket): Promise<void> {
     await accept(intakeOf(this.env).server, socket)
   }
 }
 
-/** Connections whose TLS ends before the Worker. Give it to nothing else: it believes that they are secure. */
+/** Serves connections whose TLS ends before the Worker. Use it for nothing else, because it treats every connection as secure. */
 export class ImplicitTls extends WorkerEntrypoint<Env> {
   override async connect(socket: Socket): Promise<void> {
     await accept(intakeOf(this.env).server, socket, { tls: NOT_TOLD })

@@ -1,9 +1,9 @@
-/** What is said between a BlobStore and the disk that it is on: data, as it goes over RPC. */
+/** The RPC interface between a BlobStore and its Disk. */
 
-/** A row takes 2 MiB at most. */
+/** A row of SQLite may have up to 2 MiB. */
 export const CHUNK_BYTES: number = 1024 * 1024
 
-/** A blob as the disk knows it. */
+/** A blob of the disk. */
 export interface DiskBlob {
   readonly upload: number
   readonly size: number
@@ -19,22 +19,22 @@ export interface DiskPage {
   readonly more: boolean
 }
 
-/** A disk, from afar. */
+/** The methods of a Disk over RPC. */
 export interface RemoteDisk {
-  /** Begins a blob that takes more than one chunk. */
+  /** Begins a blob of more than one chunk. Returns the number of the upload. */
   begin(): Promise<number>
-  /** Adds the next chunk, of {@link CHUNK_BYTES} at most. */
+  /** Adds the next chunk, of at most {@link CHUNK_BYTES}. */
   append(upload: number, part: number, bytes: Uint8Array): Promise<void>
-  /** Makes a blob appear: what was appended, then `last`. False: the key is taken, and nothing of the blob stays. */
+  /** Commits a blob: the appended chunks, then `last`. Returns false if the key exists already; then nothing of the blob stays. */
   commit(key: string, upload: number | undefined, part: number, last: Uint8Array, size: number): Promise<boolean>
-  /** Removes what was appended and not committed. */
+  /** Removes the chunks of an upload that is not committed. */
   abort(upload: number): Promise<void>
   find(key: string): Promise<DiskBlob | undefined>
-  /** One chunk of a blob; undefined once it was deleted. */
+  /** Returns one chunk of a blob, or undefined if the blob was deleted. */
   chunk(upload: number, part: number): Promise<ArrayBuffer | undefined>
   remove(key: string): Promise<void>
-  /** A page of keys that begin with `prefix`, behind `cursor`. */
+  /** Returns a page of the keys after `cursor` that begin with `prefix`. */
   list(prefix: string, cursor: string, rollUp: boolean, limit: number): Promise<DiskPage>
-  /** Removes what was begun and not touched since `before`, in ms since 1970. Answers how many. */
+  /** Removes uploads that nobody has touched since `before`, in ms since 1970. Returns how many. */
   sweep(before: number): Promise<number>
 }

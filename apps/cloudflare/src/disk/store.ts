@@ -1,20 +1,20 @@
-/** A disk as a BlobStore. Up to 1 MiB of each blob is in memory here, and travels in one call. */
+/** A BlobStore on a Disk. It buffers up to 1 MiB of each blob, and sends that in one call. */
 import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '@postern/storage'
 import { Allowance, BufferedWriter, checkKey, checkLimit, checkPrefix, MAX_PAGE, StorageError } from '@postern/storage'
 import { CHUNK_BYTES, type DiskPage, type RemoteDisk } from './rpc.ts'
 
 export interface DiskOptions {
-  /** Bytes that blobs under way may hold in memory, all of them together; one that needs more is `no-space`. Default 128 MiB. */
+  /** Bytes that all unfinished blobs together may hold in memory. A blob that needs more fails with `no-space`. Default 128 MiB. */
   readonly maxBufferedBytes?: number
 }
 
-/** Gives the Disk; asked for each call, as what it gives is one request's alone. */
+/** Returns the Disk. It is called for each operation, because a stub belongs to one request. */
 export type Reach = () => RemoteDisk
 
 const DEFAULT_MAX_BUFFERED_BYTES = 128 * 1024 * 1024
 
 /**
- * Blobs on the disk of this machine.
+ * Makes the store.
  *
  * @throws RangeError when `maxBufferedBytes` is not a whole number of bytes
  */
@@ -102,7 +102,7 @@ class DiskWriter extends BufferedWriter {
   }
 
   protected override async finish(): Promise<void> {
-    // What travels is what lies behind a view, so no more than what is held.
+    // A copy, because RPC sends the whole buffer behind a view.
     const isNew = await this.#disk().commit(this.name, this.#upload, this.#part, this.held.view.slice(), this.size)
     this.#upload = undefined
     if (!isNew) throw new StorageError('exists', `there is a blob ${this.name}`)
@@ -112,7 +112,7 @@ class DiskWriter extends BufferedWriter {
     await super.drop()
     const upload = this.#upload
     this.#upload = undefined
-    // What can't be told now is swept.
+    // If the abort fails, a sweep removes the upload.
     if (upload !== undefined)
       await this.#disk()
         .abort(upload)
