@@ -15,7 +15,7 @@ See postern COMMAND --help for the options of a command.
 `,
   serve: `
 Each option is also an environment variable (${variableOf('maxMessageBytes')}) and a key of
-postern.config.ts (maxMessageBytes). A flag outranks the environment, which outranks the file.
+postern.config.ts (maxMessageBytes). A flag overrides the environment, which overrides the file.
 If an option can be given several times, its environment variable has blanks between the values.
 Write sizes as 25MiB or 10MB, and times as 30s, 5m, 1h or 30d. A number without a unit is bytes or milliseconds.
 

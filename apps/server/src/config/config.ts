@@ -2,7 +2,7 @@
  * `@postern/server/config`: the types of `postern.config.ts`.
  *
  * The same names are flags (`--max-message-bytes`) and environment variables (`POSTERN_MAX_MESSAGE_BYTES`). A flag
- * outranks the environment, which outranks the file. This module imports nothing at run time.
+ * overrides the environment, which overrides the file. This module imports nothing at run time.
  */
 import type { LimitRows } from './options/limits.ts'
 import type { GivenOf } from './options/row.ts'

@@ -15,7 +15,7 @@ import { type TlsRows, tlsRows } from './options/tls.ts'
 import { type UserRows, userRows } from './options/users.ts'
 import { type WhereRows, whereRows } from './options/where.ts'
 
-/** Every row. */
+/** The rows of all subjects. */
 export interface OptionRows
   extends WhereRows, FrontRows, ProcessRows, RetentionRows, PolicyRows, TlsRows, UserRows, LogRows, LimitRows {}
 
@@ -41,7 +41,7 @@ export const OPTIONS: OptionRows = {
 /** Every name in the table. */
 export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[]
 
-/** The options of a command. */
+/** Returns the options of a command. */
 export function optionsOf(command: CommandName): readonly OptionName[] {
   return OPTION_NAMES.filter((name) => {
     const { commands = ['serve'] }: Option = OPTIONS[name]

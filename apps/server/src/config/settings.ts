@@ -66,7 +66,7 @@ export async function readSettings(
   }
 }
 
-/** `maxMessageBytes` is `--max-message-bytes`. */
+/** Returns the flag of an option: `maxMessageBytes` is `--max-message-bytes`. */
 export function flagOf(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }

@@ -64,7 +64,7 @@ export class SharedAdmission implements Places {
     this.#table = new SharedTable(words, hashKey, this.#submissions + workerCount, HASH_WORDS + workerCount)
   }
 
-  /** Connections in all workers. */
+  /** The number of connections in all workers. */
   get total(): number {
     return this.#sum(TOTALS)
   }

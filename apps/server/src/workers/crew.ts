@@ -57,7 +57,7 @@ export class Crew {
     this.#places = Array.from({ length: options.addressCount })
   }
 
-  /** Sessions in all workers. */
+  /** The number of sessions in all workers. */
   get sessionCount(): number {
     return this.#admission.total
   }

@@ -11,7 +11,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { FailureTable } from './failures.ts'
 
-/** A try to log in. */
+/** An attempt to log in. */
 export interface Login {
   /** As the engine's `addressKey` returns it. It is '' if there is no address, as on a Unix socket. */
   readonly address: string

@@ -1,4 +1,4 @@
-/** `postern sweep`: removes what never committed, and what is more than is to be kept. */
+/** `postern sweep`: removes leftovers of messages that were not committed, and mail past the retention limits. */
 import { shortestSweepMs, sweepMs } from '@postern/intake'
 import type { Expired, Swept } from '@postern/storage'
 import { Failure } from '../../host/failure.ts'
@@ -9,13 +9,13 @@ import type { Settings } from '../../config/settings.ts'
 import { openExistingStore } from '../../serve/store/store.ts'
 import { retentionOf } from '../../serve/upkeep.ts'
 
-/** The flags of `postern sweep` that are no options of the server. */
+/** The flags of `postern sweep` that are not options of the server. */
 export interface SweepFlags {
   readonly olderThan?: string
   readonly json?: boolean
 }
 
-/** Prints what it removed; with `json` one object: `{ swept, expired }`. @throws Failure, also when a part of it was done */
+/** Removes it and prints how much; with `json` as one object: `{ swept, expired }`. @throws Failure, even if a part was removed */
 export async function sweep(settings: Settings, flags: SweepFlags): Promise<void> {
   const olderThanMs = olderThan(settings, flags.olderThan)
   const store = await openExistingStore(settings)

@@ -1,4 +1,4 @@
-/** What the log says. */
+/** The log's level and format. */
 import { oneOf } from '../values/schema.ts'
 import { onOff, type Option } from './row.ts'
 

@@ -2,7 +2,7 @@
 import type { BlobStore, MailStore } from '@postern/storage'
 import type { S3Credentials, S3CredentialsSource } from '@postern/storage/s3'
 
-/** A store URL taken apart. */
+/** The parts of a store URL. */
 export interface StoreUrl {
   readonly scheme: 'fs' | 'maildir' | 'memory' | 's3'
   /** As the user wrote it. */

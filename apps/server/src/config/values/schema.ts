@@ -104,12 +104,12 @@ export function optional<Value>(schema: Schema<Value>): Schema<Value | undefined
   return (given) => (given === undefined ? undefined : schema(given))
 }
 
-/** A value that is used as it came. */
+/** A value that passes the check. It is used unchanged. */
 export function custom<Value>(isValue: (given: unknown) => given is Value, allowed: string): Schema<Value> {
   return parsed((given) => (isValue(given) ? given : undefined), allowed)
 }
 
-/** What `parse` makes of the value; where it makes undefined, an error. */
+/** The result of `parse`. If `parse` returns undefined, the value is not allowed. */
 export function parsed<Value>(parse: (given: unknown) => Value | undefined, allowed: string): Schema<Value> {
   return (given) => {
     const value = parse(given)
@@ -118,7 +118,7 @@ export function parsed<Value>(parse: (given: unknown) => Value | undefined, allo
   }
 }
 
-/** As {@link parsed}, of a text. */
+/** The same as {@link parsed}, for texts only. */
 export function parsedText<Value>(parse: (given: string) => Value | undefined, allowed: string): Schema<Value> {
   return parsed((given) => (typeof given === 'string' ? parse(given) : undefined), allowed)
 }
