@@ -57,7 +57,7 @@ export const tlsRows: TlsRows = {
   clientCertificates: {
     schema: oneOf('none', 'request', 'require'),
     byDefault: 'none',
-    help: 'whether to ask clients for a certificate: none, request, or require (and verify it by --tls-ca)',
+    help: 'whether to ask clients for a certificate: none, request, or require one that --tls-ca verifies',
     ...common,
     value: 'policy',
   },
