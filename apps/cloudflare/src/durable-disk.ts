@@ -39,7 +39,7 @@ export class Disk extends DurableObject {
 
   /** Does the upkeep of the store, when workerd starts and hourly. */
   override async alarm(): Promise<void> {
-    // Set first, because workerd stops to retry an alarm that fails too often.
+    // Set first, because workerd stops retrying an alarm that fails too often.
     await this.#storage.setAlarm(Date.now() + HOUR_MS)
     const env = this.env as Env
     try {

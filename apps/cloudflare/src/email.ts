@@ -46,7 +46,7 @@ export async function takeEmail(server: Server, email: RoutedEmail): Promise<Ans
   // Both ends are in this program, so a short linger is enough.
   const [near, far] = pair({ lingerMs: 1_000 })
   const reader = email.raw.getReader()
-  // AUTH and TLS are for ports of clients. When the session ends, for example after a timeout, the stream is cancelled too.
+  // Email Routing uses neither AUTH nor TLS here. When the session ends, for example after a timeout, the stream is cancelled too.
   // Cloudflare has accepted the addresses already, so a syntax error in one must not lose the message.
   const policy = { authRequired: false, tlsRequired: false, addresses: 'lenient' } as const
   const session = server.accept(far, policy).then(() => reader.cancel())
