@@ -119,7 +119,7 @@ testWith([TMPFS], 'a disk that becomes read-only: 451 4.3.0, and once it is writ
   // Looking takes no permission to write, deleting does.
   await expectOnly(store, ids)
   const refused = await postern(store, ['delete', ids[0] as string])
-  expect(refused.stderr.toString()).toMatch(/^postern: --store fs:.*: its file system is read-only; name a directory/)
+  expect(refused.stderr.toString()).toMatch(/^postern: --store fs:.*: its file system is read-only; give a writable directory/)
   expect(refused.code).toBe(2)
   await disk.remount('rw')
   ids.push(...(await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)))
