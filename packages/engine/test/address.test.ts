@@ -1,4 +1,4 @@
-/** Ranges of addresses: who is in one, exactly, and what is none. RFC 4632 3.1, RFC 4291 2.2. */
+/** Ranges of addresses: which addresses a range holds, and which texts are not a range. RFC 4632 3.1, RFC 4291 2.2. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { addressRanges, ipText, parseIp } from '../src/protocol/grammar/address.ts'
@@ -32,12 +32,12 @@ describe('ranges', () => {
     for (const address of outside) expect(includes([range], address), address).toBe(false)
   })
 
-  test('one of several is enough, none is nobody', () => {
+  test('an address is included if one range of several holds it, and an empty list includes no address', () => {
     expect(includes(['10.0.0.0/8', 'fd00::/8'], 'fd12::1')).toBe(true)
     expect(includes([], '10.0.0.1')).toBe(false)
   })
 
-  test('what is no IP address is in no range; all is everyone', () => {
+  test('a peer without an IP address is in no range, and the value all includes it', () => {
     for (const family of ['unix', 'unknown']) {
       expect(addressRanges(['0.0.0.0/0', '::/0']).includes({ family, address: '' })).toBe(false)
       expect(addressRanges('all').includes({ family, address: '' })).toBe(true)
@@ -67,19 +67,19 @@ describe('ranges', () => {
     'fe80::1%eth0',
     'localhost',
     'all',
-  ])('%j is none, and the error says so', (range) => {
+  ])('%j is rejected, and the error says that it is not a range', (range) => {
     expect(() => addressRanges([range], 'trusted')).toThrow(OptionError)
     expect(() => addressRanges([range], 'trusted')).toThrow(/^trusted: .* is not an IP address, or a range such as/)
   })
 
-  test('what is no list is refused', () => {
+  test('a value that is not a list of texts is rejected', () => {
     expect(() => addressRanges('10.0.0.0/8' as unknown as 'all')).toThrow(
       /^addressRanges: "10\.0\.0\.0\/8" is not 'all' or a list/,
     )
     expect(() => addressRanges([7] as unknown as string[])).toThrow(OptionError)
   })
 
-  test('a prefix is the bits that two addresses have in common', () => {
+  test('a range includes an address if the first bits of both are equal', () => {
     const octets = fc.array(fc.nat(255), { minLength: 4, maxLength: 4 })
     const value = (address: readonly number[]): number => address.reduce((sum, octet) => sum * 256 + octet, 0)
     fc.assert(
@@ -105,11 +105,11 @@ describe('text', () => {
     ['0:0:1:0:0:0:0:0', '0:0:1::'],
     ['::ffff:192.0.2.1', '192.0.2.1'],
     ['64:ff9b::192.0.2.33', '64:ff9b::c000:221'],
-  ])('%s is %s (RFC 5952)', (given, text) => {
+  ])('%s is written as %s (RFC 5952)', (given, text) => {
     expect(ipText(parseIp(given) ?? [])).toBe(text)
   })
 
-  test('reads what it writes', () => {
+  test('parseIp reads back the text that ipText writes', () => {
     const octets = fc.oneof(
       fc.array(fc.nat(255), { minLength: 4, maxLength: 4 }),
       fc.array(fc.constantFrom(0, 0, 0, 1, 255), { minLength: 16, maxLength: 16 }),
@@ -117,7 +117,7 @@ describe('text', () => {
     const mapping = [...Array<number>(10).fill(0), 255, 255]
     fc.assert(
       fc.property(octets, (address) => {
-        // An IPv4 address in the clothes of IPv6 is read as what it is.
+        // An IPv4-mapped IPv6 address is read as the IPv4 address.
         const isMapped = address.length === 16 && mapping.every((octet, i) => address[i] === octet)
         expect(ipText(parseIp(ipText(address)) ?? [])).toBe(ipText(isMapped ? address.slice(12) : address))
       }),

@@ -1,9 +1,9 @@
-/** For whom there is a place, held against a model that counts all connections anew each time. */
+/** Compares admission with a model that counts all connections anew for each newcomer. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Admission, addressKey, type Endpoint, type Place } from '../src/index.ts'
 
-/** Few, so that they meet: two of one /64, and two that have no address. */
+/** Only a few addresses, so that they repeat. Two are in one /64, and two connections have no address. */
 const REMOTES: readonly Endpoint[] = [
   { family: 'unix', address: '', port: 0 },
   { family: 'unknown', address: '', port: 0 },
@@ -24,7 +24,7 @@ interface Connection {
 interface Step {
   readonly remote: Endpoint
   readonly isSubmission: boolean
-  /** One that leaves, or whose place the newcomer wants. */
+  /** Which connection leaves, or gives its place to the newcomer. */
   readonly nth: number
   readonly does: 'enter' | 'enter-instead' | 'leave'
 }
@@ -42,7 +42,7 @@ const limits = fc.record({
   keepsForSubmission: fc.boolean(),
 })
 
-test('who comes in is who the rule lets in', () => {
+test('a connection is admitted exactly if the model admits it', () => {
   fc.assert(
     fc.property(limits, fc.array(step, { maxLength: 150 }), (limits, steps) => {
       const { maxConnections, maxConnectionsPerAddress, keepsForSubmission } = limits
@@ -84,22 +84,25 @@ test.each([
   [9, 9, 9, 9],
   [10, 8, 9, 10],
   [2_000, 1_600, 1_800, 2_000],
-])('of %i places, a stranger gets %i, new addresses more up to %i, and submission all %i', (max, one, others, all) => {
-  const admission = new Admission({ maxConnections: max, maxConnectionsPerAddress: max, keepsForSubmission: true })
-  let address = 0
-  const fill = (next: () => Endpoint, isSubmission: boolean): void => {
-    while (admission.enter(next(), isSubmission) !== undefined) total++
-  }
-  let total = 0
-  fill(() => remote('ipv4', '192.0.2.1'), false)
-  expect(total).toBe(one)
-  fill(() => remote('ipv4', `10.0.${address >> 8}.${address++ & 255}`), false)
-  expect(total).toBe(others)
-  fill(() => remote('ipv4', `10.1.${address >> 8}.${address++ & 255}`), true)
-  expect(total).toBe(all)
-})
+])(
+  'of %i places, one address gets %i, new addresses fill up to %i, and submission fills all %i',
+  (max, one, others, all) => {
+    const admission = new Admission({ maxConnections: max, maxConnectionsPerAddress: max, keepsForSubmission: true })
+    let address = 0
+    const fill = (next: () => Endpoint, isSubmission: boolean): void => {
+      while (admission.enter(next(), isSubmission) !== undefined) total++
+    }
+    let total = 0
+    fill(() => remote('ipv4', '192.0.2.1'), false)
+    expect(total).toBe(one)
+    fill(() => remote('ipv4', `10.0.${address >> 8}.${address++ & 255}`), false)
+    expect(total).toBe(others)
+    fill(() => remote('ipv4', `10.1.${address >> 8}.${address++ & 255}`), true)
+    expect(total).toBe(all)
+  },
+)
 
-test('a stranger on ports for submission leaves places for new addresses, on every port', () => {
+test('one address on ports for submission leaves places for new addresses, on every port', () => {
   const admission = new Admission({ maxConnections: 40, maxConnectionsPerAddress: 40, keepsForSubmission: true })
   const stranger = remote('ipv4', '192.0.2.1')
   for (const isSubmission of [false, true]) while (admission.enter(stranger, isSubmission) !== undefined);

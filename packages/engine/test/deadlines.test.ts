@@ -1,4 +1,4 @@
-/** Deadlines by numbers alone: hours pass in no time. Times are ms since the session began. */
+/** Deadlines without a clock: each test says what time it is. Times are ms since the session began. */
 import { describe, expect, test } from 'vitest'
 import { type Limits, resolveLimits } from '../src/protocol/limits.ts'
 import { Deadlines, type Progress } from '../src/server/deadlines.ts'
@@ -54,7 +54,7 @@ test.each([
 })
 
 describe('a command', () => {
-  test('gets no more time by a byte now and then', () => {
+  test('gets no more time when the client sends a byte now and then', () => {
     const deadlines = begin()
     deadlines.forBytes(0, BETWEEN_COMMANDS)
     deadlines.end()
@@ -62,7 +62,7 @@ describe('a command', () => {
     expect(deadlines.at).toBe(300)
   })
 
-  test('gets its own time if it began in the packet of the command before', () => {
+  test('gets its own time if it began in the packet of the previous command', () => {
     const deadlines = begin()
     deadlines.forBytes(0, BETWEEN_COMMANDS)
     deadlines.end()
@@ -70,7 +70,7 @@ describe('a command', () => {
     expect(deadlines.at).toBe(500)
   })
 
-  test('that is awaited makes the session idle', () => {
+  test('that has not begun leaves the session idle', () => {
     const deadlines = begin()
     expect(deadlines.idleMs(5, BETWEEN_COMMANDS)).toBeUndefined()
     deadlines.forBytes(10, BETWEEN_COMMANDS)
@@ -90,17 +90,17 @@ describe('a message', () => {
     return now + ms
   }
 
-  test('has to keep its average rate after the grace', () => {
+  test('must keep the average rate once the grace period is over', () => {
     const deadlines = begin({ minDataBytesPerSecond: 100, minDataRateGraceMs: 1_000, dataTimeoutMs: 10_000 })
     deadlines.beginMessage()
     let now = wait(deadlines, 0, 600, 0)
     now = wait(deadlines, now, 500, 10)
-    // 1,000 ms of grace and 200 for 20 octets, of which 1,100 are over.
+    // The grace is 1,000 ms, and 20 octets are worth 200 ms. 1,100 ms of that are over.
     deadlines.forBytes(now, inMessage(20))
     expect(deadlines.at).toBe(now + 100)
   })
 
-  test('does not pay for what its reader takes, nor for the message before', () => {
+  test('is not charged for the time that its reader takes, nor for the previous message', () => {
     const deadlines = begin({ minDataBytesPerSecond: 100, minDataRateGraceMs: 1_000, dataTimeoutMs: 10_000 })
     deadlines.beginMessage()
     wait(deadlines, 0, 300, 0)
@@ -111,7 +111,7 @@ describe('a message', () => {
     expect(deadlines.at).toBe(61_000)
   })
 
-  test('has no rate to keep if there is no minimum', () => {
+  test('may be as slow as it likes if there is no minimum rate', () => {
     const deadlines = begin({ minDataBytesPerSecond: 0, minDataRateGraceMs: 0 })
     deadlines.forBytes(7, inMessage(0))
     expect(deadlines.at).toBe(207)
@@ -119,7 +119,7 @@ describe('a message', () => {
 })
 
 describe('a hook', () => {
-  test('has its time anew after it has read', () => {
+  test('gets its full time again after it has read', () => {
     const deadlines = begin()
     hookBegins(deadlines, 0)
     deadlines.forBytes(400, inMessage(0))
@@ -128,7 +128,7 @@ describe('a hook', () => {
     expect(deadlines).toMatchObject({ wait: 'hook', at: 950 })
   })
 
-  test('leaves the deadline of the bytes that it still waits for when it answers', () => {
+  test('leaves the deadline for message bytes in place if it answers while a read is pending', () => {
     const deadlines = begin()
     hookBegins(deadlines, 0)
     deadlines.forBytes(100, inMessage(0))
@@ -136,7 +136,7 @@ describe('a hook', () => {
     expect(deadlines).toMatchObject({ wait: 'bytes', at: 300, isHookAwaited: false })
   })
 
-  test('of a chunk gives its place back to that of the message', () => {
+  test('for a chunk restores the deadline of the hook for the message when it ends', () => {
     const deadlines = begin()
     hookBegins(deadlines, 0)
     hookBegins(deadlines, 100)
@@ -147,7 +147,7 @@ describe('a hook', () => {
     expect(deadlines).toMatchObject({ wait: 'nothing', at: Infinity })
   })
 
-  test('has a moment after its session was destroyed, whatever it waits for', () => {
+  test('gets a short time after its session was destroyed, whatever it waits for', () => {
     const deadlines = begin({ hookTimeoutMs: 5_000 })
     hookBegins(deadlines, 0)
     deadlines.destroyed(100)
@@ -158,7 +158,7 @@ describe('a hook', () => {
 })
 
 describe('the session', () => {
-  test('ends whatever is waited for', () => {
+  test('ends at its deadline, whatever it waits for', () => {
     const deadlines = begin({ sessionTimeoutMs: 1_000 })
     deadlines.forBytes(900, BETWEEN_COMMANDS)
     expect(deadlines.at).toBe(1_000)
@@ -168,7 +168,7 @@ describe('the session', () => {
     expect(deadlines.at).toBe(1_000)
   })
 
-  test('is no bound for the client to take the last reply', () => {
+  test('may last longer while the client takes the last reply', () => {
     const deadlines = begin({ sessionTimeoutMs: 1_000 })
     deadlines.forClose(1_000)
     expect(deadlines).toMatchObject({ wait: 'peer', at: 1_300 })

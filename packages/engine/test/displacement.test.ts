@@ -1,11 +1,11 @@
-/** Who goes when all places are taken, held against a model that looks at all connections each time. */
+/** Which session is displaced when all places are taken. Compares it with a model that looks at all connections each time. */
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Admission, addressKey, type Endpoint, type Place } from '../src/index.ts'
 import { Displacement } from '../src/server/places/displacement.ts'
 
 const MIN_IDLE_MS = 100
-/** More than it waits between two looks. */
+/** Longer than the interval between two scans of all sessions. */
 const LOOK_MS = 1_000
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }))
@@ -56,12 +56,12 @@ class Full {
     return this.#admission.count(remote)
   }
 
-  /** Takes a place that is free, or is not let in. */
+  /** Takes a free place. Returns false if there is none. */
   enterFree(remote: Endpoint, isSubmission: boolean, idleMs: number | undefined): boolean {
     return this.#add(remote, this.#admission.enter(remote, isSubmission), idleMs)
   }
 
-  /** Takes the place of another, or is not let in. */
+  /** Takes the place of another session. Returns false if no session may be displaced. */
   enter(remote: Endpoint, isSubmission: boolean, idleMs?: number): boolean {
     return this.#add(remote, this.#displacement.enter(remote, isSubmission), idleMs)
   }
@@ -73,7 +73,7 @@ class Full {
   }
 }
 
-test('it is the one that has idled longest, of the address that has most and more than the newcomer', () => {
+test('the longest idle session is displaced, of the address that has most sessions and more than the newcomer has', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 30 }),
@@ -112,7 +112,7 @@ test('it is the one that has idled longest, of the address that has most and mor
   )
 })
 
-test('they go in turn, also where all are found by one look: of addresses with as many, who idled longest', () => {
+test('one scan finds several sessions, and they are displaced in order: if addresses have equally many, the longest idle first', () => {
   const full = new Full(60)
   const at = (i: number): Endpoint => ({ family: 'ipv4', address: `192.0.2.${i}`, port: 1 })
   for (let i = 0; i < 5; i++) full.enterFree(at(1), true, 200 + i)
@@ -124,7 +124,7 @@ test('they go in turn, also where all are found by one look: of addresses with a
   expect(full.displaced.map((session) => idle.get(session))).toEqual([204, 303, 203, 302, 202, 301, 201, 900, 300, 200])
 })
 
-test('who comes in crowds looks at the connections twice a second, and no more often', () => {
+test('many newcomers cause two scans of the sessions in a second at most', () => {
   const full = new Full(50)
   const address = (i: number): Endpoint => ({ family: 'ipv4', address: `10.0.${i >> 8}.${i & 255}`, port: 1 })
   for (let i = 0; i < 40; i++) full.enterFree(address(0), true, undefined)
@@ -137,7 +137,7 @@ test('who comes in crowds looks at the connections twice a second, and no more o
   expect(full.looks).toBe(2)
 })
 
-test('one that is not idle any more when its turn comes stays', () => {
+test('a session that a scan found idle stays if it is active when its turn comes', () => {
   const full = new Full(40)
   const at = (i: number): Endpoint => ({ family: 'ipv4', address: `192.0.2.${i}`, port: 1 })
   for (let i = 0; i < 4; i++) full.enterFree(at(1), false, 200 + i)

@@ -1,9 +1,9 @@
-/** Who goes when too many wait: held against a model that looks at all of them. */
+/** Which member is removed when too many wait. Compares it with a model that looks at all members. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { addressKey, type Endpoint, FairSet } from '../src/index.ts'
 
-/** Few, so that they meet: two of one /64, one IPv4 address in two forms, and two without any. */
+/** Only a few addresses, so that they repeat: two of one /64, one IPv4 address in two forms, and two connections without an address. */
 const REMOTES: readonly Endpoint[] = [
   { family: 'unix', address: '', port: 0 },
   { family: 'unknown', address: '', port: 0 },
@@ -22,7 +22,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ deletes: fc.nat({ max: 100 }) }) },
 )
 
-test('who goes is the oldest of an address that has most, and there are never more than the bound', () => {
+test('a full set removes the oldest member of an address that has most, and never grows over its bound', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 8 }), fc.array(step, { maxLength: 100 }), (max, steps) => {
       const set = new FairSet<number>(max)
@@ -53,14 +53,14 @@ test('who goes is the oldest of an address that has most, and there are never mo
   )
 })
 
-test('of addresses that have as many, the one that has had them longest loses one', () => {
+test('if addresses have equally many members, the address whose members are oldest loses one', () => {
   const set = new FairSet<string>(2)
   const at = (i: number): Endpoint => remote('ipv4', `192.0.2.${i}`)
   expect(set.add(at(1), 'first')).toBeUndefined()
   expect(set.add(at(2), 'second')).toBeUndefined()
   expect(set.add(at(3), 'third')).toBe('first')
   expect(set.add(at(4), 'fourth')).toBe('second')
-  // Who comes again is one of its address, as new as the others are old.
+  // A second member of one address gives that address most, so its older member is removed.
   expect(set.add(at(4), 'fourth')).toBeUndefined()
   expect([...set]).toEqual(['third', 'fourth'])
 })

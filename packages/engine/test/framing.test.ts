@@ -26,7 +26,7 @@ function text(name: string, sent: string, message: string, bareLineEndings: Bare
   }
 }
 
-/** Bare CR or LF: refused, or kept as one message; in no policy is there a second one. */
+/** A bare CR or LF: the message is refused, or kept as one message. No policy makes two messages of it. */
 function bare(name: string, sent: string, normalised: string): Vector[] {
   const end = '\r\n.\r\n'
   const preserved = sent.replace(/(^|\r\n)\./g, '$1')
@@ -112,15 +112,15 @@ const VECTORS: readonly Vector[] = [
     sent: `${OPEN}BDAT ${size}\r\nRSET\r\nNOOP\r\n`,
     codes: [...OPENED, '501 5.5.4', OK, OK],
   })),
-  { name: 'BDAT out of order is read away', sent: 'BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n', codes: ['503 5.5.1', OK] },
+  { name: 'BDAT out of order is read and dropped', sent: 'BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n', codes: ['503 5.5.1', OK] },
   {
-    name: 'BDAT and DATA do not meet',
+    name: 'DATA between two chunks is refused',
     sent: `${OPEN}BDAT 1\r\naDATA\r\nMAIL FROM:<>\r\nBDAT 1 LAST\r\nb`,
     codes: [...OPENED, OK, '503 5.5.1', '503 5.5.1', OK],
     messages: ['ab'],
   },
   {
-    name: 'RSET between chunks gives the message up',
+    name: 'RSET between chunks drops the message',
     sent: `${OPEN}BDAT 1\r\naRSET\r\nBDAT 1 LAST\r\nb`,
     codes: [...OPENED, OK, OK, '503 5.5.1'],
     messages: ['a'],
@@ -131,7 +131,7 @@ const VECTORS: readonly Vector[] = [
     codes: ['250', OK, '501 5.1.3', '554 5.5.1', OK],
   },
   {
-    name: 'BINARYMIME wants BDAT',
+    name: 'BINARYMIME requires BDAT',
     sent: 'EHLO c\r\nMAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<a@b>\r\nDATA\r\nBDAT 1 LAST\r\n\0',
     codes: ['250', OK, OK, '503 5.5.1', OK],
     messages: ['\0'],
@@ -152,19 +152,19 @@ function check(vector: Vector, pieces: readonly Uint8Array[]): void {
 describe.each(VECTORS)('$name', (vector) => {
   const bytes = bytesOf(vector)
 
-  test('whole', () => check(vector, [bytes]))
+  test('gets the same replies when it is sent whole', () => check(vector, [bytes]))
 
-  test('byte by byte', () =>
+  test('gets the same replies when it is sent byte by byte', () =>
     check(
       vector,
       Array.from(bytes, (octet) => Uint8Array.of(octet)),
     ))
 
-  test('at every split point', () => {
+  test('gets the same replies when it is split in two at any point', () => {
     for (let at = 1; at < bytes.length; at++) check(vector, [bytes.subarray(0, at), bytes.subarray(at)])
   })
 
-  test('at odd offsets in a larger buffer', () => {
+  test('gets the same replies when it lies at an odd offset in a larger buffer', () => {
     for (let offset = 1; offset < 4; offset++) {
       const buffer = new Uint8Array(bytes.length + 8)
       buffer.set(bytes, offset)
@@ -173,7 +173,7 @@ describe.each(VECTORS)('$name', (vector) => {
   })
 })
 
-test('message bytes are views of what was received', () => {
+test('message bytes are views of the received bytes, not copies', () => {
   const message = 'text\r\n'.repeat(1_000)
   const protocol = protocolFor()
   run([octets(OPEN)], {}, protocol)

@@ -1,4 +1,4 @@
-/** Paths, names and parameters: the grammar's own examples, then properties over made-up ones. */
+/** Paths, names and parameters: examples of the grammar, then properties over generated input. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeXtext } from '../src/protocol/extensions/parameters.ts'
@@ -76,12 +76,12 @@ describe('paths', () => {
     expect(parsed === undefined || parsed === 'no-brackets').toBe(true)
   })
 
-  test.each(['a@b', '  a@b', ' "xy"@b'])('lenient takes %j, strict misses the brackets', (text) => {
+  test.each(['a@b', '  a@b', ' "xy"@b'])('lenient accepts %j, strict refuses it because it has no brackets', (text) => {
     expect(path(text, true)).toMatchObject({ domain: 'b' })
     expect(parsePath(text, 0, false)).toBe('no-brackets')
   })
 
-  test.each([' <a@b>', '   <a@b>', '\t<a@b>'])('%j: blanks before the bracket hide nothing', (text) => {
+  test.each([' <a@b>', '   <a@b>', '\t<a@b>'])('%j: both modes handle blanks before the bracket', (text) => {
     expect(path(text)).toMatchObject({ address: 'a@b' })
     expect(path(text, true)).toMatchObject({ address: 'a@b' })
   })
@@ -93,7 +93,7 @@ describe('paths', () => {
     ['<a@c.example.>', { address: 'a@c.example.', domain: 'c.example' }],
     ['< a@c >', { address: 'a@c' }],
     ['< >', { address: '' }],
-  ])('lenient takes %s and keeps it as written, strict refuses it', (text, expected) => {
+  ])('lenient accepts %s and keeps it as written, strict refuses it', (text, expected) => {
     expect(path(text, true)).toMatchObject(expected)
     expect(parsePath(text, 0, false)).toBeUndefined()
   })
@@ -110,7 +110,7 @@ describe('paths', () => {
     '<a@c.>x@y>',
     '<"a@c>',
     '<a@.>',
-  ])('lenient refuses %j, which could hide something', (text) => {
+  ])('lenient refuses %j, because another program could read it differently', (text) => {
     const parsed = parsePath(text, 0, true)
     expect(parsed === undefined || (typeof parsed === 'object' && parsed.end < text.length)).toBe(true)
   })
@@ -122,7 +122,7 @@ describe('paths', () => {
   const content = fc.stringMatching(/^[\x20-\x7e]{0,20}$/)
   const quote = (text: string): string => `"${text.replace(/["\\]/g, '\\$&')}"`
 
-  test('what is made by the grammar is read back', () => {
+  test('a path that is generated from the grammar is parsed to its parts', () => {
     fc.assert(
       fc.property(
         fc.oneof(dotString, content.map(quote)),
@@ -136,7 +136,7 @@ describe('paths', () => {
     )
   })
 
-  test('quoting undone gives the content', () => {
+  test('unquoting a quoted local part gives its content', () => {
     fc.assert(
       fc.property(content, (text) => {
         expect(path(`<${quote(text)}@d>`)).toMatchObject({ localPart: text })
@@ -144,7 +144,7 @@ describe('paths', () => {
     )
   })
 
-  /** The grammar once more, as patterns: RFC 5321 4.1.2 with RFC 6531 3.3, and underscores. */
+  /** The same grammar as regular expressions: RFC 5321 4.1.2 with RFC 6531 3.3, and underscores. */
   const ATEXT = "A-Za-z0-9!#$%&'*+\\-/=?^_`{|}~\\u{a0}-\\u{10ffff}"
   const LABEL = '[A-Za-z0-9_\\u{a0}-\\u{10ffff}](?:[A-Za-z0-9_\\-\\u{a0}-\\u{10ffff}]*[A-Za-z0-9_\\u{a0}-\\u{10ffff}])?'
   const DOMAIN = `${LABEL}(?:\\.${LABEL})*`
@@ -179,7 +179,7 @@ describe('paths', () => {
     'c.d',
   )
 
-  test('MAIL, RCPT and the hello name are read by one grammar, and it is that of the patterns', () => {
+  test('MAIL, RCPT and the hello name follow one grammar, the one of the patterns', () => {
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
         const text = pieces.join('')
@@ -195,7 +195,7 @@ describe('paths', () => {
     )
   })
 
-  test('what strict takes, lenient takes as the same', () => {
+  test('lenient parses each path that strict accepts to the same result', () => {
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
         const parsed = parsePath(`<${pieces.join('')}>`, 0, false)
@@ -205,7 +205,7 @@ describe('paths', () => {
     )
   })
 
-  test('anything at all is read or refused, and what is read holds no control and no bracket outside quotes', () => {
+  test('any text is parsed or refused, and a parsed path has no control character and no bracket outside quotes', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 60 }), fc.boolean(), (text, lenient) => {
         const parsed = parsePath(`<${text}>`, 0, lenient)
@@ -245,7 +245,7 @@ describe('IPv6', () => {
 })
 
 test.each(['mx', 'mx.example.com', 'my_pc', 'a-b.c', '[192.0.2.1]', '[IPv6:::1]', 'xn--bcher-kva.example'])(
-  'hello name %s',
+  '%s is a hello name',
   (name) => expect(isHelloName(name)).toBe(true),
 )
 test.each([
@@ -264,14 +264,14 @@ test.each([
   'bücher.example',
   'a/b',
   'a\0',
-])('not hello name %j', (name) => expect(isHelloName(name)).toBe(false))
+])('%j is not a hello name', (name) => expect(isHelloName(name)).toBe(false))
 
-test('address literals without brackets are none', () => {
+test('an address literal without brackets is refused', () => {
   expect(parseAddressLiteral('192.0.2.1')).toBeUndefined()
 })
 
 describe('xtext', () => {
-  test('what RFC 3461 encodes is read back', () => {
+  test('text that is encoded as RFC 3461 says is decoded to the same text', () => {
     const encode = (text: string): string =>
       text.replace(
         /[^\x21-\x2a\x2c-\x3c\x3e-\x7e]/g,
@@ -289,7 +289,7 @@ describe('xtext', () => {
 })
 
 describe('base64', () => {
-  test('octets are read back', () => {
+  test('encoded octets are decoded to the same octets', () => {
     fc.assert(
       fc.property(fc.uint8Array(), (given) => {
         const text = encodeBase64(given)
@@ -376,7 +376,7 @@ describe('parameters over the wire', () => {
     [' SIZE=1', '555 5.5.4'],
   ])('RCPT%s: %s', (parameters, code) => expect(rcpt(parameters)).toMatch(code))
 
-  test('random lines get one reply each, whatever they are', () => {
+  test('each random line gets one reply', () => {
     const line = fc.oneof(
       fc.string({ maxLength: 80 }).map((text) => text.replace(/[\r\n\x16]/g, ' ')),
       fc.constantFrom(
@@ -405,7 +405,7 @@ describe('parameters over the wire', () => {
   })
 })
 
-test('replies hold no control bytes, whatever a hook says', () => {
+test('a reply has no control bytes, whatever text a hook returns', () => {
   fc.assert(
     fc.property(fc.string(), (text) => {
       expect(reply(550, '5.7.1', text).wire).toMatch(/^(?:550[ -]5\.7\.1 [\x20-\x7e]{0,490}\r\n)+$/)

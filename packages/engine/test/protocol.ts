@@ -1,4 +1,4 @@
-/** Drives a {@link ServerProtocol} in a test: what goes in, what comes out, and the message in between. */
+/** Drives a {@link ServerProtocol} in a test: feeds it bytes, and records its replies, events and message bytes. */
 import { Allowance } from '../src/protocol/server/allowance.ts'
 import type { ServerEvent } from '../src/protocol/server/event.ts'
 import { auth } from '../src/protocol/extensions/auth.ts'
@@ -26,7 +26,7 @@ export interface Setup {
   readonly limits?: Partial<Limits>
   readonly options?: Partial<ProtocolOptions>
   readonly policy?: Partial<SessionPolicy>
-  /** Answers an event that asks; undefined accepts it. */
+  /** Answers an event that waits for a decision. undefined accepts it. */
   readonly decide?: (event: ServerEvent) => Reply | undefined
 }
 
@@ -51,23 +51,23 @@ export function protocolFor({ limits, options, policy }: Setup = {}): ServerProt
   )
 }
 
-/** The replies that wait, as text. */
+/** Returns the replies that are ready to send, as text. */
 export function takeText(protocol: ServerProtocol): string {
   return new TextDecoder().decode(protocol.takeReplies())
 }
 
-/** What a run left behind. */
+/** What a run produced. */
 export interface Run {
   readonly protocol: ServerProtocol
   /** Every reply, as on the wire. */
   readonly replies: string
-  /** The bytes of each message that ended, and of the one that did not. */
+  /** The bytes of each complete message, then those of an incomplete one. */
   readonly messages: readonly string[]
   /** The names of all events but 'need-data' and 'chunk', in order. */
   readonly events: readonly string[]
 }
 
-/** Feeds `pieces` one after another, answering what asks. */
+/** Feeds `pieces` one after another, and answers the events that wait for a decision. */
 export function run(
   pieces: readonly Uint8Array[],
   setup: Setup = {},

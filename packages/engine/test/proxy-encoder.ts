@@ -1,4 +1,4 @@
-/** Writes headers of the PROXY protocol as a proxy does, from the specification and not from the parser. */
+/** Writes headers of the PROXY protocol as a proxy does. It follows the specification and shares no code with the parser. */
 
 export interface Tlv {
   readonly type: number
@@ -45,13 +45,13 @@ export function ports(source: readonly number[], destination: readonly number[],
   return bytesOf(source, destination, uint16(from), uint16(to))
 }
 
-/** What the client spoke to the proxy: flags, the outcome of checking its certificate, and TLVs of its own. */
+/** The TLS that the client spoke with the proxy: flags, the result of the certificate check, and nested TLVs. */
 export function tlsTlv(flags: number, parts: Readonly<Record<number, string>>): Tlv {
   const inner = Object.entries(parts).map(([type, text]) => encodeTlv({ type: Number(type), value: bytesOf(text) }))
   return { type: 0x20, value: bytesOf([flags, 0, 0, 0, 0], ...inner) }
 }
 
-/** By polynomial division, a bit at a time from the top: the textbook's way, on reflected bits. */
+/** Computes the CRC by polynomial division, one bit at a time, on reflected bits. */
 export function crc32c(bytes: Uint8Array): number {
   let remainder = 0xffffffff
   for (const octet of bytes) {

@@ -9,12 +9,12 @@ const SERVER = [198, 51, 100, 25]
 const TCP4 = ports(CLIENT, SERVER, 51_234, 25)
 /** The second octet of the length. */
 const LENGTH_LOW = 15
-/** Where the TLV of the checksum has its type, when it comes first: with another one, there is no checksum. */
+/** The offset of the type of the first TLV. With another type there, the header has no checksum. */
 const CHECKSUM_TYPE = 16 + TCP4.length
 const source = { family: 'ipv4', address: '192.0.2.7', port: 51_234 }
 const destination = { family: 'ipv4', address: '198.51.100.25', port: 25 }
 
-/** The header, or why there is none, or 'more'; and the same whatever follows it, and however it is cut. */
+/** Parses a header. Checks that bytes behind it change nothing, and that each shorter part of it gives 'more'. */
 function parse(given: Uint8Array | string): ProxyHeader | string {
   const bytes = typeof given === 'string' ? bytesOf(given) : given
   const parsed = parseProxyHeader(bytes)
@@ -32,7 +32,7 @@ function inTheMiddle(bytes: Uint8Array): Uint8Array {
 }
 
 describe('version 1', () => {
-  test('TCP4', () => {
+  test('TCP4 gives both endpoints', () => {
     expect(parse('PROXY TCP4 192.0.2.7 198.51.100.25 51234 25\r\n')).toEqual({ endpoints: { source, destination } })
     expect(parse('PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n')).toHaveProperty('endpoints.source', {
       family: 'ipv4',
@@ -41,7 +41,7 @@ describe('version 1', () => {
     })
   })
 
-  test('TCP6, in the one text form', () => {
+  test('TCP6 gives both endpoints, with addresses in canonical form', () => {
     const line = 'PROXY TCP6 2001:DB8:0:0:1:0:0:1 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 1 65535\r\n'
     expect(parse(line)).toEqual({
       endpoints: {
@@ -51,13 +51,13 @@ describe('version 1', () => {
     })
   })
 
-  test('an IPv4 address in IPv6 form is the IPv4 address: limits count it as one', () => {
+  test('an IPv4-mapped address becomes the IPv4 address, so that limits count both as one', () => {
     expect(parse('PROXY TCP6 ::ffff:192.0.2.7 ::ffff:c633:6419 51234 25\r\n')).toEqual({
       endpoints: { source, destination },
     })
   })
 
-  test('UNKNOWN, whatever follows it', () => {
+  test('UNKNOWN gives no endpoints, whatever follows it', () => {
     expect(parse('PROXY UNKNOWN\r\n')).toEqual({})
     expect(parse('PROXY UNKNOWN ffff::1 anything at all \x00\xff 1\r\n')).toEqual({})
   })
@@ -85,13 +85,13 @@ describe('version 1', () => {
     ['bare CR', 'PROXY TCP4 192.0.2.7 198.51.100.25 51234 25\rE'],
     ['nothing', 'PROXY \r\n'],
     ['SMTP', 'EHLO client.example\r\n'],
-    ['what begins alike', 'PROXYS TCP4 192.0.2.7 198.51.100.25 51234 25\r\n'],
+    ['a longer first word', 'PROXYS TCP4 192.0.2.7 198.51.100.25 51234 25\r\n'],
     ['a CR first, as version 2 has', '\r\nPROXY'],
   ])('%s is no header', (_, line) => {
     expect(parseProxyHeader(bytesOf(line)).type).toBe('malformed')
   })
 
-  test('107 octets are the most', () => {
+  test('a line of 107 octets is accepted, and a longer one is malformed', () => {
     const longest = `PROXY UNKNOWN ${'x'.repeat(91)}\r\n`
     expect(longest).toHaveLength(107)
     expect(parse(longest)).toEqual({})
@@ -102,7 +102,7 @@ describe('version 1', () => {
 })
 
 describe('version 2', () => {
-  test('TCP over IPv4, with and without what else a proxy tells', () => {
+  test('TCP over IPv4 gives both endpoints, with and without TLVs', () => {
     const tlvs = [
       { type: 0x05, value: bytesOf('unique') },
       { type: 0x04, value: new Uint8Array(3) },
@@ -112,7 +112,7 @@ describe('version 2', () => {
     expect(parse(encodeBinary({ addresses: TCP4, tlvs }))).toEqual({ endpoints: { source, destination } })
   })
 
-  test('TCP over IPv6', () => {
+  test('TCP over IPv6 gives both endpoints', () => {
     const one = [...Array<number>(15).fill(0), 1]
     const other = [0x20, 0x01, 0x0d, 0xb8, ...Array<number>(10).fill(0), 0xab, 0xcd]
     expect(parse(encodeBinary({ family: 0x21, addresses: ports(one, other, 1, 2) }))).toEqual({
@@ -126,7 +126,7 @@ describe('version 2', () => {
     expect(parse(encodeBinary({ family: 0x21, addresses }))).toEqual({ endpoints: { source, destination } })
   })
 
-  test('Unix sockets', () => {
+  test('Unix sockets give both paths', () => {
     const path = (text: string): Uint8Array => bytesOf(text, new Uint8Array(108 - text.length))
     const addresses = bytesOf(path('/run/client'), path('\0abstract'))
     expect(parse(encodeBinary({ family: 0x31, addresses }))).toEqual({
@@ -177,7 +177,7 @@ describe('version 2', () => {
     expect(parseProxyHeader(encodeBinary(header)).type).toBe('malformed')
   })
 
-  test('4,096 octets are the most, and the length alone tells', () => {
+  test('a header over 4,096 octets is rejected as soon as its length is read', () => {
     const fill = (octets: number): Uint8Array => {
       const value = new Uint8Array(octets - 16 - TCP4.length - 3)
       return encodeBinary({ addresses: TCP4, tlvs: [{ type: 0x04, value }] })
@@ -188,7 +188,7 @@ describe('version 2', () => {
     expect(parseProxyHeader(over.subarray(0, 16)).type).toBe('malformed')
   })
 
-  test('the checksum is over all of the header, and nothing else', () => {
+  test('the checksum covers the whole header, and nothing else', () => {
     // RFC 3720 B.4, the 32 octets of zeros and of ones.
     expect(crc32c(new Uint8Array(32))).toBe(0x8a9136aa)
     expect(crc32c(new Uint8Array(32).fill(0xff))).toBe(0x62a8ab43)
@@ -212,7 +212,7 @@ describe('TLS that the proxy ended', () => {
   const tls = { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' }
   const spoken = tlsTlv(0x01, { [VERSION]: tls.protocol, [CIPHER]: tls.cipher, [CN]: 'not believed' })
 
-  test('version, cipher and the name that was asked for', () => {
+  test('the header gives version, cipher and the server name that the client asked for', () => {
     expect(parse(withTlvs(spoken))).toHaveProperty('tls', tls)
     const name = { type: 0x02, value: bytesOf('mx.example.com') }
     expect(parse(withTlvs(name, spoken))).toHaveProperty('tls', { ...tls, serverName: 'mx.example.com' })
@@ -223,7 +223,7 @@ describe('TLS that the proxy ended', () => {
     })
   })
 
-  test('a client that did not speak it', () => {
+  test('the header gives no TLS if the client did not speak it', () => {
     expect(parse(withTlvs(tlsTlv(0x00, {})))).not.toHaveProperty('tls')
     expect(parse(withTlvs({ type: 0x02, value: bytesOf('mx.example.com') }))).not.toHaveProperty('tls')
   })
@@ -239,7 +239,7 @@ describe('TLS that the proxy ended', () => {
     expect(parseProxyHeader(withTlvs(tlv)).type).toBe('malformed')
   })
 
-  test('said twice is no header', () => {
+  test('a header with two TLS TLVs is malformed', () => {
     expect(parseProxyHeader(withTlvs(spoken, tlsTlv(0x00, {}))).type).toBe('malformed')
   })
 })
@@ -249,7 +249,7 @@ describe('anything', () => {
   const ip6 = fc.array(fc.nat(255), { minLength: 16, maxLength: 16 })
   const port = fc.nat(65_535)
 
-  test('what an encoder writes is read back, in both versions', () => {
+  test('the parser reads back what the encoder writes, in both versions', () => {
     fc.assert(
       fc.property(ip4, ip4, port, port, fc.boolean(), (from, to, fromPort, toPort, withChecksum) => {
         const binary = parse(encodeBinary({ addresses: ports(from, to, fromPort, toPort), withChecksum }))
@@ -270,7 +270,7 @@ describe('anything', () => {
     )
   })
 
-  test('random bytes never throw, and never ask for more than a header may be long', () => {
+  test('random bytes never make the parser throw, nor wait for more than the longest header', () => {
     const start = fc.constantFrom('', 'PROXY ', 'PROXY TCP4 ', 'PROXY TCP6 ::1 ').map((text) => bytesOf(text))
     const binary = encodeBinary({ addresses: TCP4 }).subarray(0, 12)
     fc.assert(
@@ -295,17 +295,17 @@ describe('anything', () => {
       for (let mask = 1; mask < 256; mask++) {
         const changed = header.slice()
         changed[i] = (changed[i] ?? 0) ^ mask
-        // Without its type, or outside of the length, there is no checksum.
+        // If the change hits the type of the TLV or the length, the header has no checksum.
         if (i === CHECKSUM_TYPE || changed[LENGTH_LOW] === TCP4.length) continue
         const parsed = parseProxyHeader(changed)
-        // Another family or LOCAL believes nothing; no change makes it believe something else.
+        // With another family or with LOCAL the parser gives no endpoints. No change gives other endpoints.
         if (parsed.type === 'header') expect(parsed.header).toEqual({})
         else expect(parsed).not.toEqual(honest)
       }
     }
   })
 
-  test('the length says where the client begins', () => {
+  test('the length of the header says where the bytes of the client begin', () => {
     const header = encodeBinary({ addresses: TCP4 })
     expect(header.subarray(14, 16)).toEqual(Uint8Array.from(uint16(12)))
     expect(parseProxyHeader(bytesOf(header, [0x16, 3, 1]))).toMatchObject({ byteLength: 28 })

@@ -1,4 +1,4 @@
-/** PLAIN and LOGIN without a server: octets in, steps out. */
+/** PLAIN and LOGIN without a server: the test passes octets and checks the steps. */
 import { describe, expect, test } from 'vitest'
 import { reply } from '../src/protocol/grammar/reply.ts'
 import type { Accounts, PasswordLogin, Step } from '../src/sasl/mechanism.ts'
@@ -9,7 +9,7 @@ const ACCOUNTS: Accounts = {
   checkPassword: ({ username, password }) => (password === 'secret' ? { user: username } : undefined),
 }
 
-/** Runs an exchange to its end: each response in turn, undefined for no initial one. */
+/** Runs an exchange to its end with each response in turn. The first is undefined if there is no initial response. */
 async function run(
   name: MechanismName,
   responses: readonly (string | Uint8Array | undefined)[],
@@ -56,7 +56,7 @@ test.each<[MechanismName, (string | Uint8Array)[]]>([
 })
 
 describe('accounts', () => {
-  test('get what the client showed, byte order marks included', async () => {
+  test('get exactly what the client sent, byte order marks included', async () => {
     const seen: PasswordLogin[] = []
     const accounts: Accounts = { checkPassword: (login) => void seen.push(login) as undefined }
     expect(await run('PLAIN', ['boss\0alice\0\ufeffse cret'], accounts)).toEqual(REFUSED)
@@ -65,23 +65,26 @@ describe('accounts', () => {
     ])
   })
 
-  test('may answer later, and refuse in their own words', async () => {
+  test('may answer later, and may refuse with their own reply', async () => {
     const busy = reply(454, '4.7.0', 'Later')
     const accounts: Accounts = { checkPassword: () => Promise.resolve(busy) }
     expect(await run('PLAIN', ['\0alice\0secret'], accounts)).toEqual({ isRefused: true, reply: busy })
   })
 
-  test('let nobody in by a reply that is no refusal', async () => {
+  test('let no client in by a reply that is not a refusal', async () => {
     const accounts: Accounts = { checkPassword: () => reply(235, '2.7.0', 'Welcome') }
     expect(await run('PLAIN', ['\0alice\0secret'], accounts)).toEqual(REFUSED)
   })
 
-  test.each([null, true, 'alice', { user: '' }, { user: 7 }])('that answer %j are a bug', async (answer) => {
-    const accounts: Accounts = { checkPassword: () => answer as never }
-    await expect(run('PLAIN', ['\0alice\0secret'], accounts)).rejects.toThrow(TypeError)
-  })
+  test.each([null, true, 'alice', { user: '' }, { user: 7 }])(
+    'that answer %j are reported as a bug',
+    async (answer) => {
+      const accounts: Accounts = { checkPassword: () => answer as never }
+      await expect(run('PLAIN', ['\0alice\0secret'], accounts)).rejects.toThrow(TypeError)
+    },
+  )
 
-  test('without passwords support neither', () => {
+  test('without passwords support neither PLAIN nor LOGIN', () => {
     expect(Object.values(MECHANISMS).map((mechanism) => mechanism.isSupported({}))).toEqual([false, false])
     expect(Object.values(MECHANISMS).map((mechanism) => mechanism.isSupported(ACCOUNTS))).toEqual([true, true])
   })

@@ -1,6 +1,6 @@
 /**
- * Every cell of (state × command), walked over the wire format. What is expected stands here once more, by hand from the
- * RFCs and not from the table: a mistake in the one shows in the other.
+ * Tests every pair of state and command over the wire format. The expected replies are written by hand from the RFCs, and not
+ * taken from the table of the engine, so that a mistake in the table makes a test fail.
  */
 import { describe, expect, test } from 'vitest'
 import { ExtensionSet } from '../src/protocol/extensions/set.ts'
@@ -8,7 +8,7 @@ import { COMMAND_STATES, type CommandState } from '../src/protocol/server/state.
 import { reply } from '../src/protocol/grammar/reply.ts'
 import { codes, octets, protocolFor, run, takeText } from './protocol.ts'
 
-/** How a client gets there. '!' in front: the command is to be refused by the driver. */
+/** The commands that lead to each state. With '!' in front, the driver refuses the command. */
 const WAY: Record<CommandState, readonly string[]> = {
   start: [],
   ready: ['EHLO client.example'],
@@ -20,9 +20,9 @@ const WAY: Record<CommandState, readonly string[]> = {
 
 interface Cell {
   readonly code: string
-  /** Where it leads when the driver accepts. */
+  /** The next state if the driver accepts the command. */
   readonly to: string
-  /** Where it leads when the driver refuses; absent where the driver is not asked. */
+  /** The next state if the driver refuses the command. Absent if the driver is not asked. */
   readonly refused?: string
 }
 
@@ -100,7 +100,7 @@ function send(state: CommandState, command: string, accept: boolean): { code: st
     run([octets(`${step.replace('!', '')}\r\n`)], { decide: () => (isRefused ? NO : undefined) }, protocol)
   }
   expect(protocol.state).toBe(state)
-  // NOT `run` for DATA and STARTTLS alone: the state after the reply is what is looked at.
+  // DATA and STARTTLS do not use `run`, because the test checks the state right after the reply.
   const before = takeText(protocol)
   expect(before).toBe('')
   protocol.receive(octets(`${command}\r\n`))
@@ -122,7 +122,7 @@ function send(state: CommandState, command: string, accept: boolean): { code: st
 }
 
 describe.each(Object.entries(EXPECTED))('%s', (command, cells) => {
-  test.each(COMMAND_STATES)('in %s', (state) => {
+  test.each(COMMAND_STATES)('gets the expected reply in state %s', (state) => {
     const cell = cells[state]
     expect(cell, 'every state has a cell').toBeDefined()
     if (cell === undefined) return
@@ -133,7 +133,7 @@ describe.each(Object.entries(EXPECTED))('%s', (command, cells) => {
   })
 })
 
-test('a handshake makes the session new', () => {
+test('a handshake resets the session', () => {
   const protocol = protocolFor()
   run([octets('EHLO client.example\r\nAUTH PLAIN AGEAYg==\r\n')], {}, protocol)
   expect(protocol.isAuthenticated).toBe(true)
@@ -149,7 +149,7 @@ test('a handshake makes the session new', () => {
   expect(replies).not.toContain('STARTTLS')
 })
 
-test('what an extension says in the EHLO reply is asked once for each', () => {
+test('an extension is asked for its line once for each EHLO reply', () => {
   const said: (string | null)[] = ['1', 'null', null, '', '2']
   const one = new ExtensionSet([
     { keyword: 'XFIRST' },

@@ -1,4 +1,4 @@
-/** Dot-unstuffing and end of data against a plain model, over random bytes and random cuts, by every way of walking. */
+/** Dot-unstuffing and end of data. Compares each search method with a simple model, over random bytes and random cuts. */
 import fc from 'fast-check'
 import { readFileSync } from 'node:fs'
 import { expect, test, vi } from 'vitest'
@@ -9,13 +9,13 @@ import { binary } from './protocol.ts'
 
 interface Read {
   readonly text: string
-  /** Octets up to and with the end of data. */
+  /** The number of octets up to and including the end of data. */
   readonly end: number
   readonly bare: boolean
   readonly longest: number
 }
 
-/** The model, from RFC 5321 4.1.1.4 and 4.5.2 and WIRE: on strings, with the whole input at hand. */
+/** The model, written from RFC 5321 4.1.1.4 and 4.5.2 and WIRE. It works on strings and has the whole input. */
 function model(sent: string, policy: BareLineEndings): Read | undefined {
   const found = sent.startsWith('.\r\n') ? 0 : sent.indexOf('\r\n.\r\n')
   if (found < 0) return undefined
@@ -57,7 +57,7 @@ function cut(bytes: Uint8Array, sizes: readonly number[]): Uint8Array[] {
   return pieces
 }
 
-// Mostly the bytes that matter, in the company of some that do not.
+// Mostly bytes that the reader searches for, and some others.
 const token = fc.constantFrom(
   '\r\n',
   '\r',
@@ -72,7 +72,7 @@ const token = fc.constantFrom(
   '\xff',
   'a long stretch of text that is no line end ',
 )
-// Some of it long enough to be walked by words, or by vectors, with what matters at and around the last of them.
+// Some inputs are long enough for the search by words or by vectors, with special bytes at and around the last word or vector.
 const lead = fc.oneof(
   fc.constant(''),
   fc.integer({ min: 480, max: 540 }).map((length) => 'x'.repeat(length)),
@@ -89,7 +89,7 @@ const sizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ mi
 })
 const policy = fc.constantFrom<BareLineEndings>('reject', 'preserve', 'normalise')
 
-test('it reads what the model reads, however it is cut', () => {
+test('the reader gives what the model gives, however the input is cut', () => {
   fc.assert(
     fc.property(sent, sizes, policy, (text, cuts, bareLineEndings) => {
       const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0))
@@ -97,14 +97,14 @@ test('it reads what the model reads, however it is cut', () => {
       const got = read(cut(bytes, cuts), bareLineEndings)
       expect({ end: got?.end, bare: got?.bare }).toEqual({ end: expected?.end, bare: expected?.bare })
       if (expected?.bare === false) expect(got?.longest).toBe(expected.longest)
-      // Under 'reject' nobody gets the text of a message that is refused.
+      // Under 'reject' the caller does not get the text of a refused message.
       if (bareLineEndings !== 'reject' || !expected?.bare) expect(got?.text).toBe(expected?.text)
     }),
     { numRuns: 5_000 },
   )
 })
 
-test('stuffing then reading is the identity', () => {
+test('the reader gives the original text after dot-stuffing', () => {
   const line = fc.stringMatching(/^[.\x00-\x09\x0e-\xff]{0,12}$/)
   fc.assert(
     fc.property(fc.array(line, { maxLength: 200 }), sizes, (lines, cuts) => {
@@ -116,7 +116,7 @@ test('stuffing then reading is the identity', () => {
   )
 })
 
-test.each([0, 1, 2, 3])('long inputs are searched by words: at offset %i nothing is missed', (offset) => {
+test.each([0, 1, 2, 3])('the search by words finds each special byte of a long input at offset %i', (offset) => {
   for (let at = 0; at < 40; at++) {
     const buffer = new Uint8Array(2_048 + offset).fill(120)
     const bytes = buffer.subarray(offset)
@@ -130,7 +130,7 @@ test.each([0, 1, 2, 3])('long inputs are searched by words: at offset %i nothing
   }
 })
 
-test('the vector walk is what its source says, and this runtime has it', async () => {
+test('the WebAssembly bytes match their source, and this runtime runs them', async () => {
   const wabt = await wabtFactory()
   const source = wabt.parseWat(
     'simd.wat',
@@ -145,7 +145,7 @@ test('the vector walk is what its source says, and this runtime has it', async (
   expect(simdWalk()).not.toBeNull()
 })
 
-test('more than the vector walk takes at one time, from any offset', () => {
+test('an input longer than one vector search takes is read whole, from any offset', () => {
   const lines = 'z'.repeat(998) + '\r\n'
   for (const offset of [0, 1, 15, 999, 4_097]) {
     const bytes = Uint8Array.from(`${lines.repeat(200)}..${'z'.repeat(1_200)}\r\n.\r\n`, (character) =>
@@ -157,28 +157,31 @@ test('more than the vector walk takes at one time, from any offset', () => {
   }
 })
 
-test('the vector walk leaves alone a line whose length 32 bits do not count', () => {
+test('the vector search skips a line whose length does not fit in 32 bits', () => {
   const bytes = Uint8Array.from(`${'x'.repeat(2_048)}.\r\n12345`, (character) => character.charCodeAt(0))
   const simd = simdWalk()
-  // As many as make the dot look as if it began a line.
+  // With so many octets a 32-bit counter wraps, and the dot seems to begin a line.
   const lineStart = -(2 ** 32) + 2_048
   expect(simd?.walk(bytes, 0, lineStart)).toBe(0)
   expect(simd).toMatchObject({ lineStart, longest: 0 })
 })
 
-test.each([1_028, 2_100, 4_000])('dots every %i octets do not have the same octets copied over and over', (length) => {
-  const text = `..${'z'.repeat(length - 4)}\r\n`
-  const bytes = Uint8Array.from(text.repeat(524_288 / length), (character) => character.charCodeAt(0))
-  const walk = vi.spyOn(simdWalk() as SimdWalk, 'walk')
-  try {
-    expect(read([bytes, Uint8Array.from([46, 13, 10])], 'reject')).toMatchObject({ bare: false, longest: length - 1 })
-    expect(walk.mock.calls.length).toBeLessThanOrEqual(2)
-  } finally {
-    walk.mockRestore()
-  }
-})
+test.each([1_028, 2_100, 4_000])(
+  'the reader does not copy the same octets again and again if a dot comes every %i octets',
+  (length) => {
+    const text = `..${'z'.repeat(length - 4)}\r\n`
+    const bytes = Uint8Array.from(text.repeat(524_288 / length), (character) => character.charCodeAt(0))
+    const walk = vi.spyOn(simdWalk() as SimdWalk, 'walk')
+    try {
+      expect(read([bytes, Uint8Array.from([46, 13, 10])], 'reject')).toMatchObject({ bare: false, longest: length - 1 })
+      expect(walk.mock.calls.length).toBeLessThanOrEqual(2)
+    } finally {
+      walk.mockRestore()
+    }
+  },
+)
 
-test('the longest line is measured across inputs, with CRLF and without the stuffed dot', () => {
+test('the longest line is measured across inputs, including CRLF but not the stuffed dot', () => {
   const bytes = Uint8Array.from('ab\r\n..cdef\r\ng\r\n.\r\n', (character) => character.charCodeAt(0))
   for (let size = 1; size <= bytes.length; size++) {
     const reader = new TextReader('reject')

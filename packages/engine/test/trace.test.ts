@@ -1,4 +1,4 @@
-/** The trace header: its length, and its date, which is kept for a second. */
+/** The trace header: its length, and its date. The text of the date is cached for a second. */
 import { expect, test } from 'vitest'
 import { receivedField } from '../src/server/session/trace.ts'
 import type { Envelope } from '../src/protocol/grammar/envelope.ts'
@@ -16,7 +16,7 @@ function dateAt(ms: number): string {
   return field.slice(field.lastIndexOf(';') + 1).trim()
 }
 
-test('each message has its own second, also where the clock is set back', () => {
+test('each trace header has the second of its message, also when the clock is set back', () => {
   const at = Date.parse('2026-11-21T05:42:07.999Z')
   const dates = [at, at + 1, at + 1_000, at, at + 86_400_000, at - 60_000, -1, 0].map(dateAt)
   expect(dates).toEqual([
@@ -31,7 +31,7 @@ test('each message has its own second, also where the clock is set back', () => 
   ])
 })
 
-test('the field has 998 octets at most, whatever the names and the path', () => {
+test('the field has at most 998 octets, however long the names and the path are', () => {
   const long = (length: number): string => 'x'.repeat(length)
   const secure = {
     ...session,
@@ -51,14 +51,14 @@ test('the field has 998 octets at most, whatever the names and the path', () => 
   for (let length = 1; length < 1_100; length += 7) {
     expect(size(secure, long(length))).toBeLessThanOrEqual(998)
     expect(size(named, 'é'.repeat(length))).toBeLessThanOrEqual(998)
-    // The recipient is there as long as it fits.
+    // The field names the recipient if it fits.
     const whole = size(named, long(length))
     expect(whole === without).toBe(whole < without + length)
     expect(whole).toBeLessThanOrEqual(998)
   }
 })
 
-test('a client without a name is unknown', () => {
+test('a client without a hello name is written as unknown', () => {
   const nameless = { ...session, hello: { verb: 'EHLO', name: '' } } as Session
   const text = new TextDecoder().decode(receivedField(nameless, envelope, 'mx.example.com', 'ID', new Date(0)))
   expect(text).toMatch(/^Received: from unknown \(\[192\.0\.2\.1\]\)/)

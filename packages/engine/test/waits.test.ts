@@ -1,4 +1,4 @@
-/** The one timer of a session, by a clock that the test turns. */
+/** The single timer of a session, with fake timers that the test advances. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { resolveLimits } from '../src/protocol/limits.ts'
 import type { Progress } from '../src/server/deadlines.ts'
@@ -25,7 +25,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-test('a thousand commands take a few timers, one at a time', () => {
+test('a thousand commands need only a few timers, one at a time', () => {
   const set = vi.spyOn(globalThis, 'setTimeout')
   for (let i = 0; i < 1_000; i++) {
     waits.forBytes()
@@ -37,7 +37,7 @@ test('a thousand commands take a few timers, one at a time', () => {
   expect(told).toEqual([])
 })
 
-test('the owner is told once, when the time is up and not before', () => {
+test('the owner is told once, when the time is up and not earlier', () => {
   waits.forBytes()
   vi.advanceTimersByTime(200)
   waits.bytesCame()
@@ -49,7 +49,7 @@ test('the owner is told once, when the time is up and not before', () => {
   expect(vi.getTimerCount()).toBe(0)
 })
 
-test('a nearer deadline sets the timer anew, and the other one still holds', () => {
+test('an earlier deadline restarts the timer, and the later deadline still applies', () => {
   waits.hookBegins()
   waits.destroyed()
   vi.advanceTimersByTime(400)
@@ -58,7 +58,7 @@ test('a nearer deadline sets the timer anew, and the other one still holds', () 
   expect(told).toEqual(['hook false 900', 'last-moment false 1000'])
 })
 
-test('nobody is told of anything after the end', () => {
+test('the owner is told nothing after the end', () => {
   waits.forBytes()
   waits.stop()
   waits.forPeer()
