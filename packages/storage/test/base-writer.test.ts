@@ -1,4 +1,4 @@
-/** What writers of every backend have in common, on one that fails. */
+/** The base class of all writers, with a backend whose writes fail. */
 import { StorageError } from '@postern/storage'
 import { expect, test } from 'vitest'
 import { BaseWriter } from '../src/blob/base-writer.ts'
@@ -23,7 +23,7 @@ class FailingWriter extends BaseWriter {
   }
 }
 
-test('a write that fails while nobody waits for it ends nothing but its blob', async () => {
+test('a write that fails while no caller waits for it fails only its own blob', async () => {
   const unhandled: unknown[] = []
   const note = (error: unknown): void => void unhandled.push(error)
   process.on('unhandledRejection', note)

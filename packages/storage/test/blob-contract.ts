@@ -1,4 +1,4 @@
-/** The contract of stores in Node: a test for each check, so that a failure has its name. */
+/** The contract of stores in Node. Each check is a test, so that a failure is reported by its name. */
 import { afterAll, describe, test } from 'vitest'
 import type { Outcome } from '../../../test/contracts/outcome.ts'
 import { writeColumn } from '../../runtime/test/program.ts'
@@ -10,7 +10,7 @@ export { HOSTILE_KEYS } from '../../../test/contracts/blobs/keys.ts'
 
 /** For tests that make many files. */
 export const SLOW: { readonly timeout: number } = { timeout: 120_000 }
-/** The check itself gives up earlier, and says so. */
+/** The check itself stops earlier and says so. */
 const TIMEOUT_MS = 70_000
 
 export function storeContract(part: Part, backend: Backend): void {
@@ -26,7 +26,7 @@ export function storeContract(part: Part, backend: Backend): void {
         if (outcome.result === 'skipped') context.skip()
       })
     }
-    // What has no column is not to be seen there.
+    // A backend without a column does not appear in the matrix.
     if (Object.hasOwn(BACKENDS, backend.backend)) {
       afterAll(() => writeColumn(part, 'node', outcomes, backend.backend))
     }

@@ -13,7 +13,7 @@ const directory = temporaryDirectory()
 for (const backend of machineBackends(directory)) storeContract('blobs', backend)
 
 describe('keys', () => {
-  test('segments of the safe alphabet are keys', () => {
+  test('a text of segments in the safe alphabet is a key', () => {
     fc.assert(
       fc.property(
         fc.array(fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,40}$/), { minLength: 1, maxLength: 20 }),
@@ -24,7 +24,7 @@ describe('keys', () => {
     )
   })
 
-  test('what passes stays below any directory', () => {
+  test('an accepted key stays below the directory that it is joined to', () => {
     const nasty = fc.oneof(
       fc.constantFrom(...HOSTILE_KEYS),
       fc.string(),
@@ -46,13 +46,13 @@ describe('keys', () => {
     )
   })
 
-  test('what is not even text is refused', () => {
+  test('a value that is not text is rejected', () => {
     for (const key of [undefined, null, 7, {}, ['a']]) expect(() => checkKey(key as string)).toThrow('not a key')
   })
 })
 
 describe('memory', () => {
-  test('over its bound it is full, and it recovers', async () => {
+  test('a store over its limit answers no-space, and recovers after a delete', async () => {
     const store = memory({ maxBytes: 1000 })
     await put(store, 'a', pattern(600))
     await expectCode('no-space', () => put(store, 'b', pattern(401)))
@@ -67,7 +67,7 @@ describe('memory', () => {
     expect((await store.list()).keys).toEqual(['d', 'e'])
   })
 
-  test('what was refused a part of its bytes is no blob, and what it took is free again', async () => {
+  test('a blob that does not fit is not kept, and its memory is free again', async () => {
     const store = memory({ maxBytes: 1000 })
     const writer = store.write('a')
     await writer.write(pattern(900))
@@ -78,7 +78,7 @@ describe('memory', () => {
     await put(store, 'a', pattern(1000))
   })
 
-  test('a bound that is none is refused', () => {
+  test('an invalid limit is rejected', () => {
     for (const maxBytes of [-1, 1.5, Number.NaN]) expect(() => memory({ maxBytes })).toThrow(RangeError)
   })
 })

@@ -1,4 +1,4 @@
-/** The contract of stores, inside each runtime that is not Node. */
+/** The contract of stores, inside each runtime except Node. */
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe } from 'vitest'
 import { COMMANDS } from '../../runtime/test/commands.ts'
@@ -36,7 +36,7 @@ async function outcomesIn(runtime: Runtime, part: Part): Promise<Outcome[]> {
   return outcomesOf([...COMMANDS[runtime], program, part, JSON.stringify(places)], PATIENCE_MS)
 }
 
-/** Servers by the backends that are on them. */
+/** Servers by the name of the backend that uses them. */
 const servers = new Map<string, S3Server>()
 
 beforeAll(async () => void servers.set('s3 on R2', await startR2()))

@@ -1,4 +1,4 @@
-/** Killed by crash.test.ts: saves messages without end, and prints the id of each that it was told is kept. */
+/** Saves messages without end, and prints the id of each saved message. crash.test.ts kills it. */
 import { writeSync } from 'node:fs'
 import { mailStore } from '@postern/storage'
 import { fs, type FsLayout } from '@postern/storage/fs'

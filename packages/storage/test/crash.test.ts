@@ -1,6 +1,6 @@
 /**
- * kill -9 at any moment loses nothing that was promised, with two writers on one directory. (What a power cut may take is
- * for power-cut.test.ts.)
+ * kill -9 at any moment loses no message that was reported as saved, with two writers on one directory. (power-cut.test.ts
+ * tests what a power cut may lose.)
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -44,7 +44,7 @@ test.each(['files', 'packed'] as const)(
         for (const id of idsOf(page)) listed.add(id)
       }
     }
-    // Never a torn one, promised or not.
+    // No listed message is torn, whether it was reported or not.
     for (const id of listed) await (await mail.load(id)).verify()
     expect([...promised].filter((id) => !listed.has(id))).toEqual([])
 
@@ -60,7 +60,7 @@ test.each(['files', 'packed'] as const)(
   },
 )
 
-/** What the writer printed before it was killed, `delayMs` after its first line. */
+/** Kills the writer `delayMs` after its first line, and returns what it printed. */
 async function killedWriter(directory: string, layout: FsLayout, delayMs: number): Promise<string[]> {
   const child = spawn(process.execPath, [WRITER, directory, layout], { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
@@ -72,6 +72,6 @@ async function killedWriter(directory: string, layout: FsLayout, delayMs: number
   child.stderr.on('data', (data: Buffer) => (complaints += data.toString()))
   const [, signal] = (await once(child, 'close')) as [number | null, string | null]
   expect({ signal, complaints }).toEqual({ signal: 'SIGKILL', complaints: '' })
-  // A line without its end was cut off by the kill.
+  // The kill may cut off the last line.
   return output.split('\n').slice(0, -1)
 }

@@ -1,4 +1,4 @@
-/** Every call that the store makes of its disk fails, each once for itself, then all from it on; then the disk is well again. */
+/** Each call of the store to its disk fails, first this call alone, then all calls from it on. Then the disk works again. */
 import { Refusal, type Session } from '@postern/engine'
 import { type BlobStore, isStorageError, keep, type StorageErrorCode } from '@postern/storage'
 import { expect, test } from 'vitest'
@@ -12,20 +12,20 @@ import { type Fault, PowerCutDisk } from './power-cut-disk.ts'
 import { Book, expectFates, finish, listWhole, SCENARIOS } from './scenarios.ts'
 
 const SLOW = { timeout: 120_000 }
-/** Of the calls of a scenario, how many are passed over for one that fails. */
+/** How many calls of a scenario are skipped for each call that fails. */
 const ONE_IN = 3
 
 interface Trouble {
   readonly name: string
   readonly code: StorageErrorCode
-  /** What a client hears. */
+  /** The reply that the client gets. */
   readonly reply: RegExp
-  /** Whether something may be left for the sweep, and a message be there whose client was told otherwise. */
+  /** Whether files may be left for the sweep, and whether a message may exist although its client got a refusal. */
   readonly leaves: 'nothing' | 'halves' | 'messages'
   from(nth: number): Fault
 }
 
-/** Calls that take room. */
+/** Calls that need space on the disk. */
 const GROWING: readonly (keyof Disk)[] = ['open', 'write', 'fsync', 'mkdir', 'link']
 
 function once(system: string): Trouble['from'] {
@@ -63,10 +63,10 @@ const TROUBLES: readonly Trouble[] = [
   },
 ]
 
-/** To these, all that fail once are one. */
+/** For these rows, all errors that happen once count as one. */
 const APART = TROUBLES.filter(({ name }) => !/^E(?:DQUOT|IO|MFILE|ACCES) once$/.test(name))
 const LAYOUTS: readonly FsLayout[] = [FILES, PACKED]
-/** What packs go through by default: a call that fails, and all from one on. The others are `THOROUGH=1`. */
+/** By default, packs meet one failing call, and all calls failing from one on. The other rows run with `THOROUGH=1`. */
 const OF_PACKS = /^ENOSPC once$|^EIO from then on$/
 const ROWS = LAYOUTS.flatMap((fs) =>
   APART.filter(({ name }) => fs === FILES || isThorough || OF_PACKS.test(name)).flatMap((trouble) =>
@@ -75,7 +75,7 @@ const ROWS = LAYOUTS.flatMap((fs) =>
 )
 
 test.each(ROWS)(
-  '$fs.layout: $trouble.name, at every call of $scenario.name',
+  '$fs.layout: $trouble.name loses no saved message, at every call of $scenario.name',
   SLOW,
   async ({ fs, trouble, scenario }) => {
     const first = new PowerCutDisk(fs.ages)
@@ -108,7 +108,7 @@ test.each(ROWS)(
       disk.fault = {}
       expectClosed(disk, fs)
       await expectFates(book.mail, book.fates)
-      // The one call may have been that which tidies up.
+      // The failing call may be the one that cleans up.
       if (trouble.leaves === 'nothing' && failing !== 'unlink') await expectTidy(disk, fs, book)
       const later = safely(disk)
       await expectFates(new Book(later, new Map(), fs.open).mail, book.fates)
@@ -123,7 +123,7 @@ test.each(ROWS)(
 const HEARD = LAYOUTS.flatMap((fs) => (fs === FILES ? TROUBLES : APART).map((trouble) => ({ fs, trouble })))
 
 test.each(HEARD)(
-  '$fs.layout: $trouble.name, at every call of a message: its client hears it, or 250',
+  '$fs.layout: the client gets the right refusal or 250 for $trouble.name, at every call of a message',
   SLOW,
   async ({ fs, trouble }) => {
     for (const size of [10, 66_000]) {
@@ -144,7 +144,7 @@ test.each(HEARD)(
           expect(wire).toMatch(trouble.reply)
           if (trouble.leaves !== 'messages') expect([...kept]).toEqual([])
         }
-        // The client tries again, as another message.
+        // The client tries again with another message.
         const again = idAt('2026-11-21T05:43:00Z', nth)
         expect(await answerOf(store, again, size)).toMatch(/^250 /)
         expect([...(await listWhole(fs.open(safely(disk)))).kept]).toContain(again)
@@ -166,7 +166,7 @@ async function answerOf(store: BlobStore, id: string, size: number): Promise<str
   }
 }
 
-/** The disk as it is after a power cut, with nothing but what is safe. */
+/** The disk after a power cut that leaves only synced data. */
 function safely(disk: PowerCutDisk): PowerCutDisk {
   return disk.cut(
     () => 0,
@@ -174,12 +174,12 @@ function safely(disk: PowerCutDisk): PowerCutDisk {
   )
 }
 
-/** No file stays open but packs, which are few. */
+/** Checks that only packs stay open, which are few. */
 function expectClosed(disk: PowerCutDisk, { layout }: FsLayout): void {
   expect(disk.openFiles).toBeLessThanOrEqual(layout === 'packed' ? 4 : 0)
 }
 
-/** No temporary files, and no bytes without their envelope, but for those of a delete that got no further. */
+/** Checks that no temporary file is left, and no bytes without an envelope, except those of an unfinished delete. */
 async function expectTidy(disk: PowerCutDisk, fs: FsLayout, { fates }: Book): Promise<void> {
   expect(disk.files().filter((file) => file.startsWith('.tmp/'))).toEqual([])
   const keys = await keysIn(fs.blobs(disk))

@@ -1,10 +1,10 @@
-/** Disks that count, and disks that fail: wrapped around the real one. */
+/** Wrappers around the real disk, which count calls or make them fail. */
 import { type Disk, nodeDisk } from '../src/disk/disk.ts'
 
-/** What a test does before each call; what it throws, the call throws. */
+/** Runs before each call. If it throws, the call throws the same. */
 export type Before = (call: keyof Disk, args: readonly unknown[]) => void | Promise<void>
 
-/** The real disk, with something before each call. */
+/** Wraps the real disk, and runs a function before each call. */
 export function watchedDisk(before: Before): Disk {
   const watched: Record<string, unknown> = {}
   for (const [name, call] of Object.entries(nodeDisk)) {
@@ -16,7 +16,7 @@ export function watchedDisk(before: Before): Disk {
   return watched as unknown as Disk
 }
 
-/** How often each call was made. */
+/** Counts each call. */
 export function countingDisk(): { disk: Disk; counts: Map<keyof Disk, number> } {
   const counts = new Map<keyof Disk, number>()
   const disk = watchedDisk((call) => {
@@ -25,7 +25,7 @@ export function countingDisk(): { disk: Disk; counts: Map<keyof Disk, number> } 
   return { disk, counts }
 }
 
-/** What the operating system would throw. */
+/** Makes an error as the operating system throws it. */
 export function systemError(code: string, syscall: string): Error {
   return Object.assign(new Error(`${code}: made by a test, ${syscall}`), { code, syscall })
 }

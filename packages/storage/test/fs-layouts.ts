@@ -11,7 +11,7 @@ export interface FsLayout {
   readonly ages?: Ages
   blobs(disk: PowerCutDisk): BlobStore
   open: OpenStore
-  /** A sweep leaves nothing that nobody needs, and nothing that was promised is gone. */
+  /** Checks that a sweep removes all unused files, and that no saved message is gone. */
   expectSwept(disk: PowerCutDisk, book: Book): Promise<void>
 }
 
@@ -24,7 +24,7 @@ export const FILES: FsLayout = {
   expectSwept,
 }
 
-/** What was kept was kept a while ago, and nobody else is writing to a pack that is there. */
+/** Assumes that all mail was kept a while ago, and that no other process writes to an existing pack. */
 export const PACKED: FsLayout & { readonly ages: Ages } = {
   layout: 'packed',
   ages: { fileAgeMs: AGE_MS },

@@ -33,7 +33,7 @@ function leftovers(directory: string): string[] {
 }
 
 describe('group commit', () => {
-  test('a hundred saves at once share their directory fsyncs', SLOW, async () => {
+  test('a hundred concurrent saves share their directory fsyncs', SLOW, async () => {
     const { disk, counts } = countingDisk()
     const directory = freshDirectory()
     const mail = mailStore(fsOn(disk, directory))
@@ -42,7 +42,7 @@ describe('group commit', () => {
     const ids = Array.from({ length: count }, (_, index) => idAt(now, index))
     await inParallel(ids, (id) => saveText(mail, id), 100)
     const fsyncs = counts.get('fsync') as number
-    // A file for the bytes and one for the envelope: these fsyncs stay. One by one each of them syncs the directory too.
+    // Each message needs two fsyncs of files, for its bytes and its envelope. If saved one by one, it also needs two of directories.
     const ofDirectories = (fsyncs - 2 * count) / count
     console.log(
       `fsyncs a message, 100 saves at once: 2 of files, ${ofDirectories.toFixed(3)} of directories (one by one: 2, 2)`,
@@ -55,7 +55,7 @@ describe('group commit', () => {
   test('a commit waits for an fsync of its directory that began after its link', async () => {
     const log: string[] = []
     const disk = watchedDisk(async (call, args) => {
-      // Calls take a while, and not all the same.
+      // Each call takes a different time.
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 3))
       if (call === 'link') log.push(`link ${String(args[1])}`)
       if (call === 'open' && String(args[0]).endsWith('/d')) log.push('sync')
@@ -81,7 +81,7 @@ describe('group commit', () => {
     expect(syncs).toBeLessThan(40)
   })
 
-  test('directories are synced from the top before anything in them counts', async () => {
+  test('directories are synced from the top before a file in them is committed', async () => {
     const synced: string[] = []
     const disk = watchedDisk((call, args) => {
       if (call === 'open' && lstatSync(String(args[0]), { throwIfNoEntry: false })?.isDirectory())
@@ -90,7 +90,7 @@ describe('group commit', () => {
     const directory = freshDirectory()
     await put(fsOn(disk, directory), 'a/b/c')
     expect(synced).toEqual([directory, join(directory, 'a'), join(directory, 'a/b')])
-    // Another process made them, and may not have got to it.
+    // Another process made the directories, and may not have synced them yet.
     synced.length = 0
     const other = fsOn(disk, directory)
     await put(other, 'a/b/d')
@@ -100,7 +100,7 @@ describe('group commit', () => {
     expect(synced).toEqual([join(directory, 'a/b')])
   })
 
-  test('the calls for one small blob', async () => {
+  test('one small blob needs only a few calls to the disk', async () => {
     const { disk, counts } = countingDisk()
     const store = fsOn(disk, freshDirectory())
     await put(store, 'a/first')
@@ -108,7 +108,7 @@ describe('group commit', () => {
     const writer = store.write('a/second')
     for (let i = 0; i < 100; i++) await writer.write(pattern(100))
     await writer.commit()
-    // `open`, `fsync` and `close` twice: the file and its directory, which is looked at besides.
+    // `open`, `fsync` and `close` are called for the file and for its directory. The store also checks the directory.
     expect(Object.fromEntries(counts)).toEqual({ open: 2, write: 1, fsync: 2, fstat: 1, close: 2, link: 1, unlink: 1 })
   })
 })
@@ -131,7 +131,7 @@ describe('errors of the disk', () => {
     ['link', 'ENOENT', 'unavailable'],
     ['link', 'EEXIST', 'exists'],
   ]
-  test.each(rows)('%s: %s is `%s`, and leaves nothing', async (call, system, code) => {
+  test.each(rows)('%s that fails with %s is reported as `%s`, and leaves no file', async (call, system, code) => {
     for (const size of [10, 200_000]) {
       let failing = true
       const disk = watchedDisk((name) => {
@@ -148,7 +148,7 @@ describe('errors of the disk', () => {
     }
   })
 
-  test('a failed fsync is not tried again, of the file or of the directory', async () => {
+  test('a failed fsync of a file or of a directory is not tried again', async () => {
     for (const fatal of [1, 2, 3]) {
       let fsyncs = 0
       const disk = watchedDisk((call) => {
@@ -163,7 +163,7 @@ describe('errors of the disk', () => {
     }
   })
 
-  test('short writes are gone on with, and a disk that takes nothing is no endless loop', async () => {
+  test('a short write is continued, and a write of 0 bytes causes no endless loop', async () => {
     const directory = freshDirectory()
     const short: Disk = {
       ...watchedDisk(() => undefined),
@@ -177,7 +177,7 @@ describe('errors of the disk', () => {
     await expectCode('unavailable', () => put(stuck, 'b', pattern(10)))
   })
 
-  test('a message that breaks off leaves no temporary file', async () => {
+  test('a message that is cut off leaves no temporary file', async () => {
     const directory = freshDirectory()
     const mail = mailStore(fs(directory))
     const chunks = [pattern(100_000), pattern(100_000), ABORTED]
@@ -198,7 +198,7 @@ describe('the directory', () => {
     for (const path of ['a/b', 'a/large']) expect(lstatSync(join(directory, path)).nlink).toBe(1)
   })
 
-  test('what is no directory is refused at once, with the reason', () => {
+  test('a path that is not a directory is rejected at once, with the reason', () => {
     const file = join(freshDirectory(), 'file')
     writeFileSync(file, '')
     for (const path of [file, join(file, 'below')]) {
@@ -212,7 +212,7 @@ describe('the directory', () => {
     }
   })
 
-  test('what cannot be written is refused at once', ({ skip }) => {
+  test('a directory that cannot be written is rejected at once', ({ skip }) => {
     skip(!existsSync('/proc/self'), 'no directory here that not even root can write to')
     expect(() => fs('/proc/self/mail')).toThrow("can't keep mail in /proc/self/mail: ")
   })
@@ -226,7 +226,7 @@ describe('the directory', () => {
     expect(await keysIn(fs(link))).toEqual(['a/b'])
   })
 
-  test('symbolic links inside it are not followed', async () => {
+  test('symbolic links inside the directory are not followed', async () => {
     const outside = freshDirectory()
     writeFileSync(join(outside, 'secret'), 'secret')
     const directory = freshDirectory()
@@ -251,7 +251,7 @@ describe('the directory', () => {
     expect(leftovers(directory)).toEqual([])
   })
 
-  test('strange files in it are passed over', async () => {
+  test('foreign files in the directory are skipped', async () => {
     const directory = freshDirectory()
     const store = fs(directory)
     await put(store, 'a/b')
@@ -261,7 +261,7 @@ describe('the directory', () => {
     expect(await keysIn(store)).toEqual(['a/b'])
   })
 
-  test('a temporary directory that somebody tidied away is made again', async () => {
+  test('a temporary directory that another program removed is made again', async () => {
     const directory = freshDirectory()
     const store = fs(directory)
     renameSync(join(directory, '.tmp'), join(directory, 'moved'))
@@ -272,7 +272,7 @@ describe('the directory', () => {
 })
 
 describe('sweep', () => {
-  test('old temporary files go; young ones, and what is being written here, stay', async () => {
+  test('a sweep removes old temporary files, and keeps young ones and those that this store is writing', async () => {
     const directory = freshDirectory()
     const store = fs(directory)
     const writer = store.write('live')
@@ -289,19 +289,19 @@ describe('sweep', () => {
     expect((await get(store, 'live')).length).toBe(100_001)
   })
 
-  test('folders that hold nothing go, and come back when they are needed; what else lies there is left alone', async () => {
+  test('a sweep removes empty folders of the store and leaves foreign files, and the folders are made again when needed', async () => {
     const directory = freshDirectory()
     const store = fs(directory)
     const emptied = ['2026/11/21/0542/gone', 'bounced/2025/01/02/0304/gone']
     for (const key of [...emptied, '2026/10/kept']) await put(store, key)
     for (const key of emptied) await store.delete(key)
-    // A file system's own, or a stranger's: in a home directory, say, that somebody named by mistake.
+    // Folders of the file system or of other programs, for example in a home directory that an operator named by mistake.
     const others = ['lost+found', '.hidden', 'with space', 'empty', '2026-11', '2026/11x', 'bounced/x', '2024a/11/21']
     for (const name of others) mkdirSync(join(directory, name), { recursive: true })
     const all = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((path) => !path.startsWith('.tmp'))
     const twoDaysAgo = Date.now() / 1000 - 2 * 24 * 60 * 60
     for (const path of all) utimesSync(join(directory, path), twoDaysAgo, twoDaysAgo)
-    // Each sweep sees to what was empty before it.
+    // Each sweep removes the folders that were empty before it began.
     for (let sweeps = 0; sweeps < 5; sweeps++) {
       await mailStore(store).sweep()
       for (const path of all)
@@ -315,12 +315,12 @@ describe('sweep', () => {
         'bounced/2025/01/02/0304',
       ]),
     )
-    // The store knows the directory of old.
+    // The store has used the directory before.
     await put(store, '2026/11/21/0542/again', 'x')
     expect(await keysIn(store)).toEqual(['2026/10/kept', '2026/11/21/0542/again'])
   })
 
-  test('sweeping and writing at once never loses a blob', SLOW, async () => {
+  test('a sweep during writes never loses a blob', SLOW, async () => {
     const directory = freshDirectory()
     const { disk, counts } = countingDisk()
     const [one, other] = [fs(directory), fsOn(disk, directory)]
@@ -344,7 +344,7 @@ describe('sweep', () => {
 })
 
 describe('open files', () => {
-  test('large writers wait for their turn; small blobs do not wait for them', SLOW, async () => {
+  test('large writers wait for each other, and small blobs do not wait for large writers', SLOW, async () => {
     let open = 0
     let most = 0
     const disk = watchedDisk((call) => {
@@ -377,7 +377,7 @@ describe('open files', () => {
       300,
     )
     expect(open).toBe(0)
-    // Three that write, three that read, 64 for short work.
+    // The limit allows three writers, three readers and 64 short operations.
     expect(most).toBeLessThanOrEqual(70)
     expect(await keysIn(store)).toHaveLength(302)
   })
@@ -402,7 +402,7 @@ describe('open files', () => {
   })
 })
 
-test('two stores on one directory: nothing is lost, and of two blobs of one key one is', async () => {
+test('two stores on one directory lose nothing, and only one of two blobs of one key is kept', async () => {
   const directory = freshDirectory()
   const stores: BlobStore[] = [fs(directory), fs(directory)]
   const results = await Promise.all(
@@ -423,7 +423,7 @@ test('two stores on one directory: nothing is lost, and of two blobs of one key 
   expect(leftovers(directory)).toEqual([])
 })
 
-/** On a slow disk a directory may be swept before it is used. A writer to whom that happens twice in a row is told `unavailable`, and may come again. */
+/** On a slow disk a sweep may remove a directory before it is used. If that happens to a writer twice in a row, it gets `unavailable` and may try again. */
 async function retried(work: () => Promise<void>): Promise<void> {
   for (let left = 10; ; left--) {
     try {

@@ -1,4 +1,4 @@
-/** A disk that is really full: a small tmpfs. Mounting takes root. */
+/** A full disk: the tests fill a small tmpfs. Mounting it needs root. */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -27,52 +27,56 @@ afterAll(() => {
   rmSync(directory, { recursive: true, force: true })
 })
 
-testWith([TMPFS], 'a full disk is 452, loses and tears nothing, and is good again once there is room', async () => {
-  const store = fs(join(directory, 'files'))
-  const mail = mailStore(store)
-  const hook = keep(store)
-  const kept: string[] = []
-  const refused: Refusal[] = []
-  async function send(size: number): Promise<void> {
-    const id = idAt(Date.now())
-    try {
-      await hook(hookMessageOf(id, [pattern(size / 2), pattern(size / 2)]), SESSION as Session)
-      kept.push(id)
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      refused.push(error)
+testWith(
+  [TMPFS],
+  'a full disk makes saves fail with 452, loses and tears no message, and takes mail again once there is room',
+  async () => {
+    const store = fs(join(directory, 'files'))
+    const mail = mailStore(store)
+    const hook = keep(store)
+    const kept: string[] = []
+    const refused: Refusal[] = []
+    async function send(size: number): Promise<void> {
+      const id = idAt(Date.now())
+      try {
+        await hook(hookMessageOf(id, [pattern(size / 2), pattern(size / 2)]), SESSION as Session)
+        kept.push(id)
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error
+        refused.push(error)
+      }
     }
-  }
-  // Small ones and large ones, far more than fit, many at once.
-  await inParallel(
-    Array.from({ length: 200 }, (_, index) => (index % 4 === 0 ? 150_000 : 20_000)),
-    send,
-    20,
-  )
-  while (refused.length < 5) await send(100_000)
-  for (const refusal of refused) {
-    expect(refusal.reply.wire).toMatch(/^452 4\.3\.1 /)
-    expect(refusal.cause).toMatchObject({ code: 'no-space' })
-  }
-  expect(kept.length).toBeGreaterThan(5)
-  expect(readdirSync(join(directory, 'files/.tmp'))).toEqual([])
-  const page = await mail.list({ limit: 1000 })
-  expect(page.corrupt).toEqual([])
-  expect(idsOf(page)).toEqual(kept.toSorted().toReversed())
-  for (const id of kept) await (await mail.load(id)).verify()
-  // Whoever opens it now can still make room.
-  const later = mailStore(fs(join(directory, 'files')))
-  for (const id of kept) await later.delete(id)
-  const id = idAt(Date.now())
-  await saveText(mail, id)
-  await (await mail.load(id)).verify()
-  await send(400_000)
-  expect(kept).toContain((await mail.list()).records.find((record) => record.size > 400_000)?.id)
-})
+    // Small and large messages, many at once, and far more than fit.
+    await inParallel(
+      Array.from({ length: 200 }, (_, index) => (index % 4 === 0 ? 150_000 : 20_000)),
+      send,
+      20,
+    )
+    while (refused.length < 5) await send(100_000)
+    for (const refusal of refused) {
+      expect(refusal.reply.wire).toMatch(/^452 4\.3\.1 /)
+      expect(refusal.cause).toMatchObject({ code: 'no-space' })
+    }
+    expect(kept.length).toBeGreaterThan(5)
+    expect(readdirSync(join(directory, 'files/.tmp'))).toEqual([])
+    const page = await mail.list({ limit: 1000 })
+    expect(page.corrupt).toEqual([])
+    expect(idsOf(page)).toEqual(kept.toSorted().toReversed())
+    for (const id of kept) await (await mail.load(id)).verify()
+    // A store that opens the full directory can still delete.
+    const later = mailStore(fs(join(directory, 'files')))
+    for (const id of kept) await later.delete(id)
+    const id = idAt(Date.now())
+    await saveText(mail, id)
+    await (await mail.load(id)).verify()
+    await send(400_000)
+    expect(kept).toContain((await mail.list()).records.find((record) => record.size > 400_000)?.id)
+  },
+)
 
 testWith(
   [TMPFS],
-  'a full disk of packs is 452, loses and tears nothing, and is good again once somebody makes room',
+  'a full disk of packs makes saves fail with 452, loses and tears no message, and takes mail again once there is room',
   async () => {
     rmSync(join(directory, 'files'), { recursive: true })
     const filler = join(directory, 'filler')

@@ -1,4 +1,4 @@
-/** Files and directories of the disk in power-cut-disk.ts, and what of them a power cut may leave. */
+/** Files and directories of the disk in power-cut-disk.ts, and the contents that a power cut may leave in them. */
 
 import type { Stats } from 'node:fs'
 
@@ -10,9 +10,9 @@ export interface File {
   readonly ino: number
   readonly born: number
   bytes: Uint8Array
-  /** What it held before it was cut. */
+  /** The contents before the file was truncated. */
   longer: Uint8Array[]
-  /** So many of the bytes are safe. */
+  /** How many of the bytes are synced. */
   safe: number
   links: number
 }
@@ -22,14 +22,14 @@ export interface Directory {
   readonly born: number
   readonly names: Map<string, Inode>
   readonly safeNames: Map<string, Inode>
-  /** What happened to names since they were safe: the inode that a name got, or undefined. */
+  /** The changes of names since the last sync: the inode that a name got, or undefined if it was removed. */
   log: { readonly name: string; readonly inode: Inode | undefined }[]
-  /** How many entries have left the log for `safeNames`. */
+  /** How many entries have moved from the log to `safeNames`. */
   logged: number
 }
 export type Inode = File | Directory
 
-/** How old files and directories look, in milliseconds. Default 10,000: anything but just made. */
+/** The age that files and directories seem to have, in milliseconds. Default 10,000, so that nothing looks new. */
 export interface Ages {
   readonly fileAgeMs?: number
   readonly directoryAgeMs?: number
@@ -41,7 +41,7 @@ export function setName(directory: Directory, name: string, inode: Inode | undef
   directory.log.push({ name, inode })
 }
 
-/** The first so many things that happened to names are safe. */
+/** Makes the first so many changes of names safe. */
 export function makeSafe(directory: Directory, until: number): void {
   while (directory.logged < until && directory.log.length > 0) {
     const { name, inode } = directory.log.shift() as Directory['log'][number]
@@ -67,7 +67,7 @@ export function statsOf(inode: Inode, { fileAgeMs = 10_000, directoryAgeMs = 10_
   } as Stats
 }
 
-/** Each name in one of the states that it has had since it was safe. */
+/** Chooses for each name one of the states that it has had since the last sync. */
 export function namesAfterCut(directory: Directory, pick: Choose): Map<string, Inode> {
   const names = new Map(directory.safeNames)
   for (const name of new Set(directory.log.map((each) => each.name))) {
@@ -80,7 +80,7 @@ export function namesAfterCut(directory: Directory, pick: Choose): Map<string, I
   return names
 }
 
-/** What was safe; behind it nothing, everything, zeros, a half, a half and zeros, or what it was before it was cut. */
+/** Returns the synced bytes, then nothing, all new bytes, zeros, half of them, half and zeros, or the contents before truncation. */
 export function bytesAfterCut({ bytes, longer, safe }: File, pick: Choose): Uint8Array {
   if (safe === bytes.length && longer.length === 0) return bytes
   const zeros = Uint8Array.from(bytes)

@@ -17,21 +17,24 @@ import { bound } from '../../../test/contracts/mail/opened.ts'
 
 const session = SESSION as Session
 
-test.each(['blob store', 'mail store'])('keeps, tells, and answers 250 with the id (%s)', async (kind) => {
-  const blobs = memory()
-  const told: [MailRecord, Session][] = []
-  const store = kind === 'blob store' ? blobs : mailStore(blobs)
-  const hook = keep(store, { kept: (record, session) => told.push([record, session]) })
-  const id = idAt(Date.now())
-  const answer = await hook(hookMessageOf(id, [bytesOf('x')]), session)
-  expect(isReply(answer)).toBe(true)
-  expect(answer.wire).toBe(`250 2.0.0 OK queued as ${id}\r\n`)
-  const { record } = await mailStore(blobs).load(id)
-  expect(told).toEqual([[record, session]])
-  expect(told[0]?.[1]).toBe(session)
-})
+test.each(['blob store', 'mail store'])(
+  'keep saves the message, calls kept, and answers 250 with the id (%s)',
+  async (kind) => {
+    const blobs = memory()
+    const told: [MailRecord, Session][] = []
+    const store = kind === 'blob store' ? blobs : mailStore(blobs)
+    const hook = keep(store, { kept: (record, session) => told.push([record, session]) })
+    const id = idAt(Date.now())
+    const answer = await hook(hookMessageOf(id, [bytesOf('x')]), session)
+    expect(isReply(answer)).toBe(true)
+    expect(answer.wire).toBe(`250 2.0.0 OK queued as ${id}\r\n`)
+    const { record } = await mailStore(blobs).load(id)
+    expect(told).toEqual([[record, session]])
+    expect(told[0]?.[1]).toBe(session)
+  },
+)
 
-test('what `kept` throws does not refuse a kept message', async () => {
+test('an error that `kept` throws does not refuse a kept message', async () => {
   const blobs = memory()
   const hook = keep(blobs, {
     kept() {
@@ -42,7 +45,7 @@ test('what `kept` throws does not refuse a kept message', async () => {
   expect(await keysIn(blobs)).toHaveLength(2)
 })
 
-test('no room is 452 4.3.1, and 250 again once there is some', async () => {
+test('the reply is 452 4.3.1 while there is no room, and 250 once there is some', async () => {
   const blobs = memory({ maxBytes: 10_000 })
   const hook = keep(blobs)
   const first = idAt(Date.now())
@@ -72,7 +75,7 @@ test.each(['denied', 'lost', 'unavailable', 'corrupt', 'exists', 'invalid-key'] 
   },
 )
 
-test('what reading the message throws passes through, and nothing is kept', async () => {
+test('an error from reading the message passes through, and nothing is kept', async () => {
   const blobs = memory()
   const hook = keep(blobs)
   await expect(hook(hookMessageOf(idAt(Date.now()), [pattern(10), ABORTED]), session)).rejects.toBe(ABORTED)
@@ -82,11 +85,11 @@ test('what reading the message throws passes through, and nothing is kept', asyn
   expect(await keysIn(blobs)).toEqual([])
 })
 
-test('a message whose sender was told that it took too long, while its bytes were committed, is not kept', async () => {
+test('a message is not kept if its sender was told during the commit that it took too long', async () => {
   const blobs = memory()
   const message = hookMessageOf(idAt(Date.now()), [pattern(10)])
   let isWhole = false
-  // As the engine does with a message that was answered.
+  // The engine does this with an answered message.
   const read = (): Uint8Array | null => {
     if (isWhole) throw ABORTED
     const bytes = message.read() as Uint8Array | null
@@ -107,11 +110,11 @@ async function refusalOf(answer: Promise<unknown>): Promise<Refusal> {
   return error as Refusal
 }
 
-test('a recipient is refused where the store has no place for it, at once or later', async () => {
+test('a recipient is refused if the store has no place for it, whether the store answers at once or later', async () => {
   const to = { localPart: 'ann', domain: 'example.com' }
   const blobs = memory()
   const mail = (accepts: MailStore['accepts']): MailStore => Object.assign(mailStore(blobs), { accepts })
-  // Takes mail for all.
+  // This store takes mail for all recipients.
   for (const store of [blobs, mailStore(blobs), mail(() => true)]) expect(refuseUnknown(store)(to)).toBe(undefined)
   expect(await refuseUnknown(mail(() => Promise.resolve(true)))(to)).toBe(undefined)
   for (const accepts of [() => false, () => Promise.resolve(false)]) {

@@ -1,6 +1,6 @@
 /**
- * The store's directory is lost while a store has it open: renamed, replaced, unmounted. Nothing is kept anywhere else, and once the
- * directory is back, mail is taken again by the same store. Mounting takes root.
+ * The directory of a store is lost while the store is open: renamed, replaced or unmounted. The store keeps mail nowhere else, and it
+ * takes mail again once the directory is back. Mounting needs root.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -21,10 +21,10 @@ type Layout = (typeof LAYOUTS)[number]
 
 interface Subject {
   readonly directory: string
-  /** Where the directory goes. */
+  /** The path that the test moves the directory to. */
   readonly elsewhere: string
   readonly mail: MailStore
-  /** What the store said of its directory. */
+  /** What the store reported about its directory. */
   readonly said: string[]
 }
 
@@ -50,7 +50,7 @@ async function keep(mail: MailStore): Promise<string> {
   return id
 }
 
-/** Ten messages, one after the other and at once: none is kept. */
+/** Saves ten messages, one by one and at once. Checks that none is kept. */
 async function expectLost(mail: MailStore): Promise<void> {
   for (let count = 0; count < 2; count++) await expect(keep(mail)).rejects.toMatchObject({ code: 'lost' })
   const some = await Promise.allSettled(Array.from({ length: 8 }, () => keep(mail)))
@@ -71,7 +71,7 @@ function filesIn(directory: string): string[] {
 }
 
 describe.each(LAYOUTS)('%s', (layout) => {
-  test('renamed, and an empty directory in its place: nothing is kept there, and once it is back all goes on', async () => {
+  test('keeps nothing in an empty directory that replaces the renamed one, and goes on once the renamed one is back', async () => {
     const { directory, elsewhere, mail, said } = subject(layout)
     const ids = [await keep(mail), await keep(mail)]
     renameSync(directory, elsewhere)
@@ -87,7 +87,7 @@ describe.each(LAYOUTS)('%s', (layout) => {
     await expectOnly(open(layout, directory), ids)
   })
 
-  test('renamed before its first message, and nothing in its place', async () => {
+  test('reports the directory as lost if it is renamed before the first message and not replaced', async () => {
     const { directory, elsewhere, mail, said } = subject(layout)
     renameSync(directory, elsewhere)
     await expectLost(mail)
@@ -101,7 +101,7 @@ describe.each(LAYOUTS)('%s', (layout) => {
     ['a copy of it', (from: string, to: string) => cpSync(from, to, { recursive: true, preserveTimestamps: true })],
     ['another store', (_: string, to: string) => void open(layout, to)],
     ['a file', (_: string, to: string) => writeFileSync(to, '')],
-  ])('renamed, and %s in its place: nothing is kept there', async (_, replace) => {
+  ])('keeps nothing if the directory is renamed and %s takes its place', async (_, replace) => {
     const { directory, elsewhere, mail } = subject(layout)
     const ids = [await keep(mail)]
     renameSync(directory, elsewhere)
@@ -113,13 +113,13 @@ describe.each(LAYOUTS)('%s', (layout) => {
     await expectOnly(mail, ids)
   })
 
-  test('lost and found while large messages arrive: each is whole, or nowhere', async () => {
+  test('keeps large messages whole or not at all if the directory is lost and comes back meanwhile', async () => {
     const { directory, elsewhere, mail } = subject(layout)
     const ids = [await keep(mail)]
     const later = Promise.withResolvers<void>()
     const lost = Promise.withResolvers<void>()
     const begun: Promise<void>[] = []
-    /** A message of which a part is in a file when `end` comes. */
+    /** A message that is partly in a file when the test calls `end`. */
     function begin(id: string, end: Promise<void>): Promise<unknown> {
       const chunks = Array.from({ length: 6 }, () => bytesOf('0123456789abcde\r\n'.repeat(2000)))
       const message = messageOf(id, chunks)
@@ -152,7 +152,7 @@ describe.each(LAYOUTS)('%s', (layout) => {
 })
 
 const mounted: string[] = []
-// Also what a test that failed left behind.
+// Also unmounts what a failed test left behind.
 afterAll(() => {
   for (const directory of mounted) spawnSync('umount', ['-l', directory])
 })
@@ -163,7 +163,7 @@ function mount(...args: readonly [...string[], string]): void {
 }
 
 describe.each(LAYOUTS)('%s on a mount of its own', (layout) => {
-  /** A store on a tmpfs that is mounted there and, to be found again, in another place. */
+  /** Opens a store on a tmpfs, which is mounted a second time elsewhere so that the test can bring it back. */
   function onMount(): Subject {
     const place = mkdtempSync(join(parent, 'mount-'))
     const [directory, elsewhere] = [join(place, 'mail'), join(place, 'elsewhere')]
@@ -175,31 +175,39 @@ describe.each(LAYOUTS)('%s on a mount of its own', (layout) => {
     return { directory, elsewhere, said, mail: open(layout, directory, said) }
   }
 
-  testWith([TMPFS], 'unmounted: nothing is kept beneath; the same file system mounted again: all goes on', async () => {
-    const { directory, elsewhere, mail, said } = onMount()
-    const ids = [await keep(mail), await keep(mail)]
-    execFileSync('umount', ['-l', directory])
-    await expectLost(mail)
-    expect(filesIn(directory)).toEqual([])
-    mount('--bind', elsewhere, directory)
-    ids.push(await keep(mail))
-    await expectOnly(mail, ids)
-    expect(said.map((line) => line.split(':')[0])).toEqual(['lost', 'back'])
-    execFileSync('umount', ['-l', directory])
-  })
+  testWith(
+    [TMPFS],
+    'keeps nothing below the mount point after an unmount, and goes on once the same file system is mounted again',
+    async () => {
+      const { directory, elsewhere, mail, said } = onMount()
+      const ids = [await keep(mail), await keep(mail)]
+      execFileSync('umount', ['-l', directory])
+      await expectLost(mail)
+      expect(filesIn(directory)).toEqual([])
+      mount('--bind', elsewhere, directory)
+      ids.push(await keep(mail))
+      await expectOnly(mail, ids)
+      expect(said.map((line) => line.split(':')[0])).toEqual(['lost', 'back'])
+      execFileSync('umount', ['-l', directory])
+    },
+  )
 
-  testWith([TMPFS], 'unmounted where a server once began without the mount: nothing is kept beneath', async () => {
-    const place = mkdtempSync(join(parent, 'mount-'))
-    const beneath = [await keep(open(layout, place))]
-    mount('-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', place)
-    const mail = open(layout, place)
-    await keep(mail)
-    execFileSync('umount', ['-l', place])
-    await expectLost(mail)
-    await expectOnly(open(layout, place), beneath)
-  })
+  testWith(
+    [TMPFS],
+    'keeps nothing below the mount point after an unmount, even if a server once started without the mount',
+    async () => {
+      const place = mkdtempSync(join(parent, 'mount-'))
+      const beneath = [await keep(open(layout, place))]
+      mount('-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', place)
+      const mail = open(layout, place)
+      await keep(mail)
+      execFileSync('umount', ['-l', place])
+      await expectLost(mail)
+      await expectOnly(open(layout, place), beneath)
+    },
+  )
 
-  testWith([TMPFS], 'unmounted, and another disk mounted: mail is kept on that', async () => {
+  testWith([TMPFS], 'keeps mail on another disk that is mounted instead', async () => {
     const { directory, mail, said } = onMount()
     await keep(mail)
     execFileSync('umount', ['-l', directory])
@@ -211,7 +219,7 @@ describe.each(LAYOUTS)('%s on a mount of its own', (layout) => {
     expect(said.map((line) => line.split(':')[0])).toEqual(['lost', 'back'])
   })
 
-  testWith([TMPFS], 'unmounted, and a disk of another layout mounted: nothing is kept there', async () => {
+  testWith([TMPFS], 'keeps nothing on a disk of another layout that is mounted instead', async () => {
     const { directory, mail, said } = onMount()
     await keep(mail)
     execFileSync('umount', ['-l', directory])
@@ -224,7 +232,7 @@ describe.each(LAYOUTS)('%s on a mount of its own', (layout) => {
     expect(said[0]).toMatch(/is another file system, and can not be used: .* holds mail in the layout /)
   })
 
-  testWith([TMPFS], 'what is mounted over it hides it, and is not written to', async () => {
+  testWith([TMPFS], 'keeps nothing on a disk that is mounted over the directory', async () => {
     const { directory, mail, said } = subject(layout)
     const ids = [await keep(mail)]
     mount('-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', directory)

@@ -11,7 +11,7 @@ const directory = temporaryDirectory()
 
 for (const backend of machineBackends(directory)) storeContract('mail', backend)
 
-test('a page costs a few listings, however much lies below it', async () => {
+test('a page costs a few listings, however many messages are stored', async () => {
   const blobs = memory()
   let lists = 0
   const mail = mailStore({
@@ -25,7 +25,7 @@ test('a page costs a few listings, however much lies below it', async () => {
   const ids = Array.from({ length: 5000 }, (_, index) => idAt(start + index * 10_000, index))
   await saveText(mail, ids[0] as string)
   expect(idsOf(await mail.list())).toEqual([ids[0]])
-  // The years, and all of the only one.
+  // One listing for the years, and one for all of the only year.
   expect(lists).toBe(2)
   await inParallel(ids.slice(1), (id) => saveText(mail, id))
   lists = 0

@@ -1,4 +1,4 @@
-/** How often a directory of a mailbox is read, and that what is remembered of it is never wrong. */
+/** How often a directory of a mailbox is read, and that the cached names are never wrong. */
 import type { Dirent, Stats } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import fc from 'fast-check'
@@ -46,7 +46,7 @@ class FakeDirectories {
 const UNIQUES = Array.from({ length: 100 }, (_, index) => `1795239720.${idAt(LONG_AGO, index)}.mx1`)
 const [ONE = '', OTHER = '', GONE = ''] = UNIQUES
 
-test('a directory that does not change is read once, whoever is looked for', async () => {
+test('a directory that does not change is read once, whatever names are looked up', async () => {
   const fake = new FakeDirectories()
   for (const unique of UNIQUES.slice(0, 50)) fake.put(CUR, `${unique},S=7:2,Sa`)
   const cache = new DirectoryCache(fake.disk)
@@ -59,7 +59,7 @@ test('a directory that does not change is read once, whoever is looked for', asy
   expect(fake.reads).toBe(1)
 })
 
-test('what is renamed is found under its new name, and what comes is found', async () => {
+test('a renamed file is found under its new name, and a new file is found', async () => {
   const fake = new FakeDirectories()
   fake.put(CUR, `${ONE}:2,S`)
   const cache = new DirectoryCache(fake.disk)
@@ -73,7 +73,7 @@ test('what is renamed is found under its new name, and what comes is found', asy
   expect(fake.reads).toBe(2)
 })
 
-test('while a directory changes it is not believed that it lacks a name, even where its time stands still', async () => {
+test('while a directory changes, the cache reads it again before it reports a missing name, even if its time does not change', async () => {
   const fake = new FakeDirectories()
   fake.put(CUR, ONE)
   fake.changedAtMs.set(CUR, Date.now() + 1_000)
@@ -81,13 +81,13 @@ test('while a directory changes it is not believed that it lacks a name, even wh
   expect(await cache.find(CUR, OTHER)).toBeUndefined()
   fake.put(CUR, OTHER)
   expect(await cache.find(CUR, OTHER)).toBe(OTHER)
-  // Many at once share a reading that none of them came too late for.
+  // Concurrent lookups share one reading of the directory if it began after each of them.
   fake.reads = 0
   expect(await Promise.all(UNIQUES.map((unique) => cache.find(CUR, unique)))).toHaveLength(100)
   expect(fake.reads).toBeLessThanOrEqual(2)
 })
 
-test('no more names are remembered than may be, and all that is there is found', async () => {
+test('the cache holds no more names than its limit, and every existing file is found', async () => {
   const fake = new FakeDirectories()
   const directories = ['a', 'b', 'c'].map((name) => `/mail/example.com/${name}/cur`)
   for (const directory of directories) for (const unique of UNIQUES.slice(0, 40)) fake.put(directory, unique)
@@ -100,7 +100,7 @@ test('no more names are remembered than may be, and all that is there is found',
   }
   const reads: number[] = []
   for (const index of [0, 1, 0, 1, 2, 2, 1, 0]) reads.push(await readsOf(directories[index] as string))
-  // The third displaces the first.
+  // The third directory displaces the first from the cache.
   expect(reads).toEqual([1, 1, 0, 0, 1, 0, 0, 1])
   const small = new DirectoryCache(fake.disk, 39)
   fake.reads = 0
@@ -108,7 +108,7 @@ test('no more names are remembered than may be, and all that is there is found',
   expect(fake.reads).toBe(3)
 })
 
-test('whatever is done in between, a name that is there is found', async () => {
+test('an existing name is found, whatever happens to the directory in between', async () => {
   const step = fc.record({ file: fc.nat(4), flags: fc.constantFrom('', ':2,', ':2,S', ':2,Sa'), later: fc.boolean() })
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {

@@ -1,4 +1,4 @@
-/** Which place an address has, what a file is called, and how its lines end: for anything that may come. */
+/** The mailbox of an address, the name of a file, and the line ends in it, for any input. */
 import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { maildir, uniqueName } from '@postern/storage/maildir'
@@ -48,7 +48,7 @@ describe('places', () => {
     expect(place(localPart, domain)).toBe(expected)
   })
 
-  test('address literals in any spelling are one place', () => {
+  test('all spellings of an address literal lead to one mailbox', () => {
     const at = (family: 'ipv4' | 'ipv6', address: string): string =>
       mailboxOf({ localPart: 'ann', domain: `[${address}]`, literal: { family, address } }, HOST)
     for (const address of ['192.0.2.1', '192.000.002.001']) expect(at('ipv4', address)).toBe('%5B192.0.2.1%5D/ann')
@@ -67,14 +67,14 @@ describe('places', () => {
     fc.constantFrom('.'.repeat(300), '/'.repeat(85), '/'.repeat(86), 'a'.repeat(255), 'a'.repeat(256), 'a'.repeat(257)),
   )
 
-  test('a domain in letters of another script has A-labels, unless it is longer than any domain', () => {
+  test('the directory of an internationalized domain has A-labels, unless the domain is too long', () => {
     const domainOf = (domain: string): string => place('ann', domain).split('/', 1)[0] as string
     expect(domainOf('bücher.example')).toBe('xn--bcher-kva.example')
     expect(domainOf(`${'ü'.repeat(247)}.example`)).toMatch(/^xn--/)
     expect(domainOf(`${'ü'.repeat(248)}.example`)).toMatch(/^(?:%C3%BC)+(?:%C3)?%-[0-9a-f]{64}$/)
   })
 
-  test('whatever the address, the place is two directories below the store, and no hidden one', () => {
+  test('the mailbox of any address is two directories below the store, and neither is hidden', () => {
     fc.assert(
       fc.property(anything, anything, (localPart, domain) => {
         const path = place(localPart, domain)
@@ -92,7 +92,7 @@ describe('places', () => {
     )
   })
 
-  test('two local parts are one mailbox where nothing but the case of ASCII and a tag tells them apart, and nowhere else', () => {
+  test('two local parts share a mailbox only if they differ in ASCII case or in a tag alone', () => {
     const meaning = (localPart: string): string => {
       const lower = localPart.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
       return /^.[^+]*/su.exec(lower)?.[0] ?? ''
@@ -110,7 +110,7 @@ describe('places', () => {
     ] as const) {
       expect(place(pair[0])).not.toBe(place(pair[1]))
     }
-    // What a long name is cut to is nobody's own.
+    // No other local part may have the name that a long name is cut to.
     const long = place('x'.repeat(300)).split('/')[1] ?? ''
     expect(place(long)).not.toBe(place('x'.repeat(300)))
   })
@@ -133,7 +133,7 @@ describe('places', () => {
     expect(isMailbox(path)).toBe(false)
   })
 
-  test('mail for hostile local parts lies side by side, each found again, and nothing lies outside', async () => {
+  test('mail for each hostile local part is found again in its own mailbox, and nothing is written outside the store', async () => {
     const directory = mkdtempSync(join(parent, 'store-'))
     const around = readdirSync(parent)
     const mail = maildir(directory, { hostname: HOST, create: 'any' })
@@ -177,13 +177,13 @@ describe('places', () => {
 describe('names of files', () => {
   const id = '01KASJ3V5QCYF6Y3W9T2Z8N4RB'
 
-  test('time, id, host; what no name may hold is in octal', () => {
+  test('a file name has time, id and host, with forbidden characters in octal', () => {
     expect(uniqueName(id, 'mx1')).toMatch(new RegExp(`^\\d{10}\\.${id}\\.mx1$`))
     expect(uniqueName(id, 'a/b:c d,e\\f')).toMatch(/\.a\\057b\\072c\\040d\\054e\\134f$/)
     expect(`${uniqueName(id, '/'.repeat(300))},S=99999999999999,W=99999999999999:2,DFPRST`.length).toBeLessThan(255)
   })
 
-  test('whatever the host is called, the name is one that is known again', () => {
+  test('the store recognizes the names that it makes, for any host name', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 300 }), fc.nat(), (host, size) => {
         const unique = uniqueName(id, host)
@@ -219,7 +219,7 @@ describe('line ends', () => {
     return [...chunks, bytesOf(whole.slice(at))]
   }
 
-  test('CRLF becomes LF and comes back, wherever the chunks end', async () => {
+  test('CRLF is stored as LF and read back as CRLF, wherever the chunks end', async () => {
     await fc.assert(
       fc.asyncProperty(text, cuts, cuts, async (whole, lengths, others) => {
         const lineFeeds = new LineFeeds()
@@ -235,7 +235,7 @@ describe('line ends', () => {
     )
   })
 
-  test('any message comes back as it was; with LF alone in the file, or as it came where an LF or CR CR LF was in it', async () => {
+  test('any message is read back unchanged, and is stored with LF unless it has a bare LF or CR CR LF', async () => {
     const directory = mkdtempSync(join(parent, 'store-'))
     const mail = maildir(directory, { hostname: HOST, create: 'any' })
     const padding = fc.constantFrom('', '', '', 'x'.repeat(70_000), 'y\r\n'.repeat(50_000))
@@ -274,9 +274,9 @@ describe('line ends', () => {
     expect(readdirSync(join(directory, '%5B192.0.2.1%5D/b%20c/tmp'))).toEqual([])
   })
 
-  /** What the buffer of the messages of these tests can hold. */
+  /** Only as long as the buffer of test messages. */
   test.each([['\r'], ['a\r'], ['a\r\n', '\r'], ['a\r', '\r'], ['\r', 'a']])(
-    'a message that ends in a CR, or has one alone: %j',
+    'a message with a bare CR or a CR at its end is read back unchanged: %j',
     async (...pieces) => {
       const mail = maildir(mkdtempSync(join(parent, 'store-')), { hostname: HOST, create: 'any' })
       const id = idAt(Date.now(), 0)

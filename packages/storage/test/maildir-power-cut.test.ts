@@ -1,6 +1,6 @@
 /**
- * Every moment at which the power may be cut while mail is delivered into Maildirs: what was answered is in every mailbox, and what
- * is in any has its envelope.
+ * Cuts the power at every moment of a delivery into Maildirs. A message that was answered is in every mailbox, and each message in a
+ * mailbox has its envelope.
  */
 import { constants } from 'node:fs'
 import { join } from 'node:path'
@@ -27,11 +27,11 @@ const MAILDIR: Required<Pick<Subject, 'format' | 'open'>> = {
   open: (disk) => toTwo(maildirAt(disk, ROOT, { hostname: 'mx1', create: 'any' })),
 }
 
-/** What differs from files by time. A sweep beside a delivery does not: to the disk of these tests, whatever there is looks old. */
+/** The scenarios that differ from the fs layout. A sweep beside a delivery cannot be tried: on this disk all files look old. */
 const TRIED = SCENARIOS.filter(({ name }) => !/meanwhile|at once|of a byte|another$|what has bounced/.test(name))
 const CUTS = 4
 
-/** Whatever is saved is for two recipients. */
+/** Each message is for two recipients. */
 function toTwo(mail: MailStore): MailStore {
   const forwardPaths = [
     { address: 'bob@example.com', localPart: 'bob', domain: 'example.com', parameters: new Map<string, string>() },
@@ -48,7 +48,7 @@ function toTwo(mail: MailStore): MailStore {
   }
 }
 
-/** Which messages each mailbox has. */
+/** Returns the messages of each mailbox. */
 function delivered(disk: PowerCutDisk): Set<string>[] {
   return MAILBOXES.map((mailbox) => {
     const files = disk.files().filter((file) => file.startsWith(`${mailbox}/new/`))
@@ -73,7 +73,7 @@ async function expectAfter(disk: PowerCutDisk, { fates }: Book): Promise<void> {
   await expectDelivered(disk, book)
   await book.mail.sweep({ olderThanMs: 0 })
   await expectDelivered(disk, book)
-  // Nothing is left but messages and their envelopes.
+  // Only messages and their envelopes are left.
   expect(disk.files().filter((file) => /\/\.?tmp\//.test(`/${file}`))).toEqual([])
   const { kept, bounced } = await listWhole(book.mail)
   const links = delivered(disk).reduce((sum, mailbox) => sum + mailbox.size, 0)
@@ -82,24 +82,24 @@ async function expectAfter(disk: PowerCutDisk, { fates }: Book): Promise<void> {
   await expectDelivered(disk, book)
 }
 
-test.each(TRIED)('$name: all that was answered is in every mailbox, whenever the power is cut', async (scenario) => {
+test.each(TRIED)('$name: each answered message is in every mailbox, whenever the power is cut', async (scenario) => {
   const random = chanceOf(6)
   await cutAtCalls(scenario, { ...MAILDIR, cuts: () => choices(random, CUTS), expectAfter })
 })
 
 test.each(TRIED.filter(({ name }) => name.includes('a delete')))(
-  '$name: killed, done again, and then the power is cut',
+  '$name: each answered message survives if the store is killed, repeats the work, and then the power is cut',
   async (scenario) => {
     const random = chanceOf(7)
     await killAtCalls(scenario, { ...MAILDIR, cuts: () => choices(random, CUTS), expectAfter })
   },
 )
 
-test('a delivery that failed is in no mailbox after a power cut, as its envelope is gone', async () => {
+test('a failed delivery is in no mailbox after a power cut, because its envelope is gone', async () => {
   const disk = new PowerCutDisk()
   await MAILDIR.format(disk)
   let links = 0
-  // The envelope's, the first mailbox's, the second's.
+  // The directory of the envelope, of the first mailbox, and of the second.
   disk.fault = {
     before: (call) => (call === 'link' && ++links === 3 ? systemError('ENOSPC', 'link') : undefined),
   }

@@ -1,4 +1,4 @@
-/** Who has a place in a store of Maildirs, and which directories mail makes: never more than the option allows. */
+/** Which recipients have a mailbox in a store of Maildirs, and which directories mail creates: only those that the option allows. */
 import { mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Path } from '@postern/engine'
@@ -17,7 +17,7 @@ interface Store {
   readonly directory: string
   accepts(address: string): Promise<boolean>
   send(to: readonly string[], chunks?: readonly Uint8Array[]): Promise<MailRecord>
-  /** The code of the reply to RCPT, or 250. */
+  /** Returns the code of the reply to RCPT, or 250. */
   rcpt(address: string): Promise<number>
   ids(): Promise<string[]>
 }
@@ -49,7 +49,7 @@ function makeMailbox({ directory }: Store, mailbox: string, folders: readonly st
   for (const folder of folders) mkdirSync(join(directory, mailbox, folder), { recursive: true })
 }
 
-/** Directories of the store besides its own, by their paths. */
+/** Returns the paths of all directories except the store's own. */
 function directoriesIn({ directory }: Store): string[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isDirectory())
@@ -58,14 +58,14 @@ function directoriesIn({ directory }: Store): string[] {
     .toSorted()
 }
 
-/** Messages in mailboxes. */
+/** Returns the messages in mailboxes. */
 function messagesIn({ directory }: Store): string[] {
   return readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((path) =>
     /^[^.].*\/(?:new|cur|tmp)\/[^/]+$/.test(path),
   )
 }
 
-test('without an option, who has a Maildir has a place, and mail makes no other', async () => {
+test('without an option, only recipients with a Maildir are accepted, and mail creates no other', async () => {
   const store = open()
   makeMailbox(store, 'example.com/ann')
   const before = directoriesIn(store)
@@ -85,7 +85,7 @@ test('without an option, who has a Maildir has a place, and mail makes no other'
   expect(await store.ids()).toHaveLength(3)
 })
 
-test('a directory that is no Maildir is no mailbox; of a Maildir, what is missing is made', async () => {
+test('a directory that is not a Maildir is not a mailbox, and the missing folders of a Maildir are created', async () => {
   const store = open()
   makeMailbox(store, 'example.com/empty', ['.'])
   makeMailbox(store, 'example.com/backup', ['2025', '2026'])
@@ -100,7 +100,7 @@ test('a directory that is no Maildir is no mailbox; of a Maildir, what is missin
   expect(readdirSync(join(store.directory, 'example.com/backup')).toSorted()).toEqual(['2025', '2026'])
 })
 
-test('a thousand recipients that strangers made up make nothing', async () => {
+test('a thousand invented recipients create no directory', async () => {
   const store = open()
   makeMailbox(store, 'example.com/ann')
   const before = directoriesIn(store)
@@ -111,12 +111,12 @@ test('a thousand recipients that strangers made up make nothing', async () => {
   expect(await store.ids()).toEqual([])
 })
 
-test('a recipient who vanished since RCPT: the message is kept for none, and its mailbox is not made again', async () => {
+test('if a mailbox is removed after RCPT, the message is kept for no recipient, and the mailbox is not created again', async () => {
   const store = open()
   makeMailbox(store, 'example.com/ann')
   makeMailbox(store, 'example.com/bob')
   const to = ['ann@example.com', 'bob@example.com']
-  // Also where the store has used the mailbox before.
+  // The same holds if the store has used the mailbox before.
   for (const isKnown of [false, true]) {
     if (isKnown) await store.send(to)
     const count = messagesIn(store).length
@@ -134,7 +134,7 @@ test('a recipient who vanished since RCPT: the message is kept for none, and its
   await store.send(to)
 })
 
-test('domain: mailboxes are made where the directory of the domain is there', async () => {
+test('domain: mailboxes are created if the directory of the domain exists', async () => {
   const store = open('domain')
   mkdirSync(join(store.directory, 'example.com'))
   expect(await store.rcpt('ann@example.com')).toBe(250)
@@ -154,7 +154,7 @@ test('any: every recipient gets a mailbox', async () => {
 })
 
 test.each([undefined, 'domain'] as const)(
-  'the postmaster has a mailbox, which opens its domain to nobody else (create: %s)',
+  'the postmaster gets a mailbox, but no other recipient of its domain does (create: %s)',
   async (create) => {
     const store = open(create)
     for (const address of ['postmaster', 'Postmaster', `postmaster@${HOST}`, `POSTMASTER@${HOST.toUpperCase()}`]) {
@@ -174,25 +174,28 @@ test.each([undefined, 'domain'] as const)(
     expect(messagesIn(store)).toHaveLength(2)
     expect(await store.rcpt(`ann@${HOST}`)).toBe(550)
     await expectCode('unavailable', () => store.send([`ann@${HOST}`]))
-    // Whoever opens it later sees the same.
+    // A store that is opened later gives the same answers.
     expect(await open(create, store.directory).rcpt(`ann@${HOST}`)).toBe(550)
     expect(directoriesIn(store)).toEqual(made)
-    // Until the operator says otherwise.
+    // This holds until the operator creates the directory.
     rmdirSync(join(store.directory, HOST, '.only-postmaster'))
     expect(await store.rcpt(`ann@${HOST}`)).toBe(create === 'domain' ? 250 : 550)
   },
 )
 
-test.each([undefined, 'domain'] as const)('each domain that is there has a postmaster (create: %s)', async (create) => {
-  const store = open(create)
-  mkdirSync(join(store.directory, 'example.com'))
-  expect(await store.rcpt('Postmaster@example.com')).toBe(250)
-  await store.send(['postmaster@example.com'])
-  expect(readdirSync(join(store.directory, 'example.com'))).toEqual(['postmaster'])
-  expect(await store.rcpt('ann@example.com')).toBe(create === 'domain' ? 250 : 550)
-})
+test.each([undefined, 'domain'] as const)(
+  'each domain with a directory has a postmaster (create: %s)',
+  async (create) => {
+    const store = open(create)
+    mkdirSync(join(store.directory, 'example.com'))
+    expect(await store.rcpt('Postmaster@example.com')).toBe(250)
+    await store.send(['postmaster@example.com'])
+    expect(readdirSync(join(store.directory, 'example.com'))).toEqual(['postmaster'])
+    expect(await store.rcpt('ann@example.com')).toBe(create === 'domain' ? 250 : 550)
+  },
+)
 
-test('an operator’s empty directory for the host stays open when its postmaster gets mail first', async () => {
+test('an empty directory of the operator for the host still accepts recipients after its postmaster got mail', async () => {
   const store = open('domain')
   mkdirSync(join(store.directory, HOST))
   await store.send(['postmaster'])
@@ -200,7 +203,7 @@ test('an operator’s empty directory for the host stays open when its postmaste
 })
 
 test.each(['example.com', 'example.com/ann', 'example.com/ann/new'])(
-  'where %s is a symbolic link, the recipient is put off and not refused for good',
+  'if %s is a symbolic link, the recipient gets a temporary refusal',
   async (link) => {
     for (const create of ['none', 'domain'] as const) {
       const store = open(create)
@@ -216,7 +219,7 @@ test.each(['example.com', 'example.com/ann', 'example.com/ann/new'])(
   },
 )
 
-test('while the store is lost, nobody is told that there is no such mailbox', async () => {
+test('while the store is lost, no recipient is refused as unknown', async () => {
   const store = open()
   makeMailbox(store, 'example.com/ann')
   rmSync(store.directory, { recursive: true })
@@ -225,7 +228,7 @@ test('while the store is lost, nobody is told that there is no such mailbox', as
   await expectCode('lost', () => store.rcpt('ann@example.com'))
 })
 
-test('what is none of the three is refused', () => {
+test('any other value of the option is rejected', () => {
   for (const create of ['', 'all', 'None', true]) {
     expect(() => open(create as MailboxCreation)).toThrow(
       new RangeError(`create: ${String(create)} is neither none nor domain nor any`),

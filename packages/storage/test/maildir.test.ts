@@ -1,4 +1,4 @@
-/** Maildirs: where mail is delivered to, what a reader may do to it, and what is left when something fails. */
+/** Maildirs: where mail is delivered, what a reader may do with it, and what is left after a failure. */
 import {
   existsSync,
   lstatSync,
@@ -35,7 +35,7 @@ function freshDirectory(): string {
   return mkdtempSync(join(parent, 'store-'))
 }
 
-/** Messages that are in mailboxes, by their paths below the store. */
+/** Returns the messages in mailboxes, by their paths below the store. */
 function messagesIn(directory: string): string[] {
   return readdirSync(directory, { recursive: true, encoding: 'utf8' })
     .filter((path) => /\/(?:new|cur|tmp)\/[^/]+$/.test(path))
@@ -60,7 +60,7 @@ async function openFresh(): Promise<OpenedMail> {
     top: TOP,
     added: (saved) => ({
       maildir: {
-        // Random bytes, so with LF that have no CR.
+        // The message has random bytes, so it has bare LF.
         file: `${Math.floor(Date.parse(saved.receivedAt) / 1000)}.${saved.id}.${HOST},S=${saved.size}`,
         mailboxes: ['%5B192.0.2.1%5D/b%20c'],
         lineEnding: 'CRLF',
@@ -73,7 +73,7 @@ describe('the contract of each MailStore', () => {
   for (const { name, look } of mailChecks) if (look !== undefined) test(name, () => look(openFresh))
 })
 
-/** A recipient by the words of the grammar. */
+/** Makes a recipient in the terms of the grammar. */
 function to(address: string): Path {
   const at = address.lastIndexOf('@')
   return { address, localPart: address.slice(0, at), domain: address.slice(at + 1) }
@@ -101,7 +101,7 @@ function pathOf(directory: string, record: MailRecord, mailbox = 'example.com/an
 }
 
 describe('delivery', () => {
-  test('one file in the new of each recipient, lines ending in LF, named as readers know it', async () => {
+  test('writes one file into the folder new of each recipient, with LF line ends and a standard name', async () => {
     const directory = freshDirectory()
     const mail = maildir(directory, { hostname: 'mx:1/a', create: 'any' })
     const id = idAt('2026-11-21T05:42:07.123Z')
@@ -122,12 +122,12 @@ describe('delivery', () => {
       expect(statSync(join(directory, 'example.com/ann', folder)).mode & 0o777).toBe(0o700)
     }
     expect(readFileSync(pathOf(directory, record), 'latin1')).toBe(stored)
-    // The record is of the message as it came.
+    // The record describes the message as the client sent it.
     expect(record.size).toBe(text.length)
     expect(textOf(await (await mail.load(id)).bytes())).toBe(text)
   })
 
-  test('a record has what its message says of itself after the last byte, and where it was delivered to', async () => {
+  test('records what is known after the last byte of the message, and where it was delivered', async () => {
     const mail = maildir(freshDirectory(), { hostname: HOST, create: 'any' })
     const verdicts = { spf: 'pass' }
     for (const facts of [() => ({ verdicts }), () => Promise.resolve({ verdicts })]) {
@@ -138,7 +138,7 @@ describe('delivery', () => {
     }
   })
 
-  test('two recipients that are one mailbox get one copy', async () => {
+  test('writes one copy for two recipients that share a mailbox', async () => {
     const directory = freshDirectory()
     const record = await send(maildir(directory, { create: 'any' }), {
       to: ['ann@example.com', 'Ann@EXAMPLE.com', 'ann+shop@example.com', '"ann"@example.com'].map((address) =>
@@ -150,7 +150,7 @@ describe('delivery', () => {
     expect(messagesIn(directory)).toHaveLength(1)
   })
 
-  test('a thousand recipients', async () => {
+  test('delivers to a thousand recipients', async () => {
     const directory = freshDirectory()
     const mail = maildir(directory, { create: 'any' })
     const addresses = Array.from({ length: 1000 }, (_, index) => `user${index}@example.com`)
@@ -161,18 +161,18 @@ describe('delivery', () => {
     expect(messagesIn(directory)).toEqual([])
   })
 
-  test('a message to nobody is refused', async () => {
+  test('refuses a message without recipients', async () => {
     const directory = freshDirectory()
     await expectCode('unavailable', () => send(maildir(directory, { create: 'any' }), { to: [] }))
     expect([messagesIn(directory), envelopesIn(directory)]).toEqual([[], []])
   })
 
-  test('a second message of one id leaves the first as it was', async () => {
+  test('leaves the first message unchanged if a second one has the same id', async () => {
     const directory = freshDirectory()
     const mail = maildir(directory, { create: 'any' })
     const { id } = await send(mail, { chunks: [bytesOf('first')] })
     const all = messagesIn(directory)
-    // Also where a reader has taken the first.
+    // The same holds if a reader has moved the first message.
     for (const taken of [false, true]) {
       if (taken) renameSync(join(directory, all[0] ?? ''), join(directory, (all[0] ?? '').replace('/new/', '/cur/')))
       await expectCode('exists', () => send(mail, { id, chunks: [bytesOf('second')] }))
@@ -181,7 +181,7 @@ describe('delivery', () => {
     }
   })
 
-  test('a mailbox that somebody removes is made again', async () => {
+  test('creates a mailbox again if another program removed it', async () => {
     const directory = freshDirectory()
     const mail = maildir(directory, { create: 'any' })
     for (const gone of ['example.com/ann', 'example.com', 'example.com/ann/tmp', 'example.com/ann/new']) {
@@ -194,7 +194,7 @@ describe('delivery', () => {
     }
   })
 
-  test('a mailbox that is a symbolic link is not delivered to', async () => {
+  test('does not deliver into a mailbox that is a symbolic link', async () => {
     const directory = freshDirectory()
     const mail = maildir(directory, { create: 'any' })
     const elsewhere = freshDirectory()
@@ -207,7 +207,7 @@ describe('delivery', () => {
 })
 
 describe('what a reader does', () => {
-  /** A reader that saw the message: it moves the file, and says so in the name. */
+  /** Marks the message as seen, as a reader does: it moves the file and adds flags to the name. */
   function take(directory: string, record: MailRecord, flags: string, mailbox?: string): string {
     const path = `${pathOf(directory, record, mailbox, 'cur')}:2,${flags}`
     renameSync(pathOf(directory, record, mailbox), path)
@@ -215,7 +215,7 @@ describe('what a reader does', () => {
   }
 
   test.each(['', 'S', 'FRS', 'DFPRSTabc'])(
-    'moved to cur with the flags "%s": it is found, read and deleted',
+    'a message that was moved to cur with the flags "%s" is found, read and deleted',
     async (flags) => {
       const directory = freshDirectory()
       const mail = maildir(directory, { create: 'any' })
@@ -229,7 +229,7 @@ describe('what a reader does', () => {
     },
   )
 
-  test('a name whose sizes another program put right is still the message', async () => {
+  test('a message is found if another program corrected the sizes in its name', async () => {
     const directory = freshDirectory()
     const mail = maildir(directory, { create: 'any' })
     const record = await send(mail)
@@ -238,13 +238,13 @@ describe('what a reader does', () => {
     await (await mail.load(record.id)).verify()
   })
 
-  test('removed from all its mailboxes, it is gone for us too; the envelope goes with a sweep', async () => {
+  test('a message that was removed from all mailboxes is no longer listed, and a sweep removes its envelope', async () => {
     const directory = freshDirectory()
     const mail = maildir(directory, { create: 'any' })
     const [kept, record] = [await send(mail), await send(mail, { to: ['ann@example.com', 'bob@example.com'] })]
     const held = await mail.load(record.id)
     rmSync(take(directory, record, 'S'))
-    // The other recipient has it.
+    // The other recipient still has the message.
     await held.verify()
     expect(idsOf(await mail.list())).toEqual([record.id, kept.id].toSorted().toReversed())
     rmSync(pathOf(directory, record, 'example.com/bob'))
@@ -261,7 +261,7 @@ describe('what a reader does', () => {
     await (await mail.load(kept.id)).verify()
   })
 
-  test('flags that change all the time hide no message', async () => {
+  test('a message is found while a reader changes its flags all the time', async () => {
     const directory = freshDirectory()
     const mail = maildir(directory, { create: 'any' })
     const large = pattern(200_000).map((octet) => octet & 0x5f)
@@ -287,7 +287,7 @@ describe('what a reader does', () => {
     expect(changes).toBeGreaterThan(100)
   })
 
-  test('a changed file is corrupt, whatever the change', async () => {
+  test('a changed file is reported as corrupt, whatever the change', async () => {
     const directory = freshDirectory()
     const mail = maildir(directory, { create: 'any' })
     const changes: ((text: string) => string)[] = [
@@ -307,7 +307,7 @@ describe('what a reader does', () => {
     }
   })
 
-  test('an envelope that leads elsewhere is corrupt, and nothing is done there', async () => {
+  test('an envelope that points outside the store is corrupt, and no file there is touched', async () => {
     const directory = freshDirectory()
     const mail = maildir(directory, { create: 'any' })
     const record = await send(mail)
@@ -335,7 +335,7 @@ describe('what a reader does', () => {
     }
     await mail.delete(record.id)
     expect(envelopesIn(directory)).toEqual([])
-    // What is in the mailbox is its reader's.
+    // Files in the mailbox belong to its reader.
     expect(messagesIn(directory)).toHaveLength(1)
     expect(readFileSync(join(parent, file), 'utf8')).toBe('not ours')
   })
@@ -345,7 +345,7 @@ describe('failures', () => {
   interface Broken {
     readonly mail: MailStore
     readonly directory: string
-    /** The disk fails where this says so. */
+    /** Decides which calls of the disk fail. */
     breakAt(fails: Before): void
   }
 
@@ -384,7 +384,7 @@ describe('failures', () => {
     expect(messagesIn(directory)).toHaveLength(3)
   })
 
-  test('a failed fsync is final', async () => {
+  test('a failed fsync is not tried again', async () => {
     const { mail, directory, breakAt } = broken()
     let left = 1
     breakAt((call) => {
@@ -394,7 +394,7 @@ describe('failures', () => {
     expect([messagesIn(directory), envelopesIn(directory)]).toEqual([[], []])
   })
 
-  test('nobody sees a message before its bytes and its envelope are synced, nor is it saved before the links are', async () => {
+  test('a message is visible only after its bytes and envelope are synced, and saved only after its links are', async () => {
     const calls: string[] = []
     const { mail, directory, breakAt } = broken()
     await send(mail, { to: ['ann@example.com', 'bob@example.org'] })
@@ -416,11 +416,11 @@ describe('failures', () => {
       'link /example.com/ann/tmp/F /example.org/bob/new/F',
     ])
     const order = calls.map((call) => (call.startsWith('link') ? (call.endsWith('E') ? 'E' : 'L') : 's')).join('')
-    // The bytes; the envelope, its name, its directory; the names in two mailboxes, their directories.
+    // Fsyncs of the bytes, of the envelope, its name and its directory, and of the names in two mailboxes and their directories.
     expect(order).toBe('ssEsLLss')
   })
 
-  test('it is not saved as long as the new of one recipient is not synced', async () => {
+  test('a message is not saved until the folder new of each recipient is synced', async () => {
     const { mail, directory, breakAt } = broken()
     const gate = Promise.withResolvers<void>()
     const reached = Promise.withResolvers<void>()
@@ -432,7 +432,7 @@ describe('failures', () => {
     let isSaved = false
     const saving = send(mail, { to: ['ann@example.com', 'bob@example.org'] }).then(() => (isSaved = true))
     await reached.promise
-    // By then all else that a save does is done.
+    // By then the save has done all its other work.
     while (readdirSync(join(directory, 'example.com/ann/tmp')).length > 0) await new Promise(setImmediate)
     for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate)
     expect(isSaved).toBe(false)
@@ -440,7 +440,7 @@ describe('failures', () => {
     await saving
   })
 
-  test.each([0, 1, 5])('a message that breaks off after %i chunks leaves nothing', async (count) => {
+  test.each([0, 1, 5])('a message that is cut off after %i chunks leaves no file', async (count) => {
     const directory = freshDirectory()
     const mail = maildir(directory, { create: 'any' })
     const chunks = [...Array.from({ length: count }, () => pattern(40_000)), ABORTED]
@@ -448,7 +448,7 @@ describe('failures', () => {
     expect([messagesIn(directory), envelopesIn(directory)]).toEqual([[], []])
   })
 
-  test('a sweep removes what deliveries left in tmp, once it is old, and no more of what lies there', async () => {
+  test('a sweep removes only old files of deliveries from tmp', async () => {
     const directory = freshDirectory()
     const mail = maildir(directory, { hostname: HOST, create: 'any' })
     const { maildir: places } = await send(mail)
@@ -464,7 +464,7 @@ describe('failures', () => {
     expect(readdirSync(temporary).toSorted()).toEqual([old[1], ...others].toSorted())
   })
 
-  test('many at once share their directory syncs', async () => {
+  test('concurrent deliveries share their directory syncs', async () => {
     const { mail, breakAt } = broken()
     await send(mail)
     let directories = 0
@@ -478,7 +478,7 @@ describe('failures', () => {
 })
 
 describe('retention', () => {
-  test('the newest messages that fit stay; what a reader removed does not count', async () => {
+  test('the newest messages that fit are kept, and messages that a reader removed do not count', async () => {
     const directory = freshDirectory()
     const mail = maildir(directory, { create: 'any' })
     const start = Date.now() - 3_600_000
@@ -504,7 +504,7 @@ describe('retention', () => {
 })
 
 describe('a directory', () => {
-  test('of another layout is refused, both ways, and left alone', async () => {
+  test('of another layout is refused and not changed', async () => {
     const [blobs, mailboxes] = [freshDirectory(), freshDirectory()]
     await mailStore(fs(blobs)).sweep()
     await send(maildir(mailboxes, { create: 'any' }))
@@ -515,7 +515,7 @@ describe('a directory', () => {
     expect([readdirSync(blobs), readdirSync(mailboxes)]).toEqual(before)
   })
 
-  test('that Maildirs lie in already is taken as it is', async () => {
+  test('with existing Maildirs is used as it is', async () => {
     const directory = freshDirectory()
     for (const folder of ['new', 'cur', 'tmp']) {
       mkdirSync(join(directory, 'example.com/ann', folder), { recursive: true })
@@ -528,7 +528,7 @@ describe('a directory', () => {
     expect(messagesIn(directory)).toEqual(['example.com/ann/cur/1700000000.M1P1.other:2,S'])
   })
 
-  test('can be looked into without a change', async () => {
+  test('can be opened for reading without a change', async () => {
     const directory = freshDirectory()
     const record = await send(maildir(directory, { create: 'any' }))
     const mail = maildir(directory, { writable: false })
@@ -545,7 +545,7 @@ describe('a directory', () => {
     expect(readdirSync(others)).toEqual(['example.com'])
   })
 
-  test('is no place for options that are none', () => {
+  test('is not opened with an invalid option', () => {
     for (const maxOpenFiles of [0, 1.5, Number.NaN]) {
       expect(() => maildir(freshDirectory(), { maxOpenFiles })).toThrow(RangeError)
     }

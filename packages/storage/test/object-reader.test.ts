@@ -1,10 +1,10 @@
-/** How an object of a bucket is read, whatever sends it. */
+/** How an object of a bucket is read, with any sender. */
 import { StorageError } from '@postern/storage'
 import { expect, test } from 'vitest'
 import { ObjectReader } from '../src/bucket/object-reader.ts'
 import { chunksOf } from '../src/bucket/stream.ts'
 
-/** A server that sends these chunks, and then breaks off where an error is given. */
+/** Makes a server that sends these chunks, and then fails with the error if one is given. */
 function sending(chunks: readonly string[], broken?: Error) {
   const told: string[] = []
   const stream = new ReadableStream<Uint8Array>({
@@ -35,7 +35,7 @@ async function textOf(reader: ObjectReader): Promise<string> {
   return text
 }
 
-test('an object that is read to its end is not given up', async () => {
+test('an object that is read to its end is not cancelled', async () => {
   const { object, told } = sending(['hello', '', 'world'])
   const reader = new ObjectReader('key', object)
   expect(await textOf(reader)).toBe('helloworld')
@@ -44,7 +44,7 @@ test('an object that is read to its end is not given up', async () => {
   expect(told).not.toContain('discard')
 })
 
-test('a reader that is left early cancels the stream, and gives up the object', async () => {
+test('a reader that is left early cancels the stream and the request', async () => {
   const { object, told } = sending(['hello', 'world'])
   for await (const chunk of new ObjectReader('key', object).body) {
     expect(chunk).toHaveLength(5)
@@ -54,7 +54,7 @@ test('a reader that is left early cancels the stream, and gives up the object', 
   expect(told).toContain('discard')
 })
 
-test('a reader that is closed unread gives up the object once, and then has no bytes', async () => {
+test('a reader that is closed unread cancels the request once, and then gives no bytes', async () => {
   const { object, told } = sending(['hello', 'world'])
   const reader = new ObjectReader('key', object)
   await reader.close()
@@ -74,12 +74,12 @@ test.each([
     chunks: ['hello', 'world', '!'],
     message: "can't read key: the bucket sent 11 bytes of 10",
   },
-])('an object of $name is `unavailable` in place of its end', async ({ chunks, message }) => {
+])('an object of $name fails with `unavailable` at its end', async ({ chunks, message }) => {
   const { object } = sending(chunks)
   await expect(textOf(new ObjectReader('key', object))).rejects.toMatchObject({ code: 'unavailable', message })
 })
 
-test('what breaks a body off is told as the server says', async () => {
+test('the error of a body that breaks off has the message of the server', async () => {
   const broken = new Error('cut')
   const { object, told } = sending(['hello'], broken)
   await expect(textOf(new ObjectReader('key', object))).rejects.toMatchObject({ code: 'denied', cause: broken })

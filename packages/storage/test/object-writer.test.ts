@@ -1,4 +1,4 @@
-/** Writers of large objects, on a bucket that does what a slow or late R2 may do. */
+/** Writers of large objects, on a bucket that is slow or late, as R2 may be. */
 import { type Bucket, r2, type UploadedPart } from '@postern/storage/r2'
 import { expect, test, vi } from 'vitest'
 import { expectCode, pattern } from './blob-contract.ts'
@@ -6,11 +6,11 @@ import { expectCode, pattern } from './blob-contract.ts'
 const PART = 5 * 1024 * 1024
 
 interface Told {
-  /** Waited for before a call is done. The bytes of a part are read behind it, as R2's binding reads them. */
+  /** A call waits for this. The bytes of a part are read only afterwards, as R2's binding does. */
   before?(call: 'part' | 'head' | 'complete' | 'abort' | 'delete', count: number): Promise<void>
 }
 
-/** A bucket for one upload, and what became of it. */
+/** A bucket for one upload, and the result of the upload. */
 function bucketFor({ before = async () => undefined }: Told): {
   bucket: Bucket
   calls: string[]
@@ -56,39 +56,42 @@ function bucketFor({ before = async () => undefined }: Told): {
   return { bucket, calls, stored: () => object && object.bytes }
 }
 
-test.each([64 * PART, PART])('a part that was given up, and arrives late, has its own bytes (%i)', async (memory) => {
-  const { promise: released, resolve: release } = Promise.withResolvers<void>()
-  const { bucket, calls, stored } = bucketFor({
-    async before(call, count) {
-      if (call === 'part' && count === 1) await released
-      if (call !== 'complete') return
-      release()
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    },
-  })
-  const writer = r2(bucket, { attemptMs: 200, maxBufferedBytes: 2 * memory }).write('a')
-  const bytes = Buffer.from(pattern(4 * PART))
-  for (let part = 0; part < 4; part++) bytes.fill(part, part * PART, part * PART + 100)
-  for (let at = 0; at < bytes.length; at += 1_000_000) await writer.write(bytes.subarray(at, at + 1_000_000))
-  await writer.commit()
-  expect(calls.filter((call) => call === 'part')).toHaveLength(5)
-  expect(stored()?.equals(bytes)).toBe(true)
-})
+test.each([64 * PART, PART])(
+  'a part that is abandoned and arrives late still has its own bytes (%i)',
+  async (memory) => {
+    const { promise: released, resolve: release } = Promise.withResolvers<void>()
+    const { bucket, calls, stored } = bucketFor({
+      async before(call, count) {
+        if (call === 'part' && count === 1) await released
+        if (call !== 'complete') return
+        release()
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      },
+    })
+    const writer = r2(bucket, { attemptMs: 200, maxBufferedBytes: 2 * memory }).write('a')
+    const bytes = Buffer.from(pattern(4 * PART))
+    for (let part = 0; part < 4; part++) bytes.fill(part, part * PART, part * PART + 100)
+    for (let at = 0; at < bytes.length; at += 1_000_000) await writer.write(bytes.subarray(at, at + 1_000_000))
+    await writer.commit()
+    expect(calls.filter((call) => call === 'part')).toHaveLength(5)
+    expect(stored()?.equals(bytes)).toBe(true)
+  },
+)
 
-test('a commit has one deadline for all that it asks', async () => {
+test('a commit has one deadline for all its requests', async () => {
   const { bucket, calls, stored } = bucketFor({
     before: (call) => new Promise((resolve) => setTimeout(resolve, call === 'head' ? 600 : 0)),
   })
   const writer = r2(bucket, { deadlineMs: 1_000 }).write('a')
   await writer.write(pattern(PART + 1))
   await expectCode('unavailable', () => writer.commit())
-  // The look before the end, the one behind it, for which there was no time, and the one that takes it back.
+  // One head comes before the completion, one after it, which had no time left, and one before the delete that takes the object back.
   expect(calls).toEqual(['part', 'part', 'head', 'complete', 'head', 'head', 'delete', 'abort'])
   expect(stored()).toBe(null)
 })
 
-test('what nobody wants any more is not tried again', async () => {
-  // The longest wait; for nobody else: the test runner makes names of its calls by chance.
+test('a request of an aborted writer is not tried again', async () => {
+  // Returns the longest wait, but only here: the test runner calls Math.random as well.
   const chance = Math.random
   const isWait = (): boolean => new Error().stack?.includes('bucket/retry') === true
   const random = vi.spyOn(Math, 'random').mockImplementation(() => (isWait() ? 1 : chance()))
@@ -101,12 +104,12 @@ test('what nobody wants any more is not tried again', async () => {
         throw new Error('Network connection lost.')
       },
     })
-    // Ample, so that the part goes on its way while the writer goes on.
+    // Enough memory, so that the writer goes on while the part is sent.
     const writer = r2(bucket, { maxBufferedBytes: 1024 * 1024 * 1024 }).write('a')
     await writer.write(pattern(PART + 1))
     const committing = writer.commit().catch((error: unknown) => error)
     await failed
-    // Now it waits for its next try.
+    // Now the part waits for its next try.
     await new Promise((resolve) => setImmediate(resolve))
     await writer.abort()
     expect(await committing).toMatchObject({ code: 'unavailable' })
@@ -117,7 +120,7 @@ test('what nobody wants any more is not tried again', async () => {
   }
 })
 
-test('after a write that failed there is no commit', async () => {
+test('a writer cannot commit after a failed write', async () => {
   const { bucket, calls } = bucketFor({})
   const writer = r2(bucket, { maxBufferedBytes: 1_000_000 }).write('a')
   await writer.write(pattern(10))

@@ -1,4 +1,4 @@
-/** What opening a directory makes, marks, refuses and leaves alone. */
+/** What a store creates, marks and refuses when it opens a directory, and what it does not touch. */
 import {
   chmodSync,
   lstatSync,
@@ -28,7 +28,7 @@ function freshDirectory(): string {
   return mkdtempSync(join(parent, 'store-'))
 }
 
-/** Every path below, with its mode, size and times. */
+/** Returns every path below, with its mode, size and times. */
 function snapshot(directory: string): unknown[] {
   return readdirSync(directory, { recursive: true, encoding: 'utf8' })
     .toSorted()
@@ -39,7 +39,7 @@ function snapshot(directory: string): unknown[] {
 }
 
 describe('the marker', () => {
-  test('is written when a directory is first opened, and by nobody again', () => {
+  test('is written when a directory is first opened, and never again', () => {
     const directory = join(freshDirectory(), 'mail')
     fs(directory)
     expect(readFileSync(join(directory, '.postern'), 'utf8')).toBe('fs 1\n')
@@ -50,7 +50,7 @@ describe('the marker', () => {
     expect(lstatSync(join(directory, '.postern')).ino).toBe(ino)
   })
 
-  test('a store from before it is adopted, mail and all', async () => {
+  test('is added to an older store that has none, and its mail stays', async () => {
     const directory = freshDirectory()
     const id = idAt(Date.now())
     await saveText(mailStore(fs(directory)), id)
@@ -86,14 +86,14 @@ describe('the marker', () => {
     expect(snapshot(directory)).toEqual(before)
   })
 
-  test('of two layouts that come at the same time one gets the directory', () => {
+  test('lets only one of two layouts have a directory that both open at the same time', () => {
     const directory = freshDirectory()
     openDirectory(directory, [MAILDIR])
     expect(() => fs(directory)).toThrow('open it as maildir:')
     expect(openDirectory(directory, [MAILDIR])).toEqual({ root: directory, layout: MAILDIR })
   })
 
-  test('what is no file is not read as one', () => {
+  test('is not read if it is not a regular file', () => {
     const linked = freshDirectory()
     writeFileSync(join(linked, 'elsewhere'), 'fs 1\n')
     symlinkSync(join(linked, 'elsewhere'), join(linked, '.postern'))
@@ -105,7 +105,7 @@ describe('the marker', () => {
 })
 
 describe('opened for reading only', () => {
-  test('mail can be read, nothing is changed, and writing is denied', async () => {
+  test('a store can read mail, changes nothing, and denies writing', async () => {
     const directory = freshDirectory()
     const id = idAt(Date.now())
     const writing = fs(directory)
@@ -127,7 +127,7 @@ describe('opened for reading only', () => {
     expect(snapshot(directory)).toEqual(before)
   })
 
-  test('a directory that is not there is not made', async () => {
+  test('a store does not create a missing directory', async () => {
     const directory = join(freshDirectory(), 'missing')
     expect(() => fs(directory, { writable: false })).toThrow(
       `can't read mail in ${directory}: there is no such directory`,
@@ -154,22 +154,25 @@ describe('permissions', () => {
     for (const path of ['.postern', 'a/b', 'a/large']) expect(statSync(join(directory, path)).mode & 0o7777).toBe(0o600)
   })
 
-  // Root could go on; whoever reads the backup could not.
-  test.each([0o777, 0o700, 0o400, 0o200, 0o100])('a umask that takes from the owner is refused, %o', (mask) => {
-    const above = freshDirectory()
-    const existing = freshDirectory()
-    const before = process.umask(mask)
-    try {
-      expect(() => fs(join(above, 'mail'))).toThrow(/: the umask takes permissions from the owner; set it to 077$/)
-      expect(() => fs(existing)).toThrow(/: the umask takes permissions from the owner; set it to 077$/)
-    } finally {
-      process.umask(before)
-    }
-    expect(readdirSync(above)).toEqual([])
-    expect(readdirSync(existing)).toEqual([])
-  })
+  // Root could still write, but another reader of the mail, such as a backup, could not read.
+  test.each([0o777, 0o700, 0o400, 0o200, 0o100])(
+    'a umask that takes permissions from the owner is refused, %o',
+    (mask) => {
+      const above = freshDirectory()
+      const existing = freshDirectory()
+      const before = process.umask(mask)
+      try {
+        expect(() => fs(join(above, 'mail'))).toThrow(/: the umask takes permissions from the owner; set it to 077$/)
+        expect(() => fs(existing)).toThrow(/: the umask takes permissions from the owner; set it to 077$/)
+      } finally {
+        process.umask(before)
+      }
+      expect(readdirSync(above)).toEqual([])
+      expect(readdirSync(existing)).toEqual([])
+    },
+  )
 
-  test('a directory that is there keeps its own permissions, and what is made in it is the owner’s alone', async () => {
+  test('an existing directory keeps its permissions, and only the owner can access new files in it', async () => {
     for (const mode of [0o700, 0o755, 0o2775, 0o1777]) {
       const directory = freshDirectory()
       chmodSync(directory, mode)

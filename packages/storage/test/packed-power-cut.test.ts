@@ -1,4 +1,4 @@
-/** Every moment at which the power may be cut while mail is kept in packs, and what may be left in them. */
+/** Cuts the power at every moment while mail is kept in packs, and checks what is left in them. */
 import { isStorageError } from '@postern/storage'
 import { expect, test } from 'vitest'
 import { Random } from '../../../test/kit/random.ts'
@@ -19,7 +19,7 @@ const CUTS = isThorough ? 12 : 4
 const NOW = Date.parse('2026-11-21T05:42:00Z')
 const [FIRST, SECOND, THIRD] = [0, 1, 2].map((index) => idAt(NOW, index)) as [string, string, string]
 
-/** Packs of several stores in one folder, which bury what is in the others. */
+/** Saves each message through a store of its own, so that one folder has several packs. */
 async function inPacksOfTheirOwn(book: Book): Promise<void> {
   for (const id of [FIRST, SECOND, THIRD]) {
     const other = new Book(book.disk, book.fates, PACKED.open)
@@ -58,13 +58,17 @@ const SEVERAL: readonly Scenario[] = [
 
 const TRIED = [...SCENARIOS, ...SEVERAL]
 
-test.each(TRIED)('$name: all that was answered is there, whole, whenever the power is cut', SLOW, async (scenario) => {
-  const random = chanceOf(4)
-  await cutAtCalls(scenario, { ...PACKED, cuts: () => choices(random, CUTS), expectAfter })
-})
+test.each(TRIED)(
+  '$name: each answered message is there and whole, whenever the power is cut',
+  SLOW,
+  async (scenario) => {
+    const random = chanceOf(4)
+    await cutAtCalls(scenario, { ...PACKED, cuts: () => choices(random, CUTS), expectAfter })
+  },
+)
 
 test.each(TRIED.filter(({ name }) => /delete|sweep|at once/.test(name)))(
-  '$name: killed, done again, and then the power is cut',
+  '$name: each answered message survives if the store is killed, repeats the work, and then the power is cut',
   SLOW,
   async (scenario) => {
     const random = chanceOf(5)
@@ -73,7 +77,7 @@ test.each(TRIED.filter(({ name }) => /delete|sweep|at once/.test(name)))(
 )
 
 test(
-  'several stores and a sweep on one disk: at the moment of its answer a blob outlives a power cut, and a delete does',
+  'with several stores and a sweep on one disk, a blob and a delete survive a power cut from the moment they are answered',
   SLOW,
   async () => {
     let answered = 0
@@ -81,7 +85,7 @@ test(
     let removed = 0
     for (let seed = 1; seed <= (isThorough ? 60 : 20); seed++) {
       const random = new Random(seed)
-      // Most calls are quick, and some take long.
+      // Most calls are short, and some take long.
       const disk = new PowerCutDisk({
         fileAgeMs: 120_000,
         delay: () => random.below(random.below(8) === 0 ? 80 : 3),
@@ -101,14 +105,14 @@ test(
           try {
             await put(store, key)
           } catch (error) {
-            // Two sweeps in a row took the directory, or the pack; nothing was promised.
+            // Two sweeps in a row removed the directory or the pack, so the blob was not answered.
             if (!isStorageError(error, 'unavailable')) throw error
             continue
           }
           const left = packedAt(disk.cut(SAFE, SAFE), ROOT)
           expect(new TextDecoder().decode(await get(left, key)), `seed ${seed}`).toBe(key)
           answered++
-          // Nor does a sweep take it.
+          // A sweep does not remove it either.
           for (let turns = random.below(300); turns > 0; turns--) await Promise.resolve()
           expect(new TextDecoder().decode(await get(store, key)), `seed ${seed}`).toBe(key)
           try {
@@ -137,7 +141,7 @@ test(
   },
 )
 
-test('what a writer put into a pack that a sweep was taking does not come back once it was deleted', async () => {
+test('a blob that was written into a pack during its sweep does not come back after a delete', async () => {
   const [first, key] = ['2026/11/first', '2026/11/key']
   const disk = new PowerCutDisk()
   const writer = unique(packedAt(disk, ROOT))
@@ -170,7 +174,7 @@ async function expectAfter(disk: PowerCutDisk, { fates }: Book): Promise<void> {
   await expectFates(book.mail, fates)
   await finish(book)
   await expectFates(book.mail, book.fates)
-  // Once everything is deleted, nothing is left.
+  // Once every blob is deleted, no file is left.
   const { kept, bounced } = await listWhole(book.mail)
   for (const id of new Set([...kept, ...bounced])) await book.mail.delete(id)
   const last = new Book(disk, book.fates, PACKED.open)

@@ -1,4 +1,4 @@
-/** Packs: what counts of one that was cut or changed, what is removed, and what a directory of them is. */
+/** Packs: which entries of a cut or changed pack count, when packs are removed, and how a directory of packs is opened. */
 import {
   appendFileSync,
   existsSync,
@@ -44,14 +44,14 @@ function packsIn(directory: string): string[] {
     .toSorted()
 }
 
-/** As if nobody had touched it for two minutes. */
+/** Sets the times two minutes back. */
 function age(directory: string): void {
   const then = new Date(Date.now() - 120_000)
   for (const path of packsIn(directory)) utimesSync(join(directory, path), then, then)
 }
 
 describe('group commit', () => {
-  test('a hundred saves at once share one fsync after the other', SLOW, async () => {
+  test('a hundred concurrent saves share fsyncs, one after the other', SLOW, async () => {
     const { disk, counts } = countingDisk()
     const mail = mailStore(fsOn(disk, freshDirectory(), { layout: 'packed' }))
     const ids = Array.from({ length: 500 }, (_, index) => idAt(NOW, index))
@@ -100,7 +100,7 @@ describe('group commit', () => {
     expect(answered).toBe(60)
   })
 
-  test('the calls for one small blob', async () => {
+  test('one small blob needs only a few calls to the disk', async () => {
     const { disk, counts } = countingDisk()
     const store = unique(fsOn(disk, freshDirectory(), { layout: 'packed' }))
     await put(store, 'a/first')
@@ -109,7 +109,7 @@ describe('group commit', () => {
     expect(Object.fromEntries(counts)).toEqual({ write: 1, fsync: 1, lstat: 1 })
   })
 
-  test('a large blob does not list its folder, however much is there', async () => {
+  test('a large blob does not list its folder, however many files are there', async () => {
     const { disk, counts } = countingDisk()
     const store = unique(fsOn(disk, freshDirectory(), { layout: 'packed' }))
     await put(store, 'a/first', pattern(100_000))
@@ -120,7 +120,7 @@ describe('group commit', () => {
     for (const key of ['a/first', 'a/second']) await expectCode('exists', () => put(store, key, pattern(100_000)))
   })
 
-  test('after a failed look at the folder its pack is still the one that is written to', async () => {
+  test('a store keeps writing to its pack after listing the folder failed', async () => {
     const directory = freshDirectory()
     const keys = ['a/1', 'a/2', 'a/3']
     for (const key of keys) await put(packed(directory), key)
@@ -136,7 +136,7 @@ describe('group commit', () => {
     expect(packsIn(directory)).toHaveLength(4)
   })
 
-  test('of several at once who use a deleted key again one wins', async () => {
+  test('one of several concurrent writers of a deleted key wins', async () => {
     const store = packed(freshDirectory())
     await put(store, 'a/key')
     await store.delete('a/key')
@@ -144,7 +144,7 @@ describe('group commit', () => {
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   })
 
-  test('after a failed write or sync the pack is left as it was, and another is begun', async () => {
+  test('after a failed write or sync the store leaves the pack unchanged and begins another', async () => {
     for (const call of ['write', 'fsync', 'lstat'] as const) {
       const directory = freshDirectory()
       let isFailing = false
@@ -181,7 +181,7 @@ describe('two blobs committed at one go', () => {
     return writer
   }
 
-  test('by one fsync, and wherever the pack is cut the second is not there without the first', async () => {
+  test('need one fsync, and if the pack is cut, the second is never there without the first', async () => {
     const { disk, counts } = countingDisk()
     const directory = freshDirectory()
     const store = unique(fsOn(disk, directory, { layout: 'packed' }))
@@ -201,7 +201,7 @@ describe('two blobs committed at one go', () => {
     expect(Buffer.from(await get(packed(directory), SECOND)).toString()).toBe('the second')
   })
 
-  test('where they can not be, nothing was done, and the first may be committed by itself', async () => {
+  test('that cannot be committed together change nothing, and the first may be committed alone', async () => {
     const directory = freshDirectory()
     const store = packed(directory)
     const large = begin(store, 'a/large')
@@ -220,7 +220,7 @@ describe('two blobs committed at one go', () => {
     expect(store.commitBoth?.(other, { key: 'a/7', bytes })).toBeUndefined()
   })
 
-  test('a key that is none, or is taken: neither is there', async () => {
+  test('are both missing if one key is invalid or taken', async () => {
     const directory = freshDirectory()
     const store = packed(directory)
     await put(store, SECOND, 'was there')
@@ -239,7 +239,7 @@ describe('a pack that was cut or changed', () => {
     const directory = freshDirectory()
     const store = packed(directory)
     await put(store, 'a/1', 'the first')
-    // While the second is on its way, the others wait for one another.
+    // While the second is written, the others wait, and then form one batch.
     await Promise.all(['a/2', 'a/3', 'a/4'].map((key) => put(store, key, TEXTS.get(key))))
     const [name] = packsIn(directory) as [string]
     const pack = join(directory, name)
@@ -260,7 +260,7 @@ describe('a pack that was cut or changed', () => {
     return keys
   }
 
-  test('cut at every byte: what is whole is there, and nothing else', async () => {
+  test('has only its whole blobs, if it is cut at any byte', async () => {
     const { directory, pack, bytes } = await four()
     let most = 0
     for (let length = 0; length <= bytes.length; length++) {
@@ -273,7 +273,7 @@ describe('a pack that was cut or changed', () => {
     expect(most).toBe(4)
   })
 
-  test('zeros from any byte on, or another byte anywhere in the last batch: what is found is whole', async () => {
+  test('has only whole blobs, if it has zeros from any byte on or a changed byte in the last batch', async () => {
     const { directory, pack, bytes } = await four()
     const end = bytes.indexOf('the second') + 'the second'.length
     const seen = new Set<string>()
@@ -291,7 +291,7 @@ describe('a pack that was cut or changed', () => {
     expect([...seen].toSorted()).toEqual(['a/1,a/2', 'a/1,a/2,a/3'])
   })
 
-  test('what was safe and has rotted is told, and hides nothing else', async () => {
+  test('reports a synced blob that is damaged, and still has all others', async () => {
     const { directory, pack, bytes } = await four()
     const at = bytes.indexOf('the first')
     writeFileSync(pack, Buffer.from(bytes).fill('x', at, at + 1))
@@ -301,7 +301,7 @@ describe('a pack that was cut or changed', () => {
     expect(Buffer.from(await get(store, 'a/3')).toString()).toBe('the third')
   })
 
-  test('a message whose record rotted is told of as corrupt', async () => {
+  test('reports a message with a damaged record as corrupt', async () => {
     const directory = freshDirectory()
     const mail = mailStore(fs(directory, { layout: 'packed' }))
     const ids = [0, 1].map((index) => idAt(NOW, index)) as [string, string]
@@ -315,7 +315,7 @@ describe('a pack that was cut or changed', () => {
     expect(idsOf(page)).toEqual([ids[1]])
   })
 
-  test('entries of another pack, and anything behind the end, are none', async () => {
+  test('ignores entries of another pack, and bytes behind its end', async () => {
     const { directory, pack, bytes } = await four()
     const other = freshDirectory()
     await put(packed(other), 'a/5', 'stale')
@@ -329,7 +329,7 @@ describe('a pack that was cut or changed', () => {
     expect(await wholeKeys(directory)).toEqual([...TEXTS.keys()])
   })
 
-  test('a reader goes on where it was, also when it saw half of what was being written', async () => {
+  test('is read on from the same place, also if the reader saw half of an entry', async () => {
     const { directory, pack, bytes } = await four()
     const middle = bytes.length - 5
     truncateSync(pack, middle)
@@ -338,14 +338,14 @@ describe('a pack that was cut or changed', () => {
     appendFileSync(pack, bytes.subarray(middle))
     expect(await keysIn(reader)).toEqual(['a/1', 'a/2', 'a/3', 'a/4'])
     expect(Buffer.from(await get(reader, 'a/4')).toString()).toBe('the fourth')
-    // What was not promised to anybody was taken back.
+    // The unanswered entry was taken back.
     truncateSync(pack, middle)
     expect(await keysIn(reader)).toEqual(['a/1', 'a/2', 'a/3'])
   })
 })
 
 describe('several stores on one directory', () => {
-  test('each sees at once what the others write and delete', SLOW, async () => {
+  test('see at once what the others write and delete', SLOW, async () => {
     const directory = freshDirectory()
     const stores = [packed(directory), packed(directory), packed(directory)]
     const keys = Array.from({ length: 300 }, (_, index) => `a/${String(index).padStart(3, '0')}`)
@@ -359,7 +359,7 @@ describe('several stores on one directory', () => {
     for (const store of [...stores, packed(directory)]) expect(await keysIn(store)).toEqual(keys.slice(290))
   })
 
-  test('a key that was deleted by another can be used again', async () => {
+  test('can use a key again that another store deleted', async () => {
     const directory = freshDirectory()
     const [one, other] = [packed(directory), packed(directory)] as const
     for (let round = 0; round < 4; round++) {
@@ -371,7 +371,7 @@ describe('several stores on one directory', () => {
     }
   })
 
-  test('a blob in a pack and a file of the same key: one wins', async () => {
+  test('keep only one blob of a key, if one writes it into a pack and one as a file', async () => {
     const directory = freshDirectory()
     const store = fs(directory, { layout: 'packed' })
     await put(unique(store), 'a/small', 'in a pack')
@@ -386,24 +386,20 @@ describe('several stores on one directory', () => {
   })
 })
 
-test(
-  'a page tells the sizes of all its keys, also where they lie in more folders than are held in memory',
-  SLOW,
-  async () => {
-    const directory = freshDirectory()
-    const store = packed(directory)
-    const keys = Array.from({ length: 300 }, (_, index) => `d/${1000 + index}/a`)
-    await inParallel(keys, (key) => put(store, key, 'four'), 50)
-    for (const each of [store, packed(directory)]) {
-      const page = await each.list({ sizes: true })
-      expect(page.keys).toEqual(keys)
-      expect(new Set(page.sizes)).toEqual(new Set([4]))
-    }
-  },
-)
+test('a page has the sizes of all its keys, also if they lie in more folders than the cache holds', SLOW, async () => {
+  const directory = freshDirectory()
+  const store = packed(directory)
+  const keys = Array.from({ length: 300 }, (_, index) => `d/${1000 + index}/a`)
+  await inParallel(keys, (key) => put(store, key, 'four'), 50)
+  for (const each of [store, packed(directory)]) {
+    const page = await each.list({ sizes: true })
+    expect(page.keys).toEqual(keys)
+    expect(new Set(page.sizes)).toEqual(new Set([4]))
+  }
+})
 
 describe('packs in which nothing is left', () => {
-  test('go at once where nobody has written to them for a while, and their graves with them', async () => {
+  test('are removed at once with their deletion entries, if they have not been written for a while', async () => {
     const directory = freshDirectory()
     const ids = Array.from({ length: 5 }, (_, index) => idAt(NOW, index))
     for (const id of ids) await saveText(mailStore(packed(directory)), id)
@@ -418,7 +414,7 @@ describe('packs in which nothing is left', () => {
     expect(existsSync(join(directory, '2026'))).toBe(false)
   })
 
-  test('stay where a header rotted and much lies behind it', async () => {
+  test('stay if a header is damaged and many bytes follow it', async () => {
     const directory = freshDirectory()
     const store = packed(directory)
     await put(store, `${MINUTE}/first`, 'one')
@@ -447,12 +443,12 @@ describe('packs in which nothing is left', () => {
     expect(packsIn(directory)).toHaveLength(2)
     await other.sweep({ olderThanMs: 0 })
     expect(packsIn(directory)).toEqual([])
-    // Whoever had it open begins another.
+    // The store that had the pack open begins another.
     await saveText(one, idAt(NOW, 1))
     expect(idsOf(await mailStore(packed(directory)).list())).toEqual([idAt(NOW, 1)])
   })
 
-  test('that were too young when they were emptied go with a later delete', async () => {
+  test('that were too young when they became empty are removed by a later delete', async () => {
     const directory = freshDirectory()
     const store = packed(directory)
     const [key, later] = [`${MINUTE}/1`, '2026/11/21/0543/2']
@@ -469,7 +465,7 @@ describe('packs in which nothing is left', () => {
     expect(packsIn(directory)).toEqual([])
   })
 
-  test('many deletes, each by a program of its own, leave one pack of graves', async () => {
+  test('many deletes, each by its own process, leave one pack of deletion entries', async () => {
     const directory = freshDirectory()
     const ids = Array.from({ length: 10 }, (_, index) => idAt(NOW, index))
     const mail = mailStore(packed(directory))
@@ -483,7 +479,7 @@ describe('packs in which nothing is left', () => {
     expect(idsOf(await mailStore(packed(directory)).list())).toEqual([ids[0]])
   })
 
-  test('of many deletes, each by a program of its own, the packs are not left for a sweep', async () => {
+  test('many deletes, each by its own process, remove their packs without a sweep', async () => {
     const directory = freshDirectory()
     const store = packed(directory)
     const keys = Array.from({ length: 40 }, (_, index) => `${MINUTE}/${1000 + index}`)
@@ -496,7 +492,7 @@ describe('packs in which nothing is left', () => {
     expect(await keysIn(packed(directory))).toEqual(keys.slice(0, 1))
   })
 
-  test('a delete that comes to a pack while its graves are copied is not undone', async () => {
+  test('a delete is not undone if it reaches a pack while its deletion entries are copied', async () => {
     const directory = freshDirectory()
     const [writer, digger] = [packed(directory), packed(directory)] as const
     const keys = [1, 2, 3, 4].map((number) => `${MINUTE}/${number}`) as [string, string, string, string]
@@ -517,7 +513,7 @@ describe('packs in which nothing is left', () => {
     expect(await keysIn(packed(directory))).toEqual(keys.slice(3))
   })
 
-  test('a sweep that was killed between its two names is gone on with', async () => {
+  test('a later sweep finishes one that was killed while its pack had two names', async () => {
     const directory = freshDirectory()
     const id = idAt(NOW, 0)
     await saveText(mailStore(packed(directory)), id)
@@ -537,7 +533,7 @@ describe('packs in which nothing is left', () => {
 })
 
 describe('the directory', () => {
-  test('says that it holds packs, and is opened as what it is', async () => {
+  test('says that it holds packs, and is opened with that layout by default', async () => {
     const directory = freshDirectory()
     await saveText(mailStore(fs(directory, { layout: 'packed' })), idAt(NOW, 0))
     expect(readFileSync(join(directory, '.postern'), 'utf8')).toBe('packed 1\n')
@@ -553,7 +549,7 @@ describe('the directory', () => {
     )
   })
 
-  test('of files becomes none of packs', () => {
+  test('of files is not opened as packs', () => {
     const directory = freshDirectory()
     fs(directory)
     expect(() => fs(directory, { layout: 'packed' })).toThrow(

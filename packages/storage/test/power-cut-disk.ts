@@ -1,9 +1,9 @@
 /**
- * A disk in memory that knows what a power cut may take.
+ * A disk in memory that knows what a power cut may lose.
  *
- * The rules are POSIX's, read as badly as they can be: what a file holds is safe once the file was synced, a name once
- * its directory was, and both only as they were when that sync began. Of what is not safe anything may be there: each
- * name in any of the states it has had since, each file with its new bytes, a part of them, or zeros in their place.
+ * It follows the weakest reading of POSIX. The contents of a file are safe once the file is synced. A name is safe once its
+ * directory is synced. Both are safe only as they were when that sync began. After a power cut, all else may have any state: a
+ * name may have any state since the last sync, and a file may have its new bytes, a part of them, or zeros in their place.
  * Inode numbers are used again as soon as they are free.
  */
 import { constants, type Dirent, type Stats } from 'node:fs'
@@ -27,13 +27,13 @@ export type { Choose } from './inode.ts'
 
 export const ROOT = '/mail'
 
-/** What a call throws, before or after it did its work. */
+/** The error that a call throws, before or after it did its work. */
 export interface Fault {
   before?(call: keyof Disk, nth: number): Error | undefined
   after?(call: keyof Disk, nth: number): Error | undefined
 }
 export interface PowerCutOptions extends Ages {
-  /** How many turns of others a call waits before it does its work, and after. Default none. */
+  /** How many turns of other calls a call waits before its work, and after it. Default none. */
   readonly delay?: () => number
 }
 
@@ -46,7 +46,7 @@ const NEVER = new Promise<never>(() => undefined)
 
 export class PowerCutDisk implements Disk {
   fault: Fault = {}
-  /** The disk stops when it comes to this call, and no call ends any more. */
+  /** The disk stops at this call, and no call ends any more. */
   stopAt: number = Infinity
   calls: number = 0
   readonly stopped: Promise<void>
@@ -71,7 +71,7 @@ export class PowerCutDisk implements Disk {
     return this.#open.size
   }
 
-  /** The same disk after its processes were killed: nothing is lost, and nothing more is safe. */
+  /** Returns the same disk after its processes were killed. No data is lost, and no more data is safe. */
   restarted(): PowerCutDisk {
     this.#isStopped = true
     const disk = new PowerCutDisk(this.#options)
@@ -81,7 +81,7 @@ export class PowerCutDisk implements Disk {
     return disk
   }
 
-  /** The disk as it may be found after a power cut now. Of temporary names `chance` chooses, of all else `choose`. */
+  /** Returns a disk that a power cut may leave now. `chance` chooses the state of temporary names, `choose` all other states. */
   cut(choose: Choose, chance: Choose): PowerCutDisk {
     const disk = new PowerCutDisk(this.#options)
     const files = new Map<File, File>()
@@ -110,7 +110,7 @@ export class PowerCutDisk implements Disk {
     return disk
   }
 
-  /** The paths of all files, below the root. */
+  /** Returns the paths of all files, below the root. */
   files(): string[] {
     const walk = (directory: Directory, prefix: string): string[] =>
       [...directory.names].flatMap(([name, inode]) =>
@@ -164,7 +164,7 @@ export class PowerCutDisk implements Disk {
 
   fsync(file: number): Promise<void> {
     const { inode } = this.#opened(file)
-    // What comes after this moment is for the next one.
+    // Changes after this moment wait for the next sync.
     const until = inode.kind === 'file' ? inode.bytes.length : inode.logged + inode.log.length
     const cuts = inode.kind === 'file' ? [...inode.longer] : []
     return this.#call('fsync', () => {
@@ -250,7 +250,7 @@ export class PowerCutDisk implements Disk {
     await this.#pause()
     const before = this.fault.before?.(call, nth)
     if (before !== undefined) {
-      // Linux lets go of the file all the same.
+      // Linux closes the file even if the call fails.
       if (call === 'close') work()
       throw before
     }
@@ -258,7 +258,7 @@ export class PowerCutDisk implements Disk {
     await this.#pause()
     const after = this.fault.after?.(call, nth)
     if (after !== undefined) {
-      // A file that was made, and that nobody has open.
+      // A file that was created and is not open.
       if (call === 'open') this.#open.delete(result as number)
       throw after
     }

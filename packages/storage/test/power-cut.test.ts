@@ -1,6 +1,6 @@
 /**
- * Every moment at which the power may be cut, by a disk that knows what is safe: before each call that the store makes,
- * with everything that may be left of what was not synced by then.
+ * Cuts the power before each call that the store makes, on a simulated disk that knows what is synced, and tries each state that
+ * unsynced data may have then.
  */
 import { isStorageError } from '@postern/storage'
 import { expect, test } from 'vitest'
@@ -15,7 +15,7 @@ import { Book, expectFates, expectSwept, finish, SCENARIOS } from './scenarios.t
 const SLOW = { timeout: 120_000 }
 
 test.each(SCENARIOS)(
-  '$name: all that was answered is there, whole, whenever the power is cut',
+  '$name: each answered message is there and whole, whenever the power is cut',
   SLOW,
   async (scenario) => {
     const random = chanceOf(4)
@@ -23,20 +23,24 @@ test.each(SCENARIOS)(
   },
 )
 
-test.each(SCENARIOS)('$name: killed, done again, and then the power is cut', SLOW, async (scenario) => {
-  const random = chanceOf(5)
-  await killAtCalls(scenario, { cuts: () => threeCuts(random), expectAfter })
-})
+test.each(SCENARIOS)(
+  '$name: each answered message survives if the store is killed, repeats the work, and then the power is cut',
+  SLOW,
+  async (scenario) => {
+    const random = chanceOf(5)
+    await killAtCalls(scenario, { cuts: () => threeCuts(random), expectAfter })
+  },
+)
 
 test(
-  'several stores and a sweep on one disk: at the moment of its answer a blob outlives a power cut',
+  'with several stores and a sweep on one disk, a blob survives a power cut from the moment it is answered',
   SLOW,
   async () => {
     let answered = 0
     let removed = 0
     for (let seed = 1; seed <= (isThorough ? 200 : 50); seed++) {
       const random = new Random(seed)
-      // Most calls are quick, and some take long.
+      // Most calls are short, and some take long.
       const disk = new PowerCutDisk({
         fileAgeMs: -60_000,
         delay: () => random.below(random.below(8) === 0 ? 80 : 3),
@@ -55,7 +59,7 @@ test(
           try {
             await put(store, key)
           } catch (error) {
-            // Two sweeps in a row took the directory; nothing was promised.
+            // Two sweeps in a row removed the directory, so the blob was not answered.
             if (!isStorageError(error, 'unavailable')) throw error
             continue
           }

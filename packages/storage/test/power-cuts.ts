@@ -1,31 +1,31 @@
-/** Power cuts at every moment of a scenario, and what may be left by each. */
+/** Cuts the power at every moment of a scenario, and tries each state that may be left. */
 import type { Random } from '../../../test/kit/random.ts'
 import { sampler } from '../../../test/kit/sample.ts'
 import type { Ages } from './inode.ts'
 import { type Choose, PowerCutDisk } from './power-cut-disk.ts'
 import { Book, expectFates, finish, type OpenStore, type Scenario } from './scenarios.ts'
 
-/** Of the moments of a scenario, one in so many is looked at. */
+/** One in so many moments of a scenario is tried. */
 const ONE_IN = 3
 
-/** Nothing is there but what is safe. */
+/** Leaves only safe data. */
 export const SAFE: Choose = () => 0
 
-/** What is tried: what opens a store, and makes what has to be there before. */
+/** The tested store: how to open it, and how to prepare its disk. */
 export interface Subject {
   readonly open?: OpenStore
-  /** How old files look. */
+  /** The age that files seem to have. */
   readonly ages?: Ages
   format?(disk: PowerCutDisk): Promise<void>
 }
 
-/** A store on a disk, and what it promised. */
+/** A store on a disk, and the answers it gave. */
 interface Prepared {
   readonly disk: PowerCutDisk
   readonly book: Book
 }
 
-/** What there is before the scenario begins. */
+/** Prepares the store for the scenario. */
 async function prepare(scenario: Scenario, subject: Subject = {}): Promise<Prepared> {
   const disk = new PowerCutDisk(subject.ages)
   await subject.format?.(disk)
@@ -34,14 +34,14 @@ async function prepare(scenario: Scenario, subject: Subject = {}): Promise<Prepa
   return { disk, book }
 }
 
-/** The scenario on a disk that stops at this call; or is over, having made fewer. */
+/** Runs the scenario on a disk that stops at this call, or to its end if it makes fewer calls. */
 async function stopped(
   { run }: Scenario,
   prepared: Prepared,
   stopAt: number,
   subject: Subject = {},
 ): Promise<Prepared & { readonly isOver: boolean }> {
-  // What was answered long ago is safe.
+  // Data that was answered long ago is safe.
   const disk = prepared.disk.cut(SAFE, SAFE)
   const book = new Book(disk, prepared.book.fates, subject.open)
   disk.stopAt = stopAt
@@ -49,15 +49,15 @@ async function stopped(
   return { disk, book, isOver }
 }
 
-/** What is tried at each moment. */
+/** The states that are tried at each moment. */
 export interface Trial extends Subject {
-  /** What may be left of what was not safe: one cut each. */
+  /** The states that unsafe data may have. Each is one power cut. */
   cuts(): Iterable<[Choose, Choose]>
-  /** Looks at what a cut left. */
+  /** Checks the disk after a cut. */
   expectAfter(disk: PowerCutDisk, book: Book): Promise<void>
 }
 
-/** Cuts the power before calls that a scenario makes: before each with THOROUGH=1, else before a sample of them. */
+/** Cuts the power before the calls of a scenario: before each with THOROUGH=1, otherwise before a sample of them. */
 export async function cutAtCalls(scenario: Scenario, trial: Trial): Promise<void> {
   const prepared = await prepare(scenario, trial)
   let moments = 0
@@ -92,16 +92,16 @@ export async function killAtCalls(scenario: Scenario, trial: Trial): Promise<voi
   }
 }
 
-/** The cut that leaves nothing but what is safe, and two by chance. */
+/** The cut that leaves only safe data, and two random ones. */
 export function threeCuts(random: Random): [Choose, Choose][] {
   const chance: Choose = (count) => random.below(count)
   return [SAFE, chance, chance].map((choose) => [choose, choose])
 }
 
 /**
- * Every row of choices there is, the one of nothing but what is safe first; where they are too many, half by chance.
+ * Returns every combination of choices, beginning with the one that leaves only safe data. If there are too many, half are random.
  *
- * @param most Cuts that are looked at for one moment
+ * @param most Cuts that are tried for one moment
  */
 export function* choices(random: Random, most = 24): Generator<[Choose, Choose]> {
   const chance: Choose = (count) => random.below(count)
@@ -121,7 +121,7 @@ export function* choices(random: Random, most = 24): Generator<[Choose, Choose]>
     path[last] = (path[last] as number) + 1
     path.length = last + 1
   }
-  // Nothing is lost: what a kill leaves.
+  // Also tries a kill, which loses nothing.
   yield [(count) => count - 1, (count) => count - 1]
   for (let cut = most / 2 + 1; cut < most; cut++) yield [chance, chance]
 }

@@ -1,4 +1,4 @@
-/** Cursors of R2 and S3 mean something to them alone; nobody may read in them, or make one. */
+/** Only R2 and S3 understand their cursors. A caller may neither interpret a cursor nor make one. */
 import type { BlobStore } from '@postern/storage'
 import { memory } from '@postern/storage/memory'
 import { storeContract } from './blob-contract.ts'
@@ -15,7 +15,7 @@ function sealed(blobs: BlobStore): BlobStore {
       if (cursor !== undefined && key === undefined) throw new Error(`nobody gave the cursor ${cursor}`)
       const { cursor: next, ...page } = await blobs.list({ ...options, ...(key !== undefined && { cursor: key }) })
       if (next === undefined) return page
-      // Above every key, as R2's may be.
+      // Sorts above every key, as a cursor of R2 may do.
       const seal = `~${crypto.randomUUID()}`
       cursors.set(seal, next)
       return { ...page, cursor: seal }

@@ -20,7 +20,7 @@ beforeAll(async () => {
 })
 afterAll(() => miniflare.dispose())
 
-/** A bucket that nobody has used. */
+/** Returns an unused bucket. */
 async function bucket(): Promise<Bucket> {
   return (await miniflare.getR2Bucket(`B${next++}`)) as unknown as Bucket
 }
@@ -28,7 +28,7 @@ async function bucket(): Promise<Bucket> {
 const backend: Backend = {
   backend: 'r2',
   make: async () => r2(await bucket()),
-  // Each call goes a long way from here; inside workerd all of it runs.
+  // Each call from Node is slow. The whole contract runs inside workerd.
   ground: { isBrief: true },
 }
 const ELSEWHERE = 'miniflare is slow with so much on its way from Node: a Worker sends it'
@@ -37,10 +37,10 @@ storeContract('mail', backend)
 retentionContract('r2', async () => r2(await bucket()), { runs: 3 })
 
 const PART = 5 * MiB
-/** As long as a failure that does not pass is met again. */
+/** For tests in which a call is retried until its deadline. */
 const BRIEFLY = { deadlineMs: 300 }
 
-/** The same bucket, and what is asked of it. */
+/** Wraps a bucket, and records the calls to it. */
 function watched(inner: Bucket, calls: string[]): Bucket {
   return {
     head: (key) => inner.head(key),
@@ -88,7 +88,7 @@ describe('r2', () => {
     expect(Buffer.compare(await get(store, 'a'), bytes)).toBe(0)
   })
 
-  test('a large blob does not replace what is there, and its upload is given up', async () => {
+  test('a large blob does not replace an existing one, and its upload is aborted', async () => {
     const calls: string[] = []
     const store = r2(watched(await bucket(), calls))
     await put(store, 'a', 'first')
@@ -97,7 +97,7 @@ describe('r2', () => {
     expect((await get(store, 'a')).length).toBe(5)
   })
 
-  test('an abort gives the upload up, also while a part is on its way', async () => {
+  test('an abort of the writer aborts the upload, also while a part is sent', async () => {
     for (const waits of [true, false]) {
       const calls: string[] = []
       const store = r2(watched(await bucket(), calls))
@@ -111,7 +111,7 @@ describe('r2', () => {
     }
   })
 
-  /** A bucket that does as it is told, and of whose answers so many are lost. */
+  /** Wraps a bucket that does each call, but loses the first so many answers. */
   function lossy(inner: Bucket, count: number): Bucket {
     let left = count
     const lose = <T>(answer: T): T => {
@@ -132,20 +132,23 @@ describe('r2', () => {
     }
   }
 
-  test.each([10, PART + 1])('%i bytes whose answer was lost are there once, and their writer knows', async (size) => {
-    const inner = await bucket()
-    await put(r2(lossy(inner, 1)), 'a', pattern(size))
-    expect(Buffer.compare(await get(r2(inner), 'a'), pattern(size))).toBe(0)
-    await expectCode('exists', () => put(r2(lossy(inner, 1)), 'a', pattern(size)))
-  })
+  test.each([10, PART + 1])(
+    'a blob of %i bytes is stored once and its commit succeeds if an answer was lost',
+    async (size) => {
+      const inner = await bucket()
+      await put(r2(lossy(inner, 1)), 'a', pattern(size))
+      expect(Buffer.compare(await get(r2(inner), 'a'), pattern(size))).toBe(0)
+      await expectCode('exists', () => put(r2(lossy(inner, 1)), 'a', pattern(size)))
+    },
+  )
 
-  test('what no answer ever came for is taken back', async () => {
+  test('a blob for which no answer ever came is removed', async () => {
     const inner = await bucket()
     await expectCode('unavailable', () => put(r2(lossy(inner, Infinity), BRIEFLY), 'a', 'mine'))
     expect(await keysIn(r2(inner))).toEqual([])
   })
 
-  test('what another has put meanwhile is not taken back', async () => {
+  test('a blob that another writer put meanwhile is not removed', async () => {
     const inner = await bucket()
     const rival: Bucket = {
       ...watched(inner, []),
@@ -158,7 +161,7 @@ describe('r2', () => {
     expect((await get(r2(inner), 'a')).length).toBe(7)
   })
 
-  test('what blobs under way hold in memory is bounded, and given back however they end', async () => {
+  test('the memory of unfinished blobs is limited, and freed however they end', async () => {
     const store = r2(await bucket(), { maxBufferedBytes: 2 * MiB })
     for (const end of ['commit', 'abort', 'fail'] as const) {
       const first = store.write(`a/${end}`, end === 'fail' ? { size: 1 } : {})
@@ -177,7 +180,7 @@ describe('r2', () => {
     }
   })
 
-  test('what a writer held that nobody ended is given back once it was collected', async () => {
+  test('the memory of an abandoned writer is freed once the writer is collected', async () => {
     const store = r2(await bucket(), { maxBufferedBytes: 2 * MiB })
     const writeAndForget = (key: string): void => void store.write(key).write(pattern(MiB + 1))
     writeAndForget('a')
@@ -190,7 +193,7 @@ describe('r2', () => {
     })
   })
 
-  test('R2 refuses bytes that changed on their way', async () => {
+  test('R2 refuses bytes that were changed on their way', async () => {
     const inner = await bucket()
     const changing: Bucket = {
       ...watched(inner, []),

@@ -1,4 +1,4 @@
-/** What is kept of a store where mail is limited by age, count and bytes, whatever the store is on. */
+/** The contract of retention: which messages a store keeps under limits on age, count and bytes, with any backend. */
 import { type BlobStore, mailStore, type MailStore, type Retention } from '@postern/storage'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -11,7 +11,7 @@ const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 
 export interface RetentionOptions {
-  /** Stores that are tried with random mail; few where each call goes to another process. */
+  /** How many stores are tried with random mail: few if each call goes to another process. */
   readonly runs: number
 }
 
@@ -26,43 +26,47 @@ export function retentionContract(
   { runs }: RetentionOptions,
 ): void {
   describe(`${name}: retention`, () => {
-    test('the newest that fit every limit are kept, and nothing else of the store is touched', SLOW, async () => {
-      await fc.assert(
-        fc.asyncProperty(
-          fc.array(fc.record({ ageMs: age, length: fc.integer({ min: 0, max: 3000 }), state }), { maxLength: 12 }),
-          limits,
-          async (plan, retention) => {
-            const blobs = await make()
-            const mail = mailStore(blobs)
-            const now = Date.now()
-            const all: Mail[] = []
-            const alone: string[] = []
-            for (const [index, { ageMs, length, state }] of plan.entries()) {
-              const id = idAt(now - ageMs, index)
-              if (state === 'alone') alone.push(await putAlone(blobs, id))
-              else all.push({ id, size: (await saveText(mail, id, 'x'.repeat(length))).size })
-              if (state === 'bounced') await mail.bounce(id, { reason: 'x' })
-            }
-            const fit = newestThatFit(all, retention, now)
-            const gone = all.filter(({ id }) => !fit.includes(id))
-            expect(await mail.expire(retention)).toEqual({
-              messages: gone.length,
-              bytes: gone.reduce((sum, { size }) => sum + size, 0),
-            })
-            expect(await idsIn(mail)).toEqual(fit)
-            for (const id of fit) await (await mail.load(id)).verify()
-            const keys = await keysIn(blobs)
-            expect(keys).toHaveLength(2 * fit.length + alone.length)
-            expect(keys).toEqual(expect.arrayContaining(alone))
-            expect(await mail.expire(retention)).toEqual({ messages: 0, bytes: 0 })
-          },
-        ),
-        { numRuns: runs },
-      )
-    })
+    test(
+      'the newest messages that fit every limit are kept, and no other key of the store is touched',
+      SLOW,
+      async () => {
+        await fc.assert(
+          fc.asyncProperty(
+            fc.array(fc.record({ ageMs: age, length: fc.integer({ min: 0, max: 3000 }), state }), { maxLength: 12 }),
+            limits,
+            async (plan, retention) => {
+              const blobs = await make()
+              const mail = mailStore(blobs)
+              const now = Date.now()
+              const all: Mail[] = []
+              const alone: string[] = []
+              for (const [index, { ageMs, length, state }] of plan.entries()) {
+                const id = idAt(now - ageMs, index)
+                if (state === 'alone') alone.push(await putAlone(blobs, id))
+                else all.push({ id, size: (await saveText(mail, id, 'x'.repeat(length))).size })
+                if (state === 'bounced') await mail.bounce(id, { reason: 'x' })
+              }
+              const fit = newestThatFit(all, retention, now)
+              const gone = all.filter(({ id }) => !fit.includes(id))
+              expect(await mail.expire(retention)).toEqual({
+                messages: gone.length,
+                bytes: gone.reduce((sum, { size }) => sum + size, 0),
+              })
+              expect(await idsIn(mail)).toEqual(fit)
+              for (const id of fit) await (await mail.load(id)).verify()
+              const keys = await keysIn(blobs)
+              expect(keys).toHaveLength(2 * fit.length + alone.length)
+              expect(keys).toEqual(expect.arrayContaining(alone))
+              expect(await mail.expire(retention)).toEqual({ messages: 0, bytes: 0 })
+            },
+          ),
+          { numRuns: runs },
+        )
+      },
+    )
 
     test(
-      'several at once, while mail arrives and bounces, remove nothing that one would keep',
+      'concurrent expiries, while mail arrives and bounces, remove no message that a single one would keep',
       { timeout: 60_000 },
       async () => {
         const blobs = await make()
@@ -93,7 +97,7 @@ export function retentionContract(
         await arriving.finally(() => isOver.abort())
         await others
         const fit = newestThatFit(all, retention, Date.now())
-        // What is among the newest in the end was so all the time.
+        // A message that is among the newest at the end was among them all the time.
         expect(await idsIn(mail)).toEqual(expect.arrayContaining(fit))
         await mail.expire(retention)
         expect(await idsIn(mail)).toEqual(fit)
@@ -102,7 +106,7 @@ export function retentionContract(
       },
     )
 
-    test('who holds what is being removed gets it whole, or hears that it is not there', async () => {
+    test('a reader of a message that is being removed gets it whole or gets `not-found`', async () => {
       const mail = mailStore(await make())
       const [old, young] = [idAt(Date.now() - HOUR_MS), idAt(Date.now())]
       for (const id of [old, young]) await saveText(mail, id)
@@ -114,7 +118,7 @@ export function retentionContract(
       await (await mail.load(young)).verify()
     })
 
-    test('one that was told to stop removes no more', async () => {
+    test('an aborted expiry removes no more messages', async () => {
       const mail = mailStore(await make())
       const ids = [3, 2, 1].map((hours) => idAt(Date.now() - hours * HOUR_MS))
       for (const id of ids) await saveText(mail, id)
@@ -135,7 +139,7 @@ const age = fc.oneof(
 const state = fc.constantFrom('kept', 'kept', 'bounced', 'alone')
 const limits = fc.record(
   {
-    // Away from the ages above by more than a test takes.
+    // Differs from the ages above by more than the duration of a test.
     maxAgeMs: fc.oneof(
       fc.constant(Infinity),
       fc.integer({ min: 1, max: 100 }).map((n) => n * HOUR_MS + HOUR_MS / 2),
@@ -146,7 +150,7 @@ const limits = fc.record(
   { requiredKeys: [] },
 )
 
-/** The rules, as plainly as they can be said. */
+/** A simple model of the rules. */
 export function newestThatFit(all: readonly Mail[], retention: Retention, now: number): string[] {
   const { maxAgeMs = Infinity, maxCount = Infinity, maxBytes = Infinity } = retention
   const sorted = all.toSorted((a, b) => (a.id < b.id ? -1 : 1))
@@ -163,14 +167,14 @@ function timeIn(id: string): number {
   )
 }
 
-/** Every message, bounced or not, oldest first. */
+/** Returns every message, bounced or not, oldest first. */
 async function idsIn(mail: MailStore): Promise<string[]> {
   const pages = [...(await allPages(mail, 1000)), ...(await allPages(mail, 1000, true))]
   for (const page of pages) expect(page.corrupt).toEqual([])
   return [...new Set(pages.flatMap(idsOf))].toSorted()
 }
 
-/** Bytes whose envelope may be on its way. */
+/** Returns bytes whose envelope may still be written. */
 async function putAlone(blobs: BlobStore, id: string): Promise<string> {
   const time = new Date(timeIn(id)).toISOString()
   const key = `${time.slice(0, 10).replaceAll('-', '/')}/${time.slice(11, 16).replace(':', '')}/${id}.eml`

@@ -1,4 +1,4 @@
-/** Retention on memory and on disk; the other backends have the contract in their own tests. */
+/** Retention in memory and on disk. The other backends run the contract in their own tests. */
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { type BlobStore, type MailRecord, mailStore } from '@postern/storage'
@@ -20,7 +20,7 @@ const HOUR_MS = 3_600_000
 retentionContract('memory', () => memory(), { runs: 80 })
 retentionContract('fs', () => fs(mkdtempSync(join(directory, 'store-'))), { runs: 15 })
 
-test('a store whose pages tell no sizes is asked for each', async () => {
+test('a store whose pages have no sizes is asked for the size of each message', async () => {
   const blobs = memory()
   const old: BlobStore = {
     write: (key, options) => blobs.write(key, options),
@@ -55,7 +55,7 @@ test.each([
   await (await mail.load(id)).verify()
 })
 
-test('the line is exact, however many messages there are', () => {
+test('expiry removes exactly the messages beyond the limit, however many there are', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 20_000 }),
@@ -79,7 +79,7 @@ test('the line is exact, however many messages there are', () => {
         expect(block.length).toBeLessThan(64)
         const older = line === undefined ? 0 : all.findIndex(({ id }) => id === line.first)
         const over = older + (line?.over(block.map(({ size }) => size)) ?? 0)
-        // The first that is kept, found from the newest.
+        // Finds the oldest kept message, beginning with the newest.
         let [first, left] = [messages - 1, limits.maxBytes - (all.at(-1)?.size ?? 0)]
         while (first > 0 && messages - first < limits.maxCount && left >= (all[first - 1]?.size ?? 0)) {
           left -= all[--first]?.size ?? 0
@@ -91,7 +91,7 @@ test('the line is exact, however many messages there are', () => {
   )
 })
 
-test('5,000 messages over many pages, bounced ones among them', async () => {
+test('expiry works for 5,000 messages over many pages, with bounced ones among them', async () => {
   const blobs = memory()
   const mail = mailStore(blobs)
   const start = Date.now() - 10 * HOUR_MS
@@ -107,7 +107,7 @@ test('5,000 messages over many pages, bounced ones among them', async () => {
   expect((await keysIn(blobs)).filter((key) => key.endsWith('.eml')).map((key) => key.slice(-30, -4))).toEqual(fit)
 })
 
-test('a limit on age alone looks at no more than the oldest', async () => {
+test('an expiry by age alone lists only the oldest messages', async () => {
   const asked: unknown[] = []
   const blobs = memory()
   const mail = mailStore(blobs)
@@ -126,7 +126,7 @@ test('a limit on age alone looks at no more than the oldest', async () => {
   expect(asked).toHaveLength(2)
 })
 
-test('messages are removed several at a time, each from its envelope on', async () => {
+test('several messages are removed at a time, each with its envelope first', async () => {
   const blobs = memory()
   await inParallel([...Array(40).keys()], (index) => saveText(mailStore(blobs), idAt(0, index)))
   const deleted: string[] = []
@@ -149,7 +149,7 @@ test('messages are removed several at a time, each from its envelope on', async 
   expect(await keysIn(blobs)).toEqual([])
 })
 
-test('a removal that fails is told, and the next expiry goes on', async () => {
+test('a failed removal is reported, and the next expiry continues', async () => {
   const blobs = memory()
   const ids = [...Array(20).keys()].map((index) => idAt(0, index))
   for (const id of ids) await saveText(mailStore(blobs), id)
@@ -190,7 +190,7 @@ describe('a bounce meets', () => {
   )
 })
 
-/** A store each of whose calls waits its turn. */
+/** Wraps a store, so that each call waits for its turn. */
 function scheduled(blobs: BlobStore, scheduler: fc.Scheduler): BlobStore {
   const turn = <T>(call: () => Promise<T>): Promise<T> => scheduler.schedule(Promise.resolve()).then(call)
   return {

@@ -1,4 +1,4 @@
-/** Answers that no S3 server of the tests gives, but some server does: one that says what it is told. */
+/** Answers of S3 servers that the real servers of other tests do not give. A fake server gives them here. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { BlobStore } from '@postern/storage'
@@ -31,7 +31,7 @@ function store(options: Partial<S3Options> = {}): BlobStore {
 
 describe('a listing', () => {
   test.each(['', '<NextMarker>a</NextMarker>', '<NextContinuationToken/>'])(
-    'that goes on, and does not say where (%j), is an error, and not the end',
+    'that is truncated but has no token (%j) is an error, and not the end',
     async (next) => {
       answer = (_, response) =>
         response.end(
@@ -47,7 +47,7 @@ describe('credentials', () => {
     { ...credentials, accessKeyId: 'hunter2\nhunter2' },
     { ...credentials, sessionToken: 'hunter2\nhunter2' },
     { ...credentials, sessionToken: 'hunter2…' },
-  ])('that can not be sent are named, and not repeated', async (wrong) => {
+  ])('that cannot be sent are named in the error, but not repeated', async (wrong) => {
     requests = 0
     const error: unknown = await store({ credentials: wrong })
       .list()
@@ -66,11 +66,14 @@ describe('credentials', () => {
   )
 })
 
-test.each(['http://127.0.0.1:9000', 'http://[::1]:9000'])('before %s no bucket can stand', (endpoint) => {
-  expect(() => store({ endpoint, addressing: 'virtual-host' })).toThrow(/^endpoint: .* or addressing path$/)
-})
+test.each(['http://127.0.0.1:9000', 'http://[::1]:9000'])(
+  '%s is rejected as an endpoint with the bucket in its host name',
+  (endpoint) => {
+    expect(() => store({ endpoint, addressing: 'virtual-host' })).toThrow(/^endpoint: .* or addressing path$/)
+  },
+)
 
-test('a put has the digest that is signed, and no other, which some servers refuse', async () => {
+test('a put has only the digest that is signed, because some servers refuse others', async () => {
   let names: readonly string[] = []
   answer = (request, response) => {
     names = Object.keys(request.headers).filter((name) => /checksum|md5|sha256/.test(name))
@@ -80,7 +83,7 @@ test('a put has the digest that is signed, and no other, which some servers refu
   expect(names).toEqual(['x-amz-content-sha256'])
 })
 
-test('an answer that is no HTTP is not repeated in the error', async () => {
+test('the error does not repeat an answer that is not HTTP', async () => {
   answer = (request) => request.socket.end(`hunter2 ${'of a mail '.repeat(1_000)}\r\n\r\n`)
   const error = await expectCode('unavailable', () => store({ deadlineMs: 300 }).list())
   expect(String(error)).toContain('Parse Error')
@@ -89,7 +92,7 @@ test('an answer that is no HTTP is not repeated in the error', async () => {
   }
 })
 
-test('what is not said to be how long is not read, and its connection is closed', async () => {
+test('an object without a length is not read, and its connection is closed', async () => {
   const closed = new Promise<void>((resolve) => {
     answer = (request, response) => {
       request.socket.once('close', () => resolve())
@@ -100,7 +103,7 @@ test('what is not said to be how long is not read, and its connection is closed'
   await closed
 })
 
-test('who reads slowly is not taken for a connection that stands still', async () => {
+test('a slow reader does not cause a timeout of its connection', async () => {
   const bytes = pattern(4 * 1024 * 1024)
   answer = (_, response) => response.setHeader('content-length', bytes.length).end(bytes)
   const reader = await store({ idleTimeoutMs: 200 }).read('a')
@@ -110,7 +113,7 @@ test('who reads slowly is not taken for a connection that stands still', async (
     size += chunk.length
   }
   expect(size).toBe(bytes.length)
-  // The connection is what it was: one that does stand still is given up.
+  // The timeout still applies: a connection without progress is closed.
   answer = (_, response) => response.setHeader('content-length', 10).write('half')
   const error = await expectCode('unavailable', () => get(store({ idleTimeoutMs: 200 }), 'a'))
   expect(error.message).toBe("can't read a: nothing moved for 200 ms")

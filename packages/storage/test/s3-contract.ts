@@ -8,7 +8,7 @@ import { PARTS } from './contract/backends.ts'
 import { MEMORY } from './contract/machine.ts'
 import type { S3Server } from './servers/server.ts'
 
-/** On one server; a file for each, so that they run side by side. @param backend the name of its column */
+/** Defines the tests for one server. Each server has its own test file, so that they run in parallel. @param backend the name of its column */
 export function s3Contract(backend: string, start: () => Promise<S3Server>, need: Need): void {
   if (need.missing !== undefined) {
     testWith([need], `the contract of stores, ${backend}`, async () => {})

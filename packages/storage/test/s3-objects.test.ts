@@ -1,4 +1,4 @@
-/** What is in a bucket, on real S3 servers: Debian's swift, and R2's S3 API as miniflare has it. */
+/** The objects in a bucket, on real S3 servers: Debian's swift, and R2's S3 API in miniflare. */
 import { type BlobStore, isStorageError } from '@postern/storage'
 import { describe, expect, vi } from 'vitest'
 import { expectCode, inParallel, pattern } from './blob-contract.ts'
@@ -10,8 +10,8 @@ import { storeIn } from './servers/store.ts'
 const PART = 5 * 1024 * 1024
 const { on, onBoth } = eachServer()
 
-describe('whose bucket it is', () => {
-  onBoth('stores with prefixes do not see each other, nor what is beside them', async (server, bucket) => {
+describe('a bucket with other users', () => {
+  onBoth('stores with prefixes see neither each other nor other objects of the bucket', async (server, bucket) => {
     const [one, two, deep] = ['mail', 'mail-2', 'mail/deep'].map((prefix) => storeIn(server, bucket, { prefix }))
     await put(one as BlobStore, 'a/b', 'one')
     await put(two as BlobStore, 'a/b', 'two')
@@ -26,7 +26,7 @@ describe('whose bucket it is', () => {
     expect((await mustAsk(server, 'GET', `/${bucket}/mail/a/b`)).body).toBe('one')
   })
 
-  onBoth('what others keep there is passed over, and pages are full all the same', async (server, bucket) => {
+  onBoth('foreign objects are skipped, and pages are still full', async (server, bucket) => {
     const store = storeIn(server, bucket, { prefix: 'mail' })
     const own = ['a', 'b/1', 'b/2', 'c', 'd']
     for (const key of own) await put(store, key)
@@ -46,7 +46,7 @@ describe('whose bucket it is', () => {
     }
   })
 
-  onBoth('an object says what it is, and whose writer made it', async (server, bucket) => {
+  onBoth('an object has its content type and the id of its writer', async (server, bucket) => {
     for (const size of [10, PART + 1]) {
       const writer = storeIn(server, bucket).write(`${size}`, { contentType: 'message/rfc822' })
       await writer.write(pattern(size))
@@ -59,23 +59,26 @@ describe('whose bucket it is', () => {
 })
 
 describe('keys', () => {
-  onBoth('the longest key that its prefix leaves room for, and one byte more', async (server, bucket) => {
-    const prefix = `${'p'.repeat(200)}/${'q'.repeat(200)}`
-    const store = storeIn(server, bucket, { prefix })
-    const room = 1024 - prefix.length - 1
-    const key = `${'k'.repeat(200)}/`.repeat(4).slice(0, room - 1) + 'e'
-    await put(store, key)
-    expect(await keysIn(store)).toEqual([key])
-    expect(Buffer.from(await get(store, key)).toString()).toBe(key)
-    const longer = `${key}x`
-    for (const use of [() => put(store, longer), () => get(store, longer), () => store.head(longer)]) {
-      await expectCode('invalid-key', use)
-    }
-    await expectCode('invalid-key', () => store.delete(longer))
-    await expectCode('invalid-key', () => put(store, longer, pattern(PART + 1)))
-    await store.delete(key)
-    expect(await keysIn(store)).toEqual([])
-  })
+  onBoth(
+    'the longest key that fits behind the prefix is accepted, and one byte more is refused',
+    async (server, bucket) => {
+      const prefix = `${'p'.repeat(200)}/${'q'.repeat(200)}`
+      const store = storeIn(server, bucket, { prefix })
+      const room = 1024 - prefix.length - 1
+      const key = `${'k'.repeat(200)}/`.repeat(4).slice(0, room - 1) + 'e'
+      await put(store, key)
+      expect(await keysIn(store)).toEqual([key])
+      expect(Buffer.from(await get(store, key)).toString()).toBe(key)
+      const longer = `${key}x`
+      for (const use of [() => put(store, longer), () => get(store, longer), () => store.head(longer)]) {
+        await expectCode('invalid-key', use)
+      }
+      await expectCode('invalid-key', () => store.delete(longer))
+      await expectCode('invalid-key', () => put(store, longer, pattern(PART + 1)))
+      await store.delete(key)
+      expect(await keysIn(store)).toEqual([])
+    },
+  )
 })
 
 describe('parts', () => {
@@ -88,19 +91,19 @@ describe('parts', () => {
     [2 * PART, '-2'],
     [2 * PART + 1, '-3'],
   ]
-  onBoth('up to 5 MiB one put, above that equal parts', async (server, bucket) => {
+  onBoth('a blob up to 5 MiB is one put, and a larger one is equal parts', async (server, bucket) => {
     const store = storeIn(server, bucket)
     for (const [size, parts] of sizes) {
       const bytes = pattern(size)
       await put(store, `k${size}`, bytes)
       expect(Buffer.compare(await get(store, `k${size}`), bytes)).toBe(0)
       const { headers } = await mustAsk(server, 'HEAD', `/${bucket}/k${size}`)
-      // How many parts there were is behind the digest.
+      // The number of parts follows the digest.
       expect(headers['etag'], `${size} bytes`).toMatch(new RegExp(`^"[0-9a-f]{32}${parts}"$`))
     }
   })
 
-  on('swift', 'an upload that is given up, refused or too late leaves no parts', async (server, bucket) => {
+  on('swift', 'an upload that is aborted, refused or too late leaves no parts', async (server, bucket) => {
     const store = storeIn(server, bucket)
     const aborted = store.write('aborted')
     await aborted.write(pattern(2 * PART + 1))
@@ -116,13 +119,13 @@ describe('parts', () => {
     await expectCode('corrupt', () => short.commit())
     await short.abort()
     expect(await uploadsIn(server, bucket)).toEqual([])
-    // Not even where the server keeps them.
+    // Also none in the container where the server keeps them.
     const inner = await ask(server, 'GET', `/${bucket}+segments`, { query: { 'list-type': '2' } })
     expect(inner.body).not.toContain('<Key>')
     expect(await keysIn(store)).toEqual(['late'])
   })
 
-  on('swift', 'sweep gives up old uploads of ours, and no young one', async (server, bucket) => {
+  on('swift', 'a sweep aborts old uploads of the store, and no young one', async (server, bucket) => {
     const store = storeIn(server, bucket, { prefix: 'mail' })
     for (const key of ['mail/old-1', 'mail/f/old-2', 'mail/not%20ours', 'beside', 'mail-2/a']) {
       await mustAsk(server, 'POST', `/${bucket}/${key}`, { query: { uploads: '' } })
@@ -134,13 +137,13 @@ describe('parts', () => {
     expect(await store.sweep?.(60_000)).toBe(0)
     await writer.commit()
     expect((await get(store, 'young')).length).toBe(2 * PART)
-    // Whole seconds are what the server tells.
+    // The server gives times in whole seconds.
     await vi.waitFor(async () => expect(await store.sweep?.(0)).toBe(2), { timeout: 30_000 })
     expect(await uploadsIn(server, bucket)).toEqual(['beside', 'mail-2/a', 'mail/not ours'])
     expect(await keysIn(store)).toEqual(['young'])
   })
 
-  on('r2', 'sweep finds nothing where uploads can not be listed', async (server, bucket) => {
+  on('r2', 'a sweep finds nothing if uploads cannot be listed', async (server, bucket) => {
     const writer = storeIn(server, bucket).write('a')
     await writer.write(pattern(PART + 1))
     expect(await storeIn(server, bucket).sweep?.(0)).toBe(0)
@@ -150,7 +153,7 @@ describe('parts', () => {
 })
 
 describe('many', () => {
-  on('r2', 'of writers of one key, each with connections of its own, one wins', async (server, bucket) => {
+  on('r2', 'one of several writers of one key wins, each with its own connections', async (server, bucket) => {
     for (const round of [1, 2, 3]) {
       const texts = Array.from({ length: 12 }, (_, index) => `writer ${index}`)
       const stores = texts.map(() => storeIn(server, bucket))
@@ -167,8 +170,8 @@ describe('many', () => {
     }
   })
 
-  // It looks whether a name is free, and then takes it.
-  on('swift', 'of writers of one key several may win, and one of them is kept whole', async (server, bucket) => {
+  // Swift checks whether a name is free, and then takes it in a second step.
+  on('swift', 'several writers of one key may win, and the blob of one is kept whole', async (server, bucket) => {
     for (const size of [100_000, PART + 100_000]) {
       const store = storeIn(server, bucket)
       const all = [1, 2, 3].map((fill) => new Uint8Array(size + fill).fill(fill))
@@ -184,8 +187,8 @@ describe('many', () => {
     expect(await uploadsIn(server, bucket)).toEqual([])
   })
 
-  // It removes a large object part by part.
-  on('swift', 'a read of what is being deleted is whole, or says that it is not', async (server, bucket) => {
+  // Swift removes a large object part by part.
+  on('swift', 'a read of an object that is being deleted is whole or fails', async (server, bucket) => {
     const store = storeIn(server, bucket)
     for (const [size, codes] of [
       [10, ['not-found']],
@@ -203,7 +206,7 @@ describe('many', () => {
     }
   })
 
-  on('r2', 'more keys than the longest page', async (server, bucket) => {
+  on('r2', 'a listing is complete with more keys than the longest page holds', async (server, bucket) => {
     const store = storeIn(server, bucket, { prefix: 'p' })
     const keys = Array.from({ length: 1005 }, (_, index) => `f${index % 3}/${String(index).padStart(5, '0')}`)
     await inParallel(keys, (key) => put(store, key, ''), 16)
@@ -213,8 +216,8 @@ describe('many', () => {
     expect(found.flatMap((page) => page.sizes)).toEqual(keys.map(() => 0))
   })
 
-  // It gives at most 100 keys at once, whatever is asked for.
-  on('swift', 'a page longer than those of the server', async (server, bucket) => {
+  // Swift returns at most 100 keys at once, whatever limit is asked for.
+  on('swift', 'a page may be longer than those of the server', async (server, bucket) => {
     const store = storeIn(server, bucket)
     const keys = Array.from({ length: 130 }, (_, index) => `f${index % 3}/${String(index).padStart(5, '0')}`)
     await inParallel(keys, (key) => put(store, key, ''), 16)

@@ -1,4 +1,4 @@
-/** How S3 is asked, and what it refuses, on real servers: Debian's swift, and R2's S3 API as miniflare has it. */
+/** Requests to S3 and its refusals, on real servers: Debian's swift, and R2's S3 API in miniflare. */
 import dns from 'node:dns'
 import { type BlobStore, isStorageError, type StorageErrorCode } from '@postern/storage'
 import { type S3Credentials, S3Error } from '@postern/storage/s3'
@@ -13,7 +13,7 @@ import { SWIFT_DOMAIN } from './servers/swift.ts'
 const PART = 5 * 1024 * 1024
 const { on, onBoth } = eachServer()
 
-/** Every way to use a store has to fail so, and to say this. */
+/** Checks that each operation of a store fails with this code and message. */
 async function expectAll(store: BlobStore, code: StorageErrorCode, words: RegExp): Promise<void> {
   const large = pattern(PART + 1)
   const uses: readonly (() => Promise<unknown>)[] = [
@@ -29,7 +29,7 @@ async function expectAll(store: BlobStore, code: StorageErrorCode, words: RegExp
   }
 }
 
-describe('who asks', () => {
+describe('credentials', () => {
   onBoth('a wrong secret or an unknown key is `denied`, and neither is repeated', async (server, bucket) => {
     const { accessKeyId, secretAccessKey } = server.credentials
     for (const credentials of [
@@ -37,7 +37,7 @@ describe('who asks', () => {
       { accessKeyId: 'nobody-known', secretAccessKey },
     ]) {
       const store = storeIn(server, bucket, { credentials })
-      // What answers HEAD has no body to say more in.
+      // The answer to HEAD has no body, so it has no reason.
       await expectAll(store, 'denied', /SignatureDoesNotMatch|Unauthorized|look at a: S3 answered 403/)
       await expectCode('denied', () => store.head('a'))
       await expectCode('denied', () => store.delete('a'))
@@ -49,7 +49,7 @@ describe('who asks', () => {
     expect(await keysIn(storeIn(server, bucket))).toEqual([])
   })
 
-  onBoth('a clock that is wrong is `denied`, and said so', async (server, bucket) => {
+  onBoth('a wrong clock is `denied`, and the error says so', async (server, bucket) => {
     for (const hours of [-1, 1]) {
       vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + hours * 3_600_000 })
       try {
@@ -64,7 +64,7 @@ describe('who asks', () => {
     }
   })
 
-  onBoth('credentials that change are asked for anew', async (server, bucket) => {
+  onBoth('changing credentials are fetched again', async (server, bucket) => {
     let current: S3Credentials = { ...server.credentials, secretAccessKey: 'of yesterday' }
     const store = storeIn(server, bucket, { credentials: async () => current })
     await expectCode('denied', () => put(store, 'a'))
@@ -74,29 +74,29 @@ describe('who asks', () => {
   })
 
   const sessionToken = 'a+/token=='
-  on('swift', 'a session token is part of what is signed', async (server, bucket) => {
+  on('swift', 'a session token is signed', async (server, bucket) => {
     const store = storeIn(server, bucket, { credentials: { ...server.credentials, sessionToken } })
     for (const size of [1, PART + 1]) await put(store, `${size}`, pattern(size))
     expect(await keysIn(store)).toEqual(['1', `${PART + 1}`])
   })
-  on('r2', 'a session token arrives as a header: it is refused by its name', async (server, bucket) => {
+  on('r2', 'a session token is sent as a header, which this server refuses by name', async (server, bucket) => {
     const store = storeIn(server, bucket, { credentials: { ...server.credentials, sessionToken } })
     await expectAll(store, 'unavailable', /InvalidArgument X-Amz-Security-Token/)
   })
 
-  on('swift', 'a wrong region is `denied`, and named', async (server, bucket) => {
+  on('swift', 'a wrong region is `denied`, and the error names it', async (server, bucket) => {
     const wrong = storeIn(server, bucket, { region: 'eu-west-1' })
     await expectAll(wrong, 'denied', /'eu-west-1' is wrong; expecting 'us-east-1'/)
   })
 })
 
-describe('where it is', () => {
-  onBoth('an unknown bucket is named as such', async (server) => {
+describe('the endpoint', () => {
+  onBoth('the error says that a bucket is unknown', async (server) => {
     await expectAll(storeIn(server, 'no-such-bucket'), 'unavailable', /NoSuchBucket/)
   })
 
-  on('swift', 'the bucket in the host name', async (server, bucket) => {
-    // The names below this one are nowhere but here.
+  on('swift', 'a store works with the bucket in the host name', async (server, bucket) => {
+    // The test resolves names below this one itself.
     const lookup = vi.spyOn(dns, 'lookup')
     const asked: string[] = []
     lookup.mockImplementation(((name: string, options: object, done: (...answer: unknown[]) => void) => {
@@ -120,23 +120,23 @@ describe('where it is', () => {
 })
 
 describe('encryption by the server', () => {
-  on('r2', 'AES256 is asked for where it is taken', async (server, bucket) => {
+  on('r2', 'a put asks for AES256, and the server accepts it', async (server, bucket) => {
     const store = storeIn(server, bucket, { encryption: 'AES256' })
     for (const size of [1, PART + 1]) {
       await put(store, `${size}`, pattern(size))
       expect((await get(store, `${size}`)).length).toBe(size)
     }
   })
-  on('r2', 'a key management that it has not is refused, and nothing is kept', async (server, bucket) => {
+  on('r2', 'an unknown key management is refused, and nothing is kept', async (server, bucket) => {
     const store = storeIn(server, bucket, { encryption: 'aws:kms' })
     for (const size of [1, PART + 1]) await expectNotImplemented(() => put(store, 'a', pattern(size)))
     expect(await keysIn(store)).toEqual([])
-    // Which says nothing of conditions: of two writers still one wins.
+    // Conditions still work: one of two writers wins.
     const plain = storeIn(server, bucket)
     await put(plain, 'a')
     await expectCode('exists', () => put(plain, 'a'))
   })
-  on('swift', 'which it has not is refused, and nothing is kept', async (server, bucket) => {
+  on('swift', 'a put is refused if the server has no encryption, and nothing is kept', async (server, bucket) => {
     const store = storeIn(server, bucket, { encryption: 'AES256' })
     for (const size of [1, PART + 1]) await expectNotImplemented(() => put(store, 'a', pattern(size)))
     expect(await keysIn(store)).toEqual([])

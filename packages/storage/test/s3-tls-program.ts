@@ -12,5 +12,5 @@ try {
 } catch (error) {
   process.stdout.write(`${String(error)}\n`)
 }
-// Connections are kept for a while.
+// Ends the process, because connections stay open for a while.
 process.exit(0)

@@ -63,7 +63,7 @@ test.each(['node', 'deno', 'bun'] as const)(
   },
 )
 
-test('without it the certificate is named, and nothing is tried again', async () => {
+test('without the authority, the error names the certificate, and the request is not tried again', async () => {
   connections = 0
   const store = storeIn(server, await server.bucket(), { endpoint: endpoint() })
   const error = await expectCode('unavailable', () => put(store, 'a'))

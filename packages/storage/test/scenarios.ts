@@ -1,4 +1,4 @@
-/** What is done to a store while its disk stops or fails, and what was promised meanwhile. */
+/** Scenarios for a store whose disk stops or fails, and a record of the answers that the store gave. */
 import { type MailStore, mailStore } from '@postern/storage'
 import { expect } from 'vitest'
 import { fsAt } from '../src/fs/index.ts'
@@ -6,20 +6,20 @@ import { ABORTED, bytesOf, idAt, messageOf, SESSION } from '../../../test/contra
 import { allPages, idsOf } from '../../../test/contracts/mail/opened.ts'
 import { type PowerCutDisk, ROOT } from './power-cut-disk.ts'
 
-/** What is known of a message: what was answered for good, or what was begun and not answered. */
+/** The known state of a message: its last answered operation, or an operation that began and was not answered. */
 export type Fate = 'kept' | 'deleted' | 'bounced' | 'is saved' | 'is deleted' | 'is bounced'
 
 export type OpenStore = (disk: PowerCutDisk) => MailStore
 
 const openFiles: OpenStore = (disk) => mailStore(fsAt(disk, ROOT))
 
-/** A store on a disk, and the promises it makes. */
+/** A store on a disk, and the answers it gives. */
 export class Book {
   readonly disk: PowerCutDisk
   readonly mail: MailStore
   readonly fates: Map<string, Fate>
 
-  /** @param open What keeps mail on it. Default: files by time. */
+  /** @param open Opens a store on the disk. Default: files by time. */
   constructor(disk: PowerCutDisk, fates: ReadonlyMap<string, Fate> = new Map(), open: OpenStore = openFiles) {
     this.disk = disk
     this.mail = open(disk)
@@ -102,7 +102,7 @@ export const SCENARIOS: readonly Scenario[] = [
       await book.bounce(OLD)
       await book.save(idAt('2025-01-02T03:04:00Z', 0), 10)
       await book.delete(idAt('2025-01-02T03:04:00Z', 0))
-      // Bytes that no envelope followed, as a kill leaves them.
+      // Bytes without an envelope, as a kill leaves them.
       const orphan = idAt(NOW, 9)
       await book.save(orphan, 10)
       await book.bounce(orphan)
@@ -126,13 +126,13 @@ export const SCENARIOS: readonly Scenario[] = [
   },
 ]
 
-/** Waits for all of them, also when one fails. */
+/** Waits for all promises, also if one rejects. */
 async function both(...work: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected')
   if (failed !== undefined) throw failed.reason
 }
 
-/** The ids that are listed, each read and compared with its record: none may be torn, promised or not. */
+/** Returns the listed ids. Reads each message and compares it with its record: none may be torn, answered or not. */
 export async function listWhole(mail: MailStore): Promise<{ kept: Set<string>; bounced: Set<string> }> {
   const sets: Set<string>[] = []
   for (const bounced of [false, true]) {
@@ -145,7 +145,7 @@ export async function listWhole(mail: MailStore): Promise<{ kept: Set<string>; b
   return { kept, bounced }
 }
 
-/** Whether what is found is what was promised. Not by `expect`, which is slow where it is called a million times. */
+/** Checks that the found messages agree with the answers. It does not use `expect`, which is slow for a million calls. */
 export async function expectFates(mail: MailStore, fates: ReadonlyMap<string, Fate>): Promise<void> {
   const { kept, bounced } = await listWhole(mail)
   for (const id of [...kept, ...bounced]) if (!fates.has(id)) throw new Error(`${id} came from nowhere`)
@@ -160,12 +160,12 @@ const ALLOWED: Readonly<Record<Fate, readonly string[]>> = {
   deleted: [''],
   bounced: ['bounced'],
   'is saved': ['', 'kept'],
-  // It may have bounced before.
+  // The message may have bounced before.
   'is deleted': ['', 'kept', 'bounced'],
   'is bounced': ['kept', 'kept bounced', 'bounced'],
 }
 
-/** A sweep leaves two files a message and nothing else, and nothing that was promised is gone. */
+/** Checks that a sweep leaves exactly two files for each message, and that no answered message is gone. */
 export async function expectSwept(disk: PowerCutDisk, book: Book): Promise<void> {
   await book.mail.sweep({ olderThanMs: 0 })
   await expectFates(book.mail, book.fates)
@@ -176,7 +176,7 @@ export async function expectSwept(disk: PowerCutDisk, book: Book): Promise<void>
   expect(disk.files()).toHaveLength(2 * (kept.size + bounced.size) - both)
 }
 
-/** What was begun is done again. Who hears that it is so already has been promised nothing new. */
+/** Repeats the unfinished operations. A repeated operation that was already done gives no new answer. */
 export async function finish(book: Book): Promise<void> {
   for (const [id, fate] of book.fates) {
     if (fate === 'is saved') await again(book, id, () => book.save(id, 10), 'exists')

@@ -1,4 +1,4 @@
-/** The backends, and where each runs which part of the contract. A run in which one of these was not heard of has failed. */
+/** The backends, and the runtimes in which each runs each part of the contract. A run fails if it has no outcome for one of these. */
 export type Runtime = 'node' | 'deno' | 'bun' | 'workerd'
 
 /** The parts of the contract of stores. */
@@ -16,10 +16,10 @@ export const BACKENDS: Readonly<Record<string, Places>> = {
   'fs packed': everywhere('node', 'deno', 'bun'),
   r2: everywhere('node', 'workerd'),
   'disk of workerd': everywhere('node'),
-  // Mail is the same above each way that requests go: one is what Node, Deno and Bun share.
+  // Mail does not depend on how a runtime sends requests. Node, Deno and Bun share one way, so Node alone checks mail.
   's3 on R2': { blobs: ['node', 'deno', 'bun', 'workerd'], mail: ['node', 'workerd'] },
   's3 on swift': everywhere('node'),
 }
 
-/** What not every machine has. Where REQUIRE_PEERS is 1 it has to be there. */
+/** Backends that need a program which not every machine has. With REQUIRE_PEERS=1 they must be there. */
 export const PEERS: readonly string[] = ['s3 on swift']

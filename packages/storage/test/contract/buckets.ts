@@ -1,10 +1,10 @@
 /** R2 as workerd runs it on this machine, with many empty buckets. */
 import { Miniflare } from 'miniflare'
 
-/** Why the memory of Node says nothing of a store that it reaches through miniflare. */
+/** Why Node's memory says nothing about a store that Node reaches through miniflare. */
 export const PROXIED = 'miniflare, through which Node gets there, holds copies of its own'
 
-/** More than one run makes stores. */
+/** More buckets than the stores that one run makes. */
 const BUCKETS = 200
 
 /** @param contents The module of the Worker that has the buckets */

@@ -9,13 +9,13 @@ import { type Ground, MiB } from '../../../../test/contracts/blobs/check.ts'
 import type { Backend } from './outcomes.ts'
 import { BOUNDED } from '../../../../test/contracts/blobs/sizes.ts'
 
-/** Wide: what a runtime has let go of it may keep for a while. What holds 100 MiB is over it. */
+/** A generous limit, because a runtime may keep freed memory for a while. A store that holds 100 MiB exceeds it. */
 export const MEMORY: NonNullable<Ground['memory']> = {
   residentBytes: () => process.memoryUsage().rss,
   maxGrowthBytes: 96 * MiB,
 }
 
-/** The same store, told of every key that nobody else makes it: what is small then goes into packs. */
+/** The same store. Tells it of every key that no other writer makes it, so that small blobs go into packs. */
 export function unique(store: BlobStore): BlobStore {
   return {
     write: (key, options) => store.write(key, { ...options, hasUniqueKey: true }),
@@ -30,7 +30,7 @@ export function unique(store: BlobStore): BlobStore {
 
 /**
  * @param directory Where files may go.
- * @param ground What else is known of this runtime.
+ * @param ground Other facts about this runtime.
  */
 export function machineBackends(directory: string, ground: Ground = {}): Backend[] {
   return [

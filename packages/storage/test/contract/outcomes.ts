@@ -1,4 +1,4 @@
-/** Runs the contract on backends, and tells what came of each check. No test runner, no runtime. */
+/** Runs the contract on backends, and returns the outcome of each check. Needs no test runner and no certain runtime. */
 import { attempt, type Outcome, patiently } from '../../../../test/contracts/outcome.ts'
 import type { PARTS } from './backends.ts'
 import { blobChecks } from '../../../../test/contracts/blobs/blobs.ts'
@@ -15,11 +15,11 @@ export interface Backend {
   readonly backend: string
   readonly make: MakeStore
   readonly ground?: Ground
-  /** Checks that can not hold here, by name, with the reason. */
+  /** Checks that cannot pass here, by name, with the reason. */
   readonly gaps?: Readonly<Record<string, string>>
 }
 
-/** Where a backend is left out of a check, the reason is in its gaps. @throws Error when a gap names no check */
+/** Skips the checks that are in the gaps of the backend. @throws Error if a gap names a check that does not exist */
 export function checkGaps({ backend, gaps = {} }: Backend): void {
   const names = Object.values(CHECKS).flatMap((checks) => checks.map(({ name }) => name))
   const unknown = Object.keys(gaps).find((name) => !names.includes(name))

@@ -1,11 +1,11 @@
-/** Buckets of S3 servers, as data that can be told to another process. */
+/** Buckets of S3 servers, as data that can be passed to another process. */
 import { s3 } from '@postern/storage/s3'
 import type { S3Server } from '../servers/server.ts'
 import type { Ground } from '../../../../test/contracts/blobs/check.ts'
 import type { Backend } from './outcomes.ts'
 import { BOUNDED, LARGE } from '../../../../test/contracts/blobs/sizes.ts'
 
-/** A bucket that nobody has used, and what its column is called. */
+/** An unused bucket, and the name of its column. */
 export interface Place {
   readonly backend: string
   readonly bucket: string

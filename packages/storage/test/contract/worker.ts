@@ -1,4 +1,4 @@
-/** Runs a part of the contract of stores in workerd: a request is answered with the outcomes. */
+/** Runs a part of the contract of stores in workerd, and answers a request with the outcomes. */
 import { memory } from '@postern/storage/memory'
 import { type Bucket, r2 } from '@postern/storage/r2'
 import type { Outcome } from '../../../../test/contracts/outcome.ts'
@@ -10,10 +10,10 @@ import { BOUNDED } from '../../../../test/contracts/blobs/sizes.ts'
 const ground: Ground = { isBrief: true }
 const gaps = { [BOUNDED]: 'workerd tells nobody how much memory it holds' }
 
-/** Buckets that nobody has used. */
+/** Unused buckets. */
 type Env = Readonly<Record<string, Bucket>>
 
-/** Until workerd ends: no bucket is taken twice. */
+/** Counts until workerd ends, so that no bucket is used twice. */
 let taken = 0
 
 function bucketOf(env: Env): Bucket {

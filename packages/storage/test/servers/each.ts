@@ -13,7 +13,7 @@ export interface Each {
   onBoth(what: string, body: Body): void
 }
 
-/** Starts both, swift where it is installed, for the tests of this file. */
+/** Starts both servers for the tests of this file, swift only if it is installed. */
 export function eachServer(): Each {
   const servers: { r2?: S3Server; swift?: S3Server } = {}
   beforeAll(async () => {

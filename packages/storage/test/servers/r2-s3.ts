@@ -6,11 +6,11 @@ import { start } from './started.ts'
 const PROGRAM = join(import.meta.dirname, 'r2-server.ts')
 
 export async function startR2(): Promise<S3Server> {
-  // Its API makes no buckets: all have to be there at the start.
+  // The API creates no buckets, so all must exist at the start.
   const buckets = Array.from({ length: 200 }, (_, index) => `bucket-${index}`)
   const credentials = { accessKeyId: 'postern-tester', secretAccessKey: 'testing' }
   const settings = JSON.stringify({ buckets, credentials })
-  // What the test runner says to node is not for it.
+  // Drops the options that the test runner passes to node.
   const { NODE_OPTIONS: _, ...environment } = process.env
   const started = await start('r2', [process.execPath, PROGRAM, settings], environment)
   const free = buckets.values()

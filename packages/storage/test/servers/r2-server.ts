@@ -1,4 +1,4 @@
-/** Miniflare, the inside of `wrangler dev`, which serves R2's S3 API alone. Ends when standard input does. */
+/** Runs miniflare, which `wrangler dev` uses, with R2's S3 API alone. Ends when standard input ends. */
 import { Miniflare } from 'miniflare'
 
 const settings = JSON.parse(process.argv[2] as string) as {

@@ -1,4 +1,4 @@
-/** S3 servers that others wrote, for tests: they check signatures, and each does some things as only it does. */
+/** S3 servers of other authors, for tests. They check signatures, and each has some behaviour of its own. */
 import { createHash, createHmac } from 'node:crypto'
 import { request } from 'node:http'
 import type { Started } from './started.ts'
@@ -7,7 +7,7 @@ export interface S3Server extends Started {
   readonly name: string
   readonly region: string
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string }
-  /** A bucket that nobody has used. */
+  /** Returns an unused bucket. */
   bucket(): Promise<string>
 }
 
@@ -24,7 +24,7 @@ export interface Asked {
 }
 
 /**
- * A signed request, by other means than the store's: to look behind it, and to do what others do in a bucket.
+ * Sends a signed request without the code of the store, to check its objects, and to act as another user of the bucket.
  *
  * @param path of the bucket or object, with a slash in front, as it has to be in a URL
  */
@@ -65,14 +65,14 @@ export function ask(server: S3Server, method: string, path: string, options: Ask
   })
 }
 
-/** The same, for what has to succeed. @throws with the server's words where it does not. */
+/** Sends a request that must succeed. @throws with the answer of the server if it does not */
 export async function mustAsk(server: S3Server, method: string, path: string, options?: Asked): Promise<Answer> {
   const answer = await ask(server, method, path, options)
   if (answer.status < 300) return answer
   throw new Error(`${server.name}: ${method} ${path}: ${answer.status} ${answer.body}`)
 }
 
-/** The keys of uploads under way. */
+/** Returns the keys of unfinished uploads. */
 export async function uploadsIn(server: S3Server, bucket: string): Promise<string[]> {
   const { body } = await mustAsk(server, 'GET', `/${bucket}`, { query: { uploads: '' } })
   return [...body.matchAll(/<Upload><Key>([^<]*)</g)].map((match) => match[1] as string)

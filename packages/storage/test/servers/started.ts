@@ -1,24 +1,24 @@
-/** Servers that run as processes of their own: they print their endpoint once they are ready, and end when standard input does. */
+/** Servers that run in their own process. They print their endpoint once they are ready, and end when standard input ends. */
 import { type ChildProcess, spawn } from 'node:child_process'
 
 const START_TIMEOUT_MS = 60_000
 const STOP_TIMEOUT_MS = 10_000
-/** What is kept of what one says, to explain a failure. */
+/** How much of a server's output is kept, to explain a failure. */
 const MAX_LOG_LENGTH = 100_000
 
 export interface Started extends AsyncDisposable {
   readonly endpoint: string
-  /** What it said for itself. */
+  /** The output of the server. */
   log(): string
 }
 
-/** @throws with what it said where it does not get ready */
+/** @throws with the output of the server if it does not get ready */
 export async function start(
   name: string,
   [program, ...args]: readonly [string, ...string[]],
   env: NodeJS.ProcessEnv,
 ): Promise<Started> {
-  // Its standard input ends also when this process is killed; nothing else tells it to end, not even a terminal's Ctrl-C.
+  // Its standard input also ends when this process is killed. No other event ends the server, not even Ctrl-C in a terminal.
   const child = spawn(program, args, { env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
   let log = ''

@@ -7,7 +7,7 @@ import { start } from './started.ts'
 
 const PROGRAM = join(import.meta.dirname, 'swift-servers.py')
 
-/** Below which its bucket names become host names. */
+/** The domain below which bucket names become host names. */
 export const SWIFT_DOMAIN = 's3.localhost'
 
 export async function startSwift(): Promise<S3Server> {
