@@ -1,4 +1,4 @@
-/** On Node, listeners and sockets may be the caller's own. */
+/** On Node, the caller may pass its own listeners and sockets. */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { adopt, dial, serve } from '../src/node/index.ts'
 import { ascii, certificate, echo, Hall, hears } from './harness.ts'
 
-test('serves on a listener that the caller made', async () => {
+test('listen serves on a listener that the caller made', async () => {
   const own = createServer()
   const listener = serve(echo, own, { tls: certificate })
   own.listen(0, '127.0.0.1')
@@ -20,11 +20,11 @@ test('serves on a listener that the caller made', async () => {
   expect(own.listening).toBe(false)
 })
 
-test('serves on a TLS listener that the caller made', async () => {
+test('listen serves on a TLS listener that the caller made', async () => {
   const own = createTlsServer(certificate).listen(0, '127.0.0.1')
   await once(own, 'listening')
   const hall = new Hall()
-  // TLS that is there already is not begun again.
+  // TLS has begun already, so it does not begin again.
   const listener = serve(hall, own, { tls: certificate, implicitTls: true })
   const { port } = listener.address
   const client = await dial({ host: '127.0.0.1', port, implicitTls: true, tls: { ca: certificate.cert } })
@@ -35,7 +35,7 @@ test('serves on a TLS listener that the caller made', async () => {
   await listener.close()
 })
 
-test('adopts a socket, also one that was paused and read from before', async () => {
+test('adopt accepts a socket, also one that was paused and read from before', async () => {
   const own = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1')
   await once(own, 'listening')
   const client = connect((own.address() as AddressInfo).port, '127.0.0.1')
@@ -56,7 +56,7 @@ test('adopts a socket, also one that was paused and read from before', async () 
   own.close()
 })
 
-test('adopts a socket that is over', async () => {
+test('adopt accepts a socket that has ended', async () => {
   const own = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
   await once(own, 'listening')
   const { port } = own.address() as AddressInfo

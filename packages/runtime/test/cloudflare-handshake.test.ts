@@ -1,10 +1,10 @@
-/** STARTTLS that comes to nothing, with a socket that is made up: in workerd a peer can't choose what its handshake does. */
+/** Failed STARTTLS, with a fake socket, because a test cannot control a handshake in workerd. */
 import { expect, test } from 'vitest'
 import { openDuplex } from '../src/cloudflare/duplex.ts'
 
 type Socket = Parameters<typeof openDuplex>[0]
 
-/** @param opened When it opens. @param upgraded The socket that STARTTLS makes of it. */
+/** Makes a fake socket. @param opened Resolves when it opens. @param upgraded The socket that STARTTLS returns. */
 function socket(secureTransport: 'starttls' | 'on', opened: Promise<unknown>, upgraded?: Socket): Socket {
   const { readable, writable } = new TransformStream()
   const closed = new Promise<never>(() => {})
@@ -14,8 +14,8 @@ function socket(secureTransport: 'starttls' | 'on', opened: Promise<unknown>, up
 
 test.each([
   ['fails', () => Promise.reject(new Error('no TLS')), 'no TLS'],
-  ['never ends, and is given up', () => new Promise<never>(() => {}), 'given up'],
-])('where the handshake %s, nobody waits for anything', async (_, handshake, reason) => {
+  ['never ends and is abandoned', () => new Promise<never>(() => {}), 'given up'],
+])('if the handshake %s, each pending call rejects', async (_, handshake, reason) => {
   const secured = handshake()
   secured.catch(() => {})
   const clear = socket('starttls', Promise.resolve({}), socket('on', secured))

@@ -1,4 +1,4 @@
-/** `handler` and `accept` in raw workerd: who the peer is, STARTTLS, Durable Objects, service bindings, many at once. */
+/** `handler` and `accept` in raw workerd: the peer's address, STARTTLS, Durable Objects, service bindings, many sessions. */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
@@ -52,7 +52,7 @@ const config :Workerd.Config = (services = [${services.join(',\n')}], sockets = 
 )
 afterAll(() => workerd[Symbol.asyncDispose]())
 
-/** What the Worker's server knows of a message. */
+/** The facts about a message that the Worker's server returns. */
 interface Facts {
   readonly remote: unknown
   readonly isTls: boolean
@@ -78,7 +78,7 @@ class Client {
     return client
   }
 
-  /** The next reply, or what came before the end. */
+  /** Returns the next reply, or the bytes before the end. */
   async reply(): Promise<string> {
     for (;;) {
       const reply = /^(?:\d{3}-.*\r\n)*\d{3} .*\r\n/.exec(this.#unread)?.[0]
@@ -116,7 +116,7 @@ class Client {
 const MESSAGE = new TextEncoder().encode('Subject: workerd\r\n\r\nHello\r\n')
 const NOWHERE = { family: 'unknown', address: '', port: 0 }
 
-test('handler: the peer is who the socket says, and a message is whole', async () => {
+test('handler takes the address of the peer from the socket, and a message arrives whole', async () => {
   const client = await Client.open('worker')
   const { address, port } = client.duplex.local
   const { remote, isTls, size } = await client.send(MESSAGE)
@@ -127,14 +127,14 @@ test('handler: the peer is who the socket says, and a message is whole', async (
   })
 })
 
-test('without the flag there is no STARTTLS', async () => {
+test('the server does not offer STARTTLS without the compatibility flag', async () => {
   const client = await Client.open('worker')
   expect(await client.ask('EHLO client.example')).not.toContain('STARTTLS')
   expect(await client.ask('STARTTLS')).toMatch(/^50/)
   client.duplex.destroy()
 })
 
-test('STARTTLS: offered once, and the session after it is TLS', async () => {
+test('the server offers STARTTLS once, and the session after it is TLS', async () => {
   const client = await Client.open('STARTTLS')
   expect(await client.ask('EHLO client.example')).toContain('STARTTLS')
   expect(await client.ask('STARTTLS')).toMatch(/^220/)
@@ -145,33 +145,36 @@ test('STARTTLS: offered once, and the session after it is TLS', async () => {
   expect(trace).toMatch(/with ESMTPS\s+id /)
 })
 
-// STARTTLS injection (CVE-2011-0411): what came in clear must not be taken for what TLS carried.
-test.each(['STARTTLS\r\nNOOP\r\n', 'STARTTLS\r\n|NOOP\r\n'])('bytes behind STARTTLS: %j', async (text) => {
-  const client = await Client.open('STARTTLS')
-  expect(await client.ask('EHLO client.example')).toContain('STARTTLS')
-  for (const [index, packet] of text.split('|').entries()) {
-    if (index > 0) expect(await client.reply()).toMatch(/^220/)
-    await client.duplex.write(new TextEncoder().encode(packet))
-  }
-  let said = ''
-  try {
-    for (let bytes = await client.duplex.read(); bytes !== null; bytes = await client.duplex.read()) {
-      said += new TextDecoder('latin1').decode(bytes)
+// STARTTLS injection (CVE-2011-0411): bytes that came in clear must not count as bytes that came over TLS.
+test.each(['STARTTLS\r\nNOOP\r\n', 'STARTTLS\r\n|NOOP\r\n'])(
+  'bytes in clear behind STARTTLS are not run as commands: %j',
+  async (text) => {
+    const client = await Client.open('STARTTLS')
+    expect(await client.ask('EHLO client.example')).toContain('STARTTLS')
+    for (const [index, packet] of text.split('|').entries()) {
+      if (index > 0) expect(await client.reply()).toMatch(/^220/)
+      await client.duplex.write(new TextEncoder().encode(packet))
     }
-  } catch {
-    // A reset will do.
-  }
-  expect(said).not.toContain('250')
-})
+    let said = ''
+    try {
+      for (let bytes = await client.duplex.read(); bytes !== null; bytes = await client.duplex.read()) {
+        said += new TextDecoder('latin1').decode(bytes)
+      }
+    } catch {
+      // A reset is fine too.
+    }
+    expect(said).not.toContain('250')
+  },
+)
 
-test('TLS that ended before the Worker, as it is told', async () => {
+test('the session is TLS if the caller says that TLS ended before the Worker', async () => {
   const client = await Client.open('implicit TLS')
   const { isTls, trace } = await client.send(MESSAGE)
   expect(isTls).toBe(true)
   expect(trace).toMatch(/with ESMTPS\s+id /)
 })
 
-test('a socket passed to a Durable Object by RPC: the peer is who it is told, and 10 MiB are whole', async () => {
+test('a socket that is passed to a Durable Object has the given peer, and 10 MiB arrive whole', async () => {
   const client = await Client.open('object')
   const message = pattern(10 * MiB).map((byte) => (byte === 10 || byte === 13 ? 0x20 : byte))
   const { address, port } = client.duplex.local
@@ -183,7 +186,7 @@ test('a socket passed to a Durable Object by RPC: the peer is who it is told, an
   })
 })
 
-test('a service binding: nobody knows the peer, and 10 MiB are whole', async () => {
+test('a socket from a service binding has an unknown peer, and 10 MiB arrive whole', async () => {
   const client = await Client.open('binding')
   const message = pattern(10 * MiB).map((byte) => (byte === 10 || byte === 13 ? 0x20 : byte))
   const { remote, size, sha256 } = await client.send(message)
@@ -194,7 +197,7 @@ test('a service binding: nobody knows the peer, and 10 MiB are whole', async () 
   })
 })
 
-test('1,000 sessions at the same time', async () => {
+test('the Worker serves 1,000 sessions at the same time', async () => {
   const clients = await Promise.all(Array.from({ length: 1_000 }, () => Client.open('worker')))
   const facts = await Promise.all(clients.map((client) => client.send(MESSAGE)))
   expect(facts.filter(({ size }) => size === MESSAGE.byteLength)).toHaveLength(1_000)
@@ -206,14 +209,14 @@ async function dialFromWorker(options: object): Promise<unknown> {
   return answer.json()
 }
 
-test('dial: implicit TLS, by the name that the certificate must have', async () => {
+test('dial makes implicit TLS if the certificate has the right name', async () => {
   const port = workerd.ports['implicit TLS'] ?? 0
   const trusted = { port, implicitTls: true, tls: { servername: 'localhost' } }
   expect(await dialFromWorker(trusted)).toMatchObject({ isTls: true })
   expect(await dialFromWorker({ ...trusted, tls: { servername: 'other.example' } })).not.toHaveProperty('isTls')
 })
 
-test('dial: a port where nobody listens, a server that says nothing, an attempt that is given up', async () => {
+test('dial rejects if no server listens, if the server is silent, and if the caller aborts', async () => {
   const silent = createServer((socket) => socket.resume()).listen(0, '127.0.0.1')
   await once(silent, 'listening')
   const { port } = silent.address() as AddressInfo

@@ -94,7 +94,7 @@ function seen({ subject }: Kind, isDialled: boolean): string {
   return `${isDialled ? 'dialled' : 'accepted'} ${subject}`
 }
 
-/** The contract as it is seen from each end. */
+/** The contract, checked from each end. */
 async function overTcp(kind: TcpKind, { ports }: Workerd): Promise<Outcome[]> {
   const { mode, isUpgraded = false, hasStartTls = false } = kind
   const seenFrom = async (check: string, isDialled: boolean): Promise<Outcome> => {

@@ -1,4 +1,4 @@
-/** As much of SMTP as openssl speaks. No test runner, no runtime. */
+/** The part of SMTP that openssl speaks. Needs no test runner and no certain runtime. */
 import type { Duplex } from '@postern/engine'
 import { ascii } from '../../../test/contracts/duplex/exchange.ts'
 

@@ -10,7 +10,7 @@ const renewed = await selfSigned()
 
 describe.each(PLACES)('%s', (_, place) => {
   describe('certificates are replaced while running', () => {
-    test('new handshakes see the new one; open connections live on; STARTTLS follows', async () => {
+    test('new handshakes and STARTTLS use the new certificate, and open connections go on', async () => {
       const credentials = new TlsCredentials(certificate)
       const listener = await place.listen(echo, { port: 0, host, tls: credentials, implicitTls: true })
       const plain = await open(place, { tls: credentials, implicitTls: false })
@@ -30,7 +30,7 @@ describe.each(PLACES)('%s', (_, place) => {
       expect(await hears(after, 'me too')).toBe(true)
     })
 
-    test('in the middle of a handshake', async () => {
+    test('an update during a handshake applies to the next handshake', async () => {
       const credentials = new TlsCredentials(certificate)
       const { port, hall } = await open(place, { tls: credentials })
       const slow = connect(port, host)

@@ -5,7 +5,7 @@ import { serverHandshake } from '../src/deno/handshake.ts'
 import { selfSigned, TlsCredentials } from '../src/sockets/tls/index.ts'
 
 const HANDSHAKES = 1_000
-/** Begins like a ClientHello, and is none. */
+/** Bytes that begin like a ClientHello but are not one. */
 const garbage = new Uint8Array(311).fill(7)
 garbage.set([22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3])
 const credentials = new TlsCredentials(await selfSigned())

@@ -1,4 +1,4 @@
-/** What is Deno's own: options of TLS that it would pass over without a word. */
+/** Behaviour of Deno alone, such as TLS options that Deno would silently ignore. */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -20,24 +20,24 @@ test.each(refused)('listening refuses %j', async (tls, message) => {
   await expect(deno.listen(new Hall(), options)).rejects.toThrow(message)
 })
 
-test('dialling refuses them too', async () => {
+test('dialling refuses the same options', async () => {
   const options = { port: 1, host: '127.0.0.1', tls: { ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' } }
   await expect(deno.dial(options)).rejects.toThrow(/tls.ciphers: Deno cannot do it/)
 })
 
-test('a shared port wants a flag, and is refused without', async () => {
+test('a shared port is refused without the flag that Deno needs for it', async () => {
   const options = { port: 0, host: '127.0.0.1', reusePort: true }
   await expect(deno.listen(new Hall(), options)).rejects.toMatchObject({ code: 'ENOTSUP' })
 })
 
-test('what Deno does not allow is told, and ends nothing', async () => {
+test('an operation that Deno does not permit rejects, and the program goes on', async () => {
   await expect(deno.listen(new Hall(), { port: 0, host: '127.0.0.2' })).rejects.toMatchObject({ name: 'NotCapable' })
   const listener = await deno.listen(new Hall(), { port: 0, host: '127.0.0.1' })
   await listener.close()
 })
 
-test('a handshake that failed holds no memory', () => {
-  // Deno's own timer held some 12,000 bytes for each, and for two minutes.
+test('a failed handshake holds no memory', () => {
+  // Deno's own timer held about 12,000 bytes for each handshake, for two minutes.
   const program = join(import.meta.dirname, 'deno-handshakes.ts')
   const args = ['run', '--allow-read', '--allow-sys', '--v8-flags=--expose-gc', program]
   expect(Number(execFileSync('deno', args, { encoding: 'utf8' }))).toBeLessThan(3_000)

@@ -8,7 +8,7 @@ import { PLACES } from './places.ts'
 
 const host = '127.0.0.1'
 
-/** Accepts, and says nothing. */
+/** Accepts connections and sends nothing. */
 async function silent(): Promise<number> {
   const sockets = new Set<Socket>()
   const server: Server = createServer((socket) => sockets.add(socket.on('error', () => {})))
@@ -27,10 +27,10 @@ async function echoing(): Promise<number> {
 }
 
 describe.each(PLACES)('%s', (runtime, { dial, openHandles }) => {
-  // OpenSSL and BoringSSL look at a chain from opposite ends.
+  // OpenSSL and BoringSSL check a chain from opposite ends, so their errors differ.
   const untrusted = /^(DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_VERIFY_LEAF_SIGNATURE)$/
 
-  test('nobody there rejects with its code', async () => {
+  test('dialling a port without a listener rejects with the code of the system', async () => {
     await expect(dial({ host, port: 1 })).rejects.toMatchObject({ code: 'ECONNREFUSED' })
     await expect(dial({ port: 1 })).rejects.toMatchObject({ code: 'ECONNREFUSED' })
     await expect(dial({ path: '/nowhere/at/all' })).rejects.toMatchObject({ code: 'ENOENT' })
@@ -45,16 +45,16 @@ describe.each(PLACES)('%s', (runtime, { dial, openHandles }) => {
     await expect(dial(options)).rejects.toThrow(message)
   })
 
-  test('a handshake that never comes takes no longer than allowed, and leaves nothing', async () => {
+  test('a missing handshake rejects at the time limit, and leaves no open socket', async () => {
     const port = await silent()
     const before = openHandles()
     const dialling = dial({ host, port, implicitTls: true, tls: {}, connectTimeoutMs: 100 })
     await expect(dialling).rejects.toMatchObject({ code: 'ETIMEDOUT' })
-    // The server's end is still there.
+    // The server's end is still open.
     await eventually(() => openHandles() <= before + 1, 'openHandles() <= before + 1')
   })
 
-  test('a signal gives the attempt up with its reason', async () => {
+  test('a signal aborts the attempt with its reason', async () => {
     const port = await silent()
     const controller = new AbortController()
     const dialling = dial({ host, port, implicitTls: true, tls: {}, signal: controller.signal })
@@ -63,7 +63,7 @@ describe.each(PLACES)('%s', (runtime, { dial, openHandles }) => {
     await expect(dial({ host, port, signal: controller.signal })).rejects.toBe('changed my mind')
   })
 
-  test('a signal means nothing to a connection that is there', async () => {
+  test('a signal has no effect on an open connection', async () => {
     const controller = new AbortController()
     const client = await dial({
       host,
@@ -77,7 +77,7 @@ describe.each(PLACES)('%s', (runtime, { dial, openHandles }) => {
     await client.end()
   })
 
-  test('a certificate that nobody vouches for is refused, unless told otherwise', async () => {
+  test('an untrusted certificate is refused, unless the options allow it', async () => {
     const port = await echoing()
     await expect(dial({ host, port, implicitTls: true, tls: {} })).rejects.toMatchObject({
       code: expect.stringMatching(untrusted),
@@ -87,7 +87,7 @@ describe.each(PLACES)('%s', (runtime, { dial, openHandles }) => {
     await trusting.end()
   })
 
-  test.runIf(runtime === 'bun')("what Bun's TLS cannot do is refused, not left out", async () => {
+  test.runIf(runtime === 'bun')("options that Bun's TLS does not support are rejected, not ignored", async () => {
     await expect(dial({ host, port: 25, tls: { minDHSize: 2048 } })).rejects.toThrow(/^tls.minDHSize: /)
   })
 

@@ -9,10 +9,10 @@ import { call, host, open } from './tls-harness.ts'
 import { PLACES } from './places.ts'
 
 describe.each(PLACES)('%s', (runtime, place) => {
-  /** On both sides. */
+  /** Counts the open handles on both sides. */
   const handles = (): number => (runtime === 'node' ? openHandles() : openHandles() + place.openHandles())
   describe('handshakes that lead nowhere', () => {
-    test('silent ones are cut off, and cost nothing afterwards', async () => {
+    test('silent clients are cut off, and no handle stays open', async () => {
       const { port, hall, errors } = await open(place, { tls: certificate, handshakeTimeoutMs: 200 })
       const before = handles()
       const silent = Array.from({ length: 50 }, () => connect(port, host).on('error', () => {}))
@@ -25,10 +25,10 @@ describe.each(PLACES)('%s', (runtime, place) => {
       expect(hall.accepted).toEqual([])
     })
 
-    test('slow ones are cut off all the same', async () => {
+    test('slow clients are cut off too', async () => {
       const { port, errors } = await open(place, { tls: certificate, handshakeTimeoutMs: 300 })
       const slow = connect(port, host).on('error', () => {})
-      // The head of a ClientHello of 512 bytes, then zeros, one now and then.
+      // Sends the head of a ClientHello of 512 bytes, then a zero byte now and then.
       slow.write(Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]))
       while (!slow.destroyed) {
         slow.write(Buffer.alloc(1))
@@ -38,7 +38,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
       expect(errors[0]?.message).toMatch(/took longer/)
     })
 
-    test('more than allowed: the oldest gives way, and somebody real comes in', async () => {
+    test('the oldest handshake is closed if there are too many, and a real client gets in', async () => {
       const { port, hall, errors } = await open(place, { tls: certificate, maxHandshakes: 10 })
       const silent = Array.from({ length: 30 }, () => connect(port, host).on('error', () => {}))
       await eventually(
@@ -76,7 +76,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
       for (const socket of [secure, ...flood]) socket.destroy()
     })
 
-    test('who leaves in the middle is gone at once', async () => {
+    test('a client that leaves during the handshake is removed at once', async () => {
       const { port, errors } = await open(place, { tls: certificate })
       const before = handles()
       connect(port, host).end()
@@ -84,7 +84,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
       await eventually(() => errors.length === 2 && handles() <= before, 'errors.length === 2 && handles() <= before')
     })
 
-    test('somebody who speaks no TLS is told to the owner', async () => {
+    test('a client that does not speak TLS is reported to the owner', async () => {
       const { port, hall, errors } = await open(place, { tls: certificate })
       const client = await dial({ host, port })
       await client.write(ascii('EHLO plain.example\r\n'))
@@ -94,11 +94,11 @@ describe.each(PLACES)('%s', (runtime, place) => {
       client.destroy()
     })
 
-    test('closing the listener gives them up', async () => {
+    test('closing the listener ends unfinished handshakes', async () => {
       const hall = new Hall()
       const listener = await place.listen(hall, { port: 0, host, tls: certificate, implicitTls: true })
       const silent = connect(listener.address.port, host).on('error', () => {})
-      // Until the listener has it, it is nobody's.
+      // The listener cannot close a connection that it has not accepted yet.
       await eventually(() => !silent.connecting, '!silent.connecting')
       await sleep(50)
       await listener.close()
@@ -106,7 +106,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
       expect(hall.accepted).toEqual([])
     })
 
-    test('a thousand that are reset leave nothing behind', async () => {
+    test('a thousand clients that reset leave no open handle', async () => {
       const { port, hall } = await open(place, { tls: certificate })
       const before = handles()
       for (let round = 0; round < 10; round++) {
@@ -127,7 +127,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
   })
 
   describe('after the handshake', () => {
-    test('a client that leaves with its last handshake message is seen to leave', async () => {
+    test('a session ends if the client leaves with its last handshake message', async () => {
       const { port, hall } = await open(place, { tls: certificate })
       for (let again = 0; again < 20; again++) {
         const client = connectTls({ port, host, ca: certificate.cert })
@@ -138,7 +138,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
       }
     })
 
-    test('its time limit means nothing any more', async () => {
+    test('the time limit of the handshake does not end the connection', async () => {
       const { port, hall } = await open(place, { tls: certificate, handshakeTimeoutMs: 300 })
       const client = await call(port)
       const accepted = await hall.next()
@@ -147,7 +147,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
       expect(await readText(client)).toBe('still here')
     })
 
-    test('bytes that are no TLS break the connection', async () => {
+    test('bytes that are not TLS break the connection', async () => {
       const { port, hall } = await open(place, { tls: certificate })
       const raw = connect(port, host)
       connectTls({ socket: raw, ca: certificate.cert }).on('error', () => {})
@@ -159,7 +159,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
   })
 
   describe('STARTTLS', () => {
-    test('is there only where there are certificates', async () => {
+    test('is available only with certificates', async () => {
       const { port, hall } = await open(place, { implicitTls: false })
       const client = await dial({ host, port })
       expect((await hall.next()).startTls).toBeUndefined()
@@ -167,7 +167,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
       client.destroy()
     })
 
-    test('replies that are still on their way arrive before the handshake', async () => {
+    test('lets pending replies arrive before the handshake', async () => {
       const { port, hall } = await open(place, { tls: certificate, implicitTls: false })
       const client = await dial({ host, port, tls: { ca: certificate.cert } })
       const accepted = await hall.next()
@@ -186,8 +186,8 @@ describe.each(PLACES)('%s', (runtime, place) => {
       client.destroy()
     })
 
-    // CVE-2011-0411: what was pipelined behind STARTTLS must not be taken for what came under TLS.
-    test('bytes that the kernel already had fail the handshake', async () => {
+    // CVE-2011-0411: bytes that were pipelined behind STARTTLS must not count as bytes that came over TLS.
+    test('fails if the kernel already has bytes in clear', async () => {
       const { port, hall } = await open(place, { tls: certificate, implicitTls: false })
       const client = connect(port, host).on('error', () => {})
       const accepted = await hall.next()
@@ -199,7 +199,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
       await expect(accepted.read()).rejects.toThrow()
     })
 
-    test('a peer that ended cannot become TLS', async () => {
+    test('fails if the peer has ended', async () => {
       const { port, hall } = await open(place, { tls: certificate, implicitTls: false })
       const client = await dial({ host, port, tls: {} })
       const accepted = await hall.next()
@@ -210,7 +210,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
       await closed
     })
 
-    test('a client that refuses our certificate fails both ends, and nothing else', async () => {
+    test('fails at both ends if the client refuses the certificate, and other connections go on', async () => {
       const { port, hall } = await open(place, { tls: certificate, implicitTls: false })
       const client = await dial({ host, port, tls: {} })
       const accepted = await hall.next()

@@ -1,10 +1,10 @@
-/** Shared by the tests of the Node room: a server that takes what comes, and what clients do. */
+/** Shared by the tests of sockets: a server that keeps its connections, and helpers for clients. */
 import type { Duplex } from '@postern/engine'
 import { type Acceptor, selfSigned, type SelfSignedCertificate } from '../src/node/index.ts'
 
 export const certificate: SelfSignedCertificate = await selfSigned()
 
-/** A server that keeps what it accepted, for the test to take. */
+/** A server that keeps accepted connections until the test takes them. */
 export class Hall implements Acceptor {
   readonly #waiting: ((duplex: Duplex) => void)[] = []
   readonly accepted: Duplex[] = []
@@ -24,7 +24,7 @@ export class Hall implements Acceptor {
   }
 }
 
-/** Sends back what comes, until the end. */
+/** Sends back all bytes until the end. */
 export const echo: Acceptor = {
   async accept(duplex) {
     try {
@@ -45,13 +45,13 @@ export async function readText(duplex: Duplex): Promise<string | null> {
   return bytes && new TextDecoder().decode(bytes)
 }
 
-/** Says something and hears it back: the connection lives. */
+/** Checks that the connection works: sends bytes and reads them back. */
 export async function hears(duplex: Duplex, text: string): Promise<boolean> {
   await duplex.write(ascii(text))
   return (await readText(duplex)) === text
 }
 
-/** Sockets and listeners of this process that are open. */
+/** Counts the open sockets and listeners of this process. */
 export function openHandles(): number {
   return process.getActiveResourcesInfo().filter((name) => /^(TCP|TLS|Pipe).*Wrap$/.test(name)).length
 }

@@ -4,7 +4,7 @@ import { pair } from '../src/memory/index.ts'
 import { fromWebStreams, toWebStreams } from '../src/web/index.ts'
 import type { PairKind } from '../../../test/contracts/outcome.ts'
 
-/** Two streams inside the program, crossed. */
+/** Makes two connected ends from streams inside the program. */
 async function transformPair(lingerMs: number): Promise<readonly [Duplex, Duplex]> {
   const there = new TransformStream<Uint8Array, Uint8Array>()
   const back = new TransformStream<Uint8Array, Uint8Array>()
@@ -14,7 +14,7 @@ async function transformPair(lingerMs: number): Promise<readonly [Duplex, Duplex
   ]
 }
 
-/** There and back again: a Duplex as streams, and those as a Duplex. */
+/** Turns a Duplex into streams, and these into a Duplex again. */
 async function roundTripPair(lingerMs: number): Promise<readonly [Duplex, Duplex]> {
   const [near, far] = pair({ lingerMs })
   return [fromWebStreams({ ...toWebStreams(near), lingerMs }), fromWebStreams({ ...toWebStreams(far), lingerMs })]

@@ -18,7 +18,7 @@ afterAll(() => rm(directory, { recursive: true }))
 
 describe.each(PLACES)('%s', (runtime, place) => {
   const { listen } = place
-  /** On both sides. */
+  /** Counts the open handles on both sides. */
   const handles = (): number => (runtime === 'node' ? openHandles() : openHandles() + place.openHandles())
   /** Of a Unix socket. */
   const pathOf = (name: string): string => join(directory, `${runtime} ${name}`)
@@ -30,13 +30,13 @@ describe.each(PLACES)('%s', (runtime, place) => {
     return { hall, address: listener.address, close: () => listener.close() }
   }
 
-  test('says the real port', async () => {
+  test('the listener has the real port', async () => {
     const { address } = await open({ port: 0, host: '127.0.0.1' })
     expect(address).toEqual({ family: 'ipv4', address: '127.0.0.1', port: expect.any(Number) })
     expect(address.port).toBeGreaterThan(0)
   })
 
-  test('takes IPv4 and IPv6 where no host is named, and tells them apart', async () => {
+  test('a listener without a host accepts IPv4 and IPv6, and distinguishes them', async () => {
     const { hall, address } = await open({ port: 0 })
     const { port } = address
     const four = await dial({ host: '127.0.0.1', port })
@@ -49,15 +49,15 @@ describe.each(PLACES)('%s', (runtime, place) => {
     six.destroy()
   })
 
-  test('a port in use rejects with its code', async () => {
+  test('listening on a used port rejects with the code of the system', async () => {
     const { address } = await open({ port: 0, host: '127.0.0.1' })
     await expect(listen(new Hall(), { port: address.port, host: '127.0.0.1' })).rejects.toMatchObject({
       code: 'EADDRINUSE',
     })
   })
 
-  // On Deno it takes --unstable-net, which places.ts gives; deno.test.ts has what happens without.
-  test('reusePort: listeners share a port, if all of them say so', async () => {
+  // Deno needs --unstable-net, which places.ts passes. deno.test.ts tests Deno without it.
+  test('listeners share a port if all of them set reusePort', async () => {
     const { address } = await open({ port: 0, host: '127.0.0.1', reusePort: true })
     const where = { port: address.port, host: '127.0.0.1' }
     await expect(listen(new Hall(), where)).rejects.toMatchObject({ code: 'EADDRINUSE' })
@@ -66,11 +66,11 @@ describe.each(PLACES)('%s', (runtime, place) => {
     await expect(listen(new Hall(), { path: pathOf('shared'), reusePort: true })).rejects.toThrow(/not for a path/)
   })
 
-  test.runIf(runtime === 'bun')('backlog: Bun cannot, and says so', async () => {
+  test.runIf(runtime === 'bun')('Bun rejects the option backlog, which it does not support', async () => {
     await expect(listen(new Hall(), { port: 0, backlog: 16 })).rejects.toThrow(/^backlog: /)
   })
 
-  test('two hundred connections at once, each with its own bytes', async () => {
+  test('two hundred concurrent connections each get their own bytes', async () => {
     const listener = await listen(echo, { port: 0, host: '127.0.0.1' })
     onTestFinished(() => listener.close())
     const { port } = listener.address
@@ -80,7 +80,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
     await Promise.all(clients.map((client) => client.end()))
   })
 
-  test('an address that is not ours rejects with its code', async () => {
+  test('listening on a foreign address rejects with the code of the system', async () => {
     await expect(listen(new Hall(), { port: 0, host: '192.0.2.254' })).rejects.toMatchObject({ code: 'EADDRNOTAVAIL' })
   })
 
@@ -95,7 +95,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
     await expect(listen(new Hall(), options)).rejects.toThrow(message)
   })
 
-  test('after close the port is free, nobody new comes in, and who is in stays', async () => {
+  test('after close the port is free, new connections are refused, and open ones stay', async () => {
     const listener = await listen(echo, { port: 0, host: '127.0.0.1' })
     const { port } = listener.address
     const client = await dial({ host: '127.0.0.1', port })
@@ -110,7 +110,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
     await next.close()
   })
 
-  test('a Unix socket: served, and its file gone after close', async () => {
+  test('a Unix socket is served, and its file is removed after close', async () => {
     const path = pathOf('plain')
     const { hall, address, close } = await open({ path })
     expect(address).toEqual({ family: 'unix', address: path, port: 0 })
@@ -124,7 +124,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
     expect(existsSync(path)).toBe(false)
   })
 
-  test('a Unix socket that a dead process left is replaced', async () => {
+  test('a Unix socket of a dead process is replaced', async () => {
     const path = pathOf('stale')
     const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => console.log('up'))`
     const child = spawn(process.execPath, ['-e', script])
@@ -138,21 +138,21 @@ describe.each(PLACES)('%s', (runtime, place) => {
     client.destroy()
   })
 
-  test('a Unix socket that somebody answers on is theirs', async () => {
+  test('a Unix socket of a live process is not replaced', async () => {
     const path = pathOf('living')
     await open({ path })
     await expect(listen(new Hall(), { path })).rejects.toMatchObject({ code: 'EADDRINUSE' })
     ;(await dial({ path })).destroy()
   })
 
-  test('a plain file is never taken for a stale socket', async () => {
+  test('a plain file is never replaced', async () => {
     const path = pathOf('file')
     await writeFile(path, 'precious')
     await expect(listen(new Hall(), { path })).rejects.toMatchObject({ code: 'EADDRINUSE' })
     expect(existsSync(path)).toBe(true)
   })
 
-  test('a peer that ends first is still written to', async () => {
+  test('a peer that ends first still gets the bytes written later', async () => {
     const { hall, address } = await open({ port: 0, host: '127.0.0.1' })
     const client = connect({ port: address.port, host: '127.0.0.1', allowHalfOpen: true })
     client.end('QUIT')
@@ -184,12 +184,12 @@ describe.each(PLACES)('%s', (runtime, place) => {
     expect(failed).toEqual([])
   })
 
-  test('a peer that never reads does not keep a connection that has ended', async () => {
+  test('a connection that has ended closes even if the peer never reads', async () => {
     const { hall, address } = await open({ port: 0, host: '127.0.0.1', lingerMs: 300 })
     const client = connect({ port: address.port, host: '127.0.0.1' }).pause()
     const accepted = await hall.next()
     let waiting: void | Promise<void> = undefined
-    // What the kernel does not take stays with us.
+    // Bytes that the kernel does not accept stay in the process.
     for (let chunks = 0; chunks < 512; chunks++) {
       waiting = accepted.write(new Uint8Array(65_536))
       if (waiting === undefined) continue
@@ -201,7 +201,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
     client.destroy()
   })
 
-  test('a thousand connections that are reset leave nothing behind', async () => {
+  test('a thousand connections that are reset leave no open handle', async () => {
     const seen = { accepted: 0, over: 0 }
     const listener = await listen(
       {
@@ -224,7 +224,7 @@ describe.each(PLACES)('%s', (runtime, place) => {
     async function reset(round: number): Promise<void> {
       const client = connect(port, '127.0.0.1').on('error', () => {})
       await once(client, 'connect')
-      // In the backlog, in the greeting, and in the middle of a command.
+      // The resets come in the backlog, in the greeting, and in the middle of a command.
       if (round % 3 === 1) await Promise.race([once(client, 'data'), once(client, 'close')])
       if (round % 3 === 2) client.write('EHLO')
       client.resetAndDestroy()

@@ -1,4 +1,4 @@
-/** openssl as a client: it sends its ClientHello as soon as it sees our reply, and checks certificates by its own rules. */
+/** openssl as a client. It sends its ClientHello as soon as it gets the reply, and checks certificates by its own rules. */
 import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -38,7 +38,7 @@ describe.each(PLACES)('%s', (_, place) => {
   testEach('STARTTLS', async (version) => {
     const listener = await place.converse({ port: 0, host: '127.0.0.1', tls: certificate })
     onTestFinished(() => listener.close())
-    // Its ClientHello follows our 220 at once: one that was lost would hang here.
+    // openssl sends its ClientHello right after the 220. If it were lost, the test would hang here.
     for (let again = 0; again < 5; again++) {
       const output = await client(listener.address.port, ['-starttls', 'smtp', `-${version}`])
       expect(output).toContain('Verification: OK')

@@ -1,4 +1,4 @@
-/** The runtimes whose sockets the tests here look at. */
+/** The runtimes whose sockets these tests check. */
 import type { Duplex } from '@postern/engine'
 import { afterAll } from 'vitest'
 import * as node from '../src/node/index.ts'
@@ -6,7 +6,7 @@ import { converse } from './converse.ts'
 import { openHandles } from './harness.ts'
 import { type Place, startRemote } from './remote.ts'
 
-/** Node's sockets are looked at in this process. */
+/** The tests use Node's sockets in this process. */
 const here: Place = {
   ...node,
   converse: (options) => node.listen({ accept: converse }, options),

@@ -1,4 +1,4 @@
-/** Starts programs that report outcomes, in whatever runtime, and tests what they report. */
+/** Starts programs that report outcomes, in any runtime, and makes tests of the outcomes. */
 import { spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -6,13 +6,13 @@ import { beforeAll, describe, expect, test, type TestContext } from 'vitest'
 import { skipFor } from '../../../test/kit/need.ts'
 import type { Outcome, Row } from '../../../test/contracts/outcome.ts'
 
-/** Where `pnpm test` finds what its matrix is made of. */
+/** The directory in which `pnpm test` finds the columns of its matrix. */
 const MATRIX = resolve(import.meta.dirname, '../../../test/.cache/matrix')
 
-/** Longer than a program may take, on a machine that is busy with others. */
+/** Longer than a program takes on a busy machine. */
 const SUITE_TIMEOUT_MS = 600_000
 
-/** Runs the command to its end. Rejects where it reports nothing, breaks, or takes longer than `timeoutMs`. */
+/** Runs the command to its end. Rejects if it reports nothing, fails, or takes longer than `timeoutMs`. */
 export async function outcomesOf(command: readonly [string, ...string[]], timeoutMs: number): Promise<Outcome[]> {
   const [program, ...args] = command
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
@@ -37,7 +37,7 @@ export async function outcomesOf(command: readonly [string, ...string[]], timeou
 export interface Suite {
   readonly suite: string
   readonly runtime: string
-  /** All that it looks at: a test for each. */
+  /** All checks of the suite. Each is a test. */
   readonly rows: readonly Row[]
   run(): Promise<readonly Outcome[]>
 }

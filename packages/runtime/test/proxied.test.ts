@@ -9,7 +9,7 @@ import { sleep } from '../../../test/kit/waiting.ts'
 import { connectBehindProxy, HEADER, type Sending } from './proxied.ts'
 import { host, open } from './tls-harness.ts'
 
-/** Reads the header; gives what came behind it. */
+/** Reads the header, and returns the bytes behind it. */
 async function readHeader(duplex: Duplex): Promise<Uint8Array> {
   let bytes = Buffer.alloc(0)
   while (bytes.byteLength < HEADER.length) {
@@ -42,7 +42,7 @@ const sendings: Record<string, Sending> = {
 }
 
 describe.each(PLACES)('%s', (_, place) => {
-  test.each(Object.entries(sendings))('header and ClientHello %s', async (how, send) => {
+  test.each(Object.entries(sendings))('the handshake works with header and ClientHello %s', async (how, send) => {
     const { port, hall } = await open(place, { tls: certificate, implicitTls: false })
     const client = connectBehindProxy(port, host, certificate.cert, send)
     onTestFinished(() => void client.destroy())
@@ -59,7 +59,7 @@ describe.each(PLACES)('%s', (_, place) => {
     expect(String(await once(client, 'data'))).toBe('hello yourself')
   })
 
-  test('what is no TLS fails the handshake, and is never read as SMTP', async () => {
+  test('bytes that are not TLS fail the handshake, and are never read as SMTP', async () => {
     const { port, hall } = await open(place, { tls: certificate, implicitTls: false })
     const client = await dial({ host, port })
     onTestFinished(() => client.destroy())
@@ -70,7 +70,7 @@ describe.each(PLACES)('%s', (_, place) => {
     await expect(accepted.read()).rejects.toThrow()
   })
 
-  test('implicit TLS behind a proxy is left to the server, which is told', async () => {
+  test('listen leaves implicit TLS behind a proxy to the server, and tells it', async () => {
     const seen = Promise.withResolvers<[Duplex, SessionOverrides | undefined]>()
     const overrides = { authRequired: true, proxyProtocol: { trusted: addressRanges(['127.0.0.1']) } }
     const listener = await place.listen(

@@ -5,14 +5,14 @@ import { connect as connectTls, type TLSSocket } from 'node:tls'
 
 export const HEADER = 'PROXY TCP4 192.0.2.7 192.0.2.1 4711 465\r\n'
 
-/** How the header and the ClientHello go over the wire: puts them there piece by piece. */
+/** Writes the header and the ClientHello piece by piece. */
 export type Sending = (
   header: Uint8Array,
   clientHello: Uint8Array,
   write: (bytes: Uint8Array) => void,
 ) => void | Promise<void>
 
-/** TLS behind a header. */
+/** Makes TLS behind a header. */
 export function connectBehindProxy(port: number, host: string, ca: string, send: Sending): TLSSocket {
   const raw = connect({ port, host, noDelay: true })
   let isFirst = true

@@ -1,6 +1,6 @@
 /**
  * Listens and dials in the runtime that runs this, `node`, `deno run -A` or `bun run`, for a test that runs elsewhere.
- * Told what to do, and tells what came of it, in lines of JSON. `remote.ts` is the other side.
+ * It reads its orders and writes the results as lines of JSON. `remote.ts` is the other side.
  */
 import type { Duplex, Listener } from '@postern/engine'
 import process from 'node:process'

@@ -1,6 +1,6 @@
 /**
- * The sockets of another runtime, for a test in this process: a program in that runtime listens and dials, and each of its
- * connections has a stand-in here. What `Duplex` may answer at once is a promise here.
+ * The sockets of another runtime, for a test in this process. A program in that runtime listens and dials, and each of its
+ * connections has a proxy object here. Calls that `Duplex` may answer at once always return a promise here.
  */
 import type { Duplex, Endpoint, Listener, SessionOverrides, TlsInfo } from '@postern/engine'
 import { spawn } from 'node:child_process'
@@ -16,18 +16,18 @@ import { TlsCredentials, type TlsOptions } from '../src/sockets/tls/index.ts'
 export interface Place {
   listen(server: Acceptor, options: ListenOptions): Promise<Listener>
   dial(options: DialOptions): Promise<Duplex>
-  /** Listens, and serves what comes by itself, in its own time. */
+  /** Listens, and serves the connections without the test. */
   converse(options: ListenOptions): Promise<Listener>
-  /** What was begun here is under way there: a handshake, new certificates. */
+  /** Waits until the program has begun what the test asked for: a handshake, new certificates. */
   settled(): Promise<void>
   /** Begins TLS after `send` has sent, in a turn of the event loop in which nothing can have been received. */
   startTlsAfter(duplex: Duplex, send: () => void): Promise<unknown>
-  /** Sockets and listeners that are open there. */
+  /** Counts the open sockets and listeners of the program. */
   openHandles(): number
   close(): void
 }
 
-/** What the program is asked to do. */
+/** An order for the program. */
 export interface Call {
   readonly id: number
   readonly name:
@@ -49,26 +49,26 @@ export interface Call {
   /** A listener whose connections are served there. */
   readonly converses?: boolean
   readonly bytes?: string | undefined
-  /** Of an abort; given with 'dial', it came before. */
+  /** The reason of an abort. With 'dial', the abort came before. */
   readonly reason?: unknown
-  /** The program stands still for so long before it does it. */
+  /** The program blocks for so long before it obeys. */
   readonly busyMs?: number
 }
 
-/** What came of a call. */
+/** The result of a call. */
 export interface Answer {
   readonly id: number
   readonly result?: unknown
   readonly error?: Facts
 }
 
-/** What happened there. */
+/** An event in the program. */
 export type Told = { readonly listener: number } & (
   | { readonly event: 'accept'; readonly duplex: DuplexFacts; readonly overrides: SessionOverrides | undefined }
   | { readonly event: 'error'; readonly error: Facts; readonly remote: Endpoint | undefined }
 )
 
-/** Of an error. */
+/** The parts of an error. */
 export interface Facts {
   readonly name: string
   readonly message: string
@@ -165,7 +165,7 @@ export function startRemote(command: readonly [string, ...string[]]): Place {
   }
 }
 
-/** Tells of updates to come. */
+/** Notifies about later updates. */
 function follow(credentials: TlsCredentials, tell: (options: TlsOptions) => void): void {
   const update = credentials.update.bind(credentials)
   credentials.update = (options) => {
@@ -189,7 +189,7 @@ class RemoteDuplex implements Duplex {
     this.tls = facts.tls
     this.#ask = (name, bytes) => {
       const answer = ask(name, { duplex: facts.number, bytes: bytes && Buffer.from(bytes).toString('base64') })
-      // Who does not wait for it need not hear of it.
+      // A caller that does not wait for the result must not get an unhandled rejection.
       answer.catch(() => {})
       return answer
     }
@@ -225,14 +225,14 @@ function errorOf({ message, ...facts }: Facts): Error {
   return Object.assign(new Error(message), facts)
 }
 
-/** Counted by the system: no runtime but Node tells of them. */
+/** Counts them through the system, because only Node can count its own. */
 function openSockets(pid: number | undefined): number {
   const directory = `/proc/${pid}/fd`
   return readdirSync(directory).filter((name) => {
     try {
       return readlinkSync(`${directory}/${name}`).startsWith('socket:')
     } catch {
-      // Closed in between.
+      // The socket was closed meanwhile.
       return false
     }
   }).length

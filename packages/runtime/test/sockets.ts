@@ -15,7 +15,7 @@ interface Dialled {
   readonly tls: { readonly ca: string }
 }
 
-/** What a server runtime's folder exports for connections. */
+/** The exports of a server runtime's folder that concern connections. */
 export interface Sockets {
   listen(server: Acceptor, options: ListenOptions): Promise<Listener>
   dial(options: Dialled): Promise<Duplex>

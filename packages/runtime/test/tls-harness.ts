@@ -8,11 +8,11 @@ import type { Place } from './remote.ts'
 
 export const host = '127.0.0.1'
 
-/** A listener that is looked at. */
+/** A listener under test. */
 export interface Opened {
   readonly port: number
   readonly hall: Hall
-  /** What the listener told of. */
+  /** The errors that the listener reported. */
   readonly errors: { message: string; remote: Endpoint | undefined }[]
 }
 
@@ -36,7 +36,7 @@ export async function call(port: number, tls: DialTlsOptions = { ca: certificate
   return duplex
 }
 
-/** The SHA-256 that a handshake tells of. */
+/** Returns the SHA-256 of a certificate, as a handshake reports it. */
 export function fingerprint({ cert }: { cert: string }): string {
   return new X509Certificate(cert).fingerprint256.replaceAll(':', '').toLowerCase()
 }

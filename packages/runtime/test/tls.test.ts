@@ -11,7 +11,7 @@ import { PLACES } from './places.ts'
 const trusted = await selfSigned({ hosts: ['trusted'] })
 const stranger = await selfSigned({ hosts: ['stranger'] })
 
-/** A client of Node's own, which can take up sessions. */
+/** Connects with Node's own client, which can resume sessions. */
 function client(options: ConnectionOptions): TLSSocket {
   const socket = connectTls(options)
   onTestFinished(() => void socket.destroy())
@@ -38,7 +38,7 @@ describe.each(PLACES)('%s', (_, place) => {
       })
     })
 
-    test('TLS 1.1 is refused', async () => {
+    test('a client with TLS 1.1 is refused', async () => {
       const { port, errors } = await open(place, { tls: certificate })
       const old = {
         ca: certificate.cert,
@@ -117,14 +117,14 @@ describe.each(PLACES)('%s', (_, place) => {
     const ca = certificate.cert
     const asked = { ...certificate, ca: trusted.cert }
 
-    test('none: nobody is asked', async () => {
+    test('none does not ask clients for a certificate', async () => {
       const { port, hall } = await open(place, { tls: asked })
       await call(port, { ca, ...trusted })
       expect((await hall.next()).tls?.peerCertificate).toBeUndefined()
     })
 
     test.each(['TLSv1.2', 'TLSv1.3'] as const)(
-      'request, %s: anybody comes in, and is told apart',
+      'request, %s: accepts each client, and distinguishes trusted certificates',
       async (maxVersion) => {
         const { port, hall } = await open(place, { tls: { ...asked, clientCertificates: 'request' } })
         await call(port, { ca, maxVersion })
@@ -141,8 +141,8 @@ describe.each(PLACES)('%s', (_, place) => {
       },
     )
 
-    // Deno calls the certificate of every session that is taken up trusted.
-    test.each(['TLSv1.2', 'TLSv1.3'] as const)('request, %s: a session that is taken up changes nothing', async (v) => {
+    // Deno calls the certificate of every resumed session trusted.
+    test.each(['TLSv1.2', 'TLSv1.3'] as const)('request, %s: a resumed session gives the same result', async (v) => {
       const { port, hall } = await open(place, { tls: { ...asked, clientCertificates: 'request' } })
       for (const [identity, verified] of [
         [trusted, true],
@@ -163,25 +163,28 @@ describe.each(PLACES)('%s', (_, place) => {
       }
     })
 
-    test.each(['TLSv1.2', 'TLSv1.3'] as const)('require, %s: only who is known comes in', async (maxVersion) => {
-      const { port, hall, errors } = await open(place, { tls: { ...asked, clientCertificates: 'require' } })
-      // A client of TLS 1.3 is done before the server has looked at its certificate.
-      for (const tls of [
-        { ca, maxVersion },
-        { ca, maxVersion, ...stranger },
-      ]) {
-        const outcome = await call(port, tls)
-          .then((client) => client.read())
-          .catch(() => null)
-        expect(outcome).toBeNull()
-      }
-      await eventually(() => errors.length === 2, 'errors.length === 2')
-      await call(port, { ca, maxVersion, ...trusted })
-      expect((await hall.next()).tls?.peerCertificate?.fingerprint).toBe(fingerprint(trusted))
-      expect(hall.accepted).toEqual([])
-    })
+    test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+      'require, %s: accepts only clients with a trusted certificate',
+      async (maxVersion) => {
+        const { port, hall, errors } = await open(place, { tls: { ...asked, clientCertificates: 'require' } })
+        // A client of TLS 1.3 finishes before the server has checked its certificate.
+        for (const tls of [
+          { ca, maxVersion },
+          { ca, maxVersion, ...stranger },
+        ]) {
+          const outcome = await call(port, tls)
+            .then((client) => client.read())
+            .catch(() => null)
+          expect(outcome).toBeNull()
+        }
+        await eventually(() => errors.length === 2, 'errors.length === 2')
+        await call(port, { ca, maxVersion, ...trusted })
+        expect((await hall.next()).tls?.peerCertificate?.fingerprint).toBe(fingerprint(trusted))
+        expect(hall.accepted).toEqual([])
+      },
+    )
 
-    test('over STARTTLS too', async () => {
+    test('are required over STARTTLS too', async () => {
       const { port, hall } = await open(place, { tls: { ...asked, clientCertificates: 'require' }, implicitTls: false })
       for (const [identity, isWelcome] of [
         [{}, false],
@@ -200,7 +203,7 @@ describe.each(PLACES)('%s', (_, place) => {
     })
   })
 
-  test('ALPN: answered where it was asked for', async () => {
+  test('the server answers ALPN if the client asks for it', async () => {
     const { port, hall, errors } = await open(place, { tls: { ...certificate, alpn: ['smtp'] } })
     const client = await call(port, { ca: certificate.cert, ALPNProtocols: ['smtp'] })
     await hall.next()
@@ -214,7 +217,7 @@ describe.each(PLACES)('%s', (_, place) => {
     expect((await call(port)).tls?.protocol).toBe('TLSv1.2')
   })
 
-  test('a key with a passphrase', async () => {
+  test('a listener accepts a key with a passphrase', async () => {
     const passphrase = 'open sesame'
     const exported = createPrivateKey(certificate.key).export({
       type: 'pkcs8',

@@ -1,4 +1,4 @@
-/** What the contract of Duplex does not say of Web streams: the streams that are made, and streams that misbehave. */
+/** Tests of Web streams beyond the contract of Duplex: the streams that toWebStreams makes, and streams that misbehave. */
 import { expect, test } from 'vitest'
 import { pair } from '../src/memory/index.ts'
 import { FillingReader, fillingReader } from '../src/web/filling.ts'
@@ -7,14 +7,14 @@ import { ascii, crossing, fill, MiB } from '../../../test/contracts/duplex/excha
 
 const lingerMs = 1_000
 
-test('toWebStreams: nothing is pulled that nobody wants, and a writer that waits is seen', async () => {
+test('toWebStreams reads nothing before the consumer asks, and shows back-pressure to the writer', async () => {
   const [near, far] = pair({ lingerMs })
   const { readable, writable } = toWebStreams(near)
   const { written } = await fill(far)
   expect(written).toBeLessThan(MiB)
   const writer = writable.getWriter()
   expect(writer.desiredSize).toBe(1)
-  // Nobody reads at the far end, where 64 KiB fit.
+  // The far end does not read, and buffers 64 KiB.
   void writer.write(new Uint8Array(100_000)).catch(() => {})
   await crossing()
   expect(writer.desiredSize).toBe(0)
@@ -22,7 +22,7 @@ test('toWebStreams: nothing is pulled that nobody wants, and a writer that waits
   far.destroy()
 })
 
-test('toWebStreams: chunks stay as they are', async () => {
+test('toWebStreams does not change chunks after it gave them', async () => {
   const shared = ascii('first')
   const [near, far] = pair({ lingerMs, chunkBytes: 3 })
   const reader = toWebStreams(near).readable.getReader()
@@ -33,7 +33,7 @@ test('toWebStreams: chunks stay as they are', async () => {
   expect((await reader.read()).value).toEqual(ascii('st'))
 })
 
-test('toWebStreams: a view is filled (BYOB), and given back at the end', async () => {
+test('toWebStreams fills a view (BYOB), and returns it at the end', async () => {
   const [near, far] = pair({ lingerMs })
   const reader = toWebStreams(near).readable.getReader({ mode: 'byob' })
   await far.write(ascii('hello'))
@@ -45,7 +45,7 @@ test('toWebStreams: a view is filled (BYOB), and given back at the end', async (
   expect({ done, byteLength: rest?.byteLength }).toEqual({ done: true, byteLength: 0 })
 })
 
-test('toWebStreams: closing the writable sends the end at once, and the readable goes on', async () => {
+test('toWebStreams sends the end at once when the writable closes, and the readable goes on', async () => {
   const [near, far] = pair({ lingerMs })
   const { readable, writable } = toWebStreams(near)
   await writable.close()
@@ -57,14 +57,14 @@ test('toWebStreams: closing the writable sends the end at once, and the readable
   expect(chunks).toEqual([ascii('answer')])
 })
 
-test.each(['cancel', 'abort'] as const)('toWebStreams: %s destroys the connection', async (how) => {
+test.each(['cancel', 'abort'] as const)('toWebStreams destroys the connection on %s', async (how) => {
   const [near, far] = pair({ lingerMs })
   const { readable, writable } = toWebStreams(near)
   await (how === 'cancel' ? readable.cancel() : writable.abort())
   await expect(far.read()).rejects.toThrow('reset')
 })
 
-test('toWebStreams: a connection that breaks is an error of the readable', async () => {
+test('toWebStreams errors the readable if the connection breaks', async () => {
   const [near, far] = pair({ lingerMs })
   const { readable } = toWebStreams(near)
   const reading = readable.getReader().read()
@@ -72,13 +72,13 @@ test('toWebStreams: a connection that breaks is an error of the readable', async
   await expect(reading).rejects.toThrow('reset')
 })
 
-test('toWebStreams: what is written must be bytes', async () => {
+test('toWebStreams rejects a write of anything but bytes', async () => {
   const [near] = pair({ lingerMs })
   const writer = toWebStreams(near).writable.getWriter()
   await expect(writer.write('text' as unknown as Uint8Array)).rejects.toThrow('a chunk is not a Uint8Array')
 })
 
-test('fromWebStreams: a readable of anything but bytes breaks the connection, and both streams hear of it', async () => {
+test('fromWebStreams breaks the connection and errors both streams if the readable gives anything but bytes', async () => {
   let isCancelled = false
   let isAborted = false
   const duplex = fromWebStreams({
@@ -92,7 +92,7 @@ test('fromWebStreams: a readable of anything but bytes breaks the connection, an
   expect({ isCancelled, isAborted }).toEqual({ isCancelled: true, isAborted: true })
 })
 
-test('fromWebStreams: a chunk of nothing is not an answer', async () => {
+test('fromWebStreams does not answer a read with an empty chunk', async () => {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
   const duplex = fromWebStreams({ readable, writable: new WritableStream() })
   const writer = writable.getWriter()
@@ -103,7 +103,7 @@ test('fromWebStreams: a chunk of nothing is not an answer', async () => {
   duplex.destroy()
 })
 
-test('fromWebStreams: nothing is pulled past the bound, whatever the stream would give', async () => {
+test('fromWebStreams buffers no more than its limit, however much the stream has', async () => {
   let pulled = 0
   const duplex = fromWebStreams({
     readable: new ReadableStream({
@@ -114,20 +114,20 @@ test('fromWebStreams: nothing is pulled past the bound, whatever the stream woul
     }),
     writable: new WritableStream(),
   })
-  // Microtasks are all that it takes.
+  // The stream needs only microtasks.
   await new Promise((resolve) => setTimeout(resolve, 50))
   expect(pulled * 1_000).toBeLessThan(70_000)
   duplex.destroy()
 })
 
-test('fromWebStreams: streams that are locked, and a time that is none, are refused', () => {
+test('fromWebStreams rejects locked streams and an invalid time', () => {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
   expect(() => fromWebStreams({ readable, writable, lingerMs: -1 })).toThrow(RangeError)
   readable.getReader()
   expect(() => fromWebStreams({ readable, writable })).toThrow(TypeError)
 })
 
-/** Gives what it is told to, and notes how large the buffers are that it is to fill. */
+/** Gives the bytes that the test sets, and records the sizes of the buffers that it has to fill. */
 function meteredStream(sizes: readonly number[]): { stream: ReadableStream<Uint8Array>; rooms: number[] } {
   const rooms: number[] = []
   let left = [...sizes]
@@ -148,7 +148,7 @@ function meteredStream(sizes: readonly number[]): { stream: ReadableStream<Uint8
   return { stream: stream as ReadableStream<Uint8Array>, rooms }
 }
 
-test('FillingReader: buffers grow while they are filled, and a little holds no large one', async () => {
+test('FillingReader grows its buffer while reads fill it, and does not hold a large one for a few bytes', async () => {
   const KiB = 1_024
   const { stream, rooms } = meteredStream([MiB, MiB, MiB, MiB, 20 * KiB, 10 * KiB, 100, 100, 4 * KiB, 16 * KiB])
   const reader = new FillingReader(stream)
@@ -169,14 +169,14 @@ test('FillingReader: buffers grow while they are filled, and a little holds no l
   ])
 })
 
-test('fillingReader: what is no byte stream is read as it gives itself, and what is locked not at all', async () => {
+test('fillingReader reads other streams than byte streams chunk by chunk, and rejects a locked one', async () => {
   const chunk = ascii('as it is')
   const stream = new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(chunk) })
   expect((await fillingReader(stream).read()).value).toBe(chunk)
   expect(() => fillingReader(stream)).toThrow(TypeError)
 })
 
-test('FillingReader: what was given stays as it is, also where its buffer is used again', async () => {
+test('FillingReader does not change given bytes when it uses their buffer again', async () => {
   const [near, far] = pair({ lingerMs })
   const reader = new FillingReader(toWebStreams(near).readable)
   await far.write(ascii('first'))

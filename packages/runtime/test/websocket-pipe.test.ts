@@ -1,4 +1,4 @@
-/** What an end of a pipe says to the other, frame by frame, and what it does where the other one breaks the rules. */
+/** The frames that one end of a pipe sends to the other, and its reaction if the other end breaks the rules. */
 import type { Duplex, Endpoint } from '@postern/engine'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -13,7 +13,7 @@ const local: Endpoint = { family: 'ipv4', address: '192.0.2.1', port: 25 }
 const tls = { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' }
 const FRAME = 32_768
 
-/** A WebSocket whose other end is the test. */
+/** A WebSocket with the test at its other end. */
 class FakeSocket implements WebSocketLike {
   readyState = 1
   binaryType = 'blob'
@@ -40,14 +40,14 @@ class FakeSocket implements WebSocketLike {
     for (const listener of this.#listeners.get(type) ?? []) listener(event)
   }
 
-  /** The peer sends text, a message, or so many bytes. */
+  /** Delivers text, a message, or so many bytes from the peer. */
   receive(frame: string | object | number): void {
     if (frame instanceof Uint8Array) return this.emit('message', { data: frame.slice().buffer })
     if (typeof frame === 'number') return this.emit('message', { data: new ArrayBuffer(frame) })
     this.emit('message', { data: typeof frame === 'string' ? frame : JSON.stringify(frame) })
   }
 
-  /** What was sent since the last time. */
+  /** Returns the frames that were sent since the last call. */
   take(): unknown[] {
     return this.sent.splice(0)
   }
@@ -58,7 +58,7 @@ function server(canStartTls = false): { socket: FakeSocket; duplex: Duplex } {
   return { socket, duplex: acceptPipe(socket, { remote, local, canStartTls, submission: false }, { lingerMs: 200 }) }
 }
 
-/** The front's end, and the client in front of it, whose TLS is pretended. */
+/** The front's end, and a fake client of the front whose TLS is simulated. */
 function front(): { socket: FakeSocket; client: Duplex; over: Promise<Error | undefined>; handshakes: Uint8Array[] } {
   const socket = new FakeSocket()
   const handshakes: Uint8Array[] = []
@@ -83,7 +83,7 @@ function front(): { socket: FakeSocket; client: Duplex; over: Promise<Error | un
 const settled = (): Promise<void> => sleep(20)
 
 describe('flow control', () => {
-  test('a window of frames, then nothing before the peer allows more', async () => {
+  test('an end sends one window of frames, then nothing before the peer allows more', async () => {
     const socket = new FakeSocket()
     const duplex = webSocketDuplex(socket, { remote, local })
     const waiting = duplex.write(new Uint8Array(20 * FRAME + 5))
@@ -97,7 +97,7 @@ describe('flow control', () => {
     await waiting
   })
 
-  test('what is read is allowed anew, half a window at a time', async () => {
+  test('a reader allows new frames for those it has read, half a window at a time', async () => {
     const socket = new FakeSocket()
     const duplex = webSocketDuplex(socket, { remote, local })
     for (let i = 0; i < 16; i++) socket.receive(1)
@@ -107,7 +107,7 @@ describe('flow control', () => {
     expect(socket.take()).toEqual([{ type: 'credit', frames: 24 }])
   })
 
-  test('towards a front that may make a handshake: one frame, and twice as many each time that the client goes on', async () => {
+  test('a server allows a front that may make a handshake one frame, then twice as many each time the client goes on', async () => {
     const { socket, duplex } = server(true)
     for (const frames of [1, 2, 4, 8, 16, 16]) {
       const reading = duplex.read()
@@ -121,12 +121,12 @@ describe('flow control', () => {
     await duplex.write(ascii('250 OK\r\n'))
     void duplex.read()
     expect(socket.take()).toEqual([8, { type: 'credit', frames: 1 + 2 + 4 + 8 + 16 + 16 + 1 }])
-    // What is said while somebody reads takes back what the reader had asked for.
+    // A write during a read takes back the frames that the read had allowed.
     await duplex.write(ascii('421\r\n'))
     expect(socket.take()).toEqual([5, { type: 'credit', frames: 48 }])
   })
 
-  test('a front holds back what it was allowed once the server has said something', async () => {
+  test('a front does not use its allowance after the server has sent a frame', async () => {
     const { socket, client } = front()
     await client.write(ascii('EHLO a\r\n'))
     await settled()
@@ -153,9 +153,9 @@ describe('STARTTLS', () => {
     expect(socket.take()).toEqual([{ type: 'credit', frames: 16 }])
   })
 
-  test('what the client said before it is refused and counted, at the server', async () => {
+  test('the server refuses and counts the bytes that the client sent before it', async () => {
     const { socket, duplex } = server(true)
-    // The second read asks for two frames: the one that it gets, and one that nobody reads.
+    // The second read allows two frames. It gets one, and no read gets the other.
     for (let i = 0; i < 2; i++) {
       const reading = duplex.read()
       socket.receive(10)
@@ -169,7 +169,7 @@ describe('STARTTLS', () => {
     expect(socket.closes).toEqual([])
   })
 
-  test('what the front still held is refused and counted, and the connection goes on in clear', async () => {
+  test('bytes that the front still held are refused and counted, and the connection goes on in clear', async () => {
     const { socket, client, handshakes } = front()
     await client.write(ascii('EHLO injected\r\n'))
     await settled()
@@ -182,7 +182,7 @@ describe('STARTTLS', () => {
     expect([socket.take(), handshakes]).toEqual([[6], []])
   })
 
-  test('a client that is quick: what follows the reply goes into the handshake, never to the server', async () => {
+  test('bytes that a quick client sends after the reply go into the handshake, never to the server', async () => {
     const { socket, client, handshakes } = front()
     socket.receive({ type: 'credit', frames: 9 })
     socket.receive(ascii('220 Ready\r\n'))
@@ -195,7 +195,7 @@ describe('STARTTLS', () => {
     expect([socket.take(), handshakes]).toEqual([[{ type: 'tls', tls }], [Uint8Array.of(22, 3, 1)]])
   })
 
-  test('the reply is with the client before the handshake begins', async () => {
+  test('the client gets the reply before the handshake begins', async () => {
     const { socket, client, handshakes } = front()
     socket.receive(ascii('220 Ready\r\n'))
     socket.receive({ type: 'startTls' })
@@ -205,7 +205,7 @@ describe('STARTTLS', () => {
     expect([socket.take(), handshakes.length]).toEqual([[{ type: 'tls', tls }], 1])
   })
 
-  test('a handshake that fails ends the connection, and the server hears why', async () => {
+  test('a failed handshake ends the connection, and the server gets the reason', async () => {
     const { socket, client } = front()
     socket.receive({ type: 'startTls' })
     await client.write(Uint8Array.of(22, 9))
@@ -219,7 +219,7 @@ describe('STARTTLS', () => {
     expect(at.closes).toEqual([4000])
   })
 
-  test('the client leaves in place of a handshake', async () => {
+  test('the handshake fails if the client leaves instead', async () => {
     const { socket, client } = front()
     socket.receive({ type: 'startTls' })
     void client.end()
@@ -227,7 +227,7 @@ describe('STARTTLS', () => {
     expect(socket.take()).toContainEqual({ type: 'tlsFailed', reason: 'the client ended the connection' })
   })
 
-  test('a front that makes a handshake although it has sent on what came before it', async () => {
+  test('the server rejects a front that makes a handshake after it has sent earlier bytes', async () => {
     const { socket, duplex } = server(true)
     const reading = duplex.read()
     socket.receive(1)
@@ -244,7 +244,7 @@ describe('STARTTLS', () => {
   })
 })
 
-/** What no honest peer sends. */
+/** Frames that a correct peer never sends. */
 const lies: readonly [string, (string | object | number)[]][] = [
   ['a frame that is too long', [FRAME + 1]],
   ['an empty frame', [0]],
@@ -265,7 +265,7 @@ const lies: readonly [string, (string | object | number)[]][] = [
   ['bytes after the end', [{ type: 'end' }, 1]],
 ]
 
-describe('a peer that breaks the rules is cut off', () => {
+describe('a peer is cut off when it sends', () => {
   test.each(lies)('%s', async (_, frames) => {
     for (const { socket, duplex } of [server(false), server(true)]) {
       const reading = duplex.read()
@@ -277,7 +277,7 @@ describe('a peer that breaks the rules is cut off', () => {
     }
   })
 
-  test('more frames than it was allowed', async () => {
+  test('more frames than it was allowed to send', async () => {
     const { socket, duplex } = server(false)
     for (let i = 0; i < 16; i++) socket.receive(FRAME)
     expect(socket.closes).toEqual([])
@@ -286,20 +286,20 @@ describe('a peer that breaks the rules is cut off', () => {
     await expect(duplex.read()).rejects.toThrow('more than it may send')
   })
 
-  test('a frame before it was asked for, where a handshake may come', async () => {
+  test('a frame before the server asked for one, while a handshake is possible', async () => {
     const { socket } = server(true)
     socket.receive(1)
     expect(socket.closes).toEqual([4000])
   })
 
-  test('facts of TLS that are not of their form', async () => {
+  test('malformed facts about TLS', async () => {
     const { socket, duplex } = server(true)
     const handshake = duplex.startTls?.()
     socket.receive({ type: 'tls', tls: { protocol: 'TLSv1.3\r\nX: y', cipher: '' } })
     await expect(handshake).rejects.toThrow('a frame that means nothing')
   })
 
-  test('a server that asks for a handshake twice, or where there can be none', async () => {
+  test('startTls twice, or without a front that can make a handshake', async () => {
     const { socket, client, over } = front()
     socket.receive({ type: 'startTls' })
     await client.write(Uint8Array.of(22, 3))
@@ -309,7 +309,7 @@ describe('a peer that breaks the rules is cut off', () => {
     expect((await over)?.message).toBe('the other end of the pipe sent startTls where there is none')
   })
 
-  test('a server that asks for a handshake again while the first is awaited', async () => {
+  test('startTls again while the first handshake is pending', async () => {
     const { socket, over } = front()
     socket.receive({ type: 'startTls' })
     await settled()
@@ -318,7 +318,7 @@ describe('a peer that breaks the rules is cut off', () => {
     expect((await over)?.message).toContain('startTls where there is none')
   })
 
-  test('a server that goes on talking where a handshake is to begin: no word of it gets to the client', async () => {
+  test('frames after startTls, and the client gets none of them', async () => {
     const { socket, client, over } = front()
     socket.receive({ type: 'startTls' })
     await settled()
@@ -329,7 +329,7 @@ describe('a peer that breaks the rules is cut off', () => {
     expect((await over)?.message).toContain('a frame out of place')
   })
 
-  test('a peer that takes nothing and asks for more', async () => {
+  test('allowances for more frames while it takes none', async () => {
     const socket = new FakeSocket()
     const duplex = webSocketDuplex(socket, { remote, local })
     socket.bufferedAmount = 3 * 1_048_576
@@ -339,7 +339,7 @@ describe('a peer that breaks the rules is cut off', () => {
 })
 
 describe('the end', () => {
-  test('both ends, then a close', async () => {
+  test('both ends send it, then close', async () => {
     const { socket, duplex } = server()
     const ended = duplex.end()
     expect([socket.take(), socket.closes]).toEqual([[{ type: 'end' }], []])
@@ -349,7 +349,7 @@ describe('the end', () => {
     await ended
   })
 
-  test('a peer that does not answer the close is not waited for', async () => {
+  test('an end does not wait for a peer that does not answer the close', async () => {
     const { socket, duplex } = server()
     socket.receive({ type: 'end' })
     await duplex.end()
@@ -363,7 +363,7 @@ describe('the end', () => {
     await expect(reading).rejects.toThrow('closed')
   })
 
-  test("a client that has said all waits for the server's answer as long as it takes", async () => {
+  test("a client that has sent all waits for the server's answer without a limit", async () => {
     const { socket, client, over } = front()
     void client.end()
     await sleep(500)
@@ -373,7 +373,7 @@ describe('the end', () => {
     expect(await over).toBeUndefined()
   })
 
-  test('a client that is reset resets the pipe, and the pipe the client', async () => {
+  test('a reset of the client resets the pipe, and a reset of the pipe resets the client', async () => {
     const { socket, client, over } = front()
     client.destroy()
     await over
@@ -387,7 +387,7 @@ describe('the end', () => {
   })
 })
 
-test('a message is read as it was meant or not at all, whatever it is', () => {
+test('any message is parsed to its meaning or rejected', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
       const control = readControl(text)

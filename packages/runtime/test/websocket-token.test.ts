@@ -1,4 +1,4 @@
-/** Who is let in as a front, and who is not. */
+/** Which requests are accepted as those of a front. */
 import { SignJWT, UnsecuredJWT } from 'jose'
 import { expect, test } from 'vitest'
 import {
@@ -40,7 +40,7 @@ async function header(of: PipeFacts = facts, at = url, by = secret): Promise<str
   return (await pipeHeaders(of, { secret: by, url: at })).authorization
 }
 
-/** A token that is as good as a front's, but for what is set apart. */
+/** Makes a token like that of a front, except for the given changes. */
 async function forged(change: (token: SignJWT) => SignJWT, pipe: unknown = facts, alg = 'HS256'): Promise<string> {
   const now = Math.floor(Date.now() / 1_000)
   const token = new SignJWT({ pipe })
@@ -64,30 +64,30 @@ async function refusal(given: PipeRequest, options: Partial<FrontGuardOptions> =
   return error as PipeRefusedError
 }
 
-test('a front is let in, with what it says of its client', async () => {
+test('a front is accepted, with the facts about its client', async () => {
   expect(await frontGuard({ secrets: secret }).admit(request(await header()))).toEqual(facts)
   expect(await frontGuard({ secrets: secret }).admit(request(await header(secured)))).toEqual(secured)
   expect([pipeOverrides(facts), pipeOverrides(secured)]).toEqual([{}, { authRequired: true, tlsRequired: true }])
 })
 
-test('of a handshake that nobody told of, it is known that it was made', async () => {
+test('the session is TLS even if the front has no facts about the handshake', async () => {
   const untold = { ...secured, tls: { protocol: '', cipher: '' } }
   expect(await frontGuard({ secrets: secret }).admit(request(await header(untold)))).toEqual(untold)
 })
 
-test('a forgery of the test is as good as a token, before anything is set apart', async () => {
+test('a token made by the test is accepted without changes', async () => {
   const authorization = await forged((token) => token)
   expect(await frontGuard({ secrets: secret }).admit(request(authorization))).toEqual(facts)
 })
 
-test('while one secret replaces the other, both open', async () => {
+test('both secrets are accepted while one replaces the other', async () => {
   const guard = frontGuard({ secrets: ['another secret, which is the new one', secret] })
   expect(await guard.admit(request(await header()))).toEqual(facts)
   const authorization = await header(facts, url, 'another secret, which is the new one')
   expect(await guard.admit(request(authorization))).toEqual(facts)
 })
 
-test('no token, or none of that form', async () => {
+test('a request without a well-formed token is rejected', async () => {
   for (const authorization of [
     undefined,
     '',
@@ -107,18 +107,18 @@ test('no token, or none of that form', async () => {
   expect((await refusal(request(`Bearer ${'a'.repeat(12_289)}`))).message).toBe('its token is too long')
 })
 
-test('a wrong signature', async () => {
+test('a token with a wrong signature is rejected', async () => {
   const error = await refusal(request(await header(facts, url, 'some other secret, which is long enough too')))
   expect(error).toMatchObject({ status: 401, message: expect.stringContaining('signature verification failed') })
 })
 
-test('facts that were changed after they were signed', async () => {
+test('facts that were changed after signing are rejected', async () => {
   const [head, , signature] = (await header()).split('.')
   const [, payload] = (await header({ ...facts, submission: true })).split('.')
   expect((await refusal(request([head, payload, signature].join('.')))).message).toContain('signature')
 })
 
-test('alg none, and another algorithm', async () => {
+test('a token with alg none or another algorithm is rejected', async () => {
   const now = Math.floor(Date.now() / 1_000)
   const unsecured = new UnsecuredJWT({ pipe: facts })
     .setIssuer('postern-front')
@@ -131,7 +131,7 @@ test('alg none, and another algorithm', async () => {
   expect((await refusal(request(await forged((token) => token, facts, 'HS512')))).message).toContain('alg')
 })
 
-test('a token that has expired, is from the future, or lives too long', async () => {
+test('a token that has expired, is from the future, or lives too long is rejected', async () => {
   const now = Math.floor(Date.now() / 1_000)
   const past = await forged((token) => token.setIssuedAt(now - 71).setExpirationTime(now - 11))
   expect((await refusal(request(past))).message).toContain('exp')
@@ -143,7 +143,7 @@ test('a token that has expired, is from the future, or lives too long', async ()
   expect((await refusal(request(long))).message).toBe('its token lives too long')
 })
 
-test('claims that are missing', async () => {
+test('a token with missing claims is rejected', async () => {
   const key = new TextEncoder().encode(secret)
   const now = Math.floor(Date.now() / 1_000)
   const whole = {
@@ -163,21 +163,21 @@ test('claims that are missing', async () => {
   expect((await refusal(request(`Bearer ${shortId}`))).message).toBe('its token has no fit id')
 })
 
-test('a token for another place', async () => {
+test('a token for another URL is rejected', async () => {
   for (const other of ['wss://mail.example/other', 'wss://other.example/pipe', 'wss://mail.example:8443/pipe']) {
     expect((await refusal(request(await header(facts, other)))).message).toContain('aud')
   }
-  // A request says itself where it goes; a server that has a name of its own does not listen to that.
+  // A request names its own host. A server with a configured name ignores it.
   const forgedHost = request(await header(facts, 'wss://other.example/pipe'), 'https://other.example/pipe')
   expect((await refusal(forgedHost, { audience: 'mail.example/pipe' })).message).toContain('aud')
 })
 
-test('a proxy that ends TLS changes nothing', async () => {
+test('a token is accepted behind a proxy that ends TLS', async () => {
   const given = request(await header(), 'http://mail.example/pipe')
   expect(await frontGuard({ secrets: secret }).admit(given)).toEqual(facts)
 })
 
-test('a token that was used before', async () => {
+test('a token that was used before is rejected', async () => {
   const guard = frontGuard({ secrets: secret })
   const authorization = await header()
   await guard.admit(request(authorization))
@@ -187,7 +187,7 @@ test('a token that was used before', async () => {
   })
 })
 
-test('a memory of your own is asked, and says no', async () => {
+test('a token is rejected if the memory of the caller already has it', async () => {
   const seen: [string, number][] = []
   const memory = { add: async (id: string, expiresAtMs: number) => seen.push([id, expiresAtMs]) === 1 }
   const options = { secrets: secret, memory }
@@ -214,19 +214,19 @@ test.each<[string, unknown]>([
   ['a cipher with a blank', { ...secured, tls: { ...secured.tls, cipher: 'a b' } }],
   ['a server name that is too long', { ...secured, tls: { ...secured.tls, serverName: 'a'.repeat(256) } }],
   ['a certificate of another form', { ...secured, tls: { ...secured.tls, peerCertificate: { subject: 'x' } } }],
-])('claims that are malformed: %s', async (_, pipe) => {
+])('a token with malformed claims is rejected: %s', async (_, pipe) => {
   expect((await refusal(request(await forged((token) => token, pipe)))).message).toMatch(
     /^its claims are not of a pipe/,
   )
 })
 
-test('a secret that is too short, or none, is refused before anything is signed with it', async () => {
+test('a missing or too short secret is rejected before it signs a token', async () => {
   expect(() => frontGuard({ secrets: 'short' })).toThrow(RangeError)
   expect(() => frontGuard({ secrets: [] })).toThrow(RangeError)
   await expect(pipeHeaders(facts, { secret: 'short', url })).rejects.toThrow(RangeError)
 })
 
-test('a front signs nothing that would not be taken', async () => {
+test('a front does not sign facts that the server would reject', async () => {
   const local = { ...facts.local, address: 'nowhere' }
   await expect(pipeHeaders({ ...facts, local }, { secret, url })).rejects.toThrow(RangeError)
 })

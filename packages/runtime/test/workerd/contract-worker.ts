@@ -1,9 +1,9 @@
 /**
  * The contract of Duplex inside workerd.
  *
- * What belongs to one request may not be touched by another, so both ends of a pair must come to be in one. In memory that is
- * so. Over TCP, each connection that comes in runs one check from one end: it dials a relay outside, which holds the other
- * end of that same connection, and is told by it which check to run.
+ * An object of one request may not be used by another, so one request must make both ends of a pair. In memory it does. Over
+ * TCP, each incoming connection runs one check from one end. It dials a relay outside, which holds the other end of the same
+ * connection, and the relay tells it which check to run.
  */
 import type { Socket } from '@cloudflare/workers-types'
 import type { Duplex } from '@postern/engine'
@@ -73,5 +73,5 @@ async function obey({ check, isSwapped, isUpgraded }: Order, near: Duplex, far: 
   }
 }
 
-/** A check runs from both ends, one pair after the other; here are two connections for that. */
+/** A check runs from both ends, one pair after the other, so it gets two connections. */
 class SeenFromOneEnd extends Error {}

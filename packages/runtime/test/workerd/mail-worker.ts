@@ -1,10 +1,10 @@
-/** A server in workerd with every door that a socket can come in by. What it knows of a message is its answer to it. */
+/** A server in workerd with every way for a socket to arrive. Its reply to a message contains the facts about it. */
 import { DurableObject } from 'cloudflare:workers'
 import type { Socket } from '@cloudflare/workers-types'
 import { createServer, type Endpoint, reply } from '@postern/engine'
 import { accept, dial, type DialOptions, handler, NOT_TOLD, peerOf } from '../../src/cloudflare/index.ts'
 
-/** As the Worker's module is loaded, in the global scope: nothing of it may need a request. */
+/** Made in the global scope when the Worker's module is loaded, so it must not need a request. */
 const server = createServer({
   hostname: 'worker.example',
   limits: { maxConnections: 2_000, maxConnectionsPerAddress: 2_000 },
@@ -34,7 +34,7 @@ const serve = handler(server)
 const serveSecure = handler(server, { tls: NOT_TOLD })
 
 export default {
-  /** Dials, and tells what came of it. */
+  /** Dials, and returns the result. */
   async fetch(request: Request): Promise<Response> {
     const { abortAfterMs, ...options } = (await request.json()) as DialOptions & { abortAfterMs?: number }
     const signal = abortAfterMs === undefined ? undefined : AbortSignal.timeout(abortAfterMs)
@@ -67,7 +67,7 @@ export default {
 }
 
 export class Mailbox extends DurableObject {
-  /** The socket does not know any more where it came from. */
+  /** The socket has lost the address of its peer. */
   async handle(socket: Socket, remote: Endpoint): Promise<void> {
     await accept(server, socket, { remote })
   }

@@ -1,4 +1,4 @@
-/** What a connection into the contract's Worker is to do. */
+/** The order for a connection into the contract's Worker. */
 
 /** How the Worker's tcp socket and its dialling are set up. */
 export type TcpMode = 'clear' | 'starttls' | 'implicit TLS'
@@ -8,9 +8,9 @@ export interface Order {
   /** Both ends become TLS before the check looks at them. */
   readonly isUpgraded: boolean
   readonly check: string
-  /** The check looks at the dialled end; else at the accepted one. */
+  /** Whether the check uses the dialled end. Otherwise it uses the accepted one. */
   readonly isSwapped: boolean
 }
 
-/** An order is filled up with blanks to this length, so that nobody reads past it. */
+/** An order is padded with blanks to this length, so that the reader knows where it ends. */
 export const ORDER_BYTES = 512

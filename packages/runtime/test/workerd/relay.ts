@@ -11,7 +11,7 @@ export class Relay {
   readonly #certificate: SelfSignedCertificate
   #last: Promise<unknown> = Promise.resolve()
 
-  /** In TLS it ends what the Worker dials, and begins what goes to it: so both of the Worker's ends are TLS. */
+  /** With TLS, the relay is the TLS server for what the Worker dials, and the TLS client towards the Worker. So both ends are TLS. */
   constructor(mode: TcpMode, certificate: SelfSignedCertificate) {
     this.#mode = mode
     this.#certificate = certificate
@@ -30,7 +30,7 @@ export class Relay {
 
   /** Connects to the Worker, gives it the order, and joins. */
   join(port: number, order: Order): Promise<void> {
-    // One after another, so that what is dialled belongs to what came in.
+    // One after another, so that each dialled connection belongs to the incoming one.
     const joined = this.#last.then(() => this.#join(port, order))
     this.#last = joined.catch(() => {})
     return joined
@@ -49,7 +49,7 @@ export class Relay {
   }
 }
 
-/** What the one sends, ends or breaks, the other sends, ends or breaks. */
+/** Passes bytes, end and errors of each side on to the other. */
 function tie(from: Socket, to: Socket): void {
   from.pipe(to)
   from.on('error', () => reset(to))

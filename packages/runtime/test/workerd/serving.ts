@@ -9,7 +9,7 @@ import type { Readable } from 'node:stream'
 import { build } from 'esbuild'
 
 export interface Workerd extends AsyncDisposable {
-  /** Of each socket of the configuration, by name. */
+  /** The port of each socket of the configuration, by name. */
   readonly ports: Readonly<Record<string, number>>
 }
 
