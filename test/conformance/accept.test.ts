@@ -1,4 +1,4 @@
-/** `accept` never rejects, and the server still stops: whatever is thrown by a duplex, or a hook, that is not ours. */
+/** `accept` never rejects, and the server still stops, whatever a duplex or hook of an embedder throws. */
 import { createServer, type Duplex, type ServerOptions, type SessionOverrides } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { expect, test } from 'vitest'
@@ -47,7 +47,7 @@ test.each<[string, Partial<Duplex>, SessionOverrides?]>([
   await ours.write(bytesOf('QUIT\r\n'))
   const duplex = Object.create(theirs, Object.getOwnPropertyDescriptors(broken)) as Duplex
   for (const name of ['read', 'write', 'end', 'destroy'] as const) {
-    // The methods of a pair keep to their own object.
+    // The methods of a pair need their own object as `this`.
     if (!Object.hasOwn(broken, name)) Object.defineProperty(duplex, name, { value: theirs[name].bind(theirs) })
   }
   await expect(server.accept(duplex, overrides)).resolves.toBeUndefined()
@@ -61,7 +61,7 @@ test.each<[string, Partial<Duplex>, SessionOverrides?]>([
   await server.close()
 })
 
-test('a header that comes to nothing, where destroy throws, ends nothing else', async () => {
+test('a failed header ends no other connection if destroy throws', async () => {
   const server = createServer({ hostname, limits: { proxyHeaderTimeoutMs: 20 } })
   const endless = (): Duplex => ({
     ...({ remote: { family: 'unknown', address: '', port: 0 } } as Pick<Duplex, 'remote'>),
@@ -77,7 +77,7 @@ test('a header that comes to nothing, where destroy throws, ends nothing else', 
   await Promise.all(waiting)
 })
 
-test('a connection over the limit, where destroy throws, ends nothing else', async () => {
+test('a connection over the limit ends no other connection if destroy throws', async () => {
   const server = createServer({ hostname, limits: { maxConnections: 1 } })
   const [client, served] = pair({ lingerMs: 50 })
   const over = server.accept(served)
@@ -89,11 +89,11 @@ test('a connection over the limit, where destroy throws, ends nothing else', asy
   await over
 })
 
-test('an error hook that rejects is no unhandled rejection', async () => {
+test('an error hook that rejects causes no unhandled rejection', async () => {
   const told: unknown[] = []
   const error: ServerOptions['error'] = async (_, session) => {
     told.push(_)
-    // What a hook is that forgets who was no session yet.
+    // A hook may forget that the session can be undefined.
     await Promise.reject(new Error(`of ${String(session?.id)}`))
   }
   const unhandled: unknown[] = []
@@ -112,7 +112,7 @@ test('an error hook that rejects is no unhandled rejection', async () => {
   }
 })
 
-test('past the number that may wait for a header, the oldest go, also where all come at once', async () => {
+test('the oldest connections are closed if too many wait for a header, also if all come at once', async () => {
   const errors: unknown[] = []
   const limits = { maxConnections: 2 }
   const server = createServer({ hostname, limits, error: (error) => void errors.push(error) })
@@ -124,7 +124,7 @@ test('past the number that may wait for a header, the oldest go, also where all 
   await Promise.all(over)
 })
 
-test('clients are counted by their own IPv4 address, in whatever form', async () => {
+test('clients are counted by their own IPv4 address, also in its IPv6 form', async () => {
   const server = createServer({ hostname, limits: { maxConnectionsPerAddress: 1 } })
   const local = { family: 'ipv6', address: '::1', port: 25 } as const
   async function greeted(address: string): Promise<string> {

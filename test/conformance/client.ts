@@ -1,7 +1,7 @@
 /**
- * A raw SMTP client: it sends exactly the bytes it is given, in the pieces it is given, and reads exactly what comes.
+ * A raw SMTP client. It sends exactly the given bytes in the given pieces, and reads exactly the bytes that come.
  *
- * Every wait is bounded. Nothing is sent that a test did not ask for, and a reply that is malformed fails the test.
+ * Every wait has a limit. The client sends nothing by itself, and a malformed reply fails the test.
  */
 import { once } from 'node:events'
 import { type Socket, connect } from 'node:net'
@@ -10,11 +10,11 @@ import { setImmediate as tick } from 'node:timers/promises'
 import { within } from '../kit/waiting.ts'
 import { type ClientReply, readReply } from './reply.ts'
 
-/** Longer than anything takes on a busy machine. */
+/** Longer than any reply takes on a busy machine. */
 const WAIT_MS = 30_000
 
 export class Client {
-  /** What the server knows this client by. */
+  /** The address and port by which the server knows this client. */
   readonly localPort: number
   #socket: Socket
   #received = ''
@@ -22,7 +22,7 @@ export class Client {
   /** Set when the connection broke instead of ending. */
   #error: NodeJS.ErrnoException | undefined
   #wake: (() => void) | undefined
-  /** How many times bytes came in. */
+  /** How many times the client received bytes. */
   arrivals = 0
 
   private constructor(socket: Socket) {
@@ -32,7 +32,7 @@ export class Client {
   }
 
   static async connect(port: number, tls?: ConnectionOptions): Promise<Client> {
-    // Half-open: the client can finish sending and still read what it is owed.
+    // Half-open: the client can finish sending and still read its replies.
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
     await within(once(socket, 'connect'), 'the connection')
     const client = new Client(socket)
@@ -52,17 +52,17 @@ export class Client {
     return this.#socket
   }
 
-  /** Bytes handed to the system; what waits in this process is not counted. */
+  /** Returns how many bytes the system has taken. Bytes that wait in this process do not count. */
   get bytesSent(): number {
     return this.#socket.bytesWritten - this.#socket.writableLength
   }
 
   send(bytes: string | Uint8Array): void {
-    // A peer that hangs up while we write is not this method's business: what it said last is.
+    // Ignores a server that closes during the write. The test reads its last reply instead.
     if (!this.#socket.destroyed) this.#socket.write(bytes)
   }
 
-  /** Sends each piece so that the server, in this process too, reads it before the next one is sent. */
+  /** Sends the pieces one by one. The server, which is in this process too, reads each before the next is sent. */
   async sendPieces(pieces: Iterable<string | Uint8Array>): Promise<void> {
     for (const piece of pieces) {
       if (this.#isEnded || this.#error !== undefined) return
@@ -78,7 +78,7 @@ export class Client {
     return this.reply()
   }
 
-  /** Sends each line and reads its reply, which is to be under 400. */
+  /** Sends each line and reads its reply. A code from 400 on fails. */
   async expectAll(lines: readonly string[]): Promise<void> {
     for (const line of lines) {
       const { code, raw } = await this.command(line)
@@ -86,7 +86,7 @@ export class Client {
     }
   }
 
-  /** One reply, all its lines. */
+  /** Reads one reply with all its lines. */
   reply(waitMs: number = WAIT_MS): Promise<ClientReply> {
     return readReply((before) => this.#line(waitMs, before))
   }
@@ -97,7 +97,7 @@ export class Client {
     return replies
   }
 
-  /** Every reply up to the server's end of the connection. */
+  /** Reads every reply until the server ends the connection. */
   async repliesToEnd(waitMs: number = WAIT_MS): Promise<ClientReply[]> {
     const replies: ClientReply[] = []
     for (;;) {
@@ -107,14 +107,14 @@ export class Client {
     }
   }
 
-  /** Waits for the server to close, and tells how; fails where it says something first. */
+  /** Waits for the server to close, and returns how. Fails if the server sends something first. */
   async closed(waitMs: number = WAIT_MS): Promise<'end' | 'reset'> {
     await this.#until(() => this.#isEnded || this.#error !== undefined, waitMs)
     if (this.#received !== '') throw new Error(`unread before the end: ${JSON.stringify(this.#received)}`)
     return this.#isEnded ? 'end' : 'reset'
   }
 
-  /** Whether the server neither closes nor says anything for so long. */
+  /** Returns whether the server neither closes nor sends anything for so long. */
   async isQuiet(ms: number): Promise<boolean> {
     const isOver = (): boolean => this.#received !== '' || this.#isEnded || this.#error !== undefined
     try {
@@ -125,12 +125,12 @@ export class Client {
     }
   }
 
-  /** What came and was not read as a reply. */
+  /** The received bytes that were not read as a reply. */
   get unread(): string {
     return this.#received
   }
 
-  /** Takes what came and was not read. */
+  /** Takes the received bytes that were not read. */
   take(): string {
     const taken = this.#received
     this.#received = ''
@@ -150,17 +150,17 @@ export class Client {
     return secure
   }
 
-  /** Finishes sending; what the server still says is read. */
+  /** Finishes sending. The client can still read replies. */
   end(): void {
     this.#socket.end()
   }
 
-  /** Goes away: at once, and with a RST. */
+  /** Resets the connection at once. */
   reset(): void {
     this.#socket.resetAndDestroy()
   }
 
-  /** Goes away. Safe to call at any time. */
+  /** Closes the connection. Safe to call at any time. */
   close(): void {
     this.#socket.destroy()
   }

@@ -1,13 +1,13 @@
-/** A duplex that counts. */
+/** A duplex that counts its reads and writes. */
 import type { Duplex, TlsInfo } from '@postern/engine'
 
 export interface Counts {
-  /** Reads that gave bytes. */
+  /** How many reads gave bytes. */
   reads: number
   writes: number
 }
 
-/** Counts what passes; changes nothing. */
+/** Wraps a duplex and counts its calls. Changes nothing. */
 export class CountedDuplex implements Duplex {
   readonly #inner: Duplex
   readonly #counts: Counts

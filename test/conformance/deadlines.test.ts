@@ -1,7 +1,7 @@
 /**
- * Every wait has an end: RFC 5321 4.5.3.2, and peers that are slow on purpose.
+ * Every wait has a limit: RFC 5321 4.5.3.2, and peers that are slow on purpose.
  *
- * Limits are small; what is asserted is that the end comes, within generous bounds, and how.
+ * The limits are small. The tests check how a session ends, and that it ends within generous bounds.
  *
  * No test may fail because the machine is busy: then the test itself pauses for longer than a limit. So a test that fails is run
  * again at a slower pace: all its limits and pauses are longer, in the same proportion. A fault of the server fails at each pace.
@@ -50,13 +50,13 @@ function pacedEach<T>(cases: readonly (readonly [string, T])[], body: (pace: num
   for (const [name, given] of cases) paced(name, (pace) => body(pace, given))
 }
 
-/** The client is told, and closed on; and the session is over, whether the client closes too or not. */
+/** Checks that the client gets the reply and is closed, and that the session ends, whether the client closes too or not. */
 async function timesOut(service: Service, client: Client, waitMs: number): Promise<readonly string[]> {
   expect((await client.repliesToEnd(waitMs)).map(short)).toEqual(['421 4.4.2'])
   return (await service.gone(client, waitMs)).events
 }
 
-/** Sends a piece now and then, until the server has had enough or `forMs` is over. */
+/** Sends a piece now and then, until the server closes or `forMs` is over. Returns whether the server closed. */
 async function trickle(client: Client, piece: string, everyMs: number, forMs: number): Promise<boolean> {
   const deadline = Date.now() + forMs
   while (Date.now() < deadline) {
@@ -80,7 +80,7 @@ describe.concurrent('idle', () => {
     },
   )
 
-  paced('with half a command', async (pace) => {
+  paced('a client that stops in the middle of a command is closed', async (pace) => {
     const service = await start({ idleTimeoutMs: 200 * pace })
     const client = await service.at([EHLO])
     client.send('MAIL FROM:<a@exam')
@@ -109,8 +109,8 @@ describe.concurrent('idle', () => {
     await timesOut(service, client, PATIENCE_MS * pace)
   })
 
-  // A command that never ends is no command: an octet now and then must not hold a session for ever.
-  paced('a command that began before the greeting has its time', async (pace) => {
+  // A client that sends an octet of a command now and then must not keep its session open.
+  paced('a command that began before the greeting gets its full time', async (pace) => {
     const service = await Service.start(
       {},
       { handlers: { connect: () => new Promise((resolve) => setTimeout(resolve, 50 * pace)) } },
@@ -124,7 +124,7 @@ describe.concurrent('idle', () => {
     expect((await client.reply()).code).toBe(250)
   })
 
-  paced('a command that began with the end of a slow message has its time', async (pace) => {
+  paced('a command that began with the end of a slow message gets its full time', async (pace) => {
     const service = await start({ idleTimeoutMs: 400 * pace, dataTimeoutMs: 2_000 * pace })
     const client = await service.at([...RCPT, 'DATA'])
     expect(await client.isQuiet(500 * pace)).toBe(true)
@@ -135,14 +135,14 @@ describe.concurrent('idle', () => {
     expect(short(await client.reply())).toBe('250 2.0.0')
   })
 
-  paced('octets of one command do not', async (pace) => {
+  paced('octets of an unfinished command do not keep a session alive', async (pace) => {
     const service = await start({ idleTimeoutMs: 300 * pace })
     const client = await service.at([EHLO])
     expect(await trickle(client, 'x', 50 * pace, PATIENCE_MS * pace)).toBe(true)
     expect(short(await client.reply())).toBe('421 4.4.2')
   })
 
-  paced('octets of a chunk that was refused do not', async (pace) => {
+  paced('octets of a refused chunk do not keep a session alive', async (pace) => {
     const service = await start({
       idleTimeoutMs: 300 * pace,
       dataTimeoutMs: 300 * pace,
@@ -174,7 +174,7 @@ describe.concurrent('message', () => {
     },
   )
 
-  paced('a pause in a chunk', async (pace) => {
+  paced('a client that pauses in a chunk is closed', async (pace) => {
     const service = await start({ dataTimeoutMs: 200 * pace })
     const client = await service.at(RCPT)
     client.send('BDAT 100 LAST\r\nhalf')
@@ -182,14 +182,14 @@ describe.concurrent('message', () => {
     expect(events.slice(-3)).toEqual(['data', 'lost timeout', 'close'])
   })
 
-  paced('a pause in what is drained', async (pace) => {
+  paced('a client that pauses in a refused message is closed', async (pace) => {
     const service = await start({ dataTimeoutMs: 200 * pace, maxMessageBytes: 10 })
     const client = await service.at([...RCPT, 'DATA'])
     client.send('x'.repeat(100))
     await timesOut(service, client, PATIENCE_MS * pace)
   })
 
-  paced('slow and steady is in time', async (pace) => {
+  paced('a client that sends slowly but steadily is not closed', async (pace) => {
     const service = await start({ dataTimeoutMs: 500 * pace, idleTimeoutMs: 500 * pace })
     const client = await service.at([...RCPT, 'DATA'])
     expect(await trickle(client, 'a line\r\n', 100 * pace, 1_000 * pace)).toBe(false)
@@ -197,7 +197,7 @@ describe.concurrent('message', () => {
     expect(short(await client.reply())).toBe('250 2.0.0')
   })
 
-  paced('under the minimum rate', async (pace) => {
+  paced('a client under the minimum rate is closed', async (pace) => {
     const service = await start({ minDataBytesPerSecond: 1_000, minDataRateGraceMs: 200 * pace })
     const client = await service.at([...RCPT, 'DATA'])
     expect(await trickle(client, 'slow\r\n', 50 * pace, PATIENCE_MS * pace)).toBe(true)
@@ -205,7 +205,7 @@ describe.concurrent('message', () => {
     expect(events.slice(-3)).toEqual(['data', 'lost timeout', 'close'])
   })
 
-  paced('over the minimum rate', async (pace) => {
+  paced('a client over the minimum rate is not closed', async (pace) => {
     const service = await start({ minDataBytesPerSecond: 100, minDataRateGraceMs: 200 * pace })
     const client = await service.at([...RCPT, 'DATA'])
     expect(await trickle(client, `${'x'.repeat(200)}\r\n`, 100 * pace, 1_000 * pace)).toBe(false)
@@ -213,7 +213,7 @@ describe.concurrent('message', () => {
     expect(short(await client.reply())).toBe('250 2.0.0')
   })
 
-  paced('no minimum rate', async (pace) => {
+  paced('a slow client is not closed without a minimum rate', async (pace) => {
     const service = await start({ minDataBytesPerSecond: 0, minDataRateGraceMs: 0 })
     const client = await service.at([...RCPT, 'DATA'])
     expect(await trickle(client, 'x', 100 * pace, 500 * pace)).toBe(false)
@@ -221,8 +221,8 @@ describe.concurrent('message', () => {
     expect(short(await client.reply())).toBe('250 2.0.0')
   })
 
-  // What a slow hook takes is not the client's fault.
-  paced('the rate does not count what the hook takes', async (pace) => {
+  // The client is not responsible for the time of a slow hook.
+  paced('the rate does not count the time of the hook', async (pace) => {
     const service = await Service.start(
       { limits: { minDataBytesPerSecond: 10_000, minDataRateGraceMs: 200 * pace, dataTimeoutMs: 5_000 * pace } },
       {
@@ -241,7 +241,7 @@ describe.concurrent('message', () => {
     expect(short(await client.reply())).toBe('250 2.0.0')
   })
 
-  paced('a read that its hook has left', async (pace) => {
+  paced('a read that outlives its hook still has a deadline', async (pace) => {
     const service = await Service.start(
       { limits: { dataTimeoutMs: 300 * pace } },
       {
@@ -260,7 +260,7 @@ describe.concurrent('message', () => {
 })
 
 describe.concurrent('whole session', () => {
-  paced('busy with commands', async (pace) => {
+  paced('ends at its limit while the client sends commands', async (pace) => {
     const service = await start({ sessionTimeoutMs: 600 * pace })
     const client = await service.at([EHLO])
     const deadline = Date.now() + PATIENCE_MS * pace
@@ -273,7 +273,7 @@ describe.concurrent('whole session', () => {
     await service.gone(client, PATIENCE_MS * pace)
   })
 
-  paced('busy with a message', async (pace) => {
+  paced('ends at its limit while the client sends a message', async (pace) => {
     const service = await start({ sessionTimeoutMs: 600 * pace })
     const client = await service.at([...RCPT, 'DATA'])
     expect(await trickle(client, 'a line of text\r\n', 50 * pace, PATIENCE_MS * pace)).toBe(true)
@@ -281,7 +281,7 @@ describe.concurrent('whole session', () => {
     expect((await service.gone(client, PATIENCE_MS * pace)).events.slice(-2)).toEqual(['lost timeout', 'close'])
   })
 
-  paced('busy with a hook', async (pace) => {
+  paced('ends at its limit while a hook runs', async (pace) => {
     const service = await Service.start(
       { limits: { sessionTimeoutMs: 400 * pace } },
       { handlers: { mail: () => new Promise(() => {}) } },
@@ -293,8 +293,8 @@ describe.concurrent('whole session', () => {
   })
 })
 
-describe.concurrent('peers that do not play along', () => {
-  paced('one that does not shake hands, where every write is waited for', async (pace) => {
+describe.concurrent('a session ends if the client', () => {
+  paced('sends no ClientHello and each write waits', async (pace) => {
     const server = createServer({ hostname: 'mx.example.com', limits: { tlsHandshakeTimeoutMs: 100 * pace } })
     const [client, served] = pair({ highWaterMark: 0, startTls: true })
     const over = server.accept(served)
@@ -308,14 +308,14 @@ describe.concurrent('peers that do not play along', () => {
     await server.close({ graceMs: 0 })
   })
 
-  paced('one that does not shake hands', async (pace) => {
+  paced('sends no ClientHello', async (pace) => {
     const service = await start({ tlsHandshakeTimeoutMs: 200 * pace })
     const client = await service.at([EHLO, 'STARTTLS'])
     await client.closed(PATIENCE_MS * pace)
     await service.gone(client, PATIENCE_MS * pace)
   })
 
-  paced('one that shakes hands for ever', async (pace) => {
+  paced('never finishes its handshake', async (pace) => {
     const service = await start({ tlsHandshakeTimeoutMs: 300 * pace })
     const client = await service.at([EHLO, 'STARTTLS'])
     for (const octet of Buffer.from('16030100c6010000c20303')) {
@@ -326,8 +326,8 @@ describe.concurrent('peers that do not play along', () => {
     await service.gone(client, PATIENCE_MS * pace)
   })
 
-  // 421 was said, but the client never closes its side: it must not hold the session.
-  paced('one that does not close', async (pace) => {
+  // The client gets 421 but never closes its side. The session must end nevertheless.
+  paced('does not close after 421', async (pace) => {
     const service = await start({ idleTimeoutMs: 200 * pace })
     const client = await service.at([EHLO])
     await client.repliesToEnd(PATIENCE_MS * pace)
@@ -335,14 +335,14 @@ describe.concurrent('peers that do not play along', () => {
     expect(service.server.sessionCount).toBe(0)
   })
 
-  paced('one that does not close in a message', async (pace) => {
+  paced('does not close after 421 in a message', async (pace) => {
     const service = await start({ dataTimeoutMs: 200 * pace })
     const client = await service.at([...RCPT, 'DATA'])
     await client.repliesToEnd(PATIENCE_MS * pace)
     expect((await service.gone(client, PATIENCE_MS * pace)).events.slice(-2)).toEqual(['lost timeout', 'close'])
   })
 
-  paced('one that does not read its replies', async (pace) => {
+  paced('does not read its replies', async (pace) => {
     const service = await start({ idleTimeoutMs: 500 * pace })
     const client = await service.at([EHLO])
     client.socket.pause()

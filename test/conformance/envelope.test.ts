@@ -1,4 +1,4 @@
-/** What the hooks get to see: the session, the envelope with what its parameters mean, and extensions of one's own. */
+/** What the hooks get: the session, the envelope with its parsed parameters, and the fields of an embedder's extension. */
 import { type Envelope, type Extension, type Session, reply } from '@postern/engine'
 import { afterAll, describe, expect, test } from 'vitest'
 import { short } from './reply.ts'
@@ -23,7 +23,7 @@ async function envelopeOf(lines: readonly string[]): Promise<Envelope> {
 }
 
 describe('the envelope', () => {
-  test('without parameters', async () => {
+  test('has empty fields without parameters', async () => {
     const envelope = await envelopeOf(['MAIL FROM:<>', 'RCPT TO:<Postmaster>'])
     expect(envelope).toMatchObject({ body: '7BIT', smtpUtf8: false })
     expect(envelope.reversePath).toMatchObject({ address: '', localPart: '', domain: '' })
@@ -32,7 +32,7 @@ describe('the envelope', () => {
     expect(envelope.reversePath.parameters.size).toBe(0)
   })
 
-  test('of MAIL, all parameters', async () => {
+  test('has all parameters of MAIL', async () => {
     const envelope = await envelopeOf([
       'MAIL FROM:<jörg@exämple.org> size=00123 BODY=binarymime SMTPUTF8 RET=hdrs ENVID=a+2Bb+20c AUTH=x+40y@z',
       'RCPT TO:<b@example.com>',
@@ -54,7 +54,7 @@ describe('the envelope', () => {
     ])
   })
 
-  test('of RCPT, all parameters, and only those accepted, in order', async () => {
+  test('has all parameters of RCPT, of accepted recipients only, in order', async () => {
     let seen: Envelope | undefined
     const service = await start(
       {},
@@ -89,7 +89,7 @@ describe('the envelope', () => {
     ])
   })
 
-  test('nothing of one transaction is left in the next', async () => {
+  test('has nothing of the previous transaction', async () => {
     const envelope = await envelopeOf([
       'MAIL FROM:<old@example.org> BODY=8BITMIME SMTPUTF8 SIZE=3 RET=FULL ENVID=old',
       'RCPT TO:<old@example.com> NOTIFY=NEVER',
@@ -135,7 +135,7 @@ test('the session is one object from connect to close', async () => {
   expect(seen.size).toBe(1)
 })
 
-describe('an extension of one’s own', () => {
+describe('an extension of an embedder', () => {
   const priority: Extension = {
     keyword: 'MT-PRIORITY',
     advertise: () => 'MIXER',
@@ -149,7 +149,7 @@ describe('an extension of one’s own', () => {
     commands: { XPING: (argument) => reply(250, '2.0.0', `pong ${argument.length}`) },
   }
 
-  test('is offered, understood and run', async () => {
+  test('is offered, parsed and run', async () => {
     const service = await start({}, { options: { extensions: [priority] } })
     const client = await service.client()
     expect((await client.command(EHLO)).lines).toContain('MT-PRIORITY MIXER')

@@ -1,4 +1,4 @@
-/** The client goes away, at every point there is. What was committed stays; nothing half-written is ever kept. */
+/** The client leaves at every point of a session. A committed message stays, and an incomplete one is never kept. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Client } from './client.ts'
 import { eventually } from '../kit/waiting.ts'
@@ -16,7 +16,7 @@ const MAIL = [EHLO, 'MAIL FROM:<a@example.org>']
 const RCPT = [...MAIL, 'RCPT TO:<b@example.com>']
 const DATA = [...RCPT, 'DATA']
 
-/** Where the client is, and what it has half said. */
+/** The point at which the client leaves, and the incomplete bytes it has sent. */
 const POINTS: readonly (readonly [where: string, lines: readonly string[], half: string])[] = [
   ['after the greeting', [], ''],
   ['in a command', [], 'EHL'],
@@ -60,7 +60,7 @@ describe.each(POINTS)('%s', (_, lines, half) => {
   })
 })
 
-test('who finishes to send still gets every reply', async () => {
+test('a client that finishes sending still gets every reply', async () => {
   const client = await service.connect()
   client.send(`${EHLO}\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\nDATA\r\nhi\r\n.\r\nNOOP\r\nHALF`)
   client.end()
@@ -69,7 +69,7 @@ test('who finishes to send still gets every reply', async () => {
   expect((await service.gone(client)).kept.map(({ text }) => text)).toEqual(['hi\r\n'])
 })
 
-test('gone before the final reply: what was committed stays committed', async () => {
+test('a committed message stays if the client leaves before the final reply', async () => {
   let go: (() => void) | undefined
   let isKept = false
   let isClosed = false
@@ -133,7 +133,7 @@ test.each([
   }
 })
 
-test('gone while a hook is busy with a command', async () => {
+test('a session ends if the client leaves while a hook runs for a command', async () => {
   let isClosed = false
   const events: string[] = []
   const slow = await Service.start(

@@ -40,28 +40,28 @@ describe('EHLO', () => {
     'DSN',
   ]
 
-  test('offers what there is', async () => {
+  test('offers all extensions that are available', async () => {
     const [host, ...keywords] = await offered({})
     expect(host?.split(' ')[0]).toBe(HOSTNAME)
     expect(keywords.toSorted()).toEqual([...ALL, 'STARTTLS'].toSorted())
   })
 
-  test('offers no STARTTLS where it cannot be', async () => {
+  test('does not offer STARTTLS without a certificate', async () => {
     expect(await offered({ withoutCertificate: true })).not.toContain('STARTTLS')
     expect(await offered({ implicitTls: true })).not.toContain('STARTTLS')
     expect(await offered({ disabled: ['STARTTLS'] })).not.toContain('STARTTLS')
   })
 
-  test('offers what is left of what was switched off', async () => {
+  test('does not offer extensions that are switched off', async () => {
     const lines = await offered({ disabled: ['PIPELINING', 'SIZE', 'CHUNKING', 'DSN'] })
     expect(lines.slice(1).toSorted()).toEqual(['8BITMIME', 'ENHANCEDSTATUSCODES', 'SMTPUTF8', 'STARTTLS'])
   })
 
-  test('offers the size that is the limit', async () => {
+  test('offers the size limit', async () => {
     expect(await offered({ limits: { maxMessageBytes: 1_000 } })).toContain('SIZE 1000')
   })
 
-  test('offers AUTH only where a password is safe', async () => {
+  test('offers AUTH only if the options allow it on this connection', async () => {
     expect(await offered({ auth: 'with-tls' })).not.toContainEqual(expect.stringMatching(/^AUTH/))
     expect(await offered({ auth: 'with-tls', implicitTls: true })).toContain('AUTH PLAIN LOGIN')
     expect(await offered({ auth: 'always' })).toContain('AUTH PLAIN LOGIN')
@@ -74,15 +74,15 @@ describe('EHLO', () => {
   })
 })
 
-describe('talk before the greeting', () => {
-  test('is no offence by default', async () => {
+describe('a client that talks before the greeting', () => {
+  test('is accepted by default', async () => {
     const service = await start()
     const client = await service.connect()
     client.send('EHLO client.example\r\nMAIL FROM:<>\r\n')
     expect((await client.replies(3)).map(short)).toEqual(['220', '250', '250 2.1.0'])
   })
 
-  test('is refused where the policy is on', async () => {
+  test('is refused if the policy is on', async () => {
     const service = await start({ greetingDelayMs: 300 })
     const client = await service.connect()
     client.send('EHLO client.example\r\nMAIL FROM:<>\r\n')
@@ -90,13 +90,13 @@ describe('talk before the greeting', () => {
     expect((await service.gone(client)).events).toEqual(['connect', 'close'])
   })
 
-  test('one octet is talk', async () => {
+  test('is refused after one octet', async () => {
     const client = await (await start({ greetingDelayMs: 300 })).connect()
     client.send('E')
     expect((await client.repliesToEnd()).map(short)).toEqual(['554 5.5.0'])
   })
 
-  test('who waits is greeted, and loses nothing', async () => {
+  test('is greeted and loses no bytes if it waits for the delay first', async () => {
     const service = await start({ greetingDelayMs: 100 })
     const client = await service.connect()
     expect(await client.isQuiet(50)).toBe(true)
@@ -105,7 +105,7 @@ describe('talk before the greeting', () => {
     expect((await client.replies(3)).map(short)).toEqual(['250', '250 2.1.0', '250 2.1.5'])
   })
 
-  test('who hangs up meanwhile is gone', async () => {
+  test('is removed if it hangs up during the delay', async () => {
     const service = await start({ greetingDelayMs: 5_000 })
     const client = await service.connect()
     expect(await client.isQuiet(50)).toBe(true)

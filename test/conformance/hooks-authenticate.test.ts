@@ -1,4 +1,4 @@
-/** Who is let in by the `authenticate` hook, and who never is. */
+/** Which clients the `authenticate` hook logs in, and which answers of it never do. */
 import { type AuthAnswer, type ServerOptions, reply } from '@postern/engine'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Client } from './client.ts'
@@ -34,7 +34,7 @@ describe('authenticate', () => {
     return { raw, after: short(await client.command(MAIL)), service, client }
   }
 
-  test('lets in whom it names', async () => {
+  test('logs in the user that it names', async () => {
     for (const answer of [() => ({ user: 'alice' }), () => later({ user: 'alice' })]) {
       const { raw, after, service, client } = await authenticated(answer)
       expect(raw).toMatch(/^235 2\.7\.0 /)
@@ -57,11 +57,11 @@ describe('authenticate', () => {
     ],
     ['a rejection', () => Promise.reject(new Error(SECRET)), /^454 4\.7\.0 (?!.*secret)/],
     ['silence', () => new Promise(() => {}), /^454 4\.7\.0 /],
-    // What a careless hook in JavaScript answers must never let anyone in.
+    // An invalid answer of a hook in JavaScript must never log a client in.
     ...[null, true, false, 0, 1, '', 'alice', {}, [], { user: '' }, { user: undefined }, { user: 1 }, { ok: true }].map(
       (garbage) => [JSON.stringify(garbage), () => garbage, /^454 4\.7\.0 /] as const,
     ),
-  ] as [string, () => unknown, RegExp][])('keeps out with %s', async (_, answer, expected) => {
+  ] as [string, () => unknown, RegExp][])('does not log a client in with %s', async (_, answer, expected) => {
     for (const way of [answer, () => later(undefined).then(answer)]) {
       const { raw, after, service, client } = await authenticated(way)
       expect(raw).toMatch(expected)

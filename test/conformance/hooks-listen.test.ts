@@ -1,4 +1,4 @@
-/** Hooks that only listen: whatever they do, the session goes on, and ends. */
+/** Hooks that only listen cannot change a session: it goes on and ends as usual, whatever they do. */
 import { reply } from '@postern/engine'
 import { afterEach, describe, expect, test } from 'vitest'
 import { eventually } from '../kit/waiting.ts'

@@ -1,4 +1,4 @@
-/** Every hook, answering in every way: at once, later, with a refusal, with garbage, by throwing, and never. */
+/** Every hook with every kind of answer: at once, later, a refusal, garbage, an error, and none. */
 import { type Handlers, Refusal, type Reply, type Verdict, reply } from '@postern/engine'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Client } from './client.ts'
@@ -18,16 +18,16 @@ type Answer = () => Verdict | Promise<Verdict>
 
 interface Door {
   readonly profile?: Profile
-  /** The hook, made of an answer. */
+  /** Makes the hook from an answer. */
   readonly hook: (answer: Answer) => Handlers
-  /** What is said before the hook is asked. */
+  /** The lines that the client sends before the hook is called. */
   readonly before: readonly string[]
-  /** What asks the hook; the last reply to it is the hook's. undefined: the connection itself. */
+  /** The bytes that make the server call the hook, whose reply is the last. undefined: the connection itself calls it. */
   readonly send: string | undefined
   readonly replies?: number
-  /** What it is without any refusal. */
+  /** The reply without a refusal. */
   readonly accepted: string
-  /** A refusal closes. */
+  /** Whether a refusal closes the connection. */
   readonly closes?: true
 }
 
@@ -85,7 +85,7 @@ async function start(door: Door, answer: Answer, profile: Profile = {}): Promise
   return service
 }
 
-/** Knocks, and gives what is answered. */
+/** Makes the server call the hook, and returns the reply. */
 async function knock(door: Door, service: Service): Promise<{ client: Client; answered: ClientReply }> {
   if (door.send === undefined) {
     const client = await service.connect()
@@ -175,7 +175,7 @@ describe.each(Object.entries(DOORS))('%s', (_, door) => {
     await goesOn(door, client)
   })
 
-  test('answers too late, and for nothing', async () => {
+  test('answers too late, and the answer is ignored', async () => {
     let say: ((verdict: Reply) => void) | undefined
     const late = new Promise<Reply>((resolve) => {
       say = resolve
@@ -194,11 +194,11 @@ describe.each(Object.entries(DOORS))('%s', (_, door) => {
     expect(await client.closed()).toBe('end')
   })
 
-  test('says what cannot stand in a reply', async () => {
+  test('answers with text that is not allowed in a reply', async () => {
     const text = `a\r\n250 2.0.0 fake\nb\0\x07ü${'x'.repeat(2_000)}`
     const service = await start(door, () => reply(550, '5.7.1', text))
     const { client, answered } = await knock(door, service)
-    // The client reads line by line and fails on one that is malformed or too long.
+    // The client fails if a line is malformed or too long.
     expect(answered.code).toBe(550)
     expect(answered.lines.map((line) => line.slice(0, 22))).toEqual([
       '5.7.1 a',
@@ -210,14 +210,14 @@ describe.each(Object.entries(DOORS))('%s', (_, door) => {
 
   test('leaves out the enhanced code', async () => {
     const { client, answered } = await knock(door, await start(door, () => reply(550, '', 'No')))
-    // Before EHLO there may be one; after it there must be (RFC 2034 4).
+    // The enhanced code is optional before EHLO, and required after it (RFC 2034 4).
     if (door.send !== undefined && door.before.length > 0) expect(short(answered)).toBe('550 5.0.0')
     else expect(answered.code).toBe(550)
     await goesOn(door, client)
   })
 })
 
-test('a positive reply of a hook is what the client reads', async () => {
+test('the client gets a positive reply of a hook unchanged', async () => {
   const answers = {
     mail: reply(250, '2.1.9', 'm'),
     rcpt: reply(251, '2.1.5', 'r'),

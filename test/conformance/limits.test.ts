@@ -1,4 +1,4 @@
-/** Bounds that are not of one line or message: connections, and what a client may make the server hold. */
+/** Limits beyond a single line or message: connections, and the memory that a client may make the server use. */
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Limits } from '@postern/engine'
 import { eventually } from '../kit/waiting.ts'
@@ -30,7 +30,7 @@ describe('too many connections', () => {
     const third = await service.connect()
     expect((await third.repliesToEnd()).map(short)).toEqual(['421 4.7.0'])
     expect(service.record(third).events).toEqual([])
-    // Those who are in notice nothing, and a place that is given back is free.
+    // Open sessions go on, and a place is free again once its session ends.
     await second.expectAll(['NOOP'])
     await first.expectAll(['QUIT'])
     await first.closed()
@@ -39,7 +39,7 @@ describe('too many connections', () => {
     await (await service.client()).expectAll(['NOOP'])
   })
 
-  test('places come back however a session ends', async () => {
+  test('the place of a session is free again, however the session ends', async () => {
     const service = await start({ limits: { maxConnections: 1, maxBadCommands: 1 } })
     const ends = [
       (client: Awaited<ReturnType<Service['client']>>) => client.reset(),
@@ -61,7 +61,7 @@ describe('octets of all envelopes together', () => {
   const MAIL = 'MAIL FROM:<a@example.org>'
   const long = `RCPT TO:<${'x'.repeat(900)}@example.com>`
 
-  test('are bounded, and given back however a transaction ends', async () => {
+  test('are limited, and freed however a transaction ends', async () => {
     const service = await start({ limits: { maxTotalEnvelopeOctets: 4_096 } })
     const [greedy, other] = [await service.at(['EHLO greedy.example']), await service.at(['EHLO other.example'])]
     const codes = async (client: typeof greedy, ...lines: string[]): Promise<string[]> => {
@@ -76,21 +76,21 @@ describe('octets of all envelopes together', () => {
       () => codes(greedy, 'EHLO greedy.example'),
       () => codes(greedy, 'BDAT 0 LAST'),
       async () => {
-        // The client keeps its end open.
+        // The client does not close its end.
         greedy.socket.allowHalfOpen = true
         expect(await codes(greedy, 'QUIT')).toEqual(['221 2.0.0'])
       },
     ]
     for (const end of ends) {
       expect(await fill()).toEqual(full)
-      // Each session has 4 KiB of its own, and gets no more of what all share.
+      // Each session has 4 KiB of its own, and gets no more from the shared part.
       expect(await ask()).toEqual(['250 2.1.0', '250 2.1.5', '250 2.1.5', '452 4.3.1', '250 2.0.0'])
       await end()
       await eventually(async () => (await ask())[3] === '250 2.1.5', 'there is room again')
     }
   })
 
-  test('count paths of refused recipients no more', async () => {
+  test('do not include paths of refused recipients', async () => {
     const service = await start({ limits: { maxTotalEnvelopeOctets: 4_096 } })
     const client = await service.at(['EHLO c.example', MAIL])
     for (let i = 0; i < 20; i++) {
@@ -101,11 +101,11 @@ describe('octets of all envelopes together', () => {
 })
 
 describe('back-pressure', () => {
-  /** Bytes that the systems' buffers, both of them, may hold. */
+  /** The number of bytes that the system's buffers at both ends may hold. */
   const IN_FLIGHT = 24 * MiB
   const BLOCK = Buffer.from(`${'x'.repeat(1_022)}\r\n`.repeat(1_024))
 
-  test('what the data hook does not read, the client does not get to send', async () => {
+  test('the client has to wait while the data hook does not read', async () => {
     let go: (() => void) | undefined
     const going = new Promise<void>((resolve) => {
       go = resolve
@@ -141,7 +141,7 @@ describe('back-pressure', () => {
     expect(size).toBeGreaterThan(60 * MiB)
   })
 
-  test('a message over its limit is thrown away in constant memory', async () => {
+  test('a message over its limit is dropped in constant memory', async () => {
     const service = await start({ limits: { maxMessageBytes: MiB, maxDrainBytes: 200 * MiB } })
     const client = await service.at([...RCPT, 'DATA'])
     let most = 0
@@ -155,7 +155,7 @@ describe('back-pressure', () => {
     expect(most - before).toBeLessThan(64 * MiB)
   })
 
-  test('nor is a command line kept', async () => {
+  test('a command line over its limit is dropped in constant memory', async () => {
     const service = await start({ limits: { idleTimeoutMs: 60_000 } })
     const client = await service.at(['EHLO client.example'])
     const before = process.memoryUsage().rss
@@ -168,19 +168,19 @@ describe('back-pressure', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * MiB)
   })
 
-  test('past the drain cap the client is closed on, though it sends on', async () => {
+  test('a client that sends on past the drain cap is closed', async () => {
     const service = await start({ limits: { maxMessageBytes: MiB, maxDrainBytes: MiB } })
     const client = await service.at([...RCPT, 'DATA'])
     for (let i = 0; i < 32; i++) client.send(BLOCK)
     const record = await service.gone(client)
     expect(record.events.slice(-2)).toEqual(['lost too-large', 'close'])
-    // Whether 421 gets through to who does not listen is the system's to decide.
+    // The system may drop the 421 to a client that does not read.
     expect((await client.repliesToEnd().catch(() => [])).map(short)).toSatisfy(
       (codes: string[]) => codes.length === 0 || codes.join() === '421 4.7.0',
     )
   })
 
-  test('past the drain cap 421 reaches a client that stops and listens', async () => {
+  test('a client that stops past the drain cap and reads gets 421', async () => {
     const service = await start({ limits: { maxMessageBytes: MiB, maxDrainBytes: MiB } })
     const client = await service.at([...RCPT, 'DATA'])
     client.send(Buffer.concat([BLOCK, BLOCK, BLOCK]))
@@ -188,7 +188,7 @@ describe('back-pressure', () => {
   })
 })
 
-test('a hook gets the bytes in whatever form it asks for', async () => {
+test('a hook gets the bytes in any form that it asks for', async () => {
   const texts: string[] = []
   const forms = ['body', 'stream', 'bytes', 'read'] as const
   let form: (typeof forms)[number] = 'body'

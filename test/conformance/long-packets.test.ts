@@ -1,7 +1,7 @@
 /**
- * Text that comes in long packets is searched by other means than short ones. Every way to end one, at every alignment.
+ * The reader searches long packets with other methods than short ones. Tests every way to end a packet, at every alignment.
  *
- * A search that once went back in the last few octets of a packet never came to an end: one message stopped the server.
+ * A search that once went back in the last few octets of a packet never ended, so one message stopped the server.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { short } from './reply.ts'
@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(() => service.close())
 
-/** What may stand across the end of a packet, and across that of the last whole word in it. */
+/** Bytes that may lie across the end of a packet, or across the end of its last whole word. */
 const TAILS: readonly string[] = [
   'x', '\r', '\r\n', '\r\n.', '\r\n.\r', '.', '\n', '\r\n \r', '\r\n \r@', '\n\n\n', '\r\r\r\r\r', '\r\n\r\n\r', 'a\rb\nc', '\r\n..', '\t\0\v\f', '\r\nQUIT\r\n \r@',
 ] // prettier-ignore
@@ -26,7 +26,7 @@ test.each(TAILS.map((tail) => [JSON.stringify(tail), tail]))('%s', async (_, tai
   for (const size of SIZES) {
     const text = 'x'.repeat(size - tail.length) + tail
     const whole = `${text}|\r\n`
-    // In packets of its own, and in one with its commands.
+    // Sends the message in its own packets, then in one packet with its commands.
     await client.expectAll(START.trimEnd().split('\r\n'))
     await client.sendPieces([text, '|\r\n.\r\n'])
     await client.sendPieces([START + text, '|\r\n.\r\n'])

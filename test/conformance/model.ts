@@ -1,11 +1,11 @@
 /**
- * What RFC 5321 4.1.4 says of the order of commands, RFC 3030 of chunks, and the decisions about the wire of both: as a
- * model, small and slow, that shares nothing with the server.
+ * A small and slow model of the order of commands (RFC 5321 4.1.4), of chunks (RFC 3030), and of the decisions about the wire
+ * for both. It shares no code with the server.
  *
- * Where two refusals are both right (a malformed command that is also out of order), either will do.
+ * If two refusals are right (a malformed command that is also out of order), the model accepts either.
  */
 
-/** A command and what goes with it, and what may be answered: for each reply, the ones that are right. */
+/** A command with its bytes, and for each of its replies the codes that are right. */
 export interface Played {
   readonly bytes: string
   readonly replies: readonly (readonly string[])[]
@@ -23,17 +23,17 @@ interface Transaction {
   accepted: number
   refused: number
   readonly isBinary: boolean
-  /** What BDAT has brought. */
+  /** The text that BDAT has sent so far. */
   chunks: string | undefined
 }
 
 const OUT_OF_ORDER = '503 5.5.1'
-/** A chunk that would be a session, were it read as commands. */
+/** A chunk that would be a whole session if the server read it as commands. */
 const CHUNK = 'EHLO evil.example\r\nQUIT\r\n'
 const TEXT = 'a line\r\n..stuffed\r\n'
 
 export class Model {
-  /** Texts of the messages that are to be kept. */
+  /** Texts of the messages that the server must keep. */
   readonly kept: string[] = []
   #isGreeted = false
   #transaction: Transaction | undefined

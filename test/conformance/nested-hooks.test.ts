@@ -1,4 +1,4 @@
-/** One hook may be asked while that for the message reads: each has its time, in whatever order they begin and end. */
+/** Another hook may run while the data hook reads. Each has its own time, in whatever order they begin and end. */
 import { createServer, type Handlers, type Server } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { expect, test } from 'vitest'
@@ -25,10 +25,10 @@ const LATE = 'HookTimeoutError: timed out: a hook has not answered'
 
 test.each<[string, Handlers, readonly string[]]>([
   [
-    'the inner one is asked before the outer one is waited for',
+    'the inner hook runs before the server waits for the outer one',
     {
       async data(message) {
-        // Both reads before anything is awaited.
+        // The hook reads twice before it waits.
         message.read()
         await Promise.resolve(message.read()).catch(() => {})
         await never()
@@ -38,7 +38,7 @@ test.each<[string, Handlers, readonly string[]]>([
     [LATE],
   ],
   [
-    'the outer one answers while the inner one is at it',
+    'the outer hook answers while the inner one runs',
     {
       async data(message) {
         await message.read()
@@ -50,7 +50,7 @@ test.each<[string, Handlers, readonly string[]]>([
     [LATE],
   ],
   [
-    'one that is not a promise answers with another',
+    'a thenable answers with another thenable',
     {
       data: (message) => message.bytes().then(() => undefined),
       // oxlint-disable-next-line unicorn/no-thenable
@@ -61,12 +61,12 @@ test.each<[string, Handlers, readonly string[]]>([
 ])('%s', async (_, handlers, expected) => {
   const { server, errors } = start(handlers, 150)
   await eventually(() => errors.length > 0, 'a hook is late')
-  // The session, not the hook, ends it.
+  // The deadline ends the session, not the hook.
   await server.close({ graceMs: 0 })
   expect(errors).toEqual(expected)
 })
 
-test('a server that stops waits a second for all of them together', async () => {
+test('a server that stops waits one second for all hooks together', async () => {
   let asked = 0
   const { server } = start(
     {

@@ -1,4 +1,4 @@
-/** Many commands at a time: RFC 2920. What is answered depends on the bytes alone, never on how packets cut them. */
+/** Many commands in one packet: RFC 2920. The replies depend on the bytes alone, never on how packets cut them. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Client } from './client.ts'
@@ -16,7 +16,7 @@ afterAll(() => service.close())
 const EHLO = 'EHLO client.example'
 const GROUP = 'MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\nRCPT TO:<unknown@example.com>\r\nDATA\r\n'
 
-/** Sends bytes in pieces of these sizes, again and again. */
+/** Sends bytes in pieces of these sizes, repeating the sizes. */
 async function sendCut(client: Client, bytes: Uint8Array, sizes: readonly number[]): Promise<void> {
   const pieces: Uint8Array[] = []
   for (let at = 0, i = 0; at < bytes.length; i++) {
@@ -27,7 +27,7 @@ async function sendCut(client: Client, bytes: Uint8Array, sizes: readonly number
   await client.sendPieces(pieces)
 }
 
-/** A reply without what differs from one session to the next. */
+/** Returns a reply without the parts that differ between sessions. */
 function plain({ raw }: ClientReply): string {
   return raw.replace(/[0-9A-HJKMNP-TV-Z]{26}/, 'ID')
 }
@@ -44,17 +44,17 @@ describe('replies to one packet', () => {
     expect(client.arrivals - arrivals).toBe(1)
   })
 
-  test('are as many as the commands, however many', async () => {
+  test('are as many as the commands', async () => {
     const client = await service.at([EHLO])
     client.send('NOOP\r\n'.repeat(20_000))
     expect((await client.replies(20_000)).every(({ code }) => code === 250)).toBe(true)
   })
 
-  // A client that talks and does not listen must not make the server keep its answers.
-  test('do not pile up', async () => {
+  // The server must not buffer the replies of a client that sends and does not read.
+  test('do not pile up if the client does not read', async () => {
     const client = await service.at([EHLO])
     client.socket.pause()
-    // As long as its reply, so that both directions fill up, whatever the system keeps of each.
+    // The command is as long as its reply, so that both directions fill up, however much the system buffers.
     const flood = Buffer.from(`HELP ${'x'.repeat(93)}\r\n`.repeat(10_000))
     for (let i = 0; i < 20; i++) client.send(flood)
     let sent = -1
@@ -69,7 +69,7 @@ describe('replies to one packet', () => {
   })
 })
 
-/** Counts replies of one line as they come, without reading each. */
+/** Counts replies of one line, without reading each. */
 async function drained(client: Client, count: number): Promise<number> {
   let seen = 0
   await eventually(
@@ -84,14 +84,14 @@ async function drained(client: Client, count: number): Promise<number> {
   return seen
 }
 
-/** A failure is made smaller for a while, not for ever. */
+/** Limits the time in which a failing case is shrunk. */
 const RUNS = { numRuns: 250, interruptAfterTimeLimit: 25_000 } as const
 
 const sizes = fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 8 })
 
-test('the order of commands, against a model', { timeout: 60_000 }, async () => {
+test('the replies to random commands agree with the model', { timeout: 60_000 }, async () => {
   const commands = fc.array(fc.constantFrom(...COMMANDS), { minLength: 1, maxLength: 30 })
-  // Mostly what a client in its senses would say, so that deep states are reached.
+  // Mostly commands of a normal client, so that the session reaches deep states.
   const likely = fc.array(
     fc.oneof(
       { weight: 3, arbitrary: fc.constantFrom('EHLO', 'MAIL', 'RCPT', 'DATA', 'BDAT', 'BDAT LAST' as const) },
@@ -108,7 +108,7 @@ test('the order of commands, against a model', { timeout: 60_000 }, async () => 
       try {
         await sendCut(client, Buffer.from(played.map(({ bytes }) => bytes).join('')), cuts)
         const replies = (await client.replies(right.length)).map(short)
-        // One that is among the right ones stands for itself, so that a difference shows where it is.
+        // A reply that is right is compared with itself, so that the difference shows only the wrong one.
         expect(replies).toEqual(
           right.map((ones, i) => (ones.includes(replies[i] ?? '') ? replies[i] : ones.join(' or '))),
         )
@@ -125,7 +125,7 @@ test('the order of commands, against a model', { timeout: 60_000 }, async () => 
   )
 })
 
-/** A whole session: these bytes in these pieces, and the end. */
+/** Runs a whole session: sends these bytes in these pieces, then ends. */
 async function session(bytes: Uint8Array, cuts: readonly number[]): Promise<{ replies: string[]; kept: string[] }> {
   const client = await service.client()
   try {
@@ -141,7 +141,7 @@ async function session(bytes: Uint8Array, cuts: readonly number[]): Promise<{ re
   }
 }
 
-/** What a session is made of, and what breaks it. */
+/** Parts of a session, and bytes that break one. */
 const SHARDS: readonly string[] = [
   'EHLO client.example\r\n', 'HELO x\r\n', 'MAIL FROM:<a@example.org>', 'RCPT TO:<b@example.com>', ' SIZE=3', ' BODY=BINARYMIME', ' SMTPUTF8', 'DATA\r\n',
   'BDAT 3', 'BDAT 3 LAST\r\n', ' LAST', 'BDAT 0 LAST\r\n', 'RSET\r\n', 'NOOP', 'VRFY x\r\n', 'QUIT', '\r\n', '\r\n', '\r\n', '\r', '\n', '.', '.\r\n', '\r\n.\r\n', '..', '\0',
@@ -149,7 +149,7 @@ const SHARDS: readonly string[] = [
 ] // prettier-ignore
 
 test(
-  'anything at all: the same replies and messages, however it is cut, and no error',
+  'any bytes give the same replies and messages and no error, however they are cut',
   { timeout: 60_000 },
   async () => {
     const start = fc.constantFrom(

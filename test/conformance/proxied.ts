@@ -1,4 +1,4 @@
-/** A server behind a proxy, on a free port; and what a proxy sends in front of a client's connection. */
+/** A server behind a proxy, on a free port, and the headers that a proxy sends before the bytes of a client. */
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { Duplex as NodeDuplex } from 'node:stream'
@@ -20,13 +20,13 @@ import { Client } from './client.ts'
 export const REMOTE: Endpoint = { family: 'ipv4', address: '192.0.2.7', port: 51_234 }
 export const LOCAL: Endpoint = { family: 'ipv4', address: '198.51.100.25', port: 25 }
 
-/** Version 1. */
+/** Makes a header of version 1. */
 export function line(source: Endpoint = REMOTE): string {
   const { family, address, port } = source
   return `PROXY ${family === 'ipv4' ? 'TCP4' : 'TCP6'} ${address} ${family === 'ipv4' ? LOCAL.address : '2001:db8::25'} ${port} 25\r\n`
 }
 
-/** Version 2, of TCP over IPv4 from {@link REMOTE} unless said otherwise. */
+/** Makes a header of version 2. Default: TCP over IPv4 from {@link REMOTE}. */
 export function binary(header: BinaryHeader = {}): Uint8Array {
   return encodeBinary({ addresses: ports([192, 0, 2, 7], [198, 51, 100, 25], 51_234, 25), ...header })
 }
@@ -40,7 +40,7 @@ export interface Seen {
 
 export interface ProxiedOptions {
   readonly options?: Partial<ServerOptions>
-  /** Who is trusted. Default: this machine. */
+  /** The trusted proxies. Default: this machine. */
   readonly trusted?: 'all' | readonly string[]
   readonly overrides?: SessionOverrides
 }
@@ -50,7 +50,7 @@ export class ProxiedService implements AsyncDisposable {
   readonly port: number
   readonly seen: Seen[]
   readonly errors: ArrivalError[]
-  /** The trace fields of what was taken. */
+  /** The trace fields of the accepted messages. */
   readonly traces: string[]
   readonly #closeListener: () => Promise<void>
   readonly #clients = new Set<Client>()
@@ -96,7 +96,7 @@ export class ProxiedService implements AsyncDisposable {
     return new ProxiedService({ server, port: listener.address.port, seen, errors, traces }, () => listener.close())
   }
 
-  /** Connects, and sends what a proxy would: nothing by itself. */
+  /** Connects, and sends the header if one is given. */
   async connect(first: string | Uint8Array = ''): Promise<Client> {
     const client = await Client.connect(this.port)
     this.#clients.add(client)
@@ -113,14 +113,14 @@ export class ProxiedService implements AsyncDisposable {
 
 let certificate: ReturnType<typeof selfSigned> | undefined
 
-/** Puts the header in front of the first thing that the client sends: how is up to `send`. */
+/** Puts the header before the first bytes of the client. `send` decides how. */
 export type Sending = (
   header: Uint8Array,
   hello: Uint8Array,
   write: (bytes: Uint8Array) => void,
 ) => void | Promise<void>
 
-/** A client of implicit TLS, behind a proxy: done with the handshake. */
+/** Returns a client of implicit TLS behind a proxy, after its handshake. */
 export async function securedBehind(port: number, header: Uint8Array, send: Sending): Promise<TLSSocket> {
   const raw = connectTcp({ port, host: '127.0.0.1', noDelay: true })
   await once(raw, 'connect')

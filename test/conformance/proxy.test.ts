@@ -1,4 +1,4 @@
-/** The PROXY protocol in front of a session: whose it is, who may say so, and what becomes of who does not. */
+/** The PROXY protocol before a session: the client that it names, the trusted proxies, and missing or bad headers. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addressRanges, createServer } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
@@ -27,7 +27,7 @@ describe('a trusted proxy', () => {
   ])('%s: the session is the client’s', async (_, header, remote, local) => {
     await using service = await ProxiedService.start()
     const client = await service.connect()
-    // Nothing is said to a proxy that has not said whose the connection is.
+    // The server sends nothing before the proxy has named the client.
     expect(await client.isQuiet(50)).toBe(true)
     client.send(header)
     expect((await client.reply()).code).toBe(220)
@@ -51,13 +51,13 @@ describe('a trusted proxy', () => {
     expect(service.seen).toMatchObject([{ remote: REMOTE, local: LOCAL }])
   })
 
-  test('what follows the header in its packet is the client’s, whole', async () => {
+  test('bytes behind the header in its packet are read as those of the client', async () => {
     await using service = await ProxiedService.start()
     const client = await service.connect(bytesOf(binary(), MAIL.map((command) => `${command}\r\n`).join('')))
     expect((await client.replies(4)).map(short)).toEqual(['220', '250', '250 2.1.0', '250 2.1.5'])
   })
 
-  test('wherever header and client are cut', async () => {
+  test('the session is the same wherever header and client bytes are cut', async () => {
     const server = createServer({ hostname: 'mx.example.com' })
     const overrides = { proxyProtocol: { trusted: addressRanges('all') } }
     for (const header of [bytesOf(line()), binary({ withChecksum: true })]) {
@@ -99,7 +99,7 @@ describe('a trusted proxy', () => {
     ])
   })
 
-  test('connections are counted by the client’s address', async () => {
+  test('makes connections count for the address of the client', async () => {
     await using service = await ProxiedService.start({ options: { limits: { maxConnectionsPerAddress: 1 } } })
     const first = await service.connect(line())
     expect((await first.reply()).code).toBe(220)
@@ -114,7 +114,7 @@ describe('a trusted proxy', () => {
     expect((await (await service.connect(line())).reply()).code).toBe(220)
   })
 
-  test('who talks before the greeting is the client, not the header', async () => {
+  test('a header does not count as talk before the greeting, but bytes of the client do', async () => {
     await using service = await ProxiedService.start({ options: { greetingDelayMs: 200 } })
     const patient = await service.connect(line())
     expect((await patient.reply()).code).toBe(220)
@@ -122,7 +122,7 @@ describe('a trusted proxy', () => {
     expect((await hasty.repliesToEnd()).map(short)).toEqual(['554 5.5.0'])
   })
 
-  test('STARTTLS behind the header', async () => {
+  test('STARTTLS works behind the header', async () => {
     await using service = await ProxiedService.start()
     const client = await service.connect(binary())
     await client.reply()
@@ -135,13 +135,13 @@ describe('a trusted proxy', () => {
     expect(service.traces[0]).toMatch(/\(\[192\.0\.2\.7\]\)\s+by mx\.example\.com with ESMTPS\s+\(TLSv1\.3 /)
   })
 
-  test('commands right behind STARTTLS are as little believed as without a proxy (CVE-2011-0411)', async () => {
+  test('commands right behind STARTTLS are dropped as they are without a proxy (CVE-2011-0411)', async () => {
     await using service = await ProxiedService.start()
     const client = await service.connect(bytesOf(binary(), 'EHLO client.example\r\nSTARTTLS\r\nMAIL FROM:<>\r\n'))
     expect((await client.repliesToEnd()).map(short)).toEqual(['220', '250', '220 2.0.0'])
   })
 
-  test('TLS that the proxy ended is the session’s', async () => {
+  test('the session is TLS if the proxy ended TLS', async () => {
     const auth = { mechanisms: ['PLAIN'] as const, authenticate: () => ({ user: 'ann' }) }
     await using service = await ProxiedService.start({ options: { auth, tls: { required: true } } })
     const tlvs = [
@@ -162,7 +162,7 @@ describe('a trusted proxy', () => {
   })
 })
 
-describe('a trusted proxy that is not to be believed is closed on without a greeting', () => {
+describe('a trusted proxy with a bad header is closed without a greeting', () => {
   test.each([
     ['SMTP', 'EHLO client.example\r\n', /does not begin with a header/],
     ['a TLS ClientHello', bytesOf([0x16, 3, 1, 2, 0]), /does not begin with a header/],
@@ -184,7 +184,7 @@ describe('a trusted proxy that is not to be believed is closed on without a gree
     expect(error?.receivedOctets).toBeGreaterThan(0)
   })
 
-  test('who leaves without a word, or in the middle', async () => {
+  test('a proxy that leaves before or within its header is reported', async () => {
     await using service = await ProxiedService.start()
     for (const sent of ['', 'PROXY TCP4 192.0']) {
       const client = await service.connect(sent)
@@ -202,7 +202,7 @@ describe('a trusted proxy that is not to be believed is closed on without a gree
     expect(service.seen).toEqual([])
   })
 
-  test('who is late, and a byte now and then buys no time', async () => {
+  test('a late header ends the connection, also if a byte comes now and then', async () => {
     await using service = await ProxiedService.start({ options: { limits: { proxyHeaderTimeoutMs: 200 } } })
     const silent = await service.connect()
     const slow = await service.connect()
@@ -222,7 +222,7 @@ describe('a trusted proxy that is not to be believed is closed on without a gree
     expect(service.server.sessionCount).toBe(0)
   })
 
-  test('past the number that may wait, the oldest goes', async () => {
+  test('the oldest connection is closed if too many wait for a header', async () => {
     await using service = await ProxiedService.start({ options: { limits: { maxConnections: 2 } } })
     const oldest = await service.connect('PROXY')
     await sleep(20)
@@ -235,7 +235,7 @@ describe('a trusted proxy that is not to be believed is closed on without a gree
     }
   })
 
-  test('a client in its handshake stays, however many headers the proxy owes', async () => {
+  test('a client in its handshake stays, however many connections wait for a header', async () => {
     await using service = await ProxiedService.start({
       options: { limits: { maxConnections: 3 } },
       overrides: { implicitTls: true },
@@ -258,7 +258,7 @@ describe('a trusted proxy that is not to be believed is closed on without a gree
     socket.destroy()
   })
 
-  test('a server that stops ends who waits, and says nothing of it', async () => {
+  test('a server that stops ends waiting connections, and reports no error', async () => {
     await using service = await ProxiedService.start()
     const waiting = await service.connect('PROXY')
     await sleep(20)
@@ -268,8 +268,8 @@ describe('a trusted proxy that is not to be believed is closed on without a gree
   })
 })
 
-describe('who is not trusted', () => {
-  test('is served as who it is, and its header is bad input', async () => {
+describe('a proxy that is not trusted', () => {
+  test('is served as a client of its own address, and its header is a bad command', async () => {
     await using service = await ProxiedService.start({ trusted: ['192.0.2.0/24', '::1'] })
     const client = await service.connect()
     expect((await client.reply()).code).toBe(220)
@@ -302,23 +302,26 @@ describe('implicit TLS behind the header', () => {
   }
 
   for (const [version, header] of Object.entries({ 'version 1': bytesOf(line()), 'version 2': binary() })) {
-    test.each(Object.entries(sendings))(`${version}: header and ClientHello %s`, async (_, send) => {
-      await using service = await ProxiedService.start({ overrides })
-      const socket = await securedBehind(service.port, header, send)
-      const greeting = await new Promise<Buffer>((resolve) => socket.once('data', resolve))
-      expect(greeting.toString()).toMatch(/^220 mx\.example\.com /)
-      socket.write('EHLO client.example\r\n')
-      const offered = await new Promise<Buffer>((resolve) => socket.once('data', resolve))
-      expect(offered.toString()).toMatch(/^250-/)
-      expect(offered.toString()).not.toContain('STARTTLS')
-      expect(service.seen).toMatchObject([
-        { remote: REMOTE, local: LOCAL, tls: { protocol: 'TLSv1.3', serverName: 'mx.example.com' } },
-      ])
-      socket.destroy()
-    })
+    test.each(Object.entries(sendings))(
+      `${version}: the handshake works with header and ClientHello %s`,
+      async (_, send) => {
+        await using service = await ProxiedService.start({ overrides })
+        const socket = await securedBehind(service.port, header, send)
+        const greeting = await new Promise<Buffer>((resolve) => socket.once('data', resolve))
+        expect(greeting.toString()).toMatch(/^220 mx\.example\.com /)
+        socket.write('EHLO client.example\r\n')
+        const offered = await new Promise<Buffer>((resolve) => socket.once('data', resolve))
+        expect(offered.toString()).toMatch(/^250-/)
+        expect(offered.toString()).not.toContain('STARTTLS')
+        expect(service.seen).toMatchObject([
+          { remote: REMOTE, local: LOCAL, tls: { protocol: 'TLSv1.3', serverName: 'mx.example.com' } },
+        ])
+        socket.destroy()
+      },
+    )
   }
 
-  test('of who is not trusted there is no header: TLS is what comes first', async () => {
+  test('a connection from another address begins with TLS, without a header', async () => {
     await using service = await ProxiedService.start({ overrides, trusted: [] })
     const client = await service.connect()
     await client.startTls()
@@ -336,7 +339,7 @@ describe('implicit TLS behind the header', () => {
     expect(service.seen).toMatchObject([{ tls: { protocol: 'TLSv1.3', cipher: '' } }])
   })
 
-  test('who does not speak TLS is closed on, and the error names the client', async () => {
+  test('a client that does not speak TLS is closed, and the error names the client', async () => {
     await using service = await ProxiedService.start({ overrides })
     const client = await service.connect(bytesOf(binary(), 'EHLO client.example\r\n'))
     await eventually(() => service.errors.length > 0, 'the error')
@@ -345,12 +348,12 @@ describe('implicit TLS behind the header', () => {
     expect(service.seen).toEqual([])
   })
 
-  test('the handshake has its time, and a client that waits in it has its place', async () => {
+  test('the handshake has a time limit, and its client counts as a connection', async () => {
     const limits = { tlsHandshakeTimeoutMs: 300, maxConnectionsPerAddress: 1 }
     await using service = await ProxiedService.start({ overrides, options: { limits } })
     const silent = await service.connect(line())
     await sleep(50)
-    // In clear there is nothing to say to it.
+    // The server sends no reply in clear.
     const over = await service.connect(line())
     expect(['end', 'reset']).toContain(await over.closed())
     expect(['end', 'reset']).toContain(await silent.closed())
@@ -360,7 +363,7 @@ describe('implicit TLS behind the header', () => {
     socket.destroy()
   })
 
-  test('a server that stops ends handshakes', async () => {
+  test('a server that stops ends unfinished handshakes', async () => {
     await using service = await ProxiedService.start({ overrides })
     const silent = await service.connect(line())
     await sleep(50)

@@ -1,4 +1,4 @@
-/** However the bytes of a message come, one read or `bytes()` gives each of them once; also with commands between two chunks, as many as a client likes. */
+/** Reads and `bytes()` give each byte of a message once, however the bytes come, also with many commands between two chunks. */
 import { createServer } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { expect, test } from 'vitest'
@@ -10,7 +10,7 @@ const NOOPS = 2_000
 test.each([
   ['all of it waits already', true],
   ['each octet is waited for', false],
-])('octet by octet: %s', async (_, isHere) => {
+])('each octet of the message is read once: %s', async (_, isHere) => {
   const kept: number[] = []
   const server = createServer({
     hostname: 'mx.example.com',
@@ -39,7 +39,7 @@ test.each([
   expect(replies).toMatch(/221 2\.0\.0 [^\r]+\r\n$/)
 })
 
-test('what waits already is counted once', async () => {
+test('bytes that already wait are counted once', async () => {
   const kept: string[] = []
   const server = createServer({
     hostname: 'mx.example.com',

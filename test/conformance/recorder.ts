@@ -1,4 +1,4 @@
-/** A server that writes down what reached its hooks, for each connection apart. Plain data in, no runtime. */
+/** A server that records the calls of its hooks for each connection. Its profile is plain data, and it needs no certain runtime. */
 import { Buffer } from 'node:buffer'
 import {
   type Handlers,
@@ -13,18 +13,18 @@ import {
 } from '@postern/engine'
 import type { Counts } from './counted.ts'
 
-/** What a server is to be like: plain data, so that another runtime can be told the same. */
+/** The settings of a server. They are plain data, so that they can be passed to another runtime. */
 export interface Profile {
   readonly limits?: Partial<Limits>
   readonly bareLineEndings?: 'reject' | 'normalise' | 'preserve'
   readonly addresses?: 'strict' | 'lenient'
   readonly disabled?: readonly string[]
   readonly greetingDelayMs?: number
-  /** Offer AUTH: under TLS alone, or always. */
+  /** When the server offers AUTH: only under TLS, or always. */
   readonly auth?: 'with-tls' | 'always'
   readonly authRequired?: true
   readonly tlsRequired?: true
-  /** The listener has no certificate, so that STARTTLS cannot be. */
+  /** Whether the listener has no certificate, so that STARTTLS is impossible. */
   readonly withoutCertificate?: true
   readonly implicitTls?: true
 }
@@ -33,12 +33,12 @@ export interface Profile {
 export interface Kept {
   readonly from: string
   readonly to: readonly string[]
-  /** Latin-1: a character an octet. */
+  /** Latin-1, with one character for each octet. */
   readonly text: string
   readonly trace: string
 }
 
-/** What reached the hooks of one connection, in order. */
+/** The hook calls of one connection, in order. */
 export interface Record extends Counts {
   readonly events: string[]
   readonly kept: Kept[]
@@ -47,17 +47,17 @@ export interface Record extends Counts {
 }
 
 export const HOSTNAME = 'mx.example.com'
-/** Stands in what the hooks throw; no client may ever read it. */
+/** Part of each error that the hooks throw. No client may ever read it. */
 export const SECRET = '/secret/path'
 
-/** Whether the recording hooks threw this because a name asked them to. */
+/** Returns whether the recording hooks threw this error because a name in the test asked for it. */
 export function isAskedFor(error: unknown): boolean {
   return error instanceof Refusal || String(error).includes(SECRET)
 }
 
 export type RecordOf = (session: Session) => Record
 
-/** The options of a server of this profile. */
+/** Returns the options of a server with this profile. */
 export function recordingServer(profile: Profile, recordOf: RecordOf): ServerOptions {
   return {
     hostname: HOSTNAME,
@@ -87,7 +87,7 @@ export function emptyRecord(): Record {
   return { events: [], kept: [], errors: [], reads: 0, writes: 0, session: undefined }
 }
 
-/** Hooks that let everything in but what certain names ask them to refuse. */
+/** Makes hooks that accept everything except the names that stand for a refusal. */
 function recording(recordOf: RecordOf): Handlers {
   return {
     connect(session) {

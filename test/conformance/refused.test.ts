@@ -1,4 +1,4 @@
-/** Every refusal is told to the `refused` hook, once, with its verb and reply; never with an argument. */
+/** The `refused` hook gets every refusal once, with its verb and reply, and never with an argument. */
 import {
   ArrivalError,
   createServer,
@@ -29,9 +29,9 @@ interface Case {
   readonly profile?: Profile
   readonly options?: Partial<ServerOptions>
   readonly handlers?: Handlers
-  /** Sent in one packet, then the client ends. */
+  /** The bytes that the client sends in one packet before it ends. */
   readonly send: string
-  /** Verb, code and enhanced code; a hook's are marked. */
+  /** Verb, code and enhanced code of each refusal. Those of a hook are marked. */
   readonly told: readonly string[]
 }
 
@@ -148,7 +148,7 @@ test.each(CASES)('$name', async ({ profile = {}, options = {}, handlers = {}, se
   if (told.length > 0) expect([...remotes]).toEqual(['127.0.0.1 127.0.0.1'])
 })
 
-/** A server that writes down what it is told. */
+/** Starts a server that records its refusals and errors. */
 async function listening(profile: Profile, told: string[], errors: unknown[] = []): Promise<Service> {
   const service = await Service.start(profile, {
     options: {
@@ -160,7 +160,7 @@ async function listening(profile: Profile, told: string[], errors: unknown[] = [
   return service
 }
 
-test('too many connections: it has no session', async () => {
+test('the hook gets no session for a refusal of too many connections', async () => {
   const told: string[] = []
   const service = await listening({ limits: { maxConnections: 1 } }, told)
   await service.client()
@@ -172,7 +172,7 @@ test('too many connections: it has no session', async () => {
 test.each([
   ['between commands', [EHLO], ' 421 4.4.2'],
   ['in a message', [EHLO, MAIL, RCPT, 'DATA'], 'DATA 421 4.4.2'],
-])('time is up %s', async (_, lines, expected) => {
+])('the hook gets a timeout %s', async (_, lines, expected) => {
   const told: string[] = []
   const service = await listening({ limits: { idleTimeoutMs: 200, dataTimeoutMs: 200 } }, told)
   const client = await service.at(lines)
@@ -180,7 +180,7 @@ test.each([
   expect(told).toEqual([expected])
 })
 
-test('a stop is no refusal', async () => {
+test('the hook gets no refusal when the server stops', async () => {
   const told: string[] = []
   const service = await listening({}, told)
   const client = await service.client()
@@ -218,7 +218,7 @@ test.each([
       await client.startTls({ maxVersion: 'TLSv1.1', minVersion: 'TLSv1' }).catch(() => {})
     },
   ],
-])('a handshake that fails is told, with its reason and session: %s', async (_, fail) => {
+])('a failed handshake is reported with its reason and session: %s', async (_, fail) => {
   const errors: unknown[] = []
   const service = await listening({}, [], errors)
   const client = await service.client()

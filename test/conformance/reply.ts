@@ -1,19 +1,19 @@
-/** SMTP replies as a client reads them. One that is malformed is an error. No runtime. */
+/** Parses SMTP replies as a client does. A malformed reply is an error. Needs no certain runtime. */
 
 export interface ClientReply {
   readonly code: number
   /** `class.subject.detail`, or '' where the reply has none. */
   readonly enhancedCode: string
-  /** Behind the code and its blank or hyphen. */
+  /** The text of each line, after the code and its blank or hyphen. */
   readonly lines: readonly string[]
   readonly raw: string
 }
 
 const LINE = /^([2-5]\d\d)([ -])([\x20-\x7e]*)$/
-/** RFC 3463; whether it belongs there is for the test to say. */
+/** An enhanced code of RFC 3463. The test decides whether the reply must have one. */
 const ENHANCED = /^([245]\.\d{1,3}\.\d{1,3}) /
 
-/** Reads one reply, all its lines. @param nextLine The next line without CRLF; told what came of this reply before it. */
+/** Reads one reply with all its lines. @param nextLine Returns the next line without CRLF. It gets the earlier lines of the reply. */
 export async function readReply(nextLine: (before: string) => Promise<string>): Promise<ClientReply> {
   const lines: string[] = []
   let raw = ''
@@ -35,7 +35,7 @@ export async function readReply(nextLine: (before: string) => Promise<string>): 
   return { code: Number(code), enhancedCode, lines, raw }
 }
 
-/** `code enhanced`, as vectors write what they expect. */
+/** Returns `code enhanced`, as vectors write expected replies. */
 export function short({ code, enhancedCode }: ClientReply): string {
   return enhancedCode === '' ? String(code) : `${code} ${enhancedCode}`
 }

@@ -1,4 +1,4 @@
-/** The decisions about the wire, and where each is tested: by vectors (`vectors/*.ts`), or in a file of its own. */
+/** The decisions about the wire, and where each is tested: by vectors (`vectors/*.ts`), or in its own file. */
 
 export const ROWS = {
   'end of DATA': 'vectors',

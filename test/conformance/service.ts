@@ -15,7 +15,7 @@ import { CountedDuplex } from './counted.ts'
 import { emptyRecord, pick, type Profile, type Record, type RecordOf, recordingServer } from './recorder.ts'
 
 export interface ServiceOptions {
-  /** In place of the recording ones. */
+  /** Hooks that replace the recording ones. */
   readonly handlers?: Handlers
   readonly options?: Partial<ServerOptions>
 }
@@ -44,7 +44,7 @@ export class Service {
 
   static async start(profile: Profile = {}, { handlers = {}, options = {} }: ServiceOptions = {}): Promise<Service> {
     const records = new Map<number, Record>()
-    // By the endpoint itself: ports come back, and a session may end after the next one began.
+    // Finds a record by its endpoint object, because ports are reused and a session may end after the next one began.
     const byEndpoint = new WeakMap<Endpoint, Record>()
     const recordOf: RecordOf = (session) => byEndpoint.get(session.remote) as Record
     const server = createServer({
@@ -80,14 +80,14 @@ export class Service {
     return client
   }
 
-  /** Connects, and reads nothing. */
+  /** Connects and reads nothing. */
   async connect(): Promise<Client> {
     const client = await Client.connect(this.port)
     this.#clients.add(client)
     return client
   }
 
-  /** Connects, and sends lines whose replies are under 400. */
+  /** Connects and sends lines. Fails if a reply has a code from 400 on. */
   async at(lines: readonly string[]): Promise<Client> {
     const client = await this.client()
     await client.expectAll(lines)

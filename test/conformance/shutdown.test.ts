@@ -1,4 +1,4 @@
-/** Stopping: idle sessions are told, messages on their way finish, and nobody is waited for longer than is allowed. */
+/** Stopping: idle sessions get 421, unfinished messages may finish, and the server waits no longer than its grace period. */
 import { afterEach, describe, expect, test } from 'vitest'
 import { createServer, type Message } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
@@ -35,7 +35,7 @@ describe('idle sessions', () => {
     expect(service.record(client).events.at(-1)).toBe('close')
   })
 
-  test('under TLS', async () => {
+  test('get 421 under TLS', async () => {
     const service = await start()
     const client = await service.at([EHLO, 'STARTTLS'])
     await client.startTls()
@@ -45,8 +45,8 @@ describe('idle sessions', () => {
   })
 })
 
-describe('messages on their way', () => {
-  test('by DATA', async () => {
+describe('unfinished messages', () => {
+  test('finish if they come by DATA', async () => {
     const service = await start()
     const client = await service.at([...RCPT, 'DATA'])
     client.send('half\r\n')
@@ -59,7 +59,7 @@ describe('messages on their way', () => {
     expect(service.record(client).kept.map(({ text }) => text)).toEqual(['half\r\nwhole\r\n'])
   })
 
-  test('by BDAT', async () => {
+  test('finish if they come by BDAT', async () => {
     const service = await start()
     const client = await service.at(RCPT)
     client.send('BDAT 6\r\nhalf\r\n')
@@ -73,7 +73,7 @@ describe('messages on their way', () => {
     expect(service.record(client).kept.map(({ text }) => text)).toEqual(['half\r\nhi'])
   })
 
-  test('while the hook keeps it', async () => {
+  test('finish if the hook still stores them', async () => {
     let go: (() => void) | undefined
     const going = new Promise<void>((resolve) => {
       go = resolve
@@ -100,7 +100,7 @@ describe('messages on their way', () => {
   })
 })
 
-test('a command that a hook is busy with gets its reply', async () => {
+test('a command gets its reply if its hook still runs when the server stops', async () => {
   const service = await start({}, { handlers: { mail: () => new Promise((resolve) => setTimeout(resolve, 100)) } })
   const client = await service.at([EHLO])
   client.send('MAIL FROM:<a@example.org>\r\n')
@@ -109,7 +109,7 @@ test('a command that a hook is busy with gets its reply', async () => {
   expect((await client.repliesToEnd()).map(short)).toEqual(['250 2.1.0', '421 4.3.2'])
 })
 
-test('a session whose reply is still on its way when the server stops', async () => {
+test('a session sends a pending reply before it ends when the server stops', async () => {
   const server = createServer({ hostname: 'mx.example.com' })
   const [client, served] = pair({ highWaterMark: 0 })
   const over = server.accept(served)
@@ -124,7 +124,7 @@ test('a session whose reply is still on its way when the server stops', async ()
   expect(codes).toEqual(['220 mx.ex', '421 4.3.2'])
 })
 
-test('new connections are refused', async () => {
+test('new connections are refused when the server stops', async () => {
   const service = await start()
   const busy = await service.at([...RCPT, 'DATA'])
   void service.server.close()
@@ -134,7 +134,7 @@ test('new connections are refused', async () => {
   expect(short(await busy.reply())).toBe('250 2.0.0')
 })
 
-describe('who takes too long is cut off', () => {
+describe('the end of the grace period', () => {
   test.each([
     ['a client in its message', {}],
     [
@@ -146,7 +146,7 @@ describe('who takes too long is cut off', () => {
         },
       },
     ],
-  ])('%s', async (_, handlers) => {
+  ])('closes a session with %s', async (_, handlers) => {
     const service = await start({}, { handlers })
     const client = await service.at([...RCPT, 'DATA'])
     client.send('half\r\n')
@@ -159,7 +159,7 @@ describe('who takes too long is cut off', () => {
     expect(codes).not.toContain('250 2.0.0')
   })
 
-  test('closing twice is closing once', async () => {
+  test('a second call of close has no further effect', async () => {
     const service = await start()
     await service.at([EHLO])
     await Promise.all([service.server.close({ graceMs: 100 }), service.server.close()])

@@ -1,4 +1,4 @@
-/** STARTTLS: RFC 3207. What was said in clear never counts behind the handshake (CVE-2011-0411 and its kin). */
+/** STARTTLS: RFC 3207. Bytes in clear never count after the handshake (CVE-2011-0411 and similar ones). */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Client } from './client.ts'
 import { short } from './reply.ts'
@@ -16,13 +16,13 @@ const PLAIN = Buffer.from('\0alice\0secret').toString('base64')
 async function secured(before: readonly string[] = []): Promise<Client> {
   const client = await service.at(['EHLO client.example', ...before, 'STARTTLS'])
   await client.startTls()
-  // The client's handshake is done before the server's is.
+  // The client finishes its handshake before the server does.
   await client.expectAll(['NOOP'])
   return client
 }
 
 describe('injection', () => {
-  // Everything behind the command is in clear, and may be an attacker's.
+  // All bytes behind the command are in clear, and may come from an attacker.
   const INJECTED: Readonly<Record<string, string>> = {
     'a command': 'NOOP\r\n',
     'half a command': 'MAIL FR',
@@ -33,7 +33,7 @@ describe('injection', () => {
   }
 
   for (const [name, injected] of Object.entries(INJECTED)) {
-    test(`${name} in the same packet`, async () => {
+    test(`${name} in the same packet is never run`, async () => {
       const client = await service.at(['EHLO client.example'])
       const { events } = service.record(client)
       const before = events.length
@@ -43,7 +43,7 @@ describe('injection', () => {
       expect(events.slice(before)).toEqual(['close'])
     })
 
-    test(`${name} in a packet right behind`, async () => {
+    test(`${name} in the next packet is never run`, async () => {
       const client = await service.at(['EHLO client.example'])
       const { events } = service.record(client)
       const before = events.length
@@ -56,14 +56,14 @@ describe('injection', () => {
     })
   }
 
-  test('cut anywhere', async () => {
+  test('a command behind STARTTLS is never run, wherever the bytes are cut', async () => {
     const vector = 'STARTTLS\r\nMAIL FROM:<>\r\n'
     for (const [way, pieces] of deliveries(vector)) {
       const client = await service.at(['EHLO client.example'])
       const { events } = service.record(client)
       await client.sendPieces(pieces)
       client.end()
-      // An alert of TLS may follow; no reply does.
+      // A TLS alert may follow, but no reply.
       expect((await client.reply()).raw, way).toMatch(/^220 2\.0\.0 /)
       await client.closed().catch(() => client.take())
       await service.gone(client)
@@ -72,7 +72,7 @@ describe('injection', () => {
     }
   })
 
-  test('pipelined before it is fine', async () => {
+  test('commands that are pipelined before STARTTLS are run', async () => {
     const client = await service.client()
     client.send('EHLO client.example\r\nNOOP\r\nSTARTTLS\r\n')
     expect((await client.replies(3)).map(short)).toEqual(['250', '250 2.0.0', '220 2.0.0'])
@@ -81,7 +81,7 @@ describe('injection', () => {
   })
 })
 
-describe('after the handshake the session is new', () => {
+describe('after the handshake', () => {
   test('MAIL before a new EHLO is out of order', async () => {
     const client = await secured()
     expect(service.record(client).session?.hello).toBeUndefined()
@@ -89,7 +89,7 @@ describe('after the handshake the session is new', () => {
     expect((await client.replies(5)).map(short)).toEqual([...Array<string>(4).fill('503 5.5.1'), '250 2.0.0'])
   })
 
-  test('AUTH is forgotten', async () => {
+  test('the client is not logged in any more', async () => {
     const client = await secured([`AUTH PLAIN ${PLAIN}`])
     const { session } = service.record(client)
     expect(session?.user).toBeUndefined()
@@ -97,7 +97,7 @@ describe('after the handshake the session is new', () => {
     expect(session?.user).toBe('alice')
   })
 
-  test('the hooks are told, and the session is TLS', async () => {
+  test('the hooks are called, and the session is TLS', async () => {
     const client = await secured()
     await client.expectAll(['EHLO again.example', 'MAIL FROM:<a@example.org>'])
     const { session, events } = service.record(client)
@@ -112,7 +112,7 @@ describe('after the handshake the session is new', () => {
     expect(session?.hello?.name).toBe('again.example')
   })
 
-  test('a second time', async () => {
+  test('a second STARTTLS is refused', async () => {
     const client = await secured()
     const { lines } = await client.command('EHLO client.example')
     expect(lines).not.toContain('STARTTLS')
@@ -121,7 +121,7 @@ describe('after the handshake the session is new', () => {
     expect(short(await client.command('MAIL FROM:<>'))).toBe('250 2.1.0')
   })
 
-  test('bad commands before it still count', async () => {
+  test('bad commands before the handshake still count', async () => {
     const client = await service.at(['EHLO client.example'])
     for (let i = 0; i < 8; i++) await client.command('WHAT')
     await client.expectAll(['STARTTLS'])
@@ -133,7 +133,7 @@ describe('after the handshake the session is new', () => {
   })
 })
 
-test('a transaction under TLS', async () => {
+test('a message can be sent under TLS', async () => {
   const client = await secured()
   await client.expectAll(['EHLO client.example', 'MAIL FROM:<a@example.org>', 'RCPT TO:<b@example.com>', 'DATA'])
   await client.sendPieces(['hi\r\n', '.', '\r', '\n'])
@@ -141,7 +141,7 @@ test('a transaction under TLS', async () => {
   expect(service.record(client).kept[0]?.text).toBe('hi\r\n')
 })
 
-test('a client that shakes no hand is closed on', async () => {
+test('a client that sends no ClientHello is closed', async () => {
   const client = await service.at(['EHLO client.example', 'STARTTLS'])
   client.send('this is not TLS at all\r\nMAIL FROM:<>\r\n')
   await client.closed().catch(() => client.take())
@@ -150,14 +150,14 @@ test('a client that shakes no hand is closed on', async () => {
   expect(session?.error).toBeDefined()
 })
 
-test('a client that goes away in the handshake', async () => {
+test('the session ends if the client leaves during the handshake', async () => {
   const client = await service.at(['EHLO client.example', 'STARTTLS'])
   client.send(Buffer.from('16030100', 'hex'))
   client.reset()
   await service.gone(client)
 })
 
-test('implicit TLS: secure comes before the greeting', async () => {
+test('with implicit TLS the secure hook is called before the greeting', async () => {
   const implicit = await Service.start({ implicitTls: true })
   try {
     const client = await implicit.client()

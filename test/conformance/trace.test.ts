@@ -19,7 +19,7 @@ async function trace(
   await prepare?.(client)
   await client.expectAll([...lines, 'BDAT 0 LAST'])
   const [message] = service.record(client).kept
-  // The header is the engine's own business; the text is the client's, and untouched.
+  // The engine writes the header. It does not change the text of the client.
   expect(message?.text).toBe('')
   return message?.trace ?? ''
 }
@@ -34,7 +34,7 @@ const secure = async (client: Client): Promise<void> => {
 
 const keyword = (text: string): string | undefined => / with (\S+)/.exec(text)?.[1]
 
-test('its form', async () => {
+test('the header has the form of RFC 5321', async () => {
   const text = await trace([EHLO, MAIL, RCPT])
   expect(text.replace(/\r\n /g, ' ')).toMatch(
     /^Received: from client\.example \(\[127\.0\.0\.1\]\) by mx\.example\.com with ESMTP id [0-9A-HJKMNP-TV-Z]{26} for <b@example\.com>; \w{3}, \d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d \+0000\r\n$/,
@@ -44,21 +44,21 @@ test('its form', async () => {
   expect(Math.abs(date.getTime() - Date.now())).toBeLessThan(60_000)
 })
 
-test('SMTP after HELO', async () => {
+test('the keyword is SMTP after HELO', async () => {
   expect(keyword(await trace(['HELO client.example', MAIL, RCPT]))).toBe('SMTP')
 })
 
-test('ESMTPA after AUTH', async () => {
+test('the keyword is ESMTPA after AUTH', async () => {
   expect(keyword(await trace([EHLO, `AUTH PLAIN ${PLAIN}`, MAIL, RCPT]))).toBe('ESMTPA')
 })
 
-test('ESMTPS and ESMTPSA under TLS', async () => {
+test('the keyword is ESMTPS or ESMTPSA under TLS', async () => {
   expect(keyword(await trace([EHLO, MAIL, RCPT], { prepare: secure }))).toBe('ESMTPS')
   expect(keyword(await trace([EHLO, `AUTH PLAIN ${PLAIN}`, MAIL, RCPT], { prepare: secure }))).toBe('ESMTPSA')
   expect(keyword(await trace([EHLO, MAIL, RCPT], { profile: { implicitTls: true } }))).toBe('ESMTPS')
 })
 
-test('UTF8SMTP where the transaction is one', async () => {
+test('the keyword is a UTF8SMTP one if MAIL has SMTPUTF8', async () => {
   expect(keyword(await trace([EHLO, `${MAIL} SMTPUTF8`, RCPT]))).toBe('UTF8SMTP')
   expect(keyword(await trace([EHLO, `AUTH PLAIN ${PLAIN}`, `${MAIL} SMTPUTF8`, RCPT], { prepare: secure }))).toBe(
     'UTF8SMTPSA',
@@ -66,23 +66,23 @@ test('UTF8SMTP where the transaction is one', async () => {
   expect(keyword(await trace([EHLO, `${MAIL} SMTPUTF8`, RCPT, 'RSET', MAIL, RCPT]))).toBe('ESMTP')
 })
 
-test('names nobody where there are two recipients: each would learn of the other', async () => {
+test('the header names no recipient if there are two, because each would learn of the other', async () => {
   const text = await trace([EHLO, MAIL, RCPT, 'RCPT TO:<hidden@example.com>'])
   expect(text).not.toContain('for <')
   expect(text).not.toContain('hidden')
 })
 
-test('a quoted recipient and a literal stay as they were', async () => {
+test('a quoted recipient and an address literal are not changed', async () => {
   expect(await trace(['EHLO [192.0.2.1]', MAIL, 'RCPT TO:<"a b"@[192.0.2.7]>'])).toMatch(/for <"a b"@\[192\.0\.2\.7\]>/)
 })
 
-test('nothing a client says can start a header of its own', async () => {
+test('no text of a client can begin another header', async () => {
   const text = await trace(['EHLO (x) \\"<@>;\'"', MAIL, RCPT], { profile: { addresses: 'lenient' } })
   expect(text.split('\r\n').filter((line) => line !== '' && !line.startsWith(' '))).toHaveLength(1)
   expect(text).toMatch(/^Received: from [A-Za-z0-9._:[\]?-]+ \(\[127\.0\.0\.1\]\)/)
 })
 
-test('a message of any length has it once, apart from its text', async () => {
+test('a message of any length has the header once, apart from its text', async () => {
   const service = await Service.start()
   services.push(service)
   const client = await service.at([EHLO, MAIL, RCPT, 'DATA'])

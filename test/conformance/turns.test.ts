@@ -1,4 +1,4 @@
-/** A session that pipelines without end gives way: another one is served long before it is done. */
+/** A session that pipelines without end does not block others: the server serves another one long before it is done. */
 import { createServer, type Handlers, reply } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { expect, test } from 'vitest'
@@ -9,7 +9,7 @@ const MANY = 20_000
 const EHLO = 'EHLO greedy.example\r\n'
 const OPEN = `${EHLO}MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\n`
 
-/** What the greedy client sends before its flood, one command of it, and the hooks of the server. */
+/** Name, the bytes before the flood, one command of the flood, and the hooks of the server. */
 const FLOODS: readonly (readonly [name: string, before: string, one: string, hooks: Handlers])[] = [
   ['NOOP', '', 'NOOP\r\n', {}],
   ['EHLO', '', EHLO, {}],
@@ -51,7 +51,7 @@ test.each(FLOODS)('%s', async (_, before, one, hooks) => {
   const size = { highWaterMark: 10_000_000, lingerMs: 50 }
   const [greedy, greedyServed] = pair(size)
   const [neighbour, neighbourServed] = pair(size)
-  // All of it waits before the server begins.
+  // The whole flood waits before the server begins.
   void greedy.write(bytesOf(before + one.repeat(MANY)))
   void neighbour.write(bytesOf('EHLO neighbour.example\r\nNOOP\r\nQUIT\r\n'))
   void drain(greedy)
@@ -69,6 +69,6 @@ async function drain(client: { read(): Uint8Array | null | Promise<Uint8Array | 
   try {
     while ((await client.read()) !== null);
   } catch {
-    // It was destroyed.
+    // The test destroyed the connection.
   }
 }

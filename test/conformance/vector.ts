@@ -1,63 +1,63 @@
 /**
- * What a vector is, and how it is played: bytes sent in the clear view of a test, replies and effects that must follow.
+ * Defines vectors and plays them. A vector has the bytes that the client sends, and the replies and effects that must follow.
  *
- * Vectors are plain data. Each is played whole, byte by byte, and cut in two at every point: an answer never depends on
- * how bytes came in packets (RFC 2920 3.2; every framing bug of a server is one of these cuts).
+ * Vectors are plain data. Each is played whole, byte by byte, and cut in two at every point, because a reply must not depend on
+ * how the bytes come in packets (RFC 2920 3.2). Framing bugs of a server show at one of these cuts.
  */
 import { Buffer } from 'node:buffer'
 import { isAskedFor, type Profile, type Record } from './recorder.ts'
 import { type ClientReply, short } from './reply.ts'
 import type { Row } from './rows.ts'
 
-/** A client's side of a connection, as a vector needs it. */
+/** The client side of a connection, as far as a vector needs it. */
 export interface Seat {
   /** Sends each piece so that the server reads it before the next one is sent. */
   sendPieces(pieces: Iterable<string | Uint8Array>): Promise<void>
   reply(): Promise<ClientReply>
-  /** Every reply up to the server's end of the connection. */
+  /** Reads every reply until the server ends the connection. */
   repliesToEnd(): Promise<ClientReply[]>
-  /** What came and was not read as a reply. */
+  /** The received bytes that were not read as a reply. */
   readonly unread: string
-  /** Goes away. */
+  /** Closes the connection. */
   close(): void
 }
 
-/** Where vectors are played. */
+/** Makes the clients that play vectors. */
 export interface Stage {
-  /** A new client of a server of this profile that has sent these lines, each answered with a code under 400. */
+  /** Returns a new client of a server with this profile. The client has sent these lines, each with a reply under 400. */
   seat(profile: Profile, before: readonly string[]): Promise<{ readonly client: Seat; readonly record: Record }>
 }
 
 export interface Vector {
   readonly name: string
-  /** The decision it holds the server to. */
+  /** The decision that the vector checks. */
   readonly row: Row
   readonly profile?: Profile
-  /** Lines sent one after another before, each answered with a code under 400. */
+  /** Lines that the client sends first, one after another, each with a reply under 400. */
   readonly before?: readonly string[]
   /** A string goes out as UTF-8. */
   readonly send: string | Uint8Array
   /** Code and enhanced code of each reply. */
   readonly expect: readonly string[]
-  /** Whether the session goes on. Default: it does, and NOOP is answered next. */
+  /** Whether the session goes on. Default: it does, and the server answers NOOP next. */
   readonly end?: 'closed'
-  /** What reaches the hooks meanwhile; unless given, it does not matter. */
+  /** The hook calls meanwhile. Not checked by default. */
   readonly reached?: readonly string[]
-  /** The message texts that are kept (Latin-1), in order. */
+  /** The texts of the kept messages (Latin-1), in order. */
   readonly kept?: readonly string[]
 }
 
-/** Octets as they are: a character an octet. */
+/** Returns octets from a text with one character for each octet. */
 export function octets(latin1: string): Uint8Array {
   return Buffer.from(latin1, 'latin1')
 }
 
-/** Cuts more than this are sampled: the ones around line ends, dots and NULs stay. */
+/** If there are more cuts than this, only a sample is played, with all cuts around line ends, dots and NULs. */
 const MAX_CUTS = 64
 /** Connections at the same time. */
 const AT_ONCE = 12
 
-/** Every way to send a vector's bytes: by name, the pieces. */
+/** Returns every way to send the bytes of a vector: its name and the pieces. */
 export function deliveries(sent: string | Uint8Array): [name: string, pieces: readonly Uint8Array[]][] {
   const bytes = typeof sent === 'string' ? Buffer.from(sent) : sent
   const ways: [string, readonly Uint8Array[]][] = [['whole', [bytes]]]
@@ -77,10 +77,10 @@ function cuts(bytes: Uint8Array): number[] {
   return chosen.filter((_, i) => i % thin === 0)
 }
 
-/** Plays a vector in every delivery. Rejects where an answer or an effect is another one. */
+/** Plays a vector in every delivery. Rejects if a reply or an effect differs. */
 export async function play(vector: Vector, stage: Stage): Promise<void> {
   const ways = deliveries(vector.send)
-  // Whole first: where that fails, the rest has nothing to add.
+  // Plays it whole first. If that fails, the other deliveries tell nothing new.
   for (let i = 0; i < ways.length; i = i === 0 ? 1 : i + AT_ONCE) {
     const batch = ways.slice(i, i === 0 ? 1 : i + AT_ONCE)
     await Promise.all(batch.map(([way, pieces]) => playOnce(vector, stage, way, pieces)))
@@ -113,7 +113,7 @@ function same(what: string, actual: readonly string[], expected: readonly string
   if (is !== shouldBe) throw new Error(`${what}: ${is}, not ${shouldBe}`)
 }
 
-/** The replies, up to where the server closes or has answered a NOOP sent behind them. */
+/** Returns the replies until the server closes or answers a NOOP that is sent after the vector. */
 async function repliesTo(vector: Vector, client: Seat): Promise<string[]> {
   if (vector.end === 'closed') return (await client.repliesToEnd()).map(short)
   const replies: string[] = []

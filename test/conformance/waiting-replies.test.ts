@@ -1,4 +1,4 @@
-/** No reply waits for a hook that is not its own: RFC 2920 3.2. A hook is held, and what came before it must be answered all the same. */
+/** No reply waits for the hook of another command: RFC 2920 3.2. While a hook is held, earlier commands must still get replies. */
 import { createServer, type Handlers, reply, type ServerOptions } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { afterAll, expect, test } from 'vitest'
@@ -14,7 +14,7 @@ const RCPT = 'RCPT TO:<b@example.com>'
 const TEXT = 'Subject: x\r\n\r\nhi\r\n.\r\n'
 const NEXT = `${MAIL}\r\n${RCPT}\r\n`
 
-/** The hook that is held, when it is asked for the `nth` time. */
+/** The hook that is held when it is called for the `nth` time. */
 interface Held {
   readonly hook: 'hello' | 'mail' | 'rcpt' | 'data' | 'verify' | 'reset' | 'authenticate'
   readonly nth?: number
@@ -23,13 +23,13 @@ interface Held {
 interface Case {
   readonly name: string
   readonly held: Held
-  /** Lines that were answered before. */
+  /** Lines that the client sends first, and that get replies. */
   readonly before: readonly string[]
-  /** Goes out in one packet. */
+  /** The bytes that the client sends in one packet. */
   readonly send: string
   /** Replies that come while the hook is held. */
   readonly come: readonly string[]
-  /** Replies that come when it has answered. */
+  /** Replies that come once it has answered. */
   readonly after: readonly string[]
 }
 
@@ -137,7 +137,7 @@ const CASES: readonly Case[] = [
 test.each(CASES)('$name', async ({ held, before, send, come, after }) => {
   const { promise: released, resolve: release } = Promise.withResolvers<void>()
   let asked = 0
-  /** Waits where this is the call that is held. */
+  /** Waits if this is the call that is held. */
   const hold = async <T>(hook: Held['hook'], answer: T): Promise<T> => {
     if (hook === held.hook && ++asked === (held.nth ?? 1)) await released
     return answer
@@ -167,7 +167,7 @@ test.each(CASES)('$name', async ({ held, before, send, come, after }) => {
   expect((await client.replies(after.length)).map(short)).toEqual(after)
 })
 
-test('replies that are all there at once leave in one write', async () => {
+test('replies that are ready at the same time leave in one write', async () => {
   const service = await Service.start({}, { handlers: { rcpt: () => undefined } })
   services.push(service)
   const client = await service.at([EHLO])
@@ -178,7 +178,7 @@ test('replies that are all there at once leave in one write', async () => {
   expect(record.writes - writes).toBe(1)
 })
 
-test('a client that takes no replies while a hook is at it is closed on in time', async () => {
+test('a client that reads no replies while a hook runs is closed in time', async () => {
   const refused: string[] = []
   const server = createServer({
     hostname: 'mx.example.com',
@@ -188,7 +188,7 @@ test('a client that takes no replies while a hook is at it is closed on in time'
     refused: ({ reply }) => void refused.push(`${reply.code} ${reply.enhancedCode}`),
   })
   const [client, served] = pair({ highWaterMark: 16 })
-  // The replies to NOOP are not read, so that of the hook never leaves either.
+  // The client does not read the replies to NOOP, so the reply of the hook cannot leave either.
   void client.write(Buffer.from('NOOP\r\nNOOP\r\nVRFY x\r\n'))
   const over = server.accept(served)
   await client.read()

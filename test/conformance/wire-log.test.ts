@@ -1,4 +1,4 @@
-/** What a debug log of the wire may show, and what a reply may: never a secret, never a client's bytes as they came. */
+/** The debug log of the wire and the replies never show a secret, nor the raw bytes of a client. */
 import type { WireLine } from '@postern/engine'
 import { afterAll, expect, test } from 'vitest'
 import { Service } from './service.ts'
@@ -52,7 +52,7 @@ test.each([
   ['a response with a bare LF', ['EHLO c', 'AUTH PLAIN', `${PLAIN}\n${PLAIN}`]],
   ['with a NUL', ['EHLO c', `AUTH PLAIN \0${PLAIN}`]],
   ['padded with a parameter', ['EHLO c', `AUTH PLAIN ${PLAIN} SIZE=1`]],
-])('no credentials: %s', async (_, lines) => {
+])('the log shows no credentials: %s', async (_, lines) => {
   for (const profile of [{ auth: 'always' }, { auth: 'with-tls' }, {}] as const) {
     const log = (await logged(lines, profile)).join('\n')
     for (const secret of [SECRET, PLAIN, b64(SECRET), b64('alice')]) expect(log).not.toContain(secret)
@@ -60,7 +60,7 @@ test.each([
 })
 
 test.each([{ auth: 'always' }, { auth: 'with-tls' }, {}] as const)(
-  'no credentials of an exchange that was sent in one packet, and refused at its first line: %o',
+  'the log shows no credentials if an exchange comes in one packet and its first line is refused: %o',
   async (profile) => {
     const log: WireLine[] = []
     const service = await Service.start(profile, { options: { trace: (line) => log.push(line) } })
@@ -77,12 +77,12 @@ test.each([{ auth: 'always' }, { auth: 'with-tls' }, {}] as const)(
   },
 )
 
-test('what the server says is there as it was sent: also which mechanisms are on offer', async () => {
+test('the log shows the replies of the server unchanged, also the offered mechanisms', async () => {
   const log = await logged(['EHLO c'])
   expect(log.at(-1)).toBe('S: 250 AUTH PLAIN LOGIN')
 })
 
-test('everything else is there, made printable', async () => {
+test('the log shows all other bytes in printable form', async () => {
   const log = await logged(['EHLO client.example', 'MAIL FROM:<a@example.org>', 'NOOP \x1b[31m\u0007'])
   expect(log[0]).toMatch(/^S: 220 /)
   expect(log).toContain('C: EHLO client.example')
@@ -91,7 +91,7 @@ test('everything else is there, made printable', async () => {
   expect(log.join('')).toMatch(/^[\x20-\x7e]*$/)
 })
 
-test('no reply echoes what the client said', async () => {
+test('no reply repeats the bytes of the client', async () => {
   const service = await Service.start({ auth: 'always', addresses: 'lenient', limits: { maxBadCommands: 100 } })
   services.push(service)
   const client = await service.client()
