@@ -1,4 +1,4 @@
-/** Who is counted as one client: an IPv4 address, an IPv6 network of 64 bits, and never a Unix socket. */
+/** Which connections count as one client: those of an IPv4 address or of an IPv6 /64. Those of a Unix socket never do. */
 import { createServer, type Duplex, type Endpoint, type Place, type Server } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 
 const HERE: Endpoint = { family: 'ipv6', address: '2001:db8::25', port: 25 }
 
-/** Connects from `address`; what the server says first, and the client's end. */
+/** Connects from `address`. Returns the first reply of the server, and the client's end. */
 async function greetingFor(
   server: Server,
   family: Endpoint['family'],
@@ -34,13 +34,13 @@ test.each<[string, Endpoint['family'], string, string, boolean]>([
   expect(again).toBe(isOneClient ? '421 4.7.0' : '220 mx.ex')
   other.destroy()
 
-  // A place is given back.
+  // The first session gives its place back.
   client.destroy()
   await server.close({ graceMs: 0 })
   expect(server.sessionCount).toBe(0)
 })
 
-test('a place that was given back can be taken again', async () => {
+test('a place can be taken again after it was given back', async () => {
   const server = createServer({ hostname: 'mx.example.com', limits: { maxConnections: 1 } })
   for (let i = 0; i < 3; i++) {
     const [greeting, client] = await greetingFor(server, 'ipv4', `192.0.2.${i}`)
@@ -52,7 +52,7 @@ test('a place that was given back can be taken again', async () => {
   }
 })
 
-test("a place that was reserved is the session's, and free when that is over", async () => {
+test('a reserved place belongs to the session, and is free when the session ends', async () => {
   const server = createServer({ hostname: 'mx.example.com', limits: { maxConnectionsPerAddress: 1 } })
   const remote: Endpoint = { family: 'ipv4', address: '192.0.2.1', port: 1025 }
   const place = server.reserve(remote)
@@ -64,7 +64,7 @@ test("a place that was reserved is the session's, and free when that is over", a
   client.destroy()
   await expect.poll(() => server.sessionCount).toBe(0)
 
-  // What came to nothing gives it back too.
+  // A failed connection gives its place back too.
   server.reserve(remote)?.leave()
   const last = server.reserve(remote)
   expect(last).toBeDefined()
@@ -74,7 +74,7 @@ test("a place that was reserved is the session's, and free when that is over", a
   expect([goodbye, server.sessionCount]).toEqual(['421 4.3.2', 0])
 })
 
-test('a connection that breaks as it is accepted gives its place back', async () => {
+test('a connection that breaks while it is accepted gives its place back', async () => {
   const server = createServer({ hostname: 'mx.example.com', limits: { maxConnections: 1 } })
   const [, served] = pair()
   const broken = Object.create(served, {
@@ -91,11 +91,11 @@ test('a connection that breaks as it is accepted gives its place back', async ()
 })
 
 describe('when all places are taken', () => {
-  /** So that a session is idle enough to go after 300 ms. */
+  /** Limits with which a session may be displaced after 300 ms. */
   const limits = { maxConnections: 2, idleTimeoutMs: 9_000 }
   const CROWD = '192.0.2.1'
 
-  /** Connects until it is let in. */
+  /** Connects until the server accepts. */
   async function comesIn(server: Server, address: string): Promise<Duplex> {
     for (;;) {
       const [greeting, client] = await greetingFor(server, 'ipv4', address)
@@ -110,23 +110,23 @@ describe('when all places are taken', () => {
     return new TextDecoder().decode((await client.read()) ?? undefined)
   }
 
-  /** The reply to the last of the commands. */
+  /** Returns the reply to the last of the commands. */
   async function say(client: Duplex, ...commands: readonly string[]): Promise<string> {
     let reply = ''
     for (const command of commands) reply = await send(client, `${command}\r\n`)
     return reply
   }
 
-  test('the session that has been idle longest is told to go, and a newcomer has its place', async () => {
+  test('the longest idle session gets 421, and a new connection takes its place', async () => {
     const server = createServer({ hostname: 'mx.example.com', limits })
     const [, first] = await greetingFor(server, 'ipv4', CROWD)
     await sleep(20)
     const [, second] = await greetingFor(server, 'ipv4', CROWD)
     await sleep(20)
-    // Not the first to come: it has just said something.
+    // The first session is not displaced, because it has just sent a command.
     expect(await say(first, 'NOOP')).toMatch(/^250 /)
     await sleep(350)
-    // Who has as many displaces nobody.
+    // A client with equally many connections displaces none.
     expect((await greetingFor(server, 'ipv4', CROWD))[0]).toBe('421 4.7.0')
     await comesIn(server, '192.0.2.2')
     const goodbye = new TextDecoder().decode((await second.read()) ?? undefined)
@@ -136,17 +136,17 @@ describe('when all places are taken', () => {
     await server.close({ graceMs: 0 })
   })
 
-  test('a connection whose handshake is still made goes as well, and whoever makes it hears of it', async () => {
+  test('a connection in its handshake is displaced too, and the caller is told', async () => {
     const server = createServer({ hostname: 'mx.example.com', limits })
     const remote: Endpoint = { family: 'ipv4', address: CROWD, port: 1025 }
     const given: string[] = []
     const first = server.reserve(remote, ({ message }) => given.push(message))
     await sleep(20)
-    // Who can't be given up stays.
+    // A connection without a way to cancel it stays.
     const second = server.reserve(remote)
     await comesIn(server, '192.0.2.2')
     expect(given).toEqual(['too many connections'])
-    // Its place is another's; if the handshake is done nevertheless, there is none.
+    // Another connection has its place. If the handshake still succeeds, no place is left for it.
     expect((await greetingFor(server, 'ipv4', CROWD, first))[0]).toBe('421 4.7.0')
     first?.leave()
     expect((await greetingFor(server, 'ipv4', CROWD))[0]).toBe('421 4.7.0')
@@ -154,7 +154,7 @@ describe('when all places are taken', () => {
     await server.close({ graceMs: 0 })
   })
 
-  test('however many go at once, no more than 100 are there beside the others', async () => {
+  test('no more than 100 displaced connections exist at a time, however many are displaced at once', async () => {
     const server = createServer({
       hostname: 'mx.example.com',
       limits: { ...limits, maxConnections: 400, maxConnectionsPerAddress: 400 },
@@ -162,7 +162,7 @@ describe('when all places are taken', () => {
     const clients: Duplex[] = []
     for (let i = 0; i < 360; i++) clients.push((await greetingFor(server, 'ipv4', CROWD))[1])
     await sleep(350)
-    // None of those who go takes its reply.
+    // No displaced client reads its reply.
     for (let i = 0; i < 300; i++) {
       const [, accepted] = pair({
         endpoints: [{ family: 'ipv4', address: `10.0.${i >> 7}.${i & 127}`, port: 1 }, HERE],
@@ -174,7 +174,7 @@ describe('when all places are taken', () => {
     expect(server.sessionCount).toBe(0)
   })
 
-  test('a session in a message, in a hook, or of a user stays', async () => {
+  test('a session stays if it is in a message, runs a hook, or is logged in', async () => {
     let answer = (): void => {}
     const answered = new Promise<void>((resolve) => (answer = resolve))
     let taken = 0
@@ -208,7 +208,7 @@ describe('when all places are taken', () => {
     expect(await send(inMessage, '\r\n\r\n.\r\n')).toMatch(/^250 /)
     expect(await send(betweenChunks, 'BDAT 0 LAST\r\n')).toMatch(/^250 /)
     expect(taken).toBe(2)
-    // Now they are idle as any other.
+    // Now these sessions are idle like any other.
     await comesIn(server, '192.0.2.2')
     await comesIn(server, '192.0.2.3')
     expect(await say(ofUser, 'NOOP')).toMatch(/^250 /)

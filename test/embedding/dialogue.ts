@@ -1,8 +1,8 @@
-/** One SMTP dialogue with a server in the same program: what is sent whole, and every reply up to the close. */
+/** Runs one SMTP dialogue with a server in the same program. Sends all text at once, and reads every reply until the close. */
 import type { Duplex, Server } from '@postern/engine'
 import { pair, type PairOptions } from '@postern/runtime/memory'
 
-/** Sends `text` in one write, ends, and gives all that came back. */
+/** Sends `text` in one write, ends, and returns all replies. */
 export async function converse(server: Server, text: string, options: PairOptions = {}): Promise<string> {
   const [client, accepted] = pair(options)
   const served = server.accept(accepted)

@@ -1,4 +1,4 @@
-/** The public extension interface, used as a stranger would: parameters, advertisement, commands, line lengths. */
+/** The public extension interface, used as an embedder does: parameters, advertisement, commands, line lengths. */
 import { createServer, type Envelope, type Extension, OptionError, reply, type ServerOptions } from '@postern/engine'
 import { describe, expect, test } from 'vitest'
 import { converse } from './dialogue.ts'
@@ -60,7 +60,7 @@ describe('parameters', () => {
     expect(await converse(serverWith([]).server, line)).toContain('\r\n555 5.5.4 ')
   })
 
-  test('that are not on offer are unknown', async () => {
+  test('that the session does not offer are unknown', async () => {
     const never: Extension = { ...priority, advertise: () => null }
     const replies = await converse(serverWith([never]).server, `${OPEN}MAIL FROM:<> MT-PRIORITY=1\r\n`)
     expect(replies).not.toContain('MT-PRIORITY')
@@ -95,7 +95,7 @@ describe('commands', () => {
     },
   }
 
-  test('answer, in their place among the others', async () => {
+  test('answer in order with the other commands', async () => {
     const sent = `XCOOKIE jar\r\n${OPEN}xcookie\r\nXLATER x\r\nNOOP\r\nXCOOKIE\0\r\nMAIL FROM:<>\r\nXCOOKIE\r\nRCPT TO:<a@b>\r\n`
     const replies = await converse(serverWith([cookie]).server, sent)
     const codes = replies
@@ -117,7 +117,7 @@ describe('commands', () => {
     expect(replies).toContain('250-2.0.0 one\r\n250 2.0.0 two\r\n')
   })
 
-  test('are listed by HELP, and kept behind the gates of TLS and AUTH', async () => {
+  test('are listed by HELP, and are refused without required TLS or AUTH', async () => {
     expect(await converse(serverWith([cookie]).server, 'HELP\r\n')).toMatch(/214 2\.0\.0 .*XCOOKIE XLATER/)
     const gated = serverWith([cookie], { tls: { required: true } }).server
     expect(await converse(gated, 'XCOOKIE\r\n')).toContain('530 5.7.0')
@@ -138,7 +138,7 @@ describe('what is switched off', () => {
     expect(replies).toContain(`\r\n${code} `)
   })
 
-  test('BINARYMIME goes with CHUNKING', async () => {
+  test('BINARYMIME is switched off with CHUNKING', async () => {
     const { server } = serverWith([], { disabled: ['CHUNKING'] })
     const replies = await converse(server, `${OPEN}MAIL FROM:<> BODY=BINARYMIME\r\n`)
     expect(replies).not.toContain('BINARYMIME')

@@ -1,4 +1,4 @@
-/** SASL mechanisms and accounts of one's own, through the public interface. */
+/** SASL mechanisms and accounts of an embedder, through the public interface. */
 import { createHmac } from 'node:crypto'
 import {
   type Accounts,
@@ -20,7 +20,7 @@ function proof(secret: string, text: string): string {
   return createHmac('sha256', secret).update(text).digest('hex')
 }
 
-/** Both sides prove that they know a secret, in three rounds; none of them shows it. The accounts are asked later. */
+/** Both sides prove in three rounds that they know a secret, without sending it. The accounts answer later. */
 const mutual: Mechanism = {
   name: 'X-MUTUAL',
   showsPassword: false,
@@ -45,7 +45,7 @@ const mutual: Mechanism = {
   },
 }
 
-/** As a class, whose methods need `this`. */
+/** Accounts as a class, whose methods need `this`. */
 class Secrets implements Accounts {
   readonly #secrets = new Map([['jane', 'tanstaaftanstaaf']])
 
@@ -91,7 +91,7 @@ const MUTUAL: AuthOptions = { mechanisms: [mutual], accounts: new Secrets() }
 const AUTH = 'AUTH X-MUTUAL'
 
 describe('a mechanism of several rounds, whose accounts answer later', () => {
-  test('lets the client in', async () => {
+  test('logs the client in', async () => {
     const { replies, users } = await outcomeOf(MUTUAL, [AUTH, JANE, ''])
     expect(replies).toContain('AUTH X-MUTUAL\r\n')
     const ours = base64(proof('tanstaaftanstaaf', 'jane'))
@@ -99,7 +99,7 @@ describe('a mechanism of several rounds, whose accounts answer later', () => {
     expect(users).toEqual(['jane'])
   })
 
-  test('takes an initial response, and one that is empty', async () => {
+  test('accepts an initial response, also an empty one', async () => {
     const { replies, users } = await outcomeOf(MUTUAL, [`${AUTH} ${JANE}`, ''])
     expect(replies).toMatch(/\r\n334 [^\r]+\r\n235 2\.7\.0 /)
     expect(users).toEqual(['jane'])
@@ -133,7 +133,7 @@ describe('a mechanism of several rounds, whose accounts answer later', () => {
     { user: '' },
     { isRefused: false },
     { isRefused: true, reply: reply(250, '', 'OK') },
-  ])('lets nobody in by a step that is none: %j', async (step) => {
+  ])('logs no client in by an invalid step: %j', async (step) => {
     const odd: Mechanism = { ...mutual, start: () => ({ next: () => step as never }) }
     const { replies, users, errors } = await outcomeOf({ ...MUTUAL, mechanisms: [odd] }, [AUTH])
     expect(replies).toContain('\r\n454 4.7.0 ')
@@ -141,7 +141,7 @@ describe('a mechanism of several rounds, whose accounts answer later', () => {
     expect(errors).toEqual(['TypeError: a mechanism answers with a challenge, a user, isRefused or isMalformed'])
   })
 
-  test('is not waited for longer than a hook', async () => {
+  test('gets no more time than a hook', async () => {
     const slow: Mechanism = { ...mutual, start: () => ({ next: () => new Promise(() => {}) }) }
     const limits = { hookTimeoutMs: 50 }
     const { replies, users, errors } = await outcomeOf({ ...MUTUAL, mechanisms: [slow] }, [AUTH], { limits })
@@ -151,18 +151,18 @@ describe('a mechanism of several rounds, whose accounts answer later', () => {
   })
 })
 
-describe('what is on offer follows from the accounts', () => {
+describe('the offered mechanisms follow from the accounts', () => {
   const offer = async (auth: AuthOptions): Promise<string | undefined> =>
     /^250[ -](AUTH.*)\r$/m.exec((await outcomeOf(auth, [])).replies)?.[1]
 
-  test('passwords alone', async () => {
+  test('PLAIN and LOGIN are offered for accounts with passwords alone', async () => {
     const accounts: Accounts = { checkPassword: ({ username }) => ({ user: username }) }
     expect(await offer({ accounts, allowWithoutTls: true })).toBe('AUTH PLAIN LOGIN')
     const { users } = await outcomeOf({ accounts, allowWithoutTls: true }, [`AUTH PLAIN ${base64('\0joe\0x')}`])
     expect(users).toEqual(['joe'])
   })
 
-  test('both, where `authenticate` stands for passwords', async () => {
+  test('both kinds are offered if `authenticate` checks passwords', async () => {
     const auth: AuthOptions = {
       ...MUTUAL,
       mechanisms: ['PLAIN', mutual],
@@ -181,7 +181,7 @@ describe('what is on offer follows from the accounts', () => {
     ['auth.mechanisms: "x lower"', { mechanisms: [{ ...mutual, name: 'x lower' }], accounts: new Secrets() }],
     ['auth.mechanisms: "CRAM-MD5"', { mechanisms: ['CRAM-MD5' as never], accounts: new Secrets() }],
     ['auth.authenticate: undefined is not a function', { accounts: new Secrets() }],
-  ])('a mistake is found at start: %s', (message, auth) => {
+  ])('a mistake in the options throws at start: %s', (message, auth) => {
     expect(() => createServer({ hostname: 'mx.example.com', auth })).toThrow(OptionError)
     expect(() => createServer({ hostname: 'mx.example.com', auth })).toThrow(message)
   })

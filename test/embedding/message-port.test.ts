@@ -1,4 +1,4 @@
-/** The example of docs/embedding.md, as it stands there: a real session between two threads, over a MessagePort. */
+/** The example of docs/embedding.md: a real session between two threads, over a MessagePort. */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -17,7 +17,7 @@ test('docs/embedding.md shows the example whole', () => {
   expect(readFileSync(document, 'utf8')).toContain(`\`\`\`ts\n${readFileSync(file, 'utf8')}\`\`\``)
 })
 
-/** A client at one end, and a server in a thread of its own at the other. */
+/** A client at one end, and a server in its own thread at the other. */
 async function startThread(): Promise<{ client: Client; thread: Worker }> {
   const { port1, port2 } = new MessageChannel()
   const thread = new Worker(new URL('message-port.thread.ts', import.meta.url), {
@@ -53,7 +53,7 @@ class Client {
     await this.duplex.write(new TextEncoder().encode(lines.map((line) => `${line}\r\n`).join('')))
   }
 
-  /** Up to the last chunk of a message by BDAT, of which nothing has been sent. */
+  /** Sends the commands up to the last BDAT, without the bytes of its chunk. */
   async beginMessage(byteLength: number): Promise<void> {
     await this.say('HELO client.example')
     expect(await this.line()).toMatch(/^250 /)
@@ -62,7 +62,7 @@ class Client {
 }
 
 describe('a session between two threads', () => {
-  test('10 MiB arrive as they were sent, and the answer comes after the client has ended', async () => {
+  test('10 MiB arrive unchanged, and the answer comes after the client has ended', async () => {
     const { client, thread } = await startThread()
     // A message without a bare line ending, and with every other byte.
     const message = pattern(10 * MiB).map((byte) => (byte === 10 || byte === 13 ? 0x20 : byte))
@@ -81,7 +81,7 @@ describe('a session between two threads', () => {
     await once(thread, 'exit')
   })
 
-  test('who does not read makes the writer wait', async () => {
+  test('the writer has to wait if the other end does not read', async () => {
     const { client, thread } = await startThread()
     await client.beginMessage(64 * MiB)
     const { written, waiting } = await fill(client.duplex)

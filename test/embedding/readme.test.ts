@@ -1,4 +1,4 @@
-/** The program of the README, run as it stands there: only its port and directory are other ones. */
+/** Runs the program of the README. Only its port and directory are changed. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -11,7 +11,7 @@ import { expect, test } from 'vitest'
 
 const root = resolve(import.meta.dirname, '../..')
 
-test('the program of the README takes mail and refuses what it says', async () => {
+test('the program of the README accepts mail and refuses the recipients that it says', async () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
   const program = /## In your own program\s+```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
   const directory = mkdtempSync(join(tmpdir(), 'postern-readme-'))

@@ -1,10 +1,10 @@
-/** A transport that never closes by itself: the session ends all the same, and gives its place back. */
+/** With a transport that never closes by itself, the session still ends and gives its place back. */
 import { createServer, type Duplex, type Limits } from '@postern/engine'
 import { expect, test } from 'vitest'
 
 const NOWHERE = { family: 'unknown', address: '', port: 0 } as const
 
-/** Says `text`, then nothing; takes everything; `end` and reads stay pending until it is destroyed. */
+/** A duplex that gives `text`, then nothing. It accepts all bytes. `end` and reads stay pending until it is destroyed. */
 function stubborn(text: string): { duplex: Duplex; heard: () => string; reason: () => Error | undefined } {
   let said = false
   let heard = ''
@@ -44,7 +44,7 @@ test.each<[string, string, Partial<Limits>, string]>([
   expect(server.sessionCount).toBe(0)
 })
 
-test('a hook that outlasts the session still leaves time for the last words', async () => {
+test('the client still gets the last reply if a hook runs longer than the session', async () => {
   const limits = { idleTimeoutMs: 300, sessionTimeoutMs: 50 }
   const server = createServer({ hostname: 'mx.example.com', limits, verify: () => new Promise(() => {}) })
   const { duplex, heard, reason } = stubborn('VRFY someone\r\n')

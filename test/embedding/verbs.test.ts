@@ -1,4 +1,4 @@
-/** Verbs of an extension that change the session, as a stranger would write them: like XCLIENT, and like LHLO of LMTP. */
+/** Verbs of an embedder's extension that change the session: one like XCLIENT, and one like LHLO of LMTP. */
 import {
   createServer,
   type Endpoint,
@@ -43,7 +43,7 @@ const lhlo: Extension = {
   commands: { LHLO: { beforeAuth: true, effect: 'hello', handle: () => undefined } },
 }
 
-/** Like RSET, and it thinks first. */
+/** Like RSET, but it answers later. */
 const forget: Extension = {
   keyword: 'XFORGET',
   commands: {
@@ -88,7 +88,7 @@ function codes(replies: string): string[] {
     .map((line) => /^\d{3}(?: \d\.\d\.\d)?/.exec(line)?.[0] ?? line)
 }
 
-/** What a client of 192.0.2.1 is answered to these lines, and what the hooks saw. */
+/** Sends these lines as a client of 192.0.2.1. Returns the replies, and what the hooks saw. */
 async function dialogue(seen: Seen, ...lines: string[]): Promise<string[]> {
   return codes(await converse(seen.server, lines.map((line) => `${line}\r\n`).join(''), OPTIONS))
 }
@@ -187,7 +187,7 @@ test('a verb like RSET gives up the transaction if it is accepted, also later', 
   expect(seen.told.at(-1)).toBe('reset 192.0.2.1 EHLO -')
 })
 
-test('an effect that nobody knows is found at start', () => {
+test('an unknown effect throws at start', () => {
   const commands = { XODD: { effect: 'explode' as never, handle: () => undefined } }
   expect(() => createServer({ hostname: HOSTNAME, extensions: [{ keyword: 'XODD', commands }] })).toThrow(OptionError)
 })
