@@ -1,4 +1,4 @@
-/** The client goes away, or the server is asked to stop, at each point of a transaction. */
+/** The client leaves, or the server gets SIGTERM, at each point of a transaction. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
@@ -10,10 +10,10 @@ import { Scratch } from '../kit/scratch.ts'
 
 const SMALL = messageOf(2_000).bytes
 const LARGE = messageOf(3 * MiB).bytes
-/** How long the server may take to notice, and to tidy up. */
+/** How long the server may take to notice, and to clean up. */
 const PATIENCE_MS = 20_000
 
-/** Waits until the store holds so many messages, and nothing but them. */
+/** Waits until the store holds so many messages, and no other file. */
 async function settled(store: string, messages: number): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS
   for (;;) {
@@ -32,7 +32,7 @@ async function begin(port: number, command: string): Promise<RawClient> {
   return client
 }
 
-describe('the client goes away', () => {
+describe('the client leaves', () => {
   let scratch: Scratch
   let server: Postern
   let kept = 0
@@ -95,7 +95,7 @@ describe('the client goes away', () => {
   }
   for (const [point, go] of Object.entries(points)) {
     for (const manner of ['by a reset', 'by an end', 'after a while'] as const) {
-      test(`${point}, ${manner}: nothing is kept, nothing is left behind`, async () => {
+      test(`${point}, ${manner}: no message is kept, and no file is left`, async () => {
         using client = await go(server.port)
         if (manner === 'after a while') await new Promise((resolve) => setTimeout(resolve, 150))
         if (manner === 'by an end') {
@@ -107,7 +107,7 @@ describe('the client goes away', () => {
     }
   }
 
-  test('right after the end of data, before the reply: the message is there whole, or not at all', async () => {
+  test('after the end of data, before the reply: the message is kept whole, or not at all', async () => {
     const before = new Set(await keptIds(server.store))
     let sent = 0
     for (const bytes of [SMALL, LARGE]) {
@@ -119,7 +119,7 @@ describe('the client goes away', () => {
         sent++
       }
     }
-    // What is committed stays; so the number is the server's to say, once nothing changes any more.
+    // A committed message stays. So the test counts the messages once the store does not change any more.
     await expect.poll(async () => (await filesIn(server.store)).filter((file) => file.startsWith('.')).length).toBe(0)
     await new Promise((resolve) => setTimeout(resolve, 300))
     const found = (await readAll(server.store)).filter(({ record }) => !before.has(record.id))
@@ -131,7 +131,7 @@ describe('the client goes away', () => {
     console.info(`client gone before the reply: ${sent} sent, ${found.length} kept, all whole`)
   })
 
-  test('afterwards the server serves on, and has nobody left', async () => {
+  test('afterwards the server still serves, and has no open session', async () => {
     using client = await RawClient.greeted(server.port)
     expect((await sendByData(client, { bytes: LARGE })).code).toBe(250)
     await client.quit()
@@ -142,7 +142,7 @@ describe('the client goes away', () => {
 })
 
 describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_runtime, command) => {
-  test('SIGTERM: a message in DATA and one in BDAT are finished and answered; who is idle gets 421 4.3.2', async () => {
+  test('SIGTERM: a message in DATA and one in BDAT may finish, and an idle client gets 421 4.3.2', async () => {
     await using scratch = await Scratch.make()
     await using server = await Postern.serve({ command, store: scratch.join('mail') })
     using idle = await RawClient.greeted(server.port)
@@ -155,7 +155,7 @@ describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_r
     using bdat = await begin(server.port, '')
     await bdat.send(`BDAT ${LARGE.length} LAST\r\n`)
     await bdat.send(LARGE.subarray(0, MiB))
-    // A chunk has no reply before its end: that the server is in it shows in its store.
+    // A chunk gets no reply before its end, so the test looks into the store to see that the server reads it.
     await expect.poll(() => filesIn(server.store)).toHaveLength(2)
 
     server.signal('SIGTERM')
@@ -179,7 +179,7 @@ describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_r
     await settled(server.store, 2)
   })
 
-  test('SIGTERM with 50 messages in DATA: all are finished, answered and whole', async () => {
+  test('SIGTERM: 50 messages in DATA all finish, get 250 and are whole', async () => {
     await using scratch = await Scratch.make()
     const flags = ['--max-connections-per-address', '200']
     await using server = await Postern.serve({ command, store: scratch.join('mail'), flags })
@@ -205,7 +205,7 @@ describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_r
     await settled(server.store, 50)
   })
 
-  test('SIGTERM: a message that does not end in the grace is given up, and never listed', async () => {
+  test('SIGTERM: a message that does not end in the grace period is dropped, and never listed', async () => {
     await using scratch = await Scratch.make()
     await using server = await Postern.serve({ command, store: scratch.join('mail'), flags: ['--grace-ms', '1s'] })
     using client = await begin(server.port, 'DATA')

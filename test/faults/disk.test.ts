@@ -1,4 +1,4 @@
-/** The disk fails: full, out of inodes, read-only, gone. It is a reply to the client, never a 250, and it passes. */
+/** The disk fails: it is full, out of inodes, read-only or gone. The client gets a refusal, never 250, until the disk works again. */
 import { mkdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -15,7 +15,7 @@ import { SmallDisk } from './tmpfs.ts'
 const SMALL = messageOf(2_000)
 const LARGE = messageOf(MiB)
 
-/** Sends a message in both ways, each of which has to get this answer. @returns the ids that were promised. */
+/** Sends a message by DATA and one by BDAT, which must both get this reply. @returns the ids of the accepted messages. */
 async function sendBoth(client: RawClient, bytes: Buffer, wanted: RegExp): Promise<string[]> {
   const replies = [
     await sendByData(client, { bytes }),
@@ -26,7 +26,7 @@ async function sendBoth(client: RawClient, bytes: Buffer, wanted: RegExp): Promi
   return replies.filter(({ code }) => code === 250).map(({ text }) => idIn(text))
 }
 
-/** Only these are there, whole; and nothing lies about that no message needs. */
+/** Checks that exactly these messages are there and whole, and that no other file is left. */
 async function expectOnly(store: string, ids: readonly string[]): Promise<void> {
   expect(await keptIds(store)).toEqual(ids.toSorted())
   for (const id of ids) {
@@ -39,75 +39,87 @@ async function expectOnly(store: string, ids: readonly string[]): Promise<void> 
   expect(listed.records.map(({ id }: { id: string }) => id)).toEqual(ids.toSorted().toReversed())
 }
 
-testWith([TMPFS], 'a full disk: 452 4.3.1, the session goes on, and once there is room again 250', async () => {
-  await using disk = await SmallDisk.mount('size=8m')
-  const store = join(disk.path, 'mail')
-  await using server = await Postern.serve({ store })
-  using client = await RawClient.greeted(server.port)
-  const filler = join(disk.path, 'filler')
+testWith(
+  [TMPFS],
+  'a full disk makes the server answer 452 4.3.1, and 250 in the same session once there is room',
+  async () => {
+    await using disk = await SmallDisk.mount('size=8m')
+    const store = join(disk.path, 'mail')
+    await using server = await Postern.serve({ store })
+    using client = await RawClient.greeted(server.port)
+    const filler = join(disk.path, 'filler')
 
-  const ids = await sendBoth(client, LARGE.bytes, /^250 2\.0\.0 /)
-  // A little is left: not enough for a large message, enough to begin one.
-  await writeFile(filler, Buffer.alloc(5 * MiB + MiB / 2))
-  await sendBoth(client, LARGE.bytes, /^452 4\.3\.1 /)
-  await sendBoth(client, LARGE.bytes, /^452 4\.3\.1 /)
-  await expectOnly(store, ids)
-  ids.push(...(await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)))
+    const ids = await sendBoth(client, LARGE.bytes, /^250 2\.0\.0 /)
+    // A little space is left: enough to begin a large message, but not to finish it.
+    await writeFile(filler, Buffer.alloc(5 * MiB + MiB / 2))
+    await sendBoth(client, LARGE.bytes, /^452 4\.3\.1 /)
+    await sendBoth(client, LARGE.bytes, /^452 4\.3\.1 /)
+    await expectOnly(store, ids)
+    ids.push(...(await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)))
 
-  // Nothing is left at all.
-  await writeFile(join(disk.path, 'more'), Buffer.alloc(4 * MiB)).catch(() => {})
-  await sendBoth(client, SMALL.bytes, /^452 4\.3\.1 /)
-  await sendBoth(client, LARGE.bytes, /^452 4\.3\.1 /)
-  await expectOnly(store, ids)
+    // No space is left.
+    await writeFile(join(disk.path, 'more'), Buffer.alloc(4 * MiB)).catch(() => {})
+    await sendBoth(client, SMALL.bytes, /^452 4\.3\.1 /)
+    await sendBoth(client, LARGE.bytes, /^452 4\.3\.1 /)
+    await expectOnly(store, ids)
 
-  await truncate(filler)
-  await rm(join(disk.path, 'more'))
-  ids.push(...(await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)))
-  ids.push(...(await sendBoth(client, LARGE.bytes, /^250 2\.0\.0 /)))
-  await expectOnly(store, ids)
-  await client.quit()
-})
+    await truncate(filler)
+    await rm(join(disk.path, 'more'))
+    ids.push(...(await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)))
+    ids.push(...(await sendBoth(client, LARGE.bytes, /^250 2\.0\.0 /)))
+    await expectOnly(store, ids)
+    await client.quit()
+  },
+)
 
-testWith([TMPFS], 'a disk that fills while many send: what was answered 250 is whole, the rest is 452', async () => {
-  await using disk = await SmallDisk.mount('size=8m')
-  const store = join(disk.path, 'mail')
-  await using server = await Postern.serve({ store })
-  const bytes = messageOf(300_000).bytes
-  // All that are under way at once fit: if they did not, it might be that none is ever whole.
-  const replies: HeardReply[] = []
-  await Promise.all(
-    Array.from({ length: 8 }, async () => {
-      using client = await RawClient.greeted(server.port)
-      for (let sent = 0; sent < 5; sent++) replies.push(await sendByData(client, { bytes }))
-      await client.quit()
-    }),
-  )
-  const accepted = replies.filter(({ code }) => code === 250).map(({ text }) => idIn(text))
-  const refused = replies.filter(({ text }) => text.startsWith('452 4.3.1 '))
-  expect(accepted.length + refused.length).toBe(40)
-  expect(accepted.length).toBeGreaterThan(0)
-  expect(refused.length).toBeGreaterThan(0)
-  const kept = await readAll(store)
-  expect(kept.map(({ record }) => record.id)).toEqual(accepted.toSorted())
-  for (const one of kept) expect(difference(one.bytes, bytes)).toBeUndefined()
-  console.info(`full disk: ${accepted.length} kept, ${refused.length} answered 452`)
-})
+testWith(
+  [TMPFS],
+  'if the disk fills while many clients send, messages with 250 are whole, and the others get 452',
+  async () => {
+    await using disk = await SmallDisk.mount('size=8m')
+    const store = join(disk.path, 'mail')
+    await using server = await Postern.serve({ store })
+    const bytes = messageOf(300_000).bytes
+    // All concurrent messages fit. If they did not, perhaps none would ever be whole.
+    const replies: HeardReply[] = []
+    await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        using client = await RawClient.greeted(server.port)
+        for (let sent = 0; sent < 5; sent++) replies.push(await sendByData(client, { bytes }))
+        await client.quit()
+      }),
+    )
+    const accepted = replies.filter(({ code }) => code === 250).map(({ text }) => idIn(text))
+    const refused = replies.filter(({ text }) => text.startsWith('452 4.3.1 '))
+    expect(accepted.length + refused.length).toBe(40)
+    expect(accepted.length).toBeGreaterThan(0)
+    expect(refused.length).toBeGreaterThan(0)
+    const kept = await readAll(store)
+    expect(kept.map(({ record }) => record.id)).toEqual(accepted.toSorted())
+    for (const one of kept) expect(difference(one.bytes, bytes)).toBeUndefined()
+    console.info(`full disk: ${accepted.length} kept, ${refused.length} answered 452`)
+  },
+)
 
-testWith([TMPFS], 'no inodes left: 452 4.3.1, and once there are some again 250', async () => {
-  await using disk = await SmallDisk.mount('size=8m,nr_inodes=40')
-  const store = join(disk.path, 'mail')
-  await using server = await Postern.serve({ store })
-  using client = await RawClient.greeted(server.port)
-  const ids = await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)
-  for (let i = 0; i < 40; i++) await writeFile(join(disk.path, `filler${i}`), '').catch(() => {})
-  await sendBoth(client, SMALL.bytes, /^452 4\.3\.1 /)
-  await sendBoth(client, LARGE.bytes, /^452 4\.3\.1 /)
-  for (let i = 0; i < 40; i++) await rm(join(disk.path, `filler${i}`), { force: true })
-  ids.push(...(await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)))
-  await expectOnly(store, ids)
-})
+testWith(
+  [TMPFS],
+  'a disk without free inodes makes the server answer 452 4.3.1, and 250 once there are some',
+  async () => {
+    await using disk = await SmallDisk.mount('size=8m,nr_inodes=40')
+    const store = join(disk.path, 'mail')
+    await using server = await Postern.serve({ store })
+    using client = await RawClient.greeted(server.port)
+    const ids = await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)
+    for (let i = 0; i < 40; i++) await writeFile(join(disk.path, `filler${i}`), '').catch(() => {})
+    await sendBoth(client, SMALL.bytes, /^452 4\.3\.1 /)
+    await sendBoth(client, LARGE.bytes, /^452 4\.3\.1 /)
+    for (let i = 0; i < 40; i++) await rm(join(disk.path, `filler${i}`), { force: true })
+    ids.push(...(await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)))
+    await expectOnly(store, ids)
+  },
+)
 
-testWith([TMPFS], 'a disk that becomes read-only: 451 4.3.0, and once it is writable again 250', async () => {
+testWith([TMPFS], 'a read-only disk makes the server answer 451 4.3.0, and 250 once it is writable', async () => {
   await using disk = await SmallDisk.mount('size=16m')
   const store = join(disk.path, 'mail')
   await using server = await Postern.serve({ store })
@@ -116,7 +128,7 @@ testWith([TMPFS], 'a disk that becomes read-only: 451 4.3.0, and once it is writ
   await disk.remount('ro')
   await sendBoth(client, SMALL.bytes, /^451 4\.3\.0 /)
   await sendBoth(client, LARGE.bytes, /^451 4\.3\.0 /)
-  // Looking takes no permission to write, deleting does.
+  // Listing works without permission to write, deleting does not.
   await expectOnly(store, ids)
   const refused = await postern(store, ['delete', ids[0] as string])
   expect(refused.stderr.toString()).toMatch(/^postern: --store fs:.*: its file system is read-only; give a writable directory/)
@@ -126,7 +138,7 @@ testWith([TMPFS], 'a disk that becomes read-only: 451 4.3.0, and once it is writ
   await expectOnly(store, ids)
 })
 
-test('a directory that is removed while the server runs: 451, never 250, until one is started on a new one', async () => {
+test('if its directory is removed, the server answers 451, never 250, until it is started with a new one', async () => {
   await using scratch = await Scratch.make()
   const store = scratch.join('mail')
   {
@@ -137,7 +149,7 @@ test('a directory that is removed while the server runs: 451, never 250, until o
     await sendBoth(client, SMALL.bytes, /^451 4\.3\.0 /)
     await sendBoth(client, LARGE.bytes, /^451 4\.3\.0 /)
     expect(await keptIds(store)).toEqual([])
-    // It may as well be what lay beneath a mount.
+    // The new directory could also be the one below a lost mount.
     await mkdir(store)
     await sendBoth(client, SMALL.bytes, /^451 4\.3\.0 /)
     expect(await filesIn(store)).toEqual([])
@@ -147,7 +159,7 @@ test('a directory that is removed while the server runs: 451, never 250, until o
   await expectOnly(store, await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /))
 })
 
-test('a file in the place of a folder: 451, never 250', async () => {
+test('a file in place of a folder makes the server answer 451, never 250', async () => {
   await using scratch = await Scratch.make()
   const store = scratch.join('mail')
   await using server = await Postern.serve({ store })

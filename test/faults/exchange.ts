@@ -1,4 +1,4 @@
-/** One request at the proxy, and what can be made of it. */
+/** One request at the proxy, and the ways to answer it. */
 import { once } from 'node:events'
 import { type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -10,23 +10,23 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export interface Upstream {
   readonly host?: string
   readonly port: number
-  /** What stands before the bucket in a path. Default ''. */
+  /** The part of a path before the bucket. Default ''. */
   readonly basePath?: string
 }
 
-/** Changes bytes on their way: a stream of what is made of each chunk. */
+/** Changes bytes on their way: makes a stream that transforms each chunk. */
 export type Change = (chunk: Buffer) => AsyncIterable<Buffer>
 
-/** Of the connection, not of the message (RFC 9112 9.6): each side of the proxy has its own. */
+/** Headers of the connection, not of the message (RFC 9112 9.6). Each side of the proxy has its own. */
 const HOP = new Set(['connection', 'keep-alive', 'transfer-encoding'])
 
 export class Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  /** Aborted once the fault is lifted: who goes slowly need not any more. */
+  /** Aborted once the fault is lifted, so that a slow transfer continues at full speed. */
   readonly lifted: AbortSignal
   readonly #upstream: Upstream
-  /** Once the request is over, it does not know its own any more. */
+  /** Kept here, because a finished request has lost its own. */
   readonly #socket: Socket
   readonly #answered: (status: number) => void
 
@@ -46,7 +46,7 @@ export class Exchange {
     response.on('error', () => {})
   }
 
-  /** Lets everything through, changed where that is asked for. */
+  /** Passes request and answer on, with the given changes. */
   async pass(changes: { readonly request?: Change; readonly answer?: Change } = {}): Promise<void> {
     const answer = await this.forward(changes.request)
     this.begin(answer)
@@ -62,7 +62,7 @@ export class Exchange {
     const headers = withoutHop(request.rawHeaders)
     if (request.headers['transfer-encoding'] !== undefined) headers.push('Transfer-Encoding', 'chunked')
     const outgoing = httpRequest({ host, port, method: request.method, path: request.url, headers, agent: false })
-    // Who sent only a part of it can't have meant the whole.
+    // A partial request must not reach the server as a whole one.
     request.once('close', () => void (request.complete || outgoing.destroy()))
     const sent = change === undefined ? pipeline(request, outgoing) : pipeline(request, changing(change), outgoing)
     // A server may answer before it has read all; then the answer counts.
@@ -78,7 +78,7 @@ export class Exchange {
     this.response.flushHeaders()
   }
 
-  /** Answers in place of the server, which hears nothing of it; once the request is read where `reads`. */
+  /** Answers instead of the server, which does not get the request. If `reads` is true, it reads the request first. */
   async answer(
     status: number,
     headers: Record<string, string>,
@@ -97,7 +97,7 @@ export class Exchange {
     await pipeline(Readable.from(isHead ? [] : body()), this.response)
   }
 
-  /** Reads the request to its end, or up to so many bytes of its body. @returns how many there were. */
+  /** Reads the request to its end, or up to so many bytes of its body. @returns the number of bytes */
   async read(atMost: number = Number.POSITIVE_INFINITY): Promise<number> {
     this.#welcome()
     let bytes = 0
@@ -123,7 +123,7 @@ export class Exchange {
     this.#socket.end()
   }
 
-  /** Who waits for a word before its body gets it (RFC 9110 10.1.1). */
+  /** Sends 100 Continue to a client that waits for it before its body (RFC 9110 10.1.1). */
   #welcome(): void {
     if (this.request.headers.expect !== undefined && !this.response.headersSent) this.response.writeContinue()
   }

@@ -1,8 +1,8 @@
-/** What can go wrong with a request to an S3 server, for the proxy to do. */
+/** The faults that the proxy can cause for a request to an S3 server. */
 import type { Change, Exchange } from './exchange.ts'
 import type { Fault } from './proxy.ts'
 
-/** An answer of S3's own that says what is wrong. Default: the request is read before. */
+/** Answers with an error of S3. Default: reads the request first. */
 export function refusal(
   status: number,
   code: string,
@@ -10,19 +10,19 @@ export function refusal(
 ): Fault {
   const body = errorXml(code)
   return async (exchange) => {
-    // Who answers before it has read all does not go on with this connection.
+    // A server that answers before it has read all closes this connection.
     const closing = reads ? {} : { Connection: 'close' }
     await exchange.answer(status, { 'Content-Type': 'application/xml', ...headers, ...closing }, body, reads)
     if (!reads) exchange.end()
   }
 }
 
-/** The body of an error. */
+/** Returns the body of an error. */
 export function errorXml(code: string): string {
   return `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>told by the test</Message></Error>`
 }
 
-/** An answer that is no S3 server's. */
+/** Answers as no S3 server does. */
 export function answerOf(
   status: number,
   body: string | (() => AsyncIterable<Buffer>),
@@ -31,7 +31,7 @@ export function answerOf(
   return (exchange) => exchange.answer(status, headers, body)
 }
 
-/** What the server did is done, and its answer is replaced. */
+/** Lets the server do the request, and replaces its answer. */
 export function otherAnswer(status: number, body: string, headers: Record<string, string> = {}): Fault {
   return async (exchange) => {
     const answer = await exchange.forward()
@@ -40,19 +40,19 @@ export function otherAnswer(status: number, body: string, headers: Record<string
   }
 }
 
-/** An answer that never ends. */
+/** Sends an answer that never ends. */
 export async function* endless(): AsyncGenerator<Buffer> {
   yield Buffer.from('<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult>')
   const more = Buffer.alloc(64 * 1024, '<Contents><Key>endless</Key></Contents>')
   for (;;) yield more
 }
 
-/** A reset once so much of the body was read, all of it passed to the server. */
+/** Resets the connection after so many bytes of the body, all of which reached the server. */
 export function cutRequest(afterBytes: number): Fault {
   return (exchange) => exchange.pass({ request: cutShort(afterBytes, () => exchange.cut()) })
 }
 
-/** The server does it, and the answer is cut after so many bytes of its body. */
+/** Lets the server do the request, and cuts the answer after so many bytes of its body. */
 export function cutAnswer(afterBytes: number): Fault {
   return async (exchange) => {
     const answer = await exchange.forward()
@@ -61,31 +61,31 @@ export function cutAnswer(afterBytes: number): Fault {
       exchange.response.write(chunk.subarray(0, afterBytes))
       break
     }
-    // What was written leaves before the reset does.
+    // The written bytes are sent before the reset.
     await pause(20)
     exchange.cut()
   }
 }
 
-/** The server does it, and nobody hears of it: the connection is reset. */
+/** Lets the server do the request, and resets the connection instead of the answer. */
 export const loseAnswer: Fault = async (exchange) => {
   const answer = await exchange.forward()
   for await (const _ of answer) continue
   exchange.cut()
 }
 
-/** The server does it, and nobody hears of it: the connection stays open, without a word. */
+/** Lets the server do the request, and sends no answer. The connection stays open. */
 export const keepAnswer: Fault = async (exchange) => {
   const answer = await exchange.forward()
   answer.resume()
 }
 
-/** The request is read, and nothing comes back. The server hears nothing of it. */
+/** Reads the request and sends no answer. The server does not get the request. */
 export const hang: Fault = async (exchange) => {
   await exchange.read()
 }
 
-/** The body is not even read for so long, and nothing comes back. */
+/** Does not read the body for so long, and sends no answer. */
 export function holdBody(ms: number): Fault {
   return async (exchange) => {
     await exchange.pause(ms)
@@ -93,33 +93,33 @@ export function holdBody(ms: number): Fault {
   }
 }
 
-/** A connection that was closed by the server while it was idle: the request finds it closed. */
+/** Acts like a server that closed the idle connection: the request finds it closed. */
 export const reset: Fault = (exchange) => exchange.cut()
 
-/** The answer comes, and the connection is closed behind it without a word of warning. */
+/** Sends the answer, and then closes the connection without announcing it. */
 export const closeAfter: Fault = async (exchange) => {
   await exchange.pass()
   exchange.end()
 }
 
-/** `100 Continue`, and `103 Early Hints`, that nobody asked for (RFC 9110 15.2: a client has to be able to take them). */
+/** Sends unrequested `100 Continue` and `103 Early Hints` (RFC 9110 15.2: a client must accept them). */
 export const interim: Fault = async (exchange) => {
   exchange.response.writeContinue()
   exchange.response.writeEarlyHints({ link: '</hint>; rel=preload' })
   await exchange.pass()
 }
 
-/** The request's body goes on to the server so many bytes at a time. */
+/** Passes the body of the request on in pieces of so many bytes. */
 export function dripRequest(bytes: number, everyMs: number): Fault {
   return (exchange) => exchange.pass({ request: dripped(exchange, bytes, everyMs) })
 }
 
-/** The answer's head comes at once, then its body so many bytes at a time. */
+/** Sends the head of the answer at once, then its body in pieces of so many bytes. */
 export function dripAnswer(bytes: number, everyMs: number): Fault {
   return (exchange) => exchange.pass({ answer: dripped(exchange, bytes, everyMs) })
 }
 
-/** An answer without end, a byte every so often. */
+/** Sends an endless answer, one byte at each interval. */
 export function dripForever(everyMs: number): Fault {
   return answerOf(200, async function* () {
     for (;;) {
@@ -129,7 +129,7 @@ export function dripForever(everyMs: number): Fault {
   })
 }
 
-/** All comes later. */
+/** Delays the request. */
 export function delay(ms: number): Fault {
   return async (exchange) => {
     await exchange.pause(ms)
@@ -137,7 +137,7 @@ export function delay(ms: number): Fault {
   }
 }
 
-/** One byte of the body is another when the server gets it. */
+/** Changes one byte of the body before the server gets it. */
 export function corruptRequest(at: number): Fault {
   return (exchange) => exchange.pass({ request: corrupted(at) })
 }

@@ -1,20 +1,20 @@
-/** An R2 bucket that fails as it is told; a Worker can have it in place of its own. */
+/** An R2 bucket that fails as the test says. A Worker can use it instead of its own. */
 import type { Bucket, BucketObject, PutOptions, UploadedPart } from '@postern/storage/r2'
 
 export type BucketCall = 'put' | 'create' | 'part' | 'complete' | 'abort' | 'head' | 'delete'
 
 export interface BucketFault {
   readonly calls: readonly BucketCall[]
-  /** Only keys that end so. */
+  /** Only for keys with this end. */
   readonly keyEnd?: string
   /**
-   * `error`: it is not done. `lost`: it is done, and fails. `hang`: it is not done, and never answered; `late`: it is done, and
-   * never answered. `changed`: one byte of what is written is another.
+   * `error`: the call is not done and fails. `lost`: it is done but fails. `hang`: it is not done and never answered. `late`: it is
+   * done but never answered. `changed`: one byte of the written bytes is changed.
    */
   readonly kind: 'error' | 'hang' | 'lost' | 'late' | 'changed'
-  /** What is thrown, in R2's own words. */
+  /** The error message, in R2's own words. */
   readonly message?: string
-  /** So many fail, then all pass. Default: all. */
+  /** How many calls fail before all succeed. Default: all fail. */
   readonly times?: number
 }
 
@@ -26,12 +26,12 @@ export class FaultyBucket implements Bucket {
     this.#inner = inner
   }
 
-  /** Calls that met a fault, of those that are set. */
+  /** The calls that met one of the current faults. */
   get hits(): number {
     return this.#faults.reduce((sum, { hits }) => sum + hits, 0)
   }
 
-  /** From now on these happen, and no others. */
+  /** Replaces the current faults by these. */
   set(faults: readonly BucketFault[]): void {
     this.#faults = faults.map((fault) => ({ fault, hits: 0 }))
   }

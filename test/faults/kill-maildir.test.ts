@@ -1,6 +1,6 @@
 /**
- * The server is killed under load while it delivers into Maildirs, and a reader takes what it finds: what was answered 250 is in the
- * mailboxes of all its recipients, and nothing torn is in any.
+ * The server is killed under load while it delivers into Maildirs, and a reader moves messages. A message with 250 is in the
+ * mailboxes of all its recipients, and no mailbox has a torn message.
  */
 import { readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,13 +16,13 @@ import { Load, numberOf } from './load.ts'
 const ROUNDS = { node: 3, deno: 1, bun: 1 } as const
 const RUNTIMES = Object.keys(ROUNDS) as (keyof typeof ROUNDS)[]
 const SESSIONS = 16
-/** Of one round. */
+/** The limits of one round. */
 const LEAST_ANSWERS = 5
 const MOST_ANSWERS = 60
 /** The second recipient of every message; the first is its number at another domain. */
 const ARCHIVE = 'archive@other.example'
 
-/** What is in the `new` of the archive and goes to `cur`, as a reader does it; every third stays. */
+/** Moves messages of the archive from `new` to `cur`, as a reader does. Every third message stays. */
 async function readArchive(store: string): Promise<void> {
   const mailbox = join(store, 'other.example/archive')
   const names = await readdir(join(mailbox, 'new')).catch(() => [])
@@ -32,7 +32,7 @@ async function readArchive(store: string): Promise<void> {
   }
 }
 
-/** A message as a mailbox has it, with its lines as they came, checked against its envelope. */
+/** Reads a message from a mailbox, restores its line ends, and checks it against its envelope. */
 async function readDelivered(store: string, file: string): Promise<Kept> {
   const id = /\.([0-9A-Z]{26})\./.exec(file)?.[1] ?? ''
   const envelope = await readFile(join(store, '.records', folderOf(id), `${id}.json`), 'utf8')
@@ -48,14 +48,14 @@ async function readDelivered(store: string, file: string): Promise<Kept> {
 }
 
 test.each(RUNTIMES)(
-  'killed while it delivers on %s: what was answered 250 is in every mailbox, and nothing torn in any',
+  'if the server is killed during deliveries on %s, each message with 250 is in every mailbox, and none is torn',
   async (runtime) => {
     await using scratch = await Scratch.make()
     const store = scratch.join('vhosts')
     const seed = Date.now() % 2 ** 31
     const random = new Random(seed)
     const load = new Load(seed, [ARCHIVE])
-    /** Mailboxes by the ids of messages that are in them. */
+    /** Mailboxes by the id of their messages. */
     const found = new Map<string, Set<string>>()
     const checked = new Set<string>()
 
@@ -83,7 +83,7 @@ test.each(RUNTIMES)(
       if (round === ROUNDS[runtime]) break
 
       load.start(server.port, SESSIONS)
-      // By what was done and not by time: a busy machine does less.
+      // Waits for a number of messages and not for a time, because a busy machine is slower.
       const enough = load.answered.length + random.between(LEAST_ANSWERS, MOST_ANSWERS)
       while (load.answered.length < enough) {
         await readArchive(store)

@@ -1,6 +1,6 @@
 /**
  * Two servers keep mail in packs in one directory. One of them is killed again and again, the other goes on, and meanwhile mail is
- * listed, deleted and swept: what was answered 250 is there, whole, once.
+ * listed, deleted and swept. Each message with 250 is there once, and whole.
  */
 import { buffer } from 'node:stream/consumers'
 import { type BlobStore, mailStore } from '@postern/storage'
@@ -14,7 +14,7 @@ import { checkedKept, filesIn, folderOf, type Kept } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { expectKept, Load } from './load.ts'
 
-/** As in kill.test.ts, a quarter of what was asked for. */
+/** As in kill.test.ts, with a quarter of the rounds. */
 const asked = Number(process.env['KILL_ROUNDS'] ?? 0)
 const ROUNDS = asked > 0 ? Math.ceil(asked / 4) : 2
 const RUNTIMES = isThorough ? (['node', 'deno', 'bun'] as const) : (['bun'] as const)
@@ -22,7 +22,7 @@ const SESSIONS = 8
 const LEAST_MS = 60
 const MOST_MS = 600
 
-/** What is listed, oldest first. */
+/** Returns the listed ids, oldest first. */
 async function keptIds(blobs: BlobStore): Promise<string[]> {
   const ids: string[] = []
   let cursor: string | undefined
@@ -43,7 +43,7 @@ async function readKept(blobs: BlobStore, id: string): Promise<Kept> {
 }
 
 test.each(RUNTIMES)(
-  'packs, Node goes on and %s is killed: all that either answered 250 is there, whole, once',
+  'packs of Node and of a killed %s server have each message with 250 once, and whole',
   async (runtime) => {
     await using scratch = await Scratch.make()
     const store = scratch.join('mail')
@@ -59,15 +59,15 @@ test.each(RUNTIMES)(
       await using server = await Postern.serve({ command: COMMANDS[runtime], store })
       load.start(server.port, SESSIONS)
       await new Promise((resolve) => setTimeout(resolve, random.between(LEAST_MS, MOST_MS)))
-      // On a slow machine nothing may have been answered yet, and one message of it is to be deleted.
+      // On a slow machine no message may have been answered yet, but the test needs one to delete.
       await expect.poll(() => load.answered.length, { timeout: 30_000 }).toBeGreaterThan(deleted.size)
       expect(await server.end('SIGKILL')).toBe('SIGKILL')
-      // Somebody looks and deletes, in processes of their own.
+      // Other processes list and delete mail.
       for (const id of (await keptIds(fs(store, { writable: false }))).slice(-5)) await readKept(blobs, id)
       const { id } = load.answered.findLast((sent) => !deleted.has(sent.id as string)) ?? {}
       expect((await postern(store, ['delete', id as string])).code).toBe(0)
       deleted.add(id as string)
-      // No writer can be as slow.
+      // No writer is slower than this.
       await mailStore(fs(store)).sweep({ olderThanMs: 60_000 })
     }
     expect(steady.isRunning).toBe(true)
@@ -83,7 +83,7 @@ test.each(RUNTIMES)(
         `${numbers.size} found and ${deleted.size} deleted, none missing, none torn; ` +
         `${(await filesIn(store)).filter((file) => file.includes('.pack-')).length} packs`,
     )
-    // Once all of it is deleted, nothing is left.
+    // Once all mail is deleted, no file is left.
     const mail = mailStore(blobs)
     await Promise.all([...numbers.values()].map((id) => mail.delete(id)))
     await mail.sweep({ olderThanMs: 0 })

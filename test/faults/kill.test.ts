@@ -1,8 +1,8 @@
 /**
- * The server is killed under load, again and again: what was answered 250 is there and whole, and nothing torn is listed.
+ * The server is killed under load, again and again. Each message with 250 is there and whole, and no listed message is torn.
  *
- * A killed process loses what it held in memory, and not what it gave to the kernel. So this tells whether 250 waits for the
- * commit and whether the commit is one step; whether it waits for the disk is for a test that counts fsyncs.
+ * A killed process loses its memory, but not the data that the kernel has. So this test shows whether 250 waits for the
+ * commit and whether the commit is one step. Another test counts fsyncs to show that 250 waits for the disk.
  */
 import { expect, test } from 'vitest'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
@@ -13,8 +13,8 @@ import { Scratch } from '../kit/scratch.ts'
 import { Load, numberOf } from './load.ts'
 
 /**
- * The commit is the same code everywhere: elsewhere than on Node it is what a runtime makes of it that is looked at.
- * `KILL_ROUNDS=200` is for a long look: so many on Node, and a quarter of it on each of the others.
+ * All runtimes share the code of the commit, so fewer rounds on the others are enough.
+ * `KILL_ROUNDS=200` runs so many rounds on Node, and a quarter of them on each other runtime.
  */
 const asked = Number(process.env['KILL_ROUNDS'] ?? 0)
 const ROUNDS =
@@ -24,7 +24,7 @@ const SESSIONS = 16
 const LEAST_MS = 60
 const MOST_MS = 700
 
-/** Reads what is listed while it is being written, and was not seen before. */
+/** Reads the new listed messages while the server writes. */
 async function readWhile(store: string, isRunning: () => boolean, seen: Set<string>): Promise<void> {
   while (isRunning()) {
     const ids = (await keptIds(store)).filter((id) => !seen.has(id)).slice(-20)
@@ -37,7 +37,7 @@ async function readWhile(store: string, isRunning: () => boolean, seen: Set<stri
 }
 
 test.each(RUNTIMES)(
-  'killed under load on %s, again and again: all that was answered 250 is there, whole, once',
+  'if the server is killed under load on %s again and again, each message with 250 is there once, and whole',
   async (runtime) => {
     const rounds = ROUNDS[runtime]
     await using scratch = await Scratch.make()
@@ -51,7 +51,7 @@ test.each(RUNTIMES)(
 
     for (let round = 0; round <= rounds; round++) {
       await using server = await Postern.serve({ command: COMMANDS[runtime], store })
-      // What the last round left behind, seen by the server that came after it.
+      // Checks the files of the last round while the next server runs.
       for (const id of await keptIds(store)) {
         if (found.has(id)) continue
         const kept = await readKept(store, id)
@@ -67,7 +67,7 @@ test.each(RUNTIMES)(
 
       load.start(server.port, SESSIONS)
       const reading = readWhile(store, () => server.isRunning, readMeanwhile)
-      // A busy machine may have answered nothing so far, and then nothing was looked at.
+      // A busy machine may have answered no message so far, and then the test would check nothing.
       const isLast = round === rounds - 1
       if (isLast) await expect.poll(() => load.answered.length, { timeout: 60_000 }).toBeGreaterThan(rounds)
       await new Promise((resolve) => setTimeout(resolve, random.between(LEAST_MS, MOST_MS)))

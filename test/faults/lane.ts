@@ -1,4 +1,4 @@
-/** A server whose store is an S3 bucket behind a proxy, and what its faults leave behind. */
+/** A server whose store is an S3 bucket behind a proxy, and the objects that remain after faults. */
 import { resolve } from 'node:path'
 import { mailStore } from '@postern/storage'
 import { s3, type S3Options } from '@postern/storage/s3'
@@ -11,14 +11,14 @@ import { countRow, type RowCounts } from './row.ts'
 import { S3Shelf } from './s3-shelf.ts'
 
 const CONFIG = resolve(import.meta.dirname, 's3.config.ts')
-/** For what passes: no machine is so busy that this runs out. For what does not: so that it does, soon. */
+/** Deadlines. For faults that pass, they are so long that they never expire. For faults that stay, they are short. */
 export const PATIENCE = {
   long: { idleTimeoutMs: 3_000, attemptMs: 30_000, deadlineMs: 60_000 },
   short: { idleTimeoutMs: 500, attemptMs: 1_000, deadlineMs: 2_000 },
 } as const
 export type Patience = keyof typeof PATIENCE
 const HOOK_TIMEOUT_MS = 120_000
-/** A secret that must not be in a log. The server does not look at it; it is signed. */
+/** A secret that must not be in a log. It is signed, but the server does not check it. */
 const SESSION_TOKEN = 'session-token-that-nobody-may-read'
 const SETTLE_MS = 10_000
 const MAX_TRIES = 20
@@ -51,7 +51,7 @@ export class Lane {
     const { port, pathname } = new URL(of.endpoint)
     const basePath = pathname === '/' ? '' : pathname
     const proxy = await FaultProxy.to({ port: Number(port), basePath })
-    // R2's refuses what it did not give out.
+    // R2's server refuses a token that it did not issue.
     const token = of.name === 'r2' ? {} : { sessionToken: SESSION_TOKEN }
     const options: S3Options = {
       bucket,
@@ -70,7 +70,7 @@ export class Lane {
     return this.load.send(this.server.port, sizes)
   }
 
-  /** Sends again what was refused, as often as it takes: in a hurry, a busy machine may be too slow. */
+  /** Sends refused messages again until all are accepted. With short deadlines a busy machine may need several tries. */
   async sendAgain(batch: readonly Sent[]): Promise<void> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const refused = batch.filter(({ id }) => id === undefined)
@@ -83,15 +83,15 @@ export class Lane {
     return countRow(batch, this.load, this.shelf)
   }
 
-  /** All passes again. What hangs goes on hanging, until the server gives it up. */
+  /** Lifts all faults. A hanging request hangs until the server cancels it. */
   async mend(): Promise<void> {
     this.proxy.liftAll()
     await this.proxy.listen()
   }
 
-  /** Removes what never committed, whatever its age. @returns how much it was. */
+  /** Removes uncommitted data of any age. @returns how much it was. */
   async sweep(): Promise<number> {
-    // Servers tell the time in seconds.
+    // Servers give times in whole seconds.
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     const { messages, temporary } = await mailStore(s3({ ...this.#options, ...PATIENCE.long })).sweep({
       olderThanMs: 0,
@@ -99,16 +99,16 @@ export class Lane {
     return messages + temporary
   }
 
-  /** Waits until the server asks nothing of S3 any more. */
+  /** Waits until the server has no open request to S3. */
   async settled(): Promise<void> {
     const isQuiet = (): Promise<void> =>
       expect.poll(() => this.proxy.underWay, { timeout: SETTLE_MS, interval: 20 }).toBe(0)
-    // The proxy does not hear that a client has left whose body it does not read just then.
+    // The proxy does not notice that a client has left while it does not read its body.
     await isQuiet().catch(() => this.proxy.cutConnections())
     await isQuiet()
   }
 
-  /** Fails where the log has something that signs, or that stands in a signed request. */
+  /** Fails if the log has a secret, or a part of a signed request. */
   expectNoSecrets(): void {
     const log = this.server.logText()
     for (const secret of this.#secrets) {

@@ -1,8 +1,8 @@
 /**
- * Many sessions that send numbered messages, and remember what each was and what it was answered.
+ * Many sessions that send numbered messages, and record each message and its reply.
  *
- * A message is answered, or it is not: the connection broke before its reply came. Which of the two it was is all that a
- * sender ever knows, and what the store is held to.
+ * A message gets a reply, or the connection breaks before its reply. A sender knows no more than that, and the tests hold the
+ * store to it.
  */
 import { expect } from 'vitest'
 import { Random } from '../kit/random.ts'
@@ -10,27 +10,27 @@ import { RawClient } from '../corpus/raw-client.ts'
 import { sendByBdat, sendByData } from '../corpus/send.ts'
 import { idIn, type Kept, sha256 } from '../peers/store.ts'
 
-/** What is known of one message that was sent. */
+/** The facts about one sent message. */
 export interface Sent {
   readonly number: number
-  /** As it was asked for; the message is about as long. */
+  /** The requested size. The message is about as long. */
   readonly size: number
   readonly sha256: string
   readonly byteLength: number
-  /** Present once it was answered 250. */
+  /** Set once the message got 250. */
   id?: string
-  /** What it was answered else, try by try. */
+  /** All other replies, in the order of the tries. */
   readonly refusals: string[]
 }
 
-/** Most are small, so that many are under way; a few are large, so that some are cut in the middle. */
+/** Most messages are small, so that many are in progress. A few are large, so that a kill cuts some in the middle. */
 const SMALL_BYTES = 4_000
 const LARGE_BYTES = 1_500_000
 const LARGE_EVERY = 12
 
 export class Load {
   readonly sent: Sent[] = []
-  /** Numbers of what was found in the store and compared, by key. */
+  /** The numbers of the messages that were found in the store and compared, by key. */
   readonly looked: Map<string, number> = new Map()
   /** Replies other than 250: there should be none. */
   readonly unexpected: string[] = []
@@ -39,7 +39,7 @@ export class Load {
   #sessions: Promise<void>[] = []
   #isStopping = false
 
-  /** @param others Recipients of every message, behind the one that it has for itself. */
+  /** @param others Recipients of every message, after its own first one. */
   constructor(seed: number, others: readonly string[] = []) {
     this.#random = new Random(seed)
     this.#others = others
@@ -49,25 +49,25 @@ export class Load {
     return this.sent.filter(({ id }) => id !== undefined)
   }
 
-  /** Opens sessions, besides those that there are, that send until they are stopped or their connection breaks. */
+  /** Opens more sessions. Each sends until it is stopped or its connection breaks. */
   start(port: number, sessions: number): void {
     this.#isStopping = false
     this.#sessions.push(...Array.from({ length: sessions }, () => this.#session(port)))
   }
 
-  /** Sends messages of these sizes, each over a session of its own, all at once. @returns what is known of them. */
+  /** Sends messages of these sizes at the same time, each in its own session. @returns the facts about them. */
   async send(port: number, sizes: readonly number[]): Promise<readonly Sent[]> {
     const batch = sizes.map((size) => this.#note(size).sent)
     await this.sendAgain(port, batch)
     return batch
   }
 
-  /** Sends messages again, as a client does that was refused for now. */
+  /** Sends messages again, as a client does after a temporary refusal. */
   async sendAgain(port: number, batch: readonly Sent[]): Promise<void> {
     await Promise.all(
       batch.map(async (sent) => {
         using client = await RawClient.greeted(port)
-        // As senders do (RFC 5321 4.5.3.2.6), and not as tests do.
+        // Waits as long as real senders do (RFC 5321 4.5.3.2.6).
         client.replyTimeoutMs = 600_000
         await this.#deliver(client, sent, bytesOf(sent.number, sent.size))
         await client.quit()
@@ -75,7 +75,7 @@ export class Load {
     )
   }
 
-  /** Waits for all sessions to be over. */
+  /** Waits until all sessions have ended. */
   async over(): Promise<void> {
     this.#isStopping = true
     await Promise.all(this.#sessions)
@@ -88,7 +88,7 @@ export class Load {
       while (!this.#isStopping) await this.#send(client)
       await client.quit()
     } catch (error) {
-      // The server was killed; a reply that is not the one that was wanted is another matter.
+      // The server was killed. An unexpected reply still fails the test.
       if (error instanceof Error && error.message.startsWith('got ')) this.unexpected.push(error.message)
     }
   }
@@ -120,13 +120,13 @@ export class Load {
   }
 }
 
-/** The same bytes for the same number and size. */
+/** Returns the same bytes for the same number and size. */
 function bytesOf(number: number, size: number): Buffer {
   const text = `X-Number: ${number}\r\n\r\n.${number} `.padEnd(size, `${number}.\r\n.`).replace(/\r$/, '')
   return Buffer.from(`${text}\r\n`)
 }
 
-/** The number of a message that was kept. */
+/** Returns the number of a kept message. */
 export function numberOf({ record, bytes }: Kept): number {
   const number = Number(/^X-Number: (\d+)\r\n/.exec(bytes.toString('latin1', 0, 40))?.[1])
   if (`${number}@postern.example` !== record.forwardPaths[0]?.address)
@@ -135,11 +135,11 @@ export function numberOf({ record, bytes }: Kept): number {
 }
 
 /**
- * Holds what is kept to what was sent and answered: each message once, whole, and those that were deleted gone. Gives the ids
- * by number.
+ * Compares the kept messages with the sent and answered ones. Each must be there once and whole, and deleted ones must be gone.
+ * Returns the ids by number.
  *
- * @param kept Ids of what is listed
- * @param deleted Ids of messages that somebody deleted
+ * @param kept Ids of the listed messages
+ * @param deleted Ids of the deleted messages
  */
 export async function expectKept(
   { answered, sent }: Load,

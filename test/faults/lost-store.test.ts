@@ -1,6 +1,6 @@
 /**
- * The store's directory is lost while the server runs: unmounted, or renamed and replaced. It is 451 and never 250, nothing lies in
- * what is there in its place, and once it is back, the same server takes mail again.
+ * The directory of the store is lost while the server runs: unmounted, or renamed and replaced. The server answers 451 and never 250,
+ * writes no file into the replacement, and takes mail again once the directory is back.
  */
 import { mkdir, readdir, rename, rmdir } from 'node:fs/promises'
 import { expect, test } from 'vitest'
@@ -22,7 +22,7 @@ const RUNTIMES = Object.keys(COMMANDS) as (keyof typeof COMMANDS)[]
 const ROWS = RUNTIMES.flatMap((runtime) => STORES.map((store) => ({ runtime, store, workers: 1 })))
 const TIMEOUT_MS = 60_000
 
-/** Sends small and large messages, each of which has to get this answer. @returns the ids that were promised */
+/** Sends small and large messages, which must all get this reply. @returns the ids of the accepted messages */
 async function sendAll(client: RawClient, wanted: RegExp): Promise<string[]> {
   const ids: string[] = []
   for (const { bytes } of [SMALL, LARGE, SMALL]) {
@@ -52,7 +52,7 @@ interface Change {
   bringBack(): Promise<void>
 }
 
-/** What was kept before, during and after: only what was answered 250, and the operator hears of both changes, once. */
+/** Sends mail before, during and after the loss. Checks that only mail with 250 is kept, and that both changes are logged once. */
 async function expectPutOff(runtime: keyof typeof COMMANDS, store: string, change: Change, workers = 1): Promise<void> {
   const [layout, query = ''] = store.split('?') as [Layout, string?]
   const { directory } = change
@@ -79,7 +79,7 @@ async function expectPutOff(runtime: keyof typeof COMMANDS, store: string, chang
 
   const told = server.log.filter(({ level }) => level !== 'INFO')
   const isBack = server.log.filter(({ message }) => message === "the store's directory is back: mail is accepted again")
-  // Each worker says it for itself.
+  // Each worker logs it itself.
   expect(told.length).toBeGreaterThan(0)
   expect(told.length).toBeLessThanOrEqual(workers)
   expect(isBack.length).toBeGreaterThan(0)
@@ -92,7 +92,7 @@ async function expectPutOff(runtime: keyof typeof COMMANDS, store: string, chang
     })
   }
   expect(await server.end('SIGTERM')).toBe(0)
-  // Each refusal is a line, or is counted in one.
+  // Each refusal has a log line, or is counted in one.
   const refusals = (): number =>
     server.log
       .filter(({ message, reply }) => message.startsWith('message refused') && String(reply).startsWith('451 '))
@@ -101,7 +101,7 @@ async function expectPutOff(runtime: keyof typeof COMMANDS, store: string, chang
 }
 
 test.each([...ROWS, { runtime: 'node', store: 'fs?layout=packed', workers: 2 } as const])(
-  '$store on $runtime, workers: $workers: renamed, and an empty directory in its place: 451, never 250; renamed back, 250',
+  '$store on $runtime, workers: $workers: the server answers 451 if its directory is renamed and replaced, and 250 once it is back',
   async ({ runtime, store, workers }) => {
     await using scratch = await Scratch.make()
     const [directory, elsewhere] = [scratch.join('mail'), scratch.join('elsewhere')]
@@ -129,13 +129,13 @@ test.each([...ROWS, { runtime: 'node', store: 'fs?layout=packed', workers: 2 } a
 for (const { runtime, store } of ROWS) {
   testWith(
     [TMPFS],
-    `${store} on ${runtime}: unmounted: 451, never 250; mounted again, 250`,
+    `${store} on ${runtime}: the server answers 451 while its disk is unmounted, and 250 once it is mounted again`,
     async () => {
       await using scratch = await Scratch.make()
       const [directory, elsewhere] = [scratch.join('mail'), scratch.join('elsewhere')]
       await mkdir(directory)
       await mkdir(elsewhere)
-      // Bound to a second place, so that it can be mounted again with what is in it.
+      // Bound to a second path, so that it can be mounted again with its files.
       await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', elsewhere])
       try {
         const bind = (): Promise<unknown> => mustRun('mount', ['--bind', elsewhere, directory])

@@ -12,7 +12,7 @@ import { BOUND_BYTES, measure, ROUND_BOUND_BYTES, settledBytes, tell } from './m
 
 const CLIENTS = 1_000
 const DEAF_CLIENTS = 100
-/** A client that could not hand over a block for so long is made to wait. */
+/** A client counts as waiting if it could not send a block for so long. */
 const STUCK_MS = 1_000
 
 const LINES = Buffer.alloc(MiB, `${'x'.repeat(62)}\r\n`)
@@ -22,7 +22,7 @@ const FLOOD_MIB = isThorough ? 1024 : 512
 const FLOOD = FLOOD_MIB * MiB
 
 describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
-  /** What is the engine's own is shown on Node; elsewhere too with `THOROUGH=1`. */
+  /** Tests of the engine alone run on Node, and on the other runtimes only with `THOROUGH=1`. */
   const isShownElsewhere = runtime !== 'node' && !isThorough
   const boundBytes = BOUND_BYTES[runtime] ?? 0
 
@@ -100,7 +100,7 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
       const measured = await measure(server, base, async () => {
         const reply = client.expect(421, '4.7.0')
         reply.catch(() => {})
-        // As a sender does that does not look for replies before its end of data.
+        // Acts like a sender that does not read replies before its end of data.
         while (sent < FLOOD && !client.isClosed) {
           const isTaken = await client.send(LINES).then(
             () => true,
@@ -184,7 +184,7 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
       let stuck = 0
       let sent = 0
       const pour = async (client: RawClient, i: number): Promise<void> => {
-        // Long replies fill what the system holds for a connection; short ones take long to.
+        // Long replies fill the buffers of the system quickly. Short ones need long.
         const block = Buffer.from(i % 25 === 0 ? 'NOOP\r\n'.repeat(5_000) : 'EHLO deaf.example\r\n'.repeat(2_000))
         for (let blocks = 0; blocks < 200; blocks++) {
           const handedOver = client.send(block).then(() => true)
@@ -215,7 +215,7 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
         expect(measured.growthBytes).toBeLessThan(boundBytes)
         expect(stuck).toBeGreaterThan(DEAF_CLIENTS / 2 - 1)
 
-        // One of them reads after all: every reply is there, in order.
+        // One of the clients reads in the end. It gets every reply, in order.
         const [, repentant] = clients as [RawClient, RawClient]
         repentant.listen()
         await repentant.expect(220)

@@ -1,4 +1,4 @@
-/** What a server process has in memory, while something is done to it. */
+/** Measures the memory of a server process during a load. */
 import { messageOf, MiB } from '../corpus/messages.ts'
 import { RawClient } from '../corpus/raw-client.ts'
 import { sendByData } from '../corpus/send.ts'
@@ -8,13 +8,12 @@ const SAMPLE_MS = 20
 const SETTLE_MS = 500
 
 /**
- * What memory may grow by while a GiB goes through. What was read is garbage until the collector comes, and it lets 64 MiB of
- * buffers and more pile up before it does: up to 111 MiB was seen on Node, 186 on Deno. Bun gives up to 512 KiB at a time, so
- * that each of 100 clients who do not read may have two such chunks waiting: 194 MiB was seen. What leaks, or grows with what
- * is sent, is soon past this.
+ * How much memory may grow during 1 GiB of input. The garbage collector waits until 64 MiB of buffers and more are unused: growth was
+ * up to 111 MiB on Node and 186 MiB on Deno. Bun reads up to 512 KiB at a time, so each of 100 clients that do not read may have
+ * two such chunks waiting: growth was 194 MiB. A leak, or growth with the input, soon exceeds this limit.
  */
 export const BOUND_BYTES: Readonly<Record<string, number>> = { node: 160 * MiB, deno: 320 * MiB, bun: 320 * MiB }
-/** What three rounds of 95 MiB may add to three before them: kept, they would add 285 MiB. Garbage was seen to add 40. */
+/** How much three rounds of 95 MiB may add after three earlier ones. A server that kept the bytes would add 285 MiB. Garbage added 40. */
 export const ROUND_BOUND_BYTES: number = 160 * MiB
 
 export interface Measured {
@@ -23,7 +22,7 @@ export interface Measured {
   readonly growthBytes: number
 }
 
-/** Memory of a server that has worked and rests: its code is compiled, its heap has found its size. */
+/** Returns the memory of an idle server after some work, when its code is compiled and its heap has its size. */
 export async function settledBytes(server: Postern, work = { small: 100, large: 5 }): Promise<number> {
   const large = messageOf(20 * MiB).bytes
   const small = messageOf(2_000).bytes
@@ -35,7 +34,7 @@ export async function settledBytes(server: Postern, work = { small: 100, large: 
   return server.residentBytes()
 }
 
-/** Does the work, and watches the server's memory meanwhile. */
+/** Does the work, and measures the memory of the server meanwhile. */
 export async function measure(server: Postern, baseBytes: number, work: () => Promise<void>): Promise<Measured> {
   let peakBytes = server.residentBytes()
   const sample = (): void => {
@@ -51,7 +50,7 @@ export async function measure(server: Postern, baseBytes: number, work: () => Pr
   return { baseBytes, peakBytes, growthBytes: peakBytes - baseBytes }
 }
 
-/** Says what was measured, in MiB. */
+/** Prints the measured values in MiB. */
 export function tell(runtime: string, what: string, { baseBytes, peakBytes, growthBytes }: Measured): void {
   const [base, peak, growth] = [baseBytes, peakBytes, growthBytes].map((bytes) => (bytes / MiB).toFixed(1))
   console.info(`memory on ${runtime}, ${what}: ${base} MiB settled, ${peak} MiB at the most, growth ${growth} MiB`)

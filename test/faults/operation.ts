@@ -1,4 +1,4 @@
-/** What a request to an S3 server asks for, told from its method and its URL, as path-style requests have them. */
+/** Finds the operation of a request to an S3 server from its method and its path-style URL. */
 
 export type S3Operation =
   | 'put'
@@ -13,7 +13,7 @@ export type S3Operation =
   | 'delete'
   | 'other'
 
-/** @returns the operation, and the key behind `<basePath>/<bucket>/`, '' where there is none */
+/** @returns the operation, and the key behind `<basePath>/<bucket>/`, '' if there is none */
 export function operationOf(
   method: string,
   url: string,

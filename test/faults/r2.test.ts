@@ -1,7 +1,7 @@
 /**
- * R2 fails, beneath the Worker in `wrangler dev`: what its clients hear, and what is in the bucket afterwards.
+ * R2 fails below the Worker in `wrangler dev`. Checks the replies to clients, and the objects in the bucket afterwards.
  *
- * A fault that passes within the client's patience is not noticed. Of one that does not the client hears 451.
+ * A client does not notice a fault that passes in time. If the fault stays, the client gets 451.
  */
 import { isThorough } from '../kit/sample.ts'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -17,7 +17,7 @@ import { Load } from './load.ts'
 import { countRow, rowLine, type Shelf } from './row.ts'
 
 const APP = resolve(import.meta.dirname, '../../apps/cloudflare')
-/** So long the engine waits for its store, and that two fifths of it for the bucket. */
+/** How long the engine waits for its store. The store waits two fifths of it for the bucket. */
 const HOOK_TIMEOUT_MS = 15_000
 const SMALL = [1, 20_000, 300_000]
 const LARGE = [10 * MiB + 10_000]
@@ -27,7 +27,7 @@ interface Row {
   readonly faults: readonly BucketFault[]
   readonly sizes: readonly number[]
   readonly all: 'kept' | 'refused'
-  /** Messages that are there although they were refused, and so there twice once they were sent again. Default none. */
+  /** How many messages are there although they were refused, and twice after they were sent again. Default none. */
   readonly foundThough?: number
 }
 
@@ -88,7 +88,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     sizes: BOTH,
     all: 'refused',
   },
-  // Nobody can tell: an envelope that is there is a message, and 451 has the client send it again.
+  // The server cannot know the outcome. If the envelope exists, the message exists, and after 451 the client sends it again.
   'no answer, and it is done, and nothing else is answered': {
     faults: [
       { calls: ['put'], keyEnd: '.json', kind: 'late' },
@@ -100,7 +100,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
 }
 
-/** The others take a minute more: `THOROUGH=1`. */
+/** The rows that always run. The others take a minute more and run with `THOROUGH=1`. */
 const USUAL = [
   'too many requests',
   'the answer of a put is lost, bytes and envelope',
@@ -127,7 +127,7 @@ async function ask(path: string, init?: RequestInit): Promise<Response> {
   return response
 }
 
-/** @returns how many calls met those before. */
+/** @returns how many calls met the previous faults. */
 async function setFaults(faults: readonly BucketFault[]): Promise<number> {
   const answer = await ask('/fault', { method: 'POST', body: JSON.stringify(faults) })
   return ((await answer.json()) as { hits: number }).hits

@@ -1,6 +1,6 @@
 /**
- * Mail is removed beside servers that take it in under load: by a server as it starts, and by `postern sweep`, two at once and
- * again and again. What is kept in the end are the newest messages that fit, each of them whole, and no other.
+ * Removes mail while servers take in mail under load: a server does at its start, and two `postern sweep` processes do again and
+ * again. In the end exactly the newest messages that fit are kept, and each is whole.
  */
 import { mkdir, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -16,10 +16,10 @@ const SESSIONS = 8
 const KEEP_COUNT = 60
 const KEEP_BYTES = 4 * 1024 * 1024
 const KEEP = ['--keep-count', String(KEEP_COUNT), '--keep-bytes', String(KEEP_BYTES)]
-/** Sessions are short, so a sweep may take what is younger than a day: from twice both together on. */
+/** Sessions are short, so a sweep may remove files younger than a day: from twice the sum of both limits on. */
 const TIMES = ['--session-timeout-ms', '4m', '--hook-timeout-ms', '1m']
 const SWEEP = ['sweep', ...TIMES, '--older-than', '10m', '--json', ...KEEP]
-/** More than the trace header and what the layout adds to a message. */
+/** More bytes than the trace header and the layout add to a message. */
 const OVERHEAD_BYTES = 1000
 /** Too young for the server's own sweep. */
 const HOURS_AGO = new Date(Date.now() - 10 * 3_600_000)
@@ -35,7 +35,7 @@ async function sweep(store: string): Promise<Removed> {
   return JSON.parse(stdout.toString()) as Removed
 }
 
-/** What a server left that was killed hours ago. */
+/** Files as a killed server leaves them, some hours old. */
 async function leave(store: string, names: readonly string[]): Promise<void> {
   for (const name of names) {
     await mkdir(dirname(join(store, name)), { recursive: true })
@@ -44,7 +44,7 @@ async function leave(store: string, names: readonly string[]): Promise<void> {
   }
 }
 
-test('under load, with others that sweep and expire: the newest that fit are kept, whole, and nothing else', async () => {
+test('under load and with concurrent sweeps, exactly the newest messages that fit are kept, and each is whole', async () => {
   await using scratch = await Scratch.make()
   const store = scratch.join('mail')
   const seed = Date.now() % 2 ** 31
@@ -63,14 +63,14 @@ test('under load, with others that sweep and expire: the newest that fit are kep
   load.start(server.port, SESSIONS)
   await leave(store, leftovers)
   const byServer = () => server.log.find(({ message }) => message.includes('past the retention limits'))
-  // Before the others come: they might leave it nothing to remove.
+  // Checks this before the other processes start, because they might leave the server no message to remove.
   await expect.poll(byServer, { timeout: 60_000, message: 'removed by the server itself' }).toBeDefined()
   expect(byServer()?.['messages']).toBeGreaterThanOrEqual(KEEP_COUNT)
   const removed: Removed[] = []
   for (let round = 0; round < 2; round++) removed.push(...(await Promise.all([sweep(store), sweep(store)])))
   await load.over()
 
-  // One that is under way while others sweep, and that comes last.
+  // This message is in progress during the other sweeps, and is the last one.
   using slow = await RawClient.greeted(server.port)
   const text = `X-Slow: yes\r\n\r\n${'slow\r\n'.repeat(40_000)}`
   await sendEnvelope(slow, {})
@@ -97,7 +97,7 @@ test('under load, with others that sweep and expire: the newest that fit are kep
   const bytes = kept.reduce((sum, { stored }) => sum + stored.length, 0)
   expect(kept.length).toBeLessThanOrEqual(KEEP_COUNT)
   expect(bytes).toBeLessThanOrEqual(KEEP_BYTES)
-  // One more would have been too much.
+  // One more message would exceed the limit.
   const next = load.answered.find(({ id }) => id === all.at(-kept.length - 1))
   expect(kept.length === KEEP_COUNT || bytes + (next?.byteLength ?? 0) + OVERHEAD_BYTES > KEEP_BYTES).toBe(true)
 

@@ -1,12 +1,12 @@
 /**
- * One row of the table of faults: messages are sent while something is broken, then it is mended, and the store is held to
- * what the senders were told.
+ * One row of the table of faults. Messages are sent during the fault, then the fault is lifted, and the store is compared with
+ * the replies to the senders.
  */
 import { expect } from 'vitest'
 import { checkedKept, sha256 } from '../peers/store.ts'
 import { type Load, numberOf, type Sent } from './load.ts'
 
-/** A store, read without the server that writes it. */
+/** Reads a store without the server that writes it. */
 export interface Shelf {
   keys(): Promise<readonly string[]>
   read(key: string): Promise<Buffer>
@@ -17,23 +17,23 @@ export interface RowCounts {
   readonly kept: number
   readonly refused451: number
   readonly refused452: number
-  /** Messages that are there, whatever was answered. */
+  /** The messages that are there, with any reply. */
   readonly found: number
-  /** Found beyond one of each: a message that is there though it was refused, and was sent again. */
+  /** Duplicates: a message that was refused but kept, and then was sent again. */
   readonly duplicates: number
-  /** Bytes that no envelope names: nobody lists them, and a sweep removes them. */
+  /** Bytes without an envelope. They are never listed, and a sweep removes them. */
   readonly orphans: number
 }
 
-/** Temporary, and said as WIRE has it for a store that fails: nothing else may a client hear of one. */
+/** The temporary refusals that WIRE has for a failed store. A client may get no other. */
 const REFUSALS = [/^451 4\.3\.0 /, /^452 4\.3\.1 /]
 
-/** What the messages of a row were answered, and what is there of them. Fails where a promise was not kept. */
+/** Collects the replies to the messages of a row, and the stored messages. Fails if a message with 250 is missing. */
 export async function countRow(batch: readonly Sent[], load: Load, shelf: Shelf): Promise<RowCounts> {
   const keys = await shelf.keys()
   const envelopes = keys.filter((key) => key.endsWith('.json'))
   await Promise.all(envelopes.map((envelope) => look(envelope, load, shelf)))
-  /** Ids of each message of this row. */
+  /** The ids of each message of this row. */
   const found = new Map<number, string[]>()
   for (const envelope of envelopes) {
     const number = load.looked.get(envelope) as number
@@ -59,9 +59,9 @@ export async function countRow(batch: readonly Sent[], load: Load, shelf: Shelf)
   }
 }
 
-/** A message that is listed is whole: its bytes are there, are those of its record, and are what was sent. */
+/** Checks that a listed message is whole: its bytes exist, agree with its record, and are the sent ones. */
 async function look(envelope: string, load: Load, shelf: Shelf): Promise<void> {
-  // Blobs are written once: what was read need not be read again.
+  // Blobs are written once, so each is read only once.
   if (load.looked.has(envelope)) return
   const [record, stored] = await Promise.all([shelf.read(envelope), shelf.read(envelope.replace(/json$/, 'eml'))])
   const kept = checkedKept(idOf(envelope), record.toString(), stored)
@@ -74,7 +74,7 @@ function idOf(envelope: string): string {
   return envelope.slice(envelope.lastIndexOf('/') + 1, -'.json'.length)
 }
 
-/** A line for a person to read. */
+/** Returns a line for human readers. */
 export function rowLine(where: string, name: string, counts: RowCounts): string {
   const { sent, kept, refused451, refused452, found, duplicates, orphans } = counts
   const answers = `sent ${sent}, 250: ${kept}, 451: ${refused451}, 452: ${refused452}`

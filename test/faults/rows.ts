@@ -1,20 +1,20 @@
-/** The faults between a server and its S3, each with what it must come to. */
+/** The faults between a server and its S3, each with the expected outcome. */
 import { MiB } from '../corpus/messages.ts'
 import * as fault from './fault.ts'
 import type { S3Operation } from './operation.ts'
 import type { Fault, FaultProxy, Rule } from './proxy.ts'
 
-/** Messages whose bytes are one PUT, and messages whose bytes are an upload of parts; each has an envelope besides. */
+/** Sizes of messages whose bytes are one PUT, and of messages whose bytes are an upload of parts. Each also has an envelope. */
 export const SIZES: Readonly<Record<'small' | 'large', readonly number[]>> = {
   small: [1, 70_000],
   large: [10 * MiB + 10_000],
 }
 
-/** A request that is hit. */
+/** A request that the fault hits. */
 type Target = 'bytes' | 'envelope' | 'create' | 'part'
 
 const RULES: Readonly<Record<Target, Rule>> = {
-  // What makes a blob appear: one PUT, or the end of an upload. Where PUT takes no condition, small blobs are uploads too.
+  // The request that makes a blob appear: one PUT, or the end of an upload. If PUT takes no condition, small blobs are uploads too.
   bytes: { operation: ['put', 'complete'], key: /\.eml$/ },
   envelope: { operation: ['put', 'complete'], key: /\.json$/ },
   create: { operation: 'create' },
@@ -22,23 +22,23 @@ const RULES: Readonly<Record<Target, Rule>> = {
 }
 
 const WRITES: readonly Target[] = ['bytes', 'envelope', 'create', 'part']
-/** With a body that is more than a few bytes. */
+/** Requests with a body of more than a few bytes. */
 const BODIES: readonly Target[] = ['bytes', 'envelope', 'part']
 const BYTES: readonly Target[] = ['bytes', 'create']
 const ENVELOPE: readonly Target[] = ['envelope']
 
 export interface FaultRow {
-  /** Breaks the proxy. */
+  /** Causes the fault. */
   readonly breaks: (proxy: FaultProxy) => void | Promise<void>
-  /** What all messages come to: kept in spite of it, or refused for now; or either, where it depends on whether there was time to look. */
+  /** The outcome of all messages: kept, or refused with a temporary code. Either, if it depends on the time left to check. */
   readonly all: 'kept' | 'refused' | 'either'
-  /** It passes by itself so long after the first messages were sent, in ms; otherwise once all have been answered. */
+  /** Milliseconds from the first message until the fault passes. By default it passes once all messages are answered. */
   readonly mendsAfterMs?: number
-  /** It was done, as far as the server knows: what can't be taken back in time is there, though it was refused. */
+  /** Whether the request took effect, so that a refused message may be there if it could not be removed in time. */
   readonly mayBeThere?: boolean
 }
 
-/** Each target is hit so many times; without a number every time. */
+/** Hits each target so many times, or every time without a number. */
 function hit(targets: readonly Target[], fault: Fault, times?: number): FaultRow['breaks'] {
   return (proxy) => {
     for (const target of targets) proxy.trap({ ...RULES[target], ...(times !== undefined && { times }) }, fault)
@@ -49,11 +49,11 @@ function every(operations: readonly S3Operation[], fault: Fault): FaultRow['brea
   return (proxy) => void proxy.trap({ operation: operations }, fault)
 }
 
-/** With a `Location` as AWS sends it, to an address that nobody may be led to. */
+/** Redirects with a `Location` as AWS sends it, to an address that the client must not follow. */
 const elsewhere = { Location: 'http://127.0.0.1:1/', 'x-amz-bucket-region': 'eu-west-1' }
 const PORTAL = '<html><body>Please log in to this network</body></html>'
 
-/** The longest first. */
+/** The longest rows come first. */
 export const ROWS: Readonly<Record<string, FaultRow>> = {
   'bytes: no answer, ever': { breaks: hit(BYTES, fault.hang), all: 'refused' },
   'parts: no answer, ever': { breaks: hit(['bytes', 'part'], fault.hang), all: 'refused' },

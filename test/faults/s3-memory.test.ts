@@ -1,4 +1,4 @@
-/** Many large messages on their way to S3 at once: the server holds two parts of each, and no more. */
+/** The server holds only two parts of each message, while it sends many large messages to S3 at the same time. */
 import { afterAll, beforeAll, expect } from 'vitest'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import type { S3Server } from '../../packages/storage/test/servers/server.ts'
@@ -15,7 +15,7 @@ import { measure, settledBytes, tell } from './memory.ts'
 import { S3Shelf } from './s3-shelf.ts'
 
 const SESSIONS = 20
-/** Several times what may be held of it. */
+/** Several times the memory that the server may use for it. */
 const MESSAGE_MIB = isThorough ? 50 : 25
 const MESSAGE = messageOf(MESSAGE_MIB * MiB).bytes
 const TEXT = textOf(MESSAGE)

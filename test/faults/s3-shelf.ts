@@ -1,4 +1,4 @@
-/** What is in a part of a bucket, asked of the S3 server itself: none of Postern's code, and not through a proxy. */
+/** Reads a part of a bucket from the S3 server itself, without Postern's code and without the proxy. */
 import { mustAsk, type S3Server } from '../../packages/storage/test/servers/server.ts'
 import type { Shelf } from './row.ts'
 
@@ -24,12 +24,12 @@ export class S3Shelf implements Shelf {
     }
   }
 
-  /** What tests put there is ASCII. */
+  /** Tests write only ASCII. */
   async read(key: string): Promise<Buffer> {
     return Buffer.from((await mustAsk(this.#server, 'GET', `/${this.#bucket}/${key}`)).body)
   }
 
-  /** Keys of uploads of parts that were neither completed nor given up. R2's does not tell. */
+  /** Returns the keys of uploads that were neither completed nor aborted. R2's server cannot list them. */
   async uploads(): Promise<string[]> {
     if (this.#server.name === 'r2') return []
     return valuesOf(await this.#list({ uploads: '' }), 'Key')
@@ -41,7 +41,7 @@ export class S3Shelf implements Shelf {
   }
 }
 
-/** What stands in the elements of this name; keys of mail need no unescaping. */
+/** Returns the texts of the elements with this name. Keys of mail need no unescaping. */
 function valuesOf(xml: string, name: string): string[] {
   return [...xml.matchAll(new RegExp(`<${name}>([^<]*)</${name}>`, 'g'))].map((match) => match[1] ?? '')
 }

@@ -1,4 +1,4 @@
-/** Mail in an S3 bucket, with as little patience as a test has. */
+/** Mail in an S3 bucket, with deadlines that are short enough for a test. */
 import process from 'node:process'
 import { type Config, defineConfig } from '@postern/server/config'
 import { s3, type S3Options } from '@postern/storage/s3'

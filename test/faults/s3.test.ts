@@ -1,8 +1,8 @@
 /**
- * What is between a server and its S3 fails: what its clients hear, and what is in the bucket afterwards.
+ * The connection between a server and its S3 fails. Checks the replies to clients, and the objects in the bucket afterwards.
  *
- * A fault that passes within the deadlines is not noticed. Of one that does not the client hears 451, and what was written is
- * taken back: nothing is listed that was refused, so what the client sends again is there once.
+ * A client does not notice a fault that passes within the deadlines. If the fault stays, the client gets 451, and the server removes
+ * the written objects. So no refused message is listed, and a message that the client sends again is there once.
  */
 import { isThorough } from '../kit/sample.ts'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
@@ -22,7 +22,7 @@ interface Table {
   readonly start: () => Promise<S3Server>
   readonly runtime: keyof typeof COMMANDS
   readonly rows: readonly string[]
-  /** Servers of each patience: most of what they do is to wait. */
+  /** Servers with each kind of deadline. They wait most of the time, so several run at once. */
   readonly lanes: number
 }
 
@@ -38,7 +38,7 @@ const USUAL = [
   'a byte of the body changes',
   'expired credentials',
 ]
-/** What a runtime's own sockets and timers have a part in, and a server of another make. */
+/** Rows that depend on the sockets and timers of the runtime, or on the kind of S3 server. */
 const SOME = ['bytes: no answer, ever', 'the answer is lost']
 const SWIFT_TABLE = { needs: [SWIFT], start: startSwift }
 const TABLES: readonly Table[] = [
@@ -54,7 +54,7 @@ const TABLES: readonly Table[] = [
   { where: 'r2, node', needs: [], start: startR2, runtime: 'node', rows: SOME, lanes: 1 },
 ]
 
-/** Those that are started. */
+/** The started servers. */
 const servers = new Map<Table['start'], Promise<S3Server>>()
 afterAll(async () => {
   for (const server of servers.values()) await (await server)[Symbol.asyncDispose]()
@@ -94,7 +94,7 @@ async function runRow(where: string, lane: Lane, name: string, row: FaultRow): P
     const answers = { sent: all, kept, refused451: all - kept, refused452: 0 }
     expect(counts[i], name).toMatchObject({ ...answers, found, duplicates: 0 })
     await lane.sendAgain(batch)
-    // What was refused and is there all the same is there twice now; nothing else is.
+    // Only refused messages that were kept nevertheless are there twice now.
     const duplicates = found - kept
     expect(await lane.count(batch), name).toMatchObject({ kept: all, found: all, duplicates })
   }
@@ -136,7 +136,7 @@ describe.each(TABLES)('$where', (table) => {
 
   testWith(
     needs,
-    'what passes is not noticed; what does not is 451, and once it was sent again it is there once',
+    'a client does not notice a short fault, and gets 451 for a long one, after which a repeated message is there once',
     async () => {
       const failures = (await Promise.all([runAll('long'), runAll('short')])).flat()
       for (const failure of failures) console.error(failure)
@@ -147,7 +147,7 @@ describe.each(TABLES)('$where', (table) => {
 
   testWith(
     needs,
-    'afterwards no secret is in a log, few connections are open, and a sweep removes what was left',
+    'afterwards no log has a secret, few connections are open, and a sweep removes the remains',
     async () => {
       const left = { uploads: 0, swept: 0, connections: 0, requests: 0 }
       for (const lane of allLanes()) {
@@ -159,7 +159,7 @@ describe.each(TABLES)('$where', (table) => {
         expect((await lane.count([])).orphans).toBe(0)
         left.connections += lane.proxy.openConnections
         left.requests += lane.proxy.noted.length
-        // One for each message that was under way at once, kept for the next.
+        // One connection for each concurrent message, kept for the next one.
         expect(lane.proxy.openConnections).toBeLessThan(20)
       }
       console.info(`${where} | left behind`, left)

@@ -4,7 +4,7 @@ import { Scratch } from '../kit/scratch.ts'
 import { mustRun, runTool } from '../kit/tool.ts'
 
 export class SmallDisk {
-  /** Where it is mounted. */
+  /** The mount point. */
   readonly path: string
   readonly #scratch: Scratch
 
@@ -13,7 +13,7 @@ export class SmallDisk {
     this.path = scratch.join('disk')
   }
 
-  /** @param options As mount takes them: `size=4m`, `nr_inodes=50`. */
+  /** @param options Options of mount: `size=4m`, `nr_inodes=50`. */
   static async mount(options: string): Promise<SmallDisk> {
     const disk = new SmallDisk(await Scratch.make())
     await mkdir(disk.path)
@@ -26,7 +26,7 @@ export class SmallDisk {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Whoever had it open is gone, or has it to himself.
+    // Unmounts lazily, because a process may still use it.
     await runTool('umount', ['-l', this.path])
     await this.#scratch[Symbol.asyncDispose]()
   }

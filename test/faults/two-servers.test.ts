@@ -1,6 +1,6 @@
 /**
- * Two servers keep mail in one directory. One of them is killed again and again, the other goes on, and meanwhile people
- * list, read and delete, and sweeps run.
+ * Two servers keep mail in one directory. One of them is killed again and again, the other goes on. Meanwhile other processes
+ * list, read, delete and sweep.
  */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,14 +14,14 @@ import { filesIn, keptIds, readKept } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { expectKept, Load } from './load.ts'
 
-/** As in kill.test.ts, a quarter of what was asked for. */
+/** As in kill.test.ts, with a quarter of the rounds. */
 const asked = Number(process.env['KILL_ROUNDS'] ?? 0)
 const ROUNDS = asked > 0 ? Math.ceil(asked / 4) : 2
 const SESSIONS = 6
 const LEAST_MS = 60
 const MOST_MS = 600
 
-/** Does it over and over until it is told to stop. */
+/** Repeats the work until it is stopped. */
 async function untilStopped(stop: AbortSignal, work: () => Promise<void>): Promise<void> {
   while (!stop.aborted) {
     await work()
@@ -29,7 +29,7 @@ async function untilStopped(stop: AbortSignal, work: () => Promise<void>): Promi
   }
 }
 
-/** People who look, and who delete what they have read: each of these ids is gone for good. */
+/** Lists and reads mail, and deletes what it has read. None of these ids may come back. */
 async function lookAndDelete(store: string, load: Load, deleted: Set<string>): Promise<void> {
   const listing = await postern(store, ['list', '--json', '--limit', '20'])
   expect(listing.code, listing.stderr.toString()).toBe(0)
@@ -42,7 +42,7 @@ async function lookAndDelete(store: string, load: Load, deleted: Set<string>): P
 }
 
 test.each(['bun', 'deno'] as const)(
-  'Node and %s on one directory: all that either answered 250 is there, whole, once, however often one is killed',
+  'Node and %s on one directory keep each message with 250 once and whole, however often one is killed',
   async (runtime) => {
     await using scratch = await Scratch.make()
     const store = scratch.join('mail')
@@ -59,7 +59,7 @@ test.each(['bun', 'deno'] as const)(
       untilStopped(stop.signal, () => lookAndDelete(store, load, deleted)),
       untilStopped(stop.signal, async () => {
         await mailStore(fs(store)).sweep({ olderThanMs: 60_000 })
-        // Directories that are empty and files that were left, as soon as no writer can be as slow.
+        // Sweeps empty directories and leftover files as soon as no writer can still need them.
         await fs(store).sweep?.(20_000)
         sweeps++
       }),
