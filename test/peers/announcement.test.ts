@@ -1,4 +1,4 @@
-/** The commands that the server prints at its start: typed as they stand, each sends a first message. */
+/** The commands that the server prints at its start. The test runs them unchanged, and each sends a message. */
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { expect } from 'vitest'
@@ -11,7 +11,7 @@ import { mustRun } from '../kit/tool.ts'
 
 const MAIN = join(import.meta.dirname, '../../apps/server/main.js')
 
-testWith([CURL, SWAKS], 'the first commands that a newcomer types are right', async () => {
+testWith([CURL, SWAKS], 'each command that the server prints at its start works', async () => {
   await using scratch = await Scratch.make()
   const store = scratch.join('mail')
   const args = [MAIN, 'serve', '--listen', 'smtp://127.0.0.1:0', '--store', `fs:${store}`]

@@ -1,4 +1,4 @@
-/** The clients that people have at hand on the command line: curl, swaks, msmtp. */
+/** Common clients on the command line: curl, swaks, msmtp. */
 import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { CURL, CURL_TLS, MSMTP_TLS, SWAKS_TLS } from '../kit/abilities.ts'
@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => served?.[Symbol.asyncDispose]())
 
-/** Dots of all kinds, the first and the last line among them, and 8-bit octets. */
+/** Lines with dots, also the first and the last one, and 8-bit octets. */
 const DOTS = Buffer.from(
   'From: ann@sender.example\r\nSubject: dots\r\nDate: Thu, 01 Jan 1970 00:00:00 +0000\r\nMessage-ID: <dots@sender.example>\r\n' +
     '\r\n.\r\n..\r\n...\r\n.a\r\n. \r\n\r\n.\r\nGr\xfc\xdfe\r\n..',
@@ -31,7 +31,7 @@ async function fileOf(name: string, bytes: Buffer): Promise<string> {
   return path
 }
 
-// curl: sends the file as it is, dots stuffed
+// curl sends the file unchanged, except for dot-stuffing.
 
 async function curl(
   url: string,
@@ -44,7 +44,7 @@ async function curl(
   return runTool('curl', [...flags, '--mail-from', FROM, ...recipients, '--upload-file', file, `${url}/client.example`])
 }
 
-testWith([CURL_TLS], 'curl: plain, --ssl-reqd and smtps, with several recipients', async () => {
+testWith([CURL_TLS], 'curl sends in clear, with --ssl-reqd and by smtps, to several recipients', async () => {
   const file = await fileOf('curl.eml', ENDED)
   const cases = [
     ['plain', `smtp://127.0.0.1:${served.smtp}`, [], 'ESMTP'],
@@ -64,7 +64,7 @@ testWith([CURL_TLS], 'curl: plain, --ssl-reqd and smtps, with several recipients
   }
 })
 
-testWith([CURL_TLS], 'curl: --user, PLAIN and LOGIN, and a wrong password', async () => {
+testWith([CURL_TLS], 'curl logs in with PLAIN and LOGIN, and fails with a wrong password', async () => {
   const file = await fileOf('curl-auth.eml', ENDED)
   const url = `smtp://127.0.0.1:${served.submission}`
   for (const mechanism of ['PLAIN', 'LOGIN']) {
@@ -81,7 +81,7 @@ testWith([CURL_TLS], 'curl: --user, PLAIN and LOGIN, and a wrong password', asyn
   expect(clear.stderr).toContain('530')
 })
 
-testWith([CURL_TLS], 'curl: 5 MiB, a refused recipient, a file over the limit', async () => {
+testWith([CURL_TLS], 'curl sends 5 MiB, and reports a refused recipient and a file over the limit', async () => {
   const { bytes } = messageOf(5 * MiB)
   const url = `smtp://127.0.0.1:${served.smtp}`
   const large = await curl(url, await fileOf('large.eml', bytes), ['curl-large@postern.example'], ['--ssl-reqd'])
@@ -95,7 +95,7 @@ testWith([CURL_TLS], 'curl: 5 MiB, a refused recipient, a file over the limit', 
   expect(some.code, some.stderr).toBe(0)
   expectKept(await keptFor(served.store, 'curl-some@postern.example'), { by: 'ESMTP', to: to.slice(1), bytes: ENDED })
 
-  // It declares the size of the file.
+  // curl declares the size of the file.
   const huge = await curl(url, await fileOf('huge.eml', messageOf(26 * MiB).bytes), ['curl-huge@postern.example'])
   expect(huge.stderr).toContain('552')
 })
@@ -108,39 +108,43 @@ testWith([CURL_TLS], 'curl: SMTPUTF8', async () => {
   expectKept(await keptFor(served.store, to[0] as string), { by: 'UTF8SMTPS', to })
 })
 
-// swaks: fixes line ends and dots, and puts CRLF at the end
+// swaks corrects line ends and dots, and adds CRLF at the end.
 
 async function swaks(port: number, to: readonly string[], more: readonly string[]): Promise<ToolResult> {
   const envelope = ['--from', FROM, '--to', to.join(','), '--helo', 'client.example']
   return runTool('swaks', ['--server', `127.0.0.1:${port}`, '--timeout', '20', ...envelope, ...more])
 }
 
-testWith([SWAKS_TLS], 'swaks: plain, --tls, --tlsc, AUTH, --pipeline, data with dots', async () => {
-  const data = ['--data', `@${await fileOf('swaks.eml', DOTS)}`]
-  const verify = ['--tls-verify', '--tls-ca-path', served.caFile]
-  const login = ['--auth-user', USER, '--auth-password', PASSWORD]
-  const cases = [
-    ['plain', served.smtp, [], 'ESMTP'],
-    ['pipeline', served.smtp, ['--pipeline'], 'ESMTP'],
-    ['helo', served.smtp, ['--protocol', 'SMTP'], 'SMTP'],
-    ['tls', served.smtp, ['--tls', ...verify], 'ESMTPS'],
-    ['tls12', served.smtp, ['--tls', '--tls-protocol', 'tlsv1_2'], 'ESMTPS'],
-    ['tlsc', served.smtps, ['--tlsc', ...verify], 'ESMTPS'],
-    ['auth-plain', served.submission, ['--tls', '--auth', 'PLAIN', ...login], 'ESMTPSA'],
-    ['auth-login', served.submission, ['--tls', '--auth', 'LOGIN', ...login], 'ESMTPSA'],
-    ['auth-tlsc', served.submissions, ['--tlsc', '--auth', 'PLAIN', '--pipeline', ...login], 'ESMTPSA'],
-  ] as const
-  for (const [name, port, more, by] of cases) {
-    const to = [`swaks-${name}1@postern.example`, `swaks-${name}2@postern.example`]
-    const { code, stdout, stderr } = await swaks(port, to, [...data, ...more])
-    expect(code, stdout.toString() + stderr).toBe(0)
-    const kept = await keptFor(served.store, to[0] as string)
-    const tls = name === 'tls12' ? /^TLSv1\.2$/ : /^TLSv1\.3$/
-    expectKept(kept, { by, from: FROM, to, bytes: ENDED, tls })
-  }
-})
+testWith(
+  [SWAKS_TLS],
+  'swaks sends in clear, with --tls, --tlsc, AUTH and --pipeline, also data with dots',
+  async () => {
+    const data = ['--data', `@${await fileOf('swaks.eml', DOTS)}`]
+    const verify = ['--tls-verify', '--tls-ca-path', served.caFile]
+    const login = ['--auth-user', USER, '--auth-password', PASSWORD]
+    const cases = [
+      ['plain', served.smtp, [], 'ESMTP'],
+      ['pipeline', served.smtp, ['--pipeline'], 'ESMTP'],
+      ['helo', served.smtp, ['--protocol', 'SMTP'], 'SMTP'],
+      ['tls', served.smtp, ['--tls', ...verify], 'ESMTPS'],
+      ['tls12', served.smtp, ['--tls', '--tls-protocol', 'tlsv1_2'], 'ESMTPS'],
+      ['tlsc', served.smtps, ['--tlsc', ...verify], 'ESMTPS'],
+      ['auth-plain', served.submission, ['--tls', '--auth', 'PLAIN', ...login], 'ESMTPSA'],
+      ['auth-login', served.submission, ['--tls', '--auth', 'LOGIN', ...login], 'ESMTPSA'],
+      ['auth-tlsc', served.submissions, ['--tlsc', '--auth', 'PLAIN', '--pipeline', ...login], 'ESMTPSA'],
+    ] as const
+    for (const [name, port, more, by] of cases) {
+      const to = [`swaks-${name}1@postern.example`, `swaks-${name}2@postern.example`]
+      const { code, stdout, stderr } = await swaks(port, to, [...data, ...more])
+      expect(code, stdout.toString() + stderr).toBe(0)
+      const kept = await keptFor(served.store, to[0] as string)
+      const tls = name === 'tls12' ? /^TLSv1\.2$/ : /^TLSv1\.3$/
+      expectKept(kept, { by, from: FROM, to, bytes: ENDED, tls })
+    }
+  },
+)
 
-testWith([SWAKS_TLS], 'swaks: a wrong password, refused recipients, TLS required', async () => {
+testWith([SWAKS_TLS], 'swaks reports a wrong password, refused recipients and required TLS', async () => {
   const wrong = ['--tls', '--auth', 'PLAIN', '--auth-user', USER, '--auth-password', 'wrong']
   expect((await swaks(served.submission, ['swaks-wrong@postern.example'], wrong)).code).toBe(28)
   expect((await swaks(served.submission, ['swaks-wrong@postern.example'], [])).code).toBe(23)
@@ -153,7 +157,7 @@ testWith([SWAKS_TLS], 'swaks: a wrong password, refused recipients, TLS required
   })
 })
 
-// msmtp: makes CRLF of line ends, and adds no header where From, Date and Message-ID are there
+// msmtp converts line ends to CRLF, and adds no header field if From, Date and Message-ID are there.
 
 async function msmtp(port: number, to: readonly string[], settings: readonly string[]): Promise<ToolResult> {
   const account = ['account default', 'host 127.0.0.1', `port ${port}`, `from ${FROM}`, 'domain client.example']
@@ -163,7 +167,7 @@ async function msmtp(port: number, to: readonly string[], settings: readonly str
   return runTool('msmtp', ['-C', file, ...to], { input: Buffer.from(input, 'latin1') })
 }
 
-testWith([MSMTP_TLS], 'msmtp: plain, STARTTLS, TLS from the first byte, AUTH', async () => {
+testWith([MSMTP_TLS], 'msmtp sends in clear, by STARTTLS, by implicit TLS, and with AUTH', async () => {
   const tls = ['tls on', `tls_trust_file ${served.caFile}`]
   const login = ['auth plain', `user ${USER}`, `passwordeval printf '%s' '${PASSWORD}'`]
   const cases = [
@@ -184,7 +188,7 @@ testWith([MSMTP_TLS], 'msmtp: plain, STARTTLS, TLS from the first byte, AUTH', a
   expect(refused.stderr).toContain('550 5.1.1')
 })
 
-testWith([CURL], 'curl: bare line ends are refused, and --crlf mends them', async () => {
+testWith([CURL], 'curl gets a refusal for bare line ends, and none with --crlf', async () => {
   const file = await fileOf('bare.eml', Buffer.from('Subject: bare\n\nlines\n'))
   const to = ['curl-bare@postern.example']
   const url = `smtp://127.0.0.1:${served.smtp}`

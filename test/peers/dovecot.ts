@@ -2,7 +2,7 @@
  * Debian's Dovecot as an IMAP server on loopback, over Maildirs, with its own configuration, sockets and log in a directory of the
  * test.
  *
- * The system's own Dovecot, where there is one, is neither read nor started.
+ * It neither reads nor starts the system's own Dovecot.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -19,14 +19,14 @@ const START_TIMEOUT_MS = 20_000
 export interface DovecotOptions {
   /** The directory of the Maildirs. */
   readonly mail: string
-  /** Whose they are: not root, as Dovecot serves no mail as root. */
+  /** The owner of the Maildirs. Not root, because Dovecot serves no mail as root. */
   readonly uid: number
 }
 
 /** One answer of the server: OK, and the data. */
 export type Answer = readonly [string, readonly unknown[]]
 
-/** Servers that run. A test that ran out of time does not get to end its own. */
+/** Running servers. A test that timed out cannot end its own server. */
 const running = new Set<ChildProcess>()
 process.once('exit', () => {
   for (const child of running) child.kill('SIGTERM')
@@ -43,10 +43,10 @@ export class Dovecot {
     this.#process = process
   }
 
-  /** Configures and starts it. It takes connections when the promise resolves. */
+  /** Configures and starts Dovecot. It accepts connections when the promise resolves. */
   static async start(scratch: Scratch, options: DovecotOptions): Promise<Dovecot> {
     const port = await freePort()
-    // Its processes are not root.
+    // The processes of Dovecot do not run as root.
     await chmod(scratch.path, 0o755)
     for (const name of ['', 'run', 'state']) await mkdir(scratch.join('dovecot', name), { mode: 0o755 })
     const config = scratch.join('dovecot', 'dovecot.conf')

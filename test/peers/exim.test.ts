@@ -1,4 +1,4 @@
-/** A real MTA that sends by BDAT: Exim, over STARTTLS, in chunks and pipelined, as it does by itself. */
+/** Exim, a real MTA that sends by BDAT: over STARTTLS, in chunks and pipelined, with its own defaults. */
 import { chmod, copyFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { MiB } from '../corpus/messages.ts'
@@ -27,7 +27,7 @@ function wireLog(): string {
   return JSON.stringify(served.server.log)
 }
 
-/** Exim takes LF on its standard input, and adds fields of its own on top of the message's. */
+/** Makes a message with LF for Exim's standard input. Exim adds its own fields above those of the message. */
 async function relayed(name: string, to: readonly string[], body: string): Promise<string> {
   const fields = `From: ${FROM}\nTo: ${name}@postern.example\nSubject: ${name}\n`
   await exim.send(FROM, to, Buffer.from(`${fields}\n${body}`, 'latin1'))
@@ -38,19 +38,19 @@ async function relayed(name: string, to: readonly string[], body: string): Promi
   return text.slice(text.indexOf('\r\n\r\n') + 4)
 }
 
-testWith([EXIM], 'exim: a message with dots, in one chunk', async () => {
+testWith([EXIM], 'exim sends a message with dots in one chunk', async () => {
   const body = '.\n..\n.dot\n\n.\nend\n'
   expect(await relayed('dots', ['dots@postern.example'], body)).toBe(body.replaceAll('\n', '\r\n'))
   expect(wireLog()).toMatch(/"BDAT \d+ LAST"/)
   expect(wireLog()).not.toContain('"DATA"')
 })
 
-testWith([EXIM], 'exim: 8-bit, several recipients', async () => {
+testWith([EXIM], 'exim sends 8-bit text to several recipients', async () => {
   const to = ['eight-1@postern.example', 'eight-2@postern.example', 'eight-3@postern.example']
   expect(await relayed('eight', to, 'Gr\xfc\xdfe\n')).toBe('Gr\xfc\xdfe\r\n')
 })
 
-testWith([EXIM], 'exim: 5 MiB, in several chunks', async () => {
+testWith([EXIM], 'exim sends 5 MiB in several chunks', async () => {
   const line = 'a line that repeats itself, and begins with a dot now and then\n.\n'
   const body = line.repeat(Math.ceil((5 * MiB) / line.length))
   const got = await relayed('large', ['large@postern.example'], body)

@@ -1,6 +1,6 @@
 /**
- * Exim, run from where it was unpacked: the one MTA at hand that sends by BDAT. Its Debian package conflicts with Postfix,
- * so it is never installed. It has its own configuration and queue, and delivers in the foreground: no daemon.
+ * Exim, the one available MTA that sends by BDAT. Its Debian package conflicts with Postfix, so it is only unpacked and runs from
+ * there. It has its own configuration and queue, and delivers in the foreground without a daemon.
  */
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -17,9 +17,9 @@ export class Exim {
     this.#log = log
   }
 
-  /** Sets one up that relays everything to a port of 127.0.0.1. */
+  /** Sets up an Exim that relays all mail to a port of 127.0.0.1. */
   static async make(scratch: Scratch, relayPort: number, caFile: string): Promise<Exim> {
-    // Its user has to reach the queue, and directories of tests are for their owner alone.
+    // Exim's user must reach the queue, but only the owner can access directories of tests.
     const home = scratch.join('exim')
     await chmod(scratch.path, 0o711)
     await mkdir(join(home, 'spool'), { recursive: true })
@@ -30,7 +30,7 @@ export class Exim {
     return new Exim(configuration, join(home, 'log', 'mainlog'))
   }
 
-  /** Hands in a message and delivers it. @throws with the log where it was not delivered. */
+  /** Submits a message and delivers it. @throws with the log if it was not delivered. */
   async send(from: string, to: readonly string[], message: Buffer): Promise<void> {
     const args = ['-C', this.#configuration, '-odf', '-i', '-f', from, ...to]
     await mustRun(EXIM_PROGRAM, args, { input: message })

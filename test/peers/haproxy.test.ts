@@ -1,4 +1,4 @@
-/** Real proxies in front of the real server: HAProxy, which says whose a connection is, and curl, which can say it itself. */
+/** Real proxies before the real server: HAProxy, which sends the address of its client, and curl, which can send a header itself. */
 import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { CURL, CURL_PROXY, CURL_TLS, HAPROXY } from '../kit/abilities.ts'
@@ -9,7 +9,7 @@ import { difference, keptFor, protocolOf } from './store.ts'
 import { mustRun, runTool } from '../kit/tool.ts'
 
 const NEEDS = [HAPROXY, CURL, CURL_TLS]
-/** What HAProxy connects from, and what its clients do. */
+/** The addresses that HAProxy and its clients connect from. */
 const PROXY = '127.0.0.1'
 const CLIENT = '127.0.0.2'
 const STATE_WITHIN_MS = 15_000
@@ -65,7 +65,7 @@ async function curl(url: string, to: string, flags: readonly string[] = []): Pro
   ])
 }
 
-/** Sends through one of HAProxy's ways; the record and the trace must have the client's address. */
+/** Sends through one frontend of HAProxy. Checks that the record and the trace have the address of the client. */
 async function sent(way: string, scheme: string, by: string, flags: readonly string[] = []): Promise<string> {
   const to = `${way}${flags.length}@postern.example`
   const result = await curl(`${scheme}://127.0.0.1:${proxy.port(way)}`, to, ['--interface', CLIENT, ...flags])
@@ -78,18 +78,18 @@ async function sent(way: string, scheme: string, by: string, flags: readonly str
   return kept.record.session.tls?.protocol ?? ''
 }
 
-testWith(NEEDS, 'haproxy: version 1 and 2, in clear and by STARTTLS', async () => {
+testWith(NEEDS, 'haproxy passes mail with version 1 and 2, in clear and by STARTTLS', async () => {
   for (const way of ['one', 'two']) {
     await sent(way, 'smtp', 'ESMTP')
     expect(await sent(way, 'smtp', 'ESMTPS', ['--ssl-reqd'])).toMatch(/^TLSv1\.[23]$/)
   }
 })
 
-testWith(NEEDS, 'haproxy: implicit TLS, passed on behind its header', async () => {
+testWith(NEEDS, 'haproxy passes implicit TLS on behind its header', async () => {
   for (const way of ['one-smtps', 'two-smtps']) expect(await sent(way, 'smtps', 'ESMTPS')).toMatch(/^TLSv1\.[23]$/)
 })
 
-testWith(NEEDS, 'haproxy: 10 MiB behind its header, in clear and under TLS', async () => {
+testWith(NEEDS, 'haproxy passes 10 MiB behind its header, in clear and under TLS', async () => {
   const message = `Subject: large\r\n\r\n${'x'.repeat(998)}\r\n`.padEnd(10 * 1024 * 1024, '0123456789abcdef\r\n')
   const file = served.scratch.join('large.eml')
   await writeFile(file, `${message}\r\n`)
@@ -101,7 +101,7 @@ testWith(NEEDS, 'haproxy: 10 MiB behind its header, in clear and under TLS', asy
   }
 })
 
-testWith(NEEDS, 'haproxy: TLS that it ends itself', async () => {
+testWith(NEEDS, 'haproxy ends TLS itself, and the session counts as TLS', async () => {
   expect(await sent('terminating', 'smtps', 'ESMTPS')).toMatch(/^TLSv1\.[23]$/)
   const { record } = await keptFor(served.store, 'terminating0@postern.example')
   expect(record.session.tls?.cipher).toMatch(/^(TLS|ECDHE)[_-]/)
@@ -109,7 +109,7 @@ testWith(NEEDS, 'haproxy: TLS that it ends itself', async () => {
 
 testWith(
   NEEDS,
-  'haproxy without a header is closed on, and the log says why',
+  'a connection of haproxy without a header is closed, and the log has the reason',
   async () => {
     const { code, stderr } = await curl(`smtp://127.0.0.1:${proxy.port('silent')}`, 'silent@postern.example')
     expect(code, stderr).not.toBe(0)
@@ -118,31 +118,35 @@ testWith(
   30_000,
 )
 
-testWith(NEEDS, 'haproxy: its own health check is LOCAL, and greeted', async () => {
+testWith(NEEDS, 'the health check of haproxy sends LOCAL and gets a greeting', async () => {
   await logged(/"name":"check\.example"/)
   const { log } = served.server
   const hello = log.find((event) => event['name'] === 'check.example')
   const connected = log.find((event) => event.message === 'connected' && event['sessionId'] === hello?.['sessionId'])
   expect(connected).toMatchObject({ remote: PROXY })
-  // What fails its check is taken out: mail goes through what is left, so this one has passed.
+  // HAProxy removes a server that fails its check. Mail goes through, so the check has passed.
   await sent('checked', 'smtp', 'ESMTP')
 })
 
-testWith([CURL_PROXY, CURL_TLS], 'curl --haproxy-protocol: in clear, STARTTLS, implicit TLS', async () => {
-  const ways: readonly [string, string, string[]][] = [
-    [`smtp://127.0.0.1:${served.smtp}`, 'ESMTP', []],
-    [`smtp://127.0.0.1:${served.smtp}`, 'ESMTPS', ['--ssl-reqd']],
-    [`smtps://127.0.0.1:${served.smtps}`, 'ESMTPS', []],
-  ]
-  for (const [i, [url, by, flags]] of ways.entries()) {
-    const to = `curl${i}@postern.example`
-    const { code, stderr } = await curl(url, to, ['--haproxy-protocol', ...flags])
-    expect(code, stderr).toBe(0)
-    expect(protocolOf(await keptFor(served.store, to))).toBe(by)
-  }
-})
+testWith(
+  [CURL_PROXY, CURL_TLS],
+  'curl --haproxy-protocol sends in clear, by STARTTLS and by implicit TLS',
+  async () => {
+    const ways: readonly [string, string, string[]][] = [
+      [`smtp://127.0.0.1:${served.smtp}`, 'ESMTP', []],
+      [`smtp://127.0.0.1:${served.smtp}`, 'ESMTPS', ['--ssl-reqd']],
+      [`smtps://127.0.0.1:${served.smtps}`, 'ESMTPS', []],
+    ]
+    for (const [i, [url, by, flags]] of ways.entries()) {
+      const to = `curl${i}@postern.example`
+      const { code, stderr } = await curl(url, to, ['--haproxy-protocol', ...flags])
+      expect(code, stderr).toBe(0)
+      expect(protocolOf(await keptFor(served.store, to))).toBe(by)
+    }
+  },
+)
 
-testWith([CURL, CURL_PROXY], 'who is no proxy of ours is served as who it is', async () => {
+testWith([CURL, CURL_PROXY], 'a client that is not a trusted proxy is served with its own address', async () => {
   const to = 'direct@postern.example'
   const { code, stderr } = await curl(`smtp://127.0.0.1:${served.smtp}`, to, ['--interface', CLIENT])
   expect(code, stderr).toBe(0)

@@ -1,4 +1,4 @@
-/** HAProxy in front of the server: the program whose authors wrote the PROXY protocol down. */
+/** HAProxy before the server. Its authors specified the PROXY protocol. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -8,14 +8,14 @@ import { pathOf } from '../kit/tool.ts'
 
 const START_TIMEOUT_MS = 30_000
 
-/** One way through. */
+/** One frontend and its server. */
 export interface Way {
-  /** What stands behind its address: `ssl crt FILE`. */
+  /** The options after its address: `ssl crt FILE`. */
   readonly bind?: string
-  /** The port of the server, and how it is told of the client: `send-proxy`. */
+  /** The port of the server, and the option that sends the header: `send-proxy`. */
   readonly port: number
   readonly server: string
-  /** More lines of its section. */
+  /** More lines of the section. */
   readonly lines?: readonly string[]
 }
 
@@ -48,7 +48,7 @@ export class HaProxy implements AsyncDisposable {
     return proxy
   }
 
-  /** Where a way begins. */
+  /** Returns the port of a frontend. */
   port(name: string): number {
     const port = this.#ports.get(name)
     if (port === undefined) throw new Error(`no way is called ${name}`)

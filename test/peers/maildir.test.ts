@@ -1,6 +1,6 @@
 /**
- * Programs that read Maildirs, on what was delivered by SMTP: Dovecot by IMAP, mutt, Python. What they move, flag and remove, the
- * store sees; what the store removes, they see.
+ * Programs that read Maildirs with mail that came by SMTP: Dovecot by IMAP, mutt, Python. The store sees the messages that they move,
+ * flag and remove, and they see the messages that the store removes.
  */
 import { chmod, chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ import { difference, idIn } from './store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { mustRun } from '../kit/tool.ts'
 
-/** `nobody`: readers and server are to be the same user, and Dovecot serves no mail as root. */
+/** `nobody`: readers and server must run as the same user, and Dovecot serves no mail as root. */
 const UID = 65_534
 
 let scratch: Scratch
@@ -62,10 +62,10 @@ const MESSAGE = Buffer.from(
   ].join('\r\n'),
 )
 const LARGE = Buffer.concat([MESSAGE, Buffer.from('0123456789abcdef\r\n'.repeat(20_000))])
-/** Its LF stand alone, and so it can't be stored with them. */
+/** A message with bare LF, which cannot be stored with LF line ends. */
 const BINARY = Buffer.concat([MESSAGE, Buffer.from('one\ntwo\n\r\nthree\0\xff')])
 
-/** With LF for CRLF, CR LF would be left of these, and readers take that for the end of a line. */
+/** Lines that end in CR CR LF. With LF for CRLF they would end in CR LF, which readers take for a line end. */
 const CARRIAGES = Buffer.concat([MESSAGE, Buffer.from('one\r\r\ntwo\r\r\r\n\rthree\r\n')])
 
 /** Sends a message. @returns its id */
@@ -79,14 +79,14 @@ async function deliver(to: readonly string[], bytes: Buffer = MESSAGE): Promise<
   return idIn(reply.text)
 }
 
-/** What the store lists now, to whoever looks. */
+/** Returns the list of the store now. */
 async function list(): Promise<readonly MailRecord[]> {
   const { records, corrupt } = await maildir(store, { writable: false }).list()
   expect(corrupt).toEqual([])
   return records
 }
 
-/** The message as the store gives it: the fields that were put on top, then what was sent. */
+/** Returns the message as the store gives it: the added fields, then the sent bytes. */
 async function raw(id: string, sent: Buffer): Promise<Buffer> {
   const bytes = Buffer.from(await (await maildir(store, { writable: false }).load(id)).bytes())
   expect(bytes.toString('latin1')).toMatch(/^Return-Path: <ann@sender\.example>\r\nReceived: from .*\r\n/)
@@ -94,7 +94,7 @@ async function raw(id: string, sent: Buffer): Promise<Buffer> {
   return bytes
 }
 
-/** Files in a mailbox, by folder. */
+/** Returns the files in a mailbox, by folder. */
 async function files(mailbox: string): Promise<Record<string, string[]>> {
   const names = ['tmp', 'new', 'cur'].map(async (folder) => [folder, await readdir(join(store, mailbox, folder))])
   return Object.fromEntries(await Promise.all(names)) as Record<string, string[]>
@@ -104,7 +104,7 @@ function decoded(base64: unknown): Buffer {
   return Buffer.from(String(base64), 'base64')
 }
 
-/** What FETCH says of a message: the items in words, and the bytes of its literal. */
+/** The answer of FETCH for a message: the items as text, and the bytes of its literal. */
 function fetched([status, data]: readonly [string, readonly unknown[]]): { items: string; bytes: Buffer } {
   expect(status).toBe('OK')
   const [[items, bytes], end] = data as [[string, string], string]
@@ -113,7 +113,7 @@ function fetched([status, data]: readonly [string, readonly unknown[]]): { items
 
 testWith(
   [DOVECOT],
-  'Dovecot serves what was delivered, byte for byte; what is flagged, moved and removed there, our list follows',
+  'Dovecot serves delivered mail byte for byte, and the list of the store follows its flags, moves and removals',
   async () => {
     const id = await deliver(['Bob@one.example', 'bob+tag@one.example', 'carl@Two.example'])
     const large = await deliver(['bob@one.example'], LARGE)
@@ -138,7 +138,7 @@ testWith(
     expect(decoded(searched?.[1][0]).toString()).toBe('1 2')
     expect(flagged?.[0]).toBe('OK')
 
-    // Moved to cur, with its flags in the name; the other recipient's is as it was.
+    // Dovecot moved the file to cur, with its flags in the name. The file of the other recipient is unchanged.
     const record = (await list()).find((each) => each.id === id)
     const file = record?.maildir?.file ?? ''
     expect(file).toContain(`,W=${whole.length}`)
@@ -147,7 +147,7 @@ testWith(
     expect((await list()).map((each) => each.id)).toEqual([large, id])
     await raw(id, MESSAGE)
 
-    // One of two recipients removes it: it is there still. Then the other does.
+    // One of two recipients removes the message, and the store still has it. Then the other one removes it.
     const removed = [['select'], ['store', '1', '+FLAGS', '\\Deleted'], ['expunge']]
     expect((await dovecot.commands('bob@one.example', ...removed)).map(([status]) => status)).toEqual([
       'OK',
@@ -162,12 +162,12 @@ testWith(
     const gone = await postern(store, ['show', id], 'maildir')
     expect([gone.code, gone.stderr]).toEqual([1, `postern: "${id}": there is no such message\n`])
 
-    // What we remove is gone there.
+    // Dovecot no longer has a message that the store removes.
     expect((await postern(store, ['delete', large], 'maildir')).code).toBe(0)
     const [empty] = await dovecot.commands('bob@one.example', ['select'])
     expect(decoded(empty?.[1][0]).toString()).toBe('0')
 
-    // Another folder is the reader's own.
+    // The store leaves other folders to the reader.
     const archived = await deliver(['bob@one.example'])
     await dovecot.commands(
       'bob@one.example',
@@ -183,7 +183,7 @@ testWith(
   },
 )
 
-testWith([DOVECOT], 'Dovecot reads the size that the name says also where LF stand alone', async () => {
+testWith([DOVECOT], 'Dovecot reads the size in the name also for a message with bare LF', async () => {
   const id = await deliver(['binary@one.example'], BINARY)
   await raw(id, BINARY)
   const [, answer] = await dovecot.commands(
@@ -191,14 +191,14 @@ testWith([DOVECOT], 'Dovecot reads the size that the name says also where LF sta
     ['select'],
     ['fetch', '1', '(RFC822.SIZE BODY.PEEK[HEADER.FIELDS (SUBJECT)])'],
   )
-  // To IMAP each LF is a CRLF; that there are bare ones only the store knows.
+  // IMAP shows each LF as CRLF. Only the store knows which were bare.
   const { items } = fetched(answer ?? ['', []])
   const stored = await raw(id, BINARY)
   expect(items).toContain(`RFC822.SIZE ${stored.length + 2} `)
   expect(await dovecot.log()).not.toMatch(/imap\(.*(?:Error|Warning|Panic|Corrupt)/)
 })
 
-testWith([DOVECOT], 'Dovecot serves also CR that stand before the end of a line, byte for byte', async () => {
+testWith([DOVECOT], 'Dovecot serves a CR before the end of a line byte for byte', async () => {
   const id = await deliver(['carriages@one.example'], CARRIAGES)
   const whole = await raw(id, CARRIAGES)
   const [, answer] = await dovecot.commands(
@@ -214,7 +214,7 @@ testWith([DOVECOT], 'Dovecot serves also CR that stand before the end of a line,
 
 testWith(
   [MUTT, TERMINAL, ROOT],
-  'mutt shows what was delivered, without a CR anywhere, and what it has read is found by us',
+  'mutt shows delivered mail without any CR, and the store finds the messages that mutt has read',
   async () => {
     const id = await deliver(['mutt@one.example'])
     const mailbox = join(store, 'one.example/mutt')
@@ -227,18 +227,18 @@ testWith(
       'quit=yes',
       'nopipe_decode',
     ]
-    // What it would show, decoded, as it hands it to a pager.
+    // Saves the decoded text that mutt passes to its pager.
     settings.push(`pager="cat %s > ${out('shown')}"`, 'noprompt_after')
     await writeFile(out('rc'), settings.map((setting) => `set ${setting}\n`).join(''))
     const keys = `<display-message><pipe-message>cat > ${out('bytes')}<enter><quit>`
     const mutt = `mutt -n -F ${out('rc')} -f ${mailbox} -e 'push "${keys}"'`
     const env = { TERM: 'vt100', HOME: scratch.path, LANG: 'C.UTF-8', PATH: '/usr/bin:/bin', SHELL: '/bin/sh' }
-    // mutt wants a terminal.
+    // mutt needs a terminal.
     await mustRun('script', ['-qec', mutt, '/dev/null'], { env, timeoutMs: 30_000 })
     const shown = await readFile(out('shown'), 'utf8')
     expect(shown).toMatch(/^Subject: Grüße$/m)
     expect(shown).toMatch(/\n\nSchöne Grüße\.\n\.\nFrom here it goes on\.\n/)
-    // It shows one as ^M.
+    // mutt shows a CR as ^M.
     expect(shown).not.toContain('\r')
     const piped = await readFile(out('bytes'))
     const expected = Buffer.from(MESSAGE.toString().replaceAll('\r\n', '\n'))
@@ -249,7 +249,7 @@ testWith(
   },
 )
 
-testWith([PYTHON, ROOT], "Python's mailbox reads it, flags it and removes it", async () => {
+testWith([PYTHON, ROOT], 'the mailbox module of Python reads, flags and removes delivered mail', async () => {
   const id = await deliver(['python@one.example'])
   const script = `
 import mailbox, json, sys, base64

@@ -1,4 +1,4 @@
-/** Nodemailer, the client that most programs in this language send with. */
+/** Nodemailer, the usual client of JavaScript programs. */
 import { createTransport, type SMTPTransportOptions } from 'nodemailer'
 import type { Options as MailOptions } from 'nodemailer/lib/mailer'
 import MailComposer from 'nodemailer/lib/mail-composer'
@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 afterAll(() => served?.[Symbol.asyncDispose]())
 
-/** A message that is the same bytes each time it is built. */
+/** A message that has the same bytes each time it is built. */
 function mail(to: string, more: MailOptions = {}): MailOptions {
   return {
     from: `Ann <${FROM}>`,
@@ -33,7 +33,7 @@ function mail(to: string, more: MailOptions = {}): MailOptions {
   }
 }
 
-/** The bytes that nodemailer makes of it. On the wire each line ends in CRLF, and so does the whole. */
+/** Returns the bytes that nodemailer makes of it. On the wire every line ends in CRLF, also the last one. */
 async function bytesOf(options: MailOptions): Promise<Buffer> {
   const built = (await new MailComposer(options).compile().build()).toString('latin1').replace(/\r?\n/g, '\r\n')
   return Buffer.from(built.endsWith('\r\n') ? built : `${built}\r\n`, 'latin1')
@@ -55,24 +55,24 @@ async function sendAndCompare(
   expectKept(kept, { by, from: FROM, to: [message.to as string], bytes: await bytesOf(message) })
 }
 
-test('nodemailer: plain', () =>
+test('nodemailer sends in clear', () =>
   sendAndCompare(served.smtp, 'ESMTP', mail('plain@postern.example'), { ignoreTLS: true }))
 
-test('nodemailer: STARTTLS', () =>
+test('nodemailer sends by STARTTLS', () =>
   sendAndCompare(served.smtp, 'ESMTPS', mail('starttls@postern.example'), { requireTLS: true }))
 
-test('nodemailer: TLS from the first byte', () =>
+test('nodemailer sends by implicit TLS', () =>
   sendAndCompare(served.smtps, 'ESMTPS', mail('implicit@postern.example'), { secure: true }))
 
 for (const method of ['PLAIN', 'LOGIN']) {
   const auth = { user: USER, pass: PASSWORD, method }
-  test(`nodemailer: AUTH ${method}`, async () => {
+  test(`nodemailer logs in with AUTH ${method}`, async () => {
     await sendAndCompare(served.submission, 'ESMTPSA', mail(`${method}@postern.example`), { requireTLS: true, auth })
     await sendAndCompare(served.submissions, 'ESMTPSA', mail(`s${method}@postern.example`), { secure: true, auth })
   })
 }
 
-test('nodemailer: wrong password, and no password', async () => {
+test('nodemailer reports a wrong and a missing password', async () => {
   const auth = { user: USER, pass: 'wrong' }
   const wrong = transport(served.submission, { requireTLS: true, auth })
   await expect(wrong.sendMail(mail('wrong@postern.example'))).rejects.toMatchObject({ responseCode: 535 })
@@ -81,7 +81,7 @@ test('nodemailer: wrong password, and no password', async () => {
   await expect(keptFor(served.store, 'wrong@postern.example')).rejects.toThrow('0 messages')
 })
 
-test('nodemailer: attachments of several MB', async () => {
+test('nodemailer sends attachments of several MB', async () => {
   const random = new Random(7)
   const attachments = [1, 2, 3].map((n) => ({ filename: `${n}.bin`, content: random.bytes(n * 2 * MiB) }))
   const message = mail('attachments@postern.example', { attachments, html: '<p>Grüße</p>' })
@@ -89,7 +89,7 @@ test('nodemailer: attachments of several MB', async () => {
   await sendAndCompare(served.smtp, 'ESMTP', { ...message, to: 'more@postern.example' }, { ignoreTLS: true })
 })
 
-test('nodemailer: 8-bit text as it is', async () => {
+test('nodemailer sends 8-bit text unchanged', async () => {
   const raw = Buffer.from('Subject: raw\r\n\r\nGrüße\r\n.\r\n..\r\n\xff\xfe\r\n', 'latin1')
   const envelope = { from: FROM, to: ['raw@postern.example'], use8BitMime: true }
   await transport(served.smtp).sendMail({ raw, envelope })
@@ -98,7 +98,7 @@ test('nodemailer: 8-bit text as it is', async () => {
   expect(kept.record.body).toBe('8BITMIME')
 })
 
-test('nodemailer: 100 messages over 5 connections', async () => {
+test('nodemailer sends 100 messages over 5 connections', async () => {
   const pool = createTransport({
     pool: true,
     maxConnections: 5,
@@ -120,7 +120,7 @@ test('nodemailer: 100 messages over 5 connections', async () => {
   expect(new Set(all.map(({ record }) => record.session.id)).size).toBe(5)
 })
 
-test('nodemailer: an address that needs SMTPUTF8', async () => {
+test('nodemailer sends to an address that needs SMTPUTF8', async () => {
   const message = mail('jörg@postern.example')
   const info = await transport(served.smtp, { ignoreTLS: true }).sendMail(message)
   const secure = await transport(served.smtp).sendMail(message)
@@ -135,7 +135,7 @@ test('nodemailer: an address that needs SMTPUTF8', async () => {
   }
 })
 
-test('nodemailer: DSN options', async () => {
+test('nodemailer sends DSN options', async () => {
   const to = 'dsn@postern.example'
   const dsn = {
     id: 'batch+7=e?',
@@ -154,7 +154,7 @@ test('nodemailer: DSN options', async () => {
   })
 })
 
-test('nodemailer: refused recipients, some and all', async () => {
+test('nodemailer reports refused recipients, if some or all are refused', async () => {
   const to = ['nobody@postern.example', 'some@postern.example', 'nobody2@postern.example', 'more2@postern.example']
   const message = { ...mail('some@postern.example'), to }
   const info = await transport(served.smtp).sendMail(message)
@@ -171,7 +171,7 @@ test('nodemailer: refused recipients, some and all', async () => {
   expect(await readAll(served.store)).toHaveLength(before)
 })
 
-test('nodemailer: STARTTLS with the certificate that the server makes for itself', async () => {
+test('nodemailer sends by STARTTLS with a certificate that the server made itself', async () => {
   await using scratch = await Scratch.make()
   await using server = await Postern.serve({ store: scratch.join('mail'), flags: ['--self-signed'] })
   const tls = { rejectUnauthorized: false }

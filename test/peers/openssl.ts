@@ -1,12 +1,12 @@
-/** OpenSSL's own client: a TLS stack that is nobody's here. */
+/** OpenSSL's own client, a TLS client outside the runtimes. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 
 const DIALOGUE_TIMEOUT_MS = 60_000
 
 /**
- * Speaks through `openssl s_client`: sends each part once as many replies have come as were asked for.
- * @returns all that the server said under TLS.
+ * Sends through `openssl s_client`. Sends each part once the given number of replies has come.
+ * @returns all replies of the server under TLS.
  */
 export async function throughTls(
   caFile: string,

@@ -1,4 +1,4 @@
-/** The real server: `postern serve` as a process of its own, on ports that were free, and the other commands. */
+/** The real server: `postern serve` in its own process on free ports, and the other commands. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,28 +13,28 @@ const MAX_LOG_LINES = 10_000
 /** The scheme of a store that is a directory. */
 export type Layout = 'fs' | 'maildir'
 
-/** In Maildirs, whoever a test writes to gets a mailbox. */
+/** With Maildirs, each recipient of a test gets a mailbox. */
 function storeUrl(store: string, layout: Layout): string {
   return layout === 'maildir' ? `maildir:${store}?create=any` : `${layout}:${store}`
 }
 
 export interface ServeOptions {
-  /** The directory of the store; '' where the flags, or what they name, have another. */
+  /** The directory of the store. '' if the flags or their files name another. */
   readonly store: string
-  /** How mail lies in it. Default: fs. */
+  /** The layout of the mail. Default: fs. */
   readonly layout?: Layout
-  /** Whose process it is. Default: this one's owner. */
+  /** The user of the process. Default: the user of this process. */
   readonly uid?: number
-  /** Besides what this process has, less what is for the test runner. */
+  /** Variables besides those of this process, without those for the test runner. */
   readonly env?: NodeJS.ProcessEnv
   /** Listen URLs with port 0, in the order of {@link Postern.ports}. */
   readonly listen?: readonly string[]
   readonly flags?: readonly string[]
-  /** What runs main.js. Default: this Node. */
+  /** The command that runs main.js. Default: this Node. */
   readonly command?: readonly [string, ...string[]]
 }
 
-/** Servers that run. A test that ran out of time does not get to end its own. */
+/** Running servers. A test that timed out cannot end its own server. */
 const running = new Set<ChildProcess>()
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')
@@ -45,7 +45,7 @@ export type LogEvent = Readonly<Record<string, unknown>> & { readonly message: s
 
 export class Postern {
   readonly store: string
-  /** Where it listens, in the order of the listen URLs. */
+  /** The ports that it listens on, in the order of the listen URLs. */
   readonly ports: number[] = []
   readonly log: LogEvent[] = []
   readonly #process: ChildProcess
@@ -57,7 +57,7 @@ export class Postern {
     this.#exited = new Promise((resolve) => process.once('exit', (code, signal) => resolve(code ?? signal ?? '')))
   }
 
-  /** Starts the server. It takes connections when the promise resolves. */
+  /** Starts the server. It accepts connections when the promise resolves. */
   static async serve(options: ServeOptions): Promise<Postern> {
     const { store, layout = 'fs', listen = ['smtp://127.0.0.1:0'], flags = [], command = [process.execPath] } = options
     const { env, uid } = options
@@ -111,7 +111,7 @@ export class Postern {
     return this.#process.exitCode === null && this.#process.signalCode === null
   }
 
-  /** Memory in use now, in bytes. */
+  /** Returns the memory in use now, in bytes. */
   residentBytes(): number {
     const status = readFileSync(`/proc/${this.pid}/status`, 'utf8')
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
@@ -145,7 +145,7 @@ export class Postern {
     if (this.isRunning) await this.end('SIGKILL')
   }
 
-  /** Takes a line of the log. @returns whether it says that the server serves. */
+  /** Handles a line of the log. @returns whether it says that the server serves. */
   #note(line: string): boolean {
     const event = parseEvent(line)
     this.log.push(event)
@@ -163,12 +163,12 @@ export function postern(store: string, args: readonly string[], layout: Layout =
   return runTool(process.execPath, [MAIN, command, '--store', storeUrl(store, layout), ...rest], { env: environment() })
 }
 
-/** Runs a command that knows no store. */
+/** Runs a command that needs no store. */
 export function posternAlone(args: readonly string[], input: string): Promise<ToolResult> {
   return runTool(process.execPath, [MAIN, ...args], { env: environment(), input })
 }
 
-/** The environment without what would be options of the server, and what the test runner says to node. */
+/** Returns the environment without options of the server, and without those that the test runner passes to node. */
 export function environment(): NodeJS.ProcessEnv {
   const { NODE_OPTIONS: _, ...rest } = process.env
   return Object.fromEntries(Object.entries(rest).filter(([name]) => !name.startsWith('POSTERN_')))

@@ -1,6 +1,6 @@
 /**
- * A real MTA: Postfix takes mail in and relays it here, over STARTTLS, pipelined, several sessions at a time, with its own
- * idea of when to try again. (Its client sends by DATA only; it has no CHUNKING.)
+ * A real MTA: Postfix accepts mail and relays it to the server, over STARTTLS, pipelined, in several sessions at a time, with its
+ * own schedule of retries. (Its client sends by DATA only, because it has no CHUNKING.)
  */
 import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
 import { messageOf, MiB } from '../corpus/messages.ts'
@@ -55,7 +55,7 @@ async function submit(messages: readonly Sent[]): Promise<void> {
   await client.quit()
 }
 
-/** Waits until everything that was sent is in the store, or bounced. */
+/** Waits until every sent message is in the store, or bounced. */
 async function waitFor(isThere: (all: readonly Kept[]) => boolean): Promise<readonly Kept[]> {
   const deadline = Date.now() + DELIVERY_TIMEOUT_MS
   for (;;) {
@@ -68,7 +68,7 @@ async function waitFor(isThere: (all: readonly Kept[]) => boolean): Promise<read
   }
 }
 
-/** What was handed to Postfix: all below the trace header that Postfix put on top itself. */
+/** Returns the bytes that Postfix got: all below the trace header that Postfix added itself. */
 function belowItsTrace(kept: Kept): Buffer {
   const { bytes } = kept
   expect(bytes.subarray(0, 9).toString()).toBe('Received:')
@@ -88,7 +88,7 @@ function addressedTo(all: readonly Kept[], address: string): Kept[] {
 
 testWith(
   [POSTFIX],
-  'postfix: 200 messages, some to several recipients, all arrive once and whole, over TLS',
+  'postfix relays 200 messages over TLS, some to several recipients, and all arrive once and whole',
   async () => {
     const sent = Array.from({ length: MESSAGES }, (_, i): Sent => {
       const count = i % 10 === 0 ? 5 : 1
@@ -134,7 +134,7 @@ testWith(
   90_000,
 )
 
-testWith([POSTFIX], 'postfix: 5 MiB', async () => {
+testWith([POSTFIX], 'postfix relays 5 MiB', async () => {
   const { bytes } = messageOf(5 * MiB)
   await submit([{ to: ['large@postern.example'], bytes }])
   const all = await waitFor((all) => addressedTo(all, 'large@postern.example').length === 1)
@@ -143,7 +143,7 @@ testWith([POSTFIX], 'postfix: 5 MiB', async () => {
   expect(difference(belowItsTrace(kept), bytes)).toBeUndefined()
 })
 
-testWith([POSTFIX], 'postfix: handed in by its sendmail, with bare line ends', async () => {
+testWith([POSTFIX], 'postfix relays a message with bare line ends that its sendmail submitted', async () => {
   await postfix.sendmail(
     FROM,
     ['local@postern.example'],
@@ -155,7 +155,7 @@ testWith([POSTFIX], 'postfix: handed in by its sendmail, with bare line ends', a
   expect(difference(belowItsTrace(kept), message('local', 'one\r\n.\r\ntwo\r\n'))).toBeUndefined()
 })
 
-testWith([POSTFIX], 'postfix: a refused recipient bounces, and the bounce comes with a null reverse-path', async () => {
+testWith([POSTFIX], 'postfix bounces a refused recipient, and the bounce has a null reverse-path', async () => {
   const bytes = message('refused', 'nobody will read this\r\n')
   await submit([{ to: ['nobody@postern.example', 'somebody@postern.example'], bytes }])
   const all = await waitFor((all) => addressedTo(all, FROM).length === 1)
@@ -169,23 +169,19 @@ testWith([POSTFIX], 'postfix: a refused recipient bounces, and the bounce comes 
   expect(addressedTo(all, 'nobody@postern.example')).toHaveLength(0)
 })
 
-testWith(
-  [POSTFIX],
-  'postfix: a recipient that is deferred by 451 is tried again, alone, and then arrives',
-  async () => {
-    const bytes = message('deferred', 'it can wait\r\n')
-    await submit([{ to: ['busy1@postern.example', 'ready@postern.example'], bytes }])
-    await waitFor((all) => addressedTo(all, 'ready@postern.example').length === 1)
-    // On a busy machine Postfix may miss the message when it looks at its queue, and then it waits long.
-    const retries = setInterval(() => void postfix.flush().catch(() => {}), 2_000)
-    onTestFinished(() => clearInterval(retries))
-    const all = await waitFor((all) => addressedTo(all, 'busy1@postern.example').length === 1)
-    const [late] = addressedTo(all, 'busy1@postern.example') as [Kept]
-    const [first] = addressedTo(all, 'ready@postern.example') as [Kept]
-    expect(recipientsOf(late)).toEqual(['busy1@postern.example'])
-    expect(recipientsOf(first)).toEqual(['ready@postern.example'])
-    expect(late.record.receivedAt > first.record.receivedAt).toBe(true)
-    expect(difference(belowItsTrace(late), bytes)).toBeUndefined()
-    expect(await postfix.log()).toMatch(/status=deferred .*451 4\.2\.1 Mailbox is busy/)
-  },
-)
+testWith([POSTFIX], 'postfix tries a recipient with 451 again, alone, and the message arrives', async () => {
+  const bytes = message('deferred', 'it can wait\r\n')
+  await submit([{ to: ['busy1@postern.example', 'ready@postern.example'], bytes }])
+  await waitFor((all) => addressedTo(all, 'ready@postern.example').length === 1)
+  // On a busy machine Postfix may miss the message when it looks at its queue, and then it waits long.
+  const retries = setInterval(() => void postfix.flush().catch(() => {}), 2_000)
+  onTestFinished(() => clearInterval(retries))
+  const all = await waitFor((all) => addressedTo(all, 'busy1@postern.example').length === 1)
+  const [late] = addressedTo(all, 'busy1@postern.example') as [Kept]
+  const [first] = addressedTo(all, 'ready@postern.example') as [Kept]
+  expect(recipientsOf(late)).toEqual(['busy1@postern.example'])
+  expect(recipientsOf(first)).toEqual(['ready@postern.example'])
+  expect(late.record.receivedAt > first.record.receivedAt).toBe(true)
+  expect(difference(belowItsTrace(late), bytes)).toBeUndefined()
+  expect(await postfix.log()).toMatch(/status=deferred .*451 4\.2\.1 Mailbox is busy/)
+})

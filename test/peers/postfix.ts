@@ -1,7 +1,7 @@
 /**
  * Debian's Postfix as a relay on loopback, with its own configuration, queue and log in a directory of the test.
  *
- * The system's own Postfix, where there is one, is neither read nor started. Nothing is looked up in the DNS.
+ * It neither reads nor starts the system's own Postfix, and makes no DNS lookups.
  */
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import type { Scratch } from '../kit/scratch.ts'
@@ -9,9 +9,9 @@ import { freePort } from '../kit/port.ts'
 import { mustRun, pathOf, runTool } from '../kit/tool.ts'
 
 export interface PostfixOptions {
-  /** Where all mail goes. */
+  /** The port that all mail is relayed to. */
   readonly relayPort: number
-  /** PEM: what signed the relay's certificate. */
+  /** PEM: the certificate of the authority of the relay's certificate. */
   readonly caFile: string
 }
 
@@ -24,12 +24,12 @@ export class Postfix {
     this.port = port
   }
 
-  /** Configures and starts it. It takes mail when the promise resolves. */
+  /** Configures and starts Postfix. It accepts mail when the promise resolves. */
   static async start(scratch: Scratch, { relayPort, caFile }: PostfixOptions): Promise<Postfix> {
     const port = await freePort()
     const postfix = new Postfix(scratch, port)
     const daemons = await mustRun(pathOf('postconf') as string, ['-h', '-d', 'daemon_directory'])
-    // Its daemons are not root.
+    // The daemons of Postfix do not run as root.
     await chmod(scratch.path, 0o755)
     await mkdir(postfix.#config)
     await mkdir(scratch.join('spool'))
@@ -57,12 +57,12 @@ export class Postfix {
     await mustRun(pathOf('sendmail') as string, ['-C', this.#config, '-i', '-f', from, ...to], { input: message })
   }
 
-  /** Looks at the whole queue again, now. */
+  /** Tries the whole queue again now. */
   async flush(): Promise<void> {
     await mustRun(pathOf('postqueue') as string, ['-c', this.#config, '-f'])
   }
 
-  /** What waits in the queue, as people read it. */
+  /** Returns the queue as text. */
   async queue(): Promise<string> {
     return (await mustRun(pathOf('postqueue') as string, ['-c', this.#config, '-p'])).stdout.toString()
   }
@@ -101,11 +101,11 @@ function mainCf(settings: Readonly<Record<string, string>>): string {
     smtp_dns_support_level: 'disabled',
     smtpd_peername_lookup: 'no',
     message_size_limit: '30000000',
-    // STARTTLS or nothing, and to nobody but the server under test.
+    // Postfix must use STARTTLS, and may send only to the server under test.
     smtp_tls_security_level: 'verify',
     smtp_tls_verify_cert_match: 'localhost',
     smtp_tls_loglevel: '1',
-    // Tests have no five minutes.
+    // The default of five minutes is too long for a test.
     minimal_backoff_time: '1s',
     maximal_backoff_time: '2s',
     queue_run_delay: '1s',
@@ -116,7 +116,7 @@ function mainCf(settings: Readonly<Record<string, string>>): string {
     .join('')
 }
 
-/** As Debian ships it, less what only a full mail system needs; nothing runs in a chroot. */
+/** Debian's own services, without those that only a full mail system needs. None runs in a chroot. */
 function masterCf(port: number): string {
   return `127.0.0.1:${port} inet n - n - - smtpd
 pickup unix n - n 60 1 pickup

@@ -1,4 +1,4 @@
-/** Python's smtplib. It sends bytes as they are, with dots stuffed and a CRLF at the end. */
+/** Python's smtplib. It sends bytes unchanged, except for dot-stuffing and a CRLF at the end. */
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { AWKWARD, messageOf, MiB } from '../corpus/messages.ts'
@@ -57,7 +57,7 @@ const ways = [
   ['implicit', 'ESMTPS', 'smtps'],
 ] as const
 for (const [security, by, port] of ways) {
-  testWith([PYTHON_SMTP], `smtplib: the corpus, TLS ${security}`, async () => {
+  testWith([PYTHON_SMTP], `smtplib sends the corpus with TLS ${security}`, async () => {
     const sendable = AWKWARD.filter(({ byData }) => byData)
     const messages = sendable.map(({ bytes, body }, i) => ({
       to: [`${security}${i}@postern.example`],
@@ -67,7 +67,7 @@ for (const [security, by, port] of ways) {
     const outcome = await python(served[port], security, messages)
     expect(outcome).toEqual({ refused: messages.map(() => ({})), noop: 250 })
     for (const [i, { to, bytes }] of messages.entries()) {
-      // It ends every message in CRLF, also one that is wholly empty.
+      // smtplib ends every message with CRLF, also an empty one.
       const sent = bytes.length === 0 ? Buffer.from('\r\n') : bytes
       expectKept(await keptFor(served.store, to[0] as string), { by, from: FROM, to, bytes: sent })
       expect((await keptFor(served.store, to[0] as string)).record.body).toBe(sendable[i]?.body)
@@ -75,7 +75,7 @@ for (const [security, by, port] of ways) {
   })
 }
 
-testWith([PYTHON_SMTP], 'smtplib: 5 MiB', async () => {
+testWith([PYTHON_SMTP], 'smtplib sends 5 MiB', async () => {
   const to = ['large@postern.example']
   const { bytes } = messageOf(5 * MiB)
   expect(await python(served.smtp, 'starttls', [{ to, bytes }])).toMatchObject({ noop: 250 })
@@ -84,16 +84,23 @@ testWith([PYTHON_SMTP], 'smtplib: 5 MiB', async () => {
 
 for (const mechanism of ['PLAIN', 'LOGIN']) {
   for (const initial_response of [true, false]) {
-    testWith([PYTHON_SMTP], `smtplib: AUTH ${mechanism}, initial response ${initial_response}`, async () => {
-      const to = [`${mechanism}${initial_response}@postern.example`]
-      const { bytes } = messageOf(1_000)
-      const auth = { user: USER, password: PASSWORD, mechanism, initial_response }
-      expect(await python(served.submission, 'starttls', [{ to, bytes }], auth)).toMatchObject({ auth: 235, noop: 250 })
-      expectKept(await keptFor(served.store, to[0] as string), { by: 'ESMTPSA', to, bytes })
+    testWith(
+      [PYTHON_SMTP],
+      `smtplib logs in with AUTH ${mechanism}, initial response ${initial_response}`,
+      async () => {
+        const to = [`${mechanism}${initial_response}@postern.example`]
+        const { bytes } = messageOf(1_000)
+        const auth = { user: USER, password: PASSWORD, mechanism, initial_response }
+        expect(await python(served.submission, 'starttls', [{ to, bytes }], auth)).toMatchObject({
+          auth: 235,
+          noop: 250,
+        })
+        expectKept(await keptFor(served.store, to[0] as string), { by: 'ESMTPSA', to, bytes })
 
-      const wrong = await python(served.submissions, 'implicit', [], { ...auth, password: 'wrong' })
-      expect(wrong.error).toEqual({ name: 'SMTPAuthenticationError', code: 535 })
-    })
+        const wrong = await python(served.submissions, 'implicit', [], { ...auth, password: 'wrong' })
+        expect(wrong.error).toEqual({ name: 'SMTPAuthenticationError', code: 535 })
+      },
+    )
   }
 }
 
@@ -110,7 +117,7 @@ testWith([PYTHON_SMTP], 'smtplib: SMTPUTF8', async () => {
   expect(kept.record).toMatchObject({ smtpUtf8: true, body: '8BITMIME' })
 })
 
-testWith([PYTHON_SMTP], 'smtplib: DSN options', async () => {
+testWith([PYTHON_SMTP], 'smtplib sends DSN options', async () => {
   const { bytes } = messageOf(1_000)
   const options = {
     mail_options: ['RET=FULL', 'ENVID=a+2Bb'],
@@ -125,7 +132,7 @@ testWith([PYTHON_SMTP], 'smtplib: DSN options', async () => {
   })
 })
 
-testWith([PYTHON_SMTP], 'smtplib: refused recipients, some and all', async () => {
+testWith([PYTHON_SMTP], 'smtplib reports refused recipients, if some or all are refused', async () => {
   const { bytes } = messageOf(1_000)
   const some = await python(served.smtp, 'none', [{ to: ['nobody@postern.example', 'some@postern.example'], bytes }])
   expect(some.refused).toEqual([{ 'nobody@postern.example': 550 }])
@@ -136,7 +143,7 @@ testWith([PYTHON_SMTP], 'smtplib: refused recipients, some and all', async () =>
 
 testWith(
   [PYTHON_SMTP],
-  'smtplib: a message over the limit is refused before it is sent, as it says its size',
+  'smtplib gets a refusal for a message over the limit before it sends it, because it declares the size',
   async () => {
     const { bytes } = messageOf(26 * MiB)
     const outcome = await python(served.smtp, 'none', [{ to: ['huge@postern.example'], bytes }])

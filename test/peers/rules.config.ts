@@ -1,4 +1,4 @@
-/** What the server under test refuses: strangers for good, and whoever is busy at the first try. */
+/** The refusals of the server under test: unknown recipients permanently, and busy ones at the first try. */
 import { reply } from '@postern/engine'
 import { type Config, defineConfig } from '@postern/server/config'
 

@@ -1,4 +1,4 @@
-/** The server as real clients meet it: every kind of port, a certificate, a user, and rules. */
+/** The server for real clients: every kind of port, a certificate, a user, and rules. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { selfSigned } from '@postern/runtime/tls'
@@ -15,7 +15,7 @@ export interface Served extends AsyncDisposable {
   /** PEM: the certificate, which signs itself, for 127.0.0.1 and localhost. */
   readonly ca: string
   readonly caFile: string
-  /** Ports by what they are for. */
+  /** Ports by their use. */
   readonly smtp: number
   readonly smtps: number
   readonly submission: number
@@ -68,7 +68,7 @@ export async function makeCertificate(
   return { keyFile, caFile, ca: cert }
 }
 
-/** What is to be true of a message that was kept. */
+/** The expected facts about a kept message. */
 export interface Facts {
   /** The `with` keyword. */
   readonly by: string
@@ -79,7 +79,7 @@ export interface Facts {
   readonly tls?: RegExp
 }
 
-/** Compares a message, its record and its trace header with what is to be. */
+/** Compares a message, its record and its trace header with the expected facts. */
 export function expectKept(kept: Kept, { by, from, to, bytes, user, tls = /^TLSv1\.[23]$/ }: Facts): void {
   const { record, trace } = kept
   const { session } = record

@@ -1,21 +1,21 @@
-/** What is on disk, read without the server's code: the layout is a promise to its users. */
+/** Reads the store on disk without the server's code, because users may rely on the layout. */
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { MailRecord } from '@postern/storage'
 
-/** A message as it lies in the store. */
+/** A stored message. */
 export interface Kept {
   readonly record: MailRecord
   /** The file, trace header included. */
   readonly stored: Buffer
   /** The trace header, CRLF included. */
   readonly trace: string
-  /** What is below it. */
+  /** The bytes below it. */
   readonly bytes: Buffer
 }
 
-/** The paths of all files, relative to the store; not that of the marker, which is no mail. */
+/** Returns the paths of all files relative to the store, except the marker file. */
 export async function filesIn(store: string): Promise<string[]> {
   const entries = await readdir(store, { recursive: true, withFileTypes: true }).catch((error) => {
     if (error.code === 'ENOENT') return []
@@ -27,20 +27,20 @@ export async function filesIn(store: string): Promise<string[]> {
     .filter((file) => file !== '.postern')
 }
 
-/** Ids of what has an envelope, oldest first. */
+/** Returns the ids of messages with an envelope, oldest first. */
 export async function keptIds(store: string): Promise<string[]> {
   const files = await filesIn(store)
   const envelopes = files.filter((file) => !/^(\.|bounced\/)/.test(file) && file.endsWith('.json'))
   return envelopes.map((file) => file.slice(file.lastIndexOf('/') + 1, -'.json'.length)).toSorted()
 }
 
-/** One message, checked against its own record. */
+/** Reads one message, and checks it against its record. */
 export async function readKept(store: string, id: string): Promise<Kept> {
   const folder = join(store, folderOf(id))
   return checkedKept(id, await readFile(join(folder, `${id}.json`), 'utf8'), await readFile(join(folder, `${id}.eml`)))
 }
 
-/** A message out of its two blobs, checked against each other. */
+/** Makes a message from its two blobs, and checks them against each other. */
 export function checkedKept(id: string, envelope: string, stored: Buffer): Kept {
   const record = JSON.parse(envelope) as MailRecord
   if (record.id !== id) throw new Error(`${id}: the record is of ${record.id}`)
@@ -50,12 +50,12 @@ export function checkedKept(id: string, envelope: string, stored: Buffer): Kept 
   return { record, stored, trace: stored.toString('latin1', 0, traceEnd), bytes: stored.subarray(traceEnd) }
 }
 
-/** Everything that is kept, oldest first. */
+/** Reads all kept messages, oldest first. */
 export async function readAll(store: string): Promise<Kept[]> {
   return Promise.all((await keptIds(store)).map((id) => readKept(store, id)))
 }
 
-/** The one message to this recipient. */
+/** Returns the only message to this recipient. */
 export async function keptFor(store: string, address: string): Promise<Kept> {
   const all = await readAll(store)
   const found = all.filter(({ record }) => record.forwardPaths.some((path) => path.address === address))
@@ -79,7 +79,7 @@ export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** Says where two messages part, in few words: they may be 25 MiB. */
+/** Says briefly where two messages differ, because they may have 25 MiB. */
 export function difference(got: Buffer, wanted: Buffer): string | undefined {
   if (got.equals(wanted)) return undefined
   let at = 0
@@ -103,7 +103,7 @@ export function folderOf(id: string): string {
 function endOfTrace(stored: Buffer): number {
   if (!stored.subarray(0, 9).equals(Buffer.from('Received:'))) throw new Error('the first field is no Received:')
   for (let at = stored.indexOf('\r\n'); at >= 0; at = stored.indexOf('\r\n', at + 2)) {
-    // Its last line is the date's; what the client sent may begin with a blank.
+    // The last line of the header is the date. The client's text may begin with a blank.
     const lineStart = stored.lastIndexOf('\r\n', at - 1) + 2
     const line = stored.toString('latin1', lineStart, at)
     if (/^ \w{3}, \d\d \w{3} \d{4} [\d:]{8} \+0000$/.test(line)) return at + 2

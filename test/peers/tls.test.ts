@@ -24,7 +24,7 @@ const cases = [
   ['implicit', '-tls1_3', 'TLSv1.3'],
 ] as const
 for (const [security, flag, protocol] of cases) {
-  testWith([OPENSSL], `s_client: ${security}, ${protocol}`, async () => {
+  testWith([OPENSSL], `s_client sends a message with ${security} and ${protocol}`, async () => {
     const isImplicit = security === 'implicit'
     const to = `${security}-${protocol.toLowerCase()}@postern.example`
     const { bytes } = messageOf(200_000)
@@ -50,7 +50,7 @@ for (const [security, flag, protocol] of cases) {
   })
 }
 
-testWith([OPENSSL], 'after STARTTLS nothing said in clear counts: MAIL before a new EHLO is 503', async () => {
+testWith([OPENSSL], 'after STARTTLS commands in clear do not count, so MAIL before a new EHLO gets 503', async () => {
   const args = ['-connect', `127.0.0.1:${served.smtp}`, '-starttls', 'smtp']
   const heard = await throughTls(served.caFile, args, ['MAIL FROM:<ann@sender.example>\r\n', 'QUIT\r\n'])
   expect(heard).toMatch(/^503 5\.5\.1 /m)
@@ -76,7 +76,7 @@ testWith([OPENSSL], 'commands pipelined behind STARTTLS in clear are never run',
   expect(await keptIds(served.store)).toEqual(before)
 })
 
-testWith([OPENSSL], 'a client that breaks its handshake off costs nobody else anything', async () => {
+testWith([OPENSSL], 'a client that breaks off its handshake does not affect other clients', async () => {
   for (const port of [served.smtp, served.smtps]) {
     using client = await RawClient.open(port)
     if (port === served.smtp) {
