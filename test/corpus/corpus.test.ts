@@ -1,6 +1,6 @@
 /**
- * The corpus through the real server and its directory: what is stored below the trace header is what was sent, byte for
- * byte, however it was sent and however it was cut.
+ * Sends the corpus to the real server. The stored bytes below the trace header must be the sent bytes, however the message was
+ * sent and cut.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Postern, postern } from '../peers/postern.ts'
@@ -20,7 +20,7 @@ const CHUNKINGS: readonly Chunking[] = [
   { chunks: 65_536, emptyLast: true },
   { chunks: { seed: 4, most: 10_000 }, emptyLast: false },
 ]
-/** Chunks of one message that a test has the time for: each is a command with a reply. */
+/** The most chunks of one message. Each is a command with a reply, and takes time. */
 const MAX_CHUNKS = 3_000
 
 let scratch: Scratch
@@ -36,7 +36,7 @@ afterAll(async () => {
   await scratch[Symbol.asyncDispose]()
 })
 
-/** A way to send, and what it is called. */
+/** A way to send, and its name. */
 interface Way {
   readonly name: string
   send(client: RawClient): Promise<{ readonly text: string }>
@@ -54,7 +54,7 @@ function waysFor(message: AwkwardMessage, cuts: readonly Cut[], chunkings: reado
     .filter(({ chunks }) => isUseful(bytes.length, chunks) && bytes.length / octetsOf(chunks) <= MAX_CHUNKS)
     .flatMap((chunking, i) =>
       cuts
-        // Each cut with every other way to chunk, and the other way round.
+        // Combines each cut with every other way to chunk, and each way to chunk with every other cut.
         .filter((cut, j) => (i + j) % 2 === 0 && isUseful(bytes.length, cut))
         .map((cut): Way => ({
           name: `BDAT ${cutName(chunking.chunks)}${chunking.emptyLast ? ' and 0 LAST' : ''}, ${cutName(cut)}`,
@@ -94,10 +94,10 @@ async function roundTrip(message: AwkwardMessage, cuts: readonly Cut[], chunking
 }
 
 for (const message of AWKWARD) {
-  test.concurrent(`${message.name}: comes back byte for byte`, () => roundTrip(message, CUTS, CHUNKINGS), 60_000)
+  test.concurrent(`${message.name} is stored byte for byte`, () => roundTrip(message, CUTS, CHUNKINGS), 60_000)
 }
 
-test('25 MiB, exactly the limit: comes back byte for byte', async () => {
+test('a message of 25 MiB, exactly the limit, is stored byte for byte', async () => {
   const message = messageOf(LIMIT_BYTES)
   await roundTrip(
     message,
@@ -109,7 +109,7 @@ test('25 MiB, exactly the limit: comes back byte for byte', async () => {
   )
 })
 
-test('one octet over the limit is refused, by DATA, by BDAT and by SIZE, and the session goes on', async () => {
+test('a message one octet over the limit is refused by DATA, by BDAT and by SIZE, and the session goes on', async () => {
   const before = await keptIds(server.store)
   const { bytes } = messageOf(LIMIT_BYTES + 1)
   using client = await RawClient.greeted(server.port)
@@ -126,7 +126,7 @@ test('one octet over the limit is refused, by DATA, by BDAT and by SIZE, and the
   expect(reply.code).toBe(250)
 })
 
-test('a chunk over the limit in the middle of a message ends it; the chunks behind it find no transaction', async () => {
+test('a chunk over the limit ends its message, and later chunks are refused because no transaction is open', async () => {
   const before = await keptIds(server.store)
   using client = await RawClient.greeted(server.port)
   await sendEnvelope(client, {})
@@ -140,9 +140,9 @@ test('a chunk over the limit in the middle of a message ends it; the chunks behi
   expect(await keptIds(server.store)).toEqual(before)
 })
 
-test('line ends near the end of a packet, in packets of every length: each message comes back byte for byte', async () => {
-  // A search by words has an unaligned rest at the end; a line end in it, and a line begun behind it, once hung the server.
-  // So the server is this test's own.
+test('messages with line ends near the end of a packet are stored byte for byte, for packets of every length', async () => {
+  // A search by words has an unaligned rest at the end. A line end in it, with a new line behind it, once hung the server.
+  // So this test has its own server.
   await using scratch = await Scratch.make()
   await using server = await Postern.serve({ store: scratch.join('mail') })
   using client = await RawClient.greeted(server.port)
@@ -164,7 +164,7 @@ test('line ends near the end of a packet, in packets of every length: each messa
   await client.quit()
 })
 
-test('a hundred chunks pipelined behind one that was refused are no misbehaviour: the session goes on', async () => {
+test('a hundred chunks that are pipelined behind a refused one do not count as errors, and the session goes on', async () => {
   using client = await RawClient.greeted(server.port)
   const { bytes } = messageOf(LIMIT_BYTES + 100 * 1_000)
   await sendEnvelope(client, {})
@@ -178,7 +178,7 @@ test('a hundred chunks pipelined behind one that was refused are no misbehaviour
   await client.quit()
 })
 
-test('two messages in one packet, the second by BDAT: each is whole', async () => {
+test('two messages in one packet are both whole, the second by BDAT', async () => {
   const { bytes } = messageOf(5_000)
   using client = await RawClient.greeted(server.port)
   const envelope = 'MAIL FROM:<ann@sender.example>\r\nRCPT TO:<bob@postern.example>\r\n'
@@ -204,7 +204,7 @@ test('two messages in one packet, the second by BDAT: each is whole', async () =
   for (const id of ids) expect(sha256((await readKept(server.store, id)).bytes)).toBe(sha256(bytes))
 })
 
-test('everything that was kept is listed once', async () => {
+test('every kept message is listed once', async () => {
   const listed = await postern(server.store, ['list', '--json', '--limit', '100000'])
   expect(listed.code, listed.stderr).toBe(0)
   const { records, corrupt } = JSON.parse(listed.stdout.toString()) as { records: { id: string }[]; corrupt: string[] }

@@ -6,7 +6,7 @@ export type Cut = 'whole' | number | { readonly seed: number; readonly most: num
 
 export const CUTS: readonly Cut[] = ['whole', 1, 7, 1_460, 65_536, { seed: 2, most: 40 }, { seed: 3, most: 100_000 }]
 
-/** Pieces of a message that a test has the time for: each is a system call of its own. */
+/** The most pieces of a message. Each is its own system call, and takes time. */
 const MAX_PIECES = 40_000
 
 export function* pieces(bytes: Buffer, cut: Cut): Generator<Buffer> {
@@ -18,7 +18,7 @@ export function* pieces(bytes: Buffer, cut: Cut): Generator<Buffer> {
   }
 }
 
-/** Whether the cut makes a difference to this many octets, and not too many pieces of them. */
+/** Returns whether the cut divides this many octets, and not into too many pieces. */
 export function isUseful(octets: number, cut: Cut): boolean {
   if (cut === 'whole') return true
   const size = typeof cut === 'number' ? cut : 1

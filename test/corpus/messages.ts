@@ -1,8 +1,8 @@
 /**
- * Awkward messages, made by code: the same bytes each time.
+ * Awkward messages, generated with the same bytes each time.
  *
- * What DATA cannot carry as it is (bare CR or LF, NUL, an end without CRLF) is sent by BDAT alone; RFC 3030 3 asks for
- * BODY=BINARYMIME where lines are not lines.
+ * Messages that DATA cannot carry unchanged (bare CR or LF, NUL, an end without CRLF) are sent by BDAT alone. RFC 3030 3 requires
+ * BODY=BINARYMIME for content without proper lines.
  */
 import type { BodyType } from '@postern/engine'
 import { Random } from '../kit/random.ts'
@@ -54,11 +54,11 @@ export const AWKWARD: readonly AwkwardMessage[] = [
   chunked('one octet', 'x', ''),
 ]
 
-/** A message of exactly so many octets, in lines of text, some of which begin with a dot. */
+/** Makes a message of exactly so many octets, in lines of text. Some lines begin with a dot. */
 export function messageOf(octets: number): AwkwardMessage {
   const bytes = Buffer.alloc(octets, `${line(75)}\r\n.${line(60)}\r\n..\r\n`)
   bytes.write(`${HEADER}\r\n`)
-  // Whatever was cut off, the end is a line's.
+  // Ends the last line, because it may be cut off.
   bytes.write('---\r\n', octets - 5)
   return { name: `${octets} octets`, bytes, body: '7BIT', byData: true }
 }
@@ -112,7 +112,7 @@ function dots(): string {
   return lines.map((content) => `${content}\r\n`).join('')
 }
 
-/** A line that tells where a byte went missing. */
+/** Makes a line whose text shows where a byte is missing. */
 function line(octets: number): string {
   let content = ''
   while (content.length < octets) content += `${content.length} `

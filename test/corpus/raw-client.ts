@@ -1,19 +1,19 @@
 /**
- * A client that does exactly what a test tells it: commands as they are, bytes in the pieces it is given.
+ * A client that does exactly what a test says. It sends commands unchanged, and bytes in the given pieces.
  *
- * Replies are taken in order, from a queue; writing never waits for them, so a test can pipeline as it likes. A reply that
- * does not come in time, or a connection that ends before it, is an error that says what was heard last.
+ * A queue holds the replies in order. Writing never waits for them, so a test can pipeline. If a reply does not come in time, or
+ * the connection ends before it, the error has the last received bytes.
  */
 import { connect, type Socket } from 'node:net'
 import { type Cut, pieces } from './cut.ts'
 
 export interface HeardReply {
   readonly code: number
-  /** RFC 3463, '' where the reply has none. */
+  /** The code of RFC 3463, or '' if the reply has none. */
   readonly enhancedCode: string
-  /** What stands behind the codes, line by line. */
+  /** The text after the codes, line by line. */
   readonly lines: readonly string[]
-  /** As it came, without the last CRLF. */
+  /** The raw reply without the last CRLF. */
   readonly text: string
 }
 
@@ -21,9 +21,9 @@ const REPLY_TIMEOUT_MS = 30_000
 
 export class RawClient {
   readonly socket: Socket
-  /** Set once the connection is over, for whatever reason. */
+  /** Set once the connection has ended, for any reason. */
   isClosed = false
-  /** How long a reply may take that nothing else is said of. */
+  /** How long a reply may take by default. */
   replyTimeoutMs: number = REPLY_TIMEOUT_MS
   #text = ''
   #replies: HeardReply[] = []
@@ -66,7 +66,7 @@ export class RawClient {
     return client
   }
 
-  /** Connects, hears the greeting and says EHLO. */
+  /** Connects, reads the greeting and sends EHLO. */
   static async greeted(port: number): Promise<RawClient> {
     const client = await RawClient.open(port)
     await client.expect(220)
@@ -79,7 +79,7 @@ export class RawClient {
     this.socket.on('data', (text: string) => this.#hear(text))
   }
 
-  /** The next reply. @throws when none comes. */
+  /** Reads the next reply. @throws if none comes. */
   async reply(timeoutMs: number = this.replyTimeoutMs): Promise<HeardReply> {
     const deadline = Date.now() + timeoutMs
     for (;;) {
@@ -97,7 +97,7 @@ export class RawClient {
     }
   }
 
-  /** The next reply, which has to have this code, and this enhanced code where one is given. */
+  /** Reads the next reply, which must have this code, and this enhanced code if one is given. */
   async expect(code: number, enhancedCode?: string): Promise<HeardReply> {
     const reply = await this.reply()
     if (reply.code !== code || (enhancedCode !== undefined && reply.enhancedCode !== enhancedCode)) {
@@ -112,7 +112,7 @@ export class RawClient {
     return this.expect(code, enhancedCode)
   }
 
-  /** Sends bytes in pieces, each handed over before the next. */
+  /** Sends bytes in pieces. The system takes each before the next is sent. */
   async send(bytes: string | Buffer, cut: Cut = 'whole'): Promise<void> {
     const whole = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
     for (const piece of pieces(whole, cut)) await this.#write(piece)
@@ -134,7 +134,7 @@ export class RawClient {
     this.socket.destroy()
   }
 
-  /** Goes away without a word: a reset, as of a client that crashed. */
+  /** Resets the connection, like a client that crashed. */
   vanish(): void {
     this.socket.resetAndDestroy()
   }

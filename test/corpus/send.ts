@@ -1,4 +1,4 @@
-/** One transaction, by DATA or by BDAT, through a session that has said EHLO. */
+/** Sends one transaction by DATA or by BDAT, in a session that has sent EHLO. */
 import type { BodyType } from '@postern/engine'
 import { type Cut, pieces } from './cut.ts'
 import type { HeardReply, RawClient } from './raw-client.ts'
@@ -8,7 +8,7 @@ export interface Transaction {
   readonly to?: readonly string[]
   readonly body?: BodyType
   readonly bytes: Buffer
-  /** How what goes over the wire is cut. */
+  /** How the bytes on the wire are cut. */
   readonly cut?: Cut
 }
 
@@ -40,12 +40,12 @@ export async function sendByBdat(client: RawClient, transaction: Transaction, ch
   await sendEnvelope(client, transaction)
   const { wire, chunks } = chunksOf(transaction.bytes, chunking)
   const sent = client.send(wire, transaction.cut)
-  // Where the connection breaks, the reply that does not come is the error to tell.
+  // If the connection breaks, the error is the missing reply.
   sent.catch(() => {})
   let refusal: HeardReply | undefined
   let last: HeardReply | undefined
   for (let i = 0; i < chunks; i++) {
-    // The chunks behind one that was refused find no transaction (RFC 3030 2).
+    // Chunks after a refused one have no open transaction (RFC 3030 2).
     last = refusal === undefined ? await client.reply() : await client.expect(503, '5.5.1')
     if (last.code !== 250) refusal ??= last
   }
@@ -57,7 +57,7 @@ const CR = 0x0d
 const LF = 0x0a
 const DOT = 0x2e
 
-/** What DATA sends: dot-stuffing done (RFC 5321 4.5.2), and the end of data. */
+/** Returns the bytes that DATA sends, with dot-stuffing (RFC 5321 4.5.2) and the end of data. */
 export function textOf(bytes: Buffer): Buffer {
   if (bytes.length > 0 && bytes.subarray(-2).toString('latin1') !== '\r\n') {
     throw new Error('DATA cannot carry a message that does not end in CRLF')
@@ -73,7 +73,7 @@ export function textOf(bytes: Buffer): Buffer {
   return wire.subarray(0, length + wire.write('.\r\n', length, 'latin1'))
 }
 
-/** What BDAT sends, commands and octets, and how many chunks it is. */
+/** Returns the commands and octets that BDAT sends, and the number of chunks. */
 function chunksOf(bytes: Buffer, { chunks, emptyLast }: Chunking): { wire: Buffer; chunks: number } {
   const cut = [...pieces(bytes, chunks)]
   if (emptyLast || cut.length === 0) cut.push(Buffer.alloc(0))
