@@ -1,4 +1,4 @@
-/** Tests that need what not every machine has. */
+/** Tests that need a program or right which not every machine has. */
 import { test, type TestContext } from 'vitest'
 import type { Need } from './abilities.ts'
 

@@ -1,11 +1,11 @@
-/** Ports for programs that can't be told to take any that is free. */
+/** Ports for programs that cannot choose a free port themselves. */
 import { createServer } from 'node:net'
 
-/** Below the range that systems give to clients, so that none of ours can be there by chance. */
+/** Below the range of ports that systems give to clients, so that no client of a test has one by chance. */
 const FIRST_PORT = 20_000
 const LAST_PORT = 30_000
 
-/** A port that was free a moment ago. */
+/** Returns a port that was free a moment ago. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
     const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT))

@@ -10,12 +10,12 @@ export const isThorough: boolean = process.env['THOROUGH'] === '1'
 /** `test/vitest.config.ts` sets it once for all processes of a run. */
 const seed = Number(process.env['SEED'] ?? 1)
 
-/** Chance of this run, which SEED repeats. @param salt Another one for each place that needs chance. */
+/** Returns the random numbers of this run, which SEED repeats. @param salt A different text for each use. */
 export function chance(salt: number): Random {
   return new Random(Math.imul(seed, 0x9e3779b1) + salt)
 }
 
-/** Returns so many of the cases, in their order; with THOROUGH=1 all of them. @param salt Another one for another choice */
+/** Returns so many of the cases, in their order, or all of them with THOROUGH=1. @param salt A different text for each choice */
 export function sample<T>(cases: readonly T[], count: number, salt: number = 0): readonly T[] {
   if (isThorough || count >= cases.length) return cases
   const random = chance(cases.length + salt)
@@ -24,7 +24,7 @@ export function sample<T>(cases: readonly T[], count: number, salt: number = 0):
   return cases.filter((_, index) => chosen.has(index))
 }
 
-/** Returns a function that says yes once in `oneIn` times; with THOROUGH=1 always. The first answer is yes. */
+/** Returns a function that returns true once in `oneIn` calls, or always with THOROUGH=1. The first call returns true. */
 export function sampler(oneIn: number): () => boolean {
   const random = chance(oneIn)
   let isFirst = true

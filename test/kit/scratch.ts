@@ -7,14 +7,14 @@ import { afterAll } from 'vitest'
 
 const PREFIX: string = join(tmpdir(), 'postern-test-')
 
-/** Makes a directory that is gone after the tests of this file. */
+/** Makes a directory that is removed after the tests of this file. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(PREFIX)
   afterAll(() => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }))
   return directory
 }
 
-/** A directory of one test, gone after it. */
+/** A directory of one test, which is removed after it. */
 export class Scratch {
   readonly path: string
 

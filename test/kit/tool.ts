@@ -1,10 +1,10 @@
-/** Programs that tests run: always with a time limit, always ended by their own pid. */
+/** Runs programs for tests, always with a time limit. Ends them only by their own pid. */
 import { spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, isAbsolute, join } from 'node:path'
 
 export interface ToolResult {
-  /** -1 where a signal ended it. */
+  /** -1 if a signal ended it. */
   readonly code: number
   readonly stdout: Buffer
   readonly stderr: string
@@ -28,20 +28,20 @@ export function runTool(command: string, args: readonly string[], options: ToolO
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
     child.once('error', reject)
     child.once('close', (code) => resolve({ code: code ?? -1, stdout: Buffer.concat(stdout), stderr }))
-    // A program that ends early need not read what it was given.
+    // A program that ends early need not read its input.
     child.stdin.on('error', () => {})
     child.stdin.end(input ?? '')
   })
 }
 
-/** Runs a program that has to succeed. @throws with all it said where it does not. */
+/** Runs a program that must succeed. @throws with its output if it does not. */
 export async function mustRun(command: string, args: readonly string[], options?: ToolOptions): Promise<ToolResult> {
   const result = await runTool(command, args, options)
   if (result.code === 0) return result
   throw new Error(`${command} ${args.join(' ')}: exit ${result.code}\n${result.stdout.toString()}\n${result.stderr}`)
 }
 
-/** Where a program is, also where only root has it in its path. */
+/** Returns the path of a program, also of one that only root has in its path. */
 export function pathOf(name: string): string | undefined {
   if (isAbsolute(name)) return isExecutable(name) ? name : undefined
   const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']

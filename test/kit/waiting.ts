@@ -1,10 +1,10 @@
-/** Waits, each with a limit. No test runner, no runtime: programs inside each runtime use it too. */
+/** Waits, each with a limit. Programs inside each runtime use this too, so it needs no test runner and no certain runtime. */
 
-/** Longer than anything takes on a busy machine. What has not come by then never comes. */
+/** Longer than any wait on a busy machine. An event that has not come by then never comes. */
 const WAIT_MS = 60_000
 const LOOK_MS = 5
 
-/** A wait whose limit is over. */
+/** The error of a wait that has reached its limit. */
 export class TooLate extends Error {}
 
 export function sleep(ms: number): Promise<void> {
@@ -26,7 +26,7 @@ export async function within<T>(promise: Promise<T>, what: string, ms: number = 
   }
 }
 
-/** Waits until something is so. @param what Names it. @throws TooLate if it does not become so */
+/** Waits until a condition is true. @param what Names it. @throws TooLate if it does not become true */
 export async function eventually(
   isDone: () => boolean | Promise<boolean>,
   what: string,
