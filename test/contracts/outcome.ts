@@ -1,23 +1,23 @@
-/** Checks that run inside a runtime report what came of each as a line of JSON. No test runner, no runtime. */
+/** Checks inside a runtime report each outcome as a line of JSON. This needs no test runner and no certain runtime. */
 import { within } from '../kit/waiting.ts'
 import { type Check, contract, LONG_LINGER_MS, type MakePair } from './duplex/duplex.ts'
 
-/** One thing that a suite looks at. */
+/** One check of a suite. */
 export interface Row {
   /** 'TCP', 'STARTTLS' … */
   readonly subject: string
   readonly check: string
 }
 
-/** What came of one check. */
+/** The outcome of one check. */
 export interface Outcome extends Row {
   /** `skipped` is a gap of the runtime; `absent` lacks something on this machine. */
   readonly result: 'passed' | 'failed' | 'skipped' | 'absent'
-  /** Why it has not passed. */
+  /** Why the check has not passed. */
   readonly reason?: string
 }
 
-/** What is known of a way to make connections before one is made. */
+/** The facts about a kind of connection before one is made. */
 export interface Kind {
   readonly subject: string
   /** Both ends are in clear and can become TLS. Default false. */
@@ -27,11 +27,11 @@ export interface Kind {
 /** One way to make connections. */
 export interface PairKind extends Kind {
   readonly makePair: MakePair
-  /** Checks that can not hold here, by name, with the reason. */
+  /** Checks that cannot pass here, by name, with the reason. */
   readonly gaps?: Readonly<Record<string, string>>
 }
 
-/** Returns the checks of the contract that a kind can be asked for. */
+/** Returns the checks of the contract that apply to a kind. */
 export function checksOf({ hasStartTls = false }: Kind): readonly Check[] {
   return contract.filter(({ needsStartTls }) => hasStartTls || !needsStartTls)
 }
@@ -41,7 +41,7 @@ export function contractRows(kinds: readonly Kind[]): Row[] {
   return kinds.flatMap((kind) => checksOf(kind).map(({ name: check }) => ({ subject: kind.subject, check })))
 }
 
-/** Runs the contract over each kind, one kind after another; then, for all kinds together, the checks that wait for long. */
+/** Runs the contract over each kind, one after another. Then runs the slow checks for all kinds at the same time. */
 export async function* contractOutcomes(kinds: readonly PairKind[]): AsyncGenerator<Outcome> {
   for (const { subject, gaps = {} } of kinds) {
     const unknown = Object.keys(gaps).find((name) => !contract.some((check) => check.name === name))
@@ -67,7 +67,7 @@ async function outcomeOf({ subject, makePair, gaps = {} }: PairKind, { name: che
   return { subject, check, ...(await attempt(() => run(makePair))) }
 }
 
-/** What comes of something that throws when it fails. */
+/** Runs a check that throws when it fails, and returns the outcome. */
 export async function attempt(run: () => Promise<void>): Promise<Pick<Outcome, 'result' | 'reason'>> {
   try {
     await run()
@@ -80,12 +80,12 @@ export async function attempt(run: () => Promise<void>): Promise<Pick<Outcome, '
 /** Longer than any check takes on a slow machine. */
 const PATIENCE_MS = 90_000
 
-/** Rejects if a check takes for ever. */
+/** Rejects if a check does not end. */
 export function patiently(checked: Promise<void>, patienceMs: number = PATIENCE_MS): Promise<void> {
   return within(checked, 'the check', patienceMs)
 }
 
-/** Prints outcomes as lines of JSON, for whoever started this program. */
+/** Prints outcomes as lines of JSON for the process that started this program. */
 export async function report(outcomes: AsyncIterable<Outcome>): Promise<void> {
   for await (const outcome of outcomes) console.log(JSON.stringify(outcome))
 }

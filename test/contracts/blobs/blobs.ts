@@ -1,4 +1,4 @@
-/** What every BlobStore has to do. */
+/** The contract of every BlobStore. */
 import type { Check } from './check.ts'
 import { keys } from './keys.ts'
 import { listings } from './listings.ts'

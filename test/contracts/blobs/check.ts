@@ -1,33 +1,33 @@
-/** What the contract of stores is made of: plain data, no test runner, no runtime. */
+/** The parts of the contract of stores: plain data, without a test runner and for any runtime. */
 import type { BlobStore, StorageErrorCode } from '@postern/storage'
 
-/** Makes a store that nobody has used. */
+/** Makes an unused store. */
 export type MakeStore = () => Promise<BlobStore>
 
 /** One row of the contract. */
 export interface Check {
   readonly name: string
-  /** Throws what was expected and what was there. */
+  /** Throws an error that names the expected and the actual value. */
   run(make: MakeStore, ground?: Ground): Promise<void>
 }
 
-/** What a check may know of where it runs. */
+/** Facts that a check may know about its place of run. */
 export interface Ground {
-  /** Fewer of what is only more of the same: Node has shown the rest of it. Default false. */
+  /** Whether to run fewer repetitions, because Node runs them all. Default false. */
   readonly isBrief?: boolean
-  /** What the backend's own error says, for the codes that it has one for. */
+  /** The message of the backend's own error, for each code that has one. */
   readonly causes?: Partial<Readonly<Record<StorageErrorCode, RegExp>>>
-  /** Of the backend's own longest key, what it puts before each key here. Default 0. */
+  /** How many bytes of its longest key the backend uses for a prefix before each key. Default 0. */
   readonly prefixBytes?: number
-  /** How memory is measured, where the runtime tells. */
+  /** How memory is measured, if the runtime can tell. */
   readonly memory?: {
-    /** Bytes that the process holds. */
+    /** Returns how many bytes the process holds. */
     readonly residentBytes: () => number
-    /** What they may rise by while 100 MiB go through the store. */
+    /** How much they may grow while 100 MiB go through the store. */
     readonly maxGrowthBytes: number
   }
 }
 
 export const MiB: number = 1024 * 1024
-/** S3's and R2's least size of a part: up to it a blob goes at one go. */
+/** The least size of a part in S3 and R2. A blob up to this size is sent in one request. */
 export const PART_BYTES: number = 5 * MiB

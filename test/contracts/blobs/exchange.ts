@@ -1,4 +1,4 @@
-/** What the checks of stores are said with: no test runner, no runtime. */
+/** Assertions and helpers for the checks of stores, without a test runner and for any runtime. */
 import { createHash } from 'node:crypto'
 import { type BlobStore, type KeyPage, type ListOptions, StorageError, type StorageErrorCode } from '@postern/storage'
 
@@ -9,7 +9,7 @@ export function ensure(condition: boolean, otherwise: string): asserts condition
   if (!condition) throw new Error(otherwise)
 }
 
-/** Compares data: what JSON can say, whatever the order of fields. */
+/** Compares JSON data, in any order of fields. */
 export function equal(actual: unknown, expected: unknown, what: string): void {
   const got = canonical(actual)
   const wanted = canonical(expected)
@@ -30,7 +30,7 @@ function canonical(value: unknown): string {
   return JSON.stringify(value, sorted) ?? 'undefined'
 }
 
-/** What `work` throws or rejects with has to be a StorageError of this code. @returns it */
+/** Checks that `work` throws or rejects with a StorageError of this code. @returns the error */
 export async function expectCode(
   code: StorageErrorCode,
   work: () => unknown,
@@ -42,7 +42,7 @@ export async function expectCode(
   return error
 }
 
-/** What `work` throws or rejects with has to be a RangeError: a bug of the caller's. */
+/** Checks that `work` throws or rejects with a RangeError, which means a bug of the caller. */
 export async function expectRangeError(work: () => unknown, what: string): Promise<void> {
   const error = await errorOf(work, `${what}: expected a RangeError, got no error`)
   ensure(error instanceof RangeError, `${what}: expected a RangeError, got ${String(error)}`)
@@ -63,7 +63,7 @@ export async function put(store: BlobStore, key: string, bytes: Uint8Array | str
   await writer.commit()
 }
 
-/** The bytes of a blob, which have to be as many as its reader says. */
+/** Reads the bytes of a blob, and checks that they are as many as its reader says. */
 export async function get(store: BlobStore, key: string): Promise<Uint8Array<ArrayBuffer>> {
   const { body, size } = await store.read(key)
   const chunks: Uint8Array[] = []
@@ -73,7 +73,7 @@ export async function get(store: BlobStore, key: string): Promise<Uint8Array<Arr
   return bytes
 }
 
-/** What is read back has to be what was written, in size and SHA-256. */
+/** Checks that a blob is read back with the size and SHA-256 of the written bytes. */
 export async function holds(store: BlobStore, key: string, expected: Uint8Array | string): Promise<void> {
   const wanted = typeof expected === 'string' ? new TextEncoder().encode(expected) : expected
   sameBytes(await get(store, key), wanted, key)
@@ -116,12 +116,12 @@ export async function keysIn(store: BlobStore, options?: ListOptions): Promise<s
   return (await pages(store, options)).flatMap((page) => page.keys)
 }
 
-/** Exactly these keys are there. */
+/** Checks that exactly these keys exist. */
 export async function hasKeys(store: BlobStore, expected: readonly string[], what: string): Promise<void> {
   equal(await keysIn(store), expected.toSorted(), what)
 }
 
-/** Bytes that do not repeat in step with any buffer. */
+/** Makes bytes that do not repeat at the length of any buffer. */
 export function pattern(size: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(size)
   for (let i = 0; i < size; i++) bytes[i] = (i * 31 + (i >> 8) + (i >> 16)) & 0xff

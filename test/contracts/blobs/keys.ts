@@ -1,4 +1,4 @@
-/** A key is segments of a safe alphabet; whatever else comes is refused at once, as a key and as a prefix, and touches nothing. */
+/** A key has segments of a safe alphabet. A store refuses any other text at once, as a key and as a prefix, and touches nothing. */
 import { type BlobStore, isStorageError } from '@postern/storage'
 import fc from 'fast-check'
 import { type Check, type Ground, type MakeStore } from './check.ts'
@@ -44,7 +44,7 @@ export const HOSTILE_KEYS: readonly string[] = [
 
 const ASCII: readonly string[] = Array.from({ length: 128 }, (_, code) => String.fromCharCode(code))
 
-/** What a file system, a URL, XML or a person may take for something else. */
+/** Characters that a file system, a URL, XML or a reader may confuse with others. */
 const UNICODE: readonly string[] = [
   '\u0080', // a C1 control
   '\u0085', // next line
@@ -86,7 +86,7 @@ const LONGEST_KEY = `${'k'.repeat(200)}/`.repeat(5).padEnd(1024, 'k')
 type Position = 'start' | 'middle' | 'end'
 const POSITIONS: readonly Position[] = ['start', 'middle', 'end']
 
-/** A key with this character there. No two of them are one, also where case does not count. */
+/** Makes a key with this character at this position. All keys differ, also on a store that ignores case. */
 function keyWith(character: string, position: Position): string {
   const code = Array.from(character, (each) => (each.codePointAt(0) ?? 0).toString(16)).join('-')
   if (position === 'start') return `${character}-${code}`
@@ -98,7 +98,7 @@ function isAllowed(character: string, position: Position): boolean {
   return character === '/' ? position === 'middle' : /^[A-Za-z0-9_-]$/.test(character)
 }
 
-/** Those that are not like another. */
+/** Returns whether a character is neither a letter nor a digit, or is one of the six that stand for all of these. */
 function isSpecial(character: string): boolean {
   return !/^[A-Za-z0-9]$/.test(character) || 'azAZ09'.includes(character)
 }
@@ -127,7 +127,7 @@ async function refusesPrefix(store: BlobStore, prefix: string): Promise<void> {
   await expectCode('invalid-key', () => store.list({ prefix }), `list ${JSON.stringify(prefix.slice(0, 40))}`)
 }
 
-/** '' is every key's prefix, and a folder that of what is in it. */
+/** Returns whether a text may be a prefix: '' for all keys, or a folder. */
 function isPrefixAlone(key: string): boolean {
   return key === '' || /^[\w-][\w.-]*\/$/.test(key)
 }

@@ -1,4 +1,4 @@
-/** Listings: ascending, in pages, the same as a sorted list would give. */
+/** Listings are ascending and in pages, and equal those of a sorted list. */
 import fc from 'fast-check'
 import { type Check, type Ground, type MakeStore } from './check.ts'
 import { equal, expectRangeError, inParallel, keysIn, pages, pattern, put } from './exchange.ts'
@@ -51,7 +51,7 @@ export const listings: readonly Check[] = [
       for (const key of all) await put(store, key)
       const first = await store.list({ limit: 2 })
       equal(first.keys, ['a/1', 'a/2'], 'the first page')
-      // The one before the cursor and the one behind it, and in their place some on either side.
+      // Deletes the keys before and after the cursor, and writes others on both sides.
       for (const key of ['a/2', 'a/3']) await store.delete(key)
       for (const key of ['a/0', 'b/4']) await put(store, key)
       const rest = await keysIn(store, { limit: 2, ...(first.cursor !== undefined && { cursor: first.cursor }) })
@@ -62,7 +62,7 @@ export const listings: readonly Check[] = [
 
 async function moreThanAPage(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
   const store = await make()
-  // The whole one is the longest that a page can be, which is also what it is unless somebody asks for less.
+  // A full run uses the longest page, which is also the default.
   const [count, limit] = isBrief ? [117, 50] : [2345, 1000]
   const asked = isBrief ? { limit } : {}
   const keys = Array.from({ length: count }, (_, index) => `f${index % 7}/${String(index).padStart(5, '0')}`)
@@ -85,7 +85,7 @@ async function moreThanAPage(make: MakeStore, { isBrief = false }: Ground = {}):
 }
 
 async function areThoseOfASortedList(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
-  // A leaf is `k…` and a folder is `f…`, as on a disk no name can be both.
+  // Leaves begin with `k` and folders with `f`, because on a disk no name can be both.
   const key = fc
     .tuple(fc.array(fc.stringMatching(/^f[a0._-]{0,2}$/), { maxLength: 3 }), fc.stringMatching(/^k[a0._-]{0,2}$/))
     .map(([folders, leaf]) => [...folders, leaf].join('/'))

@@ -1,4 +1,4 @@
-/** Reading, deleting, and what is said of what is not there. */
+/** Reading and deleting blobs, and the answers for missing ones. */
 import { isStorageError, type StorageErrorCode } from '@postern/storage'
 import { type Check, type Ground, type MakeStore, PART_BYTES } from './check.ts'
 import { ensure, equal, expectCode, get, hasKeys, holds, joined, pattern, put, sameBytes } from './exchange.ts'
@@ -106,7 +106,7 @@ export const readers: readonly Check[] = [
   { name: 'errors are coded, with the cause of the backend', run: errorsAreCoded },
 ]
 
-/** As far as a store can be made to show them without a fault. */
+/** Checks the errors that a store gives without a fault. */
 async function errorsAreCoded(make: MakeStore, { causes = {} }: Ground = {}): Promise<void> {
   const store = await make()
   await put(store, 'taken')

@@ -1,12 +1,12 @@
-/** Blobs of every size come back as they were. */
+/** Blobs of every size are read back unchanged. */
 import { createHash } from 'node:crypto'
 import type { BlobStore, WriteOptions } from '@postern/storage'
 import { type Check, type Ground, type MakeStore, MiB, PART_BYTES } from './check.ts'
 import { ensure, equal, expectCode, hasKeys, holds, keysIn, pattern, put } from './exchange.ts'
 
-/** As mail comes in. */
+/** The size of the chunks in which mail arrives. */
 const CHUNK_BYTES = 128 * 1024
-/** The checks that take long, and the one of them that needs to know of memory. */
+/** The names of the slow checks, and of the one that measures memory. */
 export const LARGE = '100 MiB of unknown length'
 export const BOUNDED = '100 MiB of unknown length, in bounded memory'
 const LARGE_BYTES = 100 * MiB
@@ -25,7 +25,7 @@ async function writePieces(store: BlobStore, key: string, bytes: Uint8Array, opt
   await writer.commit()
 }
 
-/** What memory grew by while 100 MiB went through a store, where the runtime tells. It takes a while, so it is done once. */
+/** The growth of memory while 100 MiB went through a store, if the runtime can tell. It is slow, so it is measured once. */
 const growths = new WeakMap<MakeStore, Promise<number>>()
 
 function growthOf(make: MakeStore, ground: Ground | undefined): Promise<number> {
@@ -34,7 +34,7 @@ function growthOf(make: MakeStore, ground: Ground | undefined): Promise<number> 
   return known
 }
 
-/** Writes and reads 100 MiB in pieces, and compares the digest. @returns what memory grew by */
+/** Writes and reads 100 MiB in pieces, and compares the digest. @returns the growth of memory */
 async function largeComesBack(make: MakeStore, { memory }: Ground = {}): Promise<number> {
   const residentBytes = memory?.residentBytes ?? (() => 0)
   const before = residentBytes()
@@ -64,7 +64,7 @@ async function largeComesBack(make: MakeStore, { memory }: Ground = {}): Promise
   return peak - before
 }
 
-/** A blob that turns out to be of another size than announced is corrupt, and leaves nothing. */
+/** Checks that a blob with another size than announced is corrupt, and leaves nothing. */
 async function isCorrupt(make: MakeStore, announced: number, size: number): Promise<void> {
   const store = await make()
   const writer = store.write('a', { size: announced })
@@ -85,7 +85,7 @@ async function isCorrupt(make: MakeStore, announced: number, size: number): Prom
 }
 
 export const sizes: readonly Check[] = [
-  // Before anything else has made the process large.
+  // Runs before other checks enlarge the process.
   {
     name: LARGE,
     async run(make, ground) {

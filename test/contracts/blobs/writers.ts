@@ -3,7 +3,7 @@ import { isStorageError } from '@postern/storage'
 import { type Check, type MakeStore, PART_BYTES } from './check.ts'
 import { ensure, equal, expectCode, hasKeys, holds, pattern, put } from './exchange.ts'
 
-/** Held in memory, written meanwhile, and in parts. */
+/** Sizes of blobs that are held in memory, written early, and sent in parts. */
 const SIZES = [10, 300_000, PART_BYTES + 1]
 
 export const writers: readonly Check[] = [

@@ -1,8 +1,8 @@
 /**
- * What every Duplex must do, as plain data: no test runner, no runtime.
+ * The contract of every Duplex, as plain data, without a test runner and for any runtime.
  *
- * Each check gets a connection and looks at it from one end; it is run from both. `makePair` gives connected ends, in
- * clear or already TLS.
+ * Each check gets a connection and tests it from one end. It runs from both ends. `makePair` gives connected ends, in clear or
+ * already in TLS.
  */
 import type { Duplex } from '@postern/engine'
 import {
@@ -27,7 +27,7 @@ export type MakePair = (lingerMs: number) => Promise<readonly [Duplex, Duplex]>
 
 /** For checks that wait until an end has lingered for as long as it may. */
 const SHORT_LINGER_MS = 1_000
-/** For checks that must be over before: their machine may be busy with others. */
+/** For checks that must end before an end has lingered, also on a busy machine. */
 export const LONG_LINGER_MS = 10_000
 
 export interface Check {
@@ -76,7 +76,7 @@ export const contract: readonly Check[] = [
   check('a read answers at once when bytes are waiting', async (near, far) => {
     await near.write(ascii('first'))
     await readBytes(far, 5)
-    // On a busy machine the bytes may be late: then the read gets them later, and there is another try.
+    // On a busy machine the bytes may be late. Then the read gets them later, and the check tries again.
     for (let tries = 1; tries <= 6; tries++) {
       await near.write(ascii('second'))
       for (let waits = 0; waits < 2 ** tries; waits++) await crossing()

@@ -1,4 +1,4 @@
-/** What the checks of the contract are said with: no test runner, no runtime. */
+/** Assertions and helpers for the checks of the contract, without a test runner and for any runtime. */
 import type { Duplex } from '@postern/engine'
 import { sleep, TooLate, within } from '../../kit/waiting.ts'
 
@@ -31,8 +31,8 @@ export async function rejects(promise: unknown, what: string): Promise<Error> {
 /**
  * Waits while bytes cross the loopback.
  *
- * It counts turns of the event loop, in each of which the runtime looks at its sockets. A single timer would be over after one turn if
- * another program had the processor meanwhile.
+ * It counts turns of the event loop. The runtime polls its sockets in each turn. A single timer could expire after one turn if another
+ * program used the processor meanwhile.
  */
 export async function crossing(): Promise<void> {
   for (let turn = 0; turn < CROSSING_TURNS; turn++) await sleep(TURN_MS)
@@ -42,7 +42,7 @@ export function ascii(text: string): Uint8Array {
   return new TextEncoder().encode(text)
 }
 
-/** Bytes that do not repeat in step with any buffer. */
+/** Makes bytes that do not repeat at the length of any buffer. */
 export function pattern(byteLength: number, seed = 0): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(byteLength)
   for (let i = 0; i < byteLength; i++) bytes[i] = i * 31 + (i >>> 8) + (i >>> 16) + seed
@@ -57,7 +57,7 @@ export async function read(duplex: Duplex): Promise<Uint8Array | null> {
   return within(Promise.resolve(duplex.read()), 'read')
 }
 
-/** Copies: a view is valid until the next read. */
+/** Reads so many bytes. Copies them, because a view is valid only until the next read. */
 export async function readBytes(duplex: Duplex, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(byteLength)
   for (let at = 0; at < byteLength;) {
@@ -93,12 +93,12 @@ export async function writeAll(duplex: Duplex, bytes: Uint8Array): Promise<void>
   }
 }
 
-/** Writes until a write stays pending, and gives that one. A write that takes its time on a busy machine is waited for. */
+/** Writes until a write stays pending, and returns that one. Waits for a write that is only slow on a busy machine. */
 export async function fill(duplex: Duplex): Promise<{ written: number; waiting: Promise<void> }> {
   for (let written = 65_536; written < 256 * MiB; written += 65_536) {
     const waiting = duplex.write(new Uint8Array(65_536))
     if (waiting === undefined) continue
-    // Reports of it are awaited later.
+    // The caller awaits it later.
     waiting.catch(() => {})
     const done = waiting.then(() => true)
     let isDone = false

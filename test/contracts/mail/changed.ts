@@ -1,4 +1,4 @@
-/** Messages are deleted, bounce, and what is nobody's is swept. */
+/** Messages are deleted or bounce, and a sweep removes unused blobs. */
 import { type BlobStore, mailStore } from '@postern/storage'
 import { idAt, saveText } from './messages.ts'
 import type { Ground, MakeStore } from '../blobs/check.ts'
@@ -59,7 +59,7 @@ export const changed: readonly MailCheck[] = [
     const kept = await mail.load(bad)
     equal(kept.record, record, 'the record')
     await kept.verify()
-    // Once bounced, it stays as it is.
+    // A second bounce does not change it.
     equal(await mail.bounce(bad, { reason: 'again' }), record, 'bounced again')
     await expectCode('not-found', () => mail.bounce(idAt(MINUTE), { reason: 'x' }), 'bounce of none')
     await mail.delete(bad)
@@ -93,7 +93,7 @@ async function sweepTakesOld(make: MakeStore): Promise<void> {
   const before = await keysIn(blobs)
   equal(await mail.sweep(), { messages: 0, temporary: 0 }, 'swept while it is young')
   await hasKeys(blobs, before, 'keys while it is young')
-  // A store may tell times in whole seconds.
+  // A store may give times in whole seconds.
   await new Promise((resolve) => setTimeout(resolve, 1100))
   equal(await mail.sweep({ olderThanMs: 5 }), { messages: 1, temporary: 0 }, 'swept')
   await hasKeys(

@@ -30,7 +30,7 @@ export const listed: readonly MailCheck[] = [
     const first = await mail.list({ limit: 3 })
     equal(idsOf(first), [ids[8], ids[7], ids[6]], 'the first page')
     await saveText(mail, idAt('2026-12-01T00:00:00Z'))
-    // The one that the cursor names, and the next.
+    // Deletes the message that the cursor names, and the next one.
     await mail.delete(ids[6] as string)
     await mail.delete(ids[5] as string)
     const second = await mail.list({ limit: 3, cursor: first.cursor as string })
@@ -72,7 +72,7 @@ async function acrossTimes(open: Open, { isBrief = false }: Ground = {}): Promis
 
 async function aBusyMinute(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
   const { mail } = await open(make)
-  // The whole one does not fit one listing of keys.
+  // In a full run the messages do not fit into one listing of keys.
   const [count, first, limit] = isBrief ? [40, 30, 15] : [1100, 1000, 300]
   const ids = [
     idAt('2024-02-29T12:00:00Z', 1),

@@ -1,4 +1,4 @@
-/** What a MailStore does, whatever is below it. */
+/** The contract of every MailStore, with any backend. */
 import { changed } from './changed.ts'
 import { listed } from './listed.ts'
 import { saved } from './saved.ts'

@@ -5,7 +5,7 @@ import type { IncomingMail, IncomingSession, MailStore } from '@postern/storage'
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
-/** A ULID of this time; the rest of it is random, or counts up where a number is given. */
+/** Makes a ULID of this time. The rest is random, or the given number. */
 export function idAt(time: number | string, count?: number): string {
   let rest = typeof time === 'string' ? Date.parse(time) : time
   let head = ''
@@ -78,7 +78,7 @@ export function messageOf(id: string, chunks: Iterable<Uint8Array | Error>, late
   }
 }
 
-/** The same as the engine's hook gets it, as far as `keep` looks at it. */
+/** Makes the message that the engine's hook gets, as far as `keep` uses it. */
 export function hookMessageOf(id: string, chunks: Iterable<Uint8Array | Error>): Message {
   return messageOf(id, chunks) as Message
 }

@@ -1,4 +1,4 @@
-/** What the checks of mail are said with: no test runner, no runtime. */
+/** Assertions and helpers for the checks of mail, without a test runner and for any runtime. */
 import {
   type BlobStore,
   type MailPage,
@@ -11,7 +11,7 @@ import { idAt, saveText, TRACE } from './messages.ts'
 import type { Check, Ground, MakeStore } from '../blobs/check.ts'
 import { ensure, equal, errorOf, get, keysIn } from '../blobs/exchange.ts'
 
-/** Where a message of 2026-11-21 05:42 UTC lies. */
+/** The folder of a message of 2026-11-21 05:42 UTC. */
 export const MINUTE = '2026-11-21T05:42:07.123Z'
 export const FOLDER = '2026/11/21/0542/'
 
@@ -25,7 +25,7 @@ export async function open(make: MakeStore): Promise<Opened> {
   return { blobs, mail: mailStore(blobs) }
 }
 
-/** A MailStore that is empty, whatever it is made of, and what a check may ask about it. */
+/** An empty MailStore of any kind, and the facts that a check may ask about it. */
 export interface OpenedMail {
   readonly mail: MailStore
   /** Returns the names of all that is stored, sorted. */
@@ -34,7 +34,7 @@ export interface OpenedMail {
   namesOf(...ids: readonly string[]): string[]
   /** Reads the bytes of a message around the MailStore, if they are one blob. */
   readAround?(id: string): Promise<Uint8Array>
-  /** What stands above the bytes of a message. */
+  /** The fields above the bytes of a message. */
   readonly top: Uint8Array
   /** Returns what the store adds to a record. */
   added(saved: MailRecord): Partial<MailRecord>
@@ -80,7 +80,7 @@ export async function allPages(mail: MailStore, limit: number, bounced = false):
   return pages
 }
 
-/** Exactly these messages are listed, in this order. */
+/** Checks that exactly these messages are listed, in this order. */
 export async function lists(mail: MailStore, expected: readonly string[], what: string): Promise<void> {
   equal((await allPages(mail, 100)).flatMap(idsOf), expected, what)
 }
@@ -89,18 +89,18 @@ export async function saveAll(mail: MailStore, ids: readonly string[]): Promise<
   for (const id of ids) await saveText(mail, id)
 }
 
-/** So many ids of one minute, ascending. */
+/** Makes so many ids of one minute, ascending. */
 export function idsOfMinute(count: number): [string, ...string[]] {
   return Array.from({ length: count }, (_, index) => idAt(MINUTE, index)) as [string, ...string[]]
 }
 
-/** What `work` throws or rejects with has to be this very error. */
+/** Checks that `work` throws or rejects with this same error object. */
 export async function expectError(expected: Error, work: () => unknown, what: string): Promise<void> {
   const error = await errorOf(work, `${what}: expected ${String(expected)}, got no error`)
   ensure(error === expected, `${what}: expected ${String(expected)}, got ${String(error)}`)
 }
 
-/** A store's methods, free to be replaced one by one. */
+/** Returns the methods of a store, so that a check can replace some of them. */
 export function bound(blobs: BlobStore): BlobStore {
   return {
     write: (key, options) => blobs.write(key, options),
@@ -111,7 +111,7 @@ export function bound(blobs: BlobStore): BlobStore {
   }
 }
 
-/** A store whose writers of keys with this extension fail at the commit. */
+/** Returns a store whose writers fail at the commit for keys with this extension. */
 export function failingWrites(blobs: BlobStore, extension: string): BlobStore {
   return {
     ...bound(blobs),

@@ -203,7 +203,7 @@ export const saved: readonly MailCheck[] = [
         if (change === 'one bit') await put(blobs, key, bytes.with(20_000, (bytes[20_000] as number) ^ 1))
         await expectCode('corrupt', () => stored.verify(), `verify, ${change}`)
         await expectCode('corrupt', () => stored.bytes(), `bytes, ${change}`)
-        // Its record is good all the same, and it can be removed.
+        // Its record is still valid, and the message can be removed.
         equal(idsOf(await mail.list()), [id], `messages, ${change}`)
         await mail.delete(id)
       }

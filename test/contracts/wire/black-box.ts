@@ -1,7 +1,7 @@
 /**
- * What a client sees of Postern, whatever runtime it runs on: checks over TCP, as plain data.
+ * The behaviour of Postern that a client sees, on any runtime: checks over TCP, as plain data.
  *
- * They look at a server from outside: bytes go in by a socket, and what comes back and what is kept must be right.
+ * They test a server from outside. They send bytes through a socket, and check the replies and the kept messages.
  */
 import assert from 'node:assert/strict'
 import { createTransport } from 'nodemailer'
@@ -21,16 +21,16 @@ import type { Ability, Target } from './target.ts'
 export interface BlackBoxCheck {
   readonly name: string
   readonly needs: readonly Ability[]
-  /** Only for who lacks this. */
+  /** Runs only on targets that lack this. */
   readonly without?: Ability
-  /** What has to be on this machine to look at that target. */
+  /** The programs that this machine needs to test that target. */
   machine?(target: Target): readonly Need[]
   run(target: Target): Promise<void>
 }
 
-/** Long enough for a piece to be read by another process before the next one is sent. */
+/** Long enough for another process to read a piece before the next one is sent. */
 const CROSSING_MS = 3
-/** Connections at the same time, where a check makes many. */
+/** How many connections a check makes at the same time, if it makes many. */
 const AT_ONCE = 20
 
 const MAIL = ['MAIL FROM:<ann@sender.example>', 'RCPT TO:<bob@postern.example>'] as const
@@ -88,7 +88,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
 
   check('a client that reads no replies has to wait, nobody else does, and it misses none', async (target) => {
     using deaf = await RawClient.open(target.smtp, { isDeaf: true })
-    // Chunks may come without end: a server that kept the replies would grow, one that waits makes the client wait.
+    // Chunks may come without end. A server that kept the replies would grow. A correct server makes the client wait.
     const batch = Buffer.from('BDAT 1\r\nx'.repeat(10_000))
     await deaf.send(`EHLO deaf.example\r\n${MAIL.join('\r\n')}\r\n`)
     let batches = 0
@@ -121,7 +121,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
       const before = (await target.ids()).length
       using client = await RawClient.greeted(target.smtp)
       await client.send(`STARTTLS\r\n${MAIL.join('\r\n')}\r\nBDAT 1 LAST\r\nx`)
-      // A server may answer before it knows what is waiting; after that there is only the close.
+      // A server may answer before it sees the waiting bytes. Then it may only close.
       const heard = await client.reply().catch(() => undefined)
       assert.ok(heard === undefined || heard.code === 220, heard?.text)
       await client.closed()
@@ -188,7 +188,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
         async () => {
           const client = await RawClient.open(target.smtp)
           clients.push(client)
-          // On a slow machine the last of so many wait long.
+          // On a slow machine the last connections wait long.
           client.replyTimeoutMs = 300_000
           await client.expect(220)
           await client.say('EHLO client.example', 250)
@@ -261,7 +261,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
         message.replaceAll('\r\n', '\\n'),
       ])
       const kept = await target.kept(idIn(stdout.toString()))
-      // swaks ends what it is given with one more line end.
+      // swaks adds one more line end to its input.
       assert.equal(kept.bytes.toString().trimEnd(), message.trimEnd())
       assert.equal(protocolOf(kept), target.gaps.STARTTLS === undefined ? 'ESMTPS' : 'ESMTP')
     }),
@@ -283,7 +283,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
     assert.equal(protocolOf(kept), target.gaps.STARTTLS === undefined ? 'ESMTPS' : 'ESMTP')
   }),
 
-  // The last one: afterwards it does not run any more.
+  // This check is the last one, because the server has ended after it.
   check(
     'a graceful stop: mail in progress is finished, who is idle is told, and it ends with 0',
     async (target) => {
@@ -309,7 +309,7 @@ function check(name: string, run: (target: Target) => Promise<void>, ...needs: A
   return { name, needs, run }
 }
 
-/** One transaction in a session of its own: batches of pieces, each sent when the replies to the one before have come. */
+/** Runs one transaction in its own session. Sends each batch of pieces when the replies to the previous one have come. */
 async function transaction(
   target: Target,
   batches: readonly (readonly Buffer[])[],

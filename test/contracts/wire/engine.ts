@@ -1,4 +1,4 @@
-/** What the engine must do on every runtime: each vector of the wire, whole, byte by byte and cut at every point. */
+/** The contract of the engine on every runtime: each vector of the wire, whole, byte by byte and cut at every point. */
 import { play } from '../../conformance/vector.ts'
 import { VECTORS } from '../../conformance/vectors/index.ts'
 import { InProcess } from './in-process.ts'

@@ -1,4 +1,4 @@
-/** Vectors over pairs of Duplex in memory: the engine and its client in one place, on whatever runtime this is. */
+/** Plays vectors over pairs of Duplex in memory, with the engine and its client in one process, on any runtime. */
 import { createServer, type Duplex, type Endpoint, type Server } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { emptyRecord, type Profile, type Record, recordingServer } from '../../conformance/recorder.ts'
@@ -47,7 +47,7 @@ const decoder = new TextDecoder('latin1')
 
 /** An SMTP client that sends exactly the bytes it is given. */
 export class DuplexClient implements Seat {
-  /** What came and was not read as a reply. */
+  /** The received bytes that were not read as a reply. */
   unread = ''
   readonly #duplex: Duplex
 
@@ -61,7 +61,7 @@ export class DuplexClient implements Seat {
       try {
         await this.#duplex.write(bytes)
       } catch {
-        // A server that hangs up meanwhile: what it said last is what counts.
+        // Ignores a server that closes during the write. Its last reply counts.
         return
       }
     }
@@ -93,7 +93,7 @@ export class DuplexClient implements Seat {
     return line.slice(0, -2)
   }
 
-  /** Whether anything came, in place of the end. */
+  /** Returns whether bytes came instead of the end. */
   async #receive(): Promise<boolean> {
     const answer = this.#duplex.read()
     const bytes = answer instanceof Promise ? await within(answer, 'a read') : answer

@@ -1,25 +1,25 @@
-/** A server that runs somewhere, as the black-box checks see it: ports, and what became of the mail. */
+/** A running server for the black-box checks: its ports and its kept mail. */
 import type { Kept } from '../../peers/store.ts'
 
-/** What a check may need that not every runtime has. */
+/** Features that a check may need and that not every runtime has. */
 export type Ability = 'STARTTLS' | 'implicit TLS' | 'AUTH' | 'graceful stop'
 
-/** What a target can't do, and why. */
+/** The missing features of a target, with the reasons. */
 export type Gaps = Readonly<Partial<Record<Ability, string>>>
 
 export interface Target extends AsyncDisposable {
-  /** In clear; STARTTLS where it is able to. */
+  /** The port in clear, with STARTTLS if the target supports it. */
   readonly smtp: number
-  /** TLS from the first byte, where it is able to. */
+  /** The port of implicit TLS, if the target supports it. */
   readonly smtps: number
   /** PEM: the certificate, which signs itself. */
   readonly caFile: string
-  /** What it can't do, and why. */
+  /** The missing features, with the reasons. */
   readonly gaps: Gaps
-  /** A message that was kept. Rejects where there is none. */
+  /** Returns a kept message. Rejects if there is none. */
   kept(id: string): Promise<Kept>
-  /** Ids of all that was kept. */
+  /** Returns the ids of all kept messages. */
   ids(): Promise<readonly string[]>
-  /** Asks it to stop, gracefully. Resolves with the exit code once it has; it does not run any more then. */
+  /** Stops the server gracefully. Resolves with the exit code once the server has ended. */
   stop?(): Promise<number | string>
 }

@@ -1,3 +1,3 @@
-/** Who may send, on every target. */
+/** The user that may send on every target. */
 export const USER = 'ann@sender.example'
 export const PASSWORD = 'pa ss:w%rd'
