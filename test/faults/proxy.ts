@@ -1,8 +1,8 @@
 /**
- * A proxy between Postern and an S3 server, which does to a request what a test tells it.
+ * A proxy between Postern and an S3 server, which causes the faults that a test sets.
  *
- * By itself it changes nothing. The Host header, which the signature covers, goes through as it came: so the endpoint that
- * Postern is told is the proxy's, and the server checks what was signed. What came by, and what became of it, is noted.
+ * By default it changes nothing. It passes on the Host header, which the signature covers, so Postern uses the endpoint of the
+ * proxy, and the server can check the signature. The proxy records each request and its outcome.
  */
 import {
   createServer as createHttpServer,
@@ -14,42 +14,42 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { Exchange, type Upstream } from './exchange.ts'
 import { operationOf, type S3Operation } from './operation.ts'
 
-/** What a fault does with a request. Where it ends without an answer, the request hangs. */
+/** Handles a request with a fault. If it ends without an answer, the request hangs. */
 export type Fault = (exchange: Exchange) => void | Promise<void>
 
-/** Which requests a fault is for; all of them where nothing is said. */
+/** The requests that a fault hits. Default: all. */
 export interface Rule {
   readonly operation?: S3Operation | readonly S3Operation[]
   readonly key?: RegExp
   /** Only on a connection that had a request before. */
   readonly isReused?: boolean
-  /** So many that fit are passed first. Default 0. */
+  /** How many matching requests pass first. Default 0. */
   readonly skip?: number
-  /** So many have the fault, then all pass. Default: all. */
+  /** How many requests the fault hits before all pass. Default: all. */
   readonly times?: number
 }
 
-/** A fault that is set. */
+/** A fault that a test has set. */
 export interface Trap {
-  /** Requests that had the fault. */
+  /** The number of requests that the fault has hit. */
   readonly hits: number
-  /** From now on it is passed. */
+  /** Lifts the fault. */
   lift(): void
 }
 
-/** What is known of one request that came by. */
+/** The record of one request. */
 export interface Noted {
   readonly operation: S3Operation
   readonly key: string
   readonly method: string
   readonly url: string
-  /** As signed: for a test that looks whether it is in a log. */
+  /** The Authorization header, for a test that searches a log for it. */
   readonly authorization: string
-  /** Whether it met a fault. */
+  /** Whether a fault hit the request. */
   readonly isFaulty: boolean
   /** Set once the client has its answer, or its connection was cut. */
   isOver: boolean
-  /** What the server answered, whether or not the client heard it. */
+  /** The status of the server's answer, whether or not the client got it. */
   readonly serverStatus: number | undefined
 }
 
@@ -63,9 +63,9 @@ interface SetTrap extends Trap {
 
 export class FaultProxy {
   readonly noted: Noted[] = []
-  /** Connections that were made, and those that are open. */
+  /** The number of connections that were made. */
   connectionCount = 0
-  /** Takes connections, and not a byte from them. */
+  /** Whether it accepts connections but reads no byte from them. */
   isDeaf = false
   readonly #upstream: Upstream
   readonly #http: HttpServer
@@ -78,7 +78,7 @@ export class FaultProxy {
 
   private constructor(upstream: Upstream) {
     this.#upstream = upstream
-    // Only a test closes a connection, or loses patience.
+    // No timeouts: only a test closes a connection.
     const timeouts = { keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 }
     this.#http = createHttpServer(timeouts)
     this.#http.timeout = 0
@@ -88,7 +88,7 @@ export class FaultProxy {
     this.#http.on('clientError', (_error, socket) => socket.destroy())
   }
 
-  /** Begins to listen on a free port of loopback. */
+  /** Listens on a free port of loopback. */
   static async to(upstream: Upstream): Promise<FaultProxy> {
     const proxy = new FaultProxy(upstream)
     await proxy.listen()
@@ -103,25 +103,25 @@ export class FaultProxy {
     return this.#sockets.size
   }
 
-  /** Requests that have no answer yet. */
+  /** Returns the requests that have no answer yet. */
   get underWay(): number {
     return this.noted.filter(({ isOver }) => !isOver).length
   }
 
-  /** From now on, requests that fit have this fault. Of two that fit, the one that was set first is taken. */
+  /** Sets a fault for matching requests. If two faults match, the older one is used. */
   trap(rule: Rule, fault: Fault): Trap {
     const trap: SetTrap = { rule, fault, hits: 0, seen: 0, isLifted: false, lift: () => void (trap.isLifted = true) }
     this.#traps.push(trap)
     return trap
   }
 
-  /** All passes again. What hangs goes on hanging, unless it is cut. */
+  /** Lifts all faults. A hanging request still hangs, unless its connection is cut. */
   liftAll({ cutsWhatHangs = false }: { readonly cutsWhatHangs?: boolean } = {}): void {
     for (const trap of this.#traps) trap.lift()
     this.#traps = []
     this.#lifting.abort()
     this.#lifting = new AbortController()
-    // What was not heard can't be heard any more.
+    // Connections that were not read cannot be read any more.
     if (cutsWhatHangs || this.isDeaf) this.cutConnections()
     this.isDeaf = false
   }
@@ -129,11 +129,11 @@ export class FaultProxy {
   /** Resets every connection. */
   cutConnections(): void {
     for (const socket of this.#sockets) socket.resetAndDestroy()
-    // Nobody waits for any of them now.
+    // No client waits for these requests now.
     for (const noted of this.noted) noted.isOver = true
   }
 
-  /** From now on connections are refused, and those that are open are reset. */
+  /** Refuses new connections, and resets the open ones. */
   async refuse(): Promise<void> {
     const server = this.#server
     this.#server = undefined
@@ -143,7 +143,7 @@ export class FaultProxy {
     await closed
   }
 
-  /** Takes connections again, on the same port, where they were refused. */
+  /** Accepts connections again on the same port, after refuse(). */
   async listen(): Promise<void> {
     if (this.#server !== undefined) return
     const server = createServer((socket) => this.#connected(socket))
@@ -165,7 +165,7 @@ export class FaultProxy {
     this.#sockets.add(socket)
     socket.setNoDelay(true)
     socket.on('close', () => this.#sockets.delete(socket))
-    // A peer that resets is part of the game.
+    // A reset of a peer is expected here.
     socket.on('error', () => {})
     if (this.isDeaf) socket.pause()
     else this.#http.emit('connection', socket)
@@ -194,7 +194,7 @@ export class FaultProxy {
     }
     response.once('close', over)
     socket.once('close', over)
-    // Closed already: a client that was quick to leave, and is not told of twice.
+    // The client has closed already, and the close event comes only once.
     if (socket.destroyed) over()
     const exchange = new Exchange(request, response, {
       upstream: this.#upstream,
@@ -203,7 +203,7 @@ export class FaultProxy {
     })
     if (trap !== undefined) trap.hits++
     const work = trap === undefined ? exchange.pass() : trap.fault(exchange)
-    // A broken connection, on either side, is the other side's broken connection.
+    // If the connection on one side breaks, the one on the other side breaks too.
     Promise.resolve(work).catch(() => exchange.cut())
   }
 }

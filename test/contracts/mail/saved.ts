@@ -36,7 +36,7 @@ const HOSTILE_IDS: readonly string[] = [
   '０1KASJ3V5QCYF6Y3W9T2Z8N4RB',
 ]
 
-/** What is said of every message of `messageOf`. */
+/** The facts about every message of `messageOf`. */
 const RECORD = {
   schemaVersion: 1,
   receivedAt: MINUTE,

@@ -14,7 +14,7 @@ import { inProcessKinds } from '../in-process.ts'
 import { attempt, contractOutcomes, type Outcome } from '../../../../test/contracts/outcome.ts'
 import { type Order, ORDER_BYTES, type TcpMode } from './order.ts'
 
-/** Of all connections, as a check is known only when they are open. Some checks wait for so long, others must be over before. */
+/** All connections have this time, because the check is known only when they are open. Some checks wait for it, others end before. */
 const lingerMs = 5_000
 
 /** By the order's id. Plain data belongs to no request. */
