@@ -27,7 +27,7 @@ const FLOODS: readonly (readonly [name: string, before: string, one: string, hoo
   ['NOOP within a message', `${OPEN}BDAT 1\r\nx`, 'NOOP\r\n', {}],
 ]
 
-test.each(FLOODS)('%s', async (_, before, one, hooks) => {
+test.each(FLOODS)('another session is served during a flood of %s', async (_, before, one, hooks) => {
   let greedyLines = 0
   let servedAfter: number | undefined
   const sessions: string[] = []
