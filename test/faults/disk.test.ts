@@ -131,7 +131,9 @@ testWith([TMPFS], 'a read-only disk makes the server answer 451 4.3.0, and 250 o
   // Listing works without permission to write, deleting does not.
   await expectOnly(store, ids)
   const refused = await postern(store, ['delete', ids[0] as string])
-  expect(refused.stderr.toString()).toMatch(/^postern: --store fs:.*: its file system is read-only; give a writable directory/)
+  expect(refused.stderr.toString()).toMatch(
+    /^postern: --store fs:.*: its file system is read-only; give a writable directory/,
+  )
   expect(refused.code).toBe(2)
   await disk.remount('rw')
   ids.push(...(await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)))

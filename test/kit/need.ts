@@ -10,7 +10,7 @@ declare module 'vitest' {
 }
 
 export interface NeedyOptions {
-  /** Default: a minute. */
+  /** Default: two minutes. */
   readonly timeout?: number
   readonly concurrent?: boolean
 }
@@ -23,7 +23,7 @@ export function testWith(
   options: number | NeedyOptions = {},
 ): void {
   const missing = missingOf(needs)
-  const { timeout = 60_000, ...rest } = typeof options === 'number' ? { timeout: options } : options
+  const { timeout = 120_000, ...rest } = typeof options === 'number' ? { timeout: options } : options
   if (missing === '') test(name, { timeout, ...rest }, body)
   else if (process.env['REQUIRE_PEERS'] === '1') {
     test(name, () => {

@@ -2,6 +2,8 @@
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { CURL } from '../../../test/kit/abilities.ts'
+import { testWith } from '../../../test/kit/need.ts'
 import { Client } from './client.ts'
 import { postern, run, type Running, type RunOptions, scratch, serve } from './program.ts'
 
@@ -51,7 +53,7 @@ describe.concurrent('--domains', () => {
     expect(domainsRow(await serve(args, options))).toBe(expected)
   })
 
-  test('the printed command has a recipient in one of the domains', async () => {
+  testWith([CURL], 'the printed command has a recipient in one of the domains', async () => {
     const running = await serve(['--domains', '*.example.org'])
     const [, curl = ''] = /^ {2}(printf .*curl .*)$/m.exec(running.stdout()) ?? []
     expect(curl).toContain('you@mail.example.org')

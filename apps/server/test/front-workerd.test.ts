@@ -5,6 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { messageOf, MiB } from '../../../test/corpus/messages.ts'
 import { RawClient } from '../../../test/corpus/raw-client.ts'
 import { sendByData, textOf } from '../../../test/corpus/send.ts'
+import { OPENSSL } from '../../../test/kit/abilities.ts'
+import { testWith } from '../../../test/kit/need.ts'
 import { throughTls } from '../../../test/peers/openssl.ts'
 import { contractRows, type Outcome } from '../../../test/contracts/outcome.ts'
 import { testSuite } from '../../../packages/runtime/test/program.ts'
@@ -52,47 +54,50 @@ testSuite({
   run: async () => (await (await fetch(`http://${host}/`)).json()) as Outcome[],
 })
 
-test.each(RUNTIMES)(
-  "mail through a front on %s to a Worker keeps its bytes, the client's address and its TLS",
-  async (runtime) => {
-    const before = (await kept()).length
-    const listens = ['--listen', 'smtp://127.0.0.1:0', '--listen', 'smtps://127.0.0.1:0']
-    const front = await startFront(runtime, `ws://${host}/pipe`, listens)
-    const [smtp = 0, smtps = 0] = front.ports
-    const { cert } = certificateFiles()
-    const small = messageOf(200_000).bytes
-    const large = messageOf(25 * MiB).bytes
-    const expected = []
-    for (const bytes of [small, large]) {
-      using client = await RawClient.greeted(smtp)
-      expect(await sendByData(client, { bytes })).toMatchObject({ code: 250 })
-      await client.quit()
-      expected.push(['ESMTP', undefined, '127.0.0.1', bytes] as const)
-    }
-    for (const version of ['1.2', '1.3']) {
-      for (const port of [smtp, smtps]) {
-        const how = port === smtp ? ['-starttls', 'smtp'] : []
-        const at = ['-connect', `127.0.0.1:${port}`, '-bind', '127.0.0.2', `-tls${version.replace('.', '_')}`]
-        const said = ['EHLO a\r\n', 'MAIL FROM:<a@a.example>\r\n', 'RCPT TO:<b@b.example>\r\n', 'DATA\r\n']
-        const heard = await throughTls(cert, [...how, ...at], [...said, textOf(small), 'QUIT\r\n'])
-        expect(heard).toMatch(/^250 2\.0\.0 OK/m)
-        expected.push(['ESMTPS', `TLSv${version}`, '127.0.0.2', small] as const)
+for (const runtime of RUNTIMES) {
+  testWith(
+    [OPENSSL],
+    `mail through a front on ${runtime} to a Worker keeps its bytes, the client's address and its TLS`,
+    async () => {
+      const before = (await kept()).length
+      const listens = ['--listen', 'smtp://127.0.0.1:0', '--listen', 'smtps://127.0.0.1:0']
+      const front = await startFront(runtime, `ws://${host}/pipe`, listens)
+      const [smtp = 0, smtps = 0] = front.ports
+      const { cert } = certificateFiles()
+      const small = messageOf(200_000).bytes
+      const large = messageOf(25 * MiB).bytes
+      const expected = []
+      for (const bytes of [small, large]) {
+        using client = await RawClient.greeted(smtp)
+        expect(await sendByData(client, { bytes })).toMatchObject({ code: 250 })
+        await client.quit()
+        expected.push(['ESMTP', undefined, '127.0.0.1', bytes] as const)
       }
-    }
-    const found = (await kept()).slice(before)
-    expect(
-      found.map(({ transmissionType, tls, remote, sha256 }) => [
-        transmissionType,
-        tls?.protocol,
-        remote.address,
-        sha256,
-      ]),
-    ).toEqual(
-      expected.map(([by, tls, from, bytes]) => [by, tls, from, createHash('sha256').update(bytes).digest('hex')]),
-    )
-    expect(await front.end('SIGTERM')).toBe(0)
-  },
-)
+      for (const version of ['1.2', '1.3']) {
+        for (const port of [smtp, smtps]) {
+          const how = port === smtp ? ['-starttls', 'smtp'] : []
+          const at = ['-connect', `127.0.0.1:${port}`, '-bind', '127.0.0.2', `-tls${version.replace('.', '_')}`]
+          const said = ['EHLO a\r\n', 'MAIL FROM:<a@a.example>\r\n', 'RCPT TO:<b@b.example>\r\n', 'DATA\r\n']
+          const heard = await throughTls(cert, [...how, ...at], [...said, textOf(small), 'QUIT\r\n'])
+          expect(heard).toMatch(/^250 2\.0\.0 OK/m)
+          expected.push(['ESMTPS', `TLSv${version}`, '127.0.0.2', small] as const)
+        }
+      }
+      const found = (await kept()).slice(before)
+      expect(
+        found.map(({ transmissionType, tls, remote, sha256 }) => [
+          transmissionType,
+          tls?.protocol,
+          remote.address,
+          sha256,
+        ]),
+      ).toEqual(
+        expected.map(([by, tls, from, bytes]) => [by, tls, from, createHash('sha256').update(bytes).digest('hex')]),
+      )
+      expect(await front.end('SIGTERM')).toBe(0)
+    },
+  )
+}
 
 test('a front with an unknown secret is rejected by the Worker', async () => {
   const front = await startFront('node', `ws://${host}/pipe`, undefined, 'a-secret-that-the-worker-has-never-heard-of')

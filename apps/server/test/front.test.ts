@@ -8,6 +8,8 @@ import { pipeHeaders, type PipeFacts } from '@postern/runtime/websocket'
 import { messageOf, MiB } from '../../../test/corpus/messages.ts'
 import { RawClient } from '../../../test/corpus/raw-client.ts'
 import { sendByData, textOf } from '../../../test/corpus/send.ts'
+import { OPENSSL, SWAKS_TLS } from '../../../test/kit/abilities.ts'
+import { testWith } from '../../../test/kit/need.ts'
 import { throughTls } from '../../../test/peers/openssl.ts'
 import { hashPassword } from '@postern/intake/accounts'
 import { certificateFiles, fileOf, kept, residentBytes, RUNTIMES, SECRET, serve, startFront } from './front-harness.ts'
@@ -19,7 +21,8 @@ const CLIENT = '127.0.0.2'
 const OTHER_SECRET = 'a-secret-that-the-server-has-never-heard-of'
 
 describe.each(RUNTIMES)('a front on %s', (runtime) => {
-  test('the server stores the same bytes, client address and TLS for each kind of listener', async () => {
+  const needs = [OPENSSL, SWAKS_TLS]
+  testWith(needs, 'the server stores the same bytes, client address and TLS for each kind of listener', async () => {
     const server = await serve(['--max-connections', '50'])
     const listens = ['--listen', 'smtp://127.0.0.1:0', '--listen', 'smtps://127.0.0.1:0']
     const front = await startFront(runtime, server.pipe, listens)
