@@ -10,12 +10,12 @@ export const isThorough: boolean = process.env['THOROUGH'] === '1'
 /** `test/vitest.config.ts` sets it once for all processes of a run. */
 const seed = Number(process.env['SEED'] ?? 1)
 
-/** Returns the random numbers of this run, which SEED repeats. @param salt A different text for each use. */
+/** Returns the random numbers of this run, which SEED repeats. @param salt A different number for each use */
 export function chance(salt: number): Random {
   return new Random(Math.imul(seed, 0x9e3779b1) + salt)
 }
 
-/** Returns so many of the cases, in their order, or all of them with THOROUGH=1. @param salt A different text for each choice */
+/** Returns so many of the cases, in their order, or all of them with THOROUGH=1. @param salt A different number for each choice */
 export function sample<T>(cases: readonly T[], count: number, salt: number = 0): readonly T[] {
   if (isThorough || count >= cases.length) return cases
   const random = chance(cases.length + salt)

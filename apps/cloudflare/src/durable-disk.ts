@@ -18,7 +18,7 @@ import { disk } from './disk/store.ts'
 
 const HOUR_MS = 60 * 60 * 1000
 
-/** Whether this is the first Disk since workerd was started. */
+/** True for the first Disk since workerd was started. */
 let isFirst = true
 
 const TABLES = `

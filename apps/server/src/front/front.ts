@@ -23,7 +23,7 @@ export interface FrontOptions {
   readonly sessionTimeoutMs: number
   readonly maxConnections: number
   readonly maxConnectionsPerAddress: number
-  /** Whether some of its ports are for submission. Then a tenth of the places is reserved for them. */
+  /** Set if some of its ports are for submission. Then a tenth of the places is reserved for them. */
   readonly keepsForSubmission: boolean
   readonly log: Logger
   /** After `end`, the connection closes if no data moves for so long. Default 5,000. */
@@ -45,7 +45,7 @@ export class Front {
   readonly #maxTurnedAway: number
   #turnedAway = 0
   #isClosing = false
-  /** Whether the grace time is over. */
+  /** True when the grace time is over. */
   #isOver = false
   #allGone: (() => void) | undefined
 

@@ -7,7 +7,7 @@
  */
 import process from 'node:process'
 
-/** What to do on each signal. */
+/** The handlers of each signal. */
 export interface SignalActions {
   /** The first SIGINT or SIGTERM. */
   stop(signal: string): void

@@ -20,7 +20,7 @@ const TURNED_AWAY = 0.25
 /** Files that an `fs:` or `maildir:` store has open at one time: messages over 64 KiB, and files of short operations. */
 const STORE_FILES = 1024 + 64
 
-/** What needs descriptors. */
+/** The parts of a server that need descriptors. */
 export interface DescriptorUse {
   /** The connections that the settings allow. */
   readonly maxConnections: number

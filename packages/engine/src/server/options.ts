@@ -24,7 +24,7 @@ export interface ServerOptions extends Handlers {
   readonly limits?: Partial<Limits>
   readonly auth?: AuthOptions
   readonly tls?: TlsPolicy
-  /** What to do with a bare CR or LF inside DATA. Default 'reject'. */
+  /** Rejects, normalises or preserves a bare CR or LF inside DATA. Default 'reject'. */
   readonly bareLineEndings?: BareLineEndings
   /**
    * 'lenient' takes what is only untidy and hides nothing: paths without angle brackets or with blanks in them, dots at an end of the

@@ -15,7 +15,7 @@ export interface PolicyRows {
   readonly banner: Option<string, string>
   /** Wait this long before the greeting, and refuse clients that send before it. Default 0: do neither. */
   readonly greetingDelayMs: Option<TimeQuantity, number>
-  /** What to do with a bare CR or LF inside DATA. Default `reject`. */
+  /** Rejects, normalises or preserves a bare CR or LF inside DATA. Default `reject`. */
   readonly bareLineEndings: Option<BareLineEndings, BareLineEndings>
   /** `lenient` accepts common syntax errors: paths without angle brackets, `a..b@example.org`, any HELO name. Default `strict`. */
   readonly addresses: Option<Addresses, Addresses>

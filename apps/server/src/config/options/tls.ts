@@ -26,7 +26,7 @@ export interface TlsRows {
   readonly tlsRequired: Option<boolean, boolean>
   /** A PEM file with the CA certificates that verify client certificates. Default: those of the runtime. */
   readonly tlsCa: Option<string, string | undefined>
-  /** Whether to ask clients for a certificate. With `require`, a client without a valid one can't connect. Default `none`. */
+  /** Asks clients for a certificate. With `require`, a client without a valid one can't connect. Default `none`. */
   readonly clientCertificates: Option<ClientCertificates, ClientCertificates>
   /** Other certificates by the host name that the client asks for. The `*` of `*.example.com` matches one label. */
   readonly sni: Option<Hosts, Hosts>

@@ -1,4 +1,4 @@
-/** Where the server listens, and where it stores mail. */
+/** The options that say where the server listens and where it stores mail. */
 import type { BlobStore, MailStore } from '@postern/storage'
 import type { S3CredentialsSource } from '@postern/storage/s3'
 import { Failure } from '../../host/failure.ts'
@@ -10,13 +10,13 @@ import { type Choice, needs, type Option } from './row.ts'
 
 export interface WhereRows {
   /**
-   * Where to listen: `smtp://host:port` (default port 25), `smtps://` (TLS from the first byte, 465), `submission://` (STARTTLS and
+   * Listens at these URLs: `smtp://host:port` (default port 25), `smtps://` (TLS from the first byte, 465), `submission://` (STARTTLS and
    * AUTH required, 587), `submissions://` (TLS from the first byte, AUTH required, 465), `smtp+unix:/path`. The host `*` means every
    * address, the port 0 any free port. On `ws://host:port/path` and `wss://` the server accepts connections from fronts. Default
    * `smtp://127.0.0.1:2525`.
    */
   readonly listen: Option<string | readonly string[], readonly ListenAddress[]>
-  /** Where to store mail: `fs:DIRECTORY`, `maildir:DIRECTORY`, `s3://BUCKET/PREFIX`, `memory:`, or your own store. Default `fs:./mail`. */
+  /** Stores mail here: `fs:DIRECTORY`, `maildir:DIRECTORY`, `s3://BUCKET/PREFIX`, `memory:`, or your own store. Default `fs:./mail`. */
   readonly store: Option<string | BlobStore | MailStore, StoreChoice>
   /** Credentials of an `s3:` store, or a function that returns them before each request. Default: the AWS_… environment variables. */
   readonly s3Credentials: Option<S3CredentialsSource, S3CredentialsSource | undefined>

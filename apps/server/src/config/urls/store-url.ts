@@ -13,7 +13,7 @@ export interface StoreUrl {
   readonly query?: string
 }
 
-/** What the `store` option may hold. */
+/** The values that the `store` option may have. */
 export type StoreChoice = StoreUrl | BlobStore | MailStore
 
 export const STORE_ALLOWED: string = 'a store URL such as fs:./mail, maildir:./mail, s3://bucket/prefix or memory:'
