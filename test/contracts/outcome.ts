@@ -1,6 +1,6 @@
 /** Checks inside a runtime report each outcome as a line of JSON. This needs no test runner and no certain runtime. */
 import { within } from '../kit/waiting.ts'
-import { type Check, contract, LONG_LINGER_MS, type MakePair } from './duplex/duplex.ts'
+import { type Check, contract, type MakePair } from './duplex/duplex.ts'
 
 /** One check of a suite. */
 export interface Row {
@@ -47,15 +47,14 @@ export async function* contractOutcomes(kinds: readonly PairKind[]): AsyncGenera
     const unknown = Object.keys(gaps).find((name) => !contract.some((check) => check.name === name))
     if (unknown !== undefined) throw new Error(`${subject}: there is no check '${unknown}' to leave out`)
   }
-  const isLong = ({ lingerMs }: Check): boolean => lingerMs === LONG_LINGER_MS
   for (const kind of kinds) {
-    const checks = checksOf(kind).filter((check) => !isLong(check))
+    const checks = checksOf(kind).filter(({ isSlow }) => !isSlow)
     yield* await Promise.all(checks.map((check) => outcomeOf(kind, check)))
   }
   yield* await Promise.all(
     kinds.flatMap((kind) =>
       checksOf(kind)
-        .filter(isLong)
+        .filter(({ isSlow }) => isSlow)
         .map((check) => outcomeOf(kind, check)),
     ),
   )

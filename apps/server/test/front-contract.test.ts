@@ -1,13 +1,10 @@
 /** The contract of Duplex over WebSockets and through a front, run inside each server runtime. */
 import { resolve } from 'node:path'
 import { contractRows } from '../../../test/contracts/outcome.ts'
-import { outcomesOf, testSuite } from '../../../packages/runtime/test/program.ts'
-import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
+import { testProgram } from '../../../packages/runtime/test/program.ts'
 import { BARE, CLEAR, IMPLICIT, OWN, UPGRADED } from './front-kinds.ts'
 
 const program = resolve(import.meta.dirname, 'front-contract-program.ts')
 const rows = contractRows([BARE, CLEAR, UPGRADED, IMPLICIT, OWN])
 
-for (const [runtime, command] of Object.entries(COMMANDS)) {
-  testSuite({ suite: 'websocket', runtime, rows, run: () => outcomesOf([...command, program], 300_000) })
-}
+testProgram('websocket', rows, program)

@@ -4,12 +4,14 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { beforeAll, describe, expect, test, type TestContext } from 'vitest'
 import { skipFor } from '../../../test/kit/need.ts'
+import { COMMANDS } from './commands.ts'
 import type { Outcome, Row } from '../../../test/contracts/outcome.ts'
 
 /** The directory in which `pnpm test` finds the columns of its matrix. */
 const MATRIX = resolve(import.meta.dirname, '../../../test/.cache/matrix')
 
 /** Longer than a program takes on a busy machine. */
+const PROGRAM_TIMEOUT_MS = 300_000
 const SUITE_TIMEOUT_MS = 600_000
 
 /** Runs the command to its end. Rejects if it reports nothing, fails, or takes longer than `timeoutMs`. */
@@ -60,6 +62,31 @@ export function testSuite({ suite, runtime, rows, run }: Suite): void {
     }
     test('it reports nothing else', () => expect(outcomes).toHaveLength(rows.length))
   })
+}
+
+/** Runs suites side by side, because each mostly waits. Their tests follow one after another. */
+export function testSuites(suites: readonly Suite[]): void {
+  const running = new Map<Suite, Promise<readonly Outcome[]>>()
+  beforeAll(() => {
+    for (const suite of suites) {
+      const outcomes = suite.run()
+      // A failure belongs to the suite that awaits it.
+      outcomes.catch(() => {})
+      running.set(suite, outcomes)
+    }
+  })
+  for (const suite of suites) testSuite({ ...suite, run: async () => (await running.get(suite)) ?? [] })
+}
+
+/** Runs a program that reports outcomes on each runtime of {@link COMMANDS}. */
+export function testProgram(suite: string, rows: readonly Row[], program: string): void {
+  const suites = Object.entries(COMMANDS).map(([runtime, command]) => ({
+    suite,
+    runtime,
+    rows,
+    run: () => outcomesOf([...command, program], PROGRAM_TIMEOUT_MS),
+  }))
+  testSuites(suites)
 }
 
 /** Ends a test as its outcome says. */

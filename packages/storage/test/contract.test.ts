@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe } from 'vitest'
 import { COMMANDS } from '../../runtime/test/commands.ts'
 import type { Outcome } from '../../../test/contracts/outcome.ts'
-import { outcomesOf, testSuite } from '../../runtime/test/program.ts'
+import { outcomesOf, testSuites } from '../../runtime/test/program.ts'
 import { bundle } from '../../runtime/test/workerd/serving.ts'
 import { BACKENDS, PARTS, type Runtime } from './contract/backends.ts'
 import { withBuckets } from './contract/buckets.ts'
@@ -44,20 +44,12 @@ afterAll(() => Promise.all([...servers.values()].map((server) => server[Symbol.a
 
 for (const part of PARTS) {
   describe(part, () => {
-    const runtimes = ['deno', 'bun', 'workerd'] as const
-    const running = new Map<Runtime, Promise<readonly Outcome[]>>()
-    // The runtimes wait for their disks and for the server of S3, so they run side by side.
-    beforeAll(() => {
-      for (const runtime of runtimes) {
-        const outcomes = outcomesIn(runtime, part)
-        outcomes.catch(() => {})
-        running.set(runtime, outcomes)
-      }
-    })
-    for (const runtime of runtimes) {
-      const backends = Object.keys(BACKENDS).filter((backend) => BACKENDS[backend]?.[part].includes(runtime))
-      const rows = backends.flatMap((subject) => CHECKS[part].map(({ name: check }) => ({ subject, check })))
-      testSuite({ suite: part, runtime, rows, run: async () => (await running.get(runtime)) ?? [] })
-    }
+    testSuites(
+      (['deno', 'bun', 'workerd'] as const).map((runtime) => {
+        const backends = Object.keys(BACKENDS).filter((backend) => BACKENDS[backend]?.[part].includes(runtime))
+        const rows = backends.flatMap((subject) => CHECKS[part].map(({ name: check }) => ({ subject, check })))
+        return { suite: part, runtime, rows, run: () => outcomesIn(runtime, part) }
+      }),
+    )
   })
 }

@@ -25,23 +25,29 @@ import { sleep, within } from '../../kit/waiting.ts'
 /** Makes connected ends that both have this `lingerMs`. */
 export type MakePair = (lingerMs: number) => Promise<readonly [Duplex, Duplex]>
 
-/** For checks that wait until an end has lingered for as long as it may. */
+/** For checks that end before an end has lingered, also on a busy machine. */
+const LONG_LINGER_MS = 10_000
+/** For checks that wait until an end has lingered. */
 const SHORT_LINGER_MS = 1_000
-/** For checks that must end before an end has lingered, also on a busy machine. */
-export const LONG_LINGER_MS = 10_000
 
 export interface Check {
   readonly name: string
   /** Only for pairs in clear whose ends can both become TLS. */
   readonly needsStartTls: boolean
   readonly lingerMs: number
+  /** The check waits for most of `lingerMs`. */
+  readonly isSlow: boolean
   run(makePair: MakePair): Promise<void>
 }
 
 type Look = (near: Duplex, far: Duplex) => Promise<void>
 
-function check(name: string, look: Look, traits: Partial<Pick<Check, 'needsStartTls' | 'lingerMs'>> = {}): Check {
-  const { needsStartTls = false, lingerMs = SHORT_LINGER_MS } = traits
+function check(
+  name: string,
+  look: Look,
+  traits: Partial<Pick<Check, 'needsStartTls' | 'lingerMs' | 'isSlow'>> = {},
+): Check {
+  const { needsStartTls = false, lingerMs = LONG_LINGER_MS, isSlow = false } = traits
   async function run(makePair: MakePair): Promise<void> {
     for (const isSwapped of [false, true]) {
       const [one, other] = await makePair(lingerMs)
@@ -53,7 +59,7 @@ function check(name: string, look: Look, traits: Partial<Pick<Check, 'needsStart
       }
     }
   }
-  return { name, needsStartTls, lingerMs, run }
+  return { name, needsStartTls, lingerMs, isSlow, run }
 }
 
 export const contract: readonly Check[] = [
@@ -135,20 +141,16 @@ export const contract: readonly Check[] = [
     ensure((await read(near)) === null, 'read after the close')
   }),
 
-  check(
-    'each direction ends by itself',
-    async (near, far) => {
-      const closed = near.end()
-      ensure((await read(far)) === null, 'the end did not arrive')
-      const late = pattern(10_000)
-      await writeAll(far, late)
-      same(await readBytes(near, late.byteLength), late)
-      await within(far.end(), 'the end of the far end')
-      ensure((await read(near)) === null, 'the end did not come back')
-      await within(closed, 'the end of the near end')
-    },
-    { lingerMs: LONG_LINGER_MS },
-  ),
+  check('each direction ends by itself', async (near, far) => {
+    const closed = near.end()
+    ensure((await read(far)) === null, 'the end did not arrive')
+    const late = pattern(10_000)
+    await writeAll(far, late)
+    same(await readBytes(near, late.byteLength), late)
+    await within(far.end(), 'the end of the far end')
+    ensure((await read(near)) === null, 'the end did not come back')
+    await within(closed, 'the end of the near end')
+  }),
 
   check('end while a read is pending', async (near, far) => {
     const reading = read(near)
@@ -170,31 +172,31 @@ export const contract: readonly Check[] = [
       await within(closed, 'the end of the near end')
       await rejects(readAll(near), 'a read over the gap')
     },
-    { lingerMs: LONG_LINGER_MS },
+    { isSlow: true },
   ),
+
+  check('after end, a slow reader still gets everything', async (near, far) => {
+    const closed = near.end()
+    const sent = pattern(MiB / 2)
+    const writing = writeAll(far, sent).then(() => far.end())
+    let at = 0
+    for (let chunk = await read(near); chunk !== null; chunk = await read(near)) {
+      same(chunk, sent.subarray(at, (at += chunk.byteLength)))
+      if (chunk.byteLength > 1_000) await sleep(10)
+    }
+    ensure(at === sent.byteLength, `the end after ${at} bytes`)
+    await within(Promise.all([writing, closed]), 'end')
+  }),
 
   check(
-    'after end, a slow reader still gets everything',
+    'after end, a peer that never ends is left in the end',
     async (near, far) => {
-      const closed = near.end()
-      const sent = pattern(MiB / 2)
-      const writing = writeAll(far, sent).then(() => far.end())
-      let at = 0
-      for (let chunk = await read(near); chunk !== null; chunk = await read(near)) {
-        same(chunk, sent.subarray(at, (at += chunk.byteLength)))
-        if (chunk.byteLength > 1_000) await sleep(10)
-      }
-      ensure(at === sent.byteLength, `the end after ${at} bytes`)
-      await within(Promise.all([writing, closed]), 'end')
+      await within(near.end(), 'end')
+      ensure((await read(far)) === null, 'the end did not arrive')
+      ensure((await read(near)) === null, 'read after the close')
     },
-    { lingerMs: LONG_LINGER_MS },
+    { lingerMs: SHORT_LINGER_MS },
   ),
-
-  check('after end, a peer that never ends is left in the end', async (near, far) => {
-    await within(near.end(), 'end')
-    ensure((await read(far)) === null, 'the end did not arrive')
-    ensure((await read(near)) === null, 'read after the close')
-  }),
 
   check('ends at the same time, and more than once', async (near, far) => {
     await within(Promise.all([near.end(), far.end(), near.end(), far.end()]), 'end')
