@@ -14,6 +14,7 @@ import { Scratch } from '../kit/scratch.ts'
 import { TMPFS } from '../kit/abilities.ts'
 import { testWith } from '../kit/need.ts'
 import { mustRun } from '../kit/tool.ts'
+import { sample } from '../kit/sample.ts'
 
 const SMALL = messageOf(2_000)
 const LARGE = messageOf(MiB)
@@ -100,7 +101,7 @@ async function expectPutOff(runtime: keyof typeof COMMANDS, store: string, chang
   await expect.poll(refusals).toBe(12)
 }
 
-test.each([...ROWS, { runtime: 'node', store: 'fs?layout=packed', workers: 2 } as const])(
+test.each([...sample(ROWS, 4), { runtime: 'node', store: 'fs?layout=packed', workers: 2 } as const])(
   '$store on $runtime, workers: $workers: the server answers 451 if its directory is renamed and replaced, and 250 once it is back',
   async ({ runtime, store, workers }) => {
     await using scratch = await Scratch.make()

@@ -14,13 +14,14 @@ import { throughTls } from '../../../test/peers/openssl.ts'
 import { hashPassword } from '@postern/intake/accounts'
 import { certificateFiles, fileOf, kept, residentBytes, RUNTIMES, SECRET, serve, startFront } from './front-harness.ts'
 import { run } from './program.ts'
+import { sample } from '../../../test/kit/sample.ts'
 
 const message = messageOf(200_000).bytes
 /** Not the address that fronts dial from. */
 const CLIENT = '127.0.0.2'
 const OTHER_SECRET = 'a-secret-that-the-server-has-never-heard-of'
 
-describe.each(RUNTIMES)('a front on %s', (runtime) => {
+describe.each(sample(RUNTIMES, 2, 3))('a front on %s', (runtime) => {
   const needs = [OPENSSL, SWAKS_TLS]
   testWith(needs, 'the server stores the same bytes, client address and TLS for each kind of listener', async () => {
     const server = await serve(['--max-connections', '50'])
@@ -338,7 +339,7 @@ describe.concurrent('at the pipe', () => {
   })
 })
 
-describe.each(RUNTIMES)('a slow server behind a front on %s', (runtime) => {
+describe.each(sample(RUNTIMES, 1, 4))('a slow server behind a front on %s', (runtime) => {
   const SESSIONS = 4
 
   test('slows down the client, and neither front nor server buffers the data', async () => {

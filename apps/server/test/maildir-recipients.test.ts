@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { Client } from './client.ts'
 import { postern, type RunOptions, type Running, scratch, serve } from './program.ts'
+import { sample } from '../../../test/kit/sample.ts'
 
 const { resolve: find } = createRequire(import.meta.url)
 const RUNTIMES: Readonly<Record<string, readonly [string, ...string[]]>> = {
@@ -43,7 +44,9 @@ async function stop(running: Running): Promise<void> {
   expect(await running.ended).toBe(0)
 }
 
-test.each(Object.keys(RUNTIMES).flatMap((name) => [1, 2].map((workers) => ({ name, workers }))))(
+const ROWS = Object.keys(RUNTIMES).flatMap((name) => [1, 2].map((workers) => ({ name, workers })))
+
+test.each(sample(ROWS, 3))(
   'on $name with $workers workers, recipients without a Maildir are refused, and a thousand of them create nothing',
   { timeout: TIMEOUT_MS },
   async ({ name, workers }) => {

@@ -9,6 +9,7 @@ import { expect, test } from 'vitest'
 import { selfSigned } from '@postern/runtime/tls'
 import { Client } from './client.ts'
 import { postern, type Running, scratch, serve } from './program.ts'
+import { sample } from '../../../test/kit/sample.ts'
 
 const { resolve: find } = createRequire(import.meta.url)
 const DENO = [resolve(find('deno/package.json'), '../deno'), 'run', '--no-prompt', '--allow-all'] as const
@@ -198,7 +199,7 @@ const FLAGS = [
   ['--idle-timeout-ms', '1h'],
 ].flat()
 
-test.concurrent.each(Object.entries(RUNTIMES))(
+test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 6))(
   'on %s places are counted over all workers, a worker that dies is replaced, and all stop gracefully',
   { timeout: TIMEOUT_MS },
   async (name, command) => {
@@ -273,7 +274,7 @@ test.concurrent.each(Object.entries(RUNTIMES))(
   },
 )
 
-test.concurrent.each(Object.entries(RUNTIMES))(
+test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 7))(
   'on %s an idle session loses its place to a newcomer in the same worker',
   { timeout: TIMEOUT_MS },
   async (_, command) => {
@@ -299,7 +300,7 @@ test.concurrent.each(Object.entries(RUNTIMES))(
   },
 )
 
-test.concurrent.each(Object.entries(RUNTIMES))(
+test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 8))(
   'on %s workers refuse an address that is in use, and a second signal stops all of them at once',
   { timeout: TIMEOUT_MS },
   async (_, command) => {

@@ -11,6 +11,7 @@ import { CHECKS, type Part } from './contract/outcomes.ts'
 import { type Place, placeIn } from './contract/s3.ts'
 import { startR2 } from './servers/r2-s3.ts'
 import type { S3Server } from './servers/server.ts'
+import { isThorough } from '../../../test/kit/sample.ts'
 
 const PATIENCE_MS = 300_000
 
@@ -19,7 +20,7 @@ const program = resolve(import.meta.dirname, 'contract/program.ts')
 async function outcomesInWorkerd(part: Part, places: readonly Place[]): Promise<Outcome[]> {
   const miniflare = await withBuckets(await bundle(resolve(import.meta.dirname, 'contract/worker.ts')))
   try {
-    const body = JSON.stringify({ part, places })
+    const body = JSON.stringify({ part, places, isThorough })
     const answer = await miniflare.dispatchFetch('http://worker/', { method: 'POST', body })
     return (await answer.json()) as Outcome[]
   } finally {

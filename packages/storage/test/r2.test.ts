@@ -28,7 +28,7 @@ async function bucket(): Promise<Bucket> {
 const backend: Backend = {
   backend: 'r2',
   make: async () => r2(await bucket()),
-  // Each call from Node is slow. The whole contract runs inside workerd.
+  // Each call from Node is slow. Inside workerd, THOROUGH=1 runs the whole contract.
   ground: { isBrief: true },
 }
 const ELSEWHERE = 'miniflare is slow with so much on its way from Node: a Worker sends it'

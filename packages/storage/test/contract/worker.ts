@@ -24,10 +24,10 @@ function bucketOf(env: Env): Bucket {
 
 export default {
   async fetch(request: Request, env: Env): Promise<Response> {
-    const { part, places } = (await request.json()) as { part: Part; places: Place[] }
+    const { part, places, isThorough } = (await request.json()) as { part: Part; places: Place[]; isThorough: boolean }
     const backends: readonly Backend[] = [
       { backend: 'memory', make: async () => memory(), ground, gaps },
-      { backend: 'r2', make: async () => r2(bucketOf(env)), gaps },
+      { backend: 'r2', make: async () => r2(bucketOf(env)), ground: { isBrief: !isThorough }, gaps },
       ...places.map((place) => prefixed(place, ground)),
     ]
     const outcomes: Outcome[] = []
