@@ -1,68 +1,75 @@
 /**
- * Every bound there is, in one place. Nothing grows with what a peer sends.
- *
- * Values are checked once, at start: a wrong one throws and names itself. A missing one is the default; nothing else is.
+ * Every bound of the engine. Whatever a peer sends, no memory use grows without a bound.
+ * Values are checked once, at start. A wrong value throws an error that names the field. Only a missing field gets its
+ * default.
  */
 
 export interface Limits {
   /** Bytes of one message, after dot-unstuffing (RFC 1870). Advertised as SIZE. */
   readonly maxMessageBytes: number
-  /** Bytes of a message that are read and thrown away, over `maxMessageBytes`, to answer it with 552; past them the client is closed on. */
+  /**
+   * Bytes over `maxMessageBytes` that the server reads and drops, to answer the message with 552. If the client sends more, the
+   * server closes the connection.
+   */
   readonly maxDrainBytes: number
-  /** Octets of a command line, CRLF included (RFC 5321 4.5.3.1.4); each extension on offer adds its own to this. */
+  /** Octets of a command line, CRLF included (RFC 5321 4.5.3.1.4). Each extension on offer adds its own octets. */
   readonly maxCommandLineOctets: number
   /** Octets of an AUTH command or response, CRLF included (RFC 4954 4). */
   readonly maxAuthLineOctets: number
-  /** Octets of a line of message text sent by DATA, CRLF included. Infinity: no bound but the message's own. */
+  /** Octets of a line of message text sent by DATA, CRLF included. Infinity: only the size of the message bounds a line. */
   readonly maxTextLineOctets: number
   /** Recipients of one transaction (RFC 5321 4.5.3.1.8 asks for at least 100). */
   readonly maxRecipients: number
   /**
-   * Octets of the paths and parameters of one transaction, as the client sent them. A recipient beyond gets `452 4.5.3`. The default lets
-   * each of 1,000 recipients have 260.
+   * Octets of the paths and parameters of one transaction, as the client sent them. A recipient over the bound gets `452
+   * 4.5.3`. With the default, each of 1,000 recipients may have 260.
    */
   readonly maxEnvelopeOctets: number
   /**
-   * The same for all sessions together, where each path counts 512 more. The first 4,096 of each session do not count, so that others
-   * are served when somebody uses it up. Beyond, MAIL and RCPT get `452 4.3.1`.
+   * The same for all sessions together. Here each path counts 512 octets more. The first 4,096 octets of each session do not
+   * count, so that other clients are served when one client uses up the bound. Over the bound, MAIL and RCPT get `452 4.3.1`.
    */
   readonly maxTotalEnvelopeOctets: number
   /** Connections at the same time. */
   readonly maxConnections: number
   /** Connections at the same time from one address (IPv6: from one /64). Unix sockets have no address and do not count. */
   readonly maxConnectionsPerAddress: number
-  /** Commands that were unknown, malformed or out of order, before `421`. A message that is accepted forgives them. */
+  /** Unknown, malformed or out-of-order commands before `421`. The count is set back when a message is accepted. */
   readonly maxBadCommands: number
   /**
-   * Commands that lead nowhere between two messages that are accepted: NOOP, RSET, HELP, VRFY, EXPN, another EHLO, an empty BDAT, an
-   * extension's own, each MAIL and message that is refused, and each refused RCPT beyond `maxRecipients` of them. One more gets `421`.
+   * Commands that move no mail, between two accepted messages: NOOP, RSET, HELP, VRFY, EXPN, another EHLO, an empty BDAT, a
+   * command of an extension, each refused MAIL, each refused message, and each refused RCPT after the first `maxRecipients`.
+   * One more gets `421`.
    */
   readonly maxIdleCommands: number
   /** Failed AUTHs before `421`. */
   readonly maxFailedAuths: number
-  /** Commands before a successful AUTH, where AUTH is required, before `421`. */
+  /** Commands before a successful AUTH, if AUTH is required, before `421`. */
   readonly maxCommandsBeforeAuth: number
-  /** Time without a command (RFC 5321 4.5.3.2.7 asks for 5 minutes), and for the peer to take a reply. */
+  /** Time without a command (RFC 5321 4.5.3.2.7 asks for 5 minutes). Also the time that the peer has to take a reply. */
   readonly idleTimeoutMs: number
-  /** Time without a byte while a message is sent (RFC 5321 4.5.3.2.5 asks for 3 minutes). */
+  /** Time without a byte while a client sends a message (RFC 5321 4.5.3.2.5 asks for 3 minutes). */
   readonly dataTimeoutMs: number
   /** Time of a whole session. */
   readonly sessionTimeoutMs: number
-  /** Time for the header of a proxy (see `SessionOverrides.proxyProtocol`); its specification asks for 3 seconds at least. */
+  /** Time for the header of a proxy (see `SessionOverrides.proxyProtocol`). Its specification asks for 3 seconds at least. */
   readonly proxyHeaderTimeoutMs: number
   /** Time for a TLS handshake. */
   readonly tlsHandshakeTimeoutMs: number
-  /** Time for a hook to answer. Past it the client gets `451 4.3.0`. Reading the message does not count. */
+  /**
+   * Time for a hook to answer. After it the client gets `451 4.3.0`. The time in which the hook waits for the message's bytes
+   * does not count.
+   */
   readonly hookTimeoutMs: number
-  /** Bytes a second that a message must keep up with, on the average since it began. 0: no minimum. */
+  /** The lowest average rate of a message since its beginning, in bytes a second. 0: no minimum. */
   readonly minDataBytesPerSecond: number
-  /** How long a message may stay under the minimum rate at its beginning. */
+  /** How long a message may be below the minimum rate at its beginning. */
   readonly minDataRateGraceMs: number
 }
 
 const KiB = 1024
 const MiB = 1024 * KiB
-/** The longest time a timer takes on every runtime: 2^31 - 1 ms. */
+/** The longest time that a timer accepts on every runtime: 2^31 - 1 ms. */
 const MAX_MS = 2_147_483_647
 const HUGE = Number.MAX_SAFE_INTEGER
 
@@ -73,7 +80,7 @@ interface Rule {
   readonly mayBeInfinite?: true
 }
 
-/** Default and range of each limit; the ranges are what validation and the command line's help say. */
+/** Default and range of each limit. Validation and the help of the command line both use them. */
 export const LIMIT_RULES: Readonly<Record<keyof Limits, Rule>> = {
   maxMessageBytes: { byDefault: 25 * MiB, min: 1, max: HUGE },
   maxDrainBytes: { byDefault: 100 * MiB, min: 0, max: HUGE },
@@ -99,7 +106,7 @@ export const LIMIT_RULES: Readonly<Record<keyof Limits, Rule>> = {
   minDataRateGraceMs: { byDefault: 60_000, min: 0, max: MAX_MS },
 }
 
-/** A limit, or another option, has a value that cannot be. The message names the field, the value and what is allowed. */
+/** A limit or another option has an invalid value. The message names the field, the value and what is allowed. */
 export class OptionError extends TypeError {
   override readonly name = 'OptionError'
   readonly field: string
@@ -109,7 +116,10 @@ export class OptionError extends TypeError {
   }
 }
 
-/** Fills in the defaults. @throws OptionError on an unknown field or a value out of its range. */
+/**
+ * Fills in the defaults.
+ * @throws OptionError on an unknown field or a value out of its range.
+ */
 export function resolveLimits(given: Partial<Limits> = {}): Limits {
   const limits: Record<string, number> = {}
   for (const [field, value] of Object.entries(given)) {

@@ -8,7 +8,7 @@ const METHODS: readonly (keyof Accounts)[] = [
   'certificateUser',
 ]
 
-/** Returns accounts of which passwords are checked elsewhere. They may be an object of a class. */
+/** Returns accounts that check passwords elsewhere. `accounts` may be an object of a class. */
 export function withPasswords(accounts: Accounts, checkPassword: NonNullable<Accounts['checkPassword']>): Accounts {
   const methods = METHODS.flatMap((name) => {
     const method = accounts[name] as ((...given: unknown[]) => unknown) | undefined

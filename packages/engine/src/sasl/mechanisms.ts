@@ -1,11 +1,11 @@
-/** The mechanisms that the engine has, in the order in which they are on offer. */
+/** The engine's own mechanisms, in the order in which the server offers them. */
 import { login } from './login.ts'
 import type { Mechanism, PasswordLogin } from './mechanism.ts'
 import { plain } from './plain.ts'
 
 export type MechanismName = 'PLAIN' | 'LOGIN'
 
-/** What a client showed to one of them. */
+/** The password that a client showed to one of these mechanisms. */
 export interface Credentials extends PasswordLogin {
   readonly mechanism: MechanismName
 }

@@ -1,4 +1,4 @@
-/** What mechanisms share that send a password as it is. */
+/** Shared by the mechanisms that send a password in clear. */
 import { isReply } from '../protocol/grammar/reply.ts'
 import type { Accounts, PasswordLogin, Step } from './mechanism.ts'
 
@@ -7,7 +7,7 @@ const encoder = new TextEncoder()
 
 export const MALFORMED: Step = { isMalformed: true }
 
-/** Returns the text of a response; undefined if it is not UTF-8. */
+/** Decodes a response. Returns undefined if it is not UTF-8. */
 export function textOf(response: Uint8Array): string | undefined {
   try {
     return utf8.decode(response)
@@ -20,14 +20,17 @@ export function challenge(text: string): Step {
   return { challenge: encoder.encode(text) }
 }
 
-/** Asks the accounts, and makes a step of what they answer. */
+/** Asks the accounts, and turns their answer into a step. */
 export function checkPassword(accounts: Accounts, login: PasswordLogin): Step | Promise<Step> {
   const answer: unknown = accounts.checkPassword?.(login)
   const isLater = typeof (answer as { readonly then?: unknown } | null | undefined)?.then === 'function'
   return isLater ? Promise.resolve(answer).then(stepOf) : stepOf(answer)
 }
 
-/** Only a name lets anyone in: neither a reply, whatever its code, nor an answer that was not meant to be one. */
+/**
+ * Accepts the login only if the answer has a user name. A reply refuses it, whatever its code, and so does an invalid
+ * answer.
+ */
 function stepOf(answer: unknown): Step {
   const user = (answer as { readonly user?: unknown } | null | undefined)?.user
   if (typeof user === 'string' && user !== '') return { user }

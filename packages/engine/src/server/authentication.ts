@@ -1,4 +1,4 @@
-/** AUTH: what a mechanism asks, and what the client is told (RFC 4954). */
+/** Handles AUTH: runs the mechanism, and answers the client (RFC 4954). */
 import * as replies from '../protocol/grammar/replies.ts'
 import { isReply } from '../protocol/grammar/reply.ts'
 import type { EventOf } from '../protocol/server/event.ts'
@@ -8,7 +8,7 @@ import type { Credentials } from '../sasl/mechanisms.ts'
 import type { Dialogue } from './dialogue.ts'
 import { isPromiseLike } from './verdict.ts'
 
-/** Takes the client's response, and goes on with the exchange or ends it. */
+/** Gives the client's response to the mechanism. Then continues the exchange or ends it. */
 export async function authenticate(dialogue: Dialogue, event: EventOf<'auth' | 'auth-response'>): Promise<void> {
   const { hooks } = dialogue
   let step: Step
@@ -16,7 +16,7 @@ export async function authenticate(dialogue: Dialogue, event: EventOf<'auth' | '
     if (event.type === 'auth') dialogue.exchange = begin(dialogue, event.mechanism)
     const asked = dialogue.exchange?.next(event.response)
     const answer = isPromiseLike(asked) ? await hooks.bounded(asked, replies.AUTH_UNAVAILABLE) : asked
-    // A reply: it came too late.
+    // The answer is a reply if the mechanism was late.
     step = isReply(answer) ? { isRefused: true, reply: answer } : checked(answer)
   } catch (error) {
     step = { isRefused: true, reply: hooks.mishap(error, replies.AUTH_UNAVAILABLE) }
@@ -34,7 +34,7 @@ function begin({ context, session }: Dialogue, mechanism: string): Exchange | un
   return context.mechanisms.get(mechanism)?.start(accounts, certificate === undefined ? {} : { certificate })
 }
 
-/** Rejects an invalid step, so that a bug in a mechanism never lets anyone in. */
+/** Rejects an invalid step, so that a bug in a mechanism never lets a client in. */
 function checked(step: Step | undefined): Step {
   const { challenge, user, isRefused, isMalformed, reply } = (step ?? {}) as Partial<Record<string, unknown>>
   if (challenge instanceof Uint8Array) return { challenge }

@@ -1,7 +1,6 @@
 /**
- * The events between messages, and what each command does: the hooks that it asks, and the answer where they have none.
- *
- * What answers at once costs no promise: a function here returns one only where there is something to wait for.
+ * Handles the events between messages. For each command it has the hooks to ask, and the answer if no hook gives one.
+ * A hook that answers at once costs no promise: the functions here return a promise only if they have to wait.
  */
 import { EarlyBytesError } from '../duplex.ts'
 import * as replies from '../protocol/grammar/replies.ts'
@@ -17,14 +16,14 @@ import { isRefusal } from './verdict.ts'
 
 const NO_CHANGE: SessionChange = {}
 
-/** Does what an event asks for, and answers it. */
+/** Handles an event, and answers it. */
 export function handle(dialogue: Dialogue, event: ServerEvent): void | Promise<void> {
   if (dialogue.refuseNext !== undefined) return refuseAll(dialogue, dialogue.refuseNext)
   const { context, hooks, session } = dialogue
   const { options } = context
   switch (event.type) {
     case 'violation':
-      // Of an exchange, it was the last line.
+      // This was the last line of an exchange.
       dialogue.exchange = undefined
       dialogue.tellRefusal(event.reply, false, dialogue.protocol.verb)
       return dialogue.wire.flushIfLong()
@@ -52,7 +51,7 @@ export function handle(dialogue: Dialogue, event: ServerEvent): void | Promise<v
   }
 }
 
-/** Does what a command is for. */
+/** Carries out a command. */
 type Act = (dialogue: Dialogue, argument: string) => void | Promise<void>
 
 const ACTS: ReadonlyMap<string, Act> = new Map<string, Act>([
@@ -77,7 +76,7 @@ function expand(dialogue: Dialogue, argument: string): void | Promise<void> {
   return dialogue.answer(verdict, replies.COMMAND_OFF)
 }
 
-/** A command of an extension's own. */
+/** Asks the handler of an extension's command. */
 function askExtension(dialogue: Dialogue, event: CommandEvent): void | Promise<void> {
   const { context, hooks, session } = dialogue
   const command = context.commands.get(event.verb)
@@ -99,7 +98,7 @@ function askExtension(dialogue: Dialogue, event: CommandEvent): void | Promise<v
   return verdict instanceof Promise ? verdict.then(then) : then(verdict)
 }
 
-/** Accepts a command, and makes the change that it is for. */
+/** Accepts a command, and makes its change. */
 function accept(
   dialogue: Dialogue,
   { remote, user }: SessionChange,
@@ -116,11 +115,11 @@ function accept(
   return answered
 }
 
-/** Begins the session anew: the `connect` hook is asked about the client that it now is. */
+/** Restarts the session. The `connect` hook is asked about the client that the session now has. */
 async function restart(dialogue: Dialogue, change: SessionChange, answered: Verdict): Promise<void> {
   const { context, hooks, protocol, session, wire } = dialogue
   const { options } = context
-  // The hook is to see the session as it then is. If it refuses, there is no way back.
+  // The hook must see the session as it will be. If the hook refuses, the old session does not come back.
   protocol.forget()
   session.user = undefined
   if (change.remote !== undefined) session.remote = change.remote
@@ -130,7 +129,10 @@ async function restart(dialogue: Dialogue, change: SessionChange, answered: Verd
   return wire.hangUp()
 }
 
-/** HELO, EHLO, and what is like them. @param given The reply; default: the one to HELO or EHLO */
+/**
+ * Handles HELO, EHLO and extension commands that greet.
+ * @param given The reply. Default: the one to HELO or EHLO
+ */
 function greet(
   dialogue: Dialogue,
   hello: Hello,
@@ -148,7 +150,7 @@ function greet(
   return verdict instanceof Promise ? verdict.then(then) : then(verdict)
 }
 
-/** Tells `reset` where there was a transaction, then goes on. */
+/** Calls `reset` if there was a transaction, then goes on. */
 function giveUpTransaction(dialogue: Dialogue, then: () => void | Promise<void>): void | Promise<void> {
   const { context, hooks, protocol, session } = dialogue
   const { options } = context
@@ -160,7 +162,7 @@ function giveUpTransaction(dialogue: Dialogue, then: () => void | Promise<void>)
 async function startTls(dialogue: Dialogue): Promise<void> {
   const { context, hooks, protocol, session, wire } = dialogue
   const { options } = context
-  // Replies to what came before go out first, so that nothing is awaited between 220 and the handshake.
+  // Sends the replies to earlier commands first, so that nothing is awaited between 220 and the handshake.
   await wire.flush()
   if (wire.isOver) return
   protocol.answer(replies.READY_FOR_TLS)
@@ -181,14 +183,14 @@ async function startTls(dialogue: Dialogue): Promise<void> {
   if (isRefusal(verdict)) dialogue.refuseNext = verdict
 }
 
-/** Says why there is no TLS. What the server's own end brings about is no news. */
+/** Reports why the handshake failed. Reports nothing if the server itself ended the session. */
 function tellHandshakeFailure({ context, isDestroyed, session, wire }: Dialogue): void {
   if (isDestroyed) return
   context.report(new ArrivalError('tls-handshake', session.remote, wire.error), session)
 }
 
 function refuseAll(dialogue: Dialogue, refusal: Reply): Promise<void> {
-  // Whatever the protocol had to say of the command is not said.
+  // Drops the protocol's replies to the command.
   dialogue.protocol.takeReplies()
   dialogue.protocol.say(refusal)
   dialogue.tellRefusal(refusal, true)

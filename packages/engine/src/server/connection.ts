@@ -1,8 +1,8 @@
 /**
  * One connection, from the greeting to the close. It is the session that hooks see.
  *
- * It is one loop that takes events from the protocol: `commands.ts` handles them. While a message arrives, the loop waits for
- * the `data` hook, and the hook's reads take the events instead: `transfer.ts`.
+ * It is one loop that takes events from the protocol. `commands.ts` handles the events. While a message arrives, the
+ * loop waits for the `data` hook, and the hook's reads take the events instead: `transfer.ts`.
  */
 import type { Duplex, Endpoint, TlsInfo } from '../duplex.ts'
 import type { Envelope } from '../protocol/grammar/envelope.ts'
@@ -19,7 +19,7 @@ import { isRefusal } from './verdict.ts'
 
 /** What all connections of a server share. */
 export interface ConnectionDeps extends Context {
-  /** A connection has ended. */
+  /** Called when a connection has ended. */
   over(connection: Connection): void
 }
 
@@ -50,7 +50,7 @@ export class Connection implements OpenSession {
     return this.#remote ?? this.#dialogue.wire.duplex.remote
   }
 
-  /** A command of an extension said who the client is. */
+  /** Set when a command of an extension named the client. */
   set remote(remote: Endpoint) {
     this.#remote = remote
   }
@@ -84,11 +84,11 @@ export class Connection implements OpenSession {
     return this.#dialogue.signal
   }
 
-  // The whole of it
+  // Lifetime
 
   /** Serves the connection, then tells the server that it is over. Never rejects. */
   async run(): Promise<void> {
-    // Most sessions are idle most of the time: what this frame holds, each of them holds.
+    // Most sessions are idle most of the time. Each of them keeps the variables of this frame in memory.
     const dialogue = this.#dialogue
     const { wire } = dialogue
     try {
@@ -102,12 +102,12 @@ export class Connection implements OpenSession {
             wire.lose(error)
           }
         }
-        // A client that does not close for a while must not hold a part of the server's allowance.
+        // A client may delay its close, and must not hold a part of the server's allowance meanwhile.
         dialogue.protocol.release()
         if (!wire.isOver) await wire.hangUp()
       }
     } catch (error) {
-      // Ours, not the client's: what breaks in the duplex or in a hook does not come here.
+      // This is a bug of the engine. Errors of the duplex and of hooks do not come here.
       this.#deps.report(error, this)
       wire.lose(error)
     }
@@ -122,20 +122,23 @@ export class Connection implements OpenSession {
     this.#deps.over(this)
   }
 
-  /** Asks the session to end: at once where it is idle, after its message where one is in progress. */
+  /** Asks the session to end: at once if it is idle, or after the message in progress. */
   shutDown(): void {
     this.#isShuttingDown = true
     const dialogue = this.#dialogue
     if (dialogue.waits.isForBytes && dialogue.message === undefined) dialogue.sayLast(replies.SHUTTING_DOWN)
   }
 
-  /** How long the session has waited for a command. undefined if it is busy, or its client has authenticated. */
+  /**
+   * Milliseconds for which the session has waited for a command. undefined if it is busy, or if its client has
+   * authenticated.
+   */
   get idleMs(): number | undefined {
     const { message, waits, wire } = this.#dialogue
     return this.user === undefined && message === undefined && !wire.isOver ? waits.idleMs : undefined
   }
 
-  /** Ends a session that is idle, because a newcomer has its place. */
+  /** Ends an idle session, because a newcomer has its place. */
   displace(): void {
     this.#dialogue.sayLast(replies.IDLE_WHEN_FULL)
   }
@@ -154,14 +157,14 @@ export class Connection implements OpenSession {
     if (tls !== undefined && options.secure) verdict = await hooks.ask(() => options.secure?.(tls, this))
     if (!isRefusal(verdict) && options.connect) verdict = await hooks.ask(() => options.connect?.(this))
     if (!isRefusal(verdict) && greetingDelayMs > 0) {
-      // A client that cannot wait for its turn is rarely a mail server.
+      // A client that sends before the greeting is rarely a mail server.
       verdict = (await wire.listenQuietly(greetingDelayMs)) ? undefined : replies.TOO_EARLY
     }
     if (!isRefusal(verdict)) {
       protocol.say(greeting)
       return !wire.isOver
     }
-    // In place of a greeting, only 421 says «not now» (RFC 5321 4.3.2).
+    // In place of a greeting, 421 is the only reply that means "not now" (RFC 5321 4.3.2).
     const refusal = verdict === replies.LOCAL_ERROR ? replies.NOT_AVAILABLE : verdict
     protocol.say(refusal)
     this.#dialogue.tellRefusal(refusal, verdict !== replies.TOO_EARLY)
@@ -169,7 +172,7 @@ export class Connection implements OpenSession {
     return false
   }
 
-  /** Does what can be done at once. What the session then waits for; undefined at its end. */
+  /** Handles events as long as that needs no wait. Returns what the session then waits for; undefined at its end. */
   #goOn(): Promise<unknown> | undefined {
     const dialogue = this.#dialogue
     const { protocol, wire } = dialogue

@@ -1,4 +1,4 @@
-/** What a server makes of its options once, for all of its connections. */
+/** What a server makes from its options, once for all its connections. */
 import { ExtensionSet } from '../protocol/extensions/set.ts'
 import { type Reply, reply } from '../protocol/grammar/reply.ts'
 import { type Limits, resolveLimits } from '../protocol/limits.ts'
@@ -21,20 +21,20 @@ import { idMaker } from './session/id.ts'
 import type { Session } from './session/session.ts'
 import { isPromiseLike } from './verdict.ts'
 
-/** What every connection of a server works with. */
+/** What all connections of a server use. */
 export interface Context {
   readonly options: ServerOptions
   readonly limits: Limits
   readonly protocol: ProtocolOptions
   readonly greeting: Reply
   readonly help: Reply
-  /** On offer, by name. */
+  /** The mechanisms on offer, by name. */
   readonly mechanisms: ReadonlyMap<string, Mechanism>
   /** Commands of extensions, by verb. */
   readonly commands: ReadonlyMap<string, ExtensionCommand>
   makeId(nowMs: number): string
   report(error: unknown, session: Session | undefined): void
-  /** Tells the `refused` hook. */
+  /** Calls the `refused` hook. */
   refused(refused: RefusedCommand, session: Session | undefined): void
 }
 
@@ -50,7 +50,7 @@ export function createContext(options: ServerOptions): Context {
   const own = Object.entries(VERBS).flatMap(([verb, { needsExtension }]) => (needsExtension === true ? [] : [verb]))
   const verbs = [...own, ...set.verbs.keys()]
   const report: Context['report'] = (error, session) => {
-    // What goes wrong in the handler of errors has nowhere to go.
+    // The `error` hook itself failed, so nobody is told.
     quietly(
       () => options.error?.(error, session),
       () => {},
@@ -87,7 +87,7 @@ export function createContext(options: ServerOptions): Context {
   }
 }
 
-/** Calls a hook whose answer nobody waits for. */
+/** Calls a hook without waiting for its answer. */
 function quietly(hook: () => unknown, failed: (error: unknown) => void): void {
   try {
     const told = hook()

@@ -1,12 +1,12 @@
 /**
- * How long a session may wait. Numbers and the time go in, the next deadline comes out: there is no timer and no clock here.
- *
- * A session waits for one thing at a time: the client's bytes, the client to take ours, a handshake, a hook. Each has its time.
- * Times are milliseconds of one clock that never goes back.
+ * How long a session may wait. The functions take numbers and the time, and return the next deadline. They have no
+ * timer and no clock.
+ * A session waits for one thing at a time: the client's bytes, the client to take our bytes, a handshake, or a hook.
+ * Each has its own time. Times are milliseconds of a clock that never goes back.
  */
 import type { Limits } from '../protocol/limits.ts'
 
-/** What a session waits for. */
+/** What a session is waiting for. */
 export type Wait = 'nothing' | 'bytes' | 'peer' | 'handshake' | 'hook'
 
 /** How far the client has come. */
@@ -21,7 +21,7 @@ export interface Progress {
   readonly messageOctets: number
 }
 
-/** What hooks have to clean up after their session was destroyed. */
+/** How long hooks may clean up after their session was destroyed. */
 const LAST_MOMENT_MS = 1_000
 
 export class Deadlines {
@@ -32,13 +32,16 @@ export class Deadlines {
   #waitEndsAt = Infinity
   /** Set once the session was destroyed. */
   #lastMomentEndsAt: number | undefined
-  /** Hooks that have not answered. Between two chunks one is asked while that for the message waits. */
+  /** Hooks that have not answered. Between two chunks, a hook may be asked while the message's hook is still waited for. */
   #hooks = 0
   #commandAwaitedSince = 0
-  /** How many lines had been read when the command was first awaited. */
+  /** The number of lines that were read when the session began to wait for the command. */
   #linesBefore = -1
   #messageAwaitedSince = 0
-  /** How long the message has waited for the client. What it waits for its reader does not count against the client. */
+  /**
+   * How long the message has waited for the client. Time in which the client waits for the hook that reads the message
+   * does not count.
+   */
   #clientMs = 0
 
   constructor(limits: Limits, now: number) {
@@ -55,12 +58,12 @@ export class Deadlines {
     return this.#hooks > 0
   }
 
-  /** Whether the time of the whole session is up. */
+  /** Returns whether the time of the whole session is over. */
   isSessionOver(now: number): boolean {
     return now >= this.#sessionEndsAt
   }
 
-  /** How long the session has waited for the client's next command. undefined if it waits for something else. */
+  /** Returns how long the session has waited for the client's next command. undefined if it waits for something else. */
   idleMs(now: number, { isInMessage }: Progress): number | undefined {
     return this.wait === 'bytes' && !this.isHookAwaited && !isInMessage ? now - this.#commandAwaitedSince : undefined
   }
@@ -71,9 +74,9 @@ export class Deadlines {
     else this.#forCommand(now, progress)
   }
 
-  /** A byte of a command now and then does not buy more time. */
+  /** The time for a command starts once. A client gets no more time if it sends a byte now and then. */
   #forCommand(now: number, { isInLine, linesRead }: Progress): void {
-    // One that began in the packet of what came before it has its time too.
+    // A command that began in the same packet as the one before also gets its full time.
     if (!isInLine || linesRead !== this.#linesBefore) {
       this.#commandAwaitedSince = now
       this.#linesBefore = linesRead
@@ -81,7 +84,7 @@ export class Deadlines {
     this.#begin('bytes', this.#commandAwaitedSince, this.#limits.idleTimeoutMs)
   }
 
-  /** The pause between two blocks is bounded, and so is the time that this many octets may take. */
+  /** Bounds the pause between two blocks, and the time for this many octets. */
   #forMessage(now: number, { messageOctets }: Progress): void {
     const { dataTimeoutMs, minDataBytesPerSecond, minDataRateGraceMs } = this.#limits
     this.#messageAwaitedSince = now
@@ -90,12 +93,12 @@ export class Deadlines {
     this.#begin('bytes', now, Math.min(dataTimeoutMs, leftMs))
   }
 
-  /** A new message begins: its time starts anew. */
+  /** Starts the time of a new message. */
   beginMessage(): void {
     this.#clientMs = 0
   }
 
-  /** Counts the time of a message that its client has taken. */
+  /** Counts the time in which the message waited for the client. */
   messageBytesCame(now: number): void {
     this.#clientMs += now - this.#messageAwaitedSince
   }
@@ -105,7 +108,10 @@ export class Deadlines {
     this.#begin('peer', now, this.#limits.idleTimeoutMs)
   }
 
-  /** Waits for the client to take the last reply and close. It has time for that also when the session's is up. */
+  /**
+   * Waits for the client to take the last reply and close. The client has time for it even if the session's time is
+   * over.
+   */
   forClose(now: number): void {
     this.#sessionEndsAt = Infinity
     this.forPeer(now)
@@ -116,8 +122,8 @@ export class Deadlines {
   }
 
   /**
-   * A hook is waited for. Returns whether its time begins now: one that has begun to read waits for the client, and that deadline
-   * stays.
+   * Counts a hook that the session now waits for. Returns whether the hook's time begins now. If the hook has already
+   * begun to read, it waits for the client, and the client's deadline stays.
    */
   hookBegins(): boolean {
     this.#hooks++
@@ -125,8 +131,8 @@ export class Deadlines {
   }
 
   /**
-   * A hook has answered. Returns whether the time of another one begins anew. It may answer while it still waits for the client:
-   * that deadline stays.
+   * Counts a hook that has answered. Returns whether the time of another hook starts again. If the other hook waits for
+   * the client, the client's deadline stays.
    */
   hookEnds(): boolean {
     this.#hooks--
@@ -136,28 +142,28 @@ export class Deadlines {
     return false
   }
 
-  /** Something else than a hook is waited for. */
+  /** True if the session waits for something other than a hook. */
   get #isBusy(): boolean {
     return this.wait !== 'nothing' && this.wait !== 'hook'
   }
 
-  /** The time of a hook begins: it is waited for, or the wait is over that it waited for. */
+  /** Starts the time of a hook: the session begins to wait for it, or the hook's own wait has ended. */
   forHook(now: number): void {
     this.#begin('hook', now, this.#limits.hookTimeoutMs)
   }
 
-  /** Nothing is waited for. */
+  /** Ends the wait. */
   end(): void {
     this.wait = 'nothing'
     this.#waitEndsAt = Infinity
   }
 
-  /** The session was destroyed: its hooks have a moment to clean up. */
+  /** Gives hooks a moment to clean up, because the session was destroyed. */
   destroyed(now: number): void {
     this.#lastMomentEndsAt = now + LAST_MOMENT_MS
   }
 
-  /** Returns what has taken too long, and waits for it no more. */
+  /** Returns the wait that took too long, and ends it. */
   expire(now: number): Wait | 'last-moment' {
     if (this.#lastMomentEndsAt !== undefined && now >= this.#lastMomentEndsAt) {
       this.#lastMomentEndsAt = undefined

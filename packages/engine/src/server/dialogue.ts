@@ -1,4 +1,7 @@
-/** What the parts of one connection share: its protocol, its wire and its hooks, and how an answer gets from one to another. */
+/**
+ * What the parts of a connection share: its protocol, its wire and its hooks. It passes answers from one part to
+ * another.
+ */
 import type { Duplex } from '../duplex.ts'
 import * as replies from '../protocol/grammar/replies.ts'
 import { printable, type Reply } from '../protocol/grammar/reply.ts'
@@ -16,7 +19,7 @@ import { enhanced } from './verdict.ts'
 import { Waits, type WaitsOwner } from './waits.ts'
 import { Wire, type WireOwner } from './wire.ts'
 
-/** A session, as the parts of its connection change it. */
+/** A session that the parts of its connection can change. */
 export interface OpenSession extends Session {
   remote: Session['remote']
   tls: Session['tls']
@@ -31,11 +34,11 @@ export class Dialogue implements WireOwner, WaitsOwner {
   readonly waits: Waits
   readonly wire: Wire
   readonly hooks: Hooks
-  /** The message that arrives. */
+  /** The message that is arriving. */
   message: IncomingMessage | undefined
   /** The AUTH exchange in progress. */
   exchange: Exchange | undefined
-  /** The `secure` hook's refusal, for the next command: nobody may speak right after a handshake. */
+  /** The `secure` hook's refusal. It answers the next command, because a server may not speak right after a handshake. */
   refuseNext: Reply | undefined
   isDestroyed = false
 
@@ -66,8 +69,7 @@ export class Dialogue implements WireOwner, WaitsOwner {
   }
 
   /**
-   * Gives the protocol a hook's answer to the event that waits.
-   *
+   * Gives the protocol a hook's answer to the pending event.
    * @param byDefault The answer if the hook has none
    */
   answer(
@@ -81,19 +83,22 @@ export class Dialogue implements WireOwner, WaitsOwner {
     return this.wire.flushIfLong()
   }
 
-  /** Tells the `refused` hook. @param verb Default: none */
+  /**
+   * Calls the `refused` hook.
+   * @param verb Default: ''
+   */
   tellRefusal(reply: Reply, byHook: boolean, verb: string = ''): void {
     this.context.refused({ verb, reply, remote: this.session.remote, byHook }, this.session)
   }
 
-  /** Ends a command: where the session has had its turn, others have theirs before it goes on. */
+  /** Ends a command. If the session's turn is over, other sessions run before it goes on. */
   inTurn(handled: void | Promise<void>): void | Promise<void> {
     const others = this.#turn.count()
     if (others === undefined) return handled
     return handled === undefined ? others : handled.then(() => others)
   }
 
-  /** The session waits for its client, and others run meanwhile. */
+  /** Ends the turn, because the session waits for its client and other sessions run meanwhile. */
   endTurn(): void {
     this.#turn.end()
   }
@@ -104,14 +109,14 @@ export class Dialogue implements WireOwner, WaitsOwner {
     this.wire.endWait(why)
   }
 
-  /** Ends everything now. A hook that waits for bytes hears of it, and has a moment to clean up. */
+  /** Ends everything now. A hook that waits for bytes gets an error, and has a moment to clean up. */
   destroy(): void {
     this.isDestroyed = true
     this.wire.destroy()
     this.waits.destroyed()
   }
 
-  /** Nothing more will be read: a message that is not whole never will be. */
+  /** Marks the message as failed if it is not whole, because nothing more will be read. */
   wireOver(why: 'aborted' | 'timeout'): void {
     if (why === 'timeout') this.tellRefusal(replies.TIMED_OUT, false, this.message && this.protocol.verb)
     this.#abort?.abort()
@@ -136,7 +141,7 @@ export class Dialogue implements WireOwner, WaitsOwner {
   }
 }
 
-/** Who sees the lines of one side; undefined where nobody wants to. */
+/** Returns a function that gets the lines of one side; undefined if nobody wants them. */
 function observer(
   { trace }: ServerOptions,
   sessionId: string,

@@ -3,36 +3,37 @@ import type { ProtocolExtension, VerbRules } from '../protocol/extensions/extens
 import type { Verdict } from './handlers.ts'
 import type { Session } from './session/session.ts'
 
-/** A service extension (RFC 5321 2.2): what {@link ProtocolExtension} says, and commands of its own. */
+/** A service extension (RFC 5321 2.2): a {@link ProtocolExtension} with commands of its own. */
 export interface Extension extends Omit<ProtocolExtension, 'verbs'> {
   /**
-   * Commands by upper-case verb. A handler alone is allowed in every state and changes none; one with rules may come earlier,
-   * and may change the session. With no answer they are `250 2.0.0`, or what their effect calls for.
+   * Commands by upper-case verb. A handler alone is allowed in every state and changes none. A command with rules may
+   * come earlier, and may change the session. Without an answer the client gets `250 2.0.0`, or the reply that belongs
+   * to the command's effect.
    */
   readonly commands?: Readonly<Record<string, CommandHandler | ExtensionCommand>>
 }
 
 /**
  * Answers a command.
- *
- * @param argument What follows the verb and a blank, in printable ASCII; '' for nothing.
- * @param change What the command is to change of the session. It counts if the command is accepted.
+ * @param argument The text behind the verb and a blank, in printable ASCII; '' if there is none.
+ * @param change Fill in what the command changes of the session. It counts if the command is accepted.
  */
 export type CommandHandler = (argument: string, session: Session, change: SessionChange) => Verdict | Promise<Verdict>
 
-/** A command, when it may come, and what it does to the session. */
+/** A command: when it may come, and what it does to the session. */
 export interface ExtensionCommand extends VerbRules {
   /**
-   * With no answer, a command whose effect is 'hello' gets the reply to EHLO after the `hello` hook was asked, and one whose effect is
-   * 'restart' the greeting after the `connect` hook was asked: a refusal there counts as it does at the beginning.
+   * Answers the command. If it gives no answer and the effect is 'hello', the `hello` hook is asked, and the client
+   * gets the reply to EHLO. If the effect is 'restart', the `connect` hook is asked, and the client gets the greeting.
+   * A refusal by the hook then has the same effect as at the beginning.
    */
   readonly handle: CommandHandler
 }
 
 /** What a command changes of its session. Fill in what is to change. */
 export interface SessionChange {
-  /** Who the client is, if a proxy says so. Its place among all connections stays that of the connection. */
+  /** The client's address, if a proxy names it. The connection still has the place of its own address. */
   remote?: Endpoint
-  /** Who the client has logged in as; it then counts as authenticated. */
+  /** The user that the client has logged in as. The client then counts as authenticated. */
   user?: string
 }

@@ -1,4 +1,4 @@
-/** Runs hooks, and waits for them. */
+/** Runs hooks and waits for them. */
 import { LOCAL_ERROR } from '../protocol/grammar/replies.ts'
 import type { Reply } from '../protocol/grammar/reply.ts'
 import type { Context } from './context.ts'
@@ -10,11 +10,11 @@ import type { Waits } from './waits.ts'
 import type { Wire } from './wire.ts'
 
 /**
- * A hook that is waited for. Between two chunks, one is asked while that for the message waits; and either may answer first,
- * as either may be asked first: the message's may read before it is waited for.
+ * A hook that the session waits for. Between two chunks, a hook may be asked while the message's hook is still waited
+ * for. Either may be asked first, because the message's hook may read before it is waited for. Either may answer first.
  */
 interface AwaitedHook {
-  /** The one that was waited for before. */
+  /** The hook that was waited for before. */
   readonly before: AwaitedHook | undefined
   isOver: boolean
   giveUp(last: Reply | undefined): void
@@ -28,13 +28,13 @@ export class HookTimeoutError extends Error {
   }
 }
 
-/** Runs hooks: at once where they answer at once, and within their time where they do not. */
+/** Runs hooks: without a wait if they answer at once, and within their time if they do not. */
 export class Hooks {
   readonly #wire: Wire
   readonly #waits: Waits
   readonly #context: Context
   readonly #session: Session
-  /** The hook whose time runs. */
+  /** The hook whose time is running. */
   #awaited: AwaitedHook | undefined
 
   constructor(wire: Wire, waits: Waits, context: Context, session: Session) {
@@ -44,7 +44,7 @@ export class Hooks {
     this.#session = session
   }
 
-  /** Runs a hook. Never throws and never rejects: what goes wrong is reported and becomes its reply. */
+  /** Runs a hook. Never throws and never rejects: an error is reported, and the client gets its reply. */
   ask(call: () => Verdict | Promise<Verdict>): Verdict | Promise<Verdict> {
     try {
       const verdict = call()
@@ -63,8 +63,8 @@ export class Hooks {
   }
 
   /**
-   * Waits for a hook's answer, and not longer than it may take: then the answer is `late`. No reply waits with it: what is there
-   * is sent first (RFC 2920 3.2).
+   * Waits for a hook's answer, for a bounded time. If the time is over, the answer is `late`. Sends waiting replies
+   * first (RFC 2920 3.2).
    */
   bounded<T>(hook: PromiseLike<T>, late: Reply): Promise<T | Reply> {
     this.#wire.flushForHook()
@@ -85,7 +85,8 @@ export class Hooks {
       }
       this.#awaited = awaited
       this.#waits.hookBegins()
-      // Of what is no promise: it may throw, or answer with another.
+      // The hook may return an object that is not a real promise: its `then` may throw, or resolve with another
+      // promise.
       Promise.resolve(hook).then(
         (answer) => {
           settle()
@@ -104,19 +105,22 @@ export class Hooks {
     return late
   }
 
-  /** Waits no more for the hook whose time runs. @param last Its answer, if it is not too late but the session over */
+  /**
+   * Stops waiting for the hook whose time is running.
+   * @param last Its answer, if the session is over; undefined if the hook was too late
+   */
   giveUp(last: Reply | undefined): void {
     this.#awaited?.giveUp(last)
   }
 
-  /** Waits for no hook any more: `last` is their answer. */
+  /** Stops waiting for all hooks. `last` is their answer. */
   giveUpAll(last: Reply): void {
     while (this.#awaited !== undefined) this.#awaited.giveUp(last)
   }
 
-  /** What the client is told of a hook that threw: the hook's own words in a {@link Refusal}, and otherwise `byDefault`. */
+  /** Returns the reply for a hook that threw: the hook's own reply in a {@link Refusal}, and otherwise `byDefault`. */
   mishap(error: unknown, byDefault: Reply): Reply {
-    // That a message will never be whole is the client's doing, and is answered as such.
+    // The client is the cause if a message will never be whole, so the client gets the reply to that.
     if (error instanceof MessageError) return error.reply ?? byDefault
     this.#context.report(error instanceof Refusal ? (error.cause ?? error) : error, this.#session)
     return error instanceof Refusal ? error.reply : byDefault

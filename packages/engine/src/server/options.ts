@@ -1,4 +1,4 @@
-/** What a server is told when it is made, what a listener sets apart, and the checks of the options. */
+/** Options of a server and of a listener, and the checks of these options. */
 import type { AddressRanges } from '../protocol/grammar/address.ts'
 import { isHelloName } from '../protocol/grammar/path.ts'
 import { auth as authExtension } from '../protocol/extensions/auth.ts'
@@ -15,11 +15,11 @@ import type { Extension, ExtensionCommand } from './extension.ts'
 import type { AuthOptions, Handlers } from './handlers.ts'
 import type { Places } from './places/admission.ts'
 
-/** Options of `createServer`: who the server is, what it allows, and the hooks. */
+/** Options of `createServer`: the server's name, what it allows, and the hooks. */
 export interface ServerOptions extends Handlers {
   /** The name in the greeting, the EHLO reply and the trace header: a domain or an address literal. */
   readonly hostname: string
-  /** What follows the host name in the greeting. Default 'Postern'. */
+  /** The text behind the host name in the greeting. Default 'Postern'. */
   readonly banner?: string
   readonly limits?: Partial<Limits>
   readonly auth?: AuthOptions
@@ -27,29 +27,33 @@ export interface ServerOptions extends Handlers {
   /** Rejects, normalises or preserves a bare CR or LF inside DATA. Default 'reject'. */
   readonly bareLineEndings?: BareLineEndings
   /**
-   * 'lenient' takes what is only untidy and hides nothing: paths without angle brackets or with blanks in them, dots at an end of the
-   * local part or beside one another, a dot behind the domain, a reverse-path without a domain, any HELO name or none, several
-   * blanks for one. Addresses are kept as written. Default 'strict'.
+   * 'lenient' also accepts untidy input that hides nothing: paths without angle brackets or with blanks in them, dots
+   * at an end of the local part or beside one another, a dot behind the domain, a reverse-path without a domain, any
+   * HELO name or none, several blanks for one. Addresses are kept as written. Default 'strict'.
    */
   readonly addresses?: 'strict' | 'lenient'
   /** Extensions besides the built-in ones. */
   readonly extensions?: readonly Extension[]
-  /** EHLO keywords of built-in extensions, and verbs that nobody needs (VRFY, EXPN, HELP), that are off. */
+  /** Built-in extensions, by EHLO keyword, and optional verbs (VRFY, EXPN, HELP) that are off. */
   readonly disabled?: readonly string[]
-  /** Wait this long before the greeting, and refuse who talks into it with `554 5.5.0`. Default 0: neither. */
+  /**
+   * Waits this long before the greeting. A client that sends meanwhile gets `554 5.5.0`. Default 0: no wait and no
+   * check.
+   */
   readonly greetingDelayMs?: number
   /**
-   * Who gives out places for connections, where servers share them; `maxConnections` then bounds, here, only those that wait for a
-   * proxy's header or a handshake behind it. Default: an `Admission` by this server's limits.
+   * Gives out places for connections, if several servers share them. `maxConnections` then bounds only the connections
+   * of this server that wait for a proxy's header, or for a handshake behind it. Default: an `Admission` with this
+   * server's limits.
    */
   readonly places?: Places
-  /** Sees what goes over the wire, line by line; what a client says to prove who it is comes as '(credentials)'. */
+  /** Gets each line that is sent or received. A client's credentials are replaced by '(credentials)'. */
   readonly trace?: (line: WireLine) => void
 }
 
-/** TLS as the protocol sees it; certificates belong to the listener. */
+/** The protocol's options for TLS. The listener has the certificates. */
 export interface TlsPolicy {
-  /** Offer STARTTLS where the connection can do it. Default true. */
+  /** Offer STARTTLS if the connection can do it. Default true. */
   readonly startTls?: boolean
   /** Refuse MAIL and the rest until the connection is TLS. Default false. */
   readonly required?: boolean
@@ -59,25 +63,26 @@ export interface TlsPolicy {
 export interface WireLine {
   readonly sessionId: string
   readonly from: 'client' | 'server'
-  /** Without CRLF, made printable. Message text is left out. */
+  /** Without CRLF, made printable. Text of messages is left out. */
   readonly text: string
 }
 
-/** What one listener can set apart from the server's own options. */
+/** Options that one listener can set differently from the server. */
 export interface SessionOverrides {
   readonly authRequired?: boolean
   readonly tlsRequired?: boolean
   /** As {@link ServerOptions.addresses}. */
   readonly addresses?: 'strict' | 'lenient'
   /**
-   * Connections come through proxies that say whose they are, by the PROXY protocol, version 1 or 2. Who connects from
-   * one of the `trusted` addresses must send a header, and is closed on without a greeting where it does not; the session is
-   * then the client's that it names. Anyone else is served as who they are, and a header from them is bad input.
+   * Connections come through proxies that name the client by the PROXY protocol, version 1 or 2. A client with one of
+   * the `trusted` addresses must send a header; without one, the connection is closed without a greeting. The session
+   * is then that of the client in the header. Any other client is served under its own address, and a header from it is
+   * bad input.
    */
   readonly proxyProtocol?: { readonly trusted: AddressRanges }
   /**
-   * The connection is handed on in clear and is to be TLS before the greeting (RFC 8314): so a listener does it where the
-   * handshake comes behind a proxy's header. Default false.
+   * The listener hands the connection on in clear, and the server makes the TLS handshake before the greeting (RFC
+   * 8314). A listener sets this if the handshake comes behind a proxy's header. Default false.
    */
   readonly implicitTls?: boolean
 }
@@ -85,10 +90,10 @@ export interface SessionOverrides {
 /** RFC 4422 3.1. */
 const MECHANISM_NAME = /^[A-Z0-9_-]{1,20}$/
 
-/** Verbs that a server need not have. */
+/** Verbs that a server does not need. */
 export const OPTIONAL_VERBS: readonly string[] = Object.keys(VERBS).filter((verb) => VERBS[verb as Verb].isOptional)
 
-/** @throws OptionError on a value that cannot be */
+/** @throws OptionError on an invalid value */
 export function checkOptions(options: ServerOptions): void {
   const { hostname, banner = '', bareLineEndings = 'reject', addresses = 'strict', greetingDelayMs = 0 } = options
   if (!isHelloName(hostname)) throw new OptionError('hostname', hostname, 'a domain or an address literal')
@@ -146,7 +151,7 @@ export function chooseExtensions(
     if (!known.includes(name)) throw new OptionError('disabled', name, `one of ${known.join(', ')}`)
   }
   const off = new Set(disabled)
-  // RFC 3030 3: it needs the one to be sent, and BODY of the other.
+  // RFC 3030 3: BINARYMIME is sent by CHUNKING, and needs the BODY parameter of 8BITMIME.
   if (off.has('CHUNKING') || off.has('8BITMIME')) off.add('BINARYMIME')
   if (options.tls?.startTls === false) off.add('STARTTLS')
   const own = extensions.map((extension): ProtocolExtension => {
@@ -158,7 +163,10 @@ export function chooseExtensions(
   return [...all.filter(({ keyword }) => !off.has(keyword)), ...own]
 }
 
-/** Returns the commands that an extension brings, by verb. @throws OptionError */
+/**
+ * Returns the commands of an extension, by verb.
+ * @throws OptionError
+ */
 export function commandsOf({ commands = {} }: Extension): Readonly<Record<string, ExtensionCommand>> {
   const entries = Object.entries(commands).map(([verb, command]): [string, ExtensionCommand] => {
     const rules: ExtensionCommand = typeof command === 'function' ? { handle: command } : command

@@ -1,4 +1,4 @@
-/** A server: who is connected, and how it stops. */
+/** A server: its connections, and how it stops. */
 import type { Duplex, Endpoint } from '../duplex.ts'
 import * as replies from '../protocol/grammar/replies.ts'
 import type { Reply } from '../protocol/grammar/reply.ts'
@@ -11,45 +11,48 @@ import { Arrivals } from './places/arrivals.ts'
 import { type GiveUp, Occupants, Reservation } from './places/occupants.ts'
 
 export interface CloseOptions {
-  /** How long transactions in progress may take to finish. Default 30,000. */
+  /** How many milliseconds transactions in progress may take to finish. Default 30,000. */
   readonly graceMs?: number
 }
 
 export interface Server {
   /**
-   * Serves one connection, from the greeting to the close. Never rejects: what breaks goes to `error`.
-   *
-   * `overrides` replaces policies for this connection alone: a submission port requires AUTH where port 25 does not. `place` is
-   * what `reserve` gave for the connection; the server gives it back when the session is over.
+   * Serves one connection, from the greeting to the close. Never rejects: the `error` hook gets the errors. `overrides`
+   * changes options for this connection only: a submission port requires AUTH, for example, and port 25 does not.
+   * `place` is the result of `reserve` for this connection. The server gives it back when the session is over.
    */
   accept(duplex: Duplex, overrides?: SessionOverrides, place?: Place): Promise<void>
   /**
-   * Takes a place for a connection that is not ready to be accepted, because its TLS handshake comes first. So it counts from its
-   * first packet on. Whoever calls it gives the place to `accept`, or gives it back. Returns undefined if there is no place: then
-   * the connection is to be closed, since a client that awaits a handshake understands no reply.
+   * Takes a place for a connection that cannot be accepted yet, because its TLS handshake comes first. So it counts
+   * from its first packet. The caller gives the place to `accept`, or gives it back. Returns undefined if there is no
+   * place: the caller then closes the connection, because a client that waits for a handshake understands no reply.
    *
-   * @param giveUp Closes the connection. It is called if another connection gets the place, which may happen after a while if
-   *   all places are taken. Default: this one keeps it.
+   * @param giveUp Closes the connection. It is called if another connection gets the place, which may happen after a
+   *   while if all places are taken. Default: this connection keeps its place.
    */
   reserve(remote: Endpoint, giveUp?: GiveUp, overrides?: SessionOverrides): Place | undefined
   /**
-   * Stops: idle sessions get `421 4.3.2`, transactions in DATA finish and get their reply, new connections are refused.
-   * What is left after `graceMs` is destroyed. Resolves when the last session is over, at the latest a second later.
+   * Stops the server. Idle sessions get `421 4.3.2`. Transactions in DATA finish and get their reply. New connections
+   * are refused. After `graceMs` the remaining sessions are destroyed. Resolves when the last session is over, at the
+   * latest a second later.
    */
   close(options?: CloseOptions): Promise<void>
-  /** Sessions now. */
+  /** The number of sessions now. */
   readonly sessionCount: number
   readonly hostname: string
   readonly limits: Limits
 }
 
-/** Makes a server. It listens nowhere: a runtime's `listen` hands it connections. @throws OptionError */
+/**
+ * Makes a server. It does not listen: a runtime's `listen` hands it connections.
+ * @throws OptionError
+ */
 export function createServer(options: ServerOptions): Server {
   return new SmtpServer(options)
 }
 
 const DEFAULT_GRACE_MS = 30_000
-/** Of `idleTimeoutMs`: how long a connection has to idle before its place may go to another. */
+/** The part of `idleTimeoutMs` that a connection must have been idle before its place may go to another one. */
 const DISPLACED_AFTER_SHARE = 1 / 30
 
 class SmtpServer implements Server {
@@ -60,7 +63,7 @@ class SmtpServer implements Server {
   readonly #arrivals: Arrivals
   readonly #maxTurnedAway: number
   #turnedAway = 0
-  /** Sessions that are told to go, because newcomers have their places. */
+  /** Sessions that are closing because newcomers have their places. */
   readonly #displaced = new Set<Connection>()
   #closed: Promise<void> | undefined
   #allGone: (() => void) | undefined
@@ -80,7 +83,10 @@ class SmtpServer implements Server {
     return this.#occupants.connectionCount
   }
 
-  /** One promise and one frame wait for the session, however long it lasts: most connections are idle most of the time. */
+  /**
+   * One promise and one frame wait for the session, for as long as it lasts, because most connections are idle most of
+   * the time.
+   */
   accept(duplex: Duplex, overrides: SessionOverrides = {}, place?: Place): Promise<void> {
     try {
       if (place !== undefined) return this.#admit(duplex, overrides, place)
@@ -105,13 +111,16 @@ class SmtpServer implements Server {
     return authRequired ?? this.#context.options.auth?.required ?? false
   }
 
-  /** A duplex, or a set of addresses, that is not ours may throw where it must not. */
+  /**
+   * Drops a connection after an unexpected error. A duplex or a set of addresses that somebody else wrote may throw
+   * where it must not.
+   */
   #drop(duplex: Duplex, error: unknown): void {
     this.#context.report(error, undefined)
     this.#destroy(duplex, false)
   }
 
-  /** Where nothing is left to do that could fail. */
+  /** Destroys a connection after which nothing else can fail. */
   #destroy(duplex: Duplex, isNews: boolean = true): void {
     try {
       duplex.destroy()
@@ -120,13 +129,13 @@ class SmtpServer implements Server {
     }
   }
 
-  /** The client's own connection, or undefined where nobody knows whose it is. */
+  /** Returns the client's own connection, or undefined if the client is not known. */
   #identify(duplex: Duplex, { proxyProtocol }: SessionOverrides): Duplex | Promise<Duplex | undefined> {
     if (this.#closed !== undefined || proxyProtocol?.trusted.includes(duplex.remote) !== true) return duplex
     return this.#arrivals.identify(duplex)
   }
 
-  /** @param reserved Its place, if it has one already */
+  /** @param reserved The connection's place, if it already has one */
   #admit(client: Duplex, overrides: SessionOverrides, reserved?: Place): Promise<void> {
     const isTlsMissing = overrides.implicitTls === true && client.tls === undefined
     if (this.#closed !== undefined) {
@@ -147,7 +156,7 @@ class SmtpServer implements Server {
   async #secure(client: Duplex, overrides: SessionOverrides, place: Place): Promise<void> {
     try {
       const isSecure = await this.#arrivals.secure(client)
-      // The server may have begun to stop meanwhile.
+      // The server may have begun to stop during the handshake.
       if (isSecure && this.#closed === undefined) return await this.#serve(client, overrides, place)
       if (isSecure) await this.#turnAway(client, replies.SHUTTING_DOWN, false)
     } catch (error) {
@@ -175,7 +184,7 @@ class SmtpServer implements Server {
   #displace(occupant: Connection | Reservation): void {
     try {
       if (occupant instanceof Reservation) return occupant.giveUp()
-      // Its socket is one more than there are places, until the client has taken the reply.
+      // The socket is one more than there are places, until the client has taken the reply.
       const isTold = this.#canTell
       this.#displaced.add(occupant)
       this.#context.refused(
@@ -214,7 +223,7 @@ class SmtpServer implements Server {
     clearTimeout(timer)
   }
 
-  /** One more client can be told that there is no place for it, displaced ones included. */
+  /** True if one more client can get a reply that there is no place for it. Displaced clients count too. */
   get #canTell(): boolean {
     return this.#turnedAway + this.#displaced.size < this.#maxTurnedAway
   }
@@ -223,11 +232,11 @@ class SmtpServer implements Server {
     if (why !== replies.SHUTTING_DOWN) {
       this.#context.refused({ verb: '', reply: why, remote: duplex.remote, byHook: false }, undefined)
     }
-    // In clear there is nothing to say to who speaks TLS.
+    // A client that expects TLS understands no reply in clear.
     if (isTlsMissing || !this.#canTell) return this.#destroy(duplex)
     this.#turnedAway++
     try {
-      // Nothing is waited for but the close, and a runtime bounds that.
+      // Only the close is waited for, and the runtime bounds that.
       const written = duplex.write(why.octets)
       if (written instanceof Promise) written.catch(() => {})
       await duplex.end()

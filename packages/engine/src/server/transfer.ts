@@ -1,7 +1,6 @@
 /**
- * One message, from DATA or the first BDAT to its answer: the events that come within it.
- *
- * The `data` hook's reads take the events from the protocol, so bytes move only when somebody wants them, and nothing is queued.
+ * Receives one message, from DATA or the first BDAT to its answer, and handles the events within it. The reads of the
+ * `data` hook take the events from the protocol. So bytes move only if the hook wants them, and nothing is queued.
  */
 import * as replies from '../protocol/grammar/replies.ts'
 import { type Reply, replyAsIs } from '../protocol/grammar/reply.ts'
@@ -13,10 +12,10 @@ import { MessageError } from './session/message.ts'
 import { receivedField } from './session/trace.ts'
 import { isRefusal } from './verdict.ts'
 
-/** Handles an event of what comes between two chunks. */
+/** Handles an event between two chunks. */
 export type Handle = (dialogue: Dialogue, event: ServerEvent) => void | Promise<void>
 
-/** Receives the message that the protocol's event is about, and answers it. */
+/** Receives the message of the protocol's event, and answers it. */
 export async function receiveMessage(dialogue: Dialogue, handle: Handle): Promise<void> {
   const { context, protocol, session, waits, wire } = dialogue
   const { options } = context
@@ -33,7 +32,7 @@ export async function receiveMessage(dialogue: Dialogue, handle: Handle): Promis
   dialogue.message = message
   waits.beginMessage()
   protocol.begin()
-  // The client may be waiting for 354, and the hook for something else than the client.
+  // The client may wait for 354, while the hook waits for something other than the client.
   const flushed = protocol.unreadOctets === 0 ? wire.flush() : undefined
   if (flushed !== undefined) await flushed
 
@@ -52,7 +51,7 @@ export async function receiveMessage(dialogue: Dialogue, handle: Handle): Promis
 }
 
 class Transfer implements MessageSource {
-  /** The `data` hook's refusal, once it has one, while its message still arrives. */
+  /** The refusal of the `data` hook, if it came while its message still arrives. */
   refusal: Reply | undefined
   readonly #dialogue: Dialogue
   readonly #handle: Handle
@@ -62,7 +61,7 @@ class Transfer implements MessageSource {
     this.#handle = handle
   }
 
-  /** Reads what the hook has left, up to the message's end or to what ends it sooner. */
+  /** Reads the bytes that the hook has left, up to the message's end or to an earlier end. */
   async readAway(message: IncomingMessage): Promise<void> {
     while (!message.isOver && !this.#dialogue.wire.isOver) {
       try {
@@ -74,13 +73,16 @@ class Transfer implements MessageSource {
     }
   }
 
-  /** The message's next bytes; where they are not here yet, what `goOn` makes of it once something is. */
+  /**
+   * Returns the message's next bytes. If they are not here yet, returns a promise of the result of `goOn`, which is
+   * called when bytes have come.
+   */
   pull<T>(message: IncomingMessage, goOn: () => T | Promise<T>): Uint8Array | null | Promise<T> {
     const dialogue = this.#dialogue
     const { protocol, waits, wire } = dialogue
     if (message !== dialogue.message || message.isOver) throw message.fail('aborted')
     for (;;) {
-      // Between two chunks a client may give the message up, or the hook's refusal may have ended it.
+      // Between two chunks the client may have given the message up, or the hook's refusal may have ended it.
       if (!protocol.isInMessage || wire.isOver) {
         message.isOver = true
         throw message.fail('aborted')
@@ -119,7 +121,7 @@ class Transfer implements MessageSource {
     }
   }
 
-  /** Sends the replies so far where the message's hook is waited for, which may take its time. */
+  /** Sends the replies so far if the session waits for the message's hook, because the hook may take long. */
   #flushForHook(): void {
     const { waits, wire } = this.#dialogue
     if (waits.isHookAwaited) wire.flushForHook()

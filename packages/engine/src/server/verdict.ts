@@ -1,4 +1,4 @@
-/** What hooks answer, and what their answers are taken for. */
+/** Checks the answers of hooks and turns them into replies. */
 import { type Reply, isReply, reply } from '../protocol/grammar/reply.ts'
 import type { Verdict } from './handlers.ts'
 
@@ -10,7 +10,7 @@ export function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLik
   return typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
 }
 
-/** RFC 2034 4: after the greeting and EHLO, every reply of 2xx, 4xx and 5xx has an enhanced code. */
+/** Adds an enhanced code. RFC 2034 4: after the greeting and EHLO, every reply of 2xx, 4xx and 5xx has one. */
 export function enhanced(given: Reply): Reply {
   return given.enhancedCode === '' ? reply(given.code, `${Math.floor(given.code / 100)}.0.0`, given.lines) : given
 }

@@ -1,15 +1,15 @@
 /**
- * What a session waits for now: its clock, and its one timer, however often the deadline moves.
- *
- * Deadlines move with every command, and timers are expensive. So the timer runs to where the nearest deadline could have
- * been, looks then, and sleeps for what is left. It is set anew only for a deadline that is nearer than that.
+ * What a session waits for now. It has the session's clock and its one timer.
+ * Deadlines move with every command, and timers are expensive. So the timer runs to the nearest deadline that was
+ * possible. When it ends, it sleeps again for the time that is left. It is set again only if the new deadline is
+ * earlier than its end.
  */
 import type { Limits } from '../protocol/limits.ts'
 import { Deadlines, type Progress, type Wait } from './deadlines.ts'
 
-/** Who is told that the time is up. */
+/** Gets a call when the time is over. */
 export interface WaitsOwner {
-  /** @param isSessionOver Whether the time of the whole session is up */
+  /** @param isSessionOver The time of the whole session is over */
   timeUp(waited: Wait | 'last-moment', isSessionOver: boolean): void
 }
 
@@ -17,7 +17,7 @@ export class Waits {
   readonly #deadlines: Deadlines
   readonly #progress: Progress
   readonly #owner: WaitsOwner
-  /** The shortest wait that is usual: how far ahead the timer is set. */
+  /** The shortest usual wait. The timer is set this far ahead. */
   readonly #shortestMs: number
   #wakesAt = Infinity
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -29,7 +29,7 @@ export class Waits {
     this.#owner = owner
   }
 
-  /** Whether the client is to say something. */
+  /** True if the session waits for bytes of the client. */
   get isForBytes(): boolean {
     return this.#deadlines.wait === 'bytes'
   }
@@ -42,7 +42,10 @@ export class Waits {
     return this.#deadlines.isHookAwaited
   }
 
-  /** How long the session has waited for the client's next command. undefined if it waits for something else. */
+  /**
+   * Milliseconds for which the session has waited for the client's next command. undefined if it waits for something
+   * else.
+   */
   get idleMs(): number | undefined {
     return this.#deadlines.idleMs(performance.now(), this.#progress)
   }
@@ -54,7 +57,7 @@ export class Waits {
     this.#arm(now)
   }
 
-  /** The client's bytes are here. */
+  /** Ends the wait, because the client's bytes are here. */
   bytesCame(): void {
     if (this.#progress.isInMessage) this.#deadlines.messageBytesCame(performance.now())
     this.rest()
@@ -92,7 +95,7 @@ export class Waits {
     if (this.#deadlines.hookEnds()) this.#forHook()
   }
 
-  /** Ends a wait. What remains is the hook that waited for it, if one did. */
+  /** Ends a wait. If a hook waited for it, the hook's time starts again. */
   rest(): void {
     if (this.#deadlines.isHookAwaited) this.#forHook()
     else this.#deadlines.end()
@@ -104,19 +107,19 @@ export class Waits {
     this.#arm(now)
   }
 
-  /** Ends a wait, also where a hook waited for it. */
+  /** Ends a wait, even if a hook waited for it. */
   end(): void {
     this.#deadlines.end()
   }
 
-  /** The session was destroyed: its hooks have a moment. */
+  /** Gives hooks a moment to clean up, because the session was destroyed. */
   destroyed(): void {
     const now = performance.now()
     this.#deadlines.destroyed(now)
     this.#arm(now)
   }
 
-  /** No deadline holds any more. */
+  /** Drops all deadlines. */
   stop(): void {
     clearTimeout(this.#timer)
     this.#wakesAt = -Infinity
@@ -132,7 +135,7 @@ export class Waits {
     this.#timer = setTimeout(wake, Math.max(0, this.#wakesAt - now), this)
   }
 
-  /** For its own timer. */
+  /** Called by its own timer. */
   wake(): void {
     const now = performance.now()
     const { at } = this.#deadlines
@@ -144,7 +147,7 @@ export class Waits {
   }
 }
 
-/** Without a closure, as every idle session would keep one. */
+/** A function without a closure, because every idle session would keep a closure. */
 function wake(waits: Waits): void {
   waits.wake()
 }

@@ -1,39 +1,41 @@
 /**
- * A connection's bytes in and out. It knows nothing of what they mean.
- *
- * What answers at once waits for nothing, makes no promise and sets no deadline.
+ * Moves a connection's bytes in and out, and does not know what they mean.
+ * If a call can be answered at once, it makes no promise, sets no deadline and does not wait.
  */
 import type { Duplex, TlsInfo } from '../duplex.ts'
 import type { Waits } from './waits.ts'
 
-/** Octets that wait for the end of a batch of input; more leave at once, so that NOOPs cannot pile them up. */
+/**
+ * Octets that may wait for the end of a batch of input. More are sent at once, so a client cannot fill the memory with
+ * replies to NOOP.
+ */
 const MAX_WAITING_OCTETS = 8_192
 
 const NOTHING = new Uint8Array(0)
 const decoder = new TextDecoder()
 
-/** Who takes the bytes that come, and has those that are to be sent. */
+/** Takes the received bytes, and has the bytes that are to be sent. */
 export interface WireEnd {
   /** Octets that wait to be sent. */
   readonly waitingOctets: number
-  /** Returns what waits to be sent, which is then sent; undefined for nothing. */
+  /** Returns the octets that wait to be sent, and forgets them; undefined if there are none. */
   takeReplies(): Uint8Array | undefined
   receive(bytes: Uint8Array): void
-  /** No more bytes will come. */
+  /** Says that no more bytes will come. */
   receiveEnd(): void
 }
 
-/** Whose connection it is. */
+/** The owner of the connection. */
 export interface WireOwner {
-  /** Nothing more is to be read or written. */
+  /** Says that nothing more will be read or written. */
   wireOver(why: 'aborted' | 'timeout'): void
 }
 
 export class Wire {
   readonly duplex: Duplex
-  /** Nothing more is to be read or written. */
+  /** Nothing more will be read or written. */
   isOver = false
-  /** What broke the connection. */
+  /** The error that broke the connection. */
   error: unknown
 
   readonly #end: WireEnd
@@ -42,12 +44,10 @@ export class Wire {
   readonly #owner: WireOwner
   /** A write that the peer has not taken yet. */
   #writing: Promise<void> | undefined
-  /** A read begun before the greeting. */
+  /** A read that was begun before the greeting. */
   #earlyRead: Promise<Uint8Array | null> | undefined
 
-  /**
-   * @param observe Sees each line that is sent.
-   */
+  /** @param observe Gets each line that is sent. */
   constructor(
     duplex: Duplex,
     end: WireEnd,
@@ -65,8 +65,8 @@ export class Wire {
   // Reading
 
   /**
-   * The client's next bytes; once they are here, they are {@link take}'s. A promise that rejects means that the connection
-   * broke, which {@link lose} is to hear of.
+   * Reads the client's next bytes. The caller gives them to {@link take}. If the promise rejects, the connection broke,
+   * and the caller gives the error to {@link lose}.
    */
   read(): Uint8Array | null | Promise<Uint8Array | null> {
     const early = this.#earlyRead
@@ -76,18 +76,18 @@ export class Wire {
     return bytes
   }
 
-  /** Hands on what was read. */
+  /** Hands received bytes on. */
   take(bytes: Uint8Array | null): void {
     if (this.#waits.isForBytes) this.#waits.bytesCame()
-    // The last words had their answer. A hook that is still at it has its time, as after any wait.
+    // The last reply was sent. A hook that still runs has its time, as after any wait.
     else if (this.isOver) this.#waits.rest()
     if (bytes === null) this.#end.receiveEnd()
     else this.#end.receive(bytes)
   }
 
   /**
-   * Sends the replies so far, and takes the client's next bytes. undefined where that is done at once; else a promise of what
-   * `goOn` gives then.
+   * Sends the replies so far, and takes the client's next bytes. Returns undefined if that is done at once; otherwise a
+   * promise of the result of `goOn`, which is called then.
    */
   fill<T>(goOn: () => T | Promise<T>): Promise<T> | undefined {
     const flushed = this.flush()
@@ -117,7 +117,7 @@ export class Wire {
     return undefined
   }
 
-  /** Listens for `ms` without saying anything. Whether the client was quiet, and is still there. */
+  /** Listens for `ms` and sends nothing. Returns whether the client was quiet and is still there. */
   async listenQuietly(ms: number): Promise<boolean> {
     let timer: ReturnType<typeof setTimeout> | undefined
     const quiet = new Promise<'quiet'>((resolve) => {
@@ -155,7 +155,7 @@ export class Wire {
       this.#writing = written.then(
         () => {
           this.#writing = undefined
-          // The handshake begins while its 220 is still on its way.
+          // The handshake begins while its 220 is still on the way.
           if (this.#waits.isForPeer) this.#waits.rest()
         },
         (error: unknown) => {
@@ -173,7 +173,7 @@ export class Wire {
     if (this.#end.waitingOctets > MAX_WAITING_OCTETS) return this.flush()
   }
 
-  /** Sends the replies so far, because a hook may take its time. Nobody waits for the peer to take them. */
+  /** Sends the replies so far, because a hook may take long. Does not wait for the peer to take them. */
   flushForHook(): void {
     if (this.#end.waitingOctets > 0) void this.flush()
   }
@@ -185,7 +185,7 @@ export class Wire {
 
   // TLS
 
-  /** The TLS handshake, or undefined where it failed and the connection is lost. */
+  /** Makes the TLS handshake. Returns undefined if it failed and the connection is lost. */
   async startTls(): Promise<TlsInfo | undefined> {
     this.#waits.forHandshake()
     try {
@@ -200,7 +200,7 @@ export class Wire {
 
   // Ending
 
-  /** Sends what is queued, and closes. */
+  /** Sends the queued replies, and closes. */
   async hangUp(): Promise<void> {
     await this.flush()
     if (this.isOver) return
@@ -214,7 +214,7 @@ export class Wire {
     }
   }
 
-  /** Ends a wait for bytes: sends what is queued and closes, and waits for neither. */
+  /** Ends a wait for bytes: sends the queued replies and closes, and waits for neither. */
   endWait(why: 'aborted' | 'timeout'): void {
     const octets = this.#end.takeReplies() ?? NOTHING
     this.setOver(why)
@@ -234,7 +234,7 @@ export class Wire {
     }
   }
 
-  /** The connection broke. */
+  /** Marks the connection as broken. */
   lose(error: unknown, why: 'aborted' | 'timeout' = 'aborted'): void {
     this.#waits.rest()
     this.setOver(why)
@@ -248,7 +248,7 @@ export class Wire {
     this.#destroyDuplex()
   }
 
-  /** Called by timers too, where what a duplex of somebody's own throws would end the process. */
+  /** Destroys the duplex. Timers call it too, and there an exception of somebody else's duplex would end the process. */
   #destroyDuplex(): void {
     try {
       this.duplex.destroy()

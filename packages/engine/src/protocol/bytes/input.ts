@@ -1,18 +1,18 @@
 const EMPTY = new Uint8Array(0)
 
-/** What was received and not used up yet. */
+/** Bytes that were received and are not used up yet. */
 export class Input {
   bytes: Uint8Array = EMPTY
-  /** Where the part begins that is not used up. */
+  /** The beginning of the part that is not used up. */
   position = 0
-  /** Whether nothing will follow. */
+  /** True if nothing will follow. */
   isEnded = false
 
   get isEmpty(): boolean {
     return this.position >= this.bytes.length
   }
 
-  /** The next octets, at most so many, as a view; undefined where there are none. */
+  /** Returns a view of the next octets, at most `most`; undefined if there are none. */
   take(most: number): Uint8Array | undefined {
     const { bytes, position: start } = this
     const end = Math.min(bytes.length, start + most)
@@ -21,7 +21,10 @@ export class Input {
     return start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
   }
 
-  /** Lets go of what was received: a connection that waits must not hold on to the buffer of its last read. */
+  /**
+   * Drops the reference to the received bytes, so that a waiting connection does not keep the buffer of its last read in
+   * memory.
+   */
   clear(): void {
     this.bytes = EMPTY
     this.position = 0

@@ -1,8 +1,8 @@
-/** Octets that go over the wire once. */
+/** Octets that are sent once. */
 
-/** What many share; the last view of it that anybody holds keeps so much alive. */
+/** Octets of a block, which several allocations share. A block stays in memory as long as somebody holds a view of it. */
 const BLOCK_OCTETS = 8_192
-/** More is rare, and would leave much of a block unused. */
+/** Larger allocations are rare, and would leave much of a block unused. */
 const MAX_SHARED_OCTETS = 1_024
 
 const encoder = new TextEncoder()
@@ -10,8 +10,8 @@ let block = new Uint8Array(BLOCK_OCTETS)
 let used = 0
 
 /**
- * Room for so many octets, which nobody else uses: a view of a block that many share and none is written over. An allocation
- * for each costs three times what filling it does, and more again when it is collected.
+ * Allocates octets that nobody else uses. The result is a view of a shared block, and no two views overlap. A separate
+ * allocation takes three times as long as filling the octets, and more time again when it is collected.
  */
 export function allocate(octets: number): Uint8Array {
   if (octets > MAX_SHARED_OCTETS) return new Uint8Array(octets)
@@ -24,7 +24,7 @@ export function allocate(octets: number): Uint8Array {
   return block.subarray(start, used)
 }
 
-/** Octets of ASCII text, in such a room. */
+/** Encodes ASCII text into octets from {@link allocate}. */
 export function encodeAscii(text: string): Uint8Array {
   const octets = allocate(text.length)
   encoder.encodeInto(text, octets)

@@ -2,15 +2,15 @@
 import type { ProtocolExtension } from './extension.ts'
 import { MALFORMED } from './parameters.ts'
 
-/** What the protocol has to know of a SASL mechanism. */
+/** What the protocol needs to know of a SASL mechanism. */
 export interface OfferedMechanism {
   /** In upper case. */
   readonly name: string
-  /** Whether those who listen read the password. */
+  /** True if an eavesdropper can read the password. */
   readonly showsPassword: boolean
 }
 
-/** @param allowWithoutTls Offer mechanisms that show the password also where anyone can listen. */
+/** @param allowWithoutTls Also offer mechanisms that show the password when the connection is in clear. */
 export function auth(mechanisms: readonly OfferedMechanism[], allowWithoutTls: boolean): ProtocolExtension {
   const all = mechanisms.map(({ name }) => name).join(' ')
   const safe = mechanisms.flatMap(({ name, showsPassword }) => (showsPassword ? [] : [name])).join(' ')
@@ -26,7 +26,7 @@ export function auth(mechanisms: readonly OfferedMechanism[], allowWithoutTls: b
       AUTH: {
         value: 'required',
         encoding: 'xtext',
-        // A mailbox or `<>`. Nothing here depends on it, so a name without a domain is taken (RFC 4954 5).
+        // A mailbox or `<>`. Postern does not use the value, so it also accepts a name without a domain (RFC 4954 5).
         advisory: true,
         apply: (value) => (value === '<>' || value.includes('@') ? undefined : MALFORMED),
       },

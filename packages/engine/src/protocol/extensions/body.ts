@@ -10,7 +10,7 @@ export const eightBitMime: ProtocolExtension = {
   mail: { BODY: body('7BIT', '8BITMIME') },
 }
 
-/** It needs CHUNKING, and gives BODY its third value. */
+/** BINARYMIME needs CHUNKING, and adds a third value to BODY. */
 export const binaryMime: ProtocolExtension = {
   keyword: 'BINARYMIME',
   mail: { BODY: body('7BIT', '8BITMIME', 'BINARYMIME') },

@@ -1,4 +1,4 @@
-/** The extensions that every server has. Those that are a keyword alone are here, each of the others has its file. */
+/** The extensions that every server has. This file defines those that are only a keyword. Each of the others has its own file. */
 import { binaryMime, eightBitMime } from './body.ts'
 import { chunking } from './chunking.ts'
 import { dsn } from './dsn.ts'
@@ -7,13 +7,13 @@ import { size } from './size.ts'
 import { smtpUtf8 } from './smtp-utf8.ts'
 import { startTls } from './start-tls.ts'
 
-/** RFC 2920. Framing never depends on packets, so there is nothing to do but say so. */
+/** RFC 2920. The server reads commands the same way however they were cut into packets, so it only has to announce the keyword. */
 const pipelining: ProtocolExtension = { keyword: 'PIPELINING' }
 
 /** RFC 2034. */
 const enhancedStatusCodes: ProtocolExtension = { keyword: 'ENHANCEDSTATUSCODES' }
 
-/** In the order of the EHLO reply. AUTH joins them where there is someone to ask. */
+/** In the order of the EHLO reply. AUTH is added if the server has somebody to ask about logins. */
 export const BUILT_IN: readonly ProtocolExtension[] = [
   pipelining,
   size,

@@ -1,4 +1,4 @@
-/** Delivery status notifications: RFC 3461 4. What a report is to say, and to whom, travels in parameters. */
+/** Delivery status notifications: RFC 3461 4. The parameters say what a report contains, and who gets it. */
 import { upperCase } from '../bytes/ascii.ts'
 import type { DsnNotify } from '../grammar/envelope.ts'
 import type { ProtocolExtension } from './extension.ts'
@@ -13,7 +13,7 @@ const ADDRESS_TYPE = /^[a-z0-9-]+$/
 
 export const dsn: ProtocolExtension = {
   keyword: 'DSN',
-  // RFC 3461 4.1 to 4.4: RET and ENVID, NOTIFY and ORCPT at their longest.
+  // RFC 3461 4.1 to 4.4: the greatest length of RET and ENVID, and of NOTIFY and ORCPT.
   lineOctets: { MAIL: 117, RCPT: 535 },
   mail: {
     RET: {

@@ -1,8 +1,7 @@
 /**
  * Parameters of MAIL and RCPT: RFC 5321 4.1.2 (esmtp-param), RFC 3461 4 (xtext).
- *
- * Who knows a keyword is an extension: it says whether the keyword takes a value, how it is encoded, what it may be, and
- * records what it means. A keyword that nobody on offer knows is `555 5.5.4`.
+ * An extension knows each keyword: whether it takes a value, how the value is encoded and which values are allowed. It records
+ * what the value means. If no extension on offer knows a keyword, the client gets `555 5.5.4`.
  */
 import type { Parameters } from '../grammar/envelope.ts'
 import type { ExtensionContext, ParameterRule, ProtocolExtension } from './extension.ts'
@@ -11,42 +10,42 @@ import { type Reply, reply } from '../grammar/reply.ts'
 const UNKNOWN = reply(555, '5.5.4', 'Parameter not recognised')
 export const MALFORMED: Reply = reply(501, '5.5.4', 'Malformed parameter')
 
-/** A parameter that would bring a control character into a log or a report, if somebody decoded it. */
+/** The parameter would bring a control character into a log or a report, if somebody decoded it. */
 const HIDES_CONTROL: Reply = reply(501, '5.5.4', 'Parameter hides a control character')
 
 const KEYWORD = /^[A-Za-z0-9][A-Za-z0-9-]*$/
 const VALUE = /^[\x21-\x3c\x3e-\x7e\u{a0}-\u{10ffff}]+$/u
-/** The same with '=', which some clients do not encode, and nothing at all. */
+/** The same characters and '=', which some clients do not encode. May be empty. */
 const UNTIDY_VALUE = /^[\x21-\x7e\u{a0}-\u{10ffff}]*$/u
-/** RFC 3461 4: printable ASCII but '+' and '=', which are written +2B and +3D. Some clients write hex digits in lower case. */
+/** RFC 3461 4: printable ASCII except '+' and '=', which are written +2B and +3D. Some clients write hex digits in lower case. */
 const XTEXT = /^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-Fa-f]{2})*$/
-/** The same for an address of type utf-8, which may stand as it is (RFC 6533 3). */
+/** The same for an address of type utf-8, which may contain non-ASCII characters unencoded (RFC 6533 3). */
 const UTF8_XTEXT = /^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e\u{a0}-\u{10ffff}]|\+[0-9A-Fa-f]{2})*$/u
-/** The hex digits of a control character: 00 to 1F, and 7F. */
+/** The hex digits of an encoded control character: 00 to 1F, and 7F. */
 const CONTROL = /\+(?:[01][0-9A-Fa-f]|7[Ff])/
 
 export const NO_PARAMETERS: Parameters = new Map()
 
-/** A parameter and the extension that brings it. */
+/** A parameter and the extension that defines it. */
 export interface KnownParameter<Target> {
   readonly rule: ParameterRule<Target>
   readonly extension: ProtocolExtension
 }
 
-/** What stands behind a path. */
+/** The parameters behind a path. */
 export interface ReadParameters {
   readonly values: Parameters
-  /** Keywords of those that only advise and are malformed. */
+  /** Keywords of parameters that only advise and are malformed. */
   readonly malformed: readonly string[]
 }
 
 const NOTHING: ReadParameters = { values: NO_PARAMETERS, malformed: [] }
 
 /**
- * Reads the parameters behind a path, checks each against its rule, and lets the rule record what it means in `target`.
+ * Reads the parameters behind a path, checks each against its rule, and lets the rule record the meaning in `target`.
  *
  * @param text What follows the path: '' or a blank and the parameters.
- * @param lenient Takes several blanks for one.
+ * @param lenient Treats several blanks as one.
  * @returns the parameters, or the reply that refuses the command.
  */
 export function readParameters<Target>(
@@ -90,14 +89,14 @@ export function readParameters<Target>(
 
 const SYNTAX = reply(501, '5.5.2', 'Syntax error behind the path')
 
-/** Undoes a value's encoding. Returns undefined if it is malformed, missing, or there where none may be. */
+/** Decodes a value. Returns undefined if it is malformed, if it is missing, or if the keyword allows none. */
 function decodeValue(value: string | undefined, rule: ParameterRule<never>): string | undefined {
   if (value === undefined) return rule.value === 'required' ? undefined : ''
   if (rule.value === 'none' || !VALUE.test(value)) return undefined
   return rule.encoding === 'xtext' ? decodeXtext(value) : value
 }
 
-/** Undoes xtext. Returns undefined if it is malformed, or stands for what is not printable ASCII. */
+/** Decodes xtext. Returns undefined if the text is malformed, or if it encodes something other than printable ASCII. */
 export function decodeXtext(text: string, isUtf8 = false): string | undefined {
   if (!(isUtf8 ? UTF8_XTEXT : XTEXT).test(text)) return undefined
   if (!text.includes('+')) return text

@@ -1,29 +1,29 @@
-/** The extensions of one server, put together: who knows a parameter, who brings a verb, what EHLO says. */
+/** All extensions of one server: it finds the extension that defines a parameter or a verb, and it makes the reply to EHLO. */
 import type { Envelope, ForwardPath } from '../grammar/envelope.ts'
 import type { ExtensionContext, ProtocolExtension, VerbRules } from './extension.ts'
 import { OptionError } from '../limits.ts'
 import type { KnownParameter } from './parameters.ts'
 import { type Reply, reply } from '../grammar/reply.ts'
 
-/** EHLO replies differ by TLS and AUTH alone, unless an extension varies more: then this many are remembered. */
+/** Replies to EHLO usually differ only by TLS and AUTH. An extension may vary more, so at most this many are kept. */
 const MAX_REMEMBERED_REPLIES = 64
 const KEYWORD = /^[A-Z0-9][A-Z0-9-]*$/
 
 export class ExtensionSet {
-  /** By upper-case keyword. Where two extensions know a parameter, the later one decides. */
+  /** By upper-case keyword. If two extensions define a parameter, the later one counts. */
   readonly mail: ReadonlyMap<string, KnownParameter<Envelope>>
   readonly rcpt: ReadonlyMap<string, KnownParameter<ForwardPath>>
-  /** Verbs that some extension brings. Where two bring one, the later one decides. */
+  /** Verbs of all extensions. If two extensions define a verb, the later one counts. */
   readonly verbs: ReadonlyMap<string, VerbRules>
   /** Octets that extensions add to the longest line of a verb. */
   readonly lineOctets: ReadonlyMap<string, number>
 
   readonly #extensions: readonly ProtocolExtension[]
-  /** Those whose line is not always the same. */
+  /** Extensions whose line in the EHLO reply can change. */
   readonly #varying: readonly ProtocolExtension[]
   readonly #replies = new Map<string, Reply>()
 
-  /** @throws OptionError on a keyword that is malformed or stands twice. */
+  /** @throws OptionError if a keyword is malformed or given twice */
   constructor(extensions: readonly ProtocolExtension[]) {
     const keywords = new Set<string>()
     const mail = new Map<string, KnownParameter<Envelope>>()
@@ -48,9 +48,9 @@ export class ExtensionSet {
     this.verbs = new Map(extensions.flatMap(({ verbs }) => Object.entries(verbs ?? {})))
   }
 
-  /** The reply to EHLO (RFC 5321 4.1.1.1). */
+  /** Returns the reply to EHLO (RFC 5321 4.1.1.1). */
   ehloReply(hostname: string, context: ExtensionContext): Reply {
-    // Asked once: what it says may be another thing each time.
+    // Asks each extension once, because its answer may differ the next time.
     const said: (string | null | undefined)[] = []
     let key = hostname
     for (const extension of this.#varying) {
@@ -70,7 +70,7 @@ export class ExtensionSet {
   }
 }
 
-/** Its line in the reply to EHLO, or none. */
+/** Returns the extension's line in the reply to EHLO; undefined if it has none. */
 function advertised({ keyword }: ProtocolExtension, parameters: string | null | undefined): readonly string[] {
   if (parameters === null) return []
   return [parameters === '' ? keyword : `${keyword} ${parameters}`]

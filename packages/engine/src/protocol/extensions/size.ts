@@ -3,7 +3,7 @@ import { type Reply, reply } from '../grammar/reply.ts'
 import type { ProtocolExtension } from './extension.ts'
 import { MALFORMED } from './parameters.ts'
 
-/** The refusal of a message that is, or says it will be, too large. */
+/** Refuses a message that is too large, or whose declared size is. */
 export const TOO_LARGE: Reply = reply(552, '5.3.4', 'Message is larger than this server takes')
 
 export const size: ProtocolExtension = {

@@ -1,11 +1,9 @@
 /**
  * Command lines: RFC 5321 2.3.8 (CRLF), 4.5.3.1.4 (length).
- *
- * A line that lies whole in what was received is read where it lies. Only a line cut by the end of the input is copied,
- * into a buffer that never holds more than the limit; what is longer is thrown away as it comes.
- *
- * Only CRLF ends a line. A CR or LF anywhere else makes the whole line an error, up to its CRLF, and nothing of it runs:
- * so no command can hide in another one (RFC 5321 2.3.8).
+ * If a line is whole in the input, the reader reads it there. It copies a line only if the end of the input cuts it. The copy
+ * goes into a buffer that never holds more than the limit. Octets over the limit are dropped as they come.
+ * Only CRLF ends a line. If a CR or LF stands anywhere else, the whole line up to its CRLF is an error and none of it runs. So
+ * nobody can hide a command in another one (RFC 5321 2.3.8).
  */
 import { asciiText, KIND, kindsOf, upperCase } from '../bytes/ascii.ts'
 
@@ -13,13 +11,13 @@ const LF = 10
 const CR = 13
 
 export type LineStatus =
-  /** More input is wanted. */
+  /** The reader needs more input. */
   | 'need-data'
   /** {@link LineReader.text} is a line, without its CRLF. */
   | 'line'
   /** A bare LF was read: the line is an error and goes on. {@link LineReader.text} is its beginning. Call again. */
   | 'bare-lf'
-  /** The line is over and thrown away: it was too long, had a bare CR or LF, or was not UTF-8. */
+  /** The line has ended and was dropped: it was too long, had a bare CR or LF, or was not UTF-8. */
   | LineError
 
 export type LineError = 'too-long' | 'bare-line-ending' | 'not-utf8'
@@ -27,33 +25,33 @@ export type LineError = 'too-long' | 'bare-line-ending' | 'not-utf8'
 const EMPTY = new Uint8Array(0)
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** How much of a line that cannot be read is kept, to tell what it was: a request line of HTTP, for one. */
+/** Octets that are kept of a line that cannot be read. They show what the line was, an HTTP request for example. */
 const EXCERPT_OCTETS = 512
 const AUTH = 'AUTH '
-/** Longer lines are the decoder's. */
+/** Longer lines go to TextDecoder. */
 const MAX_SHORT_OCTETS = 128
 
 export class LineReader {
-  /** The last line; of one that was 'too-long' or 'not-utf8', its beginning. */
+  /** The last line. If it was 'too-long' or 'not-utf8', its beginning. */
   text = ''
   /** Its octets, CRLF included. */
   octets = 0
-  /** What it is made of, CRLF left out: bits of {@link KIND}. */
+  /** The kinds of octets in the line, without its CRLF: bits of {@link KIND}. */
   kinds = 0
-  /** Where in the input reading goes on. */
+  /** The position in the input from which reading goes on. */
   position = 0
 
   readonly #maxOctets: number
   readonly #maxAuthOctets: number
   #held = EMPTY
   #heldOctets = 0
-  /** What is wrong with the line in progress. The rest of it is thrown away. */
+  /** The error of the line in progress. The rest of the line is dropped. */
   #error: LineError | undefined
-  /** Whether the last octet that was thrown away is a CR. */
+  /** True if the last dropped octet is a CR. */
   #endsWithCr = false
 
   /**
-   * @param maxOctets Of a line, CRLF included.
+   * @param maxOctets The longest line, CRLF included.
    * @param maxAuthOctets The same for AUTH commands and for responses to a challenge: not less than `maxOctets`.
    */
   constructor(maxOctets: number, maxAuthOctets: number) {
@@ -61,12 +59,12 @@ export class LineReader {
     this.#maxAuthOctets = maxAuthOctets
   }
 
-  /** Whether a line has begun and not ended. */
+  /** True if a line has begun and not ended. */
   get isInLine(): boolean {
     return this.#heldOctets > 0 || this.#error !== undefined
   }
 
-  /** Reads on in `bytes` from `from`. */
+  /** Continues reading in `bytes` from `from`. */
   read(bytes: Uint8Array, from: number, isResponse: boolean): LineStatus {
     if (this.#error !== undefined) return this.#discard(bytes, from, this.#error)
     const lf = bytes.indexOf(LF, from)
@@ -90,7 +88,7 @@ export class LineReader {
     return this.#take(this.#held, 0, octets)
   }
 
-  /** Forgets a line that has begun. */
+  /** Drops a line that has begun. */
   clear(): void {
     this.#held = EMPTY
     this.#heldOctets = 0
@@ -116,7 +114,7 @@ export class LineReader {
     return hasCr ? 'bare-line-ending' : 'line'
   }
 
-  /** Throws away what there is of a line, up to where it has been read. */
+  /** Drops the part of a line that has been read so far. */
   #giveUp(error: LineError, bytes: Uint8Array, from: number): void {
     this.text = this.#beginning(bytes.subarray(0, this.position), from, EXCERPT_OCTETS)
     this.#endsWithCr = bytes[this.position - 1] === CR
@@ -125,7 +123,7 @@ export class LineReader {
     this.#error = error
   }
 
-  /** Throws away the rest of a line, up to its CRLF. */
+  /** Drops the rest of a line, up to its CRLF. */
   #discard(bytes: Uint8Array, from: number, error: LineError): LineStatus {
     let lf = bytes.indexOf(LF, from)
     while (lf >= 0 && (lf === from ? !this.#endsWithCr : bytes[lf - 1] !== CR)) {
@@ -141,7 +139,7 @@ export class LineReader {
     return 'need-data'
   }
 
-  /** Returns whether a CR stands right before the octet at `at`, in the input or in what is held. */
+  /** Returns whether a CR stands right before the octet at `at`, in the input or in the copied part. */
   #isCrBefore(bytes: Uint8Array, at: number, from: number): boolean {
     if (at > from) return bytes[at - 1] === CR
     return this.#heldOctets > 0 && this.#held[this.#heldOctets - 1] === CR
@@ -158,7 +156,7 @@ export class LineReader {
     this.#heldOctets = octets
   }
 
-  /** Which limit holds for a line that is over the smaller one. */
+  /** Returns the limit for a line that is longer than the smaller limit. */
   #limit(bytes: Uint8Array, from: number, isResponse: boolean): number {
     const isAuth = isResponse || upperCase(this.#beginning(bytes, from, AUTH.length)) === AUTH
     return isAuth ? this.#maxAuthOctets : this.#maxOctets
@@ -170,7 +168,7 @@ export class LineReader {
   }
 }
 
-/** The first octets as code units 0 to 255. */
+/** Decodes the first octets, each as a code unit from 0 to 255. */
 function beginning(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes.subarray(0, EXCERPT_OCTETS))
 }

@@ -1,9 +1,9 @@
 /**
- * The header that a proxy sends in front of a connection, to say whose it is: the PROXY protocol, versions 1 and 2
- * (HAProxy's proxy-protocol.txt, whose sections are named here).
- *
- * The one function reads from the first octet of a connection, over and over as more arrives, and says as soon as it can that
- * this is no header. What is not exactly as the specification has it is none: a header is believed, so it is not guessed at.
+ * The header that a proxy sends in front of a connection to name the client: the PROXY protocol, versions 1 and 2 (HAProxy's
+ * proxy-protocol.txt; section numbers here refer to it).
+ * The parser gets all octets from the beginning of the connection, and is called again as more arrive. It says as early as
+ * possible that there is no header. It accepts only what the specification allows exactly, and never guesses, because the
+ * server trusts the header.
  */
 import { ipText, parseIp, parseIpv4, unmapped } from '../grammar/address.ts'
 
@@ -14,29 +14,29 @@ export interface ProxiedEndpoint {
   readonly port: number
 }
 
-/** What a header says of a connection. */
+/** What a header says about a connection. */
 export interface ProxyHeader {
-  /** Absent where the connection is the proxy's own (LOCAL), or of a kind that has no addresses (UNKNOWN, UNSPEC). */
+  /** Absent if the connection is the proxy's own (LOCAL), or of a kind without addresses (UNKNOWN, UNSPEC). */
   readonly endpoints?: { readonly source: ProxiedEndpoint; readonly destination: ProxiedEndpoint }
-  /** Present where the client spoke TLS to the proxy, and the proxy ended it. */
+  /** Present if the client spoke TLS to the proxy and the proxy decrypted it. */
   readonly tls?: ProxiedTls
 }
 
-/** What the proxy says of TLS (2.2.6). */
+/** What the proxy says about TLS (2.2.6). */
 export interface ProxiedTls {
   readonly protocol: string
-  /** As the proxy names it; HAProxy has OpenSSL's names. '' where it does not tell. */
+  /** The name that the proxy gives; HAProxy uses OpenSSL's names. '' if the proxy gives none. */
   readonly cipher: string
   readonly serverName?: string
 }
 
-/** What has arrived so far is: not enough; no header, and why; or a header. */
+/** The result for the octets so far: too few, no header with the reason, or a header. */
 export type ParsedProxyHeader =
   | { readonly type: 'more' }
   | { readonly type: 'malformed'; readonly reason: string }
   | { readonly type: 'header'; readonly header: ProxyHeader; readonly byteLength: number }
 
-/** Octets of the longest header that is read: what 2.1 allows of version 1 is far less, and what proxies send of version 2. */
+/** Octets of the longest header that is accepted. Version 1 allows far less (2.1), and proxies send far less in version 2. */
 export const MAX_PROXY_HEADER_OCTETS = 4_096
 
 /** Octets of the longest line (2.1), CRLF included. */
@@ -48,17 +48,17 @@ const CR = 0x0d
 const LF = 0x0a
 
 const TLV = { authority: 0x02, crc32c: 0x03, tls: 0x20, tlsVersion: 0x21, tlsCipher: 0x23 } as const
-/** In the first octet of the TLV about TLS: the client connected over it. */
+/** A bit in the first octet of the TLV about TLS: the client connected over TLS. */
 const CLIENT_TLS = 0x01
-/** Octets of addresses and ports, by family (2.2). */
+/** Octets of addresses and ports, by address family (2.2). */
 const ADDRESS_OCTETS = [0, 12, 36, 216] as const
 const UNIX_PATH_OCTETS = 108
 
 const MORE: ParsedProxyHeader = { type: 'more' }
-/** The proxy vouches for nobody: the connection's own ends stand. */
+/** The proxy names no client, so the addresses of the connection itself count. */
 const NOTHING: ProxyHeader = {}
 
-/** Reads the header at the beginning of a connection from all that has arrived of it so far. Never throws. */
+/** Parses the header at the beginning of a connection, from all octets so far. Never throws. */
 export function parseProxyHeader(bytes: Uint8Array): ParsedProxyHeader {
   if (bytes.length === 0) return MORE
   const start = bytes[0] === LINE_START[0] ? LINE_START : SIGNATURE
@@ -87,7 +87,7 @@ function parseLine(bytes: Uint8Array): ParsedProxyHeader {
   if (bytes[end] === CR && end + 1 === bytes.length) return MORE
   if (bytes[end] !== CR || bytes[end + 1] !== LF) return malformed('the line does not end with CRLF')
   const line = text(bytes.subarray(0, end))
-  // Behind UNKNOWN may stand anything.
+  // Any text may follow UNKNOWN.
   const header = /^PROXY UNKNOWN(?: |$)/.test(line) ? NOTHING : lineEndpoints(line)
   if (header === undefined) return malformed('the line is not "PROXY", a protocol, two addresses of it and two ports')
   return { type: 'header', header, byteLength: end + 2 }
@@ -116,7 +116,7 @@ function parseBinary(bytes: Uint8Array): ParsedProxyHeader {
   const byteLength = FIXED_OCTETS + length
   if (command !== 0x20 && command !== 0x21) return malformed('neither version 2, nor PROXY or LOCAL')
   if (byteLength > MAX_PROXY_HEADER_OCTETS) return malformed(`the header is over ${MAX_PROXY_HEADER_OCTETS} octets`)
-  // Of LOCAL nothing else counts, the family included.
+  // In a LOCAL header nothing else counts, not even the address family.
   const isLocal = command === 0x20
   const addressOctets = ADDRESS_OCTETS[family]
   if (!isLocal) {
@@ -124,7 +124,7 @@ function parseBinary(bytes: Uint8Array): ParsedProxyHeader {
     if (length < addressOctets) return malformed('the header ends within its addresses')
   }
   if (bytes.length < byteLength) return MORE
-  // Only streams are served; about what else there may be, the specification has a proxy say UNSPEC.
+  // Only streams are served. For all other transports the specification has a proxy send UNSPEC.
   if (isLocal || addressOctets === undefined || addressOctets === 0 || transport !== 1) {
     return { type: 'header', header: NOTHING, byteLength }
   }
@@ -157,14 +157,14 @@ function ipEndpoint(octets: readonly number[], port: number): ProxiedEndpoint {
   return { family: address.length === 4 ? 'ipv4' : 'ipv6', address: ipText(address), port }
 }
 
-/** A path ends at the first NUL; what is no text, such as an abstract name, is left out. */
+/** Returns a Unix socket's path, which ends at the first NUL. Leaves out an address that is not text, such as an abstract name. */
 function unixEndpoint(bytes: Uint8Array): ProxiedEndpoint {
   const end = bytes.indexOf(0)
   const path = text(end < 0 ? bytes : bytes.subarray(0, end))
   return { family: 'unix', address: isPrintable(path) ? path : '', port: 0 }
 }
 
-/** Values by type. undefined where they do not fill the room exactly, or one that counts here is there twice. */
+/** Reads the TLVs, by type. Returns undefined if they do not fill the space exactly, or if a type that is used here comes twice. */
 function readTlvs(bytes: Uint8Array): Map<number, Uint8Array> | undefined {
   const values = new Map<number, Uint8Array>()
   let start = 0
@@ -181,10 +181,10 @@ function readTlvs(bytes: Uint8Array): Map<number, Uint8Array> | undefined {
   return values
 }
 
-/** undefined: the client did not speak TLS. null: malformed. */
+/** Reads the TLV about TLS. Returns undefined if the client did not speak TLS, and null if the TLV is malformed. */
 function readTls(tlvs: ReadonlyMap<number, Uint8Array>): ProxiedTls | null | undefined {
   const value = tlvs.get(TLV.tls)
-  // One octet of flags, four about the client's certificate, then TLVs of its own.
+  // One octet of flags, four octets about the client's certificate, then more TLVs.
   if (value === undefined || value.length < 5) return null
   const parts = readTlvs(value.subarray(5))
   if (parts === undefined) return null
@@ -196,7 +196,7 @@ function readTls(tlvs: ReadonlyMap<number, Uint8Array>): ProxiedTls | null | und
   return serverName === undefined ? { protocol, cipher } : { protocol, cipher, serverName }
 }
 
-/** The text of a value, where it is one word of printable ASCII. */
+/** Returns the text of a value if it is one word of printable ASCII; otherwise undefined. */
 function word(value: Uint8Array | undefined): string | undefined {
   const given = value === undefined || value.length > 255 ? '' : text(value)
   return given !== '' && isPrintable(given) && !given.includes(' ') ? given : undefined
@@ -206,7 +206,10 @@ function isPrintable(given: string): boolean {
   return /^[\x20-\x7e]*$/.test(given)
 }
 
-/** Whether this is the CRC32C (RFC 9260 appendix A) of the header, in which its own octets count as zero (2.2.3). */
+/**
+ * Returns whether this is the CRC32C (RFC 9260 appendix A) of the header. The octets of the checksum itself count as zero
+ * (2.2.3).
+ */
 function isChecksum(value: Uint8Array, header: Uint8Array): boolean {
   if (value.length !== 4) return false
   const start = value.byteOffset - header.byteOffset
@@ -226,7 +229,7 @@ function uint16(bytes: Uint8Array, i: number): number {
   return (at(bytes, i) << 8) | at(bytes, i + 1)
 }
 
-/** Latin-1, a character an octet. */
+/** Decodes Latin-1, one character for each octet. */
 function text(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes)
 }

@@ -1,18 +1,18 @@
 /**
- * IP addresses and ranges of them, exactly: RFC 4291 2.2 and 5952 for their text, RFC 4632 3.1 for ranges.
+ * IP addresses and ranges, exactly: RFC 4291 2.2 and 5952 for their text, RFC 4632 3.1 for ranges.
  *
- * An IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) is the IPv4 address that it stands for, here and in ranges: which listener
- * a peer came in by must not decide what it is.
+ * An IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) is the IPv4 address that it stands for, here and in ranges: the same peer is
+ * the same address on every listener.
  */
 import { OptionError } from '../limits.ts'
 import { ipv6Groups } from './path.ts'
 
-/** An IP address by its octets: four, or sixteen. */
+/** An IP address as octets: four, or sixteen. */
 export type IpOctets = readonly number[]
 
-/** A set of IP addresses; see {@link addressRanges}. */
+/** A set of IP addresses, made by {@link addressRanges}. */
 export interface AddressRanges {
-  /** Whether this end of a connection is among them. */
+  /** Returns whether the set contains this end of a connection. */
   includes(endpoint: { readonly family: string; readonly address: string }): boolean
 }
 
@@ -27,8 +27,8 @@ const RANGE_ALLOWED = 'an IP address, or a range such as 10.0.0.0/8 or fd00::/8 
 const EVERYONE: AddressRanges = { includes: () => true }
 
 /**
- * Addresses and CIDR ranges, or 'all': everyone, on whatever a connection came in by.
- * @throws OptionError under the name `field`, on what is neither
+ * Parses addresses and CIDR ranges. 'all' contains every client, on every kind of connection.
+ * @throws OptionError with the name `field`, if an entry is neither
  */
 export function addressRanges(ranges: 'all' | readonly string[], field = 'addressRanges'): AddressRanges {
   if (ranges === 'all') return EVERYONE
@@ -46,28 +46,28 @@ export function addressRanges(ranges: 'all' | readonly string[], field = 'addres
   }
 }
 
-/** Reads an IP address without brackets or zone; undefined where it is none. */
+/** Parses an IP address without brackets or zone. Returns undefined if the text is not one. */
 export function parseIp(text: string): IpOctets | undefined {
   if (!text.includes(':')) return parseIpv4(text)
-  // The dotted end of an IPv6 address (RFC 4291 2.2, form 3) has no leading zeros either.
+  // The dotted end of an IPv6 address (RFC 4291 2.2, form 3) must not have leading zeros either.
   if (text.includes('.') && parseIpv4(text.slice(text.lastIndexOf(':') + 1)) === undefined) return undefined
   const groups = ipv6Groups(text)
   return groups && unmapped(groups.flatMap((group) => [group >> 8, group & 0xff]))
 }
 
-/** Reads an IPv4 address in decimal, without leading zeros: to some they mean octal. */
+/** Parses an IPv4 address in decimal. It rejects leading zeros, because some programs read them as octal. */
 export function parseIpv4(text: string): IpOctets | undefined {
   if (!/^(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){3}$/.test(text)) return undefined
   const octets = text.split('.').map(Number)
   return octets.every((octet) => octet <= 255) ? octets : undefined
 }
 
-/** The IPv4 address behind a mapped one; any other as it is. */
+/** Returns the IPv4 address inside an IPv4-mapped one, and any other address unchanged. */
 export function unmapped(octets: IpOctets): IpOctets {
   return octets.length === 16 && MAPPED.every((octet, i) => octets[i] === octet) ? octets.slice(12) : octets
 }
 
-/** An address as text: dotted decimal, or as RFC 5952 4 writes IPv6. */
+/** Formats an address: dotted decimal, or IPv6 as in RFC 5952 4. */
 export function ipText(octets: IpOctets): string {
   if (octets.length === 4) return octets.join('.')
   const groups = Array.from({ length: 8 }, (_, i) => ((octets[2 * i] ?? 0) << 8) | (octets[2 * i + 1] ?? 0))
@@ -77,7 +77,7 @@ export function ipText(octets: IpOctets): string {
   return `${hex.slice(0, start).join(':')}::${hex.slice(start + length).join(':')}`
 }
 
-/** The first of the longest runs of zero groups. */
+/** Returns the first of the longest runs of zero groups. */
 function longestZeros(groups: readonly number[]): { start: number; length: number } {
   let longest = { start: 0, length: 0 }
   let length = 0
@@ -97,7 +97,7 @@ function parseRange(text: unknown): Range | undefined {
   const bits = octets.length * 8
   if (slash < 0) return { octets, prefixBits: bits }
   if (!/^(?:0|[1-9]\d{0,2})$/.test(text.slice(slash + 1))) return undefined
-  // Of a mapped address, the prefix counts from the beginning of the IPv6 form.
+  // In a mapped address, the prefix counts from the beginning of the IPv6 form.
   const prefixBits = Number(text.slice(slash + 1)) - (bits === 32 && address.includes(':') ? 96 : 0)
   if (prefixBits < 0 || prefixBits > bits) return undefined
   const hasHostBits = octets.some((octet, i) => (octet & ~maskOf(prefixBits, i)) !== 0)
@@ -109,7 +109,7 @@ function covers({ octets, prefixBits }: Range, address: IpOctets): boolean {
   return octets.every((octet, i) => octet === ((address[i] ?? 0) & maskOf(prefixBits, i)))
 }
 
-/** The bits of octet `i` that a prefix of so many bits covers. */
+/** Returns the bits of octet `i` that the prefix covers. */
 function maskOf(prefixBits: number, i: number): number {
   const bits = Math.min(8, Math.max(0, prefixBits - 8 * i))
   return (0xff << (8 - bits)) & 0xff

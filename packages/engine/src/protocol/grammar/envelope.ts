@@ -1,17 +1,17 @@
-/** The envelope: what MAIL and RCPT said. RFC 5321 2.3.1, with the parameters of RFC 1870, 3030, 3461, 6152 and 6531. */
+/** The envelope, which MAIL and RCPT give: RFC 5321 2.3.1, with the parameters of RFC 1870, 3030, 3461, 6152 and 6531. */
 
-/** A mailbox as it stood between angle brackets (RFC 5321 4.1.2). */
+/** A mailbox as the client wrote it between angle brackets (RFC 5321 4.1.2). */
 export interface Path {
   /**
-   * Local part and domain as the client wrote them: quotes kept, a source route dropped. '' is the null reverse-path,
-   * 'postmaster' may stand without a domain.
+   * Local part and domain as the client wrote them. Quotes are kept, a source route is dropped. '' is the null reverse-path.
+   * 'postmaster' may have no domain.
    */
   readonly address: string
-  /** The local part with its quoting undone: `"a b"` is `a b`. Two spellings of one local part are equal here. */
+  /** The local part without its quoting: `"a b"` is `a b`. Two spellings of one local part are equal here. */
   readonly localPart: string
-  /** As written, but without a dot at its end; '' where there is none. An address literal keeps its brackets. */
+  /** As written, but without a dot at its end; '' if there is none. An address literal keeps its brackets. */
   readonly domain: string
-  /** Present where `domain` is an address literal (RFC 5321 4.1.3). */
+  /** Present if `domain` is an address literal (RFC 5321 4.1.3). */
   readonly literal?: AddressLiteral
 }
 
@@ -24,27 +24,27 @@ export interface AddressLiteral {
   readonly tag?: string
 }
 
-/** Parameters of MAIL or RCPT: upper-case keyword to its value, xtext undone; '' where the keyword has no value. */
+/** Parameters of MAIL or RCPT, value by upper-case keyword, with xtext decoded. '' if the keyword has no value. */
 export type Parameters = ReadonlyMap<string, string>
 
 /** A path and the parameters behind it. */
 export interface PathWithParameters extends Path {
   readonly parameters: Parameters
   /**
-   * Upper-case keywords of parameters that only advise (AUTH, ENVID, ORCPT) and are malformed. Their values are what the client
-   * wrote, not decoded. Absent if there are none.
+   * Upper-case keywords of parameters that only advise (AUTH, ENVID, ORCPT) and are malformed. Their values are as the client
+   * wrote them, not decoded. Absent if there are none.
    */
   readonly malformedParameters?: readonly string[]
 }
 
-/** What MAIL said (RFC 5321 4.1.1.2). */
+/** The argument of MAIL (RFC 5321 4.1.1.2). */
 export interface ReversePath extends PathWithParameters {}
 
-/** What RCPT said (RFC 5321 4.1.1.3). */
+/** The argument of RCPT (RFC 5321 4.1.1.3). */
 export interface ForwardPath extends PathWithParameters {
-  /** When to report back (RFC 3461 4.1). */
+  /** The events for which the sender wants a report (RFC 3461 4.1). */
   notify?: readonly DsnNotify[]
-  /** The address that the sender first wrote (RFC 3461 4.2). */
+  /** The address that the sender originally wrote (RFC 3461 4.2). */
   originalRecipient?: OriginalRecipient
 }
 
@@ -59,17 +59,17 @@ export interface OriginalRecipient {
 /** RFC 6152, RFC 3030 3. */
 export type BodyType = '7BIT' | '8BITMIME' | 'BINARYMIME'
 
-/** One transaction's envelope. Extensions fill in what their parameters mean. */
+/** The envelope of one transaction. Extensions fill in the fields of their parameters. */
 export interface Envelope {
   readonly reversePath: ReversePath
-  /** The recipients that were accepted, in order. */
+  /** The accepted recipients, in order. */
   readonly forwardPaths: readonly ForwardPath[]
   body: BodyType
   /** RFC 6531. */
   smtpUtf8: boolean
-  /** What the client said the size would be, in bytes (RFC 1870). */
+  /** The size that the client declared, in bytes (RFC 1870). */
   declaredBytes?: number
-  /** How much of the message a report should carry (RFC 3461 4.3). */
+  /** How much of the message a report should contain (RFC 3461 4.3). */
   ret?: 'FULL' | 'HDRS'
   /** RFC 3461 4.4. */
   envelopeId?: string

@@ -2,21 +2,22 @@
  * Paths and host names: RFC 5321 4.1.2 (Mailbox, Path), 4.1.3 (address literals), RFC 6531 3.3 (non-ASCII).
  *
  * Each function takes a position and returns where its part of the grammar ends, or -1. MAIL, RCPT, HELO and EHLO share them,
- * so that a name is the same everywhere. None looks at a character twice: a line may be 64 KiB long.
+ * so all four accept the same names. No function reads a character twice, because a line may be 64 KiB long.
  *
- * Lengths are bounded by the command line alone: RFC 5321 4.5.3.1 asks for no limits of 64 and 255 where none are needed.
+ * Only the length of the command line bounds a path. RFC 5321 4.5.3.1 does not require the limits of 64 and 255 if an
+ * implementation does not need them.
  */
 import type { AddressLiteral, Path } from './envelope.ts'
 
 export interface ParsedPath {
   readonly path: Path
-  /** Where the path ends in the text: behind its closing bracket. */
+  /** The end of the path in the text: behind its closing bracket. */
   readonly end: number
-  /** Whether it can only be sent under SMTPUTF8. */
+  /** True if the path can be sent only under SMTPUTF8. */
   readonly international: boolean
 }
 
-/** A path whose bracket is not read yet. */
+/** A path whose closing bracket is not read yet. */
 type Mailbox = { -readonly [Field in keyof ParsedPath]: ParsedPath[Field] }
 
 const TAB = 9
@@ -32,12 +33,12 @@ const AT_SIGN = 64
 const OPEN_BRACKET = 91
 const BACKSLASH = 92
 const CLOSE_BRACKET = 93
-/** From here on every code unit is part of a name (RFC 6531 3.3); those from U+0080 to U+009F are controls. */
+/** From here on every code unit may be part of a name (RFC 6531 3.3). U+0080 to U+009F are controls. */
 const FIRST_INTERNATIONAL = 0xa0
 
-/** What an ASCII octet may be part of, as bits: an atom of a local part, a label of a domain, an address literal. */
+/** The parts that an ASCII octet may belong to, as bits: an atom of a local part, a label of a domain, an address literal. */
 const ATOM = 1
-/** Underscores are not in the grammar. They are in the field, and hide nothing. */
+/** The grammar allows no underscore. Real names have it, and it hides nothing. */
 const LABEL = 2
 const LITERAL = 4
 const KINDS: Uint8Array = Uint8Array.from({ length: 128 }, (_, code) => {
@@ -52,10 +53,9 @@ const KINDS: Uint8Array = Uint8Array.from({ length: 128 }, (_, code) => {
 const NULL_PATH: Path = { address: '', localPart: '', domain: '' }
 
 /**
- * Reads a path in angle brackets at `start`, behind blanks that hide nothing.
- *
- * @param lenient Takes what is only untidy: no brackets, blanks inside them, dots at an end of the local part or beside one another,
- *   a dot behind the domain, of which `domain` is without. All but the blanks is kept as written in `address`.
+ * Parses a path in angle brackets at `start`. Skips blanks in front of it, which hide nothing.
+ * @param lenient Also accepts an untidy path: no brackets, blanks inside them, dots at an end of the local part or beside one
+ *   another, a dot behind the domain, which `domain` leaves out. All but the blanks is kept as written in `address`.
  * @returns undefined if there is no path; 'no-brackets' if only the brackets are missing.
  */
 export function parsePath(text: string, start: number, lenient: boolean): ParsedPath | 'no-brackets' | undefined {
@@ -73,14 +73,14 @@ export function parsePath(text: string, start: number, lenient: boolean): Parsed
   return text.charCodeAt(end) === GREATER ? mailbox : undefined
 }
 
-/** Reads what may stand between the brackets, a local part alone included. */
+/** Parses the text between the brackets, which may be a local part alone. */
 function parseMailbox(text: string, start: number, lenient: boolean): Mailbox | undefined {
   const from = sourceRouteEnd(text, start)
   const isQuoted = text.charCodeAt(from) === QUOTE
   const at = isQuoted ? quotedStringEnd(text, from) : dotStringEnd(text, from, lenient)
   if (at < 0) return undefined
   const localPart = isQuoted ? unquoted(text.slice(from + 1, at - 1)) : text.slice(from, at)
-  // A source route leads to a whole mailbox.
+  // Behind a source route a whole mailbox must follow.
   if (text.charCodeAt(at) !== AT_SIGN) return from === start ? parsed(text, from, at, localPart, '') : undefined
   if (text.charCodeAt(at + 1) === OPEN_BRACKET) {
     const end = literalEnd(text, at + 1)
@@ -89,7 +89,7 @@ function parseMailbox(text: string, start: number, lenient: boolean): Mailbox | 
   }
   const end = domainEnd(text, at + 1, lenient)
   if (end < 0) return undefined
-  // With the dot of the root, it would be another domain to whoever compares names.
+  // Drops the dot of the root, because with it the name would not be equal to the same domain without it.
   const domain = text.slice(at + 1, text.charCodeAt(end - 1) === DOT ? end - 1 : end)
   return parsed(text, from, end, localPart, domain)
 }
@@ -115,7 +115,7 @@ function isPart(code: number, kind: number): boolean {
   return code < 128 ? ((KINDS[code] as number) & kind) !== 0 : code >= FIRST_INTERNATIONAL
 }
 
-/** Dot-string (RFC 5321 4.1.2); lenient lets dots stand anywhere. Returns -1 if there is none. */
+/** Returns where a Dot-string ends (RFC 5321 4.1.2), or -1 if there is none. If lenient, dots may stand anywhere. */
 function dotStringEnd(text: string, start: number, lenient: boolean): number {
   let end = start
   let wasDot = !lenient
@@ -130,10 +130,10 @@ function dotStringEnd(text: string, start: number, lenient: boolean): number {
   return wasDot || end === start ? -1 : end
 }
 
-/** Domain (RFC 5321 4.1.2): no label is empty, begins or ends with a hyphen. Returns -1 if there is none. */
+/** Returns where a Domain ends (RFC 5321 4.1.2), or -1 if there is none. No label is empty, begins or ends with a hyphen. */
 function domainEnd(text: string, start: number, lenient: boolean): number {
   let end = start
-  /** The last character ends a label well. */
+  /** A label may end with the last character. */
   let isLabelEnd = false
   let isLabelStart = true
   for (; end < text.length; end++) {
@@ -148,11 +148,11 @@ function domainEnd(text: string, start: number, lenient: boolean): number {
       isLabelStart = false
     } else break
   }
-  // The root may be written out.
+  // The domain may end with the dot of the root.
   return isLabelEnd || (lenient && isLabelStart && end > start) ? end : -1
 }
 
-/** Quoted-string (RFC 5321 4.1.2), behind its closing quote. Returns -1 if there is none. */
+/** Returns the position behind the closing quote of a Quoted-string (RFC 5321 4.1.2), or -1 if there is none. */
 function quotedStringEnd(text: string, start: number): number {
   for (let end = start + 1; end < text.length; end++) {
     const code = text.charCodeAt(end)
@@ -165,19 +165,22 @@ function quotedStringEnd(text: string, start: number): number {
   return -1
 }
 
-/** Undoes quoted-pairs. */
+/** Decodes quoted-pairs. */
 function unquoted(content: string): string {
   return content.includes('\\') ? content.replace(/\\(.)/gu, '$1') : content
 }
 
-/** The brackets of an address literal and what is between them. Returns -1 if there are none. */
+/** Returns where an address literal with its brackets ends, or -1 if there is none. */
 function literalEnd(text: string, start: number): number {
   let end = start + 1
   while (end < text.length && text.charCodeAt(end) < 128 && isPart(text.charCodeAt(end), LITERAL)) end++
   return text.charCodeAt(end) === CLOSE_BRACKET && end > start + 1 ? end + 1 : -1
 }
 
-/** Where the mailbox begins: behind `@one.example,@two.example:` (RFC 5321 4.1.2, A-d-l), or at `start` if there is no route. */
+/**
+ * Returns where the mailbox begins: behind `@one.example,@two.example:` (RFC 5321 4.1.2, A-d-l), or at `start` if there is no
+ * route.
+ */
 function sourceRouteEnd(text: string, start: number): number {
   let at = start
   while (text.charCodeAt(at) === AT_SIGN) {
@@ -196,7 +199,7 @@ function blanksEnd(text: string, start: number): number {
   return end
 }
 
-/** Reads `[192.0.2.1]`, `[IPv6:2001:db8::1]` or `[tag:content]`, brackets included. undefined where it is none of them. */
+/** Parses `[192.0.2.1]`, `[IPv6:2001:db8::1]` or `[tag:content]`, with the brackets. Returns undefined for any other text. */
 export function parseAddressLiteral(text: string): AddressLiteral | undefined {
   if (!text.startsWith('[') || !text.endsWith(']')) return undefined
   const content = text.slice(1, -1)
@@ -209,7 +212,7 @@ export function parseAddressLiteral(text: string): AddressLiteral | undefined {
   return { family: 'general', address, tag }
 }
 
-/** Whether this may stand behind HELO or EHLO (RFC 5321 4.1.1.1): a domain or an address literal. */
+/** Returns whether a name is allowed behind HELO or EHLO (RFC 5321 4.1.1.1): a domain or an address literal. */
 export function isHelloName(text: string): boolean {
   if (text.charCodeAt(0) === OPEN_BRACKET) return parseAddressLiteral(text) !== undefined
   return text !== '' && domainEnd(text, 0, false) === text.length && isAscii(text)
@@ -220,7 +223,7 @@ function isIpv4(text: string): boolean {
   return parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255)
 }
 
-/** The eight groups of an IPv6 address (RFC 4291 2.2), or undefined where it is none. */
+/** Returns the eight groups of an IPv6 address (RFC 4291 2.2), or undefined if the text is not one. */
 export function ipv6Groups(text: string): readonly number[] | undefined {
   let hex = text
   const lastColon = text.lastIndexOf(':')

@@ -1,4 +1,4 @@
-/** The replies that Postern gives of itself. Codes are those of RFC 5321 4.2.2 and 4.3.2, enhanced codes of RFC 3463 and 2034. */
+/** The engine's own replies. Codes are those of RFC 5321 4.2.2 and 4.3.2, enhanced codes those of RFC 3463 and 2034. */
 import { type Reply, reply } from './reply.ts'
 
 export const OK: Reply = reply(250, '2.0.0', 'OK')

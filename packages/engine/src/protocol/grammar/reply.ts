@@ -1,27 +1,27 @@
 /**
- * Replies: RFC 5321 4.2 (form), RFC 2034 and 3463 (enhanced codes).
- *
- * A refusal is a value, not an exception: hooks return a Reply. Text may come from anywhere, so it is made safe here,
- * once: no control byte reaches the wire, and no line is longer than a reply line may be (RFC 5321 4.5.3.1.5).
+ * Replies: RFC 5321 4.2 (form), RFC 2034 and 3463 (enhanced codes). A refusal is a value, not an exception: hooks return a
+ * Reply.
+ * A reply's text may come from anywhere, so `reply` makes it safe. No control byte is sent, and no line is longer than RFC 5321
+ * 4.5.3.1.5 allows.
  */
 
 import { allocate, encodeAscii } from '../bytes/octets.ts'
 
-/** RFC 5321 4.5.3.1.5: 512 octets with CRLF. What is left for text behind `250-5.1.1 `, with some room. */
+/** RFC 5321 4.5.3.1.5 allows 512 octets with CRLF. This leaves text behind `250-5.1.1 `, with some reserve. */
 const MAX_TEXT_OCTETS = 490
-/** A reply has no use for more lines than this; it bounds what a hook can make us send. */
+/** No reply needs more lines. It bounds how much a hook can make the server send. */
 const MAX_LINES = 100
 
-/** An answer to a command. Build one with {@link reply}. */
+/** A reply to a command. Make one with {@link reply}. */
 export interface Reply {
   /** RFC 5321 4.2.1. */
   readonly code: number
-  /** RFC 3463 `class.subject.detail`; '' where a reply has none (greeting, HELO, EHLO, 354, 334). */
+  /** RFC 3463 `class.subject.detail`; '' in a reply that has none (greeting, HELO, EHLO, 354, 334). */
   readonly enhancedCode: string
   readonly lines: readonly string[]
-  /** The reply as it goes over the wire, CRLF included. */
+  /** The reply as it is sent, CRLF included. */
   readonly wire: string
-  /** The same in octets, not to be changed. */
+  /** The same as octets. Do not change them. */
   readonly octets: Uint8Array
 }
 
@@ -47,7 +47,10 @@ class WireReply implements Reply {
     this.wire = wire
   }
 
-  /** Kept from the second time on: what is said twice is said often, and what names a message never again. */
+  /**
+   * Encodes the reply. Keeps the octets from the second call on: a reply that is sent twice is sent often, but one that names a
+   * message is sent once.
+   */
   get octets(): Uint8Array {
     if (this.#octets !== undefined) return this.#octets
     if (this.#wasSaid) return (this.#octets = encoder.encode(this.wire))
@@ -56,7 +59,7 @@ class WireReply implements Reply {
   }
 }
 
-/** Whether a hook answered with a {@link Reply}, and not with something that only looks like one. */
+/** Returns whether a hook answered with a {@link Reply}. An object that only looks like a reply is not one. */
 export function isReply(value: unknown): value is Reply {
   return value instanceof WireReply
 }
@@ -67,7 +70,7 @@ export function isReply(value: unknown): value is Reply {
  * @param code 200 to 599.
  * @param enhancedCode `class.subject.detail` whose class is the first digit of `code`, or '' for none.
  * @param text One line, or several: each element, and each line inside an element, is a line of the reply.
- * @throws RangeError when `code` or `enhancedCode` cannot stand in a reply: that is a bug in the caller.
+ * @throws RangeError when `code` or `enhancedCode` cannot stand in a reply: a bug in the caller.
  */
 export function reply(code: number, enhancedCode: string, text: string | readonly string[]): Reply {
   if (!Number.isInteger(code) || code < 200 || code > 599) {
@@ -80,12 +83,12 @@ export function reply(code: number, enhancedCode: string, text: string | readonl
   return new WireReply(code, enhancedCode, lines)
 }
 
-/** The same without looking, for text that is known to be one line of printable ASCII. */
+/** Makes a reply without checks, for text that is known to be one line of printable ASCII. */
 export function replyAsIs(code: number, enhancedCode: string, text: string): Reply {
   return new WireReply(code, enhancedCode, [text])
 }
 
-/** What most texts are: there is nothing to make safe. */
+/** Returns whether a text is one line of printable ASCII, as most are. Such a text is already safe. */
 function isOneLine(text: string): boolean {
   return text.length <= MAX_TEXT_OCTETS && /^[\x20-\x7e]*$/.test(text)
 }
@@ -99,15 +102,18 @@ function safeLines(text: string | readonly string[]): readonly string[] {
 }
 
 /**
- * Text that is safe in a reply: what is not printable ASCII becomes '?', and it is cut to `maxLength` octets.
- * Replies stay ASCII (RFC 6531 3.7.4.2 allows more only to a client that asked for SMTPUTF8, and gains nothing by it).
+ * Makes text safe for a reply: replaces everything but printable ASCII with '?', and cuts it to `maxLength` octets. Replies
+ * stay ASCII. RFC 6531 3.7.4.2 allows more only for a client that asked for SMTPUTF8, and that client has no use for it.
  */
 export function printable(text: string, maxLength: number = MAX_TEXT_OCTETS): string {
   const cut = text.length > maxLength ? text.slice(0, maxLength) : text
   return cut.replace(/[^\x20-\x7e]/g, '?')
 }
 
-/** Returns replies as they go over the wire together. @param octets Of all of them */
+/**
+ * Joins replies as they are sent.
+ * @param octets The octets of all of them
+ */
 export function joinReplies(replies: readonly Reply[], octets: number): Uint8Array {
   const joined = allocate(octets)
   let at = 0

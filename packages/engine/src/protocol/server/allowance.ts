@@ -1,7 +1,6 @@
 /**
- * What all sessions of a server may hold together of one kind.
- *
- * A bound for each session does not bound their sum: two thousand sessions hold two thousand times as much.
+ * Bounds what all sessions of a server may hold together of one kind. A bound for each session is not enough: two thousand
+ * sessions may hold two thousand times as much.
  */
 export class Allowance {
   #left: number
@@ -10,14 +9,14 @@ export class Allowance {
     this.#left = max
   }
 
-  /** Takes so much. Returns false, and takes nothing, if less than that is left. */
+  /** Takes an amount. If less is left, takes nothing and returns false. */
   take(amount: number): boolean {
     if (amount > this.#left) return false
     this.#left -= amount
     return true
   }
 
-  /** Gives back what was taken. */
+  /** Gives an amount back. */
   give(amount: number): void {
     this.#left += amount
   }

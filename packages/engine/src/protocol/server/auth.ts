@@ -1,4 +1,4 @@
-/** AUTH as the protocol sees it (RFC 4954 4): a mechanism's name, and responses in base64. What they mean is the driver's to say. */
+/** AUTH in the protocol (RFC 4954 4): a mechanism's name, and responses in base64. The driver knows what they mean. */
 import { upperCase } from '../bytes/ascii.ts'
 import { decodeBase64 } from '../bytes/base64.ts'
 import type { OfferedMechanism } from '../extensions/auth.ts'
@@ -8,14 +8,14 @@ import type { EventOf } from './event.ts'
 
 const EMPTY = new Uint8Array(0)
 
-/** Which mechanisms are on offer. */
+/** The mechanisms on offer. */
 export interface AuthRules {
   readonly mechanisms: ReadonlyMap<string, OfferedMechanism>
-  /** Also let mechanisms show the password where anyone can listen. */
+  /** Also allow mechanisms that show the password when the connection is in clear. */
   readonly allowAuthWithoutTls: boolean
 }
 
-/** Reads what stands behind AUTH: a mechanism, and maybe an initial response. */
+/** Parses the argument of AUTH: a mechanism, and optionally an initial response. */
 export function readAuth(argument: string, rules: AuthRules, isSecure: boolean): EventOf<'auth'> | Reply {
   const [name = '', initial, ...rest] = argument.split(' ')
   if (name === '' || rest.length > 0) return replies.SYNTAX
@@ -23,19 +23,19 @@ export function readAuth(argument: string, rules: AuthRules, isSecure: boolean):
   if (mechanism === undefined) return replies.UNKNOWN_MECHANISM
   if (mechanism.showsPassword && !isSecure && !rules.allowAuthWithoutTls) return replies.MECHANISM_NEEDS_TLS
   if (initial === undefined) return { type: 'auth', mechanism: mechanism.name, response: undefined }
-  // An empty initial response is written so, as nothing at all would be none (RFC 4954 4).
+  // '=' is an empty initial response, because no text at all means no initial response (RFC 4954 4).
   const response = initial === '=' ? EMPTY : decodeBase64(initial)
   return response === undefined ? replies.BAD_RESPONSE : { type: 'auth', mechanism: mechanism.name, response }
 }
 
-/** Reads the client's answer to a challenge. */
+/** Parses the client's response to a challenge. */
 export function readResponse(line: string): EventOf<'auth-response'> | Reply {
   if (line === '*') return replies.AUTH_CANCELLED
   const response = decodeBase64(line)
   return response === undefined ? replies.BAD_RESPONSE : { type: 'auth-response', response }
 }
 
-/** AUTH's argument as a log may show it. */
+/** Returns the argument of AUTH as a log may show it. */
 export function redacted(argument: string, { mechanisms }: AuthRules): string {
   const [mechanism = '', ...rest] = argument.split(' ')
   if (!mechanisms.has(upperCase(mechanism))) return '(credentials)'

@@ -1,12 +1,18 @@
-/** What a session may use up before it is ended: bad commands, commands that lead nowhere, AUTHs; and room for its envelope. */
+/**
+ * What a session may use up before the server ends it: bad commands, commands that move no mail, and AUTHs. Also the memory for
+ * its envelope.
+ */
 import * as replies from '../grammar/replies.ts'
 import type { Reply } from '../grammar/reply.ts'
 import type { Limits } from '../limits.ts'
 import type { Allowance } from './allowance.ts'
 
-/** What a path costs besides its octets: the objects that it is made of. */
+/** Bytes for the objects of a path, besides its octets. */
 const PATH_OVERHEAD_OCTETS = 512
-/** What each envelope may have of its own: so that ordinary mail is taken when others have used up what all sessions share. */
+/**
+ * Octets that each envelope has for itself. So ordinary mail is still accepted when other sessions have used up what all
+ * sessions share.
+ */
 const OWN_OCTETS = 4_096
 
 export class Budgets {
@@ -14,35 +20,35 @@ export class Budgets {
   readonly #envelopes: Allowance
   #badCommands = 0
   #idleCommands = 0
-  /** Since a message was accepted. */
+  /** Refused recipients since the last accepted message. */
   #refusedRecipients = 0
   #failedAuths = 0
   #commandsBeforeAuth = 0
-  /** Octets of the envelope's paths and parameters. */
+  /** Octets of the paths and parameters in the envelope. */
   #envelopeOctets = 0
-  /** The same, and what its objects cost. */
+  /** The same plus the cost of the objects. */
   #heldOctets = 0
-  /** What it has of the server's allowance. */
+  /** What the envelope has taken of the server's allowance. */
   #allowedOctets = 0
 
-  /** @param envelopes What the envelopes of all sessions may hold */
+  /** @param envelopes Bounds the envelopes of all sessions */
   constructor(limits: Limits, envelopes: Allowance) {
     this.#limits = limits
     this.#envelopes = envelopes
   }
 
-  // Each counts, and returns the refusal, or the reply that ends the session if there were too many.
+  // Each counts, and returns the given refusal. After too many it returns the reply that ends the session.
 
   ofBadCommand(refusal: Reply): Reply {
     return ++this.#badCommands >= this.#limits.maxBadCommands ? replies.TOO_MANY_ERRORS : refusal
   }
 
-  /** Of a refusal that leads nowhere. */
+  /** Counts a refusal that moves no mail. */
   ofIdle(refusal: Reply): Reply {
     return this.countIdle() ?? refusal
   }
 
-  /** Of a recipient. A transaction may have as many that are refused as it may have others. */
+  /** Counts a refused recipient. The first `maxRecipients` refused recipients cost nothing more. */
   ofRecipient(refusal: Reply): Reply {
     return ++this.#refusedRecipients > this.#limits.maxRecipients ? this.ofIdle(refusal) : refusal
   }
@@ -51,27 +57,27 @@ export class Budgets {
     return ++this.#failedAuths >= this.#limits.maxFailedAuths ? replies.TOO_MANY_FAILED_AUTHS : refusal
   }
 
-  // Each counts, and returns the reply that ends the session if there were too many; undefined otherwise.
+  // Each counts. It returns the reply that ends the session after too many; otherwise undefined.
 
-  /** Of a command that leads nowhere. */
+  /** Counts a command that moves no mail. */
   countIdle(): Reply | undefined {
     return ++this.#idleCommands > this.#limits.maxIdleCommands ? replies.TOO_MANY_IDLE_COMMANDS : undefined
   }
 
-  /** Of a command where AUTH is required and missing. */
+  /** Sets the counts of bad commands and refusals back, because a message was accepted. */
   countBeforeAuth(): Reply | undefined {
     const isTooMany = ++this.#commandsBeforeAuth > this.#limits.maxCommandsBeforeAuth
     return isTooMany ? replies.TOO_MANY_COMMANDS_BEFORE_AUTH : undefined
   }
 
-  /** A message was accepted: what led nowhere before it counts no more. */
+  /** Sets back the counts of commands that moved no mail, because a message was accepted. */
   forgive(): void {
     this.#badCommands = this.#idleCommands = this.#refusedRecipients = 0
   }
 
   // The envelope
 
-  /** Counts a path and its parameters to the envelope. Returns why there is no room for them; undefined if there is. */
+  /** Counts a path and its parameters to the envelope. Returns the refusal if there is no room; undefined if there is. */
   hold(octets: number): Reply | undefined {
     if (this.#envelopeOctets + octets > this.#limits.maxEnvelopeOctets) return replies.ENVELOPE_TOO_LARGE
     const heldOctets = this.#heldOctets + octets + PATH_OVERHEAD_OCTETS
@@ -85,13 +91,13 @@ export class Budgets {
     return undefined
   }
 
-  /** Takes back what was counted for a path that is refused. What it had of the allowance is given back with the envelope. */
+  /** Takes back what was counted for a refused path. What it took of the allowance is given back with the envelope. */
   letGo(octets: number): void {
     this.#envelopeOctets -= octets
     this.#heldOctets -= octets + PATH_OVERHEAD_OCTETS
   }
 
-  /** There is no envelope any more. */
+  /** Gives everything back, because the envelope is gone. */
   release(): void {
     this.#envelopeOctets = 0
     this.#heldOctets = 0

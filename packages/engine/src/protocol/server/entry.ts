@@ -1,4 +1,4 @@
-/** What the entry of a verb is, and how it sees the session. The entries are in `verbs.ts`. */
+/** The type of a verb's entry, and the session as an entry sees it. The entries are in `verbs.ts`. */
 import type { ExtensionContext } from '../extensions/extension.ts'
 import type { Reply } from '../grammar/reply.ts'
 import type { AuthRules } from './auth.ts'
@@ -7,7 +7,7 @@ import type { Hello, ServerEvent } from './event.ts'
 import type { Move, Moves, State } from './state.ts'
 import type { OpenEnvelope, TransactionRules } from './transaction.ts'
 
-/** What the gate must know of a session. */
+/** What the gate needs to know of a session. */
 export interface Visitor {
   readonly isSecure: boolean
   readonly canStartTls: boolean
@@ -26,84 +26,83 @@ export interface VerbSession extends ExtensionContext, Visitor {
   readonly lineOctets: number
   hello: Hello | undefined
   isAuthenticated: boolean
-  /** The transaction in progress, or proposed by the MAIL that waits for its answer. */
+  /** The transaction in progress, or the one that a MAIL proposes while its answer is pending. */
   envelope: OpenEnvelope | undefined
-  /** What was pipelined behind a refusal is out of order through no fault of the client's. */
+  /** The client pipelined this command behind one that was refused. So it is out of order, but not by the client's fault. */
   isBehindRefusal: boolean
   /** Octets of the chunk that came with the message; 0 for a message by DATA. */
   readonly chunkOctets: number
   /** Octets of the message so far. */
   readonly messageOctets: number
-  /** Asks the driver, whose answer is settled by `settle`. */
+  /** Asks the driver. `settle` applies the driver's answer. */
   ask(event: ServerEvent, move: Move, settle?: Settle): ServerEvent
-  /** Refuses a command that the driver never gets to see, and counts it as a bad one. */
+  /** Refuses a command before the driver sees it, and counts it as a bad command. */
   refuse(refusal: Reply): ServerEvent
-  /** Refuses a command without counting it as a bad one. */
+  /** Refuses a command, and does not count it as a bad one. */
   tell(given: Reply): ServerEvent
-  /** Returns where a command leads, or why it may not be sent now. */
+  /** Returns the move for a command, or the reply if it may not come now. */
   moveFor(known: KnownVerb): Move | Reply
   setState(state: State): void
-  /** Goes on to what comes next, without a reply. */
+  /** Goes on with the next event, without a reply. */
   next(): ServerEvent
   endTransaction(): void
-  /** Forgets who the client is, and its transaction. */
+  /** Forgets the client's name and its transaction. */
   forget(): void
   /** Begins a message that is sent by DATA. */
   beginText(): void
-  /** Begins a chunk. Returns whether it is the first of its message. */
+  /** Begins a chunk. Returns whether the chunk is the first of its message. */
   beginChunk(octets: number, isLast: boolean): boolean
-  /** Reads octets away before anything else, then refuses. */
+  /** Reads octets and drops them, then refuses. */
   skip(octets: number, answer: Reply): void
 }
 
 /**
- * Does what the answer to an event changes, but for the state. Each takes the event that it settles.
- *
- * @returns the reply to give: the last failure that is allowed gets another one. undefined if it is given later.
+ * Applies the answer to an event, except for the state. Each function takes the event that it settles.
+ * @returns the reply to send: the last failure that is allowed gets another one. undefined if the reply comes later.
  */
 export type Settle = (session: VerbSession, event: never, given: Reply, isAccepted: boolean) => Reply | undefined
 
-/** What is true of a verb on every server. */
+/** What holds for a verb on every server. */
 export type VerbEntry = VerbTraits & (ReadVerb | AnnouncedVerb)
 
-/** A command is read if it may come now. */
+/** The argument is parsed only if the command may come now. */
 export interface ReadVerb {
   read(session: VerbSession, argument: string, move: Move, known: KnownVerb): ServerEvent
   readonly announce?: never
 }
 
-/** Octets follow the line, so it is read whether it may come or not. */
+/** Octets follow the line, so the argument is parsed even if the command may not come now. */
 interface AnnouncedVerb {
   announce(session: VerbSession, argument: string, known: KnownVerb): ServerEvent
   readonly read?: never
 }
 
 interface VerbTraits {
-  /** It may come before TLS where TLS is required (RFC 3207 4). */
+  /** It may come before TLS if TLS is required (RFC 3207 4). */
   readonly isBeforeTls?: boolean
-  /** It may come before AUTH where AUTH is required (RFC 4954 4, and what leads there). */
+  /** It may come before AUTH if AUTH is required (RFC 4954 4, and the commands that a client needs before AUTH). */
   readonly isBeforeAuth?: boolean
-  /** It is off unless an extension brings it. */
+  /** It is off unless an extension defines it. */
   readonly needsExtension?: true
   /** A server need not have it (RFC 5321 4.5.1). */
   readonly isOptional?: true
   readonly takesNoArgument?: true
-  /** It leads somewhere by itself, so it does not count among those that lead nowhere. */
+  /** It moves mail forward, so it does not count among the commands that do not. */
   readonly leadsOn?: true
-  /** Its argument may be a secret, and its line as long as those of AUTH. */
+  /** Its argument may be a secret, and its line may be as long as that of AUTH. */
   readonly isAuth?: true
-  /** Says why it may not come on this connection now. */
+  /** Returns a refusal if the verb may not come on this connection now. */
   refusal?(visitor: Visitor): Reply | undefined
 }
 
-/** A verb that one server knows, and what it makes of it. Each has all fields, so that looking into them is fast. */
+/** A verb that one server knows, with all its facts. Each object has all fields, so that reading them is fast. */
 export type KnownVerb = KnownTraits & (ReadVerb | AnnouncedVerb)
 
 interface KnownTraits {
   /** In upper case. */
   readonly verb: string
   readonly isOff: boolean
-  /** Of its line, CRLF included. */
+  /** The longest line, CRLF included. */
   readonly maxLineOctets: number
   readonly moves: Moves
   readonly isBeforeTls: boolean

@@ -1,7 +1,7 @@
 /**
- * Whether a command may be sent at all: is it known, on, short enough, and are TLS and AUTH where they must be.
- *
- * What depends on the server alone is put together once for each verb, so a command costs one look-up.
+ * Decides if a command may come at all. It must be known, on and short enough, and TLS and AUTH must be there if they are
+ * required.
+ * What depends only on the server is put together once for each verb, so a command costs one look-up.
  */
 import { upperCase } from '../bytes/ascii.ts'
 import type { ExtensionSet } from '../extensions/set.ts'
@@ -18,7 +18,7 @@ export class Gate {
   readonly #maxCommandLineOctets: number
   readonly #verbs: ReadonlyMap<string, KnownVerb>
 
-  /** @param verbsOff Verbs that are known and off. */
+  /** @param verbsOff Known verbs that are off */
   constructor(limits: Limits, extensions: ExtensionSet, verbsOff: ReadonlySet<string>) {
     const { maxCommandLineOctets, maxAuthLineOctets } = limits
     const { verbs: brought, lineOctets } = extensions
@@ -47,15 +47,15 @@ export class Gate {
     this.#verbs = new Map(verbs.map((known) => [known.verb, known]))
   }
 
-  /** Finds a verb, in whatever case it was written. Returns undefined if nobody knows it. */
+  /** Finds a verb, in either case. Returns undefined if the server does not know it. */
   find(verb: string): KnownVerb | undefined {
     return this.#verbs.get(verb) ?? this.#verbs.get(upperCase(verb))
   }
 
   /**
-   * Why a command may not be sent; undefined where the state table is to say.
+   * Returns the refusal of a command; undefined if the state table decides.
    *
-   * @param lineOctets Of its line, CRLF included.
+   * @param lineOctets The octets of its line, CRLF included.
    */
   refusal(known: KnownVerb, lineOctets: number, visitor: Visitor): Reply | undefined {
     if (lineOctets > known.maxLineOctets) return replies.LINE_TOO_LONG
@@ -67,7 +67,7 @@ export class Gate {
     return undefined
   }
 
-  /** The same for a verb that nobody knows. */
+  /** Returns the refusal of a verb that the server does not know. */
   refusalOfUnknown(verb: string, lineOctets: number): Reply {
     if (lineOctets > this.#maxCommandLineOctets) return replies.LINE_TOO_LONG
     return /^[\x21-\x7e]*$/.test(verb) ? replies.UNKNOWN_COMMAND : replies.NOT_ASCII

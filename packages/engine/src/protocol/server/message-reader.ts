@@ -1,7 +1,6 @@
 /**
- * The octets of one message, by DATA or by BDAT, and what can be wrong with them.
- *
- * A message that is refused is still read to its end, so that nothing of it is taken for a command; but not for ever.
+ * Reads the octets of one message, from DATA or BDAT, and finds its errors. The reader also reads a refused message to its end,
+ * so that no part of it is taken for a command. But it does not read without limit.
  */
 import type { MessageFailure, ServerEvent } from './event.ts'
 import { TOO_LARGE } from '../extensions/size.ts'
@@ -12,12 +11,12 @@ import type { Reply } from '../grammar/reply.ts'
 import { type BareLineEndings, TextReader } from '../framing/text.ts'
 
 export type MessageStep =
-  /** A 'chunk' of it, or that it has 'message-failed'. */
+  /** A 'chunk' of the message, or 'message-failed'. */
   | ServerEvent
   | 'need-data'
-  /** The text, or this chunk, is over. */
+  /** The text or this chunk has ended. */
   | 'over'
-  /** More than is read just to be thrown away. */
+  /** The client sent more than the server reads only to drop it. */
   | 'past-drain'
 
 const FAILURE_REPLIES: Readonly<Record<MessageFailure, Reply>> = {
@@ -27,7 +26,7 @@ const FAILURE_REPLIES: Readonly<Record<MessageFailure, Reply>> = {
 }
 
 export class MessageReader {
-  /** Octets of the message so far, dots taken away. */
+  /** Octets of the message so far, without stuffed dots. */
   octets = 0
   hasFailed = false
 
@@ -42,12 +41,12 @@ export class MessageReader {
     this.#policy = policy
   }
 
-  /** What comes next is text up to CRLF . CRLF. */
+  /** Expects text up to CRLF . CRLF. */
   beginText(): void {
     this.#text = new TextReader(this.#policy)
   }
 
-  /** What comes next is a chunk. */
+  /** Expects a chunk. */
   beginChunk(octets: number): void {
     this.#chunkOctetsLeft = octets
   }
@@ -103,7 +102,7 @@ export class MessageReader {
   }
 }
 
-/** Whether a message of so many octets is larger than is read just to be thrown away. */
+/** Returns whether a message is larger than the server reads only to drop it. */
 export function isPastDrain(octets: number, { maxMessageBytes, maxDrainBytes }: Limits): boolean {
   return octets > maxMessageBytes + maxDrainBytes
 }

@@ -1,4 +1,4 @@
-/** What the protocol is told of a server, and of one session. */
+/** The protocol's options of a server and of one session. */
 import type { ExtensionSet } from '../extensions/set.ts'
 import type { BareLineEndings } from '../framing/text.ts'
 import type { Limits } from '../limits.ts'
@@ -7,25 +7,25 @@ import type { AuthRules } from './auth.ts'
 import type { Gate } from './gate.ts'
 import type { TransactionRules } from './transaction.ts'
 
-/** What one server's sessions have in common. */
+/** The options that all sessions of a server share. */
 export interface ProtocolOptions extends TransactionRules, AuthRules {
   readonly hostname: string
   readonly limits: Limits
   readonly extensions: ExtensionSet
   readonly bareLineEndings: BareLineEndings
   readonly gate: Gate
-  /** What the envelopes of all sessions may hold. */
+  /** Bounds the envelopes of all sessions. */
   readonly envelopes: Allowance
 }
 
-/** What one session is set apart by. */
+/** The options of one session. */
 export interface SessionPolicy {
   readonly isSecure: boolean
   readonly canStartTls: boolean
   readonly tlsRequired: boolean
   readonly authRequired: boolean
-  /** Default: those of the server. */
+  /** Default: the server's. */
   readonly addresses?: TransactionRules['addresses'] | undefined
-  /** Sees each command line, credentials taken out. */
+  /** Gets each command line, without credentials. */
   readonly observe?: ((line: string) => void) | undefined
 }

@@ -1,9 +1,9 @@
 /**
- * The server's side of SMTP, without I/O: bytes in, events and replies out.
- *
- * The driver calls `next` until it answers 'need-data', sends what `takeReplies` gives, and calls `receive`. An event that
- * asks for an answer gets it before the next `next`. What a client may say is decided here; whether it gets what it asks
- * for is the driver's answer. All moves between states are those of `state.ts`.
+ * The server's side of SMTP, without I/O: it takes bytes, and gives events and replies.
+ * The driver calls `next` until it returns 'need-data', sends what `takeReplies` returns, and calls `receive`. If an event asks
+ * for an answer, the driver answers before it calls `next` again.
+ * The protocol decides whether a client may send a command. The driver's answer decides whether it succeeds. `state.ts` has all
+ * moves between states.
  */
 import { KIND, trimEnd } from '../bytes/ascii.ts'
 import { encodeBase64 } from '../bytes/base64.ts'
@@ -29,14 +29,14 @@ const CLOSE: ServerEvent = { type: 'close' }
 const CHUNK_END: ServerEvent = { type: 'chunk-end' }
 const MESSAGE_END: ServerEvent = { type: 'message-end' }
 
-/** What each session has that waits with no reply: one list for all of them, to which nothing is added. */
+/** Every session without waiting replies has this list. Nothing is ever added to it. */
 const NO_REPLIES: Reply[] = []
 
 /** The first octet of a TLS record that holds a handshake (RFC 8446 5.1). No command begins with it. */
 const TLS_HANDSHAKE = 0x16
 const END_OF_MESSAGE: Move = { accepted: AFTER_MESSAGE, refused: AFTER_MESSAGE }
 
-/** A chunk that is refused: its octets are read away, then comes the answer. */
+/** A refused chunk: its octets are read and dropped, then the client gets the answer. */
 interface Skip {
   octetsLeft: number
   readonly answer: Reply
@@ -49,15 +49,15 @@ export class ServerProtocol implements VerbSession {
   isSecure: boolean
   canStartTls: boolean
   isAuthenticated = false
-  /** What the client said its name was, since the connection or the TLS handshake. */
+  /** The name that the client gave since the connection or the TLS handshake. */
   hello: Hello | undefined
-  /** The transaction in progress, or proposed by the MAIL that waits for its answer. */
+  /** The transaction in progress, or the one that a MAIL proposes while its answer is pending. */
   envelope: OpenEnvelope | undefined
   isBehindRefusal = false
   chunkOctets = 0
-  /** Command lines and responses so far, whatever became of them. */
+  /** Command lines and responses so far, accepted or not. */
   linesRead = 0
-  /** The verb of the last command, in upper case; '' for a line that is none, or that nobody knows. */
+  /** The verb of the last command, in upper case. '' if the line was not a command, or if the server does not know the verb. */
   verb = ''
 
   readonly #options: ProtocolOptions
@@ -67,11 +67,11 @@ export class ServerProtocol implements VerbSession {
   readonly #input: Input = new Input()
   readonly #lines: LineReader
   #state: State = 'start'
-  /** An event that waits for its answer, where each answer leads, and what it changes. */
+  /** The event that waits for its answer, where each answer leads, and what it changes. */
   #pending: ServerEvent | undefined
   #move: Move | undefined
   #settle: Settle | undefined
-  /** Replies that wait to be taken. */
+  /** Replies that are not taken yet. */
   #replies: Reply[] = NO_REPLIES
   #waitingOctets = 0
 
@@ -84,7 +84,7 @@ export class ServerProtocol implements VerbSession {
     this.isSecure = policy.isSecure
     this.canStartTls = policy.canStartTls
     this.#options = options
-    // Not the policy itself: many sessions wait, and each would hold one.
+    // Copies the fields. Otherwise each of many waiting sessions would keep a policy object in memory.
     this.#tlsRequired = policy.tlsRequired
     this.#authRequired = policy.authRequired
     this.#observe = policy.observe
@@ -109,12 +109,12 @@ export class ServerProtocol implements VerbSession {
     return this.#authRequired && !this.isAuthenticated
   }
 
-  /** Whether a command has begun and not ended. */
+  /** True if a command has begun and not ended. */
   get isInLine(): boolean {
     return this.#lines.isInLine || this.#skip !== undefined
   }
 
-  /** Whether a message has begun and not ended. */
+  /** True if a message has begun and not ended. */
   get isInMessage(): boolean {
     return this.#state === 'data' || this.#state === 'chunk' || this.#state === 'bdat'
   }
@@ -124,7 +124,7 @@ export class ServerProtocol implements VerbSession {
     return this.#input.bytes.length - this.#input.position + (this.#lines.isInLine ? 1 : 0)
   }
 
-  /** Gives the next bytes. Only after 'need-data'. They must stay as they are until the next call. */
+  /** Gives the next bytes. Call it only after 'need-data'. The bytes must not change until the next call. */
   receive(bytes: Uint8Array): void {
     if (!this.#input.isEmpty) throw new Error('receive: the last bytes are not used up')
     this.#input.bytes = bytes
@@ -136,7 +136,7 @@ export class ServerProtocol implements VerbSession {
     this.#input.isEnded = true
   }
 
-  /** The replies since the last call, as they go over the wire; undefined for none. They are not to be changed. */
+  /** Returns the replies since the last call, as they are sent; undefined if there are none. The caller must not change them. */
   takeReplies(): Uint8Array | undefined {
     const replies = this.#replies
     const [first] = replies
@@ -147,7 +147,7 @@ export class ServerProtocol implements VerbSession {
     return octets
   }
 
-  /** What comes next. */
+  /** Returns the next event. */
   next(): ServerEvent {
     if (this.#pending !== undefined) throw new Error(`next: '${this.#pending.type}' is not answered`)
     if (this.#state === 'closed') return CLOSE
@@ -157,8 +157,8 @@ export class ServerProtocol implements VerbSession {
   }
 
   /**
-   * Answers the event that waits: under 400 accepts it. 421 closes, whatever it answers.
-   * @returns the reply that is given: the last failure that is allowed gets another one.
+   * Answers the pending event. A code under 400 accepts it. 421 closes the connection, whatever it answers.
+   * @returns the reply that is sent: the last failure that is allowed gets another one.
    */
   answer(given: Reply): Reply {
     const event = this.#pending
@@ -172,12 +172,12 @@ export class ServerProtocol implements VerbSession {
     return final
   }
 
-  /** Gives back what the session holds of the server's. Nothing may be asked of it any more. */
+  /** Gives back what the session holds of the server's allowance. The protocol must not be used after it. */
   release(): void {
     this.endTransaction()
   }
 
-  /** Accepts the 'message' event: its bytes come next. */
+  /** Accepts the 'message' event. Its bytes come next. */
   begin(): void {
     const move = this.#takePending()
     this.#state = move.accepted
@@ -186,14 +186,14 @@ export class ServerProtocol implements VerbSession {
     this.say(replies.START_MAIL_INPUT)
   }
 
-  /** Goes on with an exchange: the client's next line is the response to this. */
+  /** Continues an AUTH exchange: the client's next line is the response to this challenge. */
   challenge(octets: Uint8Array): void {
     this.#takePending()
     this.#state = 'auth'
     this.say(replyAsIs(334, '', encodeBase64(octets)))
   }
 
-  /** Queues a reply, also one that answers no command: the greeting, or 421, which closes. */
+  /** Queues a reply that answers no command: the greeting, or 421, which closes the connection. */
   say(given: Reply): void {
     if (this.#replies === NO_REPLIES) this.#replies = [given]
     else this.#replies.push(given)
@@ -201,7 +201,7 @@ export class ServerProtocol implements VerbSession {
     if (given.code === 421) this.#state = 'closed'
   }
 
-  /** The TLS handshake is done: the session is new (RFC 3207 4.2). Whatever else was received in clear is gone. */
+  /** Makes the session new, because the TLS handshake is done (RFC 3207 4.2). Drops what was received in clear. */
   secured(): void {
     this.#input.clear()
     this.#lines.clear()
@@ -211,7 +211,7 @@ export class ServerProtocol implements VerbSession {
     this.#state = AFTER_TLS
   }
 
-  /** What to answer to a 'hello' event that is accepted. */
+  /** Returns the reply to a 'hello' event that is accepted. */
   helloReply(hello: Hello): Reply {
     const { hostname, extensions } = this.#options
     return hello.verb === 'EHLO' ? extensions.ehloReply(hostname, this) : reply(250, '', hostname)
@@ -239,7 +239,7 @@ export class ServerProtocol implements VerbSession {
     return this.#input.isEnded ? END : NEED_DATA
   }
 
-  // What verbs need
+  // For verbs
 
   get auth(): AuthRules {
     return this.#options
@@ -317,7 +317,7 @@ export class ServerProtocol implements VerbSession {
     let status = this.#lines.read(input.bytes, input.position, isResponse)
     input.position = this.#lines.position
     if (status === 'bare-lf') {
-      // HTTP lets LF end a request line, and the CRLF may never come.
+      // HTTP allows LF to end a request line, so the CRLF may never come.
       if (!isResponse && isHttpRequest(this.#lines.text, false)) return this.tell(replies.NOT_SMTP)
       if (input.isEmpty) return this.#needData()
       status = this.#lines.read(input.bytes, input.position, isResponse)
@@ -344,7 +344,7 @@ export class ServerProtocol implements VerbSession {
     const { gate } = this.#options
     const known = gate.find(word)
     this.verb = known?.verb ?? ''
-    // A request of HTTP has a method that nobody knows, or a path.
+    // An HTTP request has a method that the server does not know, or a path.
     if ((known === undefined || (kinds & KIND.slash) !== 0) && isHttpRequest(line, false)) {
       return this.tell(replies.NOT_SMTP)
     }
@@ -360,8 +360,8 @@ export class ServerProtocol implements VerbSession {
   }
 
   /**
-   * A command as a log may show it. What AUTH carries is a secret; and so may be what nobody knows: the lines of a client
-   * that sent its AUTH exchange in one go and was refused at the first come as unknown commands.
+   * Returns a command as a log may show it. The argument of AUTH is a secret. An unknown line may be one too: if a client sends
+   * its whole AUTH exchange at once and AUTH is refused, its other lines come as unknown commands.
    */
   #redacted(known: KnownVerb | undefined, argument: string): string {
     if (known === undefined) return '(unknown command)'

@@ -1,24 +1,24 @@
 /**
- * The state machine: every (state × command) there is, and what follows. Nothing else changes a session's state.
+ * The state machine: every pair of state and command, and the next state. Nothing else changes a session's state.
  *
- * The rules it holds:
+ * The rules that it enforces:
  * - RFC 5321 4.1.4: HELO or EHLO first; MAIL, then RCPT, then DATA; EHLO and RSET give up a transaction; NOOP, HELP, VRFY,
- *   EXPN, RSET and QUIT at any time. A refused EHLO leaves everything as it was.
- * - RFC 5321 3.3: DATA needs a recipient that was accepted. With none ever tried it is out of order (503); with all of
- *   them refused it is the end of a pipelined group that failed (554), and no message follows.
- * - RFC 3030 2: BDAT takes the place of DATA, and the two never meet in one transaction. A chunk that is refused ends the
- *   transaction, so that the chunks pipelined behind it find none.
+ *   EXPN, RSET and QUIT at any time. A refused EHLO changes nothing.
+ * - RFC 5321 3.3: DATA needs a recipient that was accepted. If the client named none, DATA is out of order (503). If all were
+ *   refused, DATA ends a pipelined group that failed (554), and no message follows.
+ * - RFC 3030 2: BDAT replaces DATA, and one transaction never has both. A refused chunk ends the transaction, so the chunks
+ *   pipelined behind it are refused too.
  * - RFC 3207 4: STARTTLS after EHLO, outside a transaction; after the handshake the session is new.
  * - RFC 4954 4: AUTH after EHLO, outside a transaction.
  *
- * Two gates stand in front of the table: TLS required, then AUTH required. They do not depend on the state: `gate.ts`.
+ * `gate.ts` checks two rules before the table: TLS required, then AUTH required. They do not depend on the state.
  */
 import type { VerbEffect, VerbRules } from '../extensions/extension.ts'
 import { type Reply, reply } from '../grammar/reply.ts'
 
 /** States in which the next line is a command. */
 export type CommandState =
-  /** Greeted; no HELO or EHLO yet, or again after STARTTLS. */
+  /** Greeted. The client has sent no HELO or EHLO yet, or none since STARTTLS. */
   | 'start'
   /** No transaction. */
   | 'ready'
@@ -43,7 +43,7 @@ export type State =
   | 'tls'
   | 'closed'
 
-/** The commands that the engine knows; extensions add others, whose rows follow from their {@link VerbRules}. */
+/** The commands that the engine knows. Extensions add others, whose rows are made from their {@link VerbRules}. */
 export type Verb =
   | 'HELO'
   | 'EHLO'
@@ -60,7 +60,7 @@ export type Verb =
   | 'STARTTLS'
   | 'AUTH'
 
-/** Where a command leads when it is accepted, and when it is refused. */
+/** The next state if a command is accepted, and if it is refused. */
 export interface Move {
   readonly accepted: State
   readonly refused: State
@@ -75,7 +75,7 @@ const RCPT_FIRST = reply(503, '5.5.1', 'Send RCPT first')
 const NO_RECIPIENTS = reply(554, '5.5.1', 'No valid recipients')
 const CHUNKS_BEGUN = reply(503, '5.5.1', 'The message is being sent by BDAT')
 
-/** A state: accepted leads there, refused stays. A pair: accepted, refused. A reply: out of order. */
+/** One state: an accepted command leads there, a refused one changes nothing. A pair: accepted, refused. A reply: out of order. */
 type Cell = State | readonly [accepted: State, refused: State] | Reply
 
 // oxfmt-ignore
@@ -97,10 +97,10 @@ const TABLE: Readonly<Record<Verb, readonly [Cell, Cell, Cell, Cell, Cell, Cell]
   AUTH:     [HELLO_FIRST, 'auth',     NESTED,                NESTED,            NESTED,             NESTED],
 }
 
-/** Where a verb leads from each state, or the reply that says why it may not be sent there. */
+/** The move of a verb from each state, or the reply that refuses it there. */
 export type Moves = Readonly<Record<CommandState, Move | Reply>>
 
-/** The row of a verb. */
+/** Returns the row of a verb. */
 export function movesFor(verb: Verb): Moves {
   const row = TABLE[verb]
   return forEachState((state, column) => {
@@ -110,7 +110,7 @@ export function movesFor(verb: Verb): Moves {
   })
 }
 
-/** The row of an extension's own verb. */
+/** Returns the row of an extension's own verb. */
 export function movesBy({ effect = 'none', inTransaction = true }: VerbRules): Moves {
   return forEachState((state) => {
     if (!inTransaction && state !== 'start' && state !== 'ready') return NESTED
@@ -142,5 +142,5 @@ export const AFTER_MESSAGE: State = 'ready'
 export const AFTER_CHUNK: Move = { accepted: 'bdat', refused: 'ready' }
 /** After a SASL exchange, whatever its outcome. */
 export const AFTER_AUTH: State = 'ready'
-/** After a TLS handshake: nothing said before it counts. */
+/** After a TLS handshake: nothing that was said before it counts. */
 export const AFTER_TLS: State = 'start'

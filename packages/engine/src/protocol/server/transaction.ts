@@ -1,4 +1,7 @@
-/** What MAIL and RCPT carry: RFC 5321 4.1.1.2 and 4.1.1.3. Each reader gives what it read, or why it is refused. */
+/**
+ * Parses the arguments of MAIL and RCPT: RFC 5321 4.1.1.2 and 4.1.1.3. Each function returns the result, or the reply that
+ * refuses it.
+ */
 import { beginsWith, upperCase } from '../bytes/ascii.ts'
 import type { Envelope, ForwardPath, Parameters, Path } from '../grammar/envelope.ts'
 import type { ExtensionContext } from '../extensions/extension.ts'
@@ -14,16 +17,16 @@ export interface TransactionRules {
   readonly extensions: ExtensionSet
 }
 
-/** An envelope that is being filled. */
+/** An envelope that is not complete yet. */
 export type OpenEnvelope = Envelope & { readonly forwardPaths: ForwardPath[] }
 
-/** Reads `FROM:<…> …` into a new envelope. */
+/** Parses `FROM:<…> …` into a new envelope. */
 export function readMail(argument: string, rules: TransactionRules, context: ExtensionContext): OpenEnvelope | Reply {
   const parsed = readPath(argument, 'FROM', replies.BAD_REVERSE_PATH, rules)
   if (isReply(parsed)) return parsed
   const { path, end } = parsed
   const lenient = rules.addresses === 'lenient'
-  // Devices give a bare name, which no reply could reach anyway.
+  // Some devices send a bare name. No reply could reach it.
   if (path.domain === '' && path.address !== '' && !lenient) return replies.BAD_REVERSE_PATH
   const reversePath = openPath(path)
   const envelope: OpenEnvelope = { reversePath, forwardPaths: [], body: '7BIT', smtpUtf8: false }
@@ -33,7 +36,7 @@ export function readMail(argument: string, rules: TransactionRules, context: Ext
   return parsed.international && !envelope.smtpUtf8 ? replies.NEEDS_SMTPUTF8 : envelope
 }
 
-/** Reads `TO:<…> …`. `context.envelope` is the one it belongs to. */
+/** Parses `TO:<…> …`. `context.envelope` is the envelope of the transaction. */
 export function readRcpt(argument: string, rules: TransactionRules, context: ExtensionContext): ForwardPath | Reply {
   const parsed = readPath(argument, 'TO', replies.BAD_FORWARD_PATH, rules)
   if (isReply(parsed)) return parsed
@@ -56,7 +59,7 @@ function readPath(argument: string, keyword: string, malformed: Reply, rules: Tr
   return path ?? malformed
 }
 
-/** Returns where `FROM:` or `TO:` ends, or -1 if it is not there; lenient takes blanks before the colon. */
+/** Returns where `FROM:` or `TO:` ends, or -1 if it is missing. If lenient, blanks may stand before the colon. */
 function keywordEnd(argument: string, keyword: string, lenient: boolean): number {
   if (!beginsWith(argument, keyword)) return -1
   let end = keyword.length
@@ -64,7 +67,7 @@ function keywordEnd(argument: string, keyword: string, lenient: boolean): number
   return argument[end] === ':' ? end + 1 : -1
 }
 
-/** A path that is to get the parameters behind it. */
+/** A path to which its parameters will be added. */
 type OpenPath = Path & { parameters: Parameters; malformedParameters?: readonly string[] }
 
 function openPath({ address, localPart, domain, literal }: Path): OpenPath {

@@ -1,7 +1,6 @@
 /**
- * One entry for each verb: when it may come, how it is read, and what its answer changes.
- *
- * Where a verb leads from each state is its row in `state.ts`. What the driver does for it is in the driver's `commands.ts`.
+ * One entry for each verb: when it may come, how its argument is parsed, and what its answer changes. The verb's row in
+ * `state.ts` has its next states. The driver's `commands.ts` has what the driver does for it.
  */
 import type { VerbEffect, VerbRules } from '../extensions/extension.ts'
 import { argumentRefusal, helloRefusal, parseChunk, parseQuery } from '../grammar/command.ts'
@@ -36,7 +35,7 @@ export const VERBS: Readonly<Record<Verb, VerbEntry>> = {
       const { budgets, envelope, limits } = session
       const forwardPath = readRcpt(argument, session.rules, session)
       if (isReply(forwardPath)) {
-        // A recipient refused here is as refused as one that the driver refuses.
+        // A recipient refused here counts the same as one that the driver refuses.
         session.setState(move.refused)
         return session.refuse(forwardPath)
       }
@@ -44,7 +43,7 @@ export const VERBS: Readonly<Record<Verb, VerbEntry>> = {
       const noRoom = isFull ? replies.TOO_MANY_RECIPIENTS : budgets.hold(session.lineOctets)
       if (noRoom === undefined) return session.ask({ type: 'rcpt', forwardPath }, move, settleRcpt)
       session.setState(move.refused)
-      // No room is no error: the client is to send the rest in another transaction (RFC 5321 4.5.3.1.10).
+      // A full envelope is no error: the client is to send the rest in another transaction (RFC 5321 4.5.3.1.10).
       return session.tell(budgets.ofRecipient(noRoom))
     },
   },
@@ -70,7 +69,7 @@ export const VERBS: Readonly<Record<Verb, VerbEntry>> = {
       const chunk = parseChunk(argument)
       if (chunk === undefined) return session.refuse(replies.BAD_CHUNK_SIZE)
       const { octets, isLast, isMalformed } = chunk
-      // Whatever the answer, these octets are the chunk's and must never be read as commands.
+      // Whatever the answer is, these octets belong to the chunk and must never be read as commands.
       if (isPastDrain(session.messageOctets + octets, session.limits)) return session.tell(replies.TOO_MUCH_DATA)
       const move = session.moveFor(known)
       if (isReply(move) || isMalformed) {
@@ -109,7 +108,7 @@ export const VERBS: Readonly<Record<Verb, VerbEntry>> = {
   },
 }
 
-/** The entry of an extension's own verb. */
+/** Returns the entry of an extension's own verb. */
 export function extensionVerb({ beforeTls = false, beforeAuth = false, effect = 'none' }: VerbRules): VerbEntry {
   return { isBeforeTls: beforeTls, isBeforeAuth: beforeAuth, read: READ_BY_EFFECT[effect] }
 }
@@ -127,7 +126,7 @@ const READ_BY_EFFECT: Readonly<Record<VerbEffect, ReadVerb['read']>> = {
 
 // Reading
 
-/** An event that says who the client is. */
+/** An event that names the client. */
 type Greeting = { readonly hello?: Hello } & (CommandEvent | EventOf<'hello'>)
 
 function readHello(session: VerbSession, argument: string, move: Move): ServerEvent {
@@ -142,13 +141,13 @@ function askHello(session: VerbSession, name: string, event: Greeting, move: Mov
   return tooMany === undefined ? session.ask(event, move, settleHello) : session.tell(tooMany)
 }
 
-/** VRFY and EXPN. */
+/** Reads VRFY and EXPN. */
 function readQuery(session: VerbSession, argument: string, move: Move): ServerEvent {
   const query = parseQuery(argument, session.rules.extensions.mail.has('SMTPUTF8'))
   return isReply(query) ? session.refuse(query) : askCommand(session, query, move)
 }
 
-/** Returns how a command is read that the driver gets as it is. */
+/** Returns the reader of a command whose argument the driver gets unchanged. */
 function readPlain(settle?: Settle): ReadVerb['read'] {
   return (session, argument, move, { leadsOn, takesNoArgument }) => {
     const refusal = argumentRefusal(argument, takesNoArgument)
@@ -169,12 +168,12 @@ function askCommand(
   return session.ask({ type: 'command', verb: session.verb, argument }, move, settle)
 }
 
-/** Asks the driver what comes next in an exchange. */
+/** Asks the driver for the next step of an exchange. */
 export function askAuth(session: VerbSession, read: EventOf<'auth' | 'auth-response'> | Reply): ServerEvent {
   return isReply(read) ? session.refuse(read) : session.ask(read, END_OF_AUTH, settleAuth)
 }
 
-// What an answer changes
+// What answers change
 
 function settleHello(session: VerbSession, event: Greeting, given: Reply, isAccepted: boolean): Reply {
   if (isAccepted) {
@@ -198,7 +197,7 @@ function settleRestart(session: VerbSession, event: ServerEvent, given: Reply, i
   return settleReset(session, event, given, isAccepted)
 }
 
-/** Of MAIL, and of a chunk that is not the last: refused, there is no transaction any more. */
+/** Settles MAIL, and a chunk that is not the last. If it is refused, the transaction ends. */
 export function settleTransaction(session: VerbSession, _: ServerEvent, given: Reply, isAccepted: boolean): Reply {
   session.isBehindRefusal = !isAccepted
   if (isAccepted) return given
@@ -215,13 +214,13 @@ function settleRcpt(session: VerbSession, event: EventOf<'rcpt'>, given: Reply, 
   return session.budgets.ofRecipient(given)
 }
 
-/** Of a message that the driver does not take. */
+/** Settles a message that the driver refuses. */
 function settleMessage(session: VerbSession, _: ServerEvent, given: Reply): Reply | undefined {
   const { chunkOctets } = session
   session.endTransaction()
   const final = session.budgets.ofIdle(given)
   if (chunkOctets === 0 || final !== given) return final
-  // The chunk that came with it still has to be read away, and is answered then.
+  // The chunk that came with it must still be read and dropped. It is answered after that.
   session.skip(chunkOctets, given)
   return undefined
 }
@@ -236,7 +235,7 @@ export function settleMessageEnd(session: VerbSession, _: ServerEvent, given: Re
 
 function settleAuth(session: VerbSession, _: ServerEvent, given: Reply, isAccepted: boolean): Reply {
   if (isAccepted) session.isAuthenticated = true
-  // A response that makes no sense is a bad command, and no failed login.
+  // A malformed response is a bad command, not a failed login.
   if (given === replies.BAD_RESPONSE) return session.budgets.ofBadCommand(given)
   return given.code >= 500 ? session.budgets.ofFailedAuth(given) : given
 }

@@ -1,4 +1,7 @@
-/** How many connections there may be, overall and from one address, and for whom some places are kept. */
+/**
+ * Bounds the number of connections, in all and from one address. Keeps some places free for new addresses and for
+ * submission.
+ */
 import type { Endpoint } from '../../duplex.ts'
 import { parseIp } from '../../protocol/grammar/address.ts'
 import type { Limits } from '../../protocol/limits.ts'
@@ -11,9 +14,9 @@ export interface AdmissionLimits extends Pick<Limits, 'maxConnections' | 'maxCon
 
 /** The place of a connection among all that there may be. */
 export interface Place {
-  /** Whether the connection is one for submission: it has to authenticate before it sends mail. */
+  /** True if the connection is for submission: the client must authenticate before it sends mail. */
   readonly isSubmission: boolean
-  /** Gives it back. Does nothing if that was done before. */
+  /** Gives the place back. Does nothing on a second call. */
   leave(): void
 }
 
@@ -22,19 +25,20 @@ export interface Places {
   /**
    * Takes a place for a connection. Returns undefined if there is none.
    *
-   * @param instead The place of another connection, which is given back for it. If that does not free a usable place, the other connection keeps it.
+   * @param instead The place of another connection, which is given back for this one. If that does not free a usable
+   *   place, the other connection keeps it.
    */
   enter(remote: Endpoint, isSubmission?: boolean, instead?: Place): Place | undefined
-  /** How many connections have a place that are of the same address; 0 if it has none. */
+  /** Returns how many connections of the same address have a place; 0 if there is no address. */
   count(remote: Endpoint): number
 }
 
-/** Connections that have a place. */
+/** The connections that have a place. */
 export interface Occupancy {
   readonly total: number
-  /** Those of them for submission. */
+  /** The connections for submission among them. */
   readonly submissions: number
-  /** Those of the address that asks for one more; 0 if it has none. */
+  /** The connections of the address that asks for a place; 0 if there is no address. */
   readonly ofAddress: number
 }
 
@@ -42,21 +46,21 @@ const MAX_TURNED_AWAY = 100
 const MIN_TURNED_AWAY = 16
 
 /**
- * How many connections over the limit are told so at the same time; beyond them they are closed without a word. A server with few
- * places tells fewer, because each takes a descriptor.
+ * Returns how many refused connections may get a reply at the same time. Further ones are closed without a reply. A
+ * server with few places answers fewer, because each of these connections needs a file descriptor.
  */
 export function maxTurnedAway(maxConnections: number): number {
   return Math.min(MAX_TURNED_AWAY, Math.max(MIN_TURNED_AWAY, maxConnections / 4))
 }
 
-/** Of all places, what is kept for addresses that have none yet, and as much again for submission. */
+/** The part of all places that is kept for addresses without a connection. The same part again is kept for submission. */
 const KEPT_SHARE = 1 / 10
 
 /**
- * Whether there is a place for one more. A tenth of `maxConnections` is kept for connections of an address that has none yet, and
- * another tenth for submission, if that is wanted; of fewer than ten, nothing is kept.
- *
- * @param isInstead It replaces another connection, so it needs none of the places that are kept for new addresses
+ * Returns whether there is a place for one more connection. A tenth of `maxConnections` is kept for addresses that have
+ * no connection yet. Another tenth is kept for submission if the limits say so. With fewer than ten places, none are
+ * kept.
+ * @param isInstead The connection replaces another one, so it needs none of the places that are kept for new addresses
  */
 export function hasPlace(
   { maxConnections, maxConnectionsPerAddress, keepsForSubmission = false }: AdmissionLimits,
@@ -71,7 +75,7 @@ export function hasPlace(
   return isSubmission || !keepsForSubmission || total - submissions < most - kept
 }
 
-/** Counts connections, and says which may come in: for a server, and for whatever stands in front of one. */
+/** Counts connections and decides which may come in: for a server, and for a front. */
 export class Admission implements Places {
   readonly #limits: AdmissionLimits
   readonly #perAddress = new Map<string, number>()
@@ -109,7 +113,7 @@ export class Admission implements Places {
   }
 }
 
-/** Counts a connection, or no longer. */
+/** Counts a connection, or stops counting it. */
 type Change = (address: string, isSubmission: boolean, more: 1 | -1) => void
 
 /** A place of an {@link Admission}. */
@@ -139,8 +143,9 @@ class Seat implements Place {
 }
 
 /**
- * What one client is counted by; '' is nobody in particular, and not counted. A customer's network is a /64 at least (RFC
- * 6177), so one IPv6 address is no bound; but behind the prefix of IPv4-mapped addresses is all of IPv4.
+ * Returns the key under which a client is counted; '' for clients that are not counted. A customer's network is at
+ * least a /64 (RFC 6177), so IPv6 addresses are counted by /64. IPv4-mapped addresses count as IPv4, because one prefix
+ * contains all of them.
  */
 export function addressKey({ family, address }: Endpoint): string {
   if (family === 'ipv4') return address

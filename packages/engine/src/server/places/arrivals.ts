@@ -1,9 +1,8 @@
 /**
- * Connections that are no sessions yet: a proxy's header is awaited, or the TLS handshake behind it.
- *
- * They are bounded in time, and in number: one too many, and the oldest of the address that has most goes. The address is the
- * client's once its header has come, and the proxy's until then. The client is told nothing when it goes wrong: nobody knows yet
- * what it is.
+ * Connections that are not sessions yet: the server waits for a proxy's header, or for the TLS handshake behind it.
+ * Their time and their number are bounded. If there is one too many, the server closes the oldest one of the address
+ * that has the most. That address is the proxy's until the header has come, and then the client's. If a wait fails, the
+ * client gets no reply, because the server does not know yet which protocol it speaks.
  */
 import type { Duplex, Endpoint } from '../../duplex.ts'
 import type { Limits } from '../../protocol/limits.ts'
@@ -11,16 +10,19 @@ import { parseProxyHeader } from '../../protocol/framing/proxy-header.ts'
 import { FairSet } from './fair-set.ts'
 import { join, ProxiedDuplex } from './proxied.ts'
 
-/** A TLS handshake or a proxy's header that failed. It goes to `error`, with the session if there was one: STARTTLS. */
+/** A TLS handshake or a proxy's header failed. The `error` hook gets it, with the session if there was one (STARTTLS). */
 export class ArrivalError extends Error {
   override readonly name = 'ArrivalError'
-  /** What was awaited. */
+  /** What the server waited for. */
   readonly stage: 'proxy-header' | 'tls-handshake'
-  /** Who it is as far as is known: before the header, the proxy. */
+  /** The client, as far as it is known. Before the header it is the proxy. */
   readonly remote: Endpoint
-  /** Octets that came. 0: it left without a word, as who only looks whether the port is open. Of a handshake not known. */
+  /**
+   * Octets that came. 0: the client left without sending, as port scanners do. undefined for a handshake, where the
+   * number is not known.
+   */
   readonly receivedOctets: number | undefined
-  /** Its time was up. */
+  /** True if the time was over. */
   readonly timedOut: boolean
   constructor(stage: ArrivalError['stage'], remote: Endpoint, reason: unknown, receivedOctets?: number) {
     super(reason instanceof Error ? reason.message : String(reason), { cause: reason })
@@ -50,7 +52,7 @@ export class Arrivals {
     this.#report = report
   }
 
-  /** Reads the header of a proxy that is trusted. The client's connection, or undefined where there is none. Never rejects. */
+  /** Reads the header of a trusted proxy. Returns the client's connection, or undefined if there is none. Never rejects. */
   async identify(duplex: Duplex): Promise<Duplex | undefined> {
     let receivedOctets = 0
     return this.#bounded(
@@ -71,14 +73,14 @@ export class Arrivals {
           if (parsed.type === 'header') {
             return new ProxiedDuplex(duplex, parsed.header, received.subarray(parsed.byteLength))
           }
-          // The view is valid until the next read.
+          // Copies the view, which is valid only until the next read.
           if (received === bytes) received = bytes.slice()
         }
       },
     )
   }
 
-  /** Does the handshake of implicit TLS. Whether the connection is TLS now. Never rejects. */
+  /** Makes the handshake of implicit TLS. Returns whether the connection is TLS now. Never rejects. */
   async secure(duplex: Duplex): Promise<boolean> {
     const tls = await this.#bounded(
       duplex,
@@ -93,13 +95,16 @@ export class Arrivals {
     return tls !== undefined
   }
 
-  /** Ends all of them, for good: what then goes wrong is nobody's fault. */
+  /** Ends all waits, for good. Errors that this causes are not reported. */
   close(): void {
     this.#isOver = true
     for (const giveUp of this.#waiting) giveUp(new Error('the server stopped'))
   }
 
-  /** What `work` makes of the connection. undefined where that fails: then it is reported, and the connection destroyed. */
+  /**
+   * Returns what `work` makes of the connection. If that fails, reports the error, destroys the connection and returns
+   * undefined.
+   */
   async #bounded<T>(
     duplex: Duplex,
     what: string,

@@ -1,17 +1,16 @@
 /**
- * Finds who has to go when all places are taken.
- *
- * A newcomer gets the place of an idle connection: of the address with the most connections, the one that has been idle longest. It
- * must have been idle for a while, so that a client with slow commands is left alone. Its address must have more connections than
- * the newcomer's, so that a stranger who has many cannot end those of others.
+ * Finds the connection to close when all places are taken.
+ * A newcomer gets the place of an idle connection: of the address with the most connections, the one that has been idle
+ * longest. It must have been idle for a while, so that a client with slow commands is left alone. Its address must have
+ * more connections than the newcomer's, so that a stranger with many connections cannot end those of others.
  */
 import type { Endpoint } from '../../duplex.ts'
 import { addressKey, type Place, type Places } from './admission.ts'
 
-/** A connection that may have to go. */
+/** A connection that may lose its place. */
 export interface Occupant {
   readonly remote: Endpoint
-  /** How long it has waited for its client, with nothing in progress. undefined if it is busy or over. */
+  /** Milliseconds for which it has waited for its client, with nothing in progress. undefined if it is busy or over. */
   readonly idleMs: number | undefined
 }
 
@@ -19,13 +18,19 @@ interface Candidate<T> {
   readonly occupant: T
   readonly place: Place
   readonly idleMs: number
-  /** How many connections its address will still have when this one is next, because those that idled longer are closed first. */
+  /**
+   * How many connections its address will still have when it is this one's turn, because those that idled longer are
+   * closed first.
+   */
   rank: number
 }
 
-/** Looking at all connections takes time, so it is not done more often than that, however many newcomers there are. */
+/** The list is made again after this time at the earliest, because it takes time to look at all connections. */
 const LOOK_EVERY_MS = 500
-/** The length of each of two lists: submission, and all others. It is short, so that few ended connections are kept in memory. */
+/**
+ * The greatest length of each of two lists: one for submission, one for all others. It is short, so that few ended
+ * connections stay in memory.
+ */
 const MAX_CANDIDATES = 500
 
 export class Displacement<T extends Occupant> {
@@ -33,12 +38,12 @@ export class Displacement<T extends Occupant> {
   readonly #minIdleMs: number
   readonly #occupants: () => Iterable<readonly [T, Place]>
   readonly #displace: (occupant: T) => void
-  /** Candidates among connections for submission, and among the others; the one to go first is last. */
+  /** Two lists of candidates: connections for submission, and all others. The last of a list is closed first. */
   #candidates: readonly Candidate<T>[][] = []
   #looksAgainAt = -Infinity
 
   /**
-   * @param minIdleMs A connection that has been idle for less stays.
+   * @param minIdleMs A connection that has been idle for less is left alone.
    * @param occupants Gives all connections that have a place
    * @param displace Closes a connection, after the newcomer got its place
    */
@@ -59,7 +64,8 @@ export class Displacement<T extends Occupant> {
     this.#look()
     const own = this.#places.count(remote)
     const firsts = this.#candidates.flatMap((candidates) => this.#first(candidates, own) ?? [])
-    // A place that is kept for submission is not given to others, so the second may work when the first does not.
+    // Other connections do not get a place that is kept for submission. So the second candidate may work if the first
+    // does not.
     for (const { occupant, place } of firsts.toSorted(byTurn).toReversed()) {
       const taken = this.#places.enter(remote, isSubmission, place)
       if (taken === undefined) continue
@@ -92,7 +98,7 @@ export class Displacement<T extends Occupant> {
     )
   }
 
-  /** Finds the one to go first for an address with `own` connections. Drops those that have become busy. */
+  /** Finds the connection to close first for an address with `own` connections. Drops those that have become busy. */
   #first(candidates: Candidate<T>[], own: number): Candidate<T> | undefined {
     for (let first = candidates.at(-1); first !== undefined; first = candidates.at(-1)) {
       if (first.rank <= own) return undefined
@@ -104,7 +110,7 @@ export class Displacement<T extends Occupant> {
   }
 }
 
-/** Sorts the one to go first to the end. */
+/** Sorts the connection to close first to the end. */
 function byTurn(a: Candidate<unknown>, b: Candidate<unknown>): number {
   return a.rank - b.rank || a.idleMs - b.idleMs
 }

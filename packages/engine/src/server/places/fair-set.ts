@@ -1,22 +1,22 @@
-/** Chooses which connection to close when too many wait that have proved nothing yet. */
+/** Chooses which connection to close when too many wait that are not sessions yet. */
 import type { Endpoint } from '../../duplex.ts'
 import { addressKey } from './admission.ts'
 
 /**
- * A bounded set. Each member belongs to an address. Over the bound, the oldest member of the address with the most members goes: so
- * a client that opens many connections loses its own, and an address never loses one while another has more.
- *
- * Addresses are counted as `addressKey` says; members without an address are one group. Each call takes constant time.
+ * A bounded set. Each member belongs to an address. If the set is full, it removes the oldest member of the address
+ * with the most members. So a client that opens many connections loses its own, and an address never loses one while
+ * another has more.
+ * Addresses are counted by `addressKey`; members without an address are one group. Each call takes constant time.
  */
 export class FairSet<T> implements Iterable<T> {
   readonly #max: number
   readonly #groups = new Map<string, Group<T>>()
   readonly #entries = new Map<T, Entry<T>>()
-  /** Groups by their size; groups of equal size are in the order in which they reached it. */
+  /** Groups by size. Groups of equal size are in the order in which they reached it. */
   readonly #bySize = new Map<number, List<Group<T>>>()
   #largest = 0
 
-  /** @param max How many members there may be, 1 at least. */
+  /** @param max The greatest number of members, at least 1. */
   constructor(max: number) {
     this.#max = max
   }
@@ -25,7 +25,7 @@ export class FairSet<T> implements Iterable<T> {
     return this.#entries.size
   }
 
-  /** Adds a member. Returns the member that it removed for this one; undefined if there is room for both. */
+  /** Adds a member. Returns the member that it removed for it; undefined if there was room for both. */
   add(remote: Endpoint, member: T): T | undefined {
     this.delete(member)
     const address = addressKey(remote)
@@ -61,7 +61,7 @@ export class FairSet<T> implements Iterable<T> {
     return oldest.member
   }
 
-  /** Changes a group, and puts it where its new size says. */
+  /** Changes a group, and moves it to the list of its new size. */
   #resize(group: Group<T>, change: () => void): void {
     const before = this.#bySize.get(group.entries.size)
     if (group.entries.size > 0) before?.remove(group)
@@ -75,7 +75,7 @@ export class FairSet<T> implements Iterable<T> {
   }
 }
 
-/** An item of at most one {@link List}. */
+/** An item that is in at most one {@link List}. */
 class Item {
   previous: this | undefined
   next: this | undefined
@@ -101,7 +101,7 @@ class Group<T> extends Item {
   }
 }
 
-/** A linked list. A `Set` keeps its order too, but in V8 finding the first element gets slow after many removals. */
+/** A linked list. A `Set` also keeps its order, but in V8 finding its first element gets slow after many removals. */
 class List<I extends Item> {
   first: I | undefined
   #last: I | undefined
@@ -116,7 +116,7 @@ class List<I extends Item> {
     this.size++
   }
 
-  /** @param item One that is in it */
+  /** @param item Must be in this list */
   remove(item: I): void {
     const { previous, next } = item
     if (previous === undefined) this.first = next

@@ -1,9 +1,12 @@
-/** Connections that have a place: sessions, and those whose TLS handshake is made before the server has them. */
+/**
+ * The connections that have a place: sessions, and connections that make their TLS handshake before the server gets
+ * them.
+ */
 import type { Endpoint } from '../../duplex.ts'
 import type { Place, Places } from './admission.ts'
 import { Displacement, type Occupant } from './displacement.ts'
 
-/** Closes a connection whose place another one got. */
+/** Closes a connection because another one got its place. */
 export type GiveUp = (reason: Error) => void
 
 /** @typeParam C A session. */
@@ -16,7 +19,7 @@ export class Occupants<C extends Occupant> {
 
   /**
    * @param minIdleMs A connection that has been idle for less keeps its place.
-   * @param displace Ends a connection whose place a newcomer has already
+   * @param displace Ends a connection. Called after a newcomer got its place
    */
   constructor(places: Places, minIdleMs: number, displace: (occupant: C | Reservation) => void) {
     this.#places = places
@@ -31,12 +34,12 @@ export class Occupants<C extends Occupant> {
     )
   }
 
-  /** Takes a place for a newcomer: a free one, or that of an idle connection, which is ended. */
+  /** Takes a place for a newcomer: a free one, or the place of an idle connection, which is ended. */
   enter(remote: Endpoint, isSubmission: boolean): Place | undefined {
     return this.#places.enter(remote, isSubmission) ?? this.#displacement.enter(remote, isSubmission)
   }
 
-  /** Takes a place for a connection that is no session yet. */
+  /** Takes a place for a connection that is not a session yet. */
   reserve(remote: Endpoint, isSubmission: boolean, giveUp: GiveUp | undefined): Reservation | undefined {
     const place = this.enter(remote, isSubmission)
     return place && new Reservation(remote, place, giveUp, this.#reservations)
@@ -46,13 +49,13 @@ export class Occupants<C extends Occupant> {
     this.#connections.set(connection, place)
   }
 
-  /** Gives its place back, unless a newcomer has it. */
+  /** Gives the connection's place back, unless a newcomer has it. */
   delete(connection: C): void {
     this.#connections.get(connection)?.leave()
     this.#connections.delete(connection)
   }
 
-  /** All sessions, including those that are being closed. */
+  /** All sessions, including those that are closing. */
   get connections(): Iterable<C> {
     return this.#connections.keys()
   }
@@ -67,13 +70,13 @@ export class Occupants<C extends Occupant> {
   }
 }
 
-/** The place of a connection that is no session yet, because its handshake is running. */
+/** The place of a connection that is not a session yet, because its handshake is running. */
 export class Reservation implements Place {
   readonly remote: Endpoint
   readonly place: Place
   readonly #giveUp: GiveUp | undefined
   readonly #since: number = performance.now()
-  /** All reservations; this one is among them as long as it has the place. */
+  /** All reservations. This one is among them while it has the place. */
   readonly #all: Set<Reservation>
 
   constructor(remote: Endpoint, place: Place, giveUp: GiveUp | undefined, all: Set<Reservation>) {
@@ -92,7 +95,7 @@ export class Reservation implements Place {
     return this.#giveUp !== undefined && this.#all.has(this) ? performance.now() - this.#since : undefined
   }
 
-  /** Hands the place on, to the session or to a newcomer. Returns undefined if that was done before. */
+  /** Hands the place on, to the session or to a newcomer. Returns undefined on a second call. */
   take(): Place | undefined {
     return this.#all.delete(this) ? this.place : undefined
   }

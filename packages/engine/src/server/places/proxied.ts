@@ -1,6 +1,6 @@
 /**
- * A connection that a proxy handed on, as the client's own: its ends and its TLS are those that the header told of, and its
- * first bytes are those that came behind the header.
+ * The client's own connection behind a proxy. The proxy's header gives its addresses and its TLS. Its first bytes are
+ * those behind the header.
  */
 import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '../../duplex.ts'
 import type { ProxyHeader } from '../../protocol/framing/proxy-header.ts'
@@ -13,7 +13,7 @@ export class ProxiedDuplex implements Duplex {
   tls: TlsInfo | undefined
 
   readonly #inner: Duplex
-  /** What came behind the header and was not read yet. */
+  /** The bytes behind the header that were not read yet. */
   #rest: Uint8Array
 
   constructor(inner: Duplex, { endpoints, tls }: ProxyHeader, rest: Uint8Array) {
@@ -21,7 +21,7 @@ export class ProxiedDuplex implements Duplex {
     this.#rest = rest
     this.remote = endpoints?.source ?? inner.remote
     this.local = endpoints?.destination ?? inner.local
-    // TLS that was there before the header is between the proxy and us, and says nothing of the client.
+    // TLS from before the header is between the proxy and us, and says nothing about the client.
     this.tls = endpoints === undefined ? inner.tls : tls
   }
 
@@ -63,7 +63,7 @@ export class ProxiedDuplex implements Duplex {
   }
 }
 
-/** One piece of two. */
+/** Joins two pieces. */
 export function join(first: Uint8Array, second: Uint8Array): Uint8Array {
   const joined = new Uint8Array(first.byteLength + second.byteLength)
   joined.set(first)

@@ -1,25 +1,24 @@
 /**
- * Ids of sessions and messages: ULIDs (48 bits of milliseconds, 80 bits of chance, in Crockford's base32).
- *
- * The random part is drawn once a second, and counted up from one id to the next: so the ids of one maker sort as they were
- * made. What changes seldom is kept as text, as most of an id is the same as in the one before.
+ * Ids of sessions and messages: ULIDs (48 bits of milliseconds, 80 random bits, in Crockford's base32).
+ * The random part is drawn once a second and counted up from one id to the next. So the ids of one maker sort in the
+ * order in which they were made. Most of an id is the same as in the one before, so that part is kept as text.
  */
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
-/** Of the time: all but the last two characters. */
+/** Characters of the time that are kept: all but the last two. */
 const STRETCH_LENGTH = 8
-/** What two characters count. */
+/** Milliseconds that the last two characters can count. */
 const STRETCH_MS = 1_024
 const RANDOM_LENGTH = 16
 const LAST: number = RANDOM_LENGTH - 1
 
-/** A maker of ids. Each server has one. */
+/** Returns a function that makes ids. Each server has one. */
 export function idMaker(): (nowMs: number) => string {
   let lastMs = -1
   let stretch = -1
   let stretchText = ''
   let timeText = ''
-  /** Five bits an element, most significant first; and all but the last of them as text. */
+  /** Five bits in each element, most significant first. All but the last element are also kept as text. */
   const random = new Uint8Array(RANDOM_LENGTH)
   let randomText = ''
 
@@ -55,7 +54,7 @@ function encodeTime(stretch: number): string {
 function draw(random: Uint8Array<ArrayBuffer>): void {
   crypto.getRandomValues(random)
   for (let i = 0; i < RANDOM_LENGTH; i++) random[i] = (random[i] as number) & 31
-  // Room to count up from, before the next draw.
+  // Leaves room to count up before the next draw.
   random[0] = (random[0] as number) & 15
 }
 
@@ -65,7 +64,7 @@ function encodeBeginning(random: Uint8Array): string {
   return text
 }
 
-/** Counts up by one. Whether more than the last element changed. */
+/** Counts up by one. Returns whether more than the last element changed. */
 function increment(random: Uint8Array): boolean {
   let i = LAST
   while (random[i] === 31 && i > 0) random[i--] = 0

@@ -2,12 +2,11 @@ import type { Envelope } from '../../protocol/grammar/envelope.ts'
 import type { Reply } from '../../protocol/grammar/reply.ts'
 import { type Message, MessageError, type MessageErrorReason } from './message.ts'
 
-/** Where a message's bytes come from: the connection it arrives on. */
+/** The connection that a message's bytes come from. */
 export interface MessageSource {
   /**
-   * The next bytes, or null at the end. Where nothing is here yet, a promise of what `goOn` gives once something is: it is
-   * to pull again.
-   *
+   * Returns the next bytes, or null at the end. If no bytes are there yet, returns a promise of the result of `goOn`,
+   * which is called when bytes have come. `goOn` pulls again.
    * @throws MessageError
    */
   pull<T>(message: IncomingMessage, goOn: () => T | Promise<T>): Uint8Array | null | Promise<T>
@@ -16,17 +15,17 @@ export interface MessageSource {
 /** Bytes of a message, or null at its end. */
 export type Pulled = Uint8Array | null | Promise<Uint8Array | null>
 
-/** {@link Message}, pulled from a connection. */
+/** A {@link Message} that is pulled from a connection. */
 export class IncomingMessage implements Message {
   readonly id: string
   readonly envelope: Envelope
   readonly receivedAt: Date
   size = 0
-  /** Set once there will be no whole message; every read throws it from then on. */
+  /** Set when the message will never be whole. Every read throws it from then on. */
   error: MessageError | undefined
-  /** Set once its last byte was pulled: it waits for its answer. */
+  /** Set when its last byte was pulled. The message then waits for its answer. */
   isWhole = false
-  /** Set once no more of it will come, whole or not. */
+  /** Set when no more of it will come, whole or not. */
   isOver = false
 
   readonly #source: MessageSource
@@ -35,7 +34,7 @@ export class IncomingMessage implements Message {
   #pulling: Promise<unknown> | undefined
   #isDetached = false
 
-  /** @param makeTrace Called at most once, and only for who wants the trace header. */
+  /** @param makeTrace Called at most once, and only if somebody reads the trace header. */
   constructor(source: MessageSource, id: string, envelope: Envelope, receivedAt: Date, makeTrace: () => Uint8Array) {
     this.#source = source
     this.#makeTrace = makeTrace
@@ -69,8 +68,8 @@ export class IncomingMessage implements Message {
   }
 
   /**
-   * What was awaited was nothing of the message: commands between two chunks, byte by byte, or a CR. From here on the waits
-   * follow one another: were each inside the last, a client could make as many as it likes.
+   * What came was no byte of the message: a command between two chunks, a part of one, or a CR. From here on the waits
+   * follow one another. If each wait were inside the one before, a client could nest as many as it likes.
    */
   async #pullLong(wait: Promise<undefined>): Promise<Uint8Array | null> {
     try {
@@ -89,13 +88,13 @@ export class IncomingMessage implements Message {
     }
   }
 
-  /** There will be no whole message. The first reason is the one that counts. */
+  /** Marks the message as one that will never be whole. The first reason counts. */
   fail(reason: MessageErrorReason, reply?: Reply): MessageError {
     this.error ??= new MessageError(reason, reply)
     return this.error
   }
 
-  /** Takes the message away from its reader, who has answered. Returns what it still waits for. */
+  /** Takes the message away from its reader, which has answered. Returns what the reader still waits for. */
   detach(): Promise<unknown> | undefined {
     this.#isDetached = true
     return this.#pulling?.catch(() => undefined)
@@ -111,7 +110,7 @@ export class IncomingMessage implements Message {
       if (bytes === null) controller.close()
       else controller.enqueue(bytes.slice())
     }
-    // Nothing is read ahead of who reads the stream.
+    // Reads no bytes ahead of the stream's reader.
     return new ReadableStream({ pull }, { highWaterMark: 0 })
   }
 

@@ -2,50 +2,48 @@ import type { Envelope } from '../../protocol/grammar/envelope.ts'
 import type { Reply } from '../../protocol/grammar/reply.ts'
 
 /**
- * A message while it arrives. Its bytes are pulled: what the hook does not read, the client does not get to send.
- *
- * Read it in one of four ways, once: `read`, `body`, `stream` or `bytes`. Whatever is left unread when the hook is done is
- * thrown away. The bytes are what the client sent, dot-stuffing undone; {@link Message.trace} belongs on top of them.
+ * A message while it arrives. Its bytes are pulled: if the hook does not read, the client has to wait.
+ * Read it once, in one of four ways: `read`, `body`, `stream` or `bytes`. Bytes that the hook leaves unread are
+ * dropped. The bytes are what the client sent, without dot-stuffing. Store them with {@link Message.trace} in front.
  */
 export interface Message {
-  /** Unique and time-ordered: a ULID. It stands in the trace header, and names the message in a store. */
+  /** Unique and ordered by time: a ULID. It is in the trace header, and it names the message in a store. */
   readonly id: string
   readonly envelope: Envelope
   /** The time of the DATA or first BDAT command. */
   readonly receivedAt: Date
-  /** The `Received:` field (RFC 5321 4.4), CRLF included, to be stored above the bytes. */
+  /** The `Received:` field (RFC 5321 4.4), CRLF included. Store it in front of the bytes. */
   readonly trace: Uint8Array
   /** Bytes read so far. */
   readonly size: number
   /**
-   * The next bytes, or null at the end. Answers at once when bytes are waiting. The view is valid until the next call.
-   *
-   * @throws MessageError when there will be no whole message: keep nothing. The client is answered by the engine.
+   * Reads the next bytes; null at the end. Returns at once if bytes are waiting. The view is valid until the next call.
+   * @throws MessageError if the message will never be whole. Then store nothing. The engine answers the client.
    */
   read(): Uint8Array | null | Promise<Uint8Array | null>
-  /** The same as an async iterable. Each view is valid until the next one is asked for. */
+  /** The same as an async iterable. Each view is valid until you ask for the next one. */
   readonly body: AsyncIterable<Uint8Array>
-  /** The same as a Web stream of bytes; its chunks are copies, and stay valid. */
+  /** The same as a Web stream of bytes. Its chunks are copies, and stay valid. */
   stream(): ReadableStream<Uint8Array>
-  /** The whole message. It is never larger than the server's `maxMessageBytes`. */
+  /** Reads the whole message. It is never larger than the server's `maxMessageBytes`. */
   bytes(): Promise<Uint8Array>
 }
 
-/** Why there is no whole message. */
+/** Why the message will never be whole. */
 export type MessageErrorReason =
   | 'too-large'
   | 'bare-line-ending'
   | 'line-too-long'
-  /** The client reset the transaction, went away or was closed on. */
+  /** The client reset the transaction or left, or the server closed the connection. */
   | 'aborted'
-  /** The client sent too slowly, or nothing. */
+  /** The client sent too slowly, or nothing at all. */
   | 'timeout'
 
-/** Reading a message failed: it will never be whole. Let it pass through, or clean up and throw it on. */
+/** Reading a message failed, because the message will never be whole. Do not catch it, or clean up and throw it again. */
 export class MessageError extends Error {
   override readonly name = 'MessageError'
   readonly reason: MessageErrorReason
-  /** What the client is told; undefined where there is nobody left to tell. */
+  /** The reply for the client; undefined if the client is gone. */
   readonly reply: Reply | undefined
   constructor(reason: MessageErrorReason, reply?: Reply) {
     super(`message ${reason}`)
@@ -54,7 +52,7 @@ export class MessageError extends Error {
   }
 }
 
-/** Thrown by a hook: the client gets `reply`, and the server's `error` handler gets the cause. */
+/** A hook throws it to refuse: the client gets `reply`, and the server's `error` handler gets the cause. */
 export class Refusal extends Error {
   override readonly name = 'Refusal'
   readonly reply: Reply

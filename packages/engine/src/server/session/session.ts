@@ -14,27 +14,27 @@ export type TransmissionType =
   | 'UTF8SMTPA'
   | 'UTF8SMTPSA'
 
-/** One client's connection, from the greeting to the close. It lives across transactions and is the same object in every hook. */
+/** A client's connection, from the greeting to the close. All hooks get the same object, also across transactions. */
 export interface Session {
-  /** Unique and time-ordered. */
+  /** Unique and ordered by time. */
   readonly id: string
   readonly remote: Endpoint
   readonly local: Endpoint
   /** Present once the connection is TLS. */
   readonly tls: TlsInfo | undefined
-  /** Present after HELO or EHLO; gone again after STARTTLS. */
+  /** Present after HELO or EHLO. Removed after STARTTLS. */
   readonly hello: Hello | undefined
-  /** Who AUTH said this is: what the `authenticate` hook answered. */
+  /** The user that AUTH named: the answer of the `authenticate` hook. */
   readonly user: string | undefined
   /** Present inside a transaction. */
   readonly envelope: Envelope | undefined
-  /** How many messages this session has handed in with success. */
+  /** How many messages of this session were accepted. */
   readonly messagesAccepted: number
   readonly transmissionType: TransmissionType
-  /** What broke the connection, if something did. */
+  /** The error that broke the connection, if there was one. */
   readonly error: unknown
-  /** Aborted when the session ends, whatever ended it. */
+  /** Aborted when the session ends, for any reason. */
   readonly signal: AbortSignal
-  /** Free for the hooks of one server to keep what they know of this client. */
+  /** Hooks may keep here what they know of this client. */
   readonly notes: Map<unknown, unknown>
 }

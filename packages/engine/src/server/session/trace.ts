@@ -4,16 +4,19 @@ import type { Envelope } from '../../protocol/grammar/envelope.ts'
 import type { Session, TransmissionType } from './session.ts'
 
 const encoder = new TextEncoder()
-/** Octets of a header line that nobody wraps (RFC 5322 2.1.1 recommends 78). */
+/** Octets of a header line that is not wrapped again (RFC 5322 2.1.1 recommends 78). */
 const MAX_LINE = 78
-/** Octets of the whole field. No line may have more (RFC 5322 2.1.1), and some readers unfold before they count. */
+/**
+ * Octets of the whole field. No line may have more (RFC 5322 2.1.1), and some programs unfold a field before they
+ * count.
+ */
 const MAX_FIELD = 998
-/** Octets of a host name (RFC 1035 2.3.4). A client may say more. */
+/** Octets of a host name (RFC 1035 2.3.4). A client may send a longer one. */
 const MAX_NAME = 255
-/** Characters of what a proxy says of TLS. Every name of a cipher has fewer. */
+/** Characters of the TLS names that a proxy gives. The name of every cipher is shorter. */
 const MAX_TLS_WORD = 64
 
-/** How this message came in. HELO is SMTP, whatever carries it. */
+/** Returns how this message came in. HELO is SMTP, also under TLS or AUTH. */
 export function transmissionType(session: Pick<Session, 'hello' | 'tls' | 'user'>, isUtf8: boolean): TransmissionType {
   if (session.hello?.verb !== 'EHLO') return 'SMTP'
   const suffix = `${session.tls === undefined ? '' : 'S'}${session.user === undefined ? '' : 'A'}` as const
@@ -21,10 +24,9 @@ export function transmissionType(session: Pick<Session, 'hello' | 'tls' | 'user'
 }
 
 /**
- * The `Received:` field for a message, CRLF included.
- *
- * The recipient stands in it only where there is one: with more, each would learn of the others (RFC 5321 7.2). A recipient that
- * would make the field longer than a line may be is left out.
+ * Returns the `Received:` field for a message, CRLF included.
+ * It names the recipient only if there is exactly one. With several, each recipient would see the others (RFC 5321
+ * 7.2). It leaves out a recipient that would make the field longer than a line may be.
  */
 export function receivedField(
   session: Session,
@@ -38,7 +40,7 @@ export function receivedField(
     `from ${safe(hello?.name ?? '', MAX_NAME)} (${tcpInfo(session.remote)})`,
     `by ${hostname} with ${session.transmissionType}`,
   ]
-  // Not every runtime tells what was agreed on.
+  // Some runtimes do not tell what was agreed on.
   if (tls !== undefined && tls.protocol !== '') {
     const cipher = tls.cipher === '' ? '' : ` ${safe(tls.cipher, MAX_TLS_WORD)}`
     clauses.push(`(${safe(tls.protocol, MAX_TLS_WORD)}${cipher})`)
@@ -68,7 +70,7 @@ function field(clauses: readonly string[], date: string): string {
 let lastSecond = NaN
 let lastDateTime = ''
 
-/** RFC 5322 3.3, in UTC. Many messages come within one second: what that is called is kept. */
+/** Formats a time as in RFC 5322 3.3, in UTC. Keeps the last text, because many messages come within one second. */
 function dateTime(ms: number): string {
   const second = Math.floor(ms / 1000)
   if (second !== lastSecond) {
@@ -78,14 +80,14 @@ function dateTime(ms: number): string {
   return lastDateTime
 }
 
-/** The address the connection came from, as an address literal (RFC 5321 4.1.3). */
+/** Returns the address of the connection as an address literal (RFC 5321 4.1.3). */
 function tcpInfo({ family, address }: Endpoint): string {
   if (family === 'ipv4') return `[${address}]`
   if (family === 'ipv6') return `[IPv6:${address}]`
   return family
 }
 
-/** Only what a name is made of. A lenient HELO name may hold anything, or nothing. */
+/** Keeps only characters that a name may have. A lenient HELO name may have any text, or none. */
 function safe(text: string, maxLength: number): string {
   return text === '' ? 'unknown' : text.slice(0, maxLength).replace(/[^A-Za-z0-9._:[\]-]/g, '?')
 }

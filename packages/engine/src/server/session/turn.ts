@@ -1,7 +1,6 @@
 /**
- * Turns of sessions: one that has much to say gives way to others.
- *
- * The bytes of a client that pipelines without end are always there, so its session would never wait, and nobody else would run.
+ * Turns of sessions: a session with many commands lets the others run. A client that pipelines without end always has
+ * bytes ready. Without turns its session would never wait, and no other session would run.
  */
 
 /** Commands of a turn. A client that waits for each reply never reaches this number. */
