@@ -37,7 +37,7 @@ export interface Limits {
   /** Unknown, malformed or out-of-order commands before `421`. The count is set back when a message is accepted. */
   readonly maxBadCommands: number
   /**
-   * Commands that move no mail, between two accepted messages: NOOP, RSET, HELP, VRFY, EXPN, another EHLO, an empty BDAT, a
+   * Commands that make no progress, between two accepted messages: NOOP, RSET, HELP, VRFY, EXPN, another EHLO, an empty BDAT, a
    * command of an extension, each refused MAIL, each refused message, and each refused RCPT after the first `maxRecipients`.
    * One more gets `421`.
    */

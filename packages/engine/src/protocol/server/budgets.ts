@@ -1,5 +1,5 @@
 /**
- * What a session may use up before the server ends it: bad commands, commands that move no mail, and AUTHs. Also the memory for
+ * What a session may use up before the server ends it: bad commands, commands that make no progress, and AUTHs. Also the memory for
  * its envelope.
  */
 import * as replies from '../grammar/replies.ts'
@@ -43,7 +43,7 @@ export class Budgets {
     return ++this.#badCommands >= this.#limits.maxBadCommands ? replies.TOO_MANY_ERRORS : refusal
   }
 
-  /** Counts a refusal that moves no mail. */
+  /** Counts a refused command that makes no progress. */
   ofIdle(refusal: Reply): Reply {
     return this.countIdle() ?? refusal
   }
@@ -59,7 +59,7 @@ export class Budgets {
 
   // Each counts. It returns the reply that ends the session after too many; otherwise undefined.
 
-  /** Counts a command that moves no mail. */
+  /** Counts a command that makes no progress. */
   countIdle(): Reply | undefined {
     return ++this.#idleCommands > this.#limits.maxIdleCommands ? replies.TOO_MANY_IDLE_COMMANDS : undefined
   }
@@ -70,7 +70,7 @@ export class Budgets {
     return isTooMany ? replies.TOO_MANY_COMMANDS_BEFORE_AUTH : undefined
   }
 
-  /** Sets back the counts of commands that moved no mail, because a message was accepted. */
+  /** Sets back the counts of commands that made no progress, because a message was accepted. */
   forgive(): void {
     this.#badCommands = this.#idleCommands = this.#refusedRecipients = 0
   }

@@ -87,7 +87,7 @@ interface VerbTraits {
   /** A server need not have it (RFC 5321 4.5.1). */
   readonly isOptional?: true
   readonly takesNoArgument?: true
-  /** It moves mail forward, so it does not count among the commands that do not. */
+  /** It makes progress, so it does not count among the commands that make none. */
   readonly leadsOn?: true
   /** Its argument may be a secret, and its line may be as long as that of AUTH. */
   readonly isAuth?: true
