@@ -1,23 +1,26 @@
 /** The part of Bun's API that is used here, declared so that nobody needs Bun's types. */
 import type { X509Certificate } from 'node:crypto'
 
-/** What a socket of Bun calls back. One such object serves all sockets of a listener. */
+/** Callbacks of a Bun socket. One such object serves all sockets of a listener. */
 export interface SocketHandlers<T> {
   open?(socket: BunSocket<T>): void
   data?(socket: BunSocket<T>, bytes: Uint8Array): void
-  /** There is room to write again. Bun calls it at other times too. */
+  /** The socket has room to write again. Bun also calls it at other times. */
   drain?(socket: BunSocket<T>): void
   /** The peer has finished sending. */
   end?(socket: BunSocket<T>): void
   close?(socket: BunSocket<T>, error?: Error): void
   error?(socket: BunSocket<T>, error: Error): void
-  /** The TLS handshake is over. Even if it went well, `error` may be about a certificate. */
+  /** The TLS handshake is over. Even if it succeeded, `error` may report a problem of a certificate. */
   handshake?(socket: BunSocket<T>, isDone: boolean, error: Error | null): void
-  /** Returns the context for a client that asks for this host. @param data Of the socket */
+  /**
+   * Returns the context for a client that asks for this host.
+   * @param data The data of the socket
+   */
   serverName?(data: T, name: string): NativeContext | undefined
 }
 
-/** What `tls.createSecureContext` keeps as `context`. */
+/** The field `context` of what `tls.createSecureContext` returns. */
 export interface NativeContext {
   readonly brand: unique symbol
 }
@@ -28,7 +31,7 @@ export interface BunSocket<T> {
   readonly remotePort?: number
   readonly localAddress?: string
   readonly localPort?: number
-  /** Whether the peer showed a certificate that chains to a trusted authority. */
+  /** True if the peer showed a certificate that chains to a trusted authority. */
   readonly authorized: boolean
   /** Returns how many bytes were taken, or less than zero if the socket is closed. */
   write(bytes: Uint8Array): number
@@ -39,7 +42,7 @@ export interface BunSocket<T> {
   pause(): void
   resume(): void
   setNoDelay(noDelay: boolean): boolean
-  /** Returns the socket in clear, which still gets ciphertext, and the one under TLS. */
+  /** Returns two sockets: the one in clear, which still receives ciphertext, and the one under TLS. */
   upgradeTLS<U>(options: UpgradeOptions<U>): [raw: BunSocket<T>, secure: BunSocket<U>]
   getTLSVersion(): string | null
   getCipher(): { readonly standardName: string | null } | undefined
@@ -60,7 +63,7 @@ export interface UpgradeTls {
   readonly secureContext: NativeContext
   readonly requestCert?: boolean
   readonly rejectUnauthorized?: boolean
-  /** In the form of the wire (RFC 7301 3.1). */
+  /** Encoded as in RFC 7301 3.1. */
   readonly ALPNProtocols?: Uint8Array
   /** The host name that the client asks for. */
   readonly serverName?: string

@@ -1,4 +1,4 @@
-/** Dialling by `Bun.connect`. */
+/** Connects with `Bun.connect`. */
 import type { Duplex } from '@postern/engine'
 import { checkDial, type DialOptions, withinOptions } from '../sockets/outbound.ts'
 import { ipEndpoint, unixEndpoint } from '../common/endpoint.ts'
@@ -9,7 +9,8 @@ import { checkDialTls, clientSide } from './tls-side.ts'
 
 /**
  * Connects. Rejects with Bun's error and its `code` (ETIMEDOUT if it took too long), or with the signal's reason.
- * Bun cannot cancel an attempt. One that was given up goes on until the system's own limit, and is closed then.
+ * Bun cannot cancel an attempt. An attempt that was given up goes on until the system's own limit, and its socket is
+ * then closed.
  */
 export async function dial(options: DialOptions): Promise<Duplex> {
   checkDial(options)

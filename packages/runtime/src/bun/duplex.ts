@@ -1,9 +1,9 @@
 /**
- * A socket of Bun as the engine's Duplex.
- *
- * Bun calls back with a chunk, which goes straight to the read that waits for it. `write` takes as much as the system does. The
- * rest stays here until 'drain', and the writer waits. TLS is the same socket, upgraded. The socket in clear then still calls
- * back, with ciphertext. It has no duplex any more, so its callbacks do nothing.
+ * A Bun socket as the engine's Duplex.
+ * Bun calls back with a chunk, which goes straight to the read that waits for it. `write` takes as much as the system
+ * takes. The rest stays here until 'drain', and the writer waits.
+ * TLS is the same socket, upgraded. The clear socket underneath then still calls back, with ciphertext. It has no
+ * duplex any more, so its callbacks do nothing.
  */
 import { EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
 import { BaseDuplex } from '../common/duplex.ts'
@@ -12,14 +12,14 @@ import type { BunSocket, NativeContext, SocketHandlers } from './api.ts'
 import { tlsInfo } from './tls-info.ts'
 import type { TlsSide } from './tls-side.ts'
 
-/** What connections of one listener, or of one dialler, have in common. */
+/** What all connections of one listener, or of one dialler, share. */
 export interface BunDuplexDeps {
-  /** How the next handshake is made, on whichever side this is. */
+  /** Returns how to make the next handshake, as server or as client. */
   readonly tls: (() => TlsSide) | undefined
   readonly lingerMs: number
 }
 
-/** What a socket holds: its duplex, or nothing once it is beneath TLS. */
+/** What a socket holds: its duplex, or undefined when TLS runs on top of it. */
 export type Attached = BunDuplex | undefined
 
 export class BunDuplex extends BaseDuplex {
@@ -28,9 +28,9 @@ export class BunDuplex extends BaseDuplex {
 
   readonly #tls: BunDuplexDeps['tls']
   #socket: BunSocket<Attached>
-  /** What was written and not taken yet. */
+  /** Bytes that were written and that the socket has not taken yet. */
   #unsent: Uint8Array | undefined
-  /** `startTls` waits until all that was written has left. */
+  /** `startTls` waits until all written bytes have left. */
   #flushing: Wait<void> | undefined
   #side: TlsSide | undefined
   #handshake: Wait<void> | undefined
@@ -47,7 +47,7 @@ export class BunDuplex extends BaseDuplex {
     if (tls !== undefined) this.startTls = this.#startTls
   }
 
-  // What the socket calls back
+  // Callbacks of the socket
 
   onData(bytes: Uint8Array): void {
     if (!this.received.push(bytes)) this.#socket.pause()
@@ -90,7 +90,7 @@ export class BunDuplex extends BaseDuplex {
   }
 
   protected override send(bytes: Uint8Array): boolean {
-    // TLS would make a record of nothing.
+    // TLS would send an empty record.
     if (bytes.byteLength === 0) return true
     const taken = this.#socket.write(bytes)
     if (taken === bytes.byteLength) return true
@@ -137,7 +137,10 @@ export class BunDuplex extends BaseDuplex {
     })
   }
 
-  /** Drops what was received. What the kernel still holds belongs to the handshake. @throws EarlyBytesError if there was anything */
+  /**
+   * Drops what was received. Bytes that the kernel still holds belong to the handshake.
+   * @throws EarlyBytesError if anything was received
+   */
   #refuseEarly(): void {
     const byteLength = this.received.drop()
     if (byteLength === 0) return
@@ -145,7 +148,7 @@ export class BunDuplex extends BaseDuplex {
     throw new EarlyBytesError(byteLength)
   }
 
-  /** Waits until all that was written has left, and takes nothing in meanwhile. */
+  /** Waits until all written bytes have left, and accepts no new ones meanwhile. */
   #flush(): Promise<void> {
     this.#socket.pause()
     return new Promise((resolve, reject) => {

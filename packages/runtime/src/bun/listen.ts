@@ -47,7 +47,7 @@ function openEverywhere(open: (hostname: string) => BunListener): BunListener {
     return open('::')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    // Bun gives no code if the kernel makes no socket of IPv6 at all.
+    // Bun gives no code if the kernel cannot make any IPv6 socket.
     if (code !== undefined && code !== 'EADDRNOTAVAIL' && code !== 'EAFNOSUPPORT') throw error
     return open('0.0.0.0')
   }

@@ -2,7 +2,7 @@ import type { TlsInfo } from '@postern/engine'
 import { peerCertificate } from '../sockets/tls/peer-certificate.ts'
 import type { BunSocket } from './api.ts'
 
-/** Tells what the handshake of this socket agreed on. */
+/** Returns what the two ends of this socket agreed on in the handshake. */
 export function tlsInfo(socket: BunSocket<unknown>): TlsInfo {
   const serverName = socket.getServername()
   const certificate = socket.getPeerX509Certificate()

@@ -1,4 +1,4 @@
-/** The two sides of a TLS handshake: what each brings, and what each refuses after it. */
+/** The two sides of a TLS handshake: the options of each, and why each may refuse the connection afterwards. */
 import { isIP } from 'node:net'
 import { checkServerIdentity, createSecureContext, type SecureContext } from 'node:tls'
 import { type CheckedTls, contextFor } from '../sockets/tls/credentials.ts'
@@ -16,7 +16,7 @@ export interface TlsSide {
 
 const servers = new WeakMap<CheckedTls, TlsSide>()
 
-/** Returns the server's side, with these certificates. */
+/** Makes the server's side with these certificates. */
 export function serverSide(checked: CheckedTls): TlsSide {
   let side = servers.get(checked)
   if (side === undefined) servers.set(checked, (side = makeServerSide(checked)))
@@ -72,17 +72,20 @@ export function clientSide(options: DialTlsOptions, host: string): TlsSide {
   }
 }
 
-/** Options of Node that Bun cannot do. They are refused, so that no caller believes to have them. */
+/** Options of Node that Bun does not support. They are refused, so that no caller relies on them. */
 const UNSUPPORTED = ['enableTrace', 'lookup', 'minDHSize', 'pskCallback', 'requestOCSP', 'session'] as const
 
-/** Refuses options that Bun cannot do. @throws TypeError */
+/**
+ * Refuses options that Bun does not support.
+ * @throws TypeError
+ */
 export function checkDialTls(options: DialTlsOptions): void {
   for (const name of UNSUPPORTED) {
     if (options[name] !== undefined) throw new TypeError(`tls.${name}: Bun's sockets cannot do it`)
   }
 }
 
-/** Returns what Bun keeps inside a context that `createSecureContext` made. */
+/** Returns Bun's own context from inside the one that `createSecureContext` made. */
 function native(context: SecureContext): NativeContext {
   return (context as SecureContext & { readonly context: NativeContext }).context
 }

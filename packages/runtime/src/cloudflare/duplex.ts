@@ -1,8 +1,7 @@
 /**
- * A socket of workerd as the engine's Duplex: its two Web streams, and TLS if workerd can begin it.
- *
- * A reader of workerd cannot be released while it reads. So nothing is read ahead as long as the connection may become TLS. Bytes
- * that a peer sends too early wait in the system. They go into the handshake, and break it.
+ * A workerd socket as the engine's Duplex: its two Web streams, and TLS if workerd can begin it.
+ * A reader of workerd cannot be released while it reads. So the duplex reads nothing ahead as long as the connection
+ * may become TLS. Bytes that a peer sends too early wait in the system. They go into the handshake, and break it.
  */
 import type { Socket } from '@cloudflare/workers-types'
 import type { Duplex, Endpoint, TlsInfo } from '@postern/engine'
@@ -11,29 +10,36 @@ import { StreamDuplex, type StreamPair } from '../web/duplex.ts'
 import { socketEndpoint } from './endpoint.ts'
 
 export interface SocketOptions {
-  /** Who the peer is. Default: what the socket says. Over RPC or a service binding it says nothing. */
+  /** The peer. Default: what the socket reports. A socket from RPC or a service binding reports nothing. */
   readonly remote?: Endpoint | undefined
   readonly local?: Endpoint | undefined
-  /** For TLS that ended before the Worker, of which the socket does not tell. `NOT_TOLD` if nothing more is known. */
+  /**
+   * Set it if TLS ended before the Worker, because the socket does not report that. `NOT_TOLD` if nothing more is
+   * known.
+   */
   readonly tls?: TlsInfo | undefined
-  /** After `end`, the connection is closed when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection is closed when nothing has moved for this time. Default 5,000. */
   readonly lingerMs?: number | undefined
 }
 
-/** The connection is TLS, but workerd does not tell what the handshake agreed on. */
+/** The connection is TLS, but workerd does not report the details of the handshake. */
 export const NOT_TOLD: TlsInfo = { protocol: '', cipher: '' }
 
 /**
- * Waits until a socket is open, and tells who is at its other end. Call it before the socket is passed on by RPC, because RPC
- * loses that. Rejects if the socket never opens.
+ * Waits until a socket is open, and returns the peer's endpoint. Call it before you pass the socket on by RPC, because
+ * RPC loses that information. Rejects if the socket never opens.
  */
 export async function peerOf(socket: Socket): Promise<Endpoint> {
   return socketEndpoint((await socket.opened).remoteAddress)
 }
 
-/** Makes a duplex of a socket. @param serverName Who must be at the other end, if TLS begins. Default: what the socket was opened with. */
+/**
+ * Makes a duplex from a socket.
+ * @param serverName The name that the peer's certificate must have if TLS begins. Default: the name that the socket was
+ *   opened with.
+ */
 export async function openDuplex(socket: Socket, options: SocketOptions, serverName?: string): Promise<Duplex> {
-  // A reader or a writer gets the error.
+  // The reader or the writer gets the error.
   socket.closed.catch(() => {})
   const { remoteAddress, localAddress } = await socket.opened
   const remote = options.remote ?? socketEndpoint(remoteAddress)
@@ -87,17 +93,17 @@ class WorkerdDuplex implements Duplex {
   destroy(reason: Error = new Error('the connection was destroyed')): void {
     this.#handshake?.reject(reason)
     this.#stream.destroy(reason)
-    // In a handshake, no stream uses the socket.
+    // During a handshake, no stream uses the socket.
     close(this.#socket)
   }
 
   async #startTls(received?: Uint8Array): Promise<TlsInfo> {
-    // Bytes cannot be given back to workerd, which makes the handshake.
+    // workerd makes the handshake, and it cannot be given bytes that were already read.
     if (received !== undefined && received.byteLength > 0) throw new Error('the handshake has begun already')
     const clear = this.#socket
     this.startTls = undefined
     try {
-      // The reply to STARTTLS has to leave first. Nobody reads meanwhile, so the client's handshake waits in the system.
+      // The reply to STARTTLS must leave first. Nobody reads meanwhile, so the client's handshake waits in the system.
       await this.#written
       this.#stream.release()
       const socket = clear.startTls(this.#serverName === undefined ? {} : { expectedServerHostname: this.#serverName })
@@ -123,7 +129,10 @@ class WorkerdDuplex implements Duplex {
   }
 }
 
-/** Makes a duplex of the socket's streams. Cancelling them would leave the socket open until the request ends, so it closes the socket. */
+/**
+ * Makes a duplex from the socket's streams. It closes the socket itself, because a socket whose streams are only
+ * cancelled stays open until the request ends.
+ */
 function streamOf(socket: Socket, options: SocketOptions, isReadAhead: boolean): StreamDuplex {
   const { readable, writable } = socket
   // The types of workerd's streams have other names.

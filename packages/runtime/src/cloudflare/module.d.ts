@@ -1,4 +1,4 @@
-/** The one module of workerd that is imported here. Cloudflare's ambient types declare it too. */
+/** The only module of workerd that is imported here. Cloudflare's ambient types declare it too. */
 declare module 'cloudflare:sockets' {
   import type { Socket, SocketAddress, SocketOptions } from '@cloudflare/workers-types'
 

@@ -1,9 +1,9 @@
 /**
- * The life of a connection, which is the same whatever carries its bytes.
+ * The life of a connection, which is the same for every transport.
  *
- * A transport extends this class. It implements how bytes leave, and reports what happens to the connection.
+ * A transport extends this class. It sends the bytes, and reports what happens to the connection.
  *
- * - After `end`, a connection that breaks is no error to a reader.
+ * - After `end`, a reader gets no error if the connection breaks.
  * - The last write and `end` succeed if all bytes and our end have left, even if the connection breaks after that.
  */
 import type { Duplex, Endpoint, TlsInfo } from '@postern/engine'
@@ -18,14 +18,14 @@ export abstract class BaseDuplex implements Duplex {
   tls: TlsInfo | undefined
 
   protected readonly received: Received = new Received()
-  /** After `end`, the connection is closed when nothing has moved for so long. */
+  /** After `end`, the connection is closed when nothing has moved for this time. */
   protected readonly lingerMs: number
   /** The write that waits. */
   #writing: PromiseWithResolvers<void> | undefined
-  /** What `end` answers. */
+  /** Settles the promise of `end`. */
   #ending: PromiseWithResolvers<void> | undefined
   #stopLingering: (() => void) | undefined
-  /** Why the connection is closed: null if nobody said why, undefined while it is open. */
+  /** Why the connection is closed: null if there is no reason, undefined while it is open. */
   #closedBy: Error | null | undefined
 
   constructor(lingerMs: number) {
@@ -51,11 +51,11 @@ export abstract class BaseDuplex implements Duplex {
     return this.finishWriting()
   }
 
-  /** Does what `end` does, but waits for the peer's end without a limit. */
+  /** Does the same as `end`, but waits for the peer's end without a limit. */
   finishWriting(): Promise<void> {
     if (this.#ending !== undefined) return this.#ending.promise
     const ending = Promise.withResolvers<void>()
-    // A caller that does not wait for the close need not handle how it went.
+    // A caller that does not wait for the close need not handle its error.
     ending.promise.catch(() => {})
     this.#ending = ending
     if (this.#closedBy === undefined) this.finish()
@@ -70,20 +70,20 @@ export abstract class BaseDuplex implements Duplex {
     this.close(reason)
   }
 
-  // What a transport implements
+  // For a transport to implement
 
-  /** Takes bytes. Returns false if the writer has to wait for `sent`. */
+  /** Sends bytes. Returns false if the writer has to wait for `sent`. */
   protected abstract send(bytes: Uint8Array): boolean
-  /** Sends our end, after what was written. */
+  /** Sends our end, after all written bytes. */
   protected abstract finish(): void
-  /** Closes what is underneath, now. Does nothing if that is closed already. */
+  /** Closes the transport now. Does nothing if it is closed already. */
   protected abstract abandon(reason?: Error): void
-  /** What was written and has not left. */
+  /** Bytes that were written and have not left. */
   protected abstract get unsentBytes(): number
-  /** All that was written has left, and so has our end. */
+  /** True if all written bytes have left, and our end too. */
   protected abstract get isFinished(): boolean
 
-  /** Lets the peer go on sending when nobody reads any more. */
+  /** Lets the peer continue to send when nobody reads any more. */
   protected throwAway(): void {
     this.received.throwAway()
   }
@@ -96,20 +96,23 @@ export abstract class BaseDuplex implements Duplex {
   /** Ends the waits of the transport itself. Called once, when the connection has closed. */
   protected cleanUp(): void {}
 
-  // What a transport reports
+  // For a transport to report
 
-  /** What was written has left. */
+  /** Says that all written bytes have left. */
   protected sent(): void {
     this.#writing?.resolve()
     this.#writing = undefined
   }
 
-  /** The connection broke. Reads reject with this error, after all that was received. The transport then reports `closed`. */
+  /**
+   * Says that the connection broke. Reads reject with this error, after all received bytes. The transport then reports
+   * `closed`.
+   */
   protected failed(error: Error): void {
     if (this.#ending === undefined && !this.received.isEnded) this.received.fail(error)
   }
 
-  /** The connection is closed, in both directions. Only the first report counts. */
+  /** Says that the connection is closed, in both directions. Only the first report counts. */
   protected closed(reason?: Error): void {
     if (this.#closedBy !== undefined) return
     this.#closedBy = reason ?? null
@@ -122,7 +125,7 @@ export abstract class BaseDuplex implements Duplex {
     this.#settleWrites()
   }
 
-  // What a transport uses
+  // For a transport to use
 
   /** Closes the connection now. */
   protected close(reason?: Error): void {
@@ -135,12 +138,12 @@ export abstract class BaseDuplex implements Duplex {
     return this.#closedBy !== undefined
   }
 
-  /** What waits reject with, once the connection is closed. */
+  /** The error that waits reject with when the connection is closed. */
   protected get closeReason(): Error {
     return this.received.failure ?? this.#closedBy ?? connectionClosed()
   }
 
-  /** `end` was called. */
+  /** True after `end` was called. */
   protected get isEnding(): boolean {
     return this.#ending !== undefined
   }

@@ -1,4 +1,4 @@
-/** The longest time of a timer on Node. A longer one would run out at once. */
+/** The longest time of a timer on Node. A longer timer would end at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Checks that a timer can run for each of these times. @throws RangeError */

@@ -1,7 +1,7 @@
-/** Makes the engine's endpoints of what runtimes call the two ends of a socket. */
+/** Makes the engine's endpoints from what runtimes report about the two ends of a socket. */
 import type { Endpoint } from '@postern/engine'
 
-/** How an IPv4 address in IPv6 form begins (RFC 4291 2.5.5.2). */
+/** The prefix of an IPv4 address in IPv6 form (RFC 4291 2.5.5.2). */
 const MAPPED = '::ffff:'
 
 /** The endpoint of a socket that is closed already. */
@@ -12,7 +12,10 @@ export function unixEndpoint(path = ''): Endpoint {
   return { family: 'unix', address: path, port: 0 }
 }
 
-/** Makes the endpoint of an IP address. An IPv4 address in IPv6 form becomes IPv4. A zone is cut off: it means nothing elsewhere. */
+/**
+ * Makes the endpoint of an IP address. An IPv4 address in IPv6 form becomes IPv4. Removes a zone, because it means
+ * nothing on another machine.
+ */
 export function ipEndpoint(address = '', port = 0): Endpoint {
   if (!address.includes(':')) return address === '' ? UNKNOWN_ENDPOINT : { family: 'ipv4', address, port }
   if (address.startsWith(MAPPED) && address.includes('.')) {

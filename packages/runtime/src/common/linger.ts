@@ -1,15 +1,17 @@
 /**
  * The wait for the close, after `end`.
- *
- * The peer may go on sending, and the caller may go on reading. If the caller does not read, the peer must not wait for it for
- * ever, and must not be reset while our last bytes are on their way. So bytes that nobody reads are dropped, until the peer ends
- * too, or until nothing has moved for `lingerMs`.
+ * The peer may go on sending, and the caller may go on reading. If the caller does not read, the peer must not wait for
+ * ever. It must not be reset either, while our last bytes are on their way. So bytes that nobody reads are dropped,
+ * until the peer ends too, or until nothing has moved for `lingerMs`.
  */
 
-/** How often in `lingerMs` `linger` looks whether anything has moved. Two looks without a read mean that nobody reads any more. */
+/**
+ * `linger` looks this often in `lingerMs` if anything has moved. If nobody has read between two looks, nobody reads any
+ * more.
+ */
 const LOOKS = 5
 
-/** An end that has ended. */
+/** A connection after its `end`. */
 export interface Lingering {
   /** Counts the bytes that were written and have not left. */
   unsentBytes(): number
@@ -21,7 +23,7 @@ export interface Lingering {
   giveUp(): void
 }
 
-/** Waits as long as the peer takes what was written, or somebody reads what it sends. Returns a function that ends the wait. */
+/** Waits as long as the peer takes our bytes or somebody reads the peer's. Returns a function that ends the wait. */
 export function linger(end: Lingering, lingerMs: number): () => void {
   let looksLeft = LOOKS
   let unsentBytes = end.unsentBytes()

@@ -1,23 +1,22 @@
 /**
- * What a socket that calls back has received, for a reader that comes later.
- *
- * A chunk goes straight to the read that waits for it. Other chunks are kept, and beyond a mark the socket is told to pause.
- * A read costs no promise if a chunk is there, and one promise if not.
+ * Received bytes of a socket with callbacks, kept for a reader that comes later.
+ * A chunk goes straight to the read that waits for it. Other chunks are kept. Over a bound, the socket is told to
+ * pause. A read costs no promise if a chunk is there, and one promise if not.
  */
 
-/** Bytes that may wait unread before the peer is made to wait. */
+/** Bytes that may wait unread. Over it, the peer has to wait. */
 const HIGH_WATER_MARK = 65_536
-/** A chunk counts for at least so many bytes, because a tiny one takes memory too. */
+/** A chunk counts as at least this many bytes, because a tiny one needs memory too. */
 const MIN_CHUNK_COST = 256
 
-/** Where the chunks come from. */
+/** The socket that the chunks come from. */
 export interface Source {
-  /** Lets it go on, after it was told to pause. */
+  /** Continues, after it was told to pause. */
   resume(): void
 }
 
 export class Received {
-  /** Undefined if nothing pauses. Another one when the connection becomes TLS. */
+  /** Undefined if nothing can pause. Replaced when the connection becomes TLS. */
   source: Source | undefined
   readonly #chunks: Uint8Array[] = []
   #cost = 0
@@ -35,17 +34,17 @@ export class Received {
     return this.#isEnded
   }
 
-  /** A read is pending. */
+  /** True if a read is pending. */
   get isReading(): boolean {
     return this.#resolve !== undefined
   }
 
-  /** What reads reject with. */
+  /** The error that reads reject with. */
   get failure(): Error | undefined {
     return this.#failure
   }
 
-  /** As `Duplex.read`. */
+  /** See `Duplex.read`. */
   read(): Uint8Array | null | Promise<Uint8Array | null> {
     this.#wasRead = true
     if (this.#chunks.length > 0) return this.#take()
@@ -57,7 +56,7 @@ export class Received {
     return promise
   }
 
-  /** Takes a chunk, which nobody changes from then on. Returns false if the socket has to pause, until it is told to resume. */
+  /** Takes a chunk, which must not change after that. Returns false if the socket must pause until it is told to resume. */
   push(chunk: Uint8Array): boolean {
     if (this.#isDiscarding) return true
     const resolve = this.#resolve
@@ -73,19 +72,19 @@ export class Received {
     return false
   }
 
-  /** Notes that the peer has finished sending. Reads answer null when the chunks are gone. */
+  /** Notes that the peer has finished sending. Reads return null after the last chunk. */
   end(): void {
     this.#isEnded = true
     this.#resolve?.(null)
     this.#resolve = undefined
   }
 
-  /** Lets reads reject when the chunks are gone, and the pending read at the close. The first failure stays. */
+  /** Makes reads reject after the last chunk, and the pending read at the close. The first failure counts. */
   fail(error: Error): void {
     this.#failure ??= error
   }
 
-  /** Notes that nothing comes any more. The pending read rejects with the failure, or answers null if there is none. */
+  /** Notes that nothing comes any more. The pending read rejects with the failure, or returns null if there is none. */
   close(): void {
     this.#isClosed = true
     if (this.#failure === undefined) this.#resolve?.(null)
@@ -100,14 +99,14 @@ export class Received {
     return wasRead
   }
 
-  /** Takes all that waits unread. A socket that was told to pause stays paused. */
+  /** Takes all unread chunks. A socket that was told to pause stays paused. */
   takeAll(): Uint8Array[] {
     this.#cost = 0
     this.#isFull = false
     return this.#chunks.splice(0)
   }
 
-  /** Drops all that waits unread, as `takeAll` takes it. Returns how many bytes that was. */
+  /** Drops all unread chunks. Returns their bytes. A socket that was told to pause stays paused. */
   drop(): number {
     return this.takeAll().reduce((sum, chunk) => sum + chunk.byteLength, 0)
   }

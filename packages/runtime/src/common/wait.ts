@@ -1,4 +1,4 @@
-/** How a promise that somebody waits for is settled. */
+/** Settles a promise that somebody waits for. */
 export interface Wait<T> {
   readonly resolve: (value: T) => void
   readonly reject: (error: Error) => void

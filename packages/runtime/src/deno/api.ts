@@ -5,7 +5,7 @@ export interface DenoAddress {
   /** For TCP. */
   readonly hostname?: string
   readonly port?: number
-  /** For a Unix socket. Null if that end has none. */
+  /** For a Unix socket. Null if that end has no path. */
   readonly path?: string | null
 }
 
@@ -14,11 +14,11 @@ export interface DenoConnection {
   readonly remoteAddr: DenoAddress
   /** Returns how many bytes it put at the beginning of `into`, or null after the peer's end. */
   read(into: Uint8Array): Promise<number | null>
-  /** Returns how many of these bytes were taken. */
+  /** Returns how many bytes were taken. */
   write(bytes: Uint8Array): Promise<number>
   /** Sends our end. */
   closeWrite(): Promise<void>
-  /** Closes it. A pending `read` rejects. Throws if it is closed already. */
+  /** Closes the connection. A pending `read` rejects. Throws if it is closed already. */
   close(): void
   /** Only TCP has it. */
   setNoDelay?(noDelay: boolean): void
@@ -27,7 +27,7 @@ export interface DenoConnection {
 export interface DenoListener {
   readonly addr: DenoAddress
   accept(): Promise<DenoConnection>
-  /** Closes it. A pending `accept` rejects. Throws if it is closed already. */
+  /** Closes the listener. A pending `accept` rejects. Throws if it is closed already. */
   close(): void
 }
 
@@ -51,7 +51,7 @@ export interface UnixOptions {
 }
 
 export interface DenoApi {
-  /** Present only with `--unstable-net`. Without it, asking for `reusePort` ends the process. */
+  /** Present only with `--unstable-net`. Without that flag, Deno ends the process if somebody asks for `reusePort`. */
   readonly listenDatagram?: unknown
   listen(options: TcpListenOptions | UnixOptions): DenoListener
   connect(options: TcpConnectOptions | UnixOptions): Promise<DenoConnection>

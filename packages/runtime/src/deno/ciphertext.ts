@@ -1,33 +1,32 @@
 /**
- * A connection in clear as the stream that `node:tls` wants underneath.
- *
- * Deno's TLS (2.9) never pauses such a stream, and a peer that sends on would fill the memory. So the reader of the plaintext holds
- * the ciphertext back here.
+ * A clear connection as the stream that `node:tls` needs underneath.
+ * Deno's TLS (2.9) never pauses such a stream, so a peer that keeps sending would fill the memory. So the reader of the
+ * plaintext holds the ciphertext back here.
  */
 import { Duplex } from 'node:stream'
 import type { Clear } from './clear.ts'
 
-/** What Node's streams buffer, in each direction. */
+/** How many bytes Node's streams buffer, in each direction. */
 const STREAM_BUFFER_BYTES = 16_384
 
 export class Ciphertext extends Duplex {
   readonly #clear: Clear
   #isHeld = false
-  /** Told when the bytes that were written in clear have left. */
+  /** Called when the bytes that were written in clear have left. */
   #clearSent: (() => void) | undefined
   #taken: (() => void) | undefined
   #ended: (() => void) | undefined
 
   /**
-   * @param received What has come already, and is the beginning of what the stream gives.
-   * @param clearSent Lets a write in clear go on that still waits.
+   * @param received Bytes that have come already. The stream gives them first.
+   * @param clearSent Continues a write in clear that still waits.
    */
   constructor(clear: Clear, received: readonly Uint8Array[], clearSent: () => void) {
     super({ highWaterMark: STREAM_BUFFER_BYTES })
     this.#clear = clear
     if (clear.unsentBytes > 0) this.#clearSent = clearSent
     for (const bytes of received) this.push(bytes)
-    // TLS gets the stream's errors itself. Without this listener, Node would throw them when TLS has left.
+    // TLS gets the stream's errors itself. Without this listener, Node would throw errors that come when TLS has ended.
     this.on('error', () => {})
     clear.tell({
       data: (bytes) => this.push(bytes) && !this.#isHeld,

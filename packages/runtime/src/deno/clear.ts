@@ -1,9 +1,8 @@
 /**
- * A connection of Deno as a carrier.
- *
- * Deno's `read` fills a buffer of ours. Each connection waits with a small buffer, because most connections are idle. If a peer
- * fills it, the next one is larger. Bytes are handed on as a view, and that part of the buffer is never used again. So the reader
- * may keep the view, and nothing is copied.
+ * A connection of Deno as a carrier. Deno's `read` fills a buffer of ours.
+ * Each connection waits with a small buffer, because most connections are idle. If a peer fills it, the next one is
+ * larger. Bytes are handed on as a view, and that part of the buffer is never used again. So the reader may keep the
+ * view, and nothing is copied.
  */
 import { connectionClosed } from '../common/wait.ts'
 import type { DenoConnection } from './api.ts'
@@ -13,9 +12,12 @@ const MIN_BUFFER_BYTES = 1_024
 const MAX_BUFFER_BYTES = 65_536
 /** How many times larger, or smaller, the next buffer is. */
 const STEP = 8
-/** After so many reads that a smaller buffer could hold, the next buffer is smaller. Between two messages there are fewer. */
+/**
+ * After this many reads that a smaller buffer could hold, the next buffer is smaller. Between two messages there are
+ * fewer such reads.
+ */
 const LITTLE_READS = 16
-/** With so many written bytes that have not left, the writer waits. */
+/** If this many written bytes have not left, the writer waits. */
 const HIGH_WATER_MARK = 16_384
 
 export class Clear implements Carrier {
@@ -40,7 +42,7 @@ export class Clear implements Carrier {
     try {
       connection.setNoDelay?.(true)
     } catch {
-      // The connection is closed already, which the read finds out.
+      // The connection is closed already. The read will report that.
     }
     void this.#receive()
   }
@@ -104,8 +106,8 @@ export class Clear implements Carrier {
   }
 
   /**
-   * Returns where the next bytes go. After a peer that filled the last room comes a larger buffer. After a peer that has sent
-   * little for some time, and not only between two messages, comes a smaller one.
+   * Returns the buffer for the next bytes. If the peer filled the last one, the next is larger. If the peer has sent
+   * little for some time, longer than between two messages, the next is smaller.
    */
   #room(): Uint8Array {
     const { byteLength } = this.#buffer

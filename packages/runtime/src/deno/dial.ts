@@ -1,4 +1,4 @@
-/** Dialling by `Deno.connect`. */
+/** Connects with `Deno.connect`. */
 import type { Duplex } from '@postern/engine'
 import { isIP } from 'node:net'
 import { checkDial, type DialOptions, type DialTlsOptions, withinOptions } from '../sockets/outbound.ts'

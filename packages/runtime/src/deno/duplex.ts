@@ -1,4 +1,4 @@
-/** A connection of Deno as the engine's Duplex: in clear, and then maybe TLS. */
+/** A connection of Deno as the engine's Duplex: in clear, and possibly TLS later. */
 import { EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
 import { BaseDuplex } from '../common/duplex.ts'
 import { connectionClosed } from '../common/wait.ts'
@@ -10,9 +10,9 @@ import { Clear } from './clear.ts'
 import type { Handshake } from './handshake.ts'
 import { Secure } from './secure.ts'
 
-/** What connections of one listener, or of one dialler, have in common. */
+/** What all connections of one listener, or of one dialler, share. */
 export interface DenoDuplexDeps {
-  /** Makes the TLS handshake, on whichever side this is. */
+  /** Makes the TLS handshake, as server or as client. */
   readonly handshake: Handshake | undefined
   readonly lingerMs: number
 }
@@ -69,7 +69,7 @@ export class DenoDuplex extends BaseDuplex {
     const handshake = this.#handshake
     if (handshake === undefined) throw new Error('this connection cannot become TLS')
     if (received === undefined) this.#refuseEarly()
-    // From here on, bytes that arrive belong to the handshake, also those that the pending read of the connection gets.
+    // From here on, arriving bytes belong to the handshake. That includes the bytes of the connection's pending read.
     const begun = received === undefined ? [] : [received, ...this.received.takeAll()]
     const ciphertext = new Ciphertext(this.#clear, begun, () => this.sent())
     return this.secure(async () => {
@@ -81,7 +81,10 @@ export class DenoDuplex extends BaseDuplex {
     })
   }
 
-  /** Drops what was received. @throws EarlyBytesError if there was anything */
+  /**
+   * Drops what was received.
+   * @throws EarlyBytesError if anything was received
+   */
   #refuseEarly(): void {
     const byteLength = this.received.drop()
     if (byteLength === 0) return

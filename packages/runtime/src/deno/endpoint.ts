@@ -1,4 +1,4 @@
-/** Makes the engine's endpoint of what Deno calls an end of a connection. */
+/** Makes the engine's endpoint from Deno's address. */
 import type { Endpoint } from '@postern/engine'
 import { ipEndpoint, unixEndpoint } from '../common/endpoint.ts'
 import type { DenoAddress } from './api.ts'

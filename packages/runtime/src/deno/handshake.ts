@@ -1,9 +1,9 @@
 /**
  * Both sides of a TLS handshake, by `node:tls` over a stream. If a handshake fails, the caller destroys the stream.
  *
- * A `tls.Server` that listens nowhere makes the server's side, with client certificates and SNI. Its events do not tell which
- * stream a handshake belongs to, unless the stream is a socket of Node. So each handshake has a server object of its own, which
- * inherits from the common one and only reports elsewhere.
+ * A `tls.Server` that listens nowhere makes the server's side, with client certificates and SNI. Its events do not say
+ * which stream a handshake belongs to, unless the stream is a socket of Node. So each handshake has its own server
+ * object, which inherits from the common one and has its own events.
  */
 import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect, type Server, type TLSSocket } from 'node:tls'
@@ -12,7 +12,7 @@ import { makeTlsServer } from '../sockets/tls/server.ts'
 import { checkServerTls } from './options.ts'
 import { Vouched } from './vouched.ts'
 
-/** Makes the TLS of a stream, on whichever side this is. */
+/** Makes TLS on a stream, as server or as client. */
 export type Handshake = (stream: Duplex) => Promise<TLSSocket>
 
 interface Handshaker {
@@ -23,7 +23,7 @@ interface Handshaker {
 
 const handshakers = new WeakMap<CheckedTls, Handshaker>()
 
-/** Makes the server's side with these certificates. Rejects also if Deno cannot do what the options ask for. */
+/** Makes the server's side with these certificates. Also rejects if Deno does not support the options. */
 export function serverHandshake(stream: Duplex, tls: CheckedTls): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const { server, vouched } = handshakerOf(tls)
@@ -45,9 +45,10 @@ export function serverHandshake(stream: Duplex, tls: CheckedTls): Promise<TLSSoc
 }
 
 /**
- * Ends Deno's own timer of a handshake. Deno (2.9) lets it run on after a failure. The timer holds the socket and all that belongs
- * to it for two minutes, so that clients that fail on purpose would fill the memory. Only the timer's own callback can cancel it,
- * and neither has a public name. The callback reports a handshake that takes too long, which comes too late to count.
+ * Ends Deno's own timer of a handshake.
+ * Deno (2.9) does not stop the timer after a failure. The timer keeps the socket and its memory for two minutes, so
+ * clients that fail on purpose would fill the memory. Only the timer's callback can cancel it. Neither has a public
+ * name. The callback reports that the handshake took too long, but the handshake has already failed then.
  */
 function endTimer(failed: TLSSocket): void {
   const name = Object.getOwnPropertySymbols(failed).find(({ description }) => description === 'handshake-timer')
@@ -77,10 +78,10 @@ export function clientHandshake(stream: Duplex, options: ConnectionOptions): Pro
   })
 }
 
-/** Fails the handshake when the peer ends or closes: a handshake needs both directions. */
+/** Fails the handshake when the peer ends or closes, because a handshake needs both directions. */
 function failAtEnd(stream: Duplex, fail: (error: Error) => void): void {
   const closed = (): void => fail(new Error('the connection was closed in the TLS handshake'))
   stream.once('close', closed)
-  // What came with the end may have been the last of the handshake, so TLS looks at it first.
+  // The last bytes of the handshake may have come with the end, so TLS reads them first.
   stream.once('end', () => setImmediate(closed))
 }

@@ -1,8 +1,7 @@
 /**
- * Listening by `Deno.listen`.
- *
- * Implicit TLS is made as STARTTLS is, and not by `Deno.listenTls`, which tells nothing of protocol, cipher, SNI and client
- * certificates, and cannot replace a certificate.
+ * Listens with `Deno.listen`.
+ * Implicit TLS uses the code of STARTTLS, and not `Deno.listenTls`. `Deno.listenTls` reports no protocol, cipher, SNI
+ * or client certificate, and cannot replace a certificate.
  */
 import type { Endpoint, Listener } from '@postern/engine'
 import { rm } from 'node:fs/promises'
@@ -22,7 +21,7 @@ import { checkServerTls } from './options.ts'
 const DEFAULT_BACKLOG = 511
 /** Error codes of a connection that the client reset before it was accepted. */
 const GONE: readonly unknown[] = ['ENOTCONN', 'ECONNABORTED', 'ECONNRESET']
-/** The pause after accepting failed (with too many open files, say), because it would fail again at once. */
+/** The pause after a failed accept, with too many open files for example, because the next accept would fail at once. */
 const PAUSE_MS = 100
 /** Error codes of a machine without IPv6. */
 const NO_IPV6: readonly unknown[] = ['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL']
@@ -86,12 +85,12 @@ class AcceptLoop implements Listener {
     this.#core.close()
     const { family, address } = this.address
     try {
-      // After the close, the path may belong to another process already.
+      // After the close, the path may already belong to another process.
       if (family === 'unix') await rm(address, { force: true })
     } finally {
       this.#listener.close()
     }
-    // The port is free when the last `accept` has rejected.
+    // The port is free only when the last `accept` has rejected.
     await this.#accepting
   }
 

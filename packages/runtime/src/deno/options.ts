@@ -1,11 +1,14 @@
-/** Node's TLS options that Deno (2.9) cannot do. Deno ignores them in silence, so they are refused here. */
+/** Node's TLS options that Deno (2.9) does not support. Deno ignores them without an error, so they are refused here. */
 import type { TlsOptions } from '../sockets/tls/credentials.ts'
 import type { DialTlsOptions } from '../sockets/outbound.ts'
 
-/** Options of `tls.createSecureContext` that Deno can do. */
+/** Options of `tls.createSecureContext` that Deno supports. */
 const CONTEXT_OPTIONS: readonly string[] = ['key', 'cert', 'ca', 'passphrase', 'minVersion', 'maxVersion']
 
-/** Refuses options of a listener that Deno cannot do. @throws TypeError */
+/**
+ * Refuses options of a listener that Deno does not support.
+ * @throws TypeError
+ */
 export function checkServerTls({ secureContext = {}, minVersion = 'TLSv1.2' }: TlsOptions): void {
   for (const [name, value] of Object.entries(secureContext)) {
     if (value !== undefined && !CONTEXT_OPTIONS.includes(name)) {
@@ -17,7 +20,7 @@ export function checkServerTls({ secureContext = {}, minVersion = 'TLSv1.2' }: T
   }
 }
 
-/** Options of `tls.connect` that Deno cannot do. */
+/** Options of `tls.connect` that Deno does not support. */
 const REFUSED = [
   'ciphers',
   'crl',
@@ -31,7 +34,10 @@ const REFUSED = [
   'sigalgs',
 ] as const
 
-/** Refuses options of dialling that Deno cannot do. @throws TypeError */
+/**
+ * Refuses options of `dial` that Deno does not support.
+ * @throws TypeError
+ */
 export function checkDialTls(options: DialTlsOptions): void {
   for (const name of REFUSED) {
     if (options[name] !== undefined) throw new TypeError(`tls.${name}: Deno cannot do it`)

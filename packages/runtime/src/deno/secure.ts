@@ -1,4 +1,4 @@
-/** TLS as a carrier, by `node:tls`: Deno's own TLS cannot be the server's side of a connection that began in clear. */
+/** TLS as a carrier, by `node:tls`. Deno's own TLS cannot be the server's side of a connection that began in clear. */
 import type { TLSSocket } from 'node:tls'
 import type { Carrier, Sink } from './carrier.ts'
 import type { Ciphertext } from './ciphertext.ts'
@@ -7,13 +7,16 @@ export class Secure implements Carrier {
   readonly #socket: TLSSocket
   readonly #ciphertext: Ciphertext
 
-  /** @param socket Its handshake is done. @param ciphertext What is underneath. */
+  /**
+   * @param socket Its handshake is done.
+   * @param ciphertext The connection underneath.
+   */
   constructor(socket: TLSSocket, ciphertext: Ciphertext, sink: Sink) {
     this.#socket = socket
     this.#ciphertext = ciphertext
     socket.on('error', (error) => {
       sink.error(error)
-      // After its handshake, a TLS socket reports an error and does not close.
+      // After its handshake, a TLS socket reports an error but does not close.
       socket.destroy()
     })
     socket.on('close', () => sink.close())
@@ -40,7 +43,7 @@ export class Secure implements Carrier {
   }
 
   write(bytes: Uint8Array): boolean {
-    // Deno takes an empty write for an error here.
+    // Deno fails on an empty write here.
     return bytes.byteLength === 0 || this.#socket.write(bytes)
   }
 

@@ -1,3 +1,3 @@
-/** @postern/runtime/memory: two ends of one connection inside a program. */
+/** @postern/runtime/memory: two ends of one connection inside one program. */
 export type { PairOptions } from './pair.ts'
 export { pair } from './pair.ts'

@@ -1,8 +1,8 @@
 /**
- * A connection inside a program: what one end writes, the other reads, with no runtime underneath.
- *
- * It behaves as a socket does. A writer waits for a slow reader. Each direction ends by itself. Destroying one end resets the
- * other. After `end`, bytes that nobody reads are dropped, so that the peer can finish, until nothing has moved for `lingerMs`.
+ * A connection inside a program, without a runtime: one end reads what the other writes.
+ * It behaves as a socket does. A writer waits for a slow reader. Each direction ends by itself. If one end is
+ * destroyed, the other is reset. After `end`, bytes that nobody reads are dropped, so that the peer can finish, until
+ * nothing has moved for `lingerMs`.
  */
 import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
 import { linger, type Lingering } from '../common/linger.ts'
@@ -11,13 +11,13 @@ import type { Wait } from '../common/wait.ts'
 export interface PairOptions {
   /** Bytes that may wait unread before a `write` waits too. Default 65,536. */
   readonly highWaterMark?: number
-  /** Cuts what is written into reads of at most this many bytes. Default: as it was written. */
+  /** Cuts written bytes into reads of at most this many bytes. Default: as they were written. */
   readonly chunkBytes?: number
-  /** Gives both ends a `startTls` that only pretends: no byte is encrypted. Default false. */
+  /** Gives both ends a `startTls` that encrypts nothing. Default false. */
   readonly startTls?: boolean
-  /** After `end`, the connection is closed when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection is closed when nothing has moved for this time. Default 5,000. */
   readonly lingerMs?: number
-  /** What each end is: its `local`, and the other end's `remote`. */
+  /** The addresses of the two ends. Each is the `local` of its end, and the `remote` of the other. */
   readonly endpoints?: readonly [Endpoint, Endpoint]
 }
 
@@ -45,21 +45,21 @@ class End implements Duplex {
 
   readonly #settings: Settings
   #peer: End = this
-  /** Received and not read. The first may have been read in part. */
+  /** Received and not read yet. The first may have been read in part. */
   readonly #chunks: Uint8Array[] = []
   #unreadBytes = 0
   #reading: Wait<Uint8Array | null> | undefined
-  /** The peer's write that waits until this end has read. */
+  /** A write of the peer that waits until this end has read. */
   #peerWriting: Wait<void> | undefined
   #handshake: Wait<TlsInfo> | undefined
   /** The promise of `end`. */
   #ended: Promise<void> | undefined
   #ending: Wait<void> | undefined
   #isClosed = false
-  /** What reads and writes reject with. */
+  /** The error that reads and writes reject with. */
   #failure: Error | undefined
   #stopLingering: (() => void) | undefined
-  /** Somebody has read since `linger` last looked. */
+  /** True if somebody has read since `linger` last looked. */
   #wasRead = false
   #isDiscarding = false
 
@@ -165,7 +165,7 @@ class End implements Duplex {
     return chunk
   }
 
-  /** Drops what nobody reads. A later read fails, because bytes are missing. */
+  /** Drops bytes that nobody reads. A later read fails, because bytes are missing. */
   #throwAway(): void {
     this.#failure ??= new Error('bytes that came after the end were thrown away')
     this.#isDiscarding = true
@@ -183,12 +183,12 @@ class End implements Duplex {
     this.#peerWriting = undefined
   }
 
-  /** Closes both directions. Without a failure, the reader gets what came, then null. */
+  /** Closes both directions. Without a failure, the reader gets the received bytes, then null. */
   #close(failure?: Error): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#stopLingering?.()
-    // After either end, a connection that breaks is no error to a reader.
+    // After the `end` of either side, a reader gets no error if the connection breaks.
     if (this.#ended === undefined && this.#peer.#ended === undefined) this.#failure ??= failure
     if (this.#failure === undefined) this.#reading?.resolve(null)
     else this.#reading?.reject(this.#failure)

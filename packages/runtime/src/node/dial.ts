@@ -1,4 +1,4 @@
-/** Dialling with `node:net` and `node:tls`. */
+/** Connects with `node:net` and `node:tls`. */
 import type { Duplex } from '@postern/engine'
 import { once } from 'node:events'
 import { connect, isIP, type Socket } from 'node:net'
@@ -16,7 +16,8 @@ export async function dial(options: DialOptions): Promise<Duplex> {
     return await withinOptions(establish(socket, options), options)
   } catch (error) {
     socket.destroy()
-    // Node gives one error for each address of the host. The first says enough; the message of all together is empty.
+    // Node gives one error for each address of the host. The first says enough. The message of the common error is
+    // empty.
     throw error instanceof AggregateError ? error.errors[0] : error
   }
 }
@@ -24,7 +25,8 @@ export async function dial(options: DialOptions): Promise<Duplex> {
 function openSocket({ host = 'localhost', port, path }: DialOptions): Socket {
   const common = { allowHalfOpen: true, noDelay: true, highWaterMark: SOCKET_BUFFER_BYTES }
   const socket = path === undefined ? connect({ ...common, host, port: port ?? 0 }) : connect({ ...common, path })
-  // An error reaches whoever waits for the socket. Without a listener, an error that nobody waits for would end the process.
+  // Whoever waits for the socket gets its error. Without a listener, an error that nobody waits for would end the
+  // process.
   return socket.on('error', () => {})
 }
 
@@ -38,7 +40,7 @@ async function establish(socket: Socket, options: DialOptions): Promise<Duplex> 
   return new NodeDuplex(ready, { handshake, lingerMs }, remote, local)
 }
 
-/** Makes the client's side of a handshake. If that fails, the caller destroys the socket. */
+/** Makes the client's side of a handshake. If it fails, the caller destroys the socket. */
 function secure(raw: Socket, options: DialTlsOptions, host: string): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     // An IP address is never sent as the server name (RFC 6066 3), but the certificate is checked against it.

@@ -1,4 +1,4 @@
-/** The two ends of a socket of Node. */
+/** The endpoints of a Node socket. */
 import type { Endpoint } from '@postern/engine'
 import type { AddressInfo, Socket } from 'node:net'
 import { ipEndpoint, unixEndpoint } from '../common/endpoint.ts'
@@ -11,7 +11,7 @@ export function localEndpoint(socket: Socket): Endpoint {
   return ipEndpoint(socket.localAddress, socket.localPort)
 }
 
-/** Makes the endpoint of what `net.Server.address` answers. */
+/** Makes an endpoint from the result of `net.Server.address`. */
 export function listenerEndpoint(address: AddressInfo | string | null): Endpoint {
   if (typeof address === 'string') return unixEndpoint(address)
   return ipEndpoint(address?.address, address?.port)

@@ -1,8 +1,7 @@
 /**
- * The server's side of a TLS handshake.
- *
- * A `tls.Server` that listens nowhere makes it. Node lets us inject connections by its 'connection' event, and then does all of
- * the handshake, with client certificates and SNI. New certificates get a new server.
+ * Makes the server's side of a TLS handshake with a `tls.Server` that does not listen.
+ * Code may give such a server a connection by its 'connection' event. The server then makes the whole handshake, with
+ * client certificates and SNI. New certificates get a new server.
  */
 import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'

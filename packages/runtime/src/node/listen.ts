@@ -1,4 +1,4 @@
-/** Listening, on a port of our own or on what the caller made. */
+/** Listens on a port, or serves on a listener or a socket that the caller made. */
 import type { Listener } from '@postern/engine'
 import { createServer, type Server, type Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
@@ -47,7 +47,7 @@ export function serve(server: Acceptor, listener: Server, options: ServeOptions 
 }
 
 /**
- * Serves a socket that the caller accepted. Resolves with what `server.accept` does: when the session is over.
+ * Serves a socket that the caller accepted. Resolves with the result of `server.accept` when the session is over.
  * Rejects if the handshake of implicit TLS fails.
  */
 export async function adopt(server: Acceptor, socket: Socket, options: ConnectionOptions = {}): Promise<void> {

@@ -1,10 +1,13 @@
-/** What listeners of every server runtime are told: whom they serve, and how. */
+/** Options of the listeners of all runtimes with sockets. */
 import type { Duplex, Endpoint, Place, SessionOverrides } from '@postern/engine'
 import type { TlsCredentials, TlsOptions } from './tls/credentials.ts'
 
-/** What a listener needs of a server. */
+/** The part of a server that a listener uses. */
 export interface Acceptor {
-  /** Serves a connection. @param place What `reserve` gave for this connection */
+  /**
+   * Serves a connection.
+   * @param place The result of `reserve` for this connection
+   */
   accept(duplex: Duplex, overrides?: SessionOverrides, place?: Place): unknown
   /**
    * Takes a place for a connection whose TLS handshake begins, so that the connection counts from then on. If there is no place,
@@ -15,43 +18,46 @@ export interface Acceptor {
   reserve?(remote: Endpoint, giveUp: (reason: Error) => void, overrides?: SessionOverrides): Place | undefined
 }
 
-/** How each connection is treated. */
+/** How a listener treats each connection. */
 export interface ConnectionOptions {
-  /** Lets connections become TLS: by STARTTLS, or from the first byte with `implicitTls`. */
+  /** Allows TLS on connections: by STARTTLS, or from the first byte with `implicitTls`. */
   readonly tls?: TlsOptions | TlsCredentials | undefined
-  /** TLS before anything else (RFC 8314). Needs `tls`. Default false. */
+  /** Starts TLS with the first byte (RFC 8314). Needs `tls`. Default false. */
   readonly implicitTls?: boolean | undefined
   /** How long the handshake of implicit TLS may take. Default 30,000. */
   readonly handshakeTimeoutMs?: number | undefined
-  /** After `end`, the connection is closed when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection is closed when nothing has moved for this time. Default 5,000. */
   readonly lingerMs?: number | undefined
-  /** Policies for this listener's connections. */
+  /** Options of the server that differ for this listener's connections. */
   readonly overrides?: SessionOverrides | undefined
 }
 
 export interface ServeOptions extends ConnectionOptions {
-  /** Handshakes of implicit TLS at the same time. With one more, the oldest of the address that has most is given up. Default 500. */
+  /**
+   * The greatest number of implicit-TLS handshakes at the same time. If there is one more, the oldest one of the
+   * address that has the most is given up. Default 500.
+   */
   readonly maxHandshakes?: number | undefined
   /**
-   * Called when something goes wrong before a connection is handed on: accepting (EMFILE, say; once a second), or a handshake
-   * (then with `remote`). Bun does not report errors of accepting.
+   * Called for an error before a connection is handed on. An accept may fail, with EMFILE for example; that is reported
+   * once a second. Or a handshake may fail, and then `remote` is given. Bun does not report errors of accept.
    */
   readonly error?: ((error: Error, remote?: Endpoint) => void) | undefined
 }
 
-/** Either `port`, and maybe `host`; or `path`. */
+/** Either `port`, and optionally `host`; or `path`. */
 export interface ListenOptions extends ServeOptions {
   /** 0 means any free port; `Listener.address` tells which. */
   readonly port?: number | undefined
   /** Default: every address, IPv6 and IPv4. */
   readonly host?: string | undefined
-  /** A Unix socket. A socket that a dead process left there is replaced. */
+  /** A Unix socket. It replaces a socket that a dead process left there. */
   readonly path?: string | undefined
   /** Connections that may wait to be accepted. Default 511. Refused on Bun, which has a bound of its own. */
   readonly backlog?: number | undefined
   /**
-   * Lets several processes listen on the same port, and the system shares the connections out (SO_REUSEPORT). Not for `path`. If
-   * the system cannot do it, listening fails. Default false.
+   * Lets several processes listen on the same port. The system spreads the connections over them (SO_REUSEPORT). Not
+   * for `path`. If the system does not support it, listening fails. Default false.
    */
   readonly reusePort?: boolean | undefined
 }

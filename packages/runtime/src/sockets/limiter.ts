@@ -1,8 +1,7 @@
 /**
- * Bounds the handshakes of implicit TLS that go on at a listener, in time and in number.
- *
- * If there are too many, the oldest one of the address that has most is given up: a client that is slow or silent on purpose is
- * old, and a client that floods has many.
+ * Bounds the implicit-TLS handshakes of a listener, in time and in number.
+ * If there are too many, the oldest one of the address that has the most is given up. A client that is slow or silent
+ * on purpose has an old one, and a client that floods has many.
  */
 import { type Endpoint, FairSet } from '@postern/engine'
 import { checkDurations } from '../common/duration.ts'
@@ -38,7 +37,7 @@ export class HandshakeLimiter {
     }
   }
 
-  /** Gives up all of them. */
+  /** Gives up all handshakes. */
   giveUp(): void {
     for (const giveUp of this.#running) giveUp(new Error('the listener was closed'))
   }

@@ -1,8 +1,7 @@
 /**
- * What a listener does with a connection that it has accepted, on every runtime.
- *
- * If TLS comes first, the listener makes the handshake. So the server gets connections that are ready for SMTP. During its
- * handshake, a connection has a place of the server's, if the server gives places.
+ * Handles a connection that a listener has accepted, on every runtime.
+ * If TLS comes first, the listener makes the handshake. So the server gets connections that are ready for SMTP. During
+ * its handshake, a connection has a place of the server, if the server gives places.
  */
 import type { Duplex, Endpoint, Place, SessionOverrides } from '@postern/engine'
 import { checkDurations } from '../common/duration.ts'
@@ -16,7 +15,7 @@ const NOTHING = new Uint8Array(0)
 export class ListenerCore {
   readonly credentials: TlsCredentials | undefined
   readonly lingerMs: number
-  /** Tells the caller what goes wrong before a connection is handed on. */
+  /** Reports an error that came before the connection was handed on. */
   readonly report: (error: Error, remote?: Endpoint) => void
 
   readonly #server: Acceptor
@@ -41,7 +40,7 @@ export class ListenerCore {
     this.#limiter = new HandshakeLimiter(options)
   }
 
-  /** `close` was called. The listener closes connections that it accepts after that. */
+  /** True after `close` was called. The listener closes connections that it accepts after that. */
   get isClosed(): boolean {
     return this.#isClosed
   }
@@ -64,7 +63,7 @@ export class ListenerCore {
     await this.#server.accept(duplex, this.#overrides, place)
   }
 
-  /** Gives up the handshakes that go on. Connections that the server has live on. */
+  /** Gives up the running handshakes. Connections that the server has stay open. */
   close(): void {
     this.#isClosed = true
     this.#limiter.giveUp()

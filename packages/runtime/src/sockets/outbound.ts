@@ -1,4 +1,4 @@
-/** What diallers of every server runtime are told, and how long they wait. */
+/** Options of the diallers of all runtimes with sockets, and the time limit of an attempt. */
 import type { ConnectionOptions as NodeTlsOptions } from 'node:tls'
 import { withinBounds } from '../common/attempt.ts'
 import { checkDurations } from '../common/duration.ts'
@@ -6,20 +6,20 @@ import { checkDurations } from '../common/duration.ts'
 /** Options of Node's `tls.connect`: servername, rejectUnauthorized, ca, cert, key … */
 export type DialTlsOptions = Omit<NodeTlsOptions, 'socket' | 'host' | 'port' | 'path' | 'timeout'>
 
-/** Either `port`, and maybe `host`; or `path`. */
+/** Either `port`, and optionally `host`; or `path`. */
 export interface DialOptions {
   /** Default localhost. */
   readonly host?: string | undefined
   readonly port?: number | undefined
   /** A Unix socket. */
   readonly path?: string | undefined
-  /** Lets the connection become TLS: by `startTls`, or from the first byte with `implicitTls`. */
+  /** Allows TLS on the connection: by `startTls`, or from the first byte with `implicitTls`. */
   readonly tls?: DialTlsOptions | undefined
-  /** TLS before anything else. Needs `tls`. Default false. */
+  /** Starts TLS with the first byte. Needs `tls`. Default false. */
   readonly implicitTls?: boolean | undefined
-  /** For the whole attempt: looking up the name, connecting, and the handshake of implicit TLS. Default 30,000. */
+  /** Bounds the whole attempt: the name look-up, the connect, and the handshake of implicit TLS. Default 30,000. */
   readonly connectTimeoutMs?: number | undefined
-  /** After `end`, the connection is closed when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection is closed when nothing has moved for this time. Default 5,000. */
   readonly lingerMs?: number | undefined
   /** Gives up the attempt. It has no effect on a connection that is established. */
   readonly signal?: AbortSignal | undefined

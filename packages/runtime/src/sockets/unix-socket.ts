@@ -1,15 +1,18 @@
-/** Removes what a process left behind: a Unix socket is a file, and stays if the process had no time to remove it. */
+/**
+ * Removes the Unix socket of a dead process. A Unix socket is a file, and stays if the process had no time to remove
+ * it.
+ */
 import { lstat, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 
 /**
- * Removes `path` if listening failed because it is taken, and if it is a socket that nobody listens on any more.
- * Returns whether the caller should try again.
+ * Removes `path` if listening failed because the path exists, and if it is a socket on which nobody listens. Returns
+ * whether the caller should try again.
  */
 export async function removeStale(error: unknown, path: string): Promise<boolean> {
   if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return false
   try {
-    // A plain file refuses connections too.
+    // A connection to a plain file is refused too.
     if (!(await lstat(path)).isSocket() || (await knock(path)) !== 'ECONNREFUSED') return false
     await rm(path)
     return true

@@ -1,12 +1,10 @@
 /**
  * A pair of Web streams as the engine's Duplex.
- *
- * It reads ahead, so that a read answers at once when bytes have come, and an end or a failure is seen while nobody reads.
- * Unread bytes are bounded, whatever the streams' own strategies say. Beyond the bound nothing is pulled. A write is over
- * when the sink has taken it. One write is under way at a time, so that what waits there is bounded too.
- *
- * On workerd, everything belongs to one request. So a duplex keeps nothing outside of the object, and starts no timer
- * before `end`.
+ * It reads ahead, so that a read returns at once if bytes have come. It also notices an end or a failure while nobody
+ * reads. Unread bytes are bounded, whatever the streams' own strategies are: over the bound nothing is pulled. A write
+ * is done when the sink has taken it. The duplex makes one write at a time, so the bytes that wait are bounded too.
+ * On workerd, every object belongs to one request. So a duplex keeps nothing outside itself, and starts no timer before
+ * `end`.
  */
 import type { Endpoint, TlsInfo } from '@postern/engine'
 import { BaseDuplex } from '../common/duplex.ts'
@@ -21,24 +19,24 @@ export interface StreamPair {
   readonly writable: WritableStream<Uint8Array>
 }
 
-/** How a StreamDuplex treats the streams of a socket. */
+/** How a StreamDuplex treats a socket's streams. */
 export interface StreamManners {
-  /** Reads a byte stream into buffers of its own, which grow with the stream's pace. Default false. */
+  /** Reads a byte stream into buffers of its own, which grow when the stream is fast. Default false. */
   readonly isFilling?: boolean
-  /** Reads before somebody asks. If false, only a pending read pulls, until `end`. Default true. */
+  /** Reads before somebody asks. If false, it pulls only for a pending read, until `end`. Default true. */
   readonly isReadAhead?: boolean
   /** Closes both directions at once. Default: cancels the readable and aborts the writable. */
   readonly abandon?: () => void
 }
 
-/** What is known of a connection besides its bytes. */
+/** What is known about a connection besides its bytes. */
 export interface ConnectionFacts {
   /** Default: unknown. */
   readonly remote?: Endpoint | undefined
   readonly local?: Endpoint | undefined
-  /** For streams that TLS carries already. */
+  /** For streams that are already under TLS. */
   readonly tls?: TlsInfo | undefined
-  /** After `end`, the connection is closed when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection is closed when nothing has moved for this time. Default 5,000. */
   readonly lingerMs?: number | undefined
 }
 
@@ -67,7 +65,7 @@ export class StreamDuplex extends BaseDuplex {
     this.#abandon = manners.abandon
     this.#reader = manners.isFilling === true ? fillingReader(readable) : readable.getReader()
     this.#writer = writable.getWriter()
-    // A sink that breaks while nothing is written is a connection that broke.
+    // If the sink breaks while nothing is written, the connection broke.
     this.#writer.closed.catch(this.#onError)
     this.#reader.closed.catch(() => {})
     this.received.source = { resume: () => this.#pull() }
@@ -81,8 +79,9 @@ export class StreamDuplex extends BaseDuplex {
   }
 
   /**
-   * Unlocks both streams, so that something else can use them. From then on, this duplex is closed.
-   * @throws Error if the connection is closed or ended, or if a read or a write is under way; while it reads ahead, a read is.
+   * Unlocks both streams, so that something else can use them. After it, this duplex is closed.
+   * @throws Error if the connection is closed or ended, or while a read or a write is pending. If the duplex reads
+   *   ahead, a read is always pending.
    */
   release(): void {
     if (this.isClosed || this.received.isEnded) throw this.closeReason
@@ -93,7 +92,7 @@ export class StreamDuplex extends BaseDuplex {
   }
 
   protected override send(bytes: Uint8Array): boolean {
-    // A byte stream takes an empty chunk for an error.
+    // A byte stream fails on an empty chunk.
     if (bytes.byteLength === 0) return true
     this.#unsentBytes = bytes.byteLength
     this.#writer.write(bytes).then(this.#onWritten, this.#onError)
@@ -151,7 +150,10 @@ export class StreamDuplex extends BaseDuplex {
     if (this.received.isEnded) this.close()
   }
 
-  /** Either stream broke. The reason may be anything that somebody cancelled a stream with. */
+  /**
+   * Handles the failure of either stream. The reason may be any value, because somebody may have cancelled a stream
+   * with it.
+   */
   readonly #onError = (reason: unknown): void => {
     this.close(reason instanceof Error ? reason : undefined)
   }

@@ -1,18 +1,17 @@
 /**
  * The engine's Duplex as a pair of Web streams.
- *
- * Neither stream buffers: the readable reads the Duplex only when somebody reads it, and the writable takes the next chunk when
- * the Duplex has taken the last one.
+ * Neither stream buffers. The readable reads the Duplex only when its reader reads. The writable takes the next chunk
+ * when the Duplex has taken the last one.
  */
 import type { Duplex } from '@postern/engine'
 import type { StreamPair } from './duplex.ts'
 
 /**
- * Makes a pair of streams of a Duplex. From then on, only the streams may use the Duplex.
- *
- * Closing the writable sends the end and does not wait for the peer's. Cancelling the readable or aborting the writable
- * destroys the connection: half of it can end, but not break. The readable is a byte stream, and takes views to fill
- * (BYOB). The chunks it gives are copies, as the Duplex's own views are valid only until its next read.
+ * Makes a pair of streams from a Duplex. After that, only the streams may use the Duplex.
+ * Closing the writable sends the end, and does not wait for the peer's end. Cancelling the readable or aborting the
+ * writable destroys the whole connection, because one direction alone can end but not break.
+ * The readable is a byte stream, and takes views to fill (BYOB). Its chunks are copies, because the Duplex's own views
+ * are valid only until its next read.
  */
 export function toWebStreams(duplex: Duplex): StreamPair {
   const destroy = (reason?: unknown): void => duplex.destroy(reason instanceof Error ? reason : undefined)
@@ -24,7 +23,7 @@ export function toWebStreams(duplex: Duplex): StreamPair {
         const bytes = answer instanceof Promise ? await answer : answer
         if (bytes !== null) return controller.enqueue(bytes.slice())
         controller.close()
-        // A view that waits to be filled has to be given back.
+        // A view that waits to be filled must be given back.
         controller.byobRequest?.respond(0)
       },
       cancel: destroy,
@@ -37,7 +36,7 @@ export function toWebStreams(duplex: Duplex): StreamPair {
       return duplex.write(chunk)
     },
     close() {
-      // A reader learns how it ends.
+      // A reader sees how the connection ends.
       duplex.end().catch(() => {})
     },
     abort: destroy,

@@ -25,7 +25,7 @@ export type Control =
   | { readonly type: 'early'; readonly byteLength: number }
   | { readonly type: 'tlsFailed'; readonly reason: string }
 
-/** Longer messages, in characters, are refused unread. */
+/** Longer messages, in characters, are refused without being read. */
 export const MAX_CONTROL_LENGTH = 8_192
 const MAX_REASON_LENGTH = 500
 

@@ -1,12 +1,12 @@
 /**
  * A WebSocket as the engine's Duplex.
  *
- * Both ends run this. Binary frames are bytes, text frames are messages (control.ts). An end sends only as many binary frames as
- * the other end has allowed (credit.ts). Each direction ends by itself, with the message `end`. A WebSocket that closes before
- * both directions have ended is a connection that broke.
+ * Both ends run this. Binary frames are bytes, text frames are messages (control.ts). An end sends only as many binary
+ * frames as the other end has allowed (credit.ts). Each direction ends by itself, with the message `end`. If the
+ * WebSocket closes before both directions have ended, the connection broke.
  *
- * On a Worker, one request must not touch what belongs to another. So a duplex keeps nothing outside of the object, and starts no
- * timer before `end`.
+ * On a Worker, one request must not use an object of another one. So a duplex keeps nothing outside itself, and starts
+ * no timer before `end`.
  */
 import { EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
 import { BaseDuplex } from '../common/duplex.ts'
@@ -23,7 +23,7 @@ export interface WebSocketOptions {
   readonly remote: Endpoint
   readonly local: Endpoint
   readonly tls?: TlsInfo | undefined
-  /** After `end`, the connection is closed when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection is closed when nothing has moved for this time. Default 5,000. */
   readonly lingerMs?: number | undefined
 }
 
@@ -33,7 +33,7 @@ export class WebSocketDuplex extends BaseDuplex {
 
   readonly #socket: WebSocketLike
   readonly #role: Role
-  /** Makes the peer wait: a WebSocket cannot pause. */
+  /** Makes the peer wait, because a WebSocket cannot pause. */
   readonly #allowance: Allowance
   readonly #outbox: Outbox
   #isEndSent = false
@@ -42,10 +42,10 @@ export class WebSocketDuplex extends BaseDuplex {
   #handshake: Wait<TlsInfo> | undefined
   /** Counts bytes that came in clear after the server had asked for a handshake. */
   #earlyBytes = 0
-  /** At the front: whether the server has asked for a handshake. It begins when all bytes before that have been read. */
+  /** At the front: the server has asked for a handshake. The handshake begins when all earlier bytes have been read. */
   #clientHandshake: 'none' | 'asked' | 'begun' = 'none'
 
-  /** @param canStartTls Whether the front can make the handshake of STARTTLS. */
+  /** @param canStartTls True if the front can make the handshake of STARTTLS. */
   constructor(socket: WebSocketLike, options: WebSocketOptions, role: Role = 'peer', canStartTls = false) {
     const isCareful = role !== 'peer' && canStartTls
     super(options.lingerMs ?? 5_000)
@@ -93,7 +93,7 @@ export class WebSocketDuplex extends BaseDuplex {
   }
 
   protected override get unsentBytes(): number {
-    // A peer that reads allows more frames. Subtracting them shows `linger` that something has moved.
+    // A peer that reads allows more frames. `linger` sees from the difference that something has moved.
     return this.#outbox.unsentBytes - this.#outbox.credit.frames
   }
 
@@ -103,15 +103,18 @@ export class WebSocketDuplex extends BaseDuplex {
 
   // At the front
 
-  /** Called when the server has asked for a handshake and all bytes before that have been read. Answer with `answerHandshake`. */
+  /**
+   * Called when the server has asked for a handshake and all earlier bytes have been read. Answer with
+   * `answerHandshake`.
+   */
   onHandshake: (() => void) | undefined
 
-  /** Takes the rest of the write that waits, if there is one, and lets the writer go on. */
+  /** Takes the rest of the pending write, if there is one, and lets the writer go on. */
   takeUnsent(): Uint8Array | undefined {
     return this.#outbox.takeUnsent()
   }
 
-  /** Tells the server what came of the handshake. */
+  /** Sends the server the result of the handshake. */
   answerHandshake(answer: Extract<Control, { type: 'tls' | 'early' | 'tlsFailed' }>): void {
     this.#clientHandshake = 'none'
     if (answer.type === 'tls') this.#outbox.credit.isCareful = false
@@ -137,7 +140,8 @@ export class WebSocketDuplex extends BaseDuplex {
   #onBytes(bytes: Uint8Array): void {
     const { received } = this
     if (!this.#allowance.receive() || bytes.byteLength > MAX_FRAME_BYTES) return this.#violate('more than it may send')
-    // After the server has asked for a handshake, the front takes no bytes: they would reach the client in the middle of it.
+    // After the server has asked for a handshake, the front takes no bytes, because they would reach the client during
+    // the handshake.
     const isOutOfPlace = bytes.byteLength === 0 || received.isEnded || this.#clientHandshake !== 'none'
     if (isOutOfPlace) return this.#violate('a frame out of place')
     this.#outbox.credit.takeBack()
@@ -177,7 +181,7 @@ export class WebSocketDuplex extends BaseDuplex {
 
   // Sending
 
-  /** Sends the bytes that are allowed. When all are sent, sends our end, if `end` was called. */
+  /** Sends as many bytes as the peer allows. After the last one, sends our end if `end` was called. */
   #flush(): void {
     if (this.#outbox.flush()) {
       this.#allowance.takeBack()
@@ -196,14 +200,14 @@ export class WebSocketDuplex extends BaseDuplex {
     if (frames !== undefined) this.#outbox.say({ type: 'credit', frames })
   }
 
-  // The end of it
+  // Ending
 
   protected override giveUp(): void {
     this.#socket.close(NORMAL_CLOSURE)
     this.closed()
   }
 
-  /** Drops what nobody reads, if the peer waits for a reader. A later read fails, because bytes are missing. */
+  /** Drops bytes that nobody reads, if the peer waits for a reader. A later read fails, because bytes are missing. */
   protected override throwAway(): void {
     if (this.#isDiscarding || !this.#allowance.isUsedUp) return
     this.#isDiscarding = true
@@ -242,7 +246,7 @@ export class WebSocketDuplex extends BaseDuplex {
 
   async #startTls(received?: Uint8Array): Promise<TlsInfo> {
     this.checkTls()
-    // There is no PROXY header in front of TLS here, because the front has told who the client is.
+    // A pipe has no PROXY header in front of TLS, because the front names the client.
     if (received !== undefined) throw new Error('a pipe cannot begin with TLS')
     const early = this.received.drop()
     if (early > 0) {
@@ -271,7 +275,7 @@ export class WebSocketDuplex extends BaseDuplex {
       return handshake.reject(new EarlyBytesError(answer.byteLength + this.#earlyBytes))
     }
     if (this.#earlyBytes > 0) {
-      // The front made a handshake although it had passed on bytes that came before it.
+      // The front made a handshake, but it had passed on earlier bytes.
       const error = new EarlyBytesError(this.#earlyBytes)
       this.destroy(error)
       return handshake.reject(error)

@@ -1,7 +1,10 @@
-/** What a front tells of a connection, and its reading. What has another form, or is too long, is refused. */
+/**
+ * What a front says about a connection, and the function that reads it. Facts of another form, or too long ones, are
+ * refused.
+ */
 import type { Endpoint, PeerCertificate, TlsInfo } from '@postern/engine'
 
-/** What is known of a piped connection when it begins. */
+/** What is known about a piped connection when it begins. */
 export interface PipeFacts {
   /** The client, as the front saw it. */
   readonly remote: Endpoint
@@ -9,9 +12,9 @@ export interface PipeFacts {
   readonly local: Endpoint
   /** Present if the client's TLS ends at the front, and its handshake is done. */
   readonly tls?: TlsInfo | undefined
-  /** Whether the front can make the handshake of STARTTLS. */
+  /** True if the front can make the handshake of STARTTLS. */
   readonly canStartTls: boolean
-  /** The client came to a port for submission (RFC 6409): no mail without TLS and AUTH. */
+  /** The client came to a port for submission (RFC 6409): no mail is accepted without TLS and AUTH. */
   readonly submission: boolean
 }
 
@@ -20,7 +23,7 @@ type Fields = Readonly<Record<string, unknown>>
 const MAX_NAME_LENGTH = 255
 const MAX_DISTINGUISHED_NAME_LENGTH = 1_024
 const FAMILIES = ['ipv4', 'ipv6', 'unix', 'unknown'] as const
-/** How an address of each family looks. Nothing else is taken for an address. */
+/** The form of an address of each family. Other text is refused. */
 const ADDRESSES: Readonly<Record<Endpoint['family'], RegExp>> = {
   ipv4: /^\d{1,3}(\.\d{1,3}){3}$/,
   ipv6: /^[0-9a-f:.]{2,45}$/i,
@@ -38,11 +41,11 @@ export function readFacts(value: unknown): PipeFacts | undefined {
   if (typeof canStartTls !== 'boolean' || typeof submission !== 'boolean') return undefined
   if (value['tls'] === undefined) return { remote, local, canStartTls, submission }
   const tls = readTls(value['tls'])
-  // A front never means TLS inside TLS.
+  // There is never TLS inside TLS.
   return tls === undefined || canStartTls ? undefined : { remote, local, tls, canStartTls, submission }
 }
 
-/** Checks what a handshake agreed on. Returns undefined if it has another form. */
+/** Checks the details of a handshake. Returns undefined if they have another form. */
 export function readTls(value: unknown): TlsInfo | undefined {
   if (!isObject(value) || !hasOnly(value, 'protocol', 'cipher', 'serverName', 'peerCertificate')) return undefined
   const { protocol, cipher, serverName } = value
@@ -76,7 +79,7 @@ function readEndpoint(value: unknown): Endpoint | undefined {
   return isPort ? { family, address, port: port as number } : undefined
 }
 
-/** Returns whether it is lines of printable text. A distinguished name has one line for each part. */
+/** Returns whether the value is lines of printable text. A distinguished name has one line for each part. */
 function isPrintable(value: unknown, maxLength: number): value is string {
   return typeof value === 'string' && value.length <= maxLength && /^[\P{Cc}\n]*$/u.test(value)
 }
@@ -85,7 +88,7 @@ function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Returns whether it has no field besides these. */
+/** Returns whether the object has no field besides these. */
 export function hasOnly(value: Fields, ...names: readonly string[]): boolean {
   return Object.keys(value).every((name) => names.includes(name))
 }

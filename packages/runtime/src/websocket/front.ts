@@ -1,38 +1,41 @@
 /**
- * What a front does with a connection. It carries bytes through the pipe and back, and makes the handshake of STARTTLS when the
- * server asks for it. It knows nothing of SMTP.
+ * A connection at a front. The front carries bytes through the pipe and back, and makes the handshake of STARTTLS when
+ * the server asks for it. It knows nothing of SMTP.
  */
 import type { Duplex } from '@postern/engine'
 import type { PipeFacts } from './facts.ts'
 import { WebSocketDuplex } from './duplex.ts'
 import type { WebSocketLike } from './socket.ts'
 
-/** The first byte of a handshake (RFC 8446 5.1). No command of SMTP begins with it. */
+/** The first byte of a handshake (RFC 8446 5.1). No SMTP command begins with it. */
 const HANDSHAKE = 22
 
 export interface CarryOptions {
-  /** After `end`, the connection is closed when nothing has moved for so long. Default 5,000. */
+  /** After `end`, the connection is closed when nothing has moved for this time. Default 5,000. */
   readonly lingerMs?: number | undefined
-  /** The connection is closed when nothing has moved in either direction for so long. Default 3,600,000. */
+  /** The connection is closed when nothing has moved in either direction for this time. Default 3,600,000. */
   readonly idleTimeoutMs?: number | undefined
 }
 
-/** Makes what a front tells of a client. @param submission The client came to a port for submission. */
+/**
+ * Makes a front's facts about a client.
+ * @param submission True if the client came to a port for submission.
+ */
 export function factsOf(client: Duplex, submission = false): PipeFacts {
   const { remote, local, tls } = client
   return { remote, local, tls, canStartTls: client.startTls !== undefined, submission }
 }
 
-/** One connection's way through a front. Make it before the WebSocket is open, so that no early frame is lost. */
+/** Carries one connection through a front. Make it before the WebSocket is open, so that no early frame is lost. */
 export class Carriage {
   readonly #client: Duplex
   readonly #pipe: WebSocketDuplex
   readonly #idleTimeoutMs: number
-  /** Something has moved since the idle timer last looked. */
+  /** True if something has moved since the idle timer last looked. */
   #hasMoved = true
   /** Present if the server wants a handshake. It takes the client's next bytes, which begin the handshake. */
   #takeNext: ((bytes: Uint8Array | null) => void) | undefined
-  /** Present while the handshake goes on. */
+  /** Present during the handshake. */
   #handshake: Promise<void> | undefined
   #isEndedByServer = false
 
@@ -89,7 +92,7 @@ export class Carriage {
         if (this.#handshake !== undefined) await this.#handshake
         if (bytes === null) break
       }
-      // A client that has sent all may wait for the server's answers, without a limit.
+      // A client that has sent everything may wait for the server's replies, without a limit.
       await pipe.finishWriting()
       return undefined
     } catch (error) {
@@ -125,7 +128,7 @@ export class Carriage {
     }
   }
 
-  /** Makes the handshake. All that the server sent before it asked for that has been written to the client. */
+  /** Makes the handshake. Everything that the server sent before it asked has been written to the client. */
   async #makeHandshake(): Promise<void> {
     const client = this.#client
     const pipe = this.#pipe
@@ -134,12 +137,13 @@ export class Carriage {
       const first = pipe.takeUnsent() ?? (await this.#nextBytes())
       if (first === null) throw new Error('the client ended the connection')
       if (first[0] !== HANDSHAKE) {
-        // The client sent clear text where a handshake was to begin (CVE-2011-0411).
+        // The client sent clear text when a handshake was to begin (CVE-2011-0411).
         pipe.answerHandshake({ type: 'early', byteLength: first.byteLength })
         return
       }
       if (client.startTls === undefined) throw new Error('the front cannot make it')
-      // Bytes that begin like a handshake go into the handshake. So they never reach the server as if TLS had carried them.
+      // Bytes that look like a handshake go into the handshake. So they never reach the server as if they had come
+      // under TLS.
       const tls = await client.startTls(first)
       pipe.answerHandshake({ type: 'tls', tls })
     } catch (error) {

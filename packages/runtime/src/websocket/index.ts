@@ -1,7 +1,8 @@
 /**
  * @postern/runtime/websocket: connections over WebSockets, and the pipe between a front and a server.
  *
- * A server, on a Worker say: `guard.admit(request)`, accept the WebSocket, `server.accept(acceptPipe(socket, facts), pipeOverrides(facts))`.
+ * A server, for example on a Worker: `guard.admit(request)`, accept the WebSocket, `server.accept(acceptPipe(socket,
+ * facts), pipeOverrides(facts))`.
  */
 import type { Duplex, SessionOverrides } from '@postern/engine'
 import { WebSocketDuplex, type WebSocketOptions } from './duplex.ts'
@@ -29,12 +30,15 @@ export function webSocketDuplex(socket: WebSocketLike, options: WebSocketOptions
   return new WebSocketDuplex(socket, options)
 }
 
-/** Makes the connection that a front pipes here. @param facts What `FrontGuard.admit` answered. */
+/**
+ * Makes the duplex of a connection that a front pipes here.
+ * @param facts The result of `FrontGuard.admit`.
+ */
 export function acceptPipe(socket: WebSocketLike, facts: PipeFacts, options: { lingerMs?: number } = {}): Duplex {
   return new WebSocketDuplex(socket, { ...facts, ...options }, 'server', facts.canStartTls)
 }
 
-/** Returns the policies of the port that the client came to. */
+/** Returns the options for the port that the client came to. */
 export function pipeOverrides({ submission }: PipeFacts): SessionOverrides {
   return submission ? { authRequired: true, tlsRequired: true } : {}
 }

@@ -1,12 +1,15 @@
-/** What leaves by a WebSocket. Messages leave at once, bytes as far as the peer allows. The rest of the bytes waits here. */
+/**
+ * Sends messages and bytes by a WebSocket. Messages leave at once, and bytes when the peer allows them. The other bytes
+ * wait here.
+ */
 import { type Control, writeControl } from './control.ts'
 import { Credit, MAX_FRAME_BYTES } from './credit.ts'
 import { OPEN, type WebSocketLike } from './socket.ts'
 
-/** The bound for what waits in the WebSocket itself. All that the peer may allow, and messages, is less. */
+/** Bounds the bytes that wait in the WebSocket itself. Everything that the peer may allow, and all messages, are less. */
 const MAX_BUFFERED_BYTES = 2_097_152
 
-/** What an outbox tells its duplex. */
+/** What an outbox reports to its duplex. */
 export interface OutboxEvents {
   /** All bytes have left. */
   sent(): void
@@ -51,7 +54,7 @@ export class Outbox {
     return rest.byteLength < before
   }
 
-  /** Takes the bytes that wait, if there are any, and lets their writer go on. */
+  /** Takes the waiting bytes, if there are any, and lets their writer go on. */
   takeUnsent(): Uint8Array | undefined {
     const bytes = this.#unsent
     this.#unsent = undefined
@@ -63,7 +66,7 @@ export class Outbox {
     this.#send(writeControl(control))
   }
 
-  /** Whether it was sent. */
+  /** Sends a frame. Returns whether that worked. */
   #send(frame: string | Uint8Array): boolean {
     const socket = this.#socket
     if (socket.readyState !== OPEN) return false

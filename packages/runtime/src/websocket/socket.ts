@@ -1,11 +1,11 @@
 /** The part of the standard WebSocket that a pipe needs. A Worker, a browser, Deno, Bun and `ws` have it. */
 
-/** An end of a WebSocket, open or about to be. In a Worker, call `socket.accept()` before. */
+/** An end of a WebSocket, open or opening. In a Worker, call `socket.accept()` first. */
 export interface WebSocketLike {
   readonly readyState: number
   /** Set to 'arraybuffer', before anything is received. */
   binaryType?: string
-  /** What was sent and has not left, if the runtime tells. */
+  /** Bytes that were sent and have not left, if the runtime tells. */
   readonly bufferedAmount?: number
   send(data: string | Uint8Array<ArrayBuffer>): void
   close(code?: number, reason?: string): void
@@ -18,9 +18,9 @@ export interface WebSocketLike {
 export const CONNECTING = 0
 export const OPEN = 1
 
-/** RFC 6455 7.4.1: the connection has done its work. */
+/** RFC 6455 7.4.1: the connection ended normally. */
 export const NORMAL_CLOSURE = 1000
-/** A code of our own (RFC 6455 7.4.2): the connection that was piped is broken. */
+/** A code of our own (RFC 6455 7.4.2): the piped connection broke. */
 export const RESET = 4000
 
 /**
@@ -49,11 +49,11 @@ export function abandon(socket: WebSocketLike): void {
     if (socket.terminate === undefined) socket.close(RESET)
     else socket.terminate()
   } catch {
-    // It never opened, or it is closed already.
+    // The socket never opened, or it is closed already.
   }
 }
 
-/** Makes an error of an 'error' event, which may tell nothing. */
+/** Makes an error from an 'error' event, which may have no details. */
 export function errorOf(event: { readonly error?: unknown; readonly message?: unknown }): Error {
   if (event.error instanceof Error && event.error.message !== '') return event.error
   return new Error(typeof event.message === 'string' && event.message !== '' ? event.message : 'the WebSocket failed')

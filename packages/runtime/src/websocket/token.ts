@@ -1,7 +1,7 @@
 /**
- * How a front proves that it is one: it signs the facts of a connection (JWT, HS256) in a header of the WebSocket's request.
- *
- * A token opens one pipe, within a minute, at the place that it names. It is checked before the WebSocket is accepted.
+ * How a front authenticates: it signs the facts of a connection (JWT, HS256) in a header of the WebSocket's request. A
+ * token opens one pipe, within a minute, at the place that it names. The guard checks it before the WebSocket is
+ * accepted.
  */
 import { errors, jwtVerify, SignJWT } from 'jose'
 import { type PipeFacts, readFacts } from './facts.ts'
@@ -12,7 +12,7 @@ export const TOKEN_SECONDS = 60
 const CLOCK_TOLERANCE_SECONDS = 10
 /** For HMAC with SHA-256 (RFC 7518 3.2). */
 const MIN_SECRET_BYTES = 32
-/** Longer tokens, in characters, are refused unread. */
+/** Longer tokens, in characters, are refused without being read. */
 const MAX_TOKEN_LENGTH = 12_288
 const ISSUER = 'postern-front'
 
@@ -37,24 +37,31 @@ export interface FrontGuardOptions {
   /** The secrets that fronts may sign with, at least 32 bytes each; two while one replaces the other. */
   readonly secrets: string | readonly string[]
   /**
-   * What fronts call this place: host and path, as in `mail.example.com/pipe`. Default: the host and the path of each request. That
-   * is enough if only the network decides which requests come here (a Worker, a host of its own).
+   * The name that fronts use for this place: host and path, as in `mail.example.com/pipe`. Default: the host and the
+   * path of each request. The default is enough if only the network decides which requests come here: on a Worker, or
+   * on a host of its own.
    */
   readonly audience?: string | readonly string[] | undefined
-  /** Guards of several addresses or threads share one, so that a token opens one pipe at all of them. Default: a {@link tokenMemory}. */
+  /**
+   * Guards of several addresses or threads share one, so that a token opens only one pipe at all of them. Default: a
+   * {@link tokenMemory}.
+   */
   readonly memory?: TokenMemory | undefined
 }
 
-/** A request for a WebSocket: a `Request`, or these parts of one. */
+/** A WebSocket request: a `Request`, or these parts of one. */
 export interface PipeRequest {
   /** The whole URL. */
   readonly url: string
   readonly headers: { get(name: string): string | null }
 }
 
-/** Admits fronts, and nobody else. */
+/** Admits fronts only. */
 export interface FrontGuard {
-  /** Returns what the front tells of its client. Call it before the WebSocket is accepted. @throws PipeRefusedError */
+  /**
+   * Returns the front's facts about its client. Call it before the WebSocket is accepted.
+   * @throws PipeRefusedError
+   */
   admit(request: PipeRequest): Promise<PipeFacts>
 }
 
@@ -84,7 +91,10 @@ export function pipeAudience(url: string): string {
   return `${host}${pathname}`
 }
 
-/** Makes the header that opens a pipe. @throws RangeError if the secret is too short, or the facts are too long to be read. */
+/**
+ * Makes the header that opens a pipe.
+ * @throws RangeError if the secret is too short, or the facts are too long to be read.
+ */
 export async function pipeHeaders(
   facts: PipeFacts,
   options: { readonly secret: string; readonly url: string },
@@ -102,7 +112,7 @@ export async function pipeHeaders(
   return { authorization: `Bearer ${token}` }
 }
 
-/** Makes a memory of up to 100,000 tokens in this process. With more, a new token is refused with 503. */
+/** Makes a memory of up to 100,000 tokens in this process. When it is full, a new token is refused with 503. */
 export function tokenMemory(): TokenMemory {
   return new MemoryOfTokens()
 }
@@ -119,7 +129,7 @@ class MemoryOfTokens implements TokenMemory {
       this.#expiries.delete(old)
     }
     if (this.#expiries.has(id)) return false
-    // Dropping a token that is still valid would let it open a second pipe.
+    // If a valid token were dropped, it could open a second pipe.
     if (this.#expiries.size >= MAX_REMEMBERED) throw new PipeRefusedError('there are too many tokens to remember', 503)
     this.#expiries.set(id, expiresAtMs)
     return true

@@ -1,7 +1,6 @@
 /**
- * The certificates of a listener: checked when they are given, and replaced while connections live.
- *
- * They are the same on every runtime that has `node:tls`. How a handshake is made with them differs.
+ * The certificates of a listener. They are checked when they are given, and may be replaced while connections are open.
+ * They are the same on every runtime that has `node:tls`. Each runtime makes its handshake with them in its own way.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContext, type SecureContextOptions, type SecureVersion } from 'node:tls'
@@ -9,37 +8,40 @@ import { createSecureContext, type SecureContext, type SecureContextOptions, typ
 /** A private key and its certificate chain, both PEM. */
 export interface KeyPair {
   readonly key: string | Uint8Array
-  /** The certificate, followed by those that lead to the authority. */
+  /** The certificate, followed by the certificates up to the authority. */
   readonly cert: string | Uint8Array
   /** For an encrypted key. */
   readonly passphrase?: string | undefined
 }
 
-/** What a listener needs for STARTTLS or implicit TLS. */
+/** A listener's options for STARTTLS or implicit TLS. */
 export interface TlsOptions extends KeyPair {
   /** Authorities that client certificates must chain to, PEM. Default: those that the runtime trusts. */
   readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
   /** Default 'TLSv1.2'. */
   readonly minVersion?: SecureVersion | undefined
   /**
-   * 'request' asks clients for a certificate, and `peerCertificate.verified` tells whether it chains to `ca`. 'require' refuses
-   * clients without one that does. Default 'none'.
+   * 'request' asks clients for a certificate, and `peerCertificate.verified` says if it chains to `ca`. 'require'
+   * refuses a client without such a certificate. Default 'none'.
    */
   readonly clientCertificates?: 'none' | 'request' | 'require' | undefined
   /** Other certificates by the host name that the client asks for. In `*.example.com`, the `*` stands for one label. */
   readonly sni?: Readonly<Record<string, KeyPair>> | undefined
-  /** ALPN protocols, by preference. A client that offers only others is refused. Default: ALPN is not answered. */
+  /**
+   * ALPN protocols, by preference. A client that offers only others is refused. Default: the server does not answer
+   * ALPN.
+   */
   readonly alpn?: readonly string[] | undefined
   /** More options of `tls.createSecureContext`, for all the certificates here. */
   readonly secureContext?: SecureContextOptions | undefined
 }
 
-/** A key or certificate that cannot be used. `cause` is what OpenSSL said. */
+/** A key or certificate that cannot be used. `cause` is OpenSSL's error. */
 export class CertificateError extends Error {
   override readonly name = 'CertificateError'
 }
 
-/** Options that were checked. They never change, because they are keys of caches: an update makes new ones. */
+/** Options that were checked. They never change, because they are keys of caches. An update makes new ones. */
 export interface CheckedTls {
   readonly options: TlsOptions
   /** For clients that ask for no host, or for a host that is not in `hosts`. */
@@ -63,7 +65,7 @@ export class TlsCredentials {
   }
 
   /**
-   * Replaces the certificates for handshakes from now on. Open connections live on.
+   * Replaces the certificates for all later handshakes. Open connections stay open.
    * @throws CertificateError. Then nothing is replaced.
    */
   update(options: TlsOptions): void {
@@ -71,7 +73,10 @@ export class TlsCredentials {
   }
 }
 
-/** Finds the context for exactly this name, or for `*` in place of its first label. Undefined if neither is there. */
+/**
+ * Finds the context for exactly this name, or for `*` in place of its first label. Returns undefined if neither is
+ * there.
+ */
 export function contextFor(hosts: ReadonlyMap<string, SecureContext>, name: string): SecureContext | undefined {
   const host = name.toLowerCase()
   return hosts.get(host) ?? hosts.get(host.replace(/^[^.]+/, '*'))
@@ -92,7 +97,10 @@ function secureContext(host: string, pair: KeyPair, options: TlsOptions): Secure
   return createSecureContext(contextOptions(`'${host}'`, pair, options))
 }
 
-/** Makes options of a context. Checks that key and certificate belong together, which OpenSSL would do only in a handshake. */
+/**
+ * Makes the options of a context. Checks that key and certificate belong together, because OpenSSL would check it only
+ * in a handshake.
+ */
 function contextOptions(what: string, pair: KeyPair, options: TlsOptions): SecureContextOptions {
   const { ca, minVersion = 'TLSv1.2' } = options
   const key = nodePem(pair.key)
@@ -104,14 +112,14 @@ function contextOptions(what: string, pair: KeyPair, options: TlsOptions): Secur
     throw new CertificateError(`the key for ${what} does not belong to its certificate`)
   }
   const authorities = ca === undefined ? {} : { ca: [ca].flat().map(nodePem) }
-  // OpenSSL skips an authority that it cannot read, and would then trust nobody.
+  // OpenSSL skips an authority that it cannot read. Then it would trust no client.
   for (const pem of authorities.ca ?? []) attempt('an authority in ca cannot be read', () => new X509Certificate(pem))
   const all = { ...options.secureContext, key, cert, ...passphrase, minVersion, ...authorities }
   attempt(`the certificate for ${what} cannot be used`, () => createSecureContext(all))
   return all
 }
 
-/** Makes a Buffer of bytes, because Node's types want one. */
+/** Makes a Buffer, because Node's types want one. */
 function nodePem(pem: string | Uint8Array): string | Buffer {
   return typeof pem === 'string' ? pem : Buffer.from(pem)
 }

@@ -2,7 +2,7 @@ import type { TlsInfo } from '@postern/engine'
 import type { TLSSocket } from 'node:tls'
 import { peerCertificate } from './peer-certificate.ts'
 
-/** Tells what the handshake of this socket of `node:tls` agreed on. */
+/** Returns what the two ends of this `node:tls` socket agreed on in the handshake. */
 export function tlsInfo(socket: TLSSocket): TlsInfo {
   const { servername } = socket as { servername?: string | false | null }
   const certificate = socket.getPeerX509Certificate()

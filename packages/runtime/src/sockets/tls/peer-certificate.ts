@@ -1,7 +1,10 @@
 import type { PeerCertificate } from '@postern/engine'
 import type { X509Certificate } from 'node:crypto'
 
-/** Makes what the engine knows of a certificate. @param verified Whether it chains to an authority that this side trusts */
+/**
+ * Makes the engine's form of a certificate.
+ * @param verified True if it chains to an authority that this side trusts
+ */
 export function peerCertificate(certificate: X509Certificate, verified: boolean): PeerCertificate {
   return {
     subject: certificate.subject ?? '',

@@ -1,14 +1,14 @@
-/** A certificate for trying out TLS. A client trusts it only if the client is given it as `ca`. */
+/** Makes a certificate to try out TLS. A client trusts it only if it gets the certificate as `ca`. */
 import { isIP } from 'node:net'
 
 export interface SelfSignedOptions {
   /** Host names and IP addresses. Default localhost, 127.0.0.1 and ::1. */
   readonly hosts?: readonly string[]
-  /** How long it is valid, from now. Default 365. */
+  /** How many days it is valid, from now. Default 365. */
   readonly days?: number
 }
 
-/** Both are PEM, as `tls` of `listen` takes them. */
+/** Both are PEM, in the form that `tls` of `listen` takes. */
 export interface SelfSignedCertificate {
   readonly key: string
   readonly cert: string
@@ -23,7 +23,7 @@ export async function selfSigned(options: SelfSignedOptions = {}): Promise<SelfS
   const [first] = hosts
   if (first === undefined) throw new RangeError('hosts: at least one')
   if (!(days > 0)) throw new RangeError(`days: ${days} is not more than 0`)
-  // The library, and the polyfill that it asks for, are loaded only when somebody wants a certificate.
+  // Loads the library and its polyfill only when somebody wants a certificate.
   await import('reflect-metadata')
   const x509 = await import('@peculiar/x509')
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])

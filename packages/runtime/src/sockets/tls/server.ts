@@ -4,7 +4,7 @@ import { type CheckedTls, contextFor } from './credentials.ts'
 /** The callback of `SNICallback`. */
 type ContextCallback = (error: Error | null, context?: SecureContext) => void
 
-/** Makes a `tls.Server` that listens nowhere, and makes the handshakes of the connections that it is given. */
+/** Makes a `tls.Server` that does not listen. It makes the handshakes of connections that it is given. */
 export function makeTlsServer({ options, context, hosts }: CheckedTls): Server {
   const { clientCertificates = 'none', alpn } = options
   return createServer({
