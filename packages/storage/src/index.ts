@@ -1,7 +1,4 @@
-/**
- * @postern/storage: where transactions are kept. Backends are at `@postern/storage/fs`,
- * `/maildir`, `/s3`, `/r2` and `/memory`.
- */
+/** @postern/storage: stores of mail. Backends are at `@postern/storage/fs`, `/maildir`, `/s3`, `/r2` and `/memory`. */
 export type { ByteCount, Share } from './blob/allowance.ts'
 export { Allowance } from './blob/allowance.ts'
 export type {

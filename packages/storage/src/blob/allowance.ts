@@ -1,8 +1,11 @@
 import { StorageError } from './error.ts'
 
-/** Counts the bytes that one store holds in memory, or several that share a bound. */
+/** Counts the bytes that one store holds in memory, or that several stores hold under one bound. */
 export interface ByteCount {
-  /** Adds to the count; a negative number takes away. @returns the count */
+  /**
+   * Adds to the count. A negative number subtracts.
+   * @returns the count
+   */
   add(byteLength: number): number
 }
 
@@ -10,7 +13,10 @@ export interface ByteCount {
 export class Allowance {
   readonly #maxBytes: number
   readonly #taken: ByteCount
-  /** A Worker whose time is over stops in the middle and gives nothing back. Its share is given back once its writer is collected. */
+  /**
+   * If the time of a Worker is over, the Worker stops in the middle and gives nothing back. Its share is given back
+   * when its writer is collected.
+   */
   readonly #lost = new FinalizationRegistry<Share>((share) => share.give())
 
   /** @throws RangeError if it is not a whole number of bytes */
@@ -29,7 +35,7 @@ export class Allowance {
     return share
   }
 
-  /** Returns whether a writer can take so many bytes and still leave most of the allowance to others. */
+  /** Returns whether a writer can take this many bytes and still leave most of the allowance to others. */
   isAmple(byteLength: number): boolean {
     return this.#taken.add(0) + byteLength <= this.#maxBytes / 8
   }
@@ -67,14 +73,17 @@ export class Share {
     this.#heldBytes += byteLength
   }
 
-  /** Takes so many bytes if most of the allowance stays free. @returns whether it took them */
+  /**
+   * Takes this many bytes if most of the allowance stays free.
+   * @returns whether it took them
+   */
   takeIfAmple(byteLength: number): boolean {
     if (!this.#allowance.isAmple(byteLength)) return false
     this.take(byteLength)
     return true
   }
 
-  /** Gives back so many bytes, or all. */
+  /** Gives back this many bytes, or all. */
   give(byteLength: number = this.#heldBytes): void {
     this.#allowance.give(byteLength)
     this.#heldBytes -= byteLength

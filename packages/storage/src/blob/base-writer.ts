@@ -2,14 +2,14 @@
 import type { BlobWriter } from './contract.ts'
 import { StorageError } from './error.ts'
 
-/** The life of a writer. A backend implements what becomes of the bytes. */
+/** The life of a writer. A backend decides what happens to the bytes. */
 export abstract class BaseWriter implements BlobWriter {
   /** The blob's name in error messages. */
   protected readonly name: string
   readonly #announced: number | undefined
   #size = 0
   #isDone = false
-  /** The work that runs, or ran last. `abort` waits for it, so that `drop` frees nothing that is in use. */
+  /** The work that is running, or that ran last. `abort` waits for it, so that `drop` frees nothing that is in use. */
   #pending: Promise<void> | undefined
 
   /** @param announced The number of bytes to come, if the caller knows it */
@@ -49,15 +49,15 @@ export abstract class BaseWriter implements BlobWriter {
     await this.drop()
   }
 
-  /** Takes bytes, and copies those that it keeps. After a failure the writer is done. */
+  /** Takes bytes, and copies those that it keeps. After a failure the writer has ended. */
   protected abstract take(bytes: Uint8Array): void | Promise<void>
   /** Makes the blob visible. */
   protected abstract finish(): Promise<void>
-  /** Frees all that is not a blob. Called at every end of the writer, maybe more than once. Never rejects. */
+  /** Frees everything that is not a blob. Called at every end of the writer, possibly more than once. Never rejects. */
   protected abstract drop(): void | Promise<void>
   /** Turns the backend's error into a StorageError. */
   protected abstract failure(error: unknown): StorageError
-  /** Called by an abort, which waits for the running work: that work may stop now. */
+  /** Called by an abort, which waits for the running work. That work may stop early. */
   protected hasten(): void {}
 
   /** The number of bytes so far. */
@@ -65,7 +65,7 @@ export abstract class BaseWriter implements BlobWriter {
     return this.#size
   }
 
-  /** Whether the writer has ended. An abort may end it while work is running. */
+  /** True if the writer has ended. An abort may end it while work is running. */
   protected get isDone(): boolean {
     return this.#isDone
   }

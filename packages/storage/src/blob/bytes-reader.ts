@@ -5,7 +5,7 @@ export function readerOf(bytes: Uint8Array): BlobReader {
   return { size: bytes.length, body: only(bytes), close: () => Promise.resolve() }
 }
 
-/** Yields all bytes at once; nothing if there are none. */
+/** Yields all bytes in one chunk, or nothing if there are none. */
 export async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   if (bytes.length > 0) yield bytes
 }

@@ -2,10 +2,10 @@ import { Buffer } from 'node:buffer'
 import { createHash, hash, type Hash } from 'node:crypto'
 
 const ALGORITHM = 'sha256'
-/** Up to so many bytes are digested at one go at the end: for few bytes, making a Hash object costs more than hashing. */
+/** Up to this many bytes are digested at once at the end. For few bytes, making a Hash object costs more than hashing. */
 const SMALL_BYTES = 2 * 1024
 
-/** Counts and digests bytes as they pass. */
+/** Counts bytes, and computes their digest. */
 export class Digest {
   #small: Buffer | undefined
   #hash: Hash | undefined

@@ -1,6 +1,6 @@
 /** Errors of stores. The caller decides by `code`; `cause` is the backend's own error. */
 
-/** Why a store refused or failed. */
+/** The reason why a store refused or failed. */
 export type StorageErrorCode =
   /** There is no such blob or message. */
   | 'not-found'
@@ -8,11 +8,11 @@ export type StorageErrorCode =
   | 'exists'
   /** The store refuses access: permissions, credentials, a read-only disk. */
   | 'denied'
-  /** The directory holds mail in another layout, or in a newer version of it: the message names it. */
+  /** The directory holds mail in another layout, or in a newer version of the layout. The message names it. */
   | 'other-layout'
   /** The store's directory is not at its path: its file system was unmounted, or it was renamed. It may come back. */
   | 'lost'
-  /** No room: a full disk, a quota, a bound on memory. There may be room later. */
+  /** No room: a full disk, a quota, or a bound on memory. There may be room later. */
   | 'no-space'
   /** The stored bytes are not those that were written, or the written bytes are not those that were announced. */
   | 'corrupt'

@@ -1,10 +1,10 @@
 /**
- * Holds bytes in memory, in one buffer that grows and is used again. So a small blob causes no call before its commit, and a large
- * one is handed on in pieces of the size that suits its backend.
+ * Holds bytes in memory, in one buffer that grows and is used again. A small blob causes no call before its commit. A
+ * large blob is handed on in pieces whose size suits its backend.
  */
 
 export interface HeldBytesOptions {
-  /** The most bytes that are held. */
+  /** The greatest number of bytes that are held. */
   readonly maxBytes: number
   /** The size of the first buffer. */
   readonly firstBytes: number
@@ -25,12 +25,12 @@ export class HeldBytes {
     this.#leastBytes = Math.max(firstBytes, expectedBytes)
   }
 
-  /** A view of the bytes that are held. */
+  /** A view of the held bytes. */
   get view(): Uint8Array<ArrayBuffer> {
     return this.#buffer.subarray(0, this.#length)
   }
 
-  /** How many more can be held. */
+  /** How many more bytes can be held. */
   get room(): number {
     return this.#maxBytes - this.#length
   }
@@ -40,12 +40,12 @@ export class HeldBytes {
     return this.#buffer.length
   }
 
-  /** Returns the size of the buffer that so many more bytes need; undefined if the present one has room. */
+  /** Returns the buffer size that this many more bytes need; undefined if the present buffer has room. */
   growth(byteLength: number): number | undefined {
     const needed = this.#length + byteLength
     if (needed <= this.#buffer.length) return undefined
     const wanted = Math.max(needed, this.#leastBytes, this.#buffer.length * 2)
-    // Grows to the end at once: more bytes are likely to come, and each buffer that is replaced is garbage.
+    // Grows to the greatest size at once. More bytes are likely to come, and each replaced buffer is garbage.
     return wanted > this.#maxBytes / 4 ? this.#maxBytes : wanted
   }
 

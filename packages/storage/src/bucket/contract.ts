@@ -1,8 +1,8 @@
 /**
- * What S3 and R2 share. Each call is one attempt: the store retries, and makes blobs of objects.
+ * What S3 and R2 share. Each call is one attempt. The store retries, and makes blobs from objects.
  *
- * Every failure is a `StorageError` with the server's own error as its cause. It is a `TransientError` if a retry may succeed. An
- * attempt ends when its signal is aborted.
+ * Every failure is a `StorageError` with the server's own error as its cause. It is a `TransientError` if a retry may
+ * succeed. An attempt ends when its signal is aborted.
  */
 import type { KeyPage, ListOptions } from '../blob/contract.ts'
 import type { SentObject } from './object-reader.ts'
@@ -16,17 +16,20 @@ export interface ObjectBucket {
   createUpload(key: string, facts: WriterFacts, signal: AbortSignal): Promise<Upload>
   /** Deletes an object. A missing one is no error. */
   delete(key: string, signal: AbortSignal): Promise<void>
-  /** Returns a page of at most `limit` keys and prefixes. It may have fewer, even none, although more pages follow. */
+  /** Returns a page of at most `limit` keys and prefixes. It may have fewer, or none, even if more pages follow. */
   list(options: ListOptions & { readonly limit: number }, signal: AbortSignal): Promise<KeyPage>
-  /** Aborts unfinished uploads that were begun before a time (ms since 1970). Only for servers that can list them. */
+  /** Aborts unfinished uploads that were begun before a time (ms since 1970). Present only if the server can list them. */
   sweepUploads?(before: number, signal: AbortSignal): Promise<number>
 }
 
-/** The upload of a large object, in equal parts of which the last may be smaller. */
+/** The upload of a large object, in equal parts. The last part may be smaller. */
 export interface Upload {
   /** Sends one part; numbers begin at 1. A part that is sent again replaces the earlier one. */
   send(partNumber: number, bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<void>
-  /** Makes the object of the parts. @returns false if the server says that there is an object under this key */
+  /**
+   * Makes the object from the parts.
+   * @returns false if the server says that there is an object under this key
+   */
   complete(signal: AbortSignal): Promise<boolean>
   /** Drops the upload with all its parts. */
   abort(signal: AbortSignal): Promise<void>
@@ -37,7 +40,7 @@ export interface WriterFacts {
   /** An identifier that no other writer has. */
   readonly writer: string
   readonly contentType: string | undefined
-  /** Whether no other writer uses this key. */
+  /** True if no other writer uses this key. */
   readonly hasUniqueKey: boolean
 }
 

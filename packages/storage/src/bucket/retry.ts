@@ -1,9 +1,9 @@
 /**
- * Retries after failures that may pass: servers that are too busy, connections that break.
+ * Retries after temporary failures: servers that are too busy, connections that break.
  *
- * It uses exponential backoff with full jitter, so that requests that failed together are not retried together
- * (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter). It ends at a deadline and not after a count, because a
- * client waits for the answer and has a timeout of its own.
+ * It uses exponential backoff with full jitter, so that requests that failed at the same time are not retried at the
+ * same time (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter). It ends at a deadline and not
+ * after a number of attempts, because a client waits for the answer and has its own timeout.
  */
 import { StorageError, type StorageErrorCode } from '../blob/error.ts'
 
@@ -11,7 +11,7 @@ const FIRST_DELAY_MS = 100
 const MAX_DELAY_MS = 5_000
 
 export interface TransientOptions extends ErrorOptions {
-  /** How long the server asked to wait. */
+  /** The time that the server asked to wait. */
   readonly retryAfterMs?: number | undefined
 }
 
@@ -29,13 +29,13 @@ class LateError extends TransientError {}
 
 /** How long a request may take. */
 export interface Patience {
-  /** All its attempts together. */
+  /** The time of all attempts together. */
   readonly deadlineMs: number
-  /** One attempt. It is stopped then, and another begins. */
+  /** The time of one attempt. After it, the attempt is stopped and another one begins. */
   readonly attemptMs: number
 }
 
-/** One attempt. It has to stop when its signal is aborted. */
+/** One attempt. It must stop when its signal is aborted. */
 export type Attempt<T> = (signal: AbortSignal) => Promise<T>
 
 /**
@@ -65,7 +65,7 @@ export async function persistently<T>(attempt: Attempt<T>, patience: Patience, s
 }
 
 async function within<T>(limitMs: number, attempt: Attempt<T>, stop: AbortSignal | undefined): Promise<T> {
-  // Checked here, because not every attempt can be stopped.
+  // Checked here, because some attempts cannot be stopped.
   if (stop?.aborted === true) throw new LateError('unavailable', 'given up')
   const end = new AbortController()
   const { promise: ended, reject } = Promise.withResolvers<never>()
@@ -79,7 +79,7 @@ async function within<T>(limitMs: number, attempt: Attempt<T>, stop: AbortSignal
   stop?.addEventListener('abort', stopped)
   try {
     const work = attempt(end.signal)
-    // An attempt that was stopped may still reject; nobody waits for it.
+    // A stopped attempt may still reject, and nobody waits for it.
     work.catch(() => undefined)
     return await Promise.race([work, ended])
   } finally {
@@ -92,16 +92,17 @@ async function within<T>(limitMs: number, attempt: Attempt<T>, stop: AbortSignal
 const MAX_SETTLE_MS = 2_000
 
 /**
- * Waits after a write without a condition, until other writers that found the key free at the same moment have written too. The last
- * one wins, and then each writer can look whether it was the last. Waits twice as long as this writer took from its look to now.
+ * Waits after a write without a condition, until other writers that found the key free at the same moment have written
+ * too. The last one wins, and after the wait each writer can look if it was the last. Waits twice the time from this
+ * writer's look to now.
  *
- * @param lookedAt When it looked, by `performance.now()`
+ * @param lookedAt The time of the look, by `performance.now()`
  */
 export function settle(lookedAt: number, stop: AbortSignal): Promise<void> {
   return pause(Math.min(2 * (performance.now() - lookedAt), MAX_SETTLE_MS), stop)
 }
 
-/** Resolves after so many milliseconds, or when `stop` is aborted. */
+/** Resolves after this many milliseconds, or when `stop` is aborted. */
 function pause(ms: number, stop: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {

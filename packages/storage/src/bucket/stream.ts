@@ -6,7 +6,10 @@ export interface ByteStream {
   }
 }
 
-/** Iterates over the chunks of a stream without a promise besides the stream's own. A loop that is left early cancels the stream. */
+/**
+ * Iterates over the chunks of a stream, with no other promise than the stream's own. A loop that is left early cancels
+ * the stream.
+ */
 export function chunksOf(stream: ByteStream): AsyncIterable<Uint8Array> {
   return {
     [Symbol.asyncIterator]() {

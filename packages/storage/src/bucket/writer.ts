@@ -1,16 +1,19 @@
 /**
  * Writes one blob into a bucket.
  *
- * A bucket needs to know lengths beforehand, and mail comes without one. So the writer gathers up to 5 MiB and puts them at one go, on
- * the condition that the key is free. A larger blob becomes a multipart upload with equal parts of 5 MiB. While one part is sent, the
- * writer gathers the next if there is enough memory. So a blob never holds more than two parts.
+ * A bucket must know the length beforehand, and mail comes without one. So the writer gathers up to 5 MiB and puts them
+ * in one request, on the condition that the key is free. A larger blob becomes a multipart upload with equal parts of 5
+ * MiB. While one part is sent, the writer gathers the next if there is enough memory. So a blob never holds more than
+ * two parts.
  *
- * Not every server takes a condition on a multipart upload. So the writer looks at the key right before it completes the upload, and
- * fails with `exists` if there is an object. If two writers complete at the same moment, the later one wins. So a writer waits a
- * moment and looks whether the object is its own, unless its key is unique, as the keys of mail are.
+ * Some servers accept no condition on a multipart upload. So the writer looks at the key right before it completes the
+ * upload, and fails with `exists` if there is an object. If two writers complete at the same moment, the later one
+ * wins. So a writer waits a moment and looks if the object is its own. It does not wait if its key is unique, as the
+ * keys of mail are.
  *
- * A request that seemed to fail may have reached the bucket, and only its answer was lost. So each writer marks its object with an
- * identifier of its own. By it the writer recognises its object when it retries, and removes it when it fails in the end.
+ * If a request seemed to fail, it may still have reached the bucket, and only its answer was lost. So each writer marks
+ * its object with its own identifier. With it the writer recognises its object when it retries, and removes the object
+ * if it fails at last.
  */
 import type { WriteOptions } from '../blob/contract.ts'
 import type { Allowance } from '../blob/allowance.ts'
@@ -19,11 +22,11 @@ import { isStorageError, StorageError } from '../blob/error.ts'
 import type { ObjectBucket, ObjectFacts, Upload, WriterFacts } from './contract.ts'
 import { type Attempt, type Patience, persistently, settle, TransientError } from './retry.ts'
 
-/** The least size of a part, in S3 and R2; all but the last are equal. */
+/** The least size of a part, in S3 and R2. All parts but the last have the same size. */
 export const PART_BYTES: number = 5 * 1024 * 1024
-/** The most parts. */
+/** The greatest number of parts. */
 const MAX_PARTS = 10_000
-/** How long removing leftovers may take, with its retries. */
+/** The time for removing leftovers, with all retries. */
 const TIDYING_MS = 10_000
 
 /** What all writers of one store share. */
@@ -41,14 +44,14 @@ export class ObjectWriter extends BufferedWriter {
   #partCount = 0
   /** The part that is being sent. Never rejects: it resolves to the failure. */
   #sending: Promise<unknown> = Promise.resolve()
-  /** The buffer that is free: a second one while the first is sent, then the first again. */
+  /** The free buffer: a second one while the first is sent, then the first again. */
   #spare: Uint8Array<ArrayBuffer> | undefined
-  /** Whether there may be an object of this writer, because an answer was lost. */
+  /** True if there may be an object of this writer, because an answer was lost. */
   #isUnsure = false
   readonly #stop = new AbortController()
-  /** When a commit has to be done, with all its requests; by `performance.now()`. */
+  /** The deadline of a commit with all its requests, by `performance.now()`. */
   #endsAt = Infinity
-  /** Aborts an upload whose begin was answered after the writer had stopped waiting. Never rejects. */
+  /** Aborts an upload if the answer to its first request came after the writer had stopped waiting. Never rejects. */
   #late: Promise<void> | undefined
 
   constructor({ allowance, bucket, patience }: ObjectWriterDeps, key: string, options: WriteOptions) {
@@ -76,7 +79,7 @@ export class ObjectWriter extends BufferedWriter {
     await this.#sending
     this.#spare = undefined
     await super.drop()
-    // A sweep aborts later what can't be aborted now.
+    // What cannot be aborted now is aborted later by a sweep.
     const late = this.#late
     this.#late = undefined
     if (late !== undefined) await this.#tidy(() => late)
@@ -100,7 +103,7 @@ export class ObjectWriter extends BufferedWriter {
     if (!isNew && !(this.#isUnsure && (await this.#isOurs()))) throw this.#taken()
   }
 
-  /** Sends the full buffer once the part before it has arrived, and goes on with another buffer if there is memory for one. */
+  /** Sends the full buffer when the part before it has arrived. Goes on with another buffer if there is memory for one. */
   protected override async handOn(): Promise<void> {
     this.#upload ??= await this.#persist((signal) => this.#begin(signal))
     await this.#arrived()
@@ -134,7 +137,10 @@ export class ObjectWriter extends BufferedWriter {
     return this.share.takeIfAmple(PART_BYTES) ? new Uint8Array(PART_BYTES) : undefined
   }
 
-  /** Sends a part. @returns the buffer, unless an attempt may still read it: calls of R2 can't be stopped, and may end late */
+  /**
+   * Sends a part.
+   * @returns the buffer, unless an attempt may still read it. Calls of R2 cannot be stopped, and may end late
+   */
   async #send(upload: Upload, bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const partNumber = ++this.#partCount
     if (partNumber > MAX_PARTS) throw new StorageError('no-space', `${this.name}: too large for a bucket`)
@@ -165,7 +171,7 @@ export class ObjectWriter extends BufferedWriter {
       const isNew = await this.#persist((signal) => upload.complete(signal))
       if (!isNew && !this.#isUnsure) throw this.#taken()
     } catch (error) {
-      // An earlier attempt completed the upload, and its answer was lost: then the upload is gone.
+      // If an earlier attempt completed the upload and its answer was lost, the upload is gone.
       if (!this.#isUnsure || !isStorageError(error, 'not-found')) throw error
     }
     // From here on there may be an object to remove after a failure.
@@ -187,7 +193,7 @@ export class ObjectWriter extends BufferedWriter {
     return (await this.#head())?.writer === this.#facts.writer
   }
 
-  /** Makes a request that changes the bucket, until it is answered. */
+  /** Sends a request that changes the bucket, and retries until it is answered. */
   async #persist<T>(work: Attempt<T>): Promise<T> {
     const attempt = async (signal: AbortSignal): Promise<T> => {
       const wasUnsure = this.#isUnsure
@@ -211,7 +217,7 @@ export class ObjectWriter extends BufferedWriter {
     return persistently(attempt, { ...this.#patience, deadlineMs }, this.#stop.signal)
   }
 
-  /** Removes the object if it is this writer's: the request may have succeeded, and only its answer was lost. */
+  /** Removes the object if it is this writer's. The request may have succeeded, and only its answer was lost. */
   #takeBack(): Promise<void> {
     return this.#tidy(async (signal) => {
       const found = await this.#bucket.head(this.name, signal)
@@ -219,7 +225,7 @@ export class ObjectWriter extends BufferedWriter {
     })
   }
 
-  /** Removes leftovers. Never rejects, because a sweep removes what stays: bytes without an envelope, and uploads. */
+  /** Removes leftovers. Never rejects, because a sweep removes what is left: bytes without an envelope, and uploads. */
   async #tidy(work: Attempt<void>): Promise<void> {
     const deadlineMs = Math.min(TIDYING_MS, this.#patience.deadlineMs)
     await persistently(work, { ...this.#patience, deadlineMs }).catch(() => undefined)

@@ -5,15 +5,15 @@ import { Slots } from './slots.ts'
 
 export interface DiskDeps {
   readonly disk: Disk
-  /** Taken for short work: a small file, a directory. */
+  /** Slots for short work: a small file, a directory. */
   readonly brief: Slots
-  /** Taken as long as one large file is being written. */
+  /** Slots for large files. Each is held for as long as its file is being written. */
   readonly large: Slots
   readonly reading: Reading
 }
 
 const DEFAULT_MAX_OPEN_FILES = 1024
-/** The most files that are open at one time for short work: small blobs, directories. */
+/** The greatest number of files that are open at the same time for short work: small blobs, directories. */
 export const MAX_BRIEF = 64
 
 export function diskDeps(disk: Disk, maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES): DiskDeps {
@@ -26,7 +26,10 @@ export function diskDeps(disk: Disk, maxOpenFiles: number = DEFAULT_MAX_OPEN_FIL
   }
 }
 
-/** Returns the bound on open files if it can be one. @throws RangeError */
+/**
+ * Returns the bound on open files if it is valid.
+ * @throws RangeError
+ */
 export function checkOpenFiles(maxOpenFiles: number = DEFAULT_MAX_OPEN_FILES): number {
   if (Number.isInteger(maxOpenFiles) && maxOpenFiles >= 1) return maxOpenFiles
   throw new RangeError(`maxOpenFiles: ${maxOpenFiles} is not a whole number from 1`)

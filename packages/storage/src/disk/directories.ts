@@ -1,19 +1,19 @@
 /**
  * Makes directories that survive a power cut, and syncs them in groups.
  *
- * A name in a directory is safe once the directory was synced after the name was made. One sync covers every name that was made
- * before it began. So one sync at a time runs for a directory, and all that come meanwhile share the next one: a hundred commits at
- * once cost a few syncs, and a single commit waits for no other.
+ * A name in a directory is safe once the directory was synced after the name was made. One sync covers every name that
+ * was made before it began. So one sync at a time runs for a directory, and all callers that come meanwhile share the
+ * next one. A hundred commits at once cost a few syncs, and a single commit waits for no other.
  *
- * A directory is itself a name in its parent. So a process that uses a directory for the first time also syncs the parent, even if
- * the directory exists: another process may have made it and not synced it yet.
+ * A directory is also a name in its parent. So a process that uses a directory for the first time also syncs the
+ * parent, even if the directory exists: another process may have made it and not synced it yet.
  *
- * A sweep may remove a known directory while it is empty, and another process may make it again and not have synced it yet. So each
- * sync checks that the directory is the known one, by its device, its inode number and its birth time, because numbers are used
- * again. A directory with a name in it can't be removed, so one check is enough.
+ * A sweep may remove a known directory while it is empty, and another process may make it again and not have synced it
+ * yet. So each sync checks that the directory is the known one, by its device, its inode number and its birth time,
+ * because numbers are used again. A directory with a name in it cannot be removed, so one check is enough.
  *
- * The same check tells whether the path still leads into the store, and not to the directory beneath a file system that was
- * unmounted: a directory becomes known only after the root was checked. So the sync of a known directory costs no call for that.
+ * If a file system was unmounted, the path leads to the directory beneath it. The same check finds that too, because a
+ * directory becomes known only after the root was checked. So the sync of a known directory needs no other call for it.
  */
 import { constants } from 'node:fs'
 import { dirname } from 'node:path'
@@ -23,7 +23,7 @@ import { Group } from './group.ts'
 import { identityOf, type Root } from './root.ts'
 import type { Slots } from './slots.ts'
 
-/** Enough for a store by time, which writes only to its last few directories. */
+/** Enough for a store in folders by time, which writes only to its last few directories. */
 const MAX_KNOWN = 512
 
 export class Directories {
@@ -48,12 +48,12 @@ export class Directories {
     this.#top = top
   }
 
-  /** @throws StorageError `lost` while the path of the store leads elsewhere */
+  /** @throws StorageError `lost` as long as the path of the store leads elsewhere */
   async check(): Promise<void> {
     try {
       await this.#root.check()
     } catch (error) {
-      // So once the store is back, the first use of each directory checks the root.
+      // So when the store is back, the first use of each directory checks the root.
       this.#known.clear()
       throw error
     }
@@ -100,8 +100,8 @@ export class Directories {
   }
 
   /**
-   * Resolves when each name that was made or removed in the directory before the call is so on the disk. The directory itself may
-   * be removed meanwhile. Returns the identity of the directory that was synced.
+   * Resolves when all names that were made or removed in the directory before the call are on the disk. The directory
+   * itself may be removed meanwhile. Returns the identity of the directory that was synced.
    */
   flush(directory: string): Promise<string> {
     let group = this.#groups.get(directory)

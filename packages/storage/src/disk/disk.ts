@@ -1,15 +1,15 @@
 /**
- * All calls to the operating system, so that a test can count them, and so that its errors become `StorageError` in one way. It uses
- * only `node:fs`, which Node, Deno and Bun all have.
+ * All calls to the operating system. A test can count them here, and their errors become `StorageError` in one way. It
+ * uses only `node:fs`, which Node, Deno and Bun all have.
  */
 import * as nodeFs from 'node:fs'
 import { promisify } from 'node:util'
 import { StorageError, type StorageErrorCode } from '../blob/error.ts'
 
-/** A file of at most so many bytes is written and read at one go. A larger file is buffered in pieces of this size. */
+/** A file of at most this many bytes is written and read in one call. A larger file is buffered in pieces of this size. */
 export const HOLD_BYTES: number = 64 * 1024
 
-/** The calls that the store makes once it is open. Paths are absolute. */
+/** The calls of an open store. Paths are absolute. */
 export interface Disk {
   open(path: string, flags: number, mode?: number): Promise<number>
   /** Writes at the file's position. It may write fewer bytes than given. */
@@ -25,7 +25,7 @@ export interface Disk {
   realpath(path: string): Promise<string>
   mkdir(path: string, mode: number): Promise<void>
   rmdir(path: string): Promise<void>
-  /** Gives a file a second name. Fails with EEXIST if the name exists, where `rename` would replace the other file. */
+  /** Gives a file a second name. Fails with EEXIST if the name exists. `rename` would replace the other file. */
   link(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
   readdir(path: string): Promise<nodeFs.Dirent[]>
@@ -56,7 +56,10 @@ export const nodeDisk: Disk = {
 
 const WRITES = nodeFs.constants.O_WRONLY | nodeFs.constants.O_RDWR | nodeFs.constants.O_CREAT
 
-/** Makes a disk that only reads: every call that would change something fails, as on a file system that is mounted read-only. */
+/**
+ * Makes a disk that only reads. Every call that would change something fails, as on a file system that is mounted
+ * read-only.
+ */
 export function readingDisk(disk: Disk): Disk {
   const refuse = (): Promise<never> =>
     Promise.reject(Object.assign(new Error('EROFS: the store was opened for reading only'), { code: 'EROFS' }))
@@ -74,7 +77,7 @@ const CODES: Readonly<Record<string, StorageErrorCode>> = {
   ENOENT: 'not-found',
   ENOTDIR: 'not-found',
   EISDIR: 'not-found',
-  // Deno's unlink answers so for a directory.
+  // Deno's unlink gives this code for a directory.
   ENOTEMPTY: 'not-found',
   EEXIST: 'exists',
   EACCES: 'denied',
@@ -86,7 +89,7 @@ const CODES: Readonly<Record<string, StorageErrorCode>> = {
   ENAMETOOLONG: 'invalid-key',
 }
 
-/** Turns the operating system's error into a {@link StorageError}, and returns a StorageError as it is. */
+/** Turns the operating system's error into a {@link StorageError}. Returns a StorageError unchanged. */
 export function diskError(error: unknown, what: string): StorageError {
   if (error instanceof StorageError) return error
   const code = CODES[systemCode(error) ?? ''] ?? 'unavailable'

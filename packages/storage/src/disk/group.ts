@@ -3,7 +3,7 @@ interface Waiter<T> {
   reject(error: unknown): void
 }
 
-/** Shares work among callers: one run at a time, and a run counts for all who joined before it began. */
+/** Shares work among callers. One run at a time is made, and a run counts for all callers that joined before it began. */
 export class Group<T> {
   readonly #work: () => Promise<T>
   readonly #idle: () => void

@@ -1,11 +1,11 @@
 /**
- * Lists keys in order, out of directories that have no order.
+ * Lists keys in order. Directories have no order.
  *
- * In the order of keys, a directory counts as its name with a `/` behind it. So each directory is read whole, sorted with those
- * names, and descended into at its place. Directories outside the prefix or before the cursor are not read. Memory holds the
- * directories on the way down, never the whole tree.
+ * In the order of keys, a directory counts as its name with a `/` behind it. So each directory is read whole and sorted
+ * with these names. The listing enters a subdirectory at its place in this order. Directories outside the prefix or
+ * before the cursor are not read. Memory holds the directories on the way down, never the whole tree.
  *
- * Names that are no keys are skipped: hidden names (the temporary directory among them), symbolic links, devices.
+ * It skips names that are not keys: hidden names (the temporary directory among them), symbolic links, devices.
  */
 import { join } from 'node:path'
 import { checkLimit, checkPrefix, isSegment, type KeyPage, type ListOptions, MAX_PAGE } from '../blob/contract.ts'
@@ -19,7 +19,7 @@ export interface Request {
   readonly sizes: boolean
 }
 
-/** What a listing needs to know of folders. */
+/** The folders as a listing needs them. */
 export interface ListedFolders {
   /** Returns the names in the folder, in any order: of blobs, and of folders with a `/` behind them. @param folder '' or ending in `/` */
   names(folder: string): Promise<string[]>
@@ -27,7 +27,7 @@ export interface ListedFolders {
   size(key: string): Promise<number | undefined>
 }
 
-/** So many sizes are asked for at the same time. */
+/** The greatest number of sizes that are asked for at the same time. */
 const LOOKS_AT_ONCE = 16
 
 /** @throws StorageError `invalid-key`; RangeError */
@@ -71,7 +71,7 @@ export class Listing {
   /** Adds the contents of the folder, '' or ending in `/`, until the page is full. */
   async #visit(folder: string): Promise<void> {
     const { prefix, cursor, rollUp } = this.#request
-    // Drops names before the cursor first, because each page of a large folder passes them again.
+    // Drops names before the cursor first, because each page of a large folder comes past them again.
     const after = cursor.startsWith(folder) ? cursor.slice(folder.length) : ''
     const names = (await this.#folders.names(folder)).filter((name) => name > after || after.startsWith(name))
     for (const name of names.toSorted((a, b) => (a < b ? -1 : 1))) {
@@ -98,7 +98,7 @@ export class Listing {
     this.#last = item
   }
 
-  /** Returns the keys with their sizes, without blobs that are gone meanwhile. */
+  /** Returns the keys with their sizes. Leaves out blobs that are gone meanwhile. */
   async #look(): Promise<{ keys: string[]; sizes: number[] }> {
     const keys: string[] = []
     const sizes: number[] = []

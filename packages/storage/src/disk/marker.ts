@@ -1,9 +1,9 @@
 /**
- * The marker: a small file in the root of a store that names its layout, `fs 1`, `packed 1` or `maildir 1`, so that no program opens
- * it as another layout. Its name begins with a dot, as no key does.
+ * The marker: a small file in the root of a store that names its layout, `fs 1`, `packed 1` or `maildir 1`, so that no
+ * program opens it as another layout. Its name begins with a dot, as no key does.
  *
- * It is written once, when a directory is first opened for writing. As with every blob, it is whole and synced before it gets its
- * name. `link` lets only one of two processes give that name.
+ * It is written once, when a directory is first opened for writing. As with every blob, it is whole and synced before
+ * it gets its name. If two processes try to give that name, `link` lets only one of them succeed.
  */
 import * as nodeFs from 'node:fs'
 import { randomBytes } from 'node:crypto'
@@ -11,11 +11,11 @@ import { join } from 'node:path'
 import { StorageError } from '../blob/error.ts'
 import { systemCode } from './disk.ts'
 
-/** How mail lies in a directory. */
+/** A layout of mail in a directory. */
 export interface Layout {
-  /** In small letters. */
+  /** In lower case. */
   readonly name: string
-  /** Raised when the layout changes so that older programs would harm it. From 1. */
+  /** Raised when the layout changes so that older programs would damage it. From 1. */
   readonly version: number
 }
 
@@ -83,9 +83,9 @@ function textOf({ name, version }: Layout): string {
   return `${name} ${version}`
 }
 
-/** Returns the text of the marker, up to the longest that one may have; undefined if there is no marker. */
+/** Returns the text of the marker, up to the greatest length that a marker may have; undefined if there is no marker. */
 function readMarker(root: string): string | undefined {
-  // Does not block if there is a pipe in its place.
+  // With these flags, the call does not block if there is a pipe in its place.
   const flags = nodeFs.constants.O_RDONLY | nodeFs.constants.O_NOFOLLOW | nodeFs.constants.O_NONBLOCK
   let file: number
   try {
@@ -103,7 +103,7 @@ function readMarker(root: string): string | undefined {
   }
 }
 
-/** Returns whether this is a store of blobs from before there were markers: it has folders of years. */
+/** Returns whether this is a store of blobs from a version without markers: it has folders of years. */
 function hasYears(root: string): boolean {
   return nodeFs
     .readdirSync(root, { withFileTypes: true })

@@ -1,6 +1,6 @@
 /**
- * Opens a directory as a store, and fails at once if it can't be used: otherwise a server would learn it from its first message. It
- * tries what a commit does: it makes a file, syncs it, and gives it a second name.
+ * Opens a directory as a store. It fails at once if the directory cannot be used; otherwise a server would notice that
+ * with its first message. It tries what a commit does: it makes a file, syncs it, and gives it a second name.
  *
  * Opening for reading makes and changes nothing, so it works for a backup on a read-only disk.
  */
@@ -12,11 +12,11 @@ import { diskError, systemCode } from './disk.ts'
 import { checkMarker, type Layout, syncDirectory, type Wanted, writeMarker } from './marker.ts'
 
 export interface OpenOptions {
-  /** Default true: makes the directory if it is missing, marks it, and tries it out. False only reads. */
+  /** Default true: makes the directory if it is missing, writes its marker, and tests it. False only reads. */
   readonly writable?: boolean
 }
 
-/** A directory that was opened. */
+/** An open directory. */
 export interface Opened {
   /** Its real path. Temporary files go into `.tmp` in it. */
   readonly root: string
@@ -42,7 +42,7 @@ export function openDirectory(directory: string, layouts: Wanted, { writable = t
   }
 }
 
-/** Makes sure that mail can be kept here, and marks the directory if it has no marker. */
+/** Checks that mail can be kept here, and marks the directory if it has no marker. */
 function prepare(root: string, unmarked: Layout | undefined): void {
   const temporary = join(root, '.tmp')
   try {
@@ -51,15 +51,16 @@ function prepare(root: string, unmarked: Layout | undefined): void {
     tryOut(temporary)
     if (unmarked !== undefined) writeMarker(root, temporary, unmarked)
   } catch (error) {
-    // A full disk does not keep the store from opening: mail can be read and deleted, and clients are told to try later. But a
-    // store of packs needs its marker, as nothing else tells that there are packs.
+    // A full disk does not stop the store from opening: mail can be read and deleted, and clients are told to try
+    // later. But a store of packs needs its marker, because nothing else shows that there are packs.
     if (diskError(error, '').code !== 'no-space' || unmarked?.name === 'packed') throw error
   }
 }
 
 /**
- * Makes a directory and those above it if they are missing, each a durable name in its parent (see directories.ts). It does not use
- * `mkdir` with `recursive`: below /proc, where a directory exists and takes no names, Node never returns from that.
+ * Makes a directory and its missing parents. Each is a durable name in its parent (see directories.ts).
+ * It does not use `mkdir` with `recursive`. Below /proc a directory may exist that takes no names, and there Node never
+ * returns from that call.
  */
 function makeDirectory(path: string): void {
   if (nodeFs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return
@@ -78,12 +79,12 @@ function makeDirectory(path: string): void {
   syncDirectory(above)
 }
 
-/** Looks at the mode and not at `process.umask`, for which Deno wants another permission. */
+/** Reads the mode and not `process.umask`, for which Deno wants another permission. */
 function hasMode({ mode }: nodeFs.Stats, needed: number): boolean {
   return (mode & needed) === needed
 }
 
-/** With such a umask, the owner could not read what is kept. */
+/** With such a umask, the owner could not read the stored mail. */
 function harshUmask(path: string): StorageError {
   return new StorageError('denied', `can't make ${path}: the umask takes permissions from the owner; set it to 077`)
 }
@@ -121,7 +122,7 @@ function explained(error: unknown, what: string): StorageError {
   const code = diskError(error, '').code
   const system = systemCode(error) ?? ''
   const isLink = error instanceof Error && 'syscall' in error && error.syscall === 'link'
-  // File systems without links answer EPERM, ENOTSUP, ENOSYS and others.
+  // A file system without links gives EPERM, ENOTSUP, ENOSYS and others.
   const reason =
     isLink && system !== 'EACCES' ? 'its file system has no hard links' : (REASONS[system] ?? String(error))
   return new StorageError(code === 'exists' || code === 'not-found' ? 'unavailable' : code, `${what}: ${reason}`, {

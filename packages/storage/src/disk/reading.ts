@@ -1,4 +1,7 @@
-/** Reads files: a small one whole and at once, a large one in pieces. Only so many large files are read at the same time. */
+/**
+ * Reads files: a small one whole and at once, a large one in pieces. It bounds the number of large files that are read
+ * at the same time.
+ */
 import type { Stats } from 'node:fs'
 import { only } from '../blob/bytes-reader.ts'
 import type { BlobReader } from '../blob/contract.ts'
@@ -11,7 +14,7 @@ export class Reading {
   readonly #brief: Slots
   readonly #large: Slots
 
-  /** @param large Slots of the readers alone, so that many slow clients that send do not block reading */
+  /** @param large Slots for readers only, so that many slow senders do not block reading */
   constructor(disk: Disk, brief: Slots, large: Slots) {
     this.#disk = disk
     this.#brief = brief
@@ -19,7 +22,8 @@ export class Reading {
   }
 
   /**
-   * Reads the file that `open` opens. It opens a large file again when the caller iterates, so an unread one holds no file open.
+   * Reads the file that `open` opens. It opens a large file again when the caller iterates, so a reader that is not
+   * used holds no file open.
    *
    * @throws StorageError
    */
@@ -78,7 +82,10 @@ export class Reading {
   }
 }
 
-/** Returns the stats if they are those of a file. @throws StorageError otherwise */
+/**
+ * Returns the stats if they are those of a regular file.
+ * @throws StorageError otherwise
+ */
 export function regular(stats: Stats, name: string): Stats {
   if (stats.isFile()) return stats
   throw stats.isSymbolicLink()

@@ -1,13 +1,15 @@
 /**
- * Checks whether the path of a store still leads to its directory.
+ * Checks if the path of a store still leads to its directory.
  *
- * If the file system is unmounted, the path leads to the directory beneath. If the directory is renamed, the path leads nowhere, or
- * to a directory that took its place. Mail that is kept there would be missing once the store is back, so the store keeps none.
+ * If the file system is unmounted, the path leads to the directory beneath. If the directory is renamed, the path leads
+ * nowhere, or to a directory that took its place. Mail that is written there would be missing when the store is back,
+ * so the store writes none.
  *
  * The store is back if one of these is true:
  * - The directory is the one that was opened, by its device, its inode and its birth time.
- * - The directory has the marker of the store, by that file's inode and the time it was written. The device does not count: the same
- *   file system may get another number when it is mounted again (NFS, device mapper, a disk in another slot).
+ * - The directory has the marker of the store, by that file's inode and the time it was written. The device does not
+ *   count: the same file system may get another number when it is mounted again (NFS, device mapper, a disk in another
+ *   slot).
  * - The path was a mount point, is one again, and opens as at the start. Then the operator mounted another disk.
  */
 import { lstatSync, type Stats } from 'node:fs'
@@ -19,9 +21,9 @@ import { MARKER } from './marker.ts'
 
 /** Callbacks for a directory that is lost and comes back. */
 export interface RootWatch {
-  /** The path leads elsewhere, and the store refuses mail. Called once, not for each message. */
+  /** Called when the path leads elsewhere and the store refuses mail. Called once, not for each message. */
   lost?(error: StorageError): void
-  /** The path leads to the store again. Called with the next message that is saved, whether that succeeds or not. */
+  /** Called when the path leads to the store again, with the next message that is saved, even if saving it fails. */
   back?(): void
 }
 
@@ -45,7 +47,7 @@ export class Root {
   #found: Found | undefined
   #isLost = false
 
-  /** Without a call of {@link opened}, the first check takes the directory that it finds. */
+  /** If {@link opened} was not called, the first check takes the directory that it finds. */
   constructor(disk: Disk, path: string, options: RootOptions = {}) {
     this.path = path
     this.#disk = disk
@@ -64,7 +66,10 @@ export class Root {
     return this
   }
 
-  /** Checks the path. @throws StorageError `lost` while it does not lead to the store */
+  /**
+   * Checks the path.
+   * @throws StorageError `lost` as long as it does not lead to the store
+   */
   check(): Promise<void> {
     return this.#checks.join()
   }
@@ -126,12 +131,18 @@ export class Root {
   }
 }
 
-/** Returns the identity of a directory: it differs from that of another with the same path, or with the same inode number. */
+/**
+ * Returns the identity of a directory. Another directory with the same path, or with the same inode number, has a
+ * different one.
+ */
 export function identityOf({ dev, ino, birthtimeMs }: Stats): string {
   return `${dev} ${ino} ${birthtimeMs}`
 }
 
-/** Returns the identity of a marker. Two with the same inode number on different file systems differ in the time of writing. */
+/**
+ * Returns the identity of a marker. Two markers with the same inode number on different file systems differ in the time
+ * of writing.
+ */
 function markerOf({ ino, mtimeMs }: Stats): string {
   return `${ino} ${mtimeMs}`
 }
@@ -140,7 +151,7 @@ function isMountPoint({ dev }: Stats, above: Stats | undefined): boolean {
   return above !== undefined && above.dev !== dev
 }
 
-/** Returns undefined if Deno has no permission to look at it. */
+/** Returns undefined if Deno has no permission to read it. */
 function aboveSync(path: string): Stats | undefined {
   try {
     return lstatSync(dirname(path))

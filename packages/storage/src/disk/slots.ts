@@ -1,4 +1,4 @@
-/** A bound on how many callers work at the same time. The others wait in line. */
+/** Bounds how many callers work at the same time. The others wait in a queue. */
 export class Slots {
   #free: number
   readonly #line: (() => void)[] = []

@@ -12,7 +12,7 @@ import { type Disk, isGone, systemCode } from './disk.ts'
 const { O_CREAT, O_EXCL, O_WRONLY } = constants
 
 export interface TemporaryDirectoryOptions {
-  /** What names begin with; nobody else uses it. Default: the pid, and random bytes. */
+  /** The beginning of all names. Nobody else uses it. Default: the pid, and random bytes. */
   readonly stem?: string
   /** Makes the directory. Called if it is missing. */
   makeDirectory(): Promise<void>
@@ -53,12 +53,12 @@ export class TemporaryDirectory {
     return this.#disk.open(path, flags, 0o600)
   }
 
-  /** Removes the file if it exists. A sweep removes it later if that fails. */
+  /** Removes the file if it exists. If that fails, a sweep removes it later. */
   async remove(path: string): Promise<void> {
     try {
       await this.#disk.unlink(path)
     } catch {
-      // It is gone, or a sweep removes it.
+      // The file is gone, or a sweep removes it.
     }
     this.#live.delete(path)
   }

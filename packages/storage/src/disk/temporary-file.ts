@@ -1,9 +1,9 @@
 /**
- * Takes the bytes of a file that has no final name yet. It holds a few bytes in memory, and writes more to a temporary file. `finish`
- * writes and syncs all of them.
+ * Takes the bytes of a file that has no final name yet. It holds few bytes in memory, and writes larger numbers to a
+ * temporary file. `finish` writes and syncs all bytes.
  *
- * A failed fsync is final: the kernel may have dropped the pages that it could not write, and the next fsync would report success
- * without them. So the file is dropped, and its writer gets the error.
+ * A failed fsync is final: the kernel may have dropped the pages that it could not write, and the next fsync would
+ * report success without them. So the file is dropped, and its writer gets the error.
  */
 import { StorageError } from '../blob/error.ts'
 import { HeldBytes } from '../blob/held-bytes.ts'
@@ -38,7 +38,7 @@ export class TemporaryFile {
     return this.#size
   }
 
-  /** Whether it is a large one, and has a slot of those. */
+  /** True if the file is large and holds a slot for large files. */
   get holdsSlot(): boolean {
     return this.#holdsSlot
   }
@@ -116,7 +116,7 @@ export class TemporaryFile {
   async #close(): Promise<void> {
     const file = this.#file
     if (file === undefined) return
-    // Forgets the number also if closing fails, because it may already be another file's.
+    // Forgets the number even if closing fails, because it may already belong to another file.
     this.#file = undefined
     await this.#deps.disk.close(file)
   }

@@ -9,7 +9,7 @@ const MAX_RECORD_BYTES = 64 * 1024 * 1024
 
 const encoder = new TextEncoder()
 
-/** Writes a record as people can read it: indented, with a line end. */
+/** Writes a record in a form that people can read: indented, with a line end. */
 export function encodeRecord(record: MailRecord): Uint8Array {
   return encoder.encode(`${JSON.stringify(record, null, 2)}\n`)
 }
@@ -48,14 +48,17 @@ export function decodeRecord(bytes: Uint8Array, id: string): MailRecord {
   return record
 }
 
-/** What a value has to be: one that passes a check, an object with these fields, a list, or a value that may be missing. */
+/**
+ * What a value must be: a value that passes a check, an object with these fields, a list, or a value that may be
+ * missing.
+ */
 type Shape =
   | { readonly is: (value: unknown) => boolean; readonly name: string }
   | { readonly fields: Readonly<Record<string, Shape>> }
   | { readonly each: Shape }
   | { readonly maybe: Shape }
 
-/** Says what in `value` does not have this shape; undefined if all has. */
+/** Returns which field of `value` does not have this shape; undefined if all are right. */
 function wrongField(value: unknown, shape: Shape, name: string): string | undefined {
   if ('maybe' in shape) return value === undefined ? undefined : wrongField(value, shape.maybe, name)
   if ('is' in shape) return shape.is(value) ? undefined : `${name} is not ${shape.name}`

@@ -1,9 +1,9 @@
 /**
- * Finds all messages of a store, oldest first, and which blobs each has. It holds two pages of keys.
+ * Finds all messages of a store, oldest first, and the blobs of each. It holds two pages of keys.
  *
- * The bytes and the envelope of a message are neighbours by their keys. The envelopes of bounced messages lie in another tree in the
- * same order, so the two listings are merged. It is no snapshot: a message that bounces meanwhile may look as if it had no
- * envelope. So a caller that removes messages without an envelope looks again.
+ * The bytes and the envelope of a message are neighbours by their keys. The envelopes of bounced messages are in
+ * another tree in the same order, so the two listings are merged. The result is not a snapshot: a message that bounces
+ * meanwhile may seem to have no envelope. So a caller that removes messages without an envelope looks again.
  */
 import type { BlobStore, ListOptions } from '../blob/contract.ts'
 import { idOfBytes, idOfEnvelope, keysOf, rootOf } from './layout.ts'
@@ -18,7 +18,7 @@ export interface FoundMail {
   readonly hasBounced: boolean
 }
 
-/** Greater than every key of messages that have not bounced, as years begin with a digit. */
+/** Greater than every key of messages that have not bounced, because years begin with a digit. */
 const PAST_YEARS = ':'
 
 /** Yields every id that has a blob, ascending. @param options With `sizes`, a store on a disk makes a call for each file */
@@ -39,7 +39,7 @@ async function* unbounced(blobs: BlobStore, sizes: boolean): AsyncGenerator<Foun
   for await (const { key, size } of keysIn(blobs, { prefix: rootOf(false), sizes })) {
     if (key >= PAST_YEARS) break
     const id = idOfBytes(key) ?? idOfEnvelope(key)
-    // Skips a blob under a key that its id does not have: no message is loaded from there.
+    // Skips a blob under a key that its id does not have, because no message is loaded from there.
     const keys = id === undefined ? undefined : keysOf(id)
     if (id === undefined || (key !== keys?.bytes && key !== keys?.envelope)) continue
     if (found !== undefined && found.id !== id) {

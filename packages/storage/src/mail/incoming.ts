@@ -1,4 +1,4 @@
-/** What a store needs of a message and its session, and the record that is made of them. */
+/** What a store needs of a message and its session, and the record that it makes from them. */
 import type { ForwardPath, Message, Path, PathWithParameters, Session } from '@postern/engine'
 import type { ForwardPathRecord, MailRecord, PathRecord, SessionFacts } from './record.ts'
 
@@ -43,7 +43,7 @@ export function recordOf(
   }
 }
 
-/** Copies what a record says of a session. Called when the message begins, as a session changes. */
+/** Copies what a record says about a session. Called when the message begins, because a session changes. */
 export function sessionFactsOf(session: IncomingSession): SessionFacts {
   const { hello, id, local, remote, tls, transmissionType, user } = session
   return {

@@ -9,7 +9,8 @@ import { mailStore } from './mail-store.ts'
 
 export interface KeepOptions {
   /**
-   * Called with each message after it is durable, and before the client is told. Errors are ignored, as the message is kept.
+   * Called with each message after it is durable, and before the client gets its reply. Errors are ignored, because the
+   * message is kept.
    */
   kept?(record: MailRecord, session: Session): void
 }
@@ -21,8 +22,8 @@ const FAILED = reply(451, '4.3.0', 'Could not store the message, try again later
 /**
  * Makes a `data` hook that keeps every message, and answers `250 2.0.0 OK queued as <id>` once it is durable.
  *
- * @throws Refusal (from the hook) `452 4.3.1` if the store has no room, `451 4.3.0` if it fails in any other way, with the failure
- * as its cause. The hook also throws what reading the message throws. Then nothing is kept.
+ * @throws Refusal (from the hook) `452 4.3.1` if the store has no room, `451 4.3.0` if it fails in any other way, with
+ *   the failure as its cause. The hook also throws the error that reading the message throws. Then nothing is kept.
  */
 export function keep(
   store: BlobStore | MailStore,
@@ -47,10 +48,10 @@ export function keep(
 }
 
 /**
- * Makes an `rcpt` hook that refuses recipients without a mailbox in the store: `550 5.1.1`. Use it with {@link keep} if the store
- * knows its recipients, as Maildirs do.
+ * Makes an `rcpt` hook that refuses recipients without a mailbox in the store: `550 5.1.1`. Use it with {@link keep} if
+ * the store knows its recipients, as a store of Maildirs does.
  *
- * @throws StorageError (from the hook) if the store can't tell now; the engine answers `451 4.3.0` then
+ * @throws StorageError (from the hook) if the store cannot tell now. The engine then answers `451 4.3.0`
  */
 export function refuseUnknown(
   store: BlobStore | MailStore,

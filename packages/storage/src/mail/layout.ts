@@ -16,9 +16,9 @@ import { StorageError } from '../blob/error.ts'
 
 /** Crockford's base 32, in order. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
-/** 128 bits, in capitals only: so an id has one spelling, also on disks that ignore case. */
+/** 128 bits, in capitals only. So an id has one spelling, even on disks that ignore case. */
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
-/** So many characters of an id are its time. */
+/** The number of characters of an id that are its time. */
 const TIME_LENGTH = 10
 /** The folders' years have four digits. */
 const MAX_TIME = Date.UTC(10000, 0) - 1
@@ -53,7 +53,7 @@ export function keysOf(id: string): MailKeys {
 let lastMinute = -1
 let lastFolder = ''
 
-/** Returns the folder of a time. Keeps the last one, as most mail is of the same minute as the mail before. */
+/** Returns the folder of a time. Keeps the last result, because most mail is of the same minute as the mail before. */
 function folderOf(ms: number): string {
   const minute = Math.floor(ms / 60_000)
   if (minute !== lastMinute) {
@@ -81,7 +81,7 @@ function idOf(key: string, extension: string): string | undefined {
   return isId(id) ? id : undefined
 }
 
-/** Returns whether `folder` is one that {@link keysOf} makes, at any level below {@link rootOf}. */
+/** Returns whether {@link keysOf} can make `folder`, at any level below {@link rootOf}. */
 export function isTimeFolder(folder: string): boolean {
   return /^(?:bounced\/)?\d{4}\/(?:\d\d\/(?:\d\d\/(?:\d{4}\/)?)?)?$/.test(folder)
 }
@@ -91,7 +91,7 @@ export function isMinute(folder: string): boolean {
   return /\/\d\d\/\d{4}\/$/.test(folder)
 }
 
-/** Returns whether this is an id as the engine makes them: a ULID in capitals. */
+/** Returns whether this is an id in the engine's form: a ULID in capitals. */
 export function isId(id: string): boolean {
   return decodeTime(id) !== undefined
 }
@@ -107,7 +107,7 @@ export function timeOf(id: string): number {
   throw new StorageError('invalid-id', `not a message id: ${JSON.stringify(id)?.slice(0, 80)}`)
 }
 
-/** Returns undefined if this is no id. */
+/** Returns undefined if the text is not an id. */
 function decodeTime(id: string): number | undefined {
   if (typeof id !== 'string' || !ULID.test(id)) return undefined
   let time = 0

@@ -1,11 +1,12 @@
 /**
- * Counts messages and their bytes, in the order of their ids and in bounded memory: few messages one by one, more in blocks of 2, 4,
- * 8 … messages.
+ * Counts messages and their bytes, in the order of their ids and in bounded memory. It counts few messages one by one,
+ * and more in blocks of 2, 4, 8 … messages.
  *
- * It tells in which block a limit is reached, counted from the newest message. The caller reads that block again to find the message.
+ * It finds the block in which a limit is reached, counted from the newest message. The caller reads that block again to
+ * find the message.
  */
 
-/** The most blocks. So a block holds about a thousandth of all messages. */
+/** The greatest number of blocks. So a block has about a thousandth of all messages. */
 const MAX_BLOCKS = 2048
 
 interface Block {
@@ -15,7 +16,7 @@ interface Block {
   bytes: number
 }
 
-/** The block in which a limit is reached. Messages before it go, messages behind it stay. */
+/** The block in which a limit is reached. Messages before it are removed, messages behind it stay. */
 export interface Line {
   /** The first and the last id of the block. */
   readonly first: string

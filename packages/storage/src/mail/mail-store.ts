@@ -1,14 +1,14 @@
 /**
  * Keeps messages in any blob store.
  *
- * A message is two blobs (layout.ts says where): first the bytes are written, then the envelope, which is the commit. From this
- * order everything follows:
+ * A message is two blobs (layout.ts says where): first the bytes are written, then the envelope, which is the commit.
+ * This order has four results:
  * - A listing of envelopes never shows half a message. The server may answer 250 once the envelope is durable.
  * - A delete removes the envelope first.
- * - A bounce writes the envelope to its second place before it removes it from the first. If it dies in between, the envelope is in
- *   both places, and bouncing the message again finishes the work.
- * - Bytes without an envelope belong to no message: a writer died, or a delete. A sweep removes them once they are so old that no
- *   writer is about to write their envelope.
+ * - A bounce writes the envelope to its second place before it removes it from the first. If it dies in between, the
+ *   envelope is in both places, and bouncing the message again finishes the work.
+ * - Bytes without an envelope belong to no message: a writer died, or a delete. A sweep removes them once they are so
+ *   old that no writer is about to write their envelope.
  */
 import { type BlobStore, type BlobWriter, checkLimit, type WriteOptions } from '../blob/contract.ts'
 import { Digest } from '../blob/digest.ts'
@@ -77,7 +77,7 @@ class BlobMailStore implements MailStore {
     const before = options.cursor
     if (before !== undefined) timeOf(before)
     const bounced = options.bounced ?? false
-    // Asks for one id more, which tells whether there is another page.
+    // Asks for one more id, which shows if there is another page.
     const ids = await newestIds(this.#blobs, { bounced, before, count: limit + 1 })
     const cursor = ids.length > limit ? ids[limit - 1] : undefined
     const records: MailRecord[] = []
@@ -103,7 +103,7 @@ class BlobMailStore implements MailStore {
     const keys = keysOf(id)
     const found = await this.#find(id)
     if (found.bounced) {
-      // The process that bounced it may have died before its delete was durable.
+      // The process that bounced the message may have died before its delete was durable.
       await this.#blobs.delete(keys.envelope)
       return found.record
     }
@@ -113,7 +113,7 @@ class BlobMailStore implements MailStore {
       await this.#saveRecord(keys.bounced, encodeRecord(record))
     } catch (error) {
       if (!isStorageError(error, 'exists')) throw error
-      // Another bounce wrote it, and may have died before it deleted the envelope from the first place.
+      // Another bounce wrote the envelope, and may have died before it deleted the first one.
       record = await this.#readRecord(keys.bounced, id)
     }
     if ((await this.#blobs.head(keys.bytes)) === undefined && (await this.#blobs.head(keys.envelope)) === undefined) {
@@ -163,7 +163,10 @@ class BlobMailStore implements MailStore {
     return decodeRecord(await readWhole(await this.#blobs.read(key), id), id)
   }
 
-  /** Reads one record of a list: returns the id if it is corrupt, undefined if it was deleted or moved meanwhile. */
+  /**
+   * Reads one record of a list. Returns the id if the record is corrupt, and undefined if it was deleted or moved
+   * meanwhile.
+   */
   async #look(id: string, bounced: boolean): Promise<MailRecord | string | undefined> {
     const keys = keysOf(id)
     try {
@@ -176,7 +179,10 @@ class BlobMailStore implements MailStore {
   }
 }
 
-/** Waits for facts of a message. @throws what `read` does if that took too long, as the client was told that the message failed */
+/**
+ * Waits for the facts about a message.
+ * @throws the error of `read` if that took too long, because the client was told that the message failed
+ */
 async function inTime(facts: Promise<MailFacts>, message: IncomingMail): Promise<MailFacts> {
   const found = await facts
   await message.read()
@@ -189,7 +195,7 @@ async function copy(message: IncomingMail, writer: BlobWriter): Promise<Pick<Mai
   let bytes: Uint8Array | null = message.trace
   while (bytes !== null) {
     digest.update(bytes)
-    // A writer or a reader that answers at once returns no promise, and then there is nothing to wait for.
+    // A writer or a reader that answers at once returns no promise. Then there is nothing to wait for.
     const written = writer.write(bytes)
     if (written !== undefined) await written
     const next = message.read()

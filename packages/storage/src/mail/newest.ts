@@ -3,7 +3,7 @@ import { idOfEnvelope, isMinute, isTimeFolder, keysOf, rootOf } from './layout.t
 
 export interface NewestOptions {
   readonly bounced: boolean
-  /** Only ids older than this one. */
+  /** Finds only ids older than this one. */
   readonly before: string | undefined
   readonly count: number
 }
@@ -27,7 +27,7 @@ async function addFolders(blobs: BlobStore, above: string, options: NewestOption
 
 async function addFolder(blobs: BlobStore, folder: string, options: NewestOptions, ids: string[]): Promise<void> {
   const bound = options.before === undefined ? undefined : envelopeKey(options.before, options.bounced)
-  // The folder of the bound is a prefix of it, and so it is smaller.
+  // The folder that contains the bound is a prefix of the bound, so it sorts before it.
   if (bound !== undefined && folder > bound) return
   const wanted = options.count - ids.length
   /** The last `wanted` ids so far, ascending. */
@@ -37,7 +37,7 @@ async function addFolder(blobs: BlobStore, folder: string, options: NewestOption
   for (;;) {
     for (const key of page.keys) {
       const id = bound === undefined || key < bound ? idOfEnvelope(key) : undefined
-      // Skips an envelope under a key that its id does not have: no message is loaded from there.
+      // Skips an envelope under a key that its id does not have, because no message is loaded from there.
       if (id !== undefined && envelopeKey(id, options.bounced) === key) last.push(id)
     }
     last = last.slice(-wanted)

@@ -1,8 +1,7 @@
 /**
- * The envelope record: what is known of a kept message besides its bytes. It is stored as JSON.
- *
- * `schemaVersion` counts changes that an older reader would misread. A new field does not change it, so a reader keeps fields that
- * it does not know.
+ * The envelope record: what is known about a stored message besides its bytes. It is stored as JSON. `schemaVersion`
+ * counts changes that an older reader would misread. A new field does not change it, so a reader keeps fields that it
+ * does not know.
  */
 import type {
   AddressLiteral,
@@ -15,7 +14,7 @@ import type {
   TransmissionType,
 } from '@postern/engine'
 
-/** What is known of one kept message. */
+/** What is known about one stored message. */
 export interface MailRecord {
   readonly schemaVersion: 1
   /** A ULID. */
@@ -31,7 +30,7 @@ export interface MailRecord {
   readonly ret?: 'FULL' | 'HDRS'
   /** RFC 3461 4.4. */
   readonly envelopeId?: string
-  /** The number of stored bytes, with the header fields that were put on top. */
+  /** The number of stored bytes, including the header fields that were added in front. */
   readonly size: number
   /** SHA-256 of the stored bytes, lower-case hexadecimal. */
   readonly sha256: string
@@ -43,7 +42,7 @@ export interface MailRecord {
   readonly bounce?: Bounce
 }
 
-/** Who handed the message in. */
+/** The client that sent the message. */
 export interface SessionFacts {
   readonly id: string
   readonly remote: Endpoint
@@ -63,7 +62,7 @@ export interface PathRecord {
   readonly literal?: AddressLiteral
   /** Upper-case keyword to value. */
   readonly parameters: Readonly<Record<string, string>>
-  /** Keywords of malformed values, which are kept as they came; see `PathWithParameters` of the engine. */
+  /** Keywords of malformed values. The values are kept unchanged; see `PathWithParameters` of the engine. */
   readonly malformedParameters?: readonly string[]
 }
 
@@ -73,11 +72,11 @@ export interface ForwardPathRecord extends PathRecord {
 }
 
 export interface MaildirPlaces {
-  /** The name of its file in `new`; in `cur`, flags follow. */
+  /** The name of its file in `new`. In `cur`, flags follow the name. */
   readonly file: string
-  /** `<domain>/<local part>`, each once, as the directories are named. */
+  /** `<domain>/<local part>` as the directories are named, each once. */
   readonly mailboxes: readonly string[]
-  /** How lines end in the file. With LF, each CRLF of the message was written as LF. */
+  /** The line ends of the file. With LF, each CRLF of the message was written as LF. */
   readonly lineEnding: 'LF' | 'CRLF'
 }
 

@@ -1,11 +1,11 @@
 /**
- * Keeps the newest messages, as many as every limit allows, and removes the others.
+ * Keeps as many of the newest messages as all limits allow, and removes the others.
  *
- * A first walk over all messages, oldest first, finds the oldest message that is kept. A second walk removes those before it, and
- * stops there. A limit on age alone needs no first walk.
+ * A first walk over all messages, oldest first, finds the oldest message that is kept. A second walk removes those
+ * before it, and stops there. A limit on age alone needs no first walk.
  *
- * Whether a message goes depends only on newer messages. So another process may remove the oldest ones meanwhile: this one still
- * removes nothing that it should keep. It does not touch messages that arrive meanwhile.
+ * The decision to remove a message depends only on newer messages. So another process may remove the oldest ones
+ * meanwhile, and this one still removes nothing that it should keep. It does not touch messages that arrive meanwhile.
  */
 import type { BlobStore } from '../blob/contract.ts'
 import { type FoundMail, foundMail } from './found.ts'
@@ -13,13 +13,19 @@ import { keysOf, timeOf } from './layout.ts'
 import { Ledger } from './ledger.ts'
 import { removeMail } from './removal.ts'
 
-/** How much mail is kept. A limit that is left out, or is Infinity, is no limit. Bounced messages count as the others do. */
+/**
+ * How much mail is kept. If a limit is missing or Infinity, there is no such limit. Bounced messages count as the
+ * others do.
+ */
 export interface Retention {
-  /** In milliseconds, since the message began to arrive. */
+  /** Milliseconds since the message began to arrive. */
   readonly maxAgeMs?: number
-  /** The most messages. */
+  /** The greatest number of messages. */
   readonly maxCount?: number
-  /** The most stored bytes of all messages together. The newest message stays, even if it alone is larger. */
+  /**
+   * The greatest number of stored bytes, of all messages together. The newest message stays, even if it alone is
+   * larger.
+   */
   readonly maxBytes?: number
 }
 
@@ -31,14 +37,17 @@ export interface ExpireOptions {
 /** What an expiry removed. Two that run at the same time may both count a message. */
 export interface Expired {
   readonly messages: number
-  /** Of the stored messages, without their records. */
+  /** The bytes of the messages, without their records. */
   readonly bytes: number
 }
 
-/** A removal takes three calls and more, to a store that may be far away. */
+/** A removal needs three calls or more, to a store that may be far away. */
 const REMOVALS_AT_ONCE = 16
 
-/** Fills in the limits that are left out. @throws RangeError if a limit is not a whole number from 1, or Infinity */
+/**
+ * Fills in missing limits.
+ * @throws RangeError if a limit is not a whole number from 1, or Infinity
+ */
 export function checkRetention(retention: Retention): Required<Retention> {
   const { maxAgeMs = Infinity, maxCount = Infinity, maxBytes = Infinity } = retention
   for (const [name, limit] of Object.entries({ maxAgeMs, maxCount, maxBytes })) {
@@ -49,7 +58,10 @@ export function checkRetention(retention: Retention): Required<Retention> {
   return { maxAgeMs, maxCount, maxBytes }
 }
 
-/** Removes the oldest messages until every limit holds. @param find Finds all messages, if the keys of `blobs` don't tell */
+/**
+ * Removes the oldest messages until no limit is exceeded.
+ * @param find Finds all messages, if the keys of `blobs` are not enough
+ */
 export async function expireMail(
   blobs: BlobStore,
   retention: Retention,

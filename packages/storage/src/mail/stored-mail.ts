@@ -1,6 +1,6 @@
 /**
- * Reads a kept message. Each read to the end compares size and digest: a caller that gets all bytes without an error has the bytes
- * that the server answered 250 for.
+ * Reads a stored message. Each read to the end compares size and digest. So if a caller gets all bytes without an
+ * error, they are the bytes that the server answered 250 for.
  */
 import type { BlobStore } from '../blob/contract.ts'
 import { Digest } from '../blob/digest.ts'
@@ -9,7 +9,7 @@ import { keysOf } from './layout.ts'
 import type { StoredMail } from './contract.ts'
 import type { MailRecord } from './record.ts'
 
-/** The message behind a record. */
+/** The message that belongs to a record. */
 export class KeptMail implements StoredMail {
   readonly record: MailRecord
   readonly body: AsyncIterable<Uint8Array>

@@ -1,4 +1,4 @@
-/** Removes what was never committed: bytes without an envelope, and what dead writers left in the backend. */
+/** Removes data that was never committed: bytes without an envelope, and leftovers of dead writers in the backend. */
 import type { BlobStore } from '../blob/contract.ts'
 import { foundMail } from './found.ts'
 import { keysOf, type MailKeys } from './layout.ts'
@@ -6,7 +6,7 @@ import { keysOf, type MailKeys } from './layout.ts'
 export const DAY_MS: number = 24 * 60 * 60 * 1000
 
 export interface SweepOptions {
-  /** Default one day. */
+  /** Default: one day. */
   readonly olderThanMs?: number
   /** Ends the sweep early, between two messages. */
   readonly signal?: AbortSignal
@@ -14,7 +14,7 @@ export interface SweepOptions {
 
 /** What a sweep removed. */
 export interface Swept {
-  /** Messages without an envelope; in Maildirs, envelopes without a message. */
+  /** Messages without an envelope. In a store of Maildirs: envelopes without a message. */
   readonly messages: number
   /** Temporary files and unfinished uploads of dead writers. */
   readonly temporary: number

@@ -1,10 +1,11 @@
 /**
- * Maildirs as a store of blobs, so that the store of mail on top is the same as everywhere. Envelopes are files in a store by time.
- * Bytes are files in the mailboxes, where other programs move and remove them.
+ * Maildirs as a store of blobs, so that the same store of mail works on top of them. Envelopes are files in a store by
+ * time. Bytes are files in the mailboxes, where other programs move and remove them.
  *
- * - An envelope exists as long as one of its mailboxes has the message. So a message that a reader removed is in no list any more, and
- *   one that is being delivered is in no list yet.
- * - Deleting the last envelope of a message deletes the message first. So a delete that was cut short can be done again.
+ * - An envelope exists as long as one of its mailboxes has the message. So the list leaves out a message that a reader
+ *   has removed, and a message that is still being delivered.
+ * - Deleting the last envelope of a message deletes the message first. So a delete that was interrupted can be
+ *   repeated.
  * - Bytes are not listed.
  */
 import { constants } from 'node:fs'
@@ -70,7 +71,7 @@ export class MaildirBlobs implements BlobStore {
         if (await this.#has(delivered(decodeRecord(await this.#bytesOf(each, id), id)))) return info
       } catch (error) {
         if (isStorageError(error, 'not-found')) continue
-        // A corrupt envelope exists, so that it can be deleted.
+        // A corrupt envelope counts as existing, so that it can be deleted.
         if (isStorageError(error, 'corrupt')) return info
         throw error
       }
@@ -143,7 +144,7 @@ export class MaildirBlobs implements BlobStore {
       const flags = constants.O_RDONLY | constants.O_NOFOLLOW
       const file = await this.#reading.read(`message ${id}`, () => this.#mailboxes.open(record.maildir, flags))
       if (record.maildir.lineEnding === 'CRLF') return file
-      // If the length of the file has changed, the size of the message is wrong by as much.
+      // If the length of the file has changed, the size of the message has changed by the same amount.
       const size = record.size + file.size - (parseFileName(record.maildir.file)?.size ?? 0)
       return { ...file, size, body: withCrlf(file.body) }
     }

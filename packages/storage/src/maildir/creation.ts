@@ -1,10 +1,10 @@
 /**
- * Decides which mailboxes mail may make. Any client may send to any address: without a rule, one message could make thousands of
- * directories.
+ * Decides which mailboxes mail may create. Any client may send to any address. Without a rule, one message could create
+ * thousands of directories.
  *
- * The postmaster always has a mailbox (RFC 5321 4.5.1), at this host and at each domain whose directory exists. If the postmaster's
- * mailbox of this host makes the directory of its domain, it also makes a mark in it, so that `domain` does not take the directory
- * for one that the operator made.
+ * The postmaster always has a mailbox (RFC 5321 4.5.1), at this host and at each domain whose directory exists. If the
+ * postmaster's mailbox of this host makes the directory of its domain, it also makes a mark in it, so that `domain`
+ * does not take the directory for one that the operator made.
  */
 import { dirname, join } from 'node:path'
 import { StorageError } from '../blob/error.ts'
@@ -13,8 +13,8 @@ import { type Disk, diskError, isGone } from '../disk/disk.ts'
 import { mailboxOf } from './place.ts'
 
 /**
- * Which mailboxes are made when mail comes for them: none, those of domains whose directory exists, or any. The postmaster's always
- * is.
+ * Which mailboxes are created when mail comes for them: none, those of domains whose directory exists, or any. The
+ * postmaster's mailbox is always created.
  */
 export type MailboxCreation = (typeof CREATIONS)[number]
 
@@ -24,10 +24,13 @@ const CREATIONS = ['none', 'domain', 'any'] as const
 export const FOLDERS = ['new', 'cur', 'tmp'] as const
 
 const POSTMASTER = 'postmaster'
-/** The mark: a directory, and hidden, so that it is no mailbox. */
+/** The mark is a hidden directory, so it is not a mailbox. */
 const POSTMASTER_ONLY = '.only-postmaster'
 
-/** Returns the option if it can be one. @throws RangeError */
+/**
+ * Returns the option if it is valid.
+ * @throws RangeError
+ */
 export function checkCreation(create: MailboxCreation = 'none'): MailboxCreation {
   if (CREATIONS.includes(create)) return create
   throw new RangeError(`create: ${String(create)} is neither ${CREATIONS.join(' nor ')}`)
@@ -53,10 +56,9 @@ export class Creation {
   }
 
   /**
-   * Returns whether the mailbox exists or may be made.
-   *
-   * @throws StorageError `lost` while the path of the store leads elsewhere, as then no mailbox is found; `denied` if something else
-   * has its name
+   * Returns whether the mailbox exists or may be created.
+   * @throws StorageError `lost` as long as the path of the store leads elsewhere, because then no mailbox is found;
+   *   `denied` if something else has its name
    */
   async accepts(mailbox: string): Promise<boolean> {
     if (this.#create === 'any' || mailbox === this.#postmaster) return true
@@ -65,7 +67,10 @@ export class Creation {
     return false
   }
 
-  /** Called before any directory of the mailbox is made. @throws StorageError if the mailbox may not be made */
+  /**
+   * Called before any directory of the mailbox is created.
+   * @throws StorageError if the mailbox may not be created
+   */
   async prepare(mailbox: string): Promise<void> {
     if (this.#create === 'any') return
     if (!(await this.accepts(mailbox))) {

@@ -1,8 +1,10 @@
 /**
- * Delivers one message into its mailboxes: it writes and syncs a file in the `tmp` of the first, then links it into the `new` of each.
+ * Delivers one message into its mailboxes: it writes and syncs a file in the `tmp` of the first, then links it into the
+ * `new` of each.
  *
- * It delivers to all of them or, as far as possible, to none: if one link fails, or can't be synced, it removes those that it made. A
- * link that a reader has moved to `cur` by then stays there, as somebody may have read it. The client is told to send again.
+ * It delivers to all of them or, as far as possible, to none. If one link fails or cannot be synced, it removes the
+ * links that it made. If a reader has moved a link to `cur` meanwhile, it stays there, because somebody may have read
+ * it. The client is told to send again.
  */
 import { constants } from 'node:fs'
 import { dirname } from 'node:path'
@@ -29,17 +31,20 @@ export class Delivery implements BlobWriter {
   readonly #to: readonly string[]
   readonly #temporary: TemporaryDirectory
   #file: TemporaryFile
-  /** The first file of a message that was begun with LF and can't be stored so. It holds the slot of a large file for both files. */
+  /**
+   * The first file of a message that was begun with LF and cannot be stored that way. It holds the slot of a large file
+   * for both files.
+   */
   #begun: TemporaryFile | undefined
-  /** Undefined if the bytes are stored as they come. */
+  /** Undefined if the bytes are stored unchanged. */
   #lineFeeds: LineFeeds | undefined = new LineFeeds()
   #received = 0
-  /** The path of the bytes, once they are synced. */
+  /** The path of the bytes, after they were synced. */
   #path: string | undefined
-  /** The work that runs; never rejects. `abort` waits for it, so that no file is closed that is being written to. */
+  /** The running work; never rejects. `abort` waits for it, so that no file is closed while it is written. */
   #pending: Promise<unknown> = Promise.resolve()
 
-  /** @param to Mailboxes, each once, at least one. */
+  /** @param to At least one mailbox, each once. */
   constructor(deps: MaildirDeps, unique: string, to: readonly [string, ...string[]]) {
     this.#deps = deps
     this.#unique = unique
@@ -51,7 +56,7 @@ export class Delivery implements BlobWriter {
     this.#file = new TemporaryFile(deps, this.#temporary, unique)
   }
 
-  /** Where the message will be. Asked once all its bytes were written. */
+  /** The places of the message. Read after all its bytes were written. */
   get places(): MaildirPlaces {
     const hasLineFeeds = this.#lineFeeds !== undefined
     // With BDAT, a message may end in a single CR.
@@ -68,18 +73,21 @@ export class Delivery implements BlobWriter {
     if (written !== undefined) return this.#follow(written)
   }
 
-  /** Syncs the bytes, if every mailbox exists or may be made. Readers do not see them yet. */
+  /** Syncs the bytes, if every mailbox exists or may be created. Readers do not see them yet. */
   commit(): Promise<void> {
     return this.#follow(this.#finish())
   }
 
-  /** Drops what is not delivered. */
+  /** Drops everything that is not delivered. */
   async abort(): Promise<void> {
     await this.#pending
     await Promise.all([this.#file.drop(), this.#begun?.drop()])
   }
 
-  /** Links the message into all its mailboxes, durably. @throws StorageError if it is in none */
+  /**
+   * Links the message into all its mailboxes, durably.
+   * @throws StorageError if it is in no mailbox
+   */
   async deliver(): Promise<void> {
     const { mailboxes } = this.#deps
     const links: string[] = []
@@ -106,12 +114,12 @@ export class Delivery implements BlobWriter {
     return stored === undefined ? this.#writeAsItCame(bytes) : this.#file.write(stored)
   }
 
-  /** Begins another file with the bytes as they came, and copies those so far into it. */
+  /** Begins another file with the bytes unchanged, and copies the earlier bytes into it. */
   async #writeAsItCame(bytes: Uint8Array): Promise<void> {
     const { disk, reading } = this.#deps
     const begun = this.#file
     const path = await begun.finish()
-    // Takes no second slot: deliveries that hold one and wait for another could block one another.
+    // Takes no second slot. Otherwise deliveries that hold one slot and wait for another could block one another.
     const shared = begun.holdsSlot ? { ...this.#deps, large: new Slots(1) } : this.#deps
     this.#begun = begun
     this.#file = new TemporaryFile(shared, this.#temporary, this.#unique)
@@ -123,7 +131,7 @@ export class Delivery implements BlobWriter {
   }
 
   async #finish(): Promise<void> {
-    // Checks all mailboxes before any link, so that the message is for none if one mailbox is gone.
+    // Checks all mailboxes before it makes a link, so that nobody gets the message if one mailbox is gone.
     await this.#each((mailbox) => this.#deps.mailboxes.ensure(mailbox))
     if (this.#lineFeeds !== undefined) await this.#file.write(this.#lineFeeds.end())
     this.#path = await this.#file.finish()
@@ -144,7 +152,7 @@ export class Delivery implements BlobWriter {
     return path
   }
 
-  /** Does work for every mailbox, and waits for all, also if one fails. */
+  /** Does work for every mailbox, and waits for all, even if one fails. */
   async #each(work: (mailbox: string) => Promise<unknown>): Promise<void> {
     const results = await Promise.allSettled(this.#to.map(work))
     for (const result of results) if (result.status === 'rejected') throw result.reason
@@ -160,7 +168,10 @@ export class Delivery implements BlobWriter {
   }
 }
 
-/** Turns `not-found` and `exists` into `unavailable`: a missing directory or a taken name is our fault, not the caller's. */
+/**
+ * Turns `not-found` and `exists` into `unavailable`, because the server is responsible for a missing directory or a
+ * taken name, and not the caller.
+ */
 function unavailable(error: unknown, what: string): StorageError {
   const failure = diskError(error, what)
   if (failure.code !== 'not-found' && failure.code !== 'exists') return failure

@@ -1,21 +1,23 @@
 /**
- * Remembers the names in the directories of mailboxes, so that a directory of 100,000 files is not read again for each message.
+ * Remembers the names in the directories of mailboxes, so that a directory of 100,000 files is not read again for each
+ * message.
  *
  * - A remembered name is checked before it is used.
- * - A missing name is trusted as long as the directory has not changed: as long as its time of change is the same, and was so far in
- *   the past when the directory was read that no later change can have the same time. Dovecot does this too.
+ * - A missing name is trusted as long as the directory has not changed. That means two things: its time of change is
+ *   the same, and that time was old enough when the directory was read that no later change can have the same time.
+ *   Dovecot does this too.
  */
 import { join } from 'node:path'
 import { type Disk, entriesIn, isGone } from '../disk/disk.ts'
 import { uniquePartOf } from './file-name.ts'
 
-/** More than the resolution of times on any file system. */
+/** Longer than the resolution of times on any file system. */
 const SETTLED_MS = 2_000
-/** The most names of all directories together, which take some 20 MB. A directory that alone has more is read each time. */
+/** The greatest number of names of all directories together. They need some 20 MB. A larger directory is read each time. */
 const MAX_NAMES = 128 * 1024
 
 interface DirectoryRead {
-  /** Its number among all reads. */
+  /** The number of this read among all reads. */
   readonly turn: number
   readonly readAtMs: number
   readonly changedAtMs: number
@@ -54,7 +56,7 @@ export class DirectoryCache {
     if (known !== undefined && isGood(known)) return known.names.get(unique)
     const shared = await this.#reading.get(directory)
     if (shared !== undefined && isGood(shared)) return shared.names.get(unique)
-    // Others may have waited for the same read, which was too early: now they share the next one.
+    // Other callers may have waited for the same read, which was too early. They now share the next one.
     const next = this.#reading.get(directory) ?? this.#begin(directory, changedAtMs)
     return (await next).names.get(unique)
   }
@@ -92,7 +94,10 @@ export class DirectoryCache {
     this.#known.delete(directory)
   }
 
-  /** Returns when the file or directory last changed, by its ctime, which no program can set; undefined if it is missing. */
+  /**
+   * Returns when the file or directory last changed, by its ctime, because no program can set that; undefined if it is
+   * missing.
+   */
   async #changedAt(path: string): Promise<number | undefined> {
     try {
       return (await this.#disk.lstat(path)).ctimeMs

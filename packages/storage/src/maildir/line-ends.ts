@@ -1,10 +1,10 @@
 /**
- * Converts line ends. In the files of a Maildir, lines end in LF, as all programs that read and write them expect: mutt shows a CR at
- * the end of a header field.
+ * Converts line ends. In the files of a Maildir, lines end in LF, as all programs that read and write them expect: mutt
+ * shows a CR at the end of a header field.
  *
- * Writing turns each CRLF into LF, and reading turns each LF into CRLF, so a reader gets the bytes that were written. This would fail
- * for a message that has an LF without a CR before it, so such a message is stored as it came. So is one with CR CR LF: it would
- * become CR LF, which readers take for one line end.
+ * Writing turns each CRLF into LF, and reading turns each LF into CRLF, so a reader gets the bytes that were written.
+ * This would fail for a message that has an LF without a CR before it, so such a message is stored unchanged. A message
+ * with CR CR LF is also stored unchanged: it would become CR LF, which readers take for one line end.
  */
 import { Buffer } from 'node:buffer'
 
@@ -14,12 +14,12 @@ const CR = 0x0d
 /** Turns each CRLF into LF, wherever the chunks end. */
 export class LineFeeds {
   /**
-   * The number of CR at the end of the bytes so far; 2 stands for more too. The last CR is held back, as its LF may come in the next
-   * chunk.
+   * The number of CRs at the end of the bytes so far; 2 also stands for more. The last CR is held back, because its LF
+   * may come in the next chunk.
    */
   #crs = 0
 
-  /** Converts a chunk. Returns undefined if it has a single LF or CR CR LF, and then the chunk does not count. */
+  /** Converts a chunk. Returns undefined if it has a single LF or CR CR LF. Then the chunk does not count. */
   convert(bytes: Uint8Array): Uint8Array | undefined {
     if (bytes.length === 0) return bytes
     const from = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

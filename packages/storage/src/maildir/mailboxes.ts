@@ -1,8 +1,9 @@
 /**
  * The Maildirs below one directory, each with `tmp`, `new` and `cur`.
  *
- * Other programs use them at the same time. A reader moves a file from `new` to `cur`, and gives it another name whenever a flag
- * changes. Meanwhile a listing of the directory may have neither name. So a file that was not found is looked for again.
+ * Other programs use them at the same time. A reader moves a file from `new` to `cur`, and renames it when a flag
+ * changes. A listing that is made meanwhile may have neither name. So if a file was not found, the store looks for it
+ * again.
  */
 import { join } from 'node:path'
 import { StorageError } from '../blob/error.ts'
@@ -15,13 +16,13 @@ import { Creation, FOLDERS, type MailboxCreation } from './creation.ts'
 import { DirectoryCache } from './directory-cache.ts'
 import { isTemporaryOfOurs } from './file-name.ts'
 
-/** The most directories that are remembered as existing, three for each mailbox. They take a few MB. */
+/** The greatest number of directories that are remembered as existing, three for each mailbox. They need a few MB. */
 const MAX_KNOWN = 16 * 1024
 /** The flags of most messages in `cur`. Other messages are found by reading the directory. */
 const USUAL_FLAGS = ['', 'S', 'RS', 'FS', 'FRS', 'ST']
 const LOOKS = 2
 const SYNCS_AT_ONCE = 32
-/** How often a file is looked for again that was moved after it was found. */
+/** If a file was moved after it was found, the store looks for it again this often. */
 const CHASES = 10
 
 export class Mailboxes {
@@ -31,7 +32,7 @@ export class Mailboxes {
   readonly #cache: DirectoryCache
   readonly #creation: Creation
 
-  /** @param options Which mailboxes mail makes, and the host whose postmaster always has one */
+  /** @param options Which mailboxes mail creates, and the host whose postmaster always has one */
   constructor(disk: Disk, root: Root, options: { readonly create: MailboxCreation; readonly hostname: string }) {
     this.root = root.path
     this.#disk = disk
@@ -45,22 +46,24 @@ export class Mailboxes {
     return join(this.root, mailbox, ...names)
   }
 
-  /** Returns whether the mailbox exists or may be made. @throws StorageError */
+  /**
+   * Returns whether the mailbox exists or may be created.
+   * @throws StorageError
+   */
   accepts(mailbox: string): Promise<boolean> {
     return this.#creation.accepts(mailbox)
   }
 
   /**
-   * Makes the missing directories of a mailbox. Resolves when all are durable.
-   *
-   * @throws StorageError `unavailable` if the mailbox does not exist and may not be made
+   * Creates the missing directories of a mailbox. Resolves when all are durable.
+   * @throws StorageError `unavailable` if the mailbox does not exist and may not be created
    */
   async ensure(mailbox: string): Promise<void> {
     if (!this.directories.isKnown(this.path(mailbox, 'new'))) await this.#creation.prepare(mailbox)
     await Promise.all(FOLDERS.map((folder) => this.directories.ensure(this.path(mailbox, folder))))
   }
 
-  /** Makes the directories of a mailbox again that was removed. */
+  /** Creates the directories of a removed mailbox again. */
   async ensureAgain(mailbox: string): Promise<void> {
     for (const folder of FOLDERS) this.directories.forget(this.path(mailbox, folder))
     await this.ensure(mailbox)
@@ -88,7 +91,8 @@ export class Mailboxes {
   /** Removes the message from all its mailboxes, durably. @throws StorageError `unavailable` if it is moved each time */
   async remove({ file, mailboxes }: MaildirPlaces): Promise<void> {
     for (const mailbox of mailboxes) await this.#removeFrom(mailbox, file)
-    // Syncs both folders, also if the file was gone: the program that removed or moved it may have died before the sync.
+    // Syncs both folders, even if the file was gone, because the program that removed or moved it may have died before
+    // the sync.
     const folders = mailboxes.flatMap((mailbox) => [this.path(mailbox, 'new'), this.path(mailbox, 'cur')])
     await Promise.all(folders.map((folder) => this.#flush(folder)))
   }
@@ -131,7 +135,7 @@ export class Mailboxes {
   async #removeFrom(mailbox: string, file: string): Promise<void> {
     for (let chase = 0; chase < CHASES; chase++) {
       const path = await this.#find(mailbox, file)
-      // If the file is gone when it is removed, a reader has most likely moved it.
+      // If the file is gone when it is removed, a reader has probably moved it.
       if (path === undefined || (await this.#unlink(path))) return
     }
     throw new StorageError('unavailable', `${file} moves about in ${mailbox}`)

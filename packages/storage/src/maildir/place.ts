@@ -2,12 +2,13 @@
  * Finds the mailbox of an address: `<domain>/<local part>`, as Dovecot's `%d/%n` reads it.
  *
  * - ASCII letters are lower-case in both parts, as Dovecot writes them in the name with which a user logs in.
- * - The part of a local part from its first `+` on is a detail (RFC 5233). The mailbox is that of the part before it.
- * - Characters other than letters, digits and `. _ - + =` are percent-encoded, by octets of UTF-8. So is a dot or a hyphen at the
- *   beginning of a name. `%` is encoded too, so different names stay different.
- * - A name that would be too long for a file ends in `%-` and the SHA-256 of the whole name. No encoding makes `%-`.
+ * - In a local part, the text from the first `+` on is a detail (RFC 5233). The text before it names the mailbox.
+ * - Characters other than letters, digits and `. _ - + =` are percent-encoded, by octets of UTF-8. So is a dot or a
+ *   hyphen at the beginning of a name. `%` is encoded too, so different names stay different.
+ * - A name that would be too long for a file ends in `%-` and the SHA-256 of the whole name. Percent-encoding never
+ *   makes `%-`.
  *
- * So a place is always two directories below the store, neither of them hidden, whatever the address.
+ * So for every address, a place is two directories below the store, and neither of them is hidden.
  */
 import { createHash } from 'node:crypto'
 import type { Path } from '@postern/engine'
@@ -15,7 +16,7 @@ import type { Path } from '@postern/engine'
 /** The longest name of a file on Linux and macOS, in bytes. */
 const MAX_NAME_BYTES = 255
 const HEAD_BYTES = 160
-/** The longest domain (RFC 1035 2.3.4). The time to make A-labels grows with the square of the length. */
+/** The longest domain (RFC 1035 2.3.4). Making A-labels takes a time that grows with the square of the length. */
 const MAX_DOMAIN_LENGTH = 255
 const SAFE = /^[a-z0-9._+=-]$/
 /** Matches the names that {@link encodeName} makes. */
@@ -62,7 +63,7 @@ function encodeName(text: string): string {
   }
   if (name === '') return '%-'
   if (name.length <= MAX_NAME_BYTES) return name
-  // Does not cut an encoded octet.
+  // Does not cut an encoded octet in the middle.
   const head = name.slice(0, HEAD_BYTES).replace(/%[0-9A-F]?$/, '')
   return `${head}%-${createHash('sha256').update(lower).digest('hex')}`
 }

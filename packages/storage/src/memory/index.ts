@@ -1,4 +1,4 @@
-/** Blobs in memory, which are lost with the process: for tests, and for trying things out. */
+/** Blobs in memory, which are lost when the process ends: for tests and trials. */
 import { BaseWriter } from '../blob/base-writer.ts'
 import type {
   BlobInfo,
@@ -15,8 +15,9 @@ import { HeldBytes } from '../blob/held-bytes.ts'
 
 export interface MemoryOptions {
   /**
-   * The most bytes of all blobs together, including those that are being written; then a writer gets `no-space`. The buffer of a blob
-   * that is being written may be twice as large as its bytes, if the size was not announced. Default 256 MiB.
+   * The greatest number of bytes of all blobs together, including those that are being written. Over it, a writer gets
+   * `no-space`. The buffer of a blob that is being written may be twice as large as its bytes, if the size was not
+   * announced. Default 256 MiB.
    */
   readonly maxBytes?: number
 }
@@ -48,7 +49,7 @@ export function memory(options: MemoryOptions = {}): BlobStore {
 class MemoryStore implements BlobStore {
   readonly #maxBytes: number
   readonly #blobs = new Map<string, HeldBlob>()
-  /** The keys in order; undefined if they have to be sorted again. */
+  /** The keys in order; undefined if they must be sorted again. */
   #sorted: string[] | undefined
   #usedBytes = 0
 

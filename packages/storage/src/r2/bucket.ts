@@ -1,4 +1,7 @@
-/** R2's binding as an {@link ObjectBucket}. Its calls can't be stopped; the store stops waiting for one that takes too long. */
+/**
+ * R2's binding as an {@link ObjectBucket}. Its calls cannot be stopped. If a call takes too long, the store stops
+ * waiting for it.
+ */
 import type { KeyPage, ListOptions } from '../blob/contract.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../bucket/contract.ts'
 import type { SentObject } from '../bucket/object-reader.ts'
@@ -58,7 +61,7 @@ export class R2Bucket implements ObjectBucket {
   }
 }
 
-/** R2 takes no digest of a part, and no condition on the whole. */
+/** R2 accepts no digest of a part, and no condition on the whole. */
 class R2Upload implements Upload {
   readonly #what: string
   readonly #upload: MultipartUpload

@@ -1,4 +1,4 @@
-/** Turns R2's errors into `StorageError`s. The number at the end of their message tells which error it is. */
+/** Turns R2's errors into `StorageError`s. The number at the end of the message says which error it is. */
 import { StorageError, type StorageErrorCode } from '../blob/error.ts'
 import { TransientError } from '../bucket/retry.ts'
 
@@ -15,8 +15,8 @@ const CODES: Readonly<Record<string, StorageErrorCode>> = {
   10042: 'denied',
 }
 /**
- * An error inside R2; bytes that changed while they were sent; R2 not available; a client too slow or too quick. An error without a
- * number: the connection broke.
+ * An error inside R2; bytes that changed while they were sent; R2 not available; a client too slow or too fast. Without
+ * a number, the connection broke.
  */
 const MAY_PASS: ReadonlySet<string> = new Set(['10001', '10037', '10043', '10054', '10058', ''])
 

@@ -1,8 +1,9 @@
 /**
  * Blobs in Cloudflare R2, through a Worker's binding of a bucket.
  *
- * R2 answers a write once it is durable and can be read and listed everywhere, so `commit` is durable. A bucket takes about one write a
- * second under one key, which is no limit for unique keys. Failures that may pass (R2 too busy, a connection lost) are retried.
+ * R2 answers a write when it is durable and can be read and listed everywhere, so `commit` is durable. A bucket takes
+ * about one write a second under one key, which is no limit for unique keys. Temporary failures (R2 too busy, a lost
+ * connection) are retried.
  *
  * A Worker needs a compatibility date of 2025-05-05 or later (FinalizationRegistry).
  */
@@ -16,14 +17,15 @@ export type { PutOptions, UploadedPart } from './binding.ts'
 
 export interface R2Options {
   /**
-   * The most bytes that all blobs that are being written hold in memory together; a blob that needs more gets `no-space`. A blob
-   * holds up to 5 MiB, for a moment nearly as much again while its buffer grows, and a second 5 MiB while less than an eighth of all
-   * is in use. An attempt that took too long keeps its part until R2 answers. An isolate of Cloudflare's has 128 MB. Default 64 MiB.
+   * The greatest number of bytes that all unfinished blobs hold in memory together. If a blob needs more, it gets
+   * `no-space`. A blob holds up to 5 MiB. While its buffer grows, it holds nearly as much again for a moment. While
+   * less than an eighth of all is in use, it may hold a second 5 MiB. An attempt that took too long keeps its part
+   * until R2 answers. An isolate on Cloudflare has 128 MB. Default 64 MiB.
    */
   readonly maxBufferedBytes?: number
-  /** How long a commit may take with its retries; also each part before it, and every other call. Default 60,000. */
+  /** Bounds a commit with its retries, each part before it, and every other call. Default 60,000. */
   readonly deadlineMs?: number
-  /** How long one attempt may take. Default 20,000. */
+  /** Bounds one attempt. Default 20,000. */
   readonly attemptMs?: number
 }
 

@@ -29,7 +29,10 @@ export function isNotImplemented(error: unknown): boolean {
   return error instanceof StorageError && error.cause instanceof S3Error && error.cause.status === 501
 }
 
-/** Returns the ETag, which S3 gives for every write. A success without one comes from elsewhere, such as a proxy's login page. */
+/**
+ * Returns the ETag, which S3 gives for every write. A successful answer without one comes from somebody else, for
+ * example from a proxy's login page.
+ */
 export function checkedEtag(etag: string | undefined, what: string): string {
   if (etag !== undefined && etag !== '') return etag
   throw new TransientError('unavailable', `${what}: an answer without ETag, which is no S3 server's`)

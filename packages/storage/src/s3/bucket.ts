@@ -13,9 +13,9 @@ import { S3Upload } from './upload.ts'
 import { elements, textOf } from './xml.ts'
 
 const WRITER_HEADER = `x-amz-meta-${WRITER}`
-/** How long it may take to look whether an object still exists whose body broke off. */
+/** The time for a look if an object still exists, after its body broke off. */
 const LOOK_MS = 5_000
-/** The uploads that one request lists. */
+/** The number of uploads that one request lists. */
 const UPLOADS_PAGE = 1000
 
 export class S3Bucket implements ObjectBucket {
@@ -62,12 +62,13 @@ export class S3Bucket implements ObjectBucket {
         if (!isNotImplemented(error)) throw error
       }
     }
-    // Without a condition, the writer can only look before it writes. An upload of one part, whose completion takes a condition, is no
-    // better: Swift looks before it writes, so of several writers at one moment all are told that they were first.
+    // Without a condition, the writer can only look before it writes. An upload of one part would not be better,
+    // although its completion takes a condition: Swift looks before it writes, so if several writers complete at the
+    // same moment, each is told that it was first.
     const lookedAt = performance.now()
     if ((await this.head(key, signal)) !== undefined) return false
     if (!(await this.#put(key, body, facts, signal, {}))) return false
-    // Remembered only now: the server may not have implemented another part of the request.
+    // Remembered only after the put succeeded, because the server may not have implemented another part of the request.
     this.#hasConditionalPut = false
     if (facts.hasUniqueKey) return true
     await settle(lookedAt, signal)
@@ -127,7 +128,7 @@ export class S3Bucket implements ObjectBucket {
       .map((item) => ({ key: this.#own(textOf(item, 'Key')), size: Number(textOf(item, 'Size')) }))
       .filter(({ key }) => isKey(key))
     const next = textOf(xml, 'IsTruncated') === 'true' ? (textOf(xml, 'NextContinuationToken') ?? '') : undefined
-    // A server that knows only the first version of listings answers so.
+    // A server that knows only the first version of listings gives this answer.
     if (next === '') throw new StorageError('unavailable', `${what}: S3 says that there is more, and not where`)
     return {
       keys: contents.map(({ key }) => key),
@@ -157,7 +158,7 @@ export class S3Bucket implements ObjectBucket {
     }
   }
 
-  /** Returns a page of unfinished uploads. R2 can't list them and aborts them by itself; then the page is empty. */
+  /** Returns a page of unfinished uploads. R2 cannot list them and aborts them without help; then the page is empty. */
   async #uploads(query: Query, signal: AbortSignal): Promise<UploadPage> {
     try {
       const xml = await this.#client.ask(
@@ -176,7 +177,10 @@ export class S3Bucket implements ObjectBucket {
     }
   }
 
-  /** Returns the key with the prefix. @throws StorageError `invalid-key` here, as some servers answer 500, which would be retried */
+  /**
+   * Returns the key with the prefix. @throws StorageError `invalid-key` here, because some servers answer 500, which
+   * would be retried
+   */
   #full(key: string): string {
     const full = this.#prefix + key
     if (full.length <= MAX_KEY_BYTES) return full

@@ -17,11 +17,11 @@ import { elements, textOf } from './xml.ts'
 export interface S3Credentials {
   readonly accessKeyId: string
   readonly secretAccessKey: string
-  /** Of temporary credentials. */
+  /** Present for temporary credentials. */
   readonly sessionToken?: string | undefined
 }
 
-/** Credentials, or a function that returns them. It is called for each request, as they may change. */
+/** Credentials, or a function that returns them. It is called for each request, because they may change. */
 export type S3CredentialsSource = S3Credentials | (() => S3Credentials | Promise<S3Credentials>)
 
 export interface S3Request {
@@ -41,7 +41,7 @@ export interface S3Request {
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024
 const MAX_SAID_LENGTH = 300
 const EMPTY_SHA256 = sha256Of(new Uint8Array(0))
-/** Characters that may stand in a header. Checked here, as the error of another check would repeat the credential. */
+/** Characters that a header may have. Checked here, because the error of another check would repeat the credential. */
 const CREDENTIAL = /^[\x21-\x7e]+$/
 
 export class S3Client {
@@ -89,7 +89,7 @@ export class S3Client {
     }
   }
 
-  /** Sends a request, and waits for the end of an answer whose body does not matter. */
+  /** Sends a request, and reads its answer to the end. The content of the answer does not matter. */
   async tell(request: S3Request): Promise<HttpAnswer> {
     const answer = await this.send(request)
     try {
@@ -128,7 +128,7 @@ export class S3Client {
   }
 }
 
-/** Hashes at one go: 5 MiB take 3 ms on a processor with SHA instructions, and 15 ms on others. */
+/** Hashes all bytes in one call: 5 MiB take 3 ms on a processor with SHA instructions, and 15 ms on others. */
 function sha256Of(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }

@@ -9,7 +9,7 @@ export class S3Error extends Error {
   readonly status: number
   /** `NoSuchKey`, `SlowDown`, …; '' if the answer has none. */
   readonly code: string
-  /** The server's operators can find the request by it. */
+  /** The server's operators can find the request with it. */
   readonly requestId: string | undefined
   constructor(status: number, code: string, message: string, requestId: string | undefined) {
     super(message)
@@ -39,11 +39,11 @@ const BY_CODE: Readonly<Record<string, Meaning>> = {
   InvalidToken: lasting('denied'),
   ExpiredRequest: lasting('denied'),
   RequestExpired: lasting('denied'),
-  // Two writers of one key at the same moment: the next attempt learns which was first.
+  // Two writers used one key at the same moment. The next attempt finds out which was first.
   ConditionalRequestConflict: passing('unavailable'),
   OperationAborted: passing('unavailable'),
   RequestTimeout: passing('unavailable'),
-  // Also in an answer that began with 200, as completing an upload may take long.
+  // Also comes in an answer that began with 200, because completing an upload may take long.
   InternalError: passing('unavailable'),
   ServiceUnavailable: passing('unavailable'),
   SlowDown: passing('unavailable'),
@@ -68,7 +68,10 @@ function byStatus(status: number): Meaning {
   return status === 408 || status === 429 || status >= 500 ? passing('unavailable') : lasting('unavailable')
 }
 
-/** Turns the server's refusal into a {@link StorageError}. @param retryAfterMs How long the server asked to wait */
+/**
+ * Turns the server's refusal into a {@link StorageError}.
+ * @param retryAfterMs The time that the server asked to wait
+ */
 export function s3Error(refusal: S3Error, what: string, retryAfterMs?: number): StorageError {
   const { code, mayPass } = BY_CODE[refusal.code] ?? byStatus(refusal.status)
   const said = [String(refusal.status), refusal.code, refusal.message].filter((word) => word !== '').join(' ')
@@ -78,13 +81,13 @@ export function s3Error(refusal: S3Error, what: string, retryAfterMs?: number): 
     : new StorageError(code, message, { cause: refusal })
 }
 
-/** Errors of certificates are not retried, as a retry meets the same certificate. */
+/** Errors of certificates are not retried, because a retry gets the same certificate. */
 const CERTIFICATE = /^(?:CERT_|ERR_TLS_|ERR_SSL_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_(?:GET|VERIFY)|HOSTNAME_MISMATCH)/
 
-/** Turns the error of a connection into a {@link StorageError}, and returns a StorageError as it is. */
+/** Turns the error of a connection into a {@link StorageError}. Returns a StorageError unchanged. */
 export function connectionError(error: unknown, what: string): StorageError {
   if (error instanceof StorageError) return error
-  // If an answer is no HTTP, Node's error holds the bytes that it read. They may be mail, which must not get into a log.
+  // If an answer is not HTTP, Node's error has the bytes that it read. They may be mail, which must not get into a log.
   if (error instanceof Error) Reflect.deleteProperty(error, 'rawPacket')
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const said = error instanceof Error && error.message !== '' ? error.message : code || String(error)

@@ -1,8 +1,8 @@
 /**
  * Blobs in any S3: AWS, R2's S3 API, MinIO, Tigris, Ceph, Swift.
  *
- * S3 answers a write once it can be read and listed, so `commit` is as durable as the server. Failures that may pass (`500`, `503`,
- * `429`, a connection that breaks) are retried until a deadline.
+ * S3 answers a write when it can be read and listed, so `commit` is as durable as the server. Temporary failures
+ * (`500`, `503`, `429`, a connection that breaks) are retried until a deadline.
  */
 import type { BlobStore } from '../blob/contract.ts'
 import { nodeHttp } from './node-http.ts'
@@ -15,8 +15,8 @@ export type { Addressing, Encryption, S3LocationOptions } from './location.ts'
 export type { S3Options } from './store.ts'
 
 /**
- * Opens a store of blobs in a bucket. Every failure is a `StorageError`, with the server's error ({@link S3Error}) or that of the
- * connection as its cause.
+ * Opens a store of blobs in a bucket. Every failure is a `StorageError`, with the server's error ({@link S3Error}) or
+ * the connection's error as its cause.
  *
  * @throws RangeError if an option is out of its range
  */

@@ -11,10 +11,10 @@ export interface S3Location {
   readonly encryption: Encryption | undefined
 }
 
-/** Whether the bucket is in the path (`https://host/bucket/key`) or in the host name (`https://bucket.host/key`). */
+/** True if the bucket is in the path (`https://host/bucket/key`) or in the host name (`https://bucket.host/key`). */
 export type Addressing = 'path' | 'virtual-host'
 
-/** Encryption by the server, with its own key (SSE-S3) or with one of its key management (SSE-KMS). */
+/** Encryption by the server, with its own key (SSE-S3) or with a key of its key management (SSE-KMS). */
 export type Encryption = 'AES256' | 'aws:kms' | { readonly kmsKeyId: string }
 
 /** The location of a bucket, as the user gives it. */
@@ -26,16 +26,19 @@ export interface S3LocationOptions {
   readonly endpoint?: string
   /** Default `us-east-1`. Cloudflare's is `auto`. */
   readonly region?: string
-  /** Default `virtual-host` at AWS, `path` elsewhere, as all other servers take that. */
+  /** Default `virtual-host` at AWS, and `path` elsewhere, because all other servers support it. */
   readonly addressing?: Addressing
   /** How the server encrypts. Default: the setting of the bucket. */
   readonly encryption?: Encryption
 }
 
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; elsewhere longer names and capitals have been allowed. */
+/**
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html. Other servers allow longer names and
+ * capitals.
+ */
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/
 const REGION = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/
-/** The length of a prefix is bounded, so that keys, which are short, fit behind it. */
+/** Bounds the length of a prefix, so that keys, which are short, fit behind it. */
 const PREFIX = /^(?:[A-Za-z0-9_-][A-Za-z0-9._-]*\/)*$/
 const MAX_PREFIX_LENGTH = 512
 const KMS_KEY = /^[\x21-\x7e]{1,2048}$/
@@ -74,7 +77,7 @@ export function locationOf(options: S3LocationOptions): S3Location {
 /**
  * Reads `s3://bucket/prefix?endpoint=…&region=…&addressing=…&encryption=…&kmsKeyId=…`.
  *
- * @throws RangeError as {@link locationOf}; also if there are credentials in it, which the error does not repeat
+ * @throws RangeError as {@link locationOf}; also if the URL has credentials, which the error does not repeat
  */
 export function parseS3Url(text: string): S3LocationOptions {
   const match = /^s3:\/\/([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(text)
@@ -113,7 +116,7 @@ export function urlOf({ endpoint, bucket, addressing }: S3Location, key: string,
   return url
 }
 
-/** Parameters of a request. Those that are undefined are left out. */
+/** Parameters of a request. Undefined ones are left out. */
 export type Query = Readonly<Record<string, string | undefined>>
 
 function endpointOf(text: string): URL {

@@ -8,13 +8,13 @@ import * as http from 'node:http'
 import * as https from 'node:https'
 import type { HttpAnswer, HttpRequest, Transport } from './transport.ts'
 
-/** Large enough to cost little, small enough that a slow connection finishes one before its idle timeout. */
+/** Large enough to cost little, and small enough that a slow connection sends one before its idle timeout. */
 const SLICE_BYTES = 256 * 1024
-/** The most connections to one server. More requests wait for one. */
+/** The greatest number of connections to one server. More requests wait for one. */
 const MAX_CONNECTIONS = 256
-/** The most idle connections that are kept. */
+/** The greatest number of idle connections that are kept. */
 const MAX_SPARE_CONNECTIONS = 32
-/** A reader may pause for so many idle timeouts: an hour with the default. */
+/** A reader may pause for this many idle timeouts: an hour with the default. */
 const MAX_PAUSES = 180
 
 export interface NodeHttpOptions {
@@ -35,13 +35,13 @@ export function nodeHttp({ idleTimeoutMs }: NodeHttpOptions): Transport {
       let pauses = 0
       exchange.setTimeout(idleTimeoutMs)
       exchange.on('timeout', () => {
-        // If bytes wait to be read here, the reader holds up the rest, and not the server.
+        // If bytes wait here, the slow side is the reader, and not the server.
         if (answer !== undefined && answer.readableLength > 0 && pauses++ < MAX_PAUSES)
           exchange.setTimeout(idleTimeoutMs)
         else (answer ?? exchange).destroy(new Error(`nothing moved for ${idleTimeoutMs} ms`))
       })
       exchange.once('response', (message) => resolve(answerOf((answer = message), exchange)))
-      // After an answer this does nothing: the body fails by itself.
+      // After an answer this does nothing, because the body fails instead.
       exchange.on('error', reject)
       if (body === undefined || body.length <= SLICE_BYTES) exchange.end(body)
       else sendSlices(exchange, body)
@@ -69,7 +69,7 @@ function sendSlices(exchange: http.ClientRequest, body: Uint8Array): void {
 function answerOf(message: http.IncomingMessage, exchange: http.ClientRequest): HttpAnswer {
   // The loop over the body gets this error. If nobody iterates, it is ignored.
   message.on('error', () => undefined)
-  // A refusal may come before the body is sent: the rest need not be sent.
+  // A refusal may come before the body is sent. The rest is then not sent.
   message.once('end', () => exchange.writableFinished || exchange.destroy())
   return {
     status: message.statusCode ?? 0,

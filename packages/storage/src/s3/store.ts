@@ -10,16 +10,16 @@ import type { Transport } from './transport.ts'
 export interface S3Options extends S3LocationOptions {
   readonly credentials: S3CredentialsSource
   /**
-   * The most bytes that all blobs that are being written hold in memory together; a blob that needs more gets `no-space`. A blob
-   * holds up to 5 MiB, for a moment nearly as much again while its buffer grows, and a second 5 MiB while less than an eighth of all
-   * is in use. Default 512 MiB.
+   * The greatest number of bytes that all unfinished blobs hold in memory together. If a blob needs more, it gets
+   * `no-space`. A blob holds up to 5 MiB. While its buffer grows, it holds nearly as much again for a moment. While
+   * less than an eighth of all is in use, it may hold a second 5 MiB. Default 512 MiB.
    */
   readonly maxBufferedBytes?: number
-  /** Counts those bytes, if several stores share `maxBufferedBytes`. Default: a count of this store alone. */
+  /** Counts those bytes, if several stores share `maxBufferedBytes`. Default: counts only this store. */
   readonly bufferedBytes?: ByteCount
-  /** How long a commit may take with its retries; also each part before it, and every other call. Default 60,000. */
+  /** Bounds a commit with its retries, each part before it, and every other call. Default 60,000. */
   readonly deadlineMs?: number
-  /** How long one attempt may take. Default 30,000. */
+  /** Bounds one attempt. Default 30,000. */
   readonly attemptMs?: number
   /** How long a connection may be idle. The time in which it waits for the reader of a blob does not count. Default 20,000. */
   readonly idleTimeoutMs?: number

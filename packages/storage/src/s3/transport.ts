@@ -1,4 +1,4 @@
-/** How requests are sent, which differs between runtimes. */
+/** The sending of requests, which differs between runtimes. */
 
 /** A signed request. */
 export interface HttpRequest {

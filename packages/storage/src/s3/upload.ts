@@ -45,7 +45,7 @@ export class S3Upload implements Upload {
       return await isNew(this.#client.ask({ ...request, headers }, COMPLETED))
     } catch (error) {
       if (!isNotImplemented(error)) throw error
-      // Without a condition, there is only the writer's look right before.
+      // Without a condition, the only check is the writer's look right before.
       return isNew(this.#client.ask({ ...request, headers: { 'content-type': 'application/xml' } }, COMPLETED))
     }
   }

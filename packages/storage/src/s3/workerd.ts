@@ -1,4 +1,7 @@
-/** {@link s3} on workerd, which sends requests by `fetch`. The same holds as in `index.ts`, but workerd has its own idle timeout. */
+/**
+ * {@link s3} on workerd. It sends requests by `fetch`. Everything else is as in `index.ts`, except that workerd has its
+ * own idle timeout.
+ */
 import type { BlobStore } from '../blob/contract.ts'
 import { byFetch } from './fetch.ts'
 import { type S3Options, s3With } from './store.ts'

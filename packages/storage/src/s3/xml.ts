@@ -1,6 +1,7 @@
 /**
- * Reads as much XML as the answers of S3 need: the texts of elements by their names. The answers are flat, have no attributes that
- * matter, and come from the server that keeps the mail. A full XML parser would be many times the size of this file.
+ * Reads as much XML as the answers of S3 need: the texts of elements by their names. The answers are flat, their
+ * attributes do not matter, and they come from the server that keeps the mail. A full XML parser would be many times
+ * the size of this file.
  */
 
 /** Returns the text between `<name>` and `</name>` of each such element, not decoded. */

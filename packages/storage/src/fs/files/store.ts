@@ -1,11 +1,11 @@
 /**
  * Blobs as files: a key is a path below one directory.
  *
- * Files are 0600 and directories 0700. A key can't lead out of the directory: keys hold neither `..` nor an absolute path,
- * directories on the way are never symbolic links, and a link in the place of a file is not followed. This protects from mistakes
- * and hostile keys. It does not protect from somebody who may write into the directory.
+ * Files are 0600 and directories 0700. A key cannot lead out of the directory: keys have neither `..` nor an absolute
+ * path, directories on the way are never symbolic links, and a link in the place of a file is not followed. This
+ * protects from mistakes and hostile keys. It does not protect from somebody who may write into the directory.
  *
- * For Linux and macOS. Of keys that differ only in case, a disk that ignores case can hold one.
+ * For Linux and macOS. If keys differ only in case, a disk that ignores case can hold only one of them.
  */
 import { constants } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -36,7 +36,7 @@ export class FileStore implements BlobStore {
     this.#deps = deps
   }
 
-  /** @param check Called before the blob gets its name. If it throws, the commit throws the same */
+  /** @param check Called before the blob gets its name. If it throws, the commit throws the same error */
   write(key: string, options: WriteOptions = {}, check?: () => Promise<void>): BlobWriter {
     return new FileWriter(this.#deps, this.#path(key), options.size, check)
   }
@@ -79,7 +79,8 @@ export class FileStore implements BlobStore {
     try {
       await checkInside(this.#deps.disk, dirname(path))
       await disk.unlink(path).catch((error: unknown) => {
-        // The file is gone, but its removal may not be synced: the process that removed it may have died before.
+        // The file is gone, but its removal may not be synced, because the process that removed it may have died
+        // before.
         if (systemCode(error) !== 'ENOENT') throw error
       })
       await directories.flush(dirname(path))

@@ -1,8 +1,9 @@
 /**
  * Writes one blob to the disk: temporary file, fsync, link, fsync of the directory.
  *
- * It uses `link` and not `rename`, which would silently replace the blob of another writer: of two writers of one key one has to get
- * `exists`, whatever process it is in. This costs one `unlink` of the temporary name, which runs while the directory syncs.
+ * It uses `link` and not `rename`, which would replace the blob of another writer without an error. If two writers use
+ * one key, one of them must get `exists`, even if they are in different processes. `link` costs one `unlink` of the
+ * temporary name, which runs while the directory syncs.
  */
 import { dirname } from 'node:path'
 import { BaseWriter } from '../../blob/base-writer.ts'
@@ -24,7 +25,7 @@ export class FileWriter extends BaseWriter {
   readonly #file: TemporaryFile
   readonly #check: (() => Promise<void>) | undefined
 
-  /** @param check Called before the blob gets its name. If it throws, the commit throws the same */
+  /** @param check Called before the blob gets its name. If it throws, the commit throws the same error */
   constructor(deps: FileStoreDeps, target: string, announced: number | undefined, check?: () => Promise<void>) {
     super(target, announced)
     this.#deps = deps

@@ -1,17 +1,17 @@
 /**
- * Writes to the pack of one folder, and commits in groups: at most one write and one sync run at a time, and all commits that come
- * meanwhile share the next ones. A single commit waits for no other.
+ * Writes to the pack of one folder, and commits in groups: at most one write and one sync run at a time, and all
+ * commits that come meanwhile share the next write and sync. A single commit waits for no other.
  *
- * After a failed write or sync, the pack is not used again, because nobody knows what its pages hold. The appender cuts it to the part
- * that was safe, tells the waiting writers, and begins another pack for the next.
+ * After a failed write or sync, the pack is not used again, because the content of its pages is unknown. The appender
+ * cuts it to the part that was safe, tells the waiting writers, and begins another pack for the next.
  *
- * A sweep, of this store or of another process, removes a pack once everything in it was deleted. It gives the pack a second name
- * first, and reads it once more. Then it removes the first name, and the second one last. So if the appender sees after its sync that
- * the pack has its first name and no other, that last read will find the new entries. Otherwise the appender writes the same to
- * another pack.
+ * A sweep, of this store or of another process, removes a pack once everything in it was deleted. It gives the pack a
+ * second name first, and reads it once more. Then it removes the first name, and the second one last. So if the pack
+ * has only its first name after the appender's sync, that last read will find the new entries. Otherwise the appender
+ * writes the same to another pack.
  *
- * If the name leads to the file that the appender has open, the path of the store does not lead elsewhere, as it does after an
- * unmount. For a new pack, the path is checked before (disk/directories.ts).
+ * After an unmount, the path of the store leads elsewhere. So the appender also checks that the name leads to the file
+ * that it has open. For a new pack, the path is checked before (disk/directories.ts).
  */
 import { constants, type Stats } from 'node:fs'
 import { join } from 'node:path'
@@ -21,16 +21,16 @@ import { type Disk, isGone } from '../../disk/disk.ts'
 import { type Draft, encode, lengthOf, MAGIC, seedOf } from './entry.ts'
 import { packName } from './pack-name.ts'
 
-/** The most bytes that are written at one go. */
+/** The greatest number of bytes in one write. */
 export const MAX_BATCH_BYTES: number = 4 * 1024 * 1024
-/** A pack of more bytes is closed, and the next entry begins another. */
+/** If a pack is larger, it is closed, and the next entry begins another pack. */
 const MAX_PACK_BYTES = 64 * 1024 * 1024
 
 /** What all appenders of one store share. */
 export interface AppenderDeps {
   readonly disk: Disk
   readonly directories: Directories
-  /** Makes the stem of a pack's name, which nobody else makes. */
+  /** Makes a stem for a pack's name. No other process makes the same. */
   newStem(): string
 }
 
@@ -40,7 +40,7 @@ interface OpenPack {
   readonly file: number
   /** The identity of the file. While it is open, no other file gets its number. */
   readonly is: Pick<Stats, 'dev' | 'ino'>
-  /** So many bytes of it are safe; 0 while its name may not be. */
+  /** How many bytes of it are safe; 0 if its name may not be safe. */
   end: number
 }
 
@@ -56,7 +56,7 @@ export class Appender {
   readonly #idle: () => void
   #waiting: Waiting[] = []
   #pack: OpenPack | undefined
-  /** The stem of a pack that is being made: its name may exist already. */
+  /** The stem of a pack that is being made. A file of this name may exist already. */
   #beginning: string | undefined
   #isBusy = false
 
@@ -84,18 +84,18 @@ export class Appender {
     return this.#beginning === stem ? 0 : undefined
   }
 
-  /** Resolves when the entries are safe, all at once. The caller does not change their bodies until then. */
+  /** Resolves when all entries are safe, at the same time. The caller does not change their bodies before. */
   append(...drafts: readonly Draft[]): Promise<void> {
     const appended = new Promise<void>((resolve, reject) => this.#waiting.push({ drafts, resolve, reject }))
     if (!this.#isBusy) void this.#run()
     return appended
   }
 
-  /** Closes the pack, and the next entry begins another. Not called while an append runs. */
+  /** Closes the pack. The next entry begins another one. Not called while an append runs. */
   async close(): Promise<void> {
     const pack = this.#pack
     this.#pack = undefined
-    // The pack was synced, so an error of closing it says nothing of what was promised.
+    // The pack was synced, so an error of closing it does not concern the stored entries.
     if (pack !== undefined) await this.#deps.disk.close(pack.file).catch(() => undefined)
   }
 
@@ -127,7 +127,7 @@ export class Appender {
 
   async #commit(drafts: readonly Draft[]): Promise<void> {
     if (await this.#write(drafts)) return
-    // A sweep is removing the pack. It does not remove one as new as the next.
+    // A sweep is removing the pack. It does not remove the next one, which is new.
     if (await this.#write(drafts)) return
     throw new StorageError('unavailable', `two packs in ${this.#path} were removed while they were written to`)
   }
@@ -144,7 +144,8 @@ export class Appender {
       // Waits for both, so that the file is not closed while one of them runs.
       for (const sync of await Promise.allSettled(syncs)) if (sync.status === 'rejected') throw sync.reason
       if (!(await this.#hasOneName(pack))) {
-        // Cuts the entries off durably: they go to another pack, and once deleted there they must not come back from this one.
+        // Cuts the entries off, durably. They go to another pack. If they are deleted there later, they must not come
+        // back from this one.
         await disk.truncate(pack.file, pack.end)
         await disk.fsync(pack.file)
         await this.#giveUp(pack)
@@ -170,7 +171,8 @@ export class Appender {
   /** Returns whether no sweep has begun to remove the pack, and the path still leads to it. */
   async #hasOneName({ path, is }: OpenPack): Promise<boolean> {
     try {
-      // Asks by the path and not by the open file, which between the two removals also has one name.
+      // Asks with the path and not with the open file, because between the two removals the open file also has one
+      // name.
       const { nlink, dev, ino } = await this.#deps.disk.lstat(path)
       return nlink === 1 && dev === is.dev && ino === is.ino
     } catch (error) {
@@ -207,10 +209,10 @@ export class Appender {
     }
   }
 
-  /** Removes what was not promised, as far as the disk lets it, and closes the pack. */
+  /** Removes the entries that were not committed, if the disk allows it, and closes the pack. */
   async #giveUp(pack: OpenPack): Promise<void> {
     const { disk } = this.#deps
-    // Cuts it also if its name is removed next, because in a file system that was unmounted that fails.
+    // Cuts the pack even if its name is removed next. In a file system that was unmounted, the removal fails.
     await disk.truncate(pack.file, pack.end).catch(() => undefined)
     if (pack.end === 0) await disk.unlink(pack.path).catch(() => undefined)
     await this.close()

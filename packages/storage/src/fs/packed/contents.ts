@@ -1,8 +1,8 @@
 /**
  * The contents of the packs of one folder, as far as they were read.
  *
- * A grave names the pack of the blob that it buries, and the blob's position in it, and not only its key. So packs may be read in any
- * order, and a key that was deleted can be used again.
+ * A grave is an entry that deletes a blob. It names the blob's pack and position, and not only its key. So packs may be
+ * read in any order, and a deleted key can be used again.
  */
 import { type Entry, KIND, seedOf } from './entry.ts'
 import type { Counted } from './scan.ts'
@@ -27,7 +27,7 @@ export class Pack {
   /** Its length and its last change, at the last look. */
   size = 0
   modifiedMs = 0
-  /** Where to go on reading. */
+  /** The position at which reading goes on. */
   next = 0
   /** The number of all blobs in it, and of those that are not buried. */
   blobs = 0
@@ -40,7 +40,7 @@ export class Pack {
     this.fileName = fileName
   }
 
-  /** Returns whether a grave in it buries a blob of this name. */
+  /** Returns whether a grave in this pack deletes a blob of this name. */
   buries(name: string): boolean {
     for (const grave of this.graves.values()) if (grave.name === name) return true
     return false
@@ -51,11 +51,11 @@ export class Contents {
   readonly packs: Map<string, Pack> = new Map()
   /** Names of other files in the folder, and of folders, with a `/` behind them. */
   others: ReadonlySet<string> = new Set()
-  /** Nearly always one blob for each name, as writers check for taken names. */
+  /** Nearly always one blob for each name, because writers check for taken names. */
   readonly #blobs = new Map<string, PackedBlob[]>()
   readonly #buried = new Set<string>()
 
-  /** The memory that it takes, in entries. */
+  /** The memory that the contents take, counted in entries. */
   get weight(): number {
     return this.#blobs.size + this.#buried.size + this.others.size + 1
   }

@@ -45,7 +45,7 @@ export interface Entry {
   readonly bodyAt: number
   readonly size: number
   readonly checksum: number
-  /** So many bytes of the pack were safe when it was written. */
+  /** How many bytes of the pack were safe when the entry was written. */
   readonly safe: number
 }
 
@@ -58,7 +58,10 @@ export function lengthOf({ name, body }: Draft): number {
   return HEADER_BYTES + name.length + body.length
 }
 
-/** Writes the entry into `bytes` at `at`. @param safe So many bytes of its pack are safe */
+/**
+ * Writes the entry into `bytes` at `at`.
+ * @param safe How many bytes of its pack are safe
+ */
 export function encode(draft: Draft, bytes: Buffer, at: number, seed: number, safe: number): void {
   const { kind, name, body, time } = draft
   const bodyAt = at + HEADER_BYTES + name.length
@@ -101,12 +104,12 @@ function isKind(kind: number): kind is Kind {
   return kind === KIND.blob || kind === KIND.grave
 }
 
-/** Returns whether this is the body that the entry was written with. */
+/** Returns whether this is the body that was written with the entry. */
 export function isBody(body: Uint8Array, { checksum, size }: Entry, seed: number): boolean {
   return body.length === size && crc32(body, seed) === checksum
 }
 
-/** Makes the body of a grave. */
+/** Makes the body of a grave, the entry that deletes a blob. */
 export function graveOf(stem: string, at: number): Uint8Array {
   return new TextEncoder().encode(`${stem} ${at}`)
 }

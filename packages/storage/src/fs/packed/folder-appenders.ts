@@ -1,4 +1,4 @@
-/** Writes to packs, one for each folder that a store writes to, and decides which blob gets a name. */
+/** Writes to packs, one for each folder that a store writes to. Decides which of two blobs gets a name. */
 import { randomBytes } from 'node:crypto'
 import type { FileStoreDeps } from '../files/writer.ts'
 import { Appender, type AppenderDeps } from './appender.ts'
@@ -6,9 +6,9 @@ import type { PackedBlob } from './contents.ts'
 import { graveOf, KIND } from './entry.ts'
 import type { Folder } from './folder.ts'
 
-/** The most packs that are kept open while nobody writes to them. */
+/** The greatest number of packs that stay open while nobody writes to them. */
 const MAX_IDLE = 4
-/** The most names that are remembered as taken for a folder. Callers promise that their keys are unique. */
+/** The greatest number of names that are remembered as taken for a folder. Callers promise that their keys are unique. */
 const MAX_TAKEN = 65_536
 
 /** A blob that is to be added. */
@@ -21,9 +21,9 @@ interface FolderState {
   readonly appender: Appender
   /** The number of callers that are about to write. */
   users: number
-  /** Names that are or were taken, each with its commit while that runs. The oldest are forgotten first. */
+  /** Names that are or were taken, each with its commit while the commit runs. The oldest are forgotten first. */
   readonly taken: Taken
-  /** Resolves when the names that existed before are in `taken`. */
+  /** Resolves when all earlier names are in `taken`. */
   isReady: Promise<void> | undefined
 }
 
@@ -55,7 +55,7 @@ export class FolderAppenders {
   }
 
   /**
-   * Adds blobs. When the promise resolves, they are safe. No blob exists without those before it.
+   * Adds blobs. When the promise resolves, they are safe. A blob exists only if all blobs before it exist.
    *
    * @param check Throws if the folder has a blob of this name
    */
@@ -65,7 +65,7 @@ export class FolderAppenders {
     try {
       await (state.isReady ??= this.#remember(folder, state))
       for (let taken = takenOf(state, blobs); taken !== undefined; taken = takenOf(state, blobs)) {
-        // Waits for the commit that runs: only then it is known whether there is a blob.
+        // Waits for the running commit. Only after it is it known if there is a blob.
         const underWay = state.taken.get(taken)
         await underWay?.catch(() => undefined)
         await check(taken)
@@ -78,7 +78,7 @@ export class FolderAppenders {
     }
   }
 
-  /** Takes a name for a file, whose caller says that it is unique. Calls `check` if it may be taken all the same. */
+  /** Takes a name for a file. The caller says that the name is unique. Calls `check` if it may still be taken. */
   async claim(folder: Folder, name: string, check: () => Promise<void>): Promise<void> {
     const state = this.#state(folder)
     state.users++
@@ -135,7 +135,7 @@ export class FolderAppenders {
   async #remember(folder: Folder, state: FolderState): Promise<void> {
     try {
       const contents = await folder.look()
-      // While the store is lost, the look finds an empty folder.
+      // As long as the store is lost, the look finds an empty folder.
       await this.#deps.directories.check()
       for (const names of [contents.others, contents.names()]) for (const name of names) note(state.taken, name)
     } catch (error) {
@@ -158,7 +158,7 @@ export class FolderAppenders {
     return state
   }
 
-  /** Closes the packs that were not written to for longest. */
+  /** Closes the packs that were not written to for the longest time. */
   #trim(): void {
     const idle = [...this.#states].filter(([, { appender, users }]) => users === 0 && !appender.isBusy)
     for (const [folder] of idle.slice(0, -MAX_IDLE)) void this.close(folder)
@@ -172,7 +172,7 @@ function takenOf({ taken }: FolderState, blobs: readonly NewBlob[]): string | un
 type Taken = Map<string, Promise<void> | undefined>
 
 function note(taken: Taken, name: string, underWay?: Promise<void>): void {
-  // Deletes many at once, because a Map passes over all deleted entries to find its oldest.
+  // Deletes many at once, because a Map goes past all deleted entries to find its oldest.
   if (taken.size >= MAX_TAKEN && !taken.has(name)) {
     let left = MAX_TAKEN / 2
     for (const oldest of taken.keys()) {

@@ -10,7 +10,7 @@ import { Contents, Pack } from './contents.ts'
 import { stemOf } from './pack-name.ts'
 import { scan } from './scan.ts'
 
-/** The most entries in memory, of all folders together, besides those of the folder that is asked for. */
+/** The greatest number of entries in memory, of all folders together, besides those of the folder that is asked for. */
 const MAX_ENTRIES = 200_000
 const MAX_FOLDERS = 256
 
@@ -60,11 +60,11 @@ export class Folder {
     for (const name of names) {
       const stem = stemOf(name)
       if (stem === undefined) others.add(name)
-      // Takes the first name of a pack that has both.
+      // Takes the first name of a pack that has two names.
       else if (!packs.has(stem) || !name.endsWith('.end')) packs.set(stem, name)
     }
     if (!(await this.#extend(this.#contents, packs))) {
-      // A pack is gone, or was cut, so all is read again.
+      // A pack is gone or was cut, so all packs are read again.
       const contents = new Contents()
       await this.#extend(contents, packs)
       this.#contents = contents
@@ -131,7 +131,7 @@ export class Folder {
   }
 }
 
-/** Keeps the folders that were asked for last. */
+/** Keeps the folders that were last asked for. */
 export class Folders {
   readonly #deps: FolderDeps
   readonly #folders = new Map<string, Folder>()

@@ -1,6 +1,7 @@
 /**
- * Names of packs: `.pack-` and a stem that nobody else makes. They begin with a dot, as no key does. A second name, which ends in
- * `.end`, says that a sweep is about to remove the pack. Then a process that writes to it begins another.
+ * Names of packs: `.pack-` and a stem that no other process makes. They begin with a dot, as no key does. A second
+ * name, which ends in `.end`, says that a sweep is about to remove the pack. A process that writes to it then begins
+ * another pack.
  */
 const NAME = /^\.pack-([0-9a-z-]{1,80})(\.end)?$/
 

@@ -1,9 +1,10 @@
 /**
  * Removes packs whose blobs are all deleted.
  *
- * A pack may go once all its blobs are buried, and each other pack that its graves name is durably removed. Durably means that the
- * directory was synced since: otherwise a power cut could bring back a pack whose graves are lost. If two packs bury blobs of one
- * another, or if several packs hold only graves, the graves are copied to another pack first.
+ * A pack may be removed when all its blobs are deleted, and when each other pack that its graves name is durably
+ * removed. "Durably" means that the directory was synced after the removal. Otherwise a power cut could bring back a
+ * pack whose graves are lost. If two packs delete blobs of one another, or if several packs hold only graves, the
+ * graves are copied to another pack first.
  *
  * Another process may still write to its pack. So the pack gets a second name, and is read once more: see appender.ts.
  */
@@ -17,11 +18,11 @@ import type { Contents, Grave, Pack } from './contents.ts'
 import type { Folder, Folders } from './folder.ts'
 import { endName, packName } from './pack-name.ts'
 
-/** A pack that was written to more recently stays for now, as its writer is likely to go on. */
+/** A pack that was written to more recently stays for now, because its writer will probably go on. */
 const YOUNG_MS = 60_000
-/** The most packs without blobs that may stay, because each look at their folder looks at each of them. */
+/** The greatest number of packs without blobs that may stay, because each look at their folder looks at each of them. */
 const MAX_LEFT = 32
-/** One removal may make others possible, up to so many rounds. The rest is left for the next time. */
+/** One removal may make others possible. There are at most this many rounds. The rest is left for the next time. */
 const MAX_ROUNDS = 8
 
 interface ReclaimingDeps {
@@ -35,7 +36,7 @@ interface ReclaimingDeps {
 export class Reclaiming {
   readonly #deps: ReclaimingDeps
   readonly #busy = new Set<string>()
-  /** Folders that became empty while their packs were young, and when. */
+  /** Folders that became empty while their packs were young, with the time of that. */
   readonly #young = new Map<string, number>()
 
   constructor(deps: ReclaimingDeps) {
@@ -43,9 +44,9 @@ export class Reclaiming {
   }
 
   /**
-   * Called after a delete. Removes packs of the folder if it holds no blob any more and a pack is not young, or if many packs have no
-   * blob left. Does the same for folders that were too young earlier. Ignores failures, which are left for a sweep, as the delete
-   * itself is done.
+   * Called after a delete. Removes packs of the folder if the folder has no blob any more and a pack is not young, or
+   * if many packs have no blob left. Does the same for folders that were too young earlier. Ignores failures, because
+   * the delete itself is done and a sweep removes the packs later.
    */
   async deleted(folder: Folder, { packs, isEmpty }: Contents): Promise<void> {
     const before = Date.now() - YOUNG_MS
@@ -62,7 +63,7 @@ export class Reclaiming {
     }
   }
 
-  /** Removes all packs without blobs; those of other stores only if they have not changed since `before`. */
+  /** Removes all packs without blobs. Removes packs of other stores only if they have not changed since `before`. */
   async sweep(before: number): Promise<void> {
     for await (const name of this.#timeFolders('')) await this.#reclaim(this.#deps.folders.get(name), before)
   }
@@ -100,14 +101,14 @@ export class Reclaiming {
   /** Returns whether nobody writes to the pack, as far as this process can tell. */
   #isLeft({ stem, modifiedMs, next, size }: Pack, before: number): boolean {
     const { appenders } = this.#deps
-    // Keeps a pack with more unread bytes than one torn batch has: a header was damaged, and the operator may find mail behind it.
+    // Keeps a pack with more unread bytes than one torn batch has. Then a header was damaged, and the operator may find
+    // mail behind it.
     if (size - next > MAX_BATCH_BYTES) return false
     return appenders.isOwn(stem) ? appenders.safeEnd(stem) === undefined : modifiedMs <= before
   }
 
   /**
-   * Removes those packs to which nobody has added anything that is needed.
-   *
+   * Removes the packs to which nobody has added anything that is needed.
    * @param copied Graves of these packs that were copied to another pack
    * @returns whether it removed one
    */
@@ -127,10 +128,11 @@ export class Reclaiming {
       return neededGraves(pack, contents).every((grave) => known.has(`${grave.stem} ${grave.at}`))
     })
     if (over.length === 0) return false
-    // Makes the removal of packs that this look did not find durable. An earlier look may have missed a pack between its two names.
+    // Makes all removals durable that happened before this look. An earlier look may have missed a pack between its two
+    // names.
     await directories.flush(folder.path)
     for (const { stem } of over) {
-      // Removes the names in this order: see appender.ts.
+      // The order of these removals matters: see appender.ts.
       for (const name of [packName(stem), endName(stem)]) {
         await disk.unlink(join(folder.path, name)).catch((error: unknown) => {
           if (!isGone(error)) throw error
@@ -151,7 +153,7 @@ export class Reclaiming {
   }
 }
 
-/** Returns the graves that are needed, because they bury blobs of another pack that still exists. */
+/** Returns the graves that are needed, because they delete blobs of another pack that still exists. */
 function neededGraves(pack: Pack, { packs }: Contents): Grave[] {
   return [...pack.graves.values()].filter(({ stem }) => stem !== pack.stem && packs.has(stem))
 }

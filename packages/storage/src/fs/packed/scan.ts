@@ -1,11 +1,12 @@
 /**
- * Reads the entries of a pack, while another process may be writing to it, or after its writer died in the middle.
+ * Reads the entries of a pack, while another process may be writing to it, or after its writer died.
  *
- * An entry counts if a later one says that it was safe, or if its checksum is right and so are those of all entries before it. So a
- * torn entry never counts, nor does one that relies on it, and only the bodies of the last few entries are read. An entry that was
- * safe and is damaged since does count: a reader of it gets an error.
+ * An entry counts if a later one says that it was safe. It also counts if its own checksum and those of all entries
+ * before it are right. So a torn entry never counts, and an entry behind it never counts either. Only the bodies of the
+ * last few entries are read. An entry that was safe and is damaged now still counts, and its reader gets an error.
  *
- * The pack ends at the first header that is not whole. The scan does not search behind it for bytes that look like a header.
+ * The pack ends at the first header that is not whole. The scan does not search behind it for bytes that look like a
+ * header.
  */
 import type { Disk } from '../../disk/disk.ts'
 import { decode, type Entry, isBody, KIND, MAGIC, MAX_HEAD_BYTES } from './entry.ts'
@@ -22,11 +23,11 @@ export interface Counted {
 
 export interface ScanOptions {
   readonly seed: number
-  /** Where to begin: 0, or where an earlier scan ended. */
+  /** The position at which to begin: 0, or the end of an earlier scan. */
   readonly from: number
   /** The length of the pack. Bytes behind it are not read. */
   readonly size: number
-  /** Whether all its bytes are known to be safe. */
+  /** True if all its bytes are known to be safe. */
   readonly isSafe: boolean
 }
 
@@ -42,7 +43,7 @@ export async function scan(
   count: (counted: Counted) => void,
 ): Promise<number> {
   const chunk = Buffer.allocUnsafe(Math.min(Math.max(size - from, MAGIC.length), CHUNK_BYTES))
-  /** Entries that no later entry has said to be safe yet. */
+  /** Entries that no later entry has called safe yet. */
   let doubtful: Counted[] = []
   let start = from
   let bytes = await fill(disk, file, chunk, start, size)

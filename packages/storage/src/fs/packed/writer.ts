@@ -1,4 +1,4 @@
-/** Writes one blob into a pack, or into a file if it turns out to be large. */
+/** Writes one blob into a pack, or into a file if the blob is large. */
 import { BaseWriter } from '../../blob/base-writer.ts'
 import type { BlobWriter } from '../../blob/contract.ts'
 import type { StorageError } from '../../blob/error.ts'
@@ -6,11 +6,11 @@ import { HeldBytes } from '../../blob/held-bytes.ts'
 import { diskError } from '../../disk/disk.ts'
 import type { NewBlob } from './folder-appenders.ts'
 
-/** A blob of more bytes becomes a file. */
+/** A larger blob becomes a file. */
 export const MAX_PACKED_BYTES: number = 64 * 1024
 const FIRST_BUFFER_BYTES = 4 * 1024
 
-/** Where a writer puts its blob. */
+/** The pack or file that a writer puts its blob into. */
 export interface Destination {
   /** '' or ending in `/`. */
   readonly folder: string
@@ -44,7 +44,7 @@ export class PackedWriter extends BaseWriter {
     return this.#spill(bytes)
   }
 
-  /** Commits a second blob of that folder with it. Returns undefined if that is not possible, and then it has done nothing. */
+  /** Commits a second blob of that folder with it. Returns undefined if that is not possible. Then it has done nothing. */
   commitWith(folder: string, second: NewBlob): Promise<void> | undefined {
     if (this.#file !== undefined || second.body.length > MAX_PACKED_BYTES) return undefined
     if (this.#destination.folder !== folder) return undefined
