@@ -1,7 +1,6 @@
 /**
- * Guards: sets of the engine's hooks, each under a name. They are asked in order, and the first refusal counts.
- *
- * If a guard answers at once, no promise is made.
+ * Guards: sets of the engine's hooks, each with a name. They are asked in order, and the first refusal counts. If a
+ * guard answers at once, no promise is made.
  */
 import { type Handlers, isReply, type Verdict } from '@postern/engine'
 

@@ -1,6 +1,6 @@
 /**
- * Makes options of the engine that receive mail. The engine asks the user's hooks first, then the guards. The store keeps what
- * nobody refused. The observer is told of everything.
+ * Makes the engine's options for receiving mail. The engine asks the user's hooks first, then the guards. The store
+ * keeps a message that nobody refused. The observer is told of everything.
  */
 import { ArrivalError, type AuthOptions, type Handlers, isReply, MessageError, Refusal } from '@postern/engine'
 import { keep, type MailStore } from '@postern/storage'
@@ -37,7 +37,7 @@ export interface IntakeHooks extends Handlers {
   readonly auth?: AuthOptions
 }
 
-/** What the parts of an intake work with. */
+/** What the parts of an intake share. */
 interface IntakeDeps {
   readonly store: MailStore
   readonly handlers: Handlers
@@ -45,7 +45,7 @@ interface IntakeDeps {
   readonly watch: HookWatch
 }
 
-/** A message is two blobs. The store must write both, or give up, while the engine still waits for the hook. */
+/** A message is two blobs. The store must write both, or fail, while the engine still waits for the hook. */
 const SHARE_OF_HOOK_TIME = 0.4
 const MAX_DEADLINE_MS = 60_000
 /** The hooks of a session. */

@@ -1,7 +1,7 @@
 /** The types of an answer to AUTH. */
 import type { AuthAnswer, Credentials, Session } from '@postern/engine'
 
-/** Why a login was not tried: too many logins wait, or its address has failed too often. */
+/** Why a login was not tried: too many logins are waiting, or its address has failed too often. */
 export type LoginRefusal = 'busy' | 'delayed'
 
 export interface Authenticated {

@@ -11,7 +11,7 @@ export interface Entry {
   readonly fields: Fields
 }
 
-/** What the intake knows of a refusal and the engine does not. */
+/** What the intake knows about a refusal and the engine does not. */
 export interface Explanation {
   /** The message of the log entry. Default: 'refused'. */
   readonly message?: string
@@ -20,7 +20,7 @@ export interface Explanation {
   readonly fields: Fields
 }
 
-/** Is told of each event of sessions and messages. Nobody uses what its methods return. */
+/** Gets each event of sessions and messages. Nobody uses what its methods return. */
 export interface Observer {
   connected?(session: Session): void
   secured?(tls: TlsInfo, session: Session): void
@@ -38,13 +38,12 @@ export interface Observer {
   arrivalFailed?(error: ArrivalError, session: Session | undefined): void
   /**
    * A hook, the store, a connection or the server itself failed.
-   *
-   * @param awaited The hook, or the part of the server, that the session waits for
+   * @param awaited The hook, or the part of the server, that the session is waiting for
    */
   failed?(error: unknown, session: Session | undefined, awaited: string | undefined): void
 }
 
-/** An entry names at most so many recipients. */
+/** An entry names at most this many recipients. */
 const MAX_RECIPIENTS_SHOWN = 20
 
 /** Makes the entry of a message that is kept. */
@@ -96,7 +95,7 @@ export function peerFields({ family, address, port }: Endpoint): {
   return family === 'unix' ? { remote: 'unix' } : { remote: address, remotePort: port }
 }
 
-/** Writes a reply on one line. */
+/** Formats a reply on one line. */
 export function replyText({ wire }: Reply): string {
   return wire.trimEnd().replaceAll('\r\n', ' / ')
 }

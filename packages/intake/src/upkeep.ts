@@ -3,15 +3,15 @@ import type { Limits } from '@postern/engine'
 import type { MailStore, Retention } from '@postern/storage'
 import type { Fields } from './observe.ts'
 
-/** What upkeep works with. */
+/** What upkeep needs. */
 export interface UpkeepDeps {
   readonly store: MailStore
   readonly retention: Retention
   /** The sweep removes leftovers that are older than this: see {@link sweepMs}. */
   readonly olderThanMs: number
-  /** Is told what was removed. */
+  /** Reports what was removed. */
   removed(message: string, fields: Fields): void
-  /** Is told what failed: `the sweep failed`. The caller tries again the next time. */
+  /** Reports what failed: `the sweep failed`. The caller tries again the next time. */
   failed(message: string, error: unknown): void
 }
 
@@ -20,8 +20,9 @@ type SessionLimits = Pick<Limits, 'sessionTimeoutMs' | 'hookTimeoutMs'>
 const DAY_MS = 24 * 3_600_000
 
 /**
- * Returns the smallest age of leftovers that a sweep may remove. Only its age tells a leftover from a message that is arriving. So the
- * age must be longer than a session and its last hook can take. It is twice that, because clocks may differ.
+ * Returns the smallest age of leftovers that a sweep may remove. Only its age distinguishes a leftover from a message
+ * that is arriving. So the age must be longer than a session and its last hook can take. It is twice that, because
+ * clocks may differ.
  */
 export function shortestSweepMs({ sessionTimeoutMs, hookTimeoutMs }: SessionLimits): number {
   return 2 * (sessionTimeoutMs + hookTimeoutMs)

@@ -13,11 +13,11 @@ export class HookError extends Error {
   }
 }
 
-/** The hooks that a session waits for now, and what is known for its next refusal. */
+/** The hooks that a session is waiting for now, and what is known for its next refusal. */
 interface Activity {
-  /** The user's hooks that the session waits for. The last one was asked last. */
+  /** The user's hooks that the session is waiting for. The one that was asked last is last. */
   readonly awaited: string[]
-  /** The part of the server that the session waits for: the store, the password check. */
+  /** The part of the server that the session is waiting for: the store, or the password check. */
   part: string | undefined
   /** The message that is arriving. */
   message: Message | undefined
@@ -59,7 +59,7 @@ export class HookWatch {
     return late as T
   }
 
-  /** Returns what the session waits for: a hook, or a part of the server. */
+  /** Returns what the session is waiting for: a hook, or a part of the server. */
   awaited(session: Session | undefined): string | undefined {
     const activity = session === undefined ? undefined : this.#activities.get(session)
     return activity?.awaited.at(-1) ?? activity?.part
@@ -70,7 +70,7 @@ export class HookWatch {
     this.#of(session).message = message
   }
 
-  /** Notes the part of the server that the session waits for from now on, or none. */
+  /** Notes the part of the server that the session waits for from now on. undefined means none. */
   waitFor(part: string | undefined, session: Session): void {
     this.#of(session).part = part
   }
@@ -83,12 +83,12 @@ export class HookWatch {
     activity.lostMessage = lostMessage
   }
 
-  /** Notes that a login is tried. `fields` is undefined once it has succeeded. */
+  /** Notes that a login is tried. `fields` is undefined after it has succeeded. */
   login(session: Session, fields: Fields | undefined): void {
     this.#of(session).login = fields
   }
 
-  /** Returns what is known of a refusal that the engine reports. */
+  /** Returns what is known about a refusal that the engine reports. */
   explain({ verb, reply, byHook }: RefusedCommand, session: Session | undefined): Explanation | undefined {
     const activity = session === undefined ? undefined : this.#activities.get(session)
     if (activity === undefined) return undefined
@@ -140,7 +140,7 @@ export class HookWatch {
     return answer
   }
 
-  /** Returns the error to throw instead of what a hook threw, which need not be an object. */
+  /** Returns the error to throw instead of the hook's own, which may be any value. */
   #failure(name: string, session: Session, error: unknown): unknown {
     if (error instanceof MessageError) return error
     if (!(error instanceof Refusal)) return new HookError(`handlers.${name} threw`, error)

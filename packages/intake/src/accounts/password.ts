@@ -15,7 +15,7 @@ export interface PasswordHash {
   readonly hash: Uint8Array
 }
 
-/** A password, and the hash that it is compared with. It can be sent to a thread. */
+/** A password, and the hash to compare it with. It can be sent to a thread. */
 export interface PasswordCheck {
   readonly password: string
   readonly expected: PasswordHash
@@ -48,7 +48,7 @@ export function parsePasswordHash(text: string): PasswordHash | undefined {
   return memoryOf(parsed) > MAX_MEMORY_BYTES || parsed.p > MAX_LANES ? undefined : parsed
 }
 
-/** Makes a random hash that no known password fits. A check costs as much as with `like`. */
+/** Makes a random hash that no known password fits. A check of it costs as much as one of `like`. */
 export function randomHash(like?: PasswordHash): PasswordHash {
   const salt = new Uint8Array(randomBytes(like?.salt.length ?? SALT_BYTES))
   const hash = new Uint8Array(randomBytes(like?.hash.length ?? HASH_BYTES))
@@ -61,7 +61,7 @@ export function checkPassword({ password, expected }: PasswordCheck): boolean {
   return timingSafeEqual(scryptSync(normalised(password), salt, hash.length, costOf(expected)), hash)
 }
 
-/** Does the same in the runtime's own pool of threads, which file calls use as well. */
+/** Does the same in the runtime's own thread pool, which also serves file calls. */
 export async function checkPasswordInPool({ password, expected }: PasswordCheck): Promise<boolean> {
   return timingSafeEqual(await derive(password, expected), expected.hash)
 }
@@ -76,7 +76,7 @@ function derive(password: string, like: PasswordHash): Promise<Uint8Array> {
   })
 }
 
-/** RFC 8265 4.2: two ways to type the same letter are the same password. */
+/** RFC 8265 4.2: a letter may be typed in two ways, and both give the same password. */
 function normalised(password: string): string {
   return password.normalize('NFC')
 }
@@ -85,7 +85,7 @@ function costOf(like: PasswordHash): { N: number; r: number; p: number; maxmem: 
   return { N: 2 ** like.ln, r: like.r, p: like.p, maxmem: memoryOf(like) }
 }
 
-/** RFC 7914 2: 128 * N * r for the table, 128 * r * p for the blocks, and some room. */
+/** RFC 7914 2: 128 * N * r for the table, 128 * r * p for the blocks, and some reserve. */
 function memoryOf({ ln, r, p }: Omit<PasswordHash, 'salt' | 'hash'>): number {
   return 128 * r * (2 ** ln + p + 2)
 }

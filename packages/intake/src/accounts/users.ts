@@ -9,16 +9,16 @@ export interface User {
 
 /** Reads `name:hash`. Returns undefined if it has another form. */
 export function parseUser(text: string): User | undefined {
-  // A name may have a colon, a hash can't.
+  // A name may contain a colon, a hash cannot.
   const at = text.lastIndexOf(':')
   const password = parsePasswordHash(text.slice(at + 1))
   return at < 1 || password === undefined ? undefined : { name: text.slice(0, at), password }
 }
 
-/** Names and their hashes. Its checks do not tell which names exist. */
+/** Names and their hashes. Its checks do not reveal which names exist. */
 export class PasswordBook {
   readonly #hashes: ReadonlyMap<string, PasswordHash>
-  /** The hash for unknown names. A check costs as much as for the first user. */
+  /** The hash for unknown names. Its check costs as much as the first user's. */
   readonly #decoy: PasswordHash
 
   constructor(users: readonly User[]) {
@@ -26,7 +26,7 @@ export class PasswordBook {
     this.#decoy = randomHash(users[0]?.password)
   }
 
-  /** Whether there are no users, so that no check is needed. */
+  /** True if there are no users, so that no check is needed. */
   get isEmpty(): boolean {
     return this.#hashes.size === 0
   }

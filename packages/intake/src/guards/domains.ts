@@ -15,7 +15,7 @@ const DOMAIN = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/
 const BELOW = `${ANY_DOMAIN}.`
 const NOT_OURS = reply(550, '5.7.1', 'No mail is taken for this domain here')
 
-/** Reads `example.com`, `*.example.com` or `*`, and returns it in lower case. Returns undefined if it is none of these. */
+/** Reads `example.com`, `*.example.com` or `*`, and returns it in lower case. Returns undefined for any other text. */
 export function parseDomain(text: string): string | undefined {
   const domain = text.toLowerCase()
   const name = domain.startsWith(BELOW) ? domain.slice(BELOW.length) : domain
@@ -23,9 +23,9 @@ export function parseDomain(text: string): string | undefined {
 }
 
 /**
- * Refuses recipients in other domains with `550 5.7.1`. It never refuses `<postmaster>` without a domain (RFC 5321 4.5.1).
- *
- * @param domains As {@link parseDomain} gives them
+ * Refuses recipients in other domains with `550 5.7.1`. It never refuses `<postmaster>` without a domain (RFC 5321
+ * 4.5.1).
+ * @param domains In the form that {@link parseDomain} returns
  */
 export function domainsGuard(domains: Iterable<string>): DomainsGuard {
   const names = new Set(domains)

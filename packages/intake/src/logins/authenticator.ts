@@ -18,7 +18,7 @@ export interface AuthenticatorDeps {
   readonly users: readonly User[]
   /** The user's own hook, which is asked first. */
   readonly handlers: Partial<Pick<AuthOptions, 'authenticate'>>
-  /** After so many logins that were not tried, the session is closed. */
+  /** After this many logins that were not tried, the session is closed. */
   readonly maxFailedAuths: number
   readonly logins: Logins
 }
@@ -74,7 +74,10 @@ export function authenticator({ users, handlers, maxFailedAuths, logins }: Authe
   }
 }
 
-/** Returns true if the login succeeded, false if it failed, and undefined if the answer does not tell, because a backend may be down. */
+/**
+ * Returns true if the login succeeded, false if it failed, and undefined if the answer does not say, because a backend
+ * may be down.
+ */
 function verdictOf(answer: AuthAnswer | LoginRefusal): boolean | undefined {
   if (answer === undefined) return false
   if (typeof answer === 'string') return undefined

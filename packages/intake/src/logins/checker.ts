@@ -10,7 +10,7 @@ export type CheckerMessage = 'ready' | { readonly isRight: boolean } | { readonl
 
 /** The start data of the thread. */
 export interface CheckerStart {
-  /** Whether it may lower its priority. */
+  /** True if it may lower its priority. */
   readonly maySetPriority: boolean
 }
 

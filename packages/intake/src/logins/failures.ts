@@ -1,17 +1,16 @@
 /**
- * Counts failures by key, for a limited number of keys and a limited time.
- *
- * A full table forgets the key with the fewest failures, and among equals the one that failed longest ago. So a flood of new keys
- * removes new keys, not those with many failures.
+ * Counts failures by key, for a limited number of keys and a limited time. A full table forgets the key with the fewest
+ * failures. If several have the fewest, it forgets the one that failed longest ago. So a flood of new keys removes new
+ * keys, and not those with many failures.
  */
 
 interface Entry {
   count: number
-  /** On the caller's clock. */
+  /** The caller's clock, in milliseconds. */
   lastMs: number
 }
 
-/** Among keys with at least so many failures, the oldest is forgotten first. */
+/** Among keys with at least this many failures, the oldest is forgotten first. */
 const TOP_LEVEL = 16
 
 export class FailureTable {
@@ -21,7 +20,7 @@ export class FailureTable {
   /** The keys by their count, each set in the order of the last failure. */
   readonly #levels: readonly Set<string>[] = Array.from({ length: TOP_LEVEL + 1 }, () => new Set())
 
-  /** @param forgetAfterMs A key is forgotten if it has not failed for so long. */
+  /** @param forgetAfterMs A key is forgotten if it has not failed for this time. */
   constructor(maxKeys: number, forgetAfterMs: number) {
     this.#maxKeys = maxKeys
     this.#forgetAfterMs = forgetAfterMs

@@ -13,7 +13,10 @@ import { type Turn, type TurnLimits, Turns } from './turns.ts'
 export interface Attempt {
   /** Returns whether the password is right, or 'busy' if the check had to wait too long. @throws if it could not be checked */
   check(check: PasswordCheck): Promise<boolean | LoginRefusal>
-  /** Ends the turn. @param isRight Whether the login succeeded; undefined if nobody knows, which does not count as a failure */
+  /**
+   * Ends the turn.
+   * @param isRight True if the login succeeded; undefined if the result is unknown, which does not count as a failure
+   */
   end(isRight: boolean | undefined): void
 }
 
@@ -134,7 +137,7 @@ class LocalAttempt implements Attempt, Turn {
   readonly #signal: AbortSignal
   readonly #timer: ReturnType<typeof setTimeout>
   readonly #answer: (answer: Attempt | LoginRefusal) => void
-  /** Ends the wait that it is in. */
+  /** Ends the current wait. */
   #giveUp: (() => void) | undefined
   readonly #aborted = (): void => this.#giveUp?.()
   #isOver = false

@@ -1,12 +1,12 @@
 /**
- * Computes delays after failed logins. A failure delays the next logins from the same address, and to the same account. The server
- * remembers it after the connection has ended.
+ * Computes delays after failed logins. A failure delays the next logins from the same address, and to the same account.
+ * The server remembers it after the connection has ended.
  *
- * An address waits twice as long after each failure. An account waits too, but never long, because its failures may come from a
- * stranger who must not lock out the owner. A client that has logged in before from the same address does not wait at all, until a login
- * of this pair of address and account fails.
+ * An address waits twice as long after each failure. An account waits too, but never long: its failures may come from a
+ * stranger, and a stranger must not lock out the owner. A client that has logged in before from the same address does
+ * not wait at all, until a login of this pair of address and account fails.
  *
- * {@link MAX_KEYS} bounds the memory. Of account names only a keyed hash is stored.
+ * {@link MAX_KEYS} bounds the memory. The table stores only a keyed hash of an account name.
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import { FailureTable } from './failures.ts'

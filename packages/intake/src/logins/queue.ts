@@ -1,12 +1,12 @@
 /**
- * A queue that is fair by address. No address gets a second turn before every other address had its first. After that, the addresses
- * take turns.
+ * A queue that is fair by address. No address gets a second turn before every other address had its first. After that,
+ * the addresses take turns.
  *
- * Among addresses without a turn, the latest comes first. Under overload some must wait too long, and this way not all do: a newcomer
- * does not wait for a hundred strangers who guess from as many addresses.
+ * Among addresses without a turn, the latest comes first. Under overload some logins must wait too long, but with this
+ * order not all of them: a newcomer does not wait for a hundred strangers who guess passwords from a hundred addresses.
  *
- * Lower ranks come first. Every fourth turn goes to the address that has waited longest, whatever its rank. The caller bounds the
- * length. Finding the next item takes time in proportion to the length.
+ * Lower ranks come first. Every fourth turn goes to the address that has waited longest, whatever its rank. The caller
+ * bounds the length. Finding the next item takes time in proportion to the length.
  */
 
 /** An item in the queue. `remove` takes it. */

@@ -12,7 +12,7 @@ import { checkPasswordInPool, type PasswordCheck } from '../accounts/password.ts
 
 /** Runs checks, a few at a time. */
 export interface CheckRunner {
-  /** How many checks may run at a time. The caller keeps to it. */
+  /** How many checks may run at the same time. The caller must not exceed it. */
   readonly maxAtOnce: number
   /** Returns whether the password is right. @throws if it could not be checked */
   run(check: PasswordCheck): Promise<boolean>

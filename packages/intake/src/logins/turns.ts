@@ -1,9 +1,9 @@
 /**
- * Decides which logins may be tried now, and which wait. Every address has its own line.
+ * Decides which logins may be tried now, and which wait. Every address has its own queue, called a line.
  *
- * An address that has failed tries one login at a time, and waits its delay before each, over all its connections. A login that would
- * wait too long is refused at once, so that no session waits for it. Each line is bounded, and so is their sum. If all places are
- * taken, the longest line loses its last login to an address that has fewer.
+ * An address that has failed tries one login at a time, and waits its delay before each, over all its connections. A
+ * login that would wait too long is refused at once, so that no session waits for it. Each line is bounded, and so is
+ * their sum. If all places are taken, the longest line loses its last login to an address that has fewer.
  */
 import type { LoginRefusal } from '../login-answer.ts'
 import type { LoginKeys, Penalties, Standing } from './penalties.ts'
@@ -80,7 +80,10 @@ export class Turns {
     this.#advance(payer, line)
   }
 
-  /** Ends a turn that has begun. @param isRight Whether the login succeeded; undefined if nobody knows */
+  /**
+   * Ends a turn that has begun.
+   * @param isRight True if the login succeeded; undefined if the result is unknown
+   */
   end({ keys }: Turn, isRight: boolean | undefined): void {
     this.count(keys, isRight)
     const line = this.#lines.get(keys.payer)
