@@ -1,10 +1,11 @@
 /**
  * Stores blobs on the disk of a machine that runs workerd itself, without R2. It is a Durable Object with SQLite.
  *
- * workerd sends an answer only after SQLite's log is synced (fsync), so an answered message survives a power failure. The bytes of a
- * blob are rows of up to 1 MiB under an upload number. The row with its key and size is written in one transaction.
+ * workerd sends an answer only after SQLite's log is synced (fsync), so an answered message survives a power failure.
+ * The bytes of a blob are rows of up to 1 MiB under an upload number. The row with its key and size is written in one
+ * transaction.
  *
- * `disk/rpc.ts` describes its methods; `disk/store.ts` makes a BlobStore of them.
+ * `disk/rpc.ts` describes its methods; `disk/store.ts` makes a BlobStore from them.
  */
 import { DurableObject } from 'cloudflare:workers'
 import type { DurableObjectState } from '@cloudflare/workers-types'
@@ -39,11 +40,11 @@ export class Disk extends DurableObject {
 
   /** Does the upkeep of the store, when workerd starts and hourly. */
   override async alarm(): Promise<void> {
-    // Set first, because workerd stops retrying an alarm that fails too often.
+    // The next alarm is set first, because workerd stops retrying an alarm that fails too often.
     await this.#storage.setAlarm(Date.now() + HOUR_MS)
     const env = this.env as Env
     try {
-      // Through its own stub, so that other requests can run in between.
+      // Calls go through the Disk's own stub, so that other requests can run in between.
       const mail = mailStore(disk(() => (env.DISK as DiskNamespace).get(this.ctx.id as never)))
       await keepUp(mail, readSettings(env), true)
     } catch (error) {
@@ -55,7 +56,7 @@ export class Disk extends DurableObject {
     const due = Date.now() + (isFirst ? 0 : HOUR_MS)
     isFirst = false
     const alarm = await this.#storage.getAlarm()
-    // An alarm that is due earlier stays.
+    // Keeps an alarm that is due earlier.
     if (alarm === null || alarm > due) await this.#storage.setAlarm(due)
   }
 
@@ -100,7 +101,7 @@ export class Disk extends DurableObject {
   abort(upload: number): void {
     this.#storage.transactionSync(() => {
       const { rowsWritten } = this.#storage.sql.exec('DELETE FROM uploads WHERE upload = ?', upload)
-      // If there was no upload, it is committed, and the chunks belong to a blob.
+      // If there was no upload, it is already committed, and the chunks belong to a blob.
       if (rowsWritten > 0) this.#storage.sql.exec('DELETE FROM chunks WHERE upload = ?', upload)
     })
   }
@@ -129,7 +130,7 @@ export class Disk extends DurableObject {
     const keys: string[] = []
     const sizes: number[] = []
     const prefixes: string[] = []
-    // Skips all keys of a prefix that was rolled up.
+    // Skips all keys of a prefix that is already in the list.
     let from = cursor.endsWith('/') && rollUp ? pastFolder(cursor) : cursor === '' ? prefix : `${cursor}\0`
     if (from < prefix) from = prefix
     while (keys.length + prefixes.length <= limit) {

@@ -1,11 +1,12 @@
 /**
  * Receives a message from Email Routing: Cloudflare's own MTA has accepted it and calls `email()`.
  *
- * The small client below sends it to the engine in an SMTP session inside the program. So hooks, limits, trace header and record are
- * the same as for any other client, without a second implementation. BDAT carries the bytes unchanged, one command for each chunk from
- * Cloudflare, without a copy or a buffer.
+ * The small client below sends it to the engine in an SMTP session inside the program. So hooks, limits, trace header
+ * and record are the same as for any other client, without a second implementation. BDAT carries the bytes unchanged,
+ * one command for each chunk from Cloudflare, without a copy or a buffer.
  *
- * Email Routing does not tell the client's address, TLS, the name in its EHLO, or other recipients, so the record does not have them.
+ * Email Routing does not report the client's address, TLS, the name in its EHLO, or other recipients. So the record
+ * does not have them.
  */
 import type { Duplex, Server } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
@@ -38,7 +39,7 @@ const CONTROL = /\p{Cc}/u
 /** These characters would end the path, and a parameter would follow. In a quoted local part they belong to the name. */
 const OUT_OF_PATH = /^(?:"(?:[^"\\]|\\.)*")?[^"]*[<> ]/u
 
-/** Sends a message to the server. Rejects if the message can't be read to its end in time; then nothing is stored. */
+/** Sends a message to the server. Rejects if the message cannot be read to its end in time. Then nothing is stored. */
 export async function takeEmail(server: Server, email: RoutedEmail): Promise<Answer> {
   const reversePath = email.from === '<>' ? '' : email.from
   if (!isPath(reversePath)) return { code: 553, text: '5.1.7 Bad sender address' }

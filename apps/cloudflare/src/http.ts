@@ -1,11 +1,9 @@
 /**
- * Answers HTTP requests. Every path that is not below gets 404.
+ * Answers HTTP requests. Every path that is not in this list gets 404.
  *
- *     GET /health          200 if mail is accepted, 500 if a setting is wrong
- *     GET /pipe            a WebSocket, for a token of `postern front`
- *     GET /mail            the stored records, newest first: ?limit, ?cursor, ?bounced=true
- *     GET /mail/<id>       one record
- *     GET /mail/<id>/raw   its bytes, the trace header first
+ * GET /health          200 if mail is accepted, 500 if a setting is wrong GET /pipe            a WebSocket, for a token
+ * of `postern front` GET /mail            the stored records, newest first: ?limit, ?cursor, ?bounced=true GET
+ * /mail/<id>       one record GET /mail/<id>/raw   its bytes, the trace header first
  *
  * /pipe exists if POSTERN_FRONT_SECRET is set, and /mail if POSTERN_READ_TOKEN is set (`Authorization: Bearer …`).
  */
@@ -28,7 +26,7 @@ interface Setting {
   Bindings: Env
 }
 
-/** Each record is one operation of R2. A request may do a thousand, and the listing itself takes some. */
+/** Each record costs one operation of R2. A request may make a thousand, and the listing itself needs some. */
 const MAX_LIMIT = 500
 /** A guard remembers used tokens, so each intake keeps the same guard. */
 const guards = new WeakMap<Intake, FrontGuard>()

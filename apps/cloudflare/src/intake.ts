@@ -15,7 +15,7 @@ import { readSettings, type Settings } from './settings.ts'
 
 /** Smaller than the engine's default, because an isolate has only 128 MiB. */
 const MAX_TOTAL_ENVELOPE_OCTETS = 16 * 1024 * 1024
-/** The most refusals of one session that are logged, because a client may send bad recipients without end. */
+/** The greatest number of refusals of one session that are logged, because a client may send bad recipients without end. */
 const MAX_LOGGED_REFUSALS = 20
 
 export interface Intake {
@@ -24,7 +24,7 @@ export interface Intake {
   readonly server: Server
 }
 
-/** By environment, because after a deployment that changes only vars the same isolate may get another environment. */
+/** Intakes by environment. After a deployment that changes only vars, the same isolate may get another environment. */
 const intakes = new WeakMap<Env, Intake>()
 
 /** Returns the engine of this environment. @throws OptionError if a setting is wrong; Error if a binding is missing */

@@ -1,4 +1,7 @@
-/** Writes the log: one JSON object a line, as Workers Logs reads them. Texts of clients are only values in it, and secrets are never logged. */
+/**
+ * Writes the log: one JSON object a line, as Workers Logs reads them. Texts of clients are only values in it. Secrets
+ * are never logged.
+ */
 
 type Level = 'info' | 'warn' | 'error'
 
@@ -6,7 +9,7 @@ export function log(level: Level, message: string, fields: Readonly<Record<strin
   console[level](JSON.stringify({ message, ...fields }))
 }
 
-/** Writes an error and its causes as text. */
+/** Formats an error and its causes as text. */
 export function errorText(error: unknown, depth = 0): string {
   if (!(error instanceof Error)) return String(error)
   const text = error.stack ?? error.message

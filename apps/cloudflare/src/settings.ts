@@ -98,7 +98,7 @@ function readLimits(values: ReadonlyMap<string, unknown>): Partial<Limits> {
   const limits: Record<string, number> = {}
   for (const [variable, value] of values) {
     const name = LIMIT_NAMES.get(variable)
-    // Without the value, because it may be a secret whose name is misspelt.
+    // The error does not show the value, because it may be a secret whose name is misspelt.
     if (name === undefined) throw new OptionError(variable, '(set)', 'a setting; src/settings.ts lists them')
     const number = numberOf(value)
     if (typeof number !== 'number') throw new OptionError(variable, value, 'a number')

@@ -5,7 +5,10 @@ import type { MailStore } from '@postern/storage'
 import { errorText, log } from './log.ts'
 import type { Settings } from './settings.ts'
 
-/** Removes mail past the retention limits, and sweeps if that is due. Failures are logged. @returns whether everything succeeded */
+/**
+ * Removes mail past the retention limits, and sweeps if a sweep is due. Failures are logged.
+ * @returns whether everything succeeded
+ */
 export function keepUp(store: MailStore, { limits, retention }: Settings, isSweepDue: boolean): Promise<boolean> {
   const { sessionTimeoutMs, hookTimeoutMs } = LIMIT_RULES
   const deps = {

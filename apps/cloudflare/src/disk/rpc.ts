@@ -25,7 +25,10 @@ export interface RemoteDisk {
   begin(): Promise<number>
   /** Adds the next chunk, of at most {@link CHUNK_BYTES}. */
   append(upload: number, part: number, bytes: Uint8Array): Promise<void>
-  /** Commits a blob: the appended chunks, then `last`. Returns false if the key exists already; then nothing of the blob stays. */
+  /**
+   * Commits a blob: the appended chunks, then `last`. Returns false if the key already exists. Then nothing of the blob
+   * is kept.
+   */
   commit(key: string, upload: number | undefined, part: number, last: Uint8Array, size: number): Promise<boolean>
   /** Removes the chunks of an upload that is not committed. */
   abort(upload: number): Promise<void>
@@ -35,6 +38,6 @@ export interface RemoteDisk {
   remove(key: string): Promise<void>
   /** Returns a page of the keys after `cursor` that begin with `prefix`. */
   list(prefix: string, cursor: string, rollUp: boolean, limit: number): Promise<DiskPage>
-  /** Removes uploads that nobody has touched since `before`, in ms since 1970. Returns how many. */
+  /** Removes uploads that have not changed since `before`, in ms since 1970. Returns how many. */
   sweep(before: number): Promise<number>
 }

@@ -1,4 +1,4 @@
-/** A BlobStore on a Disk. It buffers up to 1 MiB of each blob, and sends that in one call. */
+/** A BlobStore on a Disk. It buffers up to 1 MiB of each blob, and sends the buffer in one call. */
 import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '@postern/storage'
 import { Allowance, BufferedWriter, checkKey, checkLimit, checkPrefix, MAX_PAGE, StorageError } from '@postern/storage'
 import { CHUNK_BYTES, type DiskPage, type RemoteDisk } from './rpc.ts'
@@ -15,8 +15,7 @@ const DEFAULT_MAX_BUFFERED_BYTES = 128 * 1024 * 1024
 
 /**
  * Makes the store.
- *
- * @throws RangeError when `maxBufferedBytes` is not a whole number of bytes
+ * @throws RangeError if `maxBufferedBytes` is not a whole number of bytes
  */
 export function disk(reach: Reach, options: DiskOptions = {}): BlobStore {
   return new DiskStore(reach, new Allowance(options.maxBufferedBytes ?? DEFAULT_MAX_BUFFERED_BYTES))
@@ -102,7 +101,7 @@ class DiskWriter extends BufferedWriter {
   }
 
   protected override async finish(): Promise<void> {
-    // A copy, because RPC sends the whole buffer behind a view.
+    // Sends a copy, because RPC sends the whole buffer behind a view.
     const isNew = await this.#disk().commit(this.name, this.#upload, this.#part, this.held.view.slice(), this.size)
     this.#upload = undefined
     if (!isNew) throw new StorageError('exists', `there is a blob ${this.name}`)
