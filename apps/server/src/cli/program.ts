@@ -130,7 +130,7 @@ function program(): Command {
   return postern
 }
 
-/** Prints help, or the version. A reader such as `head` may have seen enough. */
+/** Prints help, or the version. A reader such as `head` may close the output before the end. */
 function printHelp(text: string): void {
   endWithReader()
   process.stdout.write(text)

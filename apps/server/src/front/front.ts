@@ -26,15 +26,18 @@ export interface FrontOptions {
   /** Set if some of its ports are for submission. Then a tenth of the places is reserved for them. */
   readonly keepsForSubmission: boolean
   readonly log: Logger
-  /** After `end`, the connection closes if no data moves for so long. Default 5,000. */
+  /** After `end`, the connection closes if no data moves for this time. Default 5,000. */
   readonly lingerMs?: number | undefined
 }
 
 /** More than any frame of a pipe. */
 const MAX_PAYLOAD_BYTES = 65_536
-/** The server ends idle sessions and tells the client why. The front waits so much longer, in case the server does not. */
+/**
+ * The server ends idle sessions and tells the client why. The front waits this much longer, in case the server does not
+ * end them.
+ */
 const FORGOTTEN_MS = 60_000
-/** The longest time of a timer. With a longer one it would fire at once. */
+/** The longest time of a timer. A longer timer would fire at once. */
 const MAX_TIMER_MS = 2_147_483_647
 
 export class Front {
@@ -64,7 +67,11 @@ export class Front {
     return this.#isClosing ? undefined : this.#admission.enter(remote, submission)
   }
 
-  /** Pipes one connection. Never rejects. @param submission Whether it came to a port for submission. @param reserved Its place, if it has one */
+  /**
+   * Pipes one connection. Never rejects.
+   * @param submission True if it came to a port for submission.
+   * @param reserved Its place, if it has one
+   */
   async accept(client: Duplex, submission: boolean, reserved?: Place): Promise<void> {
     if (this.#isClosing) {
       reserved?.leave()

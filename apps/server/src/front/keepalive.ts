@@ -3,8 +3,8 @@
 /** Networks drop a silent connection (Cloudflare after 100 s). */
 export const PING_MS = 30_000
 /**
- * After so many pings without an answer the pipe is closed. It is more than one, because a ping waits behind a window of data, which
- * takes long on a slow network.
+ * After this many pings without an answer the pipe is closed. It is more than one, because a ping waits behind a window
+ * of data. That takes long on a slow network.
  */
 export const MAX_MISSED_PINGS = 4
 

@@ -1,14 +1,17 @@
 /**
- * Keeps Node's compiled code for the next start. Without it, each start strips the types of every file and compiles it again. Bun can
- * keep it too; Deno does so by itself.
+ * Keeps Node's compiled code for the next start. Without it, each start strips the types of every file and compiles it
+ * again. Bun can keep it too; Deno keeps it without help.
  *
- * The cache is beside the program, where only users may write who may also change the program. If this process may not write there,
- * nothing is kept.
+ * The cache is beside the program. Only a user who may change the program may write there. If this process may not
+ * write there, nothing is kept.
  */
 import module from 'node:module'
 import { resolve } from 'node:path'
 
-/** The cache is written after this time, so that a daemon that is killed leaves it too, with the code of its first sessions. */
+/**
+ * The cache is written after this time. So a daemon that is killed also leaves a cache, with the code of its first
+ * sessions.
+ */
 const KEPT_AFTER_MS = 5_000
 
 /** Uses the cache of earlier starts, and adds to it. */

@@ -1,6 +1,6 @@
 /**
- * Permissions of this process. Only Deno restricts a program, and asks the user at the terminal if the program tries more. So Postern
- * checks here before it uses an optional permission.
+ * Permissions of this process. Only Deno restricts a program. If the program tries more than is allowed, Deno asks the
+ * user at the terminal. So Postern checks here before it uses an optional permission.
  */
 import process from 'node:process'
 import { EXIT, Failure } from './failure.ts'
@@ -31,7 +31,7 @@ export function environment(names: readonly string[]): Readonly<Record<string, s
   return Object.fromEntries(names.map((name) => [name, variable(name)]))
 }
 
-/** Makes the Failure for an operation that Deno did not allow. Returns undefined if the error is another one. */
+/** Makes the Failure for an operation that Deno did not allow. Returns undefined for any other error. */
 export function forbidden(error: unknown): Failure | undefined {
   if (!(error instanceof Error) || error.name !== 'NotCapable') return undefined
   return new Failure(`Deno does not allow it: ${error.message}`, EXIT.misused, { cause: error })

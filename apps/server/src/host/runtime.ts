@@ -3,7 +3,7 @@
 /** The runtimes of `postern`. */
 export type RuntimeName = 'node' | 'deno' | 'bun'
 
-/** The functions that `postern` needs of a runtime. Each folder exports them. */
+/** The functions that `postern` needs from a runtime. Each folder exports them. */
 export type Runtime = Pick<typeof import('@postern/runtime/node'), 'listen'>
 
 export const runtimeName: RuntimeName = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'node'

@@ -19,7 +19,7 @@ export interface SignalActions {
   broken(error: unknown): void
 }
 
-/** By convention 128 plus the signal's number. */
+/** The convention is 128 plus the signal's number. */
 const EXIT_CODES: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143 }
 
 let actions: SignalActions | undefined
@@ -48,7 +48,7 @@ export function onSignals(given: SignalActions): () => void {
   process.on('uncaughtException', broken).on('unhandledRejection', broken)
   const waiting = early
   early = []
-  // Later, so that the caller first writes its start block.
+  // They run later, so that the caller first writes its start block.
   queueMicrotask(() => waiting.forEach(receive))
   return () => {
     actions = undefined

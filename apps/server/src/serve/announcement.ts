@@ -139,11 +139,14 @@ function sendCommands({ given, at }: Bound, options: Options, to: string): strin
   if (needsAuth) curl.push('--user', quote(user))
   if (isProxied) curl.push('--haproxy-protocol')
   curl.push('--mail-from me@example.com --mail-rcpt', to, '--upload-file -')
-  // swaks can't send a PROXY header, which a trusted address must send.
+  // swaks cannot send a PROXY header, which a trusted address must send.
   return isProxied ? `${curl.join(' ')}\n` : `${swaks.join(' ')}\n${curl.join(' ')}\n`
 }
 
-/** Makes the rows about domains. There are none if the user's hook or the existing mailboxes decide. */
+/**
+ * Makes the rows about domains. There are none if the user's hook or the existing mailboxes decide which recipients are
+ * accepted.
+ */
 function domainRows(settings: Settings): string[][] {
   const { domains, handlers } = settings.options
   if (domains?.includes(ANY_DOMAIN) === false) return [['Domains', domains.join(', ')]]
@@ -175,7 +178,7 @@ function listCommand({ options, file }: Settings): string {
   return `${words.join(' ')}\n`
 }
 
-/** Returns an address to connect to. If the server listens on every address, that is the loopback address. */
+/** Returns an address to connect to. If the server listens on every address, returns the loopback address. */
 function reachable(address: string): string {
   if (address === '0.0.0.0') return '127.0.0.1'
   return address === '::' ? '::1' : address

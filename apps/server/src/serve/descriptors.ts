@@ -1,8 +1,8 @@
 /**
  * Computes how many connections fit the limit of open files.
  *
- * A runtime without a free descriptor does not refuse connections: Deno panics, Bun loops, and no store can open a file for the
- * mail of existing sessions. So the server lowers `maxConnections` at its start to what fits.
+ * If a runtime has no free descriptor, it does not refuse connections: Deno panics, Bun loops, and no store can open a
+ * file for the mail of existing sessions. So the server lowers `maxConnections` at its start to a number that fits.
  */
 import { readFileSync } from 'node:fs'
 import process from 'node:process'
@@ -11,11 +11,14 @@ import { EXIT, Failure } from '../host/failure.ts'
 import { isAllowed } from '../host/permission.ts'
 import type { Settings } from '../config/settings.ts'
 
-/** Descriptors that a runtime has open without connections, and some for the user's hooks: a database, DNS queries. */
+/** Descriptors that a runtime has open without connections. Includes some for the user's hooks: a database, DNS queries. */
 const OWN = 64
-/** Descriptors that a thread has open, and some for refused connections and handshakes if `maxConnections` is small. */
+/**
+ * Descriptors that a thread has open. Includes some for refused connections and handshakes if `maxConnections` is
+ * small.
+ */
 const PER_WORKER = 32
-/** For each allowed connection, how many connections are being refused at the same time. */
+/** How many connections are being refused at the same time, for each allowed connection. */
 const TURNED_AWAY = 0.25
 /** Files that an `fs:` or `maildir:` store has open at one time: messages over 64 KiB, and files of short operations. */
 const STORE_FILES = 1024 + 64
@@ -27,7 +30,10 @@ export interface DescriptorUse {
   readonly workers: number
   /** How many addresses the server listens on. */
   readonly addresses: number
-  /** How many waits come before a connection counts: TLS handshakes by address, and PROXY headers. Each may hold `maxConnections` more. */
+  /**
+   * How many kinds of waits come before a connection counts: TLS handshakes for each address, and PROXY headers. Each
+   * may hold `maxConnections` more.
+   */
   readonly waits: number
   /** Descriptors besides sockets. A number is a bound for all connections together; Infinity means one for each connection. */
   readonly besides: number
@@ -43,8 +49,7 @@ export function connectionsThatFit(limit: number, use: DescriptorUse): number {
 
 /**
  * Lowers `maxConnections` if the limit of open files is too low for it, and logs that.
- *
- * @param isFront A front dials one connection for each that it accepts.
+ * @param isFront A front dials one connection for each one that it accepts.
  * @throws Failure if not even one connection fits
  */
 export function fitDescriptors(settings: Settings, log: Logger, isFront = false): Settings {

@@ -1,4 +1,4 @@
-/** Listens on all addresses, or on none and says why. */
+/** Listens on all addresses. If one fails, listens on none and reports why. */
 import { lstat, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Endpoint, Listener } from '@postern/engine'
@@ -27,9 +27,9 @@ export interface Listening extends Bound {
 /** How a worker listens together with the others. */
 export interface Place {
   readonly workerCount: number
-  /** Whether it is the first worker, which listens alone if only one worker can. */
+  /** True for the first worker. If only one worker can listen on an address, it is the first. */
   readonly isFirst: boolean
-  /** In the order of the addresses: the ports that the first worker got if the settings say port 0. */
+  /** The ports that the first worker got for port 0, in the order of the addresses. */
   readonly ports: readonly (number | undefined)[]
   /** Returns the memory of fronts' tokens that all workers share. Called only if an address is for fronts. */
   openTokens(): Promise<TokenMemory>
@@ -41,7 +41,10 @@ const MIN_HANDSHAKES = 16
 /** Linux's limit without the final NUL. Other systems allow a few bytes less. */
 const MAX_SOCKET_PATH_BYTES = 107
 
-/** Listens on every address of the settings; a worker only where it can. @throws Failure if one address fails; then it closes the others */
+/**
+ * Listens on every address of the settings. A worker listens only on those that it can share.
+ * @throws Failure if one address fails; then it closes the others
+ */
 export async function listenAll(
   server: Acceptor,
   settings: Settings,
@@ -127,7 +130,7 @@ async function openTokens(): Promise<TokenMemory> {
   return (await import('@postern/runtime/websocket')).tokenMemory()
 }
 
-/** Returns whether several threads can listen there. They can't on Unix sockets, nor with Bun's `node:http`. */
+/** Returns whether several threads can listen on this address. They cannot on Unix sockets, nor with Bun's `node:http`. */
 function canBeShared({ path, pipePath }: ListenAddress): boolean {
   return path === undefined && (pipePath === undefined || runtimeName !== 'bun')
 }
@@ -161,7 +164,7 @@ async function cannotListen(
   return new Failure(`${place}: ${reasons[code] ?? errorText(error)}`, EXIT.misused, { cause: error })
 }
 
-/** Returns why there can be no Unix socket. The runtimes' own error codes differ and are misleading. */
+/** Returns why the Unix socket cannot be made. The runtimes' own error codes differ and are misleading. */
 async function whyNoSocket(path: string): Promise<string | undefined> {
   const byteLength = Buffer.byteLength(path)
   if (byteLength > MAX_SOCKET_PATH_BYTES) {

@@ -22,13 +22,13 @@ import {
 } from '@postern/runtime/websocket'
 import { WebSocketServer } from 'ws'
 
-/** Where and how to accept pipes. */
+/** The address to listen on, and how to accept pipes. */
 export interface PipeListenOptions {
   readonly guard: FrontGuard
   /** Default: every address. */
   readonly host?: string | undefined
   readonly port: number
-  /** Several threads listen on the port. Bun can't. Default false. */
+  /** Several threads listen on the port. Bun does not support it. Default false. */
   readonly reusePort?: boolean | undefined
   /** The path of the URL, such as '/pipe'. Other paths get 404. */
   readonly pathname: string
@@ -36,13 +36,16 @@ export interface PipeListenOptions {
   readonly tls?: TlsCredentials | undefined
   /** The time until the WebSocket is open. */
   readonly handshakeTimeoutMs: number
-  /** Connections that may be without a WebSocket at the same time. Past that, the oldest of the address with the most is closed. Default 500. */
+  /**
+   * Connections that may be without a WebSocket at the same time. If there are more, the oldest of the address with the
+   * most is closed. Default 500.
+   */
   readonly maxHandshakes?: number | undefined
-  /** After `end`, the connection closes if no data moves for so long. Default 5,000. */
+  /** After `end`, the connection closes if no data moves for this time. Default 5,000. */
   readonly lingerMs?: number | undefined
-  /** Is told of errors of the listener itself. */
+  /** Called with errors of the listener itself. */
   error(error: Error): void
-  /** Is told which connection was rejected, and why. */
+  /** Called with each rejected connection, and the reason. */
   refused(reason: string, remote: Endpoint): void
 }
 
@@ -86,7 +89,7 @@ function makeServer(tls: TlsCredentials | undefined, report: (error: Error) => v
   if (tls === undefined) return createServer(limits)
   let current = tls.current
   const http = createTlsServer({ ...limits, ...current.context })
-  // This runs before the server begins the handshake of the connection.
+  // Runs before the server begins the handshake of the connection.
   http.prependListener('connection', () => {
     if (current === tls.current) return
     current = tls.current
@@ -127,7 +130,7 @@ class Entrance {
 
   enter(socket: Socket): void {
     const { handshakeTimeoutMs } = this.#options
-    // A connection that was reset already has no address.
+    // A connection that was already reset has no address.
     if (socket.remoteAddress === undefined) return void socket.destroy()
     const name = nameOf(socket)
     // An earlier connection with the same name, whose `close` event has not come yet.

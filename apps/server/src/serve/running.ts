@@ -21,11 +21,11 @@ export interface Running {
   inProgress(): Readonly<Record<string, number>>
   /** Makes the end of the line `Stopping`. */
   waitingText(): string
-  /** Is called after certificates were read again. */
+  /** Called after certificates were read again. */
   reloaded?(): Promise<void>
-  /** Resolves with the reason if it can't go on. */
+  /** Resolves with the reason if it cannot go on. */
   readonly broken?: Promise<unknown>
-  /** Accepts nothing more, and waits at most `graceMs` for what is in progress. */
+  /** Accepts no more connections, and waits at most `graceMs` for what is in progress. */
   end(graceMs: number): Promise<void>
 }
 

@@ -1,8 +1,8 @@
 /**
- * Starts a server from its settings, and stops it. {@link Serving} is the only difference between one thread and several workers.
+ * Starts a server from its settings, and stops it. Only {@link Serving} differs between one thread and several workers.
  *
- * Standard output has the start block and a line for each message. The log goes to stderr. With `--log-format json` everything is a
- * line of JSON on stderr, and standard output stays empty.
+ * Standard output has the start block and a line for each message. The log goes to stderr. With `--log-format json`
+ * everything is a line of JSON on stderr, and standard output stays empty.
  */
 import { openLogins, type Logins } from '@postern/intake/logins'
 import type { TlsCredentials, TlsOptions } from '@postern/runtime/tls'
@@ -29,7 +29,7 @@ import { startUpkeep } from './upkeep.ts'
 export interface Serving {
   /** Receives the log. Default: standard error. */
   readonly logOutput?: LogOutput
-  /** Whether this thread logs that the store's directory is lost. Workers log it themselves. */
+  /** True if this thread logs that the store's directory is lost. Workers log it themselves. */
   readonly logsLostStore: boolean
   /** Writes to standard output. */
   tell(text: string): void
@@ -37,7 +37,7 @@ export interface Serving {
   start(deps: ServingDeps): Promise<Service>
 }
 
-/** What a service works with. */
+/** What a service needs. */
 export interface ServingDeps {
   readonly settings: Settings
   readonly tls: TlsCredentials | undefined
@@ -54,15 +54,15 @@ export interface Service {
   /** The addresses it listens on, in the order of the settings. */
   readonly bound: readonly Bound[]
   readonly sessionCount: number
-  /** Resolves with the reason if it can't go on. */
+  /** Resolves with the reason if it cannot go on. */
   readonly broken?: Promise<unknown>
   /** Resolves when all later handshakes use it. */
   useTls?(tls: TlsOptions): Promise<void>
-  /** Accepts nothing more, and waits at most `graceMs` for what is in progress. */
+  /** Accepts no more connections, and waits at most `graceMs` for what is in progress. */
   end(graceMs: number): Promise<void>
 }
 
-/** Serves by one server in this thread. */
+/** Serves with one server in this thread. */
 export const ALONE: Serving = { logsLostStore: true, tell, start: startAlone }
 
 /** Serves until a signal stops it. @returns the exit code. @throws Failure if it can't start */
@@ -80,7 +80,7 @@ export async function serve(given: Settings, serving: Serving): Promise<number> 
   const journal = new Journal(log, options)
   const service = await serving.start({ settings, tls, store, log, journal, logins, say })
   let stopUpkeep = (): void => {}
-  // Before the start block is written, because whoever reads the block may send a signal.
+  // This comes before the start block, because a reader of the start block may send a signal.
   const stopped = untilStopped({
     settings,
     tls,

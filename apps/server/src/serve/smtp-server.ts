@@ -21,7 +21,7 @@ import { EXIT, Failure } from '../host/failure.ts'
 import type { Journal } from './logs/journal.ts'
 import { logObserver } from './logs/observer.ts'
 
-/** What a server works with. */
+/** What a server needs. */
 export interface ServerDeps {
   readonly options: Options
   readonly store: MailStore
@@ -30,14 +30,14 @@ export interface ServerDeps {
   readonly tls: TlsCredentials | undefined
   /** Decides when a login may be tried. */
   readonly logins: Logins
-  /** Is told of each message once it is durable. */
+  /** Called with each message when it is durable. */
   kept(record: MailRecord): void
 }
 
 /**
  * Makes the server. If the engine refuses an option, the error names the option as the user wrote it.
  *
- * @param places Decides who gets a place among the connections. Default: the server, by its limits.
+ * @param places Gives out the places for connections. Default: the server does it, by its limits.
  * @throws Failure
  */
 export function makeServer(settings: Settings, deps: ServerDeps, places?: Places): Server {

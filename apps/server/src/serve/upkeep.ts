@@ -14,8 +14,9 @@ export function retentionOf({ keepAgeMs, keepCount, keepBytes }: Options): Reten
 }
 
 /**
- * Sweeps now and daily, and expires now and hourly. Two rounds never overlap: a round that takes longer than an hour skips the next
- * one. A failure is logged, and tried again in the next round. @returns a function that stops it, between two messages
+ * Sweeps now and daily, and expires now and hourly. Two rounds never overlap: if a round takes longer than an hour, the
+ * next one is skipped. A failure is logged, and tried again in the next round. @returns a function that stops it,
+ * between two messages
  */
 export function startUpkeep(store: MailStore, options: Options, log: Logger): () => void {
   const stopping = new AbortController()

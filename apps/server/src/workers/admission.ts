@@ -1,22 +1,24 @@
 /**
- * Counts connections over all workers exactly: connection N is accepted by any worker, and connection N + 1 is refused.
+ * Counts connections over all workers exactly: any worker accepts connection N, and every worker refuses connection N +
+ * 1.
  *
- * The counts are in shared memory. There is one for each worker, and for each address a table entry with a count for each worker. So
- * the counts of a worker that died can be removed. There are never more addresses than connections, so the table can only get full past
- * {@link MAX_ADDRESSES} connections. Then an address that is not in the table is refused.
+ * The counts are in shared memory. There is one count for each worker. For each address there is a table entry with a
+ * count for each worker. So the counts of a worker that died can be removed. There are never more addresses than
+ * connections, so the table can get full only with more than {@link MAX_ADDRESSES} connections. Then an address that is
+ * not in the table is refused.
  */
 import { addressKey, type AdmissionLimits, type Endpoint, hasPlace, type Place, type Places } from '@postern/engine'
 import { type Hash, randomKey } from './hash.ts'
 import { SharedLock } from './lock.ts'
 import { HASH_WORDS, SharedTable } from './table.ts'
 
-/** The most addresses in the table. */
+/** The greatest number of addresses in the table. */
 const MAX_ADDRESSES = 2 ** 19
 /** The words are: the lock, the number of addresses, the connections of each worker, its submission connections, the table. */
 const LOCK = 0
 const ADDRESSES = 1
 const TOTALS = 2
-/** Thousands of times longer than the lock is normally held. */
+/** Much longer than any thread normally holds the lock. */
 const LOCK_PATIENCE_MS = 1_000
 
 /** What workers share to count connections. It can be sent to a thread. */
@@ -98,7 +100,7 @@ export class SharedAdmission implements Places {
     })
   }
 
-  /** Takes a place for `seat`, instead of `given` if there is one. Returns whether there was a place. */
+  /** Takes a place for `seat`, in exchange for `given` if there is one. Returns whether there was a place. */
   #enter(seat: Seat, given: Seat | undefined): boolean {
     const isInstead = given !== undefined && this.#give(given)
     const { hash, isSubmission } = seat

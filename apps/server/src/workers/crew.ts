@@ -1,8 +1,9 @@
 /**
  * Starts the workers of a server together, replaces a worker that dies, and stops all of them.
  *
- * When a worker dies, its places are given back, and a new worker gets its number. Each death within a minute doubles the delay of the
- * next start. After five failed starts in a row the server ends, because its supervisor can do more.
+ * When a worker dies, its places are given back, and a new worker gets its number. Each death within a minute doubles
+ * the delay of the next start. After five failed starts in a row the server ends, because only its supervisor can still
+ * help.
  */
 import type { Logger } from '@logtape/logtape'
 import type { Endpoint } from '@postern/engine'
@@ -19,7 +20,7 @@ const MINUTE_MS = 60_000
 const FIRST_DELAY_MS = 100
 const MAX_DELAY_MS = 30_000
 const MAX_FAILED_STARTS = 5
-/** The engine ends the last sessions a second after the grace time, so this leaves it some more. */
+/** The engine ends the last sessions a second after the grace time. This leaves it some reserve. */
 const STOP_MARGIN_MS = 3_000
 
 export interface CrewOptions {
@@ -34,12 +35,12 @@ export interface CrewOptions {
 }
 
 export class Crew {
-  /** Resolves with the reason if the server can't go on. */
+  /** Resolves with the reason if the server cannot go on. */
   readonly broken: Promise<unknown>
   readonly #options: CrewOptions
   readonly #admission: SharedAdmission
   readonly #members = new Set<Member>()
-  /** The addresses of the first worker. The others listen on the same, where they can. */
+  /** The addresses of the first worker. The others listen on the same addresses if they can. */
   readonly #places: (Endpoint | undefined)[]
   readonly #restarts = new Set<NodeJS.Timeout>()
   #deathsMs: number[] = []
@@ -52,7 +53,7 @@ export class Crew {
     this.broken = promise
     this.#break = resolve
     this.#options = options
-    // It only reads counts, and removes those of dead workers. It never takes a place as worker 0.
+    // It only reads counts, and removes the counts of dead workers. It never takes a place as worker 0.
     this.#admission = new SharedAdmission(options.shared.admission, 0)
     this.#places = Array.from({ length: options.addressCount })
   }
@@ -62,7 +63,11 @@ export class Crew {
     return this.#admission.total
   }
 
-  /** Starts all workers. @returns where they listen, in the order of the addresses. @throws Failure */
+  /**
+   * Starts all workers.
+   * @returns the addresses that they listen on, in the order of the settings.
+   * @throws Failure
+   */
   async start(): Promise<readonly Endpoint[]> {
     const { workerCount } = this.#options.shared
     const members = Array.from({ length: workerCount }, (_, index) => this.#make(index))

@@ -1,11 +1,10 @@
 /**
- * A lock between threads, for work that takes microseconds.
- *
- * A thread that is killed inside can't release the lock. So a thread that has waited longer than anybody may hold it takes it over.
+ * A lock between threads, for work that takes microseconds. If a thread is killed while it holds the lock, it cannot
+ * release it. So another thread takes the lock over after it has waited longer than any thread may hold it.
  */
 
 const FREE = 0
-/** Tries before the first sleep. The holder has most likely finished by then. */
+/** The number of tries before the first sleep. The holder has probably finished by then. */
 const LOOKS = 100
 const SLEEP_MS = 1
 
@@ -35,7 +34,7 @@ export class SharedLock {
   #take(): number {
     const words = this.#words
     const at = this.#at
-    // Each holder has its own number, so that two short holders in a row do not look like one that holds the lock too long.
+    // Each holder has its own number. So two short holders in a row do not look like one that holds the lock too long.
     const ticket = Math.floor(Math.random() * 0x7fff_fffe) + 1
     let seen = FREE
     let sinceMs = 0

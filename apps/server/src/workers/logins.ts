@@ -16,7 +16,7 @@ export type LoginRequest =
   | { readonly type: 'abort'; readonly id: number }
   | { readonly type: 'end'; readonly id: number; readonly isRight: boolean | undefined }
 
-/** The main thread's answer: to 'login' true or a refusal, to 'check' whether the password is right. */
+/** The main thread's answer. To 'login': true or a refusal. To 'check': true if the password is right. */
 export interface LoginAnswer {
   readonly type: 'login'
   readonly id: number

@@ -28,7 +28,7 @@ export type Order =
 
 export type Answer =
   | { readonly type: 'done' }
-  /** Where the worker listens, by the index of the address. */
+  /** The addresses that the worker listens on, by the index of the address. */
   | { readonly type: 'listening'; readonly at: readonly { readonly index: number; readonly at: Endpoint }[] }
   /** The order failed. `message` is the line for the user. */
   | { readonly type: 'failed'; readonly message: string; readonly exitCode: number }

@@ -1,6 +1,7 @@
 /**
- * Writes of several threads to standard output and the log. Pieces of different threads are never mixed. A piece is written when the
- * call returns, so that nothing is lost if the worker dies. A slow reader blocks the threads, as it blocks a server without workers.
+ * Writes of several threads to standard output and the log.
+ * Pieces of different threads are never mixed. A piece is written when the call returns, so nothing is lost if the
+ * worker dies. A slow reader blocks the threads, as it does in a server without workers.
  */
 import { writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
@@ -13,7 +14,7 @@ export interface Output {
   write(text: string): void
 }
 
-/** Long, because a slow reader keeps a thread inside the lock. */
+/** The time is long, because a slow reader keeps a thread inside the lock. */
 const LOCK_PATIENCE_MS = 60_000
 const PAUSE_MS = 5
 
@@ -29,7 +30,7 @@ export function sharedOutput(descriptor: 1 | 2, words: Int32Array): Output {
   }
 }
 
-/** A word that never changes, to sleep on. */
+/** A word that never changes. A thread sleeps on it. */
 const NEVER = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
 
 function writeAll(descriptor: number, bytes: Uint8Array): void {
@@ -38,7 +39,7 @@ function writeAll(descriptor: number, bytes: Uint8Array): void {
     try {
       written += writeSync(descriptor, bytes, written)
     } catch (error) {
-      // The pipe is full, and does not block.
+      // The pipe is full and does not block.
       if (errorCode(error) !== 'EAGAIN') return
       Atomics.wait(NEVER, 0, 0, PAUSE_MS)
     }

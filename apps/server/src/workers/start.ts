@@ -16,7 +16,10 @@ import { Crew } from './crew.ts'
 import { sharedOutput } from './output.ts'
 import { makeShared, sharedWords } from './shared.ts'
 
-/** Makes the serving by workers. @throws Failure if threads can't share a port */
+/**
+ * Makes the serving with workers.
+ * @throws Failure if threads cannot share a port
+ */
 export function workersFor(settings: Settings): Serving {
   checkRuntime(settings)
   const output = sharedWords(1)
@@ -72,8 +75,9 @@ async function startWorkers(deps: ServingDeps, output: Int32Array<SharedArrayBuf
 }
 
 /**
- * Listens as a server without workers does, and stops. Otherwise nobody would notice if another server of the same user listens on the
- * port, because threads that share a port share it with that server too. @throws Failure if it can't listen on an address
+ * Listens as a server without workers does, and stops. Without this check nobody would notice that another server of
+ * the same user listens on the port, because threads that share a port share it with that server too. @throws Failure
+ * if it can't listen on an address
  */
 async function checkPlaces({ settings, tls, journal }: ServingDeps): Promise<void> {
   const nobody: Acceptor = { accept: (duplex) => duplex.destroy() }

@@ -1,6 +1,6 @@
 /**
- * A hash table in shared memory with open addressing. Strangers choose its keys, so it uses a keyed hash, and nobody can choose keys
- * that collide. The 64 bits of the hash stand for the key.
+ * A hash table in shared memory with open addressing. Strangers choose its keys. It uses a keyed hash, so that nobody
+ * can choose keys that collide. The 64 bits of the hash represent the key.
  *
  * The caller holds a lock while it uses the table, and never lets it get full.
  */
@@ -61,7 +61,10 @@ export class SharedTable {
     words.fill(0, this.#at(gap), this.#at(gap) + this.#stride)
   }
 
-  /** Frees all entries except those for which `isKept` is true. Returns how many are left. The time is in proportion to the table. */
+  /**
+   * Frees all entries except those for which `isKept` is true. Returns how many are left. The time is proportional to
+   * the size of the table.
+   */
   filter(isKept: (at: number) => boolean): number {
     const words = this.#words
     const kept: Int32Array[] = []

@@ -1,7 +1,7 @@
 /**
  * Remembers used tokens of fronts for all workers together, so that each token opens only one pipe in any worker.
  *
- * Each token has a table entry with its time of expiry. Only tokens with a valid signature are stored. A token that is still valid is
+ * Each token has a table entry with its time of expiry. Only tokens with a valid signature are stored. A valid token is
  * never forgotten: if the table is full, a new one is refused.
  */
 import { PipeRefusedError, type TokenMemory } from '@postern/runtime/websocket'
@@ -9,7 +9,7 @@ import { type Hash, randomKey } from './hash.ts'
 import { SharedLock } from './lock.ts'
 import { HASH_WORDS, SharedTable } from './table.ts'
 
-/** Tokens live 70 seconds, including tolerance for clocks. So this allows about 1,400 connections a second. */
+/** Tokens are valid for 70 seconds, including tolerance for clocks. So this allows about 1,400 connections a second. */
 export const MAX_TOKENS = 100_000
 /** A power of two, more than twice `MAX_TOKENS`. */
 const ENTRIES = 2 ** 18
@@ -21,7 +21,7 @@ const TABLE = 3
 /** The last word of an entry is the second of its expiry. */
 const EXPIRY = HASH_WORDS
 const STRIDE = HASH_WORDS + 1
-/** Thousands of times longer than the lock is normally held. */
+/** Much longer than any thread normally holds the lock. */
 const LOCK_PATIENCE_MS = 1_000
 
 /** What workers share to remember tokens. It can be sent to a thread. */
@@ -32,7 +32,7 @@ export interface TokenTable {
   readonly beginMs: number
 }
 
-/** Makes the table: 3 MiB, which the system allocates when they are used. */
+/** Makes the table: 3 MiB. The system allocates them when they are used. */
 export function tokenTable(): TokenTable {
   const byteLength = (TABLE + ENTRIES * STRIDE) * Int32Array.BYTES_PER_ELEMENT
   return { words: new Int32Array(new SharedArrayBuffer(byteLength)), hashKey: randomKey(), beginMs: Date.now() }

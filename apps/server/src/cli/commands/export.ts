@@ -17,13 +17,13 @@ export interface ExportFlags {
 /** Receives the exported messages. */
 interface Target {
   add(mail: StoredMail): Promise<void>
-  /** @param isWhole Whether the export was not interrupted */
+  /** @param isWhole True if the export was not interrupted */
   close(isWhole: boolean): Promise<void>
 }
 
 /**
- * Writes the named messages, or all of them, oldest first. If a message does not exist, or can't be read completely, a line on stderr
- * says so, the export continues without it, and the exit code is 1.
+ * Writes the named messages, or all of them, oldest first. If a message does not exist or cannot be read completely, a
+ * line on stderr says so. The export then continues without it, and the exit code is 1.
  */
 export async function exportMail(settings: Settings, named: readonly string[], flags: ExportFlags): Promise<void> {
   const store = await openExistingStore(settings, { writable: false })
@@ -34,7 +34,8 @@ export async function exportMail(settings: Settings, named: readonly string[], f
   try {
     corrupt.forEach((id) => leftOut(`${id}: the record can't be read`))
     for (const id of ids) {
-      // Checks the whole message first. A wrong checksum shows only at its end, when its beginning would be written already.
+      // Checks the whole message first, because a wrong checksum shows only at the end, after the beginning was
+      // written.
       const mail = await loadMail(store, id).catch((error: unknown) => leftOut(error))
       const isSound = await mail?.verify().then(
         () => true,

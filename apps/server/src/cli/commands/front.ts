@@ -12,7 +12,11 @@ import { expectClients } from '../../host/signals.ts'
 import { openTls, readAuthorities } from '../../serve/tls/tls.ts'
 import { untilStopped } from '../../serve/running.ts'
 
-/** Pipes until a signal stops it. @returns the exit code. @throws Failure if it can't start */
+/**
+ * Pipes until a signal stops it.
+ * @returns the exit code.
+ * @throws Failure if it cannot start
+ */
 export async function runFront(given: Settings): Promise<number> {
   const url = checkFront(given)
   const tls = await openTls(given)
@@ -28,7 +32,7 @@ export async function runFront(given: Settings): Promise<number> {
   const { connectTimeoutMs, idleTimeoutMs, sessionTimeoutMs, maxConnections, maxConnectionsPerAddress } = options
   const front = new Front({
     url,
-    // checkFront has checked that there is one.
+    // checkFront has checked that there is a secret.
     secret: options.frontSecret[0] as string,
     hostname: options.hostname,
     ca,

@@ -23,9 +23,9 @@ async function readLine(): Promise<string> {
   return line
 }
 
-/** The prompt goes to stderr, so that `$(postern hash)` holds nothing but the hash. */
+/** The prompt goes to stderr, so that `$(postern hash)` contains only the hash. */
 async function ask(prompt: string): Promise<string> {
-  // Before the prompt, so that no early key is shown.
+  // Raw mode begins before the prompt, so that no early key is shown.
   process.stdin.setRawMode(true)
   try {
     process.stderr.write(prompt)

@@ -15,7 +15,10 @@ export interface SweepFlags {
   readonly json?: boolean
 }
 
-/** Removes it and prints how much; with `json` as one object: `{ swept, expired }`. @throws Failure, even if a part was removed */
+/**
+ * Removes both and prints how much; with `json` as one object: `{ swept, expired }`.
+ * @throws Failure, even if a part was removed
+ */
 export async function sweep(settings: Settings, flags: SweepFlags): Promise<void> {
   const olderThanMs = olderThan(settings, flags.olderThan)
   const store = await openExistingStore(settings)

@@ -1,8 +1,9 @@
 /**
  * Writes an mbox in its `mboxrd` form: a `From ` line, the message with LF line endings, an empty line.
  *
- * If a line of the message begins with `From ` after any number of `>`, it gets one more `>`. A reader removes one to restore the
- * line. An mbox does not keep the difference between CRLF and LF. For the exact bytes use another format.
+ * If a line of the message begins with any number of `>` and then `From `, it gets one more `>`. A reader removes one
+ * to restore the line. An mbox does not keep the difference between CRLF and LF. For the exact bytes use another
+ * format.
  */
 import type { StoredMail } from '@postern/storage'
 
@@ -23,7 +24,7 @@ export async function* lineFeeds(chunks: AsyncIterable<Uint8Array>): AsyncGenera
   let held = ''
   for await (const chunk of chunks) {
     const text = held + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1')
-    // The next chunk tells whether this CR belongs to a CRLF.
+    // The next chunk shows if this CR belongs to a CRLF.
     held = text.endsWith('\r') ? '\r' : ''
     const whole = text.slice(0, text.length - held.length).replaceAll('\r\n', '\n')
     if (whole !== '') yield whole

@@ -7,12 +7,12 @@ import { optional, quantity, type Schema, text, trueOrFalse } from '../values/sc
 export type CommandName = 'serve' | 'front' | 'sweep'
 
 /**
- * One row. The schema reads what a person wrote (`'25MiB'`, `'yes'`) and returns what the server uses. Its error is the end of the
- * sentence "… is not …".
+ * One row. The schema reads what a person wrote (`'25MiB'`, `'yes'`) and returns the value that the server uses. Its
+ * error is the end of the sentence "… is not …".
  */
 export interface Option<Given = unknown, Value = unknown> {
   readonly schema: Schema<Value>
-  /** As a person would write it. `undefined`: the option may have no value. */
+  /** In the form in which a person would write it. `undefined`: the option may have no value. */
   readonly byDefault: Given | undefined
   readonly help: string
   /** The heading that the help lists it under. */
@@ -23,9 +23,9 @@ export interface Option<Given = unknown, Value = unknown> {
   readonly repeatable?: true
   /** No message shows its value. */
   readonly secret?: true
-  /** It has no text form, so only the config file can hold it. */
+  /** It has no text form, so only the config file can set it. */
   readonly fileOnly?: true
-  /** The commands that take it. Default: `serve` alone. */
+  /** The commands that take it. Default: only `serve`. */
   readonly commands?: readonly CommandName[]
   /** For docs/configuration.md: text after the help, and the default if it depends on the machine. */
   readonly docs?: { readonly more?: string; readonly byDefault?: string }

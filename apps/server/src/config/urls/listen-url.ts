@@ -1,4 +1,4 @@
-/** Reads listen URLs. The scheme tells the purpose of the port, and so its policy. */
+/** Reads listen URLs. The scheme says the purpose of the port, and so its policy. */
 
 interface Scheme {
   readonly port: number

@@ -21,7 +21,7 @@ export const STORE_ALLOWED: string = 'a store URL such as fs:./mail, maildir:./m
 /** Reads a store URL. Returns undefined if it is not one. */
 export function parseStoreUrl(url: string): StoreUrl | undefined {
   if (url === 'memory:') return { scheme: 'memory', url, path: '' }
-  // It is checked when it is opened, because an error here would repeat the value, which may hold a secret.
+  // An `s3:` URL is checked when it is opened. An error here would repeat the value, which may contain a secret.
   if (url.startsWith('s3:')) return { scheme: 's3', url, path: '' }
   const [, scheme, path] = /^(fs|maildir):([^\0]+)$/.exec(url) ?? []
   if (path === undefined) return undefined

@@ -8,7 +8,7 @@ export type ByteQuantity = number | `${number}${'B' | 'kB' | 'MB' | 'GB' | 'KiB'
 /** A time: milliseconds as a number, or `'30s'`, `'5m'`, `'1h'`. */
 export type TimeQuantity = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
-/** The unit of a number. An option's name tells it: `maxMessageBytes`, `idleTimeoutMs`, `maxRecipients`. */
+/** The unit of a number, which the end of an option's name says: `maxMessageBytes`, `idleTimeoutMs`, `maxRecipients`. */
 export type Unit = 'bytes' | 'time' | 'count'
 
 /** Returns the unit that the option's name ends with. */

@@ -1,11 +1,13 @@
 /**
- * The building blocks of option schemas. Each error is the end of a sentence: "… is not `allowed`".
- *
- * Postern has its own, because loading a validation library would take most of the time of a start.
+ * The building blocks of option schemas. Each error is the end of a sentence: "… is not `allowed`". Postern has its
+ * own, because loading a validation library would take most of the start time.
  */
 import { formatQuantity, parseQuantity, type Unit } from './quantity.ts'
 
-/** Reads what a person wrote and returns what the server uses. @throws NotAllowed */
+/**
+ * Reads what a person wrote and returns the value that the server uses.
+ * @throws NotAllowed
+ */
 export type Schema<Value> = (given: unknown) => Value
 
 /** A value, or an element of a list, that its option does not allow. */
@@ -68,7 +70,7 @@ function quantityAllowed(unit: Unit, min: number, max: number): string {
   ]
   const range = `${kind}, from ${formatQuantity(min, unit)}`
   if (max === Infinity) return `${range}, or Infinity`
-  // No number can be larger than that, so the error does not name it.
+  // No number can be larger, so the error does not name this maximum.
   return max >= Number.MAX_SAFE_INTEGER ? range : `${range} to ${formatQuantity(max, unit)}`
 }
 

@@ -35,8 +35,7 @@ export class ErrorLog {
 
   /**
    * Notes an error that the engine reports.
-   *
-   * @param awaited The hook, or the part of the server, that the session waits for
+   * @param awaited The hook, or the part of the server, that the session is waiting for
    */
   note(error: unknown, session: Session | undefined, awaited: string | undefined): void {
     // A refusal by a hook is logged by RefusalLog. A lost store was logged when it was noticed.

@@ -46,7 +46,7 @@ export async function openLog(options: LogOptions, output: LogOutput = process.s
     sinks: { stderr: (record) => void output.write(format(record)) },
     loggers: [
       { category: ['postern'], sinks: ['stderr'], lowestLevel },
-      // With the pretty log the user sees standard output too, which has these events already.
+      // With the pretty log the user also sees standard output, which has these events already.
       ...(isPretty ? [{ category: ['postern', NOTICE], lowestLevel: 'warning' as const }] : []),
       { category: ['logtape', 'meta'], sinks: ['stderr'], lowestLevel: 'error' },
     ],

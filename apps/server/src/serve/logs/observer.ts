@@ -8,7 +8,7 @@ import { NOTICE } from './log.ts'
 export interface LogObserverDeps {
   readonly log: Logger
   readonly journal: Journal
-  /** Is told of each message once it is durable. */
+  /** Called with each message when it is durable. */
   kept(record: MailRecord): void
 }
 

@@ -15,7 +15,7 @@ const MAX_NAME_LENGTH = 100
 export const MAX_FIELD_LENGTH = 10_000
 const MAX_ITEMS = 100
 const MAX_DEPTH = 6
-/** How far after the cut a secret that is found by its form may extend. */
+/** How many characters after the cut may still belong to a secret that is found by its form. */
 const MAX_FORM_LENGTH = 4_096
 
 /** Fields with these names are hidden, at any depth. */
@@ -56,7 +56,7 @@ export class PlainReader {
   /** How many characters the current field may still have. */
   #leftLength = MAX_FIELD_LENGTH
 
-  /** @param wantsStacks Whether every error has its stack, even one that the operator can fix */
+  /** @param wantsStacks True if every error has its stack, even one that the operator can fix */
   constructor(secrets: Secrets, wantsStacks: boolean) {
     this.#secrets = secrets
     this.#wantsStacks = wantsStacks
@@ -115,13 +115,16 @@ export class PlainReader {
     })
   }
 
-  /** Hides secrets in a text and cuts it. @param isOfError Whether it may quote a setting or a file */
+  /**
+   * Hides secrets in a text and cuts it.
+   * @param isOfError True if the text may quote a setting or a file
+   */
   #cut(given: string, maxLength: number, isOfError: boolean = false): string {
     const behind = Math.max(this.#secrets.maxLength, MAX_FORM_LENGTH)
     const isLong = given.length > maxLength + behind
     let hidden = this.#secrets.hide(isLong ? given.slice(0, maxLength + behind) : given)
     if (isOfError) hidden = hideForms(hidden)
-    // The end may have the first part of a secret, which was not found.
+    // The end may be the first part of a secret, which the search did not find.
     const shown = isLong ? hidden.slice(0, Math.max(0, hidden.length - behind)) : hidden
     const length = Math.max(0, Math.min(maxLength, this.#leftLength))
     this.#leftLength -= Math.min(shown.length, length) + 1

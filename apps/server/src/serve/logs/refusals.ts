@@ -29,7 +29,7 @@ export class RefusalLog {
     const { message = 'refused', common = {} } = explanation ?? {}
     this.#note(remote, {
       message,
-      // The engine has few reply texts, so the text tells the reason. A hook may write another text for each recipient.
+      // The engine has few reply texts, so its text names the reason. A hook may write another text for each recipient.
       kind: `${verb} ${byHook ? `${reply.code} ${reply.enhancedCode}` : reply.wire} ${Object.values(common).join(' ')}`,
       common: { ...addressField(remote), ...common, verb: verb === '' ? undefined : verb, reply: replyText(reply) },
       fields: () => refusedEntry(refused, session, explanation).fields,

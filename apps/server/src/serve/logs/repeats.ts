@@ -23,7 +23,10 @@ export interface Occurrence {
 export type After = (ms: number, run: () => void) => () => void
 
 export interface RepeatOptions {
-  /** The most lines in a minute. At its end there may be as many lines about repetitions, and one about events without a line. */
+  /**
+   * The greatest number of lines in a minute. At its end there may be as many lines about repetitions, and one about
+   * events without a line.
+   */
   readonly maxLines: number
   /** The level of the line about events without a line. */
   readonly level: 'info' | 'error'
@@ -33,13 +36,13 @@ export interface RepeatOptions {
 }
 
 const WINDOW_MS = 60_000
-/** The most kinds of one `who` with a line in a minute, so that one client cannot use all lines. */
+/** The greatest number of kinds of one `who` with a line in a minute, so that one client cannot use all lines. */
 const MAX_KINDS = 12
 /** How many characters of message and kind are compared. */
 const MAX_KEY_LENGTH = 200
 /** How many characters of each common field are kept. */
 const MAX_VALUE_LENGTH = 500
-/** The most sources without a line that are counted. */
+/** The greatest number of sources without a line that are counted. */
 const MAX_OTHERS = 1_000
 
 interface Seen extends Pick<Occurrence, 'level' | 'message' | 'common'> {

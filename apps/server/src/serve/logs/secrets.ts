@@ -20,12 +20,12 @@ export class Secrets {
 
   constructor(options: Partial<SecretOptions>) {
     const values = new Set(valuesOf(options).flatMap(spellings))
-    // The longest first, because a secret may be part of another one.
+    // The longest comes first, because a secret may be part of another one.
     this.#values = [...values].toSorted((one, other) => other.length - one.length)
     this.maxLength = this.#values[0]?.length ?? 0
   }
 
-  /** Hides every one of them. It searches for plain text, so the time is linear in the text. */
+  /** Hides all secrets. It searches for plain text, so the time is linear in the text. */
   hide(text: string): string {
     let hidden = text
     for (const value of this.#values) {

@@ -1,11 +1,11 @@
-/** Finds out whether a `maildir:` store has any mailbox, and what to do if not. */
+/** Checks if a `maildir:` store has any mailbox, and says what to do if not. */
 import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Settings } from '../../config/settings.ts'
 import { creationOf } from './store.ts'
 import { isUrl } from '../../config/urls/store-url.ts'
 
-/** The mailbox that Postern creates in each domain in any case. */
+/** The mailbox that Postern creates in each domain. */
 const POSTMASTER = 'postmaster'
 
 /** Returns why all recipients except postmasters are refused, and what to do. Returns undefined if there is a mailbox, or Postern creates it. */
@@ -26,7 +26,10 @@ export function missingMailboxes(settings: Settings): string | undefined {
   return `there is no mailbox yet; make ${mailbox}/{new,cur,tmp}, or give ?create=domain or ?create=any`
 }
 
-/** Returns the directories in a directory. Returns none if it can't be read: the error is reported when mail comes. */
+/**
+ * Returns the directories in a directory. Returns none if it cannot be read, because the error is reported when mail
+ * comes.
+ */
 function directoriesIn(directory: string): string[] {
   try {
     return readdirSync(directory, { withFileTypes: true })

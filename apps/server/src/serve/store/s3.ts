@@ -9,7 +9,7 @@ import { safe } from '../../host/terminal.ts'
 
 /** The usual variables of programs that use S3. */
 const VARIABLES = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'] as const
-/** How long the first request may take. */
+/** The time limit of the first request. */
 const LOOK_MS = 10_000
 
 /**
@@ -42,7 +42,7 @@ async function look(store: BlobStore, settings: Settings, url: string): Promise<
     await store.list({ limit: 1 })
   } catch (error) {
     const { isStorageError } = await import('@postern/storage')
-    // S3 may answer again soon, so this exit code lets a supervisor restart the program.
+    // S3 may answer again soon. With this exit code a supervisor restarts the program.
     const exitCode = isStorageError(error, 'denied') ? EXIT.misused : EXIT.failed
     throw new Failure(`${settings.spelled('store')} ${url}: ${safe(errorText(error))}`, exitCode, { cause: error })
   }

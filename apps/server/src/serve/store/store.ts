@@ -1,4 +1,4 @@
-/** Opens the store that the settings name. Only the chosen backend is loaded. */
+/** Opens the store that the settings name. Loads only the chosen backend. */
 import { existsSync } from 'node:fs'
 import type { ByteCount, MailStore } from '@postern/storage'
 import type { FsLayout } from '@postern/storage/fs'
@@ -12,7 +12,7 @@ import { safe } from '../../host/terminal.ts'
 
 /** How a caller uses the store. */
 export interface StoreAccess {
-  /** Default true. False: the caller only reads, which needs only the permission to read. */
+  /** Default true. If false, the caller only reads, so only the permission to read is needed. */
   readonly writable?: boolean
   /** How many workers share the store's bound on open files. Default 1. */
   readonly workerCount?: number
@@ -22,7 +22,7 @@ export interface StoreAccess {
   readonly log?: Logger
 }
 
-/** Messages over 64 KiB that all workers together may write at the same time, and as many that they may read. */
+/** Messages over 64 KiB that all workers together may write at the same time. They may read as many. */
 const MAX_OPEN_FILES = 1024
 
 /** The names of the layouts. They are repeated here, because a store is loaded only when it is chosen. */
@@ -94,7 +94,10 @@ export async function openStore(settings: Settings, access: StoreAccess = {}): P
   }
 }
 
-/** Checks the methods of a user's own store now. Its file may be JavaScript, or older than this program, and a missing method would show only later. */
+/**
+ * Checks the methods of a user's own store at the start. Its file may be JavaScript, or older than this program, and a
+ * missing method would be noticed only later.
+ */
 function wholeStore(store: MailStore, settings: Settings): MailStore {
   const missing = MAIL_STORE_METHODS.filter((name) => typeof store[name] !== 'function')
   if (missing.length === 0) return store
@@ -102,7 +105,10 @@ function wholeStore(store: MailStore, settings: Settings): MailStore {
   throw new Failure(`${settings.spelled('store')}: it has no ${names}; a MailStore must have all its methods`)
 }
 
-/** Opens an existing store. @throws Failure if there is none, or if it can't be used */
+/**
+ * Opens an existing store.
+ * @throws Failure if there is none, or if it cannot be used
+ */
 export async function openExistingStore(settings: Settings, access: StoreAccess = {}): Promise<MailStore> {
   const { store } = settings.options
   if (isUrl(store) && store.scheme === 'memory') {

@@ -1,8 +1,9 @@
 /**
- * Reads PEM files in their usual variants: with a byte order mark, CRLF, text between the blocks, key and certificate in one file.
+ * Reads PEM files in their usual variants: with a byte order mark, CRLF, text between the blocks, key and certificate
+ * in one file.
  *
- * OpenSSL, BoringSSL and Deno's own parsers accept different variants, and their errors differ. So this module finds the blocks, and
- * the runtime gets only those.
+ * OpenSSL, BoringSSL and Deno's own parsers accept different variants, and their errors differ. So this module finds
+ * the blocks and gives the runtime only those.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
@@ -72,7 +73,7 @@ export async function readCertificates(file: PemFile): Promise<Certificates> {
       throw new Failure(`${named(file)}: ${which} can't be read: ${errorText(cause)}`, undefined, { cause })
     }
   })
-  // There is one block at least.
+  // There is at least one block.
   return { text: blocks.map(({ text }) => text).join(''), certificates: [first as X509Certificate, ...others] }
 }
 

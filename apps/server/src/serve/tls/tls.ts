@@ -101,7 +101,7 @@ function usable<Result>({ options, spelled }: Settings, use: () => Result): Resu
   }
 }
 
-/** Returns the names by which a client may have connected. */
+/** Returns the names that a client may have used to connect. */
 function hostsOf(options: Options): string[] {
   const hosts = options.listen.map(({ host }) => host).filter((host) => host !== undefined)
   const named = hosts.filter((host) => host !== '0.0.0.0' && host !== '::')
