@@ -119,7 +119,7 @@ test('the oldest connections are closed if too many wait for a header, also if a
   const ends = Array.from({ length: 6 }, () => pair())
   const over = ends.map(([, served]) => server.accept(served, { proxyProtocol: EVERYONE }))
   await Promise.all(over.slice(0, 4))
-  expect(errors).toMatchObject(Array.from({ length: 4 }, () => ({ message: 'too many wait at once' })))
+  expect(errors).toMatchObject(Array.from({ length: 4 }, () => ({ message: 'too many connections are waiting' })))
   await server.close()
   await Promise.all(over)
 })

@@ -128,7 +128,7 @@ http.notFound((context) => context.text('', 404))
 
 http.onError((error, context: Context<Setting>) => {
   if (error instanceof PipeRefusedError) {
-    log('warn', 'a front was not let in', { reason: error.message })
+    log('warn', 'a front was refused', { reason: error.message })
     return context.text('', error.status)
   }
   if (isStorageError(error, 'not-found') || isStorageError(error, 'invalid-id')) return context.text('', 404)

@@ -43,7 +43,7 @@ test.concurrent.each(RUNTIME_NAMES)(
       expect(statuses.filter((status) => status === 101)).toHaveLength(1)
       expect(statuses.filter((status) => status === 401)).toHaveLength(29)
     }
-    await running.says(/"a front was not let in".*"its token was used before"/)
+    await running.says(/"a front was refused".*"its token was used before"/)
   },
 )
 

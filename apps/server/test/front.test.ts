@@ -156,7 +156,7 @@ describe.concurrent('a front', () => {
     await client.expect(421, '4.3.0')
     await client.closed()
     await front.says(/cannot be reached.*Unexpected server response: 401/)
-    await server.says(/a front was not let in.*signature verification failed/)
+    await server.says(/a front was refused.*signature verification failed/)
     const output = front.output() + server.output()
     for (const secret of [SECRET, OTHER_SECRET, 'eyJ']) expect(output).not.toContain(secret)
     expect(server.output()).not.toContain('"connected"')

@@ -186,7 +186,7 @@ test('at the end the counts are written and the timer is cleared', async () => {
   refusals.front(from('192.0.2.1'), 'its token was used before')
   expect(lines().map(({ message, remotePort, reason }) => [message, remotePort, reason])).toEqual([
     ['TLS handshake failed', 0, 'no shared cipher'],
-    ['a front was not let in', 4_000, 'its token was used before'],
+    ['a front was refused', 4_000, 'its token was used before'],
   ])
   refusals.flush()
   expect(lines()).toEqual([

@@ -241,7 +241,7 @@ const MISTAKES: readonly [string, readonly string[], Readonly<Record<string, str
     'two certificates',
     ['serve', '--tls-key', 'k', '--tls-cert', 'c', '--self-signed'],
     {},
-    /^postern: --self-signed and --tls-cert: are two certificates; leave one out$/,
+    /^postern: --self-signed and --tls-cert: both give a certificate; remove one$/,
   ],
   [
     'a certificate file',

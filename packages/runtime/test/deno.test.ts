@@ -10,9 +10,9 @@ const deno = startRemote(['deno', 'run', '--allow-net=127.0.0.1', '--allow-read'
 afterAll(() => deno.close())
 
 const refused: readonly (readonly [Partial<TlsOptions>, RegExp])[] = [
-  [{ secureContext: { ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' } }, /secureContext.ciphers: Deno cannot do it/],
-  [{ secureContext: { ecdhCurve: 'secp384r1' } }, /secureContext.ecdhCurve: Deno cannot do it/],
-  [{ minVersion: 'TLSv1.1' }, /minVersion: Deno speaks no TLSv1.1/],
+  [{ secureContext: { ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' } }, /secureContext.ciphers: Deno does not support it/],
+  [{ secureContext: { ecdhCurve: 'secp384r1' } }, /secureContext.ecdhCurve: Deno does not support it/],
+  [{ minVersion: 'TLSv1.1' }, /minVersion: Deno does not support TLSv1.1/],
 ]
 
 test.each(refused)('listening refuses %j', async (tls, message) => {
@@ -22,7 +22,7 @@ test.each(refused)('listening refuses %j', async (tls, message) => {
 
 test('dialling refuses the same options', async () => {
   const options = { port: 1, host: '127.0.0.1', tls: { ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' } }
-  await expect(deno.dial(options)).rejects.toThrow(/tls.ciphers: Deno cannot do it/)
+  await expect(deno.dial(options)).rejects.toThrow(/tls.ciphers: Deno does not support it/)
 })
 
 test('a shared port is refused without the flag that Deno needs for it', async () => {

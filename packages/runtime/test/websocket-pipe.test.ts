@@ -283,7 +283,7 @@ describe('a peer is cut off when it sends', () => {
     expect(socket.closes).toEqual([])
     socket.receive(1)
     expect(socket.closes).toEqual([4000])
-    await expect(duplex.read()).rejects.toThrow('more than it may send')
+    await expect(duplex.read()).rejects.toThrow('more than is allowed')
   })
 
   test('a frame before the server asked for one, while a handshake is possible', async () => {
@@ -296,7 +296,7 @@ describe('a peer is cut off when it sends', () => {
     const { socket, duplex } = server(true)
     const handshake = duplex.startTls?.()
     socket.receive({ type: 'tls', tls: { protocol: 'TLSv1.3\r\nX: y', cipher: '' } })
-    await expect(handshake).rejects.toThrow('a frame that means nothing')
+    await expect(handshake).rejects.toThrow('a text frame that is not a message')
   })
 
   test('startTls twice, or without a front that can make a handshake', async () => {
@@ -306,7 +306,7 @@ describe('a peer is cut off when it sends', () => {
     await settled()
     socket.receive({ type: 'startTls' })
     expect(socket.closes).toEqual([4000])
-    expect((await over)?.message).toBe('the other end of the pipe sent startTls where there is none')
+    expect((await over)?.message).toBe('the other end of the pipe sent startTls, which this connection does not have')
   })
 
   test('startTls again while the first handshake is pending', async () => {
@@ -315,7 +315,7 @@ describe('a peer is cut off when it sends', () => {
     await settled()
     socket.receive({ type: 'startTls' })
     expect(socket.closes).toEqual([4000])
-    expect((await over)?.message).toContain('startTls where there is none')
+    expect((await over)?.message).toContain('startTls, which this connection does not have')
   })
 
   test('frames after startTls, and the client gets none of them', async () => {
@@ -326,14 +326,14 @@ describe('a peer is cut off when it sends', () => {
     socket.receive(ascii('250 OK\r\n'))
     expect(socket.closes).toEqual([4000])
     await expect(reading).rejects.toThrow()
-    expect((await over)?.message).toContain('a frame out of place')
+    expect((await over)?.message).toContain('a frame that is not allowed now')
   })
 
   test('allowances for more frames while it takes none', async () => {
     const socket = new FakeSocket()
     const duplex = webSocketDuplex(socket, { remote, local })
     socket.bufferedAmount = 3 * 1_048_576
-    await expect(duplex.write(ascii('x'))).rejects.toThrow('the other end of the pipe takes nothing')
+    await expect(duplex.write(ascii('x'))).rejects.toThrow('the other end of the pipe does not read')
     expect(socket.closes).toEqual([4000])
   })
 })

@@ -99,10 +99,10 @@ test('a request without a well-formed token is rejected', async () => {
     'Bearer {}',
   ]) {
     const error = await refusal(request(authorization))
-    expect([error.status, error.message]).toEqual([401, 'it shows no token'])
+    expect([error.status, error.message]).toEqual([401, 'it has no token'])
   }
   for (const authorization of ['Bearer x', 'Bearer a.b.c', 'Bearer ..']) {
-    expect((await refusal(request(authorization))).message).toMatch(/^its token is no good/)
+    expect((await refusal(request(authorization))).message).toMatch(/^its token is invalid/)
   }
   expect((await refusal(request(`Bearer ${'a'.repeat(12_289)}`))).message).toBe('its token is too long')
 })
@@ -140,7 +140,7 @@ test('a token that has expired, is from the future, or lives too long is rejecte
   const old = await forged((token) => token.setIssuedAt(now - 100).setExpirationTime(now + 60))
   expect((await refusal(request(old))).message).toContain('iat')
   const long = await forged((token) => token.setExpirationTime(now + 3_600))
-  expect((await refusal(request(long))).message).toBe('its token lives too long')
+  expect((await refusal(request(long))).message).toBe('its token is valid for too long')
 })
 
 test('a token with missing claims is rejected', async () => {
@@ -157,10 +157,10 @@ test('a token with missing claims is rejected', async () => {
   for (const name of Object.keys(whole)) {
     const claims = Object.fromEntries(Object.entries(whole).filter(([key]) => key !== name))
     const token = await new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(key)
-    expect((await refusal(request(`Bearer ${token}`))).message, name).toMatch(/^its token is no good/)
+    expect((await refusal(request(`Bearer ${token}`))).message, name).toMatch(/^its token is invalid/)
   }
   const shortId = await new SignJWT({ ...whole, jti: 'x' }).setProtectedHeader({ alg: 'HS256' }).sign(key)
-  expect((await refusal(request(`Bearer ${shortId}`))).message).toBe('its token has no fit id')
+  expect((await refusal(request(`Bearer ${shortId}`))).message).toBe('the id of its token is missing or invalid')
 })
 
 test('a token for another URL is rejected', async () => {
@@ -216,7 +216,7 @@ test.each<[string, unknown]>([
   ['a certificate of another form', { ...secured, tls: { ...secured.tls, peerCertificate: { subject: 'x' } } }],
 ])('a token with malformed claims is rejected: %s', async (_, pipe) => {
   expect((await refusal(request(await forged((token) => token, pipe)))).message).toMatch(
-    /^its claims are not of a pipe/,
+    /^its claims do not describe a pipe/,
   )
 })
 

@@ -31,7 +31,7 @@ test('a write that fails while no caller waits for it fails only its own blob', 
     const writer = new FailingWriter('a/b', undefined)
     void writer.write(Uint8Array.of(1))
     await new Promise((resolve) => setTimeout(resolve, 10))
-    expect(() => writer.write(Uint8Array.of(2))).toThrow('is done')
+    expect(() => writer.write(Uint8Array.of(2))).toThrow('has ended')
     await expectCode('unavailable', () => writer.commit())
     await writer.abort()
     expect(writer.drops).toBeGreaterThan(0)

@@ -229,7 +229,7 @@ describe.each(LAYOUTS)('%s on a mount of its own', (layout) => {
     await expectLost(mail)
     expect(filesIn(directory)).toEqual(before)
     expect(said).toHaveLength(1)
-    expect(said[0]).toMatch(/is another file system, and can not be used: .* holds mail in the layout /)
+    expect(said[0]).toMatch(/is another file system, which cannot be used: .* holds mail in the layout /)
   })
 
   testWith([TMPFS], 'keeps nothing on a disk that is mounted over the directory', async () => {

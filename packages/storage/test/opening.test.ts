@@ -65,11 +65,11 @@ describe('the marker', () => {
 
   test.each([
     ['maildir 1\n', 'holds mail in the layout maildir 1, not fs 1; open it as maildir: or name another directory'],
-    ['fs 2\n', 'holds mail in the layout fs 2, not fs 1; take a version of Postern that knows it'],
+    ['fs 2\n', 'holds mail in the layout fs 2, not fs 1; use a version of Postern that knows it'],
     ['fs 1', undefined],
-    ['', 'says "", which is no layout of mail; name another directory'],
-    ['fs 1\nfs 1\n', 'says "fs 1\\nfs 1", which is no layout of mail; name another directory'],
-    [`${'\u001b'.repeat(5000)}`, 'which is no layout of mail; name another directory'],
+    ['', 'says "", which is not a layout of mail; give another directory'],
+    ['fs 1\nfs 1\n', 'says "fs 1\\nfs 1", which is not a layout of mail; give another directory'],
+    [`${'\u001b'.repeat(5000)}`, 'which is not a layout of mail; give another directory'],
   ])('%j', (text, refusal) => {
     const directory = freshDirectory()
     writeFileSync(join(directory, '.postern'), text)

@@ -115,7 +115,7 @@ async function hidesNoOther(make: MakeStore): Promise<void> {
     ['record is not an object', '[]'],
     ['record.schemaVersion', { ...good, schemaVersion: 2 }],
     ['record.id is not an id', { ...good, id: '../../x' }],
-    ['it is that of', { ...good, id: first }],
+    ['it belongs to', { ...good, id: first }],
     ['record.receivedAt', { ...good, receivedAt: 'yesterday' }],
     ['record.session is not an object', { ...good, session: undefined }],
     ['record.session.remote.port', { ...good, session: { ...SESSION, remote: { ...SESSION.remote, port: '25' } } }],

@@ -41,8 +41,7 @@ async function load(path: string): Promise<unknown> {
     return module.default
   } catch (error) {
     if (!isReadable(path)) throw new Failure(`${path}: this user may not read it`, undefined, { cause: error })
-    const hint =
-      errorCode(error) === 'ERR_MODULE_NOT_FOUND' ? '; install it beside the file, or leave the import out' : ''
+    const hint = errorCode(error) === 'ERR_MODULE_NOT_FOUND' ? '; install it beside the file, or remove the import' : ''
     throw new Failure(`${path}: ${errorText(error)}${hint}`, undefined, { cause: error })
   } finally {
     restore()

@@ -38,7 +38,7 @@ export function announcement(settings: Settings, bound: readonly Bound[]): strin
     ...(first === undefined
       ? []
       : ['Send a first message:\n', indented(sendCommands(first, options, firstRecipient(settings)))]),
-    'List what came in:\n',
+    'List the stored mail:\n',
     indented(listCommand(settings)),
     'Stop with Ctrl-C.\n\n',
   ].join('')

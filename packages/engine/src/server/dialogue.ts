@@ -134,7 +134,7 @@ export class Dialogue implements WireOwner, WaitsOwner {
       case 'last-moment':
         return this.hooks.giveUpAll(replies.SHUTTING_DOWN)
       case 'peer':
-        return this.wire.lose(new Error('timed out: the client takes no replies'), 'timeout')
+        return this.wire.lose(new Error('timed out: the client does not read its replies'), 'timeout')
       case 'handshake':
         return this.wire.lose(new Error(`no TLS handshake within ${this.context.limits.tlsHandshakeTimeoutMs} ms`))
     }

@@ -115,11 +115,7 @@ export function chooseMechanisms(auth: AuthOptions | undefined): ReadonlyMap<str
     auth.authenticate === undefined ? (auth.accounts ?? {}) : withPasswords(auth.accounts ?? {}, () => undefined)
   const supported = Object.values(MECHANISMS).filter((mechanism) => mechanism.isSupported(accounts))
   if (auth.mechanisms === undefined && supported.length === 0) {
-    throw new OptionError(
-      'auth.authenticate',
-      auth.authenticate,
-      'a function, and the accounts can answer for no mechanism',
-    )
+    throw new OptionError('auth.authenticate', auth.authenticate, 'a function, and the accounts support no mechanism')
   }
   for (const given of auth.mechanisms ?? supported) {
     const mechanism = typeof given === 'string' ? mechanismOf(given) : given
@@ -128,7 +124,7 @@ export function chooseMechanisms(auth: AuthOptions | undefined): ReadonlyMap<str
       throw new OptionError('auth.mechanisms', name, "a mechanism's name: up to 20 of A to Z, 0 to 9, '-' and '_'")
     }
     if (!mechanism.isSupported(accounts)) {
-      throw new OptionError('auth.mechanisms', name, 'a mechanism that the accounts can answer for')
+      throw new OptionError('auth.mechanisms', name, 'a mechanism that the accounts support')
     }
     chosen.set(name, mechanism)
   }

@@ -16,7 +16,7 @@ import { serverSide } from './tls-side.ts'
  */
 export async function listen(server: Acceptor, options: ListenOptions): Promise<Listener> {
   checkListen(options)
-  if (options.backlog !== undefined) throw new TypeError('backlog: Bun has its own')
+  if (options.backlog !== undefined) throw new TypeError('backlog: Bun does not support it')
   const core = new ListenerCore(server, options)
   const { path, host = '*', port } = options
   try {

@@ -81,7 +81,7 @@ const UNSUPPORTED = ['enableTrace', 'lookup', 'minDHSize', 'pskCallback', 'reque
  */
 export function checkDialTls(options: DialTlsOptions): void {
   for (const name of UNSUPPORTED) {
-    if (options[name] !== undefined) throw new TypeError(`tls.${name}: Bun's sockets cannot do it`)
+    if (options[name] !== undefined) throw new TypeError(`tls.${name}: Bun does not support it`)
   }
 }
 

@@ -114,7 +114,7 @@ export class Received {
   /** Drops what nobody reads, if the socket had to pause. A later read fails, because bytes are missing. */
   throwAway(): void {
     if (!this.#isFull) return
-    this.#failure ??= new Error('bytes that came after the end were thrown away')
+    this.#failure ??= new Error('bytes that came after the end were dropped')
     this.#isDiscarding = true
     this.drop()
     this.source?.resume()

@@ -47,7 +47,7 @@ export async function listen(server: Acceptor, options: ListenOptions): Promise<
 function open({ port = 0, host, path, backlog = DEFAULT_BACKLOG, reusePort = false }: ListenOptions): DenoListener {
   if (path !== undefined) return deno.listen({ transport: 'unix', path })
   if (reusePort && deno.listenDatagram === undefined) {
-    throw Object.assign(new Error('reusePort: Deno can do it only with --unstable-net'), { code: 'ENOTSUP' })
+    throw Object.assign(new Error('reusePort: Deno supports it only with --unstable-net'), { code: 'ENOTSUP' })
   }
   const place = { port, tcpBacklog: backlog, reusePort }
   if (host !== undefined) return deno.listen({ ...place, hostname: host })

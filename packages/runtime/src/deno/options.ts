@@ -12,11 +12,11 @@ const CONTEXT_OPTIONS: readonly string[] = ['key', 'cert', 'ca', 'passphrase', '
 export function checkServerTls({ secureContext = {}, minVersion = 'TLSv1.2' }: TlsOptions): void {
   for (const [name, value] of Object.entries(secureContext)) {
     if (value !== undefined && !CONTEXT_OPTIONS.includes(name)) {
-      throw new TypeError(`tls.secureContext.${name}: Deno cannot do it`)
+      throw new TypeError(`tls.secureContext.${name}: Deno does not support it`)
     }
   }
   if (minVersion !== 'TLSv1.2' && minVersion !== 'TLSv1.3') {
-    throw new TypeError(`tls.minVersion: Deno speaks no ${minVersion}`)
+    throw new TypeError(`tls.minVersion: Deno does not support ${minVersion}`)
   }
 }
 
@@ -40,6 +40,6 @@ const REFUSED = [
  */
 export function checkDialTls(options: DialTlsOptions): void {
   for (const name of REFUSED) {
-    if (options[name] !== undefined) throw new TypeError(`tls.${name}: Deno cannot do it`)
+    if (options[name] !== undefined) throw new TypeError(`tls.${name}: Deno does not support it`)
   }
 }

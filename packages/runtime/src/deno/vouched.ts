@@ -28,7 +28,7 @@ export class Vouched {
     if (fingerprint === undefined || !socket.authorized) return
     if (socket.isSessionReused() && !this.#fingerprints.has(fingerprint)) {
       socket.authorized = false
-      return this.#isRequired ? new Error('the certificate of the session that was taken up is not trusted') : undefined
+      return this.#isRequired ? new Error('the certificate of the resumed session is not trusted') : undefined
     }
     this.#fingerprints.delete(fingerprint)
     this.#fingerprints.add(fingerprint)

@@ -167,7 +167,7 @@ class End implements Duplex {
 
   /** Drops bytes that nobody reads. A later read fails, because bytes are missing. */
   #throwAway(): void {
-    this.#failure ??= new Error('bytes that came after the end were thrown away')
+    this.#failure ??= new Error('bytes that came after the end were dropped')
     this.#isDiscarding = true
     this.#discard()
     this.#letPeerWrite()

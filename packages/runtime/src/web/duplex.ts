@@ -129,7 +129,8 @@ export class StreamDuplex extends BaseDuplex {
     this.#isPulling = false
     if (this.isClosed) return
     if (done) return this.#onEnd()
-    if (!(value instanceof Uint8Array)) return this.#onError(new TypeError('the readable gave what is no Uint8Array'))
+    if (!(value instanceof Uint8Array))
+      return this.#onError(new TypeError('the readable gave a chunk that is not a Uint8Array'))
     // An empty chunk is no answer to a read.
     const isRoomLeft = value.byteLength === 0 || this.received.push(this.#reader.own?.(value) ?? value)
     if (value.byteLength === 0 || (isRoomLeft && this.#isReadAhead)) this.#pull()

@@ -122,7 +122,7 @@ export class WebSocketDuplex extends BaseDuplex {
   }
 
   #beginHandshake(): void {
-    if (this.onHandshake === undefined) return this.#violate('a handshake where there can be none')
+    if (this.onHandshake === undefined) return this.#violate('a request for a handshake that this end cannot make')
     this.#clientHandshake = 'begun'
     this.onHandshake()
   }
@@ -133,17 +133,17 @@ export class WebSocketDuplex extends BaseDuplex {
     if (this.isClosed) return
     if (data instanceof ArrayBuffer) return this.#onBytes(new Uint8Array(data))
     const control = typeof data === 'string' ? readControl(data) : undefined
-    if (control === undefined) this.#violate('a frame that means nothing')
+    if (control === undefined) this.#violate('a text frame that is not a message')
     else this.#onControl(control)
   }
 
   #onBytes(bytes: Uint8Array): void {
     const { received } = this
-    if (!this.#allowance.receive() || bytes.byteLength > MAX_FRAME_BYTES) return this.#violate('more than it may send')
+    if (!this.#allowance.receive() || bytes.byteLength > MAX_FRAME_BYTES) return this.#violate('more than is allowed')
     // After the server has asked for a handshake, the front takes no bytes, because they would reach the client during
     // the handshake.
     const isOutOfPlace = bytes.byteLength === 0 || received.isEnded || this.#clientHandshake !== 'none'
-    if (isOutOfPlace) return this.#violate('a frame out of place')
+    if (isOutOfPlace) return this.#violate('a frame that is not allowed now')
     this.#outbox.credit.takeBack()
     if (this.#handshake !== undefined) {
       this.#earlyBytes += bytes.byteLength
@@ -159,7 +159,7 @@ export class WebSocketDuplex extends BaseDuplex {
   #onControl(control: Control): void {
     switch (control.type) {
       case 'credit':
-        return this.#outbox.credit.allow(control.frames) ? this.#flush() : this.#violate('more credit than there is')
+        return this.#outbox.credit.allow(control.frames) ? this.#flush() : this.#violate('more credit than a window')
       case 'end':
         this.#outbox.credit.isCareful = false
         this.startTls = undefined
@@ -169,7 +169,7 @@ export class WebSocketDuplex extends BaseDuplex {
         return this.#closeIfOver()
       case 'startTls':
         if (this.#role !== 'front' || !this.#outbox.credit.isCareful || this.#clientHandshake !== 'none') {
-          return this.#violate('startTls where there is none')
+          return this.#violate('startTls, which this connection does not have')
         }
         this.#clientHandshake = 'asked'
         if (this.received.isReading) this.#beginHandshake()
@@ -211,7 +211,7 @@ export class WebSocketDuplex extends BaseDuplex {
   protected override throwAway(): void {
     if (this.#isDiscarding || !this.#allowance.isUsedUp) return
     this.#isDiscarding = true
-    this.received.fail(new Error('bytes that came after the end were thrown away'))
+    this.received.fail(new Error('bytes that came after the end were dropped'))
     this.received.drop()
     this.#allowance.consumeAll()
     this.#allow()

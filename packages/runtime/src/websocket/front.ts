@@ -141,7 +141,7 @@ export class Carriage {
         pipe.answerHandshake({ type: 'early', byteLength: first.byteLength })
         return
       }
-      if (client.startTls === undefined) throw new Error('the front cannot make it')
+      if (client.startTls === undefined) throw new Error('the front cannot make the handshake')
       // Bytes that look like a handshake go into the handshake. So they never reach the server as if they had come
       // under TLS.
       const tls = await client.startTls(first)

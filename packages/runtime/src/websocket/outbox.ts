@@ -71,7 +71,7 @@ export class Outbox {
     const socket = this.#socket
     if (socket.readyState !== OPEN) return false
     try {
-      if ((socket.bufferedAmount ?? 0) > MAX_BUFFERED_BYTES) throw new Error('the other end of the pipe takes nothing')
+      if ((socket.bufferedAmount ?? 0) > MAX_BUFFERED_BYTES) throw new Error('the other end of the pipe does not read')
       socket.send(frame as string | Uint8Array<ArrayBuffer>)
       return true
     } catch (error) {

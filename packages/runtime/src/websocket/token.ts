@@ -76,7 +76,7 @@ export function frontGuard(options: FrontGuardOptions): FrontGuard {
       const audience = options.audience === undefined ? pipeAudience(request.url) : [options.audience].flat()
       const { jti, exp, pipe } = await claims(token, keys, audience)
       const facts = readFacts(pipe)
-      if (facts === undefined) throw new PipeRefusedError('its claims are not of a pipe')
+      if (facts === undefined) throw new PipeRefusedError('its claims do not describe a pipe')
       if (!(await memory.add(jti, (exp + CLOCK_TOLERANCE_SECONDS) * 1_000))) {
         throw new PipeRefusedError('its token was used before')
       }
@@ -99,7 +99,7 @@ export async function pipeHeaders(
   facts: PipeFacts,
   options: { readonly secret: string; readonly url: string },
 ): Promise<{ authorization: string }> {
-  if (readFacts(facts) === undefined) throw new RangeError('facts of a connection that nobody would take')
+  if (readFacts(facts) === undefined) throw new RangeError('the facts are invalid or too long')
   const now = Math.floor(Date.now() / 1_000)
   const token = await new SignJWT({ pipe: facts })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
@@ -148,7 +148,7 @@ function secretKey(secret: string): Uint8Array {
 
 function bearerToken({ headers }: PipeRequest): string {
   const [, token] = /^Bearer ([\w.-]+)$/.exec(headers.get('authorization') ?? '') ?? []
-  if (token === undefined) throw new PipeRefusedError('it shows no token')
+  if (token === undefined) throw new PipeRefusedError('it has no token')
   if (token.length > MAX_TOKEN_LENGTH) throw new PipeRefusedError('its token is too long')
   return token
 }
@@ -173,10 +173,10 @@ async function claims(token: string, keys: readonly Uint8Array[], audience: stri
       })
       const { jti, exp, iat, pipe } = payload
       if (typeof jti !== 'string' || jti.length < 16 || jti.length > 64) {
-        throw new PipeRefusedError('its token has no fit id')
+        throw new PipeRefusedError('the id of its token is missing or invalid')
       }
       if (exp === undefined || iat === undefined || exp - iat > TOKEN_SECONDS) {
-        throw new PipeRefusedError('its token lives too long')
+        throw new PipeRefusedError('its token is valid for too long')
       }
       return { jti, exp, pipe }
     } catch (error) {
@@ -186,7 +186,7 @@ async function claims(token: string, keys: readonly Uint8Array[], audience: stri
       if (!(error instanceof errors.JWSSignatureVerificationFailed)) break
     }
   }
-  throw new PipeRefusedError(`its token is no good: ${failure instanceof Error ? failure.message : failure}`, 401, {
+  throw new PipeRefusedError(`its token is invalid: ${failure instanceof Error ? failure.message : failure}`, 401, {
     cause: failure,
   })
 }

@@ -45,7 +45,7 @@ export class Allowance {
     // Counts first and compares then, because other threads count at the same time and must see these bytes.
     if (this.#taken.add(byteLength) <= this.#maxBytes) return
     const takenBytes = this.#taken.add(-byteLength)
-    throw new StorageError('no-space', `blobs under way hold ${takenBytes} bytes of ${this.#maxBytes}`)
+    throw new StorageError('no-space', `unfinished blobs hold ${takenBytes} bytes of ${this.#maxBytes}`)
   }
 
   give(byteLength: number): void {

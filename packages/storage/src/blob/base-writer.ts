@@ -71,7 +71,7 @@ export abstract class BaseWriter implements BlobWriter {
   }
 
   protected over(): StorageError {
-    return new StorageError('unavailable', `the writer of ${this.name} is done`)
+    return new StorageError('unavailable', `the writer of ${this.name} has ended`)
   }
 
   async #taken(taken: Promise<void>): Promise<void> {

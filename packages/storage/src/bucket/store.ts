@@ -63,7 +63,7 @@ export class ObjectStore implements BlobStore {
       const request = { ...options, limit: left, ...(cursor !== undefined && { cursor }) }
       const page = await this.#ask((signal) => this.#deps.bucket.list(request, signal))
       if (cursor !== undefined && page.cursor === cursor)
-        throw new StorageError('unavailable', 'the listing does not go on')
+        throw new StorageError('unavailable', 'the listing stopped in the middle')
       keys.push(...page.keys)
       prefixes.push(...page.prefixes)
       sizes.push(...(page.sizes ?? []))

@@ -96,7 +96,7 @@ export class Directories {
     if ((await this.#ensured(directory)) === synced) return
     this.forget(directory)
     if ((await this.#ensured(directory)) === synced) return
-    throw new StorageError('unavailable', `${directory} was removed, and what was in it`)
+    throw new StorageError('unavailable', `${directory} was removed, with its contents`)
   }
 
   /**

@@ -115,14 +115,14 @@ function otherLayout(root: string, found: string, wanted: Wanted): StorageError 
   if (name === undefined) {
     return new StorageError(
       'other-layout',
-      `${join(root, MARKER)} says ${JSON.stringify(found)}, which is no layout of mail; name another directory`,
+      `${join(root, MARKER)} says ${JSON.stringify(found)}, which is not a layout of mail; give another directory`,
     )
   }
   const isNewer = wanted.some((each) => each.name === name && Number(version) > each.version)
   return new StorageError(
     'other-layout',
     `${root} holds mail in the layout ${found}, not ${textOf(wanted[0])}; ` +
-      (isNewer ? 'take a version of Postern that knows it' : `${howToOpen(name, wanted)} or name another directory`),
+      (isNewer ? 'use a version of Postern that knows it' : `${howToOpen(name, wanted)} or name another directory`),
   )
 }
 

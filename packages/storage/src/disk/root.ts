@@ -112,7 +112,7 @@ export class Root {
       reopen()
       this.opened()
     } catch (error) {
-      throw this.#lost('is another file system, and can not be used', error)
+      throw this.#lost('is another file system, which cannot be used', error)
     }
   }
 

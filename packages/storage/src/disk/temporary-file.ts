@@ -108,7 +108,7 @@ export class TemporaryFile {
   async #writeAll(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) {
       const written = await this.#deps.disk.write(this.#file as number, bytes, at, bytes.length - at)
-      if (written === 0) throw new StorageError('unavailable', `${this.#target}: the disk takes no more bytes`)
+      if (written === 0) throw new StorageError('unavailable', `${this.#target}: the disk accepts no more bytes`)
       at += written
     }
   }

@@ -18,7 +18,7 @@ export function encodeRecord(record: MailRecord): Uint8Array {
 export async function readWhole(blob: BlobReader, id: string): Promise<Uint8Array> {
   if (blob.size > MAX_RECORD_BYTES) {
     await blob.close()
-    throw new StorageError('corrupt', `envelope of ${id}: ${blob.size} bytes are too many for one`)
+    throw new StorageError('corrupt', `envelope of ${id}: ${blob.size} bytes are too many for an envelope`)
   }
   const bytes = new Uint8Array(blob.size)
   let at = 0
@@ -44,7 +44,7 @@ export function decodeRecord(bytes: Uint8Array, id: string): MailRecord {
   const wrong = wrongField(value, RECORD, 'record')
   if (wrong !== undefined) throw new StorageError('corrupt', `envelope of ${id}: ${wrong}`)
   const record = value as MailRecord
-  if (record.id !== id) throw new StorageError('corrupt', `envelope of ${id}: it is that of ${record.id}`)
+  if (record.id !== id) throw new StorageError('corrupt', `envelope of ${id}: it belongs to ${record.id}`)
   return record
 }
 

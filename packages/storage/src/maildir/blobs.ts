@@ -203,6 +203,6 @@ function delivered(record: MailRecord): DeliveredRecord {
     parseFileName(maildir.file)?.unique.includes(`.${record.id}.`) === true &&
     maildir.mailboxes.length > 0 &&
     maildir.mailboxes.every(isMailbox)
-  if (!isSound) throw new StorageError('corrupt', `envelope of ${record.id}: record.maildir is no place of a message`)
+  if (!isSound) throw new StorageError('corrupt', `envelope of ${record.id}: record.maildir is not a valid place`)
   return { ...record, maildir }
 }

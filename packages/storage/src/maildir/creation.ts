@@ -74,7 +74,7 @@ export class Creation {
   async prepare(mailbox: string): Promise<void> {
     if (this.#create === 'any') return
     if (!(await this.accepts(mailbox))) {
-      throw new StorageError('unavailable', `there is no mailbox ${mailbox}, and mail does not make it`)
+      throw new StorageError('unavailable', `there is no mailbox ${mailbox}, and mail does not create it`)
     }
     const domain = dirname(join(this.#root, mailbox))
     if (mailbox !== this.#postmaster || (await this.#isDirectory(domain))) return

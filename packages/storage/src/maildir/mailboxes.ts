@@ -138,7 +138,7 @@ export class Mailboxes {
       // If the file is gone when it is removed, a reader has probably moved it.
       if (path === undefined || (await this.#unlink(path))) return
     }
-    throw new StorageError('unavailable', `${file} moves about in ${mailbox}`)
+    throw new StorageError('unavailable', `${file} is moved again and again in ${mailbox}`)
   }
 
   async #flush(folder: string): Promise<void> {

@@ -35,5 +35,5 @@ export function isNotImplemented(error: unknown): boolean {
  */
 export function checkedEtag(etag: string | undefined, what: string): string {
   if (etag !== undefined && etag !== '') return etag
-  throw new TransientError('unavailable', `${what}: an answer without ETag, which is no S3 server's`)
+  throw new TransientError('unavailable', `${what}: the answer has no ETag, so it is not from an S3 server`)
 }

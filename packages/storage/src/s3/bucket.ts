@@ -129,7 +129,7 @@ export class S3Bucket implements ObjectBucket {
       .filter(({ key }) => isKey(key))
     const next = textOf(xml, 'IsTruncated') === 'true' ? (textOf(xml, 'NextContinuationToken') ?? '') : undefined
     // A server that knows only the first version of listings gives this answer.
-    if (next === '') throw new StorageError('unavailable', `${what}: S3 says that there is more, and not where`)
+    if (next === '') throw new StorageError('unavailable', `${what}: S3 says that there are more keys, but not where`)
     return {
       keys: contents.map(({ key }) => key),
       sizes: contents.map(({ size }) => size),
@@ -214,6 +214,6 @@ interface UploadPage {
 
 function sizeIn(answer: HttpAnswer, what: string): number {
   const size = Number(answer.header('content-length') ?? 'none')
-  if (!Number.isSafeInteger(size)) throw new StorageError('unavailable', `${what}: S3 did not say how long it is`)
+  if (!Number.isSafeInteger(size)) throw new StorageError('unavailable', `${what}: S3 did not give its length`)
   return size
 }

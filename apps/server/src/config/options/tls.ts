@@ -84,7 +84,7 @@ export function checkCertificate({ options, spelled }: Choice<TlsRows>): void {
   if (tlsPassphrase !== undefined && tlsKey === undefined)
     throw needs(spelled('tlsPassphrase'), 'a key: give --tls-key')
   if (options.selfSigned && tlsCert !== undefined) {
-    throw new Failure(`${spelled('selfSigned')} and ${spelled('tlsCert')}: are two certificates; leave one out`)
+    throw new Failure(`${spelled('selfSigned')} and ${spelled('tlsCert')}: both give a certificate; remove one`)
   }
 }
 

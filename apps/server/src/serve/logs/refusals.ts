@@ -64,7 +64,7 @@ export class RefusalLog {
 
   /** Notes a connection to the pipe that did not prove to be from a front. */
   front(remote: Endpoint, reason: string): void {
-    this.#event(remote, 'warn', 'a front was not let in', reason)
+    this.#event(remote, 'warn', 'a front was refused', reason)
   }
 
   /** Writes the counts so far. */

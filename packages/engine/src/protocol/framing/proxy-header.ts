@@ -89,7 +89,8 @@ function parseLine(bytes: Uint8Array): ParsedProxyHeader {
   const line = text(bytes.subarray(0, end))
   // Any text may follow UNKNOWN.
   const header = /^PROXY UNKNOWN(?: |$)/.test(line) ? NOTHING : lineEndpoints(line)
-  if (header === undefined) return malformed('the line is not "PROXY", a protocol, two addresses of it and two ports')
+  if (header === undefined)
+    return malformed('the line is not "PROXY", a protocol, two addresses of that protocol and two ports')
   return { type: 'header', header, byteLength: end + 2 }
 }
 
@@ -114,13 +115,14 @@ function parseBinary(bytes: Uint8Array): ParsedProxyHeader {
   const transport = at(bytes, 13) & 0x0f
   const length = uint16(bytes, 14)
   const byteLength = FIXED_OCTETS + length
-  if (command !== 0x20 && command !== 0x21) return malformed('neither version 2, nor PROXY or LOCAL')
+  if (command !== 0x20 && command !== 0x21)
+    return malformed('the version is not 2, or the command is neither PROXY nor LOCAL')
   if (byteLength > MAX_PROXY_HEADER_OCTETS) return malformed(`the header is over ${MAX_PROXY_HEADER_OCTETS} octets`)
   // In a LOCAL header nothing else counts, not even the address family.
   const isLocal = command === 0x20
   const addressOctets = ADDRESS_OCTETS[family]
   if (!isLocal) {
-    if (addressOctets === undefined || transport > 2) return malformed('a family or a protocol that is none')
+    if (addressOctets === undefined || transport > 2) return malformed('the address family or the transport is unknown')
     if (length < addressOctets) return malformed('the header ends within its addresses')
   }
   if (bytes.length < byteLength) return MORE
@@ -129,13 +131,13 @@ function parseBinary(bytes: Uint8Array): ParsedProxyHeader {
     return { type: 'header', header: NOTHING, byteLength }
   }
   const tlvs = readTlvs(bytes.subarray(FIXED_OCTETS + addressOctets, byteLength))
-  if (tlvs === undefined) return malformed('what follows the addresses is not made of TLVs, or has one of them twice')
+  if (tlvs === undefined) return malformed('the bytes after the addresses are not valid TLVs, or a TLV is there twice')
   const checksum = tlvs.get(TLV.crc32c)
   if (checksum !== undefined && !isChecksum(checksum, bytes.subarray(0, byteLength))) {
     return malformed('the checksum is wrong')
   }
   const tls = tlvs.has(TLV.tls) ? readTls(tlvs) : undefined
-  if (tls === null) return malformed('what it says of TLS is malformed')
+  if (tls === null) return malformed('the TLV about TLS is malformed')
   const endpoints = binaryEndpoints(family, bytes.subarray(FIXED_OCTETS))
   return { type: 'header', header: tls === undefined ? { endpoints } : { endpoints, tls }, byteLength }
 }

@@ -114,7 +114,7 @@ export class Arrivals {
   ): Promise<T | undefined> {
     const { promise: givenUp, reject: giveUp } = Promise.withResolvers<never>()
     const displaced = this.#waiting.add(duplex.remote, giveUp)
-    displaced?.(new Error('too many wait at once'))
+    displaced?.(new Error('too many connections are waiting'))
     const timer = setTimeout(() => giveUp(new TimeUpError(`no ${what} within ${ms} ms`)), ms)
     try {
       return await Promise.race([givenUp, work()])

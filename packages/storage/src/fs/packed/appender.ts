@@ -235,7 +235,7 @@ function encodeAll(drafts: readonly Draft[], { stem, end }: OpenPack): Buffer {
 async function writeAll(disk: Disk, file: number, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) {
     const written = await disk.write(file, bytes, at, bytes.length - at)
-    if (written === 0) throw new StorageError('unavailable', 'the disk takes no more bytes')
+    if (written === 0) throw new StorageError('unavailable', 'the disk accepts no more bytes')
     at += written
   }
 }

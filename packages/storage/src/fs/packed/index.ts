@@ -221,7 +221,7 @@ async function readBlob(disk: Disk, path: string, { pack, entry }: PackedBlob): 
     const headBytes = entry.bodyAt - entry.at
     const body = new Uint8Array(bytes.buffer, bytes.byteOffset + headBytes, Math.max(0, bytes.length - headBytes))
     if (found?.checksum === entry.checksum && isBody(body, entry, pack.seed)) return body
-    throw new StorageError('corrupt', `${entry.name} in ${pack.fileName} is not what was written`)
+    throw new StorageError('corrupt', `${entry.name} in ${pack.fileName} does not have the bytes that were written`)
   } finally {
     await disk.close(file)
   }
