@@ -62,7 +62,7 @@ const CASES: readonly Case[] = [
     told: [' 500 5.5.1', 'RCPT 421 4.7.0'],
   },
   {
-    name: 'too many commands that lead nowhere',
+    name: 'too many commands that make no progress',
     profile: { limits: { maxIdleCommands: 1 } },
     send: 'NOOP\r\nNOOP\r\n',
     told: ['NOOP 421 4.7.0'],

@@ -42,7 +42,7 @@ export const ROWS = {
   pipelining: 'vectors',
   'no reply waits for a hook that is not its own': 'waiting-replies.test.ts',
   'a session gives way to others': 'turns.test.ts',
-  'commands that lead nowhere': 'vectors',
+  'commands that make no progress': 'vectors',
   'octets of an envelope': 'vectors',
   'every refusal is told': 'refused.test.ts',
   'idle timeout': 'deadlines.test.ts',

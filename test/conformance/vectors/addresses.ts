@@ -51,7 +51,7 @@ const MALFORMED: readonly string[] = [
 
 export const addresses: readonly Vector[] = [
   ...SOURCE_ROUTES.map(([path, address]): Vector => ({
-    name: path,
+    name: `${path} is accepted as ${address}`,
     row: 'source route',
     before: HELLO,
     send: `MAIL FROM:${path}\r\nRCPT TO:${path}\r\n`,
@@ -59,7 +59,7 @@ export const addresses: readonly Vector[] = [
     reached: [`mail <${address}>`, `rcpt <${address}>`],
   })),
   ...UNUSUAL.map((address): Vector => ({
-    name: address,
+    name: `<${address}> is accepted`,
     row: 'quoted local part, address literal',
     before: HELLO,
     send: `MAIL FROM:<${address}>\r\nRCPT TO:<${address}>\r\n`,
@@ -67,7 +67,7 @@ export const addresses: readonly Vector[] = [
     reached: [`mail <${address}>`, `rcpt <${address}>`],
   })),
   ...MALFORMED.map((path): Vector => ({
-    name: path,
+    name: `${path} is refused`,
     row: 'quoted local part, address literal',
     before: MAIL,
     send: `RCPT TO:${path}\r\n`,
@@ -75,7 +75,7 @@ export const addresses: readonly Vector[] = [
     reached: [],
   })),
   {
-    name: '<> as the reverse-path',
+    name: '<> is accepted as a reverse-path',
     row: 'null path',
     before: HELLO,
     send: 'MAIL FROM:<>\r\n',
@@ -83,7 +83,7 @@ export const addresses: readonly Vector[] = [
     reached: ['mail <>'],
   },
   {
-    name: '<> as a forward-path',
+    name: '<> is refused as a forward-path',
     row: 'null path',
     before: MAIL,
     send: 'RCPT TO:<>\r\n',
@@ -91,7 +91,7 @@ export const addresses: readonly Vector[] = [
     reached: [],
   },
   ...['postmaster', 'Postmaster', 'POSTMASTER'].map((name): Vector => ({
-    name,
+    name: `<${name}> is accepted without a domain`,
     row: 'postmaster',
     before: MAIL,
     send: `RCPT TO:<${name}>\r\n`,
@@ -99,7 +99,7 @@ export const addresses: readonly Vector[] = [
     reached: [`rcpt <${name}>`],
   })),
   {
-    name: 'nobody else goes without a domain',
+    name: 'any other recipient without a domain is refused',
     row: 'postmaster',
     before: MAIL,
     send: 'RCPT TO:<root>\r\nRCPT TO:<postmaster@>\r\n',
@@ -107,7 +107,7 @@ export const addresses: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'nor does a reverse-path',
+    name: 'a reverse-path without a domain is refused',
     row: 'postmaster',
     before: HELLO,
     send: 'MAIL FROM:<root>\r\n',
@@ -115,7 +115,7 @@ export const addresses: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'strict',
+    name: 'strict refuses them in MAIL',
     row: 'no angle brackets, or blanks',
     before: HELLO,
     send: 'MAIL FROM:a@example.org\r\nMAIL  FROM:<a@example.org>\r\nMAIL FROM :<a@example.org>\r\nMAIL <a@example.org>\r\nMAIL\r\nMAIL FROM:\r\nMAIL FROM\r\nMAIL FROM: a@example.org\r\n',
@@ -123,7 +123,7 @@ export const addresses: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'strict, RCPT',
+    name: 'strict refuses them in RCPT',
     row: 'no angle brackets, or blanks',
     before: MAIL,
     send: 'RCPT TO:a@example.org\r\nRCPT TO: a@example.org\r\nRCPT <a@example.org>\r\nRCPT\r\nRCPT TO:\r\nRCPT FROM:<a@example.org>\r\n',
@@ -131,7 +131,7 @@ export const addresses: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'lenient',
+    name: 'lenient accepts them',
     row: 'no angle brackets, or blanks',
     profile: { addresses: 'lenient' },
     before: HELLO,
@@ -140,7 +140,7 @@ export const addresses: readonly Vector[] = [
     reached: ['mail <a@example.org> SIZE=3', 'rcpt <b@example.org>', 'rcpt <c@example.org>', 'rcpt <d@example.org>'],
   },
   {
-    name: 'blanks behind the colon',
+    name: 'strict accepts blanks behind the colon',
     row: 'no angle brackets, or blanks',
     before: HELLO,
     send: 'MAIL FROM: <a@example.org> SIZE=3\r\nRCPT TO:  <b@example.org>\r\nRCPT TO:\t<c@example.org>\r\n',
@@ -148,7 +148,7 @@ export const addresses: readonly Vector[] = [
     reached: ['mail <a@example.org> SIZE=3', 'rcpt <b@example.org>', 'rcpt <c@example.org>'],
   },
   {
-    name: 'behind blanks the path is read strictly',
+    name: 'strict refuses a malformed path behind blanks',
     row: 'no angle brackets, or blanks',
     before: MAIL,
     send: 'RCPT TO: <b..c@example.org>\r\nRCPT TO: < b@example.org>\r\nRCPT TO: <b@example.org >\r\nRCPT TO: <b@example.org\r\n',
@@ -156,7 +156,7 @@ export const addresses: readonly Vector[] = [
     reached: [],
   },
   ...['a..b@d.example', 'ilo.@d.example', '.a@d.example', 'a@d.example.'].map((address): Vector => ({
-    name: `lenient takes ${address} and keeps it as written`,
+    name: `lenient accepts ${address} and keeps it as written`,
     row: 'untidy path',
     profile: { addresses: 'lenient' },
     before: HELLO,
@@ -165,7 +165,7 @@ export const addresses: readonly Vector[] = [
     reached: [`mail <${address}>`, `rcpt <${address}>`],
   })),
   {
-    name: 'lenient takes blanks that hide nothing',
+    name: 'lenient accepts blanks that hide nothing',
     row: 'untidy path',
     profile: { addresses: 'lenient' },
     before: HELLO,
@@ -174,7 +174,7 @@ export const addresses: readonly Vector[] = [
     reached: ['mail <a@example.org> SIZE=3 BODY=7BIT', 'rcpt <b@example.org>'],
   },
   {
-    name: 'lenient takes a reverse-path without a domain, and no such forward-path',
+    name: 'lenient accepts a reverse-path without a domain, and refuses such a forward-path',
     row: 'untidy path',
     profile: { addresses: 'lenient' },
     before: HELLO,
@@ -183,7 +183,7 @@ export const addresses: readonly Vector[] = [
     reached: ['mail <printer>'],
   },
   {
-    name: 'lenient takes any name in HELO and EHLO, and none',
+    name: 'lenient accepts any name in HELO and EHLO, or none',
     row: 'hello name',
     profile: { addresses: 'lenient' },
     send: 'HELO\r\nEHLO my device\r\nEHLO  b\u00fcro\r\nEHLO a_b-\r\n',
@@ -191,7 +191,7 @@ export const addresses: readonly Vector[] = [
     reached: ['hello HELO ', 'hello EHLO my device', 'hello EHLO b\u00fcro', 'hello EHLO a_b-'],
   },
   {
-    name: 'lenient is not careless',
+    name: 'lenient refuses a path with one bracket or a blank, and an empty path',
     row: 'no angle brackets, or blanks',
     profile: { addresses: 'lenient' },
     before: MAIL,
@@ -200,7 +200,7 @@ export const addresses: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'keyword in any case',
+    name: 'the keyword is accepted in any case',
     row: 'quoted local part, address literal',
     before: HELLO,
     send: 'mail from:<a@example.org>\r\nrcpt To:<B@Example.ORG>\r\n',
@@ -208,7 +208,7 @@ export const addresses: readonly Vector[] = [
     reached: ['mail <a@example.org>', 'rcpt <B@Example.ORG>'],
   },
   {
-    name: 'blanks behind a path are nothing (RFC 5321 4.1.1)',
+    name: 'blanks and tabs behind a path are ignored (RFC 5321 4.1.1)',
     row: 'quoted local part, address literal',
     before: HELLO,
     send: 'MAIL FROM:<a@example.org> \r\nRCPT TO:<b@example.org>  \r\nRCPT TO:<c@example.org>\t\r\n',
@@ -216,7 +216,7 @@ export const addresses: readonly Vector[] = [
     reached: ['mail <a@example.org>', 'rcpt <b@example.org>', 'rcpt <c@example.org>'],
   },
   {
-    name: 'UTF-8 without SMTPUTF8',
+    name: 'a reverse-path in UTF-8 is refused without SMTPUTF8',
     row: 'NUL or non-ASCII in a command',
     before: HELLO,
     send: 'MAIL FROM:<jörg@example.org>\r\nMAIL FROM:<a@exämple.org>\r\n',
@@ -224,7 +224,7 @@ export const addresses: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'UTF-8 recipient without SMTPUTF8',
+    name: 'a forward-path in UTF-8 is refused without SMTPUTF8',
     row: 'NUL or non-ASCII in a command',
     before: MAIL,
     send: 'RCPT TO:<jörg@example.org>\r\n',
@@ -232,7 +232,7 @@ export const addresses: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'UTF-8 with SMTPUTF8',
+    name: 'UTF-8 is accepted with SMTPUTF8',
     row: 'NUL or non-ASCII in a command',
     before: HELLO,
     send: 'MAIL FROM:<jörg@exämple.org> SMTPUTF8\r\nRCPT TO:<用户@例え.jp>\r\nRCPT TO:<"ü b"@d.example>\r\n',
@@ -240,7 +240,7 @@ export const addresses: readonly Vector[] = [
     reached: ['mail <jörg@exämple.org> SMTPUTF8', 'rcpt <用户@例え.jp>', 'rcpt <"ü b"@d.example>'],
   },
   {
-    name: 'SMTPUTF8 does not make controls right',
+    name: 'a control character is refused even with SMTPUTF8',
     row: 'NUL or non-ASCII in a command',
     before: HELLO,
     send: 'MAIL FROM:<a\u0085b@example.org> SMTPUTF8\r\n',
@@ -248,7 +248,7 @@ export const addresses: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'broken UTF-8 with SMTPUTF8',
+    name: 'malformed UTF-8 is refused even with SMTPUTF8',
     row: 'NUL or non-ASCII in a command',
     before: HELLO,
     send: octets('MAIL FROM:<a\xc3@example.org> SMTPUTF8\r\n'),

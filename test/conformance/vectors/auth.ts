@@ -13,7 +13,7 @@ const WRONG = b64('\0alice\0guess')
 
 export const auth: readonly Vector[] = [
   {
-    name: 'PLAIN with an initial response',
+    name: 'PLAIN succeeds with an initial response',
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
@@ -22,7 +22,7 @@ export const auth: readonly Vector[] = [
     reached: ['auth PLAIN alice secret'],
   },
   {
-    name: 'PLAIN without',
+    name: 'PLAIN succeeds without an initial response',
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
@@ -31,7 +31,7 @@ export const auth: readonly Vector[] = [
     reached: ['auth PLAIN alice secret'],
   },
   {
-    name: 'PLAIN in any case',
+    name: 'PLAIN is accepted in any case',
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
@@ -39,7 +39,7 @@ export const auth: readonly Vector[] = [
     expect: ['235 2.7.0'],
   },
   {
-    name: 'PLAIN for somebody else',
+    name: 'PLAIN passes the user that the client wants to act as',
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
@@ -48,7 +48,7 @@ export const auth: readonly Vector[] = [
     reached: ['auth PLAIN alice secret boss'],
   },
   {
-    name: 'LOGIN',
+    name: 'LOGIN succeeds',
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
@@ -57,7 +57,7 @@ export const auth: readonly Vector[] = [
     reached: ['auth LOGIN alice secret'],
   },
   {
-    name: 'LOGIN with an initial response',
+    name: 'LOGIN succeeds with an initial response',
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
@@ -65,7 +65,7 @@ export const auth: readonly Vector[] = [
     expect: ['334', '235 2.7.0'],
   },
   {
-    name: 'under TLS',
+    name: 'PLAIN succeeds under TLS',
     row: 'AUTH exchange',
     profile: underTls,
     before: HELLO,
@@ -73,7 +73,7 @@ export const auth: readonly Vector[] = [
     expect: ['235 2.7.0'],
   },
   {
-    name: 'UTF-8 in a password',
+    name: 'a password in UTF-8 reaches the hook',
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
@@ -82,7 +82,7 @@ export const auth: readonly Vector[] = [
     reached: ['auth PLAIN jörg pässword'],
   },
   {
-    name: 'given up',
+    name: 'a client may give up the exchange',
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
@@ -91,7 +91,7 @@ export const auth: readonly Vector[] = [
     reached: ['mail <>'],
   },
   ...['%%%%', 'AGE', 'AG=EAYg==', 'AGEAYg==x', '====', '*AGE', `${PLAIN}=`].map((response): Vector => ({
-    name: `bad base64: ${response}`,
+    name: `the response ${response} is refused, because it is not base64`,
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
@@ -100,7 +100,7 @@ export const auth: readonly Vector[] = [
     reached: [],
   })),
   {
-    name: '= is an empty initial response',
+    name: '= counts as an empty initial response',
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
@@ -109,7 +109,7 @@ export const auth: readonly Vector[] = [
     reached: [],
   },
   {
-    name: '= as a user name of LOGIN',
+    name: 'LOGIN refuses = as a user name',
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
@@ -118,7 +118,7 @@ export const auth: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'an empty response line',
+    name: 'an empty response is refused',
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
@@ -127,7 +127,7 @@ export const auth: readonly Vector[] = [
     reached: [],
   },
   ...['alice', '\0alice', 'a\0b\0c\0d', '\0\0secret', '\0alice\0'].map((text): Vector => ({
-    name: `not PLAIN: ${JSON.stringify(text)}`,
+    name: `PLAIN refuses ${JSON.stringify(text)}`,
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
@@ -136,7 +136,7 @@ export const auth: readonly Vector[] = [
     reached: [],
   })),
   {
-    name: 'a response ended by a bare LF',
+    name: 'a response that ends with a bare LF is refused',
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
@@ -145,7 +145,7 @@ export const auth: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'wrong credentials',
+    name: 'wrong credentials are refused, and the session goes on',
     row: 'AUTH exchange',
     profile: always,
     before: HELLO,
@@ -153,7 +153,7 @@ export const auth: readonly Vector[] = [
     expect: ['535 5.7.8', '250 2.1.0'],
   },
   {
-    name: 'the backend fails',
+    name: 'the client gets 454 if the backend fails',
     row: 'AUTH exchange',
     profile: { ...always, limits: { maxFailedAuths: 2 } },
     before: HELLO,
@@ -161,7 +161,7 @@ export const auth: readonly Vector[] = [
     expect: ['454 4.7.0'],
   },
   {
-    name: 'a second time',
+    name: 'a second AUTH is refused',
     row: 'AUTH twice, or inside a transaction',
     profile: always,
     before: HELLO,
@@ -170,7 +170,7 @@ export const auth: readonly Vector[] = [
     reached: ['auth PLAIN alice secret'],
   },
   {
-    name: 'a second time after EHLO',
+    name: 'a second AUTH is refused after another EHLO too',
     row: 'AUTH twice, or inside a transaction',
     profile: always,
     before: HELLO,
@@ -178,7 +178,7 @@ export const auth: readonly Vector[] = [
     expect: ['235 2.7.0', '250', '503 5.5.1'],
   },
   {
-    name: 'inside a transaction',
+    name: 'AUTH is refused inside a transaction',
     row: 'AUTH twice, or inside a transaction',
     profile: always,
     before: MAIL,
@@ -187,7 +187,7 @@ export const auth: readonly Vector[] = [
     reached: ['rcpt <b@example.com>'],
   },
   {
-    name: 'before EHLO',
+    name: 'AUTH is refused before EHLO',
     row: 'AUTH twice, or inside a transaction',
     profile: always,
     send: `AUTH PLAIN ${PLAIN}\r\n`,
@@ -195,7 +195,7 @@ export const auth: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'three failures',
+    name: 'the third failure ends the session',
     row: 'too many failed AUTHs',
     profile: always,
     before: HELLO,
@@ -205,7 +205,7 @@ export const auth: readonly Vector[] = [
     reached: Array<string>(3).fill('auth PLAIN alice guess'),
   },
   {
-    name: 'STARTTLS, EHLO and RSET do not forgive failures',
+    name: 'EHLO and RSET do not set the count of failures back',
     row: 'too many failed AUTHs',
     profile: always,
     before: HELLO,
@@ -214,7 +214,7 @@ export const auth: readonly Vector[] = [
     end: 'closed',
   },
   {
-    name: 'needs TLS',
+    name: 'a mechanism that shows the password is refused without TLS',
     row: 'AUTH mechanism',
     profile: { auth: 'with-tls' },
     before: HELLO,
@@ -223,7 +223,7 @@ export const auth: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'unknown',
+    name: 'an unknown mechanism is refused',
     row: 'AUTH mechanism',
     profile: always,
     before: HELLO,
@@ -232,7 +232,7 @@ export const auth: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'none',
+    name: 'a missing mechanism, or a second argument, is refused',
     row: 'AUTH mechanism',
     profile: always,
     before: HELLO,

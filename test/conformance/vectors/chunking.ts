@@ -6,7 +6,7 @@ const BINARY = 'a\r\n.\r\n\0\n\r.\r\nQUIT\r\n\xff'
 
 export const chunking: readonly Vector[] = [
   {
-    name: 'one chunk',
+    name: 'one chunk is stored',
     row: 'BDAT',
     before: RCPT,
     send: 'BDAT 5 LAST\r\nhello',
@@ -15,7 +15,7 @@ export const chunking: readonly Vector[] = [
     kept: ['hello'],
   },
   {
-    name: 'any case, and blanks behind',
+    name: 'BDAT is accepted in any case, with a blank behind it',
     row: 'BDAT',
     before: RCPT,
     send: 'bdat 5 last \r\nhello',
@@ -23,7 +23,7 @@ export const chunking: readonly Vector[] = [
     kept: ['hello'],
   },
   {
-    name: 'two chunks',
+    name: 'two chunks are joined',
     row: 'BDAT',
     before: RCPT,
     send: 'BDAT 5\r\nhelloBDAT 6 LAST\r\n world',
@@ -31,16 +31,23 @@ export const chunking: readonly Vector[] = [
     kept: ['hello world'],
   },
   {
-    name: 'LAST of nothing',
+    name: 'an empty last chunk ends the message',
     row: 'BDAT',
     before: RCPT,
     send: 'BDAT 5\r\nhelloBDAT 0 LAST\r\n',
     expect: ['250 2.0.0', '250 2.0.0'],
     kept: ['hello'],
   },
-  { name: 'nothing at all', row: 'BDAT', before: RCPT, send: 'BDAT 0 LAST\r\n', expect: ['250 2.0.0'], kept: [''] },
   {
-    name: 'empty chunks between',
+    name: 'an empty message is stored',
+    row: 'BDAT',
+    before: RCPT,
+    send: 'BDAT 0 LAST\r\n',
+    expect: ['250 2.0.0'],
+    kept: [''],
+  },
+  {
+    name: 'empty chunks add nothing',
     row: 'BDAT',
     before: RCPT,
     send: 'BDAT 0\r\nBDAT 2\r\nhiBDAT 0\r\nBDAT 0 LAST\r\n',
@@ -48,7 +55,7 @@ export const chunking: readonly Vector[] = [
     kept: ['hi'],
   },
   {
-    name: 'octets are only counted',
+    name: 'no octet of a chunk has a meaning',
     row: 'BDAT',
     before: RCPT,
     send: octets(`BDAT ${BINARY.length} LAST\r\n${BINARY}`),
@@ -56,7 +63,7 @@ export const chunking: readonly Vector[] = [
     kept: [BINARY],
   },
   {
-    name: 'dots are not stuffed',
+    name: 'dots are stored unchanged',
     row: 'BDAT',
     before: RCPT,
     send: 'BDAT 12 LAST\r\n..\r\n.\r\n..a\r\n',
@@ -64,7 +71,7 @@ export const chunking: readonly Vector[] = [
     kept: ['..\r\n.\r\n..a\r\n'],
   },
   {
-    name: 'a CRLF cut by chunks',
+    name: 'a CRLF may be cut by the end of a chunk',
     row: 'BDAT',
     before: RCPT,
     send: 'BDAT 2\r\na\rBDAT 2 LAST\r\n\nb',
@@ -72,7 +79,7 @@ export const chunking: readonly Vector[] = [
     kept: ['a\r\nb'],
   },
   {
-    name: 'leading zeros',
+    name: 'leading zeros are accepted in the size',
     row: 'BDAT',
     before: RCPT,
     send: 'BDAT 0000000000000000000000006 LAST\r\nQUIT\r\n',
@@ -80,16 +87,22 @@ export const chunking: readonly Vector[] = [
     kept: ['QUIT\r\n'],
   },
   {
-    name: 'commands in a chunk of one that was refused: no MAIL',
+    name: 'commands in the chunk of a refused BDAT do not run',
     row: 'BDAT',
     before: HELLO,
     send: 'BDAT 14\r\nMAIL FROM:<>\r\nNOOP\r\n',
     expect: ['503 5.5.1', '250 2.0.0'],
     reached: [],
   },
-  { name: 'before EHLO', row: 'BDAT', send: 'BDAT 15 LAST\r\nEHLO a.exam\r\n\r\n', expect: ['503 5.5.1'], reached: [] },
   {
-    name: 'before RCPT',
+    name: 'BDAT is refused before EHLO',
+    row: 'BDAT',
+    send: 'BDAT 15 LAST\r\nEHLO a.exam\r\n\r\n',
+    expect: ['503 5.5.1'],
+    reached: [],
+  },
+  {
+    name: 'BDAT is refused before RCPT',
     row: 'BDAT',
     before: MAIL,
     send: 'BDAT 6 LAST\r\nQUIT\r\n',
@@ -97,7 +110,7 @@ export const chunking: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'with all RCPTs refused',
+    name: 'BDAT is refused if all RCPTs were refused',
     row: 'BDAT',
     before: MAIL,
     send: 'RCPT TO:<unknown@example.com>\r\nBDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nRSET\r\n',
@@ -105,7 +118,7 @@ export const chunking: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'with CHUNKING off',
+    name: 'BDAT is refused if CHUNKING is off',
     row: 'BDAT',
     profile: { disabled: ['CHUNKING'] },
     before: RCPT,
@@ -114,7 +127,7 @@ export const chunking: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'before TLS where it is required',
+    name: 'BDAT is refused before TLS, if TLS is required',
     row: 'BDAT',
     profile: { tlsRequired: true },
     before: HELLO,
@@ -122,7 +135,7 @@ export const chunking: readonly Vector[] = [
     expect: ['530 5.7.0', '250 2.0.0'],
   },
   {
-    name: 'before AUTH where it is required',
+    name: 'BDAT is refused before AUTH, if AUTH is required',
     row: 'BDAT',
     profile: { auth: 'always', authRequired: true },
     before: HELLO,
@@ -130,7 +143,7 @@ export const chunking: readonly Vector[] = [
     expect: ['530 5.7.0', '250 2.0.0'],
   },
   {
-    name: 'BDAT, then DATA',
+    name: 'DATA is refused after BDAT, and the message goes on',
     row: 'BDAT',
     before: RCPT,
     send: 'BDAT 2\r\nhiDATA\r\nBDAT 0 LAST\r\n',
@@ -138,7 +151,7 @@ export const chunking: readonly Vector[] = [
     kept: ['hi'],
   },
   {
-    name: 'commands between chunks',
+    name: 'other commands between chunks get their replies',
     row: 'BDAT',
     before: RCPT,
     send: 'BDAT 2\r\nhiNOOP\r\nVRFY x\r\nRCPT TO:<c@example.com>\r\nMAIL FROM:<>\r\nSTARTTLS\r\nWHAT\r\nBDAT 1 LAST\r\n!',
@@ -146,7 +159,7 @@ export const chunking: readonly Vector[] = [
     kept: ['hi!'],
   },
   {
-    name: 'RSET between chunks',
+    name: 'RSET between chunks drops the message',
     row: 'BDAT',
     before: RCPT,
     send: 'BDAT 2\r\nhiRSET\r\nBDAT 6 LAST\r\nQUIT\r\n',
@@ -154,7 +167,7 @@ export const chunking: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'EHLO between chunks',
+    name: 'EHLO between chunks drops the message',
     row: 'BDAT',
     before: RCPT,
     send: 'BDAT 2\r\nhiEHLO c.example\r\nBDAT 6 LAST\r\nQUIT\r\n',
@@ -162,7 +175,7 @@ export const chunking: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'a malformed EHLO between chunks',
+    name: 'a malformed EHLO between chunks leaves the message',
     row: 'BDAT',
     before: RCPT,
     send: 'BDAT 2\r\nhiEHLO\r\nBDAT 0 LAST\r\n',
@@ -170,7 +183,7 @@ export const chunking: readonly Vector[] = [
     kept: ['hi'],
   },
   {
-    name: 'a refused EHLO between chunks',
+    name: 'a refused EHLO between chunks leaves the message',
     row: 'BDAT',
     before: RCPT,
     send: 'BDAT 2\r\nhiEHLO banned.example\r\nBDAT 0 LAST\r\n',
@@ -178,7 +191,7 @@ export const chunking: readonly Vector[] = [
     kept: ['hi'],
   },
   {
-    name: 'QUIT between chunks',
+    name: 'QUIT between chunks drops the message',
     row: 'BDAT',
     before: RCPT,
     send: 'BDAT 2\r\nhiQUIT\r\n',
@@ -187,7 +200,7 @@ export const chunking: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'a message, then another',
+    name: 'a message by DATA may follow a message by BDAT',
     row: 'BDAT',
     before: RCPT,
     send: 'BDAT 1 LAST\r\naMAIL FROM:<>\r\nRCPT TO:<b@example.com>\r\nDATA\r\nb\r\n.\r\n',
@@ -204,7 +217,7 @@ export const chunking: readonly Vector[] = [
   },
   ...['', ' ', ' x', ' -1', ' +3', ' 0x10', ' 1.5 LAST', ' 1.5', ' 1e2', ' 6LAST', ' 6,', ' LAST'].map(
     (size): Vector => ({
-      name: `BDAT${size}`,
+      name: `the line "BDAT${size}" is refused, and no octets belong to it`,
       row: 'BDAT',
       before: RCPT,
       send: `BDAT${size}\r\nNOOP\r\n`,
@@ -212,9 +225,9 @@ export const chunking: readonly Vector[] = [
       reached: [],
     }),
   ),
-  // Where a size can be read, its octets are the chunk's, whatever else is wrong with the line.
+  // If the size can be read, its octets belong to the chunk, even if the rest of the line is wrong.
   ...[' 6 FIRST', ' 6 LAST 1', '  6', ' 6  LAST', ' 6 LASTS'].map((argument): Vector => ({
-    name: `BDAT${argument}`,
+    name: `the line "BDAT${argument}" is refused with its 6 octets`,
     row: 'BDAT',
     before: RCPT,
     send: `BDAT${argument}\r\nQUIT\r\nNOOP\r\n`,
@@ -222,7 +235,7 @@ export const chunking: readonly Vector[] = [
     reached: [],
   })),
   {
-    name: 'too large, in one chunk',
+    name: 'a chunk over the limit is refused',
     row: 'message over SIZE',
     profile: { limits: { maxMessageBytes: 10 } },
     before: RCPT,
@@ -231,7 +244,7 @@ export const chunking: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'too large, by the second chunk',
+    name: 'a second chunk is refused if it goes over the limit',
     row: 'message over SIZE',
     profile: { limits: { maxMessageBytes: 10 } },
     before: RCPT,
@@ -240,7 +253,7 @@ export const chunking: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'fits to the octet',
+    name: 'chunks are stored if they fit exactly',
     row: 'message over SIZE',
     profile: { limits: { maxMessageBytes: 10 } },
     before: RCPT,
@@ -249,7 +262,7 @@ export const chunking: readonly Vector[] = [
     kept: ['1234567890'],
   },
   {
-    name: 'a chunk past the drain cap',
+    name: 'a chunk over the drain limit ends the session',
     row: 'message over SIZE',
     profile: { limits: { maxMessageBytes: 10, maxDrainBytes: 20 } },
     before: RCPT,
@@ -259,7 +272,7 @@ export const chunking: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'a size past all numbers',
+    name: 'a size that is too large for a number ends the session',
     row: 'message over SIZE',
     before: RCPT,
     send: 'BDAT 99999999999999999999\r\nQUIT\r\n',
@@ -268,7 +281,7 @@ export const chunking: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'refused before it was read',
+    name: 'chunks are dropped if a hook refuses before it reads',
     row: 'BDAT',
     before: ['EHLO c.example', 'MAIL FROM:<early@example.org>', 'RCPT TO:<b@example.com>'],
     send: 'BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nRSET\r\nMAIL FROM:<>\r\n',
@@ -276,7 +289,7 @@ export const chunking: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'out of space in a chunk',
+    name: 'a message by BDAT gets 452 if the store is full',
     row: 'storage refuses or fails',
     before: ['EHLO c.example', 'MAIL FROM:<full@example.org>', 'RCPT TO:<b@example.com>'],
     send: 'BDAT 2\r\nhiBDAT 2 LAST\r\nhiMAIL FROM:<>\r\n',
@@ -284,7 +297,7 @@ export const chunking: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'bare CR and LF are of no concern',
+    name: 'a bare CR or LF is stored unchanged in a chunk',
     row: 'bare CR or LF inside DATA',
     before: RCPT,
     send: 'BDAT 4 LAST\r\na\nb\r',

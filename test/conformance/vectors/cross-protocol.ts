@@ -40,23 +40,29 @@ const notSmtp = (name: string, send: string | Uint8Array, before?: readonly stri
 })
 
 export const crossProtocol: readonly Vector[] = [
-  notSmtp('POST with commands in its body', POST),
-  notSmtp('POST in a session', POST, HELLO),
-  notSmtp('POST in a transaction', POST, MAIL),
+  notSmtp('commands in the body of POST do not run', POST),
+  notSmtp('POST in a session ends it', POST, HELLO),
+  notSmtp('POST in a transaction ends the session', POST, MAIL),
   ...['GET', 'HEAD', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'].map((method) =>
-    notSmtp(method, `${method} / HTTP/1.1\r\nHost: x\r\n\r\n${INJECTED}`),
+    notSmtp(`${method} ends the session`, `${method} / HTTP/1.1\r\nHost: x\r\n\r\n${INJECTED}`),
   ),
-  notSmtp('an own method', `FOO / HTTP/1.1\r\n\r\n${INJECTED}`),
-  notSmtp('an own method, and a path over the limit', `FOO /${'a'.repeat(3_000)} HTTP/1.1\r\n\r\n${INJECTED}`),
-  notSmtp('HTTP/1.0, lines ended by LF', `GET / HTTP/1.0\n\n${INJECTED}`),
-  notSmtp('HTTP/0.9', `GET /\r\n${INJECTED}`),
-  notSmtp('a whole URL', `GET http://mx.example.com:25/ HTTP/1.1\r\n\r\n${INJECTED}`),
-  notSmtp('a path over the limit', `POST /${'a'.repeat(3_000)} HTTP/1.1\r\n\r\n${INJECTED}`),
+  notSmtp('an unknown method with a path ends the session', `FOO / HTTP/1.1\r\n\r\n${INJECTED}`),
+  notSmtp(
+    'an unknown method with a path over the limit ends the session',
+    `FOO /${'a'.repeat(3_000)} HTTP/1.1\r\n\r\n${INJECTED}`,
+  ),
+  notSmtp('HTTP/1.0 with LF as line end ends the session', `GET / HTTP/1.0\n\n${INJECTED}`),
+  notSmtp('HTTP/0.9 ends the session', `GET /\r\n${INJECTED}`),
+  notSmtp('a request with a whole URL ends the session', `GET http://mx.example.com:25/ HTTP/1.1\r\n\r\n${INJECTED}`),
+  notSmtp('POST with a path over the limit ends the session', `POST /${'a'.repeat(3_000)} HTTP/1.1\r\n\r\n${INJECTED}`),
   // Some clients send a path's octets as they are.
-  notSmtp('octets that are not UTF-8', octets(`POST /\xe9\xff HTTP/1.1\r\n\r\n${INJECTED}`)),
-  notSmtp('a NUL in the path', `POST /\0 HTTP/1.1\r\n\r\n${INJECTED}`),
-  notSmtp('HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
-  notSmtp('TLS ClientHello', CLIENT_HELLO),
-  notSmtp('TLS ClientHello in a session', CLIENT_HELLO, HELLO),
-  notSmtp('TLS ClientHello with commands behind it', Buffer.concat([CLIENT_HELLO, Buffer.from(`\r\n${INJECTED}`)])),
+  notSmtp('a path that is not UTF-8 ends the session', octets(`POST /\xe9\xff HTTP/1.1\r\n\r\n${INJECTED}`)),
+  notSmtp('a NUL in the path ends the session', `POST /\0 HTTP/1.1\r\n\r\n${INJECTED}`),
+  notSmtp('HTTP/2 ends the session', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+  notSmtp('a TLS ClientHello ends the session', CLIENT_HELLO),
+  notSmtp('a TLS ClientHello after EHLO ends the session', CLIENT_HELLO, HELLO),
+  notSmtp(
+    'commands behind a TLS ClientHello do not run',
+    Buffer.concat([CLIENT_HELLO, Buffer.from(`\r\n${INJECTED}`)]),
+  ),
 ]

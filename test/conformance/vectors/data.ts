@@ -6,10 +6,24 @@ const LINE_1000 = `${'x'.repeat(998)}\r\n`
 const LINE_1200 = `${'x'.repeat(1_198)}\r\n`
 
 export const data: readonly Vector[] = [
-  { name: 'empty', row: 'end of DATA', before: DATA, send: '.\r\n', expect: ['250 2.0.0'], kept: [''] },
-  { name: 'an empty line', row: 'end of DATA', before: DATA, send: '\r\n.\r\n', expect: ['250 2.0.0'], kept: ['\r\n'] },
   {
-    name: 'header and body',
+    name: 'an empty message is stored',
+    row: 'end of DATA',
+    before: DATA,
+    send: '.\r\n',
+    expect: ['250 2.0.0'],
+    kept: [''],
+  },
+  {
+    name: 'a message of one empty line is stored',
+    row: 'end of DATA',
+    before: DATA,
+    send: '\r\n.\r\n',
+    expect: ['250 2.0.0'],
+    kept: ['\r\n'],
+  },
+  {
+    name: 'header and body are stored',
     row: 'end of DATA',
     before: DATA,
     send: 'Subject: x\r\n\r\nbody\r\n.\r\n',
@@ -17,7 +31,7 @@ export const data: readonly Vector[] = [
     kept: ['Subject: x\r\n\r\nbody\r\n'],
   },
   {
-    name: 'a blank behind the dot is text',
+    name: 'a dot with a blank behind it does not end the message',
     row: 'end of DATA',
     before: DATA,
     send: 'a\r\n. \r\n.\r\n',
@@ -25,7 +39,7 @@ export const data: readonly Vector[] = [
     kept: ['a\r\n \r\n'],
   },
   {
-    name: 'a dot at the end of a line',
+    name: 'a dot at the end of a line does not end the message',
     row: 'end of DATA',
     before: DATA,
     send: 'a.\r\nb\r\n.\r\n',
@@ -33,7 +47,7 @@ export const data: readonly Vector[] = [
     kept: ['a.\r\nb\r\n'],
   },
   {
-    name: 'stuffed dots',
+    name: 'a dot is removed only at the start of a line',
     row: 'dot transparency',
     before: DATA,
     send: '..\r\n...\r\n..a\r\n.a\r\na.\r\n. \r\n.\r\n',
@@ -41,7 +55,7 @@ export const data: readonly Vector[] = [
     kept: ['.\r\n..\r\n.a\r\na\r\na.\r\n \r\n'],
   },
   {
-    name: 'every octet',
+    name: 'every octet is stored unchanged',
     row: 'dot transparency',
     before: DATA,
     send: octets(`${everyOctet()}\r\n.\r\n`),
@@ -49,7 +63,7 @@ export const data: readonly Vector[] = [
     kept: [`${everyOctet()}\r\n`],
   },
   {
-    name: 'NULs and dots',
+    name: 'NULs beside dots are stored unchanged',
     row: 'dot transparency',
     before: DATA,
     send: '\0.\0\r\n\0.\r\n.\0\r\n.\r\n',
@@ -57,7 +71,7 @@ export const data: readonly Vector[] = [
     kept: ['\0.\0\r\n\0.\r\n\0\r\n'],
   },
   {
-    name: '8-bit text',
+    name: '8-bit text is stored unchanged',
     row: 'dot transparency',
     before: DATA,
     send: 'grüße\r\n.\r\n',
@@ -65,7 +79,7 @@ export const data: readonly Vector[] = [
     kept: ['gr\u00c3\u00bc\u00c3\u009fe\r\n'],
   },
   {
-    name: 'of 1,000 octets',
+    name: 'a line of 1,000 octets is accepted',
     row: 'text line over 1,000 octets',
     before: DATA,
     send: `${LINE_1000}.\r\n`,
@@ -73,7 +87,7 @@ export const data: readonly Vector[] = [
     kept: [LINE_1000],
   },
   {
-    name: 'of 1,200 octets',
+    name: 'a line of 1,200 octets is accepted by default',
     row: 'text line over 1,000 octets',
     before: DATA,
     send: `${LINE_1200}.\r\n`,
@@ -81,7 +95,7 @@ export const data: readonly Vector[] = [
     kept: [LINE_1200],
   },
   {
-    name: 'at the cap',
+    name: 'a line at the limit is accepted',
     row: 'text line over 1,000 octets',
     profile: { limits: { maxTextLineOctets: 1_000 } },
     before: DATA,
@@ -90,7 +104,7 @@ export const data: readonly Vector[] = [
     kept: [LINE_1000 + LINE_1000],
   },
   {
-    name: 'at the cap, not counting the dot of transparency',
+    name: 'a stuffed dot does not count towards the limit',
     row: 'text line over 1,000 octets',
     profile: { limits: { maxTextLineOctets: 1_000 } },
     before: DATA,
@@ -99,7 +113,7 @@ export const data: readonly Vector[] = [
     kept: [`.${'x'.repeat(997)}\r\n`],
   },
   {
-    name: 'over the cap',
+    name: 'a line over the limit makes the message be refused',
     row: 'text line over 1,000 octets',
     profile: { limits: { maxTextLineOctets: 1_000 } },
     before: DATA,
@@ -109,7 +123,7 @@ export const data: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'over the cap at the last',
+    name: 'a last line over the limit makes the message be refused',
     row: 'text line over 1,000 octets',
     profile: { limits: { maxTextLineOctets: 1_000 } },
     before: DATA,
@@ -118,7 +132,7 @@ export const data: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'just fits',
+    name: 'one octet over the limit is refused if the last line is empty',
     row: 'message over SIZE',
     profile: { limits: { maxMessageBytes: 10 } },
     before: DATA,
@@ -127,7 +141,7 @@ export const data: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'fits to the octet, dots undone',
+    name: 'a message that fits without its stuffed dots is accepted',
     row: 'message over SIZE',
     profile: { limits: { maxMessageBytes: 10 } },
     before: DATA,
@@ -136,7 +150,7 @@ export const data: readonly Vector[] = [
     kept: ['.2345678\r\n'],
   },
   {
-    name: 'one octet over',
+    name: 'one octet over the limit is refused',
     row: 'message over SIZE',
     profile: { limits: { maxMessageBytes: 10 } },
     before: DATA,
@@ -146,7 +160,7 @@ export const data: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'drained to the end, commands in it and all',
+    name: 'commands in a message over the limit do not run',
     row: 'message over SIZE',
     profile: { limits: { maxMessageBytes: 10 } },
     before: DATA,
@@ -156,7 +170,7 @@ export const data: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'past the drain cap',
+    name: 'a message over the drain limit ends the session',
     row: 'message over SIZE',
     profile: { limits: { maxMessageBytes: 10, maxDrainBytes: 20 } },
     before: DATA,
@@ -167,7 +181,7 @@ export const data: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'out of space',
+    name: 'a message gets 452 if the store is full',
     row: 'storage refuses or fails',
     before: ['EHLO c.example', 'MAIL FROM:<full@example.org>', 'RCPT TO:<b@example.com>', 'DATA'],
     send: 'hi\r\n.\r\nMAIL FROM:<>\r\n',
@@ -175,7 +189,7 @@ export const data: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'a fault',
+    name: 'a message gets 451 if the store fails',
     row: 'storage refuses or fails',
     before: ['EHLO c.example', 'MAIL FROM:<broken@example.org>', 'RCPT TO:<b@example.com>', 'DATA'],
     send: 'hi\r\n.\r\nMAIL FROM:<>\r\n',
@@ -183,7 +197,7 @@ export const data: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'refused before it was read',
+    name: 'a message is dropped if a hook refuses before it reads',
     row: 'storage refuses or fails',
     before: ['EHLO c.example', 'MAIL FROM:<early@example.org>', 'RCPT TO:<b@example.com>', 'DATA'],
     send: 'QUIT\r\n..\r\nhi\r\n.\r\nMAIL FROM:<>\r\n',
@@ -192,7 +206,7 @@ export const data: readonly Vector[] = [
     kept: [],
   },
   {
-    name: 'DATA in one packet with its message',
+    name: 'DATA may come in one packet with its message',
     row: 'pipelining',
     before: RCPT,
     send: 'DATA\r\nhi\r\n.\r\nQUIT\r\n',
@@ -201,7 +215,7 @@ export const data: readonly Vector[] = [
     kept: ['hi\r\n'],
   },
   {
-    name: 'a whole session in one packet',
+    name: 'a whole session may come in one packet',
     row: 'pipelining',
     send: 'EHLO c.example\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\nRCPT TO:<unknown@example.com>\r\nDATA\r\none\r\n.\r\nMAIL FROM:<c@example.org>\r\nRCPT TO:<d@example.com>\r\nBDAT 3 LAST\r\ntwoRSET\r\nVRFY x\r\nWHAT\r\nQUIT\r\n',
     expect: [

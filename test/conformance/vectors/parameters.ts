@@ -47,7 +47,7 @@ const UNTIDY_RCPT: readonly string[] = [
 
 export const parameters: readonly Vector[] = [
   ...BAD_MAIL.map((text): Vector => ({
-    name: text.slice(0, 40),
+    name: `${text.slice(0, 40)} is refused`,
     row: 'malformed parameter',
     before: HELLO,
     send: `MAIL FROM:<a@example.org> ${text}\r\n`,
@@ -55,7 +55,7 @@ export const parameters: readonly Vector[] = [
     reached: [],
   })),
   ...BAD_RCPT.map((text): Vector => ({
-    name: text,
+    name: `${text} is refused`,
     row: 'malformed parameter',
     before: MAIL,
     send: `RCPT TO:<b@example.org> ${text}\r\n`,
@@ -63,7 +63,7 @@ export const parameters: readonly Vector[] = [
     reached: [],
   })),
   ...UNTIDY_MAIL.map((text): Vector => ({
-    name: text.slice(0, 40),
+    name: `${text.slice(0, 40)} is accepted and kept as written`,
     row: 'parameter that only advises',
     before: HELLO,
     send: `MAIL FROM:<a@example.org> ${text}\r\n`,
@@ -71,7 +71,7 @@ export const parameters: readonly Vector[] = [
     reached: [`mail <a@example.org> ${text} (malformed)`],
   })),
   ...UNTIDY_RCPT.map((text): Vector => ({
-    name: text,
+    name: `${text} is accepted and kept as written`,
     row: 'parameter that only advises',
     before: MAIL,
     send: `RCPT TO:<b@example.org> ${text}\r\n`,
@@ -79,7 +79,7 @@ export const parameters: readonly Vector[] = [
     reached: [`rcpt <b@example.org> ${text} (malformed)`],
   })),
   {
-    name: 'without a value',
+    name: 'ENVID and ORCPT are accepted without a value',
     row: 'parameter that only advises',
     before: HELLO,
     send: 'MAIL FROM:<a@example.org> ENVID\r\nRCPT TO:<b@example.org> ORCPT=\r\n',
@@ -95,7 +95,7 @@ export const parameters: readonly Vector[] = [
     reached: ['mail <a@example.org> ENVID=a=b', 'rcpt <b@example.org> ORCPT=rfc822;a+2bb@c'],
   },
   ...['alice', '<alice>', 'a+', '<>x'].map((name): Vector => ({
-    name: `AUTH=${name}`,
+    name: `AUTH=${name} is accepted and kept as written`,
     row: 'parameter that only advises',
     profile: { auth: 'always' },
     before: HELLO,
@@ -104,7 +104,7 @@ export const parameters: readonly Vector[] = [
     reached: [`mail <a@example.org> AUTH=${name} (malformed)`],
   })),
   ...['<>', 'alice@example.org', 'e+3dmc2@example.org'].map((name): Vector => ({
-    name: `AUTH=${name}`,
+    name: `AUTH=${name} is accepted and kept as written`,
     row: 'parameter that only advises',
     profile: { auth: 'always' },
     before: HELLO,
@@ -113,7 +113,7 @@ export const parameters: readonly Vector[] = [
     reached: [`mail <a@example.org> AUTH=${name.replace('+3d', '=')}`],
   })),
   {
-    name: 'AUTH that hides a control character',
+    name: 'AUTH is refused if it hides a control character',
     row: 'malformed parameter',
     profile: { auth: 'always' },
     before: HELLO,
@@ -122,7 +122,7 @@ export const parameters: readonly Vector[] = [
     reached: [],
   },
   ...GOOD_MAIL.map(([text, seen]): Vector => ({
-    name: text,
+    name: `${text} is accepted in MAIL`,
     row: 'malformed parameter',
     before: HELLO,
     send: `MAIL FROM:<a@example.org> ${text}\r\n`,
@@ -130,7 +130,7 @@ export const parameters: readonly Vector[] = [
     reached: [`mail <a@example.org> ${seen}`],
   })),
   ...GOOD_RCPT.map(([text, seen]): Vector => ({
-    name: text,
+    name: `${text} is accepted in RCPT`,
     row: 'malformed parameter',
     before: MAIL,
     send: `RCPT TO:<b@example.org> ${text}\r\n`,
@@ -138,7 +138,7 @@ export const parameters: readonly Vector[] = [
     reached: [`rcpt <b@example.org> ${seen}`],
   })),
   {
-    name: 'values whose upper case is ASCII',
+    name: 'values with letters whose upper case is ASCII are refused',
     row: 'malformed parameter',
     before: HELLO,
     send: 'MAIL FROM:<> BODY=8B\u0131TM\u0131ME\r\nMAIL FROM:<> RET=HDR\u017f\r\nMAIL FROM:<> BODY=7B\u0131T SMTPUTF8\r\n',
@@ -146,7 +146,7 @@ export const parameters: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'of MAIL',
+    name: 'MAIL refuses parameters of RCPT and unknown ones',
     row: 'unknown parameter',
     before: HELLO,
     send: 'MAIL FROM:<a@example.org> FOO\r\nMAIL FROM:<a@example.org> FOO=bar\r\nMAIL FROM:<a@example.org> NOTIFY=NEVER\r\nMAIL FROM:<a@example.org> SIZE=1 FOO\r\n',
@@ -154,7 +154,7 @@ export const parameters: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'of RCPT',
+    name: 'RCPT refuses parameters of MAIL and unknown ones',
     row: 'unknown parameter',
     before: MAIL,
     send: 'RCPT TO:<b@example.org> FOO\r\nRCPT TO:<b@example.org> SIZE=1\r\nRCPT TO:<b@example.org> RET=FULL\r\n',
@@ -162,7 +162,7 @@ export const parameters: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'a property of every object',
+    name: 'names of properties that every object has are refused',
     row: 'unknown parameter',
     before: HELLO,
     send: 'MAIL FROM:<> CONSTRUCTOR=1\r\nMAIL FROM:<> TOSTRING\r\nTOSTRING\r\nCONSTRUCTOR\r\n',
@@ -178,7 +178,7 @@ export const parameters: readonly Vector[] = [
       ['DSN', 'ENVID=x'],
     ] as const
   ).map(([off, parameter]): Vector => ({
-    name: `${parameter} without ${off}`,
+    name: `${parameter} is refused without ${off}`,
     row: 'parameter of an extension that is not on offer',
     profile: { disabled: off.split(',') },
     before: HELLO,
@@ -187,7 +187,7 @@ export const parameters: readonly Vector[] = [
     reached: [],
   })),
   {
-    name: 'NOTIFY without DSN',
+    name: 'NOTIFY is refused without DSN',
     row: 'parameter of an extension that is not on offer',
     profile: { disabled: ['DSN'] },
     before: MAIL,
@@ -196,7 +196,7 @@ export const parameters: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'AUTH= without AUTH',
+    name: 'AUTH= is refused without AUTH',
     row: 'parameter of an extension that is not on offer',
     before: HELLO,
     send: 'MAIL FROM:<a@example.org> AUTH=<>\r\n',
@@ -204,7 +204,7 @@ export const parameters: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'BODY=BINARYMIME without BINARYMIME',
+    name: 'BODY=BINARYMIME is refused without BINARYMIME',
     row: 'malformed parameter',
     profile: { disabled: ['BINARYMIME'] },
     before: HELLO,
@@ -213,7 +213,7 @@ export const parameters: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'declared too large',
+    name: 'MAIL is refused if it declares a size over the limit',
     row: 'message over SIZE',
     before: HELLO,
     send: 'MAIL FROM:<a@example.org> SIZE=26214401\r\nMAIL FROM:<a@example.org> SIZE=99999999999999999999\r\nRCPT TO:<b@example.org>\r\n',
@@ -221,7 +221,7 @@ export const parameters: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'then DATA',
+    name: 'DATA is refused, and BDAT is accepted',
     row: 'BINARYMIME then DATA',
     before: [...HELLO, 'MAIL FROM:<a@example.org> BODY=BINARYMIME', 'RCPT TO:<b@example.org>'],
     send: 'DATA\r\nBDAT 2 LAST\r\nhi',
@@ -229,7 +229,7 @@ export const parameters: readonly Vector[] = [
     kept: ['hi'],
   },
   {
-    name: 'no blank before a parameter',
+    name: 'a parameter without a blank before it is refused',
     row: 'malformed parameter',
     before: HELLO,
     send: 'MAIL FROM:<a@example.org>SIZE=1\r\n',
@@ -237,7 +237,7 @@ export const parameters: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'parameters of a refused RCPT leave no trace',
+    name: 'parameters of a refused RCPT have no effect',
     row: 'malformed parameter',
     before: RCPT,
     send: 'RCPT TO:<c@example.org> NOTIFY=X\r\nDATA\r\nhi\r\n.\r\n',

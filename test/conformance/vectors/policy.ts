@@ -10,7 +10,7 @@ const WRONG = Buffer.from('\0alice\0guess').toString('base64')
 
 export const policy: readonly Vector[] = [
   {
-    name: 'before it',
+    name: 'mail commands are refused before AUTH',
     row: 'AUTH required',
     profile: required,
     before: HELLO,
@@ -20,7 +20,7 @@ export const policy: readonly Vector[] = [
     reached: ['hello EHLO c.example'],
   },
   {
-    name: 'after it',
+    name: 'MAIL is accepted after AUTH',
     row: 'AUTH required',
     profile: required,
     before: HELLO,
@@ -28,7 +28,7 @@ export const policy: readonly Vector[] = [
     expect: ['235 2.7.0', '250 2.1.0'],
   },
   {
-    name: 'after a failure',
+    name: 'MAIL is refused after a failed AUTH',
     row: 'AUTH required',
     profile: required,
     before: HELLO,
@@ -36,7 +36,7 @@ export const policy: readonly Vector[] = [
     expect: ['535 5.7.8', '530 5.7.0'],
   },
   {
-    name: 'commands before it are counted',
+    name: 'too many commands before AUTH end the session',
     row: 'AUTH required',
     profile: { ...required, limits: { maxCommandsBeforeAuth: 5 } },
     before: HELLO,
@@ -45,7 +45,7 @@ export const policy: readonly Vector[] = [
     end: 'closed',
   },
   {
-    name: 'before it',
+    name: 'mail commands and AUTH are refused before TLS',
     row: 'TLS required',
     profile: { auth: 'always', tlsRequired: true },
     send: `MAIL FROM:<a@example.org>\r\nEHLO c.example\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nAUTH PLAIN ${PLAIN}\r\nVRFY x\r\nNOOP\r\nQUIT\r\n`,
@@ -54,7 +54,7 @@ export const policy: readonly Vector[] = [
     reached: ['hello EHLO c.example'],
   },
   {
-    name: 'outranks AUTH required',
+    name: 'the refusal names TLS first if AUTH is required too',
     row: 'TLS required',
     profile: { auth: 'with-tls', tlsRequired: true, authRequired: true },
     before: HELLO,
@@ -63,7 +63,7 @@ export const policy: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'with implicit TLS there is nothing before it',
+    name: 'MAIL is accepted at once with implicit TLS',
     row: 'TLS required',
     profile: { tlsRequired: true, implicitTls: true },
     before: HELLO,
@@ -71,7 +71,7 @@ export const policy: readonly Vector[] = [
     expect: ['250 2.1.0'],
   },
   {
-    name: 'under implicit TLS',
+    name: 'STARTTLS is refused under implicit TLS',
     row: 'STARTTLS a second time',
     profile: { auth: 'with-tls', implicitTls: true },
     before: HELLO,

@@ -6,14 +6,14 @@ const OUT_OF_ORDER = '503 5.5.1'
 
 export const sequence: readonly Vector[] = [
   {
-    name: 'before EHLO',
+    name: 'MAIL, RCPT, DATA and STARTTLS are refused before EHLO',
     row: 'out of order',
     send: 'MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nSTARTTLS\r\n',
     expect: Array<string>(4).fill(OUT_OF_ORDER),
     reached: [],
   },
   {
-    name: 'RCPT and DATA before MAIL',
+    name: 'RCPT and DATA are refused before MAIL',
     row: 'out of order',
     before: HELLO,
     send: 'RCPT TO:<b@example.org>\r\nDATA\r\n',
@@ -21,7 +21,7 @@ export const sequence: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'DATA before RCPT',
+    name: 'DATA is refused before RCPT',
     row: 'out of order',
     before: MAIL,
     send: 'DATA\r\n',
@@ -29,7 +29,7 @@ export const sequence: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'nested MAIL',
+    name: 'a second MAIL after RCPT is refused, and the transaction goes on',
     row: 'out of order',
     before: RCPT,
     send: 'MAIL FROM:<mallory@example.org>\r\nDATA\r\nhi\r\n.\r\n',
@@ -37,21 +37,21 @@ export const sequence: readonly Vector[] = [
     reached: ['data', 'kept 4'],
   },
   {
-    name: 'nested MAIL at once',
+    name: 'a second MAIL right after the first is refused',
     row: 'out of order',
     before: MAIL,
     send: 'MAIL FROM:<>\r\nRCPT TO:<b@example.org>\r\n',
     expect: [OUT_OF_ORDER, '250 2.1.5'],
   },
   {
-    name: 'STARTTLS inside a transaction',
+    name: 'STARTTLS is refused inside a transaction',
     row: 'out of order',
     before: MAIL,
     send: 'STARTTLS\r\nRCPT TO:<b@example.org>\r\n',
     expect: [OUT_OF_ORDER, '250 2.1.5'],
   },
   {
-    name: 'a refused MAIL is no transaction',
+    name: 'a refused MAIL begins no transaction',
     row: 'out of order',
     before: HELLO,
     send: 'MAIL FROM:<banned@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nMAIL FROM:<a@example.org>\r\n',
@@ -59,7 +59,7 @@ export const sequence: readonly Vector[] = [
     reached: ['mail <banned@example.org>', 'mail <a@example.org>'],
   },
   {
-    name: 'a malformed MAIL is no transaction',
+    name: 'a malformed MAIL begins no transaction',
     row: 'out of order',
     before: HELLO,
     send: 'MAIL FROM:<a@example.org> SIZE=x\r\nRCPT TO:<b@example.org>\r\n',
@@ -67,7 +67,7 @@ export const sequence: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'after a message the transaction is over',
+    name: 'the transaction is over after its message',
     row: 'out of order',
     before: DATA,
     send: 'hi\r\n.\r\nDATA\r\nRCPT TO:<b@example.org>\r\nMAIL FROM:<a@example.org>\r\n',
@@ -75,7 +75,7 @@ export const sequence: readonly Vector[] = [
     kept: ['hi\r\n'],
   },
   {
-    name: 'two messages in one session',
+    name: 'a session may send two messages',
     row: 'out of order',
     before: DATA,
     send: 'one\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<postmaster>\r\nDATA\r\ntwo\r\n.\r\n',
@@ -83,7 +83,7 @@ export const sequence: readonly Vector[] = [
     kept: ['one\r\n', 'two\r\n'],
   },
   {
-    name: 'refused by a hook',
+    name: 'DATA gets 554 if a hook refused all recipients',
     row: 'all RCPTs refused, then DATA',
     before: MAIL,
     send: 'RCPT TO:<unknown@example.com>\r\nRCPT TO:<later@example.com>\r\nDATA\r\nNOOP\r\n',
@@ -91,7 +91,7 @@ export const sequence: readonly Vector[] = [
     reached: ['rcpt <unknown@example.com>', 'rcpt <later@example.com>'],
   },
   {
-    name: 'refused by the server itself',
+    name: 'DATA gets 554 if the server itself refused all recipients',
     row: 'all RCPTs refused, then DATA',
     before: MAIL,
     send: 'RCPT TO:<>\r\nRCPT TO:<jörg@example.com>\r\nRCPT TO:<b@example.com> FOO=1\r\nDATA\r\n',
@@ -99,7 +99,7 @@ export const sequence: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'one is accepted',
+    name: 'DATA is accepted if one recipient was accepted',
     row: 'all RCPTs refused, then DATA',
     before: MAIL,
     send: 'RCPT TO:<unknown@example.com>\r\nRCPT TO:<b@example.com>\r\nRCPT TO:<later@example.com>\r\nDATA\r\nhi\r\n.\r\n',
@@ -107,7 +107,7 @@ export const sequence: readonly Vector[] = [
     kept: ['hi\r\n'],
   },
   {
-    name: 'after 554 the transaction can go on',
+    name: 'the transaction can go on after 554',
     row: 'all RCPTs refused, then DATA',
     before: MAIL,
     send: 'RCPT TO:<unknown@example.com>\r\nDATA\r\nRCPT TO:<b@example.com>\r\nDATA\r\nhi\r\n.\r\n',
@@ -115,14 +115,14 @@ export const sequence: readonly Vector[] = [
     kept: ['hi\r\n'],
   },
   {
-    name: 'RSET forgets the refused ones',
+    name: 'RSET forgets the refused recipients',
     row: 'all RCPTs refused, then DATA',
     before: MAIL,
     send: 'RCPT TO:<unknown@example.com>\r\nRSET\r\nDATA\r\n',
     expect: ['550 5.1.1', '250 2.0.0', OUT_OF_ORDER],
   },
   {
-    name: 'over the limit',
+    name: 'recipients over the limit are refused, and the message is accepted',
     row: 'too many recipients',
     profile: { limits: { maxRecipients: 2 } },
     before: RCPT,
@@ -131,7 +131,7 @@ export const sequence: readonly Vector[] = [
     reached: ['rcpt <two@example.com>', 'data', 'kept 4'],
   },
   {
-    name: 'refused ones do not count',
+    name: 'refused recipients do not count',
     row: 'too many recipients',
     profile: { limits: { maxRecipients: 1 } },
     before: MAIL,
@@ -139,7 +139,7 @@ export const sequence: readonly Vector[] = [
     expect: ['550 5.1.1', '550 5.1.1', '250 2.1.5'],
   },
   {
-    name: 'HELO sessions send mail too',
+    name: 'a session with HELO can send mail too',
     row: 'out of order',
     before: ['HELO client.example', 'MAIL FROM:<a@example.org>', 'RCPT TO:<b@example.com>', 'DATA'],
     send: 'hi\r\n.\r\n',

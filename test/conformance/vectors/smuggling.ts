@@ -62,7 +62,7 @@ export const smuggling: readonly Vector[] = Object.entries(FALSE_ENDS).flatMap((
   return [
     {
       ...one,
-      name: `${name}, reject`,
+      name: `reject: ${name} does not end the message`,
       row: isBare ? 'bare CR or LF inside DATA' : 'end of DATA',
       expect: [isBare ? '550 5.6.0' : '250 2.0.0'],
       reached: isBare ? ['lost bare-line-ending'] : [`kept ${unstuffed(text).length}`],
@@ -70,7 +70,7 @@ export const smuggling: readonly Vector[] = Object.entries(FALSE_ENDS).flatMap((
     },
     {
       ...one,
-      name: `${name}, normalise`,
+      name: `normalise: ${name} does not end the message`,
       row: isBare ? 'bare CR or LF inside DATA' : 'end of DATA',
       profile: { bareLineEndings: 'normalise' },
       expect: ['250 2.0.0'],
@@ -79,7 +79,7 @@ export const smuggling: readonly Vector[] = Object.entries(FALSE_ENDS).flatMap((
     },
     {
       ...one,
-      name: `${name}, preserve`,
+      name: `preserve: ${name} does not end the message`,
       row: isBare ? 'bare CR or LF inside DATA' : 'end of DATA',
       profile: { bareLineEndings: 'preserve' },
       expect: ['250 2.0.0'],

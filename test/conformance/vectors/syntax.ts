@@ -4,7 +4,7 @@ import { HELLO, RCPT } from './lines.ts'
 
 export const syntax: readonly Vector[] = [
   {
-    name: 'bare LF',
+    name: 'commands between bare LFs do not run',
     row: 'bare LF or bare CR in a command line',
     before: HELLO,
     send: 'MAIL FROM:<a@example.org>\nRCPT TO:<b@example.org>\n\nQUIT\n\r\n',
@@ -12,7 +12,7 @@ export const syntax: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'bare LF inside a line that CRLF ends',
+    name: 'a line with a bare LF is refused up to its CRLF',
     row: 'bare LF or bare CR in a command line',
     before: HELLO,
     send: 'VRFY x\nMAIL FROM:<e@x.example>\r\nMAIL FROM:<>\r\n',
@@ -20,7 +20,7 @@ export const syntax: readonly Vector[] = [
     reached: ['mail <>'],
   },
   {
-    name: 'a bare CR behind a bare LF',
+    name: 'a command behind a bare LF and a bare CR does not run',
     row: 'bare LF or bare CR in a command line',
     before: HELLO,
     send: 'NOOP\n\rMAIL FROM:<e@x.example>\r\n',
@@ -28,7 +28,7 @@ export const syntax: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'a bare LF, and more than a line may have',
+    name: 'a line with a bare LF is dropped up to its CRLF, even if it is too long',
     row: 'bare LF or bare CR in a command line',
     before: HELLO,
     send: `NOOP\n${'x'.repeat(3_000)}\nMAIL FROM:<e@x.example>\r\nMAIL FROM:<>\r\n`,
@@ -36,7 +36,7 @@ export const syntax: readonly Vector[] = [
     reached: ['mail <>'],
   },
   {
-    name: 'bare CR',
+    name: 'a line with a bare CR is refused',
     row: 'bare LF or bare CR in a command line',
     before: HELLO,
     send: 'NOOP\rMAIL FROM:<>\r\n',
@@ -44,7 +44,7 @@ export const syntax: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'CR before CRLF',
+    name: 'a line with a CR before its CRLF is refused',
     row: 'bare LF or bare CR in a command line',
     before: HELLO,
     send: 'MAIL FROM:<>\r\r\n',
@@ -52,7 +52,7 @@ export const syntax: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'DATA ended by a bare LF',
+    name: 'DATA is refused if a bare LF ends it',
     row: 'bare LF or bare CR in a command line',
     before: RCPT,
     send: 'DATA\n\r\n',
@@ -60,7 +60,7 @@ export const syntax: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'STARTTLS ended by a bare LF',
+    name: 'STARTTLS is refused if a bare LF ends it',
     row: 'bare LF or bare CR in a command line',
     before: HELLO,
     send: 'STARTTLS\nNOOP\r\n',
@@ -68,7 +68,7 @@ export const syntax: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'NUL',
+    name: 'a NUL in an argument is refused',
     row: 'NUL or non-ASCII in a command',
     before: HELLO,
     send: 'NOOP \0\r\nRSET \0\r\nVRFY a\0b\r\nMAIL FROM:<a\0@example.org>\r\nMAIL FROM:<a@example.org>\0\r\nMAIL FROM:<a@example.org> SIZE=1\0\r\n',
@@ -76,7 +76,7 @@ export const syntax: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'NUL behind DATA',
+    name: 'DATA is refused with a NUL behind it',
     row: 'NUL or non-ASCII in a command',
     before: RCPT,
     send: 'DATA \0\r\n',
@@ -84,14 +84,14 @@ export const syntax: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'NUL behind QUIT',
+    name: 'QUIT is refused with a NUL behind it',
     row: 'NUL or non-ASCII in a command',
     before: HELLO,
     send: 'QUIT \0\r\n',
     expect: ['501 5.5.2'],
   },
   {
-    name: 'NUL in a verb',
+    name: 'a verb with a NUL is refused',
     row: 'NUL or non-ASCII in a command',
     before: HELLO,
     send: 'NO\0OP\r\n\0NOOP\r\nMAIL\0FROM:<>\r\n',
@@ -99,7 +99,7 @@ export const syntax: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'not UTF-8',
+    name: 'a line that is not UTF-8 is refused',
     row: 'NUL or non-ASCII in a command',
     before: HELLO,
     send: octets('NOOP \xff\xfe\r\nMAIL FROM:<\xe9@example.org>\r\n'),
@@ -108,7 +108,7 @@ export const syntax: readonly Vector[] = [
   },
   // A verb is ASCII: what Unicode's case mapping makes of a dotless i or a long s must not run as one.
   {
-    name: 'letters whose upper case is ASCII',
+    name: 'verbs with letters whose upper case is ASCII are refused',
     row: 'NUL or non-ASCII in a command',
     before: RCPT,
     send: 'R\u017fET\r\nQU\u0131T\r\nMA\u0131L FROM:<>\r\n\u017fTARTTLS\r\n',
@@ -116,7 +116,7 @@ export const syntax: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'blanks of Unicode are no blanks',
+    name: 'Unicode blanks are refused behind a verb',
     row: 'NUL or non-ASCII in a command',
     before: RCPT,
     send: 'RSET \u00a0\r\nQUIT \ufeff\r\nNOOP \u2028\r\n',
@@ -124,7 +124,7 @@ export const syntax: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'other controls',
+    name: 'other control characters are refused',
     row: 'NUL or non-ASCII in a command',
     before: RCPT,
     send: 'RSET \v\r\nDATA \f\r\nNOOP \x1b\r\n',
@@ -132,7 +132,7 @@ export const syntax: readonly Vector[] = [
     reached: [],
   },
   {
-    name: 'a blank of Unicode before a hello name',
+    name: 'a hello name with a Unicode blank before it is refused',
     row: 'hello name',
     send: 'EHLO \u00a0client.example\r\nEHLO \ufeffclient.example\r\n',
     expect: ['501 5.5.2', '501 5.5.2'],
