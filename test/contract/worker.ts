@@ -14,10 +14,10 @@ const APP = resolve(import.meta.dirname, '../../apps/cloudflare')
 
 export const WORKERD_GAPS: Gaps = {
   'graceful stop':
-    'a Worker is not told that it is to stop: workerd lets mail in progress finish, and who is idle hears nothing',
+    'workerd does not tell a Worker that it stops: it lets mail in progress finish, and idle clients get no reply',
 }
 export const WRANGLER_GAPS: Gaps = {
-  STARTTLS: 'wrangler dev gives a Worker no TLS of its own: nothing offers STARTTLS',
+  STARTTLS: 'wrangler dev gives a Worker no TLS, so the Worker cannot offer STARTTLS',
   'implicit TLS': 'wrangler dev has no option for it',
   'graceful stop': 'wrangler dev ends its Workers at once',
 }

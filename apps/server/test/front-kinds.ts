@@ -8,7 +8,7 @@ export const CLEAR: Omit<PairKind, 'makePair'> = {
   hasStartTls: true,
   gaps: {
     'a read answers at once when bytes are waiting':
-      'until TLS, bytes wait at the front: what follows a reply may be the handshake, which the front has to make',
+      'until TLS, bytes wait at the front, because the bytes after a reply may be a handshake that the front has to make',
   },
 }
 export const UPGRADED = { subject: 'front, STARTTLS' } as const

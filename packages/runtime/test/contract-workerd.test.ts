@@ -25,22 +25,23 @@ const KINDS: readonly TcpKind[] = [
 type Gaps = Readonly<Record<string, string>>
 
 const ALWAYS: Gaps = {
-  'each end says who is who':
-    'the ends are joined by a relay outside, whose ports are others; a test of the handler looks at the address',
+  'each end has the addresses of both ends':
+    'a relay outside joins the ends and has other ports; a test of the handler checks the address',
 }
 const BEFORE_STARTTLS: Gaps = {
   'a read answers at once when bytes are waiting':
-    'a reader of workerd cannot be given up while it reads, so before STARTTLS nothing is read ahead',
-  'startTls: both ends, once, and bytes flow on':
-    'workerd does not tell what a handshake agreed on; the contract over STARTTLS shows the rest',
-  'startTls: bytes that came before it are dropped and counted':
-    'they wait in the system, go into the handshake and break it, and nobody counts them',
+    'a reader of workerd cannot be released while it reads, so nothing is read ahead before STARTTLS',
+  'startTls makes both ends TLS once, and bytes flow on':
+    'workerd does not report the details of a handshake; the contract over STARTTLS checks the rest',
+  'startTls drops and counts bytes that came before it':
+    'the bytes wait in the system, go into the handshake and break it, so nobody counts them',
 }
-const ACCEPTED_STAYS_OPEN = 'workerd closes an accepted socket when its handler ends, as that of a session does with it'
+const ACCEPTED_STAYS_OPEN =
+  'workerd closes an accepted socket when its handler ends, and the handler of a session ends with the session'
 const FROM_DIALLED: Gaps = {
-  'the peer that goes away wakes a pending read': ACCEPTED_STAYS_OPEN,
-  'the peer that goes away wakes a pending write': ACCEPTED_STAYS_OPEN,
-  'startTls: rejects when the peer goes away': ACCEPTED_STAYS_OPEN,
+  'a pending read settles if the peer goes away': ACCEPTED_STAYS_OPEN,
+  'a pending write rejects if the peer goes away': ACCEPTED_STAYS_OPEN,
+  'startTls rejects if the peer goes away': ACCEPTED_STAYS_OPEN,
 }
 
 /** Longer than any check takes on a slow machine. */

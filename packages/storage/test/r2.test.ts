@@ -31,7 +31,7 @@ const backend: Backend = {
   // Each call from Node is slow. Inside workerd, THOROUGH=1 runs the whole contract.
   ground: { isBrief: true },
 }
-const ELSEWHERE = 'miniflare is slow with so much on its way from Node: a Worker sends it'
+const ELSEWHERE = 'miniflare is too slow for so many bytes from Node, so a Worker sends them'
 storeContract('blobs', { ...backend, gaps: { [LARGE]: ELSEWHERE, [BOUNDED]: PROXIED } })
 storeContract('mail', backend)
 retentionContract('r2', async () => r2(await bucket()), { runs: 3 })

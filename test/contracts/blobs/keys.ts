@@ -134,7 +134,7 @@ function isPrefixAlone(key: string): boolean {
 
 export const keys: readonly Check[] = [
   {
-    name: 'hostile keys and prefixes are `invalid-key`',
+    name: 'hostile keys and prefixes are refused with `invalid-key`',
     async run(make) {
       const store = await make()
       for (const key of HOSTILE_KEYS) {
@@ -144,9 +144,9 @@ export const keys: readonly Check[] = [
       await hasKeys(store, [], 'keys after all that was refused')
     },
   },
-  { name: 'every ASCII character at the start, middle and end of a key', run: everyAsciiKey },
+  { name: 'only the allowed ASCII characters are accepted at the start, middle and end of a key', run: everyAsciiKey },
   {
-    name: 'every ASCII character at the start, middle and end of a prefix',
+    name: 'only the allowed ASCII characters are accepted at the start, middle and end of a prefix',
     async run(make) {
       const store = await make()
       const cases = withEach(ASCII)
@@ -159,7 +159,7 @@ export const keys: readonly Check[] = [
     },
   },
   {
-    name: 'Unicode at the start, middle and end of a key and of a prefix',
+    name: 'Unicode is refused at the start, middle and end of a key and of a prefix',
     async run(make) {
       const store = await make()
       for (const { key } of withEach(UNICODE)) {
@@ -170,7 +170,7 @@ export const keys: readonly Check[] = [
     },
   },
   {
-    name: 'the longest segment and key, and one byte more',
+    name: 'the longest segment and key are accepted, and one byte more is refused',
     async run(make, { prefixBytes = 0 } = {}) {
       const store = await make()
       const longest = LONGEST_KEY.slice(0, LONGEST_KEY.length - prefixBytes)
@@ -189,7 +189,7 @@ export const keys: readonly Check[] = [
       await hasKeys(store, [], 'keys after the deletes')
     },
   },
-  { name: 'any text is a key to all or to none', run: isTakenByAllOrNone },
+  { name: 'any text is accepted as a key by all methods or by none', run: isTakenByAllOrNone },
 ]
 
 async function everyAsciiKey(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {

@@ -4,9 +4,9 @@ import { type Check, type Ground, type MakeStore } from './check.ts'
 import { equal, expectRangeError, inParallel, keysIn, pages, pattern, put } from './exchange.ts'
 
 export const listings: readonly Check[] = [
-  { name: 'more keys than a page', run: moreThanAPage },
+  { name: 'all keys are listed if they are more than a page', run: moreThanAPage },
   {
-    name: 'a limit that is none',
+    name: 'an invalid limit is refused',
     async run(make) {
       const store = await make()
       for (const limit of [0, -1, 1.5, 1001, Number.NaN, Number.POSITIVE_INFINITY]) {
@@ -16,7 +16,7 @@ export const listings: readonly Check[] = [
   },
   { name: 'pages by any keys, prefix, delimiter and limit are those of a sorted list', run: areThoseOfASortedList },
   {
-    name: 'a page tells how large each blob is, where it is asked to',
+    name: 'a page has the size of each blob if the caller asks for it',
     async run(make) {
       const store = await make()
       const sizes = [0, 1, 70_000, 300_000]
@@ -42,9 +42,9 @@ export const listings: readonly Check[] = [
       equal((await store.list()).sizes, undefined, 'sizes that nobody asked for')
     },
   },
-  { name: 'a listing while others write and delete holds what was there all the time, once', run: holdsWhatStays },
+  { name: 'a listing beside writes and deletes has each blob that stays, once', run: holdsWhatStays },
   {
-    name: 'a cursor stays good while keys come and go',
+    name: 'a cursor stays valid while keys come and go',
     async run(make) {
       const store = await make()
       const all = ['a/1', 'a/2', 'a/3', 'b/1', 'b/2', 'b/3']

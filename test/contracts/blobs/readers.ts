@@ -7,7 +7,7 @@ const DAY_MS = 24 * 60 * 60 * 1000
 
 export const readers: readonly Check[] = [
   {
-    name: 'what is not there is `not-found`, undefined, or nothing',
+    name: 'a missing blob is `not-found`, undefined, or no error',
     async run(make) {
       const store = await make()
       await put(store, 'a/b')
@@ -21,7 +21,7 @@ export const readers: readonly Check[] = [
     },
   },
   {
-    name: 'head tells size and time',
+    name: 'head gives size and time',
     async run(make) {
       const store = await make()
       for (const size of [0, 10, PART_BYTES + 1]) {
@@ -48,7 +48,7 @@ export const readers: readonly Check[] = [
     },
   },
   {
-    name: 'read of what is being deleted: the whole blob or `not-found`',
+    name: 'a read during a delete gives the whole blob or `not-found`',
     async run(make) {
       const store = await make()
       for (const size of [10, 1_000_000, PART_BYTES + 1]) {
@@ -63,7 +63,7 @@ export const readers: readonly Check[] = [
     },
   },
   {
-    name: 'a delete behind the first piece of a read',
+    name: 'a read gives the whole blob if it is deleted after the first piece',
     async run(make) {
       const store = await make()
       const bytes = pattern(1_000_000)
@@ -95,7 +95,7 @@ export const readers: readonly Check[] = [
     },
   },
   {
-    name: 'many read one blob at the same time',
+    name: 'many readers read one blob at the same time',
     async run(make) {
       const store = await make()
       const bytes = pattern(1_000_000)
@@ -103,7 +103,7 @@ export const readers: readonly Check[] = [
       await Promise.all(Array.from({ length: 8 }, () => holds(store, 'a', bytes)))
     },
   },
-  { name: 'errors are coded, with the cause of the backend', run: errorsAreCoded },
+  { name: 'an error has a code, and the error of the backend as its cause', run: errorsAreCoded },
 ]
 
 /** Checks the errors that a store gives without a fault. */

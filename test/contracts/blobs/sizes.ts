@@ -7,8 +7,8 @@ import { ensure, equal, expectCode, hasKeys, holds, keysIn, pattern, put } from 
 /** The size of the chunks in which mail arrives. */
 const CHUNK_BYTES = 128 * 1024
 /** The names of the slow checks, and of the one that measures memory. */
-export const LARGE = '100 MiB of unknown length'
-export const BOUNDED = '100 MiB of unknown length, in bounded memory'
+export const LARGE = 'a blob of 100 MiB of unknown length is stored'
+export const BOUNDED = 'a blob of 100 MiB of unknown length needs bounded memory'
 const LARGE_BYTES = 100 * MiB
 
 async function comesBack(make: MakeStore, sizes: readonly number[]): Promise<void> {
@@ -101,16 +101,16 @@ export const sizes: readonly Check[] = [
       ensure(grown < most, `expected less than ${most} bytes more in memory, got ${grown}`)
     },
   },
-  { name: '0 bytes', run: (make) => comesBack(make, [0]) },
-  { name: '1 byte', run: (make) => comesBack(make, [1]) },
+  { name: 'a blob of 0 bytes is read back', run: (make) => comesBack(make, [0]) },
+  { name: 'a blob of 1 byte is read back', run: (make) => comesBack(make, [1]) },
   {
-    name: 'sizes around those of buffers',
+    name: 'blobs are read back if their sizes are close to those of buffers',
     run: (make) => comesBack(make, [4095, 4096, 4097, 65_535, 65_536, 65_537, 200_000]),
   },
-  { name: 'exactly a part (5 MiB)', run: (make) => comesBack(make, [PART_BYTES]) },
-  { name: 'a part and one byte', run: (make) => comesBack(make, [PART_BYTES + 1]) },
+  { name: 'a blob of exactly one part (5 MiB) is read back', run: (make) => comesBack(make, [PART_BYTES]) },
+  { name: 'a blob of one part and one byte is read back', run: (make) => comesBack(make, [PART_BYTES + 1]) },
   {
-    name: 'pieces of every size, over several parts',
+    name: 'a blob is read back if it is written in pieces of many sizes, over several parts',
     async run(make) {
       const store = await make()
       const bytes = pattern(2 * PART_BYTES + 300_000)
@@ -119,7 +119,7 @@ export const sizes: readonly Check[] = [
     },
   },
   {
-    name: 'the size announced, in pieces',
+    name: 'a blob with an announced size is read back if it is written in pieces',
     async run(make) {
       const store = await make()
       for (const size of [0, 300_000, PART_BYTES + 1]) {
@@ -129,21 +129,21 @@ export const sizes: readonly Check[] = [
     },
   },
   {
-    name: 'the size announced, and fewer bytes',
+    name: 'a blob with fewer bytes than announced is corrupt',
     async run(make) {
       await isCorrupt(make, 10, 9)
       await isCorrupt(make, PART_BYTES + 2, PART_BYTES + 1)
     },
   },
   {
-    name: 'the size announced, and more bytes',
+    name: 'a blob with more bytes than announced is corrupt',
     async run(make) {
       await isCorrupt(make, 10, 11)
       await isCorrupt(make, PART_BYTES, PART_BYTES + 1)
     },
   },
   {
-    name: 'what is written is copied before the call is over',
+    name: 'write copies the bytes that it keeps before it is done',
     async run(make) {
       const store = await make()
       const shared = new Uint8Array(PART_BYTES)

@@ -8,7 +8,7 @@ const SIZES = [10, 300_000, PART_BYTES + 1]
 
 export const writers: readonly Check[] = [
   {
-    name: 'nothing is to be seen before the commit',
+    name: 'nothing is visible before the commit',
     async run(make) {
       const store = await make()
       for (const size of SIZES) {
@@ -24,7 +24,7 @@ export const writers: readonly Check[] = [
     },
   },
   {
-    name: 'an aborted write leaves nothing, and its key free',
+    name: 'an aborted write leaves nothing, and its key is free',
     async run(make) {
       const store = await make()
       for (const size of [0, ...SIZES]) {
@@ -42,7 +42,7 @@ export const writers: readonly Check[] = [
     },
   },
   {
-    name: 'an abort while a write is under way',
+    name: 'an abort during a write leaves nothing',
     async run(make) {
       const store = await make()
       for (const size of [200_000, 2 * PART_BYTES + 1]) {
@@ -57,7 +57,7 @@ export const writers: readonly Check[] = [
     },
   },
   {
-    name: 'a writer that has committed takes nothing more, and an abort takes nothing back',
+    name: 'a writer accepts nothing after its commit, and an abort then changes nothing',
     async run(make) {
       const store = await make()
       for (const size of SIZES) {
@@ -71,9 +71,9 @@ export const writers: readonly Check[] = [
       }
     },
   },
-  { name: 'two writers of one key: one wins, the other hears `exists`', run: oneWins },
+  { name: 'if two writers use one key, one commits and the other gets `exists`', run: oneWins },
   {
-    name: 'a commit that fails leaves what was there, and nothing else',
+    name: 'a failed commit leaves only what was there before',
     async run(make) {
       const store = await make()
       await put(store, 'same', 'first')

@@ -72,7 +72,7 @@ export const contract: readonly Check[] = [
     same(await received, sent)
   }),
 
-  check('one byte at a time', async (near, far) => {
+  check('bytes arrive whole if they are written one at a time', async (near, far) => {
     const sent = pattern(300)
     const received = readBytes(far, 300)
     for (let at = 0; at < 300; at++) await near.write(sent.slice(at, at + 1))
@@ -101,7 +101,7 @@ export const contract: readonly Check[] = [
     same(await reading, ascii('reply'))
   }),
 
-  check('writing nothing is nothing', async (near, far) => {
+  check('an empty write changes nothing', async (near, far) => {
     await near.write(new Uint8Array(0))
     await near.write(ascii('x'))
     same(await readBytes(far, 1), ascii('x'))
@@ -116,7 +116,7 @@ export const contract: readonly Check[] = [
     same(await readBytes(far, 2), ascii('on'))
   }),
 
-  check('10 MiB each way at the same time', async (near, far) => {
+  check('10 MiB arrive each way at the same time', async (near, far) => {
     const there = pattern(10 * MiB, 1)
     const back = pattern(10 * MiB, 2)
     const [gotThere, gotBack] = await Promise.all([
@@ -129,7 +129,7 @@ export const contract: readonly Check[] = [
     ensure((await sha256(gotBack)) === (await sha256(back)), 'what came back differs')
   }),
 
-  check('end delivers all that was written, then null for ever', async (near, far) => {
+  check('end delivers all written bytes, and then every read gives null', async (near, far) => {
     const sent = pattern(MiB)
     const received = readAll(far)
     await writeAll(near, sent)
@@ -152,7 +152,7 @@ export const contract: readonly Check[] = [
     await within(closed, 'the end of the near end')
   }),
 
-  check('end while a read is pending', async (near, far) => {
+  check('a read that is pending at end gives null when the peer ends', async (near, far) => {
     const reading = read(near)
     const closed = near.end()
     ensure((await read(far)) === null, 'the end did not arrive')
@@ -162,7 +162,7 @@ export const contract: readonly Check[] = [
   }),
 
   check(
-    'after end, what nobody reads is thrown away, and not in secret',
+    'after end, bytes that nobody reads are dropped, and a later read rejects',
     async (near, far) => {
       const late = pattern(4 * MiB)
       const closed = near.end()
@@ -189,7 +189,7 @@ export const contract: readonly Check[] = [
   }),
 
   check(
-    'after end, a peer that never ends is left in the end',
+    'after end, the connection is closed if the peer never ends',
     async (near, far) => {
       await within(near.end(), 'end')
       ensure((await read(far)) === null, 'the end did not arrive')
@@ -198,7 +198,7 @@ export const contract: readonly Check[] = [
     { lingerMs: SHORT_LINGER_MS },
   ),
 
-  check('ends at the same time, and more than once', async (near, far) => {
+  check('both ends may end at the same time, and more than once', async (near, far) => {
     await within(Promise.all([near.end(), far.end(), near.end(), far.end()]), 'end')
     ensure((await read(near)) === null && (await read(far)) === null, 'read after the close')
   }),
@@ -211,25 +211,25 @@ export const contract: readonly Check[] = [
     await closed
   }),
 
-  check('destroy wakes a pending read with its reason', async (near) => {
+  check('a pending read rejects with the reason of destroy', async (near) => {
     const reading = near.read()
     near.destroy(new Error('because'))
     ensure((await rejects(reading, 'the pending read')).message === 'because', 'another reason')
   }),
 
-  check('destroy wakes a pending write', async (near) => {
+  check('a pending write rejects after destroy', async (near) => {
     const { waiting } = await fill(near)
     near.destroy()
     await rejects(waiting, 'the pending write')
   }),
 
-  check('the peer that goes away wakes a pending read', async (near, far) => {
+  check('a pending read settles if the peer goes away', async (near, far) => {
     const reading = Promise.resolve(near.read()).catch(() => null)
     far.destroy()
     ensure((await within(reading, 'the pending read')) === null, 'the pending read got bytes')
   }),
 
-  check('the peer that goes away wakes a pending write', async (near, far) => {
+  check('a pending write rejects if the peer goes away', async (near, far) => {
     const { waiting } = await fill(near)
     far.destroy()
     await rejects(waiting, 'the pending write')
@@ -246,7 +246,7 @@ export const contract: readonly Check[] = [
     )
   }),
 
-  check('destroy drops what was not read, and reads reject, also when the peer has ended', async (near, far) => {
+  check('destroy drops unread bytes, and reads reject, even if the peer has ended', async (near, far) => {
     await far.write(ascii('never read'))
     const closed = far.end()
     await crossing()
@@ -258,7 +258,7 @@ export const contract: readonly Check[] = [
     )
   }),
 
-  check('destroy after end', async (near) => {
+  check('destroy after end closes the connection', async (near) => {
     const closed = near.end()
     near.destroy()
     await within(
@@ -268,7 +268,7 @@ export const contract: readonly Check[] = [
     ensure((await read(near)) === null, 'read after the close')
   }),
 
-  check('each end says who is who', async (near, far) => {
+  check('each end has the addresses of both ends', async (near, far) => {
     for (const endpoint of [near.local, near.remote, far.local, far.remote]) {
       ensure(['ipv4', 'ipv6', 'unix', 'unknown'].includes(endpoint.family), `family ${endpoint.family}`)
     }
@@ -277,7 +277,7 @@ export const contract: readonly Check[] = [
   }),
 
   check(
-    'startTls: both ends, once, and bytes flow on',
+    'startTls makes both ends TLS once, and bytes flow on',
     async (near, far) => {
       await near.write(ascii('in clear'))
       await readBytes(far, 8)
@@ -295,7 +295,7 @@ export const contract: readonly Check[] = [
   ),
 
   check(
-    'startTls: bytes that came before it are dropped and counted',
+    'startTls drops and counts bytes that came before it',
     async (near, far) => {
       await near.write(ascii('EHLO injected\r\n'))
       await crossing()
@@ -312,7 +312,7 @@ export const contract: readonly Check[] = [
   ),
 
   check(
-    'startTls: rejects when the peer goes away',
+    'startTls rejects if the peer goes away',
     async (near, far) => {
       const handshake = near.startTls?.()
       far.destroy()
@@ -322,7 +322,7 @@ export const contract: readonly Check[] = [
   ),
 
   check(
-    'startTls: destroy wakes it',
+    'startTls rejects after destroy',
     async (near) => {
       const handshake = near.startTls?.()
       near.destroy()

@@ -21,7 +21,7 @@ import {
 const POWER_CUT = new Error('power cut')
 
 export const changed: readonly MailCheck[] = [
-  ofEach('delete', async (open) => {
+  ofEach('delete removes one message, and all of it', async (open) => {
     const { mail, stored, namesOf } = await open()
     const [gone, stays = ''] = idsOfMinute(2)
     await saveAll(mail, [gone, stays])
@@ -33,7 +33,7 @@ export const changed: readonly MailCheck[] = [
     await expectCode('not-found', () => held.bytes(), 'bytes of what was loaded before')
   }),
   {
-    name: 'delete takes the envelope first',
+    name: 'delete removes the envelope first',
     async run(make) {
       const { blobs, mail } = await open(make)
       const id = idAt(MINUTE)
@@ -47,7 +47,7 @@ export const changed: readonly MailCheck[] = [
       await hasKeys(blobs, [`${FOLDER}${id}.eml`], 'keys')
     },
   },
-  ofEach('bounce', async (open) => {
+  ofEach('bounce moves a message to the bounced ones, once', async (open) => {
     const { mail, stored, namesOf } = await open()
     const [bad, good = ''] = idsOfMinute(2)
     await saveAll(mail, [bad, good])
@@ -67,7 +67,7 @@ export const changed: readonly MailCheck[] = [
     equal(await stored(), namesOf(good), 'what is stored')
   }),
   {
-    name: 'a bounce that stopped half-way is finished by the next',
+    name: 'the next bounce finishes one that was interrupted',
     async run(make) {
       const { blobs, mail } = await open(make)
       const id = idAt(MINUTE)
@@ -78,8 +78,8 @@ export const changed: readonly MailCheck[] = [
       await hasKeys(blobs, [`${FOLDER}${id}.eml`, `bounced/${FOLDER}${id}.json`], 'keys')
     },
   },
-  { name: 'sweep removes bytes without an envelope once they are old, and nothing else', run: sweepTakesOld },
-  ofEach('sweep beside saves and bounces takes nothing from them', sweepBeside),
+  { name: 'a sweep removes only bytes without an envelope, and only if they are old', run: sweepTakesOld },
+  ofEach('a sweep beside saves and bounces removes nothing of theirs', sweepBeside),
 ]
 
 async function sweepTakesOld(make: MakeStore): Promise<void> {

@@ -20,10 +20,13 @@ import {
 type Open = () => Promise<OpenedMail>
 
 export const listed: readonly MailCheck[] = [
-  ofEach('newest first, across minutes, hours, days, months and years, in pages of every size', acrossTimes),
-  { name: 'a busy minute between quiet years', run: aBusyMinute },
-  ofEach('newest first, for any times and any page size', forAnyTimes),
-  ofEach('a cursor stays good while messages come and go', async (open) => {
+  ofEach(
+    'a list has the newest first, across minutes, hours, days, months and years, in pages of any size',
+    acrossTimes,
+  ),
+  { name: 'a list has the newest first if one minute is busy and the years around it are not', run: aBusyMinute },
+  ofEach('a list has the newest first for any times and any page size', forAnyTimes),
+  ofEach('a cursor stays valid while messages come and go', async (open) => {
     const { mail } = await open()
     const ids = Array.from({ length: 9 }, (_, index) => idAt(Date.parse(MINUTE) + index * 20_000, index))
     await saveAll(mail, ids)
@@ -39,7 +42,7 @@ export const listed: readonly MailCheck[] = [
     equal(idsOf(third), [ids[1], ids[0]], 'the third page')
     equal(third.cursor, undefined, 'the last cursor')
   }),
-  { name: 'a corrupt envelope says what is wrong, is listed as such, and hides no other', run: hidesNoOther },
+  { name: 'a corrupt envelope is listed as corrupt, with the reason, and hides no other message', run: hidesNoOther },
 ]
 
 async function acrossTimes(open: Open, { isBrief = false }: Ground = {}): Promise<void> {

@@ -67,10 +67,10 @@ const RECORD = {
 }
 
 export const saved: readonly MailCheck[] = [
-  ofEach('a message comes back, byte for byte, with its record', async (open) => {
+  ofEach('a message is read back byte for byte, with its record', async (open) => {
     for (const later of [false, true]) await comesBack(await open(), later)
   }),
-  ofEach('an empty message, and a session that said nothing of itself', async (open) => {
+  ofEach('an empty message is kept, from a session with few facts', async (open) => {
     const { mail, top } = await open()
     const id = idAt(MINUTE)
     await mail.save(messageOf(id, []), { ...SESSION, tls: undefined, hello: undefined, user: undefined })
@@ -78,7 +78,7 @@ export const saved: readonly MailCheck[] = [
     sameBytes(await kept.bytes(), top, 'the bytes')
     equal(Object.keys(kept.record.session), ['id', 'remote', 'local', 'transmissionType'], 'what is known of it')
   }),
-  ofEach('a message that breaks off leaves nothing', async (open) => {
+  ofEach('a message that is cut off leaves nothing', async (open) => {
     const { mail, stored } = await open()
     for (const count of [0, 1, 5]) {
       const chunks = [...Array.from({ length: count }, () => pattern(40_000)), ABORTED]
@@ -89,7 +89,7 @@ export const saved: readonly MailCheck[] = [
     }
   }),
   {
-    name: 'the record says what is known only after the last byte, which is asked once',
+    name: 'the record has the facts that are known after the last byte, and save asks for them once',
     async run(make) {
       const { mail } = await open(make)
       const verdicts = { spf: { result: 'pass' } }
@@ -143,7 +143,7 @@ export const saved: readonly MailCheck[] = [
     },
   },
   {
-    name: 'an envelope that can not be written leaves no bytes either',
+    name: 'a failed write of the envelope leaves no bytes either',
     async run(make) {
       const { blobs } = await open(make)
       const failing = mailStore(failingWrites(blobs, '.json'))
@@ -152,7 +152,7 @@ export const saved: readonly MailCheck[] = [
     },
   },
   {
-    name: 'a second message of one id leaves the first one whole',
+    name: 'a second message with the same id leaves the first one unchanged',
     async run(make) {
       const { mail } = await open(make)
       const id = idAt(MINUTE)
@@ -162,7 +162,7 @@ export const saved: readonly MailCheck[] = [
     },
   },
   {
-    name: 'half a message is not to be seen',
+    name: 'half a message is never visible',
     async run(make) {
       const { blobs, mail } = await open(make)
       const [half, whole = ''] = idsOfMinute(2)
@@ -175,7 +175,7 @@ export const saved: readonly MailCheck[] = [
       await hasKeys(blobs, [`${FOLDER}${half}.eml`, `${FOLDER}${whole}.eml`, `${FOLDER}${whole}.json`], 'keys')
     },
   },
-  ofEach('hostile ids are `invalid-id`', async (open) => {
+  ofEach('hostile ids are refused with `invalid-id`', async (open) => {
     const { mail, stored } = await open()
     for (const id of HOSTILE_IDS) {
       const what = JSON.stringify(id)
@@ -188,7 +188,7 @@ export const saved: readonly MailCheck[] = [
     equal(await stored(), [], 'what is stored')
   }),
   {
-    name: 'changed bytes are corrupt, whatever the change',
+    name: 'changed bytes are reported as corrupt, whatever the change',
     async run(make) {
       const { blobs, mail } = await open(make)
       for (const change of ['shorter', 'longer', 'one bit', 'none at all']) {

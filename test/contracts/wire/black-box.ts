@@ -37,28 +37,28 @@ const MAIL = ['MAIL FROM:<ann@sender.example>', 'RCPT TO:<bob@postern.example>']
 const TEXT = 'Subject: cut\r\n\r\n.one\r\n..\r\nlast\r\n'
 
 export const BLACK_BOX: readonly BlackBoxCheck[] = [
-  check('a transaction by DATA, cut in two at every point', async (target) => {
+  check('a transaction by DATA is kept, wherever it is cut in two', async (target) => {
     const wire = Buffer.concat([Buffer.from(`${MAIL.join('\r\n')}\r\n`), Buffer.from('DATA\r\n')])
     const text = textOf(Buffer.from(TEXT))
     await each(cutsOf(wire), (pieces) => transaction(target, [pieces, [text]], [250, 250, 354, 250]))
     await each(cutsOf(text), (pieces) => transaction(target, [[wire], pieces], [250, 250, 354, 250]))
   }),
 
-  check('a transaction by BDAT, cut in two at every point', async (target) => {
+  check('a transaction by BDAT is kept, wherever it is cut in two', async (target) => {
     const half = TEXT.length >> 1
     const chunks = `BDAT ${half}\r\n${TEXT.slice(0, half)}BDAT ${TEXT.length - half} LAST\r\n${TEXT.slice(half)}`
     const wire = Buffer.from(`${MAIL.join('\r\n')}\r\n${chunks}`)
     await each(cutsOf(wire), (pieces) => transaction(target, [pieces], [250, 250, 250, 250]))
   }),
 
-  check('a whole dialogue, one byte at a time', async (target) => {
+  check('a whole dialogue gets its replies if it comes one byte at a time', async (target) => {
     const lines = `${MAIL.join('\r\n')}\r\nDATA\r\n`
     const pieces = (text: string): Buffer[] => Array.from(text, (byte) => Buffer.from(byte))
     const text = textOf(Buffer.from(TEXT)).toString()
     await transaction(target, [pieces(lines), pieces(text)], [250, 250, 354, 250])
   }),
 
-  check('many transactions in one packet: replies in order, each kept once', async (target) => {
+  check('many transactions in one packet get their replies in order, and each is kept once', async (target) => {
     using client = await RawClient.greeted(target.smtp)
     const one = (n: number): string =>
       `${MAIL.join('\r\n')}\r\nBDAT 6 LAST\r\nn=${String(n).padStart(2, '0')}\r\nNOOP\r\n`
@@ -73,7 +73,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
     await client.quit()
   }),
 
-  check('half-close: a client that has ended still hears every reply', async (target) => {
+  check('a client that has finished sending still gets every reply', async (target) => {
     using client = closing(await Client.greeted(target.smtp))
     const wire = `EHLO c.example\r\n${MAIL.join('\r\n')}\r\nBDAT ${TEXT.length} LAST\r\n${TEXT}`
     client.send(wire)
@@ -86,7 +86,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
     assert.equal((await target.kept(idIn(replies.at(-1)?.raw ?? ''))).bytes.toString(), TEXT)
   }),
 
-  check('a client that reads no replies has to wait, nobody else does, and it misses none', async (target) => {
+  check('a client that reads no replies has to wait, misses none, and delays no other client', async (target) => {
     using deaf = await RawClient.open(target.smtp, { isDeaf: true })
     // Chunks may come without end. A server that kept the replies would grow. A correct server makes the client wait.
     const batch = Buffer.from('BDAT 1\r\nx'.repeat(10_000))
@@ -107,16 +107,16 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
   ...(['-tls1_2', '-tls1_3'] as const).flatMap((flag) => [
     {
       machine: () => [OPENSSL],
-      ...check(`STARTTLS with OpenSSL ${flag}`, (target) => byOpenssl(target, flag, false), 'STARTTLS'),
+      ...check(`STARTTLS works with OpenSSL ${flag}`, (target) => byOpenssl(target, flag, false), 'STARTTLS'),
     },
     {
       machine: () => [OPENSSL],
-      ...check(`implicit TLS with OpenSSL ${flag}`, (target) => byOpenssl(target, flag, true), 'implicit TLS'),
+      ...check(`implicit TLS works with OpenSSL ${flag}`, (target) => byOpenssl(target, flag, true), 'implicit TLS'),
     },
   ]),
 
   check(
-    'STARTTLS: what is pipelined behind it in clear is never run',
+    'a command that is pipelined behind STARTTLS in clear never runs',
     async (target) => {
       const before = (await target.ids()).length
       using client = await RawClient.greeted(target.smtp)
@@ -131,7 +131,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
   ),
 
   {
-    name: 'where TLS can not be, STARTTLS is not offered and not taken',
+    name: 'STARTTLS is neither offered nor accepted if TLS is not possible',
     needs: [],
     without: 'STARTTLS',
     async run(target) {
@@ -143,7 +143,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
   },
 
   check(
-    'AUTH: under TLS the right password gets in, a wrong one does not',
+    'AUTH under TLS accepts the right password and refuses a wrong one',
     async (target) => {
       const plain = (password: string): string => Buffer.from(`\0${USER}\0${password}`).toString('base64')
       using client = closing(await Client.greeted(target.smtp))
@@ -164,7 +164,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
     'AUTH',
   ),
 
-  check('10 MiB by DATA', async (target) => {
+  check('10 MiB by DATA are kept unchanged', async (target) => {
     const { bytes } = messageOf(10 * MiB)
     using client = await RawClient.greeted(target.smtp)
     const { text } = await sendByData(client, { bytes })
@@ -172,7 +172,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
     await client.quit()
   }),
 
-  check('10 MiB by BDAT', async (target) => {
+  check('10 MiB by BDAT are kept unchanged', async (target) => {
     const bytes = Buffer.from(Array.from({ length: 10 * MiB }, (_, i) => (i * 31 + (i >> 8)) & 0xff))
     using client = await RawClient.greeted(target.smtp)
     const { text } = await sendByBdat(client, { bytes, body: 'BINARYMIME' }, { chunks: 100_000, emptyLast: true })
@@ -180,7 +180,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
     await client.quit()
   }),
 
-  check('1,000 sessions at the same time, each with a message', async (target) => {
+  check('1,000 sessions at the same time each send a message', async (target) => {
     const clients: RawClient[] = []
     try {
       await each(
@@ -215,7 +215,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
     }
   }),
 
-  check('a reset in every state harms nobody and leaves nothing', async (target) => {
+  check('a reset in any state harms no other session and leaves nothing', async (target) => {
     const before = (await target.ids()).length
     const said = [...MAIL, 'DATA']
     const ends: ((client: RawClient) => Promise<unknown>)[] = [
@@ -250,7 +250,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
 
   {
     machine: (target) => [target.gaps.STARTTLS === undefined ? SWAKS_TLS : SWAKS],
-    ...check('swaks delivers, and what it sent is kept byte for byte', async (target) => {
+    ...check('swaks delivers a message, and it is kept byte for byte', async (target) => {
       const message = 'Subject: by swaks\r\n\r\n.dots\r\n..and dots\r\n'
       const args = `--server 127.0.0.1:${target.smtp} --helo swaks.example --from ann@sender.example --to bob@postern.example`
       const tls = target.gaps.STARTTLS === undefined ? ['--tls', '--tls-verify', '--tls-ca-path', target.caFile] : []
@@ -267,7 +267,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
     }),
   },
 
-  check('nodemailer delivers, and what it sent is kept byte for byte', async (target) => {
+  check('nodemailer delivers a message, and it is kept byte for byte', async (target) => {
     const raw = messageOf(3 * MiB).bytes
     const transport = createTransport({
       host: '127.0.0.1',
@@ -285,7 +285,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
 
   // This check is the last one, because the server has ended after it.
   check(
-    'a graceful stop: mail in progress is finished, who is idle is told, and it ends with 0',
+    'a graceful stop finishes mail in progress, tells idle clients, and ends with 0',
     async (target) => {
       using idle = await RawClient.greeted(target.smtp)
       using busy = await RawClient.greeted(target.smtp)

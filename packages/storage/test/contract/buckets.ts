@@ -2,7 +2,7 @@
 import { Miniflare } from 'miniflare'
 
 /** Why Node's memory says nothing about a store that Node reaches through miniflare. */
-export const PROXIED = 'miniflare, through which Node gets there, holds copies of its own'
+export const PROXIED = 'Node reaches it through miniflare, which holds its own copies'
 
 /** More buckets than the stores that one run makes. */
 const BUCKETS = 200

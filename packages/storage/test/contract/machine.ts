@@ -43,13 +43,13 @@ export function machineBackends(directory: string, ground: Ground = {}): Backend
       backend: 'fs packed',
       make: async () => unique(fs(await mkdtemp(join(directory, 'store-')), { layout: 'packed' })),
       ground,
-      gaps: { [BOUNDED]: 'its large blobs are files, as those of fs are' },
+      gaps: { [BOUNDED]: 'it stores large blobs as files, as fs does' },
     },
     {
       backend: 'memory',
       make: async () => memory(),
       ground,
-      gaps: { [BOUNDED]: 'memory is where it keeps them' },
+      gaps: { [BOUNDED]: 'it keeps blobs in memory' },
     },
   ]
 }

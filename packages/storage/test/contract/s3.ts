@@ -19,7 +19,7 @@ export async function placeIn(server: S3Server, backend: string): Promise<Place>
   return { backend, bucket: await server.bucket(), endpoint, region, credentials }
 }
 
-const ELSEWHERE = 'miniflare is slow with so much: Node alone sends it'
+const ELSEWHERE = 'miniflare is too slow for so many bytes, so only Node sends them'
 
 /** Each of its stores has a prefix of its own. */
 export function prefixed({ backend, ...place }: Place, ground: Ground): Backend {

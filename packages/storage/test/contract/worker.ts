@@ -8,7 +8,7 @@ import { type Place, prefixed } from './s3.ts'
 import { BOUNDED } from '../../../../test/contracts/blobs/sizes.ts'
 
 const ground: Ground = { isBrief: true }
-const gaps = { [BOUNDED]: 'workerd tells nobody how much memory it holds' }
+const gaps = { [BOUNDED]: 'workerd does not report how much memory it uses' }
 
 /** Unused buckets. */
 type Env = Readonly<Record<string, Bucket>>
