@@ -1,13 +1,13 @@
 /**
- * A connection over a MessagePort: between two threads, a page and its worker, or two realms of one program.
+ * Makes a connection over a MessagePort: between two threads, a page and its worker, or two realms of one program.
  *
- * A port has no back-pressure: what is posted, piles up. So the reader asks for each chunk, and the writer waits until it
- * is asked. The rest of what a connection must do, `fromWebStreams` does.
+ * A port has no back-pressure: posted messages wait in memory without a bound. So the reader asks for each chunk, and the
+ * writer waits until it is asked. `fromWebStreams` does everything else that a connection must do.
  */
 import type { Duplex } from '@postern/engine'
 import { type ConnectionFacts, fromWebStreams } from '@postern/runtime/web'
 
-/** What goes over the port. */
+/** A message on the port. */
 interface Packet {
   readonly type: 'pull' | 'bytes' | 'end' | 'broken'
   readonly bytes?: Uint8Array
@@ -15,18 +15,18 @@ interface Packet {
 
 type Port = InstanceType<typeof MessagePort>
 
-/** Where it breaks while nobody waits, the next write hears of it. */
+/** Makes a wait for the other end's reader. If the connection breaks while nobody waits, the next write rejects. */
 function nextPull(): PromiseWithResolvers<void> {
   const pull = Promise.withResolvers<void>()
   pull.promise.catch(() => {})
   return pull
 }
 
-/** Makes one end of the connection; the other port of the channel becomes the other end. */
+/** Makes one end of the connection. The other port of the channel becomes the other end. */
 export function overMessagePort(port: Port, facts: ConnectionFacts = {}): Duplex {
-  /** Here, somebody reads and waits for a chunk. */
+  /** Present while the reader at this end waits for a chunk. */
   let pulling: PromiseWithResolvers<void> | undefined
-  /** There, somebody reads; until then a write waits. */
+  /** Resolves when the reader at the other end asks for a chunk. A write waits for it. */
   let pulled = nextPull()
   let hasEnded = false
   let openDirections = 2
@@ -70,7 +70,7 @@ export function overMessagePort(port: Port, facts: ConnectionFacts = {}): Duplex
             answerPull()
             endDirection()
           } else {
-            // Who sends without being asked could send without end.
+            // An end that sends without being asked could send without a bound.
             broken(new Error(type === 'broken' ? 'the other end broke off' : `'${type}' out of turn`))
           }
         })
@@ -90,7 +90,7 @@ export function overMessagePort(port: Port, facts: ConnectionFacts = {}): Duplex
     async write(bytes) {
       await pulled.promise
       pulled = nextPull()
-      // A view would take all of its buffer along.
+      // A copy, because the port would send the whole buffer behind a view.
       const copy = bytes.slice()
       post({ type: 'bytes', bytes: copy }, [copy.buffer])
     },
