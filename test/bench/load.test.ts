@@ -64,7 +64,7 @@ test.each(['lockstep', 'pipelined', 'bdat'] as const)('%s: every message is ther
   expect(sessions.size).toBe(4)
 })
 
-test('a connection for each message, by STARTTLS and AUTH', async () => {
+test('each message has its own connection, by STARTTLS and AUTH', async () => {
   const order = { sessions: 4, messages: 10, messagesPerConnection: 1 }
   const outcome = await perform({ kind: 'send', port, talk: { ...talk('lockstep'), secure: true }, ...order })
   expect(outcome).toMatchObject({ messages: 10 })
@@ -73,7 +73,7 @@ test('a connection for each message, by STARTTLS and AUTH', async () => {
   for (const session of sessions) expect(session).toMatch(/ TLS someone$/)
 })
 
-test('a message that is larger than a socket takes at once', async () => {
+test('a message is sent whole if it is larger than a socket takes at once', async () => {
   const messageBytes = 3_000_000
   const large = { ...talk('lockstep'), messageBytes }
   const outcome = await perform({ kind: 'send', port, talk: large, sessions: 2, messages: 4, messagesPerConnection: 0 })
@@ -82,7 +82,7 @@ test('a message that is larger than a socket takes at once', async () => {
   expect(texts.map((got) => got === text)).toEqual([true, true, true, true])
 })
 
-test('messages that are due at a time are all sent, and timed', async () => {
+test('messages with a due time are all sent and timed', async () => {
   const order = { sessions: 3, messages: 50, messagesPerSecond: 1_000 }
   const outcome = await perform({ kind: 'pace', port, talk: talk('lockstep'), ...order })
   expect(outcome).toMatchObject({ messages: 50 })
@@ -91,7 +91,7 @@ test('messages that are due at a time are all sent, and timed', async () => {
   expect(outcome.p99Ms).toBeGreaterThanOrEqual(outcome.p50Ms ?? 0)
 })
 
-test('connections that are held are there, all of them, until they are released', async () => {
+test('held connections all stay open until they are released', async () => {
   const before = server.sessionCount
   expect(await perform({ kind: 'hold', port, connections: 250 })).not.toHaveProperty('error')
   expect(server.sessionCount).toBeGreaterThanOrEqual(250)
@@ -99,7 +99,7 @@ test('connections that are held are there, all of them, until they are released'
   await expect.poll(() => server.sessionCount).toBeLessThanOrEqual(before)
 })
 
-test('a wrong reply is an error, and no figure', async () => {
+test('a wrong reply gives an error and no figure', async () => {
   isRefusing = true
   const outcome = await perform({
     kind: 'send',

@@ -14,7 +14,7 @@ test('the tables of configuration.md are those that `node test/check/option-tabl
   expect(document).toBe(withOptionTables(document))
 })
 
-test('a table of configuration.md that says something else is found', () => {
+test('a table of configuration.md with other text is found', () => {
   const document = read('docs/configuration.md').replace('| 25MiB |', '| 26MiB |')
   expect(document).not.toBe(withOptionTables(document))
 })
@@ -26,7 +26,7 @@ test('configuration.md has every option that only the file can hold', () => {
   expect(listed.toSorted()).toEqual([...fileOnlyOptions(), 'store'].toSorted())
 })
 
-test('configuration.md lists every option of `postern serve`, and none that is not there', () => {
+test('configuration.md lists every option of `postern serve`, and no other', () => {
   const help = execFileSync(process.execPath, ['apps/server/main.js', 'serve', '--help'], {
     cwd: root,
     encoding: 'utf8',
@@ -37,7 +37,7 @@ test('configuration.md lists every option of `postern serve`, and none that is n
   expect(listed.toSorted()).toEqual(offered.toSorted())
 })
 
-test('links between documents lead somewhere', () => {
+test('links between documents lead to files and headings that exist', () => {
   const documents = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: root })]
   const broken = documents.flatMap((document) =>
     [...read(document).matchAll(/\]\((?!https?:)([^)#]+)/g)]
@@ -48,7 +48,7 @@ test('links between documents lead somewhere', () => {
   expect(broken).toEqual([])
 })
 
-test('the files and folders that documents name in full are there', () => {
+test('the files and folders that documents name in full exist', () => {
   const documents = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: root })]
   const named = documents.flatMap((document) =>
     [...read(document).matchAll(/`((?:packages|apps|test)\/[\w./-]+)`/g)].map((match) => match[1] as string),
@@ -57,7 +57,7 @@ test('the files and folders that documents name in full are there', () => {
   expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([])
 })
 
-test('the scripts that the README runs are there', () => {
+test('the scripts that the README runs exist', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
   const named = [...read('README.md').matchAll(/npx --yes pnpm (?!exec)(\w+)/g)].map((match) => match[1] as string)
   expect(named.length).toBeGreaterThan(3)

@@ -43,7 +43,7 @@ test.each([
   ['packages/runtime/src/web/a.ts', `import { z } from '../sockets/listener-core.ts'`],
   ['packages/runtime/src/common/a.ts', `import type { z } from '../sockets/inbound.ts'`],
   ['packages/nowhere/src/a.ts', `export {}`],
-])('a breach in %s is found: %s', (file, source) => {
+])('a breach in %s is found in: %s', (file, source) => {
   expect(breachesOf({ [file]: source })).toHaveLength(1)
 })
 
@@ -54,7 +54,7 @@ test.each([
   ],
   ['packages/runtime/src/node/a.ts', `import net from 'node:net'\nimport { b } from './b.ts'`],
   ['apps/server/src/serve/a.ts', `import { x } from '../host/b.ts'\nimport { y } from '@postern/storage/fs'`],
-])('what is allowed in %s passes', (file, source) => {
+])('allowed imports in %s pass', (file, source) => {
   expect(breachesOf({ [file]: source })).toEqual([])
 })
 
@@ -68,7 +68,7 @@ test('a circle of files is found, through types too', () => {
   expect(breachesOf(files)).toEqual([`circle of files: ${a} → ${b} → ${c} → ${a}`])
 })
 
-test('a circle of folders is found, where no two files import each other', () => {
+test('a circle of folders is found even if no two files import each other', () => {
   const breaches = breachesOf({
     'packages/runtime/src/web/a.ts': `import { c } from './inner/c.ts'`,
     'packages/runtime/src/web/b.ts': `export {}`,
@@ -78,7 +78,7 @@ test('a circle of folders is found, where no two files import each other', () =>
   expect(breaches).toEqual([`circle of folders: ${outer} → ${inner} → ${outer}`])
 })
 
-test('the engine bundles to nothing but itself, and stays small', async () => {
+test('the bundle of the engine has only the engine in it, and stays small', async () => {
   const { modules, bytes, gzipBytes } = await measureEngine(root)
   expect(modules.filter((module) => !module.includes('packages/engine/src/'))).toEqual([])
   expect(bytes).toBeGreaterThan(10_000)

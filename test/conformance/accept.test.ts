@@ -16,10 +16,10 @@ const EVERYONE = { trusted: { includes: () => true } }
 test.each<[string, Partial<Duplex>, SessionOverrides?]>([
   ['trusted.includes', {}, { proxyProtocol: { trusted: { includes: fail } } }],
   ['read', { read: fail }],
-  ['read, where a header is awaited', { read: fail }, { proxyProtocol: EVERYONE }],
-  ['read and destroy, where a header is awaited', { read: fail, destroy: fail }, { proxyProtocol: EVERYONE }],
-  ['startTls, before the greeting', { startTls: fail }, { implicitTls: true }],
-  ['startTls and destroy, before the greeting', { startTls: fail, destroy: fail }, { implicitTls: true }],
+  ['read, while a header is awaited,', { read: fail }, { proxyProtocol: EVERYONE }],
+  ['read and destroy, while a header is awaited,', { read: fail, destroy: fail }, { proxyProtocol: EVERYONE }],
+  ['startTls, before the greeting,', { startTls: fail }, { implicitTls: true }],
+  ['startTls and destroy, before the greeting,', { startTls: fail, destroy: fail }, { implicitTls: true }],
   [
     'the state of TLS',
     {
@@ -39,7 +39,7 @@ test.each<[string, Partial<Duplex>, SessionOverrides?]>([
       },
     },
   ],
-])('%s throws', async (_, broken, overrides) => {
+])('the session ends and its place is free if %s throws', async (_, broken, overrides) => {
   const errors: unknown[] = []
   const limits = { maxConnections: 1, idleTimeoutMs: 50 }
   const server = createServer({ hostname, limits, error: (error) => void errors.push(error) })

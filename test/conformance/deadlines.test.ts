@@ -159,11 +159,11 @@ describe.concurrent('idle', () => {
 describe.concurrent('message', () => {
   pacedEach(
     [
-      ['a pause at once', ''],
-      ['a pause in a line', 'half a li'],
-      ['a pause before the last dot', 'text\r\n'],
-      ['a pause at the last dot', 'text\r\n.'],
-      ['a pause at its CR', 'text\r\n.\r'],
+      ['a client that pauses at once is closed', ''],
+      ['a client that pauses in a line is closed', 'half a li'],
+      ['a client that pauses before the last dot is closed', 'text\r\n'],
+      ['a client that pauses at the last dot is closed', 'text\r\n.'],
+      ['a client that pauses at the CR of the last dot is closed', 'text\r\n.\r'],
     ],
     async (pace, text) => {
       const service = await start({ dataTimeoutMs: 200 * pace })

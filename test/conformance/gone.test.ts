@@ -40,12 +40,12 @@ const POINTS: readonly (readonly [where: string, lines: readonly string[], half:
   ['in a response', [EHLO, 'AUTH LOGIN'], 'YWxp'],
 ]
 
-describe.each(POINTS)('%s', (_, lines, half) => {
+describe.each(POINTS)('a client that leaves %s', (_, lines, half) => {
   test.each([
     ['by finishing to send', (client: Client) => client.end()],
     ['by closing', (client: Client) => client.close()],
     ['by a reset', (client: Client) => client.reset()],
-  ])('%s', async (_, leave) => {
+  ])('leaves no session and no message %s', async (_, leave) => {
     const client = await service.at(lines)
     const record = service.record(client)
     await client.sendPieces([half])
@@ -108,7 +108,7 @@ test('a committed message stays if the client leaves before the final reply', as
 test.each([
   ['by a reset', (client: Client) => client.reset()],
   ['by its silence', (client: Client) => client.repliesToEnd().then(() => client.end())],
-])('%s in a message, where the hook never answers: its time holds', async (_, leave) => {
+])('if the client leaves %s in a message, a hook that never answers still has its time limit', async (_, leave) => {
   const errors: unknown[] = []
   const stuck = await Service.start(
     { limits: { dataTimeoutMs: 100, idleTimeoutMs: 60_000, hookTimeoutMs: 300 } },

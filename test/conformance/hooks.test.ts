@@ -154,7 +154,10 @@ describe.each(Object.entries(DOORS))('%s', (_, door) => {
     ['a number', 550],
     ['a string', '550 no'],
     ['an object', {}],
-    ['what looks like a reply', { code: 250, enhancedCode: '2.0.0', lines: [SECRET], wire: `250 ${SECRET}\r\n` }],
+    [
+      'an object that looks like a reply',
+      { code: 250, enhancedCode: '2.0.0', lines: [SECRET], wire: `250 ${SECRET}\r\n` },
+    ],
     ['a reply that goes on to something else', reply(354, '', 'Go ahead')],
   ]
   test.each(GARBAGE)('answers with %s', async (_, garbage) => {

@@ -22,8 +22,8 @@ const MiB = 1024 * 1024
 describe('too many connections', () => {
   test.each([
     ['overall', { maxConnections: 2 }],
-    ['of one address', { maxConnectionsPerAddress: 2 }],
-  ] as [string, Partial<Limits>][])('%s', async (_, limits) => {
+    ['from one address', { maxConnectionsPerAddress: 2 }],
+  ] as [string, Partial<Limits>][])('get 421 %s', async (_, limits) => {
     const service = await start({ limits })
     const first = await service.client()
     const second = await service.client()

@@ -20,18 +20,21 @@ const TAILS: readonly string[] = [
 const SIZES = Array.from({ length: 9 }, (_, i) => 508 + i).concat([1_021, 1_022, 1_023, 1_024, 4_093])
 const START = 'MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n'
 
-test.each(TAILS.map((tail) => [JSON.stringify(tail), tail]))('%s', async (_, tail) => {
-  const client = await service.at(['EHLO client.example'])
-  const { kept } = service.record(client)
-  for (const size of SIZES) {
-    const text = 'x'.repeat(size - tail.length) + tail
-    const whole = `${text}|\r\n`
-    // Sends the message in its own packets, then in one packet with its commands.
-    await client.expectAll(START.trimEnd().split('\r\n'))
-    await client.sendPieces([text, '|\r\n.\r\n'])
-    await client.sendPieces([START + text, '|\r\n.\r\n'])
-    expect((await client.replies(5)).map(short)).toEqual(['250 2.0.0', '250 2.1.0', '250 2.1.5', '354', '250 2.0.0'])
-    const right = whole.replace(/(^|\r\n)\./g, '$1')
-    expect(kept.splice(0).map((message) => message.text)).toEqual([right, right])
-  }
-})
+test.each(TAILS.map((tail) => [JSON.stringify(tail), tail]))(
+  'a message that ends with %s is kept whole, wherever its packets end',
+  async (_, tail) => {
+    const client = await service.at(['EHLO client.example'])
+    const { kept } = service.record(client)
+    for (const size of SIZES) {
+      const text = 'x'.repeat(size - tail.length) + tail
+      const whole = `${text}|\r\n`
+      // Sends the message in its own packets, then in one packet with its commands.
+      await client.expectAll(START.trimEnd().split('\r\n'))
+      await client.sendPieces([text, '|\r\n.\r\n'])
+      await client.sendPieces([START + text, '|\r\n.\r\n'])
+      expect((await client.replies(5)).map(short)).toEqual(['250 2.0.0', '250 2.1.0', '250 2.1.5', '354', '250 2.0.0'])
+      const right = whole.replace(/(^|\r\n)\./g, '$1')
+      expect(kept.splice(0).map((message) => message.text)).toEqual([right, right])
+    }
+  },
+)

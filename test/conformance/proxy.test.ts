@@ -24,7 +24,7 @@ describe('a trusted proxy', () => {
       V6,
       { family: 'ipv6', address: '2001:db8::25', port: 25 },
     ],
-  ])('%s: the session is the client’s', async (_, header, remote, local) => {
+  ])('with %s, the session is that of the client', async (_, header, remote, local) => {
     await using service = await ProxiedService.start()
     const client = await service.connect()
     // The server sends nothing before the proxy has named the client.
@@ -43,7 +43,7 @@ describe('a trusted proxy', () => {
   test.each([
     ['version 1', bytesOf(line())],
     ['version 2', binary({ withChecksum: true })],
-  ])('%s, byte by byte', async (_, header) => {
+  ])('%s may come byte by byte', async (_, header) => {
     await using service = await ProxiedService.start()
     const client = await service.connect()
     await client.sendPieces(Array.from(header, (octet) => Uint8Array.of(octet)))
@@ -88,7 +88,7 @@ describe('a trusted proxy', () => {
     ['LOCAL without addresses', binary({ command: 0, family: 0, addresses: bytesOf() })],
     ['UNSPEC', binary({ family: 0, addresses: bytesOf() })],
     ['UNKNOWN', bytesOf('PROXY UNKNOWN\r\n')],
-  ])('%s, as a proxy’s own health check: its own address stands', async (_, header) => {
+  ])('with %s, as in a proxy’s own health check, the proxy’s own address counts', async (_, header) => {
     await using service = await ProxiedService.start()
     const client = await service.connect(header)
     expect((await client.reply()).code).toBe(220)
@@ -166,7 +166,7 @@ describe('a trusted proxy with a bad header is closed without a greeting', () =>
   test.each([
     ['SMTP', 'EHLO client.example\r\n', /does not begin with a header/],
     ['a TLS ClientHello', bytesOf([0x16, 3, 1, 2, 0]), /does not begin with a header/],
-    ['an address that is none', 'PROXY TCP4 192.0.2.256 198.51.100.25 1 25\r\n', /two addresses/],
+    ['an invalid address', 'PROXY TCP4 192.0.2.256 198.51.100.25 1 25\r\n', /two addresses/],
     ['bare LF', 'PROXY UNKNOWN\n', /CRLF/],
     ['a line without end', `PROXY UNKNOWN ${'x'.repeat(200)}`, /over 107 octets/],
     ['version 3', binary({ version: 3 }), /the version is not 2/],

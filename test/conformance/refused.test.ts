@@ -44,7 +44,7 @@ const CASES: readonly Case[] = [
   { name: 'a line that is too long', send: `NOOP ${'x'.repeat(5_000)}\r\n`, told: [' 500 5.5.2'] },
   { name: 'a line too long for its verb', send: `NOOP ${'x'.repeat(600)}\r\n`, told: ['NOOP 500 5.5.2'] },
   { name: 'HTTP', send: 'GET / HTTP/1.1\r\n\r\n', told: [' 421 4.7.0'] },
-  { name: 'TLS in clear', send: '\x16\x03\x01', told: [' 421 4.7.0'] },
+  { name: 'a ClientHello in clear', send: '\x16\x03\x01', told: [' 421 4.7.0'] },
   { name: 'a malformed path', send: `${EHLO}\r\nMAIL FROM:<a..b@c>\r\n`, told: ['MAIL 501 5.1.7'] },
   { name: 'a hello name', send: 'EHLO my device\r\n', told: ['EHLO 501 5.5.2'] },
   { name: 'SIZE', send: `${EHLO}\r\n${MAIL} SIZE=99999999999\r\n`, told: ['MAIL 552 5.3.4'] },
@@ -86,7 +86,7 @@ const CASES: readonly Case[] = [
     send: `${EHLO}\r\nAUTH PLAIN\r\n${PLAIN}\r\n`,
     told: ['AUTH 421 4.7.0 (hook)'],
   },
-  { name: 'a response that is none', profile: auth, send: `${EHLO}\r\nAUTH PLAIN\r\n!\r\n`, told: ['AUTH 501 5.5.2'] },
+  { name: 'a malformed response', profile: auth, send: `${EHLO}\r\nAUTH PLAIN\r\n!\r\n`, told: ['AUTH 501 5.5.2'] },
   { name: 'a hook of EHLO', send: 'EHLO banned.example\r\n', told: ['EHLO 550 5.7.1 (hook)'] },
   { name: 'a hook of MAIL', send: `${EHLO}\r\nMAIL FROM:<banned@example.org>\r\n`, told: ['MAIL 550 5.7.1 (hook)'] },
   {
@@ -125,28 +125,31 @@ function seen({ verb, reply, byHook }: RefusedCommand): string {
   return `${verb} ${reply.code} ${reply.enhancedCode}${byHook ? ' (hook)' : ''}`
 }
 
-test.each(CASES)('$name', async ({ profile = {}, options = {}, handlers = {}, send, told }) => {
-  const refused: string[] = []
-  const remotes = new Set<string>()
-  const service = await Service.start(profile, {
-    handlers,
-    options: {
-      ...options,
-      refused(event, session) {
-        refused.push(seen(event))
-        remotes.add(`${event.remote.address} ${session?.remote.address}`)
+test.each(CASES)(
+  'the refused hook is told of $name',
+  async ({ profile = {}, options = {}, handlers = {}, send, told }) => {
+    const refused: string[] = []
+    const remotes = new Set<string>()
+    const service = await Service.start(profile, {
+      handlers,
+      options: {
+        ...options,
+        refused(event, session) {
+          refused.push(seen(event))
+          remotes.add(`${event.remote.address} ${session?.remote.address}`)
+        },
       },
-    },
-  })
-  services.push(service)
-  const client = await service.connect()
-  client.send(Buffer.from(send, 'latin1'))
-  client.end()
-  await client.repliesToEnd()
-  await eventually(() => service.server.sessionCount === 0, 'the session is over')
-  expect(refused).toEqual(told)
-  if (told.length > 0) expect([...remotes]).toEqual(['127.0.0.1 127.0.0.1'])
-})
+    })
+    services.push(service)
+    const client = await service.connect()
+    client.send(Buffer.from(send, 'latin1'))
+    client.end()
+    await client.repliesToEnd()
+    await eventually(() => service.server.sessionCount === 0, 'the session is over')
+    expect(refused).toEqual(told)
+    if (told.length > 0) expect([...remotes]).toEqual(['127.0.0.1 127.0.0.1'])
+  },
+)
 
 /** Starts a server that records its refusals and errors. */
 async function listening(profile: Profile, told: string[], errors: unknown[] = []): Promise<Service> {

@@ -25,7 +25,7 @@ describe('idle sessions', () => {
     ['after EHLO', [EHLO]],
     ['in a transaction without a message', RCPT],
     ['in AUTH', [EHLO, 'AUTH LOGIN']],
-  ])('%s', async (_, lines) => {
+  ])('get 421 %s', async (_, lines) => {
     const service = await start({ auth: 'always' })
     const client = await service.at(lines)
     const closed = service.server.close()

@@ -134,7 +134,7 @@ const CASES: readonly Case[] = [
   },
 ]
 
-test.each(CASES)('$name', async ({ held, before, send, come, after }) => {
+test.each(CASES)('no reply waits for a later hook: $name', async ({ held, before, send, come, after }) => {
   const { promise: released, resolve: release } = Promise.withResolvers<void>()
   let asked = 0
   /** Waits if this is the call that is held. */

@@ -124,7 +124,7 @@ describe('commands', () => {
   })
 })
 
-describe('what is switched off', () => {
+describe('disabled', () => {
   test.each([
     ['CHUNKING', 'BDAT 0 LAST\r\n', '502 5.5.1'],
     ['VRFY', 'VRFY x\r\n', '502 5.5.1'],
@@ -132,7 +132,7 @@ describe('what is switched off', () => {
     ['8BITMIME', 'MAIL FROM:<> BODY=7BIT\r\n', '555 5.5.4'],
     ['SMTPUTF8', 'MAIL FROM:<> SMTPUTF8\r\n', '555 5.5.4'],
     ['DSN', 'MAIL FROM:<> RET=FULL\r\n', '555 5.5.4'],
-  ])('%s', async (keyword, line, code) => {
+  ])('%s is not offered, and is refused', async (keyword, line, code) => {
     const replies = await converse(serverWith([], { disabled: [keyword] }).server, OPEN + line)
     expect(replies).not.toMatch(new RegExp(`^250[ -]${keyword}\\b`, 'm'))
     expect(replies).toContain(`\r\n${code} `)

@@ -108,9 +108,14 @@ describe('a mechanism of several rounds, whose accounts answer later', () => {
 
   test.each<[string, string[], string, string[]]>([
     ['a wrong proof', [AUTH, base64('jane abc')], '535 5.7.8 Authentication', ['AUTH 535 true']],
-    ['a stranger, in its own words', [AUTH, base64('joe abc')], '535 5.7.8 Who are you?', ['AUTH 535 true']],
-    ['what makes no sense', [AUTH, base64('jane')], '501 5.5.2 Not a valid response', ['AUTH 501 false']],
-    ['what is not base64', [AUTH, 'jane!'], '501 5.5.2 Not a valid response', ['AUTH 501 false']],
+    [
+      'a stranger, with a reply of the accounts',
+      [AUTH, base64('joe abc')],
+      '535 5.7.8 Who are you?',
+      ['AUTH 535 true'],
+    ],
+    ['a malformed response', [AUTH, base64('jane')], '501 5.5.2 Not a valid response', ['AUTH 501 false']],
+    ['a response that is not base64', [AUTH, 'jane!'], '501 5.5.2 Not a valid response', ['AUTH 501 false']],
     ['a client that gives up', [AUTH, JANE, '*'], '501 5.7.0 Authentication cancelled', ['AUTH 501 false']],
   ])('refuses %s', async (_, lines, answer, told) => {
     const { replies, users, refused } = await outcomeOf(MUTUAL, lines)

@@ -32,9 +32,14 @@ function stubborn(text: string): { duplex: Duplex; heard: () => string; reason: 
 }
 
 test.each<[string, string, Partial<Limits>, string]>([
-  ['when it is idle', 'NOOP\r\n', { idleTimeoutMs: 50 }, '421 4.4.2'],
-  ['when it has said goodbye', 'QUIT\r\n', { idleTimeoutMs: 50 }, '221 2.0.0'],
-  ['when the session has lasted long enough', 'NOOP\r\n', { idleTimeoutMs: 200, sessionTimeoutMs: 50 }, '421 4.4.2'],
+  ['a connection that does not close is destroyed when it is idle', 'NOOP\r\n', { idleTimeoutMs: 50 }, '421 4.4.2'],
+  ['a connection that does not close is destroyed after QUIT', 'QUIT\r\n', { idleTimeoutMs: 50 }, '221 2.0.0'],
+  [
+    'a connection that does not close is destroyed at the end of the session time',
+    'NOOP\r\n',
+    { idleTimeoutMs: 200, sessionTimeoutMs: 50 },
+    '421 4.4.2',
+  ],
 ])('%s', async (_, text, limits, last) => {
   const server = createServer({ hostname: 'mx.example.com', limits })
   const { duplex, heard, reason } = stubborn(text)

@@ -142,7 +142,7 @@ describe('a verb like XCLIENT', () => {
     expect(answers).toEqual(['220', '250', '554 5.7.1'])
   })
 
-  test('comes before TLS where TLS is required only if it says so', async () => {
+  test('may come before required TLS only if its rules say so', async () => {
     const required = { tls: { required: true } }
     expect(await dialogue(serverWith([clientIs], required), 'XCLIENTIS ADDR=198.51.100.7')).toEqual(['220', '220'])
     expect(await dialogue(serverWith([lhlo], required), 'LHLO a.example')).toEqual(['220', '530 5.7.0'])

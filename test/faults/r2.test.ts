@@ -65,7 +65,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     sizes: LARGE,
     all: 'kept',
   },
-  'a byte is changed on its way': {
+  'a byte changes on its way': {
     faults: [{ calls: ['put'], kind: 'changed', times: 3 }],
     sizes: SMALL,
     all: 'kept',
@@ -75,12 +75,12 @@ const ROWS: Readonly<Record<string, Row>> = {
     sizes: BOTH,
     all: 'refused',
   },
-  'no answer, and it is not done': {
+  'no call is answered, and none succeeds': {
     faults: [{ calls: ['put', 'part'], kind: 'hang' }],
     sizes: BOTH,
     all: 'refused',
   },
-  'no answer, and it is done, and it can be looked for': {
+  'each call succeeds late, and the object can be found': {
     faults: [
       { calls: ['put'], keyEnd: '.json', kind: 'late' },
       { calls: ['complete'], kind: 'late' },
@@ -89,7 +89,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     all: 'refused',
   },
   // The server cannot know the outcome. If the envelope exists, the message exists, and after 451 the client sends it again.
-  'no answer, and it is done, and nothing else is answered': {
+  'each call succeeds late, and no other call is answered': {
     faults: [
       { calls: ['put'], keyEnd: '.json', kind: 'late' },
       { calls: ['head', 'delete'], keyEnd: '.json', kind: 'hang' },
@@ -106,7 +106,7 @@ const USUAL = [
   'the answer of a put is lost, bytes and envelope',
   'the answer of each call of an upload is lost',
   'no permission',
-  'no answer, and it is done, and nothing else is answered',
+  'each call succeeds late, and no other call is answered',
 ]
 const CHOSEN = Object.entries(ROWS).filter(([name]) => isThorough || USUAL.includes(name))
 

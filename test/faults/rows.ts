@@ -55,22 +55,22 @@ const PORTAL = '<html><body>Please log in to this network</body></html>'
 
 /** The longest rows come first. */
 export const ROWS: Readonly<Record<string, FaultRow>> = {
-  'bytes: no answer, ever': { breaks: hit(BYTES, fault.hang), all: 'refused' },
-  'parts: no answer, ever': { breaks: hit(['bytes', 'part'], fault.hang), all: 'refused' },
-  'envelope: no answer, ever, and it is done': {
+  'bytes: no write is answered': { breaks: hit(BYTES, fault.hang), all: 'refused' },
+  'parts: no write is answered': { breaks: hit(['bytes', 'part'], fault.hang), all: 'refused' },
+  'envelope: each write succeeds and is never answered': {
     breaks: hit(ENVELOPE, fault.keepAnswer),
     all: 'either',
     mayBeThere: true,
   },
-  'bytes: no answer, ever, and it is done': { breaks: hit(['bytes'], fault.keepAnswer), all: 'either' },
-  'envelope: the answer is lost, always': { breaks: hit(ENVELOPE, fault.loseAnswer), all: 'either', mayBeThere: true },
-  'bytes: the answer is lost, always': { breaks: hit(['bytes'], fault.loseAnswer), all: 'either' },
-  'an answer of one byte now and then, without end': { breaks: hit(WRITES, fault.dripForever(200)), all: 'refused' },
-  'bodies are read a byte now and then': { breaks: hit(BODIES, fault.dripRequest(1, 500)), all: 'refused' },
-  'a reset in the body, always': { breaks: hit(BODIES, fault.cutRequest(100)), all: 'refused' },
-  '503, always': { breaks: hit(BYTES, fault.refusal(503, 'SlowDown')), all: 'refused' },
-  '503 to the envelope, always': { breaks: hit(ENVELOPE, fault.refusal(503, 'SlowDown')), all: 'refused' },
-  'a byte of the body changes, always': { breaks: hit(['bytes', 'part'], fault.corruptRequest(90)), all: 'refused' },
+  'bytes: each write succeeds and is never answered': { breaks: hit(['bytes'], fault.keepAnswer), all: 'either' },
+  'envelope: every answer is lost': { breaks: hit(ENVELOPE, fault.loseAnswer), all: 'either', mayBeThere: true },
+  'bytes: every answer is lost': { breaks: hit(['bytes'], fault.loseAnswer), all: 'either' },
+  'an answer comes one byte at a time, without end': { breaks: hit(WRITES, fault.dripForever(200)), all: 'refused' },
+  'bodies are read one byte at a time': { breaks: hit(BODIES, fault.dripRequest(1, 500)), all: 'refused' },
+  'every body ends in a reset': { breaks: hit(BODIES, fault.cutRequest(100)), all: 'refused' },
+  'every write of bytes gets 503': { breaks: hit(BYTES, fault.refusal(503, 'SlowDown')), all: 'refused' },
+  'every write of the envelope gets 503': { breaks: hit(ENVELOPE, fault.refusal(503, 'SlowDown')), all: 'refused' },
+  'a byte changes in every body': { breaks: hit(['bytes', 'part'], fault.corruptRequest(90)), all: 'refused' },
   'connections are refused': { breaks: (proxy) => proxy.refuse(), all: 'refused' },
   'connections are accepted, and nothing is read': {
     breaks(proxy) {
@@ -79,13 +79,13 @@ export const ROWS: Readonly<Record<string, FaultRow>> = {
     },
     all: 'refused',
   },
-  'all is cut off behind the first part': {
+  'every request after the first part is reset': {
     breaks: every(['part', 'complete', 'abort', 'put'], fault.reset),
     all: 'refused',
   },
-  'no answer, once': { breaks: hit(WRITES, fault.hang, 1), all: 'kept' },
-  'no answer, once, and it is done': { breaks: hit(WRITES, fault.keepAnswer, 1), all: 'kept' },
-  'a body is not read, once': { breaks: hit(WRITES, fault.holdBody(5_000), 1), all: 'kept' },
+  'one write is not answered': { breaks: hit(WRITES, fault.hang, 1), all: 'kept' },
+  'one write succeeds and is not answered': { breaks: hit(WRITES, fault.keepAnswer, 1), all: 'kept' },
+  'one body is not read': { breaks: hit(WRITES, fault.holdBody(5_000), 1), all: 'kept' },
   'connections are refused for a while': { breaks: (proxy) => proxy.refuse(), all: 'kept', mendsAfterMs: 700 },
   '503 for a while': {
     breaks: hit(WRITES, fault.refusal(503, 'ServiceUnavailable')),
@@ -97,11 +97,11 @@ export const ROWS: Readonly<Record<string, FaultRow>> = {
   'a reset in the body': { breaks: hit(BODIES, fault.cutRequest(100), 2), all: 'kept' },
   'a reset in the middle of a part': { breaks: hit(['part'], fault.cutRequest(3 * MiB), 2), all: 'kept' },
   'a connection that was closed while idle': { breaks: hit(WRITES, fault.reset, 2), all: 'kept' },
-  'connections are closed behind each answer': {
+  'the connection is closed after each answer': {
     breaks: every(['put', 'create', 'part', 'complete', 'head'], fault.closeAfter),
     all: 'kept',
   },
-  '500, a burst': { breaks: hit(WRITES, fault.refusal(500, 'InternalError'), 3), all: 'kept' },
+  'a few writes get 500': { breaks: hit(WRITES, fault.refusal(500, 'InternalError'), 3), all: 'kept' },
   '503 before the body is read': {
     breaks: hit(WRITES, fault.refusal(503, 'SlowDown', { reads: false }), 2),
     all: 'kept',
@@ -121,20 +121,20 @@ export const ROWS: Readonly<Record<string, FaultRow>> = {
       void proxy.trap({ operation: 'complete', times: 3 }, fault.answerOf(200, fault.errorXml('InternalError'))),
     all: 'kept',
   },
-  '200 by somebody else, in HTML': { breaks: hit(WRITES, fault.answerOf(200, PORTAL)), all: 'refused' },
+  'another program answers 200 with HTML': { breaks: hit(WRITES, fault.answerOf(200, PORTAL)), all: 'refused' },
   '200 without end': { breaks: hit(WRITES, fault.answerOf(200, fault.endless)), all: 'refused' },
   'a byte of the body changes': { breaks: hit(['bytes', 'part'], fault.corruptRequest(90), 1), all: 'kept' },
   'a slow answer': { breaks: hit(WRITES, fault.dripAnswer(50, 20), 2), all: 'kept' },
   'a slow reader': { breaks: hit(['part'], fault.dripRequest(256 * 1024, 20), 2), all: 'kept' },
-  '100 and 103 that nobody asked for': { breaks: hit(WRITES, fault.interim), all: 'kept' },
+  '100 and 103 come before the answer': { breaks: hit(WRITES, fault.interim), all: 'kept' },
   'expired credentials': { breaks: hit(WRITES, fault.refusal(403, 'ExpiredToken')), all: 'refused' },
-  'a clock that is wrong': { breaks: hit(WRITES, fault.refusal(403, 'RequestTimeTooSkewed')), all: 'refused' },
-  '412 for a key that is free': { breaks: hit(WRITES, fault.refusal(412, 'PreconditionFailed')), all: 'refused' },
+  'a wrong clock': { breaks: hit(WRITES, fault.refusal(403, 'RequestTimeTooSkewed')), all: 'refused' },
+  '412 for a free key': { breaks: hit(WRITES, fault.refusal(412, 'PreconditionFailed')), all: 'refused' },
   'a redirect to another region': {
     breaks: hit(WRITES, fault.refusal(301, 'PermanentRedirect', { headers: elsewhere })),
     all: 'refused',
   },
-  'a redirect for now': {
+  'a temporary redirect': {
     breaks: hit(WRITES, fault.refusal(307, 'TemporaryRedirect', { headers: elsewhere })),
     all: 'refused',
   },

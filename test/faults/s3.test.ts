@@ -28,18 +28,18 @@ interface Table {
 
 /** Each kind of fault. All rows take minutes more: `THOROUGH=1`. */
 const USUAL = [
-  'bytes: no answer, ever',
+  'bytes: no write is answered',
   'a slow answer',
   'connections are refused for a while',
   'the answer is lost',
   'a reset in the middle of a part',
-  '500, a burst',
+  'a few writes get 500',
   '429, Retry-After: 1',
   'a byte of the body changes',
   'expired credentials',
 ]
 /** Rows that depend on the sockets and timers of the runtime, or on the kind of S3 server. */
-const SOME = ['bytes: no answer, ever', 'the answer is lost']
+const SOME = ['bytes: no write is answered', 'the answer is lost']
 const SWIFT_TABLE = { needs: [SWIFT], start: startSwift }
 const TABLES: readonly Table[] = [
   {

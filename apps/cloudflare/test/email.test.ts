@@ -47,7 +47,7 @@ function engine(options: Partial<ServerOptions> = {}) {
 describe('email()', () => {
   test.each([
     ['line ends that SMTP would refuse in DATA', 'A: b\nC\rd\r\n\nx'],
-    ['octets of no text', 'A: b\r\n\r\n\0\u00e4'],
+    ['octets that are not text', 'A: b\r\n\r\n\0\u00e4'],
     ['no bytes', ''],
   ])('stores the bytes unchanged: %s', async (_, text) => {
     const { server, kept, errors } = engine()
@@ -78,11 +78,11 @@ describe('email()', () => {
   test.each([
     ['a parameter behind the path', 'ann@sender.example> ENVID=abc'],
     ['a parameter, in a path that begins with a quote', '"ann"@sender.example> ENVID=abc'],
-    ['a quote that nobody closes', '"ann> ENVID=abc'],
-    ['a quote where none may be', 'ann"> ENVID="@sender.example'],
+    ['an unclosed quote', '"ann> ENVID=abc'],
+    ['a quote in the wrong place', 'ann"> ENVID="@sender.example'],
     ['a second path', 'ann@sender.example><eve@sender.example'],
     ['a second command', 'ann@sender.example>\r\nRSET'],
-  ])('refuses an address that holds %s', async (_, address) => {
+  ])('refuses an address that has %s', async (_, address) => {
     const { server, kept } = engine()
     expect((await takeEmail(server, email('x', { from: address }))).code).toBeGreaterThanOrEqual(500)
     expect((await takeEmail(server, email('x', { to: address }))).code).toBeGreaterThanOrEqual(500)
@@ -90,8 +90,8 @@ describe('email()', () => {
   })
 
   test.each([
-    ['fewer bytes than it said', () => email('x', { rawSize: 2 })],
-    ['more bytes than it said', () => email('xyz', { rawSize: 2 })],
+    ['fewer bytes than it declared', () => email('x', { rawSize: 2 })],
+    ['more bytes than it declared', () => email('xyz', { rawSize: 2 })],
     ['a stream that breaks', () => email('x', { raw: raw(['x'], () => Promise.reject(new Error('broken'))) })],
   ])('keeps nothing if the message has %s', async (_, make) => {
     const { server, kept } = engine()

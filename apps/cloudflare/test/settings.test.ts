@@ -7,7 +7,7 @@ import { readSettings } from '../src/settings.ts'
 const GIVEN = { POSTERN_HOSTNAME: 'mx.example', POSTERN_DOMAINS: 'example.com' }
 
 describe('the domains', () => {
-  test('are read in lower case, and *. is every domain below', () => {
+  test('are read in lower case, and *. means every domain below', () => {
     const { domains = [] } = readSettings({ ...GIVEN, POSTERN_DOMAINS: 'Example.com, *.example.org' })
     expect([...domains]).toEqual(['example.com', '*.example.org'])
     const { rcpt } = domainsGuard(domains)
@@ -17,7 +17,7 @@ describe('the domains', () => {
     expect(codes).toEqual([undefined, undefined, 550, 550, undefined])
   })
 
-  test('* is any', () => {
+  test('may be any if the list is *', () => {
     expect(readSettings({ ...GIVEN, POSTERN_DOMAINS: '*' }).domains).toBeUndefined()
   })
 
@@ -31,14 +31,14 @@ describe('the domains', () => {
   )
 })
 
-test('how much is kept is read by the names that the server has, with the same least', () => {
+test('the retention limits have the names and the minimums of the server', () => {
   const given = { ...GIVEN, POSTERN_KEEP_AGE_MS: '60000', POSTERN_KEEP_COUNT: 1, POSTERN_KEEP_BYTES: 'Infinity' }
   expect(readSettings(given).retention).toEqual({ maxAgeMs: 60_000, maxCount: 1, maxBytes: Infinity })
   expect(() => readSettings({ ...GIVEN, POSTERN_KEEP_AGE_MS: '59999' })).toThrow(/^POSTERN_KEEP_AGE_MS: .*60000/)
   expect(() => readSettings({ ...GIVEN, POSTERN_KEEP_BYTES: '1000' })).toThrow(/^POSTERN_KEEP_BYTES: /)
 })
 
-test('limits are those of the engine, and what means nothing is a mistake', () => {
+test('limits are those of the engine, and an unknown variable is a mistake', () => {
   expect(readSettings({ ...GIVEN, POSTERN_MAX_MESSAGE_BYTES: '1000' }).limits).toEqual({ maxMessageBytes: 1000 })
   expect(() => readSettings({ ...GIVEN, POSTERN_MAX_MESAGE_BYTES: '1000' })).toThrow(/^POSTERN_MAX_MESAGE_BYTES: /)
 })

@@ -74,14 +74,20 @@ describe('email()', () => {
   })
 
   test.each([
-    ['RCPT', 'nobody@example.com', FROM, 400, '5.1.1 No such mailbox'],
-    ['RCPT by the policy as it is', 'bob@elsewhere.example', FROM, 400, '5.7.1 No mail is taken'],
-    ['MAIL', TO, 'banned@sender.example', 400, '5.7.1 You are not welcome'],
-    ['RCPT, for now', 'busy@example.com', FROM, 500, ''],
-    ['the message, for now', 'full@example.com', FROM, 500, ''],
+    ['an unknown recipient', 'nobody@example.com', FROM, 400, '5.1.1 No such mailbox'],
+    [
+      'a recipient that the unchanged policy does not accept',
+      'bob@elsewhere.example',
+      FROM,
+      400,
+      '5.7.1 No mail is taken',
+    ],
+    ['a sender that the policy bans', TO, 'banned@sender.example', 400, '5.7.1 You are not welcome'],
+    ['a recipient with a temporary reply', 'busy@example.com', FROM, 500, ''],
+    ['a message with a temporary reply', 'full@example.com', FROM, 500, ''],
     ['an invalid address', 'bob', FROM, 400, '5.1.3'],
     ['a second command in an address', 'bob@example.com>\r\nRSET', FROM, 400, '5.1.3'],
-  ])('refused: %s', async (_, to, from, status, reason) => {
+  ])('%s is refused', async (_, to, from, status, reason) => {
     const before = await keptIds(wrangler.http)
     const response = await route(message(), to, from)
     expect(response.status).toBe(status)
@@ -141,7 +147,7 @@ describe('a service binding', () => {
   })
 })
 
-test('the Worker can be deployed as it is, and its bundle is small', async () => {
+test('the Worker can be deployed unchanged, and its bundle is small', async () => {
   const args = ['deploy', '--dry-run', '--config', join(import.meta.dirname, '../wrangler.jsonc')]
   const { stdout } = await mustRun('wrangler', args, { env: { ...environment(), WRANGLER_SEND_METRICS: 'false' } })
   const [, kibibytes] = /gzip: ([\d.]+) KiB/.exec(stdout.toString()) ?? []

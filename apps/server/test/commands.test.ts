@@ -246,11 +246,15 @@ print(json.dumps([base64.b64encode(box.get_bytes(k)).decode() for k in sorted(bo
       /^postern: --output: name a directory for the Maildir\n$/,
     ],
     [
-      'over what is there',
+      'over an existing file',
       ['--format', 'mbox', '--output', 'mail'],
       /^postern: --output mail: it exists already; remove it, or give another path\n$/,
     ],
-    ['into nowhere', ['--format', 'jsonl', '--output', 'no/where'], /^postern: --output no\/where: ENOENT: .*\n$/],
+    [
+      'into a missing directory',
+      ['--format', 'jsonl', '--output', 'no/where'],
+      /^postern: --output no\/where: ENOENT: .*\n$/,
+    ],
     [
       'a Maildir into a file',
       ['--format', 'maildir', '--output', 'file/box'],

@@ -104,19 +104,19 @@ describe('mistakes in the file', () => {
     ],
     ['an empty list', 'export default { listen: [] }', /^listen in .*: \[\] is not a list with at least one element$/],
     [
-      'a hook that is none',
+      'an unknown hook',
       'export default { handlers: { recipient() {} } }',
       /^handlers in .*: an object is not an object of functions called connect,/,
     ],
     [
-      'a store that is none',
+      'an object that is not a store',
       'export default { store: {} }',
       /^store in .*: an object is not a store URL such as fs:\.\/mail/,
     ],
     ['no default export', 'export const config = {}', /own\.config\.ts: has no default export of options/],
     ['a syntax error', 'export default {', /own\.config\.ts: /],
     [
-      'a module that is not there',
+      'a missing module',
       "import 'no-such-package'\nexport default {}",
       /own\.config\.ts: Cannot find package 'no-such-package'/,
     ],
@@ -250,7 +250,7 @@ const MISTAKES: readonly [string, readonly string[], Readonly<Record<string, str
     /^postern: --tls-(key|cert) [kc]\.pem: .*there is no such file/,
   ],
   [
-    'TLS required without any',
+    'TLS required without a certificate',
     ['serve', '--tls-required'],
     {},
     /^postern: --tls-required: needs a certificate: give --tls-key and --tls-cert, or --self-signed$/,
@@ -314,7 +314,7 @@ describe('a mistake is one line on stderr and exit code 2', () => {
     expect(code).toBe(2)
   })
 
-  test.concurrent('also in postern.config.ts of the working directory', async () => {
+  test.concurrent('names postern.config.ts of the working directory, if the mistake is there', async () => {
     const cwd = scratch()
     writeFileSync(join(cwd, 'postern.config.ts'), 'export default { maxRecipient: 5 }')
     const { code, stderr } = await postern(['serve'], { cwd })

@@ -76,9 +76,9 @@ const ROWS: readonly Row[] = [
     // Deno ends before it runs anything of ours.
     on: ['node', 'bun'],
   },
-  { way: 'in a directory that it can not read', shell: `cd locked; ${NOBODY} "$@"`, needs: OTHER_USER },
+  { way: 'in a directory that it cannot read', shell: `cd locked; ${NOBODY} "$@"`, needs: OTHER_USER },
   {
-    way: 'in a directory that it can not write to, with the default store',
+    way: 'in a directory that it cannot write to, with the default store',
     shell: `cd fixed; ${NOBODY} "$@"`,
     args: LISTEN,
     line: /^--store fs:\.\/mail: can't keep mail in \S+: no permission to do so; give a writable directory$/,
@@ -227,7 +227,7 @@ const ROWS: readonly Row[] = [
     on: ALL,
   },
   {
-    way: 'with a config file that it can not read',
+    way: 'with a config file that it cannot read',
     shell: `${NOBODY} "$@"`,
     args: [...LISTEN, '--config', 'private.ts'],
     line: /^private\.ts: this user may not read it$/,

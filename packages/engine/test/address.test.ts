@@ -27,7 +27,7 @@ describe('ranges', () => {
     ['::1', ['::1', '0:0:0:0:0:0:0:1'], ['::2', '127.0.0.1']],
     ['::ffff:10.0.0.0/104', ['10.1.2.3', '::ffff:10.1.2.3'], ['11.0.0.0', '::1']],
     ['::ffff:0:0/96', ['10.1.2.3'], ['::1']],
-  ] as const)('%s', (range, inside, outside) => {
+  ] as const)('%s includes exactly its addresses', (range, inside, outside) => {
     for (const address of inside) expect(includes([range], address), address).toBe(true)
     for (const address of outside) expect(includes([range], address), address).toBe(false)
   })

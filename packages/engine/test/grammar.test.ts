@@ -31,7 +31,7 @@ describe('paths', () => {
     ['<postmaster>', { address: 'postmaster', localPart: 'postmaster', domain: '' }],
     ['<δοκιμή@παράδειγμα.δοκιμή>', { localPart: 'δοκιμή', domain: 'παράδειγμα.δοκιμή' }],
     ['<u@under_score.example>', { domain: 'under_score.example' }],
-  ])('%s', (text, expected) => {
+  ])('%s is parsed to its parts', (text, expected) => {
     expect(path(text)).toMatchObject(expected)
   })
 
@@ -71,7 +71,7 @@ describe('paths', () => {
     '<a\x7f@b>',
     '<"a\nb"@c>',
     '<a@b\u0085>',
-  ])('refused: %j', (text) => {
+  ])('%j is refused', (text) => {
     const parsed = parsePath(text, 0, false)
     expect(parsed === undefined || parsed === 'no-brackets').toBe(true)
   })
@@ -226,7 +226,7 @@ describe('IPv6', () => {
     ['::ffff:192.0.2.1', [0, 0, 0, 0, 0, 0xffff, 0xc000, 0x201]],
     ['1:2:3:4:5:6:7:8', [1, 2, 3, 4, 5, 6, 7, 8]],
     ['1:2:3:4:5:6:7::', [1, 2, 3, 4, 5, 6, 7, 0]],
-  ])('%s', (text, groups) => expect(ipv6Groups(text)).toEqual(groups))
+  ])('%s is parsed', (text, groups) => expect(ipv6Groups(text)).toEqual(groups))
 
   test.each([
     '',
@@ -241,7 +241,7 @@ describe('IPv6', () => {
     '1:2:3:4:5:6:7:8::',
     '::1.2.3',
     '192.0.2.1',
-  ])('not %j', (text) => expect(ipv6Groups(text)).toBeUndefined())
+  ])('%j is not an IPv6 address', (text) => expect(ipv6Groups(text)).toBeUndefined())
 })
 
 test.each(['mx', 'mx.example.com', 'my_pc', 'a-b.c', '[192.0.2.1]', '[IPv6:::1]', 'xn--bcher-kva.example'])(
@@ -283,7 +283,7 @@ describe('xtext', () => {
       }),
     )
   })
-  test.each(['+', '+0', '+GG', 'a=b', 'a b', '+0D+0A', '+00', '+7F', 'é'])('refused: %s', (text) =>
+  test.each(['+', '+0', '+GG', 'a=b', 'a b', '+0D+0A', '+00', '+7F', 'é'])('%s is refused', (text) =>
     expect(decodeXtext(text)).toBeUndefined(),
   )
 })
@@ -298,7 +298,7 @@ describe('base64', () => {
       }),
     )
   })
-  test.each(['a', 'ab', 'abc', 'ab==c', 'a b=', '====', 'YQ', 'YQ=', 'YQ==\n'])('refused: %j', (text) =>
+  test.each(['a', 'ab', 'abc', 'ab==c', 'a b=', '====', 'YQ', 'YQ=', 'YQ==\n'])('%j is refused', (text) =>
     expect(decodeBase64(text)).toBeUndefined(),
   )
 })

@@ -87,7 +87,7 @@ describe('version 1', () => {
     ['SMTP', 'EHLO client.example\r\n'],
     ['a longer first word', 'PROXYS TCP4 192.0.2.7 198.51.100.25 51234 25\r\n'],
     ['a CR first, as version 2 has', '\r\nPROXY'],
-  ])('%s is no header', (_, line) => {
+  ])('%s is not a header', (_, line) => {
     expect(parseProxyHeader(bytesOf(line)).type).toBe('malformed')
   })
 
@@ -147,15 +147,15 @@ describe('version 2', () => {
   test.each<[string, BinaryHeader]>([
     ['LOCAL', { command: 0, family: 0 }],
     [
-      'LOCAL with a family that is none, and bytes that are nothing',
+      'LOCAL with an unknown family, and bytes without a meaning',
       { command: 0, family: 0xff, addresses: bytesOf('junk') },
     ],
     ['LOCAL with addresses, which do not count', { command: 0, addresses: TCP4 }],
     ['no family', { family: 0x00 }],
-    ['no family, and bytes that are nothing', { family: 0x00, addresses: bytesOf('junk') }],
+    ['no family, and bytes without a meaning', { family: 0x00, addresses: bytesOf('junk') }],
     ['no protocol', { family: 0x10, addresses: TCP4 }],
     ['UDP, which is not served', { family: 0x12, addresses: TCP4 }],
-  ])('%s: the connection stays its own', (_, header) => {
+  ])('with %s, the connection keeps its own addresses', (_, header) => {
     expect(parse(encodeBinary(header))).toEqual({})
   })
 
@@ -173,7 +173,7 @@ describe('version 2', () => {
     ['a checksum of three octets', { addresses: TCP4, tlvs: [{ type: 0x03, value: new Uint8Array(3) }] }],
     ['a checksum of five octets', { addresses: TCP4, tlvs: [{ type: 0x03, value: new Uint8Array(5) }] }],
     ['a wrong checksum', { addresses: TCP4, tlvs: [{ type: 0x03, value: new Uint8Array(4) }] }],
-  ])('%s is no header', (_, header) => {
+  ])('%s is not a header', (_, header) => {
     expect(parseProxyHeader(encodeBinary(header)).type).toBe('malformed')
   })
 
@@ -232,10 +232,10 @@ describe('TLS that the proxy ended', () => {
     ['no version', tlsTlv(0x01, { [CIPHER]: tls.cipher })],
     ['an empty version', tlsTlv(0x01, { [VERSION]: '' })],
     ['a version that would break a header field', tlsTlv(0x01, { [VERSION]: 'TLS\r\nX: y' })],
-    ['a cipher that is no word', tlsTlv(0x01, { [VERSION]: 'TLSv1.3', [CIPHER]: 'a b' })],
+    ['a cipher that is not one word', tlsTlv(0x01, { [VERSION]: 'TLSv1.3', [CIPHER]: 'a b' })],
     ['four octets', { type: 0x20, value: new Uint8Array(4) }],
     ['a part cut short', { type: 0x20, value: bytesOf([1, 0, 0, 0, 0, VERSION, 0, 9], 'TLSv1.3') }],
-  ])('%s is no header', (_, tlv) => {
+  ])('%s is not a header', (_, tlv) => {
     expect(parseProxyHeader(withTlvs(tlv)).type).toBe('malformed')
   })
 

@@ -37,7 +37,7 @@ test.each<[MechanismName, (string | undefined)[], Step]>([
   ['LOGIN', [undefined], { challenge: octets('Username:') }],
   ['LOGIN', ['alice'], { challenge: octets('Password:') }],
   ['LOGIN', ['alice', 'wrong'], { isRefused: true }],
-])('%s %j', async (name, responses, step) => {
+])('%s gives the right step for %j', async (name, responses, step) => {
   expect(await run(name, responses)).toEqual(step)
 })
 
@@ -51,7 +51,7 @@ test.each<[MechanismName, (string | Uint8Array)[]]>([
   ['LOGIN', ['', 'secret']],
   ['LOGIN', ['ali\0ce']],
   ['LOGIN', ['alice', Uint8Array.of(0xff)]],
-])('%s %j makes no sense', async (name, responses) => {
+])('%s refuses %j as malformed', async (name, responses) => {
   expect(await run(name, responses)).toEqual(MALFORMED)
 })
 

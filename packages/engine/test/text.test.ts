@@ -70,7 +70,7 @@ const token = fc.constantFrom(
   '\0',
   '\t',
   '\xff',
-  'a long stretch of text that is no line end ',
+  'a long stretch of text without a line end ',
 )
 // Some inputs are long enough for the search by words or by vectors, with special bytes at and around the last word or vector.
 const lead = fc.oneof(

@@ -11,7 +11,7 @@ import { PLACES } from './places.ts'
 describe.each(PLACES)('%s', (runtime, place) => {
   /** Counts the open handles on both sides. */
   const handles = (): number => (runtime === 'node' ? openHandles() : openHandles() + place.openHandles())
-  describe('handshakes that lead nowhere', () => {
+  describe('unfinished handshakes', () => {
     test('silent clients are cut off, and no handle stays open', async () => {
       const { port, hall, errors } = await open(place, { tls: certificate, handshakeTimeoutMs: 200 })
       const before = handles()

@@ -19,8 +19,8 @@ function client(options: ConnectionOptions): TLSSocket {
 }
 
 describe.each(PLACES)('%s', (_, place) => {
-  describe('what a handshake agreed on', () => {
-    test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s', async (version) => {
+  describe('the facts about a handshake', () => {
+    test.each(['TLSv1.2', 'TLSv1.3'] as const)('are reported for %s', async (version) => {
       const { port, hall } = await open(place, { tls: certificate })
       const client = await call(port, { ca: certificate.cert, servername: 'localhost', maxVersion: version })
       const { tls } = await hall.next()

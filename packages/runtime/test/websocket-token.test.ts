@@ -131,7 +131,7 @@ test('a token with alg none or another algorithm is rejected', async () => {
   expect((await refusal(request(await forged((token) => token, facts, 'HS512')))).message).toContain('alg')
 })
 
-test('a token that has expired, is from the future, or lives too long is rejected', async () => {
+test('a token that has expired, is from the future, or is valid for too long is rejected', async () => {
   const now = Math.floor(Date.now() / 1_000)
   const past = await forged((token) => token.setIssuedAt(now - 71).setExpirationTime(now - 11))
   expect((await refusal(request(past))).message).toContain('exp')
@@ -205,12 +205,12 @@ test.each<[string, unknown]>([
   ['an address that is a name', { ...facts, remote: { ...facts.remote, address: 'client.example' } }],
   ['an address with a line break', { ...facts, remote: { ...facts.remote, address: '192.0.2.7\r\nX: y' } }],
   ['an address out of range', { ...facts, remote: { ...facts.remote, address: '192.0.2.256' } }],
-  ['a family that is none', { ...facts, remote: { ...facts.remote, family: 'ipx' } }],
-  ['IPv6 that is not', { ...facts, remote: { family: 'ipv6', address: '192.0.2.7', port: 1 } }],
+  ['an unknown family', { ...facts, remote: { ...facts.remote, family: 'ipx' } }],
+  ['text that is not IPv6', { ...facts, remote: { family: 'ipv6', address: '192.0.2.7', port: 1 } }],
   ['a port out of range', { ...facts, local: { ...facts.local, port: 65_536 } }],
   ['a switch that is a number', { ...facts, submission: 1 }],
   ['TLS below TLS', { ...secured, canStartTls: true }],
-  ['a protocol that is none', { ...secured, tls: { ...secured.tls, protocol: 'TLSv9' } }],
+  ['an unknown protocol', { ...secured, tls: { ...secured.tls, protocol: 'TLSv9' } }],
   ['a cipher with a blank', { ...secured, tls: { ...secured.tls, cipher: 'a b' } }],
   ['a server name that is too long', { ...secured, tls: { ...secured.tls, serverName: 'a'.repeat(256) } }],
   ['a certificate of another form', { ...secured, tls: { ...secured.tls, peerCertificate: { subject: 'x' } } }],

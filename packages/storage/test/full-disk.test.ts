@@ -29,7 +29,7 @@ afterAll(() => {
 
 testWith(
   [TMPFS],
-  'a full disk makes saves fail with 452, loses and tears no message, and takes mail again once there is room',
+  'a full disk makes saves fail with 452, loses and tears no message, and accepts mail again when there is room',
   async () => {
     const store = fs(join(directory, 'files'))
     const mail = mailStore(store)
@@ -76,7 +76,7 @@ testWith(
 
 testWith(
   [TMPFS],
-  'a full disk of packs makes saves fail with 452, loses and tears no message, and takes mail again once there is room',
+  'a full disk of packs makes saves fail with 452, loses and tears no message, and accepts mail again when there is room',
   async () => {
     rmSync(join(directory, 'files'), { recursive: true })
     const filler = join(directory, 'filler')

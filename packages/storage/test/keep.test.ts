@@ -59,7 +59,7 @@ test('the reply is 452 4.3.1 while there is no room, and 250 once there is some'
 })
 
 test.each(['denied', 'lost', 'unavailable', 'corrupt', 'exists', 'invalid-key'] as const)(
-  '%s is 451 4.3.0',
+  'the client gets 451 4.3.0 for %s',
   async (code) => {
     const cause = new StorageError(code, 'secret path /srv/mail')
     const blobs: BlobStore = {

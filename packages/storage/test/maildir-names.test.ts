@@ -44,7 +44,7 @@ describe('places', () => {
     ['ann', 'münchen.example', 'xn--mnchen-3ya.example/ann'],
     ['ann', 'xn--mnchen-3ya.example', 'xn--mnchen-3ya.example/ann'],
     ['ann', '[X-tag:Some thing]', '%5Bx-tag%3Asome%20thing%5D/ann'],
-  ])('%j at %j', (localPart, domain, expected) => {
+  ])('%j at %j has the right mailbox', (localPart, domain, expected) => {
     expect(place(localPart, domain)).toBe(expected)
   })
 
@@ -129,7 +129,7 @@ describe('places', () => {
     'a/b\n',
     'a/%2f',
     `a/${'b'.repeat(256)}`,
-  ])('%j is none', (path) => {
+  ])('%j is not a mailbox', (path) => {
     expect(isMailbox(path)).toBe(false)
   })
 

@@ -37,7 +37,7 @@ const SEVERAL: readonly Scenario[] = [
     },
   },
   {
-    name: 'packs that bury one another, and a sweep',
+    name: 'packs that delete blobs of one another, and a sweep',
     async prepare(book) {
       const [one, other] = [0, 1].map(() => new Book(book.disk, book.fates, PACKED.open)) as [Book, Book]
       await one.save(FIRST, 10)

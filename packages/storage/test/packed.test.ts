@@ -170,7 +170,7 @@ describe('group commit', () => {
   })
 })
 
-describe('two blobs committed at one go', () => {
+describe('two blobs that are committed together', () => {
   const FIRST = 'a/message.eml'
   const SECOND = 'a/message.json'
   const bytes = Buffer.from('the second')

@@ -77,7 +77,7 @@ describe('r2', () => {
     [PART, [`put ${PART}`]],
     [PART + 1, ['create', `part 1 ${PART}`, 'part 2 1', 'complete']],
     [3 * PART, ['create', `part 1 ${PART}`, `part 2 ${PART}`, `part 3 ${PART}`, 'complete']],
-  ])('%i bytes go in equal parts, and a small blob at one go', async (size, expected) => {
+  ])('%i bytes are sent in equal parts, and a small blob in one request', async (size, expected) => {
     const calls: string[] = []
     const store = r2(watched(await bucket(), calls))
     const bytes = pattern(size)

@@ -165,7 +165,7 @@ test('a failed removal is reported, and the next expiry continues', async () => 
 
 describe('a bounce meets', () => {
   test.each(['delete', 'expire'] as const)(
-    '%s: in no order of their steps there is a record without bytes',
+    '%s: a record never lacks its bytes, whatever the order of the steps',
     async (how) => {
       await fc.assert(
         fc.asyncProperty(fc.scheduler(), async (scheduler) => {

@@ -51,7 +51,7 @@ const TRUSTING: Readonly<Record<keyof typeof COMMANDS, readonly string[]>> = {
 }
 
 test.each(['node', 'deno', 'bun'] as const)(
-  '%s trusts an authority that it was told of',
+  '%s trusts an authority that it was given',
   { timeout: 60_000 },
   async (runtime) => {
     const [program, ...args] = [...COMMANDS[runtime], ...TRUSTING[runtime], PROGRAM]

@@ -84,11 +84,11 @@ export const SCENARIOS: readonly Scenario[] = [
     prepare: nothing,
     run: (book) => both(book.save(NEW, 10), book.save(THIRD, 66_000), book.save(idAt(NOW + 60_000, 0), 5)),
   },
-  { name: 'a message that breaks off', prepare: saveTwo, run: (book) => book.saveBroken(NEW) },
+  { name: 'a message that is cut off', prepare: saveTwo, run: (book) => book.saveBroken(NEW) },
   { name: 'a delete', prepare: saveTwo, run: (book) => book.delete(OTHER) },
   { name: 'a bounce', prepare: saveTwo, run: (book) => book.bounce(OTHER) },
   {
-    name: 'a delete of what has bounced',
+    name: 'a delete of a bounced message',
     prepare: async (book) => {
       await saveTwo(book)
       await book.bounce(OTHER)

@@ -106,7 +106,7 @@ async function recorder(): Promise<AsyncDisposable & { readonly port: number; re
   }
 }
 
-test('a flood is its opening and its commands and nothing else, within its octets', async () => {
+test('a flood sends only its opening and its commands, within its bound of octets', async () => {
   await using target = await recorder()
   const flood = { kind: 'flood', connections: 3, opening: 'EHLO a\r\n', commands: 'NOOP\r\n' } as const
   const isSpent = (): boolean => target.heard.join('').length > MAX_OCTETS && target.heard.length === 3
@@ -117,7 +117,7 @@ test('a flood is its opening and its commands and nothing else, within its octet
   expect(outcome.octets).toBeLessThan(MAX_OCTETS + 3 * MAX_WRITE_OCTETS)
 })
 
-test('an attack ends by itself when its time is over', async () => {
+test('an attack ends without an order when its time is over', async () => {
   attacker.write({ ...BASE, kind: 'idle', connections: 1, seconds: 0.2 } satisfies AttackOrder)
   expect((await attacker.line<AttackOutcome>(TIMEOUT_MS)).seconds).toBeGreaterThan(0.19)
   await expect.poll(() => server.sessionCount).toBe(0)
@@ -131,7 +131,7 @@ test('a flood opens connections again that the server closes, from its addresses
   expect([...addresses].toSorted()).toEqual(BASE.addresses)
 })
 
-test('guessers guess passwords of all their accounts, and come again when they are closed on', async () => {
+test('guessers guess passwords of all their accounts, and connect again when they are disconnected', async () => {
   const order = { kind: 'guess', connections: 4, usernames: ['ann', 'nobody'] } as const
   const outcome = await attack({ ...BASE, ...order }, () => connects > 4 && guesses.length > 10)
   expect(outcome.opened).toBeGreaterThan(4)
@@ -139,7 +139,7 @@ test('guessers guess passwords of all their accounts, and come again when they a
   expect(new Set(guesses)).toEqual(new Set(['ann', 'nobody']))
 })
 
-test('recipients are the longest that are taken, and as many for each connection as were asked for', async () => {
+test('recipients have the greatest accepted length, and each connection sends as many as were ordered', async () => {
   const lines = [200, 50, 10].map((length) => `RCPT TO:<${'x'.repeat(length)}@d.example>`)
   const order = { kind: 'recipients', connections: 3, senders: 2, recipientsPerConnection: 100, lines } as const
   const outcome = await attack({ ...BASE, ...order }, () => forwardPaths.length >= 301)
@@ -158,7 +158,7 @@ test('recipients end at the bound of octets', async () => {
   expect(outcome.opened).toBe(2)
 })
 
-test('messages have all their recipients, and are as many as were asked for', async () => {
+test('messages have all their recipients, and are as many as were ordered', async () => {
   const order = {
     kind: 'messages',
     connections: 2,
@@ -173,7 +173,7 @@ test('messages have all their recipients, and are as many as were asked for', as
   expect(new Set(forwardPaths).size).toBe(30)
 })
 
-test('silent connections write nothing and are as many as were asked for', async () => {
+test('silent connections write nothing and are as many as were ordered', async () => {
   await using target = await recorder()
   const order = { kind: 'silent', connections: 40, connectionsPerSecond: 1_000 } as const
   const outcome = await attack({ ...BASE, ...order, port: target.port }, () => target.heard.length >= 40)
@@ -223,7 +223,7 @@ async function visit(client: ClientOrder): Promise<Visits> {
   return visits[0]
 }
 
-test('a case starts the program, and tells what became of it, its clients and its attacker', async () => {
+test('a case starts the program, and reports the results of the program, its clients and its attacker', async () => {
   const places = CASES.find(({ name }) => name === 'directories') as AttackCase
   const result = await runCase(places, { runtime: 'node', checkout: ROOT, seconds: 1 })
   expect(result).toMatchObject({ ending: undefined, alone: [{ name: 'neighbour' }], attacked: [{ name: 'neighbour' }] })
@@ -233,7 +233,7 @@ test('a case starts the program, and tells what became of it, its clients and it
   expect(result.directories).toBeGreaterThanOrEqual(5)
 })
 
-test('every case is bounded in its connections, and comes from loopback addresses', () => {
+test('every case has a bounded number of connections, and uses loopback addresses', () => {
   expect(new Set(CASES.map(({ name }) => name)).size).toBe(CASES.length)
   for (const { attack, clients, doors = ['smtp'] } of CASES) {
     expect(attack.connections).toBeLessThanOrEqual(5_000)

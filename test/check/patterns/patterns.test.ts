@@ -33,12 +33,12 @@ function run(runtime: DaemonRuntime, order: PatternOrder): Promise<PatternOutcom
   return program.line(TIMEOUT_MS)
 }
 
-test('this tree has no pattern that nobody looked at, and the table none that is gone', () => {
+test('the table has every risky pattern of this tree, and no pattern that is gone', () => {
   expect(findPatternBreaches(root)).toEqual([])
 })
 
 describe.each(DAEMON_RUNTIMES)('on %s', (runtime) => {
-  test('every pattern that meets a text of strangers is linear on its worst one', async () => {
+  test('every pattern that reads text of strangers is linear on its worst text', async () => {
     const byPlace = new Map(findPatterns(root).map((pattern) => [`${pattern.file} ${pattern.text}`, pattern]))
     const entries = PATTERNS.filter(({ by }) => by === 'stranger')
     expect(entries.length).toBeGreaterThan(5)
@@ -124,7 +124,7 @@ function breaches(source: string, table: readonly PatternEntry[]): string[] {
   return breachesIn(patternsIn({ [ENTRY.file]: source }), table)
 }
 
-test('a pattern that is in the table is no breach, and neither is one that is plainly linear', () => {
+test('a pattern is not a breach if it is in the table or plainly linear', () => {
   expect(breaches('const a = /a+b+/, b = /^c+$/', [ENTRY])).toEqual([])
 })
 
@@ -139,7 +139,7 @@ test.each<[string, string, PatternEntry[], RegExp]>([
   ['an entry whose pattern is gone', '', [ENTRY], /nobody has packages\/a\/src\/a\.ts \/a\+b\+\/ any more/],
   ['an entry whose pattern is now another', 'const a = /^a+$/', [ENTRY], /nobody has/],
   ['an entry of another risk', 'const a = /a+b+/', [{ ...ENTRY, risk: 'several' }], /its risk is 'unanchored'/],
-  ['an entry that need not be there', 'const a = /^a+/', [{ ...ENTRY, pattern: '/^a+/' }], /take it out/],
+  ['an entry that is not needed', 'const a = /^a+/', [{ ...ENTRY, pattern: '/^a+/' }], /take it out/],
   ['an entry that is there twice', 'const a = /a+b+/', [ENTRY, ENTRY], /there twice/],
   ['a pattern that is made at run time', 'new RegExp(given)', [], /can't be told/],
 ])('%s is a breach', (_, source, table, expected) => {
