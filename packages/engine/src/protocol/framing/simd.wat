@@ -1,16 +1,16 @@
-;; Walks over ordinary lines of message text, sixteen octets at a time. `simd.ts` holds this module as compiled, and
-;; says what it is for.
+;; Walks over ordinary lines of message text, sixteen octets at a time. `simd.ts` has the compiled module, and
+;; explains its purpose.
 
 (module
   (memory (export "memory") 1)
 
-  ;; Where the last line began.
+  ;; The beginning of the last line.
   (global $lineStart (export "lineStart") (mut i32) (i32.const 0))
-  ;; Octets of the longest line that ended, CRLF counted; 0 where none did.
+  ;; Octets of the longest line that ended, CRLF included; 0 if none ended.
   (global $longest (export "longest") (mut i32) (i32.const 0))
 
-  ;; From $i, within the line that began at $start (it may be negative), to a CR or LF that does not end a line, to a dot at
-  ;; a line's start, or to where fewer than sixteen octets are left before $end. Whether a line ends is said only where
+  ;; Walks from $i, within the line that began at $start, which may be negative. Stops at a CR or LF that does not end a
+  ;; line, at a dot at a line's start, or if fewer than sixteen octets are left before $end. A line counts as ended only if
   ;; the octet behind it is there too.
   (func (export "walk") (param $i i32) (param $end i32) (param $start i32) (result i32)
     (local $block v128)
@@ -30,7 +30,7 @@
             (local.set $i (i32.add (local.get $i) (i32.const 16)))
             (br $on)))
 
-        ;; To the first of them: it has to be CRLF.
+        ;; Goes to the first of them, which must be CRLF.
         (local.set $i (i32.add (local.get $i) (i32.ctz (i8x16.bitmask (local.get $lineEnds)))))
         (local.set $next (i32.add (local.get $i) (i32.const 2)))
         (br_if $stop (i32.ge_u (local.get $next) (local.get $end)))
