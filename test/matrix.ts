@@ -80,7 +80,7 @@ function drawAll(columns: readonly Column[]): string {
   return [...suites, ...parts].join('\n\n')
 }
 
-/** Whether this machine does not have that backend, and need not. */
+/** Returns whether this machine lacks that backend, and need not have it. */
 function isAbsent(backend: string, columns: readonly Column[]): boolean {
   if (!PEERS.includes(backend) || process.env['REQUIRE_PEERS'] === '1') return false
   return !columns.some(({ outcomes }) => outcomes.some(({ subject }) => subject === backend))

@@ -142,7 +142,7 @@ export function rateOf({ messageBytes }: Shape, { serverCpuSeconds, messages }: 
   return (messages * messageBytes) / MiB / serverCpuSeconds
 }
 
-/** Whether the load generator worked more than the server: the server's own pace was not seen then. */
+/** Returns whether the load generator worked more than the server. Then the figures do not show the server's own speed. */
 export function isLoadBusier({ rounds }: Measured): boolean {
   const load = median(rounds.map(({ loadCpuSeconds }) => loadCpuSeconds))
   return load > median(rounds.map(({ serverCpuSeconds }) => serverCpuSeconds))

@@ -11,7 +11,7 @@ import { pathOf } from '../kit/tool.ts'
 /** Servers run on the one core, the load generator on the other. */
 export const CORES = { server: 0, load: 1 } as const
 
-/** Whether this machine can keep server and load apart. */
+/** True if this machine can keep server and load apart. */
 export const CAN_PIN: boolean = availableParallelism() > 1 && pathOf('taskset') !== undefined
 
 const MAX_STDERR = 10_000

@@ -90,7 +90,7 @@ export const SERVERS: readonly ServerEntry[] = [
   { name: 'naive-fs', kind: 'naive-fs', runtime: 'node', chunking: false, secure: false },
 ]
 
-/** Why a server cannot run on this machine; undefined where it can. */
+/** Why a server cannot run on this machine; undefined if it can. */
 export function missing(entry: ServerEntry): string | undefined {
   if (entry.kind !== 'smtp-sink' || pathOf('smtp-sink') !== undefined) return undefined
   return "smtp-sink is not installed (Debian's postfix has it)"

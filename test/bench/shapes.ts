@@ -148,7 +148,7 @@ export const SHAPES: readonly Shape[] = [
   },
 ]
 
-/** Whether a server takes part in a shape. */
+/** Returns whether a server takes part in a shape. */
 export function takesPart({ stores, mode, secure }: Shape, server: ServerEntry): boolean {
   if (server.kind === 'naive-fs') return false
   if (server.store !== undefined && !stores.includes(server.store)) return false

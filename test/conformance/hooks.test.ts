@@ -27,7 +27,7 @@ interface Door {
   readonly replies?: number
   /** The reply without a refusal. */
   readonly accepted: string
-  /** Whether a refusal closes the connection. */
+  /** True if a refusal closes the connection. */
   readonly closes?: true
 }
 

@@ -24,7 +24,7 @@ export interface Profile {
   readonly auth?: 'with-tls' | 'always'
   readonly authRequired?: true
   readonly tlsRequired?: true
-  /** Whether the listener has no certificate, so that STARTTLS is impossible. */
+  /** True if the listener has no certificate, so that STARTTLS is impossible. */
   readonly withoutCertificate?: true
   readonly implicitTls?: true
 }

@@ -39,7 +39,7 @@ export interface Vector {
   readonly send: string | Uint8Array
   /** Code and enhanced code of each reply. */
   readonly expect: readonly string[]
-  /** Whether the session goes on. Default: it does, and the server answers NOOP next. */
+  /** 'closed' if the session ends. Default: it goes on, and the server answers NOOP next. */
   readonly end?: 'closed'
   /** The hook calls meanwhile. Not checked by default. */
   readonly reached?: readonly string[]

@@ -11,7 +11,7 @@ export interface AwkwardMessage {
   readonly name: string
   readonly bytes: Buffer
   readonly body: BodyType
-  /** Whether DATA can carry it byte for byte. */
+  /** True if DATA can send it byte for byte. */
   readonly byData: boolean
 }
 

@@ -45,7 +45,7 @@ export interface Noted {
   readonly url: string
   /** The Authorization header, for a test that searches a log for it. */
   readonly authorization: string
-  /** Whether a fault hit the request. */
+  /** True if a fault hit the request. */
   readonly isFaulty: boolean
   /** Set once the client has its answer, or its connection was cut. */
   isOver: boolean
@@ -65,7 +65,7 @@ export class FaultProxy {
   readonly noted: Noted[] = []
   /** The number of connections that were made. */
   connectionCount = 0
-  /** Whether it accepts connections but reads no byte from them. */
+  /** True if it accepts connections but reads no byte from them. */
   isDeaf = false
   readonly #upstream: Upstream
   readonly #http: HttpServer

@@ -34,7 +34,7 @@ export interface FaultRow {
   readonly all: 'kept' | 'refused' | 'either'
   /** Milliseconds from the first message until the fault passes. By default it passes once all messages are answered. */
   readonly mendsAfterMs?: number
-  /** Whether the request took effect, so that a refused message may be there if it could not be removed in time. */
+  /** True if the request took effect, so that a refused message may be there if it could not be removed in time. */
   readonly mayBeThere?: boolean
 }
 

@@ -19,7 +19,7 @@ let next = 0
 beforeAll(async () => {
   const { outputFiles } = await build({
     stdin: {
-      // Here nothing but what is asked for touches the store.
+      // Only the requests of the test touch the store here.
       contents: `import { Disk as Real } from './durable-disk.ts';
         export class Disk extends Real { alarm() {} };
         export default { fetch: () => new Response() }`,
@@ -81,7 +81,7 @@ test('memory of unfinished blobs is bounded, and is freed however they end', asy
     if (end === 'fail') await expectCode('corrupt', () => first.commit())
     else await first[end]()
   }
-  // Of a large one no more than a chunk is held.
+  // The store holds no more than a chunk of a large blob.
   await put(store, 'c', pattern(3 * MiB + 1))
   expect(await keysIn(store)).toEqual(['a/commit', 'c'])
   expect(() => disk(() => undefined as never, { maxBufferedBytes: -1 })).toThrow(RangeError)

@@ -1,11 +1,11 @@
-/** Email Routing's door where it is handed what Email Routing should never hand over. */
+/** The `email` handler with messages that Email Routing should never pass to it. */
 import { createServer, type Envelope, type Server, type ServerOptions } from '@postern/engine'
 import { describe, expect, test } from 'vitest'
 import { type RoutedEmail, takeEmail } from '../src/email.ts'
 
 type Chunk = { done: boolean; value?: Uint8Array }
 
-/** Hands out the chunks, then whatever `last` answers. */
+/** Gives the chunks, then the result of `last`. */
 function raw(chunks: readonly string[], last: () => Promise<Chunk> = async () => ({ done: true })) {
   const left = chunks.map((chunk) => new TextEncoder().encode(chunk))
   let stop: ((chunk: Chunk) => void) | undefined
@@ -28,7 +28,7 @@ function email(text: string, more: Partial<RoutedEmail> = {}): RoutedEmail {
   return { from: 'ann@sender.example', to: 'bob@example.com', raw: raw([text]), rawSize: text.length, ...more }
 }
 
-/** An engine that keeps what it is given. */
+/** Makes an engine that records what it gets. */
 function engine(options: Partial<ServerOptions> = {}) {
   const kept: { text: string; envelope: Envelope }[] = []
   const errors: unknown[] = []
@@ -109,7 +109,7 @@ describe('email()', () => {
   })
 
   test('keeps the message if the connection breaks after the answer', async () => {
-    // Handed in again, it would be there twice.
+    // If the message were sent again, it would be stored twice.
     const server: Server = {
       ...engine().server,
       async accept(duplex) {

@@ -1,8 +1,8 @@
 /**
- * The Worker as it is, with a bucket that fails as it is told.
+ * The Worker with a bucket that fails on demand.
  *
- *     POST /fault          `BucketFault`s, none where all is to go well. Answers how many calls met those before
- *     GET  /keys, /blob?…  what is in the bucket, by no code of Postern's
+ * POST /fault          `BucketFault`s, none if all is to go well. Answers how many calls met those before GET  /keys,
+ * /blob?…  what is in the bucket, by no code of Postern's
  */
 import type { Bucket } from '@postern/storage/r2'
 import { type BucketFault, FaultyBucket } from '../../../test/faults/faulty-bucket.ts'

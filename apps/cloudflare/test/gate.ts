@@ -1,10 +1,10 @@
-/** Another Worker, which has two bindings of Postern's: its door for other Workers, and the Worker as such. */
+/** Another Worker with two bindings of Postern: its entry point for other Workers, and the Worker itself. */
 import type { Peer } from '../src/peer.ts'
 
 interface Env {
   readonly POSTERN: { accept(socket: Socket, peer?: Peer): Promise<void> }
   readonly PLAIN: { connect(address: string): Socket }
-  /** Who comes to this port is handed on by `connect`, without a word of who they are. */
+  /** Connections to this port are passed on by `connect`, without the client's address. */
   readonly PLAIN_PORT: number
 }
 

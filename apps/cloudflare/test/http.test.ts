@@ -1,24 +1,24 @@
-/** What the Worker answers over HTTP where the store gives it bytes that are not those of the record. */
+/** The Worker's HTTP answers if the store gives bytes that do not fit the record. */
 import { join } from 'node:path'
 import type { Server } from '@postern/engine'
 import { expect, test, vi } from 'vitest'
 import { takeEmail } from '../src/email.ts'
 import { READ_TOKEN } from './reading.ts'
 
-/** What is used of files that are compiled with the types of workerd. */
+/** The parts that are used of files that are compiled with the types of workerd. */
 interface Routes {
   request(path: string, init: object, env: object, context: object): Promise<Response>
 }
 type IntakeOf = (env: object) => { readonly server: Server }
 
-/** As workerd's own, but that it does not count. */
+/** The same as workerd's own, except that it does not count. */
 class FixedLengthStream extends TransformStream<Uint8Array, Uint8Array> {
   constructor(_byteLength: number) {
     super()
   }
 }
 
-/** A bucket that tells of the end some time behind the last byte, as a network does. */
+/** Makes a bucket that reports the end some time after the last byte, as a network does. */
 function bucket(objects: Map<string, Uint8Array>): object {
   return {
     head: async () => null,

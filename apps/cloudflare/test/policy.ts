@@ -1,4 +1,4 @@
-/** The policy as it is, with people in it whom the tests know. */
+/** The unchanged policy, with users that the tests know. */
 import { reply } from '@postern/engine'
 import type { Env } from '../src/env.ts'
 import { policy as original, type Policy } from '../src/policy.ts'

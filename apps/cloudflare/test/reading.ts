@@ -1,4 +1,4 @@
-/** What was stored, read back through the Worker's own route and checked against its record. */
+/** Reads stored mail through the Worker's own route, and checks it against its record. */
 import { checkedKept, type Kept } from '../../../test/peers/store.ts'
 
 export const READ_TOKEN: string = 'read-0123456789abcdef0123456789abcdef'
@@ -6,13 +6,13 @@ export const FRONT_SECRET: string = 'front-0123456789abcdef0123456789abcdef'
 
 const authorization = { authorization: `Bearer ${READ_TOKEN}` }
 
-/** A message that was kept. */
+/** Reads a stored message. */
 export async function readKept(http: number, id: string): Promise<Kept> {
   const [record, raw] = await Promise.all([get(http, `/mail/${id}`), get(http, `/mail/${id}/raw`)])
   return checkedKept(id, await record.text(), Buffer.from(await raw.arrayBuffer()))
 }
 
-/** Ids of all that was kept, newest first. */
+/** Returns the ids of all stored messages, newest first. */
 export async function keptIds(http: number): Promise<string[]> {
   const ids: string[] = []
   for (let query = '?limit=500'; query !== '';) {

@@ -1,4 +1,4 @@
-/** Messages whose bytes are known, and a client that sends them as they are. */
+/** Messages with known bytes, and a client that sends them unchanged. */
 import { randomBytes } from 'node:crypto'
 import { createTransport, type SMTPTransportOptions } from 'nodemailer'
 import { idIn } from '../../../test/peers/store.ts'
@@ -13,7 +13,10 @@ export function message(byteLength = 1_000): Buffer {
   return Buffer.concat([Buffer.from(head), ...Array<Buffer>(Math.ceil(byteLength / line.length)).fill(line)])
 }
 
-/** Sends by nodemailer. @returns the id of what was kept */
+/**
+ * Sends with nodemailer.
+ * @returns the id of the stored message
+ */
 export async function send(
   port: number,
   raw: Buffer,

@@ -1,4 +1,4 @@
-/** The settings of the Worker: what is read, and what is a mistake. */
+/** The settings of the Worker: which are read, and which are mistakes. */
 import { OptionError } from '@postern/engine'
 import { domainsGuard } from '@postern/intake/guards'
 import { describe, expect, test } from 'vitest'

@@ -1,4 +1,4 @@
-/** The Worker in raw workerd: TLS in both ways, and mail that is on the disk once it was answered for. */
+/** The Worker in raw workerd: TLS in both ways, and mail that is on the disk when it was answered with 250. */
 import { once } from 'node:events'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -19,7 +19,7 @@ import { Running } from './running.ts'
 import { FROM, message, send, TO } from './sending.ts'
 import { START, startWorkerd, type Workerd } from './workerd.ts'
 
-/** What is used of Hono here; the file itself is compiled with the types of workerd. */
+/** The part of Hono that is used here. The file itself is compiled with the types of workerd. */
 interface Routes {
   request(path: string, init: object, env: object): Promise<Response>
 }
@@ -41,7 +41,7 @@ afterAll(async () => {
   await scratch?.[Symbol.asyncDispose]()
 })
 
-/** What mail is in. */
+/** Opens the database that holds the mail. */
 async function databaseIn(directory: string): Promise<DatabaseSync> {
   const files = await readdir(directory, { recursive: true })
   return new DatabaseSync(join(directory, files.find((file) => /[0-9a-f]{64}\.sqlite$/.test(file)) ?? ''))
@@ -157,7 +157,7 @@ describe('raw workerd', () => {
     for (let i = 0; i < 5; i++) ids.push(await send(first.smtp, message(), { ignoreTLS: true }))
     await first.running.kill()
     const database = await databaseIn(directory)
-    // As if workerd had been killed two days ago, between the bytes of one message and its envelope.
+    // The state is as if workerd had been killed two days ago, between the bytes of one message and its envelope.
     const envelope = database.prepare(`DELETE FROM blobs WHERE key LIKE '%${ids[4]}.json' RETURNING upload`).get()
     database.prepare('DELETE FROM chunks WHERE upload = ?').run(envelope?.['upload'] as number)
     database.prepare(`UPDATE blobs SET modified_at = modified_at - 172800000 WHERE key LIKE '%${ids[4]}.eml'`).run()
@@ -211,7 +211,7 @@ describe('workerd is stopped', () => {
     await expect.poll(() => text).toContain('354 ')
     process.kill(stopped.running.pid, 'SIGTERM')
     await sleep(200)
-    // Who comes now is not greeted.
+    // A new client gets no greeting now.
     const late = connect(stopped.smtp, '127.0.0.1').on('error', () => {})
     let greeting = ''
     late.on('data', (chunk) => (greeting += chunk))

@@ -1,4 +1,4 @@
-/** Raw workerd with the Worker, started as a person starts it. */
+/** Raw workerd with the Worker, started with the user's command. */
 import { join } from 'node:path'
 import { READ_TOKEN } from './reading.ts'
 import { Running } from './running.ts'
@@ -16,7 +16,7 @@ export interface Workerd extends AsyncDisposable {
 }
 
 export interface WorkerdOptions {
-  /** Where mail is kept. */
+  /** The directory that stores the mail. */
   readonly directory: string
   readonly keyFile?: string
   readonly certFile?: string

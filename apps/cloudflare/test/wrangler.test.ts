@@ -1,4 +1,4 @@
-/** The four doors of the Worker in `wrangler dev`, with mail in R2. */
+/** The four entry points of the Worker in `wrangler dev`, with mail in R2. */
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { environment } from '../../../test/peers/postern.ts'
@@ -38,7 +38,7 @@ describe('connect()', () => {
     const { stdout } = await mustRun('swaks', ['--server', server, '--from', FROM, '--to', TO, '--body', 'by swaks'])
     const { bytes } = await readKept(wrangler.http, idIn(stdout.toString()))
     expect(bytes.toString()).toContain('\r\n\r\nby swaks\r\n')
-    // Workerd's STARTTLS is not on here, so it is not on offer.
+    // Workerd's STARTTLS is not on here, so the Worker does not offer it.
     expect(stdout.toString()).not.toContain('STARTTLS')
   })
 
@@ -52,7 +52,7 @@ describe('connect()', () => {
 })
 
 describe('email()', () => {
-  /** Cloudflare's own way in, on this machine. */
+  /** Sends a message to Cloudflare's own `email` entry, on this machine. */
   async function route(raw: Buffer, to = TO, from = FROM): Promise<Response> {
     const query = new URLSearchParams({ from, to }).toString()
     const url = `http://127.0.0.1:${wrangler.http}/cdn-cgi/local/email?${query}`

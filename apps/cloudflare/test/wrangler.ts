@@ -1,4 +1,4 @@
-/** `wrangler dev` with the Worker as it is deployed, but for ports, secrets and people; and another Worker that is bound to it. */
+/** `wrangler dev` with the deployed Worker, except for ports, secrets and users. A second Worker is bound to it. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,9 +11,9 @@ const APP = join(import.meta.dirname, '..')
 
 export interface Wrangler extends AsyncDisposable {
   readonly smtp: number
-  /** Of the other Worker: handed on by the service binding, with a peer. */
+  /** The port of the other Worker. Its connections are passed on by the service binding, with a peer. */
   readonly gate: number
-  /** The same, by `connect`. */
+  /** The same, passed on by `connect`. */
   readonly plain: number
   readonly http: number
   readonly running: Running
@@ -70,12 +70,12 @@ export async function startWrangler(): Promise<Wrangler> {
   }
 }
 
-/** In which wrangler asks nothing of Cloudflare, which would only delay it. */
+/** Returns an environment in which wrangler sends no requests to Cloudflare, because they would only delay it. */
 export function wranglerEnvironment(): NodeJS.ProcessEnv {
   return { ...environment(), CI: '1', WRANGLER_SEND_METRICS: 'false', CLOUDFLARE_CF_FETCH_ENABLED: 'false' }
 }
 
-/** JSON with comments on lines of their own, and commas behind the last. */
+/** Parses JSON with comments on their own lines, and with trailing commas. */
 export function parseJsonc(text: string): Record<string, unknown> {
   return JSON.parse(text.replaceAll(/^\s*\/\/.*$/gm, '').replaceAll(/,(?=\s*[}\]])/g, '')) as Record<string, unknown>
 }

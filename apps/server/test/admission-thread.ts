@@ -1,4 +1,4 @@
-/** Comes and goes, as fast as it can, and looks how many are inside. */
+/** Takes and gives back places as fast as it can, and reads how many are taken. */
 import { workerData } from 'node:worker_threads'
 import { type AdmissionMemory, SharedAdmission } from '../src/workers/admission.ts'
 

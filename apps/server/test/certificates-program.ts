@@ -1,4 +1,4 @@
-/** Opens certificate files as `postern serve` does, for each row that it is told of, and says what became of it. Runs on each runtime. */
+/** Opens certificate files as `postern serve` does, for each given row, and prints the result. Runs on each runtime. */
 import process from 'node:process'
 import { getLogger } from '@logtape/logtape'
 import { openLog } from '../src/serve/logs/log.ts'

@@ -1,4 +1,7 @@
-/** Every state that certificate files can be in: each is opened, or refused in one line that is true, alike on each runtime. */
+/**
+ * Every state that certificate files can have. Each is opened, or refused in one correct line, in the same way on each
+ * runtime.
+ */
 import { spawnSync } from 'node:child_process'
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
@@ -70,7 +73,7 @@ spawnSync('mkfifo', [path('fifo')])
 write('private', key)
 chmodSync(path('private'), 0)
 
-/** The key, the certificate, other flags, and what comes of it. */
+/** The key, the certificate, other flags, and the result. */
 type Row = readonly [key: string, cert: string, flags: Readonly<Record<string, string>>, outcome: string | RegExp]
 
 const ROWS: readonly Row[] = [

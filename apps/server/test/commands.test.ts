@@ -23,7 +23,7 @@ beforeAll(async () => {
   return () => rmSync(cwd, { recursive: true })
 })
 
-/** LF for CRLF, which is what a file of mail on Unix holds. */
+/** Replaces CRLF by LF, as files of mail on Unix have it. */
 function lineFeeds(bytes: Buffer): Buffer {
   return Buffer.from(bytes.toString('latin1').replaceAll('\r\n', '\n'), 'latin1')
 }
@@ -312,7 +312,7 @@ print(hashlib.scrypt('pässword'.encode(), salt=pad(sys.argv[1]), n=2**15, r=8, 
   })
 
   testWith([TERMINAL], 'asks on a terminal without echo', async () => {
-    // script(1) makes a terminal; what it records is all that one would see.
+    // script(1) makes a terminal. It records everything that the user would see.
     const child = spawn('script', ['-qec', `${process.execPath} ${MAIN} hash`, '/dev/null'], {
       env: cleanEnvironment({ TERM: 'xterm' }),
     })

@@ -1,4 +1,4 @@
-/** Deno keeps a program to what it was allowed: the flags of the README are enough, and each of them is needed. */
+/** Deno limits a program to its permissions. The flags of the README are enough, and each of them is needed. */
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -9,7 +9,7 @@ import { postern, type Result, scratch, serve } from './program.ts'
 const STORE = ['--allow-read=.', '--allow-write=mail']
 const SERVE = [...STORE, '--allow-net=127.0.0.1', '--allow-sys=hostname']
 
-/** Not `deno` itself: that is a script of npm's, which keeps signals from the program. */
+/** Not `deno` itself, because that is a script of npm, which does not pass signals on. */
 const DENO = join(dirname(createRequire(import.meta.url).resolve('deno/package.json')), 'deno')
 
 function deno(...flags: string[]): readonly [string, ...string[]] {

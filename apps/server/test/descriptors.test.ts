@@ -1,4 +1,4 @@
-/** The limit of open files: what fits into it, and that a server under siege keeps whom it has and their mail. */
+/** The limit of open files: what fits into it. An overloaded server keeps its existing sessions and their mail. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { expect, test } from 'vitest'
@@ -48,7 +48,7 @@ async function connected(port: number): Promise<Peer> {
   return { socket, client }
 }
 
-/** The greeting, or that there was none. */
+/** Returns the greeting, or '' if there was none. */
 function greetingOf({ client }: Peer): Promise<string> {
   return client.reply().catch(() => 'closed')
 }
@@ -88,7 +88,7 @@ test.each(RUNTIME_NAMES.flatMap((runtime) => [1, 3].map((workers) => [runtime, w
     const early = await connected(port)
     expect(await greetingOf(early)).toMatch(/^220 /)
 
-    // All at once: some are told why not, and when there are too many of these, the others are closed on.
+    // All connect at once. Some get the reason. If there are too many of these, the others are closed without a reply.
     const many = await Promise.all(Array.from({ length: 300 }, () => connected(port)))
     const greetings = await Promise.all(many.map(greetingOf))
     for (const greeting of greetings) expect(greeting).toMatch(/^220 |^421 4\.7\.0 |^closed$/)
@@ -102,7 +102,7 @@ test.each(RUNTIME_NAMES.flatMap((runtime) => [1, 3].map((workers) => [runtime, w
     expect(await Promise.all(insiders.map((peer) => peer.client.command('NOOP')))).toEqual(
       insiders.map(() => expect.stringMatching(/^250 /)),
     )
-    // One after the other, each is told.
+    // They connect one after the other, and each gets the reason.
     for (let i = 0; i < 20; i++) {
       await leave(many.filter((peer) => !insiders.includes(peer)))
       const late = await connected(port)

@@ -1,4 +1,4 @@
-/** `--domains`: who mail is taken for. */
+/** `--domains`: the domains that mail is accepted for. */
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -10,7 +10,7 @@ import { postern, run, type Running, type RunOptions, scratch, serve } from './p
 const NOT_OURS = '550 5.7.1 No mail is taken for this domain here'
 const TAKEN = '250 2.1.5 Ok'
 
-/** The replies to these recipients. */
+/** Returns the replies to these recipients. */
 async function replies(running: Running, recipients: readonly string[]): Promise<string[]> {
   const client = await Client.connect(running.ports[0] as number)
   await client.ehlo()

@@ -1,4 +1,4 @@
-/** What fails in the server, and what a hook refuses: the log says what it was, in one line, on every runtime. */
+/** Failures in the server, and refusals of hooks: the log names each in one line, on every runtime. */
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -17,7 +17,10 @@ type Line = Record<string, unknown>
 
 const TIMEOUT_MS = 120_000
 
-/** Stops the server. @returns its log, without what says that it began and ended. */
+/**
+ * Stops the server.
+ * @returns its log, without the lines about start and stop
+ */
 async function stopped(running: Running): Promise<Line[]> {
   running.signal('SIGTERM')
   expect(await running.ended).toBe(0)
@@ -51,7 +54,7 @@ async function greeted(running: Running): Promise<Client> {
   return client
 }
 
-/** That takes no time to check. */
+/** A user whose password takes no time to check. */
 const USER = `ann:$scrypt$ln=1,r=1,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
 const HOOKS = `
 import { reply } from '@postern/engine'
@@ -143,7 +146,7 @@ describe.each(sample(Object.entries(COMMANDS), 2, 2))('%s', (_, command) => {
         { ...hello, verb: 'AUTH', mechanism: 'PLAIN', reply: expect.stringMatching(/^535 /) },
       ])
       expect(lines.find(({ message }) => message === 'refused 4 more times')).toMatchObject({ verb: 'RCPT', times: 4 })
-      // The user's own hooks see what was thrown, and what was refused.
+      // The user's own hooks get the errors and the refusals.
       expect(running.stdout()).toMatch(/^told: TypeError: a bug of mine$/m)
       expect(running.stdout()).toMatch(/^told: no error$/m)
       expect(running.stdout()).toMatch(/^refused: MAIL 550$/m)
@@ -188,7 +191,7 @@ describe.each(sample(Object.entries(COMMANDS), 2, 2))('%s', (_, command) => {
   )
 
   test('a bucket that does not answer is logged as one line with the reason', { timeout: TIMEOUT_MS }, async () => {
-    // All that a server asks of a bucket at its start is what is in it.
+    // At its start, a server only asks a bucket for its keys.
     const bucket = createServer((_, response) => response.end('<ListBucketResult></ListBucketResult>'))
     bucket.listen(0, '127.0.0.1')
     await once(bucket, 'listening')
@@ -200,7 +203,7 @@ describe.each(sample(Object.entries(COMMANDS), 2, 2))('%s', (_, command) => {
     bucket.close()
     bucket.closeAllConnections()
     await closed
-    // The store tries for a part of the time that a hook has.
+    // The store retries for a part of the time that a hook has.
     await Promise.all([1, 2].map(async () => expect(await send(await greeted(running))).toMatch(/^451 4\.3\.0 /)))
     const lines = await stopped(running)
     const failures = lines.filter(({ message }) => String(message).startsWith('the store'))

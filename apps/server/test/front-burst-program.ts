@@ -1,4 +1,4 @@
-/** An entrance for pipes with room for ten, which looks away for a moment when it is told to. */
+/** An entrance for pipes with room for ten. On demand it blocks its event loop for a moment. */
 import process from 'node:process'
 import { listenForPipes } from '../src/serve/pipe.ts'
 

@@ -21,7 +21,7 @@ const sockets = (await loadRuntime()) as unknown as Sockets
 const certificate = await selfSigned()
 const tls = { ca: certificate.cert }
 
-/** Pairs are made one by one, so that the ends belong together. */
+/** Makes pairs one after the other, so that the ends belong together. */
 function inTurn(makePair: MakePair): MakePair {
   let last: Promise<unknown> = Promise.resolve()
   return (lingerMs) => {
@@ -31,7 +31,7 @@ function inTurn(makePair: MakePair): MakePair {
   }
 }
 
-/** Both ends are WebSockets, of whatever make. */
+/** Both ends are WebSockets, of any implementation. */
 async function bare(dial: (url: string) => WebSocketLike): Promise<MakePair> {
   const http = createServer()
   const server = new WebSocketServer({ server: http, perMessageDeflate: false })

@@ -115,7 +115,7 @@ async function start(runtime: RuntimeName, args: readonly string[], env: Record<
   }
 }
 
-/** What is kept, oldest first: the record, and the bytes below the trace header. */
+/** Returns the stored messages, oldest first: the record, and the bytes below the trace header. */
 export function kept(store: string): { record: MailRecord; bytes: Buffer; trace: string }[] {
   const files = readdirSync(store, { recursive: true, encoding: 'utf8' }).filter((file) => /^[^.].*\.json$/.test(file))
   return files.toSorted().map((file) => {

@@ -1,4 +1,4 @@
-/** What a front holds itself to: who may come in, how long, and how it stops. */
+/** The limits of a front: which clients may connect, for how long, and how it stops. */
 import { getLogger } from '@logtape/logtape'
 import { createServer, type Endpoint } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
@@ -45,7 +45,7 @@ async function frontWith(options: Partial<FrontOptions> = {}): Promise<Front> {
   })
 }
 
-/** The first words that a client from there hears, and how to leave. */
+/** Connects from an address. Returns the first line that the client gets, and a function that leaves. */
 async function connect(front: Front, remote: Endpoint): Promise<{ said: string; leave: () => Promise<void> }> {
   const [client, near] = pair({ endpoints: [remote, local], lingerMs: 200 })
   const over = front.accept(near, false)
@@ -112,7 +112,7 @@ test('a front that stops also ends a pipe that is still opening', async () => {
   const [client, near] = pair({ endpoints: [V4, local], lingerMs: 200 })
   const over = front.accept(near, false)
   const closing = front.close(0)
-  // The time is up before the token is signed.
+  // The time is over before the token is signed.
   const dueAt = performance.now() + 20
   while (performance.now() < dueAt);
   expect(Buffer.from((await Promise.resolve(client.read()).catch(() => null)) ?? []).toString()).not.toMatch(/^220/)
@@ -130,7 +130,7 @@ test('the front pings a pipe and closes it without an answer; any message counts
   })
   const stop = keepAlive(socket)
   for (const sign of ['pong', 'message']) {
-    // A ping behind a window of bytes on a narrow network is answered late.
+    // A ping behind a window of bytes is answered late on a slow network.
     vi.advanceTimersByTime(MAX_MISSED_PINGS * PING_MS)
     expect(events.splice(0)).toEqual(Array(MAX_MISSED_PINGS).fill('ping'))
     socket.emit(sign)

@@ -1,4 +1,4 @@
-/** The entrance for pipes, before anybody has proved anything; and the options of a front that can't be. */
+/** The entrance for pipes before a client has shown a token, and invalid options of a front. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -77,7 +77,7 @@ test('if too many connections have no token, the oldest of them is closed; front
   third.destroy()
 })
 
-// Bun takes in all that wait before it tells of one that was closed.
+// Bun accepts all waiting connections before it reports that one was closed.
 test.each(['node', 'bun'] as const)('the number of connections without a token is bounded: %s', async (name) => {
   const [program, ...before] = COMMANDS[name]
   const child = spawn(program, [...before, join(import.meta.dirname, 'front-burst-program.ts')])
@@ -154,7 +154,7 @@ test('if the memory of tokens fails, the front gets 500, the error is reported, 
 test('a connection without a token is closed after the timeout', async () => {
   const { port, listener } = await entrance(frontGuard({ secrets: secret }))
   const waiting = await open(port)
-  // The connection is the listener's once it has answered something on a later one.
+  // After the listener has answered something on a later connection, it has this one too.
   const other = await open(port)
   other.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   await once(other, 'data')

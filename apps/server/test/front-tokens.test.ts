@@ -1,4 +1,4 @@
-/** A token of a front opens one pipe, whichever worker and whichever address of a server it is shown to. */
+/** A token of a front opens only one pipe, on any worker and any address of a server. */
 import { WebSocket } from 'ws'
 import { afterEach, expect, test, vi } from 'vitest'
 import { type PipeFacts, pipeHeaders, PipeRefusedError } from '@postern/runtime/websocket'
@@ -10,7 +10,7 @@ const secret = 'only-this-test-and-its-server-know-it'
 const nobody = { family: 'ipv4', address: '192.0.2.1', port: 1 } as const
 const facts: PipeFacts = { remote: nobody, local: nobody, tls: undefined, canStartTls: false, submission: false }
 
-/** Asks for a pipe, and gives the status. */
+/** Asks for a pipe. Returns the status. */
 function ask(url: string, headers: Record<string, string>): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url, { headers })
@@ -36,7 +36,7 @@ test.concurrent.each(RUNTIME_NAMES)(
     const [one = '', other = ''] = [...running.stdout().matchAll(/ws:\/\/127\.0\.0\.1:\d+\/pipe/g)].map(([url]) => url)
     for (let round = 0; round < 3; round++) {
       const { authorization } = await pipeHeaders(facts, { secret, url: one })
-      // Whoever has taken a token down shows it where they like, under whatever name.
+      // A client that has copied a token can send it anywhere, with any host name.
       const { host } = new URL(one)
       const asked = Array.from({ length: 30 }, (_, i) => ask(i % 2 === 0 ? one : other, { authorization, host }))
       const statuses = await Promise.all(asked)

@@ -1,4 +1,7 @@
-/** A Worker behind a front: takes mail in through a pipe and remembers what it was. And the contract of Duplex, over a WebSocketPair. */
+/**
+ * A Worker behind a front. It receives mail through a pipe and remembers it. It also runs the contract of Duplex over a
+ * WebSocketPair.
+ */
 import type { WebSocket as WorkerSocket } from '@cloudflare/workers-types'
 import { createServer } from '@postern/engine'
 import {
@@ -12,7 +15,7 @@ import {
 import { createHash } from 'node:crypto'
 import { contractOutcomes, type Outcome } from '../../../test/contracts/outcome.ts'
 
-/** What the global scope of a Worker has. */
+/** The part of a Worker's global scope that is used here. */
 declare const WebSocketPair: new () => { readonly 0: WorkerSocket; readonly 1: WorkerSocket }
 
 interface Env {

@@ -1,4 +1,4 @@
-/** Fronts before a Worker, in raw workerd, and the contract of Duplex over WebSockets inside it. */
+/** Fronts with a Worker behind them, in raw workerd, and the contract of Duplex over WebSockets inside it. */
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'

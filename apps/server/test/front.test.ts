@@ -1,4 +1,4 @@
-/** `postern front` before `postern serve`, as real clients and liars meet them. */
+/** `postern front` with `postern serve` behind it, for real clients and for hostile ones. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { createTransport } from 'nodemailer'
@@ -17,7 +17,7 @@ import { run } from './program.ts'
 import { sample } from '../../../test/kit/sample.ts'
 
 const message = messageOf(200_000).bytes
-/** Not the address that fronts dial from. */
+/** An address that fronts do not dial from. */
 const CLIENT = '127.0.0.2'
 const OTHER_SECRET = 'a-secret-that-the-server-has-never-heard-of'
 
@@ -226,7 +226,7 @@ describe.concurrent('a front', () => {
     await third.expect(421, '4.7.0')
     await first.quit()
     await second.quit()
-    // The place is free once the front has seen the last of them.
+    // The place is free when the front has seen the last connection end.
     for (;;) {
       using again = await RawClient.open(port)
       if ((await again.reply()).code === 220) break
@@ -268,7 +268,7 @@ describe.concurrent('at the pipe', () => {
     submission: false,
   }
 
-  /** What comes of asking for a WebSocket: its status, or the first message of the server. */
+  /** Asks for a WebSocket. Returns its status, or the first message of the server. */
   function ask(url: string, headers: Record<string, string>): Promise<string> {
     return new Promise((resolve) => {
       const socket = new WebSocket(url, { headers, perMessageDeflate: false })
@@ -283,7 +283,7 @@ describe.concurrent('at the pipe', () => {
     })
   }
 
-  /** Says this by TCP, and gives all that comes back until the close. */
+  /** Sends this by TCP. Returns everything that comes back until the close. */
   async function talk(port: number, text: string): Promise<string> {
     const socket = connect(port, '127.0.0.1')
     let heard = ''
@@ -317,7 +317,7 @@ describe.concurrent('at the pipe', () => {
     expect(await talk(port, `${get}\r\n`)).toMatch(/^HTTP\/1\.1 426 /)
     expect(await talk(port, `${get}X: ${'x'.repeat(20_000)}\r\n\r\n`)).not.toMatch(/^HTTP\/1\.1 [23]/)
     expect(await talk(port, 'EHLO a\r\n')).not.toMatch(/^2/)
-    // Silence, and a header that never ends.
+    // A connection without data, and a header that never ends.
     expect(await talk(port, '')).toBe('')
     expect(await talk(port, get)).toBe('')
     const front = await startFront('node', server.pipe)
@@ -354,7 +354,8 @@ describe.each(sample(RUNTIMES, 1, 4))('a slow server behind a front on %s', (run
     const [frontBytes, serverBytes] = [residentBytes(front), residentBytes(server)]
     const sendings = clients.map((client) => sendByData(client, { bytes }))
     await new Promise((resolve) => setTimeout(resolve, 2_000))
-    // 100 MiB have been handed to the kernel or wait for it. Of each, each side may have a MiB, and what garbage there is.
+    // 100 MiB have been given to the kernel or wait for it. For each connection, each side may hold one MiB, and some
+    // garbage.
     const growth = [residentBytes(front) - frontBytes, residentBytes(server) - serverBytes]
     for (const reply of await Promise.all(sendings)) expect(reply.code).toBe(250)
     const [frontText, serverText] = growth.map((more) => `+${(more / MiB).toFixed(1)} MiB`)

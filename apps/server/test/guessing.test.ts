@@ -1,4 +1,4 @@
-/** Strangers guess passwords, over the wire: mail goes on, and whoever knows theirs gets in. */
+/** Strangers guess passwords over the wire. Mail goes on, and users with the right password can log in. */
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { connect, type Socket } from 'node:net'
@@ -16,7 +16,7 @@ const RUNTIMES: Readonly<Record<string, readonly [string, ...string[]]>> = {
   bun: ['bun', 'run'],
 }
 const TIMEOUT_MS = 240_000
-/** Four seconds of a core and more: whatever waits for such a check is seen to wait. */
+/** A check takes four seconds of a core or more, so a wait for it is visible. */
 const DEAR = { ln: 17, r: 8, p: 16 } as const
 const USERS = ['--auth-without-tls', '--users', user('ann', 'right', CHEAP), '--users', user('dear', 'right', DEAR)]
 /** On Node: one password check in libuv's pool, and every file call waits for it. */
@@ -62,7 +62,7 @@ function open(running: Running, localAddress: string, count: number): Promise<Se
   return Promise.all(Array.from({ length: count }, () => Session.open(port, localAddress)))
 }
 
-/** One login in a session of its own. */
+/** Makes one login in its own session. */
 async function login(running: Running, localAddress: string, name: string, password: string): Promise<string> {
   const [session] = await open(running, localAddress, 1)
   const reply = await (session as Session).login(name, password)
@@ -70,7 +70,7 @@ async function login(running: Running, localAddress: string, name: string, passw
   return reply
 }
 
-/** So many guesses at a time. */
+/** Makes this many guesses at the same time. */
 async function guess(running: Running, localAddress: string, name: string, count: number): Promise<void> {
   const sessions = await open(running, localAddress, count)
   for (const reply of await Promise.all(sessions.map((session) => session.login(name, 'wrong')))) {
@@ -79,7 +79,7 @@ async function guess(running: Running, localAddress: string, name: string, count
   for (const { socket } of sessions) socket.destroy()
 }
 
-/** Guesses until the address would have to wait for longer than a session is held. */
+/** Guesses until the address would have to wait for longer than a session may last. */
 async function guessUntilRefused(running: Running, localAddress: string, name: string): Promise<void> {
   await guess(running, localAddress, name, 8)
   let reply: string
@@ -88,7 +88,7 @@ async function guessUntilRefused(running: Running, localAddress: string, name: s
   expect(reply).toMatch(/^454 4\.7\.0 Too many failed logins/)
 }
 
-/** How often AUTH has come so far, as a server with `--debug` logs it. */
+/** Returns how often AUTH has come so far, as a server with `--debug` logs it. */
 function loginsSeen(running: Running): number {
   return running.stderr().split('"text":"AUTH PLAIN').length - 1
 }
@@ -112,9 +112,9 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 1, 1))(
     expect(await neighbour.command('Subject: Hi\r\n\r\nHi\r\n.')).toMatch(/^250 /)
     expect(order).toEqual([])
     expect(await owner.login('ann', 'right')).toMatch(/^235 /)
-    // Of the 8 guesses that were let in before the owner, some wait still.
+    // Of the 8 guesses that came before the owner, some are still waiting.
     expect(order.filter((reply) => reply === '535 5.7.8').length).toBeLessThan(8)
-    // The line holds 64.
+    // A line has 64 places.
     await vi.waitFor(() => expect(order).toContain('454 4.7.0'), TIMEOUT_MS)
     expect(running.stderr()).toMatch(/"message":"login refused".*"reason":"busy"/)
     for (const { socket } of guessers) socket.destroy()
@@ -134,16 +134,17 @@ test.concurrent.each(
     const running = await serve([...USERS, '--workers', String(workers)], { command })
     expect(await login(running, GUESSER, 'ann', 'right')).toMatch(/^235 /)
     await guessUntilRefused(running, GUESSER, 'ann')
-    // Whichever worker they come to; and a right password is not even looked at. On a slow machine the first one may wait its turn.
+    // The result is the same on every worker, and even a right password is not checked. On a slow machine the first
+    // login may wait for its turn.
     const next = await Promise.all(Array.from({ length: 12 }, () => login(running, GUESSER, 'ann', 'right')))
     expect(next.filter((reply) => reply.startsWith('454 4.7.0')).length).toBeGreaterThanOrEqual(11)
     expect(running.stderr()).toMatch(/"message":"login refused".*"reason":"delayed"/)
-    // The account's owner comes from elsewhere, however many guess at it.
+    // The account's owner logs in from another address, while many clients guess its password.
     const others = Array.from({ length: 20 }, (_, i) => guess(running, `127.0.1.${i + 1}`, 'ann', 3))
     expect(await login(running, OWNER, 'ann', 'right')).toMatch(/^235 /)
     await Promise.all(others)
 
-    // An address that has failed less waits, and nobody else waits for it.
+    // An address with fewer failures waits, and no other address waits for it.
     await guess(running, NEIGHBOUR, 'nobody', 5)
     const order: string[] = []
     const waiting = login(running, NEIGHBOUR, 'ann', 'right').then((reply) => order.push(`late ${reply.slice(0, 3)}`))
@@ -169,7 +170,7 @@ test.concurrent('refusals of a hook count too, and do not lock out a user who lo
       password === 'right' ? { user: 'ann' } : reply(535, '5.7.8', 'No') } }`,
   )
   const running = await serve(['--auth-without-tls'], { cwd })
-  // A backend that is down says nothing about the password.
+  // If a backend is down, its answer does not say if the password is right.
   for (let i = 0; i < 10; i++) expect(await login(running, GUESSER, 'ann', 'down')).toBe('454 4.7.0 Backend is down')
   expect(await login(running, GUESSER, 'ann', 'right')).toMatch(/^235 /)
   await guessUntilRefused(running, GUESSER, 'bob')

@@ -1,4 +1,7 @@
-/** The image and its deployment name what there is: versions, packages, options, ports. And the health check tells the truth. */
+/**
+ * The image and its deployment name only versions, packages, options and ports that exist. The health check reports the
+ * real state.
+ */
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { once } from 'node:events'

@@ -9,10 +9,10 @@ import { MAX_FIELD_LENGTH, MAX_TEXT_LENGTH } from '../src/serve/logs/plain.ts'
 type Fields = Record<string, unknown>
 const FORMATS = ['json', 'pretty'] as const
 const KIB_64 = 65_536
-/** An event that takes longer than this holds every client up; each takes about a millisecond. */
+/** An event that takes longer would delay every client. Each takes about a millisecond. */
 const HANG_MS = 60_000
 
-/** What the log writes of one event. */
+/** Returns what the log writes for one event. */
 async function written(
   format: 'json' | 'pretty',
   fields: Fields,
@@ -171,7 +171,8 @@ describe('secrets', () => {
         expect((await json({ reason }, OWN))['reason']).not.toContain(secret.slice(0, 8))
       }
     }
-    // Secrets that are hidden draw what was far behind the cut near to it, also where the text itself was cut before.
+    // Hiding secrets moves text from far behind the cut close to it. That also happens if the text itself was cut
+    // before.
     for (let before = 0; before < secret.length; before++) {
       const reason = 'x'.repeat(before) + secret.repeat(1_000)
       expect((await json({ reason }, { frontSecret: [secret] }))['reason']).not.toContain(secret.slice(0, 8))

@@ -1,4 +1,4 @@
-/** Mail for the tests: messages that are awkward to show and to export, and a store that holds them. */
+/** Mail for the tests: messages that are difficult to show and to export, and a store that has them. */
 import { mailStore, type MailRecord } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 
@@ -25,7 +25,7 @@ export type SampleName =
   | 'hostile'
   | 'bounce'
 
-/** What each message looks like below the trace header. */
+/** The bytes of each message below the trace header. */
 export const SAMPLES: Readonly<Record<SampleName, Sample>> = {
   plain: { bytes: 'Subject: Plain\r\nFrom: a@example.com\r\n\r\nHello.\r\n' },
   fromLines: {
@@ -60,7 +60,7 @@ export function sampleId(n: number): string {
   return `${id}${String(n).padStart(16, '0')}`
 }
 
-/** The stored bytes of a sample: trace header, then what was sent. */
+/** Returns the stored bytes of a sample: trace header, then the sent bytes. */
 export function storedBytes(sample: Sample): Buffer {
   return Buffer.concat([Buffer.from(TRACE), Buffer.from(sample.bytes)])
 }

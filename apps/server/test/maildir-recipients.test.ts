@@ -1,4 +1,4 @@
-/** Who is a recipient where mail is delivered into Maildirs: over the wire, on each runtime, with one worker and with two. */
+/** Which recipients a server with Maildirs accepts: over the wire, on each runtime, with one worker and with two. */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
@@ -164,7 +164,7 @@ test(
     await byDomain.says(/all recipients but the postmaster are refused/)
     expect(byDomain.stderr()).toContain(`"there is no domain yet; make ${root}/example.com, or give ?create=any"`)
     await stop(byDomain)
-    // Where there is one, nothing is to be said.
+    // If there is a mailbox, the server prints no advice.
     makeMailbox(cwd, 'example.com/ann')
     const running = await serve(args, { cwd })
     await stop(running)

@@ -13,7 +13,7 @@ async function* chunksOf(texts: readonly string[]): AsyncGenerator<Uint8Array> {
   for (const text of texts) yield Buffer.from(text, 'latin1')
 }
 
-/** The message as it stands in an mbox, without the From line above it and the empty line below. */
+/** Returns the message in its mbox form, without the From line before it and the empty line after it. */
 async function quoted(texts: readonly string[]): Promise<string> {
   const chunks: Uint8Array[] = []
   for await (const chunk of mboxMessage(mailOf(chunksOf(texts)))) chunks.push(chunk)

@@ -1,4 +1,4 @@
-/** Who has a place among the connections that there may be, from outside: the daemon on each runtime. */
+/** The places of connections, seen from outside, in the daemon on each runtime. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,12 +9,12 @@ import { Client } from './client.ts'
 import { postern, serve } from './program.ts'
 
 const RUNTIMES = ['node', 'deno', 'bun'] as const
-/** Starts of three programs, on two cores that do other things as well. */
+/** Starts three programs, on two cores that are also busy with other work. */
 const TIMEOUT_MS = 90_000
 const HOST = '127.0.0.1'
 const STRANGER = '127.0.0.2'
 
-/** Connects from an address of this machine, and says nothing. */
+/** Connects from an address of this machine, and sends nothing. */
 async function open(port: number, localAddress: string): Promise<Socket> {
   const socket = connect({ port, host: HOST, localAddress })
   socket.on('error', () => {})
@@ -31,7 +31,7 @@ async function secured(socket: Socket): Promise<Client> {
   return client
 }
 
-/** A session of somebody who waits until there is a place. */
+/** Opens a session, and waits until there is a place for it. */
 async function comesIn(port: number, localAddress: string): Promise<Client> {
   for (;;) {
     const client = new Client(await open(port, localAddress))
@@ -40,7 +40,7 @@ async function comesIn(port: number, localAddress: string): Promise<Client> {
   }
 }
 
-/** The same over TLS, where a connection without a place is closed before its handshake. */
+/** The same over TLS. A connection without a place is closed before its handshake. */
 async function comesInSecured(port: number, localAddress: string): Promise<Client> {
   for (;;) {
     const client = await secured(await open(port, localAddress)).catch(() => undefined)
@@ -49,7 +49,7 @@ async function comesInSecured(port: number, localAddress: string): Promise<Clien
   }
 }
 
-/** Sends a message, once the greeting was read. */
+/** Sends a message, after the greeting. */
 async function deliver(client: Client): Promise<string> {
   await client.command('EHLO client.example')
   for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) await client.command(line)
@@ -68,7 +68,7 @@ test.each(RUNTIMES)(
     const running = await serve([...flags, '--log-format', 'json'], { command: COMMANDS[name] })
     const [port = 0] = running.ports
 
-    // Who takes its time with the ClientHello keeps its place, whatever a stranger does.
+    // A client with a slow ClientHello keeps its place, whatever a stranger does.
     const slow = await open(port, HOST)
     await sleep(50)
     const silent = [await open(port, STRANGER), await open(port, STRANGER), await open(port, STRANGER)]
@@ -107,7 +107,7 @@ test.each(RUNTIMES)(
     const [port = 0, submissionPort = 0] = running.ports
     const [one, other] = [STRANGER, '127.0.0.3']
 
-    // Two addresses get as many places as they can. The first of all is in the middle of a message.
+    // Two addresses get as many places as they can. The first session of all is in the middle of a message.
     const busy = await comesIn(port, one)
     await busy.command('EHLO client.example')
     for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) await busy.command(line)
@@ -130,13 +130,13 @@ test.each(RUNTIMES)(
     expect(await user.command(`AUTH PLAIN ${btoa('\0ann\0secret')}`)).toMatch(/^235 /)
     await secured(await open(submissionPort, '127.0.0.7'))
 
-    // Now all are taken: the one goes that has been idle longest, of an address that has most.
+    // Now all places are taken. Of an address with the most sessions, the one that has been idle longest is ended.
     const newcomer = await comesIn(port, '127.0.0.8')
     expect(await idle[0]?.reply()).toMatch(/^421 4\.7\.0 .* idle$/)
     expect(await deliver(newcomer)).toMatch(/^250 /)
     expect(await busy.command('a\r\n\r\nb\r\n.')).toMatch(/^250 /)
     expect(await deliver(user)).toMatch(/^250 /)
-    // Who has many displaces nobody.
+    // An address with many sessions displaces no other session.
     expect(await new Client(await open(port, one)).reply()).toMatch(/^421 4\.7\.0 /)
     // The next one may not have been idle for long enough at first.
     const second = await comesInSecured(submissionPort, '127.0.0.9')

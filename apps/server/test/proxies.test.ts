@@ -1,4 +1,4 @@
-/** `--proxy-from`: what it takes, what it refuses in one line, and which listeners it is for. */
+/** `--proxy-from`: the values that it accepts, the values that it refuses in one line, and the listeners that use it. */
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -59,7 +59,7 @@ describe('--proxy-from fails with one line and exit code 2', () => {
 
 test('a rejecting error hook for a connection without a session does not end the server', async () => {
   const config = join(scratch(), 'own.config.ts')
-  // There is no session to tell of.
+  // There is no session to pass to the hook.
   writeFileSync(config, 'export default { proxyFrom: "all", handlers: { async error(_, session) { session.id } } }')
   const { ports, signal, ended, stderr } = await serve(['--config', config, '--store', 'memory:'])
   for (let i = 0; i < 2; i++) {

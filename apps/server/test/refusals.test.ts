@@ -1,4 +1,4 @@
-/** What is refused, and what fails, is a line at first and a count afterwards; no flood of it fills a disk. */
+/** A refusal or a failure is a line at first and a count afterwards, so that no flood fills a disk. */
 import { type Endpoint, HookTimeoutError, Refusal, reply, type Session } from '@postern/engine'
 import { HookError } from '@postern/intake'
 import { StorageError } from '@postern/storage'
@@ -10,7 +10,7 @@ import type { After } from '../src/serve/logs/repeats.ts'
 
 type Line = Record<string, unknown>
 
-/** A log whose minute passes when a test says so. */
+/** Makes a log. Its minute ends when a test says so. */
 async function logs(workerCount = 1, logLevel: 'info' | 'debug' | 'error' = 'info') {
   let text = ''
   let minute: (() => void) | undefined
@@ -28,7 +28,7 @@ async function logs(workerCount = 1, logLevel: 'info' | 'debug' | 'error' = 'inf
     errors: new ErrorLog(log, 'fs:./mail', workerCount, after),
     pass: () => minute?.(),
     timers: () => timerCount,
-    /** Those since the last call, without what says when and where from. */
+    /** Returns the lines since the last call, without time and source. */
     lines(): Line[] {
       const found = text.split('\n').filter((line) => line !== '')
       text = ''
@@ -48,7 +48,7 @@ function from(address: string, port = 4_000): Endpoint {
   return { family: address.includes(':') ? 'ipv6' : 'ipv4', address, port }
 }
 
-/** A session, as far as a log looks at it. */
+/** Makes a session, with the parts that a log reads. */
 function sessionFrom(remote: Endpoint, name = 'client.example'): Session {
   return { id: 'SESSION', remote, hello: { verb: 'EHLO', name } } as unknown as Session
 }
@@ -87,7 +87,7 @@ test('repeated refusals of an address are counted, and logged at the end of the 
   for (let i = 0; i < 2; i++) note('192.0.2.2', 'RCPT')
   note('192.0.2.1', 'MAIL')
   note('192.0.2.1', 'RCPT', SYNTAX)
-  // Those of one network of IPv6 are one client's.
+  // All addresses of one IPv6 network count as one client.
   note('2001:db8::1', 'RCPT')
   note('2001:db8::2', 'RCPT')
   note('2001:db8:0:1::2', 'RCPT')
@@ -241,7 +241,7 @@ test('each failure is logged under its kind', async () => {
   errors.note(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }), session, undefined)
   errors.note(new TypeError('a bug'), session, undefined)
   errors.listener('smtp://*:25', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }))
-  // A refusal is no failure: the line on it is the refusal's own.
+  // A refusal is not a failure. It has a line of its own.
   errors.note(new Refusal(NO_SUCH_USER), session, undefined)
   const found = lines()
   expect(found.map(({ message }) => message)).toEqual([

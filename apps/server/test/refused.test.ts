@@ -1,4 +1,4 @@
-/** What the engine refuses by itself: one line each, with the peer, on every runtime. */
+/** Refusals of the engine itself: one line each, with the peer, on every runtime. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
@@ -9,7 +9,7 @@ import { type Running, serve } from './program.ts'
 type Line = Record<string, unknown>
 
 const TIMEOUT_MS = 120_000
-/** Its password takes no time to check. */
+/** A user whose password takes no time to check. */
 const USER = `ann:$scrypt$ln=1,r=1,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
 const SECRET = Buffer.from('\0ann\0hunter2').toString('base64')
 
@@ -81,7 +81,7 @@ describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
     const browser = await Client.connect(port)
     await browser.reply()
     expect(await browser.command('GET / HTTP/1.1')).toMatch(/^421 4\.7\.0 /)
-    // The places of those before may be free again, or not yet.
+    // The places of the earlier sessions may be free again, or not yet.
     let idle: Client
     do idle = await Client.connect(port)
     while ((await idle.reply()).startsWith('220 '))
@@ -117,7 +117,7 @@ describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
     }
     socket.resetAndDestroy()
     await running.says(/"reason":"aborted"/)
-    // It was to be refused, and the client did not wait for that.
+    // The server was about to refuse the message, and the client did not wait.
     const doomed = await begin()
     doomed.send('a\nb\r\n')
     doomed.end()

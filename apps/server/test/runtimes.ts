@@ -1,4 +1,4 @@
-/** How the program is run on each runtime, with all that workers take. */
+/** The commands that run the program on each runtime, with everything that workers need. */
 import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
 
 type Command = readonly [string, ...string[]]
@@ -12,7 +12,7 @@ export const RUNTIMES: Readonly<Record<'node' | 'deno' | 'bun', Command>> = {
 
 export const RUNTIME_NAMES = Object.keys(RUNTIMES) as readonly (keyof typeof RUNTIMES)[]
 
-/** The same behind a line of shell. */
+/** Runs the same command behind a line of shell. */
 export function behind(line: string, command: Command): Command {
   return ['sh', '-c', `${line}; exec "$@"`, 'sh', ...command]
 }

@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => s3?.[Symbol.asyncDispose]())
 
-/** A store in a bucket that nobody has used, and who may use it. */
+/** Returns a store in a bucket that no other test uses, and its credentials. */
 async function bucket(): Promise<{ store: string; env: Record<string, string> }> {
   const { accessKeyId, secretAccessKey } = s3.credentials
   return {

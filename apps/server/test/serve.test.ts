@@ -82,7 +82,7 @@ async function greeted(port: number, options: ConnectionOptions = {}): Promise<s
   }
 }
 
-/** A hash that is right and costs nothing. */
+/** Makes a valid hash whose check costs nothing. */
 function cheapHash(password: string): string {
   const salt = Buffer.from('fifteen octets!')
   // Lengths that are multiples of three need no padding, and PHC allows none.
@@ -226,7 +226,8 @@ describe.concurrent('from the first command to the first message', () => {
 
   testWith([TERMINAL], 'on a terminal the log is in pretty format, and nothing is written twice', async () => {
     const cwd = scratch()
-    // `exec`, as a shell that stays would get the Ctrl-C too, and some answer with 130 whatever Postern says.
+    // `exec`, because a shell that stays would also get the Ctrl-C, and some shells answer with 130 whatever Postern
+    // does.
     const command = `exec "${process.execPath}" "${MAIN}" serve --listen smtp://127.0.0.1:0 --store memory: --log-level debug`
     const terminal = spawn('script', ['-qefc', command, '/dev/null'], { cwd, env: cleanEnvironment({ TERM: 'xterm' }) })
     let seen = ''
@@ -311,7 +312,7 @@ describe.concurrent('TLS and AUTH', () => {
     expect(await sendMail(port(running), { ...ann, user: 'eve', password: 'x' })).toBe('AUTH PLAIN 535')
     const bob = { implicit: true, user: 'bob@example.com', password: 'b0b' }
     expect(await sendMail(port(running, 1), bob)).toBe('sent')
-    // Port 25 takes mail from anybody.
+    // Port 25 accepts mail from anybody.
     expect(await sendMail(port(running, 2))).toBe('sent')
 
     const records = await listed(running)
@@ -519,7 +520,7 @@ test('a check of an unknown user takes as long as of a known one', async () => {
   const password = parsePasswordHash(await hashPassword('right'))
   if (password === undefined) throw new Error('no hash')
   const book = new PasswordBook([{ name: 'ann', password }])
-  // The shortest of several is the one that nothing else on this machine has disturbed.
+  // The shortest of several times is the one that no other work on this machine has disturbed.
   const shortest = { ann: Infinity, eve: Infinity }
   for (let i = 0; i < 5; i++) {
     for (const name of ['ann', 'eve'] as const) {

@@ -13,10 +13,10 @@ import { cleanEnvironment, MAIN, scratch } from './program.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 import { sample } from '../../../test/kit/sample.ts'
 
-/** Starts of three programs with three threads each, on two cores that do other things as well. */
+/** Starts three programs with three threads each, on two cores that are also busy with other work. */
 const TIMEOUT_MS = 120_000
 
-/** What serves, each in its own way. */
+/** The programs that serve, each in its own way. */
 const WAYS = {
   'one worker': ['serve', '--store', 'memory:'],
   'three workers': ['serve', '--store', 'fs:./mail', '--workers', '3'],
@@ -42,7 +42,7 @@ afterAll(() => {
   for (const child of living) child.kill('SIGKILL')
 })
 
-/** Starts it, and waits for nothing. */
+/** Starts the program without waiting. */
 function start(runtime: keyof typeof RUNTIMES, args: readonly string[], cwd = scratch()): Program {
   const [file, ...before] = RUNTIMES[runtime]
   const child = spawn(file, [...before, MAIN, ...args], {
@@ -73,7 +73,7 @@ function start(runtime: keyof typeof RUNTIMES, args: readonly string[], cwd = sc
   }
 }
 
-/** Knocks until somebody greets. */
+/** Tries to connect until a server sends a greeting. */
 async function firstGreeted(port: number): Promise<Client> {
   for (;;) {
     const socket: Socket = connect(port, '127.0.0.1')
@@ -110,7 +110,7 @@ test.concurrent.each(ROWS)(
       await sleep(delayMs)
       program.signal(name)
       const { code, signal } = await program.ended
-      // Before the runtime runs anything of ours, the signal does what the system does.
+      // Before the runtime runs our code, a signal has the system's default effect.
       expect(signal ?? code, program.output()).toBeOneOf([0, name])
     }
   },
@@ -155,7 +155,7 @@ test.concurrent.each(RUNTIME_NAMES)('on %s, SIGHUP during the start takes effect
   const { key, cert } = await selfSigned()
   writeFileSync(join(cwd, 'key.pem'), key)
   writeFileSync(join(cwd, 'cert.pem'), cert)
-  // While the config file loads, nobody listens yet.
+  // While the config file loads, nothing listens yet.
   writeFileSync(
     join(cwd, 'postern.config.mjs'),
     `process.kill(process.pid, 'SIGHUP')

@@ -1,6 +1,6 @@
 /**
- * The ways in which containers, compose files, clusters, systemd and people start the program: each ends in a server, or in one line
- * on standard error that is true.
+ * The ways in which containers, compose files, clusters, systemd and people start the program. Each gives a running
+ * server, or one correct line on standard error.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -24,15 +24,15 @@ interface Row {
   readonly way: string
   /** A shell's script; `"$@"` is the program with its arguments. Default: `exec "$@"`. */
   readonly shell?: string
-  /** Behind `serve`. Default: a free port of 127.0.0.1 and a store in memory. PORT is a free one. */
+  /** The arguments behind `serve`. Default: a free port of 127.0.0.1 and a store in memory. PORT is a free one. */
   readonly args?: readonly string[]
-  /** Instead of the environment of the tests. */
+  /** Replaces the environment of the tests. */
   readonly env?: Readonly<Record<string, string>>
   /** The line, without its `postern: `. Default: it serves. */
   readonly line?: RegExp
-  /** Where it may differ. Default: Node alone. */
+  /** The runtimes on which the result may differ. Default: only Node. */
   readonly on?: readonly RuntimeName[]
-  /** What has to be allowed. */
+  /** What the machine must allow. */
   readonly needs?: Need
 }
 
@@ -73,7 +73,7 @@ const ROWS: readonly Row[] = [
     way: 'in a directory that was removed',
     shell: 'mkdir gone; cd gone; rmdir ../gone; exec "$@" 2>&1 | grep -v getcwd >&2; exit 2',
     line: /^the working directory does not exist any more; start in another one$/,
-    // Deno ends before it runs anything of ours.
+    // Deno ends before it runs our code.
     on: ['node', 'bun'],
   },
   { way: 'in a directory that it cannot read', shell: `cd locked; ${NOBODY} "$@"`, needs: OTHER_USER },
@@ -236,7 +236,7 @@ const ROWS: readonly Row[] = [
   { way: 'with a config file from Windows', args: [...LISTEN, ...MEMORY, '--config', 'windows.ts'], on: ALL },
 ]
 
-/** A directory with what the rows name. */
+/** Makes a directory with the files that the rows name. */
 function directory(): string {
   const cwd = scratch()
   for (const name of ['fixed', 'locked', 'real']) mkdirSync(join(cwd, name))
@@ -268,7 +268,7 @@ function portOf(server: ReturnType<typeof createServer>): string {
   return String((server.address() as { port: number }).port)
 }
 
-/** Knocks until somebody greets, or until it is no use. */
+/** Tries to connect until a server sends a greeting, or until `isOver`. */
 async function greeting(port: number, isOver: () => boolean): Promise<string> {
   while (!isOver()) {
     const socket = connect(port, '127.0.0.1')
@@ -280,7 +280,10 @@ async function greeting(port: number, isOver: () => boolean): Promise<string> {
   return ''
 }
 
-/** The process that a signal is for: in a namespace of its own, the child of who made that. */
+/**
+ * Returns the process that a signal is for. In its own namespace, it is the child of the process that made the
+ * namespace.
+ */
 function programOf({ pid = 0 }: ChildProcess): number {
   const child = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
   const name = readFileSync(`/proc/${pid}/comm`, 'utf8').trim()

@@ -1,4 +1,4 @@
-/** What is removed from a store: by `postern sweep`, and by a server as time goes by. */
+/** Removing data from a store: by `postern sweep`, and by a running server over time. */
 import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Logger } from '@logtape/logtape'
@@ -16,7 +16,10 @@ const samples = Object.values(SAMPLES)
 /** The samples are a year old and more. */
 const OLD = new Date('2025-11-21T10:00:00Z')
 
-/** A store with all samples, and with what a server that was killed left in it. @returns ids, oldest first, and bytes */
+/**
+ * Makes a store with all samples, and with leftovers of a killed server.
+ * @returns ids, oldest first, and bytes
+ */
 async function store(): Promise<{ cwd: string; ids: string[]; sizes: number[] }> {
   const cwd = scratch()
   const records = await fill(join(cwd, 'mail'), samples)
@@ -77,7 +80,7 @@ describe.concurrent('postern sweep', () => {
   })
 
   test.each([
-    // Beside a running server this would take mail that is arriving.
+    // Beside a running server this would remove mail that is arriving.
     [['--older-than', '0'], /^postern: --older-than: "0" is not a time such as 1d, from 130m: /],
     [['--older-than', '1d', '--session-timeout-ms', '20h'], / --older-than: "1d" is not .* from 2410m: /],
     [['--store', 'memory:'], /^postern: --store memory: keeps mail only in the running server/],
@@ -92,7 +95,7 @@ describe.concurrent('postern sweep', () => {
   })
 
   test.each([
-    // 30 what?
+    // The unit is missing.
     ['keepAgeMs', '30', '"30" is not a time such as 30s or 5m, from 1m, or Infinity'],
     ['keepBytes', '10', '"10" is not a size such as 25MiB or 10MB, from 1MiB, or Infinity'],
     ['keepCount', '0', '"0" is not a whole number, from 1, or Infinity'],
@@ -217,7 +220,7 @@ describe('as time goes by', () => {
     expect([times('sweep'), times('expire')]).toEqual([1, 3])
     resolve({ messages: 0, bytes: 0 })
     await passed(1)
-    // The sweep was due long since.
+    // The sweep was due long ago.
     expect([times('sweep'), times('expire')]).toEqual([2, 4])
   })
 

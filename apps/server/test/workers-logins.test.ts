@@ -1,4 +1,4 @@
-/** Logins of a server with workers, which its main thread decides. */
+/** Logins of a server with workers. The main thread decides them. */
 import { type PasswordCheck, randomHash } from '@postern/intake/accounts'
 import { type Attempt, LocalLogins } from '@postern/intake/logins'
 import { expect, test, vi } from 'vitest'

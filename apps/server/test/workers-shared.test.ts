@@ -11,7 +11,10 @@ import { makeShared, sharedByteCount } from '../src/workers/shared.ts'
 import { run } from './program.ts'
 
 const WORKERS = 3
-/** Few, so that they meet in the table and at their bounds: two of one /64, two spellings of one IPv4 address, and who has none. */
+/**
+ * Few addresses, so that they meet in the table and at their bounds: two of one /64, two spellings of one IPv4 address,
+ * and a client without an address.
+ */
 const REMOTES: readonly Endpoint[] = [
   { family: 'unix', address: '', port: 0 },
   ...['::ffff:192.0.2.1', '2001:db8::1', '2001:db8::2', '2001:db8:0:1::1', 'fe80::1%eth0'].map((address) =>
@@ -30,7 +33,7 @@ type Step =
       readonly worker: number
       readonly remote: Endpoint
       readonly isSubmission: boolean
-      /** Whose place it wants, if not a free one. */
+      /** The connection whose place it wants, if not a free place. */
       readonly instead: number | undefined
     }
   | { readonly does: 'leave'; readonly nth: number }
@@ -83,7 +86,7 @@ test('workers together admit the same connections as one Admission, also if one 
             const [one] = inside.splice(step.nth % Math.max(1, inside.length), 1)
             one?.place.leave()
             one?.inModel.leave()
-            // A place that is given back twice is given back once.
+            // If a place is given back twice, it counts once.
             one?.place.leave()
             one?.inModel.leave()
           } else {
@@ -104,7 +107,8 @@ test('workers together admit the same connections as one Admission, also if one 
 
 test('concurrent threads never exceed the limits, and give back every place', async () => {
   const memory: AdmissionMemory = admissionMemory({ maxConnections: 6, maxConnectionsPerAddress: 2 }, WORKERS)
-  // How many are inside, of each address and in all, as the threads count it; then the most that any of them saw; then all entries.
+  // First the places that are taken, for each address and in all, as the threads count them. Then the greatest number
+  // that any thread saw. Then all entries.
   const seen = new Int32Array(new SharedArrayBuffer(4 * 16))
   const threads = Array.from(
     { length: WORKERS },
@@ -154,7 +158,7 @@ test('stores of all workers share one bound on memory, and a worker that dies gi
 })
 
 test('lines of several threads are never mixed, however long they are and however slow the reader is', async () => {
-  // A pipe, as none of this process's own is.
+  // A pipe, because this process has none itself.
   const command = '"$0" "$1" | { sleep 0.2; cat; }'
   const { stdout } = await run('sh', ['-c', command, process.execPath, join(import.meta.dirname, 'output-program.ts')])
   const lines = stdout.trimEnd().split('\n')

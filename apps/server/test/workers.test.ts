@@ -1,4 +1,4 @@
-/** `postern serve --workers 2`: what one thread promises, several keep. */
+/** `postern serve --workers 2`: several threads give the same guarantees as one. */
 import { once } from 'node:events'
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -18,12 +18,12 @@ const RUNTIMES: Readonly<Record<string, readonly [string, ...string[]]>> = {
   deno: [...DENO, '--unstable-net'],
   bun: ['bun', 'run'],
 }
-/** Starts of three programs with three threads each, on two cores that do other things as well. */
+/** Starts three programs with three threads each, on two cores that are also busy with other work. */
 const TIMEOUT_MS = 90_000
 const PER_ADDRESS = 8
 const CONNECTIONS = 10
 
-/** Hooks that tell which thread they run in, and that break it. */
+/** Hooks that report the thread in which they run, and that break the thread. */
 const CONFIG = `
 import { threadId } from 'node:worker_threads'
 import { reply } from '@postern/engine'
@@ -52,7 +52,7 @@ async function writeCertificate(cwd: string): Promise<string> {
   return cert
 }
 
-/** A connection that was let in, or told why not. */
+/** A connection that was accepted, or that got the reason why not. */
 class Peer {
   readonly greeting: string
   readonly socket: Socket
@@ -69,10 +69,10 @@ class Peer {
     return new Peer(socket, client, await client.reply())
   }
 
-  /** One that is let in, maybe once those have left that are about to. */
+  /** Connects and is accepted, if necessary after earlier connections have left. */
   static async enter(to: number | string, localAddress?: string): Promise<Peer> {
     for (;;) {
-      // A worker that died may take with it who waits to be accepted.
+      // If a worker dies, a connection that waits to be accepted may be lost with it.
       const peer = await Peer.connect(to, localAddress).catch(() => undefined)
       if (peer?.greeting.startsWith('220')) return peer
       await new Promise((done) => {
@@ -91,7 +91,7 @@ class Peer {
     return replies
   }
 
-  /** In which thread it is served. */
+  /** Returns the thread that serves it. */
   async thread(): Promise<string> {
     const [, , where, reset] = await this.commands(
       'EHLO me',
@@ -160,7 +160,7 @@ async function storedIds({ cwd }: Running): Promise<string[]> {
   return (JSON.parse(stdout).records as { id: string }[]).map(({ id }) => id)
 }
 
-/** The certificates that so many handshakes show. */
+/** Returns the certificates that this many handshakes show. */
 async function certificates(port: number, count: number): Promise<Set<string>> {
   const shown = new Set<string>()
   for (let i = 0; i < count; i++) {
@@ -195,7 +195,7 @@ const FLAGS = [
     'cert.pem',
   ],
   ['--max-connections', String(CONNECTIONS), '--max-connections-per-address', String(PER_ADDRESS)],
-  // Nobody idles for so long that its place goes to another.
+  // No session is idle for so long that its place goes to another one.
   ['--idle-timeout-ms', '1h'],
 ].flat()
 
@@ -215,13 +215,13 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 6))(
       sent.push(await peer.finish(String(sent.length)))
     }
 
-    // Bounds are exact, whoever counts; mail comes in by both.
+    // Bounds are exact, whichever worker counts, and both workers receive mail.
     const peers = await fill(port)
     expect(peers.size).toBe(2)
     await expectFull(port)
     await Promise.all([...peers.values()].flat().map(send))
 
-    // One thread breaks, and one ends itself, in turn: the other's connections live on.
+    // One thread breaks and one ends itself, in turn. The connections of the other thread stay open.
     let [dying = '', staying = ''] = [...peers.keys()]
     for (const how of ['throw', 'exit']) {
       const ended = (peers.get(dying) ?? []).map((peer) => once(peer.socket, 'close'))
@@ -232,7 +232,7 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 6))(
       const again = '"a worker serves again"'
       await running.says(new RegExp(how === 'throw' ? again : `${again}[^]*${again}`))
       expect((peers.get(staying) ?? []).map((peer) => peer.isClosed)).not.toContain(true)
-      // The places of the dead are there for others, and no more.
+      // The places of the dead worker are free for others, and no more than those.
       await Promise.all((peers.get(staying) ?? []).map((peer) => peer.close()))
       peers.clear()
       for (const [thread, others] of await fill(port)) peers.set(thread, others)
@@ -246,7 +246,7 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 6))(
     await running.says(/"message":"a worker ended and will be started again".*"exitCode":3/)
     await Promise.all([...peers.values()].flat().map((peer) => peer.close()))
 
-    // Where only one can listen, the one that came for it does.
+    // If only one worker can listen, the worker that is meant for it does.
     const local = await Peer.enter(join(cwd, 'socket'))
     await send(local)
     await local.close()
@@ -260,7 +260,7 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 6))(
     await running.says(/"message":"certificates read again"/)
     expect([...(await certificates(securePort, 10))].map((pem) => pem.trim())).toEqual([renewed.trim()])
 
-    // What is in progress ends well in every thread.
+    // Work in progress finishes in every thread.
     const busy = [...(await fill(port)).values()]
     for (const [sending] of busy) await sending?.begin()
     running.signal('SIGTERM')
@@ -291,7 +291,7 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 7))(
     const { peer, reply } = await Promise.race(ends)
     expect(reply).toMatch(/^421 4\.7\.0 .* idle$/)
     expect(await newcomer.thread()).toBe(threads.get(peer))
-    // Of all workers together there are no more than may be.
+    // All workers together never have more than the bound.
     if (!peer.isClosed) await once(peer.socket, 'close')
     expect(idle.filter(({ isClosed }) => isClosed)).toEqual([peer])
     expect((await Peer.connect(port)).greeting).toMatch(/^421 4\.7\.0 /)
@@ -330,7 +330,7 @@ test.concurrent('an error at the start of a worker is one line', async () => {
 
 test.concurrent('a server whose workers can no longer start ends, and says why', { timeout: TIMEOUT_MS }, async () => {
   const running = await serve(['--workers', '2'], { cwd: directory() })
-  // A broken hook is the operator's to mend; who restarts the server sees that it is broken.
+  // The operator must fix a broken hook. After a restart the operator sees that it is broken.
   writeFileSync(join(running.cwd, 'postern.config.ts'), 'export default { workers: 0 }')
   const peer = await Peer.enter(running.ports[0] ?? 0)
   peer.send('EHLO me\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<exit@example.com>\r\n')

@@ -20,7 +20,7 @@ interface Trouble {
   readonly code: StorageErrorCode
   /** The reply that the client gets. */
   readonly reply: RegExp
-  /** Whether files may be left for the sweep, and whether a message may exist although its client got a refusal. */
+  /** What may be left: files for the sweep, or a message although its client got a refusal. */
   readonly leaves: 'nothing' | 'halves' | 'messages'
   from(nth: number): Fault
 }

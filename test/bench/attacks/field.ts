@@ -24,7 +24,7 @@ export class Field {
     return this.#isOver
   }
 
-  /** Whether all octets are sent that may be. Connections stay as they are then. */
+  /** True if the bound of octets is reached. Connections then send nothing more. */
   get isSpent(): boolean {
     return this.#isOver || this.tally.octets >= this.#order.maxOctets
   }

@@ -97,7 +97,7 @@ export class Client {
     this.#director.failed(`the connection broke: ${error.message}`)
   }
 
-  /** Whether it was closed in its time: after the reply to QUIT. */
+  /** True if it was closed in its time: after the reply to QUIT. */
   get isDone(): boolean {
     return this.#steps === this.#script.closing && this.#step === this.#steps.length
   }

@@ -11,7 +11,7 @@ import { announce } from './options.ts'
 
 export interface Allocated {
   readonly heapBytes: number
-  /** Buffers outside of the heap; undefined where nobody tells, or where they are counted with the heap. */
+  /** Buffers outside of the heap; undefined if the runtime does not report them, or counts them with the heap. */
   readonly bufferBytes?: number
 }
 

@@ -63,7 +63,7 @@ export function riskOf({ isAnchored, openRepeats }: Shape): Risk | undefined {
   return openRepeats.length > 1 || openRepeats.some(({ term }) => term.kind !== 'character') ? 'several' : undefined
 }
 
-/** Whether something in there may match in several lengths. */
+/** Returns whether a part of it may match in several lengths. */
 function isVaried(options: Term['options']): boolean {
   return options.flat().some((term) => term.min !== term.max || isVaried(term.options))
 }

@@ -8,7 +8,7 @@ export interface Order {
   /** Both ends become TLS before the check looks at them. */
   readonly isUpgraded: boolean
   readonly check: string
-  /** Whether the check uses the dialled end. Otherwise it uses the accepted one. */
+  /** True if the check uses the dialled end. Otherwise it uses the accepted one. */
   readonly isSwapped: boolean
 }
 
