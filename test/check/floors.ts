@@ -37,7 +37,7 @@ export const PACKAGES: readonly Package[] = [
     root: 'packages/engine/src',
     packages: [],
     floors: [
-      [{ paths: ['duplex.ts'] }],
+      [{ paths: ['duplex.ts', 'promise.ts'] }],
       [
         { paths: ['protocol'], isPure: true, below: [] },
         { paths: ['protocol/bytes'], isPure: true, below: [] },
@@ -48,7 +48,7 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['protocol/extensions'], isPure: true, below: PROTOCOL },
       ],
       [{ paths: ['protocol/server'], isPure: true, below: [...PROTOCOL, 'protocol/framing', 'protocol/extensions'] }],
-      [{ paths: ['sasl'], isPure: true, below: ['duplex.ts', 'protocol/grammar'] }],
+      [{ paths: ['sasl'], isPure: true, below: ['duplex.ts', 'promise.ts', 'protocol/grammar'] }],
       [{ paths: ['server/session'] }, { paths: ['server/places'] }],
       [{ paths: ['server'] }],
       [{ paths: ['index.ts'] }],

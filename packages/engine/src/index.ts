@@ -15,6 +15,7 @@ export type {
   PathWithParameters,
   ReversePath,
 } from './protocol/grammar/envelope.ts'
+export { isPromiseLike } from './promise.ts'
 export type { Hello } from './protocol/server/event.ts'
 export type { Limits } from './protocol/limits.ts'
 export { LIMIT_RULES, OptionError, resolveLimits } from './protocol/limits.ts'

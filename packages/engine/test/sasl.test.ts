@@ -71,6 +71,13 @@ describe('accounts', () => {
     expect(await run('PLAIN', ['\0alice\0secret'], accounts)).toEqual({ isRefused: true, reply: busy })
   })
 
+  test('may answer with the promise of a library', async () => {
+    // oxlint-disable-next-line unicorn/no-thenable
+    const late = { then: (resolve: (answer: unknown) => void) => resolve({ user: 'alice' }) }
+    const accounts: Accounts = { checkPassword: () => late as never }
+    expect(await run('PLAIN', ['\0alice\0secret'], accounts)).toEqual(ALICE)
+  })
+
   test('let no client in by a reply that is not a refusal', async () => {
     const accounts: Accounts = { checkPassword: () => reply(235, '2.7.0', 'Welcome') }
     expect(await run('PLAIN', ['\0alice\0secret'], accounts)).toEqual(REFUSED)

@@ -2,7 +2,7 @@
  * Guards: sets of the engine's hooks, each with a name. They are asked in order, and the first refusal counts. If a
  * guard answers at once, no promise is made.
  */
-import { type Handlers, isReply, type Verdict } from '@postern/engine'
+import { type Handlers, isPromiseLike, isReply, type Verdict } from '@postern/engine'
 
 /** Hooks of the engine that serve one purpose. */
 export interface Guard extends Omit<Handlers, 'data' | 'error'> {
@@ -40,7 +40,7 @@ function askInOrder(asks: readonly Ask[], given: readonly never[]): Verdict | Pr
   let verdict: Verdict
   for (const [at, ask] of asks.entries()) {
     const answer = ask(...given)
-    if (isLate(answer)) return askOthers(answer, verdict, asks.slice(at + 1), given)
+    if (isPromiseLike(answer)) return askOthers(answer, verdict, asks.slice(at + 1), given)
     if (isRefusal(answer)) return answer
     verdict ??= answer
   }
@@ -49,7 +49,7 @@ function askInOrder(asks: readonly Ask[], given: readonly never[]): Verdict | Pr
 
 /** Does the same when a guard has answered with a promise. */
 async function askOthers(
-  late: Promise<Verdict>,
+  late: PromiseLike<Verdict>,
   before: Verdict,
   others: readonly Ask[],
   given: readonly never[],
@@ -63,20 +63,16 @@ async function askOthers(
 
 /** Calls all of them, even if one fails. Then fails with the first error. */
 function tellInOrder(tells: readonly Ask[], given: readonly never[]): Promise<undefined> | undefined {
-  const late: Promise<Verdict>[] = []
+  const late: PromiseLike<Verdict>[] = []
   for (const tell of tells) {
     try {
       const told = tell(...given)
-      if (isLate(told)) late.push(told)
+      if (isPromiseLike(told)) late.push(told)
     } catch (error) {
       late.push(Promise.reject(error as Error))
     }
   }
   return late.length === 0 ? undefined : Promise.all(late).then(() => undefined)
-}
-
-function isLate(answer: Verdict | Promise<Verdict>): answer is Promise<Verdict> {
-  return typeof (answer as Promise<Verdict> | undefined)?.then === 'function'
 }
 
 function isRefusal(answer: Verdict): boolean {

@@ -1,7 +1,15 @@
 /**
  * Watches the user's hooks and the store, so that the log can name the one that threw, is late, or refused.
  */
-import { isReply, type Message, MessageError, Refusal, type RefusedCommand, type Session } from '@postern/engine'
+import {
+  isPromiseLike,
+  isReply,
+  type Message,
+  MessageError,
+  Refusal,
+  type RefusedCommand,
+  type Session,
+} from '@postern/engine'
 import type { Explanation, Fields } from './observe.ts'
 
 /** A user's hook, or a store, threw or gave an invalid answer. `cause` is the error. */
@@ -194,10 +202,6 @@ function isAnswer(name: string, answer: unknown): boolean {
   if (isReply(answer)) return answer.code < 300 || answer.code >= 400
   const user = (answer as { readonly user?: unknown } | null)?.user
   return name === 'authenticate' && typeof user === 'string' && user !== ''
-}
-
-function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }
 
 function remove(list: string[], item: string): void {

@@ -49,6 +49,14 @@ describe('guards', () => {
     expect(isReply(ask(answering('a', FINE, []), answering('b', undefined, [])))).toBe(true)
   })
 
+  test('the promise of a library counts as one', async () => {
+    // oxlint-disable-next-line unicorn/no-thenable
+    const late = { then: (resolve: (answer: Verdict) => void) => resolve(NO) } as unknown as Promise<Verdict>
+    const asked: string[] = []
+    expect(await ask(answering('a', late, asked), answering('b', FINE, asked))).toBe(NO)
+    expect(asked).toEqual(['a'])
+  })
+
   test('the next guard is asked after a late guard has answered', async () => {
     const asked: string[] = []
     const { promise, resolve } = Promise.withResolvers<Verdict>()

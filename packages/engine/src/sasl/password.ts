@@ -1,4 +1,5 @@
 /** Shared by the mechanisms that send a password in clear. */
+import { isPromiseLike } from '../promise.ts'
 import { isReply } from '../protocol/grammar/reply.ts'
 import type { Accounts, PasswordLogin, Step } from './mechanism.ts'
 
@@ -23,8 +24,7 @@ export function challenge(text: string): Step {
 /** Asks the accounts, and turns their answer into a step. */
 export function checkPassword(accounts: Accounts, login: PasswordLogin): Step | Promise<Step> {
   const answer: unknown = accounts.checkPassword?.(login)
-  const isLater = typeof (answer as { readonly then?: unknown } | null | undefined)?.then === 'function'
-  return isLater ? Promise.resolve(answer).then(stepOf) : stepOf(answer)
+  return isPromiseLike(answer) ? Promise.resolve(answer).then(stepOf) : stepOf(answer)
 }
 
 /**

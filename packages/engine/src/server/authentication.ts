@@ -1,4 +1,5 @@
 /** Handles AUTH: runs the mechanism, and answers the client (RFC 4954). */
+import { isPromiseLike } from '../promise.ts'
 import * as replies from '../protocol/grammar/replies.ts'
 import { isReply } from '../protocol/grammar/reply.ts'
 import type { EventOf } from '../protocol/server/event.ts'
@@ -6,7 +7,6 @@ import { withPasswords } from '../sasl/accounts.ts'
 import type { Accounts, Exchange, Step } from '../sasl/mechanism.ts'
 import type { Credentials } from '../sasl/mechanisms.ts'
 import type { Dialogue } from './dialogue.ts'
-import { isPromiseLike } from './verdict.ts'
 
 /** Gives the client's response to the mechanism. Then continues the exchange or ends it. */
 export async function authenticate(dialogue: Dialogue, event: EventOf<'auth' | 'auth-response'>): Promise<void> {

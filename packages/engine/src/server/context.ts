@@ -1,4 +1,5 @@
 /** What a server makes from its options, once for all its connections. */
+import { isPromiseLike } from '../promise.ts'
 import { ExtensionSet } from '../protocol/extensions/set.ts'
 import { type Reply, reply } from '../protocol/grammar/reply.ts'
 import { type Limits, resolveLimits } from '../protocol/limits.ts'
@@ -19,7 +20,6 @@ import {
 } from './options.ts'
 import { idMaker } from './session/id.ts'
 import type { Session } from './session/session.ts'
-import { isPromiseLike } from './verdict.ts'
 
 /** What all connections of a server use. */
 export interface Context {

@@ -6,10 +6,6 @@ export function isRefusal(verdict: Verdict): verdict is Reply {
   return verdict !== undefined && verdict.code >= 400
 }
 
-export function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
-}
-
 /** Adds an enhanced code. RFC 2034 4: after the greeting and EHLO, every reply of 2xx, 4xx and 5xx has one. */
 export function enhanced(given: Reply): Reply {
   return given.enhancedCode === '' ? reply(given.code, `${Math.floor(given.code / 100)}.0.0`, given.lines) : given
