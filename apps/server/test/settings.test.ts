@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { LIMIT_RULES } from '@postern/engine'
+import { LIMIT_RULES, MECHANISMS } from '@postern/engine'
 import { variableOf } from '@postern/intake/settings'
 import { Failure } from '../src/host/failure.ts'
 import { OPTION_NAMES, OPTIONS } from '../src/config/options.ts'
@@ -76,6 +76,14 @@ describe('sources', () => {
       expect(options).toHaveProperty(name, rule.byDefault)
       expect(OPTIONS[name as keyof typeof LIMIT_RULES].help).not.toBe('')
     }
+  })
+
+  test('every mechanism of the engine that asks only for a password is offered by default', async () => {
+    const { options } = await readSettings({}, {})
+    const accounts = { checkPassword: () => undefined }
+    const asking = Object.values(MECHANISMS).filter((mechanism) => mechanism.isSupported(accounts))
+    expect(options.authMechanisms).toEqual(asking.map(({ name }) => name))
+    expect(options.authMechanisms).toContain('PLAIN')
   })
 
   test('names are derived: camelCase, --kebab-case, POSTERN_SNAKE_CASE', () => {
@@ -192,6 +200,12 @@ const MISTAKES: readonly [string, readonly string[], Readonly<Record<string, str
     ['serve', '--log-level', 'loud'],
     {},
     /^postern: --log-level: "loud" is not one of trace, debug, info, warning, error, fatal$/,
+  ],
+  [
+    'a mechanism',
+    ['serve', '--auth-mechanisms', 'PLAIN', '--auth-mechanisms', 'EXTERNAL'],
+    {},
+    /^postern: --auth-mechanisms: "EXTERNAL" is not one of PLAIN, LOGIN$/,
   ],
   [
     'a hostname',

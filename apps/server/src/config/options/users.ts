@@ -1,5 +1,5 @@
 /** Users, and how they log in. */
-import type { MechanismName } from '@postern/engine'
+import { MECHANISMS, type MechanismName } from '@postern/engine'
 import { parseUser, type User } from '@postern/intake/accounts'
 import { Failure } from '../../host/failure.ts'
 import { list, nonEmpty, oneOf, parsedText } from '../values/schema.ts'
@@ -17,11 +17,15 @@ export interface UserRows {
   readonly authRequired: Option<boolean, boolean>
   /** Offer AUTH also without TLS. Passwords are then sent without encryption. Default false. */
   readonly authWithoutTls: Option<boolean, boolean>
-  /** The AUTH mechanisms to offer, in this order. Default: both. */
+  /** The AUTH mechanisms to offer, in this order. Default: all. */
   readonly authMechanisms: Option<AuthMechanism | readonly AuthMechanism[], readonly AuthMechanism[]>
 }
 
 const group = 'Users:'
+/** The engine's mechanisms that ask for nothing but a password. The hashes of `users` can answer for no others. */
+const AUTH_MECHANISMS: readonly AuthMechanism[] = (Object.keys(MECHANISMS) as AuthMechanism[]).filter((name) =>
+  MECHANISMS[name].isSupported({ checkPassword: () => undefined }),
+)
 const USERS = 'a user who may send: give --users'
 
 export const userRows: UserRows = {
@@ -37,9 +41,9 @@ export const userRows: UserRows = {
   authRequired: onOff({ group, help: 'refuse mail until AUTH has succeeded' }),
   authWithoutTls: onOff({ group, help: 'offer AUTH also without TLS: passwords are then sent without encryption' }),
   authMechanisms: {
-    schema: nonEmpty(list(oneOf('PLAIN', 'LOGIN'))),
-    byDefault: ['PLAIN', 'LOGIN'],
-    help: 'AUTH mechanism to offer: PLAIN, LOGIN',
+    schema: nonEmpty(list(oneOf(...AUTH_MECHANISMS))),
+    byDefault: AUTH_MECHANISMS,
+    help: `AUTH mechanism to offer: ${AUTH_MECHANISMS.join(', ')}`,
     group,
     value: 'name',
     repeatable: true,
