@@ -192,6 +192,23 @@ describe.concurrent('from the first command to the first message', () => {
     expect(await listed(running)).toHaveLength(1)
   })
 
+  test("a store of the user's own that has a scheme and a URL is used as it is", async () => {
+    const cwd = scratch()
+    symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
+    writeFileSync(
+      join(cwd, 'postern.config.ts'),
+      `import { mailStore } from '@postern/storage'
+      import { fs } from '@postern/storage/fs'
+      const properties = { scheme: 'fs', url: 'fs:./other', path: './other' }
+      export default { store: Object.assign(mailStore(fs('own')), properties) }`,
+    )
+    const running = await serve([], { cwd })
+    expect(await sendMail(port(running))).toBe('sent')
+    expect(await listed(running)).toHaveLength(1)
+    expect(existsSync(join(cwd, 'own'))).toBe(true)
+    expect(existsSync(join(cwd, 'other'))).toBe(false)
+  })
+
   test('a data hook answers for messages that it reads, the store keeps the others, and an authenticate hook is asked first', async () => {
     const cwd = scratch()
     symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))

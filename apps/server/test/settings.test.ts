@@ -122,6 +122,11 @@ describe('mistakes in the file', () => {
       /^store in .*: an object is not a store URL such as fs:\.\/mail/,
     ],
     ['no default export', 'export const config = {}', /own\.config\.ts: has no default export of options/],
+    [
+      'an object with the parts of a store URL',
+      "export default { store: { scheme: 'gcs', url: 'gcs://bucket', path: '' } }",
+      /^store in .*: an object is not a store URL such as fs:\.\/mail/,
+    ],
     ['a syntax error', 'export default {', /own\.config\.ts: /],
     [
       'a missing module',
@@ -169,6 +174,18 @@ const MISTAKES: readonly [string, readonly string[], Readonly<Record<string, str
     ['serve', '--store', 'mail'],
     {},
     /^postern: --store: "mail" is not a store URL such as fs:\.\/mail, maildir:\.\/mail, .* or memory:$/,
+  ],
+  [
+    'a store of an unknown scheme',
+    ['serve'],
+    { POSTERN_STORE: 'gcs://bucket/mail' },
+    /^postern: POSTERN_STORE: "gcs:\/\/bucket\/mail" is not a store URL such as fs:\.\/mail, .* or memory:$/,
+  ],
+  [
+    'a store without a directory',
+    ['serve', '--store', 'maildir:'],
+    {},
+    /^postern: --store: "maildir:" is not a store URL such as fs:\.\/mail, .* or memory:$/,
   ],
   [
     'a size',

@@ -96,9 +96,9 @@ function policyText({ implicitTls, submission, pipePath }: ListenAddress, option
 }
 
 function storeText({ store }: Options): string {
-  if ('scheme' in store && isDirectory(store)) return `${store.url} (${resolve(store.path)})`
-  const isGone = 'scheme' in store && store.scheme === 'memory'
-  return isGone ? `${store.url} (lost when the server stops)` : storeName(store)
+  if (!isUrl(store)) return storeName(store)
+  if (isDirectory(store)) return `${store.url} (${resolve(store.path)})`
+  return store.scheme === 'memory' ? `${store.url} (lost when the server stops)` : store.url
 }
 
 /** Describes the retention limits. Returns undefined if there are none. */
@@ -172,7 +172,7 @@ function hasOwnMailboxes(settings: Settings): boolean {
 function listCommand({ options, file }: Settings): string {
   const { store } = options
   const words = [invocation(), 'list']
-  if (!('url' in store)) words.push('--config', quote(file ?? ''))
+  if (!isUrl(store)) words.push('--config', quote(file ?? ''))
   else if (store.scheme === 'memory') return '(not possible: memory: exists only in this process; give an fs: store)\n'
   else if (store.url !== OPTIONS.store.byDefault) words.push('--store', quote(store.url))
   return `${words.join(' ')}\n`

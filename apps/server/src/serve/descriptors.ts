@@ -10,6 +10,7 @@ import type { Logger } from '@logtape/logtape'
 import { EXIT, Failure } from '../host/failure.ts'
 import { isAllowed } from '../host/permission.ts'
 import type { Settings } from '../config/settings.ts'
+import { isUrl } from '../config/urls/store-url.ts'
 
 /** Descriptors that a runtime has open without connections. Includes some for the user's hooks: a database, DNS queries. */
 const OWN = 64
@@ -86,7 +87,7 @@ function waitsBefore({ options: { listen, proxyFrom } }: Settings): number {
 
 /** Counts files of the store. An `s3:` store, or the user's own, may have a connection for each message. */
 function storeFiles({ options: { store, workers } }: Settings): number {
-  if (!('scheme' in store && 'url' in store) || store.scheme === 's3') return Infinity
+  if (!isUrl(store) || store.scheme === 's3') return Infinity
   return store.scheme === 'memory' ? 0 : STORE_FILES * workers
 }
 

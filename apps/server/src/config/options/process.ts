@@ -2,6 +2,7 @@
 import { availableParallelism, hostname } from 'node:os'
 import { LIMIT_RULES } from '@postern/engine'
 import { isAllowed } from '../../host/permission.ts'
+import { isUrl } from '../urls/store-url.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
 import { parsed, text } from '../values/schema.ts'
 import { amount, type Choice, needs, type Option } from './row.ts'
@@ -48,7 +49,7 @@ export const processRows: ProcessRows = {
 /** Checks that all workers can share the store. @throws Failure */
 export function checkWorkers({ options, spelled }: Choice<WhereRows & ProcessRows>): void {
   const { store, workers } = options
-  if (workers > 1 && 'scheme' in store && store.scheme === 'memory') {
+  if (workers > 1 && isUrl(store) && store.scheme === 'memory') {
     throw needs(
       spelled('workers'),
       'a store that all workers share, such as fs:./mail; each worker would have its own memory: store',

@@ -2,15 +2,29 @@
 import type { BlobStore, MailStore } from '@postern/storage'
 import type { S3Credentials, S3CredentialsSource } from '@postern/storage/s3'
 
+const DIRECTORY_SCHEMES = ['fs', 'maildir'] as const
+
+/** The schemes of stores in a directory of this machine. */
+export type DirectoryScheme = (typeof DIRECTORY_SCHEMES)[number]
+
 /** The parts of a store URL. */
-export interface StoreUrl {
-  readonly scheme: 'fs' | 'maildir' | 'memory' | 's3'
+export type StoreUrl = DirectoryUrl | OtherUrl
+
+/** The parts of the URL of a store in a directory of this machine. */
+export interface DirectoryUrl {
+  readonly scheme: DirectoryScheme
   /** As the user wrote it. */
   readonly url: string
-  /** The directory of an `fs:` or `maildir:` store. */
+  /** The directory. */
   readonly path: string
-  /** The text after the `?` of an `fs:` or `maildir:` store. */
+  /** The text after the `?`. */
   readonly query?: string
+}
+
+interface OtherUrl {
+  readonly scheme: 'memory' | 's3'
+  /** As the user wrote it. */
+  readonly url: string
 }
 
 /** The values that the `store` option may have. */
@@ -20,14 +34,16 @@ export const STORE_ALLOWED: string = 'a store URL such as fs:./mail, maildir:./m
 
 /** Reads a store URL. Returns undefined if it is not one. */
 export function parseStoreUrl(url: string): StoreUrl | undefined {
-  if (url === 'memory:') return { scheme: 'memory', url, path: '' }
+  if (url === 'memory:') return { scheme: 'memory', url }
   // An `s3:` URL is checked when it is opened. An error here would repeat the value, which may contain a secret.
-  if (url.startsWith('s3:')) return { scheme: 's3', url, path: '' }
-  const [, scheme, path] = /^(fs|maildir):([^\0]+)$/.exec(url) ?? []
-  if (path === undefined) return undefined
+  if (url.startsWith('s3:')) return { scheme: 's3', url }
+  const scheme = DIRECTORY_SCHEMES.find((name) => url.startsWith(`${name}:`))
+  if (scheme === undefined) return undefined
+  const path = url.slice(scheme.length + 1)
+  if (path === '' || path.includes('\0')) return undefined
   // A directory may have a question mark in its name, so only `?name=` begins the query.
   const [, directory = path, query] = /^(.+?)\?([a-z]+=.*)$/i.exec(path) ?? []
-  return { scheme: scheme === 'fs' ? 'fs' : 'maildir', url, path: directory, ...(query !== undefined && { query }) }
+  return { scheme, url, path: directory, ...(query !== undefined && { query }) }
 }
 
 /** Returns whether this is a store object of the user's own. */
@@ -42,13 +58,13 @@ export function storeName(store: StoreChoice): string {
 }
 
 /** Returns whether the store is a directory of this machine. */
-export function isDirectory({ scheme }: StoreUrl): boolean {
-  return scheme === 'fs' || scheme === 'maildir'
+export function isDirectory(store: StoreUrl): store is DirectoryUrl {
+  return 'path' in store
 }
 
-/** Returns whether the store was given as a URL. */
+/** Returns whether the store was given as a URL. A store object of the user's own is none, whatever properties it has. */
 export function isUrl(store: StoreChoice): store is StoreUrl {
-  return 'url' in store && 'scheme' in store
+  return !isStore(store)
 }
 
 /** Returns whether these are credentials, or a function that returns them. */

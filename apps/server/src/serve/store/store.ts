@@ -7,7 +7,7 @@ import type { Logger } from '@logtape/logtape'
 import { errorText, EXIT, Failure } from '../../host/failure.ts'
 import type { Settings } from '../../config/settings.ts'
 import { openS3 } from './s3.ts'
-import { isDirectory, isUrl, type StoreUrl } from '../../config/urls/store-url.ts'
+import { type DirectoryScheme, type DirectoryUrl, isDirectory, isUrl } from '../../config/urls/store-url.ts'
 import { safe } from '../../host/terminal.ts'
 
 /** How a caller uses the store. */
@@ -39,11 +39,15 @@ interface DirectoryTerms {
   readonly create?: MailboxCreation
 }
 
+const TERMS: Readonly<Record<DirectoryScheme, readonly DirectoryTerms[]>> = {
+  fs: FS_LAYOUTS.map((layout) => ({ layout })),
+  maildir: CREATIONS.map((create) => ({ create })),
+}
+
 /** Reads the text after the `?`. @throws Failure */
-function termsOf({ scheme, url, query }: StoreUrl, settings: Settings): DirectoryTerms {
+function termsOf({ scheme, url, query }: DirectoryUrl, settings: Settings): DirectoryTerms {
   if (query === undefined) return {}
-  const all: readonly DirectoryTerms[] =
-    scheme === 'fs' ? FS_LAYOUTS.map((layout) => ({ layout })) : CREATIONS.map((create) => ({ create }))
+  const all = TERMS[scheme]
   const spelled = (terms: DirectoryTerms): string => Object.entries(terms).flat().join('=')
   const found = all.find((terms) => query === spelled(terms))
   if (found !== undefined) return found
@@ -55,20 +59,31 @@ function termsOf({ scheme, url, query }: StoreUrl, settings: Settings): Director
 }
 
 /** Returns which mailboxes Postern creates in a `maildir:` store. */
-export function creationOf(store: StoreUrl, settings: Settings): MailboxCreation {
+export function creationOf(store: DirectoryUrl, settings: Settings): MailboxCreation {
   return termsOf(store, settings).create ?? 'none'
 }
 
 /** Opens the store, and creates its directory if it does not exist. @throws Failure if the store can't be used */
 export async function openStore(settings: Settings, access: StoreAccess = {}): Promise<MailStore> {
   const { store } = settings.options
-  const { isStorageError, mailStore } = await import('@postern/storage')
+  const { mailStore } = await import('@postern/storage')
   if (!isUrl(store)) return 'save' in store ? wholeStore(store, settings) : mailStore(store)
-  if (store.scheme === 'memory') {
-    const { memory } = await import('@postern/storage/memory')
-    return mailStore(memory())
+  switch (store.scheme) {
+    case 'memory': {
+      const { memory } = await import('@postern/storage/memory')
+      return mailStore(memory())
+    }
+    case 's3':
+      return mailStore(await openS3(settings, store.url, access.bufferedBytes))
+    case 'fs':
+    case 'maildir':
+      return openDirectory(store, settings, access)
   }
-  if (store.scheme === 's3') return mailStore(await openS3(settings, store.url, access.bufferedBytes))
+}
+
+/** Opens a store in a directory of this machine. @throws Failure if it can't be used */
+async function openDirectory(store: DirectoryUrl, settings: Settings, access: StoreAccess): Promise<MailStore> {
+  const { isStorageError, mailStore } = await import('@postern/storage')
   const { writable = true, workerCount = 1, log } = access
   const options = {
     ...termsOf(store, settings),
@@ -79,12 +94,16 @@ export async function openStore(settings: Settings, access: StoreAccess = {}): P
     back: () => log?.info("the store's directory is back: mail is accepted again", { store: store.url }),
   }
   try {
-    if (store.scheme === 'maildir') {
-      const { maildir } = await import('@postern/storage/maildir')
-      return maildir(store.path, { ...options, hostname: settings.options.hostname })
+    switch (store.scheme) {
+      case 'maildir': {
+        const { maildir } = await import('@postern/storage/maildir')
+        return maildir(store.path, { ...options, hostname: settings.options.hostname })
+      }
+      case 'fs': {
+        const { fs } = await import('@postern/storage/fs')
+        return mailStore(fs(store.path, options))
+      }
     }
-    const { fs } = await import('@postern/storage/fs')
-    return mailStore(fs(store.path, options))
   } catch (error) {
     const isClear = !writable || isStorageError(error, 'other-layout')
     const advice = isClear ? '' : '; give a writable directory'
@@ -114,11 +133,13 @@ export async function openExistingStore(settings: Settings, access: StoreAccess 
   if (isUrl(store) && store.scheme === 'memory') {
     throw new Failure(`${settings.spelled('store')} memory: keeps mail only in the running server; name an fs: store`)
   }
-  if (isUrl(store)) termsOf(store, settings)
-  if (isUrl(store) && isDirectory(store) && !existsSync(store.path)) {
-    throw new Failure(
-      `${store.url}: there is no such directory; name the store with --store, or run postern serve first`,
-    )
+  if (isUrl(store) && isDirectory(store)) {
+    termsOf(store, settings)
+    if (!existsSync(store.path)) {
+      throw new Failure(
+        `${store.url}: there is no such directory; name the store with --store, or run postern serve first`,
+      )
+    }
   }
   return openStore(settings, access)
 }
