@@ -146,6 +146,33 @@ describe('a mechanism of several rounds, whose accounts answer later', () => {
     expect(errors).toEqual(['TypeError: a mechanism answers with a challenge, a user, isRefused or isMalformed'])
   })
 
+  test('that never ends is refused after its challenges, and the client is disconnected after its failed logins', async () => {
+    let rounds = 0
+    const endless: Mechanism = {
+      ...mutual,
+      start: () => ({ next: () => ({ challenge: encoder.encode(`${++rounds}`) }) }),
+    }
+    const limits = { maxAuthChallenges: 3, maxFailedAuths: 2 }
+    const auth = { ...MUTUAL, mechanisms: [endless] }
+    const lines = [AUTH, '', '', '', AUTH, '', '', '']
+    const { replies, users, errors, refused } = await outcomeOf(auth, lines, { limits })
+    const challenges = (...numbers: number[]): string => numbers.map((n) => `334 ${base64(`${n}`)}\r\n`).join('')
+    const [, exchanges = ''] = /\r\n(334 [\s\S]*)$/.exec(replies) ?? []
+    expect(exchanges).toBe(
+      `${challenges(1, 2, 3)}501 5.7.0 Authentication takes too many steps\r\n` +
+        `${challenges(5, 6, 7)}421 4.7.0 Too many failed authentications\r\n`,
+    )
+    expect({ users, errors, refused }).toEqual({ users: [], errors: [], refused: ['AUTH 501 false', 'AUTH 421 false'] })
+  })
+
+  test('may have as many challenges in each login as the limit says', async () => {
+    const limits = { maxAuthChallenges: 2 }
+    const lines = [AUTH, JANE, '*', AUTH, JANE, '']
+    const { replies, users } = await outcomeOf(MUTUAL, lines, { limits })
+    expect(replies).toMatch(/\r\n501 5\.7\.0 Authentication cancelled\r\n334 [^\r]+\r\n334 [^\r]+\r\n235 2\.7\.0 /)
+    expect(users).toEqual(['jane'])
+  })
+
   test('gets no more time than a hook', async () => {
     const slow: Mechanism = { ...mutual, start: () => ({ next: () => new Promise(() => {}) }) }
     const limits = { hookTimeoutMs: 50 }

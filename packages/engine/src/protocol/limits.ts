@@ -44,6 +44,8 @@ export interface Limits {
   readonly maxIdleCommands: number
   /** Failed AUTHs before `421`. */
   readonly maxFailedAuths: number
+  /** Challenges of one AUTH. If its mechanism has one more, the client gets `501 5.7.0`, which counts as a failed AUTH. */
+  readonly maxAuthChallenges: number
   /** Commands before a successful AUTH, if AUTH is required, before `421`. */
   readonly maxCommandsBeforeAuth: number
   /** Time without a command (RFC 5321 4.5.3.2.7 asks for 5 minutes). Also the time that the peer has to take a reply. */
@@ -95,6 +97,8 @@ export const LIMIT_RULES: Readonly<Record<keyof Limits, Rule>> = {
   maxBadCommands: { byDefault: 10, min: 1, max: 1_000_000 },
   maxIdleCommands: { byDefault: 1_000, min: 1, max: 1_000_000_000 },
   maxFailedAuths: { byDefault: 3, min: 1, max: 1_000_000 },
+  // LOGIN has two.
+  maxAuthChallenges: { byDefault: 20, min: 2, max: 1_000_000 },
   maxCommandsBeforeAuth: { byDefault: 20, min: 1, max: 1_000_000 },
   idleTimeoutMs: { byDefault: 300_000, min: 1, max: MAX_MS },
   dataTimeoutMs: { byDefault: 180_000, min: 1, max: MAX_MS },

@@ -4,9 +4,9 @@ import * as replies from '../protocol/grammar/replies.ts'
 import { isReply } from '../protocol/grammar/reply.ts'
 import type { EventOf } from '../protocol/server/event.ts'
 import { withPasswords } from '../sasl/accounts.ts'
-import type { Accounts, Exchange, Step } from '../sasl/mechanism.ts'
+import type { Accounts, Step } from '../sasl/mechanism.ts'
 import type { Credentials } from '../sasl/mechanisms.ts'
-import type { Dialogue } from './dialogue.ts'
+import type { Dialogue, OpenExchange } from './dialogue.ts'
 
 /** Gives the client's response to the mechanism. Then continues the exchange or ends it. */
 export async function authenticate(dialogue: Dialogue, event: EventOf<'auth' | 'auth-response'>): Promise<void> {
@@ -14,7 +14,7 @@ export async function authenticate(dialogue: Dialogue, event: EventOf<'auth' | '
   let step: Step
   try {
     if (event.type === 'auth') dialogue.exchange = begin(dialogue, event.mechanism)
-    const asked = dialogue.exchange?.next(event.response)
+    const asked = dialogue.exchange?.exchange.next(event.response)
     const answer = isPromiseLike(asked) ? await hooks.bounded(asked, replies.AUTH_UNAVAILABLE) : asked
     // The answer is a reply if the mechanism was late.
     step = isReply(answer) ? { isRefused: true, reply: answer } : checked(answer)
@@ -24,14 +24,15 @@ export async function authenticate(dialogue: Dialogue, event: EventOf<'auth' | '
   await take(dialogue, step)
 }
 
-function begin({ context, session }: Dialogue, mechanism: string): Exchange | undefined {
+function begin({ context, session }: Dialogue, mechanism: string): OpenExchange | undefined {
   const { auth } = context.options
   let accounts: Accounts = auth?.accounts ?? {}
   if (auth?.authenticate !== undefined) {
     accounts = withPasswords(accounts, (login) => auth.authenticate?.(login as Credentials, session))
   }
   const certificate = session.tls?.peerCertificate
-  return context.mechanisms.get(mechanism)?.start(accounts, certificate === undefined ? {} : { certificate })
+  const exchange = context.mechanisms.get(mechanism)?.start(accounts, certificate === undefined ? {} : { certificate })
+  return exchange && { exchange, challengeCount: 0 }
 }
 
 /** Rejects an invalid step, so that a bug in a mechanism never lets a client in. */
@@ -46,10 +47,7 @@ function checked(step: Step | undefined): Step {
 }
 
 function take(dialogue: Dialogue, step: Step): void | Promise<void> {
-  if ('challenge' in step) {
-    dialogue.protocol.challenge(step.challenge)
-    return dialogue.wire.flushIfLong()
-  }
+  if ('challenge' in step) return challenge(dialogue, step.challenge)
   dialogue.exchange = undefined
   if ('user' in step) {
     dialogue.session.user = step.user
@@ -58,4 +56,15 @@ function take(dialogue: Dialogue, step: Step): void | Promise<void> {
   if ('isMalformed' in step) return dialogue.answer(undefined, replies.BAD_RESPONSE)
   const { reply = replies.BAD_CREDENTIALS } = step
   return dialogue.answer(reply, reply)
+}
+
+/** Sends a challenge, or refuses the login after too many of them: with some mechanisms the client decides how many there are. */
+function challenge(dialogue: Dialogue, octets: Uint8Array): void | Promise<void> {
+  const { context, exchange, protocol, wire } = dialogue
+  if (exchange === undefined || ++exchange.challengeCount > context.limits.maxAuthChallenges) {
+    dialogue.exchange = undefined
+    return dialogue.answer(undefined, replies.TOO_MANY_CHALLENGES)
+  }
+  protocol.challenge(octets)
+  return wire.flushIfLong()
 }

@@ -27,6 +27,12 @@ export interface OpenSession extends Session {
   messagesAccepted: number
 }
 
+/** An AUTH exchange in progress. */
+export interface OpenExchange {
+  readonly exchange: Exchange
+  challengeCount: number
+}
+
 export class Dialogue implements WireOwner, WaitsOwner {
   readonly context: Context
   readonly session: OpenSession
@@ -37,7 +43,7 @@ export class Dialogue implements WireOwner, WaitsOwner {
   /** The message that is arriving. */
   message: IncomingMessage | undefined
   /** The AUTH exchange in progress. */
-  exchange: Exchange | undefined
+  exchange: OpenExchange | undefined
   /** The `secure` hook's refusal. It answers the next command, because a server may not speak right after a handshake. */
   refuseNext: Reply | undefined
   isDestroyed = false

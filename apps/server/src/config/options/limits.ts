@@ -28,6 +28,7 @@ const HELP: Readonly<Record<keyof Limits, string>> = {
   maxBadCommands: 'bad commands before the connection is closed',
   maxIdleCommands: 'commands between two messages that make no progress, such as NOOP or RSET',
   maxFailedAuths: 'failed logins before the connection is closed',
+  maxAuthChallenges: 'challenges of one login, for mechanisms of several steps',
   maxCommandsBeforeAuth: 'commands before AUTH, if AUTH is required',
   idleTimeoutMs: 'time without a command',
   dataTimeoutMs: 'time without a byte while a message is sent',

@@ -41,6 +41,7 @@ export const ALREADY_AUTHENTICATED: Reply = reply(503, '5.5.1', 'Already authent
 export const UNKNOWN_MECHANISM: Reply = reply(504, '5.5.4', 'Mechanism not recognised')
 export const MECHANISM_NEEDS_TLS: Reply = reply(538, '5.7.11', 'Encryption required for this mechanism')
 export const AUTH_CANCELLED: Reply = reply(501, '5.7.0', 'Authentication cancelled')
+export const TOO_MANY_CHALLENGES: Reply = reply(501, '5.7.0', 'Authentication takes too many steps')
 export const BAD_RESPONSE: Reply = reply(501, '5.5.2', 'Not a valid response')
 export const BAD_CREDENTIALS: Reply = reply(535, '5.7.8', 'Authentication credentials invalid')
 export const AUTH_UNAVAILABLE: Reply = reply(454, '4.7.0', 'Temporary authentication failure')
