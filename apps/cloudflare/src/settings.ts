@@ -5,7 +5,7 @@
  *     POSTERN_DOMAINS        required: domains to accept mail for, with commas between them, or `*` for all.
  *                            `*.example.com` is every domain below example.com
  *     POSTERN_FRONT_SECRET   a secret that fronts sign with, at least 32 characters. To replace it, give two with a comma
- *                            between them for some time. Without it there is no /pipe
+ *                            or blanks between them for some time. Without it there is no /pipe
  *     POSTERN_READ_TOKEN     a secret that lets its owner read the stored mail at /mail, at least 32 characters. Without it
  *                            there is no /mail
  *     POSTERN_KEEP_AGE_MS    remove mail that is older than this, in milliseconds: 2592000000 is 30 days
@@ -17,7 +17,7 @@
  */
 import { LIMIT_RULES, type Limits, OptionError } from '@postern/engine'
 import { ANY_DOMAIN, parseDomain } from '@postern/intake/guards'
-import { RETENTION_RULES, variableOf } from '@postern/intake/settings'
+import { HOSTNAME_RULE, RETENTION_RULES, SECRET_RULE, variableOf } from '@postern/intake/settings'
 import type { Retention } from '@postern/storage'
 
 /** Settings, checked. */
@@ -32,8 +32,6 @@ export interface Settings {
 }
 
 const PREFIX = 'POSTERN_'
-const SECRET = /^[\x21-\x2b\x2d-\x7e]{32,1024}$/
-const SECRET_ALLOWED = 'at least 32 printable ASCII characters, without blanks and commas'
 const LIMIT_NAMES = new Map(Object.keys(LIMIT_RULES).map((name) => [variableOf(name), name]))
 
 /** Reads the settings. @throws OptionError that names the variable and what is allowed, without secrets */
@@ -48,18 +46,25 @@ export function readSettings(env: Readonly<Record<string, unknown>>): Settings {
     throw new OptionError(name, typeof value, 'text')
   }
   const hostname = take('POSTERN_HOSTNAME')
-  if (hostname === undefined) throw new OptionError('POSTERN_HOSTNAME', undefined, 'a host name')
+  if (hostname === undefined || !HOSTNAME_RULE.pattern.test(hostname)) {
+    throw new OptionError('POSTERN_HOSTNAME', hostname, HOSTNAME_RULE.allowed)
+  }
   const domains = readDomains(take('POSTERN_DOMAINS'))
-  const frontSecrets = take('POSTERN_FRONT_SECRET')?.split(',') ?? []
-  if (!frontSecrets.every((secret) => SECRET.test(secret))) {
-    throw new OptionError('POSTERN_FRONT_SECRET', '(secret)', SECRET_ALLOWED)
-  }
+  const frontSecrets = readSecrets(take('POSTERN_FRONT_SECRET'))
   const readToken = take('POSTERN_READ_TOKEN')
-  if (readToken !== undefined && !SECRET.test(readToken)) {
-    throw new OptionError('POSTERN_READ_TOKEN', '(secret)', SECRET_ALLOWED)
-  }
+  if (readToken !== undefined) checkSecret('POSTERN_READ_TOKEN', readToken)
   const retention = readRetention(values)
   return { hostname, domains, frontSecrets, readToken, retention, limits: readLimits(values) }
+}
+
+function readSecrets(value: string | undefined): string[] {
+  const secrets = value?.split(',').flatMap((part) => part.trim().split(/\s/)) ?? []
+  for (const secret of secrets) checkSecret('POSTERN_FRONT_SECRET', secret)
+  return secrets
+}
+
+function checkSecret(variable: string, secret: string): void {
+  if (!SECRET_RULE.pattern.test(secret)) throw new OptionError(variable, '(secret)', SECRET_RULE.allowed)
 }
 
 function readDomains(value: string | undefined): ReadonlySet<string> | undefined {

@@ -1,6 +1,7 @@
 /** The settings of the Worker: which are read, and which are mistakes. */
 import { OptionError } from '@postern/engine'
 import { domainsGuard } from '@postern/intake/guards'
+import { HOSTNAME_RULE, SECRET_RULE } from '@postern/intake/settings'
 import { describe, expect, test } from 'vitest'
 import { readSettings } from '../src/settings.ts'
 
@@ -29,6 +30,29 @@ describe('the domains', () => {
       expect(read).toThrow(/^POSTERN_DOMAINS: /)
     },
   )
+})
+
+describe('the host name and the secrets', () => {
+  const [one, other] = ['1'.repeat(32), '2'.repeat(32)] as const
+
+  test.each([`${one},${other}`, `${one} ${other}`, `${one},\n${other}`])(
+    'two front secrets are read from %j',
+    (value) => {
+      expect(readSettings({ ...GIVEN, POSTERN_FRONT_SECRET: value }).frontSecrets).toEqual([one, other])
+    },
+  )
+
+  test.each<[string, string | undefined, string]>([
+    ['POSTERN_HOSTNAME', undefined, HOSTNAME_RULE.allowed],
+    ['POSTERN_HOSTNAME', '', HOSTNAME_RULE.allowed],
+    ['POSTERN_HOSTNAME', 'mx example', HOSTNAME_RULE.allowed],
+    ['POSTERN_FRONT_SECRET', '', SECRET_RULE.allowed],
+    ['POSTERN_FRONT_SECRET', `${one},short`, SECRET_RULE.allowed],
+    ['POSTERN_READ_TOKEN', `${one} ${other}`, SECRET_RULE.allowed],
+  ])('%s: %j is a mistake that names the setting, as the server does', (name, value, allowed) => {
+    const shown = name === 'POSTERN_HOSTNAME' ? (value === undefined ? value : JSON.stringify(value)) : '"(secret)"'
+    expect(() => readSettings({ ...GIVEN, [name]: value })).toThrow(`${name}: ${shown} is not ${allowed}`)
+  })
 })
 
 test('the retention limits have the names and the minimums of the server', () => {

@@ -58,6 +58,14 @@ describe('sources', () => {
     ])
   })
 
+  test('front secrets have commas or blanks between them, as in the Worker', async () => {
+    const secrets = ['1'.repeat(32), '2'.repeat(32)]
+    for (const value of [secrets.join(','), secrets.join(' ')]) {
+      const { options } = await readSettings({}, { POSTERN_FRONT_SECRET: value })
+      expect(options.frontSecret).toEqual(secrets)
+    }
+  })
+
   test('sizes and times are read in every source, and hooks are used unchanged', async () => {
     const config = configFile("export default { idleTimeoutMs: '2m', maxDrainBytes: 5, handlers: { rcpt() {} } }")
     const { options } = await readSettings({ config, maxMessageBytes: '10MB' }, { POSTERN_DATA_TIMEOUT_MS: '1500ms' })

@@ -19,6 +19,25 @@ export const RETENTION_RULES: Readonly<Record<RetentionName, RetentionRule>> = {
   keepBytes: { limit: 'maxBytes', min: 1024 * 1024 },
 }
 
+/** The rule of a setting that is a text. */
+export interface TextRule {
+  readonly pattern: RegExp
+  /** The end of the sentence "… is not …". */
+  readonly allowed: string
+}
+
+/** The name in the greeting and in the trace header. The engine checks it further. */
+export const HOSTNAME_RULE: TextRule = {
+  pattern: /^[^\s]{1,255}$/,
+  allowed: 'a domain or an address literal, such as mx.example.com',
+}
+
+/** A secret that a front signs with (RFC 7518 3.2), or that lets its owner read mail. A comma separates two secrets. */
+export const SECRET_RULE: TextRule = {
+  pattern: /^[\x21-\x2b\x2d-\x7e]{32,1024}$/,
+  allowed: 'at least 32 printable ASCII characters, without blanks and commas',
+}
+
 /** Returns the environment variable of a setting: `maxMessageBytes` is `POSTERN_MAX_MESSAGE_BYTES`. */
 export function variableOf(name: string): string {
   return PREFIX + name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()

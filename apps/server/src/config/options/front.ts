@@ -1,14 +1,15 @@
 /** Fronts, and the server behind them. */
+import { SECRET_RULE } from '@postern/intake/settings'
 import { isExposed, parsePipeUrl, PIPE_ALLOWED } from '../urls/pipe-url.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
-import { list, optional, parsedText, text } from '../values/schema.ts'
+import { commaList, optional, parsedText, text } from '../values/schema.ts'
 import { amount, type Choice, file, needs, onOff, type Option } from './row.ts'
 import type { WhereRows } from './where.ts'
 
 export interface FrontRows {
   /**
-   * Secrets that fronts and their server share, at least 32 characters each. A front signs with the first. A server accepts all of
-   * them, so that a new secret can replace an old one without a pause.
+   * Secrets that fronts and their server share, at least 32 characters each, as a list or with commas between them. A front signs with
+   * the first. A server accepts all of them, so that a new secret can replace an old one without a pause.
    */
   readonly frontSecret: Option<string | readonly string[], readonly string[]>
   /** For `postern front`: the server behind it, `wss://host/path`. */
@@ -25,8 +26,7 @@ const common = { group: 'Where:', commands: ['front'] } as const
 
 export const frontRows: FrontRows = {
   frontSecret: {
-    // RFC 7518 3.2
-    schema: list(text(/^[\x21-\x7e]{32,1024}$/, 'at least 32 printable ASCII characters, without blanks')),
+    schema: commaList(text(SECRET_RULE.pattern, SECRET_RULE.allowed)),
     byDefault: [],
     help: 'secret that fronts and their server share: a front signs with the first, the server accepts all; at least 32 characters',
     ...common,

@@ -1,6 +1,7 @@
 /** The server as a process of this machine. */
 import { availableParallelism, hostname } from 'node:os'
 import { LIMIT_RULES } from '@postern/engine'
+import { HOSTNAME_RULE } from '@postern/intake/settings'
 import { isAllowed } from '../../host/permission.ts'
 import { isUrl } from '../urls/store-url.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
@@ -23,7 +24,7 @@ const MAX_WORKERS = 64
 
 export const processRows: ProcessRows = {
   hostname: {
-    schema: text(/^[^\s]{1,255}$/, 'a domain or an address literal, such as mx.example.com'),
+    schema: text(HOSTNAME_RULE.pattern, HOSTNAME_RULE.allowed),
     byDefault: systemName(),
     help: 'name in the greeting, the EHLO reply and the trace header',
     group,
