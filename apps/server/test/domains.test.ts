@@ -37,7 +37,9 @@ describe.concurrent('--domains', () => {
       NOT_OURS,
       NOT_OURS,
     ])
-    await running.says(/"message":"refused".*"verb":"RCPT","reply":"550 5\.7\.1 No mail is taken for this domain here"/)
+    await running.says(
+      /"message":"refused".*"verb":"RCPT","guard":"domains","reply":"550 5\.7\.1 No mail is taken for this domain here"/,
+    )
   })
 
   test.each<[string, readonly string[], RunOptions, string]>([

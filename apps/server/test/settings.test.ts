@@ -125,6 +125,36 @@ describe('mistakes in the file', () => {
       /^handlers in .*: an object is not an object of functions called connect,/,
     ],
     [
+      'a guard without a name',
+      'export default { guards: [{ rcpt() {} }] }',
+      /^guards in .*: an object is not an object with a name of up to 32 letters, .* functions called connect, .*refused$/,
+    ],
+    [
+      'a guard whose name cannot be in a log',
+      "export default { guards: { name: 'a\\nb', rcpt() {} } }",
+      /^guards in .*: an object is not an object with a name/,
+    ],
+    [
+      'a guard with a misspelt hook',
+      "export default { guards: [{ name: 'mine', rcpt() {}, recipient() {} }] }",
+      /^guards in .*: an object is not an object with a name/,
+    ],
+    [
+      'a guard of a class with a hook for messages',
+      "class Mine { name = 'mine'; rcpt() {} data() {} }; export default { guards: [new Mine()] }",
+      /^guards in .*: an object is not an object with a name/,
+    ],
+    [
+      'a guard without hooks',
+      "export default { guards: [{ name: 'mine' }] }",
+      /^guards in .*: an object is not an object with a name/,
+    ],
+    [
+      'a hook of a guard that is no function',
+      "export default { guards: [{ name: 'mine', mail() {}, rcpt: true }] }",
+      /^guards in .*: an object is not an object with a name/,
+    ],
+    [
       'an object that is not a store',
       'export default { store: {} }',
       /^store in .*: an object is not a store URL such as fs:\.\/mail/,
@@ -360,6 +390,15 @@ describe('a mistake is one line on stderr and exit code 2', () => {
     expect(stderr).toBe(
       'postern: maxRecipient in postern.config.ts: there is no such option; did you mean maxRecipients?\n',
     )
+    expect(code).toBe(2)
+  })
+
+  test.concurrent('also for two guards of one name', async () => {
+    const cwd = scratch()
+    const guard = "{ name: 'mine', rcpt() {} }"
+    writeFileSync(join(cwd, 'postern.config.ts'), `export default { guards: [${guard}, ${guard}] }`)
+    const { code, stderr } = await postern(['serve'], { cwd })
+    expect(stderr).toBe('postern: guards in postern.config.ts: two are called "mine"; rename one\n')
     expect(code).toBe(2)
   })
 

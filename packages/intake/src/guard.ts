@@ -17,10 +17,32 @@ const ASKED = ['connect', 'secure', 'hello', 'mail', 'rcpt', 'verify', 'expand']
 /** Hooks whose answer nobody uses: every guard is called. */
 const TOLD = ['reset', 'close', 'refused'] as const
 
+/** The hooks that a guard may have. */
+export const GUARD_HOOKS: readonly (keyof Omit<Guard, 'name'>)[] = [...ASKED, ...TOLD]
+
+const NAME = /^[a-z0-9][a-z0-9-]{0,31}$/i
+/** Hooks that exist and that no guard may have, because nobody would call them. */
+const OTHER_HOOKS = ['data', 'authenticate', 'error']
+
+export const GUARD_ALLOWED: string = `an object with a name of up to 32 letters, digits and hyphens, and with functions called ${GUARD_HOOKS.join(', ')}`
+
+/** Returns whether this is a guard. A misspelt hook is rejected, because nobody would call it. */
+export function isGuard(value: unknown): value is Guard {
+  if (typeof value !== 'object' || value === null) return false
+  const guard = value as Readonly<Record<string, unknown>>
+  const { name } = guard
+  if (typeof name !== 'string' || !NAME.test(name)) return false
+  const names: readonly string[] = GUARD_HOOKS
+  const isUnknown = (key: string): boolean => typeof guard[key] === 'function' && !names.includes(key)
+  if ([...Object.keys(guard), ...OTHER_HOOKS].some(isUnknown)) return false
+  const hooks = names.map((key) => guard[key]).filter((hook) => hook !== undefined)
+  return hooks.length > 0 && hooks.every((hook) => typeof hook === 'function')
+}
+
 /** Makes the hooks that ask all of these guards. If no guard has a hook, the result has none either, so that it costs nothing. */
 export function askGuards(guards: readonly Guard[]): Handlers {
   const hooks: Record<string, Ask> = {}
-  for (const name of [...ASKED, ...TOLD]) {
+  for (const name of GUARD_HOOKS) {
     const asks = guards.flatMap((guard) => (guard[name] === undefined ? [] : [guard[name].bind(guard) as Ask]))
     const [only] = asks
     if (only === undefined) continue

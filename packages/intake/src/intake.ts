@@ -5,10 +5,10 @@
 import { ArrivalError, type AuthOptions, type Handlers, isReply, MessageError, Refusal } from '@postern/engine'
 import { keep, type MailStore } from '@postern/storage'
 import type { Authenticate } from './login-answer.ts'
-import { askGuards, type Guard } from './guard.ts'
+import { askGuards, type Guard, GUARD_HOOKS } from './guard.ts'
 import { mailboxesGuard } from './guards/mailboxes.ts'
 import type { Observer } from './observe.ts'
-import { HookError, HookWatch, messageFields, tellHook } from './watch.ts'
+import { guardHook, handlersHook, HookError, HookWatch, messageFields, tellHook, type WatchedHook } from './watch.ts'
 
 export interface IntakeOptions {
   readonly store: MailStore
@@ -17,7 +17,7 @@ export interface IntakeOptions {
    * message, it must answer, and the store does not keep the message.
    */
   readonly handlers?: Handlers
-  /** The engine asks them in this order. */
+  /** The engine asks them in this order. The observer learns the name of the one that refuses, throws or is late. */
   readonly guards?: readonly Guard[]
   readonly observer?: Observer
   /** If it is missing, nobody can log in. */
@@ -48,8 +48,9 @@ interface IntakeDeps {
 /** A message is two blobs. The store must write both, or fail, while the engine still waits for the hook. */
 const SHARE_OF_HOOK_TIME = 0.4
 const MAX_DEADLINE_MS = 60_000
-/** The hooks of a session. */
-const HOOKS = ['connect', 'secure', 'hello', 'mail', 'rcpt', 'verify', 'expand', 'reset', 'close'] as const
+
+const DATA = handlersHook('data')
+const AUTHENTICATE = handlersHook('authenticate')
 
 /** Returns how long a store may take for one blob, if the engine waits `hookTimeoutMs` for a hook. */
 export function storeDeadlineMs(hookTimeoutMs: number): number {
@@ -61,7 +62,12 @@ export function intake({ store, handlers = {}, guards = [], observer = {}, auth 
   const watch = new HookWatch()
   const deps: IntakeDeps = { store, handlers, observer, watch }
   const mailboxes = mailboxesGuard(store)
-  const all = [observing(observer), watched(deps), ...guards, ...(mailboxes === undefined ? [] : [mailboxes])]
+  const all = [
+    observing(observer),
+    watched(watch, handlers, handlersHook),
+    ...guards.map((guard) => watched(watch, guard, (hook) => guardHook(guard.name, hook))),
+    ...(mailboxes === undefined ? [] : [mailboxes]),
+  ]
   const hooks = askGuards(all)
   return {
     ...hooks,
@@ -96,19 +102,21 @@ function observing(observer: Observer): Guard {
   }
 }
 
-/** Makes a guard that asks the user's own hooks and watches them. */
-function watched({ handlers, watch }: IntakeDeps): Guard {
+/** Makes a guard that asks this one and watches it. */
+function watched(watch: HookWatch, guard: Omit<Guard, 'name'>, describe: (hook: string) => WatchedHook): Guard {
   type Hook = (...given: never[]) => unknown
   const hooks: Record<string, Hook> = {}
-  for (const name of HOOKS) {
-    const own = handlers[name]?.bind(handlers) as Hook | undefined
-    // The session is the last argument of every hook.
-    if (own !== undefined) hooks[name] = (...given) => watch.ask(name, given.at(-1) as never, () => own(...given))
+  for (const name of GUARD_HOOKS) {
+    const own = guard[name]?.bind(guard) as Hook | undefined
+    if (own === undefined) continue
+    const hook = describe(name)
+    // The session is the last argument of every hook. `refused` may have none.
+    hooks[name] =
+      name === 'refused'
+        ? (...given) => tellHook(hook, () => own(...given))
+        : (...given) => watch.ask(hook, given.at(-1) as never, () => own(...given))
   }
-  if (handlers.refused !== undefined) {
-    hooks['refused'] = (...given) => tellHook('refused', () => handlers.refused?.(given[0] as never, given[1]))
-  }
-  return { name: 'handlers', ...hooks }
+  return { name: 'watched', ...hooks }
 }
 
 function dataHook({ store, handlers, observer, watch }: IntakeDeps): NonNullable<Handlers['data']> {
@@ -116,7 +124,7 @@ function dataHook({ store, handlers, observer, watch }: IntakeDeps): NonNullable
   return async (message, session) => {
     watch.begin(message, session)
     try {
-      const verdict = handlers.data && (await watch.ask('data', session, () => handlers.data?.(message, session)))
+      const verdict = handlers.data && (await watch.ask(DATA, session, () => handlers.data?.(message, session)))
       if (isReply(verdict)) {
         watch.end(session, verdict.code < 400 ? undefined : messageFields(message))
         return verdict
@@ -144,7 +152,7 @@ function dataHook({ store, handlers, observer, watch }: IntakeDeps): NonNullable
 
 function authOptions({ observer, watch }: IntakeDeps, { own, makeAuthenticate, ...options }: IntakeAuth): AuthOptions {
   const authenticate = makeAuthenticate(
-    own && ((credentials, session) => watch.ask('authenticate', session, () => own(credentials, session))),
+    own && ((credentials, session) => watch.ask(AUTHENTICATE, session, () => own(credentials, session))),
   )
   return {
     ...options,

@@ -1,5 +1,5 @@
 /**
- * Watches the user's hooks and the store, so that the log can name the one that threw, is late, or refused.
+ * Watches the user's hooks, the guards and the store, so that the log can name the one that threw, is late, or refused.
  */
 import {
   isPromiseLike,
@@ -12,13 +12,31 @@ import {
 } from '@postern/engine'
 import type { Explanation, Fields } from './observe.ts'
 
-/** A user's hook, or a store, threw or gave an invalid answer. `cause` is the error. */
+/** A user's hook, a guard, or a store, threw or gave an invalid answer. `cause` is the error. */
 export class HookError extends Error {
   override readonly name = 'HookError'
   /** @param message `handlers.rcpt threw` */
   constructor(message: string, cause: unknown) {
     super(message, { cause })
   }
+}
+
+/** A hook of the user's `handlers`, or of a guard. */
+export interface WatchedHook {
+  /** Its name in the engine: `rcpt`. */
+  readonly name: string
+  /** Its name in messages: `handlers.rcpt`, `guards.greylist.rcpt`. */
+  readonly label: string
+  /** The log fields of what it refuses. */
+  readonly refusedBy: Fields
+}
+
+export function handlersHook(name: string): WatchedHook {
+  return { name, label: `handlers.${name}`, refusedBy: { hook: name } }
+}
+
+export function guardHook(guard: string, name: string): WatchedHook {
+  return { name, label: `guards.${guard}.${name}`, refusedBy: { guard } }
 }
 
 /** The hooks that a session is waiting for now, and what is known for its next refusal. */
@@ -29,10 +47,10 @@ interface Activity {
   part: string | undefined
   /** The message that is arriving. */
   message: Message | undefined
-  /** The login, the refused message and the hook that refused. They are kept until the engine reports the refusal. */
+  /** The login, the refused message and who refused. They are kept until the engine reports the refusal. */
   login: Fields | undefined
   lostMessage: Fields | undefined
-  hook: string | undefined
+  refusedBy: Fields | undefined
 }
 
 const NO_FIELDS: Fields = {}
@@ -42,26 +60,25 @@ const IGNORED_ANSWERS: ReadonlySet<string> = new Set(['reset', 'close'])
 export class HookWatch {
   readonly #activities = new WeakMap<Session, Activity>()
 
-  /** Calls a user's hook. @throws HookError, Refusal */
-  ask<T>(name: string, session: Session, call: () => T): T {
-    const what = `handlers.${name}`
+  /** Calls a hook. @throws HookError, Refusal */
+  ask<T>(hook: WatchedHook, session: Session, call: () => T): T {
     let answer: T
     try {
       answer = call()
     } catch (error) {
-      throw this.#failure(name, session, error)
+      throw this.#failure(hook, session, error)
     }
-    if (!isPromiseLike(answer)) return this.#noteAnswer(name, session, answer)
+    if (!isPromiseLike(answer)) return this.#noteAnswer(hook, session, answer)
     const { awaited } = this.#of(session)
-    awaited.push(what)
+    awaited.push(hook.label)
     const late = Promise.resolve(answer).then(
       (value) => {
-        remove(awaited, what)
-        return this.#noteAnswer(name, session, value)
+        remove(awaited, hook.label)
+        return this.#noteAnswer(hook, session, value)
       },
       (error: unknown) => {
-        remove(awaited, what)
-        throw this.#failure(name, session, error)
+        remove(awaited, hook.label)
+        throw this.#failure(hook, session, error)
       },
     )
     return late as T
@@ -100,9 +117,9 @@ export class HookWatch {
   explain({ verb, reply, byHook }: RefusedCommand, session: Session | undefined): Explanation | undefined {
     const activity = session === undefined ? undefined : this.#activities.get(session)
     if (activity === undefined) return undefined
-    const { login, lostMessage, message, hook } = activity
-    const by = byHook && hook !== undefined ? { hook } : NO_FIELDS
-    activity.hook = undefined
+    const { login, lostMessage, message, refusedBy } = activity
+    const by = byHook && refusedBy !== undefined ? refusedBy : NO_FIELDS
+    activity.refusedBy = undefined
     if (verb === 'AUTH' && login !== undefined) {
       activity.login = undefined
       return {
@@ -136,29 +153,30 @@ export class HookWatch {
     return this.#activities.get(session)?.message !== undefined
   }
 
-  #noteAnswer<T>(name: string, session: Session, answer: T): T {
+  #noteAnswer<T>(hook: WatchedHook, session: Session, answer: T): T {
+    const { name, label } = hook
     if (!isAnswer(name, answer)) {
       const allowed =
         name === 'authenticate'
           ? '{ user }, a Reply of 4xx or 5xx, or nothing'
           : 'a Reply of 2xx, 4xx or 5xx, or nothing'
-      throw new HookError(`handlers.${name} gave an invalid answer`, new TypeError(`a valid answer is ${allowed}`))
+      throw new HookError(`${label} gave an invalid answer`, new TypeError(`a valid answer is ${allowed}`))
     }
-    if (isReply(answer) && answer.code >= 400) this.#noteRefusal(name, session)
+    if (isReply(answer) && answer.code >= 400) this.#noteRefusal(hook, session)
     return answer
   }
 
   /** Returns the error to throw instead of the hook's own, which may be any value. */
-  #failure(name: string, session: Session, error: unknown): unknown {
+  #failure(hook: WatchedHook, session: Session, error: unknown): unknown {
     if (error instanceof MessageError) return error
-    if (!(error instanceof Refusal)) return new HookError(`handlers.${name} threw`, error)
-    this.#noteRefusal(name, session)
+    if (!(error instanceof Refusal)) return new HookError(`${hook.label} threw`, error)
+    this.#noteRefusal(hook, session)
     if (error.cause === undefined) return error
-    return new Refusal(error.reply, { cause: new HookError(`handlers.${name} failed`, error.cause) })
+    return new Refusal(error.reply, { cause: new HookError(`${hook.label} failed`, error.cause) })
   }
 
-  #noteRefusal(name: string, session: Session): void {
-    if (!IGNORED_ANSWERS.has(name)) this.#of(session).hook = name
+  #noteRefusal({ name, refusedBy }: WatchedHook, session: Session): void {
+    if (!IGNORED_ANSWERS.has(name)) this.#of(session).refusedBy = refusedBy
   }
 
   #of(session: Session): Activity {
@@ -170,16 +188,16 @@ export class HookWatch {
       message: undefined,
       login: undefined,
       lostMessage: undefined,
-      hook: undefined,
+      refusedBy: undefined,
     }
     this.#activities.set(session, activity)
     return activity
   }
 }
 
-/** Calls a user's hook whose answer nobody uses. @throws HookError */
-export function tellHook(name: string, call: () => unknown): unknown {
-  const failure = (error: unknown): HookError => new HookError(`handlers.${name} threw`, error)
+/** Calls a hook whose answer nobody uses. @throws HookError */
+export function tellHook({ label }: WatchedHook, call: () => unknown): unknown {
+  const failure = (error: unknown): HookError => new HookError(`${label} threw`, error)
   try {
     const told = call()
     if (!isPromiseLike(told)) return told

@@ -1,5 +1,6 @@
 /** Checks combinations of options before the server starts to listen. */
 import { checkPipes, checkTarget } from './options/front.ts'
+import { checkGuards } from './options/policy.ts'
 import { checkWorkers } from './options/process.ts'
 import { checkCertificate, checkListening, checkNeedOfTls } from './options/tls.ts'
 import { checkUsers } from './options/users.ts'
@@ -12,6 +13,7 @@ export function checkTogether(settings: Settings): void {
   checkPipes(settings)
   checkNeedOfTls(settings)
   checkUsers(settings)
+  checkGuards(settings)
   checkProxies(settings)
   checkWorkers(settings)
 }

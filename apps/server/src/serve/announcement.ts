@@ -148,9 +148,9 @@ function sendCommands({ given, at }: Bound, options: Options, to: string): strin
  * accepted.
  */
 function domainRows(settings: Settings): string[][] {
-  const { domains, handlers } = settings.options
+  const { domains, guards, handlers } = settings.options
   if (domains?.includes(ANY_DOMAIN) === false) return [['Domains', domains.join(', ')]]
-  if (handlers.rcpt !== undefined || hasOwnMailboxes(settings)) return []
+  if ([handlers, ...guards].some(({ rcpt }) => rcpt !== undefined) || hasOwnMailboxes(settings)) return []
   return [
     ['Domains', domains === undefined ? 'mail for every domain is accepted; give --domains to name yours' : 'all'],
   ]

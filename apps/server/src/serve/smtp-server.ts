@@ -70,7 +70,7 @@ function engineOptions(deps: ServerDeps): ServerOptions {
     ...intake({
       store,
       handlers,
-      guards: options.domains === undefined ? [] : [domainsGuard(options.domains)],
+      guards: [...(options.domains === undefined ? [] : [domainsGuard(options.domains)]), ...options.guards],
       observer: logObserver(deps),
       ...(canAuthenticate(options) ? { auth: authOf(deps) } : {}),
     }),

@@ -7,6 +7,7 @@ import type { Acceptor } from '@postern/runtime/node'
 import type { Options } from '../config/options.ts'
 import { canAuthenticate } from '../config/options/users.ts'
 import type { Settings } from '../config/settings.ts'
+import { isUrl } from '../config/urls/store-url.ts'
 import { Failure } from '../host/failure.ts'
 import { runtimeName } from '../host/runtime.ts'
 import { closeAll, listenAll } from '../serve/listening.ts'
@@ -86,6 +87,6 @@ async function checkPlaces({ settings, tls, journal }: ServingDeps): Promise<voi
 
 /** Returns the options that can be sent to a worker. */
 function sendable(options: Options): Partial<Options> {
-  const { handlers: _handlers, s3Credentials: _credentials, store, ...plain } = options
-  return 'scheme' in store && 'url' in store ? { ...plain, store } : plain
+  const { handlers: _handlers, guards: _guards, s3Credentials: _credentials, store, ...plain } = options
+  return isUrl(store) ? { ...plain, store } : plain
 }

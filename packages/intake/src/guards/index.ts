@@ -1,3 +1,4 @@
 /** `@postern/intake/guards`: guards that come with Postern. */
+export { GUARD_ALLOWED, isGuard } from '../guard.ts'
 export type { DomainsGuard } from './domains.ts'
 export { ANY_DOMAIN, DOMAIN_ALLOWED, domainsGuard, parseDomain } from './domains.ts'

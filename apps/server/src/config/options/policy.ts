@@ -1,9 +1,11 @@
 /** Which mail the server accepts, and how strict it is about SMTP. */
-import { DOMAIN_ALLOWED, parseDomain } from '@postern/intake/guards'
+import { DOMAIN_ALLOWED, GUARD_ALLOWED, isGuard, parseDomain } from '@postern/intake/guards'
+import type { Guard } from '@postern/intake'
+import { Failure } from '../../host/failure.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
 import { commaList, custom, list, nonEmpty, oneOf, optional, parsedText, text } from '../values/schema.ts'
 import { type ConfigHandlers, HOOK_NAMES, isHooks } from './hooks.ts'
-import { amount, type Option } from './row.ts'
+import { amount, type Choice, type Option } from './row.ts'
 
 export interface PolicyRows {
   /**
@@ -21,6 +23,11 @@ export interface PolicyRows {
   readonly addresses: Option<Addresses, Addresses>
   /** EHLO keywords of built-in extensions, or verbs, to turn off: `VRFY`, `CHUNKING`, `DSN`, … */
   readonly disabled: Option<string | readonly string[], readonly string[]>
+  /**
+   * Your own guards: sets of hooks, each under a name that the log has. The server asks them in this order, after `handlers` and `domains`
+   * and before the store. The first refusal counts.
+   */
+  readonly guards: Option<Guard | readonly Guard[], readonly Guard[]>
   /** Your own hooks. The server asks them before its own checks. */
   readonly handlers: Option<ConfigHandlers, ConfigHandlers>
 }
@@ -75,6 +82,14 @@ export const policyRows: PolicyRows = {
     value: 'keyword',
     repeatable: true,
   },
+  guards: {
+    schema: list(custom(isGuard, GUARD_ALLOWED)),
+    byDefault: [],
+    help: 'your own guards',
+    group,
+    value: 'guards',
+    fileOnly: true,
+  },
   handlers: {
     schema: custom(isHooks, `an object of functions called ${HOOK_NAMES.join(', ')}`),
     byDefault: {},
@@ -83,4 +98,12 @@ export const policyRows: PolicyRows = {
     value: 'hooks',
     fileOnly: true,
   },
+}
+
+/** Checks that the names of guards differ, because the log tells guards apart by name. @throws Failure */
+export function checkGuards({ options, spelled }: Choice<PolicyRows>): void {
+  const names = options.guards.map(({ name }) => name)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined)
+    throw new Failure(`${spelled('guards')}: two are called ${JSON.stringify(twice)}; rename one`)
 }
