@@ -50,6 +50,10 @@ export class CountedDuplex implements Duplex {
     this.#inner.destroy(reason)
   }
 
+  whenClosed(listener: () => void): void {
+    this.#inner.whenClosed?.(listener)
+  }
+
   #count(bytes: Uint8Array | null): Uint8Array | null {
     if (bytes !== null) this.#counts.reads++
     return bytes

@@ -1,7 +1,10 @@
 /** The client leaves at every point of a session. A committed message stays, and an incomplete one is never kept. */
+import { addressRanges, createServer, type Handlers, reply, type Session, type SessionOverrides } from '@postern/engine'
+import { pair, type PairOptions } from '@postern/runtime/memory'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Client } from './client.ts'
 import { eventually } from '../kit/waiting.ts'
+import { CountedDuplex } from './counted.ts'
 import { short } from './reply.ts'
 import { Service } from './service.ts'
 
@@ -169,4 +172,107 @@ test('the signal of the session is aborted when it ends', async () => {
   client.reset()
   await service.gone(client)
   expect(signal.aborted).toBe(true)
+})
+
+/** Counts the listeners for its close. */
+class ListenedDuplex extends CountedDuplex {
+  listeners = 0
+
+  override whenClosed(listener: () => void): void {
+    this.listeners++
+    super.whenClosed(listener)
+  }
+}
+
+describe('a hook that waits for the signal of the session', () => {
+  /** A hook that answers when the signal is aborted. */
+  function untilAborted(told: string[]): (_: unknown, session: Session) => Promise<undefined> {
+    return async (_, { signal }) => {
+      told.push('asked')
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      told.push('aborted')
+    }
+  }
+
+  test.each<[keyof Handlers, readonly string[], string]>([
+    ['rcpt', MAIL, 'RCPT TO:<b@example.com>\r\n'],
+    ['data', DATA, 'half a message'],
+  ])('learns in %s that the client has reset the connection', async (name, lines, half) => {
+    const told: string[] = []
+    const waiting = await Service.start({}, { handlers: { [name]: untilAborted(told) } })
+    try {
+      const client = await waiting.at(lines)
+      client.send(half)
+      await eventually(() => told.includes('asked'), 'the hook is asked')
+      client.reset()
+      await eventually(() => told.includes('aborted'), 'the signal is aborted')
+      await eventually(() => waiting.server.sessionCount === 0, 'the session is over')
+    } finally {
+      await waiting.close()
+    }
+  })
+
+  test('waits on if the client has only finished sending, and the client gets the reply', async () => {
+    const { promise: going, resolve: go } = Promise.withResolvers<void>()
+    const seen: boolean[] = []
+    const rcpt = async (_: unknown, { signal }: Session): Promise<undefined> => {
+      seen.push(signal.aborted)
+      await going
+      seen.push(signal.aborted)
+    }
+    const waiting = await Service.start({}, { handlers: { rcpt } })
+    try {
+      const client = await waiting.at(MAIL)
+      client.send('RCPT TO:<b@example.com>\r\n')
+      client.end()
+      expect(await client.isQuiet(50)).toBe(true)
+      go()
+      expect((await client.repliesToEnd()).map(short)).toEqual(['250 2.1.5'])
+      expect(seen).toEqual([false, false])
+    } finally {
+      await waiting.close()
+    }
+  })
+
+  test.each<[string, string, SessionOverrides]>([
+    ['itself', '', {}],
+    [
+      'behind a proxy',
+      'PROXY TCP4 192.0.2.1 192.0.2.2 1000 25\r\n',
+      { proxyProtocol: { trusted: addressRanges(['192.0.2.9']) } },
+    ],
+  ])('learns it from the connection of the client %s', async (_, header, overrides) => {
+    const told: string[] = []
+    const server = createServer({ hostname: 'mx.example.com', verify: untilAborted(told) })
+    const ends: PairOptions['endpoints'] = [
+      { family: 'ipv4', address: '192.0.2.9', port: 1 },
+      { family: 'ipv4', address: '192.0.2.10', port: 25 },
+    ]
+    const [client, served] = pair({ endpoints: ends })
+    const over = server.accept(served, overrides)
+    await client.write(Buffer.from(`${header}VRFY x\r\n`))
+    await eventually(() => told.includes('asked'), 'the hook is asked')
+    client.destroy()
+    await over
+    expect(told).toEqual(['asked', 'aborted'])
+  })
+
+  test('registers one listener, and a session whose hooks do not ask for the signal none', async () => {
+    for (const [asks, expected] of [
+      [true, 1],
+      [false, 0],
+    ] as const) {
+      const server = createServer({
+        hostname: 'mx.example.com',
+        verify: (_, session) => (asks && session.signal.aborted ? reply(451, '4.3.0', 'Aborted') : undefined),
+      })
+      const [client, served] = pair()
+      const counted = new ListenedDuplex(served, { reads: 0, writes: 0 })
+      const over = server.accept(counted)
+      await client.write(Buffer.from('VRFY x\r\nVRFY y\r\nQUIT\r\n'))
+      await client.end()
+      await over
+      expect(counted.listeners).toBe(expected)
+    }
+  })
 })

@@ -69,6 +69,14 @@ export interface Duplex {
   end(): Promise<void>
   /** Closes now. Bytes that were not sent are lost. May be called more than once. */
   destroy(reason?: Error): void
+  /**
+   * Calls the listener once, as soon as it is known that nothing can be sent any more: the connection broke, or it is closed in both
+   * directions. It calls it at once if that is known already. The peer's end alone does not count, because a peer may take replies
+   * after its end. There is one listener: another call replaces it. It may not throw.
+   *
+   * Missing if this connection cannot tell. While received bytes are over their bound and nobody reads, it may be told late.
+   */
+  whenClosed?(listener: () => void): void
   readonly remote: Endpoint
   readonly local: Endpoint
   /** Present once the connection is TLS. */

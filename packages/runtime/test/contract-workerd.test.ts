@@ -42,6 +42,8 @@ const FROM_DIALLED: Gaps = {
   'a pending read settles if the peer goes away': ACCEPTED_STAYS_OPEN,
   'a pending write rejects if the peer goes away': ACCEPTED_STAYS_OPEN,
   'startTls rejects if the peer goes away': ACCEPTED_STAYS_OPEN,
+  'whenClosed tells of a peer that is gone while nobody reads, once': ACCEPTED_STAYS_OPEN,
+  'startTls: a listener of whenClosed from before it is told after it': ACCEPTED_STAYS_OPEN,
 }
 
 /** Longer than any check takes on a slow machine. */

@@ -10,6 +10,8 @@ import {
   crossing,
   ensure,
   fill,
+  knock,
+  listen,
   MiB,
   pattern,
   read,
@@ -268,6 +270,39 @@ export const contract: readonly Check[] = [
     ensure((await read(near)) === null, 'read after the close')
   }),
 
+  check('whenClosed tells of a peer that is gone while nobody reads, once', async (near, far) => {
+    const listening = listen(near)
+    far.destroy()
+    // The peer's end may be all that arrives. What is written after it shows that nobody is there any more.
+    await knock(near)
+    await within(listening.closed, 'whenClosed')
+    near.destroy()
+    await near.end().catch(() => {})
+    await crossing()
+    ensure(listening.timesTold() === 1, `it told ${listening.timesTold()} times`)
+  }),
+
+  check("whenClosed does not tell of the peer's end, and tells of the close", async (near, far) => {
+    const { closed, timesTold } = listen(near)
+    const ended = far.end()
+    ensure((await read(near)) === null, 'the end did not arrive')
+    await crossing()
+    ensure(timesTold() === 0, 'it told of the end')
+    await near.write(ascii('reply'))
+    same(await readBytes(far, 5), ascii('reply'))
+    ensure(timesTold() === 0, 'it told while replies arrive')
+    await within(Promise.all([near.end(), ended]), 'the end of both')
+    await within(closed, 'whenClosed')
+  }),
+
+  check('whenClosed tells of destroy, the last listener alone, and at once after it', async (near) => {
+    const [replaced, last] = [listen(near), listen(near)]
+    near.destroy()
+    const later = listen(near)
+    const told = [replaced, last, later].map(({ timesTold }) => timesTold())
+    ensure(told.join() === '0,1,1', `it told the listeners ${told.join(', ')} times`)
+  }),
+
   check('each end has the addresses of both ends', async (near, far) => {
     for (const endpoint of [near.local, near.remote, far.local, far.remote]) {
       ensure(['ipv4', 'ipv6', 'unix', 'unknown'].includes(endpoint.family), `family ${endpoint.family}`)
@@ -327,6 +362,21 @@ export const contract: readonly Check[] = [
       const handshake = near.startTls?.()
       near.destroy()
       await rejects(handshake, 'startTls')
+    },
+    { needsStartTls: true },
+  ),
+
+  check(
+    'startTls: a listener of whenClosed from before it is told after it',
+    async (near, far) => {
+      const { closed, timesTold } = listen(near)
+      await within(Promise.all([near.startTls?.(), far.startTls?.()]), 'the handshake')
+      await near.write(ascii('under TLS'))
+      await readBytes(far, 9)
+      ensure(timesTold() === 0, 'it told of the handshake')
+      far.destroy()
+      await knock(near)
+      await within(closed, 'whenClosed')
     },
     { needsStartTls: true },
   ),

@@ -109,3 +109,29 @@ export async function fill(duplex: Duplex): Promise<{ written: number; waiting: 
   }
   throw new Error('no write ever waited')
 }
+
+/** Writes until a write fails, because the peer is gone. Returns without a failure if the connection takes what nobody will read. */
+export async function knock(duplex: Duplex): Promise<void> {
+  for (let knocks = 0; knocks < 5; knocks++) {
+    await crossing()
+    try {
+      const waiting = duplex.write(ascii('x'))
+      if (waiting !== undefined) await within(waiting, 'write')
+    } catch (error) {
+      ensure(!(error instanceof TooLate), 'write stayed pending')
+      return
+    }
+  }
+}
+
+/** Registers a listener for the close of the connection. */
+export function listen(duplex: Duplex): { readonly closed: Promise<void>; timesTold(): number } {
+  ensure(duplex.whenClosed !== undefined, 'there is no whenClosed')
+  const { promise: closed, resolve } = Promise.withResolvers<void>()
+  let told = 0
+  duplex.whenClosed?.(() => {
+    told++
+    resolve()
+  })
+  return { closed, timesTold: () => told }
+}

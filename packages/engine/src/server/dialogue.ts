@@ -69,8 +69,13 @@ export class Dialogue implements WireOwner, WaitsOwner {
   }
 
   get signal(): AbortSignal {
-    this.#abort ??= new AbortController()
-    if (this.wire.isOver) this.#abort.abort()
+    if (this.#abort === undefined) {
+      const abort = new AbortController()
+      this.#abort = abort
+      if (this.wire.isOver) abort.abort()
+      // A hook may wait for long, and meanwhile nobody reads.
+      else this.wire.duplex.whenClosed?.(() => abort.abort())
+    }
     return this.#abort.signal
   }
 

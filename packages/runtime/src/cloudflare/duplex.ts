@@ -58,6 +58,7 @@ class WorkerdDuplex implements Duplex {
   #handshake: Wait<never> | undefined
   /** The last write. */
   #written: void | Promise<void> = undefined
+  #onceClosed: (() => void) | undefined
 
   constructor(socket: Socket, options: SocketOptions, serverName: string | undefined) {
     const canStartTls = socket.secureTransport === 'starttls' && options.tls === undefined
@@ -97,6 +98,17 @@ class WorkerdDuplex implements Duplex {
     close(this.#socket)
   }
 
+  whenClosed(listener: () => void): void {
+    this.#onceClosed = listener
+    this.#stream.whenClosed(() => this.#tellClosed())
+  }
+
+  #tellClosed(): void {
+    const listener = this.#onceClosed
+    this.#onceClosed = undefined
+    listener?.()
+  }
+
   async #startTls(received?: Uint8Array): Promise<TlsInfo> {
     // workerd makes the handshake, and it cannot be given bytes that were already read.
     if (received !== undefined && received.byteLength > 0) throw new Error('the handshake has begun already')
@@ -105,16 +117,20 @@ class WorkerdDuplex implements Duplex {
     try {
       // The reply to STARTTLS must leave first. Nobody reads meanwhile, so the client's handshake waits in the system.
       await this.#written
+      // The stream counts as closed when it is released, and the connection is not.
+      this.#stream.whenClosed(() => {})
       this.#stream.release()
       const socket = clear.startTls(this.#serverName === undefined ? {} : { expectedServerHostname: this.#serverName })
       this.#socket = socket
       socket.closed.catch(() => {})
       await Promise.race([socket.opened, this.#whileWanted()])
       this.#stream = streamOf(socket, this.#options, true)
+      if (this.#onceClosed !== undefined) this.whenClosed(this.#onceClosed)
       this.tls = NOT_TOLD
       return this.tls
     } catch (error) {
       this.destroy(error as Error)
+      this.#tellClosed()
       throw error
     } finally {
       this.#handshake = undefined

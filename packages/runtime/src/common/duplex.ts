@@ -27,6 +27,7 @@ export abstract class BaseDuplex implements Duplex {
   #stopLingering: (() => void) | undefined
   /** Why the connection is closed: null if there is no reason, undefined while it is open. */
   #closedBy: Error | null | undefined
+  #onceClosed: (() => void) | undefined
 
   constructor(lingerMs: number) {
     this.lingerMs = lingerMs
@@ -68,6 +69,11 @@ export abstract class BaseDuplex implements Duplex {
     this.received.drop()
     if (this.#ending === undefined) this.received.fail(reason)
     this.close(reason)
+  }
+
+  whenClosed(listener: () => void): void {
+    if (this.#closedBy === undefined) this.#onceClosed = listener
+    else listener()
   }
 
   // For a transport to implement
@@ -123,6 +129,7 @@ export abstract class BaseDuplex implements Duplex {
     received.close()
     this.cleanUp()
     this.#settleWrites()
+    this.#onceClosed?.()
   }
 
   // For a transport to use

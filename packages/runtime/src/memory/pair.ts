@@ -62,6 +62,7 @@ class End implements Duplex {
   /** True if somebody has read since `linger` last looked. */
   #wasRead = false
   #isDiscarding = false
+  #onceClosed: (() => void) | undefined
 
   static pair(settings: Settings, one: Endpoint, other: Endpoint): [End, End] {
     const ends: [End, End] = [new End(settings, one, other), new End(settings, other, one)]
@@ -104,6 +105,11 @@ class End implements Duplex {
     if (this.#ended === undefined) this.#failure ??= reason
     this.#close(reason)
     this.#peer.#close(resetByPeer())
+  }
+
+  whenClosed(listener: () => void): void {
+    if (this.#isClosed) listener()
+    else this.#onceClosed = listener
   }
 
   async #end(): Promise<void> {
@@ -196,6 +202,7 @@ class End implements Duplex {
     this.#handshake?.reject(failure ?? resetByPeer())
     this.#ending?.resolve()
     this.#peerWriting = this.#handshake = this.#reading = this.#ending = undefined
+    this.#onceClosed?.()
   }
 
   async #startTls(): Promise<TlsInfo> {

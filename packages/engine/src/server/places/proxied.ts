@@ -46,6 +46,10 @@ export class ProxiedDuplex implements Duplex {
     this.#inner.destroy(reason)
   }
 
+  whenClosed(listener: () => void): void {
+    this.#inner.whenClosed?.(listener)
+  }
+
   readonly #startTls = async (received?: Uint8Array): Promise<TlsInfo> => {
     const rest = this.#takeRest()
     if (received === undefined && rest.byteLength > 0) throw new EarlyBytesError(rest.byteLength)
