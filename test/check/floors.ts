@@ -106,7 +106,6 @@ export const PACKAGES: readonly Package[] = [
     root: 'apps/server',
     packages: ALL,
     floors: [
-      [{ paths: ['package.json'] }],
       [{ paths: ['src/host'], modules: NODE }],
       [
         { paths: ['src/config'], modules: NODE },

@@ -14,7 +14,7 @@ import { environment, forbidden } from '../host/permission.ts'
 import { formatQuantity, unitOf } from '../config/values/quantity.ts'
 import { type FlagValues, flagOf, readSettings, type Settings, variables } from '../config/settings.ts'
 import { EXAMPLES } from './examples.ts'
-import about from '../../package.json' with { type: 'json' }
+import { VERSION } from '../host/version.ts'
 
 /** Runs one command line. @returns the exit code */
 export async function run(args: readonly string[]): Promise<number> {
@@ -41,7 +41,7 @@ function misuse(error: CommanderError): number {
 function program(): Command {
   const postern = new Command('postern')
     .description('An SMTP server that stores the mail that it receives.')
-    .version(about.version, '-V, --version', 'print the version')
+    .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help, or the help of the command')
     .helpCommand(false)
     .exitOverride()

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import type { MailRecord } from '@postern/storage'
 import { ANY_DOMAIN } from '@postern/intake/guards'
-import about from '../../package.json' with { type: 'json' }
+import { VERSION } from '../host/version.ts'
 import { invocation, quote } from '../host/invocation.ts'
 import type { ListenAddress } from '../config/urls/listen-url.ts'
 import type { Bound } from './listening.ts'
@@ -33,7 +33,7 @@ export function announcement(settings: Settings, bound: readonly Bound[]): strin
     .filter(({ given }) => given.pipePath === undefined)
     .toSorted((one, other) => Number(one.given.submission) - Number(other.given.submission))
   return [
-    `Postern ${about.version} receives mail.\n`,
+    `Postern ${VERSION} receives mail.\n`,
     indented(table(facts)),
     ...(first === undefined
       ? []
@@ -53,7 +53,7 @@ export function frontAnnouncement(settings: Settings, bound: readonly Bound[], t
     ...(settings.file === undefined ? [] : [['Config', settings.file]]),
     ...(options.selfSigned ? [['TLS', 'a self-signed certificate, for this run only']] : []),
   ]
-  return `Postern ${about.version} pipes connections to a server.\n${indented(table(facts))}Stop with Ctrl-C.\n\n`
+  return `Postern ${VERSION} pipes connections to a server.\n${indented(table(facts))}Stop with Ctrl-C.\n\n`
 }
 
 const MAX_RECIPIENTS_SHOWN = 3

@@ -5,6 +5,9 @@ import { Failure } from '../host/failure.ts'
 import { isLoginRequest, LoginDesk, type LoginRequest } from './logins.ts'
 import type { Answer, Order, WorkerStart } from './messages.ts'
 
+/** The program of a worker: TypeScript in the workspace, JavaScript in the published package. */
+const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+
 /** How a worker ended. */
 export interface Ending {
   readonly exitCode: number
@@ -36,7 +39,7 @@ export class Member {
 
   constructor(start: WorkerStart, logins: Logins) {
     this.index = start.index
-    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: start })
+    this.#worker = new Worker(WORKER, { workerData: start })
     // oxlint-disable-next-line unicorn/require-post-message-target-origin
     this.#desk = new LoginDesk(logins, (answer) => this.#hasEnded || this.#worker.postMessage(answer))
     let error: unknown

@@ -33,7 +33,10 @@ export interface Session {
   readonly transmissionType: TransmissionType
   /** The error that broke the connection, if there was one. */
   readonly error: unknown
-  /** Aborted when the session ends, for any reason. */
+  /**
+   * Aborted when the session ends, for any reason. While a hook runs, it is aborted as soon as the connection is known to have closed.
+   * It is not aborted when the client has only finished sending, because the client may still take replies.
+   */
   readonly signal: AbortSignal
   /** Hooks may keep here what they know of this client. */
   readonly notes: Map<unknown, unknown>
