@@ -1,4 +1,4 @@
-/** What every section works with: the load generator, servers on demand, and how much time there is. */
+/** The common part of every section: the load generator, servers on demand, and the time limits. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ export interface BenchOptions {
   readonly servers: readonly ServerEntry[]
   readonly rounds: number
   readonly isQuick: boolean
-  /** Told what is being done. */
+  /** Reports the work in progress. */
   progress(line: string): void
 }
 
@@ -22,7 +22,7 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** What an order cost both sides. */
+/** The cost of an order for both sides. */
 export interface Cost {
   readonly outcome: Outcome
   readonly serverCpuSeconds: number
@@ -32,7 +32,7 @@ export interface Cost {
 }
 
 const ORDER_TIMEOUT_MS = 120_000
-/** What servers and kernels still do when the last reply is out. */
+/** The time in which servers and kernels still work after the last reply. */
 const SETTLE_MS = 30
 
 export class Bench implements AsyncDisposable {
@@ -70,14 +70,17 @@ export class Bench implements AsyncDisposable {
     return startServer(entry, surroundings)
   }
 
-  /** An empty directory, which is gone when all is done. */
+  /** Makes an empty directory. It is removed at the end. */
   directory(name: string): string {
     const directory = join(this.#scratch, `${++this.#started}-${name}`)
     mkdirSync(directory, { mode: 0o700 })
     return directory
   }
 
-  /** Gives the load generator an order. @throws where a reply was wrong, or a connection broke */
+  /**
+   * Gives the load generator an order.
+   * @throws if a reply was wrong, or a connection broke
+   */
   async perform({ program: server }: RunningServer, order: Order): Promise<Cost> {
     const [serverBefore, loadBefore] = [server.usage(), this.#load.usage()]
     const outcome = await this.#order(order)

@@ -1,15 +1,15 @@
-/** The little of Bun's API that servers and load generator use, declared so that nobody needs its types installed. */
+/** The part of Bun's API that servers and load generator use, declared so that nobody needs Bun's types. */
 
-/** What `tls.createSecureContext` keeps as `context`. */
+/** The field `context` of what `tls.createSecureContext` returns. */
 export interface NativeContext {
   readonly brand: unique symbol
 }
 
 export interface BunSocket<T> {
   data: T
-  /** How many bytes were taken. */
+  /** Returns how many bytes were taken. */
   write(bytes: Uint8Array): number
-  /** Closes once what was written is sent. */
+  /** Closes when all written bytes are sent. */
   end(bytes?: Uint8Array): void
   setNoDelay(noDelay: boolean): boolean
   upgradeTLS<U>(options: {

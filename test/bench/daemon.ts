@@ -6,7 +6,7 @@ import { ROOT, type RunningServer, type Runtime, scriptCommand } from './servers
 export type DaemonRuntime = Exclude<Runtime, 'workerd'>
 
 export const DAEMON_RUNTIMES: readonly DaemonRuntime[] = ['node', 'bun', 'deno']
-/** What each one is to be started with: see the README. */
+/** The command that starts each: see the README. */
 const MAIN: Readonly<Record<DaemonRuntime, string>> = { node: 'main.js', bun: 'main.ts', deno: 'main.ts' }
 const SERVING_TIMEOUT_MS = 20_000
 const LIMITS = ['--max-connections=100000', '--max-connections-per-address=100000']
@@ -17,7 +17,7 @@ interface Event {
 }
 
 export interface DaemonOptions {
-  /** Behind `postern`, without what the log is. */
+  /** The arguments behind `postern`, without those of the log. */
   readonly args: readonly string[]
   /** The checkout that has the program. Default: this one. */
   readonly checkout?: string
@@ -48,7 +48,7 @@ export async function runDaemon(
   }
 }
 
-/** Starts a server that admits as many connections as come. It takes them when the promise resolves. */
+/** Starts a server that accepts any number of connections. It accepts them when the promise resolves. */
 export async function startDaemon(
   runtime: DaemonRuntime,
   store: string,

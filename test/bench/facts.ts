@@ -1,4 +1,4 @@
-/** What the figures were taken on: they mean nothing elsewhere. */
+/** The machine that the figures were measured on. On another machine they mean nothing. */
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, tmpdir, totalmem } from 'node:os'
 import { CAN_PIN, CORES, printed } from './programs.ts'

@@ -1,4 +1,4 @@
-/** The load generator does what it says: its figures are worth nothing where it does not. */
+/** Tests the load generator, because its figures are worth nothing if it does not do what it should. */
 import { createServer, reply } from '@postern/engine'
 import { listen, selfSigned } from '@postern/runtime/node'
 import { afterAll, afterEach, expect, test } from 'vitest'

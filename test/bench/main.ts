@@ -1,7 +1,8 @@
 /**
- * `pnpm bench [section…] [--server a,b] [--rounds N] [--quick] [--write]`: how fast Postern is, beside others and beside the ceiling.
+ * `pnpm bench [section…] [--server a,b] [--rounds N] [--quick] [--write]`: how fast Postern is, compared with other
+ * servers and with the barest one.
  *
- *     pnpm bench                                                                  all of it
+ *     pnpm bench                                                                  all sections and servers
  *     pnpm bench --write                                                          the same, into docs/performance.md
  *     pnpm bench lockstep --server postern-node-discard,barest-node --rounds 5    a row or two
  *
@@ -19,7 +20,7 @@ import { missing, SERVERS, type ServerEntry } from './servers.ts'
 
 const ROUNDS = 5
 const QUICK_ROUNDS = 3
-/** Its CPU is a multiple of all others', whose bars would be dots beside it. */
+/** Its CPU time is a multiple of all others', so their bars would be too small to see. */
 const OFF_SCALE = /workerd/
 /** Sections that have a place in the chart. */
 const CHARTED: ReadonlySet<string> = new Set(['each', 'lockstep', 'pipelined', '10MiB'])
@@ -87,7 +88,7 @@ async function main({ sections, servers, rounds, isQuick, isWritten }: Request):
   if (isWritten) writeReport(facts, parts, panels)
 }
 
-/** On a terminal, what is being done. */
+/** Shows the work in progress, on a terminal. */
 function progress(line: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`)
 }

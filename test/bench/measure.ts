@@ -6,12 +6,12 @@ import type { Shape } from './shapes.ts'
 import { median } from './statistics.ts'
 
 const MiB = 1024 * 1024
-/** A server that is slow at a shape is given fewer messages: CPU for each is what counts. */
+/** If a server is slow at a shape, it gets fewer messages, because the CPU time of each message is what counts. */
 const ROUND_SECONDS = 0.7
 const WARM_UP_SECONDS = 3
 const WARM_UP_PIECES = 5
 const QUICK_SHARE = 0.3
-/** Of small ones, so that a round of many sessions is not one of connecting. */
+/** The least number of small messages, so that a round of many sessions does not measure only connecting. */
 const MIN_MESSAGES_A_SESSION = 20
 
 /** One round on one server. */
@@ -28,14 +28,14 @@ export interface Measured {
   /** The first messages of a fresh process. */
   readonly cold: Round | undefined
   readonly rounds: readonly Round[]
-  /** Why there is no figure. */
+  /** The reason why there is no figure. */
   readonly error?: string
 }
 
 export interface MeasureOptions {
-  /** However many are asked for. */
+  /** The greatest number of rounds, however many are asked for. */
   readonly maxRounds?: number
-  /** Hears of a server that is about to be ended, all its rounds done. */
+  /** Called before a server is ended, after all its rounds. */
   ending?(server: ServerEntry, running: RunningServer): Promise<void>
 }
 
@@ -48,7 +48,7 @@ interface Subject {
   error: string | undefined
 }
 
-/** All servers run at the same time and work one after another: what disturbs a round disturbs one of each. */
+/** All servers run at the same time and work one after the other. So a disturbance hits one round of each. */
 export async function measure(
   bench: Bench,
   shape: Shape,
@@ -63,7 +63,7 @@ export async function measure(
     messages: 0,
     error: undefined,
   }))
-  /** What goes wrong with one server is its own. */
+  /** An error of one server does not end the others. */
   const each = async (
     what: string,
     act: (subject: Subject, running: RunningServer) => Promise<void>,
@@ -137,7 +137,7 @@ export function cpuOf({ serverCpuSeconds, messages }: Round): number {
   return (serverCpuSeconds / messages) * 10_000
 }
 
-/** What the server takes in for a second of its CPU, in MiB. */
+/** Returns how many MiB the server receives for a second of its CPU time. */
 export function rateOf({ messageBytes }: Shape, { serverCpuSeconds, messages }: Round): number {
   return (messages * messageBytes) / MiB / serverCpuSeconds
 }

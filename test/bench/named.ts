@@ -1,6 +1,6 @@
-/** What is asked for on a command line, by any part of its name. */
+/** Finds items that the command line names by any part of their names. */
 
-/** Those that are called so, or else have it in their name. All of them where nothing is asked for. */
+/** Returns the items with this name, or else those that have it in their name. Returns all if no name is given. */
 export function named<T extends { readonly name: string }>(
   what: string,
   all: readonly T[],

@@ -1,4 +1,4 @@
-/** Processes that the benchmark starts: each on a core of its own, each looked at from outside, through /proc. */
+/** Processes that the benchmark starts. Each runs on its own core, and is measured from outside, through /proc. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -19,14 +19,14 @@ const living = new Set<ChildProcess>()
 process.once('exit', () => {
   for (const child of living) child.kill('SIGKILL')
 })
-// So that an end by hand leaves nothing running either.
+// So an end by hand leaves nothing running either.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
 
-/** What a process has used so far. */
+/** The resources that a process has used so far. */
 export interface Usage {
   /** User and system time of all its threads, those that ended too; in steps of 10 ms. */
   readonly cpuSeconds: number
-  /** The time of each thread that there is, to the nanosecond; empty where the kernel does not tell. */
+  /** The time of each existing thread, to the nanosecond. Empty if the kernel does not report it. */
   readonly threads: ReadonlyMap<string, number>
   readonly residentBytes: number
 }
@@ -34,9 +34,9 @@ export interface Usage {
 export interface StartOptions {
   /** Undefined: any. */
   readonly core: number | undefined
-  /** Where lines come from: the standard output, or another descriptor that the program is given. */
+  /** The source of the lines: the standard output, or another descriptor that the program gets. */
   readonly linesFrom?: 1 | 2 | 3
-  /** Besides what this process has. */
+  /** Added to the environment of this process. */
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -75,7 +75,10 @@ export class Program {
     this.#lines = this.#reader[Symbol.asyncIterator]()
   }
 
-  /** The next line of JSON. @throws where the program ends, or says nothing for so long */
+  /**
+   * Returns the next line of JSON.
+   * @throws if the program ends, or writes nothing for this time
+   */
   async line<T>(timeoutMs: number): Promise<T> {
     let timer: NodeJS.Timeout | undefined
     const silence = new Promise<'silence'>((resolve) => {
@@ -106,7 +109,7 @@ export class Program {
     return this.#child.exitCode ?? this.#child.signalCode ?? undefined
   }
 
-  /** Throws away what else it says: nobody asks for lines any more, and it must not wait for that. */
+  /** Drops all further output, because nobody asks for lines any more, and the program must not wait for that. */
   mute(): void {
     this.#reader.close()
     this.#source.resume()
@@ -124,7 +127,7 @@ export class Program {
   }
 }
 
-/** What a command is called where it failed: without the places of one machine, and without its flags. */
+/** Names a command for error messages: without local paths, and without flags. */
 function nameOf(command: readonly string[]): string {
   return command
     .filter((word) => !word.startsWith('-'))
@@ -142,7 +145,10 @@ export async function printed(command: readonly [string, ...string[]]): Promise<
   return text.trim()
 }
 
-/** CPU between two looks, in seconds: to the nanosecond, unless threads have ended that did a part of the work. */
+/**
+ * Returns the CPU time between two measurements, in seconds. It is exact to the nanosecond, unless threads have ended
+ * that did a part of the work.
+ */
 export function cpuBetween(before: Usage, after: Usage): number {
   const whole = after.cpuSeconds - before.cpuSeconds
   let byThread = 0
@@ -150,13 +156,13 @@ export function cpuBetween(before: Usage, after: Usage): number {
   return Math.abs(whole - byThread) < MAX_ROUNDING_SECONDS ? byThread : whole
 }
 
-/** Two times rounded to a clock tick, and a half for what the kernel has not added up yet. */
+/** Two times are rounded to a clock tick. The rest is for time that the kernel has not added up yet. */
 const MAX_ROUNDING_SECONDS = 0.025
 const CLOCK_TICKS_PER_SECOND = 100
 const PAGE_BYTES = 4096
 
 function usageOf(pid: number): Usage {
-  // Behind the name, which may hold blanks and brackets: field 3 of proc(5) comes first.
+  // The name may contain blanks and brackets. Field 3 of proc(5) is the first one behind it.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /s, '')
     .split(' ')
@@ -174,7 +180,7 @@ function threadsOf(pid: number): Map<string, number> {
       if (milliseconds !== undefined) threads.set(id, Number(milliseconds) / 1000)
     }
   } catch {
-    // A kernel without it, or a thread that ended meanwhile.
+    // The kernel does not have it, or a thread has ended meanwhile.
   }
   return threads
 }

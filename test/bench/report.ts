@@ -1,4 +1,4 @@
-/** docs/performance.md: what is between its two markers is written here, all else by people. */
+/** Writes the part of docs/performance.md between its two markers. People write the rest. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { chart, type Panel } from './chart.ts'

@@ -8,9 +8,9 @@ export interface Section {
 }
 
 export interface Findings {
-  /** What stands below the section's title. */
+  /** The text below the section's title. */
   readonly markdown: string
-  /** What a chart can show of it. */
+  /** The data for a chart. */
   readonly bars?: { readonly title: string; readonly bars: readonly Bar[] }
 }
 

@@ -1,4 +1,4 @@
-/** The documents name what there is: options, files, and commands of the README. */
+/** The documents name only options, files and commands that exist. */
 import { execFileSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
@@ -22,7 +22,7 @@ test('a table of configuration.md with other text is found', () => {
 test('configuration.md has every option that only the file can hold', () => {
   const [, section = ''] = /^## Only in the file\n([\s\S]*?)^## /m.exec(read('docs/configuration.md')) ?? []
   const listed = [...section.matchAll(/^\| `(\w+)`/gm)].map((match) => match[1])
-  // A store has a text form too, which is in a table above.
+  // A store also has a text form, which is in a table above.
   expect(listed.toSorted()).toEqual([...fileOnlyOptions(), 'store'].toSorted())
 })
 

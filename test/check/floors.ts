@@ -1,13 +1,13 @@
 /**
- * The floors of the house, from the ground up: the parts of each package, and what each of them may import.
- *
- * A file imports from its own part, and from parts on lower floors of its package. Parts of one floor do not know each other.
- * docs/architecture.md is the tour of it; test/check/imports.ts holds every import to this list.
+ * The floors of the packages, from the ground up: the parts of each package, and what each part may import.
+ * A file imports from its own part, and from parts on lower floors of its package. Parts on the same floor do not
+ * import each other. docs/architecture.md explains the floors. test/check/imports.ts checks every import against this
+ * list.
  */
 
-/** Some folders or files of a package that belong together. */
+/** Folders or files of a package that belong together. */
 export interface Part {
-  /** Relative to the package's root; '' is the root itself. A file belongs to the part with the longest path that fits. */
+  /** Relative to the package's root. '' is the root itself. A file belongs to the part with the longest path that fits. */
   readonly paths: readonly string[]
   /** Modules from outside the workspace: prefixes of a runtime's own ('node:'), and packages by name. Default: none. */
   readonly modules?: readonly string[]
@@ -15,7 +15,7 @@ export interface Part {
   readonly packages?: readonly string[]
   /** Paths of the parts on lower floors that it may import from. Default: all of them. */
   readonly below?: readonly string[]
-  /** Has no clock and no chance of its own: it is given both. Default: false. */
+  /** The part has no clock and no random numbers of its own; its callers pass them. Default: false. */
   readonly isPure?: boolean
 }
 
@@ -26,9 +26,9 @@ export interface Package {
 }
 
 const NODE = ['node:']
-/** What a runtime with sockets builds on. */
+/** The parts that a runtime with sockets may use. */
 const SOCKETS = ['sockets', 'sockets/tls', 'common']
-/** What every other part of the protocol may use. */
+/** The parts that every other part of the protocol may use. */
 const PROTOCOL = ['protocol', 'protocol/bytes', 'protocol/grammar']
 const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake']
 

@@ -1,7 +1,6 @@
 /**
- * Holds every import of the sources to the floors (floors.ts), and finds circles: of files, types included, and of folders.
- *
- * Nobody imports an app, or another package's `src`.
+ * Checks every import of the sources against the floors (floors.ts), and finds circles: of files, types included, and
+ * of folders. No file imports an app, or another package's `src`.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
@@ -10,7 +9,7 @@ import { type Package, PACKAGES, type Part } from './floors.ts'
 const IMPORT =
   /^\s*(?:import|export)\b[^'"]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]/gm
 const COMMENT = /\/\*[\s\S]*?\*\/|\/\/.*$/gm
-/** What makes a pure function impure. */
+/** Calls that make a pure function impure. */
 const IMPURE = /\bDate\b|\bMath\.random\b|\bperformance\b|\bsetTimeout\b|\bsetInterval\b|\bcrypto\b|\bfetch\b/
 
 interface SourceFile {
@@ -22,7 +21,7 @@ interface SourceFile {
   readonly imports: readonly string[]
 }
 
-/** Every breach, one line each: the file, what it imports, and why not. */
+/** Returns every breach, one line each: the file, the import, and the reason. */
 export function findImportBreaches(root: string): string[] {
   const paths = globSync(['packages/*/src/**/*.ts', 'apps/*/*.ts', 'apps/*/src/**/*.ts'], { cwd: root }).toSorted()
   const files: SourceFile[] = []
@@ -91,7 +90,7 @@ function refusalOfModule({ house, part }: SourceFile, target: string): string | 
   return `it may import ${[...packages, ...modules].join(', ') || 'nothing'}`
 }
 
-/** Circles of files, and of folders where the files make none. */
+/** Finds circles of files, and circles of folders if the files make none. */
 function circleBreaches(files: readonly SourceFile[]): string[] {
   const imports = new Map<string, Set<string>>()
   const folders = new Map<string, Set<string>>()
@@ -108,14 +107,17 @@ function circleBreaches(files: readonly SourceFile[]): string[] {
   return [...ofFiles, ...ofFolders]
 }
 
-/** A file that is a part by itself stands for itself: a package's entry is above its folders, though it lies beside them. */
+/**
+ * A file that is a part by itself counts as its own folder. A package's entry is above its folders, although it is
+ * beside them.
+ */
 function folderOf(path: string): string {
   const place = findPlace(path)
   const isPart = place?.part.paths.some((own) => join(place.house.root, own) === path)
   return isPart === true ? path : dirname(path)
 }
 
-/** Each circle once, as the nodes that it runs through. */
+/** Returns each circle once, as the list of its nodes. */
 function findCircles(edges: ReadonlyMap<string, ReadonlySet<string>>): string[][] {
   const circles: string[][] = []
   const done = new Set<string>()

@@ -1,7 +1,7 @@
 /**
- * The tables of options in docs/configuration.md, made of the rows that the program itself has.
+ * Makes the tables of options in docs/configuration.md from the program's own rows.
  *
- *     node test/check/option-tables.ts     writes them anew; documentation.test.ts says when that is due
+ *     node test/check/option-tables.ts     writes them again; documentation.test.ts fails if that is due
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -12,12 +12,12 @@ import { formatQuantity, unitOf } from '../../apps/server/src/config/values/quan
 
 const FILE = resolve(import.meta.dirname, '../../docs/configuration.md')
 const HEAD = '| Key | Flag | Default | |\n| --- | --- | --- | --- |\n'
-/** It is no option, because it says where options are. */
+/** It is not an option, because it names the file with the options. */
 const CONFIG = '|  | `--config <file>` | postern.config.ts, if there is one | the config file |\n'
-/** A heading of the third level below `## Options`, and the table that stands right below it. */
+/** A heading of the third level below `## Options`, and the table right below it. */
 const TABLE = /(?<=^### (?<group>[^\n]+)\n\n)\| Key \| Flag (?:\|[^\n]*\n)+/gm
 
-/** The document with its tables as they are to be. */
+/** Returns the document with new tables. */
 export function withOptionTables(document: string): string {
   return document.replace(TABLE, (_, group: string) => tableOf(group))
 }
@@ -32,7 +32,7 @@ export function optionGroups(): string[] {
   return [...new Set(rows().map(([, { group }]) => group.replace(/:$/, '')))]
 }
 
-/** The options that only the config file can hold. */
+/** The options that only the config file can set. */
 export function fileOnlyOptions(): string[] {
   return optionsOf('serve').filter((name) => (OPTIONS[name] as Option).fileOnly === true)
 }

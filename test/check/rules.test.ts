@@ -1,4 +1,4 @@
-/** The checks themselves: that they pass on this tree, and that they can fail. */
+/** Tests the checks themselves: they pass on this tree, and they can fail. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -14,7 +14,7 @@ afterEach(() => {
   scratch = undefined
 })
 
-/** What the check says of a tree of these files. */
+/** Returns the faults that the check finds in a tree of these files. */
 function breachesOf(files: Readonly<Record<string, string>>): string[] {
   scratch = mkdtempSync(join(tmpdir(), 'postern-imports-'))
   for (const [file, source] of Object.entries(files)) {

@@ -1,16 +1,16 @@
-/** Sizes, compressed: what a Worker or a page pays for the engine, and what the Worker is. `pnpm size` prints them. */
+/** Compressed sizes: of the engine, for a Worker or a page, and of the Worker. `pnpm size` prints them. */
 import { resolve } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { build, type BuildOptions } from 'esbuild'
 
-/** The most that each may weigh, gzipped. */
+/** The greatest size of each, gzipped. */
 export const MAX_GZIP_BYTES = { engine: 28_000, worker: 150_000 } as const
 
 export interface Size {
   readonly bytes: number
   readonly gzipBytes: number
   readonly brotliBytes: number
-  /** Every module in it. */
+  /** Every module in the bundle. */
   readonly modules: readonly string[]
 }
 
@@ -19,7 +19,7 @@ export function measureEngine(root: string): Promise<Size> {
   return measure(root, { entryPoints: ['packages/engine/src/index.ts'], minify: true, platform: 'neutral' })
 }
 
-/** Bundles the Worker as `wrangler deploy` does, which minifies nothing unless it is told to. */
+/** Bundles the Worker as `wrangler deploy` does, which minifies only if the user asks for it. */
 export function measureWorker(root: string): Promise<Size> {
   return measure(root, {
     entryPoints: ['apps/cloudflare/src/worker.ts'],

@@ -2,7 +2,7 @@
 
 export interface ClientReply {
   readonly code: number
-  /** `class.subject.detail`, or '' where the reply has none. */
+  /** `class.subject.detail`, or '' if the reply has none. */
   readonly enhancedCode: string
   /** The text of each line, after the code and its blank or hyphen. */
   readonly lines: readonly string[]

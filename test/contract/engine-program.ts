@@ -4,5 +4,5 @@ import { report } from '../contracts/outcome.ts'
 import { engineOutcomes } from '../contracts/wire/engine.ts'
 
 await report(engineOutcomes())
-// What a vector left open is not waited for.
+// Does not wait for work that a vector left open.
 process.exit(0)

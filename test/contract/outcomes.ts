@@ -11,7 +11,7 @@ const PATIENCE_MS = 300_000
 export interface Subject {
   readonly runtime: string
   readonly subject: string
-  /** What it can't do, and why. */
+  /** The features that it lacks, with the reasons. */
   readonly gaps: Gaps
   start(gaps: Gaps): Promise<Target>
 }

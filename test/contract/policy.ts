@@ -1,4 +1,4 @@
-/** A policy for the Worker, as who deploys it would write it: everybody gets mail, and one user may send. */
+/** A policy for the Worker, as its operator would write it: everybody gets mail, and one user may send. */
 import type { AuthOptions } from '@postern/engine'
 import { PASSWORD, USER } from '../contracts/wire/user.ts'
 

@@ -62,7 +62,7 @@ export async function workerdTarget(gaps: Gaps): Promise<Target> {
   }
 }
 
-/** `wrangler dev` with the configuration that is deployed, but for ports and vars; mail in its R2. */
+/** `wrangler dev` with the deployed configuration, except for ports and vars. Mail is in its R2. */
 export async function wranglerTarget(gaps: Gaps): Promise<Target> {
   const scratch = await Scratch.make()
   const { caFile } = await makeCertificate(scratch)

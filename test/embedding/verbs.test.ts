@@ -16,7 +16,7 @@ import { converse } from './dialogue.ts'
 const HOSTNAME = 'mx.example.com'
 const MAIL = 'MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n'
 
-/** Like XCLIENT of Postfix: a trusted proxy says who the client is, and the session begins anew. */
+/** Like XCLIENT of Postfix: a trusted proxy names the client, and the session begins again. */
 const clientIs: Extension = {
   keyword: 'XCLIENTIS',
   advertise: () => 'ADDR LOGIN',
@@ -37,7 +37,7 @@ const clientIs: Extension = {
   },
 }
 
-/** Like LMTP's: EHLO by another name. */
+/** Like LHLO of LMTP: EHLO with another name. */
 const lhlo: Extension = {
   keyword: 'XLMTP',
   commands: { LHLO: { beforeAuth: true, effect: 'hello', handle: () => undefined } },

@@ -1,6 +1,6 @@
 /**
- * The directory of the store is lost while the server runs: unmounted, or renamed and replaced. The server answers 451 and never 250,
- * writes no file into the replacement, and takes mail again once the directory is back.
+ * The directory of the store is lost while the server runs: unmounted, or renamed and replaced. The server answers 451
+ * and never 250, writes no file into the replacement, and accepts mail again when the directory is back.
  */
 import { mkdir, readdir, rename, rmdir } from 'node:fs/promises'
 import { expect, test } from 'vitest'

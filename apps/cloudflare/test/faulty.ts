@@ -1,8 +1,8 @@
 /**
  * The Worker with a bucket that fails on demand.
  *
- * POST /fault          `BucketFault`s, none if all is to go well. Answers how many calls met those before GET  /keys,
- * /blob?…  what is in the bucket, by no code of Postern's
+ *     POST /fault          sets `BucketFault`s, or none; answers how many calls met the previous ones
+ *     GET  /keys, /blob?…  the content of the bucket, read without Postern's code
  */
 import type { Bucket } from '@postern/storage/r2'
 import { type BucketFault, FaultyBucket } from '../../../test/faults/faulty-bucket.ts'

@@ -1,4 +1,4 @@
-/** Compares admission with a model that counts all connections anew for each newcomer. */
+/** Compares admission with a model that counts all connections again for each newcomer. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Admission, addressKey, type Endpoint, type Place } from '../src/index.ts'

@@ -56,7 +56,7 @@ export function takeText(protocol: ServerProtocol): string {
   return new TextDecoder().decode(protocol.takeReplies())
 }
 
-/** What a run produced. */
+/** The results of a run. */
 export interface Run {
   readonly protocol: ServerProtocol
   /** Every reply, as on the wire. */
@@ -120,7 +120,10 @@ export function run(
   return { protocol, replies, messages, events }
 }
 
-/** The codes of replies on the wire: '250 2.1.0', or '354' where there is no enhanced one. One for each reply, not each line. */
+/**
+ * The codes of replies on the wire: '250 2.1.0', or '354' if there is no enhanced code. One for each reply, not for
+ * each line.
+ */
 export function codes(wire: string): string[] {
   return wire
     .split('\r\n')

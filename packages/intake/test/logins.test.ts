@@ -34,7 +34,7 @@ describe('the queue', () => {
         for (const one of items) queue.push({ ...one, rank: 0, value: one })
         const served = Array.from({ length: items.length }, () => queue.shift() as Item)
         expect(queue.shift()).toBeUndefined()
-        // So many rounds has each address had; those that wait are never two apart.
+        // Each address has had this many rounds. Waiting addresses are never two rounds apart.
         const left = new Map<string, number>()
         for (const { address } of items) left.set(address, (left.get(address) ?? 0) + 1)
         const rounds = new Map([...left.keys()].map((address) => [address, 0]))
@@ -44,7 +44,7 @@ describe('the queue', () => {
           const waiting = [...left].filter(([, count]) => count > 0).map(([waits]) => rounds.get(waits) ?? 0)
           expect(Math.max(...rounds.values()) - Math.min(...waiting)).toBeLessThanOrEqual(1)
         }
-        // What one address sent stays in order.
+        // The logins of one address stay in order.
         for (const address of left.keys()) {
           const of = (list: readonly Item[]): Item[] => list.filter((one) => one.address === address)
           expect(of(served)).toEqual(of(items))
@@ -195,7 +195,8 @@ describe('penalties', () => {
     fail(table, bob, 2)
     table.succeeded(ann, 0)
     expect(table.standing(bob, 0)).toMatchObject({ rank: 2, delayMs: 500 })
-    // Who logged in from there waits no more, whatever others do; until a guess is made at that account from there.
+    // An account that logged in from this address does not wait any more, whatever others do, until a guess for this
+    // account comes from this address.
     fail(table, bob, 10)
     expect(table.standing(ann, 0)).toEqual({ rank: 0, readyAtMs: 0, delayMs: 0, accountDelayMs: 0 })
     table.failed(ann, 0)
@@ -226,7 +227,7 @@ describe('penalties', () => {
   })
 })
 
-/** A turn that remembers what it heard. */
+/** A turn that records its calls. */
 class Recorded implements Turn {
   readonly keys: LoginKeys
   readonly heard: ('begin' | LoginRefusal)[] = []
@@ -260,7 +261,7 @@ describe('turns', () => {
     vi.advanceTimersByTime(249)
     expect([second.heard, third.heard]).toEqual([[], []])
     vi.advanceTimersByTime(1)
-    // The third waits for the second, however long that takes, and for its delay.
+    // The third login waits for the second, however long that takes, and for its delay.
     vi.advanceTimersByTime(60_000)
     expect([second.heard, third.heard]).toEqual([['begin'], []])
     turns.end(second, false)
@@ -269,7 +270,7 @@ describe('turns', () => {
     vi.advanceTimersByTime(1)
     expect(third.heard).toEqual(['begin'])
     turns.end(third, true)
-    // After the success nobody waits for what failed before it.
+    // After the success no login waits for earlier failures.
     expect(entered(turns, penalties, 'a').heard).toEqual(['begin'])
     expect(entered(turns, penalties, 'b').heard).toEqual(['begin'])
   })
@@ -366,7 +367,7 @@ describe('turns', () => {
           }
           look()
         }
-        // Time alone brings everyone their turn.
+        // Time alone brings every login its turn.
         for (let i = 0; i < 100 && waiting.size + trying.size > 0; i++) {
           for (const turn of trying) turns.end(turn, undefined)
           trying.clear()
@@ -430,7 +431,7 @@ describe('logins', () => {
     const limits = { maxAtOncePerAddress: 1 }
     const logins = new LocalLogins({ runner: new ByHand(), maxLoginMs: 50, refusalDelayMs: 0, limits })
     const stuck = await begin(logins, 'a')
-    // It waits behind the first, and would do so for ever.
+    // It waits behind the first login, and would do so for ever.
     const next = await begin(logins, 'a')
     next.end(undefined)
     for (let i = 0; i < 8; i++) stuck.end(false)
@@ -467,7 +468,7 @@ describe('the authenticator', () => {
     authorizationId,
   })
 
-  /** Logins that remember how each one went. */
+  /** Logins that record the result of each. */
   function recorded(): { logins: Logins; ends: (boolean | undefined)[]; checks: PasswordCheck[] } {
     const ends: (boolean | undefined)[] = []
     const checks: PasswordCheck[] = []
@@ -556,7 +557,7 @@ describe('check threads', () => {
 
   test('parameters that scrypt refuses fail only that check', async () => {
     const threads = new CheckThreads(1)
-    // RFC 7914 2: N has to be less than 2^(16 r).
+    // RFC 7914 2: N must be less than 2^(16 r).
     await expect(threads.run({ password: 'any', expected: { ...randomHash(), ln: 20, r: 1, p: 1 } })).rejects.toThrow()
     expect(await threads.run(check('right'))).toBe(true)
     threads.close()

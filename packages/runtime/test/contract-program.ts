@@ -15,5 +15,5 @@ const { kinds, close } = socketKinds(sockets, await selfSigned(), join(directory
 await report(contractOutcomes([...inProcessKinds, ...kinds]))
 await close()
 await rm(directory, { recursive: true })
-// Does not wait for what a check left open.
+// Does not wait for work that a check left open.
 process.exit(0)

@@ -5,7 +5,7 @@ import type { SelfSignedCertificate } from '../src/sockets/tls/index.ts'
 import type { MakePair } from '../../../test/contracts/duplex/duplex.ts'
 import type { Kind, PairKind } from '../../../test/contracts/outcome.ts'
 
-/** Where to dial, for every runtime. */
+/** The address to dial, for every runtime. */
 interface Dialled {
   readonly host?: string
   readonly port?: number
@@ -37,11 +37,14 @@ export function socketKinds(
   const listeners: Listener[] = []
   const host = '127.0.0.1'
 
-  /** The accepted end, then the dialled one. Pairs are made one by one, so that the ends belong together. */
+  /**
+   * Returns the accepted end, then the dialled one. Pairs are made one after the other, so that the ends belong
+   * together.
+   */
   function over(place: { host: string; port: number } | { path: string }, implicitTls = false): MakePair {
     let accepted: (duplex: Duplex) => void
     let last: Promise<unknown> = Promise.resolve()
-    /** A listener has one `lingerMs` for all that it accepts. */
+    /** A listener has one `lingerMs` for all connections that it accepts. */
     const byLinger = new Map<number, Listener>()
     async function listenerOf(lingerMs: number): Promise<Listener> {
       const found = byLinger.get(lingerMs)

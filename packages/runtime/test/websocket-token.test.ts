@@ -1,4 +1,4 @@
-/** Which requests are accepted as those of a front. */
+/** The requests that are accepted as those of a front. */
 import { SignJWT, UnsecuredJWT } from 'jose'
 import { expect, test } from 'vitest'
 import {

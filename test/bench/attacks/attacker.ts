@@ -1,4 +1,7 @@
-/** The attacker, a process of its own: an order comes in on standard input, its outcome goes out. Another line ends the attack. */
+/**
+ * The attacker, in its own process. It reads an order from standard input and writes the outcome. Another line ends the
+ * attack.
+ */
 import { createInterface } from 'node:readline'
 import { flood } from './attacks/flood.ts'
 import { guess } from './attacks/guess.ts'

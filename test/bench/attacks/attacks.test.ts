@@ -1,4 +1,7 @@
-/** The attackers and the clients beside them do what they say, and keep their bounds. Nothing here is about speed. */
+/**
+ * Tests the attackers and the clients beside them: they send what they should, within their bounds. No test measures
+ * speed.
+ */
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { createServer, reply } from '@postern/engine'
 import { listen, selfSigned } from '@postern/runtime/node'
@@ -14,7 +17,7 @@ import { runCase } from './run.ts'
 const TIMEOUT_MS = 20_000
 const SETTLE_MS = 200
 const MAX_OCTETS = 100_000
-/** One write more than the bound. */
+/** The octets that one write may go over the bound. */
 const MAX_WRITE_OCTETS = 128 * 1024
 const MAX_PATH_OCTETS = 100
 
@@ -26,7 +29,7 @@ let guesses: string[] = []
 let forwardPaths: string[] = []
 /** Recipients of each message. */
 let messages: number[] = []
-/** Connections that were accepted, and from where. */
+/** Accepted connections, and their addresses. */
 let connects = 0
 const addresses = new Set<string>()
 const server = createServer({
@@ -73,7 +76,7 @@ afterEach(() => {
 
 const BASE = { port, addresses: ['127.0.1.1', '127.0.1.2'], seconds: 60, maxOctets: MAX_OCTETS }
 
-/** Has the attacker do it until something is so; a little longer, so that what is too much would be seen. */
+/** Runs the attacker until a condition holds, and then a little longer, so that the test would see too much traffic. */
 async function attack(order: AttackOrder, isDone: () => boolean): Promise<AttackOutcome> {
   attacker.write(order)
   await expect.poll(isDone, { timeout: TIMEOUT_MS }).toBe(true)
@@ -82,7 +85,7 @@ async function attack(order: AttackOrder, isDone: () => boolean): Promise<Attack
   return attacker.line(TIMEOUT_MS)
 }
 
-/** A server that greets, and keeps what it hears. */
+/** Makes a server that sends a greeting and records the input. */
 async function recorder(): Promise<AsyncDisposable & { readonly port: number; readonly heard: string[] }> {
   const heard: string[] = []
   const sockets = new Set<Socket>()

@@ -1,4 +1,4 @@
-/** A load case: what a stranger does to the server, and who is served meanwhile. */
+/** A load case: the attack on the server, and the clients that are served meanwhile. */
 import type { AttackOrder, ClientOrder } from './order.ts'
 
 type Without<T, Keys extends PropertyKey> = T extends unknown ? Omit<T, Keys> : never
@@ -18,9 +18,9 @@ export interface AttackCase {
   readonly heapMiB?: number
   /** The server has all cores, because its threads do the work. Default: one. */
   readonly hasAllCores?: boolean
-  /** How many times as long as the others it takes; less than 1 if the attack is over sooner. Default 1. */
+  /** The time of the case, relative to the others. Less than 1 if the attack ends sooner. Default 1. */
   readonly patience?: number
-  /** The attack comes to the first door. */
+  /** The attack connects to the first port. */
   readonly attack: Without<AttackOrder, 'port' | 'seconds'>
   /** `door` is the index of the port. Default: the first. */
   readonly clients: readonly (Omit<ClientOrder, 'port'> & { readonly door?: number })[]

@@ -9,7 +9,7 @@ const ONE = STRANGERS.slice(0, 1)
 const UNLIMITED = Number.MAX_SAFE_INTEGER
 
 const NEIGHBOUR = { kind: 'mail', name: 'neighbour', address: '127.0.0.2', intervalMs: 25, maxVisits: 1 } as const
-/** One who has a connection for each message. */
+/** A client with a new connection for each message. */
 const NEWCOMER = {
   ...NEIGHBOUR,
   name: 'newcomer',
@@ -26,7 +26,7 @@ const USER_LOGIN = {
 } as const
 const SLOW_HELLO = { address: '127.0.0.2', intervalMs: 100, maxVisits: 100, delayMs: 700 } as const
 
-/** What one stranger writes again and again: commands that get nowhere. */
+/** Commands that one stranger writes again and again. They make no progress. */
 const FLOODS = {
   noop: { opening: '', commands: 'NOOP\r\n' },
   ehlo: { opening: '', commands: 'EHLO a\r\n' },
@@ -47,7 +47,7 @@ function pipelining(name: keyof typeof FLOODS, connections: number): AttackCase 
   }
 }
 
-/** RCPT with as much behind it as is taken. */
+/** Makes RCPT lines with the longest accepted parameters. */
 function longLines(octets: readonly (readonly [path: number, orcpt: number])[]): string[] {
   return octets.map(([path, orcpt]) => {
     const parameter = orcpt === 0 ? '' : ` ORCPT=rfc822;${'o'.repeat(orcpt)}`

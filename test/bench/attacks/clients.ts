@@ -1,4 +1,4 @@
-/** The honest clients, a process of their own: orders come in on standard input; what was measured goes out. */
+/** The honest clients, in their own process. They read orders from standard input and write the measurements. */
 import { createInterface } from 'node:readline'
 import type { ClientsOrder, PhaseOrder, Visits } from './order.ts'
 import { visitorOf } from './clients/visitor.ts'

@@ -1,8 +1,8 @@
-/** What every attack works with: connections within bounds, and when it is over. */
+/** The common part of every attack: bounded connections, and the end of the attack. */
 import type { AttackOrder, AttackOutcome, Tally } from './order.ts'
 import { Peer, type PeerEvents } from './peer.ts'
 
-/** Connections that one attack may open in all, whatever else it is told. */
+/** The number of connections that one attack may open in all, whatever its order says. */
 const MAX_OPENED = 30_000
 
 export class Field {
@@ -43,7 +43,7 @@ export class Field {
     this.#peers.add(peer)
   }
 
-  /** Opens connections, and each of them again so long after it is over. */
+  /** Opens connections. Opens each again this long after it has ended. */
   keepOpen(connections: number, reopenMs: number, events: (index: number) => PeerEvents): void {
     const open = (index: number): void => {
       const again = (): void => void (this.#isOver || setTimeout(open, reopenMs, index))

@@ -87,7 +87,7 @@ async function main({ cases, runtimes, checkout, seconds }: Request): Promise<vo
   }
 }
 
-/** A row for each client; what is the server's stands in the first one. */
+/** Makes a row for each client. The first row also has the figures of the server. */
 function rowsOf(runtime: string, result: Result): Row[] {
   const { alone, attacked, tally, residentBytes, cpuSeconds, directories, ending } = result
   const megabytes = tally.octets / 1e6
@@ -113,7 +113,7 @@ function times(visits: Visits | undefined): Row {
   return [visits?.p50Ms, visits?.p99Ms, visits?.maxMs].map((ms) => shown(ms ?? Number.NaN))
 }
 
-/** How many of the visits that were due. */
+/** The part of the due visits that were served. */
 function served({ served, begun, late, failures }: Visits): string {
   const reasons = Object.entries(failures).map(([reason, count]) => `${count} × ${reason}`)
   return [`${served} of ${begun + late}`, ...reasons].join('; ')

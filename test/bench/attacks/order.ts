@@ -1,15 +1,15 @@
-/** What the attacker and the clients beside it are told and what they answer: one line of JSON each. */
+/** The orders to the attacker and to the clients beside it, and their answers: one line of JSON each. */
 
 interface AttackBase {
   readonly port: number
   /** Loopback addresses that connections come from, in turn. */
   readonly addresses: readonly string[]
-  /** Bounds: the attack ends by itself after so long, and sends no more than so many octets. */
+  /** Bounds: the attack ends after this time, and sends no more than this many octets. */
   readonly seconds: number
   readonly maxOctets: number
 }
 
-/** Connections that write the same commands again and again, as fast as they are taken. */
+/** Connections that write the same commands again and again, as fast as the server reads. */
 export interface FloodOrder extends AttackBase {
   readonly kind: 'flood'
   readonly connections: number
@@ -26,7 +26,7 @@ export interface GuessOrder extends AttackBase {
   readonly usernames: readonly string[]
 }
 
-/** Transactions with as many recipients as are taken, which are left open. */
+/** Transactions with as many recipients as the server accepts. They stay open. */
 export interface RecipientsOrder extends AttackBase {
   readonly kind: 'recipients'
   /** In all. */
@@ -34,7 +34,10 @@ export interface RecipientsOrder extends AttackBase {
   /** Connections that send at the same time. */
   readonly senders: number
   readonly recipientsPerConnection: number
-  /** RCPT lines, without CRLF. The first one that is not refused with a 5xx is used, else the last. `{n}` is the recipient's number. */
+  /**
+   * RCPT lines, without CRLF. The first one that is not refused with a 5xx is used, or else the last. `{n}` is the
+   * recipient's number.
+   */
   readonly lines: readonly string[]
 }
 
@@ -58,7 +61,7 @@ export interface SilentOrder extends AttackBase {
   readonly connectionsPerSecond: number
 }
 
-/** Connections that say EHLO and then nothing. One that is closed is opened again. */
+/** Connections that send EHLO and then nothing. If one is closed, it is opened again. */
 export interface IdleOrder extends AttackBase {
   readonly kind: 'idle'
   readonly connections: number
@@ -66,7 +69,7 @@ export interface IdleOrder extends AttackBase {
 
 export type AttackOrder = FloodOrder | GuessOrder | RecipientsOrder | MessagesOrder | SilentOrder | IdleOrder
 
-/** What an attacker got. */
+/** The results of an attacker. */
 export interface Tally {
   /** Connections that were opened. */
   opened: number
@@ -100,13 +103,13 @@ export interface ClientOrder {
   readonly name: string
   readonly port: number
   readonly address: string
-  /** Time from one visit to the next. One that is late is not made up for. */
+  /** Time from one visit to the next. A late visit is not made up for. */
   readonly intervalMs: number
   /** Visits at the same time. 1: all messages of `mail` go over one connection. */
   readonly maxVisits: number
   /** TLS from the first byte. */
   readonly isSecure?: boolean
-  /** How long the client takes from being connected to its first byte. */
+  /** The time from the connect to the client's first byte. */
   readonly delayMs?: number
   readonly login?: { readonly username: string; readonly password: string }
 }
@@ -116,21 +119,24 @@ export interface ClientsOrder {
   readonly clients: readonly ClientOrder[]
 }
 
-/** Begins to measure, or ends it and asks for what was measured. */
+/** Begins to measure, or ends it and asks for the results. */
 export interface PhaseOrder {
   readonly kind: 'begin' | 'end'
 }
 
-/** What became of a client's visits in one phase. */
+/** The results of a client's visits in one phase. */
 export interface Visits {
   readonly name: string
   /** Visits that were begun. */
   readonly begun: number
-  /** Visits that got what they came for. */
+  /** Visits that were served. */
   readonly served: number
   /** Times that were due and found all visits still under way. */
   readonly late: number
-  /** Of those that were served and of those that still waited at the end. NaN, which JSON writes as null, if there were none. */
+  /**
+   * Of the visits that were served and of those that still waited at the end. NaN, which JSON writes as null, if there
+   * were none.
+   */
   readonly p50Ms: number | null
   readonly p99Ms: number | null
   readonly maxMs: number | null

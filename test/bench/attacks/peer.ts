@@ -10,7 +10,7 @@ export interface PeerEvents {
   opened?(peer: Peer): void
   /** A whole reply came. */
   replied?(code: number, peer: Peer): void
-  /** What was written is taken, and there is room for more. */
+  /** All written bytes were taken, and there is room for more. */
   drained?(peer: Peer): void
   /** The connection is over, or could not be opened. */
   closed?(peer: Peer): void
@@ -50,7 +50,7 @@ export class Peer {
     return this.#socket.write(bytes)
   }
 
-  /** Closes without a word; nothing is heard of it any more. */
+  /** Closes without a reply, and reports nothing any more. */
   abandon(): void {
     this.#socket.removeAllListeners()
     this.#socket.on('error', () => {})
@@ -63,7 +63,7 @@ export class Peer {
     for (let at = 0; at < input.length;) {
       const end = input.indexOf(LF, at)
       if (end === -1) {
-        // A reply's line is short; what is not SMTP is not kept.
+        // A line of a reply is short. Other input is not kept.
         this.#partial = Buffer.from(input.subarray(at, at + 1_000))
         return
       }

@@ -34,10 +34,10 @@ const WARM_UP_MS = 1_000
 const SAMPLE_MS = 25
 /** More than clients wait at the end. */
 const OUTCOME_TIMEOUT_MS = 20_000
-/** How long an attack may last beyond its time, because clients still wait. It ends by itself then. */
+/** The time that an attack may last beyond its own, because clients still wait. It then ends without an order. */
 const MARGIN_SECONDS = 12
 const MAX_RESIDENT_BYTES = 1.5 * 1024 ** 3
-/** The attacker shares a core with the clients, who are to be served. */
+/** The attacker shares a core with the clients, and the clients must be served. */
 const NICE = ['nice', '-n', '5']
 
 export async function runCase(attackCase: AttackCase, options: RunOptions): Promise<Result> {
@@ -84,7 +84,7 @@ async function measure(
   { seconds }: RunOptions,
   { server, clients, attacker, ports }: Cast,
 ): Promise<Omit<Result, 'directories'>> {
-  /** Clients begin after their lead, the attack in its middle. */
+  /** Clients begin after their lead, and the attack in the middle of it. */
   const phase = async (ms: number, during: () => Promise<void> = () => pause(ms)): Promise<readonly Visits[]> => {
     clients.write({ kind: 'begin' })
     await during()

@@ -1,9 +1,9 @@
-/** One session: it writes its script, and looks at the code of every reply. */
+/** One session. It writes its script, and checks the code of every reply. */
 import { createSecureContext } from 'node:tls'
 import { bun, type BunHandlers, type BunSocket, type NativeContext } from '../bun.ts'
 import type { Script, Step } from './script.ts'
 
-/** Who says what a session does next, and hears what came of it. */
+/** Decides what a session does next, and gets the results. */
 export interface Director {
   /** The opening or a message is done. True: send a message; false: QUIT; undefined: wait for `resume`. */
   next(client: Client): boolean | undefined
@@ -46,7 +46,7 @@ export class Client {
     this.#begin(shallSend ? this.#script.message : this.#script.closing)
   }
 
-  /** Closes without a word. */
+  /** Closes without QUIT. */
   end(): void {
     this.#socket?.end()
   }
@@ -97,7 +97,7 @@ export class Client {
     this.#director.failed(`the connection broke: ${error.message}`)
   }
 
-  /** True if it was closed in its time: after the reply to QUIT. */
+  /** True if it was closed at the right time: after the reply to QUIT. */
   get isDone(): boolean {
     return this.#steps === this.#script.closing && this.#step === this.#steps.length
   }
@@ -160,7 +160,7 @@ const HANDLERS: BunHandlers<Client> = {
 }
 const TLS_HANDLERS: BunHandlers<Client> = { ...COMMON, handshake: (socket) => socket.data.secured() }
 
-/** Made once, as making one costs more than a handshake. */
+/** Made once, because making one costs more than a handshake. */
 const TLS = { rejectUnauthorized: false, secureContext: nativeContext() }
 
 function nativeContext(): NativeContext {

@@ -1,9 +1,9 @@
-/** Connections that say EHLO, and then nothing. */
+/** Connections that send EHLO, and then nothing. */
 import { Client, type Director } from './client.ts'
 import type { HoldOrder, Outcome } from './order.ts'
 import { writeScript } from './script.ts'
 
-/** So many are opened at the same time: a server's queue of those that it has to accept is finite. */
+/** This many are opened at the same time, because a server's queue of new connections is finite. */
 const MAX_OPENING = 100
 
 export class Held implements Director {

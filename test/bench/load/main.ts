@@ -1,4 +1,4 @@
-/** The load generator, a process of its own on Bun: orders come in on standard input, outcomes go out. */
+/** The load generator, in its own process on Bun. It reads orders from standard input, and writes outcomes. */
 import { createInterface } from 'node:readline'
 import { Held } from './hold.ts'
 import type { Order, Outcome } from './order.ts'

@@ -4,7 +4,8 @@ const LINE = 'The quick brown fox jumps over the lazy dog, and then it rests. 01
 const BODY_LINE_OF_A_DOT = '.hidden: a line that begins with a dot\r\n'
 
 /**
- * A message of exactly so many bytes, or of its header's where that is longer. One of its lines begins with a dot.
+ * Makes a message of exactly this many bytes, or of its header's size if that is larger. One of its lines begins with a
+ * dot.
  */
 export function messageText(messageBytes: number, moreFields: number): string {
   const fields = Array.from({ length: moreFields }, (_, i) => `X-Field-${i}: value of the field\r\n`)
@@ -19,7 +20,7 @@ export function messageText(messageBytes: number, moreFields: number): string {
   return `${start}${lines}${last}\r\n`
 }
 
-/** As DATA has it: dots doubled at the beginning of lines (RFC 5321 4.5.2), and the end behind it. */
+/** Converts a message for DATA: doubles dots at the beginning of lines (RFC 5321 4.5.2), and adds the end. */
 export function dotStuffed(text: string): string {
   return `${text.replaceAll('\r\n.', '\r\n..')}.\r\n`
 }

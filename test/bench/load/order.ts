@@ -1,4 +1,4 @@
-/** What the load generator is told and what it answers: one line of JSON each. */
+/** The orders to the load generator, and its answers: one line of JSON each. */
 
 /** How a message's commands are sent. */
 export type Mode =
@@ -9,10 +9,10 @@ export type Mode =
   /** MAIL, RCPT, BDAT LAST and the chunk in one write (RFC 3030). */
   | 'bdat'
 
-/** What sessions say. */
+/** The input of sessions. */
 export interface Talk {
   readonly mode: Mode
-  /** Of the message's text, dots that were doubled not counted. */
+  /** The size of the message's text, without doubled dots. */
   readonly messageBytes: number
   readonly recipients: number
   /** Fields of the message's header, besides From, To, Subject and Date. */
@@ -21,7 +21,7 @@ export interface Talk {
   readonly secure: boolean
 }
 
-/** So many messages, as fast as they go. */
+/** Sends this many messages, as fast as possible. */
 export interface SendOrder {
   readonly kind: 'send'
   readonly port: number
@@ -29,17 +29,17 @@ export interface SendOrder {
   /** At the same time. */
   readonly sessions: number
   readonly messages: number
-  /** Then QUIT, and the session goes on with another connection. 0: as many as there are. */
+  /** After these, QUIT. The session then goes on with another connection. 0: all messages in one connection. */
   readonly messagesPerConnection: number
 }
 
-/** Messages that begin at fixed times, whatever became of those before. */
+/** Messages that begin at fixed times, whatever the result of earlier ones. */
 export interface PaceOrder extends Omit<SendOrder, 'kind' | 'messagesPerConnection'> {
   readonly kind: 'pace'
   readonly messagesPerSecond: number
 }
 
-/** Connections that say EHLO and then nothing, until the release. */
+/** Connections that send EHLO and then nothing, until the release. */
 export interface HoldOrder {
   readonly kind: 'hold'
   readonly port: number
@@ -52,7 +52,7 @@ export interface ReleaseOrder {
 
 export type Order = SendOrder | PaceOrder | HoldOrder | ReleaseOrder
 
-/** What came of an order. A single wrong reply, or a connection that broke, is an `error`, and no figure. */
+/** The result of an order. A single wrong reply, or a broken connection, is an `error`, and gives no figure. */
 export interface Outcome {
   readonly error?: string
   /** 250s behind the text. */

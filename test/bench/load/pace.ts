@@ -1,6 +1,6 @@
 /**
- * Messages that begin at fixed times. Each is timed from when it was due: one that had to wait for those before it counts its
- * wait, as a sender would.
+ * Messages that begin at fixed times. Each is timed from the moment when it was due. So if a message waits for earlier
+ * ones, its wait counts, as it would for a sender.
  */
 import { Client, type Director } from './client.ts'
 import type { Outcome, PaceOrder } from './order.ts'
@@ -17,7 +17,7 @@ class Pacing implements Director {
   readonly #resolve: (outcome: Outcome) => void
   /** Sessions with nothing to send. */
   readonly #idle: Client[] = []
-  /** When the message was due that a session sends. */
+  /** The time when the message of a session was due. */
   readonly #dues = new Map<Client, number>()
   /** Messages that are due and found no session idle. */
   readonly #waiting: number[] = []
@@ -68,7 +68,7 @@ class Pacing implements Director {
     if (!this.#isOver) this.#finish(reason)
   }
 
-  /** Begins what is due. It asks again at every turn of the event loop, as timers are too coarse. */
+  /** Begins the messages that are due. It runs in every turn of the event loop, because timers are not exact enough. */
   readonly #tick = (): void => {
     const { messages, messagesPerSecond } = this.#order
     const now = performance.now()

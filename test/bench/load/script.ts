@@ -1,4 +1,4 @@
-/** What a session writes, made before it begins, and the replies that it must get. */
+/** The script of a session, made before it begins, and the replies that it must get. */
 import { dotStuffed, messageText } from './message.ts'
 import type { Talk } from './order.ts'
 

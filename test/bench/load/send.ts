@@ -1,4 +1,4 @@
-/** So many messages over so many sessions, as fast as the replies come. */
+/** Sends a number of messages over a number of sessions, as fast as the replies come. */
 import { Client, type Director } from './client.ts'
 import type { Outcome, SendOrder } from './order.ts'
 import { type Script, writeScript } from './script.ts'
@@ -14,12 +14,12 @@ class Sending implements Director {
   readonly #script: Script
   readonly #resolve: (outcome: Outcome) => void
   readonly #startedMs = performance.now()
-  /** Messages that nobody has begun yet. */
+  /** Messages that no session has begun yet. */
   #left: number
   #delivered = 0
   #open = 0
   #error: string | undefined
-  /** What each connection may still send. */
+  /** The number of messages that each connection may still send. */
   readonly #allowances = new Map<Client, number>()
 
   constructor(order: SendOrder, resolve: (outcome: Outcome) => void) {

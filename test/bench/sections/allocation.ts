@@ -1,4 +1,4 @@
-/** Memory that is asked for, for each small message and each MiB: what garbage collection has to clear away again. */
+/** Allocated memory for each small message and for each MiB. Garbage collection must clear it away. */
 import type { Bench } from '../bench.ts'
 import { orderOf } from '../measure.ts'
 import type { Findings, Section } from '../section.ts'

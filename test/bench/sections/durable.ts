@@ -1,4 +1,4 @@
-/** Messages that are on disk before their 250: how many a second, and by how many fsyncs. */
+/** Messages that are on disk before their 250: how many in a second, and with how many fsyncs. */
 import type { Bench } from '../bench.ts'
 import { cpuOf, measure } from '../measure.ts'
 import type { Findings, Section } from '../section.ts'

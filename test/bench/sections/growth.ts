@@ -1,4 +1,4 @@
-/** One thing at a time grows by ten: cost for each unit of it must not grow with it. */
+/** One quantity at a time grows by ten. The cost of each unit of it must not grow. */
 import type { Bench } from '../bench.ts'
 import { cpuOf, measure } from '../measure.ts'
 import type { Findings, Section } from '../section.ts'
@@ -6,7 +6,7 @@ import { type Growth, GROWTHS, type Shape } from '../shapes.ts'
 import { median, shown } from '../statistics.ts'
 import { type Row, table } from '../table.ts'
 
-/** Of text, or of commands, for each round: whatever the size, a round is about as long. */
+/** The size of the text, or of the commands, of each round. So rounds take about the same time for all sizes. */
 const MAX_ROUND_BYTES = 200 * 1024 * 1024
 const MAX_ROUND_MESSAGES = 5_000
 const COMMAND_BYTES = 2_000

@@ -1,4 +1,4 @@
-/** Connections that said EHLO and then nothing: what one costs in memory. */
+/** The memory of a connection that sent EHLO and then nothing. */
 import { readFileSync } from 'node:fs'
 import { type Bench, pause } from '../bench.ts'
 import type { Findings, Section } from '../section.ts'
@@ -8,11 +8,11 @@ import { type Row, table, times, verdict } from '../table.ts'
 
 const CONNECTIONS = 10_000
 const QUICK_CONNECTIONS = 2_000
-/** What a process has open besides its connections. */
+/** Files that a process has open besides its connections. */
 const OTHER_FILES = 500
-/** Before what is measured: what a server keeps for good once it has served. */
+/** Connections before the measurement, for the memory that a server keeps for good after its first ones. */
 const BEFORE = 500
-/** Until garbage was seen to: V8 shrinks its heap once a process has done nothing for some seconds. */
+/** The time for garbage collection: V8 shrinks its heap when a process has done nothing for some seconds. */
 const REST_MS = 15_000
 const MAX_OF_SMTP_SERVER = 0.5
 const KiB = 1024
@@ -65,7 +65,7 @@ async function hold(bench: Bench, running: RunningServer, connections: number): 
   await bench.perform(running, { kind: 'hold', port: running.port, connections })
 }
 
-/** workerd takes two open files for each. */
+/** workerd needs two open files for each. */
 function mostConnections(): number {
   return Math.floor((maxOpenFiles() - OTHER_FILES) / 2)
 }

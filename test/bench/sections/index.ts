@@ -1,4 +1,4 @@
-/** All there is to measure, in the order of the report. */
+/** All sections, in the order of the report. */
 import type { Section } from '../section.ts'
 import { SHAPES } from '../shapes.ts'
 import { durable } from './durable.ts'

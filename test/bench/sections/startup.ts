@@ -1,4 +1,4 @@
-/** From nothing to the first reply; loading the engine; what a Worker weighs. */
+/** The time to the first reply, the time to load the engine, and the size of a Worker. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
@@ -73,12 +73,15 @@ async function startMs(bench: Bench, runtime: DaemonRuntime): Promise<number> {
     socket.destroy()
     return milliseconds
   } finally {
-    // Asked to, it keeps what was compiled.
+    // At this signal, it writes its compiled code.
     await program.end('SIGTERM')
   }
 }
 
-/** As it is published, but in one file. @returns its path */
+/**
+ * Builds the engine as it is published, but in one file.
+ * @returns its path
+ */
 async function buildEngine(directory: string): Promise<string> {
   const outfile = join(directory, 'engine.mjs')
   const entryPoints = [resolve(ROOT, 'packages/engine/src/index.ts')]

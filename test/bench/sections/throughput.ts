@@ -1,4 +1,4 @@
-/** Messages as fast as they go: what one costs, beside what it costs others. */
+/** Messages as fast as possible: the cost of one, compared with other servers. */
 import type { Bench } from '../bench.ts'
 import { cpuOf, isLoadBusier, measure, type Measured, rateOf, type Round } from '../measure.ts'
 import type { Findings, Section } from '../section.ts'
@@ -70,7 +70,7 @@ function found(shape: Shape, measured: readonly Measured[]): Findings {
   return { markdown: table(head, rows) + footnote, bars: { title, bars } }
 }
 
-/** What the target is, and whether it is met. */
+/** Returns the target, and if it is met. */
 function targets({ targets }: Shape, server: ServerEntry, ofBarest: number, overRival: number): string {
   if (server.kind !== 'postern' || server.store !== 'discard' || server.runtime === undefined) return ''
   const max = server.runtime === 'workerd' ? targets.maxOfBarestOnWorkerd : targets.maxOfBarest

@@ -1,4 +1,4 @@
-/** `postern serve --workers 2` beside 1: the same work on as many cores as there are. */
+/** `postern serve --workers 2` compared with 1: the same work on all cores. */
 import { availableParallelism } from 'node:os'
 import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,17 +11,20 @@ import { median, shown } from '../statistics.ts'
 import { type Row, table, times, verdict } from '../table.ts'
 
 const MIN_OVER_ONE = 1.7
-/** Two for the workers, one for the load generator; or two, where that needs no more than this of what a worker needs. */
+/**
+ * Two for the workers, and one for the load generator. Two in all are enough if the load generator needs no more than
+ * this part of a worker's time.
+ */
 const CORES_NEEDED = 3
 const MAX_LOAD_SHARE = 0.17
 const COUNTS = [1, 2] as const
 const SESSIONS = 100
 const MESSAGES = 4_000
 const WARM_UP_MESSAGES = 8_000
-/** More would fill the disk of memory. */
+/** More rounds would fill the disk in memory. */
 const MAX_ROUNDS = 10
 const MIN_FREE_BYTES = 1024 * 1024 * 1024
-/** Where a Linux keeps files in memory. */
+/** The directory in which Linux keeps files in memory. */
 const MEMORY_DISK = '/dev/shm'
 
 interface Pace {

@@ -1,10 +1,10 @@
-/** Holds the sources and the table of regular expressions to one another. */
+/** Compares the sources with the table of regular expressions. */
 import { resolve } from 'node:path'
 import { findPatterns, type Pattern } from './finder.ts'
 import { riskOf, shapeOf } from './shape.ts'
 import { PATTERNS, type PatternEntry } from './table.ts'
 
-/** Every breach, one line each. */
+/** Returns every breach, one line each. */
 export function findPatternBreaches(root: string): string[] {
   return breachesIn(findPatterns(root), PATTERNS)
 }

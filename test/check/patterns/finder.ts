@@ -16,17 +16,17 @@ import { API } from 'typescript/unstable/sync'
 export interface Pattern {
   readonly file: string
   readonly line: number
-  /** Undefined if it is put together from what is not constant in its file. */
+  /** Undefined if it is made from values that are not constant in its file. */
   readonly source: string | undefined
   readonly flags: string
-  /** As it stands in the file. */
+  /** As it is written in the file. */
   readonly text: string
 }
 
-/** Methods that make a pattern of a string. */
+/** Methods that make a pattern from a string. */
 const TAKES_PATTERN: ReadonlySet<string> = new Set(['match', 'matchAll', 'search'])
 
-/** Every pattern of the packages and the apps. */
+/** Returns every pattern of the packages and the apps. */
 export function findPatterns(root: string): Pattern[] {
   const files = globSync(['packages/*/src/**/*.ts', 'apps/*/*.{ts,js}', 'apps/*/src/**/*.ts'], { cwd: root }).toSorted()
   return patternsIn(Object.fromEntries(files.map((file) => [file, readFileSync(resolve(root, file), 'utf8')])))
@@ -105,7 +105,7 @@ class Finder {
     this.#found.push({ file: this.#file, line, source, flags, text: node.getText(this.#source) })
   }
 
-  /** The string that an expression is, if that is plain from the file. */
+  /** Returns the string of an expression, if the file shows it plainly. */
   #constant(node: Node): string | undefined {
     if (is.isStringLiteral(node) || is.isNoSubstitutionTemplateLiteral(node)) return node.text
     if (is.isIdentifier(node)) {

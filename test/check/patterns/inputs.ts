@@ -1,9 +1,9 @@
-/** Texts that a regular expression is slow on, if there are any: made from the pattern itself. */
+/** Makes texts on which a regular expression is slow, if there are any, from the pattern itself. */
 import { type OpenRepeat, type Shape, shapeOf, type Term } from './shape.ts'
 
-/** Letters that texts are made of. */
+/** The letters that texts are made of. */
 const MAX_LETTERS = 9
-/** What a letter may be, with those first that patterns are about. */
+/** The values that a letter may have. Those that patterns are about come first. */
 const CANDIDATES: readonly string[] = [
   ...'a0 -A._/:@"\\<>=+%,;[]{}()\t\r\n\0~',
   ...Array.from({ length: 128 }, (_, code) => String.fromCharCode(code)),
@@ -11,7 +11,7 @@ const CANDIDATES: readonly string[] = [
   '\u{1f600}',
 ]
 
-/** Texts of about so many characters. */
+/** Makes texts of about this many characters. */
 export function* slowInputs(source: string, flags: string, length: number): Generator<string> {
   const shape = shapeOf(source, flags)
   const letters = lettersOf(shape, flags)
@@ -22,11 +22,11 @@ export function* slowInputs(source: string, flags: string, length: number): Gene
     for (const body of bodies) for (const end of ends) yield start + repeated(body, length) + end
   }
   for (const one of letters) for (const other of letters) if (one !== other) yield repeated(one + other, length)
-  // Two runs, of which each is as long as the other.
+  // Two runs of equal length.
   for (const one of letters) {
     for (const other of letters) if (one !== other) yield repeated(one, length / 2) + repeated(other, length / 2)
   }
-  // What stands before a repeat, again and again: a pattern that is not anchored begins at each.
+  // Repeats the text before a repeat, because a pattern that is not anchored begins at each copy.
   for (const start of starts) for (const end of ends) yield repeated(start + end, length)
 }
 
@@ -34,7 +34,7 @@ function repeated(text: string, length: number): string {
   return text === '' ? '' : text.repeat(Math.ceil(length / text.length))
 }
 
-/** One character for each set of classes that have it, those of repeats first. */
+/** Returns one character for each set of classes that match it. Those of repeats come first. */
 function lettersOf({ characters, openRepeats }: Shape, flags: string): string[] {
   const inRepeats = new Set<string>()
   for (const { term } of openRepeats) for (const source of charactersIn(term)) inRepeats.add(source)
@@ -62,7 +62,7 @@ function matcherOf(source: string, flags: string): RegExp {
   return new RegExp(`^${source}$`, flags.replace(/[gy]/g, ''))
 }
 
-/** What a repeat may be made of: each of its alternatives at its shortest, with any letter. */
+/** Returns the contents of a repeat: each of its alternatives at its shortest, with any letter. */
 function bodiesOf({ term }: OpenRepeat, letters: readonly string[], flags: string): string[] {
   if (term.kind === 'character') return []
   return term.options.flatMap((option) =>
@@ -70,7 +70,7 @@ function bodiesOf({ term }: OpenRepeat, letters: readonly string[], flags: strin
   )
 }
 
-/** The shortest text that matches, of the first letters that do. */
+/** Returns the shortest text that matches, made of the first matching letters. */
 function shortest(terms: readonly Term[], letters: readonly string[], flags: string): string {
   return terms
     .map((term) => {

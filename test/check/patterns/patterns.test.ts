@@ -1,4 +1,4 @@
-/** No regular expression is slow on what a stranger writes, and the check of that can fail. */
+/** No regular expression is slow on text of a stranger. The test also shows that the check can fail. */
 import { resolve } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { DAEMON_RUNTIMES, type DaemonRuntime } from '../../bench/daemon.ts'
@@ -11,12 +11,12 @@ import { riskOf, shapeOf } from './shape.ts'
 import { type PatternEntry, PATTERNS } from './table.ts'
 
 const root = resolve(import.meta.dirname, '../../..')
-/** What hangs ends. */
+/** The time after which a hanging pattern is ended. */
 const TIMEOUT_MS = 60_000
 const LENGTH = 64 * 1024
-/** A quadratic pattern takes seconds of it. */
+/** A quadratic pattern takes seconds for it. */
 const MAX_MS = 1_000
-/** A text on which a quadratic pattern is slow enough to be told, and does not take seconds. */
+/** The length of a text on which a quadratic pattern is slow enough to be noticed, but does not take seconds. */
 const SHORT = 24 * 1024
 
 const programs = new Map<DaemonRuntime, Program>()

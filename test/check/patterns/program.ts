@@ -1,4 +1,7 @@
-/** Runs patterns on their slowest texts, in whichever runtime this is: orders on standard input, what was slow on standard output. */
+/**
+ * Runs patterns on their slowest texts, in any runtime. It reads orders from standard input, and writes slow patterns
+ * to standard output.
+ */
 import { createInterface } from 'node:readline'
 import process from 'node:process'
 import { slowInputs } from './inputs.ts'
@@ -9,15 +12,15 @@ export interface PatternOrder {
   readonly worst?: readonly [start: string, body: string, end: string]
   /** Characters of each text. */
   readonly length: number
-  /** CPU that one text may take. A linear pattern takes a thousandth of it. */
+  /** The CPU time that one text may take. A linear pattern takes a thousandth of it. */
   readonly maxMs: number
 }
 
 export interface PatternOutcome {
   readonly texts: number
-  /** The text that took too long, cut. */
+  /** The text that took too long, shortened. */
   readonly slow?: string
-  /** CPU of the slowest text. */
+  /** The CPU time of the slowest text. */
   readonly mostMs: number
 }
 
@@ -32,7 +35,7 @@ function run(order: PatternOrder): PatternOutcome {
   for (const text of textsOf(order)) {
     texts++
     let ms = timed(source, flags, text)
-    // Once more if it is not much: what the runtime does meanwhile is not the pattern's.
+    // Runs it once more if it is not much, because the runtime may have done other work meanwhile.
     if (ms > maxMs && ms < 2 * maxMs) ms = timed(source, flags, text)
     mostMs = Math.max(mostMs, ms)
     if (ms > maxMs) return { texts, mostMs, slow: shown(text) }

@@ -1,6 +1,6 @@
-/** Takes regular expressions apart, as far as it matters for how long they may run: their repeats, and what leads to them. */
+/** Parses regular expressions as far as it matters for their run time: their repeats, and the parts before them. */
 
-/** One element of a pattern, and how often it stands there. */
+/** One element of a pattern, and how often it is repeated. */
 export interface Term {
   readonly kind: 'character' | 'group' | 'assertion'
   /** As it is written: `[a-z]`, `\d`, `x`. */
@@ -11,28 +11,28 @@ export interface Term {
   readonly max: number
 }
 
-/** A repeat without a bound, or with one that is no help. */
+/** A repeat without a bound, or with a bound that is too large. */
 export interface OpenRepeat {
   readonly term: Term
-  /** It stands inside of another repeat. */
+  /** It is inside another repeat. */
   readonly isNested: boolean
-  /** What stands before it, from the start of the pattern. */
+  /** The elements before it, from the start of the pattern. */
   readonly before: readonly Term[]
 }
 
 export interface Shape {
   readonly options: readonly (readonly Term[])[]
-  /** A match can begin at one position alone. */
+  /** A match can begin at only one position. */
   readonly isAnchored: boolean
   readonly openRepeats: readonly OpenRepeat[]
   /** Every character and class in it, as they are written. */
   readonly characters: ReadonlySet<string>
 }
 
-/** A bound above this is as good as none: `{0,100000}` walks as far as `*` does. */
+/** A larger bound counts as none: `{0,100000}` reads as far as `*` does. */
 const MAX_BOUND = 2_000
 const QUANTIFIER = /(?:[*+?]|\{(\d+)(,(\d*))?\})\??/y
-/** `\xHH`, `\u{…}`, `\p{…}` and their like, or any other octet that is escaped. */
+/** `\xHH`, `\u{…}`, `\p{…}` and similar ones, or any other escaped octet. */
 const ESCAPE = /\\(?:x[\da-f]{2}|u\{[\da-f]+\}|u[\da-f]{4}|[pP]\{[^}]*\}|c[a-z]|k<[^>]*>|[^])/iy
 const CLASS = /\[\^?\]?(?:\\[^]|[^\]\\])*\]/y
 const GROUP_HEAD = /\((?:\?(?:[:=!]|<[=!]|<\w+>|[a-z]*(?:-[a-z]+)?:))?/y
@@ -50,12 +50,13 @@ export function shapeOf(source: string, flags: string): Shape {
   return { options, isAnchored, openRepeats, characters }
 }
 
-/** What may make a pattern slow on a long text. */
+/** The reason why a pattern may be slow on a long text. */
 export type Risk = 'nested' | 'unanchored' | 'several'
 
 /**
- * Returns why a person has to look at a pattern with an open repeat: repeats inside of one another, a match that may begin anywhere,
- * or several repeats that could share a text in many ways. Undefined if it walks on once, and back once at the most.
+ * Returns why a person must check a pattern with an open repeat: nested repeats, a match that may begin anywhere, or
+ * several repeats that could divide a text in many ways. Undefined if the pattern reads the text once forward, and at
+ * most once back.
  */
 export function riskOf({ isAnchored, openRepeats }: Shape): Risk | undefined {
   if (openRepeats.some(({ term, isNested }) => isNested || isVaried(term.options))) return 'nested'

@@ -1,23 +1,24 @@
 /**
- * Regular expressions that could be slow on a long text, and why each of them is not. `findPatternBreaches` keeps this list true: it
- * has every pattern of the packages and the apps with an open repeat (`*`, `+`, `{n,}`) that is nested, that may begin anywhere, or
- * that is one of several; and nothing else.
+ * The regular expressions that could be slow on a long text, and why none of them is. `findPatternBreaches` keeps this
+ * list true: it has every pattern of the packages and the apps with an open repeat (`*`, `+`, `{n,}`) that is nested,
+ * that may begin anywhere, or that is one of several; and nothing else.
  *
- * A text that a stranger writes is never met by a pattern that takes more than linear time: `patterns.test.ts` runs each of those on
- * its worst text, on every runtime. A person answers for the others: nobody but an operator writes what they meet.
+ * A text that a stranger writes is never met by a pattern that takes more than linear time: `patterns.test.ts` runs
+ * each of those on its worst text, on every runtime. A person answers for the others: nobody but an operator writes
+ * what they meet.
  */
 import type { Risk } from './shape.ts'
 
 export interface PatternEntry {
   readonly file: string
-  /** As it stands in the file. */
+  /** As it is written in the file. */
   readonly pattern: string
   readonly risk: Risk
-  /** Who writes the text that it meets. */
+  /** The author of the text that the pattern reads. */
   readonly by: 'operator' | 'program' | 'stranger'
-  /** What the text is. */
+  /** The text that the pattern reads. */
   readonly text: string
-  /** Of a stranger: the text on which it walks farthest, as a beginning, what is repeated, and an end. */
+  /** For text of strangers: the text for which the pattern takes longest, as a beginning, a repeated part, and an end. */
   readonly worst?: readonly [start: string, body: string, end: string]
 }
 

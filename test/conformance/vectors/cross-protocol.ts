@@ -1,4 +1,4 @@
-/** What is not SMTP at all: requests that a browser was made to send, and TLS in clear. */
+/** Input that is not SMTP: requests that somebody made a browser send, and TLS in clear. */
 import { Buffer } from 'node:buffer'
 import { type Vector, octets } from '../vector.ts'
 import { HELLO, MAIL } from './lines.ts'
@@ -55,7 +55,7 @@ export const crossProtocol: readonly Vector[] = [
   notSmtp('HTTP/0.9 ends the session', `GET /\r\n${INJECTED}`),
   notSmtp('a request with a whole URL ends the session', `GET http://mx.example.com:25/ HTTP/1.1\r\n\r\n${INJECTED}`),
   notSmtp('POST with a path over the limit ends the session', `POST /${'a'.repeat(3_000)} HTTP/1.1\r\n\r\n${INJECTED}`),
-  // Some clients send a path's octets as they are.
+  // Some clients send the octets of a path unchanged.
   notSmtp('a path that is not UTF-8 ends the session', octets(`POST /\xe9\xff HTTP/1.1\r\n\r\n${INJECTED}`)),
   notSmtp('a NUL in the path ends the session', `POST /\0 HTTP/1.1\r\n\r\n${INJECTED}`),
   notSmtp('HTTP/2 ends the session', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),

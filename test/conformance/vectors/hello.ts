@@ -1,4 +1,4 @@
-/** HELO, EHLO, RSET, NOOP, HELP, QUIT, VRFY, EXPN, and what is no command. RFC 5321 4.1.1. */
+/** HELO, EHLO, RSET, NOOP, HELP, QUIT, VRFY, EXPN, and unknown commands. RFC 5321 4.1.1. */
 import type { Vector } from '../vector.ts'
 import { DATA, HELLO, MAIL, RCPT } from './lines.ts'
 

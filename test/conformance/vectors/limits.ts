@@ -6,7 +6,7 @@ const line = (start: string, octets: number): string => `${start}${'x'.repeat(oc
 
 const DOMAIN = '@d.example'
 const IDLE = { limits: { maxIdleCommands: 3 } } as const
-/** A RCPT of so many octets. */
+/** Makes a RCPT of this many octets. */
 const rcpt = (octets: number): string => line('RCPT TO:<', octets - 1 - DOMAIN.length).replace('\r\n', `${DOMAIN}>\r\n`)
 
 export const limits: readonly Vector[] = [

@@ -13,7 +13,7 @@ const BAD_RCPT: readonly string[] = [
   'ORCPT=rfc822;a+0Ab', 'ORCPT=a+0Ab', 'ORCPT=utf-8;a+0Ab',
 ] // prettier-ignore
 
-/** What stands behind the path, and how the hooks see it. */
+/** The text behind the path, and the parameters that the hooks see. */
 const GOOD_MAIL: readonly (readonly [string, string])[] = [
   ['SIZE=0', 'SIZE=0'],
   ['size=00012', 'SIZE=00012'],
@@ -37,7 +37,7 @@ const GOOD_RCPT: readonly (readonly [string, string])[] = [
   ['NOTIFY=FAILURE ORCPT=RFC822;b@c', 'NOTIFY=FAILURE ORCPT=RFC822;b@c'],
 ]
 
-/** Parameters that only advise and are not well formed: taken, and kept as they came. */
+/** Malformed parameters that only advise. They are accepted and kept unchanged. */
 const UNTIDY_MAIL: readonly string[] = [
   'ENVID=a+b', 'ENVID=a+2', 'ENVID=a+2g', 'ENVID=a=b', 'ENVID=+E9', `ENVID=${'x'.repeat(101)}`,
 ] // prettier-ignore

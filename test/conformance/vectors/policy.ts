@@ -1,4 +1,4 @@
-/** What is refused until TLS, and until AUTH: RFC 3207 4, RFC 4954 6. */
+/** Commands that are refused until TLS, and until AUTH: RFC 3207 4, RFC 4954 6. */
 import { Buffer } from 'node:buffer'
 import type { Profile } from '../recorder.ts'
 import type { Vector } from '../vector.ts'

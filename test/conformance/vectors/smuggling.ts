@@ -1,11 +1,11 @@
 /**
- * SMTP smuggling: end-of-data sequences that some server somewhere has taken for the end (CVE-2023-51764, 51765, 51766, and
- * what followed). Behind each stands a whole second message. It must stay text, whatever the policy and the packets.
+ * SMTP smuggling: sequences that some server has taken for the end of data (CVE-2023-51764, 51765, 51766, and later
+ * ones). Behind each there is a whole second message. It must stay text, whatever the policy and the packets.
  */
 import { type Vector, octets } from '../vector.ts'
 import { DATA } from './lines.ts'
 
-/** Everything that is not CRLF . CRLF and has been read as if it were. */
+/** Sequences that are not CRLF . CRLF and that some server has read as if they were. */
 export const FALSE_ENDS: Readonly<Record<string, string>> = {
   'LF . LF': '\n.\n',
   'LF . CRLF': '\n.\r\n',
@@ -41,7 +41,7 @@ export const FALSE_ENDS: Readonly<Record<string, string>> = {
 
 const SECOND = 'MAIL FROM:<evil@example.org>\r\nRCPT TO:<victim@example.com>\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n'
 
-/** What the transparency of RFC 5321 4.5.2, and nothing else, makes of a text. */
+/** Applies only the transparency of RFC 5321 4.5.2 to a text. */
 function unstuffed(text: string): string {
   return text.replace(/(^|\r\n)\./g, '$1')
 }

@@ -1,4 +1,4 @@
-/** What a command line is made of, and what must never be in one: RFC 5321 2.3.8, 4.1.1. */
+/** The octets of a command line, and those that must never be in one: RFC 5321 2.3.8, 4.1.1. */
 import { type Vector, octets } from '../vector.ts'
 import { HELLO, RCPT } from './lines.ts'
 
@@ -106,7 +106,7 @@ export const syntax: readonly Vector[] = [
     expect: ['501 5.5.2', '501 5.5.2'],
     reached: [],
   },
-  // A verb is ASCII: what Unicode's case mapping makes of a dotless i or a long s must not run as one.
+  // A verb is ASCII. A dotless i or a long s, which Unicode maps to an ASCII letter, must not make a line a command.
   {
     name: 'verbs with letters whose upper case is ASCII are refused',
     row: 'NUL or non-ASCII in a command',

@@ -28,9 +28,9 @@ export async function open(make: MakeStore): Promise<Opened> {
 /** An empty MailStore of any kind, and the facts that a check may ask about it. */
 export interface OpenedMail {
   readonly mail: MailStore
-  /** Returns the names of all that is stored, sorted. */
+  /** Returns the names of everything that is stored, sorted. */
   stored(): Promise<string[]>
-  /** Returns the names of what is stored of these messages, sorted. */
+  /** Returns the names of everything that is stored for these messages, sorted. */
   namesOf(...ids: readonly string[]): string[]
   /** Reads the bytes of a message around the MailStore, if they are one blob. */
   readAround?(id: string): Promise<Uint8Array>
@@ -89,7 +89,7 @@ export async function saveAll(mail: MailStore, ids: readonly string[]): Promise<
   for (const id of ids) await saveText(mail, id)
 }
 
-/** Makes so many ids of one minute, ascending. */
+/** Makes this many ids of one minute, ascending. */
 export function idsOfMinute(count: number): [string, ...string[]] {
   return Array.from({ length: count }, (_, index) => idAt(MINUTE, index)) as [string, ...string[]]
 }

@@ -1,11 +1,11 @@
 /** The order for a connection into the contract's Worker. */
 
-/** How the Worker's tcp socket and its dialling are set up. */
+/** The kinds of the Worker's TCP socket and of its dialling. */
 export type TcpMode = 'clear' | 'starttls' | 'implicit TLS'
 
 export interface Order {
   readonly id: string
-  /** Both ends become TLS before the check looks at them. */
+  /** Both ends become TLS before the check begins. */
   readonly isUpgraded: boolean
   readonly check: string
   /** True if the check uses the dialled end. Otherwise it uses the accepted one. */

@@ -11,7 +11,10 @@ export class Relay {
   readonly #certificate: SelfSignedCertificate
   #last: Promise<unknown> = Promise.resolve()
 
-  /** With TLS, the relay is the TLS server for what the Worker dials, and the TLS client towards the Worker. So both ends are TLS. */
+  /**
+   * With TLS, the relay is the TLS server for connections that the Worker dials, and the TLS client towards the Worker.
+   * So both ends are TLS.
+   */
   constructor(mode: TcpMode, certificate: SelfSignedCertificate) {
     this.#mode = mode
     this.#certificate = certificate

@@ -14,5 +14,5 @@ const [, , part, places = '[]'] = process.argv
 const buckets = (JSON.parse(places) as Place[]).map((place) => prefixed(place, { ...ground, memory: MEMORY }))
 await report(storeOutcomes(part as Part, [...machineBackends(directory, ground), ...buckets]))
 await rm(directory, { recursive: true })
-// Does not wait for what a check left open.
+// Does not wait for work that a check left open.
 process.exit(0)

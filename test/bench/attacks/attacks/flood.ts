@@ -1,4 +1,4 @@
-/** Connections that write the same commands again and again, as fast as they are taken. */
+/** Connections that write the same commands again and again, as fast as the server reads. */
 import type { Field } from '../field.ts'
 import type { FloodOrder } from '../order.ts'
 import type { Peer } from '../peer.ts'

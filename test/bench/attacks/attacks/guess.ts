@@ -1,4 +1,4 @@
-/** Connections that guess passwords by AUTH PLAIN, each guess as soon as the one before is answered. */
+/** Connections that guess passwords by AUTH PLAIN. Each guess comes as soon as the one before is answered. */
 import type { Field } from '../field.ts'
 import type { GuessOrder } from '../order.ts'
 import type { PeerEvents } from '../peer.ts'

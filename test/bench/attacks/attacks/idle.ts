@@ -1,4 +1,4 @@
-/** Connections that say EHLO and then nothing, so that they hold their places. */
+/** Connections that send EHLO and then nothing, so that they hold their places. */
 import type { Field } from '../field.ts'
 import type { IdleOrder } from '../order.ts'
 import type { PeerEvents } from '../peer.ts'

@@ -1,9 +1,9 @@
-/** The first of several RCPT lines that a server takes: how long one may be differs. */
+/** Finds the first of several RCPT lines that a server accepts, because the greatest length differs. */
 import type { Field } from '../field.ts'
 
 export const OPENING = 'EHLO attacker.example\r\nMAIL FROM:<attacker@attacker.example>\r\n'
 
-/** Tries the lines on a connection of its own until one is not refused with a 5xx. The last one is used untried. */
+/** Tries the lines on its own connection until one is not refused with a 5xx. The last one is used without a try. */
 export function findLine(lines: readonly string[], field: Field, found: (line: string) => void): void {
   /** EHLO and MAIL come first. */
   let tried = -2

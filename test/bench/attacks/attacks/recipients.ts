@@ -1,4 +1,4 @@
-/** Transactions with as many recipients as are taken, which are left open: what the server keeps of them adds up. */
+/** Transactions with as many recipients as the server accepts. They stay open, so the server's memory for them adds up. */
 import type { Field } from '../field.ts'
 import type { RecipientsOrder } from '../order.ts'
 import type { PeerEvents } from '../peer.ts'
@@ -23,7 +23,7 @@ export function nameRecipients(order: RecipientsOrder, field: Field): void {
     let left = Math.ceil(order.recipientsPerConnection / BATCH)
     let awaited = 0
     let isDone = false
-    /** The connection is left as it is, and the next one begins. */
+    /** The connection stays open, and the next one begins. */
     const finish = (): void => {
       if (!isDone) done()
       isDone = true

@@ -1,4 +1,7 @@
-/** Connections that are opened at a rate and write nothing: on a port of TLS or HTTP the server waits for their first byte. */
+/**
+ * Connections that are opened at a rate and write nothing. On a port of TLS or HTTP the server waits for their first
+ * byte.
+ */
 import type { Field } from '../field.ts'
 import type { SilentOrder } from '../order.ts'
 

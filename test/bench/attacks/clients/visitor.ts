@@ -1,4 +1,4 @@
-/** What each kind of client does in one visit. It throws if it did not get what it came for. */
+/** One visit of each kind of client. A visit throws if the client was not served. */
 import { connect as connectNet, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
@@ -6,7 +6,7 @@ import { RawClient } from '../../../corpus/raw-client.ts'
 import { sendByData, sendEnvelope } from '../../../corpus/send.ts'
 import type { ClientOrder } from '../order.ts'
 
-/** One visit, which ends early if it can once the signal is aborted. */
+/** One visit. If the signal is aborted, it ends early if it can. */
 export type Visitor = (ending: AbortSignal) => Promise<void>
 
 const MESSAGE = Buffer.from('Subject: hello\r\n\r\nHello\r\n')
@@ -27,7 +27,7 @@ export function visitorOf(order: ClientOrder): Visitor {
   }
 }
 
-/** Sends all messages over one connection, as long as that lasts. */
+/** Sends all messages over one connection, as long as the connection lasts. */
 function overOne(order: ClientOrder): Visitor {
   let client: RawClient | undefined
   return async () => {
@@ -104,7 +104,7 @@ async function open(order: ClientOrder): Promise<RawClient> {
   return RawClient.over(secure)
 }
 
-/** Connects, and takes its time. */
+/** Connects, and waits before it sends. */
 async function connected({ port, address, delayMs = 0 }: ClientOrder): Promise<Socket> {
   const socket = connectNet({ port, host: '127.0.0.1', localAddress: address })
   await opened(socket, 'connect')
@@ -113,7 +113,7 @@ async function connected({ port, address, delayMs = 0 }: ClientOrder): Promise<S
   return socket
 }
 
-/** Waits for an event of a socket, which is destroyed if something else comes first. */
+/** Waits for an event of a socket. Destroys the socket if another event comes first. */
 function opened(socket: Socket, event: 'connect' | 'secureConnect'): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error?: Error): void => {
@@ -121,7 +121,7 @@ function opened(socket: Socket, event: 'connect' | 'secureConnect'): Promise<voi
       reject(error ?? new Error('connection is over'))
     }
     socket.once(event, () => resolve())
-    // Later ones are the client's.
+    // Later errors belong to the client.
     socket.on('error', fail)
     socket.once('close', () => fail())
   })

@@ -1,9 +1,9 @@
-/** Has a client visit at fixed times, and measures what becomes of its visits. */
+/** Makes a client visit at fixed times, and measures the results of its visits. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ClientOrder, LEAD_MS, type Visits } from '../order.ts'
 import type { Visitor } from './visitor.ts'
 
-/** How long visits may still take when a phase is over. What takes longer counts as this long, and as not served. */
+/** The time that visits may still take after a phase. A longer visit counts as this long, and as not served. */
 const PATIENCE_MS = 10_000
 
 export class Watch {
