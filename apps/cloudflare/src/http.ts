@@ -1,9 +1,11 @@
 /**
  * Answers HTTP requests. Every path that is not in this list gets 404.
  *
- * GET /health          200 if mail is accepted, 500 if a setting is wrong GET /pipe            a WebSocket, for a token
- * of `postern front` GET /mail            the stored records, newest first: ?limit, ?cursor, ?bounced=true GET
- * /mail/<id>       one record GET /mail/<id>/raw   its bytes, the trace header first
+ *     GET /health          200 if mail is accepted, 500 if a setting is wrong
+ *     GET /pipe            a WebSocket, for a token of `postern front`
+ *     GET /mail            the stored records, newest first: ?limit, ?cursor, ?bounced=true
+ *     GET /mail/<id>       one record
+ *     GET /mail/<id>/raw   its bytes, the trace header first
  *
  * /pipe exists if POSTERN_FRONT_SECRET is set, and /mail if POSTERN_READ_TOKEN is set (`Authorization: Bearer …`).
  */
