@@ -88,7 +88,7 @@ test('fromWebStreams breaks the connection and errors both streams if the readab
     }),
     writable: new WritableStream({ abort: () => void (isAborted = true) }),
   })
-  await expect(duplex.read()).rejects.toThrow('no Uint8Array')
+  await expect(duplex.read()).rejects.toThrow('not a Uint8Array')
   expect({ isCancelled, isAborted }).toEqual({ isCancelled: true, isAborted: true })
 })
 
