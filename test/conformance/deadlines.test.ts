@@ -9,9 +9,9 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { createServer, type Limits, reply } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
-import { type Client } from './client.ts'
+import type { SocketClient } from '../kit/client/socket-client.ts'
 import { eventually } from '../kit/waiting.ts'
-import { short } from './reply.ts'
+import { short } from '../kit/client/reply.ts'
 import { Service } from './service.ts'
 import type { Profile } from './recorder.ts'
 
@@ -51,13 +51,13 @@ function pacedEach<T>(cases: readonly (readonly [string, T])[], body: (pace: num
 }
 
 /** Checks that the client gets the reply and is closed, and that the session ends, whether the client closes too or not. */
-async function timesOut(service: Service, client: Client, waitMs: number): Promise<readonly string[]> {
+async function timesOut(service: Service, client: SocketClient, waitMs: number): Promise<readonly string[]> {
   expect((await client.repliesToEnd(waitMs)).map(short)).toEqual(['421 4.4.2'])
   return (await service.gone(client, waitMs)).events
 }
 
 /** Sends a piece now and then, until the server closes or `forMs` is over. Returns whether the server closed. */
-async function trickle(client: Client, piece: string, everyMs: number, forMs: number): Promise<boolean> {
+async function trickle(client: SocketClient, piece: string, everyMs: number, forMs: number): Promise<boolean> {
   const deadline = Date.now() + forMs
   while (Date.now() < deadline) {
     client.send(piece)
@@ -345,7 +345,7 @@ describe.concurrent('a session ends if the client', () => {
   paced('does not read its replies', async (pace) => {
     const service = await start({ idleTimeoutMs: 500 * pace })
     const client = await service.at([EHLO])
-    client.socket.pause()
+    client.pause()
     // More replies than the buffers of both systems hold.
     const flood = Buffer.from('HELP\r\n'.repeat(100_000))
     for (let i = 0; i < 20; i++) client.send(flood)

@@ -1,7 +1,7 @@
 /** What the hooks get: the session, the envelope with its parsed parameters, and the fields of an embedder's extension. */
 import { type Envelope, type Extension, type Session, reply } from '@postern/engine'
 import { afterAll, describe, expect, test } from 'vitest'
-import { short } from './reply.ts'
+import { short } from '../kit/client/reply.ts'
 import { Service } from './service.ts'
 
 const services: Service[] = []

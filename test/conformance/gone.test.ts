@@ -2,10 +2,10 @@
 import { addressRanges, createServer, type Handlers, reply, type Session, type SessionOverrides } from '@postern/engine'
 import { pair, type PairOptions } from '@postern/runtime/memory'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Client } from './client.ts'
+import type { SocketClient } from '../kit/client/socket-client.ts'
 import { eventually } from '../kit/waiting.ts'
+import { short } from '../kit/client/reply.ts'
 import { CountedDuplex } from './counted.ts'
-import { short } from './reply.ts'
 import { Service } from './service.ts'
 
 let service: Service
@@ -45,9 +45,9 @@ const POINTS: readonly (readonly [where: string, lines: readonly string[], half:
 
 describe.each(POINTS)('a client that leaves %s', (_, lines, half) => {
   test.each([
-    ['by finishing to send', (client: Client) => client.end()],
-    ['by closing', (client: Client) => client.close()],
-    ['by a reset', (client: Client) => client.reset()],
+    ['by finishing to send', (client: SocketClient) => client.end()],
+    ['by closing', (client: SocketClient) => client.close()],
+    ['by a reset', (client: SocketClient) => client.reset()],
   ])('leaves no session and no message %s', async (_, leave) => {
     const client = await service.at(lines)
     const record = service.record(client)
@@ -109,8 +109,8 @@ test('a committed message stays if the client leaves before the final reply', as
 })
 
 test.each([
-  ['by a reset', (client: Client) => client.reset()],
-  ['by its silence', (client: Client) => client.repliesToEnd().then(() => client.end())],
+  ['by a reset', (client: SocketClient) => client.reset()],
+  ['by its silence', (client: SocketClient) => client.repliesToEnd().then(() => client.end())],
 ])('if the client leaves %s in a message, a hook that never answers still has its time limit', async (_, leave) => {
   const errors: unknown[] = []
   const stuck = await Service.start(

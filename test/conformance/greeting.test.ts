@@ -1,6 +1,6 @@
 /** The greeting, what EHLO offers, and clients that do not wait. RFC 5321 3.1, 4.1.1.1, 4.3.1. */
 import { afterAll, describe, expect, test } from 'vitest'
-import { short } from './reply.ts'
+import { short } from '../kit/client/reply.ts'
 import { Service } from './service.ts'
 import { HOSTNAME, type Profile } from './recorder.ts'
 

@@ -1,8 +1,8 @@
 /** Which clients the `authenticate` hook logs in, and which answers of it never do. */
 import { type AuthAnswer, type ServerOptions, reply } from '@postern/engine'
 import { afterEach, describe, expect, test } from 'vitest'
-import { type Client } from './client.ts'
-import { short } from './reply.ts'
+import type { SocketClient } from '../kit/client/socket-client.ts'
+import { short } from '../kit/client/reply.ts'
 import { Service } from './service.ts'
 import { SECRET } from './recorder.ts'
 
@@ -21,7 +21,7 @@ describe('authenticate', () => {
 
   async function authenticated(
     answer: () => unknown,
-  ): Promise<{ raw: string; after: string; service: Service; client: Client }> {
+  ): Promise<{ raw: string; after: string; service: Service; client: SocketClient }> {
     const auth = {
       required: true,
       allowWithoutTls: true,

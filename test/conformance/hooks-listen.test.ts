@@ -2,7 +2,7 @@
 import { reply } from '@postern/engine'
 import { afterEach, describe, expect, test } from 'vitest'
 import { eventually } from '../kit/waiting.ts'
-import { short } from './reply.ts'
+import { short } from '../kit/client/reply.ts'
 import { Service } from './service.ts'
 import { SECRET } from './recorder.ts'
 

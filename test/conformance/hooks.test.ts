@@ -1,8 +1,8 @@
 /** Every hook with every kind of answer: at once, later, a refusal, garbage, an error, and none. */
 import { type Handlers, Refusal, type Reply, type Verdict, reply } from '@postern/engine'
 import { afterEach, describe, expect, test } from 'vitest'
-import { type Client } from './client.ts'
-import { type ClientReply, short } from './reply.ts'
+import type { SocketClient } from '../kit/client/socket-client.ts'
+import { type ClientReply, short } from '../kit/client/reply.ts'
 import { Service } from './service.ts'
 import { type Profile, SECRET } from './recorder.ts'
 
@@ -86,7 +86,7 @@ async function start(door: Door, answer: Answer, profile: Profile = {}): Promise
 }
 
 /** Makes the server call the hook, and returns the reply. */
-async function knock(door: Door, service: Service): Promise<{ client: Client; answered: ClientReply }> {
+async function knock(door: Door, service: Service): Promise<{ client: SocketClient; answered: ClientReply }> {
   if (door.send === undefined) {
     const client = await service.connect()
     return { client, answered: await client.reply() }
@@ -97,7 +97,7 @@ async function knock(door: Door, service: Service): Promise<{ client: Client; an
   return { client, answered }
 }
 
-async function goesOn(door: Door, client: Client): Promise<void> {
+async function goesOn(door: Door, client: SocketClient): Promise<void> {
   if (door.closes === true) expect(await client.closed()).toBe('end')
   else expect(short(await client.command('NOOP'))).toBe('250 2.0.0')
 }

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Limits } from '@postern/engine'
 import { eventually } from '../kit/waiting.ts'
-import { short } from './reply.ts'
+import { short } from '../kit/client/reply.ts'
 import { Service } from './service.ts'
 
 const services: Service[] = []

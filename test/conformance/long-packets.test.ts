@@ -4,7 +4,7 @@
  * A search that once went back in the last few octets of a packet never ended, so one message stopped the server.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { short } from './reply.ts'
+import { short } from '../kit/client/reply.ts'
 import { Service } from './service.ts'
 
 let service: Service

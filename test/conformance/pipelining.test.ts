@@ -1,9 +1,9 @@
 /** Many commands in one packet: RFC 2920. The replies depend on the bytes alone, never on how packets cut them. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Client } from './client.ts'
+import type { SocketClient } from '../kit/client/socket-client.ts'
 import { eventually } from '../kit/waiting.ts'
-import { type ClientReply, short } from './reply.ts'
+import { type ClientReply, short } from '../kit/client/reply.ts'
 import { COMMANDS, Model } from './model.ts'
 import { Service } from './service.ts'
 
@@ -17,7 +17,7 @@ const EHLO = 'EHLO client.example'
 const GROUP = 'MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\nRCPT TO:<unknown@example.com>\r\nDATA\r\n'
 
 /** Sends bytes in pieces of these sizes, repeating the sizes. */
-async function sendCut(client: Client, bytes: Uint8Array, sizes: readonly number[]): Promise<void> {
+async function sendCut(client: SocketClient, bytes: Uint8Array, sizes: readonly number[]): Promise<void> {
   const pieces: Uint8Array[] = []
   for (let at = 0, i = 0; at < bytes.length; i++) {
     const size = sizes.length === 0 ? bytes.length : (sizes[i % sizes.length] as number)
@@ -53,7 +53,7 @@ describe('replies to one packet', () => {
   // The server must not buffer the replies of a client that sends and does not read.
   test('do not pile up if the client does not read', async () => {
     const client = await service.at([EHLO])
-    client.socket.pause()
+    client.pause()
     // The command is as long as its reply, so that both directions fill up, however much the system buffers.
     const flood = Buffer.from(`HELP ${'x'.repeat(93)}\r\n`.repeat(10_000))
     for (let i = 0; i < 20; i++) client.send(flood)
@@ -64,13 +64,13 @@ describe('replies to one packet', () => {
       return isStill
     }, 'the client has to wait')
     expect(client.socket.writableLength).toBeGreaterThan(0)
-    client.socket.resume()
+    client.resume()
     expect(await drained(client, 20 * 10_000)).toBe(20 * 10_000)
   })
 })
 
 /** Counts replies of one line, without reading each. */
-async function drained(client: Client, count: number): Promise<number> {
+async function drained(client: SocketClient, count: number): Promise<number> {
   let seen = 0
   await eventually(
     () => {

@@ -15,7 +15,7 @@ import {
 } from '@postern/engine'
 import { listen, selfSigned } from '@postern/runtime/node'
 import { type BinaryHeader, encodeBinary, ports } from '../../packages/engine/test/proxy-encoder.ts'
-import { Client } from './client.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
 
 export const REMOTE: Endpoint = { family: 'ipv4', address: '192.0.2.7', port: 51_234 }
 export const LOCAL: Endpoint = { family: 'ipv4', address: '198.51.100.25', port: 25 }
@@ -53,7 +53,7 @@ export class ProxiedService implements AsyncDisposable {
   /** The trace fields of the accepted messages. */
   readonly traces: string[]
   readonly #closeListener: () => Promise<void>
-  readonly #clients = new Set<Client>()
+  readonly #clients = new Set<SocketClient>()
 
   private constructor(
     made: Pick<ProxiedService, 'server' | 'port' | 'seen' | 'errors' | 'traces'>,
@@ -97,8 +97,8 @@ export class ProxiedService implements AsyncDisposable {
   }
 
   /** Connects, and sends the header if one is given. */
-  async connect(first: string | Uint8Array = ''): Promise<Client> {
-    const client = await Client.connect(this.port)
+  async connect(first: string | Uint8Array = ''): Promise<SocketClient> {
+    const client = await SocketClient.connect(this.port, { isHalfOpen: true })
     this.#clients.add(client)
     if (first.length > 0) client.send(first)
     return client

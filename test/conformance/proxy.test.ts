@@ -4,10 +4,10 @@ import { addressRanges, createServer } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { describe, expect, test } from 'vitest'
 import { bytesOf, ports, tlsTlv } from '../../packages/engine/test/proxy-encoder.ts'
-import { type Client } from './client.ts'
+import type { SocketClient } from '../kit/client/socket-client.ts'
 import { eventually } from '../kit/waiting.ts'
 import { binary, line, LOCAL, ProxiedService, REMOTE, securedBehind, type Sending } from './proxied.ts'
-import { short } from './reply.ts'
+import { short } from '../kit/client/reply.ts'
 
 const V6 = { family: 'ipv6', address: '2001:db8::7', port: 51_234 } as const
 const SIX = [0x20, 0x01, 0x0d, 0xb8, ...Array<number>(11).fill(0)]
@@ -240,7 +240,7 @@ describe('a trusted proxy with a bad header is closed without a greeting', () =>
       options: { limits: { maxConnections: 3 } },
       overrides: { implicitTls: true },
     })
-    const owing: Client[] = []
+    const owing: SocketClient[] = []
     const socket = await securedBehind(service.port, bytesOf(line()), async (header, hello, write) => {
       write(header)
       await sleep(50)

@@ -9,8 +9,8 @@ import {
 } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { afterAll, expect, test } from 'vitest'
-import { bytesOf } from '../../packages/engine/test/proxy-encoder.ts'
-import { type Client } from './client.ts'
+import { DuplexClient } from '../kit/client/duplex-client.ts'
+import type { SocketClient } from '../kit/client/socket-client.ts'
 import { eventually } from '../kit/waiting.ts'
 import type { Profile } from './recorder.ts'
 import { Service } from './service.ts'
@@ -195,28 +195,28 @@ test('the hook gets no refusal when the server stops', async () => {
 test.each([
   [
     'no handshake follows STARTTLS',
-    async (client: Client) => {
+    async (client: SocketClient) => {
       await client.expectAll([EHLO, 'STARTTLS'])
       client.send('this is no ClientHello\r\n')
     },
   ],
   [
     'bytes in clear follow STARTTLS',
-    async (client: Client) => {
+    async (client: SocketClient) => {
       await client.expectAll([EHLO])
       client.send('STARTTLS\r\nNOOP\r\n')
     },
   ],
   [
     'the client leaves after STARTTLS',
-    async (client: Client) => {
+    async (client: SocketClient) => {
       await client.expectAll([EHLO, 'STARTTLS'])
       client.reset()
     },
   ],
   [
     'the client speaks TLS 1.0 alone',
-    async (client: Client) => {
+    async (client: SocketClient) => {
       await client.expectAll([EHLO, 'STARTTLS'])
       await client.startTls({ maxVersion: 'TLSv1.1', minVersion: 'TLSv1' }).catch(() => {})
     },
@@ -243,13 +243,12 @@ test('a hook that throws is reported, and the session goes on', async () => {
     },
     error: (error) => void errors.push(String(error)),
   })
-  const [client, served] = pair()
+  const [far, served] = pair()
+  const client = new DuplexClient(far)
   const over = server.accept(served)
-  void client.write(bytesOf('WHAT\r\nNOOP\r\nQUIT\r\n'))
-  let replies = ''
-  for (let bytes = await client.read(); bytes !== null; bytes = await client.read()) replies += Buffer.from(bytes)
-  await client.end()
+  void client.send('WHAT\r\nNOOP\r\nQUIT\r\n')
+  expect((await client.repliesToEnd()).map(({ code }) => code)).toEqual([220, 500, 250, 221])
+  client.end()
   await over
-  expect(replies.match(/^\d{3}/gm)).toEqual(['220', '500', '250', '221'])
   expect(errors).toEqual(['Error: of the log'])
 })

@@ -9,7 +9,7 @@ import {
   type SessionOverrides,
 } from '@postern/engine'
 import { listen, selfSigned } from '@postern/runtime/node'
-import { Client } from './client.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
 import { eventually } from '../kit/waiting.ts'
 import { CountedDuplex } from './counted.ts'
 import { emptyRecord, pick, type Profile, type Record, type RecordOf, recordingServer } from './recorder.ts'
@@ -26,7 +26,7 @@ export class Service {
   readonly #close: () => Promise<void>
   readonly #records: Map<number, Record>
   readonly #profile: Profile
-  readonly #clients = new Set<Client>()
+  readonly #clients = new Set<SocketClient>()
 
   private constructor(
     server: Server,
@@ -74,34 +74,35 @@ export class Service {
   }
 
   /** Connects and reads the greeting. */
-  async client(): Promise<Client> {
-    const client = await Client.greeted(this.port, this.#profile.implicitTls === true ? {} : undefined)
+  async client(): Promise<SocketClient> {
+    const tls = this.#profile.implicitTls === true ? { tls: {} } : {}
+    const client = await SocketClient.greeted(this.port, { isHalfOpen: true, ...tls })
     this.#clients.add(client)
     return client
   }
 
   /** Connects and reads nothing. */
-  async connect(): Promise<Client> {
-    const client = await Client.connect(this.port)
+  async connect(): Promise<SocketClient> {
+    const client = await SocketClient.connect(this.port, { isHalfOpen: true })
     this.#clients.add(client)
     return client
   }
 
   /** Connects and sends lines. Fails if a reply has a code from 400 on. */
-  async at(lines: readonly string[]): Promise<Client> {
+  async at(lines: readonly string[]): Promise<SocketClient> {
     const client = await this.client()
     await client.expectAll(lines)
     return client
   }
 
-  record(client: Client): Record {
+  record(client: SocketClient): Record {
     const record = this.#records.get(client.localPort)
     if (record === undefined) throw new Error('the server has not seen this client')
     return record
   }
 
   /** Waits for the `close` hook of a client's session. */
-  async gone(client: Client, ms?: number): Promise<Record> {
+  async gone(client: SocketClient, ms?: number): Promise<Record> {
     const record = this.record(client)
     await eventually(() => record.events.includes('close'), 'the close hook', ms)
     return record

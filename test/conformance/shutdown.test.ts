@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { createServer, type Message } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
-import { short } from './reply.ts'
+import { short } from '../kit/client/reply.ts'
 import { Service } from './service.ts'
 
 const services: Service[] = []

@@ -1,7 +1,7 @@
 /** STARTTLS: RFC 3207. Bytes in clear never count after the handshake (CVE-2011-0411 and similar ones). */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Client } from './client.ts'
-import { short } from './reply.ts'
+import type { SocketClient } from '../kit/client/socket-client.ts'
+import { short } from '../kit/client/reply.ts'
 import { Service } from './service.ts'
 import { deliveries } from './vector.ts'
 
@@ -13,7 +13,7 @@ afterAll(() => service.close())
 
 const PLAIN = Buffer.from('\0alice\0secret').toString('base64')
 
-async function secured(before: readonly string[] = []): Promise<Client> {
+async function secured(before: readonly string[] = []): Promise<SocketClient> {
   const client = await service.at(['EHLO client.example', ...before, 'STARTTLS'])
   await client.startTls()
   // The client finishes its handshake before the server does.

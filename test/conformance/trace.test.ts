@@ -1,6 +1,6 @@
 /** The trace header: RFC 5321 4.4, RFC 3848, RFC 6531 4.3. */
 import { afterAll, expect, test } from 'vitest'
-import type { Client } from './client.ts'
+import type { SocketClient } from '../kit/client/socket-client.ts'
 import { Service } from './service.ts'
 import type { Profile } from './recorder.ts'
 
@@ -11,7 +11,7 @@ const PLAIN = Buffer.from('\0alice\0secret').toString('base64')
 
 async function trace(
   lines: readonly string[],
-  { profile = {}, prepare }: { profile?: Profile; prepare?: (client: Client) => Promise<unknown> } = {},
+  { profile = {}, prepare }: { profile?: Profile; prepare?: (client: SocketClient) => Promise<unknown> } = {},
 ): Promise<string> {
   const service = await Service.start({ auth: 'always', ...profile })
   services.push(service)
@@ -27,7 +27,7 @@ async function trace(
 const EHLO = 'EHLO client.example'
 const MAIL = 'MAIL FROM:<a@example.org>'
 const RCPT = 'RCPT TO:<b@example.com>'
-const secure = async (client: Client): Promise<void> => {
+const secure = async (client: SocketClient): Promise<void> => {
   await client.expectAll([EHLO, 'STARTTLS'])
   await client.startTls()
 }

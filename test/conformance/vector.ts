@@ -6,26 +6,14 @@
  */
 import { Buffer } from 'node:buffer'
 import { isAskedFor, type Profile, type Record } from './recorder.ts'
-import { type ClientReply, short } from './reply.ts'
+import type { Client } from '../kit/client/client.ts'
+import { short } from '../kit/client/reply.ts'
 import type { Row } from './rows.ts'
-
-/** The client side of a connection, as far as a vector needs it. */
-export interface Seat {
-  /** Sends each piece so that the server reads it before the next one is sent. */
-  sendPieces(pieces: Iterable<string | Uint8Array>): Promise<void>
-  reply(): Promise<ClientReply>
-  /** Reads every reply until the server ends the connection. */
-  repliesToEnd(): Promise<ClientReply[]>
-  /** The received bytes that were not read as a reply. */
-  readonly unread: string
-  /** Closes the connection. */
-  close(): void
-}
 
 /** Makes the clients that play vectors. */
 export interface Stage {
   /** Returns a new client of a server with this profile. The client has sent these lines, each with a reply under 400. */
-  seat(profile: Profile, before: readonly string[]): Promise<{ readonly client: Seat; readonly record: Record }>
+  seat(profile: Profile, before: readonly string[]): Promise<{ readonly client: Client; readonly record: Record }>
 }
 
 export interface Vector {
@@ -114,7 +102,7 @@ function same(what: string, actual: readonly string[], expected: readonly string
 }
 
 /** Returns the replies until the server closes or answers a NOOP that is sent after the vector. */
-async function repliesTo(vector: Vector, client: Seat): Promise<string[]> {
+async function repliesTo(vector: Vector, client: Client): Promise<string[]> {
   if (vector.end === 'closed') return (await client.repliesToEnd()).map(short)
   const replies: string[] = []
   for (let i = 0; i < vector.expect.length; i++) replies.push(short(await client.reply()))

@@ -2,7 +2,7 @@
 import { createServer, type Handlers, reply, type ServerOptions } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { afterAll, expect, test } from 'vitest'
-import { short } from './reply.ts'
+import { short } from '../kit/client/reply.ts'
 import { Service } from './service.ts'
 
 const services: Service[] = []

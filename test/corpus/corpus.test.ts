@@ -6,9 +6,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Postern, postern } from '../peers/postern.ts'
 import { difference, idIn, keptIds, protocolOf, readKept, sha256 } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
-import { CUTS, type Cut, cutName, isUseful } from './cut.ts'
+import { CUTS, type Cut, cutName, isUseful, pieces } from './cut.ts'
 import { AWKWARD, type AwkwardMessage, LIMIT_BYTES, messageOf, MiB } from './messages.ts'
-import { RawClient } from './raw-client.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
 import { type Chunking, sendByBdat, sendByData, sendEnvelope, textOf } from './send.ts'
 
 const CHUNKINGS: readonly Chunking[] = [
@@ -39,7 +39,7 @@ afterAll(async () => {
 /** A way to send, and its name. */
 interface Way {
   readonly name: string
-  send(client: RawClient): Promise<{ readonly text: string }>
+  send(client: SocketClient): Promise<{ readonly text: string }>
 }
 
 function waysFor(message: AwkwardMessage, cuts: readonly Cut[], chunkings: readonly Chunking[]): Way[] {
@@ -71,7 +71,7 @@ function octetsOf(cut: Cut): number {
 
 /** Sends a message in every way, in one session, and compares what is stored. */
 async function roundTrip(message: AwkwardMessage, cuts: readonly Cut[], chunkings: readonly Chunking[]): Promise<void> {
-  using client = await RawClient.greeted(server.port)
+  using client = await SocketClient.ready(server.port)
   const ids: string[] = []
   for (const { name, send } of waysFor(message, cuts, chunkings)) {
     const reply = await send(client)
@@ -112,14 +112,14 @@ test('a message of 25 MiB, exactly the limit, is stored byte for byte', async ()
 test('a message one octet over the limit is refused by DATA, by BDAT and by SIZE, and the session goes on', async () => {
   const before = await keptIds(server.store)
   const { bytes } = messageOf(LIMIT_BYTES + 1)
-  using client = await RawClient.greeted(server.port)
+  using client = await SocketClient.ready(server.port)
   expect((await sendByData(client, { bytes })).text).toMatch(/^552 5\.3\.4 /)
-  await client.say('NOOP', 250)
+  await client.command('NOOP', 250)
   expect((await sendByBdat(client, { bytes }, { chunks: 'whole', emptyLast: false })).text).toMatch(/^552 5\.3\.4 /)
-  await client.say('NOOP', 250)
-  await client.say(`MAIL FROM:<ann@sender.example> SIZE=${bytes.length}`, 552, '5.3.4')
-  await client.say(`MAIL FROM:<ann@sender.example> SIZE=${LIMIT_BYTES}`, 250)
-  await client.say('RSET', 250)
+  await client.command('NOOP', 250)
+  await client.command(`MAIL FROM:<ann@sender.example> SIZE=${bytes.length}`, 552, '5.3.4')
+  await client.command(`MAIL FROM:<ann@sender.example> SIZE=${LIMIT_BYTES}`, 250)
+  await client.command('RSET', 250)
   expect(await keptIds(server.store)).toEqual(before)
 
   const reply = await sendByData(client, { bytes: messageOf(1_000).bytes })
@@ -128,7 +128,7 @@ test('a message one octet over the limit is refused by DATA, by BDAT and by SIZE
 
 test('a chunk over the limit ends its message, and later chunks are refused because no transaction is open', async () => {
   const before = await keptIds(server.store)
-  using client = await RawClient.greeted(server.port)
+  using client = await SocketClient.ready(server.port)
   await sendEnvelope(client, {})
   const first = Buffer.alloc(20 * MiB, 'a')
   await client.send(Buffer.concat([Buffer.from(`BDAT ${first.length}\r\n`), first]))
@@ -145,13 +145,13 @@ test('messages with line ends near the end of a packet are stored byte for byte,
   // So this test has its own server.
   await using scratch = await Scratch.make()
   await using server = await Postern.serve({ store: scratch.join('mail') })
-  using client = await RawClient.greeted(server.port)
+  using client = await SocketClient.ready(server.port)
   for (let length = 1_021; length <= 1_024; length++) {
     for (let tail = 0; tail <= 8; tail++) {
       const first = `${'x'.repeat(length - tail - 2)}\r\n${'y'.repeat(tail)}`
       const bytes = Buffer.from(`${first}z\r\nend\r\n`)
       await sendEnvelope(client, {})
-      await client.say('DATA', 354)
+      await client.command('DATA', 354)
       await client.send(first)
       await new Promise((resolve) => setTimeout(resolve, 10))
       await client.send(`${bytes.subarray(length).toString()}.\r\n`)
@@ -165,7 +165,7 @@ test('messages with line ends near the end of a packet are stored byte for byte,
 })
 
 test('a hundred chunks that are pipelined behind a refused one do not count as errors, and the session goes on', async () => {
-  using client = await RawClient.greeted(server.port)
+  using client = await SocketClient.ready(server.port)
   const { bytes } = messageOf(LIMIT_BYTES + 100 * 1_000)
   await sendEnvelope(client, {})
   const parts = [bytes.subarray(0, LIMIT_BYTES + 1)]
@@ -174,24 +174,22 @@ test('a hundred chunks that are pipelined behind a refused one do not count as e
   await client.send(Buffer.concat([...wire, Buffer.from('BDAT 0 LAST\r\n')]))
   await client.expect(552, '5.3.4')
   for (let i = 0; i < parts.length; i++) await client.expect(503, '5.5.1')
-  await client.say('NOOP', 250)
+  await client.command('NOOP', 250)
   await client.quit()
 })
 
 test('two messages in one packet are both whole, the second by BDAT', async () => {
   const { bytes } = messageOf(5_000)
-  using client = await RawClient.greeted(server.port)
+  using client = await SocketClient.ready(server.port)
   const envelope = 'MAIL FROM:<ann@sender.example>\r\nRCPT TO:<bob@postern.example>\r\n'
-  await client.send(
-    Buffer.concat([
-      Buffer.from(`${envelope}DATA\r\n`),
-      textOf(bytes),
-      Buffer.from(`${envelope}BDAT ${bytes.length} LAST\r\n`),
-      bytes,
-      Buffer.from('QUIT\r\n'),
-    ]),
-    1_460,
-  )
+  const packet = Buffer.concat([
+    Buffer.from(`${envelope}DATA\r\n`),
+    textOf(bytes),
+    Buffer.from(`${envelope}BDAT ${bytes.length} LAST\r\n`),
+    bytes,
+    Buffer.from('QUIT\r\n'),
+  ])
+  await client.sendPieces(pieces(packet, 1_460))
   const codes: number[] = []
   const ids: string[] = []
   for (let i = 0; i < 8; i++) {

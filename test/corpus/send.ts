@@ -1,7 +1,8 @@
 /** Sends one transaction by DATA or by BDAT, in a session that has sent EHLO. */
 import type { BodyType } from '@postern/engine'
 import { type Cut, pieces } from './cut.ts'
-import type { HeardReply, RawClient } from './raw-client.ts'
+import type { ClientReply } from '../kit/client/reply.ts'
+import type { SocketClient } from '../kit/client/socket-client.ts'
 
 export interface Transaction {
   readonly from?: string
@@ -19,7 +20,7 @@ export interface Chunking {
 }
 
 /** Sends MAIL and RCPT, in one packet. */
-export async function sendEnvelope(client: RawClient, transaction: Omit<Transaction, 'bytes'>): Promise<void> {
+export async function sendEnvelope(client: SocketClient, transaction: Omit<Transaction, 'bytes'>): Promise<void> {
   const { from = 'ann@sender.example', to = ['bob@postern.example'], body = '7BIT' } = transaction
   const parameters = body === '7BIT' ? '' : ` BODY=${body}`
   const recipients = to.map((address) => `RCPT TO:<${address}>\r\n`)
@@ -28,29 +29,37 @@ export async function sendEnvelope(client: RawClient, transaction: Omit<Transact
 }
 
 /** Sends a message by DATA. @returns the last reply. */
-export async function sendByData(client: RawClient, transaction: Transaction): Promise<HeardReply> {
+export async function sendByData(client: SocketClient, transaction: Transaction): Promise<ClientReply> {
   await sendEnvelope(client, transaction)
-  await client.say('DATA', 354)
-  await client.send(textOf(transaction.bytes), transaction.cut)
+  await client.command('DATA', 354)
+  await sendCut(client, textOf(transaction.bytes), transaction.cut)
   return client.reply()
 }
 
 /** Sends a message by BDAT, all chunks in one go. @returns the reply that refused it, or the last one. */
-export async function sendByBdat(client: RawClient, transaction: Transaction, chunking: Chunking): Promise<HeardReply> {
+export async function sendByBdat(
+  client: SocketClient,
+  transaction: Transaction,
+  chunking: Chunking,
+): Promise<ClientReply> {
   await sendEnvelope(client, transaction)
   const { wire, chunks } = chunksOf(transaction.bytes, chunking)
-  const sent = client.send(wire, transaction.cut)
+  const sent = sendCut(client, wire, transaction.cut)
   // If the connection breaks, the error is the missing reply.
   sent.catch(() => {})
-  let refusal: HeardReply | undefined
-  let last: HeardReply | undefined
+  let refusal: ClientReply | undefined
+  let last: ClientReply | undefined
   for (let i = 0; i < chunks; i++) {
     // Chunks after a refused one have no open transaction (RFC 3030 2).
     last = refusal === undefined ? await client.reply() : await client.expect(503, '5.5.1')
     if (last.code !== 250) refusal ??= last
   }
   await sent
-  return refusal ?? (last as HeardReply)
+  return refusal ?? (last as ClientReply)
+}
+
+function sendCut(client: SocketClient, bytes: Buffer, cut: Cut = 'whole'): Promise<void> {
+  return cut === 'whole' ? client.send(bytes) : client.sendPieces(pieces(bytes, cut))
 }
 
 const CR = 0x0d

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
-import { RawClient } from '../corpus/raw-client.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
 import { sendByData, sendEnvelope, textOf } from '../corpus/send.ts'
 import { Postern } from '../peers/postern.ts'
 import { difference, filesIn, idIn, keptIds, readAll, readKept } from '../peers/store.ts'
@@ -25,10 +25,10 @@ async function settled(store: string, messages: number): Promise<void> {
   }
 }
 
-async function begin(port: number, command: string): Promise<RawClient> {
-  const client = await RawClient.greeted(port)
+async function begin(port: number, command: string): Promise<SocketClient> {
+  const client = await SocketClient.ready(port)
   await sendEnvelope(client, {})
-  if (command !== '') await client.say(command, 354)
+  if (command !== '') await client.command(command, 354)
   return client
 }
 
@@ -40,7 +40,7 @@ describe('the client leaves', () => {
   beforeAll(async () => {
     scratch = await Scratch.make()
     server = await Postern.serve({ store: scratch.join('mail') })
-    using client = await RawClient.greeted(server.port)
+    using client = await SocketClient.ready(server.port)
     await sendByData(client, { bytes: SMALL })
     await client.quit()
     kept = 1
@@ -51,17 +51,17 @@ describe('the client leaves', () => {
   })
 
   const chunk = Buffer.concat([Buffer.from('BDAT 100000\r\n'), LARGE.subarray(0, 100_000)])
-  const points: Record<string, (port: number) => Promise<RawClient>> = {
-    'before the greeting': (port) => RawClient.open(port),
-    'after EHLO': (port) => RawClient.greeted(port),
+  const points: Record<string, (port: number) => Promise<SocketClient>> = {
+    'before the greeting': (port) => SocketClient.connect(port),
+    'after EHLO': (port) => SocketClient.ready(port),
     'in a command line': async (port) => {
-      const client = await RawClient.greeted(port)
+      const client = await SocketClient.ready(port)
       await client.send('MAIL FROM:<ann@')
       return client
     },
     'after MAIL': async (port) => {
-      const client = await RawClient.greeted(port)
-      await client.say('MAIL FROM:<ann@sender.example>', 250)
+      const client = await SocketClient.ready(port)
+      await client.command('MAIL FROM:<ann@sender.example>', 250)
       return client
     },
     'after RCPT': (port) => begin(port, ''),
@@ -99,9 +99,9 @@ describe('the client leaves', () => {
         using client = await go(server.port)
         if (manner === 'after a while') await new Promise((resolve) => setTimeout(resolve, 150))
         if (manner === 'by an end') {
-          client.socket.end()
-          await client.closed()
-        } else client.vanish()
+          client.end()
+          await client.ended()
+        } else client.reset()
         await settled(server.store, kept)
       })
     }
@@ -115,7 +115,7 @@ describe('the client leaves', () => {
         using client = await begin(server.port, 'DATA')
         await client.send(textOf(bytes))
         await new Promise((resolve) => setTimeout(resolve, delayMs))
-        client.vanish()
+        client.reset()
         sent++
       }
     }
@@ -132,7 +132,7 @@ describe('the client leaves', () => {
   })
 
   test('afterwards the server still serves, and has no open session', async () => {
-    using client = await RawClient.greeted(server.port)
+    using client = await SocketClient.ready(server.port)
     expect((await sendByData(client, { bytes: LARGE })).code).toBe(250)
     await client.quit()
     await settled(server.store, kept + 1)
@@ -145,8 +145,8 @@ describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_r
   test('SIGTERM: a message in DATA and one in BDAT may finish, and an idle client gets 421 4.3.2', async () => {
     await using scratch = await Scratch.make()
     await using server = await Postern.serve({ command, store: scratch.join('mail') })
-    using idle = await RawClient.greeted(server.port)
-    using fresh = await RawClient.open(server.port)
+    using idle = await SocketClient.ready(server.port)
+    using fresh = await SocketClient.connect(server.port)
     await fresh.expect(220)
     using between = await begin(server.port, '')
     using data = await begin(server.port, 'DATA')
@@ -161,9 +161,9 @@ describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_r
     server.signal('SIGTERM')
     for (const client of [idle, fresh, between]) {
       await client.expect(421, '4.3.2')
-      await client.closed()
+      await client.ended()
     }
-    await expect(RawClient.greeted(server.port)).rejects.toThrow()
+    await expect(SocketClient.ready(server.port)).rejects.toThrow()
     await new Promise((resolve) => setTimeout(resolve, 300))
     expect(server.isRunning).toBe(true)
 
@@ -172,7 +172,7 @@ describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_r
     const ids = [idIn((await data.expect(250)).text), idIn((await bdat.expect(250)).text)]
     for (const client of [data, bdat]) {
       await client.expect(421, '4.3.2')
-      await client.closed()
+      await client.ended()
     }
     expect(await server.ended()).toBe(0)
     for (const id of ids) expect(difference((await readKept(server.store, id)).bytes, LARGE)).toBeUndefined()
@@ -188,13 +188,13 @@ describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_r
     const clients = await Promise.all(Array.from({ length: 50 }, () => begin(server.port, 'DATA')))
     await Promise.all(clients.map((client) => client.send(text.subarray(0, 100_000))))
     server.signal('SIGTERM')
-    await expect(RawClient.greeted(server.port)).rejects.toThrow()
+    await expect(SocketClient.ready(server.port)).rejects.toThrow()
     const replies = await Promise.all(
       clients.map(async (client) => {
         await client.send(text.subarray(100_000))
         const { text: reply } = await client.expect(250)
         await client.expect(421, '4.3.2')
-        await client.closed()
+        await client.ended()
         return reply
       }),
     )
@@ -213,7 +213,7 @@ describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_r
     const startedAt = Date.now()
     expect(await server.end('SIGTERM')).toBe(0)
     expect(Date.now() - startedAt).toBeLessThan(10_000)
-    await client.closed()
+    await client.ended()
     expect(await keptIds(server.store)).toEqual([])
   })
 })

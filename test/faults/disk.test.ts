@@ -3,7 +3,8 @@ import { mkdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { messageOf, MiB } from '../corpus/messages.ts'
-import { type HeardReply, RawClient } from '../corpus/raw-client.ts'
+import type { ClientReply } from '../kit/client/reply.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
 import { sendByBdat, sendByData } from '../corpus/send.ts'
 import { Postern, postern } from '../peers/postern.ts'
 import { difference, filesIn, idIn, keptIds, readAll, readKept } from '../peers/store.ts'
@@ -16,13 +17,13 @@ const SMALL = messageOf(2_000)
 const LARGE = messageOf(MiB)
 
 /** Sends a message by DATA and one by BDAT, which must both get this reply. @returns the ids of the accepted messages. */
-async function sendBoth(client: RawClient, bytes: Buffer, wanted: RegExp): Promise<string[]> {
+async function sendBoth(client: SocketClient, bytes: Buffer, wanted: RegExp): Promise<string[]> {
   const replies = [
     await sendByData(client, { bytes }),
     await sendByBdat(client, { bytes }, { chunks: 100_000, emptyLast: true }),
   ]
   for (const { text } of replies) expect(text).toMatch(wanted)
-  await client.say('NOOP', 250)
+  await client.command('NOOP', 250)
   return replies.filter(({ code }) => code === 250).map(({ text }) => idIn(text))
 }
 
@@ -46,7 +47,7 @@ testWith(
     await using disk = await SmallDisk.mount('size=8m')
     const store = join(disk.path, 'mail')
     await using server = await Postern.serve({ store })
-    using client = await RawClient.greeted(server.port)
+    using client = await SocketClient.ready(server.port)
     const filler = join(disk.path, 'filler')
 
     const ids = await sendBoth(client, LARGE.bytes, /^250 2\.0\.0 /)
@@ -81,10 +82,10 @@ testWith(
     await using server = await Postern.serve({ store })
     const bytes = messageOf(300_000).bytes
     // All concurrent messages fit. If they did not, perhaps none would ever be whole.
-    const replies: HeardReply[] = []
+    const replies: ClientReply[] = []
     await Promise.all(
       Array.from({ length: 8 }, async () => {
-        using client = await RawClient.greeted(server.port)
+        using client = await SocketClient.ready(server.port)
         for (let sent = 0; sent < 5; sent++) replies.push(await sendByData(client, { bytes }))
         await client.quit()
       }),
@@ -108,7 +109,7 @@ testWith(
     await using disk = await SmallDisk.mount('size=8m,nr_inodes=40')
     const store = join(disk.path, 'mail')
     await using server = await Postern.serve({ store })
-    using client = await RawClient.greeted(server.port)
+    using client = await SocketClient.ready(server.port)
     const ids = await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)
     for (let i = 0; i < 40; i++) await writeFile(join(disk.path, `filler${i}`), '').catch(() => {})
     await sendBoth(client, SMALL.bytes, /^452 4\.3\.1 /)
@@ -123,7 +124,7 @@ testWith([TMPFS], 'a read-only disk makes the server answer 451 4.3.0, and 250 o
   await using disk = await SmallDisk.mount('size=16m')
   const store = join(disk.path, 'mail')
   await using server = await Postern.serve({ store })
-  using client = await RawClient.greeted(server.port)
+  using client = await SocketClient.ready(server.port)
   const ids = await sendBoth(client, LARGE.bytes, /^250 2\.0\.0 /)
   await disk.remount('ro')
   await sendBoth(client, SMALL.bytes, /^451 4\.3\.0 /)
@@ -145,7 +146,7 @@ test('if its directory is removed, the server answers 451, never 250, until it i
   const store = scratch.join('mail')
   {
     await using server = await Postern.serve({ store })
-    using client = await RawClient.greeted(server.port)
+    using client = await SocketClient.ready(server.port)
     await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)
     await rm(store, { recursive: true })
     await sendBoth(client, SMALL.bytes, /^451 4\.3\.0 /)
@@ -157,7 +158,7 @@ test('if its directory is removed, the server answers 451, never 250, until it i
     expect(await filesIn(store)).toEqual([])
   }
   await using server = await Postern.serve({ store })
-  using client = await RawClient.greeted(server.port)
+  using client = await SocketClient.ready(server.port)
   await expectOnly(store, await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /))
 })
 
@@ -165,7 +166,7 @@ test('a file in place of a folder makes the server answer 451, never 250', async
   await using scratch = await Scratch.make()
   const store = scratch.join('mail')
   await using server = await Postern.serve({ store })
-  using client = await RawClient.greeted(server.port)
+  using client = await SocketClient.ready(server.port)
   await writeFile(join(store, String(new Date().getUTCFullYear())), 'not a folder')
   await sendBoth(client, SMALL.bytes, /^451 4\.3\.0 /)
   await sendBoth(client, LARGE.bytes, /^451 4\.3\.0 /)

@@ -6,7 +6,7 @@
  */
 import { expect } from 'vitest'
 import { Random } from '../kit/random.ts'
-import { RawClient } from '../corpus/raw-client.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
 import { sendByBdat, sendByData } from '../corpus/send.ts'
 import { idIn, type Kept, sha256 } from '../peers/store.ts'
 
@@ -66,9 +66,9 @@ export class Load {
   async sendAgain(port: number, batch: readonly Sent[]): Promise<void> {
     await Promise.all(
       batch.map(async (sent) => {
-        using client = await RawClient.greeted(port)
+        using client = await SocketClient.ready(port)
         // Waits as long as real senders do (RFC 5321 4.5.3.2.6).
-        client.replyTimeoutMs = 600_000
+        client.waitMs = 600_000
         await this.#deliver(client, sent, bytesOf(sent.number, sent.size))
         await client.quit()
       }),
@@ -84,7 +84,7 @@ export class Load {
 
   async #session(port: number): Promise<void> {
     try {
-      using client = await RawClient.greeted(port)
+      using client = await SocketClient.ready(port)
       while (!this.#isStopping) await this.#send(client)
       await client.quit()
     } catch (error) {
@@ -93,7 +93,7 @@ export class Load {
     }
   }
 
-  async #send(client: RawClient): Promise<void> {
+  async #send(client: SocketClient): Promise<void> {
     const size = this.#random.between(1, this.#random.below(LARGE_EVERY) === 0 ? LARGE_BYTES : SMALL_BYTES)
     const { sent, bytes } = this.#note(size)
     await this.#deliver(client, sent, bytes)
@@ -108,7 +108,7 @@ export class Load {
     return { sent, bytes }
   }
 
-  async #deliver(client: RawClient, sent: Sent, bytes: Buffer): Promise<void> {
+  async #deliver(client: SocketClient, sent: Sent, bytes: Buffer): Promise<void> {
     const { number } = sent
     const transaction = { bytes, to: [`${number}@postern.example`, ...this.#others] }
     const reply =

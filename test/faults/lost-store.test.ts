@@ -6,7 +6,7 @@ import { mkdir, readdir, rename, rmdir } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
-import { RawClient } from '../corpus/raw-client.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
 import { sendByBdat, sendByData } from '../corpus/send.ts'
 import { type Layout, Postern, postern } from '../peers/postern.ts'
 import { filesIn, idIn } from '../peers/store.ts'
@@ -24,7 +24,7 @@ const ROWS = RUNTIMES.flatMap((runtime) => STORES.map((store) => ({ runtime, sto
 const TIMEOUT_MS = 60_000
 
 /** Sends small and large messages, which must all get this reply. @returns the ids of the accepted messages */
-async function sendAll(client: RawClient, wanted: RegExp): Promise<string[]> {
+async function sendAll(client: SocketClient, wanted: RegExp): Promise<string[]> {
   const ids: string[] = []
   for (const { bytes } of [SMALL, LARGE, SMALL]) {
     const replies = [
@@ -36,7 +36,7 @@ async function sendAll(client: RawClient, wanted: RegExp): Promise<string[]> {
       if (code === 250) ids.push(idIn(text))
     }
   }
-  await client.say('NOOP', 250)
+  await client.command('NOOP', 250)
   return ids
 }
 
@@ -64,12 +64,12 @@ async function expectPutOff(runtime: keyof typeof COMMANDS, store: string, chang
     layout,
     flags: ['--workers', String(workers)],
   })
-  using client = await RawClient.greeted(server.port)
+  using client = await SocketClient.ready(server.port)
   const ids = await sendAll(client, /^250 2\.0\.0 /)
   await change.lose()
   await sendAll(client, /^451 4\.3\.0 /)
   {
-    using other = await RawClient.greeted(server.port)
+    using other = await SocketClient.ready(server.port)
     await sendAll(other, /^451 4\.3\.0 /)
   }
   expect(await filesIn(directory)).toEqual([])

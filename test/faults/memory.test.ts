@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
-import { RawClient } from '../corpus/raw-client.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
+import { pieces } from '../corpus/cut.ts'
 import { sendByData, sendEnvelope } from '../corpus/send.ts'
 import { Postern, posternAlone } from '../peers/postern.ts'
 import { filesIn } from '../peers/store.ts'
@@ -35,9 +36,9 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
     })
     const base = await settledBytes(server)
     const files = await filesIn(server.store)
-    using client = await RawClient.greeted(server.port)
+    using client = await SocketClient.ready(server.port)
     await sendEnvelope(client, {})
-    await client.say('DATA', 354)
+    await client.command('DATA', 354)
     const startedAt = Date.now()
     const measured = await measure(server, base, async () => {
       for (let sent = 0; sent < FLOOD; sent += LINES.length) await client.send(LINES)
@@ -63,7 +64,7 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
       })
       const base = await settledBytes(server)
       const files = await filesIn(server.store)
-      using client = await RawClient.greeted(server.port)
+      using client = await SocketClient.ready(server.port)
       const measured = await measure(server, base, async () => {
         await sendEnvelope(client, {})
         await client.send(`BDAT ${FLOOD / 2} LAST\r\n`)
@@ -93,15 +94,15 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
       await using server = await Postern.serve({ command, store: scratch.join('mail') })
       const base = await settledBytes(server)
       const files = await filesIn(server.store)
-      using client = await RawClient.greeted(server.port)
+      using client = await SocketClient.ready(server.port)
       await sendEnvelope(client, {})
-      await client.say('DATA', 354)
+      await client.command('DATA', 354)
       let sent = 0
       const measured = await measure(server, base, async () => {
         const reply = client.expect(421, '4.7.0')
         reply.catch(() => {})
         // Acts like a sender that does not read replies before its end of data.
-        while (sent < FLOOD && !client.isClosed) {
+        while (sent < FLOOD && !client.isOver) {
           const isTaken = await client.send(LINES).then(
             () => true,
             () => false,
@@ -110,7 +111,7 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
           sent += LINES.length
         }
         await reply
-        await client.closed(15_000)
+        await client.ended(15_000)
       })
       tell(
         runtime,
@@ -135,16 +136,16 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
       const base = await settledBytes(server)
       // The longest line there is: AUTH's, 12,288 octets (RFC 4954 4), CRLF included.
       const held = Buffer.from(`AUTH PLAIN ${'A'.repeat(12_288 - 11 - 2)}`)
-      const clients: RawClient[] = []
+      const clients: SocketClient[] = []
       try {
         const connected = await measure(server, base, async () => {
           for (let i = 0; i < CLIENTS; i += 50) {
-            clients.push(...(await Promise.all(Array.from({ length: 50 }, () => RawClient.greeted(server.port)))))
+            clients.push(...(await Promise.all(Array.from({ length: 50 }, () => SocketClient.ready(server.port)))))
           }
         })
         tell(runtime, `${CLIENTS} clients connected`, connected)
         const holding = await measure(server, base, async () => {
-          for (const client of clients) await client.send(held, 1_460)
+          for (const client of clients) await client.sendPieces(pieces(held, 1_460))
           await new Promise((resolve) => setTimeout(resolve, 1_000))
         })
         tell(runtime, `${CLIENTS} clients, each holding ${held.length} octets of a line`, holding)
@@ -162,10 +163,10 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
         const growth = Math.max(...peaks.slice(3)) - Math.max(...peaks.slice(0, 3))
         expect(growth).toBeLessThan(ROUND_BOUND_BYTES)
 
-        await Promise.all(clients.map((client) => client.say('', 500, '5.5.2')))
-        await Promise.all(clients.map((client) => client.say('NOOP', 250)))
+        await Promise.all(clients.map((client) => client.command('', 500, '5.5.2')))
+        await Promise.all(clients.map((client) => client.command('NOOP', 250)))
       } finally {
-        for (const client of clients) client.vanish()
+        for (const client of clients) client.reset()
       }
     },
     60_000,
@@ -179,11 +180,11 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
       await using server = await Postern.serve({ command, store: scratch.join('mail'), flags })
       const base = await settledBytes(server)
       const clients = await Promise.all(
-        Array.from({ length: DEAF_CLIENTS }, () => RawClient.open(server.port, { isDeaf: true })),
+        Array.from({ length: DEAF_CLIENTS }, () => SocketClient.connect(server.port, { isPaused: true })),
       )
       let stuck = 0
       let sent = 0
-      const pour = async (client: RawClient, i: number): Promise<void> => {
+      const pour = async (client: SocketClient, i: number): Promise<void> => {
         // Long replies fill the buffers of the system quickly. Short ones need long.
         const block = Buffer.from(i % 25 === 0 ? 'NOOP\r\n'.repeat(5_000) : 'EHLO deaf.example\r\n'.repeat(2_000))
         for (let blocks = 0; blocks < 200; blocks++) {
@@ -202,7 +203,7 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
           await Promise.all(clients.map(pour))
           await new Promise((resolve) => setTimeout(resolve, 500))
           const { bytes } = messageOf(MiB)
-          using client = await RawClient.greeted(server.port)
+          using client = await SocketClient.ready(server.port)
           expect((await sendByData(client, { bytes })).code).toBe(250)
           await client.quit()
         })
@@ -216,12 +217,12 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
         expect(stuck).toBeGreaterThan(DEAF_CLIENTS / 2 - 1)
 
         // One of the clients reads in the end. It gets every reply, in order.
-        const [, repentant] = clients as [RawClient, RawClient]
-        repentant.listen()
+        const [, repentant] = clients as [SocketClient, SocketClient]
+        repentant.resume()
         await repentant.expect(220)
         for (let i = 0; i < 1_000; i++) expect((await repentant.expect(250)).lines[0]).toContain('mx.postern.example')
       } finally {
-        for (const client of clients) client.vanish()
+        for (const client of clients) client.reset()
       }
     },
     60_000,

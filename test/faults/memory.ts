@@ -1,6 +1,6 @@
 /** Measures the memory of a server process during a load. */
 import { messageOf, MiB } from '../corpus/messages.ts'
-import { RawClient } from '../corpus/raw-client.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
 import { sendByData } from '../corpus/send.ts'
 import type { Postern } from '../peers/postern.ts'
 
@@ -26,7 +26,7 @@ export interface Measured {
 export async function settledBytes(server: Postern, work = { small: 100, large: 5 }): Promise<number> {
   const large = messageOf(20 * MiB).bytes
   const small = messageOf(2_000).bytes
-  using client = await RawClient.greeted(server.port)
+  using client = await SocketClient.ready(server.port)
   for (let i = 0; i < work.small; i++) await sendByData(client, { bytes: small })
   for (let i = 0; i < work.large; i++) await sendByData(client, { bytes: large })
   await client.quit()

@@ -5,7 +5,7 @@
 import { mkdir, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
-import { RawClient } from '../corpus/raw-client.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
 import { sendEnvelope } from '../corpus/send.ts'
 import { Postern, postern } from '../peers/postern.ts'
 import { filesIn, folderOf, idIn, readAll, readKept, sha256 } from '../peers/store.ts'
@@ -71,10 +71,10 @@ test('under load and with concurrent sweeps, exactly the newest messages that fi
   await load.over()
 
   // This message is in progress during the other sweeps, and is the last one.
-  using slow = await RawClient.greeted(server.port)
+  using slow = await SocketClient.ready(server.port)
   const text = `X-Slow: yes\r\n\r\n${'slow\r\n'.repeat(40_000)}`
   await sendEnvelope(slow, {})
-  await slow.say('DATA', 354)
+  await slow.command('DATA', 354)
   await slow.send(text.slice(0, 100_000))
   await expect.poll(async () => (await filesIn(store)).some((file) => file.startsWith('.tmp/'))).toBe(true)
   removed.push(...(await Promise.all([sweep(store), sweep(store)])))

@@ -4,7 +4,7 @@ import { COMMANDS } from '../../packages/runtime/test/commands.ts'
 import type { S3Server } from '../../packages/storage/test/servers/server.ts'
 import { startSwift } from '../../packages/storage/test/servers/swift.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
-import { RawClient } from '../corpus/raw-client.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
 import { sendEnvelope, textOf } from '../corpus/send.ts'
 import { isThorough } from '../kit/sample.ts'
 import { Postern } from '../peers/postern.ts'
@@ -48,9 +48,9 @@ for (const runtime of RUNTIMES) {
       const startedAt = Date.now()
       const measured = await measure(server, base, async () => {
         const send = async (): Promise<void> => {
-          using client = await RawClient.greeted(server.port)
+          using client = await SocketClient.ready(server.port)
           await sendEnvelope(client, {})
-          await client.say('DATA', 354)
+          await client.command('DATA', 354)
           await client.send(TEXT)
           ids.push(idIn((await client.reply(500_000)).text))
           await client.quit()

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { MailRecord } from '@postern/storage'
 import { maildir } from '@postern/storage/maildir'
 import { afterAll, beforeAll, expect } from 'vitest'
-import { RawClient } from '../corpus/raw-client.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
 import { sendByBdat, sendByData } from '../corpus/send.ts'
 import { DOVECOT, MUTT, PYTHON, ROOT, TERMINAL } from '../kit/abilities.ts'
 import { testWith } from '../kit/need.ts'
@@ -70,7 +70,7 @@ const CARRIAGES = Buffer.concat([MESSAGE, Buffer.from('one\r\r\ntwo\r\r\r\n\rthr
 
 /** Sends a message. @returns its id */
 async function deliver(to: readonly string[], bytes: Buffer = MESSAGE): Promise<string> {
-  using client = await RawClient.greeted(server.port)
+  using client = await SocketClient.ready(server.port)
   const reply =
     bytes === BINARY || bytes === CARRIAGES
       ? await sendByBdat(client, { to, bytes, body: 'BINARYMIME' }, { chunks: 100, emptyLast: false })

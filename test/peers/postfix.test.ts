@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
 import { messageOf, MiB } from '../corpus/messages.ts'
-import { RawClient } from '../corpus/raw-client.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
 import { textOf } from '../corpus/send.ts'
 import { POSTFIX } from '../kit/abilities.ts'
 import { testWith } from '../kit/need.ts'
@@ -44,11 +44,11 @@ function message(name: string, body: string | Buffer): Buffer {
 
 /** Hands messages to Postfix by SMTP, in one session. */
 async function submit(messages: readonly Sent[]): Promise<void> {
-  using client = await RawClient.greeted(postfix.port)
+  using client = await SocketClient.ready(postfix.port)
   for (const { to, bytes, parameters } of messages) {
-    await client.say(`MAIL FROM:<${FROM}>${parameters?.mail ?? ''}`, 250)
-    for (const address of to) await client.say(`RCPT TO:<${address}>${parameters?.rcpt ?? ''}`, 250)
-    await client.say('DATA', 354)
+    await client.command(`MAIL FROM:<${FROM}>${parameters?.mail ?? ''}`, 250)
+    for (const address of to) await client.command(`RCPT TO:<${address}>${parameters?.rcpt ?? ''}`, 250)
+    await client.command('DATA', 354)
     await client.send(textOf(bytes))
     await client.expect(250)
   }

@@ -1,7 +1,7 @@
 /** OpenSSL's own client, which shows TLS as it is on the wire: versions, certificate, STARTTLS. */
 import { afterAll, beforeAll, expect } from 'vitest'
 import { messageOf } from '../corpus/messages.ts'
-import { RawClient } from '../corpus/raw-client.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
 import { textOf } from '../corpus/send.ts'
 import { throughTls } from './openssl.ts'
 import { expectKept, type Served, serveClients } from './served.ts'
@@ -62,42 +62,42 @@ testWith([OPENSSL], 'TLS 1.0 and 1.1 are refused', async () => {
     const { code } = await runTool('openssl', flags, { timeoutMs: 60_000 })
     expect(code).not.toBe(0)
   }
-  using client = await RawClient.greeted(served.smtp)
+  using client = await SocketClient.ready(served.smtp)
   await client.quit()
 })
 
 testWith([OPENSSL], 'commands pipelined behind STARTTLS in clear are never run', async () => {
   const before = await keptIds(served.store)
-  using client = await RawClient.greeted(served.smtp)
+  using client = await SocketClient.ready(served.smtp)
   await client.send('STARTTLS\r\nMAIL FROM:<mallory@sender.example>\r\nRCPT TO:<bob@postern.example>\r\nDATA\r\n')
   await client.expect(220)
-  await client.closed()
+  await client.ended()
   await expect(client.reply()).rejects.toThrow('over')
   expect(await keptIds(served.store)).toEqual(before)
 })
 
 testWith([OPENSSL], 'a client that breaks off its handshake does not affect other clients', async () => {
   for (const port of [served.smtp, served.smtps]) {
-    using client = await RawClient.open(port)
+    using client = await SocketClient.connect(port)
     if (port === served.smtp) {
       await client.expect(220)
-      await client.say('EHLO client.example', 250)
-      await client.say('STARTTLS', 220)
+      await client.command('EHLO client.example', 250)
+      await client.command('STARTTLS', 220)
     }
     await client.send(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03]))
-    client.vanish()
+    client.reset()
   }
   for (const port of [served.smtp, served.smtps]) {
-    using client = await RawClient.open(port)
+    using client = await SocketClient.connect(port)
     if (port === served.smtp) {
       await client.expect(220)
-      await client.say('EHLO client.example', 250)
-      await client.say('STARTTLS', 220)
+      await client.command('EHLO client.example', 250)
+      await client.command('STARTTLS', 220)
     }
     await client.send('this is no TLS\r\n'.repeat(10)).catch(() => {})
-    await client.closed()
+    await client.ended()
   }
-  using client = await RawClient.greeted(served.smtp)
+  using client = await SocketClient.ready(served.smtp)
   await client.quit()
   expect(served.server.isRunning).toBe(true)
 })

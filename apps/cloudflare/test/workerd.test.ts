@@ -1,12 +1,10 @@
 /** The Worker in raw workerd: TLS in both ways, and mail that is on the disk when it was answered with 250. */
-import { once } from 'node:events'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { RawClient } from '../../../test/corpus/raw-client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { environment } from '../../../test/peers/postern.ts'
 import { makeCertificate } from '../../../test/peers/served.ts'
 import { difference } from '../../../test/peers/store.ts'
@@ -72,9 +70,9 @@ describe('raw workerd', () => {
 
   test('refusals are logged, up to a bound for each session', async () => {
     const from = workerd.running.text.length
-    using client = await RawClient.greeted(workerd.smtp)
-    await client.say('MAIL FROM:<ann@sender.example>', 250)
-    for (let n = 0; n < 30; n++) await client.say(`RCPT TO:<bob${n}@elsewhere.example>`, 550)
+    using client = await SocketClient.ready(workerd.smtp)
+    await client.command('MAIL FROM:<ann@sender.example>', 250)
+    for (let n = 0; n < 30; n++) await client.command(`RCPT TO:<bob${n}@elsewhere.example>`, 550)
     await client.quit()
     const lines = (): string[] => workerd.running.text.slice(from).match(/\{"message":"refused".*\}/g) ?? []
     await vi.waitFor(() => expect(lines()).toHaveLength(20), { timeout: 5_000 })
@@ -188,37 +186,27 @@ describe('workerd is stopped', () => {
     ['when the terminal is closed', false, ['SIGHUP']],
   ] as const)('%s', async (_, isUsed, signals) => {
     await using stopped = await startWorkerd({ directory: scratch.join('stopped') })
-    const client = connect(isUsed ? stopped.smtp : stopped.http, '127.0.0.1')
-    await once(client, isUsed ? 'data' : 'connect')
-    if (!isUsed) client.destroy()
-    const closed =
-      isUsed &&
-      once(
-        client.on('error', () => {}),
-        'close',
-      )
+    using client = await (isUsed ? SocketClient.greeted(stopped.smtp) : SocketClient.connect(stopped.http))
+    if (!isUsed) client.close()
     for (const signal of signals) process.kill(stopped.running.pid, signal)
     expect(await stopped.running.exitCode).toBe(0)
-    await closed
+    await client.ended()
   })
 
   test('a message in progress is stored and answered during a stop, and new clients are refused', async () => {
     await using stopped = await startWorkerd({ directory: scratch.join('stopped') })
-    const client = connect(stopped.smtp, '127.0.0.1').setEncoding('utf8')
-    let text = ''
-    client.on('data', (chunk: string) => (text += chunk))
-    client.write(`EHLO a.example\r\nMAIL FROM:<${FROM}>\r\nRCPT TO:<${TO}>\r\nDATA\r\n`)
-    await expect.poll(() => text).toContain('354 ')
+    using client = await SocketClient.connect(stopped.smtp)
+    await client.send(`EHLO a.example\r\nMAIL FROM:<${FROM}>\r\nRCPT TO:<${TO}>\r\nDATA\r\n`)
+    for (const code of [220, 250, 250, 250, 354]) await client.expect(code)
     process.kill(stopped.running.pid, 'SIGTERM')
     await sleep(200)
     // A new client gets no greeting now.
-    const late = connect(stopped.smtp, '127.0.0.1').on('error', () => {})
-    let greeting = ''
-    late.on('data', (chunk) => (greeting += chunk))
-    client.write('x\r\n.\r\nQUIT\r\n')
-    await once(client, 'close')
-    expect(text).toMatch(/250 .* queued as \w+\r\n221 /)
-    expect([await stopped.running.exitCode, greeting]).toEqual([0, ''])
+    using late = await SocketClient.connect(stopped.smtp).catch(() => undefined)
+    await client.send('x\r\n.\r\nQUIT\r\n')
+    expect((await client.expect(250)).text).toMatch(/ queued as \w+$/)
+    await client.expect(221)
+    await client.ended()
+    expect([await stopped.running.exitCode, late?.unread ?? '']).toEqual([0, ''])
   })
 
   test('no private key stays on disk once workerd runs, however it ends', async () => {

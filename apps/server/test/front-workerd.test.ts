@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { messageOf, MiB } from '../../../test/corpus/messages.ts'
-import { RawClient } from '../../../test/corpus/raw-client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { sendByData, textOf } from '../../../test/corpus/send.ts'
 import { OPENSSL } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
@@ -68,7 +68,7 @@ for (const runtime of RUNTIMES) {
       const large = messageOf(25 * MiB).bytes
       const expected = []
       for (const bytes of [small, large]) {
-        using client = await RawClient.greeted(smtp)
+        using client = await SocketClient.ready(smtp)
         expect(await sendByData(client, { bytes })).toMatchObject({ code: 250 })
         await client.quit()
         expected.push(['ESMTP', undefined, '127.0.0.1', bytes] as const)
@@ -101,7 +101,7 @@ for (const runtime of RUNTIMES) {
 
 test('a front with an unknown secret is rejected by the Worker', async () => {
   const front = await startFront('node', `ws://${host}/pipe`, undefined, 'a-secret-that-the-worker-has-never-heard-of')
-  using client = await RawClient.open(front.ports[0] ?? 0)
+  using client = await SocketClient.connect(front.ports[0] ?? 0)
   await client.expect(421, '4.3.0')
   await front.says(/Unexpected server response: 401/)
 })

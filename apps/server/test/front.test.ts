@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { pipeHeaders, type PipeFacts } from '@postern/runtime/websocket'
 import { messageOf, MiB } from '../../../test/corpus/messages.ts'
-import { RawClient } from '../../../test/corpus/raw-client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { sendByData, textOf } from '../../../test/corpus/send.ts'
 import { OPENSSL, SWAKS_TLS } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
@@ -32,7 +32,7 @@ describe.each(sample(RUNTIMES, 2, 3))('a front on %s', (runtime) => {
     const expected: [string, RegExp | undefined, string][] = []
 
     // In clear, and with STARTTLS and implicit TLS of 1.2 and 1.3.
-    using client = await RawClient.greeted(smtp)
+    using client = await SocketClient.ready(smtp)
     await sendByData(client, { bytes: message, cut: { seed: 1, most: 7_001 } })
     await client.quit()
     expected.push(['ESMTP', undefined, '127.0.0.1'])
@@ -109,15 +109,15 @@ describe.each(sample(RUNTIMES, 2, 3))('a front on %s', (runtime) => {
       ['STARTTLS\r\n', '', '\x16\x03\x01NOOP injected\r\n'],
     ]
     for (const pieces of ways) {
-      using client = await RawClient.greeted(front.ports[0] ?? 0)
+      using client = await SocketClient.ready(front.ports[0] ?? 0)
       for (const piece of pieces) {
         if (piece === '') await client.expect(220)
         else await client.send(piece)
       }
-      await client.closed()
+      await client.ended()
     }
-    using client = await RawClient.greeted(front.ports[0] ?? 0)
-    await client.say('NOOP in clear', 250)
+    using client = await SocketClient.ready(front.ports[0] ?? 0)
+    await client.command('NOOP in clear', 250)
     await client.quit()
     await server.says(/"text":"NOOP in clear"/)
     expect(server.output()).not.toContain('injected')
@@ -127,22 +127,22 @@ describe.each(sample(RUNTIMES, 2, 3))('a front on %s', (runtime) => {
     const server = await serve()
     const front = await startFront(runtime, server.pipe)
     const [port = 0] = front.ports
-    const client = await RawClient.greeted(port)
-    await client.say('MAIL FROM:<a@a.example>', 250)
-    await client.say('RCPT TO:<b@b.example>', 250)
-    await client.say('DATA', 354)
+    const client = await SocketClient.ready(port)
+    await client.command('MAIL FROM:<a@a.example>', 250)
+    await client.command('RCPT TO:<b@b.example>', 250)
+    await client.command('DATA', 354)
     await client.send('Subject: never whole\r\n')
-    client.vanish()
+    client.reset()
     await server.says(/"message":"closed"/)
     expect(kept(server.store)).toEqual([])
 
-    using other = await RawClient.greeted(port)
+    using other = await SocketClient.ready(port)
     server.child.kill('SIGKILL')
-    await other.closed()
-    using late = await RawClient.open(port)
+    await other.ended()
+    using late = await SocketClient.connect(port)
     const reply = await late.expect(421, '4.3.0')
-    expect(reply.lines[0]).toMatch(/^front\.example Service not available/)
-    await late.closed()
+    expect(reply.lines[0]).toMatch(/^4\.3\.0 front\.example Service not available/)
+    await late.ended()
     await front.says(/"message":"the server behind this front cannot be reached"/)
     expect(await front.end('SIGTERM')).toBe(0)
   })
@@ -152,9 +152,9 @@ describe.concurrent('a front', () => {
   test('with an unknown secret is rejected, its client gets 421, and no log has a secret or a token', async () => {
     const server = await serve()
     const front = await startFront('node', server.pipe, undefined, OTHER_SECRET)
-    using client = await RawClient.open(front.ports[0] ?? 0)
+    using client = await SocketClient.connect(front.ports[0] ?? 0)
     await client.expect(421, '4.3.0')
-    await client.closed()
+    await client.ended()
     await front.says(/cannot be reached.*Unexpected server response: 401/)
     await server.says(/a front was refused.*signature verification failed/)
     const output = front.output() + server.output()
@@ -166,7 +166,7 @@ describe.concurrent('a front', () => {
     const server = await serve([], `${OTHER_SECRET} ${SECRET}`)
     for (const secret of [SECRET, OTHER_SECRET]) {
       const front = await startFront('node', server.pipe, undefined, secret)
-      using client = await RawClient.greeted(front.ports[0] ?? 0)
+      using client = await SocketClient.ready(front.ports[0] ?? 0)
       await client.quit()
     }
   })
@@ -178,14 +178,14 @@ describe.concurrent('a front', () => {
     const url = `wss://127.0.0.1:${server.ports[1]}/secure/pipe`
     for (const runtime of RUNTIMES) {
       const front = await startFront(runtime, url, ['--listen', 'smtp://127.0.0.1:0', '--to-ca', cert])
-      using client = await RawClient.greeted(front.ports[0] ?? 0)
+      using client = await SocketClient.ready(front.ports[0] ?? 0)
       await sendByData(client, { bytes: message })
       await client.quit()
     }
     expect(kept(server.store).map(({ bytes }) => bytes.equals(message))).toEqual([true, true, true])
 
     const distrustful = await startFront('node', url)
-    using client = await RawClient.open(distrustful.ports[0] ?? 0)
+    using client = await SocketClient.connect(distrustful.ports[0] ?? 0)
     await client.expect(421, '4.3.0')
     await distrustful.says(/self-signed certificate/)
   })
@@ -196,10 +196,10 @@ describe.concurrent('a front', () => {
     const listens = ['smtp', 'submission', 'submissions'].flatMap((scheme) => ['--listen', `${scheme}://127.0.0.1:0`])
     const front = await startFront('node', server.pipe, listens)
     const [smtp = 0, submission = 0, submissions = 0] = front.ports
-    using open = await RawClient.greeted(smtp)
-    await open.say('MAIL FROM:<a@a.example>', 250)
-    using closed = await RawClient.greeted(submission)
-    await closed.say('MAIL FROM:<a@a.example>', 530, '5.7.0')
+    using open = await SocketClient.ready(smtp)
+    await open.command('MAIL FROM:<a@a.example>', 250)
+    using closed = await SocketClient.ready(submission)
+    await closed.command('MAIL FROM:<a@a.example>', 530, '5.7.0')
     for (const [port, secure] of [
       [submission, false],
       [submissions, true],
@@ -220,15 +220,15 @@ describe.concurrent('a front', () => {
     const limits = ['--max-connections', '3', '--max-connections-per-address', '2']
     const front = await startFront('node', server.pipe, ['--listen', 'smtp://127.0.0.1:0', ...limits])
     const [port = 0] = front.ports
-    using first = await RawClient.greeted(port)
-    using second = await RawClient.greeted(port)
-    using third = await RawClient.open(port)
+    using first = await SocketClient.ready(port)
+    using second = await SocketClient.ready(port)
+    using third = await SocketClient.connect(port)
     await third.expect(421, '4.7.0')
     await first.quit()
     await second.quit()
     // The place is free when the front has seen the last connection end.
     for (;;) {
-      using again = await RawClient.open(port)
+      using again = await SocketClient.connect(port)
       if ((await again.reply()).code === 220) break
     }
   })
@@ -236,7 +236,7 @@ describe.concurrent('a front', () => {
   test('stops when its last connection has ended, or after the grace time', async () => {
     const server = await serve()
     const patient = await startFront('node', server.pipe)
-    const client = await RawClient.greeted(patient.ports[0] ?? 0)
+    const client = await SocketClient.ready(patient.ports[0] ?? 0)
     const ended = patient.end('SIGTERM')
     await patient.says(/"message":"stopping"/)
     await sendByData(client, { bytes: message })
@@ -244,18 +244,18 @@ describe.concurrent('a front', () => {
     expect(await ended).toBe(0)
 
     const hasty = await startFront('node', server.pipe, ['--listen', 'smtp://127.0.0.1:0', '--grace-ms', '100'])
-    using idle = await RawClient.greeted(hasty.ports[0] ?? 0)
+    using idle = await SocketClient.ready(hasty.ports[0] ?? 0)
     expect(await hasty.end('SIGINT')).toBe(0)
-    await idle.closed()
+    await idle.ended()
   })
 
   test('passes 421 to its clients when the server stops', async () => {
     const server = await serve()
     const front = await startFront('node', server.pipe)
-    using client = await RawClient.greeted(front.ports[0] ?? 0)
+    using client = await SocketClient.ready(front.ports[0] ?? 0)
     const ended = server.end('SIGTERM')
     await client.expect(421, '4.3.2')
-    await client.closed()
+    await client.ended()
     expect(await ended).toBe(0)
   })
 })
@@ -321,7 +321,7 @@ describe.concurrent('at the pipe', () => {
     expect(await talk(port, '')).toBe('')
     expect(await talk(port, get)).toBe('')
     const front = await startFront('node', server.pipe)
-    using client = await RawClient.greeted(front.ports[0] ?? 0)
+    using client = await SocketClient.ready(front.ports[0] ?? 0)
     await client.quit()
   })
 
@@ -350,7 +350,7 @@ describe.each(sample(RUNTIMES, 1, 4))('a slow server behind a front on %s', (run
     const server = await serve(['--config', config])
     const front = await startFront(runtime, server.pipe, undefined, undefined, false)
     const { bytes } = messageOf(25 * MiB - 1_000)
-    const clients = await Promise.all(Array.from({ length: SESSIONS }, () => RawClient.greeted(front.ports[0] ?? 0)))
+    const clients = await Promise.all(Array.from({ length: SESSIONS }, () => SocketClient.ready(front.ports[0] ?? 0)))
     const [frontBytes, serverBytes] = [residentBytes(front), residentBytes(server)]
     const sendings = clients.map((client) => sendByData(client, { bytes }))
     await new Promise((resolve) => setTimeout(resolve, 2_000))

@@ -6,10 +6,9 @@
 import assert from 'node:assert/strict'
 import { createTransport } from 'nodemailer'
 import { sleep } from '../../kit/waiting.ts'
-import { Client } from '../../conformance/client.ts'
-import { short } from '../../conformance/reply.ts'
+import { short } from '../../kit/client/reply.ts'
+import { SocketClient } from '../../kit/client/socket-client.ts'
 import { messageOf, MiB } from '../../corpus/messages.ts'
-import { RawClient } from '../../corpus/raw-client.ts'
 import { sendByBdat, sendByData, textOf } from '../../corpus/send.ts'
 import { throughTls } from '../../peers/openssl.ts'
 import { PASSWORD, USER } from './user.ts'
@@ -59,7 +58,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
   }),
 
   check('many transactions in one packet get their replies in order, and each is kept once', async (target) => {
-    using client = await RawClient.greeted(target.smtp)
+    using client = await SocketClient.ready(target.smtp)
     const one = (n: number): string =>
       `${MAIL.join('\r\n')}\r\nBDAT 6 LAST\r\nn=${String(n).padStart(2, '0')}\r\nNOOP\r\n`
     await client.send(Array.from({ length: 50 }, (_, n) => one(n)).join(''))
@@ -74,7 +73,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
   }),
 
   check('a client that has finished sending still gets every reply', async (target) => {
-    using client = closing(await Client.greeted(target.smtp))
+    using client = await SocketClient.greeted(target.smtp)
     const wire = `EHLO c.example\r\n${MAIL.join('\r\n')}\r\nBDAT ${TEXT.length} LAST\r\n${TEXT}`
     client.send(wire)
     client.end()
@@ -87,7 +86,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
   }),
 
   check('a client that reads no replies has to wait, misses none, and delays no other client', async (target) => {
-    using deaf = await RawClient.open(target.smtp, { isDeaf: true })
+    using deaf = await SocketClient.connect(target.smtp, { isPaused: true })
     // Chunks may come without end. A server that kept the replies would grow. A correct server makes the client wait.
     const batch = Buffer.from('BDAT 1\r\nx'.repeat(10_000))
     await deaf.send(`EHLO deaf.example\r\n${MAIL.join('\r\n')}\r\n`)
@@ -97,9 +96,9 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
       stalled = !isWritten
     }
     assert.ok(batches < 400, 'the server took 36 MB of commands whose replies nobody read')
-    using other = await RawClient.greeted(target.smtp)
+    using other = await SocketClient.ready(target.smtp)
     await other.quit()
-    deaf.listen()
+    deaf.resume()
     await deaf.expect(220)
     for (let n = 0; n < 3 + batches * 10_000; n++) await deaf.expect(250)
   }),
@@ -119,12 +118,12 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
     'a command that is pipelined behind STARTTLS in clear never runs',
     async (target) => {
       const before = (await target.ids()).length
-      using client = await RawClient.greeted(target.smtp)
+      using client = await SocketClient.ready(target.smtp)
       await client.send(`STARTTLS\r\n${MAIL.join('\r\n')}\r\nBDAT 1 LAST\r\nx`)
       // A server may answer before it sees the waiting bytes. Then it may only close.
       const heard = await client.reply().catch(() => undefined)
       assert.ok(heard === undefined || heard.code === 220, heard?.text)
-      await client.closed()
+      await client.ended()
       assert.equal((await target.ids()).length, before)
     },
     'STARTTLS',
@@ -135,7 +134,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
     needs: [],
     without: 'STARTTLS',
     async run(target) {
-      using client = closing(await Client.greeted(target.smtp))
+      using client = await SocketClient.greeted(target.smtp)
       const { lines } = await client.command('EHLO c.example')
       assert.ok(!lines.includes('STARTTLS'))
       assert.match((await client.command('STARTTLS')).raw, /^50[02] /)
@@ -146,7 +145,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
     'AUTH under TLS accepts the right password and refuses a wrong one',
     async (target) => {
       const plain = (password: string): string => Buffer.from(`\0${USER}\0${password}`).toString('base64')
-      using client = closing(await Client.greeted(target.smtp))
+      using client = await SocketClient.greeted(target.smtp)
       assert.ok(!(await client.command('EHLO c.example')).raw.includes('AUTH'), 'AUTH is offered in clear')
       assert.match(short(await client.command(`AUTH PLAIN ${plain(PASSWORD)}`)), /^5\d\d/)
       await client.command('STARTTLS')
@@ -166,7 +165,7 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
 
   check('10 MiB by DATA are kept unchanged', async (target) => {
     const { bytes } = messageOf(10 * MiB)
-    using client = await RawClient.greeted(target.smtp)
+    using client = await SocketClient.ready(target.smtp)
     const { text } = await sendByData(client, { bytes })
     assert.equal(difference((await target.kept(idIn(text))).bytes, bytes), undefined)
     await client.quit()
@@ -174,24 +173,24 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
 
   check('10 MiB by BDAT are kept unchanged', async (target) => {
     const bytes = Buffer.from(Array.from({ length: 10 * MiB }, (_, i) => (i * 31 + (i >> 8)) & 0xff))
-    using client = await RawClient.greeted(target.smtp)
+    using client = await SocketClient.ready(target.smtp)
     const { text } = await sendByBdat(client, { bytes, body: 'BINARYMIME' }, { chunks: 100_000, emptyLast: true })
     assert.equal(difference((await target.kept(idIn(text))).bytes, bytes), undefined)
     await client.quit()
   }),
 
   check('1,000 sessions at the same time each send a message', async (target) => {
-    const clients: RawClient[] = []
+    const clients: SocketClient[] = []
     try {
       await each(
         Array.from({ length: 1_000 }, (_, n) => n),
         async () => {
-          const client = await RawClient.open(target.smtp)
+          const client = await SocketClient.connect(target.smtp)
           clients.push(client)
           // On a slow machine the last connections wait long.
-          client.replyTimeoutMs = 300_000
+          client.waitMs = 300_000
           await client.expect(220)
-          await client.say('EHLO client.example', 250)
+          await client.command('EHLO client.example', 250)
         },
       )
       const texts = await Promise.all(
@@ -211,16 +210,16 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
       const kept = new Set(await target.ids())
       assert.ok(texts.every((text) => kept.has(idIn(text))))
     } finally {
-      for (const client of clients) client[Symbol.dispose]()
+      for (const client of clients) client.close()
     }
   }),
 
   check('a reset in any state harms no other session and leaves nothing', async (target) => {
     const before = (await target.ids()).length
     const said = [...MAIL, 'DATA']
-    const ends: ((client: RawClient) => Promise<unknown>)[] = [
+    const ends: ((client: SocketClient) => Promise<unknown>)[] = [
       async () => {},
-      ...said.map((_, n) => (client: RawClient) => client.send(`${said.slice(0, n).join('\r\n')}\r\n`)),
+      ...said.map((_, n) => (client: SocketClient) => client.send(`${said.slice(0, n).join('\r\n')}\r\n`)),
       (client) => client.send(`${said.join('\r\n')}\r\nSubject: half of\r\n\r\na mess`),
       (client) => client.send(`${said.join('\r\n')}\r\n${'a line\r\n'.repeat(50_000)}`),
       (client) => client.send(`${MAIL.join('\r\n')}\r\nBDAT 1000000 LAST\r\nbegins`),
@@ -236,14 +235,14 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
     ]
     for (const waitMs of [0, 30]) {
       for (const end of ends) {
-        using client = await RawClient.greeted(target.smtp)
+        using client = await SocketClient.ready(target.smtp)
         await end(client).catch(() => {})
         await sleep(waitMs)
-        client.vanish()
+        client.reset()
       }
     }
-    using knocking = await RawClient.open(target.smtp)
-    knocking.vanish()
+    using knocking = await SocketClient.connect(target.smtp)
+    knocking.reset()
     await transaction(target, [[Buffer.from(`${MAIL.join('\r\n')}\r\nBDAT 1 LAST\r\nx`)]], [250, 250, 250], 'x')
     assert.equal((await target.ids()).length, before + 1)
   }),
@@ -287,17 +286,17 @@ export const BLACK_BOX: readonly BlackBoxCheck[] = [
   check(
     'a graceful stop finishes mail in progress, tells idle clients, and ends with 0',
     async (target) => {
-      using idle = await RawClient.greeted(target.smtp)
-      using busy = await RawClient.greeted(target.smtp)
+      using idle = await SocketClient.ready(target.smtp)
+      using busy = await SocketClient.ready(target.smtp)
       await busy.send(`${MAIL.join('\r\n')}\r\nDATA\r\nSubject: half\r\n`)
       for (const code of [250, 250, 354]) await busy.expect(code)
       const stopped = target.stop?.()
       await idle.expect(421, '4.3.2')
-      await idle.closed()
+      await idle.ended()
       await busy.send('\r\nand whole\r\n.\r\n')
       const { text } = await busy.expect(250)
       await busy.expect(421, '4.3.2')
-      await busy.closed()
+      await busy.ended()
       assert.equal(await stopped, 0)
       assert.equal((await target.kept(idIn(text))).bytes.toString(), 'Subject: half\r\n\r\nand whole\r\n')
     },
@@ -316,7 +315,7 @@ async function transaction(
   codes: readonly number[],
   text: string = TEXT,
 ): Promise<void> {
-  using client = await RawClient.greeted(target.smtp)
+  using client = await SocketClient.ready(target.smtp)
   let heard = 0
   let last = ''
   for (const pieces of batches) {
@@ -349,8 +348,4 @@ function cutsOf(bytes: Buffer): Buffer[][] {
 
 async function each<T>(all: readonly T[], run: (one: T) => Promise<void>): Promise<void> {
   for (let at = 0; at < all.length; at += AT_ONCE) await Promise.all(all.slice(at, at + AT_ONCE).map(run))
-}
-
-function closing(client: Client): Client & Disposable {
-  return Object.assign(client, { [Symbol.dispose]: () => client.close() })
 }

@@ -6,7 +6,10 @@ export interface ClientReply {
   readonly enhancedCode: string
   /** The text of each line, after the code and its blank or hyphen. */
   readonly lines: readonly string[]
+  /** The reply as it came. */
   readonly raw: string
+  /** The reply with LF between its lines, and without the last line end. */
+  readonly text: string
 }
 
 const LINE = /^([2-5]\d\d)([ -])([\x20-\x7e]*)$/
@@ -32,10 +35,10 @@ export async function readReply(nextLine: (before: string) => Promise<string>): 
   const enhancedCodes = new Set(lines.map((line) => ENHANCED.exec(line)?.[1] ?? ''))
   const [enhancedCode = ''] = enhancedCodes
   if (enhancedCode !== '' && enhancedCodes.size > 1) throw new Error(`codes differ: ${JSON.stringify(raw)}`)
-  return { code: Number(code), enhancedCode, lines, raw }
+  return { code: Number(code), enhancedCode, lines, raw, text: raw.slice(0, -2).replaceAll('\r\n', '\n') }
 }
 
-/** Returns `code enhanced`, as vectors write expected replies. */
+/** Returns `code enhanced`, as tests write expected replies. */
 export function short({ code, enhancedCode }: ClientReply): string {
   return enhancedCode === '' ? String(code) : `${code} ${enhancedCode}`
 }
