@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { CHEAP, user } from '../../../packages/intake/test/hashed.ts'
 import { postern, type Result, scratch, serve } from './program.ts'
 
@@ -23,7 +23,7 @@ function look(cwd: string, flags: readonly string[], ...args: string[]): Promise
 test('serve, list, show, export, sweep and delete work with the documented permissions only', async () => {
   const running = await serve(['--self-signed'], { command: deno(...SERVE) })
   const { cwd } = running
-  const client = await Client.connect(running.ports[0] as number)
+  const client = await SocketClient.connect(running.ports[0] as number)
   for (const line of [
     '',
     'EHLO me',
@@ -33,7 +33,7 @@ test('serve, list, show, export, sweep and delete work with the documented permi
     'Subject: Hi\r\n\r\nHi!\r\n.',
   ]) {
     if (line !== '') client.send(`${line}\r\n`)
-    expect(await client.reply()).toMatch(/^[23]/)
+    expect((await client.reply()).text).toMatch(/^[23]/)
   }
   running.signal('SIGTERM')
   expect(await running.ended).toBe(0)
@@ -52,10 +52,9 @@ test.each([
 ])('passwords are checked if Deno %s the files of a check thread', async (_, flags) => {
   const users = ['--users', user('ann', 'right', CHEAP), '--auth-without-tls']
   const running = await serve(users, { command: deno(...flags) })
-  const client = await Client.connect(running.ports[0] as number)
-  await client.ehlo()
-  const login = (password: string): Promise<string> =>
-    client.command(`AUTH PLAIN ${Buffer.from(`\0ann\0${password}`).toString('base64')}`)
+  const client = await SocketClient.ready(running.ports[0] as number)
+  const login = async (password: string): Promise<string> =>
+    (await client.command(`AUTH PLAIN ${Buffer.from(`\0ann\0${password}`).toString('base64')}`)).text
   expect(await login('wrong')).toMatch(/^535 /)
   expect(await login('right')).toMatch(/^235 /)
   running.signal('SIGTERM')

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { CURL } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { postern, run, type Running, type RunOptions, scratch, serve } from './program.ts'
 
 const NOT_OURS = '550 5.7.1 No mail is taken for this domain here'
@@ -12,11 +12,10 @@ const TAKEN = '250 2.1.5 Ok'
 
 /** Returns the replies to these recipients. */
 async function replies(running: Running, recipients: readonly string[]): Promise<string[]> {
-  const client = await Client.connect(running.ports[0] as number)
-  await client.ehlo()
+  const client = await SocketClient.ready(running.ports[0] as number)
   await client.command('MAIL FROM:<a@example.net>')
   const answers: string[] = []
-  for (const recipient of recipients) answers.push(await client.command(`RCPT TO:<${recipient}>`))
+  for (const recipient of recipients) answers.push((await client.command(`RCPT TO:<${recipient}>`)).text)
   client.end()
   return answers
 }

@@ -9,7 +9,7 @@ import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
 import { SmallDisk } from '../../../test/faults/tmpfs.ts'
 import { TMPFS } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { type Running, scratch, serve } from './program.ts'
 import { sample } from '../../../test/kit/sample.ts'
 
@@ -41,17 +41,15 @@ function directory(config: string): string {
 }
 
 /** Sends a message on a session that was greeted. @returns the last reply */
-async function send(client: Client, text = 'Subject: x\r\n'): Promise<string> {
+async function send(client: SocketClient, text = 'Subject: x\r\n'): Promise<string> {
   await client.command('MAIL FROM:<a@example.com>')
   await client.command('RCPT TO:<b@example.com>')
   await client.command('DATA')
-  return client.command(`${text}.`)
+  return (await client.command(`${text}.`)).text
 }
 
-async function greeted(running: Running): Promise<Client> {
-  const client = await Client.connect(running.ports[0] as number)
-  await client.ehlo()
-  return client
+function greeted(running: Running): Promise<SocketClient> {
+  return SocketClient.ready(running.ports[0] as number)
 }
 
 /** A user whose password takes no time to check. */
@@ -99,19 +97,19 @@ describe.each(sample(Object.entries(COMMANDS), 2, 2))('%s', (_, command) => {
     async () => {
       const running = await serve([], { cwd: directory(HOOKS), command })
       const client = await greeted(running)
-      expect(await client.command('MAIL FROM:<refuse@x>')).toMatch(/^550 5\.7\.1 /)
-      expect(await client.command('MAIL FROM:<late@x>')).toMatch(/^451 4\.3\.0 /)
+      expect((await client.command('MAIL FROM:<refuse@x>')).text).toMatch(/^550 5\.7\.1 /)
+      expect((await client.command('MAIL FROM:<late@x>')).text).toMatch(/^451 4\.3\.0 /)
       await client.command('MAIL FROM:<data@x>')
       for (const name of ['throw', 'throw', 'text']) {
-        expect(await client.command(`RCPT TO:<${name}@x>`)).toMatch(/^451 4\.3\.0 /)
+        expect((await client.command(`RCPT TO:<${name}@x>`)).text).toMatch(/^451 4\.3\.0 /)
       }
-      for (let i = 0; i < 5; i++) expect(await client.command('RCPT TO:<refuse@x>')).toMatch(/^550-5\.1\.1 /)
-      expect(await client.command('VRFY wrong')).toMatch(/^451 4\.3\.0 /)
+      for (let i = 0; i < 5; i++) expect((await client.command('RCPT TO:<refuse@x>')).text).toMatch(/^550-5\.1\.1 /)
+      expect((await client.command('VRFY wrong')).text).toMatch(/^451 4\.3\.0 /)
       await client.command('RCPT TO:<b@example.com>')
       await client.command('DATA')
-      expect(await client.command('x\r\n.')).toMatch(/^554 5\.6\.0 /)
-      expect(await client.command(auth('throw'))).toMatch(/^454 4\.7\.0 /)
-      expect(await client.command(auth('eve'))).toMatch(/^535 5\.7\.8 /)
+      expect((await client.command('x\r\n.')).text).toMatch(/^554 5\.6\.0 /)
+      expect((await client.command(auth('throw'))).text).toMatch(/^454 4\.7\.0 /)
+      expect((await client.command(auth('eve'))).text).toMatch(/^535 5\.7\.8 /)
       const lines = await stopped(running)
 
       const [{ sessionId } = {}] = lines
@@ -234,7 +232,7 @@ describe.each(sample(Object.entries(COMMANDS), 2, 2))('%s', (_, command) => {
     await client.command('MAIL FROM:<other@example.com>')
     await client.command('RCPT TO:<b@example.com>')
     await client.command('DATA')
-    expect(await client.command('x\r\n.')).toMatch(/^451 4\.3\.0 /)
+    expect((await client.command('x\r\n.')).text).toMatch(/^451 4\.3\.0 /)
     expect((await stopped(running)).filter(({ level }) => level === 'ERROR')).toMatchObject([
       { message: 'the store did not answer in time', remote: '127.0.0.1' },
       { message: 'the store threw', error: { name: 'RangeError', message: 'torn', stack: expect.any(String) } },
@@ -250,9 +248,9 @@ describe.each(sample(Object.entries(COMMANDS), 2, 2))('%s', (_, command) => {
       const client = await greeted(running)
       await client.command('MAIL FROM:<"-----BEGIN PRIVATE KEY-----"@x.example>')
       for (let i = 0; i < 100; i++) client.send(`RCPT TO:<"//${':'.repeat(1_500)}${i}"@x.example>\r\n`)
-      for (let i = 0; i < 100; i++) expect(await client.reply()).toMatch(/^250 /)
+      for (let i = 0; i < 100; i++) expect((await client.reply()).text).toMatch(/^250 /)
       await client.command('DATA')
-      expect(await client.command('x\r\n.')).toMatch(/^250 /)
+      expect((await client.command('x\r\n.')).text).toMatch(/^250 /)
       await running.says(/"message":"message kept"/)
       const [line] = (await running.says(/^.*"message":"message kept".*$/m)) as unknown as [string]
       expect(line.length).toBeLessThan(30_000)

@@ -1,10 +1,9 @@
 /** Strangers guess passwords over the wire. Mail goes on, and users with the right password can log in. */
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { connect, type Socket } from 'node:net'
 import { join, resolve } from 'node:path'
 import { expect, test, vi } from 'vitest'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { CHEAP, user } from '../../../packages/intake/test/hashed.ts'
 import { type Running, scratch, serve } from './program.ts'
 import { sample } from '../../../test/kit/sample.ts'
@@ -25,58 +24,33 @@ const GUESSER = '127.0.0.2'
 const NEIGHBOUR = '127.0.0.3'
 const OWNER = '127.0.0.4'
 
-/** A session from some address, after EHLO. */
-class Session {
-  readonly socket: Socket
-  readonly #client: Client
-  private constructor(socket: Socket, client: Client) {
-    this.socket = socket
-    this.#client = client
-  }
-
-  static async open(port: number, localAddress: string): Promise<Session> {
-    const socket = connect({ port, host: '127.0.0.1', localAddress })
-    const client = new Client(socket)
-    await client.ehlo()
-    return new Session(socket, client)
-  }
-
-  command(line: string): Promise<string> {
-    return this.#client.command(line)
-  }
-
-  login(name: string, password: string): Promise<string> {
-    return this.command(`AUTH PLAIN ${Buffer.from(`\0${name}\0${password}`).toString('base64')}`)
-  }
-
-  /** Everything of a message but its end. */
-  async begin(): Promise<void> {
-    for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) {
-      expect(await this.command(line)).toMatch(/^[23]/)
-    }
-  }
+/** Sessions from some address, after EHLO. */
+function open(running: Running, localAddress: string, count: number): Promise<SocketClient[]> {
+  const [port = 0] = running.ports
+  const options = { localAddress, waitMs: TIMEOUT_MS }
+  return Promise.all(Array.from({ length: count }, () => SocketClient.ready(port, options)))
 }
 
-function open(running: Running, localAddress: string, count: number): Promise<Session[]> {
-  const [port = 0] = running.ports
-  return Promise.all(Array.from({ length: count }, () => Session.open(port, localAddress)))
+async function loginIn(session: SocketClient, name: string, password: string): Promise<string> {
+  const reply = await session.command(`AUTH PLAIN ${Buffer.from(`\0${name}\0${password}`).toString('base64')}`)
+  return reply.text
 }
 
 /** Makes one login in its own session. */
 async function login(running: Running, localAddress: string, name: string, password: string): Promise<string> {
   const [session] = await open(running, localAddress, 1)
-  const reply = await (session as Session).login(name, password)
-  session?.socket.destroy()
+  const reply = await loginIn(session as SocketClient, name, password)
+  session?.close()
   return reply
 }
 
 /** Makes this many guesses at the same time. */
 async function guess(running: Running, localAddress: string, name: string, count: number): Promise<void> {
   const sessions = await open(running, localAddress, count)
-  for (const reply of await Promise.all(sessions.map((session) => session.login(name, 'wrong')))) {
+  for (const reply of await Promise.all(sessions.map((session) => loginIn(session, name, 'wrong')))) {
     expect(reply).toMatch(/^535 5\.7\.8|^454 4\.7\.0/)
   }
-  for (const { socket } of sessions) socket.destroy()
+  for (const session of sessions) session.close()
 }
 
 /** Guesses until the address would have to wait for longer than a session may last. */
@@ -99,25 +73,25 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 1, 1))(
   async (_, command) => {
     const running = await serve([...USERS, '--debug'], { command, env: ONE_POOL_THREAD })
     const guessers = await open(running, GUESSER, 65)
-    const [neighbour] = (await open(running, NEIGHBOUR, 1)) as [Session]
-    const [owner] = (await open(running, OWNER, 1)) as [Session]
-    await neighbour.begin()
+    const [neighbour] = (await open(running, NEIGHBOUR, 1)) as [SocketClient]
+    const [owner] = (await open(running, OWNER, 1)) as [SocketClient]
+    await neighbour.data()
 
     const order: string[] = []
     const guesses = guessers.map(async (session) => {
-      const reply = await session.login('dear', 'wrong').catch(() => 'closed')
+      const reply = await loginIn(session, 'dear', 'wrong').catch(() => 'closed')
       order.push(reply.slice(0, 9))
     })
     await vi.waitFor(() => expect(loginsSeen(running)).toBeGreaterThanOrEqual(8), TIMEOUT_MS)
-    expect(await neighbour.command('Subject: Hi\r\n\r\nHi\r\n.')).toMatch(/^250 /)
+    expect((await neighbour.command('Subject: Hi\r\n\r\nHi\r\n.')).text).toMatch(/^250 /)
     expect(order).toEqual([])
-    expect(await owner.login('ann', 'right')).toMatch(/^235 /)
+    expect(await loginIn(owner, 'ann', 'right')).toMatch(/^235 /)
     // Of the 8 guesses that came before the owner, some are still waiting.
     expect(order.filter((reply) => reply === '535 5.7.8').length).toBeLessThan(8)
     // A line has 64 places.
     await vi.waitFor(() => expect(order).toContain('454 4.7.0'), TIMEOUT_MS)
     expect(running.stderr()).toMatch(/"message":"login refused".*"reason":"busy"/)
-    for (const { socket } of guessers) socket.destroy()
+    for (const session of guessers) session.close()
     await Promise.all(guesses)
   },
 )
@@ -180,8 +154,8 @@ test.concurrent('refusals of a hook count too, and do not lock out a user who lo
 test.concurrent('a stop does not wait for logins that are waiting for their turn', async () => {
   const running = await serve([...USERS, '--debug'])
   await guess(running, GUESSER, 'nobody', 5)
-  const [session] = (await open(running, GUESSER, 1)) as [Session]
-  const refused = session.login('nobody', 'wrong')
+  const [session] = (await open(running, GUESSER, 1)) as [SocketClient]
+  const refused = loginIn(session, 'nobody', 'wrong')
   await vi.waitFor(() => expect(loginsSeen(running)).toBe(6), TIMEOUT_MS)
   running.signal('SIGTERM')
   expect(await refused).toMatch(/^454 4\.7\.0 /)

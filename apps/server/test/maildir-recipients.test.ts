@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, wr
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { postern, type RunOptions, type Running, scratch, serve } from './program.ts'
 import { sample } from '../../../test/kit/sample.ts'
 
@@ -26,17 +26,15 @@ function domainsIn(cwd: string): string[] {
 }
 
 /** Answers to RCPT, in one transaction. */
-async function answers(client: Client, addresses: readonly string[]): Promise<string[]> {
-  expect(await client.command('MAIL FROM:<a@sender.example>')).toMatch(/^250 /)
+async function answers(client: SocketClient, addresses: readonly string[]): Promise<string[]> {
+  expect((await client.command('MAIL FROM:<a@sender.example>')).text).toMatch(/^250 /)
   const replies: string[] = []
-  for (const address of addresses) replies.push(await client.command(`RCPT TO:<${address}>`))
+  for (const address of addresses) replies.push((await client.command(`RCPT TO:<${address}>`)).text)
   return replies
 }
 
-async function connected(running: Running): Promise<Client> {
-  const client = await Client.connect(running.ports[0] as number)
-  await client.ehlo()
-  return client
+function connected(running: Running): Promise<SocketClient> {
+  return SocketClient.ready(running.ports[0] as number)
 }
 
 async function stop(running: Running): Promise<void> {
@@ -67,8 +65,8 @@ test.each(sample(ROWS, 3))(
     ])
     expect(replies[1]).toBe('550 5.1.1 No such mailbox here')
     expect(domainsIn(cwd)).toEqual(['example.com'])
-    expect(await client.command('DATA')).toMatch(/^354 /)
-    expect(await client.command('Subject: Hello\r\n\r\nHi\r\n.')).toMatch(/^250 2\.0\.0 OK queued as /)
+    expect((await client.command('DATA')).text).toMatch(/^354 /)
+    expect((await client.command('Subject: Hello\r\n\r\nHi\r\n.')).text).toMatch(/^250 2\.0\.0 OK queued as /)
     expect(domainsIn(cwd)).toEqual(['example.com', 'mx.example.net'])
     expect(readdirSync(join(cwd, 'vhosts/example.com'))).toEqual(['ann'])
     for (const mailbox of ['example.com/ann', 'mx.example.net/postmaster']) {
@@ -101,7 +99,7 @@ test(
       const client = await connected(running)
       expect((await answers(client, addresses)).map((reply) => reply.slice(0, 3))).toEqual(codes)
       await client.command('DATA')
-      expect(await client.command('Subject: Hello\r\n\r\nHi\r\n.')).toMatch(/^250 /)
+      expect((await client.command('Subject: Hello\r\n\r\nHi\r\n.')).text).toMatch(/^250 /)
       expect(existsSync(join(cwd, 'vhosts/example.com/ann/new'))).toBe(create !== 'none')
       expect(existsSync(join(cwd, 'vhosts/example.org'))).toBe(create === 'any')
       await stop(running)

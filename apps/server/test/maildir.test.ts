@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fs } from '@postern/storage/fs'
 import { maildir } from '@postern/storage/maildir'
 import { describe, expect, test } from 'vitest'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { postern, type Result, scratch, serve } from './program.ts'
 
 const STORE = ['--store', 'maildir:./vhosts?create=any']
@@ -28,18 +28,17 @@ describe.concurrent('postern --store maildir:', { timeout: 60_000 }, () => {
     expect(running.stdout()).toContain(`maildir:./vhosts?create=any (${join(cwd, 'vhosts')})`)
     expect(running.stdout()).toContain("list --store 'maildir:./vhosts?create=any'")
 
-    const client = await Client.connect(running.ports[0] as number)
-    await client.ehlo()
+    const client = await SocketClient.ready(running.ports[0] as number)
     for (const line of [
       'MAIL FROM:<>',
       'RCPT TO:<Ann+x@Example.com>',
       'RCPT TO:<"../b c"@[192.0.2.1]>',
       'RCPT TO:<Postmaster>',
     ]) {
-      expect(await client.command(line)).toMatch(/^250 /)
+      expect((await client.command(line)).text).toMatch(/^250 /)
     }
-    expect(await client.command('DATA')).toMatch(/^354 /)
-    expect(await client.command('Subject: Hello\r\n\r\n..dot\r\n.')).toMatch(/^250 2\.0\.0 OK queued as /)
+    expect((await client.command('DATA')).text).toMatch(/^354 /)
+    expect((await client.command('Subject: Hello\r\n\r\n..dot\r\n.')).text).toMatch(/^250 2\.0\.0 OK queued as /)
 
     const [record] = await list(cwd)
     const mailboxes = ['example.com/ann', '%5B192.0.2.1%5D/%2E.%2Fb%20c', 'mx.example.net/postmaster']
@@ -76,9 +75,9 @@ describe.concurrent('postern --store maildir:', { timeout: 60_000 }, () => {
   test('sweep removes the old envelope of a message that a mail reader removed', async () => {
     const running = await serve(STORE)
     const { cwd } = running
-    const client = await Client.connect(running.ports[0] as number)
+    const client = await SocketClient.ready(running.ports[0] as number)
     await client.data('Subject: Hello\r\n\r\nHi\r\n')
-    expect(await client.command('.')).toMatch(/^354 |^250 /)
+    expect((await client.command('.')).text).toMatch(/^354 |^250 /)
     await running.says(/^kept /m)
     running.signal('SIGTERM')
     await running.ended

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fs } from '@postern/storage/fs'
 import { describe, expect, test } from 'vitest'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { postern, scratch, serve } from './program.ts'
 
 function packsIn(directory: string): string[] {
@@ -16,14 +16,13 @@ describe.concurrent('postern --store fs:DIRECTORY?layout=packed', { timeout: 60_
     const { cwd } = running
     expect(running.stdout()).toContain(`fs:./mail?layout=packed (${join(cwd, 'mail')})`)
     expect(running.stdout()).toContain(`list --store 'fs:./mail?layout=packed'`)
-    const client = await Client.connect(running.ports[0] as number)
-    await client.ehlo()
+    const client = await SocketClient.ready(running.ports[0] as number)
     for (const subject of ['One', 'Two']) {
       for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>']) {
-        expect(await client.command(line)).toMatch(/^250 /)
+        expect((await client.command(line)).text).toMatch(/^250 /)
       }
-      expect(await client.command('DATA')).toMatch(/^354 /)
-      expect(await client.command(`Subject: ${subject}\r\n\r\nHi\r\n.`)).toMatch(/^250 /)
+      expect((await client.command('DATA')).text).toMatch(/^354 /)
+      expect((await client.command(`Subject: ${subject}\r\n\r\nHi\r\n.`)).text).toMatch(/^250 /)
     }
     running.signal('SIGTERM')
     expect(await running.ended).toBe(0)

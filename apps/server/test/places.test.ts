@@ -1,11 +1,8 @@
 /** The places of connections, seen from outside, in the daemon on each runtime. */
-import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect as connectTls } from 'node:tls'
 import { expect, onTestFinished, test } from 'vitest'
 import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { postern, serve } from './program.ts'
 
 const RUNTIMES = ['node', 'deno', 'bun'] as const
@@ -15,33 +12,29 @@ const HOST = '127.0.0.1'
 const STRANGER = '127.0.0.2'
 
 /** Connects from an address of this machine, and sends nothing. */
-async function open(port: number, localAddress: string): Promise<Socket> {
-  const socket = connect({ port, host: HOST, localAddress })
-  socket.on('error', () => {})
-  onTestFinished(() => void socket.destroy())
-  await once(socket, 'connect')
-  return socket
+async function open(port: number, localAddress: string): Promise<SocketClient> {
+  const client = await SocketClient.connect(port, { localAddress, waitMs: TIMEOUT_MS })
+  onTestFinished(() => client.close())
+  return client
 }
 
 /** Makes the handshake. */
-async function secured(socket: Socket): Promise<Client> {
-  const secure = connectTls({ socket, rejectUnauthorized: false })
-  const client = new Client(secure)
-  await once(secure, 'secureConnect')
+async function secured(client: SocketClient): Promise<SocketClient> {
+  await client.startTls()
   return client
 }
 
 /** Opens a session, and waits until there is a place for it. */
-async function comesIn(port: number, localAddress: string): Promise<Client> {
+async function comesIn(port: number, localAddress: string): Promise<SocketClient> {
   for (;;) {
-    const client = new Client(await open(port, localAddress))
-    if ((await client.reply()).startsWith('220 ')) return client
+    const client = await open(port, localAddress)
+    if ((await client.reply()).code === 220) return client
     await sleep(50)
   }
 }
 
 /** The same over TLS. A connection without a place is closed before its handshake. */
-async function comesInSecured(port: number, localAddress: string): Promise<Client> {
+async function comesInSecured(port: number, localAddress: string): Promise<SocketClient> {
   for (;;) {
     const client = await secured(await open(port, localAddress)).catch(() => undefined)
     if (client !== undefined) return client
@@ -50,14 +43,10 @@ async function comesInSecured(port: number, localAddress: string): Promise<Clien
 }
 
 /** Sends a message, after the greeting. */
-async function deliver(client: Client): Promise<string> {
+async function deliver(client: SocketClient): Promise<string> {
   await client.command('EHLO client.example')
   for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) await client.command(line)
-  return client.command('Subject: Hello\r\n\r\nHello.\r\n.')
-}
-
-async function closed(socket: Socket): Promise<void> {
-  if (!socket.destroyed) await once(socket.resume(), 'close')
+  return (await client.command('Subject: Hello\r\n\r\nHello.\r\n.')).text
 }
 
 test.each(RUNTIMES)(
@@ -72,21 +61,21 @@ test.each(RUNTIMES)(
     const slow = await open(port, HOST)
     await sleep(50)
     const silent = [await open(port, STRANGER), await open(port, STRANGER), await open(port, STRANGER)]
-    for (let i = 0; i < 20; i++) await closed(await open(port, STRANGER))
+    for (let i = 0; i < 20; i++) await (await open(port, STRANGER)).ended()
     await running.says(/"message":"TLS handshake failed".*"remote":"127\.0\.0\.2".*"reason":"too many connections"/)
-    expect([slow, ...silent].map((socket) => socket.destroyed)).toEqual([false, false, false, false])
+    expect([slow, ...silent].map((client) => client.isOver)).toEqual([false, false, false, false])
     const client = await secured(slow)
-    expect(await client.ehlo()).toMatch(/^250/)
+    expect((await client.ehlo()).text).toMatch(/^250/)
 
     // The handshake and the session are one connection.
     const others = [await open(port, HOST), await open(port, HOST)]
-    for (const other of others) expect(await (await secured(other)).ehlo()).toMatch(/^250/)
-    await closed(await open(port, HOST))
+    for (const other of others) expect((await (await secured(other)).ehlo()).text).toMatch(/^250/)
+    await (await open(port, HOST)).ended()
 
     // A place that is given back in the middle of a handshake is free.
-    silent[0]?.destroy()
+    silent[0]?.close()
     const came = await comesInSecured(port, STRANGER)
-    expect(await came.ehlo()).toMatch(/^250/)
+    expect((await came.ehlo()).text).toMatch(/^250/)
   },
 )
 
@@ -112,13 +101,13 @@ test.each(RUNTIMES)(
     await busy.command('EHLO client.example')
     for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) await busy.command(line)
     busy.send('Subject: ')
-    const idle: Client[] = []
+    const idle: SocketClient[] = []
     while (idle.length < 15) {
       await sleep(20)
       idle.push(await comesIn(port, idle.length % 2 === 0 ? other : one))
     }
     for (const address of [one, other]) {
-      expect(await new Client(await open(port, address)).reply()).toMatch(/^421 4\.7\.0 /)
+      expect((await (await open(port, address)).reply()).text).toMatch(/^421 4\.7\.0 /)
     }
 
     // A tenth is left for addresses that have none, and another for users.
@@ -127,21 +116,21 @@ test.each(RUNTIMES)(
     const user = await secured(await open(submissionPort, '127.0.0.6'))
     await user.reply()
     await user.command('EHLO client.example')
-    expect(await user.command(`AUTH PLAIN ${btoa('\0ann\0secret')}`)).toMatch(/^235 /)
+    expect((await user.command(`AUTH PLAIN ${btoa('\0ann\0secret')}`)).text).toMatch(/^235 /)
     await secured(await open(submissionPort, '127.0.0.7'))
 
     // Now all places are taken. Of an address with the most sessions, the one that has been idle longest is ended.
     const newcomer = await comesIn(port, '127.0.0.8')
-    expect(await idle[0]?.reply()).toMatch(/^421 4\.7\.0 .* idle$/)
+    expect((await idle[0]?.reply())?.text).toMatch(/^421 4\.7\.0 .* idle$/)
     expect(await deliver(newcomer)).toMatch(/^250 /)
-    expect(await busy.command('a\r\n\r\nb\r\n.')).toMatch(/^250 /)
+    expect((await busy.command('a\r\n\r\nb\r\n.')).text).toMatch(/^250 /)
     expect(await deliver(user)).toMatch(/^250 /)
     // An address with many sessions displaces no other session.
-    expect(await new Client(await open(port, one)).reply()).toMatch(/^421 4\.7\.0 /)
+    expect((await (await open(port, one)).reply()).text).toMatch(/^421 4\.7\.0 /)
     // The next one may not have been idle for long enough at first.
     const second = await comesInSecured(submissionPort, '127.0.0.9')
-    expect(await second.reply()).toMatch(/^220 /)
-    expect(await idle[1]?.reply()).toMatch(/^421 4\.7\.0 .* idle$/)
+    expect((await second.reply()).text).toMatch(/^220 /)
+    expect((await idle[1]?.reply())?.text).toMatch(/^421 4\.7\.0 .* idle$/)
   },
 )
 
@@ -153,20 +142,20 @@ test.each(RUNTIMES)(
     const limits = ['--idle-timeout-ms', '60s', '--tls-handshake-timeout-ms', '60s', '--log-format', 'json']
     const running = await serve([...flags, ...limits], { command: COMMANDS[name] })
     const [port = 0] = running.ports
-    const silent: Socket[] = []
+    const silent: SocketClient[] = []
     while (silent.length < 4) {
       silent.push(await open(port, STRANGER))
       await sleep(20)
     }
-    let newcomer: Client | undefined
+    let newcomer: SocketClient | undefined
     while (newcomer === undefined) {
       newcomer = await secured(await open(port, HOST)).catch(() => undefined)
       await sleep(50)
     }
-    expect(await newcomer.reply()).toMatch(/^220 /)
+    expect((await newcomer.reply()).text).toMatch(/^220 /)
     expect(await deliver(newcomer)).toMatch(/^250 /)
-    await closed(silent[0] as Socket)
-    expect(silent.map((socket) => socket.destroyed)).toEqual([true, false, false, false])
+    await silent[0]?.ended()
+    expect(silent.map((client) => client.isOver)).toEqual([true, false, false, false])
     await running.says(/"message":"TLS handshake failed".*"remote":"127\.0\.0\.2".*"reason":"too many connections"/)
   },
 )

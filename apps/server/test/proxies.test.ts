@@ -1,9 +1,8 @@
 /** `--proxy-from`: the values that it accepts, the values that it refuses in one line, and the listeners that use it. */
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { isProxyRange, proxyOverrides } from '../src/config/urls/proxies.ts'
 import { readSettings } from '../src/config/settings.ts'
 import { postern, scratch, serve } from './program.ts'
@@ -63,10 +62,9 @@ test('a rejecting error hook for a connection without a session does not end the
   writeFileSync(config, 'export default { proxyFrom: "all", handlers: { async error(_, session) { session.id } } }')
   const { ports, signal, ended, stderr } = await serve(['--config', config, '--store', 'memory:'])
   for (let i = 0; i < 2; i++) {
-    const socket = connect(ports[0] as number, '127.0.0.1')
-    socket.on('error', () => {})
-    socket.write('EHLO no.header\r\n')
-    await once(socket, 'close')
+    using client = await SocketClient.connect(ports[0] as number)
+    void client.send('EHLO no.header\r\n')
+    await client.ended()
   }
   signal('SIGTERM')
   expect(await ended, stderr()).toBe(0)

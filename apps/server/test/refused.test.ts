@@ -1,9 +1,7 @@
 /** Refusals of the engine itself: one line each, with the peer, on every runtime. */
-import { once } from 'node:events'
-import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { type Running, serve } from './program.ts'
 
 type Line = Record<string, unknown>
@@ -29,10 +27,8 @@ async function refusals(running: Running): Promise<Line[]> {
     .map(({ '@timestamp': _time, logger: _logger, ...line }) => line)
 }
 
-async function greeted(running: Running): Promise<Client> {
-  const client = await Client.connect(running.ports[0] as number)
-  await client.ehlo()
-  return client
+function greeted(running: Running): Promise<SocketClient> {
+  return SocketClient.ready(running.ports[0] as number)
 }
 
 describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
@@ -45,7 +41,7 @@ describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
     const client = await greeted(running)
     const said = ['MAIL FROM:nobody', 'RCPT TO:<b@example.com>', 'RCPT TO:<b@example.com>', SECRET, 'AUTH OTHER x']
     for (const line of [...said, `AUTH PLAIN ${SECRET}`, `VRFY x\ry ${SECRET}`])
-      expect(await client.command(line)).toMatch(/^5/)
+      expect((await client.command(line)).text).toMatch(/^5/)
     expect(await refusals(running)).toEqual([
       { ...known, message: 'refused', verb: 'MAIL', reply: expect.stringMatching(/^501 5\.5\.2 /) },
       { ...known, message: 'refused', verb: 'RCPT', reply: expect.stringMatching(/^503 5\.5\.1 /) },
@@ -75,16 +71,16 @@ describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
     const limits = ['--max-connections-per-address', '4', '--idle-timeout-ms', '2s', '--greeting-delay-ms', '500ms']
     const running = await serve([...limits, '--store', 'memory:'], { command })
     const port = running.ports[0] as number
-    const early = await Client.connect(port)
+    const early = await SocketClient.connect(port)
     early.send('EHLO client.example\r\n')
-    expect(await early.reply()).toMatch(/^554 5\.5\.0 /)
-    const browser = await Client.connect(port)
+    expect((await early.reply()).text).toMatch(/^554 5\.5\.0 /)
+    const browser = await SocketClient.connect(port)
     await browser.reply()
-    expect(await browser.command('GET / HTTP/1.1')).toMatch(/^421 4\.7\.0 /)
+    expect((await browser.command('GET / HTTP/1.1')).text).toMatch(/^421 4\.7\.0 /)
     // The places of the earlier sessions may be free again, or not yet.
-    let idle: Client
-    do idle = await Client.connect(port)
-    while ((await idle.reply()).startsWith('220 '))
+    let idle: SocketClient
+    do idle = await SocketClient.connect(port)
+    while ((await idle.reply()).code === 220)
     await running.says(/Timed out/)
     const { sessionId: _none, ...nobody } = peer
     expect((await refusals(running)).filter(({ message }) => message === 'refused')).toEqual([
@@ -98,24 +94,24 @@ describe.each(Object.entries(COMMANDS))('%s', (_, command) => {
   test('refused messages are logged: too large, too slow, given up', { timeout: TIMEOUT_MS }, async () => {
     const limits = ['--max-message-bytes', '1000', '--data-timeout-ms', '1s']
     const running = await serve([...limits, '--store', 'memory:'], { command })
-    const begin = async (): Promise<Client> => {
+    const begin = async (): Promise<SocketClient> => {
       const client = await greeted(running)
       await client.command('MAIL FROM:<a@example.com>')
       await client.command('RCPT TO:<b@example.com>')
       await client.command('DATA')
       return client
     }
-    expect(await (await begin()).command(`${'x\r\n'.repeat(1_000)}.`)).toMatch(/^552 /)
+    expect((await (await begin()).command(`${'x\r\n'.repeat(1_000)}.`)).text).toMatch(/^552 /)
     const slow = await begin()
     slow.send('half')
-    expect(await slow.reply()).toMatch(/^421 4\.4\.2 /)
-    const socket = connect(running.ports[0] as number, '127.0.0.1')
+    expect((await slow.reply()).text).toMatch(/^421 4\.4\.2 /)
+    const broken = await SocketClient.connect(running.ports[0] as number)
     const commands = ['EHLO client.example', 'MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA', 'half']
     for (const line of commands) {
-      await once(socket, 'data')
-      socket.write(`${line}\r\n`)
+      await broken.reply()
+      await broken.send(`${line}\r\n`)
     }
-    socket.resetAndDestroy()
+    broken.reset()
     await running.says(/"reason":"aborted"/)
     // The server was about to refuse the message, and the client did not wait.
     const doomed = await begin()

@@ -6,7 +6,7 @@ import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
 import { startR2 } from '../../../packages/storage/test/servers/r2-s3.ts'
 import type { S3Server } from '../../../packages/storage/test/servers/server.ts'
 import { idIn } from '../../../test/peers/store.ts'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { postern, type Result, scratch, serve } from './program.ts'
 
 /** Two of them are more than a MiB. */
@@ -29,8 +29,8 @@ async function bucket(): Promise<{ store: string; env: Record<string, string> }>
 test('sweep keeps the newest mail that fits, and the server goes on', { timeout: 60_000 }, async () => {
   const { store, env } = await bucket()
   const server = await serve(['--store', store], { env })
-  const client = await Client.connect(server.ports[0] as number)
-  expect(await client.reply()).toMatch(/^220/)
+  const client = await SocketClient.connect(server.ports[0] as number)
+  expect((await client.reply()).text).toMatch(/^220/)
   const ids: string[] = []
   const send = async (): Promise<void> => {
     const text = 'x'
@@ -39,7 +39,7 @@ test('sweep keeps the newest mail that fits, and the server goes on', { timeout:
       .repeat(MESSAGE_BYTES / 1000)
     for (const line of ['EHLO me', 'MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA', `\r\n${text}.`]) {
       client.send(`${line}\r\n`)
-      const reply = await client.reply()
+      const { text: reply } = await client.reply()
       expect(reply).toMatch(/^[23]/)
       if (line.endsWith('.')) ids.push(idIn(reply))
     }

@@ -12,7 +12,7 @@ import { checkPassword, hashPassword, parsePasswordHash, PasswordBook } from '@p
 import { CURL, CURL_PROXY, CURL_TLS, SWAKS, SWAKS_TLS, TERMINAL } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { cleanEnvironment, MAIN, postern, run, type Running, scratch, serve } from './program.ts'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 
 interface Sending {
   readonly to?: readonly string[]
@@ -183,8 +183,8 @@ describe.concurrent('from the first command to the first message', () => {
       }`,
     )
     const running = await serve([], { cwd, env: { POSTERN_BANNER: 'of the environment' } })
-    const client = await Client.connect(port(running))
-    expect(await client.reply()).toBe('220 mx.config.example ESMTP of the environment')
+    const client = await SocketClient.connect(port(running))
+    expect((await client.reply()).text).toBe('220 mx.config.example ESMTP of the environment')
     expect(await sendMail(port(running))).toBe('sent')
     expect(await sendMail(port(running), { to: ['x@example.com'] })).toBe('RCPT TO 550')
     await running.says(/"message":"refused".*"hook":"rcpt","reply":"550 5\.1\.1 Nobody"/)
@@ -254,10 +254,10 @@ describe.concurrent('from the first command to the first message', () => {
       return pattern.exec(seen)?.[1] ?? ''
     }
     const at = Number(await until(/smtp:\/\/127\.0\.0\.1:(\d+)\r\n[\s\S]*Stop with Ctrl-C/))
-    const client = await Client.connect(at)
+    const client = await SocketClient.connect(at)
     await client.reply()
     await client.command('EHLO x\x1b[31m')
-    expect(await client.command('EHLO client.example')).toMatch(/^250/)
+    expect((await client.command('EHLO client.example')).text).toMatch(/^250/)
     expect(await sendMail(at)).toBe('sent')
     await until(/kept \w{26} from/)
     terminal.stdin.write('\x03')
@@ -305,9 +305,9 @@ describe.concurrent('from the first command to the first message', () => {
 describe.concurrent('TLS and AUTH', () => {
   test('STARTTLS is offered only with a certificate', async () => {
     const without = await serve(['--store', 'memory:'])
-    expect(await (await Client.connect(port(without))).ehlo()).not.toContain('STARTTLS')
+    expect((await (await SocketClient.connect(port(without))).ehlo()).text).not.toContain('STARTTLS')
     const running = await serve(['--store', 'memory:', '--self-signed'])
-    expect(await (await Client.connect(port(running))).ehlo()).toContain('STARTTLS')
+    expect((await (await SocketClient.connect(port(running))).ehlo()).text).toContain('STARTTLS')
     expect(await sendMail(port(running), { starttls: true })).toBe('sent')
     await running.says(/^kept .*, ESMTPS$/m)
   })
@@ -317,10 +317,10 @@ describe.concurrent('TLS and AUTH', () => {
     const listens = ['submission://127.0.0.1:0', 'submissions://127.0.0.1:0', 'smtp://127.0.0.1:0']
     const flags = ['--self-signed', '--max-failed-auths', '10', ...users.flatMap((user) => ['--users', user])]
     const running = await serve([...listens.flatMap((url) => ['--listen', url]), ...flags])
-    const clear = await Client.connect(port(running))
-    expect(await clear.ehlo()).not.toContain('AUTH')
-    expect(await clear.command('MAIL FROM:<a@example.com>')).toMatch(/^530 5\.7\.0 /)
-    expect(await clear.command('AUTH PLAIN AGFubgBjb3JyZWN0IGhvcnNl')).toMatch(/^53[08] /)
+    const clear = await SocketClient.connect(port(running))
+    expect((await clear.ehlo()).text).not.toContain('AUTH')
+    expect((await clear.command('MAIL FROM:<a@example.com>')).text).toMatch(/^530 5\.7\.0 /)
+    expect((await clear.command('AUTH PLAIN AGFubgBjb3JyZWN0IGhvcnNl')).text).toMatch(/^53[08] /)
 
     expect(await sendMail(port(running), { starttls: true })).toBe('MAIL FROM 530')
     const ann = { starttls: true, user: 'ann' }
@@ -344,10 +344,10 @@ describe.concurrent('TLS and AUTH', () => {
   test('a user cannot log in as another one, and AUTH without TLS needs its option', async () => {
     const running = await serve(['--store', 'memory:', '--users', `ann:${cheapHash('pw')}`, '--auth-without-tls'])
     const plain = (...words: string[]): string => `AUTH PLAIN ${Buffer.from(words.join('\0')).toString('base64')}`
-    const client = await Client.connect(port(running))
-    expect(await client.ehlo()).toContain('AUTH PLAIN LOGIN')
-    expect(await client.command(plain('bob', 'ann', 'pw'))).toMatch(/^535 5\.7\.8 /)
-    expect(await client.command(plain('ann', 'ann', 'pw'))).toMatch(/^235 2\.7\.0 /)
+    const client = await SocketClient.connect(port(running))
+    expect((await client.ehlo()).text).toContain('AUTH PLAIN LOGIN')
+    expect((await client.command(plain('bob', 'ann', 'pw'))).text).toMatch(/^535 5\.7\.8 /)
+    expect((await client.command(plain('ann', 'ann', 'pw'))).text).toMatch(/^235 2\.7\.0 /)
   })
 
   test('no secret is in the output at any log level', async () => {
@@ -423,21 +423,20 @@ describe.concurrent('TLS and AUTH', () => {
 describe.concurrent('stopping', () => {
   test('a message in DATA is finished and answered, and idle sessions get 421', async () => {
     const running = await serve([])
-    const [busy, idle] = [await Client.connect(port(running)), await Client.connect(port(running))]
-    await idle.ehlo()
+    const [busy, idle] = [await SocketClient.ready(port(running)), await SocketClient.ready(port(running))]
     await busy.data('Subject: Half')
     running.signal('SIGINT')
     await running.says(/Stopping: mail in progress in (one session|2 sessions) may take 30 s more/)
-    expect(await idle.reply()).toMatch(/^421 4\.3\.2 /)
+    expect((await idle.reply()).text).toMatch(/^421 4\.3\.2 /)
     busy.send('\r\n\r\nThe other half.\r\n.\r\n')
-    expect(await busy.reply()).toMatch(/^250 2\.0\.0 /)
+    expect((await busy.reply()).text).toMatch(/^250 2\.0\.0 /)
     expect(await running.ended).toBe(0)
     expect(await listed(running)).toHaveLength(1)
   })
 
   test('the server ends after the grace time, and keeps no incomplete message', async () => {
     const running = await serve(['--grace-ms', '300ms'])
-    const client = await Client.connect(port(running))
+    const client = await SocketClient.ready(port(running))
     await client.data('Subject: Half')
     running.signal('SIGTERM')
     expect(await running.ended).toBe(0)
@@ -446,7 +445,7 @@ describe.concurrent('stopping', () => {
 
   test('a second signal stops the server at once', async () => {
     const running = await serve([])
-    const client = await Client.connect(port(running))
+    const client = await SocketClient.ready(port(running))
     await client.data('Subject: Half')
     running.signal('SIGINT')
     await running.says(/Stopping: /)
@@ -462,7 +461,7 @@ describe.concurrent('stopping', () => {
       "export default { store: 'memory:', handlers: { connect() { setTimeout(() => { throw new Error('a bug of mine') }, 10) } } }",
     )
     const running = await serve([], { cwd })
-    await Client.connect(port(running))
+    await SocketClient.connect(port(running))
     expect(await running.ended).toBe(1)
     expect(running.stderr()).toMatch(/"level":"FATAL".*uncaught error.*a bug of mine/)
   })

@@ -1,14 +1,14 @@
 /** Signals at every moment: before the program serves, at the first greeting, and while it serves. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { connect, createServer, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, test } from 'vitest'
 import { selfSigned } from '@postern/runtime/tls'
 import { freePort } from '../../../test/kit/port.ts'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { cleanEnvironment, MAIN, scratch } from './program.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 import { sample } from '../../../test/kit/sample.ts'
@@ -74,13 +74,10 @@ function start(runtime: keyof typeof RUNTIMES, args: readonly string[], cwd = sc
 }
 
 /** Tries to connect until a server sends a greeting. */
-async function firstGreeted(port: number): Promise<Client> {
+async function firstGreeted(port: number): Promise<SocketClient> {
   for (;;) {
-    const socket: Socket = connect(port, '127.0.0.1')
-    const client = new Client(socket)
-    const greeting = await client.reply().catch(() => '')
-    if (greeting.startsWith('220')) return client
-    socket.destroy()
+    const client = await SocketClient.greeted(port).catch(() => undefined)
+    if (client !== undefined) return client
     await sleep(1)
   }
 }
@@ -94,7 +91,7 @@ test.concurrent.each(ROWS.filter(([, way]) => way !== 'a front'))(
       const program = start(runtime, [...WAYS[way], '--listen', `smtp://127.0.0.1:${port}`])
       const client = await firstGreeted(port)
       program.signal('SIGTERM')
-      expect(await client.reply()).toMatch(/^421 4\.3\.2 /)
+      expect((await client.reply()).text).toMatch(/^421 4\.3\.2 /)
       expect(await program.ended).toEqual({ code: 0, signal: null })
     }
   },

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect } from 'vitest'
@@ -14,7 +14,7 @@ import { testWith } from '../../../test/kit/need.ts'
 import { pathOf } from '../../../test/kit/tool.ts'
 import { sample } from '../../../test/kit/sample.ts'
 import { freePort } from '../../../test/kit/port.ts'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { cleanEnvironment, MAIN, scratch } from './program.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
@@ -271,11 +271,12 @@ function portOf(server: ReturnType<typeof createServer>): string {
 /** Tries to connect until a server sends a greeting, or until `isOver`. */
 async function greeting(port: number, isOver: () => boolean): Promise<string> {
   while (!isOver()) {
-    const socket = connect(port, '127.0.0.1')
-    const text = await new Client(socket).reply().catch(() => '')
-    socket.destroy()
-    if (text !== '') return text
-    await sleep(20)
+    try {
+      using client = await SocketClient.connect(port)
+      return (await client.reply()).text
+    } catch {
+      await sleep(20)
+    }
   }
   return ''
 }

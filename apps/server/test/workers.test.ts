@@ -2,12 +2,11 @@
 import { once } from 'node:events'
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { connect, type Socket } from 'node:net'
 import { join, resolve } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { expect, test } from 'vitest'
 import { selfSigned } from '@postern/runtime/tls'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { postern, type Running, scratch, serve } from './program.ts'
 import { sample } from '../../../test/kit/sample.ts'
 
@@ -55,18 +54,15 @@ async function writeCertificate(cwd: string): Promise<string> {
 /** A connection that was accepted, or that got the reason why not. */
 class Peer {
   readonly greeting: string
-  readonly socket: Socket
-  readonly #client: Client
-  private constructor(socket: Socket, client: Client, greeting: string) {
-    this.socket = socket
-    this.#client = client
+  readonly client: SocketClient
+  private constructor(client: SocketClient, greeting: string) {
+    this.client = client
     this.greeting = greeting
   }
 
   static async connect(to: number | string, localAddress = '127.0.0.1'): Promise<Peer> {
-    const socket = typeof to === 'number' ? connect({ port: to, host: '127.0.0.1', localAddress }) : connect(to)
-    const client = new Client(socket)
-    return new Peer(socket, client, await client.reply())
+    const client = await SocketClient.connect(to, { localAddress, waitMs: TIMEOUT_MS })
+    return new Peer(client, (await client.reply()).text)
   }
 
   /** Connects and is accepted, if necessary after earlier connections have left. */
@@ -82,12 +78,12 @@ class Peer {
   }
 
   get isClosed(): boolean {
-    return this.socket.destroyed
+    return this.client.isOver
   }
 
   async commands(...lines: readonly string[]): Promise<string[]> {
     const replies: string[] = []
-    for (const line of lines) replies.push(await this.#client.command(line))
+    for (const line of lines) replies.push((await this.client.command(line)).text)
     return replies
   }
 
@@ -108,12 +104,8 @@ class Peer {
     await this.commands('EHLO me', 'MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA')
   }
 
-  send(text: string): void {
-    this.#client.send(text)
-  }
-
-  reply(): Promise<string> {
-    return this.#client.reply()
+  async reply(): Promise<string> {
+    return (await this.client.reply()).text
   }
 
   /** Finishes a message. @returns its id in the store */
@@ -125,9 +117,10 @@ class Peer {
   }
 
   async close(): Promise<void> {
-    if (this.isClosed) return
-    this.socket.destroy()
-    await once(this.socket, 'close')
+    const { socket } = this.client
+    if (socket.destroyed) return
+    socket.destroy()
+    await once(socket, 'close')
   }
 }
 
@@ -224,9 +217,9 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 6))(
     // One thread breaks and one ends itself, in turn. The connections of the other thread stay open.
     let [dying = '', staying = ''] = [...peers.keys()]
     for (const how of ['throw', 'exit']) {
-      const ended = (peers.get(dying) ?? []).map((peer) => once(peer.socket, 'close'))
+      const ended = (peers.get(dying) ?? []).map((peer) => peer.client.ended())
       const [last] = peers.get(dying) ?? []
-      last?.send(`MAIL FROM:<a@example.com>\r\nRCPT TO:<${how}@example.com>\r\n`)
+      void last?.client.send(`MAIL FROM:<a@example.com>\r\nRCPT TO:<${how}@example.com>\r\n`)
       await Promise.all(ended)
       peers.delete(dying)
       const again = '"a worker serves again"'
@@ -292,10 +285,10 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 7))(
     expect(reply).toMatch(/^421 4\.7\.0 .* idle$/)
     expect(await newcomer.thread()).toBe(threads.get(peer))
     // All workers together never have more than the bound.
-    if (!peer.isClosed) await once(peer.socket, 'close')
+    await peer.client.ended()
     expect(idle.filter(({ isClosed }) => isClosed)).toEqual([peer])
     expect((await Peer.connect(port)).greeting).toMatch(/^421 4\.7\.0 /)
-    for (const each of [...idle, newcomer]) each.socket.destroy()
+    for (const each of [...idle, newcomer]) each.client.close()
     await Promise.allSettled(ends)
   },
 )
@@ -333,7 +326,7 @@ test.concurrent('a server whose workers can no longer start ends, and says why',
   // The operator must fix a broken hook. After a restart the operator sees that it is broken.
   writeFileSync(join(running.cwd, 'postern.config.ts'), 'export default { workers: 0 }')
   const peer = await Peer.enter(running.ports[0] ?? 0)
-  peer.send('EHLO me\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<exit@example.com>\r\n')
+  void peer.client.send('EHLO me\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<exit@example.com>\r\n')
   expect(await running.ended).toBe(1)
   expect(running.stderr().match(/"a worker cannot start".*workers in postern\.config\.ts: 0 is not/g)).toHaveLength(5)
 })
