@@ -1,25 +1,16 @@
 /** Runs one SMTP dialogue with a server in the same program. Sends all text at once, and reads every reply until the close. */
-import type { Duplex, Server } from '@postern/engine'
+import type { Server } from '@postern/engine'
 import { pair, type PairOptions } from '@postern/runtime/memory'
+import { DuplexClient } from '../kit/client/duplex-client.ts'
 
 /** Sends `text` in one write, ends, and returns all replies. */
 export async function converse(server: Server, text: string, options: PairOptions = {}): Promise<string> {
-  const [client, accepted] = pair(options)
+  const [far, accepted] = pair(options)
+  const client = new DuplexClient(far)
   const served = server.accept(accepted)
-  const answered = readAll(client)
-  await client.write(new TextEncoder().encode(text))
-  void client.end()
-  const replies = await answered
+  void client.send(text)
+  client.end()
+  const replies = await client.repliesToEnd()
   await served
-  return replies
-}
-
-async function readAll(duplex: Duplex): Promise<string> {
-  const decoder = new TextDecoder()
-  let text = ''
-  for (;;) {
-    const bytes = await duplex.read()
-    if (bytes === null) return text
-    text += decoder.decode(bytes, { stream: true })
-  }
+  return replies.map(({ raw }) => raw).join('')
 }

@@ -4,10 +4,10 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { Duplex } from '@postern/engine'
 import { describe, expect, test } from 'vitest'
 import { contract } from '../contracts/duplex/duplex.ts'
 import { fill, MiB, pattern } from '../contracts/duplex/exchange.ts'
+import { DuplexClient } from '../kit/client/duplex-client.ts'
 import { overMessagePort } from './message-port.ts'
 
 const file = resolve(import.meta.dirname, 'message-port.ts')
@@ -18,47 +18,21 @@ test('docs/embedding.md shows the example whole', () => {
 })
 
 /** A client at one end, and a server in its own thread at the other. */
-async function startThread(): Promise<{ client: Client; thread: Worker }> {
+async function startThread(): Promise<{ client: DuplexClient; thread: Worker }> {
   const { port1, port2 } = new MessageChannel()
   const thread = new Worker(new URL('message-port.thread.ts', import.meta.url), {
     workerData: port2,
     transferList: [port2],
   })
-  const client = new Client(overMessagePort(port1))
-  expect(await client.line()).toMatch(/^220 thread\.example /)
+  const client = new DuplexClient(overMessagePort(port1))
+  expect((await client.reply()).raw).toMatch(/^220 thread\.example /)
   return { client, thread }
 }
 
-class Client {
-  readonly duplex: Duplex
-  #unread = ''
-
-  constructor(duplex: Duplex) {
-    this.duplex = duplex
-  }
-
-  async line(): Promise<string | null> {
-    while (!this.#unread.includes('\r\n')) {
-      const bytes = await this.duplex.read()
-      if (bytes === null) return null
-      this.#unread += new TextDecoder().decode(bytes)
-    }
-    const end = this.#unread.indexOf('\r\n')
-    const line = this.#unread.slice(0, end)
-    this.#unread = this.#unread.slice(end + 2)
-    return line
-  }
-
-  async say(...lines: string[]): Promise<void> {
-    await this.duplex.write(new TextEncoder().encode(lines.map((line) => `${line}\r\n`).join('')))
-  }
-
-  /** Sends the commands up to the last BDAT, without the bytes of its chunk. */
-  async beginMessage(byteLength: number): Promise<void> {
-    await this.say('HELO client.example')
-    expect(await this.line()).toMatch(/^250 /)
-    await this.say('MAIL FROM:<a@b.example>', 'RCPT TO:<c@thread.example>', `BDAT ${byteLength} LAST`)
-  }
+/** Sends the commands up to the last BDAT, without the bytes of its chunk. */
+async function beginMessage(client: DuplexClient, byteLength: number): Promise<void> {
+  await client.command('HELO client.example', 250)
+  await client.send(`MAIL FROM:<a@b.example>\r\nRCPT TO:<c@thread.example>\r\nBDAT ${byteLength} LAST\r\n`)
 }
 
 describe('a session between two threads', () => {
@@ -66,31 +40,30 @@ describe('a session between two threads', () => {
     const { client, thread } = await startThread()
     // A message without a bare line ending, and with every other byte.
     const message = pattern(10 * MiB).map((byte) => (byte === 10 || byte === 13 ? 0x20 : byte))
-    await client.beginMessage(message.byteLength)
+    await beginMessage(client, message.byteLength)
     // A thread has no origin.
     // oxlint-disable-next-line unicorn/require-post-message-target-origin
     thread.postMessage('read')
-    for (let at = 0; at < message.byteLength; at += 65_536) await client.duplex.write(message.slice(at, at + 65_536))
-    const ended = client.duplex.end()
-    expect(await client.line()).toMatch(/^250 /)
-    expect(await client.line()).toMatch(/^250 /)
+    for (let at = 0; at < message.byteLength; at += 65_536) await client.send(message.subarray(at, at + 65_536))
+    client.end()
+    await client.expect(250)
+    await client.expect(250)
     const hash = createHash('sha256').update(message).digest('hex')
-    expect(await client.line()).toBe(`250 2.0.0 ${message.byteLength} ${hash}`)
-    while ((await client.line()) !== null);
-    await ended
+    expect((await client.reply()).text).toBe(`250 2.0.0 ${message.byteLength} ${hash}`)
+    await client.closed()
     await once(thread, 'exit')
   })
 
   test('the writer has to wait if the other end does not read', async () => {
     const { client, thread } = await startThread()
-    await client.beginMessage(64 * MiB)
+    await beginMessage(client, 64 * MiB)
     const { written, waiting } = await fill(client.duplex)
     expect(written).toBeLessThan(2 * MiB)
     // A thread has no origin.
     // oxlint-disable-next-line unicorn/require-post-message-target-origin
     thread.postMessage('read')
     await waiting
-    client.duplex.destroy()
+    client.close()
     await once(thread, 'exit')
   })
 })

@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { resolve } from 'node:path'
-import type { Duplex } from '@postern/engine'
 import { afterAll, expect, test } from 'vitest'
 import { dial, selfSigned } from '../src/node/index.ts'
 import { MiB, pattern } from '../../../test/contracts/duplex/exchange.ts'
+import { DuplexClient } from '../../../test/kit/client/duplex-client.ts'
 import { bundle, COMPATIBILITY_DATE, serveWorkerd } from './workerd/serving.ts'
 
 const DOORS = ['worker', 'implicit TLS', 'object', 'binding'] as const
@@ -61,65 +61,35 @@ interface Facts {
   readonly sha256: string
 }
 
-class Client {
-  readonly duplex: Duplex
-  #unread = ''
+async function open(name: keyof typeof TCP): Promise<DuplexClient> {
+  const implicitTls = name === 'implicit TLS'
+  const tls = { ca: certificate.cert, servername: 'localhost' }
+  const duplex = await dial({ host: '127.0.0.1', port: workerd.ports[name] ?? 0, tls, implicitTls })
+  const client = new DuplexClient(duplex)
+  expect((await client.reply()).raw).toMatch(/^220 worker\.example /)
+  return client
+}
 
-  constructor(duplex: Duplex) {
-    this.duplex = duplex
-  }
-
-  static async open(name: keyof typeof TCP): Promise<Client> {
-    const implicitTls = name === 'implicit TLS'
-    const tls = { ca: certificate.cert, servername: 'localhost' }
-    const duplex = await dial({ host: '127.0.0.1', port: workerd.ports[name] ?? 0, tls, implicitTls })
-    const client = new Client(duplex)
-    expect(await client.reply()).toMatch(/^220 worker\.example /)
-    return client
-  }
-
-  /** Returns the next reply, or the bytes before the end. */
-  async reply(): Promise<string> {
-    for (;;) {
-      const reply = /^(?:\d{3}-.*\r\n)*\d{3} .*\r\n/.exec(this.#unread)?.[0]
-      if (reply !== undefined) {
-        this.#unread = this.#unread.slice(reply.length)
-        return reply
-      }
-      const bytes = await this.duplex.read()
-      if (bytes === null) return this.#unread
-      this.#unread += new TextDecoder().decode(bytes)
-    }
-  }
-
-  async ask(line: string): Promise<string> {
-    await this.duplex.write(new TextEncoder().encode(`${line}\r\n`))
-    return this.reply()
-  }
-
-  /** Sends a message, ends, and only then reads the answer. */
-  async send(message: Uint8Array): Promise<Facts> {
-    expect(await this.ask('EHLO client.example')).toMatch(/^250/)
-    expect(await this.ask('MAIL FROM:<a@b.example>')).toMatch(/^250/)
-    expect(await this.ask('RCPT TO:<c@worker.example>')).toMatch(/^250/)
-    await this.duplex.write(new TextEncoder().encode(`BDAT ${message.byteLength} LAST\r\n`))
-    for (let at = 0; at < message.byteLength; at += 65_536) await this.duplex.write(message.slice(at, at + 65_536))
-    const ended = this.duplex.end()
-    const answer = await this.reply()
-    expect(answer).toMatch(/^250 2\.0\.0 /)
-    while ((await this.reply()) !== '');
-    await ended
-    return JSON.parse(answer.slice('250 2.0.0 '.length)) as Facts
-  }
+/** Sends a message, ends, and only then reads the answer. */
+async function send(client: DuplexClient, message: Uint8Array): Promise<Facts> {
+  await client.command('EHLO client.example', 250)
+  await client.command('MAIL FROM:<a@b.example>', 250)
+  await client.command('RCPT TO:<c@worker.example>', 250)
+  await client.send(`BDAT ${message.byteLength} LAST\r\n`)
+  for (let at = 0; at < message.byteLength; at += 65_536) await client.send(message.subarray(at, at + 65_536))
+  client.end()
+  const { text } = await client.expect(250, '2.0.0')
+  await client.repliesToEnd()
+  return JSON.parse(text.slice('250 2.0.0 '.length)) as Facts
 }
 
 const MESSAGE = new TextEncoder().encode('Subject: workerd\r\n\r\nHello\r\n')
 const NOWHERE = { family: 'unknown', address: '', port: 0 }
 
 test('handler takes the address of the peer from the socket, and a message arrives whole', async () => {
-  const client = await Client.open('worker')
+  const client = await open('worker')
   const { address, port } = client.duplex.local
-  const { remote, isTls, size } = await client.send(MESSAGE)
+  const { remote, isTls, size } = await send(client, MESSAGE)
   expect({ remote, isTls, size }).toEqual({
     remote: { family: 'ipv4', address, port },
     isTls: false,
@@ -128,19 +98,19 @@ test('handler takes the address of the peer from the socket, and a message arriv
 })
 
 test('the server does not offer STARTTLS without the compatibility flag', async () => {
-  const client = await Client.open('worker')
-  expect(await client.ask('EHLO client.example')).not.toContain('STARTTLS')
-  expect(await client.ask('STARTTLS')).toMatch(/^50/)
-  client.duplex.destroy()
+  const client = await open('worker')
+  expect((await client.command('EHLO client.example')).raw).not.toContain('STARTTLS')
+  expect((await client.command('STARTTLS')).raw).toMatch(/^50/)
+  client.close()
 })
 
 test('the server offers STARTTLS once, and the session after it is TLS', async () => {
-  const client = await Client.open('STARTTLS')
-  expect(await client.ask('EHLO client.example')).toContain('STARTTLS')
-  expect(await client.ask('STARTTLS')).toMatch(/^220/)
-  await client.duplex.startTls?.()
-  expect(await client.ask('EHLO client.example')).not.toContain('STARTTLS')
-  const { isTls, trace } = await client.send(MESSAGE)
+  const client = await open('STARTTLS')
+  expect((await client.command('EHLO client.example')).raw).toContain('STARTTLS')
+  expect((await client.command('STARTTLS')).raw).toMatch(/^220/)
+  await client.startTls()
+  expect((await client.command('EHLO client.example')).raw).not.toContain('STARTTLS')
+  const { isTls, trace } = await send(client, MESSAGE)
   expect(isTls).toBe(true)
   expect(trace).toMatch(/with ESMTPS\s+id /)
 })
@@ -149,36 +119,30 @@ test('the server offers STARTTLS once, and the session after it is TLS', async (
 test.each(['STARTTLS\r\nNOOP\r\n', 'STARTTLS\r\n|NOOP\r\n'])(
   'bytes in clear behind STARTTLS are not run as commands: %j',
   async (text) => {
-    const client = await Client.open('STARTTLS')
-    expect(await client.ask('EHLO client.example')).toContain('STARTTLS')
+    const client = await open('STARTTLS')
+    expect((await client.command('EHLO client.example')).raw).toContain('STARTTLS')
     for (const [index, packet] of text.split('|').entries()) {
-      if (index > 0) expect(await client.reply()).toMatch(/^220/)
-      await client.duplex.write(new TextEncoder().encode(packet))
+      if (index > 0) expect((await client.reply()).raw).toMatch(/^220/)
+      await client.send(packet)
     }
-    let said = ''
-    try {
-      for (let bytes = await client.duplex.read(); bytes !== null; bytes = await client.duplex.read()) {
-        said += new TextDecoder('latin1').decode(bytes)
-      }
-    } catch {
-      // A reset is fine too.
-    }
-    expect(said).not.toContain('250')
+    // It may end by a reset too.
+    await client.ended()
+    expect(client.unread).not.toContain('250')
   },
 )
 
 test('the session is TLS if the caller says that TLS ended before the Worker', async () => {
-  const client = await Client.open('implicit TLS')
-  const { isTls, trace } = await client.send(MESSAGE)
+  const client = await open('implicit TLS')
+  const { isTls, trace } = await send(client, MESSAGE)
   expect(isTls).toBe(true)
   expect(trace).toMatch(/with ESMTPS\s+id /)
 })
 
 test('a socket that is passed to a Durable Object has the given peer, and 10 MiB arrive whole', async () => {
-  const client = await Client.open('object')
+  const client = await open('object')
   const message = pattern(10 * MiB).map((byte) => (byte === 10 || byte === 13 ? 0x20 : byte))
   const { address, port } = client.duplex.local
-  const { remote, size, sha256 } = await client.send(message)
+  const { remote, size, sha256 } = await send(client, message)
   expect(remote).toEqual({ family: 'ipv4', address, port })
   expect({ size, sha256 }).toEqual({
     size: message.byteLength,
@@ -187,9 +151,9 @@ test('a socket that is passed to a Durable Object has the given peer, and 10 MiB
 })
 
 test('a socket from a service binding has an unknown peer, and 10 MiB arrive whole', async () => {
-  const client = await Client.open('binding')
+  const client = await open('binding')
   const message = pattern(10 * MiB).map((byte) => (byte === 10 || byte === 13 ? 0x20 : byte))
-  const { remote, size, sha256 } = await client.send(message)
+  const { remote, size, sha256 } = await send(client, message)
   expect(remote).toEqual(NOWHERE)
   expect({ size, sha256 }).toEqual({
     size: message.byteLength,
@@ -198,8 +162,8 @@ test('a socket from a service binding has an unknown peer, and 10 MiB arrive who
 })
 
 test('the Worker serves 1,000 sessions at the same time', async () => {
-  const clients = await Promise.all(Array.from({ length: 1_000 }, () => Client.open('worker')))
-  const facts = await Promise.all(clients.map((client) => client.send(MESSAGE)))
+  const clients = await Promise.all(Array.from({ length: 1_000 }, () => open('worker')))
+  const facts = await Promise.all(clients.map((client) => send(client, MESSAGE)))
   expect(facts.filter(({ size }) => size === MESSAGE.byteLength)).toHaveLength(1_000)
 })
 
