@@ -1,22 +1,16 @@
 /** Tests the checks themselves: they pass on this tree, and they can fail. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { temporaryDirectory } from '../kit/directory.ts'
 import { findImportBreaches } from './imports.ts'
 import { MAX_GZIP_BYTES, measureEngine, measureWorker } from './size.ts'
 
 const root = resolve(import.meta.dirname, '../..')
-let scratch: string | undefined
-
-afterEach(() => {
-  if (scratch !== undefined) rmSync(scratch, { recursive: true })
-  scratch = undefined
-})
 
 /** Returns the faults that the check finds in a tree of these files. */
 function breachesOf(files: Readonly<Record<string, string>>): string[] {
-  scratch = mkdtempSync(join(tmpdir(), 'postern-imports-'))
+  const scratch = temporaryDirectory()
   for (const [file, source] of Object.entries(files)) {
     const path = join(scratch, file)
     mkdirSync(dirname(path), { recursive: true })

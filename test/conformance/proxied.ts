@@ -13,7 +13,8 @@ import {
   type SessionOverrides,
   type TlsInfo,
 } from '@postern/engine'
-import { listen, selfSigned } from '@postern/runtime/node'
+import { listen } from '@postern/runtime/node'
+import { sharedCertificate } from '../kit/certificate.ts'
 import { type BinaryHeader, encodeBinary, ports } from '../../packages/engine/test/proxy-encoder.ts'
 import { SocketClient } from '../kit/client/socket-client.ts'
 
@@ -85,12 +86,11 @@ export class ProxiedService implements AsyncDisposable {
       },
       ...options,
     })
-    certificate ??= selfSigned()
     const listener = await listen(server, {
       host: '127.0.0.1',
       port: 0,
       lingerMs: 500,
-      tls: await certificate,
+      tls: await sharedCertificate(),
       overrides: { proxyProtocol: { trusted: addressRanges(trusted) }, ...overrides },
     })
     return new ProxiedService({ server, port: listener.address.port, seen, errors, traces }, () => listener.close())
@@ -110,8 +110,6 @@ export class ProxiedService implements AsyncDisposable {
     await this.server.close({ graceMs: 0 })
   }
 }
-
-let certificate: ReturnType<typeof selfSigned> | undefined
 
 /** Puts the header before the first bytes of the client. `send` decides how. */
 export type Sending = (

@@ -8,7 +8,8 @@ import {
   type ServerOptions,
   type SessionOverrides,
 } from '@postern/engine'
-import { listen, selfSigned } from '@postern/runtime/node'
+import { listen } from '@postern/runtime/node'
+import { sharedCertificate } from '../kit/certificate.ts'
 import { SocketClient } from '../kit/client/socket-client.ts'
 import { eventually } from '../kit/waiting.ts'
 import { CountedDuplex } from './counted.ts'
@@ -64,7 +65,7 @@ export class Service {
       host: '127.0.0.1',
       port: 0,
       lingerMs: 500,
-      ...(profile.withoutCertificate === true ? {} : { tls: await certificate() }),
+      ...(profile.withoutCertificate === true ? {} : { tls: await sharedCertificate() }),
       ...pick(profile, 'implicitTls'),
     })
     return new Service(server, listener.address.port, profile, records, async () => {
@@ -112,11 +113,4 @@ export class Service {
     for (const client of this.#clients) client.close()
     await this.#close()
   }
-}
-
-let made: ReturnType<typeof selfSigned> | undefined
-
-function certificate(): ReturnType<typeof selfSigned> {
-  made ??= selfSigned()
-  return made
 }

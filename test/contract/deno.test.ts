@@ -1,4 +1,4 @@
-import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../kit/commands.ts'
 import { testTarget } from './outcomes.ts'
 import { serveOn } from './served.ts'
 

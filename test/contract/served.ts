@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { PASSWORD, USER } from '../contracts/wire/user.ts'
 import { makeCertificate } from '../peers/served.ts'
-import { Postern, posternAlone } from '../peers/postern.ts'
+import { postern, serveMail } from '../kit/postern.ts'
 import { keptIds, readKept } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import type { Target } from '../contracts/wire/target.ts'
@@ -11,9 +11,9 @@ import type { Target } from '../contracts/wire/target.ts'
 export async function serveOn(command: readonly [string, ...string[]]): Promise<Target> {
   const scratch = await Scratch.make()
   const { keyFile, caFile } = await makeCertificate(scratch)
-  const hash = await posternAlone(['hash'], `${PASSWORD}\n`)
+  const hash = await postern(['hash'], { input: `${PASSWORD}\n` })
   const store = join(scratch.path, 'mail')
-  const server = await Postern.serve({
+  const server = await serveMail({
     store,
     command,
     listen: ['smtp://127.0.0.1:0', 'smtps://127.0.0.1:0'],

@@ -2,10 +2,10 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { keptIds, READ_TOKEN, readKept } from '../../apps/cloudflare/test/reading.ts'
-import { Running } from '../../apps/cloudflare/test/running.ts'
+import { Daemon } from '../kit/daemon.ts'
 import { parseJsonc, wranglerEnvironment } from '../../apps/cloudflare/test/wrangler.ts'
 import { freePort } from '../kit/port.ts'
-import { environment } from '../peers/postern.ts'
+import { cleanEnvironment } from '../kit/postern.ts'
 import { makeCertificate } from '../peers/served.ts'
 import { Scratch } from '../kit/scratch.ts'
 import type { Gaps, Target } from '../contracts/wire/target.ts'
@@ -35,7 +35,7 @@ export async function workerdTarget(gaps: Gaps): Promise<Target> {
     '--domains=*',
     `--policy=${resolve(import.meta.dirname, 'policy.ts')}`,
   ]
-  const running = await Running.start(
+  const running = await Daemon.start(
     [
       'node',
       resolve(APP, 'self-hosted/start.ts'),
@@ -45,9 +45,9 @@ export async function workerdTarget(gaps: Gaps): Promise<Target> {
       ...names,
     ],
     /^ready$/m,
-    { ...environment(), ...LIMITS, POSTERN_READ_TOKEN: READ_TOKEN },
+    { env: cleanEnvironment({ ...LIMITS, POSTERN_READ_TOKEN: READ_TOKEN }), isGroup: true },
   )
-  const port = (name: string): number => Number(new RegExp(`^${name} .*:(\\d+)$`, 'm').exec(running.text)?.[1])
+  const port = (name: string): number => Number(new RegExp(`^${name} .*:(\\d+)$`, 'm').exec(running.output)?.[1])
   return {
     smtp: port('smtp'),
     smtps: port('smtps'),
@@ -78,7 +78,10 @@ export async function wranglerTarget(gaps: Gaps): Promise<Target> {
   const connect = [{ protocol: 'tcp', port: smtp, address: '127.0.0.1' }]
   await writeFile(file, JSON.stringify({ ...config, main: resolve(APP, 'src/worker.ts'), vars, connect }))
   const options = ['--config', file, '--port', String(http), '--ip', '127.0.0.1', '--persist-to', scratch.join('state')]
-  const running = await Running.start(['wrangler', 'dev', ...options], /Ready on/, wranglerEnvironment())
+  const running = await Daemon.start(['wrangler', 'dev', ...options], /Ready on/, {
+    env: wranglerEnvironment(),
+    isGroup: true,
+  })
   return {
     smtp,
     smtps: 0,

@@ -3,7 +3,7 @@
  * sent and cut.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Postern, postern } from '../peers/postern.ts'
+import { type MailServer, posternOver, serveMail } from '../kit/postern.ts'
 import { difference, idIn, keptIds, protocolOf, readKept, sha256 } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { CUTS, type Cut, cutName, isUseful, pieces } from './cut.ts'
@@ -24,11 +24,11 @@ const CHUNKINGS: readonly Chunking[] = [
 const MAX_CHUNKS = 3_000
 
 let scratch: Scratch
-let server: Postern
+let server: MailServer
 
 beforeAll(async () => {
   scratch = await Scratch.make()
-  server = await Postern.serve({ store: scratch.join('mail') })
+  server = await serveMail({ store: scratch.join('mail') })
 })
 
 afterAll(async () => {
@@ -88,9 +88,9 @@ async function roundTrip(message: AwkwardMessage, cuts: readonly Cut[], chunking
 
   const id = ids.at(-1) as string
   const { stored } = await readKept(server.store, id)
-  const shown = await postern(server.store, ['show', '--raw', id])
+  const shown = await posternOver(server.store, ['show', '--raw', id])
   expect(shown.code, shown.stderr).toBe(0)
-  expect(difference(shown.stdout, stored)).toBeUndefined()
+  expect(difference(shown.bytes, stored)).toBeUndefined()
 }
 
 for (const message of AWKWARD) {
@@ -144,7 +144,7 @@ test('messages with line ends near the end of a packet are stored byte for byte,
   // A search by words has an unaligned rest at the end. A line end in it, with a new line behind it, once hung the server.
   // So this test has its own server.
   await using scratch = await Scratch.make()
-  await using server = await Postern.serve({ store: scratch.join('mail') })
+  await using server = await serveMail({ store: scratch.join('mail') })
   using client = await SocketClient.ready(server.port)
   for (let length = 1_021; length <= 1_024; length++) {
     for (let tail = 0; tail <= 8; tail++) {
@@ -203,7 +203,7 @@ test('two messages in one packet are both whole, the second by BDAT', async () =
 })
 
 test('every kept message is listed once', async () => {
-  const listed = await postern(server.store, ['list', '--json', '--limit', '100000'])
+  const listed = await posternOver(server.store, ['list', '--json', '--limit', '100000'])
   expect(listed.code, listed.stderr).toBe(0)
   const { records, corrupt } = JSON.parse(listed.stdout.toString()) as { records: { id: string }[]; corrupt: string[] }
   expect(corrupt).toEqual([])

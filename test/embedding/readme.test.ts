@@ -1,6 +1,5 @@
 /** Runs the program of the README. Only its port and directory are changed. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Listener, Server } from '@postern/engine'
@@ -8,13 +7,14 @@ import { mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { createTransport } from 'nodemailer'
 import { expect, test } from 'vitest'
+import { temporaryDirectory } from '../kit/directory.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 
 test('the program of the README accepts mail and refuses the recipients that it says', async () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
   const program = /## In your own program\s+```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
-  const directory = mkdtempSync(join(tmpdir(), 'postern-readme-'))
+  const directory = temporaryDirectory()
   const file = join(import.meta.dirname, `.readme-${process.pid}.ts`)
   const source = program
     .replace('const server', 'export const server')
@@ -38,6 +38,5 @@ test('the program of the README accepts mail and refuses the recipients that it 
     expect(records.map((record) => record.forwardPaths.map((path) => path.address))).toEqual([['c@example.com']])
   } finally {
     rmSync(file)
-    rmSync(directory, { recursive: true })
   }
 })

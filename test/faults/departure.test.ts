@@ -1,10 +1,10 @@
 /** The client leaves, or the server gets SIGTERM, at each point of a transaction. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../kit/commands.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
 import { SocketClient } from '../kit/client/socket-client.ts'
 import { sendByData, sendEnvelope, textOf } from '../corpus/send.ts'
-import { Postern } from '../peers/postern.ts'
+import { type MailServer, serveMail } from '../kit/postern.ts'
 import { difference, filesIn, idIn, keptIds, readAll, readKept } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 
@@ -34,12 +34,12 @@ async function begin(port: number, command: string): Promise<SocketClient> {
 
 describe('the client leaves', () => {
   let scratch: Scratch
-  let server: Postern
+  let server: MailServer
   let kept = 0
 
   beforeAll(async () => {
     scratch = await Scratch.make()
-    server = await Postern.serve({ store: scratch.join('mail') })
+    server = await serveMail({ store: scratch.join('mail') })
     using client = await SocketClient.ready(server.port)
     await sendByData(client, { bytes: SMALL })
     await client.quit()
@@ -144,7 +144,7 @@ describe('the client leaves', () => {
 describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_runtime, command) => {
   test('SIGTERM: a message in DATA and one in BDAT may finish, and an idle client gets 421 4.3.2', async () => {
     await using scratch = await Scratch.make()
-    await using server = await Postern.serve({ command, store: scratch.join('mail') })
+    await using server = await serveMail({ command, store: scratch.join('mail') })
     using idle = await SocketClient.ready(server.port)
     using fresh = await SocketClient.connect(server.port)
     await fresh.expect(220)
@@ -174,7 +174,7 @@ describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_r
       await client.expect(421, '4.3.2')
       await client.ended()
     }
-    expect(await server.ended()).toBe(0)
+    expect(await server.ended).toBe(0)
     for (const id of ids) expect(difference((await readKept(server.store, id)).bytes, LARGE)).toBeUndefined()
     await settled(server.store, 2)
   })
@@ -182,7 +182,7 @@ describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_r
   test('SIGTERM: 50 messages in DATA all finish, get 250 and are whole', async () => {
     await using scratch = await Scratch.make()
     const flags = ['--max-connections-per-address', '200']
-    await using server = await Postern.serve({ command, store: scratch.join('mail'), flags })
+    await using server = await serveMail({ command, store: scratch.join('mail'), flags })
     const bytes = messageOf(300_000).bytes
     const text = textOf(bytes)
     const clients = await Promise.all(Array.from({ length: 50 }, () => begin(server.port, 'DATA')))
@@ -198,7 +198,7 @@ describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_r
         return reply
       }),
     )
-    expect(await server.ended()).toBe(0)
+    expect(await server.ended).toBe(0)
     for (const reply of replies) {
       expect(difference((await readKept(server.store, idIn(reply))).bytes, bytes)).toBeUndefined()
     }
@@ -207,7 +207,7 @@ describe.each(Object.entries(COMMANDS))('the server is asked to stop on %s', (_r
 
   test('SIGTERM: a message that does not end in the grace period is dropped, and never listed', async () => {
     await using scratch = await Scratch.make()
-    await using server = await Postern.serve({ command, store: scratch.join('mail'), flags: ['--grace-ms', '1s'] })
+    await using server = await serveMail({ command, store: scratch.join('mail'), flags: ['--grace-ms', '1s'] })
     using client = await begin(server.port, 'DATA')
     await client.send(LARGE.subarray(0, MiB))
     const startedAt = Date.now()

@@ -6,7 +6,7 @@ import { messageOf, MiB } from '../corpus/messages.ts'
 import type { ClientReply } from '../kit/client/reply.ts'
 import { SocketClient } from '../kit/client/socket-client.ts'
 import { sendByBdat, sendByData } from '../corpus/send.ts'
-import { Postern, postern } from '../peers/postern.ts'
+import { posternOver, serveMail } from '../kit/postern.ts'
 import { difference, filesIn, idIn, keptIds, readAll, readKept } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { TMPFS } from '../kit/abilities.ts'
@@ -35,7 +35,7 @@ async function expectOnly(store: string, ids: readonly string[]): Promise<void> 
     expect(difference(bytes, bytes.length === SMALL.bytes.length ? SMALL.bytes : LARGE.bytes)).toBeUndefined()
   }
   expect(await filesIn(store)).toHaveLength(2 * ids.length)
-  const listed = JSON.parse((await postern(store, ['list', '--json'])).stdout.toString())
+  const listed = JSON.parse((await posternOver(store, ['list', '--json'])).stdout.toString())
   expect(listed.corrupt).toEqual([])
   expect(listed.records.map(({ id }: { id: string }) => id)).toEqual(ids.toSorted().toReversed())
 }
@@ -46,7 +46,7 @@ testWith(
   async () => {
     await using disk = await SmallDisk.mount('size=8m')
     const store = join(disk.path, 'mail')
-    await using server = await Postern.serve({ store })
+    await using server = await serveMail({ store })
     using client = await SocketClient.ready(server.port)
     const filler = join(disk.path, 'filler')
 
@@ -79,7 +79,7 @@ testWith(
   async () => {
     await using disk = await SmallDisk.mount('size=8m')
     const store = join(disk.path, 'mail')
-    await using server = await Postern.serve({ store })
+    await using server = await serveMail({ store })
     const bytes = messageOf(300_000).bytes
     // All concurrent messages fit. If they did not, perhaps none would ever be whole.
     const replies: ClientReply[] = []
@@ -108,7 +108,7 @@ testWith(
   async () => {
     await using disk = await SmallDisk.mount('size=8m,nr_inodes=40')
     const store = join(disk.path, 'mail')
-    await using server = await Postern.serve({ store })
+    await using server = await serveMail({ store })
     using client = await SocketClient.ready(server.port)
     const ids = await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)
     for (let i = 0; i < 40; i++) await writeFile(join(disk.path, `filler${i}`), '').catch(() => {})
@@ -123,7 +123,7 @@ testWith(
 testWith([TMPFS], 'a read-only disk makes the server answer 451 4.3.0, and 250 once it is writable', async () => {
   await using disk = await SmallDisk.mount('size=16m')
   const store = join(disk.path, 'mail')
-  await using server = await Postern.serve({ store })
+  await using server = await serveMail({ store })
   using client = await SocketClient.ready(server.port)
   const ids = await sendBoth(client, LARGE.bytes, /^250 2\.0\.0 /)
   await disk.remount('ro')
@@ -131,7 +131,7 @@ testWith([TMPFS], 'a read-only disk makes the server answer 451 4.3.0, and 250 o
   await sendBoth(client, LARGE.bytes, /^451 4\.3\.0 /)
   // Listing works without permission to write, deleting does not.
   await expectOnly(store, ids)
-  const refused = await postern(store, ['delete', ids[0] as string])
+  const refused = await posternOver(store, ['delete', ids[0] as string])
   expect(refused.stderr.toString()).toMatch(
     /^postern: --store fs:.*: its file system is read-only; give a writable directory/,
   )
@@ -145,7 +145,7 @@ test('if its directory is removed, the server answers 451, never 250, until it i
   await using scratch = await Scratch.make()
   const store = scratch.join('mail')
   {
-    await using server = await Postern.serve({ store })
+    await using server = await serveMail({ store })
     using client = await SocketClient.ready(server.port)
     await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /)
     await rm(store, { recursive: true })
@@ -157,7 +157,7 @@ test('if its directory is removed, the server answers 451, never 250, until it i
     await sendBoth(client, SMALL.bytes, /^451 4\.3\.0 /)
     expect(await filesIn(store)).toEqual([])
   }
-  await using server = await Postern.serve({ store })
+  await using server = await serveMail({ store })
   using client = await SocketClient.ready(server.port)
   await expectOnly(store, await sendBoth(client, SMALL.bytes, /^250 2\.0\.0 /))
 })
@@ -165,7 +165,7 @@ test('if its directory is removed, the server answers 451, never 250, until it i
 test('a file in place of a folder makes the server answer 451, never 250', async () => {
   await using scratch = await Scratch.make()
   const store = scratch.join('mail')
-  await using server = await Postern.serve({ store })
+  await using server = await serveMail({ store })
   using client = await SocketClient.ready(server.port)
   await writeFile(join(store, String(new Date().getUTCFullYear())), 'not a folder')
   await sendBoth(client, SMALL.bytes, /^451 4\.3\.0 /)

@@ -6,9 +6,9 @@ import { readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { MailRecord } from '@postern/storage'
 import { expect, test } from 'vitest'
-import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../kit/commands.ts'
 import { Random } from '../kit/random.ts'
-import { Postern, postern } from '../peers/postern.ts'
+import { posternOver, serveMail } from '../kit/postern.ts'
 import { checkedKept, filesIn, folderOf, type Kept, sha256 } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { Load, numberOf } from './load.ts'
@@ -60,7 +60,7 @@ test.each(RUNTIMES)(
     const checked = new Set<string>()
 
     for (let round = 0; round <= ROUNDS[runtime]; round++) {
-      await using server = await Postern.serve({ command: COMMANDS[runtime], store, layout: 'maildir' })
+      await using server = await serveMail({ command: COMMANDS[runtime], store, layout: 'maildir' })
       for (const file of (await filesIn(store)).filter((path) => /\/(?:new|cur)\//.test(path))) {
         const id = /\.([0-9A-Z]{26})\./.exec(file)?.[1] ?? ''
         const mailbox = file.split('/').slice(0, 2).join('/')
@@ -93,7 +93,7 @@ test.each(RUNTIMES)(
       await load.over()
     }
 
-    const { stdout } = await postern(store, ['list', '--json', '--limit', '1000000'], 'maildir')
+    const { stdout } = await posternOver(store, ['list', '--json', '--limit', '1000000'], 'maildir')
     const listed = JSON.parse(stdout.toString()) as { records: MailRecord[]; corrupt: string[] }
     expect(listed.corrupt).toEqual([])
     expect(listed.records.map(({ id }) => id).toSorted()).toEqual([...found.keys()].toSorted())

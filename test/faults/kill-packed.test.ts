@@ -6,10 +6,10 @@ import { buffer } from 'node:stream/consumers'
 import { type BlobStore, mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { expect, test } from 'vitest'
-import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../kit/commands.ts'
 import { Random } from '../kit/random.ts'
 import { isThorough } from '../kit/sample.ts'
-import { Postern, postern } from '../peers/postern.ts'
+import { posternOver, serveMail } from '../kit/postern.ts'
 import { checkedKept, filesIn, folderOf, type Kept } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { expectKept, Load } from './load.ts'
@@ -53,10 +53,10 @@ test.each(RUNTIMES)(
     const deleted = new Set<string>()
     const blobs = fs(store, { layout: 'packed' })
 
-    await using steady = await Postern.serve({ store })
+    await using steady = await serveMail({ store })
     load.start(steady.port, SESSIONS)
     for (let round = 0; round < ROUNDS; round++) {
-      await using server = await Postern.serve({ command: COMMANDS[runtime], store })
+      await using server = await serveMail({ command: COMMANDS[runtime], store })
       load.start(server.port, SESSIONS)
       await new Promise((resolve) => setTimeout(resolve, random.between(LEAST_MS, MOST_MS)))
       // On a slow machine no message may have been answered yet, but the test needs one to delete.
@@ -65,7 +65,7 @@ test.each(RUNTIMES)(
       // Other processes list and delete mail.
       for (const id of (await keptIds(fs(store, { writable: false }))).slice(-5)) await readKept(blobs, id)
       const { id } = load.answered.findLast((sent) => !deleted.has(sent.id as string)) ?? {}
-      expect((await postern(store, ['delete', id as string])).code).toBe(0)
+      expect((await posternOver(store, ['delete', id as string])).code).toBe(0)
       deleted.add(id as string)
       // No writer is slower than this.
       await mailStore(fs(store)).sweep({ olderThanMs: 60_000 })

@@ -5,9 +5,9 @@
  * commit and whether the commit is one step. Another test counts fsyncs to show that 250 waits for the disk.
  */
 import { expect, test } from 'vitest'
-import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../kit/commands.ts'
 import { Random } from '../kit/random.ts'
-import { Postern, postern } from '../peers/postern.ts'
+import { posternOver, serveMail } from '../kit/postern.ts'
 import { filesIn, type Kept, keptIds, readKept, sha256 } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { Load, numberOf } from './load.ts'
@@ -50,7 +50,7 @@ test.each(RUNTIMES)(
     const readMeanwhile = new Set<string>()
 
     for (let round = 0; round <= rounds; round++) {
-      await using server = await Postern.serve({ command: COMMANDS[runtime], store })
+      await using server = await serveMail({ command: COMMANDS[runtime], store })
       // Checks the files of the last round while the next server runs.
       for (const id of await keptIds(store)) {
         if (found.has(id)) continue
@@ -76,7 +76,7 @@ test.each(RUNTIMES)(
       await reading
     }
 
-    const listed = JSON.parse((await postern(store, ['list', '--json', '--limit', '1000000'])).stdout.toString())
+    const listed = JSON.parse((await posternOver(store, ['list', '--json', '--limit', '1000000'])).stdout.toString())
     expect(listed.corrupt).toEqual([])
     expect(listed.records.map(({ id }: { id: string }) => id).toSorted()).toEqual([...found.keys()].toSorted())
     expect(load.unexpected).toEqual([])

@@ -4,7 +4,7 @@ import { mailStore } from '@postern/storage'
 import { s3, type S3Options } from '@postern/storage/s3'
 import { expect } from 'vitest'
 import type { S3Server } from '../../packages/storage/test/servers/server.ts'
-import { Postern } from '../peers/postern.ts'
+import { type MailServer, serveMail } from '../kit/postern.ts'
 import { Load, type Sent } from './load.ts'
 import { FaultProxy } from './proxy.ts'
 import { countRow, type RowCounts } from './row.ts'
@@ -33,13 +33,13 @@ export interface LaneOptions {
 
 export class Lane {
   readonly proxy: FaultProxy
-  readonly server: Postern
+  readonly server: MailServer
   readonly shelf: S3Shelf
   readonly load: Load = new Load(1)
   readonly #options: S3Options
   readonly #secrets: readonly string[]
 
-  private constructor(proxy: FaultProxy, server: Postern, shelf: S3Shelf, options: S3Options, secret: string) {
+  private constructor(proxy: FaultProxy, server: MailServer, shelf: S3Shelf, options: S3Options, secret: string) {
     this.proxy = proxy
     this.server = server
     this.shelf = shelf
@@ -62,7 +62,7 @@ export class Lane {
       ...PATIENCE[patience],
     }
     const flags = ['--config', CONFIG, '--hook-timeout-ms', String(HOOK_TIMEOUT_MS)]
-    const server = await Postern.serve({ store: '', command, flags, env: { TEST_S3: JSON.stringify(options) } })
+    const server = await serveMail({ store: '', command, flags, env: { TEST_S3: JSON.stringify(options) } })
     return new Lane(proxy, server, new S3Shelf(of, bucket, prefix), options, of.credentials.secretAccessKey)
   }
 
@@ -110,7 +110,7 @@ export class Lane {
 
   /** Fails if the log has a secret, or a part of a signed request. */
   expectNoSecrets(): void {
-    const log = this.server.logText()
+    const log = this.server.stderr
     for (const secret of this.#secrets) {
       expect(log.includes(secret), `the log has ${secret}`).toBe(false)
     }

@@ -4,11 +4,11 @@
  */
 import { mkdir, readdir, rename, rmdir } from 'node:fs/promises'
 import { expect, test } from 'vitest'
-import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../kit/commands.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
 import { SocketClient } from '../kit/client/socket-client.ts'
 import { sendByBdat, sendByData } from '../corpus/send.ts'
-import { type Layout, Postern, postern } from '../peers/postern.ts'
+import { type Layout, posternOver, serveMail } from '../kit/postern.ts'
 import { filesIn, idIn } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { TMPFS } from '../kit/abilities.ts'
@@ -41,7 +41,7 @@ async function sendAll(client: SocketClient, wanted: RegExp): Promise<string[]> 
 }
 
 async function expectListed(directory: string, layout: Layout, ids: readonly string[]): Promise<void> {
-  const { stdout } = await postern(directory, ['list', '--json'], layout)
+  const { stdout } = await posternOver(directory, ['list', '--json'], layout)
   const { records, corrupt } = JSON.parse(stdout.toString())
   expect(corrupt).toEqual([])
   expect(records.map(({ id }: { id: string }) => id)).toEqual(ids.toSorted().toReversed())
@@ -58,7 +58,7 @@ async function expectPutOff(runtime: keyof typeof COMMANDS, store: string, chang
   const [layout, query = ''] = store.split('?') as [Layout, string?]
   const { directory } = change
   const url = `${directory}${query === '' ? '' : `?${query}`}`
-  await using server = await Postern.serve({
+  await using server = await serveMail({
     command: COMMANDS[runtime],
     store: url,
     layout,

@@ -1,11 +1,11 @@
 /** The server's memory stays flat, whatever clients send, hold back, or do not read. */
 import { describe, expect, test } from 'vitest'
-import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../kit/commands.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
 import { SocketClient } from '../kit/client/socket-client.ts'
 import { pieces } from '../corpus/cut.ts'
 import { sendByData, sendEnvelope } from '../corpus/send.ts'
-import { Postern, posternAlone } from '../peers/postern.ts'
+import { postern, serveMail } from '../kit/postern.ts'
 import { filesIn } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { isThorough } from '../kit/sample.ts'
@@ -29,7 +29,7 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
 
   test(`${FLOOD_MIB} MiB by DATA to a limit of 25 MiB, read to its end: 552, and memory stays flat`, async () => {
     await using scratch = await Scratch.make()
-    await using server = await Postern.serve({
+    await using server = await serveMail({
       command,
       store: scratch.join('mail'),
       flags: ['--max-drain-bytes', '1100MiB'],
@@ -57,7 +57,7 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
     `${FLOOD_MIB} MiB by BDAT, in one chunk and in many: 552, and memory stays flat`,
     async () => {
       await using scratch = await Scratch.make()
-      await using server = await Postern.serve({
+      await using server = await serveMail({
         command,
         store: scratch.join('mail'),
         flags: ['--max-drain-bytes', '1100MiB'],
@@ -91,7 +91,7 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
     `${FLOOD_MIB} MiB by DATA with the default drain cap: 421 and closed, and memory stays flat`,
     async () => {
       await using scratch = await Scratch.make()
-      await using server = await Postern.serve({ command, store: scratch.join('mail') })
+      await using server = await serveMail({ command, store: scratch.join('mail') })
       const base = await settledBytes(server)
       const files = await filesIn(server.store)
       using client = await SocketClient.ready(server.port)
@@ -129,10 +129,10 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
     '1,000 clients that each hold a half-sent command line at its limit: memory stays flat',
     async () => {
       await using scratch = await Scratch.make()
-      const hash = await posternAlone(['hash'], 'secret\n')
+      const hash = await postern(['hash'], { input: 'secret\n' })
       const flags = ['--max-connections', '2000', '--max-connections-per-address', '2000', '--auth-without-tls']
       flags.push('--users', `ann:${hash.stdout.toString().trim()}`)
-      await using server = await Postern.serve({ command, store: scratch.join('mail'), flags })
+      await using server = await serveMail({ command, store: scratch.join('mail'), flags })
       const base = await settledBytes(server)
       // The longest line there is: AUTH's, 12,288 octets (RFC 4954 4), CRLF included.
       const held = Buffer.from(`AUTH PLAIN ${'A'.repeat(12_288 - 11 - 2)}`)
@@ -177,7 +177,7 @@ describe.each(Object.entries(COMMANDS))('on %s', (runtime, command) => {
     async () => {
       await using scratch = await Scratch.make()
       const flags = ['--max-connections-per-address', '2000', '--max-idle-commands', '1000000000']
-      await using server = await Postern.serve({ command, store: scratch.join('mail'), flags })
+      await using server = await serveMail({ command, store: scratch.join('mail'), flags })
       const base = await settledBytes(server)
       const clients = await Promise.all(
         Array.from({ length: DEAF_CLIENTS }, () => SocketClient.connect(server.port, { isPaused: true })),

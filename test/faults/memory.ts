@@ -2,7 +2,7 @@
 import { messageOf, MiB } from '../corpus/messages.ts'
 import { SocketClient } from '../kit/client/socket-client.ts'
 import { sendByData } from '../corpus/send.ts'
-import type { Postern } from '../peers/postern.ts'
+import { type MailServer } from '../kit/postern.ts'
 
 const SAMPLE_MS = 20
 const SETTLE_MS = 500
@@ -23,7 +23,7 @@ export interface Measured {
 }
 
 /** Returns the memory of an idle server after some work, when its code is compiled and its heap has its size. */
-export async function settledBytes(server: Postern, work = { small: 100, large: 5 }): Promise<number> {
+export async function settledBytes(server: MailServer, work = { small: 100, large: 5 }): Promise<number> {
   const large = messageOf(20 * MiB).bytes
   const small = messageOf(2_000).bytes
   using client = await SocketClient.ready(server.port)
@@ -35,7 +35,7 @@ export async function settledBytes(server: Postern, work = { small: 100, large: 
 }
 
 /** Does the work, and measures the memory of the server meanwhile. */
-export async function measure(server: Postern, baseBytes: number, work: () => Promise<void>): Promise<Measured> {
+export async function measure(server: MailServer, baseBytes: number, work: () => Promise<void>): Promise<Measured> {
   let peakBytes = server.residentBytes()
   const sample = (): void => {
     if (server.isRunning) peakBytes = Math.max(peakBytes, server.residentBytes())

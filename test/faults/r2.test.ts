@@ -7,7 +7,7 @@ import { isThorough } from '../kit/sample.ts'
 import { readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Running } from '../../apps/cloudflare/test/running.ts'
+import { Daemon } from '../kit/daemon.ts'
 import { parseJsonc, wranglerEnvironment } from '../../apps/cloudflare/test/wrangler.ts'
 import { MiB } from '../corpus/messages.ts'
 import { freePort } from '../kit/port.ts'
@@ -111,7 +111,7 @@ const USUAL = [
 const CHOSEN = Object.entries(ROWS).filter(([name]) => isThorough || USUAL.includes(name))
 
 let scratch: Scratch
-let wrangler: Running
+let wrangler: Daemon
 let smtp: number
 let http: number
 const load = new Load(1)
@@ -147,7 +147,10 @@ beforeAll(async () => {
   const connect = [{ protocol: 'tcp', port: smtp, address: '127.0.0.1' }]
   await writeFile(file, JSON.stringify({ ...config, main: resolve(APP, 'test/faulty.ts'), vars, connect }))
   const flags = ['--port', String(http), '--ip', '127.0.0.1', '--persist-to', scratch.join('state')]
-  wrangler = await Running.start(['wrangler', 'dev', '--config', file, ...flags], /Ready on/, wranglerEnvironment())
+  wrangler = await Daemon.start(['wrangler', 'dev', '--config', file, ...flags], /Ready on/, {
+    env: wranglerEnvironment(),
+    isGroup: true,
+  })
 })
 afterAll(async () => {
   await wrangler?.[Symbol.asyncDispose]()

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { SocketClient } from '../kit/client/socket-client.ts'
 import { sendEnvelope } from '../corpus/send.ts'
-import { Postern, postern } from '../peers/postern.ts'
+import { posternOver, serveMail } from '../kit/postern.ts'
 import { filesIn, folderOf, idIn, readAll, readKept, sha256 } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { Load, numberOf } from './load.ts'
@@ -30,7 +30,7 @@ interface Removed {
 }
 
 async function sweep(store: string): Promise<Removed> {
-  const { code, stdout, stderr } = await postern(store, SWEEP)
+  const { code, stdout, stderr } = await posternOver(store, SWEEP)
   expect([code, stderr]).toEqual([0, ''])
   return JSON.parse(stdout.toString()) as Removed
 }
@@ -50,7 +50,7 @@ test('under load and with concurrent sweeps, exactly the newest messages that fi
   const seed = Date.now() % 2 ** 31
   const load = new Load(seed)
   {
-    await using filling = await Postern.serve({ store, flags: TIMES })
+    await using filling = await serveMail({ store, flags: TIMES })
     load.start(filling.port, SESSIONS)
     await expect.poll(() => load.answered.length, { timeout: 60_000 }).toBeGreaterThan(2 * KEEP_COUNT)
     await load.over()
@@ -59,7 +59,7 @@ test('under load and with concurrent sweeps, exactly the newest messages that fi
   const orphan = idOfOrphan()
   const leftovers = [`${folderOf(orphan)}/${orphan}.eml`, '.tmp/1-1']
 
-  await using server = await Postern.serve({ store, flags: [...TIMES, ...KEEP] })
+  await using server = await serveMail({ store, flags: [...TIMES, ...KEEP] })
   load.start(server.port, SESSIONS)
   await leave(store, leftovers)
   const byServer = () => server.log.find(({ message }) => message.includes('past the retention limits'))

@@ -1,13 +1,13 @@
 /** The server holds only two parts of each message, while it sends many large messages to S3 at the same time. */
 import { afterAll, beforeAll, expect } from 'vitest'
-import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../kit/commands.ts'
 import type { S3Server } from '../../packages/storage/test/servers/server.ts'
 import { startSwift } from '../../packages/storage/test/servers/swift.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
 import { SocketClient } from '../kit/client/socket-client.ts'
 import { sendEnvelope, textOf } from '../corpus/send.ts'
 import { isThorough } from '../kit/sample.ts'
-import { Postern } from '../peers/postern.ts'
+import { serveMail } from '../kit/postern.ts'
 import { checkedKept, idIn, sha256 } from '../peers/store.ts'
 import { SWIFT } from '../kit/abilities.ts'
 import { testWith } from '../kit/need.ts'
@@ -37,7 +37,7 @@ for (const runtime of RUNTIMES) {
       const bucket = await s3.bucket()
       const store = `s3://${bucket}/mail?endpoint=${s3.endpoint}&region=${s3.region}`
       const { accessKeyId, secretAccessKey } = s3.credentials
-      await using server = await Postern.serve({
+      await using server = await serveMail({
         store: '',
         command: COMMANDS[runtime],
         flags: ['--store', store, '--max-message-bytes', '60MiB'],

@@ -6,7 +6,7 @@
  */
 import { isThorough } from '../kit/sample.ts'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
-import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../kit/commands.ts'
 import { startR2 } from '../../packages/storage/test/servers/r2-s3.ts'
 import type { S3Server } from '../../packages/storage/test/servers/server.ts'
 import { startSwift } from '../../packages/storage/test/servers/swift.ts'

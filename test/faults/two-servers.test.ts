@@ -7,9 +7,9 @@ import { join } from 'node:path'
 import { mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { expect, test } from 'vitest'
-import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../kit/commands.ts'
 import { Random } from '../kit/random.ts'
-import { Postern, postern } from '../peers/postern.ts'
+import { posternOver, serveMail } from '../kit/postern.ts'
 import { filesIn, keptIds, readKept } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { expectKept, Load } from './load.ts'
@@ -31,13 +31,13 @@ async function untilStopped(stop: AbortSignal, work: () => Promise<void>): Promi
 
 /** Lists and reads mail, and deletes what it has read. None of these ids may come back. */
 async function lookAndDelete(store: string, load: Load, deleted: Set<string>): Promise<void> {
-  const listing = await postern(store, ['list', '--json', '--limit', '20'])
+  const listing = await posternOver(store, ['list', '--json', '--limit', '20'])
   expect(listing.code, listing.stderr.toString()).toBe(0)
   expect(JSON.parse(listing.stdout.toString()).corrupt).toEqual([])
   const { id } = load.answered.findLast((sent) => !deleted.has(sent.id as string)) ?? {}
   if (id === undefined) return
-  expect((await postern(store, ['show', id, '--raw'])).code).toBe(0)
-  expect((await postern(store, ['delete', id])).code).toBe(0)
+  expect((await posternOver(store, ['show', id, '--raw'])).code).toBe(0)
+  expect((await posternOver(store, ['delete', id])).code).toBe(0)
   deleted.add(id)
 }
 
@@ -53,7 +53,7 @@ test.each(['bun', 'deno'] as const)(
     const stop = new AbortController()
     let sweeps = 0
 
-    await using steady = await Postern.serve({ store })
+    await using steady = await serveMail({ store })
     load.start(steady.port, SESSIONS)
     const others = [
       untilStopped(stop.signal, () => lookAndDelete(store, load, deleted)),
@@ -65,7 +65,7 @@ test.each(['bun', 'deno'] as const)(
       }),
     ]
     for (let round = 0; round < ROUNDS; round++) {
-      await using server = await Postern.serve({ command: COMMANDS[runtime], store })
+      await using server = await serveMail({ command: COMMANDS[runtime], store })
       load.start(server.port, SESSIONS)
       await new Promise((resolve) => setTimeout(resolve, random.between(LEAST_MS, MOST_MS)))
       expect(await server.end('SIGKILL')).toBe('SIGKILL')

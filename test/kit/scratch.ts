@@ -1,21 +1,11 @@
-/** Directories for tests. */
-import { mkdtempSync, rmSync } from 'node:fs'
+/** A directory of one test or program. Needs no test runner, and runs on Node, Deno and Bun. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
 
-const PREFIX: string = join(tmpdir(), 'postern-test-')
+export const PREFIX: string = join(tmpdir(), 'postern-test-')
 
-/** Makes a directory that is removed after the tests of this file. */
-export function temporaryDirectory(): string {
-  const directory = mkdtempSync(PREFIX)
-  afterAll(() => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }))
-  return directory
-}
-
-/** A directory of one test, which is removed after it. */
-export class Scratch {
+export class Scratch implements AsyncDisposable {
   readonly path: string
 
   private constructor(path: string) {

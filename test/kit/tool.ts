@@ -11,17 +11,19 @@ export interface ToolResult {
 }
 
 export interface ToolOptions {
-  readonly input?: string | Buffer
+  readonly input?: string | Uint8Array
   readonly env?: NodeJS.ProcessEnv
   readonly cwd?: string
+  readonly uid?: number
   readonly timeoutMs?: number
 }
 
 /** Runs a program to its end. */
 export function runTool(command: string, args: readonly string[], options: ToolOptions = {}): Promise<ToolResult> {
-  const { input, env = process.env, cwd, timeoutMs = 60_000 } = options
+  const { input, env = process.env, cwd, uid, timeoutMs = 60_000 } = options
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env, ...(cwd === undefined ? {} : { cwd }), timeout: timeoutMs })
+    const where = { ...(cwd === undefined ? {} : { cwd }), ...(uid === undefined ? {} : { uid }) }
+    const child = spawn(command, args, { env, ...where, timeout: timeoutMs })
     const stdout: Buffer[] = []
     let stderr = ''
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))

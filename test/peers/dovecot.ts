@@ -4,17 +4,16 @@
  *
  * It neither reads nor starts the system's own Dovecot.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { Daemon } from '../kit/daemon.ts'
 import { freePort } from '../kit/port.ts'
 import type { Scratch } from '../kit/scratch.ts'
 import { mustRun, pathOf } from '../kit/tool.ts'
+import { eventually } from '../kit/waiting.ts'
 
 const PASSWORD = 'correct-horse'
-const START_TIMEOUT_MS = 20_000
 
 export interface DovecotOptions {
   /** The directory of the Maildirs. */
@@ -26,21 +25,15 @@ export interface DovecotOptions {
 /** One answer of the server: OK, and the data. */
 export type Answer = readonly [string, readonly unknown[]]
 
-/** Running servers. A test that timed out cannot end its own server. */
-const running = new Set<ChildProcess>()
-process.once('exit', () => {
-  for (const child of running) child.kill('SIGTERM')
-})
-
 export class Dovecot {
   readonly #port: number
   readonly #scratch: Scratch
-  readonly #process: ChildProcess
+  readonly #daemon: Daemon
 
-  private constructor(scratch: Scratch, port: number, process: ChildProcess) {
+  private constructor(scratch: Scratch, port: number, daemon: Daemon) {
     this.#scratch = scratch
     this.#port = port
-    this.#process = process
+    this.#daemon = daemon
   }
 
   /** Configures and starts Dovecot. It accepts connections when the promise resolves. */
@@ -51,18 +44,13 @@ export class Dovecot {
     for (const name of ['', 'run', 'state']) await mkdir(scratch.join('dovecot', name), { mode: 0o755 })
     const config = scratch.join('dovecot', 'dovecot.conf')
     await writeFile(config, configuration(scratch, port, options))
-    const child = spawn(pathOf('dovecot') as string, ['-F', '-c', config], { stdio: 'ignore' })
-    running.add(child)
-    child.once('exit', () => running.delete(child))
-    const dovecot = new Dovecot(scratch, port, child)
-    const deadline = Date.now() + START_TIMEOUT_MS
-    while (!(await answers(port))) {
-      if (child.exitCode !== null || Date.now() > deadline) {
-        await dovecot[Symbol.asyncDispose]()
-        throw new Error(`dovecot does not answer:\n${await dovecot.log()}`)
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50))
+    const daemon = new Daemon([pathOf('dovecot') as string, '-F', '-c', config], { isGroup: true })
+    const dovecot = new Dovecot(scratch, port, daemon)
+    const isUp = async (): Promise<boolean> => {
+      if (!daemon.isRunning) throw new Error(`dovecot ended:\n${daemon.output}\n${await dovecot.log()}`)
+      return answers(port)
     }
+    await eventually(isUp, 'dovecot answers')
     return dovecot
   }
 
@@ -78,12 +66,7 @@ export class Dovecot {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
-    const ended = once(this.#process, 'exit')
-    this.#process.kill('SIGTERM')
-    const late = setTimeout(() => this.#process.kill('SIGKILL'), 10_000)
-    await ended
-    clearTimeout(late)
+    await this.#daemon[Symbol.asyncDispose]()
   }
 }
 

@@ -12,7 +12,6 @@ const NEEDS = [HAPROXY, CURL, CURL_TLS]
 /** The addresses that HAProxy and its clients connect from. */
 const PROXY = '127.0.0.1'
 const CLIENT = '127.0.0.2'
-const STATE_WITHIN_MS = 15_000
 
 let served: Served
 let proxy: HaProxy
@@ -113,13 +112,13 @@ testWith(
   async () => {
     const { code, stderr } = await curl(`smtp://127.0.0.1:${proxy.port('silent')}`, 'silent@postern.example')
     expect(code, stderr).not.toBe(0)
-    await logged(/connection closed: it came from --proxy-from.*no PROXY header within 5000 ms/)
+    await served.server.says(/connection closed: it came from --proxy-from.*no PROXY header within 5000 ms/)
   },
   30_000,
 )
 
 testWith(NEEDS, 'the health check of haproxy sends LOCAL and gets a greeting', async () => {
-  await logged(/"name":"check\.example"/)
+  await served.server.says(/"name":"check\.example"/)
   const { log } = served.server
   const hello = log.find((event) => event['name'] === 'check.example')
   const connected = log.find((event) => event.message === 'connected' && event['sessionId'] === hello?.['sessionId'])
@@ -153,13 +152,5 @@ testWith([CURL, CURL_PROXY], 'a client that is not a trusted proxy is served wit
   expect((await keptFor(served.store, to)).record.session.remote).toMatchObject({ address: CLIENT })
   const lying = ['--interface', CLIENT, '--haproxy-protocol']
   await curl(`smtp://127.0.0.1:${served.smtp}`, 'lying@postern.example', lying)
-  await logged(/"text":"500 5\.5\.1/)
+  await served.server.says(/"text":"500 5\.5\.1/)
 })
-
-async function logged(pattern: RegExp): Promise<void> {
-  const deadline = Date.now() + STATE_WITHIN_MS
-  while (!pattern.test(served.server.logText())) {
-    if (Date.now() > deadline) throw new Error(`the log has no ${pattern}:\n${served.server.logText()}`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}

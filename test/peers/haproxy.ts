@@ -1,12 +1,11 @@
 /** HAProxy before the server. Its authors specified the PROXY protocol. */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { SocketClient } from '../kit/client/socket-client.ts'
+import { Daemon } from '../kit/daemon.ts'
 import type { Scratch } from '../kit/scratch.ts'
 import { freePort } from '../kit/port.ts'
 import { pathOf } from '../kit/tool.ts'
-
-const START_TIMEOUT_MS = 30_000
+import { eventually } from '../kit/waiting.ts'
 
 /** One frontend and its server. */
 export interface Way {
@@ -20,11 +19,11 @@ export interface Way {
 }
 
 export class HaProxy implements AsyncDisposable {
-  readonly #process: ChildProcess
+  readonly #daemon: Daemon
   readonly #ports: ReadonlyMap<string, number>
 
-  private constructor(process: ChildProcess, ports: ReadonlyMap<string, number>) {
-    this.#process = process
+  private constructor(daemon: Daemon, ports: ReadonlyMap<string, number>) {
+    this.#daemon = daemon
     this.#ports = ports
   }
 
@@ -33,19 +32,15 @@ export class HaProxy implements AsyncDisposable {
     for (const name of Object.keys(ways)) ports.set(name, await freePort())
     const file = scratch.join('haproxy.cfg')
     await writeFile(file, configuration(ways, ports))
-    let said = ''
-    const child = spawn(pathOf('haproxy') ?? 'haproxy', ['-db', '-f', file], { stdio: ['ignore', 'pipe', 'pipe'] })
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text))
-    const proxy = new HaProxy(child, ports)
-    const deadline = Date.now() + START_TIMEOUT_MS
+    const daemon = new Daemon([pathOf('haproxy') ?? 'haproxy', '-db', '-f', file])
     for (const port of ports.values()) {
-      while (!(await isOpen(port))) {
-        if (child.exitCode === null && Date.now() < deadline) continue
-        await proxy[Symbol.asyncDispose]()
-        throw new Error(`haproxy does not listen:\n${said}`)
+      const isUp = (): Promise<boolean> => {
+        if (!daemon.isRunning) throw new Error(`haproxy ended:\n${daemon.output}`)
+        return isOpen(port)
       }
+      await eventually(isUp, `haproxy listens on ${port}`)
     }
-    return proxy
+    return new HaProxy(daemon, ports)
   }
 
   /** Returns the port of a frontend. */
@@ -56,10 +51,7 @@ export class HaProxy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
-    const ended = new Promise((resolve) => this.#process.once('exit', resolve))
-    this.#process.kill('SIGKILL')
-    await ended
+    await this.#daemon[Symbol.asyncDispose]()
   }
 }
 
@@ -76,13 +68,11 @@ function configuration(ways: Readonly<Record<string, Way>>, ports: ReadonlyMap<s
   return [...common, '  timeout server 20s', ...sections, ''].join('\n')
 }
 
-function isOpen(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
-    const settle = (answer: boolean) => () => {
-      socket.destroy()
-      setTimeout(resolve, answer ? 0 : 50, answer)
-    }
-    socket.once('connect', settle(true)).once('error', settle(false))
-  })
+async function isOpen(port: number): Promise<boolean> {
+  try {
+    using _ = await SocketClient.connect(port)
+    return true
+  } catch {
+    return false
+  }
 }

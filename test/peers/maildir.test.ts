@@ -12,7 +12,7 @@ import { sendByBdat, sendByData } from '../corpus/send.ts'
 import { DOVECOT, MUTT, PYTHON, ROOT, TERMINAL } from '../kit/abilities.ts'
 import { testWith } from '../kit/need.ts'
 import { Dovecot } from './dovecot.ts'
-import { Postern, postern } from './postern.ts'
+import { type MailServer, posternOver, serveMail } from '../kit/postern.ts'
 import { difference, idIn } from './store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { mustRun } from '../kit/tool.ts'
@@ -22,7 +22,7 @@ const UID = 65_534
 
 let scratch: Scratch
 let store: string
-let server: Postern
+let server: MailServer
 let dovecot: Dovecot
 
 beforeAll(async () => {
@@ -32,7 +32,7 @@ beforeAll(async () => {
   store = scratch.join('vhosts')
   await mkdir(store, { mode: 0o700 })
   await chown(store, UID, UID)
-  server = await Postern.serve({ store, layout: 'maildir', uid: UID })
+  server = await serveMail({ store, layout: 'maildir', uid: UID })
   if (DOVECOT.missing === undefined) dovecot = await Dovecot.start(scratch, { mail: store, uid: UID })
 })
 afterAll(async () => {
@@ -157,13 +157,13 @@ testWith(
     expect((await list()).map((each) => each.id)).toEqual([large, id])
     await dovecot.commands('carl@two.example', ...removed)
     expect((await list()).map((each) => each.id)).toEqual([large])
-    const listed = await postern(store, ['list', '--json'], 'maildir')
+    const listed = await posternOver(store, ['list', '--json'], 'maildir')
     expect(JSON.parse(listed.stdout.toString())).toMatchObject({ records: [{ id: large }], corrupt: [] })
-    const gone = await postern(store, ['show', id], 'maildir')
+    const gone = await posternOver(store, ['show', id], 'maildir')
     expect([gone.code, gone.stderr]).toEqual([1, `postern: "${id}": there is no such message\n`])
 
     // Dovecot no longer has a message that the store removes.
-    expect((await postern(store, ['delete', large], 'maildir')).code).toBe(0)
+    expect((await posternOver(store, ['delete', large], 'maildir')).code).toBe(0)
     const [empty] = await dovecot.commands('bob@one.example', ['select'])
     expect(decoded(empty?.[1][0]).toString()).toBe('0')
 

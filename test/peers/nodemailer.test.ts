@@ -4,7 +4,7 @@ import type { Options as MailOptions } from 'nodemailer/lib/mailer'
 import MailComposer from 'nodemailer/lib/mail-composer'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Random } from '../kit/random.ts'
-import { Postern } from './postern.ts'
+import { serveMail } from '../kit/postern.ts'
 import { PASSWORD, USER } from '../contracts/wire/user.ts'
 import { expectKept, type Served, serveClients } from './served.ts'
 import { idIn, keptFor, readAll, readKept } from './store.ts'
@@ -173,7 +173,7 @@ test('nodemailer reports refused recipients, if some or all are refused', async 
 
 test('nodemailer sends by STARTTLS with a certificate that the server made itself', async () => {
   await using scratch = await Scratch.make()
-  await using server = await Postern.serve({ store: scratch.join('mail'), flags: ['--self-signed'] })
+  await using server = await serveMail({ store: scratch.join('mail'), flags: ['--self-signed'] })
   const tls = { rejectUnauthorized: false }
   const options = { host: '127.0.0.1', port: server.port, requireTLS: true, tls }
   await createTransport(options).sendMail(mail('self@postern.example'))

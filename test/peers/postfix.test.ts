@@ -8,6 +8,7 @@ import { SocketClient } from '../kit/client/socket-client.ts'
 import { textOf } from '../corpus/send.ts'
 import { POSTFIX } from '../kit/abilities.ts'
 import { testWith } from '../kit/need.ts'
+import { eventually } from '../kit/waiting.ts'
 import { Postfix } from './postfix.ts'
 import { expectKept, type Served, serveClients } from './served.ts'
 import { difference, type Kept, readAll } from './store.ts'
@@ -57,14 +58,17 @@ async function submit(messages: readonly Sent[]): Promise<void> {
 
 /** Waits until every sent message is in the store, or bounced. */
 async function waitFor(isThere: (all: readonly Kept[]) => boolean): Promise<readonly Kept[]> {
-  const deadline = Date.now() + DELIVERY_TIMEOUT_MS
-  for (;;) {
-    const all = await readAll(served.store)
-    if (isThere(all)) return all
-    if (Date.now() > deadline) {
-      throw new Error(`${all.length} messages came; the queue:\n${await postfix.queue()}\n${await postfix.log()}`)
-    }
-    await new Promise((resolve) => setTimeout(resolve, 100))
+  let all: readonly Kept[] = []
+  const looked = async (): Promise<boolean> => {
+    all = await readAll(served.store)
+    return isThere(all)
+  }
+  try {
+    await eventually(looked, 'the mail is in the store', DELIVERY_TIMEOUT_MS)
+    return all
+  } catch (error) {
+    const queue = `${await postfix.queue()}\n${await postfix.log()}`
+    throw new Error(`${all.length} messages came; the queue:\n${queue}`, { cause: error })
   }
 }
 

@@ -1,15 +1,14 @@
 /** The server for real clients: every kind of port, a certificate, a user, and rules. */
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { selfSigned } from '@postern/runtime/tls'
 import { expect } from 'vitest'
 import { PASSWORD, USER } from '../contracts/wire/user.ts'
-import { Postern, posternAlone } from './postern.ts'
+import { type MailServer, postern, serveMail } from '../kit/postern.ts'
 import { difference, type Kept, protocolOf } from './store.ts'
+import { writeCertificate } from '../kit/certificate.ts'
 import { Scratch } from '../kit/scratch.ts'
 
 export interface Served extends AsyncDisposable {
-  readonly server: Postern
+  readonly server: MailServer
   readonly scratch: Scratch
   readonly store: string
   /** PEM: the certificate, which signs itself, for 127.0.0.1 and localhost. */
@@ -25,9 +24,9 @@ export interface Served extends AsyncDisposable {
 export async function serveClients(flags: readonly string[] = []): Promise<Served> {
   const scratch = await Scratch.make()
   const { keyFile, caFile, ca } = await makeCertificate(scratch)
-  const hash = await posternAlone(['hash'], `${PASSWORD}\n`)
+  const hash = await postern(['hash'], { input: `${PASSWORD}\n` })
   const store = scratch.join('mail')
-  const server = await Postern.serve({
+  const server = await serveMail({
     store,
     listen: ['smtp', 'smtps', 'submission', 'submissions'].map((scheme) => `${scheme}://127.0.0.1:0`),
     flags: [
@@ -62,9 +61,8 @@ export async function makeCertificate(
 ): Promise<{ readonly keyFile: string; readonly caFile: string; readonly ca: string }> {
   const keyFile = scratch.join('key.pem')
   const caFile = scratch.join('cert.pem')
-  const { key, cert } = await selfSigned({ hosts: ['localhost', 'mx.postern.example', '127.0.0.1'], days: 2 })
-  await writeFile(keyFile, key, { mode: 0o600 })
-  await writeFile(caFile, cert)
+  const hosts = ['localhost', 'mx.postern.example', '127.0.0.1']
+  const { cert } = await writeCertificate(keyFile, caFile, { hosts, days: 2 })
   return { keyFile, caFile, ca: cert }
 }
 

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import { environment } from '../../../test/peers/postern.ts'
+import { cleanEnvironment } from '../../../test/kit/postern.ts'
 import { makeCertificate } from '../../../test/peers/served.ts'
 import { difference } from '../../../test/peers/store.ts'
 import { Scratch } from '../../../test/kit/scratch.ts'
@@ -13,7 +13,7 @@ import { OPENSSL, ROOT, STRACE } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { mustRun, runTool } from '../../../test/kit/tool.ts'
 import { keptIds, readKept } from './reading.ts'
-import { Running } from './running.ts'
+import { Daemon } from '../../../test/kit/daemon.ts'
 import { FROM, message, send, TO } from './sending.ts'
 import { START, startWorkerd, type Workerd } from './workerd.ts'
 
@@ -69,12 +69,13 @@ describe('raw workerd', () => {
   })
 
   test('refusals are logged, up to a bound for each session', async () => {
-    const from = workerd.running.text.length
+    const all = (): string[] => workerd.running.output.match(/\{"message":"refused".*\}/g) ?? []
+    const before = all().length
     using client = await SocketClient.ready(workerd.smtp)
     await client.command('MAIL FROM:<ann@sender.example>', 250)
     for (let n = 0; n < 30; n++) await client.command(`RCPT TO:<bob${n}@elsewhere.example>`, 550)
     await client.quit()
-    const lines = (): string[] => workerd.running.text.slice(from).match(/\{"message":"refused".*\}/g) ?? []
+    const lines = (): string[] => all().slice(before)
     await vi.waitFor(() => expect(lines()).toHaveLength(20), { timeout: 5_000 })
     expect(JSON.parse(lines()[0] ?? '')).toMatchObject({
       verb: 'RCPT',
@@ -105,11 +106,11 @@ describe('raw workerd', () => {
     const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
     const calls = ['-e', 'trace=fsync,fdatasync,write,writev,sendto,sendmsg', '-s', '64']
     const child = children.trim().split(' ').at(-1) ?? ''
-    const strace = await Running.start(['strace', '-f', '-p', child, ...calls], /attached/, process.env)
+    const strace = await Daemon.start(['strace', '-f', '-p', child, ...calls], /attached/)
     await using _ = strace
     await send(workerd.smtp, message(), { ignoreTLS: true })
-    await expect.poll(() => strace.text).toContain('OK queued as')
-    const { text } = strace
+    await strace.says(/OK queued as/)
+    const text = strace.stderr
     const beforeReply = text.slice(text.indexOf('354 '), text.indexOf('OK queued as'))
     expect(beforeReply.match(/\bf(?:data)?sync\(\d+\)\s+= 0/g)?.length).toBeGreaterThanOrEqual(2)
   })
@@ -164,10 +165,10 @@ describe('raw workerd', () => {
     await using second = await startWorkerd({ directory, settings: { POSTERN_KEEP_COUNT: '3' } })
     await expect.poll(() => keptIds(second.http), { timeout: 60_000 }).toEqual(ids.slice(1, 4).toReversed())
     for (const id of ids.slice(1, 4)) await readKept(second.http, id)
-    expect(second.running.text).toContain(
+    expect(second.running.output).toContain(
       '{"message":"removed leftovers of messages that were not committed","messages":1,"temporary":1}',
     )
-    expect(second.running.text).toMatch(
+    expect(second.running.output).toMatch(
       /\{"message":"removed mail past the retention limits","messages":1,"bytes":\d+\}/,
     )
     await second.running.kill()
@@ -188,8 +189,8 @@ describe('workerd is stopped', () => {
     await using stopped = await startWorkerd({ directory: scratch.join('stopped') })
     using client = await (isUsed ? SocketClient.greeted(stopped.smtp) : SocketClient.connect(stopped.http))
     if (!isUsed) client.close()
-    for (const signal of signals) process.kill(stopped.running.pid, signal)
-    expect(await stopped.running.exitCode).toBe(0)
+    for (const signal of signals) stopped.running.signal(signal)
+    expect(await stopped.running.ended).toBe(0)
     await client.ended()
   })
 
@@ -198,7 +199,7 @@ describe('workerd is stopped', () => {
     using client = await SocketClient.connect(stopped.smtp)
     await client.send(`EHLO a.example\r\nMAIL FROM:<${FROM}>\r\nRCPT TO:<${TO}>\r\nDATA\r\n`)
     for (const code of [220, 250, 250, 250, 354]) await client.expect(code)
-    process.kill(stopped.running.pid, 'SIGTERM')
+    stopped.running.signal('SIGTERM')
     await sleep(200)
     // A new client gets no greeting now.
     using late = await SocketClient.connect(stopped.smtp).catch(() => undefined)
@@ -206,7 +207,7 @@ describe('workerd is stopped', () => {
     expect((await client.expect(250)).text).toMatch(/ queued as \w+$/)
     await client.expect(221)
     await client.ended()
-    expect([await stopped.running.exitCode, late?.unread ?? '']).toEqual([0, ''])
+    expect([await stopped.running.ended, late?.unread ?? '']).toEqual([0, ''])
   })
 
   test('no private key stays on disk once workerd runs, however it ends', async () => {
@@ -230,7 +231,12 @@ describe.each([
   [{ POSTERN_FRNT_SECRET: 'a-secret-whose-name-is-misspelt' }, 'POSTERN_FRNT_SECRET: "(set)" is not a setting'],
 ])('wrong settings: %j', (settings, text) => {
   test('workerd does not start, and one line says why', async () => {
-    const env = { ...environment(), POSTERN_HOSTNAME: 'mx.example.com', POSTERN_DOMAINS: 'example.com', ...settings }
+    const env = {
+      ...cleanEnvironment(),
+      POSTERN_HOSTNAME: 'mx.example.com',
+      POSTERN_DOMAINS: 'example.com',
+      ...settings,
+    }
     const { code, stdout, stderr } = await runTool(process.execPath, [START], { env, cwd: scratch.path })
     expect([code, stdout.toString()]).toEqual([2, ''])
     expect(stderr).toContain(text)

@@ -1,8 +1,8 @@
 /** Raw workerd with the Worker, started with the user's command. */
 import { join } from 'node:path'
 import { READ_TOKEN } from './reading.ts'
-import { Running } from './running.ts'
-import { environment } from '../../../test/peers/postern.ts'
+import { Daemon } from '../../../test/kit/daemon.ts'
+import { cleanEnvironment } from '../../../test/kit/postern.ts'
 
 export const START: string = join(import.meta.dirname, '../self-hosted/start.ts')
 
@@ -12,7 +12,7 @@ export interface Workerd extends AsyncDisposable {
   /** Implicit TLS. */
   readonly smtps: number
   readonly http: number
-  readonly running: Running
+  readonly running: Daemon
 }
 
 export interface WorkerdOptions {
@@ -29,13 +29,11 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   const flags = ['smtp', 'smtps', 'http'].flatMap((socket) => [`--${socket}`, '127.0.0.1:0'])
   flags.push('--directory', directory, '--hostname', 'mx.example.com')
   if (keyFile !== undefined && certFile !== undefined) flags.push('--tls-key', keyFile, '--tls-cert', certFile)
-  const running = await Running.start([process.execPath, START, ...flags], /^ready$/m, {
-    ...environment(),
-    POSTERN_DOMAINS: 'example.com',
-    POSTERN_READ_TOKEN: READ_TOKEN,
-    ...settings,
+  const running = await Daemon.start([process.execPath, START, ...flags], /^ready$/m, {
+    env: cleanEnvironment({ POSTERN_DOMAINS: 'example.com', POSTERN_READ_TOKEN: READ_TOKEN, ...settings }),
+    isGroup: true,
   })
-  const port = (socket: string): number => Number(new RegExp(`^${socket} .*:(\\d+)$`, 'm').exec(running.text)?.[1])
+  const port = (socket: string): number => Number(new RegExp(`^${socket} .*:(\\d+)$`, 'm').exec(running.output)?.[1])
   return {
     smtp: port('smtp'),
     smtps: port('smtps'),

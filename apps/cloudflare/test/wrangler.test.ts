@@ -1,13 +1,12 @@
 /** The four entry points of the Worker in `wrangler dev`, with mail in R2. */
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { environment } from '../../../test/peers/postern.ts'
+import { cleanEnvironment, Postern } from '../../../test/kit/postern.ts'
 import { difference, idIn } from '../../../test/peers/store.ts'
 import { SWAKS } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { mustRun } from '../../../test/kit/tool.ts'
 import { FRONT_SECRET, keptIds, READ_TOKEN, readKept } from './reading.ts'
-import { Running } from './running.ts'
 import { FROM, message, send, TO } from './sending.ts'
 import { startWrangler, type Wrangler } from './wrangler.ts'
 
@@ -102,22 +101,16 @@ describe('email()', () => {
 })
 
 describe('the pipe', () => {
-  const MAIN = join(import.meta.dirname, '../../server/main.js')
-
-  async function front(secret: string): Promise<{ running: Running; port: number }> {
+  function front(secret: string): Promise<Postern> {
     const flags = ['--listen', 'smtp://127.0.0.1:0', '--self-signed', '--log-format', 'json', '--front-secret', secret]
-    const to = `ws://127.0.0.1:${wrangler.http}/pipe`
-    const command = [process.execPath, MAIN, 'front', ...flags, '--to', to] as [string, ...string[]]
-    const running = await Running.start(command, /"serving"/, environment())
-    return { running, port: Number(/smtp:\/\/127\.0\.0\.1:(\d+)/.exec(running.text)?.[1]) }
+    return new Postern(['front', ...flags, '--to', `ws://127.0.0.1:${wrangler.http}/pipe`]).serving()
   }
 
   test("mail through a front has TLS, the client's address and the same bytes", async () => {
-    const { running, port } = await front(FRONT_SECRET)
-    await using _ = running
+    await using running = await front(FRONT_SECRET)
     const raw = message(10 * 1024 * 1024)
     const options = { requireTLS: true, tls: { rejectUnauthorized: false } }
-    const { record, bytes } = await readKept(wrangler.http, await send(port, raw, options))
+    const { record, bytes } = await readKept(wrangler.http, await send(running.port, raw, options))
     expectBytes(bytes, raw)
     expect(record.session.remote).toMatchObject({ family: 'ipv4', address: '127.0.0.1' })
     expect(record.session.tls?.protocol).toBe('TLSv1.3')
@@ -125,9 +118,8 @@ describe('the pipe', () => {
   })
 
   test('a front with another secret is rejected', async () => {
-    const { running, port } = await front('x'.repeat(40))
-    await using _ = running
-    await expect(send(port, message())).rejects.toThrow(/421/)
+    await using running = await front('x'.repeat(40))
+    await expect(send(running.port, message())).rejects.toThrow(/421/)
   })
 })
 
@@ -149,7 +141,7 @@ describe('a service binding', () => {
 
 test('the Worker can be deployed unchanged, and its bundle is small', async () => {
   const args = ['deploy', '--dry-run', '--config', join(import.meta.dirname, '../wrangler.jsonc')]
-  const { stdout } = await mustRun('wrangler', args, { env: { ...environment(), WRANGLER_SEND_METRICS: 'false' } })
+  const { stdout } = await mustRun('wrangler', args, { env: { ...cleanEnvironment(), WRANGLER_SEND_METRICS: 'false' } })
   const [, kibibytes] = /gzip: ([\d.]+) KiB/.exec(stdout.toString()) ?? []
   expect(Number(kibibytes)).toBeLessThan(146)
 })
@@ -203,7 +195,7 @@ describe('scheduled()', () => {
       expect([response.status, await response.text()]).toEqual([200, 'ok'])
       expect(await keptIds(wrangler.http)).toEqual(ids.slice(-3).toReversed())
       for (const id of ids.slice(-3)) await readKept(wrangler.http, id)
-      expect(wrangler.running.text).toMatch(/removed mail past the retention limits/)
+      expect(wrangler.running.output).toMatch(/removed mail past the retention limits/)
     },
   )
 })

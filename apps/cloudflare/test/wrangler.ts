@@ -1,11 +1,11 @@
 /** `wrangler dev` with the deployed Worker, except for ports, secrets and users. A second Worker is bound to it. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { environment } from '../../../test/peers/postern.ts'
+import { cleanEnvironment } from '../../../test/kit/postern.ts'
 import { FRONT_SECRET, READ_TOKEN } from './reading.ts'
 import { freePort } from '../../../test/kit/port.ts'
-import { Running } from './running.ts'
+import { Daemon } from '../../../test/kit/daemon.ts'
+import { Scratch } from '../../../test/kit/scratch.ts'
 
 const APP = join(import.meta.dirname, '..')
 
@@ -16,16 +16,16 @@ export interface Wrangler extends AsyncDisposable {
   /** The same, passed on by `connect`. */
   readonly plain: number
   readonly http: number
-  readonly running: Running
+  readonly running: Daemon
 }
 
 export async function startWrangler(): Promise<Wrangler> {
-  const directory = await mkdtemp(join(tmpdir(), 'postern-wrangler-'))
+  const scratch = await Scratch.make()
   const [smtp, gate, plain, http] = [await freePort(), await freePort(), await freePort(), await freePort()]
   const config = parseJsonc(await readFile(join(APP, 'wrangler.jsonc'), 'utf8'))
   const listen = (port: number): object => ({ protocol: 'tcp', port, address: '127.0.0.1' })
   await writeFile(
-    join(directory, 'postern.jsonc'),
+    scratch.join('postern.jsonc'),
     JSON.stringify({
       ...config,
       main: join(APP, 'src/worker.ts'),
@@ -41,7 +41,7 @@ export async function startWrangler(): Promise<Wrangler> {
     }),
   )
   await writeFile(
-    join(directory, 'gate.jsonc'),
+    scratch.join('gate.jsonc'),
     JSON.stringify({
       name: 'gate',
       main: join(APP, 'test/gate.ts'),
@@ -54,9 +54,12 @@ export async function startWrangler(): Promise<Wrangler> {
       connect: [listen(gate), listen(plain)],
     }),
   )
-  const configs = ['-c', join(directory, 'postern.jsonc'), '-c', join(directory, 'gate.jsonc')]
-  const flags = ['--ip', '127.0.0.1', '--port', String(http), '--persist-to', join(directory, 'state')]
-  const running = await Running.start(['wrangler', 'dev', ...configs, ...flags], /Ready on http/, wranglerEnvironment())
+  const configs = ['-c', scratch.join('postern.jsonc'), '-c', scratch.join('gate.jsonc')]
+  const flags = ['--ip', '127.0.0.1', '--port', String(http), '--persist-to', scratch.join('state')]
+  const running = await Daemon.start(['wrangler', 'dev', ...configs, ...flags], /Ready on http/, {
+    env: wranglerEnvironment(),
+    isGroup: true,
+  })
   return {
     smtp,
     gate,
@@ -65,14 +68,14 @@ export async function startWrangler(): Promise<Wrangler> {
     running,
     async [Symbol.asyncDispose]() {
       await running[Symbol.asyncDispose]()
-      await rm(directory, { recursive: true, force: true, maxRetries: 3 })
+      await scratch[Symbol.asyncDispose]()
     },
   }
 }
 
 /** Returns an environment in which wrangler sends no requests to Cloudflare, because they would only delay it. */
 export function wranglerEnvironment(): NodeJS.ProcessEnv {
-  return { ...environment(), CI: '1', WRANGLER_SEND_METRICS: 'false', CLOUDFLARE_CF_FETCH_ENABLED: 'false' }
+  return { ...cleanEnvironment(), CI: '1', WRANGLER_SEND_METRICS: 'false', CLOUDFLARE_CF_FETCH_ENABLED: 'false' }
 }
 
 /** Parses JSON with comments on their own lines, and with trailing commas. */

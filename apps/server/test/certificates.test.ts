@@ -10,11 +10,12 @@ import { connect as connectTls } from 'node:tls'
 import { once } from 'node:events'
 import { expect, test, vi } from 'vitest'
 import { selfSigned, type SelfSignedCertificate } from '@postern/runtime/tls'
-import { run, scratch, serve } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { run, serve } from '../../../test/kit/postern.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 const PASSPHRASE = 'open it'
-const folder = scratch()
+const folder = temporaryDirectory()
 const path = (name: string): string => join(folder, name)
 const write = (name: string, content: string | Uint8Array): void => writeFileSync(path(name), content)
 
@@ -169,7 +170,7 @@ async function subjectOf(port: number, servername?: string): Promise<string> {
 test.concurrent.each(RUNTIME_NAMES)(
   'a certificate is used from files with other content around it, on %s',
   async (name) => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     writeFileSync(join(cwd, 'key.pem'), `\uFEFF${crlf(readFileSync(path('sec1.locked'), 'utf8') + other.key)}`)
     writeFileSync(join(cwd, 'cert.pem'), `\uFEFFsubject=mx\r\n${crlf(cert)}and more`)
     const flags = [
@@ -190,7 +191,7 @@ test.concurrent.each(RUNTIME_NAMES)(
 test('the server accepts the sni example of the documentation', async () => {
   const page = readFileSync(resolve(import.meta.dirname, '../../../docs/configuration.md'), 'utf8')
   const [, example] = /`(\{ 'mx\.example\.org': \{[^`]*\} \})`/.exec(page) ?? []
-  const cwd = scratch()
+  const cwd = temporaryDirectory()
   const host = await selfSigned({ hosts: ['mx.example.org'] })
   writeFileSync(join(cwd, 'key.pem'), host.key)
   writeFileSync(join(cwd, 'cert.pem'), host.cert)
@@ -202,7 +203,7 @@ test('the server accepts the sni example of the documentation', async () => {
 })
 
 test('an error about a passphrase names the option as the user wrote it', async () => {
-  const cwd = scratch()
+  const cwd = temporaryDirectory()
   writeFileSync(join(cwd, 'key.pem'), readFileSync(path('pkcs8.locked')))
   writeFileSync(join(cwd, 'cert.pem'), cert)
   const sni = "{ 'mx.example.org': { tlsKey: 'key.pem', tlsCert: 'cert.pem' } }"

@@ -1,14 +1,14 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { BASH, PYTHON, TERMINAL } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { fill, SAMPLES, type SampleName, sampleId, storedBytes } from './mail.ts'
-import { cleanEnvironment, MAIN, postern, run, scratch } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { cleanEnvironment, MAIN, postern, run } from '../../../test/kit/postern.ts'
 
 const python = promisify(execFile)
 const samples = Object.values(SAMPLES)
@@ -18,9 +18,8 @@ const idOf = (name: SampleName): string => sampleId(names.indexOf(name))
 let cwd: string
 
 beforeAll(async () => {
-  cwd = mkdtempSync(join(tmpdir(), 'postern-commands-'))
+  cwd = temporaryDirectory()
   await fill(join(cwd, 'mail'), samples)
-  return () => rmSync(cwd, { recursive: true })
 })
 
 /** Replaces CRLF by LF, as files of mail on Unix have it. */
@@ -100,7 +99,7 @@ describe.concurrent('show', () => {
   })
 
   test('prints only the beginning of a long message', async () => {
-    const own = scratch()
+    const own = temporaryDirectory()
     const [record] = await fill(join(own, 'mail'), [{ bytes: `Subject: Long\r\n\r\n${'A line.\r\n'.repeat(20_000)}` }])
     const { stdout } = await postern(['show', record?.id ?? ''], { cwd: own })
     expect(stdout.split('\n').length).toBeLessThan(70)
@@ -132,7 +131,7 @@ test('escape sequences in mail never reach the terminal', async () => {
 
 describe.concurrent('export', () => {
   testWith([PYTHON], 'writes an mbox that Python reads', async () => {
-    const output = join(scratch(), 'mail.mbox')
+    const output = join(temporaryDirectory(), 'mail.mbox')
     const { stdout, stderr, code } = await postern(['export', '--format', 'mbox', '--output', output], { cwd })
     expect([stdout, stderr, code]).toEqual(['', `${names.length} messages written to ${output}\n`, 0])
     const script = `
@@ -160,7 +159,7 @@ print(json.dumps([[m.get_from(), base64.b64encode(box.get_bytes(k)).decode()] fo
   test('mbox quoting does not depend on where chunks end', async () => {
     const { mboxMessage } = await import('../src/cli/export/mbox.ts')
     const bytes = Buffer.from('From a\r\n>From b\r\r\nFrom c\r>>>From d\n>>From e\r\nFro\r\nFrom\r\n>')
-    const [record] = await fill(join(scratch(), 'mail'), [{ bytes }])
+    const [record] = await fill(join(temporaryDirectory(), 'mail'), [{ bytes }])
     const expected = '>From a\n>>From b\r\n>From c\r>>>From d\n>>>From e\nFro\nFrom\n>\n\n'
     for (let size = 1; size <= bytes.length; size++) {
       async function* body(): AsyncGenerator<Uint8Array> {
@@ -179,7 +178,7 @@ print(json.dumps([[m.get_from(), base64.b64encode(box.get_bytes(k)).decode()] fo
   })
 
   testWith([PYTHON], 'writes a Maildir that Python reads, with no duplicates after a second export', async () => {
-    const output = join(scratch(), 'Maildir')
+    const output = join(temporaryDirectory(), 'Maildir')
     for (let i = 0; i < 2; i++) {
       expect((await postern(['export', '--format', 'maildir', '--output', output], { cwd })).code).toBe(0)
     }
@@ -223,7 +222,7 @@ print(json.dumps([base64.b64encode(box.get_bytes(k)).decode() for k in sorted(bo
   })
 
   test('omits a message completely if its file is damaged', async () => {
-    const own = scratch()
+    const own = temporaryDirectory()
     const records = await fill(join(own, 'mail'), [SAMPLES.plain, SAMPLES.utf8])
     const files = readdirSync(join(own, 'mail'), { recursive: true, withFileTypes: true }).filter((entry) =>
       entry.isFile(),
@@ -261,7 +260,7 @@ print(json.dumps([base64.b64encode(box.get_bytes(k)).decode() for k in sorted(bo
       /^postern: --output file\/box: ENOTDIR: .*\n$/,
     ],
   ])('fails with one line and exit code 2: %s', async (_, args, line) => {
-    const own = scratch()
+    const own = temporaryDirectory()
     mkdirSync(join(own, 'mail'))
     writeFileSync(join(own, 'file'), '')
     const { stderr, code } = await postern(['export', ...args], { cwd: own })
@@ -272,7 +271,7 @@ print(json.dumps([base64.b64encode(box.get_bytes(k)).decode() for k in sorted(bo
 
 describe.concurrent('delete', () => {
   test('removes existing messages and names the missing ones', async () => {
-    const own = scratch()
+    const own = temporaryDirectory()
     await fill(join(own, 'mail'), samples.slice(0, 3))
     const ids = [sampleId(0), sampleId(500), sampleId(1)]
     const { stdout, stderr, code } = await postern(['delete', ...ids], { cwd: own })
@@ -284,7 +283,7 @@ describe.concurrent('delete', () => {
   })
 
   test('prints JSON with --json', async () => {
-    const own = scratch()
+    const own = temporaryDirectory()
     await fill(join(own, 'mail'), samples.slice(0, 1))
     const { stdout } = await postern(['delete', '--json', sampleId(0), sampleId(1)], { cwd: own })
     expect(stdout).toBe(`{"id":"${sampleId(0)}","deleted":true}\n{"id":"${sampleId(1)}","deleted":false}\n`)
@@ -331,7 +330,7 @@ print(hashlib.scrypt('pässword'.encode(), salt=pad(sys.argv[1]), n=2**15, r=8, 
 })
 
 testWith([BASH], 'a command ends quietly if the reader of its output goes away', async () => {
-  const own = scratch()
+  const own = temporaryDirectory()
   await fill(join(own, 'mail'), [{ bytes: `Subject: Big\r\n\r\n${'x'.repeat(998)}\r\n`.padEnd(3_000_000, 'y\r\n') }])
   const command = `"${process.execPath}" "${MAIN}" show --raw ${sampleId(0)} | head -c 10; echo " \${PIPESTATUS[0]}"`
   const { stdout, stderr } = await run('bash', ['-c', command], { cwd: own })
@@ -341,5 +340,5 @@ testWith([BASH], 'a command ends quietly if the reader of its output goes away',
 
 testWith([BASH], 'a reader that is gone before the help is printed ends it quietly', async () => {
   const command = `"${process.execPath}" "${MAIN}" serve --help | true; echo "\${PIPESTATUS[0]}"`
-  expect(await run('bash', ['-c', command], { cwd: scratch() })).toMatchObject({ stdout: '0\n', stderr: '' })
+  expect(await run('bash', ['-c', command], { cwd: temporaryDirectory() })).toMatchObject({ stdout: '0\n', stderr: '' })
 })

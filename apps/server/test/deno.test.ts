@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { CHEAP, user } from '../../../packages/intake/test/hashed.ts'
-import { postern, type Result, scratch, serve } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { postern, type Result, serve } from '../../../test/kit/postern.ts'
 
 const STORE = ['--allow-read=.', '--allow-write=mail']
 const SERVE = [...STORE, '--allow-net=127.0.0.1', '--allow-sys=hostname']
@@ -37,7 +38,7 @@ test('serve, list, show, export, sweep and delete work with the documented permi
   }
   running.signal('SIGTERM')
   expect(await running.ended).toBe(0)
-  expect(running.stdout()).toMatch(/\nStopping.*\nStopped\.\n$/)
+  expect(running.stdout).toMatch(/\nStopping.*\nStopped\.\n$/)
   const listed = await look(cwd, STORE, 'list', '--json')
   const [{ id }] = JSON.parse(listed.stdout).records as [{ id: string }]
   expect((await look(cwd, STORE, 'show', '--raw', id)).stdout).toMatch(/\r\nSubject: Hi\r\n\r\nHi!\r\n$/)
@@ -69,7 +70,7 @@ test.each([
   [['--allow-read=.', '--allow-net=127.0.0.1'], /^postern: --store fs:\.\/mail: .* Requires write access/],
   [['--allow-net=127.0.0.1'], /^postern: Deno does not allow it: Requires read access to ".*postern\.config\.ts"/],
 ])('serve with only %j fails with one line that names the missing permission', async (flags, line) => {
-  const { code, stdout, stderr } = await look(scratch(), flags, 'serve', '--listen', 'smtp://127.0.0.1:0')
+  const { code, stdout, stderr } = await look(temporaryDirectory(), flags, 'serve', '--listen', 'smtp://127.0.0.1:0')
   expect(stderr).toMatch(line)
   expect(stderr.trimEnd().split('\n')).toHaveLength(1)
   expect([code, stdout]).toEqual([2, ''])
@@ -87,6 +88,6 @@ test('the environment is read if Deno allows all of it, or single variables', as
 
 test('help needs no permission', async () => {
   for (const args of [['--help'], ['serve', '--help']]) {
-    expect(await look(scratch(), [], ...args)).toMatchObject({ code: 0, stderr: '' })
+    expect(await look(temporaryDirectory(), [], ...args)).toMatchObject({ code: 0, stderr: '' })
   }
 })

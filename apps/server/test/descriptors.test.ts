@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import { connectionsThatFit, type DescriptorUse } from '../src/serve/descriptors.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import { postern, type Running, serve } from './program.ts'
+import { postern, type Postern, serve } from '../../../test/kit/postern.ts'
 import { behind, RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 const USE: DescriptorUse = { maxConnections: 2_000, workers: 1, addresses: 1, waits: 0, besides: 1_088 }
@@ -60,7 +60,7 @@ async function send(client: SocketClient, lines: number): Promise<string> {
   return (await client.command(`Subject: mail\r\n\r\n${`${'x'.repeat(70)}\r\n`.repeat(lines)}.`)).text
 }
 
-async function lowered(running: Running): Promise<number> {
+async function lowered(running: Postern): Promise<number> {
   const [line] = await running.says(/^\{.*"fewer connections than asked for.*$/m)
   const { option, wanted, maxConnections, openFiles } = JSON.parse(line) as Record<string, unknown>
   expect([option, wanted, openFiles]).toEqual(['--max-connections', 2_000, 256])

@@ -5,13 +5,14 @@ import { describe, expect, test } from 'vitest'
 import { CURL } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import { postern, run, type Running, type RunOptions, scratch, serve } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { postern, run, type Postern, type RunOptions, serve } from '../../../test/kit/postern.ts'
 
 const NOT_OURS = '550 5.7.1 No mail is taken for this domain here'
 const TAKEN = '250 2.1.5 Ok'
 
 /** Returns the replies to these recipients. */
-async function replies(running: Running, recipients: readonly string[]): Promise<string[]> {
+async function replies(running: Postern, recipients: readonly string[]): Promise<string[]> {
   const client = await SocketClient.ready(running.ports[0] as number)
   await client.command('MAIL FROM:<a@example.net>')
   const answers: string[] = []
@@ -20,8 +21,8 @@ async function replies(running: Running, recipients: readonly string[]): Promise
   return answers
 }
 
-function domainsRow(running: Running): string | undefined {
-  return /^ +Domains +(.*)$/m.exec(running.stdout())?.[1]
+function domainsRow(running: Postern): string | undefined {
+  return /^ +Domains +(.*)$/m.exec(running.stdout)?.[1]
 }
 
 describe.concurrent('--domains', () => {
@@ -56,13 +57,13 @@ describe.concurrent('--domains', () => {
 
   testWith([CURL], 'the printed command has a recipient in one of the domains', async () => {
     const running = await serve(['--domains', '*.example.org'])
-    const [, curl = ''] = /^ {2}(printf .*curl .*)$/m.exec(running.stdout()) ?? []
+    const [, curl = ''] = /^ {2}(printf .*curl .*)$/m.exec(running.stdout) ?? []
     expect(curl).toContain('you@mail.example.org')
     expect(await run('sh', ['-c', curl], { cwd: running.cwd })).toMatchObject({ code: 0, stderr: '' })
   })
 
   test('the user’s hook is asked first, and cannot accept mail for another domain', async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
     writeFileSync(
       join(cwd, 'postern.config.ts'),

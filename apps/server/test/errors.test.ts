@@ -5,13 +5,13 @@ import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../../../test/kit/commands.ts'
 import { SmallDisk } from '../../../test/faults/tmpfs.ts'
 import { TMPFS } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import { type Running, scratch, serve } from './program.ts'
-import { sample } from '../../../test/kit/sample.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { type Postern, serve } from '../../../test/kit/postern.ts'
 
 type Line = Record<string, unknown>
 
@@ -21,11 +21,10 @@ const TIMEOUT_MS = 120_000
  * Stops the server.
  * @returns its log, without the lines about start and stop
  */
-async function stopped(running: Running): Promise<Line[]> {
+async function stopped(running: Postern): Promise<Line[]> {
   running.signal('SIGTERM')
   expect(await running.ended).toBe(0)
-  const lines = running
-    .stderr()
+  const lines = running.stderr
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line) as Line)
@@ -34,7 +33,7 @@ async function stopped(running: Running): Promise<Line[]> {
 }
 
 function directory(config: string): string {
-  const cwd = scratch()
+  const cwd = temporaryDirectory()
   symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
   writeFileSync(join(cwd, 'postern.config.ts'), config)
   return cwd
@@ -48,7 +47,7 @@ async function send(client: SocketClient, text = 'Subject: x\r\n'): Promise<stri
   return (await client.command(`${text}.`)).text
 }
 
-function greeted(running: Running): Promise<SocketClient> {
+function greeted(running: Postern): Promise<SocketClient> {
   return SocketClient.ready(running.ports[0] as number)
 }
 
@@ -145,9 +144,9 @@ describe.each(sample(Object.entries(COMMANDS), 2, 2))('%s', (_, command) => {
       ])
       expect(lines.find(({ message }) => message === 'refused 4 more times')).toMatchObject({ verb: 'RCPT', times: 4 })
       // The user's own hooks get the errors and the refusals.
-      expect(running.stdout()).toMatch(/^told: TypeError: a bug of mine$/m)
-      expect(running.stdout()).toMatch(/^told: no error$/m)
-      expect(running.stdout()).toMatch(/^refused: MAIL 550$/m)
+      expect(running.stdout).toMatch(/^told: TypeError: a bug of mine$/m)
+      expect(running.stdout).toMatch(/^told: no error$/m)
+      expect(running.stdout).toMatch(/^refused: MAIL 550$/m)
     },
   )
 
@@ -183,7 +182,7 @@ describe.each(sample(Object.entries(COMMANDS), 2, 2))('%s', (_, command) => {
         },
         { message: 'message refused 19 more times', verb: 'DATA', reply, times: 19 },
       ])
-      expect(running.stderr()).not.toMatch(/"stack"|node:internal/)
+      expect(running.stderr).not.toMatch(/"stack"|node:internal/)
     },
     TIMEOUT_MS,
   )
@@ -216,7 +215,7 @@ describe.each(sample(Object.entries(COMMANDS), 2, 2))('%s', (_, command) => {
       { message: 'the store failed 1 more time', store, code: 'unavailable' },
     ])
     expect(failures[0]).not.toHaveProperty('error')
-    expect(running.stderr()).not.toMatch(/hunter2|"stack"/)
+    expect(running.stderr).not.toMatch(/hunter2|"stack"/)
   })
 
   test('the log names a user’s own store that throws or hangs', { timeout: TIMEOUT_MS }, async () => {

@@ -1,7 +1,8 @@
 /** The contract of Duplex over WebSockets and through a front, run inside each server runtime. */
 import { resolve } from 'node:path'
 import { contractRows } from '../../../test/contracts/outcome.ts'
-import { testProgram } from '../../../packages/runtime/test/program.ts'
+import { outcomesOf, testSuite } from '../../../packages/runtime/test/program.ts'
+import { COMMANDS } from '../../../test/kit/commands.ts'
 import { BARE, CLEAR, IMPLICIT, OWN, UPGRADED } from './front-kinds.ts'
 
 const program = resolve(import.meta.dirname, 'front-contract-program.ts')

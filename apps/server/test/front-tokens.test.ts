@@ -3,7 +3,7 @@ import { WebSocket } from 'ws'
 import { afterEach, expect, test, vi } from 'vitest'
 import { type PipeFacts, pipeHeaders, PipeRefusedError } from '@postern/runtime/websocket'
 import { MAX_TOKENS, SharedTokens, tokenTable } from '../src/workers/tokens.ts'
-import { serve } from './program.ts'
+import { serve } from '../../../test/kit/postern.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 const secret = 'only-this-test-and-its-server-know-it'
@@ -33,7 +33,7 @@ test.concurrent.each(RUNTIME_NAMES)(
       command: RUNTIMES[name],
       env: { POSTERN_FRONT_SECRET: secret },
     })
-    const [one = '', other = ''] = [...running.stdout().matchAll(/ws:\/\/127\.0\.0\.1:\d+\/pipe/g)].map(([url]) => url)
+    const [one = '', other = ''] = [...running.stdout.matchAll(/ws:\/\/127\.0\.0\.1:\d+\/pipe/g)].map(([url]) => url)
     for (let round = 0; round < 3; round++) {
       const { authorization } = await pipeHeaders(facts, { secret, url: one })
       // A client that has copied a token can send it anywhere, with any host name.

@@ -12,9 +12,8 @@ import { OPENSSL, SWAKS_TLS } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { throughTls } from '../../../test/peers/openssl.ts'
 import { hashPassword } from '@postern/intake/accounts'
-import { certificateFiles, fileOf, kept, residentBytes, RUNTIMES, SECRET, serve, startFront } from './front-harness.ts'
-import { run } from './program.ts'
-import { sample } from '../../../test/kit/sample.ts'
+import { certificateFiles, fileOf, kept, RUNTIMES, SECRET, serve, startFront } from './front-harness.ts'
+import { run } from '../../../test/kit/postern.ts'
 
 const message = messageOf(200_000).bytes
 /** An address that fronts do not dial from. */
@@ -95,7 +94,7 @@ describe.each(sample(RUNTIMES, 2, 3))('a front on %s', (runtime) => {
     }
     expect(await front.end('SIGTERM')).toBe(0)
     expect(await server.end('SIGTERM')).toBe(0)
-    expect(front.output() + server.output()).not.toContain(SECRET)
+    expect(front.output + server.output).not.toContain(SECRET)
   })
 
   test('data sent before the TLS handshake never counts as data inside TLS', async () => {
@@ -120,7 +119,7 @@ describe.each(sample(RUNTIMES, 2, 3))('a front on %s', (runtime) => {
     await client.command('NOOP in clear', 250)
     await client.quit()
     await server.says(/"text":"NOOP in clear"/)
-    expect(server.output()).not.toContain('injected')
+    expect(server.output).not.toContain('injected')
   })
 
   test('if the client or the server disconnects, the front disconnects the other one', async () => {
@@ -137,7 +136,7 @@ describe.each(sample(RUNTIMES, 2, 3))('a front on %s', (runtime) => {
     expect(kept(server.store)).toEqual([])
 
     using other = await SocketClient.ready(port)
-    server.child.kill('SIGKILL')
+    server.signal('SIGKILL')
     await other.ended()
     using late = await SocketClient.connect(port)
     const reply = await late.expect(421, '4.3.0')
@@ -156,10 +155,10 @@ describe.concurrent('a front', () => {
     await client.expect(421, '4.3.0')
     await client.ended()
     await front.says(/cannot be reached.*Unexpected server response: 401/)
-    await server.says(/a front was refused.*signature verification failed/)
-    const output = front.output() + server.output()
+    await server.says(/a front was not let in.*signature verification failed/)
+    const output = front.output + server.output
     for (const secret of [SECRET, OTHER_SECRET, 'eyJ']) expect(output).not.toContain(secret)
-    expect(server.output()).not.toContain('"connected"')
+    expect(server.output).not.toContain('"connected"')
   })
 
   test('with the old secret is accepted while the server has that secret too', async () => {
@@ -351,12 +350,12 @@ describe.each(sample(RUNTIMES, 1, 4))('a slow server behind a front on %s', (run
     const front = await startFront(runtime, server.pipe, undefined, undefined, false)
     const { bytes } = messageOf(25 * MiB - 1_000)
     const clients = await Promise.all(Array.from({ length: SESSIONS }, () => SocketClient.ready(front.ports[0] ?? 0)))
-    const [frontBytes, serverBytes] = [residentBytes(front), residentBytes(server)]
+    const [frontBytes, serverBytes] = [front.residentBytes(), server.residentBytes()]
     const sendings = clients.map((client) => sendByData(client, { bytes }))
     await new Promise((resolve) => setTimeout(resolve, 2_000))
     // 100 MiB have been given to the kernel or wait for it. For each connection, each side may hold one MiB, and some
     // garbage.
-    const growth = [residentBytes(front) - frontBytes, residentBytes(server) - serverBytes]
+    const growth = [front.residentBytes() - frontBytes, server.residentBytes() - serverBytes]
     for (const reply of await Promise.all(sendings)) expect(reply.code).toBe(250)
     const [frontText, serverText] = growth.map((more) => `+${(more / MiB).toFixed(1)} MiB`)
     console.info(

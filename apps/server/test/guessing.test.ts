@@ -5,8 +5,8 @@ import { join, resolve } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { CHEAP, user } from '../../../packages/intake/test/hashed.ts'
-import { type Running, scratch, serve } from './program.ts'
-import { sample } from '../../../test/kit/sample.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { type Postern, serve } from '../../../test/kit/postern.ts'
 
 const { resolve: find } = createRequire(import.meta.url)
 const RUNTIMES: Readonly<Record<string, readonly [string, ...string[]]>> = {
@@ -25,7 +25,7 @@ const NEIGHBOUR = '127.0.0.3'
 const OWNER = '127.0.0.4'
 
 /** Sessions from some address, after EHLO. */
-function open(running: Running, localAddress: string, count: number): Promise<SocketClient[]> {
+function open(running: Postern, localAddress: string, count: number): Promise<SocketClient[]> {
   const [port = 0] = running.ports
   const options = { localAddress, waitMs: TIMEOUT_MS }
   return Promise.all(Array.from({ length: count }, () => SocketClient.ready(port, options)))
@@ -37,7 +37,7 @@ async function loginIn(session: SocketClient, name: string, password: string): P
 }
 
 /** Makes one login in its own session. */
-async function login(running: Running, localAddress: string, name: string, password: string): Promise<string> {
+async function login(running: Postern, localAddress: string, name: string, password: string): Promise<string> {
   const [session] = await open(running, localAddress, 1)
   const reply = await loginIn(session as SocketClient, name, password)
   session?.close()
@@ -45,7 +45,7 @@ async function login(running: Running, localAddress: string, name: string, passw
 }
 
 /** Makes this many guesses at the same time. */
-async function guess(running: Running, localAddress: string, name: string, count: number): Promise<void> {
+async function guess(running: Postern, localAddress: string, name: string, count: number): Promise<void> {
   const sessions = await open(running, localAddress, count)
   for (const reply of await Promise.all(sessions.map((session) => loginIn(session, name, 'wrong')))) {
     expect(reply).toMatch(/^535 5\.7\.8|^454 4\.7\.0/)
@@ -54,7 +54,7 @@ async function guess(running: Running, localAddress: string, name: string, count
 }
 
 /** Guesses until the address would have to wait for longer than a session may last. */
-async function guessUntilRefused(running: Running, localAddress: string, name: string): Promise<void> {
+async function guessUntilRefused(running: Postern, localAddress: string, name: string): Promise<void> {
   await guess(running, localAddress, name, 8)
   let reply: string
   do reply = await login(running, localAddress, name, 'wrong')
@@ -63,8 +63,8 @@ async function guessUntilRefused(running: Running, localAddress: string, name: s
 }
 
 /** Returns how often AUTH has come so far, as a server with `--debug` logs it. */
-function loginsSeen(running: Running): number {
-  return running.stderr().split('"text":"AUTH PLAIN').length - 1
+function loginsSeen(running: Postern): number {
+  return running.stderr.split('"text":"AUTH PLAIN').length - 1
 }
 
 test.concurrent.each(sample(Object.entries(RUNTIMES), 1, 1))(
@@ -90,7 +90,7 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 1, 1))(
     expect(order.filter((reply) => reply === '535 5.7.8').length).toBeLessThan(8)
     // A line has 64 places.
     await vi.waitFor(() => expect(order).toContain('454 4.7.0'), TIMEOUT_MS)
-    expect(running.stderr()).toMatch(/"message":"login refused".*"reason":"busy"/)
+    expect(running.stderr).toMatch(/"message":"login refused".*"reason":"busy"/)
     for (const session of guessers) session.close()
     await Promise.all(guesses)
   },
@@ -112,7 +112,7 @@ test.concurrent.each(
     // login may wait for its turn.
     const next = await Promise.all(Array.from({ length: 12 }, () => login(running, GUESSER, 'ann', 'right')))
     expect(next.filter((reply) => reply.startsWith('454 4.7.0')).length).toBeGreaterThanOrEqual(11)
-    expect(running.stderr()).toMatch(/"message":"login refused".*"reason":"delayed"/)
+    expect(running.stderr).toMatch(/"message":"login refused".*"reason":"delayed"/)
     // The account's owner logs in from another address, while many clients guess its password.
     const others = Array.from({ length: 20 }, (_, i) => guess(running, `127.0.1.${i + 1}`, 'ann', 3))
     expect(await login(running, OWNER, 'ann', 'right')).toMatch(/^235 /)
@@ -134,7 +134,7 @@ test.concurrent.each(
 )
 
 test.concurrent('refusals of a hook count too, and do not lock out a user who logged in before from that address', async () => {
-  const cwd = scratch()
+  const cwd = temporaryDirectory()
   symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
   writeFileSync(
     join(cwd, 'postern.config.ts'),

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { OPTIONS, optionsOf } from '../src/config/options.ts'
 import { flagOf } from '../src/config/settings.ts'
-import { postern } from './program.ts'
+import { postern } from '../../../test/kit/postern.ts'
 
 test.concurrent('without arguments postern prints its help', async () => {
   const { code, stdout, stderr } = await postern([])

@@ -8,7 +8,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { readSettings } from '../src/config/settings.ts'
-import { run, scratch, serve } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { run, serve } from '../../../test/kit/postern.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
@@ -106,7 +107,7 @@ describe('health', () => {
   })
 
   test('checks a Unix socket', async () => {
-    const url = `smtp+unix:${join(scratch(), 'socket')}`
+    const url = `smtp+unix:${join(temporaryDirectory(), 'socket')}`
     await serve(['--store', 'memory:', '--listen', url])
     expect(await health({ POSTERN_LISTEN: url })).toMatchObject({ code: 0 })
   })

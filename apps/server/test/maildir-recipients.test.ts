@@ -4,8 +4,8 @@ import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import { postern, type RunOptions, type Running, scratch, serve } from './program.ts'
-import { sample } from '../../../test/kit/sample.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { postern, type RunOptions, type Postern, serve } from '../../../test/kit/postern.ts'
 
 const { resolve: find } = createRequire(import.meta.url)
 const RUNTIMES: Readonly<Record<string, readonly [string, ...string[]]>> = {
@@ -33,11 +33,11 @@ async function answers(client: SocketClient, addresses: readonly string[]): Prom
   return replies
 }
 
-function connected(running: Running): Promise<SocketClient> {
+function connected(running: Postern): Promise<SocketClient> {
   return SocketClient.ready(running.ports[0] as number)
 }
 
-async function stop(running: Running): Promise<void> {
+async function stop(running: Postern): Promise<void> {
   running.signal('SIGTERM')
   expect(await running.ended).toBe(0)
 }
@@ -48,7 +48,7 @@ test.each(sample(ROWS, 3))(
   'on $name with $workers workers, recipients without a Maildir are refused, and a thousand of them create nothing',
   { timeout: TIMEOUT_MS },
   async ({ name, workers }) => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     makeMailbox(cwd, 'example.com/ann')
     const command = RUNTIMES[name]
     const options: RunOptions = { cwd, ...(command !== undefined && { command }) }
@@ -81,7 +81,7 @@ test(
   'create=domain creates mailboxes in existing domains, create=any all mailboxes',
   { timeout: TIMEOUT_MS },
   async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     mkdirSync(join(cwd, 'vhosts/example.com'), { recursive: true })
     const addresses = [
       'ann@example.com',
@@ -108,7 +108,7 @@ test(
 )
 
 test("the user's own hook is asked first, and its refusal is sent with its text", { timeout: TIMEOUT_MS }, async () => {
-  const cwd = scratch()
+  const cwd = temporaryDirectory()
   symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
   const config = (later: string): string => `
 import { reply } from '@postern/engine'
@@ -143,39 +143,39 @@ test(
   'a server without a mailbox says what to do, and prints a command that sends to the postmaster',
   { timeout: TIMEOUT_MS },
   async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     const root = join(cwd, 'vhosts')
     const args = ['--store', 'maildir:./vhosts', ...HOST]
     for (const workers of ['1', '2']) {
       const running = await serve([...args, '--workers', workers], { cwd })
       await running.says(/all recipients but the postmaster are refused/)
-      expect(running.stderr()).toContain(
+      expect(running.stderr).toContain(
         `"there is no mailbox yet; make ${root}/example.com/ann/{new,cur,tmp}, or give ?create=domain or ?create=any"`,
       )
-      expect(running.stdout()).toContain(' --to postmaster\n')
-      expect(running.stdout()).toContain(' --mail-rcpt postmaster ')
+      expect(running.stdout).toContain(' --to postmaster\n')
+      expect(running.stdout).toContain(' --mail-rcpt postmaster ')
       const client = await connected(running)
       expect(await answers(client, ['postmaster'])).toEqual([expect.stringMatching(/^250 /)])
       await stop(running)
     }
     const byDomain = await serve(['--store', 'maildir:./vhosts?create=domain', ...HOST], { cwd })
     await byDomain.says(/all recipients but the postmaster are refused/)
-    expect(byDomain.stderr()).toContain(`"there is no domain yet; make ${root}/example.com, or give ?create=any"`)
+    expect(byDomain.stderr).toContain(`"there is no domain yet; make ${root}/example.com, or give ?create=any"`)
     await stop(byDomain)
     // If there is a mailbox, the server prints no advice.
     makeMailbox(cwd, 'example.com/ann')
     const running = await serve(args, { cwd })
     await stop(running)
-    expect(running.stdout() + running.stderr()).not.toContain('are refused')
+    expect(running.stdout + running.stderr).not.toContain('are refused')
     rmSync(join(root, 'example.com/ann'), { recursive: true })
     const again = await serve(['--store', 'maildir:./vhosts?create=domain', ...HOST], { cwd })
     await stop(again)
-    expect(again.stdout() + again.stderr()).not.toContain('are refused')
+    expect(again.stdout + again.stderr).not.toContain('are refused')
   },
 )
 
 test('an unknown value of create is refused in one line, and nothing is created', { timeout: TIMEOUT_MS }, async () => {
-  const cwd = scratch()
+  const cwd = temporaryDirectory()
   for (const query of ['create=all', 'create=', 'layout=packed', 'create=any&create=none']) {
     for (const name of ['serve', 'list', 'sweep']) {
       const store = `maildir:./vhosts?${query}`
@@ -190,7 +190,7 @@ test('an unknown value of create is refused in one line, and nothing is created'
 })
 
 test('while the directory is lost, every recipient gets a temporary refusal', { timeout: TIMEOUT_MS }, async () => {
-  const cwd = scratch()
+  const cwd = temporaryDirectory()
   makeMailbox(cwd, 'example.com/ann')
   const running = await serve(['--store', 'maildir:./vhosts', ...HOST], { cwd })
   const client = await connected(running)

@@ -5,7 +5,8 @@ import { fs } from '@postern/storage/fs'
 import { maildir } from '@postern/storage/maildir'
 import { describe, expect, test } from 'vitest'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import { postern, type Result, scratch, serve } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { postern, type Result, serve } from '../../../test/kit/postern.ts'
 
 const STORE = ['--store', 'maildir:./vhosts?create=any']
 
@@ -25,8 +26,8 @@ describe.concurrent('postern --store maildir:', { timeout: 60_000 }, () => {
   test('serve delivers to recipients in two domains and to the postmaster; list, show, export, delete and sweep', async () => {
     const running = await serve([...STORE, '--hostname', 'mx.example.net'])
     const { cwd } = running
-    expect(running.stdout()).toContain(`maildir:./vhosts?create=any (${join(cwd, 'vhosts')})`)
-    expect(running.stdout()).toContain("list --store 'maildir:./vhosts?create=any'")
+    expect(running.stdout).toContain(`maildir:./vhosts?create=any (${join(cwd, 'vhosts')})`)
+    expect(running.stdout).toContain("list --store 'maildir:./vhosts?create=any'")
 
     const client = await SocketClient.ready(running.ports[0] as number)
     for (const line of [
@@ -96,7 +97,7 @@ describe.concurrent('postern --store maildir:', { timeout: 60_000 }, () => {
     ['maildir:', 'fs:', 'holds mail in the layout maildir 1, not fs 1; open it as maildir: or name another directory'],
     ['fs:', 'maildir:', 'holds mail in the layout fs 1, not maildir 1; open it as fs: or name another directory'],
   ])('a directory that %s created is refused for %s in one line', async (one, other, line) => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     if (one === 'fs:') fs(join(cwd, 'mail'))
     else maildir(join(cwd, 'mail'))
     for (const command of ['serve', 'list']) {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { fs } from '@postern/storage/fs'
 import { describe, expect, test } from 'vitest'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import { postern, scratch, serve } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { postern, serve } from '../../../test/kit/postern.ts'
 
 function packsIn(directory: string): string[] {
   return readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((path) => path.includes('.pack-'))
@@ -14,8 +15,8 @@ describe.concurrent('postern --store fs:DIRECTORY?layout=packed', { timeout: 60_
   test('serve stores mail in packs, and list, show, export, delete and sweep find it without the layout', async () => {
     const running = await serve(['--store', 'fs:./mail?layout=packed'])
     const { cwd } = running
-    expect(running.stdout()).toContain(`fs:./mail?layout=packed (${join(cwd, 'mail')})`)
-    expect(running.stdout()).toContain(`list --store 'fs:./mail?layout=packed'`)
+    expect(running.stdout).toContain(`fs:./mail?layout=packed (${join(cwd, 'mail')})`)
+    expect(running.stdout).toContain(`list --store 'fs:./mail?layout=packed'`)
     const client = await SocketClient.ready(running.ports[0] as number)
     for (const subject of ['One', 'Two']) {
       for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>']) {
@@ -46,7 +47,7 @@ describe.concurrent('postern --store fs:DIRECTORY?layout=packed', { timeout: 60_
     ['packed', 'files', 'holds mail in the layout packed 1, not fs 1; open it without naming a layout,'],
     ['files', 'packed', 'holds mail in the layout fs 1, not packed 1; open it without naming a layout,'],
   ] as const)('a directory of %s is not opened as one of %s', async (one, other, line) => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     fs(join(cwd, 'mail'), { layout: one })
     for (const command of ['serve', 'list']) {
       const store = `fs:./mail?layout=${other}`
@@ -57,7 +58,7 @@ describe.concurrent('postern --store fs:DIRECTORY?layout=packed', { timeout: 60_
   })
 
   test('an unknown layout is refused in one line, and nothing is created', async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     for (const query of ['layout=heaps', 'layot=packed']) {
       for (const command of ['serve', 'list']) {
         const { code, stdout, stderr } = await postern([command, '--store', `fs:./mail?${query}`], { cwd })

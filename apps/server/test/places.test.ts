@@ -1,9 +1,9 @@
 /** The places of connections, seen from outside, in the daemon on each runtime. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../../../test/kit/commands.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import { postern, serve } from './program.ts'
+import { postern, serve } from '../../../test/kit/postern.ts'
 
 const RUNTIMES = ['node', 'deno', 'bun'] as const
 /** Starts three programs, on two cores that are also busy with other work. */

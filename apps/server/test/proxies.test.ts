@@ -5,14 +5,15 @@ import { describe, expect, test } from 'vitest'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { isProxyRange, proxyOverrides } from '../src/config/urls/proxies.ts'
 import { readSettings } from '../src/config/settings.ts'
-import { postern, scratch, serve } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { postern, serve } from '../../../test/kit/postern.ts'
 
 describe('what --proxy-from accepts', () => {
   test('reads flags, words of a variable, and an array or one value in the file', async () => {
     const ranges = ['10.0.0.0/8', 'fd00::/8', '192.0.2.7']
-    const config = join(scratch(), 'own.config.ts')
+    const config = join(temporaryDirectory(), 'own.config.ts')
     writeFileSync(config, `export default { proxyFrom: ${JSON.stringify(ranges)} }`)
-    const single = join(scratch(), 'own.config.ts')
+    const single = join(temporaryDirectory(), 'own.config.ts')
     writeFileSync(single, "export default { proxyFrom: 'all' }")
     const sources = [
       await readSettings({ proxyFrom: ranges }, {}),
@@ -51,21 +52,20 @@ describe('--proxy-from fails with one line and exit code 2', () => {
   })
 
   test('if the server listens only on Unix sockets', async () => {
-    const said = await run(['--listen', `smtp+unix:${join(scratch(), 'socket')}`, '--proxy-from', 'all'])
+    const said = await run(['--listen', `smtp+unix:${join(temporaryDirectory(), 'socket')}`, '--proxy-from', 'all'])
     expect(said).toContain('--proxy-from: needs a TCP address to listen on')
   })
 })
 
 test('a rejecting error hook for a connection without a session does not end the server', async () => {
-  const config = join(scratch(), 'own.config.ts')
+  const config = join(temporaryDirectory(), 'own.config.ts')
   // There is no session to pass to the hook.
   writeFileSync(config, 'export default { proxyFrom: "all", handlers: { async error(_, session) { session.id } } }')
-  const { ports, signal, ended, stderr } = await serve(['--config', config, '--store', 'memory:'])
+  const server = await serve(['--config', config, '--store', 'memory:'])
   for (let i = 0; i < 2; i++) {
-    using client = await SocketClient.connect(ports[0] as number)
+    using client = await SocketClient.connect(server.port)
     void client.send('EHLO no.header\r\n')
     await client.ended()
   }
-  signal('SIGTERM')
-  expect(await ended, stderr()).toBe(0)
+  expect(await server.end('SIGTERM'), server.stderr).toBe(0)
 })

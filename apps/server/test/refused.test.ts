@@ -1,8 +1,8 @@
 /** Refusals of the engine itself: one line each, with the peer, on every runtime. */
 import { describe, expect, test } from 'vitest'
-import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../../../test/kit/commands.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import { type Running, serve } from './program.ts'
+import { type Postern, serve } from '../../../test/kit/postern.ts'
 
 type Line = Record<string, unknown>
 
@@ -12,13 +12,12 @@ const USER = `ann:$scrypt$ln=1,r=1,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
 const SECRET = Buffer.from('\0ann\0hunter2').toString('base64')
 
 /** Stops the server. @returns the lines of its log on refusals */
-async function refusals(running: Running): Promise<Line[]> {
+async function refusals(running: Postern): Promise<Line[]> {
   running.signal('SIGTERM')
   expect(await running.ended).toBe(0)
-  expect(running.stderr()).not.toMatch(/"level":"ERROR"|hunter2/)
-  expect(running.stderr()).not.toContain(SECRET)
-  const lines = running
-    .stderr()
+  expect(running.stderr).not.toMatch(/"level":"ERROR"|hunter2/)
+  expect(running.stderr).not.toContain(SECRET)
+  const lines = running.stderr
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line) as Line)
@@ -27,7 +26,7 @@ async function refusals(running: Running): Promise<Line[]> {
     .map(({ '@timestamp': _time, logger: _logger, ...line }) => line)
 }
 
-function greeted(running: Running): Promise<SocketClient> {
+function greeted(running: Postern): Promise<SocketClient> {
   return SocketClient.ready(running.ports[0] as number)
 }
 

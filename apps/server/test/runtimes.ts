@@ -1,5 +1,5 @@
 /** The commands that run the program on each runtime, with everything that workers need. */
-import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../../../test/kit/commands.ts'
 
 type Command = readonly [string, ...string[]]
 

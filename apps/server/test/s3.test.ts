@@ -2,12 +2,13 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../../../test/kit/commands.ts'
 import { startR2 } from '../../../packages/storage/test/servers/r2-s3.ts'
 import type { S3Server } from '../../../packages/storage/test/servers/server.ts'
 import { idIn } from '../../../test/peers/store.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import { postern, type Result, scratch, serve } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { postern, type Result, serve } from '../../../test/kit/postern.ts'
 
 /** Two of them are more than a MiB. */
 const MESSAGE_BYTES = 600_000
@@ -134,7 +135,7 @@ describe('a mistake is one line on stderr, and no secret is in it', () => {
   })
 
   test.concurrent('wrong credentials in the config file', async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     const { store } = await bucket()
     writeFileSync(
       join(cwd, 'postern.config.ts'),
@@ -164,7 +165,7 @@ describe('a mistake is one line on stderr, and no secret is in it', () => {
 })
 
 test('a function of the config file is asked for credentials before each request', async () => {
-  const cwd = scratch()
+  const cwd = temporaryDirectory()
   const { store } = await bucket()
   const config = `
     let asked = 0

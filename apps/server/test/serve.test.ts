@@ -5,13 +5,14 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSyn
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect } from 'node:tls'
-import { selfSigned } from '@postern/runtime/tls'
 import { createTransport } from 'nodemailer'
 import { describe, expect, test } from 'vitest'
 import { checkPassword, hashPassword, parsePasswordHash, PasswordBook } from '@postern/intake/accounts'
 import { CURL, CURL_PROXY, CURL_TLS, SWAKS, SWAKS_TLS, TERMINAL } from '../../../test/kit/abilities.ts'
+import { writeCertificate } from '../../../test/kit/certificate.ts'
 import { testWith } from '../../../test/kit/need.ts'
-import { cleanEnvironment, MAIN, postern, run, type Running, scratch, serve } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { cleanEnvironment, MAIN, postern, run, type Postern, serve } from '../../../test/kit/postern.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 
 interface Sending {
@@ -51,7 +52,7 @@ async function sendMail(port: number, options: Sending = {}): Promise<string> {
 }
 
 async function listed(
-  running: Running,
+  running: Postern,
   args: readonly string[] = [],
 ): Promise<{ id: string; size: number; session: { user?: string; transmissionType: string } }[]> {
   const { stdout } = await postern(['list', '--json', ...args], { cwd: running.cwd })
@@ -60,9 +61,7 @@ async function listed(
 
 /** Writes `FILE.key` and `FILE.pem` for a name. */
 async function certificate(cwd: string, name: string, file = name): Promise<void> {
-  const { key, cert } = await selfSigned({ hosts: [name] })
-  writeFileSync(join(cwd, `${file}.key`), key)
-  writeFileSync(join(cwd, `${file}.pem`), cert)
+  await writeCertificate(join(cwd, `${file}.key`), join(cwd, `${file}.pem`), { hosts: [name] })
 }
 
 /** Connects by TLS. @returns the name in the server's certificate and the greeting, or '' if the server ended the connection */
@@ -90,9 +89,9 @@ function cheapHash(password: string): string {
   return `$scrypt$ln=4,r=8,p=1$${salt.toString('base64')}$${hash.toString('base64')}`
 }
 
-function port(running: Running, index = 0): number {
+function port(running: Postern, index = 0): number {
   const found = running.ports[index]
-  if (found === undefined) throw new Error(`no address ${index} in:\n${running.stdout()}`)
+  if (found === undefined) throw new Error(`no address ${index} in:\n${running.stdout}`)
   return found
 }
 
@@ -100,7 +99,7 @@ describe.concurrent('from the first command to the first message', () => {
   test('the start block names addresses and commands, each message is a line, and Ctrl-C ends with 0', async () => {
     const running = await serve([])
     const at = port(running)
-    const block = running.stdout()
+    const block = running.stdout
     expect(block).toMatch(/^Postern \d+\.\d+\.\d+ receives mail\.\n/)
     expect(block).toContain(`smtp://127.0.0.1:${at}`)
     expect(block).toContain(`fs:./mail (${join(running.cwd, 'mail')})`)
@@ -115,14 +114,14 @@ describe.concurrent('from the first command to the first message', () => {
 
     running.signal('SIGINT')
     expect(await running.ended).toBe(0)
-    expect(running.stdout()).toMatch(/\nStopping\.\nStopped\.\n$/)
+    expect(running.stdout).toMatch(/\nStopping\.\nStopped\.\n$/)
   })
 
   testWith([SWAKS, CURL], 'the printed commands work as they are printed', async () => {
     const running = await serve([])
-    const [, swaks = ''] = /^ {2}(swaks .*)$/m.exec(running.stdout()) ?? []
-    const [, curl = ''] = /^ {2}(printf .*curl .*)$/m.exec(running.stdout()) ?? []
-    const [, list = ''] = /^ {2}(\S.* list.*)$/m.exec(running.stdout()) ?? []
+    const [, swaks = ''] = /^ {2}(swaks .*)$/m.exec(running.stdout) ?? []
+    const [, curl = ''] = /^ {2}(printf .*curl .*)$/m.exec(running.stdout) ?? []
+    const [, list = ''] = /^ {2}(\S.* list.*)$/m.exec(running.stdout) ?? []
     expect(await run('sh', ['-c', swaks], { cwd: running.cwd })).toMatchObject({ code: 0 })
     expect(await run('sh', ['-c', curl], { cwd: running.cwd })).toMatchObject({ code: 0, stderr: '' })
     const { stdout, stderr, code } = await run('sh', ['-c', list], { cwd: running.cwd })
@@ -135,8 +134,8 @@ describe.concurrent('from the first command to the first message', () => {
     'if this machine is a trusted proxy, the printed command sends a PROXY header',
     async () => {
       const running = await serve(['--proxy-from', '127.0.0.0/8'])
-      expect(running.stdout()).not.toContain('swaks')
-      const [, curl = ''] = /^ {2}(printf .*curl .*)$/m.exec(running.stdout()) ?? []
+      expect(running.stdout).not.toContain('swaks')
+      const [, curl = ''] = /^ {2}(printf .*curl .*)$/m.exec(running.stdout) ?? []
       expect(await run('sh', ['-c', curl], { cwd: running.cwd })).toMatchObject({ code: 0, stderr: '' })
       expect(await listed(running)).toHaveLength(1)
     },
@@ -150,9 +149,9 @@ describe.concurrent('from the first command to the first message', () => {
       for (const listen of listens) {
         const own = listen.startsWith('smtp://[') ? ['--tls-required'] : []
         const running = await serve(['--listen', listen, '--self-signed', '--store', 'fs:./other store', ...own])
-        const [, swaks = ''] = /^ {2}(swaks .*)$/m.exec(running.stdout()) ?? []
-        const [, curl = ''] = /^ {2}(printf .*curl .*)$/m.exec(running.stdout()) ?? []
-        const [, list = ''] = /^ {2}(\S.* list.*)$/m.exec(running.stdout()) ?? []
+        const [, swaks = ''] = /^ {2}(swaks .*)$/m.exec(running.stdout) ?? []
+        const [, curl = ''] = /^ {2}(printf .*curl .*)$/m.exec(running.stdout) ?? []
+        const [, list = ''] = /^ {2}(\S.* list.*)$/m.exec(running.stdout) ?? []
         for (const command of [swaks, curl]) {
           const sent = await run('sh', ['-c', command], { cwd: running.cwd })
           expect({ ...sent, bytes: command }).toMatchObject({ code: 0 })
@@ -164,7 +163,7 @@ describe.concurrent('from the first command to the first message', () => {
   )
 
   test('serve uses the hooks and the store of postern.config.ts', async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
     writeFileSync(
       join(cwd, 'postern.config.ts'),
@@ -210,7 +209,7 @@ describe.concurrent('from the first command to the first message', () => {
   })
 
   test('a data hook answers for messages that it reads, the store keeps the others, and an authenticate hook is asked first', async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
     writeFileSync(
       join(cwd, 'postern.config.ts'),
@@ -242,7 +241,7 @@ describe.concurrent('from the first command to the first message', () => {
   })
 
   testWith([TERMINAL], 'on a terminal the log is in pretty format, and nothing is written twice', async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     // `exec`, because a shell that stays would also get the Ctrl-C, and some shells answer with 130 whatever Postern
     // does.
     const command = `exec "${process.execPath}" "${MAIN}" serve --listen smtp://127.0.0.1:0 --store memory: --log-level debug`
@@ -275,9 +274,8 @@ describe.concurrent('from the first command to the first message', () => {
     await running.says(/"message":"message kept"/)
     running.signal('SIGTERM')
     expect(await running.ended).toBe(0)
-    expect(running.stdout()).toBe('')
-    const events = running
-      .stderr()
+    expect(running.stdout).toBe('')
+    const events = running.stderr
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line))
@@ -371,7 +369,7 @@ describe.concurrent('TLS and AUTH', () => {
     await running.says(/"logger":"postern.wire"/)
     running.signal('SIGINT')
     await running.ended
-    const said = running.stdout() + running.stderr()
+    const said = running.stdout + running.stderr
     for (const form of [secret, Buffer.from(secret).toString('base64'), `\0ann\0${secret}`, hash, hash.slice(-20)]) {
       expect(said).not.toContain(form)
       expect(said).not.toContain(Buffer.from(form).toString('base64').replace(/=+$/, ''))
@@ -380,7 +378,7 @@ describe.concurrent('TLS and AUTH', () => {
   })
 
   test('certificates are chosen by host name, and client certificates are verified', async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     for (const name of ['main', 'other', 'client']) await certificate(cwd, name)
     writeFileSync(
       join(cwd, 'postern.config.ts'),
@@ -403,7 +401,7 @@ describe.concurrent('TLS and AUTH', () => {
   })
 
   test('SIGHUP reads the certificate again', async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     await certificate(cwd, 'one.example', 'tls')
     const running = await serve(['--listen', 'smtps://127.0.0.1:0', '--tls-key', 'tls.key', '--tls-cert', 'tls.pem'], {
       cwd,
@@ -451,11 +449,11 @@ describe.concurrent('stopping', () => {
     await running.says(/Stopping: /)
     running.signal('SIGINT')
     expect(await running.ended).toBe(130)
-    expect(running.stdout()).toMatch(/Stopped at once\.\n$/)
+    expect(running.stdout).toMatch(/Stopped at once\.\n$/)
   })
 
   test('an uncaught error is logged and ends the server with 1', async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     writeFileSync(
       join(cwd, 'postern.config.ts'),
       "export default { store: 'memory:', handlers: { connect() { setTimeout(() => { throw new Error('a bug of mine') }, 10) } } }",
@@ -463,7 +461,7 @@ describe.concurrent('stopping', () => {
     const running = await serve([], { cwd })
     await SocketClient.connect(port(running))
     expect(await running.ended).toBe(1)
-    expect(running.stderr()).toMatch(/"level":"FATAL".*uncaught error.*a bug of mine/)
+    expect(running.stderr).toMatch(/"level":"FATAL".*uncaught error.*a bug of mine/)
   })
 })
 
@@ -487,7 +485,7 @@ describe.concurrent('an error at the start is one line, exit code 2', () => {
   })
 
   test('a store under a file', async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     writeFileSync(join(cwd, 'file'), '')
     const { code, stdout, stderr } = await postern(
       ['serve', '--store', 'fs:./file/mail', '--listen', 'smtp://127.0.0.1:0'],
@@ -498,7 +496,7 @@ describe.concurrent('an error at the start is one line, exit code 2', () => {
   })
 
   test.each(['serve', 'list', 'delete'])('a store of another layout, for postern %s', async (command) => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     mkdirSync(join(cwd, 'mail'))
     writeFileSync(join(cwd, 'mail/.postern'), 'maildir 1\n')
     const rest = { serve: ['--listen', 'smtp://127.0.0.1:0'], delete: ['01KASJ3V5QCYF6Y3W9T2Z8N4RB'] }[command] ?? []
@@ -511,7 +509,7 @@ describe.concurrent('an error at the start is one line, exit code 2', () => {
   })
 
   test.skipIf(process.getuid?.() !== 0)('a directory that this user may not write', async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     chmodSync(cwd, 0o755)
     mkdirSync(join(cwd, 'mail'), { mode: 0o755 })
     const { code, stderr } = await postern(['serve', '--listen', 'smtp://127.0.0.1:0'], { cwd, uid: 65_534 })
@@ -520,7 +518,7 @@ describe.concurrent('an error at the start is one line, exit code 2', () => {
   })
 
   test('a file without a key', async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     for (const name of ['key.pem', 'cert.pem']) writeFileSync(join(cwd, name), 'not PEM')
     const { code, stderr } = await postern(
       ['serve', '--listen', 'smtp://127.0.0.1:0', '--tls-key', 'key.pem', '--tls-cert', 'cert.pem'],

@@ -6,12 +6,13 @@ import { variableOf } from '@postern/intake/settings'
 import { Failure } from '../src/host/failure.ts'
 import { OPTION_NAMES, OPTIONS } from '../src/config/options.ts'
 import { flagOf, readSettings } from '../src/config/settings.ts'
-import { postern, scratch } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { postern } from '../../../test/kit/postern.ts'
 
 const HASH = '$scrypt$ln=15,r=8,p=3$4YTqTdE/4clKm9WM3oh3jQ$3clBD35RSntheE0qw6WwIrkSqNanvg4x+RcvrrCwPl4'
 
 function configFile(text: string): string {
-  const path = join(scratch(), 'own.config.ts')
+  const path = join(temporaryDirectory(), 'own.config.ts')
   writeFileSync(path, text)
   return path
 }
@@ -383,8 +384,8 @@ describe('a mistake is one line on stderr and exit code 2', () => {
     expect(code).toBe(2)
   })
 
-  test.concurrent('names postern.config.ts of the working directory, if the mistake is there', async () => {
-    const cwd = scratch()
+  test.concurrent('also in postern.config.ts of the working directory', async () => {
+    const cwd = temporaryDirectory()
     writeFileSync(join(cwd, 'postern.config.ts'), 'export default { maxRecipient: 5 }')
     const { code, stderr } = await postern(['serve'], { cwd })
     expect(stderr).toBe(

@@ -1,15 +1,15 @@
 /** Signals at every moment: before the program serves, at the first greeting, and while it serves. */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, expect, test } from 'vitest'
-import { selfSigned } from '@postern/runtime/tls'
+import { expect, test } from 'vitest'
+import { writeCertificate } from '../../../test/kit/certificate.ts'
 import { freePort } from '../../../test/kit/port.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import { cleanEnvironment, MAIN, scratch } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { Postern } from '../../../test/kit/postern.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 import { sample } from '../../../test/kit/sample.ts'
 
@@ -27,50 +27,9 @@ const ROWS = sample(
   5,
 )
 
-interface Program {
-  readonly cwd: string
-  readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
-  output(): string
-  says(pattern: RegExp): Promise<void>
-  signal(name: NodeJS.Signals): void
-}
-
-// Tests run concurrently, so what they leave is ended when all of them are done.
-const living = new Set<ChildProcess>()
-
-afterAll(() => {
-  for (const child of living) child.kill('SIGKILL')
-})
-
-/** Starts the program without waiting. */
-function start(runtime: keyof typeof RUNTIMES, args: readonly string[], cwd = scratch()): Program {
-  const [file, ...before] = RUNTIMES[runtime]
-  const child = spawn(file, [...before, MAIN, ...args], {
-    cwd,
-    env: cleanEnvironment(),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  living.add(child)
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text))
-  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal }) as Awaited<Program['ended']>)
-  let hasEnded = false
-  void ended.then(() => {
-    hasEnded = true
-    living.delete(child)
-  })
-  return {
-    cwd,
-    ended,
-    output: () => output,
-    async says(pattern) {
-      while (!pattern.test(output)) {
-        if (hasEnded) throw new Error(`ended without ${pattern}: ${output}`)
-        await sleep(10)
-      }
-    },
-    signal: (name) => void child.kill(name),
-  }
+/** Starts it, and waits for nothing. */
+function start(runtime: keyof typeof RUNTIMES, args: readonly string[], cwd?: string): Postern {
+  return new Postern(args, { command: RUNTIMES[runtime], ...(cwd === undefined ? {} : { cwd }) })
 }
 
 /** Tries to connect until a server sends a greeting. */
@@ -92,7 +51,7 @@ test.concurrent.each(ROWS.filter(([, way]) => way !== 'a front'))(
       const client = await firstGreeted(port)
       program.signal('SIGTERM')
       expect((await client.reply()).text).toMatch(/^421 4\.3\.2 /)
-      expect(await program.ended).toEqual({ code: 0, signal: null })
+      expect(await program.ended).toBe(0)
     }
   },
 )
@@ -106,9 +65,8 @@ test.concurrent.each(ROWS)(
       const name = i % 2 === 0 ? 'SIGTERM' : 'SIGINT'
       await sleep(delayMs)
       program.signal(name)
-      const { code, signal } = await program.ended
       // Before the runtime runs our code, a signal has the system's default effect.
-      expect(signal ?? code, program.output()).toBeOneOf([0, name])
+      expect(await program.ended, program.output).toBeOneOf([0, name])
     }
   },
 )
@@ -117,7 +75,7 @@ test.concurrent.each(RUNTIME_NAMES)('on %s, SIGTERM ends a start that waits for 
   const silent = createServer(() => {}).listen(0, '127.0.0.1')
   await once(silent, 'listening')
   const { port } = silent.address() as { port: number }
-  const cwd = scratch()
+  const cwd = temporaryDirectory()
   const store = `s3://bucket?endpoint=http://127.0.0.1:${port}`
   writeFileSync(
     join(cwd, 'postern.config.mjs'),
@@ -127,7 +85,7 @@ test.concurrent.each(RUNTIME_NAMES)('on %s, SIGTERM ends a start that waits for 
   const program = start(runtime, ['serve', '--listen', 'smtp://127.0.0.1:0'], cwd)
   const [socket] = (await asked) as [Socket]
   program.signal('SIGTERM')
-  expect(await program.ended).toEqual({ code: 0, signal: null })
+  expect(await program.ended).toBe(0)
   socket.destroy()
   silent.close()
 })
@@ -142,16 +100,14 @@ test.concurrent.each(ROWS)(
       program.signal('SIGHUP')
       await program.says(/"INFO","message":"SIGHUP: there are no certificate files to read again"/)
       program.signal('SIGTERM')
-      expect(await program.ended).toEqual({ code: 0, signal: null })
+      expect(await program.ended).toBe(0)
     }
   },
 )
 
 test.concurrent.each(RUNTIME_NAMES)('on %s, SIGHUP during the start takes effect after it', async (runtime) => {
-  const cwd = scratch()
-  const { key, cert } = await selfSigned()
-  writeFileSync(join(cwd, 'key.pem'), key)
-  writeFileSync(join(cwd, 'cert.pem'), cert)
+  const cwd = temporaryDirectory()
+  await writeCertificate(join(cwd, 'key.pem'), join(cwd, 'cert.pem'))
   // While the config file loads, nothing listens yet.
   writeFileSync(
     join(cwd, 'postern.config.mjs'),
@@ -162,5 +118,5 @@ test.concurrent.each(RUNTIME_NAMES)('on %s, SIGHUP during the start takes effect
   const program = start(runtime, ['serve', '--listen', 'smtp://127.0.0.1:0'], cwd)
   await program.says(/"certificates read again"/)
   program.signal('SIGTERM')
-  expect(await program.ended).toEqual({ code: 0, signal: null })
+  expect(await program.ended).toBe(0)
 })

@@ -2,7 +2,6 @@
  * The ways in which containers, compose files, clusters, systemd and people start the program. Each gives a running
  * server, or one correct line on standard error.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -15,7 +14,9 @@ import { pathOf } from '../../../test/kit/tool.ts'
 import { sample } from '../../../test/kit/sample.ts'
 import { freePort } from '../../../test/kit/port.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import { cleanEnvironment, MAIN, scratch } from './program.ts'
+import { Daemon } from '../../../test/kit/daemon.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { cleanEnvironment, MAIN } from '../../../test/kit/postern.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 type RuntimeName = keyof typeof RUNTIMES
@@ -238,7 +239,7 @@ const ROWS: readonly Row[] = [
 
 /** Makes a directory with the files that the rows name. */
 function directory(): string {
-  const cwd = scratch()
+  const cwd = temporaryDirectory()
   for (const name of ['fixed', 'locked', 'real']) mkdirSync(join(cwd, name))
   writeFileSync(join(cwd, 'file'), '')
   writeFileSync(join(cwd, 'empty.ts'), '')
@@ -256,13 +257,7 @@ function directory(): string {
 
 const taken = createServer().listen(0, '127.0.0.1')
 await once(taken, 'listening')
-// Tests run concurrently, so what they leave is ended when all of them are done.
-const living = new Set<ChildProcess>()
-
-afterAll(() => {
-  for (const child of living) child.kill('SIGKILL')
-  taken.close()
-})
+afterAll(() => void taken.close())
 
 function portOf(server: ReturnType<typeof createServer>): string {
   return String((server.address() as { port: number }).port)
@@ -285,7 +280,7 @@ async function greeting(port: number, isOver: () => boolean): Promise<string> {
  * Returns the process that a signal is for. In its own namespace, it is the child of the process that made the
  * namespace.
  */
-function programOf({ pid = 0 }: ChildProcess): number {
+function programOf({ pid }: Daemon): number {
   const child = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
   const name = readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
   return ['unshare', 'sh'].includes(name) && child !== '' ? Number(child.split(' ')[0]) : pid
@@ -307,32 +302,21 @@ for (const {
       const port = await freePort()
       const given = args.map((word) => word.replace('PORT', String(port)).replace('TAKEN', portOf(taken)))
       const program = pathOf(file)
-      const child = spawn('/bin/sh', ['-c', shell, 'sh', program ?? file, ...before, MAIN, 'serve', ...given], {
+      const child = new Daemon(['/bin/sh', '-c', shell, 'sh', program ?? file, ...before, MAIN, 'serve', ...given], {
         cwd: directory(),
         env: env ?? cleanEnvironment(),
-        stdio: ['ignore', 'pipe', 'pipe'],
       })
-      living.add(child)
-      let stderr = ''
-      child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text))
-      child.stdout.resume()
-      let hasEnded = false
-      const ended = once(child, 'close').then(([code]) => {
-        hasEnded = true
-        living.delete(child)
-        return code as number
-      })
-      const text = await greeting(port, () => hasEnded)
+      const text = await greeting(port, () => !child.isRunning)
       if (line !== undefined) {
-        expect(await ended, stderr).toBe(2)
-        expect(stderr).toMatch(/^postern: [^\n]*\n$/)
-        expect(stderr.slice('postern: '.length, -1)).toMatch(line)
+        expect(await child.ended, child.stderr).toBe(2)
+        expect(child.stderr).toMatch(/^postern: [^\n]*\n$/)
+        expect(child.stderr.slice('postern: '.length, -1)).toMatch(line)
         return
       }
-      expect(text, stderr).toMatch(/^220 [!-~]+ ESMTP /)
+      expect(text, child.stderr).toMatch(/^220 [!-~]+ ESMTP /)
       process.kill(programOf(child), 'SIGTERM')
-      expect(await ended, stderr).toBe(0)
-      expect(stderr).not.toMatch(/^\s+at /m)
+      expect(await child.ended, child.stderr).toBe(0)
+      expect(child.stderr).not.toMatch(/^\s+at /m)
     }
     const options = { timeout: 120_000, concurrent: true }
     testWith(needs === undefined ? [] : [needs], `${way}, ${what} on ${runtime}`, run, options)

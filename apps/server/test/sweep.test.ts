@@ -4,13 +4,14 @@ import { dirname, join } from 'node:path'
 import type { Logger } from '@logtape/logtape'
 import type { Expired, ExpireOptions, MailStore, Swept, SweepOptions } from '@postern/storage'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../../../test/kit/commands.ts'
 import type { Options } from '../src/config/options.ts'
 import { readSettings } from '../src/config/settings.ts'
 import { startUpkeep } from '../src/serve/upkeep.ts'
 import { folderOf } from '../../../test/peers/store.ts'
 import { fill, SAMPLES, sampleId } from './mail.ts'
-import { postern, scratch, serve } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { postern, serve } from '../../../test/kit/postern.ts'
 
 const samples = Object.values(SAMPLES)
 /** The samples are a year old and more. */
@@ -21,7 +22,7 @@ const OLD = new Date('2025-11-21T10:00:00Z')
  * @returns ids, oldest first, and bytes
  */
 async function store(): Promise<{ cwd: string; ids: string[]; sizes: number[] }> {
-  const cwd = scratch()
+  const cwd = temporaryDirectory()
   const records = await fill(join(cwd, 'mail'), samples)
   const orphan = (n: number): string => `${folderOf(sampleId(n))}/${sampleId(n)}.eml`
   const old = [orphan(100), '.tmp/1-1']
@@ -122,7 +123,7 @@ describe('a server', () => {
       const [, properties] = await running.says(/"removed mail past the retention limits"(.*)/)
       expect(properties).toContain(`"messages":${ids.length - 2}`)
       expect(properties).toContain(`"bytes":${sum(sizes.slice(0, -2))}`)
-      expect(running.stderr()).toContain('"keeps":"the newest mail, up to 2 messages; older mail is removed"')
+      expect(running.stderr).toContain('"keeps":"the newest mail, up to 2 messages; older mail is removed"')
       running.signal('SIGTERM')
       expect(await running.ended).toBe(0)
       expect(await idsIn(cwd)).toEqual(ids.slice(-2))
@@ -131,14 +132,14 @@ describe('a server', () => {
 
   test('says in its start block how much it keeps', async () => {
     const running = await serve(['--keep-count', '1', '--keep-bytes', '10GB', '--keep-age-ms', '30d'])
-    expect(running.stdout()).toMatch(
+    expect(running.stdout).toMatch(
       /^ {2}Keeps +the newest mail, up to 1 message and 10GB and 30d old; older mail is removed$/m,
     )
-    expect((await serve([])).stdout()).not.toContain('Keeps')
+    expect((await serve([])).stdout).not.toContain('Keeps')
   })
 
   test('does not start with a store of the config file that lacks a method', async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     const store = '{ save() {}, load() {}, list() {}, delete() {}, bounce() {}, sweep: 1 }'
     writeFileSync(join(cwd, 'postern.config.mjs'), `export default { store: ${store} }`)
     expect(await postern(['serve', '--config', 'postern.config.mjs'], { cwd })).toMatchObject({
@@ -149,7 +150,7 @@ describe('a server', () => {
   })
 
   test('goes on if its store cannot remove mail', async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     const store = `{
       save() {}, load() {}, list() {}, delete() {}, bounce() {},
       sweep() { throw new Error('the broom broke') },

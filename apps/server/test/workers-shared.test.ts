@@ -8,7 +8,7 @@ import { expect, test } from 'vitest'
 import { type AdmissionMemory, admissionMemory, SharedAdmission } from '../src/workers/admission.ts'
 import { keyedHash } from '../src/workers/hash.ts'
 import { makeShared, sharedByteCount } from '../src/workers/shared.ts'
-import { run } from './program.ts'
+import { run } from '../../../test/kit/postern.ts'
 
 const WORKERS = 3
 /**

@@ -5,10 +5,10 @@ import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { expect, test } from 'vitest'
-import { selfSigned } from '@postern/runtime/tls'
+import { writeCertificate } from '../../../test/kit/certificate.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import { postern, type Running, scratch, serve } from './program.ts'
-import { sample } from '../../../test/kit/sample.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { postern, type Postern, serve } from '../../../test/kit/postern.ts'
 
 const { resolve: find } = createRequire(import.meta.url)
 const DENO = [resolve(find('deno/package.json'), '../deno'), 'run', '--no-prompt', '--allow-all'] as const
@@ -38,17 +38,10 @@ export default {
 `
 
 function directory(config = CONFIG): string {
-  const cwd = scratch()
+  const cwd = temporaryDirectory()
   symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
   writeFileSync(join(cwd, 'postern.config.ts'), config)
   return cwd
-}
-
-async function writeCertificate(cwd: string): Promise<string> {
-  const { key, cert } = await selfSigned()
-  writeFileSync(join(cwd, 'key.pem'), key)
-  writeFileSync(join(cwd, 'cert.pem'), cert)
-  return cert
 }
 
 /** A connection that was accepted, or that got the reason why not. */
@@ -148,7 +141,7 @@ async function expectFull(port: number): Promise<void> {
   await Promise.all(others.map((peer) => peer.close()))
 }
 
-async function storedIds({ cwd }: Running): Promise<string[]> {
+async function storedIds({ cwd }: Postern): Promise<string[]> {
   const { stdout } = await postern(['list', '--json', '--limit', '100'], { cwd })
   return (JSON.parse(stdout).records as { id: string }[]).map(({ id }) => id)
 }
@@ -197,11 +190,11 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 6))(
   { timeout: TIMEOUT_MS },
   async (name, command) => {
     const cwd = directory()
-    await writeCertificate(cwd)
+    await writeCertificate(join(cwd, 'key.pem'), join(cwd, 'cert.pem'))
     const store = name === 'node' ? 'fs:./mail?layout=packed' : 'fs:./mail'
     const running = await serve([...FLAGS, '--store', store], { cwd, command })
     const [port = 0, securePort = 0] = running.ports
-    expect(running.stdout()).toMatch(/Workers +2\n/)
+    expect(running.stdout).toMatch(/Workers +2\n/)
     const sent: string[] = []
     const send = async (peer: Peer): Promise<void> => {
       await peer.begin()
@@ -243,12 +236,12 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 6))(
     const local = await Peer.enter(join(cwd, 'socket'))
     await send(local)
     await local.close()
-    const [, pipePort] = /ws:\/\/127\.0\.0\.1:(\d+)/.exec(running.stdout()) ?? []
+    const [, pipePort] = /ws:\/\/127\.0\.0\.1:(\d+)/.exec(running.stdout) ?? []
     for (let i = 0; i < 3; i++) expect((await fetch(`http://127.0.0.1:${pipePort}/pipe`)).status).toBe(426)
 
     const before = await certificates(securePort, 3)
     expect(before.size).toBe(1)
-    const renewed = await writeCertificate(cwd)
+    const { cert: renewed } = await writeCertificate(join(cwd, 'key.pem'), join(cwd, 'cert.pem'))
     running.signal('SIGHUP')
     await running.says(/"message":"certificates read again"/)
     expect([...(await certificates(securePort, 10))].map((pem) => pem.trim())).toEqual([renewed.trim()])
@@ -261,9 +254,9 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 6))(
     for (const [, idle] of busy) expect(await idle?.reply()).toMatch(/^421 4\.3\.2 /)
     for (const [sending] of busy) sent.push((await sending?.finish('the end')) ?? '')
     expect(await running.ended).toBe(0)
-    expect(running.stdout()).toMatch(/\nStopped\.\n$/)
+    expect(running.stdout).toMatch(/\nStopped\.\n$/)
     expect((await storedIds(running)).toSorted()).toEqual(sent.toSorted())
-    expect([...running.stdout().matchAll(/^kept (\w+) /gm)].map(([, id]) => id).toSorted()).toEqual(sent.toSorted())
+    expect([...running.stdout.matchAll(/^kept (\w+) /gm)].map(([, id]) => id).toSorted()).toEqual(sent.toSorted())
   },
 )
 
@@ -328,7 +321,7 @@ test.concurrent('a server whose workers can no longer start ends, and says why',
   const peer = await Peer.enter(running.ports[0] ?? 0)
   void peer.client.send('EHLO me\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<exit@example.com>\r\n')
   expect(await running.ended).toBe(1)
-  expect(running.stderr().match(/"a worker cannot start".*workers in postern\.config\.ts: 0 is not/g)).toHaveLength(5)
+  expect(running.stderr.match(/"a worker cannot start".*workers in postern\.config\.ts: 0 is not/g)).toHaveLength(5)
 })
 
 test.concurrent('on Deno --workers needs a flag, and the error names it', async () => {

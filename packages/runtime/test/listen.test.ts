@@ -1,20 +1,19 @@
 import type { Endpoint } from '@postern/engine'
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { dial, type ListenOptions } from '../src/node/index.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { PLACES } from './places.ts'
 import { ascii, echo, Hall, hears, openHandles, readText } from './harness.ts'
 import { eventually } from '../../../test/kit/waiting.ts'
 import { sleep } from '../../../test/kit/waiting.ts'
 
-const directory = await mkdtemp(join(tmpdir(), 'postern-runtime-'))
-afterAll(() => rm(directory, { recursive: true }))
+const directory = temporaryDirectory()
 
 describe.each(PLACES)('%s', (runtime, place) => {
   const { listen } = place

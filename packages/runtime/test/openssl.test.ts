@@ -1,18 +1,17 @@
 /** openssl as a client. It sends its ClientHello as soon as it gets the reply, and checks certificates by its own rules. */
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, describe, expect, onTestFinished } from 'vitest'
+import { describe, expect, onTestFinished } from 'vitest'
 import { OPENSSL } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { PLACES } from './places.ts'
 import { certificate } from './harness.ts'
 
-const directory = await mkdtemp(join(tmpdir(), 'postern-runtime-'))
+const directory = temporaryDirectory()
 const caFile = join(directory, 'ca.pem')
 await writeFile(caFile, certificate.cert)
-afterAll(() => rm(directory, { recursive: true }))
 
 async function client(port: number, flags: string[]): Promise<string> {
   const fixed = ['s_client', '-connect', `127.0.0.1:${port}`, '-servername', 'localhost', '-CAfile', caFile]

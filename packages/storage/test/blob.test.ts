@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { expectCode, HOSTILE_KEYS, pattern, storeContract } from './blob-contract.ts'
 import { put } from './blobs.ts'
-import { temporaryDirectory } from '../../../test/kit/scratch.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { machineBackends } from './contract/machine.ts'
 
 const directory = temporaryDirectory()

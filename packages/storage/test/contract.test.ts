@@ -1,7 +1,7 @@
 /** The contract of stores, inside each runtime except Node. */
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe } from 'vitest'
-import { COMMANDS } from '../../runtime/test/commands.ts'
+import { COMMANDS } from '../../../test/kit/commands.ts'
 import type { Outcome } from '../../../test/contracts/outcome.ts'
 import { outcomesOf, testSuites } from '../../runtime/test/program.ts'
 import { bundle } from '../../runtime/test/workerd/serving.ts'

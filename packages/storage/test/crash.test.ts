@@ -2,8 +2,6 @@
  * kill -9 at any moment loses no message that was reported as saved, with two writers on one directory. (power-cut.test.ts
  * tests what a power cut may lose.)
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,7 +9,9 @@ import { mailStore } from '@postern/storage'
 import { fs, type FsLayout } from '@postern/storage/fs'
 import { expect, test } from 'vitest'
 import { keysIn } from './blobs.ts'
-import { temporaryDirectory } from '../../../test/kit/scratch.ts'
+import { Daemon } from '../../../test/kit/daemon.ts'
+import { sleep } from '../../../test/kit/waiting.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { allPages, idsOf } from '../../../test/contracts/mail/opened.ts'
 
 const WRITER = fileURLToPath(new URL('crash-writer.ts', import.meta.url))
@@ -62,16 +62,10 @@ test.each(['files', 'packed'] as const)(
 
 /** Kills the writer `delayMs` after its first line, and returns what it printed. */
 async function killedWriter(directory: string, layout: FsLayout, delayMs: number): Promise<string[]> {
-  const child = spawn(process.execPath, [WRITER, directory, layout], { stdio: ['ignore', 'pipe', 'pipe'] })
-  let output = ''
-  let complaints = ''
-  child.stdout.on('data', (data: Buffer) => {
-    if (output === '') setTimeout(() => child.kill('SIGKILL'), delayMs)
-    output += data.toString()
-  })
-  child.stderr.on('data', (data: Buffer) => (complaints += data.toString()))
-  const [, signal] = (await once(child, 'close')) as [number | null, string | null]
-  expect({ signal, complaints }).toEqual({ signal: 'SIGKILL', complaints: '' })
+  const writer = await Daemon.start([process.execPath, WRITER, directory, layout], /./)
+  await sleep(delayMs)
+  const signal = await writer.end('SIGKILL')
+  expect({ signal, complaints: writer.stderr }).toEqual({ signal: 'SIGKILL', complaints: '' })
   // The kill may cut off the last line.
-  return output.split('\n').slice(0, -1)
+  return writer.stdout.split('\n').slice(0, -1)
 }

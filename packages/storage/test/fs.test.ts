@@ -18,7 +18,7 @@ import type { Disk } from '../src/disk/disk.ts'
 import { fsOn } from '../src/fs/index.ts'
 import { expectCode, inParallel, pattern, SLOW } from './blob-contract.ts'
 import { get, keysIn, put } from './blobs.ts'
-import { temporaryDirectory } from '../../../test/kit/scratch.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { countingDisk, systemError, watchedDisk } from './disks.ts'
 import { ABORTED, idAt, messageOf, saveText, SESSION } from '../../../test/contracts/mail/messages.ts'
 

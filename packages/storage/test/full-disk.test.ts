@@ -1,13 +1,13 @@
 /** A full disk: the tests fill a small tmpfs. Mounting it needs root. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Refusal, type Session } from '@postern/engine'
 import { keep, mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { TMPFS } from '../../../test/kit/abilities.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { inParallel, pattern } from './blob-contract.ts'
 import { hookMessageOf, idAt, saveText, SESSION } from '../../../test/contracts/mail/messages.ts'
@@ -17,14 +17,13 @@ let directory = ''
 
 beforeAll(() => {
   if (TMPFS.missing !== undefined) return
-  directory = mkdtempSync(join(tmpdir(), 'postern-full-'))
+  directory = temporaryDirectory()
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', directory], { stdio: 'pipe' })
 })
 
 afterAll(() => {
   if (directory === '') return
   execFileSync('umount', [directory])
-  rmSync(directory, { recursive: true, force: true })
 })
 
 testWith(

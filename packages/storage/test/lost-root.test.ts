@@ -11,7 +11,7 @@ import { maildir } from '@postern/storage/maildir'
 import { afterAll, describe, expect, test } from 'vitest'
 import { TMPFS } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
-import { temporaryDirectory } from '../../../test/kit/scratch.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { allPages, idsOf } from '../../../test/contracts/mail/opened.ts'
 import { bytesOf, idAt, messageOf, saveText, SESSION } from '../../../test/contracts/mail/messages.ts'
 

@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { LineFeeds, withCrlf } from '../src/maildir/line-ends.ts'
 import { isTemporaryOfOurs, parseFileName, uniquePartOf } from '../src/maildir/file-name.ts'
 import { isMailbox, mailboxOf } from '../src/maildir/place.ts'
-import { temporaryDirectory } from '../../../test/kit/scratch.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { bytesOf, idAt, messageOf, SESSION, TRACE } from '../../../test/contracts/mail/messages.ts'
 
 const parent = temporaryDirectory()

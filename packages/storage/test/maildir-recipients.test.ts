@@ -6,7 +6,7 @@ import { type MailRecord, refuseUnknown } from '@postern/storage'
 import { maildir, type MailboxCreation } from '@postern/storage/maildir'
 import { expect, test } from 'vitest'
 import { expectCode, pattern } from './blob-contract.ts'
-import { temporaryDirectory } from '../../../test/kit/scratch.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { idsOf } from '../../../test/contracts/mail/opened.ts'
 import { bytesOf, idAt, messageOf, SESSION } from '../../../test/contracts/mail/messages.ts'
 

@@ -18,7 +18,7 @@ import { describe, expect, test } from 'vitest'
 import { openDirectory } from '../src/disk/opening.ts'
 import { expectCode } from './blob-contract.ts'
 import { get, keysIn, put } from './blobs.ts'
-import { temporaryDirectory } from '../../../test/kit/scratch.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { idAt, saveText } from '../../../test/contracts/mail/messages.ts'
 
 const parent = temporaryDirectory()

@@ -1,8 +1,8 @@
 /** Runs one case against one server: its clients alone, then under attack. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { Scratch } from '../../kit/scratch.ts'
 import { pause } from '../bench.ts'
 import { type DaemonRuntime, runDaemon } from '../daemon.ts'
 import { CORES, cpuBetween, Program } from '../programs.ts'
@@ -42,10 +42,10 @@ const NICE = ['nice', '-n', '5']
 
 export async function runCase(attackCase: AttackCase, options: RunOptions): Promise<Result> {
   const { runtime, checkout } = options
-  const scratch = mkdtempSync(join(tmpdir(), 'postern-attack-'))
+  await using scratch = await Scratch.make()
   const started: Program[] = []
   try {
-    const store = join(scratch, 'mail')
+    const store = scratch.join('mail')
     for (const mailbox of attackCase.mailboxes ?? []) {
       for (const folder of ['cur', 'new', 'tmp'])
         mkdirSync(join(store, mailbox, folder), { recursive: true, mode: 0o700 })
@@ -68,7 +68,6 @@ export async function runCase(attackCase: AttackCase, options: RunOptions): Prom
     }
   } finally {
     await Promise.all(started.map((program) => program.end()))
-    rmSync(scratch, { recursive: true, force: true })
   }
 }
 

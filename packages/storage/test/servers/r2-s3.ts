@@ -12,7 +12,7 @@ export async function startR2(): Promise<S3Server> {
   const settings = JSON.stringify({ buckets, credentials })
   // Drops the options that the test runner passes to node.
   const { NODE_OPTIONS: _, ...environment } = process.env
-  const started = await start('r2', [process.execPath, PROGRAM, settings], environment)
+  const started = await start([process.execPath, PROGRAM, settings], environment)
   const free = buckets.values()
   return {
     ...started,

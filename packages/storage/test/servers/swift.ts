@@ -12,7 +12,7 @@ export const SWIFT_DOMAIN = 's3.localhost'
 
 export async function startSwift(): Promise<S3Server> {
   const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', TMPDIR: tmpdir() }
-  const started = await start('swift', [SWIFT_PYTHON, PROGRAM], environment)
+  const started = await start([SWIFT_PYTHON, PROGRAM], environment)
   let used = 0
   const server: S3Server = {
     ...started,
