@@ -1,12 +1,9 @@
 /** Raw workerd, started with a Worker that is bundled here. */
-import { spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
 import { build } from 'esbuild'
+import { Daemon } from '../../../../test/kit/daemon.ts'
+import { Scratch } from '../../../../test/kit/scratch.ts'
 
 export interface Workerd extends AsyncDisposable {
   /** The port of each socket of the configuration, by name. */
@@ -39,26 +36,22 @@ export async function serveWorkerd(
   files: Readonly<Record<string, string>>,
   sockets: readonly string[],
 ): Promise<Workerd> {
-  const directory = await mkdtemp(join(tmpdir(), 'postern-workerd-'))
-  for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text)
+  const scratch = await Scratch.make()
+  for (const [name, text] of Object.entries(files)) await writeFile(scratch.join(name), text)
   const workerd = createRequire(import.meta.url).resolve('workerd/bin/workerd')
-  const child = spawn(workerd, ['serve', '--experimental', '--control-fd=3', join(directory, 'config.capnp')], {
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-  })
-  let stderr = ''
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-10_000)))
-  const gone = new Promise<void>((resolve) => child.on('close', () => resolve()))
-  async function stop(): Promise<void> {
-    child.kill('SIGKILL')
-    await gone
-    await rm(directory, { recursive: true })
-  }
+  // It tells of its sockets on the standard output.
+  const daemon = new Daemon([workerd, 'serve', '--experimental', '--control-fd=1', scratch.join('config.capnp')])
   const ports: Record<string, number> = {}
-  for await (const line of createInterface({ input: child.stdio[3] as Readable })) {
-    const { event, socket, port } = JSON.parse(line) as { event: string; socket: string; port: number }
-    if (event === 'listen') ports[socket] = port
-    if (sockets.every((name) => ports[name] !== undefined)) return { ports, [Symbol.asyncDispose]: stop }
+  for (const name of sockets) {
+    await daemon.ready(new RegExp(`"socket":"${name}".*\n`))
+    const event = daemon.stdout.split('\n').find((line) => line.includes(`"socket":"${name}"`)) ?? ''
+    ports[name] = (JSON.parse(event) as { readonly port: number }).port
   }
-  await stop()
-  throw new Error(`workerd ended before it listened\n${stderr}`)
+  return {
+    ports,
+    async [Symbol.asyncDispose]() {
+      await daemon[Symbol.asyncDispose]()
+      await scratch[Symbol.asyncDispose]()
+    },
+  }
 }
