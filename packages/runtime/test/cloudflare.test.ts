@@ -64,7 +64,9 @@ interface Facts {
 async function open(name: keyof typeof TCP): Promise<DuplexClient> {
   const implicitTls = name === 'implicit TLS'
   const tls = { ca: certificate.cert, servername: 'localhost' }
-  const duplex = await dial({ host: '127.0.0.1', port: workerd.ports[name] ?? 0, tls, implicitTls })
+  // On a busy machine the answer to a client that has ended may come late.
+  const lingerMs = 60_000
+  const duplex = await dial({ host: '127.0.0.1', port: workerd.ports[name] ?? 0, tls, implicitTls, lingerMs })
   const client = new DuplexClient(duplex)
   expect((await client.reply()).raw).toMatch(/^220 worker\.example /)
   return client
