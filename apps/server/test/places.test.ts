@@ -12,8 +12,8 @@ const HOST = '127.0.0.1'
 const STRANGER = '127.0.0.2'
 
 /** Connects from an address of this machine, and sends nothing. */
-async function open(port: number, localAddress: string): Promise<SocketClient> {
-  const client = await SocketClient.connect(port, { localAddress, waitMs: TIMEOUT_MS })
+async function open(port: number, localAddress: string, isPaused = false): Promise<SocketClient> {
+  const client = await SocketClient.connect(port, { localAddress, waitMs: TIMEOUT_MS, isPaused })
   onTestFinished(() => client.close())
   return client
 }
@@ -58,12 +58,17 @@ test.each(RUNTIMES)(
     const [port = 0] = running.ports
 
     // A client with a slow ClientHello keeps its place, whatever a stranger does.
-    const slow = await open(port, HOST)
+    const slow = await open(port, HOST, true)
     await sleep(50)
-    const silent = [await open(port, STRANGER), await open(port, STRANGER), await open(port, STRANGER)]
+    const silent = [
+      await open(port, STRANGER, true),
+      await open(port, STRANGER, true),
+      await open(port, STRANGER, true),
+    ]
     for (let i = 0; i < 20; i++) await (await open(port, STRANGER)).ended()
     await running.says(/"message":"TLS handshake failed".*"remote":"127\.0\.0\.2".*"reason":"too many connections"/)
     expect([slow, ...silent].map((client) => client.isOver)).toEqual([false, false, false, false])
+    slow.resume()
     const client = await secured(slow)
     expect((await client.ehlo()).text).toMatch(/^250/)
 
@@ -144,7 +149,7 @@ test.each(RUNTIMES)(
     const [port = 0] = running.ports
     const silent: SocketClient[] = []
     while (silent.length < 4) {
-      silent.push(await open(port, STRANGER))
+      silent.push(await open(port, STRANGER, true))
       await sleep(20)
     }
     let newcomer: SocketClient | undefined
@@ -154,6 +159,7 @@ test.each(RUNTIMES)(
     }
     expect((await newcomer.reply()).text).toMatch(/^220 /)
     expect(await deliver(newcomer)).toMatch(/^250 /)
+    silent[0]?.resume()
     await silent[0]?.ended()
     expect(silent.map((client) => client.isOver)).toEqual([true, false, false, false])
     await running.says(/"message":"TLS handshake failed".*"remote":"127\.0\.0\.2".*"reason":"too many connections"/)
