@@ -1,7 +1,6 @@
 /** The engine's checks, run inside each server runtime. */
 import { resolve } from 'node:path'
-import { outcomesOf, testSuite } from '../../packages/runtime/test/program.ts'
-import { COMMANDS } from '../kit/commands.ts'
+import { testProgram } from '../../packages/runtime/test/program.ts'
 import { engineRows } from '../contracts/wire/engine.ts'
 
 const program = resolve(import.meta.dirname, 'engine-program.ts')

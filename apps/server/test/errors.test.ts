@@ -12,6 +12,7 @@ import { testWith } from '../../../test/kit/need.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { type Postern, serve } from '../../../test/kit/postern.ts'
+import { sample } from '../../../test/kit/sample.ts'
 
 type Line = Record<string, unknown>
 

@@ -1,8 +1,7 @@
 /** The contract of Duplex over WebSockets and through a front, run inside each server runtime. */
 import { resolve } from 'node:path'
 import { contractRows } from '../../../test/contracts/outcome.ts'
-import { outcomesOf, testSuite } from '../../../packages/runtime/test/program.ts'
-import { COMMANDS } from '../../../test/kit/commands.ts'
+import { testProgram } from '../../../packages/runtime/test/program.ts'
 import { BARE, CLEAR, IMPLICIT, OWN, UPGRADED } from './front-kinds.ts'
 
 const program = resolve(import.meta.dirname, 'front-contract-program.ts')

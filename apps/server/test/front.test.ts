@@ -14,6 +14,7 @@ import { throughTls } from '../../../test/peers/openssl.ts'
 import { hashPassword } from '@postern/intake/accounts'
 import { certificateFiles, fileOf, kept, RUNTIMES, SECRET, serve, startFront } from './front-harness.ts'
 import { run } from '../../../test/kit/postern.ts'
+import { sample } from '../../../test/kit/sample.ts'
 
 const message = messageOf(200_000).bytes
 /** An address that fronts do not dial from. */
@@ -155,7 +156,7 @@ describe.concurrent('a front', () => {
     await client.expect(421, '4.3.0')
     await client.ended()
     await front.says(/cannot be reached.*Unexpected server response: 401/)
-    await server.says(/a front was not let in.*signature verification failed/)
+    await server.says(/a front was refused.*signature verification failed/)
     const output = front.output + server.output
     for (const secret of [SECRET, OTHER_SECRET, 'eyJ']) expect(output).not.toContain(secret)
     expect(server.output).not.toContain('"connected"')

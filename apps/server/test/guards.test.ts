@@ -2,8 +2,9 @@
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { Client } from './client.ts'
-import { type Running, scratch, serve } from './program.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { type Postern, serve } from '../../../test/kit/postern.ts'
 
 /** Each hook that is asked adds its name to the text of the refusal, so that the client sees the order. */
 const CONFIG = `
@@ -41,16 +42,15 @@ export default {
 }
 `
 
-async function start(...args: readonly string[]): Promise<Running> {
-  const cwd = scratch()
+async function start(...args: readonly string[]): Promise<Postern> {
+  const cwd = temporaryDirectory()
   symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
   writeFileSync(join(cwd, 'postern.config.ts'), CONFIG)
   return serve(args, { cwd })
 }
 
-async function inTransaction(running: Running): Promise<Client> {
-  const client = await Client.connect(running.ports[0] as number)
-  await client.ehlo()
+async function inTransaction(running: Postern): Promise<SocketClient> {
+  const client = await SocketClient.ready(running.ports[0] as number)
   await client.command('MAIL FROM:<a@example.net>')
   return client
 }
@@ -58,7 +58,7 @@ async function inTransaction(running: Running): Promise<Client> {
 describe.concurrent('guards of the config file', () => {
   test('are asked after handlers and domains, in their order, and the first refusal counts', async () => {
     const client = await inTransaction(await start())
-    const ask = (recipient: string): Promise<string> => client.command(`RCPT TO:<${recipient}>`)
+    const ask = async (recipient: string): Promise<string> => (await client.command(`RCPT TO:<${recipient}>`)).text
     expect(await ask('handlers@example.com')).toBe('550 5.7.1 handlers')
     expect(await ask('first@example.com')).toBe('550 5.7.1 handlers first')
     expect(await ask('last@example.com')).toBe('550 5.7.1 handlers first counting last')
@@ -72,11 +72,11 @@ describe.concurrent('guards of the config file', () => {
   test('are named in the log when they refuse or throw', async () => {
     const running = await start()
     const client = await inTransaction(running)
-    expect(await client.command('RCPT TO:<count@example.com>')).toBe('450 4.7.1 recipient 1')
+    expect((await client.command('RCPT TO:<count@example.com>')).text).toBe('450 4.7.1 recipient 1')
     await running.says(/"message":"refused".*"verb":"RCPT","guard":"counting","reply":"450 4\.7\.1 recipient 1"/)
-    expect(await client.command('RCPT TO:<ann@example.net>')).toMatch(/^550 /)
+    expect((await client.command('RCPT TO:<ann@example.net>')).text).toMatch(/^550 /)
     await running.says(/"message":"refused".*"verb":"RCPT","guard":"domains","reply":"550 /)
-    expect(await client.command('RCPT TO:<throw@example.com>')).toMatch(/^451 4\.3\.0 /)
+    expect((await client.command('RCPT TO:<throw@example.com>')).text).toMatch(/^451 4\.3\.0 /)
     await running.says(/"message":"guards\.last\.rcpt threw".*"a bug of mine"/)
     client.end()
   })
@@ -85,7 +85,7 @@ describe.concurrent('guards of the config file', () => {
     const running = await start('--workers', '2')
     for (let round = 0; round < 4; round++) {
       const client = await inTransaction(running)
-      expect(await client.command('RCPT TO:<last@example.com>')).toBe('550 5.7.1 handlers first counting last')
+      expect((await client.command('RCPT TO:<last@example.com>')).text).toBe('550 5.7.1 handlers first counting last')
       client.end()
     }
   })

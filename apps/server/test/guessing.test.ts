@@ -7,6 +7,7 @@ import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { CHEAP, user } from '../../../packages/intake/test/hashed.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { type Postern, serve } from '../../../test/kit/postern.ts'
+import { sample } from '../../../test/kit/sample.ts'
 
 const { resolve: find } = createRequire(import.meta.url)
 const RUNTIMES: Readonly<Record<string, readonly [string, ...string[]]>> = {

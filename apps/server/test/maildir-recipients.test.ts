@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { postern, type RunOptions, type Postern, serve } from '../../../test/kit/postern.ts'
+import { sample } from '../../../test/kit/sample.ts'
 
 const { resolve: find } = createRequire(import.meta.url)
 const RUNTIMES: Readonly<Record<string, readonly [string, ...string[]]>> = {

@@ -192,7 +192,7 @@ describe.concurrent('from the first command to the first message', () => {
   })
 
   test("a store of the user's own that has a scheme and a URL is used as it is", async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     symlinkSync(join(import.meta.dirname, '../node_modules'), join(cwd, 'node_modules'))
     writeFileSync(
       join(cwd, 'postern.config.ts'),

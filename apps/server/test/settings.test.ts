@@ -395,7 +395,7 @@ describe('a mistake is one line on stderr and exit code 2', () => {
   })
 
   test.concurrent('also for two guards of one name', async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     const guard = "{ name: 'mine', rcpt() {} }"
     writeFileSync(join(cwd, 'postern.config.ts'), `export default { guards: [${guard}, ${guard}] }`)
     const { code, stderr } = await postern(['serve'], { cwd })

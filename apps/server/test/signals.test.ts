@@ -27,7 +27,7 @@ const ROWS = sample(
   5,
 )
 
-/** Starts it, and waits for nothing. */
+/** Starts the program without waiting. */
 function start(runtime: keyof typeof RUNTIMES, args: readonly string[], cwd?: string): Postern {
   return new Postern(args, { command: RUNTIMES[runtime], ...(cwd === undefined ? {} : { cwd }) })
 }

@@ -9,6 +9,7 @@ import { writeCertificate } from '../../../test/kit/certificate.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { postern, type Postern, serve } from '../../../test/kit/postern.ts'
+import { sample } from '../../../test/kit/sample.ts'
 
 const { resolve: find } = createRequire(import.meta.url)
 const DENO = [resolve(find('deno/package.json'), '../deno'), 'run', '--no-prompt', '--allow-all'] as const

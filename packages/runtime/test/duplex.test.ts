@@ -1,6 +1,5 @@
 /** The contract of Duplex, run inside each server runtime. */
 import { resolve } from 'node:path'
-import { COMMANDS } from '../../../test/kit/commands.ts'
 import { inProcessKinds } from './in-process.ts'
 import { contractRows } from '../../../test/contracts/outcome.ts'
 import { testProgram } from './program.ts'

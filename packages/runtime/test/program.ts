@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { beforeAll, describe, expect, test, type TestContext } from 'vitest'
 import { skipFor } from '../../../test/kit/need.ts'
-import { COMMANDS } from './commands.ts'
+import { COMMANDS } from '../../../test/kit/commands.ts'
 import type { Outcome, Row } from '../../../test/contracts/outcome.ts'
 
 /** The directory in which `pnpm test` finds the columns of its matrix. */
