@@ -7,6 +7,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { writeWhole } from './manifest.ts'
 import { type Package, publishedPackages } from './packages.ts'
 
 /** The folder of the configurations, relative to the root. */
@@ -79,7 +80,7 @@ function nameJavaScript(dist: string): void {
     const path = join(dist, file)
     const text = readFileSync(path, 'utf8')
     const named = text.replaceAll(/(?<=\b(?:from |import\()')(\.{1,2}\/[^']+)\.ts(?=')/g, '$1.js')
-    if (named !== text) writeFileSync(path, named)
+    if (named !== text) writeWhole(path, named)
   }
 }
 

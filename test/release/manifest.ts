@@ -83,8 +83,8 @@ function formsOf(folder: string): string {
   return join(folder, '.package.json.packing')
 }
 
-/** Writes a file so that it is never there in part. */
-function writeWhole(path: string, text: string): void {
+/** Writes a file so that nobody reads a part of it. */
+export function writeWhole(path: string, text: string): void {
   const temporary = `${path}.new`
   writeFileSync(temporary, text)
   renameSync(temporary, path)

@@ -9,7 +9,7 @@ const root = resolve(import.meta.dirname, '../..')
 const folder = process.cwd()
 try {
   // An earlier pack may have been killed.
-  for (const { folder } of publishedPackages(root)) restore(join(root, folder))
+  restore(folder)
   const packages = publishedPackages(root)
   build(root, relative(root, folder))
   replaceManifest(folder, publishedManifest(readManifest(join(folder, 'package.json')), packages))

@@ -16,7 +16,8 @@ const KEPT_AFTER_MS = 5_000
 
 /** Uses the cache of earlier starts, and adds to it. */
 export function keepCompiled(): void {
-  // Some runtimes do not have these functions, although the types say so.
-  module.enableCompileCache?.(resolve(import.meta.dirname, '../../node_modules/.cache/compiled'))
+  const folder = import.meta.dirname
+  // A module that Deno loads from a URL has no folder. Some runtimes do not have these functions, although the types say so.
+  if (folder !== undefined) module.enableCompileCache?.(resolve(folder, '../../node_modules/.cache/compiled'))
   setTimeout(() => module.flushCompileCache?.(), KEPT_AFTER_MS).unref()
 }

@@ -28,8 +28,8 @@ export interface CheckRights {
   readonly maySetPriority?: boolean
 }
 
-/** The directory that a thread reads its program from. */
-export const THREAD_FILES: string = dirname(import.meta.dirname)
+/** The directory that a thread reads its program from. A module that Deno loads from a URL has no `dirname`. */
+export const THREAD_FILES: string = dirname(import.meta.dirname ?? '')
 /** The program of a thread: TypeScript in the workspace, JavaScript in the published package. */
 const CHECKER = new URL(import.meta.url.endsWith('.ts') ? './checker.ts' : './checker.js', import.meta.url)
 const MAX_THREADS = 4

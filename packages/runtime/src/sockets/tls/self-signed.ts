@@ -39,7 +39,7 @@ export async function selfSigned(options: SelfSignedOptions = {}): Promise<SelfS
       notAfter: new Date(now + days * 24 * HOUR_MS),
       extensions: [
         new x509.SubjectAlternativeNameExtension(
-          hosts.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value })),
+          hosts.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
         ),
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),

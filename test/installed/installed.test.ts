@@ -1,0 +1,245 @@
+/** What is published can be installed, and works from plain JavaScript on each runtime. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
+import { mailStore } from '@postern/storage'
+import { fs } from '@postern/storage/fs'
+import { publint } from 'publint'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { temporaryDirectory } from '../kit/scratch.ts'
+import { mustRun, runTool } from '../kit/tool.ts'
+import { readManifest } from '../release/packages.ts'
+import { filesIn, LONG_MS, makeProject, type Project, tarballOf } from './project.ts'
+import { sendOne, start } from './running.ts'
+import { ROOT } from './workspace.ts'
+
+const NODE_22 = join(ROOT, 'test/node_modules/node22/bin/node')
+const RUNTIMES: Readonly<
+  Record<string, { readonly command: readonly [string, ...string[]]; readonly module: string }>
+> = {
+  'Node 22': { command: [NODE_22], module: 'node' },
+  'Node 24': { command: [process.execPath], module: 'node' },
+  Deno: { command: COMMANDS.deno, module: 'deno' },
+  Bun: { command: COMMANDS.bun, module: 'bun' },
+}
+const PROGRAMS: Readonly<Record<string, readonly [string, ...string[]]>> = {
+  npx: ['npx', 'postern'],
+  bunx: ['bunx', '--bun', 'postern'],
+  'deno run': [...COMMANDS.deno, 'npm:@postern/server'],
+}
+/** `@postern/…` packages are ES modules with `exports`: what only reads `main`, or only CommonJS, is not meant to find them. */
+const NOT_MEANT = { resolutions: ['node10'], problems: ['CJSResolvesToESM'] }
+
+const scratch = temporaryDirectory()
+let project: Project
+
+beforeAll(async () => {
+  project = await makeProject(scratch)
+}, LONG_MS)
+
+afterAll(() => project?.close())
+
+/** Returns the folder of an installed package. */
+const installed = (name: string): string => join(project.directory, 'node_modules', name)
+
+/** Returns a new folder in which the packages are found. */
+function below(name: string): string {
+  const folder = join(project.directory, name.toLowerCase().replaceAll(' ', '-'))
+  mkdirSync(folder)
+  return folder
+}
+
+/** Returns the only message of a directory, without the trace header. */
+async function kept(directory: string): Promise<string> {
+  const store = mailStore(fs(directory))
+  const { records } = await store.list()
+  expect(records.map(({ forwardPaths }) => forwardPaths.map(({ address }) => address))).toEqual([['c@example.com']])
+  const { body } = await store.load(records[0]?.id ?? '')
+  const chunks: Uint8Array[] = []
+  for await (const chunk of body) chunks.push(chunk.slice())
+  return Buffer.concat(chunks)
+    .toString('latin1')
+    .replace(/^Received:.*\r\n(?:[ \t].*\r\n)*/, '')
+}
+
+describe('each tarball', () => {
+  test('holds built files, their types and sources, and nothing of the workspace', () => {
+    const license = readFileSync(join(ROOT, 'LICENSE'), 'utf8')
+    expect(project.packages.length).toBeGreaterThan(4)
+    for (const { manifest } of project.packages) {
+      const folder = installed(manifest.name)
+      const files = filesIn(folder).filter((file) => !file.startsWith('node_modules/'))
+      expect(
+        files.filter((file) => !/^((dist|src)\/.*|\w+\.[jt]s|LICENSE|README\.md|package\.json)$/.test(file)),
+      ).toEqual([])
+      expect(files.filter((file) => /test|Dockerfile|toml|tsbuildinfo/.test(file))).toEqual([])
+      expect(readFileSync(join(folder, 'LICENSE'), 'utf8')).toBe(license)
+      for (const file of files.filter((name) => /^dist\/.*\.js$/.test(name))) {
+        expect(files).toContain(file.replace(/\.js$/, '.d.ts'))
+        for (const map of [`${file}.map`, file.replace(/\.js$/, '.d.ts.map')]) {
+          const { sources } = JSON.parse(readFileSync(join(folder, map), 'utf8')) as { sources: string[] }
+          for (const source of sources) expect(existsSync(resolve(folder, dirname(map), source)), map).toBe(true)
+        }
+      }
+      const published = readManifest(join(folder, 'package.json'))
+      expect(published).toMatchObject({ license: 'MIT', engines: { node: '>=22.12' }, keywords: expect.any(Array) })
+      for (const field of ['scripts', 'devDependencies']) expect(published).not.toHaveProperty(field)
+      expect(JSON.stringify(published)).not.toMatch(/workspace:|"\.\/src/)
+    }
+  })
+
+  test('is the same from pnpm and from npm', { timeout: LONG_MS }, async () => {
+    const tarballs = join(scratch, 'pnpm')
+    // The package manager that runs the tests, if they were started by it.
+    const execPath = process.env['npm_execpath'] ?? ''
+    const [file, ...before]: readonly [string, ...string[]] = execPath.endsWith('pnpm')
+      ? [execPath]
+      : ['npx', '--yes', 'pnpm']
+    const filters = project.packages.flatMap(({ folder }) => ['--filter', `./${folder}`])
+    await mustRun(file, [...before, '--recursive', ...filters, 'pack', '--pack-destination', tarballs], {
+      cwd: project.workspace,
+      timeoutMs: LONG_MS,
+    })
+    for (const each of project.packages) {
+      const [npms, pnpms] = await Promise.all(
+        [project.tarballs, tarballs].map(async (from) => {
+          const folder = join(scratch, `unpacked-${from.slice(scratch.length + 1)}`, each.folder)
+          mkdirSync(folder, { recursive: true })
+          await mustRun('tar', ['-xzf', tarballOf(from, each), '-C', folder])
+          return Object.fromEntries(filesIn(folder).map((path) => [path, readFileSync(join(folder, path), 'utf8')]))
+        }),
+      )
+      expect(pnpms).toEqual(npms)
+      // Neither leaves the published form behind.
+      const path = join(each.folder, 'package.json')
+      expect(readFileSync(join(project.workspace, path), 'utf8')).toBe(readFileSync(join(ROOT, path), 'utf8'))
+    }
+  })
+
+  test('has the exports and types that publint and Are the Types Wrong ask for', { timeout: LONG_MS }, async () => {
+    for (const each of project.packages) {
+      const bytes = readFileSync(tarballOf(project.tarballs, each))
+      const tarball = new Uint8Array(bytes).buffer
+      const { messages } = await publint({ pack: { tarball }, strict: true })
+      expect(messages, each.folder).toEqual([])
+      const result = await checkPackage(createPackageFromTarballData(new Uint8Array(bytes)))
+      const problems = result.types === false ? ['it has no types'] : result.problems
+      const meant = problems.filter(
+        (problem) =>
+          typeof problem === 'string' ||
+          !(
+            ('resolutionKind' in problem && NOT_MEANT.resolutions.includes(problem.resolutionKind)) ||
+            NOT_MEANT.problems.includes(problem.kind)
+          ),
+      )
+      expect(meant, each.folder).toEqual([])
+    }
+  })
+
+  test('has types that pass in strict mode, with those of all libraries checked', { timeout: LONG_MS }, async () => {
+    const folder = below('types')
+    const imports = project.packages.flatMap(({ manifest }) => {
+      const paths = Object.keys(readManifest(join(installed(manifest.name), 'package.json'))['exports'] as object)
+      return paths.map((path) => join(manifest.name, path))
+    })
+    expect(imports).toContain('@postern/runtime/cloudflare')
+    const lines = imports.map((path, index) => `import * as m${index} from '${path}'\nvoid m${index}`)
+    writeFileSync(join(folder, 'all.ts'), lines.join('\n'))
+    const use = `import { createServer } from '@postern/engine'\nconst port: string = createServer({ hostname: 'a' })\nvoid port\n`
+    writeFileSync(join(folder, 'wrong.ts'), use)
+    const options = { strict: true, skipLibCheck: false, noEmit: true, module: 'NodeNext', target: 'ES2024' }
+    const config = { compilerOptions: { ...options, types: ['node'] }, files: ['all.ts', 'wrong.ts'] }
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
+    const { stdout } = await runTool('tsc', ['-p', folder, '--pretty', 'false'], { timeoutMs: LONG_MS })
+    // The one error shows that the types were found.
+    expect(stdout.toString().trim().split('\n')).toEqual([
+      expect.stringMatching(/wrong\.ts\(2,7\): error TS2322: Type 'Server'/),
+    ])
+  })
+})
+
+describe('the program of the README, as plain JavaScript', () => {
+  const [, program = ''] =
+    /## In your own program\s+```[jt]s\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, 'README.md'), 'utf8')) ?? []
+
+  test.each(Object.keys(RUNTIMES))('accepts mail and keeps its bytes on %s', { timeout: LONG_MS }, async (name) => {
+    const { command, module } = RUNTIMES[name] as (typeof RUNTIMES)[string]
+    const cwd = below(name)
+    const source = program
+      .replace('@postern/runtime/node', `@postern/runtime/${module}`)
+      .replace(
+        'await listen(server, { port: 2525 })',
+        `const { address } = await listen(server, { port: 0, host: '127.0.0.1' })`,
+      )
+    writeFileSync(join(cwd, 'program.js'), `${source}\nconsole.log('port ' + address.port + '.')\n`)
+    await using server = await start([...command, 'program.js'], { cwd, env: project.env }, /port (\d+)\./)
+    const text = await sendOne(server.port, { address: 'd@elsewhere.example', code: 550 })
+    expect(await kept(join(cwd, 'mail'))).toBe(text)
+  })
+})
+
+describe('the program in the README of', () => {
+  test.each(['engine', 'runtime', 'storage', 'intake'])(
+    '@postern/%s accepts mail',
+    { timeout: LONG_MS },
+    async (name) => {
+      const cwd = below(`readme-${name}`)
+      const readme = readFileSync(join(installed(`@postern/${name}`), 'README.md'), 'utf8')
+      const source = (/```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? '').replace(
+        'await listen(server, { port: 2525',
+        `const { address } = await listen(server, { port: 0, host: '127.0.0.1'`,
+      )
+      writeFileSync(join(cwd, 'program.js'), `${source}\nconsole.log('port ' + address.port + '.')\n`)
+      await using server = await start([process.execPath, 'program.js'], { cwd, env: project.env }, /port (\d+)\./)
+      await sendOne(server.port)
+    },
+  )
+})
+
+describe('postern, installed', () => {
+  test.each(Object.keys(PROGRAMS))(
+    'takes a message and lists it, started by %s',
+    { timeout: LONG_MS },
+    async (name) => {
+      const [file, ...args] = PROGRAMS[name] as (typeof PROGRAMS)[string]
+      const cwd = below(name)
+      const serve = [...args, 'serve', '--listen', 'smtp://127.0.0.1:0', '--domains', 'example.com']
+      await using server = await start(
+        [file as string, ...serve],
+        { cwd, env: project.env },
+        /smtp:\/\/127\.0\.0\.1:(\d+)/,
+      )
+      const text = await sendOne(server.port, { address: 'd@elsewhere.example', code: 550 })
+      expect(await kept(join(cwd, 'mail'))).toBe(text)
+      const { stdout } = await mustRun(file as string, [...args, 'list'], { cwd, env: project.env, timeoutMs: LONG_MS })
+      expect(stdout.toString()).toMatch(/<a@b\.example> +<c@example\.com>/)
+    },
+  )
+
+  test.each(['20.19.0', '22.11.0'])('says on Node %s in one line what it needs, and ends with 2', async (version) => {
+    // Node does not let a program change `process.versions.node` itself.
+    const older = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`
+    for (const main of [join(installed('@postern/server'), 'main.js'), join(ROOT, 'apps/server/main.js')]) {
+      const { code, stdout, stderr } = await runTool(process.execPath, [
+        '--import',
+        `data:text/javascript,${older}`,
+        main,
+      ])
+      expect({ code, stdout: stdout.toString(), stderr }).toEqual({
+        code: 2,
+        stdout: '',
+        stderr: `postern needs Node.js 22.12 or newer; this is Node.js ${version}\n`,
+      })
+    }
+  })
+
+  test('serves with two workers on Node 22', { timeout: LONG_MS }, async () => {
+    const cwd = below('workers')
+    const bin = join(project.directory, 'node_modules/.bin/postern')
+    const serve = ['serve', '--listen', 'smtp://127.0.0.1:0', '--workers', '2']
+    await using server = await start([NODE_22, bin, ...serve], { cwd, env: project.env }, /smtp:\/\/127\.0\.0\.1:(\d+)/)
+    const text = await sendOne(server.port)
+    expect(await kept(join(cwd, 'mail'))).toBe(text)
+  })
+})
