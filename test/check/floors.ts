@@ -30,7 +30,7 @@ const NODE = ['node:']
 const SOCKETS = ['sockets', 'sockets/tls', 'common']
 /** The parts that every other part of the protocol may use. */
 const PROTOCOL = ['protocol', 'protocol/bytes', 'protocol/grammar']
-const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake']
+const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake', '@postern/worker']
 
 export const PACKAGES: readonly Package[] = [
   {
@@ -103,8 +103,13 @@ export const PACKAGES: readonly Package[] = [
     ],
   },
   {
+    root: 'packages/worker/src',
+    packages: ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake'],
+    floors: [[{ paths: ['disk'] }], [{ paths: [''] }]],
+  },
+  {
     root: 'apps/server',
-    packages: ALL,
+    packages: ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake'],
     floors: [
       [{ paths: ['src/host'], modules: NODE }],
       [

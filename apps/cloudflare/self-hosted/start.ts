@@ -19,7 +19,7 @@ import { parseArgs } from 'node:util'
 import { createServer } from '@postern/engine'
 import { selfSigned } from '@postern/runtime/tls'
 import { build, type Plugin, stop } from 'esbuild'
-import { readSettings } from '../src/settings.ts'
+import { readSettings } from '@postern/worker/settings'
 import { capnpConfig } from './config.ts'
 
 const APP = resolve(import.meta.dirname, '..')

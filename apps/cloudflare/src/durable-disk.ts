@@ -11,11 +11,9 @@ import { DurableObject } from 'cloudflare:workers'
 import type { DurableObjectState } from '@cloudflare/workers-types'
 import { mailStore } from '@postern/storage'
 import type { DiskNamespace, Env } from './env.ts'
-import { errorText, log } from './log.ts'
-import { readSettings } from './settings.ts'
-import { keepUp } from './upkeep.ts'
-import type { DiskBlob, DiskPage } from './disk/rpc.ts'
-import { disk } from './disk/store.ts'
+import { errorText, keepUp, log } from '@postern/worker'
+import { readSettings } from '@postern/worker/settings'
+import { disk, type DiskBlob, type DiskPage } from '@postern/worker/disk'
 
 const HOUR_MS = 60 * 60 * 1000
 

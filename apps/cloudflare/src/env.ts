@@ -1,6 +1,6 @@
 /** The environment that a deployment gives the Worker. */
 import type { DurableObjectId, R2Bucket } from '@cloudflare/workers-types'
-import type { RemoteDisk } from './disk/rpc.ts'
+import type { RemoteDisk } from '@postern/worker/disk'
 
 /** Bindings, vars and secrets. Vars begin with POSTERN_; settings.ts lists them. */
 export interface Env {

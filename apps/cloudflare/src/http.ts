@@ -22,7 +22,7 @@ import { isStorageError } from '@postern/storage'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import type { Env } from './env.ts'
 import { type Intake, intakeOf } from './intake.ts'
-import { errorText, log } from './log.ts'
+import { errorText, log } from '@postern/worker'
 
 interface Setting {
   Bindings: Env

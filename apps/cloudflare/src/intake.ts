@@ -7,11 +7,11 @@ import { createServer, LIMIT_RULES, type Server, type Session } from '@postern/e
 import { intake, keptEntry, type Observer, refusedEntry, sessionFields, storeDeadlineMs } from '@postern/intake'
 import { type BlobStore, type MailStore, mailStore } from '@postern/storage'
 import { r2 } from '@postern/storage/r2'
-import { disk } from './disk/store.ts'
+import { disk } from '@postern/worker/disk'
 import type { Env } from './env.ts'
-import { errorText, log } from './log.ts'
+import { errorText, log } from '@postern/worker'
 import { policy } from './policy.ts'
-import { readSettings, type Settings } from './settings.ts'
+import { readSettings, type Settings } from '@postern/worker/settings'
 
 /** Smaller than the engine's default, because an isolate has only 128 MiB. */
 const MAX_TOTAL_ENVELOPE_OCTETS = 16 * 1024 * 1024

@@ -10,7 +10,7 @@
 import type { AuthOptions, Handlers } from '@postern/engine'
 import { domainsGuard } from '@postern/intake/guards'
 import type { Env } from './env.ts'
-import type { Settings } from './settings.ts'
+import type { Settings } from '@postern/worker/settings'
 
 /** The engine's hooks, and AUTH. `data` may refuse a message. If it answers undefined, the message is stored. */
 export interface Policy extends Omit<Handlers, 'error'> {

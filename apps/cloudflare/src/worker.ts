@@ -10,13 +10,10 @@
  */
 import { WorkerEntrypoint } from 'cloudflare:workers'
 import { accept, NOT_TOLD } from '@postern/runtime/cloudflare'
-import { takeEmail } from './email.ts'
+import { endpointOf, keepUp, log, type Peer, takeEmail } from '@postern/worker'
 import type { Env } from './env.ts'
 import { http } from './http.ts'
 import { intakeOf } from './intake.ts'
-import { log } from './log.ts'
-import { endpointOf, type Peer } from './peer.ts'
-import { keepUp } from './upkeep.ts'
 
 /** The hour (UTC) of the daily sweep. */
 const SWEEP_HOUR = 3

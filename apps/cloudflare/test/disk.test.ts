@@ -9,8 +9,7 @@ import { keysIn, put } from '../../../packages/storage/test/blobs.ts'
 import { PROXIED } from '../../../packages/storage/test/contract/buckets.ts'
 import { BOUNDED } from '../../../test/contracts/blobs/sizes.ts'
 import { retentionContract } from '../../../packages/storage/test/retention-contract.ts'
-import type { RemoteDisk } from '../src/disk/rpc.ts'
-import { disk, type DiskOptions } from '../src/disk/store.ts'
+import { disk, type DiskOptions, type RemoteDisk } from '@postern/worker/disk'
 
 const MiB = 1024 * 1024
 let miniflare: Miniflare

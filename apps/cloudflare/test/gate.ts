@@ -1,5 +1,5 @@
 /** Another Worker with two bindings of Postern: its entry point for other Workers, and the Worker itself. */
-import type { Peer } from '../src/peer.ts'
+import type { Peer } from '@postern/worker'
 
 interface Env {
   readonly POSTERN: { accept(socket: Socket, peer?: Peer): Promise<void> }

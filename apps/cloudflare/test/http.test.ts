@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { Server } from '@postern/engine'
 import { expect, test, vi } from 'vitest'
-import { takeEmail } from '../src/email.ts'
+import { takeEmail } from '@postern/worker'
 import { READ_TOKEN } from './reading.ts'
 
 /** The parts that are used of files that are compiled with the types of workerd. */

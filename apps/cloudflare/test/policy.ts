@@ -2,7 +2,7 @@
 import { reply } from '@postern/engine'
 import type { Env } from '../src/env.ts'
 import { policy as original, type Policy } from '../src/policy.ts'
-import type { Settings } from '../src/settings.ts'
+import type { Settings } from '@postern/worker/settings'
 
 const NO_MAILBOX = reply(550, '5.1.1', 'No such mailbox')
 const BUSY = reply(451, '4.7.1', 'Come back later')

@@ -146,7 +146,7 @@ export const PATTERNS: readonly PatternEntry[] = [
   },
   // Strangers write these.
   {
-    file: 'apps/cloudflare/src/email.ts',
+    file: 'packages/worker/src/email.ts',
     pattern: String.raw`/^(?:"(?:[^"\\]|\\.)*")?[^"]*[<> ]/u`,
     risk: 'several',
     by: 'stranger',

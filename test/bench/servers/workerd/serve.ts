@@ -14,7 +14,7 @@ export interface WorkerdOptions {
 
 /** With a disk there is an object that keeps it: the Worker's own, from the app. */
 const WITH_DISK = `
-import { disk } from '../../../../apps/cloudflare/src/disk/store.ts'
+import { disk } from '@postern/worker/disk'
 import { worker } from './postern.ts'
 export { Disk } from '../../../../apps/cloudflare/src/durable-disk.ts'
 export default worker(({ DISK }) => disk(() => DISK.getByName('mail')))
