@@ -105,7 +105,12 @@ export const PACKAGES: readonly Package[] = [
   {
     root: 'packages/worker/src',
     packages: ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake'],
-    floors: [[{ paths: ['disk'] }], [{ paths: [''] }]],
+    floors: [
+      [{ paths: ['email.ts', 'log.ts', 'peer.ts', 'settings.ts'] }],
+      [{ paths: ['disk'], modules: ['cloudflare:'], below: ['log.ts'] }, { paths: ['receiver.ts'] }],
+      [{ paths: ['entrypoints.ts'], modules: ['cloudflare:'], below: ['peer.ts', 'receiver.ts'] }],
+      [{ paths: [''], modules: [...NODE, 'hono'], below: ['email.ts', 'log.ts', 'settings.ts', 'receiver.ts'] }],
+    ],
   },
   {
     root: 'apps/server',
@@ -125,6 +130,6 @@ export const PACKAGES: readonly Package[] = [
   {
     root: 'apps/cloudflare',
     packages: ALL,
-    floors: [[{ paths: [''], modules: [...NODE, 'cloudflare:', 'hono', '@cloudflare/workers-types'] }]],
+    floors: [[{ paths: [''], modules: ['@cloudflare/workers-types'] }]],
   },
 ]

@@ -2,11 +2,8 @@
 import type { AuthOptions } from '@postern/engine'
 import { PASSWORD, USER } from '../contracts/wire/user.ts'
 
-export function policy(): { auth: AuthOptions } {
-  return {
-    auth: {
-      authenticate: ({ username, password }) =>
-        username === USER && password === PASSWORD ? { user: USER } : undefined,
-    },
-  }
+export const policy: { auth: AuthOptions } = {
+  auth: {
+    authenticate: ({ username, password }) => (username === USER && password === PASSWORD ? { user: USER } : undefined),
+  },
 }

@@ -23,12 +23,13 @@ import { readSettings } from '@postern/worker/settings'
 import { capnpConfig } from './config.ts'
 
 const APP = resolve(import.meta.dirname, '..')
+const ENTRY = join(import.meta.dirname, 'worker.ts')
 /** How long mail in progress may take to finish. */
 const GRACE_MS = 30_000
 
 const USAGE = `node apps/cloudflare/self-hosted/start.ts [options]
   --directory <path>   where mail is kept (default: ./mail-workerd)
-  --policy <file>      your own hooks and users, in the form of src/policy.ts (default: src/policy.ts)
+  --policy <file>      your own hooks and users, in the form of src/policy.ts (default: that file)
   --smtp <host:port>   SMTP with STARTTLS (default: 127.0.0.1:2525)
   --smtps <host:port>  implicit TLS (default: 127.0.0.1:4465)
   --http <host:port>   /health, /pipe and /mail (default: 127.0.0.1:8080)
@@ -122,7 +123,7 @@ function readPem(name: string, path: string): string {
 /** Bundles the Worker into one file. Only workerd's own modules are not in it. */
 async function bundle(): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [join(import.meta.dirname, 'worker.ts')],
+    entryPoints: [ENTRY],
     bundle: true,
     write: false,
     format: 'esm',
@@ -143,8 +144,8 @@ function policyFrom(path: string): Plugin {
   return {
     name: 'policy',
     setup(build) {
-      build.onResolve({ filter: /^\.\/policy\.ts$/ }, ({ importer }) =>
-        importer.startsWith(join(APP, 'src')) ? { path } : undefined,
+      build.onResolve({ filter: /^\.\.\/src\/policy\.ts$/ }, ({ importer }) =>
+        importer === ENTRY ? { path } : undefined,
       )
     },
   }

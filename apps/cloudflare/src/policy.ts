@@ -7,18 +7,13 @@
  * lost. It does not know which mailboxes exist, so it stores mail for all of them. To refuse one with `550 5.1.1`, look
  * it up in `rcpt`.
  */
-import type { AuthOptions, Handlers } from '@postern/engine'
-import { domainsGuard } from '@postern/intake/guards'
-import type { Env } from './env.ts'
-import type { Settings } from '@postern/worker/settings'
+import type { R2Bucket } from '@cloudflare/workers-types'
+import type { Policy } from '@postern/worker'
 
-/** The engine's hooks, and AUTH. `data` may refuse a message. If it answers undefined, the message is stored. */
-export interface Policy extends Omit<Handlers, 'error'> {
-  readonly auth?: AuthOptions
+/** The Worker's bindings. On Cloudflare `wrangler.jsonc` lists them. */
+export interface Env {
+  /** The bucket that stores the mail. A Worker on your own machine has none. */
+  readonly MAIL?: R2Bucket
 }
 
-export function policy({ domains }: Settings, _env: Env): Policy {
-  if (domains === undefined) return {}
-  const { rcpt } = domainsGuard(domains)
-  return { rcpt }
-}
+export const policy: Policy<Env> = { handlers: {} }

@@ -6,14 +6,15 @@
  */
 import type { Bucket } from '@postern/storage/r2'
 import { type BucketFault, FaultyBucket } from '../../../test/faults/faulty-bucket.ts'
-import type { Env } from '../src/env.ts'
 import worker from '../src/worker.ts'
 
-type Given = Env & { readonly MAIL: R2Bucket }
+interface Env {
+  readonly MAIL: R2Bucket
+}
 
-const faulty = new WeakMap<Given, { readonly bucket: FaultyBucket; readonly env: Env }>()
+const faulty = new WeakMap<Env, { readonly bucket: FaultyBucket; readonly env: Env }>()
 
-function faultyOf(env: Given): { readonly bucket: FaultyBucket; readonly env: Env } {
+function faultyOf(env: Env): { readonly bucket: FaultyBucket; readonly env: Env } {
   let made = faulty.get(env)
   if (made === undefined) {
     const bucket = new FaultyBucket(env.MAIL as unknown as Bucket)
@@ -34,8 +35,8 @@ async function keysOf(bucket: R2Bucket): Promise<string[]> {
   return keys
 }
 
-const told: ExportedHandler<Given> = {
-  connect: (socket, env, context) => worker.connect?.(socket, faultyOf(env).env, context),
+const told: ExportedHandler<Env> = {
+  connect: (socket, env) => worker.connect(socket, faultyOf(env).env),
   async fetch(request, env) {
     const { pathname, search } = new URL(request.url)
     const { bucket } = faultyOf(env)

@@ -12,16 +12,13 @@ import { Scratch } from '../../../test/kit/scratch.ts'
 import { OPENSSL, ROOT, STRACE } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { mustRun, runTool } from '../../../test/kit/tool.ts'
+import { WRONG_SETTINGS } from '../../../packages/worker/test/wrong-settings.ts'
 import { keptIds, readKept } from './reading.ts'
 import { Daemon } from '../../../test/kit/daemon.ts'
 import { FROM, message, send, TO } from './sending.ts'
 import { START, startWorkerd, type Workerd } from './workerd.ts'
 
 /** The part of Hono that is used here. The file itself is compiled with the types of workerd. */
-interface Routes {
-  request(path: string, init: object, env: object): Promise<Response>
-}
-
 let scratch: Scratch
 let workerd: Workerd
 let ca: string
@@ -221,36 +218,13 @@ describe('workerd is stopped', () => {
   })
 })
 
-describe.each([
-  [{ POSTERN_DOMAINS: 'exa mple' }, 'POSTERN_DOMAINS'],
-  [{ POSTERN_HOSTNAME: 'ex ample' }, 'POSTERN_HOSTNAME: "ex ample" is not a domain or an address literal'],
-  [{ POSTERN_MAX_MESSAGE_BYTES: '25MiB' }, 'POSTERN_MAX_MESSAGE_BYTES: "25MiB" is not a number'],
-  [{ POSTERN_KEEP_BYTES: '10' }, 'POSTERN_KEEP_BYTES: "10" is not a whole number from 1048576, or Infinity'],
-  [{ POSTERN_KEEP_AGE_MS: '30d' }, 'POSTERN_KEEP_AGE_MS: "30d" is not a whole number from 60000, or Infinity'],
-  [{ POSTERN_FRONT_SECRET: 'short' }, 'POSTERN_FRONT_SECRET: "(secret)" is not at least 32'],
-  [{ POSTERN_FRNT_SECRET: 'a-secret-whose-name-is-misspelt' }, 'POSTERN_FRNT_SECRET: "(set)" is not a setting'],
-])('wrong settings: %j', (settings, text) => {
-  test('workerd does not start, and one line says why', async () => {
-    const env = {
-      ...cleanEnvironment(),
-      POSTERN_HOSTNAME: 'mx.example.com',
-      POSTERN_DOMAINS: 'example.com',
-      ...settings,
-    }
+test.each(WRONG_SETTINGS)(
+  'with the wrong settings %j workerd does not start, and one line says why',
+  async (settings, text) => {
+    const env = { ...environment(), POSTERN_HOSTNAME: 'mx.example.com', POSTERN_DOMAINS: 'example.com', ...settings }
     const { code, stdout, stderr } = await runTool(process.execPath, [START], { env, cwd: scratch.path })
     expect([code, stdout.toString()]).toEqual([2, ''])
     expect(stderr).toContain(text)
     expect(stderr.trimEnd()).not.toMatch(/\n|"short"|misspelt/)
-  })
-
-  test('the Worker is not healthy, and its log says why', async () => {
-    const { http } = (await import(join(START, '../../src/http.ts'))) as { http: Routes }
-    const said = vi.spyOn(console, 'error').mockReturnValue(undefined)
-    const env = { POSTERN_HOSTNAME: 'mx.example.com', POSTERN_DOMAINS: 'example.com', MAIL: {}, ...settings }
-    expect((await http.request('/health', {}, env)).status).toBe(500)
-    const [logged] = said.mock.calls[0] as [string]
-    said.mockRestore()
-    expect((JSON.parse(logged) as { error: string }).error).toContain(text)
-    expect(logged).not.toMatch(/"short"|misspelt/)
-  })
-})
+  },
+)

@@ -1,5 +1,5 @@
 /**
- * The settings of the Worker: vars and secrets with the same names as the server's environment variables.
+ * `@postern/worker/settings`: the settings of the Worker. They are vars and secrets with the same names as the server's environment variables.
  *
  *     POSTERN_HOSTNAME       required: the name in the greeting and in the trace header
  *     POSTERN_DOMAINS        required: domains to accept mail for, with commas between them, or `*` for all.
@@ -13,12 +13,33 @@
  *     POSTERN_KEEP_BYTES     keep only the newest mail, up to this size
  *     POSTERN_MAX_MESSAGE_BYTES, POSTERN_IDLE_TIMEOUT_MS …   every limit of the engine
  *
+ * A Worker's code may have settings too, with the names of the server's configuration file: `hostname`, `domains`, `keepAgeMs`. A var or
+ * secret overrides the code.
+ *
  * An invalid value, or an unknown name, is an error that names it. Until it is fixed, the Worker accepts no mail.
  */
 import { LIMIT_RULES, type Limits, OptionError } from '@postern/engine'
 import { ANY_DOMAIN, parseDomain } from '@postern/intake/guards'
 import { HOSTNAME_RULE, RETENTION_RULES, SECRET_RULE, variableOf } from '@postern/intake/settings'
 import type { Retention } from '@postern/storage'
+
+/** Settings in a Worker's code. */
+export interface SettingsInput extends Partial<Limits> {
+  /** The name in the greeting and in the trace header. */
+  readonly hostname?: string
+  /** Domains to accept mail for, such as `example.com` or `*.example.com`; `*` is every domain. */
+  readonly domains?: string | readonly string[]
+  /** The secret that fronts sign with. While you replace it, give two. */
+  readonly frontSecret?: string | readonly string[]
+  /** The secret that lets its owner read the stored mail at /mail. */
+  readonly readToken?: string
+  /** Mail that is older is removed. */
+  readonly keepAgeMs?: number
+  /** The newest messages that are kept, by number. */
+  readonly keepCount?: number
+  /** The newest mail that is kept, by size. */
+  readonly keepBytes?: number
+}
 
 /** Settings, checked. */
 export interface Settings {
@@ -31,62 +52,102 @@ export interface Settings {
   readonly retention: Retention
 }
 
+/** A value as it was given. */
+interface Given {
+  readonly value: unknown
+  /** The name for messages: `POSTERN_HOSTNAME`, or `settings.hostname` if it is in the code. */
+  readonly field: string
+}
+
+/** By variable. Reading a value removes it, so that unknown names are left. */
+type Values = Map<string, Given>
+
 const PREFIX = 'POSTERN_'
 const LIMIT_NAMES = new Map(Object.keys(LIMIT_RULES).map((name) => [variableOf(name), name]))
 
-/** Reads the settings. @throws OptionError that names the variable and what is allowed, without secrets */
-export function readSettings(env: Readonly<Record<string, unknown>>): Settings {
-  const values = new Map(
-    Object.entries(env).filter(([name, value]) => name.startsWith(PREFIX) && value !== null && value !== undefined),
-  )
-  const take = (name: string): string | undefined => {
-    const value = values.get(name)
-    values.delete(name)
-    if (value === undefined || typeof value === 'string') return value
-    throw new OptionError(name, typeof value, 'text')
+/**
+ * Reads the settings.
+ *
+ * @param env The Worker's environment. What does not begin with `POSTERN_` is not looked at
+ * @param input The settings in the code. The environment overrides them
+ * @throws OptionError that names the setting and what is allowed, without secrets
+ */
+export function readSettings(env: object, input: SettingsInput = {}): Settings {
+  const values = valuesOf(env, input)
+  const hostname = takeText(values, 'POSTERN_HOSTNAME')
+  if (hostname === undefined) throw new OptionError('POSTERN_HOSTNAME', undefined, 'a host name')
+  const domains = takeDomains(values)
+  const frontSecrets = takeList(values, 'POSTERN_FRONT_SECRET') ?? { items: [], field: '' }
+  if (!frontSecrets.items.every((secret) => SECRET.test(secret))) {
+    throw new OptionError(frontSecrets.field, '(secret)', SECRET_ALLOWED)
   }
-  const hostname = take('POSTERN_HOSTNAME')
-  if (hostname === undefined || !HOSTNAME_RULE.pattern.test(hostname)) {
-    throw new OptionError('POSTERN_HOSTNAME', hostname, HOSTNAME_RULE.allowed)
+  const readToken = takeText(values, 'POSTERN_READ_TOKEN')
+  if (readToken !== undefined && !SECRET.test(readToken.text)) {
+    throw new OptionError(readToken.field, '(secret)', SECRET_ALLOWED)
   }
-  const domains = readDomains(take('POSTERN_DOMAINS'))
-  const frontSecrets = readSecrets(take('POSTERN_FRONT_SECRET'))
-  const readToken = take('POSTERN_READ_TOKEN')
-  if (readToken !== undefined) checkSecret('POSTERN_READ_TOKEN', readToken)
-  const retention = readRetention(values)
-  return { hostname, domains, frontSecrets, readToken, retention, limits: readLimits(values) }
+  return {
+    hostname: hostname.text,
+    domains,
+    frontSecrets: frontSecrets.items,
+    readToken: readToken?.text,
+    retention: takeRetention(values),
+    limits: takeLimits(values),
+  }
 }
 
-function readSecrets(value: string | undefined): string[] {
-  const secrets = value?.split(',').flatMap((part) => part.trim().split(/\s/)) ?? []
-  for (const secret of secrets) checkSecret('POSTERN_FRONT_SECRET', secret)
-  return secrets
+function valuesOf(env: object, input: SettingsInput): Values {
+  const values: Values = new Map()
+  for (const [name, value] of Object.entries(input)) {
+    if (value !== undefined) values.set(variableOf(name), { value, field: `settings.${name}` })
+  }
+  for (const [field, value] of Object.entries(env)) {
+    if (field.startsWith(PREFIX) && value !== null && value !== undefined) values.set(field, { value, field })
+  }
+  return values
 }
 
-function checkSecret(variable: string, secret: string): void {
-  if (!SECRET_RULE.pattern.test(secret)) throw new OptionError(variable, '(secret)', SECRET_RULE.allowed)
+function take(values: Values, variable: string): Given | undefined {
+  const given = values.get(variable)
+  values.delete(variable)
+  return given
 }
 
-function readDomains(value: string | undefined): ReadonlySet<string> | undefined {
-  if (value === ANY_DOMAIN) return undefined
-  const domains = value?.split(',').map((domain) => parseDomain(domain.trim()))
-  if (domains?.every((domain) => domain !== undefined && domain !== ANY_DOMAIN) === true) {
+function takeText(values: Values, variable: string): { text: string; field: string } | undefined {
+  const given = take(values, variable)
+  if (given === undefined) return undefined
+  const { value, field } = given
+  if (typeof value !== 'string') throw new OptionError(field, typeof value, 'text')
+  return { text: value, field }
+}
+
+/** Takes a text with commas between the items, or a list of texts. */
+function takeList(values: Values, variable: string): { items: readonly string[]; field: string } | undefined {
+  const given = take(values, variable)
+  if (given === undefined) return undefined
+  const { value, field } = given
+  if (typeof value === 'string') return { items: value.split(','), field }
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return { items: value, field }
+  throw new OptionError(field, typeof value, 'text, or a list of texts')
+}
+
+function takeDomains(values: Values): ReadonlySet<string> | undefined {
+  const { items, field } = takeList(values, 'POSTERN_DOMAINS') ?? { items: undefined, field: 'POSTERN_DOMAINS' }
+  if (items?.length === 1 && items[0] === ANY_DOMAIN) return undefined
+  const domains = items?.map((domain) => parseDomain(domain.trim())) ?? []
+  if (domains.length > 0 && domains.every((domain) => domain !== undefined && domain !== ANY_DOMAIN)) {
     return new Set(domains as string[])
   }
-  throw new OptionError('POSTERN_DOMAINS', value, "a list of domains with commas between them, or '*'")
+  throw new OptionError(field, items?.join(','), "a list of domains with commas between them, or '*'")
 }
 
-/** Reads the retention limits, and removes them from `values`. */
-function readRetention(values: Map<string, unknown>): Retention {
+function takeRetention(values: Values): Retention {
   const retention: { -readonly [Name in keyof Retention]: number } = {}
   for (const [name, { limit, min }] of Object.entries(RETENTION_RULES)) {
-    const variable = variableOf(name)
-    const value = values.get(variable)
-    values.delete(variable)
-    if (value === undefined) continue
-    const number = numberOf(value)
+    const given = take(values, variableOf(name))
+    if (given === undefined) continue
+    const number = numberOf(given.value)
     if (number !== Infinity && (!Number.isSafeInteger(number) || Number(number) < min)) {
-      throw new OptionError(variable, value, `a whole number from ${min}, or Infinity`)
+      throw new OptionError(given.field, given.value, `a whole number from ${min}, or Infinity`)
     }
     retention[limit] = Number(number)
   }
@@ -98,15 +159,15 @@ function numberOf(value: unknown): unknown {
   return typeof value === 'string' && /^(\d+|Infinity)$/.test(value) ? Number(value) : value
 }
 
-/** Reads the limits. The engine checks their ranges. */
-function readLimits(values: ReadonlyMap<string, unknown>): Partial<Limits> {
+/** Takes the limits. The engine checks their ranges. Whatever is left by then has an unknown name. */
+function takeLimits(values: Values): Partial<Limits> {
   const limits: Record<string, number> = {}
-  for (const [variable, value] of values) {
+  for (const [variable, { value, field }] of values) {
     const name = LIMIT_NAMES.get(variable)
     // The error does not show the value, because it may be a secret whose name is misspelt.
-    if (name === undefined) throw new OptionError(variable, '(set)', 'a setting; src/settings.ts lists them')
+    if (name === undefined) throw new OptionError(field, '(set)', 'a setting; the README of @postern/worker lists them')
     const number = numberOf(value)
-    if (typeof number !== 'number') throw new OptionError(variable, value, 'a number')
+    if (typeof number !== 'number') throw new OptionError(field, value, 'a number')
     limits[name] = number
   }
   return limits

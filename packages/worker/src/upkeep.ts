@@ -1,18 +1,18 @@
 /** Does the regular work on the store. */
 import { LIMIT_RULES } from '@postern/engine'
 import { keepUp as keepStoreUp, sweepMs } from '@postern/intake'
-import type { MailStore } from '@postern/storage'
 import { errorText, log } from './log.ts'
-import type { Settings } from './settings.ts'
+import type { OpenReceiver } from './receiver.ts'
 
 /**
  * Removes mail past the retention limits, and sweeps if a sweep is due. Failures are logged.
  * @returns whether everything succeeded
  */
-export function keepUp(store: MailStore, { limits, retention }: Settings, isSweepDue: boolean): Promise<boolean> {
+export function keepUp({ mail, settings }: OpenReceiver, isSweepDue: boolean): Promise<boolean> {
+  const { limits, retention } = settings
   const { sessionTimeoutMs, hookTimeoutMs } = LIMIT_RULES
   const deps = {
-    store,
+    store: mail,
     retention,
     olderThanMs: sweepMs({
       sessionTimeoutMs: limits.sessionTimeoutMs ?? sessionTimeoutMs.byDefault,

@@ -1,4 +1,5 @@
-/** @postern/worker/disk: a BlobStore in a Durable Object. */
+/** @postern/worker/disk: a store in a Durable Object: `DiskObject` is the object, and `disk` is the BlobStore that asks it. */
+export { DiskObject } from './object.ts'
 export type { DiskBlob, DiskPage, RemoteDisk } from './rpc.ts'
 export { CHUNK_BYTES } from './rpc.ts'
 export type { DiskOptions, Reach } from './store.ts'

@@ -1,4 +1,4 @@
-/** The RPC interface between a BlobStore and its Disk. */
+/** The RPC interface between a BlobStore and its DiskObject. */
 
 /** A row of SQLite may have up to 2 MiB. */
 export const CHUNK_BYTES: number = 1024 * 1024
@@ -19,7 +19,7 @@ export interface DiskPage {
   readonly more: boolean
 }
 
-/** The methods of a Disk over RPC. */
+/** The methods of a DiskObject over RPC. */
 export interface RemoteDisk {
   /** Begins a blob of more than one chunk. Returns the number of the upload. */
   begin(): Promise<number>

@@ -8,7 +8,7 @@ export interface DiskOptions {
   readonly maxBufferedBytes?: number
 }
 
-/** Returns the Disk. It is called for each operation, because a stub belongs to one request. */
+/** Returns a stub of the object. It is called for each operation, because a stub belongs to one request. */
 export type Reach = () => RemoteDisk
 
 const DEFAULT_MAX_BUFFERED_BYTES = 128 * 1024 * 1024

@@ -12,11 +12,11 @@ export interface WorkerdOptions {
   readonly directory: string
 }
 
-/** With a disk there is an object that keeps it: the Worker's own, from the app. */
+/** With a disk there is an object that keeps it: the one of the Worker, without its upkeep. */
 const WITH_DISK = `
-import { disk } from '@postern/worker/disk'
+import { disk, DiskObject } from '@postern/worker/disk'
 import { worker } from './postern.ts'
-export { Disk } from '../../../../apps/cloudflare/src/durable-disk.ts'
+export class Disk extends DiskObject { async keepUp() {} }
 export default worker(({ DISK }) => disk(() => DISK.getByName('mail')))
 `
 

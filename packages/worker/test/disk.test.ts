@@ -1,4 +1,4 @@
-/** The disk of self-hosted workerd, under the contract of blobs: the Durable Object in workerd, its BlobStore in this process. */
+/** The store on a Durable Object, which is the disk of self-hosted workerd, under the contract of blobs: the Durable Object in workerd, its BlobStore in this process. */
 import { join } from 'node:path'
 import type { BlobStore } from '@postern/storage'
 import { build } from 'esbuild'
@@ -9,7 +9,8 @@ import { keysIn, put } from '../../../packages/storage/test/blobs.ts'
 import { PROXIED } from '../../../packages/storage/test/contract/buckets.ts'
 import { BOUNDED } from '../../../test/contracts/blobs/sizes.ts'
 import { retentionContract } from '../../../packages/storage/test/retention-contract.ts'
-import { disk, type DiskOptions, type RemoteDisk } from '@postern/worker/disk'
+import type { RemoteDisk } from '../src/disk/rpc.ts'
+import { disk, type DiskOptions } from '../src/disk/store.ts'
 
 const MiB = 1024 * 1024
 let miniflare: Miniflare
@@ -19,10 +20,10 @@ beforeAll(async () => {
   const { outputFiles } = await build({
     stdin: {
       // Only the requests of the test touch the store here.
-      contents: `import { Disk as Real } from './durable-disk.ts';
-        export class Disk extends Real { alarm() {} };
+      contents: `import { DiskObject } from './object.ts';
+        export class Disk extends DiskObject { alarm() {} };
         export default { fetch: () => new Response() }`,
-      resolveDir: join(import.meta.dirname, '../src'),
+      resolveDir: join(import.meta.dirname, '../src/disk'),
       loader: 'ts',
     },
     bundle: true,

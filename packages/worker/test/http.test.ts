@@ -1,15 +1,12 @@
 /** The Worker's HTTP answers if the store gives bytes that do not fit the record. */
-import { join } from 'node:path'
-import type { Server } from '@postern/engine'
 import { expect, test, vi } from 'vitest'
-import { takeEmail } from '@postern/worker'
-import { READ_TOKEN } from './reading.ts'
+import { takeEmail } from '../src/email.ts'
+import { fetchHandler } from '../src/http.ts'
+import { createReceiver } from '../src/receiver.ts'
+import { WRONG_SETTINGS } from './wrong-settings.ts'
 
-/** The parts that are used of files that are compiled with the types of workerd. */
-interface Routes {
-  request(path: string, init: object, env: object, context: object): Promise<Response>
-}
-type IntakeOf = (env: object) => { readonly server: Server }
+const READ_TOKEN = 'read-0123456789abcdef0123456789abcdef'
+const CONTEXT = { waitUntil: () => {} }
 
 /** The same as workerd's own, except that it does not count. */
 class FixedLengthStream extends TransformStream<Uint8Array, Uint8Array> {
@@ -41,9 +38,8 @@ function bucket(objects: Map<string, Uint8Array>): object {
 }
 
 test('a download stays incomplete if the bytes do not fit the record', async () => {
-  const source = join(import.meta.dirname, '../src')
-  const { http } = (await import(join(source, 'http.ts'))) as { http: Routes }
-  const { intakeOf } = (await import(join(source, 'intake.ts'))) as { intakeOf: IntakeOf }
+  const receiver = createReceiver()
+  const http = fetchHandler(receiver)
   vi.stubGlobal('FixedLengthStream', FixedLengthStream)
   const said = vi.spyOn(console, 'info').mockReturnValue(undefined)
   const objects = new Map<string, Uint8Array>()
@@ -55,11 +51,11 @@ test('a download stays incomplete if the bytes do not fit the record', async () 
   }
   const read = vi.fn().mockResolvedValueOnce({ done: false, value: new TextEncoder().encode('A: b\r\n\r\nx') })
   const raw = { getReader: () => ({ read: read.mockResolvedValue({ done: true }), cancel: async () => {} }) }
-  const { text } = await takeEmail(intakeOf(env).server, { from: '', to: 'bob@example.com', raw, rawSize: 9 })
+  const { text } = await takeEmail(receiver.open(env).server, { from: '', to: 'bob@example.com', raw, rawSize: 9 })
   const id = text.split(' ').at(-1)
   async function bytesOf(): Promise<number | 'broken'> {
     const headers = { authorization: `Bearer ${READ_TOKEN}` }
-    const response = await http.request(`/mail/${id}/raw`, { headers }, env, { waitUntil: () => {} })
+    const response = await http(new Request(`http://postern.example/mail/${id}/raw`, { headers }), env, CONTEXT)
     let byteLength = 0
     try {
       for await (const chunk of response.body ?? []) byteLength += chunk.length
@@ -75,3 +71,17 @@ test('a download stays incomplete if the bytes do not fit the record', async () 
   said.mockRestore()
   vi.unstubAllGlobals()
 })
+
+test.each(WRONG_SETTINGS)(
+  'with the wrong settings %j the Worker is not healthy, and its log says why',
+  async (settings, text) => {
+    const said = vi.spyOn(console, 'error').mockReturnValue(undefined)
+    const env = { POSTERN_HOSTNAME: 'mx.example.com', POSTERN_DOMAINS: 'example.com', MAIL: {}, ...settings }
+    const health = await fetchHandler(createReceiver())(new Request('http://postern.example/health'), env, CONTEXT)
+    const [logged] = said.mock.calls[0] as [string]
+    said.mockRestore()
+    expect(health.status).toBe(500)
+    expect((JSON.parse(logged) as { error: string }).error).toContain(text)
+    expect(logged).not.toMatch(/"short"|misspelt/)
+  },
+)

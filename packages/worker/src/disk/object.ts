@@ -1,5 +1,5 @@
 /**
- * Stores blobs on the disk of a machine that runs workerd itself, without R2. It is a Durable Object with SQLite.
+ * Stores blobs in a Durable Object with SQLite. On a machine that runs workerd itself, its disk is the store, because there is no R2.
  *
  * workerd sends an answer only after SQLite's log is synced (fsync), so an answered message survives a power failure.
  * The bytes of a blob are rows of up to 1 MiB under an upload number. The row with its key and size is written in one
@@ -8,16 +8,12 @@
  * `disk/rpc.ts` describes its methods; `disk/store.ts` makes a BlobStore from them.
  */
 import { DurableObject } from 'cloudflare:workers'
-import type { DurableObjectState } from '@cloudflare/workers-types'
-import { mailStore } from '@postern/storage'
-import type { DiskNamespace, Env } from './env.ts'
-import { errorText, keepUp, log } from '@postern/worker'
-import { readSettings } from '@postern/worker/settings'
-import { disk, type DiskBlob, type DiskPage } from '@postern/worker/disk'
+import { errorText, log } from '../log.ts'
+import type { DiskBlob, DiskPage } from './rpc.ts'
 
 const HOUR_MS = 60 * 60 * 1000
 
-/** True for the first Disk since workerd was started. */
+/** True for the first object since workerd was started. */
 let isFirst = true
 
 const TABLES = `
@@ -26,25 +22,25 @@ const TABLES = `
   CREATE TABLE IF NOT EXISTS blobs (key TEXT PRIMARY KEY, upload INTEGER NOT NULL, size INTEGER NOT NULL, modified_at INTEGER NOT NULL);
 `
 
-export class Disk extends DurableObject {
+/** The class of the object. A Worker exports a class of its own that extends it and does the upkeep. */
+export abstract class DiskObject<Env = unknown> extends DurableObject<Env> {
   readonly #storage: DurableObjectStorage
 
-  constructor(state: DurableObjectState, env: unknown) {
-    super(state as never, env as never)
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env)
     this.#storage = this.ctx.storage
     this.#storage.sql.exec(TABLES)
     void this.ctx.blockConcurrencyWhile(() => this.#setAlarm())
   }
 
-  /** Does the upkeep of the store, when workerd starts and hourly. */
+  /** Does the upkeep of the store, when workerd starts and hourly. It reaches this object by a stub, so that other requests can run in between. */
+  protected abstract keepUp(): Promise<unknown>
+
   override async alarm(): Promise<void> {
     // The next alarm is set first, because workerd stops retrying an alarm that fails too often.
     await this.#storage.setAlarm(Date.now() + HOUR_MS)
-    const env = this.env as Env
     try {
-      // Calls go through the Disk's own stub, so that other requests can run in between.
-      const mail = mailStore(disk(() => (env.DISK as DiskNamespace).get(this.ctx.id as never)))
-      await keepUp(mail, readSettings(env), true)
+      await this.keepUp()
     } catch (error) {
       log('error', 'the upkeep of the store failed', { error: errorText(error) })
     }

@@ -20,49 +20,72 @@ import {
 } from '@postern/runtime/websocket'
 import { isStorageError } from '@postern/storage'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
-import type { Env } from './env.ts'
-import { type Intake, intakeOf } from './intake.ts'
-import { errorText, log } from '@postern/worker'
+import { errorText, log } from './log.ts'
+import type { OpenReceiver, Receiver } from './receiver.ts'
 
-interface Setting {
-  Bindings: Env
+/** The part of a request's context that is used here. */
+export interface FetchContext {
+  waitUntil(promise: Promise<unknown>): void
 }
 
-/** Each record costs one operation of R2. A request may make a thousand, and the listing itself needs some. */
+interface Routed {
+  Bindings: object
+  Variables: { opened: OpenReceiver }
+}
+
+/** What workerd has besides the Web's own. */
+declare const WebSocketPair: new () => Record<'0' | '1', WebSocketLike & { accept(): void }>
+declare const FixedLengthStream: new (byteLength: number) => TransformStream<Uint8Array, Uint8Array>
+
+/** Each record is one operation of R2. A request may do a thousand, and the listing itself takes some. */
 const MAX_LIMIT = 500
-/** A guard remembers used tokens, so each intake keeps the same guard. */
-const guards = new WeakMap<Intake, FrontGuard>()
+/** A guard remembers used tokens, so each engine keeps the same guard. */
+const guards = new WeakMap<OpenReceiver, FrontGuard>()
 
-export const http: Hono<Setting> = new Hono<Setting>()
+/** Makes the `fetch` handler of a Worker. An app of your own can have it below a path: `app.mount('/postern', fetchHandler(receiver))`. */
+export function fetchHandler<Env extends object>(
+  receiver: Receiver<Env>,
+): (request: Request, env: Env, context: FetchContext) => Promise<Response> {
+  const open: MiddlewareHandler<Routed> = (context, next) => {
+    context.set('opened', receiver.open(context.env as Env))
+    return next()
+  }
+  const http = new Hono<Routed>()
+  http.get('/health', open, (context) => context.json({ status: 'ok' }))
+  http.get('/pipe', open, (context) => pipe(context))
+  http.use('/mail', open, checkToken)
+  http.use('/mail/*', open, checkToken)
+  http.get('/mail', (context) => list(context))
+  http.get('/mail/:id', (context) => show(context))
+  http.get('/mail/:id/raw', (context) => download(context))
+  http.notFound((context) => context.text('', 404))
+  http.onError(failed)
+  return async (request, env, context) => http.fetch(request, env, context as never)
+}
 
-http.get('/health', (context) => {
-  intakeOf(context.env)
-  return context.json({ status: 'ok' })
-})
-
-http.get('/pipe', async (context) => {
-  const intake = intakeOf(context.env)
-  if (intake.settings.frontSecrets.length === 0) return context.notFound()
-  let guard = guards.get(intake)
+async function pipe(context: Context<Routed>): Promise<Response> {
+  const { opened } = context.var
+  if (opened.settings.frontSecrets.length === 0) return context.notFound()
+  let guard = guards.get(opened)
   if (guard === undefined) {
-    guard = frontGuard({ secrets: intake.settings.frontSecrets })
-    guards.set(intake, guard)
+    guard = frontGuard({ secrets: opened.settings.frontSecrets })
+    guards.set(opened, guard)
   }
   if (context.req.header('upgrade')?.toLowerCase() !== 'websocket') {
     return context.text('', 426, { upgrade: 'websocket' })
   }
   const facts = await guard.admit(context.req.raw)
-  const [client, server] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket]
+  const { 0: client, 1: server } = new WebSocketPair()
   server.accept()
-  const session = intake.server.accept(acceptPipe(server as unknown as WebSocketLike, facts), pipeOverrides(facts))
+  const session = opened.server.accept(acceptPipe(server, facts), pipeOverrides(facts))
   // An open WebSocket keeps the session alive. waitUntil gives the session time after the close.
   context.executionCtx.waitUntil(session)
-  return new Response(null, { status: 101, webSocket: client })
-})
+  return new Response(null, { status: 101, webSocket: client } as ResponseInit)
+}
 
 /** Accepts only requests with the token. Compares it in constant time. */
-const reader: MiddlewareHandler<Setting> = async (context, next) => {
-  const { readToken } = intakeOf(context.env).settings
+const checkToken: MiddlewareHandler<Routed> = async (context, next) => {
+  const { readToken } = context.var.opened.settings
   if (readToken === undefined) return context.notFound()
   const [shown, wanted] = await Promise.all(
     [context.req.header('authorization') ?? '', `Bearer ${readToken}`].map((text) =>
@@ -75,25 +98,23 @@ const reader: MiddlewareHandler<Setting> = async (context, next) => {
   await next()
   context.header('cache-control', 'no-store')
 }
-http.use('/mail', reader)
-http.use('/mail/*', reader)
 
-http.get('/mail', async (context) => {
+async function list(context: Context<Routed>): Promise<Response> {
   const { limit = '100', cursor, bounced = 'false' } = context.req.query()
   const count = Number(limit)
   if (!Number.isInteger(count) || count < 1 || count > MAX_LIMIT) return context.text(`limit: 1 to ${MAX_LIMIT}\n`, 400)
-  const { mail } = intakeOf(context.env)
+  const { mail } = context.var.opened
   const page = await mail.list({ limit: count, bounced: bounced === 'true', ...(cursor !== undefined && { cursor }) })
   return context.json(page)
-})
+}
 
-http.get('/mail/:id', async (context) => {
-  const { record } = await intakeOf(context.env).mail.load(context.req.param('id'))
+async function show(context: Context<Routed, '/mail/:id'>): Promise<Response> {
+  const { record } = await context.var.opened.mail.load(context.req.param('id'))
   return context.json(record)
-})
+}
 
-http.get('/mail/:id/raw', async (context) => {
-  const { record, body } = await intakeOf(context.env).mail.load(context.req.param('id'))
+async function download(context: Context<Routed, '/mail/:id/raw'>): Promise<Response> {
+  const { record, body } = await context.var.opened.mail.load(context.req.param('id'))
   // A browser must not interpret mail from strangers.
   const headers = { 'content-type': 'message/rfc822', 'x-content-type-options': 'nosniff' }
   if (context.req.method === 'HEAD') {
@@ -114,7 +135,7 @@ http.get('/mail/:id/raw', async (context) => {
   // If the stream breaks, the response is shorter than its Content-Length.
   context.executionCtx.waitUntil(source.pipeTo(writable).catch(() => undefined))
   return new Response(readable, { headers })
-})
+}
 
 /** Delays the stream by one chunk. A wrong checksum shows only after the last chunk, which must then not be sent. */
 async function* heldBack(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -126,9 +147,7 @@ async function* heldBack(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   if (held !== undefined) yield held
 }
 
-http.notFound((context) => context.text('', 404))
-
-http.onError((error, context: Context<Setting>) => {
+function failed(error: Error, context: Context<Routed>): Response {
   if (error instanceof PipeRefusedError) {
     log('warn', 'a front was refused', { reason: error.message })
     return context.text('', error.status)
@@ -136,4 +155,4 @@ http.onError((error, context: Context<Setting>) => {
   if (isStorageError(error, 'not-found') || isStorageError(error, 'invalid-id')) return context.text('', 404)
   log('error', 'a request failed', { error: errorText(error) })
   return context.text('', 500)
-})
+}

@@ -1,0 +1,146 @@
+/**
+ * Makes the engine and its store from the options of a Worker and its environment. An isolate has one, which all handlers use.
+ *
+ * Limits on connections hold for one isolate. Cloudflare decides how many isolates it runs.
+ */
+import { type AuthOptions, createServer, type Handlers, LIMIT_RULES, type Server, type Session } from '@postern/engine'
+import { intake, keptEntry, type Observer, refusedEntry, sessionFields, storeDeadlineMs } from '@postern/intake'
+import { domainsGuard } from '@postern/intake/guards'
+import { type BlobStore, type MailStore, mailStore } from '@postern/storage'
+import { type Bucket, r2 } from '@postern/storage/r2'
+import { errorText, log } from './log.ts'
+import { readSettings, type Settings, type SettingsInput } from './settings.ts'
+
+/** A value, or a function that makes it. The function is called once for each environment. */
+export type FromEnv<Env, T> = T | ((env: Env, settings: Settings) => T)
+
+export interface ReceiverOptions<Env> {
+  /** Returns the R2 bucket that stores the mail. Default: `env.MAIL`. */
+  readonly bucket?: (env: Env) => Bucket | undefined
+  /** Makes a store that is not R2. `bucket` is not called then. */
+  readonly store?: (env: Env, options: StoreOptions) => BlobStore
+  /** Settings in the code. The vars `POSTERN_…` of the environment override them. */
+  readonly settings?: SettingsInput | ((env: Env) => SettingsInput)
+  /**
+   * The engine's hooks: who may send what to whom. They are asked first. Then recipients outside the domains of the settings are
+   * refused. `data` may refuse a message. If it answers undefined, the message is stored.
+   */
+  readonly handlers?: FromEnv<Env, Handlers>
+  /** Who may log in. Default: nobody. */
+  readonly auth?: FromEnv<Env, AuthOptions | undefined>
+}
+
+/** The part of the options that says who may do what, for a file of its own. */
+export type Policy<Env> = Pick<ReceiverOptions<Env>, 'handlers' | 'auth'>
+
+export interface StoreOptions {
+  /** How long the store may take for one blob, so that the engine still waits for it. */
+  readonly deadlineMs: number
+}
+
+/** What a Worker receives mail with. {@link createReceiver} makes it, and the handlers are made from it. */
+export interface Receiver<Env> {
+  /**
+   * Returns the engine, the store and the settings of an environment. It makes them at the first call.
+   *
+   * @throws OptionError if a setting is wrong; Error if a binding is missing
+   */
+  open(env: Env): OpenReceiver
+}
+
+export interface OpenReceiver {
+  readonly settings: Settings
+  readonly mail: MailStore
+  readonly server: Server
+}
+
+/** Smaller than the engine's default, because an isolate has only 128 MiB. */
+const MAX_TOTAL_ENVELOPE_OCTETS = 16 * 1024 * 1024
+/** The most refusals of one session that are logged, because a client may send bad recipients without end. */
+const MAX_LOGGED_REFUSALS = 20
+
+/** Makes the receiver of a Worker. It reads no setting yet, because only a request has the environment. */
+export function createReceiver<Env extends object>(options: ReceiverOptions<Env> = {}): Receiver<Env> {
+  // By environment, because after a deployment that changes only vars the same isolate may get another environment.
+  const opened = new WeakMap<Env, OpenReceiver>()
+  return {
+    open(env) {
+      let receiver = opened.get(env)
+      if (receiver === undefined) {
+        receiver = openReceiver(env, options)
+        opened.set(env, receiver)
+      }
+      return receiver
+    },
+  }
+}
+
+function openReceiver<Env extends object>(env: Env, options: ReceiverOptions<Env>): OpenReceiver {
+  const input = typeof options.settings === 'function' ? options.settings(env) : options.settings
+  const settings = readSettings(env, input)
+  const mail = mailStore(openStore(env, options, settings))
+  const handlers = valueOf(options.handlers, env, settings)
+  const auth = valueOf(options.auth, env, settings)
+  const server = createServer({
+    hostname: settings.hostname,
+    limits: { maxTotalEnvelopeOctets: MAX_TOTAL_ENVELOPE_OCTETS, ...settings.limits },
+    ...(auth !== undefined && { auth }),
+    ...intake({
+      store: mail,
+      ...(handlers !== undefined && { handlers }),
+      guards: settings.domains === undefined ? [] : [domainsGuard(settings.domains)],
+      observer: logObserver(),
+    }),
+  })
+  return { settings, mail, server }
+}
+
+function valueOf<Env, T extends object | undefined>(
+  given: FromEnv<Env, T> | undefined,
+  env: Env,
+  settings: Settings,
+): T | undefined {
+  return typeof given === 'function' ? given(env, settings) : given
+}
+
+function openStore<Env extends object>(
+  env: Env,
+  { store, bucket }: ReceiverOptions<Env>,
+  { limits }: Settings,
+): BlobStore {
+  const deadlineMs = storeDeadlineMs(limits.hookTimeoutMs ?? LIMIT_RULES.hookTimeoutMs.byDefault)
+  if (store !== undefined) return store(env, { deadlineMs })
+  const found = bucket === undefined ? (env as { MAIL?: Bucket }).MAIL : bucket(env)
+  if (found !== undefined) return r2(found, { deadlineMs })
+  const what = bucket === undefined ? 'the binding MAIL is missing' : 'the option `bucket` found no binding'
+  throw new Error(`${what}: it must be an R2 bucket, which stores the mail`)
+}
+
+/** Makes the observer that writes events of sessions and messages to the log. */
+function logObserver(): Observer {
+  /** How many refusals of a session were logged. */
+  const refusalCounts = new WeakMap<Session, number>()
+  return {
+    kept(record, session) {
+      const { message, fields } = keptEntry(record, session)
+      log('info', message, fields)
+    },
+    refused(refused, session, explanation) {
+      const count = session === undefined ? 1 : (refusalCounts.get(session) ?? 0) + 1
+      if (session !== undefined) refusalCounts.set(session, count)
+      if (count > MAX_LOGGED_REFUSALS) return
+      const { message, fields } = refusedEntry(refused, session, explanation)
+      const isLast = count === MAX_LOGGED_REFUSALS
+      log('info', message, { ...fields, ...(isLast && { note: 'further refusals of this session are not logged' }) })
+    },
+    lost: (message, session) =>
+      log('info', 'message refused', { ...sessionFields(session, session.remote), ...message }),
+    arrivalFailed: (error, session) =>
+      log('info', 'TLS handshake failed', { ...sessionFields(session, error.remote), reason: error.message }),
+    failed: (error, session) =>
+      log('error', 'an error in a session', {
+        ...(session && sessionFields(session, session.remote)),
+        error: errorText(error),
+      }),
+  }
+}
