@@ -1,4 +1,5 @@
 /** The Worker's HTTP answers if the store gives bytes that do not fit the record. */
+import { Hono } from 'hono'
 import { expect, test, vi } from 'vitest'
 import { takeEmail } from '../src/email.ts'
 import { fetchHandler } from '../src/http.ts'
@@ -85,3 +86,11 @@ test.each(WRONG_SETTINGS)(
     expect(logged).not.toMatch(/"short"|misspelt/)
   },
 )
+
+test('an app of your own has the routes below a path', async () => {
+  const app = new Hono().mount('/postern', fetchHandler(createReceiver()))
+  const env = { POSTERN_HOSTNAME: 'mx.example.com', POSTERN_DOMAINS: 'example.com', MAIL: {} }
+  const ask = async (path: string): Promise<number> =>
+    (await app.request(path, {}, env, { ...CONTEXT, passThroughOnException: () => {}, props: {} })).status
+  expect([await ask('/postern/health'), await ask('/postern/mail'), await ask('/health')]).toEqual([200, 404, 404])
+})

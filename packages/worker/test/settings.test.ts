@@ -3,7 +3,7 @@ import { OptionError } from '@postern/engine'
 import { domainsGuard } from '@postern/intake/guards'
 import { HOSTNAME_RULE, SECRET_RULE } from '@postern/intake/settings'
 import { describe, expect, test } from 'vitest'
-import { readSettings } from '../src/settings.ts'
+import { readSettings, type SettingsInput } from '../src/settings.ts'
 
 const GIVEN = { POSTERN_HOSTNAME: 'mx.example', POSTERN_DOMAINS: 'example.com' }
 
@@ -65,4 +65,46 @@ test('the retention limits have the names and the minimums of the server', () =>
 test('limits are those of the engine, and an unknown variable is a mistake', () => {
   expect(readSettings({ ...GIVEN, POSTERN_MAX_MESSAGE_BYTES: '1000' }).limits).toEqual({ maxMessageBytes: 1000 })
   expect(() => readSettings({ ...GIVEN, POSTERN_MAX_MESAGE_BYTES: '1000' })).toThrow(/^POSTERN_MAX_MESAGE_BYTES: /)
+})
+
+describe('settings in the code', () => {
+  test('have the names of the configuration file, and a var overrides them', () => {
+    const input = {
+      hostname: 'mx.code.example',
+      domains: ['Example.com', '*.example.org'],
+      frontSecret: ['a'.repeat(32), 'b'.repeat(32)],
+      readToken: 'c'.repeat(32),
+      keepCount: 7,
+      maxMessageBytes: 1000,
+    }
+    const settings = readSettings({ POSTERN_HOSTNAME: 'mx.var.example', POSTERN_KEEP_COUNT: '8', OTHER: {} }, input)
+    expect(settings).toEqual({
+      hostname: 'mx.var.example',
+      domains: new Set(['example.com', '*.example.org']),
+      frontSecrets: input.frontSecret,
+      readToken: input.readToken,
+      retention: { maxCount: 8 },
+      limits: { maxMessageBytes: 1000 },
+    })
+  })
+
+  test.each([
+    [{ domains: [] }, /^settings\.domains: /],
+    [{ domains: ['a b'] }, /^settings\.domains: "a b" /],
+    [{ domains: ['example.com', '*'] }, /^settings\.domains: /],
+    [{ domains: 7 }, /^settings\.domains: "number" is not text/],
+    [{ hostname: 7 }, /^settings\.hostname: "number" is not text/],
+    [{ frontSecret: ['short'] }, /^settings\.frontSecret: "\(secret\)" /],
+    [{ readToken: 'short' }, /^settings\.readToken: "\(secret\)" /],
+    [{ keepBytes: 1 }, /^settings\.keepBytes: 1 is not a whole number from 1048576/],
+    [{ keepCount: true }, /^settings\.keepCount: true /],
+    [{ maxMessageBytes: '25MiB' }, /^settings\.maxMessageBytes: "25MiB" is not a number/],
+    [{ maxMesageBytes: 1 }, /^settings\.maxMesageBytes: /],
+  ])('%j is a mistake that names the setting', (input, message) => {
+    const given = { hostname: 'mx.example', domains: 'example.com', ...input }
+    const read = (): unknown => readSettings({}, given as SettingsInput)
+    expect(read).toThrow(OptionError)
+    expect(read).toThrow(message)
+    expect(read).not.toThrow(/"short"/)
+  })
 })

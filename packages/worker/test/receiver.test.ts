@@ -1,0 +1,77 @@
+/** The options of a Worker: where the mail goes, and who is asked for each recipient. */
+import { reply } from '@postern/engine'
+import { memory } from '@postern/storage/memory'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { type Answer, takeEmail } from '../src/email.ts'
+import { createReceiver, type Receiver } from '../src/receiver.ts'
+
+const SETTINGS = { hostname: 'mx.example.com', domains: ['example.com'] }
+const NO_USER = reply(550, '5.1.1', 'No such user')
+
+beforeAll(() => {
+  vi.spyOn(console, 'info').mockReturnValue(undefined)
+})
+afterAll(() => {
+  vi.restoreAllMocks()
+})
+
+function send<Env extends object>(receiver: Receiver<Env>, env: Env, to: string): Promise<Answer> {
+  const chunks = [new TextEncoder().encode('A: b\r\n\r\nx\r\n')]
+  const reader = {
+    read: async () => ({ done: chunks.length === 0, value: chunks.shift() }),
+    cancel: async () => {},
+  }
+  const raw = { getReader: () => reader }
+  return takeEmail(receiver.open(env).server, { from: 'ann@sender.example', to, raw, rawSize: 11 })
+}
+
+test('the own hooks are asked first, then the domains of the settings, then the store', async () => {
+  const blobs = memory()
+  const receiver = createReceiver({
+    store: () => blobs,
+    settings: SETTINGS,
+    handlers: { rcpt: ({ localPart }) => (localPart === 'spam' ? NO_USER : undefined) },
+  })
+  const answers: Answer[] = []
+  for (const to of ['spam@example.com', 'spam@elsewhere.example', 'bob@elsewhere.example', 'bob@example.com']) {
+    answers.push(await send(receiver, {}, to))
+  }
+  expect(answers.map(({ code, text }) => `${code} ${text.slice(0, 5)}`)).toEqual([
+    '550 5.1.1',
+    '550 5.1.1',
+    '550 5.7.1',
+    '250 2.0.0',
+  ])
+  expect((await blobs.list()).keys).toHaveLength(2)
+})
+
+test('functions get the environment, and are called once for each environment', async () => {
+  interface Env {
+    readonly users: readonly string[]
+    readonly name: string
+  }
+  const handlers = vi.fn((env: Env, settings: { readonly hostname: string }) => ({
+    rcpt: ({ localPart }: { localPart: string }) =>
+      env.users.includes(localPart) ? undefined : reply(550, '5.1.1', `Not at ${settings.hostname}`),
+  }))
+  const blobs = { first: memory(), second: memory() }
+  const receiver = createReceiver<Env>({
+    store: (env) => blobs[env.name as 'first' | 'second'],
+    settings: (env) => ({ ...SETTINGS, hostname: `${env.name}.example` }),
+    handlers,
+  })
+  const first = { name: 'first', users: ['ann'] }
+  const second = { name: 'second', users: ['bob'] }
+  expect((await send(receiver, first, 'ann@example.com')).code).toBe(250)
+  expect((await send(receiver, first, 'bob@example.com')).text).toBe('5.1.1 Not at first.example')
+  expect((await send(receiver, second, 'bob@example.com')).code).toBe(250)
+  expect((await send(receiver, second, 'ann@example.com')).text).toBe('5.1.1 Not at second.example')
+  expect(handlers).toHaveBeenCalledTimes(2)
+  expect((await receiver.open(first).mail.list()).records).toHaveLength(1)
+})
+
+test('a bucket that is not there is an error that says which binding is missing', () => {
+  const env = { POSTERN_HOSTNAME: 'mx.example.com', POSTERN_DOMAINS: '*' }
+  expect(() => createReceiver().open(env)).toThrow('the binding MAIL is missing')
+  expect(() => createReceiver({ bucket: () => undefined }).open(env)).toThrow('the option `bucket` found no binding')
+})
