@@ -20,7 +20,8 @@ interface Step {
 const CHECKS: readonly Step[] = [
   { name: 'types of the engine, which knows no runtime', command: ['tsc', '-p', 'packages/engine/tsconfig.json'] },
   { name: 'types', command: ['tsc', '-p', 'tsconfig.json'] },
-  { name: 'types of the Worker, which knows workerd', command: ['tsc', '-p', 'apps/cloudflare/tsconfig.json'] },
+  { name: 'types of the Worker, which knows workerd', command: ['tsc', '-p', 'packages/worker/tsconfig.json'] },
+  { name: 'types of the example of it', command: ['tsc', '-p', 'apps/cloudflare/tsconfig.json'] },
   { name: 'lint', command: ['oxlint', '--deny-warnings'] },
   { name: 'format', command: ['oxfmt', '--check', '.'] },
   { name: 'import rules', command: ['node', 'test/check/imports.ts'] },
