@@ -2,9 +2,9 @@
 import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Running } from '../../apps/cloudflare/test/running.ts'
 import { FROM, message, send } from '../../apps/cloudflare/test/sending.ts'
 import { parseJsonc, wranglerEnvironment } from '../../apps/cloudflare/test/wrangler.ts'
+import { Daemon } from '../kit/daemon.ts'
 import { freePort } from '../kit/port.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { mustRun } from '../kit/tool.ts'
@@ -17,7 +17,7 @@ const NAMES = ['engine', 'runtime', 'storage', 'intake', 'worker'].map((name) =>
 const BUCKET = 'MY_MAIL'
 
 let scratch: Scratch
-let wrangler: Running
+let wrangler: Daemon
 let smtp: number
 let http: number
 
@@ -36,10 +36,10 @@ beforeAll(async () => {
   await writeFile(scratch.join('project/src/index.js'), code)
   await writeFile(scratch.join('project/wrangler.jsonc'), JSON.stringify(own))
   const flags = ['--ip', '127.0.0.1', '--port', String(http), '--persist-to', scratch.join('state')]
-  wrangler = await Running.start(
+  wrangler = await Daemon.start(
     ['wrangler', 'dev', '--config', scratch.join('project/wrangler.jsonc'), ...flags],
     /Ready on/,
-    wranglerEnvironment(),
+    { env: wranglerEnvironment() },
   )
 }, 600_000)
 afterAll(async () => {

@@ -221,7 +221,12 @@ describe('workerd is stopped', () => {
 test.each(WRONG_SETTINGS)(
   'with the wrong settings %j workerd does not start, and one line says why',
   async (settings, text) => {
-    const env = { ...environment(), POSTERN_HOSTNAME: 'mx.example.com', POSTERN_DOMAINS: 'example.com', ...settings }
+    const env = {
+      ...cleanEnvironment(),
+      POSTERN_HOSTNAME: 'mx.example.com',
+      POSTERN_DOMAINS: 'example.com',
+      ...settings,
+    }
     const { code, stdout, stderr } = await runTool(process.execPath, [START], { env, cwd: scratch.path })
     expect([code, stdout.toString()]).toEqual([2, ''])
     expect(stderr).toContain(text)

@@ -20,7 +20,7 @@
  */
 import { LIMIT_RULES, type Limits, OptionError } from '@postern/engine'
 import { ANY_DOMAIN, parseDomain } from '@postern/intake/guards'
-import { HOSTNAME_RULE, RETENTION_RULES, SECRET_RULE, variableOf } from '@postern/intake/settings'
+import { HOSTNAME_RULE, RETENTION_RULES, SECRET_RULE, type TextRule, variableOf } from '@postern/intake/settings'
 import type { Retention } from '@postern/storage'
 
 /** Settings in a Worker's code. */
@@ -74,22 +74,16 @@ const LIMIT_NAMES = new Map(Object.keys(LIMIT_RULES).map((name) => [variableOf(n
  */
 export function readSettings(env: object, input: SettingsInput = {}): Settings {
   const values = valuesOf(env, input)
-  const hostname = takeText(values, 'POSTERN_HOSTNAME')
-  if (hostname === undefined) throw new OptionError('POSTERN_HOSTNAME', undefined, 'a host name')
+  const hostname = takeText(values, 'POSTERN_HOSTNAME', HOSTNAME_RULE)
+  if (hostname === undefined) throw new OptionError('POSTERN_HOSTNAME', undefined, HOSTNAME_RULE.allowed)
   const domains = takeDomains(values)
-  const frontSecrets = takeList(values, 'POSTERN_FRONT_SECRET') ?? { items: [], field: '' }
-  if (!frontSecrets.items.every((secret) => SECRET.test(secret))) {
-    throw new OptionError(frontSecrets.field, '(secret)', SECRET_ALLOWED)
-  }
-  const readToken = takeText(values, 'POSTERN_READ_TOKEN')
-  if (readToken !== undefined && !SECRET.test(readToken.text)) {
-    throw new OptionError(readToken.field, '(secret)', SECRET_ALLOWED)
-  }
+  const frontSecrets = takeSecrets(values)
+  const readToken = takeText(values, 'POSTERN_READ_TOKEN', SECRET_RULE)
   return {
-    hostname: hostname.text,
+    hostname,
     domains,
-    frontSecrets: frontSecrets.items,
-    readToken: readToken?.text,
+    frontSecrets,
+    readToken,
     retention: takeRetention(values),
     limits: takeLimits(values),
   }
@@ -112,12 +106,24 @@ function take(values: Values, variable: string): Given | undefined {
   return given
 }
 
-function takeText(values: Values, variable: string): { text: string; field: string } | undefined {
+function takeText(values: Values, variable: string, rule: TextRule): string | undefined {
   const given = take(values, variable)
   if (given === undefined) return undefined
-  const { value, field } = given
-  if (typeof value !== 'string') throw new OptionError(field, typeof value, 'text')
-  return { text: value, field }
+  if (typeof given.value !== 'string') throw new OptionError(given.field, typeof given.value, 'text')
+  check(given.field, given.value, rule)
+  return given.value
+}
+
+/** @throws OptionError that shows no secret */
+function check(field: string, text: string, rule: TextRule): void {
+  if (!rule.pattern.test(text)) throw new OptionError(field, rule === SECRET_RULE ? '(secret)' : text, rule.allowed)
+}
+
+function takeSecrets(values: Values): readonly string[] {
+  const { items, field } = takeList(values, 'POSTERN_FRONT_SECRET') ?? { items: [], field: '' }
+  const secrets = items.flatMap((item) => item.trim().split(/\s+/))
+  for (const secret of secrets) check(field, secret, SECRET_RULE)
+  return secrets
 }
 
 /** Takes a text with commas between the items, or a list of texts. */

@@ -1,7 +1,7 @@
 /** Settings that are mistakes, each with a part of the error. */
 export const WRONG_SETTINGS: readonly (readonly [Readonly<Record<string, string>>, string])[] = [
   [{ POSTERN_DOMAINS: 'exa mple' }, 'POSTERN_DOMAINS'],
-  [{ POSTERN_HOSTNAME: 'ex ample' }, 'hostname'],
+  [{ POSTERN_HOSTNAME: 'ex ample' }, 'POSTERN_HOSTNAME: "ex ample" is not a domain or an address literal'],
   [{ POSTERN_MAX_MESSAGE_BYTES: '25MiB' }, 'POSTERN_MAX_MESSAGE_BYTES: "25MiB" is not a number'],
   [{ POSTERN_KEEP_BYTES: '10' }, 'POSTERN_KEEP_BYTES: "10" is not a whole number from 1048576, or Infinity'],
   [{ POSTERN_KEEP_AGE_MS: '30d' }, 'POSTERN_KEEP_AGE_MS: "30d" is not a whole number from 60000, or Infinity'],
