@@ -39,7 +39,7 @@ beforeAll(async () => {
   wrangler = await Daemon.start(
     ['wrangler', 'dev', '--config', scratch.join('project/wrangler.jsonc'), ...flags],
     /Ready on/,
-    { env: wranglerEnvironment() },
+    { env: wranglerEnvironment(), isGroup: true },
   )
 }, 600_000)
 afterAll(async () => {
