@@ -3,8 +3,16 @@
  *
  * Limits on connections hold for one isolate. Cloudflare decides how many isolates it runs.
  */
-import { type AuthOptions, createServer, type Handlers, LIMIT_RULES, type Server, type Session } from '@postern/engine'
-import { intake, keptEntry, type Observer, refusedEntry, sessionFields, storeDeadlineMs } from '@postern/intake'
+import { type AuthOptions, createServer, LIMIT_RULES, type Server, type Session } from '@postern/engine'
+import {
+  intake,
+  type IntakeOptions,
+  keptEntry,
+  type Observer,
+  refusedEntry,
+  sessionFields,
+  storeDeadlineMs,
+} from '@postern/intake'
 import { domainsGuard } from '@postern/intake/guards'
 import { type BlobStore, type MailStore, mailStore } from '@postern/storage'
 import { type Bucket, r2 } from '@postern/storage/r2'
@@ -25,7 +33,7 @@ export interface ReceiverOptions<Env> {
    * The engine's hooks: who may send what to whom. They are asked first. Then recipients outside the domains of the settings are
    * refused. `data` may refuse a message. If it answers undefined, the message is stored.
    */
-  readonly handlers?: FromEnv<Env, Handlers>
+  readonly handlers?: FromEnv<Env, NonNullable<IntakeOptions['handlers']>>
   /** Who may log in. Default: nobody. */
   readonly auth?: FromEnv<Env, AuthOptions | undefined>
 }
