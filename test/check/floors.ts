@@ -29,20 +29,21 @@ const NODE = ['node:']
 /** The parts that a runtime with sockets may use. */
 const SOCKETS = ['sockets', 'sockets/tls', 'common']
 /** The parts that every other part of the protocol may use. */
-const PROTOCOL = ['protocol', 'protocol/bytes', 'protocol/grammar']
-const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake', '@postern/worker']
+const PROTOCOL = ['copies.ts', 'protocol', 'protocol/bytes', 'protocol/grammar']
+const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake']
 
 export const PACKAGES: readonly Package[] = [
   {
     root: 'packages/engine/src',
     packages: [],
     floors: [
-      [{ paths: ['duplex.ts', 'promise.ts'] }],
+      [{ paths: ['copies.ts'], isPure: true }],
+      [{ paths: ['duplex.ts'] }],
       [
-        { paths: ['protocol'], isPure: true, below: [] },
+        { paths: ['protocol'], isPure: true, below: ['copies.ts'] },
         { paths: ['protocol/bytes'], isPure: true, below: [] },
       ],
-      [{ paths: ['protocol/grammar'], isPure: true, below: ['protocol', 'protocol/bytes'] }],
+      [{ paths: ['protocol/grammar'], isPure: true, below: ['copies.ts', 'protocol', 'protocol/bytes'] }],
       [
         { paths: ['protocol/framing'], isPure: true, below: PROTOCOL },
         { paths: ['protocol/extensions'], isPure: true, below: PROTOCOL },

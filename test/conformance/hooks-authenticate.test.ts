@@ -1,10 +1,16 @@
 /** Which clients the `authenticate` hook logs in, and which answers of it never do. */
 import { type AuthAnswer, type ServerOptions, reply } from '@postern/engine'
-import { afterEach, describe, expect, test } from 'vitest'
-import type { SocketClient } from '../kit/client/socket-client.ts'
-import { short } from '../kit/client/reply.ts'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { type Client } from './client.ts'
+import { short } from './reply.ts'
 import { Service } from './service.ts'
 import { SECRET } from './recorder.ts'
+import { secondCopy } from '../kit/second-copy.ts'
+
+let other: Awaited<ReturnType<typeof secondCopy>>
+beforeAll(async () => {
+  other = await secondCopy()
+})
 
 const services: Service[] = []
 afterEach(async () => {
@@ -47,6 +53,8 @@ describe('authenticate', () => {
     ['undefined', () => undefined, /^535 5\.7\.8 /],
     ['its own refusal', () => reply(535, '5.7.139', 'Blocked'), /^535 5\.7\.139 Blocked/],
     ['a temporary one', () => reply(454, '4.7.0', 'Later'), /^454 4\.7\.0 Later/],
+    ['a refusal of another copy of the engine', () => other.reply(535, '5.7.139', 'Blocked'), /^535 5\.7\.139 Blocked/],
+    ['a positive reply of another copy', () => other.reply(235, '2.7.0', 'Welcome'), /^[45]\d\d /],
     ['a positive reply, which names nobody', () => reply(235, '2.7.0', 'Welcome'), /^[45]\d\d /],
     [
       'a throw',

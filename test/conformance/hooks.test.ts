@@ -1,10 +1,16 @@
 /** Every hook with every kind of answer: at once, later, a refusal, garbage, an error, and none. */
 import { type Handlers, Refusal, type Reply, type Verdict, reply } from '@postern/engine'
-import { afterEach, describe, expect, test } from 'vitest'
-import type { SocketClient } from '../kit/client/socket-client.ts'
-import { type ClientReply, short } from '../kit/client/reply.ts'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { type Client } from './client.ts'
+import { type ClientReply, short } from './reply.ts'
 import { Service } from './service.ts'
+import { secondCopy } from '../kit/second-copy.ts'
 import { type Profile, SECRET } from './recorder.ts'
+
+let other: Awaited<ReturnType<typeof secondCopy>>
+beforeAll(async () => {
+  other = await secondCopy()
+})
 
 const services: Service[] = []
 afterEach(async () => {
@@ -145,6 +151,73 @@ describe.each(Object.entries(DOORS))('%s', (_, door) => {
     expect(answered.raw).not.toContain(SECRET)
     expect(service.record(client).errors.map(String)).toEqual([`Error: ${SECRET}`])
     await goesOn(door, client)
+  })
+
+  test.each([
+    ['a reply', () => other.reply(554, '5.7.9', ['No,', 'never'])],
+    ['a promise of one', () => later(other.reply(554, '5.7.9', ['No,', 'never']))],
+    [
+      'a Refusal, which it throws',
+      () => {
+        throw new other.Refusal(other.reply(554, '5.7.9', ['No,', 'never']))
+      },
+    ],
+  ] as [string, Answer][])('refuses with %s of another copy of the engine', async (_, answer) => {
+    const { client, answered } = await knock(door, await start(door, answer))
+    expect(answered.raw).toBe('554-5.7.9 No,\r\n554 5.7.9 never\r\n')
+    await goesOn(door, client)
+  })
+
+  // What another copy made is looked at again, because that copy may have another version, or a bug.
+  test.each([
+    ['code', { code: 99 }],
+    ['code', { code: 250.5 }],
+    ['code', { code: '550' }],
+    ['enhanced code', { enhancedCode: '2.0.0' }],
+    ['enhanced code', { enhancedCode: '5.0.0\r\n250 2.0.0 fake' }],
+    ['enhanced code', { enhancedCode: undefined }],
+    ['text', { lines: ['No\r\n250 2.0.0 fake'] }],
+    ['text', { lines: ['x'.repeat(2_000)] }],
+    ['text', { lines: Array.from({ length: 101 }, () => 'No') }],
+    ['text', { lines: [1] }],
+  ])('refuses with 451 where the %s of another copy’s reply is not valid: %j', async (_, change) => {
+    const tampered = Object.defineProperties(
+      other.reply(550, '5.7.1', 'No'),
+      Object.fromEntries(Object.entries(change).map(([name, value]) => [name, { value }])),
+    )
+    const throwing = (): never => {
+      throw new Refusal(tampered)
+    }
+    for (const answer of [() => tampered, throwing]) {
+      const service = await start(door, answer)
+      const { client, answered } = await knock(door, service)
+      expect(short(answered)).toMatch(door.closes === true ? /^4[25]1 4\.3\.0$/ : /^451 4\.3\.0$/)
+      expect(service.record(client).errors.map(String)).toEqual([
+        expect.stringContaining('it is a Reply of another copy of @postern/engine, and not valid'),
+      ])
+      await goesOn(door, client)
+    }
+  })
+
+  test('a Refusal that would accept is 451', async () => {
+    const service = await start(door, () => {
+      throw new Refusal(reply(250, '2.0.0', SECRET))
+    })
+    const { client, answered } = await knock(door, service)
+    expect(short(answered)).toMatch(door.closes === true ? /^4[25]1 4\.3\.0$/ : /^451 4\.3\.0$/)
+    expect(service.record(client).errors.map(String)).toEqual([
+      'TypeError: a hook threw a Refusal with an invalid reply: it is a Reply of 250; return a Reply of 4xx or 5xx',
+    ])
+  })
+
+  test('the report of an invalid answer names the hook, and what to return instead of a plain object', async () => {
+    const service = await start(door, () => ({ code: 550, lines: ['No'] }) as unknown as Verdict)
+    const { client } = await knock(door, service)
+    expect(service.record(client).errors.map(String)).toEqual([
+      expect.stringMatching(
+        /^TypeError: the hook \w+ gave an invalid answer: it is a plain object; return reply\(550, '5\.7\.1', /,
+      ),
+    ])
   })
 
   const GARBAGE: readonly (readonly [string, unknown])[] = [

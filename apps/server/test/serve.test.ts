@@ -234,7 +234,7 @@ describe.concurrent('from the first command to the first message', () => {
     expect(await send('take')).toBe('sent')
     expect(await send('refuse')).toBe('DATA 554')
     expect(await send('forget')).toBe('DATA 451')
-    await running.says(/handlers\.data read the message, so it must answer with a Reply/)
+    await running.says(/a data hook that reads the message must answer for it: return reply\(/)
     expect(await send('keep', { user: 'own', password: 'pass' })).toBe('sent')
     expect(await send('keep', { user: 'own', password: 'word' })).toBe('AUTH PLAIN 535')
     expect((await listed(running)).map(({ session }) => session.user)).toEqual(['own@example.com'])

@@ -1,4 +1,5 @@
 /** @postern/engine: the SMTP protocol engine. It names no runtime and has no dependency. */
+export { acrossCopies } from './copies.ts'
 export type { Duplex, Endpoint, Listener, PeerCertificate, TlsInfo } from './duplex.ts'
 export { EarlyBytesError } from './duplex.ts'
 export type { AddressRanges } from './protocol/grammar/address.ts'
@@ -33,6 +34,7 @@ export type { AuthAnswer, AuthOptions, Handlers, RefusedCommand, Verdict } from 
 export type { Message, MessageErrorReason } from './server/session/message.ts'
 export { MessageError, Refusal } from './server/session/message.ts'
 export type { Session, TransmissionType } from './server/session/session.ts'
+export { explainAnswer } from './server/verdict.ts'
 export type { CommandHandler, Extension, ExtensionCommand, SessionChange } from './server/extension.ts'
 export type { ExtensionContext, ParameterRule, VerbEffect, VerbRules } from './protocol/extensions/extension.ts'
 export type { ServerOptions, SessionOverrides, TlsPolicy, WireLine } from './server/options.ts'

@@ -2,13 +2,22 @@
  * Makes the engine's options for receiving mail. The engine asks the user's hooks first, then the guards. The store
  * keeps a message that nobody refused. The observer is told of everything.
  */
-import { ArrivalError, type AuthOptions, type Handlers, isReply, MessageError, Refusal } from '@postern/engine'
-import { keep, type MailStore } from '@postern/storage'
+import { ArrivalError, type AuthOptions, type Handlers, MessageError, Refusal, type Session } from '@postern/engine'
+import { keep, type MailRecord, type MailStore } from '@postern/storage'
 import type { Authenticate } from './login-answer.ts'
 import { askGuards, type Guard, GUARD_HOOKS } from './guard.ts'
 import { mailboxesGuard } from './guards/mailboxes.ts'
 import type { Observer } from './observe.ts'
 import { guardHook, handlersHook, HookError, HookWatch, messageFields, tellHook, type WatchedHook } from './watch.ts'
+
+/** The user's own hooks. */
+export interface IntakeHandlers extends Handlers {
+  /**
+   * The store has committed the message, and the client waits for its 250. Use it to tell others of the message. It can't refuse: if it
+   * throws, or does not answer in time (`keptTimeoutMs`), the client gets 250, and `error` gets the error.
+   */
+  kept?(record: MailRecord, session: Session): unknown
+}
 
 export interface IntakeOptions {
   readonly store: MailStore
@@ -16,8 +25,10 @@ export interface IntakeOptions {
    * The user's own hooks. If one refuses, the client is refused. After any other answer the guards are asked. If `data` reads the
    * message, it must answer, and the store does not keep the message.
    */
-  readonly handlers?: Handlers
-  /** The engine asks them in this order. The observer learns the name of the one that refuses, throws or is late. */
+  readonly handlers?: IntakeHandlers
+  /** How long `handlers.kept` may take. Default 10 seconds. */
+  readonly keptTimeoutMs?: number
+  /** The engine asks them in this order. */
   readonly guards?: readonly Guard[]
   readonly observer?: Observer
   /** If it is missing, nobody can log in. */
@@ -40,27 +51,43 @@ export interface IntakeHooks extends Handlers {
 /** What the parts of an intake share. */
 interface IntakeDeps {
   readonly store: MailStore
-  readonly handlers: Handlers
+  readonly handlers: IntakeHandlers
   readonly observer: Observer
   readonly watch: HookWatch
+  readonly keptTimeoutMs: number | undefined
+  /** Reports a failure. */
+  failed(error: unknown, session: Session): unknown
 }
 
 /** A message is two blobs. The store must write both, or fail, while the engine still waits for the hook. */
 const SHARE_OF_HOOK_TIME = 0.4
 const MAX_DEADLINE_MS = 60_000
-
-const DATA = handlersHook('data')
-const AUTHENTICATE = handlersHook('authenticate')
+const KEPT_SHARE = 0.1
+const MAX_KEPT_MS = 10_000
+/** The hooks of a session. */
+const HOOKS = ['connect', 'secure', 'hello', 'mail', 'rcpt', 'verify', 'expand', 'reset', 'close'] as const
 
 /** Returns how long a store may take for one blob, if the engine waits `hookTimeoutMs` for a hook. */
 export function storeDeadlineMs(hookTimeoutMs: number): number {
   return Math.max(1, Math.min(MAX_DEADLINE_MS, hookTimeoutMs * SHARE_OF_HOOK_TIME))
 }
 
+/** Returns how long `handlers.kept` may take after the store, if the engine waits `hookTimeoutMs` for both. */
+export function keptTimeoutMs(hookTimeoutMs: number): number {
+  return Math.max(1, Math.min(MAX_KEPT_MS, hookTimeoutMs * KEPT_SHARE))
+}
+
 /** Makes the engine's hooks, and its AUTH if `auth` is given. */
-export function intake({ store, handlers = {}, guards = [], observer = {}, auth }: IntakeOptions): IntakeHooks {
+export function intake(options: IntakeOptions): IntakeHooks {
+  const { store, handlers = {}, guards = [], observer = {}, auth, keptTimeoutMs } = options
   const watch = new HookWatch()
-  const deps: IntakeDeps = { store, handlers, observer, watch }
+  const error = (given: unknown, session: Session | undefined): unknown => {
+    if (given instanceof ArrivalError) observer.arrivalFailed?.(given, session)
+    else observer.failed?.(given, session, watch.awaited(session))
+    // The answer goes back to the engine, which catches a rejection.
+    return handlers.error?.(given instanceof HookError ? given.cause : given, session)
+  }
+  const deps: IntakeDeps = { store, handlers, observer, watch, keptTimeoutMs, failed: error }
   const mailboxes = mailboxesGuard(store)
   const all = [
     observing(observer),
@@ -75,12 +102,7 @@ export function intake({ store, handlers = {}, guards = [], observer = {}, auth 
       observer.refused?.(command, session, watch.explain(command, session))
       return hooks.refused?.(command, session)
     },
-    error(error, session) {
-      if (error instanceof ArrivalError) observer.arrivalFailed?.(error, session)
-      else observer.failed?.(error, session, watch.awaited(session))
-      // The answer goes back to the engine, which catches a rejection.
-      return handlers.error?.(error instanceof HookError ? error.cause : error, session)
-    },
+    error,
     close(session) {
       const lost = watch.takeLostMessage(session)
       if (lost !== undefined) observer.lost?.(lost, session)
@@ -89,6 +111,11 @@ export function intake({ store, handlers = {}, guards = [], observer = {}, auth 
     data: dataHook(deps),
     ...(auth === undefined ? {} : { auth: authOptions(deps, auth) }),
   }
+}
+
+/** The engine does not see this promise, so nobody else would catch its rejection. */
+function ignoreRejection(answer: unknown): void {
+  void Promise.resolve(answer).catch(() => {})
 }
 
 /** Makes a guard that tells the observer of each step of a session. It never refuses. */
@@ -119,18 +146,28 @@ function watched(watch: HookWatch, guard: Omit<Guard, 'name'>, describe: (hook: 
   return { name: 'watched', ...hooks }
 }
 
-function dataHook({ store, handlers, observer, watch }: IntakeDeps): NonNullable<Handlers['data']> {
-  const keepInStore = keep(store, { kept: (record, session) => observer.kept?.(record, session) })
+function dataHook({ store, handlers, observer, watch, ...deps }: IntakeDeps): NonNullable<Handlers['data']> {
+  const keepInStore = keep(store, {
+    kept(record, session) {
+      observer.kept?.(record, session)
+      return handlers.kept && watch.ask('kept', session, () => handlers.kept?.(record, session))
+    },
+    ...(deps.keptTimeoutMs !== undefined && { keptTimeoutMs: deps.keptTimeoutMs }),
+    keptFailed: (error, _, session) => ignoreRejection(deps.failed(error, session)),
+  })
   return async (message, session) => {
     watch.begin(message, session)
     try {
-      const verdict = handlers.data && (await watch.ask(DATA, session, () => handlers.data?.(message, session)))
-      if (isReply(verdict)) {
+      const verdict = handlers.data && (await watch.ask('data', session, () => handlers.data?.(message, session)))
+      if (verdict !== undefined) {
         watch.end(session, verdict.code < 400 ? undefined : messageFields(message))
         return verdict
       }
       if (message.size > 0) {
-        const why = new Error('handlers.data read the message, so it must answer with a Reply')
+        const why = new Error(
+          "a data hook that reads the message must answer for it: return reply(250, '2.0.0', 'OK') once the message is kept " +
+            'elsewhere, or a refusal; a hook that does not read leaves the message to the store',
+        )
         throw new HookError('handlers.data gave an invalid answer', why)
       }
       watch.waitFor('the store', session)

@@ -2,7 +2,8 @@
  * Watches the user's hooks, the guards and the store, so that the log can name the one that threw, is late, or refused.
  */
 import {
-  isPromiseLike,
+  acrossCopies,
+  explainAnswer,
   isReply,
   type Message,
   MessageError,
@@ -14,6 +15,9 @@ import type { Explanation, Fields } from './observe.ts'
 
 /** A user's hook, a guard, or a store, threw or gave an invalid answer. `cause` is the error. */
 export class HookError extends Error {
+  static {
+    acrossCopies(this, 'HookError')
+  }
   override readonly name = 'HookError'
   /** @param message `handlers.rcpt threw` */
   constructor(message: string, cause: unknown) {
@@ -54,6 +58,11 @@ interface Activity {
 }
 
 const NO_FIELDS: Fields = {}
+/** Answers that are valid, of hooks other than those that answer with a Reply or nothing. */
+const VALID_ANSWERS: Readonly<Record<string, string>> = {
+  authenticate: '{ user }, a Reply of 4xx or 5xx, or nothing',
+  kept: 'nothing: the message is stored, and the client gets 250',
+}
 /** Hooks whose answer nobody uses. */
 const IGNORED_ANSWERS: ReadonlySet<string> = new Set(['reset', 'close'])
 
@@ -156,11 +165,8 @@ export class HookWatch {
   #noteAnswer<T>(hook: WatchedHook, session: Session, answer: T): T {
     const { name, label } = hook
     if (!isAnswer(name, answer)) {
-      const allowed =
-        name === 'authenticate'
-          ? '{ user }, a Reply of 4xx or 5xx, or nothing'
-          : 'a Reply of 2xx, 4xx or 5xx, or nothing'
-      throw new HookError(`${label} gave an invalid answer`, new TypeError(`a valid answer is ${allowed}`))
+      const valid = VALID_ANSWERS[name]
+      throw new HookError(`handlers.${name} gave an invalid answer`, new TypeError(explainAnswer(answer, valid)))
     }
     if (isReply(answer) && answer.code >= 400) this.#noteRefusal(hook, session)
     return answer
@@ -169,8 +175,9 @@ export class HookWatch {
   /** Returns the error to throw instead of the hook's own, which may be any value. */
   #failure(hook: WatchedHook, session: Session, error: unknown): unknown {
     if (error instanceof MessageError) return error
-    if (!(error instanceof Refusal)) return new HookError(`${hook.label} threw`, error)
-    this.#noteRefusal(hook, session)
+    // `kept` can't refuse.
+    if (!(error instanceof Refusal) || name === 'kept') return new HookError(`handlers.${name} threw`, error)
+    this.#noteRefusal(name, session)
     if (error.cause === undefined) return error
     return new Refusal(error.reply, { cause: new HookError(`${hook.label} failed`, error.cause) })
   }
@@ -214,9 +221,11 @@ export function messageFields(message: Message, reason?: string): Fields {
   return { messageId: message.id, reason, from: message.envelope.reversePath.address, size: message.size }
 }
 
-/** Returns whether the answer is valid for this hook. The caller checks the answer of `data`. */
+/** Returns whether the answer is valid for this hook. */
 function isAnswer(name: string, answer: unknown): boolean {
-  if (answer === undefined || name === 'data') return true
+  if (answer === undefined) return true
+  // The message is stored already, so `kept` can't refuse. What else it returns does not matter.
+  if (name === 'kept') return !isReply(answer)
   if (isReply(answer)) return answer.code < 300 || answer.code >= 400
   const user = (answer as { readonly user?: unknown } | null)?.user
   return name === 'authenticate' && typeof user === 'string' && user !== ''

@@ -34,15 +34,43 @@ test.each(['blob store', 'mail store'])(
   },
 )
 
-test('an error that `kept` throws does not refuse a kept message', async () => {
-  const blobs = memory()
-  const hook = keep(blobs, {
-    kept() {
+test.each([
+  [
+    'throws',
+    () => {
       throw new Error('broken pipe')
     },
+    /^Error: broken pipe$/,
+  ],
+  ['rejects', () => Promise.reject(new Error('broken pipe')), /^Error: broken pipe$/],
+  ['never answers', () => new Promise(() => {}), /^HookTimeoutError: /],
+] as [string, () => unknown, RegExp][])('`kept` that %s does not refuse a kept message', async (_, kept, failure) => {
+  const blobs = memory()
+  const told: [string, string, Session][] = []
+  const hook = keep(blobs, {
+    kept,
+    keptTimeoutMs: 20,
+    keptFailed(error, record, session) {
+      told.push([String(error), record.id, session])
+      throw new Error('nobody hears of this')
+    },
   })
-  expect((await hook(hookMessageOf(idAt(Date.now()), []), session)).code).toBe(250)
+  const id = idAt(Date.now())
+  expect((await hook(hookMessageOf(id, []), session)).code).toBe(250)
+  expect(told).toEqual([[expect.stringMatching(failure), id, session]])
   expect(await keysIn(blobs)).toHaveLength(2)
+})
+
+test('the reply waits for `kept`', async () => {
+  const order: string[] = []
+  const hook = keep(memory(), {
+    async kept() {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      order.push('kept')
+    },
+  })
+  await hook(hookMessageOf(idAt(Date.now()), []), session).then(() => order.push('replied'))
+  expect(order).toEqual(['kept', 'replied'])
 })
 
 test('the reply is 452 4.3.1 while there is no room, and 250 once there is some', async () => {

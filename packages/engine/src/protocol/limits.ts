@@ -3,6 +3,7 @@
  * Values are checked once, at start. A wrong value throws an error that names the field. Only a missing field gets its
  * default.
  */
+import { acrossCopies } from '../copies.ts'
 
 export interface Limits {
   /** Bytes of one message, after dot-unstuffing (RFC 1870). Advertised as SIZE. */
@@ -112,6 +113,9 @@ export const LIMIT_RULES: Readonly<Record<keyof Limits, Rule>> = {
 
 /** A limit or another option has an invalid value. The message names the field, the value and what is allowed. */
 export class OptionError extends TypeError {
+  static {
+    acrossCopies(this, 'OptionError')
+  }
   override readonly name = 'OptionError'
   readonly field: string
   constructor(field: string, value: unknown, allowed: string) {

@@ -1,6 +1,5 @@
 /** Shared by the mechanisms that send a password in clear. */
-import { isPromiseLike } from '../promise.ts'
-import { isReply } from '../protocol/grammar/reply.ts'
+import { toReply } from '../protocol/grammar/reply.ts'
 import type { Accounts, PasswordLogin, Step } from './mechanism.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -35,6 +34,7 @@ function stepOf(answer: unknown): Step {
   const user = (answer as { readonly user?: unknown } | null | undefined)?.user
   if (typeof user === 'string' && user !== '') return { user }
   if (answer === undefined) return { isRefused: true }
-  if (!isReply(answer)) throw new TypeError('authenticate answers with { user }, a Reply or nothing')
-  return answer.code >= 400 ? { isRefused: true, reply: answer } : { isRefused: true }
+  const given = toReply(answer)
+  if (given === undefined) throw new TypeError('authenticate answers with { user }, a Reply or nothing')
+  return given.code >= 400 ? { isRefused: true, reply: given } : { isRefused: true }
 }

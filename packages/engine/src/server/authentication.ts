@@ -1,12 +1,12 @@
 /** Handles AUTH: runs the mechanism, and answers the client (RFC 4954). */
 import { isPromiseLike } from '../promise.ts'
 import * as replies from '../protocol/grammar/replies.ts'
-import { isReply } from '../protocol/grammar/reply.ts'
 import type { EventOf } from '../protocol/server/event.ts'
 import { withPasswords } from '../sasl/accounts.ts'
 import type { Accounts, Step } from '../sasl/mechanism.ts'
 import type { Credentials } from '../sasl/mechanisms.ts'
-import type { Dialogue, OpenExchange } from './dialogue.ts'
+import type { Dialogue } from './dialogue.ts'
+import { isPromiseLike, toRefusal } from './verdict.ts'
 
 /** Gives the client's response to the mechanism. Then continues the exchange or ends it. */
 export async function authenticate(dialogue: Dialogue, event: EventOf<'auth' | 'auth-response'>): Promise<void> {
@@ -14,10 +14,10 @@ export async function authenticate(dialogue: Dialogue, event: EventOf<'auth' | '
   let step: Step
   try {
     if (event.type === 'auth') dialogue.exchange = begin(dialogue, event.mechanism)
-    const asked = dialogue.exchange?.exchange.next(event.response)
-    const answer = isPromiseLike(asked) ? await hooks.bounded(asked, replies.AUTH_UNAVAILABLE) : asked
+    const asked = dialogue.exchange?.next(event.response)
     // The answer is a reply if the mechanism was late.
-    step = isReply(answer) ? { isRefused: true, reply: answer } : checked(answer)
+    const answer = isPromiseLike(asked) ? await hooks.bounded(asked, replies.AUTH_UNAVAILABLE) : asked
+    step = answer === replies.AUTH_UNAVAILABLE ? { isRefused: true, reply: replies.AUTH_UNAVAILABLE } : checked(answer)
   } catch (error) {
     step = { isRefused: true, reply: hooks.mishap(error, replies.AUTH_UNAVAILABLE) }
   }
@@ -36,12 +36,13 @@ function begin({ context, session }: Dialogue, mechanism: string): OpenExchange 
 }
 
 /** Rejects an invalid step, so that a bug in a mechanism never lets a client in. */
-function checked(step: Step | undefined): Step {
+function checked(step: unknown): Step {
   const { challenge, user, isRefused, isMalformed, reply } = (step ?? {}) as Partial<Record<string, unknown>>
   if (challenge instanceof Uint8Array) return { challenge }
   if (typeof user === 'string' && user !== '') return { user }
   if (isMalformed === true) return { isMalformed }
-  if (isRefused === true && isReply(reply) && reply.code >= 400) return { isRefused, reply }
+  const refusal = toRefusal(reply)
+  if (isRefused === true && refusal !== undefined) return { isRefused, reply: refusal }
   if (isRefused === true && reply === undefined) return { isRefused }
   throw new TypeError('a mechanism answers with a challenge, a user, isRefused or isMalformed')
 }

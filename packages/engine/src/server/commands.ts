@@ -30,11 +30,11 @@ export function handle(dialogue: Dialogue, event: ServerEvent): void | Promise<v
     case 'hello':
       return greet(dialogue, event.hello)
     case 'mail': {
-      const verdict = options.mail && hooks.ask(() => options.mail?.(event.reversePath, session))
+      const verdict = options.mail && hooks.ask('mail', () => options.mail?.(event.reversePath, session))
       return dialogue.answer(verdict, replies.SENDER_OK)
     }
     case 'rcpt': {
-      const verdict = options.rcpt && hooks.ask(() => options.rcpt?.(event.forwardPath, session))
+      const verdict = options.rcpt && hooks.ask('rcpt', () => options.rcpt?.(event.forwardPath, session))
       return dialogue.answer(verdict, replies.RECIPIENT_OK)
     }
     case 'auth':
@@ -66,13 +66,13 @@ const ACTS: ReadonlyMap<string, Act> = new Map<string, Act>([
 
 function verify(dialogue: Dialogue, argument: string): void | Promise<void> {
   const { context, hooks, session } = dialogue
-  const verdict = hooks.ask(() => context.options.verify?.(argument, session))
+  const verdict = hooks.ask('verify', () => context.options.verify?.(argument, session))
   return dialogue.answer(verdict, replies.CANNOT_VERIFY)
 }
 
 function expand(dialogue: Dialogue, argument: string): void | Promise<void> {
   const { context, hooks, session } = dialogue
-  const verdict = hooks.ask(() => context.options.expand?.(argument, session))
+  const verdict = hooks.ask('expand', () => context.options.expand?.(argument, session))
   return dialogue.answer(verdict, replies.COMMAND_OFF)
 }
 
@@ -81,7 +81,7 @@ function askExtension(dialogue: Dialogue, event: CommandEvent): void | Promise<v
   const { context, hooks, session } = dialogue
   const command = context.commands.get(event.verb)
   const change: SessionChange = {}
-  const verdict = hooks.ask(() => command?.handle(event.argument, session, change))
+  const verdict = hooks.ask(event.verb, () => command?.handle(event.argument, session, change))
   const then = (answered: Verdict): void | Promise<void> => {
     if (isRefusal(answered)) return dialogue.answer(answered, answered)
     switch (command?.effect) {
@@ -123,7 +123,7 @@ async function restart(dialogue: Dialogue, change: SessionChange, answered: Verd
   protocol.forget()
   session.user = undefined
   if (change.remote !== undefined) session.remote = change.remote
-  const verdict = options.connect && (await hooks.ask(() => options.connect?.(session)))
+  const verdict = options.connect && (await hooks.ask('connect', () => options.connect?.(session)))
   if (!isRefusal(verdict)) return accept(dialogue, change, answered, context.greeting)
   await dialogue.answer(verdict, verdict)
   return wire.hangUp()
@@ -141,7 +141,7 @@ function greet(
 ): void | Promise<void> {
   const { context, hooks, protocol, session } = dialogue
   const { options } = context
-  const verdict = options.hello && hooks.ask(() => options.hello?.(hello, session))
+  const verdict = options.hello && hooks.ask('hello', () => options.hello?.(hello, session))
   const then = (answered: Verdict): void | Promise<void> => {
     if (isRefusal(answered)) return dialogue.answer(answered, answered)
     const accepted = protocol.helloReply(hello)
@@ -155,7 +155,7 @@ function giveUpTransaction(dialogue: Dialogue, then: () => void | Promise<void>)
   const { context, hooks, protocol, session } = dialogue
   const { options } = context
   if (options.reset === undefined || protocol.envelope === undefined) return then()
-  const told = hooks.ask(() => options.reset?.(session))
+  const told = hooks.ask('reset', () => options.reset?.(session))
   return told instanceof Promise ? told.then(then) : then()
 }
 
@@ -179,7 +179,7 @@ async function startTls(dialogue: Dialogue): Promise<void> {
   session.tls = tls
   session.user = undefined
   protocol.secured()
-  const verdict = await hooks.ask(() => options.secure?.(tls, session))
+  const verdict = await hooks.ask('secure', () => options.secure?.(tls, session))
   if (isRefusal(verdict)) dialogue.refuseNext = verdict
 }
 

@@ -114,7 +114,7 @@ export class Connection implements OpenSession {
     if (!wire.isOver) wire.setOver()
     const { options } = this.#deps
     if (options.close !== undefined) {
-      const closed = dialogue.hooks.ask(() => options.close?.(this))
+      const closed = dialogue.hooks.ask('close', () => options.close?.(this))
       if (!dialogue.isDestroyed) await closed
     }
     dialogue.waits.stop()
@@ -154,8 +154,8 @@ export class Connection implements OpenSession {
     const { greetingDelayMs = 0 } = options
     const { tls } = this
     let verdict: Verdict
-    if (tls !== undefined && options.secure) verdict = await hooks.ask(() => options.secure?.(tls, this))
-    if (!isRefusal(verdict) && options.connect) verdict = await hooks.ask(() => options.connect?.(this))
+    if (tls !== undefined && options.secure) verdict = await hooks.ask('secure', () => options.secure?.(tls, this))
+    if (!isRefusal(verdict) && options.connect) verdict = await hooks.ask('connect', () => options.connect?.(this))
     if (!isRefusal(verdict) && greetingDelayMs > 0) {
       // A client that sends before the greeting is rarely a mail server.
       verdict = (await wire.listenQuietly(greetingDelayMs)) ? undefined : replies.TOO_EARLY

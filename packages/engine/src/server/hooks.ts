@@ -1,12 +1,12 @@
 /** Runs hooks and waits for them. */
-import { isPromiseLike } from '../promise.ts'
+import { acrossCopies } from '../copies.ts'
 import { LOCAL_ERROR } from '../protocol/grammar/replies.ts'
 import type { Reply } from '../protocol/grammar/reply.ts'
 import type { Context } from './context.ts'
 import type { Verdict } from './handlers.ts'
 import { MessageError, Refusal } from './session/message.ts'
 import type { Session } from './session/session.ts'
-import { checked } from './verdict.ts'
+import { checked, explainAnswer, isPromiseLike, toRefusal } from './verdict.ts'
 import type { Waits } from './waits.ts'
 import type { Wire } from './wire.ts'
 
@@ -23,6 +23,9 @@ interface AwaitedHook {
 
 /** A hook did not answer within `hookTimeoutMs`. It goes to `error`. */
 export class HookTimeoutError extends Error {
+  static {
+    acrossCopies(this, 'HookTimeoutError')
+  }
   override readonly name = 'HookTimeoutError'
   constructor() {
     super('timed out: a hook has not answered')
@@ -46,18 +49,18 @@ export class Hooks {
   }
 
   /** Runs a hook. Never throws and never rejects: an error is reported, and the client gets its reply. */
-  ask(call: () => Verdict | Promise<Verdict>): Verdict | Promise<Verdict> {
+  ask(name: string, call: () => Verdict | Promise<Verdict>): Verdict | Promise<Verdict> {
     try {
       const verdict = call()
-      return isPromiseLike(verdict) ? this.#later(verdict) : checked(verdict)
+      return isPromiseLike(verdict) ? this.#later(name, verdict) : checked(verdict, name)
     } catch (error) {
       return this.mishap(error, LOCAL_ERROR)
     }
   }
 
-  async #later(verdict: PromiseLike<Verdict>): Promise<Verdict> {
+  async #later(name: string, verdict: PromiseLike<Verdict>): Promise<Verdict> {
     try {
-      return checked(await this.bounded(verdict, LOCAL_ERROR))
+      return checked(await this.bounded(verdict, LOCAL_ERROR), name)
     } catch (error) {
       return this.mishap(error, LOCAL_ERROR)
     }
@@ -122,8 +125,16 @@ export class Hooks {
   /** Returns the reply for a hook that threw: the hook's own reply in a {@link Refusal}, and otherwise `byDefault`. */
   mishap(error: unknown, byDefault: Reply): Reply {
     // The client is the cause if a message will never be whole, so the client gets the reply to that.
-    if (error instanceof MessageError) return error.reply ?? byDefault
-    this.#context.report(error instanceof Refusal ? (error.cause ?? error) : error, this.#session)
-    return error instanceof Refusal ? error.reply : byDefault
+    if (error instanceof MessageError) return toRefusal(error.reply) ?? byDefault
+    const refusal = error instanceof Refusal ? toRefusal(error.reply) : undefined
+    this.#context.report(reported(error, refusal !== undefined), this.#session)
+    return refusal ?? byDefault
   }
+}
+
+function reported(error: unknown, isRefused: boolean): unknown {
+  if (!(error instanceof Refusal)) return error
+  if (isRefused) return error.cause ?? error
+  const why = explainAnswer(error.reply, 'a Reply of 4xx or 5xx')
+  return new TypeError(`a hook threw a Refusal with an invalid reply: ${why}`, { cause: error })
 }

@@ -36,7 +36,7 @@ export async function receiveMessage(dialogue: Dialogue, handle: Handle): Promis
   const flushed = protocol.unreadOctets === 0 ? wire.flush() : undefined
   if (flushed !== undefined) await flushed
 
-  const asked = dialogue.hooks.ask(() => options.data?.(message, session))
+  const asked = dialogue.hooks.ask('data', () => options.data?.(message, session))
   const verdict: Verdict = (asked instanceof Promise ? await asked : asked) ?? replyAsIs(250, '2.0.0', `OK ${id}`)
   if (isRefusal(verdict)) transfer.refusal = verdict
   const lastRead = message.detach()

@@ -1,5 +1,5 @@
 /** Checks the answers of hooks and turns them into replies. */
-import { type Reply, isReply, reply } from '../protocol/grammar/reply.ts'
+import { type Reply, isInvalidReply, reply, toReply } from '../protocol/grammar/reply.ts'
 import type { Verdict } from './handlers.ts'
 
 export function isRefusal(verdict: Verdict): verdict is Reply {
@@ -11,9 +11,25 @@ export function enhanced(given: Reply): Reply {
   return given.enhancedCode === '' ? reply(given.code, `${Math.floor(given.code / 100)}.0.0`, given.lines) : given
 }
 
-/** Rejects an invalid answer, so that a bug in a hook never accepts mail. */
-export function checked(verdict: unknown): Verdict {
+/** Rejects an invalid answer, so that a bug in a hook never accepts mail. @param hook Its name, for the error */
+export function checked(verdict: unknown, hook: string): Verdict {
   if (verdict === undefined) return undefined
-  if (isReply(verdict) && (verdict.code < 300 || verdict.code >= 400)) return verdict
-  throw new TypeError('a hook answers with nothing or with a Reply of 2xx, 4xx or 5xx')
+  const given = toReply(verdict)
+  if (given !== undefined && (given.code < 300 || given.code >= 400)) return given
+  throw new TypeError(`the hook ${hook} gave an invalid answer: ${explainAnswer(verdict)}`)
+}
+
+/** Returns the reply if it refuses. */
+export function toRefusal(value: unknown): Reply | undefined {
+  const given = toReply(value)
+  return given !== undefined && isRefusal(given) ? given : undefined
+}
+
+/** Says what is wrong with a hook's answer, and what to return instead. @param valid The answers that are valid */
+export function explainAnswer(answer: unknown, valid: string = 'a Reply of 2xx, 4xx or 5xx, or nothing'): string {
+  if (isInvalidReply(answer)) return 'it is a Reply of another copy of @postern/engine, and not valid'
+  const given = toReply(answer)
+  if (given !== undefined) return `it is a Reply of ${given.code}; return ${valid}`
+  if (typeof (answer as { readonly code?: unknown } | null)?.code !== 'number') return `return ${valid}`
+  return "it is a plain object; return reply(550, '5.7.1', 'No') of @postern/engine, which a config file's function is handed"
 }

@@ -3,6 +3,7 @@
  * token opens one pipe, within a minute, at the place that it names. The guard checks it before the WebSocket is
  * accepted.
  */
+import { acrossCopies } from '@postern/engine'
 import { errors, jwtVerify, SignJWT } from 'jose'
 import { type PipeFacts, readFacts } from './facts.ts'
 
@@ -18,6 +19,9 @@ const ISSUER = 'postern-front'
 
 /** The guard refuses a request. The message says why, for the log. Answer the client with `status` and nothing else. */
 export class PipeRefusedError extends Error {
+  static {
+    acrossCopies(this, 'PipeRefusedError')
+  }
   override readonly name = 'PipeRefusedError'
   /** 401, or 503 if no more tokens can be remembered. */
   readonly status: 401 | 503

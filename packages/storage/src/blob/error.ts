@@ -1,6 +1,8 @@
 /** Errors of stores. The caller decides by `code`; `cause` is the backend's own error. */
 
 /** The reason why a store refused or failed. */
+import { acrossCopies } from '@postern/engine'
+
 export type StorageErrorCode =
   /** There is no such blob or message. */
   | 'not-found'
@@ -25,6 +27,9 @@ export type StorageErrorCode =
 
 /** A store refused or failed. `cause` is the backend's own error, if there was one. */
 export class StorageError extends Error {
+  static {
+    acrossCopies(this, 'StorageError')
+  }
   override readonly name = 'StorageError'
   readonly code: StorageErrorCode
   constructor(code: StorageErrorCode, message: string, options?: ErrorOptions) {

@@ -5,6 +5,7 @@
  * same time (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter). It ends at a deadline and not
  * after a number of attempts, because a client waits for the answer and has its own timeout.
  */
+import { acrossCopies } from '@postern/engine'
 import { StorageError, type StorageErrorCode } from '../blob/error.ts'
 
 const FIRST_DELAY_MS = 100
@@ -17,6 +18,9 @@ export interface TransientOptions extends ErrorOptions {
 
 /** A failure after which a retry may succeed. */
 export class TransientError extends StorageError {
+  static {
+    acrossCopies(this, 'TransientError')
+  }
   readonly retryAfterMs: number
   constructor(code: StorageErrorCode, message: string, options: TransientOptions = {}) {
     super(code, message, options)

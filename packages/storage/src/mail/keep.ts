@@ -1,5 +1,5 @@
 /** The hooks between engine and store. */
-import { type Message, Refusal, type Reply, reply, type Session } from '@postern/engine'
+import { HookTimeoutError, type Message, Refusal, type Reply, reply, type Session } from '@postern/engine'
 import type { BlobStore } from '../blob/contract.ts'
 import { isStorageError } from '../blob/error.ts'
 import type { RecipientPath } from './incoming.ts'
@@ -12,8 +12,14 @@ export interface KeepOptions {
    * Called with each message after it is durable, and before the client gets its reply. Errors are ignored, because the
    * message is kept.
    */
-  kept?(record: MailRecord, session: Session): void
+  kept?(record: MailRecord, session: Session): unknown
+  /** Default 10 seconds. The engine waits `hookTimeoutMs` for the store and `kept` together. */
+  readonly keptTimeoutMs?: number
+  /** Called if `kept` threw, or with a `HookTimeoutError` if it was late. */
+  keptFailed?(error: unknown, record: MailRecord, session: Session): void
 }
+
+const KEPT_TIMEOUT_MS = 10_000
 
 const NO_SPACE = reply(452, '4.3.1', 'Out of storage space, try again later')
 const NO_MAILBOX = reply(550, '5.1.1', 'No such mailbox here')
@@ -38,13 +44,41 @@ export function keep(
       if (!isStorageError(error)) throw error
       throw new Refusal(error.code === 'no-space' ? NO_SPACE : FAILED, { cause: error })
     }
-    try {
-      options.kept?.(record, session)
-    } catch {
-      // A refusal now would make the client send the message again, although it is kept.
-    }
+    const told = tell(options, record, session)
+    if (told !== undefined) await told
     return reply(250, '2.0.0', `OK queued as ${record.id}`)
   }
+}
+
+/** Calls `kept`. Never fails: a refusal now would make the client send the message again, although it is kept. */
+function tell(options: KeepOptions, record: MailRecord, session: Session): Promise<void> | undefined {
+  const failed = (error: unknown): void => {
+    try {
+      options.keptFailed?.(error, record, session)
+    } catch {
+      // There is nobody else to tell.
+    }
+  }
+  try {
+    const told = options.kept?.(record, session)
+    return isPromiseLike(told) ? inTime(told, options.keptTimeoutMs).catch(failed) : undefined
+  } catch (error) {
+    failed(error)
+    return undefined
+  }
+}
+
+function inTime(told: PromiseLike<unknown>, timeoutMs: number = KEPT_TIMEOUT_MS): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new HookTimeoutError()), timeoutMs)
+    Promise.resolve(told)
+      .then(() => resolve(), reject)
+      .finally(() => clearTimeout(timer))
+  })
+}
+
+function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }
 
 /**

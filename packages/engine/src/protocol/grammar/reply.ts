@@ -5,6 +5,7 @@
  * 4.5.3.1.5 allows.
  */
 
+import { brandOf, isBranded } from '../../copies.ts'
 import { allocate, encodeAscii } from '../bytes/octets.ts'
 
 /** RFC 5321 4.5.3.1.5 allows 512 octets with CRLF. This leaves text behind `250-5.1.1 `, with some reserve. */
@@ -26,6 +27,8 @@ export interface Reply {
 }
 
 const encoder = new TextEncoder()
+/** On every {@link Reply}, whichever copy of the engine made it. */
+const BRAND = brandOf('reply')
 
 class WireReply implements Reply {
   readonly code: number
@@ -34,6 +37,10 @@ class WireReply implements Reply {
   readonly wire: string
   #octets: Uint8Array | undefined
   #wasSaid = false
+
+  static {
+    Object.defineProperty(WireReply.prototype, BRAND, { value: true })
+  }
 
   constructor(code: number, enhancedCode: string, lines: readonly string[]) {
     this.code = code
@@ -61,7 +68,26 @@ class WireReply implements Reply {
 
 /** Returns whether a hook answered with a {@link Reply}. An object that only looks like a reply is not one. */
 export function isReply(value: unknown): value is Reply {
-  return value instanceof WireReply
+  return toReply(value) !== undefined
+}
+
+/** Returns the value if {@link reply} made it. If another copy of the engine did, this copy makes it again. Otherwise undefined. */
+export function toReply(value: unknown): Reply | undefined {
+  if (value instanceof WireReply) return value
+  if (!isBranded(value, BRAND)) return undefined
+  const { code, enhancedCode, lines } = value as Reply
+  try {
+    const made = reply(code, enhancedCode, lines)
+    // Another copy has made the text safe too. If it changes now, something is wrong with it.
+    return String(made.lines) === String(lines) ? made : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Returns whether another copy of the engine made the value, and it can't go over the wire. */
+export function isInvalidReply(value: unknown): boolean {
+  return isBranded(value, BRAND) && toReply(value) === undefined
 }
 
 /**

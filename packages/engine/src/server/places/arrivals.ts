@@ -4,6 +4,7 @@
  * that has the most. That address is the proxy's until the header has come, and then the client's. If a wait fails, the
  * client gets no reply, because the server does not know yet which protocol it speaks.
  */
+import { acrossCopies } from '../../copies.ts'
 import type { Duplex, Endpoint } from '../../duplex.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import { parseProxyHeader } from '../../protocol/framing/proxy-header.ts'
@@ -12,6 +13,9 @@ import { join, ProxiedDuplex } from './proxied.ts'
 
 /** A TLS handshake or a proxy's header failed. The `error` hook gets it, with the session if there was one (STARTTLS). */
 export class ArrivalError extends Error {
+  static {
+    acrossCopies(this, 'ArrivalError')
+  }
   override readonly name = 'ArrivalError'
   /** What the server waited for. */
   readonly stage: 'proxy-header' | 'tls-handshake'

@@ -1,5 +1,6 @@
+import { acrossCopies } from '../../copies.ts'
 import type { Envelope } from '../../protocol/grammar/envelope.ts'
-import type { Reply } from '../../protocol/grammar/reply.ts'
+import { type Reply, toReply } from '../../protocol/grammar/reply.ts'
 
 /**
  * A message while it arrives. Its bytes are pulled: if the hook does not read, the client has to wait.
@@ -41,6 +42,9 @@ export type MessageErrorReason =
 
 /** Reading a message failed, because the message will never be whole. Do not catch it, or clean up and throw it again. */
 export class MessageError extends Error {
+  static {
+    acrossCopies(this, 'MessageError')
+  }
   override readonly name = 'MessageError'
   readonly reason: MessageErrorReason
   /** The reply for the client; undefined if the client is gone. */
@@ -54,10 +58,13 @@ export class MessageError extends Error {
 
 /** A hook throws it to refuse: the client gets `reply`, and the server's `error` handler gets the cause. */
 export class Refusal extends Error {
+  static {
+    acrossCopies(this, 'Refusal')
+  }
   override readonly name = 'Refusal'
   readonly reply: Reply
   constructor(reply: Reply, options?: ErrorOptions) {
-    super(reply.wire.trimEnd(), options)
+    super(toReply(reply)?.wire.trimEnd() ?? 'refused with an invalid reply', options)
     this.reply = reply
   }
 }

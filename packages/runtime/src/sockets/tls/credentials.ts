@@ -2,6 +2,7 @@
  * The certificates of a listener. They are checked when they are given, and may be replaced while connections are open.
  * They are the same on every runtime that has `node:tls`. Each runtime makes its handshake with them in its own way.
  */
+import { acrossCopies } from '@postern/engine'
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContext, type SecureContextOptions, type SecureVersion } from 'node:tls'
 
@@ -52,6 +53,9 @@ export interface CheckedTls {
 
 /** Certificates that listeners share, and that can be replaced at any time. */
 export class TlsCredentials {
+  static {
+    acrossCopies(this, 'TlsCredentials')
+  }
   #current: CheckedTls
 
   /** @throws CertificateError */

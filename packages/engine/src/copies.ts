@@ -1,0 +1,31 @@
+/**
+ * Makes classes known to every copy of a package.
+ *
+ * A program may load a package twice: beside a config file, and inside `postern`. Each copy has classes of its own, so that
+ * `instanceof` of one copy would not know an object of the other one.
+ */
+
+/**
+ * Makes `instanceof` true for objects that another copy made.
+ *
+ * @param name The same in all copies, and of no other class
+ */
+export function acrossCopies(type: abstract new (...args: never[]) => object, name: string): void {
+  const brand = brandOf(name)
+  Object.defineProperty(type.prototype, brand, { value: true })
+  Object.defineProperty(type, Symbol.hasInstance, {
+    value(this: unknown, value: unknown): boolean {
+      // A subclass inherits this function. Only its own instances count for it.
+      return this === type ? isBranded(value, brand) : Function.prototype[Symbol.hasInstance].call(this, value)
+    },
+  })
+}
+
+/** Returns the mark that all copies put on the objects of a class. */
+export function brandOf(name: string): symbol {
+  return Symbol.for(`postern.${name}`)
+}
+
+export function isBranded(value: unknown, brand: symbol): boolean {
+  return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true
+}
