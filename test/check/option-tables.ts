@@ -13,7 +13,7 @@ import { formatQuantity, unitOf } from '../../apps/server/src/config/values/quan
 const FILE = resolve(import.meta.dirname, '../../docs/configuration.md')
 const HEAD = '| Key | Flag | Default | |\n| --- | --- | --- | --- |\n'
 /** It is not an option, because it names the file with the options. */
-const CONFIG = '|  | `--config <file>` | postern.config.ts, if there is one | the config file |\n'
+const CONFIG = '|  | `--config <file>` | postern.config.ts, .js, .mjs or .json, if there is one | the config file |\n'
 /** A heading of the third level below `## Options`, and the table right below it. */
 const TABLE = /(?<=^### (?<group>[^\n]+)\n\n)\| Key \| Flag (?:\|[^\n]*\n)+/gm
 

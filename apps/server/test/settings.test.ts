@@ -112,7 +112,7 @@ describe('mistakes in the file', () => {
     [
       'a wrong value',
       "export default { maxRecipients: 'many' }",
-      /^maxRecipients in .*: "many" is not a whole number, from 1 to 1000000$/,
+      /^maxRecipients in .*: "many" is not a whole number from 1 to 1000000$/,
     ],
     [
       'a wrong element',
@@ -123,7 +123,22 @@ describe('mistakes in the file', () => {
     [
       'an unknown hook',
       'export default { handlers: { recipient() {} } }',
-      /^handlers in .*: an object is not an object of functions called connect,/,
+      /^handlers\.recipient in .*: there is no such hook; the hooks are connect, secure, .*error$/,
+    ],
+    [
+      'a hook whose name is misspelt',
+      'export default { handlers: { connect() {}, rctp() {} } }',
+      /^handlers\.rctp in .*: there is no such hook; did you mean rcpt\?; the hooks are connect, /,
+    ],
+    [
+      'a hook that is no function',
+      'export default { handlers: { rcpt: 550 } }',
+      /^handlers\.rcpt in .*own\.config\.ts: 550 is not a function$/,
+    ],
+    [
+      'hooks that are none',
+      'export default { handlers: [] }',
+      /^handlers in .*: \[\] is not an object of functions called connect,/,
     ],
     [
       'a guard without a name',
@@ -170,7 +185,7 @@ describe('mistakes in the file', () => {
     [
       'a missing module',
       "import 'no-such-package'\nexport default {}",
-      /own\.config\.ts: Cannot find package 'no-such-package'/,
+      /own\.config\.ts(:1)?: Cannot find package 'no-such-package'/,
     ],
   ])('%s', async (_, text, message) => {
     const failure = await readSettings({ config: configFile(text) }, {}).catch((error: unknown) => error)
@@ -230,7 +245,7 @@ const MISTAKES: readonly [string, readonly string[], Readonly<Record<string, str
     'a size',
     ['serve', '--max-message-bytes', '10Q'],
     {},
-    /^postern: --max-message-bytes: "10Q" is not a size such as 25MiB or 10MB, from 1$/,
+    /^postern: --max-message-bytes: "10Q" is not a size from 1B to 8192TiB, such as 25MiB$/,
   ],
   [
     'a size of none',
@@ -242,13 +257,31 @@ const MISTAKES: readonly [string, readonly string[], Readonly<Record<string, str
     'a time',
     ['serve', '--idle-timeout-ms', '5 parsecs'],
     {},
-    /^postern: --idle-timeout-ms: "5 parsecs" is not a time such as 30s or 5m, from 1ms/,
+    /^postern: --idle-timeout-ms: "5 parsecs" is not a time from 1ms to 24\.8d, such as 30s$/,
   ],
   [
     'a number',
     ['serve', '--max-recipients', '1.5'],
     {},
-    /^postern: --max-recipients: "1.5" is not a whole number, from 1 to 1000000$/,
+    /^postern: --max-recipients: "1.5" is not a whole number from 1 to 1000000$/,
+  ],
+  [
+    'a size that is too large',
+    ['serve', '--max-auth-line-octets', '1MiB'],
+    {},
+    /^postern: --max-auth-line-octets: "1MiB" is not a size from 512B to 64KiB, such as 4KiB$/,
+  ],
+  [
+    'a time that is too long',
+    ['serve', '--greeting-delay-ms', '2m'],
+    {},
+    /^postern: --greeting-delay-ms: "2m" is not a time from 0 to 1m, such as 30s$/,
+  ],
+  [
+    'a time that may be Infinity',
+    ['serve', '--keep-age-ms', '5s'],
+    {},
+    /^postern: --keep-age-ms: "5s" is not a time from 1m, such as 30d, or Infinity$/,
   ],
   ['a switch', ['serve'], { POSTERN_DEBUG: 'maybe' }, /^postern: POSTERN_DEBUG: "maybe" is not true or false$/],
   [

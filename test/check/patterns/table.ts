@@ -32,6 +32,35 @@ export const PATTERNS: readonly PatternEntry[] = [
     text: 'a domain',
   },
   {
+    file: 'apps/server/src/config/file/json-mistake.ts',
+    // oxlint-disable-next-line no-useless-escape
+    pattern: String.raw`/[ \t\r\n]*(?:([{}[\],:])|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null))/y`,
+    risk: 'several',
+    by: 'operator',
+    text: 'a config file in JSON',
+  },
+  {
+    file: 'apps/server/src/config/file/mistake.ts',
+    pattern: String.raw`/(file:\/\/[^\s:]+):(\d+)/`,
+    risk: 'unanchored',
+    by: 'program',
+    text: "an error of the runtime's about a config file",
+  },
+  {
+    file: 'apps/server/src/config/file/mistake.ts',
+    pattern: String.raw`/ at file:\S+$/`,
+    risk: 'unanchored',
+    by: 'program',
+    text: "an error of the runtime's about a config file",
+  },
+  {
+    file: 'apps/server/src/config/file/mistake.ts',
+    pattern: String.raw`/\u001b\[[\d;]*m/g`,
+    risk: 'unanchored',
+    by: 'program',
+    text: "an error of the runtime's about a config file",
+  },
+  {
     file: 'apps/server/health.ts',
     pattern: String.raw`/(\S+)/`,
     risk: 'unanchored',

@@ -149,7 +149,7 @@ function command(parent: Command, signature: string, description: string, exampl
 function storeCommand(parent: Command, signature: string, description: string, examples: string): Command {
   return command(parent, signature, description, examples)
     .optionsGroup('Where:')
-    .option('--config <file>', 'the config file (default: postern.config.ts, if there is one)')
+    .option('--config <file>', 'the config file (default: postern.config.ts, .js, .mjs or .json)')
 }
 
 async function settings(flags: FlagValues): Promise<Settings> {

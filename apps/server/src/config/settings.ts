@@ -5,12 +5,12 @@
  * names the option as the user wrote it: as a flag, as a variable, or as a key of the file.
  */
 import { variableOf } from '@postern/intake/settings'
-import { readConfigFile } from './config-file.ts'
+import { readConfigFile } from './file/config-file.ts'
 import { Failure } from '../host/failure.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from './values/nearest.ts'
 import type { Option } from './options/row.ts'
 import { OPTION_NAMES, type OptionName, OPTIONS, type Options } from './options.ts'
-import { NotAllowed } from './values/schema.ts'
+import { NotAllowed, UnknownKey } from './values/schema.ts'
 
 /** The options of the command line, by name: a text, several texts, true or false. */
 export type FlagValues = Readonly<Partial<Record<OptionName, unknown>> & { config?: string }>
@@ -42,7 +42,7 @@ export async function readSettings(
 ): Promise<Settings> {
   const fromEnv = readEnvironment(env)
   const path = flags.config ?? (env[CONFIG_VARIABLE] || undefined)
-  const file = await readConfigFile(path, flags.config === undefined ? CONFIG_VARIABLE : '--config')
+  const file = await readConfigFile(path, flags.config === undefined ? CONFIG_VARIABLE : '--config', env)
   const sources = [readFile(file), fromEnv, readFlags(flags)]
 
   const options: Partial<Record<OptionName, unknown>> = {}
@@ -132,8 +132,11 @@ function check(option: Option, { value, spelled }: Given): unknown {
     return option.schema(value)
   } catch (error) {
     if (!(error instanceof NotAllowed)) throw error
+    // `handlers in postern.config.ts` becomes `handlers.rcpt in postern.config.ts`.
+    const named = spelled.replace(/^\S+/, (key) => key + error.path)
+    if (error instanceof UnknownKey) throw new Failure(`${named}: ${error.message}`)
     const shown = option.secret === true ? 'the value (not shown)' : describe(error.culprit)
-    throw new Failure(`${spelled}: ${shown} is not ${error.allowed}`)
+    throw new Failure(`${named}: ${shown} is not ${error.allowed}`)
   }
 }
 

@@ -14,6 +14,21 @@ export class Failure extends Error {
   }
 }
 
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'a part of its path is not a directory',
+  EACCES: 'this user may not read it',
+  EPERM: 'this user may not read it',
+  EISDIR: 'it is a directory',
+  ELOOP: 'it is a link to itself',
+  ENAMETOOLONG: 'the path is too long',
+}
+
+/** Makes the failure of a file that can't be read. @param named The option and the path, for the message */
+export function unreadable(named: string, error: unknown): Failure {
+  return new Failure(`${named}: ${REASONS[errorCode(error)] ?? errorText(error)}`, undefined, { cause: error })
+}
+
 /** Joins the lines of a text with blanks. */
 export function oneLine(text: string): string {
   return text

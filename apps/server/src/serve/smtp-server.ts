@@ -8,7 +8,7 @@ import {
   type Server,
   type ServerOptions,
 } from '@postern/engine'
-import { intake, type IntakeAuth } from '@postern/intake'
+import { intake, type IntakeAuth, keptTimeoutMs } from '@postern/intake'
 import { domainsGuard } from '@postern/intake/guards'
 import { authenticator, type Logins } from '@postern/intake/logins'
 import type { TlsCredentials } from '@postern/runtime/tls'
@@ -72,6 +72,7 @@ function engineOptions(deps: ServerDeps): ServerOptions {
       handlers,
       guards: [...(options.domains === undefined ? [] : [domainsGuard(options.domains)]), ...options.guards],
       observer: logObserver(deps),
+      keptTimeoutMs: keptTimeoutMs(options.hookTimeoutMs),
       ...(canAuthenticate(options) ? { auth: authOf(deps) } : {}),
     }),
     ...(options.debug ? { trace: ({ sessionId, from, text }) => wire.debug(from, { sessionId, text }) } : {}),

@@ -1,14 +1,16 @@
 /** The hooks that a config file may hold, by name. */
-import type { AuthOptions, Handlers } from '@postern/engine'
+import type { AuthOptions } from '@postern/engine'
+import type { IntakeHandlers } from '@postern/intake'
+import { NotAllowed, type Schema, UnknownKey } from '../values/schema.ts'
 
 /**
- * The engine's hooks, and `authenticate`.
+ * The engine's hooks, `kept` and `authenticate`.
  *
  * If a hook refuses, the client is refused. After any other answer the server continues with its own checks. If `data` reads the
  * message, it must answer, and the store does not keep the message. If `data` neither reads nor answers, the store keeps it. If
  * `authenticate` answers undefined, the server checks `users`.
  */
-export interface ConfigHandlers extends Handlers {
+export interface ConfigHandlers extends IntakeHandlers {
   authenticate?: AuthOptions['authenticate']
 }
 
@@ -21,6 +23,7 @@ const NAMES: Readonly<Record<keyof ConfigHandlers, true>> = {
   mail: true,
   rcpt: true,
   data: true,
+  kept: true,
   verify: true,
   expand: true,
   reset: true,
@@ -32,10 +35,16 @@ const NAMES: Readonly<Record<keyof ConfigHandlers, true>> = {
 /** The names of all hooks. */
 export const HOOK_NAMES: readonly string[] = Object.keys(NAMES)
 
-/** Returns whether these are hooks. A misspelt name is rejected, because nobody would call it. */
-export function isHooks(value: unknown): value is ConfigHandlers {
-  if (typeof value !== 'object' || value === null) return false
-  return Object.entries(value).every(
-    ([name, hook]) => HOOK_NAMES.includes(name) && (hook === undefined || typeof hook === 'function'),
-  )
+/** Hooks by their names. A misspelt name is rejected, because nobody would call it. */
+export function hooks(): Schema<ConfigHandlers> {
+  return (given) => {
+    if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+      throw new NotAllowed(given, `an object of functions called ${HOOK_NAMES.join(', ')}`)
+    }
+    for (const [name, hook] of Object.entries(given)) {
+      if (!HOOK_NAMES.includes(name)) throw new UnknownKey(name, 'hook', HOOK_NAMES)
+      if (hook !== undefined && typeof hook !== 'function') throw new NotAllowed(hook, 'a function', `.${name}`)
+    }
+    return given
+  }
 }

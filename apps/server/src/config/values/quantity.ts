@@ -1,12 +1,22 @@
 /** Reads and writes sizes and times as people write them: `25MiB`, `10MB`, `30s`, `5m`. A number without a unit is bytes, or milliseconds. */
 
-const BYTE_UNITS = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, KiB: 1024, MiB: 1_048_576, GiB: 1_073_741_824 } as const
+const BYTE_UNITS = {
+  B: 1,
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KiB: 1024,
+  MiB: 1_048_576,
+  GiB: 1_073_741_824,
+  TiB: 1_099_511_627_776,
+} as const
 const TIME_UNITS = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3 } as const
 
 /** A number of bytes: `10_000_000`, `'10MB'`, `'25MiB'`. */
-export type ByteQuantity = number | `${number}${'B' | 'kB' | 'MB' | 'GB' | 'KiB' | 'MiB' | 'GiB'}`
+export type ByteQuantity = number | `${number}${keyof typeof BYTE_UNITS}`
 /** A time: milliseconds as a number, or `'30s'`, `'5m'`, `'1h'`. */
-export type TimeQuantity = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
+export type TimeQuantity = number | `${number}${keyof typeof TIME_UNITS}`
 
 /** The unit of a number, which the end of an option's name says: `maxMessageBytes`, `idleTimeoutMs`, `maxRecipients`. */
 export type Unit = 'bytes' | 'time' | 'count'
@@ -48,6 +58,20 @@ export function formatQuantity(value: number, unit: Unit): string {
   const [name, factor] = fitting.toSorted((one, other) => other[1] - one[1])[0] ?? ['', 1]
   // A number of bytes gets no `B`, because the option's name has the unit.
   return name === 'B' || name === '' ? String(value) : `${value / factor}${name}`
+}
+
+const BOUND_UNITS: Readonly<Record<Unit, readonly string[]>> = {
+  bytes: ['TiB', 'GiB', 'MiB', 'KiB', 'B'],
+  time: ['d', 'h', 'm', 's', 'ms'],
+  count: [],
+}
+
+/** Writes a bound of a range in the largest unit that it reaches, rounded down to a tenth: 2147483647 ms become `24.8d`. */
+export function formatBound(value: number, unit: Unit): string {
+  const name = BOUND_UNITS[unit].find((name) => value >= (UNITS[unit][name] ?? Infinity))
+  if (name === undefined) return String(value)
+  // Number.MAX_SAFE_INTEGER is one byte less than 8192 TiB.
+  return `${Math.floor((value / (UNITS[unit][name] ?? 1)) * 10 + 1e-9) / 10}${name}`
 }
 
 /** Writes a rounded size for people: `24.6 MiB`. */

@@ -2,7 +2,8 @@
  * The building blocks of option schemas. Each error is the end of a sentence: "… is not `allowed`". Postern has its
  * own, because loading a validation library would take most of the start time.
  */
-import { formatQuantity, parseQuantity, type Unit } from './quantity.ts'
+import { nearest } from './nearest.ts'
+import { formatBound, parseQuantity, type Unit } from './quantity.ts'
 
 /**
  * Reads what a person wrote and returns the value that the server uses.
@@ -15,11 +16,23 @@ export class NotAllowed extends Error {
   override readonly name = 'NotAllowed'
   readonly culprit: unknown
   readonly allowed: string
+  /** Where it is inside the option's value: `.rcpt` of `handlers`. */
+  readonly path: string
 
-  constructor(culprit: unknown, allowed: string) {
+  constructor(culprit: unknown, allowed: string, path: string = '') {
     super(`not ${allowed}`)
     this.culprit = culprit
     this.allowed = allowed
+    this.path = path
+  }
+}
+
+/** A key that an object may not have. */
+export class UnknownKey extends NotAllowed {
+  /** @param what What the keys of the object are: `hook` */
+  constructor(key: string, what: string, known: readonly string[]) {
+    super(undefined, `one of ${known.join(', ')}`, `.${key}`)
+    this.message = `there is no such ${what}${nearest(key, known)}; the ${what}s are ${known.join(', ')}`
   }
 }
 
@@ -64,14 +77,21 @@ export function quantity(unit: Unit, min: number, max: number): Schema<number> {
   )
 }
 
+const KINDS: Readonly<Record<Unit, string>> = { bytes: 'a size', time: 'a time', count: 'a whole number' }
+const EXAMPLES: Readonly<Record<Unit, readonly string[]>> = {
+  bytes: ['25MiB', '4KiB'],
+  time: ['30s', '30d', '5ms'],
+  count: [],
+}
+
 function quantityAllowed(unit: Unit, min: number, max: number): string {
-  const kind = { bytes: 'a size such as 25MiB or 10MB', time: 'a time such as 30s or 5m', count: 'a whole number' }[
-    unit
-  ]
-  const range = `${kind}, from ${formatQuantity(min, unit)}`
-  if (max === Infinity) return `${range}, or Infinity`
-  // No number can be larger, so the error does not name this maximum.
-  return max >= Number.MAX_SAFE_INTEGER ? range : `${range} to ${formatQuantity(max, unit)}`
+  const example = EXAMPLES[unit].find((text) => {
+    const value = parseQuantity(text, unit)
+    return value >= min && value <= max
+  })
+  const range = `${KINDS[unit]} from ${formatBound(min, unit)}`
+  const such = example === undefined ? '' : `, such as ${example}`
+  return max === Infinity ? `${range}${such}, or Infinity` : `${range} to ${formatBound(max, unit)}${such}`
 }
 
 /** A list, or a single element instead. */

@@ -7,7 +7,8 @@
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
-import { errorCode, errorText, Failure } from '../../host/failure.ts'
+import { errorText, Failure, unreadable } from '../../host/failure.ts'
+import { forbidden } from '../../host/permission.ts'
 
 /** Larger than any bundle of CA certificates. */
 const MAX_PEM_BYTES = 4 * 1024 * 1024
@@ -140,11 +141,7 @@ async function readWhole(file: PemFile): Promise<Buffer> {
     return await readFile(file.path)
   } catch (error) {
     if (error instanceof Failure) throw error
-    const reasons: Readonly<Record<string, string>> = {
-      ENOENT: 'there is no such file; name a PEM file',
-      EACCES: 'this user may not read it',
-    }
-    throw new Failure(`${named(file)}: ${reasons[errorCode(error)] ?? errorText(error)}`, undefined, { cause: error })
+    throw forbidden(error) ?? unreadable(named(file), error)
   }
 }
 

@@ -1,0 +1,198 @@
+/** The config file: as a module, as a function, as JSON, and its mistakes, on each runtime. */
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { OTHER_USER } from '../../../test/kit/abilities.ts'
+import { testWith } from '../../../test/kit/need.ts'
+import { copyEngine } from '../../../test/kit/second-copy.ts'
+import { Client } from './client.ts'
+import { postern, type Running, scratch, serve } from './program.ts'
+import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
+
+const TIMEOUT_MS = 60_000
+
+/** Writes a file into a folder that has no package of ours, nor any other. @returns its path */
+function written(name: string, text: string | Uint8Array): string {
+  const path = join(scratch(), name)
+  writeFileSync(path, text)
+  return path
+}
+
+/** Hooks that refuse at one stage each, whichever `reply` they have. */
+const REFUSING = `{
+  store: 'fs:./mail',
+  authWithoutTls: true,
+  handlers: {
+    connect: (session) => session.remote.address === '192.0.2.1' ? reply(554, '5.7.1', 'Not you') : undefined,
+    hello: (hello) => hello.name === 'bad.example' ? reply(550, '5.7.2', 'Not so') : undefined,
+    mail: (path) => path.localPart === 'bad' ? reply(550, '5.7.3', 'Not from there') : undefined,
+    rcpt: async (path) => path.localPart === 'bad' ? reply(550, '5.7.4', 'Not to there') : undefined,
+    async data(message) {
+      if (message.envelope.reversePath.localPart !== 'heavy') return
+      await message.bytes()
+      return reply(554, '5.7.5', 'Not that')
+    },
+    authenticate: ({ username }) => username === 'ann' ? { user: 'ann' } : reply(535, '5.7.6', 'Not known'),
+  },
+}`
+
+/** Asks the server for a refusal at each stage. @returns the codes */
+async function refusals(running: Running): Promise<string[]> {
+  const client = await Client.connect(running.ports[0] ?? 0)
+  const answers = [await client.reply()]
+  const auth = (name: string): string => `AUTH PLAIN ${Buffer.from(`\0${name}\0x`).toString('base64')}`
+  for (const line of [
+    'EHLO bad.example',
+    'EHLO good.example',
+    auth('bob'),
+    auth('ann'),
+    'MAIL FROM:<bad@example.com>',
+  ]) {
+    answers.push(await client.command(line))
+  }
+  for (const line of [
+    'MAIL FROM:<heavy@example.com>',
+    'RCPT TO:<bad@example.com>',
+    'RCPT TO:<b@example.com>',
+    'DATA',
+  ]) {
+    answers.push(await client.command(line))
+  }
+  answers.push(await client.command('Subject: Hello\r\n\r\nHello.\r\n.'), await client.command('QUIT'))
+  return answers.map((answer) => /\d{3} (?:\d\.\d\.\d)?/.exec(answer.split('\n').at(-1) ?? '')?.[0] ?? answer)
+}
+
+const REFUSALS = [
+  '220 ',
+  '550 5.7.2',
+  '250 ',
+  '535 5.7.6',
+  '235 2.7.0',
+  '550 5.7.3',
+  '250 2.1.0',
+  '550 5.7.4',
+  '250 2.1.5',
+  '354 ',
+  '554 5.7.5',
+  '221 2.0.0',
+]
+
+describe.each(RUNTIME_NAMES)('on %s', (runtime) => {
+  const command = RUNTIMES[runtime]
+
+  test.concurrent(
+    'a file that imports a copy of the engine of its own refuses with its own replies',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const folder = scratch()
+      const engine = await copyEngine(folder)
+      const config = join(folder, 'own.config.ts')
+      writeFileSync(config, `import { reply } from ${JSON.stringify(engine)}\nexport default ${REFUSING}`)
+      const running = await serve(['--config', config], { command })
+      expect(await refusals(running)).toEqual(REFUSALS)
+      expect(running.stderr()).not.toMatch(/invalid answer|threw/)
+    },
+  )
+
+  test.concurrent(
+    'a file that exports a function is handed reply, with one worker and with two',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const config = written(
+        'own.config.mjs',
+        `export default async ({ reply, env }) => ({ banner: env.BANNER, ...${REFUSING} })`,
+      )
+      for (const workers of ['1', '2']) {
+        const running = await serve(['--config', config, '--workers', workers], { command, env: { BANNER: 'handed' } })
+        const client = await Client.connect(running.ports[0] ?? 0)
+        expect(await client.reply()).toMatch(/^220 \S+ ESMTP handed$/)
+        expect(await refusals(running)).toEqual(REFUSALS)
+        running.signal('SIGTERM')
+        client.end()
+        expect(await running.ended).toBe(0)
+      }
+    },
+  )
+
+  test.concurrent('a JSON file has every option that is data', { timeout: TIMEOUT_MS }, async () => {
+    const cwd = scratch()
+    const config = { banner: 'of JSON', maxRecipients: 1, disabled: ['DSN'], idleTimeoutMs: '1m', workers: 2 }
+    writeFileSync(join(cwd, 'postern.config.json'), `\ufeff${JSON.stringify(config)}\n`)
+    const running = await serve([], { cwd, command })
+    const client = await Client.connect(running.ports[0] ?? 0)
+    expect(await client.reply()).toMatch(/^220 \S+ ESMTP of JSON$/)
+    expect(await client.command('EHLO client.example')).not.toMatch(/DSN/)
+    await client.command('MAIL FROM:<a@example.com>')
+    await client.command('RCPT TO:<b@example.com>')
+    expect(await client.command('RCPT TO:<c@example.com>')).toMatch(/^452 /)
+  })
+
+  test.concurrent('a syntax error tells its line', { timeout: TIMEOUT_MS }, async () => {
+    const mistakes: [string, string, RegExp][] = [
+      ['own.js', 'export default {\n  banner: "x",\n  maxRecipients = 5,\n}\n', /own\.js:3: /],
+      ['own.ts', 'export default {\n  banner: "x",\n  limits: 5 5,\n}\n', /own\.ts:3: /],
+      ['own.mjs', '\n\nthrow new Error("no such machine")\n', /own\.mjs:3: no such machine$/],
+      ['f.js', 'export default () => {\n  throw new Error("no such machine")\n}\n', /f\.js:2: no such machine$/],
+      ['own.json', '{\n  "banner": "x",\n}\n', /own\.json:3: it is not JSON; there must be a key in double quotes$/],
+    ]
+    for (const [name, text, line] of mistakes) {
+      const { code, stdout, stderr } = await postern(['serve', '--config', written(name, text)], { command })
+      expect(stderr.trimEnd()).toMatch(line)
+      expect(stderr.trimEnd().split('\n')).toHaveLength(1)
+      expect([stdout, code]).toEqual(['', 2])
+    }
+  })
+
+  test.concurrent('a file that can’t be read is one line', { timeout: TIMEOUT_MS }, async () => {
+    const folder = scratch()
+    mkdirSync(join(folder, 'sub.ts'))
+    writeFileSync(join(folder, 'latin1.json'), Buffer.from('{ "banner": "\xe4" }', 'latin1'))
+    writeFileSync(join(folder, 'empty.json'), ' \n')
+    writeFileSync(join(folder, 'list.json'), '[]')
+    writeFileSync(join(folder, 'large.json'), ' '.repeat(1024 * 1024 + 1))
+    const mistakes: [string, string][] = [
+      ['none.ts', '--config none.ts: there is no such file'],
+      ['list.json/x.ts', '--config list.json/x.ts: a part of its path is not a directory'],
+      ['sub.ts', '--config sub.ts: it is not a regular file; name a config file'],
+      ['latin1.json', '--config latin1.json: it is not UTF-8'],
+      ['large.json', '--config large.json: it has 1048577 bytes, too many for a config file'],
+      ['empty.json', 'empty.json: the file is empty; write: { "store": "fs:./mail" }'],
+      ['list.json', 'list.json: is not an object of options; write: { "store": "fs:./mail" }'],
+    ]
+    for (const [name, line] of mistakes) {
+      const { code, stderr } = await postern(['serve', '--config', name], { cwd: folder, command })
+      expect([stderr, code]).toEqual([`postern: ${line}\n`, 2])
+    }
+  })
+})
+
+testWith([OTHER_USER], 'a file of another user is one line', async () => {
+  const config = written('own.json', '{}')
+  chmodSync(config, 0)
+  const { code, stderr } = await postern(['list', '--config', config], { uid: 12_345, cwd: '/' })
+  expect([stderr, code]).toEqual([`postern: --config ${config}: this user may not read it\n`, 2])
+})
+
+test.concurrent('a plain object is 451, and the log says what to return instead', async () => {
+  const config = written('own.mjs', `export default { handlers: { rcpt: () => ({ code: 550, text: 'No' }) } }`)
+  const running = await serve(['--config', config])
+  const client = await Client.connect(running.ports[0] ?? 0)
+  await client.ehlo()
+  await client.command('MAIL FROM:<a@example.com>')
+  expect(await client.command('RCPT TO:<b@example.com>')).toMatch(/^451 4\.3\.0 /)
+  await running.says(
+    /"handlers\.rcpt gave an invalid answer".*it is a plain object; return reply\(550, '5\.7\.1', .*which a config file's function is handed/,
+  )
+})
+
+test.concurrent('a plain object that `data` returns never accepts the message', async () => {
+  const config = written('own.mjs', `export default { handlers: { data: () => ({ code: 550, text: 'No' }) } }`)
+  const running = await serve(['--config', config])
+  const client = await Client.connect(running.ports[0] ?? 0)
+  await client.ehlo()
+  for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) await client.command(line)
+  expect(await client.command('Hello.\r\n.')).toMatch(/^451 4\.3\.0 /)
+  await running.says(/"handlers\.data gave an invalid answer".*it is a plain object/)
+  const { stdout } = await postern(['list', '--json'], { cwd: running.cwd })
+  expect(JSON.parse(stdout).records).toEqual([])
+})
