@@ -5,7 +5,7 @@
  * is too old. Each answer is asked for once in a run of the tests.
  */
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathOf } from './tool.ts'
@@ -122,6 +122,10 @@ export const TERMINAL: Need = program('script', ['-qec', 'echo a terminal', '/de
   terminal: /^a terminal\r\n/,
 })
 export const BASH: Need = program('bash', ['-c', 'true'])
+export const ZSH: Need = program('zsh', ['-c', 'true'])
+export const FISH: Need = program('fish', ['-c', 'true'])
+/** A device that is always full. */
+export const FULL: Need = { missing: existsSync('/dev/full') ? undefined : 'there is no /dev/full' }
 
 // Rights
 

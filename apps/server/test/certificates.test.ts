@@ -90,6 +90,7 @@ const ROWS: readonly Row[] = [
   ['future.key', 'future.cert', {}, 'opened, a certificate is not valid yet'],
   ['key', 'cert', { tlsPassphrase: PASSPHRASE }, 'opened'],
   ['key', 'cert', { tlsCa: 'chain' }, 'opened'],
+  ['key/nowhere', 'cert', {}, '--tls-key key/nowhere: a part of its path is not a directory'],
   ['nowhere', 'cert', {}, '--tls-key nowhere: there is no such file; name a PEM file'],
   ['key', 'nowhere', {}, '--tls-cert nowhere: there is no such file; name a PEM file'],
   ['dangling', 'cert', {}, '--tls-key dangling: there is no such file; name a PEM file'],

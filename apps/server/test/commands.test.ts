@@ -4,8 +4,10 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { BASH, PYTHON, TERMINAL } from '../../../test/kit/abilities.ts'
+import { PYTHON, TERMINAL } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
+import { mailStore } from '@postern/storage'
+import { fs } from '@postern/storage/fs'
 import { fill, SAMPLES, type SampleName, sampleId, storedBytes } from './mail.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { cleanEnvironment, MAIN, postern, run } from '../../../test/kit/postern.ts'
@@ -107,13 +109,19 @@ describe.concurrent('show', () => {
   })
 
   test.each([
-    ['an unknown id', sampleId(500), /^postern: "\w{26}": there is no such message\n$/],
-    ['an invalid id', '../../etc/passwd', /^postern: "\.\.\/\.\.\/etc\/passwd" is not a message id\n$/],
-    ['an invalid id with an escape sequence', '\x1b[2J', /^postern: "\\u001b\[2J" is not a message id\n$/],
-  ])('fails with one line and exit code 1 for %s', async (_, id, line) => {
+    ['an unknown id', 1, sampleId(500), /^postern: "\w{26}": there is no such message\n$/],
+    ['an invalid id', 2, '../../etc/passwd', /^postern: "\.\.\/\.\.\/etc\/passwd" is not a message id\n$/],
+    ['an invalid id with an escape sequence', 2, '\x1b[2J', /^postern: "\\u001b\[2J" is not a message id\n$/],
+  ])('fails with one line for %s, and exit code %i', async (_, exitCode, id, line) => {
     const { stdout, stderr, code } = await postern(['show', id], { cwd })
     expect(stderr).toMatch(line)
-    expect([stdout, code]).toEqual(['', 1])
+    expect([stdout, code]).toEqual(['', exitCode])
+  })
+
+  test('refuses --json and --raw together', async () => {
+    const { stdout, stderr, code } = await postern(['show', '--json', '--raw', idOf('plain')], { cwd })
+    expect(stderr).toBe("postern: option '--json' cannot be used with option '--raw'; see: postern --help\n")
+    expect([stdout, code]).toEqual(['', 2])
   })
 })
 
@@ -290,6 +298,51 @@ describe.concurrent('delete', () => {
   })
 })
 
+describe.concurrent('delete --all', () => {
+  test('removes every message, those that have bounced too, without a question after --yes', async () => {
+    const own = scratch()
+    const store = mailStore(await fs(join(own, 'mail')))
+    const [first] = await fill(join(own, 'mail'), samples.slice(0, 3))
+    await store.bounce(first?.id ?? '', { reason: 'mailbox gone' })
+    const { stdout, stderr, code } = await postern(['delete', '--all', '--yes'], { cwd: own })
+    expect([stdout, stderr, code]).toEqual(['deleted 3 messages\n', '', 0])
+    for (const list of [['list'], ['list', '--bounced']]) {
+      expect(JSON.parse((await postern([...list, '--json'], { cwd: own })).stdout).records).toEqual([])
+    }
+  })
+
+  test.each([
+    [['delete'], 'delete: give the ids of messages, or --all'],
+    [['delete', '--all'], 'delete --all: there is no terminal to ask; give --yes'],
+    [['delete', '--all', '--yes', sampleId(0)], 'delete: give either ids or --all'],
+    [['delete', '--yes', sampleId(0)], '--yes: is only for --all'],
+  ])('deletes nothing for %j', async (args, line) => {
+    const own = scratch()
+    await fill(join(own, 'mail'), samples.slice(0, 1))
+    const { stdout, stderr, code } = await postern(args, { cwd: own })
+    expect([stdout, stderr, code]).toEqual(['', `postern: ${line}\n`, 2])
+    expect(JSON.parse((await postern(['list', '--json'], { cwd: own })).stdout).records).toHaveLength(1)
+  })
+
+  for (const [answer, left] of [
+    ['yes', 0],
+    ['y', 1],
+    ['\x03', 1],
+  ] as const) {
+    testWith(
+      [TERMINAL],
+      `asks on a terminal, and deletes only after "yes", not after ${JSON.stringify(answer)}`,
+      async () => {
+        const own = scratch()
+        await fill(join(own, 'mail'), samples.slice(0, 1))
+        const seen = await onTerminal(['delete', '--all'], [['Type yes: ', `${answer}\r`]], own)
+        expect(seen).toMatch(/^Delete all messages in fs:\.\/mail\? Type yes: /)
+        expect(JSON.parse((await postern(['list', '--json'], { cwd: own })).stdout).records).toHaveLength(left)
+      },
+    )
+  }
+})
+
 describe.concurrent('hash', () => {
   testWith([PYTHON], 'reads the password from standard input and prints a scrypt hash in PHC form', async () => {
     const { stdout, code } = await postern(['hash'], { input: 'pässword\n' })
@@ -310,35 +363,57 @@ print(hashlib.scrypt('pässword'.encode(), salt=pad(sys.argv[1]), n=2**15, r=8, 
     expect([stderr, code]).toEqual([line, 2])
   })
 
-  testWith([TERMINAL], 'asks on a terminal without echo', async () => {
-    // script(1) makes a terminal. It records everything that the user would see.
-    const child = spawn('script', ['-qec', `${process.execPath} ${MAIN} hash`, '/dev/null'], {
-      env: cleanEnvironment({ TERM: 'xterm' }),
-    })
-    let seen = ''
-    child.stdout.on('data', (chunk: Buffer) => {
-      seen += chunk.toString()
-      if (seen === 'Password: ') child.stdin.write('secrex\x7ft\r')
-    })
-    await once(child, 'close')
+  testWith([TERMINAL], 'asks twice on a terminal without echo', async () => {
+    const seen = await onTerminal(
+      ['hash'],
+      [
+        ['Password: ', 'secrex\x7ft\r'],
+        ['Again: ', 'secret\r'],
+      ],
+    )
     const hash = /\$scrypt\$\S+/.exec(seen)?.[0] ?? ''
     expect(seen).not.toMatch(/secre/)
     const { checkPassword, parsePasswordHash } = await import('@postern/intake/accounts')
     const parsed = parsePasswordHash(hash)
     expect(parsed !== undefined && checkPassword({ password: 'secret', expected: parsed })).toBe(true)
   })
+
+  testWith([TERMINAL], 'takes both answers from one paste', async () => {
+    expect(await onTerminal(['hash'], [['Password: ', 'secret\rsecret\r']])).toMatch(/\$scrypt\$\S+/)
+  })
+
+  testWith([TERMINAL], 'prints no hash if the passwords differ', async () => {
+    const seen = await onTerminal(
+      ['hash'],
+      [
+        ['Password: ', 'secret\r'],
+        ['Again: ', 'secrets\r'],
+      ],
+    )
+    expect(seen).toBe('Password: \r\nAgain: \r\npostern: hash: the passwords differ; start again\r\n')
+  })
 })
 
-testWith([BASH], 'a command ends quietly if the reader of its output goes away', async () => {
-  const own = temporaryDirectory()
-  await fill(join(own, 'mail'), [{ bytes: `Subject: Big\r\n\r\n${'x'.repeat(998)}\r\n`.padEnd(3_000_000, 'y\r\n') }])
-  const command = `"${process.execPath}" "${MAIN}" show --raw ${sampleId(0)} | head -c 10; echo " \${PIPESTATUS[0]}"`
-  const { stdout, stderr } = await run('bash', ['-c', command], { cwd: own })
-  expect(stdout).toBe('Received:  0\n')
-  expect(stderr).toBe('')
-})
-
-testWith([BASH], 'a reader that is gone before the help is printed ends it quietly', async () => {
-  const command = `"${process.execPath}" "${MAIN}" serve --help | true; echo "\${PIPESTATUS[0]}"`
-  expect(await run('bash', ['-c', command], { cwd: temporaryDirectory() })).toMatchObject({ stdout: '0\n', stderr: '' })
-})
+/** Runs `postern …args` on a terminal, and types each answer after its question. @returns all that one would see */
+async function onTerminal(
+  args: readonly string[],
+  answers: readonly (readonly [question: string, typed: string])[],
+  cwd: string = scratch(),
+): Promise<string> {
+  // script(1) makes a terminal.
+  const child = spawn('script', ['-qec', [process.execPath, MAIN, ...args].join(' '), '/dev/null'], {
+    cwd,
+    env: cleanEnvironment({ TERM: 'xterm' }),
+  })
+  const waiting = [...answers]
+  let seen = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    seen += chunk.toString()
+    const [next] = waiting
+    if (next === undefined || !seen.endsWith(next[0])) return
+    waiting.shift()
+    child.stdin.write(next[1])
+  })
+  await once(child, 'close')
+  return seen
+}

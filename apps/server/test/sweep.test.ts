@@ -97,9 +97,9 @@ describe.concurrent('postern sweep', () => {
 
   test.each([
     // The unit is missing.
-    ['keepAgeMs', '30', '"30" is not a time such as 30s or 5m, from 1m, or Infinity'],
-    ['keepBytes', '10', '"10" is not a size such as 25MiB or 10MB, from 1MiB, or Infinity'],
-    ['keepCount', '0', '"0" is not a whole number, from 1, or Infinity'],
+    ['keepAgeMs', '30', '"30" is not a time from 1m, such as 30d, or Infinity'],
+    ['keepBytes', '10', '"10" is not a size from 1MiB, such as 25MiB, or Infinity'],
+    ['keepCount', '0', '"0" is not a whole number from 1, or Infinity'],
   ])('refuses %s %s as a limit', async (name, value, message) => {
     await expect(readSettings({ [name]: value }, {})).rejects.toThrow(message)
   })

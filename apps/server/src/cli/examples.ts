@@ -1,7 +1,17 @@
 /** The text below the help of each command. */
 import { variableOf } from '@postern/intake/settings'
 
-type ExamplesOf = 'postern' | 'serve' | 'front' | 'list' | 'show' | 'export' | 'delete' | 'sweep' | 'hash'
+type ExamplesOf =
+  | 'postern'
+  | 'serve'
+  | 'front'
+  | 'list'
+  | 'show'
+  | 'export'
+  | 'delete'
+  | 'sweep'
+  | 'hash'
+  | 'completion'
 
 export const EXAMPLES: Readonly<Record<ExamplesOf, string>> = {
   postern: `
@@ -11,7 +21,7 @@ Examples:
   postern show ID                    show one message
   postern export --format mbox       export all messages as an mbox
 
-See postern COMMAND --help for the options of a command.
+See postern help COMMAND for the options of a command.
 `,
   serve: `
 Each option is also an environment variable (${variableOf('maxMessageBytes')}) and a key of
@@ -64,8 +74,9 @@ Examples:
   postern export --format jsonl | jq -r .message
 `,
   delete: `
-Example:
+Examples:
   postern delete 01JD2V5W3Q8XJ4T6Y9Z0A1B2C3
+  postern delete --all --store fs:./mail --yes
 `,
   sweep: `
 A server does the same by itself: it removes leftovers at start and daily, and applies the retention limits at start and
@@ -78,10 +89,16 @@ Examples:
   ${variableOf('keepCount')}=1000 postern sweep --json
 `,
   hash: `
-Asks for the password, or reads it from standard input.
+Asks for the password twice, or reads it from standard input.
 
 Examples:
   postern hash
   postern serve --listen submission://127.0.0.1:5587 --self-signed --users "ann:$(postern hash)"
+`,
+  completion: `
+Examples:
+  source <(postern completion bash)                 in ~/.bashrc
+  source <(postern completion zsh)                  in ~/.zshrc, below compinit
+  postern completion fish | source                  in ~/.config/fish/config.fish
 `,
 }

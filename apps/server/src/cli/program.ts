@@ -5,16 +5,20 @@
  * are one line on stderr.
  */
 import process from 'node:process'
-import { Command, CommanderError, Option as Flag } from 'commander'
+import { Argument, Command, CommanderError, Option as Flag } from 'commander'
 import { EXIT, Failure, oneLine } from '../host/failure.ts'
 import type { Option } from '../config/options/row.ts'
 import { type OptionName, OPTIONS, optionsOf } from '../config/options.ts'
-import { endWithReader } from '../host/output.ts'
+import { complain, endWithReader, print } from '../host/output.ts'
 import { environment, forbidden } from '../host/permission.ts'
 import { formatQuantity, unitOf } from '../config/values/quantity.ts'
 import { type FlagValues, flagOf, readSettings, type Settings, variables } from '../config/settings.ts'
+import { nearest } from '../config/values/nearest.ts'
 import { EXAMPLES } from './examples.ts'
 import { VERSION } from '../host/version.ts'
+
+/** The shells of `postern completion`. */
+const SHELLS = ['bash', 'zsh', 'fish']
 
 /** Runs one command line. @returns the exit code */
 export async function run(args: readonly string[]): Promise<number> {
@@ -25,7 +29,7 @@ export async function run(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return misuse(error)
     const failure = error instanceof Failure ? error : forbidden(error)
     if (failure === undefined) throw error
-    process.stderr.write(`postern: ${failure.message}\n`)
+    complain(failure.message)
     return failure.exitCode
   }
 }
@@ -34,7 +38,7 @@ function misuse(error: CommanderError): number {
   // commander throws with exit code 0 after it has printed the help or the version.
   if (error.exitCode === 0) return EXIT.done
   const line = oneLine(error.message.replace(/^error: /, ''))
-  process.stderr.write(`postern: ${line}; see: postern --help\n`)
+  complain(`${line}; see: postern --help`)
   return EXIT.misused
 }
 
@@ -83,7 +87,7 @@ function program(): Command {
 
   storeCommand(postern, 'show <id>', 'show one message: envelope, header and the beginning of the text', EXAMPLES.show)
     .addOption(storeFlag())
-    .option('--json', 'the record as JSON')
+    .addOption(new Flag('--json', 'the record as JSON').conflicts('raw'))
     .option('--raw', 'the stored bytes, exactly')
     .action(async (id, flags) => {
       const { show } = await import('./commands/show.ts')
@@ -101,8 +105,10 @@ function program(): Command {
       await exportMail(await settings(flags), ids, flags)
     })
 
-  storeCommand(postern, 'delete <ids...>', 'delete messages', EXAMPLES.delete)
+  storeCommand(postern, 'delete [ids...]', 'delete messages', EXAMPLES.delete)
     .addOption(storeFlag())
+    .option('--all', 'delete every message, also those that have bounced')
+    .option('--yes', 'do not ask before --all')
     .option('--json', 'one line of JSON for each message')
     .action(async (ids, flags) => {
       const { remove } = await import('./commands/delete.ts')
@@ -127,13 +133,27 @@ function program(): Command {
     const { hash } = await import('./commands/hash.ts')
     await hash()
   })
+
+  command(postern, 'completion', 'print a script that completes commands and flags in a shell', EXAMPLES.completion)
+    .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
+    .action(async (shell) => {
+      const { completion } = await import('./commands/completion.ts')
+      await completion(postern, shell)
+    })
+
+  command(postern, 'help [command]', 'print this help, or the help of a command', '').action((name?: string) => {
+    const named = name === undefined ? postern : postern.commands.find((other) => other.name() === name)
+    const known = postern.commands.map((other) => other.name())
+    if (named === undefined) throw new Failure(`help: there is no command ${name}${nearest(name ?? '', known)}`)
+    named.help()
+  })
   return postern
 }
 
 /** Prints help, or the version. A reader such as `head` may close the output before the end. */
 function printHelp(text: string): void {
   endWithReader()
-  process.stdout.write(text)
+  void print(text)
 }
 
 function command(parent: Command, signature: string, description: string, examples: string): Command {

@@ -24,9 +24,16 @@ const REASONS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'the path is too long',
 }
 
-/** Makes the failure of a file that can't be read. @param named The option and the path, for the message */
-export function unreadable(named: string, error: unknown): Failure {
-  return new Failure(`${named}: ${REASONS[errorCode(error)] ?? errorText(error)}`, undefined, { cause: error })
+/**
+ * Makes the failure of a file that can't be read.
+ *
+ * @param named The option and the path, for the message
+ * @param advice What to do if there is no such file
+ */
+export function unreadable(named: string, error: unknown, advice: string = ''): Failure {
+  const code = errorCode(error)
+  const more = code === 'ENOENT' && advice !== '' ? `; ${advice}` : ''
+  return new Failure(`${named}: ${REASONS[code] ?? errorText(error)}${more}`, undefined, { cause: error })
 }
 
 /** Joins the lines of a text with blanks. */

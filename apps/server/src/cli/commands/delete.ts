@@ -1,25 +1,83 @@
 /** `postern delete`: removes messages. */
 import process from 'node:process'
+import type { MailStore } from '@postern/storage'
 import { EXIT, Failure } from '../../host/failure.ts'
-import { refused } from './mail.ts'
-import { print, printJson } from '../../host/output.ts'
+import { listMail, refused } from './mail.ts'
+import { complain, print, printJson } from '../../host/output.ts'
+import { isTerminal } from '../../host/terminal.ts'
 import type { Settings } from '../../config/settings.ts'
+import { storeName } from '../../config/urls/store-url.ts'
 import { openExistingStore } from '../../serve/store/store.ts'
+import { Prompt } from '../../host/prompt.ts'
 
-/** Deletes each message, and continues after one that does not exist. The exit code is 1 if a message was not deleted. */
-export async function remove(settings: Settings, ids: readonly string[], flags: { json?: boolean }): Promise<void> {
+/** The flags of `postern delete`. */
+export interface DeleteFlags {
+  readonly all?: boolean
+  readonly yes?: boolean
+  readonly json?: boolean
+}
+
+const PAGE = 1000
+
+/** Deletes each message, and continues after one that does not exist. The exit code is not 0 if a message was not deleted. */
+export async function remove(settings: Settings, ids: readonly string[], flags: DeleteFlags): Promise<void> {
+  check(ids, flags)
   const store = await openExistingStore(settings)
-  for (const id of ids) {
-    const failure = await store.delete(id).then(
-      () => undefined,
-      (error: unknown) => refused(error, id),
-    )
-    if (failure !== undefined && !(failure instanceof Failure)) throw failure
-    if (failure !== undefined) {
-      process.stderr.write(`postern: ${failure.message}\n`)
-      process.exitCode = EXIT.failed
+  if (flags.all !== true) {
+    for (const id of ids) {
+      if ((await removeOne(store, id, flags)) && flags.json !== true) await print(`deleted ${id}\n`)
     }
-    if (flags.json === true) await printJson({ id, deleted: failure === undefined })
-    else if (failure === undefined) await print(`deleted ${id}\n`)
+    return
   }
+  if (flags.yes !== true) await confirm(storeName(settings.options.store))
+  const count = (await removeAll(store, false, flags)) + (await removeAll(store, true, flags))
+  if (flags.json !== true) await print(`deleted ${count} ${count === 1 ? 'message' : 'messages'}\n`)
+}
+
+function check(ids: readonly string[], { all, yes }: DeleteFlags): void {
+  if (all === true && ids.length > 0) throw new Failure('delete: give either ids or --all')
+  if (all !== true && ids.length === 0) throw new Failure('delete: give the ids of messages, or --all')
+  if (all !== true && yes === true) throw new Failure('--yes: is only for --all')
+  if (all === true && yes !== true && !isTerminal(process.stdin)) {
+    throw new Failure('delete --all: there is no terminal to ask; give --yes')
+  }
+}
+
+async function confirm(store: string): Promise<void> {
+  const prompt = new Prompt('delete')
+  try {
+    const answer = await prompt.ask(`Delete all messages in ${store}? Type yes: `, { isShown: true })
+    if (answer.trim().toLowerCase() !== 'yes') throw new Failure('delete: nothing was deleted', EXIT.failed)
+  } finally {
+    prompt.close()
+  }
+}
+
+/** Deletes page by page. A message that arrives meanwhile stays. @returns how many it has deleted */
+async function removeAll(store: MailStore, bounced: boolean, flags: DeleteFlags): Promise<number> {
+  let count = 0
+  let cursor: string | undefined
+  do {
+    const page = await listMail(store, PAGE, { bounced, cursor })
+    for (const id of [...page.records.map((record) => record.id), ...page.corrupt]) {
+      if (await removeOne(store, id, flags)) count++
+    }
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return count
+}
+
+/** @returns whether it is deleted; if not, a line says why */
+async function removeOne(store: MailStore, id: string, { json }: DeleteFlags): Promise<boolean> {
+  const failure = await store.delete(id).then(
+    () => undefined,
+    (error: unknown) => refused(error, id),
+  )
+  if (failure !== undefined && !(failure instanceof Failure)) throw failure
+  if (failure !== undefined) {
+    complain(failure.message)
+    process.exitCode = Math.max(Number(process.exitCode ?? EXIT.done), failure.exitCode)
+  }
+  if (json === true) await printJson({ id, deleted: failure === undefined })
+  return failure === undefined
 }

@@ -3,11 +3,12 @@ import process from 'node:process'
 import { hashPassword } from '@postern/intake/accounts'
 import { Failure } from '../../host/failure.ts'
 import { print } from '../../host/output.ts'
+import { Prompt } from '../../host/prompt.ts'
 import { isTerminal } from '../../host/terminal.ts'
 
-/** Reads a password from a prompt without echo, or the first line of standard input, and prints its hash. */
+/** Reads a password twice from a prompt without echo, or the first line of standard input, and prints its hash. */
 export async function hash(): Promise<void> {
-  const password = isTerminal(process.stdin) ? await ask('Password: ') : await readLine()
+  const password = isTerminal(process.stdin) ? await ask() : await readLine()
   if (password === '') throw new Failure('hash: the password is empty; give one')
   await print(`${await hashPassword(password)}\n`)
 }
@@ -23,24 +24,17 @@ async function readLine(): Promise<string> {
   return line
 }
 
-/** The prompt goes to stderr, so that `$(postern hash)` contains only the hash. */
-async function ask(prompt: string): Promise<string> {
-  // Raw mode begins before the prompt, so that no early key is shown.
-  process.stdin.setRawMode(true)
+/** Asks twice, because the user does not see what is typed. */
+async function ask(): Promise<string> {
+  const prompt = new Prompt('hash')
   try {
-    process.stderr.write(prompt)
-    let typed = ''
-    for await (const chunk of process.stdin.setEncoding('utf8')) {
-      for (const key of chunk as string) {
-        if (key === '\r' || key === '\n' || key === '\x04') return typed
-        if (key === '\x03') throw new Failure('hash: cancelled', 130)
-        if (key === '\x7f' || key === '\b') typed = [...typed].slice(0, -1).join('')
-        else typed += key
-      }
+    const password = await prompt.ask('Password: ')
+    // An empty one is refused without a second question.
+    if (password !== '' && (await prompt.ask('Again: ')) !== password) {
+      throw new Failure('hash: the passwords differ; start again')
     }
-    return typed
+    return password
   } finally {
-    process.stdin.setRawMode(false)
-    process.stderr.write('\n')
+    prompt.close()
   }
 }

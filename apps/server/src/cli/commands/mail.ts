@@ -60,7 +60,7 @@ export async function loadMail(store: MailStore, id: string): Promise<StoredMail
 export function refused(error: unknown, id?: string): unknown {
   if (!isStorageError(error)) return error
   if (error.code === 'not-found') return new Failure(`${quoted(id)}: there is no such message`, EXIT.failed)
-  if (error.code === 'invalid-id') return new Failure(`${quoted(id)} is not a message id`, EXIT.failed)
+  if (error.code === 'invalid-id') return new Failure(`${quoted(id)} is not a message id`, EXIT.misused)
   return new Failure(safe(error.message), EXIT.failed, { cause: error })
 }
 

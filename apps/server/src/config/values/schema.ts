@@ -5,11 +5,12 @@
 import { nearest } from './nearest.ts'
 import { formatBound, parseQuantity, type Unit } from './quantity.ts'
 
-/**
- * Reads what a person wrote and returns the value that the server uses.
- * @throws NotAllowed
- */
-export type Schema<Value> = (given: unknown) => Value
+/** Reads what a person wrote and returns what the server uses. @throws NotAllowed */
+export interface Schema<Value> {
+  (given: unknown): Value
+  /** The words that are allowed, if there are no other values. */
+  readonly words?: readonly string[]
+}
 
 /** A value, or an element of a list, that its option does not allow. */
 export class NotAllowed extends Error {
@@ -54,7 +55,8 @@ export function text(pattern: RegExp, allowed: string): Schema<string> {
 
 /** One of these words. */
 export function oneOf<const Word extends string>(...words: readonly Word[]): Schema<Word> {
-  return parsed((given) => words.find((word) => word === given), `one of ${words.join(', ')}`)
+  const schema = parsed((given) => words.find((word) => word === given), `one of ${words.join(', ')}`)
+  return Object.assign(schema, { words })
 }
 
 /** A boolean, or a word for one. */

@@ -141,7 +141,7 @@ async function readWhole(file: PemFile): Promise<Buffer> {
     return await readFile(file.path)
   } catch (error) {
     if (error instanceof Failure) throw error
-    throw forbidden(error) ?? unreadable(named(file), error)
+    throw forbidden(error) ?? unreadable(named(file), error, 'name a PEM file')
   }
 }
 

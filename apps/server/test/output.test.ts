@@ -1,0 +1,138 @@
+/** What the program does if its output can't be written, and its exit codes, on each runtime. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { BASH, FULL } from '../../../test/kit/abilities.ts'
+import { testWith } from '../../../test/kit/need.ts'
+import { Client } from './client.ts'
+import { fill, sampleId } from './mail.ts'
+import { MAIN, postern, run, scratch, serve } from './program.ts'
+import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
+
+const TIMEOUT_MS = 120_000
+const ID = sampleId(0)
+const COMMANDS = [
+  ['--help'],
+  ['help', 'serve'],
+  ['--version'],
+  ['completion', 'bash'],
+  ['list', '--limit', '100'],
+  ['list', '--json'],
+  ['show', ID],
+  ['show', '--raw', ID],
+  ['export', '--format', 'mbox'],
+  ['export', '--format', 'jsonl'],
+]
+
+let cwd: string
+
+beforeAll(async () => {
+  cwd = scratch()
+  // More than a pipe holds.
+  const large = { bytes: `Subject: Big\r\n\r\n${'x'.repeat(998)}\r\n`.padEnd(1_000_000, 'y\r\n') }
+  await fill(join(cwd, 'mail'), [
+    large,
+    ...Array.from({ length: 20 }, () => ({ bytes: 'Subject: Small\r\n\r\nHi.\r\n' })),
+  ])
+})
+
+describe.each(RUNTIME_NAMES)('on %s', (runtime) => {
+  /** @returns stderr, and the exit code */
+  async function under(script: string): Promise<[string, string][]> {
+    return Promise.all(
+      COMMANDS.map(async (args) => {
+        const words = [...RUNTIMES[runtime], MAIN, ...args].map((word) => `'${word}'`).join(' ')
+        const { stdout, stderr } = await run('bash', ['-c', script.replace('POSTERN', words)], { cwd })
+        return [stderr, stdout]
+      }),
+    )
+  }
+
+  testWith(
+    [BASH],
+    'a reader that goes away ends each command quietly',
+    async () => {
+      const quiet = COMMANDS.map(() => ['', '0\n'])
+      expect(await under('POSTERN | true; echo "${PIPESTATUS[0]}"')).toEqual(quiet)
+      expect(await under('POSTERN | head -c 1 >/dev/null; echo "${PIPESTATUS[0]}"')).toEqual(quiet)
+    },
+    { timeout: TIMEOUT_MS },
+  )
+
+  testWith(
+    [BASH, FULL],
+    'a full disk is one line and exit code 1',
+    async () => {
+      const full = COMMANDS.map(() => [
+        expect.stringMatching(/^postern: standard output: no space is left on the device\n$/),
+        '1\n',
+      ])
+      expect(await under('POSTERN >/dev/full; echo "$?"')).toEqual(full)
+      expect(await under('POSTERN >/dev/full 2>/dev/full; echo "$?"')).toEqual(COMMANDS.map(() => ['', '1\n']))
+    },
+    { timeout: TIMEOUT_MS },
+  )
+})
+
+describe('exit codes', () => {
+  const page = readFileSync(resolve(import.meta.dirname, '../../../docs/configuration.md'), 'utf8')
+  const told = [...(/^## Exit codes\n([\s\S]*?)^## /m.exec(page)?.[1] ?? '').matchAll(/^\| (\d+) \|/gm)].map((row) =>
+    Number(row[1]),
+  )
+
+  test('the table of docs/configuration.md has those that are tested here', () => {
+    expect(told).toEqual([0, 1, 2, 130, 143])
+  })
+
+  test.concurrent.each([
+    [0, ['--version']],
+    [0, ['list']],
+    [1, ['show', sampleId(500)]],
+    [1, ['delete', sampleId(500)]],
+    [1, ['export', '--format', 'mbox', sampleId(500)]],
+    [2, ['show', 'x']],
+    [2, ['delete', sampleId(500), 'x']],
+    [2, ['list', '--nothing']],
+    [2, ['nothing']],
+    [2, ['help', 'nothing']],
+    [2, ['serve', '--max-recipients', '0']],
+    [2, ['serve', '--config', 'nothing.ts']],
+    [2, ['serve', '--tls-key', 'nothing.pem', '--tls-cert', 'nothing.pem']],
+    [2, ['list', '--store', 'fs:nothing']],
+  ] as [number, string[]][])('%i for %j', async (code, args) => {
+    expect((await postern(args, { cwd })).code).toBe(code)
+  })
+
+  test.concurrent(
+    '0 after the first signal, and 128 plus its number after the second',
+    { timeout: TIMEOUT_MS },
+    async () => {
+      for (const [second, code] of [
+        [undefined, 0],
+        ['SIGINT', 130],
+        ['SIGTERM', 143],
+      ] as const) {
+        const running = await serve(['--grace-ms', '1h'])
+        const client = await Client.connect(running.ports[0] ?? 0)
+        await client.ehlo()
+        if (second !== undefined)
+          for (const line of ['MAIL FROM:<>', 'RCPT TO:<b@example.com>', 'DATA']) await client.command(line)
+        running.signal('SIGTERM')
+        await running.says(/Stopping/)
+        if (second !== undefined) running.signal(second)
+        expect(await running.ended).toBe(code)
+      }
+    },
+  )
+
+  test.concurrent('1 after an uncaught error of a hook', async () => {
+    const own = scratch()
+    writeFileSync(
+      join(own, 'postern.config.mjs'),
+      `export default { handlers: { connect() { setTimeout(() => { throw new Error('x') }) } } }`,
+    )
+    const running = await serve([], { cwd: own })
+    await Client.connect(running.ports[0] ?? 0)
+    expect(await running.ended).toBe(1)
+  })
+})
