@@ -6,7 +6,9 @@ import { OTHER_USER } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { copyEngine } from '../../../test/kit/second-copy.ts'
 import { Client } from './client.ts'
-import { postern, type Running, scratch, serve } from './program.ts'
+import { configContext } from '../src/config/file/context.ts'
+import { type ConfigFunction, defineConfig } from '../src/config/config.ts'
+import { MAIN, postern, run, type Running, scratch, serve } from './program.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 const TIMEOUT_MS = 60_000
@@ -195,4 +197,72 @@ test.concurrent('a plain object that `data` returns never accepts the message', 
   await running.says(/"handlers\.data gave an invalid answer".*it is a plain object/)
   const { stdout } = await postern(['list', '--json'], { cwd: running.cwd })
   expect(JSON.parse(stdout).records).toEqual([])
+})
+
+test.concurrent(
+  'a binary that Bun has made takes a config file that exports a function',
+  { timeout: TIMEOUT_MS },
+  async () => {
+    const folder = scratch()
+    const built = await run('bun', [
+      'build',
+      '--compile',
+      MAIN.replace(/js$/, 'ts'),
+      '--outfile',
+      join(folder, 'postern'),
+    ])
+    expect(built.code).toBe(0)
+    const config = written('own.config.ts', `export default ({ reply }: { reply: Function }) => (${REFUSING})`)
+    // The first argument is the program, which the binary holds.
+    const command = ['sh', '-c', `shift; exec ${join(folder, 'postern')} "$@"`, 'sh'] as const
+    const running = await serve(['--config', config], { command })
+    expect(await refusals(running)).toEqual(REFUSALS)
+    const broken = await postern(['list', '--config', written('own.ts', 'export default {\n  banner: 5 5,\n}\n')], {
+      command,
+    })
+    expect(broken.stderr).toMatch(/^postern: .*own\.ts:2: [^\n]*\n$/)
+    expect(broken.code).toBe(2)
+  },
+)
+
+test.concurrent('the error of a store of one’s own is known, if another copy of the packages made it too', async () => {
+  const config = written(
+    'own.mjs',
+    `
+    class Other extends Error {
+      static { Object.defineProperty(this.prototype, Symbol.for('postern.StorageError'), { value: true }) }
+      code = 'no-space'
+    }
+    const none = async () => ({ messages: 0, temporary: 0, bytes: 0 })
+    export default ({ StorageError }) => {
+      const save = async (message) => {
+        await message.read()
+        throw message.envelope.reversePath.localPart === 'own' ? new StorageError('no-space', 'full') : new Other('full')
+      }
+      const list = async () => ({ records: [], corrupt: [], cursor: undefined })
+      return { store: { save, list, load: none, delete: none, bounce: none, sweep: none, expire: none } }
+    }`,
+  )
+  const running = await serve(['--config', config])
+  const client = await Client.connect(running.ports[0] ?? 0)
+  await client.ehlo()
+  for (const from of ['own', 'other']) {
+    for (const line of [`MAIL FROM:<${from}@example.com>`, 'RCPT TO:<b@example.com>', 'DATA'])
+      await client.command(line)
+    expect(await client.command('Hello.\r\n.')).toMatch(/^452 4\.3\.1 /)
+  }
+})
+
+test('defineConfig gives a config file its types', () => {
+  const own = defineConfig(({ reply, env }) => ({
+    banner: env['BANNER'] ?? 'none',
+    maxMessageBytes: '1TiB',
+    handlers: {
+      rcpt: (to) => (to.domain === 'example.com' ? undefined : reply(550, '5.7.1', 'Relaying denied')),
+      kept: (record, session) => [record.id, session.id],
+    },
+  })) satisfies ConfigFunction
+  expect(own(configContext({ BANNER: 'x' })).banner).toBe('x')
+  // @ts-expect-error A misspelt option is an error of the types too.
+  expect(defineConfig({ banne: 'x' })).toEqual({ banne: 'x' })
 })
