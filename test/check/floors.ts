@@ -30,7 +30,7 @@ const NODE = ['node:']
 const SOCKETS = ['sockets', 'sockets/tls', 'common']
 /** The parts that every other part of the protocol may use. */
 const PROTOCOL = ['copies.ts', 'protocol', 'protocol/bytes', 'protocol/grammar']
-const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake']
+const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake', '@postern/worker']
 
 export const PACKAGES: readonly Package[] = [
   {
@@ -38,7 +38,7 @@ export const PACKAGES: readonly Package[] = [
     packages: [],
     floors: [
       [{ paths: ['copies.ts'], isPure: true }],
-      [{ paths: ['duplex.ts'] }],
+      [{ paths: ['duplex.ts', 'promise.ts'] }],
       [
         { paths: ['protocol'], isPure: true, below: ['copies.ts'] },
         { paths: ['protocol/bytes'], isPure: true, below: [] },

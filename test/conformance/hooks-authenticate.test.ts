@@ -1,8 +1,8 @@
 /** Which clients the `authenticate` hook logs in, and which answers of it never do. */
 import { type AuthAnswer, type ServerOptions, reply } from '@postern/engine'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { type Client } from './client.ts'
-import { short } from './reply.ts'
+import type { SocketClient } from '../kit/client/socket-client.ts'
+import { short } from '../kit/client/reply.ts'
 import { Service } from './service.ts'
 import { SECRET } from './recorder.ts'
 import { secondCopy } from '../kit/second-copy.ts'

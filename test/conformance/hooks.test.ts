@@ -1,8 +1,8 @@
 /** Every hook with every kind of answer: at once, later, a refusal, garbage, an error, and none. */
 import { type Handlers, Refusal, type Reply, type Verdict, reply } from '@postern/engine'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { type Client } from './client.ts'
-import { type ClientReply, short } from './reply.ts'
+import type { SocketClient } from '../kit/client/socket-client.ts'
+import { type ClientReply, short } from '../kit/client/reply.ts'
 import { Service } from './service.ts'
 import { secondCopy } from '../kit/second-copy.ts'
 import { type Profile, SECRET } from './recorder.ts'

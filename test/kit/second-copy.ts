@@ -2,7 +2,7 @@
 import { cp } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { temporaryDirectory } from './scratch.ts'
+import { temporaryDirectory } from './directory.ts'
 
 type Engine = typeof import('@postern/engine')
 

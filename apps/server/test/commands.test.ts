@@ -300,7 +300,7 @@ describe.concurrent('delete', () => {
 
 describe.concurrent('delete --all', () => {
   test('removes every message, those that have bounced too, without a question after --yes', async () => {
-    const own = scratch()
+    const own = temporaryDirectory()
     const store = mailStore(await fs(join(own, 'mail')))
     const [first] = await fill(join(own, 'mail'), samples.slice(0, 3))
     await store.bounce(first?.id ?? '', { reason: 'mailbox gone' })
@@ -317,7 +317,7 @@ describe.concurrent('delete --all', () => {
     [['delete', '--all', '--yes', sampleId(0)], 'delete: give either ids or --all'],
     [['delete', '--yes', sampleId(0)], '--yes: is only for --all'],
   ])('deletes nothing for %j', async (args, line) => {
-    const own = scratch()
+    const own = temporaryDirectory()
     await fill(join(own, 'mail'), samples.slice(0, 1))
     const { stdout, stderr, code } = await postern(args, { cwd: own })
     expect([stdout, stderr, code]).toEqual(['', `postern: ${line}\n`, 2])
@@ -333,7 +333,7 @@ describe.concurrent('delete --all', () => {
       [TERMINAL],
       `asks on a terminal, and deletes only after "yes", not after ${JSON.stringify(answer)}`,
       async () => {
-        const own = scratch()
+        const own = temporaryDirectory()
         await fill(join(own, 'mail'), samples.slice(0, 1))
         const seen = await onTerminal(['delete', '--all'], [['Type yes: ', `${answer}\r`]], own)
         expect(seen).toMatch(/^Delete all messages in fs:\.\/mail\? Type yes: /)
@@ -398,7 +398,7 @@ print(hashlib.scrypt('pässword'.encode(), salt=pad(sys.argv[1]), n=2**15, r=8, 
 async function onTerminal(
   args: readonly string[],
   answers: readonly (readonly [question: string, typed: string])[],
-  cwd: string = scratch(),
+  cwd: string = temporaryDirectory(),
 ): Promise<string> {
   // script(1) makes a terminal.
   const child = spawn('script', ['-qec', [process.execPath, MAIN, ...args].join(' '), '/dev/null'], {

@@ -7,7 +7,8 @@ import { testWith } from '../../../test/kit/need.ts'
 import { OPTION_NAMES, optionsOf, OPTIONS } from '../src/config/options.ts'
 import type { Option } from '../src/config/options/row.ts'
 import { flagOf } from '../src/config/settings.ts'
-import { postern, run, scratch } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { postern, run } from '../../../test/kit/postern.ts'
 
 const COMMANDS = ['serve', 'front', 'list', 'show', 'export', 'delete', 'sweep', 'hash', 'completion', 'help']
 
@@ -15,7 +16,7 @@ describe('completion bash', () => {
   let cwd: string
 
   beforeAll(async () => {
-    cwd = scratch()
+    cwd = temporaryDirectory()
     writeFileSync(join(cwd, 'postern.sh'), (await postern(['completion', 'bash'])).stdout)
     writeFileSync(join(cwd, 'a key.pem'), '')
   })
@@ -64,7 +65,7 @@ for (const [shell, need] of [
 ] as const) {
   testWith([need], `${shell} reads its script`, async () => {
     const { stdout } = await postern(['completion', shell])
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     writeFileSync(join(cwd, 'script'), stdout)
     expect(await run(shell, ['-n', 'script'], { cwd })).toMatchObject({ code: 0, stderr: '' })
   })

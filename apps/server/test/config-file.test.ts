@@ -5,17 +5,18 @@ import { describe, expect, test } from 'vitest'
 import { OTHER_USER } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { copyEngine } from '../../../test/kit/second-copy.ts'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { configContext } from '../src/config/file/context.ts'
 import { type ConfigFunction, defineConfig } from '../src/config/config.ts'
-import { MAIN, postern, run, type Running, scratch, serve } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { MAIN, postern, run, type Postern, serve } from '../../../test/kit/postern.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 const TIMEOUT_MS = 60_000
 
 /** Writes a file into a folder that has no package of ours, nor any other. @returns its path */
 function written(name: string, text: string | Uint8Array): string {
-  const path = join(scratch(), name)
+  const path = join(temporaryDirectory(), name)
   writeFileSync(path, text)
   return path
 }
@@ -39,8 +40,8 @@ const REFUSING = `{
 }`
 
 /** Asks the server for a refusal at each stage. @returns the codes */
-async function refusals(running: Running): Promise<string[]> {
-  const client = await Client.connect(running.ports[0] ?? 0)
+async function refusals(running: Postern): Promise<string[]> {
+  const client = await SocketClient.connect(running.ports[0] ?? 0)
   const answers = [await client.reply()]
   const auth = (name: string): string => `AUTH PLAIN ${Buffer.from(`\0${name}\0x`).toString('base64')}`
   for (const line of [
@@ -61,7 +62,7 @@ async function refusals(running: Running): Promise<string[]> {
     answers.push(await client.command(line))
   }
   answers.push(await client.command('Subject: Hello\r\n\r\nHello.\r\n.'), await client.command('QUIT'))
-  return answers.map((answer) => /\d{3} (?:\d\.\d\.\d)?/.exec(answer.split('\n').at(-1) ?? '')?.[0] ?? answer)
+  return answers.map(({ text }) => /\d{3} (?:\d\.\d\.\d)?/.exec(text.split('\n').at(-1) ?? '')?.[0] ?? text)
 }
 
 const REFUSALS = [
@@ -86,13 +87,13 @@ describe.each(RUNTIME_NAMES)('on %s', (runtime) => {
     'a file that imports a copy of the engine of its own refuses with its own replies',
     { timeout: TIMEOUT_MS },
     async () => {
-      const folder = scratch()
+      const folder = temporaryDirectory()
       const engine = await copyEngine(folder)
       const config = join(folder, 'own.config.ts')
       writeFileSync(config, `import { reply } from ${JSON.stringify(engine)}\nexport default ${REFUSING}`)
       const running = await serve(['--config', config], { command })
       expect(await refusals(running)).toEqual(REFUSALS)
-      expect(running.stderr()).not.toMatch(/invalid answer|threw/)
+      expect(running.stderr).not.toMatch(/invalid answer|threw/)
     },
   )
 
@@ -106,7 +107,7 @@ describe.each(RUNTIME_NAMES)('on %s', (runtime) => {
       )
       for (const workers of ['1', '2']) {
         const running = await serve(['--config', config, '--workers', workers], { command, env: { BANNER: 'handed' } })
-        const client = await Client.connect(running.ports[0] ?? 0)
+        const client = await SocketClient.connect(running.ports[0] ?? 0)
         expect(await client.reply()).toMatch(/^220 \S+ ESMTP handed$/)
         expect(await refusals(running)).toEqual(REFUSALS)
         running.signal('SIGTERM')
@@ -117,16 +118,16 @@ describe.each(RUNTIME_NAMES)('on %s', (runtime) => {
   )
 
   test.concurrent('a JSON file has every option that is data', { timeout: TIMEOUT_MS }, async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     const config = { banner: 'of JSON', maxRecipients: 1, disabled: ['DSN'], idleTimeoutMs: '1m', workers: 2 }
     writeFileSync(join(cwd, 'postern.config.json'), `\ufeff${JSON.stringify(config)}\n`)
     const running = await serve([], { cwd, command })
-    const client = await Client.connect(running.ports[0] ?? 0)
+    const client = await SocketClient.connect(running.ports[0] ?? 0)
     expect(await client.reply()).toMatch(/^220 \S+ ESMTP of JSON$/)
-    expect(await client.command('EHLO client.example')).not.toMatch(/DSN/)
+    expect((await client.command('EHLO client.example')).text).not.toMatch(/DSN/)
     await client.command('MAIL FROM:<a@example.com>')
     await client.command('RCPT TO:<b@example.com>')
-    expect(await client.command('RCPT TO:<c@example.com>')).toMatch(/^452 /)
+    expect((await client.command('RCPT TO:<c@example.com>')).text).toMatch(/^452 /)
   })
 
   test.concurrent('a syntax error tells its line', { timeout: TIMEOUT_MS }, async () => {
@@ -146,7 +147,7 @@ describe.each(RUNTIME_NAMES)('on %s', (runtime) => {
   })
 
   test.concurrent('a file that can’t be read is one line', { timeout: TIMEOUT_MS }, async () => {
-    const folder = scratch()
+    const folder = temporaryDirectory()
     mkdirSync(join(folder, 'sub.ts'))
     writeFileSync(join(folder, 'latin1.json'), Buffer.from('{ "banner": "\xe4" }', 'latin1'))
     writeFileSync(join(folder, 'empty.json'), ' \n')
@@ -178,10 +179,9 @@ testWith([OTHER_USER], 'a file of another user is one line', async () => {
 test.concurrent('a plain object is 451, and the log says what to return instead', async () => {
   const config = written('own.mjs', `export default { handlers: { rcpt: () => ({ code: 550, text: 'No' }) } }`)
   const running = await serve(['--config', config])
-  const client = await Client.connect(running.ports[0] ?? 0)
-  await client.ehlo()
+  const client = await SocketClient.ready(running.ports[0] ?? 0)
   await client.command('MAIL FROM:<a@example.com>')
-  expect(await client.command('RCPT TO:<b@example.com>')).toMatch(/^451 4\.3\.0 /)
+  expect((await client.command('RCPT TO:<b@example.com>')).text).toMatch(/^451 4\.3\.0 /)
   await running.says(
     /"handlers\.rcpt gave an invalid answer".*it is a plain object; return reply\(550, '5\.7\.1', .*which a config file's function is handed/,
   )
@@ -190,10 +190,9 @@ test.concurrent('a plain object is 451, and the log says what to return instead'
 test.concurrent('a plain object that `data` returns never accepts the message', async () => {
   const config = written('own.mjs', `export default { handlers: { data: () => ({ code: 550, text: 'No' }) } }`)
   const running = await serve(['--config', config])
-  const client = await Client.connect(running.ports[0] ?? 0)
-  await client.ehlo()
+  const client = await SocketClient.ready(running.ports[0] ?? 0)
   for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) await client.command(line)
-  expect(await client.command('Hello.\r\n.')).toMatch(/^451 4\.3\.0 /)
+  expect((await client.command('Hello.\r\n.')).text).toMatch(/^451 4\.3\.0 /)
   await running.says(/"handlers\.data gave an invalid answer".*it is a plain object/)
   const { stdout } = await postern(['list', '--json'], { cwd: running.cwd })
   expect(JSON.parse(stdout).records).toEqual([])
@@ -203,7 +202,7 @@ test.concurrent(
   'a binary that Bun has made takes a config file that exports a function',
   { timeout: TIMEOUT_MS },
   async () => {
-    const folder = scratch()
+    const folder = temporaryDirectory()
     const built = await run('bun', [
       'build',
       '--compile',
@@ -244,12 +243,11 @@ test.concurrent('the error of a store of one’s own is known, if another copy o
     }`,
   )
   const running = await serve(['--config', config])
-  const client = await Client.connect(running.ports[0] ?? 0)
-  await client.ehlo()
+  const client = await SocketClient.ready(running.ports[0] ?? 0)
   for (const from of ['own', 'other']) {
     for (const line of [`MAIL FROM:<${from}@example.com>`, 'RCPT TO:<b@example.com>', 'DATA'])
       await client.command(line)
-    expect(await client.command('Hello.\r\n.')).toMatch(/^452 4\.3\.1 /)
+    expect((await client.command('Hello.\r\n.')).text).toMatch(/^452 4\.3\.1 /)
   }
 })
 

@@ -2,12 +2,13 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { Client } from './client.ts'
-import { postern, type Running, scratch, serve } from './program.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { postern, type Postern, serve } from '../../../test/kit/postern.ts'
 
 /** Starts a server with this hook. */
-async function serveWith(kept: string, args: readonly string[] = []): Promise<Running> {
-  const cwd = scratch()
+async function serveWith(kept: string, args: readonly string[] = []): Promise<Postern> {
+  const cwd = temporaryDirectory()
   writeFileSync(
     join(cwd, 'postern.config.mjs'),
     `import { readdirSync } from 'node:fs'
@@ -17,11 +18,10 @@ export default ({ reply, Refusal }) => ({ handlers: { kept: ${kept} } })`,
 }
 
 /** Sends a message. @returns the reply to it, and the ids that `postern list` then has */
-async function sent(running: Running): Promise<{ reply: string; ids: string[] }> {
-  const client = await Client.connect(running.ports[0] ?? 0)
-  await client.ehlo()
+async function sent(running: Postern): Promise<{ reply: string; ids: string[] }> {
+  const client = await SocketClient.ready(running.ports[0] ?? 0)
   for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) await client.command(line)
-  const reply = await client.command('Subject: Hello\r\n\r\nHello.\r\n.')
+  const reply = (await client.command('Subject: Hello\r\n\r\nHello.\r\n.')).text
   const { stdout } = await postern(['list', '--json'], { cwd: running.cwd })
   client.end()
   return { reply, ids: JSON.parse(stdout).records.map(({ id }: { id: string }) => id) }
@@ -35,7 +35,7 @@ test.concurrent('kept has the record and the session of a message that is in the
   }`)
   const { reply, ids } = await sent(running)
   expect(reply).toBe(`250 2.0.0 OK queued as ${ids[0]}`)
-  expect(running.stdout()).toContain(`KEPT ${ids[0]} true client.example true\n`)
+  expect(running.stdout).toContain(`KEPT ${ids[0]} true client.example true\n`)
 })
 
 test.concurrent.each([
@@ -64,5 +64,5 @@ test.concurrent('what kept returns besides a Reply does not matter', async () =>
   expect((await sent(running)).reply).toMatch(/^250 /)
   running.signal('SIGTERM')
   expect(await running.ended).toBe(0)
-  expect(running.stderr()).not.toContain('handlers.kept')
+  expect(running.stderr).not.toContain('handlers.kept')
 })

@@ -4,9 +4,10 @@ import { join, resolve } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { BASH, FULL } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
-import { Client } from './client.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { fill, sampleId } from './mail.ts'
-import { MAIN, postern, run, scratch, serve } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { MAIN, postern, run, serve } from '../../../test/kit/postern.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 const TIMEOUT_MS = 120_000
@@ -27,7 +28,7 @@ const COMMANDS = [
 let cwd: string
 
 beforeAll(async () => {
-  cwd = scratch()
+  cwd = temporaryDirectory()
   // More than a pipe holds.
   const large = { bytes: `Subject: Big\r\n\r\n${'x'.repeat(998)}\r\n`.padEnd(1_000_000, 'y\r\n') }
   await fill(join(cwd, 'mail'), [
@@ -113,8 +114,7 @@ describe('exit codes', () => {
         ['SIGTERM', 143],
       ] as const) {
         const running = await serve(['--grace-ms', '1h'])
-        const client = await Client.connect(running.ports[0] ?? 0)
-        await client.ehlo()
+        const client = await SocketClient.ready(running.ports[0] ?? 0)
         if (second !== undefined)
           for (const line of ['MAIL FROM:<>', 'RCPT TO:<b@example.com>', 'DATA']) await client.command(line)
         running.signal('SIGTERM')
@@ -126,13 +126,13 @@ describe('exit codes', () => {
   )
 
   test.concurrent('1 after an uncaught error of a hook', async () => {
-    const own = scratch()
+    const own = temporaryDirectory()
     writeFileSync(
       join(own, 'postern.config.mjs'),
       `export default { handlers: { connect() { setTimeout(() => { throw new Error('x') }) } } }`,
     )
     const running = await serve([], { cwd: own })
-    await Client.connect(running.ports[0] ?? 0)
+    await SocketClient.connect(running.ports[0] ?? 0)
     expect(await running.ended).toBe(1)
   })
 })

@@ -28,7 +28,7 @@ export interface IntakeOptions {
   readonly handlers?: IntakeHandlers
   /** How long `handlers.kept` may take. Default 10 seconds. */
   readonly keptTimeoutMs?: number
-  /** The engine asks them in this order. */
+  /** The engine asks them in this order. The observer learns the name of the one that refuses, throws or is late. */
   readonly guards?: readonly Guard[]
   readonly observer?: Observer
   /** If it is missing, nobody can log in. */
@@ -64,8 +64,10 @@ const SHARE_OF_HOOK_TIME = 0.4
 const MAX_DEADLINE_MS = 60_000
 const KEPT_SHARE = 0.1
 const MAX_KEPT_MS = 10_000
-/** The hooks of a session. */
-const HOOKS = ['connect', 'secure', 'hello', 'mail', 'rcpt', 'verify', 'expand', 'reset', 'close'] as const
+
+const DATA = handlersHook('data')
+const KEPT = handlersHook('kept')
+const AUTHENTICATE = handlersHook('authenticate')
 
 /** Returns how long a store may take for one blob, if the engine waits `hookTimeoutMs` for a hook. */
 export function storeDeadlineMs(hookTimeoutMs: number): number {
@@ -150,7 +152,7 @@ function dataHook({ store, handlers, observer, watch, ...deps }: IntakeDeps): No
   const keepInStore = keep(store, {
     kept(record, session) {
       observer.kept?.(record, session)
-      return handlers.kept && watch.ask('kept', session, () => handlers.kept?.(record, session))
+      return handlers.kept && watch.ask(KEPT, session, () => handlers.kept?.(record, session))
     },
     ...(deps.keptTimeoutMs !== undefined && { keptTimeoutMs: deps.keptTimeoutMs }),
     keptFailed: (error, _, session) => ignoreRejection(deps.failed(error, session)),
@@ -158,7 +160,7 @@ function dataHook({ store, handlers, observer, watch, ...deps }: IntakeDeps): No
   return async (message, session) => {
     watch.begin(message, session)
     try {
-      const verdict = handlers.data && (await watch.ask('data', session, () => handlers.data?.(message, session)))
+      const verdict = handlers.data && (await watch.ask(DATA, session, () => handlers.data?.(message, session)))
       if (verdict !== undefined) {
         watch.end(session, verdict.code < 400 ? undefined : messageFields(message))
         return verdict

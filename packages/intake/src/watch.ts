@@ -4,6 +4,7 @@
 import {
   acrossCopies,
   explainAnswer,
+  isPromiseLike,
   isReply,
   type Message,
   MessageError,
@@ -166,7 +167,7 @@ export class HookWatch {
     const { name, label } = hook
     if (!isAnswer(name, answer)) {
       const valid = VALID_ANSWERS[name]
-      throw new HookError(`handlers.${name} gave an invalid answer`, new TypeError(explainAnswer(answer, valid)))
+      throw new HookError(`${label} gave an invalid answer`, new TypeError(explainAnswer(answer, valid)))
     }
     if (isReply(answer) && answer.code >= 400) this.#noteRefusal(hook, session)
     return answer
@@ -176,8 +177,8 @@ export class HookWatch {
   #failure(hook: WatchedHook, session: Session, error: unknown): unknown {
     if (error instanceof MessageError) return error
     // `kept` can't refuse.
-    if (!(error instanceof Refusal) || name === 'kept') return new HookError(`handlers.${name} threw`, error)
-    this.#noteRefusal(name, session)
+    if (!(error instanceof Refusal) || hook.name === 'kept') return new HookError(`${hook.label} threw`, error)
+    this.#noteRefusal(hook, session)
     if (error.cause === undefined) return error
     return new Refusal(error.reply, { cause: new HookError(`${hook.label} failed`, error.cause) })
   }

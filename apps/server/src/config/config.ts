@@ -9,6 +9,7 @@ import type { LimitRows } from './options/limits.ts'
 import type { GivenOf } from './options/row.ts'
 import type { OptionRows } from './options.ts'
 
+export type { Guard } from '@postern/intake'
 export type { ConfigContext } from './file/context.ts'
 export type { ConfigHandlers } from './options/hooks.ts'
 export type { LogLevel } from './options/logs.ts'

@@ -1,4 +1,5 @@
 /** Shared by the mechanisms that send a password in clear. */
+import { isPromiseLike } from '../promise.ts'
 import { toReply } from '../protocol/grammar/reply.ts'
 import type { Accounts, PasswordLogin, Step } from './mechanism.ts'
 

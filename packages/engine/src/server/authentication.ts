@@ -5,8 +5,8 @@ import type { EventOf } from '../protocol/server/event.ts'
 import { withPasswords } from '../sasl/accounts.ts'
 import type { Accounts, Step } from '../sasl/mechanism.ts'
 import type { Credentials } from '../sasl/mechanisms.ts'
-import type { Dialogue } from './dialogue.ts'
-import { isPromiseLike, toRefusal } from './verdict.ts'
+import type { Dialogue, OpenExchange } from './dialogue.ts'
+import { toRefusal } from './verdict.ts'
 
 /** Gives the client's response to the mechanism. Then continues the exchange or ends it. */
 export async function authenticate(dialogue: Dialogue, event: EventOf<'auth' | 'auth-response'>): Promise<void> {
@@ -14,7 +14,7 @@ export async function authenticate(dialogue: Dialogue, event: EventOf<'auth' | '
   let step: Step
   try {
     if (event.type === 'auth') dialogue.exchange = begin(dialogue, event.mechanism)
-    const asked = dialogue.exchange?.next(event.response)
+    const asked = dialogue.exchange?.exchange.next(event.response)
     // The answer is a reply if the mechanism was late.
     const answer = isPromiseLike(asked) ? await hooks.bounded(asked, replies.AUTH_UNAVAILABLE) : asked
     step = answer === replies.AUTH_UNAVAILABLE ? { isRefused: true, reply: replies.AUTH_UNAVAILABLE } : checked(answer)

@@ -1,12 +1,13 @@
 /** Runs hooks and waits for them. */
 import { acrossCopies } from '../copies.ts'
+import { isPromiseLike } from '../promise.ts'
 import { LOCAL_ERROR } from '../protocol/grammar/replies.ts'
 import type { Reply } from '../protocol/grammar/reply.ts'
 import type { Context } from './context.ts'
 import type { Verdict } from './handlers.ts'
 import { MessageError, Refusal } from './session/message.ts'
 import type { Session } from './session/session.ts'
-import { checked, explainAnswer, isPromiseLike, toRefusal } from './verdict.ts'
+import { checked, explainAnswer, toRefusal } from './verdict.ts'
 import type { Waits } from './waits.ts'
 import type { Wire } from './wire.ts'
 

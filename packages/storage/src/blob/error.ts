@@ -1,8 +1,8 @@
 /** Errors of stores. The caller decides by `code`; `cause` is the backend's own error. */
 
-/** The reason why a store refused or failed. */
 import { acrossCopies } from '@postern/engine'
 
+/** The reason why a store refused or failed. */
 export type StorageErrorCode =
   /** There is no such blob or message. */
   | 'not-found'

@@ -1,5 +1,13 @@
 /** The hooks between engine and store. */
-import { HookTimeoutError, type Message, Refusal, type Reply, reply, type Session } from '@postern/engine'
+import {
+  HookTimeoutError,
+  isPromiseLike,
+  type Message,
+  Refusal,
+  type Reply,
+  reply,
+  type Session,
+} from '@postern/engine'
 import type { BlobStore } from '../blob/contract.ts'
 import { isStorageError } from '../blob/error.ts'
 import type { RecipientPath } from './incoming.ts'
@@ -75,10 +83,6 @@ function inTime(told: PromiseLike<unknown>, timeoutMs: number = KEPT_TIMEOUT_MS)
       .then(() => resolve(), reject)
       .finally(() => clearTimeout(timer))
   })
-}
-
-function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }
 
 /**

@@ -3,9 +3,9 @@ import { DOMAIN_ALLOWED, GUARD_ALLOWED, isGuard, parseDomain } from '@postern/in
 import type { Guard } from '@postern/intake'
 import { Failure } from '../../host/failure.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
-import { commaList, list, nonEmpty, oneOf, optional, parsedText, text } from '../values/schema.ts'
+import { commaList, custom, list, nonEmpty, oneOf, optional, parsedText, text } from '../values/schema.ts'
 import { type ConfigHandlers, hooks } from './hooks.ts'
-import { amount, type Option } from './row.ts'
+import { amount, type Choice, type Option } from './row.ts'
 
 export interface PolicyRows {
   /**

@@ -5,7 +5,10 @@
 import { nearest } from './nearest.ts'
 import { formatBound, parseQuantity, type Unit } from './quantity.ts'
 
-/** Reads what a person wrote and returns what the server uses. @throws NotAllowed */
+/**
+ * Reads what a person wrote and returns the value that the server uses.
+ * @throws NotAllowed
+ */
 export interface Schema<Value> {
   (given: unknown): Value
   /** The words that are allowed, if there are no other values. */
