@@ -108,7 +108,7 @@ describe.each(RUNTIME_NAMES)('on %s', (runtime) => {
       for (const workers of ['1', '2']) {
         const running = await serve(['--config', config, '--workers', workers], { command, env: { BANNER: 'handed' } })
         const client = await SocketClient.connect(running.ports[0] ?? 0)
-        expect(await client.reply()).toMatch(/^220 \S+ ESMTP handed$/)
+        expect((await client.reply()).text).toMatch(/^220 \S+ ESMTP handed$/)
         expect(await refusals(running)).toEqual(REFUSALS)
         running.signal('SIGTERM')
         client.end()
@@ -123,7 +123,7 @@ describe.each(RUNTIME_NAMES)('on %s', (runtime) => {
     writeFileSync(join(cwd, 'postern.config.json'), `\ufeff${JSON.stringify(config)}\n`)
     const running = await serve([], { cwd, command })
     const client = await SocketClient.connect(running.ports[0] ?? 0)
-    expect(await client.reply()).toMatch(/^220 \S+ ESMTP of JSON$/)
+    expect((await client.reply()).text).toMatch(/^220 \S+ ESMTP of JSON$/)
     expect((await client.command('EHLO client.example')).text).not.toMatch(/DSN/)
     await client.command('MAIL FROM:<a@example.com>')
     await client.command('RCPT TO:<b@example.com>')

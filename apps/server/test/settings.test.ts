@@ -181,7 +181,7 @@ describe('mistakes in the file', () => {
       "export default { store: { scheme: 'gcs', url: 'gcs://bucket', path: '' } }",
       /^store in .*: an object is not a store URL such as fs:\.\/mail/,
     ],
-    ['a syntax error', 'export default {', /own\.config\.ts: /],
+    ['a syntax error', 'export default {', /own\.config\.ts:1: /],
     [
       'a missing module',
       "import 'no-such-package'\nexport default {}",
