@@ -193,7 +193,7 @@ describe.each(Object.entries(DOORS))('%s', (_, door) => {
       const { client, answered } = await knock(door, service)
       expect(short(answered)).toMatch(door.closes === true ? /^4[25]1 4\.3\.0$/ : /^451 4\.3\.0$/)
       expect(service.record(client).errors.map(String)).toEqual([
-        expect.stringContaining('it is a Reply of another copy of @postern/engine, and not valid'),
+        expect.stringMatching(/it is not a valid Reply; return reply\(|return a Reply of |a Refusal needs a Reply of /),
       ])
       await goesOn(door, client)
     }
@@ -205,9 +205,7 @@ describe.each(Object.entries(DOORS))('%s', (_, door) => {
     })
     const { client, answered } = await knock(door, service)
     expect(short(answered)).toMatch(door.closes === true ? /^4[25]1 4\.3\.0$/ : /^451 4\.3\.0$/)
-    expect(service.record(client).errors.map(String)).toEqual([
-      'TypeError: a hook threw a Refusal with an invalid reply: it is a Reply of 250; return a Reply of 4xx or 5xx',
-    ])
+    expect(service.record(client).errors.map(String)).toEqual(['Refusal: a Refusal needs a Reply of 4xx or 5xx'])
   })
 
   test('the report of an invalid answer names the hook, and what to return instead of a plain object', async () => {
@@ -215,7 +213,7 @@ describe.each(Object.entries(DOORS))('%s', (_, door) => {
     const { client } = await knock(door, service)
     expect(service.record(client).errors.map(String)).toEqual([
       expect.stringMatching(
-        /^TypeError: the hook \w+ gave an invalid answer: it is a plain object; return reply\(550, '5\.7\.1', /,
+        /^TypeError: the hook \w+ gave an invalid answer: it is not a valid Reply; return reply\(550, '5\.7\.1', /,
       ),
     ])
   })

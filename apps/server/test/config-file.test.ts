@@ -183,8 +183,21 @@ test.concurrent('a plain object is 451, and the log says what to return instead'
   await client.command('MAIL FROM:<a@example.com>')
   expect((await client.command('RCPT TO:<b@example.com>')).text).toMatch(/^451 4\.3\.0 /)
   await running.says(
-    /"handlers\.rcpt gave an invalid answer".*it is a plain object; return reply\(550, '5\.7\.1', .*which a config file's function is handed/,
+    /"handlers\.rcpt gave an invalid answer".*it is not a valid Reply; return reply\(550, '5\.7\.1', .*which is handed to a config function/,
   )
+})
+
+test.concurrent('a Refusal that would accept is 451, and the log names the hook', async () => {
+  const config = written(
+    'own.mjs',
+    `export default ({ reply, Refusal }) => ({ handlers: { rcpt() { throw new Refusal(reply(250, '2.1.5', 'OK')) } } })`,
+  )
+  const running = await serve(['--config', config])
+  const client = await SocketClient.connect(running.port)
+  await client.ehlo()
+  await client.command('MAIL FROM:<a@example.com>')
+  expect((await client.command('RCPT TO:<b@example.com>')).text).toMatch(/^451 4\.3\.0 /)
+  await running.says(/"handlers\.rcpt threw".*a Refusal needs a Reply of 4xx or 5xx/)
 })
 
 test.concurrent('a plain object that `data` returns never accepts the message', async () => {
@@ -193,7 +206,7 @@ test.concurrent('a plain object that `data` returns never accepts the message', 
   const client = await SocketClient.ready(running.ports[0] ?? 0)
   for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) await client.command(line)
   expect((await client.command('Hello.\r\n.')).text).toMatch(/^451 4\.3\.0 /)
-  await running.says(/"handlers\.data gave an invalid answer".*it is a plain object/)
+  await running.says(/"handlers\.data gave an invalid answer".*it is not a valid Reply/)
   const { stdout } = await postern(['list', '--json'], { cwd: running.cwd })
   expect(JSON.parse(stdout).records).toEqual([])
 })

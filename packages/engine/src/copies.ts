@@ -27,5 +27,5 @@ export function brandOf(name: string): symbol {
 }
 
 export function isBranded(value: unknown, brand: symbol): boolean {
-  return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true
+  return (value as Record<symbol, unknown> | null | undefined)?.[brand] === true
 }

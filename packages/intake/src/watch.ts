@@ -169,15 +169,16 @@ export class HookWatch {
       const valid = VALID_ANSWERS[name]
       throw new HookError(`${label} gave an invalid answer`, new TypeError(explainAnswer(answer, valid)))
     }
-    if (isReply(answer) && answer.code >= 400) this.#noteRefusal(hook, session)
+    if (isRefusal(answer)) this.#noteRefusal(hook, session)
     return answer
   }
 
   /** Returns the error to throw instead of the hook's own, which may be any value. */
   #failure(hook: WatchedHook, session: Session, error: unknown): unknown {
     if (error instanceof MessageError) return error
-    // `kept` can't refuse.
-    if (!(error instanceof Refusal) || hook.name === 'kept') return new HookError(`${hook.label} threw`, error)
+    // `kept` can't refuse, and neither can a Refusal with another reply.
+    if (!(error instanceof Refusal) || !isRefusal(error.reply) || hook.name === 'kept')
+      return new HookError(`${hook.label} threw`, error)
     this.#noteRefusal(hook, session)
     if (error.cause === undefined) return error
     return new Refusal(error.reply, { cause: new HookError(`${hook.label} failed`, error.cause) })
@@ -220,6 +221,10 @@ export function tellHook({ label }: WatchedHook, call: () => unknown): unknown {
 /** Makes the log fields of a message that was not kept. */
 export function messageFields(message: Message, reason?: string): Fields {
   return { messageId: message.id, reason, from: message.envelope.reversePath.address, size: message.size }
+}
+
+function isRefusal(answer: unknown): boolean {
+  return isReply(answer) && answer.code >= 400
 }
 
 /** Returns whether the answer is valid for this hook. */

@@ -7,7 +7,7 @@ import type { Context } from './context.ts'
 import type { Verdict } from './handlers.ts'
 import { MessageError, Refusal } from './session/message.ts'
 import type { Session } from './session/session.ts'
-import { checked, explainAnswer, toRefusal } from './verdict.ts'
+import { checked, toRefusal } from './verdict.ts'
 import type { Waits } from './waits.ts'
 import type { Wire } from './wire.ts'
 
@@ -128,14 +128,8 @@ export class Hooks {
     // The client is the cause if a message will never be whole, so the client gets the reply to that.
     if (error instanceof MessageError) return toRefusal(error.reply) ?? byDefault
     const refusal = error instanceof Refusal ? toRefusal(error.reply) : undefined
-    this.#context.report(reported(error, refusal !== undefined), this.#session)
+    const reported = refusal === undefined ? error : ((error as Refusal).cause ?? error)
+    this.#context.report(reported, this.#session)
     return refusal ?? byDefault
   }
-}
-
-function reported(error: unknown, isRefused: boolean): unknown {
-  if (!(error instanceof Refusal)) return error
-  if (isRefused) return error.cause ?? error
-  const why = explainAnswer(error.reply, 'a Reply of 4xx or 5xx')
-  return new TypeError(`a hook threw a Refusal with an invalid reply: ${why}`, { cause: error })
 }

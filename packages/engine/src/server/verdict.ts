@@ -1,5 +1,5 @@
 /** Checks the answers of hooks and turns them into replies. */
-import { type Reply, isInvalidReply, reply, toReply } from '../protocol/grammar/reply.ts'
+import { type Reply, reply, toReply } from '../protocol/grammar/reply.ts'
 import type { Verdict } from './handlers.ts'
 
 export function isRefusal(verdict: Verdict): verdict is Reply {
@@ -27,9 +27,8 @@ export function toRefusal(value: unknown): Reply | undefined {
 
 /** Says what is wrong with a hook's answer, and what to return instead. @param valid The answers that are valid */
 export function explainAnswer(answer: unknown, valid: string = 'a Reply of 2xx, 4xx or 5xx, or nothing'): string {
-  if (isInvalidReply(answer)) return 'it is a Reply of another copy of @postern/engine, and not valid'
   const given = toReply(answer)
   if (given !== undefined) return `it is a Reply of ${given.code}; return ${valid}`
-  if (typeof (answer as { readonly code?: unknown } | null)?.code !== 'number') return `return ${valid}`
-  return "it is a plain object; return reply(550, '5.7.1', 'No') of @postern/engine, which a config file's function is handed"
+  if (typeof (answer as Partial<Reply> | null)?.code !== 'number') return `return ${valid}`
+  return "it is not a valid Reply; return reply(550, '5.7.1', 'No') of @postern/engine, which is handed to a config function"
 }

@@ -85,11 +85,6 @@ export function toReply(value: unknown): Reply | undefined {
   }
 }
 
-/** Returns whether another copy of the engine made the value, and it can't go over the wire. */
-export function isInvalidReply(value: unknown): boolean {
-  return isBranded(value, BRAND) && toReply(value) === undefined
-}
-
 /**
  * Makes a {@link Reply}.
  *

@@ -64,7 +64,9 @@ export class Refusal extends Error {
   override readonly name = 'Refusal'
   readonly reply: Reply
   constructor(reply: Reply, options?: ErrorOptions) {
-    super(toReply(reply)?.wire.trimEnd() ?? 'refused with an invalid reply', options)
+    const given = toReply(reply)
+    const isRefusal = given !== undefined && given.code >= 400
+    super(isRefusal ? given.wire.trimEnd() : 'a Refusal needs a Reply of 4xx or 5xx', options)
     this.reply = reply
   }
 }
