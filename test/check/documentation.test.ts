@@ -38,7 +38,7 @@ test('configuration.md lists every option of `postern serve`, and no other', () 
 })
 
 test('links between documents lead to files and headings that exist', () => {
-  const documents = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: root })]
+  const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...globSync('docs/**/*.md', { cwd: root })]
   const broken = documents.flatMap((document) =>
     [...read(document).matchAll(/\]\((?!https?:)([^)#]+)/g)]
       .map((match) => match[1] as string)
@@ -49,7 +49,7 @@ test('links between documents lead to files and headings that exist', () => {
 })
 
 test('the files and folders that documents name in full exist', () => {
-  const documents = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: root })]
+  const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...globSync('docs/**/*.md', { cwd: root })]
   const named = documents.flatMap((document) =>
     [...read(document).matchAll(/`((?:packages|apps|test)\/[\w./-]+)`/g)].map((match) => match[1] as string),
   )

@@ -2,16 +2,15 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
-import { mailStore } from '@postern/storage'
-import { fs } from '@postern/storage/fs'
 import { publint } from 'publint'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { COMMANDS } from '../kit/commands.ts'
 import { temporaryDirectory } from '../kit/directory.ts'
 import { mustRun, runTool } from '../kit/tool.ts'
+import { tarballOf } from '../release/pack.ts'
 import { readManifest } from '../release/packages.ts'
-import { filesIn, LONG_MS, makeProject, type Project, tarballOf } from './project.ts'
-import { sendOne, start } from './running.ts'
+import { filesIn, LONG_MS, makeProject, type Project } from './project.ts'
+import { kept, sendOne, start } from './running.ts'
 import { ROOT } from './workspace.ts'
 
 const NODE_22 = join(ROOT, 'test/node_modules/node22/bin/node')
@@ -51,19 +50,6 @@ function below(name: string): string {
   const folder = join(project.directory, name.toLowerCase().replaceAll(' ', '-'))
   mkdirSync(folder)
   return folder
-}
-
-/** Returns the only message of a directory, without the trace header. */
-async function kept(directory: string): Promise<string> {
-  const store = mailStore(fs(directory))
-  const { records } = await store.list()
-  expect(records.map(({ forwardPaths }) => forwardPaths.map(({ address }) => address))).toEqual([['c@example.com']])
-  const { body } = await store.load(records[0]?.id ?? '')
-  const chunks: Uint8Array[] = []
-  for await (const chunk of body) chunks.push(chunk.slice())
-  return Buffer.concat(chunks)
-    .toString('latin1')
-    .replace(/^Received:.*\r\n(?:[ \t].*\r\n)*/, '')
 }
 
 describe('each tarball', () => {

@@ -2,6 +2,7 @@
 import { globSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { mustRun, type ToolResult } from '../kit/tool.ts'
+import { packAll, tarballOf } from '../release/pack.ts'
 import { type Package, publishedPackages } from '../release/packages.ts'
 import { Registry } from './registry.ts'
 import { copyWorkspace, ROOT } from './workspace.ts'
@@ -35,12 +36,7 @@ export async function makeProject(scratch: string): Promise<Project> {
   const packages = publishedPackages(workspace)
   const registry = new Registry()
   const env = environment(scratch)
-  const folders = packages.map(({ folder }) => `./${folder}`)
-  await mustRun('npm', ['pack', '--silent', '--pack-destination', tarballs, ...folders], {
-    cwd: workspace,
-    env,
-    timeoutMs: LONG_MS,
-  })
+  packAll(workspace, packages, tarballs, env)
   for (const each of packages) registry.addTarball(tarballOf(tarballs, each), join(ROOT, each.folder))
   for (const name of ['@types/node', '@cloudflare/workers-types']) registry.addInstalled(name, ROOT)
   env['npm_config_registry'] = await registry.start()
@@ -50,10 +46,6 @@ export async function makeProject(scratch: string): Promise<Project> {
   const names = packages.map(({ manifest }) => manifest.name)
   await run('npm', 'install', '--no-audit', '--no-fund', ...names, '@types/node', '@cloudflare/workers-types')
   return { workspace, packages, tarballs, directory, env, run, close: () => registry.stop() }
-}
-
-export function tarballOf(tarballs: string, { manifest: { name, version } }: Package): string {
-  return join(tarballs, `${name.replace('@', '').replace('/', '-')}-${version}.tgz`)
 }
 
 /** Returns the files in the folder of an unpacked package. */

@@ -1,7 +1,11 @@
 /** Programs of a test that serve until it is over, and a client that sends them a message by hand. */
-import { SocketClient } from '../kit/client/socket-client.ts'
-import type { Command } from '../kit/commands.ts'
-import { Daemon } from '../kit/daemon.ts'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mailStore } from '@postern/storage'
+import { fs } from '@postern/storage/fs'
+import { RawClient } from '../corpus/raw-client.ts'
+import { within } from '../kit/waiting.ts'
+import { LONG_MS } from './project.ts'
 
 export interface Running extends AsyncDisposable {
   readonly port: number
@@ -37,4 +41,19 @@ export async function sendOne(
   await client.command(`${text}.`, 250)
   await client.quit()
   return text
+}
+
+/** Returns the only message of a directory, without the trace header. It is for c@example.com. */
+export async function kept(directory: string): Promise<string> {
+  const store = mailStore(fs(directory))
+  const { records } = await store.list()
+  const [record] = records
+  const recipients = records.flatMap(({ forwardPaths }) => forwardPaths.map(({ address }) => address))
+  if (record === undefined || recipients.join() !== 'c@example.com') throw new Error(`kept for ${recipients.join()}`)
+  const { body } = await store.load(record.id)
+  const chunks: Uint8Array[] = []
+  for await (const chunk of body) chunks.push(chunk.slice())
+  return Buffer.concat(chunks)
+    .toString('latin1')
+    .replace(/^Received:.*\r\n(?:[ \t].*\r\n)*/, '')
 }

@@ -116,6 +116,7 @@ export const PYTHON_FILTER: Need = ability('python3 filter', () => {
 
 export const HAPROXY: Need = program('haproxy', ['-vv'], { TLS: /\+OPENSSL\b|USE_OPENSSL=1/ })
 export const STRACE: Need = program('strace', ['-f', '-e', 'trace=fsync', 'true'])
+export const GIT: Need = program('git', ['--version'])
 export const MUTT: Need = program('mutt', ['-v'])
 /** `script` of util-linux, which makes a terminal. */
 export const TERMINAL: Need = program('script', ['-qec', 'echo a terminal', '/dev/null'], {

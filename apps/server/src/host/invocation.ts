@@ -11,6 +11,9 @@ export function invocation(): string {
   const entry = process.argv[1] ?? ''
   // A script of the workspace. Plain `node` may be older than the Node of the workspace.
   if (script.includes('main.js') && agent.startsWith('pnpm')) return 'npx --yes pnpm postern'
+  // One file with Bun in it: the program is the executable.
+  if (entry.startsWith('/$bunfs/'))
+    return isOnPath(basename(process.execPath)) ? basename(process.execPath) : quote(process.execPath)
   if (basename(entry) === 'postern') return 'postern'
   const path = relative(process.cwd(), entry)
   return `${runtime()} ${quote(path.startsWith('..') ? entry : path)}`

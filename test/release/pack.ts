@@ -1,0 +1,27 @@
+/** Packs all published packages, as `npm pack` in the folder of each does. */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Package } from './packages.ts'
+
+/** @param destination Gets the tarballs. @throws if npm fails */
+export function packAll(
+  root: string,
+  packages: readonly Package[],
+  destination: string,
+  env: NodeJS.ProcessEnv = process.env,
+): void {
+  mkdirSync(destination, { recursive: true })
+  const folders = packages.map(({ folder }) => `./${folder}`)
+  const { status, error } = spawnSync('npm', ['pack', '--silent', '--pack-destination', destination, ...folders], {
+    cwd: root,
+    env,
+    stdio: ['ignore', 2, 2],
+  })
+  if (status !== 0) throw new Error('npm pack failed', { cause: error })
+}
+
+/** Returns the path of a tarball that {@link packAll} makes. */
+export function tarballOf(destination: string, { manifest: { name, version } }: Package): string {
+  return join(destination, `${name.replace('@', '').replace('/', '-')}-${version}.tgz`)
+}
