@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { hashPassword } from '@postern/intake/accounts'
-import { RawClient } from '../corpus/raw-client.ts'
-import { temporaryDirectory } from '../kit/scratch.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
+import { temporaryDirectory } from '../kit/directory.ts'
 import { mustRun } from '../kit/tool.ts'
 import { makeBinary } from '../release/binary.ts'
 import { LONG_MS } from './project.ts'
@@ -48,10 +48,10 @@ describe('the binary', () => {
       `export default ${JSON.stringify({ users, authWithoutTls: true, workers: 2 })}`,
     )
     await using server = await start([binary, ...SERVE], { cwd, env }, PORT)
-    const client = await RawClient.greeted(server.port)
+    const client = await SocketClient.ready(server.port)
     const login = (password: string): string => `AUTH PLAIN ${Buffer.from(`\0alice\0${password}`).toString('base64')}`
-    await client.say(login('wrong'), 535)
-    await client.say(login('correct horse'), 235)
+    await client.command(login('wrong'), 535)
+    await client.command(login('correct horse'), 235)
     await client.quit()
     const text = await sendOne(server.port)
     expect(await kept(join(cwd, 'mail'))).toBe(text)

@@ -1,11 +1,9 @@
 /** Programs of a test that serve until it is over, and a client that sends them a message by hand. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
-import { RawClient } from '../corpus/raw-client.ts'
-import { within } from '../kit/waiting.ts'
-import { LONG_MS } from './project.ts'
+import { SocketClient } from '../kit/client/socket-client.ts'
+import type { Command } from '../kit/commands.ts'
+import { Daemon } from '../kit/daemon.ts'
 
 export interface Running extends AsyncDisposable {
   readonly port: number
