@@ -6,12 +6,14 @@ export type {
   BlobReader,
   BlobStore,
   BlobWriter,
+  KeyBatch,
   KeyPage,
   ListOptions,
+  WalkOptions,
   WholeBlob,
   WriteOptions,
 } from './blob/contract.ts'
-export { checkKey, checkLimit, checkPrefix, isSegment, MAX_PAGE } from './blob/contract.ts'
+export { checkAfter, checkKey, checkLimit, checkPrefix, isSegment, MAX_PAGE } from './blob/contract.ts'
 export type { BufferedWriterOptions } from './blob/buffered-writer.ts'
 export { BufferedWriter } from './blob/buffered-writer.ts'
 export type { StorageErrorCode } from './blob/error.ts'
@@ -19,8 +21,17 @@ export { isStorageError, StorageError } from './blob/error.ts'
 export type { IncomingMail, IncomingSession, MailFacts, RecipientPath } from './mail/incoming.ts'
 export type { KeepOptions } from './mail/keep.ts'
 export { keep, refuseUnknown } from './mail/keep.ts'
-export type { ListMailOptions, MailPage, MailStore, StoredMail } from './mail/contract.ts'
+export type {
+  ListMailOptions,
+  MailPage,
+  MailStore,
+  StoredMail,
+  WalkableMailStore,
+  WalkedMail,
+  WalkMailOptions,
+} from './mail/contract.ts'
 export type { Bounce, ForwardPathRecord, MaildirPlaces, MailRecord, PathRecord, SessionFacts } from './mail/record.ts'
+export { timeOf } from './mail/layout.ts'
 export { mailStore } from './mail/mail-store.ts'
 export type { Expired, ExpireOptions, Retention } from './mail/retention.ts'
 export { checkRetention } from './mail/retention.ts'

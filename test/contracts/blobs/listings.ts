@@ -1,7 +1,19 @@
 /** Listings are ascending and in pages, and equal those of a sorted list. */
 import fc from 'fast-check'
+import type { BlobStore, KeyBatch, WalkOptions } from '@postern/storage'
 import { type Check, type Ground, type MakeStore } from './check.ts'
-import { equal, expectRangeError, inParallel, keysIn, pages, pattern, put } from './exchange.ts'
+import {
+  equal,
+  expectCode,
+  expectRangeError,
+  inParallel,
+  joined,
+  keysIn,
+  pages,
+  pattern,
+  put,
+  sameBytes,
+} from './exchange.ts'
 
 export const listings: readonly Check[] = [
   { name: 'all keys are listed if they are more than a page', run: moreThanAPage },
@@ -42,7 +54,51 @@ export const listings: readonly Check[] = [
       equal((await store.list()).sizes, undefined, 'sizes that nobody asked for')
     },
   },
-  { name: 'a listing beside writes and deletes has each blob that stays, once', run: holdsWhatStays },
+  {
+    name: 'a listing begins behind a key that need not exist',
+    async run(make) {
+      const store = await make()
+      const all = ['a/1', 'a/2', 'a/3', 'b', 'c/1', 'c/d/1']
+      for (const key of all) await put(store, key)
+      for (const after of ['0', 'a', 'a/1', 'a/1x', 'a/3', 'b', 'c', 'c/d/1', 'd']) {
+        const expected = all.filter((key) => key > after)
+        equal(await keysIn(store, { after }), expected, `keys behind ${after}`)
+        equal(await keysIn(store, { after, limit: 2 }), expected, `the same in pages of two`)
+        const inC = expected.filter((key) => key.startsWith('c/'))
+        equal(await keysIn(store, { after, prefix: 'c/' }), inC, `keys behind ${after} in c/`)
+      }
+      await expectCode('invalid-key', () => store.list({ after: '../x' }))
+      await expectRangeError(() => store.list({ after: 'a', delimiter: '/' }), 'after and a delimiter')
+    },
+  },
+  { name: 'a walk, if the store has one, has the keys of a sorted list in both orders', run: walksInBothOrders },
+  {
+    name: 'a view, if the store has one, reads what it lists, and what it does not list',
+    async run(make) {
+      const store = await make()
+      const view = store.view?.() ?? store
+      const written = new Map<string, Uint8Array>()
+      // Small and large blobs in two folders, in no order of their keys.
+      for (const [index, size] of [0, 1, 300, 70_000, 5_000, 200_000, 64 * 1024].entries()) {
+        const key = `f${index % 2}/k${(index * 5) % 7}`
+        written.set(key, pattern(size))
+        await putUnique(store, key, pattern(size))
+      }
+      const keys = [...written.keys()].toSorted()
+      for await (const batch of view.walk?.({ order: 'descending' }) ?? [await view.list()]) {
+        for (const key of batch.keys) sameBytes(await bytesOf(view, key), written.get(key) as Uint8Array, key)
+        const all = await Promise.all(batch.keys.map((key) => bytesOf(view, key)))
+        for (const [index, key] of batch.keys.entries())
+          sameBytes(all[index] as Uint8Array, written.get(key) as Uint8Array, key)
+      }
+      equal(await keysIn(view as BlobStore), keys, 'the keys')
+      await putUnique(store, 'f0/later', pattern(10))
+      sameBytes(await bytesOf(view, 'f0/later'), pattern(10), 'a blob that was written later')
+      await expectCode('not-found', () => view.read('f0/never'))
+      await expectCode('invalid-key', () => view.read('../x'))
+    },
+  },
+  { name: 'a listing while others write and delete holds what was there all the time, once', run: holdsWhatStays },
   {
     name: 'a cursor stays valid while keys come and go',
     async run(make) {
@@ -124,6 +180,60 @@ async function areThoseOfASortedList(make: MakeStore, { isBrief = false }: Groun
     ),
     { numRuns: isBrief ? 8 : 60 },
   )
+}
+
+async function walksInBothOrders(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {
+  const bound = fc.option(fc.constantFrom('f', 'fa', 'fa/', 'fa/k', 'fa/k0', 'f0/f', 'k', 'ka', 'z'), {
+    nil: undefined,
+  })
+  const key = fc
+    .tuple(fc.array(fc.stringMatching(/^f[a0]{0,1}$/), { maxLength: 2 }), fc.stringMatching(/^k[a0]{0,2}$/))
+    .map(([folders, leaf]) => [...folders, leaf].join('/'))
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uniqueArray(key, { maxLength: 20 }),
+      fc.constantFrom('', 'f', 'fa/', 'fa/k'),
+      bound,
+      bound,
+      fc.constantFrom('ascending' as const, 'descending' as const),
+      async (keys, prefix, after, before, order) => {
+        const store = await make()
+        if (store.walk === undefined) return
+        await inParallel(keys, (each) => put(store, each, each), 5)
+        const options: WalkOptions = { prefix, order, ...(after && { after }), ...(before && { before }) }
+        const expected = keys
+          .filter((each) => each.startsWith(prefix) && each > (after ?? '') && (before === undefined || each < before))
+          .toSorted()
+        if (order === 'descending') expected.reverse()
+        equal(await walked(store, options), { keys: expected }, 'the walk')
+        const sizes = expected.map((each) => each.length)
+        equal(await walked(store, { ...options, sizes: true }), { keys: expected, sizes }, 'the walk with sizes')
+      },
+    ),
+    { numRuns: isBrief ? 8 : 60 },
+  )
+}
+
+async function walked(store: BlobStore, options: WalkOptions): Promise<KeyBatch> {
+  const keys: string[] = []
+  const sizes: number[] = []
+  for await (const batch of store.walk?.(options) ?? []) {
+    keys.push(...batch.keys)
+    sizes.push(...(batch.sizes ?? []))
+  }
+  return { keys, ...(options.sizes === true && { sizes }) }
+}
+
+async function putUnique(store: BlobStore, key: string, bytes: Uint8Array): Promise<void> {
+  const writer = store.write(key, { hasUniqueKey: true })
+  await writer.write(bytes)
+  await writer.commit()
+}
+
+async function bytesOf(store: Pick<BlobStore, 'read'>, key: string): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of (await store.read(key)).body) chunks.push(chunk)
+  return joined(chunks)
 }
 
 async function holdsWhatStays(make: MakeStore, { isBrief = false }: Ground = {}): Promise<void> {

@@ -1,11 +1,12 @@
 /** Messages are listed newest first, in pages. */
-import { StorageError } from '@postern/storage'
+import { type BlobStore, mailStore, type MailStore, StorageError, type WalkMailOptions } from '@postern/storage'
 import fc from 'fast-check'
 import { idAt, saveText, SESSION, textOf } from './messages.ts'
 import type { Ground, MakeStore } from '../blobs/check.ts'
-import { ensure, equal, errorOf, expectRangeError, get, inParallel, put } from '../blobs/exchange.ts'
+import { ensure, equal, errorOf, expectCode, expectRangeError, get, inParallel, put } from '../blobs/exchange.ts'
 import {
   allPages,
+  bound,
   FOLDER,
   idsOf,
   idsOfMinute,
@@ -42,7 +43,9 @@ export const listed: readonly MailCheck[] = [
     equal(idsOf(third), [ids[1], ids[0]], 'the third page')
     equal(third.cursor, undefined, 'the last cursor')
   }),
-  { name: 'a corrupt envelope is listed as corrupt, with the reason, and hides no other message', run: hidesNoOther },
+  ofEach('a walk has all messages, in either order, between two bounds', walks),
+  { name: 'a page costs few listings, and one read for each message', run: costsFewCalls },
+  { name: 'a corrupt envelope says what is wrong, is listed as such, and hides no other', run: hidesNoOther },
 ]
 
 async function acrossTimes(open: Open, { isBrief = false }: Ground = {}): Promise<void> {
@@ -102,6 +105,100 @@ async function forAnyTimes(open: Open, { isBrief = false }: Ground = {}): Promis
     }),
     { numRuns: isBrief ? 4 : 25 },
   )
+}
+
+async function walks(open: Open): Promise<void> {
+  const { mail } = await open()
+  const start = Date.parse(MINUTE)
+  const ids = Array.from({ length: 12 }, (_, index) => idAt(start + index * 25_000, index))
+  const bounced = [ids[3], ids[7]] as string[]
+  await saveAll(mail, ids)
+  for (const id of bounced) await mail.bounce(id, { reason: 'x' })
+  const kept = ids.filter((id) => !bounced.includes(id))
+  equal(await walked(mail), kept.toReversed(), 'newest first')
+  equal(await walked(mail, { order: 'oldest-first' }), kept, 'oldest first')
+  equal(await walked(mail, { bounced: true }), bounced.toReversed(), 'bounced, newest first')
+  equal(await walked(mail, { bounced: true, order: 'oldest-first' }), bounced, 'bounced, oldest first')
+  const since = new Date(start + 4 * 25_000)
+  const between = kept.filter((id) => id >= (ids[4] as string) && id < (ids[9] as string))
+  const asked: string[] = []
+  for (const heldBytes of [0, 1024]) {
+    const options = { since, before: ids[9] as string, heldBytes }
+    equal(await walked(mail, options), between.toReversed(), 'newest first, between bounds')
+    const isWanted = (id: string): boolean => {
+      asked.push(id)
+      return id !== ids[5]
+    }
+    equal(
+      await walked(mail, { ...options, isWanted, order: 'oldest-first' }),
+      between.filter((id) => id !== ids[5]),
+      'oldest first, between bounds, without one',
+    )
+  }
+  equal(asked, [...between, ...between], 'the ids that the caller was asked about')
+  equal(await walked(mail, { since: new Date(start + 3_600_000) }), [], 'since a time after all')
+  await expectCode('invalid-id', () => walked(mail, { before: 'x' }))
+}
+
+/** Returns the ids of a walk. Checks that each message is as it is if it is loaded. */
+async function walked(mail: MailStore, options: WalkMailOptions = {}): Promise<string[]> {
+  const ids: string[] = []
+  for await (const found of mail.walk?.(options) ?? []) {
+    const loaded = await mail.load(found.id)
+    equal(found.mail?.record, loaded.record, 'the record')
+    await found.mail?.verify()
+    equal([...((await found.mail?.bytes()) ?? [])], [...(await loaded.bytes())], 'the bytes')
+    ids.push(found.id)
+  }
+  return ids
+}
+
+async function costsFewCalls(make: MakeStore): Promise<void> {
+  const { mail, blobs } = await open(make)
+  const ids = idsOfMinute(120)
+  await inParallel(ids, (id) => saveText(mail, id, ''))
+  await expectCosts(blobs, ids, { limit: 100, maxLists: 2 }, 'a page of 100 of 120 messages')
+}
+
+/** How many calls a page of messages may cost. */
+export interface Costs {
+  readonly limit: number
+  /** For a store that only lists in ascending order. Another one has one walk. */
+  readonly maxLists: number
+}
+
+/** Checks what the newest page costs, if all these messages are stored. */
+export async function expectCosts(
+  blobs: BlobStore,
+  ids: readonly string[],
+  { limit, maxLists }: Costs,
+  what: string,
+): Promise<void> {
+  const calls = { list: 0, read: 0, walk: 0 }
+  const { walk } = blobs
+  const counted: BlobStore = {
+    ...bound(blobs),
+    list: (options) => {
+      calls.list++
+      return blobs.list(options)
+    },
+    read: (key) => {
+      calls.read++
+      return blobs.read(key)
+    },
+    ...(walk !== undefined && {
+      walk: (options) => {
+        calls.walk++
+        return walk.call(blobs, options)
+      },
+    }),
+  }
+  const page = await mailStore(counted).list({ limit })
+  equal(idsOf(page), ids.toSorted().slice(-limit).toReversed(), what)
+  equal(calls.read, Math.min(ids.length, limit), `reads of ${what}`)
+  equal(calls.walk, walk === undefined ? 0 : 1, `walks of ${what}`)
+  const allowed = walk === undefined ? maxLists : 0
+  ensure(calls.list <= allowed, `${what}: expected at most ${allowed} listings, got ${calls.list}`)
 }
 
 async function hidesNoOther(make: MakeStore): Promise<void> {

@@ -27,7 +27,17 @@ export interface BlobStore {
   head(key: string): Promise<BlobInfo | undefined>
   /** Returns one page of keys, in ascending order. */
   list(options?: ListOptions): Promise<KeyPage>
-  /** Removes a blob, durably. A missing blob is no error, because S3 and R2 cannot tell. */
+  /**
+   * Iterates over keys in either order, and reads each folder at most once. Only a store has it whose `list` reads a whole folder for
+   * each page, as a store on a disk does. It holds the names of one folder, and of the folders above.
+   */
+  walk?(options?: WalkOptions): AsyncIterable<KeyBatch>
+  /**
+   * Makes a view for one caller that lists and reads many blobs, one folder after the other. It makes checks of a folder once, and may
+   * read several blobs at one go. So it may still find a blob that was deleted a while ago. It holds nothing but memory.
+   */
+  view?(): BlobView
+  /** Removes a blob, durably. A missing blob is no error, because S3 and R2 can't tell. */
   delete(key: string): Promise<void>
   /**
    * Commits two blobs at the cost of one commit: the blob of `first`, and `second`, whose key no other writer uses. The
@@ -43,6 +53,9 @@ export interface BlobStore {
    */
   sweep?(olderThanMs: number): Promise<number>
 }
+
+/** What a view of a store can do. */
+export type BlobView = Pick<BlobStore, 'read' | 'list' | 'walk'>
 
 /** A blob whose bytes are all in memory. */
 export interface WholeBlob {
@@ -103,7 +116,9 @@ export interface ListOptions {
   readonly prefix?: string
   /** Keys with a `/` behind the prefix are cut at that `/` and listed in `prefixes`. */
   readonly delimiter?: '/'
-  /** The cursor of an earlier page, with the same prefix and delimiter. */
+  /** Only keys greater than this one, which need not exist. Not together with `delimiter`. */
+  readonly after?: string
+  /** From an earlier page, with the same prefix, delimiter and `after`. */
   readonly cursor?: string
   /** 1 to 1,000, keys and prefixes together. Default 1,000. */
   readonly limit?: number
@@ -120,6 +135,22 @@ export interface KeyPage {
   /** Present if there may be more. */
   readonly cursor?: string
 }
+
+export interface WalkOptions {
+  /** Only keys that begin with this; it may end in the middle of a segment. */
+  readonly prefix?: string
+  /** Only keys greater than this one, which need not exist. */
+  readonly after?: string
+  /** Only keys less than this one, which need not exist. */
+  readonly before?: string
+  /** Default `ascending`. */
+  readonly order?: 'ascending' | 'descending'
+  /** As in {@link ListOptions}. */
+  readonly sizes?: boolean
+}
+
+/** Some of the keys of a walk. */
+export type KeyBatch = Pick<KeyPage, 'keys' | 'sizes'>
 
 /** S3's and R2's bound on one page. */
 export const MAX_PAGE = 1000
@@ -164,8 +195,20 @@ export function checkPrefix(prefix: string): string {
 }
 
 /**
- * Returns the limit if a page can have it.
- * @throws RangeError if it is not a whole number from 1 to 1,000, which is a bug in the caller
+ * Returns the key behind which a listing begins; '' if there is none.
+ *
+ * @throws StorageError `invalid-key`
+ * @throws RangeError if there is a delimiter too: backends differ in what that would mean
+ */
+export function checkAfter({ after = '', delimiter }: Pick<ListOptions, 'after' | 'delimiter'>): string {
+  if (after !== '' && delimiter !== undefined) throw new RangeError('after: a listing with a delimiter can not have it')
+  return checkPrefix(after)
+}
+
+/**
+ * Returns the limit if it can be that of a page.
+ *
+ * @throws RangeError if it is not a whole number from 1 to 1,000: that is a bug in the caller
  */
 export function checkLimit(limit: number): number {
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {

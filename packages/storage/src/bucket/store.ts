@@ -9,7 +9,7 @@ import type {
   ListOptions,
   WriteOptions,
 } from '../blob/contract.ts'
-import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob/contract.ts'
+import { checkAfter, checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
 import type { ObjectBucket } from './contract.ts'
 import { ObjectReader } from './object-reader.ts'
@@ -53,6 +53,7 @@ export class ObjectStore implements BlobStore {
 
   async list(options: ListOptions = {}): Promise<KeyPage> {
     checkPrefix(options.prefix ?? '')
+    const after = checkAfter(options)
     const limit = checkLimit(options.limit ?? MAX_PAGE)
     const keys: string[] = []
     const prefixes: string[] = []
@@ -63,10 +64,14 @@ export class ObjectStore implements BlobStore {
       const request = { ...options, limit: left, ...(cursor !== undefined && { cursor }) }
       const page = await this.#ask((signal) => this.#deps.bucket.list(request, signal))
       if (cursor !== undefined && page.cursor === cursor)
-        throw new StorageError('unavailable', 'the listing stopped in the middle')
-      keys.push(...page.keys)
+        throw new StorageError('unavailable', 'the listing does not go on')
+      for (const [index, key] of page.keys.entries()) {
+        // A server that does not know `start-after` begins at the first key.
+        if (key <= after) continue
+        keys.push(key)
+        sizes.push(page.sizes?.[index] ?? 0)
+      }
       prefixes.push(...page.prefixes)
-      sizes.push(...(page.sizes ?? []))
       cursor = page.cursor
     } while (cursor !== undefined && keys.length + prefixes.length < limit)
     return {

@@ -8,16 +8,18 @@
  * It skips names that are not keys: hidden names (the temporary directory among them), symbolic links, devices.
  */
 import { join } from 'node:path'
-import { checkLimit, checkPrefix, isSegment, type KeyPage, type ListOptions, MAX_PAGE } from '../blob/contract.ts'
+import {
+  checkAfter,
+  checkLimit,
+  checkPrefix,
+  isSegment,
+  type KeyBatch,
+  type KeyPage,
+  type ListOptions,
+  MAX_PAGE,
+  type WalkOptions,
+} from '../blob/contract.ts'
 import { type Disk, isGone } from './disk.ts'
-
-export interface Request {
-  readonly prefix: string
-  readonly cursor: string
-  readonly rollUp: boolean
-  readonly limit: number
-  readonly sizes: boolean
-}
 
 /** The folders as a listing needs them. */
 export interface ListedFolders {
@@ -28,91 +30,127 @@ export interface ListedFolders {
 }
 
 /** The greatest number of sizes that are asked for at the same time. */
-const LOOKS_AT_ONCE = 16
-
+interface Range {
+  readonly prefix: string
+  readonly after: string
+  readonly before: string | undefined
 /** @throws StorageError `invalid-key`; RangeError */
-export function requestOf({
-  prefix = '',
-  cursor = '',
-  delimiter,
-  limit = MAX_PAGE,
-  sizes = false,
-}: ListOptions): Request {
-  return {
-    prefix: checkPrefix(prefix),
-    cursor: checkPrefix(cursor),
-    rollUp: delimiter !== undefined,
-    limit: checkLimit(limit),
-    sizes,
-  }
+  readonly rollUp: boolean
+  readonly isDescending: boolean
 }
 
-export class Listing {
-  readonly #folders: ListedFolders
-  readonly #request: Request
-  readonly #keys: string[] = []
-  readonly #prefixes: string[] = []
-  #last: string | undefined
-  #more = false
+/** So many sizes are asked for at the same time. */
+const LOOKS_AT_ONCE = 16
+const BATCH_KEYS = 1000
 
-  constructor(folders: ListedFolders, request: Request) {
-    this.#folders = folders
-    this.#request = request
+/** What one page of a listing has. */
+export interface PageRequest {
+  readonly range: Range
+  readonly limit: number
+  readonly sizes: boolean
+}
+
+/** @throws StorageError `invalid-key`; RangeError */
+export function pageRequest(options: ListOptions): PageRequest {
+  const { prefix = '', delimiter, cursor, limit = MAX_PAGE, sizes = false } = options
+  const after = checkAfter(options)
+  const range: Range = {
+    prefix: checkPrefix(prefix),
+    after: cursor === undefined ? after : checkPrefix(cursor),
+    before: undefined,
+    rollUp: delimiter !== undefined,
+    isDescending: false,
   }
+  return { range, limit: checkLimit(limit), sizes }
+}
 
-  async page(): Promise<KeyPage> {
-    const { prefix } = this.#request
-    await this.#visit(prefix.slice(0, prefix.lastIndexOf('/') + 1))
-    const found = this.#request.sizes ? await this.#look() : { keys: this.#keys }
-    const page = { ...found, prefixes: this.#prefixes }
-    return this.#more && this.#last !== undefined ? { ...page, cursor: this.#last } : page
+export async function listPage(folders: ListedFolders, { range, limit, sizes }: PageRequest): Promise<KeyPage> {
+  const items = await take(itemsIn(folders, range), limit + 1)
+  const cursor = items.length > limit ? items[limit - 1] : undefined
+  items.splice(limit)
+  const batch = await batchOf(
+    folders,
+    items.filter((item) => !item.endsWith('/')),
+    sizes,
+  )
+  return { ...batch, prefixes: items.filter((item) => item.endsWith('/')), ...(cursor !== undefined && { cursor }) }
+}
+
+/** Iterates over keys. @throws StorageError `invalid-key` at the first step */
+export async function* walkFolders(folders: ListedFolders, options: WalkOptions): AsyncGenerator<KeyBatch> {
+  const { prefix = '', after = '', before, order, sizes = false } = options
+  const range: Range = {
+    prefix: checkPrefix(prefix),
+    after: checkPrefix(after),
+    before: before === undefined ? undefined : checkPrefix(before),
+    rollUp: false,
+    isDescending: order === 'descending',
   }
+  for await (const keys of itemsIn(folders, range)) yield await batchOf(folders, keys, sizes)
+}
 
-  /** Adds the contents of the folder, '' or ending in `/`, until the page is full. */
-  async #visit(folder: string): Promise<void> {
-    const { prefix, cursor, rollUp } = this.#request
-    // Drops names before the cursor first, because each page of a large folder comes past them again.
-    const after = cursor.startsWith(folder) ? cursor.slice(folder.length) : ''
-    const names = (await this.#folders.names(folder)).filter((name) => name > after || after.startsWith(name))
-    for (const name of names.toSorted((a, b) => (a < b ? -1 : 1))) {
-      const item = folder + name
-      const isFolder = name.endsWith('/')
-      if (!item.startsWith(prefix) && !(isFolder && prefix.startsWith(item))) continue
-      const isRolledUp = isFolder && rollUp && item.length > prefix.length
-      if (isFolder && !isRolledUp) {
-        if (item < cursor && !cursor.startsWith(item)) continue
-        await this.#visit(item)
-      } else if (item > cursor) {
-        this.#add(item, isRolledUp ? this.#prefixes : this.#keys)
-      }
-      if (this.#more) return
+async function take(items: AsyncIterable<readonly string[]>, count: number): Promise<string[]> {
+  const taken: string[] = []
+  for await (const some of items) {
+    for (const item of some) if (taken.push(item) === count) return taken
+  }
+  return taken
+}
+
+/** Yields keys, and folders that are rolled up, in order. */
+async function* itemsIn(folders: ListedFolders, range: Range): AsyncGenerator<string[]> {
+  const { prefix, after, before } = range
+  const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1)
+  const isBehind = after > folder && !after.startsWith(folder)
+  if (!isBehind && (before === undefined || before > folder)) yield* itemsOf(folders, folder, range)
+}
+
+async function* itemsOf(folders: ListedFolders, folder: string, range: Range): AsyncGenerator<string[]> {
+  let items: string[] = []
+  for (const name of await sortedNames(folders, folder, range)) {
+    const item = folder + name
+    if (name.endsWith('/') && !range.rollUp) {
+      if (items.length > 0) yield items
+      items = []
+      yield* itemsOf(folders, item, range)
+    } else if (items.push(item) === BATCH_KEYS) {
+      yield items
+      items = []
     }
   }
+  if (items.length > 0) yield items
+}
 
-  #add(item: string, to: string[]): void {
-    if (this.#keys.length + this.#prefixes.length === this.#request.limit) {
-      this.#more = true
-      return
-    }
-    to.push(item)
-    this.#last = item
-  }
+/** Returns the names in a folder that are in the range, or that may have keys in it. Sorts only these. */
+async function sortedNames(folders: ListedFolders, folder: string, range: Range): Promise<string[]> {
+  const { rollUp, isDescending } = range
+  // The names of the bounds in this folder. A bound elsewhere excludes no name: the folder would not be visited.
+  const prefix = range.prefix.slice(folder.length)
+  const after = range.after.startsWith(folder) ? range.after.slice(folder.length) : ''
+  const before = range.before?.startsWith(folder) === true ? range.before.slice(folder.length) : undefined
+  const names = (await folders.names(folder)).filter((name) => {
+    if (!name.startsWith(prefix) || (before !== undefined && name >= before)) return false
+    return name > after || (name.endsWith('/') && !rollUp && after.startsWith(name))
+  })
+  // Without a comparator, text is sorted by code units. Names are ASCII, so that is the order of bytes.
+  names.sort()
+  return isDescending ? names.toReversed() : names
+}
 
   /** Returns the keys with their sizes. Leaves out blobs that are gone meanwhile. */
-  async #look(): Promise<{ keys: string[]; sizes: number[] }> {
-    const keys: string[] = []
-    const sizes: number[] = []
-    for (let at = 0; at < this.#keys.length; at += LOOKS_AT_ONCE) {
-      const some = this.#keys.slice(at, at + LOOKS_AT_ONCE)
-      const found = await Promise.all(some.map((key) => this.#folders.size(key)))
-      for (const [index, size] of found.entries()) {
-        if (size === undefined) continue
-        keys.push(some[index] as string)
-        sizes.push(size)
-      }
+async function batchOf(folders: ListedFolders, keys: readonly string[], isSized: boolean): Promise<KeyBatch> {
+  if (!isSized) return { keys }
+  const found: string[] = []
+  const sizes: number[] = []
+  for (let at = 0; at < keys.length; at += LOOKS_AT_ONCE) {
+    const some = keys.slice(at, at + LOOKS_AT_ONCE)
+    for (const [index, size] of (await Promise.all(some.map((key) => folders.size(key)))).entries()) {
+      if (size === undefined) continue
+      found.push(some[index] as string)
+      sizes.push(size)
     }
-    return { keys, sizes }
   }
+  return { keys: found, sizes }
 }
 
 /** The folders and files of a disk. */

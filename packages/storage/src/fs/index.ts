@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { BlobStore } from '../blob/contract.ts'
 import { checkOpenFiles, diskDeps } from '../disk/deps.ts'
 import { Directories } from '../disk/directories.ts'
-import { type Disk, nodeDisk, readingDisk } from '../disk/disk.ts'
+import { blockingDisk, type Disk, nodeDisk, readingDisk } from '../disk/disk.ts'
 import { FileStore } from './files/store.ts'
 import type { Layout } from '../disk/marker.ts'
 import { openDirectory } from '../disk/opening.ts'
@@ -30,6 +30,11 @@ export interface FsOptions extends RootWatch {
    * `denied`.
    */
   readonly writable?: boolean
+  /**
+   * Whether calls to the operating system block the program. A program that does nothing else, such as an export, needs half of the
+   * time then. Default false.
+   */
+  readonly blocking?: boolean
 }
 
 /** The layouts of blobs in a directory. */
@@ -46,7 +51,7 @@ const PACKED: Layout = { name: 'packed', version: 1 }
  * @throws RangeError if an option is out of its range
  */
 export function fs(directory: string, options: FsOptions = {}): BlobStore {
-  return fsOn(nodeDisk, directory, options)
+  return fsOn(options.blocking === true ? blockingDisk : nodeDisk, directory, options)
 }
 
 /** Opens a store in the same way, on a disk that a test watches or makes fail. */
@@ -66,7 +71,7 @@ export function fsAt(disk: Disk, root: string, maxOpenFiles: number = checkOpenF
 }
 
 /** Makes a store of files in a directory that is already open: the root of a store, or a directory in it. */
-export function filesIn(disk: Disk, root: Root, directory: string, maxOpenFiles: number): BlobStore {
+export function filesIn(disk: Disk, root: Root, directory: string, maxOpenFiles: number): FileStore {
   return new FileStore(directory, fileStoreDeps(disk, root, directory, maxOpenFiles))
 }
 

@@ -8,6 +8,7 @@ import type { MailRecord } from './record.ts'
 const MAX_RECORD_BYTES = 64 * 1024 * 1024
 
 const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 
 /** Writes a record in a form that people can read: indented, with a line end. */
 export function encodeRecord(record: MailRecord): Uint8Array {
@@ -37,12 +38,12 @@ export async function readWhole(blob: BlobReader, id: string): Promise<Uint8Arra
 export function decodeRecord(bytes: Uint8Array, id: string): MailRecord {
   let value: unknown
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes))
+    value = JSON.parse(decoder.decode(bytes))
   } catch (error) {
     throw new StorageError('corrupt', `envelope of ${id}: not JSON`, { cause: error })
   }
-  const wrong = wrongField(value, RECORD, 'record')
-  if (wrong !== undefined) throw new StorageError('corrupt', `envelope of ${id}: ${wrong}`)
+  const wrong = wrongField(value, RECORD)
+  if (wrong !== undefined) throw new StorageError('corrupt', `envelope of ${id}: record${wrong}`)
   const record = value as MailRecord
   if (record.id !== id) throw new StorageError('corrupt', `envelope of ${id}: it belongs to ${record.id}`)
   return record
@@ -59,23 +60,21 @@ type Shape =
   | { readonly maybe: Shape }
 
 /** Returns which field of `value` does not have this shape; undefined if all are right. */
-function wrongField(value: unknown, shape: Shape, name: string): string | undefined {
-  if ('maybe' in shape) return value === undefined ? undefined : wrongField(value, shape.maybe, name)
-  if ('is' in shape) return shape.is(value) ? undefined : `${name} is not ${shape.name}`
+function wrongField(value: unknown, shape: Shape): string | undefined {
+  if ('maybe' in shape) return value === undefined ? undefined : wrongField(value, shape.maybe)
+  if ('is' in shape) return shape.is(value) ? undefined : ` is not ${shape.name}`
   if ('each' in shape) {
-    if (!Array.isArray(value)) return `${name} is not a list`
-    return firstOf(value.entries(), ([index, item]) => wrongField(item, shape.each, `${name}[${index}]`))
+    if (!Array.isArray(value)) return ' is not a list'
+    for (let index = 0; index < value.length; index++) {
+      const wrong = wrongField(value[index], shape.each)
+      if (wrong !== undefined) return `[${index}]${wrong}`
+    }
+    return undefined
   }
-  if (!isObject(value)) return `${name} is not an object`
-  return firstOf(Object.entries(shape.fields), ([field, inner]) =>
-    wrongField(Object.hasOwn(value, field) ? value[field] : undefined, inner, `${name}.${field}`),
-  )
-}
-
-function firstOf<T>(items: Iterable<T>, look: (item: T) => string | undefined): string | undefined {
-  for (const item of items) {
-    const found = look(item)
-    if (found !== undefined) return found
+  if (!isObject(value)) return ' is not an object'
+  for (const field in shape.fields) {
+    const wrong = wrongField(Object.hasOwn(value, field) ? value[field] : undefined, shape.fields[field] as Shape)
+    if (wrong !== undefined) return `.${field}${wrong}`
   }
   return undefined
 }

@@ -5,8 +5,9 @@
  * another tree in the same order, so the two listings are merged. The result is not a snapshot: a message that bounces
  * meanwhile may seem to have no envelope. So a caller that removes messages without an envelope looks again.
  */
-import type { BlobStore, ListOptions } from '../blob/contract.ts'
-import { idOfBytes, idOfEnvelope, keysOf, rootOf } from './layout.ts'
+import { keyBatches } from '../blob/batches.ts'
+import type { BlobStore } from '../blob/contract.ts'
+import { idOfEnvelope, idOfMail, keysOf, PAST_YEARS, rootOf } from './layout.ts'
 
 /** The blobs of one message. */
 export interface FoundMail {
@@ -19,8 +20,6 @@ export interface FoundMail {
 }
 
 /** Greater than every key of messages that have not bounced, because years begin with a digit. */
-const PAST_YEARS = ':'
-
 /** Yields every id that has a blob, ascending. @param options With `sizes`, a store on a disk makes a call for each file */
 export async function* foundMail(blobs: BlobStore, options: { readonly sizes: boolean }): AsyncGenerator<FoundMail> {
   const bounced = idsOfBounced(blobs)
@@ -36,19 +35,20 @@ export async function* foundMail(blobs: BlobStore, options: { readonly sizes: bo
 
 async function* unbounced(blobs: BlobStore, sizes: boolean): AsyncGenerator<FoundMail> {
   let found: FoundMail | undefined
-  for await (const { key, size } of keysIn(blobs, { prefix: rootOf(false), sizes })) {
-    if (key >= PAST_YEARS) break
-    const id = idOfBytes(key) ?? idOfEnvelope(key)
+  for await (const batch of keyBatches(blobs, { prefix: rootOf(false), before: PAST_YEARS, sizes })) {
+    for (const [index, key] of batch.keys.entries()) {
+      const id = idOfMail(key)
     // Skips a blob under a key that its id does not have, because no message is loaded from there.
-    const keys = id === undefined ? undefined : keysOf(id)
-    if (id === undefined || (key !== keys?.bytes && key !== keys?.envelope)) continue
-    if (found !== undefined && found.id !== id) {
-      yield found
-      found = undefined
+      const keys = id === undefined ? undefined : keysOf(id)
+      if (id === undefined || (key !== keys?.bytes && key !== keys?.envelope)) continue
+      if (found !== undefined && found.id !== id) {
+        yield found
+        found = undefined
+      }
+      found ??= { id, hasBytes: false, size: 0, hasEnvelope: false, hasBounced: false }
+      if (key !== keys.bytes) found = { ...found, hasEnvelope: true }
+      else found = { ...found, hasBytes: true, size: batch.sizes?.[index] ?? (sizes ? await sizeOf(blobs, key) : 0) }
     }
-    found ??= { id, hasBytes: false, size: 0, hasEnvelope: false, hasBounced: false }
-    if (key !== keys.bytes) found = { ...found, hasEnvelope: true }
-    else found = { ...found, hasBytes: true, size: size ?? (sizes ? await sizeOf(blobs, key) : 0) }
   }
   if (found !== undefined) yield found
 }
@@ -59,22 +59,12 @@ async function sizeOf(blobs: BlobStore, key: string): Promise<number> {
 }
 
 async function* idsOfBounced(blobs: BlobStore): AsyncGenerator<string> {
-  for await (const { key } of keysIn(blobs, { prefix: rootOf(true) })) {
-    const id = idOfEnvelope(key)
-    if (id !== undefined && keysOf(id).bounced === key) yield id
+  for await (const { keys } of keyBatches(blobs, { prefix: rootOf(true) })) {
+    for (const key of keys) {
+      const id = idOfEnvelope(key)
+      if (id !== undefined && keysOf(id).bounced === key) yield id
+    }
   }
-}
-
-async function* keysIn(
-  blobs: BlobStore,
-  options: ListOptions,
-): AsyncGenerator<{ key: string; size: number | undefined }> {
-  let cursor: string | undefined
-  do {
-    const page = await blobs.list(cursor === undefined ? options : { ...options, cursor })
-    for (const [index, key] of page.keys.entries()) yield { key, size: page.sizes?.[index] }
-    cursor = page.cursor
-  } while (cursor !== undefined)
 }
 
 function onlyBounced(id: string): FoundMail {

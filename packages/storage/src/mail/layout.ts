@@ -20,12 +20,15 @@ const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
 /** The number of characters of an id that are its time. */
 const TIME_LENGTH = 10
+const ID_LENGTH = 26
 /** The folders' years have four digits. */
 const MAX_TIME = Date.UTC(10000, 0) - 1
 
 const BOUNCED = 'bounced/'
 const BYTES = '.eml'
-const ENVELOPE = '.json'
+export const ENVELOPE = '.json'
+/** Greater than every year, and less than {@link BOUNCED}. */
+export const PAST_YEARS = 'A'
 
 /** The keys of one message. */
 export interface MailKeys {
@@ -45,9 +48,19 @@ export function rootOf(bounced: boolean): string {
  * @throws StorageError `invalid-id`
  */
 export function keysOf(id: string): MailKeys {
-  const stem = folderOf(timeOf(id)) + id
+  const stem = stemOf(id, false)
   const envelope = stem + ENVELOPE
   return { bytes: stem + BYTES, envelope, bounced: BOUNCED + envelope }
+}
+
+/**
+ * Returns the keys of the message without their extensions. All keys of smaller ids are less, all of this one and of greater ones
+ * are greater.
+ *
+ * @throws StorageError `invalid-id`
+ */
+export function stemOf(id: string, bounced: boolean): string {
+  return rootOf(bounced) + folderOf(timeOf(id)) + id
 }
 
 let lastMinute = -1
@@ -75,6 +88,11 @@ export function idOfBytes(key: string): string | undefined {
   return idOf(key, BYTES)
 }
 
+/** Returns the id of the message whose bytes or envelope are at `key`; undefined if neither belongs there. */
+export function idOfMail(key: string): string | undefined {
+  return idOf(key, BYTES) ?? idOf(key, ENVELOPE)
+}
+
 function idOf(key: string, extension: string): string | undefined {
   if (!key.endsWith(extension)) return undefined
   const id = key.slice(key.lastIndexOf('/') + 1, -extension.length)
@@ -91,7 +109,13 @@ export function isMinute(folder: string): boolean {
   return /\/\d\d\/\d{4}\/$/.test(folder)
 }
 
-/** Returns whether this is an id in the engine's form: a ULID in capitals. */
+/** Returns when the minute of this folder begins, in milliseconds since 1970. */
+export function minuteOf(folder: string): number {
+  const [year, month, day, time = ''] = folder.split('/').slice(-5)
+  return Date.UTC(Number(year), Number(month) - 1, Number(day), Number(time.slice(0, 2)), Number(time.slice(2)))
+}
+
+/** Returns whether this is an id as the engine makes them: a ULID in capitals. */
 export function isId(id: string): boolean {
   return decodeTime(id) !== undefined
 }
@@ -107,7 +131,15 @@ export function timeOf(id: string): number {
   throw new StorageError('invalid-id', `not a message id: ${JSON.stringify(id)?.slice(0, 80)}`)
 }
 
-/** Returns undefined if the text is not an id. */
+/** Returns the smallest id of this time. A time before 1970, or after the year 9999, counts as the first or the last one. */
+export function firstIdAt(ms: number): string {
+  let left = Math.min(Math.max(0, Math.floor(ms)), MAX_TIME)
+  let time = ''
+  for (let i = 0; i < TIME_LENGTH; i++, left = Math.floor(left / 32)) time = ALPHABET.charAt(left % 32) + time
+  return time.padEnd(ID_LENGTH, '0')
+}
+
+/** Returns undefined if this is no id. */
 function decodeTime(id: string): number | undefined {
   if (typeof id !== 'string' || !ULID.test(id)) return undefined
   let time = 0

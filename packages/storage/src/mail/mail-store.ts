@@ -10,29 +10,38 @@
  * - Bytes without an envelope belong to no message: a writer died, or a delete. A sweep removes them once they are so
  *   old that no writer is about to write their envelope.
  */
+import { ahead } from '../blob/ahead.ts'
 import { type BlobStore, type BlobWriter, checkLimit, type WriteOptions } from '../blob/contract.ts'
 import { Digest } from '../blob/digest.ts'
 import { isStorageError, StorageError } from '../blob/error.ts'
 import { type IncomingMail, type IncomingSession, type MailFacts, recordOf, sessionFactsOf } from './incoming.ts'
 import { keysOf, timeOf } from './layout.ts'
-import type { ListMailOptions, MailPage, MailStore, StoredMail } from './contract.ts'
+import type {
+  ListMailOptions,
+  MailPage,
+  StoredMail,
+  WalkableMailStore,
+  WalkedMail,
+  WalkMailOptions,
+} from './contract.ts'
 import type { MailRecord } from './record.ts'
 import { newestIds } from './newest.ts'
+import { type IdRange, oldestIds } from './range.ts'
 import { decodeRecord, encodeRecord, readWhole } from './encoding.ts'
 import { removeMail } from './removal.ts'
 import { type Expired, type ExpireOptions, expireMail, type Retention } from './retention.ts'
-import { KeptMail } from './stored-mail.ts'
+import { heldMail, KeptMail } from './stored-mail.ts'
 import { sweepMail, type SweepOptions, type Swept } from './sweep.ts'
 
 const DEFAULT_LIMIT = 100
 const READS_AT_ONCE = 16
 
 /** Makes a store of mail on any {@link BlobStore}. */
-export function mailStore(blobs: BlobStore): MailStore {
+export function mailStore(blobs: BlobStore): WalkableMailStore {
   return new BlobMailStore(blobs)
 }
 
-class BlobMailStore implements MailStore {
+class BlobMailStore implements WalkableMailStore {
   readonly #blobs: BlobStore
 
   constructor(blobs: BlobStore) {
@@ -77,19 +86,40 @@ class BlobMailStore implements MailStore {
     const before = options.cursor
     if (before !== undefined) timeOf(before)
     const bounced = options.bounced ?? false
+    const ids: string[] = []
     // Asks for one more id, which shows if there is another page.
-    const ids = await newestIds(this.#blobs, { bounced, before, count: limit + 1 })
+    for await (const id of newestIds(this.#blobs, { bounced, before, sinceMs: 0 })) if (ids.push(id) > limit) break
     const cursor = ids.length > limit ? ids[limit - 1] : undefined
     const records: MailRecord[] = []
     const corrupt: string[] = []
-    for (let at = 0; at < Math.min(ids.length, limit); at += READS_AT_ONCE) {
-      const some = ids.slice(at, Math.min(at + READS_AT_ONCE, limit))
-      for (const result of await Promise.all(some.map((id) => this.#look(id, bounced)))) {
-        if (typeof result === 'string') corrupt.push(result)
-        else if (result !== undefined) records.push(result)
-      }
+    for await (const { id, record } of ahead(ids.slice(0, limit), READS_AT_ONCE, (id) =>
+      look(this.#blobs, id, bounced),
+    )) {
+      if (record === 'corrupt') corrupt.push(id)
+      else if (record !== undefined) records.push(record)
     }
     return { records, corrupt, ...(cursor !== undefined && { cursor }) }
+  }
+
+  async *walk(options: WalkMailOptions = {}): AsyncGenerator<WalkedMail> {
+    const { order = 'newest-first', bounced = false, before, since, isWanted = () => true, heldBytes = 0 } = options
+    if (before !== undefined) timeOf(before)
+    const range: IdRange = { bounced, before, sinceMs: since?.getTime() ?? 0 }
+    const view = this.#blobs.view?.() ?? this.#blobs
+    const ids = order === 'newest-first' ? newestIds(view, range) : oldestIds(view, range)
+    const viewed: Pick<BlobStore, 'read' | 'head'> = {
+      read: (key) => view.read(key),
+      head: (key) => this.#blobs.head(key),
+    }
+    const read = async (id: string): Promise<WalkedMail | undefined> => {
+      const { record } = await look(view, id, bounced)
+      if (record === undefined) return undefined
+      if (record === 'corrupt') return { id, mail: undefined }
+      // The caller may read a message that is not held long after the walk.
+      const mail = new KeptMail(this.#blobs, record)
+      return { id, mail: record.size > heldBytes ? mail : ((await held(new KeptMail(viewed, record))) ?? mail) }
+    }
+    for await (const found of ahead(filtered(ids, isWanted), READS_AT_ONCE, read)) if (found !== undefined) yield found
   }
 
   async delete(id: string): Promise<void> {
@@ -114,7 +144,7 @@ class BlobMailStore implements MailStore {
     } catch (error) {
       if (!isStorageError(error, 'exists')) throw error
       // Another bounce wrote the envelope, and may have died before it deleted the first one.
-      record = await this.#readRecord(keys.bounced, id)
+      record = await readRecord(this.#blobs, keys.bounced, id)
     }
     if ((await this.#blobs.head(keys.bytes)) === undefined && (await this.#blobs.head(keys.envelope)) === undefined) {
       // The message was deleted meanwhile, and the delete may not have seen this envelope (removal.ts).
@@ -147,42 +177,53 @@ class BlobMailStore implements MailStore {
   async #find(id: string): Promise<{ record: MailRecord; bounced: boolean }> {
     const keys = keysOf(id)
     try {
-      return { record: await this.#readRecord(keys.envelope, id), bounced: false }
+      return { record: await readRecord(this.#blobs, keys.envelope, id), bounced: false }
     } catch (error) {
       if (!isStorageError(error, 'not-found')) throw error
     }
     try {
-      return { record: await this.#readRecord(keys.bounced, id), bounced: true }
+      return { record: await readRecord(this.#blobs, keys.bounced, id), bounced: true }
     } catch (error) {
       if (!isStorageError(error, 'not-found')) throw error
       throw new StorageError('not-found', `no message ${id}`, { cause: error })
     }
   }
+}
 
-  async #readRecord(key: string, id: string): Promise<MailRecord> {
-    return decodeRecord(await readWhole(await this.#blobs.read(key), id), id)
-  }
+async function readRecord(blobs: Pick<BlobStore, 'read'>, key: string, id: string): Promise<MailRecord> {
+  return decodeRecord(await readWhole(await blobs.read(key), id), id)
+}
 
-  /**
-   * Reads one record of a list. Returns the id if the record is corrupt, and undefined if it was deleted or moved
-   * meanwhile.
-   */
-  async #look(id: string, bounced: boolean): Promise<MailRecord | string | undefined> {
-    const keys = keysOf(id)
-    try {
-      return await this.#readRecord(bounced ? keys.bounced : keys.envelope, id)
-    } catch (error) {
-      if (isStorageError(error, 'corrupt')) return id
-      if (isStorageError(error, 'not-found')) return undefined
-      throw error
-    }
+/** Reads one record of a list; undefined if it was deleted or moved meanwhile. */
+async function look(
+  blobs: Pick<BlobStore, 'read'>,
+  id: string,
+  bounced: boolean,
+): Promise<{ id: string; record: MailRecord | 'corrupt' | undefined }> {
+  const keys = keysOf(id)
+  try {
+    return { id, record: await readRecord(blobs, bounced ? keys.bounced : keys.envelope, id) }
+  } catch (error) {
+    if (isStorageError(error, 'corrupt')) return { id, record: 'corrupt' }
+    if (isStorageError(error, 'not-found')) return { id, record: undefined }
+    throw error
   }
 }
 
-/**
- * Waits for the facts about a message.
- * @throws the error of `read` if that took too long, because the client was told that the message failed
- */
+/** Reads a small message into memory. Returns undefined if that fails: the caller gets the failure when it reads. */
+async function held(mail: KeptMail): Promise<StoredMail | undefined> {
+  try {
+    return heldMail(mail.record, await mail.bytes())
+  } catch {
+    return undefined
+  }
+}
+
+async function* filtered(ids: AsyncIterable<string>, isWanted: (id: string) => boolean): AsyncGenerator<string> {
+  for await (const id of ids) if (isWanted(id)) yield id
+}
+
+/** Waits for facts of a message. @throws what `read` does if that took too long, as the client was told that the message failed */
 async function inTime(facts: Promise<MailFacts>, message: IncomingMail): Promise<MailFacts> {
   const found = await facts
   await message.read()

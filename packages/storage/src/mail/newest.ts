@@ -1,71 +1,117 @@
-import { type BlobStore, MAX_PAGE } from '../blob/contract.ts'
-import { idOfEnvelope, isMinute, isTimeFolder, keysOf, rootOf } from './layout.ts'
-
-export interface NewestOptions {
-  readonly bounced: boolean
   /** Finds only ids older than this one. */
-  readonly before: string | undefined
-  readonly count: number
-}
-
 /**
- * Finds the newest ids that have an envelope, newest first; layout.ts says how. Holds `count` ids and one page of keys.
+ * Finds the newest messages first. A store that can walk backwards is asked for that. The others list in ascending order only.
+ *
+ * Folders have a fixed width, from year to minute, so the last folder is the newest one. If a folder fits into one page, that page is
+ * all. The mail of one minute may be many pages. Then slices of its time are listed, the last one first. A slice that does not fit
+ * into one page is made shorter, by at least half. A slice that has few messages makes the next one longer. So a page of messages
+ * costs few listings, wherever in the minute the mail came.
  */
-export async function newestIds(blobs: BlobStore, options: NewestOptions): Promise<string[]> {
-  const ids: string[] = []
-  await addFolders(blobs, rootOf(options.bounced), options, ids)
-  return ids
+import { keyBatches } from '../blob/batches.ts'
+import { type BlobView, type KeyPage, MAX_PAGE } from '../blob/contract.ts'
+import { firstIdAt, idOfMail, isMinute, isTimeFolder, minuteOf, rootOf, timeOf } from './layout.ts'
+import { type IdRange, idsIn, type KeyRange, keyRange } from './range.ts'
+
+const MINUTE_MS = 60_000
+/** A slice is planned to fill so much of a page, because mail does not come evenly. */
+const PLANNED_KEYS = 0.75 * MAX_PAGE
+const MAX_GROWTH = 8
+
+/** Yields the ids that have an envelope, newest first. Holds one page of keys. */
+export async function* newestIds(blobs: Omit<BlobView, 'read'>, ids: IdRange): AsyncGenerator<string> {
+  const range = keyRange(ids)
+  if (blobs.walk === undefined) return yield* idsOfFolders(blobs, rootOf(ids.bounced), range)
+  const { bounced, after, before } = range
+  for await (const { keys } of blobs.walk({ after, before, order: 'descending' })) yield* idsIn(keys, bounced)
 }
 
-async function addFolders(blobs: BlobStore, above: string, options: NewestOptions, ids: string[]): Promise<void> {
-  const folders = await foldersIn(blobs, above)
-  for (const folder of folders.toReversed()) {
-    if (ids.length >= options.count) return
-    await addFolder(blobs, folder, options, ids)
+async function* idsOfFolders(blobs: Omit<BlobView, 'read'>, above: string, range: KeyRange): AsyncGenerator<string> {
+  for (const folder of (await foldersIn(blobs, above)).toReversed()) {
+    // A folder is a prefix of its keys, and so it is smaller.
+    if (folder > range.before) continue
+    if (folder < range.after && !range.after.startsWith(folder)) return
+    const page = await blobs.list({ prefix: folder })
+    if (page.cursor === undefined) yield* idsOf(page.keys, range)
+    else if (isMinute(folder)) yield* idsOfMinute(blobs, folder, page, range)
+    else yield* idsOfFolders(blobs, folder, range)
   }
 }
 
-async function addFolder(blobs: BlobStore, folder: string, options: NewestOptions, ids: string[]): Promise<void> {
-  const bound = options.before === undefined ? undefined : envelopeKey(options.before, options.bounced)
-  // The folder that contains the bound is a prefix of the bound, so it sorts before it.
-  if (bound !== undefined && folder > bound) return
-  const wanted = options.count - ids.length
-  /** The last `wanted` ids so far, ascending. */
-  let last: string[] = []
-  let page = await blobs.list({ prefix: folder })
-  if (page.cursor !== undefined && !isMinute(folder)) return addFolders(blobs, folder, options, ids)
-  for (;;) {
-    for (const key of page.keys) {
-      const id = bound === undefined || key < bound ? idOfEnvelope(key) : undefined
-      // Skips an envelope under a key that its id does not have, because no message is loaded from there.
-      if (id !== undefined && envelopeKey(id, options.bounced) === key) last.push(id)
+/** @param first The first page of the minute; there are more */
+async function* idsOfMinute(
+  blobs: Omit<BlobView, 'read'>,
+  folder: string,
+  first: KeyPage,
+  range: KeyRange,
+): AsyncGenerator<string> {
+  const startMs = minuteOf(folder)
+  let endMs = startMs + MINUTE_MS
+  if (range.before.startsWith(folder)) endMs = timeOf(range.before.slice(folder.length)) + 1
+  let spanMs = spanOf(first, startMs)
+  /** The time up to which a page of a slice came that did not fit. Much mail came after it. */
+  let reachedMs = startMs
+  while (endMs > startMs) {
+    const fromMs = Math.max(startMs, endMs - spanMs)
+    const end = folder + firstIdAt(endMs)
+    const slice: KeyRange = { ...range, before: end < range.before ? end : range.before }
+    const page = await blobs.list({ prefix: folder, after: folder + firstIdAt(fromMs) })
+    const isFitting = isWhole(page, slice)
+    if (!isFitting && endMs - fromMs > 1) {
+      reachedMs = lastTimeIn(page) ?? fromMs
+      spanMs = Math.max(1, Math.floor(Math.min(endMs - fromMs, endMs - reachedMs) / 2))
+      continue
     }
-    last = last.slice(-wanted)
-    const reached = page.keys.at(-1)
-    // Compares the last key, because only the backend can read its cursor.
-    if (page.cursor === undefined || (bound !== undefined && reached !== undefined && reached >= bound)) break
-    page = await blobs.list({ prefix: folder, cursor: page.cursor })
+    yield* idsOf(isFitting ? page.keys : await restOf(blobs, folder, page, slice), slice)
+    if (folder + firstIdAt(fromMs) < range.after) return
+    endMs = fromMs
+    const count = page.keys.filter((key) => key < slice.before).length
+    // Nothing came lately, so looks in the middle of what is left. Otherwise fits the slice to how much mail came.
+    if (count === 0 && endMs > reachedMs) spanMs = Math.max(1, Math.ceil((endMs - reachedMs) / 2))
+    else spanMs = Math.max(1, Math.floor((spanMs * PLANNED_KEYS) / Math.max(count, PLANNED_KEYS / MAX_GROWTH)))
   }
-  ids.push(...last.toReversed())
 }
 
-async function foldersIn(blobs: BlobStore, above: string): Promise<string[]> {
+/** Returns in how many milliseconds a page would be planned full, if all mail came as that of this page did. */
+function spanOf(page: KeyPage, fromMs: number): number {
+  const passedMs = (lastTimeIn(page) ?? fromMs + MINUTE_MS) - fromMs + 1
+  return Math.max(1, Math.floor((passedMs * PLANNED_KEYS) / page.keys.length))
+}
+
+/** Returns when the last message on the page was begun; undefined if there is none. */
+function lastTimeIn({ keys }: KeyPage): number | undefined {
+  const key = keys.findLast((each) => idOfMail(each) !== undefined)
+  return key === undefined ? undefined : timeOf(idOfMail(key) as string)
+}
+
+/** Returns whether the page reaches the end of the slice. Compares keys, because only the backend can read its cursor. */
+function isWhole({ keys, cursor }: KeyPage, { before }: KeyRange): boolean {
+  return cursor === undefined || (keys.at(-1) ?? '') >= before
+}
+
+/** Returns the keys of a slice that can't be made shorter: the mail of one millisecond. */
+async function restOf(
+  blobs: Omit<BlobView, 'read'>,
+  folder: string,
+  first: KeyPage,
+  slice: KeyRange,
+): Promise<string[]> {
+  const keys = [...first.keys]
+  const after = first.keys.at(-1) as string
+  for await (const batch of keyBatches(blobs, { prefix: folder, after, before: slice.before })) keys.push(...batch.keys)
+  return keys
+}
+
+function* idsOf(keys: readonly string[], { bounced, after, before }: KeyRange): Generator<string> {
+  yield* idsIn(keys.filter((key) => key > after && key < before).toReversed(), bounced)
+}
+
+async function foldersIn(blobs: Omit<BlobView, 'read'>, above: string): Promise<string[]> {
   const folders: string[] = []
   let cursor: string | undefined
   do {
-    const page = await blobs.list({
-      prefix: above,
-      delimiter: '/',
-      limit: MAX_PAGE,
-      ...(cursor !== undefined && { cursor }),
-    })
+    const page = await blobs.list({ prefix: above, delimiter: '/', ...(cursor !== undefined && { cursor }) })
     folders.push(...page.prefixes.filter(isTimeFolder))
     cursor = page.cursor
   } while (cursor !== undefined)
   return folders
-}
-
-function envelopeKey(id: string, bounced: boolean): string {
-  const keys = keysOf(id)
-  return bounced ? keys.bounced : keys.envelope
 }

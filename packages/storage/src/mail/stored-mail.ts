@@ -2,6 +2,7 @@
  * Reads a stored message. Each read to the end compares size and digest. So if a caller gets all bytes without an
  * error, they are the bytes that the server answered 250 for.
  */
+import { only } from '../blob/bytes-reader.ts'
 import type { BlobStore } from '../blob/contract.ts'
 import { Digest } from '../blob/digest.ts'
 import { isStorageError, StorageError } from '../blob/error.ts'
@@ -9,13 +10,23 @@ import { keysOf } from './layout.ts'
 import type { StoredMail } from './contract.ts'
 import type { MailRecord } from './record.ts'
 
-/** The message that belongs to a record. */
+/** A message whose bytes are in memory and were checked. */
+export function heldMail(record: MailRecord, bytes: Uint8Array): StoredMail {
+  return {
+    record,
+    body: { [Symbol.asyncIterator]: () => only(bytes) },
+    bytes: () => Promise.resolve(bytes.slice()),
+    verify: () => Promise.resolve(),
+  }
+}
+
+/** The message behind a record. */
 export class KeptMail implements StoredMail {
   readonly record: MailRecord
   readonly body: AsyncIterable<Uint8Array>
-  readonly #blobs: BlobStore
+  readonly #blobs: Pick<BlobStore, 'read' | 'head'>
 
-  constructor(blobs: BlobStore, record: MailRecord) {
+  constructor(blobs: Pick<BlobStore, 'read' | 'head'>, record: MailRecord) {
     this.record = record
     this.#blobs = blobs
     this.body = { [Symbol.asyncIterator]: () => this.#read() }

@@ -15,13 +15,16 @@ import type {
   BlobReader,
   BlobStore,
   BlobWriter,
+  KeyBatch,
   KeyPage,
   ListOptions,
+  WalkOptions,
   WriteOptions,
 } from '../blob/contract.ts'
 import { isStorageError, StorageError } from '../blob/error.ts'
 import { diskError } from '../disk/disk.ts'
 import type { Reading } from '../disk/reading.ts'
+import type { FileStore } from '../fs/files/store.ts'
 import { idOfBytes, idOfEnvelope, keysOf } from '../mail/layout.ts'
 import type { MaildirPlaces, MailRecord } from '../mail/record.ts'
 import { decodeRecord, readWhole } from '../mail/encoding.ts'
@@ -35,11 +38,11 @@ import { isMailbox } from './place.ts'
 type DeliveredRecord = MailRecord & { readonly maildir: MaildirPlaces }
 
 export class MaildirBlobs implements BlobStore {
-  readonly #records: BlobStore
+  readonly #records: FileStore
   readonly #mailboxes: Mailboxes
   readonly #reading: Reading
 
-  constructor(records: BlobStore, { mailboxes, reading }: Pick<MaildirDeps, 'mailboxes' | 'reading'>) {
+  constructor(records: FileStore, { mailboxes, reading }: Pick<MaildirDeps, 'mailboxes' | 'reading'>) {
     this.#records = records
     this.#mailboxes = mailboxes
     this.#reading = reading
@@ -81,6 +84,10 @@ export class MaildirBlobs implements BlobStore {
 
   list(options?: ListOptions): Promise<KeyPage> {
     return this.#records.list(options)
+  }
+
+  walk(options?: WalkOptions): AsyncIterable<KeyBatch> {
+    return this.#records.walk(options)
   }
 
   async delete(key: string): Promise<void> {
@@ -134,6 +141,7 @@ export class MaildirBlobs implements BlobStore {
       read: (key) => this.read(key),
       head: (key) => this.head(key),
       list: (options) => this.list(options),
+      walk: (options) => this.walk(options),
     }
   }
 

@@ -16,18 +16,26 @@
 import { existsSync } from 'node:fs'
 import { hostname as systemHostname } from 'node:os'
 import { join } from 'node:path'
-import type { BlobStore } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
 import { type FoundMail, foundMail } from '../mail/found.ts'
 import { checkOpenFiles, diskDeps } from '../disk/deps.ts'
-import { type Disk, nodeDisk, readingDisk } from '../disk/disk.ts'
+import { blockingDisk, type Disk, nodeDisk, readingDisk } from '../disk/disk.ts'
+import type { FileStore } from '../fs/files/store.ts'
 import { filesIn } from '../fs/index.ts'
 import type { Layout } from '../disk/marker.ts'
 import { openDirectory } from '../disk/opening.ts'
 import { Root, type RootWatch } from '../disk/root.ts'
 import type { IncomingMail, IncomingSession, RecipientPath } from '../mail/incoming.ts'
 import { keysOf } from '../mail/layout.ts'
-import type { ListMailOptions, MailPage, MailStore, StoredMail } from '../mail/contract.ts'
+import type {
+  ListMailOptions,
+  MailPage,
+  MailStore,
+  StoredMail,
+  WalkableMailStore,
+  WalkedMail,
+  WalkMailOptions,
+} from '../mail/contract.ts'
 import type { MailRecord } from '../mail/record.ts'
 import { mailStore } from '../mail/mail-store.ts'
 import { type Expired, type ExpireOptions, expireMail, type Retention } from '../mail/retention.ts'
@@ -64,6 +72,11 @@ export interface MaildirOptions extends RootWatch {
    * `denied`.
    */
   readonly writable?: boolean
+  /**
+   * Whether calls to the operating system block the program. A program that does nothing else, such as an export, needs half of the
+   * time then. Default false.
+   */
+  readonly blocking?: boolean
 }
 
 const LAYOUT: Layout = { name: 'maildir', version: 1 }
@@ -79,7 +92,7 @@ const LOOKS_AT_ONCE = 16
  * @throws RangeError if an option is out of its range
  */
 export function maildir(directory: string, options: MaildirOptions = {}): MailStore {
-  return maildirOn(nodeDisk, directory, options)
+  return maildirOn(options.blocking === true ? blockingDisk : nodeDisk, directory, options)
 }
 
 /** Opens a store in the same way, on a disk that a test watches or makes fail. */
@@ -116,15 +129,15 @@ function storeOf(disk: Disk, root: Root, records: string, options: MaildirOption
   return new MaildirStore(deps, filesIn(disk, root, records, maxOpenFiles), hostname)
 }
 
-class MaildirStore implements MailStore {
+class MaildirStore implements WalkableMailStore {
   readonly #deps: MaildirDeps
-  readonly #records: BlobStore
+  readonly #records: FileStore
   readonly #blobs: MaildirBlobs
   /** Does everything that is the same for all stores of mail. */
-  readonly #mail: MailStore
+  readonly #mail: WalkableMailStore
   readonly #hostname: string
 
-  constructor(deps: MaildirDeps, records: BlobStore, hostname: string) {
+  constructor(deps: MaildirDeps, records: FileStore, hostname: string) {
     this.#deps = deps
     this.#records = records
     this.#hostname = hostname
@@ -171,6 +184,10 @@ class MaildirStore implements MailStore {
 
   list(options?: ListMailOptions): Promise<MailPage> {
     return this.#mail.list(options)
+  }
+
+  walk(options?: WalkMailOptions): AsyncIterable<WalkedMail> {
+    return this.#mail.walk(options)
   }
 
   /** Removes the message from every mailbox. */

@@ -9,7 +9,7 @@ import type {
   ListOptions,
   WriteOptions,
 } from '../blob/contract.ts'
-import { checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob/contract.ts'
+import { checkAfter, checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob/contract.ts'
 import { isStorageError, StorageError } from '../blob/error.ts'
 import { HeldBytes } from '../blob/held-bytes.ts'
 
@@ -74,7 +74,7 @@ class MemoryStore implements BlobStore {
 
   async list(options: ListOptions = {}): Promise<KeyPage> {
     const prefix = checkPrefix(options.prefix ?? '')
-    const cursor = checkPrefix(options.cursor ?? '')
+    const cursor = checkPrefix(options.cursor ?? checkAfter(options))
     const limit = checkLimit(options.limit ?? MAX_PAGE)
     const sorted = (this.#sorted ??= [...this.#blobs.keys()].toSorted(byOrder))
     const keys: string[] = []

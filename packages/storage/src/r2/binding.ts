@@ -11,7 +11,13 @@ export interface Bucket {
   put(key: string, value: Uint8Array<ArrayBuffer>, options: PutOptions): Promise<BucketObject | null>
   createMultipartUpload(key: string, options: ObjectOptions): Promise<MultipartUpload>
   delete(key: string): Promise<void>
-  list(options: { prefix?: string; delimiter?: string; cursor?: string; limit?: number }): Promise<BucketPage>
+  list(options: {
+    prefix?: string
+    delimiter?: string
+    startAfter?: string
+    cursor?: string
+    limit?: number
+  }): Promise<BucketPage>
 }
 
 export interface ObjectOptions {

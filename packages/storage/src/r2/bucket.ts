@@ -49,8 +49,10 @@ export class R2Bucket implements ObjectBucket {
     await ask(() => this.#bucket.delete(key), `can't delete ${key}`)
   }
 
-  async list({ prefix = '', delimiter, cursor, limit }: ListOptions & { readonly limit: number }): Promise<KeyPage> {
-    const options = { prefix, limit, ...(delimiter && { delimiter }), ...(cursor !== undefined && { cursor }) }
+  async list(request: ListOptions & { readonly limit: number }): Promise<KeyPage> {
+    const { prefix = '', delimiter, after, cursor, limit } = request
+    const place = cursor === undefined ? after !== undefined && { startAfter: after } : { cursor }
+    const options = { prefix, limit, ...(delimiter && { delimiter }), ...place }
     const page = await ask(() => this.#bucket.list(options), `can't list ${prefix}`)
     return {
       keys: page.objects.map(({ key }) => key),

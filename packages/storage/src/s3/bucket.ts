@@ -114,12 +114,13 @@ export class S3Bucket implements ObjectBucket {
   }
 
   async list(options: ListOptions & { readonly limit: number }, signal: AbortSignal): Promise<KeyPage> {
-    const { prefix = '', delimiter, cursor, limit } = options
+    const { prefix = '', delimiter, after, cursor, limit } = options
     const query = {
       'list-type': '2',
       'max-keys': String(limit),
       prefix: this.#prefix + prefix,
       delimiter,
+      'start-after': after === undefined || cursor !== undefined ? undefined : this.#prefix + after,
       'continuation-token': cursor,
     }
     const what = `can't list ${prefix || 'the bucket'}`

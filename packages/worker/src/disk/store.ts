@@ -1,6 +1,15 @@
 /** A BlobStore on a Disk. It buffers up to 1 MiB of each blob, and sends the buffer in one call. */
 import type { BlobInfo, BlobReader, BlobStore, BlobWriter, KeyPage, ListOptions, WriteOptions } from '@postern/storage'
-import { Allowance, BufferedWriter, checkKey, checkLimit, checkPrefix, MAX_PAGE, StorageError } from '@postern/storage'
+import {
+  Allowance,
+  BufferedWriter,
+  checkAfter,
+  checkKey,
+  checkLimit,
+  checkPrefix,
+  MAX_PAGE,
+  StorageError,
+} from '@postern/storage'
 import { CHUNK_BYTES, type DiskPage, type RemoteDisk } from './rpc.ts'
 
 export interface DiskOptions {
@@ -50,7 +59,7 @@ class DiskStore implements BlobStore {
 
   async list(options: ListOptions = {}): Promise<KeyPage> {
     const prefix = checkPrefix(options.prefix ?? '')
-    const cursor = checkPrefix(options.cursor ?? '')
+    const cursor = checkPrefix(options.cursor ?? checkAfter(options))
     const limit = checkLimit(options.limit ?? MAX_PAGE)
     const rollUp = options.delimiter !== undefined
     const page: DiskPage = await ask(() => this.#disk().list(prefix, cursor, rollUp, limit), `can't list ${prefix}`)

@@ -13,27 +13,39 @@ import type {
   BlobInfo,
   BlobReader,
   BlobStore,
+  BlobView,
   BlobWriter,
+  KeyBatch,
   KeyPage,
   ListOptions,
+  WalkOptions,
   WriteOptions,
 } from '../../blob/contract.ts'
 import { checkKey } from '../../blob/contract.ts'
 import { StorageError } from '../../blob/error.ts'
 import { isTimeFolder, rootOf } from '../../mail/layout.ts'
-import { type Disk, diskError, systemCode } from '../../disk/disk.ts'
-import { Listing, requestOf, Tree } from '../../disk/listing.ts'
+import { type Disk, diskError, isGone, systemCode } from '../../disk/disk.ts'
+import { type ListedFolders, listPage, pageRequest, Tree, walkFolders } from '../../disk/listing.ts'
 import { regular } from '../../disk/reading.ts'
 import { type FileStoreDeps, FileWriter } from './writer.ts'
+
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW
 
 /** Blobs as files below one directory. */
 export class FileStore implements BlobStore {
   readonly #root: string
   readonly #deps: FileStoreDeps
+  readonly #folders: ListedFolders
 
   constructor(root: string, deps: FileStoreDeps) {
+    const { disk, brief } = deps
     this.#root = root
     this.#deps = deps
+    const tree = new Tree(disk, root)
+    this.#folders = {
+      names: (folder) => brief.run(() => namesInside(disk, root, folder, tree)),
+      size: (key) => brief.run(() => tree.size(key)),
+    }
   }
 
   /** @param check Called before the blob gets its name. If it throws, the commit throws the same error */
@@ -44,6 +56,25 @@ export class FileStore implements BlobStore {
   async read(key: string): Promise<BlobReader> {
     const path = this.#path(key)
     return this.#deps.reading.read(key, () => this.#openFile(path))
+  }
+
+  /** Makes a view that looks for symbolic links on the way to a folder once, until it reads in another folder. */
+  view(): BlobView {
+    let checked = ''
+    return {
+      list: (options) => this.list(options),
+      walk: (options) => this.walk(options),
+      read: async (key) => {
+        const path = this.#path(key)
+        return this.#deps.reading.read(key, async () => {
+          const directory = dirname(path)
+          if (directory === checked) return this.#deps.disk.open(path, READ_FLAGS)
+          const file = await this.#openFile(path)
+          checked = directory
+          return file
+        })
+      },
+    }
   }
 
   async head(key: string): Promise<BlobInfo | undefined> {
@@ -60,16 +91,19 @@ export class FileStore implements BlobStore {
   }
 
   async list(options: ListOptions = {}): Promise<KeyPage> {
-    const { disk, brief } = this.#deps
-    const request = requestOf(options)
+    const request = pageRequest(options)
     try {
-      const folder = request.prefix.slice(0, request.prefix.lastIndexOf('/') + 1)
-      await checkInside(disk, dirname(join(this.#root, folder, 'any')))
-      return await brief.run(() => new Listing(new Tree(disk, this.#root), request).page())
+      return await listPage(this.#folders, request)
     } catch (error) {
-      const failure = diskError(error, `can't list ${request.prefix}`)
-      if (failure.code === 'not-found') return { keys: [], prefixes: [], ...(request.sizes && { sizes: [] }) }
-      throw failure
+      throw diskError(error, `can't list ${request.range.prefix}`)
+    }
+  }
+
+  async *walk(options: WalkOptions = {}): AsyncGenerator<KeyBatch> {
+    try {
+      yield* walkFolders(this.#folders, options)
+    } catch (error) {
+      throw diskError(error, `can't list ${options.prefix ?? ''}`)
     }
   }
 
@@ -106,7 +140,7 @@ export class FileStore implements BlobStore {
 
   async #openFile(path: string): Promise<number> {
     await checkInside(this.#deps.disk, dirname(path))
-    return this.#deps.disk.open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    return this.#deps.disk.open(path, READ_FLAGS)
   }
 
   /**
@@ -130,6 +164,16 @@ export class FileStore implements BlobStore {
       }
     }
   }
+}
+
+async function namesInside(disk: Disk, root: string, folder: string, tree: Tree): Promise<string[]> {
+  try {
+    await checkInside(disk, dirname(join(root, folder, 'any')))
+  } catch (error) {
+    if (isGone(error)) return []
+    throw error
+  }
+  return tree.names(folder)
 }
 
 /** Checks that no symbolic link on the way leads out of the store. @throws StorageError `denied` */

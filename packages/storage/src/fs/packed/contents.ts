@@ -109,3 +109,10 @@ export class Contents {
     for (const each of same) if (!left.includes(each)) each.pack.live--
   }
 }
+
+/** Returns the names of all blobs and folders, in any order. */
+export function namesIn(contents: Contents): string[] {
+  const names = [...contents.names()]
+  for (const name of contents.others) if (contents.blob(name) === undefined) names.push(name)
+  return names
+}

@@ -147,10 +147,15 @@ export class Folders {
       this.#folders.set(name, known)
       return known
     }
-    const folder = new Folder(this.#deps, name)
+    const folder = this.make(name)
     this.#trim()
     this.#folders.set(name, folder)
     return folder
+  }
+
+  /** Makes a folder that is not kept. */
+  make(name: string): Folder {
+    return new Folder(this.#deps, name)
   }
 
   #trim(): void {
@@ -162,4 +167,10 @@ export class Folders {
       this.#folders.delete(name)
     }
   }
+}
+
+/** Splits a key into the folder, '' or ending in `/`, and the name in it. */
+export function placeOf(key: string): { folder: string; name: string } {
+  const end = key.lastIndexOf('/') + 1
+  return { folder: key.slice(0, end), name: key.slice(end) }
 }

@@ -17,24 +17,26 @@ import type {
   BlobInfo,
   BlobReader,
   BlobStore,
+  BlobView,
   BlobWriter,
+  KeyBatch,
   KeyPage,
   ListOptions,
+  WalkOptions,
   WholeBlob,
   WriteOptions,
 } from '../../blob/contract.ts'
 import { checkKey } from '../../blob/contract.ts'
 import { StorageError } from '../../blob/error.ts'
-import { type Disk, diskError, isGone, systemCode } from '../../disk/disk.ts'
+import { diskError, isGone, systemCode } from '../../disk/disk.ts'
 import type { FileStore } from '../files/store.ts'
-import { type ListedFolders, Listing, requestOf, Tree } from '../../disk/listing.ts'
+import { type ListedFolders, listPage, pageRequest, Tree, walkFolders } from '../../disk/listing.ts'
 import type { FileStoreDeps } from '../files/writer.ts'
 import { FolderAppenders, type NewBlob } from './folder-appenders.ts'
-import type { Contents, PackedBlob } from './contents.ts'
-import { decode, isBody } from './entry.ts'
-import { type Folder, Folders } from './folder.ts'
+import { type Contents, namesIn } from './contents.ts'
+import { type Folder, Folders, placeOf } from './folder.ts'
 import { Reclaiming } from './reclaiming.ts'
-import { fill } from './scan.ts'
+import { PackedView, readBlob } from './view.ts'
 import { PackedWriter } from './writer.ts'
 
 export class PackedStore implements BlobStore, ListedFolders {
@@ -88,6 +90,14 @@ export class PackedStore implements BlobStore, ListedFolders {
     }
   }
 
+  view(): BlobView {
+    return new PackedView(this, this.#files.view(), {
+      disk: this.#deps.disk,
+      tree: this.#tree,
+      newFolder: (name) => this.#folders.make(name),
+    })
+  }
+
   async head(key: string): Promise<BlobInfo | undefined> {
     const { folder, name } = placeOf(checkKey(key))
     const { contents } = await this.#look(folder, `can't look at ${key}`)
@@ -97,11 +107,19 @@ export class PackedStore implements BlobStore, ListedFolders {
   }
 
   async list(options: ListOptions = {}): Promise<KeyPage> {
-    const request = requestOf(options)
+    const request = pageRequest(options)
     try {
-      return await new Listing(this, request).page()
+      return await listPage(this, request)
     } catch (error) {
-      throw diskError(error, `can't list ${request.prefix}`)
+      throw diskError(error, `can't list ${request.range.prefix}`)
+    }
+  }
+
+  async *walk(options: WalkOptions = {}): AsyncGenerator<KeyBatch> {
+    try {
+      yield* walkFolders(this, options)
+    } catch (error) {
+      throw diskError(error, `can't list ${options.prefix ?? ''}`)
     }
   }
 
@@ -131,8 +149,7 @@ export class PackedStore implements BlobStore, ListedFolders {
 
   /** For listings. */
   async names(folder: string): Promise<string[]> {
-    const contents = await this.#folders.get(folder).look()
-    return [...contents.names(), ...[...contents.others].filter((name) => contents.blob(name) === undefined)]
+    return namesIn(await this.#folders.get(folder).look())
   }
 
   /** For listings. */
@@ -205,24 +222,4 @@ export class PackedStore implements BlobStore, ListedFolders {
     }
   }
 }
-
-function placeOf(key: string): { folder: string; name: string } {
-  const end = key.lastIndexOf('/') + 1
-  return { folder: key.slice(0, end), name: key.slice(end) }
-}
-
 /** Reads the bytes of a blob. @throws StorageError `corrupt` if they are not those that were written */
-async function readBlob(disk: Disk, path: string, { pack, entry }: PackedBlob): Promise<Uint8Array> {
-  const file = await disk.open(join(path, pack.fileName), constants.O_RDONLY | constants.O_NOFOLLOW)
-  try {
-    const end = entry.bodyAt + entry.size
-    const bytes = await fill(disk, file, Buffer.allocUnsafeSlow(end - entry.at), entry.at, end)
-    const found = decode(bytes, 0, pack.seed, entry.at)
-    const headBytes = entry.bodyAt - entry.at
-    const body = new Uint8Array(bytes.buffer, bytes.byteOffset + headBytes, Math.max(0, bytes.length - headBytes))
-    if (found?.checksum === entry.checksum && isBody(body, entry, pack.seed)) return body
-    throw new StorageError('corrupt', `${entry.name} in ${pack.fileName} does not have the bytes that were written`)
-  } finally {
-    await disk.close(file)
-  }
-}

@@ -1,0 +1,148 @@
+/**
+ * Reads many blobs of one folder after the other, with few calls: the folder is looked at once, when it is listed, and a pack is read in
+ * pieces with many entries.
+ */
+import { constants } from 'node:fs'
+import { join } from 'node:path'
+import { readerOf } from '../../blob/bytes-reader.ts'
+import type {
+  BlobReader,
+  BlobStore,
+  BlobView,
+  KeyBatch,
+  KeyPage,
+  ListOptions,
+  WalkOptions,
+} from '../../blob/contract.ts'
+import { StorageError } from '../../blob/error.ts'
+import { type Disk, diskError, isGone } from '../../disk/disk.ts'
+import { type ListedFolders, type Tree, walkFolders } from '../../disk/listing.ts'
+import { type Contents, namesIn, type PackedBlob } from './contents.ts'
+import { decode, isBody } from './entry.ts'
+import { type Folder, placeOf } from './folder.ts'
+import { fill } from './scan.ts'
+
+const PIECE_BYTES = 512 * 1024
+
+export interface PackedViewDeps {
+  readonly disk: Disk
+  readonly tree: Tree
+  newFolder(name: string): Folder
+}
+
+export class PackedView implements BlobView, ListedFolders {
+  readonly #store: BlobStore
+  readonly #files: BlobView
+  readonly #deps: PackedViewDeps
+  /** The folder that was listed last, and its contents then. */
+  #folder: Folder | undefined
+  #contents: Contents | undefined
+  readonly #buffer = Buffer.allocUnsafeSlow(PIECE_BYTES)
+  /** Which part of which pack is in the buffer. */
+  #stem = ''
+  #at = 0
+  #end = 0
+  /** Reads take turns, as they share the buffer. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(store: BlobStore, files: BlobView, deps: PackedViewDeps) {
+    this.#store = store
+    this.#files = files
+    this.#deps = deps
+  }
+
+  list(options?: ListOptions): Promise<KeyPage> {
+    return this.#store.list(options)
+  }
+
+  async *walk(options: WalkOptions = {}): AsyncGenerator<KeyBatch> {
+    try {
+      yield* walkFolders(this, options)
+    } catch (error) {
+      throw diskError(error, `can't list ${options.prefix ?? ''}`)
+    }
+  }
+
+  read(key: string): Promise<BlobReader> {
+    const reading = this.#turn.then(() => this.#read(key))
+    this.#turn = reading.catch(() => undefined)
+    return reading
+  }
+
+  /** For listings. */
+  async names(name: string): Promise<string[]> {
+    const folder = this.#deps.newFolder(name)
+    this.#contents = await folder.look()
+    this.#folder = folder
+    return namesIn(this.#contents)
+  }
+
+  /** For listings. */
+  async size(key: string): Promise<number | undefined> {
+    const { folder, name } = placeOf(key)
+    const blob = folder === this.#folder?.folder ? this.#contents?.blob(name) : undefined
+    return blob?.entry.size ?? this.#deps.tree.size(key)
+  }
+
+  async #read(key: string): Promise<BlobReader> {
+    const { folder, name } = placeOf(key)
+    if (folder !== this.#folder?.folder) return this.#store.read(key)
+    const blob = this.#contents?.blob(name)
+    if (blob === undefined)
+      return this.#contents?.others.has(name) === true ? this.#files.read(key) : this.#store.read(key)
+    if (lengthOf(blob) > PIECE_BYTES) return this.#store.read(key)
+    try {
+      return readerOf(bodyIn(await this.#bytesOf(this.#folder.path, blob), blob).slice())
+    } catch (error) {
+      // The blob was deleted meanwhile, and its pack removed.
+      if (isGone(error)) return this.#store.read(key)
+      throw diskError(error, `can't read ${key}`)
+    }
+  }
+
+  /** Returns the entry of the blob. The next call may change the bytes. */
+  async #bytesOf(path: string, blob: PackedBlob): Promise<Buffer> {
+    const { pack, entry } = blob
+    const end = entry.at + lengthOf(blob)
+    if (this.#stem !== pack.stem || entry.at < this.#at || end > this.#end) {
+      // In both directions, because entries are only about in the order of their keys, and a caller may read backwards.
+      const at = Math.max(0, entry.at - Math.floor((PIECE_BYTES - lengthOf(blob)) / 2))
+      this.#stem = ''
+      const read = await readPack(this.#deps.disk, join(path, pack.fileName), this.#buffer, at, pack.size)
+      this.#stem = pack.stem
+      this.#at = at
+      this.#end = at + read.length
+    }
+    return this.#buffer.subarray(entry.at - this.#at, Math.min(end, this.#end) - this.#at)
+  }
+}
+
+/** Reads the bytes of a blob. @throws StorageError `corrupt` if they are not those that were written */
+export async function readBlob(disk: Disk, path: string, blob: PackedBlob): Promise<Uint8Array> {
+  const { at } = blob.entry
+  const length = lengthOf(blob)
+  const bytes = await readPack(disk, join(path, blob.pack.fileName), Buffer.allocUnsafeSlow(length), at, at + length)
+  return bodyIn(bytes, blob)
+}
+
+async function readPack(disk: Disk, path: string, buffer: Buffer, at: number, end: number): Promise<Buffer> {
+  const file = await disk.open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+  try {
+    return await fill(disk, file, buffer, at, end)
+  } finally {
+    await disk.close(file)
+  }
+}
+
+function lengthOf({ entry }: PackedBlob): number {
+  return entry.bodyAt + entry.size - entry.at
+}
+
+/** Returns the body in the bytes of an entry. @throws StorageError `corrupt` */
+function bodyIn(bytes: Buffer, { pack, entry }: PackedBlob): Uint8Array {
+  const found = decode(bytes, 0, pack.seed, entry.at)
+  const headBytes = entry.bodyAt - entry.at
+  const body = new Uint8Array(bytes.buffer, bytes.byteOffset + headBytes, Math.max(0, bytes.length - headBytes))
+  if (found?.checksum === entry.checksum && isBody(body, entry, pack.seed)) return body
+  throw new StorageError('corrupt', `${entry.name} in ${pack.fileName} is not what was written`)
+}
