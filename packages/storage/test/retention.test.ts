@@ -208,3 +208,16 @@ function scheduled(blobs: BlobStore, scheduler: fc.Scheduler): BlobStore {
     delete: (key) => turn(() => blobs.delete(key)),
   }
 }
+
+test('a sweep and an expiry tell of each message that they have looked at', async () => {
+  const mail = mailStore(memory())
+  for (let index = 0; index < 5; index++) await saveText(mail, idAt(0, index))
+  let count = 0
+  const looked = (): void => void count++
+  await mail.sweep({ looked })
+  expect(count).toBe(5)
+  count = 0
+  // All five to count them, and three again to remove them.
+  expect((await mail.expire({ maxCount: 2 }, { looked })).messages).toBe(3)
+  expect(count).toBe(8)
+})

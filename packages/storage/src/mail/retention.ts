@@ -32,6 +32,8 @@ export interface Retention {
 export interface ExpireOptions {
   /** Ends the expiry early, between two messages. */
   readonly signal?: AbortSignal
+  /** Called after each message that the expiry has looked at; limits on count and size look at each message twice. */
+  readonly looked?: () => void
 }
 
 /** What an expiry removed. Two that run at the same time may both count a message. */
@@ -65,7 +67,7 @@ export function checkRetention(retention: Retention): Required<Retention> {
 export async function expireMail(
   blobs: BlobStore,
   retention: Retention,
-  { signal }: ExpireOptions,
+  { signal, looked }: ExpireOptions,
   find: typeof foundMail = foundMail,
 ): Promise<Expired> {
   const { maxAgeMs, maxCount, maxBytes } = checkRetention(retention)
@@ -76,6 +78,7 @@ export async function expireMail(
     for await (const mail of find(blobs, { sizes: maxBytes !== Infinity })) {
       if (signal?.aborted === true) return removals.done
       if (isMessage(mail)) ledger.add(mail.id, mail.size)
+      looked?.()
     }
   }
   const line = ledger.line(maxCount, maxBytes)
@@ -87,6 +90,7 @@ export async function expireMail(
     if (!isMessage(mail)) continue
     if (isOver) await removals.add(mail)
     else onTheLine.push(mail)
+    looked?.()
   }
   if (line !== undefined && signal?.aborted !== true) {
     for (const mail of onTheLine.slice(0, line.over(onTheLine.map(({ size }) => size)))) await removals.add(mail)

@@ -10,6 +10,8 @@ export interface SweepOptions {
   readonly olderThanMs?: number
   /** Ends the sweep early, between two messages. */
   readonly signal?: AbortSignal
+  /** Called after each message that the sweep has looked at. */
+  readonly looked?: () => void
 }
 
 /** What a sweep removed. */
@@ -22,7 +24,7 @@ export interface Swept {
 
 /** @throws RangeError if `olderThanMs` is not a time */
 export async function sweepMail(blobs: BlobStore, options: SweepOptions): Promise<Swept> {
-  const { olderThanMs = DAY_MS, signal } = options
+  const { olderThanMs = DAY_MS, signal, looked } = options
   if (!Number.isFinite(olderThanMs) || olderThanMs < 0) {
     throw new RangeError(`olderThanMs: ${olderThanMs} is not a time in milliseconds`)
   }
@@ -30,8 +32,8 @@ export async function sweepMail(blobs: BlobStore, options: SweepOptions): Promis
   let messages = 0
   for await (const { id, hasEnvelope, hasBounced } of foundMail(blobs, { sizes: false })) {
     if (signal?.aborted === true) return { messages, temporary: 0 }
-    if (hasEnvelope || hasBounced) continue
-    if (await sweepOne(blobs, keysOf(id), before)) messages++
+    if (!hasEnvelope && !hasBounced && (await sweepOne(blobs, keysOf(id), before))) messages++
+    looked?.()
   }
   return { messages, temporary: (await blobs.sweep?.(olderThanMs)) ?? 0 }
 }

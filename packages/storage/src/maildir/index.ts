@@ -211,6 +211,7 @@ class MaildirStore implements WalkableMailStore {
     for await (const { id, hasBytes } of this.#found()) {
       if (options.signal?.aborted === true) break
       if (!hasBytes && (await this.#sweepEnvelopes(id, before))) messages++
+      options.looked?.()
     }
     return { messages, temporary }
   }
