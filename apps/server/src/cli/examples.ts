@@ -1,17 +1,7 @@
 /** The text below the help of each command. */
 import { variableOf } from '@postern/intake/settings'
 
-type ExamplesOf =
-  | 'postern'
-  | 'serve'
-  | 'front'
-  | 'list'
-  | 'show'
-  | 'export'
-  | 'delete'
-  | 'sweep'
-  | 'hash'
-  | 'completion'
+type ExamplesOf = 'postern' | 'serve' | 'front' | 'list' | 'watch' | 'show' | 'export' | 'delete' | 'sweep' | 'hash'
 
 export const EXAMPLES: Readonly<Record<ExamplesOf, string>> = {
   postern: `
@@ -56,6 +46,20 @@ Signals: after SIGINT or SIGTERM the front stops when no connection is left, at 
 Examples:
   postern list --limit 10
   postern list --json | jq -r '.records[].id'
+  postern list --to @example.com --since 2h
+  postern list --follow
+`,
+  watch: `
+The command is one for /bin/sh. It gets the message on standard input, and these variables: MAIL_ID, MAIL_FROM, MAIL_TO
+(one address a line, at most 100), MAIL_TO_COUNT, MAIL_RECEIVED_AT, MAIL_SIZE, MAIL_SHA256, MAIL_CLIENT and MAIL_USER.
+Strangers choose their values: put them in double quotes, and never into eval.
+
+Examples:
+  postern watch
+  postern watch --to @example.com --exec 'notify-send "Mail from $MAIL_FROM"'
+  postern watch --json | jq -r .record.id
+
+After SIGINT or SIGTERM it waits for the command that runs, and ends with exit code 0.
 `,
   show: `
 Examples:

@@ -9,7 +9,8 @@ import { Argument, Command, CommanderError, Option as Flag } from 'commander'
 import { EXIT, Failure, oneLine } from '../host/failure.ts'
 import type { Option } from '../config/options/row.ts'
 import { type OptionName, OPTIONS, optionsOf } from '../config/options.ts'
-import { complain, endWithReader, print } from '../host/output.ts'
+import { keepHeapSmall } from '../host/heap.ts'
+import { endWithReader } from '../host/output.ts'
 import { environment, forbidden } from '../host/permission.ts'
 import { formatQuantity, unitOf } from '../config/values/quantity.ts'
 import { type FlagValues, flagOf, readSettings, type Settings, variables } from '../config/settings.ts'
@@ -78,11 +79,27 @@ function program(): Command {
     .addOption(storeFlag())
     .option('--limit <number>', 'largest number of messages', '50')
     .option('--cursor <cursor>', 'continue where an earlier list stopped')
+    .option('--from <address>', 'only messages from this address, from @domain, or from <> (bounces)')
+    .option('--to <address>', 'only messages to this address, or to @domain')
+    .option('--since <time>', 'only messages since a time (2026-11-30T10:00) or a time ago (2h)')
     .option('--bounced', 'list the messages that have bounced, instead of the others')
-    .option('--json', 'one object: { records, corrupt, cursor }')
+    .option('--follow', 'print the oldest first, then each new message, until Ctrl-C')
+    .option('--json', 'one object: { records, corrupt, cursor }; with --follow a line for each message')
     .action(async (flags) => {
       const { list } = await import('./commands/list.ts')
-      await list(await settings(flags), flags)
+      await list(await settings(ofStore(flags)), flags)
+    })
+
+  storeCommand(postern, 'watch', 'print a line for each new message, until Ctrl-C', EXAMPLES.watch)
+    .addOption(storeFlag())
+    .option('--from <address>', 'only messages from this address, from @domain, or from <> (bounces)')
+    .option('--to <address>', 'only messages to this address, or to @domain')
+    .option('--exec <command>', 'run this shell command for each message, one at a time, with the message as its input')
+    .option('--exec-timeout <time>', 'end a command that takes longer', '5m')
+    .option('--json', 'a line of JSON for each message: { record, exec }')
+    .action(async (flags) => {
+      const { watch } = await import('./commands/watch.ts')
+      await watch(await settings(ofStore(flags)), flags)
     })
 
   storeCommand(postern, 'show <id>', 'show one message: envelope, header and the beginning of the text', EXAMPLES.show)
@@ -162,7 +179,9 @@ function command(parent: Command, signature: string, description: string, exampl
     .description(description)
     .addHelpText('after', examples)
     .hook('preAction', (_, action) => {
-      if (action.name() !== 'serve' && action.name() !== 'front') endWithReader()
+      if (action.name() === 'serve' || action.name() === 'front') return
+      endWithReader()
+      keepHeapSmall()
     })
 }
 
@@ -170,6 +189,11 @@ function storeCommand(parent: Command, signature: string, description: string, e
   return command(parent, signature, description, examples)
     .optionsGroup('Where:')
     .option('--config <file>', 'the config file (default: postern.config.ts, .js, .mjs or .json)')
+}
+
+/** Returns the flags that are options of the store. `--to` of a list is not the option `to` of a front. */
+function ofStore({ config, store }: { readonly config?: string; readonly store?: string }): FlagValues {
+  return { ...(config !== undefined && { config }), ...(store !== undefined && { store }) }
 }
 
 async function settings(flags: FlagValues): Promise<Settings> {

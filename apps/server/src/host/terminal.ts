@@ -55,9 +55,12 @@ export function wantsColour(stream: { readonly isTTY?: boolean }): boolean {
   return isTerminal(stream) && (variable('NO_COLOR') ?? '') === '' && variable('TERM') !== 'dumb'
 }
 
-/** Writes rows in columns with two blanks between them. Cuts each line to `width`. */
-export function table(rows: readonly (readonly string[])[], width: number = Infinity): string {
-  const widths: number[] = []
+/**
+ * Writes rows in columns with two blanks between them. Cuts each line to `width`.
+ *
+ * @param widths The least widths of the columns. A column that is wider is noted there, for the next rows of the same table
+ */
+export function table(rows: readonly (readonly string[])[], width: number = Infinity, widths: number[] = []): string {
   for (const row of rows) {
     row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, [...cell].length)))
   }

@@ -1,12 +1,15 @@
 /** `postern export`: writes messages in formats of other programs. */
 import { open, rm } from 'node:fs/promises'
 import process from 'node:process'
-import { isStorageError, type StoredMail } from '@postern/storage'
+import { isStorageError, type MailStore, type StoredMail } from '@postern/storage'
 import { errorCode, errorText, EXIT, Failure } from '../../host/failure.ts'
-import { listIds, loadMail, refused } from './mail.ts'
+import { countMail, loadMail, refused, walkMail } from './mail.ts'
+import { Progress } from '../reading/progress.ts'
+import { Batch } from '../../host/batch.ts'
 import { print } from '../../host/output.ts'
 import type { Settings } from '../../config/settings.ts'
 import { openExistingStore } from '../../serve/store/store.ts'
+import { isTerminal } from '../../host/terminal.ts'
 
 /** The flags of `postern export`. */
 export interface ExportFlags {
@@ -21,34 +24,41 @@ interface Target {
   close(isWhole: boolean): Promise<void>
 }
 
+/** Messages up to this size are read once, into memory. Larger ones are read twice: first to check them. */
+const HELD_BYTES = 256 * 1024
+
 /**
  * Writes the named messages, or all of them, oldest first. If a message does not exist or cannot be read completely, a
  * line on stderr says so. The export then continues without it, and the exit code is 1.
  */
 export async function exportMail(settings: Settings, named: readonly string[], flags: ExportFlags): Promise<void> {
   const store = await openExistingStore(settings, { writable: false })
-  const { ids, corrupt } = named.length > 0 ? { ids: named, corrupt: [] } : await listIds(store)
   const target = await openTarget(flags)
+  // A line of progress would be in the middle of messages on the same screen.
+  const isShown = isTerminal(process.stderr) && (flags.output !== undefined || !isTerminal())
+  const total = named.length > 0 ? named.length : isShown ? await countMail(store, {}) : 0
+  const progress = new Progress(isShown, total)
   let count = 0
   let isWhole = false
   try {
-    corrupt.forEach((id) => leftOut(`${id}: the record can't be read`))
-    for (const id of ids) {
+    for await (const { id, mail } of named.length > 0 ? namedMail(store, named) : allMail(store)) {
       // Checks the whole message first, because a wrong checksum shows only at the end, after the beginning was
       // written.
-      const mail = await loadMail(store, id).catch((error: unknown) => leftOut(error))
-      const isSound = await mail?.verify().then(
-        () => true,
-        (error: unknown) => leftOut(refused(error, id)),
-      )
-      if (mail === undefined || isSound === undefined) continue
+      const failure = mail instanceof Error ? mail : await failureOf(mail, id)
+      if (failure !== undefined || mail instanceof Error) {
+        progress.clear()
+        leftOut(failure)
+        continue
+      }
       await target.add(mail).catch((error: unknown) => {
         throw isStorageError(error) ? refused(error, id) : cannotWrite(flags, error)
       })
       count++
+      progress.add(mail.record.size)
     }
     isWhole = true
   } finally {
+    progress.clear()
     await target.close(isWhole)
   }
   if (flags.output !== undefined) {
@@ -56,8 +66,34 @@ export async function exportMail(settings: Settings, named: readonly string[], f
   }
 }
 
+/** A message to export, or why it can't be exported. */
+interface Exported {
+  readonly id: string
+  readonly mail: StoredMail | Error
+}
+
+async function* namedMail(store: MailStore, ids: readonly string[]): AsyncGenerator<Exported> {
+  for (const id of ids) yield { id, mail: await loadMail(store, id).catch((error: Error) => error) }
+}
+
+async function* allMail(store: MailStore): AsyncGenerator<Exported> {
+  for await (const { id, mail } of walkMail(store, { order: 'oldest-first', heldBytes: HELD_BYTES })) {
+    yield { id, mail: mail ?? new Failure(`${id}: the record can't be read`, EXIT.failed) }
+  }
+}
+
+/** Reads the whole message. Returns why it is not sound; undefined if it is. */
+async function failureOf(mail: StoredMail, id: string): Promise<unknown> {
+  try {
+    await mail.verify()
+    return undefined
+  } catch (error) {
+    return refused(error, id)
+  }
+}
+
 /** Reports that a message is not in the export. Errors other than failures of that message are thrown again. */
-function leftOut(reason: unknown): undefined {
+function leftOut(reason: unknown): void {
   if (reason instanceof Error && !(reason instanceof Failure)) throw reason
   process.stderr.write(`postern: not exported: ${errorText(reason)}\n`)
   process.exitCode = EXIT.failed
@@ -71,24 +107,33 @@ async function openTarget(flags: ExportFlags): Promise<Target> {
       : (await import('../export/json-lines.ts')).jsonLine
   const { output } = flags
   if (output === undefined) {
+    const batch = new Batch(print)
     return {
       async add(mail) {
-        for await (const chunk of message(mail)) await print(chunk)
+        for await (const chunk of message(mail)) await batch.add(chunk)
       },
-      async close() {},
+      close: () => batch.flush(),
     }
   }
   // Never overwrites an older export. The user must remove it.
   const file = await open(output, 'wx', 0o600).catch((error: unknown) => {
     throw cannotWrite(flags, error)
   })
+  const batch = new Batch((bytes) => file.writeFile(bytes))
   return {
     async add(mail) {
-      for await (const chunk of message(mail)) await file.writeFile(chunk)
+      for await (const chunk of message(mail)) await batch.add(chunk)
     },
     async close(isWhole) {
-      await file.close()
-      if (!isWhole) await rm(output, { force: true })
+      try {
+        if (isWhole) await batch.flush()
+      } catch (error) {
+        isWhole = false
+        throw cannotWrite(flags, error)
+      } finally {
+        await file.close()
+        if (!isWhole) await rm(output, { force: true })
+      }
     },
   }
 }

@@ -1,50 +1,36 @@
-/** Reads stored mail for the commands: it joins pages of a list, and turns errors of a store into lines for the user. */
-import { isStorageError, type MailRecord, type MailStore, type StoredMail } from '@postern/storage'
+/** Reads stored mail for the commands, and turns errors of a store into lines for the user. */
+import {
+  isStorageError,
+  type MailStore,
+  type StoredMail,
+  type WalkedMail,
+  type WalkMailOptions,
+} from '@postern/storage'
 import { EXIT, Failure } from '../../host/failure.ts'
 import { safe } from '../../host/terminal.ts'
+import { walkStore } from '../reading/walk.ts'
 
-/** A part of the list. */
-export interface Listing {
-  readonly records: readonly MailRecord[]
-  /** The ids of messages whose record can't be read. */
-  readonly corrupt: readonly string[]
-  /** Present if there may be more. */
-  readonly cursor: string | undefined
+/** Iterates over messages. @throws Failure */
+export async function* walkMail(store: MailStore, options: WalkMailOptions): AsyncGenerator<WalkedMail> {
+  try {
+    yield* walkStore(store, options)
+  } catch (error) {
+    if (isStorageError(error, 'invalid-id') && options.before !== undefined) {
+      throw new Failure(`--cursor: ${quoted(options.before)} is not a cursor of this list`)
+    }
+    throw refused(error)
+  }
 }
 
-const MAX_PAGE = 1000
-
-/** Reads up to `limit` records, newest first, from as many pages as needed. @throws Failure on an invalid cursor */
-export async function listMail(
-  store: MailStore,
-  limit: number,
-  from: { readonly cursor?: string | undefined; readonly bounced?: boolean } = {},
-): Promise<Listing> {
-  const records: MailRecord[] = []
-  const corrupt: string[] = []
-  let { cursor } = from
-  do {
-    const left = Math.min(limit - records.length, MAX_PAGE)
-    const page = await store
-      .list({ limit: left, bounced: from.bounced === true, ...(cursor === undefined ? {} : { cursor }) })
-      .catch((error: unknown) => {
-        if (isStorageError(error, 'invalid-id'))
-          throw new Failure(`--cursor: ${quoted(from.cursor)} is not a cursor of this list`)
-        throw refused(error)
-      })
-    records.push(...page.records)
-    corrupt.push(...page.corrupt)
-    cursor = page.cursor
-  } while (cursor !== undefined && records.length < limit)
-  return { records, corrupt, cursor }
-}
-
-/** Returns the ids of all messages, oldest first, and the ids of those whose record can't be read. */
-export async function listIds(
-  store: MailStore,
-): Promise<{ readonly ids: string[]; readonly corrupt: readonly string[] }> {
-  const { records, corrupt } = await listMail(store, Infinity)
-  return { ids: records.map((record) => record.id).toReversed(), corrupt }
+/** Counts the messages of a walk without reading them. */
+export async function countMail(store: MailStore, options: WalkMailOptions): Promise<number> {
+  let count = 0
+  const isWanted = (): boolean => {
+    count++
+    return false
+  }
+  for await (const _ of walkMail(store, { ...options, isWanted }));
+  return count
 }
 
 /** Loads one message. @throws Failure if there is none */

@@ -4,6 +4,7 @@ import type { Expired, Swept } from '@postern/storage'
 import { Failure } from '../../host/failure.ts'
 import { refused } from './mail.ts'
 import { print, printJson } from '../../host/output.ts'
+import { Progress } from '../reading/progress.ts'
 import { formatQuantity, formatSize, parseQuantity } from '../../config/values/quantity.ts'
 import type { Settings } from '../../config/settings.ts'
 import { openExistingStore } from '../../serve/store/store.ts'
@@ -22,11 +23,15 @@ export interface SweepFlags {
 export async function sweep(settings: Settings, flags: SweepFlags): Promise<void> {
   const olderThanMs = olderThan(settings, flags.olderThan)
   const store = await openExistingStore(settings)
+  const progress = new Progress(true, undefined)
+  const looked = (): void => progress.add()
   try {
-    const swept = await store.sweep({ olderThanMs })
-    const expired = await store.expire(retentionOf(settings.options))
+    const swept = await store.sweep({ olderThanMs, looked })
+    const expired = await store.expire(retentionOf(settings.options), { looked })
+    progress.clear()
     await (flags.json === true ? printJson({ swept, expired }) : print(said(swept, expired)))
   } catch (error) {
+    progress.clear()
     throw refused(error)
   }
 }

@@ -88,6 +88,8 @@ async function openDirectory(store: DirectoryUrl, settings: Settings, access: St
   const options = {
     ...termsOf(store, settings),
     writable,
+    // A command that only reads waits for each answer anyway.
+    blocking: !writable,
     maxOpenFiles: Math.ceil(MAX_OPEN_FILES / workerCount),
     lost: ({ message }: Error) =>
       log?.error("the store's directory is lost: mail gets 451 until it is back", { reason: message }),

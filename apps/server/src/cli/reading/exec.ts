@@ -1,0 +1,85 @@
+/**
+ * Runs the user's command with a message on its standard input.
+ *
+ * The shell gets the command as the user wrote it. What a stranger sent is only in the input and in environment variables, never in
+ * the text that the shell reads.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { MailRecord, StoredMail } from '@postern/storage'
+import { environment } from '../../host/permission.ts'
+import { safe } from '../../host/terminal.ts'
+
+/** How a command ended. */
+export interface Ending {
+  /** Null if a signal ended it. */
+  readonly exitCode: number | null
+  readonly signal: NodeJS.Signals | null
+  /** Whether it took too long and was ended. */
+  readonly isLate: boolean
+}
+
+/** After SIGTERM, a command has so long before SIGKILL. */
+const GRACE_MS = 5_000
+/** The system's bound on one variable is 128 KiB. */
+const MAX_RECIPIENTS = 100
+
+/** @throws Error if the command can't be started */
+export async function runCommand(command: string, mail: StoredMail, timeoutMs: number): Promise<Ending> {
+  const child = spawn('/bin/sh', ['-c', command], {
+    stdio: ['pipe', 'inherit', 'inherit'],
+    env: { ...environment(['PATH', 'HOME', 'LANG']), ...factsOf(mail.record) },
+  })
+  const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
+  let isLate = false
+  let killing: NodeJS.Timeout | undefined
+  const waiting = setTimeout(() => {
+    isLate = true
+    child.kill('SIGTERM')
+    killing = setTimeout(() => child.kill('SIGKILL'), GRACE_MS)
+  }, timeoutMs)
+  try {
+    let failure: unknown
+    async function* body(): AsyncGenerator<Uint8Array> {
+      try {
+        yield* mail.body
+      } catch (error) {
+        failure = error
+        // Otherwise it would take what it got for the whole message.
+        child.kill('SIGKILL')
+        throw error
+      }
+    }
+    // A command need not read its input to the end.
+    const fed = pipeline(Readable.from(body(), { objectMode: false }), child.stdin).catch(() => undefined)
+    const [exitCode, signal] = await ended
+    child.stdin.destroy()
+    await fed
+    if (failure !== undefined) throw failure
+    return { exitCode, signal, isLate }
+  } finally {
+    clearTimeout(waiting)
+    clearTimeout(killing)
+  }
+}
+
+/** Returns the facts of a message as environment variables. Characters that could mislead a script are escaped, as in a list. */
+function factsOf(record: MailRecord): Record<string, string> {
+  const { id, receivedAt, size, sha256, reversePath, forwardPaths, session } = record
+  return {
+    MAIL_ID: id,
+    MAIL_RECEIVED_AT: receivedAt,
+    MAIL_SIZE: String(size),
+    MAIL_SHA256: sha256,
+    MAIL_FROM: safe(reversePath.address),
+    MAIL_TO: forwardPaths
+      .slice(0, MAX_RECIPIENTS)
+      .map(({ address }) => safe(address))
+      .join('\n'),
+    MAIL_TO_COUNT: String(forwardPaths.length),
+    MAIL_CLIENT: safe(session.remote.address),
+    MAIL_USER: safe(session.user ?? ''),
+  }
+}

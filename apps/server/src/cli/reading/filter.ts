@@ -1,0 +1,51 @@
+/** Which messages a command is about: `--from`, `--to` and `--since`. */
+import type { MailRecord } from '@postern/storage'
+import { parseQuantity } from '../../config/values/quantity.ts'
+import { Failure } from '../../host/failure.ts'
+
+export interface FilterFlags {
+  readonly from?: string
+  readonly to?: string
+}
+
+export type Filter = (record: MailRecord) => boolean
+
+/** Makes a filter by the addresses of the envelope. @throws Failure */
+export function filterOf({ from, to }: FilterFlags): Filter {
+  const isFrom = from === undefined ? undefined : matcherOf('--from', from)
+  const isTo = to === undefined ? undefined : matcherOf('--to', to)
+  return ({ reversePath, forwardPaths }) =>
+    (isFrom === undefined || isFrom(reversePath.address)) &&
+    (isTo === undefined || forwardPaths.some(({ address }) => isTo(address)))
+}
+
+/** @param text An address, `@` and a domain, or `<>` for the null reverse-path. Case does not matter */
+function matcherOf(flag: string, text: string): (address: string) => boolean {
+  const wanted = (text.startsWith('<') && text.endsWith('>') ? text.slice(1, -1) : text).toLowerCase()
+  if (wanted === '' && flag === '--from' && text !== '') return (address) => address === ''
+  if (wanted.startsWith('@') && wanted.length > 1) return (address) => address.toLowerCase().endsWith(wanted)
+  if (wanted.includes('@') || wanted === 'postmaster') return (address) => address.toLowerCase() === wanted
+  const allowed = flag === '--from' ? 'an address, @ and a domain, or <> for bounces' : 'an address, or @ and a domain'
+  throw new Failure(`${flag}: ${JSON.stringify(text)} is not ${allowed}`)
+}
+
+const TIME = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(Z|[+-]\d\d:\d\d)?)?$/
+
+/** Reads a time such as `2026-11-30T10:00`, in UTC if it names no zone, or how long ago it was, such as `2h`. @throws Failure */
+export function parseSince(text: string, now: number = Date.now()): Date {
+  const [, date, time = '00:00', zone = 'Z'] = TIME.exec(text) ?? []
+  const ago = /^\d+$/.test(text) ? Number.NaN : parseQuantity(text, 'time')
+  const ms = date === undefined ? now - ago : Date.parse(`${date}T${time}${zone}`)
+  // Date.parse takes February 30, and so on.
+  if (ms >= 0 && ms <= MAX_MS && (date === undefined || isDay(date))) return new Date(ms)
+  throw new Failure(
+    `--since: ${JSON.stringify(text)} is neither a time such as 2026-11-30 or 2026-11-30T10:00Z, nor a time ago such as 2h or 30d`,
+  )
+}
+
+const MAX_MS = Date.UTC(10_000, 0) - 1
+
+function isDay(date: string): boolean {
+  const parsed = new Date(`${date}T00:00Z`)
+  return !Number.isNaN(parsed.getTime()) && parsed.toISOString().startsWith(date)
+}

@@ -1,0 +1,27 @@
+/** Joins many small chunks, so that each write to the operating system is worth its price. */
+const BATCH_BYTES = 64 * 1024
+
+export class Batch {
+  readonly #write: (bytes: Uint8Array) => Promise<void>
+  readonly #bytes = Buffer.allocUnsafe(BATCH_BYTES)
+  #length = 0
+
+  constructor(write: (bytes: Uint8Array) => Promise<void>) {
+    this.#write = write
+  }
+
+  /** The caller may use the chunk again once the promise resolves. */
+  async add(chunk: string | Uint8Array): Promise<void> {
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+    if (this.#length + bytes.length > BATCH_BYTES) await this.flush()
+    if (bytes.length > BATCH_BYTES) return this.#write(bytes)
+    this.#bytes.set(bytes, this.#length)
+    this.#length += bytes.length
+  }
+
+  async flush(): Promise<void> {
+    const bytes = Uint8Array.from(this.#bytes.subarray(0, this.#length))
+    this.#length = 0
+    if (bytes.length > 0) await this.#write(bytes)
+  }
+}
