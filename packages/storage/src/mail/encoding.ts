@@ -21,13 +21,15 @@ export async function readWhole(blob: BlobReader, id: string): Promise<Uint8Arra
     await blob.close()
     throw new StorageError('corrupt', `envelope of ${id}: ${blob.size} bytes are too many for an envelope`)
   }
-  const bytes = new Uint8Array(blob.size)
+  let bytes: Uint8Array | undefined
   let at = 0
   for await (const chunk of blob.body) {
-    bytes.set(chunk, at)
+    // A small blob is one chunk, which the caller of a reader may keep.
+    if (chunk.length === blob.size) bytes = chunk
+    else (bytes ??= new Uint8Array(blob.size)).set(chunk, at)
     at += chunk.length
   }
-  return bytes
+  return bytes ?? new Uint8Array(blob.size)
 }
 
 /**

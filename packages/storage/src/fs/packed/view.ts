@@ -17,12 +17,31 @@ import type {
 import { StorageError } from '../../blob/error.ts'
 import { type Disk, diskError, isGone } from '../../disk/disk.ts'
 import { type ListedFolders, type Tree, walkFolders } from '../../disk/listing.ts'
-import { type Contents, namesIn, type PackedBlob } from './contents.ts'
+import { namesIn, type PackedBlob } from './contents.ts'
 import { decode, isBody } from './entry.ts'
 import { type Folder, placeOf } from './folder.ts'
 import { fill } from './scan.ts'
 
 const PIECE_BYTES = 512 * 1024
+
+/** So many blobs at each end of a folder are remembered when the next one is listed. A caller reads fewer blobs ahead. */
+const MAX_AT_END = 100
+
+/** A folder, as it was when it was listed. */
+interface Listed {
+  readonly name: string
+  readonly path: string
+  readonly others: ReadonlySet<string>
+  names(): Iterable<string>
+  blob(name: string): PackedBlob | undefined
+}
+
+function endsOf({ name, path, others, names, blob }: Listed): Listed {
+  const sorted = [...names()].toSorted()
+  const ends = new Map<string, PackedBlob | undefined>()
+  for (const each of [...sorted.slice(0, MAX_AT_END), ...sorted.slice(-MAX_AT_END)]) ends.set(each, blob(each))
+  return { name, path, others, names: () => ends.keys(), blob: (each) => ends.get(each) }
+}
 
 export interface PackedViewDeps {
   readonly disk: Disk
@@ -34,9 +53,10 @@ export class PackedView implements BlobView, ListedFolders {
   readonly #store: BlobStore
   readonly #files: BlobView
   readonly #deps: PackedViewDeps
-  /** The folder that was listed last, and its contents then. */
-  #folder: Folder | undefined
-  #contents: Contents | undefined
+  /** The folder that was listed last. */
+  #current: Listed | undefined
+  /** The folder before, with the blobs at both ends of it: the caller may still read those that it listed last. */
+  #previous: Listed | undefined
   readonly #buffer = Buffer.allocUnsafeSlow(PIECE_BYTES)
   /** Which part of which pack is in the buffer. */
   #stem = ''
@@ -71,33 +91,46 @@ export class PackedView implements BlobView, ListedFolders {
 
   /** For listings. */
   async names(name: string): Promise<string[]> {
+    if (this.#current !== undefined) this.#previous = endsOf(this.#current)
+    // Two large folders need not be in memory at the same time.
+    this.#current = undefined
     const folder = this.#deps.newFolder(name)
-    this.#contents = await folder.look()
-    this.#folder = folder
-    return namesIn(this.#contents)
+    const contents = await folder.look()
+    const { others } = contents
+    this.#current = {
+      name,
+      path: folder.path,
+      blob: (each) => contents.blob(each),
+      names: () => contents.names(),
+      others,
+    }
+    return namesIn(contents)
   }
 
   /** For listings. */
   async size(key: string): Promise<number | undefined> {
     const { folder, name } = placeOf(key)
-    const blob = folder === this.#folder?.folder ? this.#contents?.blob(name) : undefined
-    return blob?.entry.size ?? this.#deps.tree.size(key)
+    return this.#listed(folder)?.blob(name)?.entry.size ?? (await this.#deps.tree.size(key))
   }
 
   async #read(key: string): Promise<BlobReader> {
     const { folder, name } = placeOf(key)
-    if (folder !== this.#folder?.folder) return this.#store.read(key)
-    const blob = this.#contents?.blob(name)
-    if (blob === undefined)
-      return this.#contents?.others.has(name) === true ? this.#files.read(key) : this.#store.read(key)
+    const listed = this.#listed(folder)
+    if (listed === undefined) return this.#store.read(key)
+    const blob = listed.blob(name)
+    if (blob === undefined) return listed.others.has(name) ? this.#files.read(key) : this.#store.read(key)
     if (lengthOf(blob) > PIECE_BYTES) return this.#store.read(key)
     try {
-      return readerOf(bodyIn(await this.#bytesOf(this.#folder.path, blob), blob).slice())
+      return readerOf(bodyIn(await this.#bytesOf(listed.path, blob), blob).slice())
     } catch (error) {
       // The blob was deleted meanwhile, and its pack removed.
       if (isGone(error)) return this.#store.read(key)
       throw diskError(error, `can't read ${key}`)
     }
+  }
+
+  #listed(folder: string): Listed | undefined {
+    return [this.#current, this.#previous].find((each) => each?.name === folder)
   }
 
   /** Returns the entry of the blob. The next call may change the bytes. */
