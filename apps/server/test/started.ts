@@ -19,8 +19,12 @@ export interface StartedProgram {
   end(signal?: NodeJS.Signals): Promise<number | null>
 }
 
-export function startProgram({ cwd, env }: Pick<RunOptions, 'cwd' | 'env'>, ...args: string[]): StartedProgram {
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd: cwd ?? scratch(), env: cleanEnvironment(env) })
+export function startProgram(
+  { cwd, env, command }: Pick<RunOptions, 'cwd' | 'env' | 'command'>,
+  ...args: string[]
+): StartedProgram {
+  const [file, ...before] = command ?? [process.execPath]
+  const child = spawn(file, [...before, MAIN, ...args], { cwd: cwd ?? scratch(), env: cleanEnvironment(env) })
   living.add(child)
   const ended = once(child, 'close').then(([code]) => code as number | null)
   let [stdout, stderr] = ['', '']

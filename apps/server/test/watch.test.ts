@@ -6,6 +6,7 @@ import { fs, type FsLayout } from '@postern/storage/fs'
 import { describe, expect, test } from 'vitest'
 import { idAt, messageOf, SESSION } from '../../../test/contracts/mail/messages.ts'
 import { postern, scratch } from './program.ts'
+import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 import { startProgram, type StartedProgram } from './started.ts'
 
 const PATIENCE = { timeout: 60_000 }
@@ -78,23 +79,27 @@ describe.concurrent.each<FsLayout>(['files', 'packed'])('watch, layout %s', (lay
 })
 
 describe.concurrent('watch', () => {
-  test('prints JSON lines of messages that match, and ends with 0 after SIGINT', PATIENCE, async () => {
-    const cwd = scratch()
-    const store = mailStore(fs(join(cwd, 'mail')))
-    const watching = startProgram({ cwd }, 'watch', '--json', '--to', '@Example.COM')
-    await untilShown(store, watching)
-    const other = await save(store, { to: ['b@example.net'] })
-    const wanted = await save(store, { to: ['x@example.net', 'B@example.com'] })
-    await watching.says(new RegExp(wanted))
-    expect(await watching.end('SIGINT')).toBe(0)
-    const lines = watching
-      .stdout()
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line) as { record: { id: string } })
-    expect(lines.at(-1)?.record.id).toBe(wanted)
-    expect(lines.map(({ record }) => record.id)).not.toContain(other)
-  })
+  test.each(RUNTIME_NAMES)(
+    'prints JSON lines of messages that match, and ends with 0 after SIGINT, on %s',
+    PATIENCE,
+    async (runtime) => {
+      const cwd = scratch()
+      const store = mailStore(fs(join(cwd, 'mail')))
+      const watching = startProgram({ cwd, command: RUNTIMES[runtime] }, 'watch', '--json', '--to', '@Example.COM')
+      await untilShown(store, watching)
+      const other = await save(store, { to: ['b@example.net'] })
+      const wanted = await save(store, { to: ['x@example.net', 'B@example.com'] })
+      await watching.says(new RegExp(wanted))
+      expect(await watching.end('SIGINT')).toBe(0)
+      const lines = watching
+        .stdout()
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { record: { id: string } })
+      expect(lines.at(-1)?.record.id).toBe(wanted)
+      expect(lines.map(({ record }) => record.id)).not.toContain(other)
+    },
+  )
 
   test(
     'runs the command for one message at a time, with the message as input and facts as variables',
