@@ -6,9 +6,9 @@ import { COMMANDS } from '../../../test/kit/commands.ts'
 import { startR2 } from '../../../packages/storage/test/servers/r2-s3.ts'
 import type { S3Server } from '../../../packages/storage/test/servers/server.ts'
 import { idIn } from '../../../test/peers/store.ts'
-import { Client } from './client.ts'
-import { postern, type Result, scratch, serve } from './program.ts'
-import { startProgram } from './started.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { Postern, postern, type Result, serve } from '../../../test/kit/postern.ts'
 
 /** Two of them are more than a MiB. */
 const MESSAGE_BYTES = 600_000
@@ -187,29 +187,27 @@ test('a function of the config file is asked for credentials before each request
 test('watch prints each new message of a bucket once', { timeout: 60_000 }, async () => {
   const { store, env } = await bucket()
   const server = await serve(['--store', store], { env })
-  const client = await Client.connect(server.ports[0] as number)
-  expect(await client.reply()).toMatch(/^220/)
+  const client = await SocketClient.greeted(server.port)
   const ids: string[] = []
   const send = async (): Promise<void> => {
     for (const line of ['EHLO me', 'MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA', '\r\nhello\r\n.']) {
-      client.send(`${line}\r\n`)
-      const reply = await client.reply()
-      if (line.endsWith('.')) ids.push(idIn(reply))
+      const { text } = await client.command(line)
+      if (line.endsWith('.')) ids.push(idIn(text))
     }
   }
   await send()
-  const watching = startProgram({ env }, 'watch', '--store', store)
+  const watching = new Postern(['watch', '--store', store], { env })
   const shown = watching.says(/01[0-9A-Z]{24}/).then(() => true)
   do await send()
   while (!(await Promise.race([shown, new Promise<false>((resolve) => setTimeout(resolve, 300, false))])))
   await send()
   await watching.says(new RegExp(ids.at(-1) as string))
-  expect(await watching.end()).toBe(0)
-  const seen = watching.stdout().match(/\b01[0-9A-Z]{24}\b/g) ?? []
+  expect(await watching.end('SIGTERM')).toBe(0)
+  const seen = watching.stdout.match(/\b01[0-9A-Z]{24}\b/g) ?? []
   // Those that came before it watched are not shown.
   expect(seen).toEqual(ids.slice(-seen.length))
   expect(seen).not.toContain(ids[0])
-  expect(watching.stderr()).toBe('')
+  expect(watching.stderr).toBe('')
   server.signal('SIGTERM')
   expect(await server.ended).toBe(0)
 })

@@ -5,9 +5,9 @@ import { mailStore, type MailStore } from '@postern/storage'
 import { fs, type FsLayout } from '@postern/storage/fs'
 import { describe, expect, test } from 'vitest'
 import { idAt, messageOf, SESSION } from '../../../test/contracts/mail/messages.ts'
-import { postern, scratch } from './program.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { Postern, postern } from '../../../test/kit/postern.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
-import { startProgram, type StartedProgram } from './started.ts'
 
 const PATIENCE = { timeout: 60_000 }
 
@@ -43,7 +43,7 @@ async function save(
 }
 
 /** Stores messages until the program shows one, so that it has begun to watch. @returns the ids */
-async function untilShown(store: MailStore, watching: StartedProgram): Promise<string[]> {
+async function untilShown(store: MailStore, watching: Postern): Promise<string[]> {
   const ids: string[] = []
   const shown = watching.says(/01[0-9A-Z]{24}/).then(() => true)
   do ids.push(await save(store))
@@ -55,10 +55,10 @@ const idsIn = (text: string): string[] => text.match(/\b01[0-9A-Z]{24}\b/g) ?? [
 
 describe.concurrent.each<FsLayout>(['files', 'packed'])('watch, layout %s', (layout) => {
   test('prints each new message once, also one that is committed after a younger one', PATIENCE, async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     const store = mailStore(fs(join(cwd, 'mail'), { layout }))
     const old = await save(store)
-    const watching = startProgram({ cwd }, 'watch')
+    const watching = new Postern(['watch'], { cwd })
     const first = await untilShown(store, watching)
     const young = await save(store)
     await watching.says(new RegExp(young))
@@ -67,14 +67,14 @@ describe.concurrent.each<FsLayout>(['files', 'packed'])('watch, layout %s', (lay
     await watching.says(new RegExp(late))
     const later = await save(store, { at: Date.now() - 180_000, from: 'slow@example.org' })
     await watching.says(new RegExp(`${later}.*<slow@example\\.org>`))
-    expect(await watching.end()).toBe(0)
-    const shown = idsIn(watching.stdout())
+    expect(await watching.end('SIGTERM')).toBe(0)
+    const shown = idsIn(watching.stdout)
     expect(new Set(shown).size).toBe(shown.length)
     expect(shown).not.toContain(old)
     // The first ones may have come before the program watched.
     expect(shown.toSorted()).toEqual([...first, young, late, later].filter((id) => shown.includes(id)).toSorted())
     expect(shown).toEqual(expect.arrayContaining([young, late, later]))
-    expect(watching.stderr()).toBe('')
+    expect(watching.stderr).toBe('')
   })
 })
 
@@ -83,16 +83,15 @@ describe.concurrent('watch', () => {
     'prints JSON lines of messages that match, and ends with 0 after SIGINT, on %s',
     PATIENCE,
     async (runtime) => {
-      const cwd = scratch()
+      const cwd = temporaryDirectory()
       const store = mailStore(fs(join(cwd, 'mail')))
-      const watching = startProgram({ cwd, command: RUNTIMES[runtime] }, 'watch', '--json', '--to', '@Example.COM')
+      const watching = new Postern(['watch', '--json', '--to', '@Example.COM'], { cwd, command: RUNTIMES[runtime] })
       await untilShown(store, watching)
       const other = await save(store, { to: ['b@example.net'] })
       const wanted = await save(store, { to: ['x@example.net', 'B@example.com'] })
       await watching.says(new RegExp(wanted))
       expect(await watching.end('SIGINT')).toBe(0)
-      const lines = watching
-        .stdout()
+      const lines = watching.stdout
         .trimEnd()
         .split('\n')
         .map((line) => JSON.parse(line) as { record: { id: string } })
@@ -105,11 +104,11 @@ describe.concurrent('watch', () => {
     'runs the command for one message at a time, with the message as input and facts as variables',
     PATIENCE,
     async () => {
-      const cwd = scratch()
+      const cwd = temporaryDirectory()
       const store = mailStore(fs(join(cwd, 'mail')))
       const command =
         'echo "begin $MAIL_ID"; echo "from=$MAIL_FROM to=$MAIL_TO count=$MAIL_TO_COUNT size=$MAIL_SIZE"; cat | tail -n 1; echo "end $MAIL_ID"; test "$MAIL_FROM" != bad@example.org'
-      const watching = startProgram({ cwd }, 'watch', '--exec', command)
+      const watching = new Postern(['watch', '--exec', command], { cwd })
       await untilShown(store, watching)
       // What a stranger chose is not run by the shell.
       const from = '"$(touch owned);`touch owned`"@example.org'
@@ -119,8 +118,8 @@ describe.concurrent('watch', () => {
       ])
       await watching.says(new RegExp(`end ${one}`))
       await watching.says(new RegExp(`${two}: the command ended with exit code 1`))
-      expect(await watching.end()).toBe(0)
-      const out = watching.stdout()
+      expect(await watching.end('SIGTERM')).toBe(0)
+      const out = watching.stdout
       expect(out).toContain(`begin ${one}\nfrom=${from} to=b@example.com\nc@example.com count=2 size=`)
       expect(out).toContain(`the last line\r\nend ${one}`)
       const marks = [...out.matchAll(/^(begin|end) (\w+)/gm)].map(([, mark, id]) => [mark, id])
@@ -131,36 +130,38 @@ describe.concurrent('watch', () => {
   )
 
   test('ends a command that takes too long, and goes on', PATIENCE, async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     const store = mailStore(fs(join(cwd, 'mail')))
-    const watching = startProgram(
+    const watching = new Postern(
+      [
+        'watch',
+        '--json',
+        '--exec-timeout',
+        '300ms',
+        '--exec',
+        'if [ "$MAIL_FROM" = slow@example.org ]; then exec sleep 600; fi',
+      ],
       { cwd },
-      'watch',
-      '--json',
-      '--exec-timeout',
-      '300ms',
-      '--exec',
-      'if [ "$MAIL_FROM" = slow@example.org ]; then exec sleep 600; fi',
     )
     await untilShown(store, watching)
     const slow = await save(store, { from: 'slow@example.org' })
     await watching.says(new RegExp(`${slow}: the command took longer than --exec-timeout, and was ended`))
     const next = await save(store)
     await watching.says(new RegExp(`"id":"${next}".*"exec":\\{"exitCode":0`))
-    expect(watching.stdout()).toMatch(
+    expect(watching.stdout).toMatch(
       new RegExp(`"id":"${slow}".*"exec":\\{"exitCode":null,"signal":"SIGTERM","isLate":true\\}`),
     )
-    expect(await watching.end()).toBe(0)
+    expect(await watching.end('SIGTERM')).toBe(0)
   })
 
   test('waits for the command that runs when SIGTERM comes', PATIENCE, async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     const store = mailStore(fs(join(cwd, 'mail')))
-    const watching = startProgram({ cwd }, 'watch', '--exec', 'echo begun; sleep 1; echo done')
+    const watching = new Postern(['watch', '--exec', 'echo begun; sleep 1; echo done'], { cwd })
     await untilShown(store, watching)
     await watching.says(/begun/)
-    expect(await watching.end()).toBe(0)
-    expect(watching.stdout().match(/begun/g)?.length).toBe(watching.stdout().match(/done/g)?.length)
+    expect(await watching.end('SIGTERM')).toBe(0)
+    expect(watching.stdout.match(/begun/g)?.length).toBe(watching.stdout.match(/done/g)?.length)
   })
 
   test.each([
@@ -177,7 +178,7 @@ describe.concurrent('watch', () => {
 
 describe.concurrent('list', () => {
   test('prints only messages that match', PATIENCE, async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     const store = mailStore(fs(join(cwd, 'mail')))
     const now = Date.now()
     const ids = [
@@ -213,20 +214,20 @@ describe.concurrent('list', () => {
   })
 
   test('follows: the newest messages, oldest first, and then each new one once', PATIENCE, async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     const store = mailStore(fs(join(cwd, 'mail')))
     const now = Date.now()
     const ids: string[] = []
     for (let minute = 5; minute > 0; minute--) ids.push(await save(store, { at: now - minute * 60_000 }))
-    const following = startProgram({ cwd }, 'list', '--follow', '--limit', '3')
+    const following = new Postern(['list', '--follow', '--limit', '3'], { cwd })
     await following.says(new RegExp(ids.at(-1) as string))
     const late = await save(store, { at: now - 90_000 })
     await following.says(new RegExp(late))
     const young = await save(store)
     await following.says(new RegExp(young))
-    expect(await following.end()).toBe(0)
-    expect(following.stdout()).toMatch(/^ID +RECEIVED +SIZE +FROM +TO\n/)
-    expect(idsIn(following.stdout())).toEqual([...ids.slice(-3), late, young])
+    expect(await following.end('SIGTERM')).toBe(0)
+    expect(following.stdout).toMatch(/^ID +RECEIVED +SIZE +FROM +TO\n/)
+    expect(idsIn(following.stdout)).toEqual([...ids.slice(-3), late, young])
     const refused = await postern(['list', '--follow', '--bounced'], { cwd })
     expect([refused.stderr, refused.code]).toEqual(['postern: --follow: can not be used with --bounced\n', 2])
   })

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { COMMANDS } from '../../../packages/runtime/test/commands.ts'
+import { COMMANDS } from '../../kit/commands.ts'
 import { table } from '../table.ts'
 import { fill } from './fill.ts'
 

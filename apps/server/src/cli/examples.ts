@@ -1,7 +1,18 @@
 /** The text below the help of each command. */
 import { variableOf } from '@postern/intake/settings'
 
-type ExamplesOf = 'postern' | 'serve' | 'front' | 'list' | 'watch' | 'show' | 'export' | 'delete' | 'sweep' | 'hash'
+type ExamplesOf =
+  | 'postern'
+  | 'serve'
+  | 'front'
+  | 'list'
+  | 'watch'
+  | 'show'
+  | 'export'
+  | 'delete'
+  | 'sweep'
+  | 'hash'
+  | 'completion'
 
 export const EXAMPLES: Readonly<Record<ExamplesOf, string>> = {
   postern: `

@@ -1,11 +1,11 @@
 /**
- * Lists keys in order. Directories have no order.
+ * Lists keys in order, out of directories that have no order.
  *
- * In the order of keys, a directory counts as its name with a `/` behind it. So each directory is read whole and sorted
- * with these names. The listing enters a subdirectory at its place in this order. Directories outside the prefix or
- * before the cursor are not read. Memory holds the directories on the way down, never the whole tree.
+ * In the order of keys, a directory counts as its name with a `/` behind it. So each directory is read whole, sorted with those
+ * names, and descended into at its place. Directories that can't have a key of the listing are not read, and no directory is read
+ * twice. Memory holds the directories on the way down, never the whole tree.
  *
- * It skips names that are not keys: hidden names (the temporary directory among them), symbolic links, devices.
+ * Names that are no keys are skipped: hidden names (the temporary directory among them), symbolic links, devices.
  */
 import { join } from 'node:path'
 import {
@@ -21,7 +21,7 @@ import {
 } from '../blob/contract.ts'
 import { type Disk, isGone } from './disk.ts'
 
-/** The folders as a listing needs them. */
+/** What a listing needs to know of folders. */
 export interface ListedFolders {
   /** Returns the names in the folder, in any order: of blobs, and of folders with a `/` behind them. @param folder '' or ending in `/` */
   names(folder: string): Promise<string[]>
@@ -29,12 +29,12 @@ export interface ListedFolders {
   size(key: string): Promise<number | undefined>
 }
 
-/** The greatest number of sizes that are asked for at the same time. */
+/** Which keys, and in which order. */
 interface Range {
   readonly prefix: string
   readonly after: string
   readonly before: string | undefined
-/** @throws StorageError `invalid-key`; RangeError */
+  /** Whether folders behind the prefix are not descended into, but stand for their keys. */
   readonly rollUp: boolean
   readonly isDescending: boolean
 }
@@ -137,7 +137,7 @@ async function sortedNames(folders: ListedFolders, folder: string, range: Range)
   return isDescending ? names.toReversed() : names
 }
 
-  /** Returns the keys with their sizes. Leaves out blobs that are gone meanwhile. */
+/** Returns the keys, with their sizes if those are asked for, and then without blobs that are gone meanwhile. */
 async function batchOf(folders: ListedFolders, keys: readonly string[], isSized: boolean): Promise<KeyBatch> {
   if (!isSized) return { keys }
   const found: string[] = []

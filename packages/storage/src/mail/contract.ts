@@ -4,7 +4,7 @@ import type { MailRecord } from './record.ts'
 import type { Expired, ExpireOptions, Retention } from './retention.ts'
 import type { SweepOptions, Swept } from './sweep.ts'
 
-/** A store of messages. Made by {@link mailStore}. */
+/** Kept messages. Made by {@link mailStore}. */
 export interface MailStore {
   /**
    * Reads the message to its end and keeps it. When the promise resolves, the message is durable.
@@ -13,9 +13,9 @@ export interface MailStore {
    */
   save(message: IncomingMail, session: IncomingSession): Promise<MailRecord>
   /**
-   * Returns whether the recipient has a mailbox in the store, so that a server can refuse it before the message comes.
-   * A store without this method takes mail for all. If a recipient's mailbox is gone when the message is saved, the
-   * message is kept for no recipient.
+   * Returns whether the recipient has a mailbox in the store, so that a server can refuse it before the message comes. A store
+   * without this method takes mail for all. If one recipient of a message has no mailbox any more when it is saved, the message is
+   * kept for none.
    *
    * @throws StorageError if the store can't tell now
    */
@@ -45,13 +45,12 @@ export interface MailStore {
    */
   bounce(id: string, bounce: { readonly reason: string; readonly at?: Date }): Promise<MailRecord>
   /**
-   * Removes data that was never committed. It may run beside servers, if no message takes as long as `olderThanMs` to
-   * arrive.
+   * Removes what was never committed. It may run beside servers, if no message takes as long as `olderThanMs` to arrive.
    */
   sweep(options?: SweepOptions): Promise<Swept>
   /**
-   * Removes the oldest messages until no limit is exceeded. Bounced messages count too. It may run beside servers and
-   * beside another expiry. A reader of a message that is being removed gets `not-found`.
+   * Removes the oldest messages, bounced or not, until every limit holds. It may run beside servers and beside another expiry.
+   * A reader of a message that is being removed gets `not-found`.
    *
    * @throws RangeError if a limit is not a whole number from 1, or Infinity
    */
@@ -80,17 +79,14 @@ export interface StoredMail {
 export interface ListMailOptions {
   /** 1 to 1,000. Default 100. */
   readonly limit?: number
-  /**
-   * The cursor of an earlier page. It stays valid while messages come and go, even if the message that it names is
-   * deleted.
-   */
+  /** From an earlier page. It stays valid while messages come and go, even if the message that it names is deleted. */
   readonly cursor?: string
-  /** True lists the messages that bounced, in place of the others. Default false. */
+  /** Whether to list the messages that bounced, in place of the others. Default false. */
   readonly bounced?: boolean
 }
 
 export interface MailPage {
-  /** Newest first. There may be fewer than asked for, or none, even if more pages follow. */
+  /** Newest first. There may be fewer than asked for, even none, although more pages follow. */
   readonly records: readonly MailRecord[]
   /** Ids of the messages on this page whose record can't be read. */
   readonly corrupt: readonly string[]

@@ -10,7 +10,7 @@ const MAX_RECORD_BYTES = 64 * 1024 * 1024
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 
-/** Writes a record in a form that people can read: indented, with a line end. */
+/** Writes a record as people can read it: indented, with a line end. */
 export function encodeRecord(record: MailRecord): Uint8Array {
   return encoder.encode(`${JSON.stringify(record, null, 2)}\n`)
 }
@@ -19,7 +19,7 @@ export function encodeRecord(record: MailRecord): Uint8Array {
 export async function readWhole(blob: BlobReader, id: string): Promise<Uint8Array> {
   if (blob.size > MAX_RECORD_BYTES) {
     await blob.close()
-    throw new StorageError('corrupt', `envelope of ${id}: ${blob.size} bytes are too many for an envelope`)
+    throw new StorageError('corrupt', `envelope of ${id}: ${blob.size} bytes are too many for one`)
   }
   let bytes: Uint8Array | undefined
   let at = 0
@@ -47,21 +47,18 @@ export function decodeRecord(bytes: Uint8Array, id: string): MailRecord {
   const wrong = wrongField(value, RECORD)
   if (wrong !== undefined) throw new StorageError('corrupt', `envelope of ${id}: record${wrong}`)
   const record = value as MailRecord
-  if (record.id !== id) throw new StorageError('corrupt', `envelope of ${id}: it belongs to ${record.id}`)
+  if (record.id !== id) throw new StorageError('corrupt', `envelope of ${id}: it is that of ${record.id}`)
   return record
 }
 
-/**
- * What a value must be: a value that passes a check, an object with these fields, a list, or a value that may be
- * missing.
- */
+/** What a value has to be: one that passes a check, an object with these fields, a list, or a value that may be missing. */
 type Shape =
   | { readonly is: (value: unknown) => boolean; readonly name: string }
   | { readonly fields: Readonly<Record<string, Shape>> }
   | { readonly each: Shape }
   | { readonly maybe: Shape }
 
-/** Returns which field of `value` does not have this shape; undefined if all are right. */
+/** Says what in `value` does not have this shape, after the name of the place: `.size is not a count`; undefined if all has. */
 function wrongField(value: unknown, shape: Shape): string | undefined {
   if ('maybe' in shape) return value === undefined ? undefined : wrongField(value, shape.maybe)
   if ('is' in shape) return shape.is(value) ? undefined : ` is not ${shape.name}`

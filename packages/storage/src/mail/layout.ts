@@ -16,9 +16,9 @@ import { StorageError } from '../blob/error.ts'
 
 /** Crockford's base 32, in order. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
-/** 128 bits, in capitals only. So an id has one spelling, even on disks that ignore case. */
+/** 128 bits, in capitals only: so an id has one spelling, also on disks that ignore case. */
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
-/** The number of characters of an id that are its time. */
+/** So many characters of an id are its time. */
 const TIME_LENGTH = 10
 const ID_LENGTH = 26
 /** The folders' years have four digits. */
@@ -66,7 +66,7 @@ export function stemOf(id: string, bounced: boolean): string {
 let lastMinute = -1
 let lastFolder = ''
 
-/** Returns the folder of a time. Keeps the last result, because most mail is of the same minute as the mail before. */
+/** Returns the folder of a time. Keeps the last one, as most mail is of the same minute as the mail before. */
 function folderOf(ms: number): string {
   const minute = Math.floor(ms / 60_000)
   if (minute !== lastMinute) {
@@ -99,7 +99,7 @@ function idOf(key: string, extension: string): string | undefined {
   return isId(id) ? id : undefined
 }
 
-/** Returns whether {@link keysOf} can make `folder`, at any level below {@link rootOf}. */
+/** Returns whether `folder` is one that {@link keysOf} makes, at any level below {@link rootOf}. */
 export function isTimeFolder(folder: string): boolean {
   return /^(?:bounced\/)?\d{4}\/(?:\d\d\/(?:\d\d\/(?:\d{4}\/)?)?)?$/.test(folder)
 }

@@ -1,4 +1,3 @@
-  /** Finds only ids older than this one. */
 /**
  * Finds the newest messages first. A store that can walk backwards is asked for that. The others list in ascending order only.
  *

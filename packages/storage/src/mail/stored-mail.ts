@@ -1,6 +1,6 @@
 /**
- * Reads a stored message. Each read to the end compares size and digest. So if a caller gets all bytes without an
- * error, they are the bytes that the server answered 250 for.
+ * Reads a kept message. Each read to the end compares size and digest: a caller that gets all bytes without an error has the bytes
+ * that the server answered 250 for.
  */
 import { only } from '../blob/bytes-reader.ts'
 import type { BlobStore } from '../blob/contract.ts'
@@ -64,7 +64,7 @@ export class KeptMail implements StoredMail {
       yield chunk
     }
     if (digest.size !== size || digest.finish() !== sha256) {
-      throw new StorageError('corrupt', `message ${id}: the stored bytes do not match its record`)
+      throw new StorageError('corrupt', `message ${id}: the stored bytes are not those of its record`)
     }
   }
 

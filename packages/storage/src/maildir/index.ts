@@ -52,23 +52,20 @@ export { uniqueName } from './file-name.ts'
 
 export interface MaildirOptions extends RootWatch {
   /**
-   * Which mailboxes the store creates when mail comes for them. `none`: none, so a recipient without a mailbox is
-   * refused. `domain`: those of domains whose directory exists. `any`: all, so every client can create directories. The
-   * postmaster's mailbox is always created. Default `none`.
+   * Which mailboxes the store makes when mail comes for them. `none`: none, so a recipient without a mailbox is refused. `domain`: those
+   * of domains whose directory exists. `any`: all, so every client can make directories. The postmaster's mailbox is always made.
+   * Default `none`.
    */
   readonly create?: MailboxCreation
   /**
-   * The name of this host. It is a part of every file's name, and the domain of the recipient `postmaster`, which may
-   * have none. Default: the system's host name.
+   * The name of this host: a part of every file's name, and the domain of the recipient `postmaster`, which has none. Default: the
+   * name that the system has.
    */
   readonly hostname?: string
-  /**
-   * The greatest number of messages over 64 KiB that are written at the same time, and the greatest number that are
-   * read. Others wait. Default 1,024.
-   */
+  /** The most messages over 64 KiB that are written at the same time, and the most that are read; others wait. Default 1,024. */
   readonly maxOpenFiles?: number
   /**
-   * Default true. False only reads a directory that exists: the store makes, tests and changes nothing, and writing is
+   * Default true. False only reads a directory that exists: the store makes, tries and changes nothing, and writing is
    * `denied`.
    */
   readonly writable?: boolean
@@ -85,17 +82,17 @@ const RECORDS = '.records'
 const LOOKS_AT_ONCE = 16
 
 /**
- * Opens a store of mail in the Maildirs `<directory>/<domain>/<local part>`. All of them must be on one file system.
+ * Opens a store of mail in the Maildirs `<directory>/<domain>/<local part>`. All of them have to be on one file system.
  *
- * @throws StorageError at once if the directory cannot be used; its message says why. `other-layout` if the directory
- *   has mail in another layout. Then nothing is changed
+ * @throws StorageError at once if the directory can't be used; its message says why. `other-layout` if the directory holds mail in
+ * another layout, and then nothing is changed
  * @throws RangeError if an option is out of its range
  */
 export function maildir(directory: string, options: MaildirOptions = {}): MailStore {
   return maildirOn(options.blocking === true ? blockingDisk : nodeDisk, directory, options)
 }
 
-/** Opens a store in the same way, on a disk that a test watches or makes fail. */
+/** Opens the same on a disk that a test watches, or makes fail. */
 export function maildirOn(disk: Disk, directory: string, options: MaildirOptions = {}): MailStore {
   checkOpenFiles(options.maxOpenFiles)
   checkCreation(options.create)
@@ -112,11 +109,11 @@ function open(directory: string, writable: boolean): { readonly root: string; re
   const records = join(root, RECORDS)
   // Nothing was delivered yet, so there is nothing to open.
   if (!writable && !existsSync(records)) return { root, records }
-  // `.records` has the marker of this layout, so that no program opens it as a store of blobs.
+  // Has the marker of this layout, so that no program opens it as a store of blobs.
   return { root, records: openDirectory(records, [LAYOUT], { writable }).root }
 }
 
-/** Opens a store in a directory that is already open and has `.records`: on a disk that a test simulates. */
+/** Opens the same in a directory that is open already and has `.records`: on a disk that a test simulates. */
 export function maildirAt(disk: Disk, root: string, options: MaildirOptions = {}): MailStore {
   return storeOf(disk, new Root(disk, root), join(root, RECORDS), options)
 }
@@ -133,7 +130,7 @@ class MaildirStore implements WalkableMailStore {
   readonly #deps: MaildirDeps
   readonly #records: FileStore
   readonly #blobs: MaildirBlobs
-  /** Does everything that is the same for all stores of mail. */
+  /** Does all that is not particular to Maildirs. */
   readonly #mail: WalkableMailStore
   readonly #hostname: string
 
@@ -148,9 +145,9 @@ class MaildirStore implements WalkableMailStore {
   async save(message: IncomingMail, session: IncomingSession): Promise<MailRecord> {
     const { id, envelope, receivedAt, trace } = message
     const [first, ...others] = new Set(envelope.forwardPaths.map((path) => mailboxOf(path, this.#hostname)))
-    if (first === undefined) throw new StorageError('unavailable', `message ${id} has no recipient`)
+    if (first === undefined) throw new StorageError('unavailable', `message ${id} is to nobody`)
     const delivery = new Delivery(this.#deps, uniqueName(id, this.#hostname), [first, ...others])
-    // RFC 5321 4.4: the server that makes the final delivery puts this field first.
+    // RFC 5321 4.4: the server that makes the final delivery puts it first.
     const returnPath = new TextEncoder().encode(`Return-Path: <${envelope.reversePath.address}>\r\n`)
     const top = new Uint8Array(returnPath.length + trace.length)
     top.set(returnPath)
@@ -190,7 +187,7 @@ class MaildirStore implements WalkableMailStore {
     return this.#mail.walk(options)
   }
 
-  /** Removes the message from every mailbox. */
+  /** Removes it from every mailbox. */
   delete(id: string): Promise<void> {
     return this.#mail.delete(id)
   }
@@ -216,7 +213,7 @@ class MaildirStore implements WalkableMailStore {
     return { messages, temporary }
   }
 
-  /** Yields every id that has an envelope, ascending. A message that is in no mailbox counts as one without blobs. */
+  /** Yields every id that has an envelope, ascending. A message that is in no mailbox counts as having no blobs. */
   async *#found(): AsyncGenerator<FoundMail> {
     let some: FoundMail[] = []
     for await (const found of foundMail(this.#records, { sizes: false })) {

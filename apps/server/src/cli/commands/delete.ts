@@ -2,7 +2,7 @@
 import process from 'node:process'
 import type { MailStore } from '@postern/storage'
 import { EXIT, Failure } from '../../host/failure.ts'
-import { listMail, refused } from './mail.ts'
+import { refused } from './mail.ts'
 import { complain, print, printJson } from '../../host/output.ts'
 import { isTerminal } from '../../host/terminal.ts'
 import type { Settings } from '../../config/settings.ts'
@@ -58,7 +58,9 @@ async function removeAll(store: MailStore, bounced: boolean, flags: DeleteFlags)
   let count = 0
   let cursor: string | undefined
   do {
-    const page = await listMail(store, PAGE, { bounced, cursor })
+    const page = await store.list({ limit: PAGE, bounced, ...(cursor !== undefined && { cursor }) }).catch((error) => {
+      throw refused(error)
+    })
     for (const id of [...page.records.map((record) => record.id), ...page.corrupt]) {
       if (await removeOne(store, id, flags)) count++
     }
