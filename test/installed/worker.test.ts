@@ -1,51 +1,57 @@
 /** A Worker that somebody writes in a project of their own: the packages come from npm, the code and the configuration from the README. */
-import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FROM, message, send } from '../../apps/cloudflare/test/sending.ts'
 import { parseJsonc, wranglerEnvironment } from '../../apps/cloudflare/test/wrangler.ts'
 import { Daemon } from '../kit/daemon.ts'
+import { temporaryDirectory } from '../kit/directory.ts'
 import { freePort } from '../kit/port.ts'
-import { Scratch } from '../kit/scratch.ts'
 import { mustRun } from '../kit/tool.ts'
 import { checkedKept, folderOf, idIn, type Kept } from '../peers/store.ts'
-import { blocksOf, install, packed } from './tarballs.ts'
+import { LONG_MS, makeProject, type Project } from './project.ts'
+import { ROOT } from './workspace.ts'
 
-const ROOT = resolve(import.meta.dirname, '../..')
-const NAMES = ['engine', 'runtime', 'storage', 'intake', 'worker'].map((name) => `@postern/${name}`)
 /** The binding, which is also the name of the local bucket, because the configuration names none. */
 const BUCKET = 'MY_MAIL'
 
-let scratch: Scratch
+const scratch = temporaryDirectory()
+let project: Project
 let wrangler: Daemon
 let smtp: number
 let http: number
 
 beforeAll(async () => {
-  scratch = await Scratch.make()
-  await install(scratch.join('project'), await packed(scratch.path, NAMES))
-  const [code = ''] = await blocksOf('packages/worker/README.md', 'js')
-  const [configuration = ''] = await blocksOf('packages/worker/README.md', 'jsonc')
+  project = await makeProject(scratch)
+  const readme = await readFile(inProject('node_modules/@postern/worker/README.md'), 'utf8')
+  const code = /```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
+  const configuration = /```jsonc\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
   expect(code.trim().split('\n').length).toBeLessThanOrEqual(10)
   smtp = await freePort()
   http = await freePort()
   const config = parseJsonc(configuration)
   expect(config).toMatchObject({ r2_buckets: [{ binding: BUCKET }], connect: [{ port: 2526 }] })
   const own = { ...config, connect: [{ protocol: 'tcp', port: smtp, address: '127.0.0.1' }] }
-  await mkdir(scratch.join('project/src'))
-  await writeFile(scratch.join('project/src/index.js'), code)
-  await writeFile(scratch.join('project/wrangler.jsonc'), JSON.stringify(own))
-  const flags = ['--ip', '127.0.0.1', '--port', String(http), '--persist-to', scratch.join('state')]
+  await mkdir(inProject('src'))
+  await writeFile(inProject('src/index.js'), code)
+  await writeFile(inProject('wrangler.jsonc'), JSON.stringify(own))
+  const flags = ['--ip', '127.0.0.1', '--port', String(http), '--persist-to', join(scratch, 'state')]
   wrangler = await Daemon.start(
-    ['wrangler', 'dev', '--config', scratch.join('project/wrangler.jsonc'), ...flags],
+    ['wrangler', 'dev', '--config', inProject('wrangler.jsonc'), ...flags],
     /Ready on/,
+    // A group of its own, because wrangler is a script that starts the program.
     { env: wranglerEnvironment(), isGroup: true },
   )
-}, 600_000)
+}, LONG_MS)
 afterAll(async () => {
   await wrangler?.[Symbol.asyncDispose]()
-  await scratch?.[Symbol.asyncDispose]()
+  project?.close()
 })
+
+/** Returns a path in the project that has nothing but the packages. */
+function inProject(path: string): string {
+  return join(project.directory, path)
+}
 
 /** Asks wrangler for what is in the local bucket. It knows nothing of Postern. */
 async function askBucket(path = ''): Promise<Response> {
@@ -100,12 +106,9 @@ describe("the README's Worker in wrangler dev", () => {
   })
 })
 
-test('the types of the packages fit a Worker in TypeScript, strict and with library checks', async () => {
-  const folder = scratch.join('project/typed')
+test('a Worker in TypeScript fits the types that `wrangler types` makes, strict and with library checks', async () => {
+  const folder = inProject('typed')
   await mkdir(folder)
-  await mkdir(scratch.join('project/node_modules/@cloudflare'), { recursive: true })
-  const types = '@cloudflare/workers-types'
-  await symlink(join(ROOT, 'node_modules', types), join(scratch.join('project/node_modules'), types))
   await writeFile(
     join(folder, 'index.ts'),
     `import { reply } from '@postern/engine'
@@ -113,12 +116,11 @@ import { createReceiver, createWorker } from '@postern/worker'
 import { bindingEntrypoint } from '@postern/worker/entrypoints'
 import { disk, DiskObject } from '@postern/worker/disk'
 
-interface Env {
-  readonly MY_MAIL: R2Bucket
+interface Bindings extends Env {
   readonly USERS: KVNamespace
 }
 
-const receiver = createReceiver<Env>({
+const receiver = createReceiver<Bindings>({
   bucket: (env) => env.MY_MAIL,
   settings: { hostname: 'mx.example.com', domains: ['example.com'], keepCount: 1000 },
   handlers: ({ USERS }) => ({
@@ -126,19 +128,21 @@ const receiver = createReceiver<Env>({
   }),
 })
 
-export default createWorker(receiver) satisfies ExportedHandler<Env>
+export default createWorker(receiver) satisfies ExportedHandler<Bindings>
 export const Postern = bindingEntrypoint(receiver)
-export class Disk extends DiskObject<Env> {
+export class Disk extends DiskObject<Bindings> {
   async keepUp() {}
 }
 export type Bound = Service<typeof Postern>
-export { disk }
+void disk
 // @ts-expect-error The option has another name.
-createWorker<Env>({ bukket: (env) => env.MY_MAIL })
+createWorker<Bindings>({ bukket: (env) => env.MY_MAIL })
 // @ts-expect-error The binding is not a bucket.
-createWorker<Env>({ bucket: (env) => env.USERS })
+createWorker<Bindings>({ bucket: (env) => env.USERS })
 `,
   )
+  const bucket = { r2_buckets: [{ binding: BUCKET }], compatibility_date: '2026-11-01' }
+  await writeFile(join(folder, 'wrangler.json'), JSON.stringify({ name: 'typed', main: 'index.ts', ...bucket }))
   const compilerOptions = {
     strict: true,
     skipLibCheck: false,
@@ -147,21 +151,22 @@ createWorker<Env>({ bucket: (env) => env.USERS })
     lib: ['es2024'],
     module: 'esnext',
     moduleResolution: 'bundler',
-    types: ['@cloudflare/workers-types'],
+    types: [],
   }
-  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['index.ts'] }))
+  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }))
+  await mustRun('wrangler', ['types'], { env: wranglerEnvironment(), cwd: folder })
   await mustRun('tsc', ['-p', folder])
 })
 
 describe('the template', () => {
   test('names the version of the packages, and wrangler deploys it with a bucket that it has to create', async () => {
-    const template = scratch.join('project/template')
+    const template = inProject('template')
     await cp(join(ROOT, 'apps/cloudflare/template'), template, { recursive: true })
     const { dependencies } = JSON.parse(await readFile(join(template, 'package.json'), 'utf8')) as {
       dependencies: Record<string, string>
     }
     for (const [name, version] of Object.entries(dependencies)) {
-      const installed = await readFile(scratch.join('project/node_modules', name, 'package.json'), 'utf8')
+      const installed = await readFile(inProject(`node_modules/${name}/package.json`), 'utf8')
       expect([name, version]).toEqual([name, (JSON.parse(installed) as { version: string }).version])
     }
     const options = { env: wranglerEnvironment(), cwd: template }

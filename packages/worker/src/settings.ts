@@ -121,7 +121,7 @@ function check(field: string, text: string, rule: TextRule): void {
 
 function takeSecrets(values: Values): readonly string[] {
   const { items, field } = takeList(values, 'POSTERN_FRONT_SECRET') ?? { items: [], field: '' }
-  const secrets = items.flatMap((item) => item.trim().split(/\s+/))
+  const secrets = items.flatMap((item) => item.trim().split(/\s/))
   for (const secret of secrets) check(field, secret, SECRET_RULE)
   return secrets
 }
