@@ -54,7 +54,7 @@ testWith(
   },
 )
 
-test('a new version is in every package.json and jsr.json, and in the program', async () => {
+test('a new version is in every package.json and jsr.json, in the template of a Worker, and in the program', async () => {
   const folder = join(scratch, 'versioned')
   copyWorkspace(folder)
   setVersion(folder, '7.8.9')
@@ -63,6 +63,8 @@ test('a new version is in every package.json and jsr.json, and in the program', 
   )
   expect(manifests.length).toBeGreaterThan(5)
   expect(new Set(manifests.map(({ version }) => version))).toEqual(new Set(['7.8.9']))
+  const template = readManifest(join(folder, 'apps/cloudflare/template/package.json'))
+  expect(template.dependencies).toEqual({ '@postern/engine': '7.8.9', '@postern/worker': '7.8.9' })
   expect(staleJsrFiles(folder)).toEqual([])
   const { stdout } = await mustRun(process.execPath, [join(folder, 'apps/server/main.js'), '--version'])
   expect(stdout.toString()).toBe('7.8.9\n')

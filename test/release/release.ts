@@ -20,11 +20,13 @@ const USAGE = 'pnpm release VERSION [--dry-run]'
 /** The user must change something. */
 class Refusal extends Error {}
 
-/** Gives every package of the workspace this version. */
+/** Gives every package of the workspace this version, and asks for it in the template of a Worker. */
 export function setVersion(root: string, version: string): void {
   for (const path of globSync(['packages/*/package.json', 'apps/*/package.json'], { cwd: root })) {
     replace(join(root, path), /^( {2}"version": )".*"/m, `$1"${version}"`)
   }
+  const template = join(root, 'apps/cloudflare/template/package.json')
+  replace(template, /^( {4}"@postern\/\w+": )".*"/gm, `$1"${version}"`)
   replace(join(root, 'apps/server/src/host/version.ts'), /(VERSION = )'.*'/, `$1'${version}'`)
   writeJsrFiles(root)
 }
