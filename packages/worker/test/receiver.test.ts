@@ -70,6 +70,17 @@ test('functions get the environment, and are called once for each environment', 
   expect((await receiver.open(first).mail.list()).records).toHaveLength(1)
 })
 
+test('`kept` gets the record of a message that is stored', async () => {
+  const ids: string[] = []
+  const receiver = createReceiver({
+    store: () => memory(),
+    settings: SETTINGS,
+    handlers: { kept: ({ id }) => void ids.push(id) },
+  })
+  const { text } = await send(receiver, {}, 'bob@example.com')
+  expect(ids).toEqual([text.split(' ').at(-1)])
+})
+
 test('a bucket that is not there is an error that says which binding is missing', () => {
   const env = { POSTERN_HOSTNAME: 'mx.example.com', POSTERN_DOMAINS: '*' }
   expect(() => createReceiver().open(env)).toThrow('the binding MAIL is missing')
