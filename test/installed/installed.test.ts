@@ -4,9 +4,9 @@ import { dirname, join, resolve } from 'node:path'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { publint } from 'publint'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { COMMANDS } from '../kit/commands.ts'
-import { temporaryDirectory } from '../kit/directory.ts'
-import { mustRun, runTool } from '../kit/tool.ts'
+import { COMMANDS } from '../../packages/runtime/test/commands.ts'
+import { temporaryDirectory } from '../kit/scratch.ts'
+import { mustRun, PNPM, runTool } from '../kit/tool.ts'
 import { tarballOf } from '../release/pack.ts'
 import { readManifest } from '../release/packages.ts'
 import { filesIn, LONG_MS, makeProject, type Project } from './project.ts'
@@ -80,11 +80,7 @@ describe('each tarball', () => {
 
   test('is the same from pnpm and from npm', { timeout: LONG_MS }, async () => {
     const tarballs = join(scratch, 'pnpm')
-    // The package manager that runs the tests, if they were started by it.
-    const execPath = process.env['npm_execpath'] ?? ''
-    const [file, ...before]: readonly [string, ...string[]] = execPath.endsWith('pnpm')
-      ? [execPath]
-      : ['npx', '--yes', 'pnpm']
+    const [file, ...before] = PNPM
     const filters = project.packages.flatMap(({ folder }) => ['--filter', `./${folder}`])
     await mustRun(file, [...before, '--recursive', ...filters, 'pack', '--pack-destination', tarballs], {
       cwd: project.workspace,

@@ -18,6 +18,12 @@ export interface ToolOptions {
   readonly timeoutMs?: number
 }
 
+const execPath = process.env['npm_execpath'] ?? ''
+/** The package manager: the one that runs the tests, or else the newest that npm has at hand. */
+export const PNPM: readonly [string, ...string[]] = execPath.endsWith('pnpm')
+  ? [execPath]
+  : ['npx', '--yes', '--prefer-offline', 'pnpm']
+
 /** Runs a program to its end. */
 export function runTool(command: string, args: readonly string[], options: ToolOptions = {}): Promise<ToolResult> {
   const { input, env = process.env, cwd, uid, timeoutMs = 60_000 } = options

@@ -1,8 +1,9 @@
-/** Packs all published packages, as `npm pack` in the folder of each does. */
+/** Packs all published packages, as `npm pack` in the folder of each does: `node test/release/pack.ts DESTINATION`. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
-import type { Package } from './packages.ts'
+import { join, resolve } from 'node:path'
+import process from 'node:process'
+import { type Package, publishedPackages } from './packages.ts'
 
 /** @param destination Gets the tarballs. @throws if npm fails */
 export function packAll(
@@ -24,4 +25,13 @@ export function packAll(
 /** Returns the path of a tarball that {@link packAll} makes. */
 export function tarballOf(destination: string, { manifest: { name, version } }: Package): string {
   return join(destination, `${name.replace('@', '').replace('/', '-')}-${version}.tgz`)
+}
+
+if (import.meta.main) {
+  const [destination] = process.argv.slice(2)
+  const root = resolve(import.meta.dirname, '../..')
+  if (destination === undefined) {
+    console.error('name the folder for the tarballs')
+    process.exitCode = 2
+  } else packAll(root, publishedPackages(root), resolve(destination))
 }

@@ -38,12 +38,10 @@ describe('Dockerfile', () => {
     const copied = [...dockerfile.matchAll(/^COPY (?!--)(.*) \S+$/gm)].flatMap(([, sources = '']) => sources.split(' '))
     for (const folder of folders('apps/server')) {
       expect(copied).toContain(`${folder}/package.json`)
-      expect(copied).toContain(`${folder}/src`)
+      expect(copied).toContain(folder)
+      expect(ignored).toContain(`!${folder}`)
     }
-    for (const source of copied) {
-      expect(existsSync(join(root, source)), source).toBe(true)
-      expect(ignored, source).toContain(`!${source}`)
-    }
+    for (const source of copied) expect(existsSync(join(root, source)), source).toBe(true)
   })
 
   test('runs without rights, and its variables are options', async () => {
