@@ -4,7 +4,7 @@ import { memory } from '@postern/storage/memory'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { expectCode, HOSTILE_KEYS, pattern, storeContract } from './blob-contract.ts'
-import { put } from './blobs.ts'
+import { get, put } from './blobs.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { machineBackends } from './contract/machine.ts'
 
@@ -76,6 +76,13 @@ describe('memory', () => {
     await writer.abort()
     expect((await store.list()).keys).toEqual([])
     await put(store, 'a', pattern(1000))
+  })
+
+  test('a reader that changes the bytes that it got does not change the blob', async () => {
+    const store = memory()
+    await put(store, 'a', pattern(200_000))
+    for await (const chunk of (await store.read('a')).body) chunk.fill(0)
+    expect(await get(store, 'a')).toEqual(pattern(200_000))
   })
 
   test('an invalid limit is rejected', () => {

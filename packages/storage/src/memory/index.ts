@@ -11,24 +11,20 @@ import type {
 } from '../blob/contract.ts'
 import { checkAfter, checkKey, checkLimit, checkPrefix, MAX_PAGE } from '../blob/contract.ts'
 import { isStorageError, StorageError } from '../blob/error.ts'
-import { HeldBytes } from '../blob/held-bytes.ts'
+import { Pieces } from './pieces.ts'
 
 export interface MemoryOptions {
   /**
    * The greatest number of bytes of all blobs together, including those that are being written. Over it, a writer gets
-   * `no-space`. The buffer of a blob that is being written may be twice as large as its bytes, if the size was not
-   * announced. Default 256 MiB.
+   * `no-space`. A blob that is being written may hold 64 KiB more than its bytes. Default 256 MiB.
    */
   readonly maxBytes?: number
 }
 
 const DEFAULT_MAX_BYTES = 256 * 1024 * 1024
-const CHUNK_BYTES = 64 * 1024
-/** The first buffer of a blob whose size was not announced. */
-const FIRST_BUFFER_BYTES = 2 * 1024
 
 interface HeldBlob {
-  readonly bytes: Uint8Array
+  readonly pieces: Pieces
   /** Milliseconds since 1970. */
   readonly modifiedMs: number
 }
@@ -64,12 +60,12 @@ class MemoryStore implements BlobStore {
   async read(key: string): Promise<BlobReader> {
     const blob = this.#blobs.get(checkKey(key))
     if (blob === undefined) throw new StorageError('not-found', `no blob ${key}`)
-    return { size: blob.bytes.length, body: pieces(blob.bytes), close: () => Promise.resolve() }
+    return { size: blob.pieces.byteLength, body: blob.pieces.copies(), close: () => Promise.resolve() }
   }
 
   async head(key: string): Promise<BlobInfo | undefined> {
     const blob = this.#blobs.get(checkKey(key))
-    return blob && { size: blob.bytes.length, modifiedAt: new Date(blob.modifiedMs) }
+    return blob && { size: blob.pieces.byteLength, modifiedAt: new Date(blob.modifiedMs) }
   }
 
   async list(options: ListOptions = {}): Promise<KeyPage> {
@@ -82,7 +78,7 @@ class MemoryStore implements BlobStore {
     const page = (): KeyPage => ({
       keys,
       prefixes,
-      ...(options.sizes === true && { sizes: keys.map((key) => this.#blobs.get(key)?.bytes.length ?? 0) }),
+      ...(options.sizes === true && { sizes: keys.map((key) => this.#blobs.get(key)?.pieces.byteLength ?? 0) }),
     })
     let last = ''
     for (let i = firstFrom(sorted, cursor > prefix ? cursor : prefix); i < sorted.length; i++) {
@@ -104,7 +100,7 @@ class MemoryStore implements BlobStore {
     if (blob === undefined) return
     this.#blobs.delete(key)
     this.#sorted = undefined
-    this.release(blob.bytes.length)
+    this.release(blob.pieces.byteLength)
   }
 
   /** @throws StorageError `no-space` */
@@ -120,40 +116,39 @@ class MemoryStore implements BlobStore {
   }
 
   /** @throws StorageError `exists` */
-  add(key: string, bytes: Uint8Array): void {
+  add(key: string, pieces: Pieces): void {
     if (this.#blobs.has(key)) throw new StorageError('exists', `there is a blob ${key}`)
-    this.#blobs.set(key, { bytes, modifiedMs: Date.now() })
+    this.#blobs.set(key, { pieces, modifiedMs: Date.now() })
     this.#sorted = undefined
   }
 }
 
 class MemoryWriter extends BaseWriter {
   readonly #store: MemoryStore
-  readonly #held: HeldBytes
+  #pieces: Pieces
   /** The bytes that are reserved in the store, until the blob is part of it. */
   #reserved = 0
 
   constructor(store: MemoryStore, key: string, announced: number | undefined) {
     super(key, announced)
     this.#store = store
-    const firstBytes = Math.min(announced ?? FIRST_BUFFER_BYTES, CHUNK_BYTES)
-    this.#held = new HeldBytes({ maxBytes: Infinity, firstBytes, expectedBytes: undefined })
+    this.#pieces = new Pieces(announced)
   }
 
   protected override take(bytes: Uint8Array): void {
     this.#store.reserve(bytes.length)
     this.#reserved += bytes.length
-    this.#held.add(bytes)
+    this.#pieces.add(bytes)
   }
 
   protected override async finish(): Promise<void> {
-    const { byteLength, view } = this.#held
-    this.#store.add(this.name, byteLength === view.length ? view : view.slice())
+    this.#pieces.trim()
+    this.#store.add(this.name, this.#pieces)
     this.#reserved = 0
   }
 
   protected override drop(): void {
-    this.#held.forget()
+    this.#pieces = new Pieces(0)
     this.#store.release(this.#reserved)
     this.#reserved = 0
   }
@@ -162,10 +157,6 @@ class MemoryWriter extends BaseWriter {
     if (isStorageError(error)) return error
     return new StorageError('no-space', `no memory for ${this.name}`, { cause: error })
   }
-}
-
-async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  for (let i = 0; i < bytes.length; i += CHUNK_BYTES) yield bytes.slice(i, i + CHUNK_BYTES)
 }
 
 /** Keys are ASCII, so the order of code units is the order of bytes. */
