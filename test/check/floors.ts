@@ -114,6 +114,18 @@ export const PACKAGES: readonly Package[] = [
     ],
   },
   {
+    root: 'packages/testing/src',
+    packages: ['@postern/engine', '@postern/runtime', '@postern/storage'],
+    floors: [
+      [
+        { paths: ['chance.ts', 'check.ts'] },
+        { paths: ['message.ts'], modules: ['postal-mime'] },
+        { paths: ['runtime.ts'] },
+      ],
+      [{ paths: [''] }],
+    ],
+  },
+  {
     root: 'apps/server',
     packages: ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake'],
     floors: [
