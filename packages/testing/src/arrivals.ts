@@ -2,6 +2,9 @@
 import { describeFilter, type Filter, matches } from './filter.ts'
 import type { TestMessage } from './message.ts'
 
+/** Kept from when this file was loaded, because a test may put false timers in their place. */
+const { clearTimeout, setTimeout } = globalThis
+
 /** No message matched in time. The message of the error lists what came instead. */
 export class NoMessageError extends Error {
   override readonly name = 'NoMessageError'

@@ -211,6 +211,21 @@ export const CHECKS: readonly InboxCheck[] = [
       }),
   },
   {
+    name: 'waitFor ends in time if the test has replaced the timers',
+    run: () =>
+      withInbox({}, async (inbox) => {
+        const { setTimeout } = globalThis
+        let wait: Promise<unknown> | undefined
+        try {
+          globalThis.setTimeout = (() => 0) as unknown as typeof setTimeout
+          wait = inbox.waitFor({ timeoutMs: 1 })
+        } finally {
+          globalThis.setTimeout = setTimeout
+        }
+        await rejects(wait, NoMessageError)
+      }),
+  },
+  {
     name: 'a mistyped option, filter or fault is an error that names it',
     run: async () => {
       deepEqual(
