@@ -90,7 +90,6 @@ class Inbox implements TestInbox {
   readonly #arrivals = new Arrivals()
   /** By the client's port. */
   readonly #connections = new Map<number, Duplex>()
-  readonly #closing = new AbortController()
   #plan: FaultPlan
   #listener: Listener | undefined
   /** Messages that are being received. */
@@ -179,7 +178,6 @@ class Inbox implements TestInbox {
 
   async #close(): Promise<void> {
     this.#arrivals.close()
-    this.#closing.abort()
     await this.#listener?.close()
     await this.#server.close({ graceMs: CLOSE_GRACE_MS })
   }
@@ -228,10 +226,10 @@ class Inbox implements TestInbox {
     return DISCONNECTED
   }
 
-  /** Waits as the faults say, but not longer than the session and the inbox. */
+  /** Waits as the faults say, but not longer than the session. */
   #delay(stage: Stage, session: Session): Promise<void> | undefined {
     const ms = this.#plan.delayMs(stage)
-    return ms === 0 ? undefined : sleep(ms, AbortSignal.any([session.signal, this.#closing.signal]))
+    return ms === 0 ? undefined : sleep(ms, session.signal)
   }
 
   #fail(error: unknown): void {
@@ -245,8 +243,7 @@ function authFor(login: 'any' | Readonly<Record<string, string>>, hasTls: boolea
     required: login !== 'any',
     allowWithoutTls: !hasTls,
     authenticate({ username, password }) {
-      const isRight = login === 'any' || (Object.hasOwn(login, username) && login[username] === password)
-      return isRight ? { user: username } : undefined
+      return login === 'any' || login[username] === password ? { user: username } : undefined
     },
   }
 }

@@ -144,7 +144,10 @@ export const CHECKS: readonly InboxCheck[] = [
         ok(bob && ann && robot)
         equal(await inbox.waitFor(), bob)
         equal(await inbox.waitFor({ to: TO.toUpperCase() }), ann)
-        equal(await inbox.waitFor({ to: /^ann@/g }), ann)
+        equal(await inbox.waitFor({ to: /^ann@/ }), ann)
+        const pattern = /For/g
+        equal(await inbox.waitFor({ subject: pattern }), bob)
+        equal(await inbox.waitFor({ subject: pattern }), bob)
         equal(await inbox.waitFor({ subject: 'For Ann' }), ann)
         equal(await inbox.waitFor({ subject: /too$/ }), robot)
         equal(await inbox.waitFor({ from: 'robot@sender.example' }), robot)
