@@ -4,10 +4,10 @@ import { dirname, join, resolve } from 'node:path'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { publint } from 'publint'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { COMMANDS } from '../../packages/runtime/test/commands.ts'
-import { temporaryDirectory } from '../kit/scratch.ts'
-import { mustRun, PNPM, runTool } from '../kit/tool.ts'
-import { tarballOf } from '../release/pack.ts'
+import { COMMANDS } from '../kit/commands.ts'
+import { temporaryDirectory } from '../kit/directory.ts'
+import { Daemon } from '../kit/daemon.ts'
+import { mustRun, runTool } from '../kit/tool.ts'
 import { readManifest } from '../release/packages.ts'
 import { filesIn, LONG_MS, makeProject, type Project } from './project.ts'
 import { kept, sendOne, start } from './running.ts'
@@ -180,6 +180,27 @@ describe('the program in the README of', () => {
       await sendOne(server.port)
     },
   )
+})
+
+describe('an inbox of @postern/testing, as plain JavaScript', () => {
+  const program = `import { testInbox } from '@postern/testing'
+const inbox = await testInbox({ tls: 'starttls' })
+console.log('port ' + inbox.port + '.')
+const { subject, envelope, source } = await inbox.waitFor({ to: 'c@example.com', timeoutMs: ${LONG_MS} })
+console.log('message ' + JSON.stringify({ subject, envelope, source }))
+`
+
+  test.each(Object.keys(RUNTIMES))('shows a message that comes on %s', { timeout: LONG_MS }, async (name) => {
+    const { command } = RUNTIMES[name] as (typeof RUNTIMES)[string]
+    const cwd = below(`inbox-${name}`)
+    writeFileSync(join(cwd, 'program.js'), program)
+    await using daemon = await Daemon.start([...command, 'program.js'], /port \d+\./, { cwd, env: project.env })
+    const [, port] = await daemon.says(/port (\d+)\./)
+    const source = await sendOne(Number(port))
+    const [, message = ''] = await daemon.says(/message (.*)\n/)
+    const envelope = { from: 'a@b.example', to: ['c@example.com'] }
+    expect(JSON.parse(message)).toEqual({ subject: 'installed', envelope, source })
+  })
 })
 
 describe('postern, installed', () => {
