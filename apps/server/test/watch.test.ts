@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { mailStore, type MailStore } from '@postern/storage'
-import { fs, type FsLayout } from '@postern/storage/fs'
+import { fs } from '@postern/storage/fs'
+import { maildir } from '@postern/storage/maildir'
 import { describe, expect, test } from 'vitest'
 import { idAt, messageOf, SESSION } from '../../../test/contracts/mail/messages.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
@@ -53,12 +54,18 @@ async function untilShown(store: MailStore, watching: Postern): Promise<string[]
 
 const idsIn = (text: string): string[] => text.match(/\b01[0-9A-Z]{24}\b/g) ?? []
 
-describe.concurrent.each<FsLayout>(['files', 'packed'])('watch, layout %s', (layout) => {
+const STORES: Readonly<Record<string, (directory: string) => MailStore>> = {
+  'fs:': (directory) => mailStore(fs(directory)),
+  'fs: in packs': (directory) => mailStore(fs(directory, { layout: 'packed' })),
+  'maildir:': (directory) => maildir(directory, { create: 'any', hostname: 'mx.example.com' }),
+}
+
+describe.concurrent.each(Object.entries(STORES))('watch %s', (name, open) => {
   test('prints each new message once, also one that is committed after a younger one', PATIENCE, async () => {
-    const cwd = temporaryDirectory()
-    const store = mailStore(fs(join(cwd, 'mail'), { layout }))
+    const cwd = scratch()
+    const store = open(join(cwd, 'mail'))
     const old = await save(store)
-    const watching = new Postern(['watch'], { cwd })
+    const watching = startProgram({ cwd }, 'watch', '--store', `${name.split(' ')[0]}./mail`)
     const first = await untilShown(store, watching)
     const young = await save(store)
     await watching.says(new RegExp(young))
