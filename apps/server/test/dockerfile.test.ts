@@ -3,10 +3,10 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { kept, sendOne, start } from '../../../test/installed/running.ts'
-import { temporaryDirectory } from '../../../test/kit/scratch.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { PNPM, runTool } from '../../../test/kit/tool.ts'
 import { buildImage } from './image.ts'
-import { cleanEnvironment } from './program.ts'
+import { cleanEnvironment } from '../../../test/kit/postern.ts'
 
 const context = join(import.meta.dirname, '../../..')
 const scratch = temporaryDirectory()

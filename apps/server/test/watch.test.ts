@@ -62,10 +62,10 @@ const STORES: Readonly<Record<string, (directory: string) => MailStore>> = {
 
 describe.concurrent.each(Object.entries(STORES))('watch %s', (name, open) => {
   test('prints each new message once, also one that is committed after a younger one', PATIENCE, async () => {
-    const cwd = scratch()
+    const cwd = temporaryDirectory()
     const store = open(join(cwd, 'mail'))
     const old = await save(store)
-    const watching = startProgram({ cwd }, 'watch', '--store', `${name.split(' ')[0]}./mail`)
+    const watching = new Postern(['watch', '--store', `${name.split(' ')[0]}./mail`], { cwd })
     const first = await untilShown(store, watching)
     const young = await save(store)
     await watching.says(new RegExp(young))
