@@ -61,13 +61,6 @@ export const PATTERNS: readonly PatternEntry[] = [
     text: "an error of the runtime's about a config file",
   },
   {
-    file: 'packages/worker/src/settings.ts',
-    pattern: String.raw`/\s+/`,
-    risk: 'unanchored',
-    by: 'operator',
-    text: 'secrets of fronts',
-  },
-  {
     file: 'apps/server/health.ts',
     pattern: String.raw`/(\S+)/`,
     risk: 'unanchored',
