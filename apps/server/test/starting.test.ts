@@ -231,7 +231,7 @@ const ROWS: readonly Row[] = [
     way: 'with a config file that it cannot read',
     shell: `${NOBODY} "$@"`,
     args: [...LISTEN, '--config', 'private.ts'],
-    line: /^private\.ts: this user may not read it$/,
+    line: /^--config private\.ts: this user may not read it$/,
     needs: OTHER_USER,
   },
   { way: 'with a config file from Windows', args: [...LISTEN, ...MEMORY, '--config', 'windows.ts'], on: ALL },

@@ -312,7 +312,7 @@ test.concurrent('an error at the start of a worker is one line', async () => {
   const { code, stdout, stderr } = await postern(['serve', '--workers', '2', '--listen', 'smtp://127.0.0.1:0'], {
     cwd: directory(inThread),
   })
-  expect([code, stdout, stderr]).toEqual([2, '', 'postern: postern.config.ts: not in a thread\n'])
+  expect([code, stdout, stderr]).toEqual([2, '', 'postern: postern.config.ts:2: not in a thread\n'])
 })
 
 test.concurrent('a server whose workers can no longer start ends, and says why', { timeout: TIMEOUT_MS }, async () => {
