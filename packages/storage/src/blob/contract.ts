@@ -201,7 +201,7 @@ export function checkPrefix(prefix: string): string {
  * @throws RangeError if there is a delimiter too: backends differ in what that would mean
  */
 export function checkAfter({ after = '', delimiter }: Pick<ListOptions, 'after' | 'delimiter'>): string {
-  if (after !== '' && delimiter !== undefined) throw new RangeError('after: a listing with a delimiter can not have it')
+  if (after !== '' && delimiter !== undefined) throw new RangeError('after: a listing with a delimiter cannot have it')
   return checkPrefix(after)
 }
 

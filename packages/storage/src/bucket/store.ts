@@ -64,7 +64,7 @@ export class ObjectStore implements BlobStore {
       const request = { ...options, limit: left, ...(cursor !== undefined && { cursor }) }
       const page = await this.#ask((signal) => this.#deps.bucket.list(request, signal))
       if (cursor !== undefined && page.cursor === cursor)
-        throw new StorageError('unavailable', 'the listing does not go on')
+        throw new StorageError('unavailable', 'the listing stopped in the middle')
       for (const [index, key] of page.keys.entries()) {
         // A server that does not know `start-after` begins at the first key.
         if (key <= after) continue

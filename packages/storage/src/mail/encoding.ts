@@ -19,7 +19,7 @@ export function encodeRecord(record: MailRecord): Uint8Array {
 export async function readWhole(blob: BlobReader, id: string): Promise<Uint8Array> {
   if (blob.size > MAX_RECORD_BYTES) {
     await blob.close()
-    throw new StorageError('corrupt', `envelope of ${id}: ${blob.size} bytes are too many for one`)
+    throw new StorageError('corrupt', `envelope of ${id}: ${blob.size} bytes are too many for an envelope`)
   }
   let bytes: Uint8Array | undefined
   let at = 0
@@ -47,7 +47,7 @@ export function decodeRecord(bytes: Uint8Array, id: string): MailRecord {
   const wrong = wrongField(value, RECORD)
   if (wrong !== undefined) throw new StorageError('corrupt', `envelope of ${id}: record${wrong}`)
   const record = value as MailRecord
-  if (record.id !== id) throw new StorageError('corrupt', `envelope of ${id}: it is that of ${record.id}`)
+  if (record.id !== id) throw new StorageError('corrupt', `envelope of ${id}: it belongs to ${record.id}`)
   return record
 }
 

@@ -64,7 +64,7 @@ export class KeptMail implements StoredMail {
       yield chunk
     }
     if (digest.size !== size || digest.finish() !== sha256) {
-      throw new StorageError('corrupt', `message ${id}: the stored bytes are not those of its record`)
+      throw new StorageError('corrupt', `message ${id}: the stored bytes do not match its record`)
     }
   }
 

@@ -145,7 +145,7 @@ class MaildirStore implements WalkableMailStore {
   async save(message: IncomingMail, session: IncomingSession): Promise<MailRecord> {
     const { id, envelope, receivedAt, trace } = message
     const [first, ...others] = new Set(envelope.forwardPaths.map((path) => mailboxOf(path, this.#hostname)))
-    if (first === undefined) throw new StorageError('unavailable', `message ${id} is to nobody`)
+    if (first === undefined) throw new StorageError('unavailable', `message ${id} has no recipient`)
     const delivery = new Delivery(this.#deps, uniqueName(id, this.#hostname), [first, ...others])
     // RFC 5321 4.4: the server that makes the final delivery puts it first.
     const returnPath = new TextEncoder().encode(`Return-Path: <${envelope.reversePath.address}>\r\n`)
