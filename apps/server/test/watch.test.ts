@@ -236,6 +236,6 @@ describe.concurrent('list', () => {
     expect(following.stdout).toMatch(/^ID +RECEIVED +SIZE +FROM +TO\n/)
     expect(idsIn(following.stdout)).toEqual([...ids.slice(-3), late, young])
     const refused = await postern(['list', '--follow', '--bounced'], { cwd })
-    expect([refused.stderr, refused.code]).toEqual(['postern: --follow: can not be used with --bounced\n', 2])
+    expect([refused.stderr, refused.code]).toEqual(['postern: --follow: cannot be used with --bounced\n', 2])
   })
 })

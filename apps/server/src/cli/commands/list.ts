@@ -68,7 +68,7 @@ function requestOf(flags: ListFlags): Request {
   if (!/^[1-9]\d{0,6}$/.test(limit))
     throw new Failure(`--limit: ${JSON.stringify(limit)} is not a whole number from 1 to 9999999`)
   if (follow === true && (cursor !== undefined || bounced === true))
-    throw new Failure(`--follow: can not be used with ${cursor === undefined ? '--bounced' : '--cursor'}`)
+    throw new Failure(`--follow: cannot be used with ${cursor === undefined ? '--bounced' : '--cursor'}`)
   const walk: WalkMailOptions = {
     bounced: bounced === true,
     ...(cursor !== undefined && { before: cursor }),
