@@ -1,6 +1,6 @@
 /**
- * Begins work on the next items while the caller uses the last result. Yields the results in the order of the items. So many items at
- * most are begun and not yet yielded.
+ * Begins work on the next items while the caller uses the last result. Yields the results in the order of the items.
+ * @param maxBegun The greatest number of items that are begun and not yet yielded
  */
 export async function* ahead<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
@@ -10,7 +10,7 @@ export async function* ahead<T, R>(
   const begun: Promise<R>[] = []
   for await (const item of items) {
     const result = work(item)
-    // The caller may leave before it gets to this one.
+    // Prevents an unhandled rejection if the caller leaves its loop before this result.
     result.catch(() => undefined)
     if (begun.push(result) === maxBegun) yield await (begun.shift() as Promise<R>)
   }

@@ -1,6 +1,6 @@
 import type { BlobView, KeyBatch, WalkOptions } from './contract.ts'
 
-/** Iterates over keys in ascending order, as the store does it best: with one walk, or in pages. */
+/** Iterates over keys in ascending order: with one walk if the store can walk, else in pages. */
 export async function* keyBatches(
   blobs: Omit<BlobView, 'read'>,
   options: Omit<WalkOptions, 'order'>,

@@ -1,9 +1,9 @@
 /**
- * The contract of a backend: blobs under keys. It asks for no more than a directory, S3 and R2 can all do.
+ * The contract of a backend: blobs under keys. It asks only for what a directory, S3 and R2 can all do.
  *
  * Rules for a backend:
- * - A blob is written once and never changed. It appears whole, when `commit` has done its work, or not at all.
- * - When `commit` resolves, the blob is durable: it survives a crash and a power cut, as far as the backend can.
+ * - A blob is written once and never changed. It appears whole when `commit` is done, or never.
+ * - When `commit` resolves, the blob is durable: it survives a crash and a power cut, if the backend can ensure that.
  * - It checks every key with {@link checkKey} before it uses it.
  * - Every failure is a `StorageError`, with the backend's own error as its cause.
  * - Listings are in ascending order of the keys' bytes. They need not be a snapshot: a blob that is written or deleted
@@ -13,7 +13,7 @@
  */
 import { StorageError } from './error.ts'
 
-/** Where blobs are kept. */
+/** A store of blobs. */
 export interface BlobStore {
   /**
    * Begins a blob. Readers find nothing under `key` before `commit`.
@@ -25,24 +25,25 @@ export interface BlobStore {
   read(key: string): Promise<BlobReader>
   /** Returns facts about a blob; undefined if there is none. */
   head(key: string): Promise<BlobInfo | undefined>
-  /** Returns one page of keys, ascending. */
+  /** Returns one page of keys, in ascending order. */
   list(options?: ListOptions): Promise<KeyPage>
   /**
-   * Iterates over keys in either order, and reads each folder at most once. Only a store has it whose `list` reads a whole folder for
-   * each page, as a store on a disk does. It holds the names of one folder, and of the folders above.
+   * Iterates over keys in either order, and reads each folder at most once. A store on a disk has this method, because its `list`
+   * reads a whole folder for each page. The walk holds the names of one folder and of the folders above it in memory.
    */
   walk?(options?: WalkOptions): AsyncIterable<KeyBatch>
   /**
-   * Makes a view for one caller that lists and reads many blobs, one folder after the other. It makes checks of a folder once, and may
-   * read several blobs at one go. So it may still find a blob that was deleted a while ago. It holds nothing but memory.
+   * Makes a view for one caller that lists and reads many blobs, one folder after the other. The view checks a folder once, and may
+   * read several blobs with one call. So it may still find a blob that was deleted meanwhile. It holds no open file, so the caller
+   * need not close it.
    */
   view?(): BlobView
-  /** Removes a blob, durably. A missing blob is no error, because S3 and R2 can't tell. */
+  /** Removes a blob, durably. A missing blob is no error, because S3 and R2 cannot tell. */
   delete(key: string): Promise<void>
   /**
-   * Commits two blobs at the cost of one commit: what `first` wrote, and `second`, whose key no other writer uses. The second blob
-   * never exists without the first. After a failure both are gone, as after `abort`. Returns undefined if the backend can't
-   * commit these two together; then it has done nothing.
+   * Commits two blobs at the cost of one commit: the blob of `first`, and `second`, whose key no other writer uses. The
+   * second blob never exists without the first. After a failure both are gone, as after `abort`. Returns undefined if
+   * the backend cannot commit these two together. Then it has done nothing.
    *
    * @throws StorageError as `commit` does; `invalid-key` at once
    */
@@ -54,7 +55,7 @@ export interface BlobStore {
   sweep?(olderThanMs: number): Promise<number>
 }
 
-/** What a view of a store can do. */
+/** The methods of a view of a store. */
 export type BlobView = Pick<BlobStore, 'read' | 'list' | 'walk'>
 
 /** A blob whose bytes are all in memory. */
@@ -86,7 +87,8 @@ export interface BlobWriter {
   /**
    * Makes the blob visible and durable. The caller does not retry: after a failure the blob is gone, as after `abort`.
    *
-   * @throws StorageError `exists` if the key has a blob by then: of two writers of one key one wins
+   * @throws StorageError `exists` if the key has a blob by then. If two writers use one key, one of them gets this
+   *   error
    */
   commit(): Promise<void>
   /**
@@ -117,11 +119,11 @@ export interface ListOptions {
   readonly delimiter?: '/'
   /** Only keys greater than this one, which need not exist. Not together with `delimiter`. */
   readonly after?: string
-  /** From an earlier page, with the same prefix, delimiter and `after`. */
+  /** The cursor of an earlier page that was asked for with the same prefix, delimiter and `after`. */
   readonly cursor?: string
   /** 1 to 1,000, keys and prefixes together. Default 1,000. */
   readonly limit?: number
-  /** Whether the page has the size of each blob. A store on a disk makes a call for each. Default false. */
+  /** True if the page has the size of each blob. A store on a disk makes a call for each. Default false. */
   readonly sizes?: boolean
 }
 
@@ -129,7 +131,7 @@ export interface KeyPage {
   readonly keys: readonly string[]
   /** In bytes, one for each of `keys`. Present if it was asked for. */
   readonly sizes?: readonly number[]
-  /** Prefixes, ascending, each ending in `/`. A prefix may be empty by the time that the caller lists it. */
+  /** Prefixes, ascending, each ending in `/`. A prefix may be empty when the caller lists it. */
   readonly prefixes: readonly string[]
   /** Present if there may be more. */
   readonly cursor?: string
@@ -156,8 +158,8 @@ export const MAX_PAGE = 1000
 /** S3's and R2's bound on a key, in bytes. */
 export const MAX_KEY_BYTES = 1024
 /**
- * Characters that every file system and every S3 takes without quoting. A segment does not begin with a dot, so it is neither `.`
- * nor `..` nor a hidden file. It is not longer than a file's name may be on Linux and macOS.
+ * Characters that every file system and every S3 server takes without quoting. A segment does not begin with a dot. So
+ * it is neither `.` nor `..` nor a hidden file. It is not longer than the name of a file may be on Linux and macOS.
  */
 const SEGMENT = '[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}'
 const ONE_SEGMENT = new RegExp(`^${SEGMENT}$`)
@@ -174,8 +176,8 @@ export function isKey(key: string): boolean {
 }
 
 /**
- * Returns the key if it is one: segments of `A-Z a-z 0-9 . _ -` with `/` between them, none empty, none beginning with a
- * dot, 255 bytes a segment, 1,024 in all. Keys that differ only in case may be one key on some disks.
+ * Returns the key if it is valid: segments of `A-Z a-z 0-9 . _ -` with `/` between them, none empty, none beginning
+ * with a dot, 255 bytes a segment, 1,024 in all. Keys that differ only in case may be one key on some disks.
  *
  * @throws StorageError `invalid-key`
  */
@@ -186,7 +188,6 @@ export function checkKey(key: string): string {
 
 /**
  * Returns the prefix if it can begin a key: '' or a key that may end in `/`.
- *
  * @throws StorageError `invalid-key`
  */
 export function checkPrefix(prefix: string): string {
@@ -195,10 +196,10 @@ export function checkPrefix(prefix: string): string {
 }
 
 /**
- * Returns the key behind which a listing begins; '' if there is none.
+ * Returns the key after which a listing begins; '' for the first key.
  *
  * @throws StorageError `invalid-key`
- * @throws RangeError if there is a delimiter too: backends differ in what that would mean
+ * @throws RangeError if there is a delimiter too, because backends disagree on what the two mean together
  */
 export function checkAfter({ after = '', delimiter }: Pick<ListOptions, 'after' | 'delimiter'>): string {
   if (after !== '' && delimiter !== undefined) throw new RangeError('after: a listing with a delimiter cannot have it')
@@ -206,9 +207,8 @@ export function checkAfter({ after = '', delimiter }: Pick<ListOptions, 'after' 
 }
 
 /**
- * Returns the limit if it can be that of a page.
- *
- * @throws RangeError if it is not a whole number from 1 to 1,000: that is a bug in the caller
+ * Returns the limit if a page can have it.
+ * @throws RangeError if it is not a whole number from 1 to 1,000, which is a bug in the caller
  */
 export function checkLimit(limit: number): number {
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {

@@ -1,4 +1,4 @@
-/** A store of blobs, each an object of a bucket. */
+/** A store of blobs. Each blob is an object of a bucket. */
 import { Allowance, type ByteCount } from '../blob/allowance.ts'
 import type {
   BlobInfo,
@@ -87,7 +87,7 @@ export class ObjectStore implements BlobStore {
     await this.#ask((signal) => this.#deps.bucket.delete(key, signal))
   }
 
-  /** Aborts unfinished uploads, if the bucket can list them. Other buckets abort them by themselves. */
+  /** Aborts unfinished uploads, if the bucket can list them. Other buckets abort them without help. */
   async sweep(olderThanMs: number): Promise<number> {
     const before = Date.now() - olderThanMs
     return this.#ask(async (signal) => (await this.#deps.bucket.sweepUploads?.(before, signal)) ?? 0)

@@ -55,8 +55,8 @@ export const nodeDisk: Disk = {
 }
 
 /**
- * The real disk without threads: each call blocks the program until the system has answered. A small read costs a fifth of the CPU
- * time then.
+ * The real disk without threads: each call blocks the program until the system has answered. A small read then costs a fifth of the
+ * CPU time.
  */
 export const blockingDisk: Disk = {
   open: async (path, flags, mode) => nodeFs.openSync(path, flags, mode),

@@ -1,11 +1,12 @@
 /**
- * Lists keys in order, out of directories that have no order.
+ * Lists keys in order. Directories have no order.
  *
- * In the order of keys, a directory counts as its name with a `/` behind it. So each directory is read whole, sorted with those
- * names, and descended into at its place. Directories that can't have a key of the listing are not read, and no directory is read
- * twice. Memory holds the directories on the way down, never the whole tree.
+ * In the order of keys, a directory counts as its name with a `/` behind it. So each directory is read whole and sorted
+ * with these names. The listing enters a subdirectory at its place in this order. A directory that cannot
+ * have a key of the listing is not read, and no directory is read twice. Memory holds the names of the directories on
+ * the way down, never those of the whole tree.
  *
- * Names that are no keys are skipped: hidden names (the temporary directory among them), symbolic links, devices.
+ * It skips names that are not keys: hidden names (the temporary directory among them), symbolic links, devices.
  */
 import { join } from 'node:path'
 import {
@@ -21,29 +22,32 @@ import {
 } from '../blob/contract.ts'
 import { type Disk, isGone } from './disk.ts'
 
-/** What a listing needs to know of folders. */
+/** The folders as a listing needs them. */
 export interface ListedFolders {
-  /** Returns the names in the folder, in any order: of blobs, and of folders with a `/` behind them. @param folder '' or ending in `/` */
+  /**
+   * Returns the names of the blobs and folders in a folder, in any order. The name of a folder ends in `/`.
+   * @param folder '', or a name that ends in `/`
+   */
   names(folder: string): Promise<string[]>
   /** Returns the size of a blob; undefined if it is gone. */
   size(key: string): Promise<number | undefined>
 }
 
-/** Which keys, and in which order. */
+/** The keys of a listing, and their order. */
 interface Range {
   readonly prefix: string
   readonly after: string
   readonly before: string | undefined
-  /** Whether folders behind the prefix are not descended into, but stand for their keys. */
+  /** If true, a folder behind the prefix is listed itself, in place of its keys. */
   readonly rollUp: boolean
   readonly isDescending: boolean
 }
 
-/** So many sizes are asked for at the same time. */
+/** The greatest number of sizes that are asked for at the same time. */
 const LOOKS_AT_ONCE = 16
 const BATCH_KEYS = 1000
 
-/** What one page of a listing has. */
+/** The terms of one page of a listing. */
 export interface PageRequest {
   readonly range: Range
   readonly limit: number
@@ -97,7 +101,7 @@ async function take(items: AsyncIterable<readonly string[]>, count: number): Pro
   return taken
 }
 
-/** Yields keys, and folders that are rolled up, in order. */
+/** Yields keys in order, and folders that are listed in place of their keys. */
 async function* itemsIn(folders: ListedFolders, range: Range): AsyncGenerator<string[]> {
   const { prefix, after, before } = range
   const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1)
@@ -121,10 +125,10 @@ async function* itemsOf(folders: ListedFolders, folder: string, range: Range): A
   if (items.length > 0) yield items
 }
 
-/** Returns the names in a folder that are in the range, or that may have keys in it. Sorts only these. */
+/** Returns the names in a folder that are in the range, and the folders that may have keys in the range. Sorts only these. */
 async function sortedNames(folders: ListedFolders, folder: string, range: Range): Promise<string[]> {
   const { rollUp, isDescending } = range
-  // The names of the bounds in this folder. A bound elsewhere excludes no name: the folder would not be visited.
+  // The bounds as names in this folder. A bound in another folder excludes no name here, because a folder outside the range is not read.
   const prefix = range.prefix.slice(folder.length)
   const after = range.after.startsWith(folder) ? range.after.slice(folder.length) : ''
   const before = range.before?.startsWith(folder) === true ? range.before.slice(folder.length) : undefined
@@ -137,7 +141,7 @@ async function sortedNames(folders: ListedFolders, folder: string, range: Range)
   return isDescending ? names.toReversed() : names
 }
 
-/** Returns the keys, with their sizes if those are asked for, and then without blobs that are gone meanwhile. */
+/** Returns the keys. If sizes are asked for, adds them, and leaves out blobs that were deleted meanwhile. */
 async function batchOf(folders: ListedFolders, keys: readonly string[], isSized: boolean): Promise<KeyBatch> {
   if (!isSized) return { keys }
   const found: string[] = []

@@ -16,20 +16,23 @@ export { checkOpenFiles, MAX_BRIEF } from '../disk/deps.ts'
 
 export interface FsOptions extends RootWatch {
   /**
-   * `files`: each blob is a file. `packed`: small blobs are gathered in packs, so that many commits share one fsync. The layout is
+   * `files`: each blob is a file. `packed`: packs hold many small blobs, so many commits share one fsync. The layout is
    * chosen when the directory is made. Default: the layout of the directory, or `files` for a new one.
    */
   readonly layout?: FsLayout
-  /** The most blobs over 64 KiB that are written at the same time, and the most that are read; others wait. Default 1,024. */
+  /**
+   * The greatest number of blobs over 64 KiB that are written at the same time, and the greatest number that are read.
+   * Others wait. Default 1,024.
+   */
   readonly maxOpenFiles?: number
   /**
-   * Default true. False only reads a directory that exists: the store makes, tries and changes nothing, and writing is
+   * Default true. False only reads a directory that exists: the store makes, tests and changes nothing, and writing is
    * `denied`.
    */
   readonly writable?: boolean
   /**
-   * Whether calls to the operating system block the program. A program that does nothing else, such as an export, needs half of the
-   * time then. Default false.
+   * If true, calls to the operating system block the program. A program that does nothing else, such as an export, then needs half
+   * of the time. Default false.
    */
   readonly blocking?: boolean
 }
@@ -43,15 +46,15 @@ const PACKED: Layout = { name: 'packed', version: 1 }
 /**
  * Opens a store of blobs in a directory, and makes the directory if it is missing.
  *
- * @throws StorageError at once if the directory can't be used; its message says why. `other-layout` if the directory holds mail in
- * another layout, and then nothing is changed
+ * @throws StorageError at once if the directory can't be used; its message says why. `other-layout` if the directory
+ *   has mail in another layout. Then nothing is changed
  * @throws RangeError if an option is out of its range
  */
 export function fs(directory: string, options: FsOptions = {}): BlobStore {
   return fsOn(options.blocking === true ? blockingDisk : nodeDisk, directory, options)
 }
 
-/** Opens the same on a disk that a test watches, or makes fail. */
+/** Opens a store in the same way, on a disk that a test watches or makes fail. */
 export function fsOn(disk: Disk, directory: string, options: FsOptions = {}): BlobStore {
   const maxOpenFiles = checkOpenFiles(options.maxOpenFiles)
   const { writable = true } = options
@@ -62,17 +65,20 @@ export function fsOn(disk: Disk, directory: string, options: FsOptions = {}): Bl
   return isPacked ? packedIn(disk, watched, maxOpenFiles) : filesIn(disk, watched, root, maxOpenFiles)
 }
 
-/** Makes a store of files in a directory that is open already: on a disk that a test simulates, or for reading only. */
+/** Makes a store of files in a directory that is already open: on a disk that a test simulates, or for reading only. */
 export function fsAt(disk: Disk, root: string, maxOpenFiles: number = checkOpenFiles()): BlobStore {
   return filesIn(disk, new Root(disk, root), root, maxOpenFiles)
 }
 
-/** Makes a store of files in a directory that is open already: the root of a store, or a directory in it. */
+/** Makes a store of files in a directory that is already open: the root of a store, or a directory in it. */
 export function filesIn(disk: Disk, root: Root, directory: string, maxOpenFiles: number): FileStore {
   return new FileStore(directory, fileStoreDeps(disk, root, directory, maxOpenFiles))
 }
 
-/** Makes a store of packs in a directory that is open already. @param now The clock: milliseconds since 1970 */
+/**
+ * Makes a store of packs in a directory that is already open.
+ * @param now The clock: milliseconds since 1970
+ */
 export function packedAt(
   disk: Disk,
   root: string,

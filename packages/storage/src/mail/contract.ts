@@ -4,7 +4,7 @@ import type { MailRecord } from './record.ts'
 import type { Expired, ExpireOptions, Retention } from './retention.ts'
 import type { SweepOptions, Swept } from './sweep.ts'
 
-/** Kept messages. Made by {@link mailStore}. */
+/** A store of messages. Made by {@link mailStore}. */
 export interface MailStore {
   /**
    * Reads the message to its end and keeps it. When the promise resolves, the message is durable.
@@ -13,9 +13,9 @@ export interface MailStore {
    */
   save(message: IncomingMail, session: IncomingSession): Promise<MailRecord>
   /**
-   * Returns whether the recipient has a mailbox in the store, so that a server can refuse it before the message comes. A store
-   * without this method takes mail for all. If one recipient of a message has no mailbox any more when it is saved, the message is
-   * kept for none.
+   * Returns whether the recipient has a mailbox in the store, so that a server can refuse it before the message comes.
+   * A store without this method takes mail for all. If a recipient's mailbox is gone when the message is saved, the
+   * message is kept for no recipient.
    *
    * @throws StorageError if the store can't tell now
    */
@@ -25,16 +25,15 @@ export interface MailStore {
   /** Returns one page of records, newest first. */
   list(options?: ListMailOptions): Promise<MailPage>
   /**
-   * Iterates over messages. It costs less than pages of `list`, because it lists the keys once, and reads the next few records while
-   * the caller works. A message that is saved, deleted or moved meanwhile may be left out. {@link mailStore} and the store of Maildirs
-   * have this method.
+   * Iterates over messages. This costs less than pages of `list`, because the store lists the keys once, and reads the next few
+   * records while the caller works. The walk may leave out a message that is saved, deleted or moved meanwhile. {@link mailStore} and the
+   * store of Maildirs have this method.
    *
-   * @throws StorageError `invalid-id` at the first step, for `before`
+   * @throws StorageError `invalid-id` at the first step, if `before` is not an id
    */
   walk?(options?: WalkMailOptions): AsyncIterable<WalkedMail>
   /**
-   * Removes a message, bounced or not.
-   *
+   * Removes a message, even if it has bounced.
    * @throws StorageError `not-found`, `invalid-id`
    */
   delete(id: string): Promise<void>
@@ -45,12 +44,13 @@ export interface MailStore {
    */
   bounce(id: string, bounce: { readonly reason: string; readonly at?: Date }): Promise<MailRecord>
   /**
-   * Removes what was never committed. It may run beside servers, if no message takes as long as `olderThanMs` to arrive.
+   * Removes data that was never committed. It may run beside servers, if no message takes as long as `olderThanMs` to
+   * arrive.
    */
   sweep(options?: SweepOptions): Promise<Swept>
   /**
-   * Removes the oldest messages, bounced or not, until every limit holds. It may run beside servers and beside another expiry.
-   * A reader of a message that is being removed gets `not-found`.
+   * Removes the oldest messages until no limit is exceeded. Bounced messages count too. It may run beside servers and
+   * beside another expiry. A reader of a message that is being removed gets `not-found`.
    *
    * @throws RangeError if a limit is not a whole number from 1, or Infinity
    */
@@ -79,14 +79,17 @@ export interface StoredMail {
 export interface ListMailOptions {
   /** 1 to 1,000. Default 100. */
   readonly limit?: number
-  /** From an earlier page. It stays valid while messages come and go, even if the message that it names is deleted. */
+  /**
+   * The cursor of an earlier page. It stays valid while messages come and go, even if the message that it names is
+   * deleted.
+   */
   readonly cursor?: string
-  /** Whether to list the messages that bounced, in place of the others. Default false. */
+  /** True lists the messages that bounced, in place of the others. Default false. */
   readonly bounced?: boolean
 }
 
 export interface MailPage {
-  /** Newest first. There may be fewer than asked for, even none, although more pages follow. */
+  /** Newest first. There may be fewer than asked for, or none, even if more pages follow. */
   readonly records: readonly MailRecord[]
   /** Ids of the messages on this page whose record can't be read. */
   readonly corrupt: readonly string[]
@@ -95,19 +98,19 @@ export interface MailPage {
 }
 
 export interface WalkMailOptions {
-  /** By the ids, which have the time at which a message began to arrive. Default `newest-first`. */
+  /** The order of the ids. An id has the time at which its message began to arrive. Default `newest-first`. */
   readonly order?: 'newest-first' | 'oldest-first'
-  /** Whether to walk over the messages that bounced, in place of the others. Default false. */
+  /** True walks over the messages that bounced, in place of the others. Default false. */
   readonly bounced?: boolean
-  /** Only messages with smaller ids. The message of this id need not exist. */
+  /** Only messages with smaller ids than this one. The message of this id need not exist. */
   readonly before?: string
-  /** Only messages whose ids were made at this time or later. No others are read. */
+  /** Only messages whose ids were made at this time or later. The store does not read older ones. */
   readonly since?: Date
   /** Called with each id before its record is read. If it returns false, the message is neither read nor yielded. */
   readonly isWanted?: (id: string) => boolean
   /**
-   * Messages of at most so many bytes are read and checked along with their records, so that the caller does not wait for each. Up to
-   * 16 of them are in memory. Default 0.
+   * The size of a small message, in bytes. The store reads and checks a message up to this size together with its record, so that the
+   * caller does not wait for each. Up to 16 such messages are in memory. Default 0: none.
    */
   readonly heldBytes?: number
 }

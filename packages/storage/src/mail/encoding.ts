@@ -10,7 +10,7 @@ const MAX_RECORD_BYTES = 64 * 1024 * 1024
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 
-/** Writes a record as people can read it: indented, with a line end. */
+/** Writes a record in a form that people can read: indented, with a line end. */
 export function encodeRecord(record: MailRecord): Uint8Array {
   return encoder.encode(`${JSON.stringify(record, null, 2)}\n`)
 }
@@ -24,7 +24,7 @@ export async function readWhole(blob: BlobReader, id: string): Promise<Uint8Arra
   let bytes: Uint8Array | undefined
   let at = 0
   for await (const chunk of blob.body) {
-    // A small blob is one chunk, which the caller of a reader may keep.
+    // A small blob is one chunk. It needs no copy, because the caller of a reader may keep chunks.
     if (chunk.length === blob.size) bytes = chunk
     else (bytes ??= new Uint8Array(blob.size)).set(chunk, at)
     at += chunk.length
@@ -51,14 +51,20 @@ export function decodeRecord(bytes: Uint8Array, id: string): MailRecord {
   return record
 }
 
-/** What a value has to be: one that passes a check, an object with these fields, a list, or a value that may be missing. */
+/**
+ * What a value must be: a value that passes a check, an object with these fields, a list, or a value that may be
+ * missing.
+ */
 type Shape =
   | { readonly is: (value: unknown) => boolean; readonly name: string }
   | { readonly fields: Readonly<Record<string, Shape>> }
   | { readonly each: Shape }
   | { readonly maybe: Shape }
 
-/** Says what in `value` does not have this shape, after the name of the place: `.size is not a count`; undefined if all has. */
+/**
+ * Returns which field of `value` does not have this shape, and why: `.size is not a count`. Returns undefined if all are right.
+ * The caller writes the name of `value` before it.
+ */
 function wrongField(value: unknown, shape: Shape): string | undefined {
   if ('maybe' in shape) return value === undefined ? undefined : wrongField(value, shape.maybe)
   if ('is' in shape) return shape.is(value) ? undefined : ` is not ${shape.name}`

@@ -1,9 +1,9 @@
 /**
- * Finds all messages of a store, oldest first, and which blobs each has. It holds some keys of each listing.
+ * Finds all messages of a store, oldest first, and the blobs of each. It holds one batch of keys of each listing.
  *
- * The bytes and the envelope of a message are neighbours by their keys. The envelopes of bounced messages lie in another tree in the
- * same order, so the two listings are merged. It is no snapshot: a message that bounces meanwhile may look as if it had no
- * envelope. So a caller that removes messages without an envelope looks again.
+ * The bytes and the envelope of a message are neighbours by their keys. The envelopes of bounced messages are in
+ * another tree in the same order, so the two listings are merged. The result is not a snapshot: a message that bounces
+ * meanwhile may seem to have no envelope. So a caller that removes messages without an envelope looks again.
  */
 import { keyBatches } from '../blob/batches.ts'
 import type { BlobStore } from '../blob/contract.ts'
@@ -13,13 +13,16 @@ import { idOfEnvelope, idOfMail, keysOf, PAST_YEARS, rootOf } from './layout.ts'
 export interface FoundMail {
   readonly id: string
   readonly hasBytes: boolean
-  /** Of the bytes; 0 if there are none, or if sizes were not asked for. */
+  /** The size of the bytes; 0 if there are none, or if sizes were not asked for. */
   readonly size: number
   readonly hasEnvelope: boolean
   readonly hasBounced: boolean
 }
 
-/** Yields every id that has a blob, ascending. @param options With `sizes`, a store on a disk makes a call for each file */
+/**
+ * Yields every id that has a blob, ascending.
+ * @param options With `sizes`, a store on a disk makes a call for each file
+ */
 export async function* foundMail(blobs: BlobStore, options: { readonly sizes: boolean }): AsyncGenerator<FoundMail> {
   const bounced = idsOfBounced(blobs)
   let next = await bounced.next()
@@ -37,7 +40,7 @@ async function* unbounced(blobs: BlobStore, sizes: boolean): AsyncGenerator<Foun
   for await (const batch of keyBatches(blobs, { prefix: rootOf(false), before: PAST_YEARS, sizes })) {
     for (const [index, key] of batch.keys.entries()) {
       const id = idOfMail(key)
-      // Skips a blob under a key that its id does not have: no message is loaded from there.
+      // Skips a blob under a key that its id does not have, because no message is loaded from there.
       const keys = id === undefined ? undefined : keysOf(id)
       if (id === undefined || (key !== keys?.bytes && key !== keys?.envelope)) continue
       if (found !== undefined && found.id !== id) {
@@ -52,7 +55,7 @@ async function* unbounced(blobs: BlobStore, sizes: boolean): AsyncGenerator<Foun
   if (found !== undefined) yield found
 }
 
-/** For a store whose pages have no sizes. */
+/** Asks for each size, for a store whose pages have none. */
 async function sizeOf(blobs: BlobStore, key: string): Promise<number> {
   return (await blobs.head(key))?.size ?? 0
 }

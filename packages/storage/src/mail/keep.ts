@@ -58,13 +58,13 @@ export function keep(
   }
 }
 
-/** Calls `kept`. Never fails: a refusal now would make the client send the message again, although it is kept. */
+/** Calls `kept`. Never throws or rejects: after a refusal the client would send the message again, although it is kept. */
 function tell(options: KeepOptions, record: MailRecord, session: Session): Promise<void> | undefined {
   const failed = (error: unknown): void => {
     try {
       options.keptFailed?.(error, record, session)
     } catch {
-      // There is nobody else to tell.
+      // `keptFailed` threw too, and there is no other function to report to.
     }
   }
   try {

@@ -2,23 +2,23 @@
  * The keys of a message: they begin with the minute in which its id was made. People can find it, and every store can list it.
  *
  *     2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.eml             the bytes, trace header first
- *     2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.json            the envelope: this one makes it a message
+ *     2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.json            the envelope: the message exists if this blob exists
  *     bounced/2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.json    the envelope, once the message has bounced
  *
  * The time is in the id (UTC). So the keys follow from the id alone, and the order of keys is the order of ids.
  *
- * S3 and R2 list in ascending order only, and people want the newest first. With folders of fixed width, from year to minute, a
- * listing takes the last folder, in it the last one, and so on. Only within a minute it has to read upwards, and it holds the last
- * page. A folder is a minute and not an hour, because that bounds this reading, and the size of a directory on disk, by the mail of
- * one minute. In a small store the listing takes whatever fits into one page and does not descend.
+ * S3 and R2 list in ascending order only, and people want the newest mail first. Folders have a fixed width, from year to minute. So a
+ * listing takes the last folder, the last folder in it, and so on. Only a minute with more keys than a page needs more calls
+ * (newest.ts). A folder is a minute and not an hour, so that the mail of one minute bounds these calls, and the size of a directory on
+ * disk. If a folder fits into one page, the listing takes that page and does not descend.
  */
 import { StorageError } from '../blob/error.ts'
 
 /** Crockford's base 32, in order. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
-/** 128 bits, in capitals only: so an id has one spelling, also on disks that ignore case. */
+/** 128 bits, in capitals only. So an id has one spelling, even on disks that ignore case. */
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
-/** So many characters of an id are its time. */
+/** The number of characters of an id that are its time. */
 const TIME_LENGTH = 10
 const ID_LENGTH = 26
 /** The folders' years have four digits. */
@@ -54,8 +54,8 @@ export function keysOf(id: string): MailKeys {
 }
 
 /**
- * Returns the keys of the message without their extensions. All keys of smaller ids are less, all of this one and of greater ones
- * are greater.
+ * Returns the keys of the message without their extensions. The keys of smaller ids are less than the result. The keys of this id and of
+ * greater ids are greater than it.
  *
  * @throws StorageError `invalid-id`
  */
@@ -66,7 +66,7 @@ export function stemOf(id: string, bounced: boolean): string {
 let lastMinute = -1
 let lastFolder = ''
 
-/** Returns the folder of a time. Keeps the last one, as most mail is of the same minute as the mail before. */
+/** Returns the folder of a time. Keeps the last result, because most mail is of the same minute as the mail before. */
 function folderOf(ms: number): string {
   const minute = Math.floor(ms / 60_000)
   if (minute !== lastMinute) {
@@ -99,7 +99,7 @@ function idOf(key: string, extension: string): string | undefined {
   return isId(id) ? id : undefined
 }
 
-/** Returns whether `folder` is one that {@link keysOf} makes, at any level below {@link rootOf}. */
+/** Returns whether {@link keysOf} can make `folder`, at any level below {@link rootOf}. */
 export function isTimeFolder(folder: string): boolean {
   return /^(?:bounced\/)?\d{4}\/(?:\d\d\/(?:\d\d\/(?:\d{4}\/)?)?)?$/.test(folder)
 }
@@ -115,7 +115,7 @@ export function minuteOf(folder: string): number {
   return Date.UTC(Number(year), Number(month) - 1, Number(day), Number(time.slice(0, 2)), Number(time.slice(2)))
 }
 
-/** Returns whether this is an id as the engine makes them: a ULID in capitals. */
+/** Returns whether this is an id in the engine's form: a ULID in capitals. */
 export function isId(id: string): boolean {
   return decodeTime(id) !== undefined
 }
@@ -131,7 +131,7 @@ export function timeOf(id: string): number {
   throw new StorageError('invalid-id', `not a message id: ${JSON.stringify(id)?.slice(0, 80)}`)
 }
 
-/** Returns the smallest id of this time. A time before 1970, or after the year 9999, counts as the first or the last one. */
+/** Returns the smallest id of this time. A time before 1970 counts as 1970, a time after the year 9999 as the last moment of 9999. */
 export function firstIdAt(ms: number): string {
   let left = Math.min(Math.max(0, Math.floor(ms)), MAX_TIME)
   let time = ''
@@ -139,7 +139,7 @@ export function firstIdAt(ms: number): string {
   return time.padEnd(ID_LENGTH, '0')
 }
 
-/** Returns undefined if this is no id. */
+/** Returns undefined if the text is not an id. */
 function decodeTime(id: string): number | undefined {
   if (typeof id !== 'string' || !ULID.test(id)) return undefined
   let time = 0

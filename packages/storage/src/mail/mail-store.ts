@@ -1,14 +1,14 @@
 /**
  * Keeps messages in any blob store.
  *
- * A message is two blobs (layout.ts says where): first the bytes are written, then the envelope, which is the commit. From this
- * order everything follows:
+ * A message is two blobs (layout.ts says where): first the bytes are written, then the envelope, which is the commit.
+ * This order has four results:
  * - A listing of envelopes never shows half a message. The server may answer 250 once the envelope is durable.
  * - A delete removes the envelope first.
- * - A bounce writes the envelope to its second place before it removes it from the first. If it dies in between, the envelope is in
- *   both places, and bouncing the message again finishes the work.
- * - Bytes without an envelope belong to no message: a writer died, or a delete. A sweep removes them once they are so old that no
- *   writer is about to write their envelope.
+ * - A bounce writes the envelope to its second place before it removes it from the first. If it dies in between, the
+ *   envelope is in both places, and bouncing the message again finishes the work.
+ * - Bytes without an envelope belong to no message: a writer died, or a delete. A sweep removes them once they are so
+ *   old that no writer is about to write their envelope.
  */
 import { ahead } from '../blob/ahead.ts'
 import { type BlobStore, type BlobWriter, checkLimit, type WriteOptions } from '../blob/contract.ts'
@@ -87,7 +87,7 @@ class BlobMailStore implements WalkableMailStore {
     if (before !== undefined) timeOf(before)
     const bounced = options.bounced ?? false
     const ids: string[] = []
-    // Asks for one id more, which tells whether there is another page.
+    // Asks for one id more, because that shows whether there is another page.
     for await (const id of newestIds(this.#blobs, { bounced, before, sinceMs: 0 })) if (ids.push(id) > limit) break
     const cursor = ids.length > limit ? ids[limit - 1] : undefined
     const records: MailRecord[] = []
@@ -115,7 +115,7 @@ class BlobMailStore implements WalkableMailStore {
       const { record } = await look(view, id, bounced)
       if (record === undefined) return undefined
       if (record === 'corrupt') return { id, mail: undefined }
-      // The caller may read a message that is not held long after the walk.
+      // Reads from the store and not from the view, because the caller may read such a message long after the walk.
       const mail = new KeptMail(this.#blobs, record)
       return { id, mail: record.size > heldBytes ? mail : ((await held(new KeptMail(viewed, record))) ?? mail) }
     }
@@ -133,7 +133,7 @@ class BlobMailStore implements WalkableMailStore {
     const keys = keysOf(id)
     const found = await this.#find(id)
     if (found.bounced) {
-      // The process that bounced it may have died before its delete was durable.
+      // The process that bounced the message may have died before its delete was durable.
       await this.#blobs.delete(keys.envelope)
       return found.record
     }
@@ -143,7 +143,7 @@ class BlobMailStore implements WalkableMailStore {
       await this.#saveRecord(keys.bounced, encodeRecord(record))
     } catch (error) {
       if (!isStorageError(error, 'exists')) throw error
-      // Another bounce wrote it, and may have died before it deleted the envelope from the first place.
+      // Another bounce wrote the envelope, and may have died before it deleted the first one.
       record = await readRecord(this.#blobs, keys.bounced, id)
     }
     if ((await this.#blobs.head(keys.bytes)) === undefined && (await this.#blobs.head(keys.envelope)) === undefined) {
@@ -210,7 +210,7 @@ async function look(
   }
 }
 
-/** Reads a small message into memory. Returns undefined if that fails: the caller gets the failure when it reads. */
+/** Reads a small message into memory. Returns undefined if that fails. The caller then gets the error when it reads the message. */
 async function held(mail: KeptMail): Promise<StoredMail | undefined> {
   try {
     return heldMail(mail.record, await mail.bytes())
@@ -223,7 +223,10 @@ async function* filtered(ids: AsyncIterable<string>, isWanted: (id: string) => b
   for await (const id of ids) if (isWanted(id)) yield id
 }
 
-/** Waits for facts of a message. @throws what `read` does if that took too long, as the client was told that the message failed */
+/**
+ * Waits for the facts about a message.
+ * @throws the error of `read` if that took too long, because the client was told that the message failed
+ */
 async function inTime(facts: Promise<MailFacts>, message: IncomingMail): Promise<MailFacts> {
   const found = await facts
   await message.read()
@@ -236,7 +239,7 @@ async function copy(message: IncomingMail, writer: BlobWriter): Promise<Pick<Mai
   let bytes: Uint8Array | null = message.trace
   while (bytes !== null) {
     digest.update(bytes)
-    // A writer or a reader that answers at once returns no promise, and then there is nothing to wait for.
+    // A writer or a reader that answers at once returns no promise. Then there is nothing to wait for.
     const written = writer.write(bytes)
     if (written !== undefined) await written
     const next = message.read()

@@ -1,10 +1,11 @@
 /**
- * Finds the newest messages first. A store that can walk backwards is asked for that. The others list in ascending order only.
+ * Finds messages, newest first. If the store can walk in descending order, it does. Other stores list in ascending order only, and this
+ * file makes the best of that.
  *
- * Folders have a fixed width, from year to minute, so the last folder is the newest one. If a folder fits into one page, that page is
- * all. The mail of one minute may be many pages. Then slices of its time are listed, the last one first. A slice that does not fit
- * into one page is made shorter, by at least half. A slice that has few messages makes the next one longer. So a page of messages
- * costs few listings, wherever in the minute the mail came.
+ * Folders have a fixed width, from year to minute, so the last folder is the newest one. If a folder fits into one page, one call lists
+ * it. If a minute does not fit, the search lists slices of its time, the last slice first. If a slice does not fit into one page, the
+ * search makes it shorter, by half or more. After a slice with few messages, the next one is longer. So a page of messages costs few
+ * calls, wherever in the minute the mail came.
  */
 import { keyBatches } from '../blob/batches.ts'
 import { type BlobView, type KeyPage, MAX_PAGE } from '../blob/contract.ts'
@@ -12,7 +13,7 @@ import { firstIdAt, idOfMail, isMinute, isTimeFolder, minuteOf, rootOf, timeOf }
 import { type IdRange, idsIn, type KeyRange, keyRange } from './range.ts'
 
 const MINUTE_MS = 60_000
-/** A slice is planned to fill so much of a page, because mail does not come evenly. */
+/** The number of keys that a slice is planned for. It is less than a page, because mail does not come evenly. */
 const PLANNED_KEYS = 0.75 * MAX_PAGE
 const MAX_GROWTH = 8
 
@@ -26,7 +27,7 @@ export async function* newestIds(blobs: Omit<BlobView, 'read'>, ids: IdRange): A
 
 async function* idsOfFolders(blobs: Omit<BlobView, 'read'>, above: string, range: KeyRange): AsyncGenerator<string> {
   for (const folder of (await foldersIn(blobs, above)).toReversed()) {
-    // A folder is a prefix of its keys, and so it is smaller.
+    // A folder is a prefix of its keys, so it is less than they are.
     if (folder > range.before) continue
     if (folder < range.after && !range.after.startsWith(folder)) return
     const page = await blobs.list({ prefix: folder })
@@ -36,7 +37,7 @@ async function* idsOfFolders(blobs: Omit<BlobView, 'read'>, above: string, range
   }
 }
 
-/** @param first The first page of the minute; there are more */
+/** @param first The first page of the minute, which has more than one */
 async function* idsOfMinute(
   blobs: Omit<BlobView, 'read'>,
   folder: string,
@@ -47,7 +48,7 @@ async function* idsOfMinute(
   let endMs = startMs + MINUTE_MS
   if (range.before.startsWith(folder)) endMs = timeOf(range.before.slice(folder.length)) + 1
   let spanMs = spanOf(first, startMs)
-  /** The time up to which a page of a slice came that did not fit. Much mail came after it. */
+  /** The time of the last key on the page of a slice that did not fit. After this time there is more mail. */
   let reachedMs = startMs
   while (endMs > startMs) {
     const fromMs = Math.max(startMs, endMs - spanMs)
@@ -64,19 +65,19 @@ async function* idsOfMinute(
     if (folder + firstIdAt(fromMs) < range.after) return
     endMs = fromMs
     const count = page.keys.filter((key) => key < slice.before).length
-    // Nothing came lately, so looks in the middle of what is left. Otherwise fits the slice to how much mail came.
+    // If the slice was empty, the next one is half of the time up to `reachedMs`. Otherwise the next one is as long as the mail of this slice suggests.
     if (count === 0 && endMs > reachedMs) spanMs = Math.max(1, Math.ceil((endMs - reachedMs) / 2))
     else spanMs = Math.max(1, Math.floor((spanMs * PLANNED_KEYS) / Math.max(count, PLANNED_KEYS / MAX_GROWTH)))
   }
 }
 
-/** Returns in how many milliseconds a page would be planned full, if all mail came as that of this page did. */
+/** Returns the milliseconds of a slice with the planned number of keys, if mail comes as fast as on this page. */
 function spanOf(page: KeyPage, fromMs: number): number {
   const passedMs = (lastTimeIn(page) ?? fromMs + MINUTE_MS) - fromMs + 1
   return Math.max(1, Math.floor((passedMs * PLANNED_KEYS) / page.keys.length))
 }
 
-/** Returns when the last message on the page was begun; undefined if there is none. */
+/** Returns when the last message on the page began to arrive; undefined if the page has none. */
 function lastTimeIn({ keys }: KeyPage): number | undefined {
   const key = keys.findLast((each) => idOfMail(each) !== undefined)
   return key === undefined ? undefined : timeOf(idOfMail(key) as string)
@@ -87,7 +88,7 @@ function isWhole({ keys, cursor }: KeyPage, { before }: KeyRange): boolean {
   return cursor === undefined || (keys.at(-1) ?? '') >= before
 }
 
-/** Returns the keys of a slice that can't be made shorter: the mail of one millisecond. */
+/** Returns the keys of a slice of one millisecond, which may be more than a page. */
 async function restOf(
   blobs: Omit<BlobView, 'read'>,
   folder: string,

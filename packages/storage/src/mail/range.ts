@@ -1,4 +1,4 @@
-/** A part of all messages: which ids, and under which keys their envelopes are. */
+/** Ranges of ids, and of the keys of their envelopes. */
 import { keyBatches } from '../blob/batches.ts'
 import type { BlobView } from '../blob/contract.ts'
 import { ENVELOPE, firstIdAt, idOfEnvelope, PAST_YEARS, rootOf, stemOf } from './layout.ts'
@@ -11,7 +11,7 @@ export interface IdRange {
   readonly sinceMs: number
 }
 
-/** Which keys: those greater than `after` and less than `before`. */
+/** The keys that are greater than `after` and less than `before`. */
 export interface KeyRange {
   readonly bounced: boolean
   readonly after: string
@@ -30,12 +30,12 @@ export function keyRange({ bounced, before, sinceMs }: IdRange): KeyRange {
 export function* idsIn(keys: readonly string[], bounced: boolean): Generator<string> {
   for (const key of keys) {
     const id = idOfEnvelope(key)
-    // Skips an envelope under a key that its id does not have: no message is loaded from there.
+    // Skips an envelope under a key that its id does not have, because no message is loaded from there.
     if (id !== undefined && `${stemOf(id, bounced)}${ENVELOPE}` === key) yield id
   }
 }
 
-/** Yields the ids that have an envelope, oldest first. Holds some keys. */
+/** Yields the ids that have an envelope, oldest first. Holds one batch of keys. */
 export async function* oldestIds(blobs: Omit<BlobView, 'read'>, ids: IdRange): AsyncGenerator<string> {
   const { bounced, after, before } = keyRange(ids)
   for await (const { keys } of keyBatches(blobs, { after, before })) yield* idsIn(keys, bounced)

@@ -1,6 +1,6 @@
 /**
- * Reads a kept message. Each read to the end compares size and digest: a caller that gets all bytes without an error has the bytes
- * that the server answered 250 for.
+ * Reads a stored message. Each read to the end compares size and digest. So if a caller gets all bytes without an
+ * error, they are the bytes that the server answered 250 for.
  */
 import { only } from '../blob/bytes-reader.ts'
 import type { BlobStore } from '../blob/contract.ts'
@@ -20,7 +20,7 @@ export function heldMail(record: MailRecord, bytes: Uint8Array): StoredMail {
   }
 }
 
-/** The message behind a record. */
+/** The message that belongs to a record. */
 export class KeptMail implements StoredMail {
   readonly record: MailRecord
   readonly body: AsyncIterable<Uint8Array>
@@ -36,7 +36,7 @@ export class KeptMail implements StoredMail {
     let whole: Uint8Array | undefined
     let at = 0
     for await (const chunk of this.body) {
-      // A small message is one chunk, which the caller may keep.
+      // A small message is one chunk. It needs no copy, because the caller may keep chunks.
       if (chunk.length === this.record.size) whole = chunk
       else (whole ??= new Uint8Array(this.record.size)).set(chunk, at)
       at += chunk.length

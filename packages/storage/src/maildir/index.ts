@@ -1,8 +1,8 @@
 /**
  * Mail in Maildirs, one for each recipient, as Dovecot, mutt and notmuch read them.
  *
- *     example.com/ann/new/1763703727.01KASJ3V5QCYF6Y3W9T2Z8N4RB.mx1,S=4711,W=4800        a message, the same file for each recipient
- *     example.com/ann/cur/1763703727.01KASJ3V5QCYF6Y3W9T2Z8N4RB.mx1,S=4711,W=4800:2,S    the same, once a reader saw it
+ *     example.com/ann/new/1763703727.01KASJ3V5QCYF6Y3W9T2Z8N4RB.mx1,S=4711,W=4800        a message: one file, linked into each mailbox
+ *     example.com/ann/cur/1763703727.01KASJ3V5QCYF6Y3W9T2Z8N4RB.mx1,S=4711,W=4800:2,S    the same after a reader saw it
  *     .records/2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.json                               its envelope
  *
  * `save` syncs the bytes in `tmp`, then syncs the envelope, then links the message into every mailbox, and resolves when that is
@@ -10,7 +10,7 @@
  * without a message was not delivered, or a reader has removed the message from all its mailboxes. A sweep removes such envelopes once
  * they are old.
  *
- * place.ts says which mailbox an address has, creation.ts which mailboxes mail may make. All mailboxes have one owner, who also runs
+ * place.ts says which mailbox an address has, creation.ts says which mailboxes are created when mail comes. All mailboxes have one owner, who also runs
  * the reader: files are 0600, directories 0700.
  */
 import { existsSync } from 'node:fs'
@@ -52,26 +52,29 @@ export { uniqueName } from './file-name.ts'
 
 export interface MaildirOptions extends RootWatch {
   /**
-   * Which mailboxes the store makes when mail comes for them. `none`: none, so a recipient without a mailbox is refused. `domain`: those
-   * of domains whose directory exists. `any`: all, so every client can make directories. The postmaster's mailbox is always made.
-   * Default `none`.
+   * Which mailboxes the store creates when mail comes for them. `none`: none, so a recipient without a mailbox is
+   * refused. `domain`: those of domains whose directory exists. `any`: all, so every client can create directories. The
+   * postmaster's mailbox is always created. Default `none`.
    */
   readonly create?: MailboxCreation
   /**
-   * The name of this host: a part of every file's name, and the domain of the recipient `postmaster`, which has none. Default: the
-   * name that the system has.
+   * The name of this host. It is a part of every file's name, and the domain of the recipient `postmaster`, which may
+   * have none. Default: the system's host name.
    */
   readonly hostname?: string
-  /** The most messages over 64 KiB that are written at the same time, and the most that are read; others wait. Default 1,024. */
+  /**
+   * The greatest number of messages over 64 KiB that are written at the same time, and the greatest number that are
+   * read. Others wait. Default 1,024.
+   */
   readonly maxOpenFiles?: number
   /**
-   * Default true. False only reads a directory that exists: the store makes, tries and changes nothing, and writing is
+   * Default true. False only reads a directory that exists: the store makes, tests and changes nothing, and writing is
    * `denied`.
    */
   readonly writable?: boolean
   /**
-   * Whether calls to the operating system block the program. A program that does nothing else, such as an export, needs half of the
-   * time then. Default false.
+   * If true, calls to the operating system block the program. A program that does nothing else, such as an export, then needs half
+   * of the time. Default false.
    */
   readonly blocking?: boolean
 }
@@ -82,17 +85,17 @@ const RECORDS = '.records'
 const LOOKS_AT_ONCE = 16
 
 /**
- * Opens a store of mail in the Maildirs `<directory>/<domain>/<local part>`. All of them have to be on one file system.
+ * Opens a store of mail in the Maildirs `<directory>/<domain>/<local part>`. All of them must be on one file system.
  *
- * @throws StorageError at once if the directory can't be used; its message says why. `other-layout` if the directory holds mail in
- * another layout, and then nothing is changed
+ * @throws StorageError at once if the directory cannot be used; its message says why. `other-layout` if the directory
+ *   has mail in another layout. Then nothing is changed
  * @throws RangeError if an option is out of its range
  */
 export function maildir(directory: string, options: MaildirOptions = {}): MailStore {
   return maildirOn(options.blocking === true ? blockingDisk : nodeDisk, directory, options)
 }
 
-/** Opens the same on a disk that a test watches, or makes fail. */
+/** Opens a store in the same way, on a disk that a test watches or makes fail. */
 export function maildirOn(disk: Disk, directory: string, options: MaildirOptions = {}): MailStore {
   checkOpenFiles(options.maxOpenFiles)
   checkCreation(options.create)
@@ -109,11 +112,11 @@ function open(directory: string, writable: boolean): { readonly root: string; re
   const records = join(root, RECORDS)
   // Nothing was delivered yet, so there is nothing to open.
   if (!writable && !existsSync(records)) return { root, records }
-  // Has the marker of this layout, so that no program opens it as a store of blobs.
+  // `.records` has the marker of this layout, so that no program opens it as a store of blobs.
   return { root, records: openDirectory(records, [LAYOUT], { writable }).root }
 }
 
-/** Opens the same in a directory that is open already and has `.records`: on a disk that a test simulates. */
+/** Opens a store in a directory that is already open and has `.records`: on a disk that a test simulates. */
 export function maildirAt(disk: Disk, root: string, options: MaildirOptions = {}): MailStore {
   return storeOf(disk, new Root(disk, root), join(root, RECORDS), options)
 }
@@ -130,7 +133,7 @@ class MaildirStore implements WalkableMailStore {
   readonly #deps: MaildirDeps
   readonly #records: FileStore
   readonly #blobs: MaildirBlobs
-  /** Does all that is not particular to Maildirs. */
+  /** Does everything that is the same for all stores of mail. */
   readonly #mail: WalkableMailStore
   readonly #hostname: string
 
@@ -147,7 +150,7 @@ class MaildirStore implements WalkableMailStore {
     const [first, ...others] = new Set(envelope.forwardPaths.map((path) => mailboxOf(path, this.#hostname)))
     if (first === undefined) throw new StorageError('unavailable', `message ${id} has no recipient`)
     const delivery = new Delivery(this.#deps, uniqueName(id, this.#hostname), [first, ...others])
-    // RFC 5321 4.4: the server that makes the final delivery puts it first.
+    // RFC 5321 4.4: the server that makes the final delivery puts this field first.
     const returnPath = new TextEncoder().encode(`Return-Path: <${envelope.reversePath.address}>\r\n`)
     const top = new Uint8Array(returnPath.length + trace.length)
     top.set(returnPath)
@@ -187,7 +190,7 @@ class MaildirStore implements WalkableMailStore {
     return this.#mail.walk(options)
   }
 
-  /** Removes it from every mailbox. */
+  /** Removes the message from every mailbox. */
   delete(id: string): Promise<void> {
     return this.#mail.delete(id)
   }
@@ -213,7 +216,7 @@ class MaildirStore implements WalkableMailStore {
     return { messages, temporary }
   }
 
-  /** Yields every id that has an envelope, ascending. A message that is in no mailbox counts as having no blobs. */
+  /** Yields every id that has an envelope, ascending. A message that is in no mailbox counts as one without blobs. */
   async *#found(): AsyncGenerator<FoundMail> {
     let some: FoundMail[] = []
     for await (const found of foundMail(this.#records, { sizes: false })) {

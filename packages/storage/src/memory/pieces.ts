@@ -1,4 +1,4 @@
-/** The bytes of a blob in pieces, which are filled one after another. Nothing is copied a second time while the blob grows. */
+/** Holds the bytes of a blob in pieces, which it fills one after another. So a blob that grows is never copied as a whole. */
 
 const MIN_PIECE_BYTES = 2 * 1024
 const MAX_PIECE_BYTES = 64 * 1024
@@ -7,7 +7,7 @@ export class Pieces {
   readonly #pieces: Uint8Array[] = []
   readonly #firstBytes: number
   #byteLength = 0
-  /** The piece that is being filled: the last one. */
+  /** The last piece, which is being filled. */
   #last: Uint8Array = new Uint8Array(0)
   #lastLength = 0
 
@@ -32,7 +32,7 @@ export class Pieces {
     }
   }
 
-  /** Gives back the memory that is not used, once no more bytes come. */
+  /** Replaces the last piece by a copy without unused memory. Called when no more bytes come. */
   trim(): void {
     if (this.#lastLength === this.#last.length) return
     this.#last = this.#last.slice(0, this.#lastLength)
@@ -44,7 +44,10 @@ export class Pieces {
     for (const piece of this.#pieces) yield piece.slice()
   }
 
-  /** Makes the next piece as large as all before it, within bounds: a small blob takes little, a large one has few pieces. */
+  /**
+   * Begins a piece. It is as large as all pieces before it, within bounds. So a small blob takes little memory, and a large
+   * blob has few pieces.
+   */
   #begin(): void {
     const wanted = this.#byteLength === 0 ? this.#firstBytes : Math.max(this.#byteLength, MIN_PIECE_BYTES)
     this.#last = new Uint8Array(Math.max(1, Math.min(wanted, MAX_PIECE_BYTES)))

@@ -58,7 +58,7 @@ export class FileStore implements BlobStore {
     return this.#deps.reading.read(key, () => this.#openFile(path))
   }
 
-  /** Makes a view that looks for symbolic links on the way to a folder once, until it reads in another folder. */
+  /** Makes a view. It looks for symbolic links on the way to a folder only when the folder differs from the last one. */
   view(): BlobView {
     let checked = ''
     return {

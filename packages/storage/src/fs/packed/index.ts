@@ -1,12 +1,12 @@
 /**
  * Blobs in packs: many small blobs in one file, so that many commits share one write and one fsync.
  *
- *     2026/11/21/0542/.pack-7-b1946ac92492d234-0                    small blobs whose keys are unique, one behind the other
- *     2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.eml                a large one: a file, as are those whose keys others may make
+ *     2026/11/21/0542/.pack-7-b1946ac92492d234-0                    small blobs with unique keys, one behind the other
+ *     2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.eml                a large blob is a file; so is one whose key is not unique
  *
- * Each store writes to packs of its own, one at a time for a folder. So any number of processes write to one directory without a
- * lock. A delete is an entry too, a grave, in a pack of the store that deletes. A reader remembers how far it has read each pack, and
- * goes on from there. A pack without blobs is removed (reclaiming.ts).
+ * Each store writes to its own packs, one at a time for a folder. So any number of processes write to one directory
+ * without a lock. A delete is also an entry, called a grave, in a pack of the store that deletes. A reader remembers how
+ * far it has read each pack, and goes on from there. A pack without blobs is removed (reclaiming.ts).
  *
  * entry.ts describes the bytes, scan.ts which entries count in a pack that was cut short, appender.ts the commit.
  */
@@ -62,7 +62,7 @@ export class PackedStore implements BlobStore, ListedFolders {
     const { folder, name } = placeOf(checkKey(key))
     const check = (): Promise<void> => this.#checkFree(folder, name)
     if (options.hasUniqueKey !== true) return this.#files.write(key, options, check)
-    // Does not read the folder for each blob, as it may hold very many.
+    // Does not read the folder for each blob, because it may have very many.
     const claim = (): Promise<void> => this.#appenders.claim(this.#folders.get(folder), name, check)
     const file = (): BlobWriter => this.#files.write(key, options, claim)
     const pack = (blobs: readonly NewBlob[]): Promise<void> => this.#pack(folder, blobs)
@@ -84,7 +84,7 @@ export class PackedStore implements BlobStore, ListedFolders {
       try {
         return readerOf(await this.#deps.brief.run(() => readBlob(this.#deps.disk, path, blob)))
       } catch (error) {
-        // The blob was deleted meanwhile, and its pack removed.
+        // The blob was deleted meanwhile, and its pack was removed.
         if (!isGone(error) || triesLeft === 0) throw diskError(error, `can't read ${key}`)
       }
     }
@@ -147,12 +147,12 @@ export class PackedStore implements BlobStore, ListedFolders {
     return this.#files.sweep(olderThanMs)
   }
 
-  /** For listings. */
+  /** Called by listings. */
   async names(folder: string): Promise<string[]> {
     return namesIn(await this.#folders.get(folder).look())
   }
 
-  /** For listings. */
+  /** Called by listings. */
   async size(key: string): Promise<number | undefined> {
     const { folder, name } = placeOf(key)
     const place = this.#folders.get(folder)
@@ -166,14 +166,20 @@ export class PackedStore implements BlobStore, ListedFolders {
     return this.#appenders.add(folder, blobs, async (name) => this.#refuseTaken(folder, await folder.look(), name))
   }
 
-  /** Called before a file gets its name. @throws StorageError `exists` if there is a blob of this name, also in a pack */
+  /**
+   * Called before a file gets its name.
+   * @throws StorageError `exists` if a blob has this name, even in a pack
+   */
   async #checkFree(folderName: string, name: string): Promise<void> {
     const folder = this.#folders.get(folderName)
     await this.#refuseTaken(folder, await folder.look(), name)
     this.#appenders.note(folder, name)
   }
 
-  /** Checks that a name is free. @throws StorageError `exists` if there is such a blob, which is durable then */
+  /**
+   * Checks that a name is free.
+   * @throws StorageError `exists` if a blob has it. That blob is then durable
+   */
   async #refuseTaken(folder: Folder, contents: Contents, name: string): Promise<void> {
     const blob = contents.blob(name)
     if (blob === undefined && !contents.others.has(name)) return
@@ -182,7 +188,10 @@ export class PackedStore implements BlobStore, ListedFolders {
     throw new StorageError('exists', `there is a blob ${folder.folder}${name}`)
   }
 
-  /** Syncs the graves of a blob that is gone: the caller relies on that, and the process that deleted it may have died before the sync. */
+  /**
+   * Syncs the graves of a blob that is gone. The caller relies on the delete, and the process that deleted the blob may
+   * have died before the sync.
+   */
   async #makeSafe(folder: Folder, contents: Contents, name: string): Promise<void> {
     const diggers = [...contents.packs.values()].filter((pack) => pack.buries(name))
     await Promise.all(diggers.map(({ stem, fileName }) => this.#syncPack(folder, stem, fileName)))

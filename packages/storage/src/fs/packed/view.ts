@@ -1,6 +1,6 @@
 /**
- * Reads many blobs of one folder after the other, with few calls: the folder is looked at once, when it is listed, and a pack is read in
- * pieces with many entries.
+ * Reads many blobs, one folder after the other, with few calls to the disk. It looks at a folder once, when the folder is listed. It reads
+ * a pack in pieces that have many entries.
  */
 import { constants } from 'node:fs'
 import { join } from 'node:path'
@@ -24,7 +24,7 @@ import { fill } from './scan.ts'
 
 const PIECE_BYTES = 512 * 1024
 
-/** So many blobs at each end of a folder are remembered when the next one is listed. A caller reads fewer blobs ahead. */
+/** The number of blobs at each end of a folder that the view remembers when it lists the next folder. A caller reads fewer blobs ahead. */
 const MAX_AT_END = 100
 
 /** A folder, as it was when it was listed. */
@@ -55,14 +55,14 @@ export class PackedView implements BlobView, ListedFolders {
   readonly #deps: PackedViewDeps
   /** The folder that was listed last. */
   #current: Listed | undefined
-  /** The folder before, with the blobs at both ends of it: the caller may still read those that it listed last. */
+  /** The folder before, with the blobs at both of its ends, because the caller may still read the blobs that it listed last. */
   #previous: Listed | undefined
   readonly #buffer = Buffer.allocUnsafeSlow(PIECE_BYTES)
-  /** Which part of which pack is in the buffer. */
+  /** The pack whose bytes are in the buffer, from `#at` to `#end`; '' if there are none. */
   #stem = ''
   #at = 0
   #end = 0
-  /** Reads take turns, as they share the buffer. */
+  /** Reads take turns, because they share the buffer. */
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(store: BlobStore, files: BlobView, deps: PackedViewDeps) {
@@ -89,10 +89,10 @@ export class PackedView implements BlobView, ListedFolders {
     return reading
   }
 
-  /** For listings. */
+  /** Called by listings. */
   async names(name: string): Promise<string[]> {
     if (this.#current !== undefined) this.#previous = endsOf(this.#current)
-    // Two large folders need not be in memory at the same time.
+    // Forgets the old folder first, so that two large folders are never in memory together.
     this.#current = undefined
     const folder = this.#deps.newFolder(name)
     const contents = await folder.look()
@@ -107,7 +107,7 @@ export class PackedView implements BlobView, ListedFolders {
     return namesIn(contents)
   }
 
-  /** For listings. */
+  /** Called by listings. */
   async size(key: string): Promise<number | undefined> {
     const { folder, name } = placeOf(key)
     return this.#listed(folder)?.blob(name)?.entry.size ?? (await this.#deps.tree.size(key))
@@ -123,7 +123,7 @@ export class PackedView implements BlobView, ListedFolders {
     try {
       return readerOf(bodyIn(await this.#bytesOf(listed.path, blob), blob).slice())
     } catch (error) {
-      // The blob was deleted meanwhile, and its pack removed.
+      // The blob was deleted meanwhile, and its pack was removed.
       if (isGone(error)) return this.#store.read(key)
       throw diskError(error, `can't read ${key}`)
     }
@@ -133,12 +133,12 @@ export class PackedView implements BlobView, ListedFolders {
     return [this.#current, this.#previous].find((each) => each?.name === folder)
   }
 
-  /** Returns the entry of the blob. The next call may change the bytes. */
+  /** Returns the bytes of the entry of the blob. The next call may change them. */
   async #bytesOf(path: string, blob: PackedBlob): Promise<Buffer> {
     const { pack, entry } = blob
     const end = entry.at + lengthOf(blob)
     if (this.#stem !== pack.stem || entry.at < this.#at || end > this.#end) {
-      // In both directions, because entries are only about in the order of their keys, and a caller may read backwards.
+      // Reads before and after the entry, because entries are not exactly in the order of their keys, and a caller may read backwards.
       const at = Math.max(0, entry.at - Math.floor((PIECE_BYTES - lengthOf(blob)) / 2))
       this.#stem = ''
       const read = await readPack(this.#deps.disk, join(path, pack.fileName), this.#buffer, at, pack.size)
@@ -150,7 +150,10 @@ export class PackedView implements BlobView, ListedFolders {
   }
 }
 
-/** Reads the bytes of a blob. @throws StorageError `corrupt` if they are not those that were written */
+/**
+ * Reads the bytes of a blob.
+ * @throws StorageError `corrupt` if they are not the bytes that were written
+ */
 export async function readBlob(disk: Disk, path: string, blob: PackedBlob): Promise<Uint8Array> {
   const { at } = blob.entry
   const length = lengthOf(blob)
