@@ -191,7 +191,7 @@ function storeCommand(parent: Command, signature: string, description: string, e
     .option('--config <file>', 'the config file (default: postern.config.ts, .js, .mjs or .json)')
 }
 
-/** Returns the flags that are options of the store. `--to` of a list is not the option `to` of a front. */
+/** Returns the flags that choose the store. Leaves out others, because `--to` of `list` is not the option `to` of a front. */
 function ofStore({ config, store }: { readonly config?: string; readonly store?: string }): FlagValues {
   return { ...(config !== undefined && { config }), ...(store !== undefined && { store }) }
 }

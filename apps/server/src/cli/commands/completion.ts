@@ -1,7 +1,7 @@
 /**
- * `postern completion`: scripts with which a shell completes commands, flags and their values.
+ * `postern completion`: makes scripts with which a shell completes commands, flags and their values.
  *
- * They are made of the commands themselves and hold everything, so that a key press starts no program.
+ * The script has all words in it, taken from the commands of the program. So the shell starts no program when the user presses Tab.
  */
 import type { Command, Option as Flag } from 'commander'
 import type { Option } from '../../config/options/row.ts'
@@ -18,13 +18,13 @@ interface Choice {
 }
 
 interface CompletedFlag extends Choice {
-  /** The words that it takes, 'file' for a path, '' for another value; undefined if it is a switch. */
+  /** The words that the flag takes; 'file' for a path, '' for any other value; undefined if it takes none. */
   readonly value: readonly string[] | 'file' | '' | undefined
 }
 
 interface CompletedCommand extends Choice {
   readonly flags: readonly CompletedFlag[]
-  /** The words that it takes as its argument. */
+  /** The words that the command takes as its argument. */
   readonly words: readonly string[]
 }
 
@@ -59,7 +59,7 @@ function completed(flag: Flag): CompletedFlag[] {
   return [{ name: long, help: description, value: required || optional ? value : undefined }]
 }
 
-/** Makes the branches of a `case` for the flags that take a value. @param act Returns what to do for one */
+/** Makes the branches of a `case` for the flags that take a value. @param act Returns the code of one branch */
 function branches(
   commands: readonly CompletedCommand[],
   act: (value: NonNullable<CompletedFlag['value']>) => string,
@@ -75,7 +75,7 @@ function branches(
   return [...patterns].map(([done, those]) => `    (${those.join('|')}) ${done}; return ;;\n`).join('')
 }
 
-/** Returns what may follow a command besides values: its words and its flags. */
+/** Returns the words and flags that may follow a command. */
 function following({ words, flags }: CompletedCommand): string {
   return [...words, ...flags.map(({ name }) => name)].join(' ')
 }

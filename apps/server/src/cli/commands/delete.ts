@@ -53,7 +53,7 @@ async function confirm(store: string): Promise<void> {
   }
 }
 
-/** Deletes page by page. A message that arrives meanwhile stays. @returns how many it has deleted */
+/** Deletes all messages, page by page. Keeps messages that arrive meanwhile. @returns how many it deleted */
 async function removeAll(store: MailStore, bounced: boolean, flags: DeleteFlags): Promise<number> {
   let count = 0
   let cursor: string | undefined
@@ -69,7 +69,7 @@ async function removeAll(store: MailStore, bounced: boolean, flags: DeleteFlags)
   return count
 }
 
-/** @returns whether it is deleted; if not, a line says why */
+/** Deletes one message. Prints a line if that fails. @returns whether it succeeded */
 async function removeOne(store: MailStore, id: string, { json }: DeleteFlags): Promise<boolean> {
   const failure = await store.delete(id).then(
     () => undefined,

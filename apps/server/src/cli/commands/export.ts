@@ -24,7 +24,7 @@ interface Target {
   close(isWhole: boolean): Promise<void>
 }
 
-/** Messages up to this size are read once, into memory. Larger ones are read twice: first to check them. */
+/** A message up to this size is read once, into memory. A larger one is read twice, because the first read checks it. */
 const HELD_BYTES = 256 * 1024
 
 /**
@@ -34,7 +34,7 @@ const HELD_BYTES = 256 * 1024
 export async function exportMail(settings: Settings, named: readonly string[], flags: ExportFlags): Promise<void> {
   const store = await openExistingStore(settings, { writable: false })
   const target = await openTarget(flags)
-  // A line of progress would be in the middle of messages on the same screen.
+  // If the messages go to the same terminal, a line of progress would be among them.
   const isShown = isTerminal(process.stderr) && (flags.output !== undefined || !isTerminal())
   const total = named.length > 0 ? named.length : isShown ? await countMail(store, {}) : 0
   const progress = new Progress(isShown, total)
@@ -66,7 +66,7 @@ export async function exportMail(settings: Settings, named: readonly string[], f
   }
 }
 
-/** A message to export, or why it can't be exported. */
+/** A message to export, or the reason why it can't be exported. */
 interface Exported {
   readonly id: string
   readonly mail: StoredMail | Error

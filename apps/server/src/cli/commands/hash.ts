@@ -24,12 +24,12 @@ async function readLine(): Promise<string> {
   return line
 }
 
-/** Asks twice, because the user does not see what is typed. */
+/** Asks twice, because the user does not see the text while typing. */
 async function ask(): Promise<string> {
   const prompt = new Prompt('hash')
   try {
     const password = await prompt.ask('Password: ')
-    // An empty one is refused without a second question.
+    // The caller refuses an empty password, so there is no second question.
     if (password !== '' && (await prompt.ask('Again: ')) !== password) {
       throw new Failure('hash: the passwords differ; start again')
     }

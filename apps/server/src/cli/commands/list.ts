@@ -1,4 +1,4 @@
-/** `postern list`: prints the stored messages, newest first. With `--follow` it prints the oldest first, and goes on with new ones. */
+/** `postern list`: prints the stored messages, newest first. With `--follow` it prints the newest ones, oldest first, and then each new one. */
 import process from 'node:process'
 import type { MailRecord, MailStore, WalkMailOptions } from '@postern/storage'
 import { Failure } from '../../host/failure.ts'
@@ -26,14 +26,14 @@ export interface ListFlags extends FilterFlags {
   readonly json?: boolean
 }
 
-/** What there is to list. */
+/** The messages to list. */
 interface Request {
   readonly limit: number
   readonly isMatch: Filter
   readonly walk: WalkMailOptions
 }
 
-/** What is said below a list. */
+/** The remarks below a list. */
 interface Remarks {
   readonly count: number
   /** The ids of messages whose record can't be read. */
@@ -42,7 +42,7 @@ interface Remarks {
   readonly cursor: string | undefined
 }
 
-/** So many rows have their columns in common, and are in memory. */
+/** The number of rows that are in memory at once, and that share the widths of their columns. */
 const ROWS_AT_ONCE = 1000
 
 /** Prints a table, or with `json` one object: `{ records, corrupt, cursor }`. */
@@ -120,7 +120,7 @@ async function printTable(store: MailStore, request: Request): Promise<Remarks> 
   return remarks
 }
 
-/** Prints one object, record by record, because all of them may not fit into memory. */
+/** Prints one object, record by record, because the records may not fit into memory together. */
 async function printObject(store: MailStore, request: Request): Promise<void> {
   const batch = new Batch(print)
   let before = '{"records":['

@@ -1,4 +1,4 @@
-/** What `list --follow` and `watch` share: messages that come into the store from now on. */
+/** Finds the messages that come into the store from now on, for `list --follow` and `watch`. */
 import process from 'node:process'
 import { shortestSweepMs } from '@postern/intake'
 import type { MailStore, WalkedMail } from '@postern/storage'
@@ -8,7 +8,7 @@ import { safe } from '../../host/terminal.ts'
 import { Follower } from '../reading/follow.ts'
 import { refused } from './mail.ts'
 
-/** A server's sweep relies on the same time: no message takes longer from its id to the store. */
+/** Makes the follower of a store. Like the sweep of a server, it relies on the longest time that a message can take. */
 export function followerOf(store: MailStore, { options }: Settings, signal: AbortSignal): Follower {
   const failed = (error: unknown): void => {
     process.stderr.write(`postern: ${safe(errorText(error))}; trying again\n`)
@@ -16,7 +16,7 @@ export function followerOf(store: MailStore, { options }: Settings, signal: Abor
   return new Follower(store, { longestMs: shortestSweepMs(options), signal, failed })
 }
 
-/** @throws Failure if the store can't be read, and this may not pass */
+/** Yields each new message. @throws Failure if the store can't be read, and a retry can't help */
 export async function* newMail(follower: Follower, heldBytes: number = 0): AsyncGenerator<WalkedMail> {
   try {
     yield* follower.messages({ heldBytes })

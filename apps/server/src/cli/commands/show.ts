@@ -8,7 +8,7 @@ import type { Settings } from '../../config/settings.ts'
 import { openExistingStore } from '../../serve/store/store.ts'
 import { decodeText, safe, safeLines, table } from '../../host/terminal.ts'
 
-/** How much of a message is shown to a person. */
+/** The greatest part of a message that is shown to a person. */
 const MAX_SHOWN_BYTES = 64 * 1024
 const MAX_TEXT_LINES = 40
 

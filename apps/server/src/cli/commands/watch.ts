@@ -23,10 +23,10 @@ export interface WatchFlags extends FilterFlags {
 
 /** Messages up to this size are read ahead for the command. */
 const HELD_BYTES = 256 * 1024
-/** The longest time of a timer. */
+/** The longest time that a timer takes. */
 const MAX_MS = 2 ** 31 - 1
 
-/** Goes on until SIGINT or SIGTERM. A command that runs then is waited for. @throws Failure */
+/** Watches until SIGINT or SIGTERM. Then waits for the command that runs. @throws Failure */
 export async function watch(settings: Settings, flags: WatchFlags): Promise<void> {
   const { exec, json = false } = flags
   const timeoutMs = parseQuantity(flags.execTimeout, 'time')
@@ -51,10 +51,10 @@ export async function watch(settings: Settings, flags: WatchFlags): Promise<void
   })
 }
 
-/** Runs the command with a message. Whatever becomes of that, the next message gets its turn. */
+/** Runs the command with a message. Returns an error and does not throw it, so that the next message gets its turn. */
 async function run(command: string, mail: StoredMail, timeoutMs: number): Promise<Ending | { readonly error: string }> {
   try {
-    // Checks the message first: the command would take a message that breaks off for a whole one.
+    // Checks the message first, because the command would take an incomplete message for a whole one.
     await mail.verify()
     const ending = await runCommand(command, mail, timeoutMs)
     const how = endingText(ending)

@@ -1,8 +1,8 @@
 /**
  * Runs the user's command with a message on its standard input.
  *
- * The shell gets the command as the user wrote it. What a stranger sent is only in the input and in environment variables, never in
- * the text that the shell reads.
+ * The shell gets the command as the user wrote it. Text from clients is only in the input and in environment variables, never in the
+ * command line of the shell.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,16 +14,16 @@ import { safe } from '../../host/terminal.ts'
 
 /** How a command ended. */
 export interface Ending {
-  /** Null if a signal ended it. */
+  /** Null if a signal ended the command. */
   readonly exitCode: number | null
   readonly signal: NodeJS.Signals | null
-  /** Whether it took too long and was ended. */
+  /** True if the command took too long and Postern ended it. */
   readonly isLate: boolean
 }
 
-/** After SIGTERM, a command has so long before SIGKILL. */
+/** The time between SIGTERM and SIGKILL. */
 const GRACE_MS = 5_000
-/** The system's bound on one variable is 128 KiB. */
+/** Bounds `MAIL_TO`, because the system allows 128 KiB for one variable. */
 const MAX_RECIPIENTS = 100
 
 /** @throws Error if the command can't be started */
@@ -47,7 +47,7 @@ export async function runCommand(command: string, mail: StoredMail, timeoutMs: n
         yield* mail.body
       } catch (error) {
         failure = error
-        // Otherwise it would take what it got for the whole message.
+        // Otherwise the command would take the incomplete message for a whole one.
         child.kill('SIGKILL')
         throw error
       }
@@ -65,7 +65,7 @@ export async function runCommand(command: string, mail: StoredMail, timeoutMs: n
   }
 }
 
-/** Returns the facts of a message as environment variables. Characters that could mislead a script are escaped, as in a list. */
+/** Returns the facts of a message as environment variables. Escapes control characters, as `list` does, because they could mislead a script. */
 function factsOf(record: MailRecord): Record<string, string> {
   const { id, receivedAt, size, sha256, reversePath, forwardPaths, session } = record
   return {

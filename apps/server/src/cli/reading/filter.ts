@@ -1,4 +1,4 @@
-/** Which messages a command is about: `--from`, `--to` and `--since`. */
+/** Chooses the messages of a command by `--from`, `--to` and `--since`. */
 import type { MailRecord } from '@postern/storage'
 import { parseQuantity } from '../../config/values/quantity.ts'
 import { Failure } from '../../host/failure.ts'
@@ -31,12 +31,12 @@ function matcherOf(flag: string, text: string): (address: string) => boolean {
 
 const TIME = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(Z|[+-]\d\d:\d\d)?)?$/
 
-/** Reads a time such as `2026-11-30T10:00`, in UTC if it names no zone, or how long ago it was, such as `2h`. @throws Failure */
+/** Reads a time such as `2026-11-30T10:00` (UTC if it names no zone), or a time ago such as `2h`. @throws Failure */
 export function parseSince(text: string, now: number = Date.now()): Date {
   const [, date, time = '00:00', zone = 'Z'] = TIME.exec(text) ?? []
   const ago = /^\d+$/.test(text) ? Number.NaN : parseQuantity(text, 'time')
   const ms = date === undefined ? now - ago : Date.parse(`${date}T${time}${zone}`)
-  // Date.parse takes February 30, and so on.
+  // Date.parse accepts days that do not exist, such as February 30.
   if (ms >= 0 && ms <= MAX_MS && (date === undefined || isDay(date))) return new Date(ms)
   throw new Failure(
     `--since: ${JSON.stringify(text)} is neither a time such as 2026-11-30 or 2026-11-30T10:00Z, nor a time ago such as 2h or 30d`,

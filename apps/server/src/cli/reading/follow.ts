@@ -3,11 +3,11 @@
  *
  * The id of a message has the time at which the message began, but the message is in the store only once it has been received. So a
  * message can appear after younger ones. A short look finds the messages of the last minutes. A long look, which comes less often,
- * goes back as far as a message can take. The ids of all messages in that time are remembered, so each message is found once.
+ * goes back as far as a message can take. The follower remembers the ids of all messages in that time, so it finds each message once.
  *
- * It does not use notifications of the operating system: S3 has none, and network file systems have none for changes by other
- * machines. A look lists only the keys of its time. The pauses grow with the time that looks take, so looking never takes more than a
- * small part of the time.
+ * The follower does not use notifications of the operating system: S3 has none, and network file systems have none for changes by
+ * other machines. A look lists only the keys of its time. If looks take longer, the pauses grow too, so that looks take a small part of
+ * the time.
  */
 import { isStorageError, type MailStore, timeOf, type WalkedMail, type WalkMailOptions } from '@postern/storage'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -16,7 +16,7 @@ import { walkStore } from './walk.ts'
 const SHORT_MS = 2 * 60_000
 const BETWEEN_SHORT_MS = 1_000
 const BETWEEN_LONG_MS = 15_000
-/** A pause is at least so many times as long as the look before it. */
+/** A pause is at least this many times as long as the look before it. */
 const PAUSE_FACTOR = 10
 const MAX_REMEMBERED = 500_000
 
@@ -24,7 +24,7 @@ export interface FollowOptions {
   /** How long a message can take from its id to the store. */
   readonly longestMs: number
   readonly signal: AbortSignal
-  /** Is told once when the store can't be read, and undefined when it can again. */
+  /** Called once with the error when the store can't be read, and once with undefined when it can be read again. */
   readonly failed: (error: unknown) => void
   readonly now?: () => number
   readonly maxRemembered?: number
@@ -36,7 +36,7 @@ export class Follower {
   readonly #store: MailStore
   readonly #options: Required<FollowOptions>
   #seen = new Set<string>()
-  /** No look goes back further, because older ids were forgotten. */
+  /** The time before which no look goes back, because the follower forgot older ids. */
   #floorMs = 0
 
   constructor(store: MailStore, options: FollowOptions) {
@@ -50,7 +50,7 @@ export class Follower {
     }
   }
 
-  /** Notes the messages that are in the store now, so that they are not found. */
+  /** Remembers the messages that are in the store now, so that `messages` does not yield them. */
   async skipPresent(): Promise<void> {
     const isWanted = (id: string): boolean => {
       this.skip(id)
@@ -60,12 +60,15 @@ export class Follower {
     this.#forget()
   }
 
-  /** Notes that the caller has this message already. */
+  /** Remembers a message that the caller has already. */
   skip(id: string): void {
     this.#seen.add(id)
   }
 
-  /** Yields new messages until the signal is aborted, about in the order in which they come. @throws StorageError unless it may pass */
+  /**
+   * Yields new messages until the signal is aborted, nearly in the order in which they come.
+   * @throws StorageError if a retry can't help
+   */
   async *messages(options: Pick<WalkMailOptions, 'heldBytes'> = {}): AsyncGenerator<WalkedMail> {
     const { signal, failed, now, betweenShortMs, betweenLongMs, longestMs } = this.#options
     let hasFailed = false
@@ -103,7 +106,7 @@ export class Follower {
     return walkStore(this.#store, { ...options, order: 'oldest-first', since })
   }
 
-  /** Forgets ids that no look finds any more, and the oldest ones if there are too many. */
+  /** Forgets ids that are too old for any look, and the oldest ids if there are too many. */
   #forget(): void {
     const { longestMs, now, maxRemembered } = this.#options
     const firstMs = now() - longestMs

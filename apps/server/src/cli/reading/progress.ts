@@ -1,4 +1,4 @@
-/** Shows on a terminal how far long work is: how many messages, their bytes, how many a second, and the time left. */
+/** Shows the progress of long work on a terminal: the number of messages, their bytes, the rate, and the time left. */
 import process from 'node:process'
 import { formatSize } from '../../config/values/quantity.ts'
 import { isTerminal } from '../../host/terminal.ts'
@@ -6,14 +6,14 @@ import { isTerminal } from '../../host/terminal.ts'
 /** The first line comes after this time, so that short work shows none. */
 const FIRST_AFTER_MS = 1_000
 const BETWEEN_MS = 250
-/** Of the last so many lines, the rate is computed. */
+/** The number of lines whose times give the rate. */
 const MAX_MARKS = 40
 const CLEAR = '\r\u001b[K'
 
 export interface ProgressOptions {
   /** Where the line goes. Default: standard error. */
   readonly stream?: Pick<NodeJS.WriteStream, 'write' | 'columns'> & { readonly isTTY?: boolean }
-  /** Milliseconds of any clock. */
+  /** Returns the milliseconds of any clock. */
   readonly now?: () => number
 }
 
@@ -34,8 +34,8 @@ export class Progress {
   #isOnScreen = false
 
   /**
-   * @param isWanted False shows nothing. Nothing is shown either if the stream is no terminal
-   * @param total How many messages there are in all; undefined if that is not known
+   * @param isWanted If false, shows nothing. Shows nothing either if the stream is not a terminal
+   * @param total The number of all messages; undefined if it is not known
    */
   constructor(isWanted: boolean, total: number | undefined, options: ProgressOptions = {}) {
     const { stream = process.stderr, now = () => performance.now() } = options
@@ -59,7 +59,7 @@ export class Progress {
     this.#isOnScreen = true
   }
 
-  /** Removes the line from the screen, so that the caller can write others. */
+  /** Removes the line from the screen, so that the caller can write lines of its own. */
   clear(): void {
     if (this.#isOnScreen) this.#stream.write(CLEAR)
     this.#isOnScreen = false
@@ -77,7 +77,7 @@ export class Progress {
     return words.join(', ')
   }
 
-  /** Returns how many messages a second were done lately. */
+  /** Returns the number of messages a second, over the last few seconds. */
   #rate(): number {
     const now = { ms: this.#now(), messages: this.#messages }
     const first = this.#marks[0] as Mark

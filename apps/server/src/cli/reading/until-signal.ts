@@ -1,8 +1,8 @@
 import process from 'node:process'
 
 /**
- * Runs work that goes on until SIGINT or SIGTERM aborts its signal. A second one ends the process as it would have without this
- * function.
+ * Runs work until it ends. SIGINT or SIGTERM aborts the signal of the work. A second one ends the process at once, because the handler
+ * of this function is then removed.
  */
 export async function untilSignal(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const stopping = new AbortController()

@@ -9,12 +9,12 @@ import {
 
 const MAX_PAGE = 1000
 
-/** Iterates over messages. A store of the user's own may have no `walk`; then pages of its list are read. @throws StorageError */
+/** Iterates over messages. If a store of the user's own has no `walk`, reads pages of its list. @throws StorageError */
 export function walkStore(store: MailStore, options: WalkMailOptions): AsyncIterable<WalkedMail> {
   return store.walk?.(options) ?? walkPages(store, options)
 }
 
-/** A message that is to be loaded. */
+/** A message of a page, to be loaded. */
 interface Entry {
   readonly id: string
   readonly isCorrupt: boolean
@@ -35,7 +35,7 @@ async function* walkPages(store: MailStore, options: WalkMailOptions): AsyncGene
   yield* loaded(store, found.toReversed())
 }
 
-/** Returns what is on a page, newest first. */
+/** Returns the messages of a page, newest first. */
 function entriesOf({ records, corrupt }: MailPage): Entry[] {
   const entries = [
     ...records.map(({ id }) => ({ id, isCorrupt: false })),
@@ -49,7 +49,7 @@ async function* loaded(store: MailStore, entries: readonly Entry[]): AsyncGenera
     try {
       yield { id, mail: isCorrupt ? undefined : await store.load(id) }
     } catch (error) {
-      // It was deleted meanwhile.
+      // The message was deleted meanwhile.
       if (!isStorageError(error, 'not-found')) throw error
     }
   }

@@ -21,7 +21,7 @@ export interface ConfigFile {
 /**
  * Loads `path`, or else the config file of the working directory, if there is one.
  *
- * @param spelled Where `path` came from, for messages.
+ * @param spelled The name of the option that gave `path`, for messages
  * @param env For a config file that exports a function
  */
 export async function readConfigFile(

@@ -1,4 +1,4 @@
-/** What a config file that exports a function is handed, so that it needs no import of a package. */
+/** The argument of a config file that exports a function. With it, the file needs no import of a package. */
 import { Refusal, reply } from '@postern/engine'
 import { StorageError } from '@postern/storage'
 
@@ -6,11 +6,11 @@ import { StorageError } from '@postern/storage'
 export interface ConfigContext {
   /** Makes the answer of a hook: `reply(550, '5.7.1', 'Relaying denied')`. */
   readonly reply: typeof reply
-  /** A hook may throw it: the client gets its reply, and the log gets its cause. */
+  /** An error for a hook to throw: the client gets its reply, and the log gets its cause. */
   readonly Refusal: typeof Refusal
   /** The error that a store of your own throws. */
   readonly StorageError: typeof StorageError
-  /** The environment variables. On Deno those that the program may read. */
+  /** The environment variables. On Deno only those that the program may read. */
   readonly env: Readonly<Record<string, string | undefined>>
 }
 

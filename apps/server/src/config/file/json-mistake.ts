@@ -1,5 +1,5 @@
 /**
- * Finds a mistake in JSON. `JSON.parse` tells its line on some runtimes only, and its message may quote a secret of the file.
+ * Finds a mistake in JSON. `JSON.parse` reports its line only on some runtimes, and its message may quote a secret of the file.
  */
 
 type Expected = 'value' | 'value or ]' | 'key' | 'key or }' | 'colon' | 'comma or end' | 'nothing'
@@ -8,11 +8,11 @@ type Expected = 'value' | 'value or ]' | 'key' | 'key or }' | 'colon' | 'comma o
 const TOKEN =
   /[ \t\r\n]*(?:([{}[\],:])|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null))/y
 
-/** Where a text stops to be JSON. */
+/** The place where a text stops being JSON. */
 export interface JsonMistake {
   /** From 1. */
   readonly line: number
-  /** What may stand there. */
+  /** What is allowed there. */
   readonly allowed: string
 }
 
@@ -26,7 +26,7 @@ const ALLOWED: Readonly<Record<Expected, string>> = {
   nothing: 'the end of the file',
 }
 
-/** @param text What `JSON.parse` refuses */
+/** Finds the first mistake. @param text A text that `JSON.parse` refuses */
 export function jsonMistake(text: string): JsonMistake {
   const open: string[] = []
   let expected: Expected = 'value'
@@ -43,7 +43,7 @@ export function jsonMistake(text: string): JsonMistake {
   return { line: text.slice(0, at + white).split('\n').length, allowed: ALLOWED[expected] }
 }
 
-/** Returns what may follow the token; undefined if it may not stand here. */
+/** Returns what may follow the token; undefined if the token is not allowed here. */
 function next(expected: Expected, open: string[], token: string | undefined): Expected | undefined {
   switch (token) {
     case '{':

@@ -1,30 +1,30 @@
-/** Finds where a config file has its mistake. Each runtime tells that in another way. */
+/** Finds the place of a mistake in a config file. Each runtime reports it in another way. */
 import { spawnSync } from 'node:child_process'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
 import { errorCode, errorText } from '../../host/failure.ts'
 import { runtimeName } from '../../host/runtime.ts'
 
-/** What is wrong, and the line of it if the runtime tells. */
+/** A mistake, with its line if the runtime reports one. */
 export interface Mistake {
   readonly text: string
   readonly line: number | undefined
-  /** The file, if it is one that the config file imports. */
+  /** The file with the mistake, if it is one that the config file imports. */
   readonly otherFile?: string | undefined
 }
 
-/** Where Bun found a mistake. */
+/** The place of a mistake, in an error of Bun. */
 interface BunPosition {
   readonly file: string
   readonly line: number
 }
 
-/** How long Node may take to check the syntax of the file again. */
+/** The time that Node has to check the syntax of the file again. */
 const CHECK_TIMEOUT_MS = 10_000
 
-/** @param path The absolute path of the config file, whose import failed with `given` */
+/** Finds the mistake. @param path The absolute path of the config file, whose import failed with `given` */
 export function mistakeIn(path: string, given: unknown): Mistake {
-  // Bun collects several mistakes.
+  // Bun puts several mistakes into one error.
   const error: unknown = given instanceof AggregateError ? (given.errors[0] ?? given) : given
   const told = plain(errorText(error))
   const position = (error as { readonly position?: BunPosition | null } | undefined)?.position
@@ -47,7 +47,7 @@ function isSyntaxError(error: unknown, text: string): boolean {
   return error instanceof SyntaxError || text.startsWith('SyntaxError: ')
 }
 
-/** Deno's errors quote the code below their first line, and end with the place. */
+/** Removes the place from an error of Deno, which quotes the code below the first line, and ends with the place. */
 function withoutPlace(text: string): string {
   return (text.split('\n')[0] ?? '').replace(/^SyntaxError: /, '').replace(/ at file:\S+$/, '')
 }
@@ -58,7 +58,7 @@ function lineAfter(text: string, name: string): number | undefined {
   return line === undefined ? undefined : Number(line)
 }
 
-/** Asks another Node, because an error of `import()` has no line. It only reads the file and runs nothing. */
+/** Starts a second Node that checks the syntax, because an error of `import()` has no line. It runs no code of the file. */
 function checkedByNode(path: string, text: string): Mistake {
   const { stderr, status } = spawnSync(process.execPath, ['--check', path], {
     encoding: 'utf8',
