@@ -1,18 +1,18 @@
-/** What has come so far, and the waits for what has not. */
+/** Holds the messages that came, and the waits for messages that did not come yet. */
 import { describeFilter, type Filter, matches } from './filter.ts'
 import type { TestMessage } from './message.ts'
 
-/** Kept from when this file was loaded, because a test may put false timers in their place. */
+/** The timers at the time when this file was loaded, because a test may replace them by false ones. */
 const { clearTimeout, setTimeout } = globalThis
 
-/** No message matched in time. The message of the error lists what came instead. */
+/** No message matched in time. The text of the error lists the messages that came instead. */
 export class NoMessageError extends Error {
   override readonly name = 'NoMessageError'
 }
 
-/** The most messages, and the most failures, that an error lists. */
+/** The greatest number of messages, and of failures, that an error lists. */
 const MAX_LISTED = 10
-/** The most characters of one line of an error. */
+/** The greatest length of one line of an error. */
 const MAX_LINE_CHARACTERS = 200
 
 interface Wait {
@@ -49,7 +49,7 @@ export class Arrivals {
 
   /** Forgets messages and failures. Waits go on. */
   clear(): void {
-    // A test may go on reading the list that it got.
+    // Makes a new list, because the test may still read the old one.
     this.#messages = []
     this.#failures = []
     this.#failureCount = 0
@@ -67,7 +67,7 @@ export class Arrivals {
     const start = filter.after === undefined ? 0 : this.#messages.indexOf(filter.after) + 1
     const there = this.#messages.slice(start).find((message) => matches(message, filter))
     const found = there ?? (timeoutMs > 0 ? await this.#next(filter, timeoutMs) : undefined)
-    // Thrown here and not by the timer, so that the stack names the line of the test.
+    // Throws here and not in the timer, so that the stack names the line of the test.
     if (found === undefined) throw new NoMessageError(this.#describe(filter, timeoutMs))
     return found
   }
@@ -104,13 +104,13 @@ export class Arrivals {
   }
 }
 
-/** Returns the newest lines, and how many there are besides. */
+/** Returns the newest lines, and a line with the number of the others. */
 function listed(newest: readonly string[], count: number): string[] {
   const more = count - newest.length
   return [...(more > 0 ? [`  (${more} earlier)`] : []), ...newest.map((one) => `  ${one}`)]
 }
 
-/** Makes text that came over the wire one short line. */
+/** Turns text from the connection into one short line. */
 function line(text: string): string {
   const short = text.length <= MAX_LINE_CHARACTERS ? text : `${text.slice(0, MAX_LINE_CHARACTERS)}…`
   return short.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ')

@@ -1,4 +1,4 @@
-/** Random numbers that a seed repeats: the same seed gives the same numbers on every machine and runtime (mulberry32). */
+/** Random numbers (mulberry32). The same seed gives the same numbers on every machine and runtime. */
 
 /** Returns a number from 0 up to, but not including, 1. */
 export type Chance = () => number

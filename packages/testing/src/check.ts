@@ -1,4 +1,4 @@
-/** Checks of what a test passes in. A test in JavaScript has no compiler that finds a mistyped name. */
+/** Checks the arguments of a test. A test in JavaScript has no compiler that finds a misspelt name. */
 import { OptionError } from '@postern/engine'
 
 /** The longest time that a timer takes on every runtime: 2^31 - 1 ms. */

@@ -1,4 +1,4 @@
-/** Faults on request: a server that refuses, disconnects or is slow, so that a test sees what its program does then. */
+/** Makes the server refuse, disconnect or be slow, so that a test sees what its program then does. */
 import { OptionError, type Reply, reply } from '@postern/engine'
 import type { Chance } from './chance.ts'
 import { checkFields, checkOneOf, checkWhole, MAX_MS } from './check.ts'
@@ -7,12 +7,12 @@ import { checkFields, checkOneOf, checkWhole, MAX_MS } from './check.ts'
 export const STAGES = ['connect', 'mail', 'rcpt', 'data'] as const
 export type Stage = (typeof STAGES)[number]
 
-/** When a fault happens. */
+/** The conditions of a fault. */
 export interface Fault {
   readonly stage: Stage
   /** The share of replies that the fault hits, from 0 to 1. Default 1. `seed` of the inbox repeats the choice. */
   readonly rate?: number
-  /** The fault stops after so many hits. Default Infinity. With 1, the first attempt fails and the second succeeds. */
+  /** The fault stops after this number of hits. Default Infinity. With 1, the first attempt fails and the second succeeds. */
   readonly times?: number
   /** The fault hits only this address: the sender at 'mail', the recipient at 'rcpt'. Default: any. */
   readonly address?: string
@@ -30,15 +30,15 @@ export interface Refuse extends Fault {
 
 export interface Faults {
   readonly refuse?: Refuse | readonly Refuse[]
-  /** The server closes the connection in place of a reply. At 'data', the whole message came before that, and is not kept. */
+  /** The server closes the connection in place of a reply. At 'data', it first reads the whole message, and does not keep it. */
   readonly disconnect?: Fault | readonly Fault[]
-  /** The server waits so long before a reply: before each, or before those of some stages. Default 0. */
+  /** The time that the server waits before each reply, or before the replies of some stages. Default 0. */
   readonly delayMs?: number | Readonly<Partial<Record<Stage, number>>>
 }
 
 export const FAULT_FIELDS: readonly string[] = ['refuse', 'disconnect', 'delayMs']
 
-/** What a fault does to a reply. */
+/** The effect of a fault on a reply. */
 export type Outcome = Reply | 'disconnect' | undefined
 
 interface Planned {
@@ -67,7 +67,10 @@ export class FaultPlan {
     return this.#delays[stage] ?? 0
   }
 
-  /** Returns what becomes of the next reply of this stage. @param address The sender or the recipient */
+  /**
+   * Returns the effect on the next reply of this stage.
+   * @param address The sender or the recipient
+   */
   next(stage: Stage, address: string): Outcome {
     for (const planned of this.#planned) {
       const { fault } = planned

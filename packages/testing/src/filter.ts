@@ -1,9 +1,9 @@
-/** Which message a test waits for. */
+/** Chooses the message that a test waits for. */
 import { OptionError } from '@postern/engine'
 import { checkFields } from './check.ts'
 import type { TestMessage } from './message.ts'
 
-/** A message matches if it matches every field that is given. A string has to be equal, a pattern has to be found. */
+/** A message matches if every given field matches. A string must be equal, a pattern must be found. */
 export interface Filter {
   /** A recipient of the envelope. Addresses are compared in any case. */
   readonly to?: string | RegExp
@@ -11,11 +11,11 @@ export interface Filter {
   readonly from?: string | RegExp
   /** The decoded subject. */
   readonly subject?: string | RegExp
-  /** The plain text. A string has to be part of it. */
+  /** The plain text. A string must be a part of it. */
   readonly text?: string | RegExp
   /** The message came later than this one. */
   readonly after?: TestMessage
-  /** Anything else. */
+  /** Returns whether the message matches, for any other condition. */
   where?(message: TestMessage): boolean
 }
 
@@ -34,7 +34,7 @@ export function checkFilter(filter: Filter, otherFields: readonly string[]): voi
   }
 }
 
-/** Returns whether a message matches, apart from `after`. @throws what `where` throws */
+/** Returns whether a message matches. Does not look at `after`. @throws what `where` throws */
 export function matches(message: TestMessage, { to, from, subject, text, where }: Filter): boolean {
   const { envelope } = message
   if (to !== undefined && !envelope.to.some((address) => isAddress(address, to))) return false
@@ -66,7 +66,7 @@ function isAddress(address: string, wanted: string | RegExp): boolean {
 
 function isText(text: string, wanted: string | RegExp): boolean {
   if (typeof wanted === 'string') return text === wanted
-  // A pattern with the flag g or y begins where it last ended.
+  // A pattern with the flag g or y would begin at the end of its last match.
   wanted.lastIndex = 0
   return wanted.test(text)
 }

@@ -1,4 +1,4 @@
-/** An SMTP server for one test: it keeps what comes in memory, and shows it parsed. */
+/** An SMTP server for one test. It keeps messages in memory, and shows them parsed. */
 import {
   type AuthOptions,
   createServer,
@@ -29,11 +29,11 @@ export interface TestInbox extends AsyncDisposable {
   readonly url: string
   readonly host: string
   readonly port: number
-  /** In PEM, if the inbox has TLS. A client that gets it as its authority trusts the inbox. */
+  /** The certificate in PEM, if the inbox has TLS. A client that has it as its authority trusts the inbox. */
   readonly certificate: string | undefined
   /**
-   * What came, oldest first. A message is in the list before its client gets the reply. The list grows while messages come, until
-   * `clear` begins another one.
+   * The messages that came, oldest first. A message is in the list before its client gets the reply. The list grows while messages
+   * come. `clear` begins a new list.
    */
   readonly messages: readonly TestMessage[]
   /** The messages as stored, with the trace header on top. */
@@ -41,7 +41,7 @@ export interface TestInbox extends AsyncDisposable {
   /**
    * Returns the first message that matches, also one that came before the call.
    *
-   * @throws NoMessageError if none comes in time. It lists what came instead.
+   * @throws NoMessageError if none comes in time. It lists the messages that came instead
    */
   waitFor(filter?: WaitOptions): Promise<TestMessage>
   /** Forgets all messages. */
@@ -53,15 +53,15 @@ export interface TestInbox extends AsyncDisposable {
 }
 
 export interface WaitOptions extends Filter {
-  /** Default 4,000: test runners give up after 5,000, and cannot say what came instead. 0 looks only at what is there. */
+  /** Default 4,000, because test runners give up after 5,000 and cannot say what came instead. 0 looks only at the messages that are there. */
   readonly timeoutMs?: number
 }
 
 const DEFAULT_TIMEOUT_MS = 4_000
-/** For clients to take their last reply. */
+/** The time that clients have to read their last reply. */
 const CLOSE_GRACE_MS = 500
 const DISCONNECTED = reply(421, '4.3.2', 'Disconnected by the test')
-/** Addresses that stand for every address of the machine. */
+/** For addresses that mean every address of the machine: the address that clients use. */
 const REACHED_BY: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
 
 /** Starts a server on a free port of this machine. @throws OptionError, or the error of listening */
@@ -88,11 +88,11 @@ class Inbox implements TestInbox {
   readonly #deps: InboxDeps
   readonly #server: Server
   readonly #arrivals = new Arrivals()
-  /** By the client's port. */
+  /** The connections by the port of the client. */
   readonly #connections = new Map<number, Duplex>()
   #plan: FaultPlan
   #listener: Listener | undefined
-  /** Messages that are being received. */
+  /** The number of messages that are being received. */
   #arriving = 0
   #closed: Promise<void> | undefined
 
@@ -104,7 +104,7 @@ class Inbox implements TestInbox {
     this.store = mailStore(memory({ maxBytes }))
     this.#server = createServer({
       hostname: 'localhost',
-      // All clients of a test have one address. A hook waits no longer than the test says.
+      // All clients of a test have the same address. The test itself decides how long a hook may wait.
       limits: { maxConnectionsPerAddress: 10_000, hookTimeoutMs: MAX_MS, ...limits },
       ...(login !== false && { auth: authFor(login, tls !== false) }),
       connect: (session) => this.#answer('connect', '', session),

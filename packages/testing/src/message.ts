@@ -1,4 +1,4 @@
-/** A message that came, as a test wants to see it. */
+/** Parses a message that came. */
 import type { MailRecord } from '@postern/storage'
 import type { Address, Email } from 'postal-mime'
 
@@ -9,21 +9,21 @@ export interface TestMessage {
   readonly envelope: { readonly from: string; readonly to: readonly string[] }
   /** The user who logged in. */
   readonly user: string | undefined
-  /** All that the store knows of the message: session, TLS, parameters, size, digest. */
+  /** The record of the store: session, TLS, parameters, size, digest. */
   readonly record: MailRecord
   /** The bytes as the client sent them. */
   readonly raw: Uint8Array
   /** `raw` as text, read as UTF-8. */
   readonly source: string
 
-  // What the header says, decoded
+  // From the header, decoded
 
   readonly subject: string | undefined
   readonly from: Mailbox | undefined
   readonly to: readonly Mailbox[]
   readonly cc: readonly Mailbox[]
   readonly replyTo: readonly Mailbox[]
-  /** Undefined if there is no date that can be read. */
+  /** Undefined if the header has no valid date. */
   readonly date: Date | undefined
   /** With its angle brackets. */
   readonly messageId: string | undefined
@@ -32,12 +32,12 @@ export interface TestMessage {
   /** Returns the first field of this name, in any case: unfolded, and its encoded words decoded. */
   header(name: string): string | undefined
 
-  // What the body has
+  // From the body
 
   readonly text: string | undefined
   readonly html: string | undefined
   readonly attachments: readonly Attachment[]
-  /** Why the message cannot be parsed, if it cannot. Then everything above that is read from header and body is empty. */
+  /** The error, if the message cannot be parsed. Then all fields from header and body are empty. */
   readonly parseError: Error | undefined
 }
 

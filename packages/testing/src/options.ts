@@ -1,4 +1,4 @@
-/** What a test may ask of its inbox, and the checks of it. */
+/** The options of an inbox, and their checks. */
 import { type Limits, OptionError } from '@postern/engine'
 import { checkFields, checkOneOf, checkWhole } from './check.ts'
 import { FAULT_FIELDS, type Faults } from './faults.ts'
@@ -18,9 +18,9 @@ export interface TestInboxOptions extends Faults {
    * these, and requires a login. false offers no AUTH. With `tls: 'starttls'` AUTH is offered only after STARTTLS. Default 'any'.
    */
   readonly login?: 'any' | Readonly<Record<string, string>> | false
-  /** The most messages. The server answers one more with 452. Default 1,000. */
+  /** The greatest number of messages. The server answers further ones with 452. Default 1,000. */
   readonly maxMessages?: number
-  /** The most bytes of all messages together. The server answers a message beyond that with 452. Default 64 MiB. */
+  /** The greatest number of bytes of all messages together. The server answers a message that exceeds it with 452. Default 64 MiB. */
   readonly maxBytes?: number
   /** Limits of the server, such as `maxMessageBytes` or `maxRecipients`. */
   readonly limits?: Partial<Limits>
@@ -45,7 +45,7 @@ export function resolveOptions(options: TestInboxOptions): Required<Omit<TestInb
   return { host, port, tls, login, limits, seed, maxMessages, maxBytes }
 }
 
-/** Names no password in the error. */
+/** Checks the logins. The error names no password. */
 function checkLogin(login: unknown): void {
   const allowed = "'any', false, or an object of names and their passwords"
   if (login === 'any' || login === false) return

@@ -23,7 +23,7 @@ import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { errorText, log } from './log.ts'
 import type { OpenReceiver, Receiver } from './receiver.ts'
 
-/** The part of a request's context that is used here. */
+/** The parts of a request's context that are used here. */
 export interface FetchContext {
   waitUntil(promise: Promise<unknown>): void
 }
@@ -33,16 +33,16 @@ interface Routed {
   Variables: { opened: OpenReceiver }
 }
 
-/** What workerd has besides the Web's own. */
+/** A class that workerd has and the Web standards do not. */
 declare const WebSocketPair: new () => Record<'0' | '1', WebSocketLike & { accept(): void }>
 declare const FixedLengthStream: new (byteLength: number) => TransformStream<Uint8Array, Uint8Array>
 
-/** Each record is one operation of R2. A request may do a thousand, and the listing itself takes some. */
+/** Each record is one operation of R2. A request may do a thousand, and the listing takes some of them. */
 const MAX_LIMIT = 500
-/** A guard remembers used tokens, so each engine keeps the same guard. */
+/** One guard for each engine, because a guard remembers the tokens that were used. */
 const guards = new WeakMap<OpenReceiver, FrontGuard>()
 
-/** Makes the `fetch` handler of a Worker. An app of your own can have it below a path: `app.mount('/postern', fetchHandler(receiver))`. */
+/** Makes the `fetch` handler of a Worker. Your own app can mount it below a path: `app.mount('/postern', fetchHandler(receiver))`. */
 export function fetchHandler<Env extends object>(
   receiver: Receiver<Env>,
 ): (request: Request, env: Env, context: FetchContext) => Promise<Response> {

@@ -1,5 +1,5 @@
 /**
- * Makes the engine and its store from the options of a Worker and its environment. An isolate has one, which all handlers use.
+ * Makes the engine and its store from the options of a Worker and its environment. All handlers of an isolate share them.
  *
  * Limits on connections hold for one isolate. Cloudflare decides how many isolates it runs.
  */
@@ -25,28 +25,28 @@ export type FromEnv<Env, T> = T | ((env: Env, settings: Settings) => T)
 export interface ReceiverOptions<Env> {
   /** Returns the R2 bucket that stores the mail. Default: `env.MAIL`. */
   readonly bucket?: (env: Env) => Bucket | undefined
-  /** Makes a store that is not R2. `bucket` is not called then. */
+  /** Makes a store that is not R2. `bucket` is then not called. */
   readonly store?: (env: Env, options: StoreOptions) => BlobStore
   /** Settings in the code. The vars `POSTERN_…` of the environment override them. */
   readonly settings?: SettingsInput | ((env: Env) => SettingsInput)
   /**
-   * The engine's hooks: who may send what to whom. They are asked first. Then recipients outside the domains of the settings are
-   * refused. `data` may refuse a message. If it answers undefined, the message is stored.
+   * The engine's hooks, which decide who may send what to whom. They are asked first. Then the Worker refuses recipients outside the
+   * domains of the settings. `data` may refuse a message. If it returns undefined, the Worker stores the message.
    */
   readonly handlers?: FromEnv<Env, NonNullable<IntakeOptions['handlers']>>
   /** Who may log in. Default: nobody. */
   readonly auth?: FromEnv<Env, AuthOptions | undefined>
 }
 
-/** The part of the options that says who may do what, for a file of its own. */
+/** The options that decide who may do what. A Worker may have them in a file of their own. */
 export type Policy<Env> = Pick<ReceiverOptions<Env>, 'handlers' | 'auth'>
 
 export interface StoreOptions {
-  /** How long the store may take for one blob, so that the engine still waits for it. */
+  /** The time that the store may take for one blob. It is less than the time that the engine waits. */
   readonly deadlineMs: number
 }
 
-/** What a Worker receives mail with. {@link createReceiver} makes it, and the handlers are made from it. */
+/** Receives the mail of a Worker. {@link createReceiver} makes it, and the handlers of the Worker share it. */
 export interface Receiver<Env> {
   /**
    * Returns the engine, the store and the settings of an environment. It makes them at the first call.
@@ -64,12 +64,12 @@ export interface OpenReceiver {
 
 /** Smaller than the engine's default, because an isolate has only 128 MiB. */
 const MAX_TOTAL_ENVELOPE_OCTETS = 16 * 1024 * 1024
-/** The most refusals of one session that are logged, because a client may send bad recipients without end. */
+/** The greatest number of refusals that are logged for one session, because a client may send bad recipients without end. */
 const MAX_LOGGED_REFUSALS = 20
 
 /** Makes the receiver of a Worker. It reads no setting yet, because only a request has the environment. */
 export function createReceiver<Env extends object>(options: ReceiverOptions<Env> = {}): Receiver<Env> {
-  // By environment, because after a deployment that changes only vars the same isolate may get another environment.
+  // There is one for each environment, because after a deployment that changes only vars the same isolate may get another environment.
   const opened = new WeakMap<Env, OpenReceiver>()
   return {
     open(env) {
@@ -126,7 +126,7 @@ function openStore<Env extends object>(
 
 /** Makes the observer that writes events of sessions and messages to the log. */
 function logObserver(): Observer {
-  /** How many refusals of a session were logged. */
+  /** The number of refusals that were logged for a session. */
   const refusalCounts = new WeakMap<Session, number>()
   return {
     kept(record, session) {

@@ -33,11 +33,11 @@ export interface SettingsInput extends Partial<Limits> {
   readonly frontSecret?: string | readonly string[]
   /** The secret that lets its owner read the stored mail at /mail. */
   readonly readToken?: string
-  /** Mail that is older is removed. */
+  /** The greatest age of mail, in milliseconds. Older mail is removed. */
   readonly keepAgeMs?: number
-  /** The newest messages that are kept, by number. */
+  /** The greatest number of messages. The newest are kept. */
   readonly keepCount?: number
-  /** The newest mail that is kept, by size. */
+  /** The greatest number of bytes of all mail. The newest mail is kept. */
   readonly keepBytes?: number
 }
 
@@ -68,7 +68,7 @@ const LIMIT_NAMES = new Map(Object.keys(LIMIT_RULES).map((name) => [variableOf(n
 /**
  * Reads the settings.
  *
- * @param env The Worker's environment. What does not begin with `POSTERN_` is not looked at
+ * @param env The Worker's environment. Names that do not begin with `POSTERN_` are ignored
  * @param input The settings in the code. The environment overrides them
  * @throws OptionError that names the setting and what is allowed, without secrets
  */
@@ -165,12 +165,12 @@ function numberOf(value: unknown): unknown {
   return typeof value === 'string' && /^(\d+|Infinity)$/.test(value) ? Number(value) : value
 }
 
-/** Takes the limits. The engine checks their ranges. Whatever is left by then has an unknown name. */
+/** Takes the limits. The engine checks their ranges. Called last, so each name that is left and is not a limit is unknown. */
 function takeLimits(values: Values): Partial<Limits> {
   const limits: Record<string, number> = {}
   for (const [variable, { value, field }] of values) {
     const name = LIMIT_NAMES.get(variable)
-    // The error does not show the value, because it may be a secret whose name is misspelt.
+    // The error does not show the value, because it may be a secret under a misspelt name.
     if (name === undefined) throw new OptionError(field, '(set)', 'a setting; the README of @postern/worker lists them')
     const number = numberOf(value)
     if (typeof number !== 'number') throw new OptionError(field, value, 'a number')

@@ -1,4 +1,4 @@
-/** @postern/worker/disk: a store in a Durable Object: `DiskObject` is the object, and `disk` is the BlobStore that asks it. */
+/** @postern/worker/disk: a store in a Durable Object. `DiskObject` is the object, and `disk` makes the BlobStore that calls it. */
 export { DiskObject } from './object.ts'
 export type { DiskBlob, DiskPage, RemoteDisk } from './rpc.ts'
 export { CHUNK_BYTES } from './rpc.ts'

@@ -33,7 +33,7 @@ export abstract class DiskObject<Env = unknown> extends DurableObject<Env> {
     void this.ctx.blockConcurrencyWhile(() => this.#setAlarm())
   }
 
-  /** Does the upkeep of the store, when workerd starts and hourly. It reaches this object by a stub, so that other requests can run in between. */
+  /** Does the upkeep of the store, when workerd starts and every hour. Calls this object by a stub, so that other requests can run in between. */
   protected abstract keepUp(): Promise<unknown>
 
   override async alarm(): Promise<void> {
@@ -95,7 +95,7 @@ export abstract class DiskObject<Env = unknown> extends DurableObject<Env> {
   abort(upload: number): void {
     this.#storage.transactionSync(() => {
       const { rowsWritten } = this.#storage.sql.exec('DELETE FROM uploads WHERE upload = ?', upload)
-      // If there was no upload, it is already committed, and the chunks belong to a blob.
+      // If there is no such upload, it was committed already, and the chunks belong to a blob.
       if (rowsWritten > 0) this.#storage.sql.exec('DELETE FROM chunks WHERE upload = ?', upload)
     })
   }

@@ -13,7 +13,7 @@ import {
 import { CHUNK_BYTES, type DiskPage, type RemoteDisk } from './rpc.ts'
 
 export interface DiskOptions {
-  /** Bytes that all unfinished blobs together may hold in memory. A blob that needs more fails with `no-space`. Default 128 MiB. */
+  /** The greatest number of bytes that all unfinished blobs together hold in memory. A blob that needs more fails with `no-space`. Default 128 MiB. */
   readonly maxBufferedBytes?: number
 }
 
