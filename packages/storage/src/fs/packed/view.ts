@@ -180,5 +180,5 @@ function bodyIn(bytes: Buffer, { pack, entry }: PackedBlob): Uint8Array {
   const headBytes = entry.bodyAt - entry.at
   const body = new Uint8Array(bytes.buffer, bytes.byteOffset + headBytes, Math.max(0, bytes.length - headBytes))
   if (found?.checksum === entry.checksum && isBody(body, entry, pack.seed)) return body
-  throw new StorageError('corrupt', `${entry.name} in ${pack.fileName} is not what was written`)
+  throw new StorageError('corrupt', `${entry.name} in ${pack.fileName} does not have the bytes that were written`)
 }
