@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
+import { LongestFirst } from './longest-first.ts'
 
 // What one process of Node compiled, the next need not: the tests start hundreds of them.
 process.env['NODE_COMPILE_CACHE'] ??= resolve(import.meta.dirname, '.cache/compiled')
@@ -21,6 +22,7 @@ const config: ViteUserConfig = defineConfig({
     hookTimeout: 120_000,
     // Real servers, real sockets and child processes wait for one another: three files kept two cores busy for three quarters of the time.
     maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     reporters: ['default', ['json', { outputFile: 'test/.cache/results.json' }]],
   },
 })

@@ -1,0 +1,48 @@
+/**
+ * The order of the test files: the long ones first, so that none of them runs alone at the end.
+ *
+ * vitest sorts by the size of a file if it has not measured the file before, as in a fresh clone. But the longest tests are in short
+ * files, because their checks are in `test/contracts`.
+ */
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/** Files that took more than 15 seconds on two cores, the longest first. */
+const LONG: readonly string[] = [
+  'packages/worker/test/disk.test.ts',
+  'packages/storage/test/s3-contract-swift.test.ts',
+  'packages/storage/test/r2.test.ts',
+  'test/contract/wrangler.test.ts',
+  'test/faults/memory.test.ts',
+  'test/faults/s3.test.ts',
+  'packages/storage/test/s3-contract-r2.test.ts',
+  'apps/server/test/front-contract.test.ts',
+  'packages/runtime/test/duplex.test.ts',
+  'packages/storage/test/mail-store.test.ts',
+  'apps/server/test/front.test.ts',
+  'apps/server/test/errors.test.ts',
+  'apps/server/test/serve.test.ts',
+  'test/faults/s3-memory.test.ts',
+  'test/contract/workerd.test.ts',
+  'test/installed/installed.test.ts',
+  'packages/storage/test/contract.test.ts',
+  'apps/cloudflare/test/wrangler.test.ts',
+  'apps/server/test/dockerfile.test.ts',
+  'apps/server/test/guessing.test.ts',
+  'test/faults/r2.test.ts',
+  'test/contract/engine.test.ts',
+  'test/contract/bun.test.ts',
+  'test/contract/deno.test.ts',
+]
+
+function placeOf({ moduleId }: TestSpecification): number {
+  const place = LONG.findIndex((path) => moduleId.endsWith(`/${path}`))
+  return place === -1 ? LONG.length : place
+}
+
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    // oxlint-disable-next-line unicorn/no-array-sort -- `sort` of a sequencer sorts no array.
+    const bySize = await super.sort(files)
+    return bySize.toSorted((a, b) => placeOf(a) - placeOf(b))
+  }
+}
