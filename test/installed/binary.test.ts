@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { hashPassword } from '@postern/intake/accounts'
 import { SocketClient } from '../kit/client/socket-client.ts'
 import { temporaryDirectory } from '../kit/directory.ts'
-import { mustRun } from '../kit/tool.ts'
+import { mustRun, runTool } from '../kit/tool.ts'
 import { makeBinary } from '../release/binary.ts'
 import { LONG_MS } from './project.ts'
 import { kept, sendOne, start } from './running.ts'
@@ -38,6 +38,16 @@ describe('the binary', () => {
     expect(await kept(join(cwd, 'mail'))).toBe(text)
     const { stdout } = await mustRun(binary, ['list'], { cwd, env })
     expect(stdout.toString()).toMatch(/<a@b\.example> +<c@example\.com>/)
+  })
+
+  test('says that it finds no packages if a config file imports one', async () => {
+    const cwd = folder('imports')
+    writeFileSync(join(cwd, 'postern.config.js'), `import 'no-such-package'\nexport default {}\n`)
+    const { code, stderr } = await runTool(binary, ['serve'], { cwd, env })
+    expect(stderr).toMatch(
+      /^postern: postern\.config\.js: Cannot find package 'no-such-package' .*; this program is one file, which finds no packages: leave the import out, or export a function, .*\n$/,
+    )
+    expect(code).toBe(2)
   })
 
   test('serves with two workers, and checks passwords in its threads', { timeout: LONG_MS }, async () => {

@@ -277,3 +277,21 @@ test('defineConfig gives a config file its types', () => {
   // @ts-expect-error A misspelt option is an error of the types too.
   expect(defineConfig({ banne: 'x' })).toEqual({ banne: 'x' })
 })
+
+test.concurrent(
+  'Node says what to do if package.json makes the config file CommonJS',
+  { timeout: TIMEOUT_MS },
+  async () => {
+    for (const name of ['postern.config.js', 'postern.config.ts']) {
+      const cwd = temporaryDirectory()
+      // `npm init` writes it.
+      writeFileSync(join(cwd, 'package.json'), '{ "type": "commonjs" }')
+      writeFileSync(join(cwd, name), `export default { store: 'fs:./mail' }\n`)
+      const { code, stdout, stderr } = await postern(['serve'], { cwd })
+      expect(stderr).toBe(
+        `postern: ${name}:1: Unexpected token 'export'; name it postern.config.mjs, or set "type": "module" in package.json\n`,
+      )
+      expect([stdout, code]).toEqual(['', 2])
+    }
+  },
+)

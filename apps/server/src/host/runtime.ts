@@ -1,4 +1,5 @@
 /** Loads the sockets of the runtime that this process runs on. Each runtime has its own folder in @postern/runtime. */
+import process from 'node:process'
 
 /** The runtimes of `postern`. */
 export type RuntimeName = 'node' | 'deno' | 'bun'
@@ -7,6 +8,9 @@ export type RuntimeName = 'node' | 'deno' | 'bun'
 export type Runtime = Pick<typeof import('@postern/runtime/node'), 'listen'>
 
 export const runtimeName: RuntimeName = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'node'
+
+/** Whether the program is one file with Bun in it (`pnpm binary`). */
+export const isBinary: boolean = process.argv[1]?.startsWith('/$bunfs/') === true
 
 export function loadRuntime(): Promise<Runtime> {
   switch (runtimeName) {

@@ -3,8 +3,9 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
-import { Failure, unreadable } from '../../host/failure.ts'
+import { errorText, Failure, unreadable } from '../../host/failure.ts'
 import { forbidden } from '../../host/permission.ts'
+import { isBinary } from '../../host/runtime.ts'
 
 const EXAMPLE = "export default { store: 'fs:./mail' }"
 const JSON_EXAMPLE = '{ "store": "fs:./mail" }'
@@ -76,14 +77,17 @@ async function parse(path: string, text: string): Promise<unknown> {
 }
 
 async function load(path: string): Promise<unknown> {
-  const restore = hushModuleType()
+  const warnings = muteModuleWarnings()
   try {
     const module: { default?: unknown } = await import(pathToFileURL(resolve(path)).href)
     return module.default
   } catch (error) {
-    throw await failureOf(path, error)
+    const hint = warnings.isTakenForCommonJs()
+      ? '; name it postern.config.mjs, or set "type": "module" in package.json'
+      : ''
+    throw await failureOf(path, error, hint)
   } finally {
-    restore()
+    warnings.restore()
   }
 }
 
@@ -102,32 +106,46 @@ async function called(
   }
 }
 
-async function failureOf(path: string, error: unknown): Promise<Failure> {
+async function failureOf(path: string, error: unknown, hint: string = ''): Promise<Failure> {
   const { mistakeIn } = await import('./mistake.ts')
   const { text, line, otherFile } = mistakeIn(resolve(path), error)
   const place = otherFile === undefined ? path : `${path}: ${otherFile}`
-  return new Failure(`${place}${line === undefined ? '' : `:${line}`}: ${text}${hintFor(text)}`, undefined, {
+  return new Failure(`${place}${line === undefined ? '' : `:${line}`}: ${text}${hint || hintFor(text)}`, undefined, {
     cause: error,
   })
 }
 
 function hintFor(text: string): string {
-  if (/@postern\/engine/.test(text)) {
-    return '; export a function, which needs no import: export default ({ reply }) => ({ … })'
-  }
+  const asFunction = 'export a function, which needs no import: export default ({ reply }) => ({ … })'
+  if (/@postern\/engine/.test(text)) return `; ${asFunction}`
   const isMissing = /^(Cannot find (package|module)|Module not found|Import ".*" not a dependency)/.test(text)
-  return isMissing ? '; install it beside the file, or leave the import out' : ''
+  // The name of a module stands in quotes. A path is no package.
+  if (!isMissing || /^[./]|^file:/.test(text.split(/['"]/)[1] ?? '')) return ''
+  if (isBinary) return `; this program is one file, which finds no packages: leave the import out, or ${asFunction}`
+  return '; install it beside the file, or leave the import out'
 }
 
-/** Suppresses Node's warning about a .ts module without a `type` in package.json, because a config file needs no package.json. */
-function hushModuleType(): () => void {
-  const emitWarning = process.emitWarning
+/**
+ * Suppresses what Node warns about the kind of a module. A config file needs no package.json. And if a package.json says
+ * that it is CommonJS, as that of `npm init` does, then the Failure says so.
+ */
+function muteModuleWarnings(): { isTakenForCommonJs(): boolean; restore(): void } {
+  const { emit, emitWarning } = process
+  let isCommonJs = false
   process.emitWarning = ((warning: unknown, ...rest: unknown[]) => {
     const options = rest[0] as { code?: string } | undefined
     if (options?.code === 'MODULE_TYPELESS_PACKAGE_JSON' || rest[1] === 'MODULE_TYPELESS_PACKAGE_JSON') return
     Reflect.apply(emitWarning, process, [warning, ...rest])
   }) as typeof process.emitWarning
-  return () => {
-    process.emitWarning = emitWarning
+  // Node emits this warning itself.
+  process.emit = ((event: unknown, ...rest: unknown[]) => {
+    const isAboutKind = event === 'warning' && errorText(rest[0]).startsWith('Failed to load the ES module')
+    if (!isAboutKind) return Reflect.apply(emit, process, [event, ...rest])
+    isCommonJs = true
+    return true
+  }) as typeof process.emit
+  return {
+    isTakenForCommonJs: () => isCommonJs,
+    restore: () => Object.assign(process, { emit, emitWarning }),
   }
 }
