@@ -36,7 +36,7 @@ describe('the binary', () => {
     await using server = await start([binary, ...SERVE], { cwd, env }, PORT)
     const text = await sendOne(server.port, { address: 'd@elsewhere.example', code: 550 })
     expect(await kept(join(cwd, 'mail'))).toBe(text)
-    const { stdout } = await mustRun(binary, ['list'], { cwd, env })
+    const { stdout } = await mustRun('/bin/sh', ['-c', server.listCommand], { cwd, env })
     expect(stdout.toString()).toMatch(/<a@b\.example> +<c@example\.com>/)
   })
 

@@ -1,6 +1,7 @@
 /** What is published can be installed, and works from plain JavaScript on each runtime. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { delimiter, dirname, join, resolve } from 'node:path'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { publint } from 'publint'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -23,11 +24,13 @@ const RUNTIMES: Readonly<
   Deno: { command: COMMANDS.deno, module: 'deno' },
   Bun: { command: COMMANDS.bun, module: 'bun' },
 }
-const PROGRAMS: Readonly<Record<string, readonly [string, ...string[]]>> = {
-  npx: ['npx', 'postern'],
-  bunx: ['bunx', '--bun', 'postern'],
-  'deno run': [...COMMANDS.deno, 'npm:@postern/server'],
-}
+/** The commands that start the program, as its README has them; and bunx, which runs it on Node. */
+const PROGRAMS: readonly string[] = [
+  'npx postern',
+  'bunx --bun postern',
+  'bunx postern',
+  'deno run -A npm:@postern/server',
+]
 /** `@postern/…` packages are ES modules with `exports`: what only reads `main`, or only CommonJS, is not meant to find them. */
 const NOT_MEANT = { resolutions: ['node10'], problems: ['CJSResolvesToESM'] }
 
@@ -51,6 +54,20 @@ function below(name: string): string {
   const folder = join(project.directory, name.toLowerCase().replaceAll(' ', '-'))
   mkdirSync(folder)
   return folder
+}
+
+/** Returns the path of a user's shell: it has each runtime, and nothing of the workspace. */
+function userPath(): string {
+  const bin = join(scratch, 'bin')
+  if (!existsSync(bin)) {
+    mkdirSync(bin)
+    // The program itself. The script that pnpm puts into the path does not know whether it is called bun or bunx.
+    const bun = join(dirname(createRequire(import.meta.url).resolve('bun/package.json')), 'bin/bun.exe')
+    const runtimes = { node: process.execPath, deno: COMMANDS.deno[0], bun, bunx: bun }
+    for (const [name, file] of Object.entries(runtimes)) symlinkSync(file, join(bin, name))
+  }
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => !folder.includes('node_modules'))
+  return [bin, ...folders].join(delimiter)
 }
 
 describe('each tarball', () => {
@@ -205,21 +222,18 @@ console.log('message ' + JSON.stringify({ subject, envelope, source }))
 })
 
 describe('postern, installed', () => {
-  test.each(Object.keys(PROGRAMS))(
-    'takes a message and lists it, started by %s',
+  test.each(PROGRAMS)(
+    'takes a message, and lists it as it prints, started by %s',
     { timeout: LONG_MS },
-    async (name) => {
-      const [file, ...args] = PROGRAMS[name] as (typeof PROGRAMS)[string]
-      const cwd = below(name)
-      const serve = [...args, 'serve', '--listen', 'smtp://127.0.0.1:0', '--domains', 'example.com']
-      await using server = await start(
-        [file as string, ...serve],
-        { cwd, env: project.env },
-        /smtp:\/\/127\.0\.0\.1:(\d+)/,
-      )
+    async (program) => {
+      const cwd = below(program.replaceAll(/[/:@]/g, '-'))
+      const env = { ...project.env, PATH: userPath() }
+      const serve = `exec ${program} serve --listen smtp://127.0.0.1:0 --domains example.com`
+      await using server = await start(['sh', '-c', serve], { cwd, env }, /smtp:\/\/127\.0\.0\.1:(\d+)[\s\S]*Ctrl-C/)
       const text = await sendOne(server.port, { address: 'd@elsewhere.example', code: 550 })
       expect(await kept(join(cwd, 'mail'))).toBe(text)
-      const { stdout } = await mustRun(file as string, [...args, 'list'], { cwd, env: project.env, timeoutMs: LONG_MS })
+      expect(server.listCommand).toBe(`${program} list`)
+      const { stdout } = await mustRun('sh', ['-c', server.listCommand], { cwd, env, timeoutMs: LONG_MS })
       expect(stdout.toString()).toMatch(/<a@b\.example> +<c@example\.com>/)
     },
   )

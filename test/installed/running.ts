@@ -7,6 +7,8 @@ import { Daemon } from '../kit/daemon.ts'
 
 export interface Running extends AsyncDisposable {
   readonly port: number
+  /** The command that `postern serve` prints under "List the stored mail"; '' if it has not printed one. */
+  readonly listCommand: string
 }
 
 /** The last line of each message, so that a test knows which one it reads. */
@@ -22,7 +24,8 @@ export async function start(
   const daemon = new Daemon(command, { cwd, env, isGroup: true })
   await daemon.ready(pattern)
   const [, port] = await daemon.says(pattern)
-  return { port: Number(port), [Symbol.asyncDispose]: () => daemon.kill() }
+  const [, listCommand = ''] = /^ {2}(.* list\b.*)$/m.exec(daemon.stdout) ?? []
+  return { port: Number(port), listCommand, [Symbol.asyncDispose]: () => daemon.kill() }
 }
 
 /** Sends a message to c@example.com, after the server has refused `refused`. @returns the text of the message */

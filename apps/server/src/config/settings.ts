@@ -15,13 +15,20 @@ import { NotAllowed, UnknownKey } from './values/schema.ts'
 /** The options of the command line, by name: a text, several texts, true or false. */
 export type FlagValues = Readonly<Partial<Record<OptionName, unknown>> & { config?: string }>
 
+/** Where a value came from. */
+export type Origin = 'default' | 'file' | 'environment' | 'flag'
+
 /** Every option with its value, and where it came from. */
 export interface Settings {
   readonly options: Options
   /** Returns the option's name as the user wrote it, for messages. */
   spelled(name: OptionName): string
+  /** Returns where the option's value came from. */
+  origin(name: OptionName): Origin
   /** The config file that was read. */
   readonly file: string | undefined
+  /** Whether the user named the file, so that other commands find it only if they name it too. */
+  readonly isFileNamed: boolean
   /** The options of the command line, with which workers read the settings again. */
   readonly flags: FlagValues
 }
@@ -43,25 +50,33 @@ export async function readSettings(
   const fromEnv = readEnvironment(env)
   const path = flags.config ?? (env[CONFIG_VARIABLE] || undefined)
   const file = await readConfigFile(path, flags.config === undefined ? CONFIG_VARIABLE : '--config', env)
-  const sources = [readFile(file), fromEnv, readFlags(flags)]
+  const sources = [
+    ['file', readFile(file)],
+    ['environment', fromEnv],
+    ['flag', readFlags(flags)],
+  ] as const
 
   const options: Partial<Record<OptionName, unknown>> = {}
   const spellings = new Map<OptionName, string>()
+  const origins = new Map<OptionName, Origin>()
   for (const name of OPTION_NAMES) {
     const option: Option = OPTIONS[name]
     options[name] = option.schema(option.byDefault)
-    for (const source of sources) {
+    for (const [origin, source] of sources) {
       const given = source.get(name)
       if (given === undefined) continue
       options[name] = check(option, given)
       spellings.set(name, given.spelled)
+      origins.set(name, origin)
     }
   }
   // The loop has set every name of the table.
   return {
     options: options as unknown as Options,
     spelled: (name) => spellings.get(name) ?? flagOf(name),
+    origin: (name) => origins.get(name) ?? 'default',
     file: file?.path,
+    isFileNamed: file !== undefined && path !== undefined,
     flags,
   }
 }

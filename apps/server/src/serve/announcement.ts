@@ -6,7 +6,7 @@ import { VERSION } from '../host/version.ts'
 import { invocation, quote } from '../host/invocation.ts'
 import type { ListenAddress } from '../config/urls/listen-url.ts'
 import type { Bound } from './listening.ts'
-import { OPTIONS, type Options } from '../config/options.ts'
+import { type Options } from '../config/options.ts'
 import { hasTls } from '../config/options/tls.ts'
 import { canAuthenticate } from '../config/options/users.ts'
 import { isTrustedProxy } from '../config/urls/proxies.ts'
@@ -121,8 +121,9 @@ function sendCommands({ given, at }: Bound, options: Options, to: string): strin
   const needsTls = given.submission || options.tlsRequired || (needsAuth && !options.authWithoutTls)
   const user = options.users[0]?.name ?? 'NAME'
   const isUnix = at.family === 'unix'
-  const host = reachable(at.address)
-  const isProxied = !isUnix && isTrustedProxy(options.proxyFrom, { family: at.family, address: host })
+  const host = reachable(given, at.address)
+  const isIpv6 = host.includes(':')
+  const isProxied = !isUnix && isTrustedProxy(options.proxyFrom, { family: isIpv6 ? 'ipv6' : 'ipv4', address: host })
 
   const swaks = ['swaks', ...(isUnix ? ['--socket', quote(at.address)] : ['--server', host, '--port', String(at.port)])]
   if (given.implicitTls) swaks.push('--tls-on-connect')
@@ -139,8 +140,8 @@ function sendCommands({ given, at }: Bound, options: Options, to: string): strin
   if (needsAuth) curl.push('--user', quote(user))
   if (isProxied) curl.push('--haproxy-protocol')
   curl.push('--mail-from me@example.com --mail-rcpt', to, '--upload-file -')
-  // swaks cannot send a PROXY header, which a trusted address must send.
-  return isProxied ? `${curl.join(' ')}\n` : `${swaks.join(' ')}\n${curl.join(' ')}\n`
+  // swaks cannot send a PROXY header, which a trusted address must send, and has IPv6 only on some machines.
+  return isProxied || isIpv6 ? `${curl.join(' ')}\n` : `${swaks.join(' ')}\n${curl.join(' ')}\n`
 }
 
 /**
@@ -169,18 +170,22 @@ function hasOwnMailboxes(settings: Settings): boolean {
   return isUrl(store) && store.scheme === 'maildir' && creationOf(store, settings) !== 'any'
 }
 
-function listCommand({ options, file }: Settings): string {
-  const { store } = options
+function listCommand(settings: Settings): string {
+  const { store } = settings.options
+  if (isUrl(store) && store.scheme === 'memory')
+    return '(not possible: memory: exists only in this process; give an fs: store)\n'
   const words = [invocation(), 'list']
-  if (!isUrl(store)) words.push('--config', quote(file ?? ''))
-  else if (store.scheme === 'memory') return '(not possible: memory: exists only in this process; give an fs: store)\n'
-  else if (store.url !== OPTIONS.store.byDefault) words.push('--store', quote(store.url))
+  // The file may hold more than the store's name: the credentials of a bucket, or the store itself.
+  if (settings.file !== undefined && settings.isFileNamed) words.push('--config', quote(settings.file))
+  // A variable may be set for this process only.
+  const isFound = ['default', 'file'].includes(settings.origin('store'))
+  if (isUrl(store) && !isFound) words.push('--store', quote(store.url))
   return `${words.join(' ')}\n`
 }
 
 /** Returns an address to connect to. If the server listens on every address, returns the loopback address. */
-function reachable(address: string): string {
-  if (address === '0.0.0.0') return '127.0.0.1'
+function reachable(given: ListenAddress, address: string): string {
+  if (address === '0.0.0.0' || (address === '::' && given.host === undefined)) return '127.0.0.1'
   return address === '::' ? '::1' : address
 }
 
