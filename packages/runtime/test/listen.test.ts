@@ -239,3 +239,13 @@ describe.each(PLACES)('%s', (runtime, place) => {
     await listener.close()
   })
 })
+
+test.each(['bun', 'deno'])('listen and dial of %s say on another runtime what is wrong', async (name) => {
+  const { listen, dial: dialOf } = (await import(`../src/${name}/index.ts`)) as typeof import('../src/node/index.ts')
+  const wrong = expect.objectContaining({
+    name: 'TypeError',
+    message: expect.stringMatching(new RegExp(`^@postern/runtime/${name}: this is not ${name}$`, 'i')),
+  })
+  await expect(listen(new Hall(), { port: 0 })).rejects.toEqual(wrong)
+  await expect(dialOf({ host: '127.0.0.1', port: 25 })).rejects.toEqual(wrong)
+})

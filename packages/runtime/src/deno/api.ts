@@ -58,3 +58,8 @@ export interface DenoApi {
 }
 
 export const deno: DenoApi = (globalThis as unknown as { readonly Deno: DenoApi }).Deno
+
+/** @throws TypeError on another runtime */
+export function checkRuntime(): void {
+  if (!('Deno' in globalThis)) throw new TypeError('@postern/runtime/deno: this is not Deno')
+}

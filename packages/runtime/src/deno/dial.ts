@@ -3,7 +3,7 @@ import type { Duplex } from '@postern/engine'
 import { isIP } from 'node:net'
 import { checkDial, type DialOptions, type DialTlsOptions, withinOptions } from '../sockets/outbound.ts'
 import { unixEndpoint } from '../common/endpoint.ts'
-import { deno, type DenoConnection } from './api.ts'
+import { checkRuntime, deno, type DenoConnection } from './api.ts'
 import { DenoDuplex } from './duplex.ts'
 import { endpoint } from './endpoint.ts'
 import { withCode } from './errors.ts'
@@ -15,6 +15,7 @@ const NOTHING = new Uint8Array(0)
 
 /** Connects. Rejects with an error that has Node's `code` (ETIMEDOUT if it took too long), or with the signal's reason. */
 export async function dial(options: DialOptions): Promise<Duplex> {
+  checkRuntime()
   checkDial(options)
   if (options.tls !== undefined) checkDialTls(options.tls)
   const givenUp = new AbortController()

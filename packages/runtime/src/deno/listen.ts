@@ -10,7 +10,7 @@ import { type Acceptor, checkListen, type ListenOptions } from '../sockets/inbou
 import { ListenerCore } from '../sockets/listener-core.ts'
 import { paced } from '../sockets/paced.ts'
 import { removeStale } from '../sockets/unix-socket.ts'
-import { deno, type DenoConnection, type DenoListener } from './api.ts'
+import { checkRuntime, deno, type DenoConnection, type DenoListener } from './api.ts'
 import { DenoDuplex, type DenoDuplexDeps } from './duplex.ts'
 import { endpoint } from './endpoint.ts'
 import { withCode } from './errors.ts'
@@ -32,6 +32,7 @@ const NO_IPV6: readonly unknown[] = ['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL']
  * what `tls` asks for.
  */
 export async function listen(server: Acceptor, options: ListenOptions): Promise<Listener> {
+  checkRuntime()
   checkListen(options)
   const core = new ListenerCore(server, options)
   if (core.credentials !== undefined) checkServerTls(core.credentials.current.options)
