@@ -200,6 +200,16 @@ describe('the program in the README of', () => {
   )
 })
 
+test('the config file in the README of @postern/server refuses mail', { timeout: LONG_MS }, async () => {
+  const cwd = below('readme-server')
+  const readme = readFileSync(join(installed('@postern/server'), 'README.md'), 'utf8')
+  writeFileSync(join(cwd, 'postern.config.mjs'), /```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? '')
+  const serve = ['npx', 'postern', 'serve', '--listen', 'smtp://127.0.0.1:0', '--store', 'fs:./mail'] as const
+  await using server = await start(serve, { cwd, env: project.env }, /smtp:\/\/127\.0\.0\.1:(\d+)/)
+  const text = await sendOne(server.port, { address: 'spam@example.com', code: 550 })
+  expect(await kept(join(cwd, 'mail'))).toBe(text)
+})
+
 describe('an inbox of @postern/testing, as plain JavaScript', () => {
   const program = `import { testInbox } from '@postern/testing'
 const inbox = await testInbox({ tls: 'starttls' })
