@@ -6,8 +6,11 @@ import { fs } from '@postern/storage/fs'
 import { maildir } from '@postern/storage/maildir'
 import { describe, expect, test } from 'vitest'
 import { idAt, messageOf, SESSION } from '../../../test/contracts/mail/messages.ts'
+import { TERMINAL } from '../../../test/kit/abilities.ts'
+import { Daemon } from '../../../test/kit/daemon.ts'
+import { testWith } from '../../../test/kit/need.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
-import { Postern, postern } from '../../../test/kit/postern.ts'
+import { MAIN, Postern, postern } from '../../../test/kit/postern.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 const PATIENCE = { timeout: 60_000 }
@@ -238,4 +241,19 @@ describe.concurrent('list', () => {
     const refused = await postern(['list', '--follow', '--bounced'], { cwd })
     expect([refused.stderr, refused.code]).toEqual(['postern: --follow: cannot be used with --bounced\n', 2])
   })
+})
+
+testWith([TERMINAL], '`watch` says on a terminal that it waits, and then shows what comes', async () => {
+  const cwd = temporaryDirectory()
+  const store = mailStore(fs(join(cwd, 'mail')))
+  await save(store)
+  const command = `'${process.execPath}' '${MAIN}' watch`
+  await using watching = await Daemon.start(['script', '-qec', command, '/dev/null'], /Ctrl-C\.\r\n/, {
+    cwd,
+    isGroup: true,
+  })
+  const id = await save(store)
+  await watching.says(new RegExp(id))
+  expect(watching.stdout).toMatch(/^Waiting for new mail in fs:\.\/mail\. Stop with Ctrl-C\.\r\n/)
+  expect(idsIn(watching.stdout)).toEqual([id])
 })

@@ -1,11 +1,12 @@
 /** `postern watch`: prints a line for each new message, and runs a command with it. */
 import process from 'node:process'
 import type { MailRecord, StoredMail } from '@postern/storage'
+import { storeName } from '../../config/urls/store-url.ts'
 import { parseQuantity } from '../../config/values/quantity.ts'
 import type { Settings } from '../../config/settings.ts'
 import { errorText, Failure } from '../../host/failure.ts'
 import { print, printJson } from '../../host/output.ts'
-import { table } from '../../host/terminal.ts'
+import { isTerminal, safe, table } from '../../host/terminal.ts'
 import { openExistingStore } from '../../serve/store/store.ts'
 import { type Ending, runCommand } from '../reading/exec.ts'
 import { type FilterFlags, filterOf } from '../reading/filter.ts'
@@ -40,6 +41,9 @@ export async function watch(settings: Settings, flags: WatchFlags): Promise<void
   await untilSignal(async (signal) => {
     const follower = followerOf(store, settings, signal)
     await follower.skipPresent()
+    if (isTerminal(process.stderr)) {
+      process.stderr.write(`Waiting for new mail in ${safe(storeName(settings.options.store))}. Stop with Ctrl-C.\n`)
+    }
     for await (const { id, mail } of newMail(follower, exec === undefined ? 0 : HELD_BYTES)) {
       if (mail === undefined) reportCorrupt(id)
       if (mail === undefined || !isMatch(mail.record)) continue
