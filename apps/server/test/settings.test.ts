@@ -181,8 +181,6 @@ describe('mistakes in the file', () => {
       "export default { store: { scheme: 'gcs', url: 'gcs://bucket', path: '' } }",
       /^store in .*: an object is not a store URL such as fs:\.\/mail/,
     ],
-    // In this process Vite loads the file, whose error has no line. config-file.test.ts has the lines of the real runtimes.
-    ['a syntax error', 'export default {', /own\.config\.ts: /],
     [
       'a missing module',
       "import 'no-such-package'\nexport default {}",
