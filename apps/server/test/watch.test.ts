@@ -13,6 +13,8 @@ import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { MAIN, Postern, postern } from '../../../test/kit/postern.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
+/** What a message of the contracts reads at once. */
+const PIECE = 4096
 const PATIENCE = { timeout: 60_000 }
 
 interface Envelope {
@@ -31,7 +33,10 @@ async function save(
   { from = 'a@example.org', to = ['b@example.com'], text = 'hello\r\n', at = Date.now() }: Envelope = {},
 ): Promise<string> {
   const id = idAt(at, count++)
-  const message = messageOf(id, [new TextEncoder().encode(text)])
+  const bytes = new TextEncoder().encode(text)
+  const pieces: Uint8Array[] = []
+  for (let at = 0; at < bytes.length; at += PIECE) pieces.push(bytes.subarray(at, at + PIECE))
+  const message = messageOf(id, pieces)
   const path = (address: string) => {
     const end = address.lastIndexOf('@')
     return {
@@ -164,6 +169,39 @@ describe.concurrent('watch', () => {
     expect(await watching.end('SIGTERM')).toBe(0)
   })
 
+  test.each(RUNTIME_NAMES)(
+    'takes the exit code of a command that does not read a long message, on %s',
+    PATIENCE,
+    async (runtime) => {
+      const cwd = temporaryDirectory()
+      const store = mailStore(fs(join(cwd, 'mail')))
+      const watching = new Postern(['watch', '--json', '--exec', 'exec 0<&-; sleep 0.2; exit 3'], {
+        cwd,
+        command: RUNTIMES[runtime],
+      })
+      await untilShown(store, watching)
+      const long = await save(store, { text: 'a line of the message\r\n'.repeat(200_000) })
+      await watching.says(new RegExp(`"id":"${long}".*"exec":\\{"exitCode":3,"signal":null,"isLate":false\\}`))
+      expect(watching.stderr).toContain(`${long}: the command ended with exit code 3`)
+      expect(watching.stderr).not.toContain('did not run')
+      expect(await watching.end('SIGTERM')).toBe(0)
+    },
+  )
+
+  test.each(RUNTIME_NAMES)('ends what a late command started, on %s', PATIENCE, async (runtime) => {
+    const cwd = temporaryDirectory()
+    const store = mailStore(fs(join(cwd, 'mail')))
+    const child = '(trap "echo child ended; exit" TERM; echo child begun; while :; do sleep 0.1; done)'
+    const watching = new Postern(['watch', '--exec-timeout', '2s', '--exec', `${child} & wait`], {
+      cwd,
+      command: RUNTIMES[runtime],
+    })
+    await untilShown(store, watching)
+    await watching.says(/child begun/)
+    await watching.says(/child ended/)
+    expect(await watching.end('SIGTERM')).toBe(0)
+  })
+
   test('waits for the command that runs when SIGTERM comes', PATIENCE, async () => {
     const cwd = temporaryDirectory()
     const store = mailStore(fs(join(cwd, 'mail')))
@@ -178,6 +216,8 @@ describe.concurrent('watch', () => {
     [['--exec', ' '], /^postern: --exec: "" is not a command\n$/],
     [['--exec-timeout', 'soon'], /^postern: --exec-timeout: "soon" is not a time such as 5m, from 1ms to 24d\n$/],
     [['--to', 'nobody'], /^postern: --to: "nobody" is not an address, or @ and a domain\n$/],
+    [['--to', '@'], /^postern: --to: "@" is not an address, or @ and a domain\n$/],
+    [['--to', 'b@example.com@'], /^postern: --to: "b@example.com@" is not an address, or @ and a domain\n$/],
     [['--from', 'nobody'], /^postern: --from: "nobody" is not an address, @ and a domain, or <> for bounces\n$/],
   ])('refuses %s', async (args, line) => {
     const { stderr, code } = await postern(['watch', ...args])

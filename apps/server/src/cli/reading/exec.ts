@@ -4,8 +4,9 @@
  * The shell gets the command as the user wrote it. Text from clients is only in the input and in environment variables, never in the
  * command line of the shell.
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import process from 'node:process'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { MailRecord, StoredMail } from '@postern/storage'
@@ -30,6 +31,8 @@ const MAX_RECIPIENTS = 100
 export async function runCommand(command: string, mail: StoredMail, timeoutMs: number): Promise<Ending> {
   const child = spawn('/bin/sh', ['-c', command], {
     stdio: ['pipe', 'inherit', 'inherit'],
+    // The shell leads a process group, so that a signal reaches what it started.
+    detached: true,
     env: { ...environment(['PATH', 'HOME', 'LANG']), ...factsOf(mail.record) },
   })
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
@@ -37,18 +40,27 @@ export async function runCommand(command: string, mail: StoredMail, timeoutMs: n
   let killing: NodeJS.Timeout | undefined
   const waiting = setTimeout(() => {
     isLate = true
-    child.kill('SIGTERM')
-    killing = setTimeout(() => child.kill('SIGKILL'), GRACE_MS)
+    end(child, 'SIGTERM')
+    killing = setTimeout(() => end(child, 'SIGKILL'), GRACE_MS)
   }, timeoutMs)
   try {
     let failure: unknown
+    const source = mail.body[Symbol.asyncIterator]()
     async function* body(): AsyncGenerator<Uint8Array> {
       try {
-        yield* mail.body
+        for (let next = await read(); next.done !== true; next = await read()) yield next.value
+      } finally {
+        await source.return?.()
+      }
+    }
+    // Only errors of the store count. The stream also throws into `body` what it gets from the command's input.
+    async function read(): Promise<IteratorResult<Uint8Array>> {
+      try {
+        return await source.next()
       } catch (error) {
         failure = error
         // Otherwise the command would take the incomplete message for a whole one.
-        child.kill('SIGKILL')
+        end(child, 'SIGKILL')
         throw error
       }
     }
@@ -62,6 +74,16 @@ export async function runCommand(command: string, mail: StoredMail, timeoutMs: n
   } finally {
     clearTimeout(waiting)
     clearTimeout(killing)
+  }
+}
+
+/** Sends a signal to the shell and to the processes that it started. */
+function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void {
+  try {
+    process.kill(-(child.pid ?? Number.NaN), signal)
+  } catch {
+    // The runtime made no group, or the group has ended.
+    child.kill(signal)
   }
 }
 

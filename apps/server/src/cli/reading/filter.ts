@@ -23,8 +23,9 @@ export function filterOf({ from, to }: FilterFlags): Filter {
 function matcherOf(flag: string, text: string): (address: string) => boolean {
   const wanted = (text.startsWith('<') && text.endsWith('>') ? text.slice(1, -1) : text).toLowerCase()
   if (wanted === '' && flag === '--from' && text !== '') return (address) => address === ''
-  if (wanted.startsWith('@') && wanted.length > 1) return (address) => address.toLowerCase().endsWith(wanted)
-  if (wanted.includes('@') || wanted === 'postmaster') return (address) => address.toLowerCase() === wanted
+  const hasDomain = wanted.includes('@') && !wanted.endsWith('@')
+  if (hasDomain && wanted.startsWith('@')) return (address) => address.toLowerCase().endsWith(wanted)
+  if (hasDomain || wanted === 'postmaster') return (address) => address.toLowerCase() === wanted
   const allowed = flag === '--from' ? 'an address, @ and a domain, or <> for bounces' : 'an address, or @ and a domain'
   throw new Failure(`${flag}: ${JSON.stringify(text)} is not ${allowed}`)
 }
