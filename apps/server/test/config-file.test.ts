@@ -7,6 +7,7 @@ import { testWith } from '../../../test/kit/need.ts'
 import { copyEngine } from '../../../test/kit/second-copy.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { configContext } from '../src/config/file/context.ts'
+import { readConfigFile } from '../src/config/file/config-file.ts'
 import { type ConfigFunction, defineConfig } from '../src/config/config.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { MAIN, postern, run, type Postern, serve } from '../../../test/kit/postern.ts'
@@ -167,6 +168,67 @@ describe.each(RUNTIME_NAMES)('on %s', (runtime) => {
       expect([stderr, code]).toEqual([`postern: ${line}\n`, 2])
     }
   })
+})
+
+test.concurrent.each([
+  ['a function', 'export default () => new Promise(() => {})'],
+  ['a top-level await', 'await new Promise(() => {})\nexport default {}'],
+])('%s that never settles is one line', async (_, text) => {
+  const path = written('own.mjs', text)
+  await expect(readConfigFile(path, '--config', {}, 50)).rejects.toThrow(
+    `${path}: it did not give its options within 50ms; a promise in it does not settle`,
+  )
+})
+
+test.concurrent.each([
+  ['null', 'throw null', /own\.mjs: null$/],
+  ['an object without a text', 'throw Object.create(null)', /own\.mjs: an error without a text$/],
+  [
+    'a Proxy whose trap throws',
+    'return new Proxy({}, { ownKeys() { throw new Error("a trap") } })',
+    /own\.mjs:1: a trap$/,
+  ],
+  ['a getter that throws', 'return { get store() { throw new Error("a getter") } }', /own\.mjs:1: a getter$/],
+])('a function that gives %s is one line', { timeout: TIMEOUT_MS }, async (_, body, line) => {
+  const { code, stderr } = await postern(['serve', '--config', written('own.mjs', `export default () => { ${body} }`)])
+  expect(stderr.trimEnd()).toMatch(line)
+  expect(stderr.trimEnd().split('\n')).toHaveLength(1)
+  expect(code).toBe(2)
+})
+
+test.concurrent('a hook that throws or returns an unreadable object is 451, and the log names it', async () => {
+  const config = written(
+    'own.mjs',
+    `
+    const brand = { [Symbol.for('postern.reply')]: true }
+    const no = (text) => { throw new Error(text) }
+    const hooks = {
+      null: () => { throw null },
+      object: () => { throw Object.create(null) },
+      message: () => { throw Object.defineProperty(new Error('x'), 'message', { get: () => no('in message') }) },
+      code: () => Object.create(brand, { code: { get: () => no('in code') } }),
+      proxy: () => new Proxy({}, { get: (_, name) => name === 'then' ? undefined : no('in proxy') }),
+      then: () => ({ get then() { return no('in then') } }),
+    }
+    export default { handlers: { mail: ({ localPart }) => hooks[localPart]?.() } }`,
+  )
+  const running = await serve(['--config', config])
+  const client = await SocketClient.ready(running.port)
+  for (const name of ['null', 'object', 'message', 'code', 'proxy', 'then']) {
+    expect((await client.command(`MAIL FROM:<${name}@example.com>`)).text).toMatch(/^451 4\.3\.0 /)
+  }
+  running.signal('SIGTERM')
+  client.end()
+  expect(await running.ended).toBe(0)
+  const messages = running.stderr.split('\n').filter((line) => line.includes('"ERROR"'))
+  const [threw = 0, gave = 0] = ['threw', 'gave an invalid answer'].map((text) =>
+    messages
+      .map((line) => JSON.parse(line) as { message: string; times?: number })
+      .filter(({ message }) => message.startsWith(`handlers.mail ${text}`))
+      .reduce((sum, { times = 1 }) => sum + times, 0),
+  )
+  expect([threw, gave]).toEqual([4, 2])
+  expect(running.stderr).not.toContain('the session failed')
 })
 
 testWith([OTHER_USER], 'a file of another user is one line', async () => {

@@ -73,12 +73,14 @@ export class HookWatch {
   /** Calls a hook. @throws HookError, Refusal */
   ask<T>(hook: WatchedHook, session: Session, call: () => T): T {
     let answer: T
+    let isLate: boolean
     try {
       answer = call()
+      isLate = isPromiseLike(answer)
     } catch (error) {
       throw this.#failure(hook, session, error)
     }
-    if (!isPromiseLike(answer)) return this.#noteAnswer(hook, session, answer)
+    if (!isLate) return this.#noteAnswer(hook, session, answer)
     const { awaited } = this.#of(session)
     awaited.push(hook.label)
     const late = Promise.resolve(answer).then(
@@ -165,10 +167,14 @@ export class HookWatch {
 
   #noteAnswer<T>(hook: WatchedHook, session: Session, answer: T): T {
     const { name, label } = hook
-    if (!isAnswer(name, answer)) {
-      const valid = VALID_ANSWERS[name]
-      throw new HookError(`${label} gave an invalid answer`, new TypeError(explainAnswer(answer, valid)))
+    let problem: unknown
+    try {
+      if (!isAnswer(name, answer)) problem = new TypeError(explainAnswer(answer, VALID_ANSWERS[name]))
+    } catch (error) {
+      // A getter of the answer threw.
+      problem = error ?? new TypeError('the answer cannot be read')
     }
+    if (problem !== undefined) throw new HookError(`${label} gave an invalid answer`, problem)
     if (isRefusal(answer)) this.#noteRefusal(hook, session)
     return answer
   }

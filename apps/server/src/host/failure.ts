@@ -47,11 +47,15 @@ export function oneLine(text: string): string {
 
 /** Returns the code of a system error ('EADDRINUSE'), or '' if there is none. */
 export function errorCode(error: unknown): string {
-  const code = (error as { code?: unknown } | undefined)?.code
+  const code = (error as { code?: unknown } | null | undefined)?.code
   return typeof code === 'string' ? code : ''
 }
 
-/** Returns the message of an error, or any other thrown value as text. */
+/** Returns the message of an error, or any other thrown value as text. Never throws, although a user's code may throw any object. */
 export function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  try {
+    return String(error instanceof Error ? error.message : error)
+  } catch {
+    return 'an error without a text'
+  }
 }

@@ -6,11 +6,14 @@ import { pathToFileURL } from 'node:url'
 import { errorText, Failure, unreadable } from '../../host/failure.ts'
 import { forbidden } from '../../host/permission.ts'
 import { isBinary } from '../../host/runtime.ts'
+import { formatQuantity } from '../values/quantity.ts'
 
 const EXAMPLE = "export default { store: 'fs:./mail' }"
 const JSON_EXAMPLE = '{ "store": "fs:./mail" }'
 const NAMES = ['postern.config.ts', 'postern.config.js', 'postern.config.mjs', 'postern.config.json']
 const MAX_BYTES = 1024 * 1024
+/** The time that a file has to give its options. A file may ask another service for a secret. */
+const TIMEOUT_MS = 30_000
 
 /** The content of a config file, not checked yet. */
 export interface ConfigFile {
@@ -24,11 +27,13 @@ export interface ConfigFile {
  *
  * @param spelled The name of the option that gave `path`, for messages
  * @param env For a config file that exports a function
+ * @throws Failure
  */
 export async function readConfigFile(
   path: string | undefined,
   spelled: string,
   env: Readonly<Record<string, string | undefined>>,
+  timeoutMs: number = TIMEOUT_MS,
 ): Promise<ConfigFile | undefined> {
   const found = path ?? NAMES.find((name) => existsSync(resolve(name)))
   if (found === undefined) return undefined
@@ -36,7 +41,7 @@ export async function readConfigFile(
   const isJson = found.endsWith('.json')
   const example = isJson ? JSON_EXAMPLE : EXAMPLE
   if (text.trim() === '') throw new Failure(`${found}: the file is empty; write: ${example}`)
-  const config = isJson ? await parse(found, text) : await called(found, await load(found), env)
+  const config = isJson ? await parse(found, text) : await inTime(found, evaluated(found, env), timeoutMs)
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
     const what = isJson ? 'is not an object of options' : 'has no default export of options'
     throw new Failure(`${found}: ${what}; write: ${example}`)
@@ -76,6 +81,18 @@ async function parse(path: string, text: string): Promise<unknown> {
   }
 }
 
+/** Imports a config file, and calls its function if it exports one. Returns a copy, so that a Proxy or a getter is read here only. */
+async function evaluated(path: string, env: Readonly<Record<string, string | undefined>>): Promise<unknown> {
+  const exported = await load(path)
+  try {
+    if (typeof exported !== 'function') return copied(exported)
+    const { configContext } = await import('./context.ts')
+    return copied(await (exported as (context: unknown) => unknown)(configContext(env)))
+  } catch (error) {
+    throw await failureOf(path, error)
+  }
+}
+
 async function load(path: string): Promise<unknown> {
   const warnings = muteModuleWarnings()
   try {
@@ -91,18 +108,21 @@ async function load(path: string): Promise<unknown> {
   }
 }
 
-/** Calls a config file's function. */
-async function called(
-  path: string,
-  exported: unknown,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<unknown> {
-  if (typeof exported !== 'function') return exported
-  const { configContext } = await import('./context.ts')
+function copied(given: unknown): unknown {
+  return typeof given === 'object' && given !== null && !Array.isArray(given) ? { ...given } : given
+}
+
+/** Waits for a config file. The timer also keeps the process alive: Node would end without a message. @throws Failure */
+async function inTime<T>(path: string, work: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    const text = `${path}: it did not give its options within ${formatQuantity(timeoutMs, 'time')}; a promise in it does not settle`
+    timer = setTimeout(() => reject(new Failure(text)), timeoutMs)
+  })
   try {
-    return await (exported as (context: unknown) => unknown)(configContext(env))
-  } catch (error) {
-    throw await failureOf(path, error)
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

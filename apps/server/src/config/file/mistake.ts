@@ -34,13 +34,18 @@ export function mistakeIn(path: string, given: unknown): Mistake {
 
   const isRuntimes = isSyntaxError(error, told) || errorCode(error) === 'ERR_MODULE_NOT_FOUND'
   const text = isRuntimes ? withoutPlace(told) : told
-  const trace = `${told}\n${plain((error as Error | undefined)?.stack ?? '')}`
+  const trace = `${told}\n${plain(stackOf(error))}`
   const own = lineAfter(trace, path) ?? lineAfter(trace, pathToFileURL(path).href)
   if (own !== undefined) return { text, line: own }
   if (!isSyntaxError(error, told)) return { text, line: undefined }
   const [, otherFile, line] = /(file:\/\/[^\s:]+):(\d+)/.exec(told) ?? []
   if (line !== undefined) return { text, line: Number(line), otherFile }
   return runtimeName === 'node' ? checkedByNode(path, text) : { text, line: undefined }
+}
+
+function stackOf(error: unknown): string {
+  const stack = error instanceof Error ? error.stack : undefined
+  return typeof stack === 'string' ? stack : ''
 }
 
 function isSyntaxError(error: unknown, text: string): boolean {

@@ -66,7 +66,12 @@ export class PlainReader {
   fields(given: object): Record<string, unknown> {
     return this.#object(given, (name, value) => {
       this.#leftLength = MAX_FIELD_LENGTH
-      return this.#value(name, value, 0)
+      try {
+        return this.#value(name, value, 0)
+      } catch {
+        // A user's hook may throw an object whose getters throw.
+        return '(unreadable)'
+      }
     })
   }
 

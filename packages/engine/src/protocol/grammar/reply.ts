@@ -73,10 +73,11 @@ export function isReply(value: unknown): value is Reply {
 
 /** Returns the value if {@link reply} made it. If another copy of the engine did, this copy makes it again. Otherwise undefined. */
 export function toReply(value: unknown): Reply | undefined {
-  if (value instanceof WireReply) return value
-  if (!isBranded(value, BRAND)) return undefined
-  const { code, enhancedCode, lines } = value as Reply
+  // The value may be a hook's Proxy, whose traps throw.
   try {
+    if (value instanceof WireReply) return value
+    if (!isBranded(value, BRAND)) return undefined
+    const { code, enhancedCode, lines } = value as Reply
     const made = reply(code, enhancedCode, lines)
     // Another copy has made the text safe too. If it changes now, something is wrong with it.
     return String(made.lines) === String(lines) ? made : undefined
