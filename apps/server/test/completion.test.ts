@@ -53,6 +53,14 @@ describe('completion bash', () => {
     expect(await completed('serve', '--banner', '')).toEqual([])
   })
 
+  testWith([BASH], 'takes the names of files as they are', async () => {
+    const names = ['*.x', '$(touch owned).x', "it's.x", 'quote".x', ' blank .x', 'back\\slash.x']
+    const folder = temporaryDirectory()
+    for (const name of names) writeFileSync(join(folder, name), '')
+    const found = await completed('serve', '--config', `${folder}/`)
+    expect(found.toSorted()).toEqual(names.map((name) => join(folder, name)).toSorted())
+  })
+
   testWith([BASH], 'runs nothing that is typed', async () => {
     expect(await completed('serve', '$(touch typed)', '--log-level', '`touch typed`')).toEqual([])
     expect((await run('ls', [], { cwd })).stdout).not.toContain('typed')

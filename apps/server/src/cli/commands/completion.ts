@@ -83,11 +83,16 @@ function following({ words, flags }: CompletedCommand): string {
 function bash(commands: readonly CompletedCommand[]): string {
   const act = (value: NonNullable<CompletedFlag['value']>): string => {
     if (value === '') return ':'
-    if (value === 'file') return `compopt -o filenames 2>/dev/null; IFS=$'\\n'; COMPREPLY=($(compgen -f -- "$cur"))`
+    // An array of $(…) would take a file called * for a pattern. bash 3 has no mapfile.
+    if (value === 'file') return 'compopt -o filenames 2>/dev/null; _postern_files'
     return `COMPREPLY=($(compgen -W '${value.join(' ')}' -- "$cur"))`
   }
   const words = commands.map((command) => `    (${command.name}) words='${following(command)}' ;;\n`).join('')
   return `# Completes postern in bash. In ~/.bashrc: source <(postern completion bash)
+_postern_files() {
+  local file
+  while IFS= read -r file; do COMPREPLY+=("$file"); done < <(compgen -f -- "$cur")
+}
 _postern() {
   local IFS=$' \\t\\n' cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} words=
   # bash splits --flag=value at the =
