@@ -99,16 +99,21 @@ function checkFault(what: string, fault: Fault, fields: readonly string[]): Faul
   checkFields(what, fault, fields)
   const { stage, rate = 1, times = Infinity, address } = fault
   checkOneOf(`${what}.stage`, stage, STAGES)
-  if (!(rate >= 0 && rate <= 1)) throw new OptionError(`${what}.rate`, rate, 'a number from 0 to 1')
+  if (typeof rate !== 'number' || !(rate >= 0 && rate <= 1))
+    throw new OptionError(`${what}.rate`, rate, 'a number from 0 to 1')
   if (times !== Infinity) checkWhole(`${what}.times`, times, 0, Number.MAX_SAFE_INTEGER)
   if (address !== undefined && stage !== 'mail' && stage !== 'rcpt') {
     throw new OptionError(`${what}.address`, address, `for stage '${stage}': only 'mail' and 'rcpt' have an address`)
+  }
+  if (address !== undefined && typeof address !== 'string') {
+    throw new OptionError(`${what}.address`, address, 'an address in a string')
   }
   return fault
 }
 
 function replyOf({ code, enhancedCode = '', text = 'Refused by the test' }: Refuse): Reply {
   checkWhole('refuse.code', code, 400, 599)
+  if (typeof text !== 'string') throw new OptionError('refuse.text', text, 'a string')
   try {
     return reply(code, enhancedCode, text)
   } catch {

@@ -37,7 +37,7 @@ export interface TestMessage {
   readonly text: string | undefined
   readonly html: string | undefined
   readonly attachments: readonly Attachment[]
-  /** The error, if the message cannot be parsed. Then all fields from header and body are empty. */
+  /** The error, if the message cannot be parsed, or has headers of more than 256 KiB. Then all fields from header and body are empty. */
   readonly parseError: Error | undefined
 }
 
@@ -61,6 +61,9 @@ export interface Attachment {
   readonly content: Uint8Array
 }
 
+/** Bounds the header, because the parser needs seconds for a megabyte of encoded words. 10,000 fields fit. */
+const MAX_HEADER_BYTES = 256 * 1024
+
 /** Parses a message. Never rejects: a message that cannot be parsed has a `parseError`. */
 export async function readMessage(record: MailRecord, raw: Uint8Array): Promise<TestMessage> {
   // The parser is loaded only when a message comes.
@@ -68,7 +71,7 @@ export async function readMessage(record: MailRecord, raw: Uint8Array): Promise<
   let email: Email = { headers: [], headerLines: [], attachments: [] }
   let parseError: Error | undefined
   try {
-    email = await PostalMime.parse(raw)
+    email = await PostalMime.parse(raw, { maxHeadersSize: MAX_HEADER_BYTES })
   } catch (error) {
     parseError = error instanceof Error ? error : new Error(String(error))
   }

@@ -244,6 +244,9 @@ export const CHECKS: readonly InboxCheck[] = [
           { refuse: { stage: 'rcpt', code: 250 } },
           { refuse: { stage: 'rcpt', code: 550, enhancedCode: '4.1.1' } },
           { refuse: [{ stage: 'rcpt', code: 550, rate: 2 }] },
+          { refuse: { stage: 'rcpt', code: 550, rate: '1' } },
+          { refuse: { stage: 'rcpt', code: 550, text: 5 } },
+          { refuse: { stage: 'rcpt', code: 550, address: 5 } },
           { disconnect: { stage: 'data', code: 550 } },
           { disconnect: { stage: 'data', address: TO } },
           { delayMs: -1 },
@@ -261,6 +264,9 @@ export const CHECKS: readonly InboxCheck[] = [
           'refuse.code: 250 is not a whole number from 400 to 599',
           'refuse.enhancedCode: "4.1.1" is not an enhanced code that fits 550',
           'refuse.rate: 2 is not a number from 0 to 1',
+          'refuse.rate: "1" is not a number from 0 to 1',
+          'refuse.text: 5 is not a string',
+          'refuse.address: 5 is not an address in a string',
           'disconnect.code: 550 is not a field of it; the fields are stage, rate, times, address',
           `disconnect.address: "${TO}" is not for stage 'data': only 'mail' and 'rcpt' have an address`,
           'delayMs: -1 is not a whole number from 0 to 2147483647',
@@ -436,6 +442,26 @@ export const CHECKS: readonly InboxCheck[] = [
         match((await errorOf(send(inbox, { text: 'x'.repeat(10_000) }))).message, /552|size/i)
       })
     },
+  },
+  {
+    name: 'ten thousand fields are parsed, and a header above its limit is a parseError',
+    run: () =>
+      withInbox({}, async (inbox) => {
+        const fields = (count: number) => Array.from({ length: count }, (_, n) => `X-${n}: value\r\n`).join('')
+        for (const count of [10_000, 30_000]) {
+          await withClient(inbox, async (client) => {
+            await client.reply()
+            await client.expectAll(COMMANDS.data.slice(0, -1))
+            match(await said(client, `${fields(count)}Subject: Last\r\n\r\nx\r\n.`), /^250 /)
+          })
+        }
+        const [many, tooMany] = inbox.messages
+        equal(many?.headers.length, 10_001)
+        equal(many?.subject, 'Last')
+        match(tooMany?.parseError?.message ?? '', /header size/)
+        deepEqual(tooMany?.headers, [])
+        ok((tooMany?.raw.length ?? 0) > 262_144)
+      }),
   },
   {
     name: 'close ends connections and waits, and frees the port',
