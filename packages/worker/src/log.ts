@@ -9,9 +9,17 @@ export function log(level: Level, message: string, fields: Readonly<Record<strin
   console[level](JSON.stringify({ message, ...fields }))
 }
 
-/** Formats an error and its causes as text. */
-export function errorText(error: unknown, depth = 0): string {
+/** Formats an error and its causes as text. Never throws, although a hook may throw any object. */
+export function errorText(error: unknown): string {
+  try {
+    return textOf(error, 0)
+  } catch {
+    return 'an error without a text'
+  }
+}
+
+function textOf(error: unknown, depth: number): string {
   if (!(error instanceof Error)) return String(error)
   const text = error.stack ?? error.message
-  return error.cause === undefined || depth === 5 ? text : `${text}\nbecause of ${errorText(error.cause, depth + 1)}`
+  return error.cause === undefined || depth === 5 ? text : `${text}\nbecause of ${textOf(error.cause, depth + 1)}`
 }

@@ -3,9 +3,10 @@
  *
  * Limits on connections hold for one isolate. Cloudflare decides how many isolates it runs.
  */
-import { type AuthOptions, createServer, LIMIT_RULES, type Server, type Session } from '@postern/engine'
+import { type AuthOptions, createServer, LIMIT_RULES, OptionError, type Server, type Session } from '@postern/engine'
 import {
   intake,
+  type IntakeHandlers,
   type IntakeOptions,
   keptEntry,
   type Observer,
@@ -67,6 +68,24 @@ const MAX_TOTAL_ENVELOPE_OCTETS = 16 * 1024 * 1024
 /** The greatest number of refusals that are logged for one session, because a client may send bad recipients without end. */
 const MAX_LOGGED_REFUSALS = 20
 
+// A record, so that the compiler reports a missing hook.
+const HOOKS: Readonly<Record<keyof IntakeHandlers, true>> = {
+  connect: true,
+  secure: true,
+  hello: true,
+  mail: true,
+  rcpt: true,
+  data: true,
+  kept: true,
+  verify: true,
+  expand: true,
+  reset: true,
+  close: true,
+  refused: true,
+  error: true,
+}
+const HOOK_NAMES: readonly string[] = Object.keys(HOOKS)
+
 /** Makes the receiver of a Worker. It reads no setting yet, because only a request has the environment. */
 export function createReceiver<Env extends object>(options: ReceiverOptions<Env> = {}): Receiver<Env> {
   // There is one for each environment, because after a deployment that changes only vars the same isolate may get another environment.
@@ -88,6 +107,7 @@ function openReceiver<Env extends object>(env: Env, options: ReceiverOptions<Env
   const settings = readSettings(env, input)
   const mail = mailStore(openStore(env, options, settings))
   const handlers = valueOf(options.handlers, env, settings)
+  if (handlers !== undefined) checkHandlers(handlers)
   const auth = valueOf(options.auth, env, settings)
   const server = createServer({
     hostname: settings.hostname,
@@ -101,6 +121,22 @@ function openReceiver<Env extends object>(env: Env, options: ReceiverOptions<Env
     }),
   })
   return { settings, mail, server }
+}
+
+/** Checks the hooks, because the Worker would accept mail without asking a hook that nobody calls. @throws OptionError */
+function checkHandlers(given: unknown): void {
+  const allowed = `an object of functions called ${HOOK_NAMES.join(', ')}`
+  // A promise is not one: functions of a policy must answer at once.
+  if (typeof given !== 'object' || given === null || 'then' in given) throw new OptionError('handlers', given, allowed)
+  for (const name of HOOK_NAMES) {
+    const hook: unknown = (given as Readonly<Record<string, unknown>>)[name]
+    if (hook !== undefined && typeof hook !== 'function') throw new OptionError(`handlers.${name}`, hook, 'a function')
+  }
+  // An object of a class may have fields of its own.
+  if (Object.getPrototypeOf(given) !== Object.prototype) return
+  const unknown = Object.keys(given).find((name) => !HOOK_NAMES.includes(name))
+  if (unknown !== undefined)
+    throw new OptionError('handlers', unknown, `a hook; the hooks are ${HOOK_NAMES.join(', ')}`)
 }
 
 function valueOf<Env, T extends object | undefined>(
@@ -119,7 +155,12 @@ function openStore<Env extends object>(
   const deadlineMs = storeDeadlineMs(limits.hookTimeoutMs ?? LIMIT_RULES.hookTimeoutMs.byDefault)
   if (store !== undefined) return store(env, { deadlineMs })
   const found = bucket === undefined ? (env as { MAIL?: Bucket }).MAIL : bucket(env)
-  if (found !== undefined) return r2(found, { deadlineMs })
+  // A var of that name is no bucket. Without this check the store would try again and again until its deadline.
+  if (typeof found === 'object' && found !== null) return r2(found, { deadlineMs })
+  if (found !== undefined && found !== null)
+    throw new Error(
+      `${bucket === undefined ? 'the binding MAIL' : 'what the option `bucket` returns'} is not an R2 bucket, which stores the mail`,
+    )
   const what = bucket === undefined ? 'the binding MAIL is missing' : 'the option `bucket` found no binding'
   throw new Error(`${what}: it must be an R2 bucket, which stores the mail`)
 }

@@ -85,4 +85,50 @@ test('a bucket that is not there is an error that says which binding is missing'
   const env = { POSTERN_HOSTNAME: 'mx.example.com', POSTERN_DOMAINS: '*' }
   expect(() => createReceiver().open(env)).toThrow('the binding MAIL is missing')
   expect(() => createReceiver({ bucket: () => undefined }).open(env)).toThrow('the option `bucket` found no binding')
+  expect(() => createReceiver({ bucket: () => null as never }).open(env)).toThrow(
+    'the option `bucket` found no binding',
+  )
+})
+
+test('a binding that is not a bucket is an error at once', () => {
+  const env = { POSTERN_HOSTNAME: 'mx.example.com', POSTERN_DOMAINS: '*', MAIL: 'mail' }
+  expect(() => createReceiver().open(env)).toThrow('the binding MAIL is not an R2 bucket')
+  const other = 'mail' as never
+  expect(() => createReceiver({ bucket: () => other }).open(env)).toThrow(
+    'what the option `bucket` returns is not an R2 bucket',
+  )
+})
+
+test.each([
+  ['a promise', async () => ({ rcpt: () => NO_USER }), 'handlers: [object Promise] is not an object of functions'],
+  ['null', null, 'handlers: null is not an object of functions'],
+  ['a number', 5, 'handlers: 5 is not an object of functions'],
+  ['a misspelt hook', { rctp: () => NO_USER }, 'handlers: "rctp" is not a hook; the hooks are connect, '],
+  ['a hook that is no function', () => ({ rcpt: NO_USER }), 'handlers.rcpt: [object Object] is not a function'],
+])('a policy that is %s is an error, because its hooks would not be asked', (_, handlers, text) => {
+  const receiver = createReceiver({ store: () => memory(), settings: SETTINGS, handlers: handlers as never })
+  expect(() => receiver.open({})).toThrow(text)
+})
+
+test('a policy may be an object of a class', async () => {
+  class Policy {
+    readonly known = 'bob'
+    rcpt({ localPart }: { readonly localPart: string }) {
+      return localPart === this.known ? undefined : NO_USER
+    }
+  }
+  const receiver = createReceiver({ store: () => memory(), settings: SETTINGS, handlers: new Policy() })
+  expect((await send(receiver, {}, 'ann@example.com')).code).toBe(550)
+  expect((await send(receiver, {}, 'bob@example.com')).code).toBe(250)
+})
+
+test('a hook that throws an object without a text is 451, and is logged', async () => {
+  const error = vi.spyOn(console, 'error').mockReturnValue(undefined)
+  const thrown: unknown = Object.create(null)
+  const rcpt = () => {
+    throw thrown
+  }
+  const receiver = createReceiver({ store: () => memory(), settings: SETTINGS, handlers: { rcpt } })
+  expect((await send(receiver, {}, 'bob@example.com')).code).toBe(451)
+  expect(error).toHaveBeenCalledWith(expect.stringContaining('an error without a text'))
 })
