@@ -7,7 +7,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { writeWhole } from './manifest.ts'
+import { restoreAfterKill, writeWhole } from './manifest.ts'
 import { type Package, publishedPackages } from './packages.ts'
 
 /** The folder of the configurations, relative to the root. */
@@ -15,6 +15,7 @@ const CONFIGS = 'test/.cache/build'
 
 /** Builds one package and those that it needs, or all of them. @throws if TypeScript reports errors */
 export function build(root: string, folder?: string): void {
+  for (const each of publishedPackages(root)) restoreAfterKill(join(root, each.folder))
   const packages = publishedPackages(root)
   const configs = join(root, CONFIGS)
   mkdirSync(configs, { recursive: true })

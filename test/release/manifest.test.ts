@@ -1,12 +1,14 @@
 /** package.json is replaced for a pack, and what the user wrote is never lost. */
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import process from 'node:process'
 import { describe, expect, test } from 'vitest'
 import { VERSION } from '../../apps/server/src/host/version.ts'
 import { temporaryDirectory } from '../kit/directory.ts'
 import { mustRun } from '../kit/tool.ts'
 import { staleJsrFiles } from './jsr.ts'
-import { publishedManifest, replaceManifest, restore } from './manifest.ts'
+import { publishedManifest, refuseSecondPack, replaceManifest, restore, restoreAfterKill } from './manifest.ts'
 import { publishedPackages } from './packages.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -49,6 +51,29 @@ describe('the package.json of a package that is packed', () => {
     expect(() => restore(folder)).toThrow(/package\.json was edited while it was packed/)
     expect(text()).toBe(edited)
     expect(readFileSync(join(folder, '.package.json.packing'), 'utf8')).toContain(JSON.stringify(WRITTEN))
+  })
+
+  test('stays with the first of two packs', () => {
+    const { folder, text } = packing()
+    // The first pack is that of this process' parent; the second one is that of another.
+    expect(() => refuseSecondPack(folder, process.pid)).toThrow(/is being packed by process \d+; wait for its end$/)
+    expect(() => replaceManifest(folder, PUBLISHED, process.pid)).toThrow(/EEXIST/)
+    restoreAfterKill(folder)
+    expect(JSON.parse(text())).toEqual(PUBLISHED)
+    refuseSecondPack(folder, process.ppid)
+    restore(folder)
+    expect(text()).toBe(WRITTEN)
+    refuseSecondPack(folder, process.pid)
+  })
+
+  test('is put back if the process that packed has ended', () => {
+    const { folder, text } = packing()
+    restore(folder)
+    const { pid } = spawnSync(process.execPath, ['--version'])
+    replaceManifest(folder, PUBLISHED, pid)
+    refuseSecondPack(folder)
+    restoreAfterKill(folder)
+    expect(text()).toBe(WRITTEN)
   })
 
   test('has what publishConfig says, and exact versions of the workspace', () => {

@@ -5,8 +5,9 @@
  * change by itself, but npm does not, and npm does not know `workspace:*` either. So `prepack` makes it for both, and `postpack` puts
  * the workspace's package.json back.
  */
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import process from 'node:process'
 import type { Manifest, Package } from './packages.ts'
 
 /** Fields of `publishConfig` that replace those of the manifest. npm reads the others when it publishes. */
@@ -48,15 +49,45 @@ function exactly(
 interface Forms {
   readonly workspace: string
   readonly published: string
+  /** The process that packs. */
+  readonly packer: number
 }
 
-/** Replaces package.json of `folder`. {@link restore} puts it back, also after this process was killed. */
-export function replaceManifest(folder: string, published: object): void {
+/**
+ * Replaces package.json of `folder`. {@link restore} puts it back, also after this process was killed.
+ *
+ * @param packer The process that packs: the parent of the script
+ * @throws if another process packs the folder now
+ */
+export function replaceManifest(folder: string, published: object, packer: number = process.ppid): void {
   const path = join(folder, 'package.json')
   // npm packs the file as it is. pnpm writes it again, in this format and without a newline at the end.
-  const forms: Forms = { workspace: readFileSync(path, 'utf8'), published: JSON.stringify(published, null, 2) }
-  writeWhole(formsOf(folder), JSON.stringify(forms))
+  const forms: Forms = { workspace: readFileSync(path, 'utf8'), published: JSON.stringify(published, null, 2), packer }
+  writeNew(formsOf(folder), JSON.stringify(forms))
   writeWhole(path, forms.published)
+}
+
+/** @throws if another process packs the folder now. It would get the wrong package.json, or leave it behind */
+export function refuseSecondPack(folder: string, packer: number = process.ppid): void {
+  const kept = formsOf(folder)
+  if (!existsSync(kept)) return
+  const { packer: first } = JSON.parse(readFileSync(kept, 'utf8')) as Forms
+  if (first === packer || !isRunning(first)) return
+  throw new Error(`${folder} is being packed by process ${first}; wait for its end`)
+}
+
+/** Puts package.json back if the pack that replaced it was killed. npm can't: what is published has no `prepack` that it would run. */
+export function restoreAfterKill(folder: string): void {
+  const kept = formsOf(folder)
+  if (existsSync(kept) && !isRunning((JSON.parse(readFileSync(kept, 'utf8')) as Forms).packer)) restore(folder)
+}
+
+function isRunning(id: number): boolean {
+  try {
+    return process.kill(id, 0)
+  } catch {
+    return false
+  }
 }
 
 /**
@@ -85,7 +116,18 @@ function formsOf(folder: string): string {
 
 /** Writes a file so that nobody reads a part of it. */
 export function writeWhole(path: string, text: string): void {
-  const temporary = `${path}.new`
+  const temporary = `${path}.${process.pid}.new`
   writeFileSync(temporary, text)
   renameSync(temporary, path)
+}
+
+/** Does the same for a file that is not there yet. @throws if it is there */
+function writeNew(path: string, text: string): void {
+  const temporary = `${path}.${process.pid}.new`
+  writeFileSync(temporary, text)
+  try {
+    linkSync(temporary, path)
+  } finally {
+    rmSync(temporary)
+  }
 }

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import process from 'node:process'
+import { restoreAfterKill } from './manifest.ts'
 import { type Package, publishedPackages } from './packages.ts'
 
 /** @param destination Gets the tarballs. @throws if npm fails */
@@ -13,6 +14,7 @@ export function packAll(
   env: NodeJS.ProcessEnv = process.env,
 ): void {
   mkdirSync(destination, { recursive: true })
+  for (const { folder } of packages) restoreAfterKill(join(root, folder))
   const folders = packages.map(({ folder }) => `./${folder}`)
   const { status, error } = spawnSync('npm', ['pack', '--silent', '--pack-destination', destination, ...folders], {
     cwd: root,

@@ -2,12 +2,13 @@
 import { join, relative, resolve } from 'node:path'
 import process from 'node:process'
 import { build } from './build.ts'
-import { publishedManifest, replaceManifest, restore } from './manifest.ts'
+import { publishedManifest, refuseSecondPack, replaceManifest, restore } from './manifest.ts'
 import { publishedPackages, readManifest } from './packages.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const folder = process.cwd()
 try {
+  refuseSecondPack(folder)
   // An earlier pack may have been killed.
   restore(folder)
   const packages = publishedPackages(root)
