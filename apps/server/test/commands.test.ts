@@ -382,6 +382,16 @@ print(hashlib.scrypt('pässword'.encode(), salt=pad(sys.argv[1]), n=2**15, r=8, 
     expect(await onTerminal(['hash'], [['Password: ', 'secret\rsecret\r']])).toMatch(/\$scrypt\$\S+/)
   })
 
+  testWith([TERMINAL], 'forgets what was typed before Ctrl-U', async () => {
+    expect(await onTerminal(['hash'], [['Password: ', 'wrong\x15secret\rsecret\r']])).toMatch(/\$scrypt\$\S+/)
+  })
+
+  testWith([TERMINAL], 'refuses a password with an arrow key in it', async () => {
+    expect(await onTerminal(['hash'], [['Password: ', 'secret\x1b[D\r']])).toBe(
+      'Password: \r\npostern: hash: the password has a control character; start again\r\n',
+    )
+  })
+
   testWith([TERMINAL], 'prints no hash if the passwords differ', async () => {
     const seen = await onTerminal(
       ['hash'],

@@ -30,6 +30,12 @@ export class Prompt {
         process.stderr.write('\n')
         throw new Failure(`${this.#command}: cancelled`, CANCELLED)
       }
+      if (key === '\x15') {
+        // Ctrl-U
+        if (isShown) process.stderr.write('\b \b'.repeat([...typed].length))
+        typed = ''
+        continue
+      }
       const isErased = key === '\x7f' || key === '\b'
       if (isErased && isShown && typed !== '') process.stderr.write('\b \b')
       if (!isErased && isShown && key >= ' ') process.stderr.write(key)

@@ -29,6 +29,8 @@ async function ask(): Promise<string> {
   const prompt = new Prompt('hash')
   try {
     const password = await prompt.ask('Password: ')
+    // An arrow key, for example. The user does not see it, and a mail program can't send it.
+    if (/\p{Cc}/u.test(password)) throw new Failure('hash: the password has a control character; start again')
     // The caller refuses an empty password, so there is no second question.
     if (password !== '' && (await prompt.ask('Again: ')) !== password) {
       throw new Failure('hash: the passwords differ; start again')
