@@ -15,7 +15,7 @@ import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 /** What a message of the contracts reads at once. */
 const PIECE = 4096
-const PATIENCE = { timeout: 60_000 }
+const PATIENCE = { timeout: 240_000 }
 
 interface Envelope {
   readonly from?: string
