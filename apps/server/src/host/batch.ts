@@ -2,6 +2,7 @@
 const BATCH_BYTES = 64 * 1024
 
 export class Batch {
+  /** It has done with the bytes once its promise resolves, because they are overwritten then. */
   readonly #write: (bytes: Uint8Array) => Promise<void>
   readonly #bytes = Buffer.allocUnsafe(BATCH_BYTES)
   #length = 0
@@ -20,8 +21,8 @@ export class Batch {
   }
 
   async flush(): Promise<void> {
-    const bytes = Uint8Array.from(this.#bytes.subarray(0, this.#length))
-    this.#length = 0
+    const bytes = this.#bytes.subarray(0, this.#length)
     if (bytes.length > 0) await this.#write(bytes)
+    this.#length = 0
   }
 }

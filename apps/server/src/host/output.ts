@@ -9,7 +9,10 @@ import { safeJson } from './terminal.ts'
 /** Settles when the last write is done. */
 let lastWrite: Promise<void> | undefined
 
-/** Writes text or bytes to standard output, and waits for a slow reader. Ends the program if it can't. */
+/**
+ * Writes text or bytes to standard output, and waits for a slow reader. Bytes are free for the caller again once the promise resolves.
+ * Ends the program if it can't write.
+ */
 export async function print(chunk: string | Uint8Array): Promise<void> {
   let goesOn = false
   lastWrite = new Promise((resolve) => {
@@ -20,7 +23,7 @@ export async function print(chunk: string | Uint8Array): Promise<void> {
       endWithout(error)
     }
   })
-  if (!goesOn) await lastWrite
+  if (!goesOn || typeof chunk !== 'string') await lastWrite
 }
 
 /** Writes one line of JSON. */
