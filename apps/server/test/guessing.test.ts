@@ -87,7 +87,7 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 1, 1))(
     expect((await neighbour.command('Subject: Hi\r\n\r\nHi\r\n.')).text).toMatch(/^250 /)
     expect(order).toEqual([])
     expect(await loginIn(owner, 'ann', 'right')).toMatch(/^235 /)
-    // Of the 8 guesses that came before the owner, some are still waiting.
+    // Some of the 8 guesses that came before the owner are still waiting.
     expect(order.filter((reply) => reply === '535 5.7.8').length).toBeLessThan(8)
     // A line has 64 places.
     await vi.waitFor(() => expect(order).toContain('454 4.7.0'), TIMEOUT_MS)

@@ -1,4 +1,4 @@
-/** Where a mistake in JSON is. `JSON.parse` itself says whether there is one. */
+/** Finds the line of a mistake in JSON. `JSON.parse` itself decides whether there is one. */
 import { expect, test } from 'vitest'
 import { jsonMistake } from '../src/config/file/json-mistake.ts'
 

@@ -1,4 +1,4 @@
-/** What the program does if its output can't be written, and its exit codes, on each runtime. */
+/** Checks the program's exit codes, and what it does if its output can't be written, on each runtime. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'

@@ -33,7 +33,7 @@ interface Row {
   readonly line?: RegExp
   /** The runtimes on which the result may differ. Default: only Node. */
   readonly on?: readonly RuntimeName[]
-  /** What the machine must allow. */
+  /** The ability that the machine must have. */
   readonly needs?: Need
 }
 

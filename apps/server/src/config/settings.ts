@@ -15,7 +15,7 @@ import { NotAllowed, UnknownKey } from './values/schema.ts'
 /** The options of the command line, by name: a text, several texts, true or false. */
 export type FlagValues = Readonly<Partial<Record<OptionName, unknown>> & { config?: string }>
 
-/** Where a value came from. */
+/** The source of an option's value. */
 export type Origin = 'default' | 'file' | 'environment' | 'flag'
 
 /** Every option with its value, and where it came from. */
@@ -27,7 +27,7 @@ export interface Settings {
   origin(name: OptionName): Origin
   /** The config file that was read. */
   readonly file: string | undefined
-  /** Whether the user named the file, so that other commands find it only if they name it too. */
+  /** True if the user named the file. Then other commands find it only if they name it too. */
   readonly isFileNamed: boolean
   /** The options of the command line, with which workers read the settings again. */
   readonly flags: FlagValues

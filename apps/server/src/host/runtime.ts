@@ -9,7 +9,7 @@ export type Runtime = Pick<typeof import('@postern/runtime/node'), 'listen'>
 
 export const runtimeName: RuntimeName = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'node'
 
-/** Whether the program is one file with Bun in it (`pnpm binary`). */
+/** True if the program is one file that contains Bun (`pnpm binary`). */
 export const isBinary: boolean = process.argv[1]?.startsWith('/$bunfs/') === true
 
 export function loadRuntime(): Promise<Runtime> {

@@ -37,7 +37,7 @@ export interface Serving {
   start(deps: ServingDeps): Promise<Service>
 }
 
-/** What a service needs. */
+/** The parts that a service is made of. */
 export interface ServingDeps {
   readonly settings: Settings
   readonly tls: TlsCredentials | undefined

@@ -21,7 +21,7 @@ import { EXIT, Failure } from '../host/failure.ts'
 import type { Journal } from './logs/journal.ts'
 import { logObserver } from './logs/observer.ts'
 
-/** What a server needs. */
+/** The parts that an SMTP server is made of. */
 export interface ServerDeps {
   readonly options: Options
   readonly store: MailStore

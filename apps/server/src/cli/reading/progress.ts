@@ -11,7 +11,7 @@ const MAX_MARKS = 40
 const CLEAR = '\r\u001b[K'
 
 export interface ProgressOptions {
-  /** Where the line goes. Default: standard error. */
+  /** Gets the line. Default: standard error. */
   readonly stream?: Pick<NodeJS.WriteStream, 'write' | 'columns'> & { readonly isTTY?: boolean }
   /** Returns the milliseconds of any clock. */
   readonly now?: () => number

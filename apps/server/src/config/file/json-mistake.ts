@@ -12,7 +12,7 @@ const TOKEN =
 export interface JsonMistake {
   /** From 1. */
   readonly line: number
-  /** What is allowed there. */
+  /** The end of the sentence "there must be …". */
   readonly allowed: string
 }
 

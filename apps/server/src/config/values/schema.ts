@@ -20,7 +20,7 @@ export class NotAllowed extends Error {
   override readonly name = 'NotAllowed'
   readonly culprit: unknown
   readonly allowed: string
-  /** Where it is inside the option's value: `.rcpt` of `handlers`. */
+  /** The place inside the option's value: `.rcpt` of `handlers`. */
   readonly path: string
 
   constructor(culprit: unknown, allowed: string, path: string = '') {
