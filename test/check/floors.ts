@@ -94,13 +94,16 @@ export const PACKAGES: readonly Package[] = [
     root: 'packages/intake/src',
     packages: ['@postern/engine', '@postern/storage'],
     floors: [
-      [{ paths: ['login-answer.ts', 'guard.ts', 'observe.ts', 'settings.ts'] }, { paths: ['accounts'], modules: NODE }],
+      [
+        { paths: ['login-answer.ts', 'guard.ts', 'handlers.ts', 'observe.ts', 'settings.ts'] },
+        { paths: ['accounts'], modules: NODE },
+      ],
       [
         { paths: ['guards'], below: ['guard.ts'] },
         { paths: ['logins'], below: ['login-answer.ts', 'accounts'], modules: NODE },
       ],
       // A Worker runs it, so it knows neither accounts nor logins.
-      [{ paths: [''], below: ['guard.ts', 'guards'] }],
+      [{ paths: [''], below: ['guard.ts', 'handlers.ts', 'guards'] }],
     ],
   },
   {

@@ -1,7 +1,8 @@
 /** @postern/intake: makes the engine's options from hooks, guards, accounts and a store. Accounts are at `@postern/intake/accounts`, guards at `/guards`, logins at `/logins`. */
 export type { Guard } from './guard.ts'
 export { askGuards } from './guard.ts'
-export type { IntakeAuth, IntakeHandlers, IntakeHooks, IntakeOptions } from './intake.ts'
+export type { IntakeHandlers } from './handlers.ts'
+export type { IntakeAuth, IntakeHooks, IntakeOptions } from './intake.ts'
 export { intake, keptTimeoutMs, storeDeadlineMs } from './intake.ts'
 export type { Entry, Explanation, Fields, Observer } from './observe.ts'
 export { keptEntry, peerFields, refusedEntry, replyText, sessionFields } from './observe.ts'

@@ -3,21 +3,13 @@
  * keeps a message that nobody refused. The observer is told of everything.
  */
 import { ArrivalError, type AuthOptions, type Handlers, MessageError, Refusal, type Session } from '@postern/engine'
-import { keep, type MailRecord, type MailStore } from '@postern/storage'
+import { keep, type MailStore } from '@postern/storage'
 import type { Authenticate } from './login-answer.ts'
 import { askGuards, type Guard, GUARD_HOOKS } from './guard.ts'
+import type { IntakeHandlers } from './handlers.ts'
 import { mailboxesGuard } from './guards/mailboxes.ts'
 import type { Observer } from './observe.ts'
 import { guardHook, handlersHook, HookError, HookWatch, messageFields, tellHook, type WatchedHook } from './watch.ts'
-
-/** The user's own hooks. */
-export interface IntakeHandlers extends Handlers {
-  /**
-   * The store has committed the message, and the client waits for its 250. Use it to tell others of the message. It can't refuse: if it
-   * throws, or does not answer in time (`keptTimeoutMs`), the client gets 250, and `error` gets the error.
-   */
-  kept?(record: MailRecord, session: Session): unknown
-}
 
 export interface IntakeOptions {
   readonly store: MailStore

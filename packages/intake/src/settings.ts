@@ -1,6 +1,8 @@
 /** `@postern/intake/settings`: rules that the settings of the server and of the Worker share. */
 import type { Retention } from '@postern/storage'
 
+export { HANDLER_NAMES } from './handlers.ts'
+
 const PREFIX = 'POSTERN_'
 
 /** The settings of the retention limits. */

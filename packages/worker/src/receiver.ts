@@ -6,7 +6,6 @@
 import { type AuthOptions, createServer, LIMIT_RULES, OptionError, type Server, type Session } from '@postern/engine'
 import {
   intake,
-  type IntakeHandlers,
   type IntakeOptions,
   keptEntry,
   type Observer,
@@ -15,6 +14,7 @@ import {
   storeDeadlineMs,
 } from '@postern/intake'
 import { domainsGuard } from '@postern/intake/guards'
+import { HANDLER_NAMES } from '@postern/intake/settings'
 import { type BlobStore, type MailStore, mailStore } from '@postern/storage'
 import { type Bucket, r2 } from '@postern/storage/r2'
 import { errorText, log } from './log.ts'
@@ -68,24 +68,6 @@ const MAX_TOTAL_ENVELOPE_OCTETS = 16 * 1024 * 1024
 /** The greatest number of refusals that are logged for one session, because a client may send bad recipients without end. */
 const MAX_LOGGED_REFUSALS = 20
 
-// A record, so that the compiler reports a missing hook.
-const HOOKS: Readonly<Record<keyof IntakeHandlers, true>> = {
-  connect: true,
-  secure: true,
-  hello: true,
-  mail: true,
-  rcpt: true,
-  data: true,
-  kept: true,
-  verify: true,
-  expand: true,
-  reset: true,
-  close: true,
-  refused: true,
-  error: true,
-}
-const HOOK_NAMES: readonly string[] = Object.keys(HOOKS)
-
 /** Makes the receiver of a Worker. It reads no setting yet, because only a request has the environment. */
 export function createReceiver<Env extends object>(options: ReceiverOptions<Env> = {}): Receiver<Env> {
   // There is one for each environment, because after a deployment that changes only vars the same isolate may get another environment.
@@ -125,18 +107,18 @@ function openReceiver<Env extends object>(env: Env, options: ReceiverOptions<Env
 
 /** Checks the hooks, because the Worker would accept mail without asking a hook that nobody calls. @throws OptionError */
 function checkHandlers(given: unknown): void {
-  const allowed = `an object of functions called ${HOOK_NAMES.join(', ')}`
+  const allowed = `an object of functions called ${HANDLER_NAMES.join(', ')}`
   // A promise is not one: functions of a policy must answer at once.
   if (typeof given !== 'object' || given === null || 'then' in given) throw new OptionError('handlers', given, allowed)
-  for (const name of HOOK_NAMES) {
+  for (const name of HANDLER_NAMES) {
     const hook: unknown = (given as Readonly<Record<string, unknown>>)[name]
     if (hook !== undefined && typeof hook !== 'function') throw new OptionError(`handlers.${name}`, hook, 'a function')
   }
   // An object of a class may have fields of its own.
   if (Object.getPrototypeOf(given) !== Object.prototype) return
-  const unknown = Object.keys(given).find((name) => !HOOK_NAMES.includes(name))
+  const unknown = Object.keys(given).find((name) => !HANDLER_NAMES.includes(name))
   if (unknown !== undefined)
-    throw new OptionError('handlers', unknown, `a hook; the hooks are ${HOOK_NAMES.join(', ')}`)
+    throw new OptionError('handlers', unknown, `a hook; the hooks are ${HANDLER_NAMES.join(', ')}`)
 }
 
 function valueOf<Env, T extends object | undefined>(

@@ -1,6 +1,7 @@
 /** The hooks that a config file may hold, by name. */
 import type { AuthOptions } from '@postern/engine'
 import type { IntakeHandlers } from '@postern/intake'
+import { HANDLER_NAMES } from '@postern/intake/settings'
 import { NotAllowed, type Schema, UnknownKey } from '../values/schema.ts'
 
 /**
@@ -15,25 +16,12 @@ export interface ConfigHandlers extends IntakeHandlers {
 }
 
 // A record, so that the compiler reports a missing hook.
-const NAMES: Readonly<Record<keyof ConfigHandlers, true>> = {
-  connect: true,
-  secure: true,
-  hello: true,
-  authenticate: true,
-  mail: true,
-  rcpt: true,
-  data: true,
-  kept: true,
-  verify: true,
-  expand: true,
-  reset: true,
-  close: true,
-  refused: true,
-  error: true,
-}
+const AFTER_HELLO: Readonly<Record<Exclude<keyof ConfigHandlers, keyof IntakeHandlers>, true>> = { authenticate: true }
 
-/** The names of all hooks. */
-export const HOOK_NAMES: readonly string[] = Object.keys(NAMES)
+/** The names of all hooks, in the order of a session. */
+export const HOOK_NAMES: readonly string[] = HANDLER_NAMES.flatMap((name) =>
+  name === 'hello' ? [name, ...Object.keys(AFTER_HELLO)] : [name],
+)
 
 /** Hooks by their names. A misspelt name is rejected, because nobody would call it. */
 export function hooks(): Schema<ConfigHandlers> {
