@@ -211,8 +211,9 @@ describe('the offered mechanisms follow from the accounts', () => {
     ['auth.mechanisms: "X-MUTUAL"', { mechanisms: [mutual], authenticate: () => undefined }],
     ['auth.mechanisms: "PLAIN"', { mechanisms: ['PLAIN'], accounts: new Secrets() }],
     ['auth.mechanisms: "x lower"', { mechanisms: [{ ...mutual, name: 'x lower' }], accounts: new Secrets() }],
-    ['auth.mechanisms: "CRAM-MD5"', { mechanisms: ['CRAM-MD5' as never], accounts: new Secrets() }],
-    ['auth.authenticate: undefined is not a function', { accounts: new Secrets() }],
+    ['auth.mechanisms: "DIGEST-MD5"', { mechanisms: ['DIGEST-MD5' as never], accounts: new Secrets() }],
+    ['auth.mechanisms: "SCRAM-SHA-256"', { mechanisms: ['SCRAM-SHA-256'], accounts: new Secrets() }],
+    ['auth.authenticate: undefined is not a function', { accounts: {} }],
   ])('a mistake in the options throws at start: %s', (message, auth) => {
     expect(() => createServer({ hostname: 'mx.example.com', auth })).toThrow(OptionError)
     expect(() => createServer({ hostname: 'mx.example.com', auth })).toThrow(message)

@@ -22,7 +22,19 @@ export type { Limits } from './protocol/limits.ts'
 export { LIMIT_RULES, OptionError, resolveLimits } from './protocol/limits.ts'
 export type { Reply } from './protocol/grammar/reply.ts'
 export { isReply, reply } from './protocol/grammar/reply.ts'
-export type { Accounts, Exchange, Mechanism, PasswordLogin, SaslPeer, ScramKeys, Step, User } from './sasl/mechanism.ts'
+export type { AccountsWith } from './sasl/accounts.ts'
+export type {
+  Accounts,
+  Exchange,
+  Mechanism,
+  PasswordLogin,
+  SaslPeer,
+  ScramKeys,
+  Step,
+  TokenAnswer,
+  TokenRefusal,
+  User,
+} from './sasl/mechanism.ts'
 export type { Credentials, MechanismName } from './sasl/mechanisms.ts'
 export { MECHANISMS } from './sasl/mechanisms.ts'
 export type { AdmissionLimits, Occupancy, Place, Places } from './server/places/admission.ts'

@@ -47,7 +47,7 @@ export function protocolFor({ limits, options, policy }: Setup = {}): ServerProt
       gate: new Gate(resolved, extensions, new Set()),
       ...options,
     },
-    { isSecure: false, canStartTls: true, tlsRequired: false, authRequired: false, ...policy },
+    { isSecure: false, facts: [], canStartTls: true, tlsRequired: false, authRequired: false, ...policy },
   )
 }
 

@@ -1,5 +1,12 @@
 import type { Accounts } from './mechanism.ts'
 
+/** Accounts whose methods get one more argument: what the server knows of the client. */
+export type AccountsWith<Context> = {
+  [Name in keyof Accounts]: (
+    ...given: [...Parameters<NonNullable<Accounts[Name]>>, context: Context]
+  ) => ReturnType<NonNullable<Accounts[Name]>>
+}
+
 const METHODS: readonly (keyof Accounts)[] = [
   'checkPassword',
   'sharedSecret',
@@ -8,11 +15,11 @@ const METHODS: readonly (keyof Accounts)[] = [
   'certificateUser',
 ]
 
-/** Returns accounts that check passwords elsewhere. `accounts` may be an object of a class. */
-export function withPasswords(accounts: Accounts, checkPassword: NonNullable<Accounts['checkPassword']>): Accounts {
+/** Returns accounts that pass `context` on to each method. `accounts` may be an object of a class. */
+export function inContext<Context>(accounts: AccountsWith<Context>, context: Context): Accounts {
   const methods = METHODS.flatMap((name) => {
     const method = accounts[name] as ((...given: unknown[]) => unknown) | undefined
-    return method === undefined ? [] : [[name, method.bind(accounts)]]
+    return method === undefined ? [] : [[name, (...given: unknown[]) => method.call(accounts, ...given, context)]]
   })
-  return { ...(Object.fromEntries(methods) as Accounts), checkPassword }
+  return Object.fromEntries(methods) as Accounts
 }

@@ -1,6 +1,7 @@
 /** LOGIN: draft-murchison-sasl-login. */
 import type { Mechanism } from './mechanism.ts'
-import { challenge, checkPassword, MALFORMED, textOf } from './password.ts'
+import { checkPassword } from './password.ts'
+import { challenge, MALFORMED, textOf } from './text.ts'
 
 export const login: Mechanism = {
   name: 'LOGIN',

@@ -3,7 +3,7 @@
  * octets, and does no I/O.
  * `auth.mechanisms` takes a mechanism of your own. The server offers it if the accounts have the methods that it needs.
  */
-import type { PeerCertificate } from '../duplex.ts'
+import type { PeerCertificate, TlsInfo } from '../duplex.ts'
 import type { Reply } from '../protocol/grammar/reply.ts'
 
 export interface Mechanism {
@@ -14,16 +14,27 @@ export interface Mechanism {
    * is set.
    */
   readonly showsPassword: boolean
+  /**
+   * What the connection must have: a client certificate that was verified, or channel binding (RFC 5056). Without it
+   * the server does not offer the mechanism on that connection. Default: nothing.
+   */
+  readonly needs?: 'certificate' | 'channel-binding'
   /** Returns whether these accounts have the methods that the mechanism needs. */
   isSupported(accounts: Accounts): boolean
   /** Begins an exchange. */
   start(accounts: Accounts, peer: SaslPeer): Exchange
 }
 
-/** What the server knows of the client before its login. */
+/** What the server knows of the connection before the login. */
 export interface SaslPeer {
-  /** Present if the client showed a certificate in the TLS handshake. */
+  /** The server's name. */
+  readonly hostname: string
+  /** Present if the client showed a certificate in the TLS handshake, verified or not. */
   readonly certificate?: PeerCertificate
+  /** Present if the connection has channel binding. Returns undefined for a type that it does not have. */
+  readonly channelBinding?: TlsInfo['channelBinding']
+  /** True if a mechanism that needs channel binding is on offer on this connection. */
+  readonly offersChannelBinding: boolean
 }
 
 /** One run of a mechanism. */
@@ -50,18 +61,37 @@ export type Step =
 export interface Accounts {
   /** For PLAIN and LOGIN. Return a `Reply` to refuse with your own text. */
   checkPassword?(login: PasswordLogin): User | Reply | undefined | Promise<User | Reply | undefined>
-  /** For CRAM-MD5. */
+  /** For CRAM-MD5: the password in clear. Return undefined if the user has none, or is unknown. */
   sharedSecret?(username: string): string | undefined | Promise<string | undefined>
-  /** For SCRAM. `hash` is written as in the mechanism's name: 'SHA-256'. */
-  scramKeys?(username: string, hash: string): ScramKeys | undefined | Promise<ScramKeys | undefined>
-  /** For XOAUTH2 and OAUTHBEARER. */
-  checkToken?(token: string, username: string): User | undefined | Promise<User | undefined>
-  /** For EXTERNAL. */
+  /**
+   * For SCRAM. `hash` is written as in the mechanism's name: 'SHA-256'. Return undefined for an unknown user: the
+   * mechanism then goes on with keys that no password fits, with the same salt each time, so that a client cannot tell.
+   */
+  scramKeys?(username: string, hash: 'SHA-256'): ScramKeys | undefined | Promise<ScramKeys | undefined>
+  /**
+   * For XOAUTH2 and OAUTHBEARER. `username` is the user that the client names; '' if it names none, as OAUTHBEARER
+   * allows. Return a `Reply` or a {@link TokenRefusal} to refuse in your own way.
+   */
+  checkToken?(token: string, username: string): TokenAnswer | Promise<TokenAnswer>
+  /** For EXTERNAL. It is called only with a certificate that was verified. */
   certificateUser?(certificate: PeerCertificate): User | undefined | Promise<User | undefined>
 }
 
 export interface User {
   readonly user: string
+}
+
+export type TokenAnswer = User | Reply | TokenRefusal | undefined
+
+/**
+ * The error that the client gets as JSON before its `535` (RFC 7628 3.2.2, and the documentation of XOAUTH2). Other
+ * fields are sent too.
+ */
+export interface TokenRefusal {
+  /** 'invalid_token' for OAUTHBEARER, '401' for XOAUTH2. */
+  readonly status: string
+  readonly schemes?: string
+  readonly scope?: string
 }
 
 /** The password that a client showed, and the names with it. */
@@ -80,4 +110,6 @@ export interface ScramKeys {
   readonly iterations: number
   readonly storedKey: Uint8Array
   readonly serverKey: Uint8Array
+  /** The user that the client is logged in as. Default: the name that the client gave. */
+  readonly user?: string
 }

@@ -1,6 +1,7 @@
 /** PLAIN: RFC 4616. */
 import type { Mechanism } from './mechanism.ts'
-import { challenge, checkPassword, MALFORMED, textOf } from './password.ts'
+import { checkPassword } from './password.ts'
+import { challenge, MALFORMED, textOf } from './text.ts'
 
 export const plain: Mechanism = {
   name: 'PLAIN',

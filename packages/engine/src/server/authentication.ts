@@ -2,10 +2,9 @@
 import { isPromiseLike } from '../promise.ts'
 import * as replies from '../protocol/grammar/replies.ts'
 import type { EventOf } from '../protocol/server/event.ts'
-import { withPasswords } from '../sasl/accounts.ts'
-import type { Accounts, Step } from '../sasl/mechanism.ts'
-import type { Credentials } from '../sasl/mechanisms.ts'
+import type { Step } from '../sasl/mechanism.ts'
 import type { Dialogue, OpenExchange } from './dialogue.ts'
+import { accountsOf } from './options.ts'
 import { toRefusal } from './verdict.ts'
 
 /** Gives the client's response to the mechanism. Then continues the exchange or ends it. */
@@ -25,13 +24,15 @@ export async function authenticate(dialogue: Dialogue, event: EventOf<'auth' | '
 }
 
 function begin({ context, session }: Dialogue, mechanism: string): OpenExchange | undefined {
-  const { auth } = context.options
-  let accounts: Accounts = auth?.accounts ?? {}
-  if (auth?.authenticate !== undefined) {
-    accounts = withPasswords(accounts, (login) => auth.authenticate?.(login as Credentials, session))
-  }
-  const certificate = session.tls?.peerCertificate
-  const exchange = context.mechanisms.get(mechanism)?.start(accounts, certificate === undefined ? {} : { certificate })
+  const { auth = {}, hostname } = context.options
+  const { channelBinding, peerCertificate: certificate } = session.tls ?? {}
+  const offered = [...context.mechanisms.values()]
+  const exchange = context.mechanisms.get(mechanism)?.start(accountsOf(auth, session), {
+    hostname,
+    ...(certificate && { certificate }),
+    ...(channelBinding && { channelBinding }),
+    offersChannelBinding: channelBinding !== undefined && offered.some(({ needs }) => needs === 'channel-binding'),
+  })
   return exchange && { exchange, challengeCount: 0 }
 }
 

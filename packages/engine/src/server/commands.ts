@@ -7,7 +7,7 @@ import * as replies from '../protocol/grammar/replies.ts'
 import type { Reply } from '../protocol/grammar/reply.ts'
 import type { CommandEvent, Hello, ServerEvent } from '../protocol/server/event.ts'
 import { authenticate } from './authentication.ts'
-import type { Dialogue } from './dialogue.ts'
+import { type Dialogue, factsOf } from './dialogue.ts'
 import type { SessionChange } from './extension.ts'
 import type { Verdict } from './handlers.ts'
 import { ArrivalError } from './places/arrivals.ts'
@@ -178,7 +178,7 @@ async function startTls(dialogue: Dialogue): Promise<void> {
   if (tls === undefined) return tellHandshakeFailure(dialogue)
   session.tls = tls
   session.user = undefined
-  protocol.secured()
+  protocol.secured(factsOf(tls))
   const verdict = await hooks.ask('secure', () => options.secure?.(tls, session))
   if (isRefusal(verdict)) dialogue.refuseNext = verdict
 }

@@ -8,7 +8,8 @@ import type { Endpoint, TlsInfo } from '../duplex.ts'
 import type { ForwardPath, ReversePath } from '../protocol/grammar/envelope.ts'
 import type { Hello } from '../protocol/server/event.ts'
 import type { Reply } from '../protocol/grammar/reply.ts'
-import type { Accounts, Mechanism } from '../sasl/mechanism.ts'
+import type { AccountsWith } from '../sasl/accounts.ts'
+import type { Mechanism } from '../sasl/mechanism.ts'
 import type { Credentials, MechanismName } from '../sasl/mechanisms.ts'
 import type { Message } from './session/message.ts'
 import type { Session } from './session/session.ts'
@@ -89,8 +90,8 @@ export interface AuthOptions {
    * `checkPassword` of `accounts`.
    */
   authenticate?(credentials: Credentials, session: Session): AuthAnswer | Promise<AuthAnswer>
-  /** The accounts that mechanisms ask. Default: only `authenticate`. */
-  readonly accounts?: Accounts
+  /** The accounts that mechanisms ask. Each method also gets the session, as its last argument. Default: only `authenticate`. */
+  readonly accounts?: AccountsWith<Session>
 }
 
 /** `{ user }` is success. */

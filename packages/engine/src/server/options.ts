@@ -8,12 +8,13 @@ import type { BareLineEndings } from '../protocol/framing/text.ts'
 import { type Limits, OptionError } from '../protocol/limits.ts'
 import type { Verb } from '../protocol/server/state.ts'
 import { VERBS } from '../protocol/server/verbs.ts'
-import { withPasswords } from '../sasl/accounts.ts'
-import type { Mechanism } from '../sasl/mechanism.ts'
-import { MECHANISMS, type MechanismName } from '../sasl/mechanisms.ts'
+import { inContext } from '../sasl/accounts.ts'
+import type { Accounts, Mechanism } from '../sasl/mechanism.ts'
+import { type Credentials, MECHANISMS, type MechanismName } from '../sasl/mechanisms.ts'
 import type { Extension, ExtensionCommand } from './extension.ts'
 import type { AuthOptions, Handlers } from './handlers.ts'
 import type { Places } from './places/admission.ts'
+import type { Session } from './session/session.ts'
 
 /** Options of `createServer`: the server's name, what it allows, and the hooks. */
 export interface ServerOptions extends Handlers {
@@ -111,8 +112,7 @@ export function checkOptions(options: ServerOptions): void {
 export function chooseMechanisms(auth: AuthOptions | undefined): ReadonlyMap<string, Mechanism> {
   const chosen = new Map<string, Mechanism>()
   if (auth === undefined) return chosen
-  const accounts =
-    auth.authenticate === undefined ? (auth.accounts ?? {}) : withPasswords(auth.accounts ?? {}, () => undefined)
+  const accounts = accountsOf(auth, undefined as never)
   const supported = Object.values(MECHANISMS).filter((mechanism) => mechanism.isSupported(accounts))
   if (auth.mechanisms === undefined && supported.length === 0) {
     throw new OptionError('auth.authenticate', auth.authenticate, 'a function, and the accounts support no mechanism')
@@ -129,6 +129,13 @@ export function chooseMechanisms(auth: AuthOptions | undefined): ReadonlyMap<str
     chosen.set(name, mechanism)
   }
   return chosen
+}
+
+/** Returns the accounts as a mechanism asks them for a client of this session. */
+export function accountsOf({ accounts = {}, authenticate }: AuthOptions, session: Session): Accounts {
+  const bound = inContext(accounts, session)
+  if (authenticate === undefined) return bound
+  return { ...bound, checkPassword: (login) => authenticate(login as Credentials, session) }
 }
 
 function mechanismOf(name: MechanismName): Mechanism {

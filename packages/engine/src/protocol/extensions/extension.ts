@@ -6,12 +6,17 @@ import type { Envelope, ForwardPath } from '../grammar/envelope.ts'
 import type { Limits } from '../limits.ts'
 import type { Reply } from '../grammar/reply.ts'
 
+/** What some mechanisms need of a connection: a client certificate that was verified, or channel binding (RFC 5056). */
+export type ConnectionFact = 'certificate' | 'channel-binding'
+
 /** What an extension can read of a session. */
 export interface ExtensionContext {
   /** The connection is TLS. */
   readonly isSecure: boolean
   /** The connection can become TLS now, and the server wants to offer STARTTLS. */
   readonly canStartTls: boolean
+  /** What the connection has that some SASL mechanisms need. */
+  readonly facts: readonly ConnectionFact[]
   readonly isAuthenticated: boolean
   readonly limits: Limits
   /** The transaction in progress. */

@@ -1,7 +1,8 @@
 /** AUTH in the protocol (RFC 4954 4): a mechanism's name, and responses in base64. The driver knows what they mean. */
 import { upperCase } from '../bytes/ascii.ts'
 import { decodeBase64 } from '../bytes/base64.ts'
-import type { OfferedMechanism } from '../extensions/auth.ts'
+import { isPossible, type OfferedMechanism } from '../extensions/auth.ts'
+import type { ConnectionFact } from '../extensions/extension.ts'
 import * as replies from '../grammar/replies.ts'
 import type { Reply } from '../grammar/reply.ts'
 import type { EventOf } from './event.ts'
@@ -15,12 +16,22 @@ export interface AuthRules {
   readonly allowAuthWithoutTls: boolean
 }
 
+/** The connection, as far as AUTH needs to know it. */
+export interface AuthConnection {
+  readonly isSecure: boolean
+  readonly facts: readonly ConnectionFact[]
+}
+
 /** Parses the argument of AUTH: a mechanism, and optionally an initial response. */
-export function readAuth(argument: string, rules: AuthRules, isSecure: boolean): EventOf<'auth'> | Reply {
+export function readAuth(
+  argument: string,
+  rules: AuthRules,
+  { isSecure, facts }: AuthConnection,
+): EventOf<'auth'> | Reply {
   const [name = '', initial, ...rest] = argument.split(' ')
   if (name === '' || rest.length > 0) return replies.SYNTAX
   const mechanism = rules.mechanisms.get(upperCase(name))
-  if (mechanism === undefined) return replies.UNKNOWN_MECHANISM
+  if (mechanism === undefined || !isPossible(mechanism, facts)) return replies.UNKNOWN_MECHANISM
   if (mechanism.showsPassword && !isSecure && !rules.allowAuthWithoutTls) return replies.MECHANISM_NEEDS_TLS
   if (initial === undefined) return { type: 'auth', mechanism: mechanism.name, response: undefined }
   // '=' is an empty initial response, because no text at all means no initial response (RFC 4954 4).

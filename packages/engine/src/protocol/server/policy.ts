@@ -1,4 +1,5 @@
 /** The protocol's options of a server and of one session. */
+import type { ConnectionFact } from '../extensions/extension.ts'
 import type { ExtensionSet } from '../extensions/set.ts'
 import type { BareLineEndings } from '../framing/text.ts'
 import type { Limits } from '../limits.ts'
@@ -22,6 +23,7 @@ export interface ProtocolOptions extends TransactionRules, AuthRules {
 export interface SessionPolicy {
   readonly isSecure: boolean
   readonly canStartTls: boolean
+  readonly facts: readonly ConnectionFact[]
   readonly tlsRequired: boolean
   readonly authRequired: boolean
   /** Default: the server's. */

@@ -8,6 +8,7 @@
 import { KIND, trimEnd } from '../bytes/ascii.ts'
 import { encodeBase64 } from '../bytes/base64.ts'
 import { Input } from '../bytes/input.ts'
+import type { ConnectionFact } from '../extensions/extension.ts'
 import { LineReader } from '../framing/lines.ts'
 import { isHttpRequest, tidied } from '../grammar/command.ts'
 import * as replies from '../grammar/replies.ts'
@@ -48,6 +49,7 @@ export class ServerProtocol implements VerbSession {
   readonly budgets: Budgets
   isSecure: boolean
   canStartTls: boolean
+  facts: readonly ConnectionFact[]
   isAuthenticated = false
   /** The name that the client gave since the connection or the TLS handshake. */
   hello: Hello | undefined
@@ -83,6 +85,7 @@ export class ServerProtocol implements VerbSession {
     this.limits = options.limits
     this.isSecure = policy.isSecure
     this.canStartTls = policy.canStartTls
+    this.facts = policy.facts
     this.#options = options
     // Copies the fields. Otherwise each of many waiting sessions would keep a policy object in memory.
     this.#tlsRequired = policy.tlsRequired
@@ -202,11 +205,12 @@ export class ServerProtocol implements VerbSession {
   }
 
   /** Makes the session new, because the TLS handshake is done (RFC 3207 4.2). Drops what was received in clear. */
-  secured(): void {
+  secured(facts: readonly ConnectionFact[] = []): void {
     this.#input.clear()
     this.#lines.clear()
     this.isSecure = true
     this.canStartTls = false
+    this.facts = facts
     this.forget()
     this.#state = AFTER_TLS
   }

@@ -103,7 +103,7 @@ export const VERBS: Readonly<Record<Verb, VerbEntry>> = {
     read(session, argument) {
       if (session.isAuthenticated) return session.refuse(replies.ALREADY_AUTHENTICATED)
       const tidy = session.rules.addresses === 'lenient' ? argument.replace(/ +/g, ' ') : argument
-      return askAuth(session, readAuth(tidy, session.auth, session.isSecure))
+      return askAuth(session, readAuth(tidy, session.auth, session))
     },
   },
 }
