@@ -47,6 +47,8 @@ export interface BunSocket<T> {
   getTLSVersion(): string | null
   getCipher(): { readonly standardName: string | null } | undefined
   getServername(): string | undefined
+  exportKeyingMaterial(length: number, label: string, context: Buffer): Buffer
+  getX509Certificate(): X509Certificate | undefined
   getPeerX509Certificate(): X509Certificate | undefined
 }
 

@@ -1,0 +1,49 @@
+/** Channel binding (RFC 5056): data that only the two ends of one TLS connection know. SCRAM-SHA-256-PLUS uses it. */
+import type { TlsInfo } from '@postern/engine'
+import { createHash, type X509Certificate } from 'node:crypto'
+
+/** What a runtime's TLS socket must have. Deno has no `exportKeyingMaterial`. */
+export interface BindingSocket {
+  exportKeyingMaterial?(length: number, label: string, context: Buffer): Buffer
+  /** Returns the socket's own certificate. */
+  getX509Certificate(): X509Certificate | undefined
+  getPeerX509Certificate(): X509Certificate | undefined
+}
+
+/** RFC 9266 4. */
+const LABEL = 'EXPORTER-Channel-Binding'
+const EXPORTED_OCTETS = 32
+
+/**
+ * @param version 'TLSv1.3'. Older versions give no 'tls-exporter', because not all of their connections are safe for it
+ * (RFC 9266 3)
+ */
+export function channelBinding(socket: BindingSocket, version: string): NonNullable<TlsInfo['channelBinding']> {
+  return (type) => {
+    try {
+      if (type === 'tls-server-end-point') return endPoint(serverCertificate(socket))
+      if (type !== 'tls-exporter' || version !== 'TLSv1.3') return undefined
+      return socket.exportKeyingMaterial?.(EXPORTED_OCTETS, LABEL, Buffer.alloc(0))
+    } catch {
+      // The socket is closed.
+      return undefined
+    }
+  }
+}
+
+/** Returns the server's certificate. A socket does not tell its side, so this returns undefined if both sides showed one. */
+function serverCertificate(socket: BindingSocket): X509Certificate | undefined {
+  const [own, peers] = [socket.getX509Certificate(), socket.getPeerX509Certificate()]
+  return own === undefined || peers === undefined ? (own ?? peers) : undefined
+}
+
+/** Hashes the server's certificate with the hash of its signature, or SHA-256 for older ones (RFC 5929 4.1). */
+function endPoint(certificate: X509Certificate | undefined): Uint8Array | undefined {
+  // Node 22 does not tell the algorithm. Ed25519 has no hash.
+  const { signatureAlgorithm = '' } = (certificate ?? {}) as { readonly signatureAlgorithm?: string }
+  const [, bits] = /(?:sha-?|md)(\d+)/i.exec(signatureAlgorithm) ?? []
+  if (certificate === undefined || bits === undefined) return undefined
+  return createHash(bits === '384' || bits === '512' ? `sha${bits}` : 'sha256')
+    .update(certificate.raw)
+    .digest()
+}
