@@ -4,6 +4,7 @@ export type { Duplex, Endpoint, Listener, PeerCertificate, TlsInfo } from './dup
 export { EarlyBytesError } from './duplex.ts'
 export type { AddressRanges } from './protocol/grammar/address.ts'
 export { addressRanges } from './protocol/grammar/address.ts'
+export { asciiDomain, sameDomain } from './protocol/grammar/domain.ts'
 export type {
   AddressLiteral,
   BodyType,

@@ -1,12 +1,22 @@
-/** The contract of the engine on every runtime: each vector of the wire, whole, byte by byte and cut at every point. */
+/**
+ * The contract of the engine on every runtime: each vector of the wire, whole, byte by byte and cut at every point. Also how
+ * domains compare, because that needs the runtime's URL.
+ */
 import { play } from '../../conformance/vector.ts'
 import { VECTORS } from '../../conformance/vectors/index.ts'
+import { DOMAIN_CHECKS } from './domains.ts'
 import { InProcess } from './in-process.ts'
 import { attempt, type Outcome, type Row } from '../outcome.ts'
 
+const DOMAINS = 'domains'
+
 /** Returns what {@link engineOutcomes} reports. */
 export function engineRows(): Row[] {
-  return Object.values(VECTORS).flatMap((vectors) => vectors.map(({ row, name }) => ({ subject: row, check: name })))
+  const vectors = Object.values(VECTORS).flat()
+  return [
+    ...vectors.map(({ row, name }): Row => ({ subject: row, check: name })),
+    ...DOMAIN_CHECKS.map(({ check }): Row => ({ subject: DOMAINS, check })),
+  ]
 }
 
 export async function* engineOutcomes(): AsyncGenerator<Outcome> {
@@ -16,4 +26,5 @@ export async function* engineOutcomes(): AsyncGenerator<Outcome> {
       yield { subject: vector.row, check: vector.name, ...(await attempt(() => play(vector, stage))) }
     }
   }
+  for (const { check, run } of DOMAIN_CHECKS) yield { subject: DOMAINS, check, ...(await attempt(async () => run())) }
 }
