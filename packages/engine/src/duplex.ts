@@ -29,11 +29,6 @@ export interface TlsInfo {
   readonly serverName?: string
   /** Present if the peer showed a certificate. */
   readonly peerCertificate?: PeerCertificate
-  /**
-   * Returns the data of a channel binding type, for SCRAM-SHA-256-PLUS: 'tls-exporter' (RFC 9266) or
-   * 'tls-server-end-point' (RFC 5929). Returns undefined for a type that this connection does not have. Missing if it has none.
-   */
-  readonly channelBinding?: (type: string) => Uint8Array | undefined
 }
 
 /** The certificate that a peer showed in the handshake. */
@@ -86,6 +81,11 @@ export interface Duplex {
   readonly local: Endpoint
   /** Present once the connection is TLS. */
   readonly tls?: TlsInfo | undefined
+  /**
+   * Returns the data of a channel binding type, for SCRAM-SHA-256-PLUS: 'tls-exporter' (RFC 9266) or 'tls-server-end-point'
+   * (RFC 5929). Returns undefined for a type that this connection does not have. Missing if it has none, as in clear.
+   */
+  readonly channelBinding?: ((type: string) => Uint8Array | undefined) | undefined
 }
 
 /** Accepts connections. */

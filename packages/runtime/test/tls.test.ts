@@ -24,13 +24,8 @@ describe.each(PLACES)('%s', (_, place) => {
       const { port, hall } = await open(place, { tls: certificate })
       const client = await call(port, { ca: certificate.cert, servername: 'localhost', maxVersion: version })
       const { tls } = await hall.next()
-      const plain = { channelBinding: undefined }
-      expect({ ...tls, ...plain }).toEqual({
-        protocol: version,
-        cipher: expect.stringMatching(/^TLS_/),
-        serverName: 'localhost',
-      })
-      expect({ ...client.tls, ...plain }).toEqual({
+      expect(tls).toEqual({ protocol: version, cipher: expect.stringMatching(/^TLS_/), serverName: 'localhost' })
+      expect(client.tls).toEqual({
         protocol: version,
         cipher: tls?.cipher,
         serverName: 'localhost',

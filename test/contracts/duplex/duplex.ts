@@ -323,10 +323,10 @@ export const contract: readonly Check[] = [
         ensure(end.startTls === undefined, 'startTls is still there')
       }
       for (const type of ['tls-exporter', 'tls-server-end-point']) {
-        const [ours, theirs] = infos.map((info) => info?.channelBinding?.(type))
+        const [ours, theirs] = [near, far].map(({ channelBinding }) => channelBinding?.(type))
         if (ours !== undefined && theirs !== undefined) same(ours, theirs)
       }
-      ensure(near.tls?.channelBinding?.('tls-unique') === undefined, "it has 'tls-unique'")
+      ensure(near.channelBinding?.('tls-unique') === undefined, "it has 'tls-unique'")
       const sent = pattern(MiB)
       const [received] = await Promise.all([readAll(far), writeAll(near, sent).then(() => near.end()), far.end()])
       same(received, sent)

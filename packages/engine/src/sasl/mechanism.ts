@@ -3,7 +3,7 @@
  * octets, and does no I/O.
  * `auth.mechanisms` takes a mechanism of your own. The server offers it if the accounts have the methods that it needs.
  */
-import type { PeerCertificate, TlsInfo } from '../duplex.ts'
+import type { Duplex, PeerCertificate } from '../duplex.ts'
 import type { Reply } from '../protocol/grammar/reply.ts'
 
 export interface Mechanism {
@@ -32,7 +32,7 @@ export interface SaslPeer {
   /** Present if the client showed a certificate in the TLS handshake, verified or not. */
   readonly certificate?: PeerCertificate
   /** Present if the connection has channel binding. Returns undefined for a type that it does not have. */
-  readonly channelBinding?: TlsInfo['channelBinding']
+  readonly channelBinding?: Duplex['channelBinding']
   /** True if a mechanism that needs channel binding is on offer on this connection. */
   readonly offersChannelBinding: boolean
 }

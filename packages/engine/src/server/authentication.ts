@@ -23,9 +23,10 @@ export async function authenticate(dialogue: Dialogue, event: EventOf<'auth' | '
   await take(dialogue, step)
 }
 
-function begin({ context, session }: Dialogue, mechanism: string): OpenExchange | undefined {
+function begin({ context, session, wire }: Dialogue, mechanism: string): OpenExchange | undefined {
   const { auth = {}, hostname } = context.options
-  const { channelBinding, peerCertificate: certificate } = session.tls ?? {}
+  const { channelBinding } = wire.duplex
+  const certificate = session.tls?.peerCertificate
   const offered = [...context.mechanisms.values()]
   const exchange = context.mechanisms.get(mechanism)?.start(accountsOf(auth, session), {
     hostname,

@@ -178,7 +178,7 @@ async function startTls(dialogue: Dialogue): Promise<void> {
   if (tls === undefined) return tellHandshakeFailure(dialogue)
   session.tls = tls
   session.user = undefined
-  protocol.secured(factsOf(tls))
+  protocol.secured(factsOf(wire.duplex))
   const verdict = await hooks.ask('secure', () => options.secure?.(tls, session))
   if (isRefusal(verdict)) dialogue.refuseNext = verdict
 }

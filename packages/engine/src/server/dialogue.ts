@@ -2,7 +2,7 @@
  * What the parts of a connection share: its protocol, its wire and its hooks. It passes answers from one part to
  * another.
  */
-import type { Duplex, TlsInfo } from '../duplex.ts'
+import type { Duplex } from '../duplex.ts'
 import type { ConnectionFact } from '../protocol/extensions/extension.ts'
 import * as replies from '../protocol/grammar/replies.ts'
 import { printable, type Reply } from '../protocol/grammar/reply.ts'
@@ -58,7 +58,7 @@ export class Dialogue implements WireOwner, WaitsOwner {
     this.session = session
     this.protocol = new ServerProtocol(context.protocol, {
       isSecure: duplex.tls !== undefined,
-      facts: factsOf(duplex.tls),
+      facts: factsOf(duplex),
       canStartTls: duplex.tls === undefined && duplex.startTls !== undefined,
       tlsRequired: overrides.tlsRequired ?? options.tls?.required ?? false,
       authRequired: overrides.authRequired ?? options.auth?.required ?? false,
@@ -157,11 +157,10 @@ export class Dialogue implements WireOwner, WaitsOwner {
 const NO_FACTS: readonly ConnectionFact[] = []
 
 /** Returns what a connection has that some mechanisms need. */
-export function factsOf(tls: TlsInfo | undefined): readonly ConnectionFact[] {
-  const hasCertificate = tls?.peerCertificate?.verified === true
-  if (!hasCertificate && tls?.channelBinding === undefined) return NO_FACTS
-  const facts: ConnectionFact[] = hasCertificate ? ['certificate'] : []
-  return tls.channelBinding === undefined ? facts : [...facts, 'channel-binding']
+export function factsOf({ channelBinding, tls }: Duplex): readonly ConnectionFact[] {
+  const facts: ConnectionFact[] = tls?.peerCertificate?.verified === true ? ['certificate'] : []
+  if (channelBinding !== undefined) facts.push('channel-binding')
+  return facts.length === 0 ? NO_FACTS : facts
 }
 
 /** Returns a function that gets the lines of one side; undefined if nobody wants them. */

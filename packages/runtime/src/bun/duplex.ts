@@ -5,10 +5,11 @@
  * TLS is the same socket, upgraded. The clear socket underneath then still calls back, with ciphertext. It has no
  * duplex any more, so its callbacks do nothing.
  */
-import { EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
+import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
 import { BaseDuplex } from '../common/duplex.ts'
 import type { Wait } from '../common/wait.ts'
 import type { BunSocket, NativeContext, SocketHandlers } from './api.ts'
+import { channelBinding } from '../sockets/tls/channel-binding.ts'
 import { tlsInfo } from './tls-info.ts'
 import type { TlsSide } from './tls-side.ts'
 
@@ -97,6 +98,11 @@ export class BunDuplex extends BaseDuplex {
     this.#unsent = taken > 0 ? bytes.subarray(taken) : bytes
     if (taken < 0) this.close()
     return false
+  }
+
+  get channelBinding(): Duplex['channelBinding'] {
+    const { tls } = this
+    return tls && ((type) => channelBinding(this.#socket, tls.protocol, type))
   }
 
   protected override finish(): void {

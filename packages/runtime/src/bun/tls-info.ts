@@ -1,5 +1,4 @@
 import type { TlsInfo } from '@postern/engine'
-import { channelBinding } from '../sockets/tls/channel-binding.ts'
 import { peerCertificate } from '../sockets/tls/peer-certificate.ts'
 import type { BunSocket } from './api.ts'
 
@@ -7,12 +6,10 @@ import type { BunSocket } from './api.ts'
 export function tlsInfo(socket: BunSocket<unknown>): TlsInfo {
   const serverName = socket.getServername()
   const certificate = socket.getPeerX509Certificate()
-  const protocol = socket.getTLSVersion() ?? ''
   return {
-    protocol,
+    protocol: socket.getTLSVersion() ?? '',
     cipher: socket.getCipher()?.standardName ?? '',
     ...(serverName ? { serverName } : {}),
     ...(certificate === undefined ? {} : { peerCertificate: peerCertificate(certificate, socket.authorized) }),
-    channelBinding: channelBinding(socket, protocol),
   }
 }

@@ -2,11 +2,12 @@
  * A Node socket as the engine's Duplex. 'data' events hand a chunk straight to the read that waits for it. On one core
  * this takes 1.02 times as long as bare callbacks. 'readable' events with `socket.read()` take 1.07 times as long.
  */
-import { EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
+import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { BaseDuplex } from '../common/duplex.ts'
 import { connectionClosed } from '../common/wait.ts'
+import { channelBinding } from '../sockets/tls/channel-binding.ts'
 import { tlsInfo } from '../sockets/tls/info.ts'
 import { localEndpoint } from './endpoint.ts'
 
@@ -69,6 +70,12 @@ export class NodeDuplex extends BaseDuplex {
   get local(): Endpoint {
     this.#local ??= localEndpoint(this.#socket)
     return this.#local
+  }
+
+  get channelBinding(): Duplex['channelBinding'] {
+    const socket = this.#socket
+    if (!(socket instanceof TLSSocket)) return undefined
+    return (type) => channelBinding(socket, this.tls?.protocol ?? '', type)
   }
 
   protected override send(bytes: Uint8Array): boolean {

@@ -1,5 +1,4 @@
 /** Channel binding (RFC 5056): data that only the two ends of one TLS connection know. SCRAM-SHA-256-PLUS uses it. */
-import type { TlsInfo } from '@postern/engine'
 import { createHash, type X509Certificate } from 'node:crypto'
 
 /** What a runtime's TLS socket must have. Deno has no `exportKeyingMaterial`. */
@@ -15,19 +14,18 @@ const LABEL = 'EXPORTER-Channel-Binding'
 const EXPORTED_OCTETS = 32
 
 /**
+ * Returns the data of a type; undefined if the connection does not have it.
  * @param version 'TLSv1.3'. Older versions give no 'tls-exporter', because not all of their connections are safe for it
  * (RFC 9266 3)
  */
-export function channelBinding(socket: BindingSocket, version: string): NonNullable<TlsInfo['channelBinding']> {
-  return (type) => {
-    try {
-      if (type === 'tls-server-end-point') return endPoint(serverCertificate(socket))
-      if (type !== 'tls-exporter' || version !== 'TLSv1.3') return undefined
-      return socket.exportKeyingMaterial?.(EXPORTED_OCTETS, LABEL, Buffer.alloc(0))
-    } catch {
-      // The socket is closed.
-      return undefined
-    }
+export function channelBinding(socket: BindingSocket, version: string, type: string): Uint8Array | undefined {
+  try {
+    if (type === 'tls-server-end-point') return endPoint(serverCertificate(socket))
+    if (type !== 'tls-exporter' || version !== 'TLSv1.3') return undefined
+    return socket.exportKeyingMaterial?.(EXPORTED_OCTETS, LABEL, Buffer.alloc(0))
+  } catch {
+    // The socket is closed.
+    return undefined
   }
 }
 

@@ -1,18 +1,15 @@
 import type { TlsInfo } from '@postern/engine'
 import type { TLSSocket } from 'node:tls'
-import { channelBinding } from './channel-binding.ts'
 import { peerCertificate } from './peer-certificate.ts'
 
 /** Returns what the two ends of this `node:tls` socket agreed on in the handshake. */
 export function tlsInfo(socket: TLSSocket): TlsInfo {
   const { servername } = socket as { servername?: string | false | null }
   const certificate = socket.getPeerX509Certificate()
-  const protocol = socket.getProtocol() ?? ''
   return {
-    protocol,
+    protocol: socket.getProtocol() ?? '',
     cipher: socket.getCipher()?.standardName ?? '',
     ...(servername ? { serverName: servername } : {}),
     ...(certificate === undefined ? {} : { peerCertificate: peerCertificate(certificate, socket.authorized) }),
-    channelBinding: channelBinding(socket, protocol),
   }
 }
