@@ -97,12 +97,13 @@ export const PACKAGES: readonly Package[] = [
     floors: [
       [
         { paths: ['login-answer.ts', 'guard.ts', 'handlers.ts', 'observe.ts', 'settings.ts'] },
-        { paths: ['accounts'], modules: NODE },
+        { paths: ['directory'], modules: ['@mongodb-js/saslprep'] },
       ],
       [
-        { paths: ['guards'], below: ['guard.ts'] },
-        { paths: ['logins'], below: ['login-answer.ts', 'accounts'], modules: NODE },
+        { paths: ['accounts'], below: ['directory'], modules: [...NODE, 'bcryptjs'] },
+        { paths: ['guards'], below: ['guard.ts', 'directory'] },
       ],
+      [{ paths: ['logins'], below: ['login-answer.ts', 'directory', 'accounts'], modules: NODE }],
       // A Worker runs it, so it knows neither accounts nor logins.
       [{ paths: [''], below: ['guard.ts', 'handlers.ts', 'guards'] }],
     ],

@@ -43,7 +43,7 @@ export { addressKey, Admission, hasPlace, maxTurnedAway } from './server/places/
 export { ArrivalError } from './server/places/arrivals.ts'
 export { FairSet } from './server/places/fair-set.ts'
 export { HookTimeoutError } from './server/hooks.ts'
-export type { AuthAnswer, AuthOptions, Handlers, RefusedCommand, Verdict } from './server/handlers.ts'
+export type { AuthAnswer, AuthOptions, EndedExchange, Handlers, RefusedCommand, Verdict } from './server/handlers.ts'
 export type { Message, MessageErrorReason } from './server/session/message.ts'
 export { MessageError, Refusal } from './server/session/message.ts'
 export type { Session, TransmissionType } from './server/session/session.ts'

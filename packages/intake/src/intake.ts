@@ -2,14 +2,32 @@
  * Makes the engine's options for receiving mail. The engine asks the user's hooks first, then the guards. The store
  * keeps a message that nobody refused. The observer is told of everything.
  */
-import { ArrivalError, type AuthOptions, type Handlers, MessageError, Refusal, type Session } from '@postern/engine'
+import {
+  type AccountsWith,
+  ArrivalError,
+  type AuthOptions,
+  type Credentials,
+  type Handlers,
+  MessageError,
+  Refusal,
+  type Session,
+} from '@postern/engine'
 import { keep, type MailStore } from '@postern/storage'
-import type { Authenticate } from './login-answer.ts'
+import type { CheckedLogins } from './login-answer.ts'
 import { askGuards, type Guard, GUARD_HOOKS } from './guard.ts'
 import type { IntakeHandlers } from './handlers.ts'
 import { mailboxesGuard } from './guards/mailboxes.ts'
 import type { Observer } from './observe.ts'
-import { guardHook, handlersHook, HookError, HookWatch, messageFields, tellHook, type WatchedHook } from './watch.ts'
+import {
+  accountsHook,
+  guardHook,
+  handlersHook,
+  HookError,
+  HookWatch,
+  messageFields,
+  tellHook,
+  type WatchedHook,
+} from './watch.ts'
 
 export interface IntakeOptions {
   readonly store: MailStore
@@ -28,11 +46,13 @@ export interface IntakeOptions {
 }
 
 /** How clients log in. */
-export interface IntakeAuth extends Omit<AuthOptions, 'authenticate'> {
+export interface IntakeAuth extends Omit<AuthOptions, 'accounts' | 'authenticate' | 'ended'> {
   /** The user's own `authenticate` hook. */
-  readonly own?: AuthOptions['authenticate'] | undefined
-  /** Makes the function that answers AUTH. @param own The user's own hook; calls of it are watched */
-  makeAuthenticate(own: AuthOptions['authenticate'] | undefined): Authenticate
+  readonly authenticate?: AuthOptions['authenticate'] | undefined
+  /** The user's own accounts. `authenticate` takes the place of their `checkPassword`. */
+  readonly own?: AccountsWith<Session> | undefined
+  /** Makes the accounts that mechanisms ask. @param own The user's own accounts; calls of them are watched */
+  makeLogins(own: AccountsWith<Session>): CheckedLogins
 }
 
 /** Hooks of the engine, and its AUTH. */
@@ -60,6 +80,13 @@ const MAX_KEPT_MS = 10_000
 const DATA = handlersHook('data')
 const KEPT = handlersHook('kept')
 const AUTHENTICATE = handlersHook('authenticate')
+const ACCOUNT_METHODS: readonly (keyof AccountsWith<Session>)[] = [
+  'checkPassword',
+  'scramKeys',
+  'sharedSecret',
+  'checkToken',
+  'certificateUser',
+]
 
 /** Returns how long a store may take for one blob, if the engine waits `hookTimeoutMs` for a hook. */
 export function storeDeadlineMs(hookTimeoutMs: number): number {
@@ -181,25 +208,84 @@ function dataHook({ store, handlers, observer, watch, ...deps }: IntakeDeps): No
   }
 }
 
-function authOptions({ observer, watch }: IntakeDeps, { own, makeAuthenticate, ...options }: IntakeAuth): AuthOptions {
-  const authenticate = makeAuthenticate(
-    own && ((credentials, session) => watch.ask(AUTHENTICATE, session, () => own(credentials, session))),
-  )
+function authOptions(
+  { observer, watch }: IntakeDeps,
+  { authenticate, own = {}, makeLogins, ...options }: IntakeAuth,
+): AuthOptions {
+  const { accounts, ended, reasonOf } = makeLogins(watchedAccounts(watch, own, authenticate))
   return {
     ...options,
-    async authenticate(credentials, session) {
-      const login = { user: credentials.username, mechanism: credentials.mechanism }
-      watch.login(session, login)
+    accounts: noted(accounts, (mechanism, user, session) => {
+      watch.login(session, { user, mechanism })
       watch.waitFor('the password check', session)
-      const { answer, reason } = await authenticate(credentials, session)
+    }),
+    ended(exchange, session) {
       watch.waitFor(undefined, session)
-      if (answer !== undefined && 'user' in answer) {
+      ended(exchange, session)
+      const { mechanism, outcome, user } = exchange
+      const reason = reasonOf(session)
+      if (outcome === 'accepted') {
         watch.login(session, undefined)
-        observer.loggedIn?.(login, session)
-      } else if (reason !== undefined) {
-        watch.login(session, { ...login, reason })
+        observer.loggedIn?.({ user, mechanism }, session)
+      } else {
+        watch.ended(session, { mechanism, ...(reason !== undefined && { reason }) })
       }
-      return answer
     },
+  }
+}
+
+/** Makes accounts that ask the user's own, and watch them. */
+function watchedAccounts(
+  watch: HookWatch,
+  own: AccountsWith<Session>,
+  authenticate: AuthOptions['authenticate'] | undefined,
+): AccountsWith<Session> {
+  const watched: Record<string, (...given: never[]) => unknown> = {}
+  for (const name of ACCOUNT_METHODS) {
+    const method = own[name]?.bind(own) as ((...given: never[]) => unknown) | undefined
+    if (method === undefined) continue
+    const hook = accountsHook(name)
+    watched[name] = (...given) => watch.ask(hook, given.at(-1) as never, () => method(...given))
+  }
+  if (authenticate === undefined) return watched as AccountsWith<Session>
+  return {
+    ...(watched as AccountsWith<Session>),
+    checkPassword: (login, session) =>
+      watch.ask(AUTHENTICATE, session, () => authenticate(login as Credentials, session)),
+  }
+}
+
+/** Makes accounts that tell of each login as soon as its user is known. */
+function noted(
+  accounts: AccountsWith<Session>,
+  note: (mechanism: string, user: string, session: Session) => void,
+): AccountsWith<Session> {
+  const { checkPassword, checkToken, scramKeys, sharedSecret } = accounts
+  return {
+    ...accounts,
+    ...(checkPassword && {
+      checkPassword(login, session) {
+        note(login.mechanism, login.username, session)
+        return checkPassword(login, session)
+      },
+    }),
+    ...(scramKeys && {
+      scramKeys(username, hash, session) {
+        note(`SCRAM-${hash}`, username, session)
+        return scramKeys(username, hash, session)
+      },
+    }),
+    ...(sharedSecret && {
+      sharedSecret(username, session) {
+        note('CRAM-MD5', username, session)
+        return sharedSecret(username, session)
+      },
+    }),
+    ...(checkToken && {
+      checkToken(token, username, session) {
+        note('OAUTHBEARER', username, session)
+        return checkToken(token, username, session)
+      },
+    }),
   }
 }

@@ -44,6 +44,11 @@ export function guardHook(guard: string, name: string): WatchedHook {
   return { name, label: `guards.${guard}.${name}`, refusedBy: { guard } }
 }
 
+/** A method of the user's own accounts. */
+export function accountsHook(name: string): WatchedHook {
+  return { name: ACCOUNTS_PREFIX + name, label: `accounts.${name}`, refusedBy: { hook: `accounts.${name}` } }
+}
+
 /** The hooks that a session is waiting for now, and what is known for its next refusal. */
 interface Activity {
   /** The user's hooks that the session is waiting for. The one that was asked last is last. */
@@ -58,6 +63,8 @@ interface Activity {
   refusedBy: Fields | undefined
 }
 
+/** The engine checks what methods of accounts answer, because each answers in its own way. */
+const ACCOUNTS_PREFIX = 'accounts.'
 const NO_FIELDS: Fields = {}
 /** Answers that are valid, of hooks other than those that answer with a Reply or nothing. */
 const VALID_ANSWERS: Readonly<Record<string, string>> = {
@@ -125,6 +132,12 @@ export class HookWatch {
     this.#of(session).login = fields
   }
 
+  /** Notes how a login ended that failed. */
+  ended(session: Session, fields: Fields): void {
+    const activity = this.#activities.get(session)
+    if (activity?.login !== undefined) activity.login = { ...activity.login, ...fields }
+  }
+
   /** Returns what is known about a refusal that the engine reports. */
   explain({ verb, reply, byHook }: RefusedCommand, session: Session | undefined): Explanation | undefined {
     const activity = session === undefined ? undefined : this.#activities.get(session)
@@ -169,7 +182,8 @@ export class HookWatch {
     const { name, label } = hook
     let problem: unknown
     try {
-      if (!isAnswer(name, answer)) problem = new TypeError(explainAnswer(answer, VALID_ANSWERS[name]))
+      if (!name.startsWith(ACCOUNTS_PREFIX) && !isAnswer(name, answer))
+        problem = new TypeError(explainAnswer(answer, VALID_ANSWERS[name]))
     } catch (error) {
       // A getter of the answer threw.
       problem = error ?? new TypeError('the answer cannot be read')

@@ -1,15 +1,15 @@
 /** Password hashes of any cost. */
 import { scryptSync } from 'node:crypto'
-import { type PasswordHash, randomHash } from '../src/accounts/password.ts'
+import { randomHash, type ScryptRecord } from '../src/accounts/password.ts'
 
-export type Cost = Pick<PasswordHash, 'ln' | 'r' | 'p'>
+export type Cost = Pick<ScryptRecord, 'ln' | 'r' | 'p'>
 
 /** A hash that costs next to nothing. */
 export const CHEAP: Cost = { ln: 4, r: 8, p: 1 }
 
-export function hashed(password: string, { ln, r, p }: Cost): PasswordHash {
+export function hashed(password: string, { ln, r, p }: Cost): ScryptRecord {
   const { salt } = randomHash()
-  return { ln, r, p, salt, hash: scryptSync(password, salt, 32, { N: 2 ** ln, r, p, maxmem: 2 ** 30 }) }
+  return { kind: 'scrypt', ln, r, p, salt, hash: scryptSync(password, salt, 32, { N: 2 ** ln, r, p, maxmem: 2 ** 30 }) }
 }
 
 /** The same as a value of `--users`. */

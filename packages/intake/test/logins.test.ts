@@ -5,7 +5,9 @@ import { type Credentials, type Reply, reply, type Session } from '@postern/engi
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { FailureTable } from '../src/logins/failures.ts'
-import { authenticator } from '../src/logins/authenticator.ts'
+import { authenticator, type AuthenticatorDeps } from '../src/logins/authenticator.ts'
+import { usersSource } from '../src/accounts/users.ts'
+import { Identities } from '../src/directory/identities.ts'
 import type { LoginRefusal } from '../src/login-answer.ts'
 import { type Attempt, LocalLogins, type Logins } from '../src/logins/logins.ts'
 import { checkPassword, type PasswordCheck, randomHash } from '../src/accounts/password.ts'
@@ -482,13 +484,20 @@ describe('the authenticator', () => {
     return { logins: { begin: async () => attempt }, ends, checks }
   }
 
+  const identities = new Identities([usersSource(users)])
+  const parts = {
+    identities: () => identities,
+    own: {},
+    kinds: { ...identities.kinds, certificate: false },
+    maxFailedAuths: 3,
+  }
+
   test('counts only answers that say that the password is wrong', async () => {
     const { logins, ends } = recorded()
-    const parts = { users, handlers: {}, maxFailedAuths: 3, logins }
-    const authenticate = authenticator(parts)
-    expect(await authenticate(credentials('right'), session)).toEqual({ answer: { user: 'ann' } })
-    expect(await authenticate(credentials('wrong'), session)).toEqual({ answer: undefined })
-    expect(await authenticate(credentials('right', 'bob'), session)).toEqual({ answer: undefined })
+    const { checkPassword: check } = authenticator({ ...parts, logins }).accounts
+    expect(await check?.(credentials('right'), session)).toEqual({ user: 'ann' })
+    expect(await check?.(credentials('wrong'), session)).toBeUndefined()
+    expect(await check?.(credentials('right', 'bob'), session)).toBeUndefined()
     expect(ends.splice(0)).toEqual([true, false, false])
     for (const [answer, end] of [
       [reply(535, '5.7.8', 'No'), false],
@@ -496,38 +505,77 @@ describe('the authenticator', () => {
       [{ user: 'bob' }, true],
       [{ user: '' }, undefined],
     ] as const) {
-      const hooked = authenticator({ ...parts, handlers: { authenticate: () => answer } })
-      expect(await hooked(credentials('right'), session)).toEqual({ answer })
+      const hooked = authenticator({ ...parts, logins, own: { checkPassword: () => answer } }).accounts
+      expect(await hooked.checkPassword?.(credentials('right'), session)).toEqual(answer)
       expect(ends.splice(0)).toEqual([end])
     }
-    const broken = authenticator({ ...parts, handlers: { authenticate: () => Promise.reject(new Error('broken')) } })
-    await expect(broken(credentials('right'), session)).rejects.toThrow('broken')
+    const failing = { checkPassword: () => Promise.reject(new Error('broken')) }
+    const broken = authenticator({ ...parts, logins, own: failing }).accounts
+    await expect(broken.checkPassword?.(credentials('right'), session)).rejects.toThrow('broken')
     expect(ends.splice(0)).toEqual([undefined])
   })
 
   test('checks an unknown name at the same cost, and checks nothing if there are no users', async () => {
     const { logins, checks, ends } = recorded()
-    const authenticate = authenticator({ users, handlers: {}, maxFailedAuths: 3, logins })
-    await authenticate({ ...credentials('right'), username: 'nobody' }, session)
+    const { checkPassword: check } = authenticator({ ...parts, logins }).accounts
+    await check?.({ ...credentials('right'), username: 'nobody' }, session)
     expect(checks).toHaveLength(1)
     expect(checks[0]?.expected).toMatchObject({ ln: RIGHT.ln, r: RIGHT.r, p: RIGHT.p })
-    const withoutUsers = authenticator({ users: [], handlers: {}, maxFailedAuths: 3, logins })
-    expect(await withoutUsers(credentials('right'), session)).toEqual({ answer: undefined })
+    const nobody = { password: false, scram: false, secret: false, certificate: false }
+    const own = { checkPassword: () => undefined }
+    const withoutUsers = authenticator({ ...parts, own, logins, kinds: nobody }).accounts
+    expect(await withoutUsers.checkPassword?.(credentials('right'), session)).toBeUndefined()
     expect([checks.length, ends]).toEqual([1, [false, false]])
+  })
+
+  test('has only the methods that somebody can answer for', () => {
+    const { logins } = recorded()
+    const none = { password: false, scram: false, secret: false, certificate: false }
+    const methods = (deps: Partial<AuthenticatorDeps>): string[] =>
+      Object.keys(authenticator({ ...parts, logins, kinds: none, ...deps }).accounts)
+    expect(methods({})).toEqual([])
+    expect(methods({ kinds: { password: true, scram: true, secret: true, certificate: true } })).toEqual([
+      'checkPassword',
+      'scramKeys',
+      'sharedSecret',
+      'certificateUser',
+    ])
+    expect(methods({ own: { sharedSecret: () => 'x' }, checkToken: () => undefined })).toEqual([
+      'sharedSecret',
+      'checkToken',
+    ])
+  })
+
+  test('a login of several steps has its turn until it ends, and only a refusal counts as a failure', async () => {
+    const { logins, ends } = recorded()
+    const { accounts, ended } = authenticator({ ...parts, logins, own: { sharedSecret: () => 'secret' } })
+    for (const [outcome, end] of [
+      ['accepted', true],
+      ['refused', false],
+      ['given-up', undefined],
+    ] as const) {
+      expect(await accounts.sharedSecret?.('ann', session)).toBe('secret')
+      expect(ends).toEqual([])
+      ended({ mechanism: 'CRAM-MD5', outcome }, session)
+      expect(ends.splice(0)).toEqual([end])
+    }
+    ended({ mechanism: 'PLAIN', outcome: 'refused' }, session)
+    expect(ends).toEqual([])
   })
 
   test('says why a login was not tried, and closes the session after the third', async () => {
     const reasons: LoginRefusal[] = ['busy', 'delayed', 'delayed']
     const logins: Logins = { begin: async () => reasons.shift() ?? 'busy' }
-    const authenticate = authenticator({ users, handlers: {}, maxFailedAuths: 3, logins })
-    const answers = [1, 2, 3].map(() => authenticate(credentials('right'), session))
-    expect((await Promise.all(answers)).map(({ answer, reason }) => [(answer as Reply).code, reason])).toEqual([
-      [454, 'busy'],
-      [454, 'delayed'],
-      [421, 'delayed'],
-    ])
-    const other = await authenticate(credentials('right'), { ...session })
-    expect((other.answer as Reply).code).toBe(454)
+    const { accounts, reasonOf } = authenticator({ ...parts, logins, own: { sharedSecret: () => 'secret' } })
+    const tell = async (): Promise<unknown> => {
+      const answer = await accounts.checkPassword?.(credentials('right'), session)
+      return [(answer as Reply).code, reasonOf(session), reasonOf(session)]
+    }
+    expect(await tell()).toEqual([454, 'busy', undefined])
+    expect(await tell()).toEqual([454, 'delayed', undefined])
+    await expect(accounts.sharedSecret?.('ann', session)).rejects.toMatchObject({ reply: { code: 421 } })
+    const other = await accounts.checkPassword?.(credentials('right'), { ...session })
+    expect((other as Reply).code).toBe(454)
   })
 })
 

@@ -10,6 +10,8 @@ import {
 } from '@postern/engine'
 import { intake, type IntakeAuth, keptTimeoutMs } from '@postern/intake'
 import { domainsGuard } from '@postern/intake/guards'
+import { usersSource } from '@postern/intake/accounts'
+import { Identities } from '@postern/intake/directory'
 import { authenticator, type Logins } from '@postern/intake/logins'
 import type { TlsCredentials } from '@postern/runtime/tls'
 import type { Logger } from '@logtape/logtape'
@@ -91,12 +93,19 @@ function pickLimits(options: Options): Limits {
 
 function authOf({ options, logins }: ServerDeps): IntakeAuth {
   const { users, maxFailedAuths, handlers } = options
+  const identities = new Identities([usersSource(users)])
   return {
     mechanisms: options.authMechanisms,
     required: options.authRequired,
     allowWithoutTls: options.authWithoutTls,
-    own: handlers.authenticate?.bind(handlers),
-    makeAuthenticate: (authenticate) =>
-      authenticator({ users, maxFailedAuths, logins, handlers: authenticate === undefined ? {} : { authenticate } }),
+    authenticate: handlers.authenticate?.bind(handlers),
+    makeLogins: (own) =>
+      authenticator({
+        own,
+        identities: () => identities,
+        kinds: { ...identities.kinds, certificate: false },
+        maxFailedAuths,
+        logins,
+      }),
   }
 }

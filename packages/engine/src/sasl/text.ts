@@ -17,7 +17,7 @@ export function textOf(response: Uint8Array): string | undefined {
 }
 
 export function octetsOf(text: string): Uint8Array<ArrayBuffer> {
-  return encoder.encode(text)
+  return encoder.encode(text) as Uint8Array<ArrayBuffer>
 }
 
 export function challenge(text: string): Step {

@@ -34,7 +34,7 @@ function begin({ context, session, wire }: Dialogue, mechanism: string): OpenExc
     ...(channelBinding && { channelBinding }),
     offersChannelBinding: channelBinding !== undefined && offered.some(({ needs }) => needs === 'channel-binding'),
   })
-  return exchange && { exchange, challengeCount: 0 }
+  return exchange && { exchange, mechanism, challengeCount: 0 }
 }
 
 /** Rejects an invalid step, so that a bug in a mechanism never lets a client in. */
@@ -51,13 +51,18 @@ function checked(step: unknown): Step {
 
 function take(dialogue: Dialogue, step: Step): void | Promise<void> {
   if ('challenge' in step) return challenge(dialogue, step.challenge)
-  dialogue.exchange = undefined
   if ('user' in step) {
     dialogue.session.user = step.user
+    dialogue.endExchange('accepted', step.user)
     return dialogue.answer(undefined, replies.AUTHENTICATED)
   }
-  if ('isMalformed' in step) return dialogue.answer(undefined, replies.BAD_RESPONSE)
+  if ('isMalformed' in step) {
+    dialogue.endExchange('given-up')
+    return dialogue.answer(undefined, replies.BAD_RESPONSE)
+  }
   const { reply = replies.BAD_CREDENTIALS } = step
+  // 4xx does not say whether the login was right.
+  dialogue.endExchange(reply.code < 500 ? 'given-up' : 'refused')
   return dialogue.answer(reply, reply)
 }
 
@@ -65,7 +70,7 @@ function take(dialogue: Dialogue, step: Step): void | Promise<void> {
 function challenge(dialogue: Dialogue, octets: Uint8Array): void | Promise<void> {
   const { context, exchange, protocol, wire } = dialogue
   if (exchange === undefined || ++exchange.challengeCount > context.limits.maxAuthChallenges) {
-    dialogue.exchange = undefined
+    dialogue.endExchange('given-up')
     return dialogue.answer(undefined, replies.TOO_MANY_CHALLENGES)
   }
   protocol.challenge(octets)

@@ -24,7 +24,7 @@ export function handle(dialogue: Dialogue, event: ServerEvent): void | Promise<v
   switch (event.type) {
     case 'violation':
       // This was the last line of an exchange.
-      dialogue.exchange = undefined
+      dialogue.endExchange('given-up')
       dialogue.tellRefusal(event.reply, false, dialogue.protocol.verb)
       return dialogue.wire.flushIfLong()
     case 'hello':

@@ -9,7 +9,7 @@ import { VERBS } from '../protocol/server/verbs.ts'
 import type { ProtocolOptions } from '../protocol/server/policy.ts'
 import type { Mechanism } from '../sasl/mechanism.ts'
 import type { ExtensionCommand } from './extension.ts'
-import type { RefusedCommand } from './handlers.ts'
+import type { EndedExchange, RefusedCommand } from './handlers.ts'
 import {
   checkOptions,
   chooseExtensions,
@@ -34,6 +34,8 @@ export interface Context {
   readonly commands: ReadonlyMap<string, ExtensionCommand>
   makeId(nowMs: number): string
   report(error: unknown, session: Session | undefined): void
+  /** Calls the `ended` hook of AUTH. */
+  exchangeEnded(exchange: EndedExchange, session: Session): void
   /** Calls the `refused` hook. */
   refused(refused: RefusedCommand, session: Session | undefined): void
 }
@@ -76,6 +78,14 @@ export function createContext(options: ServerOptions): Context {
     help: reply(214, '2.0.0', `Commands: ${verbs.filter((verb) => !verbsOff.has(verb)).join(' ')}`),
     makeId: idMaker(),
     report,
+    exchangeEnded(exchange, session) {
+      const { auth } = options
+      if (auth?.ended === undefined) return
+      quietly(
+        () => auth.ended?.(exchange, session),
+        (error) => report(error, session),
+      )
+    },
     refused(refused, session) {
       if (options.refused !== undefined) {
         quietly(

@@ -10,7 +10,7 @@ import { ServerProtocol } from '../protocol/server/server-protocol.ts'
 import type { Exchange } from '../sasl/mechanism.ts'
 import type { Context } from './context.ts'
 import type { Wait } from './deadlines.ts'
-import type { Verdict } from './handlers.ts'
+import type { EndedExchange, Verdict } from './handlers.ts'
 import { Hooks } from './hooks.ts'
 import type { ServerOptions, SessionOverrides } from './options.ts'
 import type { IncomingMessage } from './session/incoming.ts'
@@ -30,6 +30,7 @@ export interface OpenSession extends Session {
 
 /** An AUTH exchange in progress. */
 export interface OpenExchange {
+  readonly mechanism: string
   readonly exchange: Exchange
   challengeCount: number
 }
@@ -96,6 +97,14 @@ export class Dialogue implements WireOwner, WaitsOwner {
     return this.wire.flushIfLong()
   }
 
+  /** Ends the AUTH exchange in progress, if there is one. */
+  endExchange(outcome: EndedExchange['outcome'], user?: string): void {
+    const { context, exchange, session } = this
+    if (exchange === undefined) return
+    this.exchange = undefined
+    context.exchangeEnded({ mechanism: exchange.mechanism, outcome, ...(user !== undefined && { user }) }, session)
+  }
+
   /**
    * Calls the `refused` hook.
    * @param verb Default: ''
@@ -133,6 +142,7 @@ export class Dialogue implements WireOwner, WaitsOwner {
   wireOver(why: 'aborted' | 'timeout'): void {
     if (why === 'timeout') this.tellRefusal(replies.TIMED_OUT, false, this.message && this.protocol.verb)
     this.#abort?.abort()
+    this.endExchange('given-up')
     if (this.message === undefined) this.protocol.release()
     else if (!this.message.isWhole) this.message.fail(why)
   }

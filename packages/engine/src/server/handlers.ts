@@ -92,6 +92,20 @@ export interface AuthOptions {
   authenticate?(credentials: Credentials, session: Session): AuthAnswer | Promise<AuthAnswer>
   /** The accounts that mechanisms ask. Each method also gets the session, as its last argument. Default: only `authenticate`. */
   readonly accounts?: AccountsWith<Session>
+  /**
+   * An exchange has ended, with any mechanism. Called before the client gets its reply. Use it to count failed logins:
+   * the methods of `accounts` do not learn how an exchange ends that has several steps.
+   */
+  ended?(exchange: EndedExchange, session: Session): void
+}
+
+/** How an AUTH exchange ended. */
+export interface EndedExchange {
+  readonly mechanism: string
+  /** 'given-up': the client left, cancelled it, or sent a malformed response. */
+  readonly outcome: 'accepted' | 'refused' | 'given-up'
+  /** The user that the client is logged in as. */
+  readonly user?: string
 }
 
 /** `{ user }` is success. */

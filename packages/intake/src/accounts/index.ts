@@ -1,5 +1,5 @@
 /** `@postern/intake/accounts`: users, and hashes of their passwords. */
-export type { PasswordCheck, PasswordHash } from './password.ts'
+export type { PasswordCheck, PasswordRecord, ScryptRecord } from './password.ts'
 export { checkPassword, checkPasswordInPool, hashPassword, parsePasswordHash, randomHash } from './password.ts'
 export type { User } from './users.ts'
-export { parseUser, PasswordBook } from './users.ts'
+export { parseUser, usersSource } from './users.ts'

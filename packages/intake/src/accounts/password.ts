@@ -1,76 +1,115 @@
 /**
- * Makes, reads and checks password hashes: scrypt in PHC string form, `$scrypt$ln=15,r=8,p=3$salt$hash`, base64 without padding.
- *
- * One check takes 32 MiB and a tenth of a second. logins.ts decides when it runs.
+ * Makes and checks password records with `node:crypto`. One check of scrypt takes 32 MiB and a tenth of a second. logins.ts decides
+ * when it runs.
  */
-import { randomBytes, scrypt, scryptSync, timingSafeEqual } from 'node:crypto'
+import {
+  pbkdf2,
+  pbkdf2Sync,
+  createHash,
+  createHmac,
+  randomBytes,
+  scrypt,
+  scryptSync,
+  timingSafeEqual,
+} from 'node:crypto'
+import {
+  type BcryptRecord,
+  memoryOf,
+  parsePassword,
+  type PasswordRecord,
+  type ScramRecord,
+  type ScryptRecord,
+} from '../directory/record.ts'
+import { preparedOrUndefined } from '../directory/scram.ts'
 
-/** The parts of a hash. It can be sent to a thread. */
-export interface PasswordHash {
-  /** log2 of scrypt's N. */
-  readonly ln: number
-  readonly r: number
-  readonly p: number
-  readonly salt: Uint8Array
-  readonly hash: Uint8Array
-}
+export type { PasswordRecord, ScryptRecord } from '../directory/record.ts'
 
-/** A password, and the hash to compare it with. It can be sent to a thread. */
+/** A password, and the record to compare it with. It can be sent to a thread. */
 export interface PasswordCheck {
   readonly password: string
-  readonly expected: PasswordHash
+  readonly expected: PasswordRecord
 }
 
 /** OWASP's figures for 32 MiB: N = 2^15, r = 8, p = 3. */
 const COST = { ln: 15, r: 8, p: 3 } as const
 const SALT_BYTES = 16
 const HASH_BYTES = 32
-/** Bounds for hashes that the user made: 1 GiB and 16 lanes. */
-const MAX_MEMORY_BYTES = 2 ** 30
-const MAX_LANES = 16
 
-/** Hashes a new password. */
+/** Hashes a new password with scrypt. */
 export async function hashPassword(password: string): Promise<string> {
   const { salt, hash } = randomHash()
-  const derived = await derive(password, { ...COST, salt, hash })
+  const derived = await derive(password, { kind: 'scrypt', ...COST, salt, hash })
   return `$scrypt$ln=${COST.ln},r=${COST.r},p=${COST.p}$${unpadded(salt)}$${unpadded(derived)}`
 }
 
-/** Reads a hash. Returns undefined if it is not one, or if a check would take too much memory or time. */
-export function parsePasswordHash(text: string): PasswordHash | undefined {
-  const parts = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,3}),p=(\d{1,3})\$([A-Za-z\d+/]{11,86})\$([A-Za-z\d+/]{22,86})$/.exec(
-    text,
-  )
-  if (parts === null) return undefined
-  const [, ln = '', r = '', p = '', salt = '', hash = ''] = parts
-  const parsed = { ln: Number(ln), r: Number(r), p: Number(p), salt: decode(salt), hash: decode(hash) }
-  if (parsed.ln < 1 || parsed.r < 1 || parsed.p < 1) return undefined
-  return memoryOf(parsed) > MAX_MEMORY_BYTES || parsed.p > MAX_LANES ? undefined : parsed
+/** Reads a hash of scrypt. Returns undefined if it is not one, or if a check would take too much memory or time. */
+export function parsePasswordHash(text: string): ScryptRecord | undefined {
+  const record = parsePassword(text)
+  return record?.kind === 'scrypt' ? record : undefined
 }
 
 /** Makes a random hash that no known password fits. A check of it costs as much as one of `like`. */
-export function randomHash(like?: PasswordHash): PasswordHash {
+export function randomHash(like?: ScryptRecord): ScryptRecord {
   const salt = new Uint8Array(randomBytes(like?.salt.length ?? SALT_BYTES))
   const hash = new Uint8Array(randomBytes(like?.hash.length ?? HASH_BYTES))
-  return { ...(like ?? COST), salt, hash }
+  return { kind: 'scrypt', ...(like ?? COST), salt, hash }
 }
 
-/** Returns whether the password fits the hash. It compares in constant time, and blocks its thread. */
-export function checkPassword({ password, expected }: PasswordCheck): boolean {
-  const { salt, hash } = expected
-  return timingSafeEqual(scryptSync(normalised(password), salt, hash.length, costOf(expected)), hash)
+/** Returns whether the password fits the record. It compares in constant time. For all but bcrypt it blocks its thread. */
+export function checkPassword({ password, expected }: PasswordCheck): boolean | Promise<boolean> {
+  switch (expected.kind) {
+    case 'scrypt': {
+      const { salt, hash } = expected
+      return timingSafeEqual(scryptSync(normalised(password), salt, hash.length, costOf(expected)), hash)
+    }
+    case 'scram': {
+      const text = preparedOrUndefined(password)
+      const salted = pbkdf2Sync(text ?? '', expected.salt, expected.iterations, HASH_BYTES, 'sha256')
+      return text !== undefined && fits(salted, expected)
+    }
+    case 'bcrypt':
+      return fitsBcrypt(password, expected)
+  }
 }
 
 /** Does the same in the runtime's own thread pool, which also serves file calls. */
 export async function checkPasswordInPool({ password, expected }: PasswordCheck): Promise<boolean> {
-  return timingSafeEqual(await derive(password, expected), expected.hash)
+  switch (expected.kind) {
+    case 'scrypt':
+      return timingSafeEqual(await derive(password, expected), expected.hash)
+    case 'scram': {
+      const text = preparedOrUndefined(password)
+      const salted = await settled<Buffer>((done) =>
+        pbkdf2(text ?? '', expected.salt, expected.iterations, HASH_BYTES, 'sha256', done),
+      )
+      return text !== undefined && fits(salted, expected)
+    }
+    case 'bcrypt':
+      return fitsBcrypt(password, expected)
+  }
 }
 
-function derive(password: string, like: PasswordHash): Promise<Uint8Array> {
+/** Returns whether a salted password belongs to the record (RFC 5802 3). */
+function fits(salted: Uint8Array, { storedKey }: ScramRecord): boolean {
+  const clientKey = createHmac('sha256', salted).update('Client Key').digest()
+  return timingSafeEqual(createHash('sha256').update(clientKey).digest(), storedKey)
+}
+
+/** Loads the library at the first check, because few servers have such records. */
+async function fitsBcrypt(password: string, { text }: BcryptRecord): Promise<boolean> {
+  const { default: bcrypt } = await import('bcryptjs')
+  return bcrypt.compare(password, text)
+}
+
+function derive(password: string, like: ScryptRecord): Promise<Uint8Array> {
+  return settled<Buffer>((done) => scrypt(normalised(password), like.salt, like.hash.length, costOf(like), done))
+}
+
+function settled<T>(call: (done: (error: Error | null, value: T) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {
-    scrypt(normalised(password), like.salt, like.hash.length, costOf(like), (error, key) => {
+    call((error, value) => {
       // null on Node, undefined on Bun
-      if (error == null) resolve(key)
+      if (error == null) resolve(value)
       else reject(error)
     })
   })
@@ -81,20 +120,10 @@ function normalised(password: string): string {
   return password.normalize('NFC')
 }
 
-function costOf(like: PasswordHash): { N: number; r: number; p: number; maxmem: number } {
+function costOf(like: ScryptRecord): { N: number; r: number; p: number; maxmem: number } {
   return { N: 2 ** like.ln, r: like.r, p: like.p, maxmem: memoryOf(like) }
-}
-
-/** RFC 7914 2: 128 * N * r for the table, 128 * r * p for the blocks, and some reserve. */
-function memoryOf({ ln, r, p }: Omit<PasswordHash, 'salt' | 'hash'>): number {
-  return 128 * r * (2 ** ln + p + 2)
 }
 
 function unpadded(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64').replaceAll('=', '')
-}
-
-/** Copies the bytes. Otherwise Node would send its whole buffer pool to the thread. */
-function decode(base64: string): Uint8Array {
-  return new Uint8Array(Buffer.from(base64, 'base64'))
 }

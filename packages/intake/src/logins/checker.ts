@@ -18,12 +18,12 @@ export interface CheckerStart {
 const NICENESS = 5
 
 if ((workerData as CheckerStart).maySetPriority) lowerPriority()
-parentPort?.on('message', (check: PasswordCheck) => say(answer(check)))
+parentPort?.on('message', (check: PasswordCheck) => void answer(check).then(say))
 say('ready')
 
-function answer(check: PasswordCheck): CheckerMessage {
+async function answer(check: PasswordCheck): Promise<CheckerMessage> {
   try {
-    return { isRight: checkPassword(check) }
+    return { isRight: await checkPassword(check) }
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) }
   }

@@ -1,5 +1,5 @@
 /** `@postern/intake/logins`: decides when a login is tried, how long failures delay it, and which thread checks the password. */
-export type { Authenticate, Authenticated, LoginRefusal } from '../login-answer.ts'
+export type { CheckedLogins, LoginRefusal } from '../login-answer.ts'
 export type { AuthenticatorDeps } from './authenticator.ts'
 export { authenticator } from './authenticator.ts'
 export type { Attempt, Logins, LoginsOptions } from './logins.ts'

@@ -1,0 +1,11 @@
+/** `@postern/intake/directory`: domains, accounts and aliases, on every runtime. */
+export { parseAddress } from './address.ts'
+export type { Account, AccountData, AliasData, DirectoryData, DomainData } from './data.ts'
+export { DirectoryError, parseDomainName } from './data.ts'
+export type { RecipientAddress, Resolution } from './directory.ts'
+export { Directory } from './directory.ts'
+export type { Identity, IdentitySource, LoginKinds } from './identities.ts'
+export { Identities } from './identities.ts'
+export type { BcryptRecord, PasswordRecord, ScramRecord, ScryptRecord } from './record.ts'
+export { formatScram, MAX_ITERATIONS, MIN_ITERATIONS, parsePassword, SCRAM_ITERATIONS } from './record.ts'
+export { fitsScram, makeScramRecord } from './scram.ts'
