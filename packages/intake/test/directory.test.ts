@@ -108,6 +108,7 @@ test('an account may send as its own address, with a tag, and as aliases that le
     true,
     true,
   ])
+  expect(directory.maySendAs('ann', at('jane@example.com'))).toBe(true)
   expect(['jane@example.com', 'off@example.com', 'bob@example.net', 'x@bücher.example'].map(may)).toEqual([
     false,
     false,

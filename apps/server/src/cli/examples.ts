@@ -12,6 +12,9 @@ type ExamplesOf =
   | 'delete'
   | 'sweep'
   | 'hash'
+  | 'user'
+  | 'alias'
+  | 'domain'
   | 'completion'
 
 export const EXAMPLES: Readonly<Record<ExamplesOf, string>> = {
@@ -109,6 +112,27 @@ Asks for the password twice, or reads it from standard input.
 Examples:
   postern hash
   postern serve --listen submission://127.0.0.1:5587 --self-signed --users "ann:$(postern hash)"
+`,
+  user: `
+Asks for the password twice, or reads it from standard input. Servers read the file again when it changes.
+
+Examples:
+  postern user add jane@example.com
+  postern user passwd jane@example.com < password.txt
+  postern user suspend jane@example.com
+  postern user list --json
+`,
+  alias: `
+Examples:
+  postern alias add sales@example.com jane@example.com bob@example.com
+  postern alias remove sales@example.com bob@example.com
+  postern alias remove sales@example.com
+`,
+  domain: `
+Examples:
+  postern domain add example.com --catch-all jane@example.com
+  postern domain add '*.example.org'
+  postern domain list
 `,
   completion: `
 Examples:

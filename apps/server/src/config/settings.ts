@@ -4,6 +4,8 @@
  * Every value of every source is checked, even if another source overrides it, so that a mistake is reported at once. An error
  * names the option as the user wrote it: as a flag, as a variable, or as a key of the file.
  */
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { variableOf } from '@postern/intake/settings'
 import { readConfigFile } from './file/config-file.ts'
 import { Failure } from '../host/failure.ts'
@@ -38,6 +40,7 @@ interface Given {
   readonly spelled: string
 }
 
+const ACCOUNTS_FILE = 'accounts.json'
 const CONFIG_VARIABLE = variableOf('config')
 /** Every variable with this prefix must be an option. */
 const ENV_PREFIX = variableOf('')
@@ -70,6 +73,7 @@ export async function readSettings(
       origins.set(name, origin)
     }
   }
+  options.accounts ??= defaultAccounts(file?.path)
   // The loop has set every name of the table.
   return {
     options: options as unknown as Options,
@@ -79,6 +83,17 @@ export async function readSettings(
     isFileNamed: file !== undefined && path !== undefined,
     flags,
   }
+}
+
+/** Returns the accounts file beside the config file, or in the working directory, if it exists. */
+function defaultAccounts(configFile: string | undefined): string | undefined {
+  const path = accountsBeside(configFile)
+  return existsSync(path) ? path : undefined
+}
+
+/** Returns the path of the accounts file that belongs to a config file. */
+export function accountsBeside(configFile: string | undefined): string {
+  return configFile === undefined ? ACCOUNTS_FILE : join(dirname(configFile), ACCOUNTS_FILE)
 }
 
 /** Returns the flag of an option: `maxMessageBytes` is `--max-message-bytes`. */

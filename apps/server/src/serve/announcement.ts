@@ -149,7 +149,8 @@ function sendCommands({ given, at }: Bound, options: Options, to: string): strin
  * accepted.
  */
 function domainRows(settings: Settings): string[][] {
-  const { domains, guards, handlers } = settings.options
+  const { accounts, domains, guards, handlers } = settings.options
+  if (typeof accounts === 'string') return [['Accounts', accounts]]
   if (domains?.includes(ANY_DOMAIN) === false) return [['Domains', domains.join(', ')]]
   if ([handlers, ...guards].some(({ rcpt }) => rcpt !== undefined) || hasOwnMailboxes(settings)) return []
   return [
@@ -159,7 +160,7 @@ function domainRows(settings: Settings): string[][] {
 
 /** Returns a recipient that the server accepts. With Maildirs only the postmaster is certain. */
 function firstRecipient(settings: Settings): string {
-  if (hasOwnMailboxes(settings)) return 'postmaster'
+  if (hasOwnMailboxes(settings) || typeof settings.options.accounts === 'string') return 'postmaster'
   const [domain = ANY_DOMAIN] = settings.options.domains ?? []
   return `you@${domain === ANY_DOMAIN ? 'example.com' : domain.replace(ANY_DOMAIN, 'mail')}`
 }

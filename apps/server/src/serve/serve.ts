@@ -12,6 +12,7 @@ import { storeName } from '../config/urls/store-url.ts'
 import type { Settings } from '../config/settings.ts'
 import { outliveReader, tell } from '../host/output.ts'
 import { expectClients } from '../host/signals.ts'
+import { type Accounts, openAccounts } from './accounts.ts'
 import { announcement, boundUrl, keepsText, keptLine, waitingText } from './announcement.ts'
 import { fitDescriptors } from './descriptors.ts'
 import { type Bound, closeAll, listenAll } from './listening.ts'
@@ -45,6 +46,7 @@ export interface ServingDeps {
   readonly log: Logger
   readonly journal: Journal
   readonly logins: Logins
+  readonly accounts: Accounts
   /** Writes to standard output, or does nothing with `--log-format json`. */
   say(text: string): void
 }
@@ -78,7 +80,8 @@ export async function serve(given: Settings, serving: Serving): Promise<number> 
 
   const logins = openLogins(options.hookTimeoutMs, checkRights())
   const journal = new Journal(log, options)
-  const service = await serving.start({ settings, tls, store, log, journal, logins, say })
+  const accounts = openAccounts(settings, log)
+  const service = await serving.start({ settings, tls, store, log, journal, logins, accounts, say })
   let stopUpkeep = (): void => {}
   // This comes before the start block, because a reader of the start block may send a signal.
   const stopped = untilStopped({
@@ -94,6 +97,7 @@ export async function serve(given: Settings, serving: Serving): Promise<number> 
     ...(service.broken !== undefined && { broken: service.broken }),
     async end(graceMs) {
       stopUpkeep()
+      accounts.close()
       logins.close()
       await service.end(graceMs)
       journal.flush()

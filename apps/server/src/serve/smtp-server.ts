@@ -9,9 +9,7 @@ import {
   type ServerOptions,
 } from '@postern/engine'
 import { intake, type IntakeAuth, keptTimeoutMs } from '@postern/intake'
-import { domainsGuard } from '@postern/intake/guards'
-import { usersSource } from '@postern/intake/accounts'
-import { Identities } from '@postern/intake/directory'
+import { accountsGuard, domainsGuard } from '@postern/intake/guards'
 import { authenticator, type Logins } from '@postern/intake/logins'
 import type { TlsCredentials } from '@postern/runtime/tls'
 import type { Logger } from '@logtape/logtape'
@@ -20,6 +18,7 @@ import type { OptionName, Options } from '../config/options.ts'
 import { canAuthenticate } from '../config/options/users.ts'
 import type { Settings } from '../config/settings.ts'
 import { EXIT, Failure } from '../host/failure.ts'
+import type { Accounts } from './accounts.ts'
 import type { Journal } from './logs/journal.ts'
 import { logObserver } from './logs/observer.ts'
 
@@ -32,6 +31,7 @@ export interface ServerDeps {
   readonly tls: TlsCredentials | undefined
   /** Decides when a login may be tried. */
   readonly logins: Logins
+  readonly accounts: Accounts
   /** Called with each message when it is durable. */
   kept(record: MailRecord): void
 }
@@ -57,7 +57,7 @@ export function makeServer(settings: Settings, deps: ServerDeps, places?: Places
 }
 
 function engineOptions(deps: ServerDeps): ServerOptions {
-  const { options, store, log, tls } = deps
+  const { accounts, options, store, log, tls } = deps
   const { handlers } = options
   const wire = log.getChild('wire')
   return {
@@ -72,7 +72,11 @@ function engineOptions(deps: ServerDeps): ServerOptions {
     ...intake({
       store,
       handlers,
-      guards: [...(options.domains === undefined ? [] : [domainsGuard(options.domains)]), ...options.guards],
+      guards: [
+        ...(options.domains === undefined ? [] : [domainsGuard(options.domains)]),
+        ...(accounts.book === undefined ? [] : [accountsGuard(accounts.book)]),
+        ...options.guards,
+      ],
       observer: logObserver(deps),
       keptTimeoutMs: keptTimeoutMs(options.hookTimeoutMs),
       ...(canAuthenticate(options) ? { auth: authOf(deps) } : {}),
@@ -91,21 +95,15 @@ function pickLimits(options: Options): Limits {
   return Object.fromEntries(names.map((name) => [name, options[name]])) as unknown as Limits
 }
 
-function authOf({ options, logins }: ServerDeps): IntakeAuth {
-  const { users, maxFailedAuths, handlers } = options
-  const identities = new Identities([usersSource(users)])
+function authOf({ accounts, options, logins }: ServerDeps): IntakeAuth {
+  const { maxFailedAuths, handlers } = options
   return {
-    mechanisms: options.authMechanisms,
+    ...(options.authMechanisms !== undefined && { mechanisms: options.authMechanisms }),
     required: options.authRequired,
     allowWithoutTls: options.authWithoutTls,
     authenticate: handlers.authenticate?.bind(handlers),
+    own: accounts.own,
     makeLogins: (own) =>
-      authenticator({
-        own,
-        identities: () => identities,
-        kinds: { ...identities.kinds, certificate: false },
-        maxFailedAuths,
-        logins,
-      }),
+      authenticator({ own, identities: accounts.identities, kinds: accounts.kinds, maxFailedAuths, logins }),
   }
 }

@@ -87,6 +87,10 @@ async function checkPlaces({ settings, tls, journal }: ServingDeps): Promise<voi
 
 /** Returns the options that can be sent to a worker. */
 function sendable(options: Options): Partial<Options> {
-  const { handlers: _handlers, guards: _guards, s3Credentials: _credentials, store, ...plain } = options
-  return isUrl(store) ? { ...plain, store } : plain
+  const { accounts, handlers: _handlers, guards: _guards, s3Credentials: _credentials, store, ...plain } = options
+  return {
+    ...plain,
+    ...(isUrl(store) && { store }),
+    ...(typeof accounts === 'string' && { accounts }),
+  }
 }

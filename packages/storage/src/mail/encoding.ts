@@ -154,6 +154,7 @@ const RECORD: Shape = {
           ...PATH,
           notify: { maybe: { each: oneOf('NEVER', 'SUCCESS', 'FAILURE', 'DELAY') } },
           originalRecipient: { maybe: { fields: { addressType: TEXT, address: TEXT } } },
+          accounts: { maybe: { each: TEXT } },
         },
       },
     },

@@ -14,6 +14,23 @@ export type IncomingMail = Pick<Message, 'id' | 'envelope' | 'receivedAt' | 'tra
 }
 /** What `accepts` needs of a recipient. */
 export type RecipientPath = Pick<Path, 'localPart' | 'domain' | 'literal'>
+
+/** Returns the addresses of the mailboxes for a recipient: those of its accounts, or its own if it has none. */
+export function mailboxPaths(path: RecipientPath & Pick<ForwardPath, 'accounts'>): readonly RecipientPath[] {
+  const { accounts = [] } = path
+  return accounts.length === 0 ? [path] : accounts.map(pathOfAccount)
+}
+
+function pathOfAccount(address: string): RecipientPath {
+  const at = address.lastIndexOf('@')
+  const localPart = address.slice(0, at)
+  const isQuoted = localPart.startsWith('"')
+  return {
+    localPart: isQuoted ? localPart.slice(1, -1).replaceAll(/\\(.)/gu, '$1') : localPart,
+    domain: address.slice(at + 1),
+  }
+}
+
 /** What `save` needs of a session. */
 export type IncomingSession = Pick<Session, 'id' | 'remote' | 'local' | 'tls' | 'hello' | 'transmissionType' | 'user'>
 
@@ -73,5 +90,6 @@ function forwardPathOf(path: ForwardPath): ForwardPathRecord {
     ...pathOf(path),
     ...(path.notify !== undefined && { notify: path.notify }),
     ...(path.originalRecipient !== undefined && { originalRecipient: path.originalRecipient }),
+    ...(path.accounts !== undefined && { accounts: path.accounts }),
   }
 }

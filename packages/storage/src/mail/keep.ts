@@ -1,5 +1,6 @@
 /** The hooks between engine and store. */
 import {
+  type ForwardPath,
   HookTimeoutError,
   isPromiseLike,
   type Message,
@@ -10,7 +11,7 @@ import {
 } from '@postern/engine'
 import type { BlobStore } from '../blob/contract.ts'
 import { isStorageError } from '../blob/error.ts'
-import type { RecipientPath } from './incoming.ts'
+import { mailboxPaths, type RecipientPath } from './incoming.ts'
 import type { MailStore } from './contract.ts'
 import type { MailRecord } from './record.ts'
 import { mailStore } from './mail-store.ts'
@@ -93,11 +94,12 @@ function inTime(told: PromiseLike<unknown>, timeoutMs: number = KEPT_TIMEOUT_MS)
  */
 export function refuseUnknown(
   store: BlobStore | MailStore,
-): (forwardPath: RecipientPath) => Reply | undefined | Promise<Reply | undefined> {
+): (forwardPath: RecipientPath & Pick<ForwardPath, 'accounts'>) => Reply | undefined | Promise<Reply | undefined> {
   if (!('save' in store)) return () => undefined
   return (forwardPath) => {
-    const accepted = store.accepts?.(forwardPath) ?? true
-    return typeof accepted === 'boolean' ? verdictOf(accepted) : accepted.then(verdictOf)
+    const answers = mailboxPaths(forwardPath).map((path) => store.accepts?.(path) ?? true)
+    if (answers.every((answer) => typeof answer === 'boolean')) return verdictOf(answers.every(Boolean))
+    return Promise.all(answers).then((all) => verdictOf(all.every(Boolean)))
   }
 }
 

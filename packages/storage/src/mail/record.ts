@@ -69,6 +69,8 @@ export interface PathRecord {
 export interface ForwardPathRecord extends PathRecord {
   readonly notify?: readonly DsnNotify[]
   readonly originalRecipient?: OriginalRecipient
+  /** The accounts that the mail is for. Missing if the server did not know accounts. */
+  readonly accounts?: readonly string[]
 }
 
 export interface MaildirPlaces {

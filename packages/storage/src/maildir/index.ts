@@ -25,7 +25,7 @@ import { filesIn } from '../fs/index.ts'
 import type { Layout } from '../disk/marker.ts'
 import { openDirectory } from '../disk/opening.ts'
 import { Root, type RootWatch } from '../disk/root.ts'
-import type { IncomingMail, IncomingSession, RecipientPath } from '../mail/incoming.ts'
+import { type IncomingMail, type IncomingSession, mailboxPaths, type RecipientPath } from '../mail/incoming.ts'
 import { keysOf } from '../mail/layout.ts'
 import type {
   ListMailOptions,
@@ -147,7 +147,9 @@ class MaildirStore implements WalkableMailStore {
 
   async save(message: IncomingMail, session: IncomingSession): Promise<MailRecord> {
     const { id, envelope, receivedAt, trace } = message
-    const [first, ...others] = new Set(envelope.forwardPaths.map((path) => mailboxOf(path, this.#hostname)))
+    const [first, ...others] = new Set(
+      envelope.forwardPaths.flatMap(mailboxPaths).map((path) => mailboxOf(path, this.#hostname)),
+    )
     if (first === undefined) throw new StorageError('unavailable', `message ${id} has no recipient`)
     const delivery = new Delivery(this.#deps, uniqueName(id, this.#hostname), [first, ...others])
     // RFC 5321 4.4: the server that makes the final delivery puts this field first.

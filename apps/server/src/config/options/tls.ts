@@ -98,7 +98,8 @@ export function checkNeedOfTls({ options, spelled }: Choice<TlsRows & WhereRows 
   if (options.clientCertificates !== 'none') throw needs(spelled('clientCertificates'), CERTIFICATE)
   if (Object.keys(options.sni).length > 0) throw needs(spelled('sni'), CERTIFICATE)
   checkListening({ options, spelled })
-  if (canAuthenticate(options) && !options.authWithoutTls && !isPiped) {
+  // Accounts may serve for receiving alone, and SCRAM is offered without TLS.
+  if (canAuthenticate({ ...options, accounts: undefined }) && !options.authWithoutTls && !isPiped) {
     const name = spelled(options.users.length > 0 ? 'users' : 'handlers')
     throw needs(name, `${CERTIFICATE}; or give --auth-without-tls to allow passwords without encryption`)
   }

@@ -1,13 +1,13 @@
 /** Users, and how they log in. */
-import { MECHANISMS, type MechanismName } from '@postern/engine'
+import { type AccountsWith, MECHANISMS, type MechanismName, type Session } from '@postern/engine'
 import { parseUser, type User } from '@postern/intake/accounts'
+import type { AddressBook } from '@postern/intake/guards'
 import { Failure } from '../../host/failure.ts'
-import { list, nonEmpty, oneOf, parsedText } from '../values/schema.ts'
+import { list, nonEmpty, oneOf, optional, parsed, parsedText } from '../values/schema.ts'
 import { type Choice, needs, onOff, type Option, type ValuesOf } from './row.ts'
 import type { PolicyRows } from './policy.ts'
 import type { WhereRows } from './where.ts'
 
-/** A mechanism that the server can check against `users`. */
 export type AuthMechanism = MechanismName
 
 export interface UserRows {
@@ -18,15 +18,25 @@ export interface UserRows {
   /** Offer AUTH also without TLS. Passwords are then sent without encryption. Default false. */
   readonly authWithoutTls: Option<boolean, boolean>
   /** The AUTH mechanisms to offer, in this order. Default: all. */
-  readonly authMechanisms: Option<AuthMechanism | readonly AuthMechanism[], readonly AuthMechanism[]>
+  readonly authMechanisms: Option<AuthMechanism | readonly AuthMechanism[], readonly AuthMechanism[] | undefined>
+  /**
+   * The file with domains, accounts and aliases, which `postern user`, `postern alias` and `postern domain` edit; or accounts of your own.
+   * Default: `accounts.json` beside the config file, if there is one.
+   */
+  readonly accounts: Option<string | OwnAccounts, string | OwnAccounts | undefined>
 }
 
+/** Accounts of your own: methods for logins, and for addresses. Each is optional. They are asked before the other options. */
+export interface OwnAccounts extends AccountsWith<Session>, Partial<AddressBook> {}
+
 const group = 'Users:'
-/** The engine's mechanisms that ask for nothing but a password. The hashes of `users` can answer for no others. */
-const AUTH_MECHANISMS: readonly AuthMechanism[] = (Object.keys(MECHANISMS) as AuthMechanism[]).filter((name) =>
-  MECHANISMS[name].isSupported({ checkPassword: () => undefined }),
-)
-const USERS = 'a user who may send: give --users'
+const ACCOUNTS_ALLOWED =
+  'the path of a file, or an object of functions called checkPassword, scramKeys, sharedSecret, checkToken, certificateUser, resolve, expand, maySendAs'
+const AUTH_MECHANISMS = Object.keys(MECHANISMS) as readonly AuthMechanism[]
+const USERS = 'a user who may send: give --users, or run postern user add'
+const LOGIN_METHODS = ['checkPassword', 'scramKeys', 'sharedSecret', 'checkToken', 'certificateUser'] as const
+const ADDRESS_METHODS = ['resolve', 'expand', 'maySendAs'] as const
+const ACCOUNT_METHODS: readonly string[] = [...LOGIN_METHODS, ...ADDRESS_METHODS]
 
 export const userRows: UserRows = {
   users: {
@@ -41,18 +51,47 @@ export const userRows: UserRows = {
   authRequired: onOff({ group, help: 'refuse mail until AUTH has succeeded' }),
   authWithoutTls: onOff({ group, help: 'offer AUTH also without TLS: passwords are then sent without encryption' }),
   authMechanisms: {
-    schema: nonEmpty(list(oneOf(...AUTH_MECHANISMS))),
-    byDefault: AUTH_MECHANISMS,
+    schema: optional(nonEmpty(list(oneOf(...AUTH_MECHANISMS)))),
+    byDefault: undefined,
     help: `AUTH mechanism to offer: ${AUTH_MECHANISMS.join(', ')}`,
     group,
     value: 'name',
     repeatable: true,
+    docs: { byDefault: 'those that the users can log in with' },
+  },
+  accounts: {
+    schema: optional(parsed<string | OwnAccounts>(parseAccounts, ACCOUNTS_ALLOWED)),
+    byDefault: undefined,
+    help: 'file with domains, accounts and aliases; postern user, alias and domain edit it',
+    group,
+    value: 'file',
+    docs: { more: '(see [Accounts](#accounts))', byDefault: 'accounts.json beside the config file, if there is one' },
   },
 }
 
+function parseAccounts(given: unknown): string | OwnAccounts | undefined {
+  if (typeof given === 'string') return /^[^\0]+$/.test(given) ? given : undefined
+  return isOwnAccounts(given) ? given : undefined
+}
+
+/** An unknown method is rejected, because nobody would call it. An object of a class may have methods of its own. */
+function isOwnAccounts(given: unknown): given is OwnAccounts {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return false
+  const methods = given as Readonly<Record<string, unknown>>
+  const isUnknown = (name: string): boolean => typeof methods[name] === 'function' && !ACCOUNT_METHODS.includes(name)
+  if (Object.keys(given).some(isUnknown)) return false
+  const found = ACCOUNT_METHODS.map((name) => methods[name]).filter((method) => method !== undefined)
+  return found.length > 0 && found.every((method) => typeof method === 'function')
+}
+
 /** Returns whether anybody can log in. */
-export function canAuthenticate({ users, handlers }: ValuesOf<UserRows & Pick<PolicyRows, 'handlers'>>): boolean {
-  return users.length > 0 || handlers.authenticate !== undefined
+export function canAuthenticate({
+  accounts,
+  users,
+  handlers,
+}: Pick<ValuesOf<UserRows & PolicyRows>, 'accounts' | 'users' | 'handlers'>): boolean {
+  if (users.length > 0 || handlers.authenticate !== undefined || typeof accounts === 'string') return true
+  return accounts !== undefined && LOGIN_METHODS.some((name) => accounts[name] !== undefined)
 }
 
 /** Checks that user names differ, and that there is a user if AUTH is required. @throws Failure */

@@ -46,6 +46,8 @@ export interface ForwardPath extends PathWithParameters {
   notify?: readonly DsnNotify[]
   /** The address that the sender originally wrote (RFC 3461 4.2). */
   originalRecipient?: OriginalRecipient
+  /** The accounts that the mail is for, as addresses. The `rcpt` hook sets it if it knows them, and a store may use it. */
+  accounts?: readonly string[]
 }
 
 export type DsnNotify = 'NEVER' | 'SUCCESS' | 'FAILURE' | 'DELAY'

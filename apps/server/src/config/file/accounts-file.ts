@@ -1,0 +1,95 @@
+/** accounts.json: reads it, and replaces it. */
+import { randomBytes } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { Directory, type DirectoryData, DirectoryError } from '@postern/intake/directory'
+import { Failure, unreadable } from '../../host/failure.ts'
+import { forbidden } from '../../host/permission.ts'
+
+export interface AccountsFile {
+  readonly data: DirectoryData
+  readonly directory: Directory
+}
+
+/** Some 100,000 accounts. */
+const MAX_BYTES = 64 * 1024 * 1024
+/** Passwords, even as records, are nobody else's business. */
+const MODE = 0o600
+
+/** Reads and checks the file. @param named The path, after the option that gave it. @throws Failure */
+export function readAccounts(path: string, named: string = path): AccountsFile {
+  const text = readText(path, named)
+  let data: DirectoryData
+  try {
+    data = JSON.parse(text) as DirectoryData
+  } catch (cause) {
+    throw new Failure(`${named}: it is not JSON: ${(cause as Error).message}`, undefined, { cause })
+  }
+  return { data, directory: checkedDirectory(data, named) }
+}
+
+/**
+ * Checks the data, and replaces the file with it, so that a reader sees the old file or the new one. Adds the secret that new files need.
+ * @throws Failure
+ */
+export async function writeAccounts(path: string, given: DirectoryData): Promise<void> {
+  const data = { ...given, secret: given.secret ?? randomBytes(24).toString('base64url') }
+  checkedDirectory(data, path)
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  try {
+    const file = await open(temporary, 'wx', modeOf(path))
+    try {
+      await file.writeFile(`${JSON.stringify(data, undefined, 2)}\n`)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+    await syncDirectory(dirname(path))
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw forbidden(error) ?? unreadable(path, error)
+  }
+}
+
+function checkedDirectory(data: unknown, named: string): Directory {
+  try {
+    return new Directory(data)
+  } catch (error) {
+    if (!(error instanceof DirectoryError)) throw error
+    throw new Failure(`${named}: ${error.message}`, undefined, { cause: error })
+  }
+}
+
+function readText(path: string, named: string): string {
+  try {
+    // Opening a FIFO would wait for a writer.
+    const stats = statSync(path)
+    if (!stats.isFile()) throw new Failure(`${named}: it is not a regular file; name a file of accounts`)
+    if (stats.size > MAX_BYTES) throw new Failure(`${named}: it has ${stats.size} bytes, more than ${MAX_BYTES}`)
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Failure) throw error
+    throw forbidden(error) ?? unreadable(named, error)
+  }
+}
+
+/** Returns the mode of the old file, which its owner may have chosen. */
+function modeOf(path: string): number {
+  try {
+    return statSync(path).mode & 0o777
+  } catch {
+    return MODE
+  }
+}
+
+/** Some file systems cannot sync a directory. The file is replaced all the same. */
+async function syncDirectory(path: string): Promise<void> {
+  try {
+    const directory = await open(path, 'r')
+    await directory.sync().finally(() => directory.close())
+  } catch {
+    // It has no effect on readers.
+  }
+}

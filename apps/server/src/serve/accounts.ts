@@ -1,0 +1,80 @@
+/** The accounts of a server: those of a file, which is read again when it changes, the user's own, and the users of the options. */
+import { usersSource } from '@postern/intake/accounts'
+import { Directory, Identities, type IdentitySource } from '@postern/intake/directory'
+import type { AddressBook } from '@postern/intake/guards'
+import type { AuthenticatorDeps } from '@postern/intake/logins'
+import type { Logger } from '@logtape/logtape'
+import { readAccounts } from '../config/file/accounts-file.ts'
+import type { OwnAccounts } from '../config/options/users.ts'
+import type { Settings } from '../config/settings.ts'
+import { errorText } from '../host/failure.ts'
+import { watchFiles } from '../host/file-watch.ts'
+
+/** Who receives mail, and who may log in. */
+export interface Accounts extends Pick<AuthenticatorDeps, 'identities' | 'kinds' | 'own'> {
+  /** Returns the addresses that receive mail. Missing if the server receives for every address. */
+  readonly book: (() => AddressBook) | undefined
+  /** Stops to watch the file. */
+  close(): void
+}
+
+/** Opens the accounts. @param log Gets a line for each change of the file. @throws Failure */
+export function openAccounts(settings: Settings, log: Logger | undefined): Accounts {
+  const { accounts, users } = settings.options
+  const usersOf = usersSource(users)
+  if (typeof accounts !== 'string') return fixed(accounts, usersOf)
+  const named = settings.origin('accounts') === 'default' ? accounts : `${settings.spelled('accounts')} ${accounts}`
+  let { directory } = readAccounts(accounts, named)
+  let identities = new Identities([directory, usersOf])
+  warnOfIterations(directory, log)
+  const stop = watchFiles([accounts], () => {
+    try {
+      ;({ directory } = readAccounts(accounts, named))
+      identities = new Identities([directory, usersOf])
+      log?.info('accounts read again', { file: accounts, accounts: directory.accounts.length })
+      warnOfIterations(directory, log)
+    } catch (error) {
+      log?.error('accounts could not be read again; the server keeps the old ones', { reason: errorText(error) })
+    }
+  })
+  const { kinds } = identities
+  return {
+    own: {},
+    identities: () => identities,
+    // `postern user add` makes records that serve PLAIN, LOGIN and SCRAM, so these are offered before the first account is there.
+    kinds: {
+      password: true,
+      scram: kinds.scram || !kinds.password,
+      secret: kinds.secret,
+      certificate: true,
+    },
+    book: () => directory,
+    close: stop,
+  }
+}
+
+function fixed(own: OwnAccounts | undefined, users: IdentitySource): Accounts {
+  const identities = new Identities([users])
+  return {
+    own: own ?? {},
+    identities: () => identities,
+    kinds: { ...identities.kinds, certificate: false },
+    book: own?.resolve === undefined ? undefined : () => own as AddressBook,
+    close() {},
+  }
+}
+
+/** The most iterations that Cloudflare's network verifies. */
+const MAX_PORTABLE_ITERATIONS = 100_000
+
+function warnOfIterations(directory: Directory, log: Logger | undefined): void {
+  const many = directory.accounts.filter(
+    ({ password }) => password?.kind === 'scram' && password.iterations > MAX_PORTABLE_ITERATIONS,
+  )
+  if (many.length === 0) return
+  log?.warn('password records have more iterations than a Worker on Cloudflare can check', {
+    accounts: many.slice(0, 20).map(({ address }) => address),
+    count: many.length,
+    allowed: MAX_PORTABLE_ITERATIONS,
+  })
+}
