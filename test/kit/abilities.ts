@@ -96,6 +96,14 @@ export const MSMTP_TLS: Need = program('msmtp', ['--version'], {
   TLS: /^TLS\/SSL library: (?!none)/m,
   'AUTH PLAIN and LOGIN': /^plain .*\blogin\b/m,
 })
+export const MSMTP_SASL: Need = program('msmtp', ['--version'], {
+  TLS: /^TLS\/SSL library: (?!none)/m,
+  'AUTH SCRAM-SHA-256, CRAM-MD5, OAUTHBEARER and XOAUTH2':
+    /^plain .*\bscram-sha-256 .*\bcram-md5 .*\boauthbearer xoauth2\b/m,
+})
+export const GSASL: Need = program('gsasl', ['--client-mechanisms'], {
+  'SCRAM-SHA-256-PLUS': /\bSCRAM-SHA-256-PLUS\b/,
+})
 /** A client for TLS 1.2 and 1.3, also after STARTTLS. */
 export const OPENSSL: Need = program('openssl', ['s_client', '-help'], {
   'STARTTLS for SMTP': /-starttls\b/,

@@ -9,7 +9,7 @@ import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@post
 import { BaseDuplex } from '../common/duplex.ts'
 import type { Wait } from '../common/wait.ts'
 import type { BunSocket, NativeContext, SocketHandlers } from './api.ts'
-import { channelBinding } from '../sockets/tls/channel-binding.ts'
+import { canBind, channelBinding } from '../sockets/tls/channel-binding.ts'
 import { tlsInfo } from './tls-info.ts'
 import type { TlsSide } from './tls-side.ts'
 
@@ -101,8 +101,7 @@ export class BunDuplex extends BaseDuplex {
   }
 
   get channelBinding(): Duplex['channelBinding'] {
-    const { tls } = this
-    return tls && ((type) => channelBinding(this.#socket, tls.protocol, type))
+    return canBind(this.#socket, this.tls?.protocol) ? (type) => channelBinding(this.#socket, type) : undefined
   }
 
   protected override finish(): void {

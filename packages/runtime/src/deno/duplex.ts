@@ -1,9 +1,7 @@
 /** A connection of Deno as the engine's Duplex: in clear, and possibly TLS later. */
-import type { TLSSocket } from 'node:tls'
-import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
+import { EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
 import { BaseDuplex } from '../common/duplex.ts'
 import { connectionClosed } from '../common/wait.ts'
-import { channelBinding } from '../sockets/tls/channel-binding.ts'
 import { tlsInfo } from '../sockets/tls/info.ts'
 import type { DenoConnection } from './api.ts'
 import type { Carrier, Sink } from './carrier.ts'
@@ -26,8 +24,6 @@ export class DenoDuplex extends BaseDuplex {
   readonly #handshake: Handshake | undefined
   readonly #clear: Clear
   #carrier: Carrier
-  /** Present once the connection is TLS. */
-  #secure: TLSSocket | undefined
   readonly #sink: Sink
 
   constructor(connection: DenoConnection, { handshake, lingerMs }: DenoDuplexDeps, remote: Endpoint, local: Endpoint) {
@@ -45,11 +41,6 @@ export class DenoDuplex extends BaseDuplex {
       close: () => this.closed(),
     }
     this.#carrier = this.#clear = received.source = new Clear(connection, this.#sink)
-  }
-
-  get channelBinding(): Duplex['channelBinding'] {
-    const socket = this.#secure
-    return socket && ((type) => channelBinding(socket, this.tls?.protocol ?? '', type))
   }
 
   protected override send(bytes: Uint8Array): boolean {
@@ -85,7 +76,6 @@ export class DenoDuplex extends BaseDuplex {
       const socket = await handshake(ciphertext)
       if (this.isClosed) throw connectionClosed()
       const info = tlsInfo(socket)
-      this.#secure = socket
       this.#carrier = this.received.source = new Secure(socket, ciphertext, this.#sink)
       return info
     })

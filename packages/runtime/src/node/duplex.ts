@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { BaseDuplex } from '../common/duplex.ts'
 import { connectionClosed } from '../common/wait.ts'
-import { channelBinding } from '../sockets/tls/channel-binding.ts'
+import { canBind, channelBinding } from '../sockets/tls/channel-binding.ts'
 import { tlsInfo } from '../sockets/tls/info.ts'
 import { localEndpoint } from './endpoint.ts'
 
@@ -74,8 +74,8 @@ export class NodeDuplex extends BaseDuplex {
 
   get channelBinding(): Duplex['channelBinding'] {
     const socket = this.#socket
-    if (!(socket instanceof TLSSocket)) return undefined
-    return (type) => channelBinding(socket, this.tls?.protocol ?? '', type)
+    if (!(socket instanceof TLSSocket) || !canBind(socket, this.tls?.protocol)) return undefined
+    return (type) => channelBinding(socket, type)
   }
 
   protected override send(bytes: Uint8Array): boolean {

@@ -14,15 +14,18 @@ const LABEL = 'EXPORTER-Channel-Binding'
 const EXPORTED_OCTETS = 32
 
 /**
- * Returns the data of a type; undefined if the connection does not have it.
- * @param version 'TLSv1.3'. Older versions give no 'tls-exporter', because not all of their connections are safe for it
- * (RFC 9266 3)
+ * Returns whether a connection has channel binding. Clients choose 'tls-exporter' first, so a connection that lacks it has none: older
+ * versions of TLS, because not all of their connections are safe for it (RFC 9266 3), and Deno.
  */
-export function channelBinding(socket: BindingSocket, version: string, type: string): Uint8Array | undefined {
+export function canBind(socket: BindingSocket, version: string | undefined): boolean {
+  return version === 'TLSv1.3' && socket.exportKeyingMaterial !== undefined
+}
+
+/** Returns the data of a type; undefined if the connection does not have it. */
+export function channelBinding(socket: BindingSocket, type: string): Uint8Array | undefined {
   try {
     if (type === 'tls-server-end-point') return endPoint(serverCertificate(socket))
-    if (type !== 'tls-exporter' || version !== 'TLSv1.3') return undefined
-    return socket.exportKeyingMaterial?.(EXPORTED_OCTETS, LABEL, Buffer.alloc(0))
+    return type === 'tls-exporter' ? socket.exportKeyingMaterial?.(EXPORTED_OCTETS, LABEL, Buffer.alloc(0)) : undefined
   } catch {
     // The socket is closed.
     return undefined
