@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { COMMANDS } from '../kit/commands.ts'
 import { temporaryDirectory } from '../kit/directory.ts'
 import { Daemon } from '../kit/daemon.ts'
-import { mustRun, PNPM, runTool } from '../kit/tool.ts'
+import { findPnpm, mustRun, runTool } from '../kit/tool.ts'
 import { tarballOf } from '../release/pack.ts'
 import { readManifest } from '../release/packages.ts'
 import { filesIn, LONG_MS, makeProject, type Project } from './project.ts'
@@ -98,9 +98,8 @@ describe('each tarball', () => {
 
   test('is the same from pnpm and from npm', { timeout: LONG_MS }, async () => {
     const tarballs = join(scratch, 'pnpm')
-    const [file, ...before] = PNPM
     const filters = project.packages.flatMap(({ folder }) => ['--filter', `./${folder}`])
-    await mustRun(file, [...before, '--recursive', ...filters, 'pack', '--pack-destination', tarballs], {
+    await mustRun(await findPnpm(), ['--recursive', ...filters, 'pack', '--pack-destination', tarballs], {
       cwd: project.workspace,
       timeoutMs: LONG_MS,
     })

@@ -134,7 +134,7 @@ export async function run(program: string, args: readonly string[], options: Run
 /** Returns the environment of a shell that knows nothing of Postern, nor of the package manager that runs the tests. */
 export function cleanEnvironment(own: Readonly<Record<string, string>> = {}): Record<string, string> {
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(POSTERN_|npm_|VITEST|NODE_(?!COMPILE_CACHE)|NO_COLOR|FORCE_COLOR)/.test(name),
+    ([name]) => !/^(POSTERN_|npm_|VITEST|NODE_(?!COMPILE_CACHE|EXTRA_CA_CERTS)|NO_COLOR|FORCE_COLOR)/.test(name),
   )
   return { ...(Object.fromEntries(inherited) as Record<string, string>), ...own }
 }

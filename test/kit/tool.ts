@@ -18,12 +18,6 @@ export interface ToolOptions {
   readonly timeoutMs?: number
 }
 
-const execPath = process.env['npm_execpath'] ?? ''
-/** The package manager: the one that runs the tests, or else the newest that npm has at hand. */
-export const PNPM: readonly [string, ...string[]] = execPath.endsWith('pnpm')
-  ? [execPath]
-  : ['npx', '--yes', '--prefer-offline', 'pnpm']
-
 /** Runs a program to its end. */
 export function runTool(command: string, args: readonly string[], options: ToolOptions = {}): Promise<ToolResult> {
   const { input, env = process.env, cwd, uid, timeoutMs = 60_000 } = options
@@ -63,4 +57,28 @@ function isExecutable(path: string): boolean {
   } catch {
     return false
   }
+}
+
+let pnpm: Promise<string> | undefined
+
+/** Returns the path of the package manager: of the one that runs the tests, or else of the newest that npm has at hand. */
+export function findPnpm(): Promise<string> {
+  const { npm_execpath: running = '' } = process.env
+  pnpm ??= running.endsWith('pnpm') ? Promise.resolve(running) : askNpm()
+  return pnpm
+}
+
+/** npm waits for other runs of `npx pnpm`, one after another. */
+const NPM_TIMEOUT_MS = 300_000
+
+/**
+ * Asks npm once, and without the network first. pnpm names packages for some platforms that do not exist, and npm does not cache that. So each
+ * `npx pnpm` would ask the registry again.
+ */
+async function askNpm(): Promise<string> {
+  const args = ['--package', 'pnpm', 'sh', '-c', 'command -v pnpm'] as const
+  const options = { timeoutMs: NPM_TIMEOUT_MS }
+  const offline = await runTool('npx', ['--yes', '--offline', ...args], options)
+  const found = offline.code === 0 ? offline : await mustRun('npx', ['--yes', ...args], options)
+  return found.stdout.toString().trim()
 }

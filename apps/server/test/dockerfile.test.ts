@@ -1,10 +1,10 @@
 /** The steps of the Dockerfile make a server that takes mail, from the packages as they are published. */
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { kept, sendOne, start } from '../../../test/installed/running.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
-import { PNPM, runTool } from '../../../test/kit/tool.ts'
+import { findPnpm, runTool } from '../../../test/kit/tool.ts'
 import { buildImage } from './image.ts'
 import { cleanEnvironment } from '../../../test/kit/postern.ts'
 
@@ -18,9 +18,7 @@ test(
     const bin = join(scratch, 'bin')
     mkdirSync(bin)
     // The image installs it from the registry.
-    const pnpm = PNPM.map((word) => `'${word}'`).join(' ')
-    writeFileSync(join(bin, 'pnpm'), `#!/bin/sh\nexec ${pnpm} "$@"\n`)
-    chmodSync(join(bin, 'pnpm'), 0o755)
+    symlinkSync(await findPnpm(), join(bin, 'pnpm'))
     const env = cleanEnvironment({ CI: '1' })
     env['PATH'] = `${bin}:${env['PATH']}`
     const dockerfile = readFileSync(join(context, 'apps/server/Dockerfile'), 'utf8')
