@@ -2,9 +2,9 @@
 import { resolve } from 'node:path'
 import { contractRows } from '../../../test/contracts/outcome.ts'
 import { testProgram } from '../../../packages/runtime/test/program.ts'
-import { BARE, CLEAR, IMPLICIT, OWN, UPGRADED } from './front-kinds.ts'
+import { CHOSEN } from './front-kinds.ts'
 
 const program = resolve(import.meta.dirname, 'front-contract-program.ts')
-const rows = contractRows([BARE, CLEAR, UPGRADED, IMPLICIT, OWN])
+const rows = contractRows(CHOSEN)
 
 testProgram('websocket', rows, program)

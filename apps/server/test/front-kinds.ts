@@ -1,5 +1,6 @@
 /** The kinds of connections through WebSockets and a front, before one is made. */
-import type { PairKind } from '../../../test/contracts/outcome.ts'
+import type { Kind, PairKind } from '../../../test/contracts/outcome.ts'
+import { sample } from '../../../test/kit/sample.ts'
 
 /** Both ends are WebSockets of `ws`. */
 export const BARE = { subject: 'WebSocket' } as const
@@ -15,3 +16,10 @@ export const UPGRADED = { subject: 'front, STARTTLS' } as const
 export const IMPLICIT = { subject: 'front, implicit TLS' } as const
 /** The dialled end is a WebSocket that the runtime has. */
 export const OWN = { subject: "WebSocket of the runtime's own" } as const
+
+/** The kinds that this run looks at. The front in clear is always one of them, because docs/runtimes.md shows its gap. */
+export const CHOSEN: readonly Kind[] = [CLEAR, ...sample([BARE, UPGRADED, IMPLICIT, OWN], 1)]
+
+export function isChosen({ subject }: Kind): boolean {
+  return CHOSEN.some((kind) => kind.subject === subject)
+}

@@ -45,7 +45,7 @@ async function stop(running: Postern): Promise<void> {
 
 const ROWS = Object.keys(RUNTIMES).flatMap((name) => [1, 2].map((workers) => ({ name, workers })))
 
-test.each(sample(ROWS, 3))(
+test.each(sample(ROWS, 2))(
   'on $name with $workers workers, recipients without a Maildir are refused, and a thousand of them create nothing',
   { timeout: TIMEOUT_MS },
   async ({ name, workers }) => {
@@ -177,15 +177,15 @@ test(
 
 test('an unknown value of create is refused in one line, and nothing is created', { timeout: TIMEOUT_MS }, async () => {
   const cwd = temporaryDirectory()
-  for (const query of ['create=all', 'create=', 'layout=packed', 'create=any&create=none']) {
-    for (const name of ['serve', 'list', 'sweep']) {
-      const store = `maildir:./vhosts?${query}`
-      const { code, stdout, stderr } = await postern([name, '--store', store], { cwd })
-      expect([code, stdout]).toEqual([2, ''])
-      expect(stderr).toBe(
-        `postern: --store ${store}: after the ? only create=none, create=domain or create=any is allowed, not ${query}\n`,
-      )
-    }
+  const queries = ['create=all', 'create=', 'layout=packed', 'create=any&create=none']
+  const starts = queries.flatMap((query) => ['serve', 'list', 'sweep'].map((name) => ({ query, name })))
+  for (const { query, name } of sample(starts, 3)) {
+    const store = `maildir:./vhosts?${query}`
+    const { code, stdout, stderr } = await postern([name, '--store', store], { cwd })
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr).toBe(
+      `postern: --store ${store}: after the ? only create=none, create=domain or create=any is allowed, not ${query}\n`,
+    )
   }
   expect(readdirSync(cwd)).toEqual([])
 })

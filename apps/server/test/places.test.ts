@@ -1,9 +1,10 @@
 /** The places of connections, seen from outside, in the daemon on each runtime. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, onTestFinished, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { COMMANDS } from '../../../test/kit/commands.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { postern, serve } from '../../../test/kit/postern.ts'
+import { sample } from '../../../test/kit/sample.ts'
 
 const RUNTIMES = ['node', 'deno', 'bun'] as const
 /** Starts three programs, on two cores that are also busy with other work. */
@@ -11,10 +12,15 @@ const TIMEOUT_MS = 90_000
 const HOST = '127.0.0.1'
 const STRANGER = '127.0.0.2'
 
+const opened: SocketClient[] = []
+afterAll(() => {
+  for (const client of opened) client.close()
+})
+
 /** Connects from an address of this machine, and sends nothing. */
 async function open(port: number, localAddress: string, isPaused = false): Promise<SocketClient> {
   const client = await SocketClient.connect(port, { localAddress, waitMs: TIMEOUT_MS, isPaused })
-  onTestFinished(() => client.close())
+  opened.push(client)
   return client
 }
 
@@ -49,7 +55,7 @@ async function deliver(client: SocketClient): Promise<string> {
   return (await client.command('Subject: Hello\r\n\r\nHello.\r\n.')).text
 }
 
-test.each(RUNTIMES)(
+test.concurrent.each(sample(RUNTIMES, 1, 1))(
   'on %s a connection counts for its address from before its handshake, and for no other address',
   { timeout: TIMEOUT_MS },
   async (name) => {
@@ -84,7 +90,7 @@ test.each(RUNTIMES)(
   },
 )
 
-test.each(RUNTIMES)(
+test.concurrent.each(sample(RUNTIMES, 1, 2))(
   'on %s idle sessions of a few addresses do not prevent a newcomer or a user from connecting',
   { timeout: TIMEOUT_MS },
   async (name) => {
@@ -139,7 +145,7 @@ test.each(RUNTIMES)(
   },
 )
 
-test.each(RUNTIMES)(
+test.concurrent.each(sample(RUNTIMES, 1, 3))(
   'on %s an unfinished handshake loses its place to a newcomer if all places are taken',
   { timeout: TIMEOUT_MS },
   async (name) => {

@@ -8,6 +8,7 @@ import { OPTION_NAMES, OPTIONS } from '../src/config/options.ts'
 import { flagOf, readSettings } from '../src/config/settings.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { postern } from '../../../test/kit/postern.ts'
+import { sample } from '../../../test/kit/sample.ts'
 
 const HASH = '$scrypt$ln=15,r=8,p=3$4YTqTdE/4clKm9WM3oh3jQ$3clBD35RSntheE0qw6WwIrkSqNanvg4x+RcvrrCwPl4'
 
@@ -408,7 +409,7 @@ const MISTAKES: readonly [string, readonly string[], Readonly<Record<string, str
 ]
 
 describe('a mistake is one line on stderr and exit code 2', () => {
-  test.concurrent.each(MISTAKES)('%s', async (_, args, env, line) => {
+  test.concurrent.each(sample(MISTAKES, 12))('%s', async (_, args, env, line) => {
     const { code, stdout, stderr } = await postern(args, { env })
     expect(stderr.trimEnd()).toMatch(line)
     expect(stderr.trimEnd().split('\n')).toHaveLength(1)

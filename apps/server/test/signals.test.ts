@@ -22,10 +22,12 @@ const WAYS = {
   'three workers': ['serve', '--store', 'fs:./mail', '--workers', '3'],
   'a front': ['front', '--to', 'ws://127.0.0.1:9/pipe', '--front-secret', 'x'.repeat(32)],
 } as const
-const ROWS = sample(
-  RUNTIME_NAMES.flatMap((runtime) => Object.keys(WAYS).map((way) => [runtime, way as keyof typeof WAYS] as const)),
-  5,
+const ROWS = RUNTIME_NAMES.flatMap((runtime) =>
+  Object.keys(WAYS).map((way) => [runtime, way as keyof typeof WAYS] as const),
 )
+const SERVING = ROWS.filter(([, way]) => way !== 'a front')
+/** Moments of the start, in milliseconds. */
+const MOMENTS = [0, 60, 120, 180, 240, 300, 400, 600]
 
 /** Starts the program without waiting. */
 function start(runtime: keyof typeof RUNTIMES, args: readonly string[], cwd?: string): Postern {
@@ -41,7 +43,7 @@ async function firstGreeted(port: number): Promise<SocketClient> {
   }
 }
 
-test.concurrent.each(ROWS.filter(([, way]) => way !== 'a front'))(
+test.concurrent.each(sample(SERVING, 2, 1))(
   'on %s, SIGTERM at the very first greeting stops %s gracefully',
   { timeout: TIMEOUT_MS },
   async (runtime, way) => {
@@ -56,11 +58,15 @@ test.concurrent.each(ROWS.filter(([, way]) => way !== 'a front'))(
   },
 )
 
-test.concurrent.each(ROWS)(
+test.concurrent.each(sample(ROWS, 3, 2))(
   'on %s, SIGTERM and SIGINT at any moment of its start end %s',
   { timeout: TIMEOUT_MS },
   async (runtime, way) => {
-    for (const [i, delayMs] of [0, 60, 120, 180, 240, 300, 400, 600].entries()) {
+    for (const [i, delayMs] of sample(
+      MOMENTS,
+      4,
+      ROWS.findIndex((row) => row[0] === runtime && row[1] === way),
+    ).entries()) {
       const program = start(runtime, [...WAYS[way], '--listen', 'smtp://127.0.0.1:0'])
       const name = i % 2 === 0 ? 'SIGTERM' : 'SIGINT'
       await sleep(delayMs)
@@ -71,26 +77,29 @@ test.concurrent.each(ROWS)(
   },
 )
 
-test.concurrent.each(RUNTIME_NAMES)('on %s, SIGTERM ends a start that waits for its store', async (runtime) => {
-  const silent = createServer(() => {}).listen(0, '127.0.0.1')
-  await once(silent, 'listening')
-  const { port } = silent.address() as { port: number }
-  const cwd = temporaryDirectory()
-  const store = `s3://bucket?endpoint=http://127.0.0.1:${port}`
-  writeFileSync(
-    join(cwd, 'postern.config.mjs'),
-    `export default { store: ${JSON.stringify(store)}, s3Credentials: { accessKeyId: 'a', secretAccessKey: 'b' } }`,
-  )
-  const asked = once(silent, 'connection')
-  const program = start(runtime, ['serve', '--listen', 'smtp://127.0.0.1:0'], cwd)
-  const [socket] = (await asked) as [Socket]
-  program.signal('SIGTERM')
-  expect(await program.ended).toBe(0)
-  socket.destroy()
-  silent.close()
-})
+test.concurrent.each(sample(RUNTIME_NAMES, 2, 4))(
+  'on %s, SIGTERM ends a start that waits for its store',
+  async (runtime) => {
+    const silent = createServer(() => {}).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const { port } = silent.address() as { port: number }
+    const cwd = temporaryDirectory()
+    const store = `s3://bucket?endpoint=http://127.0.0.1:${port}`
+    writeFileSync(
+      join(cwd, 'postern.config.mjs'),
+      `export default { store: ${JSON.stringify(store)}, s3Credentials: { accessKeyId: 'a', secretAccessKey: 'b' } }`,
+    )
+    const asked = once(silent, 'connection')
+    const program = start(runtime, ['serve', '--listen', 'smtp://127.0.0.1:0'], cwd)
+    const [socket] = (await asked) as [Socket]
+    program.signal('SIGTERM')
+    expect(await program.ended).toBe(0)
+    socket.destroy()
+    silent.close()
+  },
+)
 
-test.concurrent.each(ROWS)(
+test.concurrent.each(sample(ROWS, 3, 3))(
   'on %s, SIGHUP leaves %s running if there are no certificate files, and the log says so',
   { timeout: TIMEOUT_MS },
   async (runtime, way) => {
@@ -105,18 +114,21 @@ test.concurrent.each(ROWS)(
   },
 )
 
-test.concurrent.each(RUNTIME_NAMES)('on %s, SIGHUP during the start takes effect after it', async (runtime) => {
-  const cwd = temporaryDirectory()
-  await writeCertificate(join(cwd, 'key.pem'), join(cwd, 'cert.pem'))
-  // While the config file loads, nothing listens yet.
-  writeFileSync(
-    join(cwd, 'postern.config.mjs'),
-    `process.kill(process.pid, 'SIGHUP')
+test.concurrent.each(sample(RUNTIME_NAMES, 2, 5))(
+  'on %s, SIGHUP during the start takes effect after it',
+  async (runtime) => {
+    const cwd = temporaryDirectory()
+    await writeCertificate(join(cwd, 'key.pem'), join(cwd, 'cert.pem'))
+    // While the config file loads, nothing listens yet.
+    writeFileSync(
+      join(cwd, 'postern.config.mjs'),
+      `process.kill(process.pid, 'SIGHUP')
      await new Promise((done) => setTimeout(done, 200))
      export default { tlsKey: 'key.pem', tlsCert: 'cert.pem', store: 'memory:' }`,
-  )
-  const program = start(runtime, ['serve', '--listen', 'smtp://127.0.0.1:0'], cwd)
-  await program.says(/"certificates read again"/)
-  program.signal('SIGTERM')
-  expect(await program.ended).toBe(0)
-})
+    )
+    const program = start(runtime, ['serve', '--listen', 'smtp://127.0.0.1:0'], cwd)
+    await program.says(/"certificates read again"/)
+    program.signal('SIGTERM')
+    expect(await program.ended).toBe(0)
+  },
+)

@@ -11,7 +11,8 @@ import { Daemon } from '../../../test/kit/daemon.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { MAIN, Postern, postern } from '../../../test/kit/postern.ts'
-import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
+import { sample } from '../../../test/kit/sample.ts'
+import { nodeAndOne, RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 /** What a message of the contracts reads at once. */
 const PIECE = 4096
@@ -94,7 +95,7 @@ describe.concurrent.each(Object.entries(STORES))('watch %s', (name, open) => {
 })
 
 describe.concurrent('watch', () => {
-  test.each(RUNTIME_NAMES)(
+  test.each(nodeAndOne(1))(
     'prints JSON lines of messages that match, and ends with 0 after SIGINT, on %s',
     PATIENCE,
     async (runtime) => {
@@ -169,7 +170,7 @@ describe.concurrent('watch', () => {
     expect(await watching.end('SIGTERM')).toBe(0)
   })
 
-  test.each(RUNTIME_NAMES)(
+  test.each(sample(RUNTIME_NAMES, 1, 2))(
     'takes the exit code of a command that does not read a long message, on %s',
     PATIENCE,
     async (runtime) => {
@@ -188,7 +189,7 @@ describe.concurrent('watch', () => {
     },
   )
 
-  test.each(RUNTIME_NAMES)('ends what a late command started, on %s', PATIENCE, async (runtime) => {
+  test.each(sample(RUNTIME_NAMES, 1, 3))('ends what a late command started, on %s', PATIENCE, async (runtime) => {
     const cwd = temporaryDirectory()
     const store = mailStore(fs(join(cwd, 'mail')))
     const child = '(trap "echo child ended; exit" TERM; echo child begun; while :; do sleep 0.1; done)'
