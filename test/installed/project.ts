@@ -1,11 +1,19 @@
 /** All published packages: packed in a copy of the workspace, and installed by npm into a project that has nothing else. */
-import { globSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { mustRun, type ToolResult } from '../kit/tool.ts'
 import { packAll, tarballOf } from '../release/pack.ts'
 import { type Package, publishedPackages } from '../release/packages.ts'
 import { Registry } from './registry.ts'
 import { copyWorkspace, ROOT } from './workspace.ts'
+
+/** The tarballs of this run, which its test files share. `test/vitest.config.ts` removes them. */
+const TARBALLS = join(ROOT, 'test/.cache/tarballs')
+/** Is there when all tarballs are. */
+const PACKED = join(TARBALLS, 'packed')
+/** Is there if npm could not pack. */
+const BROKEN = join(TARBALLS, 'broken')
 
 /** A busy machine packs and installs slowly. */
 export const LONG_MS = 300_000
@@ -14,7 +22,7 @@ export interface Project {
   /** The copy of the workspace. */
   readonly workspace: string
   readonly packages: readonly Package[]
-  /** Has the tarballs that npm made. */
+  /** Has the tarballs that npm made, for all test files of a run. */
   readonly tarballs: string
   /** The project. */
   readonly directory: string
@@ -26,18 +34,14 @@ export interface Project {
 
 /** Makes the project below `scratch`. */
 export async function makeProject(scratch: string): Promise<Project> {
-  const [workspace, tarballs, directory] = ['workspace', 'tarballs', 'project'].map((name) => join(scratch, name)) as [
-    string,
-    string,
-    string,
-  ]
-  for (const path of [workspace, tarballs, directory]) mkdirSync(path)
+  const [workspace, directory] = ['workspace', 'project'].map((name) => join(scratch, name)) as [string, string]
+  for (const path of [workspace, directory]) mkdirSync(path)
   copyWorkspace(workspace)
   const packages = publishedPackages(workspace)
   const registry = new Registry()
   const env = environment(scratch)
-  packAll(workspace, packages, tarballs, env)
-  for (const each of packages) registry.addTarball(tarballOf(tarballs, each), join(ROOT, each.folder))
+  await packOnce(() => packAll(workspace, packages, TARBALLS, env))
+  for (const each of packages) registry.addTarball(tarballOf(TARBALLS, each), join(ROOT, each.folder))
   for (const name of ['@types/node', '@cloudflare/workers-types']) registry.addInstalled(name, ROOT)
   env['npm_config_registry'] = await registry.start()
   writeFileSync(join(directory, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
@@ -45,7 +49,38 @@ export async function makeProject(scratch: string): Promise<Project> {
     mustRun(command, args, { cwd: directory, env, timeoutMs: LONG_MS })
   const names = packages.map(({ manifest }) => manifest.name)
   await run('npm', 'install', '--no-audit', '--no-fund', ...names, '@types/node', '@cloudflare/workers-types')
-  return { workspace, packages, tarballs, directory, env, run, close: () => registry.stop() }
+  return { workspace, packages, tarballs: TARBALLS, directory, env, run, close: () => registry.stop() }
+}
+
+/** Packs in the first test file that comes here. The others wait for it. @throws if the packing fails, in each of them */
+async function packOnce(pack: () => void): Promise<void> {
+  if (isFirst()) {
+    try {
+      pack()
+      writeFileSync(PACKED, '')
+    } catch (error) {
+      writeFileSync(BROKEN, '')
+      throw error
+    }
+  }
+  const deadline = Date.now() + LONG_MS
+  while (!existsSync(PACKED)) {
+    if (existsSync(BROKEN)) throw new Error('another test file could not pack')
+    if (Date.now() > deadline) throw new Error(`another test file has not packed within ${LONG_MS} ms`)
+    await sleep(100)
+  }
+}
+
+/** Makes the folder of the tarballs. @returns false if another test file has made it */
+function isFirst(): boolean {
+  mkdirSync(join(ROOT, 'test/.cache'), { recursive: true })
+  try {
+    mkdirSync(TARBALLS)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
 }
 
 /** Returns the files in the folder of an unpacked package. */

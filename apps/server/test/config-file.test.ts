@@ -11,7 +11,8 @@ import { readConfigFile } from '../src/config/file/config-file.ts'
 import { type ConfigFunction, defineConfig } from '../src/config/config.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { MAIN, postern, run, type Postern, serve } from '../../../test/kit/postern.ts'
-import { nodeAndOne, RUNTIMES } from './runtimes.ts'
+import { sample } from '../../../test/kit/sample.ts'
+import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 const TIMEOUT_MS = 60_000
 
@@ -81,7 +82,7 @@ const REFUSALS = [
   '221 2.0.0',
 ]
 
-describe.each(nodeAndOne(1))('on %s', (runtime) => {
+describe.each(sample(RUNTIME_NAMES, 1, 1))('on %s', (runtime) => {
   const command = RUNTIMES[runtime]
 
   test.concurrent(

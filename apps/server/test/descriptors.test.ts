@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { connectionsThatFit, type DescriptorUse } from '../src/serve/descriptors.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { postern, type Postern, serve } from '../../../test/kit/postern.ts'
+import { sample } from '../../../test/kit/sample.ts'
 import { behind, RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 const USE: DescriptorUse = { maxConnections: 2_000, workers: 1, addresses: 1, waits: 0, besides: 1_088 }
@@ -67,7 +68,12 @@ async function lowered(running: Postern): Promise<number> {
   return maxConnections as number
 }
 
-test.each(RUNTIME_NAMES.flatMap((runtime) => [1, 3].map((workers) => [runtime, workers] as const)))(
+test.each(
+  sample(
+    RUNTIME_NAMES.flatMap((runtime) => [1, 3].map((workers) => [runtime, workers] as const)),
+    2,
+  ),
+)(
   'with 256 open files, 300 connections do not harm existing sessions: %s, workers: %i',
   { timeout: 120_000 },
   async (runtime, workers) => {
@@ -113,7 +119,7 @@ test.each(RUNTIME_NAMES.flatMap((runtime) => [1, 3].map((workers) => [runtime, w
   },
 )
 
-test.each(RUNTIME_NAMES)(
+test.each(sample(RUNTIME_NAMES, 1, 12))(
   'the server fails with one line if no connection fits the open files on %s',
   async (runtime) => {
     const { code, stderr } = await postern(['serve', '--listen', 'smtp://127.0.0.1:0', '--store', 'memory:'], {

@@ -21,7 +21,7 @@ const message = messageOf(200_000).bytes
 const CLIENT = '127.0.0.2'
 const OTHER_SECRET = 'a-secret-that-the-server-has-never-heard-of'
 
-describe.each(sample(RUNTIMES, 2, 3))('a front on %s', (runtime) => {
+describe.each(sample(RUNTIMES, 1, 3))('a front on %s', (runtime) => {
   const needs = [OPENSSL, SWAKS_TLS]
   testWith(needs, 'the server stores the same bytes, client address and TLS for each kind of listener', async () => {
     const server = await serve(['--max-connections', '50'])
@@ -176,13 +176,14 @@ describe.concurrent('a front', () => {
     const tls = ['--tls-key', key, '--tls-cert', cert]
     const server = await serve(['--listen', 'wss://127.0.0.1:0/secure/pipe', ...tls])
     const url = `wss://127.0.0.1:${server.ports[1]}/secure/pipe`
-    for (const runtime of RUNTIMES) {
+    const runtimes = sample(RUNTIMES, 1, 5)
+    for (const runtime of runtimes) {
       const front = await startFront(runtime, url, ['--listen', 'smtp://127.0.0.1:0', '--to-ca', cert])
       using client = await SocketClient.ready(front.ports[0] ?? 0)
       await sendByData(client, { bytes: message })
       await client.quit()
     }
-    expect(kept(server.store).map(({ bytes }) => bytes.equals(message))).toEqual([true, true, true])
+    expect(kept(server.store).map(({ bytes }) => bytes.equals(message))).toEqual(runtimes.map(() => true))
 
     const distrustful = await startFront('node', url)
     using client = await SocketClient.connect(distrustful.ports[0] ?? 0)

@@ -12,7 +12,7 @@ import { testWith } from '../../../test/kit/need.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { MAIN, Postern, postern } from '../../../test/kit/postern.ts'
 import { sample } from '../../../test/kit/sample.ts'
-import { nodeAndOne, RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
+import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 /** What a message of the contracts reads at once. */
 const PIECE = 4096
@@ -95,7 +95,7 @@ describe.concurrent.each(Object.entries(STORES))('watch %s', (name, open) => {
 })
 
 describe.concurrent('watch', () => {
-  test.each(nodeAndOne(1))(
+  test.each(sample(RUNTIME_NAMES, 1, 1))(
     'prints JSON lines of messages that match, and ends with 0 after SIGINT, on %s',
     PATIENCE,
     async (runtime) => {

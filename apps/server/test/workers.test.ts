@@ -186,7 +186,7 @@ const FLAGS = [
   ['--idle-timeout-ms', '1h'],
 ].flat()
 
-test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 6))(
+test.concurrent.each(sample(Object.entries(RUNTIMES), 1, 6))(
   'on %s places are counted over all workers, a worker that dies is replaced, and all stop gracefully',
   { timeout: TIMEOUT_MS },
   async (name, command) => {
@@ -261,7 +261,7 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 6))(
   },
 )
 
-test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 7))(
+test.concurrent.each(sample(Object.entries(RUNTIMES), 1, 7))(
   'on %s an idle session loses its place to a newcomer in the same worker',
   { timeout: TIMEOUT_MS },
   async (_, command) => {
@@ -287,7 +287,7 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 7))(
   },
 )
 
-test.concurrent.each(sample(Object.entries(RUNTIMES), 2, 8))(
+test.concurrent.each(sample(Object.entries(RUNTIMES), 1, 8))(
   'on %s workers refuse an address that is in use, and a second signal stops all of them at once',
   { timeout: TIMEOUT_MS },
   async (_, command) => {
