@@ -1,5 +1,6 @@
 /** The faults between a server and its S3, each with the expected outcome. */
 import { MiB } from '../corpus/messages.ts'
+import { isThorough } from '../kit/sample.ts'
 import * as fault from './fault.ts'
 import type { S3Operation } from './operation.ts'
 import type { Fault, FaultProxy, Rule } from './proxy.ts'
@@ -7,7 +8,8 @@ import type { Fault, FaultProxy, Rule } from './proxy.ts'
 /** Sizes of messages whose bytes are one PUT, and of messages whose bytes are an upload of parts. Each also has an envelope. */
 export const SIZES: Readonly<Record<'small' | 'large', readonly number[]>> = {
   small: [1, 70_000],
-  large: [10 * MiB + 10_000],
+  // Three parts, or two.
+  large: [(isThorough ? 10 : 5) * MiB + 10_000],
 }
 
 /** A request that the fault hits. */

@@ -9,6 +9,7 @@ import { fs } from '@postern/storage/fs'
 import { expect, test } from 'vitest'
 import { COMMANDS } from '../kit/commands.ts'
 import { Random } from '../kit/random.ts'
+import { sample } from '../kit/sample.ts'
 import { posternOver, serveMail } from '../kit/postern.ts'
 import { filesIn, keptIds, readKept } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
@@ -17,6 +18,7 @@ import { expectKept, Load } from './load.ts'
 /** As in kill.test.ts, with a quarter of the rounds. */
 const asked = Number(process.env['KILL_ROUNDS'] ?? 0)
 const ROUNDS = asked > 0 ? Math.ceil(asked / 4) : 2
+const RUNTIMES = sample(['bun', 'deno'] as const, asked > 0 ? 2 : 1)
 const SESSIONS = 6
 const LEAST_MS = 60
 const MOST_MS = 600
@@ -41,7 +43,7 @@ async function lookAndDelete(store: string, load: Load, deleted: Set<string>): P
   deleted.add(id)
 }
 
-test.each(['bun', 'deno'] as const)(
+test.each(RUNTIMES)(
   'Node and %s on one directory keep each message with 250 once and whole, however often one is killed',
   async (runtime) => {
     await using scratch = await Scratch.make()
