@@ -1,7 +1,8 @@
-/** Runs the vectors of one theme as tests, over real sockets. */
+/** Runs the vectors of one theme as tests, over real sockets. `test/contract/engine.test.ts` plays every cut in memory. */
 import { afterAll, describe, test } from 'vitest'
 import type { Profile } from './recorder.ts'
 import { Service } from './service.ts'
+import { someCuts } from './some-cuts.ts'
 import { play, type Stage, type Vector } from './vector.ts'
 
 /** Servers by profile, so that vectors of one kind share one. */
@@ -34,7 +35,7 @@ export function testVectors(vectors: readonly Vector[]): void {
   afterAll(() => services.close())
   for (const [row, ofRow] of Map.groupBy(vectors, (vector) => vector.row)) {
     describe(row, () => {
-      for (const vector of ofRow) test(vector.name, () => play(vector, services))
+      for (const vector of ofRow) test(vector.name, () => play(vector, services, someCuts))
     })
   }
 }

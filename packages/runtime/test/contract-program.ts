@@ -1,6 +1,7 @@
 /** Runs the contract of Duplex on the runtime that runs this: `node`, `deno run -A` or `bun run`. */
 import process from 'node:process'
 import { selfSigned } from '../src/sockets/tls/index.ts'
+import { chosenKinds } from './chosen-kinds.ts'
 import { inProcessKinds } from './in-process.ts'
 import { Scratch } from '../../../test/kit/scratch.ts'
 import { contractOutcomes, report } from '../../../test/contracts/outcome.ts'
@@ -10,7 +11,7 @@ const runtime = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'n
 const sockets = (await import(`../src/${runtime}/index.ts`)) as Sockets
 const scratch = await Scratch.make()
 const { kinds, close } = socketKinds(sockets, await selfSigned(), scratch.join('socket'))
-await report(contractOutcomes([...inProcessKinds, ...kinds]))
+await report(contractOutcomes([...chosenKinds(runtime, inProcessKinds, 1), ...chosenKinds(runtime, kinds, 2)]))
 await close()
 await scratch[Symbol.asyncDispose]()
 // Does not wait for work that a check left open.

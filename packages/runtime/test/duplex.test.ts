@@ -1,11 +1,15 @@
 /** The contract of Duplex, run inside each server runtime. */
 import { resolve } from 'node:path'
+import { chosenKinds } from './chosen-kinds.ts'
 import { inProcessKinds } from './in-process.ts'
 import { contractRows } from '../../../test/contracts/outcome.ts'
 import { testProgram } from './program.ts'
 import { SOCKET_KINDS } from './sockets.ts'
 
 const program = resolve(import.meta.dirname, 'contract-program.ts')
-const rows = contractRows([...inProcessKinds, ...SOCKET_KINDS])
 
-testProgram('duplex', rows, program)
+testProgram(
+  'duplex',
+  (runtime) => contractRows([...chosenKinds(runtime, inProcessKinds, 1), ...chosenKinds(runtime, SOCKET_KINDS, 2)]),
+  program,
+)

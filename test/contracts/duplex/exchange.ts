@@ -42,11 +42,18 @@ export function ascii(text: string): Uint8Array {
   return new TextEncoder().encode(text)
 }
 
-/** Makes bytes that do not repeat at the length of any buffer. */
+/** The longest pattern so far of each seed. Checks make the same long patterns for every kind of connection. */
+const patterns = new Map<number, Uint8Array<ArrayBuffer>>()
+
+/** Returns bytes that do not repeat at the length of any buffer. The caller owns them. */
 export function pattern(byteLength: number, seed = 0): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(byteLength)
-  for (let i = 0; i < byteLength; i++) bytes[i] = i * 31 + (i >>> 8) + (i >>> 16) + seed
-  return bytes
+  let bytes = patterns.get(seed)
+  if (bytes === undefined || bytes.byteLength < byteLength) {
+    bytes = new Uint8Array(byteLength)
+    for (let i = 0; i < byteLength; i++) bytes[i] = i * 31 + (i >>> 8) + (i >>> 16) + seed
+    patterns.set(seed, bytes)
+  }
+  return bytes.slice(0, byteLength)
 }
 
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {

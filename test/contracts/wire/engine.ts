@@ -2,7 +2,7 @@
  * The contract of the engine on every runtime: each vector of the wire, whole, byte by byte and cut at every point. Also how
  * domains compare, because that needs the runtime's URL.
  */
-import { play } from '../../conformance/vector.ts'
+import { type Delivery, play } from '../../conformance/vector.ts'
 import { VECTORS } from '../../conformance/vectors/index.ts'
 import { DOMAIN_CHECKS } from './domains.ts'
 import { InProcess } from './in-process.ts'
@@ -19,11 +19,14 @@ export function engineRows(): Row[] {
   ]
 }
 
-export async function* engineOutcomes(): AsyncGenerator<Outcome> {
+/** @param choose See {@link play}. */
+export async function* engineOutcomes(
+  choose?: (ways: readonly Delivery[]) => readonly Delivery[],
+): AsyncGenerator<Outcome> {
   const stage = new InProcess()
   for (const vectors of Object.values(VECTORS)) {
     for (const vector of vectors) {
-      yield { subject: vector.row, check: vector.name, ...(await attempt(() => play(vector, stage))) }
+      yield { subject: vector.row, check: vector.name, ...(await attempt(() => play(vector, stage, choose))) }
     }
   }
   for (const { check, run } of DOMAIN_CHECKS) yield { subject: DOMAINS, check, ...(await attempt(async () => run())) }

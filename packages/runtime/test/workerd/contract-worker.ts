@@ -40,10 +40,13 @@ export default {
   },
 
   async fetch(request: Request): Promise<Response> {
-    const id = new URL(request.url).searchParams.get('id')
+    const { searchParams } = new URL(request.url)
+    const id = searchParams.get('id')
     if (id !== null) return Response.json(results.get(id) ?? null)
+    const subjects = searchParams.getAll('subject')
+    const kinds = inProcessKinds.filter(({ subject }) => subjects.includes(subject))
     const outcomes: Outcome[] = []
-    for await (const outcome of contractOutcomes(inProcessKinds)) outcomes.push(outcome)
+    for await (const outcome of contractOutcomes(kinds)) outcomes.push(outcome)
     return Response.json(outcomes)
   },
 }
