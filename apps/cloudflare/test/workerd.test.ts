@@ -8,6 +8,7 @@ import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { cleanEnvironment } from '../../../test/kit/postern.ts'
 import { makeCertificate } from '../../../test/peers/served.ts'
 import { difference } from '../../../test/peers/store.ts'
+import { sample } from '../../../test/kit/sample.ts'
 import { Scratch } from '../../../test/kit/scratch.ts'
 import { OPENSSL, ROOT, STRACE } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
@@ -49,8 +50,13 @@ describe('raw workerd', () => {
     ['in clear', 1_000],
     ['STARTTLS', 1_000],
     ['implicit TLS', 1_000],
-    ['STARTTLS', 10 * 1024 * 1024],
-    ['implicit TLS', 10 * 1024 * 1024],
+    ...sample<[string, number]>(
+      [
+        ['STARTTLS', 10 * 1024 * 1024],
+        ['implicit TLS', 10 * 1024 * 1024],
+      ],
+      1,
+    ),
   ])('nodemailer, %s: %i bytes', async (how, byteLength) => {
     const raw = message(byteLength)
     const options = {
@@ -178,11 +184,12 @@ describe('raw workerd', () => {
 })
 
 describe('workerd is stopped', () => {
-  test.each([
+  const stops = [
     ['by a signal, if nobody is connected', false, ['SIGTERM']],
     ['at the second signal, if somebody is connected', true, ['SIGTERM', 'SIGINT']],
     ['when the terminal is closed', false, ['SIGHUP']],
-  ] as const)('%s', async (_, isUsed, signals) => {
+  ] as const
+  test.each(sample<(typeof stops)[number]>(stops, 1))('%s', async (_, isUsed, signals) => {
     await using stopped = await startWorkerd({ directory: scratch.join('stopped') })
     using client = await (isUsed ? SocketClient.greeted(stopped.smtp) : SocketClient.connect(stopped.http))
     if (!isUsed) client.close()
@@ -218,7 +225,7 @@ describe('workerd is stopped', () => {
   })
 })
 
-test.each(WRONG_SETTINGS)(
+test.each(sample(WRONG_SETTINGS, 3))(
   'with the wrong settings %j workerd does not start, and one line says why',
   async (settings, text) => {
     const env = {
