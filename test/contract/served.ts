@@ -1,8 +1,8 @@
 /** The daemon on a server runtime, as a target. */
 import { join } from 'node:path'
-import { PASSWORD, USER } from '../contracts/wire/user.ts'
+import { PASSWORD_HASH, USER } from '../contracts/wire/user.ts'
 import { makeCertificate } from '../peers/served.ts'
-import { postern, serveMail } from '../kit/postern.ts'
+import { serveMail } from '../kit/postern.ts'
 import { keptIds, readKept } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import type { Target } from '../contracts/wire/target.ts'
@@ -11,7 +11,6 @@ import type { Target } from '../contracts/wire/target.ts'
 export async function serveOn(command: readonly [string, ...string[]]): Promise<Target> {
   const scratch = await Scratch.make()
   const { keyFile, caFile } = await makeCertificate(scratch)
-  const hash = await postern(['hash'], { input: `${PASSWORD}\n` })
   const store = join(scratch.path, 'mail')
   const server = await serveMail({
     store,
@@ -20,7 +19,7 @@ export async function serveOn(command: readonly [string, ...string[]]): Promise<
     flags: [
       `--tls-key=${keyFile}`,
       `--tls-cert=${caFile}`,
-      `--users=${USER}:${hash.stdout.toString().trim()}`,
+      `--users=${USER}:${PASSWORD_HASH}`,
       '--max-connections=2000',
       '--max-connections-per-address=2000',
     ],

@@ -4,8 +4,9 @@ import { type Command, COMMANDS } from '../kit/commands.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
 import { SocketClient } from '../kit/client/socket-client.ts'
 import { pieces } from '../corpus/cut.ts'
+import { PASSWORD_HASH, USER } from '../contracts/wire/user.ts'
 import { sendByData, sendEnvelope } from '../corpus/send.ts'
-import { postern, serveMail } from '../kit/postern.ts'
+import { serveMail } from '../kit/postern.ts'
 import { filesIn } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { isThorough, sample } from '../kit/sample.ts'
@@ -146,9 +147,8 @@ testOn(
   '1,000 clients that each hold a half-sent command line at its limit: memory stays flat',
   async ({ runtime, command, boundBytes }) => {
     await using scratch = await Scratch.make()
-    const hash = await postern(['hash'], { input: 'secret\n' })
     const flags = ['--max-connections', '2000', '--max-connections-per-address', '2000', '--auth-without-tls']
-    flags.push('--users', `ann:${hash.stdout.toString().trim()}`)
+    flags.push('--users', `${USER}:${PASSWORD_HASH}`)
     await using server = await serveMail({ command, store: scratch.join('mail'), flags })
     const base = await settledBytes(server)
     // The longest line there is: AUTH's, 12,288 octets (RFC 4954 4), CRLF included.

@@ -1,8 +1,8 @@
 /** The server for real clients: every kind of port, a certificate, a user, and rules. */
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { PASSWORD, USER } from '../contracts/wire/user.ts'
-import { type MailServer, postern, serveMail } from '../kit/postern.ts'
+import { PASSWORD_HASH, USER } from '../contracts/wire/user.ts'
+import { type MailServer, serveMail } from '../kit/postern.ts'
 import { difference, type Kept, protocolOf } from './store.ts'
 import { writeCertificate } from '../kit/certificate.ts'
 import { Scratch } from '../kit/scratch.ts'
@@ -24,7 +24,6 @@ export interface Served extends AsyncDisposable {
 export async function serveClients(flags: readonly string[] = []): Promise<Served> {
   const scratch = await Scratch.make()
   const { keyFile, caFile, ca } = await makeCertificate(scratch)
-  const hash = await postern(['hash'], { input: `${PASSWORD}\n` })
   const store = scratch.join('mail')
   const server = await serveMail({
     store,
@@ -32,7 +31,7 @@ export async function serveClients(flags: readonly string[] = []): Promise<Serve
     flags: [
       `--tls-key=${keyFile}`,
       `--tls-cert=${caFile}`,
-      `--users=${USER}:${hash.stdout.toString().trim()}`,
+      `--users=${USER}:${PASSWORD_HASH}`,
       `--config=${join(import.meta.dirname, 'rules.config.ts')}`,
       ...flags,
     ],
