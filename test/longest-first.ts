@@ -22,16 +22,14 @@ const LONG: readonly string[] = [
   'apps/server/test/errors.test.ts',
   'apps/server/test/serve.test.ts',
   'test/faults/s3-memory.test.ts',
-  'test/contract/workerd.test.ts',
   'test/installed/installed.test.ts',
   'packages/storage/test/contract.test.ts',
   'apps/cloudflare/test/wrangler.test.ts',
   'apps/server/test/dockerfile.test.ts',
   'apps/server/test/guessing.test.ts',
+  'packages/runtime/test/contract-workerd.test.ts',
   'test/faults/r2.test.ts',
-  'test/contract/engine.test.ts',
-  'test/contract/bun.test.ts',
-  'test/contract/deno.test.ts',
+  'test/bench/attacks/attacks.test.ts',
 ]
 
 function placeOf({ moduleId }: TestSpecification): number {
