@@ -3,7 +3,8 @@ import { afterAll, describe, test } from 'vitest'
 import type { Outcome } from '../../../test/contracts/outcome.ts'
 import { writeColumn } from '../../runtime/test/program.ts'
 import { BACKENDS } from './contract/backends.ts'
-import { type Backend, CHECKS, checkGaps, outcomeOf, type Part } from './contract/outcomes.ts'
+import { chosenChecks } from './contract/chosen.ts'
+import { type Backend, checkGaps, outcomeOf, type Part } from './contract/outcomes.ts'
 
 export { expectCode, inParallel, pattern } from '../../../test/contracts/blobs/exchange.ts'
 export { HOSTILE_KEYS } from '../../../test/contracts/blobs/keys.ts'
@@ -17,7 +18,7 @@ export function storeContract(part: Part, backend: Backend): void {
   checkGaps(backend)
   const outcomes: Outcome[] = []
   describe(`${backend.backend}: ${part}`, () => {
-    for (const check of CHECKS[part]) {
+    for (const check of chosenChecks(part, backend.backend, 'node')) {
       const gap = backend.gaps?.[check.name]
       test(gap === undefined ? check.name : `${check.name} (${gap})`, { timeout: TIMEOUT_MS }, async (context) => {
         const outcome = await outcomeOf(backend, check)

@@ -7,7 +7,8 @@ import { outcomesOf, testSuites } from '../../runtime/test/program.ts'
 import { bundle } from '../../runtime/test/workerd/serving.ts'
 import { BACKENDS, PARTS, type Runtime } from './contract/backends.ts'
 import { withBuckets } from './contract/buckets.ts'
-import { CHECKS, type Part } from './contract/outcomes.ts'
+import { chosenChecks } from './contract/chosen.ts'
+import type { Chosen, Part } from './contract/outcomes.ts'
 import { type Place, placeIn } from './contract/s3.ts'
 import { startR2 } from './servers/r2-s3.ts'
 import type { S3Server } from './servers/server.ts'
@@ -17,10 +18,10 @@ const PATIENCE_MS = 300_000
 
 const program = resolve(import.meta.dirname, 'contract/program.ts')
 
-async function outcomesInWorkerd(part: Part, places: readonly Place[]): Promise<Outcome[]> {
+async function outcomesInWorkerd(part: Part, chosen: Chosen, places: readonly Place[]): Promise<Outcome[]> {
   const miniflare = await withBuckets(await bundle(resolve(import.meta.dirname, 'contract/worker.ts')))
   try {
-    const body = JSON.stringify({ part, places, isThorough })
+    const body = JSON.stringify({ part, chosen, places, isThorough })
     const answer = await miniflare.dispatchFetch('http://worker/', { method: 'POST', body })
     return (await answer.json()) as Outcome[]
   } finally {
@@ -28,13 +29,13 @@ async function outcomesInWorkerd(part: Part, places: readonly Place[]): Promise<
   }
 }
 
-async function outcomesIn(runtime: Runtime, part: Part): Promise<Outcome[]> {
+async function outcomesIn(runtime: Runtime, part: Part, chosen: Chosen): Promise<Outcome[]> {
   const places: Place[] = []
   for (const [backend, server] of servers) {
     if (BACKENDS[backend]?.[part].includes(runtime) === true) places.push(await placeIn(server, backend))
   }
-  if (runtime === 'workerd') return outcomesInWorkerd(part, places)
-  return outcomesOf([...COMMANDS[runtime], program, part, JSON.stringify(places)], PATIENCE_MS)
+  if (runtime === 'workerd') return outcomesInWorkerd(part, chosen, places)
+  return outcomesOf([...COMMANDS[runtime], program, part, JSON.stringify(chosen), JSON.stringify(places)], PATIENCE_MS)
 }
 
 /** Servers by the name of the backend that uses them. */
@@ -48,8 +49,11 @@ for (const part of PARTS) {
     testSuites(
       (['deno', 'bun', 'workerd'] as const).map((runtime) => {
         const backends = Object.keys(BACKENDS).filter((backend) => BACKENDS[backend]?.[part].includes(runtime))
-        const rows = backends.flatMap((subject) => CHECKS[part].map(({ name: check }) => ({ subject, check })))
-        return { suite: part, runtime, rows, run: () => outcomesIn(runtime, part) }
+        const chosen: Chosen = Object.fromEntries(
+          backends.map((backend) => [backend, chosenChecks(part, backend, runtime).map(({ name }) => name)]),
+        )
+        const rows = backends.flatMap((subject) => (chosen[subject] ?? []).map((check) => ({ subject, check })))
+        return { suite: part, runtime, rows, run: () => outcomesIn(runtime, part, chosen) }
       }),
     )
   })

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { inParallel, storeContract } from './blob-contract.ts'
 import { put } from './blobs.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { sample } from '../../../test/kit/sample.ts'
 import { machineBackends } from './contract/machine.ts'
 import { idAt, saveText } from '../../../test/contracts/mail/messages.ts'
 import { expectCosts } from '../../../test/contracts/mail/listed.ts'
@@ -48,20 +49,23 @@ const COMINGS = [
   { coming: 'in one millisecond', msOf: () => 30_000, maxLists: 40 },
 ] as const
 
-test.each(COMINGS)('messages of a minute that came $coming are found, in few listings', async ({ msOf, maxLists }) => {
-  const blobs = memory()
-  const start = Date.parse('2026-11-21T05:42:00Z')
-  const ids = Array.from({ length: 5000 }, (_, index) => idAt(start + msOf(index), index)).toSorted()
-  await inParallel(ids, (id) => saveText(mailStore(blobs), id, ''))
-  // A file of another program is in the way of nothing.
-  await put(blobs, '2026/11/21/0542/0-note.txt')
-  for (const limit of [100, 1000]) await expectCosts(blobs, ids, { limit, maxLists }, `a page of ${limit}`)
-  const found: string[] = []
-  for await (const { id } of mailStore(blobs).walk()) found.push(id)
-  expect(found).toEqual(ids.toReversed())
-  const page = await mailStore(blobs).list({ limit: 5, cursor: ids[2000] as string })
-  expect(idsOf(page)).toEqual(ids.slice(1995, 2000).toReversed())
-  const since: string[] = []
-  for await (const { id } of mailStore(blobs).walk({ since: new Date(start + 30_000) })) since.push(id)
-  expect(since).toEqual(ids.filter((id) => id >= idAt(start + 30_000, 0)).toReversed())
-})
+test.each(sample(COMINGS, 2))(
+  'messages of a minute that came $coming are found, in few listings',
+  async ({ msOf, maxLists }) => {
+    const blobs = memory()
+    const start = Date.parse('2026-11-21T05:42:00Z')
+    const ids = Array.from({ length: 5000 }, (_, index) => idAt(start + msOf(index), index)).toSorted()
+    await inParallel(ids, (id) => saveText(mailStore(blobs), id, ''))
+    // A file of another program is in the way of nothing.
+    await put(blobs, '2026/11/21/0542/0-note.txt')
+    for (const limit of [100, 1000]) await expectCosts(blobs, ids, { limit, maxLists }, `a page of ${limit}`)
+    const found: string[] = []
+    for await (const { id } of mailStore(blobs).walk()) found.push(id)
+    expect(found).toEqual(ids.toReversed())
+    const page = await mailStore(blobs).list({ limit: 5, cursor: ids[2000] as string })
+    expect(idsOf(page)).toEqual(ids.slice(1995, 2000).toReversed())
+    const since: string[] = []
+    for await (const { id } of mailStore(blobs).walk({ since: new Date(start + 30_000) })) since.push(id)
+    expect(since).toEqual(ids.filter((id) => id >= idAt(start + 30_000, 0)).toReversed())
+  },
+)

@@ -7,6 +7,8 @@ export type MakeStore = () => Promise<BlobStore>
 /** One row of the contract. */
 export interface Check {
   readonly name: string
+  /** True if each run makes this check on every backend in every runtime. A run samples the others. Default false. */
+  readonly isEssential?: boolean
   /** Throws an error that names the expected and the actual value. */
   run(make: MakeStore, ground?: Ground): Promise<void>
 }

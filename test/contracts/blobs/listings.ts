@@ -16,7 +16,7 @@ import {
 } from './exchange.ts'
 
 export const listings: readonly Check[] = [
-  { name: 'all keys are listed if they are more than a page', run: moreThanAPage },
+  { name: 'all keys are listed if they are more than a page', isEssential: true, run: moreThanAPage },
   {
     name: 'an invalid limit is refused',
     async run(make) {

@@ -105,6 +105,7 @@ export const sizes: readonly Check[] = [
   { name: 'a blob of 1 byte is read back', run: (make) => comesBack(make, [1]) },
   {
     name: 'blobs are read back if their sizes are close to those of buffers',
+    isEssential: true,
     run: (make) => comesBack(make, [4095, 4096, 4097, 65_535, 65_536, 65_537, 200_000]),
   },
   { name: 'a blob of exactly one part (5 MiB) is read back', run: (make) => comesBack(make, [PART_BYTES]) },

@@ -9,6 +9,7 @@ const SIZES = [10, 300_000, PART_BYTES + 1]
 export const writers: readonly Check[] = [
   {
     name: 'nothing is visible before the commit',
+    isEssential: true,
     async run(make) {
       const store = await make()
       for (const size of SIZES) {
@@ -25,6 +26,7 @@ export const writers: readonly Check[] = [
   },
   {
     name: 'an aborted write leaves nothing, and its key is free',
+    isEssential: true,
     async run(make) {
       const store = await make()
       for (const size of [0, ...SIZES]) {
@@ -71,7 +73,7 @@ export const writers: readonly Check[] = [
       }
     },
   },
-  { name: 'if two writers use one key, one commits and the other gets `exists`', run: oneWins },
+  { name: 'if two writers use one key, one commits and the other gets `exists`', isEssential: true, run: oneWins },
   {
     name: 'a failed commit leaves only what was there before',
     async run(make) {

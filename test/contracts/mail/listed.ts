@@ -7,6 +7,7 @@ import { ensure, equal, errorOf, expectCode, expectRangeError, get, inParallel, 
 import {
   allPages,
   bound,
+  essential,
   FOLDER,
   idsOf,
   idsOfMinute,
@@ -21,9 +22,11 @@ import {
 type Open = () => Promise<OpenedMail>
 
 export const listed: readonly MailCheck[] = [
-  ofEach(
-    'a list has the newest first, across minutes, hours, days, months and years, in pages of any size',
-    acrossTimes,
+  essential(
+    ofEach(
+      'a list has the newest first, across minutes, hours, days, months and years, in pages of any size',
+      acrossTimes,
+    ),
   ),
   { name: 'a list has the newest first if one minute is busy and the years around it are not', run: aBusyMinute },
   ofEach('a list has the newest first for any times and any page size', forAnyTimes),

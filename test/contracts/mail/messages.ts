@@ -32,9 +32,11 @@ export const SESSION: IncomingSession = {
 }
 
 /** A message whose chunks all lie in one buffer that is reused, as the engine's are. */
-export function messageOf(id: string, chunks: Iterable<Uint8Array | Error>, later = false): IncomingMail {
-  const shared = new Uint8Array(256 * 1024)
-  const iterator = chunks[Symbol.iterator]()
+export function messageOf(id: string, chunks: readonly (Uint8Array | Error)[], later = false): IncomingMail {
+  const longest = Math.max(0, ...chunks.map((chunk) => (chunk instanceof Error ? 0 : chunk.length)))
+  // Longer than each chunk, as the engine's buffer is.
+  const shared = new Uint8Array(longest + 1024)
+  const iterator = chunks.values()
   function read(): Uint8Array | null {
     shared.fill(0xee)
     const next = iterator.next()
@@ -79,7 +81,7 @@ export function messageOf(id: string, chunks: Iterable<Uint8Array | Error>, late
 }
 
 /** Makes the message that the engine's hook gets, as far as `keep` uses it. */
-export function hookMessageOf(id: string, chunks: Iterable<Uint8Array | Error>): Message {
+export function hookMessageOf(id: string, chunks: readonly (Uint8Array | Error)[]): Message {
   return messageOf(id, chunks) as Message
 }
 

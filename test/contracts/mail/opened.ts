@@ -53,6 +53,11 @@ export function ofEach(name: string, look: Look): MailCheck {
   return { name, look, run: (make, ground) => look(() => openOnBlobs(make), ground) }
 }
 
+/** Makes a row that each run checks everywhere. */
+export function essential(check: MailCheck): MailCheck {
+  return { ...check, isEssential: true }
+}
+
 async function openOnBlobs(make: MakeStore): Promise<OpenedMail> {
   const { blobs, mail } = await open(make)
   return {

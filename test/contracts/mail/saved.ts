@@ -3,6 +3,7 @@ import { mailStore } from '@postern/storage'
 import { ABORTED, bytesOf, idAt, messageOf, saveText, SESSION, textOf, TRACE } from './messages.ts'
 import { equal, expectCode, hasKeys, joined, pattern, put, sameBytes, sha256 } from '../blobs/exchange.ts'
 import {
+  essential,
   expectError,
   failingWrites,
   FOLDER,
@@ -67,9 +68,11 @@ const RECORD = {
 }
 
 export const saved: readonly MailCheck[] = [
-  ofEach('a message is read back byte for byte, with its record', async (open) => {
-    for (const later of [false, true]) await comesBack(await open(), later)
-  }),
+  essential(
+    ofEach('a message is read back byte for byte, with its record', async (open) => {
+      for (const later of [false, true]) await comesBack(await open(), later)
+    }),
+  ),
   ofEach('an empty message is kept, from a session with few facts', async (open) => {
     const { mail, top } = await open()
     const id = idAt(MINUTE)
@@ -78,16 +81,18 @@ export const saved: readonly MailCheck[] = [
     sameBytes(await kept.bytes(), top, 'the bytes')
     equal(Object.keys(kept.record.session), ['id', 'remote', 'local', 'transmissionType'], 'what is known of it')
   }),
-  ofEach('a message that is cut off leaves nothing', async (open) => {
-    const { mail, stored } = await open()
-    for (const count of [0, 1, 5]) {
-      const chunks = [...Array.from({ length: count }, () => pattern(40_000)), ABORTED]
-      const what = `broken off after ${count} chunks`
-      await expectError(ABORTED, () => mail.save(messageOf(idAt(MINUTE), chunks), SESSION), what)
-      equal(await stored(), [], what)
-      equal((await mail.list()).records, [], `records, ${what}`)
-    }
-  }),
+  essential(
+    ofEach('a message that is cut off leaves nothing', async (open) => {
+      const { mail, stored } = await open()
+      for (const count of [0, 1, 5]) {
+        const chunks = [...Array.from({ length: count }, () => pattern(40_000)), ABORTED]
+        const what = `broken off after ${count} chunks`
+        await expectError(ABORTED, () => mail.save(messageOf(idAt(MINUTE), chunks), SESSION), what)
+        equal(await stored(), [], what)
+        equal((await mail.list()).records, [], `records, ${what}`)
+      }
+    }),
+  ),
   {
     name: 'the record has the facts that are known after the last byte, and save asks for them once',
     async run(make) {
@@ -163,6 +168,7 @@ export const saved: readonly MailCheck[] = [
   },
   {
     name: 'half a message is never visible',
+    isEssential: true,
     async run(make) {
       const { blobs, mail } = await open(make)
       const [half, whole = ''] = idsOfMinute(2)

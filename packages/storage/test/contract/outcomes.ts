@@ -33,9 +33,17 @@ export async function outcomeOf({ backend, make, ground, gaps = {} }: Backend, c
   return { ...head, ...(await attempt(() => patiently(check.run(make, ground)))) }
 }
 
-export async function* storeOutcomes(part: Part, backends: readonly Backend[]): AsyncGenerator<Outcome> {
+/** The names of the checks to make on each backend, as data that can be passed to another process. */
+export type Chosen = Readonly<Record<string, readonly string[]>>
+
+export async function* storeOutcomes(
+  part: Part,
+  backends: readonly Backend[],
+  chosen: Chosen,
+): AsyncGenerator<Outcome> {
   for (const backend of backends) {
     checkGaps(backend)
-    for (const check of CHECKS[part]) yield outcomeOf(backend, check)
+    const checks = CHECKS[part].filter(({ name }) => chosen[backend.backend]?.includes(name))
+    for (const check of checks) yield outcomeOf(backend, check)
   }
 }

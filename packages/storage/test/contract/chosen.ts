@@ -1,0 +1,28 @@
+/** Chooses the checks of the contract of stores that a run makes on a backend in a runtime. With THOROUGH=1 it makes all. */
+import type { Check } from '../../../../test/contracts/blobs/check.ts'
+import { BOUNDED, LARGE } from '../../../../test/contracts/blobs/sizes.ts'
+import { sample } from '../../../../test/kit/sample.ts'
+import type { Runtime } from './backends.ts'
+import { CHECKS, type Part } from './outcomes.ts'
+
+/** Each call to these backends goes to another process. In Node, a run makes all checks on every other backend. */
+const FAR: readonly string[] = ['r2', 'disk of workerd', 's3 on R2', 's3 on swift']
+
+/** Elsewhere a run makes one in so many of the checks that are not essential. */
+const ONE_IN = 4
+
+/** Returns the chosen checks of a part, in their order. */
+export function chosenChecks(part: Part, backend: string, runtime: Runtime): readonly Check[] {
+  const isFar = FAR.includes(backend)
+  if (runtime === 'node' && !isFar) return CHECKS[part]
+  // 100 MiB go through each backend once, so a run need not send them through a near one in a second runtime.
+  const isAlwaysMade = ({ name, isEssential = false }: Check): boolean =>
+    isEssential || name === BOUNDED || (name === LARGE && isFar)
+  const others = CHECKS[part].filter((check) => !isAlwaysMade(check))
+  const chosen = sample(others, Math.ceil(others.length / ONE_IN), saltOf(`${part} ${backend} ${runtime}`))
+  return CHECKS[part].filter((check) => isAlwaysMade(check) || chosen.includes(check))
+}
+
+function saltOf(text: string): number {
+  return Array.from(text).reduce((salt, letter) => (Math.imul(salt, 31) + letter.charCodeAt(0)) | 0, 0)
+}
