@@ -10,13 +10,14 @@ import { fs, type FsLayout } from '@postern/storage/fs'
 import { expect, test } from 'vitest'
 import { keysIn } from './blobs.ts'
 import { Daemon } from '../../../test/kit/daemon.ts'
+import { isThorough } from '../../../test/kit/sample.ts'
 import { sleep } from '../../../test/kit/waiting.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { allPages, idsOf } from '../../../test/contracts/mail/opened.ts'
 
 const WRITER = fileURLToPath(new URL('crash-writer.ts', import.meta.url))
 /** `KILL_ROUNDS` as in test/faults/kill.test.ts. */
-const KILLS = Number(process.env['KILL_ROUNDS'] ?? 8)
+const KILLS = Number(process.env['KILL_ROUNDS'] ?? (isThorough ? 8 : 4))
 
 const parent = temporaryDirectory()
 

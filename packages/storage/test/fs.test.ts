@@ -18,6 +18,7 @@ import type { Disk } from '../src/disk/disk.ts'
 import { fsOn } from '../src/fs/index.ts'
 import { expectCode, inParallel, pattern, SLOW } from './blob-contract.ts'
 import { get, keysIn, put } from './blobs.ts'
+import { isThorough } from '../../../test/kit/sample.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { countingDisk, systemError, watchedDisk } from './disks.ts'
 import { ABORTED, idAt, messageOf, saveText, SESSION } from '../../../test/contracts/mail/messages.ts'
@@ -329,7 +330,7 @@ describe('sweep', () => {
       while (!stop.signal.aborted) await other.sweep?.(30)
     })()
     try {
-      for (let i = 0; i < 120; i++) {
+      for (let i = 0; i < (isThorough ? 120 : 40); i++) {
         const key = `20${10 + (i % 20)}/01/${i}`
         await retried(() => put(one, key))
         expect(await get(one, key)).toHaveLength(key.length)

@@ -6,7 +6,7 @@ import { type Choose, PowerCutDisk } from './power-cut-disk.ts'
 import { Book, expectFates, finish, type OpenStore, type Scenario } from './scenarios.ts'
 
 /** One in so many moments of a scenario is tried. */
-const ONE_IN = 3
+const ONE_IN = 5
 
 /** Leaves only safe data. */
 export const SAFE: Choose = () => 0
@@ -49,6 +49,11 @@ async function stopped(
   return { disk, book, isOver }
 }
 
+/** Returns how many calls the scenario makes until its end. */
+async function callsOf(scenario: Scenario, prepared: Prepared, subject: Subject): Promise<number> {
+  return (await stopped(scenario, prepared, Infinity, subject)).disk.calls
+}
+
 /** The states that are tried at each moment. */
 export interface Trial extends Subject {
   /** The states that unsafe data may have. Each is one power cut. */
@@ -63,9 +68,10 @@ export async function cutAtCalls(scenario: Scenario, trial: Trial): Promise<void
   let moments = 0
   let cuts = 0
   const isChosen = sampler(ONE_IN)
+  const calls = await callsOf(scenario, prepared, trial)
   for (let stopAt = 1; ; stopAt++) {
+    if (stopAt <= calls && !isChosen()) continue
     const { disk, book, isOver } = await stopped(scenario, prepared, stopAt, trial)
-    if (!isOver && !isChosen()) continue
     for (const [choose, chance] of trial.cuts()) {
       await trial.expectAfter(disk.cut(choose, chance), book)
       cuts++
@@ -80,9 +86,10 @@ export async function cutAtCalls(scenario: Scenario, trial: Trial): Promise<void
 export async function killAtCalls(scenario: Scenario, trial: Trial): Promise<void> {
   const prepared = await prepare(scenario, trial)
   const isChosen = sampler(ONE_IN)
+  const calls = await callsOf(scenario, prepared, trial)
   for (let stopAt = 1; ; stopAt++) {
+    if (stopAt <= calls && !isChosen()) continue
     const { disk, book, isOver } = await stopped(scenario, prepared, stopAt, trial)
-    if (!isOver && !isChosen()) continue
     const restarted = disk.restarted()
     const next = new Book(restarted, book.fates, trial.open)
     await expectFates(next.mail, next.fates)

@@ -34,7 +34,7 @@ const backend: Backend = {
 const ELSEWHERE = 'miniflare is too slow for so many bytes from Node, so a Worker sends them'
 storeContract('blobs', { ...backend, gaps: { [LARGE]: ELSEWHERE, [BOUNDED]: PROXIED } })
 storeContract('mail', backend)
-retentionContract('r2', async () => r2(await bucket()), { runs: 3 })
+retentionContract('r2', async () => r2(await bucket()), { runs: 3, tests: 2 })
 
 const PART = 5 * MiB
 /** For tests in which a call is retried until its deadline. */
@@ -187,10 +187,13 @@ describe('r2', () => {
     await expectCode('no-space', async () => writeAndForget('b'))
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void
-    await vi.waitFor(() => {
-      collect()
-      writeAndForget('c')
-    })
+    await vi.waitFor(
+      () => {
+        collect()
+        writeAndForget('c')
+      },
+      { timeout: 30_000 },
+    )
   })
 
   test('R2 refuses bytes that were changed on their way', async () => {

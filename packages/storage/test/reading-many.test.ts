@@ -30,10 +30,21 @@ interface Filled {
   opens(): number
 }
 
-async function filled(layout: FsLayout, disk: Disk = nodeDisk): Promise<Filled> {
+/** Makes a directory that has a message of each id. */
+async function fill(layout: FsLayout): Promise<string> {
   const directory = mkdtempSync(join(parent, 'store-'))
   const writing = mailStore(fsOn(swiftly(nodeDisk), directory, { layout }))
   await inParallel(IDS, (id) => saveText(writing, id), 100)
+  return directory
+}
+
+/** The directories that are filled. Each test opens them anew, and none changes them. */
+const directories = new Map<FsLayout, Promise<string>>()
+
+async function filled(layout: FsLayout, disk: Disk = nodeDisk): Promise<Filled> {
+  const filling = directories.get(layout) ?? fill(layout)
+  directories.set(layout, filling)
+  const directory = await filling
   const reads: string[] = []
   let opens = 0
   const counted: Disk = {

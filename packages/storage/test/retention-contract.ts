@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { expectCode, inParallel, SLOW } from './blob-contract.ts'
 import { keysIn, put } from './blobs.ts'
+import { sample } from '../../../test/kit/sample.ts'
 import { idAt, saveText } from '../../../test/contracts/mail/messages.ts'
 import { allPages, bound, idsOf } from '../../../test/contracts/mail/opened.ts'
 
@@ -13,6 +14,13 @@ const HOUR_MS = 60 * MINUTE_MS
 export interface RetentionOptions {
   /** How many stores are tried with random mail: few if each call goes to another process. */
   readonly runs: number
+  /** How many of the tests a run makes by default. The seed chooses them. All if left out. */
+  readonly tests?: number
+}
+
+interface NamedTest {
+  readonly title: string
+  run(): Promise<void>
 }
 
 interface Mail {
@@ -23,13 +31,12 @@ interface Mail {
 export function retentionContract(
   name: string,
   make: () => BlobStore | Promise<BlobStore>,
-  { runs }: RetentionOptions,
+  { runs, tests = Infinity }: RetentionOptions,
 ): void {
-  describe(`${name}: retention`, () => {
-    test(
-      'the newest messages that fit every limit are kept, and no other key of the store is touched',
-      SLOW,
-      async () => {
+  const all: readonly NamedTest[] = [
+    {
+      title: 'the newest messages that fit every limit are kept, and no other key of the store is touched',
+      async run() {
         await fc.assert(
           fc.asyncProperty(
             fc.array(fc.record({ ageMs: age, length: fc.integer({ min: 0, max: 3000 }), state }), { maxLength: 12 }),
@@ -63,12 +70,11 @@ export function retentionContract(
           { numRuns: runs },
         )
       },
-    )
+    },
 
-    test(
-      'concurrent expiries, while mail arrives and bounces, remove no message that a single one would keep',
-      { timeout: 60_000 },
-      async () => {
+    {
+      title: 'concurrent expiries, while mail arrives and bounces, remove no message that a single one would keep',
+      async run() {
         const blobs = await make()
         const mail = mailStore(blobs)
         const retention = { maxCount: 8, maxBytes: 5_000 }
@@ -104,30 +110,39 @@ export function retentionContract(
         for (const id of fit) await (await mail.load(id)).verify()
         expect(await keysIn(blobs)).toHaveLength(2 * fit.length)
       },
-    )
+    },
 
-    test('a reader of a message that is being removed gets it whole or gets `not-found`', async () => {
-      const mail = mailStore(await make())
-      const [old, young] = [idAt(Date.now() - HOUR_MS), idAt(Date.now())]
-      for (const id of [old, young]) await saveText(mail, id)
-      const held = await mail.load(old)
-      await mail.expire({ maxCount: 1 })
-      await expectCode('not-found', () => held.bytes())
-      await expectCode('not-found', () => mail.load(old))
-      await expectCode('not-found', () => mail.bounce(old, { reason: 'x' }))
-      await (await mail.load(young)).verify()
-    })
+    {
+      title: 'a reader of a message that is being removed gets it whole or gets `not-found`',
+      async run() {
+        const mail = mailStore(await make())
+        const [old, young] = [idAt(Date.now() - HOUR_MS), idAt(Date.now())]
+        for (const id of [old, young]) await saveText(mail, id)
+        const held = await mail.load(old)
+        await mail.expire({ maxCount: 1 })
+        await expectCode('not-found', () => held.bytes())
+        await expectCode('not-found', () => mail.load(old))
+        await expectCode('not-found', () => mail.bounce(old, { reason: 'x' }))
+        await (await mail.load(young)).verify()
+      },
+    },
 
-    test('an aborted expiry removes no more messages', async () => {
-      const mail = mailStore(await make())
-      const ids = [3, 2, 1].map((hours) => idAt(Date.now() - hours * HOUR_MS))
-      for (const id of ids) await saveText(mail, id)
-      const none = { messages: 0, bytes: 0 }
-      for (const retention of [{ maxAgeMs: 1 }, { maxCount: 1 }]) {
-        expect(await mail.expire(retention, { signal: AbortSignal.abort() })).toEqual(none)
-      }
-      expect(await idsIn(mail)).toEqual(ids)
-    })
+    {
+      title: 'an aborted expiry removes no more messages',
+      async run() {
+        const mail = mailStore(await make())
+        const ids = [3, 2, 1].map((hours) => idAt(Date.now() - hours * HOUR_MS))
+        for (const id of ids) await saveText(mail, id)
+        const none = { messages: 0, bytes: 0 }
+        for (const retention of [{ maxAgeMs: 1 }, { maxCount: 1 }]) {
+          expect(await mail.expire(retention, { signal: AbortSignal.abort() })).toEqual(none)
+        }
+        expect(await idsIn(mail)).toEqual(ids)
+      },
+    },
+  ]
+  describe(`${name}: retention`, () => {
+    for (const { title, run } of sample(all, tests)) test(title, SLOW, run)
   })
 }
 

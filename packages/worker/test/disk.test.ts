@@ -59,7 +59,7 @@ storeContract('blobs', {
   gaps: { [BOUNDED]: PROXIED },
 })
 storeContract('mail', { backend: 'disk of workerd', make: () => make(), ground: { isBrief: true } })
-retentionContract('disk', () => make(), { runs: 6 })
+retentionContract('disk', () => make(), { runs: 6, tests: 2 })
 
 test('a blob does not appear if its first chunks were swept', async () => {
   const store = await make()

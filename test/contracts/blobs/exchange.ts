@@ -1,4 +1,5 @@
 /** Assertions and helpers for the checks of stores, without a test runner and for any runtime. */
+import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { type BlobStore, type KeyPage, type ListOptions, StorageError, type StorageErrorCode } from '@postern/storage'
 
@@ -83,8 +84,8 @@ export async function holds(store: BlobStore, key: string, expected: Uint8Array 
 
 export function sameBytes(actual: Uint8Array, expected: Uint8Array, what: string): void {
   ensure(actual.length === expected.length, `${what}: expected ${expected.length} bytes, got ${actual.length}`)
-  const [got, wanted] = [sha256(actual), sha256(expected)]
-  ensure(got === wanted, `${what}: expected bytes with the SHA-256 ${wanted}, got ${got}`)
+  if (Buffer.compare(actual, expected) === 0) return
+  throw new Error(`${what}: expected bytes with the SHA-256 ${sha256(expected)}, got ${sha256(actual)}`)
 }
 
 export function sha256(bytes: Uint8Array): string {
@@ -121,11 +122,19 @@ export async function hasKeys(store: BlobStore, expected: readonly string[], wha
   equal(await keysIn(store), expected.toSorted(), what)
 }
 
+/** The longest pattern that was made. */
+let longest = new Uint8Array()
+
 /** Makes bytes that do not repeat at the length of any buffer. */
 export function pattern(size: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size)
-  for (let i = 0; i < size; i++) bytes[i] = (i * 31 + (i >> 8) + (i >> 16)) & 0xff
-  return bytes
+  if (size > longest.length) {
+    const known = longest.length
+    const longer = new Uint8Array(size)
+    longer.set(longest)
+    for (let i = known; i < size; i++) longer[i] = (i * 31 + (i >> 8) + (i >> 16)) & 0xff
+    longest = longer
+  }
+  return longest.slice(0, size)
 }
 
 export async function inParallel<T>(

@@ -22,30 +22,30 @@ import {
 type Open = () => Promise<OpenedMail>
 
 export const listed: readonly MailCheck[] = [
-  essential(
-    ofEach(
-      'a list has the newest first, across minutes, hours, days, months and years, in pages of any size',
-      acrossTimes,
-    ),
+  ofEach(
+    'a list has the newest first, across minutes, hours, days, months and years, in pages of any size',
+    acrossTimes,
   ),
   { name: 'a list has the newest first if one minute is busy and the years around it are not', run: aBusyMinute },
   ofEach('a list has the newest first for any times and any page size', forAnyTimes),
-  ofEach('a cursor stays valid while messages come and go', async (open) => {
-    const { mail } = await open()
-    const ids = Array.from({ length: 9 }, (_, index) => idAt(Date.parse(MINUTE) + index * 20_000, index))
-    await saveAll(mail, ids)
-    const first = await mail.list({ limit: 3 })
-    equal(idsOf(first), [ids[8], ids[7], ids[6]], 'the first page')
-    await saveText(mail, idAt('2026-12-01T00:00:00Z'))
-    // Deletes the message that the cursor names, and the next one.
-    await mail.delete(ids[6] as string)
-    await mail.delete(ids[5] as string)
-    const second = await mail.list({ limit: 3, cursor: first.cursor as string })
-    equal(idsOf(second), [ids[4], ids[3], ids[2]], 'the second page')
-    const third = await mail.list({ limit: 3, cursor: second.cursor as string })
-    equal(idsOf(third), [ids[1], ids[0]], 'the third page')
-    equal(third.cursor, undefined, 'the last cursor')
-  }),
+  essential(
+    ofEach('a cursor stays valid while messages come and go', async (open) => {
+      const { mail } = await open()
+      const ids = Array.from({ length: 9 }, (_, index) => idAt(Date.parse(MINUTE) + index * 20_000, index))
+      await saveAll(mail, ids)
+      const first = await mail.list({ limit: 3 })
+      equal(idsOf(first), [ids[8], ids[7], ids[6]], 'the first page')
+      await saveText(mail, idAt('2026-12-01T00:00:00Z'))
+      // Deletes the message that the cursor names, and the next one.
+      await mail.delete(ids[6] as string)
+      await mail.delete(ids[5] as string)
+      const second = await mail.list({ limit: 3, cursor: first.cursor as string })
+      equal(idsOf(second), [ids[4], ids[3], ids[2]], 'the second page')
+      const third = await mail.list({ limit: 3, cursor: second.cursor as string })
+      equal(idsOf(third), [ids[1], ids[0]], 'the third page')
+      equal(third.cursor, undefined, 'the last cursor')
+    }),
+  ),
   ofEach('a walk has all messages, in either order, between two bounds', walks),
   { name: 'a page costs few listings, and one read for each message', run: costsFewCalls },
   { name: 'a corrupt envelope says what is wrong, is listed as such, and hides no other', run: hidesNoOther },
