@@ -4,7 +4,7 @@
  *
  * A cell counts what passed: the kinds of connection for a check of the Duplex, the vectors for a row of the wire, 1 for a
  * check from outside, the runtimes for a check of a backend. `–` is a gap, which has its reason in docs/runtimes.md; a blank is
- * what a runtime does not take part in.
+ * what a runtime does not take part in, or what this run did not sample.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'

@@ -6,7 +6,7 @@ import { type Bucket, r2 } from '@postern/storage/r2'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { expectCode, pattern, storeContract } from './blob-contract.ts'
 import { get, keysIn, put } from './blobs.ts'
-import { PROXIED, withBuckets } from './contract/buckets.ts'
+import { PROXIED, SENT_BY_WORKER, withBuckets } from './contract/buckets.ts'
 import type { Backend } from './contract/outcomes.ts'
 import { BOUNDED, LARGE } from '../../../test/contracts/blobs/sizes.ts'
 import { retentionContract } from './retention-contract.ts'
@@ -31,8 +31,7 @@ const backend: Backend = {
   // Each call from Node is slow. Inside workerd, THOROUGH=1 runs the whole contract.
   ground: { isBrief: true },
 }
-const ELSEWHERE = 'miniflare is too slow for so many bytes from Node, so a Worker sends them'
-storeContract('blobs', { ...backend, gaps: { [LARGE]: ELSEWHERE, [BOUNDED]: PROXIED } })
+storeContract('blobs', { ...backend, gaps: { [LARGE]: SENT_BY_WORKER, [BOUNDED]: PROXIED } })
 storeContract('mail', backend)
 retentionContract('r2', async () => r2(await bucket()), { runs: 3, tests: 2 })
 

@@ -1,13 +1,14 @@
 /** The store on a Durable Object, which is the disk of self-hosted workerd, under the contract of blobs: the Durable Object in workerd, its BlobStore in this process. */
-import { join } from 'node:path'
 import type { BlobStore } from '@postern/storage'
 import { build } from 'esbuild'
 import { Miniflare } from 'miniflare'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { expectCode, pattern, storeContract } from '../../../packages/storage/test/blob-contract.ts'
 import { keysIn, put } from '../../../packages/storage/test/blobs.ts'
-import { PROXIED } from '../../../packages/storage/test/contract/buckets.ts'
-import { BOUNDED } from '../../../test/contracts/blobs/sizes.ts'
+import { PROXIED, SENT_BY_WORKER } from '../../../packages/storage/test/contract/buckets.ts'
+import { BOUNDED, LARGE } from '../../../test/contracts/blobs/sizes.ts'
+import type { Outcome } from '../../../test/contracts/outcome.ts'
+import { settle, writeColumn } from '../../../packages/runtime/test/program.ts'
 import { retentionContract } from '../../../packages/storage/test/retention-contract.ts'
 import type { RemoteDisk } from '../src/disk/rpc.ts'
 import { disk, type DiskOptions } from '../src/disk/store.ts'
@@ -20,10 +21,12 @@ beforeAll(async () => {
   const { outputFiles } = await build({
     stdin: {
       // Only the requests of the test touch the store here.
-      contents: `import { DiskObject } from './object.ts';
+      contents: `import { DiskObject } from '../src/disk/object.ts';
+        import { storeLarge } from './disk-large.ts';
         export class Disk extends DiskObject { alarm() {} };
-        export default { fetch: () => new Response() }`,
-      resolveDir: join(import.meta.dirname, '../src/disk'),
+        const reach = ({ DISK }) => DISK.get(DISK.idFromName('large'));
+        export default { fetch: async (_, env) => Response.json(await storeLarge(() => reach(env))) }`,
+      resolveDir: import.meta.dirname,
       loader: 'ts',
     },
     bundle: true,
@@ -56,9 +59,15 @@ storeContract('blobs', {
   backend: 'disk of workerd',
   make: () => make(),
   ground: { isBrief: true },
-  gaps: { [BOUNDED]: PROXIED },
+  gaps: { [LARGE]: SENT_BY_WORKER, [BOUNDED]: PROXIED },
 })
 storeContract('mail', { backend: 'disk of workerd', make: () => make(), ground: { isBrief: true } })
+test(`${LARGE}, from a Worker`, async (context) => {
+  const answer = await miniflare.dispatchFetch('http://worker/')
+  const outcome = (await answer.json()) as Outcome
+  writeColumn('blobs', 'workerd', [outcome], outcome.subject)
+  settle(context, outcome)
+})
 retentionContract('disk', () => make(), { runs: 6, tests: 2 })
 
 test('a blob does not appear if its first chunks were swept', async () => {

@@ -4,6 +4,9 @@ import { Miniflare } from 'miniflare'
 /** Why Node's memory says nothing about a store that Node reaches through miniflare. */
 export const PROXIED = 'Node reaches it through miniflare, which holds its own copies'
 
+/** Why Node does not send 100 MiB to a store that it reaches through miniflare. */
+export const SENT_BY_WORKER = 'miniflare is too slow for so many bytes from Node, so a Worker sends them'
+
 /** More buckets than the stores that one run makes. */
 const BUCKETS = 200
 
