@@ -108,8 +108,12 @@ describe('the guard of domains', () => {
     ['*.*.example.org', undefined],
     ['a*.example.org', undefined],
     ['ann@example.org', undefined],
-    ['example.org.', undefined],
-    ['exämple.org', undefined],
+    ['example.org.', 'example.org'],
+    ['example.org..', undefined],
+    ['[192.0.2.1]', undefined],
+    ['exämple.org', 'xn--exmple-cua.org'],
+    ['*.EXÄMPLE.org', '*.xn--exmple-cua.org'],
+    ['ｅxample.org', undefined],
   ])('%j is read as %j', (text, expected) => {
     expect(parseDomain(text)).toBe(expected)
   })
@@ -131,7 +135,28 @@ describe('the guard of domains', () => {
     expect(answer?.wire).toBe(isTaken ? undefined : '550 5.7.1 No mail is taken for this domain here\r\n')
   })
 
+  test.each([
+    ['bücher.example', true],
+    ['BÜCHER.Example', true],
+    ['xn--bcher-kva.example', true],
+    ['XN--BCHER-KVA.EXAMPLE', true],
+    ['mx.例え.example', true],
+    ['mx.xn--r8jz45g.example', true],
+    ['例え.example', false],
+    ['bucher.example', false],
+    // The Kelvin sign, fullwidth letters, a soft hyphen: look-alikes of a domain that the guard accepts.
+    ['\u{212a}.example', false],
+    ['ｋ.example', false],
+    ['k\u{ad}.example', false],
+    ['k.example', true],
+  ])('with international domains, %j is accepted: %s', (domain, isTaken) => {
+    const names = ['bücher.example', '*.例え.example', 'k.example'].map((name) => parseDomain(name) as string)
+    expect(domainsGuard(names).rcpt(to(domain)) === undefined).toBe(isTaken)
+  })
+
   test('* accepts every domain', () => {
-    expect(domainsGuard(['*']).rcpt(to('example.net'))).toBeUndefined()
+    for (const domain of ['example.net', 'bücher.example', '[192.0.2.1]', '\u{212a}.example']) {
+      expect(domainsGuard(['*']).rcpt(to(domain))).toBeUndefined()
+    }
   })
 })

@@ -67,10 +67,12 @@ describe('places', () => {
     fc.constantFrom('.'.repeat(300), '/'.repeat(85), '/'.repeat(86), 'a'.repeat(255), 'a'.repeat(256), 'a'.repeat(257)),
   )
 
-  test('the directory of an internationalized domain has A-labels, unless the domain is too long', () => {
+  test('the directory of an internationalized domain has A-labels, unless a label is too long', () => {
     const domainOf = (domain: string): string => place('ann', domain).split('/', 1)[0] as string
     expect(domainOf('bücher.example')).toBe('xn--bcher-kva.example')
-    expect(domainOf(`${'ü'.repeat(247)}.example`)).toMatch(/^xn--/)
+    expect(domainOf('ｂücher.example')).toBe('xn--bcher-kva.example')
+    expect(domainOf('ｅxample.com')).toBe('%EF%BD%85xample.com')
+    expect(domainOf(`${'ü'.repeat(57)}.example`)).toMatch(/^xn--/)
     expect(domainOf(`${'ü'.repeat(248)}.example`)).toMatch(/^(?:%C3%BC)+(?:%C3)?%-[0-9a-f]{64}$/)
   })
 

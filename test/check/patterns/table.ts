@@ -25,13 +25,6 @@ export interface PatternEntry {
 export const PATTERNS: readonly PatternEntry[] = [
   // An operator writes these.
   {
-    file: 'packages/intake/src/guards/domains.ts',
-    pattern: String.raw`/^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/`,
-    risk: 'nested',
-    by: 'operator',
-    text: 'a domain',
-  },
-  {
     file: 'apps/server/src/config/file/json-mistake.ts',
     // oxlint-disable-next-line no-useless-escape
     pattern: String.raw`/[ \t\r\n]*(?:([{}[\],:])|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null))/y`,

@@ -28,6 +28,7 @@ const FORMS: readonly (readonly [text: string, ascii: string])[] = [
   ['例え.テスト', 'xn--r8jz45g.xn--zckzah'],
   ['ابو.مثال', 'xn--mgbc0h.xn--mgbh0fb'],
   ['\u{1f600}.example', 'xn--e28h.example'],
+  ['น้ำ.example', 'xn--q3c4c8cq.example'],
   ['é.1', 'xn--9ca.1'],
   ['é.0x1', 'xn--9ca.0x1'],
   // Not the code of any label. Deno and Bun refuse them in a URL.

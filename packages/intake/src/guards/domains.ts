@@ -1,5 +1,5 @@
 /** Accepts mail only for some domains. Postern relays nothing, so accepted mail for other domains would be lost. */
-import { type ForwardPath, type Reply, reply } from '@postern/engine'
+import { asciiDomain, type ForwardPath, type Reply, reply } from '@postern/engine'
 import type { Guard } from '../guard.ts'
 
 /** Stands for every domain. */
@@ -11,32 +11,38 @@ export interface DomainsGuard extends Guard {
   rcpt(forwardPath: ForwardPath): Reply | undefined
 }
 
-const DOMAIN = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/
 const BELOW = `${ANY_DOMAIN}.`
 const NOT_OURS = reply(550, '5.7.1', 'No mail is taken for this domain here')
 
-/** Reads `example.com`, `*.example.com` or `*`, and returns it in lower case. Returns undefined for any other text. */
+/**
+ * Reads `example.com`, `*.example.com` or `*`, and returns it in lower case, with A-labels for letters of other scripts. Returns
+ * undefined for any other text.
+ */
 export function parseDomain(text: string): string | undefined {
-  const domain = text.toLowerCase()
-  const name = domain.startsWith(BELOW) ? domain.slice(BELOW.length) : domain
-  return domain === ANY_DOMAIN || DOMAIN.test(name) ? domain : undefined
+  if (text === ANY_DOMAIN) return text
+  const isBelow = text.startsWith(BELOW)
+  const domain = asciiDomain(isBelow ? text.slice(BELOW.length) : text)
+  return isBelow && domain !== undefined ? `${BELOW}${domain}` : domain
 }
 
 /**
  * Refuses recipients in other domains with `550 5.7.1`. It never refuses `<postmaster>` without a domain (RFC 5321
- * 4.5.1).
+ * 4.5.1). A domain is the same in all its spellings: A-labels and U-labels, any case.
  * @param domains In the form that {@link parseDomain} returns
  */
 export function domainsGuard(domains: Iterable<string>): DomainsGuard {
   const names = new Set(domains)
   return {
     name: 'domains',
-    rcpt: ({ domain }) => (domain === '' || isAmong(names, domain.toLowerCase()) ? undefined : NOT_OURS),
+    rcpt: ({ domain }) => (domain === '' || isAmong(names, asciiDomain(domain)) ? undefined : NOT_OURS),
   }
 }
 
-function isAmong(names: ReadonlySet<string>, domain: string): boolean {
-  if (names.has(domain) || names.has(ANY_DOMAIN)) return true
+function isAmong(names: ReadonlySet<string>, domain: string | undefined): boolean {
+  if (names.has(ANY_DOMAIN)) return true
+  // An address literal, or a name that only looks like a domain.
+  if (domain === undefined) return false
+  if (names.has(domain)) return true
   for (let dot = domain.indexOf('.'); dot !== -1; dot = domain.indexOf('.', dot + 1)) {
     if (names.has(`${ANY_DOMAIN}${domain.slice(dot)}`)) return true
   }

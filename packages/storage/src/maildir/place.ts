@@ -11,13 +11,11 @@
  * So for every address, a place is two directories below the store, and neither of them is hidden.
  */
 import { createHash } from 'node:crypto'
-import type { Path } from '@postern/engine'
+import { asciiDomain, type Path } from '@postern/engine'
 
 /** The longest name of a file on Linux and macOS, in bytes. */
 const MAX_NAME_BYTES = 255
 const HEAD_BYTES = 160
-/** The longest domain (RFC 1035 2.3.4). Making A-labels takes a time that grows with the square of the length. */
-const MAX_DOMAIN_LENGTH = 255
 const SAFE = /^[a-z0-9._+=-]$/
 /** Matches the names that {@link encodeName} makes. */
 const NAME = /^(?:[a-z0-9_+=]|%[0-9A-F]{2}|%-)(?:[a-z0-9._+=-]|%[0-9A-F]{2}|%-)*$/
@@ -41,16 +39,15 @@ function withoutTag(localPart: string): string {
 /** Returns one spelling for all spellings of a domain. */
 function domainOf({ domain, literal }: Pick<Path, 'domain' | 'literal'>, hostname: string): string {
   if (literal?.family === 'ipv4') return `[${literal.address.split('.').map(Number).join('.')}]`
-  if (literal?.family === 'ipv6') return `[ipv6:${hostOf(`[${literal.address}]`)?.slice(1, -1) ?? literal.address}]`
+  if (literal?.family === 'ipv6') return `[ipv6:${shortIpv6(literal.address)}]`
   // Most programs give Dovecot A-labels, even if the user writes letters of another script.
-  if (domain.length <= MAX_DOMAIN_LENGTH && /[^\x00-\x7f]/.test(domain)) return hostOf(domain) ?? domain
-  return domain === '' ? hostname : domain
+  return domain === '' ? hostname : (asciiDomain(domain) ?? domain)
 }
 
-/** Returns a host as a URL spells it: IPv6 in its shortest form, names in A-labels. */
-function hostOf(text: string): string | undefined {
-  const url = `http://${text}/`
-  return URL.canParse(url) ? new URL(url).hostname : undefined
+/** Returns an IPv6 address in its shortest form. */
+function shortIpv6(address: string): string {
+  const url = `http://[${address}]/`
+  return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : address
 }
 
 function encodeName(text: string): string {

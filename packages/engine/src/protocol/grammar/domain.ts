@@ -22,8 +22,9 @@ const A_LABEL = /^(xn--[a-z0-9_-]{1,59})\.a$/
  * Returns the form of a domain that is equal for all its spellings: in lower case, with A-labels for U-labels, without the dot of
  * the root. Returns undefined if the text is not a domain. An address literal is not one.
  *
- * A look-alike is not its original: a label with the Kelvin sign or with fullwidth letters is not a U-label (RFC 5890), although
- * browsers map it to one in ASCII. The text of an A-label is not checked.
+ * A label that is not ASCII never becomes one that is: the Kelvin sign is not a k here, and fullwidth letters are not ASCII,
+ * although browsers map them (RFC 5890 2.3.2.1 has no such U-labels). Other letters are mapped as browsers do, because people type
+ * them: upper case, and the Thai letter sara am. The text of an A-label is not checked.
  */
 export function asciiDomain(text: string): string | undefined {
   if (text.length > MAX_UNITS) return undefined
