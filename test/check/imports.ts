@@ -9,8 +9,9 @@ import { type Package, PACKAGES, type Part } from './floors.ts'
 const IMPORT =
   /^\s*(?:import|export)\b[^'"]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]/gm
 const COMMENT = /\/\*[\s\S]*?\*\/|\/\/.*$/gm
-/** Calls that make a pure function impure. */
-const IMPURE = /\bDate\b|\bMath\.random\b|\bperformance\b|\bsetTimeout\b|\bsetInterval\b|\bcrypto\b|\bfetch\b/
+/** Calls that make a pure function impure. A Date of a given time is pure. */
+const IMPURE =
+  /\bDate\.now\b|\bDate\(\s*\)|\bnew Date\b(?!\s*\()|\bMath\.random\b|\bperformance\b|\bsetTimeout\b|\bsetInterval\b|\bcrypto\b|\bfetch\b/
 
 interface SourceFile {
   readonly path: string

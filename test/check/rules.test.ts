@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryDirectory } from '../kit/directory.ts'
 import { findImportBreaches } from './imports.ts'
-import { MAX_GZIP_BYTES, measureEngine, measureWorker } from './size.ts'
+import { MAX_GZIP_BYTES, measureEngine, measureServer, measureWorker } from './size.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 
@@ -27,6 +27,9 @@ test.each([
   ['packages/engine/src/protocol/a.ts', `import net from 'node:net'`],
   ['packages/engine/src/protocol/a.ts', `import { x } from '../server/server.ts'`],
   ['packages/engine/src/protocol/a.ts', `export const now = Date.now()`],
+  ['packages/engine/src/protocol/a.ts', `export const now = new Date()`],
+  ['packages/engine/src/protocol/a.ts', `export const now = new Date`],
+  ['packages/engine/src/protocol/a.ts', `export const now = Date()`],
   ['packages/engine/src/server/a.ts', `import { x } from '../../../runtime/src/node/index.ts'`],
   ['packages/runtime/src/memory/a.ts', `import 'node:net'`],
   ['packages/runtime/src/node/a.ts', `export { y } from '../memory/index.ts'`],
@@ -47,6 +50,7 @@ test.each([
     `import { x } from '../protocol/reply.ts'\nimport type { D } from '../duplex.ts'`,
   ],
   ['packages/runtime/src/node/a.ts', `import net from 'node:net'\nimport { b } from './b.ts'`],
+  ['packages/engine/src/protocol/a.ts', `export const at = (ms: number): Date => new Date(ms)`],
   ['apps/server/src/serve/a.ts', `import { x } from '../host/b.ts'\nimport { y } from '@postern/storage/fs'`],
 ])('allowed imports in %s pass', (file, source) => {
   expect(breachesOf({ [file]: source })).toEqual([])
@@ -77,6 +81,16 @@ test('the bundle of the engine has only the engine in it, and stays small', asyn
   expect(modules.filter((module) => !module.includes('packages/engine/src/'))).toEqual([])
   expect(bytes).toBeGreaterThan(10_000)
   expect(gzipBytes).toBeLessThan(MAX_GZIP_BYTES.engine)
+})
+
+test('a program that only makes a server has no extension in its bundle that it does not add', async () => {
+  const { modules, gzipBytes } = await measureServer(root)
+  const folder = 'packages/engine/src/protocol/extensions/'
+  expect(modules).toContain(`${folder}size.ts`)
+  expect(gzipBytes).toBeLessThan(MAX_GZIP_BYTES.server)
+  for (const name of ['dsn', 'require-tls', 'mt-priority', 'deliver-by', 'future-release']) {
+    expect(modules).not.toContain(`${folder}${name}.ts`)
+  }
 })
 
 test('the Worker stays small', async () => {

@@ -89,6 +89,24 @@ describe('the envelope', () => {
     ])
   })
 
+  test('has what the sender asks of servers that send the message on', async () => {
+    let seen: Envelope | undefined
+    const extensions = ['REQUIRETLS', 'MT-PRIORITY', 'DELIVERBY', 'FUTURERELEASE'] as const
+    const service = await start(
+      { extensions, implicitTls: true },
+      { handlers: { data: (message) => void (seen = message.envelope) } },
+    )
+    await service.at([
+      EHLO,
+      'MAIL FROM:<a@b.example> REQUIRETLS MT-PRIORITY=-2 BY=3600;RT HOLDFOR=60',
+      'RCPT TO:<b@example.com>',
+      'BDAT 0 LAST',
+    ])
+    expect(seen).toMatchObject({ requireTls: true, priority: -2, deliverBy: { mode: 'return', trace: true } })
+    expect(seen?.deliverBy?.deadline).toBeInstanceOf(Date)
+    expect(seen?.holdUntil).toBeInstanceOf(Date)
+  })
+
   test('has nothing of the previous transaction', async () => {
     const envelope = await envelopeOf([
       'MAIL FROM:<old@example.org> BODY=8BITMIME SMTPUTF8 SIZE=3 RET=FULL ENVID=old',

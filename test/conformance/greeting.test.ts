@@ -37,6 +37,7 @@ describe('EHLO', () => {
     'CHUNKING',
     'BINARYMIME',
     'ENHANCEDSTATUSCODES',
+    'LIMITS RCPTMAX=1000',
     'DSN',
   ]
 
@@ -54,7 +55,35 @@ describe('EHLO', () => {
 
   test('does not offer extensions that are switched off', async () => {
     const lines = await offered({ disabled: ['PIPELINING', 'SIZE', 'CHUNKING', 'DSN'] })
-    expect(lines.slice(1).toSorted()).toEqual(['8BITMIME', 'ENHANCEDSTATUSCODES', 'SMTPUTF8', 'STARTTLS'])
+    expect(lines.slice(1).toSorted()).toEqual([
+      '8BITMIME',
+      'ENHANCEDSTATUSCODES',
+      'LIMITS RCPTMAX=1000',
+      'SMTPUTF8',
+      'STARTTLS',
+    ])
+  })
+
+  test('offers what promises something about later only where the program adds it', async () => {
+    const promises = /^(?:DSN|REQUIRETLS|MT-PRIORITY|DELIVERBY|FUTURERELEASE)\b/
+    const offers = async (profile: Profile): Promise<string[]> =>
+      (await offered(profile)).filter((line) => promises.test(line))
+    expect(await offers({ extensions: [] })).toEqual([])
+    const extensions = ['DSN', 'REQUIRETLS', 'MT-PRIORITY', 'DELIVERBY', 'FUTURERELEASE'] as const
+    expect(await offers({ extensions })).toEqual([
+      'DSN',
+      'MT-PRIORITY MIXER',
+      'DELIVERBY 60',
+      expect.stringMatching(/^FUTURERELEASE 900000000 \d{4}-\d\d-\d\dT\d\d:\d\d:00Z$/),
+    ])
+    expect(await offers({ extensions, implicitTls: true })).toContain('REQUIRETLS')
+    expect(await offers({ extensions, disabled: extensions, implicitTls: true })).toEqual([])
+  })
+
+  test('offers the limits that are set', async () => {
+    const limits = { maxTransactions: 20, maxRecipientDomains: 5, maxRecipients: 1_000_000 }
+    expect(await offered({ limits })).toContain('LIMITS MAILMAX=20 RCPTMAX=999999 RCPTDOMAINMAX=5')
+    expect(await offered({ disabled: ['LIMITS'] })).not.toContainEqual(expect.stringMatching(/^LIMITS/))
   })
 
   test('offers the size limit', async () => {

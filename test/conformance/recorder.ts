@@ -1,17 +1,33 @@
 /** A server that records the calls of its hooks for each connection. Its profile is plain data, and it needs no certain runtime. */
 import { Buffer } from 'node:buffer'
 import {
+  deliverBy,
+  dsn,
+  type Extension,
+  futureRelease,
   type Handlers,
   type Limits,
   type Message,
   MessageError,
+  mtPriority,
   type PathWithParameters,
   Refusal,
   reply,
+  requireTls,
   type ServerOptions,
   type Session,
 } from '@postern/engine'
 import type { Counts } from './counted.ts'
+
+/** The extensions that a program adds. */
+type AddedExtension = 'DSN' | 'REQUIRETLS' | 'MT-PRIORITY' | 'DELIVERBY' | 'FUTURERELEASE'
+const EXTENSIONS: { readonly [Keyword in AddedExtension]: Extension } = {
+  DSN: dsn,
+  REQUIRETLS: requireTls,
+  'MT-PRIORITY': mtPriority({ policy: 'MIXER' }),
+  DELIVERBY: deliverBy({ minSeconds: 60 }),
+  FUTURERELEASE: futureRelease({ maxSeconds: 900_000_000 }),
+}
 
 /** The settings of a server. They are plain data, so that they can be passed to another runtime. */
 export interface Profile {
@@ -19,6 +35,8 @@ export interface Profile {
   readonly bareLineEndings?: 'reject' | 'normalise' | 'preserve'
   readonly addresses?: 'strict' | 'lenient'
   readonly disabled?: readonly string[]
+  /** Default: DSN. */
+  readonly extensions?: readonly AddedExtension[]
   readonly greetingDelayMs?: number
   /** When the server offers AUTH: only under TLS, or always. */
   readonly auth?: 'with-tls' | 'always'
@@ -63,6 +81,7 @@ export function recordingServer(profile: Profile, recordOf: RecordOf): ServerOpt
     hostname: HOSTNAME,
     limits: { maxConnectionsPerAddress: 10_000, ...profile.limits },
     ...pick(profile, 'bareLineEndings', 'addresses', 'disabled', 'greetingDelayMs'),
+    extensions: (profile.extensions ?? ['DSN']).map((keyword) => EXTENSIONS[keyword]),
     tls: { required: profile.tlsRequired ?? false },
     ...(profile.auth === undefined
       ? {}

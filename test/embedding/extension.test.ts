@@ -1,5 +1,15 @@
 /** The public extension interface, used as an embedder does: parameters, advertisement, commands, line lengths. */
-import { createServer, type Envelope, type Extension, OptionError, reply, type ServerOptions } from '@postern/engine'
+import {
+  createServer,
+  deliverBy,
+  dsn,
+  type Envelope,
+  type Extension,
+  mtPriority,
+  OptionError,
+  reply,
+  type ServerOptions,
+} from '@postern/engine'
 import { describe, expect, test } from 'vitest'
 import { converse } from './dialogue.ts'
 
@@ -124,6 +134,55 @@ describe('commands', () => {
   })
 })
 
+describe('HELP', () => {
+  const cookie: Extension = {
+    keyword: 'XCOOKIE',
+    advertise: ({ isAuthenticated }) => (isAuthenticated ? '' : null),
+    mail: { XFLAVOUR: { value: 'required' } },
+    commands: { XCOOKIE: { syntax: 'jar', handle: () => undefined }, XEAT: () => undefined },
+  }
+
+  test('tells the syntax of a command with the parameters on offer', async () => {
+    const { server } = serverWith([dsn, mtPriority(), cookie])
+    const replies = await converse(server, 'HELP MAIL\r\nHELP RCPT\r\nHELP data\r\nHELP xcookie\r\nHELP XEAT\r\n')
+    expect(replies.split('\r\n').slice(1, 6)).toEqual([
+      '214 2.0.0 MAIL FROM:<reverse-path> [SIZE=value] [BODY=value] [SMTPUTF8] [RET=value] [ENVID=value] [MT-PRIORITY=value]',
+      '214 2.0.0 RCPT TO:<forward-path> [NOTIFY=value] [ORCPT=value]',
+      '214 2.0.0 DATA',
+      '214 2.0.0 XCOOKIE jar',
+      '214 2.0.0 XEAT',
+    ])
+  })
+
+  test('never repeats what the client wrote', async () => {
+    expect(await converse(serverWith([]).server, 'HELP <secret>\r\n')).toContain('\r\n504 5.5.4 No help for that\r\n')
+  })
+})
+
+test('an extension may bring ETRN, which is off without one', async () => {
+  const turn: Extension = { keyword: 'ETRN', commands: { ETRN: () => reply(250, '2.0.0', 'Queuing started') } }
+  expect(await converse(serverWith([turn]).server, `${OPEN}ETRN example.com\r\n`)).toContain(
+    '250 2.0.0 Queuing started',
+  )
+  expect(await converse(serverWith([]).server, `${OPEN}ETRN example.com\r\n`)).toContain('502 5.5.1 ')
+})
+
+describe('extensions of the engine', () => {
+  test('are added by name, in any number', async () => {
+    const { server, envelopes } = serverWith([dsn, mtPriority(), deliverBy({ minSeconds: 30 })])
+    const replies = await converse(
+      server,
+      `${OPEN}MAIL FROM:<a@b.example> RET=HDRS MT-PRIORITY=4 BY=60;R\r\nRCPT TO:<b@c.example>\r\nDATA\r\n.\r\n`,
+    )
+    expect(replies).toContain('250-DSN\r\n250-MT-PRIORITY\r\n250 DELIVERBY 30\r\n')
+    expect(envelopes[0]).toMatchObject({ ret: 'HDRS', priority: 4, deliverBy: { mode: 'return', trace: false } })
+  })
+
+  test('are not offered twice', () => {
+    expect(() => serverWith([dsn, dsn])).toThrow('extensions: "DSN" is not given only once')
+  })
+})
+
 describe('disabled', () => {
   test.each([
     ['CHUNKING', 'BDAT 0 LAST\r\n', '502 5.5.1'],
@@ -136,6 +195,12 @@ describe('disabled', () => {
     const replies = await converse(serverWith([], { disabled: [keyword] }).server, OPEN + line)
     expect(replies).not.toMatch(new RegExp(`^250[ -]${keyword}\\b`, 'm'))
     expect(replies).toContain(`\r\n${code} `)
+  })
+
+  test('an extension that the program adds is switched off too', async () => {
+    const cookie: Extension = { keyword: 'XCOOKIE' }
+    const { server } = serverWith([dsn, cookie], { disabled: ['DSN', 'XCOOKIE', 'FUTURERELEASE'] })
+    expect(await converse(server, OPEN)).not.toMatch(/DSN|XCOOKIE/)
   })
 
   test('BINARYMIME is switched off with CHUNKING', async () => {
@@ -152,6 +217,9 @@ describe('mistakes are found at start', () => {
     ['limits.maxMessageBytes', { limits: { maxMessageBytes: 0 } }],
     ['limits.idleTimeoutMs', { limits: { idleTimeoutMs: Number.NaN } }],
     ['limits.maxRecipients', { limits: { maxRecipients: 1.5 } }],
+    ['limits.maxReceivedFields', { limits: { maxReceivedFields: 0 } }],
+    ['limits.maxTransactions', { limits: { maxTransactions: 0 } }],
+    ['limits.maxRecipientDomains', { limits: { maxRecipientDomains: -1 } }],
     ['limits.maxLines', { limits: { maxLines: 1 } as never }],
     ['banner', { banner: 'two\r\nlines' }],
     ['disabled', { disabled: ['MAIL'] }],

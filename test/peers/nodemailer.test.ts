@@ -1,8 +1,10 @@
 /** Nodemailer, the usual client of JavaScript programs. */
+import type { Envelope } from '@postern/engine'
 import { createTransport, type SMTPTransportOptions } from 'nodemailer'
 import type { Options as MailOptions } from 'nodemailer/lib/mailer'
 import MailComposer from 'nodemailer/lib/mail-composer'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Service } from '../conformance/service.ts'
 import { Random } from '../kit/random.ts'
 import { serveMail } from '../kit/postern.ts'
 import { PASSWORD, USER } from '../contracts/wire/user.ts'
@@ -135,7 +137,7 @@ test('nodemailer sends to an address that needs SMTPUTF8', async () => {
   }
 })
 
-test('nodemailer sends DSN options', async () => {
+test('nodemailer sends DSN options to a server that offers DSN, and none to another', async () => {
   const to = 'dsn@postern.example'
   const dsn = {
     id: 'batch+7=e?',
@@ -145,10 +147,18 @@ test('nodemailer sends DSN options', async () => {
   }
   await transport(served.smtp).sendMail({ ...mail(to), dsn })
   const { record } = await keptFor(served.store, to)
-  expect(record.ret).toBe('HDRS')
-  expect(record.envelopeId).toBe('batch+7=e?')
-  expect(record.forwardPaths[0]?.notify).toEqual(['SUCCESS', 'FAILURE', 'DELAY'])
-  expect(record.forwardPaths[0]?.originalRecipient).toEqual({
+  expect(record.envelopeId).toBeUndefined()
+  expect(record.forwardPaths[0]?.parameters).toEqual({})
+
+  let envelope: Envelope | undefined
+  const profile = { extensions: ['DSN'], withoutCertificate: true } as const
+  const service = await Service.start(profile, { handlers: { data: (message) => void ({ envelope } = message) } })
+  await transport(service.port).sendMail({ ...mail(to), dsn })
+  await service.close()
+  expect(envelope?.ret).toBe('HDRS')
+  expect(envelope?.envelopeId).toBe('batch+7=e?')
+  expect(envelope?.forwardPaths[0]?.notify).toEqual(['SUCCESS', 'FAILURE', 'DELAY'])
+  expect(envelope?.forwardPaths[0]?.originalRecipient).toEqual({
     addressType: 'rfc822',
     address: 'origin@elsewhere.example',
   })

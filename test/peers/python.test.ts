@@ -1,6 +1,8 @@
 /** Python's smtplib. It sends bytes unchanged, except for dot-stuffing and a CRLF at the end. */
 import { join } from 'node:path'
+import type { Envelope } from '@postern/engine'
 import { afterAll, beforeAll, expect } from 'vitest'
+import { Service } from '../conformance/service.ts'
 import { AWKWARD, messageOf, MiB } from '../corpus/messages.ts'
 import { PASSWORD, USER } from '../contracts/wire/user.ts'
 import { PYTHON_SMTP } from '../kit/abilities.ts'
@@ -118,16 +120,25 @@ testWith([PYTHON_SMTP], 'smtplib: SMTPUTF8', async () => {
   expect(kept.record).toMatchObject({ smtpUtf8: true, body: '8BITMIME' })
 })
 
-testWith([PYTHON_SMTP], 'smtplib sends DSN options', async () => {
+testWith([PYTHON_SMTP], 'smtplib sends DSN options, and a server that does not offer DSN refuses them', async () => {
   const { bytes } = messageOf(1_000)
   const options = {
     mail_options: ['RET=FULL', 'ENVID=a+2Bb'],
     rcpt_options: ['NOTIFY=NEVER', 'ORCPT=rfc822;o+2Bo@x.example'],
   }
-  await python(served.smtp, 'none', [{ to: ['dsn@postern.example'], bytes, ...options }])
-  const { record } = await keptFor(served.store, 'dsn@postern.example')
-  expect(record).toMatchObject({ ret: 'FULL', envelopeId: 'a+b' })
-  expect(record.forwardPaths[0]).toMatchObject({
+  const sent = [{ to: ['dsn@postern.example'], bytes, ...options }]
+  const refused = await python(served.smtp, 'none', sent)
+  expect(refused.error).toEqual({ name: 'SMTPSenderRefused', code: 555 })
+
+  let envelope: Envelope | undefined
+  const service = await Service.start(
+    { extensions: ['DSN'] },
+    { handlers: { data: (message) => void ({ envelope } = message) } },
+  )
+  expect((await python(service.port, 'none', sent)).refused).toEqual([{}])
+  await service.close()
+  expect(envelope).toMatchObject({ ret: 'FULL', envelopeId: 'a+b' })
+  expect(envelope?.forwardPaths[0]).toMatchObject({
     notify: ['NEVER'],
     originalRecipient: { addressType: 'rfc822', address: 'o+o@x.example' },
   })

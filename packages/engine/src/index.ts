@@ -8,6 +8,7 @@ export { asciiDomain, sameDomain } from './protocol/grammar/domain.ts'
 export type {
   AddressLiteral,
   BodyType,
+  DeliverBy,
   DsnNotify,
   Envelope,
   ForwardPath,
@@ -50,6 +51,12 @@ export type { Session, TransmissionType } from './server/session/session.ts'
 export { explainAnswer } from './server/verdict.ts'
 export type { CommandHandler, Extension, ExtensionCommand, SessionChange } from './server/extension.ts'
 export type { ExtensionContext, ParameterRule, VerbEffect, VerbRules } from './protocol/extensions/extension.ts'
+export type { ProtocolExtension } from './protocol/extensions/extension.ts'
+export { deliverBy, type DeliverByOptions } from './protocol/extensions/deliver-by.ts'
+export { dsn } from './protocol/extensions/dsn.ts'
+export { futureRelease, type FutureReleaseOptions } from './protocol/extensions/future-release.ts'
+export { mtPriority, type MtPriorityOptions } from './protocol/extensions/mt-priority.ts'
+export { requireTls } from './protocol/extensions/require-tls.ts'
 export type { ServerOptions, SessionOverrides, TlsPolicy, WireLine } from './server/options.ts'
 export type { CloseOptions, Server } from './server/server.ts'
 export { createServer } from './server/server.ts'

@@ -3,6 +3,7 @@ import { Allowance } from '../src/protocol/server/allowance.ts'
 import type { ServerEvent } from '../src/protocol/server/event.ts'
 import { auth } from '../src/protocol/extensions/auth.ts'
 import { BUILT_IN } from '../src/protocol/extensions/builtin.ts'
+import { dsn } from '../src/protocol/extensions/dsn.ts'
 import { ExtensionSet } from '../src/protocol/extensions/set.ts'
 import { Gate } from '../src/protocol/server/gate.ts'
 import { type Limits, resolveLimits } from '../src/protocol/limits.ts'
@@ -32,7 +33,7 @@ export interface Setup {
 
 export function protocolFor({ limits, options, policy }: Setup = {}): ServerProtocol {
   const mechanisms = Object.values(MECHANISMS)
-  const extensions = new ExtensionSet([...BUILT_IN, auth(mechanisms, true)])
+  const extensions = new ExtensionSet([...BUILT_IN, dsn, auth(mechanisms, true)])
   const resolved = resolveLimits({ maxBadCommands: 1_000_000, ...limits })
   return new ServerProtocol(
     {
@@ -44,6 +45,7 @@ export function protocolFor({ limits, options, policy }: Setup = {}): ServerProt
       bareLineEndings: 'reject',
       addresses: 'strict',
       envelopes: new Allowance(resolved.maxTotalEnvelopeOctets),
+      now: () => 0,
       gate: new Gate(resolved, extensions, new Set()),
       ...options,
     },

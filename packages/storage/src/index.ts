@@ -30,7 +30,15 @@ export type {
   WalkedMail,
   WalkMailOptions,
 } from './mail/contract.ts'
-export type { Bounce, ForwardPathRecord, MaildirPlaces, MailRecord, PathRecord, SessionFacts } from './mail/record.ts'
+export type {
+  Bounce,
+  DeliverByRecord,
+  ForwardPathRecord,
+  MaildirPlaces,
+  MailRecord,
+  PathRecord,
+  SessionFacts,
+} from './mail/record.ts'
 export { timeOf } from './mail/layout.ts'
 export { mailStore } from './mail/mail-store.ts'
 export type { Expired, ExpireOptions, Retention } from './mail/retention.ts'

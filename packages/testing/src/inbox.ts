@@ -2,6 +2,7 @@
 import {
   type AuthOptions,
   createServer,
+  dsn,
   type Duplex,
   type Listener,
   type Message,
@@ -106,6 +107,8 @@ class Inbox implements TestInbox {
       hostname: 'localhost',
       // All clients of a test have the same address. The test itself decides how long a hook may wait.
       limits: { maxConnectionsPerAddress: 10_000, hookTimeoutMs: MAX_MS, ...limits },
+      // Nothing sends reports, but a test wants to see what the program asks for.
+      extensions: [dsn],
       ...(login !== false && { auth: authFor(login, tls !== false) }),
       connect: (session) => this.#answer('connect', '', session),
       mail: ({ address }, session) => this.#answer('mail', address, session),

@@ -2,6 +2,10 @@
 import type { Vector } from '../vector.ts'
 import { DATA, HELLO, MAIL, RCPT } from './lines.ts'
 
+const HELPED: readonly string[] = [
+  'HELO', 'EHLO', 'MAIL', 'RCPT', 'DATA', 'BDAT', 'RSET', 'NOOP', 'VRFY', 'EXPN', 'HELP', 'QUIT', 'STARTTLS', 'AUTH',
+] // prettier-ignore
+
 export const hello: readonly Vector[] = [
   {
     name: 'EHLO is accepted',
@@ -132,10 +136,40 @@ export const hello: readonly Vector[] = [
   },
   {
     name: 'HELP is answered inside a transaction',
-    row: 'EHLO, HELO, RSET',
+    row: 'HELP',
     before: MAIL,
     send: 'HELP\r\nHELP MAIL\r\n',
     expect: ['214 2.0.0', '214 2.0.0'],
+  },
+  {
+    name: 'HELP is answered for each command, in any case',
+    row: 'HELP',
+    profile: { auth: 'always' },
+    send: [...HELPED, 'mail', 'Rcpt', 'MAIL FROM:<>'].map((topic) => `HELP ${topic}\r\n`).join(''),
+    expect: Array<string>(HELPED.length + 3).fill('214 2.0.0'),
+  },
+  {
+    name: 'HELP gets 504 for an unknown topic, and for a command that is off',
+    row: 'HELP',
+    profile: { disabled: ['VRFY', 'CHUNKING'] },
+    send: ['SMTP', 'ETRN', 'AUTH', 'VRFY', 'BDAT', 'XCLIENT', 'constructor', '__proto__']
+      .map((topic) => `HELP ${topic}\r\n`)
+      .join(''),
+    expect: Array<string>(8).fill('504 5.5.4'),
+  },
+  {
+    name: 'HELP refuses a topic that is not ASCII',
+    row: 'HELP',
+    send: 'HELP jörg\r\n',
+    expect: ['501 5.5.2'],
+  },
+  {
+    name: 'ETRN is a command that is off, also with the node of the client',
+    row: 'ETRN',
+    before: RCPT,
+    send: 'ETRN client.example\r\netrn @client.example\r\nETRN #queue\r\nETRN\r\nRCPT TO:<carol@example.com>\r\n',
+    expect: ['502 5.5.1', '502 5.5.1', '502 5.5.1', '502 5.5.1', '250 2.1.5'],
+    reached: ['rcpt <carol@example.com>'],
   },
   {
     name: 'no command behind QUIT runs',

@@ -5,8 +5,10 @@ import { auth } from './auth.ts'
 import { chunking } from './chunking.ts'
 import { crossProtocol } from './cross-protocol.ts'
 import { data } from './data.ts'
+import { extensions } from './extensions.ts'
 import { hello } from './hello.ts'
 import { limits } from './limits.ts'
+import { loops } from './loops.ts'
 import { parameters } from './parameters.ts'
 import { policy } from './policy.ts'
 import { sequence } from './sequence.ts'
@@ -19,8 +21,10 @@ export const VECTORS: Readonly<Record<string, readonly Vector[]>> = {
   chunking,
   'cross-protocol': crossProtocol,
   data,
+  extensions,
   hello,
   limits,
+  loops,
   parameters,
   policy,
   sequence,

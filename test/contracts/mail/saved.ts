@@ -124,6 +124,39 @@ export const saved: readonly MailCheck[] = [
     },
   },
   {
+    name: 'the record has what the sender asks of servers that send the message on',
+    async run(make) {
+      const { mail } = await open(make)
+      const [first, second = ''] = idsOfMinute(2)
+      const deadline = new Date('2026-11-21T06:00:00.500Z')
+      const asked = [
+        {
+          given: { requireTls: true, priority: -3, deliverBy: { deadline, mode: 'return', trace: true } },
+          recorded: {
+            requireTls: true,
+            priority: -3,
+            deliverBy: { deadline: '2026-11-21T06:00:00.500Z', mode: 'return', trace: true },
+          },
+        },
+        {
+          given: { priority: 0, holdUntil: deadline },
+          recorded: { priority: 0, holdUntil: '2026-11-21T06:00:00.500Z' },
+        },
+      ] as const
+      for (const [index, id] of [first, second].entries()) {
+        const { given, recorded } = asked[index] as (typeof asked)[number]
+        const message = messageOf(id as string, [bytesOf('hello')])
+        const record = await mail.save({ ...message, envelope: { ...message.envelope, ...given } }, SESSION)
+        const { requireTls, priority, deliverBy, holdUntil } = record
+        const found = Object.entries({ requireTls, priority, deliverBy, holdUntil }).filter(
+          ([, value]) => value !== undefined,
+        )
+        equal(Object.fromEntries(found), recorded, 'the record')
+        equal((await mail.load(id as string)).record, record, 'the record that is loaded')
+      }
+    },
+  },
+  {
     name: 'a message whose facts fail, or take longer than its sender waits, leaves nothing',
     async run(make) {
       const { blobs, mail } = await open(make)

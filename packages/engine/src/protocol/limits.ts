@@ -21,6 +21,12 @@ export interface Limits {
   readonly maxTextLineOctets: number
   /** Recipients of one transaction (RFC 5321 4.5.3.1.8 asks for at least 100). */
   readonly maxRecipients: number
+  /** Domains of the recipients of one transaction. Infinity: only their number counts. */
+  readonly maxRecipientDomains: number
+  /** Transactions of one session. One more MAIL gets `421`. Infinity: only the time bounds a session. */
+  readonly maxTransactions: number
+  /** Received fields of one message (RFC 5321 6.3). A message with more loops, and gets `554 5.4.6`. */
+  readonly maxReceivedFields: number
   /**
    * Octets of the paths and parameters of one transaction, as the client sent them. A recipient over the bound gets `452
    * 4.5.3`. With the default, each of 1,000 recipients may have 260.
@@ -91,6 +97,9 @@ export const LIMIT_RULES: Readonly<Record<keyof Limits, Rule>> = {
   maxAuthLineOctets: { byDefault: 12_288, min: 512, max: 65_536 },
   maxTextLineOctets: { byDefault: Infinity, min: 1_000, max: HUGE, mayBeInfinite: true },
   maxRecipients: { byDefault: 1_000, min: 1, max: 1_000_000 },
+  maxRecipientDomains: { byDefault: Infinity, min: 1, max: 1_000_000, mayBeInfinite: true },
+  maxTransactions: { byDefault: Infinity, min: 1, max: 1_000_000, mayBeInfinite: true },
+  maxReceivedFields: { byDefault: 100, min: 1, max: 1_000_000, mayBeInfinite: true },
   maxEnvelopeOctets: { byDefault: 256 * KiB, min: 4 * KiB, max: HUGE },
   maxTotalEnvelopeOctets: { byDefault: 64 * MiB, min: 4 * KiB, max: HUGE },
   maxConnections: { byDefault: 2_000, min: 1, max: 10_000_000 },

@@ -58,7 +58,7 @@ const ACTS: ReadonlyMap<string, Act> = new Map<string, Act>([
   ['NOOP', (dialogue) => dialogue.answer(undefined, replies.OK)],
   ['RSET', (dialogue) => giveUpTransaction(dialogue, () => dialogue.answer(undefined, replies.OK))],
   ['QUIT', (dialogue) => dialogue.answer(undefined, replies.GOODBYE)],
-  ['HELP', (dialogue) => dialogue.answer(undefined, dialogue.context.help)],
+  ['HELP', (dialogue, topic) => dialogue.answer(undefined, dialogue.context.help.about(topic, dialogue.protocol))],
   ['VRFY', verify],
   ['EXPN', expand],
   ['STARTTLS', startTls],

@@ -5,11 +5,11 @@ import { type Reply, reply } from '../protocol/grammar/reply.ts'
 import { type Limits, resolveLimits } from '../protocol/limits.ts'
 import { Allowance } from '../protocol/server/allowance.ts'
 import { Gate } from '../protocol/server/gate.ts'
-import { VERBS } from '../protocol/server/verbs.ts'
 import type { ProtocolOptions } from '../protocol/server/policy.ts'
 import type { Mechanism } from '../sasl/mechanism.ts'
 import type { ExtensionCommand } from './extension.ts'
 import type { EndedExchange, RefusedCommand } from './handlers.ts'
+import { Help } from './help.ts'
 import {
   checkOptions,
   chooseExtensions,
@@ -27,7 +27,7 @@ export interface Context {
   readonly limits: Limits
   readonly protocol: ProtocolOptions
   readonly greeting: Reply
-  readonly help: Reply
+  readonly help: Help
   /** The mechanisms on offer, by name. */
   readonly mechanisms: ReadonlyMap<string, Mechanism>
   /** Commands of extensions, by verb. */
@@ -49,8 +49,6 @@ export function createContext(options: ServerOptions): Context {
   const commands = new Map(options.extensions?.flatMap((extension) => Object.entries(commandsOf(extension))))
   const set = new ExtensionSet(extensions)
   const verbsOff = new Set(OPTIONAL_VERBS.filter((verb) => options.disabled?.includes(verb)))
-  const own = Object.entries(VERBS).flatMap(([verb, { needsExtension }]) => (needsExtension === true ? [] : [verb]))
-  const verbs = [...own, ...set.verbs.keys()]
   const report: Context['report'] = (error, session) => {
     // The `error` hook itself failed, so nobody is told.
     quietly(
@@ -73,9 +71,10 @@ export function createContext(options: ServerOptions): Context {
       addresses: options.addresses ?? 'strict',
       gate: new Gate(limits, set, verbsOff),
       envelopes: new Allowance(limits.maxTotalEnvelopeOctets),
+      now: Date.now,
     },
     greeting: reply(220, '', `${options.hostname} ESMTP ${options.banner ?? 'Postern'}`),
-    help: reply(214, '2.0.0', `Commands: ${verbs.filter((verb) => !verbsOff.has(verb)).join(' ')}`),
+    help: new Help(set, verbsOff),
     makeId: idMaker(),
     report,
     exchangeEnded(exchange, session) {

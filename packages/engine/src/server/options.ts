@@ -35,7 +35,7 @@ export interface ServerOptions extends Handlers {
   readonly addresses?: 'strict' | 'lenient'
   /** Extensions besides the built-in ones. */
   readonly extensions?: readonly Extension[]
-  /** Built-in extensions, by EHLO keyword, and optional verbs (VRFY, EXPN, HELP) that are off. */
+  /** Extensions, by EHLO keyword, and optional verbs (VRFY, EXPN, HELP) that are off. */
   readonly disabled?: readonly string[]
   /**
    * Waits this long before the greeting. A client that sends meanwhile gets `554 5.5.0`. Default 0: no wait and no
@@ -90,6 +90,9 @@ export interface SessionOverrides {
 
 /** RFC 4422 3.1. */
 const MECHANISM_NAME = /^[A-Z0-9_-]{1,20}$/
+
+/** Extensions of the engine that a server has only if `extensions` names them. */
+const ADDED: readonly string[] = ['DSN', 'REQUIRETLS', 'MT-PRIORITY', 'DELIVERBY', 'FUTURERELEASE']
 
 /** Verbs that a server does not need. */
 export const OPTIONAL_VERBS: readonly string[] = Object.keys(VERBS).filter((verb) => VERBS[verb as Verb].isOptional)
@@ -149,7 +152,8 @@ export function chooseExtensions(
   mechanisms: ReadonlyMap<string, Mechanism>,
 ): readonly ProtocolExtension[] {
   const { auth, disabled = [], extensions = [] } = options
-  const known = [...BUILT_IN.map(({ keyword }) => keyword), 'AUTH', ...OPTIONAL_VERBS]
+  const given = extensions.map(({ keyword }) => keyword)
+  const known = [...new Set([...BUILT_IN.map(({ keyword }) => keyword), 'AUTH', ...ADDED, ...given, ...OPTIONAL_VERBS])]
   for (const name of disabled) {
     if (!known.includes(name)) throw new OptionError('disabled', name, `one of ${known.join(', ')}`)
   }
@@ -163,7 +167,7 @@ export function chooseExtensions(
   })
   const all = [...BUILT_IN]
   if (auth !== undefined) all.push(authExtension([...mechanisms.values()], auth.allowWithoutTls ?? false))
-  return [...all.filter(({ keyword }) => !off.has(keyword)), ...own]
+  return [...all, ...own].filter(({ keyword }) => !off.has(keyword))
 }
 
 /**

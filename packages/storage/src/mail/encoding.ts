@@ -99,6 +99,10 @@ function matching(pattern: RegExp, name: string): Shape {
 const TEXT: Shape = { is: (value) => typeof value === 'string', name: 'text' }
 const YES_OR_NO: Shape = { is: (value) => typeof value === 'boolean', name: 'true or false' }
 const COUNT: Shape = { is: (value) => Number.isSafeInteger(value) && (value as number) >= 0, name: 'a count' }
+const PRIORITY: Shape = {
+  is: (value) => Number.isInteger(value) && Math.abs(value as number) <= 9,
+  name: 'a priority from -9 to 9',
+}
 const TIME: Shape = {
   is: (value) =>
     typeof value === 'string' &&
@@ -162,6 +166,10 @@ const RECORD: Shape = {
     smtpUtf8: YES_OR_NO,
     ret: { maybe: oneOf('FULL', 'HDRS') },
     envelopeId: { maybe: TEXT },
+    requireTls: { maybe: oneOf(true) },
+    priority: { maybe: PRIORITY },
+    deliverBy: { maybe: { fields: { deadline: TIME, mode: oneOf('return', 'notify'), trace: YES_OR_NO } } },
+    holdUntil: { maybe: TIME },
     size: COUNT,
     sha256: matching(/^[0-9a-f]{64}$/, 'a SHA-256'),
     verdicts: { is: isObject, name: 'an object' },

@@ -1,6 +1,6 @@
 /** What a store needs of a message and its session, and the record that it makes from them. */
-import type { ForwardPath, Message, Path, PathWithParameters, Session } from '@postern/engine'
-import type { ForwardPathRecord, MailRecord, PathRecord, SessionFacts } from './record.ts'
+import type { DeliverBy, ForwardPath, Message, Path, PathWithParameters, Session } from '@postern/engine'
+import type { DeliverByRecord, ForwardPathRecord, MailRecord, PathRecord, SessionFacts } from './record.ts'
 
 /** The facts in a record that are known only after the message's last byte. */
 export type MailFacts = Partial<Pick<MailRecord, 'verdicts' | 'maildir'>>
@@ -53,6 +53,10 @@ export function recordOf(
     smtpUtf8: envelope.smtpUtf8,
     ...(envelope.ret !== undefined && { ret: envelope.ret }),
     ...(envelope.envelopeId !== undefined && { envelopeId: envelope.envelopeId }),
+    ...(envelope.requireTls !== undefined && { requireTls: envelope.requireTls }),
+    ...(envelope.priority !== undefined && { priority: envelope.priority }),
+    ...(envelope.deliverBy !== undefined && { deliverBy: deliverByOf(envelope.deliverBy) }),
+    ...(envelope.holdUntil !== undefined && { holdUntil: envelope.holdUntil.toISOString() }),
     size: stored.size,
     sha256: stored.sha256,
     verdicts,
@@ -72,6 +76,10 @@ export function sessionFactsOf(session: IncomingSession): SessionFacts {
     transmissionType,
     ...(user !== undefined && { user }),
   }
+}
+
+function deliverByOf({ deadline, mode, trace }: DeliverBy): DeliverByRecord {
+  return { deadline: deadline.toISOString(), mode, trace }
 }
 
 function pathOf(path: PathWithParameters): PathRecord {

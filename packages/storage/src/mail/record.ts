@@ -30,6 +30,14 @@ export interface MailRecord {
   readonly ret?: 'FULL' | 'HDRS'
   /** RFC 3461 4.4. */
   readonly envelopeId?: string
+  /** RFC 8689: whoever sends the message on must use TLS, and so must each server after it. */
+  readonly requireTls?: true
+  /** RFC 6710: -9 to 9. Missing: 0. */
+  readonly priority?: number
+  /** RFC 2852. */
+  readonly deliverBy?: DeliverByRecord
+  /** RFC 4865: the message must not be sent on before this time. ISO 8601, UTC, with milliseconds. */
+  readonly holdUntil?: string
   /** The number of stored bytes, including the header fields that were added in front. */
   readonly size: number
   /** SHA-256 of the stored bytes, lower-case hexadecimal. */
@@ -71,6 +79,14 @@ export interface ForwardPathRecord extends PathRecord {
   readonly originalRecipient?: OriginalRecipient
   /** The accounts that the mail is for. Missing if the server did not know accounts. */
   readonly accounts?: readonly string[]
+}
+
+/** A time limit of the sender; see `DeliverBy` of the engine. */
+export interface DeliverByRecord {
+  /** ISO 8601, UTC, with milliseconds. */
+  readonly deadline: string
+  readonly mode: 'return' | 'notify'
+  readonly trace: boolean
 }
 
 export interface MaildirPlaces {

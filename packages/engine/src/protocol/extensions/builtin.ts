@@ -1,8 +1,13 @@
-/** The extensions that every server has. This file defines those that are only a keyword. Each of the others has its own file. */
+/**
+ * The extensions that every server has. This file defines those that are only a keyword. Each of the others has its own file.
+ *
+ * DSN, REQUIRETLS, MT-PRIORITY, DELIVERBY and FUTURERELEASE are not among them. They promise what becomes of a message after it
+ * is accepted, and only a program that sends it on, or reports, can keep that. Such a program adds them.
+ */
 import { binaryMime, eightBitMime } from './body.ts'
 import { chunking } from './chunking.ts'
-import { dsn } from './dsn.ts'
 import type { ProtocolExtension } from './extension.ts'
+import { sessionLimits } from './session-limits.ts'
 import { size } from './size.ts'
 import { smtpUtf8 } from './smtp-utf8.ts'
 import { startTls } from './start-tls.ts'
@@ -22,6 +27,6 @@ export const BUILT_IN: readonly ProtocolExtension[] = [
   chunking,
   binaryMime,
   enhancedStatusCodes,
-  dsn,
+  sessionLimits,
   startTls,
 ]

@@ -11,6 +11,7 @@ const MAX_ENVID_LENGTH = 100
 const MAX_ORCPT_LENGTH = 500
 const ADDRESS_TYPE = /^[a-z0-9-]+$/
 
+/** Add it if something sends the reports. */
 export const dsn: ProtocolExtension = {
   keyword: 'DSN',
   // RFC 3461 4.1 to 4.4: the greatest length of RET and ENVID, and of NOTIFY and ORCPT.

@@ -19,6 +19,8 @@ export interface ExtensionContext {
   readonly facts: readonly ConnectionFact[]
   readonly isAuthenticated: boolean
   readonly limits: Limits
+  /** The time now, in milliseconds since 1970. */
+  readonly nowMs: number
   /** The transaction in progress. */
   readonly envelope: Envelope | undefined
 }
@@ -43,6 +45,8 @@ export interface ProtocolExtension {
 
 /** When the verb of an extension may come, and what it does to the session. */
 export interface VerbRules {
+  /** The argument of the command, as HELP shows it: `ADDR=address`. Default: none. */
+  readonly syntax?: string
   /** It may come before TLS if TLS is required. Default false. */
   readonly beforeTls?: boolean
   /** It may come before AUTH if AUTH is required. Default false. */

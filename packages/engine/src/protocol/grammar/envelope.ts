@@ -1,4 +1,7 @@
-/** The envelope, which MAIL and RCPT give: RFC 5321 2.3.1, with the parameters of RFC 1870, 3030, 3461, 6152 and 6531. */
+/**
+ * The envelope, which MAIL and RCPT give: RFC 5321 2.3.1, with the parameters of RFC 1870, 2852, 3030, 3461, 4865, 6152, 6531,
+ * 6710 and 8689.
+ */
 
 /** A mailbox as the client wrote it between angle brackets (RFC 5321 4.1.2). */
 export interface Path {
@@ -75,4 +78,22 @@ export interface Envelope {
   ret?: 'FULL' | 'HDRS'
   /** RFC 3461 4.4. */
   envelopeId?: string
+  /** Every server on the way must use TLS and check the certificate of the next one (RFC 8689). Absent if it was not asked for. */
+  requireTls?: true
+  /** From -9, the lowest, to 9 (RFC 6710). 0 is ordinary mail. */
+  priority?: number
+  /** RFC 2852. */
+  deliverBy?: DeliverBy
+  /** The message must not be sent on before this time (RFC 4865). HOLDFOR counts from the MAIL command. */
+  holdUntil?: Date
+}
+
+/** A time limit of the sender (RFC 2852). */
+export interface DeliverBy {
+  /** Counted from the MAIL command. With 'notify' it may be in the past. */
+  readonly deadline: Date
+  /** After the deadline: 'return' gives the message up and reports that it failed, 'notify' reports a delay and goes on. */
+  readonly mode: 'return' | 'notify'
+  /** Each server that relays the message should report that. */
+  readonly trace: boolean
 }

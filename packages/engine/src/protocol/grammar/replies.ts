@@ -26,6 +26,7 @@ export const UNKNOWN_COMMAND: Reply = reply(500, '5.5.1', 'Command not recognise
 export const COMMAND_OFF: Reply = reply(502, '5.5.1', 'Command not implemented')
 export const BINARY_NEEDS_BDAT: Reply = reply(503, '5.5.1', 'BODY=BINARYMIME is sent by BDAT')
 export const TOO_MANY_RECIPIENTS: Reply = reply(452, '4.5.3', 'Too many recipients')
+export const TOO_MANY_DOMAINS: Reply = reply(452, '4.5.3', 'Too many domains; send the rest in another transaction')
 
 export const ENVELOPE_TOO_LARGE: Reply = reply(
   452,
@@ -38,6 +39,7 @@ export const TLS_REQUIRED: Reply = reply(530, '5.7.0', 'Must issue a STARTTLS co
 export const TLS_ACTIVE: Reply = reply(503, '5.5.1', 'TLS is active')
 export const AUTH_REQUIRED: Reply = reply(530, '5.7.0', 'Authentication required')
 export const ALREADY_AUTHENTICATED: Reply = reply(503, '5.5.1', 'Already authenticated')
+export const UNKNOWN_TOPIC: Reply = reply(504, '5.5.4', 'No help for that')
 export const UNKNOWN_MECHANISM: Reply = reply(504, '5.5.4', 'Mechanism not recognised')
 export const MECHANISM_NEEDS_TLS: Reply = reply(538, '5.7.11', 'Encryption required for this mechanism')
 export const AUTH_CANCELLED: Reply = reply(501, '5.7.0', 'Authentication cancelled')
@@ -48,6 +50,7 @@ export const AUTH_UNAVAILABLE: Reply = reply(454, '4.7.0', 'Temporary authentica
 
 export const BARE_LINE_ENDING_IN_MESSAGE: Reply = reply(550, '5.6.0', 'Message has a bare CR or LF')
 export const TEXT_LINE_TOO_LONG: Reply = reply(500, '5.6.0', 'Message has a line that is too long')
+export const MAIL_LOOP: Reply = reply(554, '5.4.6', 'Too many Received fields; the message loops')
 export const LOCAL_ERROR: Reply = reply(451, '4.3.0', 'Temporary local problem; try again later')
 export const NOT_ACCEPTING_MESSAGES: Reply = reply(550, '5.3.2', 'This system takes no messages')
 
@@ -58,6 +61,7 @@ export const TOO_MANY_CONNECTIONS: Reply = reply(421, '4.7.0', 'Too many connect
 export const IDLE_WHEN_FULL: Reply = reply(421, '4.7.0', 'Too many connections, and this one was idle')
 export const TOO_MANY_ERRORS: Reply = reply(421, '4.7.0', 'Too many errors')
 export const TOO_MANY_IDLE_COMMANDS: Reply = reply(421, '4.7.0', 'Too many commands without a message')
+export const TOO_MANY_TRANSACTIONS: Reply = reply(421, '4.7.0', 'Too many messages on one connection')
 export const TOO_MANY_FAILED_AUTHS: Reply = reply(421, '4.7.0', 'Too many failed authentications')
 export const TOO_MANY_COMMANDS_BEFORE_AUTH: Reply = reply(421, '4.7.0', 'Too many commands before authentication')
 export const TOO_MUCH_DATA: Reply = reply(421, '4.7.0', 'Message is far too large')

@@ -2,6 +2,7 @@
  * What a session may use up before the server ends it: bad commands, commands that make no progress, and AUTHs. Also the memory for
  * its envelope.
  */
+import { asciiDomain } from '../grammar/domain.ts'
 import * as replies from '../grammar/replies.ts'
 import type { Reply } from '../grammar/reply.ts'
 import type { Limits } from '../limits.ts'
@@ -22,8 +23,11 @@ export class Budgets {
   #idleCommands = 0
   /** Refused recipients since the last accepted message. */
   #refusedRecipients = 0
+  #transactions = 0
   #failedAuths = 0
   #commandsBeforeAuth = 0
+  /** Domains of the accepted recipients. Not kept if nothing limits their number. */
+  #domains: Set<string> | undefined
   /** Octets of the paths and parameters in the envelope. */
   #envelopeOctets = 0
   /** The same plus the cost of the objects. */
@@ -75,7 +79,29 @@ export class Budgets {
     this.#badCommands = this.#idleCommands = this.#refusedRecipients = 0
   }
 
+  /** Returns the reply that ends the session if another transaction would be one too many; otherwise undefined. */
+  transactionRefusal(): Reply | undefined {
+    return this.#transactions >= this.#limits.maxTransactions ? replies.TOO_MANY_TRANSACTIONS : undefined
+  }
+
+  countTransaction(): void {
+    this.#transactions++
+  }
+
   // The envelope
+
+  /** Returns the refusal of a recipient whose domain would be one too many; otherwise undefined. */
+  domainRefusal(domain: string): Reply | undefined {
+    if (this.#domains === undefined || this.#domains.size < this.#limits.maxRecipientDomains) return undefined
+    return this.#domains.has(asciiDomain(domain) ?? domain) ? undefined : replies.TOO_MANY_DOMAINS
+  }
+
+  /** Counts the domain of an accepted recipient. */
+  countDomain(domain: string): void {
+    if (this.#limits.maxRecipientDomains === Infinity) return
+    this.#domains ??= new Set()
+    this.#domains.add(asciiDomain(domain) ?? domain)
+  }
 
   /** Counts a path and its parameters to the envelope. Returns the refusal if there is no room; undefined if there is. */
   hold(octets: number): Reply | undefined {
@@ -99,6 +125,7 @@ export class Budgets {
 
   /** Gives everything back, because the envelope is gone. */
   release(): void {
+    this.#domains = undefined
     this.#envelopeOctets = 0
     this.#heldOctets = 0
     if (this.#allowedOctets === 0) return

@@ -78,6 +78,8 @@ interface AnnouncedVerb {
 }
 
 interface VerbTraits {
+  /** Its argument, as HELP shows it. MAIL and RCPT have parameters behind it. Default: none. */
+  readonly syntax?: string
   /** It may come before TLS if TLS is required (RFC 3207 4). */
   readonly isBeforeTls?: boolean
   /** It may come before AUTH if AUTH is required (RFC 4954 4, and the commands that a client needs before AUTH). */

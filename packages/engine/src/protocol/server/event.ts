@@ -58,4 +58,4 @@ export type ServerEvent =
 
 export type EventOf<T extends ServerEvent['type']> = Extract<ServerEvent, { readonly type: T }>
 
-export type MessageFailure = 'too-large' | 'bare-line-ending' | 'line-too-long'
+export type MessageFailure = 'too-large' | 'bare-line-ending' | 'line-too-long' | 'mail-loop'

@@ -12,6 +12,12 @@ import type { KnownVerb, Visitor } from './entry.ts'
 import { movesBy, movesFor, type Verb } from './state.ts'
 import { extensionVerb, VERBS } from './verbs.ts'
 
+/**
+ * Verbs that this server knows and does not have, unless an extension brings them. ETRN (RFC 1985) asks a server to send the mail
+ * that it holds for the client.
+ */
+const NOT_HERE: readonly string[] = ['ETRN']
+
 export class Gate {
   /** The longest line that any verb may have. */
   readonly maxLineOctets: number
@@ -22,14 +28,14 @@ export class Gate {
   constructor(limits: Limits, extensions: ExtensionSet, verbsOff: ReadonlySet<string>) {
     const { maxCommandLineOctets, maxAuthLineOctets } = limits
     const { verbs: brought, lineOctets } = extensions
-    const verbs = [...new Set([...Object.keys(VERBS), ...brought.keys()])].map((verb): KnownVerb => {
+    const verbs = [...new Set([...Object.keys(VERBS), ...NOT_HERE, ...brought.keys()])].map((verb): KnownVerb => {
       const own = Object.hasOwn(VERBS, verb) ? (verb as Verb) : undefined
       const rules = brought.get(verb) ?? {}
       const entry = own === undefined ? extensionVerb(rules) : VERBS[own]
       const { announce, read, refusal } = entry
       return {
         verb,
-        isOff: verbsOff.has(verb) || (entry.needsExtension === true && !brought.has(verb)),
+        isOff: verbsOff.has(verb) || ((entry.needsExtension === true || own === undefined) && !brought.has(verb)),
         maxLineOctets: entry.isAuth === true ? maxAuthLineOctets : maxCommandLineOctets + (lineOctets.get(verb) ?? 0),
         moves: own === undefined ? movesBy(rules) : movesFor(own),
         isBeforeTls: entry.isBeforeTls === true,

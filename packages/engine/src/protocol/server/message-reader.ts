@@ -6,8 +6,9 @@ import type { MessageFailure, ServerEvent } from './event.ts'
 import { TOO_LARGE } from '../extensions/size.ts'
 import type { Input } from '../bytes/input.ts'
 import type { Limits } from '../limits.ts'
-import { BARE_LINE_ENDING_IN_MESSAGE, TEXT_LINE_TOO_LONG } from '../grammar/replies.ts'
+import { BARE_LINE_ENDING_IN_MESSAGE, MAIL_LOOP, TEXT_LINE_TOO_LONG } from '../grammar/replies.ts'
 import type { Reply } from '../grammar/reply.ts'
+import { ReceivedFields } from '../framing/received-fields.ts'
 import { type BareLineEndings, TextReader } from '../framing/text.ts'
 
 export type MessageStep =
@@ -23,6 +24,7 @@ const FAILURE_REPLIES: Readonly<Record<MessageFailure, Reply>> = {
   'too-large': TOO_LARGE,
   'bare-line-ending': BARE_LINE_ENDING_IN_MESSAGE,
   'line-too-long': TEXT_LINE_TOO_LONG,
+  'mail-loop': MAIL_LOOP,
 }
 
 export class MessageReader {
@@ -32,6 +34,7 @@ export class MessageReader {
 
   readonly #limits: Limits
   readonly #policy: BareLineEndings
+  readonly #received: ReceivedFields = new ReceivedFields()
   #text: TextReader | undefined
   #isTextOver = false
   #chunkOctetsLeft = 0
@@ -64,7 +67,7 @@ export class MessageReader {
       if (bytes === undefined) return 'need-data'
       this.#chunkOctetsLeft -= bytes.length
       this.octets += bytes.length
-      if (!this.hasFailed) return { type: 'chunk', bytes }
+      if (!this.hasFailed) return this.#isLoop(bytes) ? this.#fail('mail-loop') : { type: 'chunk', bytes }
     }
     return 'over'
   }
@@ -85,7 +88,8 @@ export class MessageReader {
       }
       const failure = this.#failureOf(text)
       if (failure !== undefined) return this.#fail(failure)
-      if (status === 'piece') return { type: 'chunk', bytes: text.piece }
+      if (status !== 'piece') continue
+      return this.#isLoop(text.piece) ? this.#fail('mail-loop') : { type: 'chunk', bytes: text.piece }
     }
     return 'over'
   }
@@ -94,6 +98,12 @@ export class MessageReader {
     if (this.octets > this.#limits.maxMessageBytes) return 'too-large'
     if (text.sawBareLineEnding && this.#policy === 'reject') return 'bare-line-ending'
     return text.longestLine > this.#limits.maxTextLineOctets ? 'line-too-long' : undefined
+  }
+
+  #isLoop(bytes: Uint8Array): boolean {
+    if (this.#received.isOver) return false
+    this.#received.read(bytes)
+    return this.#received.count > this.#limits.maxReceivedFields
   }
 
   #fail(reason: MessageFailure): ServerEvent {

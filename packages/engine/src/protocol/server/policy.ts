@@ -17,6 +17,8 @@ export interface ProtocolOptions extends TransactionRules, AuthRules {
   readonly gate: Gate
   /** Bounds the envelopes of all sessions. */
   readonly envelopes: Allowance
+  /** Returns the time, in milliseconds since 1970. */
+  now(): number
 }
 
 /** The options of one session. */

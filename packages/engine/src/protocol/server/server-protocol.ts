@@ -104,6 +104,10 @@ export class ServerProtocol implements VerbSession {
     return this.#state
   }
 
+  get nowMs(): number {
+    return this.#options.now()
+  }
+
   get isTlsMissing(): boolean {
     return this.#tlsRequired && !this.isSecure
   }

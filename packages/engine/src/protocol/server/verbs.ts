@@ -18,19 +18,23 @@ const MESSAGE: ServerEvent = { type: 'message' }
 
 /** In the order of the reply to HELP. */
 export const VERBS: Readonly<Record<Verb, VerbEntry>> = {
-  HELO: { isBeforeAuth: true, read: readHello },
-  EHLO: { isBeforeTls: true, isBeforeAuth: true, read: readHello },
+  HELO: { syntax: 'domain', isBeforeAuth: true, read: readHello },
+  EHLO: { syntax: 'domain or [address]', isBeforeTls: true, isBeforeAuth: true, read: readHello },
   MAIL: {
+    syntax: 'FROM:<reverse-path>',
     read(session, argument, move) {
+      const tooMany = session.budgets.transactionRefusal()
+      if (tooMany !== undefined) return session.tell(tooMany)
       const envelope = readMail(argument, session.rules, session)
       if (isReply(envelope)) return session.refuse(envelope)
       const noRoom = session.budgets.hold(session.lineOctets)
       if (noRoom !== undefined) return session.tell(session.budgets.ofIdle(noRoom))
       session.envelope = envelope
-      return session.ask({ type: 'mail', reversePath: envelope.reversePath }, move, settleTransaction)
+      return session.ask({ type: 'mail', reversePath: envelope.reversePath }, move, settleMail)
     },
   },
   RCPT: {
+    syntax: 'TO:<forward-path>',
     read(session, argument, move) {
       const { budgets, envelope, limits } = session
       const forwardPath = readRcpt(argument, session.rules, session)
@@ -40,7 +44,8 @@ export const VERBS: Readonly<Record<Verb, VerbEntry>> = {
         return session.refuse(forwardPath)
       }
       const isFull = (envelope?.forwardPaths.length ?? 0) >= limits.maxRecipients
-      const noRoom = isFull ? replies.TOO_MANY_RECIPIENTS : budgets.hold(session.lineOctets)
+      const tooMany = isFull ? replies.TOO_MANY_RECIPIENTS : budgets.domainRefusal(forwardPath.domain)
+      const noRoom = tooMany ?? budgets.hold(session.lineOctets)
       if (noRoom === undefined) return session.ask({ type: 'rcpt', forwardPath }, move, settleRcpt)
       session.setState(move.refused)
       // A full envelope is no error: the client is to send the rest in another transaction (RFC 5321 4.5.3.1.10).
@@ -58,12 +63,13 @@ export const VERBS: Readonly<Record<Verb, VerbEntry>> = {
     },
   },
   RSET: { isBeforeAuth: true, takesNoArgument: true, read: readPlain(settleReset) },
-  NOOP: { isBeforeTls: true, isBeforeAuth: true, read: readPlain() },
+  NOOP: { syntax: '[text]', isBeforeTls: true, isBeforeAuth: true, read: readPlain() },
   QUIT: { isBeforeTls: true, isBeforeAuth: true, takesNoArgument: true, leadsOn: true, read: readPlain() },
-  VRFY: { isOptional: true, read: readQuery },
-  EXPN: { isOptional: true, read: readQuery },
-  HELP: { isOptional: true, read: readPlain() },
+  VRFY: { syntax: 'address', isOptional: true, read: readQuery },
+  EXPN: { syntax: 'list', isOptional: true, read: readQuery },
+  HELP: { syntax: '[command]', isOptional: true, read: readPlain() },
   BDAT: {
+    syntax: 'octets [LAST]',
     needsExtension: true,
     announce(session, argument, known) {
       const chunk = parseChunk(argument)
@@ -97,6 +103,7 @@ export const VERBS: Readonly<Record<Verb, VerbEntry>> = {
     read: readPlain(),
   },
   AUTH: {
+    syntax: 'mechanism [initial-response]',
     isBeforeAuth: true,
     needsExtension: true,
     isAuth: true,
@@ -197,6 +204,11 @@ function settleRestart(session: VerbSession, event: ServerEvent, given: Reply, i
   return settleReset(session, event, given, isAccepted)
 }
 
+function settleMail(session: VerbSession, event: ServerEvent, given: Reply, isAccepted: boolean): Reply {
+  if (isAccepted) session.budgets.countTransaction()
+  return settleTransaction(session, event, given, isAccepted)
+}
+
 /** Settles MAIL, and a chunk that is not the last. If it is refused, the transaction ends. */
 export function settleTransaction(session: VerbSession, _: ServerEvent, given: Reply, isAccepted: boolean): Reply {
   session.isBehindRefusal = !isAccepted
@@ -208,6 +220,7 @@ export function settleTransaction(session: VerbSession, _: ServerEvent, given: R
 function settleRcpt(session: VerbSession, event: EventOf<'rcpt'>, given: Reply, isAccepted: boolean): Reply {
   if (isAccepted) {
     session.envelope?.forwardPaths.push(event.forwardPath)
+    session.budgets.countDomain(event.forwardPath.domain)
     return given
   }
   session.budgets.letGo(session.lineOctets)

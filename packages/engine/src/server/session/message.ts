@@ -35,6 +35,8 @@ export type MessageErrorReason =
   | 'too-large'
   | 'bare-line-ending'
   | 'line-too-long'
+  /** It has more than `maxReceivedFields` Received fields. */
+  | 'mail-loop'
   /** The client reset the transaction or left, or the server closed the connection. */
   | 'aborted'
   /** The client sent too slowly, or nothing at all. */

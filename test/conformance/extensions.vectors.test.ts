@@ -1,0 +1,4 @@
+import { testVectors } from './theme.ts'
+import { extensions } from './vectors/extensions.ts'
+
+testVectors(extensions)

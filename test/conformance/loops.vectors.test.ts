@@ -1,0 +1,4 @@
+import { testVectors } from './theme.ts'
+import { loops } from './vectors/loops.ts'
+
+testVectors(loops)
