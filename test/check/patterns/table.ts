@@ -54,6 +54,13 @@ export const PATTERNS: readonly PatternEntry[] = [
     text: "an error of the runtime's about a config file",
   },
   {
+    file: 'packages/runtime/src/sockets/tls/channel-binding.ts',
+    pattern: String.raw`/(?:sha-?|md)(\d+)/i`,
+    risk: 'unanchored',
+    by: 'program',
+    text: "the algorithm of the server's certificate, as OpenSSL names it",
+  },
+  {
     file: 'apps/server/health.ts',
     pattern: String.raw`/(\S+)/`,
     risk: 'unanchored',
@@ -167,6 +174,31 @@ export const PATTERNS: readonly PatternEntry[] = [
     text: "a line of a pack's directory",
   },
   // Strangers write these.
+  {
+    file: 'packages/engine/src/sasl/bearer.ts',
+    pattern: String.raw`/^Bearer +([A-Za-z0-9._~+/-]+=*)$/i`,
+    risk: 'several',
+    by: 'stranger',
+    text: 'a response to AUTH',
+    worst: ['Bearer ', 'a', ' '],
+  },
+  {
+    file: 'packages/intake/src/directory/address.ts',
+    pattern:
+      "/^[A-Za-z0-9!#$%&'*+\\-/=?^_`{|}~\\u{a0}-\\u{10ffff}]+(?:\\.[A-Za-z0-9!#$%&'*+\\-/=?^_`{|}~\\u{a0}-\\u{10ffff}]+)*$/u",
+    risk: 'nested',
+    by: 'stranger',
+    text: 'the name of a login',
+    worst: ['a', '.a', '@'],
+  },
+  {
+    file: 'packages/intake/src/directory/address.ts',
+    pattern: String.raw`/^"(?:[^"\\\u0000-\u001f\u007f]|\\[\u0020-\u007e])+"$/`,
+    risk: 'several',
+    by: 'stranger',
+    text: 'the name of a login',
+    worst: ['"', '\\a', ''],
+  },
   {
     file: 'packages/worker/src/email.ts',
     pattern: String.raw`/^(?:"(?:[^"\\]|\\.)*")?[^"]*[<> ]/u`,
