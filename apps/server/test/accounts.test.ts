@@ -1,0 +1,237 @@
+/** accounts.json: the commands that edit it, and a server that receives mail for its accounts, on each runtime. */
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { postern, type Result, serve } from '../../../test/kit/postern.ts'
+import { sample } from '../../../test/kit/sample.ts'
+import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
+
+const RECORD = `SCRAM-SHA-256$4096:${'A'.repeat(22)}==$${'A'.repeat(43)}=:${'A'.repeat(43)}=`
+
+/** Writes an accounts file, and returns its directory. */
+function directoryWith(data: unknown): string {
+  const cwd = temporaryDirectory()
+  writeFileSync(join(cwd, 'accounts.json'), typeof data === 'string' ? data : JSON.stringify(data))
+  return cwd
+}
+
+function dataIn(cwd: string): Record<string, unknown> {
+  return JSON.parse(readFileSync(join(cwd, 'accounts.json'), 'utf8')) as Record<string, unknown>
+}
+
+describe.concurrent('the commands', () => {
+  const run = (cwd: string, line: string, input?: string): Promise<Result> =>
+    postern(line.split(' '), { cwd, ...(input !== undefined && { input }) })
+
+  test('make a file that only its owner can read, and edit it', async () => {
+    const cwd = temporaryDirectory()
+    const added = await run(cwd, 'user add jane@example.com', 'tiger\n')
+    expect(added).toMatchObject({
+      code: 0,
+      stdout: 'added jane@example.com\n',
+      stderr: 'postern: added the domain example.com\n',
+    })
+    expect(statSync(join(cwd, 'accounts.json')).mode & 0o777).toBe(0o600)
+    const { accounts, domains, secret } = dataIn(cwd)
+    expect(domains).toEqual(['example.com'])
+    expect(accounts).toEqual([
+      { address: 'jane@example.com', password: expect.stringMatching(/^SCRAM-SHA-256\$100000:/) },
+    ])
+    expect(secret).toMatch(/^[\w-]{32}$/)
+
+    expect(await run(cwd, 'user add bob@example.com --no-password')).toMatchObject({ code: 0 })
+    expect(await run(cwd, 'alias add sales@example.com jane@example.com')).toMatchObject({ code: 0 })
+    expect(await run(cwd, 'alias add Sales@example.com bob@example.com')).toMatchObject({ code: 0 })
+    expect(await run(cwd, 'domain add *.example.org --catch-all bob@example.com')).toMatchObject({ code: 0 })
+    expect(await run(cwd, 'user suspend Bob@Example.com')).toMatchObject({ code: 0 })
+    expect((await run(cwd, 'user list')).stdout).toBe(
+      'jane@example.com  SCRAM\nbob@example.com   no login  suspended\n',
+    )
+    expect((await run(cwd, 'alias list')).stdout).toBe('sales@example.com  jane@example.com, bob@example.com\n')
+    expect(JSON.parse((await run(cwd, 'domain list --json')).stdout)).toEqual([
+      { name: 'example.com' },
+      { name: '*.example.org', catchAll: 'bob@example.com' },
+    ])
+
+    expect(await run(cwd, 'user passwd jane@example.com', 'lion\n')).toMatchObject({ code: 0 })
+    expect(await run(cwd, 'user resume bob@example.com')).toMatchObject({ code: 0 })
+    expect(await run(cwd, 'alias remove sales@example.com jane@example.com')).toMatchObject({ code: 0 })
+    const after = dataIn(cwd)
+    expect(after['secret']).toBe(secret)
+    expect(after['aliases']).toEqual([{ address: 'sales@example.com', to: ['bob@example.com'] }])
+    expect(after['accounts']).toEqual([
+      {
+        address: 'jane@example.com',
+        password: expect.not.stringContaining((accounts as { password: string }[])[0]?.password ?? ''),
+      },
+      { address: 'bob@example.com' },
+    ])
+    expect(await run(cwd, 'alias remove sales@example.com')).toMatchObject({ code: 0 })
+    expect(await run(cwd, 'domain remove *.example.org')).toMatchObject({ code: 0 })
+    expect(await run(cwd, 'user remove bob@example.com')).toMatchObject({ code: 0 })
+    expect(dataIn(cwd)).toMatchObject({
+      domains: ['example.com'],
+      aliases: [],
+      accounts: [{ address: 'jane@example.com' }],
+    })
+  })
+
+  test('that run at the same time lose nothing', async () => {
+    const cwd = directoryWith({ domains: ['example.com'] })
+    const names = Array.from({ length: 6 }, (_, n) => `user${n}@example.com`)
+    const results = await Promise.all(names.map((name) => run(cwd, `user add ${name} --no-password`)))
+    expect(results.map(({ code, stderr }) => ({ code, stderr }))).toEqual(names.map(() => ({ code: 0, stderr: '' })))
+    const { accounts } = dataIn(cwd) as { accounts: { address: string }[] }
+    expect(accounts.map(({ address }) => address).toSorted()).toEqual(names)
+  })
+
+  const FILE = { domains: ['example.com'], accounts: [{ address: 'jane@example.com' }] }
+  test.each<[string, string | undefined, string, number]>([
+    ['user add jane@EXAMPLE.com', 'x\n', 'user add: jane@EXAMPLE.com is there already; use postern user passwd', 2],
+    ['user add jane', 'x\n', 'user add: "jane" is not an address such as jane@example.com', 2],
+    ['user add bob@example.com', '\n', 'user add: the password is empty; give one', 2],
+    [
+      'user add bob@example.com',
+      'a\u0007b\n',
+      'user add: the password has a character that is not allowed (RFC 4013)',
+      2,
+    ],
+    [
+      'user add bob@example.com --iterations 1',
+      'x\n',
+      '--iterations: "1" is not a whole number, from 4096 to 10000000',
+      2,
+    ],
+    [
+      'user add bob@example.com --cram-md5',
+      'x\n',
+      'user add --cram-md5: the password is then stored in clear; give --yes if you want that',
+      2,
+    ],
+    ['user passwd bob@example.com', 'x\n', 'user passwd: there is no account bob@example.com', 1],
+    ['user remove', undefined, 'user remove: nothing is not an address such as jane@example.com', 2],
+    ['alias add sales@example.com', undefined, 'alias add: give the accounts that get its mail', 2],
+    [
+      'alias add sales@example.com bob@example.com',
+      undefined,
+      'accounts.json: aliases[0].to[0]: there is no account or alias "bob@example.com"',
+      2,
+    ],
+    [
+      'alias add sales@example.com jane@gmail.example',
+      undefined,
+      'accounts.json: aliases[0].to[0]: the domain of "jane@gmail.example" is not among `domains`; add it there',
+      2,
+    ],
+    [
+      'alias add a@example.com a@example.com',
+      undefined,
+      'accounts.json: aliases[0]: the alias leads back to itself: a@example.com → a@example.com',
+      2,
+    ],
+    ['alias remove sales@example.com', undefined, 'alias remove: there is no alias sales@example.com', 1],
+    [
+      'domain remove example.com',
+      undefined,
+      'accounts.json: accounts[0].address: the domain of "jane@example.com" is not among `domains`; add it there',
+      2,
+    ],
+    [
+      'domain add exa_mple..com',
+      undefined,
+      'domain add: "exa_mple..com" is not a domain such as example.com, or *.example.com for all below it',
+      2,
+    ],
+    ['user list --accounts none/accounts.json', undefined, '', 0],
+  ])('%s: one line, and nothing is changed', async (line, input, message, exitCode) => {
+    const cwd = directoryWith(FILE)
+    const { code, stderr } = await run(cwd, line, input)
+    expect({ code, stderr }).toEqual({ code: exitCode, stderr: message === '' ? '' : `postern: ${message}\n` })
+    expect(dataIn(cwd)).toEqual(FILE)
+  })
+})
+
+test.each<[string, unknown, string]>([
+  ['not JSON', '{', 'accounts.json: it is not JSON: '],
+  ['a misspelt field', { acounts: [] }, 'accounts.json: acounts: there is no such field; '],
+  [
+    'a password in place of its record',
+    { domains: ['a.example'], accounts: [{ address: 'a@a.example', password: 'tiger' }] },
+    'accounts.json: accounts[0].password of "a@a.example": the value (not shown) is not ',
+  ],
+])('a server does not start with %s in its accounts', async (_, data, message) => {
+  const { code, stderr } = await postern(['serve', '--store=memory:'], { cwd: directoryWith(data) })
+  expect(code).toBe(2)
+  expect(stderr.split('\n')).toHaveLength(2)
+  expect(stderr).toContain(`postern: ${message}`)
+  expect(stderr).not.toContain('tiger')
+})
+
+test.each(sample(RUNTIME_NAMES, 2))(
+  'a server on %s receives for accounts, and takes changes of the file',
+  async (name) => {
+    const file = {
+      domains: ['example.com', { name: 'example.org', catchAll: 'jane@example.com' }],
+      accounts: [
+        { address: 'jane@example.com', password: RECORD },
+        { address: 'off@example.com', suspended: true },
+      ],
+      aliases: [{ address: 'sales@example.com', to: 'jane@example.com' }],
+    }
+    const cwd = directoryWith(file)
+    const listen = ['--listen=smtp://127.0.0.1:0', '--store=maildir:mail?create=any', '--log-format=json']
+    const running = await serve(listen, { cwd, command: RUNTIMES[name] })
+    const client = await SocketClient.ready(running.port)
+    const say = async (line: string): Promise<string> => (await client.command(line)).text.slice(0, 9)
+    expect(await say('MAIL FROM:<a@sender.example>')).toBe('250 2.1.0')
+    const answers: Record<string, string> = {}
+    for (const address of [
+      'Jane+x@example.com',
+      'sales@EXAMPLE.com',
+      'x@example.org',
+      'off@example.com',
+      'bob@example.com',
+      'jane@example.net',
+    ]) {
+      answers[address] = await say(`RCPT TO:<${address}>`)
+    }
+    expect(answers).toEqual({
+      'Jane+x@example.com': '250 2.1.5',
+      'sales@EXAMPLE.com': '250 2.1.5',
+      'x@example.org': '250 2.1.5',
+      'off@example.com': '550 5.2.1',
+      'bob@example.com': '550 5.1.1',
+      'jane@example.net': '550 5.7.1',
+    })
+    expect(await say('VRFY jane@example.com')).toBe('252 2.5.0')
+    expect(await say('EXPN sales@example.com')).toBe('502 5.5.1')
+    expect(await say('DATA')).toBe('354 End d')
+    expect(await say('Subject: x\r\n\r\nx\r\n.')).toBe('250 2.0.0')
+
+    const listed = await postern(['list', '--json', '--store=maildir:mail'], { cwd })
+    const [record] = (JSON.parse(listed.stdout) as { records: { forwardPaths: object[]; maildir: object }[] }).records
+    expect(record?.forwardPaths).toMatchObject([
+      { address: 'Jane+x@example.com', accounts: ['jane@example.com'] },
+      { address: 'sales@EXAMPLE.com', accounts: ['jane@example.com'] },
+      { address: 'x@example.org', accounts: ['jane@example.com'] },
+    ])
+    expect(record?.maildir).toMatchObject({ mailboxes: ['example.com/jane'] })
+
+    // A broken file keeps the old accounts.
+    writeFileSync(join(cwd, 'accounts.json'), '{')
+    await running.says(
+      /"level":"ERROR","message":"accounts could not be read again; the server keeps the old ones".*"reason":"accounts.json: it is not JSON/,
+    )
+    expect(await say('MAIL FROM:<a@sender.example>')).toBe('250 2.1.0')
+    expect(await say('RCPT TO:<jane@example.com>')).toBe('250 2.1.5')
+    writeFileSync(
+      join(cwd, 'accounts.json'),
+      JSON.stringify({ ...file, accounts: [...file.accounts, { address: 'bob@example.com' }] }),
+    )
+    await running.says(/"message":"accounts read again".*"accounts":3/)
+    expect(await say('RCPT TO:<bob@example.com>')).toBe('250 2.1.5')
+    client.reset()
+  },
+)
