@@ -98,6 +98,7 @@ export const PACKAGES: readonly Package[] = [
       [
         { paths: ['login-answer.ts', 'guard.ts', 'handlers.ts', 'observe.ts', 'settings.ts'] },
         { paths: ['directory'], modules: ['@mongodb-js/saslprep'] },
+        { paths: ['tokens'], modules: ['jose'] },
       ],
       [
         { paths: ['accounts'], below: ['directory'], modules: [...NODE, 'bcryptjs'] },

@@ -1,7 +1,10 @@
 /** accounts.json: the commands that edit it, and a server that receives mail for its accounts, on each runtime. */
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { postern, type Result, serve } from '../../../test/kit/postern.ts'
@@ -235,3 +238,62 @@ test.each(sample(RUNTIME_NAMES, 2))(
     client.reset()
   },
 )
+
+const PLAIN = (user: string, password: string): string =>
+  `AUTH PLAIN ${Buffer.from(`\0${user}\0${password}`).toString('base64')}`
+const BEARER = (user: string, token: string): string =>
+  `AUTH OAUTHBEARER ${Buffer.from(`n,${user === '' ? '' : `a=${user}`},\x01auth=Bearer ${token}\x01\x01`).toString('base64')}`
+
+test('--accept-any-login loopback takes every login, says so loudly, and refuses an address that others can reach', async () => {
+  const options = ['--store=memory:', '--log-format=json', '--accept-any-login=loopback']
+  const running = await serve([...options, '--listen=smtp://127.0.0.1:0'])
+  expect(running.log).toContainEqual(
+    expect.objectContaining({
+      level: 'WARN',
+      message: 'every name is accepted with every password, because --accept-any-login is given',
+    }),
+  )
+  for (const login of [PLAIN('anyone', 'x'), BEARER('someone', 'y')]) {
+    const client = await SocketClient.ready(running.port)
+    expect((await client.command(login)).text).toMatch(/^235 /)
+    client.reset()
+  }
+  const { code, stderr } = await postern(['serve', ...options, '--listen=smtp://*:0'])
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr:
+      'postern: --accept-any-login loopback: smtp://*:0 can be reached from other machines; give everywhere if you want that\n',
+  })
+})
+
+test('tokens log in as accounts alone, and a service that is away is no verdict', async () => {
+  const answers: Record<string, string> = {
+    good: '{"active":true,"username":"jane@example.com"}',
+    stranger: '{"active":true,"username":"eve@example.com"}',
+    bad: '{"active":false}',
+  }
+  const issuer = createServer(async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    const answer = answers[new URLSearchParams(body).get('token') ?? '']
+    response.writeHead(answer === undefined ? 500 : 200).end(answer)
+  }).listen(0, '127.0.0.1')
+  await once(issuer, 'listening')
+  onTestFinished(() => void issuer.close())
+  const cwd = directoryWith({ domains: ['example.com'], accounts: [{ address: 'jane@example.com' }] })
+  const url = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/`
+  const oauth = { introspection: { url, clientId: 'postern', clientSecret: 'clientsecret' } }
+  writeFileSync(join(cwd, 'postern.config.json'), JSON.stringify({ oauth, authWithoutTls: true, store: 'memory:' }))
+  const running = await serve(['--listen=smtp://127.0.0.1:0', '--log-format=json'], { cwd })
+  const replies: Record<string, string> = {}
+  for (const token of ['good', 'stranger', 'bad', 'away']) {
+    const client = await SocketClient.ready(running.port)
+    const first = await client.command(BEARER('', token))
+    const { text } = first.code === 334 ? await client.command('AQ==') : first
+    replies[token] = text.slice(0, 9)
+    client.reset()
+  }
+  expect(replies).toEqual({ good: '235 2.7.0', stranger: '535 5.7.8', bad: '535 5.7.8', away: '454 4.7.0' })
+  await running.says(/"level":"ERROR".*cannot be asked about a token: it answered 500/)
+  expect(running.output).not.toContain('clientsecret')
+})

@@ -189,6 +189,8 @@ describe('secrets', () => {
       ],
       ['https://token@host, https://host/@a, //[::1]:25', 'https://(credentials)@host, https://host/@a, //[::1]:25'],
       [`of ann:${hash} or`, 'of ann:(credentials) or'],
+      ['"SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy"', '"(credentials)"'],
+      ['is $2b$04$QOghiZMfaf3TXKYOcFQ68es97bhjnIuZFJEybRlnu2h, no', 'is (credentials) no'],
       [`a ${key} b ${key.slice(0, 38)}`, 'a (credentials) b (credentials)'],
       ['-----BEGIN CERTIFICATE-----', '-----BEGIN CERTIFICATE-----'],
     ]

@@ -7,11 +7,11 @@ import type { Logger } from '@logtape/logtape'
 import { readAccounts } from '../config/file/accounts-file.ts'
 import type { OwnAccounts } from '../config/options/users.ts'
 import type { Settings } from '../config/settings.ts'
-import { errorText } from '../host/failure.ts'
+import { errorText, Failure } from '../host/failure.ts'
 import { watchFiles } from '../host/file-watch.ts'
 
 /** Who receives mail, and who may log in. */
-export interface Accounts extends Pick<AuthenticatorDeps, 'identities' | 'kinds' | 'own'> {
+export interface Accounts extends Pick<AuthenticatorDeps, 'checkToken' | 'identities' | 'kinds' | 'own'> {
   /** Returns the addresses that receive mail. Missing if the server receives for every address. */
   readonly book: (() => AddressBook) | undefined
   /** Stops to watch the file. */
@@ -19,7 +19,50 @@ export interface Accounts extends Pick<AuthenticatorDeps, 'identities' | 'kinds'
 }
 
 /** Opens the accounts. @param log Gets a line for each change of the file. @throws Failure */
-export function openAccounts(settings: Settings, log: Logger | undefined): Accounts {
+export async function openAccounts(settings: Settings, log: Logger | undefined): Promise<Accounts> {
+  const { acceptAnyLogin } = settings.options
+  if (acceptAnyLogin !== 'no') {
+    log?.warn('every name is accepted with every password, because --accept-any-login is given', { acceptAnyLogin })
+  }
+  const checkToken = await tokenCheck(settings)
+  const opened = open(settings, log)
+  return {
+    ...opened,
+    ...(checkToken !== undefined && { checkToken: forAccounts(checkToken, opened) }),
+    ...(acceptAnyLogin !== 'no' && { own: ANYBODY }),
+  }
+}
+
+/** Accepts every login whose mechanism shows a name. */
+const ANYBODY: OwnAccounts = {
+  checkPassword: ({ username }) => ({ user: username }),
+  checkToken: (_, username) => ({ user: username === '' ? 'anybody' : username }),
+}
+
+/** Loads the library for tokens only if they are used. @throws Failure */
+async function tokenCheck({ options: { oauth }, spelled }: Settings): Promise<AuthenticatorDeps['checkToken']> {
+  if (oauth === undefined) return undefined
+  const { tokenAccounts } = await import('@postern/intake/tokens')
+  try {
+    return tokenAccounts(oauth).checkToken
+  } catch (error) {
+    throw new Failure(`${spelled('oauth')}.${errorText(error)}`)
+  }
+}
+
+/** If there is a file of accounts, a token logs in only as one of them. */
+function forAccounts(
+  checkToken: NonNullable<AuthenticatorDeps['checkToken']>,
+  { book, identities }: Accounts,
+): NonNullable<AuthenticatorDeps['checkToken']> {
+  if (book === undefined) return checkToken
+  return async (token, username) => {
+    const answer = await checkToken(token, username)
+    return answer !== undefined && 'user' in answer ? identities().find(answer.user) : answer
+  }
+}
+
+function open(settings: Settings, log: Logger | undefined): Accounts {
   const { accounts, users } = settings.options
   const usersOf = usersSource(users)
   if (typeof accounts !== 'string') return fixed(accounts, usersOf)

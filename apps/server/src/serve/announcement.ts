@@ -25,6 +25,7 @@ export function announcement(settings: Settings, bound: readonly Bound[]): strin
     ...keepsRows(options),
     ['Hostname', options.hostname],
     ...domainRows(settings),
+    ...(options.acceptAnyLogin === 'no' ? [] : [['Logins', 'EVERY name and password is accepted']]),
     ...(options.workers === 1 ? [] : [['Workers', String(options.workers)]]),
     ...(settings.file === undefined ? [] : [['Config', settings.file]]),
     ...(options.selfSigned ? [['TLS', 'a self-signed certificate, for this run only']] : []),

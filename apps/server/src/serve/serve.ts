@@ -80,7 +80,7 @@ export async function serve(given: Settings, serving: Serving): Promise<number> 
 
   const logins = openLogins(options.hookTimeoutMs, checkRights())
   const journal = new Journal(log, options)
-  const accounts = openAccounts(settings, log)
+  const accounts = await openAccounts(settings, log)
   const service = await serving.start({ settings, tls, store, log, journal, logins, accounts, say })
   let stopUpkeep = (): void => {}
   // This comes before the start block, because a reader of the start block may send a signal.

@@ -100,10 +100,17 @@ function authOf({ accounts, options, logins }: ServerDeps): IntakeAuth {
   return {
     ...(options.authMechanisms !== undefined && { mechanisms: options.authMechanisms }),
     required: options.authRequired,
-    allowWithoutTls: options.authWithoutTls,
+    allowWithoutTls: options.authWithoutTls || options.acceptAnyLogin !== 'no',
     authenticate: handlers.authenticate?.bind(handlers),
     own: accounts.own,
     makeLogins: (own) =>
-      authenticator({ own, identities: accounts.identities, kinds: accounts.kinds, maxFailedAuths, logins }),
+      authenticator({
+        own,
+        identities: accounts.identities,
+        kinds: accounts.kinds,
+        ...(accounts.checkToken !== undefined && { checkToken: accounts.checkToken }),
+        maxFailedAuths,
+        logins,
+      }),
   }
 }

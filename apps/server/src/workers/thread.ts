@@ -68,7 +68,7 @@ async function begin(): Promise<Work> {
       journal,
       tls,
       // The main thread logs changes of the file.
-      accounts: openAccounts(settings, undefined),
+      accounts: await openAccounts(settings, undefined),
       kept: options.logFormat === 'json' ? () => {} : (record) => out.write(keptLine(record)),
     },
     new SharedAdmission(shared.admission, index),

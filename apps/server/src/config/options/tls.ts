@@ -99,8 +99,9 @@ export function checkNeedOfTls({ options, spelled }: Choice<TlsRows & WhereRows 
   if (Object.keys(options.sni).length > 0) throw needs(spelled('sni'), CERTIFICATE)
   checkListening({ options, spelled })
   // Accounts may serve for receiving alone, and SCRAM is offered without TLS.
-  if (canAuthenticate({ ...options, accounts: undefined }) && !options.authWithoutTls && !isPiped) {
-    const name = spelled(options.users.length > 0 ? 'users' : 'handlers')
+  const needsSecrecy = canAuthenticate({ ...options, accounts: undefined, acceptAnyLogin: 'no' })
+  if (needsSecrecy && !options.authWithoutTls && !isPiped) {
+    const name = spelled(options.users.length > 0 ? 'users' : options.oauth === undefined ? 'handlers' : 'oauth')
     throw needs(name, `${CERTIFICATE}; or give --auth-without-tls to allow passwords without encryption`)
   }
 }

@@ -2,8 +2,9 @@
 import { type AccountsWith, MECHANISMS, type MechanismName, type Session } from '@postern/engine'
 import { parseUser, type User } from '@postern/intake/accounts'
 import type { AddressBook } from '@postern/intake/guards'
+import type { TokenOptions } from '@postern/intake/tokens'
 import { Failure } from '../../host/failure.ts'
-import { list, nonEmpty, oneOf, optional, parsed, parsedText } from '../values/schema.ts'
+import { custom, list, nonEmpty, oneOf, optional, parsed, parsedText } from '../values/schema.ts'
 import { type Choice, needs, onOff, type Option, type ValuesOf } from './row.ts'
 import type { PolicyRows } from './policy.ts'
 import type { WhereRows } from './where.ts'
@@ -24,7 +25,16 @@ export interface UserRows {
    * Default: `accounts.json` beside the config file, if there is one.
    */
   readonly accounts: Option<string | OwnAccounts, string | OwnAccounts | undefined>
+  /**
+   * Accepts the tokens of OAUTHBEARER and XOAUTH2: JWTs by the keys of their issuer, `{ jwt: { jwks, issuer, audience } }`, or any token by
+   * asking the issuer, `{ introspection: { url, clientId, clientSecret } }`.
+   */
+  readonly oauth: Option<TokenOptions, TokenOptions | undefined>
+  /** Accepts every name with every password, for programs under test: `loopback` only if all addresses are on this machine. Default `no`. */
+  readonly acceptAnyLogin: Option<AnyLogin, AnyLogin>
 }
+
+type AnyLogin = 'no' | 'loopback' | 'everywhere'
 
 /** Accounts of your own: methods for logins, and for addresses. Each is optional. They are asked before the other options. */
 export interface OwnAccounts extends AccountsWith<Session>, Partial<AddressBook> {}
@@ -67,6 +77,45 @@ export const userRows: UserRows = {
     value: 'file',
     docs: { more: '(see [Accounts](#accounts))', byDefault: 'accounts.json beside the config file, if there is one' },
   },
+  oauth: {
+    // The value has a secret, so the error must not show it.
+    schema: optional(
+      custom(
+        isOauth,
+        'an object with jwt: { jwks, issuer, audience } or introspection: { url, clientId, clientSecret }',
+      ),
+    ),
+    byDefault: undefined,
+    help: 'how tokens of OAUTHBEARER and XOAUTH2 are checked',
+    group,
+    value: 'services',
+    secret: true,
+    fileOnly: true,
+  },
+  acceptAnyLogin: {
+    schema: oneOf('no', 'loopback', 'everywhere'),
+    byDefault: 'no',
+    help: 'accept every name with every password, for programs under test: no, loopback (if all addresses are on this machine), everywhere',
+    group,
+    value: 'where',
+  },
+}
+
+function isOauth(given: unknown): given is TokenOptions {
+  if (typeof given !== 'object' || given === null) return false
+  const { jwt, introspection, userClaim, ...others } = given as Record<string, unknown>
+  const isKind = (kind: unknown, names: readonly string[]): boolean =>
+    kind === undefined ||
+    (typeof kind === 'object' &&
+      kind !== null &&
+      names.every((name) => (kind as Record<string, unknown>)[name] !== undefined))
+  return (
+    (jwt !== undefined || introspection !== undefined) &&
+    isKind(jwt, ['jwks', 'issuer', 'audience']) &&
+    isKind(introspection, ['url', 'clientId', 'clientSecret']) &&
+    ['undefined', 'string'].includes(typeof userClaim) &&
+    Object.keys(others).length === 0
+  )
 }
 
 function parseAccounts(given: unknown): string | OwnAccounts | undefined {
@@ -86,10 +135,13 @@ function isOwnAccounts(given: unknown): given is OwnAccounts {
 
 /** Returns whether anybody can log in. */
 export function canAuthenticate({
+  acceptAnyLogin,
   accounts,
+  oauth,
   users,
   handlers,
-}: Pick<ValuesOf<UserRows & PolicyRows>, 'accounts' | 'users' | 'handlers'>): boolean {
+}: Pick<ValuesOf<UserRows & PolicyRows>, 'acceptAnyLogin' | 'accounts' | 'handlers' | 'oauth' | 'users'>): boolean {
+  if (acceptAnyLogin !== 'no' || oauth !== undefined) return true
   if (users.length > 0 || handlers.authenticate !== undefined || typeof accounts === 'string') return true
   return accounts !== undefined && LOGIN_METHODS.some((name) => accounts[name] !== undefined)
 }
@@ -100,8 +152,21 @@ export function checkUsers({ options, spelled }: Choice<UserRows & PolicyRows & 
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined)
     throw new Failure(`${spelled('users')}: ${JSON.stringify(twice)} is listed twice; remove one`)
+  const { acceptAnyLogin, listen } = options
+  const open = listen.find(
+    ({ host, path, pipePath }) => pipePath !== undefined || (path === undefined && !isLoopback(host)),
+  )
+  if (acceptAnyLogin === 'loopback' && open !== undefined) {
+    throw new Failure(
+      `${spelled('acceptAnyLogin')} loopback: ${open.url} can be reached from other machines; give everywhere if you want that`,
+    )
+  }
   if (canAuthenticate(options)) return
   if (options.authRequired) throw needs(spelled('authRequired'), USERS)
-  const listen = options.listen.find(({ submission }) => submission)
-  if (listen !== undefined) throw needs(`${spelled('listen')} ${listen.url}`, USERS)
+  const submission = listen.find((address) => address.submission)
+  if (submission !== undefined) throw needs(`${spelled('listen')} ${submission.url}`, USERS)
+}
+
+function isLoopback(host: string | undefined): boolean {
+  return host !== undefined && (host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host))
 }

@@ -3,7 +3,7 @@ import type { Options } from '../../config/options.ts'
 import { variable } from '../../host/permission.ts'
 
 /** The options that hold secrets in plain text. `users` holds hashes, which {@link hideForms} finds by their form. */
-export type SecretOptions = Pick<Options, 'frontSecret' | 'tlsPassphrase' | 'sni' | 's3Credentials'>
+export type SecretOptions = Pick<Options, 'frontSecret' | 'oauth' | 'tlsPassphrase' | 'sni' | 's3Credentials'>
 
 /** Replaces a secret. */
 export const HIDDEN = '(credentials)'
@@ -35,11 +35,24 @@ export class Secrets {
   }
 }
 
-function valuesOf({ frontSecret = [], tlsPassphrase, sni = {}, s3Credentials }: Partial<SecretOptions>): string[] {
+function valuesOf({
+  frontSecret = [],
+  oauth,
+  tlsPassphrase,
+  sni = {},
+  s3Credentials,
+}: Partial<SecretOptions>): string[] {
   const passphrases = Object.values(sni).map((host) => host.tlsPassphrase)
   // A function may return other credentials each time, so they are not known here.
   const s3 = typeof s3Credentials === 'object' ? [s3Credentials.secretAccessKey, s3Credentials.sessionToken] : []
-  const values = [...frontSecret, tlsPassphrase, ...passphrases, ...s3, ...SECRET_VARIABLES.map(variable)]
+  const values = [
+    ...frontSecret,
+    oauth?.introspection?.clientSecret,
+    tlsPassphrase,
+    ...passphrases,
+    ...s3,
+    ...SECRET_VARIABLES.map(variable),
+  ]
   return values.filter((value) => value !== undefined && value.length >= MIN_LENGTH) as string[]
 }
 
@@ -76,17 +89,21 @@ function hideUserInfo(text: string): string {
   }
 }
 
-const HASH_BEGINS = '$scrypt$'
+const HASH_BEGINS = ['$scrypt$', 'SCRAM-SHA-256$', '$2a$', '$2b$', '$2y$'] as const
 /** A character of a hash in PHC form. */
-const HASH_CHARACTER = /[\w=,$+/.-]/
+const HASH_CHARACTER = /[\w=,:$+/.-]/
 
 function hideHashes(text: string): string {
+  return HASH_BEGINS.reduce(hideBehind, text)
+}
+
+function hideBehind(text: string, begins: string): string {
   let hidden = ''
   let from = 0
   for (;;) {
-    const start = text.indexOf(HASH_BEGINS, from)
+    const start = text.indexOf(begins, from)
     if (start < 0) return hidden + text.slice(from)
-    let end = start + HASH_BEGINS.length
+    let end = start + begins.length
     while (end < text.length && HASH_CHARACTER.test(text.charAt(end))) end++
     hidden += text.slice(from, start) + HIDDEN
     from = end
