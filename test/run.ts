@@ -30,6 +30,7 @@ const CHECKS: readonly Step[] = [
 
 /** Units, the wire's rules, and the contracts on Node: what somebody who changes the code runs again and again. */
 const FAST: readonly string[] = [
+  'packages/dns/test/',
   'packages/engine/test/',
   'packages/runtime/test/',
   'packages/storage/test/',
@@ -40,6 +41,7 @@ const FAST: readonly string[] = [
 ]
 /** Of those folders: other runtimes, real S3 servers, power cuts, kills. */
 const NOT_FAST: readonly string[] = [
+  '**/dns/test/contract.test.ts',
   '**/runtime/test/{deno,contract-workerd,cloudflare*}.test.ts',
   '**/storage/test/{contract,crash,disk-faults,r2,s3-*,*power-cut}.test.ts',
 ]

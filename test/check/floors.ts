@@ -57,6 +57,25 @@ export const PACKAGES: readonly Package[] = [
     ],
   },
   {
+    root: 'packages/dns/src',
+    packages: ['@postern/engine'],
+    floors: [
+      [{ paths: ['answer.ts'], isPure: true }],
+      [
+        { paths: ['names'] },
+        { paths: ['message'], modules: [...NODE, 'dns-packet'] },
+        { paths: ['cache.ts'], isPure: true },
+      ],
+      [{ paths: ['upstream.ts'], below: ['answer.ts', 'message'] }],
+      [
+        { paths: ['sockets'], modules: NODE, below: ['answer.ts', 'message', 'upstream.ts'] },
+        { paths: ['https.ts'], below: ['answer.ts', 'message', 'upstream.ts'] },
+        { paths: ['resolver.ts'] },
+      ],
+      [{ paths: ['index.ts'] }],
+    ],
+  },
+  {
     root: 'packages/runtime/src',
     packages: ['@postern/engine'],
     floors: [

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { COMMANDS } from '../kit/commands.ts'
 import { temporaryDirectory } from '../kit/directory.ts'
 import { Daemon } from '../kit/daemon.ts'
+import { startDnsServer } from '../kit/dns-server.ts'
 import { sample } from '../kit/sample.ts'
 import { findPnpm, mustRun, runTool } from '../kit/tool.ts'
 import { tarballOf } from '../release/pack.ts'
@@ -202,6 +203,25 @@ describe('the program in the README of', () => {
       await using server = await start([process.execPath, 'program.js'], { cwd, env: project.env }, /port (\d+)\./)
       await sendOne(server.port)
     },
+  )
+})
+
+test('the program in the README of @postern/dns tells exchangers and a name', { timeout: LONG_MS }, async () => {
+  await using server = await startDnsServer(({ type, name }) => {
+    const ttl = 60
+    if (type === 'MX') return { answers: [{ type, name, ttl, data: { preference: 10, exchange: 'mx.example.com' } }] }
+    if (type === 'PTR') return { answers: [{ type, name, ttl, data: 'mail.example.com' }] }
+    return { answers: [{ type: 'A', name, ttl, data: '192.0.2.1' }] }
+  })
+  const cwd = below('readme-dns')
+  const readme = readFileSync(join(installed('@postern/dns'), 'README.md'), 'utf8')
+  const source = (/```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? '')
+    .replace('{ systemUpstreams }', '{ udpUpstream }')
+    .replace('await systemUpstreams()', `{ upstreams: [udpUpstream({ address: '127.0.0.1', port: ${server.port} })] }`)
+  writeFileSync(join(cwd, 'program.js'), source)
+  const { stdout } = await mustRun(process.execPath, ['program.js'], { cwd, env: project.env, timeoutMs: LONG_MS })
+  expect(stdout.toString()).toBe(
+    `[ { preference: 10, exchange: 'mx.example.com' } ]\n{ result: 'pass', name: 'mail.example.com' }\n`,
   )
 })
 

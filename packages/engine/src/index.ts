@@ -2,8 +2,8 @@
 export { acrossCopies } from './copies.ts'
 export type { Duplex, Endpoint, Listener, PeerCertificate, TlsInfo } from './duplex.ts'
 export { EarlyBytesError } from './duplex.ts'
-export type { AddressRanges } from './protocol/grammar/address.ts'
-export { addressRanges } from './protocol/grammar/address.ts'
+export type { AddressRanges, IpOctets } from './protocol/grammar/address.ts'
+export { addressRanges, ipText, parseIp } from './protocol/grammar/address.ts'
 export { asciiDomain, sameDomain } from './protocol/grammar/domain.ts'
 export type {
   AddressLiteral,
