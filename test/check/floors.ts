@@ -112,7 +112,7 @@ export const PACKAGES: readonly Package[] = [
   },
   {
     root: 'packages/intake/src',
-    packages: ['@postern/engine', '@postern/storage'],
+    packages: ['@postern/engine', '@postern/dns', '@postern/storage'],
     floors: [
       [
         { paths: ['login-answer.ts', 'guard.ts', 'handlers.ts', 'observe.ts', 'settings.ts'] },
@@ -152,7 +152,7 @@ export const PACKAGES: readonly Package[] = [
   },
   {
     root: 'apps/server',
-    packages: ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake'],
+    packages: ['@postern/engine', '@postern/dns', '@postern/runtime', '@postern/storage', '@postern/intake'],
     floors: [
       [{ paths: ['src/host'], modules: NODE }],
       [

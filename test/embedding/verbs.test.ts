@@ -30,7 +30,8 @@ const clientIs: Extension = {
         for (const [key, value = ''] of argument.split(' ').map((pair) => pair.split('='))) {
           if (key === 'ADDR') change.remote = { family: 'ipv4', address: value, port: 0 } satisfies Endpoint
           else if (key === 'LOGIN') change.user = value
-          else return reply(501, '5.5.4', 'ADDR and LOGIN only')
+          else if (key === 'NAME') change.reverseDns = { result: 'pass', name: value }
+          else return reply(501, '5.5.4', 'ADDR, LOGIN and NAME only')
         }
       },
     },
@@ -109,6 +110,20 @@ describe('a verb like XCLIENT', () => {
       'hello 198.51.100.7 - -',
       'mail 198.51.100.7 EHLO -',
     ])
+  })
+
+  test('removes what DNS said about the old client, or brings what it says about the new one', async () => {
+    const names: (string | undefined)[] = []
+    const options: Partial<ServerOptions> = {
+      connect: (session) => {
+        names.push(session.reverseDns?.name)
+        session.reverseDns ??= { result: 'pass', name: `host-of-${session.remote.address}.example` }
+      },
+      mail: (_, { reverseDns }) => void names.push(reverseDns?.name),
+    }
+    const lines = ['EHLO a.example', 'XCLIENTIS ADDR=198.51.100.7', 'EHLO a.example', 'MAIL FROM:<>', 'RSET']
+    await dialogue(serverWith([clientIs], options), ...lines, 'XCLIENTIS ADDR=198.51.100.8 NAME=mx.example')
+    expect(names).toEqual([undefined, undefined, 'host-of-198.51.100.7.example', 'mx.example'])
   })
 
   test('logs the client in, and a later one logs it out', async () => {

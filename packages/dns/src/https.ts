@@ -25,7 +25,8 @@ export function httpsUpstream(url: string, options: HttpsOptions = {}): Upstream
 }
 
 async function ask(url: string, send: typeof fetch, question: Question, options: AskOptions): Promise<Reply> {
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)])
+  // Node takes whole milliseconds only.
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(Math.ceil(options.timeoutMs))])
   try {
     const response = await send(url, {
       method: 'POST',

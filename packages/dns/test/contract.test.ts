@@ -1,12 +1,13 @@
 /** The contract of resolvers inside each runtime, against one server. */
 import { resolve } from 'node:path'
 import { Miniflare } from 'miniflare'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { dnsRows } from '../../../test/contracts/dns/dns.ts'
 import { script } from '../../../test/contracts/dns/scenes.ts'
 import type { Outcome } from '../../../test/contracts/outcome.ts'
 import { COMMANDS } from '../../../test/kit/commands.ts'
 import { type DnsServer, startDnsServer } from '../../../test/kit/dns-server.ts'
+import { runTool } from '../../../test/kit/tool.ts'
 import { outcomesOf, testSuites } from '../../runtime/test/program.ts'
 import { bundle, COMPATIBILITY_DATE } from '../../runtime/test/workerd/serving.ts'
 
@@ -56,3 +57,15 @@ testSuites([
   })),
   { suite: 'dns', runtime: 'workerd', rows: dnsRows(['HTTPS']), run: outcomesInWorkerd },
 ])
+
+test('Deno without the permission for a socket gets a failure', async () => {
+  const source = `import { createResolver } from '${resolve(import.meta.dirname, '../src/index.ts')}'
+    import { udpUpstream } from '${resolve(import.meta.dirname, '../src/sockets/index.ts')}'
+    const upstreams = ['127.0.0.1', '::1'].map((address) => udpUpstream({ address, port: 53 }))
+    console.log((await createResolver({ upstreams }).resolve('a.example', 'A')).reason)`
+  const [deno] = COMMANDS.deno
+  const { stdout, stderr } = await runTool(deno, ['run', '--no-prompt', '--allow-read', '--ext=ts', '-'], {
+    input: source,
+  })
+  expect([stdout.toString(), stderr]).toEqual(['unreachable\n', ''])
+})

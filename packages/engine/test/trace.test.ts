@@ -63,3 +63,14 @@ test('a client without a hello name is written as unknown', () => {
   const text = new TextDecoder().decode(receivedField(nameless, envelope, 'mx.example.com', 'ID', new Date(0)))
   expect(text).toMatch(/^Received: from unknown \(\[192\.0\.2\.1\]\)/)
 })
+
+test.each([
+  ['mail.example.net', '(mail.example.net [192.0.2.1])'],
+  ['unknown', '(unknown [192.0.2.1])'],
+  ['a) by (\r\nX-Injected: yes', '(a??by????X-Injected:?yes [192.0.2.1])'],
+])('the name of a client that DNS was asked about is before its address: %j', (name, expected) => {
+  const named = { ...session, reverseDns: { result: 'pass', name } } as Session
+  const text = new TextDecoder().decode(receivedField(named, envelope, 'mx.example.com', 'ID', new Date(0)))
+  expect(text.split('\r\n')[0]).toMatch(/^Received: from client\.example \(/)
+  expect(/\([^)]*\)/.exec(text)?.[0]).toBe(expected)
+})

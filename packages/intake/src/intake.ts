@@ -38,6 +38,8 @@ export interface IntakeOptions {
   readonly handlers?: IntakeHandlers
   /** How long `handlers.kept` may take. Default 10 seconds. */
   readonly keptTimeoutMs?: number
+  /** Guards that find out about the client. They are asked before the observer and the user's hooks, which then see it. */
+  readonly firstGuards?: readonly Guard[]
   /** The engine asks them in this order. The observer learns the name of the one that refuses, throws or is late. */
   readonly guards?: readonly Guard[]
   readonly observer?: Observer
@@ -100,7 +102,7 @@ export function keptTimeoutMs(hookTimeoutMs: number): number {
 
 /** Makes the engine's hooks, and its AUTH if `auth` is given. */
 export function intake(options: IntakeOptions): IntakeHooks {
-  const { store, handlers = {}, guards = [], observer = {}, auth, keptTimeoutMs } = options
+  const { store, handlers = {}, firstGuards = [], guards = [], observer = {}, auth, keptTimeoutMs } = options
   const watch = new HookWatch()
   const error = (given: unknown, session: Session | undefined): unknown => {
     if (given instanceof ArrivalError) observer.arrivalFailed?.(given, session)
@@ -110,10 +112,12 @@ export function intake(options: IntakeOptions): IntakeHooks {
   }
   const deps: IntakeDeps = { store, handlers, observer, watch, keptTimeoutMs, failed: error }
   const mailboxes = mailboxesGuard(store)
+  const watchedGuard = (guard: Guard): Guard => watched(watch, guard, (hook) => guardHook(guard.name, hook))
   const all = [
+    ...firstGuards.map(watchedGuard),
     observing(observer),
     watched(watch, handlers, handlersHook),
-    ...guards.map((guard) => watched(watch, guard, (hook) => guardHook(guard.name, hook))),
+    ...guards.map(watchedGuard),
     ...(mailboxes === undefined ? [] : [mailboxes]),
   ]
   const hooks = askGuards(all)

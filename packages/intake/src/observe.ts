@@ -61,6 +61,7 @@ export function keptEntry(record: MailRecord, session: Session): Entry {
       with: record.session.transmissionType,
       user: record.session.user,
       ...peerFields(session.remote),
+      remoteName: session.reverseDns?.name,
     },
   }
 }
@@ -84,7 +85,12 @@ export function refusedEntry(
 
 /** Makes the fields that identify a client. @param remote Its address, because there may be no session */
 export function sessionFields(session: Session | undefined, remote: Endpoint): Fields {
-  return { sessionId: session?.id, ...peerFields(remote), hello: session?.hello?.name }
+  return {
+    sessionId: session?.id,
+    ...peerFields(remote),
+    remoteName: session?.reverseDns?.name,
+    hello: session?.hello?.name,
+  }
 }
 
 /** Makes the fields with the client's address. */

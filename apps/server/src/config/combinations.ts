@@ -1,4 +1,5 @@
 /** Checks combinations of options before the server starts to listen. */
+import { checkReverseDns } from './options/dns.ts'
 import { checkPipes, checkTarget } from './options/front.ts'
 import { checkGuards } from './options/policy.ts'
 import { checkWorkers } from './options/process.ts'
@@ -14,6 +15,7 @@ export function checkTogether(settings: Settings): void {
   checkNeedOfTls(settings)
   checkUsers(settings)
   checkGuards(settings)
+  checkReverseDns(settings)
   checkProxies(settings)
   checkWorkers(settings)
 }

@@ -4,6 +4,7 @@
  * The types of the config file, flags, environment variables, their validation, the help and the tables of docs/configuration.md are
  * all derived from it. Each subject has a file in options/, with its rows and the combinations that it refuses.
  */
+import { type DnsRows, dnsRows } from './options/dns.ts'
 import { type FrontRows, frontRows } from './options/front.ts'
 import { type LimitRows, limitRows } from './options/limits.ts'
 import { type LogRows, logRows } from './options/logs.ts'
@@ -17,7 +18,17 @@ import { type WhereRows, whereRows } from './options/where.ts'
 
 /** The rows of all subjects. */
 export interface OptionRows
-  extends WhereRows, FrontRows, ProcessRows, RetentionRows, PolicyRows, TlsRows, UserRows, LogRows, LimitRows {}
+  extends
+    WhereRows,
+    FrontRows,
+    ProcessRows,
+    RetentionRows,
+    PolicyRows,
+    DnsRows,
+    TlsRows,
+    UserRows,
+    LogRows,
+    LimitRows {}
 
 /** Every option with the value that the server uses. */
 export type Options = ValuesOf<OptionRows>
@@ -32,6 +43,7 @@ export const OPTIONS: OptionRows = {
   ...processRows,
   ...retentionRows,
   ...policyRows,
+  ...dnsRows,
   ...tlsRows,
   ...userRows,
   ...logRows,

@@ -7,6 +7,7 @@ import { EXIT, Failure } from './failure.ts'
 
 type Permission =
   | { readonly name: 'env'; readonly variable?: string }
+  | { readonly name: 'net'; readonly host: string }
   | { readonly name: 'read'; readonly path?: string }
   | { readonly name: 'sys'; readonly kind: 'hostname' | 'setPriority' }
 

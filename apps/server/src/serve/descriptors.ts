@@ -23,6 +23,8 @@ const PER_WORKER = 32
 const TURNED_AWAY = 0.25
 /** Files that an `fs:` or `maildir:` store has open at one time: messages over 64 KiB, and files of short operations. */
 const STORE_FILES = 1024 + 64
+/** Names that one thread looks up at one time. */
+export const MAX_LOOKUPS = 500
 
 /** The parts of a server that need descriptors. */
 export interface DescriptorUse {
@@ -62,7 +64,7 @@ export function fitDescriptors(settings: Settings, log: Logger, isFront = false)
     workers: options.workers,
     addresses: options.listen.length,
     waits: waitsBefore(settings),
-    besides: isFront ? Infinity : storeFiles(settings),
+    besides: isFront ? Infinity : storeFiles(settings) + lookUps(settings),
   })
   if (maxConnections < 1) {
     throw new Failure(
@@ -89,6 +91,11 @@ function waitsBefore({ options: { listen, proxyFrom } }: Settings): number {
 function storeFiles({ options: { store, workers } }: Settings): number {
   if (!isUrl(store) || store.scheme === 's3') return Infinity
   return store.scheme === 'memory' ? 0 : STORE_FILES * workers
+}
+
+/** Counts sockets to DNS servers: at most one for each lookup. */
+function lookUps({ options: { reverseDns, workers } }: Settings): number {
+  return reverseDns ? MAX_LOOKUPS * workers : 0
 }
 
 /**

@@ -6,6 +6,7 @@
  */
 import { openLogins, type Logins } from '@postern/intake/logins'
 import type { TlsCredentials, TlsOptions } from '@postern/runtime/tls'
+import type { Resolver } from '@postern/dns'
 import type { MailStore } from '@postern/storage'
 import type { Logger } from '@logtape/logtape'
 import { storeName } from '../config/urls/store-url.ts'
@@ -19,6 +20,7 @@ import { type Bound, closeAll, listenAll } from './listening.ts'
 import { Journal } from './logs/journal.ts'
 import { type LogOutput, NOTICE, openLog } from './logs/log.ts'
 import { checkRights } from './rights.ts'
+import { openResolver } from './resolver.ts'
 import { untilStopped } from './running.ts'
 import { makeServer } from './smtp-server.ts'
 import { missingMailboxes } from './store/mailboxes.ts'
@@ -47,6 +49,8 @@ export interface ServingDeps {
   readonly journal: Journal
   readonly logins: Logins
   readonly accounts: Accounts
+  /** Looks up the names of clients. undefined: nobody does. */
+  readonly resolver: Resolver | undefined
   /** Writes to standard output, or does nothing with `--log-format json`. */
   say(text: string): void
 }
@@ -74,6 +78,7 @@ export async function serve(given: Settings, serving: Serving): Promise<number> 
   const settings = fitDescriptors(given, log)
   const { options } = settings
   const store = await openStore(settings, serving.logsLostStore ? { log } : {})
+  const resolver = await openResolver(settings, log)
   const notices = log.getChild(NOTICE)
   const say = options.logFormat === 'json' ? () => {} : (text: string) => serving.tell(text)
   outliveReader()
@@ -81,7 +86,7 @@ export async function serve(given: Settings, serving: Serving): Promise<number> 
   const logins = openLogins(options.hookTimeoutMs, checkRights())
   const journal = new Journal(log, options)
   const accounts = await openAccounts(settings, log)
-  const service = await serving.start({ settings, tls, store, log, journal, logins, accounts, say })
+  const service = await serving.start({ settings, tls, store, log, journal, logins, accounts, resolver, say })
   let stopUpkeep = (): void => {}
   // This comes before the start block, because a reader of the start block may send a signal.
   const stopped = untilStopped({

@@ -7,10 +7,12 @@ import {
   type Places,
   type Server,
   type ServerOptions,
+  type Session,
 } from '@postern/engine'
-import { intake, type IntakeAuth, keptTimeoutMs } from '@postern/intake'
-import { accountsGuard, domainsGuard } from '@postern/intake/guards'
+import { type Guard, intake, type IntakeAuth, keptTimeoutMs, sessionFields } from '@postern/intake'
+import { accountsGuard, domainsGuard, reverseDnsGuard } from '@postern/intake/guards'
 import { authenticator, type Logins } from '@postern/intake/logins'
+import type { Resolver } from '@postern/dns'
 import type { TlsCredentials } from '@postern/runtime/tls'
 import type { Logger } from '@logtape/logtape'
 import type { MailRecord, MailStore } from '@postern/storage'
@@ -29,6 +31,8 @@ export interface ServerDeps {
   readonly log: Logger
   readonly journal: Journal
   readonly tls: TlsCredentials | undefined
+  /** Looks up the names of clients. undefined: nobody does. */
+  readonly resolver: Resolver | undefined
   /** Decides when a login may be tried. */
   readonly logins: Logins
   readonly accounts: Accounts
@@ -72,6 +76,7 @@ function engineOptions(deps: ServerDeps): ServerOptions {
     ...intake({
       store,
       handlers,
+      firstGuards: lookUps(deps),
       guards: [
         ...(options.domains === undefined ? [] : [domainsGuard(options.domains)]),
         ...(accounts.book === undefined ? [] : [accountsGuard(accounts.book)]),
@@ -83,6 +88,13 @@ function engineOptions(deps: ServerDeps): ServerOptions {
     }),
     ...(options.debug ? { trace: ({ sessionId, from, text }) => wire.debug(from, { sessionId, text }) } : {}),
   }
+}
+
+function lookUps({ options, log, resolver }: ServerDeps): readonly Guard[] {
+  if (resolver === undefined) return []
+  const failed = (reason: unknown, session: Session): void =>
+    log.debug('no name for a client', { ...sessionFields(session, session.remote), reason })
+  return [reverseDnsGuard({ resolver, timeoutMs: options.reverseDnsTimeoutMs, failed })]
 }
 
 /** Returns whether fronts connect here. Then STARTTLS is offered, because the front makes the handshakes. */

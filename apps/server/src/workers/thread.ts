@@ -15,6 +15,7 @@ import { outliveReader } from '../host/output.ts'
 import { environment, forbidden } from '../host/permission.ts'
 import { makeServer } from '../serve/smtp-server.ts'
 import { readSettings, type Settings, variables } from '../config/settings.ts'
+import { openResolver } from '../serve/resolver.ts'
 import { openStore } from '../serve/store/store.ts'
 import { SharedAdmission } from './admission.ts'
 import { type LoginAnswer, RemoteLogins } from './logins.ts'
@@ -58,6 +59,7 @@ async function begin(): Promise<Work> {
   const store = await openStore(settings, { workerCount, bufferedBytes: sharedByteCount(shared, index), log })
   const tls = start.tls && new (await import('@postern/runtime/tls')).TlsCredentials(start.tls)
   const journal = new Journal(log, options)
+  const resolver = await openResolver(settings, log)
   const server = makeServer(
     settings,
     {
@@ -65,6 +67,7 @@ async function begin(): Promise<Work> {
       store,
       log,
       logins,
+      resolver,
       journal,
       tls,
       // The main thread logs changes of the file.

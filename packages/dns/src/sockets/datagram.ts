@@ -23,11 +23,13 @@ export function askOverUdp(
   question: Question,
   { signal, timeoutMs, isSigned, ignored }: AskOptions,
 ): Promise<Message | 'use-tcp' | Failed> {
+  const isIpv6 = isIPv6(server.address)
+  if (!mayOpenSocket(isIpv6)) return Promise.resolve(failed('unreachable', 'Deno does not allow a socket for UDP'))
   const random = crypto.getRandomValues(new Uint8Array(2 + question.name.length))
   const id = ((random[0] ?? 0) << 8) | (random[1] ?? 0)
   const name = mixCase(question.name, random.subarray(2))
   const query = encodeQuery(id, { name, type: question.type }, isSigned)
-  const socket = createSocket(isIPv6(server.address) ? 'udp6' : 'udp4')
+  const socket = createSocket(isIpv6 ? 'udp6' : 'udp4')
   const { promise, resolve } = Promise.withResolvers<Message | 'use-tcp' | Failed>()
   let ignoredCount = 0
 
@@ -67,6 +69,15 @@ export function askOverUdp(
     signal.removeEventListener('abort', aborted)
     close(socket)
   })
+}
+
+/** Asks before the socket is opened, because Deno throws where nobody can catch it. */
+function mayOpenSocket(isIpv6: boolean): boolean {
+  const { Deno } = globalThis as {
+    readonly Deno?: { readonly permissions: { querySync(what: object): { readonly state: string } } }
+  }
+  const host = isIpv6 ? '[::]:0' : '0.0.0.0:0'
+  return Deno === undefined || Deno.permissions.querySync({ name: 'net', host }).state === 'granted'
 }
 
 function isSame(one: string, other: string): boolean {

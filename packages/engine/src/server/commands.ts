@@ -7,7 +7,7 @@ import * as replies from '../protocol/grammar/replies.ts'
 import type { Reply } from '../protocol/grammar/reply.ts'
 import type { CommandEvent, Hello, ServerEvent } from '../protocol/server/event.ts'
 import { authenticate } from './authentication.ts'
-import { type Dialogue, factsOf } from './dialogue.ts'
+import { type Dialogue, factsOf, type OpenSession } from './dialogue.ts'
 import type { SessionChange } from './extension.ts'
 import type { Verdict } from './handlers.ts'
 import { ArrivalError } from './places/arrivals.ts'
@@ -99,20 +99,20 @@ function askExtension(dialogue: Dialogue, event: CommandEvent): void | Promise<v
 }
 
 /** Accepts a command, and makes its change. */
-function accept(
-  dialogue: Dialogue,
-  { remote, user }: SessionChange,
-  verdict: Verdict,
-  byDefault: Reply,
-): void | Promise<void> {
+function accept(dialogue: Dialogue, change: SessionChange, verdict: Verdict, byDefault: Reply): void | Promise<void> {
   const { protocol, session } = dialogue
   const answered = dialogue.answer(verdict, byDefault)
-  if (remote !== undefined) session.remote = remote
-  if (user !== undefined) {
-    session.user = user
+  changeClient(session, change)
+  if (change.user !== undefined) {
+    session.user = change.user
     protocol.isAuthenticated = true
   }
   return answered
+}
+
+function changeClient(session: OpenSession, { remote, reverseDns }: SessionChange): void {
+  if (remote !== undefined) session.remote = remote
+  if (reverseDns !== undefined) session.reverseDns = reverseDns
 }
 
 /** Restarts the session. The `connect` hook is asked about the client that the session now has. */
@@ -122,7 +122,7 @@ async function restart(dialogue: Dialogue, change: SessionChange, answered: Verd
   // The hook must see the session as it will be. If the hook refuses, the old session does not come back.
   protocol.forget()
   session.user = undefined
-  if (change.remote !== undefined) session.remote = change.remote
+  changeClient(session, change)
   const verdict = options.connect && (await hooks.ask('connect', () => options.connect?.(session)))
   if (!isRefusal(verdict)) return accept(dialogue, change, answered, context.greeting)
   await dialogue.answer(verdict, verdict)

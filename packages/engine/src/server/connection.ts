@@ -13,7 +13,7 @@ import type { Context } from './context.ts'
 import { Dialogue, type OpenSession } from './dialogue.ts'
 import type { Verdict } from './handlers.ts'
 import type { SessionOverrides } from './options.ts'
-import type { TransmissionType } from './session/session.ts'
+import type { ReverseDns, TransmissionType } from './session/session.ts'
 import { transmissionType } from './session/trace.ts'
 import { isRefusal } from './verdict.ts'
 
@@ -27,6 +27,7 @@ export class Connection implements OpenSession {
   readonly id: string
   tls: TlsInfo | undefined
   user: string | undefined
+  reverseDns: ReverseDns | undefined
   messagesAccepted = 0
 
   readonly #deps: ConnectionDeps
@@ -52,6 +53,7 @@ export class Connection implements OpenSession {
 
   /** Set when a command of an extension named the client. */
   set remote(remote: Endpoint) {
+    if (remote !== this.#remote) this.reverseDns = undefined
     this.#remote = remote
   }
 

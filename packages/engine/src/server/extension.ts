@@ -1,7 +1,7 @@
 import type { Endpoint } from '../duplex.ts'
 import type { ProtocolExtension, VerbRules } from '../protocol/extensions/extension.ts'
 import type { Verdict } from './handlers.ts'
-import type { Session } from './session/session.ts'
+import type { ReverseDns, Session } from './session/session.ts'
 
 /** A service extension (RFC 5321 2.2): a {@link ProtocolExtension} with commands of its own. */
 export interface Extension extends Omit<ProtocolExtension, 'verbs'> {
@@ -34,6 +34,8 @@ export interface ExtensionCommand extends VerbRules {
 export interface SessionChange {
   /** The client's address, if a proxy names it. The connection still has the place of its own address. */
   remote?: Endpoint
+  /** What DNS says about that address, if the proxy tells it. */
+  reverseDns?: ReverseDns
   /** The user that the client has logged in as. The client then counts as authenticated. */
   user?: string
 }

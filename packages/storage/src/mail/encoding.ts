@@ -147,6 +147,7 @@ const RECORD: Shape = {
         local: ENDPOINT,
         tls: { maybe: TLS },
         hello: { maybe: { fields: { verb: oneOf('HELO', 'EHLO'), name: TEXT } } },
+        reverseDns: { maybe: { fields: { result: oneOf('pass', 'fail', 'permerror', 'temperror'), name: TEXT } } },
         transmissionType: matching(/^(?:E?SMTP|(?:ESMTP|UTF8SMTP)S?A?)$/, 'a transmission type'),
         user: { maybe: TEXT },
       },

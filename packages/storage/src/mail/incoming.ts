@@ -32,7 +32,8 @@ function pathOfAccount(address: string): RecipientPath {
 }
 
 /** What `save` needs of a session. */
-export type IncomingSession = Pick<Session, 'id' | 'remote' | 'local' | 'tls' | 'hello' | 'transmissionType' | 'user'>
+export type IncomingSession = Pick<Session, 'id' | 'remote' | 'local' | 'tls' | 'hello' | 'transmissionType' | 'user'> &
+  Partial<Pick<Session, 'reverseDns'>>
 
 /** Makes the record of a message. */
 export function recordOf(
@@ -66,13 +67,14 @@ export function recordOf(
 
 /** Copies what a record says about a session. Called when the message begins, because a session changes. */
 export function sessionFactsOf(session: IncomingSession): SessionFacts {
-  const { hello, id, local, remote, tls, transmissionType, user } = session
+  const { hello, id, local, remote, reverseDns, tls, transmissionType, user } = session
   return {
     id,
     remote: { family: remote.family, address: remote.address, port: remote.port },
     local: { family: local.family, address: local.address, port: local.port },
     ...(tls !== undefined && { tls }),
     ...(hello !== undefined && { hello: { verb: hello.verb, name: hello.name } }),
+    ...(reverseDns !== undefined && { reverseDns: { result: reverseDns.result, name: reverseDns.name } }),
     transmissionType,
     ...(user !== undefined && { user }),
   }

@@ -10,6 +10,7 @@ import type {
   Endpoint,
   Hello,
   OriginalRecipient,
+  ReverseDns,
   TlsInfo,
   TransmissionType,
 } from '@postern/engine'
@@ -57,6 +58,8 @@ export interface SessionFacts {
   readonly local: Endpoint
   readonly tls?: TlsInfo
   readonly hello?: Hello
+  /** Present if DNS was asked about the address. */
+  readonly reverseDns?: ReverseDns
   readonly transmissionType: TransmissionType
   /** The user who logged in with AUTH. */
   readonly user?: string

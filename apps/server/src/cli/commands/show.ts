@@ -1,5 +1,5 @@
 /** `postern show`: prints one message for a person, as JSON, or as it is stored. */
-import type { MailRecord, PathRecord } from '@postern/storage'
+import type { MailRecord, PathRecord, SessionFacts } from '@postern/storage'
 import { invocation } from '../../host/invocation.ts'
 import { loadMail, refused } from './mail.ts'
 import { print, printJson } from '../../host/output.ts'
@@ -39,11 +39,12 @@ function facts({
   sha256,
   bounce,
 }: MailRecord): string {
-  const { remote, hello, transmissionType, tls, user } = session
+  const { remote, hello, reverseDns, transmissionType, tls, user } = session
   const client = remote.family === 'unix' ? 'a Unix socket' : `${remote.address}:${remote.port}`
   const rows = [
     ['Message', id],
     ['Received', `${receivedAt} from ${client}${hello === undefined ? '' : `, ${hello.verb} ${hello.name}`}`],
+    ...(reverseDns === undefined ? [] : [['Reverse DNS', reverseDnsText(reverseDns)]]),
     ['With', tls === undefined ? transmissionType : `${transmissionType}, ${tls.protocol} ${tls.cipher}`],
     ...(user === undefined ? [] : [['User', user]]),
     ['From', pathText(reversePath)],
@@ -54,6 +55,10 @@ function facts({
     ...(bounce === undefined ? [] : [['Bounced', `${bounce.at}: ${bounce.reason}`]]),
   ]
   return table(rows.map((row) => row.map(safe)))
+}
+
+function reverseDnsText({ result, name }: NonNullable<SessionFacts['reverseDns']>): string {
+  return result === 'pass' ? name : `${name} (${result})`
 }
 
 function pathText({ address, parameters }: PathRecord): string {

@@ -32,8 +32,13 @@ export function logObserver({ log, journal, kept }: LogObserverDeps): Observer {
 /** Makes the observer of each step of a session, for level `debug`. */
 function steps(log: Logger): Observer {
   return {
-    connected: ({ id, remote, local }) =>
-      log.debug('connected', { sessionId: id, ...peerFields(remote), localPort: local.port }),
+    connected: ({ id, remote, local, reverseDns }) =>
+      log.debug('connected', {
+        sessionId: id,
+        ...peerFields(remote),
+        remoteName: reverseDns?.name,
+        localPort: local.port,
+      }),
     secured: (tls, { id }) => log.debug('secure', { sessionId: id, ...tls }),
     greeted: (hello, { id }) => log.debug('hello', { sessionId: id, ...hello }),
     closed: ({ id, messagesAccepted }) => log.debug('closed', { sessionId: id, messagesAccepted }),

@@ -14,12 +14,28 @@ export type TransmissionType =
   | 'UTF8SMTPA'
   | 'UTF8SMTPSA'
 
+/** What DNS says about the address of a client (RFC 8601 3, "iprev"). */
+export interface ReverseDns {
+  /**
+   * `pass`: the address has this name, and the name has the address. `fail`: the address has names, but none of them has it.
+   * `permerror`: it has no name. `temperror`: nobody knew in time.
+   */
+  readonly result: 'pass' | 'fail' | 'permerror' | 'temperror'
+  /** `unknown`, unless the result is `pass`. */
+  readonly name: string
+}
+
 /** A client's connection, from the greeting to the close. All hooks get the same object, also across transactions. */
 export interface Session {
   /** Unique and ordered by time. */
   readonly id: string
   readonly remote: Endpoint
   readonly local: Endpoint
+  /**
+   * Present if it was looked up. The engine looks nothing up: a hook sets it, best in `connect`. It is in the trace header. If an
+   * extension names another client, the engine removes it.
+   */
+  reverseDns: ReverseDns | undefined
   /** Present once the connection is TLS. */
   readonly tls: TlsInfo | undefined
   /** Present after HELO or EHLO. Removed after STARTTLS. */

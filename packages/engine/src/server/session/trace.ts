@@ -37,7 +37,7 @@ export function receivedField(
 ): Uint8Array {
   const { hello, tls } = session
   const clauses = [
-    `from ${safe(hello?.name ?? '', MAX_NAME)} (${tcpInfo(session.remote)})`,
+    `from ${safe(hello?.name ?? '', MAX_NAME)} (${tcpInfo(session)})`,
     `by ${hostname} with ${session.transmissionType}`,
   ]
   // Some runtimes do not tell what was agreed on.
@@ -80,8 +80,13 @@ function dateTime(ms: number): string {
   return lastDateTime
 }
 
-/** Returns the address of the connection as an address literal (RFC 5321 4.1.3). */
-function tcpInfo({ family, address }: Endpoint): string {
+/** Returns the client's name, if it was looked up, and its address as an address literal (RFC 5321 4.1.3, 4.4). */
+function tcpInfo({ remote, reverseDns }: Session): string {
+  const address = addressInfo(remote)
+  return reverseDns === undefined ? address : `${safe(reverseDns.name, MAX_NAME)} ${address}`
+}
+
+function addressInfo({ family, address }: Endpoint): string {
   if (family === 'ipv4') return `[${address}]`
   if (family === 'ipv6') return `[IPv6:${address}]`
   return family
