@@ -130,9 +130,9 @@ export const PACKAGES: readonly Package[] = [
   },
   {
     root: 'packages/worker/src',
-    packages: ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake'],
+    packages: ['@postern/engine', '@postern/dns', '@postern/runtime', '@postern/storage', '@postern/intake'],
     floors: [
-      [{ paths: ['email.ts', 'log.ts', 'peer.ts', 'settings.ts'] }],
+      [{ paths: ['email.ts', 'log.ts', 'peer.ts', 'resolver.ts', 'settings.ts'] }],
       [{ paths: ['disk'], modules: ['cloudflare:'], below: ['log.ts'] }, { paths: ['receiver.ts'] }],
       [{ paths: ['entrypoints.ts'], modules: ['cloudflare:'], below: ['peer.ts', 'receiver.ts'] }],
       [{ paths: [''], modules: [...NODE, 'hono'], below: ['email.ts', 'log.ts', 'settings.ts', 'receiver.ts'] }],

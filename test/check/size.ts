@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { build, type BuildOptions } from 'esbuild'
+import { NODE_BUFFER } from '../../apps/cloudflare/self-hosted/node-buffer.ts'
 
 /** The greatest size of each, gzipped. */
 export const MAX_GZIP_BYTES = { engine: 33_250, server: 31_500, worker: 150_000 } as const
@@ -31,6 +32,7 @@ export function measureWorker(root: string): Promise<Size> {
     entryPoints: ['apps/cloudflare/src/worker.ts'],
     conditions: ['workerd', 'worker', 'browser'],
     external: ['node:*', 'cloudflare:*'],
+    plugins: [NODE_BUFFER],
   })
 }
 

@@ -21,6 +21,7 @@ import { selfSigned } from '@postern/runtime/tls'
 import { build, type Plugin, stop } from 'esbuild'
 import { readSettings } from '@postern/worker/settings'
 import { capnpConfig } from './config.ts'
+import { NODE_BUFFER } from './node-buffer.ts'
 
 const APP = resolve(import.meta.dirname, '..')
 const ENTRY = join(import.meta.dirname, 'worker.ts')
@@ -133,7 +134,7 @@ async function bundle(): Promise<string> {
     logLevel: 'silent',
     // So a policy from another directory can import the engine too.
     nodePaths: [join(APP, 'node_modules')],
-    plugins: values.policy === undefined ? [] : [policyFrom(resolve(values.policy))],
+    plugins: [NODE_BUFFER, ...(values.policy === undefined ? [] : [policyFrom(resolve(values.policy))])],
   })
   await stop()
   return outputFiles[0]?.text ?? ''

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cleanEnvironment, Postern } from '../../../test/kit/postern.ts'
 import { difference, idIn } from '../../../test/peers/store.ts'
+import { type DnsServer, startDnsServer } from '../../../test/kit/dns-server.ts'
 import { SWAKS } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { mustRun } from '../../../test/kit/tool.ts'
@@ -11,10 +12,18 @@ import { FROM, message, send, TO } from './sending.ts'
 import { startWrangler, type Wrangler } from './wrangler.ts'
 
 let wrangler: Wrangler
+let dns: DnsServer
 beforeAll(async () => {
-  wrangler = await startWrangler()
+  dns = await startDnsServer(({ type, name }) => {
+    if (type === 'PTR') return { answers: [{ type, name, ttl: 600, data: 'client.example.net' }] }
+    return { answers: [{ type: 'A', name, ttl: 600, data: '127.0.0.1' }] }
+  })
+  wrangler = await startWrangler({ POSTERN_REVERSE_DNS: 'true', POSTERN_RESOLVER: dns.url })
 })
-afterAll(() => wrangler?.[Symbol.asyncDispose]())
+afterAll(async () => {
+  await wrangler?.[Symbol.asyncDispose]()
+  await dns?.[Symbol.asyncDispose]()
+})
 
 function expectBytes(got: Buffer, wanted: Buffer): void {
   expect(difference(got, wanted)).toBeUndefined()
@@ -30,6 +39,20 @@ describe('connect()', () => {
     expect(record.reversePath.address).toBe(FROM)
     expect(record.forwardPaths.map(({ address }) => address)).toEqual([TO])
     expect(trace).toContain('by mx.example.com with ESMTP')
+  })
+
+  test('clients are named by DNS over HTTPS, and the answers are kept for later ones', async () => {
+    const ids = await Promise.all([1, 2, 3].map(() => send(wrangler.smtp, message())))
+    const before = dns.queries.length
+    for (const id of [...ids, await send(wrangler.smtp, message())]) {
+      const { record, trace } = await readKept(wrangler.http, id)
+      expect(record.session.reverseDns).toEqual({ result: 'pass', name: 'client.example.net' })
+      expect(trace).toContain('(client.example.net [127.0.0.1])')
+    }
+    expect([dns.queries.length, new Set(dns.queries.map(({ carrier }) => carrier))]).toEqual([
+      before,
+      new Set(['http']),
+    ])
   })
 
   testWith([SWAKS], 'swaks', async () => {

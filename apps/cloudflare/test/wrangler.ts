@@ -19,7 +19,8 @@ export interface Wrangler extends AsyncDisposable {
   readonly running: Daemon
 }
 
-export async function startWrangler(): Promise<Wrangler> {
+/** @param vars Other settings of the Worker */
+export async function startWrangler(vars: Readonly<Record<string, string>> = {}): Promise<Wrangler> {
   const scratch = await Scratch.make()
   const [smtp, gate, plain, http] = [await freePort(), await freePort(), await freePort(), await freePort()]
   const config = parseJsonc(await readFile(join(APP, 'wrangler.jsonc'), 'utf8'))
@@ -36,6 +37,7 @@ export async function startWrangler(): Promise<Wrangler> {
         POSTERN_KEEP_COUNT: 3,
         POSTERN_READ_TOKEN: READ_TOKEN,
         POSTERN_FRONT_SECRET: FRONT_SECRET,
+        ...vars,
       },
       connect: [listen(smtp)],
     }),

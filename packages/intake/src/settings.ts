@@ -40,6 +40,16 @@ export const SECRET_RULE: TextRule = {
   allowed: 'at least 32 printable ASCII characters, without blanks and commas',
 }
 
+const LOOPBACK = /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])$/
+
+/** Reads the URL of a DNS server over HTTPS; http only for this machine. Returns undefined for any other text. */
+export function parseHttpsResolver(text: string): string | undefined {
+  const url = URL.parse(text)
+  if (url === null || url.username !== '' || url.password !== '' || url.hash !== '') return undefined
+  const { protocol, hostname, href } = url
+  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname)) ? href : undefined
+}
+
 /** Returns the environment variable of a setting: `maxMessageBytes` is `POSTERN_MAX_MESSAGE_BYTES`. */
 export function variableOf(name: string): string {
   return PREFIX + name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()

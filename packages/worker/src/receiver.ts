@@ -5,6 +5,7 @@
  */
 import { type AuthOptions, createServer, LIMIT_RULES, OptionError, type Server, type Session } from '@postern/engine'
 import {
+  type Guard,
   intake,
   type IntakeOptions,
   keptEntry,
@@ -13,11 +14,12 @@ import {
   sessionFields,
   storeDeadlineMs,
 } from '@postern/intake'
-import { domainsGuard } from '@postern/intake/guards'
+import { domainsGuard, reverseDnsGuard } from '@postern/intake/guards'
 import { HANDLER_NAMES } from '@postern/intake/settings'
 import { type BlobStore, type MailStore, mailStore } from '@postern/storage'
 import { type Bucket, r2 } from '@postern/storage/r2'
 import { errorText, log } from './log.ts'
+import { resolverOverHttps } from './resolver.ts'
 import { readSettings, type Settings, type SettingsInput } from './settings.ts'
 
 /** A value, or a function that makes it. The function is called once for each environment. */
@@ -98,11 +100,18 @@ function openReceiver<Env extends object>(env: Env, options: ReceiverOptions<Env
     ...intake({
       store: mail,
       ...(handlers !== undefined && { handlers }),
+      firstGuards: lookUps(settings),
       guards: settings.domains === undefined ? [] : [domainsGuard(settings.domains)],
       observer: logObserver(),
     }),
   })
   return { settings, mail, server }
+}
+
+function lookUps({ reverseDns }: Settings): readonly Guard[] {
+  if (reverseDns === undefined) return []
+  const { resolvers, timeoutMs } = reverseDns
+  return [reverseDnsGuard({ resolver: resolverOverHttps(resolvers), timeoutMs })]
 }
 
 /** Checks the hooks, because the Worker would accept mail without asking a hook that nobody calls. @throws OptionError */

@@ -11,6 +11,9 @@
  *     POSTERN_KEEP_AGE_MS    remove mail that is older than this, in milliseconds: 2592000000 is 30 days
  *     POSTERN_KEEP_COUNT     keep only the newest messages, up to this number
  *     POSTERN_KEEP_BYTES     keep only the newest mail, up to this size
+ *     POSTERN_REVERSE_DNS    true: look up the name of each client, which needs POSTERN_RESOLVER
+ *     POSTERN_RESOLVER       DNS servers over HTTPS, with commas between them: https://cloudflare-dns.com/dns-query
+ *     POSTERN_REVERSE_DNS_TIMEOUT_MS   how long a client waits for its name, in milliseconds: 5000
  *     POSTERN_MAX_MESSAGE_BYTES, POSTERN_IDLE_TIMEOUT_MS …   every limit of the engine
  *
  * A Worker's code may have settings too, with the names of the server's configuration file: `hostname`, `domains`, `keepAgeMs`. A var or
@@ -20,7 +23,14 @@
  */
 import { LIMIT_RULES, type Limits, OptionError } from '@postern/engine'
 import { ANY_DOMAIN, parseDomain } from '@postern/intake/guards'
-import { HOSTNAME_RULE, RETENTION_RULES, SECRET_RULE, type TextRule, variableOf } from '@postern/intake/settings'
+import {
+  HOSTNAME_RULE,
+  parseHttpsResolver,
+  RETENTION_RULES,
+  SECRET_RULE,
+  type TextRule,
+  variableOf,
+} from '@postern/intake/settings'
 import type { Retention } from '@postern/storage'
 
 /** Settings in a Worker's code. */
@@ -39,6 +49,12 @@ export interface SettingsInput extends Partial<Limits> {
   readonly keepCount?: number
   /** The greatest number of bytes of all mail. The newest mail is kept. */
   readonly keepBytes?: number
+  /** Look up the name of each client before its greeting. Needs `resolver`. */
+  readonly reverseDns?: boolean
+  /** DNS servers over HTTPS, such as `https://cloudflare-dns.com/dns-query`. */
+  readonly resolver?: string | readonly string[]
+  /** How long a client waits for its name, in milliseconds. Default 5,000. */
+  readonly reverseDnsTimeoutMs?: number
 }
 
 /** Settings, checked. */
@@ -50,6 +66,14 @@ export interface Settings {
   readonly readToken: string | undefined
   readonly limits: Partial<Limits>
   readonly retention: Retention
+  /** Undefined means that no name is looked up. */
+  readonly reverseDns: ReverseDnsSettings | undefined
+}
+
+export interface ReverseDnsSettings {
+  /** URLs of DNS servers over HTTPS. */
+  readonly resolvers: readonly string[]
+  readonly timeoutMs: number
 }
 
 /** A value as it was given. */
@@ -63,6 +87,19 @@ interface Given {
 type Values = Map<string, Given>
 
 const PREFIX = 'POSTERN_'
+/** How long a client waits for its name by default, and the longest allowed time. The engine waits longer for a hook. */
+const REVERSE_DNS_TIMEOUT_MS = 5_000
+const MAX_TIMEOUT_MS = 60_000
+const SWITCH: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
+  [true, true],
+  ['true', true],
+  ['yes', true],
+  ['1', true],
+  [false, false],
+  ['false', false],
+  ['no', false],
+  ['0', false],
+])
 const LIMIT_NAMES = new Map(Object.keys(LIMIT_RULES).map((name) => [variableOf(name), name]))
 
 /**
@@ -84,6 +121,7 @@ export function readSettings(env: object, input: SettingsInput = {}): Settings {
     domains,
     frontSecrets,
     readToken,
+    reverseDns: takeReverseDns(values),
     retention: takeRetention(values),
     limits: takeLimits(values),
   }
@@ -158,6 +196,27 @@ function takeRetention(values: Values): Retention {
     retention[limit] = Number(number)
   }
   return retention
+}
+
+function takeReverseDns(values: Values): ReverseDnsSettings | undefined {
+  const given = take(values, 'POSTERN_REVERSE_DNS')
+  const { items = [], field = 'POSTERN_RESOLVER' } = takeList(values, 'POSTERN_RESOLVER') ?? {}
+  const resolvers = items.map((item) => {
+    const url = parseHttpsResolver(item.trim())
+    if (url === undefined)
+      throw new OptionError(field, item, 'the URL of a DNS server, such as https://dns.example/dns-query')
+    return url
+  })
+  const timeout = take(values, 'POSTERN_REVERSE_DNS_TIMEOUT_MS')
+  const timeoutMs = timeout === undefined ? REVERSE_DNS_TIMEOUT_MS : numberOf(timeout.value)
+  if (!Number.isSafeInteger(timeoutMs) || Number(timeoutMs) < 1 || Number(timeoutMs) > MAX_TIMEOUT_MS)
+    throw new OptionError(timeout?.field ?? '', timeout?.value, `a whole number from 1 to ${MAX_TIMEOUT_MS}`)
+  if (given === undefined) return undefined
+  const isOn = SWITCH.get(typeof given.value === 'string' ? given.value.toLowerCase() : given.value)
+  if (isOn === undefined) throw new OptionError(given.field, given.value, 'true or false')
+  if (!isOn) return undefined
+  if (resolvers.length === 0) throw new OptionError(field, undefined, 'a DNS server, which POSTERN_REVERSE_DNS needs')
+  return { resolvers, timeoutMs: Number(timeoutMs) }
 }
 
 /** Reads a number from a var, which may be a text or a number. */

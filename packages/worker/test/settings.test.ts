@@ -55,6 +55,17 @@ describe('the host name and the secrets', () => {
   })
 })
 
+test('reverse DNS is off by default, and has the names of the server', () => {
+  const resolver = 'https://one.example/dns-query, http://127.0.0.1:8053/dns-query'
+  const on = { ...GIVEN, POSTERN_REVERSE_DNS: 'yes', POSTERN_RESOLVER: resolver, POSTERN_REVERSE_DNS_TIMEOUT_MS: 700 }
+  const resolvers = ['https://one.example/dns-query', 'http://127.0.0.1:8053/dns-query']
+  expect(readSettings(on).reverseDns).toEqual({ resolvers, timeoutMs: 700 })
+  expect(readSettings({ ...on, POSTERN_REVERSE_DNS: 'no' }).reverseDns).toBeUndefined()
+  expect(readSettings({ ...GIVEN, POSTERN_RESOLVER: resolver }).reverseDns).toBeUndefined()
+  const input = { reverseDns: true, resolver: resolvers }
+  expect(readSettings(GIVEN, input).reverseDns).toEqual({ resolvers, timeoutMs: 5_000 })
+})
+
 test('the retention limits have the names and the minimums of the server', () => {
   const given = { ...GIVEN, POSTERN_KEEP_AGE_MS: '60000', POSTERN_KEEP_COUNT: 1, POSTERN_KEEP_BYTES: 'Infinity' }
   expect(readSettings(given).retention).toEqual({ maxAgeMs: 60_000, maxCount: 1, maxBytes: Infinity })

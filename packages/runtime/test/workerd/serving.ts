@@ -1,7 +1,8 @@
 /** Raw workerd, started with a Worker that is bundled here. */
 import { writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { build, type Plugin } from 'esbuild'
+import { build } from 'esbuild'
+import { NODE_BUFFER } from '../../../../apps/cloudflare/self-hosted/node-buffer.ts'
 import { Daemon } from '../../../../test/kit/daemon.ts'
 import { Scratch } from '../../../../test/kit/scratch.ts'
 
@@ -11,15 +12,6 @@ export interface Workerd extends AsyncDisposable {
 }
 
 export const COMPATIBILITY_DATE = '2026-11-01'
-
-/** Lets CommonJS modules get `buffer`, which workerd has only for `import`. Wrangler does the same. */
-export const NODE_BUFFER: Plugin = {
-  name: 'node:buffer',
-  setup(build) {
-    build.onResolve({ filter: /^buffer$/ }, () => ({ path: 'buffer', namespace: 'node' }))
-    build.onLoad({ filter: /^buffer$/, namespace: 'node' }, () => ({ contents: `export * from 'node:buffer'` }))
-  },
-}
 
 /** Makes one module of a Worker and all that it imports. */
 export async function bundle(entry: string): Promise<string> {

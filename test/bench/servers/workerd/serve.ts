@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
+import { NODE_BUFFER } from '../../../../apps/cloudflare/self-hosted/node-buffer.ts'
 
 export type WorkerName = 'barest' | 'postern'
 
@@ -32,6 +33,7 @@ export async function workerdArguments({ worker, store, directory }: WorkerdOpti
     target: 'es2024',
     conditions: ['workerd', 'worker', 'import'],
     external: ['cloudflare:*', 'node:*'],
+    plugins: [NODE_BUFFER],
   })
   writeFileSync(join(directory, 'worker.js'), outputFiles[0]?.text ?? '')
   const config = join(directory, 'config.capnp')
