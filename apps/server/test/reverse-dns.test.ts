@@ -123,6 +123,12 @@ test('`postern show` shows the name', async () => {
   expect(stdout).toMatch(/^Reverse DNS +unknown \(fail\)$/m)
 })
 
+test('the servers of this machine are asked by default', async () => {
+  // Nobody connects, so none of them is asked here.
+  const running = await start(['--reverse-dns', '--log-level', 'debug'])
+  expect(running.log.map(({ message }) => message)).toContain('serving')
+})
+
 test('Deno has to allow what is asked, and one line says what is missing', async () => {
   const permissions = ['--allow-read', '--allow-env', '--allow-sys', '--allow-net=127.0.0.1']
   const command = [RUNTIMES.deno[0], 'run', '--no-prompt', ...permissions] as const

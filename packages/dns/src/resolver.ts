@@ -97,11 +97,9 @@ class CachingResolver implements CountingResolver {
       return cached as Answer<Type>
     }
     let lookup = this.#lookups.get(key)
-    if (lookup === undefined) {
-      lookup = this.#start(key, { name, type }, client)
-    } else {
-      this.counts.shared++
-    }
+    // One that has just ended may have ended because nobody waited.
+    if (lookup === undefined || lookup.signal.aborted) lookup = this.#start(key, { name, type }, client)
+    else this.counts.shared++
     return (await lookup.wait(signal)) as Answer<Type>
   }
 

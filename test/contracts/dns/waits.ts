@@ -45,6 +45,18 @@ export const waits: readonly DnsCheck[] = [
     },
   },
   {
+    name: 'a question that nobody waits for is dropped, and asked anew by the next caller',
+    async run({ make }, own) {
+      const resolver = make()
+      const controller = new AbortController()
+      const leaving = resolver.resolve(`host.${own}`, 'A', { signal: controller.signal })
+      controller.abort()
+      const coming = resolver.resolve(`host.${own}`, 'A')
+      await expectFailure(leaving, 'aborted')
+      await expectAnswer(coming, found(`host.${own}`, RECORDS, { ttlSeconds: 200 }))
+    },
+  },
+  {
     name: 'an answer that makes no sense is a failure',
     async run({ make }, own) {
       for (const scene of ['garbage', 'cut-short', 'pointers']) {

@@ -1,5 +1,5 @@
 /** Looks up the name of each client (RFC 8601 3), and keeps it in the session. It never refuses. */
-import { type ConfirmedName, confirmedName, type Resolver } from '@postern/dns/names'
+import type { ConfirmedName, Resolver } from '@postern/dns/names'
 import type { ReverseDns, Session } from '@postern/engine'
 import type { Guard } from '../guard.ts'
 
@@ -45,6 +45,8 @@ async function setName(
   const timer = setTimeout(() => giveUp('no answer in time'), timeoutMs)
   session.signal.addEventListener('abort', leave)
   try {
+    // Loaded only if somebody uses this guard.
+    const { confirmedName } = await import('@postern/dns/names')
     const asked = confirmedName(remote.address, resolver, { client: remote, signal: controller.signal })
     const found = await Promise.race([asked, late.promise])
     session.reverseDns = reverseDnsOf(found)
