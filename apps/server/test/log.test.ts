@@ -137,7 +137,13 @@ describe('secrets', () => {
 
   test('the log knows every secret of the table of options', () => {
     const secret = Object.entries(OPTIONS).filter(([, option]) => 'secret' in option && option.secret === true)
-    expect(secret.map(([name]) => name).toSorted()).toEqual(['frontSecret', 'oauth', 's3Credentials', 'tlsPassphrase', 'users'])
+    expect(secret.map(([name]) => name).toSorted()).toEqual([
+      'frontSecret',
+      'oauth',
+      's3Credentials',
+      'tlsPassphrase',
+      'users',
+    ])
   })
 
   test.each(FORMATS)('secrets of the settings are in no error, cause, reason or value: %s', async (format) => {
