@@ -115,17 +115,18 @@ export const PACKAGES: readonly Package[] = [
     packages: ['@postern/engine', '@postern/dns', '@postern/storage'],
     floors: [
       [
-        { paths: ['login-answer.ts', 'guard.ts', 'handlers.ts', 'observe.ts', 'settings.ts'] },
+        { paths: ['guard.ts', 'handlers.ts', 'observe.ts', 'settings.ts'] },
         { paths: ['directory'], modules: ['@mongodb-js/saslprep'] },
         { paths: ['tokens'], modules: ['jose'] },
       ],
       [
+        { paths: ['login-answer.ts'], below: ['directory'] },
         { paths: ['accounts'], below: ['directory'], modules: [...NODE, 'bcryptjs'] },
         { paths: ['guards'], below: ['guard.ts', 'directory'] },
       ],
       [{ paths: ['logins'], below: ['login-answer.ts', 'directory', 'accounts'], modules: NODE }],
       // A Worker runs it, so it knows neither accounts nor logins.
-      [{ paths: [''], below: ['guard.ts', 'handlers.ts', 'guards'] }],
+      [{ paths: [''], below: ['guard.ts', 'handlers.ts', 'guards', 'login-answer.ts'] }],
     ],
   },
   {
@@ -133,7 +134,11 @@ export const PACKAGES: readonly Package[] = [
     packages: ['@postern/engine', '@postern/dns', '@postern/runtime', '@postern/storage', '@postern/intake'],
     floors: [
       [{ paths: ['email.ts', 'log.ts', 'peer.ts', 'resolver.ts', 'settings.ts'] }],
-      [{ paths: ['disk'], modules: ['cloudflare:'], below: ['log.ts'] }, { paths: ['receiver.ts'] }],
+      [
+        { paths: ['disk'], modules: ['cloudflare:'], below: ['log.ts'] },
+        { paths: ['accounts.ts'], below: ['settings.ts'] },
+      ],
+      [{ paths: ['receiver.ts'] }],
       [{ paths: ['entrypoints.ts'], modules: ['cloudflare:'], below: ['peer.ts', 'receiver.ts'] }],
       [{ paths: [''], modules: [...NODE, 'hono'], below: ['email.ts', 'log.ts', 'settings.ts', 'receiver.ts'] }],
     ],

@@ -36,6 +36,7 @@ const USAGE = `node apps/cloudflare/self-hosted/start.ts [options]
   --http <host:port>   /health, /pipe and /mail (default: 127.0.0.1:8080)
   --tls-key <file>     PEM (default: a certificate is created for this run)
   --tls-cert <file>    PEM, with its chain
+  --accounts <file>    POSTERN_ACCOUNTS: an accounts.json that postern user made (default: every address of the domains)
   --hostname <name>    POSTERN_HOSTNAME (default: localhost)
   --domains <list>     POSTERN_DOMAINS (default: the host name)
 `
@@ -56,6 +57,7 @@ function readOptions() {
         http: { type: 'string', default: '127.0.0.1:8080' },
         'tls-key': { type: 'string' },
         'tls-cert': { type: 'string' },
+        accounts: { type: 'string' },
         hostname: { type: 'string', default: process.env['POSTERN_HOSTNAME'] ?? 'localhost' },
         domains: { type: 'string' },
         help: { type: 'boolean', default: false },
@@ -75,13 +77,20 @@ function misused(error: unknown): never {
 async function start(): Promise<void> {
   const { hostname } = values
   const domains = values.domains ?? process.env['POSTERN_DOMAINS'] ?? hostname
-  const environment = { ...process.env, POSTERN_HOSTNAME: hostname, POSTERN_DOMAINS: domains }
+  const accounts = values.accounts === undefined ? undefined : readText('--accounts', values.accounts)
+  const environment: NodeJS.ProcessEnv = {
+    ...process.env,
+    POSTERN_HOSTNAME: hostname,
+    ...(accounts !== undefined && { POSTERN_ACCOUNTS: accounts }),
+    // Accounts have their own domains.
+    ...((accounts === undefined || values.domains !== undefined) && { POSTERN_DOMAINS: domains }),
+  }
   checkSettings(environment)
   const pair = await keyPair(hostname)
   const worker = await bundle()
   const directory = resolve(values.directory)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const variables = Object.keys(process.env).filter((name) => /^POSTERN_[A-Z_]+$/.test(name))
+  const variables = Object.keys(environment).filter((name) => /^POSTERN_[A-Z_]+$/.test(name))
   // There is no `await` from here until the signal handlers are set. So no signal can end this process and leave the key on disk.
   const work = mkdtempSync(join(tmpdir(), 'postern-workerd-'))
   const remove = (): void => rmSync(work, { recursive: true, force: true })
@@ -110,14 +119,14 @@ async function keyPair(hostname: string): Promise<{ key: string; cert: string }>
     return selfSigned({ hosts: [...new Set([hostname, 'localhost', '127.0.0.1', '::1'])] })
   }
   if (keyFile === undefined || certFile === undefined) throw new Error('--tls-key and --tls-cert: give both, or none')
-  return { key: readPem('--tls-key', keyFile), cert: readPem('--tls-cert', certFile) }
+  return { key: readText('--tls-key', keyFile, 'PEM file'), cert: readText('--tls-cert', certFile, 'PEM file') }
 }
 
-function readPem(name: string, path: string): string {
+function readText(name: string, path: string, kind: string = 'file'): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    throw new Error(`${name} ${path}: can't be read; name a PEM file`, { cause })
+    throw new Error(`${name} ${path}: can't be read; name a ${kind}`, { cause })
   }
 }
 

@@ -20,10 +20,10 @@ export function message(byteLength = 1_000): Buffer {
 export async function send(
   port: number,
   raw: Buffer,
-  options: SMTPTransportOptions & { to?: string } = {},
+  options: SMTPTransportOptions & { from?: string; to?: string } = {},
 ): Promise<string> {
-  const { to = TO, ...more } = options
+  const { from = FROM, to = TO, ...more } = options
   const transport = createTransport({ host: '127.0.0.1', port, ...more })
-  const { response } = await transport.sendMail({ envelope: { from: FROM, to }, raw })
+  const { response } = await transport.sendMail({ envelope: { from, to }, raw })
   return idIn(response)
 }

@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import { cleanEnvironment } from '../../../test/kit/postern.ts'
+import { cleanEnvironment, postern } from '../../../test/kit/postern.ts'
+import { scramClient } from '../../../test/kit/scram.ts'
 import { makeCertificate } from '../../../test/peers/served.ts'
 import { difference } from '../../../test/peers/store.ts'
 import { sample } from '../../../test/kit/sample.ts'
@@ -240,3 +241,42 @@ test.each(sample(WRONG_SETTINGS, 3))(
     expect(stderr.trimEnd()).not.toMatch(/\n|"short"|misspelt/)
   },
 )
+
+test('accounts of postern user receive mail and log in by PLAIN, LOGIN and SCRAM-SHA-256', async () => {
+  const cwd = scratch.join('accounts')
+  await mkdir(cwd)
+  await postern(['user', 'add', 'jane@example.org'], { cwd, input: 'tiger\n' })
+  const keys = { keyFile: scratch.join('key.pem'), certFile: caFile }
+  const settings = { POSTERN_ACCOUNTS: await readFile(join(cwd, 'accounts.json'), 'utf8'), POSTERN_DOMAINS: '*' }
+  await using own = await startWorkerd({ directory: scratch.join('accounts-mail'), ...keys, settings })
+  for (const method of ['PLAIN', 'LOGIN']) {
+    const login = (pass: string): Promise<string> =>
+      send(own.smtp, message(100), {
+        requireTLS: true,
+        tls: tls(),
+        authMethod: method,
+        auth: { user: 'Jane@Example.org', pass },
+        from: 'jane@example.org',
+        to: 'jane+x@example.org',
+      })
+    const { record } = await readKept(own.http, await login('tiger'))
+    expect(record.session.user).toBe('jane@example.org')
+    expect(record.forwardPaths).toMatchObject([{ address: 'jane+x@example.org', accounts: ['jane@example.org'] }])
+    await expect(login('lion')).rejects.toMatchObject({ responseCode: 535 })
+    // The failure delays the next try of this address.
+    await sleep(600)
+  }
+  using client = await SocketClient.ready(own.smtp)
+  const scram = scramClient({ username: 'jane@example.org', password: 'tiger' })
+  const base64 = (text: string): string => Buffer.from(text).toString('base64')
+  const first = await client.command(`AUTH SCRAM-SHA-256 ${base64(scram.first)}`, 334)
+  const { message: final, signature } = scram.final(Buffer.from(first.text.slice(4), 'base64').toString())
+  const last = await client.command(base64(final), 334)
+  expect(Buffer.from(last.text.slice(4), 'base64').toString()).toBe(signature)
+  await client.command('', 235)
+  await client.command('MAIL FROM:<eve@example.org>', 550)
+  await client.command('MAIL FROM:<jane@example.org>', 250)
+  await client.command('RCPT TO:<bob@example.org>', 550)
+  await client.command('RCPT TO:<bob@example.net>', 550)
+  await client.quit()
+})

@@ -14,10 +14,11 @@ import {
   sessionFields,
   storeDeadlineMs,
 } from '@postern/intake'
-import { domainsGuard, reverseDnsGuard } from '@postern/intake/guards'
+import { accountsGuard, domainsGuard, reverseDnsGuard } from '@postern/intake/guards'
 import { HANDLER_NAMES } from '@postern/intake/settings'
 import { type BlobStore, type MailStore, mailStore } from '@postern/storage'
 import { type Bucket, r2 } from '@postern/storage/r2'
+import { loginsFor } from './accounts.ts'
 import { errorText, log } from './log.ts'
 import { resolverOverHttps } from './resolver.ts'
 import { readSettings, type Settings, type SettingsInput } from './settings.ts'
@@ -37,7 +38,7 @@ export interface ReceiverOptions<Env> {
    * domains of the settings. `data` may refuse a message. If it returns undefined, the Worker stores the message.
    */
   readonly handlers?: FromEnv<Env, NonNullable<IntakeOptions['handlers']>>
-  /** Who may log in. Default: nobody. */
+  /** Who may log in. Default: the accounts of the settings, if there are any. */
   readonly auth?: FromEnv<Env, AuthOptions | undefined>
 }
 
@@ -93,6 +94,7 @@ function openReceiver<Env extends object>(env: Env, options: ReceiverOptions<Env
   const handlers = valueOf(options.handlers, env, settings)
   if (handlers !== undefined) checkHandlers(handlers)
   const auth = valueOf(options.auth, env, settings)
+  const { directory } = settings
   const server = createServer({
     hostname: settings.hostname,
     limits: { maxTotalEnvelopeOctets: MAX_TOTAL_ENVELOPE_OCTETS, ...settings.limits },
@@ -101,7 +103,11 @@ function openReceiver<Env extends object>(env: Env, options: ReceiverOptions<Env
       store: mail,
       ...(handlers !== undefined && { handlers }),
       firstGuards: lookUps(settings),
-      guards: settings.domains === undefined ? [] : [domainsGuard(settings.domains)],
+      guards: [
+        ...(settings.domains === undefined ? [] : [domainsGuard(settings.domains)]),
+        ...(directory === undefined ? [] : [accountsGuard(() => directory)]),
+      ],
+      ...(directory !== undefined && auth === undefined && { auth: loginsFor(directory, settings) }),
       observer: logObserver(),
     }),
   })

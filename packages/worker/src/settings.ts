@@ -4,6 +4,8 @@
  *     POSTERN_HOSTNAME       required: the name in the greeting and in the trace header
  *     POSTERN_DOMAINS        required: domains to accept mail for, with commas between them, or `*` for all.
  *                            `*.example.com` is every domain below example.com
+ *     POSTERN_ACCOUNTS       domains, accounts and aliases: the text of an accounts.json that `postern user` made. The Worker then
+ *                            receives mail for them alone, and POSTERN_DOMAINS is not required. A secret
  *     POSTERN_FRONT_SECRET   a secret that fronts sign with, at least 32 characters. To replace it, give two with a comma
  *                            or blanks between them for some time. Without it there is no /pipe
  *     POSTERN_READ_TOKEN     a secret that lets its owner read the stored mail at /mail, at least 32 characters. Without it
@@ -22,6 +24,7 @@
  * An invalid value, or an unknown name, is an error that names it. Until it is fixed, the Worker accepts no mail.
  */
 import { LIMIT_RULES, type Limits, OptionError } from '@postern/engine'
+import { Directory, type DirectoryData, DirectoryError } from '@postern/intake/directory'
 import { ANY_DOMAIN, parseDomain } from '@postern/intake/guards'
 import {
   HOSTNAME_RULE,
@@ -39,6 +42,8 @@ export interface SettingsInput extends Partial<Limits> {
   readonly hostname?: string
   /** Domains to accept mail for, such as `example.com` or `*.example.com`; `*` is every domain. */
   readonly domains?: string | readonly string[]
+  /** Domains, accounts and aliases, as in accounts.json, or the text of such a file. `domains` is then not required. */
+  readonly accounts?: string | DirectoryData
   /** The secret that fronts sign with. While you replace it, give two. */
   readonly frontSecret?: string | readonly string[]
   /** The secret that lets its owner read the stored mail at /mail. */
@@ -62,6 +67,8 @@ export interface Settings {
   readonly hostname: string
   /** In lower case, with entries such as `*.example.com`. Undefined means every domain. */
   readonly domains: ReadonlySet<string> | undefined
+  /** Undefined means that mail is received for every address of the domains. */
+  readonly directory: Directory | undefined
   readonly frontSecrets: readonly string[]
   readonly readToken: string | undefined
   readonly limits: Partial<Limits>
@@ -113,12 +120,14 @@ export function readSettings(env: object, input: SettingsInput = {}): Settings {
   const values = valuesOf(env, input)
   const hostname = takeText(values, 'POSTERN_HOSTNAME', HOSTNAME_RULE)
   if (hostname === undefined) throw new OptionError('POSTERN_HOSTNAME', undefined, HOSTNAME_RULE.allowed)
-  const domains = takeDomains(values)
+  const directory = takeAccounts(values)
+  const domains = directory !== undefined && !values.has('POSTERN_DOMAINS') ? undefined : takeDomains(values)
   const frontSecrets = takeSecrets(values)
   const readToken = takeText(values, 'POSTERN_READ_TOKEN', SECRET_RULE)
   return {
     hostname,
     domains,
+    directory,
     frontSecrets,
     readToken,
     reverseDns: takeReverseDns(values),
@@ -182,6 +191,28 @@ function takeDomains(values: Values): ReadonlySet<string> | undefined {
     return new Set(domains as string[])
   }
   throw new OptionError(field, items?.join(','), "a list of domains with commas between them, or '*'")
+}
+
+/** @throws OptionError, or DirectoryError that names the field in the accounts */
+function takeAccounts(values: Values): Directory | undefined {
+  const given = take(values, 'POSTERN_ACCOUNTS')
+  if (given === undefined) return undefined
+  const { field, value } = given
+  let data = value
+  try {
+    if (typeof value === 'string') data = JSON.parse(value)
+  } catch {
+    throw new OptionError(field, '(not shown)', 'JSON, as in an accounts.json')
+  }
+  try {
+    const directory = new Directory(data)
+    const other = directory.accounts.find(({ password }) => password !== undefined && password.kind !== 'scram')
+    if (other === undefined) return directory
+    throw new DirectoryError(`the password record of ${other.address} is not SCRAM-SHA-256, which a Worker needs`)
+  } catch (error) {
+    if (!(error instanceof DirectoryError)) throw error
+    throw new DirectoryError(`${field}: ${error.message}`)
+  }
 }
 
 function takeRetention(values: Values): Retention {

@@ -13,6 +13,17 @@ export const WRONG_SETTINGS: readonly (readonly [Readonly<Record<string, string>
     'POSTERN_RESOLVER: "http://dns.example/" is not the URL of a DNS server',
   ],
   [{ POSTERN_REVERSE_DNS_TIMEOUT_MS: '5s' }, 'POSTERN_REVERSE_DNS_TIMEOUT_MS: "5s" is not a whole number from 1'],
+  [{ POSTERN_ACCOUNTS: '{' }, 'POSTERN_ACCOUNTS: "(not shown)" is not JSON'],
+  [{ POSTERN_ACCOUNTS: '{"acounts":[]}' }, 'POSTERN_ACCOUNTS: acounts: there is no such field'],
+  [
+    {
+      POSTERN_ACCOUNTS: JSON.stringify({
+        domains: ['a.example'],
+        accounts: [{ address: 'a@a.example', password: `$2b$04$${'a'.repeat(53)}` }],
+      }),
+    },
+    'POSTERN_ACCOUNTS: the password record of a@a.example is not SCRAM-SHA-256, which a Worker needs',
+  ],
   [{ POSTERN_FRONT_SECRET: 'short' }, 'POSTERN_FRONT_SECRET: "(secret)" is not at least 32'],
   [{ POSTERN_FRNT_SECRET: 'a-secret-whose-name-is-misspelt' }, 'POSTERN_FRNT_SECRET: "(set)" is not a setting'],
 ]

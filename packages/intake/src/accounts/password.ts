@@ -16,19 +16,13 @@ import {
   type BcryptRecord,
   memoryOf,
   parsePassword,
-  type PasswordRecord,
+  type PasswordCheck,
   type ScramRecord,
   type ScryptRecord,
 } from '../directory/record.ts'
 import { preparedOrUndefined } from '../directory/scram.ts'
 
-export type { PasswordRecord, ScryptRecord } from '../directory/record.ts'
-
-/** A password, and the record to compare it with. It can be sent to a thread. */
-export interface PasswordCheck {
-  readonly password: string
-  readonly expected: PasswordRecord
-}
+export type { PasswordCheck, PasswordRecord, ScryptRecord } from '../directory/record.ts'
 
 /** OWASP's figures for 32 MiB: N = 2^15, r = 8, p = 3. */
 const COST = { ln: 15, r: 8, p: 3 } as const

@@ -10,6 +10,12 @@ import type { ScramKeys } from '@postern/engine'
 /** It can be sent to a thread. */
 export type PasswordRecord = ScramRecord | ScryptRecord | BcryptRecord
 
+/** A password, and the record to compare it with. It can be sent to a thread. */
+export interface PasswordCheck {
+  readonly password: string
+  readonly expected: PasswordRecord
+}
+
 export interface ScramRecord extends Omit<ScramKeys, 'user'> {
   readonly kind: 'scram'
 }

@@ -16,8 +16,7 @@ import {
   type TokenAnswer,
 } from '@postern/engine'
 import type { Identities } from '../directory/identities.ts'
-import type { CheckedLogins, LoginRefusal } from '../login-answer.ts'
-import type { Attempt, Logins } from './logins.ts'
+import type { Attempt, CheckedLogins, LoginRefusal, Logins } from '../login-answer.ts'
 
 /** Who may log in, and how their logins are checked. */
 export interface AuthenticatorDeps {

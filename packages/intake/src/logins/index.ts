@@ -1,10 +1,9 @@
 /** `@postern/intake/logins`: decides when a login is tried, how long failures delay it, and which thread checks the password. */
-export type { CheckedLogins, LoginRefusal } from '../login-answer.ts'
+export type { Attempt, CheckedLogins, Login, LoginRefusal, Logins } from '../login-answer.ts'
 export type { AuthenticatorDeps } from './authenticator.ts'
 export { authenticator } from './authenticator.ts'
-export type { Attempt, Logins, LoginsOptions } from './logins.ts'
+export type { LoginsOptions } from './logins.ts'
 export { LocalLogins, openLogins } from './logins.ts'
-export type { Login } from './penalties.ts'
 export { Penalties } from './penalties.ts'
 export type { CheckRights, CheckRunner } from './threads.ts'
 export { CheckThreads, openCheckRunner, THREAD_FILES } from './threads.ts'

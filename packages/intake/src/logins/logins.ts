@@ -2,28 +2,13 @@
  * Decides when a login is tried, for all connections together. First the login waits for its turn (turns.ts). If it then asks for a
  * password check, the check waits in a queue that is fair by address (queue.ts) and runs in a separate thread (threads.ts).
  */
-import type { LoginRefusal } from '../login-answer.ts'
-import type { PasswordCheck } from '../accounts/password.ts'
-import { type Login, type LoginKeys, Penalties } from './penalties.ts'
+import type { Attempt, LoginRefusal, Logins } from '../login-answer.ts'
+import type { PasswordCheck } from '../directory/record.ts'
+import type { Login } from '../login-answer.ts'
+import { type LoginKeys, Penalties } from './penalties.ts'
 import { FairQueue, type Place } from './queue.ts'
 import { type CheckRights, type CheckRunner, openCheckRunner } from './threads.ts'
 import { type Turn, type TurnLimits, Turns } from './turns.ts'
-
-/** A login whose turn has come. The caller calls `end` once. */
-export interface Attempt {
-  /** Returns whether the password is right, or 'busy' if the check had to wait too long. @throws if it could not be checked */
-  check(check: PasswordCheck): Promise<boolean | LoginRefusal>
-  /**
-   * Ends the turn.
-   * @param isRight True if the login succeeded; undefined if the result is unknown, which does not count as a failure
-   */
-  end(isRight: boolean | undefined): void
-}
-
-export interface Logins {
-  /** Waits for the turn of a login. @param signal Aborted when nobody waits for the result any more */
-  begin(login: Login, signal: AbortSignal): Promise<Attempt | LoginRefusal>
-}
 
 export interface LoginsOptions {
   readonly runner: CheckRunner

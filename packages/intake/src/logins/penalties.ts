@@ -9,15 +9,8 @@
  * {@link MAX_KEYS} bounds the memory. The table stores only a keyed hash of an account name.
  */
 import { createHmac, randomBytes } from 'node:crypto'
+import type { Login } from '../login-answer.ts'
 import { FailureTable } from './failures.ts'
-
-/** An attempt to log in. */
-export interface Login {
-  /** As the engine's `addressKey` returns it. It is '' if there is no address, as on a Unix socket. */
-  readonly address: string
-  /** The name as the client sent it. The user need not exist. */
-  readonly account: string
-}
 
 /** The keys under which the failures of a login are counted. */
 export interface LoginKeys {
