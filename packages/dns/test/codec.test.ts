@@ -99,6 +99,22 @@ test('many records behind a long chain of pointers are a failure', () => {
   expect(decodeResponse(bytes)).toBeUndefined()
 })
 
+// The codec reads as many octets as the type has, and takes the rest for the next record.
+test.each([
+  ['A', 5],
+  ['A', 3],
+  ['AAAA', 4],
+] as const)('a record of type %s with %i octets is a failure', async (type, length) => {
+  const data = Buffer.alloc(length, 1)
+  const answers = [{ type: 'NULL' as const, name: NAME, ttl: 60, data }]
+  const bytes = packet.encode({ type: 'response', questions: [{ type, name: NAME }], answers })
+  // The type is the number behind the name of the record, which is as long as the question's.
+  const typeAt = 12 + NAME.length + 2 + 4 + NAME.length + 2
+  expect(bytes.readUInt16BE(typeAt)).toBe(10)
+  bytes.writeUInt16BE(type === 'A' ? 1 : 28, typeAt)
+  expect(await ask(new Uint8Array(bytes), type)).toMatchObject({ status: 'failed', reason: 'malformed' })
+})
+
 test('more bytes than a sensible answer has are a failure', async () => {
   const padded = Buffer.concat([valid(), Buffer.alloc(40_000)])
   expect(decodeResponse(padded)).toBeUndefined()
