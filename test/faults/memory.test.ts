@@ -20,7 +20,7 @@ const STUCK_MS = 1_000
 const LINES = Buffer.alloc(MiB, `${'x'.repeat(62)}\r\n`)
 
 /** What a client sends without end. */
-const FLOOD_MIB = isThorough ? 1024 : 512
+const FLOOD_MIB = isThorough ? 1024 : 384
 const FLOOD = FLOOD_MIB * MiB
 
 const RUNTIMES = Object.keys(COMMANDS) as (keyof typeof COMMANDS)[]

@@ -4,6 +4,9 @@ import { SocketClient } from '../kit/client/socket-client.ts'
 import { sendByData } from '../corpus/send.ts'
 import { type MailServer } from '../kit/postern.ts'
 
+const LARGE = messageOf(20 * MiB).bytes
+const SMALL = messageOf(2_000).bytes
+
 const SAMPLE_MS = 20
 const SETTLE_MS = 500
 
@@ -23,12 +26,10 @@ export interface Measured {
 }
 
 /** Returns the memory of an idle server after some work, when its code is compiled and its heap has its size. */
-export async function settledBytes(server: MailServer, work = { small: 100, large: 5 }): Promise<number> {
-  const large = messageOf(20 * MiB).bytes
-  const small = messageOf(2_000).bytes
+export async function settledBytes(server: MailServer, work = { small: 100, large: 3 }): Promise<number> {
   using client = await SocketClient.ready(server.port)
-  for (let i = 0; i < work.small; i++) await sendByData(client, { bytes: small })
-  for (let i = 0; i < work.large; i++) await sendByData(client, { bytes: large })
+  for (let i = 0; i < work.small; i++) await sendByData(client, { bytes: SMALL })
+  for (let i = 0; i < work.large; i++) await sendByData(client, { bytes: LARGE })
   await client.quit()
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
   return server.residentBytes()

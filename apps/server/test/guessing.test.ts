@@ -72,7 +72,8 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 1, 1))(
   'on %s mail is stored during password checks, a full line gets 454, and another address is served first',
   { timeout: TIMEOUT_MS },
   async (_, command) => {
-    const running = await serve([...USERS, '--debug'], { command, env: ONE_POOL_THREAD })
+    // Its end stops the checks that are left.
+    await using running = await serve([...USERS, '--debug'], { command, env: ONE_POOL_THREAD })
     const guessers = await open(running, GUESSER, 65)
     const [neighbour] = (await open(running, NEIGHBOUR, 1)) as [SocketClient]
     const [owner] = (await open(running, OWNER, 1)) as [SocketClient]
