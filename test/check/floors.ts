@@ -126,7 +126,7 @@ export const PACKAGES: readonly Package[] = [
       ],
       [{ paths: ['logins'], below: ['login-answer.ts', 'directory', 'accounts'], modules: NODE }],
       // A Worker runs it, so it knows neither accounts nor logins.
-      [{ paths: [''], below: ['guard.ts', 'handlers.ts', 'guards', 'login-answer.ts'] }],
+      [{ paths: [''], below: ['guard.ts', 'handlers.ts', 'guards', 'login-answer.ts', 'directory'] }],
     ],
   },
   {

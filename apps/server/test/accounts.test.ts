@@ -297,3 +297,28 @@ test('tokens log in as accounts alone, and a service that is away is no verdict'
   await running.says(/"level":"ERROR".*cannot be asked about a token: it answered 500/)
   expect(running.output).not.toContain('clientsecret')
 })
+
+test('what a user submits gets Date, Message-ID and From, and mail of strangers is kept as it was sent', async () => {
+  const cwd = directoryWith({ domains: ['example.com'], accounts: [{ address: 'jane@example.com' }] })
+  writeFileSync(join(cwd, 'any.json'), JSON.stringify({ acceptAnyLogin: 'loopback', store: 'fs:mail' }))
+  const running = await serve(['--config=any.json', '--listen=smtp://127.0.0.1:0', '--hostname=mx.example.com'], {
+    cwd,
+  })
+  const stored: string[] = []
+  for (const login of [PLAIN('jane@example.com', 'x'), 'NOOP']) {
+    const client = await SocketClient.ready(running.port)
+    await client.command(login)
+    for (const line of ['MAIL FROM:<jane@example.com>', 'RCPT TO:<jane@example.com>', 'DATA'])
+      await client.command(line)
+    const { text } = await client.command('Subject: x\r\n\r\nHello\r\n.', 250)
+    const shown = await postern(['show', '--raw', text.split(' ').at(-1) ?? '', '--store=fs:mail'], { cwd })
+    stored.push(shown.stdout.replace(/^Received: (?:[^\r]+\r\n[ \t])*[^\r]+\r\n/, ''))
+    client.reset()
+  }
+  expect(stored).toEqual([
+    expect.stringMatching(
+      /^Date: \w{3}, \d\d \w{3} \d{4} [\d:]{8} \+0000\r\nMessage-ID: <\w{26}@mx\.example\.com>\r\nFrom: <jane@example\.com>\r\nSubject: x\r\n\r\nHello\r\n$/,
+    ),
+    'Subject: x\r\n\r\nHello\r\n',
+  ])
+})

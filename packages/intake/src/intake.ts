@@ -18,6 +18,7 @@ import { askGuards, type Guard, GUARD_HOOKS } from './guard.ts'
 import type { IntakeHandlers } from './handlers.ts'
 import { mailboxesGuard } from './guards/mailboxes.ts'
 import type { Observer } from './observe.ts'
+import { completed, type SubmissionOptions } from './submission.ts'
 import {
   accountsHook,
   guardHook,
@@ -45,6 +46,8 @@ export interface IntakeOptions {
   readonly observer?: Observer
   /** If it is missing, nobody can log in. */
   readonly auth?: IntakeAuth
+  /** Completes the messages of users who have logged in. Default: they are kept as they are sent. */
+  readonly submission?: SubmissionOptions
 }
 
 /** How clients log in. */
@@ -69,6 +72,7 @@ interface IntakeDeps {
   readonly observer: Observer
   readonly watch: HookWatch
   readonly keptTimeoutMs: number | undefined
+  readonly submission: SubmissionOptions | undefined
   /** Reports a failure. */
   failed(error: unknown, session: Session): unknown
 }
@@ -102,7 +106,16 @@ export function keptTimeoutMs(hookTimeoutMs: number): number {
 
 /** Makes the engine's hooks, and its AUTH if `auth` is given. */
 export function intake(options: IntakeOptions): IntakeHooks {
-  const { store, handlers = {}, firstGuards = [], guards = [], observer = {}, auth, keptTimeoutMs } = options
+  const {
+    submission,
+    store,
+    handlers = {},
+    firstGuards = [],
+    guards = [],
+    observer = {},
+    auth,
+    keptTimeoutMs,
+  } = options
   const watch = new HookWatch()
   const error = (given: unknown, session: Session | undefined): unknown => {
     if (given instanceof ArrivalError) observer.arrivalFailed?.(given, session)
@@ -110,7 +123,7 @@ export function intake(options: IntakeOptions): IntakeHooks {
     // The answer goes back to the engine, which catches a rejection.
     return handlers.error?.(given instanceof HookError ? given.cause : given, session)
   }
-  const deps: IntakeDeps = { store, handlers, observer, watch, keptTimeoutMs, failed: error }
+  const deps: IntakeDeps = { store, handlers, observer, watch, keptTimeoutMs, submission, failed: error }
   const mailboxes = mailboxesGuard(store)
   const watchedGuard = (guard: Guard): Guard => watched(watch, guard, (hook) => guardHook(guard.name, hook))
   const all = [
@@ -171,7 +184,14 @@ function watched(watch: HookWatch, guard: Omit<Guard, 'name'>, describe: (hook: 
   return { name: 'watched', ...hooks }
 }
 
-function dataHook({ store, handlers, observer, watch, ...deps }: IntakeDeps): NonNullable<Handlers['data']> {
+function dataHook({
+  store,
+  handlers,
+  observer,
+  submission,
+  watch,
+  ...deps
+}: IntakeDeps): NonNullable<Handlers['data']> {
   const keepInStore = keep(store, {
     kept(record, session) {
       observer.kept?.(record, session)
@@ -196,7 +216,8 @@ function dataHook({ store, handlers, observer, watch, ...deps }: IntakeDeps): No
         throw new HookError('handlers.data gave an invalid answer', why)
       }
       watch.waitFor('the store', session)
-      const answer = await keepInStore(message, session)
+      const isSubmitted = submission !== undefined && session.user !== undefined
+      const answer = await keepInStore(isSubmitted ? await completed(message, session, submission) : message, session)
       watch.end(session)
       return answer
     } catch (error) {

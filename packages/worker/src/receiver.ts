@@ -107,6 +107,7 @@ function openReceiver<Env extends object>(env: Env, options: ReceiverOptions<Env
         ...(settings.domains === undefined ? [] : [domainsGuard(settings.domains)]),
         ...(directory === undefined ? [] : [accountsGuard(() => directory)]),
       ],
+      ...(directory !== undefined && { submission: { hostname: settings.hostname, book: () => directory } }),
       ...(directory !== undefined && auth === undefined && { auth: loginsFor(directory, settings) }),
       observer: logObserver(),
     }),

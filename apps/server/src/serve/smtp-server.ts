@@ -84,6 +84,7 @@ function engineOptions(deps: ServerDeps): ServerOptions {
       ],
       observer: logObserver(deps),
       keptTimeoutMs: keptTimeoutMs(options.hookTimeoutMs),
+      ...(accounts.book !== undefined && { submission: { hostname: options.hostname, book: accounts.book } }),
       ...(canAuthenticate(options) ? { auth: authOf(deps) } : {}),
     }),
     ...(options.debug ? { trace: ({ sessionId, from, text }) => wire.debug(from, { sessionId, text }) } : {}),

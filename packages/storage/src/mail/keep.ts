@@ -3,7 +3,6 @@ import {
   type ForwardPath,
   HookTimeoutError,
   isPromiseLike,
-  type Message,
   Refusal,
   type Reply,
   reply,
@@ -11,7 +10,7 @@ import {
 } from '@postern/engine'
 import type { BlobStore } from '../blob/contract.ts'
 import { isStorageError } from '../blob/error.ts'
-import { mailboxPaths, type RecipientPath } from './incoming.ts'
+import { type IncomingMail, mailboxPaths, type RecipientPath } from './incoming.ts'
 import type { MailStore } from './contract.ts'
 import type { MailRecord } from './record.ts'
 import { mailStore } from './mail-store.ts'
@@ -43,7 +42,7 @@ const FAILED = reply(451, '4.3.0', 'Could not store the message, try again later
 export function keep(
   store: BlobStore | MailStore,
   options: KeepOptions = {},
-): (message: Message, session: Session) => Promise<Reply> {
+): (message: IncomingMail, session: Session) => Promise<Reply> {
   const mail = 'save' in store ? store : mailStore(store)
   return async (message, session) => {
     let record: MailRecord
