@@ -56,14 +56,17 @@ export function checkPassword({ password, expected }: PasswordCheck): boolean | 
       const { salt, hash } = expected
       return timingSafeEqual(scryptSync(normalised(password), salt, hash.length, costOf(expected)), hash)
     }
-    case 'scram': {
-      const text = preparedOrUndefined(password)
-      const salted = pbkdf2Sync(text ?? '', expected.salt, expected.iterations, HASH_BYTES, 'sha256')
-      return text !== undefined && fits(salted, expected)
-    }
+    case 'scram':
+      return fitsScram(password, expected)
     case 'bcrypt':
       return fitsBcrypt(password, expected)
   }
+}
+
+async function fitsScram(password: string, record: ScramRecord): Promise<boolean> {
+  const text = await preparedOrUndefined(password)
+  const salted = pbkdf2Sync(text ?? '', record.salt, record.iterations, HASH_BYTES, 'sha256')
+  return text !== undefined && fits(salted, record)
 }
 
 /** Does the same in the runtime's own thread pool, which also serves file calls. */
@@ -72,7 +75,7 @@ export async function checkPasswordInPool({ password, expected }: PasswordCheck)
     case 'scrypt':
       return timingSafeEqual(await derive(password, expected), expected.hash)
     case 'scram': {
-      const text = preparedOrUndefined(password)
+      const text = await preparedOrUndefined(password)
       const salted = await settled<Buffer>((done) =>
         pbkdf2(text ?? '', expected.salt, expected.iterations, HASH_BYTES, 'sha256', done),
       )

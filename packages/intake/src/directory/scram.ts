@@ -1,20 +1,21 @@
 /** Makes SCRAM records from passwords, and compares passwords with them: RFC 5802 3, RFC 7677. By WebCrypto, so on every runtime. */
-import { saslprep } from '@mongodb-js/saslprep'
 import { SCRAM_ITERATIONS, type ScramRecord } from './record.ts'
 
 const SALT_OCTETS = 16
 const HASH_OCTETS = 32
+/** SASLprep leaves these as they are. */
+const PRINTABLE = /^[\x20-\x7e]*$/
 const encoder = new TextEncoder()
 
 /** Makes the record of a new password. @throws Error if the password has characters that SASLprep prohibits (RFC 4013) */
 export async function makeScramRecord(password: string, iterations: number = SCRAM_ITERATIONS): Promise<ScramRecord> {
   const salt = crypto.getRandomValues(new Uint8Array(SALT_OCTETS))
-  return derive(prepared(password), salt, iterations)
+  return derive(await prepared(password), salt, iterations)
 }
 
 /** Returns whether the password fits the record. It compares in constant time. */
 export async function fitsScram(password: string, record: ScramRecord): Promise<boolean> {
-  const text = preparedOrUndefined(password)
+  const text = await preparedOrUndefined(password)
   // An odd password costs as much as another one.
   const { storedKey } = await derive(text ?? '', record.salt, record.iterations)
   return isSame(storedKey, record.storedKey) && text !== undefined
@@ -32,16 +33,21 @@ export function randomScram(iterations: number = SCRAM_ITERATIONS): ScramRecord 
   }
 }
 
-/** Returns the password as RFC 4013 prepares it: spellings of one password become equal. @throws Error */
-export function prepared(password: string): string {
+/**
+ * Returns the password as RFC 4013 prepares it: spellings of one password become equal. Loads the library, which has large tables, only
+ * for a password that is not printable ASCII. @throws Error if it has a character that is not allowed
+ */
+export async function prepared(password: string): Promise<string> {
+  if (PRINTABLE.test(password)) return password
+  const { saslprep } = await import('@mongodb-js/saslprep')
   // Clients may use letters that are newer than RFC 4013, so unassigned code points are allowed.
   return saslprep(password, { allowUnassigned: true })
 }
 
 /** Returns undefined if the password has a character that is not allowed. */
-export function preparedOrUndefined(password: string): string | undefined {
+export async function preparedOrUndefined(password: string): Promise<string | undefined> {
   try {
-    return prepared(password)
+    return await prepared(password)
   } catch {
     return undefined
   }
