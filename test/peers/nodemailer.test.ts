@@ -3,14 +3,17 @@ import type { Envelope } from '@postern/engine'
 import { createTransport, type SMTPTransportOptions } from 'nodemailer'
 import type { Options as MailOptions } from 'nodemailer/lib/mailer'
 import MailComposer from 'nodemailer/lib/mail-composer'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test as every } from 'vitest'
 import { Service } from '../conformance/service.ts'
+import { partly } from '../kit/partly.ts'
 import { Random } from '../kit/random.ts'
 import { serveMail } from '../kit/postern.ts'
 import { PASSWORD, USER } from '../contracts/wire/user.ts'
 import { expectKept, type Served, serveClients } from './served.ts'
 import { idIn, keptFor, readAll, readKept } from './store.ts'
 import { Scratch } from '../kit/scratch.ts'
+
+const test = partly(every)
 
 const FROM = 'ann@sender.example'
 const MiB = 1024 * 1024

@@ -1,11 +1,13 @@
 /** The limit of open files: what fits into it. An overloaded server keeps its existing sessions and their mail. */
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { connectionsThatFit, type DescriptorUse } from '../src/serve/descriptors.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { postern, type Postern, serve } from '../../../test/kit/postern.ts'
 import { sample } from '../../../test/kit/sample.ts'
 import { behind, RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
+import { listed } from './mail.ts'
 
 const USE: DescriptorUse = { maxConnections: 2_000, workers: 1, addresses: 1, waits: 0, besides: 1_088 }
 
@@ -114,8 +116,7 @@ test.each(
     expect(await send(next, 1)).toMatch(/^250 /)
     running.signal('SIGTERM')
     expect(await running.ended).toBe(0)
-    const { stdout } = await postern(['list', '--json'], { cwd: running.cwd })
-    expect((JSON.parse(stdout) as { records: unknown[] }).records).toHaveLength(3)
+    expect((await listed(join(running.cwd, 'mail'))).records).toHaveLength(3)
   },
 )
 

@@ -2,19 +2,22 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { createTransport } from 'nodemailer'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test as every } from 'vitest'
 import { WebSocket } from 'ws'
 import { pipeHeaders, type PipeFacts } from '@postern/runtime/websocket'
 import { messageOf, MiB } from '../../../test/corpus/messages.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { sendByData, textOf } from '../../../test/corpus/send.ts'
 import { OPENSSL, SWAKS_TLS } from '../../../test/kit/abilities.ts'
+import { partly } from '../../../test/kit/partly.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { throughTls } from '../../../test/peers/openssl.ts'
 import { hashPassword } from '@postern/intake/accounts'
 import { certificateFiles, fileOf, kept, RUNTIMES, SECRET, serve, startFront } from './front-harness.ts'
 import { run } from '../../../test/kit/postern.ts'
 import { sample } from '../../../test/kit/sample.ts'
+
+const test = partly(every)
 
 const message = messageOf(200_000).bytes
 /** An address that fronts do not dial from. */
@@ -98,7 +101,7 @@ describe.each(sample(RUNTIMES, 1, 3))('a front on %s', (runtime) => {
     expect(front.output + server.output).not.toContain(SECRET)
   })
 
-  test('data sent before the TLS handshake never counts as data inside TLS', async () => {
+  every('data sent before the TLS handshake never counts as data inside TLS', async () => {
     const server = await serve(['--debug'])
     const front = await startFront(runtime, server.pipe)
     // CVE-2011-0411: in the same packet, in the next one, and after the reply in place of a handshake.
@@ -123,7 +126,7 @@ describe.each(sample(RUNTIMES, 1, 3))('a front on %s', (runtime) => {
     expect(server.output).not.toContain('injected')
   })
 
-  test('if the client or the server disconnects, the front disconnects the other one', async () => {
+  every('if the client or the server disconnects, the front disconnects the other one', async () => {
     const server = await serve()
     const front = await startFront(runtime, server.pipe)
     const [port = 0] = front.ports
@@ -343,29 +346,33 @@ describe.concurrent('at the pipe', () => {
 describe.each(sample(RUNTIMES, 1, 4))('a slow server behind a front on %s', (runtime) => {
   const SESSIONS = 4
 
-  test('slows down the client, and neither front nor server buffers the data', async () => {
-    const config = fileOf(
-      `export default { handlers: { async data() { await new Promise((resolve) => setTimeout(resolve, 3_000)) } } }`,
-      'postern.config.mjs',
-    )
-    const server = await serve(['--config', config])
-    const front = await startFront(runtime, server.pipe, undefined, undefined, false)
-    const { bytes } = messageOf(25 * MiB - 1_000)
-    const clients = await Promise.all(Array.from({ length: SESSIONS }, () => SocketClient.ready(front.ports[0] ?? 0)))
-    const [frontBytes, serverBytes] = [front.residentBytes(), server.residentBytes()]
-    const sendings = clients.map((client) => sendByData(client, { bytes }))
-    await new Promise((resolve) => setTimeout(resolve, 2_000))
-    // 100 MiB have been given to the kernel or wait for it. For each connection, each side may hold one MiB, and some
-    // garbage.
-    const growth = [front.residentBytes() - frontBytes, server.residentBytes() - serverBytes]
-    for (const reply of await Promise.all(sendings)) expect(reply.code).toBe(250)
-    const [frontText, serverText] = growth.map((more) => `+${(more / MiB).toFixed(1)} MiB`)
-    console.info(
-      `memory, ${SESSIONS} messages of 25 MiB that nobody reads: front on ${runtime} ${frontText}, server ${serverText}`,
-    )
-    for (const more of growth) expect(more).toBeLessThan(40 * MiB)
-    const whole = kept(server.store).filter((one) => one.bytes.equals(bytes))
-    expect(whole).toHaveLength(SESSIONS)
-    for (const client of clients) await client.quit()
-  }, 120_000)
+  every(
+    'slows down the client, and neither front nor server buffers the data',
+    async () => {
+      const config = fileOf(
+        `export default { handlers: { async data() { await new Promise((resolve) => setTimeout(resolve, 3_000)) } } }`,
+        'postern.config.mjs',
+      )
+      const server = await serve(['--config', config])
+      const front = await startFront(runtime, server.pipe, undefined, undefined, false)
+      const { bytes } = messageOf(25 * MiB - 1_000)
+      const clients = await Promise.all(Array.from({ length: SESSIONS }, () => SocketClient.ready(front.ports[0] ?? 0)))
+      const [frontBytes, serverBytes] = [front.residentBytes(), server.residentBytes()]
+      const sendings = clients.map((client) => sendByData(client, { bytes }))
+      await new Promise((resolve) => setTimeout(resolve, 2_000))
+      // 100 MiB have been given to the kernel or wait for it. For each connection, each side may hold one MiB, and some
+      // garbage.
+      const growth = [front.residentBytes() - frontBytes, server.residentBytes() - serverBytes]
+      for (const reply of await Promise.all(sendings)) expect(reply.code).toBe(250)
+      const [frontText, serverText] = growth.map((more) => `+${(more / MiB).toFixed(1)} MiB`)
+      console.info(
+        `memory, ${SESSIONS} messages of 25 MiB that nobody reads: front on ${runtime} ${frontText}, server ${serverText}`,
+      )
+      for (const more of growth) expect(more).toBeLessThan(40 * MiB)
+      const whole = kept(server.store).filter((one) => one.bytes.equals(bytes))
+      expect(whole).toHaveLength(SESSIONS)
+      for (const client of clients) await client.quit()
+    },
+    120_000,
+  )
 })

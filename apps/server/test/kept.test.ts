@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
-import { postern, type Postern, serve } from '../../../test/kit/postern.ts'
+import { type Postern, serve } from '../../../test/kit/postern.ts'
+import { sample } from '../../../test/kit/sample.ts'
+import { listed } from './mail.ts'
 
 /** Starts a server with this hook. */
 async function serveWith(kept: string, args: readonly string[] = []): Promise<Postern> {
@@ -17,14 +19,14 @@ export default ({ reply, Refusal }) => ({ handlers: { kept: ${kept} } })`,
   return serve(args, { cwd })
 }
 
-/** Sends a message. @returns the reply to it, and the ids that `postern list` then has */
+/** Sends a message. @returns the reply to it, and the ids that the store then has */
 async function sent(running: Postern): Promise<{ reply: string; ids: string[] }> {
   const client = await SocketClient.ready(running.ports[0] ?? 0)
   for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) await client.command(line)
   const reply = (await client.command('Subject: Hello\r\n\r\nHello.\r\n.')).text
-  const { stdout } = await postern(['list', '--json'], { cwd: running.cwd })
+  const { records } = await listed(join(running.cwd, 'mail'))
   client.end()
-  return { reply, ids: JSON.parse(stdout).records.map(({ id }: { id: string }) => id) }
+  return { reply, ids: records.map(({ id }) => id) }
 }
 
 test.concurrent('kept has the record and the session of a message that is in the store, before the client gets 250', async () => {
@@ -38,7 +40,7 @@ test.concurrent('kept has the record and the session of a message that is in the
   expect(running.stdout).toContain(`KEPT ${ids[0]} true client.example true\n`)
 })
 
-test.concurrent.each([
+const WRONG: readonly (readonly [string, string, RegExp])[] = [
   ['throws', `() => { throw new Error('the bus is down') }`, /"handlers\.kept threw".*the bus is down/],
   ['rejects', `() => Promise.reject(new Error('the bus is down'))`, /"handlers\.kept threw".*the bus is down/],
   [
@@ -52,12 +54,16 @@ test.concurrent.each([
     /"handlers\.kept gave an invalid answer".*return nothing: the message is stored/,
   ],
   ['never answers', '() => new Promise(() => {})', /"handlers\.kept did not answer in time"/],
-])('if kept %s, the client gets 250 and the log names the hook', async (_, kept, logged) => {
-  const running = await serveWith(kept, ['--hook-timeout-ms', '2s'])
-  const { reply, ids } = await sent(running)
-  expect(reply).toBe(`250 2.0.0 OK queued as ${ids[0]}`)
-  await running.says(logged)
-})
+]
+test.concurrent.each(sample(WRONG, 3))(
+  'if kept %s, the client gets 250 and the log names the hook',
+  async (_, kept, logged) => {
+    const running = await serveWith(kept, ['--hook-timeout-ms', '2s'])
+    const { reply, ids } = await sent(running)
+    expect(reply).toBe(`250 2.0.0 OK queued as ${ids[0]}`)
+    await running.says(logged)
+  },
+)
 
 test.concurrent('what kept returns besides a Reply does not matter', async () => {
   const running = await serveWith('() => 5')

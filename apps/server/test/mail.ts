@@ -1,5 +1,5 @@
 /** Mail for the tests: messages that are difficult to show and to export, and a store that has them. */
-import { mailStore, type MailRecord } from '@postern/storage'
+import { type MailPage, mailStore, type MailRecord } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
@@ -86,6 +86,11 @@ export async function fill(directory: string, samples: readonly Sample[]): Promi
     records.push(await store.save(message, SESSION))
   }
   return records
+}
+
+/** Reads the page that `postern list --json` prints of a directory, without starting it. */
+export function listed(directory: string): Promise<MailPage> {
+  return mailStore(fs(directory)).list()
 }
 
 function path(address: string): {

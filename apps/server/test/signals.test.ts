@@ -43,7 +43,7 @@ async function firstGreeted(port: number): Promise<SocketClient> {
   }
 }
 
-test.concurrent.each(sample(SERVING, 2, 1))(
+test.concurrent.each(sample(SERVING, 1, 1))(
   'on %s, SIGTERM at the very first greeting stops %s gracefully',
   { timeout: TIMEOUT_MS },
   async (runtime, way) => {
@@ -58,13 +58,13 @@ test.concurrent.each(sample(SERVING, 2, 1))(
   },
 )
 
-test.concurrent.each(sample(ROWS, 3, 2))(
+test.concurrent.each(sample(ROWS, 2, 2))(
   'on %s, SIGTERM and SIGINT at any moment of its start end %s',
   { timeout: TIMEOUT_MS },
   async (runtime, way) => {
     for (const [i, delayMs] of sample(
       MOMENTS,
-      4,
+      3,
       ROWS.findIndex((row) => row[0] === runtime && row[1] === way),
     ).entries()) {
       const program = start(runtime, [...WAYS[way], '--listen', 'smtp://127.0.0.1:0'])
@@ -77,7 +77,7 @@ test.concurrent.each(sample(ROWS, 3, 2))(
   },
 )
 
-test.concurrent.each(sample(RUNTIME_NAMES, 2, 4))(
+test.concurrent.each(sample(RUNTIME_NAMES, 1, 4))(
   'on %s, SIGTERM ends a start that waits for its store',
   async (runtime) => {
     const silent = createServer(() => {}).listen(0, '127.0.0.1')
@@ -99,11 +99,11 @@ test.concurrent.each(sample(RUNTIME_NAMES, 2, 4))(
   },
 )
 
-test.concurrent.each(sample(ROWS, 3, 3))(
+test.concurrent.each(sample(ROWS, 2, 3))(
   'on %s, SIGHUP leaves %s running if there are no certificate files, and the log says so',
   { timeout: TIMEOUT_MS },
   async (runtime, way) => {
-    for (const flags of [[], ['--self-signed']]) {
+    for (const flags of sample([[], ['--self-signed']], 1, runtime.length)) {
       const program = start(runtime, [...WAYS[way], '--listen', 'smtp://127.0.0.1:0', ...flags])
       await program.says(/Stop with Ctrl-C/)
       program.signal('SIGHUP')
@@ -114,7 +114,7 @@ test.concurrent.each(sample(ROWS, 3, 3))(
   },
 )
 
-test.concurrent.each(sample(RUNTIME_NAMES, 2, 5))(
+test.concurrent.each(sample(RUNTIME_NAMES, 1, 5))(
   'on %s, SIGHUP during the start takes effect after it',
   async (runtime) => {
     const cwd = temporaryDirectory()

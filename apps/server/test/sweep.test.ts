@@ -9,7 +9,7 @@ import type { Options } from '../src/config/options.ts'
 import { readSettings } from '../src/config/settings.ts'
 import { startUpkeep } from '../src/serve/upkeep.ts'
 import { folderOf } from '../../../test/peers/store.ts'
-import { fill, SAMPLES, sampleId } from './mail.ts'
+import { fill, listed, SAMPLES, sampleId } from './mail.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { postern, serve } from '../../../test/kit/postern.ts'
 import { sample } from '../../../test/kit/sample.ts'
@@ -37,8 +37,7 @@ async function store(): Promise<{ cwd: string; ids: string[]; sizes: number[] }>
 }
 
 async function idsIn(cwd: string): Promise<string[]> {
-  const { stdout } = await postern(['list', '--json'], { cwd })
-  const { records, corrupt } = JSON.parse(stdout) as { records: { id: string }[]; corrupt: string[] }
+  const { records, corrupt } = await listed(join(cwd, 'mail'))
   expect(corrupt).toEqual([])
   return records.map(({ id }) => id).toReversed()
 }

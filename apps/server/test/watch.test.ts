@@ -4,15 +4,18 @@ import { join } from 'node:path'
 import { mailStore, type MailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { maildir } from '@postern/storage/maildir'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test as every } from 'vitest'
 import { idAt, messageOf, SESSION } from '../../../test/contracts/mail/messages.ts'
 import { TERMINAL } from '../../../test/kit/abilities.ts'
 import { Daemon } from '../../../test/kit/daemon.ts'
+import { partly } from '../../../test/kit/partly.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { MAIN, Postern, postern } from '../../../test/kit/postern.ts'
 import { sample } from '../../../test/kit/sample.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
+
+const test = partly(every)
 
 /** What a message of the contracts reads at once. */
 const PIECE = 4096
@@ -70,7 +73,7 @@ const STORES: Readonly<Record<string, (directory: string) => MailStore>> = {
 }
 
 describe.concurrent.each(Object.entries(STORES))('watch %s', (name, open) => {
-  test('prints each new message once, also one that is committed after a younger one', PATIENCE, async () => {
+  every('prints each new message once, also one that is committed after a younger one', PATIENCE, async () => {
     const cwd = temporaryDirectory()
     const store = open(join(cwd, 'mail'))
     const old = await save(store)
@@ -213,14 +216,15 @@ describe.concurrent('watch', () => {
     expect(watching.stdout.match(/begun/g)?.length).toBe(watching.stdout.match(/done/g)?.length)
   })
 
-  test.each([
+  const refused: readonly (readonly [readonly string[], RegExp])[] = [
     [['--exec', ' '], /^postern: --exec: "" is not a command\n$/],
     [['--exec-timeout', 'soon'], /^postern: --exec-timeout: "soon" is not a time such as 5m, from 1ms to 24d\n$/],
     [['--to', 'nobody'], /^postern: --to: "nobody" is not an address, or @ and a domain\n$/],
     [['--to', '@'], /^postern: --to: "@" is not an address, or @ and a domain\n$/],
     [['--to', 'b@example.com@'], /^postern: --to: "b@example.com@" is not an address, or @ and a domain\n$/],
     [['--from', 'nobody'], /^postern: --from: "nobody" is not an address, @ and a domain, or <> for bounces\n$/],
-  ])('refuses %s', async (args, line) => {
+  ]
+  test.each(sample(refused, 2))('refuses %s', async (args, line) => {
     const { stderr, code } = await postern(['watch', ...args])
     expect(stderr).toMatch(line)
     expect(code).toBe(2)
@@ -256,7 +260,8 @@ describe.concurrent('list', () => {
     expect(await found('--from', 'ann@example.org', '--cursor', cursor)).toEqual([0])
   })
 
-  test.each(['yesterday', '2026-02-30', '2026-11-30T25:00', '17', '-1h', ''])('refuses --since %j', async (since) => {
+  const wrongTimes = ['yesterday', '2026-02-30', '2026-11-30T25:00', '17', '-1h', '']
+  test.each(sample(wrongTimes, 2))('refuses --since %j', async (since) => {
     const { stderr, code } = await postern(['list', `--since=${since}`])
     expect(stderr).toBe(
       `postern: --since: ${JSON.stringify(since)} is neither a time such as 2026-11-30 or 2026-11-30T10:00Z, nor a time ago such as 2h or 30d\n`,

@@ -9,6 +9,7 @@ import { writeCertificate } from '../../../test/kit/certificate.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { postern, type Postern, serve } from '../../../test/kit/postern.ts'
+import { listed } from './mail.ts'
 import { sample } from '../../../test/kit/sample.ts'
 
 const { resolve: find } = createRequire(import.meta.url)
@@ -143,8 +144,7 @@ async function expectFull(port: number): Promise<void> {
 }
 
 async function storedIds({ cwd }: Postern): Promise<string[]> {
-  const { stdout } = await postern(['list', '--json', '--limit', '100'], { cwd })
-  return (JSON.parse(stdout).records as { id: string }[]).map(({ id }) => id)
+  return (await listed(join(cwd, 'mail'))).records.map(({ id }) => id)
 }
 
 /** Returns the certificates that this many handshakes show. */

@@ -11,7 +11,7 @@ const runtime = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'n
 const sockets = (await import(`../src/${runtime}/index.ts`)) as Sockets
 const scratch = await Scratch.make()
 const { kinds, close } = socketKinds(sockets, await selfSigned(), scratch.join('socket'))
-await report(contractOutcomes([...chosenKinds(runtime, inProcessKinds, 1), ...chosenKinds(runtime, kinds, 2)]))
+await report(contractOutcomes([...chosenKinds(runtime, inProcessKinds, 1, 2), ...chosenKinds(runtime, kinds, 2)]))
 await close()
 await scratch[Symbol.asyncDispose]()
 // Does not wait for work that a check left open.

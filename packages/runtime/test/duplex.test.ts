@@ -10,6 +10,6 @@ const program = resolve(import.meta.dirname, 'contract-program.ts')
 
 testProgram(
   'duplex',
-  (runtime) => contractRows([...chosenKinds(runtime, inProcessKinds, 1), ...chosenKinds(runtime, SOCKET_KINDS, 2)]),
+  (runtime) => contractRows([...chosenKinds(runtime, inProcessKinds, 1, 2), ...chosenKinds(runtime, SOCKET_KINDS, 2)]),
   program,
 )

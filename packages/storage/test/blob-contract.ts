@@ -1,6 +1,7 @@
 /** The contract of stores in Node. Each check is a test, so that a failure is reported by its name. */
 import { afterAll, describe, test } from 'vitest'
 import type { Outcome } from '../../../test/contracts/outcome.ts'
+import { sample } from '../../../test/kit/sample.ts'
 import { writeColumn } from '../../runtime/test/program.ts'
 import { BACKENDS } from './contract/backends.ts'
 import { chosenChecks } from './contract/chosen.ts'
@@ -13,6 +14,14 @@ export { HOSTILE_KEYS } from '../../../test/contracts/blobs/keys.ts'
 export const SLOW: { readonly timeout: number } = { timeout: 120_000 }
 /** The check itself stops earlier and says so. */
 const TIMEOUT_MS = 70_000
+
+/** The same backends. All but one, which the seed chooses, get fewer repetitions, unless THOROUGH=1. */
+export function mostlyBrief(backends: readonly Backend[], salt: number): Backend[] {
+  const whole = sample(backends, 1, salt)
+  return backends.map((backend) =>
+    whole.includes(backend) ? backend : { ...backend, ground: { ...backend.ground, isBrief: true } },
+  )
+}
 
 export function storeContract(part: Part, backend: Backend): void {
   checkGaps(backend)

@@ -69,7 +69,7 @@ const LAYOUTS: readonly FsLayout[] = [FILES, PACKED]
 /** By default, packs meet one failing call, and all calls failing from one on. The other rows run with `THOROUGH=1`. */
 const OF_PACKS = /^ENOSPC once$|^EIO from then on$/
 /** By default, each row meets so many scenarios. */
-const SCENARIOS_OF_EACH = 5
+const SCENARIOS_OF_EACH = 3
 const ROWS = LAYOUTS.flatMap((fs) =>
   APART.filter(({ name }) => fs === FILES || isThorough || OF_PACKS.test(name)).flatMap((trouble) =>
     sample(SCENARIOS, SCENARIOS_OF_EACH, saltOf(fs, trouble)).map((scenario) => ({ fs, trouble, scenario })),

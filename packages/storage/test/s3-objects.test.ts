@@ -95,7 +95,7 @@ describe('parts', () => {
   ]
   onBoth('a blob up to 5 MiB is one put, and a larger one is equal parts', async (server, bucket) => {
     const store = storeIn(server, bucket)
-    for (const [size, parts] of sample(sizes, 4, server.name.length)) {
+    for (const [size, parts] of sample(sizes, 3, server.name.length)) {
       const bytes = pattern(size)
       await put(store, `k${size}`, bytes)
       expect(Buffer.compare(await get(store, `k${size}`), bytes)).toBe(0)

@@ -15,7 +15,7 @@ export interface Check {
 
 /** Facts that a check may know about its place of run. */
 export interface Ground {
-  /** True runs fewer repetitions, because Node runs them all. Default false. */
+  /** True runs fewer repetitions, because another backend or runtime runs them all. Default false. */
   readonly isBrief?: boolean
   /** The message of the backend's own error, for each code that has one. */
   readonly causes?: Partial<Readonly<Record<StorageErrorCode, RegExp>>>

@@ -9,7 +9,7 @@ import { CHECKS, type Part } from './outcomes.ts'
 const FAR: readonly string[] = ['r2', 'disk of workerd', 's3 on R2', 's3 on swift']
 
 /** Elsewhere a run makes one in so many of the checks that are not essential. */
-const ONE_IN = 6
+const ONE_IN = 10
 
 /** Returns the chosen checks of a part, in their order. */
 export function chosenChecks(part: Part, backend: string, runtime: Runtime): readonly Check[] {
