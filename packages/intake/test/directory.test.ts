@@ -109,6 +109,11 @@ test('an account may send as its own address, with a tag, and as aliases that le
     true,
   ])
   expect(directory.maySendAs('ann', at('jane@example.com'))).toBe(true)
+  expect(directory.maySendAs('ann@elsewhere.example', at('jane@example.com'))).toBe(true)
+  // They were accounts when they logged in.
+  for (const user of ['off@example.com', 'gone@example.com', 'nobody@example.com']) {
+    expect(directory.maySendAs(user, at('jane@example.com'))).toBe(false)
+  }
   expect(['jane@example.com', 'off@example.com', 'bob@example.net', 'x@bücher.example'].map(may)).toEqual([
     false,
     false,

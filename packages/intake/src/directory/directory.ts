@@ -90,8 +90,11 @@ export class Directory implements IdentitySource {
 
   /** Returns whether an account may send as an address: its own, with any tag, or an alias that leads to it. */
   maySendAs(account: string, address: RecipientAddress): boolean {
-    // Somebody else knows this user.
-    if (this.identity(account) === undefined) return true
+    if (this.identity(account) === undefined) {
+      const domain = parseAddress(account)?.domain
+      // Somebody else knows this user, unless it was an account when it logged in.
+      return domain === undefined || this.#homesOf(domain).length === 0
+    }
     const found = this.resolve(address)
     return found.kind === 'accounts' && found.accounts.includes(account)
   }

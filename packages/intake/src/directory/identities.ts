@@ -75,9 +75,10 @@ export class Identities {
 
   /** Returns the SCRAM keys of a name. For a name without them, no password fits them, and its salt stays the same. */
   async scramKeys(username: string): Promise<ScramKeys> {
+    // It is made for every name, so that all take the same time.
+    const salt = await this.#decoySalt(username)
     const found = this.find(username)
-    if (found?.password?.kind === 'scram') return { ...found.password, user: found.user }
-    return { ...this.#scramDecoy, salt: await this.#decoySalt(username) }
+    return found?.password?.kind === 'scram' ? { ...found.password, user: found.user } : { ...this.#scramDecoy, salt }
   }
 
   certificateIdentity(certificate: PeerCertificate): Identity | undefined {
