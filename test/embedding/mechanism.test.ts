@@ -4,12 +4,18 @@ import {
   type Accounts,
   type AuthOptions,
   createServer,
+  type Duplex,
+  type EndedExchange,
   type Mechanism,
   OptionError,
   reply,
   type ServerOptions,
+  type TlsInfo,
 } from '@postern/engine'
+import { pair } from '@postern/runtime/memory'
 import { describe, expect, test } from 'vitest'
+import { DuplexClient } from '../kit/client/duplex-client.ts'
+import { scramKeysOf } from '../kit/scram.ts'
 import { converse } from './dialogue.ts'
 
 const NONCE = '<1896.697170952@postern.example>'
@@ -217,5 +223,86 @@ describe('the offered mechanisms follow from the accounts', () => {
   ])('a mistake in the options throws at start: %s', (message, auth) => {
     expect(() => createServer({ hostname: 'mx.example.com', auth })).toThrow(OptionError)
     expect(() => createServer({ hostname: 'mx.example.com', auth })).toThrow(message)
+  })
+})
+
+describe('a mechanism that needs something of the connection', () => {
+  const accounts: Accounts = {
+    certificateUser: ({ subject }) => ({ user: subject }),
+    scramKeys: (username) => (username === 'jane' ? scramKeysOf('tiger', Uint8Array.of(1), 4096) : undefined),
+  }
+  const certificate = { subject: 'CN=jane', issuer: 'CN=ca', fingerprint: '00', verified: true }
+  const channel = Uint8Array.of(1, 2, 3)
+
+  /** Sends the lines on a connection with these facts. Returns the replies, and how each exchange ended. */
+  async function over(
+    facts: Partial<Pick<Duplex, 'tls' | 'channelBinding'>>,
+    lines: readonly string[],
+  ): Promise<{ replies: string; ended: EndedExchange[] }> {
+    const ended: EndedExchange[] = []
+    const auth: AuthOptions = { accounts, ended: (exchange) => void ended.push(exchange) }
+    const [far, near] = pair()
+    const client = new DuplexClient(far)
+    const served = createServer({ hostname: 'mx.example.com', auth }).accept(Object.assign(near, facts))
+    void client.send(['EHLO client.example', ...lines, 'QUIT'].map((line) => `${line}\r\n`).join(''))
+    client.end()
+    const replies = await client.repliesToEnd()
+    await served
+    return { replies: replies.map(({ raw }) => raw).join(''), ended }
+  }
+
+  const TLS: TlsInfo = { protocol: 'TLSv1.3', cipher: '' }
+
+  test.each<[string, Partial<Pick<Duplex, 'tls' | 'channelBinding'>>, string]>([
+    ['in clear', {}, 'SCRAM-SHA-256'],
+    ['under TLS', { tls: TLS }, 'SCRAM-SHA-256'],
+    [
+      'with a certificate that was verified',
+      { tls: { ...TLS, peerCertificate: certificate } },
+      'EXTERNAL SCRAM-SHA-256',
+    ],
+    [
+      'with another certificate',
+      { tls: { ...TLS, peerCertificate: { ...certificate, verified: false } } },
+      'SCRAM-SHA-256',
+    ],
+    ['with channel binding', { tls: TLS, channelBinding: () => channel }, 'SCRAM-SHA-256-PLUS SCRAM-SHA-256'],
+  ])('is offered only where that is: %s', async (_, facts, offered) => {
+    const { replies } = await over(facts, ['AUTH SCRAM-SHA-256-PLUS', '*', 'AUTH EXTERNAL ='])
+    expect(/^250[ -]AUTH (.*)\r$/m.exec(replies)?.[1]).toBe(offered)
+    const missing = ['EXTERNAL', 'PLUS'].filter((name) => !offered.includes(name))
+    expect(replies.match(/^504 5\.5\.4 /gm)?.length ?? 0).toBe(missing.length)
+    expect(replies.includes('235 2.7.0 ')).toBe(offered.includes('EXTERNAL'))
+  })
+
+  test('tells how each exchange ended', async () => {
+    const clients = ['n,,n=jane,r=x', 'n,,n=eve,r=x', 'bad'].map((first) => `AUTH SCRAM-SHA-256 ${base64(first)}`)
+    const { ended } = await over({ tls: { ...TLS, peerCertificate: certificate } }, [
+      clients[0] ?? '',
+      '*',
+      clients[1] ?? '',
+      base64(`c=biws,r=x,p=${'A'.repeat(43)}=`),
+      clients[2] ?? '',
+      'AUTH EXTERNAL =',
+    ])
+    expect(ended).toEqual([
+      { mechanism: 'SCRAM-SHA-256', outcome: 'given-up' },
+      { mechanism: 'SCRAM-SHA-256', outcome: 'refused' },
+      { mechanism: 'SCRAM-SHA-256', outcome: 'given-up' },
+      { mechanism: 'EXTERNAL', outcome: 'accepted', user: 'CN=jane' },
+    ])
+  })
+
+  test('tells of an exchange whose client left', async () => {
+    const [far, near] = pair()
+    const client = new DuplexClient(far)
+    const ended: EndedExchange[] = []
+    const auth: AuthOptions = { accounts, ended: (exchange) => void ended.push(exchange) }
+    const served = createServer({ hostname: 'mx.example.com', auth }).accept(near)
+    void client.send(`EHLO client.example\r\nAUTH SCRAM-SHA-256 ${base64('n,,n=jane,r=x')}\r\n`)
+    client.end()
+    await client.repliesToEnd()
+    await served
+    expect(ended).toEqual([{ mechanism: 'SCRAM-SHA-256', outcome: 'given-up' }])
   })
 })
