@@ -31,7 +31,7 @@ export function announcement(settings: Settings, bound: readonly Bound[]): strin
     ...(options.selfSigned ? [['TLS', 'a self-signed certificate, for this run only']] : []),
   ]
   const [first] = bound
-    .filter(({ given }) => given.pipePath === undefined)
+    .filter(({ given, at }) => given.pipePath === undefined && at.address !== '')
     .toSorted((one, other) => Number(one.given.submission) - Number(other.given.submission))
   return [
     `Postern ${VERSION} receives mail.\n`,
@@ -82,13 +82,16 @@ export function waitingText(sessionCount: number, graceMs: number): string {
 
 /** Makes the URL of an address, with its real port. */
 export function boundUrl({ given, at }: Bound): string {
+  // The path of a Unix socket that systemd has made may be unknown.
+  if (given.socket !== undefined && at.address === '') return given.url
   if (at.family === 'unix') return `${given.scheme}+unix:${at.address}`
   return `${given.scheme}://${hostText(at.address)}:${at.port}${given.pipePath ?? ''}`
 }
 
-function policyText({ implicitTls, submission, pipePath }: ListenAddress, options: Options): string {
+function policyText({ implicitTls, submission, pipePath, socket }: ListenAddress, options: Options): string {
   if (pipePath !== undefined) return ' (for fronts)'
   const words = []
+  if (socket !== undefined) words.push('a socket of systemd')
   if (implicitTls) words.push('TLS from the first byte')
   else if (submission || options.tlsRequired) words.push('TLS required')
   else if (hasTls(options)) words.push('STARTTLS offered')

@@ -2,7 +2,7 @@
 import { lstat, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Endpoint, Listener } from '@postern/engine'
-import type { Acceptor } from '@postern/runtime/node'
+import type { Acceptor, ListenOptions } from '@postern/runtime/node'
 import type { TlsCredentials } from '@postern/runtime/tls'
 import type { TokenMemory } from '@postern/runtime/websocket'
 import { errorCode, errorText, EXIT, Failure } from '../host/failure.ts'
@@ -11,6 +11,7 @@ import type { ListenAddress } from '../config/urls/listen-url.ts'
 import { proxyOverrides } from '../config/urls/proxies.ts'
 import { loadRuntime, runtimeName } from '../host/runtime.ts'
 import type { Settings } from '../config/settings.ts'
+import { passedSocket } from './passed-sockets.ts'
 
 /** An address that the server listens on. */
 export interface Bound {
@@ -60,7 +61,7 @@ export async function listenAll(
   const listening: Listening[] = []
   let memory: TokenMemory | undefined
   for (const [i, given] of addresses.entries()) {
-    const { host, path, pipePath, implicitTls, submission } = given
+    const { path, pipePath, implicitTls, submission } = given
     const isShared = place !== undefined && canBeShared(given)
     if (place !== undefined && !isShared && !place.isFirst) continue
     const port = place?.ports[i] ?? given.port
@@ -79,7 +80,7 @@ export async function listenAll(
         continue
       }
       const listener = await listen(server, {
-        ...(path === undefined ? { port, ...(host === undefined ? {} : { host }) } : { path }),
+        ...placeOf({ ...given, port }, settings),
         ...(tls === undefined ? {} : { tls, implicitTls, handshakeTimeoutMs: tlsHandshakeTimeoutMs }),
         ...terms,
         overrides: {
@@ -98,6 +99,16 @@ export async function listenAll(
     }
   }
   return listening
+}
+
+/** Returns where to listen. @throws Failure if systemd has not passed the socket */
+function placeOf(
+  { url, host, port, path, socket }: ListenAddress,
+  { spelled }: Settings,
+): Pick<ListenOptions, 'port' | 'host' | 'path' | 'fd'> {
+  if (socket !== undefined) return { fd: passedSocket(socket, `${spelled('listen')} ${url}`) }
+  if (path !== undefined) return { path }
+  return { port, ...(host !== undefined && { host }) }
 }
 
 async function listenOnPipe(
@@ -142,12 +153,15 @@ export async function closeAll(listening: readonly Listening[]): Promise<void> {
 
 async function cannotListen(
   settings: Settings,
-  { url, scheme, path }: ListenAddress,
+  { url, scheme, path, socket }: ListenAddress,
   error: unknown,
 ): Promise<unknown> {
   const code = errorCode(error)
   if (code === '') return error
   const place = `${settings.spelled('listen')} ${url}`
+  if (socket !== undefined) {
+    return new Failure(`${place}: it can't be served: ${errorText(error)}`, EXIT.misused, { cause: error })
+  }
   const unfit = path === undefined ? undefined : await whyNoSocket(path)
   if (unfit !== undefined) return new Failure(`${place}: ${unfit}`, EXIT.misused, { cause: error })
   const other = path === undefined ? `${scheme}://127.0.0.1:0 for any free port` : 'another path'

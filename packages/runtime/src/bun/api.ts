@@ -79,9 +79,12 @@ export interface BunListener {
 
 type Place = { readonly unix: string } | { readonly hostname: string; readonly port: number }
 
+/** A listening socket that the process was started with. */
+type Inherited = { readonly fd: number }
+
 interface BunApi {
   listen<T>(
-    options: Place & { allowHalfOpen: true; reusePort?: boolean; data: T; socket: SocketHandlers<T> },
+    options: (Place | Inherited) & { allowHalfOpen: true; reusePort?: boolean; data: T; socket: SocketHandlers<T> },
   ): BunListener
   connect<T>(options: Place & { allowHalfOpen: true; data: T; socket: SocketHandlers<T> }): Promise<BunSocket<T>>
 }

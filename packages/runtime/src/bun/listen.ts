@@ -7,6 +7,7 @@ import { ListenerCore } from '../sockets/listener-core.ts'
 import { removeStale } from '../sockets/unix-socket.ts'
 import { bun, type BunListener, type BunSocket } from './api.ts'
 import { type Attached, BunDuplex, type BunDuplexDeps, HANDLERS } from './duplex.ts'
+import { inheritedEndpoint } from './inherited.ts'
 import { systemError } from './system-error.ts'
 import { serverSide } from './tls-side.ts'
 
@@ -18,11 +19,12 @@ export async function listen(server: Acceptor, options: ListenOptions): Promise<
   checkListen(options)
   if (options.backlog !== undefined) throw new TypeError('backlog: Bun does not support it')
   const core = new ListenerCore(server, options)
-  const { path, host = '*', port } = options
+  const { path, host = '*', port, fd } = options
   try {
+    if (fd !== undefined) return await listenOnInherited(core, fd)
     return await (path === undefined ? listenOnPort(core, options) : listenOnPath(core, path))
   } catch (error) {
-    throw systemError(error, path ?? `${host}:${port}`)
+    throw systemError(error, fd === undefined ? (path ?? `${host}:${port}`) : `fd ${fd}`)
   }
 }
 
@@ -69,6 +71,23 @@ async function listenOnPath(core: ListenerCore, path: string): Promise<Listener>
     if (!(await removeStale(error, path))) throw error
     return attach(core, open(), address)
   }
+}
+
+async function listenOnInherited(core: ListenerCore, fd: number): Promise<Listener> {
+  const address = await inheritedEndpoint(fd)
+  const take = taker(core)
+  const isUnix = address.family === 'unix'
+  const listener = bun().listen<Attached>({
+    fd,
+    allowHalfOpen: true,
+    data: undefined,
+    socket: {
+      ...HANDLERS,
+      open: (socket) =>
+        isUnix ? take(socket, unixEndpoint(), address) : take(socket, remoteEndpoint(socket), localEndpoint(socket)),
+    },
+  })
+  return attach(core, listener, address)
 }
 
 function attach(core: ListenerCore, listener: BunListener, address: Endpoint): Listener {

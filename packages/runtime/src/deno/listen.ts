@@ -34,6 +34,7 @@ const NO_IPV6: readonly unknown[] = ['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL']
 export async function listen(server: Acceptor, options: ListenOptions): Promise<Listener> {
   checkRuntime()
   checkListen(options)
+  if (options.fd !== undefined) throw new TypeError('fd: Deno cannot use a socket that the process was started with')
   const core = new ListenerCore(server, options)
   if (core.credentials !== undefined) checkServerTls(core.credentials.current.options)
   const { path } = options

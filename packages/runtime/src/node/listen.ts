@@ -1,5 +1,5 @@
 /** Listens on a port, or serves on a listener or a socket that the caller made. */
-import type { Listener } from '@postern/engine'
+import type { Endpoint, Listener } from '@postern/engine'
 import { createServer, type Server, type Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
 import { unixEndpoint } from '../common/endpoint.ts'
@@ -22,12 +22,12 @@ import { handshake } from './handshake.ts'
  * Rejects with Node's error and its `code` (EADDRINUSE, EACCES …), or with CertificateError.
  */
 export async function listen(server: Acceptor, options: ListenOptions): Promise<Listener> {
-  const { port, host, path, backlog, reusePort } = options
+  const { port, host, path, fd, backlog, reusePort } = options
   checkListen(options)
   const core = new ListenerCore(server, options)
   const listener = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: SOCKET_BUFFER_BYTES })
   const where = {
-    ...(path === undefined ? { port } : { path }),
+    ...(fd !== undefined ? { fd } : path === undefined ? { port } : { path }),
     ...(host === undefined ? {} : { host }),
     ...(backlog === undefined ? {} : { backlog }),
     ...(reusePort === undefined ? {} : { reusePort }),
@@ -38,7 +38,8 @@ export async function listen(server: Acceptor, options: ListenOptions): Promise<
     if (path === undefined || !(await removeStale(error, path))) throw error
     await bind(listener, where)
   }
-  return attach(core, listener)
+  // Node does not tell the path of a Unix socket that another process has made.
+  return attach(core, listener, fd !== undefined && listener.address() === null ? unixEndpoint() : undefined)
 }
 
 /** Serves on a listener that the caller made: a `net.Server` or a `tls.Server`. `close` closes that too. */
@@ -65,9 +66,10 @@ function bind(listener: Server, where: object): Promise<void> {
   })
 }
 
-function attach(core: ListenerCore, listener: Server): Listener {
+/** @param known Its address, if the listener itself does not tell it */
+function attach(core: ListenerCore, listener: Server, known?: Endpoint): Listener {
   const deps = depsOf(core)
-  let address = listenerEndpoint(listener.address())
+  let address = known ?? listenerEndpoint(listener.address())
   const isUnix = (): boolean => {
     // A listener that the caller made may begin to listen later.
     if (address.family === 'unknown') address = listenerEndpoint(listener.address())

@@ -45,7 +45,7 @@ export interface ServeOptions extends ConnectionOptions {
   readonly error?: ((error: Error, remote?: Endpoint) => void) | undefined
 }
 
-/** Either `port`, and optionally `host`; or `path`. */
+/** Either `port`, and optionally `host`; or `path`; or `fd`. */
 export interface ListenOptions extends ServeOptions {
   /** 0 means any free port; `Listener.address` tells which. */
   readonly port?: number | undefined
@@ -53,17 +53,22 @@ export interface ListenOptions extends ServeOptions {
   readonly host?: string | undefined
   /** A Unix socket. It replaces a socket that a dead process left there. */
   readonly path?: string | undefined
+  /** A listening socket that this process was started with, by its descriptor. Refused on Deno, which cannot use one. */
+  readonly fd?: number | undefined
   /** Connections that may wait to be accepted. Default 511. Refused on Bun, which has a bound of its own. */
   readonly backlog?: number | undefined
   /**
    * Lets several processes listen on the same port. The system spreads the connections over them (SO_REUSEPORT). Not
-   * for `path`. If the system does not support it, listening fails. Default false.
+   * for `path` or `fd`. If the system does not support it, listening fails. Default false.
    */
   readonly reusePort?: boolean | undefined
 }
 
 /** Checks what does not depend on the runtime. @throws TypeError */
-export function checkListen({ port, path, reusePort }: ListenOptions): void {
-  if ((port === undefined) === (path === undefined)) throw new TypeError('either port or path')
-  if (path !== undefined && reusePort === true) throw new TypeError('reusePort: not for a path')
+export function checkListen({ port, path, fd, reusePort }: ListenOptions): void {
+  if ([port, path, fd].filter((place) => place !== undefined).length !== 1) {
+    throw new TypeError('either port or path or fd')
+  }
+  if (port === undefined && reusePort === true)
+    throw new TypeError(`reusePort: not for ${fd === undefined ? 'a path' : 'fd'}`)
 }

@@ -2,6 +2,7 @@
 import { availableParallelism, hostname } from 'node:os'
 import { LIMIT_RULES } from '@postern/engine'
 import { HOSTNAME_RULE } from '@postern/intake/settings'
+import { Failure } from '../../host/failure.ts'
 import { isAllowed } from '../../host/permission.ts'
 import { isUrl } from '../urls/store-url.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
@@ -47,9 +48,15 @@ export const processRows: ProcessRows = {
   },
 }
 
-/** Checks that all workers can share the store. @throws Failure */
+/** Checks that all workers can share the store and the addresses. @throws Failure */
 export function checkWorkers({ options, spelled }: Choice<WhereRows & ProcessRows>): void {
-  const { store, workers } = options
+  const { listen, store, workers } = options
+  const passed = listen.find(({ socket }) => socket !== undefined)
+  if (workers > 1 && passed !== undefined) {
+    throw new Failure(
+      `${spelled('workers')} ${workers}: only one thread can serve ${spelled('listen')} ${passed.url}; give --workers 1, or smtp://HOST:PORT`,
+    )
+  }
   if (workers > 1 && isUrl(store) && store.scheme === 'memory') {
     throw needs(
       spelled('workers'),

@@ -11,7 +11,7 @@ import { type Choice, needs, type Option } from './row.ts'
 export interface WhereRows {
   /**
    * Listens at these URLs: `smtp://host:port` (default port 25), `smtps://` (TLS from the first byte, 465), `submission://` (STARTTLS and
-   * AUTH required, 587), `submissions://` (TLS from the first byte, AUTH required, 465), `smtp+unix:/path`. The host `*` means every
+   * AUTH required, 587), `submissions://` (TLS from the first byte, AUTH required, 465), `smtp+unix:/path`, `smtp+fd:3` or `smtp+fd:NAME` (a socket that systemd passes). The host `*` means every
    * address, the port 0 any free port. On `ws://host:port/path` and `wss://` the server accepts connections from fronts. Default
    * `smtp://127.0.0.1:2525`.
    */
@@ -34,7 +34,7 @@ export const whereRows: WhereRows = {
   listen: {
     schema: nonEmpty(list(parsedText(parseListenUrl, LISTEN_ALLOWED))),
     byDefault: 'smtp://127.0.0.1:2525',
-    help: 'where to listen: smtp://, smtps://, submission://, submissions://, smtp+unix:, ws://, wss://',
+    help: 'where to listen: smtp://, smtps://, submission://, submissions://, smtp+unix:, smtp+fd:, ws://, wss://',
     group,
     value: 'url',
     repeatable: true,

@@ -37,12 +37,14 @@ export interface ListenAddress {
   readonly port: number
   /** The path of the Unix socket, if it is one. */
   readonly path: string | undefined
+  /** The number or name of a socket that systemd passes to the program. */
+  readonly socket: string | undefined
   /** The path of a `ws://` or `wss://` URL, where fronts connect. */
   readonly pipePath: string | undefined
 }
 
 export const LISTEN_ALLOWED: string =
-  'a URL such as smtp://127.0.0.1:2525, smtps://[::1]:465, submission://*:587, smtp+unix:/run/postern.sock or ws://127.0.0.1:8025/pipe'
+  'a URL such as smtp://127.0.0.1:2525, smtps://[::1]:465, submission://*:587, smtp+unix:/run/postern.sock, smtp+fd:3 or ws://127.0.0.1:8025/pipe'
 
 /** Reads a listen URL. Returns undefined if it is not one. */
 export function parseListenUrl(text: string): ListenAddress | undefined {
@@ -51,11 +53,16 @@ export function parseListenUrl(text: string): ListenAddress | undefined {
   const [scheme = '', transport] = url.protocol.slice(0, -1).split('+')
   if (!isScheme(scheme)) return undefined
   const { port, implicitTls, submission, pipe = false } = SCHEMES[scheme]
-  const common = { url: text, scheme, implicitTls, submission }
+  const common = { url: text, scheme, implicitTls, submission, socket: undefined }
   if (transport === 'unix' && !pipe) {
     if (url.host !== '' || url.search !== '' || url.hash !== '' || url.pathname.length < 2) return undefined
     const path = unescaped(url.pathname)
     return path === undefined ? undefined : { ...common, host: undefined, port: 0, path, pipePath: undefined }
+  }
+  if (transport === 'fd' && !pipe) {
+    const { pathname: socket } = url
+    if (!/^[\w.@-]{1,255}$/.test(socket) || url.search !== '' || url.hash !== '') return undefined
+    return { ...common, host: undefined, port: 0, path: undefined, pipePath: undefined, socket }
   }
   if (transport !== undefined || url.hostname === '' || (!pipe && !/^\/?$/.test(url.pathname))) return undefined
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') return undefined
