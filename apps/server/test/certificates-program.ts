@@ -3,7 +3,8 @@ import process from 'node:process'
 import { getLogger } from '@logtape/logtape'
 import { openLog } from '../src/serve/logs/log.ts'
 import { readSettings } from '../src/config/settings.ts'
-import { openTls, warnOfDates } from '../src/serve/tls/tls.ts'
+import { warnOfDates } from '../src/serve/tls/dates.ts'
+import { openTls } from '../src/serve/tls/tls.ts'
 
 const rows = JSON.parse(process.argv[2] ?? '[]') as Record<string, string>[]
 const outcomes: string[] = []

@@ -52,6 +52,7 @@ describe.each(PLACES)('%s', (_, place) => {
         /key for 'a.example' does not/,
       ],
       ['a bad pattern', { sni: { 'a.*.example': renewed } }, /first label/],
+      ['a second key of the same type', { others: [renewed] }, /two keys for the listener are of the type ec/],
       ['a bad authority', { ca: 'nonsense' }, /authority in ca cannot be read/],
     ])('%s is refused, and the old one stays', async (_, change, message) => {
       const credentials = new TlsCredentials(certificate)

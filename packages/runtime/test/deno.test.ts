@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { checkServerTls } from '../src/deno/options.ts'
 import type { TlsOptions } from '../src/sockets/tls/index.ts'
 import { certificate, Hall } from './harness.ts'
 import { startRemote } from './remote.ts'
@@ -18,6 +19,12 @@ const refused: readonly (readonly [Partial<TlsOptions>, RegExp])[] = [
 test.each(refused)('listening refuses %j', async (tls, message) => {
   const options = { port: 0, host: '127.0.0.1', tls: { ...certificate, ...tls } }
   await expect(deno.listen(new Hall(), options)).rejects.toThrow(message)
+})
+
+test.each(['others', 'sni'] as const)('a second certificate for a host is refused, in %s', (field) => {
+  const others = [certificate]
+  const options = { others: { others }, sni: { sni: { 'mx.example': { ...certificate, others } } } }[field]
+  expect(() => checkServerTls({ ...certificate, ...options })).toThrow(/^tls.others: Deno uses one certificate/)
 })
 
 test('dialling refuses the same options', async () => {

@@ -6,7 +6,7 @@ import { EXIT } from '../host/failure.ts'
 import { NOTICE } from './logs/log.ts'
 import { onSignals } from '../host/signals.ts'
 import type { Settings } from '../config/settings.ts'
-import { reloadTls, warnOfDates } from './tls/tls.ts'
+import { Renewal } from './tls/renewal.ts'
 
 /** How long mail in progress may take after an uncaught error. */
 const BROKEN_GRACE_MS = 1_000
@@ -32,11 +32,14 @@ export interface Running {
 /** Waits for a signal or an uncaught error, then stops. @returns the exit code */
 export function untilStopped(running: Running): Promise<number> {
   const { tls, log, say } = running
-  const { graceMs, selfSigned } = running.settings.options
+  const { settings } = running
+  const { graceMs } = settings.options
   const notices = log.getChild(NOTICE)
+  const renewal = tls && new Renewal({ settings, tls, log, renewed: running.reloaded?.bind(running) })
   return new Promise((resolve) => {
     let exitCode: number = EXIT.done
     const end = async (ms: number): Promise<void> => {
+      renewal?.close()
       await running.end(ms)
       notices.info('stopped', {})
       say('Stopped.\n')
@@ -62,23 +65,11 @@ export function untilStopped(running: Running): Promise<number> {
         say('Stopped at once.\n')
       },
       hangUp() {
-        if (tls === undefined || selfSigned) log.info('SIGHUP: there are no certificate files to read again', {})
-        else void reload(running, tls)
+        if (renewal === undefined) log.info('SIGHUP: there are no certificate files to read again', {})
+        else renewal.now()
       },
       broken: fail,
     })
     void running.broken?.then(fail)
-    if (tls !== undefined) warnOfDates(tls, log)
   })
-}
-
-async function reload({ settings, log, reloaded }: Running, tls: TlsCredentials): Promise<void> {
-  try {
-    await reloadTls(settings, tls)
-    await reloaded?.()
-    log.info('certificates read again', {})
-    warnOfDates(tls, log)
-  } catch (error) {
-    log.error('certificates could not be read again; the server keeps the old ones', { error })
-  }
 }

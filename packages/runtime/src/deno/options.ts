@@ -9,7 +9,10 @@ const CONTEXT_OPTIONS: readonly string[] = ['key', 'cert', 'ca', 'passphrase', '
  * Refuses options of a listener that Deno does not support.
  * @throws TypeError
  */
-export function checkServerTls({ secureContext = {}, minVersion = 'TLSv1.2' }: TlsOptions): void {
+export function checkServerTls({ secureContext = {}, minVersion = 'TLSv1.2', others, sni = {} }: TlsOptions): void {
+  if ([others, ...Object.values(sni).map((host) => host.others)].some((pairs = []) => pairs.length > 0)) {
+    throw new TypeError('tls.others: Deno uses one certificate for a host')
+  }
   for (const [name, value] of Object.entries(secureContext)) {
     if (value !== undefined && !CONTEXT_OPTIONS.includes(name)) {
       throw new TypeError(`tls.secureContext.${name}: Deno does not support it`)

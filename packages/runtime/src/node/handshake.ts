@@ -25,7 +25,17 @@ export function handshake(socket: Socket, tls: CheckedTls): Promise<TLSSocket> {
   })
 }
 
+/**
+ * Refuses several pairs for a host of `sni`. Node takes only one of them from the context that SNI chose.
+ * @throws TypeError
+ */
+export function checkHosts({ options: { sni = {} } }: CheckedTls): void {
+  if (Object.values(sni).every(({ others = [] }) => others.length === 0)) return
+  throw new TypeError('tls.sni: Node uses one certificate for a host of sni')
+}
+
 function openHandshaker(tls: CheckedTls): Server {
+  checkHosts(tls)
   const server = makeTlsServer(tls)
   server.on('secureConnection', (socket: TLSSocket) => waiterOf(socket)?.resolve(socket))
   server.on('tlsClientError', (error: Error, socket: TLSSocket) => {

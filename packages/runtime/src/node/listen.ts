@@ -15,7 +15,7 @@ import { paced } from '../sockets/paced.ts'
 import { removeStale } from '../sockets/unix-socket.ts'
 import { NodeDuplex, type NodeDuplexDeps, SOCKET_BUFFER_BYTES } from './duplex.ts'
 import { listenerEndpoint, remoteEndpoint } from './endpoint.ts'
-import { handshake } from './handshake.ts'
+import { checkHosts, handshake } from './handshake.ts'
 
 /**
  * Listens, and hands each connection to `server`.
@@ -98,6 +98,8 @@ function attach(core: ListenerCore, listener: Server, known?: Endpoint): Listene
   }
 }
 
+/** @throws TypeError */
 function depsOf({ credentials, lingerMs }: ListenerCore): NodeDuplexDeps {
+  if (credentials !== undefined) checkHosts(credentials.current)
   return { handshake: credentials && ((socket) => handshake(socket, credentials.current)), lingerMs }
 }

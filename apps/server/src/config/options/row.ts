@@ -1,7 +1,7 @@
 /** The type of an option's row, the types that are derived from rows, and helpers for rows of the same kind. */
 import { Failure } from '../../host/failure.ts'
 import { unitOf } from '../values/quantity.ts'
-import { optional, quantity, type Schema, text, trueOrFalse } from '../values/schema.ts'
+import { list, optional, quantity, type Schema, text, trueOrFalse } from '../values/schema.ts'
 
 /** The commands that take options of the server. */
 export type CommandName = 'serve' | 'front' | 'sweep'
@@ -70,6 +70,12 @@ export function amount<Given>(
 /** Makes the row of a switch, off by default. */
 export function onOff(common: Common): Option<boolean, boolean> {
   return { schema: trueOrFalse(), byDefault: false, ...common }
+}
+
+/** Makes the row of an option that names files. */
+export function files(common: Common): Option<string | readonly string[], readonly string[]> {
+  const path = text(/^[^\0]+$/, 'the path of a file')
+  return { schema: list(path), byDefault: [], value: 'file', repeatable: true, ...common }
 }
 
 /** Makes the row of an option that names a file. */
