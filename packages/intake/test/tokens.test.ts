@@ -54,7 +54,11 @@ describe('JWTs', () => {
     ['with an address that nobody has checked', () => jwt({ email_verified: false }), ''],
     ['without a user', () => jwt({ email: 7 }), ''],
     ['with a signature of another key', async () => jwt({}, (await generateKeyPair('ES256')).privateKey), ''],
-    ['that was changed', async () => (await jwt()).replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')), ''],
+    [
+      'that was changed',
+      async () => (await jwt()).replace(/\.(.)(?=[^.]*$)/, (_, first) => `.${first === 'A' ? 'B' : 'A'}`),
+      '',
+    ],
     ['without a signature', async () => `${(await jwt()).split('.').slice(0, 2).join('.')}.`, ''],
     ['that is none', async () => 'a.b.c', ''],
     ['that is not a JWT', async () => 'opaque', ''],
