@@ -53,6 +53,7 @@ export const PACKAGES: readonly Package[] = [
       [{ paths: ['sasl'], below: ['duplex.ts', 'promise.ts', 'protocol/bytes', 'protocol/grammar'] }],
       [{ paths: ['server/session'] }, { paths: ['server/places'] }],
       [{ paths: ['server'] }],
+      [{ paths: ['server/trusted'] }],
       [{ paths: ['index.ts'] }],
     ],
   },

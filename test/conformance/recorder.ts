@@ -1,6 +1,8 @@
 /** A server that records the calls of its hooks for each connection. Its profile is plain data, and it needs no certain runtime. */
 import { Buffer } from 'node:buffer'
 import {
+  type AddressRanges,
+  addressRanges,
   deliverBy,
   dsn,
   type Extension,
@@ -12,10 +14,14 @@ import {
   mtPriority,
   type PathWithParameters,
   Refusal,
+  type Reply,
   reply,
   requireTls,
   type ServerOptions,
   type Session,
+  type SessionOverrides,
+  xclient,
+  xforward,
 } from '@postern/engine'
 import type { Counts } from './counted.ts'
 
@@ -45,6 +51,9 @@ export interface Profile {
   /** True if the listener has no certificate, so that STARTTLS is impossible. */
   readonly withoutCertificate?: true
   readonly implicitTls?: true
+  readonly protocol?: 'lmtp'
+  /** Who may send XCLIENT, and XFORWARD. The hooks then record who the client is. */
+  readonly trusted?: 'all' | readonly string[]
 }
 
 /** A message that the server answered with 250. */
@@ -76,7 +85,14 @@ export function isAskedFor(error: unknown): boolean {
 export type RecordOf = (session: Session) => Record
 
 /** Returns the options of a server with this profile. */
-export function recordingServer(profile: Profile, recordOf: RecordOf): ServerOptions {
+export function recordingServer(profile: Profile, find: RecordOf): ServerOptions {
+  // XCLIENT changes the address of a session, by which it is found.
+  const records = new WeakMap<Session, Record>()
+  const recordOf = (session: Session): Record => {
+    const record = records.get(session) ?? find(session)
+    records.set(session, record)
+    return record
+  }
   return {
     hostname: HOSTNAME,
     limits: { maxConnectionsPerAddress: 10_000, ...profile.limits },
@@ -98,21 +114,32 @@ export function recordingServer(profile: Profile, recordOf: RecordOf): ServerOpt
             },
           },
         }),
-    ...recording(recordOf),
+    ...(profile.trusted === undefined ? {} : { extensions: trusting(addressRanges(profile.trusted)) }),
+    ...recording(recordOf, profile.trusted !== undefined),
   }
+}
+
+/** Returns what the listener of a server with this profile sets differently. */
+export function overridesOf({ protocol }: Profile): SessionOverrides {
+  return protocol === undefined ? {} : { protocol }
+}
+
+function trusting(trusted: AddressRanges): readonly Extension[] {
+  return [xclient({ trusted }), xforward({ trusted })]
 }
 
 export function emptyRecord(): Record {
   return { events: [], kept: [], errors: [], reads: 0, writes: 0, session: undefined }
 }
 
-/** Makes hooks that accept everything except the names that stand for a refusal. */
-function recording(recordOf: RecordOf): Handlers {
+/** Makes hooks that accept everything except the names that stand for a refusal. @param isNaming Record who the client is */
+function recording(recordOf: RecordOf, isNaming: boolean): Handlers {
+  const who = (session: Session): string => (isNaming ? ` ${whoIs(session)}` : '')
   return {
     connect(session) {
       const record = recordOf(session)
       record.session = session
-      record.events.push('connect')
+      record.events.push(`connect${who(session)}`)
     },
     secure(tls, session) {
       recordOf(session).events.push(`secure ${tls.protocol}`)
@@ -123,7 +150,7 @@ function recording(recordOf: RecordOf): Handlers {
     },
     mail(path, session) {
       const { address } = path
-      recordOf(session).events.push(`mail <${address}>${spell(path)}`)
+      recordOf(session).events.push(`mail <${address}>${spell(path)}${who(session)}`)
       if (address.startsWith('banned@')) return reply(550, '5.7.1', 'Not from you')
     },
     rcpt(path, session) {
@@ -138,7 +165,7 @@ function recording(recordOf: RecordOf): Handlers {
       const from = message.envelope.reversePath.address
       if (from.startsWith('early@')) return reply(554, '5.7.1', 'Not this one')
       try {
-        await keep(message, record)
+        return await keep(message, record)
       } catch (error) {
         if (error instanceof MessageError) record.events.push(`lost ${error.reason}`)
         throw error
@@ -164,7 +191,21 @@ function recording(recordOf: RecordOf): Handlers {
   }
 }
 
-async function keep(message: Message, record: Record): Promise<void> {
+function whoIs({ forwarded, hello, local, remote, reverseDns, user }: Session): string {
+  const ends = [remote, local].map(({ family, address, port }) =>
+    family === 'unknown' || address === '127.0.0.1' ? '-' : `${address}:${port}`,
+  )
+  const words = [
+    ...ends,
+    hello === undefined ? '-' : `${hello.verb} ${hello.name}`,
+    user ?? '-',
+    reverseDns === undefined ? '-' : `${reverseDns.result} ${reverseDns.name}`,
+  ]
+  return words.join(' ') + (forwarded === undefined ? '' : ` ${JSON.stringify(forwarded)}`)
+}
+
+/** Keeps a message. Recipients whose names say so are refused, each for itself. */
+async function keep(message: Message, record: Record): Promise<readonly Reply[] | undefined> {
   const { envelope } = message
   const bytes = await message.bytes()
   const from = envelope.reversePath.address
@@ -176,6 +217,13 @@ async function keep(message: Message, record: Record): Promise<void> {
     to: envelope.forwardPaths.map(({ address }) => address),
     text: Buffer.from(bytes).toString('latin1'),
     trace: Buffer.from(message.trace).toString(),
+  })
+  if (!envelope.forwardPaths.some(({ address }) => address.startsWith('each-'))) return undefined
+  return envelope.forwardPaths.map(({ localPart }) => {
+    if (localPart === 'each-full') return reply(452, '4.2.2', 'Mailbox is full')
+    return localPart === 'each-off'
+      ? reply(550, '5.2.1', 'Mailbox is off')
+      : reply(250, '2.1.5', `Kept for ${localPart}`)
   })
 }
 

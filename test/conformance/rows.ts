@@ -61,6 +61,9 @@ export const ROWS = {
   shutdown: 'shutdown.test.ts',
   'talk before the greeting': 'greeting.test.ts',
   'PROXY protocol on, header missing or bad': 'proxy.test.ts',
+  LMTP: 'vectors',
+  XCLIENT: 'vectors',
+  XFORWARD: 'vectors',
   'enhanced codes': 'vectors',
 } as const
 

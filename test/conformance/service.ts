@@ -13,7 +13,15 @@ import { sharedCertificate } from '../kit/certificate.ts'
 import { SocketClient } from '../kit/client/socket-client.ts'
 import { eventually } from '../kit/waiting.ts'
 import { CountedDuplex } from './counted.ts'
-import { emptyRecord, pick, type Profile, type Record, type RecordOf, recordingServer } from './recorder.ts'
+import {
+  emptyRecord,
+  overridesOf,
+  pick,
+  type Profile,
+  type Record,
+  type RecordOf,
+  recordingServer,
+} from './recorder.ts'
 
 export interface ServiceOptions {
   /** Hooks that replace the recording ones. */
@@ -67,6 +75,7 @@ export class Service {
       lingerMs: 500,
       ...(profile.withoutCertificate === true ? {} : { tls: await sharedCertificate() }),
       ...pick(profile, 'implicitTls'),
+      overrides: overridesOf(profile),
     })
     return new Service(server, listener.address.port, profile, records, async () => {
       await listener.close()

@@ -1,5 +1,6 @@
-/** Verbs of an embedder's extension that change the session: one like XCLIENT, and one like LHLO of LMTP. */
+/** Verbs of an embedder's extension that change the session: one like XCLIENT, and one like EHLO. */
 import {
+  addressRanges,
   createServer,
   type Endpoint,
   type Extension,
@@ -8,9 +9,12 @@ import {
   type Server,
   type ServerOptions,
   type Session,
+  xclient,
+  xforward,
 } from '@postern/engine'
-import type { PairOptions } from '@postern/runtime/memory'
+import { pair, type PairOptions } from '@postern/runtime/memory'
 import { describe, expect, test } from 'vitest'
+import { DuplexClient } from '../kit/client/duplex-client.ts'
 import { converse } from './dialogue.ts'
 
 const HOSTNAME = 'mx.example.com'
@@ -38,10 +42,10 @@ const clientIs: Extension = {
   },
 }
 
-/** Like LHLO of LMTP: EHLO with another name. */
-const lhlo: Extension = {
-  keyword: 'XLMTP',
-  commands: { LHLO: { beforeAuth: true, effect: 'hello', handle: () => undefined } },
+/** EHLO with another name. */
+const xhlo: Extension = {
+  keyword: 'XHELLO',
+  commands: { XHLO: { beforeAuth: true, effect: 'hello', handle: () => undefined } },
 }
 
 /** Like RSET, but it answers later. */
@@ -160,14 +164,14 @@ describe('a verb like XCLIENT', () => {
   test('may come before required TLS only if its rules say so', async () => {
     const required = { tls: { required: true } }
     expect(await dialogue(serverWith([clientIs], required), 'XCLIENTIS ADDR=198.51.100.7')).toEqual(['220', '220'])
-    expect(await dialogue(serverWith([lhlo], required), 'LHLO a.example')).toEqual(['220', '530 5.7.0'])
+    expect(await dialogue(serverWith([xhlo], required), 'XHLO a.example')).toEqual(['220', '530 5.7.0'])
   })
 })
 
-describe('a verb like LHLO', () => {
+describe('a verb like XHLO', () => {
   test('is a greeting: it opens the session, and its reply lists the extensions', async () => {
-    const seen = serverWith([lhlo])
-    const text = `MAIL FROM:<>\r\nLHLO client.example\r\n${MAIL}DATA\r\n.\r\n`
+    const seen = serverWith([xhlo])
+    const text = `MAIL FROM:<>\r\nXHLO client.example\r\n${MAIL}DATA\r\n.\r\n`
     const replies = await converse(seen.server, text, OPTIONS)
     expect(codes(replies)).toEqual(['220', '503 5.5.1', '250', '250 2.1.0', '250 2.1.5', '354', '250 2.0.0'])
     expect(replies).toContain('\r\n250-mx.example.com\r\n250-PIPELINING\r\n')
@@ -175,8 +179,8 @@ describe('a verb like LHLO', () => {
   })
 
   test('gives up a transaction, and is refused without a name or by the hello hook', async () => {
-    const seen = serverWith([lhlo])
-    expect(await dialogue(seen, 'LHLO a.example', 'MAIL FROM:<>', 'LHLO b.example', 'RCPT TO:<c@d.example>')).toEqual([
+    const seen = serverWith([xhlo])
+    expect(await dialogue(seen, 'XHLO a.example', 'MAIL FROM:<>', 'XHLO b.example', 'RCPT TO:<c@d.example>')).toEqual([
       '220',
       '250',
       '250 2.1.0',
@@ -184,13 +188,13 @@ describe('a verb like LHLO', () => {
       '503 5.5.1',
     ])
     expect(seen.told.at(-1)).toBe('reset 192.0.2.1 EHLO -')
-    expect(await dialogue(seen, 'LHLO', 'LHLO a@b', 'MAIL FROM:<>')).toEqual([
+    expect(await dialogue(seen, 'XHLO', 'XHLO a@b', 'MAIL FROM:<>')).toEqual([
       '220',
       ...Array(2).fill('501 5.5.2'),
       '503 5.5.1',
     ])
-    const picky = serverWith([lhlo], { hello: () => reply(550, '5.7.1', 'No') })
-    expect(await dialogue(picky, 'LHLO a.example', 'MAIL FROM:<>')).toEqual(['220', '550 5.7.1', '503 5.5.1'])
+    const picky = serverWith([xhlo], { hello: () => reply(550, '5.7.1', 'No') })
+    expect(await dialogue(picky, 'XHLO a.example', 'MAIL FROM:<>')).toEqual(['220', '550 5.7.1', '503 5.5.1'])
   })
 })
 
@@ -200,6 +204,57 @@ test('a verb like RSET gives up the transaction if it is accepted, also later', 
   const answers = await dialogue(seen, 'EHLO a.example', 'MAIL FROM:<>', 'XFORGET not', rcpt, 'XFORGET', rcpt)
   expect(answers).toEqual(['220', '250', '250 2.1.0', '450 4.7.0', '250 2.1.5', '250 2.0.0', '503 5.5.1'])
   expect(seen.told.at(-1)).toBe('reset 192.0.2.1 EHLO -')
+})
+
+describe('the built-in XCLIENT and XFORWARD', () => {
+  const trusted = addressRanges(['192.0.2.1', '10.0.0.0/8'])
+  const options = { extensions: [xclient({ trusted }), xforward({ trusted })] }
+  const server = createServer({ hostname: HOSTNAME, data: () => undefined, ...options })
+  const other: PairOptions = { endpoints: [{ ...CLIENT, address: '198.51.100.7' }, SERVER] }
+
+  test('are on offer to trusted clients alone', async () => {
+    const ehlo = 'EHLO a.example\r\nQUIT\r\n'
+    const offered = await converse(server, ehlo, OPTIONS)
+    expect(offered).toContain('XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r\n')
+    expect(offered).toContain('XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n')
+    expect(await converse(server, ehlo, other)).not.toMatch(/XCLIENT|XFORWARD/)
+  })
+
+  test('are not on offer any more once the trusted client has named another, who may pass on its own bytes', async () => {
+    const text = [
+      'XCLIENT ADDR=198.51.100.7',
+      'EHLO a.example',
+      'XCLIENT LOGIN=root',
+      'XFORWARD NAME=x',
+      'QUIT',
+      '',
+    ].join('\r\n')
+    const replies = await converse(server, text, OPTIONS)
+    expect(codes(replies)).toEqual(['220', '220', '250', '550 5.7.0', '550 5.7.0', '221 2.0.0'])
+    expect(replies).not.toMatch(/XCLIENT NAME|XFORWARD NAME/)
+  })
+
+  test('stay on offer if the client that is named is trusted too, or if none is named', async () => {
+    const text = [
+      'XCLIENT LOGIN=ann',
+      'XCLIENT ADDR=10.0.0.9',
+      'XCLIENT ADDR=192.0.2.9',
+      'XCLIENT LOGIN=root',
+      'QUIT',
+      '',
+    ]
+    const replies = await converse(server, text.join('\r\n'), OPTIONS)
+    expect(codes(replies)).toEqual(['220', '220', '220', '220', '550 5.7.0', '221 2.0.0'])
+  })
+
+  test('trust the client of a PROXY header, not the proxy', async () => {
+    const [far, accepted] = pair(OPTIONS)
+    const client = new DuplexClient(far)
+    void server.accept(accepted, { proxyProtocol: { trusted } })
+    void client.send('PROXY TCP4 198.51.100.7 192.0.2.2 1 25\r\nXCLIENT LOGIN=root\r\nQUIT\r\n')
+    client.end()
+    expect((await client.repliesToEnd()).map(({ code }) => code)).toEqual([220, 550, 221])
+  })
 })
 
 test('an unknown effect throws at start', () => {

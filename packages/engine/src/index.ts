@@ -11,6 +11,7 @@ export type {
   DeliverBy,
   DsnNotify,
   Envelope,
+  ForwardedClient,
   ForwardPath,
   OriginalRecipient,
   Parameters,
@@ -44,7 +45,15 @@ export { addressKey, Admission, hasPlace, maxTurnedAway } from './server/places/
 export { ArrivalError } from './server/places/arrivals.ts'
 export { FairSet } from './server/places/fair-set.ts'
 export { HookTimeoutError } from './server/hooks.ts'
-export type { AuthAnswer, AuthOptions, EndedExchange, Handlers, RefusedCommand, Verdict } from './server/handlers.ts'
+export type {
+  AuthAnswer,
+  AuthOptions,
+  DataVerdict,
+  EndedExchange,
+  Handlers,
+  RefusedCommand,
+  Verdict,
+} from './server/handlers.ts'
 export type { Message, MessageErrorReason } from './server/session/message.ts'
 export { MessageError, Refusal } from './server/session/message.ts'
 export type { ReverseDns, Session, TransmissionType } from './server/session/session.ts'
@@ -57,6 +66,9 @@ export { dsn } from './protocol/extensions/dsn.ts'
 export { futureRelease, type FutureReleaseOptions } from './protocol/extensions/future-release.ts'
 export { mtPriority, type MtPriorityOptions } from './protocol/extensions/mt-priority.ts'
 export { requireTls } from './protocol/extensions/require-tls.ts'
-export type { ServerOptions, SessionOverrides, TlsPolicy, WireLine } from './server/options.ts'
+export type { Protocol, ServerOptions, SessionOverrides, TlsPolicy, WireLine } from './server/options.ts'
+export type { TrustOptions } from './server/trusted/attributes.ts'
+export { xclient } from './server/trusted/xclient.ts'
+export { xforward } from './server/trusted/xforward.ts'
 export type { CloseOptions, Server } from './server/server.ts'
 export { createServer } from './server/server.ts'

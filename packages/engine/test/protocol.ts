@@ -49,7 +49,17 @@ export function protocolFor({ limits, options, policy }: Setup = {}): ServerProt
       gate: new Gate(resolved, extensions, new Set()),
       ...options,
     },
-    { isSecure: false, facts: [], canStartTls: true, tlsRequired: false, authRequired: false, ...policy },
+    {
+      isSecure: false,
+      facts: [],
+      canStartTls: true,
+      tlsRequired: false,
+      authRequired: false,
+      isAuthOff: false,
+      isLmtp: false,
+      client: { remote: { family: 'ipv4', address: '192.0.2.1' } },
+      ...policy,
+    },
   )
 }
 

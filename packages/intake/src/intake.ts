@@ -205,7 +205,8 @@ function dataHook({
     try {
       const verdict = handlers.data && (await watch.ask(DATA, session, () => handlers.data?.(message, session)))
       if (verdict !== undefined) {
-        watch.end(session, verdict.code < 400 ? undefined : messageFields(message))
+        const isKept = [verdict].flat().some(({ code }) => code < 400)
+        watch.end(session, isKept ? undefined : messageFields(message))
         return verdict
       }
       if (message.size > 0) {

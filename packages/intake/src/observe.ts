@@ -62,13 +62,14 @@ export function keptEntry(record: MailRecord, session: Session): Entry {
       user: record.session.user,
       ...peerFields(session.remote),
       remoteName: session.reverseDns?.name,
+      forwarded: session.forwarded,
     },
   }
 }
 
 /** Makes the entry of a refusal. */
 export function refusedEntry(
-  { verb, reply, remote }: RefusedCommand,
+  { verb, reply, remote, forwardPath }: RefusedCommand,
   session: Session | undefined,
   explanation?: Explanation,
 ): Entry {
@@ -77,6 +78,7 @@ export function refusedEntry(
     fields: {
       ...sessionFields(session, remote),
       verb: verb === '' ? undefined : verb,
+      to: forwardPath?.address,
       ...explanation?.fields,
       reply: replyText(reply),
     },

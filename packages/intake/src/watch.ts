@@ -68,6 +68,7 @@ const ACCOUNTS_PREFIX = 'accounts.'
 const NO_FIELDS: Fields = {}
 /** Answers that are valid, of hooks other than those that answer with a Reply or nothing. */
 const VALID_ANSWERS: Readonly<Record<string, string>> = {
+  data: 'a Reply of 2xx, 4xx or 5xx, a list with one for each recipient, or nothing',
   authenticate: '{ user }, a Reply of 4xx or 5xx, or nothing',
   kept: 'nothing: the message is stored, and the client gets 250',
 }
@@ -139,12 +140,13 @@ export class HookWatch {
   }
 
   /** Returns what is known about a refusal that the engine reports. */
-  explain({ verb, reply, byHook }: RefusedCommand, session: Session | undefined): Explanation | undefined {
+  explain({ verb, reply, byHook, forwardPath }: RefusedCommand, session: Session | undefined): Explanation | undefined {
     const activity = session === undefined ? undefined : this.#activities.get(session)
     if (activity === undefined) return undefined
     const { login, lostMessage, message, refusedBy } = activity
     const by = byHook && refusedBy !== undefined ? refusedBy : NO_FIELDS
-    activity.refusedBy = undefined
+    // A hook that refuses several recipients of one message is asked once.
+    if (forwardPath === undefined) activity.refusedBy = undefined
     if (verb === 'AUTH' && login !== undefined) {
       activity.login = undefined
       return {
@@ -189,7 +191,7 @@ export class HookWatch {
       problem = error ?? new TypeError('the answer cannot be read')
     }
     if (problem !== undefined) throw new HookError(`${label} gave an invalid answer`, problem)
-    if (isRefusal(answer)) this.#noteRefusal(hook, session)
+    if (repliesOf(answer).some(isRefusal)) this.#noteRefusal(hook, session)
     return answer
   }
 
@@ -243,6 +245,11 @@ export function messageFields(message: Message, reason?: string): Fields {
   return { messageId: message.id, reason, from: message.envelope.reversePath.address, size: message.size }
 }
 
+/** Returns the replies of an answer: the `data` hook may give a list. */
+function repliesOf(answer: unknown): readonly unknown[] {
+  return Array.isArray(answer) ? answer : [answer]
+}
+
 function isRefusal(answer: unknown): boolean {
   return isReply(answer) && answer.code >= 400
 }
@@ -250,6 +257,7 @@ function isRefusal(answer: unknown): boolean {
 /** Returns whether the answer is valid for this hook. */
 function isAnswer(name: string, answer: unknown): boolean {
   if (answer === undefined) return true
+  if (name === 'data' && Array.isArray(answer)) return answer.every((one) => one !== undefined && isAnswer('', one))
   // The message is stored already, so `kept` can't refuse. What else it returns does not matter.
   if (name === 'kept') return !isReply(answer)
   if (isReply(answer)) return answer.code < 300 || answer.code >= 400

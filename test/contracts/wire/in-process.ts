@@ -1,7 +1,7 @@
 /** Plays vectors over pairs of Duplex in memory, with the engine and its client in one process, on any runtime. */
 import { createServer, type Endpoint, type Server } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
-import { emptyRecord, type Profile, type Record, recordingServer } from '../../conformance/recorder.ts'
+import { emptyRecord, overridesOf, type Profile, type Record, recordingServer } from '../../conformance/recorder.ts'
 import { DuplexClient } from '../../kit/client/duplex-client.ts'
 import type { Stage } from '../../conformance/vector.ts'
 
@@ -20,7 +20,7 @@ export class InProcess implements Stage {
     const startTls = profile.withoutCertificate !== true
     const [near, far] = pair({ lingerMs, startTls, endpoints: [SERVER, remote] })
     if (profile.implicitTls === true) await Promise.all([near.startTls?.(), far.startTls?.()])
-    void this.#server(profile).accept(near)
+    void this.#server(profile).accept(near, overridesOf(profile))
     const client = new DuplexClient(far)
     for (const line of ['', ...before]) {
       if (line !== '') await client.sendPieces([`${line}\r\n`])

@@ -7,7 +7,7 @@ import * as replies from '../protocol/grammar/replies.ts'
 import type { Reply } from '../protocol/grammar/reply.ts'
 import type { CommandEvent, Hello, ServerEvent } from '../protocol/server/event.ts'
 import { authenticate } from './authentication.ts'
-import { type Dialogue, factsOf, type OpenSession } from './dialogue.ts'
+import { type Dialogue, factsOf } from './dialogue.ts'
 import type { SessionChange } from './extension.ts'
 import type { Verdict } from './handlers.ts'
 import { ArrivalError } from './places/arrivals.ts'
@@ -58,7 +58,7 @@ const ACTS: ReadonlyMap<string, Act> = new Map<string, Act>([
   ['NOOP', (dialogue) => dialogue.answer(undefined, replies.OK)],
   ['RSET', (dialogue) => giveUpTransaction(dialogue, () => dialogue.answer(undefined, replies.OK))],
   ['QUIT', (dialogue) => dialogue.answer(undefined, replies.GOODBYE)],
-  ['HELP', (dialogue, topic) => dialogue.answer(undefined, dialogue.context.help.about(topic, dialogue.protocol))],
+  ['HELP', (dialogue, topic) => dialogue.answer(undefined, dialogue.words.help.about(topic, dialogue.protocol))],
   ['VRFY', verify],
   ['EXPN', expand],
   ['STARTTLS', startTls],
@@ -102,7 +102,7 @@ function askExtension(dialogue: Dialogue, event: CommandEvent): void | Promise<v
 function accept(dialogue: Dialogue, change: SessionChange, verdict: Verdict, byDefault: Reply): void | Promise<void> {
   const { protocol, session } = dialogue
   const answered = dialogue.answer(verdict, byDefault)
-  changeClient(session, change)
+  changeClient(dialogue, change)
   if (change.user !== undefined) {
     session.user = change.user
     protocol.isAuthenticated = true
@@ -110,9 +110,13 @@ function accept(dialogue: Dialogue, change: SessionChange, verdict: Verdict, byD
   return answered
 }
 
-function changeClient(session: OpenSession, { remote, reverseDns }: SessionChange): void {
+function changeClient({ protocol, session }: Dialogue, change: SessionChange): void {
+  const { forwarded, hello, local, remote, reverseDns } = change
   if (remote !== undefined) session.remote = remote
   if (reverseDns !== undefined) session.reverseDns = reverseDns
+  if (local !== undefined) session.local = local
+  if (hello !== undefined) protocol.hello = hello
+  if (forwarded !== undefined) protocol.forwarded = forwarded
 }
 
 /** Restarts the session. The `connect` hook is asked about the client that the session now has. */
@@ -122,9 +126,9 @@ async function restart(dialogue: Dialogue, change: SessionChange, answered: Verd
   // The hook must see the session as it will be. If the hook refuses, the old session does not come back.
   protocol.forget()
   session.user = undefined
-  changeClient(session, change)
+  changeClient(dialogue, change)
   const verdict = options.connect && (await hooks.ask('connect', () => options.connect?.(session)))
-  if (!isRefusal(verdict)) return accept(dialogue, change, answered, context.greeting)
+  if (!isRefusal(verdict)) return accept(dialogue, change, answered, dialogue.words.greeting)
   await dialogue.answer(verdict, verdict)
   return wire.hangUp()
 }

@@ -5,7 +5,7 @@
  * loop waits for the `data` hook, and the hook's reads take the events instead: `transfer.ts`.
  */
 import type { Duplex, Endpoint, TlsInfo } from '../duplex.ts'
-import type { Envelope } from '../protocol/grammar/envelope.ts'
+import type { Envelope, ForwardedClient } from '../protocol/grammar/envelope.ts'
 import * as replies from '../protocol/grammar/replies.ts'
 import type { Hello } from '../protocol/server/event.ts'
 import { handle } from './commands.ts'
@@ -33,6 +33,7 @@ export class Connection implements OpenSession {
   readonly #deps: ConnectionDeps
   readonly #dialogue: Dialogue
   #remote: Endpoint | undefined
+  #local: Endpoint | undefined
   #notes: Map<unknown, unknown> | undefined
   #isShuttingDown = false
   /** The session waits for the client's next bytes. */
@@ -58,7 +59,11 @@ export class Connection implements OpenSession {
   }
 
   get local(): Endpoint {
-    return this.#dialogue.wire.duplex.local
+    return this.#local ?? this.#dialogue.wire.duplex.local
+  }
+
+  set local(local: Endpoint) {
+    this.#local = local
   }
 
   get hello(): Hello | undefined {
@@ -67,6 +72,10 @@ export class Connection implements OpenSession {
 
   get envelope(): Envelope | undefined {
     return this.#dialogue.protocol.envelope
+  }
+
+  get forwarded(): ForwardedClient | undefined {
+    return this.#dialogue.protocol.forwarded
   }
 
   get transmissionType(): TransmissionType {
@@ -151,8 +160,8 @@ export class Connection implements OpenSession {
   }
 
   async #greet(): Promise<boolean> {
-    const { options, greeting } = this.#deps
-    const { hooks, protocol, wire } = this.#dialogue
+    const { options } = this.#deps
+    const { hooks, protocol, wire, words } = this.#dialogue
     const { greetingDelayMs = 0 } = options
     const { tls } = this
     let verdict: Verdict
@@ -163,7 +172,7 @@ export class Connection implements OpenSession {
       verdict = (await wire.listenQuietly(greetingDelayMs)) ? undefined : replies.TOO_EARLY
     }
     if (!isRefusal(verdict)) {
-      protocol.say(greeting)
+      protocol.say(words.greeting)
       return !wire.isOver
     }
     // In place of a greeting, 421 is the only reply that means "not now" (RFC 5321 4.3.2).

@@ -21,13 +21,19 @@ import {
 import { idMaker } from './session/id.ts'
 import type { Session } from './session/session.ts'
 
+/** What a server says of itself, in one protocol. */
+export interface Words {
+  readonly greeting: Reply
+  readonly help: Help
+}
+
 /** What all connections of a server use. */
 export interface Context {
   readonly options: ServerOptions
   readonly limits: Limits
   readonly protocol: ProtocolOptions
-  readonly greeting: Reply
-  readonly help: Help
+  readonly smtp: Words
+  readonly lmtp: Words
   /** The mechanisms on offer, by name. */
   readonly mechanisms: ReadonlyMap<string, Mechanism>
   /** Commands of extensions, by verb. */
@@ -73,8 +79,8 @@ export function createContext(options: ServerOptions): Context {
       envelopes: new Allowance(limits.maxTotalEnvelopeOctets),
       now: Date.now,
     },
-    greeting: reply(220, '', `${options.hostname} ESMTP ${options.banner ?? 'Postern'}`),
-    help: new Help(set, verbsOff),
+    smtp: { greeting: greetingOf(options, 'ESMTP'), help: new Help(set, new Set([...verbsOff, 'LHLO'])) },
+    lmtp: { greeting: greetingOf(options, 'LMTP'), help: new Help(set, new Set([...verbsOff, 'HELO', 'EHLO'])) },
     makeId: idMaker(),
     report,
     exchangeEnded(exchange, session) {
@@ -94,6 +100,10 @@ export function createContext(options: ServerOptions): Context {
       }
     },
   }
+}
+
+function greetingOf({ hostname, banner = 'Postern' }: ServerOptions, protocol: string): Reply {
+  return reply(220, '', `${hostname} ${protocol} ${banner}`)
 }
 
 /** Calls a hook without waiting for its answer. */

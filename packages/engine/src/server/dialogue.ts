@@ -4,11 +4,12 @@
  */
 import type { Duplex } from '../duplex.ts'
 import type { ConnectionFact } from '../protocol/extensions/extension.ts'
+import type { ForwardPath } from '../protocol/grammar/envelope.ts'
 import * as replies from '../protocol/grammar/replies.ts'
 import { printable, type Reply } from '../protocol/grammar/reply.ts'
 import { ServerProtocol } from '../protocol/server/server-protocol.ts'
 import type { Exchange } from '../sasl/mechanism.ts'
-import type { Context } from './context.ts'
+import type { Context, Words } from './context.ts'
 import type { Wait } from './deadlines.ts'
 import type { EndedExchange, Verdict } from './handlers.ts'
 import { Hooks } from './hooks.ts'
@@ -16,13 +17,14 @@ import type { ServerOptions, SessionOverrides } from './options.ts'
 import type { IncomingMessage } from './session/incoming.ts'
 import type { Session } from './session/session.ts'
 import { Turn } from './session/turn.ts'
-import { enhanced } from './verdict.ts'
+import { enhanced, isRefusal } from './verdict.ts'
 import { Waits, type WaitsOwner } from './waits.ts'
 import { Wire, type WireOwner } from './wire.ts'
 
 /** A session that the parts of its connection can change. */
 export interface OpenSession extends Session {
   remote: Session['remote']
+  local: Session['local']
   tls: Session['tls']
   user: Session['user']
   messagesAccepted: number
@@ -60,15 +62,23 @@ export class Dialogue implements WireOwner, WaitsOwner {
     this.protocol = new ServerProtocol(context.protocol, {
       isSecure: duplex.tls !== undefined,
       facts: factsOf(duplex),
-      canStartTls: duplex.tls === undefined && duplex.startTls !== undefined,
+      canStartTls: duplex.tls === undefined && duplex.startTls !== undefined && overrides.startTls !== false,
       tlsRequired: overrides.tlsRequired ?? options.tls?.required ?? false,
       authRequired: overrides.authRequired ?? options.auth?.required ?? false,
+      isAuthOff: overrides.auth === false,
+      isLmtp: overrides.protocol === 'lmtp',
+      client: session,
+      maxMessageBytes: overrides.maxMessageBytes,
       addresses: overrides.addresses,
       observe: observer(options, session.id, 'client'),
     })
     this.waits = new Waits(limits, this.protocol, this)
     this.wire = new Wire(duplex, this.protocol, this.waits, observer(options, session.id, 'server'), this)
     this.hooks = new Hooks(this.wire, this.waits, context, session)
+  }
+
+  get words(): Words {
+    return this.protocol.isLmtp ? this.context.lmtp : this.context.smtp
   }
 
   get signal(): AbortSignal {
@@ -97,6 +107,20 @@ export class Dialogue implements WireOwner, WaitsOwner {
     return this.wire.flushIfLong()
   }
 
+  /**
+   * Gives the protocol the answers to a message.
+   * @param each In LMTP, the reply for each recipient, in their order
+   * @param decisive The one of them that decides whether the message is accepted
+   * @param recipients Those recipients
+   */
+  answerEach(each: readonly Reply[], decisive: Reply, recipients: readonly ForwardPath[]): void | Promise<void> {
+    const { verb } = this.protocol
+    const said = this.protocol.answer(decisive, each.map(enhanced))
+    if (said !== decisive) this.tellRefusal(said, false, verb)
+    else each.forEach((one, i) => isRefusal(one) && this.tellRefusal(enhanced(one), true, verb, recipients[i]))
+    return this.wire.flushIfLong()
+  }
+
   /** Ends the AUTH exchange in progress, if there is one. */
   endExchange(outcome: EndedExchange['outcome'], user?: string): void {
     const { context, exchange, session } = this
@@ -108,9 +132,11 @@ export class Dialogue implements WireOwner, WaitsOwner {
   /**
    * Calls the `refused` hook.
    * @param verb Default: ''
+   * @param forwardPath The one recipient of a message who is refused
    */
-  tellRefusal(reply: Reply, byHook: boolean, verb: string = ''): void {
-    this.context.refused({ verb, reply, remote: this.session.remote, byHook }, this.session)
+  tellRefusal(reply: Reply, byHook: boolean, verb: string = '', forwardPath?: ForwardPath): void {
+    const { remote } = this.session
+    this.context.refused({ verb, reply, remote, byHook, ...(forwardPath && { forwardPath }) }, this.session)
   }
 
   /** Ends a command. If the session's turn is over, other sessions run before it goes on. */
@@ -127,7 +153,7 @@ export class Dialogue implements WireOwner, WaitsOwner {
 
   /** Ends a wait for bytes with a last reply. */
   sayLast(last: Reply, why: 'aborted' | 'timeout' = 'aborted'): void {
-    this.protocol.say(last)
+    this.protocol.sayLast(last)
     this.wire.endWait(why)
   }
 

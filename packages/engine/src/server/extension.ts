@@ -1,5 +1,7 @@
 import type { Endpoint } from '../duplex.ts'
 import type { ProtocolExtension, VerbRules } from '../protocol/extensions/extension.ts'
+import type { ForwardedClient } from '../protocol/grammar/envelope.ts'
+import type { Hello } from '../protocol/server/event.ts'
 import type { Verdict } from './handlers.ts'
 import type { ReverseDns, Session } from './session/session.ts'
 
@@ -36,6 +38,12 @@ export interface SessionChange {
   remote?: Endpoint
   /** What DNS says about that address, if the proxy tells it. */
   reverseDns?: ReverseDns
+  /** The address that the client connected to, if a proxy names it. */
+  local?: Endpoint
+  /** The name that the client gave the proxy. It counts until the client greets. */
+  hello?: Hello
+  /** The client that sent the next message first. It is in the session until the end of that message. */
+  forwarded?: ForwardedClient
   /** The user that the client has logged in as. The client then counts as authenticated. */
   user?: string
 }

@@ -17,6 +17,12 @@ import type { Session } from './session/session.ts'
 /** The answer of a hook. */
 export type Verdict = Reply | undefined | void
 
+/**
+ * The answer of the `data` hook: one for all recipients, or a list with a reply for each, in the order of `envelope.forwardPaths`.
+ * In LMTP each recipient gets its reply. SMTP has one reply for all: the first of 4xx, or else the first of 5xx, or else the first.
+ */
+export type DataVerdict = Verdict | readonly Reply[]
+
 /** A command or a connection that was refused, by the engine or by a hook. */
 export interface RefusedCommand {
   /**
@@ -30,6 +36,8 @@ export interface RefusedCommand {
   readonly remote: Endpoint
   /** True if a hook gave the reply; otherwise the engine did. */
   readonly byHook: boolean
+  /** The recipient who gets the reply, if the `data` hook answered each recipient of an LMTP message for itself. */
+  readonly forwardPath?: ForwardPath
 }
 
 export interface Handlers {
@@ -53,7 +61,7 @@ export interface Handlers {
    * A message begins to arrive. The hook's answer is the answer to the message. 250 promises that the message is kept
    * (RFC 5321 6.1), so return it only after the message is stored.
    */
-  data?(message: Message, session: Session): Verdict | Promise<Verdict>
+  data?(message: Message, session: Session): DataVerdict | Promise<DataVerdict>
   /** VRFY. Without an answer the client gets 252. */
   verify?(argument: string, session: Session): Verdict | Promise<Verdict>
   /** EXPN. Without an answer the client gets 502. */

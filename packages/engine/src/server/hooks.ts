@@ -22,6 +22,8 @@ interface AwaitedHook {
   giveUp(last: Reply | undefined): void
 }
 
+type Check<T> = (verdict: unknown, hook: string) => T
+
 /** A hook did not answer within `hookTimeoutMs`. It goes to `error`. */
 export class HookTimeoutError extends Error {
   static {
@@ -51,17 +53,22 @@ export class Hooks {
 
   /** Runs a hook. Never throws and never rejects: an error is reported, and the client gets its reply. */
   ask(name: string, call: () => Verdict | Promise<Verdict>): Verdict | Promise<Verdict> {
+    return this.askFor(name, call, checked)
+  }
+
+  /** Does the same for a hook with other answers. @param check Returns a valid answer, and throws for any other */
+  askFor<T>(name: string, call: () => T | Promise<T>, check: Check<T>): T | Reply | Promise<T | Reply> {
     try {
       const verdict = call()
-      return isPromiseLike(verdict) ? this.#later(name, verdict) : checked(verdict, name)
+      return isPromiseLike(verdict) ? this.#later(name, verdict, check) : check(verdict, name)
     } catch (error) {
       return this.mishap(error, LOCAL_ERROR)
     }
   }
 
-  async #later(name: string, verdict: PromiseLike<Verdict>): Promise<Verdict> {
+  async #later<T>(name: string, verdict: PromiseLike<T>, check: Check<T>): Promise<T | Reply> {
     try {
-      return checked(await this.bounded(verdict, LOCAL_ERROR), name)
+      return check(await this.bounded(verdict, LOCAL_ERROR), name)
     } catch (error) {
       return this.mishap(error, LOCAL_ERROR)
     }

@@ -68,10 +68,21 @@ export interface WireLine {
   readonly text: string
 }
 
+/** SMTP (RFC 5321), or LMTP (RFC 2033). */
+export type Protocol = 'smtp' | 'lmtp'
+
 /** Options that one listener can set differently from the server. */
 export interface SessionOverrides {
+  /** 'lmtp': the client greets by LHLO, and after a message it gets one reply for each recipient (RFC 2033). Default 'smtp'. */
+  readonly protocol?: Protocol
   readonly authRequired?: boolean
   readonly tlsRequired?: boolean
+  /** False: AUTH is off. Default: as the server's options say. */
+  readonly auth?: false
+  /** False: STARTTLS is off. Default: as the server's options say. */
+  readonly startTls?: false
+  /** As {@link Limits.maxMessageBytes}. */
+  readonly maxMessageBytes?: number
   /** As {@link ServerOptions.addresses}. */
   readonly addresses?: 'strict' | 'lenient'
   /**

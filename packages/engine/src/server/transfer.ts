@@ -6,11 +6,11 @@ import * as replies from '../protocol/grammar/replies.ts'
 import { type Reply, replyAsIs } from '../protocol/grammar/reply.ts'
 import type { ServerEvent } from '../protocol/server/event.ts'
 import type { Dialogue } from './dialogue.ts'
-import type { Verdict } from './handlers.ts'
+import type { DataVerdict } from './handlers.ts'
 import { IncomingMessage, type MessageSource } from './session/incoming.ts'
 import { MessageError } from './session/message.ts'
 import { receivedField } from './session/trace.ts'
-import { isRefusal } from './verdict.ts'
+import { checkedEach, decisiveOf, isRefusal, worstOf } from './verdict.ts'
 
 /** Handles an event between two chunks. */
 export type Handle = (dialogue: Dialogue, event: ServerEvent) => void | Promise<void>
@@ -36,8 +36,12 @@ export async function receiveMessage(dialogue: Dialogue, handle: Handle): Promis
   const flushed = protocol.unreadOctets === 0 ? wire.flush() : undefined
   if (flushed !== undefined) await flushed
 
-  const asked = dialogue.hooks.ask('data', () => options.data?.(message, session))
-  const verdict: Verdict = (asked instanceof Promise ? await asked : asked) ?? replyAsIs(250, '2.0.0', `OK ${id}`)
+  const { forwardPaths } = envelope
+  const ask = (): DataVerdict | Promise<DataVerdict> => options.data?.(message, session)
+  const asked = dialogue.hooks.askFor('data', ask, checkedEach(forwardPaths.length))
+  const answer = (asked instanceof Promise ? await asked : asked) ?? replyAsIs(250, '2.0.0', `OK ${id}`)
+  const each = protocol.isLmtp && isList(answer) ? answer : undefined
+  const verdict = isList(answer) ? (protocol.isLmtp ? decisiveOf(answer) : worstOf(answer)) : answer
   if (isRefusal(verdict)) transfer.refusal = verdict
   const lastRead = message.detach()
   if (lastRead !== undefined) await lastRead
@@ -46,8 +50,15 @@ export async function receiveMessage(dialogue: Dialogue, handle: Handle): Promis
   if (!message.isWhole || wire.isOver) return
   const final = message.error?.reply ?? verdict
   if (!isRefusal(final)) session.messagesAccepted++
-  const answered = dialogue.answer(final, final, message.error === undefined)
+  const answered =
+    each !== undefined && final === verdict
+      ? dialogue.answerEach(each, verdict, forwardPaths)
+      : dialogue.answer(final, final, message.error === undefined)
   if (answered !== undefined) await answered
+}
+
+function isList(answer: DataVerdict): answer is readonly Reply[] {
+  return Array.isArray(answer)
 }
 
 class Transfer implements MessageSource {

@@ -146,10 +146,21 @@ const RECORD: Shape = {
         remote: ENDPOINT,
         local: ENDPOINT,
         tls: { maybe: TLS },
-        hello: { maybe: { fields: { verb: oneOf('HELO', 'EHLO'), name: TEXT } } },
+        hello: { maybe: { fields: { verb: oneOf('HELO', 'EHLO', 'LHLO'), name: TEXT } } },
         reverseDns: { maybe: { fields: { result: oneOf('pass', 'fail', 'permerror', 'temperror'), name: TEXT } } },
-        transmissionType: matching(/^(?:E?SMTP|(?:ESMTP|UTF8SMTP)S?A?)$/, 'a transmission type'),
+        transmissionType: matching(/^(?:SMTP|(?:ESMTP|UTF8SMTP|LMTP|UTF8LMTP)S?A?)$/, 'a transmission type'),
         user: { maybe: TEXT },
+        forwarded: {
+          maybe: {
+            fields: {
+              ...Object.fromEntries(
+                ['name', 'address', 'protocol', 'hello', 'ident'].map((field) => [field, { maybe: TEXT }]),
+              ),
+              port: { maybe: COUNT },
+              source: { maybe: oneOf('LOCAL', 'REMOTE') },
+            },
+          },
+        },
       },
     },
     reversePath: { fields: PATH },

@@ -33,7 +33,7 @@ function pathOfAccount(address: string): RecipientPath {
 
 /** What `save` needs of a session. */
 export type IncomingSession = Pick<Session, 'id' | 'remote' | 'local' | 'tls' | 'hello' | 'transmissionType' | 'user'> &
-  Partial<Pick<Session, 'reverseDns'>>
+  Partial<Pick<Session, 'forwarded' | 'reverseDns'>>
 
 /** Makes the record of a message. */
 export function recordOf(
@@ -67,7 +67,7 @@ export function recordOf(
 
 /** Copies what a record says about a session. Called when the message begins, because a session changes. */
 export function sessionFactsOf(session: IncomingSession): SessionFacts {
-  const { hello, id, local, remote, reverseDns, tls, transmissionType, user } = session
+  const { forwarded, hello, id, local, remote, reverseDns, tls, transmissionType, user } = session
   return {
     id,
     remote: { family: remote.family, address: remote.address, port: remote.port },
@@ -77,6 +77,7 @@ export function sessionFactsOf(session: IncomingSession): SessionFacts {
     ...(reverseDns !== undefined && { reverseDns: { result: reverseDns.result, name: reverseDns.name } }),
     transmissionType,
     ...(user !== undefined && { user }),
+    ...(forwarded !== undefined && { forwarded: { ...forwarded } }),
   }
 }
 

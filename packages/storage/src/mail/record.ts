@@ -8,6 +8,7 @@ import type {
   BodyType,
   DsnNotify,
   Endpoint,
+  ForwardedClient,
   Hello,
   OriginalRecipient,
   ReverseDns,
@@ -63,6 +64,8 @@ export interface SessionFacts {
   readonly transmissionType: TransmissionType
   /** The user who logged in with AUTH. */
   readonly user?: string
+  /** The client that sent the message first, if the sender of this message has named it (XFORWARD). */
+  readonly forwarded?: ForwardedClient
 }
 
 /** The reverse-path; see `Path` of the engine. */

@@ -29,7 +29,8 @@ export function auth(mechanisms: readonly OfferedMechanism[], allowWithoutTls: b
     keyword: 'AUTH',
     verbs: { AUTH: {} },
     lineOctets: { MAIL: 500 },
-    advertise({ isSecure, facts }) {
+    advertise({ isSecure, isAuthOff, facts }) {
+      if (isAuthOff) return null
       const names = namesFor(facts, isSecure || allowWithoutTls)
       return names === '' ? null : names
     },

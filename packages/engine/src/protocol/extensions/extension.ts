@@ -11,6 +11,8 @@ export type ConnectionFact = 'certificate' | 'channel-binding'
 
 /** What an extension can read of a session. */
 export interface ExtensionContext {
+  /** The client's address. */
+  readonly remote: { readonly family: string; readonly address: string }
   /** The connection is TLS. */
   readonly isSecure: boolean
   /** The connection can become TLS now, and the server wants to offer STARTTLS. */
@@ -18,6 +20,8 @@ export interface ExtensionContext {
   /** What the connection has that some SASL mechanisms need. */
   readonly facts: readonly ConnectionFact[]
   readonly isAuthenticated: boolean
+  /** AUTH is switched off for this session. */
+  readonly isAuthOff: boolean
   readonly limits: Limits
   /** The time now, in milliseconds since 1970. */
   readonly nowMs: number
@@ -63,7 +67,7 @@ export type VerbEffect =
   | 'none'
   /** Gives up the transaction, as RSET does. */
   | 'reset'
-  /** Greets, as EHLO does: its argument is the client's name, and it gives up the transaction. LHLO (RFC 2033) is one. */
+  /** Greets, as EHLO does: its argument is the client's name, and it gives up the transaction. */
   | 'hello'
   /** Puts the session back to before its greeting: no name, no transaction, no login. XCLIENT is one. */
   | 'restart'

@@ -64,6 +64,21 @@ export interface OriginalRecipient {
 /** RFC 6152, RFC 3030 3. */
 export type BodyType = '7BIT' | '8BITMIME' | 'BINARYMIME'
 
+/** The client that first sent a message, as a trusted client of this server tells it (XFORWARD). A field is missing if it is not known. */
+export interface ForwardedClient {
+  readonly name?: string
+  /** An IP address, or an address of another kind. */
+  readonly address?: string
+  readonly port?: number
+  /** The protocol that it spoke, such as ESMTP. */
+  readonly protocol?: string
+  /** The name that it gave itself. */
+  readonly hello?: string
+  /** The message's id on the client of this server. */
+  readonly ident?: string
+  readonly source?: 'LOCAL' | 'REMOTE'
+}
+
 /** The envelope of one transaction. Extensions fill in the fields of their parameters. */
 export interface Envelope {
   readonly reversePath: ReversePath

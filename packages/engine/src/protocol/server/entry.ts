@@ -13,6 +13,9 @@ export interface Visitor {
   readonly canStartTls: boolean
   readonly isTlsMissing: boolean
   readonly isAuthMissing: boolean
+  readonly isAuthOff: boolean
+  /** The session is LMTP, not SMTP. */
+  readonly isLmtp: boolean
 }
 
 /** A session, as a verb reads and changes it. */
@@ -52,7 +55,11 @@ export interface VerbSession extends ExtensionContext, Visitor {
   beginText(): void
   /** Begins a chunk. Returns whether the chunk is the first of its message. */
   beginChunk(octets: number, isLast: boolean): boolean
-  /** Reads octets and drops them, then refuses. */
+  /**
+   * The replies that the end of this message gets: in LMTP one for each recipient (RFC 2033 4.2), also after the last chunk of BDAT.
+   */
+  readonly finalReplies: number
+  /** Reads octets and drops them, then refuses. The refusal is sent as often as the message has final replies. */
   skip(octets: number, answer: Reply): void
 }
 

@@ -5,9 +5,9 @@
 import type { ForwardPath, ReversePath } from '../grammar/envelope.ts'
 import type { Reply } from '../grammar/reply.ts'
 
-/** HELO or EHLO, and the name that the client gave (RFC 5321 4.1.1.1). */
+/** HELO, EHLO or LHLO, and the name that the client gave (RFC 5321 4.1.1.1, RFC 2033 4.1). */
 export interface Hello {
-  readonly verb: 'HELO' | 'EHLO'
+  readonly verb: 'HELO' | 'EHLO' | 'LHLO'
   /** As the client wrote it: a domain or an address literal. */
   readonly name: string
 }

@@ -1,5 +1,5 @@
 /** The protocol's options of a server and of one session. */
-import type { ConnectionFact } from '../extensions/extension.ts'
+import type { ConnectionFact, ExtensionContext } from '../extensions/extension.ts'
 import type { ExtensionSet } from '../extensions/set.ts'
 import type { BareLineEndings } from '../framing/text.ts'
 import type { Limits } from '../limits.ts'
@@ -28,6 +28,14 @@ export interface SessionPolicy {
   readonly facts: readonly ConnectionFact[]
   readonly tlsRequired: boolean
   readonly authRequired: boolean
+  /** Refuses AUTH, and does not offer it. */
+  readonly isAuthOff: boolean
+  /** LMTP (RFC 2033) instead of SMTP. */
+  readonly isLmtp: boolean
+  /** The client. Its address may change. */
+  readonly client: Pick<ExtensionContext, 'remote'>
+  /** Default: the server's. */
+  readonly maxMessageBytes?: number | undefined
   /** Default: the server's. */
   readonly addresses?: TransactionRules['addresses'] | undefined
   /** Gets each command line, without credentials. */

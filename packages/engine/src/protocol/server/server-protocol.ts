@@ -8,9 +8,10 @@
 import { KIND, trimEnd } from '../bytes/ascii.ts'
 import { encodeBase64 } from '../bytes/base64.ts'
 import { Input } from '../bytes/input.ts'
-import type { ConnectionFact } from '../extensions/extension.ts'
+import type { ConnectionFact, ExtensionContext } from '../extensions/extension.ts'
 import { LineReader } from '../framing/lines.ts'
 import { isHttpRequest, tidied } from '../grammar/command.ts'
+import type { ForwardedClient } from '../grammar/envelope.ts'
 import * as replies from '../grammar/replies.ts'
 import { type Reply, isReply, joinReplies, reply, replyAsIs } from '../grammar/reply.ts'
 import type { Limits } from '../limits.ts'
@@ -20,7 +21,17 @@ import type { KnownVerb, Settle, VerbSession } from './entry.ts'
 import type { Hello, ServerEvent } from './event.ts'
 import { MessageReader } from './message-reader.ts'
 import type { ProtocolOptions, SessionPolicy } from './policy.ts'
-import { AFTER_AUTH, AFTER_CHUNK, AFTER_MESSAGE, AFTER_TLS, type CommandState, type Move, type State } from './state.ts'
+import {
+  AFTER_AUTH,
+  AFTER_CHUNK,
+  AFTER_MESSAGE,
+  AFTER_TLS,
+  type CommandState,
+  type Move,
+  NO_RECIPIENTS,
+  NO_RECIPIENTS_LMTP,
+  type State,
+} from './state.ts'
 import type { OpenEnvelope, TransactionRules } from './transaction.ts'
 import { askAuth, settleMessageEnd, settleTransaction } from './verbs.ts'
 
@@ -41,6 +52,8 @@ const END_OF_MESSAGE: Move = { accepted: AFTER_MESSAGE, refused: AFTER_MESSAGE }
 interface Skip {
   octetsLeft: number
   readonly answer: Reply
+  /** How often the answer is sent. */
+  readonly count: number
 }
 
 export class ServerProtocol implements VerbSession {
@@ -51,10 +64,14 @@ export class ServerProtocol implements VerbSession {
   canStartTls: boolean
   facts: readonly ConnectionFact[]
   isAuthenticated = false
+  readonly isAuthOff: boolean
+  readonly isLmtp: boolean
   /** The name that the client gave since the connection or the TLS handshake. */
   hello: Hello | undefined
   /** The transaction in progress, or the one that a MAIL proposes while its answer is pending. */
   envelope: OpenEnvelope | undefined
+  /** The first client, if a trusted one named it for the next transaction (XFORWARD). */
+  forwarded: ForwardedClient | undefined
   isBehindRefusal = false
   chunkOctets = 0
   /** Command lines and responses so far, accepted or not. */
@@ -65,6 +82,7 @@ export class ServerProtocol implements VerbSession {
   readonly #options: ProtocolOptions
   readonly #tlsRequired: boolean
   readonly #authRequired: boolean
+  readonly #client: SessionPolicy['client']
   readonly #observe: SessionPolicy['observe']
   readonly #input: Input = new Input()
   readonly #lines: LineReader
@@ -82,7 +100,8 @@ export class ServerProtocol implements VerbSession {
   #skip: Skip | undefined
 
   constructor(options: ProtocolOptions, policy: SessionPolicy) {
-    this.limits = options.limits
+    const { maxMessageBytes } = policy
+    this.limits = maxMessageBytes === undefined ? options.limits : { ...options.limits, maxMessageBytes }
     this.isSecure = policy.isSecure
     this.canStartTls = policy.canStartTls
     this.facts = policy.facts
@@ -90,6 +109,9 @@ export class ServerProtocol implements VerbSession {
     // Copies the fields. Otherwise each of many waiting sessions would keep a policy object in memory.
     this.#tlsRequired = policy.tlsRequired
     this.#authRequired = policy.authRequired
+    this.#client = policy.client
+    this.isAuthOff = policy.isAuthOff
+    this.isLmtp = policy.isLmtp
     this.#observe = policy.observe
     const { addresses = options.addresses } = policy
     this.rules = addresses === options.addresses ? options : { addresses, extensions: options.extensions }
@@ -106,6 +128,10 @@ export class ServerProtocol implements VerbSession {
 
   get nowMs(): number {
     return this.#options.now()
+  }
+
+  get remote(): ExtensionContext['remote'] {
+    return this.#client.remote
   }
 
   get isTlsMissing(): boolean {
@@ -165,18 +191,32 @@ export class ServerProtocol implements VerbSession {
 
   /**
    * Answers the pending event. A code under 400 accepts it. 421 closes the connection, whatever it answers.
+   * In LMTP the answer to a message is sent once for each recipient.
+   * @param each In LMTP, the reply for each recipient. They are sent instead of `given`, which still decides
    * @returns the reply that is sent: the last failure that is allowed gets another one.
    */
-  answer(given: Reply): Reply {
+  answer(given: Reply, each?: readonly Reply[]): Reply {
     const event = this.#pending
     const settle = this.#settle
     const move = this.#takePending()
+    const count = event === MESSAGE_END || event?.type === 'message' ? this.finalReplies : 1
     const isAccepted = given.code < 400
     const final = settle === undefined ? given : settle(this, event as never, given, isAccepted)
     this.#state = isAccepted ? move.accepted : move.refused
     if (final === undefined) return given
-    this.say(final)
+    if (each !== undefined && final === given) for (const one of each) this.say(one)
+    else this.say(final, count)
     return final
+  }
+
+  get finalReplies(): number {
+    if (!this.isLmtp || !(this.#state === 'data' || this.#isLastChunk)) return 1
+    return this.envelope?.forwardPaths.length ?? 1
+  }
+
+  /** Queues a reply that ends the session, wherever it is. In LMTP each recipient of a message that arrives gets it. */
+  sayLast(last: Reply): void {
+    this.say(last, this.isInMessage ? this.finalReplies : 1)
   }
 
   /** Gives back what the session holds of the server's allowance. The protocol must not be used after it. */
@@ -200,11 +240,14 @@ export class ServerProtocol implements VerbSession {
     this.say(replyAsIs(334, '', encodeBase64(octets)))
   }
 
-  /** Queues a reply that answers no command: the greeting, or 421, which closes the connection. */
-  say(given: Reply): void {
-    if (this.#replies === NO_REPLIES) this.#replies = [given]
-    else this.#replies.push(given)
-    this.#waitingOctets += given.wire.length
+  /**
+   * Queues a reply that answers no command: the greeting, or 421, which closes the connection.
+   * @param count How often it is sent
+   */
+  say(given: Reply, count: number = 1): void {
+    if (this.#replies === NO_REPLIES) this.#replies = []
+    for (let said = 0; said < count; said++) this.#replies.push(given)
+    this.#waitingOctets += given.wire.length * count
     if (given.code === 421) this.#state = 'closed'
   }
 
@@ -222,7 +265,7 @@ export class ServerProtocol implements VerbSession {
   /** Returns the reply to a 'hello' event that is accepted. */
   helloReply(hello: Hello): Reply {
     const { hostname, extensions } = this.#options
-    return hello.verb === 'EHLO' ? extensions.ehloReply(hostname, this) : reply(250, '', hostname)
+    return hello.verb === 'HELO' ? reply(250, '', hostname) : extensions.ehloReply(hostname, this)
   }
 
   /** Octets of replies that wait to be taken. */
@@ -264,20 +307,21 @@ export class ServerProtocol implements VerbSession {
     return event
   }
 
-  refuse(refusal: Reply): ServerEvent {
-    if (refusal.code === 503 && this.isBehindRefusal) return this.tell(refusal)
-    return this.tell(this.budgets.ofBadCommand(refusal))
+  refuse(refusal: Reply, count?: number): ServerEvent {
+    if (refusal.code === 503 && this.isBehindRefusal) return this.tell(refusal, count)
+    return this.tell(this.budgets.ofBadCommand(refusal), count)
   }
 
-  tell(given: Reply): ServerEvent {
-    this.say(given)
+  tell(given: Reply, count?: number): ServerEvent {
+    this.say(given, count)
     return { type: 'violation', reply: given }
   }
 
   moveFor(known: KnownVerb): Move | Reply {
     const tooSoon = this.isAuthMissing ? this.budgets.countBeforeAuth() : undefined
     const refusal = tooSoon ?? this.#options.gate.refusal(known, this.#lines.octets, this)
-    return refusal ?? known.moves[this.#state as CommandState]
+    const move = refusal ?? known.moves[this.#state as CommandState]
+    return move === NO_RECIPIENTS && this.isLmtp ? NO_RECIPIENTS_LMTP : move
   }
 
   setState(state: State): void {
@@ -286,7 +330,9 @@ export class ServerProtocol implements VerbSession {
 
   endTransaction(): void {
     this.envelope = undefined
+    this.forwarded = undefined
     this.#message = undefined
+    this.#isLastChunk = false
     this.budgets.release()
   }
 
@@ -311,7 +357,7 @@ export class ServerProtocol implements VerbSession {
   }
 
   skip(octets: number, answer: Reply): void {
-    this.#skip = { octetsLeft: octets, answer }
+    this.#skip = { octetsLeft: octets, answer, count: this.finalReplies }
   }
 
   // Lines
@@ -393,7 +439,7 @@ export class ServerProtocol implements VerbSession {
       skip.octetsLeft -= bytes.length
     }
     this.#skip = undefined
-    return this.refuse(skip.answer)
+    return this.refuse(skip.answer, skip.count)
   }
 
   #newMessage(): MessageReader {
@@ -403,7 +449,7 @@ export class ServerProtocol implements VerbSession {
   #nextOfMessage(message: MessageReader): ServerEvent {
     const step = message.read(this.#input)
     if (step === 'need-data') return this.#needData()
-    if (step === 'past-drain') return this.tell(replies.TOO_MUCH_DATA)
+    if (step === 'past-drain') return this.tell(replies.TOO_MUCH_DATA, this.finalReplies)
     if (step !== 'over') return step
     if (this.#state === 'chunk' && !this.#isLastChunk && !message.hasFailed)
       return this.ask(CHUNK_END, AFTER_CHUNK, settleTransaction)

@@ -5,7 +5,7 @@
  * - RFC 5321 4.1.4: HELO or EHLO first; MAIL, then RCPT, then DATA; EHLO and RSET give up a transaction; NOOP, HELP, VRFY,
  *   EXPN, RSET and QUIT at any time. A refused EHLO changes nothing.
  * - RFC 5321 3.3: DATA needs a recipient that was accepted. If the client named none, DATA is out of order (503). If all were
- *   refused, DATA ends a pipelined group that failed (554), and no message follows.
+ *   refused, DATA ends a pipelined group that failed (554; 503 in LMTP, RFC 2033 4.2), and no message follows.
  * - RFC 3030 2: BDAT replaces DATA, and one transaction never has both. A refused chunk ends the transaction, so the chunks
  *   pipelined behind it are refused too.
  * - RFC 3207 4: STARTTLS after EHLO, outside a transaction; after the handshake the session is new.
@@ -47,6 +47,7 @@ export type State =
 export type Verb =
   | 'HELO'
   | 'EHLO'
+  | 'LHLO'
   | 'MAIL'
   | 'RCPT'
   | 'DATA'
@@ -72,7 +73,9 @@ const HELLO_FIRST = reply(503, '5.5.1', 'Send HELO or EHLO first')
 const NESTED = reply(503, '5.5.1', 'A transaction is in progress')
 const MAIL_FIRST = reply(503, '5.5.1', 'Send MAIL first')
 const RCPT_FIRST = reply(503, '5.5.1', 'Send RCPT first')
-const NO_RECIPIENTS = reply(554, '5.5.1', 'No valid recipients')
+export const NO_RECIPIENTS: Reply = reply(554, '5.5.1', 'No valid recipients')
+/** The same in LMTP (RFC 2033 4.2). */
+export const NO_RECIPIENTS_LMTP: Reply = reply(503, '5.5.1', 'No valid recipients')
 const CHUNKS_BEGUN = reply(503, '5.5.1', 'The message is being sent by BDAT')
 
 /** One state: an accepted command leads there, a refused one changes nothing. A pair: accepted, refused. A reply: out of order. */
@@ -83,6 +86,7 @@ const TABLE: Readonly<Record<Verb, readonly [Cell, Cell, Cell, Cell, Cell, Cell]
   //          start        ready       mail                   refused            rcpt                bdat
   HELO:     ['ready',     'ready',    'ready',               'ready',           'ready',            'ready'],
   EHLO:     ['ready',     'ready',    'ready',               'ready',           'ready',            'ready'],
+  LHLO:     ['ready',     'ready',    'ready',               'ready',           'ready',            'ready'],
   MAIL:     [HELLO_FIRST, 'mail',     NESTED,                NESTED,            NESTED,             NESTED],
   RCPT:     [HELLO_FIRST, MAIL_FIRST, ['rcpt', 'refused'],   ['rcpt', 'refused'], 'rcpt',           CHUNKS_BEGUN],
   DATA:     [HELLO_FIRST, MAIL_FIRST, RCPT_FIRST,            NO_RECIPIENTS,     ['data', 'ready'],  CHUNKS_BEGUN],

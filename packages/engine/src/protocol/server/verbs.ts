@@ -18,8 +18,21 @@ const MESSAGE: ServerEvent = { type: 'message' }
 
 /** In the order of the reply to HELP. */
 export const VERBS: Readonly<Record<Verb, VerbEntry>> = {
-  HELO: { syntax: 'domain', isBeforeAuth: true, read: readHello },
-  EHLO: { syntax: 'domain or [address]', isBeforeTls: true, isBeforeAuth: true, read: readHello },
+  HELO: { syntax: 'domain', isBeforeAuth: true, refusal: ({ isLmtp }) => unknownIf(isLmtp), read: readHello },
+  EHLO: {
+    syntax: 'domain or [address]',
+    isBeforeTls: true,
+    isBeforeAuth: true,
+    refusal: ({ isLmtp }) => unknownIf(isLmtp),
+    read: readHello,
+  },
+  LHLO: {
+    syntax: 'domain or [address]',
+    isBeforeTls: true,
+    isBeforeAuth: true,
+    refusal: ({ isLmtp }) => unknownIf(!isLmtp),
+    read: readHello,
+  },
   MAIL: {
     syntax: 'FROM:<reverse-path>',
     read(session, argument, move) {
@@ -107,6 +120,7 @@ export const VERBS: Readonly<Record<Verb, VerbEntry>> = {
     isBeforeAuth: true,
     needsExtension: true,
     isAuth: true,
+    refusal: ({ isAuthOff }) => (isAuthOff ? replies.COMMAND_OFF : undefined),
     read(session, argument) {
       if (session.isAuthenticated) return session.refuse(replies.ALREADY_AUTHENTICATED)
       const tidy = session.rules.addresses === 'lenient' ? argument.replace(/ +/g, ' ') : argument
@@ -129,6 +143,11 @@ const READ_BY_EFFECT: Readonly<Record<VerbEffect, ReadVerb['read']>> = {
     const event: CommandEvent = { type: 'command', verb: session.verb, argument, hello }
     return askHello(session, argument, event, move)
   },
+}
+
+/** Each protocol has its own greeting, and does not know that of the other. */
+function unknownIf(isOther: boolean): Reply | undefined {
+  return isOther ? replies.UNKNOWN_COMMAND : undefined
 }
 
 // Reading
@@ -230,12 +249,12 @@ function settleRcpt(session: VerbSession, event: EventOf<'rcpt'>, given: Reply, 
 /** Settles a message that the driver refuses. */
 function settleMessage(session: VerbSession, _: ServerEvent, given: Reply): Reply | undefined {
   const { chunkOctets } = session
-  session.endTransaction()
   const final = session.budgets.ofIdle(given)
-  if (chunkOctets === 0 || final !== given) return final
+  const isSkipped = chunkOctets > 0 && final === given
   // The chunk that came with it must still be read and dropped. It is answered after that.
-  session.skip(chunkOctets, given)
-  return undefined
+  if (isSkipped) session.skip(chunkOctets, given)
+  session.endTransaction()
+  return isSkipped ? undefined : final
 }
 
 export function settleMessageEnd(session: VerbSession, _: ServerEvent, given: Reply, isAccepted: boolean): Reply {

@@ -1,18 +1,9 @@
 import type { Endpoint, TlsInfo } from '../../duplex.ts'
-import type { Envelope } from '../../protocol/grammar/envelope.ts'
+import type { Envelope, ForwardedClient } from '../../protocol/grammar/envelope.ts'
 import type { Hello } from '../../protocol/server/event.ts'
 
 /** The `with` keyword of the trace header (RFC 3848, RFC 6531 4.3). */
-export type TransmissionType =
-  | 'SMTP'
-  | 'ESMTP'
-  | 'ESMTPS'
-  | 'ESMTPA'
-  | 'ESMTPSA'
-  | 'UTF8SMTP'
-  | 'UTF8SMTPS'
-  | 'UTF8SMTPA'
-  | 'UTF8SMTPSA'
+export type TransmissionType = 'SMTP' | `${'ESMTP' | 'UTF8SMTP' | 'LMTP' | 'UTF8LMTP'}${'' | 'S'}${'' | 'A'}`
 
 /** What DNS says about the address of a client (RFC 8601 3, "iprev"). */
 export interface ReverseDns {
@@ -38,10 +29,12 @@ export interface Session {
   reverseDns: ReverseDns | undefined
   /** Present once the connection is TLS. */
   readonly tls: TlsInfo | undefined
-  /** Present after HELO or EHLO. Removed after STARTTLS. */
+  /** Present after HELO, EHLO or LHLO. Removed after STARTTLS. */
   readonly hello: Hello | undefined
   /** The user that AUTH named: the answer of the `authenticate` hook. */
   readonly user: string | undefined
+  /** The client that sent the next message first, if a trusted client has named it by XFORWARD. Removed after the message. */
+  readonly forwarded: ForwardedClient | undefined
   /** Present inside a transaction. */
   readonly envelope: Envelope | undefined
   /** How many messages of this session were accepted. */

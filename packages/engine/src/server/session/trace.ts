@@ -18,8 +18,10 @@ const MAX_TLS_WORD = 64
 
 /** Returns how this message came in. HELO is SMTP, also under TLS or AUTH. */
 export function transmissionType(session: Pick<Session, 'hello' | 'tls' | 'user'>, isUtf8: boolean): TransmissionType {
-  if (session.hello?.verb !== 'EHLO') return 'SMTP'
+  const verb = session.hello?.verb
+  if (verb === undefined || verb === 'HELO') return 'SMTP'
   const suffix = `${session.tls === undefined ? '' : 'S'}${session.user === undefined ? '' : 'A'}` as const
+  if (verb === 'LHLO') return `${isUtf8 ? 'UTF8LMTP' : 'LMTP'}${suffix}`
   return `${isUtf8 ? 'UTF8SMTP' : 'ESMTP'}${suffix}`
 }
 

@@ -1,0 +1,4 @@
+import { testVectors } from './theme.ts'
+import { lmtp } from './vectors/lmtp.ts'
+
+testVectors(lmtp)
