@@ -149,7 +149,7 @@ function portsIn(output: string): number[] {
   const logged = /^\{.*"message":"serving".*$/m.exec(output)?.[0]
   const addresses =
     logged === undefined
-      ? [...output.matchAll(/\b(?:smtps?|submissions?):\/\/[^\s:"]+:\d+/g)].map(([address]) => address)
+      ? [...output.matchAll(/\b(?:smtps?|submissions?|lmtp):\/\/[^\s:"]+:\d+/g)].map(([address]) => address)
       : (JSON.parse(logged) as { addresses: string[] }).addresses
   return addresses.flatMap((address) => {
     const port = /:(\d+)(?:\/.*)?$/.exec(address)?.[1]

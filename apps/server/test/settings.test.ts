@@ -56,7 +56,17 @@ describe('sources', () => {
     for (const { options } of [one, two, three]) expect(options.listen.map(({ url }) => url)).toEqual(urls)
     const four = await readSettings({ config: configFile(`export default { listen: '${urls[1]}' }`) }, {})
     expect(four.options.listen).toEqual([
-      { url: urls[1], scheme: 'smtp', implicitTls: false, submission: false, host: '::1', port: 2, path: undefined },
+      {
+        url: urls[1],
+        scheme: 'smtp',
+        protocol: 'smtp',
+        implicitTls: false,
+        submission: false,
+        policy: {},
+        host: '::1',
+        port: 2,
+        path: undefined,
+      },
     ])
   })
 

@@ -9,6 +9,7 @@ import type { Bound } from './listening.ts'
 import { type Options } from '../config/options.ts'
 import { hasTls } from '../config/options/tls.ts'
 import { canAuthenticate } from '../config/options/users.ts'
+import { isAuthRequired, isTlsRequired, proxiesFor } from '../config/urls/listener-policy.ts'
 import { isTrustedProxy } from '../config/urls/proxies.ts'
 import { formatQuantity, formatSize } from '../config/values/quantity.ts'
 import type { Settings } from '../config/settings.ts'
@@ -32,13 +33,12 @@ export function announcement(settings: Settings, bound: readonly Bound[]): strin
   ]
   const [first] = bound
     .filter(({ given, at }) => given.pipePath === undefined && at.address !== '')
-    .toSorted((one, other) => Number(one.given.submission) - Number(other.given.submission))
+    .toSorted((one, other) => difficulty(one.given) - difficulty(other.given))
+  const commands = first === undefined ? '' : sendCommands(first, options, firstRecipient(settings))
   return [
     `Postern ${VERSION} receives mail.\n`,
     indented(table(facts)),
-    ...(first === undefined
-      ? []
-      : ['Send a first message:\n', indented(sendCommands(first, options, firstRecipient(settings)))]),
+    ...(commands === '' ? [] : ['Send a first message:\n', indented(commands)]),
     'List the stored mail:\n',
     indented(listCommand(settings)),
     'Stop with Ctrl-C.\n\n',
@@ -88,15 +88,31 @@ export function boundUrl({ given, at }: Bound): string {
   return `${given.scheme}://${hostText(at.address)}:${at.port}${given.pipePath ?? ''}`
 }
 
-function policyText({ implicitTls, submission, pipePath, socket }: ListenAddress, options: Options): string {
-  if (pipePath !== undefined) return ' (for fronts)'
+function policyText(given: ListenAddress, options: Options): string {
+  const { implicitTls, pipePath, policy, socket } = given
   const words = []
   if (socket !== undefined) words.push('a socket of systemd')
-  if (implicitTls) words.push('TLS from the first byte')
-  else if (submission || options.tlsRequired) words.push('TLS required')
+  if (pipePath !== undefined) words.push('for fronts')
+  else if (implicitTls) words.push('TLS from the first byte')
+  else if (isTlsRequired(given, options)) words.push('TLS required')
+  else if (policy.tls === 'off') words.push('no TLS')
   else if (hasTls(options)) words.push('STARTTLS offered')
-  if (submission || options.authRequired) words.push('AUTH required')
+  if (pipePath === undefined && isAuthRequired(given, options)) words.push('AUTH required')
+  else if (policy.auth === 'off') words.push('no AUTH')
+  // What holds for all listeners is not listed for each.
+  if (policy.addresses !== undefined) words.push(`${policy.addresses} addresses`)
+  if (policy.proxy !== undefined) {
+    words.push(policy.proxy.length === 0 ? 'no PROXY header' : `PROXY header from ${policy.proxy.join(', ')}`)
+  }
+  if (policy.maxMessageBytes !== undefined) {
+    words.push(`messages up to ${formatQuantity(policy.maxMessageBytes, 'bytes')}`)
+  }
   return words.length === 0 ? '' : ` (${words.join(', ')})`
+}
+
+/** Orders listeners for the commands of the start block: a client of SMTP needs the least. */
+function difficulty({ protocol, submission }: ListenAddress): number {
+  return Number(submission) + (protocol === 'lmtp' ? 2 : 0)
 }
 
 function storeText({ store }: Options): string {
@@ -121,18 +137,21 @@ function keepsRows(options: Options): string[][] {
 }
 
 function sendCommands({ given, at }: Bound, options: Options, to: string): string {
-  const needsAuth = (given.submission || options.authRequired) && canAuthenticate(options)
-  const needsTls = given.submission || options.tlsRequired || (needsAuth && !options.authWithoutTls)
+  const needsAuth = isAuthRequired(given, options) && canAuthenticate(options)
+  const needsTls = isTlsRequired(given, options) || (needsAuth && !options.authWithoutTls)
   const user = options.users[0]?.name ?? 'NAME'
   const isUnix = at.family === 'unix'
   const host = reachable(given, at.address)
   const isIpv6 = host.includes(':')
-  const isProxied = !isUnix && isTrustedProxy(options.proxyFrom, { family: isIpv6 ? 'ipv6' : 'ipv4', address: host })
+  const isProxied =
+    !isUnix && isTrustedProxy(proxiesFor(given, options), { family: isIpv6 ? 'ipv6' : 'ipv4', address: host })
 
   const swaks = ['swaks', ...(isUnix ? ['--socket', quote(at.address)] : ['--server', host, '--port', String(at.port)])]
   if (given.implicitTls) swaks.push('--tls-on-connect')
   else if (needsTls) swaks.push('--tls')
   if (needsAuth) swaks.push('--auth', 'PLAIN', '--auth-user', quote(user))
+  const isLmtp = given.protocol === 'lmtp'
+  if (isLmtp) swaks.push('--protocol LMTP')
   swaks.push('--helo localhost --from me@example.com', '--to', to)
 
   const scheme = given.implicitTls ? 'smtps' : 'smtp'
@@ -145,7 +164,8 @@ function sendCommands({ given, at }: Bound, options: Options, to: string): strin
   if (isProxied) curl.push('--haproxy-protocol')
   curl.push('--mail-from me@example.com --mail-rcpt', to, '--upload-file -')
   // swaks cannot send a PROXY header, which a trusted address must send, and has IPv6 only on some machines.
-  return isProxied || isIpv6 ? `${curl.join(' ')}\n` : `${swaks.join(' ')}\n${curl.join(' ')}\n`
+  const commands = [...(isProxied || isIpv6 ? [] : [swaks]), ...(isLmtp ? [] : [curl])]
+  return commands.map((words) => `${words.join(' ')}\n`).join('')
 }
 
 /**

@@ -10,6 +10,7 @@ import type { Logger } from '@logtape/logtape'
 import { EXIT, Failure } from '../host/failure.ts'
 import { isAllowed } from '../host/permission.ts'
 import type { Settings } from '../config/settings.ts'
+import { proxiesFor } from '../config/urls/listener-policy.ts'
 import { isUrl } from '../config/urls/store-url.ts'
 
 /** Descriptors that a runtime has open without connections. Includes some for the user's hooks: a database, DNS queries. */
@@ -82,9 +83,10 @@ export function fitDescriptors(settings: Settings, log: Logger, isFront = false)
   return { ...settings, options: { ...options, maxConnections } }
 }
 
-function waitsBefore({ options: { listen, proxyFrom } }: Settings): number {
+function waitsBefore({ options }: Settings): number {
+  const { listen } = options
   const shaking = listen.filter(({ implicitTls, pipePath }) => implicitTls || pipePath !== undefined)
-  return shaking.length + (proxyFrom.length > 0 ? 1 : 0)
+  return shaking.length + (listen.some((given) => proxiesFor(given, options).length > 0) ? 1 : 0)
 }
 
 /** Counts files of the store. An `s3:` store, or the user's own, may have a connection for each message. */

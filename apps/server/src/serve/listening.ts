@@ -8,7 +8,7 @@ import type { TokenMemory } from '@postern/runtime/websocket'
 import { errorCode, errorText, EXIT, Failure } from '../host/failure.ts'
 import type { Journal } from './logs/journal.ts'
 import type { ListenAddress } from '../config/urls/listen-url.ts'
-import { proxyOverrides } from '../config/urls/proxies.ts'
+import { listenerOverrides } from '../config/urls/listener-policy.ts'
 import { loadRuntime, runtimeName } from '../host/runtime.ts'
 import type { Settings } from '../config/settings.ts'
 import { passedSocket } from './passed-sockets.ts'
@@ -54,14 +54,13 @@ export async function listenAll(
   place?: Place,
 ): Promise<Listening[]> {
   const { listen } = await loadRuntime()
-  const { tlsHandshakeTimeoutMs, listen: addresses, maxConnections } = settings.options
+  const { options } = settings
+  const { tlsHandshakeTimeoutMs, listen: addresses, maxConnections } = options
   const maxHandshakes = Math.min(MAX_HANDSHAKES, Math.max(MIN_HANDSHAKES, maxConnections))
-  // A client on a Unix socket has no address, so it can't be a trusted proxy.
-  const byTcp = proxyOverrides(settings.options.proxyFrom)
   const listening: Listening[] = []
   let memory: TokenMemory | undefined
   for (const [i, given] of addresses.entries()) {
-    const { path, pipePath, implicitTls, submission } = given
+    const { pipePath, implicitTls } = given
     const isShared = place !== undefined && canBeShared(given)
     if (place !== undefined && !isShared && !place.isFirst) continue
     const port = place?.ports[i] ?? given.port
@@ -83,10 +82,7 @@ export async function listenAll(
         ...placeOf({ ...given, port }, settings),
         ...(tls === undefined ? {} : { tls, implicitTls, handshakeTimeoutMs: tlsHandshakeTimeoutMs }),
         ...terms,
-        overrides: {
-          ...(submission ? { authRequired: true, tlsRequired: true } : {}),
-          ...(path === undefined ? byTcp : {}),
-        },
+        overrides: listenerOverrides(given, options),
         error(error, remote) {
           if (remote === undefined) journal.errors.listener(given.url, error)
           else journal.refusals.handshake(remote, error)
@@ -113,7 +109,7 @@ function placeOf(
 
 async function listenOnPipe(
   server: Acceptor,
-  { url, host, port, implicitTls }: ListenAddress,
+  { url, host, port, implicitTls, policy }: ListenAddress,
   pathname: string,
   { options }: Settings,
   tls: TlsCredentials | undefined,
@@ -128,6 +124,10 @@ async function listenOnPipe(
     port,
     pathname,
     ...terms,
+    overrides: {
+      ...(policy.addresses !== undefined && { addresses: policy.addresses }),
+      ...(policy.maxMessageBytes !== undefined && { maxMessageBytes: policy.maxMessageBytes }),
+    },
     tls: implicitTls ? tls : undefined,
     guard: frontGuard({ secrets: options.frontSecret, memory }),
     handshakeTimeoutMs: options.tlsHandshakeTimeoutMs,

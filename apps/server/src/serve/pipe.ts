@@ -34,6 +34,8 @@ export interface PipeListenOptions {
   readonly pathname: string
   /** `wss`: TLS ends here. */
   readonly tls?: TlsCredentials | undefined
+  /** What holds for the sessions of this listener, besides what the front says. */
+  readonly overrides?: SessionOverrides | undefined
   /** The time until the WebSocket is open. */
   readonly handshakeTimeoutMs: number
   /**
@@ -166,7 +168,7 @@ class Entrance {
     if (stream.destroyed) return
     this.#leave(this.#byName.get(nameOf(request.socket)))
     this.#webSockets.handleUpgrade(request, stream, head, (socket) => {
-      const overrides: SessionOverrides = pipeOverrides(facts)
+      const overrides: SessionOverrides = { ...this.#options.overrides, ...pipeOverrides(facts) }
       const { lingerMs } = this.#options
       const duplex = acceptPipe(socket as WebSocketLike, facts, lingerMs === undefined ? {} : { lingerMs })
       void this.#server.accept(duplex, overrides)

@@ -8,6 +8,8 @@ import {
   type Server,
   type ServerOptions,
   type Session,
+  xclient,
+  xforward,
 } from '@postern/engine'
 import { type Guard, intake, type IntakeAuth, keptTimeoutMs, sessionFields } from '@postern/intake'
 import { accountsGuard, domainsGuard, reverseDnsGuard } from '@postern/intake/guards'
@@ -19,6 +21,7 @@ import type { MailRecord, MailStore } from '@postern/storage'
 import type { OptionName, Options } from '../config/options.ts'
 import { canAuthenticate } from '../config/options/users.ts'
 import type { Settings } from '../config/settings.ts'
+import { rangesOf } from '../config/urls/proxies.ts'
 import { EXIT, Failure } from '../host/failure.ts'
 import type { Accounts } from './accounts.ts'
 import type { Journal } from './logs/journal.ts'
@@ -72,6 +75,10 @@ function engineOptions(deps: ServerDeps): ServerOptions {
     bareLineEndings: options.bareLineEndings,
     addresses: options.addresses,
     disabled: options.disabled,
+    extensions: [
+      ...(options.xclientFrom.length > 0 ? [xclient({ trusted: rangesOf(options.xclientFrom) })] : []),
+      ...(options.xforwardFrom.length > 0 ? [xforward({ trusted: rangesOf(options.xforwardFrom) })] : []),
+    ],
     greetingDelayMs: options.greetingDelayMs,
     ...intake({
       store,

@@ -39,7 +39,7 @@ function facts({
   sha256,
   bounce,
 }: MailRecord): string {
-  const { remote, hello, reverseDns, transmissionType, tls, user } = session
+  const { forwarded, remote, hello, reverseDns, transmissionType, tls, user } = session
   const client = remote.family === 'unix' ? 'a Unix socket' : `${remote.address}:${remote.port}`
   const rows = [
     ['Message', id],
@@ -47,6 +47,7 @@ function facts({
     ...(reverseDns === undefined ? [] : [['Reverse DNS', reverseDnsText(reverseDns)]]),
     ['With', tls === undefined ? transmissionType : `${transmissionType}, ${tls.protocol} ${tls.cipher}`],
     ...(user === undefined ? [] : [['User', user]]),
+    ...(forwarded === undefined ? [] : [['First from', forwardedText(forwarded)]]),
     ['From', pathText(reversePath)],
     ...forwardPaths.map((path) => ['To', pathText(path)]),
     ...(maildir?.mailboxes ?? []).map((mailbox) => ['Mailbox', mailbox]),
@@ -59,6 +60,12 @@ function facts({
 
 function reverseDnsText({ result, name }: NonNullable<SessionFacts['reverseDns']>): string {
   return result === 'pass' ? name : `${name} (${result})`
+}
+
+function forwardedText(forwarded: NonNullable<MailRecord['session']['forwarded']>): string {
+  return Object.entries(forwarded)
+    .map(([field, value]) => `${field} ${value}`)
+    .join(', ')
 }
 
 function pathText({ address, parameters }: PathRecord): string {

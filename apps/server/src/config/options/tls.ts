@@ -170,7 +170,10 @@ export function checkNeedOfTls({ options, spelled }: Choice<TlsRows & WhereRows 
 /** Checks that there is a certificate if an address needs TLS. @throws Failure */
 export function checkListening({ options, spelled }: Choice<TlsRows & WhereRows>): void {
   if (hasTls(options)) return
-  const listen = options.listen.find(({ implicitTls, submission }) => implicitTls || submission)
+  const listen = options.listen.find(
+    ({ implicitTls, policy, submission }) =>
+      implicitTls || submission || policy.tls === 'required' || policy.tls === 'offered',
+  )
   if (listen !== undefined) throw needs(`${spelled('listen')} ${listen.url}`, CERTIFICATE)
 }
 

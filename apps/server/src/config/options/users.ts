@@ -163,8 +163,10 @@ export function checkUsers({ options, spelled }: Choice<UserRows & PolicyRows & 
   }
   if (canAuthenticate(options)) return
   if (options.authRequired) throw needs(spelled('authRequired'), USERS)
-  const submission = listen.find((address) => address.submission)
-  if (submission !== undefined) throw needs(`${spelled('listen')} ${submission.url}`, USERS)
+  const needy = listen.find(
+    ({ policy, submission }) => submission || policy.auth === 'required' || policy.auth === 'offered',
+  )
+  if (needy !== undefined) throw needs(`${spelled('listen')} ${needy.url}`, USERS)
 }
 
 function isLoopback(host: string | undefined): boolean {

@@ -11,8 +11,10 @@ import { type Choice, needs, type Option } from './row.ts'
 export interface WhereRows {
   /**
    * Listens at these URLs: `smtp://host:port` (default port 25), `smtps://` (TLS from the first byte, 465), `submission://` (STARTTLS and
-   * AUTH required, 587), `submissions://` (TLS from the first byte, AUTH required, 465), `smtp+unix:/path`, `smtp+fd:3` or `smtp+fd:NAME` (a socket that systemd passes). The host `*` means every
-   * address, the port 0 any free port. On `ws://host:port/path` and `wss://` the server accepts connections from fronts. Default
+   * AUTH required, 587), `submissions://` (TLS from the first byte, AUTH required, 465), `lmtp://` (LMTP, 24), `smtp+unix:/path` and
+   * `lmtp+unix:/path`, `smtp+fd:3` or `smtp+fd:NAME` (a socket that systemd passes). The host `*` means every address, the port 0 any free port.
+   * A query sets options for one listener: `smtp://*:25?tls=required&auth=off&addresses=lenient&proxy=10.0.0.0/8&size=10MiB`. On
+   * `ws://host:port/path` and `wss://` the server accepts connections from fronts. Default
    * `smtp://127.0.0.1:2525`.
    */
   readonly listen: Option<string | readonly string[], readonly ListenAddress[]>
@@ -26,6 +28,13 @@ export interface WhereRows {
    * Default: none.
    */
   readonly proxyFrom: Option<string | readonly string[], readonly string[]>
+  /**
+   * Clients that may send XCLIENT, which names another client and logs it in: addresses, ranges, or `all`. The address of the session
+   * decides. Default: none.
+   */
+  readonly xclientFrom: Option<string | readonly string[], readonly string[]>
+  /** Clients that may send XFORWARD, which names the first client for the record and the log: addresses, ranges, or `all`. Default: none. */
+  readonly xforwardFrom: Option<string | readonly string[], readonly string[]>
 }
 
 const group = 'Where:'
@@ -34,11 +43,12 @@ export const whereRows: WhereRows = {
   listen: {
     schema: nonEmpty(list(parsedText(parseListenUrl, LISTEN_ALLOWED))),
     byDefault: 'smtp://127.0.0.1:2525',
-    help: 'where to listen: smtp://, smtps://, submission://, submissions://, smtp+unix:, smtp+fd:, ws://, wss://',
+    help: 'where to listen: smtp://, smtps://, submission://, submissions://, lmtp://, smtp+unix:, lmtp+unix:, smtp+fd:, ws://, wss://; ?tls=, auth=, addresses=, proxy= and size= set options for one',
     group,
     value: 'url',
     repeatable: true,
     commands: ['serve', 'front'],
+    docs: { more: '(see [Where to listen](#where-to-listen))' },
   },
   store: {
     schema: parsed<StoreChoice>(
@@ -65,14 +75,21 @@ export const whereRows: WhereRows = {
     secret: true,
     fileOnly: true,
   },
-  proxyFrom: {
+  proxyFrom: trusted('proxies that send a PROXY protocol header: address, range, or all'),
+  xclientFrom: trusted('clients that may name another client by XCLIENT: address, range, or all'),
+  xforwardFrom: trusted('clients that may name the first client by XFORWARD: address, range, or all'),
+}
+
+/** Makes the row of a list of clients that are trusted. */
+function trusted(help: string): Option<string | readonly string[], readonly string[]> {
+  return {
     schema: list(parsedText((range) => (isProxyRange(range) ? range : undefined), PROXY_ALLOWED)),
     byDefault: [],
-    help: 'proxies that send a PROXY protocol header: address, range, or all',
+    help,
     group,
     value: 'addresses',
     repeatable: true,
-  },
+  }
 }
 
 /** Checks that a proxy can connect to one of the addresses. @throws Failure */
@@ -89,6 +106,12 @@ export function checkWhereOfFront({ options, spelled }: Choice<WhereRows>): void
   if (pipe !== undefined) {
     throw new Failure(
       `${spelled('listen')} ${pipe.url}: only a server can listen there; give a front smtp://, smtps:// or another SMTP address`,
+    )
+  }
+  const other = options.listen.find(({ policy, protocol }) => protocol === 'lmtp' || Object.keys(policy).length > 0)
+  if (other !== undefined) {
+    throw new Failure(
+      `${spelled('listen')} ${other.url}: LMTP and options of a listener are only for a server; give a front smtp://HOST:PORT without them`,
     )
   }
   if (options.proxyFrom.length > 0)

@@ -1,4 +1,7 @@
-/** Reads listen URLs. The scheme says the purpose of the port, and so its policy. */
+/** Reads listen URLs. The scheme says the purpose of the port, and so its policy. The query changes the policy. */
+import type { Protocol } from '@postern/engine'
+import { NotAllowed } from '../values/schema.ts'
+import { type ListenerPolicy, parsePolicy } from './listener-policy.ts'
 
 interface Scheme {
   readonly port: number
@@ -8,6 +11,8 @@ interface Scheme {
   readonly submission: boolean
   /** Fronts pipe connections to it, over WebSockets. */
   readonly pipe?: true
+  /** Default: SMTP. */
+  readonly protocol?: Protocol
 }
 
 /** What each scheme means; the ports are IANA's. */
@@ -17,12 +22,14 @@ const SCHEMES: Readonly<Record<SchemeName, Scheme>> = {
   submission: { port: 587, implicitTls: false, submission: true },
   // RFC 8314 3.3
   submissions: { port: 465, implicitTls: true, submission: true },
+  // RFC 2033 5 forbids port 25. Port 24 is for private mail systems.
+  lmtp: { port: 24, implicitTls: false, submission: false, protocol: 'lmtp' },
   ws: { port: 80, implicitTls: false, submission: false, pipe: true },
   wss: { port: 443, implicitTls: true, submission: false, pipe: true },
 }
 
 /** The scheme of a listen URL. */
-export type SchemeName = 'smtp' | 'smtps' | 'submission' | 'submissions' | 'ws' | 'wss'
+export type SchemeName = 'smtp' | 'smtps' | 'submission' | 'submissions' | 'lmtp' | 'ws' | 'wss'
 
 /** One address to listen on. */
 export interface ListenAddress {
@@ -31,6 +38,9 @@ export interface ListenAddress {
   readonly scheme: SchemeName
   readonly implicitTls: boolean
   readonly submission: boolean
+  readonly protocol: Protocol
+  /** What the query of the URL sets. */
+  readonly policy: ListenerPolicy
   /** Undefined for a Unix socket, and for every address (`*`). */
   readonly host: string | undefined
   /** 0 means any free port. */
@@ -44,28 +54,39 @@ export interface ListenAddress {
 }
 
 export const LISTEN_ALLOWED: string =
-  'a URL such as smtp://127.0.0.1:2525, smtps://[::1]:465, submission://*:587, smtp+unix:/run/postern.sock, smtp+fd:3 or ws://127.0.0.1:8025/pipe'
+  'a URL such as smtp://127.0.0.1:2525, smtps://[::1]:465, submission://*:587, lmtp://127.0.0.1:24, smtp+unix:/run/postern.sock, smtp+fd:3 or ws://127.0.0.1:8025/pipe'
 
-/** Reads a listen URL. Returns undefined if it is not one. */
+const SMTP_PORT = 25
+const LMTP_PORT_ALLOWED = 'a port for LMTP: RFC 2033 forbids port 25; give another, such as lmtp://127.0.0.1:24'
+
+/** Reads a listen URL. Returns undefined if it is not one. @throws NotAllowed if its query or its port is wrong */
 export function parseListenUrl(text: string): ListenAddress | undefined {
   const url = URL.parse(text)
   if (url === null) return undefined
   const [scheme = '', transport] = url.protocol.slice(0, -1).split('+')
   if (!isScheme(scheme)) return undefined
-  const { port, implicitTls, submission, pipe = false } = SCHEMES[scheme]
-  const common = { url: text, scheme, implicitTls, submission, socket: undefined }
+  const { port, implicitTls, submission, pipe = false, protocol = 'smtp' } = SCHEMES[scheme]
   if (transport === 'unix' && !pipe) {
-    if (url.host !== '' || url.search !== '' || url.hash !== '' || url.pathname.length < 2) return undefined
+    if (url.host !== '' || url.hash !== '' || url.pathname.length < 2) return undefined
     const path = unescaped(url.pathname)
-    return path === undefined ? undefined : { ...common, host: undefined, port: 0, path, pipePath: undefined }
+    if (path === undefined) return undefined
+    const policy = parsePolicy(url.searchParams, { scheme, implicitTls, submission, kind: 'unix' })
+    const common = { url: text, scheme, implicitTls, submission, protocol, policy, socket: undefined }
+    return { ...common, host: undefined, port: 0, path, pipePath: undefined }
   }
   if (transport === 'fd' && !pipe) {
     const { pathname: socket } = url
-    if (!/^[\w.@-]{1,255}$/.test(socket) || url.search !== '' || url.hash !== '') return undefined
-    return { ...common, host: undefined, port: 0, path: undefined, pipePath: undefined, socket }
+    if (!/^[\w.@-]{1,255}$/.test(socket) || url.hash !== '') return undefined
+    // It may be a Unix socket, but a proxy can connect to it if it is not.
+    const policy = parsePolicy(url.searchParams, { scheme, implicitTls, submission, kind: 'tcp' })
+    const common = { url: text, scheme, implicitTls, submission, protocol, policy, socket }
+    return { ...common, host: undefined, port: 0, path: undefined, pipePath: undefined }
   }
   if (transport !== undefined || url.hostname === '' || (!pipe && !/^\/?$/.test(url.pathname))) return undefined
-  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') return undefined
+  if (url.username !== '' || url.password !== '' || url.hash !== '') return undefined
+  const policy = parsePolicy(url.searchParams, { scheme, implicitTls, submission, kind: pipe ? 'pipe' : 'tcp' })
+  if (protocol === 'lmtp' && Number(url.port) === SMTP_PORT) throw new NotAllowed(text, LMTP_PORT_ALLOWED)
+  const common = { url: text, scheme, implicitTls, submission, protocol, policy, socket: undefined }
   const host = url.hostname === '*' ? undefined : url.hostname.replace(/^\[(.*)\]$/, '$1')
   const pipePath = pipe ? url.pathname : undefined
   return { ...common, host, port: url.port === '' ? port : Number(url.port), path: undefined, pipePath }

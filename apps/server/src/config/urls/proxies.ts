@@ -1,12 +1,12 @@
-/** `--proxy-from`: the proxies that send PROXY protocol headers. */
-import { addressRanges, OptionError, type SessionOverrides } from '@postern/engine'
+/** Lists of clients that are trusted: `--proxy-from`, `--xclient-from`, `--xforward-from`. */
+import { type AddressRanges, addressRanges, OptionError, type SessionOverrides } from '@postern/engine'
 
 /** Trusts every address. It is for servers that only a proxy can reach. */
 const ALL = 'all'
 
 export const PROXY_ALLOWED: string = `an IP address, a range such as 10.0.0.0/8 or fd00::/8 with no bit set after its prefix, or ${ALL}`
 
-/** Returns whether this is a valid value of `--proxy-from`. */
+/** Returns whether this is a valid entry of a list. */
 export function isProxyRange(text: string): boolean {
   if (text === ALL) return true
   try {
@@ -26,5 +26,10 @@ export function isTrustedProxy(proxyFrom: readonly string[], from: { family: str
 /** Makes the session overrides of a listener for `--proxy-from`. They are empty if it is not given. */
 export function proxyOverrides(proxyFrom: readonly string[]): SessionOverrides {
   if (proxyFrom.length === 0) return {}
-  return { proxyProtocol: { trusted: addressRanges(proxyFrom.includes(ALL) ? ALL : proxyFrom) } }
+  return { proxyProtocol: { trusted: rangesOf(proxyFrom) } }
+}
+
+/** Returns the addresses of a list. */
+export function rangesOf(ranges: readonly string[]): AddressRanges {
+  return addressRanges(ranges.includes(ALL) ? ALL : ranges)
 }
