@@ -5,6 +5,7 @@ import { cleanEnvironment, Postern } from '../../../test/kit/postern.ts'
 import { difference, idIn } from '../../../test/peers/store.ts'
 import { type DnsServer, startDnsServer } from '../../../test/kit/dns-server.ts'
 import { SWAKS } from '../../../test/kit/abilities.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { mustRun } from '../../../test/kit/tool.ts'
 import { FRONT_SECRET, keptIds, READ_TOKEN, readKept } from './reading.ts'
@@ -18,7 +19,11 @@ beforeAll(async () => {
     if (type === 'PTR') return { answers: [{ type, name, ttl: 600, data: 'client.example.net' }] }
     return { answers: [{ type: 'A', name, ttl: 600, data: '127.0.0.1' }] }
   })
-  wrangler = await startWrangler({ POSTERN_REVERSE_DNS: 'true', POSTERN_RESOLVER: dns.url })
+  wrangler = await startWrangler({
+    POSTERN_REVERSE_DNS: 'true',
+    POSTERN_RESOLVER: dns.url,
+    POSTERN_PROXY_FROM: 'binding',
+  })
 })
 afterAll(async () => {
   await wrangler?.[Symbol.asyncDispose]()
@@ -154,11 +159,24 @@ describe('a service binding', () => {
     expect(record.session.remote).toEqual({ family: 'ipv6', address: '2001:db8::7', port: 40_123 })
   })
 
-  test('serves a connection that another Worker opens', async () => {
-    const raw = message(100_000)
-    const { record, bytes } = await readKept(wrangler.http, await send(wrangler.plain, raw))
-    expectBytes(bytes, raw)
-    expect(record.session.remote.family).toBe('unknown')
+  test.each([
+    ['PROXY UNKNOWN', { family: 'unknown', address: '', port: 0 }],
+    ['PROXY TCP4 192.0.2.7 192.0.2.1 4711 25', { family: 'ipv4', address: '192.0.2.7', port: 4711 }],
+  ])('serves a connection that another Worker opens, for the client of the header %s', async (header, remote) => {
+    using client = await SocketClient.connect(wrangler.plain)
+    await client.send(`${header}\r\n`)
+    await client.expect(220)
+    for (const line of ['EHLO a.example', `MAIL FROM:<${FROM}>`, `RCPT TO:<${TO}>`]) await client.command(line, 250)
+    await client.command('DATA', 354)
+    await client.send('A: b\r\n\r\nhi\r\n.\r\n')
+    const { record } = await readKept(wrangler.http, idIn((await client.expect(250)).raw))
+    expect(record.session.remote).toEqual(remote)
+  })
+
+  test('closes a connection of another Worker that begins without a header', async () => {
+    using client = await SocketClient.connect(wrangler.plain)
+    await client.send('EHLO a.example\r\n')
+    expect(await client.repliesToEnd()).toEqual([])
   })
 })
 

@@ -14,7 +14,7 @@ export type EntrypointClass<Env, Methods> = new (context: ExecutionContext, env:
 export interface BindingMethods {
   /** Serves a socket of another Worker. `peer` is the client, because the socket does not have its address. */
   accept(socket: Socket, peer?: Peer): Promise<void>
-  /** Serves `env.POSTERN.connect(…)`. The client's address is unknown. */
+  /** Serves `env.POSTERN.connect(…)`. The client's address is unknown, unless a PROXY header has it: the setting `proxyFrom` has `binding`. */
   connect(socket: Socket): Promise<void>
 }
 
@@ -30,7 +30,8 @@ export function bindingEntrypoint<Env extends object>(receiver: Receiver<Env>): 
     }
 
     override async connect(socket: Socket): Promise<void> {
-      await accept(receiver.open(this.env).server, socket)
+      const { overrides, server } = receiver.open(this.env)
+      await accept(server, socket, { overrides })
     }
   }
 }

@@ -3,7 +3,15 @@
  *
  * Limits on connections hold for one isolate. Cloudflare decides how many isolates it runs.
  */
-import { type AuthOptions, createServer, LIMIT_RULES, OptionError, type Server, type Session } from '@postern/engine'
+import {
+  type AuthOptions,
+  createServer,
+  LIMIT_RULES,
+  OptionError,
+  type Server,
+  type Session,
+  type SessionOverrides,
+} from '@postern/engine'
 import {
   type Guard,
   intake,
@@ -64,6 +72,8 @@ export interface OpenReceiver {
   readonly settings: Settings
   readonly mail: MailStore
   readonly server: Server
+  /** What holds for connections of `connect`. */
+  readonly overrides: SessionOverrides
 }
 
 /** Smaller than the engine's default, because an isolate has only 128 MiB. */
@@ -97,6 +107,7 @@ function openReceiver<Env extends object>(env: Env, options: ReceiverOptions<Env
   const { directory } = settings
   const server = createServer({
     hostname: settings.hostname,
+    tls: { required: settings.tlsRequired },
     limits: { maxTotalEnvelopeOctets: MAX_TOTAL_ENVELOPE_OCTETS, ...settings.limits },
     ...(auth !== undefined && { auth }),
     ...intake({
@@ -112,7 +123,8 @@ function openReceiver<Env extends object>(env: Env, options: ReceiverOptions<Env
       observer: logObserver(),
     }),
   })
-  return { settings, mail, server }
+  const { proxies } = settings
+  return { settings, mail, server, overrides: proxies === undefined ? {} : { proxyProtocol: { trusted: proxies } } }
 }
 
 function lookUps({ reverseDns }: Settings): readonly Guard[] {
@@ -183,7 +195,11 @@ function logObserver(): Observer {
     lost: (message, session) =>
       log('info', 'message refused', { ...sessionFields(session, session.remote), ...message }),
     arrivalFailed: (error, session) =>
-      log('info', 'TLS handshake failed', { ...sessionFields(session, error.remote), reason: error.message }),
+      log(
+        'info',
+        error.stage === 'tls-handshake' ? 'TLS handshake failed' : 'connection closed without a PROXY header',
+        { ...sessionFields(session, error.remote), reason: error.message },
+      ),
     failed: (error, session) =>
       log('error', 'an error in a session', {
         ...(session && sessionFields(session, session.remote)),

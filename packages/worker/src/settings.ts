@@ -16,6 +16,9 @@
  *     POSTERN_REVERSE_DNS    true: look up the name of each client, which needs POSTERN_RESOLVER
  *     POSTERN_RESOLVER       DNS servers over HTTPS, with commas between them: https://cloudflare-dns.com/dns-query
  *     POSTERN_REVERSE_DNS_TIMEOUT_MS   how long a client waits for its name, in milliseconds: 5000
+ *     POSTERN_TLS_REQUIRED   true: refuse mail until the connection uses TLS. Mail of Email Routing is taken
+ *     POSTERN_PROXY_FROM     proxies that send a PROXY header before the session, with commas between them: addresses,
+ *                            ranges, `binding` for the connections that other Workers open, or `all`
  *     POSTERN_MAX_MESSAGE_BYTES, POSTERN_IDLE_TIMEOUT_MS …   every limit of the engine
  *
  * A Worker's code may have settings too, with the names of the server's configuration file: `hostname`, `domains`, `keepAgeMs`. A var or
@@ -23,7 +26,7 @@
  *
  * An invalid value, or an unknown name, is an error that names it. Until it is fixed, the Worker accepts no mail.
  */
-import { LIMIT_RULES, type Limits, OptionError } from '@postern/engine'
+import { type AddressRanges, addressRanges, LIMIT_RULES, type Limits, OptionError } from '@postern/engine'
 import { Directory, type DirectoryData, DirectoryError } from '@postern/intake/directory'
 import { ANY_DOMAIN, parseDomain } from '@postern/intake/guards'
 import {
@@ -60,6 +63,10 @@ export interface SettingsInput extends Partial<Limits> {
   readonly resolver?: string | readonly string[]
   /** How long a client waits for its name, in milliseconds. Default 5,000. */
   readonly reverseDnsTimeoutMs?: number
+  /** Refuse mail until the connection uses TLS. Mail of Email Routing is taken. */
+  readonly tlsRequired?: boolean
+  /** Proxies that send a PROXY header: addresses, ranges, `binding` for the connections that other Workers open, or `all`. */
+  readonly proxyFrom?: string | readonly string[]
 }
 
 /** Settings, checked. */
@@ -75,6 +82,9 @@ export interface Settings {
   readonly retention: Retention
   /** Undefined means that no name is looked up. */
   readonly reverseDns: ReverseDnsSettings | undefined
+  readonly tlsRequired: boolean
+  /** The clients whose connections begin with a PROXY header. Undefined means none. */
+  readonly proxies: AddressRanges | undefined
 }
 
 export interface ReverseDnsSettings {
@@ -97,6 +107,8 @@ const PREFIX = 'POSTERN_'
 /** How long a client waits for its name by default, and the longest allowed time. The engine waits longer for a hook. */
 const REVERSE_DNS_TIMEOUT_MS = 5_000
 const MAX_TIMEOUT_MS = 60_000
+const ALL_PROXIES = 'all'
+const BINDING = 'binding'
 const SWITCH: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
   [true, true],
   ['true', true],
@@ -131,6 +143,8 @@ export function readSettings(env: object, input: SettingsInput = {}): Settings {
     frontSecrets,
     readToken,
     reverseDns: takeReverseDns(values),
+    tlsRequired: takeSwitch(values, 'POSTERN_TLS_REQUIRED'),
+    proxies: takeProxies(values),
     retention: takeRetention(values),
     limits: takeLimits(values),
   }
@@ -230,7 +244,7 @@ function takeRetention(values: Values): Retention {
 }
 
 function takeReverseDns(values: Values): ReverseDnsSettings | undefined {
-  const given = take(values, 'POSTERN_REVERSE_DNS')
+  const isOn = takeSwitch(values, 'POSTERN_REVERSE_DNS')
   const { items = [], field = 'POSTERN_RESOLVER' } = takeList(values, 'POSTERN_RESOLVER') ?? {}
   const resolvers = items.map((item) => {
     const url = parseHttpsResolver(item.trim())
@@ -242,12 +256,32 @@ function takeReverseDns(values: Values): ReverseDnsSettings | undefined {
   const timeoutMs = timeout === undefined ? REVERSE_DNS_TIMEOUT_MS : numberOf(timeout.value)
   if (!Number.isSafeInteger(timeoutMs) || Number(timeoutMs) < 1 || Number(timeoutMs) > MAX_TIMEOUT_MS)
     throw new OptionError(timeout?.field ?? '', timeout?.value, `a whole number from 1 to ${MAX_TIMEOUT_MS}`)
-  if (given === undefined) return undefined
-  const isOn = SWITCH.get(typeof given.value === 'string' ? given.value.toLowerCase() : given.value)
-  if (isOn === undefined) throw new OptionError(given.field, given.value, 'true or false')
   if (!isOn) return undefined
   if (resolvers.length === 0) throw new OptionError(field, undefined, 'a DNS server, which POSTERN_REVERSE_DNS needs')
   return { resolvers, timeoutMs: Number(timeoutMs) }
+}
+
+/** Takes a setting that is true or false. Default: false. */
+function takeSwitch(values: Values, variable: string): boolean {
+  const given = take(values, variable)
+  if (given === undefined) return false
+  const isOn = SWITCH.get(typeof given.value === 'string' ? given.value.toLowerCase() : given.value)
+  if (isOn === undefined) throw new OptionError(given.field, given.value, 'true or false')
+  return isOn
+}
+
+function takeProxies(values: Values): AddressRanges | undefined {
+  const { items = [], field = '' } = takeList(values, 'POSTERN_PROXY_FROM') ?? {}
+  const names = items.map((item) => item.trim())
+  if (names.length === 0) return undefined
+  if (names.includes(ALL_PROXIES)) return addressRanges('all', field)
+  const ranges = addressRanges(
+    names.filter((name) => name !== BINDING),
+    field,
+  )
+  if (!names.includes(BINDING)) return ranges
+  // The socket of a service binding has no address.
+  return { includes: (endpoint) => endpoint.family === 'unknown' || ranges.includes(endpoint) }
 }
 
 /** Reads a number from a var, which may be a text or a number. */

@@ -60,7 +60,10 @@ export function createWorker<Env extends object>(given: Receiver<Env> | Receiver
 
 /** Makes the `connect` handler. It ends with the session, because the socket lives only until the handler ends. */
 export function connectHandler<Env extends object>(receiver: Receiver<Env>): ConnectHandler<Env> {
-  return async (socket, env) => accept(receiver.open(env).server, socket as Parameters<typeof accept>[1])
+  return async (socket, env) => {
+    const { overrides, server } = receiver.open(env)
+    await accept(server, socket as Parameters<typeof accept>[1], { overrides })
+  }
 }
 
 /** Makes the `email` handler. */

@@ -1,7 +1,9 @@
 /** The options of a Worker: where the mail goes, and who is asked for each recipient. */
 import { reply } from '@postern/engine'
+import { pair } from '@postern/runtime/memory'
 import { memory } from '@postern/storage/memory'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { DuplexClient } from '../../../test/kit/client/duplex-client.ts'
 import { type Answer, takeEmail } from '../src/email.ts'
 import { createReceiver, type Receiver } from '../src/receiver.ts'
 
@@ -43,6 +45,20 @@ test('the own hooks are asked first, then the domains of the settings, then the 
     '250 2.0.0',
   ])
   expect((await blobs.list()).keys).toHaveLength(2)
+})
+
+test('mail of Email Routing is taken even if TLS is required of connections', async () => {
+  const receiver = createReceiver({ store: () => memory(), settings: { ...SETTINGS, tlsRequired: true } })
+  expect((await send(receiver, {}, 'bob@example.com')).code).toBe(250)
+  const [near, far] = pair({})
+  void receiver.open({}).server.accept(far)
+  using client = new DuplexClient(near)
+  const replies = [await client.reply()]
+  for (const line of ['EHLO a.example', 'MAIL FROM:<>']) {
+    await client.sendPieces([`${line}\r\n`])
+    replies.push(await client.reply())
+  }
+  expect(replies.map(({ code }) => code)).toEqual([220, 250, 530])
 })
 
 test('functions get the environment, and are called once for each environment', async () => {

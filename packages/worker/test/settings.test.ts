@@ -66,6 +66,22 @@ test('reverse DNS is off by default, and has the names of the server', () => {
   expect(readSettings(GIVEN, input).reverseDns).toEqual({ resolvers, timeoutMs: 5_000 })
 })
 
+test('TLS may be required, and proxies are addresses, bindings, or all', () => {
+  expect(readSettings(GIVEN)).toMatchObject({ tlsRequired: false, proxies: undefined })
+  expect(readSettings({ ...GIVEN, POSTERN_TLS_REQUIRED: 'true' }).tlsRequired).toBe(true)
+  const binding = { family: 'unknown', address: '' }
+  const near = { family: 'ipv4', address: '10.1.2.3' }
+  const far = { family: 'ipv4', address: '192.0.2.1' }
+  const trusted = (proxyFrom: string | readonly string[]): boolean[] => {
+    const { proxies } = readSettings(GIVEN, { proxyFrom })
+    return [binding, near, far].map((endpoint) => proxies?.includes(endpoint) ?? false)
+  }
+  expect(trusted('10.0.0.0/8')).toEqual([false, true, false])
+  expect(trusted(['binding'])).toEqual([true, false, false])
+  expect(trusted('binding, 10.0.0.0/8')).toEqual([true, true, false])
+  expect(trusted('all')).toEqual([true, true, true])
+})
+
 test('the retention limits have the names and the minimums of the server', () => {
   const given = { ...GIVEN, POSTERN_KEEP_AGE_MS: '60000', POSTERN_KEEP_COUNT: 1, POSTERN_KEEP_BYTES: 'Infinity' }
   expect(readSettings(given).retention).toEqual({ maxAgeMs: 60_000, maxCount: 1, maxBytes: Infinity })
@@ -90,6 +106,7 @@ describe('settings in the code', () => {
     }
     const settings = readSettings({ POSTERN_HOSTNAME: 'mx.var.example', POSTERN_KEEP_COUNT: '8', OTHER: {} }, input)
     expect(settings).toEqual({
+      tlsRequired: false,
       hostname: 'mx.var.example',
       domains: new Set(['example.com', '*.example.org']),
       frontSecrets: input.frontSecret,

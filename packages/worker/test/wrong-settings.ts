@@ -13,6 +13,8 @@ export const WRONG_SETTINGS: readonly (readonly [Readonly<Record<string, string>
     'POSTERN_RESOLVER: "http://dns.example/" is not the URL of a DNS server',
   ],
   [{ POSTERN_REVERSE_DNS_TIMEOUT_MS: '5s' }, 'POSTERN_REVERSE_DNS_TIMEOUT_MS: "5s" is not a whole number from 1'],
+  [{ POSTERN_TLS_REQUIRED: 'sometimes' }, 'POSTERN_TLS_REQUIRED: "sometimes" is not true or false'],
+  [{ POSTERN_PROXY_FROM: 'binding,10.0.0.1/8' }, 'POSTERN_PROXY_FROM: "10.0.0.1/8" is not an IP address, or a range'],
   [{ POSTERN_ACCOUNTS: '{' }, 'POSTERN_ACCOUNTS: "(not shown)" is not JSON'],
   [{ POSTERN_ACCOUNTS: '{"acounts":[]}' }, 'POSTERN_ACCOUNTS: acounts: there is no such field'],
   [
