@@ -2,7 +2,7 @@
 import { checkReverseDns } from './options/dns.ts'
 import { checkPipes, checkTarget } from './options/front.ts'
 import { checkGuards } from './options/policy.ts'
-import { checkWorkers } from './options/process.ts'
+import { checkUser, checkWorkers } from './options/process.ts'
 import { checkCertificate, checkListening, checkNeedOfTls } from './options/tls.ts'
 import { checkUsers } from './options/users.ts'
 import { checkProxies, checkWhereOfFront } from './options/where.ts'
@@ -18,6 +18,7 @@ export function checkTogether(settings: Settings): void {
   checkReverseDns(settings)
   checkProxies(settings)
   checkWorkers(settings)
+  checkUser(settings)
 }
 
 /** Does the same as {@link checkTogether} for `postern front`. @returns the URL that it pipes to. */
@@ -26,5 +27,6 @@ export function checkFront(settings: Settings): string {
   const to = checkTarget(settings)
   checkWhereOfFront(settings)
   checkListening(settings)
+  checkUser(settings)
   return to
 }

@@ -27,6 +27,7 @@ export function announcement(settings: Settings, bound: readonly Bound[]): strin
     ['Hostname', options.hostname],
     ...domainRows(settings),
     ...(options.acceptAnyLogin === 'no' ? [] : [['Logins', 'EVERY name and password is accepted']]),
+    ...(options.user === undefined ? [] : [['User', options.user]]),
     ...(options.workers === 1 ? [] : [['Workers', String(options.workers)]]),
     ...(settings.file === undefined ? [] : [['Config', settings.file]]),
     ...(options.selfSigned ? [['TLS', 'a self-signed certificate, for this run only']] : []),
@@ -51,6 +52,7 @@ export function frontAnnouncement(settings: Settings, bound: readonly Bound[], t
   const facts = [
     ...bound.map((one, i) => [i === 0 ? 'Addresses' : '', `${boundUrl(one)}${policyText(one.given, options)}`]),
     ['To', to],
+    ...(options.user === undefined ? [] : [['User', options.user]]),
     ...(settings.file === undefined ? [] : [['Config', settings.file]]),
     ...(options.selfSigned ? [['TLS', 'a self-signed certificate, for this run only']] : []),
   ]

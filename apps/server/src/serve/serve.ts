@@ -19,6 +19,7 @@ import { fitDescriptors } from './descriptors.ts'
 import { type Bound, closeAll, listenAll } from './listening.ts'
 import { Journal } from './logs/journal.ts'
 import { type LogOutput, NOTICE, openLog } from './logs/log.ts'
+import { NewUser } from './new-user.ts'
 import { checkRights } from './rights.ts'
 import { openResolver } from './resolver.ts'
 import { untilStopped } from './running.ts'
@@ -51,8 +52,15 @@ export interface ServingDeps {
   readonly accounts: Accounts
   /** Looks up the names of clients. undefined: nobody does. */
   readonly resolver: Resolver | undefined
+  /** The user that the server becomes when it listens. */
+  readonly user: NewUser | undefined
   /** Writes to standard output, or does nothing with `--log-format json`. */
   say(text: string): void
+}
+
+/** What the user of the server owns. */
+interface Opened extends Pick<ServingDeps, 'store' | 'accounts' | 'resolver'> {
+  readonly logins: ReturnType<typeof openLogins>
 }
 
 /** A running server, or running workers. */
@@ -73,20 +81,26 @@ export const ALONE: Serving = { logsLostStore: true, tell, start: startAlone }
 
 /** Serves until a signal stops it. @returns the exit code. @throws Failure if it can't start */
 export async function serve(given: Settings, serving: Serving): Promise<number> {
+  const user = NewUser.of(given)
   const tls = await openTls(given)
   const log = await openLog(given.options, serving.logOutput)
   const settings = fitDescriptors(given, log)
   const { options } = settings
-  const store = await openStore(settings, serving.logsLostStore ? { log } : {})
-  const resolver = await openResolver(settings, log)
   const notices = log.getChild(NOTICE)
   const say = options.logFormat === 'json' ? () => {} : (text: string) => serving.tell(text)
   outliveReader()
 
-  const logins = openLogins(options.hookTimeoutMs, checkRights())
+  const open = async (): Promise<Opened> => ({
+    store: await openStore(settings, serving.logsLostStore ? { log } : {}),
+    resolver: await openResolver(settings, log),
+    logins: openLogins(options.hookTimeoutMs, checkRights()),
+    accounts: await openAccounts(settings, log),
+  })
+  const opened = await (user === undefined ? open() : user.as(open))
+  const { store, logins, accounts } = opened
   const journal = new Journal(log, options)
-  const accounts = await openAccounts(settings, log)
-  const service = await serving.start({ settings, tls, store, log, journal, logins, accounts, resolver, say })
+  const service = await serving.start({ ...opened, settings, tls, log, journal, user, say })
+  user?.become()
   let stopUpkeep = (): void => {}
   // This comes before the start block, because a reader of the start block may send a signal.
   const stopped = untilStopped({
@@ -124,14 +138,14 @@ export async function serve(given: Settings, serving: Serving): Promise<number> 
 }
 
 async function startAlone(deps: ServingDeps): Promise<Service> {
-  const { settings, tls, journal, say } = deps
+  const { settings, tls, journal, user, say } = deps
   const server = makeServer(settings, {
     ...deps,
     options: settings.options,
     kept: (record) => say(keptLine(record)),
   })
   expectClients()
-  const bound = await listenAll(server, settings, tls, journal)
+  const bound = await listenAll(user?.holdBack(server) ?? server, settings, tls, journal)
   return {
     bound,
     get sessionCount() {

@@ -5,6 +5,7 @@ import { Front } from '../../front/front.ts'
 import { Journal } from '../../serve/logs/journal.ts'
 import { closeAll, listenAll } from '../../serve/listening.ts'
 import { NOTICE, openLog } from '../../serve/logs/log.ts'
+import { NewUser } from '../../serve/new-user.ts'
 import { outliveReader, tell } from '../../host/output.ts'
 import { checkFront } from '../../config/combinations.ts'
 import type { Settings } from '../../config/settings.ts'
@@ -19,6 +20,7 @@ import { untilStopped } from '../../serve/running.ts'
  */
 export async function runFront(given: Settings): Promise<number> {
   const url = checkFront(given)
+  const user = NewUser.of(given)
   const tls = await openTls(given)
   const { toCa } = given.options
   const ca = toCa === undefined ? undefined : await readAuthorities(given.spelled('toCa'), toCa)
@@ -51,7 +53,8 @@ export async function runFront(given: Settings): Promise<number> {
   }
   const journal = new Journal(log, options)
   expectClients()
-  const bound = await listenAll(acceptor, settings, tls, journal)
+  const bound = await listenAll(user?.holdBack(acceptor) ?? acceptor, settings, tls, journal)
+  user?.become()
   say(frontAnnouncement(settings, bound, url))
   notices.info('serving', { addresses: bound.map(boundUrl), to: url, hostname: options.hostname })
 

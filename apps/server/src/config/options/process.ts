@@ -6,13 +6,17 @@ import { Failure } from '../../host/failure.ts'
 import { isAllowed } from '../../host/permission.ts'
 import { isUrl } from '../urls/store-url.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
-import { parsed, text } from '../values/schema.ts'
+import { optional, parsed, text } from '../values/schema.ts'
 import { amount, type Choice, needs, type Option } from './row.ts'
 import type { WhereRows } from './where.ts'
 
 export interface ProcessRows {
   /** The name in the greeting, the EHLO reply and the trace header. Default: this machine's name. */
   readonly hostname: Option<string, string>
+  /** Become this user after listening, if started as root. Not on Deno. */
+  readonly user: Option<string, string | undefined>
+  /** The group of `user`. Default: the user's own. */
+  readonly group: Option<string, string | undefined>
   /** How long transactions in progress may take to finish when the server stops. Default `30s`. */
   readonly graceMs: Option<TimeQuantity, number>
   /** Number of threads that receive mail, up to 64; `auto` means one for each core. Each thread loads the config file. Default 1. */
@@ -22,6 +26,8 @@ export interface ProcessRows {
 const group = 'Where:'
 /** Each worker is a thread with its own heap. */
 const MAX_WORKERS = 64
+/** Of a user or a group. */
+const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/
 
 export const processRows: ProcessRows = {
   hostname: {
@@ -32,6 +38,24 @@ export const processRows: ProcessRows = {
     value: 'name',
     commands: ['serve', 'front'],
     docs: { byDefault: "the system's" },
+  },
+  user: {
+    schema: optional(text(NAME, 'the name or the number of a user')),
+    byDefault: undefined,
+    help: 'user that the server becomes after it listens, if root starts it; not on Deno',
+    group,
+    value: 'name',
+    commands: ['serve', 'front'],
+    docs: { more: '(see [Another user](#another-user))' },
+  },
+  group: {
+    schema: optional(text(NAME, 'the name or the number of a group')),
+    byDefault: undefined,
+    help: 'group of --user',
+    group,
+    value: 'name',
+    commands: ['serve', 'front'],
+    docs: { byDefault: "the user's own" },
   },
   graceMs: amount(
     'graceMs',
@@ -46,6 +70,17 @@ export const processRows: ProcessRows = {
     value: 'number',
     docs: { more: '(see [Workers](#workers))' },
   },
+}
+
+/** Checks that a group has its user. @throws Failure */
+export function checkUser({ options, spelled }: Choice<ProcessRows>): void {
+  const { user, group, workers } = options
+  if (group !== undefined && user === undefined) throw needs(spelled('group'), 'a user: give --user')
+  if (user !== undefined && workers > 1) {
+    throw new Failure(
+      `${spelled('user')} and ${spelled('workers')}: a worker that is started again could not listen on a port for root; remove one`,
+    )
+  }
 }
 
 /** Checks that all workers can share the store and the addresses. @throws Failure */

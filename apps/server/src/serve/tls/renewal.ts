@@ -1,4 +1,5 @@
 /** Reads certificates again: when their files change, and after SIGHUP. */
+import { access, constants } from 'node:fs/promises'
 import type { TlsCredentials } from '@postern/runtime/tls'
 import type { Logger } from '@logtape/logtape'
 import type { Settings } from '../../config/settings.ts'
@@ -29,6 +30,7 @@ export class Renewal {
     const { settings, tls, log } = deps
     this.#deps = deps
     const paths = filesOf(settings)
+    if (settings.options.user !== undefined) void warnOfUnreadable(paths, log)
     this.#stops = [
       watchDates(tls, log),
       ...(paths.length === 0 ? [] : [watchFiles(paths, () => this.#soon(() => this.#read(false)))]),
@@ -67,6 +69,18 @@ export class Renewal {
         log.error('certificates could not be read again; the server keeps the old ones', { error })
       }
       this.#reason = reason
+    }
+  }
+}
+
+/** Warns of files that root has read at the start, and that the user of `--user` can't read again. */
+async function warnOfUnreadable(paths: readonly string[], log: Logger): Promise<void> {
+  for (const path of paths) {
+    try {
+      await access(path, constants.R_OK)
+    } catch (error) {
+      const facts = { file: path, reason: errorText(error) }
+      log.warn('this user cannot read a certificate file again; restart the server after it changes', facts)
     }
   }
 }
