@@ -7,7 +7,7 @@ import { OTHER_USER, ROOT } from '../../../test/kit/abilities.ts'
 import { writeCertificate } from '../../../test/kit/certificate.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { testWith } from '../../../test/kit/need.ts'
-import { postern, serve } from '../../../test/kit/postern.ts'
+import { Postern, postern, serve } from '../../../test/kit/postern.ts'
 import { RUNTIMES } from './runtimes.ts'
 
 const UID = 12345
@@ -83,6 +83,17 @@ testWith([ROOT], 'a user with a name has the groups of that name', async () => {
   expect(idsOf(server.pid, 'Uid')).toEqual(Array.from({ length: 4 }, () => Number(uid)))
   expect(idsOf(server.pid, 'Gid')).toEqual(Array.from({ length: 4 }, () => Number(gid)))
   expect(idsOf(server.pid, 'Groups')).not.toContain(0)
+})
+
+testWith([OTHER_USER], 'a front becomes the user too', async () => {
+  const args = ['front', '--to', 'ws://127.0.0.1:9/pipe', '--listen', 'smtp://127.0.0.1:0']
+  const flags = ['--user', `${UID}`, '--group', `${GID}`]
+  const front = await new Postern([...args, ...flags], { env: { POSTERN_FRONT_SECRET: 's'.repeat(40) } }).serving()
+  expect(idsOf(front.pid, 'Uid')).toEqual([UID, UID, UID, UID])
+  expect(idsOf(front.pid, 'Groups')).toEqual([GID])
+  // Nobody listens behind it, so a client that it serves gets 421.
+  const client = await SocketClient.connect(front.port)
+  await client.expect(421)
 })
 
 const REFUSALS: readonly (readonly [string, readonly string[]])[] = [
