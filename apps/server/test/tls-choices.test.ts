@@ -98,7 +98,7 @@ describe.each(['node' as const, ...sample(['deno', 'bun'] as const, 1)])('on %s'
     expect(await shake(port, '-tls1_3')).toMatch(/ TLSv1\.3$/)
   })
 
-  testWith([OPENSSL], 'a client that renegotiates is disconnected', async () => {
+  testWith([OPENSSL], 'a client that renegotiates is refused, and its connection ends', async () => {
     const flags = ['--self-signed', '--store', 'memory:']
     const { port } = await serve(['--listen', 'smtps://127.0.0.1:0', ...flags], { command: RUNTIMES[name] })
     const client = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${port}`, '-tls1_2', '-crlf'])
