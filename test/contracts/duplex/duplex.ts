@@ -154,6 +154,16 @@ export const contract: readonly Check[] = [
     await within(closed, 'the end of the near end')
   }),
 
+  // A client may end its direction right behind its last command, and still wants the reply.
+  check('what is written after the end of the peer arrives, also if nobody waits for each write', async (near, far) => {
+    const sent = pattern(3_000)
+    const received = readAll(far)
+    void far.end().catch(() => {})
+    ensure((await read(near)) === null, 'bytes came')
+    for (let at = 0; at < sent.byteLength; at += 500) void near.write(sent.slice(at, at + 500))
+    await within(near.end(), 'end')
+    same(await received, sent)
+  }),
   check('a read that is pending at end gives null when the peer ends', async (near, far) => {
     const reading = read(near)
     const closed = near.end()

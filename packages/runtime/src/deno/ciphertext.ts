@@ -16,6 +16,8 @@ export class Ciphertext extends Duplex {
   #clearSent: (() => void) | undefined
   #taken: (() => void) | undefined
   #ended: (() => void) | undefined
+  #isClosed = false
+  #closed: (() => void) | undefined
 
   /**
    * @param received Bytes that have come already. The stream gives them first.
@@ -33,7 +35,7 @@ export class Ciphertext extends Duplex {
       end: () => void this.push(null),
       drain: () => this.#onDrain(),
       error: (error) => void this.destroy(error),
-      close: () => void this.destroy(),
+      close: () => this.#onClose(),
     })
   }
 
@@ -45,6 +47,12 @@ export class Ciphertext extends Duplex {
   release(): void {
     this.#isHeld = false
     this.#clear.resume()
+  }
+
+  /** Calls the listener when the connection underneath is closed; at once if it is closed already. */
+  whenClosed(listener: () => void): void {
+    if (this.#isClosed) listener()
+    else this.#closed = listener
   }
 
   override _read(): void {
@@ -62,8 +70,16 @@ export class Ciphertext extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#clear.close()
+    // When both sides have ended TLS, Deno destroys this stream. Its last bytes may not have left yet.
+    if (error === null && this.#clear.unsentBytes > 0) this.#clear.finish()
+    else this.#clear.close()
     done(error)
+  }
+
+  #onClose(): void {
+    this.#isClosed = true
+    this.destroy()
+    this.#closed?.()
   }
 
   #onDrain(): void {
@@ -72,6 +88,8 @@ export class Ciphertext extends Duplex {
     const taken = this.#taken
     this.#taken = undefined
     taken?.()
-    if (this.#clear.isFinished) this.#ended?.()
+    if (!this.#clear.isFinished) return
+    if (this.destroyed) this.#clear.close()
+    else this.#ended?.()
   }
 }

@@ -19,7 +19,7 @@ export class Secure implements Carrier {
       // After its handshake, a TLS socket reports an error but does not close.
       socket.destroy()
     })
-    socket.on('close', () => sink.close())
+    socket.on('close', () => ciphertext.whenClosed(() => sink.close()))
     socket.on('drain', () => sink.drain())
     socket.on('finish', () => sink.drain())
     socket.on('end', () => sink.end())
@@ -31,7 +31,7 @@ export class Secure implements Carrier {
     if (socket.isPaused()) socket.resume()
     // The socket does not repeat events that came before.
     if (socket.readableEnded) sink.end()
-    if (socket.destroyed) sink.close()
+    if (socket.destroyed) ciphertext.whenClosed(() => sink.close())
   }
 
   get unsentBytes(): number {
