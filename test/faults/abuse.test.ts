@@ -13,7 +13,13 @@ import { shrunk } from '../contracts/abuse/shrink.ts'
 testProgram('abuse', abuseRows(), resolve(import.meta.dirname, 'abuse-program.ts'))
 
 describe('the judge', () => {
-  const manner: Manner = { protocol: 'smtp', addresses: 'strict', bareLineEndings: 'reject', authRequired: false }
+  const manner: Manner = {
+    protocol: 'smtp',
+    addresses: 'strict',
+    bareLineEndings: 'reject',
+    authRequired: false,
+    isTrusted: false,
+  }
   const GREETING = '220 mx.example.com ESMTP\r\n'
   const BYE = '221 2.0.0 Goodbye\r\n'
 

@@ -29,7 +29,7 @@ export async function judge(session: Session, played: Played, store: MailStore):
   if (reading.unanswered > 0 && last?.code !== 421 && last?.code !== 221 && !played.hasLeft && !isHandshake(last)) {
     complaints.push('a command has no reply')
   }
-  if (reading.isWhole) complaints.push(...(await keptWrong(reading, played, store)))
+  complaints.push(...(await keptWrong(reading, written, played, store)))
   return complaints
 }
 
@@ -42,26 +42,27 @@ function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
-/** Compares what was answered with 250 with what the store has. */
-async function keptWrong({ accepted }: Reading, played: Played, store: MailStore): Promise<string[]> {
+/** Compares what was answered with 250 with what the store has, and empties the store. */
+async function keptWrong({ accepted }: Reading, written: string, played: Played, store: MailStore): Promise<string[]> {
   const complaints: string[] = []
-  const ids: string[] = []
   for (const { text, replies } of accepted) {
     const said = replies.filter(({ code }) => code === 250).map(({ lines }) => lines[0] ?? '')
     const [id] = said.flatMap((line) => / queued as (\S+)$/.exec(line)?.[1] ?? [])
-    if (id === undefined) {
-      complaints.push(`a message is answered with ${said[0]}`)
+    if (id === undefined || said.some((line) => line !== said[0])) {
+      complaints.push(`a message is answered with ${said.join(' / ')}`)
       continue
     }
-    ids.push(id)
     const kept = await storedText(id, store)
     const isWhole = kept?.endsWith(text) === true && isTrace(kept.slice(0, kept.length - text.length), id)
     if (!isWhole) complaints.push(`message ${id} is kept as ${quoted(kept ?? '(nothing)')}, not ${quoted(text)}`)
   }
-  const extra = played.kept.filter((id) => !ids.includes(id))
+  const told = new Set(Array.from(written.matchAll(/^250 2\.0\.0 OK queued as (\S+)\r$/gm), ([, id = '']) => id))
+  const missing = [...told].filter((id) => !played.kept.includes(id))
+  if (missing.length > 0) complaints.push(`the reply 250 without being kept: ${missing.join(', ')}`)
+  const untold = played.kept.filter((id) => !told.has(id))
   // The client may leave between the commit and the reply.
-  const isOneUntold = played.hasLeft && extra.length === 1 && extra[0] === played.kept.at(-1)
-  if (extra.length > 0 && !isOneUntold) complaints.push(`kept without the reply 250: ${extra.join(', ')}`)
+  const isLast = played.hasLeft && untold.length === 1 && untold[0] === played.kept.at(-1)
+  if (untold.length > 0 && !isLast) complaints.push(`kept without the reply 250: ${untold.join(', ')}`)
   // The next session must not find it. One that is missing has its complaint.
   await Promise.all(played.kept.map((id) => store.delete(id).catch(() => {})))
   return complaints

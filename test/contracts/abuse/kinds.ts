@@ -16,11 +16,13 @@ export interface Kind {
   readonly name: string
   readonly protocol?: Manner['protocol']
   readonly authRequired?: true
+  readonly isTrusted?: true
   make(draft: Draft): void
 }
 
-const DEFAULT: Omit<Manner, 'protocol' | 'authRequired'> = { addresses: 'strict', bareLineEndings: 'reject' }
+const DEFAULT: Pick<Manner, 'addresses' | 'bareLineEndings'> = { addresses: 'strict', bareLineEndings: 'reject' }
 const HELLO = 'EHLO client.example'
+const LMTP_HELLO = 'LHLO client.example'
 const QUERIES: readonly string[] = [
   'NOOP', 'NOOP something', 'RSET', 'HELP', 'HELP mail', 'HELP RCPT', 'VRFY known', 'VRFY somebody', 'EXPN list',
   'VRFY <known@example.com> SMTPUTF8', 'HELO client.example', 'EHLO [192.0.2.1]', 'EHLO [IPv6:2001:db8::1]',
@@ -33,7 +35,7 @@ const REFUSED: readonly string[] = [
   'SEND FROM:<a@example.com>',
 ]
 
-const SMTP_KINDS: readonly Kind[] = [
+export const KINDS: readonly Kind[] = [
   { name: 'message', make: (draft) => converse(draft, HELLO) },
   { name: 'HELO', make: (draft) => converse(draft, 'HELO client.example') },
   { name: 'pipelined', make: (draft) => pipeline(draft, HELLO) },
@@ -61,16 +63,19 @@ const SMTP_KINDS: readonly Kind[] = [
       say(draft, 'QUIT')
     },
   },
+  { name: 'LMTP message', protocol: 'lmtp', make: (draft) => converse(draft, LMTP_HELLO) },
+  { name: 'LMTP pipelined', protocol: 'lmtp', make: (draft) => pipeline(draft, LMTP_HELLO) },
+  { name: 'LMTP chunks', protocol: 'lmtp', make: (draft) => chunked(draft, LMTP_HELLO) },
+  { name: 'XCLIENT and XFORWARD', isTrusted: true, make: forward },
 ]
-
-export const KINDS: readonly Kind[] = SMTP_KINDS
 
 /** Makes a valid session of a kind. */
 export function makeSession(kind: Kind, random: Random): ValidSession {
   const draft: Draft = { random, steps: [WAIT], messages: 0, refusals: 0 }
   kind.make(draft)
   const { steps, messages, refusals } = draft
-  const manner = { ...DEFAULT, protocol: kind.protocol ?? 'smtp', authRequired: kind.authRequired ?? false }
+  const { protocol = 'smtp', authRequired = false, isTrusted = false } = kind
+  const manner = { ...DEFAULT, protocol, authRequired, isTrusted }
   return { kind: kind.name, manner, steps, messages, refusals }
 }
 
@@ -81,7 +86,7 @@ function say({ steps }: Draft, ...commands: readonly string[]): void {
 
 function converse(draft: Draft, hello: string): void {
   say(draft, hello)
-  for (let left = draft.random.between(1, 2); left > 0; left--) transaction(draft, hello !== HELLO)
+  for (let left = draft.random.between(1, 2); left > 0; left--) transaction(draft, hello.startsWith('HELO'))
   say(draft, 'QUIT')
 }
 
@@ -165,6 +170,14 @@ function startTls(draft: Draft): void {
     draft.steps.push(...begin(draft.random))
     draft.refusals += refusals
   }
+  transaction(draft)
+  say(draft, 'QUIT')
+}
+
+function forward(draft: Draft): void {
+  say(draft, HELLO, 'XFORWARD NAME=a.example ADDR=192.0.2.1 PROTO=ESMTP', 'XFORWARD HELO=a.example SOURCE=REMOTE')
+  transaction(draft)
+  say(draft, 'XCLIENT NAME=c.example ADDR=IPV6:2001:db8::7 PORT=4711 DESTADDR=192.0.2.25', HELLO)
   transaction(draft)
   say(draft, 'QUIT')
 }

@@ -24,6 +24,7 @@ const ODD: readonly string[] = [
   'AUTH NOTHING\r\n', 'AUTH LOGIN\r\n*\r\n', 'AUTH CRAM-MD5\r\nAAAA\r\n', 'AUTH SCRAM-SHA-256 biwsbj1hbm4scj14\r\nAAAA\r\n', 'AUTH EXTERNAL =\r\n',
   'AUTH SCRAM-SHA-256-PLUS cD10bHMtZXhwb3J0ZXIsLG49YW5uLHI9eA==\r\n', 'AUTH OAUTHBEARER AA==\r\n', 'AUTH XOAUTH2 =\r\n', '*\r\n',
   'GET / HTTP/1.1\r\n', 'POST /x\nHost: mx\n\n', 'PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\n', 'XCLIENT NAME=a ADDR=192.0.2.1\r\n', 'XFORWARD NAME=a\r\n',
+  'XCLIENT PORT=x PROTO=LMTP\r\n', 'XCLIENT LOGIN=ann\r\n', 'XCLIENT ADDR=[UNAVAILABLE]\r\n', 'RCPT TO:<full@example.com>\r\n', 'RCPT TO:<full@example.com>\r\n',
   'VRFY\r\n', 'VRFY \xff\r\n', 'EXPN list\r\n', 'HELP \x07\r\n', 'ETRN #x\r\n', 'NOOP \xc3\xa9\r\n', 'ehlo client.example\r\n', '\xef\xbb\xbfNOOP\r\n',
   'MAIL FROM:<\xc3\xa9@b.example> SMTPUTF8\r\n', 'RCPT TO:<\xc3\xa9@xn--a.example>\r\n', 'MAIL FROM:<a@b.example> AUTH=+ZZ MT-PRIORITY=10 BY=1;R\r\n',
   'MAIL FROM:<a@b.example> HOLDFOR=1 HOLDUNTIL=2000-01-01T00:00:00Z REQUIRETLS\r\n', 'RCPT TO:<a@b.example> NOTIFY=NEVER,DELAY ORCPT=;\r\n',
@@ -124,6 +125,7 @@ function changedManner(manner: Manner, random: Random): Manner {
     addresses: random.below(6) === 0 ? 'lenient' : 'strict',
     bareLineEndings: random.below(6) === 0 ? 'preserve' : 'reject',
     authRequired: manner.authRequired || random.below(20) === 0,
+    isTrusted: manner.isTrusted || random.below(20) === 0,
   }
 }
 

@@ -23,14 +23,16 @@ export interface Reading {
 }
 
 /** Codes that answer one command only. */
-const ONLY: Readonly<Record<number, string>> = {
-  354: 'DATA',
-  334: 'AUTH',
-  235: 'AUTH',
-  220: 'STARTTLS',
-  221: 'QUIT',
-  214: 'HELP',
+const ONLY: Readonly<Record<number, readonly string[]>> = {
+  354: ['DATA'],
+  334: ['AUTH'],
+  235: ['AUTH'],
+  220: ['STARTTLS', 'XCLIENT'],
+  221: ['QUIT'],
+  214: ['HELP'],
 }
+/** Each ends the transaction before it, if it is accepted. */
+const BEGINNINGS: readonly string[] = ['EHLO', 'HELO', 'LHLO', 'RSET', 'MAIL', 'XCLIENT']
 /** The server may take a longer line for a command or not. */
 const SURE_LINE_OCTETS = 512
 
@@ -50,6 +52,8 @@ class SessionReader {
   #isInAuth = false
   #chunks = ''
   #recipients = 0
+  /** How many replies of 421 may end the session here. */
+  #mayEnd = 1
 
   constructor(manner: Manner) {
     this.#manner = manner
@@ -64,8 +68,8 @@ class SessionReader {
       else if (!this.#answer('the connection')) return
       while (!this.#isOver && this.#next());
       const [left] = this.#replies
-      // The last reply may say that the time is over, for example.
-      const isLast = left?.code === 421 && this.#replies.length === 1
+      // The last reply may say that the time is over, for example. In LMTP each recipient of a message gets it.
+      const isLast = this.#replies.length <= this.#mayEnd && this.#replies.every(({ code }) => code === 421)
       if (left !== undefined && !isLast && this.#reading.isWhole) {
         this.#complain(`${this.#replies.length} replies answer nothing; the first is ${left.lines[0]}`)
       }
@@ -87,6 +91,7 @@ class SessionReader {
   /** Takes the reply to a command. Returns undefined if there is none. */
   #answer(command: string): Reply | undefined {
     const reply = this.#replies.shift()
+    this.#mayEnd = 1
     if (reply === undefined) {
       this.#isOver = true
       this.#reading.unanswered++
@@ -94,7 +99,7 @@ class SessionReader {
     }
     if (reply.code === 421 || reply.code === 221) this.#isOver = true
     const only = ONLY[reply.code]
-    if (only !== undefined && command !== 'the connection' && only !== command) {
+    if (only !== undefined && command !== 'the connection' && !only.includes(command)) {
       this.#complain(`${command} is answered with ${reply.lines[0]}`)
     }
     return reply
@@ -130,15 +135,13 @@ class SessionReader {
     if (verb === 'STARTTLS' && reply.code === 220) this.#isOver = true
     if (verb === 'AUTH') this.#isInAuth = reply.code === 334
     if (verb === 'RCPT' && reply.code === 250) this.#recipients++
-    if (['EHLO', 'HELO', 'LHLO', 'RSET', 'MAIL'].includes(verb) && reply.code === 250) {
-      this.#chunks = ''
-      this.#recipients = 0
-    }
+    if (BEGINNINGS.includes(verb) && reply.code < 300) this.#endTransaction()
     return true
   }
 
   #data(): boolean {
     const from = this.#at
+    this.#mayEnd = this.#perMessage
     // The CRLF of the command itself begins the first line.
     const end = this.#octets.indexOf('\r\n.\r\n', from - 2)
     if (end < 0) {
@@ -162,6 +165,7 @@ class SessionReader {
     const size = digits === '' || !argument.startsWith(' ') ? 0 : Number(digits)
     if (this.#replies[0]?.code === 421) {
       this.#answer('BDAT')
+      this.#mayEnd = this.#perMessage
       return false
     }
     if (this.#octets.length - this.#at < size) return false
@@ -186,14 +190,18 @@ class SessionReader {
 
   /** Takes the reply to a message: with LMTP one for each recipient. */
   #message(text: string): void {
-    const count = this.#manner.protocol === 'lmtp' ? Math.max(1, this.#recipients) : 1
     const replies: Reply[] = []
-    for (let left = count; left > 0 && !this.#isOver; left--) {
+    for (let left = this.#perMessage; left > 0 && !this.#isOver; left--) {
       const reply = this.#answer('a message')
       if (reply !== undefined) replies.push(reply)
+      this.#mayEnd = left
     }
     this.#endTransaction()
     if (replies.some(({ code }) => code === 250)) this.#reading.accepted.push({ text, replies })
+  }
+
+  get #perMessage(): number {
+    return this.#manner.protocol === 'lmtp' ? Math.max(1, this.#recipients) : 1
   }
 
   #endTransaction(): void {

@@ -34,6 +34,8 @@ export interface Manner {
   readonly addresses: 'strict' | 'lenient'
   readonly bareLineEndings: 'reject' | 'preserve'
   readonly authRequired: boolean
+  /** The client may send XCLIENT and XFORWARD. */
+  readonly isTrusted: boolean
 }
 
 export interface Session {
@@ -63,6 +65,7 @@ const MAX_PRINTED = 400
 /** Returns the session as lines of text. */
 export function printed({ kind, manner, steps }: Session): string {
   const traits = [manner.protocol, manner.addresses, manner.bareLineEndings, ...(manner.authRequired ? ['auth'] : [])]
+  if (manner.isTrusted) traits.push('trusted')
   return [`${kind} (${traits.join(', ')})`, ...steps.map((step) => `  ${printedStep(step)}`)].join('\n')
 }
 

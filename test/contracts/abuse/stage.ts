@@ -1,5 +1,6 @@
 /** Servers with a store in memory, and connections to them: inside the program, or over the sockets of the runtime. */
 import {
+  type AddressRanges,
   ArrivalError,
   createServer,
   deliverBy,
@@ -9,11 +10,16 @@ import {
   futureRelease,
   type Limits,
   type Listener,
+  type Message,
   mtPriority,
   reply,
   requireTls,
+  type Reply,
   type Server,
+  type Session,
   type SessionOverrides,
+  xclient,
+  xforward,
 } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { keep, type MailStore, mailStore } from '@postern/storage'
@@ -51,6 +57,9 @@ const LINGER_MS = 200
 /** Octets of replies that a client in memory may leave unread before the server has to wait. */
 const UNREAD_OCTETS = 4_096
 
+const FULL = reply(452, '4.2.2', 'Mailbox full')
+const SEAT = Symbol('seat')
+
 /** One connection, and what the server does with it. */
 export interface Seat {
   readonly client: Duplex
@@ -77,6 +86,7 @@ class Servers {
   readonly #limits: Partial<Limits>
   readonly #servers = new Map<Manner['bareLineEndings'], Server>()
   readonly #seats = new WeakMap<Endpoint, Seat>()
+  readonly #trusted = new WeakSet<object>()
 
   constructor(isPatient: boolean) {
     this.#limits = isPatient ? { ...LIMITS, ...PATIENT } : LIMITS
@@ -90,7 +100,9 @@ class Servers {
   serve(near: Duplex, client: Duplex, manner: Manner): Seat {
     const seat: Seat = { client, server: new WatchedDuplex(near), kept: [], errors: [] }
     this.#seats.set(near.remote, seat)
-    const overrides: SessionOverrides = { addresses: manner.addresses, authRequired: manner.authRequired }
+    if (manner.isTrusted) this.#trusted.add(near.remote)
+    const { protocol, addresses, authRequired } = manner
+    const overrides: SessionOverrides = { protocol, addresses, authRequired }
     void this.#server(manner.bareLineEndings)
       .accept(seat.server, overrides)
       .finally(() => seat.server.over())
@@ -111,6 +123,8 @@ class Servers {
   }
 
   #make(bareLineEndings: Manner['bareLineEndings']): Server {
+    const trusted: AddressRanges = { includes: (remote) => this.#trusted.has(remote) }
+    const keepMail = keep(this.store, { kept: ({ id }, session) => this.#seatOf(session)?.kept.push(id) })
     return createServer({
       hostname: HOSTNAME,
       limits: this.#limits,
@@ -122,9 +136,16 @@ class Servers {
         mtPriority({ policy: 'MIXER' }),
         deliverBy({ minSeconds: 60 }),
         futureRelease({ maxSeconds: 900_000_000 }),
+        xclient({ trusted }),
+        xforward({ trusted }),
       ],
       // A log shows each line.
       trace: () => {},
+      // XCLIENT changes the client's address, so the session has its seat from now on.
+      connect: (session) => {
+        const seat = this.#seats.get(session.remote)
+        if (seat !== undefined) session.notes.set(SEAT, seat)
+      },
       hello: ({ name }) => (name === 'banned.example' ? reply(550, '5.7.1', 'You are not welcome') : undefined),
       rcpt({ address }) {
         if (address.startsWith('unknown@')) return reply(550, '5.1.1', 'No such mailbox')
@@ -132,13 +153,25 @@ class Servers {
       },
       verify: (argument) => (argument === 'known' ? reply(250, '2.1.5', '<known@example.com>') : undefined),
       expand: (argument) => (argument === 'list' ? reply(250, '2.1.5', ['<a@b.example>', '<b@b.example>']) : undefined),
-      data: keep(this.store, { kept: ({ id }, { remote }) => this.#seats.get(remote)?.kept.push(id) }),
+      data: (message, session) =>
+        session.hello?.verb === 'LHLO' ? keepForEach(message, session) : keepMail(message, session),
       error: (error, session) => {
-        const seat = session && this.#seats.get(session.remote)
+        const seat = session && this.#seatOf(session)
         const errors = seat === undefined ? this.errors : seat.errors
         errors.push(error)
       },
     })
+
+    /** Refuses some recipients. The message is kept for the others. */
+    async function keepForEach(message: Message, session: Session): Promise<readonly Reply[]> {
+      const isFull = message.envelope.forwardPaths.map(({ address }) => address.startsWith('full@'))
+      const kept = isFull.every(Boolean) ? FULL : await keepMail(message, session)
+      return isFull.map((full) => (full ? FULL : kept))
+    }
+  }
+
+  #seatOf({ notes, remote }: Session): Seat | undefined {
+    return (notes.get(SEAT) as Seat | undefined) ?? this.#seats.get(remote)
   }
 }
 
