@@ -245,8 +245,9 @@ export class ServerProtocol implements VerbSession {
    * @param count How often it is sent
    */
   say(given: Reply, count: number = 1): void {
-    if (this.#replies === NO_REPLIES) this.#replies = []
-    for (let said = 0; said < count; said++) this.#replies.push(given)
+    if (this.#replies === NO_REPLIES) this.#replies = [given]
+    else this.#replies.push(given)
+    for (let said = 1; said < count; said++) this.#replies.push(given)
     this.#waitingOctets += given.wire.length * count
     if (given.code === 421) this.#state = 'closed'
   }

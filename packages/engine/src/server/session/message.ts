@@ -26,7 +26,7 @@ export interface Message {
   readonly body: AsyncIterable<Uint8Array>
   /** The same as a Web stream of bytes. Its chunks are copies, and stay valid. */
   stream(): ReadableStream<Uint8Array>
-  /** Reads the whole message. It is never larger than the server's `maxMessageBytes`. */
+  /** Reads the whole message. It is never larger than `maxMessageBytes` of the server or of its listener. */
   bytes(): Promise<Uint8Array>
 }
 
