@@ -13,6 +13,8 @@ export interface PostfixOptions {
   readonly relayPort: number
   /** PEM: the certificate of the authority of the relay's certificate. */
   readonly caFile: string
+  /** Other settings of main.cf. */
+  readonly settings?: Readonly<Record<string, string>>
 }
 
 export class Postfix {
@@ -25,7 +27,7 @@ export class Postfix {
   }
 
   /** Configures and starts Postfix. It accepts mail when the promise resolves. */
-  static async start(scratch: Scratch, { relayPort, caFile }: PostfixOptions): Promise<Postfix> {
+  static async start(scratch: Scratch, { relayPort, caFile, settings }: PostfixOptions): Promise<Postfix> {
     const port = await freePort()
     const postfix = new Postfix(scratch, port)
     const daemons = await mustRun(pathOf('postconf') as string, ['-h', '-d', 'daemon_directory'])
@@ -45,6 +47,7 @@ export class Postfix {
         maillog_file_prefixes: scratch.path,
         relayhost: `[127.0.0.1]:${relayPort}`,
         smtp_tls_CAfile: caFile,
+        ...settings,
       }),
     )
     await writeFile(scratch.join('postfix', 'master.cf'), masterCf(port))
@@ -130,6 +133,7 @@ trace unix - - n - 0 bounce
 flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
+lmtp unix - - n - - lmtp
 showq unix n - n - - showq
 error unix - - n - - error
 retry unix - - n - - error
