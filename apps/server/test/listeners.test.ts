@@ -8,6 +8,7 @@ import { sample } from '../../../test/kit/sample.ts'
 import { readSettings } from '../src/config/settings.ts'
 import { listenerOverrides, type ServerPolicy } from '../src/config/urls/listener-policy.ts'
 import { parseListenUrl } from '../src/config/urls/listen-url.ts'
+import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 const SERVER: ServerPolicy = { tlsRequired: false, authRequired: false, proxyFrom: [] }
 
@@ -27,6 +28,7 @@ describe('a query of a listen URL', () => {
     ['lmtp://127.0.0.1', { protocol: 'lmtp' }],
     ['lmtp+unix:/run/postern.sock?addresses=lenient', { protocol: 'lmtp', addresses: 'lenient' }],
     ['smtp+unix:/run/postern.sock?auth=required', { authRequired: true }],
+    ['lmtp+fd:mail?addresses=lenient', { protocol: 'lmtp', addresses: 'lenient' }],
   ])('%s differs from the server by %j', (url, expected) => {
     expect(overridesOf(url)).toEqual(expected)
   })
@@ -95,75 +97,79 @@ describe('one line and exit code 2', () => {
   })
 })
 
-test('each listener has its own policy, on the wire and in the start block', async () => {
-  const socket = join(temporaryDirectory(), 'lmtp.sock')
-  const server = await serve([
-    '--store=memory:',
-    '--self-signed',
-    '--auth-without-tls',
-    '--accept-any-login',
-    'loopback',
-    '--tls-required',
-    '--listen=smtp://127.0.0.1:0?tls=off&auth=off&addresses=lenient',
-    '--listen=smtp://127.0.0.1:0?tls=offered&auth=required&size=20KiB',
-    '--listen=smtp://127.0.0.1:0',
-    '--listen=lmtp://127.0.0.1:0?tls=offered&proxy=127.0.0.1',
-    `--listen=lmtp+unix:${socket}?tls=off`,
-  ])
-  const block = server.stdout
-  expect(block).toMatch(/smtp:\/\/127\.0\.0\.1:\d+ \(no TLS, no AUTH, lenient addresses\)/)
-  expect(block).toMatch(/smtp:\/\/127\.0\.0\.1:\d+ \(STARTTLS offered, AUTH required, messages up to 20KiB\)/)
-  expect(block).toMatch(/smtp:\/\/127\.0\.0\.1:\d+ \(TLS required\)/)
-  expect(block).toMatch(/lmtp:\/\/127\.0\.0\.1:\d+ \(STARTTLS offered, PROXY header from 127\.0\.0\.1\)/)
-  expect(block).toContain(`lmtp+unix:${socket} (no TLS)`)
+test.each(sample(RUNTIME_NAMES, 1))(
+  'each listener has its own policy, on the wire and in the start block, on %s',
+  async (runtime) => {
+    const socket = join(temporaryDirectory(), 'lmtp.sock')
+    const args = [
+      '--store=memory:',
+      '--self-signed',
+      '--auth-without-tls',
+      '--accept-any-login',
+      'loopback',
+      '--tls-required',
+      '--listen=smtp://127.0.0.1:0?tls=off&auth=off&addresses=lenient',
+      '--listen=smtp://127.0.0.1:0?tls=offered&auth=required&size=20KiB',
+      '--listen=smtp://127.0.0.1:0',
+      '--listen=lmtp://127.0.0.1:0?tls=offered&proxy=127.0.0.1',
+      `--listen=lmtp+unix:${socket}?tls=off`,
+    ]
+    const server = await serve(args, { command: RUNTIMES[runtime] })
+    const block = server.stdout
+    expect(block).toMatch(/smtp:\/\/127\.0\.0\.1:\d+ \(no TLS, no AUTH, lenient addresses\)/)
+    expect(block).toMatch(/smtp:\/\/127\.0\.0\.1:\d+ \(STARTTLS offered, AUTH required, messages up to 20KiB\)/)
+    expect(block).toMatch(/smtp:\/\/127\.0\.0\.1:\d+ \(TLS required\)/)
+    expect(block).toMatch(/lmtp:\/\/127\.0\.0\.1:\d+ \(STARTTLS offered, PROXY header from 127\.0\.0\.1\)/)
+    expect(block).toContain(`lmtp+unix:${socket} (no TLS)`)
 
-  // `serve` listens at one address of its own, before these.
-  const [, loose, authenticated, strict, lmtp] = server.ports as [number, number, number, number, number]
-  const said = async (port: number, lines: readonly string[]): Promise<string[]> => {
-    using client = await SocketClient.connect(port)
-    const replies = [(await client.reply()).raw]
-    for (const line of lines) {
-      await client.send(`${line}\r\n`)
-      replies.push((await client.reply()).raw)
+    // `serve` listens at one address of its own, before these.
+    const [, loose, authenticated, strict, lmtp] = server.ports as [number, number, number, number, number]
+    const said = async (port: number, lines: readonly string[]): Promise<string[]> => {
+      using client = await SocketClient.connect(port)
+      const replies = [(await client.reply()).raw]
+      for (const line of lines) {
+        await client.send(`${line}\r\n`)
+        replies.push((await client.reply()).raw)
+      }
+      return replies
     }
-    return replies
-  }
-  const bare = 'MAIL FROM:a@b.example'
-  const path = 'MAIL FROM:<a@b.example>'
-  const [, looseEhlo, looseMail] = await said(loose, ['EHLO a.example', bare])
-  expect(looseEhlo).not.toMatch(/STARTTLS|AUTH/)
-  expect(looseMail).toMatch(/^250 /)
-  expect((await said(loose, ['EHLO a.example', 'AUTH PLAIN AGEAYg==', 'STARTTLS'])).slice(2)).toEqual([
-    expect.stringMatching(/^502 5\.5\.1/),
-    expect.stringMatching(/^502 5\.5\.1/),
-  ])
-  const [, ehlo, refused, , tooStrict, tooLarge] = await said(authenticated, [
-    'EHLO a.example',
-    path,
-    'AUTH PLAIN AGEAYg==',
-    bare,
-    `${path} SIZE=30000`,
-  ])
-  expect(ehlo).toMatch(/STARTTLS/)
-  expect(ehlo).toContain('SIZE 20480\r\n')
-  expect([refused, tooStrict, tooLarge]).toEqual([
-    expect.stringMatching(/^530 5\.7\.0 Auth/),
-    expect.stringMatching(/^501 5\.5\.2/),
-    expect.stringMatching(/^552 5\.3\.4/),
-  ])
-  expect((await said(strict, ['EHLO a.example', path])).at(-1)).toMatch(/^530 5\.7\.0 Must issue a STARTTLS/)
+    const bare = 'MAIL FROM:a@b.example'
+    const path = 'MAIL FROM:<a@b.example>'
+    const [, looseEhlo, looseMail] = await said(loose, ['EHLO a.example', bare])
+    expect(looseEhlo).not.toMatch(/STARTTLS|AUTH/)
+    expect(looseMail).toMatch(/^250 /)
+    expect((await said(loose, ['EHLO a.example', 'AUTH PLAIN AGEAYg==', 'STARTTLS'])).slice(2)).toEqual([
+      expect.stringMatching(/^502 5\.5\.1/),
+      expect.stringMatching(/^502 5\.5\.1/),
+    ])
+    const [, ehlo, refused, , tooStrict, tooLarge] = await said(authenticated, [
+      'EHLO a.example',
+      path,
+      'AUTH PLAIN AGEAYg==',
+      bare,
+      `${path} SIZE=30000`,
+    ])
+    expect(ehlo).toMatch(/STARTTLS/)
+    expect(ehlo).toContain('SIZE 20480\r\n')
+    expect([refused, tooStrict, tooLarge]).toEqual([
+      expect.stringMatching(/^530 5\.7\.0 Auth/),
+      expect.stringMatching(/^501 5\.5\.2/),
+      expect.stringMatching(/^552 5\.3\.4/),
+    ])
+    expect((await said(strict, ['EHLO a.example', path])).at(-1)).toMatch(/^530 5\.7\.0 Must issue a STARTTLS/)
 
-  using client = await SocketClient.connect(lmtp)
-  await client.send('PROXY TCP4 192.0.2.7 192.0.2.1 4711 24\r\n')
-  expect((await client.reply()).raw).toMatch(/^220 \S+ LMTP /)
-  for (const line of ['LHLO a.example', path, 'RCPT TO:<b@c.example>', 'RCPT TO:<d@c.example>', 'DATA']) {
-    await client.send(`${line}\r\n`)
-    await client.reply()
-  }
-  await client.send('hi\r\n.\r\n')
-  expect([(await client.reply()).code, (await client.reply()).code]).toEqual([250, 250])
-  await server.says(/kept \S+ from <a@b\.example> to <b@c\.example>, <d@c\.example>, .*, LMTP/)
-})
+    using client = await SocketClient.connect(lmtp)
+    await client.send('PROXY TCP4 192.0.2.7 192.0.2.1 4711 24\r\n')
+    expect((await client.reply()).raw).toMatch(/^220 \S+ LMTP /)
+    for (const line of ['LHLO a.example', path, 'RCPT TO:<b@c.example>', 'RCPT TO:<d@c.example>', 'DATA']) {
+      await client.send(`${line}\r\n`)
+      await client.reply()
+    }
+    await client.send('hi\r\n.\r\n')
+    expect([(await client.reply()).code, (await client.reply()).code]).toEqual([250, 250])
+    await server.says(/kept \S+ from <a@b\.example> to <b@c\.example>, <d@c\.example>, .*, LMTP/)
+  },
+)
 
 test('XCLIENT and XFORWARD are for the addresses that the options name, and the log and the record have what they say', async () => {
   const server = await serve([
@@ -195,4 +201,29 @@ test('XCLIENT and XFORWARD are for the addresses that the options name, and the 
     with: 'ESMTPA',
     forwarded: { name: 'first.example', address: '198.51.100.4', source: 'REMOTE' },
   })
+})
+
+test('the log names each recipient of an LMTP message whom a hook refused alone', async () => {
+  const config = join(import.meta.dirname, '../../../test/peers/lmtp.config.ts')
+  const server = await serve([
+    '--store=memory:',
+    '--log-format=json',
+    `--config=${config}`,
+    '--listen',
+    'lmtp://127.0.0.1:0',
+  ])
+  using client = await SocketClient.greeted(server.port)
+  const to = ['each-ok', 'each-off', 'each-full'].map((name) => `RCPT TO:<${name}@a.example>`)
+  for (const line of ['LHLO a.example', 'MAIL FROM:<>', ...to]) await client.command(line, 250)
+  await client.command('DATA', 354)
+  await client.send('hi\r\n.\r\n')
+  expect([await client.reply(), await client.reply(), await client.reply()].map(({ code }) => code)).toEqual([
+    250, 550, 452,
+  ])
+  await server.says(/each-full.*Mailbox is full/)
+  const refusals = server.log.filter(({ message }) => message === 'refused')
+  expect(refusals).toMatchObject([
+    { verb: 'DATA', hook: 'data', to: 'each-off@a.example', reply: '550 5.2.1 Mailbox is off' },
+    { verb: 'DATA', hook: 'data', to: 'each-full@a.example', reply: '452 4.2.2 Mailbox is full' },
+  ])
 })

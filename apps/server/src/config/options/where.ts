@@ -12,9 +12,8 @@ export interface WhereRows {
   /**
    * Listens at these URLs: `smtp://host:port` (default port 25), `smtps://` (TLS from the first byte, 465), `submission://` (STARTTLS and
    * AUTH required, 587), `submissions://` (TLS from the first byte, AUTH required, 465), `lmtp://` (LMTP, 24), `smtp+unix:/path` and
-   * `lmtp+unix:/path`, `smtp+fd:3` or `smtp+fd:NAME` (a socket that systemd passes). The host `*` means every address, the port 0 any free port.
-   * A query sets options for one listener: `smtp://*:25?tls=required&auth=off&addresses=lenient&proxy=10.0.0.0/8&size=10MiB`. On
-   * `ws://host:port/path` and `wss://` the server accepts connections from fronts. Default
+   * `lmtp+unix:/path`, `smtp+fd:3` or `smtp+fd:NAME` (a socket that systemd passes). The host `*` means every address, the port 0 any free port. A query sets options for one listener:
+   * `smtp://*:25?tls=required&auth=off&addresses=lenient&proxy=10.0.0.0/8&size=10MiB`. On `ws://host:port/path` and `wss://` the server accepts connections from fronts. Default
    * `smtp://127.0.0.1:2525`.
    */
   readonly listen: Option<string | readonly string[], readonly ListenAddress[]>

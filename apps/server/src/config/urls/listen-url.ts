@@ -1,7 +1,7 @@
 /** Reads listen URLs. The scheme says the purpose of the port, and so its policy. The query changes the policy. */
 import type { Protocol } from '@postern/engine'
 import { NotAllowed } from '../values/schema.ts'
-import { type ListenerPolicy, parsePolicy } from './listener-policy.ts'
+import { type ListenerPolicy, parsePolicy, type PlaceKind } from './listener-policy.ts'
 
 interface Scheme {
   readonly port: number
@@ -66,30 +66,39 @@ export function parseListenUrl(text: string): ListenAddress | undefined {
   const [scheme = '', transport] = url.protocol.slice(0, -1).split('+')
   if (!isScheme(scheme)) return undefined
   const { port, implicitTls, submission, pipe = false, protocol = 'smtp' } = SCHEMES[scheme]
+  if (url.hash !== '') return undefined
+  const common = (kind: PlaceKind): ListenAddress => ({
+    url: text,
+    scheme,
+    implicitTls,
+    submission,
+    protocol,
+    policy: parsePolicy(url.searchParams, { scheme, implicitTls, submission, kind }),
+    host: undefined,
+    port: 0,
+    path: undefined,
+    pipePath: undefined,
+    socket: undefined,
+  })
   if (transport === 'unix' && !pipe) {
-    if (url.host !== '' || url.hash !== '' || url.pathname.length < 2) return undefined
+    if (url.host !== '' || url.pathname.length < 2) return undefined
     const path = unescaped(url.pathname)
-    if (path === undefined) return undefined
-    const policy = parsePolicy(url.searchParams, { scheme, implicitTls, submission, kind: 'unix' })
-    const common = { url: text, scheme, implicitTls, submission, protocol, policy, socket: undefined }
-    return { ...common, host: undefined, port: 0, path, pipePath: undefined }
+    return path === undefined ? undefined : { ...common('unix'), path }
   }
   if (transport === 'fd' && !pipe) {
     const { pathname: socket } = url
-    if (!/^[\w.@-]{1,255}$/.test(socket) || url.hash !== '') return undefined
-    // It may be a Unix socket, but a proxy can connect to it if it is not.
-    const policy = parsePolicy(url.searchParams, { scheme, implicitTls, submission, kind: 'tcp' })
-    const common = { url: text, scheme, implicitTls, submission, protocol, policy, socket }
-    return { ...common, host: undefined, port: 0, path: undefined, pipePath: undefined }
+    return /^[\w.@-]{1,255}$/.test(socket) ? { ...common('tcp'), socket } : undefined
   }
   if (transport !== undefined || url.hostname === '' || (!pipe && !/^\/?$/.test(url.pathname))) return undefined
-  if (url.username !== '' || url.password !== '' || url.hash !== '') return undefined
-  const policy = parsePolicy(url.searchParams, { scheme, implicitTls, submission, kind: pipe ? 'pipe' : 'tcp' })
+  if (url.username !== '' || url.password !== '') return undefined
   if (protocol === 'lmtp' && Number(url.port) === SMTP_PORT) throw new NotAllowed(text, LMTP_PORT_ALLOWED)
-  const common = { url: text, scheme, implicitTls, submission, protocol, policy, socket: undefined }
   const host = url.hostname === '*' ? undefined : url.hostname.replace(/^\[(.*)\]$/, '$1')
-  const pipePath = pipe ? url.pathname : undefined
-  return { ...common, host, port: url.port === '' ? port : Number(url.port), path: undefined, pipePath }
+  return {
+    ...common(pipe ? 'pipe' : 'tcp'),
+    host,
+    port: url.port === '' ? port : Number(url.port),
+    pipePath: pipe ? url.pathname : undefined,
+  }
 }
 
 function unescaped(pathname: string): string | undefined {

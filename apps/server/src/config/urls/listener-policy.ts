@@ -16,12 +16,15 @@ export interface ListenerPolicy {
 /** `required`: no mail without it. `offered`: the client may use it. `off`: it is not there. */
 export type Offer = 'required' | 'offered' | 'off'
 
+/** A Unix socket; a URL that fronts connect to; anything else. */
+export type PlaceKind = 'tcp' | 'unix' | 'pipe'
+
 /** What the rest of the URL says. */
 interface Place {
   readonly scheme: string
   readonly implicitTls: boolean
   readonly submission: boolean
-  readonly kind: 'tcp' | 'unix' | 'pipe'
+  readonly kind: PlaceKind
 }
 
 const KEYS = ['tls', 'auth', 'addresses', 'proxy', 'size'] as const
