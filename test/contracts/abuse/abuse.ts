@@ -32,9 +32,11 @@ const FLAT = 'the heap does not grow'
 
 /** Sessions at the same time. */
 const AT_ONCE = 48
-/** Bytes that the heap may grow for each session, and in all. A leak of a session's objects is several KiB for each. */
-const MAX_GROWTH_BYTES = 1_024
-const MAX_TOTAL_GROWTH_BYTES = 6 * 1_048_576
+/**
+ * Bytes that the heap may grow. It grew by up to 0.9 MB, in runs of 600 and of 9,000, because runtimes compile and cache. If the server
+ * keeps its sessions, 450 of them cost 4 MB.
+ */
+const MAX_GROWTH_BYTES = 3 * 1_048_576
 /** The runtime compiles and caches until then. */
 const WARM_SHARE = 1 / 4
 
@@ -173,6 +175,6 @@ interface Heap {
 
 function checkHeap({ warmBytes, endBytes, sessions }: Heap): void {
   const growth = endBytes - warmBytes
-  const allowed = Math.max(MAX_TOTAL_GROWTH_BYTES, sessions * MAX_GROWTH_BYTES)
-  if (sessions === 0 || growth > allowed) throw new Error(`the heap grew by ${growth} bytes in ${sessions} sessions`)
+  if (sessions === 0) throw new Error('not measured, because a session failed')
+  if (growth > MAX_GROWTH_BYTES) throw new Error(`the heap grew by ${growth} bytes in ${sessions} sessions`)
 }

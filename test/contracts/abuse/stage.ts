@@ -163,9 +163,10 @@ class Servers {
     })
 
     /** Refuses some recipients. The message is kept for the others. */
-    async function keepForEach(message: Message, session: Session): Promise<readonly Reply[]> {
+    async function keepForEach(message: Message, session: Session): Promise<Reply | readonly Reply[]> {
       const isFull = message.envelope.forwardPaths.map(({ address }) => address.startsWith('full@'))
       const kept = isFull.every(Boolean) ? FULL : await keepMail(message, session)
+      if (!isFull.includes(true)) return kept
       return isFull.map((full) => (full ? FULL : kept))
     }
   }
