@@ -33,8 +33,8 @@ import { WatchedDuplex } from './watched.ts'
 export const HOSTNAME = 'mx.example.com'
 
 /**
- * Small, so that short sessions reach them. A client that waits too long on a busy machine gets 421, as one that waits on
- * purpose does: that breaks no rule.
+ * Small, so that short sessions reach them. The times are not so short that a busy machine reaches them before its client has had a
+ * turn. If it does, the client gets 421, as one that waits on purpose does: that breaks no rule.
  */
 const LIMITS: Partial<Limits> = {
   maxMessageBytes: 20_000,
@@ -45,15 +45,15 @@ const LIMITS: Partial<Limits> = {
   maxIdleCommands: 40,
   maxConnections: 10_000,
   maxConnectionsPerAddress: 10_000,
-  idleTimeoutMs: 300,
-  dataTimeoutMs: 300,
-  tlsHandshakeTimeoutMs: 300,
+  idleTimeoutMs: 2_000,
+  dataTimeoutMs: 2_000,
+  tlsHandshakeTimeoutMs: 2_000,
 }
 
 /** For sessions that break no rule: nothing may end them, on any machine. */
 const PATIENT: Partial<Limits> = { idleTimeoutMs: 300_000, dataTimeoutMs: 180_000, tlsHandshakeTimeoutMs: 30_000 }
 
-const LINGER_MS = 200
+const LINGER_MS = 1_000
 /** Octets of replies that a client in memory may leave unread before the server has to wait. */
 const UNREAD_OCTETS = 4_096
 
