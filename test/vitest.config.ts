@@ -14,8 +14,8 @@ for (const name of ['abilities', 'tarballs'])
 process.env['SEED'] ??= String(Math.floor(Math.random() * 2 ** 31))
 console.log(`SEED=${process.env['SEED']}`)
 
-/** They start no process and keep nothing behind. So one thread of the runner takes many of them, which saves its start. */
-const SHARED = ['packages/{engine,intake}/test/**/*.test.ts', 'test/conformance/**/*.test.ts']
+/** They keep processes for all their tests in variables of modules, or replace what Node has. Each has a thread of its own. */
+const ALONE = ['packages/{runtime,testing}/test/**/*.test.ts', 'test/{check,installed,release}/**/*.test.ts']
 const ALL = ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'test/**/*.test.ts']
 
 const config: ViteUserConfig = defineConfig({
@@ -24,12 +24,16 @@ const config: ViteUserConfig = defineConfig({
     // What hangs ends; what is slow, as all of it is on a busy machine, does not.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // Real servers, real sockets and child processes wait for one another: three files kept two cores busy for three quarters of the time.
-    maxWorkers: 4,
+    // Real servers, real sockets and child processes wait for one another: five files kept two cores busy for 86 % of the time.
+    maxWorkers: 7,
+    setupFiles: [new URL('kit/cleanup.ts', import.meta.url).pathname],
     sequence: { sequencer: LongestFirst },
     projects: [
-      { extends: true, test: { name: 'alone', include: ALL, exclude: [...SHARED, '**/node_modules/**'] } },
-      { extends: true, test: { name: 'together', include: SHARED, isolate: false } },
+      { extends: true, test: { name: 'alone', include: ALONE } },
+      {
+        extends: true,
+        test: { name: 'together', include: ALL, exclude: [...ALONE, '**/node_modules/**'], isolate: false },
+      },
     ],
     reporters: ['default', ['json', { outputFile: 'test/.cache/results.json' }]],
   },

@@ -3,7 +3,7 @@ import { sample } from '../kit/sample.ts'
 import type { Delivery } from './vector.ts'
 
 /** A run plays one of so many cuts. */
-const ONE_IN = 4
+const ONE_IN = 10
 
 /** Returns the deliveries whole and byte by byte, and some cuts, which the seed chooses. `THOROUGH=1` takes all. */
 export function someCuts(ways: readonly Delivery[]): readonly Delivery[] {

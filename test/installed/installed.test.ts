@@ -4,7 +4,8 @@ import { createRequire } from 'node:module'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { publint } from 'publint'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test as every } from 'vitest'
+import { partly } from '../kit/partly.ts'
 import { COMMANDS } from '../kit/commands.ts'
 import { temporaryDirectory } from '../kit/directory.ts'
 import { Daemon } from '../kit/daemon.ts'
@@ -16,6 +17,9 @@ import { readManifest } from '../release/packages.ts'
 import { filesIn, LONG_MS, makeProject, type Project } from './project.ts'
 import { kept, sendOne, start } from './running.ts'
 import { ROOT } from './workspace.ts'
+
+/** Each run makes one in two of the tests without a table. */
+const test = partly(every)
 
 const NODE_22 = join(ROOT, 'test/node_modules/node22/bin/node')
 const RUNTIMES: Readonly<

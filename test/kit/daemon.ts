@@ -1,7 +1,6 @@
 /** Programs that run while tests talk to them: started, waited for, and ended by their own pid. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { afterAll } from 'vitest'
 import type { Command } from './commands.ts'
 import { within } from './waiting.ts'
 
@@ -27,10 +26,10 @@ export interface DaemonOptions {
 
 const running = new Set<Daemon>()
 
-// Tests run concurrently, and one that ran out of time does not end its own.
-afterAll(async () => {
+/** Called by `cleanup.ts`. Tests run concurrently, and one that ran out of time does not end its own. */
+export async function endDaemons(): Promise<void> {
   await Promise.all([...running].map((daemon) => daemon[Symbol.asyncDispose]()))
-})
+}
 process.once('exit', () => {
   for (const daemon of running) daemon.signal('SIGKILL')
 })

@@ -2,14 +2,18 @@
  * The image and its deployment name only versions, packages, options and ports that exist. The health check reports the
  * real state.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { readSettings } from '../src/config/settings.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
-import { run, serve } from '../../../test/kit/postern.ts'
+import { kept, sendOne, start } from '../../../test/installed/running.ts'
+import { cleanEnvironment, run, serve } from '../../../test/kit/postern.ts'
+import { chance, sample } from '../../../test/kit/sample.ts'
+import { findPnpm, runTool } from '../../../test/kit/tool.ts'
+import { buildImage } from './image.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
@@ -125,3 +129,36 @@ describe('health', () => {
     expect(await health({ POSTERN_LISTEN: 'nonsense' })).toMatchObject({ code: 1 })
   })
 })
+
+// It takes ten seconds, so one run in two makes it.
+test.each(sample(['the steps of the Dockerfile'], chance(26).below(2)))(
+  '%s make a server that takes a message and is healthy',
+  { timeout: 600_000 },
+  async () => {
+    const scratch = temporaryDirectory()
+    const bin = join(scratch, 'bin')
+    mkdirSync(bin)
+    // The image installs it from the registry.
+    symlinkSync(await findPnpm(), join(bin, 'pnpm'))
+    const env = cleanEnvironment({ CI: '1' })
+    env['PATH'] = `${bin}:${env['PATH']}`
+    const dockerfile = read('apps/server/Dockerfile')
+      // The user and its home are the image's.
+      .replace(' && chown node:node /var/lib/postern', '')
+    const image = await buildImage({ context: root, dockerfile, scratch, env, given: /^npm install --global pnpm@/ })
+
+    const server = join(image.root, 'app/apps/server')
+    expect(existsSync(join(server, 'dist/main.js'))).toBe(true)
+    expect(existsSync(join(server, 'test'))).toBe(false)
+    const own = { ...env, ...image.env, POSTERN_LISTEN: 'smtp://127.0.0.1:0' }
+    const [file = '', ...args] = [...image.entrypoint, ...image.command]
+    await using running = await start([file, ...args], { cwd: image.root, env: own }, /smtp:\/\/127\.0\.0\.1:(\d+)/)
+    const text = await sendOne(running.port)
+    expect(await kept(join(image.root, 'var/lib/postern'))).toBe(text)
+    const [checker = '', ...checked] = image.healthcheck
+    const health = await runTool(checker, checked, {
+      env: { ...own, POSTERN_LISTEN: `smtp://127.0.0.1:${running.port}` },
+    })
+    expect({ code: health.code, stderr: health.stderr }).toEqual({ code: 0, stderr: '' })
+  },
+)
