@@ -1,5 +1,5 @@
 /** The client leaves, or the server gets SIGTERM, at each point of a transaction. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test as every } from 'vitest'
 import { COMMANDS } from '../kit/commands.ts'
 import { messageOf, MiB } from '../corpus/messages.ts'
 import { SocketClient } from '../kit/client/socket-client.ts'
@@ -8,6 +8,10 @@ import { type MailServer, serveMail } from '../kit/postern.ts'
 import { difference, filesIn, idIn, keptIds, readAll, readKept } from '../peers/store.ts'
 import { sample } from '../kit/sample.ts'
 import { Scratch } from '../kit/scratch.ts'
+import { partly } from '../kit/partly.ts'
+
+/** Each run makes one in two of the tests without a table. */
+const test = partly(every)
 
 const SMALL = messageOf(2_000).bytes
 const LARGE = messageOf(3 * MiB).bytes

@@ -1,7 +1,7 @@
 /** The disk fails: it is full, out of inodes, read-only or gone. The client gets a refusal, never 250, until the disk works again. */
 import { mkdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test as every } from 'vitest'
 import { messageOf, MiB } from '../corpus/messages.ts'
 import type { ClientReply } from '../kit/client/reply.ts'
 import { SocketClient } from '../kit/client/socket-client.ts'
@@ -10,8 +10,13 @@ import { posternOver, serveMail } from '../kit/postern.ts'
 import { difference, filesIn, idIn, keptIds, readAll, readKept } from '../peers/store.ts'
 import { Scratch } from '../kit/scratch.ts'
 import { TMPFS } from '../kit/abilities.ts'
-import { testWith } from '../kit/need.ts'
+import { testWith as everyWith } from '../kit/need.ts'
 import { SmallDisk } from './tmpfs.ts'
+import { partly } from '../kit/partly.ts'
+
+/** Each run makes one in two of the tests without a table. */
+const test = partly(every)
+const testWith = partly(everyWith)
 
 const SMALL = messageOf(2_000)
 const LARGE = messageOf(MiB)

@@ -4,10 +4,14 @@ import { createServer, type Endpoint } from '@postern/engine'
 import { pair } from '@postern/runtime/memory'
 import { frontGuard } from '@postern/runtime/websocket'
 import { EventEmitter } from 'node:events'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test as every, vi } from 'vitest'
 import { Front, type FrontOptions } from '../src/front/front.ts'
 import { keepAlive, MAX_MISSED_PINGS, PING_MS } from '../src/front/keepalive.ts'
 import { listenForPipes } from '../src/serve/pipe.ts'
+import { partly } from '../../../test/kit/partly.ts'
+
+/** Each run makes one in two of the tests without a table. */
+const test = partly(every)
 
 const secret = 'what this test and its server know, and nobody else'
 const local: Endpoint = { family: 'ipv4', address: '192.0.2.1', port: 25 }

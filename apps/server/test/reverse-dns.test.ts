@@ -1,7 +1,7 @@
 /** `--reverse-dns`: the program asks a DNS server of the test about its clients, which all come from 127.0.0.1. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test as every } from 'vitest'
 import { mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
@@ -9,6 +9,10 @@ import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { type DnsServer, type Script, startDnsServer } from '../../../test/kit/dns-server.ts'
 import { type MailServer, postern, posternOver, serveMail } from '../../../test/kit/postern.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
+import { partly } from '../../../test/kit/partly.ts'
+
+/** Each run makes one in two of the tests without a table. */
+const test = partly(every)
 
 const NAME = 'mail.example.net'
 

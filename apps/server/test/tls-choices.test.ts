@@ -3,14 +3,19 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test as every } from 'vitest'
 import { OPENSSL } from '../../../test/kit/abilities.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
-import { testWith } from '../../../test/kit/need.ts'
+import { testWith as everyWith } from '../../../test/kit/need.ts'
 import { postern, serve } from '../../../test/kit/postern.ts'
 import { sample } from '../../../test/kit/sample.ts'
 import { runTool } from '../../../test/kit/tool.ts'
 import { RUNTIMES } from './runtimes.ts'
+import { partly } from '../../../test/kit/partly.ts'
+
+/** Each run makes one in two of the tests without a table. */
+const test = partly(every)
+const testWith = partly(everyWith)
 
 const folder = temporaryDirectory()
 const KINDS = {
