@@ -194,9 +194,10 @@ const NO_FACTS: readonly ConnectionFact[] = []
 
 /** Returns what a connection has that some mechanisms need. */
 export function factsOf({ channelBinding, tls }: Duplex): readonly ConnectionFact[] {
-  const facts: ConnectionFact[] = tls?.peerCertificate?.verified === true ? ['certificate'] : []
+  if (tls === undefined) return NO_FACTS
+  const facts: ConnectionFact[] = tls.peerCertificate?.verified === true ? ['certificate'] : []
   if (channelBinding !== undefined) facts.push('channel-binding')
-  return facts.length === 0 ? NO_FACTS : facts
+  return facts
 }
 
 /** Returns a function that gets the lines of one side; undefined if nobody wants them. */
