@@ -12,7 +12,7 @@ import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { type MailServer, serveMail } from '../../../test/kit/postern.ts'
 import { keptIds, readAll } from '../../../test/peers/store.ts'
 
-/** What the client writes behind `RCPT TO:`, by the name of the trick. */
+/** The client's text behind `RCPT TO:`, by the name of the trick. */
 const TRICKS: Readonly<Record<string, readonly string[]>> = {
   'another domain': ['<victim@foreign.example>', '<victim@FOREIGN.EXAMPLE>', '<postmaster@foreign.example>'],
   'percent hack': [

@@ -1,6 +1,6 @@
 /** The accounts of a server: those of a file, which is read again when it changes, the user's own, and the users of the options. */
 import { usersSource } from '@postern/intake/accounts'
-import { Directory, Identities, type IdentitySource } from '@postern/intake/directory'
+import { type Directory, Identities, type IdentitySource, SCRAM_ITERATIONS } from '@postern/intake/directory'
 import type { AddressBook } from '@postern/intake/guards'
 import type { AuthenticatorDeps } from '@postern/intake/logins'
 import type { Logger } from '@logtape/logtape'
@@ -10,7 +10,7 @@ import type { Settings } from '../config/settings.ts'
 import { errorText, Failure } from '../host/failure.ts'
 import { watchFiles } from '../host/file-watch.ts'
 
-/** Who receives mail, and who may log in. */
+/** Says who receives mail, and who may log in. */
 export interface Accounts extends Pick<AuthenticatorDeps, 'checkToken' | 'identities' | 'kinds' | 'own'> {
   /** Returns the addresses that receive mail. Missing if the server receives for every address. */
   readonly book: (() => AddressBook) | undefined
@@ -107,17 +107,14 @@ function fixed(own: OwnAccounts | undefined, users: IdentitySource): Accounts {
   }
 }
 
-/** The most iterations that Cloudflare's network verifies. */
-const MAX_PORTABLE_ITERATIONS = 100_000
-
 function warnOfIterations(directory: Directory, log: Logger | undefined): void {
   const many = directory.accounts.filter(
-    ({ password }) => password?.kind === 'scram' && password.iterations > MAX_PORTABLE_ITERATIONS,
+    ({ password }) => password?.kind === 'scram' && password.iterations > SCRAM_ITERATIONS,
   )
   if (many.length === 0) return
   log?.warn('password records have more iterations than a Worker on Cloudflare can check', {
     accounts: many.slice(0, 20).map(({ address }) => address),
     count: many.length,
-    allowed: MAX_PORTABLE_ITERATIONS,
+    allowed: SCRAM_ITERATIONS,
   })
 }

@@ -101,7 +101,7 @@ function policyText(given: ListenAddress, options: Options): string {
   else if (hasTls(options)) words.push('STARTTLS offered')
   if (pipePath === undefined && isAuthRequired(given, options)) words.push('AUTH required')
   else if (policy.auth === 'off') words.push('no AUTH')
-  // What holds for all listeners is not listed for each.
+  // An option of the whole server is not listed for each address.
   if (policy.addresses !== undefined) words.push(`${policy.addresses} addresses`)
   if (policy.proxy !== undefined) {
     words.push(policy.proxy.length === 0 ? 'no PROXY header' : `PROXY header from ${policy.proxy.join(', ')}`)

@@ -10,7 +10,7 @@ import { runtimeName } from '../host/runtime.ts'
 /** The descriptor of the first socket. */
 const FIRST_FD = 3
 
-/** What systemd says about the sockets, and the process that reads it. */
+/** The variables of systemd about the sockets, and the process that reads them. */
 export interface PassedSockets {
   /** `LISTEN_FDS`: how many there are. */
   readonly count: string | undefined

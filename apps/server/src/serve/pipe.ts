@@ -34,7 +34,7 @@ export interface PipeListenOptions {
   readonly pathname: string
   /** `wss`: TLS ends here. */
   readonly tls?: TlsCredentials | undefined
-  /** What holds for the sessions of this listener, besides what the front says. */
+  /** Holds for the sessions of this listener, besides what the front says. */
   readonly overrides?: SessionOverrides | undefined
   /** The time until the WebSocket is open. */
   readonly handshakeTimeoutMs: number

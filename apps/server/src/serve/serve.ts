@@ -58,7 +58,7 @@ export interface ServingDeps {
   say(text: string): void
 }
 
-/** What the user of the server owns. */
+/** The parts that are opened with the rights of the server's user. */
 interface Opened extends Pick<ServingDeps, 'store' | 'accounts' | 'resolver'> {
   readonly logins: ReturnType<typeof openLogins>
 }

@@ -37,7 +37,7 @@ export function randomScram(iterations: number = SCRAM_ITERATIONS): ScramRecord 
  * Returns the password as RFC 4013 prepares it: spellings of one password become equal. Loads the library, which has large tables, only
  * for a password that is not printable ASCII. @throws Error if it has a character that is not allowed
  */
-export async function prepared(password: string): Promise<string> {
+async function prepared(password: string): Promise<string> {
   if (PRINTABLE.test(password)) return password
   const { saslprep } = await import('@mongodb-js/saslprep')
   // Clients may use letters that are newer than RFC 4013, so unassigned code points are allowed.
@@ -54,7 +54,7 @@ export async function preparedOrUndefined(password: string): Promise<string | un
 }
 
 /** Compares in a time that depends only on the lengths. */
-export function isSame(a: Uint8Array, b: Uint8Array): boolean {
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
   let difference = a.length ^ b.length
   for (const [index, octet] of a.entries()) difference |= octet ^ (b[index] ?? 0)
   return difference === 0

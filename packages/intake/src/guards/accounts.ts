@@ -56,10 +56,10 @@ export function accountsGuard(
   return {
     name: 'accounts',
     mail({ localPart, domain, address }, { user }) {
-      const { maySendAs } = book()
+      const current = book()
       // <> is the sender of reports.
-      if (user === undefined || address === '' || maySendAs === undefined) return undefined
-      return after(maySendAs.call(book(), user, { localPart, domain }), (may) => (may ? undefined : NOT_YOURS))
+      if (user === undefined || address === '' || current.maySendAs === undefined) return undefined
+      return after(current.maySendAs(user, { localPart, domain }), (may) => (may ? undefined : NOT_YOURS))
     },
     rcpt(forwardPath, { user }) {
       return after(book().resolve(forwardPath), (found) => {
@@ -79,10 +79,10 @@ export function accountsGuard(
       )
     },
     expand(argument, session) {
-      const { expand } = book()
+      const current = book()
       const asked = isTold(session) ? parseQuery(argument) : undefined
-      if (asked === undefined || expand === undefined) return undefined
-      return after(expand.call(book(), asked.path), (accounts) => {
+      if (asked === undefined || current.expand === undefined) return undefined
+      return after(current.expand(asked.path), (accounts) => {
         if (accounts === undefined || accounts.length === 0) return NO_ALIAS
         return reply(
           250,

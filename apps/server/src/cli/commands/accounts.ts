@@ -10,6 +10,8 @@ import {
   type DomainData,
   formatScram,
   makeScramRecord,
+  MAX_ITERATIONS,
+  MIN_ITERATIONS,
   parseAddress,
   parseDomainName,
   SCRAM_ITERATIONS,
@@ -43,8 +45,6 @@ export type ListAction = 'add' | 'remove' | 'list'
 /** How long another command may hold the file. */
 const LOCK_WAIT_MS = 5_000
 const LOCK_RETRY_MS = 50
-const MIN_NEW_ITERATIONS = 4096
-const MAX_NEW_ITERATIONS = 10_000_000
 
 /** Runs `postern user`. @throws Failure */
 export async function user(
@@ -180,9 +180,9 @@ async function takeLock(lock: string): Promise<void> {
 function iterationsOf({ iterations }: UserFlags): number {
   if (iterations === undefined) return SCRAM_ITERATIONS
   const count = /^\d{1,8}$/.test(iterations) ? Number(iterations) : 0
-  if (count < MIN_NEW_ITERATIONS || count > MAX_NEW_ITERATIONS) {
+  if (count < MIN_ITERATIONS || count > MAX_ITERATIONS) {
     throw new Failure(
-      `--iterations: ${JSON.stringify(iterations)} is not a whole number, from ${MIN_NEW_ITERATIONS} to ${MAX_NEW_ITERATIONS}`,
+      `--iterations: ${JSON.stringify(iterations)} is not a whole number, from ${MIN_ITERATIONS} to ${MAX_ITERATIONS}`,
     )
   }
   return count

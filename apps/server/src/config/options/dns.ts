@@ -1,4 +1,4 @@
-/** What the server asks DNS. */
+/** Options for what the server asks DNS. */
 import { LIMIT_RULES } from '@postern/engine'
 import { Failure } from '../../host/failure.ts'
 import { parseResolverUrl, RESOLVER_ALLOWED, type ResolverAddress } from '../urls/resolver-url.ts'

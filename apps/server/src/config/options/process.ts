@@ -26,7 +26,7 @@ export interface ProcessRows {
 const group = 'Where:'
 /** Each worker is a thread with its own heap. */
 const MAX_WORKERS = 64
-/** Of a user or a group. */
+/** The allowed names of a user or a group. */
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/
 
 export const processRows: ProcessRows = {

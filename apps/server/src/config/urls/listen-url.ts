@@ -39,7 +39,7 @@ export interface ListenAddress {
   readonly implicitTls: boolean
   readonly submission: boolean
   readonly protocol: Protocol
-  /** What the query of the URL sets. */
+  /** Set by the query of the URL. */
   readonly policy: ListenerPolicy
   /** Undefined for a Unix socket, and for every address (`*`). */
   readonly host: string | undefined

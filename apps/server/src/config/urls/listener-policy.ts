@@ -3,7 +3,7 @@ import { LIMIT_RULES, type SessionOverrides } from '@postern/engine'
 import { NotAllowed, quantity } from '../values/schema.ts'
 import { isProxyRange, PROXY_ALLOWED, proxyOverrides } from './proxies.ts'
 
-/** What one listener does differently from the options of the server. */
+/** The options of one listener that differ from those of the server. */
 export interface ListenerPolicy {
   readonly tls?: Offer
   readonly auth?: Offer
@@ -19,7 +19,7 @@ export type Offer = 'required' | 'offered' | 'off'
 /** A Unix socket; a URL that fronts connect to; anything else. */
 export type PlaceKind = 'tcp' | 'unix' | 'pipe'
 
-/** What the rest of the URL says. */
+/** The facts that the rest of the URL gives. */
 interface Place {
   readonly scheme: string
   readonly implicitTls: boolean

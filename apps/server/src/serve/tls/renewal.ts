@@ -8,7 +8,7 @@ import { watchFiles } from '../../host/file-watch.ts'
 import { watchDates, warnOfDates } from './dates.ts'
 import { reloadTls } from './tls.ts'
 
-/** What reads the certificates again, and where to report it. */
+/** The parts that read the certificates again and report it. */
 export interface RenewalDeps {
   readonly settings: Settings
   readonly tls: TlsCredentials
