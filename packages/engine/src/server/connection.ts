@@ -13,6 +13,8 @@ import type { Context } from './context.ts'
 import { Dialogue, type OpenSession } from './dialogue.ts'
 import type { Verdict } from './handlers.ts'
 import type { SessionOverrides } from './options.ts'
+import type { Place } from './places/admission.ts'
+import type { Occupying } from './places/occupants.ts'
 import type { ReverseDns, TransmissionType } from './session/session.ts'
 import { transmissionType } from './session/trace.ts'
 import { isRefusal } from './verdict.ts'
@@ -23,12 +25,14 @@ export interface ConnectionDeps extends Context {
   over(connection: Connection): void
 }
 
-export class Connection implements OpenSession {
+export class Connection implements OpenSession, Occupying {
   readonly id: string
   tls: TlsInfo | undefined
   user: string | undefined
   reverseDns: ReverseDns | undefined
   messagesAccepted = 0
+  place: Place | undefined
+  memberIndex: number = -1
 
   readonly #deps: ConnectionDeps
   readonly #dialogue: Dialogue

@@ -123,6 +123,8 @@ class List<I extends Item> {
     else previous.next = next
     if (next === undefined) this.#last = previous
     else next.previous = previous
+    // Otherwise an item that the garbage collector has not found yet would keep all later ones in memory.
+    item.previous = item.next = undefined
     this.size--
   }
 }

@@ -5,17 +5,23 @@
 import type { Endpoint } from '../../duplex.ts'
 import type { Place, Places } from './admission.ts'
 import { Displacement, type Occupant } from './displacement.ts'
+import { type Member, Members } from './members.ts'
 
 /** Closes a connection because another one got its place. */
 export type GiveUp = (reason: Error) => void
 
+/** A session. */
+export interface Occupying extends Occupant, Member {
+  /** undefined after a newcomer took it. */
+  place: Place | undefined
+}
+
 /** @typeParam C A session. */
-export class Occupants<C extends Occupant> {
+export class Occupants<C extends Occupying> {
   readonly #places: Places
   readonly #displacement: Displacement<C | Reservation>
-  /** The place of each connection; undefined after a newcomer took it. */
-  readonly #connections = new Map<C, Place | undefined>()
-  readonly #reservations = new Set<Reservation>()
+  readonly #connections = new Members<C>()
+  readonly #reservations = new Members<Reservation>()
 
   /**
    * @param minIdleMs A connection that has been idle for less keeps its place.
@@ -28,7 +34,7 @@ export class Occupants<C extends Occupant> {
       minIdleMs,
       () => this.#all(),
       (occupant) => {
-        if (!(occupant instanceof Reservation)) this.#connections.set(occupant, undefined)
+        if (!(occupant instanceof Reservation)) occupant.place = undefined
         displace(occupant)
       },
     )
@@ -46,18 +52,18 @@ export class Occupants<C extends Occupant> {
   }
 
   add(connection: C, place: Place): void {
-    this.#connections.set(connection, place)
+    connection.place = place
+    this.#connections.add(connection)
   }
 
   /** Gives the connection's place back, unless a newcomer has it. */
   delete(connection: C): void {
-    this.#connections.get(connection)?.leave()
-    this.#connections.delete(connection)
+    if (this.#connections.delete(connection)) connection.place?.leave()
   }
 
   /** All sessions, including those that are closing. */
   get connections(): Iterable<C> {
-    return this.#connections.keys()
+    return this.#connections
   }
 
   get connectionCount(): number {
@@ -65,21 +71,22 @@ export class Occupants<C extends Occupant> {
   }
 
   *#all(): Iterable<readonly [C | Reservation, Place]> {
-    for (const [connection, place] of this.#connections) if (place !== undefined) yield [connection, place]
+    for (const connection of this.#connections) if (connection.place !== undefined) yield [connection, connection.place]
     for (const reservation of this.#reservations) yield [reservation, reservation.place]
   }
 }
 
 /** The place of a connection that is not a session yet, because its handshake is running. */
-export class Reservation implements Place {
+export class Reservation implements Place, Member {
+  memberIndex: number = -1
   readonly remote: Endpoint
   readonly place: Place
   readonly #giveUp: GiveUp | undefined
   readonly #since: number = performance.now()
   /** All reservations. This one is among them while it has the place. */
-  readonly #all: Set<Reservation>
+  readonly #all: Members<Reservation>
 
-  constructor(remote: Endpoint, place: Place, giveUp: GiveUp | undefined, all: Set<Reservation>) {
+  constructor(remote: Endpoint, place: Place, giveUp: GiveUp | undefined, all: Members<Reservation>) {
     this.remote = remote
     this.place = place
     this.#giveUp = giveUp
