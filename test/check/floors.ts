@@ -54,7 +54,7 @@ export const PACKAGES: readonly Package[] = [
       [{ paths: ['server/session'] }, { paths: ['server/places'] }],
       [{ paths: ['server'] }],
       [{ paths: ['server/trusted'] }],
-      [{ paths: ['index.ts'] }],
+      [{ paths: ['index.ts'] }, { paths: ['codes.ts'], isPure: true, below: [] }],
     ],
   },
   {

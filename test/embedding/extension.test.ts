@@ -222,6 +222,8 @@ describe('mistakes are found at start', () => {
     ['limits.maxRecipientDomains', { limits: { maxRecipientDomains: -1 } }],
     ['limits.maxLines', { limits: { maxLines: 1 } as never }],
     ['banner', { banner: 'two\r\nlines' }],
+    ['helloText', { helloText: 'two\r\nlines' }],
+    ['auth.requiredText', { auth: { authenticate: () => undefined, requiredText: 'two\r\nlines' } }],
     ['disabled', { disabled: ['MAIL'] }],
     ['bareLineEndings', { bareLineEndings: 'accept' as never }],
     ['addresses', { addresses: 'any' as never }],

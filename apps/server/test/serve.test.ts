@@ -199,6 +199,7 @@ describe.concurrent('from the first command to the first message', () => {
       export default {
         hostname: 'mx.config.example',
         banner: 'of the file',
+        helloText: 'of the house',
         store: mailStore(fs('own')),
         handlers: {
           rcpt(to: { address: string }) {
@@ -210,6 +211,7 @@ describe.concurrent('from the first command to the first message', () => {
     const running = await serve([], { cwd, env: { POSTERN_BANNER: 'of the environment' } })
     const client = await SocketClient.connect(port(running))
     expect((await client.reply()).text).toBe('220 mx.config.example ESMTP of the environment')
+    expect((await client.command('EHLO client.example')).lines[0]).toBe('mx.config.example of the house')
     expect(await sendMail(port(running))).toBe('sent')
     expect(await sendMail(port(running), { to: ['x@example.com'] })).toBe('RCPT TO 550')
     await running.says(/"message":"refused".*"hook":"rcpt","reply":"550 5\.1\.1 Nobody"/)

@@ -6,6 +6,7 @@ import { futureRelease } from '../src/protocol/extensions/future-release.ts'
 import { mtPriority } from '../src/protocol/extensions/mt-priority.ts'
 import { requireTls } from '../src/protocol/extensions/require-tls.ts'
 import { ExtensionSet } from '../src/protocol/extensions/set.ts'
+import { AUTH_REQUIRED } from '../src/protocol/grammar/replies.ts'
 import type { Envelope } from '../src/protocol/grammar/envelope.ts'
 import { OptionError, resolveLimits } from '../src/protocol/limits.ts'
 import { Gate } from '../src/protocol/server/gate.ts'
@@ -20,7 +21,7 @@ function mailWith(
   parameters: string,
 ): { readonly ehlo: string; readonly code: string | undefined; readonly envelope: Envelope | undefined } {
   const extensions = new ExtensionSet([extension])
-  const gate = new Gate(resolveLimits(), extensions, new Set())
+  const gate = new Gate(resolveLimits(), extensions, new Set(), AUTH_REQUIRED)
   const protocol = protocolFor({ options: { extensions, gate, now: () => NOON }, policy: { isSecure: true } })
   const ehlo = run([octets('EHLO client.example\r\n')], {}, protocol).replies
   const { replies } = run([octets(`MAIL FROM:<a@b.example> ${parameters}\r\n`)], {}, protocol)

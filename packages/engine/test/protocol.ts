@@ -7,6 +7,7 @@ import { dsn } from '../src/protocol/extensions/dsn.ts'
 import { ExtensionSet } from '../src/protocol/extensions/set.ts'
 import { Gate } from '../src/protocol/server/gate.ts'
 import { type Limits, resolveLimits } from '../src/protocol/limits.ts'
+import { AUTH_REQUIRED } from '../src/protocol/grammar/replies.ts'
 import { type Reply, reply } from '../src/protocol/grammar/reply.ts'
 import { MECHANISMS } from '../src/sasl/mechanisms.ts'
 import type { ProtocolOptions, SessionPolicy } from '../src/protocol/server/policy.ts'
@@ -37,7 +38,7 @@ export function protocolFor({ limits, options, policy }: Setup = {}): ServerProt
   const resolved = resolveLimits({ maxBadCommands: 1_000_000, ...limits })
   return new ServerProtocol(
     {
-      hostname: 'mx.example.com',
+      helloLine: 'mx.example.com',
       limits: resolved,
       extensions,
       mechanisms: new Map(mechanisms.map((mechanism) => [mechanism.name, mechanism])),
@@ -46,7 +47,7 @@ export function protocolFor({ limits, options, policy }: Setup = {}): ServerProt
       addresses: 'strict',
       envelopes: new Allowance(resolved.maxTotalEnvelopeOctets),
       now: () => 0,
-      gate: new Gate(resolved, extensions, new Set()),
+      gate: new Gate(resolved, extensions, new Set(), AUTH_REQUIRED),
       ...options,
     },
     {

@@ -67,9 +67,11 @@ function engineOptions(deps: ServerDeps): ServerOptions {
   const { accounts, options, store, log, tls } = deps
   const { handlers } = options
   const wire = log.getChild('wire')
+  const quiet = rangesOf(options.quietFrom)
   return {
     hostname: options.hostname,
     banner: options.banner,
+    helloText: options.helloText,
     limits: pickLimits(options),
     tls: { startTls: tls !== undefined || takesPipes(options), required: options.tlsRequired },
     bareLineEndings: options.bareLineEndings,
@@ -89,12 +91,16 @@ function engineOptions(deps: ServerDeps): ServerOptions {
         ...(accounts.book === undefined ? [] : [accountsGuard(accounts.book)]),
         ...options.guards,
       ],
-      observer: logObserver(deps),
+      observer: logObserver({ ...deps, quiet }),
       keptTimeoutMs: keptTimeoutMs(options.hookTimeoutMs),
       ...(accounts.book !== undefined && { submission: { hostname: options.hostname, book: accounts.book } }),
       ...(canAuthenticate(options) ? { auth: authOf(deps) } : {}),
     }),
-    ...(options.debug ? { trace: ({ sessionId, from, text }) => wire.debug(from, { sessionId, text }) } : {}),
+    ...(options.debug && {
+      trace: ({ sessionId, from, remote, text }) => {
+        if (!quiet.includes(remote)) wire.debug(from, { sessionId, text })
+      },
+    }),
   }
 }
 
@@ -120,6 +126,7 @@ function authOf({ accounts, options, logins }: ServerDeps): IntakeAuth {
   return {
     ...(options.authMechanisms !== undefined && { mechanisms: options.authMechanisms }),
     required: options.authRequired,
+    requiredText: options.authRequiredText,
     allowWithoutTls: options.authWithoutTls || options.acceptAnyLogin !== 'no',
     authenticate: handlers.authenticate?.bind(handlers),
     own: accounts.own,

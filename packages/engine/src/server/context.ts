@@ -1,6 +1,7 @@
 /** What a server makes from its options, once for all its connections. */
 import { isPromiseLike } from '../promise.ts'
 import { ExtensionSet } from '../protocol/extensions/set.ts'
+import { AUTH_REQUIRED } from '../protocol/grammar/replies.ts'
 import { type Reply, reply } from '../protocol/grammar/reply.ts'
 import { type Limits, resolveLimits } from '../protocol/limits.ts'
 import { Allowance } from '../protocol/server/allowance.ts'
@@ -62,20 +63,22 @@ export function createContext(options: ServerOptions): Context {
       () => {},
     )
   }
+  const { requiredText } = options.auth ?? {}
+  const authRequired = requiredText ? reply(530, '5.7.0', requiredText) : AUTH_REQUIRED
   return {
     options,
     limits,
     mechanisms,
     commands,
     protocol: {
-      hostname: options.hostname,
+      helloLine: options.helloText ? `${options.hostname} ${options.helloText}` : options.hostname,
       limits,
       extensions: set,
       mechanisms,
       allowAuthWithoutTls: options.auth?.allowWithoutTls ?? false,
       bareLineEndings: options.bareLineEndings ?? 'reject',
       addresses: options.addresses ?? 'strict',
-      gate: new Gate(limits, set, verbsOff),
+      gate: new Gate(limits, set, verbsOff, authRequired),
       envelopes: new Allowance(limits.maxTotalEnvelopeOctets),
       now: Date.now,
     },

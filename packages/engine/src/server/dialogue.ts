@@ -70,10 +70,10 @@ export class Dialogue implements WireOwner, WaitsOwner {
       client: session,
       maxMessageBytes: overrides.maxMessageBytes,
       addresses: overrides.addresses,
-      observe: observer(options, session.id, 'client'),
+      observe: observer(options, session, 'client'),
     })
     this.waits = new Waits(limits, this.protocol, this)
-    this.wire = new Wire(duplex, this.protocol, this.waits, observer(options, session.id, 'server'), this)
+    this.wire = new Wire(duplex, this.protocol, this.waits, observer(options, session, 'server'), this)
     this.hooks = new Hooks(this.wire, this.waits, context, session)
   }
 
@@ -203,8 +203,9 @@ export function factsOf({ channelBinding, tls }: Duplex): readonly ConnectionFac
 /** Returns a function that gets the lines of one side; undefined if nobody wants them. */
 function observer(
   { trace }: ServerOptions,
-  sessionId: string,
+  session: Session,
   from: 'client' | 'server',
 ): ((text: string) => void) | undefined {
-  return trace && ((text) => trace({ sessionId, from, text: printable(text, Infinity) }))
+  if (trace === undefined) return undefined
+  return (text) => trace({ sessionId: session.id, from, remote: session.remote, text: printable(text, Infinity) })
 }

@@ -91,6 +91,8 @@ export interface AuthOptions {
   readonly mechanisms?: readonly (MechanismName | Mechanism)[]
   /** Refuse MAIL and the rest until AUTH has succeeded. Default false. */
   readonly required?: boolean
+  /** The text of `530 5.7.0`, which refuses commands before AUTH. Default 'Authentication required'. */
+  readonly requiredText?: string
   /** Also offer mechanisms that show the password without TLS. Default false. */
   readonly allowWithoutTls?: boolean
   /**

@@ -1,4 +1,5 @@
 /** Options of a server and of a listener, and the checks of these options. */
+import type { Endpoint } from '../duplex.ts'
 import type { AddressRanges } from '../protocol/grammar/address.ts'
 import { isHelloName } from '../protocol/grammar/path.ts'
 import { auth as authExtension } from '../protocol/extensions/auth.ts'
@@ -22,6 +23,8 @@ export interface ServerOptions extends Handlers {
   readonly hostname: string
   /** The text behind the host name in the greeting. Default 'Postern'. */
   readonly banner?: string
+  /** The text behind the host name in the replies to HELO, EHLO and LHLO. Default: none. */
+  readonly helloText?: string
   readonly limits?: Partial<Limits>
   readonly auth?: AuthOptions
   readonly tls?: TlsPolicy
@@ -64,6 +67,8 @@ export interface TlsPolicy {
 export interface WireLine {
   readonly sessionId: string
   readonly from: 'client' | 'server'
+  /** The client of the session. */
+  readonly remote: Endpoint
   /** Without CRLF, made printable. Text of messages is left out. */
   readonly text: string
 }
@@ -110,9 +115,19 @@ export const OPTIONAL_VERBS: readonly string[] = Object.keys(VERBS).filter((verb
 
 /** @throws OptionError on an invalid value */
 export function checkOptions(options: ServerOptions): void {
-  const { hostname, banner = '', bareLineEndings = 'reject', addresses = 'strict', greetingDelayMs = 0 } = options
+  const {
+    hostname,
+    banner = '',
+    helloText = '',
+    auth,
+    bareLineEndings = 'reject',
+    addresses = 'strict',
+    greetingDelayMs = 0,
+  } = options
   if (!isHelloName(hostname)) throw new OptionError('hostname', hostname, 'a domain or an address literal')
-  if (!/^[\x20-\x7e]{0,200}$/.test(banner)) throw new OptionError('banner', banner, 'up to 200 characters of ASCII')
+  for (const [field, text] of Object.entries({ banner, helloText, 'auth.requiredText': auth?.requiredText ?? '' })) {
+    if (!/^[\x20-\x7e]{0,200}$/.test(text)) throw new OptionError(field, text, 'up to 200 characters of ASCII')
+  }
   if (!['reject', 'normalise', 'preserve'].includes(bareLineEndings)) {
     throw new OptionError('bareLineEndings', bareLineEndings, "'reject', 'normalise' or 'preserve'")
   }

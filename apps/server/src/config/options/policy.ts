@@ -3,7 +3,7 @@ import { DOMAIN_ALLOWED, GUARD_ALLOWED, isGuard, parseDomain } from '@postern/in
 import type { Guard } from '@postern/intake'
 import { Failure } from '../../host/failure.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
-import { commaList, custom, list, nonEmpty, oneOf, optional, parsedText, text } from '../values/schema.ts'
+import { commaList, custom, list, nonEmpty, ONE_LINE, oneOf, optional, parsedText } from '../values/schema.ts'
 import { type ConfigHandlers, hooks } from './hooks.ts'
 import { amount, type Choice, type Option } from './row.ts'
 
@@ -15,6 +15,8 @@ export interface PolicyRows {
   readonly domains: Option<string | readonly string[], readonly string[] | undefined>
   /** The text after the host name in the greeting. Default `Postern`. */
   readonly banner: Option<string, string>
+  /** The text after the host name in the replies to HELO and EHLO. Default: none. */
+  readonly helloText: Option<string, string>
   /** Wait this long before the greeting, and refuse clients that send before it. Default 0: do neither. */
   readonly greetingDelayMs: Option<TimeQuantity, number>
   /** Rejects, normalises or preserves a bare CR or LF inside DATA. Default `reject`. */
@@ -48,9 +50,16 @@ export const policyRows: PolicyRows = {
     docs: { more: '(see [Domains](#domains))' },
   },
   banner: {
-    schema: text(/^[\x20-\x7e]{0,200}$/, 'one line of at most 200 printable ASCII characters'),
+    schema: ONE_LINE,
     byDefault: 'Postern',
     help: 'text after the host name in the greeting',
+    group,
+    value: 'text',
+  },
+  helloText: {
+    schema: ONE_LINE,
+    byDefault: '',
+    help: 'text after the host name in the replies to HELO and EHLO',
     group,
     value: 'text',
   },

@@ -4,7 +4,7 @@ import { parseUser, type User } from '@postern/intake/accounts'
 import type { AddressBook } from '@postern/intake/guards'
 import type { TokenOptions } from '@postern/intake/tokens'
 import { Failure } from '../../host/failure.ts'
-import { custom, list, nonEmpty, oneOf, optional, parsed, parsedText } from '../values/schema.ts'
+import { custom, list, nonEmpty, ONE_LINE, oneOf, optional, parsed, parsedText } from '../values/schema.ts'
 import { type Choice, needs, onOff, type Option, type ValuesOf } from './row.ts'
 import type { PolicyRows } from './policy.ts'
 import type { WhereRows } from './where.ts'
@@ -16,6 +16,8 @@ export interface UserRows {
   readonly users: Option<string | readonly string[], readonly User[]>
   /** Refuse mail until AUTH has succeeded, on every address. Default false. */
   readonly authRequired: Option<boolean, boolean>
+  /** The text of `530 5.7.0`, which refuses mail before AUTH. */
+  readonly authRequiredText: Option<string, string>
   /** Offer AUTH also without TLS. Passwords are then sent without encryption. Default false. */
   readonly authWithoutTls: Option<boolean, boolean>
   /** The AUTH mechanisms to offer, in this order. Default: all. */
@@ -59,6 +61,13 @@ export const userRows: UserRows = {
     secret: true,
   },
   authRequired: onOff({ group, help: 'refuse mail until AUTH has succeeded' }),
+  authRequiredText: {
+    schema: ONE_LINE,
+    byDefault: 'Authentication required',
+    help: 'text of 530 5.7.0, which refuses mail before AUTH',
+    group,
+    value: 'text',
+  },
   authWithoutTls: onOff({ group, help: 'offer AUTH also without TLS: passwords are then sent without encryption' }),
   authMechanisms: {
     schema: optional(nonEmpty(list(oneOf(...AUTH_MECHANISMS)))),

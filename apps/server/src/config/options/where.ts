@@ -34,6 +34,11 @@ export interface WhereRows {
   readonly xclientFrom: Option<string | readonly string[], readonly string[]>
   /** Clients that may send XFORWARD, which names the first client for the record and the log: addresses, ranges, or `all`. Default: none. */
   readonly xforwardFrom: Option<string | readonly string[], readonly string[]>
+  /**
+   * Clients whose sessions the debug log leaves out, such as health checks: addresses, ranges, or `all`. Their refusals, messages and
+   * errors are logged. Default: none.
+   */
+  readonly quietFrom: Option<string | readonly string[], readonly string[]>
 }
 
 const group = 'Where:'
@@ -74,13 +79,14 @@ export const whereRows: WhereRows = {
     secret: true,
     fileOnly: true,
   },
-  proxyFrom: trusted('proxies that send a PROXY protocol header: address, range, or all'),
-  xclientFrom: trusted('clients that may name another client by XCLIENT: address, range, or all'),
-  xforwardFrom: trusted('clients that may name the first client by XFORWARD: address, range, or all'),
+  proxyFrom: clients('proxies that send a PROXY protocol header: address, range, or all'),
+  xclientFrom: clients('clients that may name another client by XCLIENT: address, range, or all'),
+  xforwardFrom: clients('clients that may name the first client by XFORWARD: address, range, or all'),
+  quietFrom: clients('clients whose sessions the debug log leaves out, such as health checks: address, range, or all'),
 }
 
-/** Makes the row of a list of clients that are trusted. */
-function trusted(help: string): Option<string | readonly string[], readonly string[]> {
+/** Makes the row of a list of clients. */
+function clients(help: string): Option<string | readonly string[], readonly string[]> {
   return {
     schema: list(parsedText((range) => (isProxyRange(range) ? range : undefined), PROXY_ALLOWED)),
     byDefault: [],

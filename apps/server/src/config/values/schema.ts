@@ -56,6 +56,12 @@ export function text(pattern: RegExp, allowed: string): Schema<string> {
   return parsedText((given) => (pattern.test(given) ? given : undefined), allowed)
 }
 
+/** Text for a reply. */
+export const ONE_LINE: Schema<string> = text(
+  /^[\x20-\x7e]{0,200}$/,
+  'one line of at most 200 printable ASCII characters',
+)
+
 /** One of these words. */
 export function oneOf<const Word extends string>(...words: readonly Word[]): Schema<Word> {
   const schema = parsed((given) => words.find((word) => word === given), `one of ${words.join(', ')}`)

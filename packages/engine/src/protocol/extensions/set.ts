@@ -49,10 +49,10 @@ export class ExtensionSet {
   }
 
   /** Returns the reply to EHLO (RFC 5321 4.1.1.1). */
-  ehloReply(hostname: string, context: ExtensionContext): Reply {
+  ehloReply(firstLine: string, context: ExtensionContext): Reply {
     // Asks each extension once, because its answer may differ the next time.
     const said: (string | null | undefined)[] = []
-    let key = hostname
+    let key = firstLine
     for (const extension of this.#varying) {
       const parameters = extension.advertise?.(context)
       said.push(parameters)
@@ -63,7 +63,7 @@ export class ExtensionSet {
       const lines = this.#extensions.flatMap((extension) =>
         advertised(extension, extension.advertise === undefined ? '' : said.shift()),
       )
-      known = reply(250, '', [hostname, ...lines])
+      known = reply(250, '', [firstLine, ...lines])
       if (this.#replies.size < MAX_REMEMBERED_REPLIES) this.#replies.set(key, known)
     }
     return known

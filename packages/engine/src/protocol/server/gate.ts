@@ -23,9 +23,13 @@ export class Gate {
   readonly maxLineOctets: number
   readonly #maxCommandLineOctets: number
   readonly #verbs: ReadonlyMap<string, KnownVerb>
+  readonly #authRequired: Reply
 
-  /** @param verbsOff Known verbs that are off */
-  constructor(limits: Limits, extensions: ExtensionSet, verbsOff: ReadonlySet<string>) {
+  /**
+   * @param verbsOff Known verbs that are off
+   * @param authRequired The refusal of commands before AUTH
+   */
+  constructor(limits: Limits, extensions: ExtensionSet, verbsOff: ReadonlySet<string>, authRequired: Reply) {
     const { maxCommandLineOctets, maxAuthLineOctets } = limits
     const { verbs: brought, lineOctets } = extensions
     const verbs = [...new Set([...Object.keys(VERBS), ...NOT_HERE, ...brought.keys()])].map((verb): KnownVerb => {
@@ -50,6 +54,7 @@ export class Gate {
     })
     this.maxLineOctets = maxCommandLineOctets + Math.max(0, ...lineOctets.values())
     this.#maxCommandLineOctets = maxCommandLineOctets
+    this.#authRequired = authRequired
     this.#verbs = new Map(verbs.map((known) => [known.verb, known]))
   }
 
@@ -69,7 +74,7 @@ export class Gate {
     if (refusal !== undefined) return refusal
     if (known.isOff) return replies.COMMAND_OFF
     if (visitor.isTlsMissing && !known.isBeforeTls) return replies.TLS_REQUIRED
-    if (visitor.isAuthMissing && !known.isBeforeAuth) return replies.AUTH_REQUIRED
+    if (visitor.isAuthMissing && !known.isBeforeAuth) return this.#authRequired
     return undefined
   }
 

@@ -10,7 +10,8 @@ import type { TransactionRules } from './transaction.ts'
 
 /** The options that all sessions of a server share. */
 export interface ProtocolOptions extends TransactionRules, AuthRules {
-  readonly hostname: string
+  /** The first line of the reply to HELO, EHLO and LHLO: the host name, and text behind it. */
+  readonly helloLine: string
   readonly limits: Limits
   readonly extensions: ExtensionSet
   readonly bareLineEndings: BareLineEndings

@@ -265,8 +265,8 @@ export class ServerProtocol implements VerbSession {
 
   /** Returns the reply to a 'hello' event that is accepted. */
   helloReply(hello: Hello): Reply {
-    const { hostname, extensions } = this.#options
-    return hello.verb === 'HELO' ? reply(250, '', hostname) : extensions.ehloReply(hostname, this)
+    const { helloLine, extensions } = this.#options
+    return hello.verb === 'HELO' ? reply(250, '', helloLine) : extensions.ehloReply(helloLine, this)
   }
 
   /** Octets of replies that wait to be taken. */
