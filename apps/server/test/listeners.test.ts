@@ -67,6 +67,7 @@ const WRONG: readonly (readonly [url: string, said: string])[] = [
   ['submission://*:0?auth=offered', '"auth=offered" is not auth=required'],
   ['smtp+unix:/run/x?proxy=all', '"proxy=all" is not an option of a smtp listener: tls, auth, addresses, size'],
   ['ws://127.0.0.1:0/pipe?tls=off', '"tls=off" is not an option of a ws listener: addresses, size'],
+  ['smtp://127.0.0.1:2525,submission://127.0.0.1:587', 'is not one URL; give each address by a --listen of its own'],
   ['lmtp://127.0.0.1:25', 'is not a port for LMTP: RFC 2033 forbids port 25'],
   ['lmtps://127.0.0.1:0', 'is not a URL such as smtp://127.0.0.1:2525'],
 ]

@@ -57,10 +57,13 @@ export const LISTEN_ALLOWED: string =
   'a URL such as smtp://127.0.0.1:2525, smtps://[::1]:465, submission://*:587, lmtp://127.0.0.1:24, smtp+unix:/run/postern.sock, smtp+fd:3 or ws://127.0.0.1:8025/pipe'
 
 const SMTP_PORT = 25
+const ONE_ALLOWED = 'one URL; give each address by a --listen of its own'
 const LMTP_PORT_ALLOWED = 'a port for LMTP: RFC 2033 forbids port 25; give another, such as lmtp://127.0.0.1:24'
 
 /** Reads a listen URL. Returns undefined if it is not one. @throws NotAllowed if its query or its port is wrong */
 export function parseListenUrl(text: string): ListenAddress | undefined {
+  // A path of a Unix socket may have a comma.
+  if (/,[a-z+]{2,20}:/.test(text)) throw new NotAllowed(text, ONE_ALLOWED)
   const url = URL.parse(text)
   if (url === null) return undefined
   const [scheme = '', transport] = url.protocol.slice(0, -1).split('+')
