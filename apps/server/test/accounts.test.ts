@@ -28,6 +28,17 @@ describe.concurrent('the commands', () => {
   const run = (cwd: string, line: string, input?: string): Promise<Result> =>
     postern(line.split(' '), { cwd, ...(input !== undefined && { input }) })
 
+  test('name no new domain when the edit is refused', async () => {
+    const cwd = directoryWith({ domains: ['example.com'] })
+    const refused = await run(cwd, 'alias add sales@example.org jane@example.com')
+    expect(refused).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: 'postern: accounts.json: aliases[0].to[0]: there is no account or alias "jane@example.com"\n',
+    })
+    expect(dataIn(cwd)['domains']).toEqual(['example.com'])
+  })
+
   test('make a file that only its owner can read, and edit it', async () => {
     const cwd = temporaryDirectory()
     const added = await run(cwd, 'user add jane@example.com', 'tiger\n')

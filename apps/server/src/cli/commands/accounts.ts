@@ -67,15 +67,21 @@ export async function user(
   if (isNew && found !== undefined) throw new Failure(`${command}: ${name} is there already; use postern user passwd`)
   if (!isNew && found === undefined) throw new Failure(`${command}: there is no account ${name}`, EXIT.failed)
   const login = action === 'add' || action === 'passwd' ? await askLogin(command, flags, iterations) : {}
+  let isDomainNew = false
   await edit(path, (data) => {
     const accounts = data.accounts ?? []
     const at = accounts.findIndex((account) => isSame(account.address, name))
-    if (isNew) return { ...withDomainOf(data, name), accounts: [...accounts, { address: name, ...login }] }
+    if (isNew) {
+      const withDomain = withDomainOf(data, name)
+      isDomainNew = withDomain !== data
+      return { ...withDomain, accounts: [...accounts, { address: name, ...login }] }
+    }
     const account = accounts[at]
     if (account === undefined) throw new Failure(`${command}: there is no account ${name}`, EXIT.failed)
     if (action === 'remove') return { ...data, accounts: accounts.toSpliced(at, 1) }
     return { ...data, accounts: accounts.with(at, changed(account, action, login)) }
   })
+  if (isDomainNew) sayDomainOf(name)
   await print(`${PAST[action]} ${safe(name)}\n`)
 }
 
@@ -93,16 +99,22 @@ export async function alias(
   const name = checkedAddress(command, address)
   const targets = to.map((target) => checkedAddress(command, target))
   if (action === 'add' && targets.length === 0) throw new Failure(`${command}: give the accounts that get its mail`)
+  let isDomainNew = false
   await edit(path, (data) => {
     const aliases = data.aliases ?? []
     const at = aliases.findIndex((other) => isSame(other.address, name))
-    if (action === 'add') return { ...withDomainOf(data, name), aliases: withTargets(aliases, at, name, targets) }
+    if (action === 'add') {
+      const withDomain = withDomainOf(data, name)
+      isDomainNew = withDomain !== data
+      return { ...withDomain, aliases: withTargets(aliases, at, name, targets) }
+    }
     const found = aliases[at]
     if (found === undefined) throw new Failure(`${command}: there is no alias ${name}`, EXIT.failed)
     const left = targetsOf(found).filter((target) => !targets.some((other) => isSame(target, other)))
     const isWhole = targets.length === 0 || left.length === 0
     return { ...data, aliases: isWhole ? aliases.toSpliced(at, 1) : aliases.with(at, { ...found, to: left }) }
   })
+  if (isDomainNew) sayDomainOf(name)
   await print(`${PAST[action]} ${safe(name)}\n`)
 }
 
@@ -247,8 +259,12 @@ function withDomainOf(data: DirectoryData, address: string): DirectoryData {
   const name = parseAddress(address)?.domain ?? ''
   const domains = data.domains ?? []
   if (domains.some((other) => parseDomainName(domainName(other)) === name)) return data
-  complain(`added the domain ${name}`)
   return { ...data, domains: [...domains, name] }
+}
+
+/** Says that the domain of an address was added. Called after the file is written, because a refused edit adds nothing. */
+function sayDomainOf(address: string): void {
+  complain(`added the domain ${parseAddress(address)?.domain ?? ''}`)
 }
 
 function withTargets(
