@@ -180,3 +180,10 @@ testWith([SWAKS], 'swaks names another client by XCLIENT', async () => {
   })
   expect(kept.trace).toContain('(mta.example [192.0.2.9])')
 })
+
+testWith([], 'HELP for XCLIENT and XFORWARD is written in ASCII', async () => {
+  using client = await SocketClient.ready(server.port)
+  expect((await client.command('HELP XCLIENT', 214)).raw.toString()).toContain('XCLIENT name=value [name=value]')
+  expect((await client.command('HELP XFORWARD', 214)).raw.toString()).toContain('XFORWARD name=value [name=value]')
+  await client.quit()
+})

@@ -33,7 +33,7 @@ export function xclient({ trusted }: TrustOptions): Extension {
     lineOctets: { XCLIENT: MORE_LINE_OCTETS },
     commands: {
       XCLIENT: {
-        syntax: 'name=value …',
+        syntax: 'name=value [name=value]',
         beforeTls: true,
         beforeAuth: true,
         inTransaction: false,

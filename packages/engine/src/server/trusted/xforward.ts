@@ -33,7 +33,7 @@ export function xforward({ trusted }: TrustOptions): Extension {
     lineOctets: { XFORWARD: MORE_LINE_OCTETS },
     commands: {
       XFORWARD: {
-        syntax: 'name=value …',
+        syntax: 'name=value [name=value]',
         beforeAuth: true,
         inTransaction: false,
         handle(argument, session, change) {
