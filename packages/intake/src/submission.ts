@@ -106,27 +106,33 @@ async function missingFields(
   if (!fields.has('message-id')) lines.push(`Message-ID: <${id}@${hostname.replace(/[[\]:]/g, '-')}>`)
   // A name that is not an address cannot be one of these fields.
   if (isPlainAddress(user)) {
-    const from = fields.get('from')
+    const [from, another] = fields.get('from') ?? []
     if (from === undefined) lines.push(`From: <${user}>`)
-    else if (!fields.has('sender') && !(await namesUser(from, user, book))) lines.push(`Sender: <${user}>`)
+    else if (!fields.has('sender')) {
+      // Of two From fields, a reader may show either.
+      const isOwn = another === undefined && (await namesUser(from, user, book))
+      if (!isOwn) lines.push(`Sender: <${user}>`)
+    }
   }
   return lines.map((line) => `${line}\r\n`).join('')
 }
 
-/** Returns the first of each field that matters, unfolded. */
-function fieldsIn(header: string): ReadonlyMap<Field, string> {
-  const found = new Map<Field, string>()
-  let last: Field | undefined
+/** Returns the values of each field that matters, unfolded. */
+function fieldsIn(header: string): ReadonlyMap<Field, readonly string[]> {
+  const found = new Map<Field, string[]>()
+  let last: string[] | undefined
   for (const line of header.split('\r\n')) {
     if (line.startsWith(' ') || line.startsWith('\t')) {
-      if (last !== undefined) found.set(last, `${found.get(last) ?? ''} ${line.trim()}`)
+      if (last !== undefined) last.push(`${last.pop() ?? ''} ${line.trim()}`)
       continue
     }
     const colon = line.indexOf(':')
     const name = line.slice(0, Math.max(0, colon)).trimEnd().toLowerCase()
     const field = FIELDS.find((one) => one === name)
-    last = field === undefined || found.has(field) ? undefined : field
-    if (last !== undefined) found.set(last, line.slice(colon + 1))
+    last = field && (found.get(field) ?? [])
+    if (field === undefined || last === undefined) continue
+    last.push(line.slice(colon + 1))
+    found.set(field, last)
   }
   return found
 }
@@ -140,12 +146,44 @@ async function namesUser(from: string, user: string, book: AddressBook): Promise
   return false
 }
 
-/** Returns the words with an at sign, without their brackets. Comments and names have none, or do no harm. */
+/**
+ * Returns the addresses of the mailboxes (RFC 5322 3.4). What stands in a comment, in a display name or in the name of a group is none,
+ * because a user could put the own address there and another one where readers look.
+ */
 function addressesIn(from: string): string[] {
-  return from
-    .split(/[\s,;<>()]/)
-    .filter((word) => word.includes('@'))
-    .slice(0, MAX_FROM_ADDRESSES)
+  const addresses: string[] = []
+  let address = ''
+  let commentDepth = 0
+  let quotedUntil = ''
+  let isInside = false
+  let isClosed = false
+  for (let at = 0; at < from.length && addresses.length < MAX_FROM_ADDRESSES; at++) {
+    // A backslash takes the meaning from the character behind it.
+    const sign = from[at] === '\\' ? from.slice(at, ++at + 1) : (from[at] ?? '')
+    if (quotedUntil !== '') {
+      if (sign === quotedUntil) quotedUntil = ''
+      address += sign
+    } else if (sign === '(') commentDepth++
+    else if (sign === ')') commentDepth = Math.max(0, commentDepth - 1)
+    else if (commentDepth > 0) continue
+    else if (sign === '<' && !isClosed) {
+      address = ''
+      isInside = true
+    } else if (sign === '>' && isInside) {
+      isInside = false
+      isClosed = true
+    } else if (sign === ':') address = ''
+    else if (!isInside && (sign === ',' || sign === ';')) {
+      addresses.push(address)
+      address = ''
+      isClosed = false
+    } else if (!isClosed || sign !== ' ') {
+      if (sign === '"') quotedUntil = '"'
+      if (sign === '[') quotedUntil = ']'
+      address += sign
+    }
+  }
+  return [...addresses, address].map((one) => one.trim()).filter((one) => one !== '')
 }
 
 function isPlainAddress(text: string): boolean {

@@ -57,6 +57,33 @@ test.each<[string, string, string[]]>([
     FULL.replace('<jane', 'boss@example.com, <sales') + '\r\n',
     [],
   ],
+  // A user hides the own address where no reader looks, and writes as somebody else.
+  ...[
+    'jane@example.com <boss@example.com>',
+    '"to jane@example.com now" <boss@example.com>',
+    '(jane@example.com) boss@example.com',
+    '"(" <boss@example.com> (jane@example.com)',
+    '(") <boss@example.com> (") jane@example.com',
+    '<boss@example.com> jane@example.com',
+    '<boss@example.com> <jane@example.com>',
+    'jane@example.com: boss@example.com;',
+    'boss@example.com\r\nFrom: jane@example.com',
+    'jane@example.com\r\nFrom: boss@example.com',
+  ].map((from): [string, string, string[]] => [
+    `Sender, if From is ${JSON.stringify(from)}`,
+    FULL.replace('Jane <jane@example.com>', from) + '\r\n',
+    ['Sender: <jane@example.com>'],
+  ]),
+  ...[
+    '"a, \\"b" (x (y) <z>) <jane@example.com> (c)',
+    'Friends: boss@example.com, Jane <jane@example.com>;',
+    '"x" <"jane"@example.com>',
+    '<@a.example,@b.example:jane@example.com>',
+  ].map((from): [string, string, string[]] => [
+    `no Sender, if From is ${JSON.stringify(from)}`,
+    FULL.replace('Jane <jane@example.com>', from) + '\r\n',
+    [],
+  ]),
   ['no Sender, if the address is on a folded line', FULL.replace('Jane <', 'Jane\r\n\t <') + '\r\n', []],
   ['no Sender, if there is one', `${FULL.replace('jane@', 'boss@')}Sender: x\r\n\r\n`, []],
   ['no second Date, if there are two', `Date: y\r\n${FULL}\r\n`, []],
