@@ -169,7 +169,13 @@ describe.concurrent('the commands', () => {
 })
 
 test.each<[string, unknown, string]>([
-  ['not JSON', '{', 'accounts.json: it is not JSON: '],
+  ['not JSON', '{', 'accounts.json:1: it is not JSON; there must be a key'],
+  // `JSON.parse` quotes what it does not understand.
+  [
+    'a secret without quotes',
+    '{"accounts":\n[{"secret": tiger}]}',
+    'accounts.json:2: it is not JSON; there must be a value',
+  ],
   ['a misspelt field', { acounts: [] }, 'accounts.json: acounts: there is no such field; '],
   [
     'a password in place of its record',
@@ -237,7 +243,7 @@ test.each(sample(RUNTIME_NAMES, 2))(
     // A broken file keeps the old accounts.
     writeFileSync(join(cwd, 'accounts.json'), '{')
     await running.says(
-      /"level":"ERROR","message":"accounts could not be read again; the server keeps the old ones".*"reason":"accounts.json: it is not JSON/,
+      /"level":"ERROR","message":"accounts could not be read again; the server keeps the old ones".*"reason":"accounts.json:1: it is not JSON/,
     )
     expect(await say('MAIL FROM:<a@sender.example>')).toBe('250 2.1.0')
     expect(await say('RCPT TO:<jane@example.com>')).toBe('250 2.1.5')

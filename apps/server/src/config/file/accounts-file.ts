@@ -6,6 +6,7 @@ import { dirname } from 'node:path'
 import { Directory, type DirectoryData, DirectoryError } from '@postern/intake/directory'
 import { Failure, unreadable } from '../../host/failure.ts'
 import { forbidden } from '../../host/permission.ts'
+import { jsonMistake } from './json-mistake.ts'
 
 export interface AccountsFile {
   readonly data: DirectoryData
@@ -23,8 +24,10 @@ export function readAccounts(path: string, named: string = path): AccountsFile {
   let data: DirectoryData
   try {
     data = JSON.parse(text) as DirectoryData
-  } catch (cause) {
-    throw new Failure(`${named}: it is not JSON: ${(cause as Error).message}`, undefined, { cause })
+  } catch {
+    // The error of `JSON.parse` quotes the file, which has secrets.
+    const { line, allowed } = jsonMistake(text)
+    throw new Failure(`${named}:${line}: it is not JSON; there must be ${allowed}`)
   }
   return { data, directory: checkedDirectory(data, named) }
 }
