@@ -52,6 +52,7 @@ describe('JWTs', () => {
     ['that has expired', () => jwt({ exp: '-1h' }), ''],
     ['of another user than the client names', () => jwt(), 'bob@example.com'],
     ['with an address that nobody has checked', () => jwt({ email_verified: false }), ''],
+    ['with an unchecked address, said in a text', () => jwt({ email_verified: 'false' }), ''],
     ['without a user', () => jwt({ email: 7 }), ''],
     ['with a signature of another key', async () => jwt({}, (await generateKeyPair('ES256')).privateKey), ''],
     [

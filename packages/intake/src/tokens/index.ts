@@ -50,6 +50,7 @@ function userOf(
   claims: Readonly<Record<string, unknown>> | undefined,
 ): User | undefined {
   // Whoever controls an address that nobody has checked could name any.
-  if (claims?.['email'] === user && claims['email_verified'] === false) return undefined
+  // Some issuers write 'false' as a text.
+  if (claims?.['email'] === user && String(claims['email_verified']) === 'false') return undefined
   return username === '' || username.toLowerCase() === user.toLowerCase() ? { user } : undefined
 }
