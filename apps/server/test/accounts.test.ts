@@ -1,5 +1,5 @@
 /** accounts.json: the commands that edit it, and a server that receives mail for its accounts, on each runtime. */
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { lstatSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -166,6 +166,16 @@ describe.concurrent('the commands', () => {
     expect({ code, stderr }).toEqual({ code: exitCode, stderr: message === '' ? '' : `postern: ${message}\n` })
     expect(dataIn(cwd)).toEqual(FILE)
   })
+})
+
+test('a command replaces the file that a symbolic link names, and keeps the link', async () => {
+  const cwd = directoryWith({ domains: ['a.example'] })
+  const [link, real] = [join(cwd, 'accounts.json'), join(cwd, 'real.json')]
+  renameSync(link, real)
+  symlinkSync('real.json', link)
+  expect(await postern(['domain', 'add', 'b.example'], { cwd })).toMatchObject({ code: 0 })
+  expect(lstatSync(link).isSymbolicLink()).toBe(true)
+  expect(JSON.parse(readFileSync(real, 'utf8'))).toMatchObject({ domains: ['a.example', 'b.example'] })
 })
 
 test.each<[string, unknown, string]>([

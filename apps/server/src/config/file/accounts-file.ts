@@ -1,7 +1,7 @@
 /** accounts.json: reads it, and replaces it. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
-import { open, rename, rm } from 'node:fs/promises'
+import { open, realpath, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Directory, type DirectoryData, DirectoryError } from '@postern/intake/directory'
 import { Failure, unreadable } from '../../host/failure.ts'
@@ -39,7 +39,9 @@ export function readAccounts(path: string, named: string = path): AccountsFile {
 export async function writeAccounts(path: string, given: DirectoryData): Promise<void> {
   const data = { ...given, secret: given.secret ?? randomBytes(24).toString('base64url') }
   checkedDirectory(data, path)
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  // A symbolic link stays, and its file is replaced. A new file is where its path says.
+  const target = await realpath(path).catch(() => path)
+  const temporary = `${target}.${randomBytes(6).toString('hex')}.tmp`
   try {
     const file = await open(temporary, 'wx', modeOf(path))
     try {
@@ -48,8 +50,8 @@ export async function writeAccounts(path: string, given: DirectoryData): Promise
     } finally {
       await file.close()
     }
-    await rename(temporary, path)
-    await syncDirectory(dirname(path))
+    await rename(temporary, target)
+    await syncDirectory(dirname(target))
   } catch (error) {
     await rm(temporary, { force: true })
     throw forbidden(error) ?? unreadable(path, error)
