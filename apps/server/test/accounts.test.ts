@@ -1,5 +1,14 @@
 /** accounts.json: the commands that edit it, and a server that receives mail for its accounts, on each runtime. */
-import { lstatSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -176,6 +185,16 @@ test('a command replaces the file that a symbolic link names, and keeps the link
   expect(await postern(['domain', 'add', 'b.example'], { cwd })).toMatchObject({ code: 0 })
   expect(lstatSync(link).isSymbolicLink()).toBe(true)
   expect(JSON.parse(readFileSync(real, 'utf8'))).toMatchObject({ domains: ['a.example', 'b.example'] })
+})
+
+test.skipIf(process.getuid?.() !== 0)('the file keeps its owner and its rights when root changes it', async () => {
+  const cwd = directoryWith({ domains: ['a.example'] })
+  const path = join(cwd, 'accounts.json')
+  chmodSync(path, 0o640)
+  chownSync(path, 65_534, 65_534)
+  expect(await postern(['domain', 'add', 'b.example'], { cwd })).toMatchObject({ code: 0 })
+  const { mode, uid, gid } = statSync(path)
+  expect([mode & 0o777, uid, gid]).toEqual([0o640, 65_534, 65_534])
 })
 
 test.each<[string, unknown, string]>([

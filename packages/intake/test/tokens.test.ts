@@ -126,6 +126,12 @@ describe('introspection', () => {
     expect([keys.requests.length, asked.requests.length]).toEqual([1, 1])
   })
 
+  test('its error does not quote an answer that is not JSON', async () => {
+    const { url } = await served((_, response) => response.end('no such token: opaque'))
+    const asked = tokenAccounts(options(url)).checkToken('opaque', '')
+    await expect(asked).rejects.toThrow(/^\S+ cannot be asked about a token: it did not answer JSON$/)
+  })
+
   test.each<[string, RequestListener]>([
     ['an error', (_, response) => response.writeHead(401).end()],
     ['a redirection', (_, response) => response.writeHead(302, { location: '/' }).end()],

@@ -62,11 +62,20 @@ async function ask(
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
     if (!response.ok) throw new Error(`it answered ${response.status}`)
-    const answer: unknown = JSON.parse(await textOf(response))
+    const answer = parseJson(await textOf(response))
     if (typeof answer === 'object' && answer !== null) return answer as Readonly<Record<string, unknown>>
     throw new Error('it did not answer an object')
   } catch (cause) {
     throw new TokenServiceError(`${url.href} cannot be asked about a token: ${(cause as Error).message}`, { cause })
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // The error of `JSON.parse` quotes the answer, which may repeat the token.
+    throw new Error('it did not answer JSON')
   }
 }
 

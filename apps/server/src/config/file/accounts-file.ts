@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { open, realpath, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import process from 'node:process'
 import { Directory, type DirectoryData, DirectoryError } from '@postern/intake/directory'
 import { Failure, unreadable } from '../../host/failure.ts'
 import { forbidden } from '../../host/permission.ts'
@@ -43,8 +44,11 @@ export async function writeAccounts(path: string, given: DirectoryData): Promise
   const target = await realpath(path).catch(() => path)
   const temporary = `${target}.${randomBytes(6).toString('hex')}.tmp`
   try {
-    const file = await open(temporary, 'wx', modeOf(path))
+    const before = ownersOf(path)
+    const file = await open(temporary, 'wx', before.mode)
     try {
+      if (process.getuid?.() === 0 && before.uid !== undefined && before.gid !== undefined)
+        await file.chown(before.uid, before.gid)
       await file.writeFile(`${JSON.stringify(data, undefined, 2)}\n`)
       await file.sync()
     } finally {
@@ -81,11 +85,13 @@ function readText(path: string, named: string): string {
 }
 
 /** Returns the mode of the old file, which its owner may have chosen. */
-function modeOf(path: string): number {
+/** Returns the rights of the file, so that the service that may read it still may. */
+function ownersOf(path: string): { readonly mode: number; readonly uid?: number; readonly gid?: number } {
   try {
-    return statSync(path).mode & 0o777
+    const { mode, uid, gid } = statSync(path)
+    return { mode: mode & 0o777, uid, gid }
   } catch {
-    return MODE
+    return { mode: MODE }
   }
 }
 
