@@ -51,6 +51,12 @@ export const PACKAGES: readonly Package[] = [
       [{ paths: ['protocol/server'], isPure: true, below: [...PROTOCOL, 'protocol/framing', 'protocol/extensions'] }],
       // It makes nonces, so it is not pure.
       [{ paths: ['sasl'], below: ['duplex.ts', 'promise.ts', 'protocol/bytes', 'protocol/grammar'] }],
+      [
+        {
+          paths: ['sasl/client'],
+          below: ['copies.ts', 'duplex.ts', 'promise.ts', 'protocol/bytes', 'sasl'],
+        },
+      ],
       [{ paths: ['server/session'] }, { paths: ['server/places'] }],
       [{ paths: ['server'] }],
       [{ paths: ['server/trusted'] }],

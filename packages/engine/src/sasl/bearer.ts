@@ -1,6 +1,6 @@
 /** OAUTHBEARER (RFC 7628) and XOAUTH2 (Google's and Microsoft's form of it): the client shows a token. */
 import { isReply } from '../protocol/grammar/reply.ts'
-import { parseGs2 } from './gs2.ts'
+import { FIELD_END, parseGs2 } from './gs2.ts'
 import type { Accounts, Mechanism, Step, TokenRefusal } from './mechanism.ts'
 import { userOf } from './password.ts'
 import { challenge, MALFORMED, REFUSED, textOf } from './text.ts'
@@ -9,9 +9,6 @@ interface Login {
   readonly username: string
   readonly token: string
 }
-
-/** Between two fields, and twice at the end. */
-const SEPARATOR = '\x01'
 
 export const oauthBearer: Mechanism = makeMechanism('OAUTHBEARER', parseOauthBearer, { status: 'invalid_token' })
 export const xoauth2: Mechanism = makeMechanism('XOAUTH2', parseXoauth2, { status: '401', schemes: 'bearer' })
@@ -56,14 +53,14 @@ function isTokenRefusal(answer: unknown): answer is TokenRefusal {
 function parseOauthBearer(text: string): Login | undefined {
   const header = parseGs2(text)
   if (header === undefined || header.binding.flag === 'p') return undefined
-  const [before, ...fields] = text.slice(header.text.length).split(SEPARATOR)
+  const [before, ...fields] = text.slice(header.text.length).split(FIELD_END)
   const token = before === '' ? tokenOf(fields) : undefined
   return token === undefined ? undefined : { username: header.authorizationId, token }
 }
 
 /** Parses `user=…^Aauth=Bearer …^A^A`. */
 function parseXoauth2(text: string): Login | undefined {
-  const fields = text.split(SEPARATOR)
+  const fields = text.split(FIELD_END)
   const username = valueOf(fields, 'user')
   const token = tokenOf(fields)
   return username === undefined || username === '' || token === undefined ? undefined : { username, token }

@@ -1,5 +1,5 @@
 /** CRAM-MD5: RFC 2195. It needs the password in clear, and anyone who reads the exchange can guess it. Prefer SCRAM. */
-import { hmacMd5 } from './md5.ts'
+import { cramDigest } from './md5.ts'
 import type { Accounts, Mechanism, SaslPeer, Step } from './mechanism.ts'
 import { challenge, isSame, MALFORMED, octetsOf, randomText, REFUSED, textOf } from './text.ts'
 
@@ -37,7 +37,6 @@ async function check(accounts: Accounts, sent: string, username: string, digest:
   if (secret !== undefined && typeof secret !== 'string')
     throw new TypeError('sharedSecret answers with a string or nothing')
   const isKnown = secret !== undefined && secret !== ''
-  const octets = hmacMd5(octetsOf(isKnown ? secret : randomText(16)), octetsOf(sent))
-  const expected = Array.from(octets, (octet) => octet.toString(16).padStart(2, '0')).join('')
+  const expected = cramDigest(octetsOf(isKnown ? secret : randomText(16)), octetsOf(sent))
   return isSame(octetsOf(digest), octetsOf(expected)) && isKnown ? { user: username } : REFUSED
 }

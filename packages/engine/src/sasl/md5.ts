@@ -23,6 +23,11 @@ export function md5(octets: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(digest.buffer)
 }
 
+/** Returns the digest of CRAM-MD5 in lower-case hexadecimal (RFC 2195 2). */
+export function cramDigest(secret: Uint8Array, challenge: Uint8Array): string {
+  return Array.from(hmacMd5(secret, challenge), (octet) => octet.toString(16).padStart(2, '0')).join('')
+}
+
 export function hmacMd5(key: Uint8Array, octets: Uint8Array): Uint8Array<ArrayBuffer> {
   const block = new Uint8Array(BLOCK)
   block.set(key.length > BLOCK ? md5(key) : key)

@@ -4,8 +4,9 @@
  */
 import { decodeBase64, encodeBase64 } from '../protocol/bytes/base64.ts'
 import { decodeName, type Gs2Header, parseGs2 } from './gs2.ts'
+import { HASH_OCTETS, hmac, sha256 } from './hmac.ts'
 import type { Accounts, Exchange, Mechanism, SaslPeer, ScramKeys, Step } from './mechanism.ts'
-import { challenge, isSame, MALFORMED, octetsOf, randomText, REFUSED, textOf } from './text.ts'
+import { challenge, isSame, MALFORMED, octetsOf, randomText, REFUSED, textOf, xor } from './text.ts'
 
 export interface ScramOptions {
   /** -PLUS. */
@@ -25,7 +26,6 @@ interface ClientFirst {
 
 /** The iterations that unknown users seem to have: those that new records of `postern user` have. */
 const DECOY_ITERATIONS = 100_000
-const HASH_OCTETS = 32
 /** The salts of unknown users are made from it. A Worker may make random numbers only while it serves a client, so it is made late. */
 let decoySecret: Uint8Array | undefined
 
@@ -89,8 +89,7 @@ class ScramExchange implements Exchange {
       hmac(keys.storedKey, authMessage),
       hmac(keys.serverKey, authMessage),
     ])
-    const clientKey = clientSignature.map((octet, index) => octet ^ (final.proof[index] ?? 0))
-    const storedKey = new Uint8Array(await crypto.subtle.digest('SHA-256', clientKey))
+    const storedKey = await sha256(xor(clientSignature, final.proof))
     const isProved = isSame(storedKey, keys.storedKey)
     const isWhole = isSame(final.binding, sent.bound) && final.nonce === sent.nonce
     if (!isProved || !isWhole || username === undefined) return REFUSED
@@ -157,10 +156,4 @@ async function decoyKeys(username: string): Promise<ScramKeys> {
   decoySecret ??= crypto.getRandomValues(new Uint8Array(HASH_OCTETS))
   const salt = (await hmac(decoySecret, octetsOf(username))).slice(0, 16)
   return { salt, iterations: DECOY_ITERATIONS, storedKey: decoySecret, serverKey: decoySecret }
-}
-
-async function hmac(key: Uint8Array, octets: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
-  const algorithm = { name: 'HMAC', hash: 'SHA-256' }
-  const imported = await crypto.subtle.importKey('raw', new Uint8Array(key), algorithm, false, ['sign'])
-  return new Uint8Array(await crypto.subtle.sign('HMAC', imported, octets))
 }

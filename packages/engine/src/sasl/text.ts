@@ -24,6 +24,11 @@ export function challenge(text: string): Step {
   return { challenge: octetsOf(text) }
 }
 
+/** Combines octets of two texts of the same length by XOR. */
+export function xor(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(a, (octet, index) => octet ^ (b[index] ?? 0))
+}
+
 /** Compares in a time that depends only on the lengths. */
 export function isSame(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false
