@@ -48,7 +48,10 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['protocol/framing'], isPure: true, below: PROTOCOL },
         { paths: ['protocol/extensions'], isPure: true, below: PROTOCOL },
       ],
-      [{ paths: ['protocol/server'], isPure: true, below: [...PROTOCOL, 'protocol/framing', 'protocol/extensions'] }],
+      [
+        { paths: ['protocol/server'], isPure: true, below: [...PROTOCOL, 'protocol/framing', 'protocol/extensions'] },
+        { paths: ['protocol/client'], isPure: true, below: [...PROTOCOL, 'protocol/framing'] },
+      ],
       // It makes nonces, so it is not pure.
       [{ paths: ['sasl'], below: ['duplex.ts', 'promise.ts', 'protocol/bytes', 'protocol/grammar'] }],
       [
@@ -58,7 +61,10 @@ export const PACKAGES: readonly Package[] = [
         },
       ],
       [{ paths: ['server/session'] }, { paths: ['server/places'] }],
-      [{ paths: ['server'] }],
+      [
+        { paths: ['server'] },
+        { paths: ['client'], below: ['duplex.ts', 'promise.ts', ...PROTOCOL, 'protocol/client', 'sasl/client'] },
+      ],
       [{ paths: ['server/trusted'] }],
       [{ paths: ['index.ts'] }, { paths: ['codes.ts'], isPure: true, below: [] }],
     ],

@@ -1,0 +1,257 @@
+/**
+ * Moves a client's bytes: sends commands, and waits for whole replies.
+ * A write that fails is not an error by itself, because the server may have said why before it closed. The next wait for a reply
+ * tells.
+ */
+import { type Duplex, EarlyBytesError, type TlsInfo } from '../duplex.ts'
+import { ReplyReader } from '../protocol/client/reply-reader.ts'
+import { replyText, type ServerReply } from '../protocol/client/server-reply.ts'
+import { ClientError, type ClientErrorReason, type ClientStage } from './error.ts'
+import type { ClientLimits, ClientTimeouts, ClientTraceLine } from './options.ts'
+
+export interface ChannelOptions {
+  readonly timeouts: ClientTimeouts
+  readonly limits: ClientLimits
+  readonly trace: ((line: ClientTraceLine) => void) | undefined
+}
+
+const SERVICE_NOT_AVAILABLE = 421
+const encoder = new TextEncoder()
+
+export class Channel {
+  readonly duplex: Duplex
+  readonly timeouts: ClientTimeouts
+  /** What the client is doing, for the errors of a connection that is lost. */
+  stage: ClientStage = 'greeting'
+  /** Why nothing more can be sent or read. */
+  failure: ClientError | undefined
+  /** The server has said 421, or the client QUIT. */
+  isLeaving = false
+
+  readonly #limits: ClientLimits
+  readonly #trace: ((line: ClientTraceLine) => void) | undefined
+  #reader: ReplyReader
+  /** A read that has begun. It resolves when the reader has the bytes, or the channel has failed. */
+  #reading: Promise<void> | undefined
+  /** A write that the server has not taken yet. */
+  #writing: PromiseWithResolvers<void> | undefined
+  /** The connection broke while the client wrote. What the server said before can still be read. */
+  #isBroken = false
+
+  constructor(duplex: Duplex, { timeouts, limits, trace }: ChannelOptions) {
+    this.duplex = duplex
+    this.timeouts = timeouts
+    this.#limits = limits
+    this.#trace = trace
+    this.#reader = new ReplyReader(limits)
+  }
+
+  get isOpen(): boolean {
+    return this.failure === undefined && !this.isLeaving
+  }
+
+  /** True if a write waits for the server. */
+  get isWriting(): boolean {
+    return this.#writing !== undefined
+  }
+
+  /** True if writing has no use: the connection broke, or the server has sent something that is not due. */
+  get isInterrupted(): boolean {
+    return this.failure !== undefined || this.#isBroken || this.#reader.hasInput
+  }
+
+  /** @throws ClientError if nothing can be sent any more, or if the server has sent a reply to nothing */
+  assertReady(stage: ClientStage): void {
+    this.stage = stage
+    if (this.failure !== undefined) throw this.failure
+    if (this.isLeaving) throw this.fail('closed', 'the connection is closed')
+    if (this.#reader.hasInput) throw this.fail('protocol', 'the server sent a reply before it was due')
+  }
+
+  /** Sends one command line. `shown` is what the trace gets. */
+  command(line: string, shown: string = line): void | Promise<void> {
+    this.show('client', shown)
+    return this.write(encoder.encode(`${line}\r\n`))
+  }
+
+  /** Sends bytes. Returns a promise if the server has to take them first. Never fails. */
+  write(bytes: Uint8Array): void | Promise<void> {
+    if (this.failure !== undefined || this.#isBroken || bytes.length === 0) return
+    let written: void | Promise<void>
+    try {
+      written = this.duplex.write(bytes)
+    } catch {
+      this.#isBroken = true
+      return
+    }
+    if (!(written instanceof Promise)) return
+    const writing = Promise.withResolvers<void>()
+    this.#writing = writing
+    const timer = this.#timer(this.timeouts.blockMs, 'the server takes no bytes')
+    const settle = (isBroken: boolean): void => {
+      clearTimeout(timer)
+      if (isBroken) this.#isBroken = true
+      if (this.#writing === writing) this.#writing = undefined
+      writing.resolve()
+    }
+    written.then(
+      () => settle(false),
+      () => settle(true),
+    )
+    return writing.promise
+  }
+
+  /** Waits until the server has taken what was written, or has sent something. */
+  written(): Promise<void> | undefined {
+    return this.#writing?.promise
+  }
+
+  /**
+   * Reads the next reply.
+   * @param ms The time for the whole reply
+   * @throws ClientError
+   */
+  async reply(stage: ClientStage, ms: number): Promise<ServerReply> {
+    this.stage = stage
+    let timer: ReturnType<typeof setTimeout> | undefined
+    try {
+      for (;;) {
+        if (this.failure !== undefined) throw this.failure
+        const reply = this.#next()
+        if (reply !== undefined) return reply
+        timer ??= this.#timer(ms, `the server gave no whole reply in ${ms} ms`)
+        await this.watch()
+      }
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Begins to read, if no read is pending. Resolves when there are bytes, or the channel has failed. */
+  watch(): Promise<void> | undefined {
+    if (this.#reading !== undefined || this.failure !== undefined) return this.#reading
+    try {
+      const bytes = this.duplex.read()
+      if (!(bytes instanceof Promise)) return this.#take(bytes)
+      this.#reading = bytes.then(
+        (read) => {
+          this.#reading = undefined
+          this.#take(read)
+        },
+        (error: unknown) => {
+          this.#reading = undefined
+          this.#lose(error)
+        },
+      )
+      return this.#reading
+    } catch (error) {
+      return this.#lose(error)
+    }
+  }
+
+  /** Makes the connection TLS. @throws ClientError */
+  async startTls(): Promise<TlsInfo> {
+    this.assertReady('starttls')
+    const { startTls } = this.duplex
+    if (startTls === undefined) throw this.fail('tls', 'this connection cannot become TLS')
+    const ms = this.timeouts.startTlsMs
+    const timer = this.#timer(ms, `the TLS handshake took more than ${ms} ms`)
+    try {
+      const info = await startTls.call(this.duplex)
+      // What the server said in clear must not count any more.
+      this.#reader = new ReplyReader(this.#limits)
+      return info
+    } catch (error) {
+      if (this.failure !== undefined) throw this.failure
+      if (error instanceof EarlyBytesError)
+        throw this.fail('protocol', 'the server sent bytes in clear behind its 220', error)
+      throw this.fail('tls', `the TLS handshake failed: ${messageOf(error)}`, error)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Ends the connection with an error, and returns the error. The first error stays. */
+  fail(reason: ClientErrorReason, message: string, cause?: unknown): ClientError {
+    return this.failure ?? this.failWith(new ClientError(message, { reason, stage: this.stage, cause }))
+  }
+
+  /** Ends the connection with this error, and returns it. */
+  failWith(error: ClientError): ClientError {
+    if (this.failure === undefined) {
+      this.failure = error
+      this.#destroy(error)
+    }
+    return error
+  }
+
+  /** Closes after 421 or QUIT. Waits for nothing. */
+  leave(): void {
+    if (this.isLeaving || this.failure !== undefined) return
+    this.isLeaving = true
+    try {
+      this.duplex.end().catch(() => {})
+    } catch {
+      this.#destroy()
+    }
+  }
+
+  show(side: 'client' | 'server', text: string): void {
+    this.#trace?.({ side, text })
+  }
+
+  #next(): ServerReply | undefined {
+    const next = this.#reader.next()
+    if (next === undefined) return undefined
+    if ('fault' in next) throw this.fail('protocol', next.fault)
+    if (this.#trace !== undefined) this.#showReply(next)
+    if (next.code === SERVICE_NOT_AVAILABLE) this.leave()
+    return next
+  }
+
+  #showReply({ code, enhancedCode, lines }: ServerReply): void {
+    const lead = enhancedCode === '' ? '' : `${enhancedCode} `
+    for (const [index, line] of lines.entries()) {
+      this.show('server', `${code}${index === lines.length - 1 ? ' ' : '-'}${lead}${line}`)
+    }
+  }
+
+  #take(bytes: Uint8Array | null): undefined {
+    if (bytes === null) {
+      this.fail('closed', 'the server closed the connection')
+    } else {
+      this.#reader.receive(bytes)
+    }
+    this.#writing?.resolve()
+  }
+
+  #lose(error: unknown): undefined {
+    this.fail('closed', `the connection broke: ${messageOf(error)}`, error)
+    this.#writing?.resolve()
+  }
+
+  #timer(ms: number, message: string): ReturnType<typeof setTimeout> {
+    return setTimeout(() => this.fail('timeout', message), ms)
+  }
+
+  #destroy(reason?: Error): void {
+    this.#writing?.resolve()
+    try {
+      this.duplex.destroy(reason)
+    } catch {
+      // Somebody else's duplex: it can do no more harm.
+    }
+  }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Makes the error for a reply that says no, or for one whose code is not among those that answer the command. */
+export function refusal(channel: Channel, stage: ClientStage, reply: ServerReply): ClientError {
+  if (reply.code >= 400)
+    return new ClientError(`the server refused: ${replyText(reply)}`, { reason: 'refused', stage, reply })
+  channel.stage = stage
+  return channel.fail('protocol', `the server answered with a wrong code: ${replyText(reply)}`)
+}

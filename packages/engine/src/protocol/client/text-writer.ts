@@ -1,0 +1,111 @@
+/**
+ * Writes message text for DATA and BDAT: RFC 5321 2.3.8 (every line ends with CRLF), 4.5.2 (dot-stuffing).
+ * A CR or LF that stands alone becomes CRLF, so that a message is the same whichever way it is sent, and no server can read it as two
+ * messages (CVE-2023-51764 and similar). The result does not depend on how the text is cut into pieces.
+ * A piece that needs no change is not copied.
+ */
+import { simdWalk } from '../framing/simd.ts'
+
+const LF = 10
+const CR = 13
+const DOT = 46
+const EMPTY = new Uint8Array(0)
+/** With fewer octets, the copy into the walk's memory needs more time than it saves. */
+const MIN_SIMD_OCTETS = 256
+
+/** The state between two pieces. */
+const AT = { lineStart: 0, inLine: 1, cr: 2 } as const
+
+export class TextWriter {
+  readonly #isStuffing: boolean
+  #at: number = AT.lineStart
+
+  /** @param isStuffing Doubles a dot at the start of a line, as DATA needs it */
+  constructor(isStuffing: boolean) {
+    this.#isStuffing = isStuffing
+  }
+
+  /** Writes the next piece. A CR at its end is written with the next piece, or by `end`. */
+  write(piece: Uint8Array): Uint8Array {
+    const { length } = piece
+    let output: Uint8Array | undefined
+    let used = 0
+    /** The beginning of what is not written yet. */
+    let start = 0
+    let i = 0
+
+    /** Writes what is before `end`, and then `octets`. Goes on behind `next`. */
+    const change = (end: number, octets: readonly number[], next: number): void => {
+      // Each octet of the rest becomes two at most. A CR may be left from the last piece.
+      output ??= new Uint8Array(length * 2 + 2)
+      output.set(piece.subarray(start, end), used)
+      used += end - start
+      for (const octet of octets) output[used++] = octet
+      start = next
+    }
+
+    if (length === 0) return EMPTY
+    if (this.#at === AT.cr) {
+      this.#at = AT.lineStart
+      i = piece[0] === LF ? 1 : 0
+      change(0, [CR, LF], i)
+    }
+    while (i < length) {
+      if (this.#at === AT.lineStart) {
+        if (this.#isStuffing && piece[i] === DOT) change(i, [DOT], i)
+        this.#at = AT.inLine
+      }
+      i = this.#ordinaryEnd(piece, i)
+      if (i === length) break
+      const octet = piece[i] as number
+      // The walk stops within a line, before a dot at the start of one.
+      if (octet !== CR && octet !== LF) continue
+      this.#at = AT.lineStart
+      if (octet === LF) {
+        change(i, [CR, LF], ++i)
+      } else if (i + 1 === length) {
+        this.#at = AT.cr
+        change(i, [], ++i)
+      } else if (piece[i + 1] === LF) {
+        i += 2
+      } else {
+        change(i, [CR, LF], ++i)
+      }
+    }
+    if (output === undefined) return piece
+    change(length, [], length)
+    return output.subarray(0, used)
+  }
+
+  /** Returns what the end of the text needs: a line ending, if the last line has none. */
+  end(): Uint8Array {
+    const at = this.#at
+    this.#at = AT.lineStart
+    return at === AT.lineStart ? EMPTY : Uint8Array.of(CR, LF)
+  }
+
+  /**
+   * Walks from within a line over ordinary text. Returns the position of a CR or LF, of a dot that may be at the start of a line
+   * (then the state is `lineStart`), or the end.
+   */
+  #ordinaryEnd(piece: Uint8Array, from: number): number {
+    const { length } = piece
+    let i = from
+    if (length - i >= MIN_SIMD_OCTETS) {
+      const simd = simdWalk()
+      if (simd !== null) {
+        i = simd.walk(piece, i, i)
+        if (i > from && i === simd.lineStart) {
+          this.#at = AT.lineStart
+          return i
+        }
+      }
+    }
+    while (i < length) {
+      const octet = piece[i]
+      if (octet === CR || octet === LF) return i
+      i++
+    }
+    return i
+  }
+}
