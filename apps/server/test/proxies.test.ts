@@ -57,6 +57,27 @@ describe('--proxy-from fails with one line and exit code 2', () => {
   })
 })
 
+test('the log names the option that makes a client a proxy', async () => {
+  const listens = ['smtp://127.0.0.1:0?proxy=127.0.0.1', 'smtp://127.0.0.1:0?proxy=127.0.0.3', 'smtp://127.0.0.1:0']
+  const given = ['--proxy-from', '127.0.0.2', '--proxy-from', '127.0.0.3']
+  const server = await serve(['--store', 'memory:', ...listens.flatMap((url) => ['--listen', url]), ...given])
+  for (const [at, localAddress] of [
+    [0, '127.0.0.1'],
+    [2, '127.0.0.2'],
+    [2, '127.0.0.3'],
+  ] as const) {
+    using client = await SocketClient.connect(server.ports[at] as number, { localAddress })
+    void client.send('EHLO no.header\r\n')
+    await client.ended()
+  }
+  await server.says(/from --proxy-from or proxy= of --listen without/)
+  expect(server.output.match(/it came from .* without a PROXY header/g)).toEqual([
+    'it came from proxy= of --listen without a PROXY header',
+    'it came from --proxy-from without a PROXY header',
+    'it came from --proxy-from or proxy= of --listen without a PROXY header',
+  ])
+})
+
 test('a rejecting error hook for a connection without a session does not end the server', async () => {
   const config = join(temporaryDirectory(), 'own.config.ts')
   // There is no session to pass to the hook.

@@ -36,7 +36,7 @@ const HELP: Readonly<Record<keyof Limits, string>> = {
   idleTimeoutMs: 'time without a command',
   dataTimeoutMs: 'time without a byte while a message is sent',
   sessionTimeoutMs: 'duration of a whole session',
-  proxyHeaderTimeoutMs: 'time for a proxy of --proxy-from to send its header',
+  proxyHeaderTimeoutMs: 'time for a proxy (--proxy-from, or proxy= of a listener) to send its header',
   tlsHandshakeTimeoutMs: 'time for a TLS handshake',
   hookTimeoutMs: 'time for one of your hooks, or for the store, to answer',
   minDataBytesPerSecond: 'lowest average speed of a message; 0 means no minimum',

@@ -1,12 +1,16 @@
 /** Makes the observer that writes events of sessions and messages to the log. */
-import type { AddressRanges, Session } from '@postern/engine'
+import type { AddressRanges, Endpoint, Session } from '@postern/engine'
 import { keptEntry, type Observer, peerFields } from '@postern/intake'
 import type { MailRecord } from '@postern/storage'
 import type { Logger } from '@logtape/logtape'
+import type { Options } from '../../config/options.ts'
+import { proxiesFor } from '../../config/urls/listener-policy.ts'
+import { isTrustedProxy } from '../../config/urls/proxies.ts'
 import type { Journal } from './journal.ts'
 import { NOTICE } from './log.ts'
 
 export interface LogObserverDeps {
+  readonly options: Pick<Options, 'listen' | 'proxyFrom'>
   readonly log: Logger
   readonly journal: Journal
   /** Clients whose steps are not logged. */
@@ -15,7 +19,7 @@ export interface LogObserverDeps {
   kept(record: MailRecord): void
 }
 
-export function logObserver({ log, journal, quiet, kept }: LogObserverDeps): Observer {
+export function logObserver({ options, log, journal, quiet, kept }: LogObserverDeps): Observer {
   const notices = log.getChild(NOTICE)
   const { refusals, errors } = journal
   return {
@@ -27,9 +31,16 @@ export function logObserver({ log, journal, quiet, kept }: LogObserverDeps): Obs
     },
     refused: (command, session, explanation) => refusals.note(command, session, explanation),
     lost: (message, session) => refusals.lost(session, message),
-    arrivalFailed: (error, session) => refusals.arrival(error, session),
+    arrivalFailed: (error, session) => refusals.arrival(error, session, proxyOption(options, error.remote)),
     failed: (error, session, awaited) => errors.note(error, session, awaited),
   }
+}
+
+/** Returns the option that makes this address a proxy. Listeners may differ, so it may be either of two. */
+function proxyOption(options: LogObserverDeps['options'], remote: Endpoint): string {
+  const listeners = options.listen.filter((given) => isTrustedProxy(proxiesFor(given, options), remote))
+  const names = listeners.map(({ policy }) => (policy.proxy === undefined ? '--proxy-from' : 'proxy= of --listen'))
+  return [...new Set(names)].toSorted().join(' or ')
 }
 
 /** Makes the observer of each step of a session, for level `debug`. */

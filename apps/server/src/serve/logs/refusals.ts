@@ -47,14 +47,22 @@ export class RefusalLog {
     })
   }
 
-  /** Notes a failure before the session began, or during the TLS handshake of a session. */
-  arrival({ stage, remote, message, receivedOctets, timedOut, cause }: ArrivalError, session?: Session): void {
+  /**
+   * Notes a failure before the session began, or during the TLS handshake of a session.
+   *
+   * @param proxyOption The option that says that the connection comes from a proxy
+   */
+  arrival(
+    { stage, remote, message, receivedOctets, timedOut, cause }: ArrivalError,
+    session: Session | undefined,
+    proxyOption: string,
+  ): void {
     if (stage === 'tls-handshake') this.#event(remote, 'info', 'TLS handshake failed', handshakeReason(cause), session)
     // A connection without data is a port check, such as a health check, and may come often.
     else if (receivedOctets === 0 && !timedOut) {
       this.#event(remote, 'debug', 'a proxy connected and sent nothing', message)
     } else {
-      this.#event(remote, 'warn', 'connection closed: it came from --proxy-from without a PROXY header', message)
+      this.#event(remote, 'warn', `connection closed: it came from ${proxyOption} without a PROXY header`, message)
     }
   }
 
