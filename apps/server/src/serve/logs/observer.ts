@@ -8,6 +8,7 @@ import { proxiesFor } from '../../config/urls/listener-policy.ts'
 import { isTrustedProxy } from '../../config/urls/proxies.ts'
 import type { Journal } from './journal.ts'
 import { NOTICE } from './log.ts'
+import { isPortCheck } from './refusals.ts'
 
 export interface LogObserverDeps {
   readonly options: Pick<Options, 'listen' | 'proxyFrom'>
@@ -31,7 +32,10 @@ export function logObserver({ options, log, journal, quiet, kept }: LogObserverD
     },
     refused: (command, session, explanation) => refusals.note(command, session, explanation),
     lost: (message, session) => refusals.lost(session, message),
-    arrivalFailed: (error, session) => refusals.arrival(error, session, proxyOption(options, error.remote)),
+    arrivalFailed(error, session) {
+      if (isPortCheck(error) && quiet.includes(error.remote)) return
+      refusals.arrival(error, session, proxyOption(options, error.remote))
+    },
     failed: (error, session, awaited) => errors.note(error, session, awaited),
   }
 }

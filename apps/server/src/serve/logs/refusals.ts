@@ -52,16 +52,11 @@ export class RefusalLog {
    *
    * @param proxyOption The option that says that the connection comes from a proxy
    */
-  arrival(
-    { stage, remote, message, receivedOctets, timedOut, cause }: ArrivalError,
-    session: Session | undefined,
-    proxyOption: string,
-  ): void {
+  arrival(error: ArrivalError, session: Session | undefined, proxyOption: string): void {
+    const { stage, remote, message, cause } = error
     if (stage === 'tls-handshake') this.#event(remote, 'info', 'TLS handshake failed', handshakeReason(cause), session)
-    // A connection without data is a port check, such as a health check, and may come often.
-    else if (receivedOctets === 0 && !timedOut) {
-      this.#event(remote, 'debug', 'a proxy connected and sent nothing', message)
-    } else {
+    else if (isPortCheck(error)) this.#event(remote, 'debug', 'a proxy connected and sent nothing', message)
+    else {
       this.#event(remote, 'warn', `connection closed: it came from ${proxyOption} without a PROXY header`, message)
     }
   }
@@ -88,6 +83,11 @@ export class RefusalLog {
   #note(remote: Endpoint, given: Omit<Occurrence, 'who' | 'level'> & Partial<Pick<Occurrence, 'level'>>): void {
     this.#repeats.note({ level: 'info', ...given, who: addressKey(remote) || remote.family })
   }
+}
+
+/** Returns whether a proxy disconnected without sending anything, as health checks do. That may come often. */
+export function isPortCheck({ receivedOctets, timedOut }: ArrivalError): boolean {
+  return receivedOctets === 0 && !timedOut
 }
 
 /** Returns why a handshake failed. Node's `reason` is short; its message also has a thread's number and a file of OpenSSL. */
