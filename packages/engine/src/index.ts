@@ -40,6 +40,7 @@ export type {
 } from './sasl/mechanism.ts'
 export type { Credentials, MechanismName } from './sasl/mechanisms.ts'
 export { MECHANISMS } from './sasl/mechanisms.ts'
+export { isSameSecret } from './sasl/text.ts'
 export type { AdmissionLimits, Occupancy, Place, Places } from './server/places/admission.ts'
 export { addressKey, Admission, hasPlace, maxTurnedAway } from './server/places/admission.ts'
 export { ArrivalError } from './server/places/arrivals.ts'

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { reply } from '../src/protocol/grammar/reply.ts'
 import type { Accounts, PasswordLogin, Step } from '../src/sasl/mechanism.ts'
 import { MECHANISMS, type MechanismName } from '../src/sasl/mechanisms.ts'
+import { isSameSecret } from '../src/index.ts'
 import { octets } from './protocol.ts'
 
 const ACCOUNTS: Accounts = {
@@ -97,4 +98,15 @@ describe('accounts', () => {
     expect(supported({})).toEqual([])
     expect(supported(ACCOUNTS)).toEqual(['PLAIN', 'LOGIN'])
   })
+})
+
+test.each<[number[], number[], boolean]>([
+  [[], [], true],
+  [[1, 2], [1, 2], true],
+  [[1, 2], [1, 3], false],
+  [[1, 2], [129, 2], false],
+  [[1, 2], [1, 2, 0], false],
+  [[1, 2, 0], [1, 2], false],
+])('the secrets %j and %j are the same: %s', (one, other, isSame) => {
+  expect(isSameSecret(new Uint8Array(one), new Uint8Array(other))).toBe(isSame)
 })

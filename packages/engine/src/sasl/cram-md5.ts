@@ -1,7 +1,7 @@
 /** CRAM-MD5: RFC 2195. It needs the password in clear, and anyone who reads the exchange can guess it. Prefer SCRAM. */
 import { cramDigest } from './md5.ts'
 import type { Accounts, Mechanism, SaslPeer, Step } from './mechanism.ts'
-import { challenge, isSame, MALFORMED, octetsOf, randomText, REFUSED, textOf } from './text.ts'
+import { challenge, isSameSecret, MALFORMED, octetsOf, randomText, REFUSED, textOf } from './text.ts'
 
 const DIGEST = /^[0-9a-fA-F]{32}$/
 
@@ -38,5 +38,5 @@ async function check(accounts: Accounts, sent: string, username: string, digest:
     throw new TypeError('sharedSecret answers with a string or nothing')
   const isKnown = secret !== undefined && secret !== ''
   const expected = cramDigest(octetsOf(isKnown ? secret : randomText(16)), octetsOf(sent))
-  return isSame(octetsOf(digest), octetsOf(expected)) && isKnown ? { user: username } : REFUSED
+  return isSameSecret(octetsOf(digest), octetsOf(expected)) && isKnown ? { user: username } : REFUSED
 }

@@ -6,7 +6,7 @@ import { decodeBase64, encodeBase64 } from '../protocol/bytes/base64.ts'
 import { decodeName, type Gs2Header, parseGs2 } from './gs2.ts'
 import { HASH_OCTETS, hmac, sha256 } from './hmac.ts'
 import type { Accounts, Exchange, Mechanism, SaslPeer, ScramKeys, Step } from './mechanism.ts'
-import { challenge, isSame, MALFORMED, octetsOf, randomText, REFUSED, textOf, xor } from './text.ts'
+import { challenge, isSameSecret, MALFORMED, octetsOf, randomText, REFUSED, textOf, xor } from './text.ts'
 
 export interface ScramOptions {
   /** -PLUS. */
@@ -90,8 +90,8 @@ class ScramExchange implements Exchange {
       hmac(keys.serverKey, authMessage),
     ])
     const storedKey = await sha256(xor(clientSignature, final.proof))
-    const isProved = isSame(storedKey, keys.storedKey)
-    const isWhole = isSame(final.binding, sent.bound) && final.nonce === sent.nonce
+    const isProved = isSameSecret(storedKey, keys.storedKey)
+    const isWhole = isSameSecret(final.binding, sent.bound) && final.nonce === sent.nonce
     if (!isProved || !isWhole || username === undefined) return REFUSED
     // SMTP has no place for it in the last reply, so it is a challenge, and the client responds with nothing (RFC 4954 4).
     this.#take = (rest) => (rest === '' ? { user: keys.user ?? username } : MALFORMED)

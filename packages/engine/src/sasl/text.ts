@@ -30,7 +30,7 @@ export function xor(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
 }
 
 /** Compares in a time that depends only on the lengths. */
-export function isSame(a: Uint8Array, b: Uint8Array): boolean {
+export function isSameSecret(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false
   let difference = 0
   for (const [index, octet] of a.entries()) difference |= octet ^ (b[index] ?? 0)

@@ -1,4 +1,5 @@
 /** Makes SCRAM records from passwords, and compares passwords with them: RFC 5802 3, RFC 7677. By WebCrypto, so on every runtime. */
+import { isSameSecret } from '@postern/engine'
 import { SCRAM_ITERATIONS, type ScramRecord } from './record.ts'
 
 const SALT_OCTETS = 16
@@ -18,7 +19,7 @@ export async function fitsScram(password: string, record: ScramRecord): Promise<
   const text = await preparedOrUndefined(password)
   // An odd password costs as much as another one.
   const { storedKey } = await derive(text ?? '', record.salt, record.iterations)
-  return isSame(storedKey, record.storedKey) && text !== undefined
+  return isSameSecret(storedKey, record.storedKey) && text !== undefined
 }
 
 /** Makes a record that no known password fits. */
@@ -51,13 +52,6 @@ export async function preparedOrUndefined(password: string): Promise<string | un
   } catch {
     return undefined
   }
-}
-
-/** Compares in a time that depends only on the lengths. */
-function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  let difference = a.length ^ b.length
-  for (const [index, octet] of a.entries()) difference |= octet ^ (b[index] ?? 0)
-  return difference === 0
 }
 
 async function derive(text: string, salt: Uint8Array, iterations: number): Promise<ScramRecord> {

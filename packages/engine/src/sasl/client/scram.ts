@@ -5,7 +5,7 @@
 import { decodeBase64, encodeBase64 } from '../../protocol/bytes/base64.ts'
 import { type ChannelFlag, encodeName, writeGs2 } from '../gs2.ts'
 import { HASH_OCTETS, hmac, sha256 } from '../hmac.ts'
-import { isSame, octetsOf, randomText, textOf, xor } from '../text.ts'
+import { isSameSecret, octetsOf, randomText, textOf, xor } from '../text.ts'
 import { hasPassword, type PasswordCredentials } from './credentials.ts'
 import { type ClientExchange, type ClientMechanism, type ClientSaslPeer, MechanismError } from './mechanism.ts'
 import { saslprep } from './saslprep.ts'
@@ -116,7 +116,7 @@ class ClientScram implements ClientExchange {
     if (this.#stage === 'proved') {
       const [verifier = ''] = serverFinal.split(',', 1)
       const signature = verifier.startsWith('v=') ? decodeBase64(verifier.slice(2)) : undefined
-      if (signature === undefined || !isSame(signature, this.#serverSignature)) {
+      if (signature === undefined || !isSameSecret(signature, this.#serverSignature)) {
         this.#stage = 'refused'
         throw new MechanismError('the server does not know the password: its signature is wrong')
       }
