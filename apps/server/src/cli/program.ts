@@ -161,7 +161,7 @@ function program(): Command {
     .option('--iterations <number>', 'cost of the password record', '100000')
     .option('--yes', 'do not ask before --cram-md5')
     .action(async (action, address, flags) => {
-      const { user } = await import('./commands/accounts.ts')
+      const { user } = await import('./commands/user.ts')
       await user(await settings(ofAccounts(flags)), action, address, flags)
     })
 
@@ -170,7 +170,7 @@ function program(): Command {
     .argument('[address]', 'the address of the alias')
     .argument('[to...]', 'the accounts or aliases that get its mail')
     .action(async (action, address, to, flags) => {
-      const { alias } = await import('./commands/accounts.ts')
+      const { alias } = await import('./commands/alias.ts')
       await alias(await settings(ofAccounts(flags)), action, address, to, flags)
     })
 
@@ -179,7 +179,7 @@ function program(): Command {
     .argument('[name]', 'a domain, or *.example.com for all below it')
     .option('--catch-all <address>', 'the account that gets what has no other recipient')
     .action(async (action, name, flags) => {
-      const { domain } = await import('./commands/accounts.ts')
+      const { domain } = await import('./commands/domain.ts')
       await domain(await settings(ofAccounts(flags)), action, name, flags)
     })
 
