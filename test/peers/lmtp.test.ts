@@ -2,7 +2,6 @@
  * LMTP, XFORWARD and XCLIENT with clients of other people: Debian's Postfix delivers by LMTP to a TCP port and to a Unix socket, and
  * forwards what it knows of its client; Python's smtplib.LMTP; swaks with XCLIENT.
  */
-import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { POSTFIX, PYTHON_SMTP, SWAKS } from '../kit/abilities.ts'
@@ -29,15 +28,17 @@ beforeAll(async () => {
   socket = scratch.join('lmtp.sock')
   server = await serveMail({
     store,
-    listen: ['smtp://127.0.0.1:0', 'lmtp://127.0.0.1:0', `lmtp+unix:${socket}`],
+    listen: [
+      'smtp://127.0.0.1:0',
+      'lmtp://127.0.0.1:0', // Postfix connects as a user of its own.
+      `lmtp+unix:${socket}?mode=0666`,
+    ],
     flags: [
       `--config=${join(import.meta.dirname, 'lmtp.config.ts')}`,
       '--xclient-from=127.0.0.1',
       '--xforward-from=all',
     ],
   })
-  // Postfix connects as a user of its own.
-  await chmod(socket, 0o777)
   if (POSTFIX.missing !== undefined) return
   const [smtp, lmtp] = server.ports as [number, number]
   const routes = {

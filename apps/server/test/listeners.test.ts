@@ -1,4 +1,5 @@
 /** Options of one listener in its URL: what is refused in one line, what the start block shows, and what holds on the wire. */
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
@@ -65,9 +66,16 @@ const WRONG: readonly (readonly [url: string, said: string])[] = [
   ['smtp://*:0?size=0', '"size=0" is not size= with a size from'],
   ['smtps://*:0?tls=off', '"tls=off" is not tls=required'],
   ['submission://*:0?auth=offered', '"auth=offered" is not auth=required'],
-  ['smtp+unix:/run/x?proxy=all', '"proxy=all" is not an option of a smtp listener: tls, auth, addresses, size'],
+  ['smtp+unix:/run/x?proxy=all', '"proxy=all" is not an option of a smtp listener: tls, auth, addresses, size, mode'],
   ['ws://127.0.0.1:0/pipe?tls=off', '"tls=off" is not an option of a ws listener: addresses, size'],
   ['smtp://127.0.0.1:2525,submission://127.0.0.1:587', 'is not one URL; give each address by a --listen of its own'],
+  ['smtp+unix:/run/x?mode=0888', '"mode=0888" is not mode= with three or four octal digits, from 000 to 0777'],
+  ['smtp+unix:/run/x?mode=1777', '"mode=1777" is not mode= with three'],
+  ['smtp+unix:/run/x?mode=66', '"mode=66" is not mode= with three'],
+  ['smtp+unix:/run/x?mode=666&mode=666', '"mode=666" is not allowed twice'],
+  ['smtp://*:0?mode=0666', '"mode=0666" is not for this listener: mode= is for Unix sockets, such as smtp+unix:'],
+  ['lmtp+fd:3?mode=0666', '"mode=0666" is not for this listener: mode= is for Unix sockets'],
+  ['ws://127.0.0.1:0/pipe?mode=0666', '"mode=0666" is not for this listener: mode= is for Unix sockets'],
   ['lmtp://127.0.0.1:25', 'is not a port for LMTP: RFC 2033 forbids port 25'],
   ['lmtps://127.0.0.1:0', 'is not a URL such as smtp://127.0.0.1:2525'],
 ]
@@ -113,7 +121,7 @@ test.each(sample(RUNTIME_NAMES, 1))(
       '--listen=smtp://127.0.0.1:0?tls=offered&auth=required&size=20KiB',
       '--listen=smtp://127.0.0.1:0',
       '--listen=lmtp://127.0.0.1:0?tls=offered&proxy=127.0.0.1',
-      `--listen=lmtp+unix:${socket}?tls=off`,
+      `--listen=lmtp+unix:${socket}?tls=off&mode=0606`,
     ]
     const server = await serve(args, { command: RUNTIMES[runtime] })
     const block = server.stdout
@@ -121,7 +129,8 @@ test.each(sample(RUNTIME_NAMES, 1))(
     expect(block).toMatch(/smtp:\/\/127\.0\.0\.1:\d+ \(STARTTLS offered, AUTH required, messages up to 20KiB\)/)
     expect(block).toMatch(/smtp:\/\/127\.0\.0\.1:\d+ \(TLS required\)/)
     expect(block).toMatch(/lmtp:\/\/127\.0\.0\.1:\d+ \(STARTTLS offered, PROXY header from 127\.0\.0\.1\)/)
-    expect(block).toContain(`lmtp+unix:${socket} (no TLS)`)
+    expect(block).toContain(`lmtp+unix:${socket} (no TLS, permissions 0606)`)
+    expect((await stat(socket)).mode & 0o777).toBe(0o606)
 
     // `serve` listens at one address of its own, before these.
     const [, loose, authenticated, strict, lmtp] = server.ports as [number, number, number, number, number]

@@ -1,7 +1,7 @@
 import type { Endpoint } from '@postern/engine'
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -120,6 +120,26 @@ describe.each(PLACES)('%s', (runtime, place) => {
     expect(client.remote).toEqual(address)
     client.destroy()
     await close()
+    expect(existsSync(path)).toBe(false)
+  })
+
+  test('a Unix socket has the permissions of the options, whatever the umask', async () => {
+    for (const mode of [0o666, 0o600]) {
+      const path = pathOf(`mode ${mode}`)
+      await open({ path, mode })
+      expect((await stat(path)).mode & 0o777).toBe(mode)
+    }
+  })
+
+  test('permissions that no Unix socket can have reject', async () => {
+    const path = pathOf('no mode')
+    const wrong = [
+      { port: 0, mode: 0o666 },
+      { path, mode: 0o1000 },
+      { path, mode: -1 },
+      { path, mode: 1.5 },
+    ]
+    for (const options of wrong) await expect(listen(new Hall(), options)).rejects.toThrow(/^mode: /)
     expect(existsSync(path)).toBe(false)
   })
 

@@ -109,6 +109,7 @@ function policyText(given: ListenAddress, options: Options): string {
   if (policy.maxMessageBytes !== undefined) {
     words.push(`messages up to ${formatQuantity(policy.maxMessageBytes, 'bytes')}`)
   }
+  if (policy.mode !== undefined) words.push(`permissions 0${policy.mode.toString(8).padStart(3, '0')}`)
   return words.length === 0 ? '' : ` (${words.join(', ')})`
 }
 

@@ -99,11 +99,11 @@ export async function listenAll(
 
 /** Returns where to listen. @throws Failure if systemd has not passed the socket */
 function placeOf(
-  { url, host, port, path, socket }: ListenAddress,
+  { url, host, port, path, socket, policy }: ListenAddress,
   { spelled }: Settings,
-): Pick<ListenOptions, 'port' | 'host' | 'path' | 'fd'> {
+): Pick<ListenOptions, 'port' | 'host' | 'path' | 'mode' | 'fd'> {
   if (socket !== undefined) return { fd: passedSocket(socket, `${spelled('listen')} ${url}`) }
-  if (path !== undefined) return { path }
+  if (path !== undefined) return { path, mode: policy.mode }
   return { port, ...(host !== undefined && { host }) }
 }
 

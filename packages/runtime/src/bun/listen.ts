@@ -4,7 +4,7 @@ import { lookup } from 'node:dns/promises'
 import { ipEndpoint, unixEndpoint } from '../common/endpoint.ts'
 import { type Acceptor, checkListen, type ListenOptions } from '../sockets/inbound.ts'
 import { ListenerCore } from '../sockets/listener-core.ts'
-import { removeStale } from '../sockets/unix-socket.ts'
+import { removeStale, setMode } from '../sockets/unix-socket.ts'
 import { bun, type BunListener, type BunSocket } from './api.ts'
 import { type Attached, BunDuplex, type BunDuplexDeps, HANDLERS } from './duplex.ts'
 import { inheritedEndpoint } from './inherited.ts'
@@ -19,10 +19,10 @@ export async function listen(server: Acceptor, options: ListenOptions): Promise<
   checkListen(options)
   if (options.backlog !== undefined) throw new TypeError('backlog: Bun does not support it')
   const core = new ListenerCore(server, options)
-  const { path, host = '*', port, fd } = options
+  const { path, mode, host = '*', port, fd } = options
   try {
     if (fd !== undefined) return await listenOnInherited(core, fd)
-    return await (path === undefined ? listenOnPort(core, options) : listenOnPath(core, path))
+    return await (path === undefined ? listenOnPort(core, options) : listenOnPath(core, path, mode))
   } catch (error) {
     throw systemError(error, fd === undefined ? (path ?? `${host}:${port}`) : `fd ${fd}`)
   }
@@ -55,16 +55,24 @@ function openEverywhere(open: (hostname: string) => BunListener): BunListener {
   }
 }
 
-async function listenOnPath(core: ListenerCore, path: string): Promise<Listener> {
+async function listenOnPath(core: ListenerCore, path: string, mode: number | undefined): Promise<Listener> {
   const address = unixEndpoint(path)
   const take = taker(core)
-  const open = (): BunListener =>
-    bun().listen({
+  const open = (): BunListener => {
+    const listener = bun().listen({
       unix: path,
       allowHalfOpen: true,
       data: undefined,
       socket: { ...HANDLERS, open: (socket) => take(socket, unixEndpoint(), address) },
     })
+    try {
+      setMode(path, mode)
+      return listener
+    } catch (error) {
+      listener.stop()
+      throw error
+    }
+  }
   try {
     return attach(core, open(), address)
   } catch (error) {

@@ -9,7 +9,7 @@ import { unixEndpoint } from '../common/endpoint.ts'
 import { type Acceptor, checkListen, type ListenOptions } from '../sockets/inbound.ts'
 import { ListenerCore } from '../sockets/listener-core.ts'
 import { paced } from '../sockets/paced.ts'
-import { removeStale } from '../sockets/unix-socket.ts'
+import { removeStale, setMode } from '../sockets/unix-socket.ts'
 import { checkRuntime, deno, type DenoConnection, type DenoListener } from './api.ts'
 import { DenoDuplex, type DenoDuplexDeps } from './duplex.ts'
 import { endpoint } from './endpoint.ts'
@@ -46,8 +46,15 @@ export async function listen(server: Acceptor, options: ListenOptions): Promise<
   }
 }
 
-function open({ port = 0, host, path, backlog = DEFAULT_BACKLOG, reusePort = false }: ListenOptions): DenoListener {
-  if (path !== undefined) return deno.listen({ transport: 'unix', path })
+function open({
+  port = 0,
+  host,
+  path,
+  mode,
+  backlog = DEFAULT_BACKLOG,
+  reusePort = false,
+}: ListenOptions): DenoListener {
+  if (path !== undefined) return openPath(path, mode)
   if (reusePort && deno.listenDatagram === undefined) {
     throw Object.assign(new Error('reusePort: Deno supports it only with --unstable-net'), { code: 'ENOTSUP' })
   }
@@ -58,6 +65,17 @@ function open({ port = 0, host, path, backlog = DEFAULT_BACKLOG, reusePort = fal
   } catch (error) {
     if (!NO_IPV6.includes((error as { code?: unknown }).code)) throw error
     return deno.listen({ ...place, hostname: '0.0.0.0' })
+  }
+}
+
+function openPath(path: string, mode: number | undefined): DenoListener {
+  const listener = deno.listen({ transport: 'unix', path })
+  try {
+    setMode(path, mode)
+    return listener
+  } catch (error) {
+    listener.close()
+    throw error
   }
 }
 

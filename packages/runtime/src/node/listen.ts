@@ -12,7 +12,7 @@ import {
 } from '../sockets/inbound.ts'
 import { ListenerCore } from '../sockets/listener-core.ts'
 import { paced } from '../sockets/paced.ts'
-import { removeStale } from '../sockets/unix-socket.ts'
+import { removeStale, setMode } from '../sockets/unix-socket.ts'
 import { NodeDuplex, type NodeDuplexDeps, SOCKET_BUFFER_BYTES } from './duplex.ts'
 import { listenerEndpoint, remoteEndpoint } from './endpoint.ts'
 import { checkHosts, handshake } from './handshake.ts'
@@ -22,7 +22,7 @@ import { checkHosts, handshake } from './handshake.ts'
  * Rejects with Node's error and its `code` (EADDRINUSE, EACCES …), or with CertificateError.
  */
 export async function listen(server: Acceptor, options: ListenOptions): Promise<Listener> {
-  const { port, host, path, fd, backlog, reusePort } = options
+  const { port, host, path, mode, fd, backlog, reusePort } = options
   checkListen(options)
   const core = new ListenerCore(server, options)
   const listener = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: SOCKET_BUFFER_BYTES })
@@ -37,6 +37,12 @@ export async function listen(server: Acceptor, options: ListenOptions): Promise<
   } catch (error) {
     if (path === undefined || !(await removeStale(error, path))) throw error
     await bind(listener, where)
+  }
+  try {
+    if (path !== undefined) setMode(path, mode)
+  } catch (error) {
+    listener.close()
+    throw error
   }
   // Node does not tell the path of a Unix socket that another process has made.
   return attach(core, listener, fd !== undefined && listener.address() === null ? unixEndpoint() : undefined)

@@ -53,6 +53,8 @@ export interface ListenOptions extends ServeOptions {
   readonly host?: string | undefined
   /** A Unix socket. It replaces a socket that a dead process left there. */
   readonly path?: string | undefined
+  /** The permissions of the Unix socket, such as `0o666`. Default: what the umask leaves of `0o777`. Only with `path`. */
+  readonly mode?: number | undefined
   /** A listening socket that this process was started with, by its descriptor. Refused on Deno, which cannot use one. */
   readonly fd?: number | undefined
   /** Connections that may wait to be accepted. Default 511. Refused on Bun, which has a bound of its own. */
@@ -64,10 +66,16 @@ export interface ListenOptions extends ServeOptions {
   readonly reusePort?: boolean | undefined
 }
 
+const MAX_MODE = 0o777
+
 /** Checks what does not depend on the runtime. @throws TypeError */
-export function checkListen({ port, path, fd, reusePort }: ListenOptions): void {
+export function checkListen({ port, path, mode, fd, reusePort }: ListenOptions): void {
   if ([port, path, fd].filter((place) => place !== undefined).length !== 1) {
     throw new TypeError('either port or path or fd')
+  }
+  if (mode !== undefined && path === undefined) throw new TypeError('mode: only for a path')
+  if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= MAX_MODE)) {
+    throw new TypeError(`mode: ${mode} is not a whole number from 0 to 0o777`)
   }
   if (port === undefined && reusePort === true)
     throw new TypeError(`reusePort: not for ${fd === undefined ? 'a path' : 'fd'}`)

@@ -1,9 +1,18 @@
 /**
- * Removes the Unix socket of a dead process. A Unix socket is a file, and stays if the process had no time to remove
- * it.
+ * The file of a Unix socket: its permissions, and its removal if it is of a dead process. The file stays if that process had no time to
+ * remove it.
  */
+import { chmodSync } from 'node:fs'
 import { lstat, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
+
+/**
+ * Gives the socket its permissions, synchronously: nothing says yet that it listens. A umask would do it too, but that is one
+ * for all threads, and another thread may create a file at that moment.
+ */
+export function setMode(path: string, mode: number | undefined): void {
+  if (mode !== undefined) chmodSync(path, mode)
+}
 
 /**
  * Removes `path` if listening failed because the path exists, and if it is a socket on which nobody listens. Returns

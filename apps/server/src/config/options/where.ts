@@ -13,7 +13,7 @@ export interface WhereRows {
    * Listens at these URLs: `smtp://host:port` (default port 25), `smtps://` (TLS from the first byte, 465), `submission://` (STARTTLS and
    * AUTH required, 587), `submissions://` (TLS from the first byte, AUTH required, 465), `lmtp://` (LMTP, 24), `smtp+unix:/path` and
    * `lmtp+unix:/path`, `smtp+fd:3` or `smtp+fd:NAME` (a socket that systemd passes). The host `*` means every address, the port 0 any free port. A query sets options for one listener:
-   * `smtp://*:25?tls=required&auth=off&addresses=lenient&proxy=10.0.0.0/8&size=10MiB`. On `ws://host:port/path` and `wss://` the server accepts connections from fronts. Default
+   * `smtp://*:25?tls=required&auth=off&addresses=lenient&proxy=10.0.0.0/8&size=10MiB`, and `?mode=0666` the permissions of a Unix socket. On `ws://host:port/path` and `wss://` the server accepts connections from fronts. Default
    * `smtp://127.0.0.1:2525`.
    */
   readonly listen: Option<string | readonly string[], readonly ListenAddress[]>
@@ -47,7 +47,7 @@ export const whereRows: WhereRows = {
   listen: {
     schema: nonEmpty(list(parsedText(parseListenUrl, LISTEN_ALLOWED))),
     byDefault: 'smtp://127.0.0.1:2525',
-    help: 'where to listen: smtp://, smtps://, submission://, submissions://, lmtp://, smtp+unix:, lmtp+unix:, smtp+fd:, ws://, wss://; ?tls=, auth=, addresses=, proxy= and size= set options for one',
+    help: 'where to listen: smtp://, smtps://, submission://, submissions://, lmtp://, smtp+unix:, lmtp+unix:, smtp+fd:, ws://, wss://; ?tls=, auth=, addresses=, proxy=, size= and mode= set options for one',
     group,
     value: 'url',
     repeatable: true,

@@ -11,6 +11,8 @@ export interface ListenerPolicy {
   /** The proxies that send a PROXY header, as `--proxy-from` names them. Empty: none. */
   readonly proxy?: readonly string[]
   readonly maxMessageBytes?: number
+  /** The permissions of the Unix socket. Default: what the umask leaves. */
+  readonly mode?: number
 }
 
 /** `required`: no mail without it. `offered`: the client may use it. `off`: it is not there. */
@@ -27,10 +29,13 @@ interface Place {
   readonly kind: PlaceKind
 }
 
-const KEYS = ['tls', 'auth', 'addresses', 'proxy', 'size'] as const
+const KEYS = ['tls', 'auth', 'addresses', 'proxy', 'size', 'mode'] as const
 type Key = (typeof KEYS)[number]
 const OFFERS: readonly Offer[] = ['required', 'offered', 'off']
 const NO_PROXY = 'none'
+/** Three octal digits, of the owner, the group and the others, with or without a 0 before them. */
+const MODE = /^0?[0-7]{3}$/
+const MODE_ALLOWED = 'mode= with three or four octal digits, from 000 to 0777, such as mode=0666'
 const sizeOf = quantity('bytes', LIMIT_RULES.maxMessageBytes.min, LIMIT_RULES.maxMessageBytes.max)
 
 /** Reads the query of a listen URL. @throws NotAllowed that names the key, the value and what is allowed */
@@ -41,6 +46,9 @@ export function parsePolicy(query: URLSearchParams, place: Place): ListenerPolic
   for (const [written, value] of query) {
     const given = `${written}=${value}`
     const key = keys.find((known) => known === written)
+    if (key === undefined && written === 'mode') {
+      throw new NotAllowed(given, 'for this listener: mode= is for Unix sockets, such as smtp+unix:/run/postern.sock')
+    }
     if (key === undefined) {
       throw new NotAllowed(given, `an option of a ${place.scheme} listener: ${keys.join(', ')}`)
     }
@@ -61,6 +69,10 @@ export function parsePolicy(query: URLSearchParams, place: Place): ListenerPolic
         break
       case 'size':
         policy.maxMessageBytes = sizeFrom(given, value)
+        break
+      case 'mode':
+        if (!MODE.test(value)) throw new NotAllowed(given, MODE_ALLOWED)
+        policy.mode = Number.parseInt(value, 8)
     }
   }
   return policy
@@ -69,7 +81,7 @@ export function parsePolicy(query: URLSearchParams, place: Place): ListenerPolic
 /** A Unix socket has no address that could be a proxy's. For pipes, the front decides about TLS, AUTH and proxies. */
 function keysFor({ kind }: Place): readonly Key[] {
   if (kind === 'pipe') return ['addresses', 'size']
-  return kind === 'unix' ? KEYS.filter((key) => key !== 'proxy') : KEYS
+  return KEYS.filter((key) => key !== (kind === 'unix' ? 'proxy' : 'mode'))
 }
 
 function wordOf<Word extends string>(given: string, key: string, value: string, words: readonly Word[]): Word {
