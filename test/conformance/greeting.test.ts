@@ -28,22 +28,6 @@ test('the greeting names the host and ESMTP', async () => {
   expect([code, enhancedCode, ...lines]).toEqual([220, '', `${HOSTNAME} ESMTP at your service`])
 })
 
-test('the replies to HELO and EHLO have the text of the options behind the host name', async () => {
-  const service = await start({}, { options: { helloText: 'at your service' } })
-  const client = await service.client()
-  expect((await client.command('HELO client.example')).lines).toEqual([`${HOSTNAME} at your service`])
-  expect((await client.command('EHLO client.example')).lines[0]).toBe(`${HOSTNAME} at your service`)
-})
-
-test('the refusal of a command before AUTH has the text of the options', async () => {
-  const auth = { required: true, requiredText: 'Log in at example.org first', authenticate: () => ({ user: 'u' }) }
-  const service = await start({}, { options: { auth } })
-  const client = await service.client()
-  await client.command('EHLO client.example')
-  const { code, enhancedCode, lines } = await client.command('MAIL FROM:<a@example.com>')
-  expect([code, enhancedCode, ...lines]).toEqual([530, '5.7.0', '5.7.0 Log in at example.org first'])
-})
-
 describe('EHLO', () => {
   const ALL = [
     'PIPELINING',

@@ -47,6 +47,9 @@ export interface Profile {
   /** When the server offers AUTH: only under TLS, or always. */
   readonly auth?: 'with-tls' | 'always'
   readonly authRequired?: true
+  /** The texts of the options of the same name, `auth.requiredText` for the second. */
+  readonly helloText?: string
+  readonly authRequiredText?: string
   readonly tlsRequired?: true
   /** True if the listener has no certificate, so that STARTTLS is impossible. */
   readonly withoutCertificate?: true
@@ -96,7 +99,7 @@ export function recordingServer(profile: Profile, find: RecordOf): ServerOptions
   return {
     hostname: HOSTNAME,
     limits: { maxConnectionsPerAddress: 10_000, ...profile.limits },
-    ...pick(profile, 'bareLineEndings', 'addresses', 'disabled', 'greetingDelayMs'),
+    ...pick(profile, 'bareLineEndings', 'addresses', 'disabled', 'greetingDelayMs', 'helloText'),
     extensions: (profile.extensions ?? ['DSN']).map((keyword) => EXTENSIONS[keyword]),
     tls: { required: profile.tlsRequired ?? false },
     ...(profile.auth === undefined
@@ -104,6 +107,7 @@ export function recordingServer(profile: Profile, find: RecordOf): ServerOptions
       : {
           auth: {
             required: profile.authRequired ?? false,
+            ...(profile.authRequiredText !== undefined && { requiredText: profile.authRequiredText }),
             allowWithoutTls: profile.auth === 'always',
             authenticate(credentials, session) {
               const { mechanism, username, password, authorizationId } = credentials

@@ -7,7 +7,7 @@
 import { Buffer } from 'node:buffer'
 import { isAskedFor, type Profile, type Record } from './recorder.ts'
 import type { Client } from '../kit/client/client.ts'
-import { short } from '../kit/client/reply.ts'
+import { type ClientReply, short } from '../kit/client/reply.ts'
 import type { Row } from './rows.ts'
 
 /** Makes the clients that play vectors. */
@@ -27,6 +27,8 @@ export interface Vector {
   readonly send: string | Uint8Array
   /** Code and enhanced code of each reply. */
   readonly expect: readonly string[]
+  /** The first line of each reply, without the reply code. Not checked by default. */
+  readonly says?: readonly string[]
   /** 'closed' if the session ends. Default: it goes on, and the server answers NOOP next. */
   readonly end?: 'closed'
   /** The hook calls meanwhile. Not checked by default. */
@@ -91,7 +93,12 @@ async function playOnce(vector: Vector, stage: Stage, way: string, pieces: reado
   const eventsBefore = record.events.length
   try {
     await client.sendPieces(pieces)
-    same(`${way}: replies`, await repliesTo(vector, client), vector.expect)
+    const { replies, more } = await repliesTo(vector, client)
+    same(`${way}: replies`, [...replies.map(short), ...more], vector.expect)
+    if (vector.says !== undefined) {
+      const said = replies.map(({ lines: [first = ''] }) => first)
+      same(`${way}: texts`, said, vector.says)
+    }
     if (vector.reached !== undefined) {
       const reached = record.events.slice(eventsBefore).filter((event) => event !== 'close')
       same(`${way}: reached the hooks`, reached, vector.reached)
@@ -112,15 +119,15 @@ function same(what: string, actual: readonly string[], expected: readonly string
   if (is !== shouldBe) throw new Error(`${what}: ${is}, not ${shouldBe}`)
 }
 
-/** Returns the replies until the server closes or answers a NOOP that is sent after the vector. */
-async function repliesTo(vector: Vector, client: Client): Promise<string[]> {
-  if (vector.end === 'closed') return (await client.repliesToEnd()).map(short)
-  const replies: string[] = []
-  for (let i = 0; i < vector.expect.length; i++) replies.push(short(await client.reply()))
+/** Returns the replies until the server closes or answers a NOOP that is sent after the vector, and what else came. */
+async function repliesTo(
+  vector: Vector,
+  client: Client,
+): Promise<{ readonly replies: readonly ClientReply[]; readonly more: readonly string[] }> {
+  if (vector.end === 'closed') return { replies: await client.repliesToEnd(), more: [] }
+  const replies = await client.replies(vector.expect.length)
   await client.sendPieces(['NOOP last\r\n'])
   const last = await client.reply()
-  if (!last.raw.startsWith('250 2.0.0 OK\r\n') || client.unread !== '') {
-    replies.push(`and then ${last.raw}${client.unread}`)
-  }
-  return replies
+  const isLast = last.raw.startsWith('250 2.0.0 OK\r\n') && client.unread === ''
+  return { replies, more: isLast ? [] : [`and then ${last.raw}${client.unread}`] }
 }

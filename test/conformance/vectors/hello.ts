@@ -16,6 +16,14 @@ export const hello: readonly Vector[] = [
   },
   { name: 'HELO is accepted', row: 'EHLO, HELO, RSET', send: 'HELO client.example\r\n', expect: ['250'] },
   {
+    name: 'the replies to HELO and EHLO have the text of the options behind the host name',
+    row: 'EHLO, HELO, RSET',
+    profile: { helloText: 'at your service' },
+    send: 'HELO client.example\r\nEHLO client.example\r\n',
+    expect: ['250', '250'],
+    says: ['mx.example.com at your service', 'mx.example.com at your service'],
+  },
+  {
     name: 'EHLO is accepted in any case',
     row: 'EHLO, HELO, RSET',
     send: 'eHlO Client.Example\r\n',

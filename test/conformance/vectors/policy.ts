@@ -28,6 +28,15 @@ export const policy: readonly Vector[] = [
     expect: ['235 2.7.0', '250 2.1.0'],
   },
   {
+    name: 'the refusal of a command before AUTH has the text of the options',
+    row: 'AUTH required',
+    profile: { ...required, authRequiredText: 'Log in at example.org first' },
+    before: HELLO,
+    send: 'MAIL FROM:<a@example.org>\r\nDATA\r\n',
+    expect: ['530 5.7.0', '530 5.7.0'],
+    says: ['5.7.0 Log in at example.org first', '5.7.0 Log in at example.org first'],
+  },
+  {
     name: 'MAIL is refused after a failed AUTH',
     row: 'AUTH required',
     profile: required,
