@@ -1,6 +1,6 @@
 /** DNS over HTTPS (RFC 8484), by `fetch`. */
 import { failed } from './answer.ts'
-import { decodeResponse, encodeQuery, MAX_MESSAGE_BYTES } from './message/codec.ts'
+import { answersQuestion, decodeResponse, encodeQuery, MAX_MESSAGE_BYTES } from './message/codec.ts'
 import type { AskOptions, Reply, Upstream } from './upstream.ts'
 import type { Question } from './message/codec.ts'
 
@@ -32,7 +32,7 @@ async function ask(url: string, send: typeof fetch, question: Question, options:
       method: 'POST',
       headers: { 'content-type': MEDIA_TYPE, accept: MEDIA_TYPE },
       // The id is 0, so that the same question is the same request (RFC 8484 4.1).
-      body: encodeQuery(0, question, options.isSigned) as Uint8Array<ArrayBuffer>,
+      body: encodeQuery(0, question, options) as Uint8Array<ArrayBuffer>,
       // Not 'error', which workerd does not have.
       redirect: 'manual',
       signal,
@@ -44,10 +44,10 @@ async function ask(url: string, send: typeof fetch, question: Question, options:
     const [type = ''] = (response.headers.get('content-type') ?? '').split(';')
     const bytes = type.trim().toLowerCase() === MEDIA_TYPE ? await readBounded(response) : undefined
     const message = bytes && decodeResponse(bytes)
-    const { name, type: asked } = message?.question ?? {}
-    if (message === undefined || message.isTruncated || asked !== question.type)
-      return failed('malformed', 'the server sends what is no answer')
-    if (name?.toLowerCase() !== question.name) return failed('malformed', 'the server answers another question')
+    if (message === undefined || message.isTruncated) return failed('malformed', 'the server sends what is no answer')
+    if (!answersQuestion(message, question, options.isExtended)) {
+      return failed('malformed', 'the server answers another question')
+    }
     return { status: 'answered', message, ageSeconds: ageOf(response) }
   } catch {
     if (options.signal.aborted) return failed('aborted', 'nobody waits for the answer')

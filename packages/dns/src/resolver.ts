@@ -3,9 +3,9 @@ import { type Endpoint, FairSet } from '@postern/engine'
 import { type Answer, type Failed, failed, type RecordType, type ResolveOptions, type Resolver } from './answer.ts'
 import { AnswerCache, type CacheOptions } from './cache.ts'
 import { failureOf, isReferral, readAnswer, type Way } from './message/chain.ts'
-import type { Message, Question } from './message/codec.ts'
+import { isFormatRefused, type Message, type Question } from './message/codec.ts'
 import { queryName } from './names/query-name.ts'
-import type { AskOptions, Upstream } from './upstream.ts'
+import type { AskOptions, Reply, Upstream } from './upstream.ts'
 
 export interface ResolverOptions {
   /** The servers, in the order in which they are asked. The next is asked if one fails. They must ask others for their clients. */
@@ -44,6 +44,9 @@ export interface CountingResolver extends Resolver {
   readonly counts: Readonly<ResolverCounts>
 }
 
+/** How long a server that does not know EDNS is asked without it. Then it may be another version of the server. */
+const PLAIN_MS = 15 * 60_000
+
 const NO_CLIENT: Endpoint = { family: 'unknown', address: '', port: 0 }
 /** No text was given that a server could be asked for. */
 const NO_NAME: Answer = { status: 'nxdomain', ttlSeconds: 0, isAuthentic: false }
@@ -65,6 +68,8 @@ class CachingResolver implements CountingResolver {
   /** By type and name. */
   readonly #lookups = new Map<string, Lookup>()
   readonly #running: FairSet<Lookup>
+  /** Servers that do not know EDNS, and until when they are asked without it. */
+  readonly #plain = new WeakMap<Upstream, number>()
 
   constructor(options: ResolverOptions) {
     const { attempts = 2, attemptTimeoutMs = 3_000, timeoutMs = 10_000, maxQueries = 500 } = options
@@ -151,20 +156,12 @@ class CachingResolver implements CountingResolver {
     question: Question,
     signal: AbortSignal,
   ): Promise<{ readonly message: Message; readonly ageSeconds: number } | Failed> {
-    const timeoutMs = this.#attemptTimeoutMs
-    const options: AskOptions = {
-      signal,
-      timeoutMs,
-      isSigned: this.#isSigned,
-      ignored: () => void this.counts.ignored++,
-    }
     let last = failed('timeout', 'no answer in time')
     let silent = this.#upstreams
     for (let attempt = 0; attempt < this.#attempts && silent.length > 0; attempt++) {
       const still: Upstream[] = []
       for (const upstream of silent) {
-        this.counts.asked++
-        const reply = await upstream.ask(question, options)
+        const reply = await this.#askOne(upstream, question, signal)
         if (signal.aborted) return last
         const failure = reply.status === 'failed' ? reply : refusalOf(reply.message)
         if (failure === undefined && reply.status === 'answered') return reply
@@ -177,6 +174,32 @@ class CachingResolver implements CountingResolver {
       silent = still
     }
     return last
+  }
+
+  /** Asks a server, and once more without EDNS if that may be why it refuses the query (RFC 6891 7). Both share the time. */
+  async #askOne(upstream: Upstream, question: Question, signal: AbortSignal): Promise<Reply> {
+    const options: AskOptions = {
+      signal,
+      timeoutMs: this.#attemptTimeoutMs,
+      isSigned: this.#isSigned,
+      isExtended: true,
+      ignored: () => void this.counts.ignored++,
+    }
+    const startMs = this.#now()
+    this.counts.asked++
+    const plainUntilMs = this.#plain.get(upstream)
+    if (plainUntilMs !== undefined && startMs < plainUntilMs) {
+      return upstream.ask(question, { ...options, isExtended: false })
+    }
+    const reply = await upstream.ask(question, options)
+    const leftMs = options.timeoutMs - (this.#now() - startMs)
+    if (signal.aborted || leftMs < 1 || reply.status === 'failed' || !isFormatRefused(reply.message)) return reply
+    this.counts.asked++
+    const plain = await upstream.ask(question, { ...options, isExtended: false, timeoutMs: leftMs })
+    if (plain.status === 'answered' && !isFormatRefused(plain.message)) {
+      this.#plain.set(upstream, this.#now() + PLAIN_MS)
+    }
+    return plain
   }
 }
 

@@ -19,6 +19,8 @@ export interface AskOptions {
   readonly timeoutMs: number
   /** Ask for the signatures of DNSSEC too. */
   readonly isSigned: boolean
+  /** Ask with EDNS (RFC 6891). A server that refuses it is asked without it. */
+  readonly isExtended: boolean
   /** Called for each answer that is ignored, because it does not belong to the query: somebody may have forged it. */
   ignored(): void
 }

@@ -106,12 +106,46 @@ export const answers: readonly DnsCheck[] = [
   {
     name: 'a server that fails, refuses or only refers to others is a failure, and is asked once',
     async run({ make }, own) {
-      const reasons = { servfail: 'servfail', refused: 'refused', notimp: 'servfail', lame: 'lame' }
+      const reasons = { servfail: 'servfail', refused: 'refused', lame: 'lame' }
       for (const [scene, reason] of Object.entries(reasons)) {
         const resolver = make()
         await expectFailure(resolver.resolve(`${scene}.${own}`, 'A'), reason)
         expectEqual(resolver.counts.asked, 1, 'questions')
       }
+    },
+  },
+  {
+    name: 'a server that does not know EDNS is asked without it, for a while',
+    async run({ make }, own) {
+      for (const scene of ['no-edns', 'no-edns-bare', 'no-edns-tcp']) {
+        let now = 0
+        const resolver = make({ dnssec: true, now: () => now })
+        await expectAnswer(resolver.resolve(`${scene}.${own}`, 'A'), found(`${scene}.${own}`, ['192.0.2.1']))
+        expectEqual(resolver.counts.asked, 2, 'questions')
+        for (const [name, atMs, text] of [
+          ['at-once', 0, '0 RD AD'],
+          ['later', 15 * 60_000 - 1, '0 RD AD'],
+          ['much-later', 15 * 60_000, '1232 RD AD DO'],
+        ] as const) {
+          now = atMs
+          const queried = `query.${name}.${scene}.${own}`
+          await expectAnswer(resolver.resolve(queried, 'TXT'), found<'TXT'>(queried, [{ strings: [text], text }]))
+        }
+      }
+    },
+  },
+  {
+    name: 'a server that refuses queries without EDNS too is a failure, and is asked with it again',
+    async run({ make }, own) {
+      const resolver = make()
+      await expectFailure(resolver.resolve(`notimp.${own}`, 'A'), 'servfail')
+      expectEqual(resolver.counts.asked, 2, 'questions')
+      const text = '1232 RD AD'
+      const answer = resolver.resolve(`query.again.${own}`, 'TXT')
+      await expectAnswer(answer, found<'TXT'>(`query.again.${own}`, [{ strings: [text], text }]))
+      // The server did not say that it answers this question.
+      const bare = make({ attempts: 1, attemptTimeoutMs: 300 }).resolve(`bare-always.${own}`, 'A')
+      await expectFailure(bare, 'malformed', 'timeout')
     },
   },
   {

@@ -77,6 +77,13 @@ const SCENES: Readonly<Record<string, (query: Query, own: string) => Scene | und
   servfail: () => ({ rcode: 2 }),
   refused: () => ({ rcode: 5 }),
   notimp: () => ({ rcode: 4 }),
+  'no-edns': ({ name, payloadBytes }) => (payloadBytes > 0 ? { rcode: 1 } : { answers: [a(name, '192.0.2.1')] }),
+  'no-edns-bare': ({ name, payloadBytes }) =>
+    payloadBytes > 0 ? { rcode: 1, change: headerAlone } : { answers: [a(name, '192.0.2.1')] },
+  'no-edns-tcp': overTcp(({ name, payloadBytes }) =>
+    payloadBytes > 0 ? { rcode: 4, change: headerAlone } : { answers: [a(name, '192.0.2.1')] },
+  ),
+  'bare-always': () => ({ rcode: 1, change: headerAlone }),
   lame: (_, own) => ({
     isNotRecursive: true,
     authorities: [{ type: 'NS', name: own, ttl: TTL, data: 'ns.elsewhere.example' }],
@@ -161,6 +168,11 @@ export const script: Script = (query) => {
   const [scene = '', ...own] = labels
   const chosen = SCENES[scene]
   return chosen === undefined ? { rcode: NXDOMAIN } : chosen(query, own.join('.'))
+}
+
+/** Leaves out all but the header, as a server does that could not read the query. */
+function headerAlone(bytes: Buffer): Buffer {
+  return Buffer.concat([bytes.subarray(0, 4), Buffer.alloc(8)])
 }
 
 /** Makes the name of the first record a pointer to itself. */

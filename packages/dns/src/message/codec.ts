@@ -24,8 +24,8 @@ export type Entry = {
 /** What is used of a server's answer. */
 export interface Message {
   readonly id: number
-  /** Its name is exactly as the server sent it. */
-  readonly question: { readonly name: string; readonly type: string }
+  /** Its name is exactly as the server sent it. Undefined if the server refuses the format of the query without repeating it. */
+  readonly question: { readonly name: string; readonly type: string } | undefined
   readonly responseCode: string
   readonly isTruncated: boolean
   /** The server has the zone itself. */
@@ -44,35 +44,61 @@ export const MAX_MESSAGE_BYTES = 32_768
 /** More records than any sensible answer has. The codec may follow many pointers for each. */
 const MAX_RECORDS = 500
 const TRUNCATED = 0x02
+const RESPONSE = 0x80
+const OPCODE_BITS = 0x78
+const RCODE_BITS = 0x0f
+/** How a server answers EDNS that it does not know (RFC 6891 7). */
+const FORMAT_REFUSALS: ReadonlyMap<number, string> = new Map([
+  [1, 'FORMERR'],
+  [4, 'NOTIMP'],
+])
 /** A TTL with the highest bit set counts as 0 (RFC 2181 8). */
 const MAX_TTL_SECONDS = 2 ** 31 - 1
 
-/** Makes a query. @param isSigned Asks for the signatures of DNSSEC too (RFC 3225) */
-export function encodeQuery(id: number, { name, type }: Question, isSigned: boolean): Uint8Array {
+/** Makes a query. `isSigned` asks for the signatures of DNSSEC too (RFC 3225), if there is EDNS. */
+export function encodeQuery(
+  id: number,
+  { name, type }: Question,
+  { isSigned, isExtended }: { readonly isSigned: boolean; readonly isExtended: boolean },
+): Uint8Array {
   return packet.encode({
     type: 'query',
     id,
     // AUTHENTIC_DATA asks for that bit in the answer (RFC 6840 5.7).
     flags: packet.RECURSION_DESIRED | packet.AUTHENTIC_DATA,
     questions: [{ type, name, class: 'IN' }],
-    additionals: [
-      {
-        type: 'OPT',
-        name: '.',
-        udpPayloadSize: UDP_PAYLOAD_BYTES,
-        extendedRcode: 0,
-        ednsVersion: 0,
-        flags: isSigned ? packet.DNSSEC_OK : 0,
-        flag_do: isSigned,
-        options: [],
-      },
-    ],
+    additionals: isExtended
+      ? [
+          {
+            type: 'OPT',
+            name: '.',
+            udpPayloadSize: UDP_PAYLOAD_BYTES,
+            extendedRcode: 0,
+            ednsVersion: 0,
+            flags: isSigned ? packet.DNSSEC_OK : 0,
+            flag_do: isSigned,
+            options: [],
+          },
+        ]
+      : [],
   })
 }
 
-/** Reads an answer with one question. Returns undefined if it is anything else. */
+/** Returns whether the server does not know the format of the query. EDNS may be the reason. */
+export function isFormatRefused({ responseCode }: Message): boolean {
+  return [...FORMAT_REFUSALS.values()].includes(responseCode)
+}
+
+/** Returns whether the message answers this question. The letter case does not matter. */
+export function answersQuestion(message: Message, asked: Question, isExtended: boolean): boolean {
+  if (message.question === undefined) return isExtended
+  return message.question.type === asked.type && message.question.name.toLowerCase() === asked.name
+}
+
+/** Reads an answer with one question, or a refusal that is only a header. Returns undefined if it is anything else. */
 export function decodeResponse(bytes: Uint8Array): Message | undefined {
   if (bytes.length < HEADER_BYTES || bytes.length > MAX_MESSAGE_BYTES) return undefined
+  if (bytes.length === HEADER_BYTES) return bareRefusal(bytes)
   // A copy, because the codec's records are views, and an answer may stay in a cache.
   const buffer = Buffer.from(bytes)
   const isTruncated = ((buffer[2] ?? 0) & TRUNCATED) !== 0
@@ -102,6 +128,26 @@ export function decodeResponse(bytes: Uint8Array): Message | undefined {
   } catch {
     // The codec throws for what it can't read.
     return undefined
+  }
+}
+
+/** Reads an answer that is a header alone, as old servers send if they can't read a query. */
+function bareRefusal(bytes: Uint8Array): Message | undefined {
+  const [high = 0, low = 0, flags = 0, code = 0, ...counts] = bytes
+  const responseCode = FORMAT_REFUSALS.get(code & RCODE_BITS)
+  if ((flags & RESPONSE) === 0 || (flags & (OPCODE_BITS | TRUNCATED)) !== 0 || responseCode === undefined)
+    return undefined
+  if (counts.some((octet) => octet !== 0)) return undefined
+  return {
+    id: (high << 8) | low,
+    question: undefined,
+    responseCode,
+    isTruncated: false,
+    isAuthoritative: false,
+    isRecursive: false,
+    isAuthentic: false,
+    answers: [],
+    authorities: [],
   }
 }
 

@@ -21,14 +21,15 @@ const MAX_IGNORED = 10
 export function askOverUdp(
   server: ServerAddress,
   question: Question,
-  { signal, timeoutMs, isSigned, ignored }: AskOptions,
+  options: AskOptions,
 ): Promise<Message | 'use-tcp' | Failed> {
+  const { signal, timeoutMs, isExtended, ignored } = options
   const isIpv6 = isIPv6(server.address)
   if (!mayOpenSocket(isIpv6)) return Promise.resolve(failed('unreachable', 'Deno does not allow a socket for UDP'))
   const random = crypto.getRandomValues(new Uint8Array(2 + question.name.length))
   const id = ((random[0] ?? 0) << 8) | (random[1] ?? 0)
   const name = mixCase(question.name, random.subarray(2))
-  const query = encodeQuery(id, { name, type: question.type }, isSigned)
+  const query = encodeQuery(id, { name, type: question.type }, options)
   const socket = createSocket(isIpv6 ? 'udp6' : 'udp4')
   const { promise, resolve } = Promise.withResolvers<Message | 'use-tcp' | Failed>()
   let ignoredCount = 0
@@ -49,7 +50,10 @@ export function askOverUdp(
     // Deno's sockets also get what others than the server they are connected to send.
     if (port !== server.port || !isSame(address, server.address)) return ignore()
     const message = decodeResponse(bytes)
-    if (message === undefined || message.id !== id || message.question.type !== question.type) return ignore()
+    if (message === undefined || message.id !== id) return ignore()
+    // Somebody who guesses the port and the id can forge this one. It only causes a query without EDNS.
+    if (message.question === undefined) return isExtended ? resolve(message) : ignore()
+    if (message.question.type !== question.type) return ignore()
     if (message.question.name === name) return resolve(message.isTruncated ? 'use-tcp' : message)
     ignore()
     // A server that does not keep the letter case is asked over TCP, where the case does not matter.

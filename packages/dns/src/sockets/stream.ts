@@ -1,21 +1,18 @@
 /** Asks a server over TCP (RFC 7766): a query and its answer, each after its length in two octets. */
 import { connect } from 'node:net'
 import { failed } from '../answer.ts'
-import { decodeResponse, encodeQuery, MAX_MESSAGE_BYTES, type Question } from '../message/codec.ts'
+import { answersQuestion, decodeResponse, encodeQuery, MAX_MESSAGE_BYTES, type Question } from '../message/codec.ts'
 import type { AskOptions, Reply } from '../upstream.ts'
 import type { ServerAddress } from './datagram.ts'
 
 const LENGTH_BYTES = 2
 const ID_VALUES = 65_536
 
-export function askOverTcp(
-  { address, port }: ServerAddress,
-  question: Question,
-  { signal, timeoutMs, isSigned }: AskOptions,
-): Promise<Reply> {
+export function askOverTcp({ address, port }: ServerAddress, question: Question, options: AskOptions): Promise<Reply> {
+  const { signal, timeoutMs, isExtended } = options
   const { promise, resolve } = Promise.withResolvers<Reply>()
   const id = (crypto.getRandomValues(new Uint16Array(1))[0] ?? 0) % ID_VALUES
-  const query = encodeQuery(id, question, isSigned)
+  const query = encodeQuery(id, question, options)
   const malformed = (): void => resolve(failed('malformed', 'the server sends what is no answer'))
   const aborted = (): void => resolve(failed('aborted', 'nobody waits for the answer'))
   const timer = setTimeout(() => resolve(failed('timeout', 'no answer in time')), timeoutMs)
@@ -36,8 +33,7 @@ export function askOverTcp(
     if (length > MAX_MESSAGE_BYTES) return malformed()
     if (received < LENGTH_BYTES + length) return
     const message = decodeResponse(answer.subarray(LENGTH_BYTES, LENGTH_BYTES + length))
-    if (message?.id !== id || message.isTruncated || message.question.type !== question.type) return malformed()
-    if (message.question.name.toLowerCase() !== question.name) return malformed()
+    if (message?.id !== id || message.isTruncated || !answersQuestion(message, question, isExtended)) return malformed()
     resolve({ status: 'answered', message, ageSeconds: 0 })
   })
   return promise.finally(() => {
