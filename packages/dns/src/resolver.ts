@@ -5,15 +5,11 @@ import { AnswerCache, type CacheOptions } from './cache.ts'
 import { failureOf, isReferral, readAnswer, type Way } from './message/chain.ts'
 import { isFormatRefused, type Message, type Question } from './message/codec.ts'
 import { queryName } from './names/query-name.ts'
-import type { AskOptions, Reply, Upstream } from './upstream.ts'
+import type { AskOptions, Reply, Servers, Upstream } from './upstream.ts'
 
-export interface ResolverOptions {
-  /** The servers, in the order in which they are asked. The next is asked if one fails. They must ask others for their clients. */
-  readonly upstreams: readonly Upstream[]
-  /** How often each server that does not answer is asked. Default 2. */
-  readonly attempts?: number | undefined
-  /** How long one server may take. Default 3,000. */
-  readonly attemptTimeoutMs?: number | undefined
+export interface ResolverOptions extends Servers {
+  /** Returns the servers as they are now. Called before servers are asked. Must not reject. Default: they stay as they are. */
+  readonly refresh?: (() => Servers | Promise<Servers>) | undefined
   /** How long an answer may take in all. Default 10,000. */
   readonly timeoutMs?: number | undefined
   /** Ask for the signatures of DNSSEC too (the DO bit). Default false: the server's word is asked for in any case. */
@@ -44,6 +40,8 @@ export interface CountingResolver extends Resolver {
   readonly counts: Readonly<ResolverCounts>
 }
 
+const ATTEMPTS = 2
+const ATTEMPT_TIMEOUT_MS = 3_000
 /** How long a server that does not know EDNS is asked without it. Then it may be another version of the server. */
 const PLAIN_MS = 15 * 60_000
 
@@ -58,9 +56,8 @@ export function createResolver(options: ResolverOptions): CountingResolver {
 
 class CachingResolver implements CountingResolver {
   readonly counts: ResolverCounts = { asked: 0, cached: 0, shared: 0, ignored: 0, dropped: 0 }
-  readonly #upstreams: readonly Upstream[]
-  readonly #attempts: number
-  readonly #attemptTimeoutMs: number
+  readonly #servers: Servers
+  readonly #refresh: (() => Servers | Promise<Servers>) | undefined
   readonly #timeoutMs: number
   readonly #isSigned: boolean
   readonly #now: () => number
@@ -72,14 +69,14 @@ class CachingResolver implements CountingResolver {
   readonly #plain = new WeakMap<Upstream, number>()
 
   constructor(options: ResolverOptions) {
-    const { attempts = 2, attemptTimeoutMs = 3_000, timeoutMs = 10_000, maxQueries = 500 } = options
+    const { attempts = ATTEMPTS, attemptTimeoutMs = ATTEMPT_TIMEOUT_MS } = options
+    const { timeoutMs = 10_000, maxQueries = 500 } = options
     for (const [name, value] of Object.entries({ attempts, attemptTimeoutMs, timeoutMs, maxQueries })) {
       if (!(value >= 1 && value < 2 ** 31)) throw new RangeError(`${name}: ${value} is not from 1 to 2147483647`)
     }
     if (options.upstreams.length === 0) throw new RangeError('upstreams: there must be at least one server')
-    this.#upstreams = options.upstreams
-    this.#attempts = attempts
-    this.#attemptTimeoutMs = attemptTimeoutMs
+    this.#servers = { upstreams: options.upstreams, attempts, attemptTimeoutMs }
+    this.#refresh = options.refresh
     this.#timeoutMs = timeoutMs
     this.#isSigned = options.dnssec ?? false
     this.#now = options.now ?? (() => performance.now())
@@ -157,11 +154,14 @@ class CachingResolver implements CountingResolver {
     signal: AbortSignal,
   ): Promise<{ readonly message: Message; readonly ageSeconds: number } | Failed> {
     let last = failed('timeout', 'no answer in time')
-    let silent = this.#upstreams
-    for (let attempt = 0; attempt < this.#attempts && silent.length > 0; attempt++) {
+    const now = await this.#refresh?.()
+    if (signal.aborted) return last
+    const { upstreams, attempts = ATTEMPTS, attemptTimeoutMs = ATTEMPT_TIMEOUT_MS } = now ?? this.#servers
+    let silent = upstreams
+    for (let attempt = 0; attempt < attempts && silent.length > 0; attempt++) {
       const still: Upstream[] = []
       for (const upstream of silent) {
-        const reply = await this.#askOne(upstream, question, signal)
+        const reply = await this.#askOne(upstream, question, signal, attemptTimeoutMs)
         if (signal.aborted) return last
         const failure = reply.status === 'failed' ? reply : refusalOf(reply.message)
         if (failure === undefined && reply.status === 'answered') return reply
@@ -177,10 +177,10 @@ class CachingResolver implements CountingResolver {
   }
 
   /** Asks a server, and once more without EDNS if that may be why it refuses the query (RFC 6891 7). Both share the time. */
-  async #askOne(upstream: Upstream, question: Question, signal: AbortSignal): Promise<Reply> {
+  async #askOne(upstream: Upstream, question: Question, signal: AbortSignal, timeoutMs: number): Promise<Reply> {
     const options: AskOptions = {
       signal,
-      timeoutMs: this.#attemptTimeoutMs,
+      timeoutMs,
       isSigned: this.#isSigned,
       isExtended: true,
       ignored: () => void this.counts.ignored++,
@@ -192,7 +192,7 @@ class CachingResolver implements CountingResolver {
       return upstream.ask(question, { ...options, isExtended: false })
     }
     const reply = await upstream.ask(question, options)
-    const leftMs = options.timeoutMs - (this.#now() - startMs)
+    const leftMs = timeoutMs - (this.#now() - startMs)
     if (signal.aborted || leftMs < 1 || reply.status === 'failed' || !isFormatRefused(reply.message)) return reply
     this.counts.asked++
     const plain = await upstream.ask(question, { ...options, isExtended: false, timeoutMs: leftMs })

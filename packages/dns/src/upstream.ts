@@ -13,6 +13,16 @@ export interface Upstream {
   ask(question: Question, options: AskOptions): Promise<Reply>
 }
 
+/** Servers, and how they are asked. */
+export interface Servers {
+  /** In the order in which they are asked. The next is asked if one fails. They must ask others for their clients. */
+  readonly upstreams: readonly Upstream[]
+  /** How often each server that does not answer is asked. Default 2. */
+  readonly attempts?: number | undefined
+  /** How long one server may take. Default 3,000. */
+  readonly attemptTimeoutMs?: number | undefined
+}
+
 export interface AskOptions {
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal

@@ -1,5 +1,5 @@
 /** Opens the resolver, if an option needs one. Nothing of it is loaded otherwise. */
-import type { Resolver, Upstream } from '@postern/dns'
+import type { Resolver, Servers, Upstream } from '@postern/dns'
 import type { Logger } from '@logtape/logtape'
 import type { ResolverAddress } from '../config/urls/resolver-url.ts'
 import type { Settings } from '../config/settings.ts'
@@ -18,27 +18,60 @@ export async function openResolver(settings: Settings, log: Logger): Promise<Res
   const { systemUpstreams, udpUpstream } = await import('@postern/dns/sockets')
   const upstreamOf = (given: ResolverAddress): Upstream =>
     given.kind === 'udp' ? udpUpstream(given) : httpsUpstream(given.url)
-  const read = async (): ReturnType<typeof systemUpstreams> => {
-    if (resolver !== undefined)
-      return { upstreams: resolver.map(upstreamOf), attempts: 2, attemptTimeoutMs: Infinity, ignored: [] }
-    return systemUpstreams().catch((error: unknown) => {
-      const reason = `the DNS servers of this machine cannot be read; give --resolver: ${errorText(error)}`
-      throw forbidden(error) ?? failureOf(settings, reason)
-    })
-  }
-  const { upstreams, attempts, attemptTimeoutMs, ignored } = await read()
-  for (const reason of ignored) log.debug('a line of /etc/resolv.conf has no effect', { reason })
-  checkPermission(settings, upstreams)
-  return createResolver({
+  const shareMs = Math.max(1, reverseDnsTimeoutMs * SHARE_OF_TIME)
+  const inTime = ({ upstreams, attempts, attemptTimeoutMs = Infinity }: Servers): Servers => ({
     upstreams,
     attempts,
-    attemptTimeoutMs: Math.min(attemptTimeoutMs, Math.max(1, reverseDnsTimeoutMs * SHARE_OF_TIME)),
+    attemptTimeoutMs: Math.min(attemptTimeoutMs, shareMs),
+  })
+  if (resolver !== undefined) {
+    const upstreams = resolver.map(upstreamOf)
+    checkPermission(settings, upstreams)
+    return createResolver({ ...inTime({ upstreams }), maxQueries: MAX_LOOKUPS })
+  }
+  const { refresh, ignored, ...first } = await systemUpstreams().catch((error: unknown) => {
+    const reason = `the DNS servers of this machine cannot be read; give --resolver: ${errorText(error)}`
+    throw forbidden(error) ?? failureOf(settings, reason)
+  })
+  for (const reason of ignored) log.debug('a line of /etc/resolv.conf has no effect', { reason })
+  checkPermission(settings, first.upstreams)
+  const current = follow(refresh, first, log)
+  return createResolver({
+    ...inTime(first),
+    refresh: async () => inTime(await current()),
     maxQueries: MAX_LOOKUPS,
   })
 }
 
+/** Follows the servers of /etc/resolv.conf, as far as Deno allows to ask them, and logs each change once. */
+export function follow(refresh: () => Promise<Servers>, first: Servers, log: Logger): () => Promise<Servers> {
+  let seen = first
+  let allowed = first
+  return async () => {
+    const servers = await refresh()
+    if (servers.upstreams === seen.upstreams) return allowed
+    seen = servers
+    const urls = servers.upstreams.map(({ url }) => url)
+    const missing = missingHosts(servers.upstreams)
+    if (missing.length === 0) {
+      allowed = servers
+      log.info('/etc/resolv.conf has changed', { servers: urls })
+    } else {
+      const reason = `Deno does not allow to connect to ${missing.join(', ')}`
+      log.warn('/etc/resolv.conf has changed, and its servers cannot be asked', { servers: urls, reason })
+    }
+    return allowed
+  }
+}
+
 /** Without this, Deno would refuse each query, or ask the user at the terminal in the middle of a session. @throws Failure */
 function checkPermission(settings: Settings, upstreams: readonly Upstream[]): void {
+  const missing = missingHosts(upstreams)
+  if (missing.length > 0) throw failureOf(settings, `Deno needs --allow-net=${missing.join(',')} to ask DNS servers`)
+}
+
+/** Returns the hosts that Deno does not allow to connect to. On other runtimes there are none. */
+function missingHosts(upstreams: readonly Upstream[]): string[] {
   const hosts = upstreams.flatMap(({ url }) => {
     const parsed = URL.parse(url)
     // An address with a zone is no URL.
@@ -48,8 +81,7 @@ function checkPermission(settings: Settings, upstreams: readonly Upstream[]): vo
     // A socket for UDP has an address of its own.
     return [host, hostname.startsWith('[') ? '[::]:0' : '0.0.0.0:0']
   })
-  const missing = [...new Set(hosts)].filter((host) => !isAllowed({ name: 'net', host }))
-  if (missing.length > 0) throw failureOf(settings, `Deno needs --allow-net=${missing.join(',')} to ask DNS servers`)
+  return [...new Set(hosts)].filter((host) => !isAllowed({ name: 'net', host }))
 }
 
 function failureOf({ spelled }: Settings, reason: string): Failure {

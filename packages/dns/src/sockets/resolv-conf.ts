@@ -5,6 +5,8 @@ import type { ServerAddress } from './datagram.ts'
 export interface ResolvConf {
   /** In the order in which they are to be asked. */
   readonly servers: readonly ServerAddress[]
+  /** False if the file names no server. Then `servers` is the one on this machine. */
+  readonly namesServer: boolean
   /** How long each of them may take. */
   readonly attemptTimeoutMs: number
   /** How often all of them are asked. */
@@ -52,6 +54,7 @@ export function parseResolvConf(text: string): ResolvConf {
   }
   return {
     servers: servers.length === 0 ? [{ address: '127.0.0.1', port: PORT }] : servers,
+    namesServer: servers.length > 0,
     attemptTimeoutMs: timeoutSeconds * 1000,
     attempts,
     ignored: ignored.slice(0, MAX_IGNORED),
