@@ -15,21 +15,12 @@ import { findPnpm, mustRun, runTool } from '../kit/tool.ts'
 import { tarballOf } from '../release/pack.ts'
 import { readManifest } from '../release/packages.ts'
 import { filesIn, LONG_MS, makeProject, type Project } from './project.ts'
-import { kept, sendOne, start } from './running.ts'
+import { kept, NODE_22, RUNTIMES, sendOne, start } from './running.ts'
 import { ROOT } from './workspace.ts'
 
 /** Each run makes one in two of the tests without a table. */
 const test = partly(every)
 
-const NODE_22 = join(ROOT, 'test/node_modules/node22/bin/node')
-const RUNTIMES: Readonly<
-  Record<string, { readonly command: readonly [string, ...string[]]; readonly module: string }>
-> = {
-  'Node 22': { command: [NODE_22], module: 'node' },
-  'Node 24': { command: [process.execPath], module: 'node' },
-  Deno: { command: COMMANDS.deno, module: 'deno' },
-  Bun: { command: COMMANDS.bun, module: 'bun' },
-}
 /** The commands that start the program, as its README has them; and bunx, which runs it on Node. */
 const PROGRAMS: readonly string[] = [
   'npx postern',
@@ -39,9 +30,6 @@ const PROGRAMS: readonly string[] = [
 ]
 /** `@postern/…` packages are ES modules with `exports`: what only reads `main`, or only CommonJS, is not meant to find them. */
 const NOT_MEANT = { resolutions: ['node10'], problems: ['CJSResolvesToESM'] }
-
-/** Only for a Worker's own types, which clash with those of Node: worker.test.ts checks them. */
-const ONLY_IN_WORKERS = ['@postern/worker/disk', '@postern/worker/entrypoints']
 
 const scratch = temporaryDirectory()
 let project: Project
@@ -144,27 +132,6 @@ describe('each tarball', () => {
       )
       expect(meant, each.folder).toEqual([])
     }
-  })
-
-  test('has types that pass in strict mode, with those of all libraries checked', { timeout: LONG_MS }, async () => {
-    const folder = below('types')
-    const imports = project.packages.flatMap(({ manifest }) => {
-      const paths = Object.keys(readManifest(join(installed(manifest.name), 'package.json'))['exports'] as object)
-      return paths.map((path) => join(manifest.name, path)).filter((path) => !ONLY_IN_WORKERS.includes(path))
-    })
-    expect(imports).toContain('@postern/runtime/cloudflare')
-    const lines = imports.map((path, index) => `import * as m${index} from '${path}'\nvoid m${index}`)
-    writeFileSync(join(folder, 'all.ts'), lines.join('\n'))
-    const use = `import { createServer } from '@postern/engine'\nconst port: string = createServer({ hostname: 'a' })\nvoid port\n`
-    writeFileSync(join(folder, 'wrong.ts'), use)
-    const options = { strict: true, skipLibCheck: false, noEmit: true, module: 'NodeNext', target: 'ES2024' }
-    const config = { compilerOptions: { ...options, types: ['node'] }, files: ['all.ts', 'wrong.ts'] }
-    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
-    const { stdout } = await runTool('tsc', ['-p', folder, '--pretty', 'false'], { timeoutMs: LONG_MS })
-    // The one error shows that the types were found.
-    expect(stdout.toString().trim().split('\n')).toEqual([
-      expect.stringMatching(/wrong\.ts\(2,7\): error TS2322: Type 'Server'/),
-    ])
   })
 })
 

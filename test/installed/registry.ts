@@ -3,7 +3,7 @@
  * installed them. So a test installs by name, as a user does, and needs no network.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
@@ -93,8 +93,10 @@ function installed(name: string, from: string): string {
 function pack(folder: string): Buffer {
   const scratch = mkdtempSync(join(tmpdir(), 'postern-registry-'))
   try {
-    symlinkSync(folder, join(scratch, 'package'))
-    return execFileSync('tar', ['-chzf', '-', '--exclude', 'package/node_modules', '-C', scratch, 'package'], {
+    // A copy, because pnpm stores equal files of a package as one, and npm drops links of a tarball.
+    const filter = (path: string): boolean => path !== join(folder, 'node_modules')
+    cpSync(folder, join(scratch, 'package'), { recursive: true, dereference: true, filter })
+    return execFileSync('tar', ['-czf', '-', '-C', scratch, 'package'], {
       maxBuffer: 64 * 1024 * 1024,
     })
   } finally {

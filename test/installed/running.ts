@@ -1,9 +1,22 @@
 /** Programs of a test that serve until it is over, and a client that sends them a message by hand. */
+import { join } from 'node:path'
 import { mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { SocketClient } from '../kit/client/socket-client.ts'
-import type { Command } from '../kit/commands.ts'
+import { type Command, COMMANDS } from '../kit/commands.ts'
 import { Daemon } from '../kit/daemon.ts'
+import { ROOT } from './workspace.ts'
+
+export const NODE_22: string = join(ROOT, 'test/node_modules/node22/bin/node')
+/** The runtimes that a user may have, and the entry point of `@postern/runtime` for each. */
+export const RUNTIMES: Readonly<
+  Record<string, { readonly command: readonly [string, ...string[]]; readonly module: string }>
+> = {
+  'Node 22': { command: [NODE_22], module: 'node' },
+  'Node 24': { command: [process.execPath], module: 'node' },
+  Deno: { command: COMMANDS.deno, module: 'deno' },
+  Bun: { command: COMMANDS.bun, module: 'bun' },
+}
 
 export interface Running extends AsyncDisposable {
   readonly port: number
