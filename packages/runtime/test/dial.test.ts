@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { listen } from '../src/node/index.ts'
+import { listen, selfSigned } from '../src/node/index.ts'
 import { certificate, echo, hears } from './harness.ts'
 import { eventually } from '../../../test/kit/waiting.ts'
 import { PLACES } from './places.ts'
@@ -89,6 +89,25 @@ describe.each(PLACES)('%s', (runtime, { dial, openHandles }) => {
 
   test.runIf(runtime === 'bun')("options that Bun's TLS does not support are rejected, not ignored", async () => {
     await expect(dial({ host, port: 25, tls: { minDHSize: 2048 } })).rejects.toThrow(/^tls.minDHSize: /)
+  })
+
+  test('a trusted certificate for another host is not verified if the options allow it', async () => {
+    const port = await echoing()
+    const allowed = { ca: certificate.cert, rejectUnauthorized: false }
+    const right = await dial({ host, port, implicitTls: true, tls: allowed })
+    const wrong = await dial({ host, port, implicitTls: true, tls: { ...allowed, servername: 'mx.example.com' } })
+    expect([right, wrong].map(({ tls }) => tls?.peerCertificate?.verified)).toEqual([true, false])
+    await Promise.all([right.end(), wrong.end()])
+  })
+
+  test('a trusted certificate without the address is not verified if the options allow it', async () => {
+    const elsewhere = await selfSigned({ hosts: ['mx.example.com'] })
+    const listener = await listen(echo, { port: 0, host, tls: elsewhere, implicitTls: true })
+    onTestFinished(() => listener.close())
+    const tls = { ca: elsewhere.cert, rejectUnauthorized: false }
+    const client = await dial({ host, port: listener.address.port, implicitTls: true, tls })
+    expect(client.tls?.peerCertificate?.verified).toBe(false)
+    await client.end()
   })
 
   test('a certificate for another host is refused', async () => {

@@ -137,8 +137,9 @@ export class BunDuplex extends BaseDuplex {
     if (this.#unsent !== undefined) await this.#flush()
     if (received === undefined) this.#refuseEarly()
     return this.secure(async () => {
-      await this.#upgrade(tls(), received)
-      return tlsInfo(this.#socket)
+      const side = tls()
+      await this.#upgrade(side, received)
+      return tlsInfo(this.#socket, side)
     })
   }
 

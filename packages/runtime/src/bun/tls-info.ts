@@ -1,15 +1,16 @@
 import type { TlsInfo } from '@postern/engine'
 import { peerCertificate } from '../sockets/tls/peer-certificate.ts'
 import type { BunSocket } from './api.ts'
+import type { TlsSide } from './tls-side.ts'
 
 /** Returns what the two ends of this socket agreed on in the handshake. */
-export function tlsInfo(socket: BunSocket<unknown>): TlsInfo {
+export function tlsInfo(socket: BunSocket<unknown>, { isVerified }: TlsSide): TlsInfo {
   const serverName = socket.getServername()
   const certificate = socket.getPeerX509Certificate()
   return {
     protocol: socket.getTLSVersion() ?? '',
     cipher: socket.getCipher()?.standardName ?? '',
     ...(serverName ? { serverName } : {}),
-    ...(certificate === undefined ? {} : { peerCertificate: peerCertificate(certificate, socket.authorized) }),
+    ...(certificate === undefined ? {} : { peerCertificate: peerCertificate(certificate, isVerified(socket)) }),
   }
 }

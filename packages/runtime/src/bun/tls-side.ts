@@ -12,6 +12,8 @@ export interface TlsSide {
   contextFor(name: string): NativeContext | undefined
   /** Returns why the connection is refused after its handshake, or undefined if it is not. */
   refusal(socket: BunSocket<unknown>, isDone: boolean, error: Error | null): Error | undefined
+  /** Returns whether the peer's certificate chains to an authority that this side trusts, and has the name that was dialled. */
+  isVerified(socket: BunSocket<unknown>): boolean
 }
 
 const servers = new WeakMap<CheckedTls, TlsSide>()
@@ -42,6 +44,7 @@ function makeServerSide({ options, context, hosts }: CheckedTls): TlsSide {
       if (!isDone) return error ?? new Error('the TLS handshake failed')
       if (isRequired && !socket.authorized) return error ?? new Error('the client certificate is not trusted')
     },
+    isVerified: (socket) => socket.authorized,
   }
 }
 
@@ -51,6 +54,11 @@ export function clientSide(options: DialTlsOptions, host: string): TlsSide {
   // An IP address is never sent as the server name (RFC 6066 3), but the certificate is checked against it.
   const serverName = options.servername ?? (isIP(host) === 0 ? host : '')
   const secureContext = options.secureContext ?? createSecureContext(options)
+  const identityError = (socket: BunSocket<unknown>): Error | undefined => {
+    const certificate = socket.getPeerX509Certificate()
+    if (certificate === undefined) return new Error('the server showed no certificate')
+    return check(serverName || host, certificate.toLegacyObject())
+  }
   return {
     isServer: false,
     tls: {
@@ -62,14 +70,24 @@ export function clientSide(options: DialTlsOptions, host: string): TlsSide {
     },
     contextFor: () => undefined,
     refusal(socket, isDone, error) {
+      if (!rejectUnauthorized && isOfCertificate(error)) return
       if (!isDone) return error ?? new Error('the TLS handshake failed')
       if (!rejectUnauthorized) return
       if (error !== null && error !== undefined) return error
-      const certificate = socket.getPeerX509Certificate()
-      if (certificate === undefined) return new Error('the server showed no certificate')
-      return check(serverName || host, certificate.toLegacyObject())
+      return identityError(socket)
     },
+    isVerified: (socket) => socket.authorized && identityError(socket) === undefined,
   }
+}
+
+/**
+ * Returns whether the error is about a certificate, and not about the handshake. Bun reports a certificate for another name as a failed
+ * handshake even if it was to accept any. The handshake is done then, and bytes flow.
+ */
+function isOfCertificate(error: Error | null | undefined): boolean {
+  const { code = '' } = (error ?? {}) as { readonly code?: string }
+  // EPROTO and ECONNRESET are about the handshake. OpenSSL's names of certificate errors have words.
+  return code.includes('_')
 }
 
 /** Options of Node that Bun does not support. They are refused, so that no caller relies on them. */
