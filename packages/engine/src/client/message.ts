@@ -11,7 +11,7 @@ export type OutgoingMessage =
 const LF = 10
 const CR = 13
 const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { fatal: true })
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Returns a message that is known as a whole; undefined for a stream. */
 export function wholeMessage(message: OutgoingMessage): Uint8Array | undefined {

@@ -53,6 +53,11 @@ export async function dial(options: DialOptions): Promise<Duplex> {
 
 async function secured(opening: Promise<Duplex>): Promise<Duplex> {
   const duplex = await opening
-  await duplex.startTls?.()
+  try {
+    await duplex.startTls?.()
+  } catch (error) {
+    // workerd's errors have no code.
+    throw Object.assign(new Error('the TLS handshake failed', { cause: error }), { code: 'ERR_TLS_HANDSHAKE' })
+  }
   return duplex
 }

@@ -55,6 +55,12 @@ export interface DenoApi {
   readonly listenDatagram?: unknown
   listen(options: TcpListenOptions | UnixOptions): DenoListener
   connect(options: TcpConnectOptions | UnixOptions): Promise<DenoConnection>
+  /** Needs the permission `sys`. */
+  hostname(): string
+  readonly permissions: {
+    /** Asks nobody. */
+    querySync(permission: { readonly name: 'sys'; readonly kind: 'hostname' }): { readonly state: string }
+  }
 }
 
 export const deno: DenoApi = (globalThis as unknown as { readonly Deno: DenoApi }).Deno

@@ -3,10 +3,21 @@ import type { Duplex } from '@postern/engine'
 import { once } from 'node:events'
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
-import { checkDial, type DialOptions, type DialTlsOptions, withinOptions } from '../sockets/outbound.ts'
+import {
+  checkDial,
+  type DialOptions as SocketDialOptions,
+  type DialTlsOptions,
+  withinOptions,
+} from '../sockets/outbound.ts'
 import { unixEndpoint } from '../common/endpoint.ts'
 import { NodeDuplex, SOCKET_BUFFER_BYTES } from './duplex.ts'
 import { remoteEndpoint } from './endpoint.ts'
+
+/** Options of `dial` on Node. */
+export interface DialOptions extends SocketDialOptions {
+  /** The address to connect from. Default: the system's choice. */
+  readonly localAddress?: string | undefined
+}
 
 /** Connects. Rejects with Node's error and its `code` (ETIMEDOUT if it took too long), or with the signal's reason. */
 export async function dial(options: DialOptions): Promise<Duplex> {
@@ -22,9 +33,12 @@ export async function dial(options: DialOptions): Promise<Duplex> {
   }
 }
 
-function openSocket({ host = 'localhost', port, path }: DialOptions): Socket {
+function openSocket({ host = 'localhost', port, path, localAddress }: DialOptions): Socket {
   const common = { allowHalfOpen: true, noDelay: true, highWaterMark: SOCKET_BUFFER_BYTES }
-  const socket = path === undefined ? connect({ ...common, host, port: port ?? 0 }) : connect({ ...common, path })
+  const socket =
+    path === undefined
+      ? connect({ ...common, host, port: port ?? 0, ...(localAddress !== undefined && { localAddress }) })
+      : connect({ ...common, path })
   // Whoever waits for the socket gets its error. Without a listener, an error that nobody waits for would end the
   // process.
   return socket.on('error', () => {})

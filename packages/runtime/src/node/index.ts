@@ -1,5 +1,9 @@
 /** @postern/runtime/node: listeners and dialers on `node:net` and `node:tls`. */
-export type { DialOptions, DialTlsOptions } from '../sockets/outbound.ts'
+export type { ConnectTlsOptions } from '../sockets/client.ts'
+export type { ConnectOptions } from './connect.ts'
+export { connect } from './connect.ts'
+export type { DialTlsOptions } from '../sockets/outbound.ts'
+export type { DialOptions } from './dial.ts'
 export { dial } from './dial.ts'
 export type { Acceptor, ConnectionOptions, ListenOptions, ServeOptions } from '../sockets/inbound.ts'
 export { adopt, listen, serve } from './listen.ts'
