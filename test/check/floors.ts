@@ -143,6 +143,18 @@ export const PACKAGES: readonly Package[] = [
     ],
   },
   {
+    root: 'packages/relay/src',
+    packages: ['@postern/engine', '@postern/dns', '@postern/storage'],
+    floors: [
+      [{ paths: ['queue'] }, { paths: ['schedule.ts'], isPure: true }],
+      [
+        { paths: ['queue/memory'], below: ['queue'] },
+        { paths: ['queue/sqlite'], modules: NODE, below: ['queue'] },
+      ],
+      [{ paths: ['index.ts'], below: ['queue', 'schedule.ts'] }],
+    ],
+  },
+  {
     root: 'packages/worker/src',
     packages: ['@postern/engine', '@postern/dns', '@postern/runtime', '@postern/storage', '@postern/intake'],
     floors: [

@@ -1,0 +1,264 @@
+/** A queue in a file of SQLite. */
+import type { DatabaseSync } from 'node:sqlite'
+import { setImmediate } from 'node:timers/promises'
+import {
+  checkClaim,
+  checkList,
+  checkRange,
+  checkSettlements,
+  checkTime,
+  MAX_ENTRIES,
+  type PreparedEntry,
+  prepareEntries,
+} from '../checks.ts'
+import { Choice } from '../choice.ts'
+import type { NewEntry, QueueEntry } from '../entry.ts'
+import { QueueError } from '../error.ts'
+import { Leases } from '../leases.ts'
+import type {
+  Claim,
+  Claimed,
+  ClaimOptions,
+  ListQueueOptions,
+  Queue,
+  QueuePage,
+  QueueStats,
+  QueueStatsOptions,
+  Settled,
+  Settlement,
+} from '../queue.ts'
+import { isWanted } from '../page.ts'
+import { Ranking } from '../ranking.ts'
+import { isPending } from '../results.ts'
+import { failureOf } from './failure.ts'
+import { DUE, envelopeOf, recipientsOf, Rows, STATES } from './rows.ts'
+import { settleOne } from './settling.ts'
+import { closed, Transactions } from './transactions.ts'
+
+/** Deliveries that one claim marks as due. Each costs some 10 µs. */
+const MAX_MADE_DUE = 1_000
+/** Entries that `list` reads between two turns of the event loop, and how often it does that for one page. */
+const LIST_SLICE = 200
+const LIST_SLICES = 50
+/** Deliveries that `stats` counts between two turns of the event loop: some 5 ms. */
+const COUNT_SLICE = 20_000
+
+export interface SqliteQueueDeps {
+  readonly db: DatabaseSync
+  readonly path: string
+  /** Absent if another process may own the queue. */
+  readonly ownership: Disposable | undefined
+  readonly patienceMs: number
+}
+
+export class SqliteQueue implements Queue {
+  readonly #db: DatabaseSync
+  readonly #path: string
+  readonly #ownership: Disposable | undefined
+  readonly #rows: Rows
+  readonly #transactions: Transactions
+  readonly #leases = new Leases()
+  readonly #choice = new Choice()
+  #closing: Promise<void> | undefined
+
+  constructor({ db, path, ownership, patienceMs }: SqliteQueueDeps) {
+    this.#db = db
+    this.#path = path
+    this.#ownership = ownership
+    this.#rows = new Rows(db)
+    this.#transactions = new Transactions(db, path, patienceMs)
+  }
+
+  async add(entries: readonly NewEntry[]): Promise<void> {
+    const prepared = prepareEntries(entries)
+    if (prepared.length === 0) return
+    await this.#transactions.run(rowsOf(prepared), () => prepared.forEach((entry) => this.#rows.insert(entry)))
+  }
+
+  async claim(options: ClaimOptions): Promise<readonly Claim[]> {
+    checkClaim(options)
+    this.#checkOwner()
+    const firstWaiting = this.#read(() => this.#rows.firstWaiting())
+    if (firstWaiting !== undefined && firstWaiting <= options.now)
+      await this.#transactions.run(MAX_MADE_DUE, () => this.#rows.makeDue(options.now, MAX_MADE_DUE))
+    return this.#read(() => {
+      this.#leases.endBefore(options.now)
+      const chosen = this.#choice.choose(this.#rows, this.#leases, options)
+      return chosen.flatMap(({ number }) => this.#lease(number, options.now + options.leaseMs) ?? [])
+    })
+  }
+
+  /** Leases a delivery. Returns undefined if another process has just removed or held it. */
+  #lease(number: number, leaseEndsAt: number): Claim | undefined {
+    const row = this.#rows.joined(number)
+    if (row?.state !== DUE) return undefined
+    const { id, destination, message_id: messageId, queued_at: queuedAt, attempts } = row
+    const recipients = recipientsOf(row, id).flatMap((recipient, index) =>
+      isPending(recipient) ? [{ ...recipient, index }] : [],
+    )
+    const envelope = envelopeOf(row)
+    const { token: lease } = this.#leases.grant(number, destination, leaseEndsAt)
+    return { id, destination, lease, leaseEndsAt, messageId, queuedAt, envelope, attempts, recipients }
+  }
+
+  async renew(claims: readonly Claimed[], leaseEndsAt: number): Promise<readonly Claimed[]> {
+    checkTime(leaseEndsAt, 'leaseEndsAt')
+    this.#checkOpen()
+    return this.#leases.renew(claims, leaseEndsAt)
+  }
+
+  async settle(settlements: readonly Settlement[]): Promise<readonly Settled[]> {
+    this.#checkOwner()
+    checkSettlements(settlements)
+    const added = settlements.map(({ add = [] }, at) => prepareEntries(add, `settlements[${at}].add`))
+    if (settlements.length === 0) return []
+    const settled = await this.#transactions.run(settlements.length + rowsOf(added.flat()), () =>
+      settlements.map((settlement, at) => settleOne(this.#rows, this.#leases, settlement, added[at] ?? [])),
+    )
+    for (const { claim } of settlements) this.#leases.end(claim)
+    return settled
+  }
+
+  async release(claims: readonly Claimed[]): Promise<void> {
+    for (const claim of claims) this.#leases.end(claim)
+  }
+
+  async nextDueAt(): Promise<number | undefined> {
+    return this.#read(() => {
+      const due = this.#rows.someDue(this.#leases.size + 1).find(({ number }) => !this.#leases.has(number))
+      return due?.due_at ?? this.#rows.firstWaiting()
+    })
+  }
+
+  async list(options: ListQueueOptions = {}): Promise<QueuePage> {
+    const { limit, after: start } = checkList(options)
+    const entries: QueueEntry[] = []
+    let after = start
+    for (let slice = 0; slice < LIST_SLICES; slice++) {
+      if (slice > 0) await setImmediate()
+      const isOver = this.#read(() => {
+        const seqs = this.#rows.seqs(options, after, LIST_SLICE)
+        for (const seq of seqs) {
+          after = seq
+          const entry = this.#rows.entry(seq)
+          if (entry !== undefined && isWanted(entry, options)) entries.push(entry)
+          if (entries.length === limit) return false
+        }
+        return seqs.length < LIST_SLICE
+      })
+      if (isOver) return { entries }
+      if (entries.length === limit) break
+    }
+    return { entries, cursor: String(after) }
+  }
+
+  async get(id: string): Promise<QueueEntry | undefined> {
+    return this.#read(() => {
+      const seq = this.#rows.seqOf(id)
+      return seq === undefined ? undefined : this.#rows.entry(seq)
+    })
+  }
+
+  hold(ids: readonly string[]): Promise<number> {
+    return this.#change(ids, (seq) => this.#rows.hold(seq))
+  }
+
+  unhold(ids: readonly string[]): Promise<number> {
+    return this.#change(ids, (seq) => this.#rows.unhold(seq))
+  }
+
+  async retry(ids: readonly string[], now: number): Promise<number> {
+    checkTime(now, 'now')
+    return this.#change(ids, (seq) => this.#rows.retry(seq, now))
+  }
+
+  remove(ids: readonly string[]): Promise<number> {
+    return this.#change(ids, (seq) => this.#rows.remove(seq))
+  }
+
+  async #change(ids: readonly string[], change: (seq: number) => void): Promise<number> {
+    checkRange(ids.length, 'ids', 0, MAX_ENTRIES)
+    if (ids.length === 0) return 0
+    return this.#transactions.run(ids.length, () => {
+      const seqs = [...new Set(ids)].flatMap((id) => this.#rows.seqOf(id) ?? [])
+      seqs.forEach(change)
+      return seqs.length
+    })
+  }
+
+  async stats({ maxDestinations = 20 }: QueueStatsOptions = {}): Promise<QueueStats> {
+    checkRange(maxDestinations, 'maxDestinations', 0, 1_000)
+    const ranking = new Ranking(maxDestinations)
+    const deliveries = { waiting: 0, due: 0, held: 0, finished: 0 }
+    let current = { destination: '', count: 0 }
+    let at: readonly [string, number] | undefined = ['', 0]
+    while (at !== undefined) {
+      const counts = this.#counts(at)
+      for (const { destination, state, count } of counts) {
+        deliveries[STATES[state] ?? 'held'] += count
+        if (destination !== current.destination) {
+          ranking.add(current.destination, current.count)
+          current = { destination, count: 0 }
+        }
+        if (STATES[state] !== 'finished') current.count += count
+      }
+      const last = counts.at(-1)
+      at = last && [last.destination, last.last]
+      await setImmediate()
+    }
+    ranking.add(current.destination, current.count)
+    return this.#read(() => {
+      const oldestQueuedAt = this.#rows.oldestQueuedAt()
+      return {
+        entries: this.#rows.countEntries(),
+        deliveries,
+        leased: this.#leases.size,
+        ...(oldestQueuedAt !== undefined && { oldestQueuedAt }),
+        ...ranking.result(),
+      }
+    })
+  }
+
+  #counts(at: readonly [string, number]): ReturnType<Rows['counts']> {
+    return this.#read(() => this.#rows.counts(at, COUNT_SLICE))
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    await this.#transactions.close()
+    this.#leases.clear()
+    this.#db.close()
+    this.#ownership?.[Symbol.dispose]()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #read<T>(query: () => T): T {
+    this.#checkOpen()
+    try {
+      return query()
+    } catch (error) {
+      throw failureOf(error, this.#path)
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw closed(this.#path)
+  }
+
+  #checkOwner(): void {
+    this.#checkOpen()
+    if (this.#ownership === undefined)
+      throw new QueueError('not-owner', `the queue ${this.#path}: only its owner sends mail`)
+  }
+}
+
+/** Returns about how many rows entries are. */
+function rowsOf(entries: readonly PreparedEntry[]): number {
+  return entries.reduce((sum, { deliveries }) => sum + 1 + deliveries.length, 0)
+}

@@ -1,0 +1,144 @@
+/**
+ * Runs many callers' work in one transaction, because each transaction waits for the disk. What is asked for while the disk
+ * works is in the next transaction.
+ *
+ * SQLite answers synchronously, so a transaction blocks the event loop. Its work is bounded, and between two transactions the event loop
+ * has a turn.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import { setImmediate, setTimeout } from 'node:timers'
+import { isQueueError, QueueError } from '../error.ts'
+import { failureOf, isBusy } from './failure.ts'
+
+/** Rows that one transaction may write, unless one call alone writes more: some 10 ms of work. */
+const MAX_ROWS = 1_000
+/** The time between two tries if another process writes. */
+const RETRY_MS = 5
+
+interface Job {
+  /** About how many rows it writes. */
+  readonly rows: number
+  readonly work: () => unknown
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+export class Transactions {
+  readonly #db: DatabaseSync
+  readonly #path: string
+  readonly #patienceMs: number
+  #jobs: Job[] = []
+  #isScheduled = false
+  #isClosed = false
+  /** When another process was first found writing; undefined if none is. */
+  #busySince: number | undefined
+  #whenIdle: (() => void)[] = []
+
+  /** @param patienceMs How long work waits for another process that writes */
+  constructor(db: DatabaseSync, path: string, patienceMs: number) {
+    this.#db = db
+    this.#path = path
+    this.#patienceMs = patienceMs
+  }
+
+  /**
+   * Runs `work` inside a transaction, and resolves when the transaction is durable. `work` may run twice, so it may change
+   * only the database. If it throws, its changes are undone, and the promise rejects.
+   */
+  run<T>(rows: number, work: () => T): Promise<T> {
+    if (this.#isClosed) return Promise.reject(closed(this.#path))
+    return new Promise<T>((resolve, reject) => {
+      this.#jobs.push({ rows, work, resolve: resolve as (result: unknown) => void, reject })
+      this.#schedule()
+    })
+  }
+
+  /** Refuses new work, and resolves when the work so far has ended. */
+  close(): Promise<void> {
+    this.#isClosed = true
+    if (!this.#isScheduled) return Promise.resolve()
+    return new Promise((resolve) => this.#whenIdle.push(resolve))
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => this.#commit())
+  }
+
+  #commit(): void {
+    const jobs = this.#nextJobs()
+    try {
+      this.#together(jobs)
+      this.#busySince = undefined
+    } catch (error) {
+      if (isBusy(error, this.#path) && this.#mayWait()) {
+        this.#jobs = [...jobs, ...this.#jobs]
+        setTimeout(() => this.#commit(), RETRY_MS)
+        return
+      }
+      this.#busySince = undefined
+      if (jobs.length > 1 && isOfOneJob(error, this.#path)) for (const job of jobs) this.#alone(job)
+      else for (const { reject } of jobs) reject(failureOf(error, this.#path))
+    }
+    this.#isScheduled = false
+    if (this.#jobs.length > 0) this.#schedule()
+    else for (const resolve of this.#whenIdle.splice(0)) resolve()
+  }
+
+  #nextJobs(): Job[] {
+    let rows = 0
+    let count = 0
+    for (const job of this.#jobs) {
+      rows += job.rows
+      if (count > 0 && rows > MAX_ROWS) break
+      count++
+    }
+    return this.#jobs.splice(0, count)
+  }
+
+  /** Runs all jobs in one transaction. Throws if one of them does. Then none has changed anything. */
+  #together(jobs: readonly Job[]): void {
+    this.#db.exec('BEGIN IMMEDIATE')
+    let results: unknown[]
+    try {
+      results = jobs.map(({ work }) => work())
+      this.#db.exec('COMMIT')
+    } catch (error) {
+      this.#rollBack()
+      throw error
+    }
+    for (const [at, { resolve }] of jobs.entries()) resolve(results[at])
+  }
+
+  #alone(job: Job): void {
+    try {
+      this.#together([job])
+    } catch (error) {
+      job.reject(failureOf(error, this.#path))
+    }
+  }
+
+  #rollBack(): void {
+    try {
+      this.#db.exec('ROLLBACK')
+    } catch {
+      // SQLite has rolled back by itself, as it does after some failures of the disk.
+    }
+  }
+
+  #mayWait(): boolean {
+    const now = performance.now()
+    this.#busySince ??= now
+    return now - this.#busySince < this.#patienceMs
+  }
+}
+
+/** Returns whether other jobs may succeed although one has failed. */
+function isOfOneJob(error: unknown, path: string): boolean {
+  return !(error instanceof Error && 'code' in error) || isQueueError(error) || failureOf(error, path).code === 'full'
+}
+
+export function closed(path: string): QueueError {
+  return new QueueError('closed', `the queue ${path} is closed`)
+}
