@@ -146,12 +146,19 @@ export const PACKAGES: readonly Package[] = [
     root: 'packages/relay/src',
     packages: ['@postern/engine', '@postern/dns', '@postern/storage'],
     floors: [
-      [{ paths: ['queue'] }, { paths: ['schedule.ts'], isPure: true }],
+      [
+        { paths: ['queue'] },
+        { paths: ['schedule.ts'], isPure: true },
+        { paths: ['report'], isPure: true },
+        { paths: ['spool.ts'] },
+      ],
       [
         { paths: ['queue/memory'], below: ['queue'] },
         { paths: ['queue/sqlite'], modules: NODE, below: ['queue'] },
+        { paths: ['delivery'], below: ['queue', 'schedule.ts', 'report'] },
       ],
-      [{ paths: ['index.ts'], below: ['queue', 'schedule.ts'] }],
+      [{ paths: ['relay.ts'], below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery'] }],
+      [{ paths: ['index.ts'], below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery', 'relay.ts'] }],
     ],
   },
   {

@@ -214,3 +214,16 @@ export const SWIFT: Need = ability('swift', () => {
   const result = ask(SWIFT_PYTHON, ['-c', `import ${modules.join(', ')}`])
   return result.status === 0 ? undefined : `python3-swift is not installed: ${whyNot(result)}`
 })
+
+// Readers of delivery status notifications
+
+export const FLUFL: Need = ability('flufl.bounce', () => {
+  const result = ask(SWIFT_PYTHON, ['-c', 'import flufl.bounce'])
+  return result.status === 0 ? undefined : `python3-flufl.bounce is not installed: ${whyNot(result)}`
+})
+export const PERL_BOUNCES: Need = ability('perl bounces', () => {
+  const result = ask('perl', ['-MMail::DeliveryStatus::BounceParser', '-e', '1'])
+  return result.status === 0
+    ? undefined
+    : `libmail-deliverystatus-bounceparser-perl is not installed: ${whyNot(result)}`
+})

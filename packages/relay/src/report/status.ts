@@ -1,0 +1,110 @@
+/** The part of a report for programs: message/delivery-status (RFC 3464 2), or message/global-delivery-status (RFC 6533 4). */
+import type { OriginalRecipient } from '@postern/engine'
+import type { OutcomeReply, ReportedMessage, ReportedRecipient } from './facts.ts'
+import { field, isAscii, mailDate, printable, withoutEncodedWords } from './printable.ts'
+
+const MAX_ADDRESS = 2_000
+const MAX_NAME = 300
+/** Of a diagnostic text. More than any server needs to say why. */
+export const MAX_DIAGNOSTIC = 1_000
+
+export interface StatusFacts {
+  readonly hostname: string
+  readonly message: ReportedMessage
+  readonly recipients: readonly ReportedRecipient[]
+  /** The fields may have UTF-8, so the type is message/global-delivery-status. */
+  readonly isGlobal: boolean
+}
+
+/** Returns whether one of the fields needs UTF-8. A sender that did not use SMTPUTF8 gets ASCII: it may not be able to read more. */
+export function needsUtf8({ envelope }: ReportedMessage, recipients: readonly ReportedRecipient[]): boolean {
+  if (!envelope.smtpUtf8) return false
+  return recipients.some(({ address, originalRecipient, reply }) => {
+    const texts = [address, originalRecipient?.address ?? '', reply?.text ?? '']
+    return (
+      !texts.every(isAscii) || (isUtf8Type(originalRecipient) && !isAscii(decodeEmbedded(originalRecipient.address)))
+    )
+  })
+}
+
+/** Makes the fields of the message, and then those of each recipient, with a blank line between them. */
+export function deliveryStatus({ hostname, message, recipients, isGlobal }: StatusFacts): string {
+  const name = (text: string): string => withoutEncodedWords(printable(text, isGlobal, MAX_NAME))
+  const { envelopeId } = message.envelope
+  const perMessage = [
+    ...(envelopeId === undefined ? [] : [field('Original-Envelope-Id', name(envelopeId))]),
+    field('Reporting-MTA', `dns; ${name(hostname)}`),
+    field('Arrival-Date', mailDate(message.queuedAt)),
+  ]
+  const groups = recipients.map((recipient) => recipientFields(recipient, isGlobal))
+  return [perMessage, ...groups].map((fields) => fields.join('')).join('\r\n')
+}
+
+function recipientFields(recipient: ReportedRecipient, isGlobal: boolean): readonly string[] {
+  const { address, originalRecipient, action, status, reply, retryUntil } = recipient
+  return [
+    ...(originalRecipient === undefined ? [] : [field('Original-Recipient', original(originalRecipient, isGlobal))]),
+    field('Final-Recipient', finalRecipient(address, isGlobal)),
+    field('Action', action),
+    field('Status', printable(status, false, MAX_NAME)),
+    ...(reply === undefined ? [] : replyFields(reply, isGlobal)),
+    ...(action === 'delayed' && retryUntil !== undefined ? [field('Will-Retry-Until', mailDate(retryUntil))] : []),
+  ]
+}
+
+function replyFields(reply: OutcomeReply, isGlobal: boolean): readonly string[] {
+  const host = printable(reply.host, isGlobal, MAX_NAME)
+  const type = reply.code === 0 ? 'x-postern' : 'smtp'
+  return [
+    ...(host === '' ? [] : [field('Remote-MTA', `dns; ${host}`)]),
+    field('Diagnostic-Code', `${type}; ${withoutEncodedWords(printable(replyText(reply), isGlobal, MAX_DIAGNOSTIC))}`),
+    field('Last-Attempt-Date', mailDate(reply.at)),
+  ]
+}
+
+/** Returns a reply with its codes. Line ends are still in it. */
+export function replyText({ code, enhancedCode, text }: OutcomeReply): string {
+  if (code === 0) return text
+  // Some callers leave the enhanced code in the text.
+  const codes = enhancedCode === '' || text.startsWith(enhancedCode) ? `${code}` : `${code} ${enhancedCode}`
+  return `${codes} ${text}`.trimEnd()
+}
+
+function finalRecipient(address: string, isGlobal: boolean): string {
+  return isAscii(address)
+    ? `rfc822; ${printable(address, false, MAX_ADDRESS)}`
+    : `utf-8; ${utf8Address(address, isGlobal)}`
+}
+
+/** Writes ORCPT back. Its xtext is decoded already; characters that RFC 6533 3 embeds are not. */
+function original({ addressType, address }: OriginalRecipient, isGlobal: boolean): string {
+  const type = printable(addressType, false, MAX_NAME)
+  if (isUtf8Type({ addressType, address })) return `${type}; ${utf8Address(decodeEmbedded(address), isGlobal)}`
+  return `${type}; ${printable(address, isGlobal, MAX_ADDRESS)}`
+}
+
+function isUtf8Type(recipient: OriginalRecipient | undefined): recipient is OriginalRecipient {
+  return recipient?.addressType === 'utf-8'
+}
+
+/** EmbeddedUnicodeChar (RFC 6533 3): `\x{E9}`. */
+const EMBEDDED = /\\x\{([0-9A-Fa-f]{2,6})\}/g
+
+/** Decodes embedded characters. A character that must not be in an address stays as it is written. */
+function decodeEmbedded(text: string): string {
+  return text.replace(EMBEDDED, (written, hex: string) => {
+    const code = Number.parseInt(hex, 16)
+    const isCharacter = code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff)
+    const character = isCharacter ? String.fromCodePoint(code) : ''
+    return character !== '' && printable(character, true, MAX_NAME) === character ? character : written
+  })
+}
+
+/** Writes an address as utf-8-addr-unitext if UTF-8 may be written, and as utf-8-addr-xtext otherwise (RFC 6533 3). */
+function utf8Address(address: string, isGlobal: boolean): string {
+  const clean = printable(address, true, MAX_ADDRESS)
+  return clean.replace(isGlobal ? /[\\ ]/g : /[\\ +=]|[^\x20-\x7e]/gu, (character) => {
+    const hex = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(2, '0')
+    return `\\x{${hex}}`
+  })
+}
