@@ -150,6 +150,7 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['queue'] },
         { paths: ['schedule.ts'], isPure: true },
         { paths: ['report'], isPure: true },
+        { paths: ['signing'], modules: NODE },
         { paths: ['spool.ts'] },
       ],
       [
@@ -176,6 +177,11 @@ export const PACKAGES: readonly Package[] = [
     ],
   },
   {
+    root: 'packages/relay/src',
+    packages: ['@postern/engine'],
+    floors: [[{ paths: ['signing'], modules: NODE }]],
+  },
+  {
     root: 'packages/testing/src',
     packages: ['@postern/engine', '@postern/runtime', '@postern/storage'],
     floors: [
@@ -189,7 +195,14 @@ export const PACKAGES: readonly Package[] = [
   },
   {
     root: 'apps/server',
-    packages: ['@postern/engine', '@postern/dns', '@postern/runtime', '@postern/storage', '@postern/intake'],
+    packages: [
+      '@postern/engine',
+      '@postern/dns',
+      '@postern/runtime',
+      '@postern/storage',
+      '@postern/intake',
+      '@postern/relay',
+    ],
     floors: [
       [{ paths: ['src/host'], modules: NODE }],
       [

@@ -81,6 +81,9 @@ function python(...modules: readonly string[]): Need {
   })
 }
 
+/** Debian's Python, which finds the packages of Debian. Another in the path would not. */
+export const DEBIAN_PYTHON = '/usr/bin/python3'
+
 // Clients
 
 export const CURL: Need = program('curl', ['--version'], { SMTP: /^Protocols:.* smtp\b/m })
@@ -135,6 +138,19 @@ export const ZSH: Need = program('zsh', ['-c', 'true'])
 export const FISH: Need = program('fish', ['-c', 'true'])
 /** A device that is always full. */
 export const FULL: Need = { missing: existsSync('/dev/full') ? undefined : 'there is no /dev/full' }
+
+// Verifiers of signatures
+
+/** dkimpy, with the library for Ed25519. */
+export const DKIMPY: Need = ability('dkimpy', () => {
+  const result = ask(DEBIAN_PYTHON, ['-c', 'import dkim, nacl.signing'])
+  return result.status === 0 ? undefined : `python3-dkim is not installed: ${whyNot(result)}`
+})
+/** Verifies a message, and compares a key with its record. They ask the DNS server of /etc/resolv.conf. */
+export const OPENDKIM: Need = ability('opendkim', () => {
+  const lacking = ['opendkim-testmsg', 'opendkim-testkey'].filter((name) => pathOf(name) === undefined)
+  return lacking.length === 0 ? undefined : `${lacking.join(', ')} is not installed`
+})
 
 // Rights
 
@@ -206,12 +222,9 @@ export const EXIM: Need = ability('exim', () => {
   return undefined
 })
 
-/** Debian's Python, which finds the packages of Debian. Another in the path would not. */
-export const SWIFT_PYTHON = '/usr/bin/python3'
-
 export const SWIFT: Need = ability('swift', () => {
   const modules = ['swift.proxy.server', 'swift.account.server', 'swift.common.middleware.s3api.s3api']
-  const result = ask(SWIFT_PYTHON, ['-c', `import ${modules.join(', ')}`])
+  const result = ask(DEBIAN_PYTHON, ['-c', `import ${modules.join(', ')}`])
   return result.status === 0 ? undefined : `python3-swift is not installed: ${whyNot(result)}`
 })
 

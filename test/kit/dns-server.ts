@@ -56,7 +56,12 @@ export interface DnsServer extends AsyncDisposable {
   readonly queries: readonly Query[]
 }
 
-const HOST = '127.0.0.1'
+/** Where it serves. */
+export interface DnsPlace {
+  readonly host?: string
+  /** Default: a free one. */
+  readonly port?: number
+}
 
 /** Encodes the answer to a query. @param id Default: the query's own */
 export function encodeScene(query: Query, scene: Scene, id: number = query.id): Buffer {
@@ -72,7 +77,10 @@ export function encodeScene(query: Query, scene: Scene, id: number = query.id): 
   return scene.change?.(bytes) ?? bytes
 }
 
-export async function startDnsServer(script: Script): Promise<DnsServer> {
+export async function startDnsServer(
+  script: Script,
+  { host = '127.0.0.1', port: wanted = 0 }: DnsPlace = {},
+): Promise<DnsServer> {
   const queries: Query[] = []
   const counts = new Map<string, number>()
   const sockets = new Set<Socket>()
@@ -132,17 +140,17 @@ export async function startDnsServer(script: Script): Promise<DnsServer> {
     socket.on('close', () => sockets.delete(socket)).on('error', () => {})
   })
   const listening = Promise.withResolvers<void>()
-  tcp.listen(0, HOST, listening.resolve)
+  tcp.listen(wanted, host, listening.resolve)
   await listening.promise
   const { port } = tcp.address() as AddressInfo
-  await bind(udp, port)
-  await bind(other, 0)
+  await bind(udp, port, host)
+  await bind(other, 0, host)
   const serving = Promise.withResolvers<void>()
-  http.listen(0, HOST, serving.resolve)
+  http.listen(0, host, serving.resolve)
   await serving.promise
   return {
     port,
-    url: `http://${HOST}:${(http.address() as AddressInfo).port}/dns-query`,
+    url: `http://${host}:${(http.address() as AddressInfo).port}/dns-query`,
     queries,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()
@@ -159,9 +167,9 @@ export async function startDnsServer(script: Script): Promise<DnsServer> {
   }
 }
 
-function bind(socket: UdpSocket, port: number): Promise<void> {
+function bind(socket: UdpSocket, port: number, host: string): Promise<void> {
   return new Promise((bound, failed) => {
-    socket.once('error', failed).bind(port, HOST, bound)
+    socket.once('error', failed).bind(port, host, bound)
   })
 }
 

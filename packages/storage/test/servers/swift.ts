@@ -1,7 +1,7 @@
 /** OpenStack Swift as Debian packages it, with its S3 API in front. */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { SWIFT_PYTHON } from '../../../../test/kit/abilities.ts'
+import { DEBIAN_PYTHON } from '../../../../test/kit/abilities.ts'
 import { mustAsk, type S3Server } from './server.ts'
 import { start } from './started.ts'
 
@@ -12,7 +12,7 @@ export const SWIFT_DOMAIN = 's3.localhost'
 
 export async function startSwift(): Promise<S3Server> {
   const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', TMPDIR: tmpdir() }
-  const started = await start([SWIFT_PYTHON, PROGRAM], environment)
+  const started = await start([DEBIAN_PYTHON, PROGRAM], environment)
   let used = 0
   const server: S3Server = {
     ...started,

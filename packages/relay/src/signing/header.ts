@@ -1,0 +1,88 @@
+/** The header of a message: its fields, read from chunks. The header has a bound, so a message is never wholly in memory. */
+
+export interface HeaderField {
+  /** In lower case. */
+  readonly name: string
+  /** The whole field without its last line end, and with its folds as CRLF. Each character is one octet. */
+  readonly text: string
+}
+
+/** Why a message is not signed. */
+export type Unreadable = 'long-header' | 'malformed-header'
+
+/** Larger than any header that a mail program writes. */
+export const MAX_HEADER_OCTETS: number = 256 * 1024
+
+const CR = 13
+const LF = 10
+/** RFC 5322 3.6.8. */
+const NAME = /^[\x21-\x39\x3b-\x7e]+$/
+
+/** Collects the header of a message, until its empty line. */
+export class HeaderReader {
+  readonly #octets: Buffer[] = []
+  #size = 0
+  #last = LF
+  #lastButOne = LF
+  #isDone = false
+
+  /** The header ended, or it is longer than allowed. */
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
+  /** Takes a chunk. @returns where the body begins in it; the length of the chunk if the header goes on */
+  take(chunk: Uint8Array): number {
+    let at = 0
+    while (at < chunk.length && !this.#isDone) {
+      const octet = chunk[at++] as number
+      // A bare LF ends a line too, because it does so for the programs that read the mail.
+      if (octet === LF) this.#isDone = this.#last === LF || (this.#last === CR && this.#lastButOne === LF)
+      this.#lastButOne = this.#last
+      this.#last = octet
+    }
+    this.#size += at
+    if (this.#size > MAX_HEADER_OCTETS) this.#isDone = true
+    // The view may be valid only until the next chunk.
+    else this.#octets.push(Buffer.from(chunk.subarray(0, at)))
+    return at
+  }
+
+  /** Returns the fields from top to bottom. */
+  fields(): readonly HeaderField[] | Unreadable {
+    if (this.#size > MAX_HEADER_OCTETS) return 'long-header'
+    // A TextDecoder's latin1 is windows-1252.
+    const text = Buffer.concat(this.#octets).toString('latin1')
+    const lines = text.split('\n').map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line))
+    // What follows the last line end is a line only if the message ends there.
+    if (lines.at(-1) === '') lines.pop()
+    if (this.#isDone && lines.at(-1) === '') lines.pop()
+    const fields: { name: string; lines: string[] }[] = []
+    for (const line of lines) {
+      const last = fields.at(-1)
+      if (last !== undefined && (line.startsWith(' ') || line.startsWith('\t'))) {
+        last.lines.push(line)
+        continue
+      }
+      const colon = line.indexOf(':')
+      // A field of the obsolete syntax has blanks before its colon.
+      const name = line.slice(0, Math.max(0, colon)).trimEnd()
+      if (!NAME.test(name)) return 'malformed-header'
+      fields.push({ name: name.toLowerCase(), lines: [line] })
+    }
+    return fields.map((field) => ({ name: field.name, text: field.lines.join('\r\n') }))
+  }
+}
+
+/** Returns the value of a field, on one line and as it stands. */
+export function valueOf({ text }: HeaderField): string {
+  return text.slice(text.indexOf(':') + 1).replaceAll('\r\n', '')
+}
+
+/** Returns a field in relaxed form (RFC 6376 3.4.2), without its line end. */
+export function relaxed(field: HeaderField): string {
+  const words = valueOf(field)
+    .split(/[ \t]/)
+    .filter((word) => word !== '')
+  return `${field.name}:${words.join(' ')}`
+}

@@ -1,0 +1,20 @@
+/** `@postern/relay/signing`: DKIM, and the rewriting of senders, for mail that is sent on. */
+export {
+  type Chunks,
+  createDkimSigner,
+  type DkimOptions,
+  type DkimSigner,
+  type Signature,
+  type UnsignedReason,
+  withSignature,
+} from './dkim.ts'
+export {
+  generateKey,
+  type KeyType,
+  parseSelector,
+  RSA_BITS,
+  SigningKey,
+  SigningKeyError,
+  type SigningKeyOptions,
+} from './key.ts'
+export { createSrs, type Reversed, type Srs, type SrsOptions } from './srs.ts'
