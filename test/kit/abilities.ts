@@ -231,7 +231,7 @@ export const SWIFT: Need = ability('swift', () => {
 // Readers of delivery status notifications
 
 export const FLUFL: Need = ability('flufl.bounce', () => {
-  const result = ask(SWIFT_PYTHON, ['-c', 'import flufl.bounce'])
+  const result = ask(DEBIAN_PYTHON, ['-c', 'import flufl.bounce'])
   return result.status === 0 ? undefined : `python3-flufl.bounce is not installed: ${whyNot(result)}`
 })
 export const PERL_BOUNCES: Need = ability('perl bounces', () => {

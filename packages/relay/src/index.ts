@@ -1,4 +1,5 @@
-/** `@postern/relay`: the queue of mail that is to be sent on, and its retry schedule. Queues are at `/sqlite` and `/memory`. */
+/** `@postern/relay`: sends mail on, from a queue by a schedule. Queues are at `/sqlite` and `/memory`, signatures at `/signing`. */
+export type { Hop, Route, Router } from './delivery/hop.ts'
 export type {
   AttemptReply,
   DeliveryState,
@@ -29,3 +30,10 @@ export type {
 } from './queue/queue.ts'
 export type { AttemptFacts, NextStep, RetrySchedule, ScheduleOptions } from './schedule.ts'
 export { expiryOf, nextStep, resolveSchedule } from './schedule.ts'
+export type { CongestionOptions } from './delivery/congestion.ts'
+export type { ConnectionsOptions } from './delivery/connections.ts'
+export type { NewMail, RelayEvents, RelayOptions } from './relay.ts'
+export { Relay } from './relay.ts'
+export type { DueReport } from './report/index.ts'
+export type { Pieces } from './spool.ts'
+export { Spool } from './spool.ts'

@@ -1,6 +1,6 @@
 /** Other programs read our reports: Python's email package, flufl.bounce (of Mailman), and a parser for Perl. */
 import { describe, expect } from 'vitest'
-import { FLUFL, PERL_BOUNCES, PYTHON, SWIFT_PYTHON } from '../../../../test/kit/abilities.ts'
+import { FLUFL, PERL_BOUNCES, PYTHON, DEBIAN_PYTHON } from '../../../../test/kit/abilities.ts'
 import { testWith } from '../../../../test/kit/need.ts'
 import { mustRun } from '../../../../test/kit/tool.ts'
 import { ARRIVED, bytesOf, type Difference, FAILED, NOW, reportOf } from './sample.ts'
@@ -99,8 +99,8 @@ print(sorted(a.decode() for a in temporary), sorted(a.decode() for a in permanen
         kind: 'delayed',
         recipients: [{ ...FAILED, action: 'delayed', status: '4.4.1', retryUntil: ARRIVED }],
       } as const
-      expect(await readBy(SWIFT_PYTHON, ['-c', flufl], {})).toBe("[] ['bob@example.net']\n")
-      expect(await readBy(SWIFT_PYTHON, ['-c', flufl], delayed)).toBe("['bob@example.net'] []\n")
+      expect(await readBy(DEBIAN_PYTHON, ['-c', flufl], {})).toBe("[] ['bob@example.net']\n")
+      expect(await readBy(DEBIAN_PYTHON, ['-c', flufl], delayed)).toBe("['bob@example.net'] []\n")
     },
   )
 

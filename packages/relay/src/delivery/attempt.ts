@@ -1,0 +1,185 @@
+/**
+ * One attempt to hand a message to the next server: RFC 5321 5.1. Hops are tried in order. An answer about the recipients ends the
+ * attempt, and so does a lost final reply, because the server may have the message. If no hop takes part, the last failure is the answer.
+ */
+import {
+  type Client,
+  ClientError,
+  type OutgoingEnvelope,
+  type OutgoingMessage,
+  type RecipientOutcome,
+  type ServerReply,
+} from '@postern/engine/client'
+import type { Connections } from './connections.ts'
+import { type Hop, keyOf, type Route } from './hop.ts'
+
+/** What became of one recipient. */
+export interface Result {
+  readonly state: 'relayed' | 'delivered' | 'failed' | 'temporary'
+  readonly code: number
+  readonly enhancedCode: string
+  readonly text: string
+  /** The server that answered; '' if none did. */
+  readonly host: string
+  /** The server offers DSN and was given the wish of the sender. */
+  readonly passesNotify: boolean
+}
+
+export interface Attempt {
+  /** For each recipient, in the order of the envelope. */
+  readonly results: readonly Result[]
+  /** `refused`: the destination wants less now. `none`: nothing is learnt. */
+  readonly learnt: 'succeeded' | 'refused' | 'none'
+  /** The server may have the message, although its final reply was lost. */
+  readonly mayBeAccepted: boolean
+}
+
+export interface AttemptDeps {
+  readonly connections: Connections
+  /** Connects and greets. `isInClear` overrides the hop: its TLS handshake has failed. */
+  connect(hop: Hop, isInClear: boolean, signal: AbortSignal): Promise<Client>
+  /** Tells of a hop that failed, for the log. */
+  hopFailed?(hop: Hop, error: Error): void
+}
+
+/** One message for the recipients of one destination. */
+export interface Mail {
+  readonly envelope: OutgoingEnvelope
+  /** Opens the message from its beginning. It may be called for each hop. */
+  open(): OutgoingMessage | Promise<OutgoingMessage>
+}
+
+/** A host with many addresses is not tried with all of them. */
+const MAX_HOPS = 10
+
+export async function attempt(route: Route, mail: Mail, deps: AttemptDeps, signal: AbortSignal): Promise<Attempt> {
+  const count = mail.envelope.forwardPaths.length
+  if (!('hops' in route)) return same(count, { ...route, host: '' }, 'none')
+  let last: Attempt | undefined
+  for (const hop of route.hops.slice(0, MAX_HOPS)) {
+    const tried = await tryHop(hop, mail, deps, signal)
+    if (!(tried instanceof ClientError)) return tried
+    deps.hopFailed?.(hop, tried)
+    last = same(count, failureOf(hop, tried), 'refused')
+    if (signal.aborted) break
+  }
+  return (
+    last ??
+    same(count, { isTemporary: true, code: 0, enhancedCode: '4.4.4', text: 'no server to try', host: '' }, 'none')
+  )
+}
+
+/** Returns the error if the hop took no part, so that the next one is tried. */
+async function tryHop(hop: Hop, mail: Mail, deps: AttemptDeps, signal: AbortSignal): Promise<Attempt | ClientError> {
+  const key = keyOf(hop)
+  const reused = deps.connections.take(key)
+  if (reused !== undefined) {
+    const tried = await sendOn(reused, hop, mail, deps, signal)
+    // A connection that waited may be dead. Nothing was said of the message yet.
+    if (!(tried instanceof ClientError)) return tried
+  }
+  let client: Client
+  try {
+    client = await open(hop, deps, signal)
+  } catch (error) {
+    if (error instanceof ClientError) return error
+    throw error
+  }
+  deps.connections.add(key, client)
+  return sendOn(client, hop, mail, deps, signal)
+}
+
+/** Connects. If TLS is only a wish and its handshake fails, connects again in clear. */
+async function open(hop: Hop, deps: AttemptDeps, signal: AbortSignal): Promise<Client> {
+  try {
+    return await deps.connect(hop, false, signal)
+  } catch (error) {
+    const isTlsFailure = error instanceof ClientError && error.stage === 'starttls'
+    if (!isTlsFailure || hop.tls !== 'may' || signal.aborted) throw error
+    deps.hopFailed?.(hop, error)
+    return deps.connect(hop, true, signal)
+  }
+}
+
+async function sendOn(
+  client: Client,
+  hop: Hop,
+  mail: Mail,
+  { connections }: AttemptDeps,
+  signal: AbortSignal,
+): Promise<Attempt | ClientError> {
+  const facts = { host: hop.host, isLast: hop.protocol === 'lmtp', offersDsn: client.server.extensions.has('DSN') }
+  try {
+    const { recipients } = await client.send(mail.envelope, await mail.open(), { signal })
+    return { results: recipients.map((outcome) => resultOf(outcome, facts)), learnt: 'succeeded', mayBeAccepted: false }
+  } catch (error) {
+    if (!(error instanceof ClientError)) {
+      client.destroy(error as Error)
+      throw error
+    }
+    if (isAboutConnection(error)) return error
+    const { recipients } = mail.envelope.forwardPaths.length === error.recipients.length ? error : { recipients: [] }
+    const whole = failureOf(hop, error)
+    const results = mail.envelope.forwardPaths.map((_, index) => {
+      const outcome = recipients[index]
+      return outcome === undefined ? toResult(whole) : resultOf(outcome, facts)
+    })
+    const { code = 0, mayBeAccepted } = error
+    return { results, learnt: code === 421 ? 'refused' : 'none', mayBeAccepted }
+  } finally {
+    connections.giveBack(client)
+  }
+}
+
+/** Returns whether the next hop may do better: the server said nothing of this message, or it was not there to say it. */
+function isAboutConnection({ stage, reason, isTemporary, mayBeAccepted, recipients }: ClientError): boolean {
+  if (mayBeAccepted || reason === 'unsupported' || recipients.some(({ isAccepted }) => isAccepted)) return false
+  if (reason === 'refused') return stage === 'mail' && isTemporary
+  return true
+}
+
+interface Answer {
+  readonly isTemporary: boolean
+  readonly code: number
+  readonly enhancedCode: string
+  readonly text: string
+  readonly host: string
+}
+
+function failureOf({ host, tls }: Hop, error: ClientError): Answer {
+  const { code = 0, message, reason, reply, stage } = error
+  // A server that greets with 5xx may be wrong about itself, and one that refuses a login may be mended (RFC 5321 5.1 tries the next host).
+  const isTemporary =
+    error.isTemporary || stage === 'connect' || stage === 'greeting' || stage === 'hello' || stage === 'auth'
+  const own =
+    reason === 'tls' || (stage === 'starttls' && tls !== 'may') ? '7.10' : reason === 'unsupported' ? '6.3' : '4.2'
+  const enhancedCode = reply?.enhancedCode
+  return {
+    isTemporary,
+    code,
+    enhancedCode: enhancedCode !== undefined && enhancedCode !== '' ? enhancedCode : `${isTemporary ? 4 : 5}.${own}`,
+    text: reply?.text ?? message,
+    host: stage === 'connect' ? '' : host,
+  }
+}
+
+function resultOf(
+  { isAccepted, reply }: RecipientOutcome,
+  { host, isLast, offersDsn }: { readonly host: string; readonly isLast: boolean; readonly offersDsn: boolean },
+): Result {
+  const state = isAccepted ? (isLast ? 'delivered' : 'relayed') : isPermanent(reply) ? 'failed' : 'temporary'
+  const { code, enhancedCode, text } = reply
+  return { state, code, enhancedCode, text, host, passesNotify: isAccepted && offersDsn }
+}
+
+function isPermanent({ code }: ServerReply): boolean {
+  return code >= 500
+}
+
+function same(count: number, answer: Answer, learnt: Attempt['learnt']): Attempt {
+  return { results: Array.from({ length: count }, () => toResult(answer)), learnt, mayBeAccepted: false }
+}
+
+function toResult({ isTemporary, code, enhancedCode, text, host }: Answer): Result {
+  return { state: isTemporary ? 'temporary' : 'failed', code, enhancedCode, text, host, passesNotify: false }
+}

@@ -1,0 +1,39 @@
+/** The servers that a message may go to next, and how to reach them. */
+import type { ClientCredentials } from '@postern/engine/client'
+
+/** One address of one server. */
+export interface Hop {
+  /** Its name, for the certificate, for reports and for the log: an MX host, a smarthost, or the path of a Unix socket. */
+  readonly host: string
+  /** The address to connect to. Default: `host`, which the runtime looks up. */
+  readonly address?: string | undefined
+  readonly port: number
+  /** A Unix socket in place of an address and a port. */
+  readonly path?: string | undefined
+  readonly protocol: 'smtp' | 'lmtp'
+  readonly implicitTls: boolean
+  /**
+   * - `never`: in clear.
+   * - `may`: TLS if the server offers it, with any certificate. If the handshake fails, in clear (RFC 7435).
+   * - `must`: TLS with any certificate, or not at all.
+   * - `verified`: TLS with a certificate for `host` from an authority, or not at all.
+   */
+  readonly tls: 'never' | 'may' | 'must' | 'verified'
+  readonly credentials?: ClientCredentials | undefined
+}
+
+/** Where the mail for a destination goes. */
+export type Route =
+  /** The hops in the order in which to try them. At least one. */
+  | { readonly hops: readonly Hop[] }
+  /** There is none, now or ever. */
+  | { readonly isTemporary: boolean; readonly code: number; readonly enhancedCode: string; readonly text: string }
+
+export interface Router {
+  route(destination: string, wish: { readonly requireTls: boolean }): Promise<Route>
+}
+
+/** Two hops with the same key are the same server, reached in the same way. */
+export function keyOf({ host, address, port, path, protocol, implicitTls, tls, credentials }: Hop): string {
+  return JSON.stringify([host, address, port, path, protocol, implicitTls, tls, credentials?.username])
+}

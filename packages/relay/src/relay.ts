@@ -1,0 +1,376 @@
+/**
+ * Sends mail on. Takes messages, keeps them with their entry in the queue, and hands each to the next server until it is delivered or
+ * given up. The sender gets reports.
+ *
+ * A message is durable before its entry, and the entry before `submit` resolves. A result is durable before the message is removed. So
+ * a crash at any time loses nothing. It sends a message twice only if a server took it and the result was not yet recorded.
+ */
+import type { Client, OutgoingEnvelope } from '@postern/engine/client'
+import { attempt, type Attempt, type AttemptDeps, type Mail } from './delivery/attempt.ts'
+import { Congestion, type CongestionOptions } from './delivery/congestion.ts'
+import { Connections, type ConnectionsOptions } from './delivery/connections.ts'
+import type { Hop, Route, Router } from './delivery/hop.ts'
+import { settlingOf } from './delivery/settling.ts'
+import type { NewEntry, NewRecipient, QueueEnvelope } from './queue/entry.ts'
+import type { Claim, Queue, RecipientResult } from './queue/queue.ts'
+import { type DueReport, makeReport } from './report/index.ts'
+import { expiryOf, type RetrySchedule, resolveSchedule, type ScheduleOptions } from './schedule.ts'
+import { type Pieces, Spool } from './spool.ts'
+
+export interface RelayOptions {
+  /** The name of this server, in EHLO and in reports. */
+  readonly hostname: string
+  readonly queue: Queue
+  readonly spool: Spool
+  readonly router: Router
+  /** Connects to a hop and greets it. `isInClear`: its handshake has failed, and TLS is only a wish. @throws ClientError */
+  connect(hop: Hop, isInClear: boolean, signal: AbortSignal): Promise<Client>
+  /** Returns the destination of a recipient. Default: the domain, as it is looked up. */
+  destinationOf(address: string): string
+  /** Makes ids of messages and entries: 26 letters and digits. */
+  makeId(nowMs: number): string
+  /** Returns what is put on top of a message, such as signatures. It may read the message. Default: nothing. */
+  sign?(open: () => Pieces): Promise<Uint8Array>
+  readonly schedule?: ScheduleOptions | undefined
+  readonly congestion?: CongestionOptions | undefined
+  readonly connections?: ConnectionsOptions | undefined
+  /** Deliveries at the same time. Default 50. */
+  readonly maxDeliveries?: number | undefined
+  /** Recipients of one transaction. Default 100, which every server takes (RFC 5321 4.5.3.1.8). */
+  readonly maxRecipients?: number | undefined
+  readonly events?: RelayEvents | undefined
+}
+
+/** What the relay tells, for a log. None may throw. */
+export interface RelayEvents {
+  /** An attempt is over and recorded. */
+  attempted?(claim: Claim, results: readonly RecipientResult[], dueAt: number | undefined): void
+  hopFailed?(hop: Hop, error: Error): void
+  /** A report was put into the queue. */
+  reported?(claim: Claim, report: DueReport, id: string): void
+  /** Something failed that is the relay's own: the queue, the spool, or a bug. The message stays in the queue. */
+  failed?(error: unknown): void
+}
+
+/** A message that is to be sent on. */
+export interface NewMail {
+  readonly envelope: Omit<QueueEnvelope, 'size'>
+  readonly recipients: readonly Omit<NewRecipient, 'destination'>[]
+  readonly pieces: Pieces
+}
+
+const LEASE_MS = 3_600_000
+/** The longest sleep, so that a clock that jumps is noticed. */
+const MAX_SLEEP_MS = 60_000
+/** After a failure of the queue, the relay waits this long. */
+const FAILED_SLEEP_MS = 5_000
+/** A message gets its entry within this time. */
+const ORPHAN_AGE_MS = 3_600_000
+
+export class Relay {
+  readonly #options: RelayOptions
+  readonly #schedule: RetrySchedule
+  readonly #congestion: Congestion
+  readonly #connections: Connections
+  readonly #maxDeliveries: number
+  readonly #abort = new AbortController()
+  readonly #running = new Set<Promise<void>>()
+  #isStopping = false
+  #loop: Promise<void> | undefined
+  #wake: (() => void) | undefined
+  #isWoken = false
+
+  /** @throws RangeError */
+  constructor(options: RelayOptions) {
+    this.#options = options
+    this.#schedule = resolveSchedule(options.schedule)
+    this.#congestion = new Congestion(options.congestion)
+    this.#connections = new Connections(options.connections)
+    this.#maxDeliveries = options.maxDeliveries ?? 50
+  }
+
+  /**
+   * Takes a message. When the promise resolves, the message and its entry are durable. Returns the id.
+   * @throws StorageError, QueueError, and what reading the message throws. Then nothing is kept
+   */
+  async submit({ envelope, recipients, pieces }: NewMail): Promise<string> {
+    const { spool, queue } = this.#options
+    const id = this.#options.makeId(Date.now())
+    const size = await spool.save(id, pieces)
+    try {
+      await queue.add([this.#entryOf(id, { ...envelope, size }, recipients)])
+    } catch (error) {
+      await spool.remove(id).catch(() => {})
+      throw error
+    }
+    this.wake()
+    return id
+  }
+
+  /** Begins to send. */
+  start(): void {
+    this.#loop ??= this.#run()
+  }
+
+  /** Looks at the queue now, because something has changed there. */
+  wake(): void {
+    this.#isWoken = true
+    this.#wake?.()
+  }
+
+  /** Stops: begins no delivery, and gives those that run this time to end. */
+  async stop(graceMs: number = 30_000): Promise<void> {
+    this.#isStopping = true
+    this.wake()
+    const timer = setTimeout(() => this.#abort.abort(new Error('the relay stops')), graceMs)
+    await this.#loop
+    while (this.#running.size > 0) await Promise.allSettled(this.#running)
+    clearTimeout(timer)
+    this.#connections.close()
+  }
+
+  async #run(): Promise<void> {
+    await this.#tidy().catch((error: unknown) => this.#failed(error))
+    while (!this.#isStopping) {
+      this.#isWoken = false
+      let sleepMs: number
+      try {
+        sleepMs = await this.#claim()
+      } catch (error) {
+        this.#failed(error)
+        sleepMs = FAILED_SLEEP_MS
+      }
+      if (sleepMs > 0) await this.#sleep(sleepMs)
+    }
+  }
+
+  /** Claims what is due and begins to deliver it. Returns how long nothing will be due. */
+  async #claim(): Promise<number> {
+    const { queue } = this.#options
+    const free = this.#maxDeliveries - this.#running.size
+    if (free <= 0) return MAX_SLEEP_MS
+    const now = Date.now()
+    const claims = await queue.claim({
+      now,
+      max: free,
+      leaseMs: LEASE_MS,
+      maxPerDestination: (destination) => this.#congestion.placesOf(destination, now),
+    })
+    for (const claim of claims) {
+      this.#congestion.begin(claim.destination, now)
+      const running: Promise<void> = this.#deliver(claim).finally(() => {
+        this.#running.delete(running)
+        this.wake()
+      })
+      this.#running.add(running)
+    }
+    if (claims.length > 0) return this.#running.size < this.#maxDeliveries ? 0 : MAX_SLEEP_MS
+    const dueAt = (await queue.nextDueAt()) ?? Infinity
+    // What is due and was not claimed waits for a place of its destination: for the end of a rest, or of a delivery, which wakes.
+    const wakeAt = dueAt > now ? dueAt : (this.#congestion.nextAt(now) ?? Infinity)
+    return Math.min(MAX_SLEEP_MS, Math.max(1, wakeAt - now))
+  }
+
+  /** Removes what a crash has left: entries that are finished, and messages without an entry. */
+  async #tidy(): Promise<void> {
+    const { queue, spool } = this.#options
+    const before = new Date(Date.now() - ORPHAN_AGE_MS)
+    let cursor: string | undefined
+    do {
+      const page = await queue.list({ state: 'finished', limit: 1_000, ...(cursor !== undefined && { cursor }) })
+      const done = page.entries.filter(({ deliveries }) => deliveries.every(({ state }) => state === 'finished'))
+      await queue.remove(done.map(({ id }) => id))
+      cursor = page.cursor
+    } while (cursor !== undefined)
+    await spool.sweep(async (id) => (await queue.list({ messageId: id, limit: 1 })).entries.length > 0, before)
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    if (this.#isWoken) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    this.#wake = undefined
+  }
+
+  /** Never rejects. */
+  async #deliver(claim: Claim): Promise<void> {
+    try {
+      const tried = await this.#attempt(claim)
+      if (tried === 'stopped') return await this.#options.queue.release([claim])
+      const now = Date.now()
+      if (tried.learnt === 'succeeded') this.#congestion.succeeded(claim.destination)
+      else if (tried.learnt === 'refused') this.#congestion.refused(claim.destination, now)
+      await this.#settle(claim, tried, now)
+    } catch (error) {
+      this.#failed(error)
+      if (Spool.isMissing(error) && (await this.#giveUp(claim))) return
+      // The lease would keep the delivery for an hour.
+      await this.#options.queue.release([claim]).catch((failure: unknown) => this.#failed(failure))
+      this.#congestion.refused(claim.destination, Date.now())
+    }
+  }
+
+  /** Fails a delivery whose message is gone. Its sender cannot be told, because a report shows the message. */
+  async #giveUp(claim: Claim): Promise<boolean> {
+    const { queue } = this.#options
+    const reply = { at: Date.now(), code: 0, enhancedCode: '5.3.0', text: 'the message is not in the spool', host: '' }
+    const results = claim.recipients.map(({ index }): RecipientResult => ({ index, state: 'failed', reply }))
+    try {
+      const [settled] = await queue.settle([{ claim, results }])
+      this.#options.events?.attempted?.(claim, results, undefined)
+      if (settled?.isFinished === true) await queue.remove([claim.id])
+      return true
+    } catch (error) {
+      this.#failed(error)
+      return false
+    }
+  }
+
+  async #attempt(claim: Claim): Promise<Attempt | 'stopped'> {
+    const expiry = expiryOf(claim.envelope, Date.now())
+    if (expiry !== undefined) return expired(claim)
+    const { router, spool, sign, events } = this.#options
+    const route = await this.#route(router, claim)
+    const signal = this.#abort.signal
+    const deps: AttemptDeps = {
+      connections: this.#connections,
+      connect: (hop, isInClear, stopped) => this.#options.connect(hop, isInClear, stopped),
+      hopFailed: (hop, error) => events?.hopFailed?.(hop, error),
+    }
+    const open = (): Pieces => spool.open(claim.messageId)
+    // Signed once for all hops and transactions of the attempt.
+    const top = 'hops' in route ? ((await sign?.(open)) ?? NOTHING) : NOTHING
+    const results: Attempt[] = []
+    const { maxRecipients = 100 } = this.#options
+    for (let at = 0; at < claim.recipients.length; at += maxRecipients) {
+      const mail: Mail = {
+        envelope: envelopeOf(claim, at, at + maxRecipients, top.length),
+        open: () => onTop(top, open()),
+      }
+      const tried = await attempt(route, mail, deps, signal)
+      if (signal.aborted && !tried.mayBeAccepted && results.length === 0) return 'stopped'
+      results.push(tried)
+    }
+    return joined(results)
+  }
+
+  async #route(router: Router, { destination, envelope }: Claim): Promise<Route> {
+    return router.route(destination, { requireTls: envelope.requireTls === true })
+  }
+
+  /** Records the results with the reports that they make due, and then removes what nobody needs any more. */
+  async #settle(claim: Claim, tried: Attempt, now: number): Promise<void> {
+    const { queue, spool, events } = this.#options
+    const { results, dueAt, reports } = settlingOf(claim, tried, this.#schedule, now, Math.random())
+    const added: NewEntry[] = []
+    for (const report of reports) {
+      const entry = await this.#report(claim, report, now)
+      added.push(entry)
+    }
+    const [settled] = await queue.settle([
+      { claim, results, ...(dueAt !== undefined && { dueAt }), ...(added.length > 0 && { add: added }) },
+    ])
+    events?.attempted?.(claim, results, dueAt)
+    if (settled?.status === 'gone') for (const { messageId } of added) await spool.remove(messageId)
+    else reports.forEach((report, at) => events?.reported?.(claim, report, added[at]?.id ?? ''))
+    if (settled?.isFinished !== true) return
+    await queue.remove([claim.id])
+    await spool.remove(claim.messageId)
+  }
+
+  /** Writes a report to the spool. Returns its entry. */
+  async #report(claim: Claim, { kind, recipients }: DueReport, now: number): Promise<NewEntry> {
+    const { hostname, makeId, spool } = this.#options
+    const id = makeId(now)
+    const report = await makeReport({
+      kind,
+      id,
+      now,
+      hostname,
+      message: claim,
+      recipients,
+      read: () => spool.open(claim.messageId),
+    })
+    const size = await spool.save(id, report.content)
+    const envelope: QueueEnvelope = {
+      reversePath: '',
+      body: report.body,
+      smtpUtf8: report.smtpUtf8,
+      size,
+      ...(report.requireTls && { requireTls: true as const }),
+    }
+    return this.#entryOf(id, envelope, [{ address: report.forwardPath, notify: report.notify }])
+  }
+
+  #entryOf(id: string, envelope: QueueEnvelope, recipients: readonly Omit<NewRecipient, 'destination'>[]): NewEntry {
+    const { destinationOf } = this.#options
+    return {
+      id,
+      messageId: id,
+      queuedAt: Date.now(),
+      envelope,
+      recipients: recipients.map((recipient) => ({ ...recipient, destination: destinationOf(recipient.address) })),
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#options.events?.failed?.(error)
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+
+async function* onTop(top: Uint8Array, pieces: Pieces): AsyncGenerator<Uint8Array, void, undefined> {
+  if (top.length > 0) yield top
+  yield* pieces
+}
+
+/** Makes the envelope of one transaction. */
+function envelopeOf({ envelope, recipients }: Claim, from: number, to: number, topOctets: number): OutgoingEnvelope {
+  const { reversePath, body, smtpUtf8, size, ret, envelopeId, requireTls, priority, deliverBy } = envelope
+  return {
+    reversePath,
+    forwardPaths: recipients.slice(from, to).map(({ address, notify, originalRecipient }) => ({
+      address,
+      ...(notify !== undefined && { notify }),
+      ...(originalRecipient !== undefined && {
+        originalRecipient: { type: originalRecipient.addressType, address: originalRecipient.address },
+      }),
+    })),
+    bodyType: body,
+    smtpUtf8,
+    ...(size !== undefined && { size: size + topOctets }),
+    ...(ret !== undefined && { ret }),
+    ...(envelopeId !== undefined && { envelopeId }),
+    ...(requireTls === true && { requireTls }),
+    ...(priority !== undefined && { priority }),
+    ...(deliverBy !== undefined && {
+      deliverBy: {
+        seconds: Math.ceil((deliverBy.deadline - Date.now()) / 1000),
+        mode: deliverBy.mode,
+        trace: deliverBy.trace,
+      },
+    }),
+  }
+}
+
+function expired({ recipients }: Claim): Attempt {
+  const text = 'the time that the sender gave is over'
+  const result = { state: 'failed', code: 0, enhancedCode: '5.4.7', text, host: '', passesNotify: false } as const
+  return { results: recipients.map(() => result), learnt: 'none', mayBeAccepted: false }
+}
+
+/** Joins the attempts with parts of the recipients. */
+function joined(attempts: readonly Attempt[]): Attempt {
+  const learnt = attempts.map((each) => each.learnt)
+  return {
+    results: attempts.flatMap(({ results }) => results),
+    learnt: learnt.includes('refused') ? 'refused' : learnt.includes('succeeded') ? 'succeeded' : 'none',
+    mayBeAccepted: attempts.some(({ mayBeAccepted }) => mayBeAccepted),
+  }
+}

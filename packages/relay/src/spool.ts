@@ -1,0 +1,76 @@
+/** The bytes of messages that are to be sent on, in a blob store. The queue has everything else about them. */
+import { type BlobStore, isStorageError } from '@postern/storage'
+
+/** A message in pieces. A piece may change when the next one is asked for. */
+export type Pieces = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+
+const PREFIX = 'spool/'
+const ID = /^[A-Za-z0-9._-]{1,128}$/
+
+export class Spool {
+  readonly #blobs: BlobStore
+
+  constructor(blobs: BlobStore) {
+    this.#blobs = blobs
+  }
+
+  /** Keeps a message. When the promise resolves, it is durable. Returns its size. @throws StorageError, and what reading throws */
+  async save(id: string, pieces: Pieces): Promise<number> {
+    const writer = this.#blobs.write(keyOf(id), { contentType: 'message/rfc822', hasUniqueKey: true })
+    let size = 0
+    try {
+      for await (const piece of pieces) {
+        size += piece.length
+        await writer.write(piece)
+      }
+      await writer.commit()
+      return size
+    } catch (error) {
+      await writer.abort()
+      throw error
+    }
+  }
+
+  /** Reads a message from its beginning. @throws StorageError `not-found` if it is not there */
+  async *open(id: string): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* (await this.#blobs.read(keyOf(id))).body
+  }
+
+  /** Removes a message, if it is there. */
+  async remove(id: string): Promise<void> {
+    await this.#blobs.delete(keyOf(id))
+  }
+
+  /** Returns whether an error says that the message is not there. */
+  static isMissing(error: unknown): boolean {
+    return isStorageError(error, 'not-found')
+  }
+
+  /**
+   * Removes messages that no entry names. A crash between the message and its entry leaves one; its client got no 250.
+   * @param isNeeded Returns whether an entry names this message
+   * @param before Messages that were written later are left alone, because their entry may be on its way
+   * @returns how many were removed
+   */
+  async sweep(isNeeded: (id: string) => Promise<boolean>, before: Date): Promise<number> {
+    let removed = 0
+    let cursor: string | undefined
+    do {
+      const page = await this.#blobs.list({ prefix: PREFIX, ...(cursor !== undefined && { cursor }) })
+      for (const key of page.keys) {
+        if (await isNeeded(key.slice(PREFIX.length))) continue
+        const info = await this.#blobs.head(key)
+        if (info === undefined || info.modifiedAt >= before) continue
+        await this.#blobs.delete(key)
+        removed++
+      }
+      cursor = page.cursor
+    } while (cursor !== undefined)
+    return removed
+  }
+}
+
+function keyOf(id: string): string {
+  if (!ID.test(id)) throw new TypeError(`${JSON.stringify(id)} is not the id of a message`)
+  return PREFIX + id
+}

@@ -1,0 +1,183 @@
+/** A relay with a queue and a spool in memory hands mail to a server of this test, over connections in memory. */
+import { createServer, reply, type Server, type ServerOptions } from '@postern/engine'
+import { ClientError, openClient } from '@postern/engine/client'
+import { pair } from '@postern/runtime/memory'
+import { memory } from '@postern/storage/memory'
+import { afterEach, expect, test } from 'vitest'
+import type { Hop, Route } from '../src/delivery/hop.ts'
+import { memoryQueue } from '../src/queue/memory/index.ts'
+import type { Queue } from '../src/queue/queue.ts'
+import { Relay, type RelayOptions } from '../src/relay.ts'
+import { Spool } from '../src/spool.ts'
+
+interface Received {
+  readonly from: string
+  readonly to: readonly string[]
+  readonly text: string
+}
+
+interface Setup {
+  readonly relay: Relay
+  readonly queue: Queue
+  readonly received: Received[]
+  /** Waits until the queue is empty. */
+  drained(): Promise<void>
+}
+
+const HOP: Hop = { host: 'mx.far.example', port: 25, protocol: 'smtp', implicitTls: false, tls: 'may' }
+const open: Setup[] = []
+afterEach(async () => {
+  for (const { relay, queue } of open.splice(0)) {
+    await relay.stop(0)
+    await queue.close()
+  }
+})
+
+let counter = 0
+const makeId = (): string => `TESTID0000000000000000${String(counter++).padStart(4, '0')}`
+
+async function setUp(server: Partial<ServerOptions>, options: Partial<RelayOptions> = {}): Promise<Setup> {
+  const received: Received[] = []
+  const far: Server = createServer({
+    hostname: 'mx.far.example',
+    async data(message) {
+      const text = new TextDecoder().decode(await message.bytes())
+      const { reversePath, forwardPaths } = message.envelope
+      received.push({ from: reversePath.address, to: forwardPaths.map(({ address }) => address), text })
+      return undefined
+    },
+    ...server,
+  })
+  const queue = memoryQueue()
+  const relay = new Relay({
+    hostname: 'mx.near.example',
+    queue,
+    spool: new Spool(memory()),
+    router: { route: async (): Promise<Route> => ({ hops: [HOP] }) },
+    async connect({ host }, _, signal) {
+      if (host.startsWith('dead.')) throw new ClientError('no connection', { reason: 'closed', stage: 'connect' })
+      const [near, other] = pair()
+      void far.accept(other)
+      return openClient(near, { hostname: 'mx.near.example', signal })
+    },
+    destinationOf: (address) => address.slice(address.lastIndexOf('@') + 1),
+    makeId,
+    ...options,
+  })
+  const setup = {
+    relay,
+    queue,
+    received,
+    async drained() {
+      while ((await queue.stats()).entries > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    },
+  }
+  open.push(setup)
+  relay.start()
+  return setup
+}
+
+const ENVELOPE = { reversePath: 'ann@near.example', body: '7BIT', smtpUtf8: false } as const
+const pieces = (text: string): Uint8Array[] => [new TextEncoder().encode(text)]
+const MESSAGE = 'From: ann@near.example\r\nSubject: x\r\n\r\nhello\r\n.dot\r\n'
+
+test('hands a message to the server of its destination, and forgets it', async () => {
+  const { relay, received, drained } = await setUp({})
+  await relay.submit({ envelope: ENVELOPE, recipients: [{ address: 'bob@far.example' }], pieces: pieces(MESSAGE) })
+  await drained()
+  expect(received).toEqual([{ from: 'ann@near.example', to: ['bob@far.example'], text: MESSAGE }])
+})
+
+test('a refused recipient gets its sender a report, and the others their mail', async () => {
+  const { relay, received, drained } = await setUp({
+    rcpt: ({ localPart }) => (localPart === 'nobody' ? reply(550, '5.1.1', 'No such user') : undefined),
+  })
+  const recipients = [{ address: 'nobody@far.example' }, { address: 'bob@far.example' }]
+  await relay.submit({ envelope: ENVELOPE, recipients, pieces: pieces(MESSAGE) })
+  await drained()
+  expect(received.map(({ from, to }) => [from, ...to])).toEqual([
+    ['ann@near.example', 'bob@far.example'],
+    ['', 'ann@near.example'],
+  ])
+  expect(received[1]?.text).toMatch(/^Final-Recipient: rfc822; ?nobody@far\.example\r$/m)
+  expect(received[1]?.text).toMatch(/^Diagnostic-Code: smtp; ?550 5\.1\.1 No such user\r$/m)
+})
+
+test('a temporary answer is tried again at the time of the schedule', async () => {
+  let count = 0
+  const { relay, queue, received } = await setUp({
+    rcpt: () => (count++ === 0 ? reply(451, '4.7.1', 'Greylisted') : undefined),
+  })
+  const id = await relay.submit({
+    envelope: ENVELOPE,
+    recipients: [{ address: 'b@far.example' }],
+    pieces: pieces(MESSAGE),
+  })
+  await expect.poll(async () => (await queue.get(id))?.deliveries[0]?.attempts).toBe(1)
+  const [delivery] = (await queue.get(id))?.deliveries ?? []
+  expect(delivery).toMatchObject({ state: 'waiting', attempts: 1 })
+  expect(delivery?.recipients[0]?.lastReply).toMatchObject({ code: 451, enhancedCode: '4.7.1', host: 'mx.far.example' })
+  expect((delivery?.dueAt ?? 0) - Date.now()).toBeGreaterThan(200_000)
+  await queue.retry([id], Date.now())
+  relay.wake()
+  await expect.poll(() => received.length).toBe(1)
+})
+
+test('the next hop is tried if one cannot be reached', async () => {
+  const failed: string[] = []
+  const hops = [{ ...HOP, host: 'dead.far.example' }, HOP]
+  const { relay, received, drained } = await setUp(
+    {},
+    { router: { route: async () => ({ hops }) }, events: { hopFailed: ({ host }) => failed.push(host) } },
+  )
+  await relay.submit({ envelope: ENVELOPE, recipients: [{ address: 'b@far.example' }], pieces: pieces(MESSAGE) })
+  await drained()
+  expect([received.length, failed]).toEqual([1, ['dead.far.example']])
+})
+
+test('a route that says no fails for good, and the report has its code', async () => {
+  const route = { isTemporary: false, code: 556, enhancedCode: '5.1.10', text: 'the domain takes no mail' }
+  const { relay, received, drained } = await setUp(
+    {},
+    {
+      router: {
+        route: async (destination): Promise<Route> => (destination === 'null.example' ? route : { hops: [HOP] }),
+      },
+    },
+  )
+  await relay.submit({ envelope: ENVELOPE, recipients: [{ address: 'b@null.example' }], pieces: pieces(MESSAGE) })
+  await drained()
+  expect(received.map(({ from, to }) => [from, ...to])).toEqual([['', 'ann@near.example']])
+  expect(received[0]?.text).toMatch(/^Status: 5\.1\.10\r$/m)
+})
+
+test('many messages to one destination share connections', async () => {
+  let connections = 0
+  const { relay, received, drained } = await setUp({ connect: () => void connections++ })
+  const all = Array.from({ length: 200 }, (_, at) =>
+    relay.submit({ envelope: ENVELOPE, recipients: [{ address: `b${at}@far.example` }], pieces: pieces(MESSAGE) }),
+  )
+  await Promise.all(all)
+  await drained()
+  expect(received).toHaveLength(200)
+  expect(connections).toBeLessThanOrEqual(20)
+})
+
+test('a report about a report is never made', async () => {
+  const { relay, received, drained } = await setUp({ rcpt: () => reply(550, '5.1.1', 'Nobody') })
+  await relay.submit({ envelope: ENVELOPE, recipients: [{ address: 'b@far.example' }], pieces: pieces(MESSAGE) })
+  await drained()
+  expect(received).toEqual([])
+})
+
+test('a dead destination does not delay others', async () => {
+  const { relay, received } = await setUp(
+    {},
+    { router: { route: async (host) => ({ hops: [{ ...HOP, host }] }) }, maxDeliveries: 5 },
+  )
+  const send = (address: string): Promise<string> =>
+    relay.submit({ envelope: ENVELOPE, recipients: [{ address }], pieces: pieces(MESSAGE) })
+  for (let at = 0; at < 50; at++) await send(`b${at}@dead.example`)
+  await send('b@alive.example')
+  await expect.poll(() => received.map(({ to }) => to[0])).toEqual(['b@alive.example'])
+})
