@@ -211,7 +211,7 @@ export const PACKAGES: readonly Package[] = [
       ],
       [{ paths: ['src/serve'], modules: [...NODE, 'ws', '@logtape/logtape', '@logtape/pretty'] }],
       [{ paths: ['src/workers'], modules: [...NODE, '@logtape/logtape'] }],
-      [{ paths: ['src/cli'], modules: [...NODE, 'commander'] }],
+      [{ paths: ['src/cli'], modules: [...NODE, 'commander', 'nodemailer'] }],
       [{ paths: [''], modules: NODE }],
     ],
   },

@@ -129,6 +129,7 @@ export const HAPROXY: Need = program('haproxy', ['-vv'], { TLS: /\+OPENSSL\b|USE
 export const STRACE: Need = program('strace', ['-f', '-e', 'trace=fsync', 'true'])
 export const GIT: Need = program('git', ['--version'])
 export const MUTT: Need = program('mutt', ['-v'])
+export const PHP: Need = program('php', ['-r', 'exit(function_exists("mail") ? 0 : 1);'])
 /** `script` of util-linux, which makes a terminal. */
 export const TERMINAL: Need = program('script', ['-qec', 'echo a terminal', '/dev/null'], {
   terminal: /^a terminal\r\n/,

@@ -33,7 +33,7 @@ describe('completion bash', () => {
 
   testWith([BASH], 'completes commands', async () => {
     expect(await completed('')).toEqual(expect.arrayContaining(COMMANDS))
-    expect(await completed('se')).toEqual(['serve'])
+    expect(await completed('se')).toEqual(['serve', 'send', 'sendmail'])
     expect(await completed('help', 'ha')).toEqual(['hash'])
     expect(await completed('completion', '')).toEqual(['bash', 'zsh', 'fish', '--help'])
   })

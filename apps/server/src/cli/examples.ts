@@ -11,6 +11,8 @@ type ExamplesOf =
   | 'export'
   | 'delete'
   | 'sweep'
+  | 'send'
+  | 'sendmail'
   | 'hash'
   | 'user'
   | 'alias'
@@ -55,6 +57,28 @@ Examples:
 
 Signals: after SIGINT or SIGTERM the front stops when no connection is left, at the latest after
 --grace-ms. A second one stops it at once. After SIGHUP it reads the TLS files again.
+`,
+  send: `
+The message is a file or standard input with a whole message, or it is made from --subject, --text, --html and --attach.
+A whole message goes to --to, or to the addresses of its To, Cc and Bcc.
+
+Examples:
+  postern send --to you@example.com --subject Hello --text 'Hello!' --attach report.pdf
+  postern send message.eml --submit-to smtp+starttls://mx.example.com --user ann@example.com
+  ${variableOf('submitTo')}=smtps://ann:secret@mx.example.com postern send --to you@example.com < message.eml
+
+Exit codes are those of sysexits(3): 0 sent, 64 wrong use, 65 the server lacks what the message needs, 66 no such file,
+67 a recipient was refused, 68 no such host, 69 refused, 75 try again later, 76 the server is wrong, 77 no login.
+`,
+  sendmail: `
+Reads a message from standard input. The server comes from submitTo in the config file of the working directory, or from
+${variableOf('submitTo')}. Programs that call sendmail need a script in its place:
+  #!/bin/sh
+  exec postern sendmail "$@"
+
+Flags: -t takes the recipients from To, Cc and Bcc, and removes Bcc. -i, -oi: a line with a dot does not end the message.
+-f ADDRESS sender, -F NAME full name, -N never|success,failure,delay, -R full|hdrs, -V id, -bs SMTP on standard input,
+-v shows the session. Other flags of sendmail are accepted and change nothing.
 `,
   list: `
 Examples:

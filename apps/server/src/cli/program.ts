@@ -24,6 +24,8 @@ const SHELLS = ['bash', 'zsh', 'fish']
 /** Runs one command line. @returns the exit code */
 export async function run(args: readonly string[]): Promise<number> {
   try {
+    const [name, ...rest] = args
+    if (name === 'sendmail' && !rest.includes('--help')) return await sendMail(rest)
     await program().parseAsync(args.length === 0 ? ['--help'] : args, { from: 'user' })
     return Number(process.exitCode ?? EXIT.done)
   } catch (error) {
@@ -33,6 +35,16 @@ export async function run(args: readonly string[]): Promise<number> {
     complain(failure.message)
     return failure.exitCode
   }
+}
+
+/** Runs `postern sendmail`, whose flags are not those of the other commands. */
+async function sendMail(args: readonly string[]): Promise<number> {
+  const [{ sendmail }, { withSysexits }] = await Promise.all([
+    import('./commands/sendmail.ts'),
+    import('./sending/sysexits.ts'),
+  ])
+  endWithReader()
+  return withSysexits(async () => sendmail(args, (await settings({})).options.submitTo))
 }
 
 function misuse(error: CommanderError): number {
@@ -146,6 +158,41 @@ function program(): Command {
     })
   for (const name of optionsOf('sweep')) addFlag(sweep, name)
 
+  const send = command(
+    postern,
+    'send [file]',
+    'send a message: a file, standard input, or what the flags say',
+    EXAMPLES.send,
+  )
+    .option('--config <file>', 'the config file (default: postern.config.ts, .js, .mjs or .json)')
+    .option('--from <address>', 'the sender (default: this user at this machine)')
+    .addOption(listFlag('--to <address>', 'recipient'))
+    .addOption(listFlag('--cc <address>', 'recipient of a copy'))
+    .addOption(listFlag('--bcc <address>', 'recipient who is not named in the message'))
+    .option('--reply-to <address>', 'where answers go')
+    .option('--subject <text>', 'the subject')
+    .option('--text <text>', 'the text')
+    .option('--html <html>', 'the text as HTML')
+    .addOption(listFlag('--attach <file>', 'file to attach'))
+    .addOption(listFlag('--header <field>', "header field, such as 'X-Priority: 1'"))
+    .option('--user <name>', 'log in as this user; the password is POSTERN_PASSWORD, or asked for')
+    .option('--ca <file>', 'trust the authorities in this file')
+    .option('--insecure', "do not check the server's certificate")
+    .option('--hello <name>', 'the name to give in EHLO (default: the name of this machine)')
+    .option('--verbose', 'show both sides of the session')
+    .option('--json', 'one object: { recipients, reply, error }')
+    .action((file, flags) =>
+      sending(async () => {
+        const { send: run } = await import('./commands/send.ts')
+        const { options } = await settings(ofSending(flags))
+        return run(options.submitTo, file, flags)
+      }),
+    )
+  for (const name of optionsOf('send')) addFlag(send, name)
+
+  // For the help. Commander would take -V of sendmail for its own.
+  command(postern, 'sendmail', 'send a message as sendmail does: -t -i -f -F -bs -N -R -V -v', EXAMPLES.sendmail)
+
   command(postern, 'hash', 'hash a password for --users', EXAMPLES.hash).action(async () => {
     const { hash } = await import('./commands/hash.ts')
     await hash()
@@ -228,6 +275,25 @@ function accountsCommand(parent: Command, name: string, description: string, exa
     .option('--config <file>', 'the config file (default: postern.config.ts, .js, .mjs or .json)')
     .addOption(flagFor('accounts'))
     .option('--json', 'list as JSON')
+}
+
+/** Runs a command whose exit codes are those of sysexits(3). */
+async function sending(run: () => Promise<number>): Promise<void> {
+  const { withSysexits } = await import('./sending/sysexits.ts')
+  process.exitCode = await withSysexits(run)
+}
+
+/** Makes a flag that may be given several times. */
+function listFlag(signature: string, help: string): Flag {
+  return new Flag(signature, `${help}; may be given several times`).argParser((text, earlier: string[] = []) => [
+    ...earlier,
+    text,
+  ])
+}
+
+/** Returns the flags that choose the server. Leaves out `--to`, which is an option of a front. */
+function ofSending({ config, submitTo }: { readonly config?: string; readonly submitTo?: string }): FlagValues {
+  return { ...(config !== undefined && { config }), ...(submitTo !== undefined && { submitTo }) }
 }
 
 /** Returns the flags that choose the accounts file. */

@@ -12,6 +12,7 @@ import type { CommandName, Option, ValuesOf } from './options/row.ts'
 import { type PolicyRows, policyRows } from './options/policy.ts'
 import { type ProcessRows, processRows } from './options/process.ts'
 import { type RetentionRows, retentionRows } from './options/retention.ts'
+import { type SendingRows, sendingRows } from './options/sending.ts'
 import { type TlsRows, tlsRows } from './options/tls.ts'
 import { type UserRows, userRows } from './options/users.ts'
 import { type WhereRows, whereRows } from './options/where.ts'
@@ -27,6 +28,7 @@ export interface OptionRows
     DnsRows,
     TlsRows,
     UserRows,
+    SendingRows,
     LogRows,
     LimitRows {}
 
@@ -46,6 +48,7 @@ export const OPTIONS: OptionRows = {
   ...dnsRows,
   ...tlsRows,
   ...userRows,
+  ...sendingRows,
   ...logRows,
   ...limitRows,
 }

@@ -5,7 +5,7 @@ import process from 'node:process'
 export type RuntimeName = 'node' | 'deno' | 'bun'
 
 /** The functions that `postern` needs from a runtime. Each folder exports them. */
-export type Runtime = Pick<typeof import('@postern/runtime/node'), 'listen'>
+export type Runtime = Pick<typeof import('@postern/runtime/node'), 'connect' | 'listen'>
 
 export const runtimeName: RuntimeName = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'node'
 
