@@ -27,6 +27,8 @@ export class Channel {
   failure: ClientError | undefined
   /** The server has said 421, or the client QUIT. */
   isLeaving = false
+  /** Nothing can be sent any more. What the server said before can still be read. */
+  isBroken = false
 
   readonly #limits: ClientLimits
   readonly #trace: ((line: ClientTraceLine) => void) | undefined
@@ -35,8 +37,12 @@ export class Channel {
   #reading: Promise<void> | undefined
   /** A write that the server has not taken yet. */
   #writing: PromiseWithResolvers<void> | undefined
-  /** The connection broke while the client wrote. What the server said before can still be read. */
-  #isBroken = false
+  /** Wakes a wait for something else than the server. */
+  #interrupt: (() => void) | undefined
+  /** The client waits for nothing. A 421 that comes now ends the connection. */
+  #isIdle = false
+  /** A 421 that answered nothing. */
+  #farewell: ServerReply | undefined
 
   constructor(duplex: Duplex, { timeouts, limits, trace }: ChannelOptions) {
     this.duplex = duplex
@@ -44,6 +50,10 @@ export class Channel {
     this.#limits = limits
     this.#trace = trace
     this.#reader = new ReplyReader(limits)
+    duplex.whenClosed?.(() => {
+      this.isBroken = true
+      this.#interrupt?.()
+    })
   }
 
   get isOpen(): boolean {
@@ -57,15 +67,24 @@ export class Channel {
 
   /** True if writing has no use: the connection broke, or the server has sent something that is not due. */
   get isInterrupted(): boolean {
-    return this.failure !== undefined || this.#isBroken || this.#reader.hasInput
+    return this.failure !== undefined || this.isBroken || this.#reader.hasInput
   }
 
   /** @throws ClientError if nothing can be sent any more, or if the server has sent a reply to nothing */
   assertReady(stage: ClientStage): void {
+    this.#isIdle = false
     this.stage = stage
+    if (this.#reader.hasInput) this.#takeFarewell()
     if (this.failure !== undefined) throw this.failure
-    if (this.isLeaving) throw this.fail('closed', 'the connection is closed')
+    if (this.isLeaving) throw this.#closed()
     if (this.#reader.hasInput) throw this.fail('protocol', 'the server sent a reply before it was due')
+  }
+
+  /** Watches the connection while the client has nothing to send. @param mayRead No TLS handshake can follow */
+  idle(mayRead: boolean): void {
+    if (!this.isOpen) return
+    this.#isIdle = true
+    if (mayRead) void this.watch()
   }
 
   /** Sends one command line. `shown` is what the trace gets. */
@@ -76,12 +95,12 @@ export class Channel {
 
   /** Sends bytes. Returns a promise if the server has to take them first. Never fails. */
   write(bytes: Uint8Array): void | Promise<void> {
-    if (this.failure !== undefined || this.#isBroken || bytes.length === 0) return
+    if (this.failure !== undefined || this.isBroken || bytes.length === 0) return
     let written: void | Promise<void>
     try {
       written = this.duplex.write(bytes)
     } catch {
-      this.#isBroken = true
+      this.isBroken = true
       return
     }
     if (!(written instanceof Promise)) return
@@ -90,7 +109,7 @@ export class Channel {
     const timer = this.#timer(this.timeouts.blockMs, 'the server takes no bytes')
     const settle = (isBroken: boolean): void => {
       clearTimeout(timer)
-      if (isBroken) this.#isBroken = true
+      if (isBroken) this.isBroken = true
       if (this.#writing === writing) this.#writing = undefined
       writing.resolve()
     }
@@ -101,9 +120,22 @@ export class Channel {
     return writing.promise
   }
 
-  /** Waits until the server has taken what was written, or has sent something. */
+  /** Waits until the server has taken what was written. */
   written(): Promise<void> | undefined {
     return this.#writing?.promise
+  }
+
+  /** Waits for something else. Resolves with undefined as soon as the server sends something, or the channel fails. */
+  async unlessInterrupted<T>(promise: Promise<T>): Promise<T | undefined> {
+    void this.watch()
+    if (this.isInterrupted) {
+      promise.catch(() => {})
+      return undefined
+    }
+    return new Promise((resolve, reject) => {
+      this.#interrupt = () => resolve(undefined)
+      promise.then(resolve, reject)
+    })
   }
 
   /**
@@ -129,7 +161,7 @@ export class Channel {
 
   /** Begins to read, if no read is pending. Resolves when there are bytes, or the channel has failed. */
   watch(): Promise<void> | undefined {
-    if (this.#reading !== undefined || this.failure !== undefined) return this.#reading
+    if (this.#reading !== undefined || this.failure !== undefined || this.#reader.hasUnread) return this.#reading
     try {
       const bytes = this.duplex.read()
       if (!(bytes instanceof Promise)) return this.#take(bytes)
@@ -181,6 +213,8 @@ export class Channel {
     if (this.failure === undefined) {
       this.failure = error
       this.#destroy(error)
+      this.#writing?.resolve()
+      this.#interrupt?.()
     }
     return error
   }
@@ -218,16 +252,39 @@ export class Channel {
 
   #take(bytes: Uint8Array | null): undefined {
     if (bytes === null) {
+      if (this.isLeaving) return
       this.fail('closed', 'the server closed the connection')
-    } else {
-      this.#reader.receive(bytes)
+      return
     }
-    this.#writing?.resolve()
+    this.#reader.receive(bytes)
+    if (this.#isIdle) this.#takeFarewell()
+    this.#interrupt?.()
   }
 
   #lose(error: unknown): undefined {
-    this.fail('closed', `the connection broke: ${messageOf(error)}`, error)
-    this.#writing?.resolve()
+    if (!this.isLeaving) this.fail('closed', `the connection broke: ${messageOf(error)}`, error)
+  }
+
+  /** Reads a reply that answers nothing. Only 421 may come so (RFC 5321 3.8). */
+  #takeFarewell(): void {
+    const next = this.#reader.next()
+    if (next === undefined || this.failure !== undefined) return
+    if ('fault' in next) {
+      this.fail('protocol', next.fault)
+    } else if (next.code === SERVICE_NOT_AVAILABLE) {
+      if (this.#trace !== undefined) this.#showReply(next)
+      this.#farewell = next
+      this.leave()
+    } else {
+      this.fail('protocol', `the server sent a reply to nothing: ${replyText(next)}`)
+    }
+  }
+
+  #closed(): ClientError {
+    const farewell = this.#farewell
+    if (farewell === undefined) return this.fail('closed', 'the connection is closed')
+    const message = `the server closed the connection: ${replyText(farewell)}`
+    return this.failWith(new ClientError(message, { reason: 'closed', stage: this.stage, reply: farewell }))
   }
 
   #timer(ms: number, message: string): ReturnType<typeof setTimeout> {
@@ -235,7 +292,6 @@ export class Channel {
   }
 
   #destroy(reason?: Error): void {
-    this.#writing?.resolve()
     try {
       this.duplex.destroy(reason)
     } catch {

@@ -83,7 +83,7 @@ export class SmtpClient implements Client {
   }
 
   get isOpen(): boolean {
-    return this.#channel.isOpen
+    return this.#channel.isOpen && !this.#channel.isBroken
   }
 
   /** Does what the options ask for: EHLO, STARTTLS, AUTH. */
@@ -161,6 +161,7 @@ export class SmtpClient implements Client {
   async #send(envelope: OutgoingEnvelope, message: OutgoingMessage, options: SendOptions): Promise<SendResult> {
     const channel = this.#channel
     channel.assertReady('mail')
+    if (options.signal?.aborted === true) throw abortedBy(options.signal)
     const deps = {
       channel,
       server: this.#server,
@@ -249,9 +250,22 @@ export class SmtpClient implements Client {
 
   #inTurn<T>(call: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(call)
-    this.#turn = result.catch(() => {})
+    this.#turn = result.then(
+      () => this.rest(),
+      () => this.rest(),
+    )
     return result
   }
+
+  /** Watches the connection between two calls. Where TLS may still begin, only the handshake may read. */
+  rest(): void {
+    const { duplex } = this.#channel
+    this.#channel.idle(duplex.startTls === undefined || !this.#server.extensions.has('STARTTLS'))
+  }
+}
+
+function abortedBy({ reason: cause }: AbortSignal): ClientError {
+  return new ClientError('the caller ended it', { reason: 'aborted', stage: 'mail', cause })
 }
 
 /** Ends the connection when the signal does. Returns a function that stops listening. */

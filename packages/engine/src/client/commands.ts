@@ -15,25 +15,27 @@ export interface GroupedCommand {
  */
 const WINDOW_OCTETS = 32_768
 const encoder = new TextEncoder()
-const EMPTY = new Uint8Array(0)
 
-/**
- * Sends commands, and gives each reply to `took` in order. Stops after a 421.
- * @param isPipelining Without it, each command waits for the reply to the one before
- * @param tail Goes into the same write as the last command
- * @throws ClientError
- */
-export async function sendGroup(
-  channel: Channel,
-  commands: readonly GroupedCommand[],
-  isPipelining: boolean,
-  tail: Uint8Array,
-  took: (reply: ServerReply, index: number) => void,
-): Promise<void> {
+export interface Group {
+  readonly commands: readonly GroupedCommand[]
+  /** Without it, each command waits for the reply to the one before. */
+  readonly isPipelining: boolean
+  /** Goes into the same write as the last command. */
+  readonly tail: readonly Uint8Array[]
+  /** Says that the last command and the tail are about to be sent. */
+  last(): void
+  /** Gets each reply in order. */
+  took(reply: ServerReply, command: GroupedCommand): void
+}
+
+/** Sends commands, and reads the reply to each. Stops after a 421. @throws ClientError */
+export async function sendGroup(channel: Channel, group: Group): Promise<void> {
+  const { commands, isPipelining, tail } = group
   let sent = 0
   let waitingOctets = 0
   const windowOctets = isPipelining ? WINDOW_OCTETS : 0
-  for (const [index, { line, stage, ms }] of commands.entries()) {
+  for (const [index, command] of commands.entries()) {
+    const { line, stage, ms } = command
     if (sent === index) channel.assertReady(stage)
     const isRoomy = waitingOctets < windowOctets / 2 && !channel.isWriting
     if (sent === index || (sent < commands.length && isRoomy)) {
@@ -45,20 +47,26 @@ export async function sendGroup(
         text += `${next.line}\r\n`
         waitingOctets += next.line.length
       } while (sent < commands.length && waitingOctets < windowOctets)
-      void channel.write(joined(text, sent === commands.length ? tail : EMPTY))
+      const isLast = sent === commands.length
+      if (isLast) group.last()
+      void channel.write(joined(text, isLast ? tail : []))
     }
     const reply = await channel.reply(stage, ms)
     waitingOctets -= line.length
-    took(reply, index)
+    group.took(reply, command)
     if (!channel.isOpen) return
   }
 }
 
-function joined(text: string, tail: Uint8Array): Uint8Array {
+function joined(text: string, tail: readonly Uint8Array[]): Uint8Array {
   const lines = encoder.encode(text)
   if (tail.length === 0) return lines
-  const bytes = new Uint8Array(lines.length + tail.length)
+  const bytes = new Uint8Array(tail.reduce((sum, { length }) => sum + length, lines.length))
   bytes.set(lines)
-  bytes.set(tail, lines.length)
+  let used = lines.length
+  for (const piece of tail) {
+    bytes.set(piece, used)
+    used += piece.length
+  }
   return bytes
 }

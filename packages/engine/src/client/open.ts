@@ -27,6 +27,7 @@ export async function openClient(duplex: Duplex, options: ClientOptions): Promis
     const client = new SmtpClient(channel, settings, greeting)
     await client.open(options.credentials)
     if (!channel.isOpen) throw channel.failure ?? channel.fail('closed', 'the server closed the connection')
+    client.rest()
     return client
   } catch (error) {
     if (channel === undefined) duplex.destroy(error instanceof Error ? error : undefined)

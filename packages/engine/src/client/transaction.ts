@@ -1,13 +1,14 @@
 /** Sends one message: MAIL, RCPT, the bytes, and what became of each recipient. */
 import type { ServerInfo } from '../protocol/client/capabilities.ts'
+import { type Content, contentOf } from '../protocol/client/content.ts'
 import type { OutgoingEnvelope, RecipientOutcome, SendResult } from '../protocol/client/outgoing.ts'
 import { type MessageFacts, type Plan, planTransaction } from '../protocol/client/plan.ts'
 import { replyText, type ServerReply } from '../protocol/client/server-reply.ts'
-import { TextWriter } from '../protocol/client/text-writer.ts'
-import { type Channel, refusal } from './channel.ts'
+import { type Channel, messageOf, refusal } from './channel.ts'
 import { type GroupedCommand, sendGroup } from './commands.ts'
+import { type DeliveryDeps, PIECE_OCTETS, sendChunk, sendChunks, sendText } from './delivery.ts'
 import { ClientError, type ClientStage } from './error.ts'
-import { chunksOf, factsOf, type OutgoingMessage, wholeMessage } from './message.ts'
+import { chunksOf, type OutgoingMessage, wholeMessage } from './message.ts'
 
 export interface SendOptions {
   /** Ends the transaction, and with it the connection. */
@@ -30,22 +31,31 @@ export interface TransactionEnd {
   readonly needsReset: boolean
 }
 
+/** 'at-once': the message goes with the commands, in one write. */
+type Way = 'at-once' | 'chunk' | 'chunks' | 'text'
+
 const START_MAIL_INPUT = 354
-const PIECE_OCTETS = 65_536
-const NOTHING = new Uint8Array(0)
-const END_OF_TEXT = Uint8Array.of(46, 13, 10)
 const UNKNOWN_MESSAGE: MessageFacts = { hasUtf8Header: false }
+const DOT = Uint8Array.of(46, 13, 10)
 
 export class Transaction {
   readonly #deps: TransactionDeps
   readonly #channel: Channel
   readonly #addresses: readonly string[]
   readonly #message: OutgoingMessage
+  readonly #content: Content | undefined
   readonly #options: SendOptions
   readonly #plan: Plan
+  readonly #way: Way
+  readonly #isPipelining: boolean
+  #mail: ServerReply | undefined
   /** The replies to RCPT. */
   readonly #rcpts: ServerReply[] = []
-  #mail: ServerReply | undefined
+  #data: ServerReply | undefined
+  /** The replies to the message: one, or one for each accepted recipient in LMTP. */
+  readonly #finals: ServerReply[] = []
+  /** The last reply of all, and what it answered. */
+  #last: { readonly reply: ServerReply; readonly stage: ClientStage } | undefined
   /** All of the message was given to the connection. */
   #isSent = false
 
@@ -55,69 +65,163 @@ export class Transaction {
     this.#channel = deps.channel
     this.#addresses = envelope.forwardPaths.map((path) => (typeof path === 'string' ? path : path.address))
     this.#options = options
+    this.#message = message
     const whole = wholeMessage(message)
-    this.#message = whole ?? message
-    const facts = whole === undefined ? UNKNOWN_MESSAGE : factsOf(whole)
+    this.#content = whole && contentOf(whole, envelope.bodyType === 'BINARYMIME')
     const { tls } = deps.channel.duplex
-    const plan = planTransaction(envelope, facts, deps.server, { isVerified: tls?.peerCertificate?.verified === true })
+    const link = { isVerified: tls?.peerCertificate?.verified === true }
+    const plan = planTransaction(envelope, this.#content?.facts ?? UNKNOWN_MESSAGE, deps.server, link)
     if ('lacks' in plan) throw new ClientError(plan.lacks, { reason: 'unsupported', stage: 'mail' })
     this.#plan = plan
+    const { extensions } = deps.server
+    this.#isPipelining = extensions.has('PIPELINING')
+    this.#way = wayOf(this.#content, extensions.has('CHUNKING'), this.#isPipelining)
   }
 
+  /** @throws ClientError if the connection is lost */
   async run(): Promise<TransactionEnd> {
     try {
       return await this.#run()
     } catch (error) {
-      throw this.#channel.failure === error ? this.#lost(error as ClientError) : error
+      const failure = this.#channel.failure ?? this.#channel.fail('aborted', messageOf(error), error)
+      throw this.#lost(failure)
     }
   }
 
   async #run(): Promise<TransactionEnd> {
-    const data = await this.#open()
-    if (data instanceof ClientError)
-      return { outcome: data, needsReset: this.#mail !== undefined && isPositive(this.#mail) }
     const channel = this.#channel
-    channel.assertReady('message')
-    await this.#sendText()
-    const final = await channel.reply('final', channel.timeouts.finalMs)
-    return { outcome: this.#judge(final), needsReset: false }
+    await this.#sendCommands()
+    if (!channel.isOpen) return end(this.#refusedByLast())
+    const mail = this.#mail as ServerReply
+    if (mail.code >= 400 || !this.#rcpts.some(isPositive)) {
+      if (this.#data?.code === START_MAIL_INPUT) await this.#sendNothing()
+      return mail.code >= 400 ? end(refusal(channel, 'mail', mail)) : end(this.#refusedByAll(), true)
+    }
+    if (this.#way === 'at-once') return this.#readFinals()
+    if (this.#way === 'text') {
+      if (!this.#isPipelining) await this.#group([this.#dataCommand()])
+      const data = this.#data as ServerReply
+      if (data.code !== START_MAIL_INPUT) return end(this.#refused(data, 'data'), true)
+    }
+    const refused = await this.#deliver()
+    if (refused !== undefined) return end(this.#refused(refused, 'data'), true)
+    return this.#readFinals()
   }
 
-  /** Sends the commands up to DATA. Returns why the message cannot be sent; undefined if the server waits for it. */
-  async #open(): Promise<ClientError | undefined> {
-    const channel = this.#channel
-    const { mailMs, rcptMs, dataMs, commandMs } = channel.timeouts
-    const reset: GroupedCommand[] = this.#deps.needsReset ? [{ line: 'RSET', stage: 'command', ms: commandMs }] : []
-    const commands: readonly GroupedCommand[] = [
-      ...reset,
-      { line: this.#plan.mail, stage: 'mail', ms: mailMs },
-      ...this.#plan.rcpts.map((line): GroupedCommand => ({ line, stage: 'rcpt', ms: rcptMs })),
+  /** Sends all commands that need not wait for a reply. */
+  async #sendCommands(): Promise<void> {
+    const { mailMs, rcptMs, finalMs, commandMs } = this.#channel.timeouts
+    const { mail, rcpts } = this.#plan
+    const commands: GroupedCommand[] = [
+      { line: mail, stage: 'mail', ms: mailMs },
+      ...rcpts.map((line): GroupedCommand => ({ line, stage: 'rcpt', ms: rcptMs })),
     ]
-    const isPipelining = this.#deps.server.extensions.has('PIPELINING')
-    await sendGroup(channel, commands, isPipelining, NOTHING, (reply, index) => {
-      const stage = (commands[index] as GroupedCommand).stage
-      this.#take(stage, reply)
+    if (this.#deps.needsReset) commands.unshift({ line: 'RSET', stage: 'command', ms: commandMs })
+    const content = this.#content
+    if (this.#way === 'at-once' && content !== undefined) {
+      commands.push({ line: `BDAT ${content.facts.octets} LAST`, stage: 'final', ms: finalMs })
+      return this.#group(commands, content)
+    }
+    if (this.#way === 'text' && this.#isPipelining) commands.push(this.#dataCommand())
+    // Without PIPELINING, no RCPT follows a MAIL that was refused.
+    if (this.#isPipelining) return this.#group(commands)
+    for (const command of commands) {
+      await this.#group([command])
+      if (!this.#channel.isOpen || (this.#mail !== undefined && this.#mail.code >= 400)) return
+    }
+  }
+
+  #dataCommand(): GroupedCommand {
+    return { line: 'DATA', stage: 'data', ms: this.#channel.timeouts.dataMs }
+  }
+
+  #group(commands: readonly GroupedCommand[], tail?: Content): Promise<void> {
+    return sendGroup(this.#channel, {
+      commands,
+      isPipelining: this.#isPipelining,
+      tail: tail?.pieces ?? [],
+      last: () => {
+        if (tail === undefined) return
+        this.#isSent = true
+        this.#options.onProgress?.(tail.facts.octets)
+      },
+      took: (reply, { stage }) => this.#take(stage, reply),
     })
-    const mail = this.#mail
-    if (mail === undefined || !isPositive(mail)) return refusal(channel, 'mail', mail as ServerReply)
-    const refused = this.#refusedByAll()
-    if (refused !== undefined) return refused
-    channel.assertReady('data')
-    void channel.command('DATA')
-    const data = await channel.reply('data', dataMs)
-    if (data.code === START_MAIL_INPUT) return undefined
-    return this.#refusedWith(data, 'data')
   }
 
   #take(stage: ClientStage, reply: ServerReply): void {
-    if (reply.code >= 300 && reply.code < 400) throw refusal(this.#channel, stage, reply)
+    if (reply.code >= 300 && reply.code < 400 && !(stage === 'data' && reply.code === START_MAIL_INPUT)) {
+      throw refusal(this.#channel, stage, reply)
+    }
+    this.#last = { reply, stage }
     if (stage === 'mail') this.#mail = reply
     else if (stage === 'rcpt') this.#rcpts.push(reply)
+    else if (stage === 'final') this.#finals.push(reply)
+    else if (stage === 'data') {
+      // 250 would mean that the server has a message already.
+      if (isPositive(reply)) throw refusal(this.#channel, stage, reply)
+      this.#data = reply
+    }
   }
 
-  #refusedByAll(): ClientError | undefined {
-    if (this.#rcpts.some(isPositive)) return undefined
-    const reply = this.#rcpts.find(({ code }) => code < 500) ?? (this.#rcpts[0] as ServerReply)
+  /** Ends a message that has no recipient and no text, because the server said 354 all the same. */
+  async #sendNothing(): Promise<void> {
+    const channel = this.#channel
+    channel.assertReady('data')
+    void channel.write(DOT)
+    // In LMTP there is a reply for each accepted recipient, so there is none to wait for.
+    if (this.#deps.isLmtp) channel.leave()
+    else await channel.reply('data', channel.timeouts.finalMs)
+  }
+
+  /** Sends the message. Returns the reply that refuses a chunk, if there is one. */
+  async #deliver(): Promise<ServerReply | undefined> {
+    const channel = this.#channel
+    channel.assertReady('message')
+    const deps: DeliveryDeps = {
+      channel,
+      content: this.#content ?? chunksOf(this.#message as Exclude<OutgoingMessage, string>),
+      isBinary: this.#plan.isBinary,
+      progress: (octets) => this.#options.onProgress?.(octets),
+      last: () => {
+        this.#isSent = true
+        channel.stage = 'final'
+      },
+    }
+    let refused: ServerReply | undefined
+    if (this.#way === 'text') await sendText(deps)
+    else if (this.#content !== undefined) await sendChunk(deps, this.#content)
+    else refused = await sendChunks(deps, this.#isPipelining)
+    if (refused === undefined && !this.#isSent) await this.#interrupted()
+    return refused
+  }
+
+  /** The server has said something, or has left, before the message was whole. */
+  async #interrupted(): Promise<never> {
+    const channel = this.#channel
+    const reply = await channel.reply('message', channel.timeouts.finalMs)
+    if (reply.code < 400) {
+      throw channel.fail('protocol', `the server answered before the message was whole: ${replyText(reply)}`)
+    }
+    // Only the end of the connection tells the server that the rest does not come.
+    throw channel.failWith(this.#refused(reply, 'message'))
+  }
+
+  async #readFinals(): Promise<TransactionEnd> {
+    const channel = this.#channel
+    const wanted = this.#deps.isLmtp ? this.#rcpts.filter(isPositive).length : 1
+    while (this.#finals.length < wanted && channel.isOpen) {
+      this.#take('final', await channel.reply('final', channel.timeouts.finalMs))
+    }
+    const accepted = this.#finals.find(isPositive)
+    if (accepted !== undefined) return end({ recipients: this.#outcomes(this.#last), reply: accepted })
+    const reply = this.#finals.find(isTemporary) ?? (this.#finals[0] as ServerReply)
+    // RFC 3030 4.2: after a refused BDAT nobody knows what the server has.
+    return end(this.#refused(reply, 'final'), this.#way !== 'text')
+  }
+
+  #refusedByAll(): ClientError {
+    const reply = this.#rcpts.find(isTemporary) ?? (this.#rcpts[0] as ServerReply)
     return new ClientError(`the server refused every recipient: ${replyText(reply)}`, {
       reason: 'refused',
       stage: 'rcpt',
@@ -126,60 +230,59 @@ export class Transaction {
     })
   }
 
-  /** Sends the text, and the dot behind it. */
-  async #sendText(): Promise<void> {
-    const channel = this.#channel
-    const writer = new TextWriter(true)
-    let sent = 0
-    for await (const chunk of chunksOf(this.#message)) {
-      for (let from = 0; from < chunk.length; from += PIECE_OCTETS) {
-        const piece = chunk.subarray(from, from + PIECE_OCTETS)
-        await channel.write(writer.write(piece))
-        sent += piece.length
-        this.#options.onProgress?.(sent)
-      }
-    }
-    await channel.write(writer.end())
-    this.#isSent = true
-    await channel.write(END_OF_TEXT)
+  /** The server said 421 before it had the message, and closes. */
+  #refusedByLast(): ClientError {
+    const { reply, stage } = this.#last as { reply: ServerReply; stage: ClientStage }
+    const isBeforeRcpt = stage === 'mail' || stage === 'command'
+    return isBeforeRcpt ? refusal(this.#channel, stage, reply) : this.#refused(reply, stage)
   }
 
-  #judge(final: ServerReply): SendResult | ClientError {
-    if (!isPositive(final)) return this.#refusedWith(final, 'final')
-    return { recipients: this.#outcomes(final, 'final'), reply: final }
+  #refused(reply: ServerReply, stage: ClientStage): ClientError {
+    const recipients = this.#outcomes({ reply, stage })
+    return new ClientError(`the server refused: ${replyText(reply)}`, { reason: 'refused', stage, reply, recipients })
   }
 
-  #refusedWith(reply: ServerReply, stage: 'data' | 'final'): ClientError {
-    const { message } = refusal(this.#channel, stage, reply)
-    if (this.#channel.failure !== undefined) throw this.#channel.failure
-    return new ClientError(message, { reason: 'refused', stage, reply, recipients: this.#outcomes(reply, stage) })
-  }
-
-  /** Says what became of each recipient, as far as that is known. */
-  #outcomes(later?: ServerReply, stage: 'data' | 'final' = 'final'): RecipientOutcome[] {
-    return this.#rcpts.flatMap((rcpt, index): RecipientOutcome[] => {
-      const address = this.#addresses[index] as string
-      if (!isPositive(rcpt)) return [{ address, isAccepted: false, reply: rcpt, stage: 'rcpt' }]
-      return later === undefined ? [] : [{ address, isAccepted: isPositive(later), reply: later, stage }]
+  /**
+   * Says what became of each recipient, as far as that is known.
+   * @param rest The reply that holds for recipients who have none of their own
+   */
+  #outcomes(rest?: { readonly reply: ServerReply; readonly stage: ClientStage }): RecipientOutcome[] {
+    let accepted = 0
+    return this.#addresses.flatMap((address, index): RecipientOutcome[] => {
+      const rcpt = this.#rcpts[index]
+      if (rcpt !== undefined && !isPositive(rcpt)) return [{ address, isAccepted: false, reply: rcpt, stage: 'rcpt' }]
+      const final = rcpt && this.#finals[this.#deps.isLmtp ? accepted++ : 0]
+      if (final !== undefined) return [{ address, isAccepted: isPositive(final), reply: final, stage: 'final' }]
+      if (rest === undefined) return []
+      const stage = rcpt === undefined ? 'rcpt' : rest.stage === 'final' || rest.stage === 'message' ? 'final' : 'data'
+      return [{ address, isAccepted: false, reply: rest.reply, stage }]
     })
   }
 
-  /** Adds to the error of a lost connection what is known of the recipients. */
+  /** Adds what is known of the message to the error of a lost connection. */
   #lost(error: ClientError): ClientError {
     const { message, reason, stage, reply, isTemporary, cause } = error
-    const mayBeAccepted = this.#isSent
-    return new ClientError(message, {
-      reason,
-      stage,
-      reply,
-      isTemporary,
-      mayBeAccepted,
-      recipients: this.#outcomes(),
-      cause,
-    })
+    const recipients = error.recipients.length > 0 ? error.recipients : this.#outcomes()
+    const isRefused = reason === 'refused' || (this.#mail !== undefined && this.#mail.code >= 400)
+    const mayBeAccepted = this.#isSent && !isRefused && recipients.length < this.#addresses.length
+    return new ClientError(message, { reason, stage, reply, isTemporary, mayBeAccepted, recipients, cause })
   }
+}
+
+function wayOf(content: Content | undefined, isChunking: boolean, isPipelining: boolean): Way {
+  if (!isChunking) return 'text'
+  if (content === undefined) return 'chunks'
+  return isPipelining && content.facts.octets <= PIECE_OCTETS ? 'at-once' : 'chunk'
+}
+
+function end(outcome: SendResult | ClientError, needsReset = false): TransactionEnd {
+  return { outcome, needsReset }
 }
 
 function isPositive({ code }: ServerReply): boolean {
   return code < 300
+}
+
+function isTemporary({ code }: ServerReply): boolean {
+  return code >= 400 && code < 500
 }

@@ -51,7 +51,12 @@ export class ReplyReader {
 
   /** True if the server has sent something that no reply has used up. */
   get hasInput(): boolean {
-    return this.#position < this.#input.length || this.#heldOctets > 0 || this.#texts.length > 0
+    return this.hasUnread || this.#heldOctets > 0 || this.#texts.length > 0
+  }
+
+  /** True if `next` has not looked at all that was received. */
+  get hasUnread(): boolean {
+    return this.#position < this.#input.length
   }
 
   /** Takes received bytes. The caller calls it only after `next` returned undefined. */

@@ -36,8 +36,13 @@ export class TextWriter {
 
     /** Writes what is before `end`, and then `octets`. Goes on behind `next`. */
     const change = (end: number, octets: readonly number[], next: number): void => {
-      // Each octet of the rest becomes two at most. A CR may be left from the last piece.
-      output ??= new Uint8Array(length * 2 + 2)
+      const wanted = used + end - start + octets.length
+      if (output === undefined || wanted > output.length) {
+        // A text whose lines all end with LF grows by a fortieth or so.
+        const grown: Uint8Array = new Uint8Array(Math.max(wanted, Math.ceil((output?.length ?? length) * 1.25) + 64))
+        if (output !== undefined) grown.set(output.subarray(0, used))
+        output = grown
+      }
       output.set(piece.subarray(start, end), used)
       used += end - start
       for (const octet of octets) output[used++] = octet
