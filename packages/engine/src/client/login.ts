@@ -151,10 +151,11 @@ function succeeded(channel: Channel, name: string, exchange: ClientExchange, rep
   }
 }
 
-/** Cancels an exchange (RFC 4954 4). */
+/** Cancels an exchange (RFC 4954 4). Closes the connection if the server goes on all the same. */
 async function cancel(channel: Channel): Promise<void> {
   void channel.command('*')
-  await channel.reply('auth', channel.timeouts.authMs)
+  const reply = await channel.reply('auth', channel.timeouts.authMs)
+  if (reply.code < 400) channel.fail('protocol', `the server answered * with a wrong code: ${replyText(reply)}`)
 }
 
 function challengeIn({ lines }: ServerReply): Uint8Array {
