@@ -34,6 +34,14 @@ export const tls: readonly ClientCheck[] = [
     },
   },
   {
+    name: 'a server that speaks in clear where TLS should begin is a failure of TLS',
+    ways: ['clear'],
+    async run({ url, ground }) {
+      const attempt = ground.connect(url.replace('smtp:', 'smtps:'))
+      await expectFailure(attempt, { reason: 'tls', stage: 'connect', isTemporary: true })
+    },
+  },
+  {
     name: 'the client says nothing in clear if the server does not offer the STARTTLS that was asked for',
     ways: ['clear'],
     async run({ open }) {

@@ -1,13 +1,6 @@
 /** Connects to a server as its client, on every runtime that dials. */
 import type { Duplex, Endpoint } from '@postern/engine'
-import {
-  type Client,
-  ClientError,
-  type ClientOptions,
-  openClient,
-  parseServerUrl,
-  type ServerAddress,
-} from '@postern/engine/client'
+import type { Client, ClientErrorReason, ClientOptions, ServerAddress } from '@postern/engine/client'
 
 /** Options of `connect` on every runtime. */
 export interface ConnectBasics extends Omit<ClientOptions, 'hostname' | 'protocol'> {
@@ -45,6 +38,8 @@ export async function connectBy(
   options: ConnectBasics,
   verify: boolean | undefined,
 ): Promise<Client> {
+  // Loads the client when somebody needs it: a program that only listens starts without it.
+  const { ClientError, openClient, parseServerUrl } = await import('@postern/engine/client')
   const address = typeof server === 'string' ? parseServerUrl(server) : server
   const { protocol, implicitTls } = address
   const startTls = implicitTls ? 'never' : (options.startTls ?? address.startTls)
@@ -57,7 +52,14 @@ export async function connectBy(
   try {
     duplex = await dial(address, route)
   } catch (error) {
-    throw failure(error, address, options.signal)
+    // A mistake of the caller stays what it is: a wrong option.
+    if (error instanceof TypeError || error instanceof RangeError) throw error
+    const reason = options.signal?.aborted === true ? 'aborted' : reasonOf(error, implicitTls)
+    throw new ClientError(`cannot connect to ${placeOf(address)}: ${firstLine(error)}`, {
+      stage: 'connect',
+      reason,
+      cause: error,
+    })
   }
   return openClient(duplex, {
     ...options,
@@ -66,6 +68,16 @@ export async function connectBy(
     startTls,
     ...(credentials && { credentials }),
   })
+}
+
+/** OpenSSL's texts end with a line feed. */
+function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  return text.split(/[\r\n]/, 1)[0] ?? ''
+}
+
+function placeOf({ path, host, port }: ServerAddress): string {
+  return path ?? `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 /** Returns a name for EHLO: a server may refuse one that is not a domain name with its domain (RFC 5321 4.1.4). */
@@ -80,17 +92,10 @@ const DOMAIN = /^[A-Za-z0-9][A-Za-z0-9.-]{0,253}[A-Za-z0-9]$/
 /** A code of the system: ECONNREFUSED. Codes of TLS look different: CERT_HAS_EXPIRED, ERR_TLS_CERT_ALTNAME_INVALID. */
 const SYSTEM_CODE = /^E[A-Z0-9]+$/
 
-/** Turns the error of an attempt into one of the client. An error of the caller stays what it is: a wrong option. */
-function failure(error: unknown, { host, port, path, implicitTls }: ServerAddress, signal?: AbortSignal): unknown {
-  if (error instanceof TypeError || error instanceof RangeError) return error
-  const { code = '', message } = error as { readonly code?: unknown; readonly message?: unknown }
-  const facts = { stage: 'connect', cause: error } as const
-  const place = path ?? `${host}:${port}`
-  if (signal?.aborted === true)
-    return new ClientError(`connecting to ${place} was given up`, { ...facts, reason: 'aborted' })
-  const text = `cannot connect to ${place}: ${String(message ?? error)}`
-  if (code === 'ETIMEDOUT') return new ClientError(text, { ...facts, reason: 'timeout' })
-  const isSystems = SYSTEM_CODE.test(String(code)) || String(code).startsWith('EAI_')
-  const isTls = implicitTls && (!isSystems || code === 'EPROTO')
-  return new ClientError(text, { ...facts, reason: isTls ? 'tls' : 'closed' })
+/** Returns why an attempt failed. */
+function reasonOf(error: unknown, implicitTls: boolean): ClientErrorReason {
+  const code = String((error as { readonly code?: unknown } | null)?.code ?? '')
+  if (code === 'ETIMEDOUT') return 'timeout'
+  const isSystems = SYSTEM_CODE.test(code) || code.startsWith('EAI_')
+  return implicitTls && (!isSystems || code === 'EPROTO') ? 'tls' : 'closed'
 }
