@@ -71,6 +71,25 @@ export const messages: readonly ClientCheck[] = [
     },
   },
   {
+    name: 'a small message takes one round trip',
+    ways: ORDINARY,
+    async run({ open }) {
+      const { lines, trace } = recorded()
+      const client = await open({ trace })
+      const before = lines.length
+      await client.send(envelope(), MESSAGE)
+      const [mail, rcpt, last, ...replies] = lines.slice(before)
+      expectEqual(
+        [mail, rcpt].map((line) => line?.slice(0, 7)),
+        ['C: MAIL', 'C: RCPT'],
+        'the first commands',
+      )
+      expectEqual(last, `C: BDAT ${MESSAGE.length} LAST`, 'the last command')
+      expectEqual(replies.every((line) => line.startsWith('S: 250')) && replies.length === 3, true, 'the replies')
+      await client.quit()
+    },
+  },
+  {
     name: 'a server without PIPELINING and CHUNKING gets one command at a time, and the message by DATA',
     ways: ['old server'],
     async run({ open }) {

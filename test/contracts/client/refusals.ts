@@ -76,4 +76,25 @@ export const refusals: readonly ClientCheck[] = [
       await client.quit()
     },
   },
+  {
+    name: 'each recipient has its own reply to the message',
+    ways: ['LMTP', 'LMTP over a Unix socket'],
+    async run({ open }) {
+      const client = await open()
+      const { recipients } = await client.send(
+        envelope([TO, 'nobody@postern.example', 'full@postern.example']),
+        MESSAGE,
+      )
+      expectEqual(
+        recipients.map(({ isAccepted, stage, reply }) => [isAccepted, stage, reply.code]),
+        [
+          [true, 'final', 250],
+          [false, 'rcpt', 550],
+          [false, 'final', 452],
+        ],
+        'the recipients',
+      )
+      await client.quit()
+    },
+  },
 ]

@@ -11,7 +11,7 @@ export interface Content {
 const LF = 10
 const CR = 13
 const HIGH_BITS = 0x80808080 | 0
-const decoder = new TextDecoder('utf-8', { fatal: true })
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** @param isBinary Leaves the bytes as they are. Otherwise every line gets CRLF */
 export function contentOf(bytes: Uint8Array, isBinary: boolean): Content {
