@@ -55,6 +55,7 @@ export type {
   RefusedCommand,
   Verdict,
 } from './server/handlers.ts'
+export { idMaker } from './server/session/id.ts'
 export type { Message, MessageErrorReason } from './server/session/message.ts'
 export { MessageError, Refusal } from './server/session/message.ts'
 export type { ReverseDns, Session, TransmissionType } from './server/session/session.ts'

@@ -18,6 +18,7 @@ import { askGuards, type Guard, GUARD_HOOKS } from './guard.ts'
 import type { IntakeHandlers } from './handlers.ts'
 import { mailboxesGuard } from './guards/mailboxes.ts'
 import type { Observer } from './observe.ts'
+import { elsewhere, type Onward, sendOn } from './onward.ts'
 import { completed, type SubmissionOptions } from './submission.ts'
 import {
   accountsHook,
@@ -48,6 +49,8 @@ export interface IntakeOptions {
   readonly auth?: IntakeAuth
   /** Completes the messages of users who have logged in. Default: they are kept as they are sent. */
   readonly submission?: SubmissionOptions
+  /** Takes mail for recipients that a guard has marked with `isElsewhere`. */
+  readonly onward?: Onward
 }
 
 /** How clients log in. */
@@ -73,6 +76,7 @@ interface IntakeDeps {
   readonly watch: HookWatch
   readonly keptTimeoutMs: number | undefined
   readonly submission: SubmissionOptions | undefined
+  readonly onward: Onward | undefined
   /** Reports a failure. */
   failed(error: unknown, session: Session): unknown
 }
@@ -108,6 +112,7 @@ export function keptTimeoutMs(hookTimeoutMs: number): number {
 export function intake(options: IntakeOptions): IntakeHooks {
   const {
     submission,
+    onward,
     store,
     handlers = {},
     firstGuards = [],
@@ -123,7 +128,7 @@ export function intake(options: IntakeOptions): IntakeHooks {
     // The answer goes back to the engine, which catches a rejection.
     return handlers.error?.(given instanceof HookError ? given.cause : given, session)
   }
-  const deps: IntakeDeps = { store, handlers, observer, watch, keptTimeoutMs, submission, failed: error }
+  const deps: IntakeDeps = { store, handlers, observer, watch, keptTimeoutMs, submission, onward, failed: error }
   const mailboxes = mailboxesGuard(store)
   const watchedGuard = (guard: Guard): Guard => watched(watch, guard, (hook) => guardHook(guard.name, hook))
   const all = [
@@ -189,6 +194,7 @@ function dataHook({
   handlers,
   observer,
   submission,
+  onward,
   watch,
   ...deps
 }: IntakeDeps): NonNullable<Handlers['data']> {
@@ -218,7 +224,11 @@ function dataHook({
       }
       watch.waitFor('the store', session)
       const isSubmitted = submission !== undefined && session.user !== undefined
-      const answer = await keepInStore(isSubmitted ? await completed(message, session, submission) : message, session)
+      const whole = isSubmitted ? await completed(message, session, submission) : message
+      const isSentOn = onward !== undefined && elsewhere(message.envelope).length > 0
+      const answer = isSentOn
+        ? await sendOn(onward, { message: whole, session, keep: keepInStore })
+        : await keepInStore(whole, session)
       watch.end(session)
       return answer
     } catch (error) {

@@ -6,7 +6,7 @@
  * a crash at any time loses nothing. It sends a message twice only if a server took it and the result was not yet recorded.
  */
 import type { Client, OutgoingEnvelope } from '@postern/engine/client'
-import { attempt, type Attempt, type AttemptDeps, type Mail } from './delivery/attempt.ts'
+import { attempt, type Attempt, type AttemptDeps, type Mail, type Result } from './delivery/attempt.ts'
 import { Congestion, type CongestionOptions } from './delivery/congestion.ts'
 import { Connections, type ConnectionsOptions } from './delivery/connections.ts'
 import type { Hop, Route, Router } from './delivery/hop.ts'
@@ -25,10 +25,12 @@ export interface RelayOptions {
   readonly router: Router
   /** Connects to a hop and greets it. `isInClear`: its handshake has failed, and TLS is only a wish. @throws ClientError */
   connect(hop: Hop, isInClear: boolean, signal: AbortSignal): Promise<Client>
-  /** Returns the destination of a recipient. Default: the domain, as it is looked up. */
-  destinationOf(address: string): string
-  /** Makes ids of messages and entries: 26 letters and digits. */
-  makeId(nowMs: number): string
+  /** Returns the destination of a recipient: the domain as it is looked up, or {@link LOCAL}. */
+  destinationOf(address: string): string | Promise<string>
+  /** Keeps mail for recipients of this server, such as reports to its users. Default: there are none. */
+  keepHere?(mail: MailHere): Promise<readonly KeptHere[]>
+  /** Makes ids of reports: from 16 to 64 letters and digits that nobody can guess. */
+  makeId(): string
   /** Returns what is put on top of a message, such as signatures. It may read the message. Default: nothing. */
   sign?(open: () => Pieces): Promise<Uint8Array>
   readonly schedule?: ScheduleOptions | undefined
@@ -42,6 +44,19 @@ export interface RelayOptions {
 }
 
 /** What the relay tells, for a log. None may throw. */
+/** The destination of mail that stays on this server. */
+export const LOCAL = 'local'
+
+/** A message for recipients of this server. */
+export interface MailHere {
+  readonly envelope: QueueEnvelope
+  readonly addresses: readonly string[]
+  open(): Pieces
+}
+
+/** What became of one of them. */
+export type KeptHere = Pick<Result, 'state' | 'code' | 'enhancedCode' | 'text'>
+
 export interface RelayEvents {
   /** An attempt is over and recorded. */
   attempted?(claim: Claim, results: readonly RecipientResult[], dueAt: number | undefined): void
@@ -54,9 +69,13 @@ export interface RelayEvents {
 
 /** A message that is to be sent on. */
 export interface NewMail {
+  /** Names the message and its entry: at most 128 letters and digits. */
+  readonly id: string
   readonly envelope: Omit<QueueEnvelope, 'size'>
   readonly recipients: readonly Omit<NewRecipient, 'destination'>[]
   readonly pieces: Pieces
+  /** Called when the message is durable, before its entry. If it rejects, nothing is kept. */
+  before?(open: () => Pieces): Promise<void>
 }
 
 const LEASE_MS = 3_600_000
@@ -90,21 +109,20 @@ export class Relay {
   }
 
   /**
-   * Takes a message. When the promise resolves, the message and its entry are durable. Returns the id.
+   * Takes a message. When the promise resolves, the message and its entry are durable.
    * @throws StorageError, QueueError, and what reading the message throws. Then nothing is kept
    */
-  async submit({ envelope, recipients, pieces }: NewMail): Promise<string> {
+  async submit({ id, envelope, recipients, pieces, before }: NewMail): Promise<void> {
     const { spool, queue } = this.#options
-    const id = this.#options.makeId(Date.now())
     const size = await spool.save(id, pieces)
     try {
-      await queue.add([this.#entryOf(id, { ...envelope, size }, recipients)])
+      await before?.(() => spool.open(id))
+      await queue.add([await this.#entryOf(id, { ...envelope, size }, recipients)])
     } catch (error) {
       await spool.remove(id).catch(() => {})
       throw error
     }
     this.wake()
-    return id
   }
 
   /** Begins to send. */
@@ -234,6 +252,7 @@ export class Relay {
   async #attempt(claim: Claim): Promise<Attempt | 'stopped'> {
     const expiry = expiryOf(claim.envelope, Date.now())
     if (expiry !== undefined) return expired(claim)
+    if (claim.destination === LOCAL) return this.#keepHere(claim)
     const { router, spool, sign, events } = this.#options
     const route = await this.#route(router, claim)
     const signal = this.#abort.signal
@@ -257,6 +276,18 @@ export class Relay {
       results.push(tried)
     }
     return joined(results)
+  }
+
+  /** Keeps a message for recipients of this server. */
+  async #keepHere({ envelope, messageId, recipients }: Claim): Promise<Attempt> {
+    const { hostname, keepHere, spool } = this.#options
+    const addresses = recipients.map(({ address }) => address)
+    const kept = await keepHere?.({ envelope, addresses, open: () => spool.open(messageId) })
+    const results = addresses.map((_, at): Result => {
+      const one = kept?.[at] ?? { state: 'failed', code: 550, enhancedCode: '5.1.1', text: 'no such mailbox here' }
+      return { ...one, host: hostname, passesNotify: false }
+    })
+    return { results, learnt: 'none', mayBeAccepted: false }
   }
 
   async #route(router: Router, { destination, envelope }: Claim): Promise<Route> {
@@ -286,7 +317,7 @@ export class Relay {
   /** Writes a report to the spool. Returns its entry. */
   async #report(claim: Claim, { kind, recipients }: DueReport, now: number): Promise<NewEntry> {
     const { hostname, makeId, spool } = this.#options
-    const id = makeId(now)
+    const id = makeId()
     const report = await makeReport({
       kind,
       id,
@@ -307,14 +338,20 @@ export class Relay {
     return this.#entryOf(id, envelope, [{ address: report.forwardPath, notify: report.notify }])
   }
 
-  #entryOf(id: string, envelope: QueueEnvelope, recipients: readonly Omit<NewRecipient, 'destination'>[]): NewEntry {
+  async #entryOf(
+    id: string,
+    envelope: QueueEnvelope,
+    recipients: readonly Omit<NewRecipient, 'destination'>[],
+  ): Promise<NewEntry> {
     const { destinationOf } = this.#options
     return {
       id,
       messageId: id,
       queuedAt: Date.now(),
       envelope,
-      recipients: recipients.map((recipient) => ({ ...recipient, destination: destinationOf(recipient.address) })),
+      recipients: await Promise.all(
+        recipients.map(async (recipient) => ({ ...recipient, destination: await destinationOf(recipient.address) })),
+      ),
     }
   }
 

@@ -83,7 +83,12 @@ const MESSAGE = 'From: ann@near.example\r\nSubject: x\r\n\r\nhello\r\n.dot\r\n'
 
 test('hands a message to the server of its destination, and forgets it', async () => {
   const { relay, received, drained } = await setUp({})
-  await relay.submit({ envelope: ENVELOPE, recipients: [{ address: 'bob@far.example' }], pieces: pieces(MESSAGE) })
+  await relay.submit({
+    id: makeId(),
+    envelope: ENVELOPE,
+    recipients: [{ address: 'bob@far.example' }],
+    pieces: pieces(MESSAGE),
+  })
   await drained()
   expect(received).toEqual([{ from: 'ann@near.example', to: ['bob@far.example'], text: MESSAGE }])
 })
@@ -93,7 +98,7 @@ test('a refused recipient gets its sender a report, and the others their mail', 
     rcpt: ({ localPart }) => (localPart === 'nobody' ? reply(550, '5.1.1', 'No such user') : undefined),
   })
   const recipients = [{ address: 'nobody@far.example' }, { address: 'bob@far.example' }]
-  await relay.submit({ envelope: ENVELOPE, recipients, pieces: pieces(MESSAGE) })
+  await relay.submit({ id: makeId(), envelope: ENVELOPE, recipients, pieces: pieces(MESSAGE) })
   await drained()
   expect(received.map(({ from, to }) => [from, ...to])).toEqual([
     ['ann@near.example', 'bob@far.example'],
@@ -108,11 +113,8 @@ test('a temporary answer is tried again at the time of the schedule', async () =
   const { relay, queue, received } = await setUp({
     rcpt: () => (count++ === 0 ? reply(451, '4.7.1', 'Greylisted') : undefined),
   })
-  const id = await relay.submit({
-    envelope: ENVELOPE,
-    recipients: [{ address: 'b@far.example' }],
-    pieces: pieces(MESSAGE),
-  })
+  const id = makeId()
+  await relay.submit({ id, envelope: ENVELOPE, recipients: [{ address: 'b@far.example' }], pieces: pieces(MESSAGE) })
   await expect.poll(async () => (await queue.get(id))?.deliveries[0]?.attempts).toBe(1)
   const [delivery] = (await queue.get(id))?.deliveries ?? []
   expect(delivery).toMatchObject({ state: 'waiting', attempts: 1 })
@@ -130,7 +132,12 @@ test('the next hop is tried if one cannot be reached', async () => {
     {},
     { router: { route: async () => ({ hops }) }, events: { hopFailed: ({ host }) => failed.push(host) } },
   )
-  await relay.submit({ envelope: ENVELOPE, recipients: [{ address: 'b@far.example' }], pieces: pieces(MESSAGE) })
+  await relay.submit({
+    id: makeId(),
+    envelope: ENVELOPE,
+    recipients: [{ address: 'b@far.example' }],
+    pieces: pieces(MESSAGE),
+  })
   await drained()
   expect([received.length, failed]).toEqual([1, ['dead.far.example']])
 })
@@ -145,7 +152,12 @@ test('a route that says no fails for good, and the report has its code', async (
       },
     },
   )
-  await relay.submit({ envelope: ENVELOPE, recipients: [{ address: 'b@null.example' }], pieces: pieces(MESSAGE) })
+  await relay.submit({
+    id: makeId(),
+    envelope: ENVELOPE,
+    recipients: [{ address: 'b@null.example' }],
+    pieces: pieces(MESSAGE),
+  })
   await drained()
   expect(received.map(({ from, to }) => [from, ...to])).toEqual([['', 'ann@near.example']])
   expect(received[0]?.text).toMatch(/^Status: 5\.1\.10\r$/m)
@@ -155,7 +167,12 @@ test('many messages to one destination share connections', async () => {
   let connections = 0
   const { relay, received, drained } = await setUp({ connect: () => void connections++ })
   const all = Array.from({ length: 200 }, (_, at) =>
-    relay.submit({ envelope: ENVELOPE, recipients: [{ address: `b${at}@far.example` }], pieces: pieces(MESSAGE) }),
+    relay.submit({
+      id: makeId(),
+      envelope: ENVELOPE,
+      recipients: [{ address: `b${at}@far.example` }],
+      pieces: pieces(MESSAGE),
+    }),
   )
   await Promise.all(all)
   await drained()
@@ -165,7 +182,12 @@ test('many messages to one destination share connections', async () => {
 
 test('a report about a report is never made', async () => {
   const { relay, received, drained } = await setUp({ rcpt: () => reply(550, '5.1.1', 'Nobody') })
-  await relay.submit({ envelope: ENVELOPE, recipients: [{ address: 'b@far.example' }], pieces: pieces(MESSAGE) })
+  await relay.submit({
+    id: makeId(),
+    envelope: ENVELOPE,
+    recipients: [{ address: 'b@far.example' }],
+    pieces: pieces(MESSAGE),
+  })
   await drained()
   expect(received).toEqual([])
 })
@@ -175,8 +197,8 @@ test('a dead destination does not delay others', async () => {
     {},
     { router: { route: async (host) => ({ hops: [{ ...HOP, host }] }) }, maxDeliveries: 5 },
   )
-  const send = (address: string): Promise<string> =>
-    relay.submit({ envelope: ENVELOPE, recipients: [{ address }], pieces: pieces(MESSAGE) })
+  const send = (address: string): Promise<void> =>
+    relay.submit({ id: makeId(), envelope: ENVELOPE, recipients: [{ address }], pieces: pieces(MESSAGE) })
   for (let at = 0; at < 50; at++) await send(`b${at}@dead.example`)
   await send('b@alive.example')
   await expect.poll(() => received.map(({ to }) => to[0])).toEqual(['b@alive.example'])

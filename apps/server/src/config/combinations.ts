@@ -4,6 +4,7 @@ import { checkPipes, checkTarget } from './options/front.ts'
 import { checkGuards } from './options/policy.ts'
 import { checkUser, checkWorkers } from './options/process.ts'
 import { checkCertificate, checkListening, checkNeedOfTls } from './options/tls.ts'
+import { checkRelay } from './options/relay.ts'
 import { checkUsers } from './options/users.ts'
 import { checkProxies, checkWhereOfFront } from './options/where.ts'
 import type { Settings } from './settings.ts'
@@ -16,6 +17,7 @@ export function checkTogether(settings: Settings): void {
   checkUsers(settings)
   checkGuards(settings)
   checkReverseDns(settings)
+  checkRelay(settings)
   checkProxies(settings)
   checkWorkers(settings)
   checkUser(settings)

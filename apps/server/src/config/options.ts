@@ -12,6 +12,7 @@ import type { CommandName, Option, ValuesOf } from './options/row.ts'
 import { type PolicyRows, policyRows } from './options/policy.ts'
 import { type ProcessRows, processRows } from './options/process.ts'
 import { type RetentionRows, retentionRows } from './options/retention.ts'
+import { type RelayRows, relayRows } from './options/relay.ts'
 import { type SendingRows, sendingRows } from './options/sending.ts'
 import { type TlsRows, tlsRows } from './options/tls.ts'
 import { type UserRows, userRows } from './options/users.ts'
@@ -29,6 +30,7 @@ export interface OptionRows
     TlsRows,
     UserRows,
     SendingRows,
+    RelayRows,
     LogRows,
     LimitRows {}
 
@@ -49,6 +51,7 @@ export const OPTIONS: OptionRows = {
   ...tlsRows,
   ...userRows,
   ...sendingRows,
+  ...relayRows,
   ...logRows,
   ...limitRows,
 }

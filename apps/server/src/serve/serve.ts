@@ -21,6 +21,7 @@ import { Journal } from './logs/journal.ts'
 import { type LogOutput, NOTICE, openLog } from './logs/log.ts'
 import { NewUser } from './new-user.ts'
 import { checkRights } from './rights.ts'
+import { type OpenRelay, openRelay } from './relay/relay.ts'
 import { openResolver } from './resolver.ts'
 import { untilStopped } from './running.ts'
 import { makeServer } from './smtp-server.ts'
@@ -50,6 +51,8 @@ export interface ServingDeps {
   readonly journal: Journal
   readonly logins: Logins
   readonly accounts: Accounts
+  /** Sends mail on. undefined: nobody does. */
+  readonly onward: OpenRelay | undefined
   /** Looks up the names of clients. undefined: nobody does. */
   readonly resolver: Resolver | undefined
   /** The user that the server becomes when it listens. */
@@ -98,9 +101,12 @@ export async function serve(given: Settings, serving: Serving): Promise<number> 
   })
   const opened = await (user === undefined ? open() : user.as(open))
   const { store, logins, accounts } = opened
+  const openIt = (): Promise<OpenRelay | undefined> => openRelay({ settings, store, book: accounts.book, log })
+  const onward = await (user === undefined ? openIt() : user.as(openIt))
   const journal = new Journal(log, options)
-  const service = await serving.start({ ...opened, settings, tls, log, journal, user, say })
+  const service = await serving.start({ ...opened, onward, settings, tls, log, journal, user, say })
   user?.become()
+  onward?.start()
   let stopUpkeep = (): void => {}
   // This comes before the start block, because a reader of the start block may send a signal.
   const stopped = untilStopped({
@@ -119,6 +125,7 @@ export async function serve(given: Settings, serving: Serving): Promise<number> 
       accounts.close()
       logins.close()
       await service.end(graceMs)
+      await onward?.close(graceMs)
       journal.flush()
     },
   })

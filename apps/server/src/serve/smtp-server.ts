@@ -1,17 +1,22 @@
 /** Makes the engine's server from the settings. */
 import {
   createServer,
+  deliverBy,
+  dsn,
+  futureRelease,
   type Limits,
   LIMIT_RULES,
+  mtPriority,
   OptionError,
   type Places,
+  requireTls,
   type Server,
   type ServerOptions,
   type Session,
   xclient,
   xforward,
 } from '@postern/engine'
-import { type Guard, intake, type IntakeAuth, keptTimeoutMs, sessionFields } from '@postern/intake'
+import { type Guard, intake, type IntakeAuth, keptTimeoutMs, type Onward, sessionFields } from '@postern/intake'
 import { accountsGuard, domainsGuard, reverseDnsGuard } from '@postern/intake/guards'
 import { authenticator, type Logins } from '@postern/intake/logins'
 import type { Resolver } from '@postern/dns'
@@ -27,6 +32,9 @@ import type { Accounts } from './accounts.ts'
 import type { Journal } from './logs/journal.ts'
 import { logObserver } from './logs/observer.ts'
 
+/** How long FUTURERELEASE may hold a message: 30 days. */
+const MAX_HOLD_SECONDS = 2_592_000
+
 /** The parts that an SMTP server is made of. */
 export interface ServerDeps {
   readonly options: Options
@@ -39,6 +47,8 @@ export interface ServerDeps {
   /** Decides when a login may be tried. */
   readonly logins: Logins
   readonly accounts: Accounts
+  /** Sends mail on. undefined: nobody does. */
+  readonly onward: Onward | undefined
   /** Called with each message when it is durable. */
   kept(record: MailRecord): void
 }
@@ -64,7 +74,8 @@ export function makeServer(settings: Settings, deps: ServerDeps, places?: Places
 }
 
 function engineOptions(deps: ServerDeps): ServerOptions {
-  const { accounts, options, store, log, tls } = deps
+  const { accounts, onward, options, store, log, tls } = deps
+  const sendsOn = onward !== undefined
   const { handlers } = options
   const wire = log.getChild('wire')
   const quiet = rangesOf(options.quietFrom)
@@ -78,6 +89,8 @@ function engineOptions(deps: ServerDeps): ServerOptions {
     addresses: options.addresses,
     disabled: options.disabled,
     extensions: [
+      // The relay keeps what these promise.
+      ...(sendsOn ? [dsn, requireTls, mtPriority(), deliverBy(), futureRelease({ maxSeconds: MAX_HOLD_SECONDS })] : []),
       ...(options.xclientFrom.length > 0 ? [xclient({ trusted: rangesOf(options.xclientFrom) })] : []),
       ...(options.xforwardFrom.length > 0 ? [xforward({ trusted: rangesOf(options.xforwardFrom) })] : []),
     ],
@@ -87,12 +100,13 @@ function engineOptions(deps: ServerDeps): ServerOptions {
       handlers,
       firstGuards: lookUps(deps),
       guards: [
-        ...(options.domains === undefined ? [] : [domainsGuard(options.domains)]),
-        ...(accounts.book === undefined ? [] : [accountsGuard(accounts.book)]),
+        ...(options.domains === undefined ? [] : [domainsGuard(options.domains, { sendsOn })]),
+        ...(accounts.book === undefined ? [] : [accountsGuard(accounts.book, { sendsOn })]),
         ...options.guards,
       ],
       observer: logObserver({ ...deps, quiet }),
       keptTimeoutMs: keptTimeoutMs(options.hookTimeoutMs),
+      ...(onward !== undefined && { onward }),
       ...(accounts.book !== undefined && { submission: { hostname: options.hostname, book: accounts.book } }),
       ...(canAuthenticate(options) ? { auth: authOf(deps) } : {}),
     }),

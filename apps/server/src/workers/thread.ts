@@ -72,6 +72,7 @@ async function begin(): Promise<Work> {
       tls,
       // The main thread logs changes of the file.
       accounts: await openAccounts(settings, undefined),
+      onward: undefined,
       kept: options.logFormat === 'json' ? () => {} : (record) => out.write(keptLine(record)),
     },
     new SharedAdmission(shared.admission, index),

@@ -1,6 +1,6 @@
 /**
- * Accepts mail only for accounts, and lets users send only as addresses that are theirs. With it a server never relays: Postern sends
- * nothing on, so accepted mail for others would be lost.
+ * Accepts mail for accounts, and lets users send only as addresses that are theirs. Mail for others is accepted only from users who have
+ * logged in, and only if somebody sends it on.
  */
 import {
   type ForwardPath,
@@ -28,6 +28,8 @@ export interface AddressBook {
 export interface AccountsGuardOptions {
   /** Answers VRFY and EXPN to everybody. Default: only to users who have logged in. */
   readonly tellsStrangers?: boolean
+  /** Mail of users for other domains is sent on. Default false: it is refused. */
+  readonly sendsOn?: boolean
 }
 
 export interface AccountsGuard extends Guard {
@@ -50,7 +52,7 @@ const MAX_EXPANDED = 100
 /** @param book Called for each command, so that it may change while the server runs */
 export function accountsGuard(
   book: () => AddressBook,
-  { tellsStrangers = false }: AccountsGuardOptions = {},
+  { tellsStrangers = false, sendsOn = false }: AccountsGuardOptions = {},
 ): AccountsGuard {
   const isTold = ({ user }: Session): boolean => tellsStrangers || user !== undefined
   return {
@@ -64,6 +66,10 @@ export function accountsGuard(
     rcpt(forwardPath, { user }) {
       return after(book().resolve(forwardPath), (found) => {
         if (found.kind === 'accounts') forwardPath.accounts = found.accounts
+        if (found.kind === 'elsewhere' && sendsOn && user !== undefined) {
+          forwardPath.isElsewhere = true
+          return undefined
+        }
         return refusalOf(found, user !== undefined)
       })
     },

@@ -1,5 +1,5 @@
-/** Accepts mail only for some domains. Postern relays nothing, so accepted mail for other domains would be lost. */
-import { asciiDomain, type ForwardPath, type Reply, reply } from '@postern/engine'
+/** Accepts mail for some domains. Mail for others is accepted only from users who have logged in, and only if somebody sends it on. */
+import { asciiDomain, type ForwardPath, type Reply, reply, type Session } from '@postern/engine'
 import type { Guard } from '../guard.ts'
 
 /** Stands for every domain. */
@@ -8,7 +8,12 @@ export const ANY_DOMAIN = '*'
 export const DOMAIN_ALLOWED: string = `a domain such as example.com, *.example.com for all below it, or ${ANY_DOMAIN}`
 
 export interface DomainsGuard extends Guard {
-  rcpt(forwardPath: ForwardPath): Reply | undefined
+  rcpt(forwardPath: ForwardPath, session?: Pick<Session, 'user'>): Reply | undefined
+}
+
+export interface DomainsGuardOptions {
+  /** Mail of users for other domains is sent on. Default false: it is refused. */
+  readonly sendsOn?: boolean
 }
 
 const BELOW = `${ANY_DOMAIN}.`
@@ -30,11 +35,17 @@ export function parseDomain(text: string): string | undefined {
  * 4.5.1). A domain is the same in all its spellings: A-labels and U-labels, any case.
  * @param domains In the form that {@link parseDomain} returns
  */
-export function domainsGuard(domains: Iterable<string>): DomainsGuard {
+export function domainsGuard(domains: Iterable<string>, { sendsOn = false }: DomainsGuardOptions = {}): DomainsGuard {
   const names = new Set(domains)
   return {
     name: 'domains',
-    rcpt: ({ domain }) => (domain === '' || isAmong(names, asciiDomain(domain)) ? undefined : NOT_OURS),
+    rcpt(forwardPath, session) {
+      const { domain } = forwardPath
+      if (domain === '' || isAmong(names, asciiDomain(domain))) return undefined
+      if (!sendsOn || session?.user === undefined) return NOT_OURS
+      forwardPath.isElsewhere = true
+      return undefined
+    },
   }
 }
 

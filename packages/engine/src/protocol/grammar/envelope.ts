@@ -51,6 +51,8 @@ export interface ForwardPath extends PathWithParameters {
   originalRecipient?: OriginalRecipient
   /** The accounts that the mail is for, as addresses. The `rcpt` hook sets it if it knows them, and a store may use it. */
   accounts?: readonly string[]
+  /** The mail is for another server. The `rcpt` hook sets it if somebody sends such mail on. */
+  isElsewhere?: true
 }
 
 export type DsnNotify = 'NEVER' | 'SUCCESS' | 'FAILURE' | 'DELAY'

@@ -1,0 +1,131 @@
+/** Sending mail on: where it goes, where it waits, and how long it is tried. */
+import { parseServerUrl } from '@postern/engine/client'
+import { Failure } from '../../host/failure.ts'
+import type { TimeQuantity } from '../values/quantity.ts'
+import { oneOf, parsedText } from '../values/schema.ts'
+import { amount, type Choice, needs, type Option } from './row.ts'
+import type { PolicyRows } from './policy.ts'
+import type { ProcessRows } from './process.ts'
+import { canAuthenticate, type UserRows } from './users.ts'
+
+export interface RelayRows {
+  /**
+   * Sends mail on that users submit for other domains: to the server of this URL (`smtp+starttls://user:password@smtp.example.net`), or with
+   * `mx` to the servers that DNS names for each domain. Default `off`: such mail is refused.
+   */
+  readonly relay: Option<string, string>
+  /** The directory of the queue: mail that is to be sent on waits here. Default `./queue`. */
+  readonly queue: Option<string, string>
+  /** The TLS of connections to the servers that DNS names: `may` takes any certificate, or none; `must` any certificate; `verified` one for the host. */
+  readonly relayTls: Option<RelayTls, RelayTls>
+  /** The port of those servers. Default 25. */
+  readonly relayMxPort: Option<number, number>
+  /** The time from the first failed attempt to the second. Each later one is twice as long. Default `5m`. */
+  readonly relayFirstRetryMs: Option<TimeQuantity, number>
+  /** The longest time between two attempts. Default `4h`. */
+  readonly relayMaxRetryMs: Option<TimeQuantity, number>
+  /** When the sender is told that a message is late. Default `4h`. */
+  readonly relayDelayNoticeMs: Option<TimeQuantity, number>
+  /** When a message is given up, and its sender gets a report. Default `5d`. */
+  readonly relayGiveUpMs: Option<TimeQuantity, number>
+  /** Deliveries at the same time. Default 50. */
+  readonly relayMaxDeliveries: Option<number, number>
+  /** The most deliveries to one destination at the same time. Default 20. */
+  readonly relayMaxPerDestination: Option<number, number>
+}
+
+export type RelayTls = 'may' | 'must' | 'verified'
+
+const group = 'Relay:'
+const YEAR_MS = 31_536_000_000
+const RELAY_ALLOWED =
+  'off, mx, or the URL of a server such as smtp+starttls://user:password@smtp.example.net, smtps://smtp.example.net or lmtp+unix:/run/lmtp'
+
+export const relayRows: RelayRows = {
+  relay: {
+    schema: parsedText(
+      (text) => (text === 'off' || text === 'mx' || isServerUrl(text) ? text : undefined),
+      RELAY_ALLOWED,
+    ),
+    byDefault: 'off',
+    help: 'send mail on that users submit for other domains: to the server of a URL, or with mx to the servers of each domain; off refuses it',
+    group,
+    value: 'url',
+    secret: true,
+    commands: ['serve', 'queue'],
+    docs: { more: '(see [Sending on](#sending-on))' },
+  },
+  queue: {
+    schema: parsedText((text) => (text !== '' && !text.includes('\0') ? text : undefined), 'the path of a directory'),
+    byDefault: './queue',
+    help: 'directory where mail waits that is to be sent on',
+    group,
+    value: 'directory',
+    commands: ['serve', 'queue'],
+  },
+  relayTls: {
+    schema: oneOf('may', 'must', 'verified'),
+    byDefault: 'may',
+    help: 'TLS with the servers that DNS names: may, must, or verified (a certificate for the host)',
+    group,
+    value: 'policy',
+  },
+  relayMxPort: amount('relayMxPort', { min: 1, max: 65_535, byDefault: 25 }, { group, help: 'port of those servers' }),
+  relayFirstRetryMs: amount(
+    'relayFirstRetryMs',
+    { min: 1_000, max: YEAR_MS, byDefault: '5m' },
+    { group, help: 'time from the first failed attempt to the second; each later one is twice as long' },
+  ),
+  relayMaxRetryMs: amount(
+    'relayMaxRetryMs',
+    { min: 1_000, max: YEAR_MS, byDefault: '4h' },
+    { group, help: 'longest time between two attempts' },
+  ),
+  relayDelayNoticeMs: amount(
+    'relayDelayNoticeMs',
+    { min: 0, max: YEAR_MS, byDefault: '4h' },
+    { group, help: 'time after which the sender is told that a message is late' },
+  ),
+  relayGiveUpMs: amount(
+    'relayGiveUpMs',
+    { min: 0, max: YEAR_MS, byDefault: '5d' },
+    { group, help: 'time after which a message is given up and its sender gets a report' },
+  ),
+  relayMaxDeliveries: amount(
+    'relayMaxDeliveries',
+    { min: 1, max: 1_000, byDefault: 50 },
+    { group, help: 'deliveries at the same time' },
+  ),
+  relayMaxPerDestination: amount(
+    'relayMaxPerDestination',
+    { min: 1, max: 1_000, byDefault: 20 },
+    { group, help: 'most deliveries to one destination at the same time' },
+  ),
+}
+
+/** Checks that the server knows whose mail is its own, and who may send. @throws Failure */
+export function checkRelay({ options, spelled }: Choice<RelayRows & PolicyRows & ProcessRows & UserRows>): void {
+  const { relay, domains, accounts, workers, relayFirstRetryMs, relayMaxRetryMs } = options
+  if (relay === 'off') return
+  if (accounts === undefined && domains === undefined) {
+    throw needs(
+      spelled('relay'),
+      'to know which mail is for this server: make accounts with postern user add, or give --domains',
+    )
+  }
+  if (!canAuthenticate(options))
+    throw needs(spelled('relay'), 'a user who may send: make one with postern user add, or give --users')
+  if (workers > 1)
+    throw new Failure(`${spelled('relay')}: needs ${spelled('workers')} 1, because one process owns the queue`)
+  if (relayMaxRetryMs < relayFirstRetryMs) {
+    throw new Failure(`${spelled('relayMaxRetryMs')}: it is less than ${spelled('relayFirstRetryMs')}`)
+  }
+}
+
+function isServerUrl(url: string): boolean {
+  try {
+    return parseServerUrl(url) !== undefined
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,46 @@
+/** Tells the log what becomes of mail that is sent on. */
+import type { Claim, RelayEvents } from '@postern/relay'
+import type { Logger } from '@logtape/logtape'
+import { errorText } from '../../host/failure.ts'
+
+const MESSAGES = {
+  delivered: 'message sent on',
+  relayed: 'message sent on',
+  failed: 'message given up',
+  pending: 'message waits for another attempt',
+} as const
+const MAX_RECIPIENTS_SHOWN = 20
+
+type Fields = Readonly<Record<string, unknown>>
+
+export function eventsFor(log: Logger): RelayEvents {
+  const fields = ({ messageId, destination, envelope }: Claim): Fields => ({
+    messageId,
+    destination,
+    from: envelope.reversePath,
+  })
+  return {
+    attempted(claim, results, dueAt) {
+      for (const { index, state, reply } of results) {
+        const to = claim.recipients.find((recipient) => recipient.index === index)?.address
+        const said = {
+          to,
+          host: reply?.host,
+          reply: [reply?.code || '', reply?.enhancedCode, reply?.text].filter(Boolean).join(' '),
+        }
+        const next = state === 'pending' && dueAt !== undefined ? { dueAt: new Date(dueAt).toISOString() } : {}
+        log[state === 'failed' ? 'warn' : 'info'](MESSAGES[state], { ...fields(claim), ...said, ...next })
+      }
+    },
+    hopFailed: ({ host, address, port }, error) =>
+      log.info('a server was passed over', { host, address, port, reason: errorText(error) }),
+    reported: (claim, { kind, recipients }, id) =>
+      log.info('report queued', {
+        ...fields(claim),
+        kind,
+        reportId: id,
+        about: recipients.slice(0, MAX_RECIPIENTS_SHOWN).map(({ address }) => address),
+      }),
+    failed: (error) => log.error('the relay failed; the message stays in the queue', { reason: errorText(error) }),
+  }
+}

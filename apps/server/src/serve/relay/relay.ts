@@ -1,0 +1,154 @@
+/** Opens the queue and the relay of `postern serve`, and tells the log what becomes of mail that is sent on. */
+import { randomBytes } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { asciiDomain, type Envelope, type ForwardPath } from '@postern/engine'
+import type { Onward } from '@postern/intake'
+import { type AddressBook, domainsGuard } from '@postern/intake/guards'
+import { parseAddress } from '@postern/intake/directory'
+import { isQueueError, LOCAL, type QueueEnvelope, Relay, Spool } from '@postern/relay'
+import type { MailStore } from '@postern/storage'
+import type { Logger } from '@logtape/logtape'
+import type { Settings } from '../../config/settings.ts'
+import { errorText, Failure } from '../../host/failure.ts'
+import { loadRuntime } from '../../host/runtime.ts'
+import { NOTICE } from '../logs/log.ts'
+import { eventsFor } from './events.ts'
+import { keepHere } from './here.ts'
+import { addressOf, routerOf } from './router.ts'
+
+export interface RelayDeps {
+  readonly settings: Settings
+  readonly store: MailStore
+  /** Returns the addresses that receive mail. undefined: those of `domains`. */
+  readonly book: (() => AddressBook) | undefined
+  readonly log: Logger
+}
+
+/** The relay of a server, as the server uses it. */
+export interface OpenRelay extends Onward {
+  /** Begins to send. */
+  start(): void
+  /** Stops to send. Deliveries in progress have this time to end. */
+  close(graceMs: number): Promise<void>
+}
+
+type IsOurs = (address: string) => boolean | Promise<boolean>
+
+/** The name of the queue's file in its directory. The spool is beside it. */
+export const QUEUE_FILE = 'queue.sqlite'
+const SPOOL = 'spool'
+
+/** Opens the relay; undefined if it is off. @throws Failure */
+export async function openRelay({ settings, store, book, log }: RelayDeps): Promise<OpenRelay | undefined> {
+  const { options, spelled } = settings
+  if (options.relay === 'off') return undefined
+  const [{ openSqliteQueue }, { fs }, { connect }] = await Promise.all([
+    import('@postern/relay/sqlite'),
+    import('@postern/storage/fs'),
+    loadRuntime(),
+  ])
+  const ours = oursOf(settings, book)
+  try {
+    await mkdir(options.queue, { recursive: true, mode: 0o700 })
+    const queue = await openSqliteQueue(join(options.queue, QUEUE_FILE))
+    const relay = new Relay({
+      hostname: options.hostname,
+      queue,
+      spool: new Spool(fs(join(options.queue, SPOOL))),
+      router: await routerOf(settings),
+      connect: (hop, isInClear, signal) =>
+        connect(addressOf(hop, isInClear), {
+          hostname: options.hostname,
+          signal,
+          tls: { ...(hop.host !== '' && { servername: hop.host }), verify: hop.tls === 'verified' },
+        }),
+      destinationOf: async (address) => ((await ours(address)) ? LOCAL : domainOf(address)),
+      makeId: () => randomBytes(20).toString('hex'),
+      keepHere: (mail) => keepHere(mail, store, book),
+      schedule: {
+        firstRetryMs: options.relayFirstRetryMs,
+        maxRetryMs: options.relayMaxRetryMs,
+        delayNoticeAfterMs: options.relayDelayNoticeMs,
+        giveUpAfterMs: options.relayGiveUpMs,
+      },
+      congestion: { maxPlaces: options.relayMaxPerDestination },
+      maxDeliveries: options.relayMaxDeliveries,
+      events: eventsFor(log),
+    })
+    return {
+      start: () => relay.start(),
+      submit: async (id, envelope, recipients, message, before) => {
+        await relay.submit({
+          id,
+          envelope: queueEnvelope(envelope),
+          recipients: recipients.map(recipientOf),
+          pieces: message,
+          before: (open) => before(open as () => AsyncIterable<Uint8Array>),
+        })
+        log.getChild(NOTICE).info('message queued', {
+          messageId: id,
+          from: envelope.reversePath.address,
+          to: recipients.slice(0, 20).map(({ address }) => address),
+          recipientCount: recipients.length,
+        })
+      },
+      async close(graceMs) {
+        await relay.stop(graceMs)
+        await queue.close()
+      },
+    }
+  } catch (error) {
+    if (error instanceof Failure) throw error
+    const reason = isQueueError(error) ? error.message : errorText(error)
+    throw new Failure(`${spelled('queue')} ${options.queue}: ${reason}`, undefined, { cause: error })
+  }
+}
+
+/** Returns what tells whether an address is one of this server's. */
+function oursOf({ options: { domains } }: Settings, book: (() => AddressBook) | undefined): IsOurs {
+  const guard = domains === undefined ? undefined : domainsGuard(domains)
+  return async (address) => {
+    const path = parseAddress(address)
+    if (path === undefined) return false
+    if (book !== undefined) return (await book().resolve(path)).kind !== 'elsewhere'
+    return guard?.rcpt({ ...path, address } as ForwardPath) === undefined
+  }
+}
+
+function domainOf(address: string): string {
+  const domain = address.slice(address.lastIndexOf('@') + 1)
+  return asciiDomain(domain) ?? domain.toLowerCase()
+}
+
+function queueEnvelope({
+  reversePath,
+  body,
+  smtpUtf8,
+  ret,
+  envelopeId,
+  requireTls,
+  priority,
+  deliverBy,
+  holdUntil,
+}: Envelope): Omit<QueueEnvelope, 'size'> {
+  return {
+    reversePath: reversePath.address,
+    body,
+    smtpUtf8,
+    ret,
+    envelopeId,
+    requireTls,
+    priority,
+    holdUntil: holdUntil?.getTime(),
+    deliverBy: deliverBy && { deadline: deliverBy.deadline.getTime(), mode: deliverBy.mode, trace: deliverBy.trace },
+  }
+}
+
+function recipientOf({
+  address,
+  notify,
+  originalRecipient,
+}: ForwardPath): Pick<ForwardPath, 'address' | 'notify' | 'originalRecipient'> {
+  return { address, ...(notify && { notify }), ...(originalRecipient && { originalRecipient }) }
+}

@@ -1,0 +1,100 @@
+/** `--relay`: mail that users submit goes on to a smarthost, here another Postern. Reports come back to the users. */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type MailRecord, mailStore } from '@postern/storage'
+import { fs } from '@postern/storage/fs'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { freePort } from '../../../test/kit/port.ts'
+import type { Command } from '../../../test/kit/commands.ts'
+import { type MailServer, postern, serveMail } from '../../../test/kit/postern.ts'
+import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
+
+const PASSWORD = 'tiger'
+const PLAIN = (user: string): string => Buffer.from(`\0${user}\0${PASSWORD}`).toString('base64')
+
+let far: MailServer
+beforeAll(async () => {
+  far = await serveMail({ store: join(temporaryDirectory(), 'far'), flags: ['--domains', 'far.example'] })
+})
+afterAll(() => far?.[Symbol.asyncDispose]())
+
+async function kept(server: MailServer): Promise<readonly { readonly record: MailRecord; readonly text: string }[]> {
+  const store = mailStore(fs(server.store))
+  const { records } = await store.list({ limit: 100 })
+  return Promise.all(
+    records.map(async (record) => {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of (await store.load(record.id)).body) chunks.push(chunk.slice())
+      return { record, text: Buffer.concat(chunks).toString() }
+    }),
+  )
+}
+
+async function near(command?: Command, relay: string = `smtp://127.0.0.1:${far.port}`): Promise<MailServer> {
+  const cwd = temporaryDirectory()
+  await postern(['domain', 'add', 'near.example'], { cwd })
+  await postern(['user', 'add', 'ann@near.example'], { cwd, input: `${PASSWORD}\n` })
+  mkdirSync(join(cwd, 'mail'))
+  const flags = ['--relay', relay, '--auth-without-tls', '--hostname', 'mx.near.example']
+  return serveMail({ store: join(cwd, 'mail'), flags, cwd, ...(command !== undefined && { command }) })
+}
+
+async function submit(server: MailServer, to: readonly string[], parameters = ''): Promise<readonly number[]> {
+  const client = await SocketClient.ready(server.port)
+  await client.command(`AUTH PLAIN ${PLAIN('ann@near.example')}`, 235)
+  await client.command(`MAIL FROM:<ann@near.example>${parameters}`, 250)
+  const codes: number[] = []
+  for (const address of to) codes.push((await client.command(`RCPT TO:<${address}>`)).code)
+  await client.command('DATA', 354)
+  codes.push((await client.command('From: ann@near.example\r\nSubject: onward\r\n\r\nhello\r\n.')).code)
+  await client.quit()
+  return codes
+}
+
+describe.each(RUNTIME_NAMES)('on %s', (runtime) => {
+  test('mail of a user goes to the smarthost and to accounts here, and a refusal comes back as a report', async () => {
+    const server = await near(RUNTIMES[runtime])
+    const id = `${runtime}-${Date.now()}@far.example`
+    const codes = await submit(server, [id, 'ann@near.example', 'x@nowhere.example'])
+    expect(codes).toEqual([250, 250, 250, 250])
+    await server.says(/"message":"message sent on".*"destination":"far\.example"/)
+    await server.says(/"message":"message given up".*"destination":"nowhere\.example".*550 5\.7\.1/)
+    await expect.poll(async () => (await kept(server)).length).toBe(2)
+    const received = (await kept(far)).find(({ record }) => record.forwardPaths[0]?.address === id)
+    expect(received?.text).toContain('\r\nSubject: onward\r\n')
+    expect(received?.text).toMatch(/^Received: [^]*\r\nReceived: [^]*\r\n\r\nhello\r\n$/)
+    const report = (await kept(server)).find(({ record }) => record.reversePath.address === '')
+    expect(report?.record.forwardPaths[0]?.accounts).toEqual(['ann@near.example'])
+    expect(report?.text).toContain('Final-Recipient: rfc822; x@nowhere.example')
+    expect(await server.end('SIGTERM')).toBe(0)
+  })
+})
+
+test('a stranger can relay nothing', async () => {
+  const server = await near()
+  const client = await SocketClient.ready(server.port)
+  await client.command('MAIL FROM:<ann@near.example>', 250)
+  expect((await client.command('RCPT TO:<x@far.example>')).code).toBe(550)
+  expect((await client.command('RCPT TO:<ann@near.example>')).code).toBe(250)
+  await client.quit()
+})
+
+test('mail waits in the queue while the smarthost is away, and goes on after a restart', async () => {
+  const port = await freePort()
+  const server = await near(undefined, `smtp://127.0.0.1:${port}`)
+  expect(await submit(server, ['late@far.example'])).toEqual([250, 250])
+  await server.says(/"message":"message waits for another attempt".*"dueAt"/)
+  expect(await server.end('SIGTERM')).toBe(0)
+})
+
+test.each<[readonly string[], RegExp]>([
+  [['--relay', 'http://x'], /^postern: --relay: .* is not off, mx, or the URL of a server/],
+  [['--relay', 'smtp://127.0.0.1:2525'], /^postern: --relay: needs to know which mail is for this server/],
+  [['--relay', 'smtp://127.0.0.1:2525', '--domains', 'a.example'], /^postern: --relay: needs a user who may send/],
+])('%j is refused in one line', async (flags, said) => {
+  const { code, stderr } = await postern(['serve', '--store', 'memory:', '--listen', 'smtp://127.0.0.1:0', ...flags])
+  expect([code, stderr.trim().split('\n').length]).toEqual([2, 1])
+  expect(stderr).toMatch(said)
+})
