@@ -13,7 +13,7 @@ import { type Channel, messageOf } from './channel.ts'
 import { ClientError } from './error.ts'
 
 export interface LoginOptions {
-  readonly mechanisms: readonly (string | ClientMechanism)[] | undefined
+  readonly mechanisms: readonly ClientMechanism[] | undefined
   readonly allowSecretInClear: boolean
 }
 
@@ -69,7 +69,7 @@ export async function login(
 
 function withoutUndefined({ mechanisms, allowSecretInClear }: LoginOptions): {
   allowSecretInClear: boolean
-  mechanisms?: readonly (string | ClientMechanism)[]
+  mechanisms?: readonly ClientMechanism[]
 } {
   return mechanisms === undefined ? { allowSecretInClear } : { allowSecretInClear, mechanisms }
 }

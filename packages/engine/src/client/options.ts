@@ -3,6 +3,7 @@ import { isHelloName } from '../protocol/grammar/path.ts'
 import { OptionError } from '../protocol/limits.ts'
 import type { ReplyLimits } from '../protocol/client/reply-reader.ts'
 import type { ClientCredentials, ClientMechanism } from '../sasl/client/mechanism.ts'
+import { mechanismOf } from '../sasl/client/mechanisms.ts'
 
 export interface ClientOptions {
   /** The name in EHLO or LHLO: a domain or an address literal. */
@@ -79,7 +80,7 @@ export interface ClientSettings {
   readonly hostname: string
   readonly isLmtp: boolean
   readonly startTls: 'never' | 'if-offered' | 'required'
-  readonly mechanisms: readonly (string | ClientMechanism)[] | undefined
+  readonly mechanisms: readonly ClientMechanism[] | undefined
   readonly allowSecretInClear: boolean
   readonly timeouts: ClientTimeouts
   readonly limits: ClientLimits
@@ -98,7 +99,7 @@ export function resolveClientOptions(options: ClientOptions): ClientSettings {
     hostname,
     isLmtp: protocol === 'lmtp',
     startTls,
-    mechanisms: options.mechanisms,
+    mechanisms: options.mechanisms?.map(mechanismOf),
     allowSecretInClear: options.allowSecretInClear ?? false,
     timeouts: numbers('timeouts', options.timeouts, TIMEOUTS, () => [1, MAX_MS]),
     limits: numbers('limits', options.limits, LIMITS, (field) => [

@@ -67,12 +67,15 @@ function unixPath(text: string): string {
 }
 
 function hostAndPort(text: string, defaultPort: number): { readonly host: string; readonly port: number } {
-  const colon = text.startsWith('[') ? text.indexOf(':', text.indexOf(']') + 1) : text.indexOf(':')
+  const bracket = text.startsWith('[') ? text.indexOf(']') : 0
+  const colon = bracket < 0 ? -1 : text.indexOf(':', bracket)
   const written = colon < 0 ? text : text.slice(0, colon)
   const portText = colon < 0 ? String(defaultPort) : text.slice(colon + 1)
   const port = /^\d{1,5}$/.test(portText) ? Number(portText) : 0
   if (port < 1 || port > MAX_PORT) {
-    throw new TypeError(`server URL: port ${JSON.stringify(portText)} is not a number from 1 to ${MAX_PORT}`)
+    // Without a host, what stands behind the colon may be a password.
+    const shown = /^\d*$/.test(portText) ? ` "${portText}"` : ''
+    throw new TypeError(`server URL: port${shown} is not a number from 1 to ${MAX_PORT}`)
   }
   const isIpv6 = written.startsWith('[') && written.endsWith(']')
   const host = isIpv6 ? written.slice(1, -1).toLowerCase() : asciiDomain(written)

@@ -10,6 +10,8 @@ export type Step =
   | string
   | { readonly waitFor: string }
   | { readonly act: 'end' | 'destroy' | 'startTls' }
+  /** Reads nothing more. */
+  | { readonly sleep: true }
   /** Sends the text again and again until the client leaves. */
   | { readonly endlessly: string }
 
@@ -42,6 +44,8 @@ async function play(server: Duplex, steps: readonly Step[]): Promise<string> {
       } else if ('waitFor' in step) {
         while (!received.includes(step.waitFor, seen)) if (!(await read())) return received
         seen = received.indexOf(step.waitFor, seen) + step.waitFor.length
+      } else if ('sleep' in step) {
+        await new Promise<void>((resolve) => server.whenClosed?.(resolve))
       } else if ('endlessly' in step) {
         for (;;) await server.write(encoder.encode(step.endlessly))
       } else if (step.act === 'startTls') {
