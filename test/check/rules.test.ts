@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryDirectory } from '../kit/directory.ts'
 import { findImportBreaches } from './imports.ts'
-import { MAX_GZIP_BYTES, measureEngine, measureServer, measureWorker } from './size.ts'
+import { MAX_GZIP_BYTES, measureClient, measureEngine, measureServer, measureWorker } from './size.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 
@@ -91,6 +91,13 @@ test('a program that only makes a server has no extension in its bundle that it 
   for (const name of ['dsn', 'require-tls', 'mt-priority', 'deliver-by', 'future-release']) {
     expect(modules).not.toContain(`${folder}${name}.ts`)
   }
+})
+
+test('the client has nothing of the server in its bundle, and stays small', async () => {
+  const { modules, gzipBytes } = await measureClient(root)
+  expect(modules).toContain('packages/engine/src/client/open.ts')
+  expect(modules.filter((module) => /\/server\/|\/extensions\/|\/sasl\/mechanisms/.test(module))).toEqual([])
+  expect(gzipBytes).toBeLessThan(MAX_GZIP_BYTES.client)
 })
 
 test('the Worker stays small', async () => {
