@@ -198,16 +198,19 @@ export const POSTFIX: Need = ability('postfix', () => {
   return undefined
 })
 
-/** Dovecot of the release that our configuration is written for, with its IMAP server, and Python to ask it. */
-export const DOVECOT: Need = ability('dovecot', () => {
+/** Dovecot of the release that our configurations are written for, with one of its servers. */
+function dovecotWith(server: string): string | undefined {
   if (!isRoot) return ROOT.missing
   if (pathOf('dovecot') === undefined) return 'dovecot is not installed'
   const { stdout } = ask('dovecot', ['--version'])
   if (!stdout.startsWith('2.3.')) return `the configuration is for dovecot 2.3, not for ${stdout.trim() || 'another'}`
   const folder = /^libexec_dir = (.*)$/m.exec(ask('dovecot', ['-a', '-c', '/dev/null']).stdout)?.[1] ?? ''
-  if (pathOf(join(folder, 'imap')) === undefined) return 'dovecot has no IMAP server'
-  return PYTHON_IMAP.missing
-})
+  return pathOf(join(folder, server)) === undefined ? `dovecot has no ${server} server` : undefined
+}
+
+/** Its IMAP server, and Python to ask it. */
+export const DOVECOT: Need = ability('dovecot', () => dovecotWith('imap') ?? PYTHON_IMAP.missing)
+export const DOVECOT_LMTP: Need = ability('dovecot lmtp', () => dovecotWith('lmtp'))
 
 /** Where `.ci/run` unpacks Exim. */
 export const EXIM_PROGRAM: string = resolve(import.meta.dirname, '../.cache/exim/usr/sbin/exim4')
@@ -221,6 +224,23 @@ export const EXIM: Need = ability('exim', () => {
   const built = ask(EXIM_PROGRAM, ['-C', '/dev/null', '-bV'])
   if (!/^Support for:.* (GnuTLS|OpenSSL)\b/m.test(built.stdout)) return `exim has no TLS: ${whyNot(built)}`
   return undefined
+})
+
+/** Where `.ci/run` unpacks OpenSMTPD. */
+export const OPENSMTPD_ROOT: string = resolve(import.meta.dirname, '../.cache/opensmtpd')
+
+export const OPENSMTPD: Need = ability('opensmtpd', () => {
+  const smtpd = join(OPENSMTPD_ROOT, 'usr/sbin/smtpd')
+  if (pathOf(smtpd) === undefined) return 'opensmtpd is not unpacked in test/.cache/opensmtpd (see .ci/run)'
+  // It needs an existing directory for its helpers.
+  if (!existsSync('/usr/libexec')) return 'there is no /usr/libexec'
+  const usage = ask(smtpd, ['-h'])
+  return usage.stderr.includes('OpenSMTPD') || usage.stdout.includes('OpenSMTPD') ? NAMESPACES.missing : whyNot(usage)
+})
+
+export const AIOSMTPD: Need = ability('aiosmtpd', () => {
+  const result = ask(DEBIAN_PYTHON, ['-c', 'import aiosmtpd.smtp'])
+  return result.status === 0 ? undefined : `python3-aiosmtpd is not installed: ${whyNot(result)}`
 })
 
 export const SWIFT: Need = ability('swift', () => {
