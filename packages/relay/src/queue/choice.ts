@@ -45,7 +45,7 @@ export class Choice {
     let priority = due.nextPriority(Infinity)
     for (; priority !== undefined && chosen.length < most; priority = due.nextPriority(priority)) {
       const places = most - chosen.length
-      const candidates = this.#candidates(due, priority, places, (destination) => {
+      const candidates = this.#candidates(due, leases, priority, places, (destination) => {
         const bound = boundOf(options, destination)
         return Math.min(places, bound - leases.countOf(destination) - (taken.get(destination) ?? 0))
       })
@@ -60,6 +60,7 @@ export class Choice {
   /** Finds destinations that have a free place, from the one whose turn it is. */
   #candidates(
     due: DueDeliveries,
+    leases: Leases,
     priority: number,
     places: number,
     freeOf: (destination: string) => number,
@@ -78,10 +79,16 @@ export class Choice {
       destination = next
       this.#turns.set(priority, destination)
       const free = freeOf(destination)
-      if (free > 0) found.push({ destination, free, got: 0, hasMore: true })
+      if (free > 0 && hasUnleased(due, leases, priority, destination))
+        found.push({ destination, free, got: 0, hasMore: true })
     }
     return found
   }
+}
+
+function hasUnleased(due: DueDeliveries, leases: Leases, priority: number, destination: string): boolean {
+  const leased = leases.countOf(destination)
+  return leased === 0 || due.first(priority, destination, leased + 1).some((number) => !leases.has(number))
 }
 
 /** Gives each destination the same number of places, and then what is left to those that have more. */

@@ -81,8 +81,9 @@ export class Deliveries implements DueDeliveries {
     this.#enter(delivery)
   }
 
-  firstWaiting(): number | undefined {
-    return this.#waiting.items[0]?.dueAt
+  /** The deliveries that wait, the next one first. */
+  get waiting(): readonly Waiting[] {
+    return this.#waiting.items
   }
 
   /** Marks the deliveries as due whose time has come. */

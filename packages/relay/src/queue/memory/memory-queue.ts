@@ -122,11 +122,12 @@ export class MemoryQueue implements Queue {
     const { recipients: before, state, dueAt, attempts, entry } = delivery
     const recipients = this.#afterwards(settlement)
     const hasChanged = recipients.some((recipient, at) => recipient !== before[at])
+    const isLeft = recipients.some(isPending)
     if (hasChanged || !isLate) {
       const waits: DeliveryState = isLate || state === 'held' ? state : 'waiting'
       this.#deliveries.change(delivery, {
-        state: recipients.some(isPending) ? waits : 'finished',
-        dueAt: isLate ? dueAt : (settlement.dueAt ?? dueAt),
+        state: isLeft ? waits : 'finished',
+        dueAt: isLate || !isLeft ? dueAt : (settlement.dueAt ?? dueAt),
         attempts: attempts + (hasChanged ? 1 : 0),
         recipients,
       })
@@ -153,7 +154,7 @@ export class MemoryQueue implements Queue {
       const due = deliveries.find(({ state, number }) => state === 'due' && !this.#leases.has(number))
       if (due !== undefined) return due.dueAt
     }
-    return this.#deliveries.firstWaiting()
+    return this.#deliveries.waiting.find(({ number }) => !this.#leases.has(number))?.dueAt
   }
 
   async list(options: ListQueueOptions = {}): Promise<QueuePage> {

@@ -93,8 +93,9 @@ export class Rows implements DueDeliveries {
     return this.#all('SELECT number, due_at FROM delivery WHERE state = 1 LIMIT ?', limit)
   }
 
-  firstWaiting(): number | undefined {
-    return this.#value('SELECT due_at FROM delivery WHERE state = 0 ORDER BY due_at LIMIT 1')
+  /** Returns the deliveries that are due next. */
+  firstWaiting(limit: number): { readonly number: number; readonly due_at: number }[] {
+    return this.#all('SELECT number, due_at FROM delivery WHERE state = 0 ORDER BY due_at, number LIMIT ?', limit)
   }
 
   /** Marks deliveries as due whose time has come, those with the earliest time first. */

@@ -27,7 +27,7 @@ export function settleOne(
     rows.updateDelivery({
       number,
       state: isLeft ? waits : FINISHED,
-      due_at: isLate ? row.due_at : (settlement.dueAt ?? row.due_at),
+      due_at: isLate || !isLeft ? row.due_at : (settlement.dueAt ?? row.due_at),
       attempts: row.attempts + (hasChanged ? 1 : 0),
       recipients: JSON.stringify(after),
     })

@@ -78,7 +78,7 @@ export class SqliteQueue implements Queue {
   async claim(options: ClaimOptions): Promise<readonly Claim[]> {
     checkClaim(options)
     this.#checkOwner()
-    const firstWaiting = this.#read(() => this.#rows.firstWaiting())
+    const firstWaiting = this.#read(() => this.#rows.firstWaiting(1)[0]?.due_at)
     if (firstWaiting !== undefined && firstWaiting <= options.now)
       await this.#transactions.run(MAX_MADE_DUE, () => this.#rows.makeDue(options.now, MAX_MADE_DUE))
     return this.#read(() => {
@@ -125,8 +125,11 @@ export class SqliteQueue implements Queue {
 
   async nextDueAt(): Promise<number | undefined> {
     return this.#read(() => {
-      const due = this.#rows.someDue(this.#leases.size + 1).find(({ number }) => !this.#leases.has(number))
-      return due?.due_at ?? this.#rows.firstWaiting()
+      const limit = this.#leases.size + 1
+      const isFree = ({ number }: { readonly number: number }): boolean => !this.#leases.has(number)
+      // A leased delivery that was held and released waits too.
+      const next = this.#rows.someDue(limit).find(isFree) ?? this.#rows.firstWaiting(limit).find(isFree)
+      return next?.due_at
     })
   }
 
