@@ -17,6 +17,7 @@ type ExamplesOf =
   | 'user'
   | 'alias'
   | 'domain'
+  | 'dkim'
   | 'completion'
 
 export const EXAMPLES: Readonly<Record<ExamplesOf, string>> = {
@@ -157,6 +158,16 @@ Examples:
   postern domain add example.com --catch-all jane@example.com
   postern domain add '*.example.org'
   postern domain list
+`,
+  dkim: `
+keygen prints the records for the zone file, and writes each key to DOMAIN.SELECTOR.pem. check ends with exit code 2 if a record
+has a fault, and with 1 if no DNS server answers.
+
+Examples:
+  postern dkim keygen example.com >> example.com.zone
+  postern dkim keygen example.com --type rsa --selector mail --signs-from 3d
+  postern dkim check
+  postern dkim check example.com --resolver udp://192.0.2.1 --json
 `,
   completion: `
 Examples:

@@ -230,6 +230,23 @@ function program(): Command {
       await domain(await settings(ofAccounts(flags)), action, name, flags)
     })
 
+  const dkim = command(postern, 'dkim', 'make keys for DKIM, and compare them with DNS', EXAMPLES.dkim)
+    .addArgument(new Argument('<action>', 'what to do').choices(['keygen', 'check']))
+    .argument('[domain]', 'the domain that sends the mail; check without it looks at all keys')
+    .option('--config <file>', 'the config file (default: postern.config.ts, .js, .mjs or .json)')
+    .option('--selector <name>', 'name of the key in DNS (default for keygen: the day and the type)')
+    .addOption(new Flag('--type <type>', 'type of the key (default: both)').choices(['rsa', 'ed25519', 'both']))
+    .option('--out <path>', 'directory for the new key (default: that of --dkim)')
+    .option('--signs-from <time>', 'the new key signs from then on (2026-12-05), or after a time (2d)')
+    .option('--signs-until <time>', 'the new key signs no longer then')
+    .option('--force', 'replace a key that is there')
+    .option('--json', 'a list of objects')
+    .action(async (action, domain, flags) => {
+      const { dkim } = await import('./commands/dkim.ts')
+      await dkim(await settings(ofDkim(flags)), action, domain, flags)
+    })
+  for (const name of optionsOf('dkim')) addFlag(dkim, name)
+
   command(postern, 'completion', 'print a script that completes commands and flags in a shell', EXAMPLES.completion)
     .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
     .action(async (shell) => {
@@ -299,6 +316,12 @@ function ofSending({ config, submitTo }: { readonly config?: string; readonly su
 /** Returns the flags that choose the accounts file. */
 function ofAccounts({ config, accounts }: { readonly config?: string; readonly accounts?: string }): FlagValues {
   return { ...(config !== undefined && { config }), ...(accounts !== undefined && { accounts }) }
+}
+
+/** Returns the flags that choose the keys and the resolver. */
+function ofDkim(flags: FlagValues): FlagValues {
+  const chosen = (['config', ...optionsOf('dkim')] as const).map((name) => [name, flags[name]] as const)
+  return Object.fromEntries(chosen.filter(([, value]) => value !== undefined))
 }
 
 /** Returns the flags that choose the store. Leaves out others, because `--to` of `list` is not the option `to` of a front. */

@@ -14,6 +14,7 @@ import { type ProcessRows, processRows } from './options/process.ts'
 import { type RetentionRows, retentionRows } from './options/retention.ts'
 import { type RelayRows, relayRows } from './options/relay.ts'
 import { type SendingRows, sendingRows } from './options/sending.ts'
+import { type SigningRows, signingRows } from './options/signing.ts'
 import { type TlsRows, tlsRows } from './options/tls.ts'
 import { type UserRows, userRows } from './options/users.ts'
 import { type WhereRows, whereRows } from './options/where.ts'
@@ -27,6 +28,7 @@ export interface OptionRows
     RetentionRows,
     PolicyRows,
     DnsRows,
+    SigningRows,
     TlsRows,
     UserRows,
     SendingRows,
@@ -48,6 +50,7 @@ export const OPTIONS: OptionRows = {
   ...retentionRows,
   ...policyRows,
   ...dnsRows,
+  ...signingRows,
   ...tlsRows,
   ...userRows,
   ...sendingRows,

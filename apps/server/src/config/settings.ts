@@ -41,6 +41,7 @@ interface Given {
 }
 
 const ACCOUNTS_FILE = 'accounts.json'
+const DKIM_DIRECTORY = 'dkim'
 const CONFIG_VARIABLE = variableOf('config')
 /** Every variable with this prefix must be an option. */
 const ENV_PREFIX = variableOf('')
@@ -73,7 +74,8 @@ export async function readSettings(
       origins.set(name, origin)
     }
   }
-  options.accounts ??= defaultAccounts(file?.path)
+  options.accounts ??= existing(accountsBeside(file?.path))
+  options.dkim ??= existing(dkimBeside(file?.path))
   // The loop has set every name of the table.
   return {
     options: options as unknown as Options,
@@ -85,15 +87,22 @@ export async function readSettings(
   }
 }
 
-/** Returns the accounts file beside the config file, or in the working directory, if it exists. */
-function defaultAccounts(configFile: string | undefined): string | undefined {
-  const path = accountsBeside(configFile)
+function existing(path: string): string | undefined {
   return existsSync(path) ? path : undefined
 }
 
 /** Returns the path of the accounts file that belongs to a config file. */
 export function accountsBeside(configFile: string | undefined): string {
-  return configFile === undefined ? ACCOUNTS_FILE : join(dirname(configFile), ACCOUNTS_FILE)
+  return beside(configFile, ACCOUNTS_FILE)
+}
+
+/** Returns the path of the directory with keys for DKIM that belongs to a config file. */
+export function dkimBeside(configFile: string | undefined): string {
+  return beside(configFile, DKIM_DIRECTORY)
+}
+
+function beside(configFile: string | undefined, name: string): string {
+  return configFile === undefined ? name : join(dirname(configFile), name)
 }
 
 /** Returns the flag of an option: `maxMessageBytes` is `--max-message-bytes`. */

@@ -4,10 +4,12 @@ export {
   createDkimSigner,
   type DkimOptions,
   type DkimSigner,
+  keysFor,
   type Signature,
   type UnsignedReason,
   withSignature,
 } from './dkim.ts'
+export { type Fault, type FaultCode, findFaults } from './key-record.ts'
 export {
   generateKey,
   type KeyType,

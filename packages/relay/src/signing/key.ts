@@ -36,6 +36,7 @@ export const RSA_BITS = 2048
 const SELECTOR = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i
 /** Bytes of SubjectPublicKeyInfo in front of the 32 octets of an Ed25519 key (RFC 8410). */
 const ED25519_PREFIX_OCTETS = 12
+const TXT_OCTETS = 255
 
 const RSA = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' } as const
 
@@ -52,7 +53,7 @@ export class SigningKey {
   readonly signsUntil: Date | undefined
   /** 256 for Ed25519. */
   readonly bits: number
-  readonly #publicKey: KeyObject
+  readonly publicKey: KeyObject
   readonly #privateKey: KeyObject
   #imported: Promise<webcrypto.CryptoKey> | undefined
 
@@ -66,9 +67,9 @@ export class SigningKey {
     this.signsFrom = signsFrom
     this.signsUntil = signsUntil
     this.#privateKey = openPrivate(pem)
-    this.#publicKey = createPublicKey(this.#privateKey)
-    this.type = typeOf(this.#publicKey)
-    this.bits = bitsOf(this.#publicKey)
+    this.publicKey = createPublicKey(this.#privateKey)
+    this.type = typeOf(this.publicKey)
+    this.bits = bitsOf(this.publicKey)
     if (this.bits < MIN_RSA_BITS && this.type === 'rsa') {
       throw new SigningKeyError(`its RSA key has ${this.bits} bits, fewer than ${MIN_RSA_BITS} (RFC 8301)`)
     }
@@ -86,8 +87,17 @@ export class SigningKey {
 
   /** The public key, as `p=` has it. */
   get publicText(): string {
-    const spki = this.#publicKey.export({ type: 'spki', format: 'der' })
+    const spki = this.publicKey.export({ type: 'spki', format: 'der' })
     return (this.type === 'ed25519' ? spki.subarray(ED25519_PREFIX_OCTETS) : spki).toString('base64')
+  }
+
+  /** The record as a line of a zone file. A string of a record has at most 255 octets (RFC 1035 3.3), so a longer text is divided. */
+  get zoneRecord(): string {
+    const strings = Array.from({ length: Math.ceil(this.record.length / TXT_OCTETS) }, (_, at) =>
+      JSON.stringify(this.record.slice(at * TXT_OCTETS, (at + 1) * TXT_OCTETS)),
+    )
+    const data = strings.length === 1 ? strings.join('') : `(\n  ${strings.join('\n  ')} )`
+    return `${this.recordName}. IN TXT ${data}`
   }
 
   /** Returns whether it signs at a time. */
@@ -104,11 +114,6 @@ export class SigningKey {
     const signed = isRsa ? octets : createHash('sha256').update(octets).digest()
     const signature = await crypto.subtle.sign(isRsa ? RSA.name : 'Ed25519', key, Uint8Array.from(signed))
     return Buffer.from(signature).toString('base64')
-  }
-
-  /** The private key as PEM, for libraries. Never log it. */
-  exportPrivateKey(): string {
-    return this.#privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
   }
 
   #import(): Promise<webcrypto.CryptoKey> {

@@ -1,6 +1,7 @@
 /** Chooses the messages of a command by `--from`, `--to` and `--since`. */
 import type { MailRecord } from '@postern/storage'
 import { parseQuantity } from '../../config/values/quantity.ts'
+import { parseTime, timeAt } from '../../config/values/time.ts'
 import { Failure } from '../../host/failure.ts'
 
 export interface FilterFlags {
@@ -30,23 +31,12 @@ function matcherOf(flag: string, text: string): (address: string) => boolean {
   throw new Failure(`${flag}: ${JSON.stringify(text)} is not ${allowed}`)
 }
 
-const TIME = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(Z|[+-]\d\d:\d\d)?)?$/
-
 /** Reads a time such as `2026-11-30T10:00` (UTC if it names no zone), or a time ago such as `2h`. @throws Failure */
 export function parseSince(text: string, now: number = Date.now()): Date {
-  const [, date, time = '00:00', zone = 'Z'] = TIME.exec(text) ?? []
   const ago = /^\d+$/.test(text) ? Number.NaN : parseQuantity(text, 'time')
-  const ms = date === undefined ? now - ago : Date.parse(`${date}T${time}${zone}`)
-  // Date.parse accepts days that do not exist, such as February 30.
-  if (ms >= 0 && ms <= MAX_MS && (date === undefined || isDay(date))) return new Date(ms)
+  const since = parseTime(text) ?? timeAt(now - ago)
+  if (since !== undefined) return since
   throw new Failure(
     `--since: ${JSON.stringify(text)} is neither a time such as 2026-11-30 or 2026-11-30T10:00Z, nor a time ago such as 2h or 30d`,
   )
-}
-
-const MAX_MS = Date.UTC(10_000, 0) - 1
-
-function isDay(date: string): boolean {
-  const parsed = new Date(`${date}T00:00Z`)
-  return !Number.isNaN(parsed.getTime()) && parsed.toISOString().startsWith(date)
 }

@@ -38,6 +38,7 @@ export const dnsRows: DnsRows = {
     group,
     value: 'url',
     repeatable: true,
+    commands: ['serve', 'dkim'],
     docs: { byDefault: 'those of /etc/resolv.conf' },
   },
 }
