@@ -61,7 +61,11 @@ export async function makeResolver(
 }
 
 /** Follows the servers of /etc/resolv.conf, as far as Deno allows to ask them, and logs each change once. */
-export function follow(refresh: () => Promise<Servers>, first: Servers, log: Logger | undefined): () => Promise<Servers> {
+export function follow(
+  refresh: () => Promise<Servers>,
+  first: Servers,
+  log: Logger | undefined,
+): () => Promise<Servers> {
   let seen = first
   let allowed = first
   return async () => {
@@ -84,7 +88,8 @@ export function follow(refresh: () => Promise<Servers>, first: Servers, log: Log
 /** Without this, Deno would refuse each query, or ask the user at the terminal in the middle of a session. @throws Failure */
 function checkPermission(purpose: string, upstreams: readonly Upstream[]): void {
   const missing = missingHosts(upstreams)
-  if (missing.length > 0) throw new Failure(`${purpose}: Deno needs --allow-net=${missing.join(',')} to ask DNS servers`)
+  if (missing.length > 0)
+    throw new Failure(`${purpose}: Deno needs --allow-net=${missing.join(',')} to ask DNS servers`)
 }
 
 /** Returns the hosts that Deno does not allow to connect to. On other runtimes there are none. */

@@ -4,13 +4,19 @@
  * A signature stands above the bytes that it signs. So a message is read twice: once to sign it, and once to send it. The first
  * reading keeps the header alone, and stops behind it if the message is not ours to sign.
  */
-import { BodyHash } from './body-hash.ts'
 import { domainsOfFrom } from './from.ts'
-import { type HeaderField, HeaderReader, relaxed, type Unreadable, valueOf } from './header.ts'
+import { type HeaderField, type Unreadable, valueOf } from './header.ts'
 import type { KeyType, SigningKey } from './key.ts'
-
-/** A message in chunks. A chunk may change when the next one is asked for. */
-export type Chunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+import {
+  canonicalFields,
+  type Chunks,
+  type HowOften,
+  MAX_SIGNED_FIELDS,
+  readMessage,
+  signedNames,
+  signField,
+  unsignedField,
+} from './signature.ts'
 
 export type UnsignedReason = Unreadable | 'no-from' | 'several-from' | 'bad-from' | 'many-fields' | 'no-key'
 
@@ -34,14 +40,8 @@ export interface DkimOptions {
   readonly keys: readonly SigningKey[] | (() => readonly SigningKey[])
 }
 
-/**
- * The fields that are signed (RFC 6376 5.4.1), and how often:
- *
- * - `sealed`: once more than there are, so that nobody can add one (RFC 6376 5.4 and 8.15).
- * - `sealed-if-there`: the same, but only if there is one, because some MTAs add a missing field.
- * - `as-is`: as many as there are, because lists and forwarders add such fields.
- */
-const SIGNED: Readonly<Record<string, 'sealed' | 'sealed-if-there' | 'as-is'>> = {
+/** The fields that a signature covers. */
+export const SIGNED_FIELDS: Readonly<Record<string, HowOften>> = {
   from: 'sealed',
   sender: 'sealed-if-there',
   'reply-to': 'sealed',
@@ -73,11 +73,6 @@ const SIGNED: Readonly<Record<string, 'sealed' | 'sealed-if-there' | 'as-is'>> =
   'list-owner': 'as-is',
   'list-archive': 'as-is',
 }
-/** Resent fields may be many. */
-const MAX_SIGNED_FIELDS = 200
-/** RFC 5322 2.1.1. */
-const LINE_OCTETS = 76
-const SIGNATURE_NAME = 'DKIM-Signature'
 const NOTHING = new Uint8Array()
 /** In the order in which they are written. */
 const TYPES: readonly KeyType[] = ['rsa', 'ed25519']
@@ -85,21 +80,11 @@ const TYPES: readonly KeyType[] = ['rsa', 'ed25519']
 export function createDkimSigner({ keys }: DkimOptions): DkimSigner {
   return {
     async sign(message, nowMs = Date.now()) {
-      const reader = new HeaderReader()
-      const body = new BodyHash()
-      let header: SignedHeader | UnsignedReason | undefined
-      const begin = (): SignedHeader | UnsignedReason =>
-        readSignedHeader(reader, typeof keys === 'function' ? keys() : keys, nowMs)
-      for await (const chunk of message) {
-        const bodyAt = header === undefined ? reader.take(chunk) : 0
-        if (!reader.isDone) continue
-        header ??= begin()
-        if (typeof header === 'string') break
-        body.update(chunk.subarray(bodyAt))
-      }
-      header ??= begin()
-      if (typeof header === 'string') return { isSigned: false, fields: NOTHING, reason: header }
-      return signed(header, body.digest(), nowMs)
+      const read = await readMessage<SignedHeader, UnsignedReason>(message, (fields) =>
+        readSignedHeader(fields, typeof keys === 'function' ? keys() : keys, nowMs),
+      )
+      if (typeof read === 'string') return { isSigned: false, fields: NOTHING, reason: read }
+      return signed(read.header, read.bodyHash, nowMs)
     },
   }
 }
@@ -126,12 +111,10 @@ interface SignedHeader {
 }
 
 function readSignedHeader(
-  reader: HeaderReader,
+  fields: readonly HeaderField[],
   keys: readonly SigningKey[],
   nowMs: number,
 ): SignedHeader | UnsignedReason {
-  const fields = reader.fields()
-  if (typeof fields === 'string') return fields
   const [from, ...others] = fields.filter(({ name }) => name === 'from')
   if (from === undefined) return 'no-from'
   if (others.length > 0) return 'several-from'
@@ -139,7 +122,7 @@ function readSignedHeader(
   if (domains === undefined) return 'bad-from'
   const fitting = keysFor(domains, keys, nowMs)
   if (fitting.length === 0) return 'no-key'
-  const names = signedNames(fields)
+  const names = signedNames(fields, SIGNED_FIELDS)
   return names.length > MAX_SIGNED_FIELDS ? 'many-fields' : { fields, names, keys: fitting }
 }
 
@@ -169,77 +152,15 @@ function byBeginning(one: SigningKey, other: SigningKey): number {
   return one.selector < other.selector ? -1 : 1
 }
 
-function signedNames(fields: readonly HeaderField[]): string[] {
-  const counts = new Map<string, number>()
-  for (const { name } of fields) counts.set(name, (counts.get(name) ?? 0) + 1)
-  return Object.entries(SIGNED).flatMap(([name, how]) => {
-    const count = counts.get(name) ?? 0
-    const more = how === 'sealed' || (how === 'sealed-if-there' && count > 0) ? 1 : 0
-    return Array.from({ length: count + more }, () => name)
-  })
-}
-
 async function signed(header: SignedHeader, bodyHash: string, nowMs: number): Promise<Signature> {
-  const above = canonicalFields(header)
+  const { names, keys } = header
+  const above = canonicalFields(header.fields, names)
   const fields = await Promise.all(
-    header.keys.map(async (key) => {
-      const unsigned = signatureField(key, header.names, bodyHash, nowMs)
-      const octets = Buffer.from(above + relaxed({ name: SIGNATURE_NAME.toLowerCase(), text: unsigned }), 'latin1')
-      return `${unsigned}${folded(await key.sign(octets))}\r\n`
+    keys.map((key) => {
+      const tags = ['v=1', `a=${key.type}-sha256`, 'c=relaxed/relaxed', `d=${key.domain}`, `s=${key.selector}`]
+      const time = `t=${Math.floor(nowMs / 1000)}`
+      return signField(key, above, unsignedField('DKIM-Signature', [...tags, time], { names, bodyHash }))
     }),
   )
-  return { isSigned: true, fields: Buffer.from(fields.join(''), 'latin1'), keys: header.keys }
-}
-
-/** Returns the signed fields in relaxed form. Of several with one name, the last one comes first (RFC 6376 5.4.2). */
-function canonicalFields({ fields, names }: SignedHeader): string {
-  const left = new Map<string, HeaderField[]>()
-  for (const field of fields) {
-    const same = left.get(field.name)
-    if (same === undefined) left.set(field.name, [field])
-    else same.push(field)
-  }
-  return names
-    .map((name) => left.get(name)?.pop())
-    .filter((field) => field !== undefined)
-    .map((field) => `${relaxed(field)}\r\n`)
-    .join('')
-}
-
-/** Writes the field of a signature, with nothing behind `b=`. */
-function signatureField(
-  { type, domain, selector }: SigningKey,
-  names: readonly string[],
-  bodyHash: string,
-  nowMs: number,
-): string {
-  const tags = [
-    'v=1;',
-    `a=${type}-sha256;`,
-    'c=relaxed/relaxed;',
-    `d=${domain};`,
-    `s=${selector};`,
-    `t=${Math.floor(nowMs / 1000)};`,
-  ]
-  return `${SIGNATURE_NAME}:${lines(tags, ' ')}\r\n\th=${lines(names.map(colonBehind), '')};\r\n\tbh=${bodyHash};\r\n\tb=`
-}
-
-function colonBehind(name: string, at: number, { length }: readonly string[]): string {
-  return at === length - 1 ? name : `${name}:`
-}
-
-/** Joins words, and folds the lines (RFC 5322 2.2.3). */
-function lines(words: readonly string[], between: string): string {
-  let text = ''
-  let size = SIGNATURE_NAME.length
-  for (const word of words) {
-    const isLong = size + between.length + word.length > LINE_OCTETS
-    text += isLong ? `\r\n\t${word}` : between + word
-    size = isLong ? word.length : size + between.length + word.length
-  }
-  return text
-}
-
-function folded(signature: string): string {
-  return (signature.match(/.{1,72}/g) ?? []).join('\r\n\t')
+  return { isSigned: true, fields: Buffer.from(fields.join(''), 'latin1'), keys }
 }

@@ -12,7 +12,8 @@ export type Unreadable = 'long-header' | 'malformed-header'
 
 /** Larger than any header that a mail program writes. */
 export const MAX_HEADER_OCTETS: number = 256 * 1024
-
+/** Most headers fit. */
+const FIRST_OCTETS = 4096
 const CR = 13
 const LF = 10
 /** RFC 5322 3.6.8. */
@@ -20,7 +21,7 @@ const NAME = /^[\x21-\x39\x3b-\x7e]+$/
 
 /** Collects the header of a message, until its empty line. */
 export class HeaderReader {
-  readonly #octets: Buffer[] = []
+  #octets = Buffer.alloc(FIRST_OCTETS)
   #size = 0
   #last = LF
   #lastButOne = LF
@@ -41,18 +42,28 @@ export class HeaderReader {
       this.#lastButOne = this.#last
       this.#last = octet
     }
+    if (this.#size + at > MAX_HEADER_OCTETS) this.#isDone = true
+    else this.#keep(chunk.subarray(0, at))
     this.#size += at
-    if (this.#size > MAX_HEADER_OCTETS) this.#isDone = true
-    // The view may be valid only until the next chunk.
-    else this.#octets.push(Buffer.from(chunk.subarray(0, at)))
     return at
+  }
+
+  /** Copies octets, because the view may be valid only until the next chunk. */
+  #keep(octets: Uint8Array): void {
+    const size = this.#size + octets.length
+    if (size > this.#octets.length) {
+      const grown = Buffer.alloc(Math.max(2 * this.#octets.length, size))
+      grown.set(this.#octets.subarray(0, this.#size))
+      this.#octets = grown
+    }
+    this.#octets.set(octets, this.#size)
   }
 
   /** Returns the fields from top to bottom. */
   fields(): readonly HeaderField[] | Unreadable {
     if (this.#size > MAX_HEADER_OCTETS) return 'long-header'
     // A TextDecoder's latin1 is windows-1252.
-    const text = Buffer.concat(this.#octets).toString('latin1')
+    const text = this.#octets.toString('latin1', 0, this.#size)
     const lines = text.split('\n').map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line))
     // What follows the last line end is a line only if the message ends there.
     if (lines.at(-1) === '') lines.pop()

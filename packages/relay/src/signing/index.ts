@@ -1,6 +1,13 @@
-/** `@postern/relay/signing`: DKIM, and the rewriting of senders, for mail that is sent on. */
+/** `@postern/relay/signing`: DKIM, ARC, and the rewriting of senders, for mail that is sent on. */
 export {
-  type Chunks,
+  type ArcOptions,
+  type ArcSealer,
+  type ArcVerdict,
+  createArcSealer,
+  type Seal,
+  type UnsealedReason,
+} from './arc.ts'
+export {
   createDkimSigner,
   type DkimOptions,
   type DkimSigner,
@@ -20,3 +27,4 @@ export {
   type SigningKeyOptions,
 } from './key.ts'
 export { createSrs, type Reversed, type Srs, type SrsOptions } from './srs.ts'
+export type { Chunks } from './signature.ts'

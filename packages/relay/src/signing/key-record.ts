@@ -1,5 +1,6 @@
 /** Compares a key with its record in DNS (RFC 6376 3.6.1). Each fault is the end of the sentence "NAME: …". */
 import { bitsOf, isSameKey, type KeyType, openPublic, RSA_BITS, type SigningKey, SigningKeyError } from './key.ts'
+import { parseTags } from './tags.ts'
 
 export type FaultCode =
   | 'no-record'
@@ -20,8 +21,6 @@ export interface Fault {
   readonly text: string
 }
 
-/** Tags of a record that is not larger than any real one. */
-const MAX_TAGS = 50
 const SHOWN = 60
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/
 
@@ -42,7 +41,7 @@ function closest(texts: readonly string[], key: SigningKey): string {
 }
 
 function faultsOf(text: string, key: SigningKey): readonly Fault[] {
-  const tags = tagsIn(text)
+  const tags = parseTags(text)
   if (tags === undefined)
     return [{ code: 'syntax', text: `the record is no list of tags such as v=DKIM1; p=…: ${shown(text)}` }]
   const faults: Fault[] = []
@@ -104,20 +103,6 @@ function badKey(type: KeyType, octets: Uint8Array, { message }: SigningKeyError)
   // RFC 8463 4 wants the octets of the key alone.
   const isWrapped = type === 'ed25519' && octets.length === 44
   return `p= cannot be read: ${isWrapped ? 'an Ed25519 key is 32 octets, without SubjectPublicKeyInfo (RFC 8463 4)' : message}`
-}
-
-/** Reads a tag-list (RFC 6376 3.2). @returns undefined if it is none */
-function tagsIn(text: string): ReadonlyMap<string, string> | undefined {
-  const tags = new Map<string, string>()
-  const parts = text.split(';', MAX_TAGS + 1).map((part) => part.trim())
-  if (parts.at(-1) === '') parts.pop()
-  for (const part of parts) {
-    const equals = part.indexOf('=')
-    const name = part.slice(0, Math.max(0, equals)).trim()
-    if (!/^[A-Za-z]\w{0,30}$/.test(name) || tags.has(name)) return undefined
-    tags.set(name, part.slice(equals + 1).trim())
-  }
-  return tags.size === 0 || tags.size > MAX_TAGS ? undefined : tags
 }
 
 /** Others write DNS records, so a terminal gets nothing but printable ASCII. */

@@ -325,6 +325,50 @@ test.for([
   expect(signature).toMatchObject({ isSigned: false, reason })
 })
 
+test('any octets at all are signed or refused, and what is put on top is only signatures', async () => {
+  const piece = fc.constantFrom(
+    '\r\n',
+    '\n',
+    '\r',
+    ' ',
+    ':',
+    'From:',
+    'from: a@sender.example',
+    '<',
+    '"',
+    '(',
+    '@',
+    'DKIM-Signature:',
+    'b=',
+    '\0',
+    'ü',
+    'x',
+  )
+  const octets = fc.oneof(
+    fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.from(bytes)),
+    fc.array(piece, { maxLength: 30 }).map((pieces) => Buffer.from(pieces.join(''))),
+  )
+  const signer = createDkimSigner(await keys)
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom('', `${ADDRESS}\r\n`),
+      octets,
+      fc.integer({ min: 1, max: 20 }),
+      async (first, rest, size) => {
+        const message = Buffer.concat([Buffer.from(first), rest])
+        const { isSigned, fields } = await signer.sign(pieces(message, size), NOW_MS)
+        const heads = Buffer.from(fields)
+          .toString('latin1')
+          .split('\r\n')
+          .filter((line) => !line.startsWith('\t'))
+        const wanted = isSigned ? [1, 2].map(() => expect.stringMatching(/^DKIM-Signature: v=1; [\x20-\x7e]+$/)) : []
+        expect(heads).toEqual([...wanted, ''])
+      },
+    ),
+    { numRuns: 500 },
+  )
+})
+
 describe('the keys', () => {
   const selectors = async (from: string, set: KeySet, nowMs: number = NOW_MS): Promise<string> => {
     const signature = await createDkimSigner(set).sign([Buffer.from(`From: ${from}\r\n\r\n`)], nowMs)

@@ -1,5 +1,5 @@
-/** A list of messages that a program signs inside any runtime. The same keys and time give the same signatures everywhere. */
-import { createDkimSigner, SigningKey, type SigningKeyOptions } from '@postern/relay/signing'
+/** A list of messages that a program signs and seals inside any runtime. The same keys and time give the same signatures everywhere. */
+import { createArcSealer, createDkimSigner, SigningKey, type SigningKeyOptions } from '@postern/relay/signing'
 
 export interface Job {
   readonly nowMs: number
@@ -13,13 +13,21 @@ export interface Job {
 /** What a message got on top, as text; or why it got nothing. */
 export type Signed = { readonly fields: string } | { readonly reason: string }
 
-export async function run({ nowMs, keys, messages, chunk }: Job): Promise<Signed[]> {
-  const signer = createDkimSigner({ keys: keys.map(({ pem, ...options }) => new SigningKey(pem, options)) })
+/** Returns what each message got by DKIM, and behind these what each got by ARC. */
+export async function run({ nowMs, keys: given, messages, chunk }: Job): Promise<Signed[]> {
+  const keys = given.map(({ pem, ...options }) => new SigningKey(pem, options))
+  const signer = createDkimSigner({ keys })
+  const sealer = createArcSealer({ keys, domain: keys[0]?.domain ?? '', serverName: 'mx.example' })
   const results: Signed[] = []
   for (const message of messages) {
     const signature = await signer.sign(pieces(Buffer.from(message, 'base64'), chunk), nowMs)
     const fields = Buffer.from(signature.fields).toString('latin1')
     results.push(signature.isSigned ? { fields } : { reason: signature.reason })
+  }
+  for (const message of messages) {
+    const verdict = { chain: 'none', results: 'none' } as const
+    const seal = await sealer.seal(pieces(Buffer.from(message, 'base64'), chunk), verdict, nowMs)
+    results.push(seal.isSealed ? { fields: Buffer.from(seal.fields).toString('latin1') } : { reason: seal.reason })
   }
   return results
 }

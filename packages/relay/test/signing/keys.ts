@@ -1,4 +1,4 @@
-/** The keys of RFC 8463 A.2 (football.example.com, brisbane and test), and one of 2,048 bits. */
+/** The key of RFC 8463 A.2 (football.example.com, brisbane), and keys that are made for a test. */
 import { generateKey, SigningKey, type SigningKeyOptions } from '@postern/relay/signing'
 import type { Job } from './job.ts'
 
