@@ -86,6 +86,11 @@ export interface Duplex {
    * (RFC 5929). Returns undefined for a type that this connection does not have. Missing if it has none, as in clear.
    */
   readonly channelBinding?: ((type: string) => Uint8Array | undefined) | undefined
+  /**
+   * Returns the certificates that the peer showed in the handshake, as DER, its own first. Authorities that this side added may follow.
+   * Empty if the peer showed none. Missing in clear, and if the runtime does not tell.
+   */
+  readonly peerCertificates?: (() => readonly Uint8Array[]) | undefined
 }
 
 /** Accepts connections. */

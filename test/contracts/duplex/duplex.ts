@@ -336,6 +336,13 @@ export const contract: readonly Check[] = [
         const [ours, theirs] = [near, far].map(({ channelBinding }) => channelBinding?.(type))
         if (ours !== undefined && theirs !== undefined) same(ours, theirs)
       }
+      for (const { tls, peerCertificates } of [near, far]) {
+        const [own] = peerCertificates?.() ?? []
+        if (own === undefined) continue
+        const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', own.slice()))
+        const hex = Array.from(digest, (octet) => octet.toString(16).padStart(2, '0')).join('')
+        ensure(hex === tls?.peerCertificate?.fingerprint, 'peerCertificates begins with another certificate')
+      }
       ensure(near.channelBinding?.('tls-unique') === undefined, "it has 'tls-unique'")
       const sent = pattern(MiB)
       const [received] = await Promise.all([readAll(far), writeAll(near, sent).then(() => near.end()), far.end()])

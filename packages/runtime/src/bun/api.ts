@@ -1,5 +1,6 @@
 /** The part of Bun's API that is used here, declared so that nobody needs Bun's types. */
 import type { X509Certificate } from 'node:crypto'
+import type { OlderCertificate } from '../sockets/tls/peer-certificate.ts'
 
 /** Callbacks of a Bun socket. One such object serves all sockets of a listener. */
 export interface SocketHandlers<T> {
@@ -50,6 +51,8 @@ export interface BunSocket<T> {
   exportKeyingMaterial(length: number, label: string, context: Buffer): Buffer
   getX509Certificate(): X509Certificate | undefined
   getPeerX509Certificate(): X509Certificate | undefined
+  /** @param isShort Without the issuers */
+  getPeerCertificate(isShort: boolean): OlderCertificate | undefined
 }
 
 export interface UpgradeOptions<T> {

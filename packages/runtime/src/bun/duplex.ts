@@ -10,6 +10,7 @@ import { BaseDuplex } from '../common/duplex.ts'
 import type { Wait } from '../common/wait.ts'
 import type { BunSocket, NativeContext, SocketHandlers } from './api.ts'
 import { canBind, channelBinding } from '../sockets/tls/channel-binding.ts'
+import { olderChain } from '../sockets/tls/peer-certificate.ts'
 import { tlsInfo } from './tls-info.ts'
 import type { TlsSide } from './tls-side.ts'
 
@@ -102,6 +103,11 @@ export class BunDuplex extends BaseDuplex {
 
   get channelBinding(): Duplex['channelBinding'] {
     return canBind(this.#socket, this.tls?.protocol) ? (type) => channelBinding(this.#socket, type) : undefined
+  }
+
+  get peerCertificates(): Duplex['peerCertificates'] {
+    if (this.tls === undefined) return undefined
+    return () => olderChain(this.#socket.getPeerCertificate(false) ?? {})
   }
 
   protected override finish(): void {

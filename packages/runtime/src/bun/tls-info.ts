@@ -1,12 +1,12 @@
 import type { TlsInfo } from '@postern/engine'
-import { peerCertificate } from '../sockets/tls/peer-certificate.ts'
+import { peerCertificate, shownCertificate } from '../sockets/tls/peer-certificate.ts'
 import type { BunSocket } from './api.ts'
 import type { TlsSide } from './tls-side.ts'
 
 /** Returns what the two ends of this socket agreed on in the handshake. */
 export function tlsInfo(socket: BunSocket<unknown>, { isVerified }: TlsSide): TlsInfo {
   const serverName = socket.getServername()
-  const certificate = socket.getPeerX509Certificate()
+  const certificate = shownCertificate(socket)
   return {
     protocol: socket.getTLSVersion() ?? '',
     cipher: socket.getCipher()?.standardName ?? '',

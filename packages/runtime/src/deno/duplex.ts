@@ -1,8 +1,9 @@
 /** A connection of Deno as the engine's Duplex: in clear, and possibly TLS later. */
-import { EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
+import { type Duplex, EarlyBytesError, type Endpoint, type TlsInfo } from '@postern/engine'
 import { BaseDuplex } from '../common/duplex.ts'
 import { connectionClosed } from '../common/wait.ts'
 import { tlsInfo } from '../sockets/tls/info.ts'
+import { olderChain } from '../sockets/tls/peer-certificate.ts'
 import type { DenoConnection } from './api.ts'
 import type { Carrier, Sink } from './carrier.ts'
 import { Ciphertext } from './ciphertext.ts'
@@ -25,6 +26,7 @@ export class DenoDuplex extends BaseDuplex {
   readonly #clear: Clear
   #carrier: Carrier
   readonly #sink: Sink
+  peerCertificates: Duplex['peerCertificates']
 
   constructor(connection: DenoConnection, { handshake, lingerMs }: DenoDuplexDeps, remote: Endpoint, local: Endpoint) {
     super(lingerMs)
@@ -76,6 +78,7 @@ export class DenoDuplex extends BaseDuplex {
       const socket = await handshake(ciphertext)
       if (this.isClosed) throw connectionClosed()
       const info = tlsInfo(socket)
+      this.peerCertificates = () => olderChain(socket.getPeerCertificate(true))
       this.#carrier = this.received.source = new Secure(socket, ciphertext, this.#sink)
       return info
     })

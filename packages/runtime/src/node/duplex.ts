@@ -9,6 +9,7 @@ import { BaseDuplex } from '../common/duplex.ts'
 import { connectionClosed } from '../common/wait.ts'
 import { canBind, channelBinding } from '../sockets/tls/channel-binding.ts'
 import { tlsInfo } from '../sockets/tls/info.ts'
+import { shownChain } from '../sockets/tls/peer-certificate.ts'
 import { localEndpoint } from './endpoint.ts'
 
 /** How many bytes Node buffers in each direction, for a socket that is made here. */
@@ -76,6 +77,11 @@ export class NodeDuplex extends BaseDuplex {
     const socket = this.#socket
     if (!(socket instanceof TLSSocket) || !canBind(socket, this.tls?.protocol)) return undefined
     return (type) => channelBinding(socket, type)
+  }
+
+  get peerCertificates(): Duplex['peerCertificates'] {
+    const socket = this.#socket
+    return socket instanceof TLSSocket ? () => shownChain(socket) : undefined
   }
 
   protected override send(bytes: Uint8Array): boolean {

@@ -1,12 +1,12 @@
 /** Channel binding (RFC 5056): data that only the two ends of one TLS connection know. SCRAM-SHA-256-PLUS uses it. */
 import { createHash, type X509Certificate } from 'node:crypto'
+import { type PeerSocket, shownCertificate } from './peer-certificate.ts'
 
 /** What a runtime's TLS socket must have. Deno has no `exportKeyingMaterial`. */
-export interface BindingSocket {
+export interface BindingSocket extends PeerSocket {
   exportKeyingMaterial?(length: number, label: string, context: Buffer): Buffer
   /** Returns the socket's own certificate. */
   getX509Certificate(): X509Certificate | undefined
-  getPeerX509Certificate(): X509Certificate | undefined
 }
 
 /** RFC 9266 4. */
@@ -34,7 +34,7 @@ export function channelBinding(socket: BindingSocket, type: string): Uint8Array 
 
 /** Returns the server's certificate. A socket does not tell its side, so this returns undefined if both sides showed one. */
 function serverCertificate(socket: BindingSocket): X509Certificate | undefined {
-  const [own, peers] = [socket.getX509Certificate(), socket.getPeerX509Certificate()]
+  const [own, peers] = [socket.getX509Certificate(), shownCertificate(socket)]
   return own === undefined || peers === undefined ? (own ?? peers) : undefined
 }
 
