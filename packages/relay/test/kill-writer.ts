@@ -15,8 +15,17 @@ const [, , path = '', round = ''] = process.argv
 const queue = await openSqliteQueue(path)
 let made = 0
 
+/** Writes a line at once, so that a kill right after it does not lose it. The pipe may be full for a moment. */
 function say(letter: string, id: string): void {
-  writeSync(1, `${letter} ${id}\n`)
+  for (;;) {
+    try {
+      writeSync(1, `${letter} ${id}\n`)
+      return
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+    }
+  }
 }
 
 async function add(): Promise<void> {
