@@ -196,6 +196,18 @@ test('the program in the README of @postern/dns tells exchangers and a name', { 
   )
 })
 
+test(
+  'the program in the README of @postern/relay queues a message and settles an attempt',
+  { timeout: LONG_MS },
+  async () => {
+    const cwd = below('readme-relay')
+    const readme = readFileSync(join(installed('@postern/relay'), 'README.md'), 'utf8')
+    writeFileSync(join(cwd, 'program.js'), /```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? '')
+    const { stdout } = await mustRun(process.execPath, ['program.js'], { cwd, env: project.env, timeoutMs: LONG_MS })
+    expect(stdout.toString()).toBe('come back later\n')
+  },
+)
+
 test('the config file in the README of @postern/server refuses mail', { timeout: LONG_MS }, async () => {
   const cwd = below('readme-server')
   const readme = readFileSync(join(installed('@postern/server'), 'README.md'), 'utf8')

@@ -36,7 +36,7 @@ import { settleOne } from './settling.ts'
 import { closed, Transactions } from './transactions.ts'
 
 /** Deliveries that one claim marks as due. Each costs some 10 µs. */
-const MAX_MADE_DUE = 1_000
+const MAX_MADE_DUE = 500
 /** Entries that `list` reads between two turns of the event loop, and how often it does that for one page. */
 const LIST_SLICE = 200
 const LIST_SLICES = 50

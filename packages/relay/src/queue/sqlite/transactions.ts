@@ -10,8 +10,8 @@ import { setImmediate, setTimeout } from 'node:timers'
 import { isQueueError, QueueError } from '../error.ts'
 import { failureOf, isBusy } from './failure.ts'
 
-/** Rows that one transaction may write, unless one call alone writes more: some 10 ms of work. */
-const MAX_ROWS = 1_000
+/** Rows that one transaction may write, unless one call alone writes more: some 5 ms of work. */
+const MAX_ROWS = 300
 /** The time between two tries if another process writes. */
 const RETRY_MS = 5
 
