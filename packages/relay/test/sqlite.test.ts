@@ -11,6 +11,7 @@ import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { claimAll, entry, namesOf } from '../../../test/contracts/queue/check.ts'
 
 const OWNER = resolve(import.meta.dirname, 'owner-program.ts')
+const THREADS = resolve(import.meta.dirname, 'threads-program.ts')
 
 let path = ''
 beforeEach(() => void (path = join(temporaryDirectory(), 'queue.db')))
@@ -151,5 +152,10 @@ describe.each(['node', 'deno', 'bun'] as const)('on %s', (runtime) => {
     await using second = await Daemon.start([...command, 'owner'], /first: the queue .* is in use by another server\./)
     for (const each of [second, other, owner]) await each.end('SIGKILL')
     await (await openSqliteQueue(path)).close()
+  })
+
+  test('worker threads add while the main thread delivers', async () => {
+    await using program = await Daemon.start([...COMMANDS[runtime], THREADS, path], /settled 600\n/)
+    expect(await program.ended).toBe(0)
   })
 })

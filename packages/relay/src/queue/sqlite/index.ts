@@ -34,7 +34,7 @@ const CACHE_KIB = 16 * 1_024
 /** The size to which SQLite cuts the log when it is written back. */
 const LOG_BYTES = 64 * 2 ** 20
 /** How long a call may block the event loop because another process writes. */
-const BLOCKING_MS = 20
+const BLOCKING_MS = 5
 /** The same while the queue is opened: another process may be making the tables. */
 const OPENING_MS = 5_000
 

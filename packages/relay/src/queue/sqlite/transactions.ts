@@ -13,7 +13,7 @@ import { failureOf, isBusy } from './failure.ts'
 /** Rows that one transaction may write, unless one call alone writes more: some 5 ms of work. */
 const MAX_ROWS = 300
 /** The time between two tries if another process writes. */
-const RETRY_MS = 5
+const RETRY_MS = 10
 
 interface Job {
   /** About how many rows it writes. */
