@@ -10,8 +10,11 @@ const LF = 10
 const CR = 13
 const SPACE = 32
 const BUFFER_OCTETS = 16_384
-/** What one octet of the body can add besides line ends: a blank, a CR and itself. */
+/** What is written at once: a blank, a CR or octet of the body, or a line end. */
 const MOST_AT_ONCE = 3
+const MOST_OCTETS = BUFFER_OCTETS - MOST_AT_ONCE
+/** From this length on, the hash gets octets of the chunk instead of copies. */
+const LONG_RUN = 64
 
 export class BodyHash {
   readonly #hash: Hash = createHash('sha256')
@@ -24,19 +27,40 @@ export class BodyHash {
   #isEmpty = true
 
   update(chunk: Uint8Array): void {
-    for (let at = 0; at < chunk.length; at++) {
-      const octet = chunk[at] as number
-      if (octet === LF) {
-        // RFC 6376 5.3: a bare LF counts as CRLF, as it would when it is sent.
-        this.#lineEnds++
-        this.#hasBlank = this.#hasCr = false
-        continue
-      }
-      if (this.#hasCr) this.#content(CR)
-      this.#hasCr = octet === CR
-      if (octet === SPACE || octet === TAB) this.#hasBlank = true
-      else if (octet !== CR) this.#content(octet)
+    for (let at = 0; at < chunk.length;) {
+      const end = this.#isPlain() ? unchangedEnd(chunk, at) : at
+      if (end > at) this.#unchanged(chunk.subarray(at, end))
+      if (end < chunk.length) this.#take(chunk[end] as number)
+      at = end + 1
     }
+  }
+
+  /** Hashes octets as they are. */
+  #unchanged(octets: Uint8Array): void {
+    if (this.#size + octets.length > MOST_OCTETS || octets.length >= LONG_RUN) this.#flush()
+    if (octets.length >= LONG_RUN) this.#hash.update(octets)
+    else {
+      this.#buffer.set(octets, this.#size)
+      this.#size += octets.length
+    }
+  }
+
+  /** Returns whether nothing is held back, so that the next octet of text is hashed as it is. */
+  #isPlain(): boolean {
+    return this.#lineEnds === 0 && !this.#hasBlank && !this.#hasCr && !this.#isEmpty
+  }
+
+  #take(octet: number): void {
+    if (octet === LF) {
+      // RFC 6376 5.3: a bare LF counts as CRLF, as it would when it is sent.
+      this.#lineEnds++
+      this.#hasBlank = this.#hasCr = false
+      return
+    }
+    if (this.#hasCr) this.#content(CR)
+    this.#hasCr = octet === CR
+    if (octet === SPACE || octet === TAB) this.#hasBlank = true
+    else if (octet !== CR) this.#content(octet)
   }
 
   /** Ends the body. @returns the hash as base64 */
@@ -50,7 +74,7 @@ export class BodyHash {
 
   #content(octet: number): void {
     if (this.#lineEnds > 0) this.#writeLineEnds()
-    if (this.#size > BUFFER_OCTETS - MOST_AT_ONCE) this.#flush()
+    if (this.#size > MOST_OCTETS) this.#flush()
     if (this.#hasBlank) this.#buffer[this.#size++] = SPACE
     this.#buffer[this.#size++] = octet
     this.#hasBlank = this.#isEmpty = false
@@ -58,14 +82,30 @@ export class BodyHash {
 
   #writeLineEnds(): void {
     for (; this.#lineEnds > 0; this.#lineEnds--) {
-      if (this.#size > BUFFER_OCTETS - MOST_AT_ONCE) this.#flush()
+      if (this.#size > MOST_OCTETS) this.#flush()
       this.#buffer[this.#size++] = CR
       this.#buffer[this.#size++] = LF
     }
   }
 
   #flush(): void {
+    if (this.#size === 0) return
     this.#hash.update(this.#buffer.subarray(0, this.#size))
     this.#size = 0
   }
+}
+
+/** Returns where the octets end that are in relaxed form already: words with one blank between them, and lines with a CRLF between them. */
+function unchangedEnd(chunk: Uint8Array, start: number): number {
+  // The last octets of a chunk need what follows them.
+  const end = chunk.length - 2
+  let at = start
+  while (at < end) {
+    const octet = chunk[at] as number
+    if (octet > SPACE) at++
+    else if (octet === SPACE && (chunk[at + 1] as number) > SPACE) at += 2
+    else if (octet === CR && chunk[at + 1] === LF && (chunk[at + 2] as number) > SPACE) at += 3
+    else return at
+  }
+  return at
 }
