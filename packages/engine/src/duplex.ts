@@ -31,7 +31,7 @@ export interface TlsInfo {
   readonly peerCertificate?: PeerCertificate
 }
 
-/** The certificate that a peer showed in the handshake. */
+/** The certificate that a peer showed in the handshake. A text is '' if the runtime does not tell it. */
 export interface PeerCertificate {
   /** The distinguished name, one `KEY=value` a line. */
   readonly subject: string

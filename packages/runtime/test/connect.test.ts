@@ -5,19 +5,21 @@ import { hostname } from 'node:os'
 import { expect, onTestFinished, test } from 'vitest'
 import { type ConnectOptions, connect } from '../src/node/index.ts'
 
-/** Listens, answers if there is a greeting, and collects the lines of clients. */
-async function listening(greeting = ''): Promise<{ port: number; lines: string[]; remotes: string[] }> {
+/** Listens, answers with these replies in turn, the first of which is the greeting, and collects the lines of clients. */
+async function listening(...replies: readonly string[]): Promise<{ port: number; lines: string[]; remotes: string[] }> {
   const sockets = new Set<Socket>()
   const lines: string[] = []
   const remotes: string[] = []
   const server = createServer((socket) => {
     sockets.add(socket.on('error', () => {}))
     remotes.push(socket.remoteAddress ?? '')
+    const left = [...replies]
+    const answer = (): void => void socket.write(left.shift() ?? '')
     socket.setEncoding('utf8').on('data', (text: string) => {
       lines.push(...text.trimEnd().split('\r\n'))
-      if (greeting !== '') socket.write('250 mx.example\r\n')
+      answer()
     })
-    if (greeting !== '') socket.write(greeting)
+    answer()
   })
   onTestFinished(() => {
     server.close()
@@ -65,10 +67,21 @@ test.each<[string, ConnectOptions]>([
 })
 
 test('the client greets with the name of the system if that has a dot, and with its address otherwise', async () => {
-  const { port, lines, remotes } = await listening('220 mx.example\r\n')
+  const { port, lines, remotes } = await listening('220 mx.example\r\n', '250 mx.example\r\n')
   const client = await connect(`smtp://127.0.0.1:${port}`, { localAddress: '127.0.0.2' })
   client.destroy()
   const name = hostname()
   expect(lines).toEqual([`EHLO ${name.includes('.') ? name : '[127.0.0.2]'}`])
   expect(remotes).toEqual(['127.0.0.2'])
+})
+
+test('a handshake that fails behind STARTTLS is an error of one line', async () => {
+  const hello = '250-mx.example\r\n250 STARTTLS\r\n'
+  const { port } = await listening('220 mx.example\r\n', hello, '220 go\r\n', 'this is no handshake\r\n')
+  const attempt = connect(`smtp://127.0.0.1:${port}`)
+  await expect(attempt).rejects.toMatchObject({
+    stage: 'starttls',
+    reason: 'tls',
+    message: expect.stringMatching(/^.+$/),
+  })
 })

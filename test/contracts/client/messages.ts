@@ -8,6 +8,7 @@ import {
   octets,
   ORDINARY,
   recorded,
+  SECURE,
   sha256,
   taken,
   TO,
@@ -167,6 +168,26 @@ export const messages: readonly ClientCheck[] = [
         'NOTIFY=FAILURE,DELAY',
       ])
         if (!parameters.includes(parameter)) throw new Error(`${parameter} is not in ${parameters}`)
+      await client.quit()
+    },
+  },
+  {
+    name: 'REQUIRETLS is sent if the certificate of the server was checked',
+    ways: SECURE,
+    async run({ open }) {
+      const client = await open()
+      const { parameters } = taken(await client.send({ ...envelope(), requireTls: true }, MESSAGE))
+      if (!parameters.includes('REQUIRETLS')) throw new Error(parameters)
+      await client.quit()
+    },
+  },
+  {
+    name: 'a message that needs REQUIRETLS is not sent in clear',
+    ways: ['clear'],
+    async run({ open }) {
+      const client = await open()
+      const attempt = client.send({ ...envelope(), requireTls: true }, MESSAGE)
+      await expectFailure(attempt, { reason: 'unsupported', stage: 'mail' })
       await client.quit()
     },
   },

@@ -300,8 +300,10 @@ export class Channel {
   }
 }
 
+/** Returns the first line of an error's text. OpenSSL's texts end with a line feed. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  const text = error instanceof Error ? error.message : String(error)
+  return text.split(/[\r\n]/, 1)[0] ?? ''
 }
 
 /** Makes the error for a reply that says no, or for one whose code is not among those that answer the command. */

@@ -24,6 +24,8 @@ export interface SocketOptions {
 
 /** The connection is TLS, but workerd does not report the details of the handshake. */
 export const NOT_TOLD: TlsInfo = { protocol: '', cipher: '' }
+/** The same for a connection that was dialled. workerd has checked the server's certificate, and tells nothing else of it. */
+const CHECKED: TlsInfo = { ...NOT_TOLD, peerCertificate: { subject: '', issuer: '', fingerprint: '', verified: true } }
 
 /**
  * Waits until a socket is open, and returns the peer's endpoint. Call it before you pass the socket on by RPC, because
@@ -126,7 +128,7 @@ class WorkerdDuplex implements Duplex {
       await Promise.race([socket.opened, this.#whileWanted()])
       this.#stream = streamOf(socket, this.#options, true)
       if (this.#onceClosed !== undefined) this.whenClosed(this.#onceClosed)
-      this.tls = NOT_TOLD
+      this.tls = this.#serverName === undefined ? NOT_TOLD : CHECKED
       return this.tls
     } catch (error) {
       this.destroy(error as Error)
