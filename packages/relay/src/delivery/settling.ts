@@ -42,7 +42,7 @@ export function settlingOf(
     return { index: recipient.index, result, step: nextStep(facts, schedule, now, random) }
   })
   const outcomes = judged.map((one) => outcomeOf(one, claim, schedule, now))
-  const reports = dueReports(claim, outcomes, now, { delayNoticeMs: schedule.delayNoticeAfterMs })
+  const reports = dueReports(claim, outcomes)
   const told = new Set(
     reports.filter(({ kind }) => kind === 'delayed').flatMap(({ recipients }) => recipients.map(({ index }) => index)),
   )
@@ -82,7 +82,8 @@ function outcomeOf(
   if (state === 'failed') return { index, action: 'failed', status: statusOf(result, '5.0.0'), reply }
   if (step?.action === 'retry') {
     const retryUntil = Math.max(queuedAt, envelope.holdUntil ?? 0) + schedule.giveUpAfterMs
-    return { index, action: 'delayed', status: statusOf(result, '4.0.0'), reply, retryUntil }
+    const { isDelayNoticeDue } = step
+    return { index, action: 'delayed', status: statusOf(result, '4.0.0'), reply, retryUntil, isDelayNoticeDue }
   }
   const status = step?.reason === 'deadline' ? '5.4.7' : '4.4.7'
   return { index, action: 'failed', status, reply }

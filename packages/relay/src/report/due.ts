@@ -31,32 +31,19 @@ export interface DueRecipient extends ReportedRecipient {
   readonly index: number
 }
 
-export interface DueOptions {
-  /** How old a message is when its sender is told that it is delayed. Default: four hours. */
-  readonly delayNoticeMs?: number | undefined
-}
-
-const DELAY_NOTICE_MS = 4 * 3_600_000
-
 /**
  * Returns the reports to send after an attempt: at most one of each kind. The caller adds them to the queue in the commit in which it
  * records the outcomes, with `isDelayNotified` for the recipients of a report with the kind `delayed`.
  */
-export function dueReports(
-  entry: ReportableEntry,
-  outcomes: readonly RecipientOutcome[],
-  now: number,
-  { delayNoticeMs = DELAY_NOTICE_MS }: DueOptions = {},
-): readonly DueReport[] {
+export function dueReports(entry: ReportableEntry, outcomes: readonly RecipientOutcome[]): readonly DueReport[] {
   // Nobody gets a report about a report (RFC 5321 4.5.5).
   if (entry.envelope.reversePath === '') return []
-  const isLate = now >= noticeAt(entry, delayNoticeMs)
   const known = new Map(entry.recipients.map((recipient) => [recipient.index, recipient]))
   const recipients: Record<ReportKind, DueRecipient[]> = { failed: [], delayed: [], success: [] }
   for (const outcome of outcomes) {
     const recipient = known.get(outcome.index)
     if (recipient === undefined) throw new RangeError(`there is no recipient ${outcome.index}`)
-    const kind = kindFor(recipient, outcome, isLate, entry)
+    const kind = kindFor(recipient, outcome, entry)
     if (kind === undefined) continue
     const { address, notify, originalRecipient } = recipient
     recipients[kind].push({ ...outcome, address, notify, originalRecipient })
@@ -68,8 +55,7 @@ export function dueReports(
 /** Returns the kind of report that is due for a recipient. */
 function kindFor(
   { notify, isDelayNotified }: ReportableRecipient,
-  { action, passesNotify = false }: Outcome,
-  isLate: boolean,
+  { action, passesNotify = false, isDelayNoticeDue = false }: Outcome,
   { envelope }: ReportedMessage,
 ): ReportKind | undefined {
   // Without NOTIFY the sender gets what it always got: failures, and a notice of a long delay (RFC 3461 4.1).
@@ -78,7 +64,7 @@ function kindFor(
     case 'failed':
       return wants('FAILURE', true) ? 'failed' : undefined
     case 'delayed':
-      return isLate && !isDelayNotified && wants('DELAY', true) ? 'delayed' : undefined
+      return isDelayNoticeDue && !isDelayNotified && wants('DELAY', true) ? 'delayed' : undefined
     case 'delivered':
       return wants('SUCCESS', false) ? 'success' : undefined
     case 'relayed': {
@@ -87,9 +73,4 @@ function kindFor(
       return wants('SUCCESS', false) && !passesNotify ? 'success' : undefined
     }
   }
-}
-
-/** Returns when the sender is told of a delay. A sender that gave a time itself with `DELIVERBY=…;N` is told then. */
-function noticeAt({ queuedAt, envelope: { deliverBy } }: ReportedMessage, delayNoticeMs: number): number {
-  return deliverBy?.mode === 'notify' ? deliverBy.deadline : queuedAt + delayNoticeMs
 }

@@ -46,8 +46,10 @@ export interface Outcome {
   readonly status: string
   /** Absent if nothing was tried. */
   readonly reply?: OutcomeReply | undefined
-  /** When the last attempt is made, if it is delayed. */
+  /** If it is delayed: when the last attempt is made. */
   readonly retryUntil?: number | undefined
+  /** If it is delayed: the sender has to be told now, as the schedule says (`nextStep`). */
+  readonly isDelayNoticeDue?: boolean | undefined
   /** The next server offers DSN and was given NOTIFY, so it sends the reports from now on. */
   readonly passesNotify?: boolean | undefined
 }

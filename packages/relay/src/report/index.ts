@@ -1,6 +1,5 @@
 /** Reports about mail that is sent on: which are due, and the messages that tell them. */
 export type {
-  DueOptions,
   DueRecipient,
   DueReport,
   RecipientOutcome,
