@@ -166,8 +166,16 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['route'], below: ['route/outcome.ts', 'route/sts', 'route/dane'] },
         { paths: ['route/https'], modules: NODE, below: ['route/sts'] },
       ],
-      [{ paths: ['relay.ts'], below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery'] }],
-      [{ paths: ['index.ts'], below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery', 'relay.ts'] }],
+      [
+        { paths: ['relay.ts'], below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery'] },
+        { paths: ['mx-router.ts'], below: ['delivery', 'route', 'route/outcome.ts'] },
+      ],
+      [
+        {
+          paths: ['index.ts'],
+          below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery', 'relay.ts', 'mx-router.ts'],
+        },
+      ],
     ],
   },
   {
@@ -183,11 +191,6 @@ export const PACKAGES: readonly Package[] = [
       [{ paths: ['entrypoints.ts'], modules: ['cloudflare:'], below: ['peer.ts', 'receiver.ts'] }],
       [{ paths: [''], modules: [...NODE, 'hono'], below: ['email.ts', 'log.ts', 'settings.ts', 'receiver.ts'] }],
     ],
-  },
-  {
-    root: 'packages/relay/src',
-    packages: ['@postern/engine'],
-    floors: [[{ paths: ['signing'], modules: NODE }]],
   },
   {
     root: 'packages/testing/src',

@@ -32,6 +32,8 @@ export type { AttemptFacts, NextStep, RetrySchedule, ScheduleOptions } from './s
 export { expiryOf, nextStep, resolveSchedule } from './schedule.ts'
 export type { CongestionOptions } from './delivery/congestion.ts'
 export type { ConnectionsOptions } from './delivery/connections.ts'
+export type { MxRouterOptions } from './mx-router.ts'
+export { mxRouter } from './mx-router.ts'
 export type { KeptHere, MailHere, NewMail, RelayEvents, RelayOptions } from './relay.ts'
 export { LOCAL, Relay } from './relay.ts'
 export type { DueReport } from './report/index.ts'

@@ -22,13 +22,16 @@ import { type LogOutput, NOTICE, openLog } from './logs/log.ts'
 import { NewUser } from './new-user.ts'
 import { checkRights } from './rights.ts'
 import { type OpenRelay, openRelay } from './relay/relay.ts'
-import { openResolver } from './resolver.ts'
+import { makeResolver, openResolver } from './resolver.ts'
 import { untilStopped } from './running.ts'
 import { makeServer } from './smtp-server.ts'
 import { missingMailboxes } from './store/mailboxes.ts'
 import { openStore } from './store/store.ts'
 import { openTls } from './tls/tls.ts'
 import { startUpkeep } from './upkeep.ts'
+
+/** A look-up for mail that is sent on may take longer than one for a client that waits. */
+const RELAY_LOOKUP_MS = 30_000
 
 /** One server in this thread, or workers. */
 export interface Serving {
@@ -101,7 +104,10 @@ export async function serve(given: Settings, serving: Serving): Promise<number> 
   })
   const opened = await (user === undefined ? open() : user.as(open))
   const { store, logins, accounts } = opened
-  const openIt = (): Promise<OpenRelay | undefined> => openRelay({ settings, store, book: accounts.book, log })
+  const resolver = (): Promise<Resolver> =>
+    makeResolver(settings, { purpose: settings.spelled('relay'), timeoutMs: RELAY_LOOKUP_MS, log })
+  const openIt = (): Promise<OpenRelay | undefined> =>
+    openRelay({ settings, store, book: accounts.book, log, resolver })
   const onward = await (user === undefined ? openIt() : user.as(openIt))
   const journal = new Journal(log, options)
   const service = await serving.start({ ...opened, onward, settings, tls, log, journal, user, say })

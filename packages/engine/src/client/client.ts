@@ -1,5 +1,5 @@
 /** A connection to a server, after its greeting. */
-import type { TlsInfo } from '../duplex.ts'
+import type { Duplex, TlsInfo } from '../duplex.ts'
 import { readHello, readOldHello, type ServerInfo } from '../protocol/client/capabilities.ts'
 import type { OutgoingEnvelope, SendResult } from '../protocol/client/outgoing.ts'
 import type { ServerReply } from '../protocol/client/server-reply.ts'
@@ -15,6 +15,8 @@ export interface Client {
   readonly server: ServerInfo
   /** Present once the connection is TLS. */
   readonly tls: TlsInfo | undefined
+  /** Returns the certificates that the server showed; see {@link Duplex.peerCertificates}. Missing in clear, and if the runtime does not tell. */
+  readonly peerCertificates: Duplex['peerCertificates']
   readonly isAuthenticated: boolean
   /** The user who logged in; undefined if nobody did, or the credentials name none. */
   readonly user: string | undefined
@@ -72,6 +74,10 @@ export class SmtpClient implements Client {
 
   get tls(): TlsInfo | undefined {
     return this.#channel.duplex.tls
+  }
+
+  get peerCertificates(): Duplex['peerCertificates'] {
+    return this.#channel.duplex.peerCertificates
   }
 
   get user(): string | undefined {

@@ -1,4 +1,5 @@
 /** The servers that a message may go to next, and how to reach them. */
+import type { TlsaRecord } from '@postern/dns/names'
 import type { ClientCredentials } from '@postern/engine/client'
 
 /** One address of one server. */
@@ -20,6 +21,10 @@ export interface Hop {
    */
   readonly tls: 'never' | 'may' | 'must' | 'verified'
   readonly credentials?: ClientCredentials | undefined
+  /** The name for SNI and for the certificate. Default: `host`. */
+  readonly serverName?: string | undefined
+  /** The certificate must be one that these records name (RFC 7672). Then `tls` is `must`. */
+  readonly dane?: { readonly tlsa: readonly TlsaRecord[]; readonly names: readonly string[] } | undefined
 }
 
 /** Where the mail for a destination goes. */
@@ -34,6 +39,16 @@ export interface Router {
 }
 
 /** Two hops with the same key are the same server, reached in the same way. */
-export function keyOf({ host, address, port, path, protocol, implicitTls, tls, credentials }: Hop): string {
-  return JSON.stringify([host, address, port, path, protocol, implicitTls, tls, credentials?.username])
+export function keyOf({ host, address, port, path, protocol, implicitTls, tls, credentials, dane }: Hop): string {
+  return JSON.stringify([
+    host,
+    address,
+    port,
+    path,
+    protocol,
+    implicitTls,
+    tls,
+    credentials?.username,
+    dane?.tlsa.length,
+  ])
 }

@@ -3,7 +3,7 @@ import { parseServerUrl } from '@postern/engine/client'
 import { Failure } from '../../host/failure.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
 import { oneOf, parsedText } from '../values/schema.ts'
-import { amount, type Choice, needs, type Option } from './row.ts'
+import { amount, type Choice, files, needs, type Option } from './row.ts'
 import type { PolicyRows } from './policy.ts'
 import type { ProcessRows } from './process.ts'
 import { canAuthenticate, type UserRows } from './users.ts'
@@ -20,6 +20,10 @@ export interface RelayRows {
   readonly relayTls: Option<RelayTls, RelayTls>
   /** The port of those servers. Default 25. */
   readonly relayMxPort: Option<number, number>
+  /** Looks for policies of MTA-STS (RFC 8461) at this port. Default 443. */
+  readonly relayStsPort: Option<number, number>
+  /** PEM files of authorities to trust for `verified` servers and for MTA-STS, in place of those of the runtime. */
+  readonly relayCa: Option<string | readonly string[], readonly string[]>
   /** The time from the first failed attempt to the second. Each later one is twice as long. Default `5m`. */
   readonly relayFirstRetryMs: Option<TimeQuantity, number>
   /** The longest time between two attempts. Default `4h`. */
@@ -71,6 +75,15 @@ export const relayRows: RelayRows = {
     value: 'policy',
   },
   relayMxPort: amount('relayMxPort', { min: 1, max: 65_535, byDefault: 25 }, { group, help: 'port of those servers' }),
+  relayStsPort: amount(
+    'relayStsPort',
+    { min: 1, max: 65_535, byDefault: 443 },
+    { group, help: 'port where policies of MTA-STS are looked for' },
+  ),
+  relayCa: files({
+    group,
+    help: 'authorities to trust for servers that mail is sent on to, in place of those of the runtime, PEM',
+  }),
   relayFirstRetryMs: amount(
     'relayFirstRetryMs',
     { min: 1_000, max: YEAR_MS, byDefault: '5m' },

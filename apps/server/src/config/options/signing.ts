@@ -17,6 +17,6 @@ export const signingRows: SigningRows = {
     help: 'directory with the keys for DKIM, DOMAIN.SELECTOR.pem (default: dkim beside the config file)',
     group: 'Signing:',
     value: 'path',
-    commands: ['dkim'],
+    commands: ['serve', 'dkim'],
   },
 }

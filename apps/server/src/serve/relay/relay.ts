@@ -1,5 +1,6 @@
 /** Opens the queue and the relay of `postern serve`, and tells the log what becomes of mail that is sent on. */
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asciiDomain, type Envelope, type ForwardPath } from '@postern/engine'
@@ -7,15 +8,17 @@ import type { Onward } from '@postern/intake'
 import { type AddressBook, domainsGuard } from '@postern/intake/guards'
 import { parseAddress } from '@postern/intake/directory'
 import { isQueueError, LOCAL, type QueueEnvelope, Relay, Spool } from '@postern/relay'
+import type { Resolver } from '@postern/dns'
 import type { MailStore } from '@postern/storage'
 import type { Logger } from '@logtape/logtape'
 import type { Settings } from '../../config/settings.ts'
-import { errorText, Failure } from '../../host/failure.ts'
+import { errorText, Failure, unreadable } from '../../host/failure.ts'
 import { loadRuntime } from '../../host/runtime.ts'
 import { NOTICE } from '../logs/log.ts'
 import { eventsFor } from './events.ts'
 import { keepHere } from './here.ts'
-import { addressOf, routerOf } from './router.ts'
+import { connectTo, routerOf } from './router.ts'
+import { signerOf } from './signer.ts'
 
 export interface RelayDeps {
   readonly settings: Settings
@@ -23,6 +26,8 @@ export interface RelayDeps {
   /** Returns the addresses that receive mail. undefined: those of `domains`. */
   readonly book: (() => AddressBook) | undefined
   readonly log: Logger
+  /** Makes the resolver that `mx` needs. */
+  resolver(): Promise<Resolver>
 }
 
 /** The relay of a server, as the server uses it. */
@@ -40,7 +45,7 @@ export const QUEUE_FILE = 'queue.sqlite'
 const SPOOL = 'spool'
 
 /** Opens the relay; undefined if it is off. @throws Failure */
-export async function openRelay({ settings, store, book, log }: RelayDeps): Promise<OpenRelay | undefined> {
+export async function openRelay({ settings, store, book, log, resolver }: RelayDeps): Promise<OpenRelay | undefined> {
   const { options, spelled } = settings
   if (options.relay === 'off') return undefined
   const [{ openSqliteQueue }, { fs }, { connect }] = await Promise.all([
@@ -49,6 +54,8 @@ export async function openRelay({ settings, store, book, log }: RelayDeps): Prom
     loadRuntime(),
   ])
   const ours = oursOf(settings, book)
+  const ca = options.relayCa.map((path) => readCa(path, spelled('relayCa')))
+  const sign = await signerOf(settings, log)
   try {
     await mkdir(options.queue, { recursive: true, mode: 0o700 })
     const queue = await openSqliteQueue(join(options.queue, QUEUE_FILE))
@@ -56,13 +63,10 @@ export async function openRelay({ settings, store, book, log }: RelayDeps): Prom
       hostname: options.hostname,
       queue,
       spool: new Spool(fs(join(options.queue, SPOOL))),
-      router: await routerOf(settings),
+      router: await routerOf(settings, options.relay === 'mx' ? await resolver() : undefined, ca),
       connect: (hop, isInClear, signal) =>
-        connect(addressOf(hop, isInClear), {
-          hostname: options.hostname,
-          signal,
-          tls: { ...(hop.host !== '' && { servername: hop.host }), verify: hop.tls === 'verified' },
-        }),
+        connectTo(hop, isInClear, signal, { connect, hostname: options.hostname, ca }),
+      ...(sign !== undefined && { sign }),
       destinationOf: async (address) => ((await ours(address)) ? LOCAL : domainOf(address)),
       makeId: () => randomBytes(20).toString('hex'),
       keepHere: (mail) => keepHere(mail, store, book),
@@ -102,6 +106,14 @@ export async function openRelay({ settings, store, book, log }: RelayDeps): Prom
     if (error instanceof Failure) throw error
     const reason = isQueueError(error) ? error.message : errorText(error)
     throw new Failure(`${spelled('queue')} ${options.queue}: ${reason}`, undefined, { cause: error })
+  }
+}
+
+function readCa(path: string, named: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw unreadable(`${named} ${path}`, error)
   }
 }
 

@@ -1,30 +1,93 @@
-/** Where mail goes: to the server of `--relay`, or to the servers that DNS names. */
-import { parseServerUrl, type ServerAddress } from '@postern/engine/client'
-import type { Hop, Route, Router } from '@postern/relay'
+/** Where mail goes: to the server of `--relay`, or to the servers that DNS names. And how to connect to one of them. */
+import { addressRanges } from '@postern/engine'
+import { type Client, ClientError, parseServerUrl, type ServerAddress } from '@postern/engine/client'
+import type { Resolver } from '@postern/dns'
+import { type Hop, mxRouter, type Route, type Router } from '@postern/relay'
 import type { Settings } from '../../config/settings.ts'
-import { Failure } from '../../host/failure.ts'
+import type { Runtime } from '../../host/runtime.ts'
 
-/** @throws Failure */
-export async function routerOf({ options, spelled }: Settings): Promise<Router> {
-  const { relay } = options
-  if (relay === 'mx') throw new Failure(`${spelled('relay')} mx: is not built yet; give the URL of a server`)
-  const { host, port, path, protocol, implicitTls, startTls, credentials } = parseServerUrl(relay)
-  const isSecret = credentials !== undefined
+/**
+ * @param resolver Needed for `mx`
+ * @param ca PEM of authorities that are trusted in place of those of the runtime
+ */
+export async function routerOf(
+  { options }: Settings,
+  resolver: Resolver | undefined,
+  ca: readonly string[],
+): Promise<Router> {
+  if (options.relay !== 'mx' || resolver === undefined) return smarthostRouter(options.relay)
+  const { createStsPolicies } = await import('@postern/relay/route')
+  const { httpsPolicyFetch } = await import('@postern/relay/route/https')
+  const { hostname, listen, relayMxPort, relayTls } = options
+  const isOwnPort = listen.some(({ port }) => port === relayMxPort)
+  return mxRouter({
+    resolver,
+    ownNames: [hostname],
+    // On another port, an address of this machine is another server.
+    ...(!isOwnPort && { ownAddresses: addressRanges([]) }),
+    port: relayMxPort,
+    sts: createStsPolicies({
+      resolver,
+      fetch: httpsPolicyFetch({ resolver, port: options.relayStsPort, ...(ca.length > 0 && { authorities: ca }) }),
+    }),
+    tls: relayTls,
+  })
+}
+
+function smarthostRouter(url: string): Router {
+  const { host, port, path, protocol, implicitTls, startTls, credentials } = parseServerUrl(url)
+  const isVerified = implicitTls || startTls === 'required' || credentials !== undefined
   const hop: Hop = {
     host: host === '' ? (path ?? '') : host,
     port,
     path,
     protocol,
     implicitTls,
-    tls: implicitTls || startTls === 'required' || isSecret ? 'verified' : startTls === 'never' ? 'never' : 'may',
+    tls: isVerified ? 'verified' : startTls === 'never' ? 'never' : 'may',
     credentials,
   }
   const route: Route = { hops: [hop] }
   return { route: () => Promise.resolve(route) }
 }
 
-/** @param isInClear The handshake with this hop has failed, and TLS is only a wish */
-export function addressOf(
+export interface ConnectDeps extends Pick<Runtime, 'connect'> {
+  readonly hostname: string
+  /** PEM of authorities that are trusted in place of those of the runtime. */
+  readonly ca: readonly string[]
+}
+
+/**
+ * Connects to a hop, and checks its certificate.
+ * @param isInClear The handshake with this hop has failed, and TLS is only a wish
+ * @throws ClientError
+ */
+export async function connectTo(
+  hop: Hop,
+  isInClear: boolean,
+  signal: AbortSignal,
+  { connect, hostname, ca }: ConnectDeps,
+): Promise<Client> {
+  const { dane, host, serverName = host, tls } = hop
+  const client = await connect(addressOf(hop, isInClear), {
+    hostname,
+    signal,
+    tls: {
+      ...(serverName !== '' && !serverName.startsWith('[') && { servername: serverName }),
+      ...(ca.length > 0 && { ca: [...ca] }),
+      verify: tls === 'verified',
+    },
+  })
+  if (dane === undefined) return client
+  const { verifyDane } = await import('@postern/relay/route')
+  const certificates = client.peerCertificates?.() ?? []
+  const failure = await verifyDane({ ...dane, certificates, now: Date.now() })
+  if (failure === undefined) return client
+  const error = new ClientError(`${host}: ${failure.detail}`, { reason: 'tls', stage: 'starttls', isTemporary: true })
+  client.destroy(error)
+  throw error
+}
+
+function addressOf(
   { host, address, port, path, protocol, implicitTls, tls, credentials }: Hop,
   isInClear: boolean,
 ): ServerAddress {
