@@ -208,6 +208,17 @@ test(
   },
 )
 
+test('the program in the README of @postern/relay signs a message', { timeout: LONG_MS }, async () => {
+  const cwd = below('readme-signing')
+  const readme = readFileSync(join(installed('@postern/relay'), 'README.md'), 'utf8')
+  writeFileSync(join(cwd, 'program.js'), /## Signing\n\n```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? '')
+  writeFileSync(join(cwd, 'message.eml'), 'From: ann@example.com\r\n\r\nHello.\r\n')
+  const { stdout } = await mustRun(process.execPath, ['program.js'], { cwd, env: project.env, timeoutMs: LONG_MS })
+  expect(stdout.toString()).toMatch(
+    /^dec2026\._domainkey\.example\.com\. IN TXT "v=DKIM1; k=ed25519; p=\S{44}"\nDKIM-Signature: [\s\S]+\r\nFrom: ann@example\.com\r\n\r\nHello\.\r\n$/,
+  )
+})
+
 test('the config file in the README of @postern/server refuses mail', { timeout: LONG_MS }, async () => {
   const cwd = below('readme-server')
   const readme = readFileSync(join(installed('@postern/server'), 'README.md'), 'utf8')
