@@ -17,15 +17,25 @@ import {
 } from './signature.ts'
 import { parseTags } from './tags.ts'
 
+/** RFC 8617 4.4. */
+export type ChainStatus = 'none' | 'pass' | 'fail'
+
 /** What we found out about a message when it came, before anything of it was changed. */
 export interface ArcVerdict {
-  /** Whether the sets of other servers were valid: `none` if there were none. */
-  readonly chain: 'none' | 'pass' | 'fail'
+  /** Whether the sets of other servers were valid: `none` if there were none, `unknown` if nobody looked. */
+  readonly chain: ChainStatus | 'unknown'
   /** What Authentication-Results has behind the name of the server (RFC 8601 2.2): `spf=pass smtp.mailfrom=example.org; dkim=none`. */
   readonly results: string
 }
 
-export type UnsealedReason = Unreadable | 'no-from' | 'many-fields' | 'no-key' | 'failed-before' | 'many-sets'
+export type UnsealedReason =
+  | Unreadable
+  | 'no-from'
+  | 'many-fields'
+  | 'no-key'
+  | 'failed-before'
+  | 'many-sets'
+  | 'unknown-chain'
 
 /** What a message gets on top. */
 export type Seal =
@@ -35,7 +45,7 @@ export type Seal =
       readonly fields: Uint8Array
       readonly instance: number
       /** What the seal says of the sets before it (`cv=`). */
-      readonly chain: ArcVerdict['chain']
+      readonly chain: ChainStatus
     }
   | { readonly isSealed: false; readonly fields: Uint8Array; readonly reason: UnsealedReason }
 
@@ -72,7 +82,7 @@ interface ArcHeader {
   /** Those that the new seal signs too. */
   readonly sets: readonly ArcSet[]
   readonly instance: number
-  readonly chain: ArcVerdict['chain']
+  readonly chain: ChainStatus
 }
 
 /** @throws TypeError */
@@ -112,6 +122,8 @@ function readArcHeader(
   const last = sets.at(-1)?.[SEAL]
   if (last !== undefined && parseTags(valueOf(last))?.get('cv')?.toLowerCase() === 'fail') return 'failed-before'
   if (sets.length >= MAX_SETS) return 'many-sets'
+  // To seal it as failed would spoil a valid chain.
+  if (verdict.chain === 'unknown' && (sets.length > 0 || !isWhole)) return 'unknown-chain'
   const chain = sets.length === 0 && isWhole ? 'none' : isWhole && verdict.chain === 'pass' ? 'pass' : 'fail'
   const signed = chain === 'pass' ? sets : []
   return { fields, names, key, sets: signed, instance: sets.length + 1, chain }

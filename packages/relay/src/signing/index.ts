@@ -3,6 +3,7 @@ export {
   type ArcOptions,
   type ArcSealer,
   type ArcVerdict,
+  type ChainStatus,
   createArcSealer,
   type Seal,
   type UnsealedReason,

@@ -173,6 +173,8 @@ function openRsa(der: Buffer): KeyObject {
 }
 
 function openPrivate(pem: string): KeyObject {
+  if (pem.includes('ENCRYPTED'))
+    throw new SigningKeyError('its private key is encrypted; store it without a passphrase')
   try {
     return createPrivateKey(pem)
   } catch (cause) {

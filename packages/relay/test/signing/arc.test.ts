@@ -150,6 +150,12 @@ describe('a chain', () => {
     })
   })
 
+  test('that nobody looked at gets no set, and a message without one is sealed', async () => {
+    const [one] = await chains()
+    expect(await seal('two.example', one, 'unknown')).toMatchObject({ isSealed: false, reason: 'unknown-chain' })
+    expect(await seal('two.example', MESSAGE, 'unknown')).toMatchObject({ isSealed: true, instance: 1, chain: 'none' })
+  })
+
   test('gets no set without a From, or without a key', async () => {
     expect(await seal('one.example', 'Subject: x\r\n\r\n', 'none')).toMatchObject({
       isSealed: false,

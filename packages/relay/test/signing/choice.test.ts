@@ -1,4 +1,5 @@
 /** Which keys sign, and which can not. */
+import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { createDkimSigner } from '@postern/relay/signing'
 import { type KeySet, keySet, makeKeys, RFC8463_ED25519 } from './keys.ts'
@@ -50,13 +51,19 @@ describe('the keys', () => {
     ['a text', 'nothing', 'it has no private key that can be read'],
     ['an Ed448 key', undefined, 'it is a key of type ed448, not rsa or ed25519'],
   ])('are refused if they are %s', async ([, pem, message]) => {
-    const { generateKeyPairSync } = await import('node:crypto')
     const other = generateKeyPairSync('ed448').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
     expect(() => keySet([{ pem: pem ?? other, domain: 'a.example', selector: 's' }])).toThrow(message as string)
   })
 
+  test('are refused if they are encrypted', async () => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    for (const type of ['pkcs8', 'pkcs1'] as const) {
+      const pem = privateKey.export({ type, format: 'pem', cipher: 'aes-256-cbc', passphrase: 'tiger' }).toString()
+      expect(() => keySet([{ pem, domain: 'a.example', selector: 's' }])).toThrow('its private key is encrypted')
+    }
+  })
+
   test('are refused if an RSA key is too short for RFC 8301', async () => {
-    const { generateKeyPairSync } = await import('node:crypto')
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 768 })
     const pem = privateKey.export({ type: 'pkcs1', format: 'pem' }).toString()
     const given = [{ pem, domain: 'a.example', selector: 's' }]
