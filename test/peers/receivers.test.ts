@@ -11,7 +11,7 @@ import { DovecotReceiver } from './receivers/dovecot.ts'
 import { startExim } from './receivers/exim.ts'
 import { startOpensmtpd } from './receivers/opensmtpd.ts'
 import { startPostfix } from './receivers/postfix.ts'
-import { type Files, makeFiles, NOBODY, PASSWORD, type Receiver, USER } from './receivers/receiver.ts'
+import { type Files, makeFiles, NOBODY, PASSWORD, type Receiver, TOKEN, USER } from './receivers/receiver.ts'
 
 interface Peer {
   readonly name: string
@@ -27,7 +27,7 @@ const PEERS: readonly Peer[] = [
   {
     name: 'postfix',
     needs: [POSTFIX, DOVECOT_LMTP],
-    mechanisms: ['SCRAM-SHA-256', 'CRAM-MD5', 'PLAIN', 'LOGIN'],
+    mechanisms: ['SCRAM-SHA-256', 'OAUTHBEARER', 'XOAUTH2', 'CRAM-MD5', 'PLAIN', 'LOGIN'],
     hasChunks: true,
     async start(scratch, files) {
       const dovecot = await DovecotReceiver.start(scratch, files)
@@ -145,11 +145,16 @@ describe.each(PEERS)('$name', ({ needs: own, mechanisms, hasChunks, start }) => 
 
   for (const mechanism of mechanisms ?? []) {
     testWith(needs, `a user logs in by ${mechanism}, with the right password only`, async () => {
-      const client = await open({ credentials: { username: USER, password: PASSWORD }, mechanisms: [mechanism] })
+      const right = { username: USER, password: PASSWORD, accessToken: TOKEN }
+      const client = await open({ credentials: right, mechanisms: [mechanism] })
       expect(client.isAuthenticated).toBe(true)
       await client.quit()
-      const wrong = open({ credentials: { username: USER, password: 'wrong' }, mechanisms: [mechanism] })
-      await expect(wrong).rejects.toMatchObject({ reason: 'login', stage: 'auth', code: 535 })
+      const wrong = { username: USER, password: 'wrong', accessToken: 'wrong' }
+      await expect(open({ credentials: wrong, mechanisms: [mechanism] })).rejects.toMatchObject({
+        reason: 'login',
+        stage: 'auth',
+        code: 535,
+      })
     })
   }
 
@@ -162,6 +167,20 @@ describe.each(PEERS)('$name', ({ needs: own, mechanisms, hasChunks, start }) => 
       cause: { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' },
     })
   })
+})
+
+testWith([EXIM, OPENSSL], 'exim takes a user by EXTERNAL, with the certificate of the user only', async () => {
+  await using scratch = await Scratch.make()
+  const files = await makeFiles(scratch)
+  await using exim = await startExim(scratch, files)
+  const credentials = { external: true, authorizationId: USER }
+  const options = { hostname: 'client.postern.example', credentials }
+  const { key, cert } = files.client
+  const client = await connect(exim.url, { ...options, tls: { ca: files.ca, key, cert } })
+  expect([client.isAuthenticated, client.user]).toEqual([true, USER])
+  await client.quit()
+  const stranger = connect(exim.url, { ...options, tls: { ca: files.ca } })
+  await expect(stranger).rejects.toMatchObject({ reason: 'login', stage: 'auth' })
 })
 
 testWith([DOVECOT_LMTP, OPENSSL], "dovecot's LMTP takes a message over a Unix socket", async () => {

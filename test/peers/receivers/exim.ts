@@ -18,7 +18,8 @@ export async function startExim(scratch: Scratch, files: Files): Promise<Receive
   await mustRun('chown', ['-R', EXIM_USER, home])
   // It reads the key as its own user.
   const keyFile = await writeReadable(scratch, 'exim-key.pem', await readFile(files.keyFile, 'utf8'))
-  const text = configurationText(home, sink.port, { ...files, keyFile })
+  const clients = await writeReadable(scratch, 'exim-clients.pem', files.client.cert)
+  const text = configurationText(home, sink.port, { ...files, keyFile }, clients)
   const configuration = await writeReadable(scratch, 'exim.conf', text)
   const daemon = new Daemon([EXIM_PROGRAM, '-C', configuration, '-bdf', '-oX', `127.0.0.1.${port}`], { isGroup: true })
   const log = (): Promise<string> => readFile(join(home, 'log', 'mainlog'), 'utf8').catch(() => '')
@@ -34,7 +35,8 @@ export async function startExim(scratch: Scratch, files: Files): Promise<Receive
   }
 }
 
-function configurationText(home: string, sinkPort: number, { keyFile, certFile }: Files): string {
+/** @param clients The file of the certificates that clients may show */
+function configurationText(home: string, sinkPort: number, { keyFile, certFile }: Files, clients: string): string {
   return `
 exim_path = ${EXIM_PROGRAM}
 keep_environment =
@@ -50,6 +52,8 @@ rfc1413_hosts =
 tls_advertise_hosts = *
 tls_certificate = ${certFile}
 tls_privatekey = ${keyFile}
+tls_try_verify_hosts = *
+tls_verify_certificates = ${clients}
 smtputf8_advertise_hosts = *
 acl_smtp_rcpt = check
 acl_smtp_data = accept
@@ -88,6 +92,12 @@ login:
   server_condition = \${if and{{eq{$auth1}{${USER}}}{eq{$auth2}{${PASSWORD}}}}}
   server_set_id = $auth1
   server_advertise_condition = \${if def:tls_in_cipher}
+external:
+  driver = external
+  public_name = EXTERNAL
+  server_advertise_condition = \${if bool{$tls_in_certificate_verified}}
+  server_condition = \${if eq{$auth1}{${USER}}}
+  server_set_id = $auth1
 cram:
   driver = cram_md5
   public_name = CRAM-MD5

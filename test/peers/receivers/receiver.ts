@@ -1,6 +1,6 @@
 /** Servers of others that take mail from our client: what the tests need of each, and the server that they pass mail on to. */
 import { createServer, type Listener } from '@postern/engine'
-import { listen } from '@postern/runtime/node'
+import { listen, selfSigned, type SelfSignedCertificate } from '@postern/runtime/node'
 import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import type { Daemon } from '../../kit/daemon.ts'
@@ -11,6 +11,7 @@ import { eventually } from '../../kit/waiting.ts'
 /** The user of each receiver. No receiver has a mailbox `nobody`. */
 export const USER = 'ann@postern.example'
 export const PASSWORD = 'correct-horse'
+export const TOKEN = 'ya29.a0AfH6SMBx'
 export const NOBODY = 'nobody@postern.example'
 /** Those who have mailboxes. */
 export const RECIPIENTS: readonly string[] = ['bob', 'cat', 'dog', 'large'].map((name) => `${name}@postern.example`)
@@ -24,11 +25,12 @@ export interface Receiver extends AsyncDisposable {
   log(): Promise<string>
 }
 
-/** The key and the certificate of a receiver. */
+/** The key and the certificate of a receiver, and the certificate of a client. */
 export interface Files {
   readonly keyFile: string
   readonly certFile: string
   readonly ca: string
+  readonly client: SelfSignedCertificate
 }
 
 /** Takes the mail that receivers pass on. */
@@ -57,7 +59,7 @@ export class Sink implements AsyncDisposable {
 
   async taken(recipient: string, log: () => Promise<string>): Promise<Buffer> {
     try {
-      await eventually(() => this.#taken.has(recipient), `mail for ${recipient}`, 30_000)
+      await eventually(() => this.#taken.has(recipient), `mail for ${recipient}`)
     } catch (error) {
       throw new Error(await log(), { cause: error })
     }
@@ -75,7 +77,12 @@ export async function makeFiles(scratch: Scratch): Promise<Files> {
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
   const key = ['-newkey', 'rsa:2048', '-nodes', '-keyout', keyFile]
   await mustRun('openssl', ['req', '-x509', '-days', '2', '-out', certFile, ...key, ...subject])
-  return { keyFile, certFile, ca: await readFile(certFile, 'utf8') }
+  return {
+    keyFile,
+    certFile,
+    ca: await readFile(certFile, 'utf8'),
+    client: await selfSigned({ hosts: ['ann.example'] }),
+  }
 }
 
 /** Writes a file that every user may read. */
@@ -92,7 +99,7 @@ export async function greets(port: number, daemon: Daemon, log: () => Promise<st
     if (!daemon.isRunning) throw new Error(`it ended:\n${daemon.output}\n${await log()}`)
     return hasGreeting(port)
   }
-  await eventually(isUp, `a greeting at port ${port}`, 20_000)
+  await eventually(isUp, `a greeting at port ${port}`)
 }
 
 function hasGreeting(port: number): Promise<boolean> {
