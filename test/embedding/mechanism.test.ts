@@ -12,6 +12,7 @@ import {
   type ServerOptions,
   type TlsInfo,
 } from '@postern/engine'
+import { type ClientMechanism, type ClientOptions, MechanismError, openClient } from '@postern/engine/client'
 import { pair } from '@postern/runtime/memory'
 import { describe, expect, test } from 'vitest'
 import { DuplexClient } from '../kit/client/duplex-client.ts'
@@ -304,5 +305,57 @@ describe('a mechanism that needs something of the connection', () => {
     await client.repliesToEnd()
     await served
     expect(ended).toEqual([{ mechanism: 'SCRAM-SHA-256', outcome: 'given-up' }])
+  })
+})
+
+describe("a mechanism of one's own on the client's side", () => {
+  const theirs: Mechanism = {
+    name: 'ANONYMOUS',
+    showsPassword: false,
+    isSupported: () => true,
+    start: () => ({
+      next: (response) =>
+        response === undefined ? { challenge: new Uint8Array(0) } : { user: `anonymous ${decoder.decode(response)}` },
+    }),
+  }
+  const ours: ClientMechanism = {
+    name: 'ANONYMOUS',
+    showsSecret: false,
+    isSupported: () => true,
+    start: () => ({
+      initial: () => encoder.encode('guest'),
+      next() {
+        throw new MechanismError('the server asks for more than a name')
+      },
+    }),
+  }
+
+  /** Sends a message, and returns the user whom the server sees. */
+  async function opened(mechanism: Mechanism, options: Partial<ClientOptions>): Promise<string | undefined> {
+    let user: string | undefined
+    const server = createServer({
+      hostname: 'mx.example.com',
+      auth: { mechanisms: [mechanism], authenticate: () => undefined },
+      data: (_, session) => void (user = session.user),
+    })
+    const [near, far] = pair()
+    void server.accept(near)
+    const client = await openClient(far, { hostname: 'client.example.com', credentials: {}, ...options })
+    await client.send({ reversePath: 'a@example.com', forwardPaths: ['b@example.com'] }, 'Subject: x\r\n\r\nx\r\n')
+    await client.quit()
+    return user
+  }
+
+  test('logs the client in', async () => {
+    expect(await opened(theirs, { mechanisms: ['PLAIN', ours] })).toBe('anonymous guest')
+  })
+
+  test('ends the login if it throws, and the client says why', async () => {
+    const asking: Mechanism = { ...theirs, start: () => ({ next: () => ({ challenge: encoder.encode('and?') }) }) }
+    await expect(opened(asking, { mechanisms: [ours] })).rejects.toMatchObject({
+      reason: 'login',
+      stage: 'auth',
+      message: 'the login by ANONYMOUS failed: the server asks for more than a name',
+    })
   })
 })
