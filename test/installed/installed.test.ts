@@ -177,6 +177,40 @@ describe('the program in the README of', () => {
   )
 })
 
+test.each(sample(Object.keys(RUNTIMES), 1, 6))(
+  'the installed client sends to the installed server by STARTTLS on %s',
+  { timeout: LONG_MS },
+  async (name) => {
+    const { command, module } = RUNTIMES[name] as (typeof RUNTIMES)[string]
+    const [program, ...args] = command
+    const cwd = below(`client ${name}`)
+    writeFileSync(
+      join(cwd, 'program.js'),
+      `import { createServer } from '@postern/engine'
+      import { connect, listen, selfSigned } from '@postern/runtime/${module}'
+
+      const server = createServer({
+        hostname: 'mx.example.com',
+        async data(message, { tls }) {
+          console.log(tls !== undefined, new TextDecoder().decode(await message.bytes()).trim())
+        },
+      })
+      const tls = await selfSigned()
+      const { address } = await listen(server, { host: '127.0.0.1', port: 0, tls })
+      const client = await connect('smtp+starttls://127.0.0.1:' + address.port, { tls: { ca: tls.cert } })
+      const { recipients } = await client.send(
+        { reversePath: 'ann@example.com', forwardPaths: ['bob@example.com'] },
+        'Subject: Hello\\r\\n\\r\\nHello\\r\\n',
+      )
+      console.log(recipients.map(({ address, isAccepted }) => address + ' ' + isAccepted).join())
+      await client.quit()
+      process.exit(0)`,
+    )
+    const { stdout } = await mustRun(program, [...args, 'program.js'], { cwd, env: project.env, timeoutMs: LONG_MS })
+    expect(stdout.toString().replaceAll('\r\n', '|')).toBe('true Subject: Hello||Hello\nbob@example.com true\n')
+  },
+)
+
 test('the program in the README of @postern/dns tells exchangers and a name', { timeout: LONG_MS }, async () => {
   await using server = await startDnsServer(({ type, name }) => {
     const ttl = 60
