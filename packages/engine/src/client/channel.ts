@@ -96,6 +96,7 @@ export class Channel {
   /** Sends bytes. Returns a promise if the server has to take them first. Never fails. */
   write(bytes: Uint8Array): void | Promise<void> {
     if (this.failure !== undefined || this.isBroken || bytes.length === 0) return
+    if (this.#writing !== undefined) return this.#writing.promise.then(() => this.write(bytes))
     let written: void | Promise<void>
     try {
       written = this.duplex.write(bytes)
@@ -219,19 +220,26 @@ export class Channel {
     return error
   }
 
-  /** Closes after 421 or QUIT. Waits for nothing. */
-  leave(): void {
+  /** Closes after 421 or QUIT. Resolves when the connection is closed, which takes `quitMs` at most. Never rejects. */
+  async leave(): Promise<void> {
     if (this.isLeaving || this.failure !== undefined) return
     this.isLeaving = true
+    const timer = setTimeout(() => this.#destroy(), this.timeouts.quitMs)
     try {
-      this.duplex.end().catch(() => {})
+      await this.duplex.end()
     } catch {
       this.#destroy()
+    } finally {
+      clearTimeout(timer)
     }
   }
 
   show(side: 'client' | 'server', text: string): void {
-    this.#trace?.({ side, text })
+    try {
+      this.#trace?.({ side, text })
+    } catch (error) {
+      this.fail('aborted', `trace failed: ${messageOf(error)}`, error)
+    }
   }
 
   #next(): ServerReply | undefined {
@@ -239,7 +247,7 @@ export class Channel {
     if (next === undefined) return undefined
     if ('fault' in next) throw this.fail('protocol', next.fault)
     if (this.#trace !== undefined) this.#showReply(next)
-    if (next.code === SERVICE_NOT_AVAILABLE) this.leave()
+    if (next.code === SERVICE_NOT_AVAILABLE) void this.leave()
     return next
   }
 
@@ -274,7 +282,7 @@ export class Channel {
     } else if (next.code === SERVICE_NOT_AVAILABLE) {
       if (this.#trace !== undefined) this.#showReply(next)
       this.#farewell = next
-      this.leave()
+      void this.leave()
     } else {
       this.fail('protocol', `the server sent a reply to nothing: ${replyText(next)}`)
     }

@@ -157,7 +157,7 @@ export class SmtpClient implements Client {
       void channel.command('QUIT')
       await channel.reply('command', channel.timeouts.quitMs)
     }).catch(() => {})
-    channel.leave()
+    await channel.leave()
   }
 
   destroy(reason?: Error): void {

@@ -33,8 +33,11 @@ export async function sendText(deps: DeliveryDeps): Promise<void> {
   const { channel } = deps
   const writer = new TextWriter(true)
   let octets = 0
+  const isWhole = 'pieces' in deps.content
   await forEachPiece(deps, async (piece) => {
-    await taken(channel, writer.write(piece))
+    const text = writer.write(piece)
+    // The owner of a stream may use the memory of a chunk again, as soon as the next one is asked for.
+    await taken(channel, !isWhole && text.buffer === piece.buffer ? text.slice() : text)
     octets += piece.length
     deps.progress(octets)
   })
@@ -123,10 +126,9 @@ export async function sendChunks(deps: DeliveryDeps, isPipelining: boolean): Pro
   }
 
   await forEachPiece(deps, (piece) => add(writer === undefined ? piece : writer.write(piece)), isStopped)
-  if (channel.isInterrupted && unanswered === 0) return refusal
-  if (refusal === undefined) await add(writer?.end() ?? EMPTY)
+  if (!(await isStopped())) await add(writer?.end() ?? EMPTY)
   await answered(0)
-  if (refusal === undefined) await flush(true)
+  if (!(await isStopped())) await flush(true)
   return refusal
 }
 

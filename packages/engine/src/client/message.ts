@@ -22,7 +22,12 @@ export function wholeMessage(message: OutgoingMessage): Uint8Array | undefined {
   return message instanceof Uint8Array ? message : undefined
 }
 
-/** Begins to read a message. @throws TypeError if it is none */
+export function isStream(message: unknown): boolean {
+  if (typeof message !== 'object' || message === null) return false
+  return 'getReader' in message || Symbol.asyncIterator in message || Symbol.iterator in message
+}
+
+/** Begins to read a message. */
 export function chunksOf(message: Exclude<OutgoingMessage, string>): Chunks {
   if ('getReader' in message) {
     // Some runtimes have streams that are not iterable.

@@ -8,7 +8,7 @@ import { type Channel, messageOf, refusal } from './channel.ts'
 import { type GroupedCommand, sendGroup } from './commands.ts'
 import { type DeliveryDeps, PIECE_OCTETS, sendChunk, sendChunks, sendText } from './delivery.ts'
 import { ClientError, type ClientStage } from './error.ts'
-import { chunksOf, type OutgoingMessage, wholeMessage } from './message.ts'
+import { chunksOf, isStream, type OutgoingMessage, wholeMessage } from './message.ts'
 
 export interface SendOptions {
   /** Ends the transaction, and with it the connection. */
@@ -67,6 +67,9 @@ export class Transaction {
     this.#options = options
     this.#message = message
     const whole = wholeMessage(message)
+    if (whole === undefined && !isStream(message)) {
+      throw new TypeError('message: not a string, a Uint8Array, an iterable of Uint8Array or a ReadableStream')
+    }
     this.#content = whole && contentOf(whole, envelope.bodyType === 'BINARYMIME')
     const { tls } = deps.channel.duplex
     const link = { isVerified: tls?.peerCertificate?.verified === true }
@@ -170,7 +173,7 @@ export class Transaction {
     channel.assertReady('data')
     void channel.write(DOT)
     // In LMTP there is a reply for each accepted recipient, so there is none to wait for.
-    if (this.#deps.isLmtp) channel.leave()
+    if (this.#deps.isLmtp) void channel.leave()
     else await channel.reply('data', channel.timeouts.finalMs)
   }
 

@@ -62,6 +62,22 @@ describe.each(WAYS)('%s', (_, disabled) => {
     client.destroy()
   })
 
+  test('a stream whose server answers chunks while it waits arrives whole', async () => {
+    const { arrived, connect } = house({ disabled })
+    const client = await connect()
+    const piece = octets('x'.repeat(40_000))
+    async function* slow(): AsyncGenerator<Uint8Array> {
+      for (let i = 0; i < 8; i++) {
+        yield piece.fill(97 + i)
+        await new Promise((resolve) => void setTimeout(resolve))
+      }
+    }
+    await client.send(ENVELOPE, slow())
+    const letters = Array.from('abcdefgh', (letter) => letter.repeat(40_000))
+    expect(arrived[0]?.text === `${letters.join('')}\r\n`).toBe(true)
+    client.destroy()
+  })
+
   test('one recipient is refused, and the other has the message', async () => {
     const rcpt: ServerOptions['rcpt'] = ({ address }) =>
       address === 'b@mx.example.com' ? reply(550, '5.1.1', 'Unknown') : undefined
