@@ -156,7 +156,7 @@ export const PACKAGES: readonly Package[] = [
       ],
       [
         { paths: ['queue/memory'], below: ['queue'] },
-        { paths: ['queue/sqlite'], modules: NODE, below: ['queue'] },
+        { paths: ['queue/sql'], below: ['queue'] },
         { paths: ['delivery'], below: ['queue', 'schedule.ts', 'report'] },
         { paths: ['route/sts'], below: ['route/outcome.ts'] },
         { paths: ['route/dane'], modules: ['@peculiar/x509', 'reflect-metadata'], below: ['route/outcome.ts'] },
@@ -165,6 +165,8 @@ export const PACKAGES: readonly Package[] = [
       [
         { paths: ['route'], below: ['route/outcome.ts', 'route/sts', 'route/dane'] },
         { paths: ['route/https'], modules: NODE, below: ['route/sts'] },
+        { paths: ['queue/sqlite'], modules: NODE, below: ['queue', 'queue/sql'] },
+        { paths: ['queue/durable-object'], below: ['queue', 'queue/sql'] },
       ],
       [
         { paths: ['relay.ts'], below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery'] },

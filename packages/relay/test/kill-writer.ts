@@ -14,8 +14,9 @@ const CALLERS = 16
 const [, , path = '', round = ''] = process.argv
 const queue = await openSqliteQueue(path)
 let made = 0
+const sleeping = new Int32Array(new SharedArrayBuffer(4))
 
-/** Writes a line at once, so that a kill right after it does not lose it. The pipe may be full for a moment. */
+/** Writes a line at once, so that it is out before the next step. The pipe is full while the test does not read. */
 function say(letter: string, id: string): void {
   for (;;) {
     try {
@@ -23,7 +24,7 @@ function say(letter: string, id: string): void {
       return
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+      Atomics.wait(sleeping, 0, 0, 1)
     }
   }
 }

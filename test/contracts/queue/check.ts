@@ -23,6 +23,8 @@ export interface QueueCheck {
   readonly name: string
   /** The queue has to outlive its process. */
   readonly isDurable?: true
+  /** The queue has to have a bound of its own. */
+  readonly isBounded?: true
   run(ground: Ground): Promise<void>
 }
 

@@ -243,6 +243,7 @@ export const entries: readonly QueueCheck[] = [
   },
   {
     name: 'a queue that is full refuses to add, and goes on with what it has',
+    isBounded: true,
     async run({ make }) {
       await using queue = await make({ isSmall: true })
       let count = 0

@@ -6,28 +6,41 @@ import { entries } from './entries.ts'
 
 const CHECKS: readonly QueueCheck[] = [...entries, ...claims]
 
-/** The queues of the contract, and whether each outlives its process. */
-const SUBJECTS = { memory: false, SQLite: true } as const
-
-export type Subject = keyof typeof SUBJECTS
-
-/** Returns the checks of all queues. */
-export function queueRows(): Row[] {
-  return (Object.keys(SUBJECTS) as Subject[]).flatMap((subject) =>
-    checksOf(subject).map(({ name: check }) => ({ subject, check })),
-  )
+interface Subject {
+  /** The queue outlives its process. */
+  readonly isDurable: boolean
+  /** The queue has a bound of its own. */
+  readonly isBounded: boolean
+  readonly runtimes: readonly string[]
 }
 
-export async function* queueOutcomes(grounds: Readonly<Record<Subject, Ground>>): AsyncGenerator<Outcome> {
-  for (const [subject, ground] of Object.entries(grounds) as [Subject, Ground][]) {
-    yield* await Promise.all(
-      checksOf(subject).map(async ({ name: check, run }): Promise<Outcome> => {
-        return { subject, check, ...(await attempt(() => patiently(run(ground)))) }
-      }),
-    )
+const SUBJECTS: Readonly<Record<string, Subject>> = {
+  memory: { isDurable: false, isBounded: true, runtimes: ['node', 'deno', 'bun', 'workerd'] },
+  SQLite: { isDurable: true, isBounded: true, runtimes: ['node', 'deno', 'bun'] },
+  'Durable Object': { isDurable: true, isBounded: false, runtimes: ['workerd'] },
+}
+
+/** Returns the checks of all queues that a runtime has. */
+export function queueRows(runtime: string): Row[] {
+  const subjects = Object.keys(SUBJECTS).filter((subject) => SUBJECTS[subject]?.runtimes.includes(runtime))
+  return subjects.flatMap((subject) => checksOf(subject).map(({ name: check }) => ({ subject, check })))
+}
+
+/** @param grounds By subject */
+export async function* queueOutcomes(grounds: Readonly<Record<string, Ground>>): AsyncGenerator<Outcome> {
+  for (const [subject, ground] of Object.entries(grounds)) {
+    yield* await Promise.all(checksOf(subject).map(({ name }) => queueOutcome(subject, name, ground)))
   }
 }
 
-function checksOf(subject: Subject): readonly QueueCheck[] {
-  return CHECKS.filter(({ isDurable = false }) => SUBJECTS[subject] || !isDurable)
+/** Makes one check. */
+export async function queueOutcome(subject: string, check: string, ground: Ground): Promise<Outcome> {
+  const found = checksOf(subject).find(({ name }) => name === check)
+  if (found === undefined) throw new Error(`${subject} has no check '${check}'`)
+  return { subject, check, ...(await attempt(() => patiently(found.run(ground)))) }
+}
+
+function checksOf(subject: string): readonly QueueCheck[] {
+  const { isDurable, isBounded } = SUBJECTS[subject] ?? { isDurable: false, isBounded: false }
+  return CHECKS.filter((check) => (isDurable || !check.isDurable) && (isBounded || !check.isBounded))
 }

@@ -26,12 +26,24 @@ export interface PreparedDelivery {
   readonly recipients: readonly QueueRecipient[]
 }
 
-/** @throws QueueError `invalid` */
-export function prepareEntries(entries: readonly NewEntry[], field: string = 'entries'): PreparedEntry[] {
+/**
+ * @param options `maxTogether` is how many recipients one delivery may have
+ * @throws QueueError `invalid`
+ */
+export function prepareEntries(
+  entries: readonly NewEntry[],
+  { field = 'entries', maxTogether = MAX_RECIPIENTS }: { readonly field?: string; readonly maxTogether?: number } = {},
+): PreparedEntry[] {
   if (entries.length > MAX_ENTRIES) throw invalid(field, `${entries.length} entries are more than ${MAX_ENTRIES}`)
   const recipients = entries.reduce((sum, entry) => sum + entry.recipients.length, 0)
   if (recipients > MAX_RECIPIENTS) throw invalid(field, `${recipients} recipients are more than ${MAX_RECIPIENTS}`)
-  return entries.map((entry, at) => prepareEntry(entry, `${field}[${at}]`))
+  return entries.map((entry, at) => {
+    const prepared = prepareEntry(entry, `${field}[${at}]`)
+    const most = Math.max(...prepared.deliveries.map((delivery) => delivery.recipients.length))
+    if (most > maxTogether)
+      throw invalid(`${field}[${at}].recipients`, `${most} for one destination are more than ${maxTogether}`)
+    return prepared
+  })
 }
 
 function prepareEntry(entry: NewEntry, field: string): PreparedEntry {

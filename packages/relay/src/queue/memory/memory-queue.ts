@@ -100,7 +100,7 @@ export class MemoryQueue implements Queue {
   async settle(settlements: readonly Settlement[]): Promise<readonly Settled[]> {
     this.#checkOpen()
     checkSettlements(settlements)
-    const added = settlements.map(({ add = [] }, at) => prepareEntries(add, `settlements[${at}].add`))
+    const added = settlements.map(({ add = [] }, at) => prepareEntries(add, { field: `settlements[${at}].add` }))
     this.#checkRoom(added.flat())
     // Nothing is changed if one of them is wrong.
     for (const settlement of settlements) this.#afterwards(settlement)

@@ -3,14 +3,14 @@ import { link, open, realpath, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { QueueError } from '../error.ts'
-import { checkRange } from '../checks.ts'
+import { checkRange, MAX_RECIPIENTS } from '../checks.ts'
 import type { Queue } from '../queue.ts'
+import { SqlQueue } from '../sql/sql-queue.ts'
 import { failureOf } from './failure.ts'
 import { Ownership } from './owner.ts'
 import { prepareSchema } from './schema.ts'
-import { SqliteQueue } from './sqlite-queue.ts'
-
-export { SCHEMA_VERSION } from './schema.ts'
+import { Statements } from './statements.ts'
+import { GroupedTransactions } from './transactions.ts'
 
 export interface SqliteQueueOptions {
   /**
@@ -64,12 +64,27 @@ export async function openSqliteQueue(path: string, options: SqliteQueueOptions 
     db.exec(`PRAGMA max_page_count = ${Math.floor(maxBytes / PAGE_BYTES)}`)
     db.exec('PRAGMA trusted_schema = OFF')
     db.exec(`PRAGMA busy_timeout = ${BLOCKING_MS}`)
-    return new SqliteQueue({ db, path, ownership, patienceMs: busyTimeoutMs })
+    return queueIn(db, path, ownership, busyTimeoutMs)
   } catch (error) {
     db?.close()
     ownership?.[Symbol.dispose]()
     throw failureOf(error, path)
   }
+}
+
+function queueIn(db: DatabaseSync, path: string, ownership: Disposable | undefined, patienceMs: number): Queue {
+  return new SqlQueue({
+    sql: new Statements(db),
+    transactions: new GroupedTransactions(db, path, patienceMs),
+    name: path,
+    isOwner: ownership !== undefined,
+    maxTogether: MAX_RECIPIENTS,
+    failureOf: (error) => failureOf(error, path),
+    closed: () => {
+      db.close()
+      ownership?.[Symbol.dispose]()
+    },
+  })
 }
 
 /** Loads SQLite only when a queue is opened, because a runtime may not have it. */

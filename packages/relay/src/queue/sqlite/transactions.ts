@@ -7,7 +7,9 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { setImmediate, setTimeout } from 'node:timers'
-import { isQueueError, QueueError } from '../error.ts'
+import { isQueueError } from '../error.ts'
+import type { Transactions } from '../sql/sql.ts'
+import { closedError } from '../sql/sql-queue.ts'
 import { failureOf, isBusy } from './failure.ts'
 
 /** Rows that one transaction may write, unless one call alone writes more: some 5 ms of work. */
@@ -23,7 +25,7 @@ interface Job {
   readonly reject: (error: unknown) => void
 }
 
-export class Transactions {
+export class GroupedTransactions implements Transactions {
   readonly #db: DatabaseSync
   readonly #path: string
   readonly #patienceMs: number
@@ -41,19 +43,14 @@ export class Transactions {
     this.#patienceMs = patienceMs
   }
 
-  /**
-   * Runs `work` inside a transaction, and resolves when the transaction is durable. `work` may run twice, so it may change
-   * only the database. If it throws, its changes are undone, and the promise rejects.
-   */
   run<T>(rows: number, work: () => T): Promise<T> {
-    if (this.#isClosed) return Promise.reject(closed(this.#path))
+    if (this.#isClosed) return Promise.reject(closedError(this.#path))
     return new Promise<T>((resolve, reject) => {
       this.#jobs.push({ rows, work, resolve: resolve as (result: unknown) => void, reject })
       this.#schedule()
     })
   }
 
-  /** Refuses new work, and resolves when the work so far has ended. */
   close(): Promise<void> {
     this.#isClosed = true
     if (!this.#isScheduled) return Promise.resolve()
@@ -137,8 +134,4 @@ export class Transactions {
 /** Returns whether other jobs may succeed although one has failed. */
 function isOfOneJob(error: unknown, path: string): boolean {
   return !(error instanceof Error && 'code' in error) || isQueueError(error) || failureOf(error, path).code === 'full'
-}
-
-export function closed(path: string): QueueError {
-  return new QueueError('closed', `the queue ${path} is closed`)
 }

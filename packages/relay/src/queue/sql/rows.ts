@@ -1,10 +1,10 @@
 /** The rows of the tables, and what they are outside. */
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { PreparedEntry } from '../checks.ts'
 import type { DueDeliveries } from '../choice.ts'
 import type { DeliveryState, QueueDelivery, QueueEntry, QueueEnvelope, QueueRecipient } from '../entry.ts'
 import { QueueError } from '../error.ts'
 import type { ListQueueOptions } from '../queue.ts'
+import type { Sql } from './sql.ts'
 
 /** By their number in the tables. */
 export const STATES: readonly DeliveryState[] = ['waiting', 'due', 'held', 'finished']
@@ -39,33 +39,32 @@ export type JoinedRow = DeliveryRow & Omit<EntryRow, 'seq'>
 /** No priority is as high. */
 const ABOVE_ALL = 10
 
-/** The statements on the tables. Each is prepared once. */
+/** The statements on the tables. */
 export class Rows implements DueDeliveries {
-  readonly #prepare: (query: string) => StatementSync
+  readonly #sql: Sql
 
-  constructor(db: DatabaseSync) {
-    const prepared = new Map<string, StatementSync>()
-    this.#prepare = (query) => {
-      let statement = prepared.get(query)
-      if (statement === undefined) prepared.set(query, (statement = db.prepare(query)))
-      return statement
-    }
+  constructor(sql: Sql) {
+    this.#sql = sql
   }
 
   insert({ id, messageId, queuedAt, holdUntil, envelope, priority, deliveries }: PreparedEntry): void {
-    const { changes, lastInsertRowid } = this.#prepare(
+    const [row] = this.#sql.all(
       `INSERT INTO entry (id, message_id, queued_at, hold_until, pending, envelope)
-       VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-    ).run(id, messageId, queuedAt, holdUntil, deliveries.length, JSON.stringify(envelope))
-    if (changes === 0) return
-    const statement = this.#prepare(
-      `INSERT INTO delivery (entry, destination, state, priority, due_at, attempts, recipients)
-       VALUES (?, ?, ?, ?, ?, 0, ?)`,
+       VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING seq`,
+      id,
+      messageId,
+      queuedAt,
+      holdUntil,
+      deliveries.length,
+      JSON.stringify(envelope),
     )
+    if (row === undefined) return
+    const query = `INSERT INTO delivery (entry, destination, state, priority, due_at, attempts, recipients)
+       VALUES (?, ?, ?, ?, ?, 0, ?)`
     const state = holdUntil === 0 ? DUE : WAITING
     const dueAt = Math.max(queuedAt, holdUntil)
     for (const { destination, recipients } of deliveries)
-      statement.run(lastInsertRowid, destination, state, priority, dueAt, JSON.stringify(recipients))
+      this.#sql.run(query, row['seq'] as number, destination, state, priority, dueAt, JSON.stringify(recipients))
   }
 
   nextPriority(below: number): number | undefined {
@@ -100,10 +99,12 @@ export class Rows implements DueDeliveries {
 
   /** Marks deliveries as due whose time has come, those with the earliest time first. */
   makeDue(now: number, limit: number): void {
-    this.#prepare(
+    this.#sql.run(
       `UPDATE delivery SET state = 1 WHERE number IN
          (SELECT number FROM delivery WHERE state = 0 AND due_at <= ? ORDER BY due_at LIMIT ?)`,
-    ).run(now, limit)
+      now,
+      limit,
+    )
   }
 
   joined(number: number): JoinedRow | undefined {
@@ -111,7 +112,8 @@ export class Rows implements DueDeliveries {
   }
 
   updateDelivery(row: Pick<DeliveryRow, 'number' | 'state' | 'due_at' | 'attempts' | 'recipients'>): void {
-    this.#prepare('UPDATE delivery SET state = ?, due_at = ?, attempts = ?, recipients = ? WHERE number = ?').run(
+    this.#sql.run(
+      'UPDATE delivery SET state = ?, due_at = ?, attempts = ?, recipients = ? WHERE number = ?',
       row.state,
       row.due_at,
       row.attempts,
@@ -121,7 +123,7 @@ export class Rows implements DueDeliveries {
   }
 
   countFinished(seq: number): void {
-    this.#prepare('UPDATE entry SET pending = pending - 1 WHERE seq = ?').run(seq)
+    this.#sql.run('UPDATE entry SET pending = pending - 1 WHERE seq = ?', seq)
   }
 
   seqOf(id: string): number | undefined {
@@ -129,23 +131,25 @@ export class Rows implements DueDeliveries {
   }
 
   hold(seq: number): void {
-    this.#prepare('UPDATE delivery SET state = 2 WHERE entry = ? AND state < 2').run(seq)
+    this.#sql.run('UPDATE delivery SET state = 2 WHERE entry = ? AND state < 2', seq)
   }
 
   unhold(seq: number): void {
-    this.#prepare('UPDATE delivery SET state = 0 WHERE entry = ? AND state = 2').run(seq)
+    this.#sql.run('UPDATE delivery SET state = 0 WHERE entry = ? AND state = 2', seq)
   }
 
   retry(seq: number, now: number): void {
-    this.#prepare(
+    this.#sql.run(
       `UPDATE delivery SET due_at = min(due_at, max(?, (SELECT hold_until FROM entry WHERE seq = delivery.entry)))
        WHERE entry = ? AND state = 0`,
-    ).run(now, seq)
+      now,
+      seq,
+    )
   }
 
   remove(seq: number): void {
-    this.#prepare('DELETE FROM delivery WHERE entry = ?').run(seq)
-    this.#prepare('DELETE FROM entry WHERE seq = ?').run(seq)
+    this.#sql.run('DELETE FROM delivery WHERE entry = ?', seq)
+    this.#sql.run('DELETE FROM entry WHERE seq = ?', seq)
   }
 
   entry(seq: number): QueueEntry | undefined {
@@ -204,16 +208,16 @@ export class Rows implements DueDeliveries {
   }
 
   #get<T>(query: string, ...values: (string | number)[]): T | undefined {
-    return this.#prepare(query).get(...values) as T | undefined
+    return this.#all<T>(query, ...values)[0]
   }
 
   #all<T>(query: string, ...values: (string | number)[]): T[] {
-    return this.#prepare(query).all(...values) as T[]
+    return this.#sql.all(query, ...values) as T[]
   }
 
   /** Returns the first column of the first row. */
   #value<T extends string | number>(query: string, ...values: (string | number)[]): T | undefined {
-    const row = this.#prepare(query).get(...values)
+    const [row] = this.#sql.all(query, ...values)
     return row === undefined ? undefined : (Object.values(row)[0] as T)
   }
 }

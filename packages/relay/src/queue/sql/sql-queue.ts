@@ -1,6 +1,4 @@
-/** A queue in a file of SQLite. */
-import type { DatabaseSync } from 'node:sqlite'
-import { setImmediate } from 'node:timers/promises'
+/** A queue in tables of SQLite. */
 import {
   checkClaim,
   checkList,
@@ -30,10 +28,9 @@ import type {
 import { isWanted } from '../page.ts'
 import { Ranking } from '../ranking.ts'
 import { isPending } from '../results.ts'
-import { failureOf } from './failure.ts'
 import { DUE, envelopeOf, recipientsOf, Rows, STATES } from './rows.ts'
 import { settleOne } from './settling.ts'
-import { closed, Transactions } from './transactions.ts'
+import type { Sql, Transactions } from './sql.ts'
 
 /** Deliveries that one claim marks as due. Each costs some 10 µs. */
 const MAX_MADE_DUE = 500
@@ -43,34 +40,37 @@ const LIST_SLICES = 50
 /** Deliveries that `stats` counts between two turns of the event loop: some 5 ms. */
 const COUNT_SLICE = 20_000
 
-export interface SqliteQueueDeps {
-  readonly db: DatabaseSync
-  readonly path: string
-  /** Absent if another process may own the queue. */
-  readonly ownership: Disposable | undefined
-  readonly patienceMs: number
+export interface SqlQueueDeps {
+  readonly sql: Sql
+  readonly transactions: Transactions
+  /** Names the queue in messages. */
+  readonly name: string
+  /** False if another process may own the queue. */
+  readonly isOwner: boolean
+  /** How many recipients one delivery may have: they are one value of a row. */
+  readonly maxTogether: number
+  /** Makes the error of a queue of any error. */
+  readonly failureOf: (error: unknown) => QueueError
+  /** Called once, when nothing is left to do. */
+  readonly closed: () => void
 }
 
-export class SqliteQueue implements Queue {
-  readonly #db: DatabaseSync
-  readonly #path: string
-  readonly #ownership: Disposable | undefined
+export class SqlQueue implements Queue {
+  readonly #deps: SqlQueueDeps
   readonly #rows: Rows
   readonly #transactions: Transactions
   readonly #leases = new Leases()
   readonly #choice = new Choice()
   #closing: Promise<void> | undefined
 
-  constructor({ db, path, ownership, patienceMs }: SqliteQueueDeps) {
-    this.#db = db
-    this.#path = path
-    this.#ownership = ownership
-    this.#rows = new Rows(db)
-    this.#transactions = new Transactions(db, path, patienceMs)
+  constructor(deps: SqlQueueDeps) {
+    this.#deps = deps
+    this.#rows = new Rows(deps.sql)
+    this.#transactions = deps.transactions
   }
 
   async add(entries: readonly NewEntry[]): Promise<void> {
-    const prepared = prepareEntries(entries)
+    const prepared = prepareEntries(entries, { maxTogether: this.#deps.maxTogether })
     if (prepared.length === 0) return
     await this.#transactions.run(rowsOf(prepared), () => prepared.forEach((entry) => this.#rows.insert(entry)))
   }
@@ -110,7 +110,10 @@ export class SqliteQueue implements Queue {
   async settle(settlements: readonly Settlement[]): Promise<readonly Settled[]> {
     this.#checkOwner()
     checkSettlements(settlements)
-    const added = settlements.map(({ add = [] }, at) => prepareEntries(add, `settlements[${at}].add`))
+    const { maxTogether } = this.#deps
+    const added = settlements.map(({ add = [] }, at) => {
+      return prepareEntries(add, { field: `settlements[${at}].add`, maxTogether })
+    })
     if (settlements.length === 0) return []
     const settled = await this.#transactions.run(settlements.length + rowsOf(added.flat()), () =>
       settlements.map((settlement, at) => settleOne(this.#rows, this.#leases, settlement, added[at] ?? [])),
@@ -138,7 +141,7 @@ export class SqliteQueue implements Queue {
     const entries: QueueEntry[] = []
     let after = start
     for (let slice = 0; slice < LIST_SLICES; slice++) {
-      if (slice > 0) await setImmediate()
+      if (slice > 0) await othersTurn()
       const isOver = this.#read(() => {
         const seqs = this.#rows.seqs(options, after, LIST_SLICE)
         for (const seq of seqs) {
@@ -207,7 +210,7 @@ export class SqliteQueue implements Queue {
       }
       const last = counts.at(-1)
       at = last && [last.destination, last.last]
-      await setImmediate()
+      await othersTurn()
     }
     ranking.add(current.destination, current.count)
     return this.#read(() => {
@@ -233,8 +236,7 @@ export class SqliteQueue implements Queue {
   async #close(): Promise<void> {
     await this.#transactions.close()
     this.#leases.clear()
-    this.#db.close()
-    this.#ownership?.[Symbol.dispose]()
+    this.#deps.closed()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -246,22 +248,33 @@ export class SqliteQueue implements Queue {
     try {
       return query()
     } catch (error) {
-      throw failureOf(error, this.#path)
+      throw this.#deps.failureOf(error)
     }
   }
 
   #checkOpen(): void {
-    if (this.#closing !== undefined) throw closed(this.#path)
+    if (this.#closing !== undefined) throw closedError(this.#deps.name)
   }
 
   #checkOwner(): void {
     this.#checkOpen()
-    if (this.#ownership === undefined)
-      throw new QueueError('not-owner', `the queue ${this.#path}: only its owner sends mail`)
+    const { isOwner, name } = this.#deps
+    if (!isOwner) throw new QueueError('not-owner', `the queue ${name}: only its owner sends mail`)
   }
 }
 
 /** Returns about how many rows entries are. */
 function rowsOf(entries: readonly PreparedEntry[]): number {
   return entries.reduce((sum, { deliveries }) => sum + 1 + deliveries.length, 0)
+}
+
+/** Lets the event loop do something else. */
+function othersTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 0)
+  })
+}
+
+export function closedError(name: string): QueueError {
+  return new QueueError('closed', `the queue ${name} is closed`)
 }
