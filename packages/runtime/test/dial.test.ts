@@ -2,7 +2,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { once } from 'node:events'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { listen, selfSigned } from '../src/node/index.ts'
-import { certificate, echo, hears } from './harness.ts'
+import { certificate, echo, Hall, hears } from './harness.ts'
 import { eventually } from '../../../test/kit/waiting.ts'
 import { PLACES } from './places.ts'
 
@@ -98,6 +98,16 @@ describe.each(PLACES)('%s', (runtime, { dial, openHandles }) => {
     const wrong = await dial({ host, port, implicitTls: true, tls: { ...allowed, servername: 'mx.example.com' } })
     expect([right, wrong].map(({ tls }) => tls?.peerCertificate?.verified)).toEqual([true, false])
     await Promise.all([right.end(), wrong.end()])
+  })
+
+  test('an address is not sent as the name of the server', async () => {
+    const hall = new Hall()
+    const listener = await listen(hall, { port: 0, host, tls: certificate, implicitTls: true })
+    onTestFinished(() => listener.close())
+    const client = await dial({ host, port: listener.address.port, implicitTls: true, tls: { ca: certificate.cert } })
+    const server = await hall.next()
+    expect([client.tls?.peerCertificate?.verified, server.tls?.serverName]).toEqual([true, undefined])
+    client.destroy()
   })
 
   test('a trusted certificate without the address is not verified if the options allow it', async () => {

@@ -65,6 +65,16 @@ export const logins: readonly ClientCheck[] = [
     },
   },
   {
+    name: 'the user and the password of a URL log in',
+    ways: SECURE,
+    async run({ url, ground }) {
+      const login = `${encodeURIComponent(USER)}:${encodeURIComponent(PASSWORD)}`
+      const client = await ground.connect(url.replace('//', `//${login}@`))
+      expectEqual([client.user, taken(await client.send(envelope(), MESSAGE)).user], [USER, USER], 'the user')
+      await client.quit()
+    },
+  },
+  {
     name: 'a token that the server refuses is fetched once more',
     ways: ['implicit TLS'],
     async run({ open }) {

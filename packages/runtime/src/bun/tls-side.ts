@@ -65,7 +65,8 @@ export function clientSide(options: DialTlsOptions, host: string): TlsSide {
       secureContext: native(secureContext),
       requestCert: true,
       rejectUnauthorized,
-      ...(serverName === '' ? {} : { serverName }),
+      // Without it, Bun sends the address.
+      serverName,
       ...(ALPNProtocols === undefined ? {} : { ALPNProtocols: alpnWire(ALPNProtocols) }),
     },
     contextFor: () => undefined,
