@@ -182,6 +182,16 @@ test('dial makes implicit TLS if the certificate has the right name', async () =
   expect(await dialFromWorker({ ...trusted, tls: { servername: 'other.example' } })).not.toHaveProperty('isTls')
 })
 
+test('dial connects to an address of IPv6', async () => {
+  const server = createServer((socket) => socket.on('error', () => {}).end()).listen(0, '::1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  expect(await dialFromWorker({ host: '::1', port })).toMatchObject({
+    remote: { family: 'ipv6', address: '::1', port },
+  })
+  server.close()
+})
+
 test('dial rejects if no server listens, if the server is silent, and if the caller aborts', async () => {
   const silent = createServer((socket) => socket.resume()).listen(0, '127.0.0.1')
   await once(silent, 'listening')

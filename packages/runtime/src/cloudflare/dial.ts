@@ -36,7 +36,9 @@ export async function dial(options: DialOptions): Promise<Duplex> {
   checkDurations({ connectTimeoutMs, lingerMs })
   signal?.throwIfAborted()
   const secureTransport = tls === undefined ? 'off' : 'starttls'
-  const socket = connect({ hostname: host, port }, { secureTransport, allowHalfOpen: true })
+  // workerd joins the two by a colon.
+  const hostname = host.includes(':') ? `[${host}]` : host
+  const socket = connect({ hostname, port }, { secureTransport, allowHalfOpen: true })
   const opening = openDuplex(socket, { lingerMs }, tls?.servername ?? host)
   try {
     return await withinBounds(implicitTls ? secured(opening) : opening, `port ${port}`, options)
