@@ -84,8 +84,16 @@ describe.each(PEERS)('$name', ({ needs, start }) => {
         command: RUNTIMES[runtime],
         listen: ['submission://127.0.0.1:0'],
         flags: [
-          ...['--relay', receiver?.url ?? '', '--dkim', 'dkim', '--hostname', `mx.${DOMAIN}`],
-          ...['--tls-key', files.keyFile, '--tls-cert', files.certFile],
+          '--relay',
+          receiver?.url ?? '',
+          '--dkim',
+          'dkim',
+          '--hostname',
+          `mx.${DOMAIN}`,
+          '--tls-key',
+          files.keyFile,
+          '--tls-cert',
+          files.certFile,
         ],
       })
       const to = RECIPIENT[runtime]
