@@ -2,7 +2,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { scramKeysOf } from '../../../test/kit/scram.ts'
-import type { ClientCredentials, ClientMechanism, ClientSaslPeer } from '../src/sasl/client/mechanism.ts'
+import {
+  type ClientCredentials,
+  type ClientMechanism,
+  type ClientSaslPeer,
+  MechanismError,
+} from '../src/sasl/client/mechanism.ts'
 import { CLIENT_MECHANISMS, chooseMechanism, mechanismOf } from '../src/sasl/client/mechanisms.ts'
 import { saslprep } from '../src/sasl/client/saslprep.ts'
 import { makeScram } from '../src/sasl/client/scram.ts'
@@ -274,6 +279,36 @@ describe('SCRAM-SHA-256', () => {
     expect(final).toContain(`c=${btoa('p=tls-exporter,a=a=2Cb=3Dc,tls-exporter')},`)
     expect(() => plus.start(credentials, PEER)).toThrow('no channel binding')
   })
+})
+
+test('no mechanism fails but by a MechanismError, or believes a server, whatever the server says', async () => {
+  const NONCE = 'rOprNGfwEbeRWgbNEkqO'
+  const scram = makeScram({ bindsChannel: false, makeNonce: () => NONCE })
+  const all = [...CLIENT_MECHANISMS.filter(({ name }) => name !== scram.name), scram]
+  const credentials = { username: 'user', password: 'pencil', accessToken: 'x', external: true }
+  const peer = { ...PEER, channelBinding: octets, offersChannelBinding: true }
+  const piece = fc.oneof(
+    fc.string(),
+    fc.constantFrom(`r=${NONCE}`, 'x', ',s=AAAA', ',i=4096', ',i=1', 'v=AAAA', 'e=other-error', ',', '='),
+  )
+  const said = fc.oneof(
+    fc.array(piece).map((pieces) => octets(pieces.join(''))),
+    fc.uint8Array({ maxLength: 20 }),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...all), fc.array(said, { maxLength: 4 }), async (mechanism, challenges) => {
+      const exchange = mechanism.start(credentials, peer)
+      await exchange.initial()
+      try {
+        for (const challenge of challenges) expect(await exchange.next(challenge)).toBeInstanceOf(Uint8Array)
+      } catch (error) {
+        expect(error).toBeInstanceOf(MechanismError)
+      }
+      // SCRAM alone has a server that proves itself, and this one cannot.
+      if (exchange.succeeded !== undefined) expect(() => exchange.succeeded?.()).toThrow(MechanismError)
+    }),
+    { numRuns: 500 },
+  )
 })
 
 describe('credentials that a mechanism cannot carry', () => {
