@@ -32,6 +32,8 @@ export interface TlsCounterOptions {
   readonly maxDomains?: number | undefined
   /** Kinds of failures of one policy. Others are only in the sum. Default 100. */
   readonly maxDetails?: number | undefined
+  /** About how much memory the counts may take: domains choose how long their policies are. What does not fit is not counted. Default 16 MiB. */
+  readonly maxBytes?: number | undefined
 }
 
 interface Counting {
@@ -43,15 +45,21 @@ interface Counting {
 
 /** A domain has one policy of MTA-STS, and one for each of its hosts that has TLSA records. Policies change. */
 const MAX_POLICIES = 50
+const MAX_BYTES = 16 * 1024 * 1024
+/** About what a policy or a kind of failure takes besides its texts. */
+const ENTRY_BYTES = 400
 
 export class TlsCounter {
   readonly #maxDomains: number
   readonly #maxDetails: number
+  readonly #maxBytes: number
+  #bytes = 0
   #domains = new Map<string, Map<string, Counting>>()
 
-  constructor({ maxDomains = 10_000, maxDetails = 100 }: TlsCounterOptions = {}) {
+  constructor({ maxDomains = 10_000, maxDetails = 100, maxBytes = MAX_BYTES }: TlsCounterOptions = {}) {
     this.#maxDomains = maxDomains
     this.#maxDetails = maxDetails
+    this.#maxBytes = maxBytes
   }
 
   /**
@@ -70,6 +78,7 @@ export class TlsCounter {
   take(): readonly DomainCounts[] {
     const domains = this.#domains
     this.#domains = new Map()
+    this.#bytes = 0
     return [...domains].map(([domain, policies]) => ({
       domain,
       policies: [...policies.values()].map(({ details, ...counting }) => ({
@@ -102,23 +111,30 @@ export class TlsCounter {
     const key = JSON.stringify([type, host, sendingAddress, receivingAddress, detail])
     const known = counting.details.get(key)
     if (known !== undefined) known.count += count
-    else if (counting.details.size < this.#maxDetails) {
+    else if (counting.details.size < this.#maxDetails && this.#fits(key)) {
       counting.details.set(key, { type, host, sendingAddress, receivingAddress, detail, count })
     }
   }
 
   #countingOf(domain: string, policy: PolicyFacts): Counting | undefined {
-    let policies = this.#domains.get(domain)
-    if (policies === undefined) {
-      if (this.#domains.size >= this.#maxDomains) return undefined
-      this.#domains.set(domain, (policies = new Map()))
-    }
     const key = JSON.stringify([policy.type, policy.domain, policy.strings])
-    let counting = policies.get(key)
-    if (counting === undefined) {
-      if (policies.size >= MAX_POLICIES) return undefined
-      policies.set(key, (counting = { policy, successes: 0, failures: 0, details: new Map() }))
-    }
+    const policies = this.#domains.get(domain)
+    const known = policies?.get(key)
+    if (known !== undefined) return known
+    const isFull = policies === undefined ? this.#domains.size >= this.#maxDomains : policies.size >= MAX_POLICIES
+    // The policy has its texts a second time.
+    if (isFull || !this.#fits(key + key)) return undefined
+    const counting: Counting = { policy, successes: 0, failures: 0, details: new Map() }
+    if (policies === undefined) this.#domains.set(domain, new Map([[key, counting]]))
+    else policies.set(key, counting)
     return counting
+  }
+
+  /** Takes memory for texts. Returns false if there is none left. */
+  #fits(text: string): boolean {
+    const bytes = ENTRY_BYTES + 2 * text.length
+    if (this.#bytes + bytes > this.#maxBytes) return false
+    this.#bytes += bytes
+    return true
   }
 }

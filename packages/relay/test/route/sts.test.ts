@@ -221,6 +221,17 @@ describe('the cache', () => {
     expect(fetched).toEqual(['a.test', 'b.test', 'c.test', 'b.test'])
   })
 
+  test('drops policies if they take too much memory', async () => {
+    const cache = policies({ maxBytes: 3_000 })
+    const mx = Array.from({ length: 20 }, (_, at) => `mx: mx${at}.test\n`).join('')
+    answer = { status: 'fetched', text: `version: STSv1\nmode: enforce\n${mx}max_age: 86400` }
+    for (const domain of ['a.test', 'b.test', 'c.test', 'c.test', 'a.test']) {
+      announce('1', domain)
+      await cache.lookUp(domain)
+    }
+    expect(fetched).toEqual(['a.test', 'b.test', 'c.test', 'a.test'])
+  })
+
   test('goes on after a restart with what an earlier process has kept', async () => {
     const before = policies()
     await before.lookUp('a.test')

@@ -77,6 +77,22 @@ describe('the counter', () => {
     expect(second?.policies).toHaveLength(50)
   })
 
+  test('is bounded in memory, and begins anew after a report', () => {
+    const counter = new TlsCounter({ maxBytes: 100_000 })
+    const long = { ...STS, strings: ['x'.repeat(10_000)] }
+    const counted = (): number => counter.take().length
+    for (let round = 0; round < 2; round++) {
+      for (let at = 0; at < 20; at++) counter.count(`host${at}.test`, long)
+      expect(counted()).toBe(2)
+    }
+    for (let at = 0; at < 1_000; at++) counter.count('a.test', STS, { ...EXPIRED, detail: `${at}`.padEnd(1_000) })
+    const [policy] = counter.take()[0]?.policies ?? []
+    expect(policy?.failures).toBe(1_000)
+    // Each takes two bytes for each of its thousand characters, and more.
+    expect(policy?.details.length).toBeGreaterThan(30)
+    expect(policy?.details.length).toBeLessThan(50)
+  })
+
   test('goes on with what an earlier process has counted', () => {
     const before = new TlsCounter({ maxDetails: 1 })
     before.count('a.test', STS)

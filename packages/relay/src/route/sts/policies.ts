@@ -17,6 +17,8 @@ export interface StsOptions {
   readonly retryMs?: number | undefined
   /** Domains. What was used longest ago goes first. Default 10,000. */
   readonly maxPolicies?: number | undefined
+  /** About how much memory they may take: a domain chooses how long its policy is. Default 16 MiB. */
+  readonly maxBytes?: number | undefined
   /** What an earlier process had kept: without it, a restart forgets what domains have promised. */
   readonly kept?: readonly KeptPolicy[] | undefined
 }
@@ -51,6 +53,10 @@ interface Entry {
 }
 
 const DAY_MS = 86_400_000
+const MAX_POLICIES = 10_000
+const MAX_BYTES = 16 * 1024 * 1024
+/** About what an entry takes besides its texts. */
+const ENTRY_BYTES = 500
 const NOTHING: Entry = { kept: undefined, failed: undefined }
 
 export function createStsPolicies(options: StsOptions): StsPolicies {
@@ -63,6 +69,7 @@ class PolicyCache implements StsPolicies {
   /** By domain, in the order of use. */
   readonly #entries = new Map<string, Entry>()
   readonly #fetches = new Map<string, Promise<Entry>>()
+  #bytes = 0
 
   constructor(options: StsOptions) {
     this.#options = options
@@ -141,11 +148,28 @@ class PolicyCache implements StsPolicies {
   }
 
   #set(domain: string, entry: Entry): void {
-    this.#entries.delete(domain)
+    const { maxPolicies = MAX_POLICIES, maxBytes = MAX_BYTES } = this.#options
+    this.#drop(domain)
     this.#entries.set(domain, entry)
-    const [oldest] = this.#entries.keys()
-    if (oldest !== undefined && this.#entries.size > (this.#options.maxPolicies ?? 10_000)) this.#entries.delete(oldest)
+    this.#bytes += bytesOf(domain, entry)
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= maxPolicies && this.#bytes <= maxBytes) break
+      this.#drop(oldest)
+    }
   }
+
+  #drop(domain: string): void {
+    const entry = this.#entries.get(domain)
+    if (entry === undefined) return
+    this.#entries.delete(domain)
+    this.#bytes -= bytesOf(domain, entry)
+  }
+}
+
+/** Counts two bytes for each character. A failure repeats the policy. */
+function bytesOf(domain: string, { kept, failed }: Entry): number {
+  const characters = (kept?.policy.mx ?? []).reduce((sum, mx) => sum + mx.length + 20, domain.length)
+  return ENTRY_BYTES + 2 * characters * (failed === undefined ? 1 : 3)
 }
 
 /** Waits for a fetch, also for one that does not heed its signal. */
