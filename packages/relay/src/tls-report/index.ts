@@ -1,6 +1,10 @@
 /** Reports on TLS (RFC 8460) for the domains that mail was sent to. */
 export type { DomainCounts, PolicyCounts, TlsCounterOptions, TlsFailure } from './counts.ts'
 export { TlsCounter } from './counts.ts'
+export type { TlsDispatch, TlsDispatchOptions } from './dispatch.ts'
+export { tlsDispatches } from './dispatch.ts'
+export type { FailedConnection, OpenConnection, TlsProblem } from './failure.ts'
+export { problemOfConnection, problemOfError } from './failure.ts'
 export type { ReportTargets } from './record.ts'
 export { reportTargets } from './record.ts'
 export type { TlsReport, TlsReportMailOptions, TlsReportOptions } from './report.ts'

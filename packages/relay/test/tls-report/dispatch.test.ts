@@ -1,0 +1,116 @@
+import { gunzipSync } from 'node:zlib'
+import PostalMime from 'postal-mime'
+import { expect, test } from 'vitest'
+import { type Answer, FakeResolver } from '../../../dns/test/fake.ts'
+import type { TlsRequirement } from '../../src/route/index.ts'
+import {
+  type DomainCounts,
+  problemOfConnection,
+  problemOfError,
+  type TlsDispatch,
+  tlsDispatches,
+  type TlsDispatchOptions,
+} from '../../src/tls-report/index.ts'
+
+function wanted(text: string): Answer {
+  return {
+    status: 'found',
+    records: [{ strings: [text], text }],
+    name: '',
+    ttlSeconds: 1,
+    isAuthentic: false,
+  } as Answer
+}
+
+function countsOf(domain: string): DomainCounts {
+  const policy = { type: 'no-policy-found', domain, strings: [], mxHosts: [] } as const
+  return { domain, policies: [{ policy, successes: 3, failures: 0, details: [] }] }
+}
+
+async function dispatched(domains: readonly string[], more: Partial<TlsDispatchOptions> = {}): Promise<TlsDispatch[]> {
+  const resolver = new FakeResolver({
+    'TXT _smtp._tls.mail.test': wanted('v=TLSRPTv1; rua=mailto:tls@mail.test'),
+    'TXT _smtp._tls.both.test': wanted(
+      'v=TLSRPTv1; rua=https://both.test/v1,mailto:one@both.test,mailto:two@both.test',
+    ),
+    'TXT _smtp._tls.lost.test': { status: 'failed', reason: 'timeout', detail: 'no answer in time' },
+  })
+  const made: TlsDispatch[] = []
+  for await (const dispatch of tlsDispatches(domains.map(countsOf), {
+    resolver,
+    organization: 'Own Ltd',
+    contact: 'tls@own.test',
+    submitter: 'own.test',
+    from: 'tls@own.test',
+    startsAt: Date.UTC(2026, 10, 30),
+    endsAt: Date.UTC(2026, 11, 1) - 1_000,
+    now: Date.UTC(2026, 11, 1, 1),
+    makeId: (domain) => `2026-11-30.${domain}`,
+    ...more,
+  })) {
+    made.push(dispatch)
+  }
+  return made
+}
+
+test('a domain that wants reports gets one by each way that it names', async () => {
+  const [first, second, third, ...others] = await dispatched(['mail.test', 'none.test', 'lost.test', 'both.test'])
+  expect(first).toMatchObject({ kind: 'mail', domain: 'mail.test', to: ['tls@mail.test'] })
+  expect(second).toMatchObject({ kind: 'mail', domain: 'both.test', to: ['one@both.test', 'two@both.test'] })
+  expect(third).toMatchObject({ kind: 'https', domain: 'both.test', url: 'https://both.test/v1' })
+  expect(others).toEqual([])
+  if (second?.kind !== 'mail' || third?.kind !== 'https') throw new Error('other kinds')
+  const posted: unknown = JSON.parse(gunzipSync(third.body).toString())
+  expect(posted).toMatchObject({
+    'report-id': '2026-11-30.both.test',
+    policies: [{ summary: { 'total-successful-session-count': 3 } }],
+  })
+  const { attachments } = await PostalMime.parse(second.message)
+  expect(JSON.parse(gunzipSync(Buffer.from(attachments[0]?.content as ArrayBuffer)).toString())).toEqual(posted)
+})
+
+test('a report that cannot be made is told, and the others are made', async () => {
+  const failed: unknown[] = []
+  const makeId = (domain: string): string => (domain === 'mail.test' ? '' : '2026-11-30')
+  const made = await dispatched(['mail.test', 'both.test'], {
+    makeId,
+    failed: (domain, error) => failed.push(domain, error),
+  })
+  expect(made.map(({ domain }) => domain)).toEqual(['both.test', 'both.test'])
+  expect(failed).toEqual(['mail.test', expect.any(TypeError)])
+})
+
+test.each([
+  ['connect', { code: 'ECONNREFUSED' }, undefined],
+  ['mail', undefined, undefined],
+  ['starttls', undefined, 'starttls-not-supported'],
+  ['starttls', { code: 'CERT_HAS_EXPIRED' }, 'certificate-expired'],
+  ['starttls', { code: 'ERR_TLS_CERT_ALTNAME_INVALID' }, 'certificate-host-mismatch'],
+  ['starttls', { code: 'SELF_SIGNED_CERT_IN_CHAIN' }, 'certificate-not-trusted'],
+  ['starttls', { code: 'EPROTO' }, 'validation-failure'],
+  ['starttls', null, 'validation-failure'],
+])('an error at the stage %s with the cause %j is counted as %j', (stage, cause, type) => {
+  expect(problemOfError({ stage, cause })?.type).toBe(type)
+})
+
+const REQUIREMENT: TlsRequirement = {
+  startTls: 'if-offered',
+  verify: 'authorities',
+  isEnforced: false,
+  serverName: 'mx.test',
+  names: ['mx.test'],
+  tlsa: [],
+  policy: { type: 'sts', domain: 'a.test', strings: [], mxHosts: [] },
+}
+
+test.each([
+  [undefined, 'authorities', 'starttls-not-supported'],
+  [undefined, 'nothing', 'starttls-not-supported'],
+  [{}, 'nothing', undefined],
+  [{}, 'authorities', 'certificate-not-trusted'],
+  [{ peerCertificate: { verified: false } }, 'authorities', 'certificate-not-trusted'],
+  [{ peerCertificate: { verified: true } }, 'authorities', undefined],
+  [{ peerCertificate: { verified: false } }, 'dane', undefined],
+] as const)('a connection with %j that should be checked by %s is counted as %j', (tls, verify, type) => {
+  expect(problemOfConnection({ tls }, { ...REQUIREMENT, verify })?.type).toBe(type)
+})
