@@ -2,7 +2,7 @@
 import { parseServerUrl } from '@postern/engine/client'
 import { Failure } from '../../host/failure.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
-import { oneOf, parsedText } from '../values/schema.ts'
+import { oneOf, optional, parsedText, quantity } from '../values/schema.ts'
 import { amount, type Choice, files, needs, type Option } from './row.ts'
 import type { PolicyRows } from './policy.ts'
 import type { ProcessRows } from './process.ts'
@@ -32,6 +32,10 @@ export interface RelayRows {
   readonly relayDelayNoticeMs: Option<TimeQuantity, number>
   /** When a message is given up, and its sender gets a report. Default `5d`. */
   readonly relayGiveUpMs: Option<TimeQuantity, number>
+  /** The time for a connection to be made. Default `30s`. */
+  readonly relayConnectTimeoutMs: Option<TimeQuantity, number>
+  /** The time for each whole reply of a server. Default: the times of RFC 5321 4.5.3.2, from 1 to 10 minutes. */
+  readonly relayTimeoutMs: Option<TimeQuantity, number | undefined>
   /** Deliveries at the same time. Default 50. */
   readonly relayMaxDeliveries: Option<number, number>
   /** The most deliveries to one destination at the same time. Default 20. */
@@ -41,6 +45,7 @@ export interface RelayRows {
 export type RelayTls = 'may' | 'must' | 'verified'
 
 const group = 'Relay:'
+const HOUR_MS = 3_600_000
 const YEAR_MS = 31_536_000_000
 const RELAY_ALLOWED =
   'off, mx, or the URL of a server such as smtp+starttls://user:password@smtp.example.net, smtps://smtp.example.net or lmtp+unix:/run/lmtp'
@@ -104,6 +109,19 @@ export const relayRows: RelayRows = {
     { min: 0, max: YEAR_MS, byDefault: '5d' },
     { group, help: 'time after which a message is given up and its sender gets a report' },
   ),
+  relayConnectTimeoutMs: amount(
+    'relayConnectTimeoutMs',
+    { min: 100, max: HOUR_MS, byDefault: '30s' },
+    { group, help: 'time for a connection to a server that mail is sent on to' },
+  ),
+  relayTimeoutMs: {
+    schema: optional(quantity('time', 100, HOUR_MS)),
+    byDefault: undefined,
+    help: 'time for each whole reply of such a server, in place of those of RFC 5321 4.5.3.2',
+    group,
+    value: 'time',
+    docs: { byDefault: '1m to 10m' },
+  },
   relayMaxDeliveries: amount(
     'relayMaxDeliveries',
     { min: 1, max: 1_000, byDefault: 50 },

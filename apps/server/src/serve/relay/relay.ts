@@ -17,7 +17,7 @@ import { loadRuntime } from '../../host/runtime.ts'
 import { NOTICE } from '../logs/log.ts'
 import { eventsFor } from './events.ts'
 import { keepHere } from './here.ts'
-import { connectTo, routerOf } from './router.ts'
+import { type ConnectDeps, connectTo, routerOf, timeoutsOf } from './router.ts'
 import { signerOf } from './signer.ts'
 
 export interface RelayDeps {
@@ -55,6 +55,13 @@ export async function openRelay({ settings, store, book, log, resolver }: RelayD
   ])
   const ours = oursOf(settings, book)
   const ca = options.relayCa.map((path) => readCa(path, spelled('relayCa')))
+  const connectDeps: ConnectDeps = {
+    connect,
+    hostname: options.hostname,
+    ca,
+    connectTimeoutMs: options.relayConnectTimeoutMs,
+    timeouts: options.relayTimeoutMs === undefined ? undefined : timeoutsOf(options.relayTimeoutMs),
+  }
   const sign = await signerOf(settings, log)
   try {
     await mkdir(options.queue, { recursive: true, mode: 0o700 })
@@ -64,8 +71,7 @@ export async function openRelay({ settings, store, book, log, resolver }: RelayD
       queue,
       spool: new Spool(fs(join(options.queue, SPOOL))),
       router: await routerOf(settings, options.relay === 'mx' ? await resolver() : undefined, ca),
-      connect: (hop, isInClear, signal) =>
-        connectTo(hop, isInClear, signal, { connect, hostname: options.hostname, ca }),
+      connect: (hop, isInClear, signal) => connectTo(hop, isInClear, signal, connectDeps),
       ...(sign !== undefined && { sign }),
       destinationOf: async (address) => ((await ours(address)) ? LOCAL : domainOf(address)),
       makeId: () => randomBytes(20).toString('hex'),

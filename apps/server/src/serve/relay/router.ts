@@ -1,6 +1,12 @@
 /** Where mail goes: to the server of `--relay`, or to the servers that DNS names. And how to connect to one of them. */
 import { addressRanges } from '@postern/engine'
-import { type Client, ClientError, parseServerUrl, type ServerAddress } from '@postern/engine/client'
+import {
+  type Client,
+  ClientError,
+  type ClientTimeouts,
+  parseServerUrl,
+  type ServerAddress,
+} from '@postern/engine/client'
 import type { Resolver } from '@postern/dns'
 import { type Hop, mxRouter, type Route, type Router } from '@postern/relay'
 import type { Settings } from '../../config/settings.ts'
@@ -54,6 +60,25 @@ export interface ConnectDeps extends Pick<Runtime, 'connect'> {
   readonly hostname: string
   /** PEM of authorities that are trusted in place of those of the runtime. */
   readonly ca: readonly string[]
+  readonly connectTimeoutMs?: number | undefined
+  readonly timeouts?: Partial<ClientTimeouts> | undefined
+}
+
+/** Returns timeouts that all have this time. */
+export function timeoutsOf(ms: number): ClientTimeouts {
+  return {
+    greetingMs: ms,
+    helloMs: ms,
+    startTlsMs: ms,
+    authMs: ms,
+    mailMs: ms,
+    rcptMs: ms,
+    dataMs: ms,
+    blockMs: ms,
+    finalMs: ms,
+    commandMs: ms,
+    quitMs: ms,
+  }
 }
 
 /**
@@ -65,12 +90,14 @@ export async function connectTo(
   hop: Hop,
   isInClear: boolean,
   signal: AbortSignal,
-  { connect, hostname, ca }: ConnectDeps,
+  { connect, hostname, ca, connectTimeoutMs, timeouts }: ConnectDeps,
 ): Promise<Client> {
   const { dane, host, serverName = host, tls } = hop
   const client = await connect(addressOf(hop, isInClear), {
     hostname,
     signal,
+    ...(connectTimeoutMs !== undefined && { connectTimeoutMs }),
+    ...(timeouts !== undefined && { timeouts }),
     tls: {
       ...(serverName !== '' && !serverName.startsWith('[') && { servername: serverName }),
       ...(ca.length > 0 && { ca: [...ca] }),
