@@ -6,7 +6,7 @@
 import { type Duplex, EarlyBytesError, type TlsInfo } from '../duplex.ts'
 import { ReplyReader } from '../protocol/client/reply-reader.ts'
 import { replyText, type ServerReply } from '../protocol/client/server-reply.ts'
-import { ClientError, type ClientErrorReason, type ClientStage } from './error.ts'
+import { ClientError, type ClientErrorReason, type ClientStage, messageOf } from './error.ts'
 import type { ClientLimits, ClientTimeouts, ClientTraceLine } from './options.ts'
 
 export interface ChannelOptions {
@@ -83,7 +83,9 @@ export class Channel {
   /** Watches the connection while the client has nothing to send. @param mayRead No TLS handshake can follow */
   idle(mayRead: boolean): void {
     if (!this.isOpen) return
+    this.stage = 'command'
     this.#isIdle = true
+    if (this.#reader.hasInput) this.#takeFarewell()
     if (mayRead) void this.watch()
   }
 
@@ -152,6 +154,7 @@ export class Channel {
         if (this.failure !== undefined) throw this.failure
         const reply = this.#next()
         if (reply !== undefined) return reply
+        if (this.isLeaving) throw this.#closed()
         timer ??= this.#timer(ms, `the server gave no whole reply in ${ms} ms`)
         await this.watch()
       }
@@ -289,10 +292,10 @@ export class Channel {
   }
 
   #closed(): ClientError {
-    const farewell = this.#farewell
-    if (farewell === undefined) return this.fail('closed', 'the connection is closed')
-    const message = `the server closed the connection: ${replyText(farewell)}`
-    return this.failWith(new ClientError(message, { reason: 'closed', stage: this.stage, reply: farewell }))
+    const reply = this.#farewell
+    const message =
+      reply === undefined ? 'the connection is closed' : `the server closed the connection: ${replyText(reply)}`
+    return new ClientError(message, { reason: 'closed', stage: this.stage, reply })
   }
 
   #timer(ms: number, message: string): ReturnType<typeof setTimeout> {
@@ -306,18 +309,4 @@ export class Channel {
       // Somebody else's duplex: it can do no more harm.
     }
   }
-}
-
-/** Returns the first line of an error's text. OpenSSL's texts end with a line feed. */
-export function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
-  return text.split(/[\r\n]/, 1)[0] ?? ''
-}
-
-/** Makes the error for a reply that says no, or for one whose code is not among those that answer the command. */
-export function refusal(channel: Channel, stage: ClientStage, reply: ServerReply): ClientError {
-  if (reply.code >= 400)
-    return new ClientError(`the server refused: ${replyText(reply)}`, { reason: 'refused', stage, reply })
-  channel.stage = stage
-  return channel.fail('protocol', `the server answered with a wrong code: ${replyText(reply)}`)
 }

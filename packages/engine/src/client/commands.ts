@@ -1,7 +1,7 @@
-/** Sends commands in a group, if the server offers PIPELINING: RFC 2920. */
-import type { ServerReply } from '../protocol/client/server-reply.ts'
+/** Sends commands in a group, if the server offers PIPELINING (RFC 2920), and makes errors of replies that refuse. */
+import { replyText, type ServerReply } from '../protocol/client/server-reply.ts'
 import type { Channel } from './channel.ts'
-import type { ClientStage } from './error.ts'
+import { ClientError, type ClientStage } from './error.ts'
 
 export interface GroupedCommand {
   readonly line: string
@@ -69,4 +69,12 @@ function joined(text: string, tail: readonly Uint8Array[]): Uint8Array {
     used += piece.length
   }
   return bytes
+}
+
+/** Makes the error for a reply that says no, or for one whose code is not among those that answer the command. */
+export function refusal(channel: Channel, stage: ClientStage, reply: ServerReply): ClientError {
+  if (reply.code >= 400)
+    return new ClientError(`the server refused: ${replyText(reply)}`, { reason: 'refused', stage, reply })
+  channel.stage = stage
+  return channel.fail('protocol', `the server answered with a wrong code: ${replyText(reply)}`)
 }

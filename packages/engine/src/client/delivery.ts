@@ -2,7 +2,8 @@
 import type { Content } from '../protocol/client/content.ts'
 import { replyText, type ServerReply } from '../protocol/client/server-reply.ts'
 import { TextWriter } from '../protocol/client/text-writer.ts'
-import { type Channel, messageOf } from './channel.ts'
+import type { Channel } from './channel.ts'
+import { messageOf } from './error.ts'
 import type { Chunks } from './message.ts'
 
 /** Octets of a write, and of a chunk whose successor is not known. */

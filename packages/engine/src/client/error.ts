@@ -83,3 +83,9 @@ function isTemporary(reason: ClientErrorReason, reply: ServerReply | undefined):
   if (reason === 'refused' || reason === 'login') return reply !== undefined && reply.code < 500
   return true
 }
+
+/** Returns the first line of an error's text. OpenSSL's texts end with a line feed. */
+export function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  return text.split(/[\r\n]/, 1)[0] ?? ''
+}

@@ -9,8 +9,8 @@ import {
   MechanismError,
 } from '../sasl/client/mechanism.ts'
 import { chooseMechanism } from '../sasl/client/mechanisms.ts'
-import { type Channel, messageOf } from './channel.ts'
-import { ClientError } from './error.ts'
+import type { Channel } from './channel.ts'
+import { ClientError, messageOf } from './error.ts'
 
 export interface LoginOptions {
   readonly mechanisms: readonly ClientMechanism[] | undefined

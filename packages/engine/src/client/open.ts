@@ -1,8 +1,9 @@
 import type { Duplex } from '../duplex.ts'
 import { replyText } from '../protocol/client/server-reply.ts'
-import { Channel, messageOf, refusal } from './channel.ts'
+import { Channel } from './channel.ts'
+import { refusal } from './commands.ts'
 import { type Client, endOn, SmtpClient } from './client.ts'
-import { ClientError } from './error.ts'
+import { ClientError, messageOf } from './error.ts'
 import { type ClientOptions, resolveClientOptions } from './options.ts'
 
 const READY = 220
@@ -26,8 +27,8 @@ export async function openClient(duplex: Duplex, options: ClientOptions): Promis
     }
     const client = new SmtpClient(channel, settings, greeting)
     await client.open(options.credentials)
-    if (!channel.isOpen) throw channel.failure ?? channel.fail('closed', 'the server closed the connection')
     client.rest()
+    if (!channel.isOpen) throw channel.failure ?? channel.fail('closed', 'the server closed the connection')
     return client
   } catch (error) {
     if (channel === undefined) duplex.destroy(error instanceof Error ? error : undefined)

@@ -4,10 +4,10 @@ import { type Content, contentOf } from '../protocol/client/content.ts'
 import type { OutgoingEnvelope, RecipientOutcome, SendResult } from '../protocol/client/outgoing.ts'
 import { type MessageFacts, type Plan, planTransaction } from '../protocol/client/plan.ts'
 import { replyText, type ServerReply } from '../protocol/client/server-reply.ts'
-import { type Channel, messageOf, refusal } from './channel.ts'
-import { type GroupedCommand, sendGroup } from './commands.ts'
+import type { Channel } from './channel.ts'
+import { type GroupedCommand, refusal, sendGroup } from './commands.ts'
 import { type DeliveryDeps, PIECE_OCTETS, sendChunk, sendChunks, sendText } from './delivery.ts'
-import { ClientError, type ClientStage } from './error.ts'
+import { ClientError, type ClientStage, messageOf } from './error.ts'
 import { chunksOf, isStream, type OutgoingMessage, wholeMessage } from './message.ts'
 
 export interface SendOptions {
@@ -86,8 +86,7 @@ export class Transaction {
     try {
       return await this.#run()
     } catch (error) {
-      const failure = this.#channel.failure ?? this.#channel.fail('aborted', messageOf(error), error)
-      throw this.#lost(failure)
+      throw this.#lost(error instanceof ClientError ? error : this.#channel.fail('aborted', messageOf(error), error))
     }
   }
 
@@ -100,7 +99,10 @@ export class Transaction {
       if (this.#data?.code === START_MAIL_INPUT) await this.#sendNothing()
       return mail.code >= 400 ? end(refusal(channel, 'mail', mail)) : end(this.#refusedByAll(), true)
     }
-    if (this.#way === 'at-once') return this.#readFinals()
+    if (this.#way === 'at-once') {
+      this.#options.onProgress?.(this.#content?.facts.octets ?? 0)
+      return this.#readFinals()
+    }
     if (this.#way === 'text') {
       if (!this.#isPipelining) await this.#group([this.#dataCommand()])
       const data = this.#data as ServerReply
@@ -144,9 +146,7 @@ export class Transaction {
       isPipelining: this.#isPipelining,
       tail: tail?.pieces ?? [],
       last: () => {
-        if (tail === undefined) return
-        this.#isSent = true
-        this.#options.onProgress?.(tail.facts.octets)
+        this.#isSent = tail !== undefined
       },
       took: (reply, { stage }) => this.#take(stage, reply),
     })

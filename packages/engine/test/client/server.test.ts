@@ -151,12 +151,15 @@ describe.each(WAYS)('%s', (_, disabled) => {
     expect(received).toBeGreaterThan(150)
     for (let at = 1; at < received; at++) await arrives({ client: (duplex) => cutAt(duplex, at) })
     for (let at = 1; at < sent; at++) await arrives({ server: (duplex) => cutAt(duplex, at) })
-    await arrives({ chunkBytes: 1 })
+    for (const chunkBytes of [1, 2, 3, 7]) {
+      await arrives({ chunkBytes })
+      await arrives({ chunkBytes, overrides: { protocol: 'lmtp' } })
+    }
   })
 
   async function arrives(link: Link): Promise<void> {
     const { arrived, connect } = house({ disabled })
-    const client = await connect({}, link)
+    const client = await connect({ protocol: link.overrides?.protocol ?? 'smtp' }, link)
     await client.send(ENVELOPE, MESSAGE)
     await client.quit()
     expect(arrived).toEqual([ARRIVED])
