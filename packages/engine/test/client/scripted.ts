@@ -12,8 +12,8 @@ export type Step =
   | { readonly act: 'end' | 'destroy' | 'startTls' }
   /** Reads nothing more. */
   | { readonly sleep: true }
-  /** Sends the text again and again until the client leaves. */
-  | { readonly endlessly: string }
+  /** Sends the text again and again until the client leaves, with a pause after each if `slowly` is set. */
+  | { readonly endlessly: string; readonly slowly?: true }
 
 export interface Scripted {
   /** The client's end. */
@@ -47,7 +47,10 @@ async function play(server: Duplex, steps: readonly Step[]): Promise<string> {
       } else if ('sleep' in step) {
         await new Promise<void>((resolve) => server.whenClosed?.(resolve))
       } else if ('endlessly' in step) {
-        for (;;) await server.write(encoder.encode(step.endlessly))
+        for (;;) {
+          await server.write(encoder.encode(step.endlessly))
+          if (step.slowly) await new Promise((resolve) => void setTimeout(resolve, 1))
+        }
       } else if (step.act === 'startTls') {
         await server.startTls?.()
       } else if (step.act === 'end') {

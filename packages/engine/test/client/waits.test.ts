@@ -119,6 +119,11 @@ describe('a stream', () => {
   })
 })
 
+test('a server whose reply comes octet by octet has one time for all of it', async () => {
+  const opening = open(['220 ', { endlessly: 'x', slowly: true }], { timeouts: { greetingMs: 20 } })
+  expect(await errorOf(opening)).toMatchObject({ reason: 'timeout', stage: 'greeting' })
+})
+
 test('a server that takes no bytes has a time', async () => {
   const go: readonly Step[] = [GREET, EHLO, PIPELINING, { waitFor: 'DATA\r\n' }, `${OK}${OK}354 Go on\r\n`]
   const { duplex } = scripted([...go, { sleep: true }], { highWaterMark: 100 })
