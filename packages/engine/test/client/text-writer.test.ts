@@ -1,8 +1,9 @@
 /** What the client stuffs, the server's reader unstuffs. */
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { contentOf } from '../../src/protocol/client/content.ts'
 import { TextWriter } from '../../src/protocol/client/text-writer.ts'
+import { simdWalk } from '../../src/protocol/framing/simd.ts'
 import { TextReader } from '../../src/protocol/framing/text.ts'
 import { binary, octets } from '../protocol.ts'
 
@@ -65,6 +66,19 @@ test('the server reads the same text, with CRLF, however it was cut', () => {
 test('text whose lines are in order is not copied', () => {
   const bytes = octets(`${'a'.repeat(70)}\r\n`.repeat(100))
   expect(new TextWriter(true).write(bytes)).toBe(bytes)
+})
+
+test.each(['x\n', '.\r\n'])('a text of %j again and again is not copied for each line', (line) => {
+  const simd = simdWalk()
+  if (simd === null) throw new Error('this runtime compiles no WebAssembly')
+  const walk = vi.spyOn(simd, 'walk')
+  try {
+    new TextWriter(true).write(octets(line.repeat(50_000)))
+    // Each walk copies up to 65,536 octets.
+    expect(walk.mock.calls.length).toBeLessThan(10)
+  } finally {
+    walk.mockRestore()
+  }
 })
 
 test.each([

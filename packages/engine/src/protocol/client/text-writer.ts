@@ -4,7 +4,7 @@
  * messages (CVE-2023-51764 and similar). The result does not depend on how the text is cut into pieces.
  * A piece that needs no change is not copied.
  */
-import { simdWalk } from '../framing/simd.ts'
+import { SIMD_OCTETS, simdWalk } from '../framing/simd.ts'
 
 const LF = 10
 const CR = 13
@@ -12,6 +12,8 @@ const DOT = 46
 const EMPTY = new Uint8Array(0)
 /** With fewer octets, the copy into the walk's memory needs more time than it saves. */
 const MIN_SIMD_OCTETS = 256
+/** The copy is also too slow if less than this part of the copied octets is walked over. */
+const MIN_SIMD_PART = 1 / 8
 
 /** The state between two pieces. */
 const AT = { lineStart: 0, inLine: 1, cr: 2 } as const
@@ -19,6 +21,8 @@ const AT = { lineStart: 0, inLine: 1, cr: 2 } as const
 export class TextWriter {
   readonly #isStuffing: boolean
   #at: number = AT.lineStart
+  /** Up to here few octets of the piece are in ordinary lines. */
+  #patchyUntil = 0
 
   /** @param isStuffing Doubles a dot at the start of a line, as DATA needs it */
   constructor(isStuffing: boolean) {
@@ -50,6 +54,7 @@ export class TextWriter {
     }
 
     if (length === 0) return EMPTY
+    this.#patchyUntil = 0
     if (this.#at === AT.cr) {
       this.#at = AT.lineStart
       i = piece[0] === LF ? 1 : 0
@@ -96,10 +101,12 @@ export class TextWriter {
   #ordinaryEnd(piece: Uint8Array, from: number): number {
     const { length } = piece
     let i = from
-    if (length - i >= MIN_SIMD_OCTETS) {
+    if (length - i >= MIN_SIMD_OCTETS && i >= this.#patchyUntil) {
       const simd = simdWalk()
       if (simd !== null) {
         i = simd.walk(piece, i, i)
+        const copied = Math.min(length - from, SIMD_OCTETS)
+        if (i - from < copied * MIN_SIMD_PART) this.#patchyUntil = from + copied
         if (i > from && i === simd.lineStart) {
           this.#at = AT.lineStart
           return i
