@@ -77,6 +77,13 @@ test.each<[string, Partial<OutgoingEnvelope>, readonly string[], MessageFacts | 
   ['a header in UTF-8 without SMTPUTF8', {}, ['8BITMIME'], HEADER, 'lacks: the server does not offer SMTPUTF8'],
   ['a header in UTF-8 that the caller allows', { smtpUtf8: false }, ['8BITMIME'], HEADER, 'MAIL BODY=8BITMIME'],
   ['SMTPUTF8 that the caller wants', { smtpUtf8: true }, ALL, STREAM, 'MAIL BODY=8BITMIME SMTPUTF8'],
+  [
+    'a local part in UTF-8, whatever the caller wants',
+    { reversePath: 'ü@x.example', smtpUtf8: false },
+    [],
+    TEXT,
+    'lacks: the server does not offer SMTPUTF8',
+  ],
   ['the null reverse-path', { reversePath: '' }, [], TEXT, 'MAIL FROM:<>'],
   [
     'a local part in UTF-8',

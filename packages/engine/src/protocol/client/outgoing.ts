@@ -8,7 +8,7 @@ export interface OutgoingEnvelope {
   readonly forwardPaths: readonly (string | OutgoingRecipient)[]
   /** Default: what the bytes are; '8BITMIME' for a stream, if the server offers it. */
   readonly bodyType?: BodyType
-  /** Default: true if a local part needs it, or a header of a message that is given as bytes. */
+  /** True in any case if a local part needs it. Default: true if a header of a message needs it that is given as bytes. */
   readonly smtpUtf8?: boolean
   /** The size to declare (RFC 1870). Default: the length of a message that is given as bytes. */
   readonly size?: number

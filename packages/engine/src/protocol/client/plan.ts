@@ -63,7 +63,7 @@ export function planTransaction(
   const body = bodyOf(envelope.bodyType, message, extensions)
   if (typeof body === 'object') return body
   const isUtf8 =
-    envelope.smtpUtf8 ?? (message.hasUtf8Header || paths.some(({ localPart }) => NOT_ASCII.test(localPart)))
+    paths.some(({ localPart }) => NOT_ASCII.test(localPart)) || (envelope.smtpUtf8 ?? message.hasUtf8Header)
   if (isUtf8 && !extensions.has('SMTPUTF8')) return { lacks: 'the server does not offer SMTPUTF8' }
   const spelled = paths.map((path) => (isUtf8 ? path.address : asciiAddress(path)))
 
