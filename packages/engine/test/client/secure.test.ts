@@ -10,7 +10,7 @@ import {
 } from '@postern/engine/client'
 import { describe, expect, test } from 'vitest'
 import { octets } from '../protocol.ts'
-import { house, wrapped } from './house.ts'
+import { counted, cutAt, house, type Link, wrapped } from './house.ts'
 import { type Step, scripted } from './scripted.ts'
 
 const GREET = '220 mx.example.com\r\n'
@@ -274,6 +274,32 @@ describe('a login', () => {
     expect(lines).toContain('client BDAT 17 LAST')
     expect(lines.filter((line) => line.startsWith('server 235'))).toHaveLength(2)
   })
+})
+
+test('no split of the bytes in either direction changes STARTTLS and a login', async () => {
+  const users: string[] = []
+  const accounts: NonNullable<ServerOptions['auth']>['accounts'] = {
+    checkPassword: ({ username, password }) => (password === 'secret' ? { user: username } : undefined),
+  }
+  const { connect } = house({
+    auth: { accounts, mechanisms: ['LOGIN'], required: true },
+    mail: (_path, { user }) => void users.push(user ?? ''),
+  })
+  async function logsIn(link: Link): Promise<void> {
+    const client = await connect({ credentials: CREDENTIALS, startTls: 'required' }, { startTls: true, ...link })
+    await client.send({ reversePath: 'a@x.example', forwardPaths: ['b@y.example'] }, 'x')
+    await client.quit()
+    expect(users.splice(0)).toEqual(['alice'])
+  }
+  let sent = 0
+  let received = 0
+  await logsIn({
+    client: (duplex) => counted(duplex, (octets) => (received += octets)),
+    server: (duplex) => counted(duplex, (octets) => (sent += octets)),
+  })
+  expect([sent > 150, received > 300]).toEqual([true, true])
+  for (let at = 1; at < received; at++) await logsIn({ client: (duplex) => cutAt(duplex, at) })
+  for (let at = 1; at < sent; at++) await logsIn({ server: (duplex) => cutAt(duplex, at) })
 })
 
 test('REQUIRETLS goes only over TLS whose certificate was verified', async () => {
