@@ -81,6 +81,8 @@ export interface NewMail {
 const LEASE_MS = 3_600_000
 /** The longest sleep, so that a clock that jumps is noticed. */
 const MAX_SLEEP_MS = 60_000
+/** While something waits, the relay looks so often whether another process has changed the queue. */
+const LOOK_MS = 1_000
 /** After a failure of the queue, the relay waits this long. */
 const FAILED_SLEEP_MS = 5_000
 /** A message gets its entry within this time. */
@@ -98,6 +100,8 @@ export class Relay {
   #loop: Promise<void> | undefined
   #wake: (() => void) | undefined
   #isWoken = false
+  /** Whether the queue has entries that another process may release, or want to be retried. */
+  #isWaiting = false
 
   /** @throws RangeError */
   constructor(options: RelayOptions) {
@@ -184,6 +188,7 @@ export class Relay {
     }
     if (claims.length > 0) return this.#running.size < this.#maxDeliveries ? 0 : MAX_SLEEP_MS
     const dueAt = (await queue.nextDueAt()) ?? Infinity
+    this.#isWaiting = dueAt < Infinity || (await queue.list({ limit: 1 })).entries.length > 0
     // What is due and was not claimed waits for a place of its destination: for the end of a rest, or of a delivery, which wakes.
     const wakeAt = dueAt > now ? dueAt : (this.#congestion.nextAt(now) ?? Infinity)
     return Math.min(MAX_SLEEP_MS, Math.max(1, wakeAt - now))
@@ -203,8 +208,28 @@ export class Relay {
     await spool.sweep(async (id) => (await queue.list({ messageId: id, limit: 1 })).entries.length > 0, before)
   }
 
+  /** Sleeps until the time is over, somebody wakes the relay, or another process has changed the queue. */
   async #sleep(ms: number): Promise<void> {
-    if (this.#isWoken) return
+    const stepMs = this.#isWaiting && this.#options.queue.changed !== undefined ? LOOK_MS : ms
+    for (let leftMs = ms; leftMs > 0 && !this.#isWoken; leftMs -= stepMs) {
+      await this.#pause(Math.min(leftMs, stepMs))
+      if (this.#isWoken || !(await this.#hasChanged())) continue
+      // An administrator who retries a message knows more of its destination than its last answer says.
+      this.#congestion.endRests(Date.now())
+      return
+    }
+  }
+
+  async #hasChanged(): Promise<boolean> {
+    try {
+      return (await this.#options.queue.changed?.()) === true
+    } catch {
+      // The next claim fails too, and that is reported.
+      return false
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms)
       this.#wake = () => {

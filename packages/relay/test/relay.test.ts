@@ -1,8 +1,11 @@
 /** A relay with a queue and a spool in memory hands mail to a server of this test, over connections in memory. */
+import { join } from 'node:path'
 import { createServer, reply, type Server, type ServerOptions } from '@postern/engine'
 import { ClientError, openClient } from '@postern/engine/client'
 import { pair } from '@postern/runtime/memory'
 import { memory } from '@postern/storage/memory'
+import { openSqliteQueue } from '@postern/relay/sqlite'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { afterEach, expect, test } from 'vitest'
 import type { Hop, Route } from '../src/delivery/hop.ts'
 import { memoryQueue } from '../src/queue/memory/index.ts'
@@ -48,7 +51,7 @@ async function setUp(server: Partial<ServerOptions>, options: Partial<RelayOptio
     },
     ...server,
   })
-  const queue = memoryQueue()
+  const { queue = memoryQueue() } = options
   const relay = new Relay({
     hostname: 'mx.near.example',
     queue,
@@ -124,6 +127,24 @@ test('a temporary answer is tried again at the time of the schedule', async () =
   relay.wake()
   await expect.poll(() => received.length).toBe(1)
 })
+
+test('a retry by another process is noticed, although the destination rests', async () => {
+  const path = join(temporaryDirectory(), 'queue.sqlite')
+  const queue = await openSqliteQueue(path)
+  let isDead = true
+  const { relay, received } = await setUp(
+    {},
+    { queue, router: { route: async () => ({ hops: [isDead ? { ...HOP, host: 'dead.far.example' } : HOP] }) } },
+  )
+  const id = makeId()
+  await relay.submit({ id, envelope: ENVELOPE, recipients: [{ address: 'b@far.example' }], pieces: pieces(MESSAGE) })
+  await expect.poll(async () => (await queue.get(id))?.deliveries[0]?.attempts).toBe(1)
+  isDead = false
+  await using other = await openSqliteQueue(path, { isOwner: false, create: false })
+  expect(await other.retry([id], Date.now())).toBe(1)
+  // The schedule would try after minutes, and the destination would rest for half a minute.
+  await expect.poll(() => received.length, { timeout: 20_000 }).toBe(1)
+}, 30_000)
 
 test('the next hop is tried if one cannot be reached', async () => {
   const failed: string[] = []

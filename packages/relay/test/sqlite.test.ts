@@ -114,6 +114,29 @@ describe('a process that is not the owner', () => {
   })
 })
 
+test('the owner sees that another has changed the queue, once for each change, and not its own changes', async () => {
+  await made('e1')
+  await using owner = await openSqliteQueue(path)
+  await using other = await openSqliteQueue(path, { isOwner: false, create: false })
+  const changed = async (): Promise<unknown> => owner.changed?.()
+  expect(await changed()).toBe(false)
+  await owner.add([entry('e2', ['x@a.example'])])
+  await other.list()
+  expect(await changed()).toBe(false)
+  for (const change of [
+    () => other.hold(['e1']),
+    () => other.unhold(['e1']),
+    () => other.retry(['e1'], Date.now()),
+    // Also one that is due already.
+    () => other.retry(['e2'], Date.now()),
+    () => other.remove(['e1']),
+    () => other.add([entry('e3', ['x@a.example'])]),
+  ]) {
+    await change()
+    expect([await changed(), await changed()]).toEqual([true, false])
+  }
+})
+
 describe('while another process writes', () => {
   test('a change waits until it has finished', async () => {
     await using queue = await openSqliteQueue(path)

@@ -86,6 +86,11 @@ export class Congestion {
     known.failures++
   }
 
+  /** Ends all rests. If a destination refuses again, its next rest is longer all the same. */
+  endRests(now: number): void {
+    for (const known of this.#known.values()) known.restsUntil = Math.min(known.restsUntil, now)
+  }
+
   /** Returns the earliest end of a rest after `now`; undefined if nobody rests. */
   nextAt(now: number): number | undefined {
     let next = Infinity

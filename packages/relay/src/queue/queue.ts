@@ -61,6 +61,11 @@ export interface Queue extends AsyncDisposable {
   /** Removes entries in any state. Nobody gets a report. Returns how many entries there were. */
   remove(ids: readonly string[]): Promise<number>
   stats(options?: QueueStatsOptions): Promise<QueueStats>
+  /**
+   * Returns whether another process or thread has changed the queue since the last call. Without this method, what others
+   * change is noticed at the next `claim`.
+   */
+  changed?(): Promise<boolean>
   /** Waits for what was asked before, and closes. Leases end. */
   close(): Promise<void>
 }

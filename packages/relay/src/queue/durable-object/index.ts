@@ -35,6 +35,7 @@ export function openObjectQueue(storage: ObjectStorage): Queue {
     throw failureOf(error)
   }
   return new SqlQueue({
+    isShared: false,
     sql: new ObjectSql(storage),
     transactions: new ObjectTransactions(storage),
     name: NAME,

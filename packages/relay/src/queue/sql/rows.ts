@@ -138,10 +138,11 @@ export class Rows implements DueDeliveries {
     this.#sql.run('UPDATE delivery SET state = 0 WHERE entry = ? AND state = 2', seq)
   }
 
+  /** Also writes deliveries that are due already, so that their owner notices: their destination may rest. */
   retry(seq: number, now: number): void {
     this.#sql.run(
       `UPDATE delivery SET due_at = min(due_at, max(?, (SELECT hold_until FROM entry WHERE seq = delivery.entry)))
-       WHERE entry = ? AND state = 0`,
+       WHERE entry = ? AND state < 2`,
       now,
       seq,
     )
@@ -205,6 +206,11 @@ export class Rows implements DueDeliveries {
       entry,
       limit,
     )
+  }
+
+  /** Returns a number that changes when another connection has changed the file. */
+  dataVersion(): number {
+    return this.#value('PRAGMA data_version') ?? 0
   }
 
   #get<T>(query: string, ...values: (string | number)[]): T | undefined {

@@ -47,6 +47,8 @@ export interface SqlQueueDeps {
   readonly name: string
   /** False if another process may own the queue. */
   readonly isOwner: boolean
+  /** True if other processes may change the queue. */
+  readonly isShared: boolean
   /** How many recipients one delivery may have: they are one value of a row. */
   readonly maxTogether: number
   /** Makes the error of a queue of any error. */
@@ -61,12 +63,15 @@ export class SqlQueue implements Queue {
   readonly #transactions: Transactions
   readonly #leases = new Leases()
   readonly #choice = new Choice()
+  /** See {@link Queue.changed}. */
+  changed: (() => Promise<boolean>) | undefined
   #closing: Promise<void> | undefined
 
   constructor(deps: SqlQueueDeps) {
     this.#deps = deps
     this.#rows = new Rows(deps.sql)
     this.#transactions = deps.transactions
+    if (deps.isShared) this.#watch()
   }
 
   async add(entries: readonly NewEntry[]): Promise<void> {
@@ -223,6 +228,15 @@ export class SqlQueue implements Queue {
         ...ranking.result(),
       }
     })
+  }
+
+  #watch(): void {
+    let version = this.#rows.dataVersion()
+    this.changed = async () => {
+      const before = version
+      version = this.#read(() => this.#rows.dataVersion())
+      return version !== before
+    }
   }
 
   #counts(at: readonly [string, number]): ReturnType<Rows['counts']> {

@@ -74,6 +74,7 @@ export async function openSqliteQueue(path: string, options: SqliteQueueOptions 
 
 function queueIn(db: DatabaseSync, path: string, ownership: Disposable | undefined, patienceMs: number): Queue {
   return new SqlQueue({
+    isShared: true,
     sql: new Statements(db),
     transactions: new GroupedTransactions(db, path, patienceMs),
     name: path,
