@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { postern, run } from '../../../test/kit/postern.ts'
 import { sample } from '../../../test/kit/sample.ts'
 
-const COMMANDS = ['serve', 'front', 'list', 'show', 'export', 'delete', 'sweep', 'hash', 'completion', 'help']
+const COMMANDS = ['serve', 'front', 'list', 'show', 'export', 'delete', 'sweep', 'hash', 'queue', 'completion', 'help']
 
 describe('completion bash', () => {
   let cwd: string
@@ -49,6 +49,8 @@ describe('completion bash', () => {
   testWith([BASH], 'completes words and files as values, and nothing where neither is allowed', async () => {
     expect(await completed('serve', '--log-format', '')).toEqual(['auto', 'pretty', 'json'])
     expect(await completed('serve', '--log-format', '=', 'pr')).toEqual(['pretty'])
+    expect(await completed('queue', 're')).toEqual(['retry', 'release'])
+    expect(await completed('queue', '--state', '')).toEqual(['waiting', 'due', 'held', 'finished'])
     expect(await completed('export', '--format', 'm')).toEqual(['mbox', 'maildir'])
     expect(await completed('serve', '--tls-key', 'a')).toEqual(['a key.pem'])
     expect(await completed('serve', '--banner', '')).toEqual([])

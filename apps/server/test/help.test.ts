@@ -33,7 +33,7 @@ test.concurrent('the help of front has its options, and none of a server', async
   expect(code).toBe(0)
 })
 
-test.concurrent.each(['front', 'list', 'show', 'export', 'delete', 'sweep', 'hash'])(
+test.concurrent.each(['front', 'list', 'show', 'export', 'delete', 'sweep', 'hash', 'queue'])(
   'the help of %s has an example',
   async (command) => {
     const { stdout, code } = await postern([command, '--help'])

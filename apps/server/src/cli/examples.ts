@@ -18,6 +18,7 @@ type ExamplesOf =
   | 'alias'
   | 'domain'
   | 'dkim'
+  | 'queue'
   | 'completion'
 
 export const EXAMPLES: Readonly<Record<ExamplesOf, string>> = {
@@ -168,6 +169,19 @@ Examples:
   postern dkim keygen example.com --type rsa --selector mail --signs-from 3d
   postern dkim check
   postern dkim check example.com --resolver udp://192.0.2.1 --json
+`,
+  queue: `
+retry makes the next attempt now. hold keeps messages that are in the queue until release. delete also removes the message
+itself: nobody gets it, and nobody gets a report. An attempt that is on its way goes on. The server need not run. If it
+runs, it notices a change within a second.
+
+Examples:
+  postern queue list --destination example.net
+  postern queue show ID
+  postern queue retry --all
+  postern queue hold --destination example.net
+  postern queue delete ID ID
+  postern queue list --json | jq -r '.entries[].id'
 `,
   completion: `
 Examples:

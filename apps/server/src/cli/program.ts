@@ -20,6 +20,8 @@ import { VERSION } from '../host/version.ts'
 
 /** The shells of `postern completion`. */
 const SHELLS = ['bash', 'zsh', 'fish']
+/** The actions of `postern queue`. */
+const QUEUE_ACTIONS = ['list', 'show', 'retry', 'hold', 'release', 'delete', 'stats']
 
 /** Runs one command line. @returns the exit code */
 export async function run(args: readonly string[]): Promise<number> {
@@ -247,6 +249,26 @@ function program(): Command {
     })
   for (const name of optionsOf('dkim')) addFlag(dkim, name)
 
+  const queue = command(postern, 'queue', 'look at mail that waits to be sent on, and change it', EXAMPLES.queue)
+    .addArgument(new Argument('<action>', 'what to do').choices(QUEUE_ACTIONS))
+    .argument('[ids...]', 'the messages')
+    .option('--config <file>', 'the config file (default: postern.config.ts, .js, .mjs or .json)')
+    .option('--all', 'retry, hold, release or delete every message')
+    .option('--destination <domain>', 'only messages with a recipient in this domain')
+    .addOption(
+      new Flag('--state <state>', 'list only deliveries in this state').choices(['waiting', 'due', 'held', 'finished']),
+    )
+    .option('--limit <number>', 'largest number of messages in a list (default: 50)')
+    .option('--cursor <cursor>', 'continue where an earlier list stopped')
+    .option('--raw', 'show the bytes of the message, exactly')
+    .option('--yes', 'do not ask before delete --all')
+    .option('--json', 'as JSON: list { entries, cursor }, show and stats one object, others a line for each message')
+    .action(async (action, ids, flags) => {
+      const { queue: run } = await import('./commands/queue.ts')
+      await run(await settings(ofQueue(flags)), action, ids, flags)
+    })
+  for (const name of optionsOf('queue')) addFlag(queue, name)
+
   command(postern, 'completion', 'print a script that completes commands and flags in a shell', EXAMPLES.completion)
     .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
     .action(async (shell) => {
@@ -322,6 +344,11 @@ function ofAccounts({ config, accounts }: { readonly config?: string; readonly a
 function ofDkim(flags: FlagValues): FlagValues {
   const chosen = (['config', ...optionsOf('dkim')] as const).map((name) => [name, flags[name]] as const)
   return Object.fromEntries(chosen.filter(([, value]) => value !== undefined))
+}
+
+/** Returns the flags that choose the queue. */
+function ofQueue({ config, queue }: { readonly config?: string; readonly queue?: string }): FlagValues {
+  return { ...(config !== undefined && { config }), ...(queue !== undefined && { queue }) }
 }
 
 /** Returns the flags that choose the store. Leaves out others, because `--to` of `list` is not the option `to` of a front. */

@@ -8,7 +8,7 @@ import { isTerminal } from '../../host/terminal.ts'
 import type { Settings } from '../../config/settings.ts'
 import { storeName } from '../../config/urls/store-url.ts'
 import { openExistingStore } from '../../serve/store/store.ts'
-import { Prompt } from '../../host/prompt.ts'
+import { confirm } from '../reading/confirm.ts'
 
 /** The flags of `postern delete`. */
 export interface DeleteFlags {
@@ -29,7 +29,7 @@ export async function remove(settings: Settings, ids: readonly string[], flags: 
     }
     return
   }
-  if (flags.yes !== true) await confirm(storeName(settings.options.store))
+  if (flags.yes !== true) await confirm('delete', `Delete all messages in ${storeName(settings.options.store)}?`)
   const count = (await removeAll(store, false, flags)) + (await removeAll(store, true, flags))
   if (flags.json !== true) await print(`deleted ${count} ${count === 1 ? 'message' : 'messages'}\n`)
 }
@@ -40,16 +40,6 @@ function check(ids: readonly string[], { all, yes }: DeleteFlags): void {
   if (all !== true && yes === true) throw new Failure('--yes: is only for --all')
   if (all === true && yes !== true && !isTerminal(process.stdin)) {
     throw new Failure('delete --all: there is no terminal to ask; give --yes')
-  }
-}
-
-async function confirm(store: string): Promise<void> {
-  const prompt = new Prompt('delete')
-  try {
-    const answer = await prompt.ask(`Delete all messages in ${store}? Type yes: `, { isShown: true })
-    if (answer.trim().toLowerCase() !== 'yes') throw new Failure('delete: nothing was deleted', EXIT.failed)
-  } finally {
-    prompt.close()
   }
 }
 

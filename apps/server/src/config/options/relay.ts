@@ -61,7 +61,6 @@ export const relayRows: RelayRows = {
     group,
     value: 'url',
     secret: true,
-    commands: ['serve', 'queue'],
     docs: { more: '(see [Sending on](#sending-on))' },
   },
   queue: {

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { asciiDomain, type Envelope, type ForwardPath } from '@postern/engine'
 import type { Onward } from '@postern/intake'
 import { type AddressBook, domainsGuard } from '@postern/intake/guards'
@@ -17,6 +16,7 @@ import { loadRuntime } from '../../host/runtime.ts'
 import { NOTICE } from '../logs/log.ts'
 import { eventsFor } from './events.ts'
 import { keepHere } from './here.ts'
+import { queuePath, spoolPath } from './paths.ts'
 import { type ConnectDeps, connectTo, routerOf, timeoutsOf } from './router.ts'
 import { signerOf } from './signer.ts'
 
@@ -40,10 +40,6 @@ export interface OpenRelay extends Onward {
 
 type IsOurs = (address: string) => boolean | Promise<boolean>
 
-/** The name of the queue's file in its directory. The spool is beside it. */
-export const QUEUE_FILE = 'queue.sqlite'
-const SPOOL = 'spool'
-
 /** Opens the relay; undefined if it is off. @throws Failure */
 export async function openRelay({ settings, store, book, log, resolver }: RelayDeps): Promise<OpenRelay | undefined> {
   const { options, spelled } = settings
@@ -65,11 +61,11 @@ export async function openRelay({ settings, store, book, log, resolver }: RelayD
   const sign = await signerOf(settings, log)
   try {
     await mkdir(options.queue, { recursive: true, mode: 0o700 })
-    const queue = await openSqliteQueue(join(options.queue, QUEUE_FILE))
+    const queue = await openSqliteQueue(queuePath(options.queue))
     const relay = new Relay({
       hostname: options.hostname,
       queue,
-      spool: new Spool(fs(join(options.queue, SPOOL))),
+      spool: new Spool(fs(spoolPath(options.queue))),
       router: await routerOf(settings, options.relay === 'mx' ? await resolver() : undefined, ca),
       connect: (hop, isInClear, signal) => connectTo(hop, isInClear, signal, connectDeps),
       ...(sign !== undefined && { sign }),
