@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import type { Command } from '../../../test/kit/commands.ts'
+import { type Command, COMMANDS } from '../../../test/kit/commands.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { freePort } from '../../../test/kit/port.ts'
 import { type MailServer, postern, type Result, serveMail } from '../../../test/kit/postern.ts'
@@ -240,6 +240,31 @@ describe('while no server runs', () => {
     expect([code, stdout]).toEqual([1, ''])
     expect(stderr).toMatch(/^postern: [^\n]*queue\/spool[^\n]*\n$/)
     expect((await listed()).entries[0]?.id).toBe(id)
+  })
+
+  test('Deno needs no more than its documented permissions', async () => {
+    const [deno] = COMMANDS.deno
+    const command: Command = [deno, 'run', '--no-prompt', '--allow-read=.', '--allow-write=queue']
+    const cwd = copied()
+    const { run, listed } = queueIn(cwd, command)
+    const id = (await listed()).entries[0]?.id ?? ''
+    expect((await run(`show ${id} --raw`)).stdout).toContain('Subject: waiting')
+    expect(await run('delete --all --yes')).toMatchObject({ code: 0, stdout: 'deleted 3 messages\n', stderr: '' })
+    expect(spooled(cwd)).toEqual([])
+  })
+
+  test('held messages are not retried, and --all says that there is nothing to do', async () => {
+    const { run, listed } = queueIn(copied())
+    expect((await run('hold --all --json')).stdout.split('\n').length).toBe(4)
+    const nothing = { code: 0, stdout: '', stderr: 'Nothing to retry in the queue ./queue.\n' }
+    expect(await run('retry --all')).toMatchObject(nothing)
+    const states = async (): Promise<Set<string>> =>
+      new Set((await listed()).entries.flatMap(({ deliveries }) => deliveries.map(({ state }) => state)))
+    expect(await states()).toEqual(new Set(['held']))
+    expect(await run('release --all')).toMatchObject({ code: 0, stdout: 'released 3 messages\n' })
+    expect(await run('retry --all')).toMatchObject({ code: 0, stdout: 'retried 3 messages\n', stderr: '' })
+    const due = (await listed()).entries.flatMap(({ deliveries }) => deliveries.map(({ dueAt }) => Date.parse(dueAt)))
+    expect(Math.max(...due)).toBeLessThanOrEqual(Date.now())
   })
 
   test('a reply that holds escape sequences is shown as text on one line', async () => {

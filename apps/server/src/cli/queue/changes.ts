@@ -79,7 +79,7 @@ async function changeAll(open: OpenQueue, action: ChangeAction, { destination, j
     count += await apply(open, entries)
     if (json) for (const { id } of entries) await printJson({ id, [past]: true })
   })
-  if (!json && count === 0) process.stderr.write(`No such mail in the queue ${safe(open.directory)}.\n`)
+  if (!json && count === 0) process.stderr.write(`Nothing to ${action} in the queue ${safe(open.directory)}.\n`)
   return count
 }
 
