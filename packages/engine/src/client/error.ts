@@ -38,6 +38,8 @@ export interface ClientErrorFacts {
   readonly reply?: ServerReply | undefined
   /** Default: what the reply's code says; without a reply, what the reason says. */
   readonly isTemporary?: boolean
+  /** Default: the reply's. */
+  readonly enhancedCode?: string
   readonly mayBeAccepted?: boolean
   readonly recipients?: readonly RecipientOutcome[]
   readonly cause?: unknown
@@ -53,7 +55,7 @@ export class ClientError extends Error {
   readonly stage: ClientStage
   readonly reply?: ServerReply
   readonly code?: number
-  /** RFC 3463. Missing if there is no reply; '' if the reply has none. */
+  /** RFC 3463. '' if the reply has none. Without a reply it is missing, but for the reason 'unsupported'. */
   readonly enhancedCode?: string
   /** True for 4xx, and for everything that may go better later. */
   readonly isTemporary: boolean
@@ -72,6 +74,7 @@ export class ClientError extends Error {
       this.code = reply.code
       this.enhancedCode = reply.enhancedCode
     }
+    if (facts.enhancedCode !== undefined) this.enhancedCode = facts.enhancedCode
     this.isTemporary = facts.isTemporary ?? isTemporary(reason, reply)
     this.mayBeAccepted = facts.mayBeAccepted ?? false
     this.recipients = facts.recipients ?? []

@@ -74,7 +74,10 @@ export class Transaction {
     const { tls } = deps.channel.duplex
     const link = { isVerified: tls?.peerCertificate?.verified === true }
     const plan = planTransaction(envelope, this.#content?.facts ?? UNKNOWN_MESSAGE, deps.server, link)
-    if ('lacks' in plan) throw new ClientError(plan.lacks, { reason: 'unsupported', stage: 'mail' })
+    if ('lacks' in plan) {
+      const { lacks, enhancedCode } = plan
+      throw new ClientError(lacks, { reason: 'unsupported', stage: 'mail', enhancedCode })
+    }
     this.#plan = plan
     const { extensions } = deps.server
     this.#isPipelining = extensions.has('PIPELINING')

@@ -34,6 +34,8 @@ export interface Plan {
 /** The server does not offer what the message needs. */
 export interface Shortfall {
   readonly lacks: string
+  /** RFC 3463. */
+  readonly enhancedCode: string
 }
 
 type Extensions = ServerInfo['extensions']
@@ -58,13 +60,16 @@ export function planTransaction(
 
   const size = envelope.size ?? message.octets
   if (size !== undefined && server.maxMessageBytes !== undefined && size > server.maxMessageBytes) {
-    return { lacks: `the message has ${size} octets, and the server takes ${server.maxMessageBytes}` }
+    return {
+      lacks: `the message has ${size} octets, and the server takes ${server.maxMessageBytes}`,
+      enhancedCode: '5.3.4',
+    }
   }
   const body = bodyOf(envelope.bodyType, message, extensions)
   if (typeof body === 'object') return body
   const isUtf8 =
     paths.some(({ localPart }) => NOT_ASCII.test(localPart)) || (envelope.smtpUtf8 ?? message.hasUtf8Header)
-  if (isUtf8 && !extensions.has('SMTPUTF8')) return { lacks: 'the server does not offer SMTPUTF8' }
+  if (isUtf8 && !extensions.has('SMTPUTF8')) return { lacks: 'the server does not offer SMTPUTF8', enhancedCode: '5.6.7' }
   const spelled = paths.map((path) => (isUtf8 ? path.address : asciiAddress(path)))
 
   const parameters = parametersOf(envelope, extensions, link)
@@ -117,13 +122,13 @@ function bodyOf(
   const takes8Bit = extensions.has('8BITMIME')
   if (asked === 'BINARYMIME') {
     if (extensions.has('BINARYMIME') && extensions.has('CHUNKING')) return asked
-    return { lacks: 'the server does not offer BINARYMIME' }
+    return { lacks: 'the server does not offer BINARYMIME', enhancedCode: '5.6.3' }
   }
   if (asked === '7BIT') return takes8Bit ? asked : undefined
   if (takes8Bit) return asked ?? (has8Bit === false ? undefined : '8BITMIME')
   // Of a stream that nobody has looked at, only its owner can say what it is.
   const needs8Bit = has8Bit ?? asked === '8BITMIME'
-  return needs8Bit ? { lacks: 'the server does not offer 8BITMIME' } : undefined
+  return needs8Bit ? { lacks: 'the server does not offer 8BITMIME', enhancedCode: '5.6.3' } : undefined
 }
 
 function parametersOf(envelope: OutgoingEnvelope, extensions: Extensions, link: Link): string[] | Shortfall {
@@ -135,8 +140,8 @@ function parametersOf(envelope: OutgoingEnvelope, extensions: Extensions, link: 
   }
   if (envelopeId !== undefined && extensions.has('DSN')) parameters.push(`ENVID=${xtext(envelopeId)}`)
   if (envelope.requireTls === true) {
-    if (!link.isVerified) return { lacks: 'REQUIRETLS needs TLS with a verified certificate' }
-    if (!extensions.has('REQUIRETLS')) return { lacks: 'the server does not offer REQUIRETLS' }
+    if (!link.isVerified) return { lacks: 'REQUIRETLS needs TLS with a verified certificate', enhancedCode: '5.7.30' }
+    if (!extensions.has('REQUIRETLS')) return { lacks: 'the server does not offer REQUIRETLS', enhancedCode: '5.7.30' }
     parameters.push('REQUIRETLS')
   }
   if (priority !== undefined) {
@@ -149,11 +154,12 @@ function parametersOf(envelope: OutgoingEnvelope, extensions: Extensions, link: 
     const by = deadline(deliverBy)
     if (extensions.has('DELIVERBY')) parameters.push(by)
     // RFC 2852 4.2: a deadline that is only reported may be dropped.
-    else if (deliverBy.mode === 'return') return { lacks: 'the server does not offer DELIVERBY' }
+    else if (deliverBy.mode === 'return') return { lacks: 'the server does not offer DELIVERBY', enhancedCode: '5.3.3' }
   }
   if (holdFor !== undefined || holdUntil !== undefined) {
     const hold = holdParameter(holdFor, holdUntil)
-    if (!extensions.has('FUTURERELEASE')) return { lacks: 'the server does not offer FUTURERELEASE' }
+    if (!extensions.has('FUTURERELEASE'))
+      return { lacks: 'the server does not offer FUTURERELEASE', enhancedCode: '5.3.3' }
     parameters.push(hold)
   }
   return parameters
