@@ -43,7 +43,6 @@ export interface RelayOptions {
   readonly events?: RelayEvents | undefined
 }
 
-/** What the relay tells, for a log. None may throw. */
 /** The destination of mail that stays on this server. */
 export const LOCAL = 'local'
 
@@ -57,10 +56,13 @@ export interface MailHere {
 /** What became of one of them. */
 export type KeptHere = Pick<Result, 'state' | 'code' | 'enhancedCode' | 'text'>
 
+/** What the relay tells, for a log. None may throw. */
 export interface RelayEvents {
   /** An attempt is over and recorded. */
   attempted?(claim: Claim, results: readonly RecipientResult[], dueAt: number | undefined): void
   hopFailed?(hop: Hop, error: Error): void
+  /** The whole message was sent, and the reply to it got lost. It is sent again, so recipients may get it twice (RFC 1047). */
+  unanswered?(claim: Claim): void
   /** A report was put into the queue. */
   reported?(claim: Claim, report: DueReport, id: string): void
   /** Something failed that is the relay's own: the queue, the spool, or a bug. The message stays in the queue. */
@@ -295,6 +297,7 @@ export class Relay {
       const mail: Mail = {
         envelope: envelopeOf(claim, at, at + maxRecipients, top.length),
         open: () => onTop(top, open()),
+        has8Bit: () => has8Bit(open()),
       }
       const tried = await attempt(route, mail, deps, signal)
       if (signal.aborted && !tried.mayBeAccepted && results.length === 0) return 'stopped'
@@ -322,6 +325,7 @@ export class Relay {
   /** Records the results with the reports that they make due, and then removes what nobody needs any more. */
   async #settle(claim: Claim, tried: Attempt, now: number): Promise<void> {
     const { queue, spool, events } = this.#options
+    if (tried.mayBeAccepted) events?.unanswered?.(claim)
     const { results, dueAt, reports } = settlingOf(claim, tried, this.#schedule, now, Math.random())
     const added: NewEntry[] = []
     for (const report of reports) {
@@ -390,6 +394,11 @@ const NOTHING = new Uint8Array(0)
 async function* onTop(top: Uint8Array, pieces: Pieces): AsyncGenerator<Uint8Array, void, undefined> {
   if (top.length > 0) yield top
   yield* pieces
+}
+
+async function has8Bit(pieces: Pieces): Promise<boolean> {
+  for await (const piece of pieces) if (piece.some((octet) => octet > 127)) return true
+  return false
 }
 
 /** Makes the envelope of one transaction. */

@@ -47,8 +47,12 @@ export interface Mail {
   readonly envelope: OutgoingEnvelope
   /** Opens the message from its beginning. It may be called for each hop. */
   open(): OutgoingMessage | Promise<OutgoingMessage>
+  /** Reads the message, and returns whether it has octets above 127. */
+  has8Bit(): Promise<boolean>
 }
 
+/** The enhanced code of 452 for a recipient too many. */
+export const TOO_MANY = '4.5.3'
 /** A host with many addresses is not tried with all of them. */
 const MAX_HOPS = 10
 
@@ -110,8 +114,11 @@ async function sendOn(
 ): Promise<Attempt | ClientError> {
   const facts = { host: hop.host, isLast: hop.protocol === 'lmtp', offersDsn: client.server.extensions.has('DSN') }
   try {
-    const { recipients } = await client.send(mail.envelope, await mail.open(), { signal })
-    return { results: recipients.map((outcome) => resultOf(outcome, facts)), learnt: 'succeeded', mayBeAccepted: false }
+    const { recipients } = await client.send(await envelopeFor(client, mail), await mail.open(), { signal })
+    const results = recipients.map((outcome) =>
+      isOneTooMany(outcome) ? tooMany(outcome, facts) : resultOf(outcome, facts),
+    )
+    return { results, learnt: 'succeeded', mayBeAccepted: false }
   } catch (error) {
     if (!(error instanceof ClientError)) {
       client.destroy(error as Error)
@@ -129,6 +136,26 @@ async function sendOn(
   } finally {
     connections.giveBack(client)
   }
+}
+
+/** A message that was announced as 8-bit, and is not, needs nothing of the server: many programs announce each one so. */
+async function envelopeFor({ server }: Client, { envelope, has8Bit }: Mail): Promise<OutgoingEnvelope> {
+  if (envelope.bodyType !== '8BITMIME' || server.extensions.has('8BITMIME') || (await has8Bit())) return envelope
+  return { ...envelope, bodyType: '7BIT' }
+}
+
+/**
+ * Returns whether a server that took other recipients has refused this one only because there are too many. Some servers say 552, as RFC
+ * 821 wanted (RFC 5321 4.5.3.1.10).
+ */
+function isOneTooMany({ isAccepted, reply: { code, enhancedCode }, stage }: RecipientOutcome): boolean {
+  if (isAccepted || stage !== 'rcpt') return false
+  if (code === 452) return enhancedCode === '' || enhancedCode === TOO_MANY
+  return code === 552 && (enhancedCode === '' || enhancedCode === '5.5.3')
+}
+
+function tooMany({ reply: { code, text } }: RecipientOutcome, { host }: { readonly host: string }): Result {
+  return { state: 'temporary', code, enhancedCode: TOO_MANY, text, host, passesNotify: false }
 }
 
 /** Returns whether the next hop may do better: the server said nothing of this message, or it was not there to say it. */
@@ -151,9 +178,8 @@ function failureOf({ host, tls }: Hop, error: ClientError): Answer {
   // A server that greets with 5xx may be wrong about itself, and one that refuses a login may be mended (RFC 5321 5.1 tries the next host).
   const isTemporary =
     error.isTemporary || stage === 'connect' || stage === 'greeting' || stage === 'hello' || stage === 'auth'
-  const own =
-    reason === 'tls' || (stage === 'starttls' && tls !== 'may') ? '7.10' : reason === 'unsupported' ? '6.3' : '4.2'
-  const enhancedCode = reply?.enhancedCode
+  const own = reason === 'tls' || (stage === 'starttls' && tls !== 'may') ? '7.10' : '4.2'
+  const { enhancedCode } = error
   return {
     isTemporary,
     code,

@@ -3,7 +3,7 @@ import { dueReports, type DueReport, type RecipientOutcome } from '../report/ind
 import type { AttemptReply } from '../queue/entry.ts'
 import type { Claim, RecipientResult } from '../queue/queue.ts'
 import { nextStep, type NextStep, type RetrySchedule } from '../schedule.ts'
-import type { Attempt, Result } from './attempt.ts'
+import { type Attempt, type Result, TOO_MANY } from './attempt.ts'
 
 export interface Settling {
   readonly results: readonly RecipientResult[]
@@ -24,7 +24,6 @@ interface Judged {
  * due at once.
  */
 const SOON_MS = 1_000
-const TOO_MANY = '4.5.3'
 
 /** @param random From 0 to below 1 */
 export function settlingOf(

@@ -54,7 +54,8 @@ function recipientFields(recipient: ReportedRecipient, isGlobal: boolean): reado
 
 function replyFields(reply: OutcomeReply, isGlobal: boolean): readonly string[] {
   const host = printable(reply.host, isGlobal, MAX_NAME)
-  const type = reply.code === 0 ? 'x-postern' : 'smtp'
+  // A code without a host is our own: of the look-up of the domain.
+  const type = reply.code === 0 || host === '' ? 'x-postern' : 'smtp'
   return [
     ...(host === '' ? [] : [field('Remote-MTA', `dns; ${host}`)]),
     field('Diagnostic-Code', `${type}; ${withoutEncodedWords(printable(replyText(reply), isGlobal, MAX_DIAGNOSTIC))}`),

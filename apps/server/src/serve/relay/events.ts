@@ -34,6 +34,7 @@ export function eventsFor(log: Logger): RelayEvents {
     },
     hopFailed: ({ host, address, port }, error) =>
       log.info('a server was passed over', { host, address, port, reason: errorText(error) }),
+    unanswered: (claim) => log.warn('the reply to a message got lost; it may arrive twice', fields(claim)),
     reported: (claim, { kind, recipients }, id) =>
       log.info('report queued', {
         ...fields(claim),
