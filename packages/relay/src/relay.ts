@@ -12,7 +12,7 @@ import { Connections, type ConnectionsOptions } from './delivery/connections.ts'
 import type { Hop, Route, Router } from './delivery/hop.ts'
 import { settlingOf } from './delivery/settling.ts'
 import type { NewEntry, NewRecipient, QueueEnvelope } from './queue/entry.ts'
-import type { Claim, Queue, RecipientResult } from './queue/queue.ts'
+import type { Claim, Queue, RecipientResult, Settled } from './queue/queue.ts'
 import { type DueReport, makeReport } from './report/index.ts'
 import { expiryOf, type RetrySchedule, resolveSchedule, type ScheduleOptions } from './schedule.ts'
 import { type Pieces, Spool } from './spool.ts'
@@ -40,6 +40,11 @@ export interface RelayOptions {
   readonly maxDeliveries?: number | undefined
   /** Recipients of one transaction. Default 100, which every server takes (RFC 5321 4.5.3.1.8). */
   readonly maxRecipients?: number | undefined
+  /**
+   * At its start, the relay removes messages without an entry that are older. Default 1 hour, for processes that share a spool. With
+   * 0 it removes all that an earlier process has left.
+   */
+  readonly orphanAgeMs?: number | undefined
   readonly events?: RelayEvents | undefined
 }
 
@@ -98,6 +103,9 @@ export class Relay {
   readonly #maxDeliveries: number
   readonly #abort = new AbortController()
   readonly #running = new Set<Promise<void>>()
+  /** Messages that get their entry now. */
+  readonly #arriving = new Set<string>()
+  readonly #madeAt = Date.now()
   #isStopping = false
   #loop: Promise<void> | undefined
   #wake: (() => void) | undefined
@@ -120,13 +128,18 @@ export class Relay {
    */
   async submit({ id, envelope, recipients, pieces, before }: NewMail): Promise<void> {
     const { spool, queue } = this.#options
-    const size = await spool.save(id, pieces)
+    this.#arriving.add(id)
     try {
-      await before?.(() => spool.open(id))
-      await queue.add([await this.#entryOf(id, { ...envelope, size }, recipients)])
-    } catch (error) {
-      await spool.remove(id).catch(() => {})
-      throw error
+      const size = await spool.save(id, pieces)
+      try {
+        await before?.(() => spool.open(id))
+        await queue.add([await this.#entryOf(id, { ...envelope, size }, recipients)])
+      } catch (error) {
+        await spool.remove(id).catch(() => {})
+        throw error
+      }
+    } finally {
+      this.#arriving.delete(id)
     }
     this.wake()
   }
@@ -198,8 +211,7 @@ export class Relay {
 
   /** Removes what a crash has left: entries that are finished, and messages without an entry. */
   async #tidy(): Promise<void> {
-    const { queue, spool } = this.#options
-    const before = new Date(Date.now() - ORPHAN_AGE_MS)
+    const { queue, spool, orphanAgeMs = ORPHAN_AGE_MS } = this.#options
     let cursor: string | undefined
     do {
       const page = await queue.list({ state: 'finished', limit: 1_000, ...(cursor !== undefined && { cursor }) })
@@ -207,7 +219,11 @@ export class Relay {
       await queue.remove(done.map(({ id }) => id))
       cursor = page.cursor
     } while (cursor !== undefined)
-    await spool.sweep(async (id) => (await queue.list({ messageId: id, limit: 1 })).entries.length > 0, before)
+    // Asked in this order: a message that is not arriving any more has its entry, if it gets one.
+    const isNeeded = async (id: string): Promise<boolean> =>
+      this.#arriving.has(id) || (await queue.list({ messageId: id, limit: 1 })).entries.length > 0
+    await spool.sweep(isNeeded, new Date(Date.now() - orphanAgeMs))
+    await spool.sweepUnfinished(new Date(this.#madeAt - orphanAgeMs))
   }
 
   /** Sleeps until the time is over, somebody wakes the relay, or another process has changed the queue. */
@@ -328,13 +344,15 @@ export class Relay {
     if (tried.mayBeAccepted) events?.unanswered?.(claim)
     const { results, dueAt, reports } = settlingOf(claim, tried, this.#schedule, now, Math.random())
     const added: NewEntry[] = []
-    for (const report of reports) {
-      const entry = await this.#report(claim, report, now)
-      added.push(entry)
+    let settled: Settled | undefined
+    try {
+      for (const report of reports) added.push(await this.#report(claim, report, now))
+      ;[settled] = await queue.settle([
+        { claim, results, ...(dueAt !== undefined && { dueAt }), ...(added.length > 0 && { add: added }) },
+      ])
+    } finally {
+      for (const { messageId } of added) this.#arriving.delete(messageId)
     }
-    const [settled] = await queue.settle([
-      { claim, results, ...(dueAt !== undefined && { dueAt }), ...(added.length > 0 && { add: added }) },
-    ])
     events?.attempted?.(claim, results, dueAt)
     if (settled?.status === 'gone') for (const { messageId } of added) await spool.remove(messageId)
     else reports.forEach((report, at) => events?.reported?.(claim, report, added[at]?.id ?? ''))
@@ -356,7 +374,11 @@ export class Relay {
       recipients,
       read: () => spool.open(claim.messageId),
     })
-    const size = await spool.save(id, report.content)
+    this.#arriving.add(id)
+    const size = await spool.save(id, report.content).catch((error: unknown) => {
+      this.#arriving.delete(id)
+      throw error
+    })
     const envelope: QueueEnvelope = {
       reversePath: '',
       body: report.body,

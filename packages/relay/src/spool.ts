@@ -68,6 +68,11 @@ export class Spool {
     } while (cursor !== undefined)
     return removed
   }
+
+  /** Removes what is left of messages that were never written to their end, and that were last written before this time. */
+  async sweepUnfinished(before: Date): Promise<void> {
+    await this.#blobs.sweep?.(Math.max(0, Date.now() - before.getTime()))
+  }
 }
 
 function keyOf(id: string): string {

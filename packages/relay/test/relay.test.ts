@@ -10,7 +10,7 @@ import { afterEach, expect, test } from 'vitest'
 import type { Hop, Route } from '../src/delivery/hop.ts'
 import { memoryQueue } from '../src/queue/memory/index.ts'
 import type { Queue } from '../src/queue/queue.ts'
-import { Relay, type RelayOptions } from '../src/relay.ts'
+import { LOCAL, Relay, type RelayOptions } from '../src/relay.ts'
 import { Spool } from '../src/spool.ts'
 
 interface Received {
@@ -223,4 +223,42 @@ test('a dead destination does not delay others', async () => {
   for (let at = 0; at < 50; at++) await send(`b${at}@dead.example`)
   await send('b@alive.example')
   await expect.poll(() => received.map(({ to }) => to[0])).toEqual(['b@alive.example'])
+})
+
+test('the start removes messages without an entry, but none that is about to get one', async () => {
+  const blobs = memory()
+  const spool = new Spool(blobs)
+  await spool.save('ORPHAN', pieces(MESSAGE))
+  // The time of a message has to be over before the relay looks at it.
+  const savedAt = Date.now()
+  while (Date.now() === savedAt) await new Promise((resolve) => setTimeout(resolve, 1))
+  const received: string[] = []
+  const queue = memoryQueue()
+  const relay = new Relay({
+    hostname: 'mx.near.example',
+    queue,
+    spool,
+    router: { route: async () => ({ hops: [HOP] }) },
+    connect: () => Promise.reject(new ClientError('no connection', { reason: 'closed', stage: 'connect' })),
+    destinationOf: () => LOCAL,
+    keepHere: async ({ addresses }) => {
+      received.push(...addresses)
+      return addresses.map(() => ({ state: 'delivered', code: 250, enhancedCode: '2.0.0', text: 'kept' }))
+    },
+    makeId,
+    orphanAgeMs: 0,
+  })
+  open.push({ relay, queue, received: [], drained: async () => {} })
+  await relay.submit({
+    id: 'ARRIVING',
+    envelope: ENVELOPE,
+    recipients: [{ address: 'bob@near.example' }],
+    pieces: pieces(MESSAGE),
+    async before() {
+      relay.start()
+      await expect.poll(async () => (await blobs.list()).keys).toEqual(['spool/ARRIVING'])
+    },
+  })
+  await expect.poll(() => received).toEqual(['bob@near.example'])
+  await expect.poll(async () => (await blobs.list()).keys).toEqual([])
 })

@@ -80,6 +80,8 @@ export async function openRelay({ settings, store, book, log, resolver }: RelayD
       },
       congestion: { maxPlaces: options.relayMaxPerDestination },
       maxDeliveries: options.relayMaxDeliveries,
+      // The owner of the queue is the only one who writes into the spool.
+      orphanAgeMs: 0,
       events: eventsFor(log),
     })
     return {
