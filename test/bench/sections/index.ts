@@ -6,6 +6,7 @@ import { growth } from './growth.ts'
 import { idle } from './idle.ts'
 import { latency } from './latency.ts'
 import { allocation } from './allocation.ts'
+import { senders } from './senders.ts'
 import { startup } from './startup.ts'
 import { throughput } from './throughput.ts'
 import { workers } from './workers.ts'
@@ -19,4 +20,5 @@ export const SECTIONS: readonly Section[] = [
   growth,
   allocation,
   startup,
+  senders,
 ]

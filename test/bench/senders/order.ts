@@ -1,0 +1,16 @@
+/** The orders to a sender, and its answers: one line of JSON each. */
+
+export interface SenderOrder {
+  readonly port: number
+  readonly messages: number
+  readonly messageBytes: number
+  /** The message is given in pieces of 64 KiB, not as a whole. */
+  readonly isStream: boolean
+  /** Each message has a connection of its own. Otherwise one connection serves all messages of all orders. */
+  readonly isConnectionEach: boolean
+}
+
+export interface SenderOutcome {
+  readonly wallMs: number
+  readonly error?: string
+}
