@@ -6,12 +6,15 @@ import { type MailRecord, mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { type Script, startDnsServer } from '../../../test/kit/dns-server.ts'
 import { freePort } from '../../../test/kit/port.ts'
 import type { Command } from '../../../test/kit/commands.ts'
 import { type MailServer, postern, serveMail } from '../../../test/kit/postern.ts'
+import { sample } from '../../../test/kit/sample.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 const PASSWORD = 'tiger'
+const NXDOMAIN = 3
 const PLAIN = (user: string): string => Buffer.from(`\0${user}\0${PASSWORD}`).toString('base64')
 
 let far: MailServer
@@ -32,12 +35,16 @@ async function kept(server: MailServer): Promise<readonly { readonly record: Mai
   )
 }
 
-async function near(command?: Command, relay: string = `smtp://127.0.0.1:${far.port}`): Promise<MailServer> {
+async function near(
+  command?: Command,
+  relay: string = `smtp://127.0.0.1:${far.port}`,
+  more: readonly string[] = [],
+): Promise<MailServer> {
   const cwd = temporaryDirectory()
   await postern(['domain', 'add', 'near.example'], { cwd })
   await postern(['user', 'add', 'ann@near.example'], { cwd, input: `${PASSWORD}\n` })
   mkdirSync(join(cwd, 'mail'))
-  const flags = ['--relay', relay, '--auth-without-tls', '--hostname', 'mx.near.example']
+  const flags = ['--relay', relay, '--auth-without-tls', '--hostname', 'mx.near.example', ...more]
   return serveMail({ store: join(cwd, 'mail'), flags, cwd, ...(command !== undefined && { command }) })
 }
 
@@ -70,6 +77,49 @@ describe.each(RUNTIME_NAMES)('on %s', (runtime) => {
     expect(report?.text).toContain('Final-Recipient: rfc822; x@nowhere.example')
     expect(await server.end('SIGTERM')).toBe(0)
   })
+})
+
+describe('by MX', () => {
+  const script: Script = ({ type, name }) => {
+    // The resolver changes the case of letters at random.
+    const asked = name.toLowerCase()
+    if (asked === 'null.example' && type === 'MX') {
+      return { answers: [{ type, name, ttl: 60, data: { preference: 0, exchange: '.' } }] }
+    }
+    if (asked === 'far.example' && type === 'MX') {
+      const exchange = (host: string, preference: number): object => ({
+        type,
+        name,
+        ttl: 60,
+        data: { preference, exchange: host },
+      })
+      return { answers: [exchange('mx.far.example', 20), exchange('dead.far.example', 10)] as never }
+    }
+    // Nobody listens at the address of the first host.
+    if (type === 'A' && asked === 'dead.far.example') return { answers: [{ type, name, ttl: 60, data: '127.0.0.9' }] }
+    if (type === 'A' && asked === 'mx.far.example') return { answers: [{ type, name, ttl: 60, data: '127.0.0.1' }] }
+    return asked.endsWith('far.example') ? { answers: [] } : { rcode: NXDOMAIN }
+  }
+
+  test.each(sample(RUNTIME_NAMES, 1))(
+    'the second host gets what the first cannot, and failures of DNS are reported, on %s',
+    async (runtime) => {
+      await using dns = await startDnsServer(script)
+      const server = await near(RUNTIMES[runtime], 'mx', [
+        '--resolver',
+        `udp://127.0.0.1:${dns.port}`,
+        '--relay-mx-port',
+        String(far.port),
+      ])
+      const to = `mx-${runtime}@far.example`
+      expect(await submit(server, [to, 'x@null.example', 'x@gone.example'])).toEqual([250, 250, 250, 250])
+      await server.says(/"message":"a server was passed over".*"host":"dead\.far\.example"/)
+      await server.says(/"message":"message sent on".*"to":"mx-\w+@far\.example".*"host":"mx\.far\.example"/)
+      await server.says(/"message":"message given up".*"destination":"null\.example".*556 5\.1\.10/)
+      await server.says(/"message":"message given up".*"destination":"gone\.example".*550 5\.1\.2/)
+      expect((await kept(far)).some(({ record }) => record.forwardPaths[0]?.address === to)).toBe(true)
+    },
+  )
 })
 
 test('a stranger can relay nothing', async () => {

@@ -7,11 +7,14 @@ export interface MxRouterOptions extends Omit<RouteOptions, 'requireTls' | 'sign
   readonly tls?: 'may' | 'must' | 'verified' | undefined
 }
 
+/** Of one host. So an attempt, which tries ten addresses, gets to the next hosts. */
+const MAX_ADDRESSES = 3
+
 /** Makes a router whose destinations are domains. */
 export function mxRouter({ tls = 'may', ...options }: MxRouterOptions): Router {
   return {
     async route(destination, { requireTls }): Promise<HopRoute> {
-      const found = await route(destination, { ...options, requireTls })
+      const found = await route(destination, { maxAddresses: MAX_ADDRESSES, ...options, requireTls })
       return found.status === 'failed' ? found : { hops: hopsOf(found, tls) }
     },
   }

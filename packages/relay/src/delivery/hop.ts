@@ -39,7 +39,18 @@ export interface Router {
 }
 
 /** Two hops with the same key are the same server, reached in the same way. */
-export function keyOf({ host, address, port, path, protocol, implicitTls, tls, credentials, dane }: Hop): string {
+export function keyOf({
+  host,
+  address,
+  port,
+  path,
+  protocol,
+  implicitTls,
+  tls,
+  credentials,
+  serverName,
+  dane,
+}: Hop): string {
   return JSON.stringify([
     host,
     address,
@@ -49,6 +60,7 @@ export function keyOf({ host, address, port, path, protocol, implicitTls, tls, c
     implicitTls,
     tls,
     credentials?.username,
-    dane?.tlsa.length,
+    serverName,
+    dane?.tlsa.map(({ usage, selector, matchingType, data }) => [usage, selector, matchingType, ...data]),
   ])
 }

@@ -3,7 +3,7 @@ import { parseServerUrl } from '@postern/engine/client'
 import { Failure } from '../../host/failure.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
 import { oneOf, optional, parsedText, quantity } from '../values/schema.ts'
-import { amount, type Choice, files, needs, type Option } from './row.ts'
+import { amount, type Choice, files, needs, onOff, type Option } from './row.ts'
 import type { PolicyRows } from './policy.ts'
 import type { ProcessRows } from './process.ts'
 import { canAuthenticate, type UserRows } from './users.ts'
@@ -24,6 +24,8 @@ export interface RelayRows {
   readonly relayStsPort: Option<number, number>
   /** PEM files of authorities to trust for `verified` servers and for MTA-STS, in place of those of the runtime. */
   readonly relayCa: Option<string | readonly string[], readonly string[]>
+  /** Believes the DNS servers when they say that DNSSEC has proved an answer, and uses DANE (RFC 7672). Only for servers on this machine. */
+  readonly relayTrustDnssec: Option<boolean, boolean>
   /** The time from the first failed attempt to the second. Each later one is twice as long. Default `5m`. */
   readonly relayFirstRetryMs: Option<TimeQuantity, number>
   /** The longest time between two attempts. Default `4h`. */
@@ -84,6 +86,10 @@ export const relayRows: RelayRows = {
     { min: 1, max: 65_535, byDefault: 443 },
     { group, help: 'port where policies of MTA-STS are looked for' },
   ),
+  relayTrustDnssec: onOff({
+    group,
+    help: 'believe the DNS servers when they say that DNSSEC has proved an answer, and use DANE; only for servers on this machine',
+  }),
   relayCa: files({
     group,
     help: 'authorities to trust for servers that mail is sent on to, in place of those of the runtime, PEM',

@@ -32,6 +32,7 @@ export async function routerOf(
     // On another port, an address of this machine is another server.
     ...(!isOwnPort && { ownAddresses: addressRanges([]) }),
     port: relayMxPort,
+    trustsDnssec: options.relayTrustDnssec,
     sts: createStsPolicies({
       resolver,
       fetch: httpsPolicyFetch({ resolver, port: options.relayStsPort, ...(ca.length > 0 && { authorities: ca }) }),

@@ -69,7 +69,8 @@ export function planTransaction(
   if (typeof body === 'object') return body
   const isUtf8 =
     paths.some(({ localPart }) => NOT_ASCII.test(localPart)) || (envelope.smtpUtf8 ?? message.hasUtf8Header)
-  if (isUtf8 && !extensions.has('SMTPUTF8')) return { lacks: 'the server does not offer SMTPUTF8', enhancedCode: '5.6.7' }
+  if (isUtf8 && !extensions.has('SMTPUTF8'))
+    return { lacks: 'the server does not offer SMTPUTF8', enhancedCode: '5.6.7' }
   const spelled = paths.map((path) => (isUtf8 ? path.address : asciiAddress(path)))
 
   const parameters = parametersOf(envelope, extensions, link)

@@ -64,7 +64,7 @@ export class SqlQueue implements Queue {
   readonly #leases = new Leases()
   readonly #choice = new Choice()
   /** See {@link Queue.changed}. */
-  changed: (() => Promise<boolean>) | undefined
+  changed?: () => Promise<boolean>
   #closing: Promise<void> | undefined
 
   constructor(deps: SqlQueueDeps) {
