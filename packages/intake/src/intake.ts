@@ -7,6 +7,7 @@ import {
   ArrivalError,
   type AuthOptions,
   type Credentials,
+  type ForwardPath,
   type Handlers,
   MessageError,
   Refusal,
@@ -17,8 +18,8 @@ import type { CheckedLogins } from './login-answer.ts'
 import { askGuards, type Guard, GUARD_HOOKS } from './guard.ts'
 import type { IntakeHandlers } from './handlers.ts'
 import { mailboxesGuard } from './guards/mailboxes.ts'
-import type { Observer } from './observe.ts'
-import { elsewhere, type Onward, sendOn } from './onward.ts'
+import { droppedEntry, type Observer } from './observe.ts'
+import { type Onward, share, sharesOf } from './onward.ts'
 import { completed, type SubmissionOptions } from './submission.ts'
 import {
   accountsHook,
@@ -189,6 +190,10 @@ function watched(watch: HookWatch, guard: Omit<Guard, 'name'>, describe: (hook: 
   return { name: 'watched', ...hooks }
 }
 
+function isDropped({ handling }: ForwardPath): boolean {
+  return handling !== undefined && !handling.keeps && handling.forwardsTo.length === 0
+}
+
 function dataHook({
   store,
   handlers,
@@ -225,10 +230,13 @@ function dataHook({
       watch.waitFor('the store', session)
       const isSubmitted = submission !== undefined && session.user !== undefined
       const whole = isSubmitted ? await completed(message, session, submission) : message
-      const isSentOn = onward !== undefined && elsewhere(message.envelope).length > 0
-      const answer = isSentOn
-        ? await sendOn(onward, { message: whole, session, keep: keepInStore })
-        : await keepInStore(whole, session)
+      const shares = sharesOf(message.envelope)
+      const answer =
+        shares === undefined
+          ? await keepInStore(whole, session)
+          : await share(shares, onward, { message: whole, session, keep: keepInStore })
+      const dropped = message.envelope.forwardPaths.filter(isDropped)
+      if (dropped.length > 0) observer.dropped?.(droppedEntry(message, dropped, session), session)
       watch.end(session)
       return answer
     } catch (error) {

@@ -1,6 +1,15 @@
 /** The observer of sessions and messages, and the log entries about them. */
-import type { ArrivalError, Endpoint, Hello, RefusedCommand, Reply, Session, TlsInfo } from '@postern/engine'
-import type { MailRecord } from '@postern/storage'
+import type {
+  ArrivalError,
+  Endpoint,
+  ForwardPath,
+  Hello,
+  RefusedCommand,
+  Reply,
+  Session,
+  TlsInfo,
+} from '@postern/engine'
+import type { IncomingMail, MailRecord } from '@postern/storage'
 
 /** The fields of an entry. */
 export type Fields = Readonly<Record<string, unknown>>
@@ -30,6 +39,8 @@ export interface Observer {
   loggedIn?(login: Fields, session: Session): void
   /** A message is durable. The client has not got its reply yet. */
   kept?(record: MailRecord, session: Session): void
+  /** A rule dropped a message for some of its recipients. The client has not got its reply, which is 250, yet. */
+  dropped?(entry: Entry, session: Session): void
   /** The server refused a command, a connection, a login or a message. */
   refused?(refused: RefusedCommand, session: Session | undefined, explanation: Explanation | undefined): void
   /** A message is not kept, and no reply is sent, because its client gave up or disconnected. */
@@ -63,6 +74,26 @@ export function keptEntry(record: MailRecord, session: Session): Entry {
       ...peerFields(session.remote),
       remoteName: session.reverseDns?.name,
       forwarded: session.forwarded,
+    },
+  }
+}
+
+/** Makes the entry of a message that a rule dropped for these recipients. */
+export function droppedEntry(
+  { id, envelope }: Pick<IncomingMail, 'id' | 'envelope'>,
+  dropped: readonly ForwardPath[],
+  session: Session,
+): Entry {
+  return {
+    message: 'message dropped by a rule',
+    fields: {
+      sessionId: session.id,
+      messageId: id,
+      from: envelope.reversePath.address,
+      to: dropped.slice(0, MAX_RECIPIENTS_SHOWN).map(({ address }) => address),
+      recipientCount: dropped.length,
+      user: session.user,
+      ...peerFields(session.remote),
     },
   }
 }

@@ -7,14 +7,14 @@ export interface Onward {
   /**
    * Takes a message. When the promise resolves, the message is durable, and so is the wish to send it on.
    * @param id The message's
-   * @param recipients Those for whom it is sent on. At least one
+   * @param shares The recipients for whom it is sent on, and those for whom it is forwarded. There is at least one
    * @param message Its bytes, with the trace header. A piece is valid until the next one is asked for
    * @param before Called when the bytes are durable, and before the message is sent. If it rejects, so does `submit`, and nothing is sent
    */
   submit(
     id: string,
     envelope: Envelope,
-    recipients: readonly ForwardPath[],
+    shares: Pick<Shares, 'away' | 'forwarded'>,
     message: AsyncIterable<Uint8Array>,
     before: (open: () => AsyncIterable<Uint8Array>) => Promise<void>,
   ): Promise<void>
@@ -30,23 +30,59 @@ export interface OnwardMail {
 
 const NOTHING = new Uint8Array(0)
 
-/** Returns the recipients whose mail somebody sends on: those that are elsewhere, and all if the message is to be held (RFC 4865). */
-export function elsewhere({ forwardPaths, holdUntil }: Envelope): readonly ForwardPath[] {
-  return holdUntil === undefined ? forwardPaths.filter(({ isElsewhere }) => isElsewhere === true) : forwardPaths
+/** What becomes of a message, by its recipients. */
+export interface Shares {
+  /** Those for whom the store keeps it. */
+  readonly kept: readonly ForwardPath[]
+  /** Those whose mail is sent on: they are elsewhere, or the message is to be held (RFC 4865). */
+  readonly away: readonly ForwardPath[]
+  /** Those whose mail is forwarded by a rule. It may be kept too. */
+  readonly forwarded: readonly ForwardPath[]
+}
+
+/** Returns what becomes of a message; undefined if the store keeps it for all. */
+export function sharesOf({ forwardPaths, holdUntil }: Envelope): Shares | undefined {
+  const isPlain = (path: ForwardPath): boolean => path.isElsewhere !== true && path.handling === undefined
+  if (holdUntil === undefined && forwardPaths.every(isPlain)) return undefined
+  const stays = forwardPaths.filter(({ handling }) => handling?.keeps !== false)
+  const isAway = ({ isElsewhere }: ForwardPath): boolean => holdUntil !== undefined || isElsewhere === true
+  return {
+    kept: stays.filter((path) => !isAway(path)),
+    away: stays.filter(isAway),
+    forwarded: forwardPaths.filter(({ handling }) => handling !== undefined && handling.forwardsTo.length > 0),
+  }
 }
 
 /**
  * Hands a message to whoever sends it on, and keeps it for the recipients that are here. Answers as a store does. If one of both fails, the
  * client gets that failure for all recipients, and sends the message again.
+ * @param onward May be missing if all are kept or dropped
  */
-export async function sendOn(onward: Onward, { message, session, keep }: OnwardMail): Promise<Reply> {
-  const { envelope } = message
-  const away = new Set(elsewhere(envelope))
-  const here = envelope.forwardPaths.filter((path) => !away.has(path))
-  await onward.submit(message.id, envelope, [...away], bytesOf(message), async (open) => {
-    if (here.length > 0) await keep(copyFor(here, message, open()), session)
+export async function share(shares: Shares, onward: Onward | undefined, mail: OnwardMail): Promise<Reply> {
+  const { message, session, keep } = mail
+  const { kept, away, forwarded } = shares
+  if (away.length === 0 && forwarded.length === 0) {
+    if (kept.length > 0) return keep(forSome(kept, message), session)
+    while ((await message.read()) !== null);
+    return reply(250, '2.0.0', `OK ${message.id}`)
+  }
+  if (onward === undefined) throw new Error('a recipient is elsewhere or is forwarded, and nobody sends mail on')
+  await onward.submit(message.id, message.envelope, { away, forwarded }, bytesOf(message), async (open) => {
+    if (kept.length > 0) await keep(copyFor(kept, message, open()), session)
   })
   return reply(250, '2.0.0', `OK queued as ${message.id}`)
+}
+
+/** Makes a message for some of the recipients. */
+function forSome(forwardPaths: readonly ForwardPath[], message: IncomingMail): IncomingMail {
+  return {
+    id: message.id,
+    envelope: { ...message.envelope, forwardPaths },
+    receivedAt: message.receivedAt,
+    trace: message.trace,
+    read: () => message.read(),
+    ...(message.facts !== undefined && { facts: message.facts.bind(message) }),
+  }
 }
 
 async function* bytesOf(message: IncomingMail): AsyncGenerator<Uint8Array, void, undefined> {

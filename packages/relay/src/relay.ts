@@ -31,6 +31,8 @@ export interface RelayOptions {
   keepHere?(mail: MailHere): Promise<readonly KeptHere[]>
   /** Makes ids of reports: from 16 to 64 letters and digits that nobody can guess. */
   makeId(): string
+  /** Rewrites the reverse-path of a message that a domain forwards. Default: it stays as it is. */
+  rewriteSender?(reversePath: string, forwardedBy: string): string
   /** Returns what is put on top of a message, such as signatures. It may read the message. Default: nothing. */
   sign?(open: () => Pieces): Promise<Uint8Array>
   readonly schedule?: ScheduleOptions | undefined
@@ -79,11 +81,20 @@ export interface NewMail {
   /** Names the message and its entry: at most 128 letters and digits. */
   readonly id: string
   readonly envelope: Omit<QueueEnvelope, 'size'>
+  /** There may be none if there are copies. */
   readonly recipients: readonly Omit<NewRecipient, 'destination'>[]
   readonly pieces: Pieces
   /** Called when the message is durable, before its entry. If it rejects, nothing is kept. */
   before?(open: () => Pieces): Promise<void>
+  /**
+   * Called when the message is durable. Returns further messages, such as forwarded ones. Their entries become durable together with the
+   * one of this message. If it rejects, nothing is kept.
+   */
+  copies?(open: () => Pieces): Promise<readonly NewCopy[]>
 }
+
+/** A message that is made of another one. */
+export type NewCopy = Omit<NewMail, 'before' | 'copies'>
 
 const LEASE_MS = 3_600_000
 /** The longest sleep, so that a clock that jumps is noticed. */
@@ -126,21 +137,34 @@ export class Relay {
    * Takes a message. When the promise resolves, the message and its entry are durable.
    * @throws StorageError, QueueError, and what reading the message throws. Then nothing is kept
    */
-  async submit({ id, envelope, recipients, pieces, before }: NewMail): Promise<void> {
+  async submit({ id, envelope, recipients, pieces, before, copies }: NewMail): Promise<void> {
     const { spool, queue } = this.#options
-    this.#arriving.add(id)
+    const saved = [id]
+    const save = async (each: string, bytes: Pieces): Promise<number> => {
+      this.#arriving.add(each)
+      return spool.save(each, bytes)
+    }
     try {
-      const size = await spool.save(id, pieces)
+      const size = await save(id, pieces)
       try {
-        await before?.(() => spool.open(id))
-        await queue.add([await this.#entryOf(id, { ...envelope, size }, recipients)])
+        const open = (): Pieces => spool.open(id)
+        const entries = recipients.length === 0 ? [] : [await this.#entryOf(id, { ...envelope, size }, recipients)]
+        for (const copy of (await copies?.(open)) ?? []) {
+          saved.push(copy.id)
+          const copySize = await save(copy.id, copy.pieces)
+          entries.push(await this.#entryOf(copy.id, { ...copy.envelope, size: copySize }, copy.recipients))
+        }
+        await before?.(open)
+        await queue.add(entries)
       } catch (error) {
-        await spool.remove(id).catch(() => {})
+        for (const each of saved) await spool.remove(each).catch(() => {})
         throw error
       }
     } finally {
-      this.#arriving.delete(id)
+      for (const each of saved) this.#arriving.delete(each)
     }
+    // Nobody needs the message itself if it has only copies. A crash here leaves it for `#tidy`.
+    if (recipients.length === 0) await spool.remove(id).catch((error: unknown) => this.#failed(error))
     this.wake()
   }
 
@@ -308,10 +332,14 @@ export class Relay {
     // Signed once for all hops and transactions of the attempt.
     const top = 'hops' in route ? ((await sign?.(open)) ?? NOTHING) : NOTHING
     const results: Attempt[] = []
+    const { forwardedBy } = claim.envelope
+    const written = claim.envelope.reversePath
+    const reversePath =
+      forwardedBy === undefined ? written : (this.#options.rewriteSender?.(written, forwardedBy) ?? written)
     const { maxRecipients = 100 } = this.#options
     for (let at = 0; at < claim.recipients.length; at += maxRecipients) {
       const mail: Mail = {
-        envelope: envelopeOf(claim, at, at + maxRecipients, top.length),
+        envelope: { ...envelopeOf(claim, at, at + maxRecipients, top.length), reversePath },
         open: () => onTop(top, open()),
         has8Bit: () => has8Bit(open()),
       }

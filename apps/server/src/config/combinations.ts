@@ -5,6 +5,7 @@ import { checkGuards } from './options/policy.ts'
 import { checkUser, checkWorkers } from './options/process.ts'
 import { checkCertificate, checkListening, checkNeedOfTls } from './options/tls.ts'
 import { checkRelay } from './options/relay.ts'
+import { checkRules } from './options/rules.ts'
 import { checkUsers } from './options/users.ts'
 import { checkProxies, checkWhereOfFront } from './options/where.ts'
 import type { Settings } from './settings.ts'
@@ -18,6 +19,7 @@ export function checkTogether(settings: Settings): void {
   checkGuards(settings)
   checkReverseDns(settings)
   checkRelay(settings)
+  checkRules(settings)
   checkProxies(settings)
   checkWorkers(settings)
   checkUser(settings)

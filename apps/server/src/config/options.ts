@@ -13,6 +13,7 @@ import { type PolicyRows, policyRows } from './options/policy.ts'
 import { type ProcessRows, processRows } from './options/process.ts'
 import { type RetentionRows, retentionRows } from './options/retention.ts'
 import { type RelayRows, relayRows } from './options/relay.ts'
+import { type RuleRows, ruleRows } from './options/rules.ts'
 import { type SendingRows, sendingRows } from './options/sending.ts'
 import { type SigningRows, signingRows } from './options/signing.ts'
 import { type TlsRows, tlsRows } from './options/tls.ts'
@@ -27,6 +28,7 @@ export interface OptionRows
     ProcessRows,
     RetentionRows,
     PolicyRows,
+    RuleRows,
     DnsRows,
     SigningRows,
     TlsRows,
@@ -49,6 +51,7 @@ export const OPTIONS: OptionRows = {
   ...processRows,
   ...retentionRows,
   ...policyRows,
+  ...ruleRows,
   ...dnsRows,
   ...signingRows,
   ...tlsRows,

@@ -12,7 +12,7 @@ import { Failure } from '../host/failure.ts'
 import { nearest } from './values/nearest.ts'
 import type { Option } from './options/row.ts'
 import { OPTION_NAMES, type OptionName, OPTIONS, type Options } from './options.ts'
-import { NotAllowed, UnknownKey } from './values/schema.ts'
+import { NotAllowed, Mistaken } from './values/schema.ts'
 
 /** The options of the command line, by name: a text, several texts, true or false. */
 export type FlagValues = Readonly<Partial<Record<OptionName, unknown>> & { config?: string }>
@@ -173,7 +173,7 @@ function check(option: Option, { value, spelled }: Given): unknown {
     if (!(error instanceof NotAllowed)) throw error
     // `handlers in postern.config.ts` becomes `handlers.rcpt in postern.config.ts`.
     const named = spelled.replace(/^\S+/, (key) => key + error.path)
-    if (error instanceof UnknownKey) throw new Failure(`${named}: ${error.message}`)
+    if (error instanceof Mistaken) throw new Failure(`${named}: ${error.message}`)
     const shown = option.secret === true ? 'the value (not shown)' : describe(error.culprit)
     throw new Failure(`${named}: ${shown} is not ${error.allowed}`)
   }

@@ -16,8 +16,15 @@ import {
   xclient,
   xforward,
 } from '@postern/engine'
-import { type Guard, intake, type IntakeAuth, keptTimeoutMs, type Onward, sessionFields } from '@postern/intake'
-import { accountsGuard, domainsGuard, reverseDnsGuard } from '@postern/intake/guards'
+import { type Guard, intake, type IntakeAuth, keptTimeoutMs, sessionFields } from '@postern/intake'
+import {
+  accountsGuard,
+  domainsGuard,
+  reverseDnsGuard,
+  rulesGuard,
+  type RulesGuardOptions,
+} from '@postern/intake/guards'
+import type { RecipientAddress } from '@postern/intake/directory'
 import { authenticator, type Logins } from '@postern/intake/logins'
 import type { Resolver } from '@postern/dns'
 import type { TlsCredentials } from '@postern/runtime/tls'
@@ -31,6 +38,7 @@ import { EXIT, Failure } from '../host/failure.ts'
 import type { Accounts } from './accounts.ts'
 import type { Journal } from './logs/journal.ts'
 import { logObserver } from './logs/observer.ts'
+import type { OpenRelay } from './relay/relay.ts'
 
 /** How long FUTURERELEASE may hold a message: 30 days. */
 const MAX_HOLD_SECONDS = 2_592_000
@@ -48,7 +56,7 @@ export interface ServerDeps {
   readonly logins: Logins
   readonly accounts: Accounts
   /** Sends mail on. undefined: nobody does. */
-  readonly onward: Onward | undefined
+  readonly onward: OpenRelay | undefined
   /** Called with each message when it is durable. */
   kept(record: MailRecord): void
 }
@@ -79,6 +87,11 @@ function engineOptions(deps: ServerDeps): ServerOptions {
   const { handlers } = options
   const wire = log.getChild('wire')
   const quiet = rangesOf(options.quietFrom)
+  const returned: RulesGuardOptions['returned'] = (address) => onward?.returned(address)
+  const receives = (address: RecipientAddress): boolean => {
+    const rule = options.rules.find(address)
+    return rule === undefined ? returned(address) !== undefined : rule.refuses !== undefined || !rule.handling.keeps
+  }
   return {
     hostname: options.hostname,
     banner: options.banner,
@@ -101,7 +114,8 @@ function engineOptions(deps: ServerDeps): ServerOptions {
       firstGuards: lookUps(deps),
       guards: [
         ...(options.domains === undefined ? [] : [domainsGuard(options.domains, { sendsOn })]),
-        ...(accounts.book === undefined ? [] : [accountsGuard(accounts.book, { sendsOn })]),
+        ...(accounts.book === undefined ? [] : [accountsGuard(accounts.book, { sendsOn, receives })]),
+        ...(options.rules.domains.length > 0 || sendsOn ? [rulesGuard(options.rules, { returned })] : []),
         ...options.guards,
       ],
       observer: logObserver({ ...deps, quiet }),

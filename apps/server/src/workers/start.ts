@@ -87,7 +87,15 @@ async function checkPlaces({ settings, tls, journal }: ServingDeps): Promise<voi
 
 /** Returns the options that can be sent to a worker. */
 function sendable(options: Options): Partial<Options> {
-  const { accounts, handlers: _handlers, guards: _guards, s3Credentials: _credentials, store, ...plain } = options
+  const {
+    accounts,
+    handlers: _handlers,
+    guards: _guards,
+    rules: _rules,
+    s3Credentials: _credentials,
+    store,
+    ...plain
+  } = options
   return {
     ...plain,
     ...(isUrl(store) && { store }),

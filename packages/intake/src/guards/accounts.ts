@@ -30,6 +30,8 @@ export interface AccountsGuardOptions {
   readonly tellsStrangers?: boolean
   /** Mail of users for other domains is sent on. Default false: it is refused. */
   readonly sendsOn?: boolean
+  /** Returns whether an address of our domains receives mail although the book does not know it. Default: none does. */
+  receives?(address: RecipientAddress): boolean
 }
 
 export interface AccountsGuard extends Guard {
@@ -52,7 +54,7 @@ const MAX_EXPANDED = 100
 /** @param book Called for each command, so that it may change while the server runs */
 export function accountsGuard(
   book: () => AddressBook,
-  { tellsStrangers = false, sendsOn = false }: AccountsGuardOptions = {},
+  { tellsStrangers = false, sendsOn = false, receives = () => false }: AccountsGuardOptions = {},
 ): AccountsGuard {
   const isTold = ({ user }: Session): boolean => tellsStrangers || user !== undefined
   return {
@@ -70,6 +72,7 @@ export function accountsGuard(
           forwardPath.isElsewhere = true
           return undefined
         }
+        if (found.kind === 'unknown' && receives(forwardPath)) return undefined
         return refusalOf(found, user !== undefined)
       })
     },

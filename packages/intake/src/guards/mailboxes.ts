@@ -4,5 +4,7 @@ import type { Guard } from '../guard.ts'
 
 /** Makes the guard. Returns undefined if the store accepts every recipient. */
 export function mailboxesGuard(store: MailStore): Guard | undefined {
-  return store.accepts === undefined ? undefined : { name: 'mailboxes', rcpt: refuseUnknown(store) }
+  if (store.accepts === undefined) return undefined
+  const refuse = refuseUnknown(store)
+  return { name: 'mailboxes', rcpt: (path) => (path.handling?.keeps === false ? undefined : refuse(path)) }
 }

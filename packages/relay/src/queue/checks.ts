@@ -66,7 +66,19 @@ function prepareEntry(entry: NewEntry, field: string): PreparedEntry {
 }
 
 function prepareEnvelope(envelope: QueueEnvelope, field: string): QueueEnvelope {
-  const { reversePath, body, smtpUtf8, size, ret, envelopeId, requireTls, priority, deliverBy, holdUntil } = envelope
+  const {
+    reversePath,
+    body,
+    smtpUtf8,
+    size,
+    ret,
+    envelopeId,
+    requireTls,
+    priority,
+    deliverBy,
+    holdUntil,
+    forwardedBy,
+  } = envelope
   checkText(reversePath, `${field}.reversePath`, MAX_ADDRESS)
   if (!BODIES.includes(body)) throw invalid(`${field}.body`, `${shown(body)} is not a body type`)
   if (typeof smtpUtf8 !== 'boolean') throw invalid(`${field}.smtpUtf8`, `${shown(smtpUtf8)} is not true or false`)
@@ -77,6 +89,7 @@ function prepareEnvelope(envelope: QueueEnvelope, field: string): QueueEnvelope 
     throw invalid(`${field}.priority`, `${shown(priority)} is not a whole number from -9 to 9`)
   if (deliverBy !== undefined) checkTime(deliverBy.deadline, `${field}.deliverBy.deadline`)
   if (holdUntil !== undefined) checkTime(holdUntil, `${field}.holdUntil`)
+  if (forwardedBy !== undefined) checkText(forwardedBy, `${field}.forwardedBy`, MAX_ADDRESS, 1)
   return {
     reversePath,
     body,
@@ -90,6 +103,7 @@ function prepareEnvelope(envelope: QueueEnvelope, field: string): QueueEnvelope 
       deliverBy: { deadline: deliverBy.deadline, mode: deliverBy.mode, trace: deliverBy.trace },
     }),
     ...(holdUntil !== undefined && { holdUntil }),
+    ...(forwardedBy !== undefined && { forwardedBy }),
   }
 }
 

@@ -34,6 +34,8 @@ export interface QueueEnvelope {
   readonly priority?: number | undefined
   /** RFC 2852. */
   readonly deliverBy?: QueueDeliverBy | undefined
+  /** The domain that forwards the message. The reverse-path is rewritten for it when the message is sent (SRS). Missing: it is not rewritten. */
+  readonly forwardedBy?: string | undefined
   /** RFC 4865: no delivery is due before this time. */
   readonly holdUntil?: number | undefined
 }

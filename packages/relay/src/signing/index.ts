@@ -8,6 +8,7 @@ export {
   type Seal,
   type UnsealedReason,
 } from './arc.ts'
+export { comparable, deliveredTo } from './delivered-to.ts'
 export {
   createDkimSigner,
   type DkimOptions,

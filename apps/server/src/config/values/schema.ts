@@ -31,12 +31,21 @@ export class NotAllowed extends Error {
   }
 }
 
+/** A value whose mistake needs words of its own. */
+export class Mistaken extends NotAllowed {
+  /** @param message The whole sentence behind the name of the option */
+  constructor(message: string, path: string, allowed: string = '') {
+    super(undefined, allowed, path)
+    this.message = message
+  }
+}
+
 /** A key that an object may not have. */
-export class UnknownKey extends NotAllowed {
+export class UnknownKey extends Mistaken {
   /** @param what What the keys of the object are: `hook` */
   constructor(key: string, what: string, known: readonly string[]) {
-    super(undefined, `one of ${known.join(', ')}`, `.${key}`)
-    this.message = `there is no such ${what}${nearest(key, known)}; the ${what}s are ${known.join(', ')}`
+    const said = `there is no such ${what}${nearest(key, known)}; the ${what}s are ${known.join(', ')}`
+    super(said, `.${key}`, `one of ${known.join(', ')}`)
   }
 }
 

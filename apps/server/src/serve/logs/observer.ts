@@ -30,6 +30,7 @@ export function logObserver({ options, log, journal, quiet, kept }: LogObserverD
       notices.info(message, fields)
       kept(record)
     },
+    dropped: ({ message, fields }) => notices.info(message, fields),
     refused: (command, session, explanation) => refusals.note(command, session, explanation),
     lost: (message, session) => refusals.lost(session, message),
     arrivalFailed(error, session) {

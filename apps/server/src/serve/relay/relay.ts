@@ -2,10 +2,10 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { asciiDomain, type Envelope, type ForwardPath } from '@postern/engine'
+import { asciiDomain, type Envelope, type ForwardPath, type Reply } from '@postern/engine'
 import type { Onward } from '@postern/intake'
 import { type AddressBook, domainsGuard } from '@postern/intake/guards'
-import { parseAddress } from '@postern/intake/directory'
+import { parseAddress, type RecipientAddress } from '@postern/intake/directory'
 import { isQueueError, LOCAL, type QueueEnvelope, Relay, Spool } from '@postern/relay'
 import type { Resolver } from '@postern/dns'
 import type { MailStore } from '@postern/storage'
@@ -15,6 +15,7 @@ import { errorText, Failure, unreadable } from '../../host/failure.ts'
 import { loadRuntime } from '../../host/runtime.ts'
 import { NOTICE } from '../logs/log.ts'
 import { eventsFor } from './events.ts'
+import { openForwarding } from './forwarding.ts'
 import { keepHere } from './here.ts'
 import { queuePath, spoolPath } from './paths.ts'
 import { type ConnectDeps, connectTo, routerOf, timeoutsOf } from './router.ts'
@@ -32,6 +33,8 @@ export interface RelayDeps {
 
 /** The relay of a server, as the server uses it. */
 export interface OpenRelay extends Onward {
+  /** Returns whom a bounce of forwarded mail goes to, a refusal of a forged one, or undefined for an ordinary address. */
+  returned(address: RecipientAddress): string | Reply | undefined
   /** Begins to send. */
   start(): void
   /** Stops to send. Deliveries in progress have this time to end. */
@@ -59,6 +62,7 @@ export async function openRelay({ settings, store, book, log, resolver }: RelayD
     timeouts: options.relayTimeoutMs === undefined ? undefined : timeoutsOf(options.relayTimeoutMs),
   }
   const sign = await signerOf(settings, log)
+  const forwarding = await openForwarding(settings)
   try {
     await mkdir(options.queue, { recursive: true, mode: 0o700 })
     const queue = await openSqliteQueue(queuePath(options.queue))
@@ -69,6 +73,7 @@ export async function openRelay({ settings, store, book, log, resolver }: RelayD
       router: await routerOf(settings, options.relay === 'mx' ? await resolver() : undefined, ca),
       connect: (hop, isInClear, signal) => connectTo(hop, isInClear, signal, connectDeps),
       ...(sign !== undefined && { sign }),
+      ...(forwarding !== undefined && { rewriteSender: forwarding.rewriteSender }),
       destinationOf: async (address) => ((await ours(address)) ? LOCAL : domainOf(address)),
       makeId: () => randomBytes(20).toString('hex'),
       keepHere: (mail) => keepHere(mail, store, book),
@@ -86,20 +91,26 @@ export async function openRelay({ settings, store, book, log, resolver }: RelayD
     })
     return {
       start: () => relay.start(),
-      submit: async (id, envelope, recipients, message, before) => {
+      returned: (address) => forwarding?.returned(address),
+      submit: async (id, given, { away, forwarded }, message, before) => {
+        const envelope = queueEnvelope(given)
         await relay.submit({
           id,
-          envelope: queueEnvelope(envelope),
-          recipients: recipients.map(recipientOf),
+          envelope,
+          recipients: away.map(recipientOf),
           pieces: message,
+          copies: async (open) => (await forwarding?.copies({ id, envelope, forwarded }, open)) ?? [],
           before: (open) => before(open as () => AsyncIterable<Uint8Array>),
         })
-        log.getChild(NOTICE).info('message queued', {
+        const said = (recipients: readonly ForwardPath[]): Record<string, unknown> => ({
           messageId: id,
-          from: envelope.reversePath.address,
+          from: envelope.reversePath,
           to: recipients.slice(0, 20).map(({ address }) => address),
           recipientCount: recipients.length,
         })
+        const notices = log.getChild(NOTICE)
+        if (away.length > 0) notices.info('message queued', said(away))
+        if (forwarded.length > 0) notices.info('message queued by a rule', said(forwarded))
       },
       async close(graceMs) {
         await relay.stop(graceMs)

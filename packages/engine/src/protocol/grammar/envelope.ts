@@ -53,6 +53,16 @@ export interface ForwardPath extends PathWithParameters {
   accounts?: readonly string[]
   /** The mail is for another server. The `rcpt` hook sets it if somebody sends such mail on. */
   isElsewhere?: true
+  /** What becomes of the mail. The `rcpt` hook sets it. Missing: the store keeps the mail. */
+  handling?: RecipientHandling
+}
+
+/** What becomes of the mail of one recipient. */
+export interface RecipientHandling {
+  /** The store keeps it. */
+  readonly keeps: boolean
+  /** The addresses that it is forwarded to, by whoever sends mail on. */
+  readonly forwardsTo: readonly string[]
 }
 
 export type DsnNotify = 'NEVER' | 'SUCCESS' | 'FAILURE' | 'DELAY'

@@ -1,0 +1,54 @@
+/** Rules: what becomes of mail to an address or a domain. */
+import { ANY_DOMAIN, type RuleData, RuleError, Rules } from '@postern/intake/guards'
+import { Failure } from '../../host/failure.ts'
+import { Mistaken, type Schema } from '../values/schema.ts'
+import type { PolicyRows } from './policy.ts'
+import type { RelayRows } from './relay.ts'
+import { type Choice, needs, type Option } from './row.ts'
+
+export interface RuleRows {
+  /**
+   * What becomes of mail to addresses and domains: `{ for: 'sales@example.com', do: ['keep', { forward: 'jane@example.org' }] }`. The actions
+   * are `'keep'`, `'drop'`, `'refuse'`, `{ refuse: '550 5.7.1 No mail here' }` and `{ forward: addresses }`.
+   */
+  readonly rules: Option<readonly RuleData[], Rules>
+}
+
+export const ruleRows: RuleRows = {
+  rules: {
+    schema: rulesSchema(),
+    byDefault: [],
+    help: 'what becomes of mail to an address or a domain',
+    group: 'Policy:',
+    value: 'rules',
+    fileOnly: true,
+  },
+}
+
+function rulesSchema(): Schema<Rules> {
+  return (given) => {
+    try {
+      return new Rules(given)
+    } catch (error) {
+      throw error instanceof RuleError ? new Mistaken(error.message, error.path) : error
+    }
+  }
+}
+
+/** Checks that somebody sends on what rules forward, and that rules are about our own domains. @throws Failure */
+export function checkRules({ options, spelled }: Choice<RuleRows & PolicyRows & RelayRows>): void {
+  const { domains, relay, rules } = options
+  if (rules.forwards && relay === 'off')
+    throw needs(spelled('rules'), `${spelled('relay')}, because a rule forwards mail`)
+  if (domains === undefined) return
+  const foreign = rules.domains.find((domain) => !isCovered(domain, domains))
+  if (foreign === undefined) return
+  throw new Failure(`${spelled('rules')}: ${foreign} is not among ${spelled('domains')}; add it there`)
+}
+
+/** @param domain Of a rule, with `*.` for all below it */
+function isCovered(domain: string, domains: readonly string[]): boolean {
+  if (domains.includes(ANY_DOMAIN) || domains.includes(domain)) return true
+  const name = domain.startsWith('*.') ? domain.slice(2) : domain
+  return domains.some((each) => each.startsWith('*.') && name.endsWith(each.slice(1)))
+}

@@ -1,0 +1,237 @@
+/** `rules` of the config file, over the wire: what is refused, dropped, kept and forwarded, and what comes back. */
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type MailRecord, mailStore } from '@postern/storage'
+import { fs } from '@postern/storage/fs'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
+import { temporaryDirectory } from '../../../test/kit/directory.ts'
+import { type MailServer, postern, serveMail } from '../../../test/kit/postern.ts'
+
+const CONFIG = 'postern.config.json'
+
+async function withRules(rules: unknown, more: Readonly<Record<string, unknown>> = {}): Promise<MailServer> {
+  const cwd = temporaryDirectory()
+  mkdirSync(join(cwd, 'mail'))
+  writeFileSync(join(cwd, CONFIG), JSON.stringify({ rules, ...more }))
+  return serveMail({ store: join(cwd, 'mail'), cwd })
+}
+
+/** Sends a message. Returns the codes of RCPT for each recipient, and that of the message. */
+async function send(
+  server: MailServer,
+  to: readonly string[],
+  { from = 'author@far.example', header = '' }: { readonly from?: string; readonly header?: string } = {},
+): Promise<readonly number[]> {
+  using client = await SocketClient.ready(server.port)
+  await client.command(`MAIL FROM:<${from}>`, 250)
+  const codes: number[] = []
+  for (const address of to) codes.push((await client.command(`RCPT TO:<${address}>`)).code)
+  if (codes.some((code) => code === 250)) {
+    await client.command('DATA', 354)
+    codes.push((await client.command(`${header}Subject: by a rule\r\n\r\nhello\r\n.`)).code)
+  }
+  await client.quit()
+  return codes
+}
+
+async function readAll(store: string): Promise<readonly { readonly record: MailRecord; readonly stored: Buffer }[]> {
+  const mail = mailStore(fs(store))
+  const { records } = await mail.list({ limit: 100 })
+  return Promise.all(
+    records.map(async (record) => {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of (await mail.load(record.id)).body) chunks.push(chunk.slice())
+      return { record, stored: Buffer.concat(chunks) }
+    }),
+  )
+}
+
+async function recipients(server: MailServer): Promise<readonly string[]> {
+  return (await readAll(server.store)).flatMap(({ record }) => record.forwardPaths.map(({ address }) => address))
+}
+
+describe('without a relay', () => {
+  test('mail is kept, dropped and refused as the rules say, and the log has each of them', async () => {
+    const server = await withRules(
+      [
+        { for: 'drop@near.example', do: 'drop' },
+        { for: 'no@near.example', do: { refuse: '554 5.7.9 Gone fishing' } },
+        { for: '*.near.example', do: 'refuse' },
+      ],
+      { domains: ['near.example', '*.near.example'] },
+    )
+    expect(await send(server, ['drop@near.example', 'ann@near.example', 'no@near.example'])).toEqual([
+      250, 250, 554, 250,
+    ])
+    expect(await send(server, ['drop@near.example'])).toEqual([250, 250])
+    expect(await send(server, ['x@sub.near.example'])).toEqual([550])
+    expect(await recipients(server)).toEqual(['ann@near.example'])
+    expect(server.log.filter(({ message }) => message === 'message dropped by a rule')).toMatchObject([
+      { to: ['drop@near.example'], from: 'author@far.example', recipientCount: 1 },
+      { to: ['drop@near.example'] },
+    ])
+    expect(await server.end('SIGTERM')).toBe(0)
+    expect(server.stderr).toMatch(/"guard":"rules","reply":"554 5\.7\.9 Gone fishing"/)
+    expect(server.stderr).toMatch(/"guard":"rules","reply":"550 5\.7\.1 This address receives no mail"/)
+  })
+
+  test('a dropped message that is too large is refused all the same', async () => {
+    const server = await withRules([{ for: 'drop@near.example', do: 'drop' }], {
+      domains: ['near.example'],
+      maxMessageBytes: 100_000,
+    })
+    const header = `X-Long: ${'x'.repeat(900)}\r\n`.repeat(120)
+    expect(await send(server, ['drop@near.example'], { header })).toEqual([250, 552])
+    expect(await send(server, ['drop@near.example'])).toEqual([250, 250])
+  })
+
+  test('workers follow the rules too', async () => {
+    const rules = [{ for: 'no@near.example', do: 'refuse' }]
+    const server = await withRules(rules, { domains: ['near.example'], workers: 2 })
+    expect(await send(server, ['no@near.example', 'ann@near.example'])).toEqual([550, 250, 250])
+  })
+
+  test('an address that no account has is dropped or refused by its rule, and a suspended account stays refused', async () => {
+    const cwd = temporaryDirectory()
+    mkdirSync(join(cwd, 'mail'))
+    writeFileSync(
+      join(cwd, 'accounts.json'),
+      JSON.stringify({
+        domains: ['near.example'],
+        accounts: [{ address: 'ann@near.example' }, { address: 'old@near.example', suspended: true }],
+      }),
+    )
+    const rules = [
+      { for: ['noreply@near.example', 'old@near.example'], do: 'drop' },
+      { for: 'kept@near.example', do: 'keep' },
+      { for: 'x@foreign.example', do: 'drop' },
+    ]
+    writeFileSync(join(cwd, CONFIG), JSON.stringify({ rules }))
+    const server = await serveMail({ store: join(cwd, 'mail'), cwd })
+    const to = ['noreply', 'old', 'kept', 'nobody', 'ann'].map((name) => `${name}@near.example`)
+    expect(await send(server, [...to, 'x@foreign.example'])).toEqual([250, 550, 550, 550, 250, 550, 250])
+    expect(await recipients(server)).toEqual(['ann@near.example'])
+  })
+})
+
+describe('with a relay', () => {
+  let far: MailServer
+  let near: MailServer
+  beforeAll(async () => {
+    far = await serveMail({
+      store: join(temporaryDirectory(), 'far'),
+      flags: ['--domains', 'far.example,else.example'],
+    })
+    const cwd = temporaryDirectory()
+    await postern(['domain', 'add', 'near.example'], { cwd })
+    await postern(['user', 'add', 'ann@near.example'], { cwd, input: 'tiger\n' })
+    mkdirSync(join(cwd, 'mail'))
+    const rules = [
+      { for: 'sales@near.example', do: { forward: ['one@else.example', 'two@else.example'] } },
+      { for: 'ann@near.example', do: ['keep', { forward: 'ann@else.example' }] },
+      { for: 'team@near.example', do: { forward: 'ann@near.example' } },
+      { for: 'wrong@near.example', do: { forward: 'x@nowhere.example' } },
+    ]
+    const relay = `smtp://127.0.0.1:${far.port}`
+    writeFileSync(join(cwd, CONFIG), JSON.stringify({ rules, relay }))
+    near = await serveMail({ store: join(cwd, 'mail'), cwd })
+  })
+  afterAll(async () => {
+    await near?.[Symbol.asyncDispose]()
+    await far?.[Symbol.asyncDispose]()
+  })
+
+  /** Waits for the message for an address. */
+  async function received(server: MailServer, address: string): Promise<{ from: string; to: string[]; text: string }> {
+    const find = async (): Promise<Awaited<ReturnType<typeof readAll>>[number] | undefined> =>
+      (await readAll(server.store)).find(({ record }) => record.forwardPaths.some((path) => path.address === address))
+    await expect.poll(find, { timeout: 20_000 }).toBeDefined()
+    const found = await find()
+    return {
+      from: found?.record.reversePath.address ?? '',
+      to: found?.record.forwardPaths.map((path) => path.address) ?? [],
+      text: Buffer.from(found?.stored ?? []).toString(),
+    }
+  }
+
+  test('forwarded mail has a sender of the forwarder, and names whom it was for', async () => {
+    expect(await send(near, ['sales@near.example'])).toEqual([250, 250])
+    const { from, to, text } = await received(far, 'one@else.example')
+    expect(to).toEqual(['one@else.example', 'two@else.example'])
+    expect(from).toMatch(/^SRS0=[A-Z2-7]{6}=[A-Z2-7]{2}=far\.example=author@near\.example$/)
+    expect(text).toMatch(
+      /\r\nDelivered-To: sales@near\.example\r\nReceived: [^]*\r\nSubject: by a rule\r\n\r\nhello\r\n$/,
+    )
+    expect(await recipients(near)).not.toContain('sales@near.example')
+  })
+
+  test('a bounce goes to the author, and a forged or an old address is refused', async () => {
+    expect(await send(near, ['sales@near.example'], { from: 'Lost.Author@far.example' })).toEqual([250, 250])
+    await expect
+      .poll(async () => (await readAll(far.store)).some(({ record }) => /Lost/.test(record.reversePath.address)), {
+        timeout: 20_000,
+      })
+      .toBe(true)
+    const written = (await readAll(far.store)).find(({ record }) => /Lost/.test(record.reversePath.address))
+    const address = written?.record.reversePath.address ?? ''
+    const forged = address.replace('Lost.Author', 'victim')
+    expect(await send(near, [forged, 'SRS0=AAAAAA=AA=far.example=x@near.example', address], { from: '' })).toEqual([
+      550, 550, 250, 250,
+    ])
+    const bounce = await received(far, 'Lost.Author@far.example')
+    expect([bounce.from, bounce.to]).toEqual(['', ['Lost.Author@far.example']])
+  })
+
+  test('mail is kept and forwarded, and an own address that mail is forwarded to has its own rule', async () => {
+    expect(await send(near, ['team@near.example'], { from: 'team-mail@far.example' })).toEqual([250, 250])
+    const here = await received(near, 'ann@near.example')
+    expect(here.from).toBe('team-mail@far.example')
+    expect(here.text).toMatch(/^Delivered-To: team@near\.example\r\n/m)
+    expect((await received(far, 'ann@else.example')).from).toMatch(/=far\.example=team-mail@near\.example$/)
+  })
+
+  test('a message that was forwarded here before is refused', async () => {
+    const header = 'Delivered-To: Sales@Near.Example\r\n'
+    const before = (await recipients(near)).length
+    expect(await send(near, ['sales@near.example', 'ann@near.example'], { header })).toEqual([250, 250, 554])
+    expect((await recipients(near)).length).toBe(before)
+    expect(await send(near, ['sales@near.example'], { header: 'Delivered-To: other@near.example\r\n' })).toEqual([
+      250, 250,
+    ])
+  })
+
+  test('a forward that is refused for good is reported to the author', async () => {
+    expect(await send(near, ['wrong@near.example'], { from: 'told@far.example' })).toEqual([250, 250])
+    const report = await received(far, 'told@far.example')
+    expect(report.from).toBe('')
+    expect(report.text).toContain('Final-Recipient: rfc822; x@nowhere.example')
+  })
+
+  test('the secret is readable by its owner alone', () => {
+    const path = join(near.cwd, 'queue', 'srs-secret')
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    expect(readFileSync(path, 'utf8')).toMatch(/^[\w-]{32}\n$/)
+  })
+})
+
+test.each<[unknown, Readonly<Record<string, unknown>>, RegExp]>([
+  [[{ for: 'a@a.example', do: 'kep' }], {}, /^postern: rules\[0\]\.do in \S+: "kep" is not 'keep', 'drop'/],
+  [[{ for: 'a@a.example', do: { forward: 'b@b.example' } }], {}, /^postern: rules in \S+: needs --relay/],
+  [
+    [{ for: 'b@b.example', do: 'drop' }],
+    { domains: 'a.example' },
+    /^postern: rules in \S+: b\.example is not among domains/,
+  ],
+  [
+    [{ for: 'a@a.example', do: { forward: 'a@a.example' } }],
+    {},
+    /^postern: rules\[0\]\.do in \S+: the forward leads back/,
+  ],
+])('the rules %j are refused in one line', async (rules, more, said) => {
+  const cwd = temporaryDirectory()
+  writeFileSync(join(cwd, CONFIG), JSON.stringify({ rules, ...more }))
+  const { code, stderr } = await postern(['serve', '--store', 'memory:', '--listen', 'smtp://127.0.0.1:0'], { cwd })
+  expect([code, stderr.trim().split('\n').length]).toEqual([2, 1])
+  expect(stderr).toMatch(said)
+})
