@@ -126,6 +126,7 @@ describe('with a relay', () => {
     const cwd = temporaryDirectory()
     await postern(['domain', 'add', 'near.example'], { cwd })
     await postern(['user', 'add', 'ann@near.example'], { cwd, input: 'tiger\n' })
+    await postern(['dkim', 'keygen', 'near.example', '--type', 'ed25519'], { cwd })
     mkdirSync(join(cwd, 'mail'))
     const rules = [
       { for: 'sales@near.example', do: { forward: ['one@else.example', 'two@else.example'] } },
@@ -189,6 +190,26 @@ describe('with a relay', () => {
     expect(here.from).toBe('team-mail@far.example')
     expect(here.text).toMatch(/^Delivered-To: team@near\.example\r\n/m)
     expect((await received(far, 'ann@else.example')).from).toMatch(/=far\.example=team-mail@near\.example$/)
+  })
+
+  /** Sends a message to an address that is forwarded. Returns the names of the fields that signatures add to it. */
+  async function signedBy(id: string, header: string): Promise<readonly string[]> {
+    const marked = `X-Mark: ${id}\r\nFrom: boss@near.example\r\n`
+    expect(await send(near, ['sales@near.example'], { header: header + marked })).toEqual([250, 250])
+    const find = async (): Promise<string | undefined> =>
+      (await readAll(far.store)).map(({ stored }) => stored.toString()).find((text) => text.includes(id))
+    await expect.poll(find, { timeout: 20_000 }).toBeDefined()
+    const text = (await find()) ?? ''
+    const added = text.slice(0, text.indexOf('Delivered-To:'))
+    return [...added.matchAll(/^(ARC-[\w-]+|DKIM-Signature):/gm)].map(([, name = '']) => name)
+  }
+
+  test('forwarded mail is sealed by ARC, and a stranger gets no signature of DKIM for an address of ours', async () => {
+    expect(await signedBy('plain', '')).toEqual(['ARC-Seal', 'ARC-Message-Signature', 'ARC-Authentication-Results'])
+  })
+
+  test('forwarded mail that somebody has sealed before is not sealed', async () => {
+    expect(await signedBy('sealed', 'ARC-Seal: i=1; cv=none; d=far.example; b=x\r\n')).toEqual([])
   })
 
   test('a message that was forwarded here before is refused', async () => {

@@ -34,7 +34,7 @@ export interface RelayOptions {
   /** Rewrites the reverse-path of a message that a domain forwards. Default: it stays as it is. */
   rewriteSender?(reversePath: string, forwardedBy: string): string
   /** Returns what is put on top of a message, such as signatures. It may read the message. Default: nothing. */
-  sign?(open: () => Pieces): Promise<Uint8Array>
+  sign?(open: () => Pieces, envelope: QueueEnvelope): Promise<Uint8Array>
   readonly schedule?: ScheduleOptions | undefined
   readonly congestion?: CongestionOptions | undefined
   readonly connections?: ConnectionsOptions | undefined
@@ -330,7 +330,7 @@ export class Relay {
     }
     const open = (): Pieces => spool.open(claim.messageId)
     // Signed once for all hops and transactions of the attempt.
-    const top = 'hops' in route ? ((await sign?.(open)) ?? NOTHING) : NOTHING
+    const top = 'hops' in route ? ((await sign?.(open, claim.envelope)) ?? NOTHING) : NOTHING
     const results: Attempt[] = []
     const { forwardedBy } = claim.envelope
     const written = claim.envelope.reversePath

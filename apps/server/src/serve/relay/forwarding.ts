@@ -118,7 +118,7 @@ function copyOf(id: string, envelope: NewCopy['envelope'], paths: readonly Forwa
   const top = paths.map(({ address }) => `Delivered-To: ${address}\r\n`).join('')
   return {
     id,
-    envelope: { ...envelope, forwardedBy: first?.domain },
+    envelope: { ...envelope, forwardedBy: asciiDomain(first?.domain ?? '') },
     recipients: (first?.handling?.forwardsTo ?? []).map((address) => ({
       address,
       ...(notify !== undefined && { notify }),

@@ -1,5 +1,9 @@
-/** Signs mail that is sent on, with the keys of `--dkim`. */
+/**
+ * Signs mail that is sent on, with the keys of `--dkim`: mail of users by DKIM, and forwarded mail by ARC. Forwarded mail gets no DKIM signature,
+ * because a stranger may have written an address of ours into its From.
+ */
 import type { RelayOptions } from '@postern/relay'
+import type { ArcVerdict } from '@postern/relay/signing'
 import type { Logger } from '@logtape/logtape'
 import { readKeys } from '../../config/file/dkim-keys.ts'
 import type { Settings } from '../../config/settings.ts'
@@ -7,27 +11,32 @@ import { errorText } from '../../host/failure.ts'
 
 /** The directory is read again after this time at the earliest, so that new keys are used without a restart. */
 const READ_AGAIN_MS = 60_000
+/** This server checks neither SPF, nor DKIM, nor ARC. A message that has seals already is therefore not sealed. */
+const UNKNOWN: ArcVerdict = { chain: 'unknown', results: 'none' }
 
 /** Returns what signs a message; undefined if there is no directory of keys. @throws Failure */
 export async function signerOf({ options, spelled, origin }: Settings, log: Logger): Promise<RelayOptions['sign']> {
-  const { dkim } = options
+  const { dkim, hostname } = options
   if (dkim === undefined) return undefined
-  const { createDkimSigner } = await import('@postern/relay/signing')
+  const { createArcSealer, createDkimSigner } = await import('@postern/relay/signing')
   const read = () =>
     readKeys(dkim, origin('dkim') === 'default' ? dkim : `${spelled('dkim')} ${dkim}`).map(({ key }) => key)
   let keys = read()
   let readAt = Date.now()
-  const signer = createDkimSigner({
-    keys() {
-      if (Date.now() - readAt < READ_AGAIN_MS) return keys
-      readAt = Date.now()
-      try {
-        keys = read()
-      } catch (error) {
-        log.error('keys for DKIM could not be read again; the server keeps the old ones', { reason: errorText(error) })
-      }
-      return keys
-    },
-  })
-  return async (open) => (await signer.sign(open())).fields
+  const current = (): typeof keys => {
+    if (Date.now() - readAt < READ_AGAIN_MS) return keys
+    readAt = Date.now()
+    try {
+      keys = read()
+    } catch (error) {
+      log.error('keys for DKIM could not be read again; the server keeps the old ones', { reason: errorText(error) })
+    }
+    return keys
+  }
+  const signer = createDkimSigner({ keys: current })
+  return async (open, { forwardedBy }) => {
+    if (forwardedBy === undefined) return (await signer.sign(open())).fields
+    const sealer = createArcSealer({ domain: forwardedBy, serverName: hostname, keys: current })
+    return (await sealer.seal(open(), UNKNOWN)).fields
+  }
 }
