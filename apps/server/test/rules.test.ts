@@ -121,8 +121,10 @@ describe('with a relay', () => {
   beforeAll(async () => {
     far = await serveMail({
       store: join(temporaryDirectory(), 'far'),
-      flags: ['--domains', 'far.example,else.example'],
+      listen: ['smtp://127.0.0.1:0', 'lmtp://127.0.0.1:0'],
+      flags: ['--domains', 'far.example,else.example,near.example'],
     })
+    const lmtp = `lmtp://127.0.0.1:${far.ports[1]}`
     const cwd = temporaryDirectory()
     await postern(['domain', 'add', 'near.example'], { cwd })
     await postern(['user', 'add', 'ann@near.example'], { cwd, input: 'tiger\n' })
@@ -133,6 +135,10 @@ describe('with a relay', () => {
       { for: 'ann@near.example', do: ['keep', { forward: 'ann@else.example' }] },
       { for: 'team@near.example', do: { forward: 'ann@near.example' } },
       { for: 'wrong@near.example', do: { forward: 'x@nowhere.example' } },
+      { for: ['box@near.example', 'box2@near.example'], do: { lmtp } },
+      { for: 'boxes@near.example', do: [{ forward: ['via@near.example', 'via2@else.example'] }] },
+      { for: 'via@near.example', do: { lmtp } },
+      { for: 'closed@near.example', do: { lmtp: 'lmtp+unix:/nowhere/lmtp' } },
     ]
     const relay = `smtp://127.0.0.1:${far.port}`
     writeFileSync(join(cwd, CONFIG), JSON.stringify({ rules, relay }))
@@ -229,6 +235,28 @@ describe('with a relay', () => {
     expect(report.text).toContain('Final-Recipient: rfc822; x@nowhere.example')
   })
 
+  test('a server of LMTP gets mail with its sender and its recipients as they are, and no seal', async () => {
+    const from = 'lmtp-author@far.example'
+    expect(await send(near, ['box@near.example', 'box2@near.example'], { from })).toEqual([250, 250, 250])
+    const { from: sender, to, text } = await received(far, 'box@near.example')
+    expect([sender, to]).toEqual([from, ['box@near.example', 'box2@near.example']])
+    expect(text).toMatch(/^Received: [^]* with LMTP/)
+    expect(text).toMatch(/\r\nDelivered-To: box@near\.example\r\nDelivered-To: box2@near\.example\r\nReceived: /)
+    expect(text).not.toMatch(/^(?:ARC-|DKIM-)/m)
+  })
+
+  test('a server of LMTP gets mail that is forwarded to an address with such a rule', async () => {
+    const from = 'chain@far.example'
+    expect(await send(near, ['boxes@near.example'], { from })).toEqual([250, 250])
+    expect(await received(far, 'via@near.example')).toMatchObject({ from, to: ['via@near.example'] })
+    expect((await received(far, 'via2@else.example')).from).toMatch(/^SRS0=.*=chain@near\.example$/)
+  })
+
+  test('mail waits for a server of LMTP that is away', async () => {
+    expect(await send(near, ['closed@near.example'])).toEqual([250, 250])
+    await near.says(/"message":"message waits for another attempt".*"destination":"lmtp\+unix:\/nowhere\/lmtp"/)
+  })
+
   test('the secret is readable by its owner alone', () => {
     const path = join(near.cwd, 'queue', 'srs-secret')
     expect(statSync(path).mode & 0o777).toBe(0o600)
@@ -238,6 +266,16 @@ describe('with a relay', () => {
 
 test.each<[unknown, Readonly<Record<string, unknown>>, RegExp]>([
   [[{ for: 'a@a.example', do: 'kep' }], {}, /^postern: rules\[0\]\.do in \S+: "kep" is not 'keep', 'drop'/],
+  [
+    [{ for: 'a@a.example', do: { lmtp: 'lmtp://ann:tiger@host' } }],
+    {},
+    /^postern: rules\[0\]\.do\.lmtp in \S+: a URL with a user \(not shown\) is not the URL of a server/,
+  ],
+  [
+    [{ for: 'a@a.example', do: { lmtp: 'smtp://host' } }],
+    {},
+    /^postern: rules\[0\]\.do\.lmtp in \S+: "smtp:\/\/host" is not the URL of a server/,
+  ],
   [[{ for: 'a@a.example', do: { forward: 'b@b.example' } }], {}, /^postern: rules in \S+: needs --relay/],
   [
     [{ for: 'b@b.example', do: 'drop' }],

@@ -13,6 +13,7 @@ export type {
   Envelope,
   ForwardedClient,
   ForwardPath,
+  RecipientDelivery,
   RecipientHandling,
   OriginalRecipient,
   Parameters,

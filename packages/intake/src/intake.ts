@@ -19,7 +19,7 @@ import { askGuards, type Guard, GUARD_HOOKS } from './guard.ts'
 import type { IntakeHandlers } from './handlers.ts'
 import { mailboxesGuard } from './guards/mailboxes.ts'
 import { droppedEntry, type Observer } from './observe.ts'
-import { type Onward, share, sharesOf } from './onward.ts'
+import { isSentOn, type Onward, share, sharesOf } from './onward.ts'
 import { completed, type SubmissionOptions } from './submission.ts'
 import {
   accountsHook,
@@ -191,7 +191,7 @@ function watched(watch: HookWatch, guard: Omit<Guard, 'name'>, describe: (hook: 
 }
 
 function isDropped({ handling }: ForwardPath): boolean {
-  return handling !== undefined && !handling.keeps && handling.forwardsTo.length === 0
+  return handling !== undefined && !handling.keeps && !isSentOn(handling)
 }
 
 function dataHook({

@@ -1,5 +1,12 @@
 /** Mail of users for other servers: whoever sends it on gets it before the client gets its reply. */
-import { type Envelope, type ForwardPath, type Reply, reply, type Session } from '@postern/engine'
+import {
+  type Envelope,
+  type ForwardPath,
+  type RecipientHandling,
+  type Reply,
+  reply,
+  type Session,
+} from '@postern/engine'
 import type { IncomingMail } from '@postern/storage'
 
 /** Sends mail on. */
@@ -36,8 +43,13 @@ export interface Shares {
   readonly kept: readonly ForwardPath[]
   /** Those whose mail is sent on: they are elsewhere, or the message is to be held (RFC 4865). */
   readonly away: readonly ForwardPath[]
-  /** Those whose mail is forwarded by a rule. It may be kept too. */
+  /** Those whose mail a rule forwards, or delivers to a server. It may be kept too. */
   readonly forwarded: readonly ForwardPath[]
+}
+
+/** Returns whether somebody forwards mail of the recipient, or delivers it to a server. */
+export function isSentOn(handling: RecipientHandling | undefined): boolean {
+  return handling !== undefined && handling.forwardsTo.length + (handling.deliversTo?.length ?? 0) > 0
 }
 
 /** Returns what becomes of a message; undefined if the store keeps it for all. */
@@ -49,7 +61,7 @@ export function sharesOf({ forwardPaths, holdUntil }: Envelope): Shares | undefi
   return {
     kept: stays.filter((path) => !isAway(path)),
     away: stays.filter(isAway),
-    forwarded: forwardPaths.filter(({ handling }) => handling !== undefined && handling.forwardsTo.length > 0),
+    forwarded: forwardPaths.filter(({ handling }) => isSentOn(handling)),
   }
 }
 

@@ -34,7 +34,7 @@ export interface RelayOptions {
   /** Rewrites the reverse-path of a message that a domain forwards. Default: it stays as it is. */
   rewriteSender?(reversePath: string, forwardedBy: string): string
   /** Returns what is put on top of a message, such as signatures. It may read the message. Default: nothing. */
-  sign?(open: () => Pieces, envelope: QueueEnvelope): Promise<Uint8Array>
+  sign?(open: () => Pieces, claim: Pick<Claim, 'destination' | 'envelope'>): Promise<Uint8Array>
   readonly schedule?: ScheduleOptions | undefined
   readonly congestion?: CongestionOptions | undefined
   readonly connections?: ConnectionsOptions | undefined
@@ -76,13 +76,16 @@ export interface RelayEvents {
   failed?(error: unknown): void
 }
 
+/** A recipient of a message that is sent on. Default of the destination: what `destinationOf` returns. */
+export type SentRecipient = Omit<NewRecipient, 'destination'> & Partial<Pick<NewRecipient, 'destination'>>
+
 /** A message that is to be sent on. */
 export interface NewMail {
   /** Names the message and its entry: at most 128 letters and digits. */
   readonly id: string
   readonly envelope: Omit<QueueEnvelope, 'size'>
   /** There may be none if there are copies. */
-  readonly recipients: readonly Omit<NewRecipient, 'destination'>[]
+  readonly recipients: readonly SentRecipient[]
   readonly pieces: Pieces
   /** Called when the message is durable, before its entry. If it rejects, nothing is kept. */
   before?(open: () => Pieces): Promise<void>
@@ -330,7 +333,7 @@ export class Relay {
     }
     const open = (): Pieces => spool.open(claim.messageId)
     // Signed once for all hops and transactions of the attempt.
-    const top = 'hops' in route ? ((await sign?.(open, claim.envelope)) ?? NOTHING) : NOTHING
+    const top = 'hops' in route ? ((await sign?.(open, claim)) ?? NOTHING) : NOTHING
     const results: Attempt[] = []
     const { forwardedBy } = claim.envelope
     const written = claim.envelope.reversePath
@@ -417,11 +420,7 @@ export class Relay {
     return this.#entryOf(id, envelope, [{ address: report.forwardPath, notify: report.notify }])
   }
 
-  async #entryOf(
-    id: string,
-    envelope: QueueEnvelope,
-    recipients: readonly Omit<NewRecipient, 'destination'>[],
-  ): Promise<NewEntry> {
+  async #entryOf(id: string, envelope: QueueEnvelope, recipients: readonly SentRecipient[]): Promise<NewEntry> {
     const { destinationOf } = this.#options
     return {
       id,
@@ -429,7 +428,10 @@ export class Relay {
       queuedAt: Date.now(),
       envelope,
       recipients: await Promise.all(
-        recipients.map(async (recipient) => ({ ...recipient, destination: await destinationOf(recipient.address) })),
+        recipients.map(async (recipient) => ({
+          ...recipient,
+          destination: recipient.destination ?? (await destinationOf(recipient.address)),
+        })),
       ),
     }
   }

@@ -1,5 +1,5 @@
 /** Rules: what becomes of mail to an address or a domain. They are checked when the server starts, and asked at RCPT. */
-import { asciiDomain, type RecipientHandling, type Reply, reply } from '@postern/engine'
+import { asciiDomain, type RecipientDelivery, type RecipientHandling, type Reply, reply } from '@postern/engine'
 import { keyOf, parseAddress } from '../directory/address.ts'
 import type { RecipientAddress } from '../directory/directory.ts'
 import type { Guard } from '../guard.ts'
@@ -12,6 +12,7 @@ export type RuleAction =
   | 'refuse'
   | { readonly refuse: string }
   | { readonly forward: string | readonly string[] }
+  | { readonly lmtp: string }
 
 /** A rule, as a person writes it. */
 export interface RuleData {
@@ -43,10 +44,23 @@ interface Written {
   readonly keeps: boolean
   readonly refuses: Reply | undefined
   readonly forwardsTo: readonly string[]
+  readonly deliversTo: readonly string[]
+}
+
+export interface RulesOptions {
+  /** Returns whether a text is the URL of a server of LMTP, without a user and password. Default: none is. */
+  isLmtpUrl?(url: string): boolean
+}
+
+/** What a rule reaches, with the rules of the addresses that it forwards to. */
+interface Reached {
+  readonly forwardsTo: readonly string[]
+  readonly deliversTo: readonly RecipientDelivery[]
 }
 
 const REFUSED = reply(550, '5.7.1', 'This address receives no mail')
-const ACTIONS = "'keep', 'drop', 'refuse', { refuse: '550 5.7.1 No mail here' } or { forward: 'jane@example.org' }"
+const ACTIONS =
+  "'keep', 'drop', 'refuse', { refuse: '550 5.7.1 No mail here' }, { forward: 'jane@example.org' } or { lmtp: 'lmtp://host' }"
 const TARGET = 'an address such as jane@example.com, a domain such as example.com, or *.example.com for all below it'
 const REPLY = /^([45]\d\d) ([45]\.\d{1,3}\.\d{1,3}) ([\x20-\x7e]{1,200})$/
 const MAX_RULES = 10_000
@@ -62,19 +76,19 @@ export class Rules {
   #steps = 0
 
   /** @param given A list of {@link RuleData}. @throws RuleError */
-  constructor(given: unknown) {
+  constructor(given: unknown, options: RulesOptions = {}) {
     if (!Array.isArray(given) || given.length > MAX_RULES) {
       throw new RuleError('', `${shown(given)} is not a list of at most ${MAX_RULES} rules`)
     }
-    for (const [index, item] of given.entries()) this.#read(item, `[${index}]`)
+    for (const [index, item] of given.entries()) this.#read(item, `[${index}]`, options)
     for (const written of this.#byTarget.values()) {
       if (!this.#rules.has(written)) this.#rules.set(written, this.#checked(written))
     }
   }
 
-  /** Whether a rule forwards mail. */
-  get forwards(): boolean {
-    return [...this.#byTarget.values()].some(({ forwardsTo }) => forwardsTo.length > 0)
+  /** Whether a rule sends mail on. */
+  get sendOn(): boolean {
+    return [...this.#byTarget.values()].some(({ forwardsTo, deliversTo }) => forwardsTo.length + deliversTo.length > 0)
   }
 
   /** The domains of the addresses and domains that have rules, in ASCII, with `*.` for all below one. */
@@ -106,9 +120,9 @@ export class Rules {
     return undefined
   }
 
-  #read(item: unknown, path: string): void {
+  #read(item: unknown, path: string, options: RulesOptions): void {
     const { for: targets, do: actions } = fieldsOf(item, path, ['for', 'do'], 'a rule, such as { for, do }')
-    const written = readActions(actions, `${path}.do`, path)
+    const written = readActions(actions, `${path}.do`, path, options)
     const list = listOf(targets)
     if (list.length === 0) throw new RuleError(`${path}.for`, `it needs ${TARGET}`)
     for (const target of list) {
@@ -122,17 +136,27 @@ export class Rules {
     }
   }
 
-  #checked({ path, keeps, refuses, forwardsTo }: Written): Rule {
+  #checked(written: Written): Rule {
+    const { path, keeps, refuses, forwardsTo, deliversTo } = written
     if (refuses !== undefined) return { refuses }
     this.#steps = 0
-    const reached = forwardsTo.flatMap((address) => this.#follow(address, [], path))
-    return { handling: { keeps, forwardsTo: [...new Set(reached)] } }
+    const reached = forwardsTo.map((address) => this.#follow(address, [], path))
+    const deliveries: RecipientDelivery[] = deliversTo.map((url) => ({ url }))
+    deliveries.push(...reached.flatMap((each) => each.deliversTo))
+    const addresses = new Set(reached.flatMap((each) => each.forwardsTo))
+    return {
+      handling: {
+        keeps,
+        forwardsTo: [...addresses],
+        ...(deliveries.length > 0 && { deliversTo: unique(deliveries) }),
+      },
+    }
   }
 
   /** Returns where mail that is forwarded to an address ends. Rules of that address hold too. */
-  #follow(address: string, way: readonly string[], path: string): readonly string[] {
+  #follow(address: string, way: readonly string[], path: string): Reached {
     const parsed = parseAddress(address)
-    if (parsed === undefined) return []
+    if (parsed === undefined) return { forwardsTo: [], deliversTo: [] }
     const key = keyOf(parsed.localPart, parsed.domain)
     const further = [...way, key]
     if (way.includes(key)) throw new RuleError(`${path}.do`, `the forward leads back to itself: ${further.join(' → ')}`)
@@ -141,12 +165,15 @@ export class Rules {
       throw new RuleError(`${path}.do`, `the rule reaches more than ${MAX_TARGETS} addresses`)
     }
     const next = this.#find(parsed.localPart, parsed.domain)
-    if (next === undefined) return [address]
+    if (next === undefined) return { forwardsTo: [address], deliversTo: [] }
     if (next.refuses !== undefined) {
       throw new RuleError(`${path}.do`, `it forwards to ${address}, which rules${next.path} refuses`)
     }
-    const here = next.keeps ? [address] : []
-    return [...here, ...next.forwardsTo.flatMap((target) => this.#follow(target, further, path))]
+    const reached = next.forwardsTo.map((target) => this.#follow(target, further, path))
+    return {
+      forwardsTo: [...(next.keeps ? [address] : []), ...reached.flatMap((each) => each.forwardsTo)],
+      deliversTo: [...next.deliversTo.map((url) => ({ url, address })), ...reached.flatMap((each) => each.deliversTo)],
+    }
   }
 }
 
@@ -171,12 +198,18 @@ export function rulesGuard(rules: Rules, { returned = () => undefined }: RulesGu
   }
 }
 
-function readActions(given: unknown, path: string, rule: string): Written {
+/** Leaves out deliveries that are there already. */
+function unique(deliveries: readonly RecipientDelivery[]): readonly RecipientDelivery[] {
+  return [...new Map(deliveries.map((each) => [`${each.url} ${each.address ?? ''}`, each])).values()]
+}
+
+function readActions(given: unknown, path: string, rule: string, { isLmtpUrl }: RulesOptions): Written {
   const actions = listOf(given)
   if (actions.length === 0) throw new RuleError(path, `it needs at least one of ${ACTIONS}`)
   let keeps = false
   let refuses: Reply | undefined
   const forwardsTo: string[] = []
+  const deliversTo: string[] = []
   for (const [index, action] of actions.entries()) {
     const where = Array.isArray(given) ? `${path}[${index}]` : path
     if (action === 'keep') keeps = true
@@ -186,12 +219,22 @@ function readActions(given: unknown, path: string, rule: string): Written {
     } else if (typeof action === 'object' && action !== null && 'forward' in action) {
       const { forward } = fieldsOf(action, where, ['forward'], ACTIONS)
       forwardsTo.push(...readForward(forward, `${where}.forward`))
+    } else if (typeof action === 'object' && action !== null && 'lmtp' in action) {
+      const { lmtp } = fieldsOf(action, where, ['lmtp'], ACTIONS)
+      if (typeof lmtp !== 'string' || isLmtpUrl?.(lmtp) !== true) {
+        throw new RuleError(
+          `${where}.lmtp`,
+          `${shownUrl(lmtp)} is not the URL of a server such as lmtp://host or lmtp+unix:/run/lmtp`,
+        )
+      }
+      deliversTo.push(lmtp)
     } else if (action !== 'drop') throw new RuleError(where, `${shown(action)} is not ${ACTIONS}`)
     const isFinal = action === 'drop' || refuses !== undefined
     if (isFinal && actions.length > 1)
       throw new RuleError(where, 'drop and refuse stand alone: remove the other actions')
   }
-  return { path: rule, keeps, refuses, forwardsTo }
+  if (deliversTo.length > MAX_TARGETS) throw new RuleError(path, `more than ${MAX_TARGETS} servers are not allowed`)
+  return { path: rule, keeps, refuses, forwardsTo, deliversTo }
 }
 
 function readForward(given: unknown, path: string): readonly string[] {
@@ -240,6 +283,11 @@ function fieldsOf(
   const unknown = Object.keys(given).find((name) => !known.includes(name))
   if (unknown === undefined) return given as Readonly<Record<string, unknown>>
   throw new RuleError(`${path}.${unknown}`, `there is no such field; the fields are ${known.join(', ')}`)
+}
+
+/** A URL may have a password. */
+function shownUrl(value: unknown): string {
+  return typeof value === 'string' && value.includes('@') ? 'a URL with a user (not shown)' : shown(value)
 }
 
 function shown(value: unknown): string {

@@ -1,5 +1,6 @@
 /** Rules: what becomes of mail to an address or a domain. */
 import { ANY_DOMAIN, type RuleData, RuleError, Rules } from '@postern/intake/guards'
+import { parseServerUrl } from '@postern/engine/client'
 import { Failure } from '../../host/failure.ts'
 import { Mistaken, type Schema } from '../values/schema.ts'
 import type { PolicyRows } from './policy.ts'
@@ -9,10 +10,13 @@ import { type Choice, needs, type Option } from './row.ts'
 export interface RuleRows {
   /**
    * What becomes of mail to addresses and domains: `{ for: 'sales@example.com', do: ['keep', { forward: 'jane@example.org' }] }`. The actions
-   * are `'keep'`, `'drop'`, `'refuse'`, `{ refuse: '550 5.7.1 No mail here' }` and `{ forward: addresses }`.
+   * are `'keep'`, `'drop'`, `'refuse'`, `{ refuse: '550 5.7.1 No mail here' }` `{ forward: addresses }` and `{ lmtp: url }`.
    */
   readonly rules: Option<readonly RuleData[], Rules>
 }
+
+/** It is the name of a destination in the queue. */
+const PLAIN = /^[!-~]{1,250}$/
 
 export const ruleRows: RuleRows = {
   rules: {
@@ -28,7 +32,7 @@ export const ruleRows: RuleRows = {
 function rulesSchema(): Schema<Rules> {
   return (given) => {
     try {
-      return new Rules(given)
+      return new Rules(given, { isLmtpUrl })
     } catch (error) {
       throw error instanceof RuleError ? new Mistaken(error.message, error.path) : error
     }
@@ -38,8 +42,8 @@ function rulesSchema(): Schema<Rules> {
 /** Checks that somebody sends on what rules forward, and that rules are about our own domains. @throws Failure */
 export function checkRules({ options, spelled }: Choice<RuleRows & PolicyRows & RelayRows>): void {
   const { domains, relay, rules } = options
-  if (rules.forwards && relay === 'off')
-    throw needs(spelled('rules'), `${spelled('relay')}, because a rule forwards mail`)
+  if (rules.sendOn && relay === 'off')
+    throw needs(spelled('rules'), `${spelled('relay')}, because a rule sends mail on`)
   if (domains === undefined) return
   const foreign = rules.domains.find((domain) => !isCovered(domain, domains))
   if (foreign === undefined) return
@@ -51,4 +55,13 @@ function isCovered(domain: string, domains: readonly string[]): boolean {
   if (domains.includes(ANY_DOMAIN) || domains.includes(domain)) return true
   const name = domain.startsWith('*.') ? domain.slice(2) : domain
   return domains.some((each) => each.startsWith('*.') && name.endsWith(each.slice(1)))
+}
+
+function isLmtpUrl(url: string): boolean {
+  try {
+    const { credentials, protocol } = parseServerUrl(url)
+    return protocol === 'lmtp' && credentials === undefined && PLAIN.test(url)
+  } catch {
+    return false
+  }
 }

@@ -40,7 +40,7 @@ const MAX_COPIES = 100
 export async function openForwarding({ options, spelled }: Settings): Promise<Forwarding | undefined> {
   const path = join(options.queue, SRS_FILE)
   const named = `${spelled('queue')} ${path}`
-  const secrets = await readSecrets(options.queue, path, named, options.rules.forwards)
+  const secrets = await readSecrets(options.queue, path, named, options.rules.sendOn)
   if (secrets === undefined) return undefined
   const { comparable, createSrs, deliveredTo } = await import('@postern/relay/signing')
   // An error names the field of SRS, and the file has nothing else.
@@ -57,7 +57,10 @@ export async function openForwarding({ options, spelled }: Settings): Promise<Fo
       if (groups.length > MAX_COPIES) throw new Refusal(MANY)
       const before = await deliveredTo(open())
       if (forwarded.some(({ address }) => before.has(comparable(address)))) throw new Refusal(LOOP)
-      return groups.map((paths, at) => copyOf(`${id}.${at + 1}`, envelope, paths, open))
+      return groups.flatMap((paths, at) => [
+        ...forwardedCopy(`${id}.${at + 1}`, envelope, paths, open),
+        ...deliveredCopy(`${id}.${at + 1}.lmtp`, envelope, paths, open),
+      ])
     },
     returned({ localPart, domain }) {
       if (!/^SRS[01][=+-]/i.test(localPart) || asciiDomain(domain) === undefined) return undefined
@@ -111,21 +114,51 @@ function grouped(forwarded: readonly ForwardPath[]): readonly (readonly ForwardP
   return [...groups.values()].flatMap((byDomain) => [...byDomain.values()])
 }
 
-function copyOf(id: string, envelope: NewCopy['envelope'], paths: readonly ForwardPath[], open: () => Pieces): NewCopy {
+function forwardedCopy(
+  id: string,
+  envelope: NewCopy['envelope'],
+  paths: readonly ForwardPath[],
+  open: () => Pieces,
+): readonly NewCopy[] {
+  const [first] = paths
+  const addresses = first?.handling?.forwardsTo ?? []
+  if (addresses.length === 0) return []
+  return [
+    {
+      id,
+      envelope: { ...envelope, forwardedBy: asciiDomain(first?.domain ?? '') },
+      recipients: addresses.map((address) => ({ address, ...wishesOf(paths) })),
+      pieces: onTop(fieldsFor(paths), open()),
+    },
+  ]
+}
+
+/** Makes the message for the servers of LMTP. Its sender stays as it is. */
+function deliveredCopy(
+  id: string,
+  envelope: NewCopy['envelope'],
+  paths: readonly ForwardPath[],
+  open: () => Pieces,
+): readonly NewCopy[] {
+  const recipients = (paths[0]?.handling?.deliversTo ?? []).flatMap(({ url, address }) =>
+    address === undefined
+      ? paths.map((path) => ({ address: path.address, destination: url, ...wishesOf([path]) }))
+      : [{ address, destination: url, ...wishesOf(paths) }],
+  )
+  if (recipients.length === 0) return []
+  return [{ id, envelope, recipients, pieces: onTop(fieldsFor(paths), open()) }]
+}
+
+/** Returns the wishes of the sender: those for the first of these recipients. */
+function wishesOf(paths: readonly ForwardPath[]): Pick<ForwardPath, 'notify' | 'originalRecipient'> {
   const [first] = paths
   const notify = first?.notify
   const original = paths.length === 1 ? first?.originalRecipient : undefined
-  const top = paths.map(({ address }) => `Delivered-To: ${address}\r\n`).join('')
-  return {
-    id,
-    envelope: { ...envelope, forwardedBy: asciiDomain(first?.domain ?? '') },
-    recipients: (first?.handling?.forwardsTo ?? []).map((address) => ({
-      address,
-      ...(notify !== undefined && { notify }),
-      ...(original !== undefined && { originalRecipient: original }),
-    })),
-    pieces: onTop(Buffer.from(top), open()),
-  }
+  return { ...(notify !== undefined && { notify }), ...(original !== undefined && { originalRecipient: original }) }
+}
+
+function fieldsFor(paths: readonly ForwardPath[]): Uint8Array {
+  return Buffer.from(paths.map(({ address }) => `Delivered-To: ${address}\r\n`).join(''))
 }
 
 async function* onTop(top: Uint8Array, pieces: Pieces): AsyncGenerator<Uint8Array, void, undefined> {

@@ -17,6 +17,25 @@ import type { Runtime } from '../../host/runtime.ts'
  * @param ca PEM of authorities that are trusted in place of those of the runtime
  */
 export async function routerOf(
+  settings: Settings,
+  resolver: Resolver | undefined,
+  ca: readonly string[],
+): Promise<Router> {
+  const router = await routerOutside(settings, resolver, ca)
+  return {
+    route: (destination, wish) =>
+      isLmtpDestination(destination)
+        ? Promise.resolve({ hops: [hopOf(destination)] })
+        : router.route(destination, wish),
+  }
+}
+
+/** Returns whether a destination is the URL of a server that a rule names. A domain has no colon. */
+export function isLmtpDestination(destination: string): boolean {
+  return /^lmtp(?:\+unix)?:/.test(destination)
+}
+
+async function routerOutside(
   { options }: Settings,
   resolver: Resolver | undefined,
   ca: readonly string[],
@@ -42,9 +61,14 @@ export async function routerOf(
 }
 
 function smarthostRouter(url: string): Router {
+  const route: Route = { hops: [hopOf(url)] }
+  return { route: () => Promise.resolve(route) }
+}
+
+function hopOf(url: string): Hop {
   const { host, port, path, protocol, implicitTls, startTls, credentials } = parseServerUrl(url)
   const isVerified = implicitTls || startTls === 'required' || credentials !== undefined
-  const hop: Hop = {
+  return {
     host: host === '' ? (path ?? '') : host,
     port,
     path,
@@ -53,8 +77,6 @@ function smarthostRouter(url: string): Router {
     tls: isVerified ? 'verified' : startTls === 'never' ? 'never' : 'may',
     credentials,
   }
-  const route: Route = { hops: [hop] }
-  return { route: () => Promise.resolve(route) }
 }
 
 export interface ConnectDeps extends Pick<Runtime, 'connect'> {

@@ -8,7 +8,9 @@ import type { Logger } from '@logtape/logtape'
 import { readKeys } from '../../config/file/dkim-keys.ts'
 import type { Settings } from '../../config/settings.ts'
 import { errorText } from '../../host/failure.ts'
+import { isLmtpDestination } from './router.ts'
 
+const NOTHING = new Uint8Array()
 /** The directory is read again after this time at the earliest, so that new keys are used without a restart. */
 const READ_AGAIN_MS = 60_000
 /** This server checks neither SPF, nor DKIM, nor ARC. A message that has seals already is therefore not sealed. */
@@ -34,7 +36,8 @@ export async function signerOf({ options, spelled, origin }: Settings, log: Logg
     return keys
   }
   const signer = createDkimSigner({ keys: current })
-  return async (open, { forwardedBy }) => {
+  return async (open, { destination, envelope: { forwardedBy } }) => {
+    if (isLmtpDestination(destination)) return NOTHING
     if (forwardedBy === undefined) return (await signer.sign(open())).fields
     const sealer = createArcSealer({ domain: forwardedBy, serverName: hostname, keys: current })
     return (await sealer.seal(open(), UNKNOWN)).fields

@@ -63,6 +63,16 @@ export interface RecipientHandling {
   readonly keeps: boolean
   /** The addresses that it is forwarded to, by whoever sends mail on. */
   readonly forwardsTo: readonly string[]
+  /** Servers that it is delivered to, by whoever sends mail on. */
+  readonly deliversTo?: readonly RecipientDelivery[]
+}
+
+/** A server that gets the mail of one recipient. */
+export interface RecipientDelivery {
+  /** The URL of the server: `lmtp://…` or `lmtp+unix:…`. */
+  readonly url: string
+  /** The recipient as the server is told. Default: the address of RCPT. */
+  readonly address?: string
 }
 
 export type DsnNotify = 'NEVER' | 'SUCCESS' | 'FAILURE' | 'DELAY'
