@@ -1,5 +1,6 @@
 /** The log: one line for each event, of bounded size, and without secrets, whatever strangers send. */
 import { StorageError } from '@postern/storage'
+import { Rules } from '@postern/intake/guards'
 import { describe, expect, test } from 'vitest'
 import { keptLine } from '../src/serve/announcement.ts'
 import { type LogOptions, openLog } from '../src/serve/logs/log.ts'
@@ -127,20 +128,25 @@ test('the line on standard output has a bounded size, and is one line', () => {
 })
 
 describe('secrets', () => {
+  const HOOK_SECRET = `whsec_${'AbC+dEf/'.repeat(4)}`
   const OWN = {
+    rules: new Rules([{ for: 'a.example', do: { webhook: 'https://hook.example/x', secret: HOOK_SECRET } }]),
     frontSecret: ['first-front-secret-of-40-characters-____', 'second/front+secret "of" 40 characters __'],
     tlsPassphrase: 'pass phrase',
     sni: { 'mx.example': { tlsKey: 'k', tlsCert: 'c', tlsPassphrase: 'sni-phrase' } },
     s3Credentials: { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'wJalr/XUtn+FEMI', sessionToken: 'IQoJb3JpZ2lu' },
   }
-  const VALUES = [...OWN.frontSecret, 'pass phrase', 'sni-phrase', 'wJalr/XUtn+FEMI', 'IQoJb3JpZ2lu']
+  const VALUES = [HOOK_SECRET, ...OWN.frontSecret, 'pass phrase', 'sni-phrase', 'wJalr/XUtn+FEMI', 'IQoJb3JpZ2lu']
 
   test('the log knows every secret of the table of options', () => {
     const secret = Object.entries(OPTIONS).filter(([, option]) => 'secret' in option && option.secret === true)
     expect(secret.map(([name]) => name).toSorted()).toEqual([
       'frontSecret',
       'oauth',
+      'relay',
+      'rules',
       's3Credentials',
+      'submitTo',
       'tlsPassphrase',
       'users',
     ])

@@ -1,13 +1,19 @@
 /** `rules` of the config file, over the wire: what is refused, dropped, kept and forwarded, and what comes back. */
+import { once } from 'node:events'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
+import { type AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type MailRecord, mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { type MailServer, postern, serveMail } from '../../../test/kit/postern.ts'
+import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
+const SECRET = `whsec_${Buffer.alloc(24, 7).toString('base64')}`
 const CONFIG = 'postern.config.json'
 
 async function withRules(rules: unknown, more: Readonly<Record<string, unknown>> = {}): Promise<MailServer> {
@@ -115,9 +121,11 @@ describe('without a relay', () => {
   })
 })
 
-describe('with a relay', () => {
+describe.each(RUNTIME_NAMES)('with a relay, on %s', (runtime) => {
   let far: MailServer
   let near: MailServer
+  let hooks: Server
+  const posted: { readonly path: string; readonly headers: IncomingHttpHeaders; readonly body: Buffer }[] = []
   beforeAll(async () => {
     far = await serveMail({
       store: join(temporaryDirectory(), 'far'),
@@ -130,7 +138,22 @@ describe('with a relay', () => {
     await postern(['user', 'add', 'ann@near.example'], { cwd, input: 'tiger\n' })
     await postern(['dkim', 'keygen', 'near.example', '--type', 'ed25519'], { cwd })
     mkdirSync(join(cwd, 'mail'))
+    hooks = createServer((request, response) => {
+      const pieces: Buffer[] = []
+      request.on('data', (piece: Buffer) => pieces.push(piece))
+      request.on('end', () => {
+        const path = request.url ?? ''
+        posted.push({ path, headers: request.headers, body: Buffer.concat(pieces) })
+        response.writeHead(Number(path.slice(1)), { location: '/204' }).end('ignored')
+      })
+    }).listen(0, '127.0.0.1')
+    await once(hooks, 'listening')
+    const url = `http://127.0.0.1:${(hooks.address() as AddressInfo).port}`
     const rules = [
+      ...[204, 302, 404, 429, 500].map((status) => ({
+        for: [`hook${status}@near.example`, `also${status}@near.example`],
+        do: { webhook: `${url}/${status}`, secret: SECRET },
+      })),
       { for: 'sales@near.example', do: { forward: ['one@else.example', 'two@else.example'] } },
       { for: 'ann@near.example', do: ['keep', { forward: 'ann@else.example' }] },
       { for: 'team@near.example', do: { forward: 'ann@near.example' } },
@@ -142,9 +165,11 @@ describe('with a relay', () => {
     ]
     const relay = `smtp://127.0.0.1:${far.port}`
     writeFileSync(join(cwd, CONFIG), JSON.stringify({ rules, relay }))
-    near = await serveMail({ store: join(cwd, 'mail'), cwd })
+    const command = RUNTIMES[runtime]
+    near = await serveMail({ store: join(cwd, 'mail'), cwd, ...(command !== undefined && { command }) })
   })
   afterAll(async () => {
+    hooks?.close()
     await near?.[Symbol.asyncDispose]()
     await far?.[Symbol.asyncDispose]()
   })
@@ -257,6 +282,43 @@ describe('with a relay', () => {
     await near.says(/"message":"message waits for another attempt".*"destination":"lmtp\+unix:\/nowhere\/lmtp"/)
   })
 
+  test('a webhook gets the message for each recipient, with a signature that another implementation accepts', async () => {
+    const from = 'hooked@far.example'
+    const to = ['hook204@near.example', 'also204@near.example']
+    expect(await send(near, to, { from, header: 'X-Octets: b\u00fccher\r\n' })).toEqual([250, 250, 250])
+    const got = (): typeof posted => posted.filter(({ path }) => path === '/204')
+    await expect.poll(() => got().length, { timeout: 20_000 }).toBe(2)
+    const webhook = new Webhook(SECRET)
+    for (const { headers, body } of got()) {
+      expect(headers['content-type']).toBe('message/rfc822')
+      expect(body.toString()).toMatch(
+        /^Delivered-To: hook204@near\.example\r\n[^]*\r\nX-Octets: b\u00fccher\r\n[^]*hello\r\n$/,
+      )
+      const said = headers as Record<string, string>
+      expect(() => webhook.verify(body, said, { jsonParse: false })).not.toThrow()
+      expect(() => webhook.verify(`${body}.`, said)).toThrow(/No matching signature/)
+    }
+    expect(got().map(({ headers }) => JSON.parse(String(headers['postern-envelope'])))).toEqual(
+      to.map((address) => ({ from, to: address })),
+    )
+    expect(new Set(got().map(({ headers }) => headers['webhook-id'])).size).toBe(2)
+    await near.says(/"message":"message sent on".*"destination":"webhook:127\.0\.0\.1:\d+:[0-9a-f]{16}"/)
+  })
+
+  test('a refusal of a webhook is reported to the author', async () => {
+    expect(await send(near, ['hook404@near.example'], { from: 'refused@far.example' })).toEqual([250, 250])
+    const report = await received(far, 'refused@far.example')
+    expect(report.text).toContain('Final-Recipient: rfc822; hook404@near.example')
+  })
+
+  test.each([302, 429, 500])('a webhook that answers %i is tried again later', async (status) => {
+    expect(await send(near, [`hook${status}@near.example`, `also${status}@near.example`])).toEqual([250, 250, 250])
+    await near.says(
+      new RegExp(`"message waits for another attempt".*"to":"also${status}@near.example".*answered ${status}`),
+    )
+    expect(posted.filter(({ path }) => path === `/${status}`)).toHaveLength(1)
+  })
+
   test('the secret is readable by its owner alone', () => {
     const path = join(near.cwd, 'queue', 'srs-secret')
     expect(statSync(path).mode & 0o777).toBe(0o600)
@@ -275,6 +337,16 @@ test.each<[unknown, Readonly<Record<string, unknown>>, RegExp]>([
     [{ for: 'a@a.example', do: { lmtp: 'smtp://host' } }],
     {},
     /^postern: rules\[0\]\.do\.lmtp in \S+: "smtp:\/\/host" is not the URL of a server/,
+  ],
+  [
+    [{ for: 'a@a.example', do: { webhook: 'ftp://host/x', secret: SECRET } }],
+    {},
+    /^postern: rules\[0\]\.do\.webhook in \S+: "ftp:\/\/host\/x" is not a URL such as https:/,
+  ],
+  [
+    [{ for: 'a@a.example', do: { webhook: 'https://host/x', secret: 'tiger' } }],
+    {},
+    /^postern: rules\[0\]\.do\.secret in \S+: the value \(not shown\) is not whsec_/,
   ],
   [[{ for: 'a@a.example', do: { forward: 'b@b.example' } }], {}, /^postern: rules in \S+: needs --relay/],
   [

@@ -34,7 +34,16 @@ export type { CongestionOptions } from './delivery/congestion.ts'
 export type { ConnectionsOptions } from './delivery/connections.ts'
 export type { MxRouterOptions } from './mx-router.ts'
 export { mxRouter } from './mx-router.ts'
-export type { KeptHere, MailHere, NewCopy, NewMail, RelayEvents, RelayOptions, SentRecipient } from './relay.ts'
+export type {
+  HandedOver,
+  KeptHere,
+  MailHere,
+  NewCopy,
+  NewMail,
+  RelayEvents,
+  RelayOptions,
+  SentRecipient,
+} from './relay.ts'
 export { LOCAL, Relay } from './relay.ts'
 export type { DueReport } from './report/index.ts'
 export type { Pieces } from './spool.ts'

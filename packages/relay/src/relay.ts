@@ -29,6 +29,8 @@ export interface RelayOptions {
   destinationOf(address: string): string | Promise<string>
   /** Keeps mail for recipients of this server, such as reports to its users. Default: there are none. */
   keepHere?(mail: MailHere): Promise<readonly KeptHere[]>
+  /** Returns what takes the mail for a destination in place of a server of mail, such as a webhook. Default: nothing does. */
+  handOver?(destination: string): ((mail: HandedOver) => Promise<readonly KeptHere[]>) | undefined
   /** Makes ids of reports: from 16 to 64 letters and digits that nobody can guess. */
   makeId(): string
   /** Rewrites the reverse-path of a message that a domain forwards. Default: it stays as it is. */
@@ -57,6 +59,17 @@ export const LOCAL = 'local'
 export interface MailHere {
   readonly envelope: QueueEnvelope
   readonly addresses: readonly string[]
+  open(): Pieces
+}
+
+/** A message that is handed to something that is no server of mail. */
+export interface HandedOver {
+  /** The message's id. */
+  readonly id: string
+  readonly envelope: QueueEnvelope
+  readonly recipients: readonly { readonly address: string; readonly index: number }[]
+  /** Aborted when the relay stops. */
+  readonly signal: AbortSignal
   open(): Pieces
 }
 
@@ -324,6 +337,8 @@ export class Relay {
     if (expiry !== undefined) return expired(claim)
     if (claim.destination === LOCAL) return this.#keepHere(claim)
     const { router, spool, sign, events } = this.#options
+    const take = this.#options.handOver?.(claim.destination)
+    if (take !== undefined) return this.#handOver(claim, take)
     const route = await this.#route(router, claim)
     const signal = this.#abort.signal
     const deps: AttemptDeps = {
@@ -363,6 +378,22 @@ export class Relay {
       return { ...one, host: hostname, passesNotify: false }
     })
     return { results, learnt: 'none', mayBeAccepted: false }
+  }
+
+  async #handOver(
+    claim: Claim,
+    take: (mail: HandedOver) => Promise<readonly KeptHere[]>,
+  ): Promise<Attempt | 'stopped'> {
+    const { envelope, messageId, recipients } = claim
+    const { signal } = this.#abort
+    const open = (): Pieces => this.#options.spool.open(messageId)
+    const results = await take({ id: messageId, envelope, recipients, signal, open })
+    if (signal.aborted && results.every(({ state }) => state === 'temporary')) return 'stopped'
+    return {
+      results: results.map((one): Result => ({ ...one, host: '', passesNotify: false })),
+      learnt: 'none',
+      mayBeAccepted: false,
+    }
   }
 
   async #route(router: Router, { destination, envelope }: Claim): Promise<Route> {

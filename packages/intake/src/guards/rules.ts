@@ -13,6 +13,7 @@ export type RuleAction =
   | { readonly refuse: string }
   | { readonly forward: string | readonly string[] }
   | { readonly lmtp: string }
+  | { readonly webhook: string; readonly secret: string }
 
 /** A rule, as a person writes it. */
 export interface RuleData {
@@ -52,6 +53,13 @@ export interface RulesOptions {
   isLmtpUrl?(url: string): boolean
 }
 
+/** A webhook of a rule. */
+export interface Webhook {
+  readonly url: string
+  /** `whsec_` and from 24 to 64 bytes in base64, as Standard Webhooks says. */
+  readonly secret: string
+}
+
 /** What a rule reaches, with the rules of the addresses that it forwards to. */
 interface Reached {
   readonly forwardsTo: readonly string[]
@@ -60,9 +68,12 @@ interface Reached {
 
 const REFUSED = reply(550, '5.7.1', 'This address receives no mail')
 const ACTIONS =
-  "'keep', 'drop', 'refuse', { refuse: '550 5.7.1 No mail here' }, { forward: 'jane@example.org' } or { lmtp: 'lmtp://host' }"
+  "'keep', 'drop', 'refuse', { refuse: '550 5.7.1 No mail here' }, { forward: 'jane@example.org' }, { lmtp: 'lmtp://host' } or { webhook: 'https://host/path', secret: 'whsec_…' }"
 const TARGET = 'an address such as jane@example.com, a domain such as example.com, or *.example.com for all below it'
 const REPLY = /^([45]\d\d) ([45]\.\d{1,3}\.\d{1,3}) ([\x20-\x7e]{1,200})$/
+/** 24 to 64 bytes are 32 to 88 characters. */
+const SECRET = /^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/
+const MAX_URL = 2000
 const MAX_RULES = 10_000
 /** Addresses that one message to one address is sent on to. */
 const MAX_TARGETS = 100
@@ -73,6 +84,7 @@ const TAG = '+'
 export class Rules {
   readonly #byTarget = new Map<string, Written>()
   readonly #rules = new Map<Written, Rule>()
+  readonly #webhooks = new Map<string, Webhook>()
   #steps = 0
 
   /** @param given A list of {@link RuleData}. @throws RuleError */
@@ -89,6 +101,10 @@ export class Rules {
   /** Whether a rule sends mail on. */
   get sendOn(): boolean {
     return [...this.#byTarget.values()].some(({ forwardsTo, deliversTo }) => forwardsTo.length + deliversTo.length > 0)
+  }
+
+  get webhooks(): readonly Webhook[] {
+    return [...this.#webhooks.values()]
   }
 
   /** The domains of the addresses and domains that have rules, in ASCII, with `*.` for all below one. */
@@ -122,7 +138,7 @@ export class Rules {
 
   #read(item: unknown, path: string, options: RulesOptions): void {
     const { for: targets, do: actions } = fieldsOf(item, path, ['for', 'do'], 'a rule, such as { for, do }')
-    const written = readActions(actions, `${path}.do`, path, options)
+    const written = readActions(actions, `${path}.do`, path, options, this.#webhooks)
     const list = listOf(targets)
     if (list.length === 0) throw new RuleError(`${path}.for`, `it needs ${TARGET}`)
     for (const target of list) {
@@ -203,7 +219,13 @@ function unique(deliveries: readonly RecipientDelivery[]): readonly RecipientDel
   return [...new Map(deliveries.map((each) => [`${each.url} ${each.address ?? ''}`, each])).values()]
 }
 
-function readActions(given: unknown, path: string, rule: string, { isLmtpUrl }: RulesOptions): Written {
+function readActions(
+  given: unknown,
+  path: string,
+  rule: string,
+  { isLmtpUrl }: RulesOptions,
+  webhooks: Map<string, Webhook>,
+): Written {
   const actions = listOf(given)
   if (actions.length === 0) throw new RuleError(path, `it needs at least one of ${ACTIONS}`)
   let keeps = false
@@ -228,6 +250,14 @@ function readActions(given: unknown, path: string, rule: string, { isLmtpUrl }: 
         )
       }
       deliversTo.push(lmtp)
+    } else if (typeof action === 'object' && action !== null && 'webhook' in action) {
+      const webhook = readWebhook(action, where)
+      const other = webhooks.get(webhook.url)
+      if (other !== undefined && other.secret !== webhook.secret) {
+        throw new RuleError(`${where}.secret`, 'another rule has this webhook with another secret')
+      }
+      webhooks.set(webhook.url, webhook)
+      deliversTo.push(webhook.url)
     } else if (action !== 'drop') throw new RuleError(where, `${shown(action)} is not ${ACTIONS}`)
     const isFinal = action === 'drop' || refuses !== undefined
     if (isFinal && actions.length > 1)
@@ -235,6 +265,19 @@ function readActions(given: unknown, path: string, rule: string, { isLmtpUrl }: 
   }
   if (deliversTo.length > MAX_TARGETS) throw new RuleError(path, `more than ${MAX_TARGETS} servers are not allowed`)
   return { path: rule, keeps, refuses, forwardsTo, deliversTo }
+}
+
+function readWebhook(given: unknown, path: string): Webhook {
+  const { webhook, secret } = fieldsOf(given, path, ['webhook', 'secret'], ACTIONS)
+  const url =
+    typeof webhook === 'string' && webhook.length <= MAX_URL && URL.canParse(webhook) ? new URL(webhook) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
+    throw new RuleError(`${path}.webhook`, `${shownUrl(webhook)} is not a URL such as https://host/path`)
+  }
+  if (typeof secret !== 'string' || !SECRET.test(secret)) {
+    throw new RuleError(`${path}.secret`, 'the value (not shown) is not whsec_ and 24 to 64 bytes in base64')
+  }
+  return { url: url.href, secret }
 }
 
 function readForward(given: unknown, path: string): readonly string[] {

@@ -10,7 +10,7 @@ import { type Choice, needs, type Option } from './row.ts'
 export interface RuleRows {
   /**
    * What becomes of mail to addresses and domains: `{ for: 'sales@example.com', do: ['keep', { forward: 'jane@example.org' }] }`. The actions
-   * are `'keep'`, `'drop'`, `'refuse'`, `{ refuse: '550 5.7.1 No mail here' }` `{ forward: addresses }` and `{ lmtp: url }`.
+   * are `'keep'`, `'drop'`, `'refuse'`, `{ refuse: '550 5.7.1 No mail here' }` `{ forward: addresses }`, `{ lmtp: url }` and `{ webhook: url, secret }`.
    */
   readonly rules: Option<readonly RuleData[], Rules>
 }
@@ -25,6 +25,7 @@ export const ruleRows: RuleRows = {
     help: 'what becomes of mail to an address or a domain',
     group: 'Policy:',
     value: 'rules',
+    secret: true,
     fileOnly: true,
   },
 }

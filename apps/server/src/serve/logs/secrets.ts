@@ -3,7 +3,7 @@ import type { Options } from '../../config/options.ts'
 import { variable } from '../../host/permission.ts'
 
 /** The options that hold secrets in plain text. `users` holds hashes, which {@link hideForms} finds by their form. */
-export type SecretOptions = Pick<Options, 'frontSecret' | 'oauth' | 'tlsPassphrase' | 'sni' | 's3Credentials'>
+export type SecretOptions = Pick<Options, 'frontSecret' | 'oauth' | 'rules' | 'tlsPassphrase' | 'sni' | 's3Credentials'>
 
 /** Replaces a secret. */
 export const HIDDEN = '(credentials)'
@@ -38,6 +38,7 @@ export class Secrets {
 function valuesOf({
   frontSecret = [],
   oauth,
+  rules,
   tlsPassphrase,
   sni = {},
   s3Credentials,
@@ -48,6 +49,7 @@ function valuesOf({
   const values = [
     ...frontSecret,
     oauth?.introspection?.clientSecret,
+    ...(rules?.webhooks ?? []).map(({ secret }) => secret),
     tlsPassphrase,
     ...passphrases,
     ...s3,

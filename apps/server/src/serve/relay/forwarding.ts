@@ -8,6 +8,7 @@ import type { RecipientAddress } from '@postern/intake/directory'
 import type { NewCopy, Pieces } from '@postern/relay'
 import type { Settings } from '../../config/settings.ts'
 import { unreadable } from '../../host/failure.ts'
+import { webhookDestination } from './webhooks.ts'
 
 export interface Forwarding {
   /**
@@ -59,7 +60,7 @@ export async function openForwarding({ options, spelled }: Settings): Promise<Fo
       if (forwarded.some(({ address }) => before.has(comparable(address)))) throw new Refusal(LOOP)
       return groups.flatMap((paths, at) => [
         ...forwardedCopy(`${id}.${at + 1}`, envelope, paths, open),
-        ...deliveredCopy(`${id}.${at + 1}.lmtp`, envelope, paths, open),
+        ...deliveredCopy(`${id}.${at + 1}.delivery`, envelope, paths, open),
       ])
     },
     returned({ localPart, domain }) {
@@ -133,18 +134,19 @@ function forwardedCopy(
   ]
 }
 
-/** Makes the message for the servers of LMTP. Its sender stays as it is. */
+/** Makes the message for servers of LMTP and webhooks. Its sender stays as it is. */
 function deliveredCopy(
   id: string,
   envelope: NewCopy['envelope'],
   paths: readonly ForwardPath[],
   open: () => Pieces,
 ): readonly NewCopy[] {
-  const recipients = (paths[0]?.handling?.deliversTo ?? []).flatMap(({ url, address }) =>
-    address === undefined
-      ? paths.map((path) => ({ address: path.address, destination: url, ...wishesOf([path]) }))
-      : [{ address, destination: url, ...wishesOf(paths) }],
-  )
+  const recipients = (paths[0]?.handling?.deliversTo ?? []).flatMap(({ url, address }) => {
+    const destination = /^https?:/.test(url) ? webhookDestination(url) : url
+    return address === undefined
+      ? paths.map((path) => ({ address: path.address, destination, ...wishesOf([path]) }))
+      : [{ address, destination, ...wishesOf(paths) }]
+  })
   if (recipients.length === 0) return []
   return [{ id, envelope, recipients, pieces: onTop(fieldsFor(paths), open()) }]
 }

@@ -20,6 +20,7 @@ import { keepHere } from './here.ts'
 import { queuePath, spoolPath } from './paths.ts'
 import { type ConnectDeps, connectTo, routerOf, timeoutsOf } from './router.ts'
 import { signerOf } from './signer.ts'
+import { webhookHandOver } from './webhooks.ts'
 
 export interface RelayDeps {
   readonly settings: Settings
@@ -76,6 +77,7 @@ export async function openRelay({ settings, store, book, log, resolver }: RelayD
       ...(forwarding !== undefined && { rewriteSender: forwarding.rewriteSender }),
       destinationOf: async (address) => ((await ours(address)) ? LOCAL : domainOf(address)),
       makeId: () => randomBytes(20).toString('hex'),
+      handOver: webhookHandOver(options.rules.webhooks),
       keepHere: (mail) => keepHere(mail, store, book),
       schedule: {
         firstRetryMs: options.relayFirstRetryMs,

@@ -69,7 +69,7 @@ export interface RecipientHandling {
 
 /** A server that gets the mail of one recipient. */
 export interface RecipientDelivery {
-  /** The URL of the server: `lmtp://…` or `lmtp+unix:…`. */
+  /** The URL of the server: `lmtp://…`, `lmtp+unix:…`, or that of a webhook. */
   readonly url: string
   /** The recipient as the server is told. Default: the address of RCPT. */
   readonly address?: string
