@@ -326,6 +326,31 @@ describe.each(RUNTIME_NAMES)('with a relay, on %s', (runtime) => {
   })
 })
 
+test('a server without users forwards, and a hook may decide in place of a rule', async () => {
+  const cwd = temporaryDirectory()
+  const far = await serveMail({ store: join(temporaryDirectory(), 'far'), flags: ['--domains', 'far.example'] })
+  mkdirSync(join(cwd, 'mail'))
+  writeFileSync(
+    join(cwd, 'postern.config.mjs'),
+    `export default {
+      domains: ['near.example'],
+      relay: 'smtp://127.0.0.1:${far.port}',
+      rules: [{ for: 'near.example', do: { forward: 'rule@far.example' } }],
+      handlers: {
+        rcpt(path) {
+          if (path.localPart === 'hook') path.handling = { keeps: false, forwardsTo: ['hook@far.example'] }
+        },
+      },
+    }`,
+  )
+  const near = await serveMail({ store: join(cwd, 'mail'), cwd })
+  expect(await send(near, ['hook@near.example', 'any@near.example', 'x@far.example'])).toEqual([250, 250, 550, 250])
+  await expect
+    .poll(async () => (await recipients(far)).toSorted(), { timeout: 20_000 })
+    .toEqual(['hook@far.example', 'rule@far.example'])
+  expect(await recipients(near)).toEqual([])
+})
+
 test.each<[unknown, Readonly<Record<string, unknown>>, RegExp]>([
   [[{ for: 'a@a.example', do: 'kep' }], {}, /^postern: rules\[0\]\.do in \S+: "kep" is not 'keep', 'drop'/],
   [

@@ -198,7 +198,9 @@ export function rulesGuard(rules: Rules, { returned = () => undefined }: RulesGu
   return {
     name: 'rules',
     rcpt(forwardPath) {
-      if (forwardPath.isElsewhere === true || forwardPath.domain === '') return undefined
+      const { domain, handling, isElsewhere } = forwardPath
+      // A hook of the user's may have decided.
+      if (isElsewhere === true || handling !== undefined || domain === '') return undefined
       const back = returned(forwardPath)
       if (typeof back === 'object') return back
       if (back !== undefined) {

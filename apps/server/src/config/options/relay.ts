@@ -6,6 +6,7 @@ import { oneOf, optional, parsedText, quantity } from '../values/schema.ts'
 import { amount, type Choice, files, needs, onOff, type Option } from './row.ts'
 import type { PolicyRows } from './policy.ts'
 import type { ProcessRows } from './process.ts'
+import type { RuleRows } from './rules.ts'
 import { canAuthenticate, type UserRows } from './users.ts'
 
 export interface RelayRows {
@@ -140,16 +141,22 @@ export const relayRows: RelayRows = {
 }
 
 /** Checks that the server knows whose mail is its own, and who may send. @throws Failure */
-export function checkRelay({ options, spelled }: Choice<RelayRows & PolicyRows & ProcessRows & UserRows>): void {
-  const { relay, domains, accounts, workers, relayFirstRetryMs, relayMaxRetryMs } = options
-  if (relay === 'off') return
+export function checkRelay({
+  options,
+  spelled,
+}: Choice<RelayRows & RuleRows & PolicyRows & ProcessRows & UserRows>): void {
+  const { relay, rules, domains, accounts, workers, relayFirstRetryMs, relayMaxRetryMs } = options
+  if (relay === 'off') {
+    if (rules.sendOn) throw needs(spelled('rules'), `${spelled('relay')}, because a rule sends mail on`)
+    return
+  }
   if (accounts === undefined && domains === undefined) {
     throw needs(
       spelled('relay'),
       'to know which mail is for this server: make accounts with postern user add, or give --domains',
     )
   }
-  if (!canAuthenticate(options))
+  if (!canAuthenticate(options) && !rules.sendOn)
     throw needs(spelled('relay'), 'a user who may send: make one with postern user add, or give --users')
   if (workers > 1)
     throw new Failure(`${spelled('relay')}: needs ${spelled('workers')} 1, because one process owns the queue`)

@@ -4,8 +4,7 @@ import { parseServerUrl } from '@postern/engine/client'
 import { Failure } from '../../host/failure.ts'
 import { Mistaken, type Schema } from '../values/schema.ts'
 import type { PolicyRows } from './policy.ts'
-import type { RelayRows } from './relay.ts'
-import { type Choice, needs, type Option } from './row.ts'
+import type { Choice, Option } from './row.ts'
 
 export interface RuleRows {
   /**
@@ -40,11 +39,9 @@ function rulesSchema(): Schema<Rules> {
   }
 }
 
-/** Checks that somebody sends on what rules forward, and that rules are about our own domains. @throws Failure */
-export function checkRules({ options, spelled }: Choice<RuleRows & PolicyRows & RelayRows>): void {
-  const { domains, relay, rules } = options
-  if (rules.sendOn && relay === 'off')
-    throw needs(spelled('rules'), `${spelled('relay')}, because a rule sends mail on`)
+/** Checks that rules are about our own domains. @throws Failure */
+export function checkRules({ options, spelled }: Choice<RuleRows & PolicyRows>): void {
+  const { domains, rules } = options
   if (domains === undefined) return
   const foreign = rules.domains.find((domain) => !isCovered(domain, domains))
   if (foreign === undefined) return

@@ -37,12 +37,11 @@ const OLD = reply(550, '5.1.1', 'The time for returns to this address is over')
 /** Each is a copy of the message on the disk. */
 const MAX_COPIES = 100
 
-/** @returns undefined if no rule forwards, and none ever did. @throws Failure */
-export async function openForwarding({ options, spelled }: Settings): Promise<Forwarding | undefined> {
+/** @throws Failure */
+export async function openForwarding({ options, spelled }: Settings): Promise<Forwarding> {
   const path = join(options.queue, SRS_FILE)
   const named = `${spelled('queue')} ${path}`
-  const secrets = await readSecrets(options.queue, path, named, options.rules.sendOn)
-  if (secrets === undefined) return undefined
+  const secrets = await readSecrets(options.queue, path, named)
   const { comparable, createSrs, deliveredTo } = await import('@postern/relay/signing')
   // An error names the field of SRS, and the file has nothing else.
   const srsOf = (domain: string): ReturnType<typeof createSrs> => createSrs({ domain, secrets })
@@ -73,24 +72,16 @@ export async function openForwarding({ options, spelled }: Settings): Promise<Fo
   }
 }
 
-/** Reads the secrets, and makes one at the first use. */
-async function readSecrets(
-  directory: string,
-  path: string,
-  named: string,
-  isNeeded: boolean,
-): Promise<readonly string[] | undefined> {
+/** Reads the secrets, and makes one at the first start. */
+async function readSecrets(directory: string, path: string, named: string): Promise<readonly string[]> {
   try {
-    if (isNeeded) {
-      await mkdir(directory, { recursive: true, mode: 0o700 })
-      makeSecret(path)
-    }
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    makeSecret(path)
     return readFileSync(path, 'utf8')
       .split('\n')
       .map((line) => line.trim())
       .filter((line) => line !== '')
   } catch (error) {
-    if (!isNeeded && (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw unreadable(named, error)
   }
 }

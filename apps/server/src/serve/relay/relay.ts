@@ -74,7 +74,7 @@ export async function openRelay({ settings, store, book, log, resolver }: RelayD
       router: await routerOf(settings, options.relay === 'mx' ? await resolver() : undefined, ca),
       connect: (hop, isInClear, signal) => connectTo(hop, isInClear, signal, connectDeps),
       ...(sign !== undefined && { sign }),
-      ...(forwarding !== undefined && { rewriteSender: forwarding.rewriteSender }),
+      rewriteSender: forwarding.rewriteSender,
       destinationOf: async (address) => ((await ours(address)) ? LOCAL : domainOf(address)),
       makeId: () => randomBytes(20).toString('hex'),
       handOver: webhookHandOver(options.rules.webhooks),
@@ -93,7 +93,7 @@ export async function openRelay({ settings, store, book, log, resolver }: RelayD
     })
     return {
       start: () => relay.start(),
-      returned: (address) => forwarding?.returned(address),
+      returned: (address) => forwarding.returned(address),
       submit: async (id, given, { away, forwarded }, message, before) => {
         const envelope = queueEnvelope(given)
         await relay.submit({
@@ -101,7 +101,7 @@ export async function openRelay({ settings, store, book, log, resolver }: RelayD
           envelope,
           recipients: away.map(recipientOf),
           pieces: message,
-          copies: async (open) => (await forwarding?.copies({ id, envelope, forwarded }, open)) ?? [],
+          ...(forwarded.length > 0 && { copies: (open) => forwarding.copies({ id, envelope, forwarded }, open) }),
           before: (open) => before(open as () => AsyncIterable<Uint8Array>),
         })
         const said = (recipients: readonly ForwardPath[]): Record<string, unknown> => ({
