@@ -262,3 +262,94 @@ test('the start removes messages without an entry, but none that is about to get
   await expect.poll(() => received).toEqual(['bob@near.example'])
   await expect.poll(async () => (await blobs.list()).keys).toEqual([])
 })
+
+const COPY = { envelope: { ...ENVELOPE, forwardedBy: 'near.example' }, recipients: [{ address: 'copy@far.example' }] }
+
+test('a message that has only copies is sent as its copies, with a rewritten sender', async () => {
+  const blobs = memory()
+  const { relay, received, drained } = await setUp(
+    {},
+    { spool: new Spool(blobs), rewriteSender: (from, domain) => `SRS0=${from.replace('@', '=')}@${domain}` },
+  )
+  const id = makeId()
+  await relay.submit({
+    id,
+    envelope: ENVELOPE,
+    recipients: [],
+    pieces: pieces(MESSAGE),
+    async copies(openMessage) {
+      async function* forwarded(): AsyncGenerator<Uint8Array, void, undefined> {
+        yield new TextEncoder().encode('Delivered-To: x@near.example\r\n')
+        yield* openMessage()
+      }
+      return [{ ...COPY, id: `${id}.1`, pieces: forwarded() }]
+    },
+  })
+  await drained()
+  expect(received).toEqual([
+    {
+      from: 'SRS0=ann=near.example@near.example',
+      to: ['copy@far.example'],
+      text: `Delivered-To: x@near.example\r\n${MESSAGE}`,
+    },
+  ])
+  await expect.poll(async () => (await blobs.list({ prefix: '' })).keys).toEqual([])
+})
+
+test.each(['copies', 'a copy that breaks off', 'before'])('if %s fails, nothing is kept', async (what) => {
+  const blobs = memory()
+  const { relay, queue, received } = await setUp({}, { spool: new Spool(blobs) })
+  const id = makeId()
+  const failure = new Error('it failed')
+  async function* broken(): AsyncGenerator<Uint8Array, void, undefined> {
+    yield new Uint8Array(10)
+    throw failure
+  }
+  const submitted = relay.submit({
+    id,
+    envelope: ENVELOPE,
+    recipients: [{ address: 'b@far.example' }],
+    pieces: pieces(MESSAGE),
+    async copies() {
+      if (what === 'copies') throw failure
+      const last = what === 'before' ? pieces(MESSAGE) : broken()
+      return [
+        { ...COPY, id: `${id}.1`, pieces: pieces(MESSAGE) },
+        { ...COPY, id: `${id}.2`, pieces: last },
+      ]
+    },
+    async before() {
+      if (what === 'before') throw failure
+    },
+  })
+  await expect(submitted).rejects.toBe(failure)
+  expect([(await queue.stats()).entries, (await blobs.list({ prefix: '' })).keys, received]).toEqual([0, [], []])
+})
+
+test('what takes mail in place of a server is asked again for those who were not delivered', async () => {
+  const asked: (readonly number[])[] = []
+  const { relay, queue, drained, received } = await setUp(
+    {},
+    {
+      handOver: (destination) =>
+        destination !== 'webhook:x'
+          ? undefined
+          : async ({ recipients }) => {
+              asked.push(recipients.map(({ index }) => index))
+              return recipients.map(({ index }) =>
+                asked.length === 1 && index === 1
+                  ? { state: 'temporary', code: 451, enhancedCode: '4.3.0', text: 'later' }
+                  : { state: 'delivered', code: 250, enhancedCode: '2.0.0', text: 'fine' },
+              )
+            },
+    },
+  )
+  const id = makeId()
+  const recipients = ['a', 'b'].map((name) => ({ address: `${name}@near.example`, destination: 'webhook:x' }))
+  await relay.submit({ id, envelope: ENVELOPE, recipients, pieces: pieces(MESSAGE) })
+  await expect.poll(async () => (await queue.get(id))?.deliveries[0]?.attempts).toBe(1)
+  await queue.retry([id], Date.now())
+  relay.wake()
+  await drained()
+  expect([asked, received]).toEqual([[[0, 1], [1]], []])
+})
