@@ -225,6 +225,9 @@ test('a dead destination does not delay others', async () => {
   await expect.poll(() => received.map(({ to }) => to[0])).toEqual(['b@alive.example'])
 })
 
+/** For a busy machine. */
+const PATIENT = { timeout: 60_000 }
+
 test('the start removes messages without an entry, but none that is about to get one', async () => {
   const blobs = memory()
   const spool = new Spool(blobs)
@@ -256,11 +259,11 @@ test('the start removes messages without an entry, but none that is about to get
     pieces: pieces(MESSAGE),
     async before() {
       relay.start()
-      await expect.poll(async () => (await blobs.list()).keys).toEqual(['spool/ARRIVING'])
+      await expect.poll(async () => (await blobs.list()).keys, PATIENT).toEqual(['spool/ARRIVING'])
     },
   })
-  await expect.poll(() => received).toEqual(['bob@near.example'])
-  await expect.poll(async () => (await blobs.list()).keys).toEqual([])
+  await expect.poll(() => received, PATIENT).toEqual(['bob@near.example'])
+  await expect.poll(async () => (await blobs.list()).keys, PATIENT).toEqual([])
 })
 
 const COPY = { envelope: { ...ENVELOPE, forwardedBy: 'near.example' }, recipients: [{ address: 'copy@far.example' }] }

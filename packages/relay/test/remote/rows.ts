@@ -72,6 +72,14 @@ const replies: readonly Row[] = [
     becomes: { bob: 'delivered 250 2.0.0' },
   },
   {
+    name: '451 to MAIL of the only host',
+    rule: '5321 4.2.1: try again later',
+    does: 'waits',
+    far: { MAIL: '451 4.3.0 not now', RCPT: '503 no', DATA: '503 no' },
+    wire: ['EHLO MAIL RCPT DATA'],
+    becomes: { bob: 'waits 451 4.3.0' },
+  },
+  {
     name: '550 to MAIL',
     rule: '5321 4.2.1, 3464: do not try again, report',
     does: 'reports; asks no other host',
@@ -379,6 +387,15 @@ const extensions: readonly Row[] = [
 ]
 
 const tls: readonly Row[] = [
+  {
+    name: 'Silence at STARTTLS, TLS is a wish',
+    rule: '7435, 3207 4.1: the client decides',
+    does: 'closes when the time is over, connects again, delivers in clear',
+    far: { tls: OTHER, STARTTLS: 'hang' },
+    timeouts: { startTlsMs: 50 },
+    wire: ['EHLO STARTTLS', ALL],
+    becomes: { bob: 'delivered 250 2.0.0' },
+  },
   {
     name: 'The TLS handshake fails, TLS is a wish',
     rule: '7435, 3207 4.1: the client decides',

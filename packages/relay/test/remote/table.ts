@@ -13,10 +13,12 @@ export const FILE: string = resolve(import.meta.dirname, '../../../../docs/relay
 const BEGIN = '<!-- rows of packages/relay/test/remote -->\n'
 const END = '<!-- end of rows -->\n'
 
-export function tablesOf(groups: Readonly<Record<string, readonly Row[]>>): string {
-  return Object.entries(groups)
-    .map(([group, rows]) => `\n### ${group}\n\n${tableOf(rows)}`)
-    .join('')
+/** Returns the document with the table of these rows. */
+export function withTables(document: string, groups: Readonly<Record<string, readonly Row[]>>): string {
+  const tables = Object.entries(groups).map(([group, rows]) => `\n### ${group}\n\n${tableOf(rows)}`)
+  const [before, rest] = document.split(BEGIN)
+  const [, after] = (rest ?? '').split(END)
+  return `${before}${BEGIN}${tables.join('')}\n${END}${after}`
 }
 
 function tableOf(rows: readonly Row[]): string {
@@ -24,9 +26,4 @@ function tableOf(rows: readonly Row[]): string {
   return `| The other server | RFCs | The relay |\n| --- | --- | --- |\n${lines.join('')}`
 }
 
-if (import.meta.main) {
-  const document = readFileSync(FILE, 'utf8')
-  const [before, rest] = document.split(BEGIN)
-  const [, after] = (rest ?? '').split(END)
-  writeFileSync(FILE, `${before}${BEGIN}${tablesOf(GROUPS)}\n${END}${after}`)
-}
+if (import.meta.main) writeFileSync(FILE, withTables(readFileSync(FILE, 'utf8'), GROUPS))
