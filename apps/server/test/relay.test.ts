@@ -1,5 +1,6 @@
 /** `--relay`: mail that users submit goes on to a smarthost, here another Postern. Reports come back to the users. */
 import { mkdirSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type MailRecord, mailStore } from '@postern/storage'
@@ -139,8 +140,27 @@ test('mail waits in the queue while the smarthost is away, and goes on after a r
   expect(await server.end('SIGTERM')).toBe(0)
 })
 
+test('a smarthost that says nothing is given up after --relay-timeout-ms', async () => {
+  const sockets = new Set<Socket>()
+  const silent = createServer((socket) => sockets.add(socket.on('error', () => {})))
+  await new Promise<void>((listening) => {
+    silent.listen(0, '127.0.0.1', listening)
+  })
+  try {
+    const { port } = silent.address() as AddressInfo
+    const server = await near(undefined, `smtp://127.0.0.1:${port}`, ['--relay-timeout-ms', '100ms'])
+    expect(await submit(server, ['late@far.example'])).toEqual([250, 250])
+    await server.says(/"message":"message waits for another attempt".*4\.4\.2 the server gave no whole reply in 100 ms/)
+    expect(await server.end('SIGTERM')).toBe(0)
+  } finally {
+    for (const socket of sockets) socket.destroy()
+    silent.close()
+  }
+})
+
 test.each<[readonly string[], RegExp]>([
   [['--relay', 'http://x'], /^postern: --relay: .* is not off, mx, or the URL of a server/],
+  [['--relay-timeout-ms', '50ms'], /^postern: --relay-timeout-ms: "50ms" is not a time from 100ms to 1h/],
   [['--relay', 'smtp://127.0.0.1:2525'], /^postern: --relay: needs to know which mail is for this server/],
   [['--relay', 'smtp://127.0.0.1:2525', '--domains', 'a.example'], /^postern: --relay: needs a user who may send/],
 ])('%j is refused in one line', async (flags, said) => {
