@@ -24,6 +24,7 @@ const config: ViteUserConfig = defineConfig({
     // What hangs ends; what is slow, as all of it is on a busy machine, does not.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 100_000 } },
     // Real servers, real sockets and child processes wait for one another: five files kept two cores busy for 86 % of the time.
     maxWorkers: 7,
     setupFiles: [new URL('kit/cleanup.ts', import.meta.url).pathname],
