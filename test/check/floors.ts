@@ -169,13 +169,14 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['queue/durable-object'], below: ['queue', 'queue/sql'] },
       ],
       [
-        { paths: ['relay.ts'], below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery'] },
+        { paths: ['options.ts'], below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery'] },
         { paths: ['mx-router.ts'], below: ['delivery', 'route', 'route/outcome.ts'] },
       ],
+      [{ paths: ['relay.ts'], below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery', 'options.ts'] }],
       [
         {
           paths: ['index.ts'],
-          below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery', 'relay.ts', 'mx-router.ts'],
+          below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery', 'options.ts', 'relay.ts', 'mx-router.ts'],
         },
       ],
     ],

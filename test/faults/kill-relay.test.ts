@@ -16,7 +16,7 @@ import { Scratch } from '../kit/scratch.ts'
 import { filesIn, sha256 } from '../peers/store.ts'
 import { Sink } from './sink.ts'
 
-const ROUNDS = isThorough ? 100 : 10
+const ROUNDS = isThorough ? 100 : 5
 const SESSIONS = 4
 const LEAST_MS = 20
 const MOST_MS = 600

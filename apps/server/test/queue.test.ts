@@ -10,6 +10,7 @@ import { type Command, COMMANDS } from '../../../test/kit/commands.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { freePort } from '../../../test/kit/port.ts'
 import { type MailServer, postern, type Result, serveMail } from '../../../test/kit/postern.ts'
+import { sample } from '../../../test/kit/sample.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 interface Listed {
@@ -70,7 +71,7 @@ function spooled(cwd: string): readonly string[] {
     .map(({ name }) => name)
 }
 
-describe.each(RUNTIME_NAMES)('on %s', (runtime) => {
+describe.each(sample(RUNTIME_NAMES, 1))('on %s', (runtime) => {
   test('mail waits, is held, goes on within seconds after a retry, or is deleted', async () => {
     const port = await freePort()
     const server = await near(port, RUNTIMES[runtime])

@@ -43,8 +43,9 @@ export type {
   RelayEvents,
   RelayOptions,
   SentRecipient,
-} from './relay.ts'
-export { LOCAL, Relay } from './relay.ts'
+} from './options.ts'
+export { LOCAL } from './options.ts'
+export { Relay } from './relay.ts'
 export type { DueReport } from './report/index.ts'
 export type { Pieces } from './spool.ts'
 export { Spool } from './spool.ts'

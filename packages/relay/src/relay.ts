@@ -5,112 +5,25 @@
  * A message is durable before its entry, and the entry before `submit` resolves. A result is durable before the message is removed. So
  * a crash at any time loses nothing. It sends a message twice only if a server took it and the result was not yet recorded.
  */
-import type { Client, OutgoingEnvelope } from '@postern/engine/client'
 import { attempt, type Attempt, type AttemptDeps, type Mail, type Result } from './delivery/attempt.ts'
-import { Congestion, type CongestionOptions } from './delivery/congestion.ts'
-import { Connections, type ConnectionsOptions } from './delivery/connections.ts'
-import type { Hop, Route, Router } from './delivery/hop.ts'
+import { Congestion } from './delivery/congestion.ts'
+import { Connections } from './delivery/connections.ts'
+import type { Route, Router } from './delivery/hop.ts'
+import { envelopeOf, expired, has8Bit, joined, onTop } from './delivery/mail.ts'
 import { settlingOf } from './delivery/settling.ts'
-import type { NewEntry, NewRecipient, QueueEnvelope } from './queue/entry.ts'
-import type { Claim, Queue, RecipientResult, Settled } from './queue/queue.ts'
+import {
+  type HandedOver,
+  type KeptHere,
+  LOCAL,
+  type NewMail,
+  type RelayOptions,
+  type SentRecipient,
+} from './options.ts'
+import type { NewEntry, QueueEnvelope } from './queue/entry.ts'
+import type { Claim, RecipientResult, Settled } from './queue/queue.ts'
 import { type DueReport, makeReport } from './report/index.ts'
-import { expiryOf, type RetrySchedule, resolveSchedule, type ScheduleOptions } from './schedule.ts'
+import { expiryOf, type RetrySchedule, resolveSchedule } from './schedule.ts'
 import { type Pieces, Spool } from './spool.ts'
-
-export interface RelayOptions {
-  /** The name of this server, in EHLO and in reports. */
-  readonly hostname: string
-  readonly queue: Queue
-  readonly spool: Spool
-  readonly router: Router
-  /** Connects to a hop and greets it. `isInClear`: its handshake has failed, and TLS is only a wish. @throws ClientError */
-  connect(hop: Hop, isInClear: boolean, signal: AbortSignal): Promise<Client>
-  /** Returns the destination of a recipient: the domain as it is looked up, or {@link LOCAL}. */
-  destinationOf(address: string): string | Promise<string>
-  /** Keeps mail for recipients of this server, such as reports to its users. Default: there are none. */
-  keepHere?(mail: MailHere): Promise<readonly KeptHere[]>
-  /** Returns what takes the mail for a destination in place of a server of mail, such as a webhook. Default: nothing does. */
-  handOver?(destination: string): ((mail: HandedOver) => Promise<readonly KeptHere[]>) | undefined
-  /** Makes ids of reports: from 16 to 64 letters and digits that nobody can guess. */
-  makeId(): string
-  /** Rewrites the reverse-path of a message that a domain forwards. Default: it stays as it is. */
-  rewriteSender?(reversePath: string, forwardedBy: string): string
-  /** Returns what is put on top of a message, such as signatures. It may read the message. Default: nothing. */
-  sign?(open: () => Pieces, claim: Pick<Claim, 'destination' | 'envelope'>): Promise<Uint8Array>
-  readonly schedule?: ScheduleOptions | undefined
-  readonly congestion?: CongestionOptions | undefined
-  readonly connections?: ConnectionsOptions | undefined
-  /** Deliveries at the same time. Default 50. */
-  readonly maxDeliveries?: number | undefined
-  /** Recipients of one transaction. Default 100, which every server takes (RFC 5321 4.5.3.1.8). */
-  readonly maxRecipients?: number | undefined
-  /**
-   * At its start, the relay removes messages without an entry that are older. Default 1 hour, for processes that share a spool. With
-   * 0 it removes all that an earlier process has left.
-   */
-  readonly orphanAgeMs?: number | undefined
-  readonly events?: RelayEvents | undefined
-}
-
-/** The destination of mail that stays on this server. */
-export const LOCAL = 'local'
-
-/** A message for recipients of this server. */
-export interface MailHere {
-  readonly envelope: QueueEnvelope
-  readonly addresses: readonly string[]
-  open(): Pieces
-}
-
-/** A message that is handed to something that is no server of mail. */
-export interface HandedOver {
-  /** The message's id. */
-  readonly id: string
-  readonly envelope: QueueEnvelope
-  readonly recipients: readonly { readonly address: string; readonly index: number }[]
-  /** Aborted when the relay stops. */
-  readonly signal: AbortSignal
-  open(): Pieces
-}
-
-/** What became of one of them. */
-export type KeptHere = Pick<Result, 'state' | 'code' | 'enhancedCode' | 'text'>
-
-/** What the relay tells, for a log. None may throw. */
-export interface RelayEvents {
-  /** An attempt is over and recorded. */
-  attempted?(claim: Claim, results: readonly RecipientResult[], dueAt: number | undefined): void
-  hopFailed?(hop: Hop, error: Error): void
-  /** The whole message was sent, and the reply to it got lost. It is sent again, so recipients may get it twice (RFC 1047). */
-  unanswered?(claim: Claim): void
-  /** A report was put into the queue. */
-  reported?(claim: Claim, report: DueReport, id: string): void
-  /** Something failed that is the relay's own: the queue, the spool, or a bug. The message stays in the queue. */
-  failed?(error: unknown): void
-}
-
-/** A recipient of a message that is sent on. Default of the destination: what `destinationOf` returns. */
-export type SentRecipient = Omit<NewRecipient, 'destination'> & Partial<Pick<NewRecipient, 'destination'>>
-
-/** A message that is to be sent on. */
-export interface NewMail {
-  /** Names the message and its entry: at most 128 letters and digits. */
-  readonly id: string
-  readonly envelope: Omit<QueueEnvelope, 'size'>
-  /** There may be none if there are copies. */
-  readonly recipients: readonly SentRecipient[]
-  readonly pieces: Pieces
-  /** Called when the message is durable, before its entry. If it rejects, nothing is kept. */
-  before?(open: () => Pieces): Promise<void>
-  /**
-   * Called when the message is durable. Returns further messages, such as forwarded ones. Their entries become durable together with the
-   * one of this message. If it rejects, nothing is kept.
-   */
-  copies?(open: () => Pieces): Promise<readonly NewCopy[]>
-}
-
-/** A message that is made of another one. */
-export type NewCopy = Omit<NewMail, 'before' | 'copies'>
 
 const LEASE_MS = 3_600_000
 /** The longest sleep, so that a clock that jumps is noticed. */
@@ -473,58 +386,3 @@ export class Relay {
 }
 
 const NOTHING = new Uint8Array(0)
-
-async function* onTop(top: Uint8Array, pieces: Pieces): AsyncGenerator<Uint8Array, void, undefined> {
-  if (top.length > 0) yield top
-  yield* pieces
-}
-
-async function has8Bit(pieces: Pieces): Promise<boolean> {
-  for await (const piece of pieces) if (piece.some((octet) => octet > 127)) return true
-  return false
-}
-
-/** Makes the envelope of one transaction. */
-function envelopeOf({ envelope, recipients }: Claim, from: number, to: number, topOctets: number): OutgoingEnvelope {
-  const { reversePath, body, smtpUtf8, size, ret, envelopeId, requireTls, priority, deliverBy } = envelope
-  return {
-    reversePath,
-    forwardPaths: recipients.slice(from, to).map(({ address, notify, originalRecipient }) => ({
-      address,
-      ...(notify !== undefined && { notify }),
-      ...(originalRecipient !== undefined && {
-        originalRecipient: { type: originalRecipient.addressType, address: originalRecipient.address },
-      }),
-    })),
-    bodyType: body,
-    smtpUtf8,
-    ...(size !== undefined && { size: size + topOctets }),
-    ...(ret !== undefined && { ret }),
-    ...(envelopeId !== undefined && { envelopeId }),
-    ...(requireTls === true && { requireTls }),
-    ...(priority !== undefined && { priority }),
-    ...(deliverBy !== undefined && {
-      deliverBy: {
-        seconds: Math.ceil((deliverBy.deadline - Date.now()) / 1000),
-        mode: deliverBy.mode,
-        trace: deliverBy.trace,
-      },
-    }),
-  }
-}
-
-function expired({ recipients }: Claim): Attempt {
-  const text = 'the time that the sender gave is over'
-  const result = { state: 'failed', code: 0, enhancedCode: '5.4.7', text, host: '', passesNotify: false } as const
-  return { results: recipients.map(() => result), learnt: 'none', mayBeAccepted: false }
-}
-
-/** Joins the attempts with parts of the recipients. */
-function joined(attempts: readonly Attempt[]): Attempt {
-  const learnt = attempts.map((each) => each.learnt)
-  return {
-    results: attempts.flatMap(({ results }) => results),
-    learnt: learnt.includes('refused') ? 'refused' : learnt.includes('succeeded') ? 'succeeded' : 'none',
-    mayBeAccepted: attempts.some(({ mayBeAccepted }) => mayBeAccepted),
-  }
-}

@@ -10,7 +10,8 @@ import { afterEach, expect, test } from 'vitest'
 import type { Hop, Route } from '../src/delivery/hop.ts'
 import { memoryQueue } from '../src/queue/memory/index.ts'
 import type { Queue } from '../src/queue/queue.ts'
-import { LOCAL, Relay, type RelayOptions } from '../src/relay.ts'
+import { LOCAL, type RelayOptions } from '../src/options.ts'
+import { Relay } from '../src/relay.ts'
 import { Spool } from '../src/spool.ts'
 
 interface Received {

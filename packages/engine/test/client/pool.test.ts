@@ -85,7 +85,7 @@ function poolOf(...scripts: (readonly Step[])[]): { pool: Pool; left(): number }
   const pool = createPool({
     connect(signal) {
       const { duplex } = scripted([...HELLO, ...(scripts.shift() ?? [])])
-      return openClient(duplex, { hostname: 'client.example.com', signal })
+      return openClient(duplex, { hostname: 'client.example.com', signal, timeouts: { quitMs: 20 } })
     },
     maxConnections: 1,
   })
