@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Miniflare } from 'miniflare'
 import { describe, expect, test } from 'vitest'
+import { sample } from '../../../../test/kit/sample.ts'
 import { COMMANDS } from '../../../../test/kit/commands.ts'
 import { temporaryDirectory } from '../../../../test/kit/directory.ts'
 import { mustRun } from '../../../../test/kit/tool.ts'
@@ -48,7 +49,7 @@ describe('the runtimes', () => {
     }
   })
 
-  test.for(['node', 'deno', 'bun'] as const)(
+  test.for(sample(['node', 'deno', 'bun'] as const, 1))(
     '%s needs no more memory for a large message, of lines or of one line',
     async (runtime) => {
       const [program, ...args] = COMMANDS[runtime]
