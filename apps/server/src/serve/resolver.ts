@@ -11,7 +11,7 @@ import { MAX_LOOKUPS } from './descriptors.ts'
 const SHARE_OF_TIME = 1 / 3
 
 export interface ResolverPurpose {
-  /** Who needs it, for messages: an option or a command. */
+  /** The option or the command that needs it, for messages. */
   readonly purpose: string
   /** For a whole lookup. */
   readonly timeoutMs: number

@@ -21,7 +21,7 @@ const encoder = new TextEncoder()
 export class Channel {
   readonly duplex: Duplex
   readonly timeouts: ClientTimeouts
-  /** What the client is doing, for the errors of a connection that is lost. */
+  /** The step that the client is at, for the errors of a connection that is lost. */
   stage: ClientStage = 'greeting'
   /** Why nothing more can be sent or read. */
   failure: ClientError | undefined
@@ -194,7 +194,7 @@ export class Channel {
     const timer = this.#timer(ms, `the TLS handshake took more than ${ms} ms`)
     try {
       const info = await startTls.call(this.duplex)
-      // What the server said in clear must not count any more.
+      // Replies that came in clear must not count any more.
       this.#reader = new ReplyReader(this.#limits)
       return info
     } catch (error) {

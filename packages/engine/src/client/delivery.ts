@@ -145,7 +145,7 @@ async function forEachPiece(
       await send(bytes.length <= PIECE_OCTETS ? bytes : bytes.subarray(from, from + PIECE_OCTETS))
     }
   }
-  // What the server says in the middle of a message is seen at once.
+  // The client sees at once a reply that comes in the middle of a message.
   void channel.watch()
   if ('pieces' in content) {
     for (const piece of content.pieces) await sendAll(piece)

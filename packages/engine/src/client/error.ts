@@ -18,7 +18,7 @@ export type ClientErrorReason =
   /** The caller ended it: by a signal, by `destroy`, or because the message's stream failed. */
   | 'aborted'
 
-/** What the client was doing. 'message' is the message's bytes, 'final' the wait for the reply to them. */
+/** The step that the client was at. 'message' is the message's bytes, 'final' the wait for the reply to them. */
 export type ClientStage =
   | 'connect'
   | 'greeting'

@@ -15,7 +15,7 @@ export interface OpenQueue {
   readonly directory: string
 }
 
-/** What the user has to change before the command can work. */
+/** Failures for which the user has to change something before the command can work. */
 const MISUSES: readonly QueueErrorCode[] = ['other-version', 'unsupported', 'invalid']
 
 /** Runs the work of a command with the queue, and closes it. @throws Failure */

@@ -1,4 +1,4 @@
-/** What a queue has, in words for people and as JSON. Replies come from strangers' servers, so each is one line that is safe for a terminal. */
+/** Writes entries of a queue in words for people and as JSON. Replies come from strangers' servers, so each is one line that is safe for a terminal. */
 import type { AttemptReply, QueueDelivery, QueueEntry, QueueRecipient } from '@postern/relay'
 import { formatSize } from '../../config/values/quantity.ts'
 import { safe } from '../../host/terminal.ts'

@@ -117,7 +117,7 @@ async function* linesOf(
   input: AsyncIterable<Uint8Array>,
   endsAtDot: boolean,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  /** What may be the beginning of a line's end: a dot, a CR, or both. */
+  /** The last octets of the input so far, if they may begin the end of a line: a dot, a CR, or both. */
   let held: Uint8Array = NOTHING
   let isLineStart = true
   for await (const read of input) {

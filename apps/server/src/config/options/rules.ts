@@ -8,7 +8,7 @@ import type { Choice, Option } from './row.ts'
 
 export interface RuleRows {
   /**
-   * What becomes of mail to addresses and domains: `{ for: 'sales@example.com', do: ['keep', { forward: 'jane@example.org' }] }`. The actions
+   * Rules say what becomes of mail to addresses and domains: `{ for: 'sales@example.com', do: ['keep', { forward: 'jane@example.org' }] }`. The actions
    * are `'keep'`, `'drop'`, `'refuse'`, `{ refuse: '550 5.7.1 No mail here' }` `{ forward: addresses }`, `{ lmtp: url }` and `{ webhook: url, secret }`.
    */
   readonly rules: Option<readonly RuleData[], Rules>

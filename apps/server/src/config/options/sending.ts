@@ -1,4 +1,4 @@
-/** Where `postern send` and `postern sendmail` hand mail over. */
+/** The server that `postern send` and `postern sendmail` hand mail to. */
 import { parseServerUrl } from '@postern/engine/client'
 import { parsedText } from '../values/schema.ts'
 import type { Option } from './row.ts'

@@ -1,4 +1,4 @@
-/** Where the queue of a server is, and its messages beside it. */
+/** The paths of a server's queue, and of the messages beside it. */
 import { join } from 'node:path'
 
 /** @param directory The option `queue` */

@@ -1,4 +1,4 @@
-/** Where mail goes: to the server of `--relay`, or to the servers that DNS names. And how to connect to one of them. */
+/** Finds the server that mail goes to: that of `--relay`, or those that DNS names. Connects to it. */
 import { addressRanges } from '@postern/engine'
 import {
   type Client,
