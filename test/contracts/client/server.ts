@@ -31,6 +31,9 @@ function accountKeys(): ScramKeys {
   return keys
 }
 
+/** The same in every reply to EHLO, so that sessions can be compared: without it, the server offers a time that moves with the clock. */
+const LAST_HOLD = new Date(Date.now() + 80_000_000)
+
 /** Options of the server. @param isOld Without PIPELINING and CHUNKING */
 export function contractServer(isOld = false): ServerOptions {
   return {
@@ -42,7 +45,7 @@ export function contractServer(isOld = false): ServerOptions {
       requireTls,
       mtPriority({ policy: 'MIXER' }),
       deliverBy({ minSeconds: 60 }),
-      futureRelease({ maxSeconds: 86_400 }),
+      futureRelease({ maxSeconds: 86_400, maxDate: LAST_HOLD }),
     ],
     auth: {
       accounts: {
