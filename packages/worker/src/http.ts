@@ -19,7 +19,8 @@ import {
   type WebSocketLike,
 } from '@postern/runtime/websocket'
 import { isStorageError } from '@postern/storage'
-import { type Context, Hono, type MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
+import { Hono } from 'hono/tiny'
 import { errorText, log } from './log.ts'
 import type { OpenReceiver, Receiver } from './receiver.ts'
 
