@@ -172,11 +172,30 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['options.ts'], below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery'] },
         { paths: ['mx-router.ts'], below: ['delivery', 'route', 'route/outcome.ts'] },
       ],
-      [{ paths: ['relay.ts'], below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery', 'options.ts'] }],
+      [
+        { paths: ['submission.ts'], below: ['queue', 'spool.ts', 'options.ts'] },
+        { paths: ['onward'], below: ['queue', 'delivery', 'options.ts', 'spool.ts', 'signing', 'report'] },
+      ],
+      [
+        {
+          paths: ['relay.ts'],
+          below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery', 'options.ts', 'submission.ts'],
+        },
+      ],
       [
         {
           paths: ['index.ts'],
-          below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery', 'options.ts', 'relay.ts', 'mx-router.ts'],
+          below: [
+            'queue',
+            'schedule.ts',
+            'report',
+            'spool.ts',
+            'delivery',
+            'options.ts',
+            'submission.ts',
+            'relay.ts',
+            'mx-router.ts',
+          ],
         },
       ],
     ],

@@ -11,19 +11,13 @@ import { Connections } from './delivery/connections.ts'
 import type { Route, Router } from './delivery/hop.ts'
 import { envelopeOf, expired, has8Bit, joined, onTop } from './delivery/mail.ts'
 import { settlingOf } from './delivery/settling.ts'
-import {
-  type HandedOver,
-  type KeptHere,
-  LOCAL,
-  type NewMail,
-  type RelayOptions,
-  type SentRecipient,
-} from './options.ts'
+import { type HandedOver, type KeptHere, LOCAL, type NewMail, type RelayOptions } from './options.ts'
 import type { NewEntry, QueueEnvelope } from './queue/entry.ts'
 import type { Claim, RecipientResult, Settled } from './queue/queue.ts'
 import { type DueReport, makeReport } from './report/index.ts'
 import { expiryOf, type RetrySchedule, resolveSchedule } from './schedule.ts'
 import { type Pieces, Spool } from './spool.ts'
+import { entryOf, submit } from './submission.ts'
 
 const LEASE_MS = 3_600_000
 /** The longest sleep, so that a clock that jumps is noticed. */
@@ -66,40 +60,34 @@ export class Relay {
    * Takes a message. When the promise resolves, the message and its entry are durable.
    * @throws StorageError, QueueError, and what reading the message throws. Then nothing is kept
    */
-  async submit({ id, envelope, recipients, pieces, before, copies }: NewMail): Promise<void> {
-    const { spool, queue } = this.#options
-    const saved = [id]
-    const save = async (each: string, bytes: Pieces): Promise<number> => {
-      this.#arriving.add(each)
-      return spool.save(each, bytes)
-    }
-    try {
-      const size = await save(id, pieces)
-      try {
-        const open = (): Pieces => spool.open(id)
-        const entries = recipients.length === 0 ? [] : [await this.#entryOf(id, { ...envelope, size }, recipients)]
-        for (const copy of (await copies?.(open)) ?? []) {
-          saved.push(copy.id)
-          const copySize = await save(copy.id, copy.pieces)
-          entries.push(await this.#entryOf(copy.id, { ...copy.envelope, size: copySize }, copy.recipients))
-        }
-        await before?.(open)
-        await queue.add(entries)
-      } catch (error) {
-        for (const each of saved) await spool.remove(each).catch(() => {})
-        throw error
-      }
-    } finally {
-      for (const each of saved) this.#arriving.delete(each)
-    }
-    // Nobody needs the message itself if it has only copies. A crash here leaves it for `#tidy`.
-    if (recipients.length === 0) await spool.remove(id).catch((error: unknown) => this.#failed(error))
+  async submit(mail: NewMail): Promise<void> {
+    await submit(mail, this.#options, this.#arriving, (error) => this.#failed(error))
     this.wake()
   }
 
   /** Begins to send. */
   start(): void {
     this.#loop ??= this.#run()
+  }
+
+  /**
+   * Sends what is due, for a caller that has an alarm in place of a process that runs all the time. Such a caller does not call `start`.
+   * Resolves when nothing is due and no delivery is on its way, or after this time: then deliveries go on.
+   * @returns when to call again; undefined if nothing waits
+   * @throws QueueError
+   */
+  async sendDue(maxMs: number): Promise<number | undefined> {
+    const end = Date.now() + maxMs
+    for (;;) {
+      this.#isWoken = false
+      const now = Date.now()
+      if (now >= end) return now
+      const sleepMs = await this.#claim()
+      if (sleepMs > 0 && this.#running.size === 0) {
+        const nextAt = await this.#nextAt(now)
+        if (!this.#isWoken) return nextAt
+      } else if (sleepMs > 0) await this.#sleep(Math.min(sleepMs, end - now))
+    }
   }
 
   /** Looks at the queue now, because something has changed there. */
@@ -120,7 +108,7 @@ export class Relay {
   }
 
   async #run(): Promise<void> {
-    await this.#tidy().catch((error: unknown) => this.#failed(error))
+    await this.tidy().catch((error: unknown) => this.#failed(error))
     while (!this.#isStopping) {
       this.#isWoken = false
       let sleepMs: number
@@ -155,15 +143,20 @@ export class Relay {
       this.#running.add(running)
     }
     if (claims.length > 0) return this.#running.size < this.#maxDeliveries ? 0 : MAX_SLEEP_MS
-    const dueAt = (await queue.nextDueAt()) ?? Infinity
-    this.#isWaiting = dueAt < Infinity || (await queue.list({ limit: 1 })).entries.length > 0
-    // What is due and was not claimed waits for a place of its destination: for the end of a rest, or of a delivery, which wakes.
-    const wakeAt = dueAt > now ? dueAt : (this.#congestion.nextAt(now) ?? Infinity)
-    return Math.min(MAX_SLEEP_MS, Math.max(1, wakeAt - now))
+    const nextAt = await this.#nextAt(now)
+    this.#isWaiting = nextAt !== undefined || (await queue.list({ limit: 1 })).entries.length > 0
+    return Math.min(MAX_SLEEP_MS, Math.max(1, (nextAt ?? Infinity) - now))
   }
 
-  /** Removes what a crash has left: entries that are finished, and messages without an entry. */
-  async #tidy(): Promise<void> {
+  /** Returns when something may be claimed that cannot be claimed now; undefined if nothing waits, or only for a delivery to end. */
+  async #nextAt(now: number): Promise<number | undefined> {
+    const dueAt = await this.#options.queue.nextDueAt()
+    // What is due and was not claimed waits for a place of its destination: for the end of a rest, or of a delivery, which wakes.
+    return dueAt === undefined || dueAt > now ? dueAt : this.#congestion.nextAt(now)
+  }
+
+  /** Removes what a crash has left: entries that are finished, and messages without an entry. `start` calls it first. */
+  async tidy(): Promise<void> {
     const { queue, spool, orphanAgeMs = ORPHAN_AGE_MS } = this.#options
     let cursor: string | undefined
     do {
@@ -361,23 +354,7 @@ export class Relay {
       size,
       ...(report.requireTls && { requireTls: true as const }),
     }
-    return this.#entryOf(id, envelope, [{ address: report.forwardPath, notify: report.notify }])
-  }
-
-  async #entryOf(id: string, envelope: QueueEnvelope, recipients: readonly SentRecipient[]): Promise<NewEntry> {
-    const { destinationOf } = this.#options
-    return {
-      id,
-      messageId: id,
-      queuedAt: Date.now(),
-      envelope,
-      recipients: await Promise.all(
-        recipients.map(async (recipient) => ({
-          ...recipient,
-          destination: recipient.destination ?? (await destinationOf(recipient.address)),
-        })),
-      ),
-    }
+    return entryOf(id, envelope, [{ address: report.forwardPath, notify: report.notify }], this.#options)
   }
 
   #failed(error: unknown): void {

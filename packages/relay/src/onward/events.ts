@@ -1,7 +1,11 @@
 /** Tells the log what becomes of mail that is sent on. */
-import type { Claim, RelayEvents } from '@postern/relay'
-import type { Logger } from '@logtape/logtape'
-import { errorText } from '../../host/failure.ts'
+import type { RelayEvents } from '../options.ts'
+import type { Claim } from '../queue/queue.ts'
+
+/** Writes entries of a log. */
+export type RelayLog = {
+  readonly [Level in 'info' | 'warn' | 'error']: (message: string, fields: Readonly<Record<string, unknown>>) => void
+}
 
 const MESSAGES = {
   delivered: 'message sent on',
@@ -13,7 +17,8 @@ const MAX_RECIPIENTS_SHOWN = 20
 
 type Fields = Readonly<Record<string, unknown>>
 
-export function eventsFor(log: Logger): RelayEvents {
+/** @param errorText Returns an error as text. It never throws */
+export function eventsFor(log: RelayLog, errorText: (error: unknown) => string): RelayEvents {
   const fields = ({ messageId, destination, envelope }: Claim): Fields => ({
     messageId,
     destination,

@@ -1,14 +1,22 @@
 /** Forwards mail as rules say: with a rewritten sender (SRS), so that the next server finds SPF in order, and without loops. */
-import { randomBytes } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { asciiDomain, type Envelope, type ForwardPath, Refusal, type Reply, reply } from '@postern/engine'
-import type { RecipientAddress } from '@postern/intake/directory'
-import type { NewCopy, Pieces } from '@postern/relay'
-import type { Settings } from '../../config/settings.ts'
-import { unreadable } from '../../host/failure.ts'
-import { webhookDestination } from './webhooks.ts'
+import { onTop } from '../delivery/mail.ts'
+import type { NewCopy } from '../options.ts'
+import { comparable, createSrs, deliveredTo, type Srs } from '../signing/index.ts'
+import type { Pieces } from '../spool.ts'
+
+/** An address without quotes. */
+interface Address {
+  readonly localPart: string
+  readonly domain: string
+}
+
+export interface ForwardingOptions {
+  /** The secrets of SRS. The first one signs, and all are accepted. */
+  readonly secrets: readonly string[]
+  /** Returns the destination of a webhook in the queue. It must not show the URL, which may have a secret in it. */
+  webhookDestination?(url: string): string
+}
 
 export interface Forwarding {
   /**
@@ -17,7 +25,7 @@ export interface Forwarding {
    */
   copies(mail: ForwardedMail, open: () => Pieces): Promise<readonly NewCopy[]>
   /** Returns whom a bounce to this address goes to, a refusal of a forged or old one, or undefined for an ordinary address. */
-  returned(address: RecipientAddress): string | Reply | undefined
+  returned(address: Address): string | Reply | undefined
   rewriteSender(reversePath: string, forwardedBy: string): string
 }
 
@@ -27,9 +35,6 @@ export interface ForwardedMail {
   readonly forwarded: Envelope['forwardPaths']
 }
 
-/** The file in the directory of the queue with the secrets of SRS, one on each line. The first one signs, and all are accepted. */
-export const SRS_FILE = 'srs-secret'
-const SECRET_OCTETS = 24
 const LOOP = reply(554, '5.4.6', 'Mail loop: this message was forwarded here before')
 const MANY = reply(452, '4.5.3', 'Too many recipients whose mail is forwarded; send the message to fewer at a time')
 const FORGED = reply(550, '5.1.1', 'No such mailbox here: this server has not written this return address')
@@ -37,20 +42,10 @@ const OLD = reply(550, '5.1.1', 'The time for returns to this address is over')
 /** Each is a copy of the message on the disk. */
 const MAX_COPIES = 100
 
-/** @throws Failure */
-export async function openForwarding({ options, spelled }: Settings): Promise<Forwarding> {
-  const path = join(options.queue, SRS_FILE)
-  const named = `${spelled('queue')} ${path}`
-  const secrets = await readSecrets(options.queue, path, named)
-  const { comparable, createSrs, deliveredTo } = await import('@postern/relay/signing')
-  // An error names the field of SRS, and the file has nothing else.
-  const srsOf = (domain: string): ReturnType<typeof createSrs> => createSrs({ domain, secrets })
-  try {
-    srsOf('example.com')
-  } catch (error) {
-    throw unreadable(named, error)
-  }
-
+/** @throws TypeError if a secret is too short */
+export function createForwarding({ secrets, webhookDestination = (url) => url }: ForwardingOptions): Forwarding {
+  const srsOf = (domain: string): Srs => createSrs({ domain, secrets })
+  srsOf('example.com')
   return {
     async copies({ id, envelope, forwarded }, open) {
       const groups = grouped(forwarded)
@@ -59,7 +54,7 @@ export async function openForwarding({ options, spelled }: Settings): Promise<Fo
       if (forwarded.some(({ address }) => before.has(comparable(address)))) throw new Refusal(LOOP)
       return groups.flatMap((paths, at) => [
         ...forwardedCopy(`${id}.${at + 1}`, envelope, paths, open),
-        ...deliveredCopy(`${id}.${at + 1}.delivery`, envelope, paths, open),
+        ...deliveredCopy(`${id}.${at + 1}.delivery`, envelope, paths, open, webhookDestination),
       ])
     },
     returned({ localPart, domain }) {
@@ -69,28 +64,6 @@ export async function openForwarding({ options, spelled }: Settings): Promise<Fo
       return found.status === 'not-srs' ? undefined : found.status === 'old' ? OLD : FORGED
     },
     rewriteSender: (reversePath, forwardedBy) => srsOf(forwardedBy).forward(reversePath),
-  }
-}
-
-/** Reads the secrets, and makes one at the first start. */
-async function readSecrets(directory: string, path: string, named: string): Promise<readonly string[]> {
-  try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    makeSecret(path)
-    return readFileSync(path, 'utf8')
-      .split('\n')
-      .map((line) => line.trim())
-      .filter((line) => line !== '')
-  } catch (error) {
-    throw unreadable(named, error)
-  }
-}
-
-function makeSecret(path: string): void {
-  try {
-    writeFileSync(path, `${randomBytes(SECRET_OCTETS).toString('base64url')}\n`, { flag: 'wx', mode: 0o600 })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
 }
 
@@ -131,6 +104,7 @@ function deliveredCopy(
   envelope: NewCopy['envelope'],
   paths: readonly ForwardPath[],
   open: () => Pieces,
+  webhookDestination: (url: string) => string,
 ): readonly NewCopy[] {
   const recipients = (paths[0]?.handling?.deliversTo ?? []).flatMap(({ url, address }) => {
     const destination = /^https?:/.test(url) ? webhookDestination(url) : url
@@ -151,10 +125,5 @@ function wishesOf(paths: readonly ForwardPath[]): Pick<ForwardPath, 'notify' | '
 }
 
 function fieldsFor(paths: readonly ForwardPath[]): Uint8Array {
-  return Buffer.from(paths.map(({ address }) => `Delivered-To: ${address}\r\n`).join(''))
-}
-
-async function* onTop(top: Uint8Array, pieces: Pieces): AsyncGenerator<Uint8Array, void, undefined> {
-  yield top
-  yield* pieces
+  return new TextEncoder().encode(paths.map(({ address }) => `Delivered-To: ${address}\r\n`).join(''))
 }

@@ -1,9 +1,22 @@
 /** Keeps mail that the relay has for this server itself: reports to its users. */
 import { type ForwardPath, idMaker } from '@postern/engine'
-import { parseAddress } from '@postern/intake/directory'
-import type { AddressBook } from '@postern/intake/guards'
-import type { KeptHere, MailHere, QueueEnvelope } from '@postern/relay'
 import type { IncomingMail, IncomingSession, MailStore } from '@postern/storage'
+import type { KeptHere, MailHere } from '../options.ts'
+import type { QueueEnvelope } from '../queue/entry.ts'
+
+/** An address without quotes. */
+interface Address {
+  readonly localPart: string
+  readonly domain: string
+}
+
+export interface HereDeps {
+  readonly store: MailStore
+  /** Reads an address; undefined if it is none. */
+  parseAddress(address: string): Address | undefined
+  /** Returns the accounts that receive mail for an address; undefined if it has no mailbox. Default: each address has one, without accounts. */
+  accountsOf?(address: Address): Promise<readonly string[] | undefined>
+}
 
 const NOWHERE = { family: 'unknown', address: '', port: 0 } as const
 /** The session of mail that this server has made. */
@@ -24,24 +37,19 @@ const makeId = idMaker()
 /** Keeps a message once for each of its recipients. @throws StorageError */
 export async function keepHere(
   { envelope, addresses, open }: MailHere,
-  store: MailStore,
-  book: (() => AddressBook) | undefined,
+  { store, parseAddress, accountsOf }: HereDeps,
 ): Promise<readonly KeptHere[]> {
   const results: KeptHere[] = []
+  const reversePath = parseAddress(envelope.reversePath) ?? { localPart: '', domain: '' }
   for (const address of addresses) {
     const path = parseAddress(address)
-    const found = path && (await book?.().resolve(path))
-    if (path === undefined || (found !== undefined && found.kind !== 'accounts')) {
+    const accounts = path && (await accountsOf?.(path))
+    if (path === undefined || (accountsOf !== undefined && accounts === undefined)) {
       results.push(NO_MAILBOX)
       continue
     }
-    const forwardPath: ForwardPath = {
-      ...path,
-      address,
-      parameters: new Map(),
-      ...(found && { accounts: found.accounts }),
-    }
-    await store.save(messageFor(envelope, forwardPath, open() as AsyncIterable<Uint8Array>), OURSELVES)
+    const forwardPath: ForwardPath = { ...path, address, parameters: new Map(), ...(accounts && { accounts }) }
+    await store.save(messageFor(envelope, reversePath, forwardPath, open() as AsyncIterable<Uint8Array>), OURSELVES)
     results.push(KEPT)
   }
   return results
@@ -49,11 +57,11 @@ export async function keepHere(
 
 function messageFor(
   { reversePath, body, smtpUtf8 }: QueueEnvelope,
+  from: Address,
   forwardPath: ForwardPath,
   bytes: AsyncIterable<Uint8Array>,
 ): IncomingMail {
   const receivedAt = new Date()
-  const from = parseAddress(reversePath) ?? { localPart: '', domain: '' }
   const pieces = bytes[Symbol.asyncIterator]()
   return {
     id: makeId(receivedAt.getTime()),

@@ -2,11 +2,20 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { asciiDomain, type Envelope, type ForwardPath, type Reply } from '@postern/engine'
+import type { ForwardPath, Reply } from '@postern/engine'
 import type { Onward } from '@postern/intake'
 import { type AddressBook, domainsGuard } from '@postern/intake/guards'
 import { parseAddress, type RecipientAddress } from '@postern/intake/directory'
-import { isQueueError, LOCAL, type QueueEnvelope, Relay, Spool } from '@postern/relay'
+import { isQueueError, LOCAL, Relay, Spool } from '@postern/relay'
+import {
+  domainOf,
+  eventsFor,
+  type HereDeps,
+  keepHere,
+  queueEnvelope,
+  recipientOf,
+  timeoutsOf,
+} from '@postern/relay/onward'
 import type { Resolver } from '@postern/dns'
 import type { MailStore } from '@postern/storage'
 import type { Logger } from '@logtape/logtape'
@@ -14,12 +23,10 @@ import type { Settings } from '../../config/settings.ts'
 import { errorText, Failure, unreadable } from '../../host/failure.ts'
 import { loadRuntime } from '../../host/runtime.ts'
 import { NOTICE } from '../logs/log.ts'
-import { eventsFor } from './events.ts'
-import { openForwarding } from './forwarding.ts'
-import { keepHere } from './here.ts'
 import { queuePath, spoolPath } from './paths.ts'
-import { type ConnectDeps, connectTo, routerOf, timeoutsOf } from './router.ts'
+import { type ConnectDeps, connectTo, routerOf } from './router.ts'
 import { signerOf } from './signer.ts'
+import { openForwarding } from './srs-secrets.ts'
 import { webhookHandOver } from './webhooks.ts'
 
 export interface RelayDeps {
@@ -78,7 +85,8 @@ export async function openRelay({ settings, store, book, log, resolver }: RelayD
       destinationOf: async (address) => ((await ours(address)) ? LOCAL : domainOf(address)),
       makeId: () => randomBytes(20).toString('hex'),
       handOver: webhookHandOver(options.rules.webhooks),
-      keepHere: (mail) => keepHere(mail, store, book),
+      keepHere: (mail) =>
+        keepHere(mail, { store, parseAddress, ...(book !== undefined && { accountsOf: accountsIn(book) }) }),
       schedule: {
         firstRetryMs: options.relayFirstRetryMs,
         maxRetryMs: options.relayMaxRetryMs,
@@ -89,7 +97,7 @@ export async function openRelay({ settings, store, book, log, resolver }: RelayD
       maxDeliveries: options.relayMaxDeliveries,
       // The owner of the queue is the only one who writes into the spool.
       orphanAgeMs: 0,
-      events: eventsFor(log),
+      events: eventsFor(log, errorText),
     })
     return {
       start: () => relay.start(),
@@ -134,6 +142,14 @@ function readCa(path: string, named: string): string {
   }
 }
 
+/** Returns what finds the accounts of an address; it returns undefined if the address has no mailbox. */
+function accountsIn(book: () => AddressBook): NonNullable<HereDeps['accountsOf']> {
+  return async (address) => {
+    const found = await book().resolve(address)
+    return found.kind === 'accounts' ? found.accounts : undefined
+  }
+}
+
 /** Returns what tells whether an address is one of this server's. */
 function oursOf({ options: { domains } }: Settings, book: (() => AddressBook) | undefined): IsOurs {
   const guard = domains === undefined ? undefined : domainsGuard(domains)
@@ -143,41 +159,4 @@ function oursOf({ options: { domains } }: Settings, book: (() => AddressBook) | 
     if (book !== undefined) return (await book().resolve(path)).kind !== 'elsewhere'
     return guard?.rcpt({ ...path, address } as ForwardPath) === undefined
   }
-}
-
-function domainOf(address: string): string {
-  const domain = address.slice(address.lastIndexOf('@') + 1)
-  return asciiDomain(domain) ?? domain.toLowerCase()
-}
-
-function queueEnvelope({
-  reversePath,
-  body,
-  smtpUtf8,
-  ret,
-  envelopeId,
-  requireTls,
-  priority,
-  deliverBy,
-  holdUntil,
-}: Envelope): Omit<QueueEnvelope, 'size'> {
-  return {
-    reversePath: reversePath.address,
-    body,
-    smtpUtf8,
-    ret,
-    envelopeId,
-    requireTls,
-    priority,
-    holdUntil: holdUntil?.getTime(),
-    deliverBy: deliverBy && { deadline: deliverBy.deadline.getTime(), mode: deliverBy.mode, trace: deliverBy.trace },
-  }
-}
-
-function recipientOf({
-  address,
-  notify,
-  originalRecipient,
-}: ForwardPath): Pick<ForwardPath, 'address' | 'notify' | 'originalRecipient'> {
-  return { address, ...(notify && { notify }), ...(originalRecipient && { originalRecipient }) }
 }

@@ -1,14 +1,9 @@
 /** Finds the server that mail goes to: that of `--relay`, or those that DNS names. Connects to it. */
 import { addressRanges } from '@postern/engine'
-import {
-  type Client,
-  ClientError,
-  type ClientTimeouts,
-  parseServerUrl,
-  type ServerAddress,
-} from '@postern/engine/client'
+import { type Client, ClientError, type ClientTimeouts } from '@postern/engine/client'
 import type { Resolver } from '@postern/dns'
-import { type Hop, mxRouter, type Route, type Router } from '@postern/relay'
+import { type Hop, mxRouter, type Router } from '@postern/relay'
+import { addressOf, hopOf, smarthostRouter } from '@postern/relay/onward'
 import type { Settings } from '../../config/settings.ts'
 import type { Runtime } from '../../host/runtime.ts'
 
@@ -60,48 +55,12 @@ async function routerOutside(
   })
 }
 
-function smarthostRouter(url: string): Router {
-  const route: Route = { hops: [hopOf(url)] }
-  return { route: () => Promise.resolve(route) }
-}
-
-function hopOf(url: string): Hop {
-  const { host, port, path, protocol, implicitTls, startTls, credentials } = parseServerUrl(url)
-  const isVerified = implicitTls || startTls === 'required' || credentials !== undefined
-  return {
-    host: host === '' ? (path ?? '') : host,
-    port,
-    path,
-    protocol,
-    implicitTls,
-    tls: isVerified ? 'verified' : startTls === 'never' ? 'never' : 'may',
-    credentials,
-  }
-}
-
 export interface ConnectDeps extends Pick<Runtime, 'connect'> {
   readonly hostname: string
   /** PEM of authorities that are trusted in place of those of the runtime. */
   readonly ca: readonly string[]
   readonly connectTimeoutMs?: number | undefined
   readonly timeouts?: Partial<ClientTimeouts> | undefined
-}
-
-/** Returns timeouts that all have this time. */
-export function timeoutsOf(ms: number): ClientTimeouts {
-  return {
-    greetingMs: ms,
-    helloMs: ms,
-    startTlsMs: ms,
-    authMs: ms,
-    mailMs: ms,
-    rcptMs: ms,
-    dataMs: ms,
-    blockMs: ms,
-    finalMs: ms,
-    commandMs: ms,
-    quitMs: ms,
-  }
 }
 
 /**
@@ -135,12 +94,4 @@ export async function connectTo(
   const error = new ClientError(`${host}: ${failure.detail}`, { reason: 'tls', stage: 'starttls', isTemporary: true })
   client.destroy(error)
   throw error
-}
-
-function addressOf(
-  { host, address, port, path, protocol, implicitTls, tls, credentials }: Hop,
-  isInClear: boolean,
-): ServerAddress {
-  const startTls = implicitTls || isInClear || tls === 'never' ? 'never' : tls === 'may' ? 'if-offered' : 'required'
-  return { protocol, host: address ?? host, port, path, implicitTls, startTls, ...(credentials && { credentials }) }
 }

@@ -1,9 +1,5 @@
-/**
- * Signs mail that is sent on, with the keys of `--dkim`: mail of users by DKIM, and forwarded mail by ARC. Forwarded mail gets no DKIM signature,
- * because a stranger may have written an address of ours into its From.
- */
+/** Signs mail that is sent on, with the keys of `--dkim`. */
 import type { RelayOptions } from '@postern/relay'
-import type { ArcVerdict } from '@postern/relay/signing'
 import type { Logger } from '@logtape/logtape'
 import { readKeys } from '../../config/file/dkim-keys.ts'
 import type { Settings } from '../../config/settings.ts'
@@ -13,14 +9,12 @@ import { isLmtpDestination } from './router.ts'
 const NOTHING = new Uint8Array()
 /** The directory is read again after this time at the earliest, so that new keys are used without a restart. */
 const READ_AGAIN_MS = 60_000
-/** This server checks neither SPF, nor DKIM, nor ARC. A message that has seals already is therefore not sealed. */
-const UNKNOWN: ArcVerdict = { chain: 'unknown', results: 'none' }
 
 /** Returns what signs a message; undefined if there is no directory of keys. @throws Failure */
 export async function signerOf({ options, spelled, origin }: Settings, log: Logger): Promise<RelayOptions['sign']> {
   const { dkim, hostname } = options
   if (dkim === undefined) return undefined
-  const { createArcSealer, createDkimSigner } = await import('@postern/relay/signing')
+  const { signerWith } = await import('@postern/relay/onward')
   const read = () =>
     readKeys(dkim, origin('dkim') === 'default' ? dkim : `${spelled('dkim')} ${dkim}`).map(({ key }) => key)
   let keys = read()
@@ -35,11 +29,6 @@ export async function signerOf({ options, spelled, origin }: Settings, log: Logg
     }
     return keys
   }
-  const signer = createDkimSigner({ keys: current })
-  return async (open, { destination, envelope: { forwardedBy } }) => {
-    if (isLmtpDestination(destination)) return NOTHING
-    if (forwardedBy === undefined) return (await signer.sign(open())).fields
-    const sealer = createArcSealer({ domain: forwardedBy, serverName: hostname, keys: current })
-    return (await sealer.seal(open(), UNKNOWN)).fields
-  }
+  const sign = signerWith(current, hostname)
+  return async (open, claim) => (isLmtpDestination(claim.destination) ? NOTHING : sign(open, claim))
 }

@@ -1,0 +1,10 @@
+/** `@postern/relay/onward`: what a server of SMTP needs to hand its mail to a relay, whichever runtime it runs on. */
+export { domainOf, queueEnvelope, recipientOf } from './envelope.ts'
+export type { RelayLog } from './events.ts'
+export { eventsFor } from './events.ts'
+export type { ForwardedMail, Forwarding, ForwardingOptions } from './forwarding.ts'
+export { createForwarding } from './forwarding.ts'
+export type { HereDeps } from './here.ts'
+export { keepHere } from './here.ts'
+export { signerWith } from './signer.ts'
+export { addressOf, hopOf, smarthostRouter, timeoutsOf } from './smarthost.ts'
