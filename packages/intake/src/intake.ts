@@ -3,10 +3,8 @@
  * keeps a message that nobody refused. The observer is told of everything.
  */
 import {
-  type AccountsWith,
   ArrivalError,
   type AuthOptions,
-  type Credentials,
   type ForwardPath,
   type Handlers,
   MessageError,
@@ -14,23 +12,14 @@ import {
   type Session,
 } from '@postern/engine'
 import { keep, type MailStore } from '@postern/storage'
-import type { CheckedLogins } from './login-answer.ts'
+import { authOptions, type IntakeAuth } from './auth.ts'
 import { askGuards, type Guard, GUARD_HOOKS } from './guard.ts'
 import type { IntakeHandlers } from './handlers.ts'
 import { mailboxesGuard } from './guards/mailboxes.ts'
 import { droppedEntry, type Observer } from './observe.ts'
 import { isSentOn, type Onward, share, sharesOf } from './onward.ts'
 import { completed, type SubmissionOptions } from './submission.ts'
-import {
-  accountsHook,
-  guardHook,
-  handlersHook,
-  HookError,
-  HookWatch,
-  messageFields,
-  tellHook,
-  type WatchedHook,
-} from './watch.ts'
+import { guardHook, handlersHook, HookError, HookWatch, messageFields, tellHook, type WatchedHook } from './watch.ts'
 
 export interface IntakeOptions {
   readonly store: MailStore
@@ -52,16 +41,6 @@ export interface IntakeOptions {
   readonly submission?: SubmissionOptions
   /** Takes mail for recipients that a guard has marked with `isElsewhere`. */
   readonly onward?: Onward
-}
-
-/** How clients log in. */
-export interface IntakeAuth extends Omit<AuthOptions, 'accounts' | 'authenticate' | 'ended'> {
-  /** The user's own `authenticate` hook. */
-  readonly authenticate?: AuthOptions['authenticate'] | undefined
-  /** The user's own accounts. `authenticate` takes the place of their `checkPassword`. */
-  readonly own?: AccountsWith<Session> | undefined
-  /** Makes the accounts that mechanisms ask. @param own The user's own accounts; calls of them are watched */
-  makeLogins(own: AccountsWith<Session>): CheckedLogins
 }
 
 /** Hooks of the engine, and its AUTH. */
@@ -90,14 +69,6 @@ const MAX_KEPT_MS = 10_000
 
 const DATA = handlersHook('data')
 const KEPT = handlersHook('kept')
-const AUTHENTICATE = handlersHook('authenticate')
-const ACCOUNT_METHODS: readonly (keyof AccountsWith<Session>)[] = [
-  'checkPassword',
-  'scramKeys',
-  'sharedSecret',
-  'checkToken',
-  'certificateUser',
-]
 
 /** Returns how long a store may take for one blob, if the engine waits `hookTimeoutMs` for a hook. */
 export function storeDeadlineMs(hookTimeoutMs: number): number {
@@ -153,7 +124,7 @@ export function intake(options: IntakeOptions): IntakeHooks {
       return hooks.close?.(session)
     },
     data: dataHook(deps),
-    ...(auth === undefined ? {} : { auth: authOptions(deps, auth) }),
+    ...(auth === undefined ? {} : { auth: authOptions(observer, watch, auth) }),
   }
 }
 
@@ -249,87 +220,5 @@ function dataHook({
       if (error instanceof MessageError || error instanceof Refusal || error instanceof HookError) throw error
       throw new HookError('the store threw', error)
     }
-  }
-}
-
-function authOptions(
-  { observer, watch }: IntakeDeps,
-  { authenticate, own = {}, makeLogins, ...options }: IntakeAuth,
-): AuthOptions {
-  const { accounts, ended, reasonOf } = makeLogins(watchedAccounts(watch, own, authenticate))
-  return {
-    ...options,
-    accounts: noted(accounts, (mechanism, user, session) => {
-      watch.login(session, { user, mechanism })
-      watch.waitFor('the password check', session)
-    }),
-    ended(exchange, session) {
-      watch.waitFor(undefined, session)
-      ended(exchange, session)
-      const { mechanism, outcome, user } = exchange
-      const reason = reasonOf(session)
-      if (outcome === 'accepted') {
-        watch.login(session, undefined)
-        observer.loggedIn?.({ user, mechanism }, session)
-      } else {
-        watch.ended(session, { mechanism, ...(reason !== undefined && { reason }) })
-      }
-    },
-  }
-}
-
-/** Makes accounts that ask the user's own, and watch them. */
-function watchedAccounts(
-  watch: HookWatch,
-  own: AccountsWith<Session>,
-  authenticate: AuthOptions['authenticate'] | undefined,
-): AccountsWith<Session> {
-  const watched: Record<string, (...given: never[]) => unknown> = {}
-  for (const name of ACCOUNT_METHODS) {
-    const method = own[name]?.bind(own) as ((...given: never[]) => unknown) | undefined
-    if (method === undefined) continue
-    const hook = accountsHook(name)
-    watched[name] = (...given) => watch.ask(hook, given.at(-1) as never, () => method(...given))
-  }
-  if (authenticate === undefined) return watched as AccountsWith<Session>
-  return {
-    ...(watched as AccountsWith<Session>),
-    checkPassword: (login, session) =>
-      watch.ask(AUTHENTICATE, session, () => authenticate(login as Credentials, session)),
-  }
-}
-
-/** Makes accounts that tell of each login as soon as its user is known. */
-function noted(
-  accounts: AccountsWith<Session>,
-  note: (mechanism: string, user: string, session: Session) => void,
-): AccountsWith<Session> {
-  const { checkPassword, checkToken, scramKeys, sharedSecret } = accounts
-  return {
-    ...accounts,
-    ...(checkPassword && {
-      checkPassword(login, session) {
-        note(login.mechanism, login.username, session)
-        return checkPassword(login, session)
-      },
-    }),
-    ...(scramKeys && {
-      scramKeys(username, hash, session) {
-        note(`SCRAM-${hash}`, username, session)
-        return scramKeys(username, hash, session)
-      },
-    }),
-    ...(sharedSecret && {
-      sharedSecret(username, session) {
-        note('CRAM-MD5', username, session)
-        return sharedSecret(username, session)
-      },
-    }),
-    ...(checkToken && {
-      checkToken(token, username, session) {
-        note('OAUTHBEARER', username, session)
-        return checkToken(token, username, session)
-      },
-    }),
   }
 }

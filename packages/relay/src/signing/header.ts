@@ -63,7 +63,7 @@ export class HeaderReader {
   fields(): readonly HeaderField[] | Unreadable {
     if (this.#size > MAX_HEADER_OCTETS) return 'long-header'
     // A TextDecoder's latin1 is windows-1252.
-    const text = this.#octets.toString('latin1', 0, this.#size)
+    const text: string = this.#octets.toString('latin1', 0, this.#size)
     const lines = text.split('\n').map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line))
     // What follows the last line end is a line only if the message ends there.
     if (lines.at(-1) === '') lines.pop()

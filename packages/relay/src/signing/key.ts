@@ -1,16 +1,11 @@
 /** Keys that sign: a private key, the domain and selector under which its public key is in DNS, and when it signs. */
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPair,
-  type KeyObject,
-  type webcrypto,
-} from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
 import { asciiDomain } from '@postern/engine'
 
 export type KeyType = 'rsa' | 'ed25519'
+/** The runtime's own type: Node and Deno have different ones. */
+type ImportedKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>
 
 /** A key of another kind, or one that can't sign. The message is the end of the sentence "… is not usable: …". */
 export class SigningKeyError extends Error {
@@ -55,7 +50,7 @@ export class SigningKey {
   readonly bits: number
   readonly publicKey: KeyObject
   readonly #privateKey: KeyObject
-  #imported: Promise<webcrypto.CryptoKey> | undefined
+  #imported: Promise<ImportedKey> | undefined
 
   /** @param pem PKCS #8 or PKCS #1. @throws SigningKeyError */
   constructor(pem: string, { domain, selector, signsFrom, signsUntil }: SigningKeyOptions) {
@@ -116,7 +111,7 @@ export class SigningKey {
     return Buffer.from(signature).toString('base64')
   }
 
-  #import(): Promise<webcrypto.CryptoKey> {
+  #import(): Promise<ImportedKey> {
     const der = Uint8Array.from(this.#privateKey.export({ type: 'pkcs8', format: 'der' }))
     const algorithm = this.type === 'rsa' ? RSA : { name: 'Ed25519' }
     return crypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign'])

@@ -58,11 +58,11 @@ export function parsePolicy(query: URLSearchParams, place: Place): ListenerPolic
       case 'tls':
       case 'auth': {
         const isFixed = place.submission || (key === 'tls' && place.implicitTls)
-        policy[key] = wordOf(given, key, value, isFixed ? ['required'] : OFFERS)
+        policy[key] = wordOf<Offer>(given, key, value, isFixed ? ['required'] : OFFERS)
         break
       }
       case 'addresses':
-        policy.addresses = wordOf(given, key, value, ['strict', 'lenient'])
+        policy.addresses = wordOf<'strict' | 'lenient'>(given, key, value, ['strict', 'lenient'])
         break
       case 'proxy':
         policy.proxy = proxiesOf(given, value)
