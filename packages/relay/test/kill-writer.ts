@@ -47,19 +47,24 @@ async function settle(claim: Claim): Promise<void> {
   const isRepeated = number % 3 === 0 && attempts === 0
   const state = isRepeated ? 'pending' : number % 3 === 1 ? 'failed' : 'relayed'
   const isReported = state === 'failed' && !id.startsWith('report')
+  // Some stay, so that kill.test.ts sees their results.
+  const isRemovedAtOnce = number % 4 === 1 && !isRepeated
+  const isRemovedLater = number % 4 === 3
   const settlement: Settlement = {
     claim,
     results: recipients.map(({ index }) => ({ index, state })),
     ...(isRepeated && { dueAt: Date.now() }),
     ...(isReported && { add: [entry(`report.${id}`, ['s@reports.example'])] }),
+    ...(isRemovedAtOnce && { removeIfFinished: true }),
   }
   if (!isRepeated) say('s', id)
+  if (isRemovedAtOnce) say('r', id)
   const [settled] = await queue.settle([settlement])
   if (isRepeated || settled?.isFinished !== true) return
   say('S', id)
   if (isReported) say('A', `report.${id}`)
-  // Some stay, so that kill.test.ts sees their results.
-  if (number % 2 === 0) return
+  if (isRemovedAtOnce) return say('R', id)
+  if (!isRemovedLater) return
   say('r', id)
   await queue.remove([id])
   say('R', id)

@@ -31,6 +31,7 @@ const anyCall: fc.Arbitrary<Call> = fc.oneof(
       which,
       states: fc.array(state, { minLength: 1, maxLength: 3 }),
       waitMs: ms,
+      removes: fc.boolean(),
     }),
   },
   { weight: 2, arbitrary: fc.record({ call: fc.constantFrom('release' as const, 'renew' as const), which }) },

@@ -11,6 +11,7 @@ export type Call =
       readonly which: number
       readonly states: readonly RecipientState[]
       readonly waitMs: number
+      readonly removes: boolean
     }
   | { readonly call: 'release' | 'renew'; readonly which: number }
   | { readonly call: 'hold' | 'unhold' | 'retry' | 'remove'; readonly id: number }
@@ -137,12 +138,13 @@ export class Model {
     return claims
   }
 
-  async #settle({ which, states, waitMs }: Omit<Call & { call: 'settle' }, 'call'>): Promise<void> {
+  async #settle({ which, states, waitMs, removes }: Omit<Call & { call: 'settle' }, 'call'>): Promise<void> {
     const claim = this.#claims[which % Math.max(1, this.#claims.length)]
     if (claim === undefined) return
     const dueAt = this.#now + waitMs
     const results = claim.recipients.map(({ index }, at) => ({ index, state: states[at % states.length] ?? 'pending' }))
-    const [answer] = await this.#queue.settle([{ claim, results, dueAt } satisfies Settlement])
+    const settlement: Settlement = { claim, results, dueAt, ...(removes && { removeIfFinished: true }) }
+    const [answer] = await this.#queue.settle([settlement])
     const delivery = this.#deliveryOf(claim)
     if (delivery === undefined) {
       this.#gone.delete(claim.lease)
@@ -157,7 +159,15 @@ export class Model {
     }
     const others = [...(this.#entries.get(claim.id)?.deliveries.values() ?? [])]
     const isFinished = others.every((each) => !each.states.includes('pending'))
-    expect(answer).toEqual({ status: isLate ? 'late' : 'settled', isFinished })
+    const isRemoved = isFinished && removes
+    expect(answer).toEqual({ status: isLate ? 'late' : 'settled', isFinished, ...(isRemoved && { isRemoved }) })
+    if (isRemoved) this.#remove(claim.id)
+  }
+
+  #remove(name: string): void {
+    for (const [destination, { lease, leaseEndsAt }] of this.#entries.get(name)?.deliveries ?? [])
+      if (lease !== undefined) this.#gone.set(lease, { destination, leaseEndsAt })
+    this.#entries.delete(name)
   }
 
   async #keep({ call, which }: Call & { call: 'release' | 'renew' }): Promise<void> {
@@ -182,10 +192,8 @@ export class Model {
     const { queue } = this
     const counted = call === 'retry' ? await queue.retry([name], this.#now) : await queue[call]([name])
     expect(counted).toBe(found === undefined ? 0 : 1)
-    if (call === 'remove') this.#entries.delete(name)
-    for (const [destination, delivery] of found?.deliveries ?? []) {
-      if (call === 'remove' && delivery.lease !== undefined)
-        this.#gone.set(delivery.lease, { destination, leaseEndsAt: delivery.leaseEndsAt })
+    if (call === 'remove') return this.#remove(name)
+    for (const delivery of found?.deliveries.values() ?? []) {
       if (!delivery.states.includes('pending')) continue
       if (call === 'hold') delivery.isHeld = true
       if (call === 'unhold') delivery.isHeld = false
@@ -261,7 +269,9 @@ export class Model {
       const claims = await this.#claim({ max: 7, most: 3, leaseMs: 500 })
       if (claims.length === 0) break
       const first = this.#claims.length - claims.length
-      for (const at of claims.keys()) await this.#settle({ which: first + at, states: ['relayed'], waitMs: 0 })
+      for (const at of claims.keys()) {
+        await this.#settle({ which: first + at, states: ['relayed'], waitMs: 0, removes: at % 2 === 0 })
+      }
     }
     const left = (await this.#queue.list({ limit: 1_000 })).entries.filter(({ deliveries }) =>
       deliveries.some(({ state }) => state !== 'finished'),

@@ -239,6 +239,23 @@ export const claims: readonly QueueCheck[] = [
     },
   },
   {
+    name: 'an entry that is to go with its last result is gone, or the answer says that the caller has to remove it',
+    async run({ make }) {
+      await using queue = await make()
+      await queue.add([entry('e1', ['x@a.example', 'x@b.example'])])
+      const [one, two] = await claimAll(queue)
+      if (one === undefined || two === undefined) throw new Error('too few claims')
+      const removeIfFinished = true
+      const added = { add: [entry('report', ['s@c.example'])], removeIfFinished } as const
+      const first = await queue.settle([all(one, { state: 'relayed' }, { removeIfFinished })])
+      expectEqual(first, [{ status: 'settled', isFinished: false }], 'the first answer')
+      const [last] = await queue.settle([all(two, { state: 'failed' }, added)])
+      expectEqual([last?.status, last?.isFinished], ['settled', true], 'the last answer')
+      const left = (await queue.list()).entries.map(({ id }) => id)
+      expectEqual(left, last?.isRemoved === true ? ['report'] : ['e1', 'report'], 'entries')
+    },
+  },
+  {
     name: 'a result that comes after the end of the lease counts if it is final, and is no new attempt otherwise',
     async run({ make }) {
       await using queue = await make()

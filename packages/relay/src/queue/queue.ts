@@ -120,6 +120,11 @@ export interface Settlement {
    * They are not added if the answer is `gone`, or if it is `late` and nothing was recorded.
    */
   readonly add?: readonly NewEntry[] | undefined
+  /**
+   * True: the entry is removed in the same transaction if no recipient of it is pending any more. A queue may leave that to the caller;
+   * `isRemoved` of the answer says what it did. Default: the entry stays.
+   */
+  readonly removeIfFinished?: true | undefined
 }
 
 export interface RecipientResult {
@@ -136,8 +141,10 @@ export interface Settled {
    * removed the entry.
    */
   readonly status: 'settled' | 'late' | 'gone'
-  /** No recipient of the entry is pending. The entry stays in the queue until the caller removes it. */
+  /** No recipient of the entry is pending. The entry stays in the queue until the caller removes it, unless `isRemoved`. */
   readonly isFinished: boolean
+  /** The entry was removed, as `removeIfFinished` asked. */
+  readonly isRemoved?: true
 }
 
 export interface ListQueueOptions {

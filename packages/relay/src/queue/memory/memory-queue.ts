@@ -133,10 +133,10 @@ export class MemoryQueue implements Queue {
       })
       for (const each of added) this.#insert(each)
     }
-    return {
-      status: isLate ? 'late' : 'settled',
-      isFinished: entry.deliveries.every((each) => each.state === 'finished'),
-    }
+    const isFinished = entry.deliveries.every((each) => each.state === 'finished')
+    const isRemoved = isFinished && settlement.removeIfFinished === true
+    if (isRemoved) this.#remove(entry)
+    return { status: isLate ? 'late' : 'settled', isFinished, ...(isRemoved && { isRemoved }) }
   }
 
   #find(claim: Claimed): HeldDelivery | undefined {
@@ -206,11 +206,13 @@ export class MemoryQueue implements Queue {
 
   async remove(ids: readonly string[]): Promise<number> {
     const entries = this.#entries(ids)
-    for (const { id, deliveries } of entries) {
-      this.#byId.delete(id)
-      for (const delivery of deliveries) this.#deliveries.delete(delivery)
-    }
+    for (const entry of entries) this.#remove(entry)
     return entries.length
+  }
+
+  #remove({ id, deliveries }: HeldEntry): void {
+    this.#byId.delete(id)
+    for (const delivery of deliveries) this.#deliveries.delete(delivery)
   }
 
   #entries(ids: readonly string[]): HeldEntry[] {

@@ -21,7 +21,14 @@ export function settleOne(
   const after = afterResults(before, settlement, isLate)
   const hasChanged = after.some((recipient, at) => recipient !== before[at])
   const isLeft = after.some(isPending)
-  const wasFinished = row.state === FINISHED
+  const hasFinished = !isLeft && row.state !== FINISHED
+  const isFinished = row.pending - (hasFinished ? 1 : 0) === 0
+  const isRemoved = isFinished && settlement.removeIfFinished === true
+  if (hasChanged || !isLate) for (const entry of added) rows.insert(entry)
+  if (isRemoved) {
+    rows.remove(row.entry)
+    return { status: isLate ? 'late' : 'settled', isFinished, isRemoved }
+  }
   if (hasChanged || !isLate) {
     const waits = isLate || row.state === HELD ? row.state : WAITING
     rows.updateDelivery({
@@ -31,9 +38,7 @@ export function settleOne(
       attempts: row.attempts + (hasChanged ? 1 : 0),
       recipients: JSON.stringify(after),
     })
-    for (const entry of added) rows.insert(entry)
   }
-  const hasFinished = !isLeft && !wasFinished
   if (hasFinished) rows.countFinished(row.entry)
-  return { status: isLate ? 'late' : 'settled', isFinished: row.pending - (hasFinished ? 1 : 0) === 0 }
+  return { status: isLate ? 'late' : 'settled', isFinished }
 }
