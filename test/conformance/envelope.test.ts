@@ -89,6 +89,37 @@ describe('the envelope', () => {
     ])
   })
 
+  test.each([
+    ['\\x{E9}\\x{2B}a\\x{3D}b\\x{5C}x{41}@c.example', '\u00e9+a=b\\x{41}@c.example'],
+    ['\\x{1F600}\\x{20}\\x{00002b}@c.example', '\u{1f600} +@c.example'],
+    ['a+2Bb+5Cx{41}@c.example', 'a+b\\x{41}@c.example'],
+    ['a\\b\\x{4}\\x{0000041}@c.example', 'a\\b\\x{4}\\x{0000041}@c.example'],
+  ])('has the original recipient of ORCPT=utf-8;%s decoded once', async (written, address) => {
+    let seen: Envelope | undefined
+    const service = await start({}, { handlers: { data: (message) => void (seen = message.envelope) } })
+    await service.at([
+      EHLO,
+      'MAIL FROM:<a@example.org>',
+      `RCPT TO:<b@example.com> ORCPT=utf-8;${written}`,
+      'BDAT 0 LAST',
+    ])
+    expect(seen?.forwardPaths[0]?.originalRecipient).toEqual({ addressType: 'utf-8', address })
+    expect(seen?.forwardPaths[0]?.malformedParameters).toBeUndefined()
+  })
+
+  test('has the original recipient of a client with SMTPUTF8 as the client wrote it', async () => {
+    let seen: Envelope | undefined
+    const service = await start({}, { handlers: { data: (message) => void (seen = message.envelope) } })
+    await service.at([
+      EHLO,
+      'MAIL FROM:<a@example.org> SMTPUTF8',
+      'RCPT TO:<b@example.com> ORCPT=utf-8;j\u00f8\\x{2B}x@\u00fc.example',
+      'BDAT 0 LAST',
+    ])
+    const address = 'j\u00f8+x@\u00fc.example'
+    expect(seen?.forwardPaths[0]?.originalRecipient).toEqual({ addressType: 'utf-8', address })
+  })
+
   test('has what the sender asks of servers that send the message on', async () => {
     let seen: Envelope | undefined
     const extensions = ['REQUIRETLS', 'MT-PRIORITY', 'DELIVERBY', 'FUTURERELEASE'] as const

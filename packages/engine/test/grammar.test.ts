@@ -373,6 +373,9 @@ describe('parameters over the wire', () => {
     [' ORCPT=rfc822;+0', '250'],
     [' ORCPT=rfc822;a=b@c', '250'],
     [' ORCPT=rfc822;a+0Ab', '501 5.5.4'],
+    [' ORCPT=utf-8;a\\x{0A}b', '501 5.5.4'],
+    [' ORCPT=utf-8;a\\x{7f}b', '501 5.5.4'],
+    [' ORCPT=utf-8;a\\x{85}b', '501 5.5.4'],
     [' SIZE=1', '555 5.5.4'],
   ])('RCPT%s: %s', (parameters, code) => expect(rcpt(parameters)).toMatch(code))
 

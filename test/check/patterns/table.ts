@@ -232,14 +232,6 @@ export const PATTERNS: readonly PatternEntry[] = [
     worst: ['', '+41', '+'],
   },
   {
-    file: 'packages/engine/src/protocol/extensions/parameters.ts',
-    pattern: String.raw`/^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e\u{a0}-\u{10ffff}]|\+[0-9A-Fa-f]{2})*$/u`,
-    risk: 'several',
-    by: 'stranger',
-    text: 'xtext',
-    worst: ['', '+41', '+'],
-  },
-  {
     file: 'packages/engine/src/protocol/grammar/path.ts',
     pattern: String.raw`/^([A-Za-z0-9-]*[A-Za-z0-9]):([\x21-\x5a\x5e-\x7e]+)$/`,
     risk: 'several',

@@ -10,7 +10,7 @@ const BAD_MAIL: readonly string[] = [
 
 const BAD_RCPT: readonly string[] = [
   'NOTIFY', 'NOTIFY=', 'NOTIFY=ALWAYS', 'NOTIFY=NEVER,SUCCESS', 'NOTIFY=SUCCESS,SUCCESS', 'NOTIFY=SUCCESS,', 'NOTIFY=,', 'NOTIFY=SUCCESS NOTIFY=NEVER',
-  'ORCPT=rfc822;a+0Ab', 'ORCPT=a+0Ab', 'ORCPT=utf-8;a+0Ab',
+  'ORCPT=rfc822;a+0Ab', 'ORCPT=a+0Ab', 'ORCPT=utf-8;a+0Ab', 'ORCPT=utf-8;a\\x{0A}b', 'ORCPT=UTF-8;a\\x{00009F}b',
 ] // prettier-ignore
 
 /** The text behind the path, and the parameters that the hooks see. */
@@ -43,6 +43,7 @@ const UNTIDY_MAIL: readonly string[] = [
 ] // prettier-ignore
 const UNTIDY_RCPT: readonly string[] = [
   'ORCPT=rfc822', 'ORCPT=rfc822;', 'ORCPT=;a@b', 'ORCPT=rfc822;a+b@c', 'ORCPT=rfc822;a=b@c', 'ORCPT=a@b', 'ORCPT=rfc_822;a@b',
+  'ORCPT=utf-8;a+b@c', 'ORCPT=utf-8;a+C3+A9@c', 'ORCPT=utf-8;\\x{D83D}\\x{DE00}@c', 'ORCPT=utf-8;\\x{110000}@c',
 ] // prettier-ignore
 
 export const parameters: readonly Vector[] = [

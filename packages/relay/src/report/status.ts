@@ -20,10 +20,7 @@ export interface StatusFacts {
 export function needsUtf8({ envelope }: ReportedMessage, recipients: readonly ReportedRecipient[]): boolean {
   if (!envelope.smtpUtf8) return false
   return recipients.some(({ address, originalRecipient, reply }) => {
-    const texts = [address, originalRecipient?.address ?? '', reply?.text ?? '']
-    return (
-      !texts.every(isAscii) || (isUtf8Type(originalRecipient) && !isAscii(decodeEmbedded(originalRecipient.address)))
-    )
+    return ![address, originalRecipient?.address ?? '', reply?.text ?? ''].every(isAscii)
   })
 }
 
@@ -77,28 +74,11 @@ function finalRecipient(address: string, isGlobal: boolean): string {
     : `utf-8; ${utf8Address(address, isGlobal)}`
 }
 
-/** Writes ORCPT back. Its xtext is decoded already; characters that RFC 6533 3 embeds are not. */
+/** Writes ORCPT back. It is decoded already. */
 function original({ addressType, address }: OriginalRecipient, isGlobal: boolean): string {
   const type = printable(addressType, false, MAX_NAME)
-  if (isUtf8Type({ addressType, address })) return `${type}; ${utf8Address(decodeEmbedded(address), isGlobal)}`
+  if (addressType === 'utf-8') return `${type}; ${utf8Address(address, isGlobal)}`
   return `${type}; ${printable(address, isGlobal, MAX_ADDRESS)}`
-}
-
-function isUtf8Type(recipient: OriginalRecipient | undefined): recipient is OriginalRecipient {
-  return recipient?.addressType === 'utf-8'
-}
-
-/** EmbeddedUnicodeChar (RFC 6533 3): `\x{E9}`. */
-const EMBEDDED = /\\x\{([0-9A-Fa-f]{2,6})\}/g
-
-/** Decodes embedded characters. A character that must not be in an address stays as it is written. */
-function decodeEmbedded(text: string): string {
-  return text.replace(EMBEDDED, (written, hex: string) => {
-    const code = Number.parseInt(hex, 16)
-    const isCharacter = code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff)
-    const character = isCharacter ? String.fromCodePoint(code) : ''
-    return character !== '' && printable(character, true, MAX_NAME) === character ? character : written
-  })
 }
 
 /** Writes an address as utf-8-addr-unitext if UTF-8 may be written, and as utf-8-addr-xtext otherwise (RFC 6533 3). */

@@ -119,7 +119,7 @@ describe('addresses', () => {
       {
         ...FAILED,
         address: 'j\u00f8rgen@b\u00fccher.example',
-        originalRecipient: { addressType: 'utf-8', address: 'j\\x{F8}@x.example' },
+        originalRecipient: { addressType: 'utf-8', address: 'j\u00f8@x.example' },
       },
     ]
     const report = await reportOf({ recipients, envelope: { smtpUtf8: true, reversePath: 'ann@sender.example' } })
@@ -134,7 +134,7 @@ describe('addresses', () => {
   })
 
   test('of type utf-8 are written in ASCII to a sender without SMTPUTF8', async () => {
-    const originalRecipient = { addressType: 'utf-8', address: 'j\u00f8+x=\\x{1F600}@x.example' }
+    const originalRecipient = { addressType: 'utf-8', address: 'j\u00f8+x=\u{1f600}@x.example' }
     const report = await reportOf({ recipients: [{ ...FAILED, originalRecipient }] })
     const text = (await bytesOf(report)).toString()
     expect(report.body).toBe('7BIT')
@@ -142,7 +142,7 @@ describe('addresses', () => {
     expect(statusOf(text)[1]?.['Original-Recipient']).toBe('utf-8; j\\x{F8}\\x{2B}x\\x{3D}\\x{1F600}@x.example')
   })
 
-  test.each(['\\x{0D}\\x{0A}X: y', '\\x{D800}', '\\x{110000}', '\\x{202E}', '\\x{zz}', '\\'])(
+  test.each(['\\x{0D}\\x{0A}X: y', '\\x{D800}', '\\x{41}', '\\x{zz}', '\\'])(
     'of type utf-8 with %j keep it as text',
     async (address) => {
       const text = await textOf({ recipients: [{ ...FAILED, originalRecipient: { addressType: 'utf-8', address } }] })

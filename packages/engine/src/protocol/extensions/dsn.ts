@@ -2,7 +2,7 @@
 import { upperCase } from '../bytes/ascii.ts'
 import type { DsnNotify } from '../grammar/envelope.ts'
 import type { ProtocolExtension } from './extension.ts'
-import { MALFORMED, decodeXtext } from './parameters.ts'
+import { decodeXtext, HIDES_CONTROL, MALFORMED } from './parameters.ts'
 
 const OUTCOMES: readonly string[] = ['SUCCESS', 'FAILURE', 'DELAY']
 
@@ -10,6 +10,9 @@ const OUTCOMES: readonly string[] = ['SUCCESS', 'FAILURE', 'DELAY']
 const MAX_ENVID_LENGTH = 100
 const MAX_ORCPT_LENGTH = 500
 const ADDRESS_TYPE = /^[a-z0-9-]+$/
+/** EmbeddedUnicodeChar (RFC 6533 3), such as `\x{2B}`, and xtext of ASCII, which some clients write here too. */
+const ENCODED = /\\x\{([0-9A-Fa-f]{2,6})\}|\+([0-7][0-9A-Fa-f])?/g
+const CONTROL = /[\x00-\x1f\x7f-\x9f]/
 
 /** Add it if something sends the reports. */
 export const dsn: ProtocolExtension = {
@@ -51,11 +54,26 @@ export const dsn: ProtocolExtension = {
       apply(value, forwardPath) {
         const at = value.indexOf(';')
         const addressType = value.slice(0, Math.max(0, at)).toLowerCase()
-        const address = decodeXtext(value.slice(at + 1), addressType === 'utf-8')
+        const written = value.slice(at + 1)
+        const address = addressType === 'utf-8' ? decodeUtf8(written) : decodeXtext(written)
         if (!ADDRESS_TYPE.test(addressType) || address === undefined || address === '') return MALFORMED
+        if (CONTROL.test(address)) return HIDES_CONTROL
         if (value.length > MAX_ORCPT_LENGTH) return MALFORMED
         forwardPath.originalRecipient = { addressType, address }
       },
     },
   },
+}
+
+/** Decodes an address of type utf-8, which may also have characters that are not ASCII. Returns undefined if it is malformed. */
+function decodeUtf8(text: string): string | undefined {
+  let isMalformed = false
+  const decoded = text.replace(ENCODED, (_, point?: string, octet?: string) => {
+    const code = Number.parseInt(point ?? octet ?? '', 16)
+    // The halves of a surrogate pair are no characters. A `+` alone has no code.
+    if (code <= 0x10ffff && (code < 0xd800 || code > 0xdfff)) return String.fromCodePoint(code)
+    isMalformed = true
+    return ''
+  })
+  return isMalformed ? undefined : decoded
 }

@@ -11,7 +11,7 @@ const UNKNOWN = reply(555, '5.5.4', 'Parameter not recognised')
 export const MALFORMED: Reply = reply(501, '5.5.4', 'Malformed parameter')
 
 /** The parameter would bring a control character into a log or a report, if somebody decoded it. */
-const HIDES_CONTROL: Reply = reply(501, '5.5.4', 'Parameter hides a control character')
+export const HIDES_CONTROL: Reply = reply(501, '5.5.4', 'Parameter hides a control character')
 
 const KEYWORD = /^[A-Za-z0-9][A-Za-z0-9-]*$/
 const VALUE = /^[\x21-\x3c\x3e-\x7e\u{a0}-\u{10ffff}]+$/u
@@ -19,8 +19,6 @@ const VALUE = /^[\x21-\x3c\x3e-\x7e\u{a0}-\u{10ffff}]+$/u
 const UNTIDY_VALUE = /^[\x21-\x7e\u{a0}-\u{10ffff}]*$/u
 /** RFC 3461 4: printable ASCII except '+' and '=', which are written +2B and +3D. Some clients write hex digits in lower case. */
 const XTEXT = /^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-Fa-f]{2})*$/
-/** The same for an address of type utf-8, which may contain non-ASCII characters unencoded (RFC 6533 3). */
-const UTF8_XTEXT = /^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e\u{a0}-\u{10ffff}]|\+[0-9A-Fa-f]{2})*$/u
 /** The hex digits of an encoded control character: 00 to 1F, and 7F. */
 const CONTROL = /\+(?:[01][0-9A-Fa-f]|7[Ff])/
 
@@ -97,9 +95,9 @@ function decodeValue(value: string | undefined, rule: ParameterRule<never>): str
 }
 
 /** Decodes xtext. Returns undefined if the text is malformed, or if it encodes something other than printable ASCII. */
-export function decodeXtext(text: string, isUtf8 = false): string | undefined {
-  if (!(isUtf8 ? UTF8_XTEXT : XTEXT).test(text)) return undefined
+export function decodeXtext(text: string): string | undefined {
+  if (!XTEXT.test(text)) return undefined
   if (!text.includes('+')) return text
   const decoded = text.replace(/\+(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-  return (isUtf8 ? /^[\x20-\x7e\u{a0}-\u{10ffff}]*$/u : /^[\x20-\x7e]*$/).test(decoded) ? decoded : undefined
+  return /^[\x20-\x7e]*$/.test(decoded) ? decoded : undefined
 }
