@@ -1,6 +1,6 @@
 /** Keeps mail that the relay has for this server itself: reports to its users. */
 import { type ForwardPath, idMaker } from '@postern/engine'
-import type { IncomingMail, IncomingSession, MailStore } from '@postern/storage'
+import { type IncomingMail, type IncomingSession, type MailStore, refuseUnknown } from '@postern/storage'
 import type { KeptHere, MailHere } from '../options.ts'
 import type { QueueEnvelope } from '../queue/entry.ts'
 
@@ -34,31 +34,35 @@ const NO_MAILBOX: KeptHere = { state: 'failed', code: 550, enhancedCode: '5.1.1'
 const KEPT: KeptHere = { state: 'delivered', code: 250, enhancedCode: '2.0.0', text: 'kept' }
 const makeId = idMaker()
 
-/** Keeps a message once for each of its recipients. @throws StorageError */
-export async function keepHere(
-  { envelope, addresses, open }: MailHere,
-  { store, parseAddress, accountsOf }: HereDeps,
-): Promise<readonly KeptHere[]> {
-  const results: KeptHere[] = []
-  const reversePath = parseAddress(envelope.reversePath) ?? { localPart: '', domain: '' }
-  for (const address of addresses) {
-    const path = parseAddress(address)
-    const accounts = path && (await accountsOf?.(path))
-    if (path === undefined || (accountsOf !== undefined && accounts === undefined)) {
-      results.push(NO_MAILBOX)
-      continue
-    }
-    const forwardPath: ForwardPath = { ...path, address, parameters: new Map(), ...(accounts && { accounts }) }
-    await store.save(messageFor(envelope, reversePath, forwardPath, open() as AsyncIterable<Uint8Array>), OURSELVES)
-    results.push(KEPT)
-  }
-  return results
+/** Keeps a message, once for all its recipients together: if the store fails, nobody has it. @throws StorageError */
+export async function keepHere({ envelope, addresses, open }: MailHere, deps: HereDeps): Promise<readonly KeptHere[]> {
+  const { store, parseAddress } = deps
+  const refusal = refuseUnknown(store)
+  const paths = await Promise.all(
+    addresses.map(async (address) => {
+      const path = await pathHere(address, deps)
+      return path !== undefined && (await refusal(path)) === undefined ? path : undefined
+    }),
+  )
+  const forwardPaths = paths.filter((path) => path !== undefined)
+  const from = parseAddress(envelope.reversePath) ?? { localPart: '', domain: '' }
+  if (forwardPaths.length > 0)
+    await store.save(messageFor(envelope, from, forwardPaths, open() as AsyncIterable<Uint8Array>), OURSELVES)
+  return paths.map((path) => (path === undefined ? NO_MAILBOX : KEPT))
+}
+
+/** Returns undefined if nobody here has this address. */
+async function pathHere(address: string, { parseAddress, accountsOf }: HereDeps): Promise<ForwardPath | undefined> {
+  const path = parseAddress(address)
+  const accounts = path && (await accountsOf?.(path))
+  if (path === undefined || (accountsOf !== undefined && accounts === undefined)) return undefined
+  return { ...path, address, parameters: new Map(), ...(accounts && { accounts }) }
 }
 
 function messageFor(
   { reversePath, body, smtpUtf8 }: QueueEnvelope,
   from: Address,
-  forwardPath: ForwardPath,
+  forwardPaths: readonly ForwardPath[],
   bytes: AsyncIterable<Uint8Array>,
 ): IncomingMail {
   const receivedAt = new Date()
@@ -69,7 +73,7 @@ function messageFor(
     trace: NOTHING,
     envelope: {
       reversePath: { ...from, address: reversePath, parameters: new Map() },
-      forwardPaths: [forwardPath],
+      forwardPaths,
       body,
       smtpUtf8,
     },
