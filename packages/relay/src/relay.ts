@@ -9,7 +9,8 @@ import { attempt, type Attempt, type AttemptDeps, type Mail, type Result } from 
 import { Congestion } from './delivery/congestion.ts'
 import { Connections } from './delivery/connections.ts'
 import type { Route, Router } from './delivery/hop.ts'
-import { envelopeOf, expired, has8Bit, joined, onTop } from './delivery/mail.ts'
+import { envelopeOf, expired, joined, onTop } from './delivery/mail.ts'
+import { octetFacts } from './delivery/octets.ts'
 import { settlingOf } from './delivery/settling.ts'
 import { type HandedOver, type KeptHere, LOCAL, type NewMail, type RelayOptions } from './options.ts'
 import type { NewEntry, QueueEnvelope } from './queue/entry.ts'
@@ -265,7 +266,7 @@ export class Relay {
       const mail: Mail = {
         envelope: { ...envelopeOf(claim, at, at + maxRecipients, top.length), reversePath },
         open: () => onTop(top, open()),
-        has8Bit: () => has8Bit(open()),
+        facts: () => octetFacts(open()),
       }
       const tried = await attempt(route, mail, deps, signal)
       if (signal.aborted && !tried.mayBeAccepted && results.length === 0) return 'stopped'

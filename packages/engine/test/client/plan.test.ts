@@ -42,6 +42,7 @@ function rcpt(recipient: string | OutgoingRecipient, offered: readonly string[],
 }
 
 const EIGHT: MessageFacts = { ...TEXT, has8Bit: true }
+const LINES: MessageFacts = { ...EIGHT, hasLines: true }
 const HEADER: MessageFacts = { ...EIGHT, hasUtf8Header: true }
 const UNTIL = new Date('2030-01-02T03:04:05.678Z')
 
@@ -71,6 +72,23 @@ test.each<[string, Partial<OutgoingEnvelope>, readonly string[], MessageFacts | 
     { bodyType: 'BINARYMIME' },
     ['BINARYMIME'],
     EIGHT,
+    'lacks: the server does not offer BINARYMIME',
+  ],
+  ['binary that is text', { bodyType: 'BINARYMIME' }, ALL, LINES, 'MAIL SIZE=100 BODY=BINARYMIME'],
+  ['binary that is text, without BINARYMIME', { bodyType: 'BINARYMIME' }, ['8BITMIME'], LINES, 'MAIL BODY=8BITMIME'],
+  [
+    'binary that is text, without 8BITMIME',
+    { bodyType: 'BINARYMIME' },
+    ['CHUNKING'],
+    LINES,
+    'lacks: the server does not offer 8BITMIME',
+  ],
+  ['binary that is ASCII text', { bodyType: 'BINARYMIME' }, [], { ...LINES, has8Bit: false }, 'MAIL'],
+  [
+    'binary that is a stream',
+    { bodyType: 'BINARYMIME' },
+    ['8BITMIME'],
+    STREAM,
     'lacks: the server does not offer BINARYMIME',
   ],
   ['a header in UTF-8', {}, ALL, HEADER, 'MAIL SIZE=100 BODY=8BITMIME SMTPUTF8'],

@@ -94,6 +94,22 @@ test.each([
   }
 })
 
+test.each([
+  ['', true],
+  ['a\r\n\r\n.b\r\n', true],
+  [`${'x'.repeat(998)}\r\n`, true],
+  [`${'x'.repeat(999)}\r\n`, false],
+  ['a', false],
+  ['a\n', false],
+  ['a\r', false],
+  ['a\r\nb\n\r\n', false],
+  ['a\r\rb\r\n', false],
+  ['a\rb\r\n', false],
+  ['a\0\r\n', false],
+])('binary content %j could be text: %s', (given, hasLines) => {
+  expect(contentOf(octets(given), true).facts.hasLines).toBe(hasLines)
+})
+
 test('a header that is 8-bit and not UTF-8 does not ask for SMTPUTF8', () => {
   const bytes = Uint8Array.of(...octets('a: '), 0xe9, ...octets('\r\n\r\n'))
   expect(contentOf(bytes, false).facts).toMatchObject({ has8Bit: true, hasUtf8Header: false })

@@ -12,6 +12,7 @@ import {
 } from '@postern/engine/client'
 import type { Connections } from './connections.ts'
 import { type Hop, keyOf, type Route } from './hop.ts'
+import type { OctetFacts } from './octets.ts'
 
 /** What became of one recipient. */
 export interface Result {
@@ -47,8 +48,8 @@ export interface Mail {
   readonly envelope: OutgoingEnvelope
   /** Opens the message from its beginning. It may be called for each hop. */
   open(): OutgoingMessage | Promise<OutgoingMessage>
-  /** Reads the message, and returns whether it has octets above 127. */
-  has8Bit(): Promise<boolean>
+  /** Reads the message to learn what its octets are. */
+  facts(): Promise<OctetFacts>
 }
 
 /** The enhanced code of 452 for a recipient too many. */
@@ -138,10 +139,17 @@ async function sendOn(
   }
 }
 
-/** A message that was announced as 8-bit, and is not, needs nothing of the server: many programs announce each one so. */
-async function envelopeFor({ server }: Client, { envelope, has8Bit }: Mail): Promise<OutgoingEnvelope> {
-  if (envelope.bodyType !== '8BITMIME' || server.extensions.has('8BITMIME') || (await has8Bit())) return envelope
-  return { ...envelope, bodyType: '7BIT' }
+/**
+ * Announces the message as what it is, if the server does not offer what its sender announced. Many programs announce each message as
+ * 8BITMIME.
+ */
+async function envelopeFor({ server: { extensions } }: Client, { envelope, facts }: Mail): Promise<OutgoingEnvelope> {
+  const { bodyType = '7BIT' } = envelope
+  const isOffered = extensions.has(bodyType) && (bodyType === '8BITMIME' || extensions.has('CHUNKING'))
+  if (bodyType === '7BIT' || isOffered) return envelope
+  const { has8Bit, hasLines } = await facts()
+  if (bodyType === 'BINARYMIME' && !hasLines) return envelope
+  return { ...envelope, bodyType: has8Bit ? '8BITMIME' : '7BIT' }
 }
 
 /**

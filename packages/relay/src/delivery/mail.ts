@@ -11,11 +11,6 @@ export async function* onTop(top: Uint8Array, pieces: Pieces): AsyncGenerator<Ui
   yield* pieces
 }
 
-export async function has8Bit(pieces: Pieces): Promise<boolean> {
-  for await (const piece of pieces) if (piece.some((octet) => octet > 127)) return true
-  return false
-}
-
 /** Makes the envelope of one transaction. */
 export function envelopeOf(
   { envelope, recipients }: Claim,

@@ -31,7 +31,7 @@ export interface Row {
   readonly zone?: Zone
   /** Local parts at far.example. Default: bob. */
   readonly to?: readonly string[]
-  readonly body?: '7BIT' | '8BITMIME'
+  readonly body?: '7BIT' | '8BITMIME' | 'BINARYMIME'
   readonly text?: string
   readonly tls?: 'may' | 'must' | 'verified'
   /** The authority that is trusted. */

@@ -5,11 +5,13 @@ import { TextWriter } from './text-writer.ts'
 export interface Content {
   /** The bytes in order, without dot-stuffing. */
   readonly pieces: readonly Uint8Array[]
-  readonly facts: Required<MessageFacts>
+  readonly facts: MessageFacts & { readonly octets: number }
 }
 
 const LF = 10
 const CR = 13
+/** RFC 5322 2.1.1, without CRLF. */
+const MAX_LINE_OCTETS = 998
 const HIGH_BITS = 0x80808080 | 0
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -22,7 +24,18 @@ export function contentOf(bytes: Uint8Array, isBinary: boolean): Content {
   const has8Bit = firstHigh < bytes.length
   const headerEnd = has8Bit ? endOfHeader(bytes) : 0
   const hasUtf8Header = firstHigh < headerEnd && isUtf8(bytes.subarray(0, headerEnd))
-  return { pieces, facts: { octets, has8Bit, hasUtf8Header } }
+  return { pieces, facts: { octets, has8Bit, hasUtf8Header, ...(isBinary && { hasLines: hasLines(bytes) }) } }
+}
+
+/** Returns whether the bytes could be text: each line ends in CRLF, and has at most 998 octets and no NUL, CR or LF. */
+function hasLines(bytes: Uint8Array): boolean {
+  let start = 0
+  while (start < bytes.length) {
+    const end = bytes.indexOf(LF, start) - 1
+    if (end < start || bytes.indexOf(CR, start) !== end || end - start > MAX_LINE_OCTETS) return false
+    start = end + 2
+  }
+  return !bytes.includes(0)
 }
 
 /** Returns the position of the first octet from 128 on, or the length. Looks at four octets at a time. */

@@ -14,6 +14,8 @@ export interface MessageFacts {
   readonly octets?: number
   /** Missing for a stream. */
   readonly has8Bit?: boolean
+  /** True if all octets are in lines of at most 998 octets that end in CRLF, without NUL. Only looked at for BINARYMIME. */
+  readonly hasLines?: boolean
   /** True if the header section has UTF-8. */
   readonly hasUtf8Header: boolean
 }
@@ -117,18 +119,20 @@ function asciiAddress({ address, domain }: Address): string {
 /** Returns the value of BODY; undefined for none. */
 function bodyOf(
   asked: BodyType | undefined,
-  { has8Bit }: MessageFacts,
+  message: MessageFacts,
   extensions: Extensions,
 ): BodyType | Shortfall | undefined {
   const takes8Bit = extensions.has('8BITMIME')
   if (asked === 'BINARYMIME') {
     if (extensions.has('BINARYMIME') && extensions.has('CHUNKING')) return asked
+    // As text it arrives as the same octets.
+    if (message.hasLines === true) return bodyOf(undefined, message, extensions)
     return { lacks: 'the server does not offer BINARYMIME', enhancedCode: '5.6.3' }
   }
   if (asked === '7BIT') return takes8Bit ? asked : undefined
-  if (takes8Bit) return asked ?? (has8Bit === false ? undefined : '8BITMIME')
+  if (takes8Bit) return asked ?? (message.has8Bit === false ? undefined : '8BITMIME')
   // Of a stream that nobody has looked at, only its owner can say what it is.
-  const needs8Bit = has8Bit ?? asked === '8BITMIME'
+  const needs8Bit = message.has8Bit ?? asked === '8BITMIME'
   return needs8Bit ? { lacks: 'the server does not offer 8BITMIME', enhancedCode: '5.6.3' } : undefined
 }
 
