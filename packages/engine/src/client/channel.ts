@@ -7,20 +7,16 @@ import { type Duplex, EarlyBytesError, type TlsInfo } from '../duplex.ts'
 import { ReplyReader } from '../protocol/client/reply-reader.ts'
 import { replyText, type ServerReply } from '../protocol/client/server-reply.ts'
 import { ClientError, type ClientErrorReason, type ClientStage, messageOf } from './error.ts'
-import type { ClientLimits, ClientTimeouts, ClientTraceLine } from './options.ts'
+import type { ClientSettings } from './options.ts'
 
-export interface ChannelOptions {
-  readonly timeouts: ClientTimeouts
-  readonly limits: ClientLimits
-  readonly trace: ((line: ClientTraceLine) => void) | undefined
-}
+export type ChannelOptions = Pick<ClientSettings, 'timeouts' | 'limits' | 'trace' | 'verifyServer'>
 
 const SERVICE_NOT_AVAILABLE = 421
 const encoder = new TextEncoder()
 
 export class Channel {
   readonly duplex: Duplex
-  readonly timeouts: ClientTimeouts
+  readonly timeouts: ClientSettings['timeouts']
   /** The step that the client is at, for the errors of a connection that is lost. */
   stage: ClientStage = 'greeting'
   /** Why nothing more can be sent or read. */
@@ -30,8 +26,12 @@ export class Channel {
   /** Nothing can be sent any more. What the server said before can still be read. */
   isBroken = false
 
-  readonly #limits: ClientLimits
-  readonly #trace: ((line: ClientTraceLine) => void) | undefined
+  /** `verifyServer` has accepted the server. */
+  isAccepted = false
+
+  readonly #limits: ClientSettings['limits']
+  readonly #trace: ClientSettings['trace']
+  readonly #verifyServer: ClientSettings['verifyServer']
   #reader: ReplyReader
   /** A read that has begun. It resolves when the reader has the bytes, or the channel has failed. */
   #reading: Promise<void> | undefined
@@ -44,11 +44,12 @@ export class Channel {
   /** A 421 that answered nothing. */
   #farewell: ServerReply | undefined
 
-  constructor(duplex: Duplex, { timeouts, limits, trace }: ChannelOptions) {
+  constructor(duplex: Duplex, { timeouts, limits, trace, verifyServer }: ChannelOptions) {
     this.duplex = duplex
     this.timeouts = timeouts
     this.#limits = limits
     this.#trace = trace
+    this.#verifyServer = verifyServer
     this.#reader = new ReplyReader(limits)
     duplex.whenClosed?.(() => {
       this.isBroken = true
@@ -192,16 +193,42 @@ export class Channel {
     if (startTls === undefined) throw this.fail('tls', 'this connection cannot become TLS')
     const ms = this.timeouts.startTlsMs
     const timer = this.#timer(ms, `the TLS handshake took more than ${ms} ms`)
+    let info: TlsInfo
     try {
-      const info = await startTls.call(this.duplex)
-      // Replies that came in clear must not count any more.
-      this.#reader = new ReplyReader(this.#limits)
-      return info
+      info = await startTls.call(this.duplex)
     } catch (error) {
       if (this.failure !== undefined) throw this.failure
       if (error instanceof EarlyBytesError)
         throw this.fail('protocol', 'the server sent bytes in clear behind its 220', error)
       throw this.fail('tls', `the TLS handshake failed: ${messageOf(error)}`, error)
+    } finally {
+      clearTimeout(timer)
+    }
+    // Replies that came in clear must not count any more.
+    this.#reader = new ReplyReader(this.#limits)
+    await this.verifyServer()
+    return info
+  }
+
+  /** Lets the caller judge the server, if the connection is TLS. @throws ClientError */
+  async verifyServer(): Promise<void> {
+    const verify = this.#verifyServer
+    const { tls, peerCertificates } = this.duplex
+    if (verify === undefined || tls === undefined) return
+    this.stage = 'starttls'
+    const ms = this.timeouts.startTlsMs
+    const timer = this.#timer(ms, `verifyServer took more than ${ms} ms`)
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#interrupt = () => {
+          if (this.failure !== undefined) reject(this.failure)
+        }
+        const certificates = peerCertificates?.call(this.duplex) ?? []
+        Promise.resolve(verify({ tls, certificates })).then(resolve, reject)
+      })
+      this.isAccepted = true
+    } catch (error) {
+      throw this.fail('tls', `the server was not accepted: ${messageOf(error)}`, error)
     } finally {
       clearTimeout(timer)
     }

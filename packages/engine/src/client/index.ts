@@ -17,7 +17,7 @@ export type { ClientErrorFacts, ClientErrorReason, ClientStage } from './error.t
 export { ClientError } from './error.ts'
 export type { OutgoingMessage } from './message.ts'
 export { openClient } from './open.ts'
-export type { ClientLimits, ClientOptions, ClientTimeouts, ClientTraceLine } from './options.ts'
+export type { ClientLimits, ClientOptions, ClientTimeouts, ClientTraceLine, TlsServer } from './options.ts'
 export type { Pool, PoolOptions } from './pool.ts'
 export { createPool } from './pool.ts'
 export type { ServerAddress } from './server-url.ts'

@@ -20,6 +20,7 @@ export async function openClient(duplex: Duplex, options: ClientOptions): Promis
     const settings = resolveClientOptions(options)
     channel = new Channel(duplex, settings)
     stop = endOn(channel, options.signal)
+    await channel.verifyServer()
     const greeting = await channel.reply('greeting', settings.timeouts.greetingMs)
     if (greeting.code !== READY) {
       if (greeting.code >= 400) throw refusal(channel, 'greeting', greeting)

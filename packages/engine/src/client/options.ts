@@ -1,4 +1,5 @@
 /** The options of a client, their defaults and their checks. */
+import type { TlsInfo } from '../duplex.ts'
 import { isHelloName } from '../protocol/grammar/path.ts'
 import { OptionError } from '../protocol/limits.ts'
 import type { ReplyLimits } from '../protocol/client/reply-reader.ts'
@@ -12,6 +13,11 @@ export interface ClientOptions {
   readonly protocol?: 'smtp' | 'lmtp'
   /** Default 'if-offered'. With 'required' the client says nothing in clear after EHLO but STARTTLS and QUIT. */
   readonly startTls?: 'never' | 'if-offered' | 'required'
+  /**
+   * Judges the server as soon as the connection is TLS, before the client says anything more. An error that it throws ends the
+   * connection. If it returns, the certificate counts as verified, so REQUIRETLS may be sent.
+   */
+  readonly verifyServer?: (server: TlsServer) => void | Promise<void>
   readonly credentials?: ClientCredentials
   /**
    * Names, and mechanisms of your own, the best first. Default: EXTERNAL if `credentials.external` is set, SCRAM-SHA-256-PLUS,
@@ -28,6 +34,13 @@ export interface ClientOptions {
   readonly signal?: AbortSignal
 }
 
+/** What `verifyServer` judges. */
+export interface TlsServer {
+  readonly tls: TlsInfo
+  /** As DER, its own first; see {@link Duplex.peerCertificates}. Empty if the server showed none, or the runtime does not tell. */
+  readonly certificates: readonly Uint8Array[]
+}
+
 export interface ClientTraceLine {
   readonly side: 'client' | 'server'
   readonly text: string
@@ -37,7 +50,7 @@ export interface ClientTraceLine {
 export interface ClientTimeouts {
   readonly greetingMs: number
   readonly helloMs: number
-  /** For the reply, and once more for the handshake. */
+  /** For the reply, once more for the handshake, and once more for `verifyServer`. */
   readonly startTlsMs: number
   /** For each reply of a login. */
   readonly authMs: number
@@ -85,6 +98,7 @@ export interface ClientSettings {
   readonly timeouts: ClientTimeouts
   readonly limits: ClientLimits
   readonly trace: ((line: ClientTraceLine) => void) | undefined
+  readonly verifyServer: ((server: TlsServer) => void | Promise<void>) | undefined
 }
 
 /** @throws OptionError */
@@ -107,6 +121,7 @@ export function resolveClientOptions(options: ClientOptions): ClientSettings {
       Number.MAX_SAFE_INTEGER,
     ]),
     trace: options.trace,
+    verifyServer: options.verifyServer,
   }
 }
 

@@ -71,8 +71,8 @@ export class Transaction {
       throw new TypeError('message: not a string, a Uint8Array, an iterable of Uint8Array or a ReadableStream')
     }
     this.#content = whole && contentOf(whole, envelope.bodyType === 'BINARYMIME')
-    const { tls } = deps.channel.duplex
-    const link = { isVerified: tls?.peerCertificate?.verified === true }
+    const { duplex, isAccepted } = deps.channel
+    const link = { isVerified: isAccepted || duplex.tls?.peerCertificate?.verified === true }
     const plan = planTransaction(envelope, this.#content?.facts ?? UNKNOWN_MESSAGE, deps.server, link)
     if ('lacks' in plan) {
       const { lacks, enhancedCode } = plan

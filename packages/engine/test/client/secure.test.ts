@@ -97,6 +97,64 @@ describe('STARTTLS', () => {
   })
 })
 
+describe('verifyServer', () => {
+  const SCRIPT = [GREET, EHLO, OFFER, STARTTLS, GREET, HANDSHAKE, EHLO, SECURE]
+  const refuse = (): void => {
+    throw new Error('another server\nis meant')
+  }
+
+  test('gets what TLS tells of the server, before the client greets again', async () => {
+    const seen: unknown[] = []
+    const { client, received } = await open(SCRIPT, {
+      verifyServer: ({ tls, certificates }) => void seen.push(tls.protocol, certificates),
+    })
+    expect(seen).toEqual(['TLSv1.3', []])
+    expect(client?.tls?.protocol).toBe('TLSv1.3')
+    expect(received).toBe(`${HELLO}STARTTLS\r\n${HELLO}`)
+  })
+
+  test.each<[string, NonNullable<ClientOptions['verifyServer']>]>([
+    ['throws', refuse],
+    ['rejects', () => Promise.reject(new Error('another server\nis meant'))],
+  ])('ends the connection if it %s, and nothing more is said', async (_what, verifyServer) => {
+    const { error, received } = await open(SCRIPT, { credentials: CREDENTIALS, verifyServer })
+    expect(error).toMatchObject({ reason: 'tls', stage: 'starttls', isTemporary: true })
+    expect(error?.message).toBe('the server was not accepted: another server')
+    expect(error?.cause).toBeInstanceOf(Error)
+    expect(received).toBe(`${HELLO}STARTTLS\r\n`)
+  })
+
+  test('that never answers ends the connection when the time is over, or the caller ends it', async () => {
+    const verifyServer = (): Promise<void> => new Promise(() => {})
+    const { error, received } = await open(SCRIPT, { verifyServer, timeouts: { startTlsMs: 5 } })
+    expect([error?.reason, error?.stage]).toEqual(['timeout', 'starttls'])
+    expect(received).toBe(`${HELLO}STARTTLS\r\n`)
+    const caller = new AbortController()
+    const ended = await open(SCRIPT, {
+      signal: caller.signal,
+      verifyServer: () => {
+        caller.abort()
+        return verifyServer()
+      },
+    })
+    expect(ended.error?.reason).toBe('aborted')
+  })
+
+  test('is asked under implicit TLS before the client says anything', async () => {
+    const { duplex, received } = scripted([GREET])
+    const secure = wrapped(duplex, { tls: { protocol: 'TLSv1.3', cipher: '' } })
+    const error: unknown = await openClient(secure, { hostname: 'client.example.com', verifyServer: refuse }).catch(
+      (reason: unknown) => reason,
+    )
+    expect(error).toMatchObject({ reason: 'tls', stage: 'starttls' })
+    expect(await received).toBe('')
+  })
+
+  test('is not asked in clear', async () => {
+    expect((await open([GREET, EHLO, SECURE], { verifyServer: refuse })).error).toBeUndefined()
+  })
+})
+
 /** A mechanism whose client responds with what the test says. */
 function mechanism(own: Partial<ReturnType<ClientMechanism['start']>>, showsSecret = false): ClientMechanism {
   return {
@@ -302,14 +360,15 @@ test('no split of the bytes in either direction changes STARTTLS and a login', a
   for (let at = 1; at < sent; at++) await logsIn({ server: (duplex) => cutAt(duplex, at) })
 })
 
-test('REQUIRETLS goes only over TLS whose certificate was verified', async () => {
+test('REQUIRETLS goes only over TLS whose certificate the runtime or `verifyServer` has verified', async () => {
   const offer = '250-mx.example.com\r\n250 REQUIRETLS\r\n'
   const script = [GREET, EHLO, offer, { waitFor: 'MAIL FROM:<a@x.example> REQUIRETLS\r\n' }, '550 5.7.1 No\r\n']
   const envelope = { reversePath: 'a@x.example', forwardPaths: ['b@y.example'], requireTls: true }
   const certificate = { subject: '', issuer: '', fingerprint: '' }
-  async function codeOver(tls: Duplex['tls']): Promise<number | string | undefined> {
+  async function codeOver(tls: Duplex['tls'], verifyServer?: () => void): Promise<number | string | undefined> {
     const { duplex } = scripted(script)
-    const client = await openClient(wrapped(duplex, { tls }), { hostname: 'client.example.com' })
+    const options = { hostname: 'client.example.com', ...(verifyServer && { verifyServer }) }
+    const client = await openClient(wrapped(duplex, { tls }), options)
     const error: unknown = await client.send(envelope, '').catch((reason: unknown) => reason)
     client.destroy()
     return error instanceof ClientError ? (error.code ?? error.reason) : undefined
@@ -319,4 +378,6 @@ test('REQUIRETLS goes only over TLS whose certificate was verified', async () =>
   expect(await codeOver(info)).toBe('unsupported')
   expect(await codeOver({ ...info, peerCertificate: { ...certificate, verified: false } })).toBe('unsupported')
   expect(await codeOver({ ...info, peerCertificate: { ...certificate, verified: true } })).toBe(550)
+  expect(await codeOver({ ...info, peerCertificate: { ...certificate, verified: false } }, () => {})).toBe(550)
+  expect(await codeOver(undefined, () => {})).toBe('unsupported')
 })

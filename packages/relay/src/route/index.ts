@@ -1,7 +1,7 @@
 /** Where mail for a domain goes, and the TLS that each server must have. */
 export type { Families } from './addresses.ts'
 export type { DaneCheck, DaneFailure } from './dane/verification.ts'
-export { verifyDane } from './dane/verification.ts'
+export { DaneError, requireDane, verifyDane } from './dane/verification.ts'
 export type {
   FailedRoute,
   FoundRoute,

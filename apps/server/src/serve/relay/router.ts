@@ -1,6 +1,6 @@
 /** Finds the server that mail goes to: that of `--relay`, or those that DNS names. Connects to it. */
 import { addressRanges } from '@postern/engine'
-import { type Client, ClientError, type ClientTimeouts } from '@postern/engine/client'
+import type { Client, ClientTimeouts } from '@postern/engine/client'
 import type { Resolver } from '@postern/dns'
 import { type Hop, mxRouter, type Router } from '@postern/relay'
 import { addressOf, hopOf, smarthostRouter } from '@postern/relay/onward'
@@ -75,7 +75,7 @@ export async function connectTo(
   { connect, hostname, ca, connectTimeoutMs, timeouts }: ConnectDeps,
 ): Promise<Client> {
   const { dane, host, serverName = host, tls } = hop
-  const client = await connect(addressOf(hop, isInClear), {
+  return connect(addressOf(hop, isInClear), {
     hostname,
     signal,
     ...(connectTimeoutMs !== undefined && { connectTimeoutMs }),
@@ -85,13 +85,12 @@ export async function connectTo(
       ...(ca.length > 0 && { ca: [...ca] }),
       verify: tls === 'verified',
     },
+    ...(dane !== undefined && { verifyServer: ({ certificates }) => verifyByDane(dane, certificates) }),
   })
-  if (dane === undefined) return client
-  const { verifyDane } = await import('@postern/relay/route')
-  const certificates = client.peerCertificates?.() ?? []
-  const failure = await verifyDane({ ...dane, certificates, now: Date.now() })
-  if (failure === undefined) return client
-  const error = new ClientError(`${host}: ${failure.detail}`, { reason: 'tls', stage: 'starttls', isTemporary: true })
-  client.destroy(error)
-  throw error
+}
+
+/** @throws DaneError */
+async function verifyByDane(dane: NonNullable<Hop['dane']>, certificates: readonly Uint8Array[]): Promise<void> {
+  const { requireDane } = await import('@postern/relay/route')
+  await requireDane({ ...dane, certificates, now: Date.now() })
 }

@@ -16,6 +16,17 @@ export interface DaneCheck {
 /** undefined: the server is the right one. */
 export type DaneFailure = { readonly type: TlsFailureType; readonly detail: string } | undefined
 
+/** A server is not the one that the records name. */
+export class DaneError extends Error {
+  override readonly name = 'DaneError'
+  readonly code: TlsFailureType
+
+  constructor({ type, detail }: NonNullable<DaneFailure>) {
+    super(detail)
+    this.code = type
+  }
+}
+
 /** Chains are shorter. */
 const MAX_CERTIFICATES = 10
 const DANE_TA = 2
@@ -58,6 +69,12 @@ export async function verifyDane({ tlsa, names, certificates, now }: DaneCheck):
   const found = dnsNames(own, x509)
   if (names.some((name) => found.some((pattern) => isFor(pattern, name)))) return undefined
   return { type: 'certificate-host-mismatch', detail: `the certificate is not for ${names[0] ?? 'the server'}` }
+}
+
+/** Does the same as {@link verifyDane}, for `verifyServer` of a client. @throws DaneError */
+export async function requireDane(check: DaneCheck): Promise<void> {
+  const failure = await verifyDane(check)
+  if (failure !== undefined) throw new DaneError(failure)
 }
 
 function parse({ X509Certificate }: X509, der: Uint8Array): readonly X509Certificate[] {
