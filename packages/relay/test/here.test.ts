@@ -1,15 +1,22 @@
 /** A report for users of this server is kept by its store. */
-import type { AddressBook } from '@postern/intake/guards'
-import type { MailHere } from '@postern/relay'
 import { type MailRecord, type MailStore, mailStore, StorageError } from '@postern/storage'
 import { memory } from '@postern/storage/memory'
 import { expect, test } from 'vitest'
-import { keepHere } from '../src/serve/relay/here.ts'
+import type { MailHere } from '../src/index.ts'
+import { type HereDeps, keepHere } from '../src/onward/index.ts'
 
 const BYTES = new TextEncoder().encode('Subject: report\r\n\r\nnot delivered\r\n')
-const BOOK: AddressBook = {
-  resolve: ({ localPart }) =>
-    localPart === 'none' ? { kind: 'unknown' } : { kind: 'accounts', accounts: [`${localPart}@near.example`] },
+
+/** Everybody has a mailbox, except `none`. */
+function depsOf(store: MailStore): HereDeps {
+  return {
+    store,
+    parseAddress(address) {
+      const at = address.lastIndexOf('@')
+      return at < 0 ? undefined : { localPart: address.slice(0, at), domain: address.slice(at + 1) }
+    },
+    accountsOf: ({ localPart }) => Promise.resolve(localPart === 'none' ? undefined : [`${localPart}@near.example`]),
+  }
 }
 
 function mailFor(...localParts: readonly string[]): MailHere {
@@ -28,7 +35,7 @@ async function keptIn(store: MailStore): Promise<readonly MailRecord[]> {
 
 test('a report for several users is kept once, with an account for each, and not for an unknown address', async () => {
   const store = mailStore(memory())
-  const results = await keepHere(mailFor('ann', 'none', 'bob'), store, () => BOOK)
+  const results = await keepHere(mailFor('ann', 'none', 'bob'), depsOf(store))
   expect(results.map(({ state, enhancedCode }) => `${state} ${enhancedCode}`)).toEqual([
     'delivered 2.0.0',
     'failed 5.1.1',
@@ -45,7 +52,7 @@ test('a report for several users is kept once, with an account for each, and not
 
 test('a report whose users are all unknown is not kept', async () => {
   const store = mailStore(memory())
-  expect(await keepHere(mailFor('none'), store, () => BOOK)).toMatchObject([{ state: 'failed', enhancedCode: '5.1.1' }])
+  expect(await keepHere(mailFor('none'), depsOf(store))).toMatchObject([{ state: 'failed', enhancedCode: '5.1.1' }])
   expect(await keptIn(store)).toEqual([])
 })
 
@@ -56,7 +63,7 @@ test.each([1, 2])('a report is there once after the next attempt, if save %i of 
     if (++saves === failing) return Promise.reject(new StorageError('unavailable', 'the disk is full'))
     return store.save(mail, session)
   }
-  const attempt = () => keepHere(mailFor('ann', 'bob'), { save } as Partial<MailStore> as MailStore, () => BOOK)
+  const attempt = () => keepHere(mailFor('ann', 'bob'), depsOf({ save } as Partial<MailStore> as MailStore))
   await attempt().catch(() => attempt())
   expect(await keptIn(store)).toMatchObject([{ forwardPaths: [{}, {}] }])
 })
@@ -65,11 +72,7 @@ test('a report is kept for the others, if a mailbox is not in the store', async 
   const store = mailStore(memory())
   const accepts: MailStore['accepts'] = ({ localPart }) => localPart !== 'ann'
   const save: MailStore['save'] = (mail, session) => store.save(mail, session)
-  const results = await keepHere(
-    mailFor('ann', 'bob'),
-    { save, accepts } as Partial<MailStore> as MailStore,
-    () => BOOK,
-  )
+  const results = await keepHere(mailFor('ann', 'bob'), depsOf({ save, accepts } as Partial<MailStore> as MailStore))
   expect(results.map(({ state }) => state)).toEqual(['failed', 'delivered'])
   expect(await keptIn(store)).toMatchObject([{ forwardPaths: [{ address: 'bob@near.example' }] }])
 })
