@@ -101,6 +101,52 @@ describe.concurrent('the commands', () => {
     })
   })
 
+  test('edit rules, and show them beside accounts, aliases and domains', async () => {
+    const cwd = directoryWith({
+      domains: ['example.com'],
+      accounts: [{ address: 'jane@example.com' }],
+      rules: [{ for: ['old@example.com', 'gone@example.com'], do: 'drop' }],
+    })
+    const config = { rules: [{ for: 'jane@example.com', do: 'keep' }] }
+    writeFileSync(join(cwd, 'postern.config.json'), JSON.stringify(config))
+    const note = 'postern: a server without relay does not accept a rule that sends mail on: give it --relay\n'
+    expect(await run(cwd, 'rule add Jane@example.com keep forward=jane@far.example')).toMatchObject({
+      code: 0,
+      stderr: `postern: the config has a rule for Jane@example.com too, and that one decides\n${note}`,
+    })
+    const added = await run(cwd, 'rule add jane@example.com forward=jane@near.example webhook=https://hook.example/x')
+    const [, secret = ''] =
+      /^the secret of https:\/\/hook\.example\/x is (whsec_[\w+/]{43}=)$/m.exec(added.stdout) ?? []
+    expect(await run(cwd, 'rule remove jane@example.com forward=jane@far.example')).toMatchObject({ code: 0 })
+    expect(await run(cwd, 'rule remove gone@example.com')).toMatchObject({
+      code: 0,
+      stdout: 'removed gone@example.com\n',
+    })
+    expect(await run(cwd, 'rule add x@example.org refuse')).toMatchObject({
+      stderr: `postern: added the domain example.org\n${note}`,
+    })
+    expect(await run(cwd, 'rule add example.org drop')).toMatchObject({ code: 0 })
+    expect(dataIn(cwd)).toMatchObject({
+      domains: ['example.com', 'example.org'],
+      rules: [
+        { for: ['old@example.com'], do: 'drop' },
+        {
+          for: 'jane@example.com',
+          do: ['keep', { forward: 'jane@near.example' }, { webhook: 'https://hook.example/x', secret }],
+        },
+        { for: 'x@example.org', do: 'refuse' },
+        { for: 'example.org', do: 'drop' },
+      ],
+    })
+    const lists = await Promise.all(['rule list', 'user list', 'domain list'].map((line) => run(cwd, line)))
+    const jane = 'keep, forward=jane@near.example, webhook=https://hook.example/x'
+    expect(lists.map(({ stdout }) => stdout.replaceAll(/ {2,}/g, ' | '))).toEqual([
+      `jane@example.com | keep | in the config\nold@example.com | drop\njane@example.com | ${jane}\nx@example.org | refuse\nexample.org | drop\n`,
+      `jane@example.com | no login | ${jane}\n`,
+      'example.com\nexample.org | drop\n',
+    ])
+  })
+
   test('that run at the same time lose nothing', async () => {
     const cwd = directoryWith({ domains: ['example.com'] })
     const names = Array.from({ length: 4 }, (_, n) => `user${n}@example.com`)
@@ -167,6 +213,31 @@ describe.concurrent('the commands', () => {
       'domain add: "exa_mple..com" is not a domain such as example.com, or *.example.com for all below it',
       2,
     ],
+    [
+      'rule add jane@example.com',
+      undefined,
+      'rule add: give what becomes of its mail, such as forward=jane@example.org',
+      2,
+    ],
+    [
+      'rule add jane forward=jane@far.example',
+      undefined,
+      'accounts.json: rules: "jane" is not among `domains`; add it there',
+      2,
+    ],
+    [
+      'rule add jane@example.com mail=x',
+      undefined,
+      `rule add: "mail=x" is not keep, drop, refuse, refuse='550 5.7.1 No mail here', forward=jane@example.org, lmtp=lmtp://host or webhook=https://host/path`,
+      2,
+    ],
+    [
+      'rule add jane@example.com forward=jane@example.com',
+      undefined,
+      'accounts.json: rules[0].do: the forward leads back to itself: jane@example.com → jane@example.com',
+      2,
+    ],
+    ['rule remove jane@example.com', undefined, 'rule remove: there is no rule for jane@example.com', 1],
     ['user list --accounts none/accounts.json', undefined, '', 0],
   ]
   test.each(sample(MISTAKES, 4))('%s: one line, and nothing is changed', async (line, input, message, exitCode) => {
@@ -229,6 +300,7 @@ test.each(sample(RUNTIME_NAMES, 2))(
         { address: 'off@example.com', suspended: true },
       ],
       aliases: [{ address: 'sales@example.com', to: 'jane@example.com' }],
+      rules: [{ for: 'gone@example.com', do: { refuse: '550 5.1.6 This address has moved' } }],
     }
     const cwd = directoryWith(file)
     const listen = ['--listen=smtp://127.0.0.1:0', '--store=maildir:mail?create=any', '--log-format=json']
@@ -243,6 +315,7 @@ test.each(sample(RUNTIME_NAMES, 2))(
       'x@example.org',
       'off@example.com',
       'bob@example.com',
+      'gone@example.com',
       'jane@example.net',
     ]) {
       answers[address] = await say(`RCPT TO:<${address}>`)
@@ -253,6 +326,7 @@ test.each(sample(RUNTIME_NAMES, 2))(
       'x@example.org': '250 2.1.5',
       'off@example.com': '550 5.2.1',
       'bob@example.com': '550 5.1.1',
+      'gone@example.com': '550 5.1.6',
       'jane@example.net': '550 5.7.1',
     })
     expect(await say('VRFY jane@example.com')).toBe('252 2.5.0')
@@ -276,12 +350,18 @@ test.each(sample(RUNTIME_NAMES, 2))(
     )
     expect(await say('MAIL FROM:<a@sender.example>')).toBe('250 2.1.0')
     expect(await say('RCPT TO:<jane@example.com>')).toBe('250 2.1.5')
+    // So does one with a rule that this server can't follow.
+    const rules = [{ for: 'gone@example.com', do: { forward: 'a@far.example' } }]
+    writeFileSync(join(cwd, 'accounts.json'), JSON.stringify({ ...file, rules }))
+    await running.says(/"reason":"accounts.json: rules: needs --relay, because a rule sends mail on"/)
+    expect(await say('RCPT TO:<gone@example.com>')).toBe('550 5.1.6')
     writeFileSync(
       join(cwd, 'accounts.json'),
-      JSON.stringify({ ...file, accounts: [...file.accounts, { address: 'bob@example.com' }] }),
+      JSON.stringify({ ...file, accounts: [...file.accounts, { address: 'bob@example.com' }], rules: [] }),
     )
     await running.says(/"message":"accounts read again".*"accounts":3/)
     expect(await say('RCPT TO:<bob@example.com>')).toBe('250 2.1.5')
+    expect(await say('RCPT TO:<gone@example.com>')).toBe('550 5.1.1')
     client.reset()
   },
 )

@@ -1,6 +1,6 @@
 /** The log: one line for each event, of bounded size, and without secrets, whatever strangers send. */
 import { StorageError } from '@postern/storage'
-import { Rules } from '@postern/intake/guards'
+import { Rules } from '@postern/intake/directory'
 import { describe, expect, test } from 'vitest'
 import { keptLine } from '../src/serve/announcement.ts'
 import { type LogOptions, openLog } from '../src/serve/logs/log.ts'

@@ -154,14 +154,19 @@ describe.each(sample(RUNTIME_NAMES, 1, 3))('with a relay, on %s', (runtime) => {
     }).listen(0, '127.0.0.1')
     await once(hooks, 'listening')
     const url = `http://127.0.0.1:${(hooks.address() as AddressInfo).port}`
+    const hook = (status: number): object => ({
+      for: [`hook${status}@near.example`, `also${status}@near.example`],
+      do: { webhook: `${url}/${status}`, secret: SECRET },
+    })
+    // The file of accounts has rules too.
+    const file = join(cwd, 'accounts.json')
+    const accounts = JSON.parse(readFileSync(file, 'utf8')) as object
+    writeFileSync(file, JSON.stringify({ ...accounts, rules: [hook(204)] }))
+    await postern(['rule', 'add', 'team@near.example', 'forward=ann@near.example'], { cwd })
     const rules = [
-      ...[204, 302, 404, 429, 500].map((status) => ({
-        for: [`hook${status}@near.example`, `also${status}@near.example`],
-        do: { webhook: `${url}/${status}`, secret: SECRET },
-      })),
+      ...[302, 404, 429, 500].map(hook),
       { for: 'sales@near.example', do: { forward: ['one@else.example', 'two@else.example'] } },
       { for: 'ann@near.example', do: ['keep', { forward: 'ann@else.example' }] },
-      { for: 'team@near.example', do: { forward: 'ann@near.example' } },
       { for: 'wrong@near.example', do: { forward: 'x@nowhere.example' } },
       { for: ['box@near.example', 'box2@near.example'], do: { lmtp } },
       { for: 'boxes@near.example', do: [{ forward: ['via@near.example', 'via2@else.example'] }] },

@@ -194,6 +194,7 @@ describe('a mistake in the data is one line', () => {
       { ...ok, domains: [{ name: 'example.com', catchAll: 'no@example.com' }] },
       'domains[0].catchAll: there is no account or alias "no@example.com"',
     ],
+    [{ ...ok, rules: [] }, 'rules: there is no such field'],
     [{ separator: '++' }, "separator: \"++\" is not one character of a local part, such as '+', or ''"],
     [{ secret: 'short' }, 'secret: nothing is not a random text of at least 16 characters'],
   ])('%j', (data, message) => {

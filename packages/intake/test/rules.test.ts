@@ -1,7 +1,8 @@
 /** Rules are found by address and domain, and mistakes in them are told in one line. */
 import { type ForwardPath, isReply, type Session } from '@postern/engine'
 import { describe, expect, test } from 'vitest'
-import { RuleError, Rules, rulesGuard, type RulesGuardOptions } from '../src/guards/index.ts'
+import { Directory, type RuleData, RuleError, Rules, rulesIn } from '../src/directory/index.ts'
+import { rulesGuard, type RulesGuardOptions } from '../src/guards/index.ts'
 
 const session = {} as Session
 
@@ -13,7 +14,7 @@ function to(address: string): ForwardPath {
 /** Returns what the guard does with a recipient, in one line. */
 async function decided(given: unknown, address: string, options: RulesGuardOptions = {}): Promise<string> {
   const path = to(address)
-  const verdict = await rulesGuard(new Rules(given), options).rcpt?.(path, session)
+  const verdict = await rulesGuard(() => new Rules(given), options).rcpt?.(path, session)
   if (isReply(verdict)) return verdict.wire.trimEnd()
   if (path.handling === undefined) return 'no rule'
   return `${path.handling.keeps ? 'keeps' : 'does not keep'}, forwards to [${path.handling.forwardsTo.join(' ')}]`
@@ -54,7 +55,7 @@ describe('a rule', () => {
 
   test('does not hold for an address elsewhere', async () => {
     const path = { ...to('bob@example.com'), isElsewhere: true as const }
-    expect(await rulesGuard(new Rules(RULES)).rcpt?.(path, session)).toBeUndefined()
+    expect(await rulesGuard(() => new Rules(RULES)).rcpt?.(path, session)).toBeUndefined()
     expect(path.handling).toBeUndefined()
   })
 
@@ -63,6 +64,73 @@ describe('a rule', () => {
       'does not keep, forwards to [author@example.net]',
     )
   })
+})
+
+test('the rules of accounts.json are for its domains, and know its separator', () => {
+  const read = (rules: readonly RuleData[]): Rules => {
+    const data = { domains: ['*.example.com'], separator: '-', rules }
+    return rulesIn(data, new Directory(data, { takesRules: true }))
+  }
+  const rules = read([{ for: 'a@sub.example.com', do: 'drop' }])
+  expect(rules.find(to('a-tag@sub.example.com'))).toEqual({ handling: { keeps: false, forwardsTo: [] } })
+  expect(rules.find(to('a+tag@sub.example.com'))).toBeUndefined()
+  expect(() => read([{ for: 'example.com', do: 'drop' }])).toThrow('"example.com" is not among `domains`; add it there')
+})
+
+describe('rules that follow others', () => {
+  const first = new Rules([
+    { for: 'a@example.com', do: 'drop' },
+    { for: 'sub.example.com', do: { forward: 'b@example.com' } },
+  ])
+  const joined = first.followedBy(
+    new Rules(
+      [
+        { for: 'a@example.com', do: 'keep' },
+        { for: 'b@example.com', do: { forward: 'y@example.net' } },
+        { for: 'c@example.com', do: 'keep' },
+      ],
+      { separator: '-' },
+    ),
+  )
+  test.each([
+    ['a@example.com', []],
+    ['b-tag@example.com', ['y@example.net']],
+    ['d@sub.example.com', ['y@example.net']],
+  ])('decide about %s where no nearer rule does, and are followed by forwards', (address, forwardsTo) => {
+    expect(joined.find(to(address))).toEqual({ handling: { keeps: false, forwardsTo } })
+  })
+
+  test('may not lead back to them', () => {
+    const others = new Rules([{ for: 'b@example.com', do: { forward: 'z@sub.example.com' } }])
+    expect(() => first.followedBy(others)).toThrow(
+      'the forward leads back to itself: z@sub.example.com → b@example.com → z@sub.example.com',
+    )
+  })
+
+  test('may not give a webhook another secret', () => {
+    const [one, other] = [24, 32].map((size) => [
+      { for: 'w@example.com', do: { webhook: 'https://hook.example/', secret: `whsec_${btoa('x'.repeat(size))}` } },
+    ])
+    expect(() => new Rules(one).followedBy(new Rules(other))).toThrow('another secret')
+  })
+})
+
+test('a recipient gets 452 when the message is sent on to too many others', async () => {
+  const given = ['wide', 'last'].map((name) => ({
+    for: `${name}.example`,
+    do: { forward: Array.from({ length: 100 }, (_, at) => `x${at}@far.example`) },
+  }))
+  const guard = rulesGuard(() => new Rules(given))
+  const before: ForwardPath[] = []
+  const during = { envelope: { forwardPaths: before } } as unknown as Session
+  const answers: unknown[] = []
+  for (let at = 0; at < 11; at++) {
+    const path = to(`a${at}@${at === 9 ? 'last' : 'wide'}.example`)
+    const verdict = await guard.rcpt?.(path, during)
+    answers.push(isReply(verdict) ? verdict.code : verdict)
+    if (verdict === undefined) before.push(path)
+  }
+  expect(answers).toEqual([...Array.from({ length: 10 }), 452])
 })
 
 /** @param address Forwarded to the next address, 12 times */

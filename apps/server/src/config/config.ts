@@ -10,7 +10,7 @@ import type { GivenOf } from './options/row.ts'
 import type { OptionRows } from './options.ts'
 
 export type { Guard } from '@postern/intake'
-export type { RuleAction, RuleData } from '@postern/intake/guards'
+export type { RuleAction, RuleData } from '@postern/intake/directory'
 export type { ConfigContext } from './file/context.ts'
 export type { ConfigHandlers } from './options/hooks.ts'
 export type { LogLevel } from './options/logs.ts'

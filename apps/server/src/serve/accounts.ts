@@ -1,10 +1,19 @@
-/** The accounts of a server: those of a file, which is read again when it changes, the user's own, and the users of the options. */
+/**
+ * The accounts of a server: those of a file, which is read again when it changes, the user's own, and the users of the options. The file
+ * has rules too, which are asked together with those of the config file.
+ */
 import { usersSource } from '@postern/intake/accounts'
-import { type Directory, Identities, type IdentitySource, SCRAM_ITERATIONS } from '@postern/intake/directory'
+import {
+  type Directory,
+  Identities,
+  type IdentitySource,
+  type Rules,
+  SCRAM_ITERATIONS,
+} from '@postern/intake/directory'
 import type { AddressBook } from '@postern/intake/guards'
 import type { AuthenticatorDeps } from '@postern/intake/logins'
 import type { Logger } from '@logtape/logtape'
-import { readAccounts } from '../config/file/accounts-file.ts'
+import { joinedRules, readAccounts } from '../config/file/accounts-file.ts'
 import type { OwnAccounts } from '../config/options/users.ts'
 import type { Settings } from '../config/settings.ts'
 import { errorText, Failure } from '../host/failure.ts'
@@ -14,6 +23,8 @@ import { watchFiles } from '../host/file-watch.ts'
 export interface Accounts extends Pick<AuthenticatorDeps, 'checkToken' | 'identities' | 'kinds' | 'own'> {
   /** Returns the addresses that receive mail. Missing if the server receives for every address. */
   readonly book: (() => AddressBook) | undefined
+  /** Returns the rules of the options and of the file. */
+  rules(): Rules
   /** Stops to watch the file. */
   close(): void
 }
@@ -65,14 +76,13 @@ function forAccounts(
 function open(settings: Settings, log: Logger | undefined): Accounts {
   const { accounts, users } = settings.options
   const usersOf = usersSource(users)
-  if (typeof accounts !== 'string') return fixed(accounts, usersOf)
-  const named = settings.origin('accounts') === 'default' ? accounts : `${settings.spelled('accounts')} ${accounts}`
-  let { directory } = readAccounts(accounts, named)
+  if (typeof accounts !== 'string') return fixed(accounts, usersOf, settings)
+  let { directory, rules } = readFile(settings, accounts)
   let identities = new Identities([directory, usersOf])
   warnOfIterations(directory, log)
   const stop = watchFiles([accounts], () => {
     try {
-      ;({ directory } = readAccounts(accounts, named))
+      ;({ directory, rules } = readFile(settings, accounts))
       identities = new Identities([directory, usersOf])
       log?.info('accounts read again', { file: accounts, accounts: directory.accounts.length })
       warnOfIterations(directory, log)
@@ -92,17 +102,30 @@ function open(settings: Settings, log: Logger | undefined): Accounts {
       certificate: true,
     },
     book: () => directory,
+    rules: () => rules,
     close: stop,
   }
 }
 
-function fixed(own: OwnAccounts | undefined, users: IdentitySource): Accounts {
+/** Reads the file, and checks its rules. @throws Failure */
+function readFile(settings: Settings, path: string): { directory: Directory; rules: Rules } {
+  const { options, origin, spelled } = settings
+  const named = origin('accounts') === 'default' ? path : `${spelled('accounts')} ${path}`
+  const { directory, rules } = readAccounts(path, named)
+  if (options.relay === 'off' && rules.sendOn) {
+    throw new Failure(`${named}: rules: needs ${spelled('relay')}, because a rule sends mail on`)
+  }
+  return { directory, rules: joinedRules(options.rules, rules, named) }
+}
+
+function fixed(own: OwnAccounts | undefined, users: IdentitySource, { options: { rules } }: Settings): Accounts {
   const identities = new Identities([users])
   return {
     own: own ?? {},
     identities: () => identities,
     kinds: { ...identities.kinds, certificate: false },
     book: own?.resolve === undefined ? undefined : () => own as AddressBook,
+    rules: () => rules,
     close() {},
   }
 }

@@ -107,7 +107,7 @@ export async function serve(given: Settings, serving: Serving): Promise<number> 
   const resolver = (): Promise<Resolver> =>
     makeResolver(settings, { purpose: settings.spelled('relay'), timeoutMs: RELAY_LOOKUP_MS, log })
   const openIt = (): Promise<OpenRelay | undefined> =>
-    openRelay({ settings, store, book: accounts.book, log, resolver })
+    openRelay({ settings, store, book: accounts.book, rules: accounts.rules, log, resolver })
   const onward = await (user === undefined ? openIt() : user.as(openIt))
   const journal = new Journal(log, options)
   const service = await serving.start({ ...opened, onward, settings, tls, log, journal, user, say })

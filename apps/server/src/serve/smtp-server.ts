@@ -88,10 +88,9 @@ function engineOptions(deps: ServerDeps): ServerOptions {
   const wire = log.getChild('wire')
   const quiet = rangesOf(options.quietFrom)
   const returned: RulesGuardOptions['returned'] = (address) => onward?.returned(address)
-  const receives = (address: RecipientAddress): boolean => {
-    const rule = options.rules.find(address)
-    return rule === undefined ? returned(address) !== undefined : rule.refuses !== undefined || !rule.handling.keeps
-  }
+  const receives = (address: RecipientAddress): boolean =>
+    accounts.rules().decides(address) || returned(address) !== undefined
+  const hasRules = sendsOn || accounts.book !== undefined || !accounts.rules().isEmpty
   return {
     hostname: options.hostname,
     banner: options.banner,
@@ -115,7 +114,7 @@ function engineOptions(deps: ServerDeps): ServerOptions {
       guards: [
         ...(options.domains === undefined ? [] : [domainsGuard(options.domains, { sendsOn })]),
         ...(accounts.book === undefined ? [] : [accountsGuard(accounts.book, { sendsOn, receives })]),
-        ...(options.rules.domains.length > 0 || sendsOn ? [rulesGuard(options.rules, { returned })] : []),
+        ...(hasRules ? [rulesGuard(accounts.rules, { returned })] : []),
         ...options.guards,
       ],
       observer: logObserver({ ...deps, quiet }),

@@ -4,6 +4,14 @@ import { asciiDomain } from '@postern/engine'
 /** `local part@domain`: the local part in lower case without quotes, the domain in ASCII. `*.example.com` stands for all below it. */
 export type AddressKey = string
 
+/** An address of an envelope. */
+export interface RecipientAddress {
+  /** Without quotes. */
+  readonly localPart: string
+  /** '' for `<postmaster>` alone. */
+  readonly domain: string
+}
+
 /** RFC 5321 4.5.3.1.1 allows 64 octets; real local parts are longer sometimes. */
 const MAX_LOCAL_PART = 255
 const DOT_ATOM =
@@ -24,6 +32,13 @@ export function parseAddress(text: string): { readonly localPart: string; readon
 /** @param domain In ASCII, as `asciiDomain` returns it */
 export function keyOf(localPart: string, domain: string): AddressKey {
   return `${localPart.normalize('NFC').toLowerCase()}@${domain}`
+}
+
+/** Reads the name of a domain, such as `example.com` or `*.example.com`. Returns it in ASCII. */
+export function parseDomainName(text: string): string | undefined {
+  const isBelow = text.startsWith('*.')
+  const ascii = asciiDomain(isBelow ? text.slice(2) : text)
+  return ascii === undefined ? undefined : `${isBelow ? '*.' : ''}${ascii}`
 }
 
 function unquoted(quoted: string): string | undefined {

@@ -1,10 +1,10 @@
 /**
- * The data of accounts.json: domains, accounts and aliases, as JSON, and the checks of it. An error names the field, its value and
+ * The data of accounts.json: domains, accounts, aliases and rules, as JSON, and the checks of it. An error names the field, its value and
  * what is allowed, in one line.
  */
-import { asciiDomain } from '@postern/engine'
-import { type AddressKey, keyOf, parseAddress } from './address.ts'
+import { type AddressKey, keyOf, parseAddress, parseDomainName } from './address.ts'
 import { parsePassword, PASSWORD_ALLOWED, type PasswordRecord } from './record.ts'
+import type { RuleData } from './actions.ts'
 
 /** accounts.json, as a person writes it. */
 export interface DirectoryData {
@@ -12,6 +12,8 @@ export interface DirectoryData {
   readonly domains?: readonly (string | DomainData)[]
   readonly accounts?: readonly AccountData[]
   readonly aliases?: readonly AliasData[]
+  /** What becomes of mail to addresses and domains. They are asked where the rules of the server have none for the same address or domain. */
+  readonly rules?: readonly RuleData[]
   /** The character between a local part and its tag: `jane+shop@example.com` goes to `jane@example.com`. Default '+'; '' for none. */
   readonly separator?: string
   /** Random text, made once. What a client may learn of names that do not exist comes from it. */
@@ -77,9 +79,16 @@ const MAX_ALIAS_TARGETS = 1000
 const ADDRESS = 'an address such as jane@example.com'
 const DOMAIN = 'a domain such as example.com, or *.example.com for all below it'
 
-/** Checks the data. @throws DirectoryError */
-export function checkDirectory(given: unknown): CheckedDirectory {
-  const data = object(given, '', ['domains', 'accounts', 'aliases', 'separator', 'secret'])
+/** Checks the data, except for rules. @param takesRules Whether the caller reads them. @throws DirectoryError */
+export function checkDirectory(given: unknown, takesRules: boolean): CheckedDirectory {
+  const data = object(given, '', [
+    'domains',
+    'accounts',
+    'aliases',
+    ...(takesRules ? ['rules'] : []),
+    'separator',
+    'secret',
+  ])
   const separator = data['separator'] ?? '+'
   if (typeof separator !== 'string' || !/^[!#$%&'*+\-/=?^_`{|}~]?$/.test(separator)) {
     throw wrong('separator', separator, "one character of a local part, such as '+', or ''")
@@ -146,13 +155,6 @@ function readDomain(given: unknown, index: number): { readonly name: string; rea
   if (name === undefined) throw wrong(typeof given === 'string' ? path : `${path}.name`, written, DOMAIN)
   if (catchAll !== undefined && typeof catchAll !== 'string') throw wrong(`${path}.catchAll`, catchAll, ADDRESS)
   return { name, catchAll }
-}
-
-/** Returns the name in ASCII. */
-export function parseDomainName(text: string): string | undefined {
-  const isBelow = text.startsWith('*.')
-  const ascii = asciiDomain(isBelow ? text.slice(2) : text)
-  return ascii === undefined ? undefined : `${isBelow ? '*.' : ''}${ascii}`
 }
 
 function readAccount(given: unknown, path: string): { account: Account; fingerprints: readonly string[] } {

@@ -3,17 +3,9 @@
  * a new one.
  */
 import { asciiDomain, type PeerCertificate } from '@postern/engine'
-import { type AddressKey, keyOf, parseAddress } from './address.ts'
+import { type AddressKey, keyOf, parseAddress, type RecipientAddress } from './address.ts'
 import { type Account, type CheckedDirectory, checkDirectory } from './data.ts'
 import type { Identity, IdentitySource } from './identities.ts'
-
-/** An address of an envelope. */
-export interface RecipientAddress {
-  /** Without quotes. */
-  readonly localPart: string
-  /** '' for `<postmaster>` alone. */
-  readonly domain: string
-}
 
 /** What becomes of mail to an address. */
 export type Resolution =
@@ -34,12 +26,17 @@ const SUSPENDED: Resolution = { kind: 'suspended' }
 const UNKNOWN: Resolution = { kind: 'unknown' }
 const ELSEWHERE: Resolution = { kind: 'elsewhere' }
 
+export interface DirectoryOptions {
+  /** The caller reads the rules of the data with `rulesIn`. Default false: data with rules is refused. */
+  readonly takesRules?: boolean
+}
+
 export class Directory implements IdentitySource {
   readonly #data: CheckedDirectory
 
   /** @param given What `JSON.parse` made of accounts.json. @throws DirectoryError */
-  constructor(given: unknown) {
-    this.#data = checkDirectory(given)
+  constructor(given: unknown, { takesRules = false }: DirectoryOptions = {}) {
+    this.#data = checkDirectory(given, takesRules)
   }
 
   /** The domains that are received, in ASCII. */
@@ -53,6 +50,11 @@ export class Directory implements IdentitySource {
 
   get identities(): readonly Identity[] {
     return this.accounts.filter(({ isSuspended }) => !isSuspended).map(identityOf)
+  }
+
+  /** The character between a local part and its tag; '' for none. */
+  get separator(): string {
+    return this.#data.separator
   }
 
   get secret(): string | undefined {

@@ -11,8 +11,8 @@ import {
   type Session,
   type Verdict,
 } from '@postern/engine'
-import { parseAddress } from '../directory/address.ts'
-import type { RecipientAddress, Resolution } from '../directory/directory.ts'
+import { parseAddress, type RecipientAddress } from '../directory/address.ts'
+import type { Resolution } from '../directory/directory.ts'
 import type { Guard } from '../guard.ts'
 
 /** The addresses of a server. A {@link Directory} is one; users may write their own. */

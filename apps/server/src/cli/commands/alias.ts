@@ -14,6 +14,7 @@ import {
   sayDomainOf,
   withDomainOf,
 } from '../reading/accounts.ts'
+import { rulesByTarget } from '../reading/rules.ts'
 
 /** Runs `postern alias`. @throws Failure */
 export async function alias(
@@ -62,10 +63,11 @@ function withTargets(
 }
 
 async function listAliases(path: string, json: boolean | undefined): Promise<void> {
-  const { aliases = [] } = readOrEmpty(path)
-  const rows = aliases.map((one) => ({ address: one.address, to: targetsOf(one) }))
+  const { aliases = [], rules = [] } = readOrEmpty(path)
+  const ruleOf = rulesByTarget(rules)
+  const rows = aliases.map((one) => ({ address: one.address, to: targetsOf(one), rule: ruleOf(one.address) }))
   if (json === true) return printJson(rows)
-  await print(table(rows.map(({ address, to }) => [address, to.join(', ')])))
+  await print(table(rows.map(({ address, to, rule = [] }) => [address, to.join(', '), safe(rule.join(', '))])))
 }
 
 function targetsOf({ to }: AliasData): readonly string[] {

@@ -5,6 +5,7 @@ import { EXIT, Failure } from '../../host/failure.ts'
 import { print, printJson } from '../../host/output.ts'
 import { safe, table } from '../../host/terminal.ts'
 import { checkedAddress, domainName, edit, type ListAction, pathOf, readOrEmpty } from '../reading/accounts.ts'
+import { rulesByTarget } from '../reading/rules.ts'
 
 /** The flags of `postern domain`. */
 export interface DomainFlags {
@@ -40,10 +41,20 @@ export async function domain(
 }
 
 async function listDomains(path: string, json: boolean | undefined): Promise<void> {
-  const { domains = [] } = readOrEmpty(path)
-  const rows = domains.map((one): DomainData => (typeof one === 'string' ? { name: one } : one))
+  const { domains = [], rules = [] } = readOrEmpty(path)
+  const ruleOf = rulesByTarget(rules)
+  const rows = domains.map((one): DomainData & { readonly rule: readonly string[] | undefined } => ({
+    ...(typeof one === 'string' ? { name: one } : one),
+    rule: ruleOf(domainName(one)),
+  }))
   if (json === true) return printJson(rows)
   await print(
-    table(rows.map(({ name, catchAll }) => [name, catchAll === undefined ? '' : `everything else to ${catchAll}`])),
+    table(
+      rows.map(({ name, catchAll, rule = [] }) => [
+        name,
+        catchAll === undefined ? '' : `everything else to ${catchAll}`,
+        safe(rule.join(', ')),
+      ]),
+    ),
   )
 }

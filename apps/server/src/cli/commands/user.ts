@@ -23,6 +23,7 @@ import {
   withDomainOf,
 } from '../reading/accounts.ts'
 import { readNewPassword } from '../reading/new-password.ts'
+import { rulesByTarget } from '../reading/rules.ts'
 
 /** The flags of `postern user`. */
 export interface UserFlags {
@@ -148,7 +149,8 @@ function changed(
 }
 
 async function listUsers(path: string, { json }: UserFlags): Promise<void> {
-  const { accounts = [] } = readOrEmpty(path)
+  const { accounts = [], rules = [] } = readOrEmpty(path)
+  const ruleOf = rulesByTarget(rules)
   const users = accounts.map(({ address, password, secret, certificates = [], suspended = false }) => ({
     address,
     logins: [
@@ -157,14 +159,16 @@ async function listUsers(path: string, { json }: UserFlags): Promise<void> {
       ...(certificates.length === 0 ? [] : ['certificate']),
     ],
     suspended,
+    rule: ruleOf(address),
   }))
   if (json === true) return printJson(users)
   await print(
     table(
-      users.map(({ address, logins, suspended }) => [
+      users.map(({ address, logins, suspended, rule = [] }) => [
         address,
         logins.length === 0 ? 'no login' : logins.join(', '),
         suspended ? 'suspended' : '',
+        safe(rule.join(', ')),
       ]),
     ),
   )

@@ -1,4 +1,4 @@
-/** The accounts file, as `postern user`, `postern alias` and `postern domain` edit it. */
+/** The accounts file, as `postern user`, `alias`, `domain` and `rule` edit it. */
 import { existsSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -52,7 +52,7 @@ async function takeLock(lock: string): Promise<void> {
   }
 }
 
-/** Adds the domain of an address, if no domain receives it yet. */
+/** Adds the domain of an address, if it is not there yet. */
 export function withDomainOf(data: DirectoryData, address: string): DirectoryData {
   const name = parseAddress(address)?.domain ?? ''
   const domains = data.domains ?? []

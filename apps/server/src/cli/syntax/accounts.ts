@@ -41,6 +41,20 @@ export function addAccounts(postern: Command): void {
       const { domain } = await import('../commands/domain.ts')
       await domain(await settings(ofAccounts(flags)), action, name, flags)
     })
+
+  accountsCommand(
+    postern,
+    'rule',
+    'add, remove and list rules: what becomes of mail to an address or a domain',
+    EXAMPLES.rule,
+  )
+    .addArgument(new Argument('<action>', 'what to do').choices(['add', 'remove', 'list']))
+    .argument('[target]', 'an address, a domain, or *.example.com for all below it')
+    .argument('[actions...]', 'keep, drop, refuse, refuse=REPLY, forward=ADDRESS, lmtp=URL, webhook=URL')
+    .action(async (action, target, actions, flags) => {
+      const { rule } = await import('../commands/rule.ts')
+      await rule(await settings(ofAccounts(flags)), action, target, actions, flags)
+    })
 }
 
 function accountsCommand(parent: Command, name: string, description: string, examples: string): Command {

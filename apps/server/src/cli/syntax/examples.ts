@@ -17,6 +17,7 @@ type ExamplesOf =
   | 'user'
   | 'alias'
   | 'domain'
+  | 'rule'
   | 'dkim'
   | 'queue'
   | 'completion'
@@ -159,6 +160,16 @@ Examples:
   postern domain add example.com --catch-all jane@example.com
   postern domain add '*.example.org'
   postern domain list
+`,
+  rule: `
+add gives the address or domain more actions, and remove without actions removes its rule. The secret of a new webhook is printed once.
+
+Examples:
+  postern rule add sales@example.com forward=jane@example.org forward=bob@example.net
+  postern rule add jane@example.com keep forward=jane@example.org
+  postern rule add old@example.com refuse='550 5.1.6 This address has moved'
+  postern rule remove sales@example.com forward=bob@example.net
+  postern rule list
 `,
   dkim: `
 keygen prints the records for the zone file, and writes each key to DOMAIN.SELECTOR.pem. check ends with exit code 2 if a record

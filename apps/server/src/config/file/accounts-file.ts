@@ -4,14 +4,23 @@ import { readFileSync, statSync } from 'node:fs'
 import { open, realpath, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import process from 'node:process'
-import { Directory, type DirectoryData, DirectoryError } from '@postern/intake/directory'
+import {
+  Directory,
+  type DirectoryData,
+  DirectoryError,
+  RuleError,
+  type Rules,
+  rulesIn,
+} from '@postern/intake/directory'
 import { Failure, unreadable } from '../../host/failure.ts'
 import { forbidden } from '../../host/permission.ts'
+import { isLmtpUrl } from '../urls/lmtp-url.ts'
 import { jsonMistake } from './json-mistake.ts'
 
 export interface AccountsFile {
   readonly data: DirectoryData
   readonly directory: Directory
+  readonly rules: Rules
 }
 
 /** Some 100,000 accounts. */
@@ -30,7 +39,7 @@ export function readAccounts(path: string, named: string = path): AccountsFile {
     const { line, allowed } = jsonMistake(text)
     throw new Failure(`${named}:${line}: it is not JSON; there must be ${allowed}`)
   }
-  return { data, directory: checkedDirectory(data, named) }
+  return checkedAccounts(data, named)
 }
 
 /**
@@ -39,7 +48,7 @@ export function readAccounts(path: string, named: string = path): AccountsFile {
  */
 export async function writeAccounts(path: string, given: DirectoryData): Promise<void> {
   const data = { ...given, secret: given.secret ?? randomBytes(24).toString('base64url') }
-  checkedDirectory(data, path)
+  checkedAccounts(data, path)
   // A symbolic link stays, and its file is replaced. A new file is where its path says.
   const target = await realpath(path).catch(() => path)
   const temporary = `${target}.${randomBytes(6).toString('hex')}.tmp`
@@ -62,12 +71,27 @@ export async function writeAccounts(path: string, given: DirectoryData): Promise
   }
 }
 
-function checkedDirectory(data: unknown, named: string): Directory {
+/** Returns the rules of the config together with those of a file of accounts. @throws Failure */
+export function joinedRules(ofConfig: Rules, ofFile: Rules, named: string): Rules {
   try {
-    return new Directory(data)
+    return ofConfig.followedBy(ofFile)
   } catch (error) {
-    if (!(error instanceof DirectoryError)) throw error
-    throw new Failure(`${named}: ${error.message}`, undefined, { cause: error })
+    if (!(error instanceof RuleError)) throw error
+    throw new Failure(`${named}: rules, together with those of the config: ${error.message}`, undefined, {
+      cause: error,
+    })
+  }
+}
+
+/** Checks the data of a file. @throws Failure */
+export function checkedAccounts(data: DirectoryData, named: string): AccountsFile {
+  try {
+    const directory = new Directory(data, { takesRules: true })
+    return { data, directory, rules: rulesIn(data, directory, { isLmtpUrl }) }
+  } catch (error) {
+    const place = error instanceof RuleError ? `rules${error.path}: ` : ''
+    if (!(error instanceof DirectoryError || error instanceof RuleError)) throw error
+    throw new Failure(`${named}: ${place}${error.message}`, undefined, { cause: error })
   }
 }
 
@@ -84,7 +108,6 @@ function readText(path: string, named: string): string {
   }
 }
 
-/** Returns the mode of the old file, which its owner may have chosen. */
 /** Returns the rights of the file, so that the service that may read it still may. */
 function ownersOf(path: string): { readonly mode: number; readonly uid?: number; readonly gid?: number } {
   try {

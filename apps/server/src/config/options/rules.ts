@@ -1,7 +1,7 @@
 /** Rules: what becomes of mail to an address or a domain. */
-import { ANY_DOMAIN, type RuleData, RuleError, Rules } from '@postern/intake/guards'
-import { parseServerUrl } from '@postern/engine/client'
+import { type RuleData, RuleError, Rules } from '@postern/intake/directory'
 import { Failure } from '../../host/failure.ts'
+import { isLmtpUrl } from '../urls/lmtp-url.ts'
 import { Mistaken, type Schema } from '../values/schema.ts'
 import type { PolicyRows } from './policy.ts'
 import type { Choice, Option } from './row.ts'
@@ -13,9 +13,6 @@ export interface RuleRows {
    */
   readonly rules: Option<readonly RuleData[], Rules>
 }
-
-/** It is the name of a destination in the queue. */
-const PLAIN = /^[!-~]{1,250}$/
 
 export const ruleRows: RuleRows = {
   rules: {
@@ -42,24 +39,7 @@ function rulesSchema(): Schema<Rules> {
 /** Checks that rules are about our own domains. @throws Failure */
 export function checkRules({ options, spelled }: Choice<RuleRows & PolicyRows>): void {
   const { domains, rules } = options
-  if (domains === undefined) return
-  const foreign = rules.domains.find((domain) => !isCovered(domain, domains))
+  const foreign = domains && rules.foreignTo(domains)
   if (foreign === undefined) return
   throw new Failure(`${spelled('rules')}: ${foreign} is not among ${spelled('domains')}; add it there`)
-}
-
-/** @param domain Of a rule, with `*.` for all below it */
-function isCovered(domain: string, domains: readonly string[]): boolean {
-  if (domains.includes(ANY_DOMAIN) || domains.includes(domain)) return true
-  const name = domain.startsWith('*.') ? domain.slice(2) : domain
-  return domains.some((each) => each.startsWith('*.') && name.endsWith(each.slice(1)))
-}
-
-function isLmtpUrl(url: string): boolean {
-  try {
-    const { credentials, protocol } = parseServerUrl(url)
-    return protocol === 'lmtp' && credentials === undefined && PLAIN.test(url)
-  } catch {
-    return false
-  }
 }

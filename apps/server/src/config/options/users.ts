@@ -23,7 +23,7 @@ export interface UserRows {
   /** The AUTH mechanisms to offer, in this order. Default: all. */
   readonly authMechanisms: Option<AuthMechanism | readonly AuthMechanism[], readonly AuthMechanism[] | undefined>
   /**
-   * The file with domains, accounts and aliases, which `postern user`, `postern alias` and `postern domain` edit; or accounts of your own.
+   * The file with domains, accounts, aliases and rules, which `postern user`, `postern alias`, `postern domain` and `postern rule` edit; or accounts of your own.
    * Default: `accounts.json` beside the config file, if there is one.
    */
   readonly accounts: Option<string | OwnAccounts, string | OwnAccounts | undefined>
@@ -81,7 +81,7 @@ export const userRows: UserRows = {
   accounts: {
     schema: optional(parsed<string | OwnAccounts>(parseAccounts, ACCOUNTS_ALLOWED)),
     byDefault: undefined,
-    help: 'file with domains, accounts and aliases; postern user, alias and domain edit it',
+    help: 'file with domains, accounts, aliases and rules; postern user, alias, domain and rule edit it',
     group,
     value: 'file',
     docs: { more: '(see [Accounts](#accounts))', byDefault: 'accounts.json beside the config file, if there is one' },

@@ -65,7 +65,7 @@ function spellings(value: string): string[] {
 
 /**
  * Hides everything that looks like a secret in the text of an error, which may quote a setting or a file: the user and password of
- * a URL, a password hash, a private key. It reads each character a bounded number of times.
+ * a URL, a password hash, the secret of a webhook, a private key. It reads each character a bounded number of times.
  */
 export function hideForms(text: string): string {
   return hideKeys(hideHashes(hideUserInfo(text)))
@@ -91,7 +91,8 @@ function hideUserInfo(text: string): string {
   }
 }
 
-const HASH_BEGINS = ['$scrypt$', 'SCRAM-SHA-256$', '$2a$', '$2b$', '$2y$'] as const
+/** `whsec_` is the secret of a webhook. */
+const HASH_BEGINS = ['$scrypt$', 'SCRAM-SHA-256$', '$2a$', '$2b$', '$2y$', 'whsec_'] as const
 /** A character of a hash in PHC form. */
 const HASH_CHARACTER = /[\w=,:$+/.-]/
 

@@ -5,7 +5,7 @@ import { mkdir } from 'node:fs/promises'
 import type { ForwardPath, Reply } from '@postern/engine'
 import type { Onward } from '@postern/intake'
 import { type AddressBook, domainsGuard } from '@postern/intake/guards'
-import { parseAddress, type RecipientAddress } from '@postern/intake/directory'
+import { parseAddress, type RecipientAddress, type Rules } from '@postern/intake/directory'
 import { isQueueError, LOCAL, Relay, Spool } from '@postern/relay'
 import {
   domainOf,
@@ -34,6 +34,7 @@ export interface RelayDeps {
   readonly store: MailStore
   /** Returns the addresses that receive mail. undefined: those of `domains`. */
   readonly book: (() => AddressBook) | undefined
+  rules(): Rules
   readonly log: Logger
   /** Makes the resolver that `mx` needs. */
   resolver(): Promise<Resolver>
@@ -52,7 +53,14 @@ export interface OpenRelay extends Onward {
 type IsOurs = (address: string) => boolean | Promise<boolean>
 
 /** Opens the relay; undefined if it is off. @throws Failure */
-export async function openRelay({ settings, store, book, log, resolver }: RelayDeps): Promise<OpenRelay | undefined> {
+export async function openRelay({
+  settings,
+  store,
+  book,
+  rules,
+  log,
+  resolver,
+}: RelayDeps): Promise<OpenRelay | undefined> {
   const { options, spelled } = settings
   if (options.relay === 'off') return undefined
   const [{ openSqliteQueue }, { fs }, { connect }] = await Promise.all([
@@ -84,7 +92,7 @@ export async function openRelay({ settings, store, book, log, resolver }: RelayD
       rewriteSender: forwarding.rewriteSender,
       destinationOf: async (address) => ((await ours(address)) ? LOCAL : domainOf(address)),
       makeId: () => randomBytes(20).toString('hex'),
-      handOver: webhookHandOver(options.rules.webhooks),
+      handOver: webhookHandOver(rules),
       keepHere: (mail) =>
         keepHere(mail, { store, parseAddress, ...(book !== undefined && { accountsOf: accountsIn(book) }) }),
       schedule: {

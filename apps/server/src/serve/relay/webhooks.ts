@@ -2,7 +2,7 @@
 import { createHash, createHmac } from 'node:crypto'
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
-import type { Webhook } from '@postern/intake/guards'
+import type { Rules, Webhook } from '@postern/intake/directory'
 import type { HandedOver, KeptHere, Pieces } from '@postern/relay'
 import { errorText } from '../../host/failure.ts'
 
@@ -20,11 +20,19 @@ export function webhookDestination(url: string): string {
   return `${PREFIX}${new URL(url).host}:${createHash('sha256').update(url).digest('hex').slice(0, 16)}`
 }
 
-/** Returns what takes the mail for a destination; undefined if the destination is no webhook. */
-export function webhookHandOver(webhooks: readonly Webhook[]): (destination: string) => HandOver | undefined {
-  const known = new Map(webhooks.map((webhook) => [webhookDestination(webhook.url), webhook]))
+/**
+ * Returns what takes the mail for a destination; undefined if the destination is no webhook.
+ * @param rules Called for each delivery, because the rules may change while the server runs
+ */
+export function webhookHandOver(rules: () => Rules): (destination: string) => HandOver | undefined {
+  let current: Rules | undefined
+  let known: ReadonlyMap<string, Webhook> = new Map()
   return (destination) => {
     if (!destination.startsWith(PREFIX)) return undefined
+    if (current !== rules()) {
+      current = rules()
+      known = new Map(current.webhooks.map((webhook) => [webhookDestination(webhook.url), webhook]))
+    }
     const webhook = known.get(destination)
     return (mail) => (webhook === undefined ? Promise.resolve(mail.recipients.map(() => GONE)) : post(webhook, mail))
   }

@@ -1,6 +1,6 @@
 /** The actions of a rule, as a person writes them, and the checks of them. */
 import { type Reply, reply } from '@postern/engine'
-import { parseAddress } from '../directory/address.ts'
+import { parseAddress } from './address.ts'
 
 /** One thing that a rule does. `{ refuse }` has the whole reply: `550 5.7.1 We take no mail here`. */
 export type RuleAction =
@@ -11,6 +11,13 @@ export type RuleAction =
   | { readonly forward: string | readonly string[] }
   | { readonly lmtp: string }
   | { readonly webhook: string; readonly secret: string }
+
+/** A rule, as a person writes it. */
+export interface RuleData {
+  /** Addresses such as `jane@example.com`, and domains such as `example.com`, or `*.example.com` for all below it. */
+  readonly for: string | readonly string[]
+  readonly do: RuleAction | readonly RuleAction[]
+}
 
 /** A webhook of a rule. */
 export interface Webhook {
@@ -41,6 +48,8 @@ export interface Written {
 export interface RulesOptions {
   /** Returns whether a text is the URL of a server of LMTP, without a user and password. Default: none is. */
   isLmtpUrl?(url: string): boolean
+  /** Separates a local part from its tag; '' if nothing does. Default '+'. */
+  readonly separator?: string
 }
 
 const REFUSED = reply(550, '5.7.1', 'This address receives no mail')
