@@ -30,6 +30,8 @@ const NODE = ['node:']
 const SOCKETS = ['sockets', 'sockets/tls', 'common']
 /** The parts that every other part of the protocol may use. */
 const PROTOCOL = ['copies.ts', 'protocol', 'protocol/bytes', 'protocol/grammar']
+/** The parts that the relay's own files use. */
+const RELAY = ['queue', 'schedule.ts', 'report', 'pieces.ts', 'spool.ts', 'delivery', 'options.ts']
 const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake', '@postern/worker']
 
 export const PACKAGES: readonly Package[] = [
@@ -151,12 +153,13 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['schedule.ts'], isPure: true },
         { paths: ['report'], isPure: true },
         { paths: ['signing'], modules: NODE },
-        { paths: ['spool.ts'] },
+        { paths: ['pieces.ts'], isPure: true },
         { paths: ['route/outcome.ts'] },
       ],
       [
         { paths: ['queue/memory'], below: ['queue'] },
         { paths: ['queue/sql'], below: ['queue'] },
+        { paths: ['spool.ts'], below: ['pieces.ts'] },
         { paths: ['delivery'], below: ['queue', 'schedule.ts', 'report'] },
         { paths: ['route/sts'], below: ['route/outcome.ts'] },
         { paths: ['route/dane'], modules: ['@peculiar/x509', 'reflect-metadata'], below: ['route/outcome.ts'] },
@@ -169,35 +172,15 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['queue/durable-object'], below: ['queue', 'queue/sql'] },
       ],
       [
-        { paths: ['options.ts'], below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery'] },
+        { paths: ['options.ts'], below: ['queue', 'schedule.ts', 'report', 'pieces.ts', 'spool.ts', 'delivery'] },
         { paths: ['mx-router.ts'], below: ['delivery', 'route', 'route/outcome.ts'] },
       ],
       [
-        { paths: ['submission.ts'], below: ['queue', 'spool.ts', 'options.ts'] },
-        { paths: ['onward'], below: ['queue', 'delivery', 'options.ts', 'spool.ts', 'signing', 'report'] },
+        { paths: ['bookkeeping.ts', 'incoming.ts', 'leftovers.ts', 'outgoing.ts', 'removals.ts'], below: RELAY },
+        { paths: ['onward'], below: [...RELAY, 'signing'] },
       ],
-      [
-        {
-          paths: ['relay.ts'],
-          below: ['queue', 'schedule.ts', 'report', 'spool.ts', 'delivery', 'options.ts', 'submission.ts'],
-        },
-      ],
-      [
-        {
-          paths: ['index.ts'],
-          below: [
-            'queue',
-            'schedule.ts',
-            'report',
-            'spool.ts',
-            'delivery',
-            'options.ts',
-            'submission.ts',
-            'relay.ts',
-            'mx-router.ts',
-          ],
-        },
-      ],
+      [{ paths: ['relay.ts'], below: [...RELAY, 'bookkeeping.ts'] }],
+      [{ paths: ['index.ts'], below: [...RELAY, 'bookkeeping.ts', 'mx-router.ts', 'relay.ts'] }],
     ],
   },
   {

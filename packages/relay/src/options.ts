@@ -4,11 +4,12 @@ import type { Result } from './delivery/attempt.ts'
 import type { CongestionOptions } from './delivery/congestion.ts'
 import type { ConnectionsOptions } from './delivery/connections.ts'
 import type { Hop, Router } from './delivery/hop.ts'
+import type { Pieces } from './pieces.ts'
 import type { NewRecipient, QueueEnvelope } from './queue/entry.ts'
 import type { Claim, Queue, RecipientResult } from './queue/queue.ts'
 import type { DueReport } from './report/index.ts'
 import type { ScheduleOptions } from './schedule.ts'
-import type { Pieces, Spool } from './spool.ts'
+import type { Spool } from './spool.ts'
 
 export interface RelayOptions {
   /** The name of this server, in EHLO and in reports. */

@@ -5,20 +5,17 @@
  * A message is durable before its entry, and the entry before `submit` resolves. A result is durable before the message is removed. So
  * a crash at any time loses nothing. It sends a message twice only if a server took it and the result was not yet recorded.
  */
-import { attempt, type Attempt, type AttemptDeps, type Mail, type Result } from './delivery/attempt.ts'
+import { Bookkeeping } from './bookkeeping.ts'
 import { Congestion } from './delivery/congestion.ts'
 import { Connections } from './delivery/connections.ts'
-import type { Route, Router } from './delivery/hop.ts'
-import { envelopeOf, expired, joined, onTop } from './delivery/mail.ts'
-import { octetFacts } from './delivery/octets.ts'
-import { settlingOf } from './delivery/settling.ts'
-import { type HandedOver, type KeptHere, LOCAL, type NewMail, type RelayOptions } from './options.ts'
-import type { NewEntry, QueueEnvelope } from './queue/entry.ts'
-import type { Claim, RecipientResult, Settled } from './queue/queue.ts'
-import { type DueReport, makeReport } from './report/index.ts'
-import { expiryOf, type RetrySchedule, resolveSchedule } from './schedule.ts'
-import { type Pieces, Spool } from './spool.ts'
-import { entryOf, submit } from './submission.ts'
+import { Incoming } from './incoming.ts'
+import { removeLeftovers } from './leftovers.ts'
+import type { NewMail, RelayOptions } from './options.ts'
+import { Outgoing } from './outgoing.ts'
+import type { Claim } from './queue/queue.ts'
+import { Removals } from './removals.ts'
+import { resolveSchedule } from './schedule.ts'
+import { Spool } from './spool.ts'
 
 const LEASE_MS = 3_600_000
 /** The longest sleep, so that a clock that jumps is noticed. */
@@ -32,14 +29,16 @@ const ORPHAN_AGE_MS = 3_600_000
 
 export class Relay {
   readonly #options: RelayOptions
-  readonly #schedule: RetrySchedule
   readonly #congestion: Congestion
   readonly #connections: Connections
+  readonly #removals: Removals
+  readonly #incoming: Incoming
+  readonly #outgoing: Outgoing
+  readonly #bookkeeping: Bookkeeping
   readonly #maxDeliveries: number
   readonly #abort = new AbortController()
+  readonly #tidying = new AbortController()
   readonly #running = new Set<Promise<void>>()
-  /** Messages that get their entry now. */
-  readonly #arriving = new Set<string>()
   readonly #madeAt = Date.now()
   #isStopping = false
   #loop: Promise<void> | undefined
@@ -50,10 +49,16 @@ export class Relay {
 
   /** @throws RangeError */
   constructor(options: RelayOptions) {
+    const { queue, spool } = options
     this.#options = options
-    this.#schedule = resolveSchedule(options.schedule)
     this.#congestion = new Congestion(options.congestion)
     this.#connections = new Connections(options.connections)
+    this.#removals = new Removals({ queue, spool, failed: (error) => this.#failed(error) })
+    const removals = this.#removals
+    this.#incoming = new Incoming({ options, removeLater: (messageId) => removals.add({ messageId }) })
+    this.#outgoing = new Outgoing(options, this.#connections, this.#abort.signal)
+    const schedule = resolveSchedule(options.schedule)
+    this.#bookkeeping = new Bookkeeping({ options, schedule, incoming: this.#incoming, removals })
     this.#maxDeliveries = options.maxDeliveries ?? 50
   }
 
@@ -62,7 +67,7 @@ export class Relay {
    * @throws StorageError, QueueError, and what reading the message throws. Then nothing is kept
    */
   async submit(mail: NewMail): Promise<void> {
-    await submit(mail, this.#options, this.#arriving, (error) => this.#failed(error))
+    await this.#incoming.submit(mail)
     this.wake()
   }
 
@@ -100,16 +105,18 @@ export class Relay {
   /** Stops: begins no delivery, and gives those that run this time to end. */
   async stop(graceMs: number = 30_000): Promise<void> {
     this.#isStopping = true
+    this.#tidying.abort()
     this.wake()
     const timer = setTimeout(() => this.#abort.abort(new Error('the relay stops')), graceMs)
     await this.#loop
     while (this.#running.size > 0) await Promise.allSettled(this.#running)
     clearTimeout(timer)
     this.#connections.close()
+    await this.#removals.end()
   }
 
   async #run(): Promise<void> {
-    await this.tidy().catch((error: unknown) => this.#failed(error))
+    const tidied = this.tidy().catch((error: unknown) => this.#failed(error))
     while (!this.#isStopping) {
       this.#isWoken = false
       let sleepMs: number
@@ -121,6 +128,7 @@ export class Relay {
       }
       if (sleepMs > 0) await this.#sleep(sleepMs)
     }
+    await tidied
   }
 
   /** Claims what is due and begins to deliver it. Returns how long nothing will be due. */
@@ -157,20 +165,16 @@ export class Relay {
   }
 
   /** Removes what a crash has left: entries that are finished, and messages without an entry. `start` calls it first. */
-  async tidy(): Promise<void> {
+  tidy(): Promise<void> {
     const { queue, spool, orphanAgeMs = ORPHAN_AGE_MS } = this.#options
-    let cursor: string | undefined
-    do {
-      const page = await queue.list({ state: 'finished', limit: 1_000, ...(cursor !== undefined && { cursor }) })
-      const done = page.entries.filter(({ deliveries }) => deliveries.every(({ state }) => state === 'finished'))
-      await queue.remove(done.map(({ id }) => id))
-      cursor = page.cursor
-    } while (cursor !== undefined)
-    // Asked in this order: a message that is not arriving any more has its entry, if it gets one.
-    const isNeeded = async (id: string): Promise<boolean> =>
-      this.#arriving.has(id) || (await queue.list({ messageId: id, limit: 1 })).entries.length > 0
-    await spool.sweep(isNeeded, new Date(Date.now() - orphanAgeMs))
-    await spool.sweepUnfinished(new Date(this.#madeAt - orphanAgeMs))
+    return removeLeftovers({
+      queue,
+      spool,
+      isArriving: (messageId) => this.#incoming.has(messageId),
+      before: new Date(Date.now() - orphanAgeMs),
+      unfinishedBefore: new Date(this.#madeAt - orphanAgeMs),
+      signal: this.#tidying.signal,
+    })
   }
 
   /** Sleeps until the time is over, somebody wakes the relay, or another process has changed the queue. */
@@ -207,31 +211,27 @@ export class Relay {
 
   /** Never rejects. */
   async #deliver(claim: Claim): Promise<void> {
+    const { queue } = this.#options
     try {
-      const tried = await this.#attempt(claim)
-      if (tried === 'stopped') return await this.#options.queue.release([claim])
+      const tried = await this.#outgoing.attempt(claim)
+      if (tried === 'stopped') return await queue.release([claim])
       const now = Date.now()
       if (tried.learnt === 'succeeded') this.#congestion.succeeded(claim.destination)
       else if (tried.learnt === 'refused') this.#congestion.refused(claim.destination, now)
-      await this.#settle(claim, tried, now)
+      await this.#bookkeeping.settle(claim, tried, now)
     } catch (error) {
       this.#failed(error)
       if (Spool.isMissing(error) && (await this.#giveUp(claim))) return
       // The lease would keep the delivery for an hour.
-      await this.#options.queue.release([claim]).catch((failure: unknown) => this.#failed(failure))
+      await queue.release([claim]).catch((failure: unknown) => this.#failed(failure))
       this.#congestion.refused(claim.destination, Date.now())
     }
   }
 
-  /** Fails a delivery whose message is gone. Its sender cannot be told, because a report shows the message. */
+  /** Returns whether the queue has recorded it. */
   async #giveUp(claim: Claim): Promise<boolean> {
-    const { queue } = this.#options
-    const reply = { at: Date.now(), code: 0, enhancedCode: '5.3.0', text: 'the message is not in the spool', host: '' }
-    const results = claim.recipients.map(({ index }): RecipientResult => ({ index, state: 'failed', reply }))
     try {
-      const [settled] = await queue.settle([{ claim, results }])
-      this.#options.events?.attempted?.(claim, results, undefined)
-      if (settled?.isFinished === true) await queue.remove([claim.id])
+      await this.#bookkeeping.giveUp(claim)
       return true
     } catch (error) {
       this.#failed(error)
@@ -239,128 +239,7 @@ export class Relay {
     }
   }
 
-  async #attempt(claim: Claim): Promise<Attempt | 'stopped'> {
-    const expiry = expiryOf(claim.envelope, Date.now())
-    if (expiry !== undefined) return expired(claim)
-    if (claim.destination === LOCAL) return this.#keepHere(claim)
-    const { router, spool, sign, events } = this.#options
-    const take = this.#options.handOver?.(claim.destination)
-    if (take !== undefined) return this.#handOver(claim, take)
-    const route = await this.#route(router, claim)
-    const signal = this.#abort.signal
-    const deps: AttemptDeps = {
-      connections: this.#connections,
-      connect: (hop, isInClear, stopped) => this.#options.connect(hop, isInClear, stopped),
-      hopFailed: (hop, error) => events?.hopFailed?.(hop, error),
-    }
-    const open = (): Pieces => spool.open(claim.messageId)
-    // Signed once for all hops and transactions of the attempt.
-    const top = 'hops' in route ? ((await sign?.(open, claim)) ?? NOTHING) : NOTHING
-    const results: Attempt[] = []
-    const { forwardedBy } = claim.envelope
-    const written = claim.envelope.reversePath
-    const reversePath =
-      forwardedBy === undefined ? written : (this.#options.rewriteSender?.(written, forwardedBy) ?? written)
-    const { maxRecipients = 100 } = this.#options
-    for (let at = 0; at < claim.recipients.length; at += maxRecipients) {
-      const mail: Mail = {
-        envelope: { ...envelopeOf(claim, at, at + maxRecipients, top.length), reversePath },
-        open: () => onTop(top, open()),
-        facts: () => octetFacts(open()),
-      }
-      const tried = await attempt(route, mail, deps, signal)
-      if (signal.aborted && !tried.mayBeAccepted && results.length === 0) return 'stopped'
-      results.push(tried)
-    }
-    return joined(results)
-  }
-
-  /** Keeps a message for recipients of this server. */
-  async #keepHere({ envelope, messageId, recipients }: Claim): Promise<Attempt> {
-    const { hostname, keepHere, spool } = this.#options
-    const addresses = recipients.map(({ address }) => address)
-    const kept = await keepHere?.({ envelope, addresses, open: () => spool.open(messageId) })
-    const results = addresses.map((_, at): Result => {
-      const one = kept?.[at] ?? { state: 'failed', code: 550, enhancedCode: '5.1.1', text: 'no such mailbox here' }
-      return { ...one, host: hostname, passesNotify: false }
-    })
-    return { results, learnt: 'none', mayBeAccepted: false }
-  }
-
-  async #handOver(
-    claim: Claim,
-    take: (mail: HandedOver) => Promise<readonly KeptHere[]>,
-  ): Promise<Attempt | 'stopped'> {
-    const { envelope, messageId, recipients } = claim
-    const { signal } = this.#abort
-    const open = (): Pieces => this.#options.spool.open(messageId)
-    const results = await take({ id: messageId, envelope, recipients, signal, open })
-    if (signal.aborted && results.every(({ state }) => state === 'temporary')) return 'stopped'
-    return {
-      results: results.map((one): Result => ({ ...one, host: '', passesNotify: false })),
-      learnt: 'none',
-      mayBeAccepted: false,
-    }
-  }
-
-  async #route(router: Router, { destination, envelope }: Claim): Promise<Route> {
-    return router.route(destination, { requireTls: envelope.requireTls === true })
-  }
-
-  /** Records the results with the reports that they make due, and then removes what nobody needs any more. */
-  async #settle(claim: Claim, tried: Attempt, now: number): Promise<void> {
-    const { queue, spool, events } = this.#options
-    if (tried.mayBeAccepted) events?.unanswered?.(claim)
-    const { results, dueAt, reports } = settlingOf(claim, tried, this.#schedule, now, Math.random())
-    const added: NewEntry[] = []
-    let settled: Settled | undefined
-    try {
-      for (const report of reports) added.push(await this.#report(claim, report, now))
-      ;[settled] = await queue.settle([
-        { claim, results, ...(dueAt !== undefined && { dueAt }), ...(added.length > 0 && { add: added }) },
-      ])
-    } finally {
-      for (const { messageId } of added) this.#arriving.delete(messageId)
-    }
-    events?.attempted?.(claim, results, dueAt)
-    if (settled?.status === 'gone') for (const { messageId } of added) await spool.remove(messageId)
-    else reports.forEach((report, at) => events?.reported?.(claim, report, added[at]?.id ?? ''))
-    if (settled?.isFinished !== true) return
-    await queue.remove([claim.id])
-    await spool.remove(claim.messageId)
-  }
-
-  /** Writes a report to the spool. Returns its entry. */
-  async #report(claim: Claim, { kind, recipients }: DueReport, now: number): Promise<NewEntry> {
-    const { hostname, makeId, spool } = this.#options
-    const id = makeId()
-    const report = await makeReport({
-      kind,
-      id,
-      now,
-      hostname,
-      message: claim,
-      recipients,
-      read: () => spool.open(claim.messageId),
-    })
-    this.#arriving.add(id)
-    const size = await spool.save(id, report.content).catch((error: unknown) => {
-      this.#arriving.delete(id)
-      throw error
-    })
-    const envelope: QueueEnvelope = {
-      reversePath: '',
-      body: report.body,
-      smtpUtf8: report.smtpUtf8,
-      size,
-      ...(report.requireTls && { requireTls: true as const }),
-    }
-    return entryOf(id, envelope, [{ address: report.forwardPath, notify: report.notify }], this.#options)
-  }
-
   #failed(error: unknown): void {
     this.#options.events?.failed?.(error)
   }
 }
-
-const NOTHING = new Uint8Array(0)

@@ -1,6 +1,6 @@
 /** A relay with a queue and a spool in memory hands mail to a server of this test, over connections in memory. */
 import { join } from 'node:path'
-import { createServer, reply, type Server, type ServerOptions } from '@postern/engine'
+import { createServer, type Duplex, reply, type Server, type ServerOptions } from '@postern/engine'
 import { ClientError, openClient } from '@postern/engine/client'
 import { pair } from '@postern/runtime/memory'
 import { memory } from '@postern/storage/memory'
@@ -200,6 +200,57 @@ test('many messages to one destination share connections', async () => {
   await drained()
   expect(received).toHaveLength(200)
   expect(connections).toBeLessThanOrEqual(20)
+})
+
+/** A server that offers PIPELINING and CHUNKING, and answers a transaction when its last octet is there. It leaves without a word instead if it is told so. */
+async function* answers(far: Duplex, leaves: (transaction: number) => boolean): AsyncGenerator<string, void> {
+  let text = ''
+  for (let transaction = 0; ;) {
+    const bytes = await far.read()
+    if (bytes === null) return
+    text += new TextDecoder().decode(bytes)
+    if (text.startsWith('EHLO')) yield '250-mx.far.example\r\n250-PIPELINING\r\n250 CHUNKING\r\n'
+    else if (!text.endsWith(MESSAGE)) continue
+    else if (leaves(transaction++)) return far.destroy()
+    else yield '250 fine\r\n'.repeat(3)
+    text = ''
+  }
+}
+
+async function answer(far: Duplex, leaves: (transaction: number) => boolean): Promise<void> {
+  const write = (reply: string): void | Promise<void> => far.write(new TextEncoder().encode(reply))
+  await write('220 mx.far.example\r\n')
+  for await (const reply of answers(far, leaves)) await write(reply)
+}
+
+test('a small message goes with its commands, and once more on a new connection if the old one ends without a reply', async () => {
+  let connections = 0
+  let unanswered = 0
+  const { relay, queue, drained } = await setUp(
+    {},
+    {
+      async connect(_, __, signal) {
+        const [near, far] = pair()
+        const isFirst = connections++ === 0
+        void answer(far, (transaction) => isFirst && transaction === 1)
+        return openClient(near, { hostname: 'mx.near.example', signal })
+      },
+      events: { unanswered: () => unanswered++ },
+    },
+  )
+  const send = (): Promise<void> =>
+    relay.submit({
+      id: makeId(),
+      envelope: ENVELOPE,
+      recipients: [{ address: 'b@far.example' }],
+      pieces: pieces(MESSAGE),
+    })
+  await send()
+  await drained()
+  expect([connections, unanswered]).toEqual([1, 0])
+  await send()
+  await drained()
+  expect([connections, unanswered, (await queue.list()).entries]).toEqual([2, 1, []])
 })
 
 test('a report about a report is never made', async () => {

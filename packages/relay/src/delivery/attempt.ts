@@ -60,38 +60,50 @@ const MAX_HOPS = 10
 export async function attempt(route: Route, mail: Mail, deps: AttemptDeps, signal: AbortSignal): Promise<Attempt> {
   const count = mail.envelope.forwardPaths.length
   if (!('hops' in route)) return same(count, { ...route, host: '' }, 'none')
-  let last: Attempt | undefined
+  let last = same(
+    count,
+    { isTemporary: true, code: 0, enhancedCode: '4.4.4', text: 'no server to try', host: '' },
+    'none',
+  )
+  let mayBeAccepted = false
   for (const hop of route.hops.slice(0, MAX_HOPS)) {
     const tried = await tryHop(hop, mail, deps, signal)
-    if (!(tried instanceof ClientError)) return tried
-    deps.hopFailed?.(hop, tried)
-    last = same(count, failureOf(hop, tried), 'refused')
+    mayBeAccepted ||= tried.mayBeAccepted
+    if (!(tried.answer instanceof ClientError)) return { ...tried.answer, mayBeAccepted }
+    deps.hopFailed?.(hop, tried.answer)
+    last = same(count, failureOf(hop, tried.answer), 'refused')
     if (signal.aborted) break
   }
-  return (
-    last ??
-    same(count, { isTemporary: true, code: 0, enhancedCode: '4.4.4', text: 'no server to try', host: '' }, 'none')
-  )
+  return { ...last, mayBeAccepted }
 }
 
-/** Returns the error if the hop took no part, so that the next one is tried. */
-async function tryHop(hop: Hop, mail: Mail, deps: AttemptDeps, signal: AbortSignal): Promise<Attempt | ClientError> {
+interface Tried {
+  /** The error if the hop took no part, so that the next one is tried. */
+  readonly answer: Attempt | ClientError
+  /** See {@link Attempt}. It is also true if the connection that was lost was not the last one. */
+  readonly mayBeAccepted: boolean
+}
+
+async function tryHop(hop: Hop, mail: Mail, deps: AttemptDeps, signal: AbortSignal): Promise<Tried> {
   const key = keyOf(hop)
   const reused = deps.connections.take(key)
+  let mayBeAccepted = false
   if (reused !== undefined) {
-    const tried = await sendOn(reused, hop, mail, deps, signal)
+    const answer = await sendOn(reused, hop, mail, deps, signal)
+    mayBeAccepted = answer.mayBeAccepted
     // A connection that waited may be dead. Nothing was said of the message yet.
-    if (!(tried instanceof ClientError)) return tried
+    if (!(answer instanceof ClientError)) return { answer, mayBeAccepted }
   }
   let client: Client
   try {
     client = await open(hop, deps, signal)
   } catch (error) {
-    if (error instanceof ClientError) return error
+    if (error instanceof ClientError) return { answer: error, mayBeAccepted }
     throw error
   }
   deps.connections.add(key, client)
-  return sendOn(client, hop, mail, deps, signal)
+  const answer = await sendOn(client, hop, mail, deps, signal)
+  return { answer, mayBeAccepted: mayBeAccepted || answer.mayBeAccepted }
 }
 
 /** Connects. If TLS is only a wish and its handshake fails, connects again in clear. */
@@ -106,6 +118,7 @@ async function open(hop: Hop, deps: AttemptDeps, signal: AbortSignal): Promise<C
   }
 }
 
+/** Returns the error if the hop took no part. */
 async function sendOn(
   client: Client,
   hop: Hop,
@@ -166,9 +179,17 @@ function tooMany({ reply: { code, text } }: RecipientOutcome, { host }: { readon
   return { state: 'temporary', code, enhancedCode: TOO_MANY, text, host, passesNotify: false }
 }
 
-/** Returns whether the next hop may do better: the server said nothing of this message, or it was not there to say it. */
+/**
+ * Returns whether the next hop may do better: the server said nothing of this message, or it was not there to say it.
+ *
+ * A small message goes with MAIL in one write. If the connection is lost before any reply, most probably the server had left
+ * before. It may have the message nevertheless, because all replies may be lost together. The message is sent again in any case, and at
+ * once is not worse than later. The attempt says `mayBeAccepted`.
+ */
 function isAboutConnection({ stage, reason, isTemporary, mayBeAccepted, recipients }: ClientError): boolean {
-  if (mayBeAccepted || reason === 'unsupported' || recipients.some(({ isAccepted }) => isAccepted)) return false
+  const isUnanswered = stage === 'mail' || stage === 'command'
+  if (mayBeAccepted && !isUnanswered) return false
+  if (reason === 'unsupported' || recipients.some(({ isAccepted }) => isAccepted)) return false
   if (reason === 'refused') return stage === 'mail' && isTemporary
   return true
 }

@@ -3,14 +3,6 @@ import type { OutgoingEnvelope } from '@postern/engine/client'
 import type { Claim } from '../queue/queue.ts'
 import type { Attempt } from './attempt.ts'
 
-/** A message in pieces. */
-type Pieces = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
-
-export async function* onTop(top: Uint8Array, pieces: Pieces): AsyncGenerator<Uint8Array, void, undefined> {
-  if (top.length > 0) yield top
-  yield* pieces
-}
-
 /** Makes the envelope of one transaction. */
 export function envelopeOf(
   { envelope, recipients }: Claim,
@@ -51,8 +43,8 @@ export function expired({ recipients }: Claim): Attempt {
   return { results: recipients.map(() => result), learnt: 'none', mayBeAccepted: false }
 }
 
-/** Joins the attempts with parts of the recipients. */
-export function joined(attempts: readonly Attempt[]): Attempt {
+/** Merges the attempts with parts of the recipients. */
+export function merged(attempts: readonly Attempt[]): Attempt {
   const learnt = attempts.map((each) => each.learnt)
   return {
     results: attempts.flatMap(({ results }) => results),

@@ -1,9 +1,8 @@
 /** Forwards mail as rules say: with a rewritten sender (SRS), so that the next server finds SPF in order, and without loops. */
 import { asciiDomain, type Envelope, type ForwardPath, Refusal, type Reply, reply } from '@postern/engine'
-import { onTop } from '../delivery/mail.ts'
 import type { NewCopy } from '../options.ts'
+import { onTop, type Pieces } from '../pieces.ts'
 import { comparable, createSrs, deliveredTo, type Srs } from '../signing/index.ts'
-import type { Pieces } from '../spool.ts'
 
 /** An address without quotes. */
 interface Address {

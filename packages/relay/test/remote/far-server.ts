@@ -19,6 +19,8 @@ export interface Behaviour {
   readonly DATA?: Act
   /** Behind the final dot. */
   readonly dot?: Act
+  /** Behind the octets of a chunk. */
+  readonly BDAT?: Act
   /** In the middle of the message. */
   readonly middle?: Act
   /** Default: PIPELINING, SIZE 50000000 and 8BITMIME. */
@@ -44,6 +46,7 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   RCPT: '250 2.1.5 ok',
   DATA: '354 go on',
   dot: '250 2.0.0 taken',
+  BDAT: '250 2.0.0 taken',
   STARTTLS: '220 go on',
   RSET: '250 2.0.0 ok',
   QUIT: '221 2.0.0 bye',
@@ -99,6 +102,9 @@ class Dialogue {
   #socket: Socket
   #received = ''
   #isInMessage = false
+  /** The chunk whose octets are due. */
+  #chunk: { readonly octets: number; readonly isLast: boolean } | undefined
+  #chunks = ''
   /** Acts one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
   #isOver = false
@@ -126,6 +132,10 @@ class Dialogue {
     while (!this.#isOver) {
       if (this.#isInMessage) {
         if (!(await this.#readMessage())) return
+        continue
+      }
+      if (this.#chunk !== undefined) {
+        if (!(await this.#readChunk(this.#chunk))) return
         continue
       }
       const end = this.#received.indexOf('\r\n')
@@ -157,6 +167,18 @@ class Dialogue {
     return true
   }
 
+  /** Returns false if more has to come. */
+  async #readChunk({ octets, isLast }: { readonly octets: number; readonly isLast: boolean }): Promise<boolean> {
+    if (this.#received.length < octets) return false
+    this.#chunks += this.#received.slice(0, octets)
+    this.#received = this.#received.slice(octets)
+    this.#chunk = undefined
+    const said = await this.#act('BDAT')
+    if (isLast && !/^[45]/.test(said)) this.#deps.taken.push(this.#chunks)
+    if (isLast) this.#chunks = ''
+    return true
+  }
+
   async #command(line: string): Promise<void> {
     const [verb = ''] = line.toUpperCase().split(' ', 1)
     if (verb !== 'QUIT') this.#deps.log.push(line)
@@ -171,6 +193,9 @@ class Dialogue {
       const isByName = typeof RCPT === 'object' && !Array.isArray(RCPT)
       const acts = (isByName ? RCPT : { '*': RCPT }) as Readonly<Record<string, Act | undefined>>
       await this.#play(acts[localPart] ?? acts['*'] ?? DEFAULTS['RCPT'], `RCPT ${localPart in acts ? localPart : ''}`)
+    } else if (verb === 'BDAT') {
+      const [, octets, last] = line.split(' ')
+      this.#chunk = { octets: Number(octets), isLast: last === 'LAST' }
     } else {
       const said = await this.#act(verb)
       if (verb === 'DATA' && said.startsWith('354')) this.#isInMessage = true

@@ -5,6 +5,7 @@ import { FIRST, type Row, SECOND } from './row.ts'
 const OTHER = await selfSigned({ hosts: ['other.example'] })
 const OWN = await selfSigned({ hosts: ['mx1.far.example'] })
 const ENFORCE = 'version: STSv1\r\nmode: enforce\r\nmx: mx1.far.example\r\nmax_age: 86400\r\n'
+const CHUNKING = ['PIPELINING', 'CHUNKING']
 const ALL = 'EHLO MAIL RCPT DATA .'
 const EIGHT_BIT = 'Subject: row\r\n\r\nGr\u00fc\u00dfe\r\n'
 /** Longer than what the system keeps for a peer that reads nothing. */
@@ -78,6 +79,15 @@ const replies: readonly Row[] = [
     far: { MAIL: '451 4.3.0 not now', RCPT: '503 no', DATA: '503 no' },
     wire: ['EHLO MAIL RCPT DATA'],
     becomes: { bob: 'waits 451 4.3.0' },
+  },
+  {
+    name: '451 to MAIL, with CHUNKING',
+    rule: '3030 2: the server reads the chunk all the same',
+    does: 'delivers to the second host; nothing is counted as lost',
+    far: { extensions: CHUNKING, MAIL: '451 4.3.0 not now', RCPT: '503 no', BDAT: '503 no' },
+    second: { extensions: CHUNKING },
+    wire: ['EHLO MAIL RCPT BDAT', 'EHLO MAIL RCPT BDAT'],
+    becomes: { bob: 'delivered 250 2.0.0' },
   },
   {
     name: '550 to MAIL',
@@ -333,6 +343,27 @@ const connections: readonly Row[] = [
     far: { MAIL: 'reset' },
     wire: ['EHLO MAIL'],
     becomes: { bob: 'waits 4.4.2' },
+  },
+  {
+    name: 'CHUNKING, and a reset at MAIL: the whole message came with it',
+    rule: '5321 5.1: another host or later; 1047: the message may be there',
+    does: 'delivers to the second host; counts that the message may arrive twice',
+    far: { extensions: CHUNKING, MAIL: 'reset' },
+    second: { extensions: CHUNKING },
+    wire: ['EHLO MAIL', 'EHLO MAIL RCPT BDAT'],
+    becomes: { bob: 'delivered 250 2.0.0' },
+    unanswered: 1,
+  },
+  {
+    name: 'CHUNKING: the message is taken, and its reply gets lost',
+    rule: '5321 4.5.4.1, 1047: send it again, a duplicate is possible',
+    does: 'the same; the next attempt delivers, so it is there twice',
+    far: { extensions: CHUNKING, BDAT: ['reset', '250 2.0.0 taken'] },
+    attempts: 2,
+    wire: ['EHLO MAIL RCPT BDAT', 'EHLO MAIL RCPT BDAT'],
+    copies: 2,
+    becomes: { bob: 'delivered 250 2.0.0' },
+    unanswered: 1,
   },
   {
     name: 'A slow server: one octet at a time',
