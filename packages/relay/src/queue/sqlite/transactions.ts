@@ -2,11 +2,12 @@
  * Runs many callers' work in one transaction, because each transaction waits for the disk. What is asked for while the disk
  * works is in the next transaction.
  *
- * SQLite answers synchronously, so a transaction blocks the event loop. Its work is bounded, and between two transactions the event loop
- * has a turn.
+ * SQLite answers synchronously, so a transaction blocks the event loop while the disk works. Its work is bounded. Between two transactions
+ * the event loop has twice the time that the last one took, unless there is work for a whole transaction. So a busy program makes few
+ * transactions with much work in each, and the first work after a pause does not wait.
  */
 import type { DatabaseSync } from 'node:sqlite'
-import { setImmediate, setTimeout } from 'node:timers'
+import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
 import { isQueueError } from '../error.ts'
 import type { Transactions } from '../sql/sql.ts'
 import { closedError } from '../sql/sql-queue.ts'
@@ -14,6 +15,10 @@ import { failureOf, isBusy } from './failure.ts'
 
 /** Rows that one transaction may write, unless one call alone writes more: some 5 ms of work. */
 const MAX_ROWS = 300
+/** The event loop's time between two transactions, as a multiple of the time of the last one. */
+const PAUSE_FACTOR = 2
+/** A disk may be slow, but no work waits longer than this for more work. */
+const MAX_PAUSE_MS = 20
 /** The time between two tries if another process writes. */
 const RETRY_MS = 10
 
@@ -30,7 +35,12 @@ export class GroupedTransactions implements Transactions {
   readonly #path: string
   readonly #patienceMs: number
   #jobs: Job[] = []
+  /** About how many rows the jobs write. */
+  #rows = 0
   #isScheduled = false
+  /** The pause before the next transaction. */
+  #pause: ReturnType<typeof setTimeout> | undefined
+  #pauseEndsAt = 0
   #isClosed = false
   /** When another process was first found writing; undefined if none is. */
   #busySince: number | undefined
@@ -47,6 +57,7 @@ export class GroupedTransactions implements Transactions {
     if (this.#isClosed) return Promise.reject(closedError(this.#path))
     return new Promise<T>((resolve, reject) => {
       this.#jobs.push({ rows, work, resolve: resolve as (result: unknown) => void, reject })
+      this.#rows += rows
       this.#schedule()
     })
   }
@@ -58,12 +69,19 @@ export class GroupedTransactions implements Transactions {
   }
 
   #schedule(): void {
-    if (this.#isScheduled) return
+    const pauseMs = this.#rows >= MAX_ROWS || this.#isClosed ? 0 : this.#pauseEndsAt - performance.now()
+    if (this.#isScheduled) {
+      if (pauseMs > 0 || this.#pause === undefined) return
+      clearTimeout(this.#pause)
+    }
     this.#isScheduled = true
-    setImmediate(() => this.#commit())
+    this.#pause = pauseMs > 0 ? setTimeout(() => this.#commit(), pauseMs) : undefined
+    if (this.#pause === undefined) setImmediate(() => this.#commit())
   }
 
   #commit(): void {
+    this.#pause = undefined
+    const startedAt = performance.now()
     const jobs = this.#nextJobs()
     try {
       this.#together(jobs)
@@ -71,6 +89,7 @@ export class GroupedTransactions implements Transactions {
     } catch (error) {
       if (isBusy(error, this.#path) && this.#mayWait()) {
         this.#jobs = [...jobs, ...this.#jobs]
+        this.#rows += rowsOf(jobs)
         setTimeout(() => this.#commit(), RETRY_MS)
         return
       }
@@ -79,6 +98,8 @@ export class GroupedTransactions implements Transactions {
       else for (const { reject } of jobs) reject(failureOf(error, this.#path))
     }
     this.#isScheduled = false
+    const endedAt = performance.now()
+    this.#pauseEndsAt = endedAt + Math.min(MAX_PAUSE_MS, PAUSE_FACTOR * (endedAt - startedAt))
     if (this.#jobs.length > 0) this.#schedule()
     else for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
@@ -91,7 +112,9 @@ export class GroupedTransactions implements Transactions {
       if (count > 0 && rows > MAX_ROWS) break
       count++
     }
-    return this.#jobs.splice(0, count)
+    const jobs = this.#jobs.splice(0, count)
+    this.#rows -= rowsOf(jobs)
+    return jobs
   }
 
   /** Runs all jobs in one transaction. Throws if one of them does. Then none has changed anything. */
@@ -129,6 +152,10 @@ export class GroupedTransactions implements Transactions {
     this.#busySince ??= now
     return now - this.#busySince < this.#patienceMs
   }
+}
+
+function rowsOf(jobs: readonly Job[]): number {
+  return jobs.reduce((sum, { rows }) => sum + rows, 0)
 }
 
 /** Returns whether other jobs may succeed although one has failed. */
