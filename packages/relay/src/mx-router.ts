@@ -15,7 +15,7 @@ export function mxRouter({ tls = 'may', ...options }: MxRouterOptions): Router {
   return {
     async route(destination, { requireTls }): Promise<HopRoute> {
       const found = await route(destination, { maxAddresses: MAX_ADDRESSES, ...options, requireTls })
-      return found.status === 'failed' ? found : { hops: hopsOf(found, tls) }
+      return found.status === 'failed' ? found : { hops: hopsOf(found, tls), isComplete: found.isComplete }
     },
   }
 }

@@ -10,9 +10,11 @@ import {
   type RecipientOutcome,
   type ServerReply,
 } from '@postern/engine/client'
+import type { Answer } from './answer.ts'
 import type { Connections } from './connections.ts'
 import { type Hop, keyOf, type Route } from './hop.ts'
 import type { OctetFacts } from './octets.ts'
+import { refusalOf, RequireTlsFailures } from './require-tls.ts'
 
 /** What became of one recipient. */
 export interface Result {
@@ -56,24 +58,33 @@ export interface Mail {
 export const TOO_MANY = '4.5.3'
 /** A host with many addresses is not tried with all of them. */
 const MAX_HOPS = 10
+const NO_SERVER = { isTemporary: true, code: 0, enhancedCode: '4.4.4', text: 'no server to try', host: '' } as const
 
 export async function attempt(route: Route, mail: Mail, deps: AttemptDeps, signal: AbortSignal): Promise<Attempt> {
   const count = mail.envelope.forwardPaths.length
   if (!('hops' in route)) return same(count, { ...route, host: '' }, 'none')
-  let last = same(
-    count,
-    { isTemporary: true, code: 0, enhancedCode: '4.4.4', text: 'no server to try', host: '' },
-    'none',
-  )
+  const required = mail.envelope.requireTls === true ? new RequireTlsFailures() : undefined
+  if (route.isComplete === false) required?.leaveOut()
+  let last: Attempt | undefined
   let mayBeAccepted = false
-  for (const hop of route.hops.slice(0, MAX_HOPS)) {
+  let hops = 0
+  for (const hop of route.hops) {
+    if (required?.has(hop.host) === true) continue
+    if (signal.aborted || ++hops > MAX_HOPS) {
+      required?.leaveOut()
+      break
+    }
     const tried = await tryHop(hop, mail, deps, signal)
     mayBeAccepted ||= tried.mayBeAccepted
     if (!(tried.answer instanceof ClientError)) return { ...tried.answer, mayBeAccepted }
     deps.hopFailed?.(hop, tried.answer)
-    last = same(count, failureOf(hop, tried.answer), 'refused')
-    if (signal.aborted) break
+    const failure = failureOf(hop, tried.answer)
+    required?.add(hop.host, tried.answer, failure)
+    // A server that lacks only REQUIRETLS takes other messages.
+    last = same(count, required?.answer() ?? failure, required?.has(hop.host) === true ? 'none' : 'refused')
   }
+  if (required !== undefined && last !== undefined) last = same(count, required.answer(), last.learnt)
+  last ??= same(count, NO_SERVER, 'none')
   return { ...last, mayBeAccepted }
 }
 
@@ -92,7 +103,7 @@ async function tryHop(hop: Hop, mail: Mail, deps: AttemptDeps, signal: AbortSign
     const answer = await sendOn(reused, hop, mail, deps, signal)
     mayBeAccepted = answer.mayBeAccepted
     // A connection that waited may be dead. Nothing was said of the message yet.
-    if (!(answer instanceof ClientError)) return { answer, mayBeAccepted }
+    if (!(answer instanceof ClientError) || isRefusal(mail, answer)) return { answer, mayBeAccepted }
   }
   let client: Client
   try {
@@ -138,7 +149,7 @@ async function sendOn(
       client.destroy(error as Error)
       throw error
     }
-    if (isAboutConnection(error)) return error
+    if (isRefusal(mail, error) || isAboutConnection(error)) return error
     const { recipients } = mail.envelope.forwardPaths.length === error.recipients.length ? error : { recipients: [] }
     const whole = failureOf(hop, error)
     const results = mail.envelope.forwardPaths.map((_, index) => {
@@ -194,12 +205,9 @@ function isAboutConnection({ stage, reason, isTemporary, mayBeAccepted, recipien
   return true
 }
 
-interface Answer {
-  readonly isTemporary: boolean
-  readonly code: number
-  readonly enhancedCode: string
-  readonly text: string
-  readonly host: string
+/** Returns whether the server may not have the message because of REQUIRETLS. */
+function isRefusal({ envelope }: Mail, error: ClientError): boolean {
+  return envelope.requireTls === true && refusalOf(error) !== undefined
 }
 
 function failureOf({ host, tls }: Hop, error: ClientError): Answer {

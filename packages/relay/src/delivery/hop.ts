@@ -30,7 +30,11 @@ export interface Hop {
 /** Where the mail for a destination goes. */
 export type Route =
   /** The hops in the order in which to try them. At least one. */
-  | { readonly hops: readonly Hop[] }
+  | {
+      readonly hops: readonly Hop[]
+      /** False: a host is missing that cannot be used now, and may be another time. Default true. */
+      readonly isComplete?: boolean | undefined
+    }
   /** There is none, now or ever. */
   | { readonly isTemporary: boolean; readonly code: number; readonly enhancedCode: string; readonly text: string }
 

@@ -4,8 +4,12 @@ import type { Hop, Route, Router } from '../delivery/hop.ts'
 
 /** @throws TypeError if it is not the URL of a server */
 export function smarthostRouter(url: string): Router {
-  const route: Route = { hops: [hopOf(url)] }
-  return { route: () => Promise.resolve(route) }
+  const hop = hopOf(url)
+  return {
+    // RFC 8689 4.2.1: the certificate is checked.
+    route: (_destination, { requireTls }): Promise<Route> =>
+      Promise.resolve({ hops: [requireTls && hop.protocol === 'smtp' ? { ...hop, tls: 'verified' } : hop] }),
+  }
 }
 
 /** @throws TypeError */

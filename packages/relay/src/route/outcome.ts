@@ -7,6 +7,8 @@ export interface FoundRoute {
   readonly status: 'found'
   /** In the order in which they are tried. At least one. */
   readonly hosts: readonly RouteHost[]
+  /** False: a host is missing, because it cannot be looked up now, or because there are more than `maxHosts`. */
+  readonly isComplete: boolean
   /** What TLS-RPT tells of the policies of the domain, besides what becomes of each connection. */
   readonly policyFailures: readonly PolicyFailure[]
 }

@@ -65,10 +65,12 @@ async function routeToSmarthost(server: Smarthost, options: RouteOptions): Promi
   const isAddress = literalAddress(host) !== undefined
   const tls = smarthostTls(server, options.requireTls ?? false)
   const common = { name: path === undefined ? host : '', protocol, port, path, implicitTls, tls, smarthost: server }
-  if (path !== undefined) return { status: 'found', hosts: [{ ...common, addresses: [] }], policyFailures: [] }
+  if (path !== undefined)
+    return { status: 'found', hosts: [{ ...common, addresses: [] }], isComplete: true, policyFailures: [] }
   const name = isAddress ? host : asciiDomain(host)
   const { addresses, failure } = await lookUp(name ?? host, options)
-  if (addresses.length > 0) return { status: 'found', hosts: [{ ...common, addresses }], policyFailures: [] }
+  if (addresses.length > 0)
+    return { status: 'found', hosts: [{ ...common, addresses }], isComplete: true, policyFailures: [] }
   // The smarthost is our own choice. Mail waits until somebody has corrected it.
   return temporary('4.4.3', `the smarthost ${host} has no address${failure === undefined ? '' : `: ${failure}`}`)
 }
@@ -95,7 +97,7 @@ function routeToLiteral(name: string, address: string, options: RouteOptions): R
     return temporary('4.4.4', `${name} is of an address family that is not in use`)
   const tls = { ...opportunistic(name), serverName: '' }
   const host: RouteHost = { name, protocol: 'smtp', addresses: [address], port, implicitTls: false, tls }
-  return { status: 'found', hosts: [host], policyFailures: [] }
+  return { status: 'found', hosts: [host], isComplete: true, policyFailures: [] }
 }
 
 async function routeToDomain(domain: string, options: RouteOptions): Promise<Route> {
@@ -120,7 +122,13 @@ async function routeToDomain(domain: string, options: RouteOptions): Promise<Rou
     )
   const choice = new HostChoice(domain, options, lookup, found.isAuthentic)
   const hosts = await Promise.all(reachable.map(({ exchanger, resolved }) => choice.hostOf(exchanger, resolved)))
-  return choice.route(hosts.filter((host) => host !== undefined))
+  const isComplete =
+    all.length <= maxHosts &&
+    wanted.every(({ resolved: { addresses, failure } }) => addresses.length > 0 || failure === undefined)
+  return choice.route(
+    hosts.filter((host) => host !== undefined),
+    isComplete,
+  )
 }
 
 interface Looked {
@@ -203,9 +211,10 @@ class HostChoice {
     return { name, protocol: 'smtp', addresses: resolved.addresses, port, implicitTls: false, tls }
   }
 
-  route(hosts: readonly RouteHost[]): Route {
+  route(hosts: readonly RouteHost[], areAllLookedUp: boolean): Route {
     const failures = this.#failures
-    if (hosts.length > 0) return { status: 'found', hosts, policyFailures: failures }
+    const isComplete = areAllLookedUp && !this.#hasBogus
+    if (hosts.length > 0) return { status: 'found', hosts, isComplete, policyFailures: failures }
     const domain = this.#domain
     if (this.#hasBogus) return temporary('4.7.0', `the TLSA records of ${domain} cannot be looked up`, failures)
     if (this.#policy === undefined && this.#options.requireTls === true) return noRequireTls(domain, failures)

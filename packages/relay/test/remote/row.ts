@@ -8,7 +8,7 @@ import { type MailHere, LOCAL, mxRouter, Relay, Spool } from '../../src/index.ts
 import { memoryQueue } from '../../src/queue/memory/index.ts'
 import type { Queue } from '../../src/queue/queue.ts'
 import { createStsPolicies } from '../../src/route/index.ts'
-import { startZone, type Zone } from '../route/zone.ts'
+import { startZone, type TlsaText, type Zone } from '../route/zone.ts'
 import { type Behaviour, startFarServer } from './far-server.ts'
 import { readReport, type ReportedRecipient } from './report.ts'
 
@@ -36,6 +36,9 @@ export interface Row {
   readonly tls?: 'may' | 'must' | 'verified'
   /** The authority that is trusted. */
   readonly ca?: string
+  /** TLSA records of hosts. DNSSEC vouches for every answer then. */
+  readonly tlsa?: Readonly<Record<string, readonly TlsaText[] | 'failed'>>
+  readonly requireTls?: true
   /** The MTA-STS policy of far.example. */
   readonly policy?: string
   readonly timeouts?: Partial<ClientTimeouts>
@@ -88,7 +91,7 @@ export async function runRow(row: Row): Promise<Outcome> {
   await using server = await startFarServer(hosts)
   const zone = row.zone ?? (second === undefined ? ONE_HOST : TWO_HOSTS)
   const sts: Zone = policy === undefined ? {} : { '_mta-sts.far.example': { TXT: ['v=STSv1; id=1'] } }
-  await using dns = await startZone({ ...zone, ...sts })
+  await using dns = await startZone(signed({ ...zone, ...sts }, row.tlsa, server.port))
   const { resolver } = dns
   const queue = memoryQueue()
   const blobs = memory()
@@ -106,6 +109,7 @@ export async function runRow(row: Row): Promise<Outcome> {
       ownAddresses: addressRanges(['127.0.0.9']),
       port: server.port,
       tls: row.tls ?? 'may',
+      trustsDnssec: row.tlsa !== undefined,
       ...(policy !== undefined && {
         sts: createStsPolicies({ resolver, fetch: async () => ({ status: 'fetched', text: policy }) }),
       }),
@@ -144,7 +148,8 @@ export async function runRow(row: Row): Promise<Outcome> {
   relay.start()
   try {
     const recipients = to.map((localPart) => ({ address: `${localPart}@far.example` }))
-    const envelope = { reversePath: 'ann@near.example', body, smtpUtf8: false }
+    const { requireTls } = row
+    const envelope = { reversePath: 'ann@near.example', body, smtpUtf8: false, requireTls }
     await relay.submit({ id: 'M1', envelope, recipients, pieces: [Buffer.from(text, 'latin1')] })
     for (let done = 1; done <= attempts; done++) {
       await until(async () => attempted >= done && (await queue.stats()).leased === 0)
@@ -170,6 +175,18 @@ export async function runRow(row: Row): Promise<Outcome> {
     left,
     unanswered,
   }
+}
+
+/** Adds TLSA records. */
+function signed(zone: Zone, tlsa: Row['tlsa'], port: number): Zone {
+  if (tlsa === undefined) return zone
+  const records = Object.entries(tlsa).map(([host, TLSA]) => [`_${port}._tcp.${host}`, { TLSA }] as const)
+  return Object.fromEntries(
+    [...Object.entries(zone), ...records].map(([name, found]) => [
+      name,
+      found === 'failed' ? found : { ...found, signed: true },
+    ]),
+  )
 }
 
 /** Nothing is on its way, and no report waits. */

@@ -1,10 +1,7 @@
 /** The rows of the table in docs/relay.md. */
-import { selfSigned } from '@postern/runtime/tls'
 import { FIRST, type Row, SECOND } from './row.ts'
+import { dane, requireTls, tls } from './tls-rows.ts'
 
-const OTHER = await selfSigned({ hosts: ['other.example'] })
-const OWN = await selfSigned({ hosts: ['mx1.far.example'] })
-const ENFORCE = 'version: STSv1\r\nmode: enforce\r\nmx: mx1.far.example\r\nmax_age: 86400\r\n'
 const CHUNKING = ['PIPELINING', 'CHUNKING']
 const ALL = 'EHLO MAIL RCPT DATA .'
 const EIGHT_BIT = 'Subject: row\r\n\r\nGr\u00fc\u00dfe\r\n'
@@ -447,110 +444,6 @@ const extensions: readonly Row[] = [
   },
 ]
 
-const tls: readonly Row[] = [
-  {
-    name: 'Silence at STARTTLS, TLS is a wish',
-    rule: '7435, 3207 4.1: the client decides',
-    does: 'closes when the time is over, connects again, delivers in clear',
-    far: { tls: OTHER, STARTTLS: 'hang' },
-    timeouts: { startTlsMs: 50 },
-    wire: ['EHLO STARTTLS', ALL],
-    becomes: { bob: 'delivered 250 2.0.0' },
-  },
-  {
-    name: 'The TLS handshake fails, TLS is a wish',
-    rule: '7435, 3207 4.1: the client decides',
-    does: 'connects again, delivers in clear',
-    far: { tls: 'broken' },
-    wire: ['EHLO STARTTLS', ALL],
-    becomes: { bob: 'delivered 250 2.0.0' },
-  },
-  {
-    name: 'The TLS handshake fails, `relayTls` is must',
-    rule: '3207 4.1: the client decides',
-    does: 'waits, nothing is said in clear',
-    far: { tls: 'broken' },
-    tls: 'must',
-    wire: ['EHLO STARTTLS'],
-    becomes: { bob: 'waits 4.7.10' },
-  },
-  {
-    name: '454 to STARTTLS, TLS is a wish',
-    rule: '3207 4: the client decides',
-    does: 'delivers in clear, on the same connection',
-    far: { tls: OTHER, STARTTLS: '454 4.7.0 no TLS now' },
-    wire: ['EHLO STARTTLS MAIL RCPT DATA .'],
-    becomes: { bob: 'delivered 250 2.0.0' },
-  },
-  {
-    name: 'No STARTTLS, `relayTls` is must',
-    rule: '3207 4: the client decides',
-    does: 'waits',
-    tls: 'must',
-    wire: ['EHLO'],
-    becomes: { bob: 'waits 4.7.10' },
-  },
-  {
-    name: 'A certificate for another host, TLS is a wish',
-    rule: '7435: better than none',
-    does: 'delivers under TLS',
-    far: { tls: OTHER },
-    wire: [`EHLO STARTTLS TLS ${ALL}`],
-    becomes: { bob: 'delivered 250 2.0.0' },
-  },
-  {
-    name: 'A certificate for another host, `relayTls` is verified',
-    rule: '3207 4.1: the client decides',
-    does: 'waits, nothing is said in clear',
-    far: { tls: OTHER },
-    tls: 'verified',
-    ca: OTHER.cert,
-    wire: ['EHLO STARTTLS'],
-    becomes: { bob: 'waits 4.7.10' },
-  },
-  {
-    name: 'A certificate for another host, MTA-STS enforces',
-    rule: '8461 5: do not deliver; try again later',
-    does: 'the same',
-    far: { tls: OTHER },
-    policy: ENFORCE,
-    ca: OTHER.cert,
-    wire: ['EHLO STARTTLS'],
-    becomes: { bob: 'waits 4.7.10' },
-  },
-  {
-    name: 'The right certificate, MTA-STS enforces',
-    rule: '8461 4.1: deliver under TLS',
-    does: 'delivers under TLS',
-    far: { tls: OWN },
-    policy: ENFORCE,
-    ca: OWN.cert,
-    wire: [`EHLO STARTTLS TLS ${ALL}`],
-    becomes: { bob: 'delivered 250 2.0.0' },
-  },
-  {
-    name: 'An MX host that the MTA-STS policy does not list',
-    rule: '8461 4.1, 5: do not use it',
-    does: 'uses only the listed host',
-    far: { tls: OWN },
-    second: {},
-    zone: {
-      'far.example': {
-        MX: [
-          [10, 'mx2.far.example'],
-          [20, 'mx1.far.example'],
-        ],
-      },
-      'mx1.far.example': { A: [FIRST] },
-      'mx2.far.example': { A: [SECOND] },
-    },
-    policy: ENFORCE,
-    ca: OWN.cert,
-    wire: [`EHLO STARTTLS TLS ${ALL}`],
-    becomes: { bob: 'delivered 250 2.0.0' },
-  },
-]
-
 const names: readonly Row[] = [
   {
     name: 'A dead host, then the second MX',
@@ -655,5 +548,7 @@ export const GROUPS: Readonly<Record<string, readonly Row[]>> = {
   'What becomes of the connection': connections,
   'What it offers': extensions,
   TLS: tls,
+  DANE: dane,
+  REQUIRETLS: requireTls,
   'What DNS says': names,
 }

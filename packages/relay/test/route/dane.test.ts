@@ -179,6 +179,7 @@ describe('the TLSA records of a host', () => {
           },
         },
       ],
+      isComplete: true,
       policyFailures: [],
     })
   })
@@ -247,6 +248,7 @@ describe('the TLSA records of a host', () => {
     expect(await routed(zone)).toMatchObject({
       status: 'found',
       hosts: [{ name: 'two.test', tls: { verify: 'nothing' } }],
+      isComplete: false,
     })
   })
 

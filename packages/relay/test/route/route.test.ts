@@ -108,7 +108,7 @@ describe('a domain', () => {
     const exchangers = names.map((name, at) => [at, name] as const)
     const before = server.asked.length
     const found = await routed('a.test', { ...zone, 'a.test': { MX: exchangers } })
-    expect(found).toMatchObject({ status: 'found' })
+    expect(found).toMatchObject({ status: 'found', isComplete: false })
     if (found.status !== 'found') return
     expect(found.hosts.map(({ name }) => name)).toEqual(names.slice(0, 10))
     expect(found.hosts.map(({ addresses }) => addresses.length)).toEqual(Array<number>(10).fill(8))
@@ -369,6 +369,7 @@ describe('a smarthost', () => {
           smarthost: SMARTHOST,
         },
       ],
+      isComplete: true,
       policyFailures: [],
     })
     expect(server.asked.slice(before).toSorted()).toEqual(['A relay.test', 'AAAA relay.test'])
