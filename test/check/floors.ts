@@ -160,7 +160,7 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['queue/memory'], below: ['queue'] },
         { paths: ['queue/sql'], below: ['queue'] },
         { paths: ['spool.ts'], below: ['pieces.ts'] },
-        { paths: ['delivery'], below: ['queue', 'schedule.ts', 'report'] },
+        { paths: ['delivery'], below: ['queue', 'schedule.ts', 'report', 'route/outcome.ts'] },
         { paths: ['route/sts'], below: ['route/outcome.ts'] },
         { paths: ['route/dane'], modules: ['@peculiar/x509', 'reflect-metadata'], below: ['route/outcome.ts'] },
         { paths: ['tls-report'], isPure: true, below: ['route/outcome.ts'] },
@@ -173,14 +173,15 @@ export const PACKAGES: readonly Package[] = [
       ],
       [
         { paths: ['options.ts'], below: ['queue', 'schedule.ts', 'report', 'pieces.ts', 'spool.ts', 'delivery'] },
-        { paths: ['mx-router.ts'], below: ['delivery', 'route', 'route/outcome.ts'] },
+        { paths: ['mx-router.ts'], below: ['delivery', 'route', 'route/outcome.ts', 'tls-report'] },
+        { paths: ['tls-counting.ts'], below: ['delivery', 'route/outcome.ts', 'tls-report'] },
       ],
       [
         { paths: ['bookkeeping.ts', 'incoming.ts', 'leftovers.ts', 'outgoing.ts', 'removals.ts'], below: RELAY },
         { paths: ['onward'], below: [...RELAY, 'signing'] },
       ],
       [{ paths: ['relay.ts'], below: [...RELAY, 'bookkeeping.ts'] }],
-      [{ paths: ['index.ts'], below: [...RELAY, 'bookkeeping.ts', 'mx-router.ts', 'relay.ts'] }],
+      [{ paths: ['index.ts'], below: [...RELAY, 'bookkeeping.ts', 'mx-router.ts', 'tls-counting.ts', 'relay.ts'] }],
     ],
   },
   {

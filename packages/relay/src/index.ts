@@ -1,5 +1,5 @@
 /** `@postern/relay`: sends mail on, from a queue by a schedule. Queues are at `/sqlite` and `/memory`, signatures at `/signing`. */
-export type { Hop, Route, Router } from './delivery/hop.ts'
+export type { Hop, Route, Router, RouteWish } from './delivery/hop.ts'
 export type {
   AttemptReply,
   DeliveryState,
@@ -49,6 +49,7 @@ export { Relay } from './relay.ts'
 export type { DueReport } from './report/index.ts'
 export type { Pieces } from './pieces.ts'
 export { onTop } from './pieces.ts'
+export { countTls } from './tls-counting.ts'
 export { Spool } from './spool.ts'
 export type { SubmissionDeps } from './incoming.ts'
 export { submit } from './incoming.ts'

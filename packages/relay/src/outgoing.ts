@@ -42,7 +42,8 @@ export class Outgoing {
   async #send(claim: Claim): Promise<Attempt | 'stopped'> {
     const { router, spool, sign, rewriteSender, maxRecipients = 100 } = this.#options
     const { destination, envelope, messageId, recipients } = claim
-    const route = await router.route(destination, { requireTls: envelope.requireTls === true })
+    const { requireTls = false, isTlsReport } = envelope
+    const route = await router.route(destination, { requireTls, isTlsReport })
     const whole = await spool.whole(messageId, MAX_WHOLE_OCTETS)
     const open = (): Pieces => (whole === undefined ? spool.open(messageId) : [whole])
     // Signed once for all hops and transactions of the attempt.

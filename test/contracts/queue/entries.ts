@@ -16,6 +16,7 @@ export const entries: readonly QueueCheck[] = [
         ret: 'HDRS',
         envelopeId: 'QQ314159',
         requireTls: true,
+        isTlsReport: true,
         priority: -3,
         deliverBy: { deadline: NOW + HOUR_MS, mode: 'return', trace: true },
         holdUntil: NOW + 1_000,

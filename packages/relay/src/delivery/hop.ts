@@ -1,6 +1,7 @@
 /** The servers that a message may go to next, and how to reach them. */
 import type { TlsaRecord } from '@postern/dns/names'
 import type { ClientCredentials } from '@postern/engine/client'
+import type { TlsRequirement } from '../route/outcome.ts'
 
 /** One address of one server. */
 export interface Hop {
@@ -25,6 +26,8 @@ export interface Hop {
   readonly serverName?: string | undefined
   /** The certificate must be one that these records name (RFC 7672). Then `tls` is `must`. */
   readonly dane?: { readonly tlsa: readonly TlsaRecord[]; readonly names: readonly string[] } | undefined
+  /** What TLS-RPT counts of a connection: the domain of the recipients, and what it asks of this host. Missing: nothing is counted. */
+  readonly counted?: { readonly domain: string; readonly requirement: TlsRequirement } | undefined
 }
 
 /** Where the mail for a destination goes. */
@@ -39,7 +42,15 @@ export type Route =
   | { readonly isTemporary: boolean; readonly code: number; readonly enhancedCode: string; readonly text: string }
 
 export interface Router {
-  route(destination: string, wish: { readonly requireTls: boolean }): Promise<Route>
+  route(destination: string, wish: RouteWish): Promise<Route>
+}
+
+/** What a message wants of its route. */
+export interface RouteWish {
+  /** RFC 8689. */
+  readonly requireTls: boolean
+  /** A report on TLS: it is delivered whatever is wrong with TLS, and its connection is not counted (RFC 8460 3). */
+  readonly isTlsReport?: boolean | undefined
 }
 
 /** Two hops with the same key are the same server, reached in the same way. */

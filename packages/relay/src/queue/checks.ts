@@ -74,6 +74,7 @@ function prepareEnvelope(envelope: QueueEnvelope, field: string): QueueEnvelope 
     ret,
     envelopeId,
     requireTls,
+    isTlsReport,
     priority,
     deliverBy,
     holdUntil,
@@ -98,6 +99,7 @@ function prepareEnvelope(envelope: QueueEnvelope, field: string): QueueEnvelope 
     ...(ret !== undefined && { ret }),
     ...(envelopeId !== undefined && { envelopeId }),
     ...(requireTls === true && { requireTls }),
+    ...(isTlsReport === true && { isTlsReport }),
     ...(priority !== undefined && { priority }),
     ...(deliverBy !== undefined && {
       deliverBy: { deadline: deliverBy.deadline, mode: deliverBy.mode, trace: deliverBy.trace },

@@ -30,6 +30,8 @@ export interface QueueEnvelope {
   readonly envelopeId?: string | undefined
   /** RFC 8689. */
   readonly requireTls?: true | undefined
+  /** A report on TLS (RFC 8460): it is delivered whatever is wrong with TLS. */
+  readonly isTlsReport?: true | undefined
   /** RFC 6710: -9 to 9. Missing: 0. */
   readonly priority?: number | undefined
   /** RFC 2852. */

@@ -248,8 +248,9 @@ class HostChoice {
     const { requireTls = false } = this.#options
     const policy = this.#policy
     if (policy === undefined) {
-      if (!requireTls) return { ...opportunistic(name), policy: noPolicy(this.#domain) }
-      return this.#isAuthentic ? { ...opportunistic(name), ...VERIFIED } : 'forbidden'
+      const common = { ...opportunistic(name), policy: noPolicy(this.#domain) }
+      if (!requireTls) return common
+      return this.#isAuthentic ? { ...common, ...VERIFIED } : 'forbidden'
     }
     const facts = factsOf(this.#domain, policy)
     const isListed = isAllowed(policy, name)

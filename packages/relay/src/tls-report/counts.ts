@@ -27,6 +27,16 @@ export interface DomainCounts {
   readonly policies: readonly PolicyCounts[]
 }
 
+/** Takes counts. */
+export interface TlsCounts {
+  /**
+   * Counts a connection, or a policy that could not be used.
+   * @param domain The domain of the recipients
+   * @param failure undefined: the connection had what the policy asks for
+   */
+  count(domain: string, policy: PolicyFacts, failure?: TlsFailure): void
+}
+
 export interface TlsCounterOptions {
   /** Others are not counted. Default 10,000. */
   readonly maxDomains?: number | undefined
@@ -49,7 +59,7 @@ const MAX_BYTES = 16 * 1024 * 1024
 /** About what a policy or a kind of failure takes besides its texts. */
 const ENTRY_BYTES = 400
 
-export class TlsCounter {
+export class TlsCounter implements TlsCounts {
   readonly #maxDomains: number
   readonly #maxDetails: number
   readonly #maxBytes: number
@@ -62,11 +72,6 @@ export class TlsCounter {
     this.#maxBytes = maxBytes
   }
 
-  /**
-   * Counts a connection, or a policy that could not be used.
-   * @param domain The domain of the recipients
-   * @param failure undefined: the connection had what the policy asks for
-   */
   count(domain: string, policy: PolicyFacts, failure?: TlsFailure): void {
     const counting = this.#countingOf(domain, policy)
     if (counting === undefined) return
@@ -76,10 +81,15 @@ export class TlsCounter {
 
   /** Returns the counts since the last call, and begins anew. */
   take(): readonly DomainCounts[] {
-    const domains = this.#domains
+    const counts = this.counts()
     this.#domains = new Map()
     this.#bytes = 0
-    return [...domains].map(([domain, policies]) => ({
+    return counts
+  }
+
+  /** Returns the counts so far. */
+  counts(): readonly DomainCounts[] {
+    return [...this.#domains].map(([domain, policies]) => ({
       domain,
       policies: [...policies.values()].map(({ details, ...counting }) => ({
         ...counting,

@@ -7,6 +7,7 @@ export type TlsProblem = Pick<TlsFailure, 'type' | 'detail'>
 /** What is used of a ClientError. */
 export interface FailedConnection {
   readonly stage: string
+  readonly reason: string
   readonly cause?: unknown
 }
 
@@ -17,8 +18,10 @@ export interface OpenConnection {
 
 const NOT_OFFERED: TlsProblem = { type: 'starttls-not-supported', detail: 'the server does not offer STARTTLS' }
 
-/** Codes of OpenSSL and of Node for certificates. */
+/** Codes of OpenSSL and of Node for certificates, and those of `DaneError`. */
 const TYPES: Readonly<Record<string, TlsFailureType>> = {
+  'certificate-expired': 'certificate-expired',
+  'certificate-host-mismatch': 'certificate-host-mismatch',
   CERT_HAS_EXPIRED: 'certificate-expired',
   CERT_NOT_YET_VALID: 'certificate-expired',
   ERR_TLS_CERT_ALTNAME_INVALID: 'certificate-host-mismatch',
@@ -31,10 +34,11 @@ const TYPES: Readonly<Record<string, TlsFailureType>> = {
 const MAX_CODE = 100
 
 /** Returns why TLS failed on a connection that was not opened; undefined if the error is not about TLS, and is not counted. */
-export function problemOfError({ stage, cause }: FailedConnection): TlsProblem | undefined {
-  if (stage !== 'starttls') return undefined
+export function problemOfError({ stage, reason, cause }: FailedConnection): TlsProblem | undefined {
+  // The caller ended it.
+  if (stage !== 'starttls' || reason === 'aborted') return undefined
   // Without a handshake the error has no cause.
-  if (cause === undefined) return NOT_OFFERED
+  if (cause === undefined) return reason === 'tls' ? NOT_OFFERED : { type: 'validation-failure', detail: reason }
   const code = String((cause as { readonly code?: unknown } | null)?.code ?? '').slice(0, MAX_CODE)
   return { type: TYPES[code] ?? 'validation-failure', detail: code }
 }

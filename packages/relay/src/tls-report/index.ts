@@ -1,5 +1,5 @@
 /** Reports on TLS (RFC 8460) for the domains that mail was sent to. */
-export type { DomainCounts, PolicyCounts, TlsCounterOptions, TlsFailure } from './counts.ts'
+export type { DomainCounts, PolicyCounts, TlsCounterOptions, TlsCounts, TlsFailure } from './counts.ts'
 export { TlsCounter } from './counts.ts'
 export type { TlsDispatch, TlsDispatchOptions } from './dispatch.ts'
 export { tlsDispatches } from './dispatch.ts'

@@ -24,6 +24,7 @@ describe.each(Object.entries(GROUPS))('%s', (_, rows) => {
     const isWaiting = Object.values(becomes).some((state) => state.startsWith('waits'))
     expect(outcome.left).toEqual(isWaiting ? [1, 1] : [0, 0])
     expect(outcome.unanswered).toBe(unanswered)
+    if (row.tlsCounts !== undefined) expect(outcome.tlsCounts).toEqual(row.tlsCounts)
   })
 })
 

@@ -4,10 +4,11 @@ import { connect } from '@postern/runtime/node'
 import type { ClientTimeouts } from '@postern/engine/client'
 import { memory } from '@postern/storage/memory'
 import { connectTo } from '../../../../apps/server/src/serve/relay/router.ts'
-import { type MailHere, LOCAL, mxRouter, Relay, Spool } from '../../src/index.ts'
+import { countTls, type MailHere, LOCAL, mxRouter, Relay, Spool } from '../../src/index.ts'
 import { memoryQueue } from '../../src/queue/memory/index.ts'
 import type { Queue } from '../../src/queue/queue.ts'
 import { createStsPolicies } from '../../src/route/index.ts'
+import { TlsCounter } from '../../src/tls-report/index.ts'
 import { startZone, type TlsaText, type Zone } from '../route/zone.ts'
 import { type Behaviour, startFarServer } from './far-server.ts'
 import { readReport, type ReportedRecipient } from './report.ts'
@@ -56,9 +57,12 @@ export interface Row {
   readonly report?: Readonly<Record<string, readonly [status: string, diagnostic: string]>>
   /** Attempts after which the server may have the message. Default 0. */
   readonly unanswered?: number
+  /** What TLS-RPT counts of far.example: `sts: 1 good`, or `sts: 1 certificate-host-mismatch`. Default: it is not compared. */
+  readonly tlsCounts?: readonly string[]
 }
 
 export interface Outcome {
+  readonly tlsCounts: readonly string[]
   readonly wire: readonly string[]
   readonly lines: readonly string[]
   readonly becomes: Readonly<Record<string, string>>
@@ -97,6 +101,7 @@ export async function runRow(row: Row): Promise<Outcome> {
   const blobs = memory()
   const here: string[] = []
   const seen: Record<string, string> = {}
+  const counter = new TlsCounter()
   let attempted = 0
   let unanswered = 0
   const relay = new Relay({
@@ -110,17 +115,21 @@ export async function runRow(row: Row): Promise<Outcome> {
       port: server.port,
       tls: row.tls ?? 'may',
       trustsDnssec: row.tlsa !== undefined,
+      tlsCounts: counter,
       ...(policy !== undefined && {
         sts: createStsPolicies({ resolver, fetch: async () => ({ status: 'fetched', text: policy }) }),
       }),
     }),
-    connect: (hop, isInClear, signal) =>
-      connectTo(hop, isInClear, signal, {
-        connect,
-        hostname: HOSTNAME,
-        ca: row.ca === undefined ? [] : [row.ca],
-        timeouts: row.timeouts,
-      }),
+    connect: countTls(
+      (hop, isInClear, signal) =>
+        connectTo(hop, isInClear, signal, {
+          connect,
+          hostname: HOSTNAME,
+          ca: row.ca === undefined ? [] : [row.ca],
+          timeouts: row.timeouts,
+        }),
+      counter,
+    ),
     destinationOf: (address) => (address.endsWith('@near.example') ? LOCAL : address.slice(address.indexOf('@') + 1)),
     keepHere: async (mail) => {
       here.push(await textOf(mail))
@@ -174,7 +183,19 @@ export async function runRow(row: Row): Promise<Outcome> {
     reports: here.map((report) => readReport(report)),
     left,
     unanswered,
+    tlsCounts: tlsCountsOf(counter),
   }
+}
+
+function tlsCountsOf(counter: TlsCounter): readonly string[] {
+  return counter.take().flatMap(({ domain, policies }) => {
+    if (domain !== 'far.example') throw new Error(`${domain} is counted`)
+    return policies.flatMap(({ policy, successes, failures, details }) => {
+      const kinds = details.map(({ type, count }) => `${policy.type}: ${count} ${type}`)
+      if (details.reduce((sum, { count }) => sum + count, 0) !== failures) throw new Error('the sum is wrong')
+      return successes > 0 ? [`${policy.type}: ${successes} good`, ...kinds] : kinds
+    })
+  })
 }
 
 /** Adds TLSA records. */

@@ -24,6 +24,7 @@ export const tls: readonly Row[] = [
     timeouts: { startTlsMs: 50 },
     wire: ['EHLO STARTTLS', ALL],
     becomes: { bob: 'delivered 250 2.0.0' },
+    tlsCounts: ['no-policy-found: 1 validation-failure'],
   },
   {
     name: 'The TLS handshake fails, TLS is a wish',
@@ -32,6 +33,7 @@ export const tls: readonly Row[] = [
     far: { tls: 'broken' },
     wire: ['EHLO STARTTLS', ALL],
     becomes: { bob: 'delivered 250 2.0.0' },
+    tlsCounts: ['no-policy-found: 1 validation-failure'],
   },
   {
     name: 'The TLS handshake fails, `relayTls` is must',
@@ -41,6 +43,7 @@ export const tls: readonly Row[] = [
     tls: 'must',
     wire: ['EHLO STARTTLS'],
     becomes: { bob: 'waits 4.7.10' },
+    tlsCounts: ['no-policy-found: 1 validation-failure'],
   },
   {
     name: '454 to STARTTLS, TLS is a wish',
@@ -49,6 +52,7 @@ export const tls: readonly Row[] = [
     far: { tls: OTHER, STARTTLS: '454 4.7.0 no TLS now' },
     wire: ['EHLO STARTTLS MAIL RCPT DATA .'],
     becomes: { bob: 'delivered 250 2.0.0' },
+    tlsCounts: ['no-policy-found: 1 starttls-not-supported'],
   },
   {
     name: 'No STARTTLS, `relayTls` is must',
@@ -57,6 +61,7 @@ export const tls: readonly Row[] = [
     tls: 'must',
     wire: ['EHLO'],
     becomes: { bob: 'waits 4.7.10' },
+    tlsCounts: ['no-policy-found: 1 starttls-not-supported'],
   },
   {
     name: 'A certificate for another host, TLS is a wish',
@@ -65,6 +70,7 @@ export const tls: readonly Row[] = [
     far: { tls: OTHER },
     wire: [`EHLO STARTTLS TLS ${ALL}`],
     becomes: { bob: 'delivered 250 2.0.0' },
+    tlsCounts: ['no-policy-found: 1 good'],
   },
   {
     name: 'A certificate for another host, `relayTls` is verified',
@@ -75,6 +81,7 @@ export const tls: readonly Row[] = [
     ca: OTHER.cert,
     wire: ['EHLO STARTTLS'],
     becomes: { bob: 'waits 4.7.10' },
+    tlsCounts: ['no-policy-found: 1 certificate-host-mismatch'],
   },
   {
     name: 'A certificate for another host, MTA-STS enforces',
@@ -85,6 +92,7 @@ export const tls: readonly Row[] = [
     ca: OTHER.cert,
     wire: ['EHLO STARTTLS'],
     becomes: { bob: 'waits 4.7.10' },
+    tlsCounts: ['sts: 1 certificate-host-mismatch'],
   },
   {
     name: 'The right certificate, MTA-STS enforces',
@@ -95,6 +103,7 @@ export const tls: readonly Row[] = [
     ca: OWN.cert,
     wire: [`EHLO STARTTLS TLS ${ALL}`],
     becomes: { bob: 'delivered 250 2.0.0' },
+    tlsCounts: ['sts: 1 good'],
   },
   {
     name: 'An MX host that the MTA-STS policy does not list',
@@ -116,6 +125,7 @@ export const tls: readonly Row[] = [
     ca: OWN.cert,
     wire: [`EHLO STARTTLS TLS ${ALL}`],
     becomes: { bob: 'delivered 250 2.0.0' },
+    tlsCounts: ['sts: 1 good', 'sts: 1 validation-failure'],
   },
 ]
 
@@ -134,6 +144,7 @@ export const dane: readonly Row[] = [
     tlsa: { 'mx1.far.example': [keyOf(OWN)] },
     wire: [`${TLS} ${ALL}`],
     becomes: { bob: 'delivered 250 2.0.0' },
+    tlsCounts: ['tlsa: 1 good'],
   },
   {
     name: 'A certificate that the TLSA record does not name',
@@ -144,6 +155,7 @@ export const dane: readonly Row[] = [
     ca: OWN.cert,
     wire: [TLS],
     becomes: { bob: 'waits 4.7.10' },
+    tlsCounts: ['tlsa: 1 validation-failure'],
   },
   {
     name: 'A certificate that the TLSA record of the first host does not name',
@@ -154,6 +166,7 @@ export const dane: readonly Row[] = [
     tlsa: { 'mx1.far.example': [keyOf(OWN)] },
     wire: [TLS, ALL],
     becomes: { bob: 'delivered 250 2.0.0' },
+    tlsCounts: ['tlsa: 1 validation-failure', 'no-policy-found: 1 starttls-not-supported'],
   },
   {
     name: 'No STARTTLS, and a TLSA record',
@@ -162,6 +175,7 @@ export const dane: readonly Row[] = [
     tlsa: { 'mx1.far.example': [keyOf(OWN)] },
     wire: ['EHLO'],
     becomes: { bob: 'waits 4.7.10' },
+    tlsCounts: ['tlsa: 1 starttls-not-supported'],
   },
   {
     name: 'TLSA records that cannot be looked up',
@@ -170,6 +184,7 @@ export const dane: readonly Row[] = [
     tlsa: { 'mx1.far.example': 'failed' },
     wire: [],
     becomes: { bob: 'waits 451 4.7.0' },
+    tlsCounts: ['tlsa: 1 dnssec-invalid'],
   },
 ]
 
@@ -209,6 +224,7 @@ export const requireTls: readonly Row[] = [
     ca: OWN.cert,
     wire: [],
     becomes: { bob: 'failed 550 5.7.30' },
+    tlsCounts: [],
     report: {
       bob: [
         '5.7.30',
@@ -250,6 +266,7 @@ export const requireTls: readonly Row[] = [
     ca: BOTH,
     wire: [`${TLS} EHLO`, `${TLS} EHLO`],
     becomes: { bob: 'failed 5.7.30' },
+    tlsCounts: ['sts: 2 good'],
     report: { bob: ['5.7.30', `${NOBODY} mx1.far.example: ${LACKS}; mx2.far.example: ${LACKS}`] },
   },
   {

@@ -84,13 +84,23 @@ test.each([
   ['connect', { code: 'ECONNREFUSED' }, undefined],
   ['mail', undefined, undefined],
   ['starttls', undefined, 'starttls-not-supported'],
+  ['starttls', { code: 'certificate-host-mismatch' }, 'certificate-host-mismatch'],
+  ['starttls', { code: 'validation-failure' }, 'validation-failure'],
   ['starttls', { code: 'CERT_HAS_EXPIRED' }, 'certificate-expired'],
   ['starttls', { code: 'ERR_TLS_CERT_ALTNAME_INVALID' }, 'certificate-host-mismatch'],
   ['starttls', { code: 'SELF_SIGNED_CERT_IN_CHAIN' }, 'certificate-not-trusted'],
   ['starttls', { code: 'EPROTO' }, 'validation-failure'],
   ['starttls', null, 'validation-failure'],
 ])('an error at the stage %s with the cause %j is counted as %j', (stage, cause, type) => {
-  expect(problemOfError({ stage, cause })?.type).toBe(type)
+  expect(problemOfError({ stage, reason: 'tls', cause })?.type).toBe(type)
+})
+
+test('silence at STARTTLS is counted, and an end by the caller is not', () => {
+  expect(problemOfError({ stage: 'starttls', reason: 'timeout' })).toEqual({
+    type: 'validation-failure',
+    detail: 'timeout',
+  })
+  expect(problemOfError({ stage: 'starttls', reason: 'aborted' })).toBeUndefined()
 })
 
 const REQUIREMENT: TlsRequirement = {
