@@ -34,11 +34,12 @@ interface Listed {
 
 const PLAIN = Buffer.from('\0ann@near.example\0tiger').toString('base64')
 
-/** Starts a server that sends mail on to this port. Its queue is in `cwd`. */
-async function near(port: number, command?: Command): Promise<MailServer> {
+/** Starts a server that sends mail on to this port. Its queue is in `cwd`. @param edits Commands that edit its accounts first */
+async function near(port: number, command?: Command, edits: readonly (readonly string[])[] = []): Promise<MailServer> {
   const cwd = temporaryDirectory()
   await postern(['domain', 'add', 'near.example'], { cwd })
   await postern(['user', 'add', 'ann@near.example'], { cwd, input: 'tiger\n' })
+  for (const edit of edits) await postern(edit, { cwd })
   mkdirSync(join(cwd, 'mail'))
   const flags = ['--relay', `smtp://127.0.0.1:${port}`, '--auth-without-tls']
   return serveMail({ store: join(cwd, 'mail'), flags, cwd, ...(command !== undefined && { command }) })
@@ -74,6 +75,49 @@ function spooled(cwd: string): readonly string[] {
     .filter((each) => each.isFile() && !each.name.startsWith('.'))
     .map(({ name }) => name)
 }
+
+test('postern show has the sending of a message that is kept too', async () => {
+  const server = await near(await freePort(), undefined, [
+    ['user', 'add', 'team@near.example', '--no-password'],
+    ['rule', 'add', 'team@near.example', 'keep', 'forward=team@else.example'],
+  ])
+  await submit(server, ['team@near.example', 'bob@far.example'])
+  await server.says(/"message":"message waits for another attempt".*"to":"bob@far.example"/)
+  await server.says(/"message":"message waits for another attempt".*"to":"team@else.example"/)
+  const [kept] = (await mailStore(fs(server.store)).list()).records
+  const show = (...args: readonly string[]): Promise<Result> =>
+    postern(['show', '--store', `fs:${server.store}`, kept?.id ?? '', ...args], { cwd: server.cwd })
+  const { stdout, stderr } = await show()
+  expect(stderr).toBe('')
+  expect(stdout).toMatch(/^Attempts +1\nPostponed until +\d{4}-\d\d-\d\dT[\d:.]+Z\n$/m)
+  expect(stdout).toMatch(/^<bob@far\.example> +far\.example +pending +1 +in \d+ \w+ +\S+Z 4\.4\.2 /m)
+  expect(stdout).toMatch(/^<team@else\.example> +else\.example +pending +1 +in /m)
+  expect(JSON.parse((await show('--json')).stdout)).toMatchObject({
+    id: kept?.id,
+    forwardPaths: [{ address: 'team@near.example' }],
+    sending: {
+      attempts: 1,
+      postponedUntil: expect.stringMatching(/Z$/),
+      failedCount: 0,
+      entries: [
+        { id: kept?.id },
+        { id: `${kept?.id}.1`, deliveries: [{ recipients: [{ address: 'team@else.example' }] }] },
+      ],
+    },
+  })
+
+  // Nobody here gets this one.
+  await submit(server, ['eve@far.example'])
+  const { entries } = await queueIn(server.cwd).listed()
+  const id = entries.at(-1)?.id ?? ''
+  expect(await postern(['show', '--store', `fs:${server.store}`, id], { cwd: server.cwd })).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(`^postern: "${id}": the store does not keep it, .* queue show ${id}\n$`),
+  })
+
+  rmSync(join(server.cwd, 'queue'), { recursive: true })
+  expect(await show('--json')).toMatchObject({ code: 0, stderr: '', stdout: expect.not.stringContaining('sending') })
+})
 
 describe.each(sample(RUNTIME_NAMES, 1))('on %s', (runtime) => {
   every('mail waits, is held, goes on within seconds after a retry, or is deleted', async () => {

@@ -1,8 +1,12 @@
 /** `postern show`: prints one message for a person, as JSON, or as it is stored. */
-import type { MailRecord, PathRecord, SessionFacts } from '@postern/storage'
+import type { QueueEntry } from '@postern/relay'
+import type { MailRecord, MailStore, PathRecord, SessionFacts } from '@postern/storage'
+import { EXIT, Failure } from '../../host/failure.ts'
 import { invocation } from '../../host/invocation.ts'
 import { loadMail, refused } from './mail.ts'
-import { print, printJson } from '../../host/output.ts'
+import { complain, print, printJson } from '../../host/output.ts'
+import { recipientsTable } from '../queue/listing.ts'
+import { describedSending, entriesOf, summaryOf } from '../queue/message.ts'
 import { formatSize } from '../../config/values/quantity.ts'
 import type { Settings } from '../../config/settings.ts'
 import { openExistingStore } from '../../serve/store/store.ts'
@@ -14,18 +18,59 @@ const MAX_TEXT_LINES = 40
 
 /** Prints the message; `raw` is the stored bytes and nothing else. */
 export async function show(settings: Settings, id: string, flags: { json?: boolean; raw?: boolean }): Promise<void> {
-  const { record, body } = await loadMail(await openExistingStore(settings, { writable: false }), id)
-  if (flags.json === true) return printJson(record)
+  const store = await openExistingStore(settings, { writable: false })
+  if (flags.raw === true) return showRaw(store, id)
+  const entries = await queued(settings, id)
+  const { record, body } = await loadMail(store, id).catch((error: unknown) => {
+    throw entries.length === 0 ? error : onlyQueued(id, entries)
+  })
+  if (flags.json === true) return printJson({ ...record, sending: describedSending(entries) })
   try {
-    if (flags.raw === true) {
-      for await (const chunk of body) await print(chunk)
-      return
-    }
     await print(`${facts(record)}\n`)
+    if (entries.length > 0) await print(`${sendingText(entries)}\n`)
     await print(await beginning(body, record))
   } catch (error) {
     throw refused(error, id)
   }
+}
+
+async function showRaw(store: MailStore, id: string): Promise<void> {
+  const { body } = await loadMail(store, id)
+  try {
+    for await (const chunk of body) await print(chunk)
+  } catch (error) {
+    throw refused(error, id)
+  }
+}
+
+/** Returns what the queue has of the message. A queue that can't be read is no reason to show nothing. */
+async function queued(settings: Settings, id: string): Promise<readonly QueueEntry[]> {
+  try {
+    return await entriesOf(settings, id)
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    complain(error.message)
+    return []
+  }
+}
+
+/** Says where a message is that nobody here gets. */
+function onlyQueued(id: string, entries: readonly QueueEntry[]): Failure {
+  const found = entries.map((entry) => `${invocation()} queue show ${entry.id}`).slice(0, 1)
+  return new Failure(
+    `${JSON.stringify(id)}: the store does not keep it, and it waits in the queue: ${found.join('')}`,
+    EXIT.failed,
+  )
+}
+
+function sendingText(entries: readonly QueueEntry[]): string {
+  const { attempts, postponedUntil, failedCount } = summaryOf(entries)
+  const rows = [
+    ['Attempts', String(attempts)],
+    ...(postponedUntil === undefined ? [] : [['Postponed until', postponedUntil]]),
+    ...(failedCount === 0 ? [] : [['Given up', `${failedCount} recipient${failedCount === 1 ? '' : 's'}`]]),
+  ]
+  return `${table(rows)}\n${recipientsTable(entries)}`
 }
 
 function facts({

@@ -97,7 +97,7 @@ export async function show(
   if (entry === undefined) throw missing(id)
   if (json) return printJson(described(entry))
   if (raw) return printMessage(spool(), entry)
-  await print(`${facts(entry)}\n${recipientsTable(entry)}`)
+  await print(`${facts(entry)}\n${recipientsTable([entry])}`)
 }
 
 async function printMessage(spool: Spool, { messageId }: QueueEntry): Promise<void> {
@@ -132,8 +132,10 @@ function facts({ id, messageId, queuedAt, envelope }: QueueEntry): string {
   return table(rows.map((row) => row.map(safe)))
 }
 
-function recipientsTable({ deliveries }: QueueEntry): string {
+/** Makes a table with a row for each recipient. */
+export function recipientsTable(entries: readonly QueueEntry[]): string {
   const now = Date.now()
+  const deliveries = entries.flatMap((entry) => entry.deliveries)
   const rows = deliveries.flatMap((delivery) =>
     delivery.recipients.map(({ address, state, attempts, lastReply }) => [
       `<${address}>`,

@@ -33,7 +33,12 @@ export function addStoredMail(postern: Command): void {
       await watch(await settings(ofStore(flags)), flags)
     })
 
-  storeCommand(postern, 'show <id>', 'show one message: envelope, header and the beginning of the text', EXAMPLES.show)
+  const show = storeCommand(
+    postern,
+    'show <id>',
+    'show one message: envelope, header and the beginning of the text',
+    EXAMPLES.show,
+  )
     .addOption(storeFlag())
     .addOption(new Flag('--json', 'the record as JSON').conflicts('raw'))
     .option('--raw', 'the stored bytes, exactly')
@@ -41,6 +46,7 @@ export function addStoredMail(postern: Command): void {
       const { show } = await import('../commands/show.ts')
       await show(await settings(flags), id, flags)
     })
+  for (const name of optionsOf('show')) addFlag(show, name)
 
   storeCommand(postern, 'export [ids...]', 'export all messages, or only the named ones', EXAMPLES.export)
     .addOption(storeFlag())

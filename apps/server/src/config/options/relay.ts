@@ -72,7 +72,7 @@ export const relayRows: RelayRows = {
     help: 'directory where mail waits that is to be sent on',
     group,
     value: 'directory',
-    commands: ['serve', 'queue'],
+    commands: ['serve', 'queue', 'show'],
   },
   relayTls: {
     schema: oneOf('may', 'must', 'verified'),
