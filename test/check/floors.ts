@@ -170,6 +170,11 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['route/https'], modules: NODE, below: ['route/sts'] },
         { paths: ['queue/sqlite'], modules: NODE, below: ['queue', 'queue/sql'] },
         { paths: ['queue/durable-object'], below: ['queue', 'queue/sql'] },
+        {
+          paths: ['queue/nats'],
+          modules: ['@nats-io/jetstream', '@nats-io/transport-node'],
+          below: ['queue', 'queue/memory'],
+        },
       ],
       [
         { paths: ['options.ts'], below: ['queue', 'schedule.ts', 'report', 'pieces.ts', 'spool.ts', 'delivery'] },

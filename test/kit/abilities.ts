@@ -126,6 +126,8 @@ export const PYTHON_FILTER: Need = ability('python3 filter', () => {
 // Servers and readers
 
 export const HAPROXY: Need = program('haproxy', ['-vv'], { TLS: /\+OPENSSL\b|USE_OPENSSL=1/ })
+/** nats-server with JetStream. */
+export const NATS: Need = program('nats-server', ['--help'], { JetStream: /--jetstream\b/ })
 export const STRACE: Need = program('strace', ['-f', '-e', 'trace=fsync', 'true'])
 export const GIT: Need = program('git', ['--version'])
 export const MUTT: Need = program('mutt', ['-v'])

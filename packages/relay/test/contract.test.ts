@@ -2,7 +2,9 @@
 import { resolve } from 'node:path'
 import { Miniflare } from 'miniflare'
 import { expect, test } from 'vitest'
+import { NATS } from '../../../test/kit/abilities.ts'
 import { COMMANDS } from '../../../test/kit/commands.ts'
+import { NatsServer } from '../../../test/kit/nats-server.ts'
 import type { Outcome } from '../../../test/contracts/outcome.ts'
 import { queueRows } from '../../../test/contracts/queue/queue.ts'
 import { outcomesOf, testSuites } from '../../runtime/test/program.ts'
@@ -41,12 +43,19 @@ async function outcomesInWorkerd(): Promise<Outcome[]> {
   return (await answerOfWorkerd(checks)) as Outcome[]
 }
 
+async function outcomesOn(runtime: keyof typeof COMMANDS): Promise<Outcome[]> {
+  const { missing } = NATS
+  await using server = missing === undefined ? await NatsServer.start() : undefined
+  const program = resolve(import.meta.dirname, 'contract-program.ts')
+  return await outcomesOf([...COMMANDS[runtime], program, server?.url ?? missing ?? ''], PATIENCE_MS)
+}
+
 testSuites([
   ...(['node', 'deno', 'bun'] as const).map((runtime) => ({
     suite: 'queue',
     runtime,
     rows: queueRows(runtime),
-    run: () => outcomesOf([...COMMANDS[runtime], resolve(import.meta.dirname, 'contract-program.ts')], PATIENCE_MS),
+    run: () => outcomesOn(runtime),
   })),
   { suite: 'queue', runtime: 'workerd', rows: queueRows('workerd'), run: outcomesInWorkerd },
 ])

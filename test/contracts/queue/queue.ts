@@ -17,6 +17,7 @@ interface Subject {
 const SUBJECTS: Readonly<Record<string, Subject>> = {
   memory: { isDurable: false, isBounded: true, runtimes: ['node', 'deno', 'bun', 'workerd'] },
   SQLite: { isDurable: true, isBounded: true, runtimes: ['node', 'deno', 'bun'] },
+  NATS: { isDurable: true, isBounded: true, runtimes: ['node', 'deno', 'bun'] },
   'Durable Object': { isDurable: true, isBounded: false, runtimes: ['workerd'] },
 }
 
@@ -26,9 +27,13 @@ export function queueRows(runtime: string): Row[] {
   return subjects.flatMap((subject) => checksOf(subject).map(({ name: check }) => ({ subject, check })))
 }
 
-/** @param grounds By subject */
-export async function* queueOutcomes(grounds: Readonly<Record<string, Ground>>): AsyncGenerator<Outcome> {
+/** @param grounds By subject. A text says what the machine lacks for the queue */
+export async function* queueOutcomes(grounds: Readonly<Record<string, Ground | string>>): AsyncGenerator<Outcome> {
   for (const [subject, ground] of Object.entries(grounds)) {
+    if (typeof ground === 'string') {
+      yield* checksOf(subject).map(({ name: check }): Outcome => ({ subject, check, result: 'absent', reason: ground }))
+      continue
+    }
     yield* await Promise.all(checksOf(subject).map(({ name }) => queueOutcome(subject, name, ground)))
   }
 }

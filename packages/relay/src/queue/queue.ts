@@ -4,8 +4,8 @@
  * An entry is one message. Its recipients are grouped by destination, and each group is a delivery. A delivery is claimed, tried and
  * settled as a whole, and each recipient has its own result.
  *
- * One process owns a queue. Only the owner claims, so leases are in its memory, and they end with it. Other processes, and other
- * threads of the owner, may add entries and manage them.
+ * A queue in a file has one owner. Only the owner claims, so leases are in its memory, and they end with it. Other processes, and other
+ * threads of the owner, may add entries and manage them. Of a queue in NATS, every process claims, and the leases are in the queue.
  */
 import type { AttemptReply, DeliveryState, NewEntry, QueueEntry, QueueEnvelope, QueueRecipient } from './entry.ts'
 
@@ -62,8 +62,8 @@ export interface Queue extends AsyncDisposable {
   remove(ids: readonly string[]): Promise<number>
   stats(options?: QueueStatsOptions): Promise<QueueStats>
   /**
-   * Returns whether another process or thread has changed the queue since the last call. Without this method, what others
-   * change is noticed at the next `claim`.
+   * Returns whether another process or thread has changed the queue since the last call. In a queue in which every process claims, only
+   * what an administrator changes counts. Without this method, what others change is noticed at the next `claim`.
    */
   changed?(): Promise<boolean>
   /** Waits for what was asked before, and closes. Leases end. */

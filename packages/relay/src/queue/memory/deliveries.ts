@@ -1,4 +1,4 @@
-/** The deliveries of a queue in memory, in the orders in which they are looked for. */
+/** Deliveries in memory, in the orders in which they are looked for. */
 import type { DueDeliveries } from '../choice.ts'
 import type { DeliveryState, NewEntry, QueueRecipient } from '../entry.ts'
 import { Ordered } from './ordered.ts'
@@ -10,18 +10,22 @@ export interface HeldEntry extends Pick<NewEntry, 'id' | 'messageId' | 'queuedAt
   readonly deliveries: HeldDelivery[]
 }
 
-export interface HeldDelivery {
+/** What decides where a delivery is found. */
+export interface Placed {
   readonly number: number
-  readonly entry: HeldEntry
   readonly destination: string
   readonly priority: number
   state: DeliveryState
   dueAt: number
+}
+
+export interface HeldDelivery extends Placed {
+  readonly entry: HeldEntry
   attempts: number
   recipients: readonly QueueRecipient[]
 }
 
-type Waiting = Pick<HeldDelivery, 'dueAt' | 'number'>
+type Waiting = Pick<Placed, 'dueAt' | 'number'>
 
 const byTime = (one: Waiting, other: Waiting): number => one.dueAt - other.dueAt || one.number - other.number
 const byText = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)
@@ -31,7 +35,7 @@ class Level {
   readonly destinations: Ordered<string> = new Ordered(byText)
   readonly #queues = new Map<string, Ordered<Waiting>>()
 
-  add(delivery: HeldDelivery): void {
+  add(delivery: Placed): void {
     let queue = this.#queues.get(delivery.destination)
     if (queue === undefined) {
       queue = new Ordered(byTime)
@@ -41,7 +45,7 @@ class Level {
     queue.add(delivery)
   }
 
-  delete(delivery: HeldDelivery): void {
+  delete(delivery: Placed): void {
     const queue = this.#queues.get(delivery.destination)
     queue?.delete(delivery)
     if (queue?.items.length !== 0) return
@@ -53,29 +57,33 @@ class Level {
     const items = this.#queues.get(destination)?.items ?? []
     return items.slice(0, limit).map(({ number }) => number)
   }
+
+  *all(): Generator<Waiting> {
+    for (const { items } of this.#queues.values()) yield* items
+  }
 }
 
-export class Deliveries implements DueDeliveries {
-  readonly #byNumber = new Map<number, HeldDelivery>()
+export class Deliveries<T extends Placed> implements DueDeliveries {
+  readonly #byNumber = new Map<number, T>()
   readonly #waiting = new Ordered<Waiting>(byTime)
   readonly #levels = new Map<number, Level>()
 
-  get(number: number): HeldDelivery | undefined {
+  get(number: number): T | undefined {
     return this.#byNumber.get(number)
   }
 
-  add(delivery: HeldDelivery): void {
+  add(delivery: T): void {
     this.#byNumber.set(delivery.number, delivery)
     this.#enter(delivery)
   }
 
-  delete(delivery: HeldDelivery): void {
+  delete(delivery: T): void {
     this.#byNumber.delete(delivery.number)
     this.#leave(delivery)
   }
 
   /** Changes a delivery, and where it is found. */
-  change(delivery: HeldDelivery, changes: Partial<Omit<HeldDelivery, 'number' | 'entry' | 'destination'>>): void {
+  change(delivery: T, changes: Partial<Omit<T, 'number' | 'destination' | 'priority'>>): void {
     this.#leave(delivery)
     Object.assign(delivery, changes)
     this.#enter(delivery)
@@ -86,12 +94,17 @@ export class Deliveries implements DueDeliveries {
     return this.#waiting.items
   }
 
+  /** Returns the deliveries that are due, in any order. */
+  *due(): Generator<Waiting> {
+    for (const level of this.#levels.values()) yield* level.all()
+  }
+
   /** Marks the deliveries as due whose time has come. */
   makeDue(now: number): void {
     for (let first = this.#waiting.items[0]; first !== undefined; first = this.#waiting.items[0]) {
       const delivery = this.#byNumber.get(first.number)
       if (first.dueAt > now || delivery === undefined) return
-      this.change(delivery, { state: 'due' })
+      this.change(delivery, { state: 'due' } as Partial<T>)
     }
   }
 
@@ -108,7 +121,7 @@ export class Deliveries implements DueDeliveries {
     return this.#levels.get(priority)?.first(destination, limit) ?? []
   }
 
-  #enter(delivery: HeldDelivery): void {
+  #enter(delivery: T): void {
     if (delivery.state === 'waiting') this.#waiting.add(delivery)
     if (delivery.state !== 'due') return
     let level = this.#levels.get(delivery.priority)
@@ -116,7 +129,7 @@ export class Deliveries implements DueDeliveries {
     level.add(delivery)
   }
 
-  #leave(delivery: HeldDelivery): void {
+  #leave(delivery: T): void {
     if (delivery.state === 'waiting') this.#waiting.delete(delivery)
     if (delivery.state !== 'due') return
     const level = this.#levels.get(delivery.priority)

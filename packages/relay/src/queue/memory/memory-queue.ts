@@ -33,7 +33,7 @@ import { Deliveries, type HeldDelivery, type HeldEntry } from './deliveries.ts'
 export class MemoryQueue implements Queue {
   readonly #maxEntries: number
   readonly #byId = new Map<string, HeldEntry>()
-  readonly #deliveries = new Deliveries()
+  readonly #deliveries = new Deliveries<HeldDelivery>()
   readonly #leases = new Leases()
   readonly #choice = new Choice()
   #entriesMade = 0
@@ -150,10 +150,7 @@ export class MemoryQueue implements Queue {
 
   async nextDueAt(): Promise<number | undefined> {
     this.#checkOpen()
-    for (const { deliveries } of this.#byId.values()) {
-      const due = deliveries.find(({ state, number }) => state === 'due' && !this.#leases.has(number))
-      if (due !== undefined) return due.dueAt
-    }
+    for (const due of this.#deliveries.due()) if (!this.#leases.has(due.number)) return due.dueAt
     return this.#deliveries.waiting.find(({ number }) => !this.#leases.has(number))?.dueAt
   }
 

@@ -1,0 +1,293 @@
+/**
+ * What this process knows of the stream: which entries there are, which deliveries are due, and who has leased them. It has neither
+ * recipients nor senders, so that many entries fit into memory. It may be older than the stream: each change is compared with the stream.
+ */
+import type { DeliveryState } from '../entry.ts'
+import { type Lease, Leases } from '../leases.ts'
+import { Deliveries, type Placed } from '../memory/deliveries.ts'
+import { Ordered } from '../memory/ordered.ts'
+import { orderOf, type StoredDelivery, type StoredEntry, type StoredLease, type StoredRecord } from './record.ts'
+
+export interface KnownRecord {
+  readonly name: string
+  /** The sequence number of the message. */
+  seq: number
+  entries: KnownEntry[]
+  /** The last reading of the whole stream that has met the record. */
+  reading: number
+}
+
+export interface KnownEntry {
+  readonly id: string
+  readonly messageId: string
+  readonly queuedAt: number
+  readonly order: number
+  readonly record: KnownRecord
+  readonly deliveries: KnownDelivery[]
+}
+
+export interface KnownDelivery extends Placed {
+  readonly entry: KnownEntry
+  /** Its index among the deliveries of its entry. */
+  readonly index: number
+  /** The state in the stream. `state` is `due` already if its time has come, and `held` while another process has the first turn. */
+  stored: DeliveryState
+  /** The lease in the stream. */
+  lease: StoredLease | undefined
+}
+
+interface Granted {
+  readonly lease: Lease
+  readonly stored: StoredLease
+}
+
+/** A lease of this process. */
+export interface OwnLease {
+  readonly token: string
+  readonly record: string
+  readonly number: number
+  /** When the caller's lease ends. The stream has an earlier time, which is moved while this process lives. */
+  endsAt: number
+}
+
+/** Removed records that are remembered, because messages about them may still be on their way. */
+const MAX_GONE = 10_000
+
+export class Mirror {
+  readonly #records = new Map<string, KnownRecord>()
+  readonly #byId = new Map<string, KnownEntry>()
+  /** Only entries whose message has another id. */
+  readonly #byMessage = new Map<string, Set<KnownEntry>>()
+  readonly #inOrder = new Ordered<Pick<KnownEntry, 'order'>>((one, other) => one.order - other.order)
+  readonly #gone = new Map<string, number>()
+  readonly #granted = new Map<number, Granted>()
+  readonly #claiming = new Set<number>()
+  /** Deliveries whose writer has the first turn to claim them. */
+  #fresh = new Set<KnownDelivery>()
+  #made = 0
+  #reading = 0
+  readonly deliveries: Deliveries<KnownDelivery> = new Deliveries()
+  readonly leases: Leases = new Leases()
+  readonly #own = new Map<string, OwnLease>()
+
+  /** The entries, in the order in which they were added. */
+  get entries(): readonly KnownEntry[] {
+    return this.#inOrder.items as readonly KnownEntry[]
+  }
+
+  get hasFresh(): boolean {
+    return this.#fresh.size > 0
+  }
+
+  /** Returns the first entry behind this place in the order. */
+  behind(order: number): KnownEntry | undefined {
+    return this.#inOrder.behind({ order }) as KnownEntry | undefined
+  }
+
+  record(name: string): KnownRecord | undefined {
+    return this.#records.get(name)
+  }
+
+  byId(id: string): KnownEntry | undefined {
+    return this.#byId.get(id)
+  }
+
+  byMessage(messageId: string): KnownEntry[] {
+    const own = this.#byId.get(messageId)
+    const others = [...(this.#byMessage.get(messageId) ?? [])]
+    const all = own?.messageId === messageId ? [own, ...others] : others
+    return all.toSorted((one, other) => one.order - other.order)
+  }
+
+  /**
+   * Takes a message of the stream. Returns whether it was news.
+   * @param isFresh Its writer, another process, has the first turn to claim what is due
+   */
+  apply(name: string, seq: number, { entries }: StoredRecord, isFresh: boolean = false): boolean {
+    const known = this.#records.get(name)
+    if (known !== undefined) known.reading = this.#reading
+    if ((known?.seq ?? 0) >= seq || (this.#gone.get(name) ?? 0) >= seq) return false
+    const record = known ?? { name, seq, entries: [], reading: this.#reading }
+    const before = new Map(record.entries.map((entry) => [entry.order, entry]))
+    record.seq = seq
+    record.entries = entries.map((stored) => {
+      const order = orderOf(stored, seq)
+      const entry = before.get(order)
+      before.delete(order)
+      if (entry === undefined) return this.#insert(record, stored, order, isFresh)
+      for (const [index, delivery] of entry.deliveries.entries())
+        this.#change(delivery, stored.deliveries[index] as StoredDelivery, isFresh)
+      return entry
+    })
+    for (const entry of before.values()) this.#drop(entry)
+    this.#records.set(name, record)
+    return true
+  }
+
+  /** Forgets a record that was removed when its message was this one. */
+  forget(name: string, seq: number): void {
+    this.#gone.delete(name)
+    this.#gone.set(name, seq)
+    if (this.#gone.size > MAX_GONE) this.#gone.delete(this.#gone.keys().next().value ?? '')
+    const known = this.#records.get(name)
+    if (known === undefined || known.seq > seq) return
+    this.#records.delete(name)
+    for (const entry of known.entries) this.#drop(entry)
+  }
+
+  /** Begins to read the whole stream. */
+  beginReading(): void {
+    this.#reading++
+  }
+
+  /** Ends it: what was not met is gone. */
+  endReading(): void {
+    for (const { name, seq, reading } of this.#records.values()) if (reading !== this.#reading) this.forget(name, seq)
+  }
+
+  /** Ends the first turn of other processes. Returns whether anything can now be claimed. */
+  ripen(): boolean {
+    const ripe = [...this.#fresh].filter(({ number, state }) => this.deliveries.get(number) && state === 'held')
+    this.#fresh = new Set()
+    for (const delivery of ripe) this.deliveries.change(delivery, { state: delivery.stored })
+    return ripe.length > 0
+  }
+
+  /** Keeps a delivery from other claims of this process while the lease is written. */
+  beginClaim({ number, destination }: KnownDelivery, endsAt: number): void {
+    this.#end(number)
+    this.#claiming.add(number)
+    const stored = { token: '', endsAt }
+    this.#granted.set(number, { lease: this.leases.grant(number, destination, endsAt), stored })
+  }
+
+  endClaim(delivery: KnownDelivery): void {
+    this.#claiming.delete(delivery.number)
+    this.#end(delivery.number)
+    if (this.deliveries.get(delivery.number) === delivery) this.#lease(delivery)
+  }
+
+  /** Says that a lease is one of this process. It is said before the stream has the lease. */
+  addOwn(lease: OwnLease): void {
+    this.#own.set(lease.token, lease)
+  }
+
+  /** Returns the leases of this process that have not ended. */
+  own(): OwnLease[] {
+    return [...this.#own.values()].filter(({ token, number }) => this.#granted.get(number)?.stored.token === token)
+  }
+
+  ownLease(token: string): OwnLease | undefined {
+    return this.#own.get(token)
+  }
+
+  /** Ends a lease of this process in memory. Its delivery may be gone. */
+  endOwn(token: string): void {
+    const own = this.#own.get(token)
+    this.#own.delete(token)
+    if (own !== undefined && this.#granted.get(own.number)?.stored.token === token) this.#end(own.number)
+  }
+
+  /** Ends the leases whose time is over. */
+  endBefore(now: number): void {
+    this.leases.endBefore(now)
+    for (const { token, number } of this.#own.values()) if (!this.leases.has(number)) this.#own.delete(token)
+  }
+
+  /** Returns when the first lease of another process ends. */
+  firstForeignEnd(): number {
+    let first = Infinity
+    for (const [number, { stored }] of this.#granted) {
+      if (stored.token === '' || this.#own.has(stored.token) || !this.leases.has(number)) continue
+      first = Math.min(first, stored.endsAt)
+    }
+    return first
+  }
+
+  /** Returns how many deliveries this process has leased. */
+  countOwn(): number {
+    return this.own().filter(({ number }) => this.leases.has(number)).length
+  }
+
+  #insert(
+    record: KnownRecord,
+    { id, messageId, queuedAt, envelope, deliveries }: StoredEntry,
+    order: number,
+    isFresh: boolean,
+  ): KnownEntry {
+    const entry: KnownEntry = { id, messageId, queuedAt, order, record, deliveries: [] }
+    const priority = envelope.priority ?? 0
+    for (const [index, stored] of deliveries.entries()) {
+      const { destination, state, dueAt } = stored
+      const delivery = { number: ++this.#made, entry, index, destination, priority, state, dueAt, stored: state }
+      entry.deliveries.push({ ...delivery, lease: stored.lease })
+      const added = entry.deliveries.at(-1) as KnownDelivery
+      added.state = this.#stateOf(added, stored, isFresh)
+      this.deliveries.add(added)
+      this.#lease(added)
+    }
+    // The stream may have an id twice only if two processes added it at the same time. The first one counts.
+    if (!this.#byId.has(id)) this.#byId.set(id, entry)
+    if (messageId !== id) {
+      const others = this.#byMessage.get(messageId)
+      if (others === undefined) this.#byMessage.set(messageId, new Set([entry]))
+      else others.add(entry)
+    }
+    this.#inOrder.add(entry)
+    return entry
+  }
+
+  #change(delivery: KnownDelivery, stored: StoredDelivery, isFresh: boolean): void {
+    const { dueAt, lease } = stored
+    const state = this.#stateOf(delivery, stored, isFresh)
+    this.deliveries.change(delivery, { state, dueAt, stored: stored.state, lease })
+    this.#lease(delivery)
+  }
+
+  #stateOf(before: KnownDelivery, { state, dueAt, lease }: StoredDelivery, isFresh: boolean): DeliveryState {
+    this.#fresh.delete(before)
+    if (isFresh && state === 'due' && lease === undefined) {
+      this.#fresh.add(before)
+      return 'held'
+    }
+    const isDueAlready = state === 'waiting' && before.stored === 'waiting' && before.state === 'due'
+    return isDueAlready && before.dueAt === dueAt ? 'due' : state
+  }
+
+  /** Makes the leases in memory what the stream has. */
+  #lease({ number, destination, lease: stored }: KnownDelivery): void {
+    if (this.#claiming.has(number)) return
+    const before = this.#granted.get(number)?.stored
+    if (before?.token === stored?.token && before?.endsAt === stored?.endsAt) return
+    this.#end(number)
+    if (stored === undefined) return
+    const endsAt = this.#own.get(stored.token)?.endsAt ?? stored.endsAt
+    this.#granted.set(number, { lease: this.leases.grant(number, destination, endsAt), stored })
+  }
+
+  #end(number: number): void {
+    const granted = this.#granted.get(number)
+    if (granted === undefined) return
+    this.#granted.delete(number)
+    this.leases.end({ id: '', destination: granted.lease.destination, lease: granted.lease.token })
+  }
+
+  #drop(entry: KnownEntry): void {
+    for (const delivery of entry.deliveries) {
+      this.deliveries.delete(delivery)
+      this.#fresh.delete(delivery)
+      // An attempt of this process goes on, and counts for its destination.
+      const isOwn = this.#own.has(delivery.lease?.token ?? '')
+      if (!isOwn && !this.#claiming.has(delivery.number)) this.#end(delivery.number)
+    }
+    if (this.#byId.get(entry.id) === entry) this.#byId.delete(entry.id)
+    const others = this.#byMessage.get(entry.messageId)
+    if (others?.delete(entry) === true && others.size === 0) this.#byMessage.delete(entry.messageId)
+    this.#inOrder.delete(entry)
+  }
+}
+
+/** Returns the state of a delivery as lists show it. */
+export function shownState({ stored, state }: KnownDelivery): DeliveryState {
+  return stored === 'waiting' && state === 'due' ? 'due' : stored
+}
