@@ -102,6 +102,12 @@ export class Relay {
     this.#wake?.()
   }
 
+  /** Ends the rests of destinations that wanted less mail, because somebody knows more of them. */
+  endRests(): void {
+    this.#congestion.endRests(Date.now())
+    this.wake()
+  }
+
   /** Stops: begins no delivery, and gives those that run this time to end. */
   async stop(graceMs: number = 30_000): Promise<void> {
     this.#isStopping = true

@@ -1,4 +1,5 @@
 /** `@postern/relay/onward`: what a server of SMTP needs to hand its mail to a relay, whichever runtime it runs on. */
+export { described, isoTime } from './described.ts'
 export { domainOf, queueEnvelope, recipientOf } from './envelope.ts'
 export type { RelayLog } from './events.ts'
 export { eventsFor } from './events.ts'
@@ -7,4 +8,4 @@ export { createForwarding } from './forwarding.ts'
 export type { HereDeps } from './here.ts'
 export { keepHere } from './here.ts'
 export { signerWith } from './signer.ts'
-export { addressOf, hopOf, smarthostRouter, timeoutsOf } from './smarthost.ts'
+export { addressOf, hopOf, isLmtpDestination, smarthostRouter, timeoutsOf } from './smarthost.ts'

@@ -12,6 +12,11 @@ export function smarthostRouter(url: string): Router {
   }
 }
 
+/** Returns whether a destination is the URL of a server that a rule names. A domain has no colon. */
+export function isLmtpDestination(destination: string): boolean {
+  return /^lmtp(?:\+unix)?:/.test(destination)
+}
+
 /** @throws TypeError */
 export function hopOf(url: string): Hop {
   const { host, port, path, protocol, implicitTls, startTls, credentials } = parseServerUrl(url)

@@ -7,6 +7,9 @@ export type KeyType = 'rsa' | 'ed25519'
 /** The runtime's own type: Node and Deno have different ones. */
 type ImportedKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>
 
+/** A key of WebCrypto, whose type differs on each runtime. */
+type ImportedKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>
+
 /** A key of another kind, or one that can't sign. The message is the end of the sentence "… is not usable: …". */
 export class SigningKeyError extends Error {
   override readonly name = 'SigningKeyError'

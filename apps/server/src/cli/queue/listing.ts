@@ -1,6 +1,7 @@
 /** Prints what the queue has: `postern queue list`, `show` and `stats`. */
 import process from 'node:process'
 import { type DeliveryState, type ListQueueOptions, type Queue, type QueueEntry, Spool } from '@postern/relay'
+import { described, isoTime } from '@postern/relay/onward'
 import { formatSize } from '../../config/values/quantity.ts'
 import { Batch } from '../../host/batch.ts'
 import { EXIT, Failure } from '../../host/failure.ts'
@@ -8,7 +9,7 @@ import { invocation } from '../../host/invocation.ts'
 import { print, printJson } from '../../host/output.ts'
 import { isTerminal, safe, safeJson, table } from '../../host/terminal.ts'
 import type { OpenQueue } from './opening.ts'
-import { described, HEAD, isoTime, nextText, replyText, rowOf, timeText } from './words.ts'
+import { HEAD, nextText, replyText, rowOf, timeText } from './words.ts'
 
 /** Which entries a command is about. */
 export interface Wanted {

@@ -3,7 +3,7 @@ import { addressRanges } from '@postern/engine'
 import type { Client, ClientTimeouts } from '@postern/engine/client'
 import type { Resolver } from '@postern/dns'
 import { type Hop, mxRouter, type Router } from '@postern/relay'
-import { addressOf, hopOf, smarthostRouter } from '@postern/relay/onward'
+import { addressOf, hopOf, isLmtpDestination, smarthostRouter } from '@postern/relay/onward'
 import type { Settings } from '../../config/settings.ts'
 import type { Runtime } from '../../host/runtime.ts'
 
@@ -23,11 +23,6 @@ export async function routerOf(
         ? Promise.resolve({ hops: [hopOf(destination)] })
         : router.route(destination, wish),
   }
-}
-
-/** Returns whether a destination is the URL of a server that a rule names. A domain has no colon. */
-export function isLmtpDestination(destination: string): boolean {
-  return /^lmtp(?:\+unix)?:/.test(destination)
 }
 
 async function routerOutside(

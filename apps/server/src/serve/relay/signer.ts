@@ -4,7 +4,6 @@ import type { Logger } from '@logtape/logtape'
 import { readKeys } from '../../config/file/dkim-keys.ts'
 import type { Settings } from '../../config/settings.ts'
 import { errorText } from '../../host/failure.ts'
-import { isLmtpDestination } from './router.ts'
 
 const NOTHING = new Uint8Array()
 /** The directory is read again after this time at the earliest, so that new keys are used without a restart. */
@@ -14,7 +13,7 @@ const READ_AGAIN_MS = 60_000
 export async function signerOf({ options, spelled, origin }: Settings, log: Logger): Promise<RelayOptions['sign']> {
   const { dkim, hostname } = options
   if (dkim === undefined) return undefined
-  const { signerWith } = await import('@postern/relay/onward')
+  const { isLmtpDestination, signerWith } = await import('@postern/relay/onward')
   const read = () =>
     readKeys(dkim, origin('dkim') === 'default' ? dkim : `${spelled('dkim')} ${dkim}`).map(({ key }) => key)
   let keys = read()
