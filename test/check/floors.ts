@@ -191,7 +191,14 @@ export const PACKAGES: readonly Package[] = [
   },
   {
     root: 'packages/worker/src',
-    packages: ['@postern/engine', '@postern/dns', '@postern/runtime', '@postern/storage', '@postern/intake'],
+    packages: [
+      '@postern/engine',
+      '@postern/dns',
+      '@postern/runtime',
+      '@postern/storage',
+      '@postern/intake',
+      '@postern/relay',
+    ],
     floors: [
       [{ paths: ['email.ts', 'log.ts', 'peer.ts', 'resolver.ts', 'settings.ts'] }],
       [
@@ -199,7 +206,11 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['accounts.ts'], below: ['settings.ts'] },
       ],
       [{ paths: ['receiver.ts'] }],
-      [{ paths: ['entrypoints.ts'], modules: ['cloudflare:'], below: ['peer.ts', 'receiver.ts'] }],
+      [
+        { paths: ['entrypoints.ts'], modules: ['cloudflare:'], below: ['peer.ts', 'receiver.ts'] },
+        // A Worker that only receives does not carry it.
+        { paths: ['relay'], modules: ['cloudflare:', 'hono'], below: ['log.ts', 'settings.ts', 'receiver.ts'] },
+      ],
       [{ paths: [''], modules: [...NODE, 'hono'], below: ['email.ts', 'log.ts', 'settings.ts', 'receiver.ts'] }],
     ],
   },

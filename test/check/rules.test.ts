@@ -4,7 +4,14 @@ import { dirname, join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryDirectory } from '../kit/directory.ts'
 import { findImportBreaches } from './imports.ts'
-import { MAX_GZIP_BYTES, measureClient, measureEngine, measureServer, measureWorker } from './size.ts'
+import {
+  MAX_GZIP_BYTES,
+  measureClient,
+  measureEngine,
+  measureRelayWorker,
+  measureServer,
+  measureWorker,
+} from './size.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 
@@ -104,4 +111,12 @@ test('the Worker stays small', async () => {
   const { modules, gzipBytes } = await measureWorker(root)
   expect(modules).toContain('packages/storage/src/r2/index.ts')
   expect(gzipBytes).toBeLessThan(MAX_GZIP_BYTES.worker)
+})
+
+test('a Worker that only receives has nothing of the relay in it, and one with the relay stays small', async () => {
+  const isOfRelay = (module: string): boolean => /^packages\/(?:relay|worker\/src\/relay)\//.test(module)
+  const [receiving, sending] = [await measureWorker(root), await measureRelayWorker(root)]
+  expect(receiving.modules.filter(isOfRelay)).toEqual([])
+  expect(sending.modules).toContain('packages/worker/src/relay/owner.ts')
+  expect(sending.gzipBytes).toBeLessThan(MAX_GZIP_BYTES.relayWorker)
 })

@@ -1,4 +1,4 @@
-/** Makes workerd's configuration: the Worker, its disk, and three sockets. */
+/** Makes workerd's configuration: the Worker, its disk, its queue, and three sockets. */
 
 export interface ConfigOptions {
   /** An absolute path. */
@@ -6,19 +6,24 @@ export interface ConfigOptions {
   readonly smtp: string
   readonly smtps: string
   readonly http: string
+  /** Whether `relay-ca.pem` is there: authorities that are trusted in place of those of browsers. */
+  readonly hasRelayCa: boolean
   /** The names of environment variables for the Worker. Their values are only in the environment. */
   readonly variables: readonly string[]
 }
 
 /** Makes the file's text. `key.pem`, `cert.pem` and `worker.js` must be in the same directory. */
-export function capnpConfig({ directory, smtp, smtps, http, variables }: ConfigOptions): string {
+export function capnpConfig({ directory, smtp, smtps, http, hasRelayCa, variables }: ConfigOptions): string {
   const names = [...new Set(['POSTERN_HOSTNAME', 'POSTERN_DOMAINS', ...variables])]
   const bindings = names.map((name) => `    (name = ${text(name)}, fromEnvironment = ${text(name)}),`)
+  const trusted = hasRelayCa ? 'trustedCertificates = [embed "relay-ca.pem"]' : 'trustBrowserCas = true'
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
   services = [
     (name = "postern", worker = .postern),
+    # The smarthost may be a machine beside this one.
+    (name = "internet", network = (allow = ["public", "private"], tlsOptions = (${trusted}))),
     (name = "disk", disk = (path = ${text(directory)}, writable = true)),
   ],
   sockets = [
@@ -38,10 +43,14 @@ const postern :Workerd.Worker = (
   compatibilityDate = "2026-11-01",
   # Experimental in workerd.
   compatibilityFlags = ["connect_handler_starttls"],
-  durableObjectNamespaces = [(className = "Disk", uniqueKey = "postern-disk", enableSql = true)],
+  durableObjectNamespaces = [
+    (className = "Disk", uniqueKey = "postern-disk", enableSql = true),
+    (className = "MailQueue", uniqueKey = "postern-queue", enableSql = true),
+  ],
   durableObjectStorage = (localDisk = "disk"),
   bindings = [
     (name = "DISK", durableObjectNamespace = "Disk"),
+    (name = "RELAY", durableObjectNamespace = "MailQueue"),
 ${bindings.join('\n')}
   ],
 );

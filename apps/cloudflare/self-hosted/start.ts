@@ -5,7 +5,7 @@
  *
  * It bundles the Worker, creates a certificate if none is given, writes workerd's configuration, starts workerd, and ends when workerd
  * ends. It prints one line for each socket, with name and address, and then `ready`. Secrets come from the environment
- * (POSTERN_FRONT_SECRET, POSTERN_READ_TOKEN), and so may every other setting of the Worker. It writes none of them to disk.
+ * (POSTERN_FRONT_SECRET, POSTERN_READ_TOKEN, POSTERN_RELAY), and so may every other setting of the Worker. It writes none of them to disk.
  *
  * A server's STARTTLS is experimental in workerd, so workerd is started with --experimental.
  */
@@ -19,6 +19,7 @@ import { parseArgs } from 'node:util'
 import { createServer } from '@postern/engine'
 import { selfSigned } from '@postern/runtime/tls'
 import { build, type Plugin, stop } from 'esbuild'
+import { isRelaySetting, readRelaySettings } from '@postern/worker/relay/settings'
 import { readSettings } from '@postern/worker/settings'
 import { capnpConfig } from './config.ts'
 import { NODE_BUFFER } from './node-buffer.ts'
@@ -37,6 +38,7 @@ const USAGE = `node apps/cloudflare/self-hosted/start.ts [options]
   --tls-key <file>     PEM (default: a certificate is created for this run)
   --tls-cert <file>    PEM, with its chain
   --accounts <file>    POSTERN_ACCOUNTS: an accounts.json that postern user made (default: every address of the domains)
+  --relay-ca <file>    authorities that are trusted for the smarthost of POSTERN_RELAY, PEM (default: those of browsers)
   --hostname <name>    POSTERN_HOSTNAME (default: localhost)
   --domains <list>     POSTERN_DOMAINS (default: the host name)
 `
@@ -58,6 +60,7 @@ function readOptions() {
         'tls-key': { type: 'string' },
         'tls-cert': { type: 'string' },
         accounts: { type: 'string' },
+        'relay-ca': { type: 'string' },
         hostname: { type: 'string', default: process.env['POSTERN_HOSTNAME'] ?? 'localhost' },
         domains: { type: 'string' },
         help: { type: 'boolean', default: false },
@@ -87,10 +90,11 @@ async function start(): Promise<void> {
   }
   checkSettings(environment)
   const pair = await keyPair(hostname)
+  const relayCa = values['relay-ca'] === undefined ? undefined : readText('--relay-ca', values['relay-ca'], 'PEM file')
   const worker = await bundle()
   const directory = resolve(values.directory)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const variables = Object.keys(environment).filter((name) => /^POSTERN_[A-Z_]+$/.test(name))
+  const variables = Object.keys(environment).filter((name) => /^POSTERN_[A-Z0-9_]+$/.test(name))
   // There is no `await` from here until the signal handlers are set. So no signal can end this process and leave the key on disk.
   const work = mkdtempSync(join(tmpdir(), 'postern-workerd-'))
   const remove = (): void => rmSync(work, { recursive: true, force: true })
@@ -98,8 +102,10 @@ async function start(): Promise<void> {
     writeFileSync(join(work, 'key.pem'), pair.key, { mode: 0o600 })
     writeFileSync(join(work, 'cert.pem'), pair.cert)
     writeFileSync(join(work, 'worker.js'), worker)
+    if (relayCa !== undefined) writeFileSync(join(work, 'relay-ca.pem'), relayCa)
     const { smtp, smtps, http } = values
-    writeFileSync(join(work, 'config.capnp'), capnpConfig({ directory, smtp, smtps, http, variables }))
+    const options = { directory, smtp, smtps, http, hasRelayCa: relayCa !== undefined, variables }
+    writeFileSync(join(work, 'config.capnp'), capnpConfig(options))
     // The files can be removed once workerd has read them.
     process.exitCode = await serve(join(work, 'config.capnp'), environment, remove)
   } finally {
@@ -109,8 +115,11 @@ async function start(): Promise<void> {
 
 /** Checks the settings now. The Worker would do it only at its first connection. @throws OptionError */
 function checkSettings(environment: NodeJS.ProcessEnv): void {
-  const { hostname, limits } = readSettings(environment)
+  const settings = readSettings(environment, {}, isRelaySetting)
+  const { hostname, limits, directory } = settings
   createServer({ hostname, limits })
+  // A policy of the user's may have users that are not accounts, so the Worker checks that at its first connection.
+  readRelaySettings(environment, {}, { ...settings, hasUsers: directory !== undefined || values.policy !== undefined })
 }
 
 async function keyPair(hostname: string): Promise<{ key: string; cert: string }> {

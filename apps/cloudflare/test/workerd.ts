@@ -22,13 +22,16 @@ export interface WorkerdOptions {
   readonly certFile?: string
   /** Other settings of the Worker. */
   readonly settings?: Readonly<Record<string, string>>
+  /** The authority that is trusted for the smarthost. */
+  readonly relayCaFile?: string
 }
 
 export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
-  const { directory, keyFile, certFile, settings } = options
+  const { directory, keyFile, certFile, settings, relayCaFile } = options
   const flags = ['smtp', 'smtps', 'http'].flatMap((socket) => [`--${socket}`, '127.0.0.1:0'])
   flags.push('--directory', directory, '--hostname', 'mx.example.com')
   if (keyFile !== undefined && certFile !== undefined) flags.push('--tls-key', keyFile, '--tls-cert', certFile)
+  if (relayCaFile !== undefined) flags.push('--relay-ca', relayCaFile)
   const running = await Daemon.start([process.execPath, START, ...flags], /^ready$/m, {
     env: cleanEnvironment({ POSTERN_DOMAINS: 'example.com', POSTERN_READ_TOKEN: READ_TOKEN, ...settings }),
     isGroup: true,

@@ -6,8 +6,9 @@
  *     GET /mail            the stored records, newest first: ?limit, ?cursor, ?bounced=true
  *     GET /mail/<id>       one record
  *     GET /mail/<id>/raw   its bytes, the trace header first
+ *     /queue …             mail that waits to be sent on: relay/http.ts
  *
- * /pipe exists if POSTERN_FRONT_SECRET is set, and /mail if POSTERN_READ_TOKEN is set (`Authorization: Bearer …`).
+ * /pipe exists if POSTERN_FRONT_SECRET is set, and /mail and /queue if POSTERN_READ_TOKEN is set (`Authorization: Bearer …`).
  */
 import { timingSafeEqual } from 'node:crypto'
 import {
@@ -54,8 +55,10 @@ export function fetchHandler<Env extends object>(
   const http = new Hono<Routed>()
   http.get('/health', open, (context) => context.json({ status: 'ok' }))
   http.get('/pipe', open, (context) => pipe(context))
-  http.use('/mail', open, checkToken)
   http.use('/mail/*', open, checkToken)
+  // A pattern that ends with /* is also the path without it.
+  http.use('/queue/*', open, checkToken)
+  http.all('/queue/*', ({ var: { opened }, req, notFound }) => opened.sendOn?.fetch(req.raw) ?? notFound())
   http.get('/mail', (context) => list(context))
   http.get('/mail/:id', (context) => show(context))
   http.get('/mail/:id/raw', (context) => download(context))

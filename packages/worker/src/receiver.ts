@@ -6,6 +6,8 @@
 import {
   type AuthOptions,
   createServer,
+  type Extension,
+  type Limits,
   LIMIT_RULES,
   OptionError,
   type Server,
@@ -18,11 +20,12 @@ import {
   type IntakeOptions,
   keptEntry,
   type Observer,
+  type Onward,
   refusedEntry,
   sessionFields,
   storeDeadlineMs,
 } from '@postern/intake'
-import { accountsGuard, domainsGuard, reverseDnsGuard } from '@postern/intake/guards'
+import { accountsGuard, type AccountsGuardOptions, domainsGuard, reverseDnsGuard } from '@postern/intake/guards'
 import { HANDLER_NAMES } from '@postern/intake/settings'
 import { type BlobStore, type MailStore, mailStore } from '@postern/storage'
 import { type Bucket, r2 } from '@postern/storage/r2'
@@ -48,6 +51,38 @@ export interface ReceiverOptions<Env> {
   readonly handlers?: FromEnv<Env, NonNullable<IntakeOptions['handlers']>>
   /** Who may log in. Default: the accounts of the settings, if there are any. */
   readonly auth?: FromEnv<Env, AuthOptions | undefined>
+  /** Sends mail on: `sendOn()` of `@postern/worker/relay`. Default: mail of users for other domains is refused. */
+  readonly sendOn?: SendOn<Env>
+}
+
+/** Sends mail on that users submit, or that a rule forwards. It is an option, so that a Worker that only receives does not carry it. */
+export interface SendOn<Env> {
+  /** Returns whether it reads a variable of the environment. */
+  reads(variable: string): boolean
+  /** @throws OptionError if a setting is wrong; Error if a binding is missing */
+  open(env: Env, deps: SendOnDeps): OpenSendOn
+}
+
+export interface SendOnDeps extends Pick<OpenReceiver, 'settings' | 'mail'> {
+  /** The store of the mail. The messages that are sent on are in it too, below another prefix. */
+  readonly blobs: BlobStore
+  /** Whether users can log in. */
+  readonly hasUsers: boolean
+}
+
+export interface OpenSendOn {
+  /** What receives the mail; undefined if the settings turn it off. */
+  readonly intake: SendOnIntake | undefined
+  /** Answers requests below `/queue` that have shown the token. */
+  fetch(request: Request): Promise<Response>
+}
+
+export interface SendOnIntake extends Pick<AccountsGuardOptions, 'receives'> {
+  readonly onward: Onward
+  readonly extensions: readonly Extension[]
+  /** Asked after the guards that know which addresses are ours. */
+  readonly guards: readonly Guard[]
+  readonly limits: Partial<Limits>
 }
 
 /** The options that decide who may do what. A Worker may have them in a file of their own. */
@@ -74,6 +109,7 @@ export interface OpenReceiver {
   readonly server: Server
   /** What holds for connections of `connect`. */
   readonly overrides: SessionOverrides
+  readonly sendOn: OpenSendOn | undefined
 }
 
 /** Smaller than the engine's default, because an isolate has only 128 MiB. */
@@ -99,32 +135,41 @@ export function createReceiver<Env extends object>(options: ReceiverOptions<Env>
 
 function openReceiver<Env extends object>(env: Env, options: ReceiverOptions<Env>): OpenReceiver {
   const input = typeof options.settings === 'function' ? options.settings(env) : options.settings
-  const settings = readSettings(env, input)
-  const mail = mailStore(openStore(env, options, settings))
+  const settings = readSettings(env, input, options.sendOn?.reads)
+  const blobs = openStore(env, options, settings)
+  const mail = mailStore(blobs)
   const handlers = valueOf(options.handlers, env, settings)
   if (handlers !== undefined) checkHandlers(handlers)
   const auth = valueOf(options.auth, env, settings)
   const { directory } = settings
+  const hasUsers = auth !== undefined || directory !== undefined
+  const sendOn = options.sendOn?.open(env, { settings, mail, blobs, hasUsers })
+  const sending = sendOn?.intake
+  const sendsOn = sending !== undefined
   const server = createServer({
     hostname: settings.hostname,
     tls: { required: settings.tlsRequired },
-    limits: { maxTotalEnvelopeOctets: MAX_TOTAL_ENVELOPE_OCTETS, ...settings.limits },
+    limits: { maxTotalEnvelopeOctets: MAX_TOTAL_ENVELOPE_OCTETS, ...sending?.limits, ...settings.limits },
+    extensions: sending?.extensions ?? [],
     ...(auth !== undefined && { auth }),
     ...intake({
       store: mail,
       ...(handlers !== undefined && { handlers }),
       firstGuards: lookUps(settings),
       guards: [
-        ...(settings.domains === undefined ? [] : [domainsGuard(settings.domains)]),
-        ...(directory === undefined ? [] : [accountsGuard(() => directory)]),
+        ...(settings.domains === undefined ? [] : [domainsGuard(settings.domains, { sendsOn })]),
+        ...(directory === undefined ? [] : [accountsGuard(() => directory, { ...sending, sendsOn })]),
+        ...(sending?.guards ?? []),
       ],
+      ...(sendsOn && { onward: sending.onward }),
       ...(directory !== undefined && { submission: { hostname: settings.hostname, book: () => directory } }),
       ...(directory !== undefined && auth === undefined && { auth: loginsFor(directory, settings) }),
       observer: logObserver(),
     }),
   })
   const { proxies } = settings
-  return { settings, mail, server, overrides: proxies === undefined ? {} : { proxyProtocol: { trusted: proxies } } }
+  const overrides = proxies === undefined ? {} : { proxyProtocol: { trusted: proxies } }
+  return { settings, mail, server, overrides, sendOn }
 }
 
 function lookUps({ reverseDns }: Settings): readonly Guard[] {

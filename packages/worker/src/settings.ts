@@ -21,6 +21,8 @@
  *                            ranges, `binding` for the connections that other Workers open, or `all`
  *     POSTERN_MAX_MESSAGE_BYTES, POSTERN_IDLE_TIMEOUT_MS …   every limit of the engine
  *
+ * relay/settings.ts has those of mail that is sent on.
+ *
  * A Worker's code may have settings too, with the names of the server's configuration file: `hostname`, `domains`, `keepAgeMs`. A var or
  * secret overrides the code.
  *
@@ -94,14 +96,14 @@ export interface ReverseDnsSettings {
 }
 
 /** A value as it was given. */
-interface Given {
+export interface Given {
   readonly value: unknown
   /** The name for messages: `POSTERN_HOSTNAME`, or `settings.hostname` if it is in the code. */
   readonly field: string
 }
 
 /** By variable. Reading a value removes it, so that unknown names are left. */
-type Values = Map<string, Given>
+export type Values = Map<string, Given>
 
 const PREFIX = 'POSTERN_'
 /** How long a client waits for its name by default, and the longest allowed time. The engine waits longer for a hook. */
@@ -126,15 +128,20 @@ const LIMIT_NAMES = new Map(Object.keys(LIMIT_RULES).map((name) => [variableOf(n
  *
  * @param env The Worker's environment. Names that do not begin with `POSTERN_` are ignored
  * @param input The settings in the code. The environment overrides them
+ * @param isOthers Returns whether somebody else reads a variable
  * @throws OptionError that names the setting and what is allowed, without secrets
  */
-export function readSettings(env: object, input: SettingsInput = {}): Settings {
+export function readSettings(
+  env: object,
+  input: SettingsInput = {},
+  isOthers: (variable: string) => boolean = () => false,
+): Settings {
   const values = valuesOf(env, input)
   const hostname = takeText(values, 'POSTERN_HOSTNAME', HOSTNAME_RULE)
   if (hostname === undefined) throw new OptionError('POSTERN_HOSTNAME', undefined, HOSTNAME_RULE.allowed)
   const directory = takeAccounts(values)
   const domains = directory !== undefined && !values.has('POSTERN_DOMAINS') ? undefined : takeDomains(values)
-  const frontSecrets = takeSecrets(values)
+  const frontSecrets = takeSecrets(values, 'POSTERN_FRONT_SECRET')
   const readToken = takeText(values, 'POSTERN_READ_TOKEN', SECRET_RULE)
   return {
     hostname,
@@ -146,11 +153,12 @@ export function readSettings(env: object, input: SettingsInput = {}): Settings {
     tlsRequired: takeSwitch(values, 'POSTERN_TLS_REQUIRED'),
     proxies: takeProxies(values),
     retention: takeRetention(values),
-    limits: takeLimits(values),
+    limits: takeLimits(values, isOthers),
   }
 }
 
-function valuesOf(env: object, input: SettingsInput): Values {
+/** Returns what was given, by variable. */
+export function valuesOf(env: object, input: object): Values {
   const values: Values = new Map()
   for (const [name, value] of Object.entries(input)) {
     if (value !== undefined) values.set(variableOf(name), { value, field: `settings.${name}` })
@@ -161,13 +169,13 @@ function valuesOf(env: object, input: SettingsInput): Values {
   return values
 }
 
-function take(values: Values, variable: string): Given | undefined {
+export function take(values: Values, variable: string): Given | undefined {
   const given = values.get(variable)
   values.delete(variable)
   return given
 }
 
-function takeText(values: Values, variable: string, rule: TextRule): string | undefined {
+export function takeText(values: Values, variable: string, rule: TextRule): string | undefined {
   const given = take(values, variable)
   if (given === undefined) return undefined
   if (typeof given.value !== 'string') throw new OptionError(given.field, typeof given.value, 'text')
@@ -180,8 +188,9 @@ function check(field: string, text: string, rule: TextRule): void {
   if (!rule.pattern.test(text)) throw new OptionError(field, rule === SECRET_RULE ? '(secret)' : text, rule.allowed)
 }
 
-function takeSecrets(values: Values): readonly string[] {
-  const { items, field } = takeList(values, 'POSTERN_FRONT_SECRET') ?? { items: [], field: '' }
+/** Takes secrets with commas or blanks between them. */
+export function takeSecrets(values: Values, variable: string): readonly string[] {
+  const { items, field } = takeList(values, variable) ?? { items: [], field: '' }
   const secrets = items.flatMap((item) => item.trim().split(/\s/))
   for (const secret of secrets) check(field, secret, SECRET_RULE)
   return secrets
@@ -285,14 +294,15 @@ function takeProxies(values: Values): AddressRanges | undefined {
 }
 
 /** Reads a number from a var, which may be a text or a number. */
-function numberOf(value: unknown): unknown {
+export function numberOf(value: unknown): unknown {
   return typeof value === 'string' && /^(\d+|Infinity)$/.test(value) ? Number(value) : value
 }
 
 /** Takes the limits. The engine checks their ranges. Called last, so each name that is left and is not a limit is unknown. */
-function takeLimits(values: Values): Partial<Limits> {
+function takeLimits(values: Values, isOthers: (variable: string) => boolean): Partial<Limits> {
   const limits: Record<string, number> = {}
   for (const [variable, { value, field }] of values) {
+    if (isOthers(variable)) continue
     const name = LIMIT_NAMES.get(variable)
     // The error does not show the value, because it may be a secret under a misspelt name.
     if (name === undefined) throw new OptionError(field, '(set)', 'a setting; the README of @postern/worker lists them')

@@ -4,9 +4,6 @@ import { promisify } from 'node:util'
 import { asciiDomain } from '@postern/engine'
 
 export type KeyType = 'rsa' | 'ed25519'
-/** The runtime's own type: Node and Deno have different ones. */
-type ImportedKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>
-
 /** A key of WebCrypto, whose type differs on each runtime. */
 type ImportedKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>
 
