@@ -2,7 +2,9 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createServer, type Listener, reply, type Server } from '@postern/engine'
 import { generateKey, SigningKey } from '@postern/relay/signing'
+import { listen } from '@postern/runtime/node'
 import { DEBIAN_PYTHON, DKIMPY, MSMTP_TLS, PYTHON_SMTP } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { postern } from '../../../test/kit/postern.ts'
@@ -24,6 +26,8 @@ const CLIENT = join(import.meta.dirname, '../../../test/peers/python_client.py')
 
 let scratch: Scratch
 let smarthost: Smarthost
+let lists: Listener
+const listed: string[] = []
 let workerd: Workerd
 let keyFile: string
 let caFile: string
@@ -38,6 +42,7 @@ beforeAll(async () => {
   caFile = certificate.caFile
   ca = certificate.ca
   smarthost = await Smarthost.start({ key: await readFile(keyFile, 'utf8'), cert: ca })
+  lists = await listen(listServer(), { host: '127.0.0.1', port: 0, overrides: { protocol: 'lmtp' } })
   const cwd = scratch.join('accounts')
   await mkdir(cwd)
   await postern(['user', 'add', USER], { cwd, input: `${PASSWORD}\n` })
@@ -52,7 +57,10 @@ beforeAll(async () => {
     POSTERN_ACCOUNTS: await readFile(join(cwd, 'accounts.json'), 'utf8'),
     POSTERN_RELAY: smarthost.url,
     POSTERN_RELAY_FIRST_RETRY_MS: '1000',
-    POSTERN_RULES: JSON.stringify([{ for: `sales@${DOMAIN}`, do: { forward: 'sales@forward.example' } }]),
+    POSTERN_RULES: JSON.stringify([
+      { for: `sales@${DOMAIN}`, do: { forward: 'sales@forward.example' } },
+      { for: `lists@${DOMAIN}`, do: { lmtp: `lmtp://127.0.0.1:${lists.address.port}` } },
+    ]),
     POSTERN_SRS_SECRET: 'srs-0123456789abcdef0123456789abcdef',
     ...secrets,
   }
@@ -60,9 +68,22 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await workerd?.[Symbol.asyncDispose]()
+  await lists?.close()
   await smarthost?.[Symbol.asyncDispose]()
   await scratch?.[Symbol.asyncDispose]()
 })
+
+/** Makes a server of LMTP, which takes the mail of a rule. */
+function listServer(): Server {
+  return createServer({
+    hostname: 'lists.example',
+    async data(message) {
+      await message.bytes()
+      listed.push(...message.envelope.forwardPaths.map(({ address }) => address))
+      return message.envelope.forwardPaths.map(() => reply(250, '2.0.0', 'Delivered'))
+    },
+  })
+}
 
 function start(directory: string): Promise<Workerd> {
   return startWorkerd({ directory, keyFile, certFile: caFile, relayCaFile: caFile, settings })
@@ -185,8 +206,8 @@ test('a message that the smarthost refuses comes back to its sender as one repor
 test('the owner of the token sees the queue, holds, releases and deletes mail in it', async () => {
   await smarthost.down()
   const [kept, gone] = [await submit(workerd, 'held'), await submit(workerd, 'deleted')]
-  const listed = async (): Promise<Listed['entries']> => ((await (await queue()).json()) as Listed).entries
-  expect((await listed()).map(({ id }) => id)).toEqual([kept, gone])
+  const waiting = async (): Promise<Listed['entries']> => ((await (await queue()).json()) as Listed).entries
+  expect((await waiting()).map(({ id }) => id)).toEqual([kept, gone])
   expect(await (await queue('/hold?all=true', 'POST')).json()).toEqual({ count: 2 })
   const entry: unknown = await (await queue(`/${kept}`)).json()
   expect(entry).toMatchObject({
@@ -200,7 +221,7 @@ test('the owner of the token sees the queue, holds, releases and deletes mail in
   expect((await queue(`/${gone}`)).status).toBe(404)
   expect(await (await queue('/release?destination=Far.Example', 'POST')).json()).toEqual({ count: 1 })
   expect(await smarthost.about('held')).toHaveLength(1)
-  await eventually(async () => (await listed()).length === 0, 'an empty queue')
+  await eventually(async () => (await waiting()).length === 0, 'an empty queue')
   expect(smarthost.taken.filter(({ bytes }) => bytes.includes('Subject: deleted'))).toEqual([])
 })
 
@@ -230,4 +251,15 @@ test('a stranger cannot send through the Worker, and mail that a rule forwards g
     /^SRS0=[A-Z2-7]{6}=[A-Z2-7]{2}=stranger\.example=eve@example\.com$/,
   )
   expect(taken?.bytes.toString()).toContain(`Delivered-To: sales@${DOMAIN}\r\n`)
+})
+
+test('mail of a rule for a server of LMTP is delivered there, with the sender as it is', async () => {
+  await send(workerd.smtp, textOf('for lists'), {
+    ignoreTLS: true,
+    from: 'eve@stranger.example',
+    to: `lists@${DOMAIN}`,
+  })
+  await eventually(() => listed.length > 0, 'mail at the server of LMTP')
+  expect(listed).toEqual([`lists@${DOMAIN}`])
+  expect(smarthost.taken.filter(({ bytes }) => bytes.includes('Subject: for lists'))).toEqual([])
 })
