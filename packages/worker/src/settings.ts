@@ -29,7 +29,7 @@
  * An invalid value, or an unknown name, is an error that names it. Until it is fixed, the Worker accepts no mail.
  */
 import { type AddressRanges, addressRanges, LIMIT_RULES, type Limits, OptionError } from '@postern/engine'
-import { Directory, type DirectoryData, DirectoryError } from '@postern/intake/directory'
+import { Directory, type DirectoryData, DirectoryError, type RuleData } from '@postern/intake/directory'
 import { ANY_DOMAIN, parseDomain } from '@postern/intake/guards'
 import {
   HOSTNAME_RULE,
@@ -78,6 +78,8 @@ export interface Settings {
   readonly domains: ReadonlySet<string> | undefined
   /** Undefined means that mail is received for every address of the domains. */
   readonly directory: Directory | undefined
+  /** The rules in the accounts, not checked yet. */
+  readonly accountRules: readonly RuleData[]
   readonly frontSecrets: readonly string[]
   readonly readToken: string | undefined
   readonly limits: Partial<Limits>
@@ -128,18 +130,18 @@ const LIMIT_NAMES = new Map(Object.keys(LIMIT_RULES).map((name) => [variableOf(n
  *
  * @param env The Worker's environment. Names that do not begin with `POSTERN_` are ignored
  * @param input The settings in the code. The environment overrides them
- * @param isOthers Returns whether somebody else reads a variable
+ * @param isOthers Returns whether the part that sends on reads a variable. That part also reads the rules of the accounts
  * @throws OptionError that names the setting and what is allowed, without secrets
  */
 export function readSettings(
   env: object,
   input: SettingsInput = {},
-  isOthers: (variable: string) => boolean = () => false,
+  isOthers?: (variable: string) => boolean,
 ): Settings {
   const values = valuesOf(env, input)
   const hostname = takeText(values, 'POSTERN_HOSTNAME', HOSTNAME_RULE)
   if (hostname === undefined) throw new OptionError('POSTERN_HOSTNAME', undefined, HOSTNAME_RULE.allowed)
-  const directory = takeAccounts(values)
+  const { directory, rules: accountRules } = takeAccounts(values, isOthers !== undefined)
   const domains = directory !== undefined && !values.has('POSTERN_DOMAINS') ? undefined : takeDomains(values)
   const frontSecrets = takeSecrets(values, 'POSTERN_FRONT_SECRET')
   const readToken = takeText(values, 'POSTERN_READ_TOKEN', SECRET_RULE)
@@ -147,13 +149,14 @@ export function readSettings(
     hostname,
     domains,
     directory,
+    accountRules,
     frontSecrets,
     readToken,
     reverseDns: takeReverseDns(values),
     tlsRequired: takeSwitch(values, 'POSTERN_TLS_REQUIRED'),
     proxies: takeProxies(values),
     retention: takeRetention(values),
-    limits: takeLimits(values, isOthers),
+    limits: takeLimits(values, isOthers ?? (() => false)),
   }
 }
 
@@ -217,9 +220,12 @@ function takeDomains(values: Values): ReadonlySet<string> | undefined {
 }
 
 /** @throws OptionError, or DirectoryError that names the field in the accounts */
-function takeAccounts(values: Values): Directory | undefined {
+function takeAccounts(
+  values: Values,
+  takesRules: boolean,
+): { directory: Directory | undefined; rules: readonly RuleData[] } {
   const given = take(values, 'POSTERN_ACCOUNTS')
-  if (given === undefined) return undefined
+  if (given === undefined) return { directory: undefined, rules: [] }
   const { field, value } = given
   let data = value
   try {
@@ -228,9 +234,9 @@ function takeAccounts(values: Values): Directory | undefined {
     throw new OptionError(field, '(not shown)', 'JSON, as in an accounts.json')
   }
   try {
-    const directory = new Directory(data)
+    const directory = new Directory(data, { takesRules })
     const other = directory.accounts.find(({ password }) => password !== undefined && password.kind !== 'scram')
-    if (other === undefined) return directory
+    if (other === undefined) return { directory, rules: (data as DirectoryData).rules ?? [] }
     throw new DirectoryError(`the password record of ${other.address} is not SCRAM-SHA-256, which a Worker needs`)
   } catch (error) {
     if (!(error instanceof DirectoryError)) throw error

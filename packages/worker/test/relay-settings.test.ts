@@ -8,7 +8,13 @@ import { readSettings } from '../src/settings.ts'
 const SMARTHOST = 'smtp+starttls://worker:hush-hush@smtp.example.net'
 const SRS = 's'.repeat(32)
 const FORWARD = JSON.stringify([{ for: 'sales@example.com', do: { forward: 'jane@example.org' } }])
-const NEEDS: RelayNeeds = { domains: new Set(['example.com']), directory: undefined, limits: {}, hasUsers: true }
+const NEEDS: RelayNeeds = {
+  accountRules: [],
+  domains: new Set(['example.com']),
+  directory: undefined,
+  limits: {},
+  hasUsers: true,
+}
 
 function read(env: object, input: RelaySettingsInput = {}, needs: Partial<RelayNeeds> = {}) {
   return readRelaySettings(env, input, { ...NEEDS, ...needs })
@@ -54,6 +60,28 @@ test('keys come from several secrets, as objects and lists, with text above the 
     ['s2._domainkey.example.org', 'ed25519'],
   ])
   expect(keys[1]?.signsFrom).toEqual(new Date('2026-12-05T00:00:00Z'))
+})
+
+const ACCOUNTS = {
+  domains: ['example.com'],
+  accounts: [],
+  rules: [
+    { for: 'sales@example.com', do: 'drop' },
+    { for: 'example.com', do: { refuse: '550 5.7.1 closed' } },
+  ],
+}
+
+test('rules of the accounts come behind those of POSTERN_RULES', () => {
+  const env = { POSTERN_HOSTNAME: 'mx.example', POSTERN_ACCOUNTS: JSON.stringify(ACCOUNTS), POSTERN_RULES: FORWARD }
+  const needs = readSettings(env, {}, isRelaySetting)
+  const { rules } = read({ ...env, POSTERN_RELAY: SMARTHOST, POSTERN_SRS_SECRET: SRS }, {}, needs)
+  expect(rules.find({ localPart: 'sales', domain: 'example.com' })).toMatchObject({
+    handling: { forwardsTo: ['jane@example.org'] },
+  })
+  expect(rules.find({ localPart: 'info', domain: 'example.com' })?.refuses?.code).toBe(550)
+  const foreign = JSON.stringify({ ...ACCOUNTS, rules: [{ for: 'other.example', do: 'drop' }] })
+  const wrong = readSettings({ ...env, POSTERN_ACCOUNTS: foreign }, {}, isRelaySetting)
+  expect(() => read({}, {}, wrong)).toThrow(/^POSTERN_ACCOUNTS: rules: "other\.example" is not among `domains`/)
 })
 
 test('the other settings leave these alone, and a Worker without a relay refuses them', () => {

@@ -64,12 +64,9 @@ export class RelayPart implements OpenSendOn {
     return {
       // The relay keeps what these promise.
       extensions: [dsn, requireTls, mtPriority(), deliverBy(), futureRelease({ maxSeconds: MAX_HOLD_SECONDS })],
-      guards: [rulesGuard(rules, { returned })],
+      guards: [rulesGuard(() => rules, { returned })],
       limits: { maxRecipients: MAX_RECIPIENTS },
-      receives(address: RecipientAddress) {
-        const rule = rules.find(address)
-        return rule === undefined ? returned(address) !== undefined : rule.refuses !== undefined || !rule.handling.keeps
-      },
+      receives: (address: RecipientAddress) => rules.decides(address) || returned(address) !== undefined,
       onward: {
         submit: async (id, given, { away, forwarded }, message, before) => {
           const envelope = queueEnvelope(given)
@@ -93,8 +90,6 @@ export class RelayPart implements OpenSendOn {
               ...(isForwarded && { copies: (open) => forwarding.copies({ id, envelope, forwarded }, open) }),
             },
             deps,
-            undefined,
-            (error) => log('warn', 'a message that was forwarded stays in the spool', { id, error: errorText(error) }),
           )
           const said = (recipients: readonly ForwardPath[]): Readonly<Record<string, unknown>> => ({
             messageId: id,

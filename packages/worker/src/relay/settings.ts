@@ -4,7 +4,7 @@
  *     POSTERN_RELAY              the smarthost: smtp+starttls://user:password@smtp.example.net. A secret. Default: off
  *     POSTERN_DKIM, POSTERN_DKIM_…   keys that sign: JSON with domain, selector and key (PEM), or a list of them. Secrets: Cloudflare
  *                                allows 5 kB for each, so each may have one key
- *     POSTERN_RULES              JSON: a list of rules, as in the server's configuration file, without webhooks
+ *     POSTERN_RULES              JSON: a list of rules, as in the server's configuration file, without webhooks. POSTERN_ACCOUNTS may have rules too
  *     POSTERN_SRS_SECRET         a secret of at least 32 characters, which rules that forward need. To replace it, give two
  *     POSTERN_RELAY_FIRST_RETRY_MS, POSTERN_RELAY_MAX_RETRY_MS, POSTERN_RELAY_DELAY_NOTICE_MS, POSTERN_RELAY_GIVE_UP_MS
  *     POSTERN_RELAY_CONNECT_TIMEOUT_MS, POSTERN_RELAY_TIMEOUT_MS
@@ -12,7 +12,7 @@
  */
 import { OptionError } from '@postern/engine'
 import { parseServerUrl } from '@postern/engine/client'
-import { type RuleData, RuleError, Rules } from '@postern/intake/guards'
+import { type RuleData, RuleError, Rules, rulesIn } from '@postern/intake/directory'
 import { SigningKey, SigningKeyError } from '@postern/relay/signing'
 import { numberOf, type Settings, take, takeSecrets, type Values, valuesOf } from '../settings.ts'
 
@@ -70,7 +70,7 @@ export interface RelaySettings extends RelayNumbers {
 }
 
 /** What the other settings of the Worker say. */
-export interface RelayNeeds extends Pick<Settings, 'domains' | 'directory' | 'limits'> {
+export interface RelayNeeds extends Pick<Settings, 'accountRules' | 'domains' | 'directory' | 'limits'> {
   readonly hasUsers: boolean
 }
 
@@ -111,7 +111,7 @@ export function readRelaySettings(env: object, input: RelaySettingsInput, needs:
   const keys = [...values.keys()]
     .filter((name) => /^POSTERN_DKIM(?:_|$)/.test(name))
     .flatMap((name) => takeKeys(values, name))
-  const rules = takeRules(values)
+  const rules = withAccounts(takeRules(values), needs)
   const srsSecrets = takeSecrets(values, 'POSTERN_SRS_SECRET')
   const numbers = takeNumbers(values)
   const [left] = values
@@ -193,8 +193,20 @@ function takeRules(values: Values): Rules {
   } catch {
     throw new OptionError(field, '(not shown)', 'JSON: a list of rules')
   }
+  return checked(field, () => new Rules(given, { isLmtpUrl }))
+}
+
+/** Adds the rules of the accounts. The nearest rule decides; for one and the same address, that of POSTERN_RULES. */
+function withAccounts(rules: Rules, { directory, accountRules }: RelayNeeds): Rules {
+  if (directory === undefined || accountRules.length === 0) return rules
+  const own = checked('POSTERN_ACCOUNTS: rules', () => rulesIn({ rules: accountRules }, directory, { isLmtpUrl }))
+  return checked('POSTERN_ACCOUNTS: rules, together with POSTERN_RULES', () => rules.followedBy(own))
+}
+
+/** @throws TypeError that names the field */
+function checked(field: string, read: () => Rules): Rules {
   try {
-    const rules = new Rules(given, { isLmtpUrl })
+    const rules = read()
     if (rules.webhooks.length === 0) return rules
     throw new RuleError(
       '',

@@ -1,9 +1,9 @@
 /** What the queue has of a message in the store: its recipients elsewhere, and those to whom a rule sends it on. */
 import { isQueueError, type QueueEntry } from '@postern/relay'
+import { described, isoTime } from '@postern/relay/onward'
 import type { Settings } from '../../config/settings.ts'
 import { Failure } from '../../host/failure.ts'
 import { withQueue } from './opening.ts'
-import { described, isoTime } from './words.ts'
 
 /** A rule and a domain have a copy of the message each. The server makes no more. */
 const MAX_COPIES = 100
