@@ -10,7 +10,7 @@ import { LONG_MS, makeProject, type Project } from './project.ts'
 import { RUNTIMES } from './running.ts'
 
 /** Only for a Worker's own types, which clash with those of Node: worker.test.ts checks them. */
-const ONLY_IN_WORKERS = ['@postern/worker/disk', '@postern/worker/entrypoints']
+const ONLY_IN_WORKERS = ['@postern/worker/disk', '@postern/worker/entrypoints', '@postern/worker/relay']
 /** They import modules that only workerd has. worker.test.ts runs them. */
 const ONLY_ON_WORKERD = [...ONLY_IN_WORKERS, '@postern/worker', '@postern/runtime/cloudflare']
 

@@ -115,14 +115,17 @@ test('a Worker in TypeScript fits the types that `wrangler types` makes, strict 
 import { createReceiver, createWorker } from '@postern/worker'
 import { bindingEntrypoint } from '@postern/worker/entrypoints'
 import { disk, DiskObject } from '@postern/worker/disk'
+import { relayObject, sendOn } from '@postern/worker/relay'
 
 interface Bindings extends Env {
   readonly USERS: KVNamespace
+  readonly QUEUE: DurableObjectNamespace
 }
 
 const receiver = createReceiver<Bindings>({
   bucket: (env) => env.MY_MAIL,
   settings: { hostname: 'mx.example.com', domains: ['example.com'], keepCount: 1000 },
+  sendOn: sendOn({ object: (env) => env.QUEUE, settings: { relay: 'smtps://smtp.example.net', relayMaxDeliveries: 2 } }),
   handlers: ({ USERS }) => ({
     rcpt: async (to) => ((await USERS.get(to.localPart)) === null ? reply(550, '5.1.1', 'No such user') : undefined),
   }),
@@ -130,15 +133,23 @@ const receiver = createReceiver<Bindings>({
 
 export default createWorker(receiver) satisfies ExportedHandler<Bindings>
 export const Postern = bindingEntrypoint(receiver)
+export const MailQueue = relayObject(receiver)
 export class Disk extends DiskObject<Bindings> {
   async keepUp() {}
 }
 export type Bound = Service<typeof Postern>
+void (async (env: Bindings) => {
+  const queue = env.QUEUE.getByName('queue') as DurableObjectStub<InstanceType<typeof MailQueue>>
+  const { entries }: { readonly entries: number } = await queue.stats()
+  return entries
+})
 void disk
 // @ts-expect-error The option has another name.
 createWorker<Bindings>({ bukket: (env) => env.MY_MAIL })
 // @ts-expect-error The binding is not a bucket.
 createWorker<Bindings>({ bucket: (env) => env.USERS })
+// @ts-expect-error There is no such setting.
+sendOn<Bindings>({ settings: { smarthost: 'smtps://smtp.example.net' } })
 `,
   )
   const bucket = { r2_buckets: [{ binding: BUCKET }], compatibility_date: '2026-11-01' }

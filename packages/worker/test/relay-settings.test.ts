@@ -2,7 +2,8 @@
 import { Directory } from '@postern/intake/directory'
 import { generateKey } from '@postern/relay/signing'
 import { describe, expect, test } from 'vitest'
-import { isRelaySetting, readRelaySettings, type RelayNeeds, type RelaySettingsInput } from '../src/relay/settings.ts'
+import type { RelaySettingsInput } from '../src/relay/input.ts'
+import { isRelaySetting, readRelaySettings, type RelayNeeds } from '../src/relay/settings.ts'
 import { readSettings } from '../src/settings.ts'
 
 const SMARTHOST = 'smtp+starttls://worker:hush-hush@smtp.example.net'

@@ -1,5 +1,4 @@
 /** `@postern/relay/onward`: what a server of SMTP needs to hand its mail to a relay, whichever runtime it runs on. */
-export { described, isoTime } from './described.ts'
 export { domainOf, queueEnvelope, recipientOf } from './envelope.ts'
 export type { RelayLog } from './events.ts'
 export { eventsFor } from './events.ts'

@@ -7,7 +7,10 @@
  * A queue in a file has one owner. Only the owner claims, so leases are in its memory, and they end with it. Other processes, and other
  * threads of the owner, may add entries and manage them. Of a queue in NATS, every process claims, and the leases are in the queue.
  */
-import type { AttemptReply, DeliveryState, NewEntry, QueueEntry, QueueEnvelope, QueueRecipient } from './entry.ts'
+import type { AttemptReply, NewEntry, QueueEntry, QueueEnvelope, QueueRecipient } from './entry.ts'
+import type { ListQueueOptions, QueuePage, QueueStats, QueueStatsOptions } from './listing.ts'
+
+export type { ListQueueOptions, QueuePage, QueueStats, QueueStatsOptions } from './listing.ts'
 
 export interface Queue extends AsyncDisposable {
   /**
@@ -145,43 +148,4 @@ export interface Settled {
   readonly isFinished: boolean
   /** The entry was removed, as `removeIfFinished` asked. */
   readonly isRemoved?: true
-}
-
-export interface ListQueueOptions {
-  /** 1 to 1,000. Default 100. */
-  readonly limit?: number | undefined
-  /** The cursor of an earlier page. It stays valid while entries come and go. */
-  readonly cursor?: string | undefined
-  /** Only entries with a delivery in this state. `finished`: only entries all of whose deliveries are. */
-  readonly state?: DeliveryState | undefined
-  /** Only entries with a delivery to this destination. */
-  readonly destination?: string | undefined
-  /** Only entries of this message. */
-  readonly messageId?: string | undefined
-}
-
-export interface QueuePage {
-  /** There may be fewer than asked for, or none, even if more pages follow. */
-  readonly entries: readonly QueueEntry[]
-  /** Present if there may be more. */
-  readonly cursor?: string
-}
-
-export interface QueueStatsOptions {
-  /** How many destinations the answer names. 0 to 1,000. Default 20. */
-  readonly maxDestinations?: number | undefined
-}
-
-export interface QueueStats {
-  readonly entries: number
-  /** Deliveries by state. */
-  readonly deliveries: Readonly<Record<DeliveryState, number>>
-  /** Deliveries that this process has leased now. They are among those that are due. */
-  readonly leased: number
-  /** When the oldest entry was added that is not finished. */
-  readonly oldestQueuedAt?: number
-  /** The destinations with the most deliveries that are not finished, and how many. The most come first. */
-  readonly destinations: readonly { readonly destination: string; readonly deliveries: number }[]
-  /** Destinations that are not named above. */
-  readonly otherDestinations: number
 }

@@ -11,8 +11,8 @@
  *     DELETE /queue                the same: ?all=true
  */
 import { asciiDomain } from '@postern/engine'
-import type { DeliveryState, Spool } from '@postern/relay'
-import { described, isoTime } from '@postern/relay/onward'
+import type { Spool } from '@postern/relay'
+import { type DeliveryState, described, isoTime } from '@postern/relay/entries'
 import type { Context } from 'hono'
 import { Hono } from 'hono/tiny'
 import type { ChosenEntries, QueueAction, ReachQueue } from './rpc.ts'

@@ -5,9 +5,9 @@
  *     export default createWorker(receiver)
  *     export const MailQueue = relayObject(receiver)
  */
+export type { DkimKeyInput, RelaySettingsInput } from './input.ts'
 export type { RelayObjectClass } from './object.ts'
 export { relayObject } from './object.ts'
 export type { ChosenEntries, QueueAction, RemoteQueue } from './rpc.ts'
 export type { QueueNamespace, SendOnOptions } from './send-on.ts'
 export { sendOn } from './send-on.ts'
-export type { DkimKeyInput, RelaySettingsInput } from './settings.ts'

@@ -1,6 +1,6 @@
 /** The class of the Durable Object that has the queue, and that sends the mail in it. */
 import { DurableObject } from 'cloudflare:workers'
-import type { ListQueueOptions, NewEntry, QueueEntry, QueuePage, QueueStats } from '@postern/relay'
+import type { ListQueueOptions, NewEntry, QueueEntry, QueuePage, QueueStats } from '@postern/relay/entries'
 import type { Receiver } from '../receiver.ts'
 import { type OwnerStorage, QueueOwner } from './owner.ts'
 import { RelayPart } from './part.ts'

@@ -1,5 +1,5 @@
 /** The RPC interface between a Worker and the Durable Object that has its queue. */
-import type { ListQueueOptions, NewEntry, QueueEntry, QueuePage, QueueStats } from '@postern/relay'
+import type { ListQueueOptions, NewEntry, QueueEntry, QueuePage, QueueStats } from '@postern/relay/entries'
 
 export type QueueAction = 'retry' | 'hold' | 'release' | 'delete'
 

@@ -1,8 +1,9 @@
 /** The option `sendOn` of a receiver. */
 import type { SendOn } from '../receiver.ts'
+import type { RelaySettingsInput } from './input.ts'
 import { RelayPart } from './part.ts'
 import type { RemoteQueue } from './rpc.ts'
-import { isRelaySetting, readRelaySettings, type RelaySettingsInput } from './settings.ts'
+import { isRelaySetting, readRelaySettings } from './settings.ts'
 
 /** What is used of a `DurableObjectNamespace`. */
 export interface QueueNamespace {

@@ -1,7 +1,7 @@
 /** Prints what the queue has: `postern queue list`, `show` and `stats`. */
 import process from 'node:process'
 import { type DeliveryState, type ListQueueOptions, type Queue, type QueueEntry, Spool } from '@postern/relay'
-import { described, isoTime } from '@postern/relay/onward'
+import { described, isoTime } from '@postern/relay/entries'
 import { formatSize } from '../../config/values/quantity.ts'
 import { Batch } from '../../host/batch.ts'
 import { EXIT, Failure } from '../../host/failure.ts'

@@ -1,5 +1,5 @@
 /** An entry of a queue as JSON, for people and programs. */
-import type { QueueEntry } from '../queue/entry.ts'
+import type { QueueEntry } from './entry.ts'
 
 /** Returns the entry as JSON has it: times are texts. */
 export function described({ queuedAt, envelope, deliveries, ...rest }: QueueEntry): Readonly<Record<string, unknown>> {
