@@ -1,8 +1,13 @@
 /** Random calls to queues, in any order, with crashes between them: nothing is lost, and nothing is claimed twice within a lease. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { Queue } from '@postern/relay'
 import { memoryQueue } from '@postern/relay/memory'
+import { openNatsQueue } from '@postern/relay/nats'
 import { openSqliteQueue } from '@postern/relay/sqlite'
+import { NATS } from '../../../test/kit/abilities.ts'
+import { NatsServer } from '../../../test/kit/nats-server.ts'
+import { testWith } from '../../../test/kit/need.ts'
 import { isThorough } from '../../../test/kit/sample.ts'
 import { Scratch } from '../../../test/kit/scratch.ts'
 import { type Call, Model } from './model.ts'
@@ -71,3 +76,28 @@ test('a queue in a file answers as the model does, also after crashes', async ()
   await fc.assert(play, { numRuns: isThorough ? 500 : 60 })
   expect(runs).toBeGreaterThan(0)
 })
+
+testWith(
+  [NATS],
+  'a queue in NATS answers as the model does, also when it is opened again',
+  async () => {
+    await using server = await NatsServer.start()
+    let runs = 0
+    const play = fc.asyncProperty(calls, async (made) => {
+      const stream = `queue-${runs++}`
+      const open = (): Promise<Queue> => openNatsQueue({ servers: [server.url], stream })
+      const model = new Model(await open(), async (queue) => {
+        await queue.close()
+        return open()
+      })
+      try {
+        await model.play(made)
+      } finally {
+        await model.queue.close()
+      }
+    })
+    await fc.assert(play, { numRuns: isThorough ? 300 : 30 })
+    expect(runs).toBeGreaterThan(0)
+  },
+  300_000,
+)

@@ -88,11 +88,16 @@ export interface PreparedSettlement {
   readonly added: readonly PreparedEntry[]
 }
 
-/** Applies settlements of deliveries of one record. @throws QueueError `invalid` */
+/**
+ * Applies settlements of deliveries of one record.
+ * @param isHeld Returns whether a lease of this process has not ended
+ * @throws QueueError `invalid`
+ */
 export function settled(
   entries: readonly StoredEntry[] | undefined,
   seq: number,
   settlements: readonly PreparedSettlement[],
+  isHeld: (token: string) => boolean,
 ): Change<Settled[]> & { readonly added: readonly PreparedEntry[] } {
   let after = [...(entries ?? [])]
   let hasChanged = false
@@ -104,7 +109,7 @@ export function settled(
     const index = entry?.deliveries.findIndex((_, at) => isOf(claim.lease, order, at)) ?? -1
     const delivery = entry?.deliveries[index]
     if (entry === undefined || delivery === undefined) return { status: 'gone', isFinished: false }
-    const isLate = delivery.lease?.token !== claim.lease
+    const isLate = delivery.lease?.token !== claim.lease || !isHeld(claim.lease)
     const next = afterwards(delivery, each.settlement, isLate)
     if (next !== undefined) {
       hasChanged = true

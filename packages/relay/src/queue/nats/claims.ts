@@ -81,8 +81,8 @@ export class Claims {
   async renew(claims: readonly Claimed[], endsAt: number): Promise<readonly Claimed[]> {
     const own = claims.flatMap(({ lease }) => this.#deps.mirror.ownLease(lease) ?? [])
     const storedEndsAt = Math.min(endsAt, this.#now() + this.#deps.maxLeaseMs)
-    for (const lease of own) lease.endsAt = endsAt
-    const renewed = await this.#move(own, storedEndsAt)
+    const gone = own.filter((lease) => this.#deps.mirror.moveOwn(lease, endsAt)).map(({ token }) => token)
+    const renewed = new Set([...(await this.#move(own, storedEndsAt)), ...gone])
     return claims.filter(({ lease }) => renewed.has(lease))
   }
 

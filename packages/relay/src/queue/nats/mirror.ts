@@ -181,6 +181,18 @@ export class Mirror {
     return this.#own.get(token)
   }
 
+  /** Moves the end of a lease of this process. Returns whether its delivery is gone, so that the stream has no lease to move. */
+  moveOwn(lease: OwnLease, endsAt: number): boolean {
+    const { number } = lease
+    lease.endsAt = endsAt
+    const granted = this.#granted.get(number)
+    if (this.deliveries.get(number) !== undefined || granted === undefined) return false
+    const { stored } = granted
+    this.#end(number)
+    this.#granted.set(number, { lease: this.leases.grant(number, granted.lease.destination, endsAt), stored })
+    return true
+  }
+
   /** Ends a lease of this process in memory. Its delivery may be gone. */
   endOwn(token: string): void {
     const own = this.#own.get(token)
@@ -194,12 +206,14 @@ export class Mirror {
     for (const { token, number } of this.#own.values()) if (!this.leases.has(number)) this.#own.delete(token)
   }
 
-  /** Returns when the first lease of another process ends. */
+  /** Returns when the first lease of another process ends, so that its delivery may be claimed. */
   firstForeignEnd(): number {
     let first = Infinity
     for (const [number, { stored }] of this.#granted) {
       if (stored.token === '' || this.#own.has(stored.token) || !this.leases.has(number)) continue
-      first = Math.min(first, stored.endsAt)
+      const { state, dueAt } = this.deliveries.get(number) ?? {}
+      if (dueAt !== undefined && (state === 'due' || state === 'waiting'))
+        first = Math.min(first, Math.max(stored.endsAt, dueAt))
     }
     return first
   }
@@ -257,11 +271,11 @@ export class Mirror {
   /** Makes the leases in memory what the stream has. */
   #lease({ number, destination, lease: stored }: KnownDelivery): void {
     if (this.#claiming.has(number)) return
-    const before = this.#granted.get(number)?.stored
-    if (before?.token === stored?.token && before?.endsAt === stored?.endsAt) return
+    const before = this.#granted.get(number)
+    const endsAt = this.#own.get(stored?.token ?? '')?.endsAt ?? stored?.endsAt
+    if (before?.stored.token === stored?.token && before?.lease.endsAt === endsAt) return
     this.#end(number)
-    if (stored === undefined) return
-    const endsAt = this.#own.get(stored.token)?.endsAt ?? stored.endsAt
+    if (stored === undefined || endsAt === undefined) return
     this.#granted.set(number, { lease: this.leases.grant(number, destination, endsAt), stored })
   }
 

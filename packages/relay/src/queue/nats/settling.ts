@@ -24,9 +24,10 @@ const PATIENCE_MS = Infinity
 /** @returns one answer for each, in order. @throws QueueError `invalid`. Then nothing is recorded */
 export async function settleAll(
   settlements: readonly PreparedSettlement[],
-  { mirror, records }: SettlingDeps,
+  deps: SettlingDeps,
   additions: Additions,
 ): Promise<Settled[]> {
+  const { mirror, records } = deps
   const answers = new Map<PreparedSettlement, Settled>()
   const byRecord = Map.groupBy(settlements, ({ settlement }) => mirror.byId(settlement.claim.id)?.record.name)
   const groups = [...byRecord].flatMap(([name, each]): Group[] =>
@@ -36,14 +37,14 @@ export async function settleAll(
   await together(groups, (group) =>
     records.change(
       group.name,
-      (entries, seq) => ({ ...settled(entries, seq, group.settlements), entries: undefined }),
+      (entries, seq) => ({ ...settled(entries, seq, group.settlements, isHeld(mirror)), entries: undefined }),
       {
         patienceMs: PATIENCE_MS,
       },
     ),
   )
   await together(groups, async (group) => {
-    const results = await settleRecord(group, records, additions)
+    const results = await settleRecord(group, deps, additions)
     for (const [at, settlement] of group.settlements.entries()) answers.set(settlement, results[at] as Settled)
   })
   return settlements.map((settlement) => answers.get(settlement) ?? { status: 'gone', isFinished: false })
@@ -58,7 +59,7 @@ interface Recorded {
 
 async function settleRecord(
   { name, settlements }: Group,
-  records: Records,
+  { mirror, records }: SettlingDeps,
   additions: Additions,
 ): Promise<readonly Settled[]> {
   /** Entries with records of their own, which are there before the result. */
@@ -67,7 +68,7 @@ async function settleRecord(
     const { result, added, left } = await records.change<Recorded>(
       name,
       (entries, seq, maxOctets) => {
-        const after = settled(entries, seq, settlements)
+        const after = settled(entries, seq, settlements, isHeld(mirror))
         const missing = additions.missing(after.added)
         const recorded = { result: after.result, added: after.added, left: [] }
         if (after.entries === undefined || missing.length === 0) return { entries: after.entries, result: recorded }
@@ -87,6 +88,10 @@ async function settleRecord(
       outside.push(entry)
     }
   }
+}
+
+function isHeld(mirror: Mirror): (token: string) => boolean {
+  return (token) => mirror.ownLease(token) !== undefined
 }
 
 function fits(entries: readonly StoredEntry[], maxOctets: number): boolean {

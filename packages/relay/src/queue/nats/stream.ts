@@ -110,6 +110,7 @@ export class Stream {
     const notices = this.#nc.subscribe(this.#removedSubject)
     this.#stops.push(() => notices.unsubscribe())
     void tellRemovals(notices, reader)
+    const { state: stored } = await this.#manager.streams.info(this.#stream)
     const consumer = await this.#js.consumers.get(this.#stream)
     const state: Reading = { isAll: Promise.withResolvers(), isOld: true, last: 0 }
     const messages = await consumer.consume({
@@ -121,8 +122,7 @@ export class Stream {
       () => messages.close(),
       () => clearInterval(timer),
     )
-    if ((await consumer.info()).num_pending === 0) state.isAll.resolve()
-    await state.isAll.promise
+    if (stored.messages > 0) await state.isAll.promise
     state.isOld = false
     clearInterval(timer)
   }
