@@ -95,7 +95,7 @@ export class Spool {
 
   async *#keys(): AsyncGenerator<readonly string[], void, undefined> {
     if (this.#blobs.walk !== undefined) {
-      for await (const { keys } of this.#blobs.walk({ prefix: PREFIX })) yield keys
+      for await (const { keys } of this.#blobs.walk({ prefix: PREFIX, order: 'any' })) yield keys
       return
     }
     let cursor: string | undefined

@@ -209,6 +209,7 @@ async function* answers(far: Duplex, leaves: (transaction: number) => boolean): 
     const bytes = await far.read()
     if (bytes === null) return
     text += new TextDecoder().decode(bytes)
+    if (text.startsWith('QUIT')) return yield '221 bye\r\n'
     if (text.startsWith('EHLO')) yield '250-mx.far.example\r\n250-PIPELINING\r\n250 CHUNKING\r\n'
     else if (!text.endsWith(MESSAGE)) continue
     else if (leaves(transaction++)) return far.destroy()
@@ -221,6 +222,7 @@ async function answer(far: Duplex, leaves: (transaction: number) => boolean): Pr
   const write = (reply: string): void | Promise<void> => far.write(new TextEncoder().encode(reply))
   await write('220 mx.far.example\r\n')
   for await (const reply of answers(far, leaves)) await write(reply)
+  await far.end()
 }
 
 test('a small message goes with its commands, and once more on a new connection if the old one ends without a reply', async () => {

@@ -151,7 +151,7 @@ test('a blob that was written into a pack during its sweep does not come back af
   const choose = random.below.bind(random)
   let cuts = 0
   const interrupted = new Proxy(disk, {
-    get(target, name: keyof Disk) {
+    get(target, name: keyof Disk & keyof PowerCutDisk) {
       const call = (target[name] as (...args: unknown[]) => Promise<unknown>).bind(target)
       return async (...args: unknown[]): Promise<unknown> => {
         const result = await call(...args)

@@ -28,8 +28,8 @@ export interface BlobStore {
   /** Returns one page of keys, in ascending order. */
   list(options?: ListOptions): Promise<KeyPage>
   /**
-   * Iterates over keys in either order, and reads each folder at most once. A store on a disk has this method, because its `list`
-   * reads a whole folder for each page. The walk holds the names of one folder and of the folders above it in memory.
+   * Iterates over keys in an order, and reads each folder at most once. A store on a disk has this method, because its `list`
+   * reads a whole folder for each page. A walk in order holds the names of one folder and of the folders above it in memory.
    */
   walk?(options?: WalkOptions): AsyncIterable<KeyBatch>
   /**
@@ -144,8 +144,11 @@ export interface WalkOptions {
   readonly after?: string
   /** Only keys less than this one, which need not exist. */
   readonly before?: string
-  /** Default `ascending`. */
-  readonly order?: 'ascending' | 'descending'
+  /**
+   * `any`: the order does not matter to the caller. Then a store of files need not hold the names of a folder in memory. Default
+   * `ascending`.
+   */
+  readonly order?: 'ascending' | 'descending' | 'any'
   /** As in {@link ListOptions}. */
   readonly sizes?: boolean
 }

@@ -29,11 +29,17 @@ export interface Disk {
   link(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
   readdir(path: string): Promise<nodeFs.Dirent[]>
+  /** Reads a directory in pieces. Missing: only `readdir` is there. */
+  entries?(path: string): Promise<AsyncIterable<nodeFs.Dirent>>
 }
+
+/** Entries of a directory that are read with one call. */
+const PIECE_ENTRIES = 256
 
 const write = promisify(nodeFs.write)
 const read = promisify(nodeFs.read)
 const readdir = promisify(nodeFs.readdir)
+const opendir = promisify<string, nodeFs.OpenDirOptions, nodeFs.Dir>(nodeFs.opendir)
 
 /** The real disk. Promisified callbacks cost half as much as `node:fs/promises` with its file handles. */
 export const nodeDisk: Disk = {
@@ -52,6 +58,7 @@ export const nodeDisk: Disk = {
   link: promisify(nodeFs.link),
   unlink: promisify(nodeFs.unlink),
   readdir: (path) => readdir(path, { withFileTypes: true }),
+  entries: (path) => opendir(path, { bufferSize: PIECE_ENTRIES }),
 }
 
 /**

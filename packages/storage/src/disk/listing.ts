@@ -8,6 +8,7 @@
  *
  * It skips names that are not keys: hidden names (the temporary directory among them), symbolic links, devices.
  */
+import type { Dirent } from 'node:fs'
 import { join } from 'node:path'
 import {
   checkAfter,
@@ -91,6 +92,39 @@ export async function* walkFolders(folders: ListedFolders, options: WalkOptions)
     isDescending: order === 'descending',
   }
   for await (const keys of itemsIn(folders, range)) yield await batchOf(folders, keys, sizes)
+}
+
+/**
+ * Iterates over keys in no order. Memory holds one batch for each folder on the way down.
+ * @param check Called before a folder is read, with its path
+ */
+export async function* walkUnordered(
+  entries: (path: string) => Promise<AsyncIterable<Dirent>>,
+  root: string,
+  prefix: string,
+  check: (path: string) => Promise<void>,
+): AsyncGenerator<KeyBatch> {
+  const folders = [checkPrefix(prefix).slice(0, prefix.lastIndexOf('/') + 1)]
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    let keys: string[] = []
+    try {
+      const path = join(root, folder.slice(0, -1))
+      await check(path)
+      for await (const entry of await entries(path)) {
+        const key = `${folder}${entry.name}`
+        if (!isSegment(entry.name)) continue
+        if (entry.isDirectory() && (`${key}/`.startsWith(prefix) || prefix.startsWith(`${key}/`)))
+          folders.push(`${key}/`)
+        if (!entry.isFile() || !key.startsWith(prefix) || keys.push(key) < BATCH_KEYS) continue
+        yield { keys }
+        keys = []
+      }
+    } catch (error) {
+      // The folder never existed, or was removed meanwhile.
+      if (!isGone(error)) throw error
+    }
+    if (keys.length > 0) yield { keys }
+  }
 }
 
 async function take(items: AsyncIterable<readonly string[]>, count: number): Promise<string[]> {

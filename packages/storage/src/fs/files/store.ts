@@ -25,7 +25,7 @@ import { checkKey } from '../../blob/contract.ts'
 import { StorageError } from '../../blob/error.ts'
 import { isTimeFolder, rootOf } from '../../mail/layout.ts'
 import { type Disk, diskError, isGone, systemCode } from '../../disk/disk.ts'
-import { type ListedFolders, listPage, pageRequest, Tree, walkFolders } from '../../disk/listing.ts'
+import { type ListedFolders, listPage, pageRequest, Tree, walkFolders, walkUnordered } from '../../disk/listing.ts'
 import { regular } from '../../disk/reading.ts'
 import { type FileStoreDeps, FileWriter } from './writer.ts'
 
@@ -100,10 +100,15 @@ export class FileStore implements BlobStore {
   }
 
   async *walk(options: WalkOptions = {}): AsyncGenerator<KeyBatch> {
+    const { prefix = '', after, before, order, sizes } = options
+    const { disk } = this.#deps
+    const entries = disk.entries?.bind(disk)
+    const isOrdered = order !== 'any' || after !== undefined || before !== undefined || sizes === true
     try {
-      yield* walkFolders(this.#folders, options)
+      if (isOrdered || entries === undefined) yield* walkFolders(this.#folders, options)
+      else yield* walkUnordered(entries, this.#root, prefix, (path) => checkInside(disk, path))
     } catch (error) {
-      throw diskError(error, `can't list ${options.prefix ?? ''}`)
+      throw diskError(error, `can't list ${prefix}`)
     }
   }
 
