@@ -1,4 +1,4 @@
-/** The reports of a day, for the domains that want them: RFC 8460 3 and 5. */
+/** The report of a day, for a domain that wants it: RFC 8460 3 and 5. */
 import type { Resolver } from '@postern/dns/names'
 import type { DomainCounts } from './counts.ts'
 import { reportTargets } from './record.ts'
@@ -15,10 +15,8 @@ export interface TlsDispatchOptions {
   readonly startsAt: number
   readonly endsAt: number
   readonly now: number
-  /** Makes the id of a report: 8 to 64 letters, digits, dots and hyphens. */
-  makeId(domain: string): string
-  /** Called for a domain whose report cannot be made. */
-  failed?(domain: string, error: unknown): void
+  /** Names the report: 8 to 64 letters, digits, dots and hyphens. */
+  readonly id: string
 }
 
 /** What is sent for one domain. */
@@ -27,35 +25,28 @@ export type TlsDispatch =
   /** A POST with the type {@link TLS_REPORT_TYPE}. */
   | { readonly kind: 'https'; readonly domain: string; readonly url: string; readonly body: Uint8Array<ArrayBuffer> }
 
-/** Makes the reports, one domain after another, so that the memory for one is enough. */
-export async function* tlsDispatches(
-  counts: readonly DomainCounts[],
-  options: TlsDispatchOptions,
-): AsyncGenerator<TlsDispatch, void, undefined> {
-  for (const each of counts) {
-    try {
-      yield* dispatchesOf(each, options)
-    } catch (error) {
-      options.failed?.(each.domain, error)
-    }
-  }
-}
-
-async function* dispatchesOf(
+/**
+ * Makes what is sent for one domain: nothing, if it wants no report.
+ * @returns 'unknown' if DNS cannot tell now what the domain wants
+ * @throws TypeError if the report cannot be made
+ */
+export async function tlsDispatches(
   counts: DomainCounts,
-  { resolver, makeId, organization, contact, submitter, from, startsAt, endsAt, now }: TlsDispatchOptions,
-): AsyncGenerator<TlsDispatch, void, undefined> {
+  { resolver, id, organization, contact, submitter, from, startsAt, endsAt, now }: TlsDispatchOptions,
+): Promise<readonly TlsDispatch[] | 'unknown'> {
   const { domain } = counts
   const answer = await resolver.resolve(`_smtp._tls.${domain}`, 'TXT')
+  if (answer.status === 'failed') return 'unknown'
   const targets = answer.status === 'found' ? reportTargets(answer.records.map(({ text }) => text)) : undefined
-  if (targets === undefined) return
-  const report = tlsReport({ counts, organization, contact, id: makeId(domain), startsAt, endsAt })
+  if (targets === undefined) return []
+  const report = tlsReport({ counts, organization, contact, id, startsAt, endsAt })
+  const dispatches: TlsDispatch[] = []
   const { mail: to, https } = targets
   if (to.length > 0) {
     const message = await tlsReportMail({ report, domain, submitter, from, to, now })
-    yield { kind: 'mail', domain, to, message }
+    dispatches.push({ kind: 'mail', domain, to, message })
   }
-  if (https.length === 0) return
+  if (https.length === 0) return dispatches
   const body = await compressed(report)
-  for (const url of https) yield { kind: 'https', domain, url, body }
+  return [...dispatches, ...https.map((url) => ({ kind: 'https', domain, url, body }) as const)]
 }

@@ -27,7 +27,7 @@ function countsOf(domain: string): DomainCounts {
   return { domain, policies: [{ policy, successes: 3, failures: 0, details: [] }] }
 }
 
-async function dispatched(domains: readonly string[], more: Partial<TlsDispatchOptions> = {}): Promise<TlsDispatch[]> {
+function dispatched(domain: string, more: Partial<TlsDispatchOptions> = {}): ReturnType<typeof tlsDispatches> {
   const resolver = new FakeResolver({
     'TXT _smtp._tls.mail.test': wanted('v=TLSRPTv1; rua=mailto:tls@mail.test'),
     'TXT _smtp._tls.both.test': wanted(
@@ -35,8 +35,7 @@ async function dispatched(domains: readonly string[], more: Partial<TlsDispatchO
     ),
     'TXT _smtp._tls.lost.test': { status: 'failed', reason: 'timeout', detail: 'no answer in time' },
   })
-  const made: TlsDispatch[] = []
-  for await (const dispatch of tlsDispatches(domains.map(countsOf), {
+  return tlsDispatches(countsOf(domain), {
     resolver,
     organization: 'Own Ltd',
     contact: 'tls@own.test',
@@ -45,20 +44,25 @@ async function dispatched(domains: readonly string[], more: Partial<TlsDispatchO
     startsAt: Date.UTC(2026, 10, 30),
     endsAt: Date.UTC(2026, 11, 1) - 1_000,
     now: Date.UTC(2026, 11, 1, 1),
-    makeId: (domain) => `2026-11-30.${domain}`,
+    id: `2026-11-30.${domain}`,
     ...more,
-  })) {
-    made.push(dispatch)
-  }
+  })
+}
+
+async function listOf(domain: string): Promise<readonly TlsDispatch[]> {
+  const made = await dispatched(domain)
+  if (made === 'unknown') throw new Error('DNS can tell')
   return made
 }
 
 test('a domain that wants reports gets one by each way that it names', async () => {
-  const [first, second, third, ...others] = await dispatched(['mail.test', 'none.test', 'lost.test', 'both.test'])
+  const [first, ...others] = await listOf('mail.test')
   expect(first).toMatchObject({ kind: 'mail', domain: 'mail.test', to: ['tls@mail.test'] })
+  expect(others).toEqual([])
+  const [second, third, ...more] = await listOf('both.test')
   expect(second).toMatchObject({ kind: 'mail', domain: 'both.test', to: ['one@both.test', 'two@both.test'] })
   expect(third).toMatchObject({ kind: 'https', domain: 'both.test', url: 'https://both.test/v1' })
-  expect(others).toEqual([])
+  expect(more).toEqual([])
   if (second?.kind !== 'mail' || third?.kind !== 'https') throw new Error('other kinds')
   const posted: unknown = JSON.parse(gunzipSync(third.body).toString())
   expect(posted).toMatchObject({
@@ -69,15 +73,13 @@ test('a domain that wants reports gets one by each way that it names', async () 
   expect(JSON.parse(gunzipSync(Buffer.from(attachments[0]?.content as ArrayBuffer)).toString())).toEqual(posted)
 })
 
-test('a report that cannot be made is told, and the others are made', async () => {
-  const failed: unknown[] = []
-  const makeId = (domain: string): string => (domain === 'mail.test' ? '' : '2026-11-30')
-  const made = await dispatched(['mail.test', 'both.test'], {
-    makeId,
-    failed: (domain, error) => failed.push(domain, error),
-  })
-  expect(made.map(({ domain }) => domain)).toEqual(['both.test', 'both.test'])
-  expect(failed).toEqual(['mail.test', expect.any(TypeError)])
+test('a domain that wants no report gets none, and nobody knows of a domain whose record cannot be looked up', async () => {
+  expect(await dispatched('none.test')).toEqual([])
+  expect(await dispatched('lost.test')).toBe('unknown')
+})
+
+test('a report whose id is wrong cannot be made', async () => {
+  await expect(dispatched('mail.test', { id: '' })).rejects.toThrow(TypeError)
 })
 
 test.each([

@@ -6,6 +6,10 @@ import type { Resolver } from '@postern/dns/names'
 import type { IncomingMessage } from 'node:http'
 import { request, type RequestOptions } from 'node:https'
 import { fetchFailed, type PolicyAnswer, type PolicyFetch, readResponse } from '../sts/fetch.ts'
+import { addressesOf } from './addresses.ts'
+
+export type { HttpsPost, HttpsPostOptions } from './post.ts'
+export { httpsPost } from './post.ts'
 
 export interface HttpsPolicyOptions {
   readonly resolver: Resolver
@@ -16,8 +20,6 @@ export interface HttpsPolicyOptions {
 }
 
 const HTTPS_PORT = 443
-/** Addresses of the policy host that are tried. */
-const MAX_ADDRESSES = 4
 /** Codes of OpenSSL and of Node for a certificate that is refused. */
 const CERTIFICATE_ERROR = /CERT|SIGNATURE|ISSUER|CRL|ALTNAME/
 
@@ -34,14 +36,6 @@ export function httpsPolicyFetch(options: HttpsPolicyOptions): PolicyFetch {
     }
     return last
   }
-}
-
-async function addressesOf(host: string, resolver: Resolver, signal: AbortSignal): Promise<readonly string[]> {
-  const answers = await Promise.all([
-    resolver.resolve(host, 'A', { signal }),
-    resolver.resolve(host, 'AAAA', { signal }),
-  ])
-  return answers.flatMap((answer) => (answer.status === 'found' ? answer.records : [])).slice(0, MAX_ADDRESSES)
 }
 
 function get(host: string, address: string, options: HttpsPolicyOptions, signal: AbortSignal): Promise<PolicyAnswer> {
