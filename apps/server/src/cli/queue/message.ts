@@ -1,6 +1,6 @@
 /** What the queue has of a message in the store: its recipients elsewhere, and those to whom a rule sends it on. */
 import { isQueueError, type QueueEntry } from '@postern/relay'
-import { described, isoTime } from '@postern/relay/onward'
+import { described, isoTime } from '@postern/relay/entries'
 import type { Settings } from '../../config/settings.ts'
 import { Failure } from '../../host/failure.ts'
 import { withQueue } from './opening.ts'

@@ -1,4 +1,5 @@
 /** Sending mail on: where it goes, where it waits, and how long it is tried. */
+import { asciiDomain } from '@postern/engine'
 import { parseServerUrl } from '@postern/engine/client'
 import { Failure } from '../../host/failure.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
@@ -27,6 +28,11 @@ export interface RelayRows {
   readonly relayCa: Option<string | readonly string[], readonly string[]>
   /** Believes the DNS servers when they say that DNSSEC has proved an answer, and uses DANE (RFC 7672). Only for servers on this machine. */
   readonly relayTrustDnssec: Option<boolean, boolean>
+  /**
+   * Sends reports on TLS (RFC 8460) from this address, once a day, to domains that mail goes to by `mx` and that want them. Default: none are
+   * sent, and nothing is counted.
+   */
+  readonly tlsReportFrom: Option<string, string | undefined>
   /** The time from the first failed attempt to the second. Each later one is twice as long. Default `5m`. */
   readonly relayFirstRetryMs: Option<TimeQuantity, number>
   /** The longest time between two attempts. Default `4h`. */
@@ -50,6 +56,8 @@ export type RelayTls = 'may' | 'must' | 'verified'
 const group = 'Relay:'
 const HOUR_MS = 3_600_000
 const YEAR_MS = 31_536_000_000
+/** Needs no quotes (RFC 5321 4.1.2). */
+const LOCAL_PART = /^[A-Za-z0-9!#$&'*+/=?^_`{|}~-][A-Za-z0-9.!#$&'*+/=?^_`{|}~-]{0,63}$/
 const RELAY_ALLOWED =
   'off, mx, or the URL of a server such as smtp+starttls://user:password@smtp.example.net, smtps://smtp.example.net or lmtp+unix:/run/lmtp'
 
@@ -95,6 +103,14 @@ export const relayRows: RelayRows = {
     group,
     help: 'authorities to trust for servers that mail is sent on to, in place of those of the runtime, PEM',
   }),
+  tlsReportFrom: {
+    schema: optional(parsedText(reportSender, 'an address such as tls-reports@example.com')),
+    byDefault: undefined,
+    help: 'send reports on TLS (TLS-RPT) from this address to the domains that want them; needs mx',
+    group,
+    value: 'address',
+    docs: { more: '(see [Reports on TLS](#reports-on-tls))' },
+  },
   relayFirstRetryMs: amount(
     'relayFirstRetryMs',
     { min: 1_000, max: YEAR_MS, byDefault: '5m' },
@@ -145,7 +161,9 @@ export function checkRelay({
   options,
   spelled,
 }: Choice<RelayRows & RuleRows & PolicyRows & ProcessRows & UserRows>): void {
-  const { relay, rules, domains, accounts, workers, relayFirstRetryMs, relayMaxRetryMs } = options
+  const { relay, rules, domains, accounts, workers, tlsReportFrom, relayFirstRetryMs, relayMaxRetryMs } = options
+  if (tlsReportFrom !== undefined && relay !== 'mx')
+    throw needs(spelled('tlsReportFrom'), `${spelled('relay')} mx, because only its connections are counted`)
   if (relay === 'off') {
     if (rules.sendOn) throw needs(spelled('rules'), `${spelled('relay')}, because a rule sends mail on`)
     return
@@ -163,6 +181,14 @@ export function checkRelay({
   if (relayMaxRetryMs < relayFirstRetryMs) {
     throw new Failure(`${spelled('relayMaxRetryMs')}: it is less than ${spelled('relayFirstRetryMs')}`)
   }
+}
+
+/** Returns the address with its domain in ASCII: no header field of a report has anything else. */
+function reportSender(text: string): string | undefined {
+  const at = text.lastIndexOf('@')
+  const localPart = text.slice(0, Math.max(0, at))
+  const domain = asciiDomain(text.slice(at + 1))
+  return domain !== undefined && LOCAL_PART.test(localPart) ? `${localPart}@${domain}` : undefined
 }
 
 function isServerUrl(url: string): boolean {

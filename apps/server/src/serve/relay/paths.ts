@@ -6,6 +6,11 @@ export function queuePath(directory: string): string {
   return join(directory, 'queue.sqlite')
 }
 
+/** The counts for reports on TLS. @param directory The option `queue` */
+export function tlsReportsPath(directory: string): string {
+  return join(directory, 'tls-reports.json')
+}
+
 /** @param directory The option `queue` */
 export function spoolPath(directory: string): string {
   return join(directory, 'spool')

@@ -6,7 +6,7 @@ import type { ForwardPath, Reply } from '@postern/engine'
 import type { Onward } from '@postern/intake'
 import { type AddressBook, domainsGuard } from '@postern/intake/guards'
 import { parseAddress, type RecipientAddress, type Rules } from '@postern/intake/directory'
-import { isQueueError, LOCAL, Relay, Spool } from '@postern/relay'
+import { countTls, isQueueError, LOCAL, Relay, type RelayOptions, Spool } from '@postern/relay'
 import {
   domainOf,
   eventsFor,
@@ -27,6 +27,7 @@ import { queuePath, spoolPath } from './paths.ts'
 import { type ConnectDeps, connectTo, routerOf } from './router.ts'
 import { signerOf } from './signer.ts'
 import { openForwarding } from './srs-secrets.ts'
+import { openTlsReports } from './tls-reports.ts'
 import { webhookHandOver } from './webhooks.ts'
 
 export interface RelayDeps {
@@ -82,12 +83,16 @@ export async function openRelay({
   try {
     await mkdir(options.queue, { recursive: true, mode: 0o700 })
     const queue = await openSqliteQueue(queuePath(options.queue))
+    const names = options.relay === 'mx' ? await resolver() : undefined
+    const reports = names && (await openTlsReports({ settings, resolver: names, ca, log }))
+    const connectHop: RelayOptions['connect'] = (hop, isInClear, signal) =>
+      connectTo(hop, isInClear, signal, connectDeps)
     const relay = new Relay({
       hostname: options.hostname,
       queue,
       spool: new Spool(fs(spoolPath(options.queue))),
-      router: await routerOf(settings, options.relay === 'mx' ? await resolver() : undefined, ca),
-      connect: (hop, isInClear, signal) => connectTo(hop, isInClear, signal, connectDeps),
+      router: await routerOf(settings, names, ca, reports?.counts),
+      connect: reports === undefined ? connectHop : countTls(connectHop, reports.counts),
       ...(sign !== undefined && { sign }),
       rewriteSender: forwarding.rewriteSender,
       destinationOf: async (address) => ((await ours(address)) ? LOCAL : domainOf(address)),
@@ -108,7 +113,10 @@ export async function openRelay({
       events: eventsFor(log, errorText),
     })
     return {
-      start: () => relay.start(),
+      start() {
+        relay.start()
+        reports?.start((mail) => relay.submit(mail))
+      },
       returned: (address) => forwarding.returned(address),
       submit: async (id, given, { away, forwarded }, message, before) => {
         const envelope = queueEnvelope(given)
@@ -131,6 +139,7 @@ export async function openRelay({
         if (forwarded.length > 0) notices.info('message queued by a rule', said(forwarded))
       },
       async close(graceMs) {
+        await reports?.close()
         await relay.stop(graceMs)
         await queue.close()
       },

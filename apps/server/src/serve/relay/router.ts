@@ -4,19 +4,22 @@ import type { Client, ClientTimeouts } from '@postern/engine/client'
 import type { Resolver } from '@postern/dns'
 import { type Hop, mxRouter, type Router } from '@postern/relay'
 import { addressOf, hopOf, isLmtpDestination, smarthostRouter } from '@postern/relay/onward'
+import type { TlsCounts } from '@postern/relay/tls-report'
 import type { Settings } from '../../config/settings.ts'
 import type { Runtime } from '../../host/runtime.ts'
 
 /**
  * @param resolver Needed for `mx`
  * @param ca PEM of authorities that are trusted in place of those of the runtime
+ * @param tlsCounts Counts policies that cannot be used, for `mx`
  */
 export async function routerOf(
   settings: Settings,
   resolver: Resolver | undefined,
   ca: readonly string[],
+  tlsCounts?: TlsCounts,
 ): Promise<Router> {
-  const router = await routerOutside(settings, resolver, ca)
+  const router = await routerOutside(settings, resolver, ca, tlsCounts)
   return {
     route: (destination, wish) =>
       isLmtpDestination(destination)
@@ -29,6 +32,7 @@ async function routerOutside(
   { options }: Settings,
   resolver: Resolver | undefined,
   ca: readonly string[],
+  tlsCounts: TlsCounts | undefined,
 ): Promise<Router> {
   if (options.relay !== 'mx' || resolver === undefined) return smarthostRouter(options.relay)
   const { createStsPolicies } = await import('@postern/relay/route')
@@ -47,6 +51,7 @@ async function routerOutside(
       fetch: httpsPolicyFetch({ resolver, port: options.relayStsPort, ...(ca.length > 0 && { authorities: ca }) }),
     }),
     tls: relayTls,
+    tlsCounts,
   })
 }
 
