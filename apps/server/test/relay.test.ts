@@ -1,5 +1,5 @@
 /** `--relay`: mail that users submit goes on to a smarthost, here another Postern. Reports come back to the users. */
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -26,7 +26,7 @@ afterAll(() => far?.[Symbol.asyncDispose]())
 
 async function kept(server: MailServer): Promise<readonly { readonly record: MailRecord; readonly text: string }[]> {
   const store = mailStore(fs(server.store))
-  const { records } = await store.list({ limit: 100 })
+  const { records } = await store.list({ limit: 1_000 })
   return Promise.all(
     records.map(async (record) => {
       const chunks: Uint8Array[] = []
@@ -40,8 +40,10 @@ async function near(
   command?: Command,
   relay: string = `smtp://127.0.0.1:${far.port}`,
   more: readonly string[] = [],
+  config?: string,
 ): Promise<MailServer> {
   const cwd = temporaryDirectory()
+  if (config !== undefined) writeFileSync(join(cwd, 'postern.config.mjs'), config)
   await postern(['domain', 'add', 'near.example'], { cwd })
   await postern(['user', 'add', 'ann@near.example'], { cwd, input: `${PASSWORD}\n` })
   mkdirSync(join(cwd, 'mail'))
@@ -122,6 +124,38 @@ describe('by MX', () => {
     },
   )
 })
+
+/** A recipient with this name ends the worker that serves the session. */
+const DEADLY = `export default { handlers: { rcpt({ localPart }) { if (localPart === 'exit') process.exit(3) } } }`
+
+test.each(sample(RUNTIME_NAMES, 1))(
+  'workers on %s queue mail that the main thread sends, and lose none when they die',
+  async (runtime) => {
+    const server = await near(RUNTIMES[runtime], undefined, ['--workers', '2'], DEADLY)
+    const accepted: string[] = []
+    const send = async (each: number): Promise<void> => {
+      const to = `w${each}-${runtime}@far.example`
+      // It rejects if the worker dies before it has answered.
+      const codes = await submit(server, [to, 'ann@near.example']).catch((): readonly number[] => [])
+      if (codes.at(-1) === 250) accepted.push(to)
+    }
+    for (let round = 0; round < 3; round++) {
+      const sending = Promise.all(Array.from({ length: 8 }, (_, at) => send(8 * round + at)))
+      await submit(server, ['exit@near.example']).catch(() => {})
+      await sending
+    }
+    await server.says(/"message":"a worker ended and will be started again"/)
+    expect(accepted.length).toBeGreaterThan(0)
+    const arrived = async (): Promise<readonly string[]> =>
+      (await kept(far)).flatMap(({ record }) => record.forwardPaths.map(({ address }) => address))
+    await expect.poll(arrived).toEqual(expect.arrayContaining(accepted))
+    const ours = (await arrived()).filter((address) => address.endsWith(`-${runtime}@far.example`))
+    expect(new Set(ours).size).toBe(ours.length)
+    // What is kept here and what is sent on are accepted together.
+    expect((await kept(server)).length).toBeGreaterThanOrEqual(accepted.length)
+    expect(await server.end('SIGTERM')).toBe(0)
+  },
+)
 
 test('a stranger can relay nothing', async () => {
   const server = await near()

@@ -46,6 +46,8 @@ export class Relay {
   #isWoken = false
   /** Whether the queue has entries that another process may release, or want to be retried. */
   #isWaiting = false
+  /** Whether a change of the queue may be the one that `added` has told of. */
+  #hasAdditions = false
 
   /** @throws RangeError */
   constructor(options: RelayOptions) {
@@ -96,6 +98,12 @@ export class Relay {
     }
   }
 
+  /** Looks at the queue now, because another thread of this server has added entries. */
+  added(): void {
+    this.#hasAdditions = true
+    this.wake()
+  }
+
   /** Looks at the queue now, because something has changed there. */
   wake(): void {
     this.#isWoken = true
@@ -127,6 +135,9 @@ export class Relay {
       this.#isWoken = false
       let sleepMs: number
       try {
+        // Otherwise the sleep would take it for a change by an administrator.
+        if (this.#hasAdditions) await this.#options.queue.changed?.()
+        this.#hasAdditions = false
         sleepMs = await this.#claim()
       } catch (error) {
         this.#failed(error)

@@ -38,7 +38,7 @@ import { EXIT, Failure } from '../host/failure.ts'
 import type { Accounts } from './accounts.ts'
 import type { Journal } from './logs/journal.ts'
 import { logObserver } from './logs/observer.ts'
-import type { OpenRelay } from './relay/relay.ts'
+import type { ServerOnward } from './relay/onward.ts'
 
 /** How long FUTURERELEASE may hold a message: 30 days. */
 const MAX_HOLD_SECONDS = 2_592_000
@@ -56,7 +56,7 @@ export interface ServerDeps {
   readonly logins: Logins
   readonly accounts: Accounts
   /** Sends mail on. undefined: nobody does. */
-  readonly onward: OpenRelay | undefined
+  readonly onward: ServerOnward | undefined
   /** Called with each message when it is durable. */
   kept(record: MailRecord): void
 }

@@ -30,6 +30,8 @@ export interface CrewOptions {
   readonly log: Logger
   /** The logins of all workers together. */
   readonly logins: Logins
+  /** Called when a worker has added a message to the queue, or may have done so before it died. */
+  added(): void
   /** Returns the start data of a worker. */
   start(index: number): WorkerStart
 }
@@ -111,12 +113,14 @@ export class Crew {
   }
 
   #make(index: number): Member {
-    const member = new Member(this.#options.start(index), this.#options.logins)
+    const { added, logins } = this.#options
+    const member = new Member(this.#options.start(index), logins, added)
     this.#members.add(member)
     void member.ended.then(() => {
       this.#members.delete(member)
       this.#admission.forget(index)
       this.#options.shared.bufferedBytes[index] = 0
+      added()
     })
     return member
   }

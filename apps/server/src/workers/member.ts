@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { Logins } from '@postern/intake/logins'
 import { Failure } from '../host/failure.ts'
 import { isLoginRequest, LoginDesk, type LoginRequest } from './logins.ts'
-import type { Answer, Order, WorkerStart } from './messages.ts'
+import type { Added, Answer, Order, WorkerStart } from './messages.ts'
 
 /** The program of a worker: TypeScript in the workspace, JavaScript in the published package. */
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
@@ -37,15 +37,17 @@ export class Member {
   readonly #questions: Question[] = []
   #hasEnded = false
 
-  constructor(start: WorkerStart, logins: Logins) {
+  /** @param added Called when the worker has added a message to the queue */
+  constructor(start: WorkerStart, logins: Logins, added: () => void) {
     this.index = start.index
     this.#worker = new Worker(WORKER, { workerData: start })
     // oxlint-disable-next-line unicorn/require-post-message-target-origin
     this.#desk = new LoginDesk(logins, (answer) => this.#hasEnded || this.#worker.postMessage(answer))
     let error: unknown
     this.#worker.on('error', (caught) => (error = caught))
-    this.#worker.on('message', (message: Answer | LoginRequest) => {
-      if (isLoginRequest(message)) this.#desk.receive(message)
+    this.#worker.on('message', (message: Added | Answer | LoginRequest) => {
+      if (message.type === 'added') added()
+      else if (isLoginRequest(message)) this.#desk.receive(message)
       else this.#answer(message)
     })
     this.ended = new Promise((resolve) => {

@@ -1,6 +1,6 @@
 /**
  * The messages between the main thread and its workers. Every order has one answer, in the order of the orders. Before them the worker
- * sends one answer when it is ready. Workers also send requests about logins (logins.ts).
+ * sends one answer when it is ready. Workers also send requests about logins (logins.ts), and tell of messages that they have queued.
  */
 import type { Endpoint } from '@postern/engine'
 import type { TlsOptions } from '@postern/runtime/tls'
@@ -25,6 +25,11 @@ export type Order =
   | { readonly type: 'use-tls'; readonly tls: TlsOptions }
   /** Finish mail in progress, and end. The answer is the end of the thread. */
   | { readonly type: 'stop'; readonly graceMs: number }
+
+/** A worker has added a message to the queue. It is no answer. */
+export interface Added {
+  readonly type: 'added'
+}
 
 export type Answer =
   | { readonly type: 'done' }

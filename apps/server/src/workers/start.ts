@@ -43,7 +43,7 @@ function checkRuntime({ options, spelled }: Settings): void {
 
 /** Starts the workers. @param output The lock of the outputs, which the threads share */
 async function startWorkers(deps: ServingDeps, output: Int32Array<SharedArrayBuffer>): Promise<Service> {
-  const { settings, tls, log, logins } = deps
+  const { settings, tls, log, logins, onward } = deps
   const { options } = settings
   const takesPipes = options.listen.some(({ pipePath }) => pipePath !== undefined)
   // Loaded only if an address is for fronts.
@@ -61,6 +61,7 @@ async function startWorkers(deps: ServingDeps, output: Int32Array<SharedArrayBuf
     addressCount: options.listen.length,
     log,
     logins,
+    added: () => onward?.added(),
     start: (index) => ({ index, shared, flags: settings.flags, options: plain, tls: tls?.current.options }),
   })
   const places = await crew.start()

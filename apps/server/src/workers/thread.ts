@@ -15,11 +15,12 @@ import { outliveReader } from '../host/output.ts'
 import { environment, forbidden } from '../host/permission.ts'
 import { makeServer } from '../serve/smtp-server.ts'
 import { readSettings, type Settings, variables } from '../config/settings.ts'
+import { openSubmission } from '../serve/relay/onward.ts'
 import { openResolver } from '../serve/resolver.ts'
 import { openStore } from '../serve/store/store.ts'
 import { SharedAdmission } from './admission.ts'
 import { type LoginAnswer, RemoteLogins } from './logins.ts'
-import type { Answer, Order, WorkerStart } from './messages.ts'
+import type { Added, Answer, Order, WorkerStart } from './messages.ts'
 import { sharedOutput } from './output.ts'
 import { partOf, sharedByteCount } from './shared.ts'
 import type { TokenTable } from './tokens.ts'
@@ -60,6 +61,8 @@ async function begin(): Promise<Work> {
   const tls = start.tls && new (await import('@postern/runtime/tls')).TlsCredentials(start.tls)
   const journal = new Journal(log, options)
   const resolver = await openResolver(settings, log)
+  // The main thread logs changes of the file.
+  const accounts = await openAccounts(settings, undefined)
   const server = makeServer(
     settings,
     {
@@ -70,9 +73,8 @@ async function begin(): Promise<Work> {
       resolver,
       journal,
       tls,
-      // The main thread logs changes of the file.
-      accounts: await openAccounts(settings, undefined),
-      onward: undefined,
+      accounts,
+      onward: await openSubmission({ settings, book: accounts.book, log, added: tellAdded }),
       kept: options.logFormat === 'json' ? () => {} : (record) => out.write(keptLine(record)),
     },
     new SharedAdmission(shared.admission, index),
@@ -115,6 +117,13 @@ async function obey({ settings, server, tls, journal }: Work, order: Order): Pro
       journal.flush()
       process.exit(EXIT.done)
   }
+}
+
+/** Tells the main thread that the queue has another message. */
+function tellAdded(): void {
+  const added: Added = { type: 'added' }
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin
+  parentPort?.postMessage(added)
 }
 
 /** Loads the tokens only if an address is for fronts. */

@@ -161,7 +161,7 @@ export function checkRelay({
   options,
   spelled,
 }: Choice<RelayRows & RuleRows & PolicyRows & ProcessRows & UserRows>): void {
-  const { relay, rules, domains, accounts, workers, tlsReportFrom, relayFirstRetryMs, relayMaxRetryMs } = options
+  const { relay, rules, domains, accounts, tlsReportFrom, relayFirstRetryMs, relayMaxRetryMs } = options
   if (tlsReportFrom !== undefined && relay !== 'mx')
     throw needs(spelled('tlsReportFrom'), `${spelled('relay')} mx, because only its connections are counted`)
   if (relay === 'off') {
@@ -176,8 +176,6 @@ export function checkRelay({
   }
   if (!canAuthenticate(options) && !rules.sendOn)
     throw needs(spelled('relay'), 'a user who may send: make one with postern user add, or give --users')
-  if (workers > 1)
-    throw new Failure(`${spelled('relay')}: needs ${spelled('workers')} 1, because one process owns the queue`)
   if (relayMaxRetryMs < relayFirstRetryMs) {
     throw new Failure(`${spelled('relayMaxRetryMs')}: it is less than ${spelled('relayFirstRetryMs')}`)
   }
