@@ -82,6 +82,8 @@ test('rules of the accounts come behind those of POSTERN_RULES', () => {
   expect(rules.find({ localPart: 'info', domain: 'example.com' })?.refuses?.code).toBe(550)
   const foreign = JSON.stringify({ ...ACCOUNTS, rules: [{ for: 'other.example', do: 'drop' }] })
   const wrong = readSettings({ ...env, POSTERN_ACCOUNTS: foreign }, {}, isRelaySetting)
+  // Without a relay nobody would do what they say.
+  expect(() => readSettings(env)).toThrow('POSTERN_ACCOUNTS: rules: there is no such field')
   expect(() => read({}, {}, wrong)).toThrow(/^POSTERN_ACCOUNTS: rules: "other\.example" is not among `domains`/)
 })
 
@@ -120,7 +122,7 @@ describe('a mistake is one line that names the setting, and shows no secret', ()
       /^POSTERN_RULES: a Worker calls no webhooks/,
     ],
     [{ POSTERN_RULES: FORWARD, POSTERN_RELAY: SMARTHOST }, /^POSTERN_SRS_SECRET: needed/],
-    [{ POSTERN_RULES: FORWARD, POSTERN_SRS_SECRET: SRS }, /^POSTERN_RULES: needs POSTERN_RELAY/],
+    [{ POSTERN_RULES: FORWARD, POSTERN_SRS_SECRET: SRS }, /^rules: need POSTERN_RELAY/],
     [{ POSTERN_SRS_SECRET: 'hush-hush' }, /^POSTERN_SRS_SECRET: "\(secret\)" is not at least 32/],
     [{ POSTERN_RELAY_FIRST_RETRY_MS: '5m' }, /^POSTERN_RELAY_FIRST_RETRY_MS: "5m" is not a whole number from 1000/],
     [{ POSTERN_RELAY_MAX_DELIVERIES: 0 }, /^POSTERN_RELAY_MAX_DELIVERIES: 0 is not a whole number from 1 to 1000/],

@@ -26,15 +26,6 @@ export const WRONG_SETTINGS: readonly (readonly [Readonly<Record<string, string>
     },
     'POSTERN_ACCOUNTS: the password record of a@a.example is not SCRAM-SHA-256, which a Worker needs',
   ],
-  [
-    {
-      POSTERN_ACCOUNTS: JSON.stringify({
-        domains: ['a.example'],
-        rules: [{ for: 'a.example', do: { forward: 'a@b.example' } }],
-      }),
-    },
-    'POSTERN_ACCOUNTS: rules: there is no such field',
-  ],
   [{ POSTERN_FRONT_SECRET: 'short' }, 'POSTERN_FRONT_SECRET: "(secret)" is not at least 32'],
   [{ POSTERN_FRNT_SECRET: 'a-secret-whose-name-is-misspelt' }, 'POSTERN_FRNT_SECRET: "(set)" is not a setting'],
 ]

@@ -209,7 +209,7 @@ function checkNeeds(
   { domains, directory, limits, hasUsers }: RelayNeeds,
 ): void {
   if (smarthost === undefined) {
-    if (rules.sendOn) throw new TypeError('POSTERN_RULES: needs POSTERN_RELAY, because a rule sends mail on')
+    if (rules.sendOn) throw new TypeError('rules: need POSTERN_RELAY, because a rule sends mail on')
     return
   }
   if (domains === undefined && directory === undefined)
