@@ -6,6 +6,7 @@ import { createServer, type Listener, reply, type Server } from '@postern/engine
 import { generateKey, SigningKey } from '@postern/relay/signing'
 import { listen } from '@postern/runtime/node'
 import { DEBIAN_PYTHON, DKIMPY, MSMTP_TLS, PYTHON_SMTP } from '../../../test/kit/abilities.ts'
+import { writeCertificate } from '../../../test/kit/certificate.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { postern } from '../../../test/kit/postern.ts'
 import { Scratch } from '../../../test/kit/scratch.ts'
@@ -15,7 +16,7 @@ import { makeCertificate } from '../../../test/peers/served.ts'
 import { keptIds, READ_TOKEN, readKept } from './reading.ts'
 import { send } from './sending.ts'
 import { Smarthost, SMARTHOST_USER } from './smarthost.ts'
-import { startWorkerd, type Workerd } from './workerd.ts'
+import { startWorkerd, type Workerd, type WorkerdOptions } from './workerd.ts'
 
 const DOMAIN = 'example.com'
 const USER = `ann@${DOMAIN}`
@@ -85,8 +86,8 @@ function listServer(): Server {
   })
 }
 
-function start(directory: string): Promise<Workerd> {
-  return startWorkerd({ directory, keyFile, certFile: caFile, relayCaFile: caFile, settings })
+function start(directory: string, more: Partial<WorkerdOptions> = {}): Promise<Workerd> {
+  return startWorkerd({ directory, keyFile, certFile: caFile, relayCaFile: caFile, settings, ...more })
 }
 
 function textOf(subject: string, to: string = FAR): Buffer {
@@ -173,6 +174,19 @@ test('a message with 250 arrives by the alarm alone after workerd is killed befo
   await using second = await start(directory)
   expect(await smarthost.about('killed')).toHaveLength(1)
   await second.running.says(/"message":"message sent on"/)
+})
+
+test('a smarthost whose certificate has another name gets neither the password nor the mail', async () => {
+  const relayCaFile = scratch.join('other.pem')
+  const other = await writeCertificate(scratch.join('other-key.pem'), relayCaFile, { hosts: ['other.example'] })
+  await using impostor = await Smarthost.start(other)
+  const own = { relayCaFile, settings: { ...settings, POSTERN_RELAY: impostor.url } }
+  await using refusing = await start(scratch.join('impostor'), own)
+  await submit(refusing, 'for the smarthost')
+  await refusing.running.says(
+    /"message":"message waits for another attempt".*"reply":"4\.7\.10 the TLS handshake failed/,
+  )
+  expect([impostor.logins, impostor.taken]).toEqual([0, []])
 })
 
 test('a message with a temporary answer is tried again by the schedule', async () => {

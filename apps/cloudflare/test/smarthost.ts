@@ -18,6 +18,8 @@ export interface Taken {
 export class Smarthost implements AsyncDisposable {
   readonly port: number
   readonly taken: Taken[] = []
+  /** How many passwords it was shown. */
+  logins = 0
   /** Its answers to the next messages. Then it takes them. */
   readonly codes: number[] = []
   readonly #tls: { readonly key: string; readonly cert: string }
@@ -47,8 +49,10 @@ export class Smarthost implements AsyncDisposable {
       auth: {
         required: true,
         accounts: {
-          checkPassword: ({ username, password }) =>
-            username === SMARTHOST_USER && password === SMARTHOST_PASSWORD ? { user: username } : undefined,
+          checkPassword: ({ username, password }) => {
+            this.logins++
+            return username === SMARTHOST_USER && password === SMARTHOST_PASSWORD ? { user: username } : undefined
+          },
         },
       },
       data: async (message, session) => {

@@ -70,9 +70,11 @@ function setUp({ sendDue = async () => undefined, tidy = async () => {}, isOff =
   const wake = vi.fn()
   const endRests = vi.fn()
   const makeRelay = vi.fn((queue: Queue) => ({ sendDue: () => sendDue(queue), tidy, wake, endRests }))
-  const part = { intake: isOff ? undefined : {}, makeRelay, spool: { remove: async () => {} } }
+  const removed: string[] = []
+  const spool = { remove: async (id: string) => void removed.push(id) }
+  const part = { intake: isOff ? undefined : {}, makeRelay, spool }
   const open = vi.fn(() => part as unknown as RelayPart)
-  return { storage, open, makeRelay, wake, endRests, owner: new QueueOwner(storage, open) }
+  return { storage, open, removed, makeRelay, wake, endRests, owner: new QueueOwner(storage, open) }
 }
 
 test('an alarm for now is set before the entry is there', async () => {
@@ -165,4 +167,23 @@ test('a retry ends the rests of destinations and sets an alarm for now, and a de
   expect(await owner.stats()).toMatchObject({ entries: 1, deliveries: { held: 1 } })
   expect(await owner.change('delete', { all: true })).toBe(1)
   expect(await owner.show('MESSAGE1')).toBeUndefined()
+})
+
+test('the first alarm removes an entry that was finished when the object ended, and its message', async () => {
+  const { storage, owner, open, removed } = setUp({
+    async sendDue(queue) {
+      const now = Date.now()
+      const [claim] = await queue.claim({ now, max: 1, leaseMs: 1_000 })
+      if (claim === undefined) return undefined
+      const reply = { at: now, code: 250, enhancedCode: '2.0.0', text: 'OK', host: 'far.example' }
+      await queue.settle([{ claim, results: [{ index: 0, state: 'relayed', reply }] }])
+      return undefined
+    },
+  })
+  await owner.add([ENTRY])
+  await owner.alarm()
+  expect([(await owner.stats()).deliveries.finished, removed]).toEqual([1, []])
+  const next = new QueueOwner(storage, open)
+  await next.alarm()
+  expect([(await next.stats()).entries, removed]).toEqual([0, ['MESSAGE1']])
 })

@@ -39,7 +39,7 @@ export async function dial(options: DialOptions): Promise<Duplex> {
   // workerd joins the two by a colon.
   const hostname = host.includes(':') ? `[${host}]` : host
   const socket = connect({ hostname, port }, { secureTransport, allowHalfOpen: true })
-  const opening = openDuplex(socket, { lingerMs }, tls?.servername ?? host)
+  const opening = openDuplex(socket, { lingerMs }, { name: tls?.servername === host ? undefined : tls?.servername })
   try {
     return await withinBounds(implicitTls ? secured(opening) : opening, `port ${port}`, options)
   } catch (error) {

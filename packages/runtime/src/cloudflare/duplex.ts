@@ -35,18 +35,26 @@ export async function peerOf(socket: Socket): Promise<Endpoint> {
   return socketEndpoint((await socket.opened).remoteAddress)
 }
 
+/** The server of a connection that was dialled. */
+export interface DialledServer {
+  /**
+   * The name that its certificate must have if TLS begins. Default: the name that the socket was opened with. workerd logs a warning for
+   * each handshake with another name.
+   */
+  readonly name?: string | undefined
+}
+
 /**
  * Makes a duplex from a socket.
- * @param serverName The name that the peer's certificate must have if TLS begins. Default: the name that the socket was
- *   opened with.
+ * @param server Given if the socket was dialled
  */
-export async function openDuplex(socket: Socket, options: SocketOptions, serverName?: string): Promise<Duplex> {
+export async function openDuplex(socket: Socket, options: SocketOptions, server?: DialledServer): Promise<Duplex> {
   // The reader or the writer gets the error.
   socket.closed.catch(() => {})
   const { remoteAddress, localAddress } = await socket.opened
   const remote = options.remote ?? socketEndpoint(remoteAddress)
   const local = options.local ?? socketEndpoint(localAddress)
-  return new WorkerdDuplex(socket, { ...options, remote, local }, serverName)
+  return new WorkerdDuplex(socket, { ...options, remote, local }, server)
 }
 
 class WorkerdDuplex implements Duplex {
@@ -54,7 +62,7 @@ class WorkerdDuplex implements Duplex {
   tls: TlsInfo | undefined
 
   readonly #options: SocketOptions
-  readonly #serverName: string | undefined
+  readonly #server: DialledServer | undefined
   #socket: Socket
   #stream: StreamDuplex
   #handshake: Wait<never> | undefined
@@ -62,10 +70,10 @@ class WorkerdDuplex implements Duplex {
   #written: void | Promise<void> = undefined
   #onceClosed: (() => void) | undefined
 
-  constructor(socket: Socket, options: SocketOptions, serverName: string | undefined) {
+  constructor(socket: Socket, options: SocketOptions, server: DialledServer | undefined) {
     const canStartTls = socket.secureTransport === 'starttls' && options.tls === undefined
     this.#options = options
-    this.#serverName = serverName
+    this.#server = server
     this.#socket = socket
     this.#stream = streamOf(socket, options, !canStartTls)
     this.tls = options.tls
@@ -122,13 +130,14 @@ class WorkerdDuplex implements Duplex {
       // The stream counts as closed when it is released, and the connection is not.
       this.#stream.whenClosed(() => {})
       this.#stream.release()
-      const socket = clear.startTls(this.#serverName === undefined ? {} : { expectedServerHostname: this.#serverName })
+      const name = this.#server?.name
+      const socket = clear.startTls(name === undefined ? {} : { expectedServerHostname: name })
       this.#socket = socket
       socket.closed.catch(() => {})
       await Promise.race([socket.opened, this.#whileWanted()])
       this.#stream = streamOf(socket, this.#options, true)
       if (this.#onceClosed !== undefined) this.whenClosed(this.#onceClosed)
-      this.tls = this.#serverName === undefined ? NOT_TOLD : CHECKED
+      this.tls = this.#server === undefined ? NOT_TOLD : CHECKED
       return this.tls
     } catch (error) {
       this.destroy(error as Error)

@@ -124,13 +124,30 @@ export class QueueOwner implements RemoteQueue {
       log('warn', 'mail waits in the queue, and POSTERN_RELAY is off', { entries })
       return Date.now() + OFF_MS
     }
-    if (this.#sender?.part !== part) this.#sender = { part, relay: part.makeRelay(queue) }
+    if (this.#sender?.part !== part) {
+      await this.#removeFinished()
+      this.#sender = { part, relay: part.makeRelay(queue) }
+    }
     const { relay } = this.#sender
     const [nextAt] = await Promise.all([relay.sendDue(SENDING_MS), this.#tidy(relay)])
     return nextAt
   }
 
-  /** Once a day, removes what a crash has left. */
+  /** Removes entries that were finished when the object ended, with their messages. */
+  async #removeFinished(): Promise<void> {
+    let cursor: string | undefined
+    do {
+      const page = await this.#ownQueue().list({ state: 'finished', limit: PAGE, cursor })
+      const done = page.entries.filter(({ deliveries }) => deliveries.every(({ state }) => state === 'finished'))
+      await this.#apply(
+        'delete',
+        done.map(({ id }) => id),
+      )
+      cursor = page.cursor
+    } while (cursor !== undefined)
+  }
+
+  /** Once a day, removes what a crash has left in the spool. */
   async #tidy(relay: { tidy(): Promise<void> }): Promise<void> {
     try {
       const tidiedAt = Number((await this.#storage.get(TIDIED_AT)) ?? 0)

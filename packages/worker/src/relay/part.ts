@@ -1,5 +1,6 @@
 /** The part of a Worker that sends mail on: it hands mail to the object that has the queue, and makes the relay of that object. */
 import { asciiDomain, deliverBy, dsn, type ForwardPath, futureRelease, mtPriority, requireTls } from '@postern/engine'
+import { ClientError } from '@postern/engine/client'
 import { parseAddress, type RecipientAddress } from '@postern/intake/directory'
 import { domainsGuard, rulesGuard } from '@postern/intake/guards'
 import { LOCAL, type NewEntry, type Queue, Relay, type Router, Spool, submit } from '@postern/relay'
@@ -150,7 +151,7 @@ export class RelayPart implements OpenSendOn {
       congestion: { maxPlaces: own.relayMaxPerDestination },
       connections: { maxIdle: own.relayMaxDeliveries },
       maxDeliveries: own.relayMaxDeliveries,
-      events: eventsFor(LOG, errorText),
+      events: eventsFor(LOG, reasonOf),
     })
   }
 
@@ -176,6 +177,11 @@ export class RelayPart implements OpenSendOn {
     const domain = asciiDomain(path.domain)
     return domain !== undefined && domainsGuard(domains).rcpt({ ...path, address } as ForwardPath) === undefined
   }
+}
+
+/** Returns why something failed. What another server does is no bug, so it needs no stack. */
+function reasonOf(error: unknown): string {
+  return error instanceof ClientError ? error.message : errorText(error)
 }
 
 function makeId(): string {
