@@ -7,7 +7,9 @@ import { generateKey, SigningKey } from '@postern/relay/signing'
 import { listen } from '@postern/runtime/node'
 import { DEBIAN_PYTHON, DKIMPY, MSMTP_TLS, PYTHON_SMTP } from '../../../test/kit/abilities.ts'
 import { writeCertificate } from '../../../test/kit/certificate.ts'
+import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { testWith } from '../../../test/kit/need.ts'
+import { partly } from '../../../test/kit/partly.ts'
 import { postern } from '../../../test/kit/postern.ts'
 import { Scratch } from '../../../test/kit/scratch.ts'
 import { mustRun } from '../../../test/kit/tool.ts'
@@ -17,6 +19,9 @@ import { keptIds, READ_TOKEN, readKept } from './reading.ts'
 import { send } from './sending.ts'
 import { Smarthost, SMARTHOST_USER } from './smarthost.ts'
 import { startWorkerd, type Workerd, type WorkerdOptions } from './workerd.ts'
+
+/** Each run makes one in two of these. */
+const sampled = partly(test)
 
 const DOMAIN = 'example.com'
 const USER = `ann@${DOMAIN}`
@@ -176,7 +181,7 @@ test('a message with 250 arrives by the alarm alone after workerd is killed befo
   await second.running.says(/"message":"message sent on"/)
 })
 
-test('a smarthost whose certificate has another name gets neither the password nor the mail', async () => {
+sampled('a smarthost whose certificate has another name gets neither the password nor the mail', async () => {
   const relayCaFile = scratch.join('other.pem')
   const other = await writeCertificate(scratch.join('other-key.pem'), relayCaFile, { hosts: ['other.example'] })
   await using impostor = await Smarthost.start(other)
@@ -229,6 +234,7 @@ test('the owner of the token sees the queue, holds, releases and deletes mail in
     deliveries: [{ destination: 'far.example', state: 'held', recipients: [{ address: FAR, state: 'pending' }] }],
   })
   expect(await (await queue(`/${kept}/raw`)).text()).toContain('Subject: held\r\n')
+  expect((await queue(`/${kept}/retry`, 'POST')).status).toBe(409)
   expect(await (await queue('/stats')).json()).toMatchObject({ entries: 2, deliveries: { held: 2, waiting: 0 } })
   await smarthost.up()
   expect((await queue(`/${gone}`, 'DELETE')).status).toBe(200)
@@ -239,7 +245,7 @@ test('the owner of the token sees the queue, holds, releases and deletes mail in
   expect(smarthost.taken.filter(({ bytes }) => bytes.includes('Subject: deleted'))).toEqual([])
 })
 
-test('the queue is shown to nobody without the token, and a request that is unclear changes nothing', async () => {
+sampled('the queue is shown to nobody without the token, and a request that is unclear changes nothing', async () => {
   expect((await queue('', 'GET', 'another')).status).toBe(401)
   expect((await queue('/retry?all=true', 'POST', 'another')).status).toBe(401)
   for (const [path, method] of [
@@ -255,6 +261,28 @@ test('the queue is shown to nobody without the token, and a request that is uncl
   expect((await queue('/NOSUCHMESSAGE/retry', 'POST')).status).toBe(404)
 })
 
+sampled('the Worker offers what the relay keeps, such as DSN, and a report on a success comes back', async () => {
+  const before = await keptIds(workerd.http)
+  using client = await SocketClient.connect(workerd.smtp)
+  await client.expect(220)
+  const { lines } = await client.command('EHLO a.example', 250)
+  const keywords = lines.map((line) => line.split(' ')[0])
+  expect(keywords).toEqual(expect.arrayContaining(['DSN', 'MT-PRIORITY', 'DELIVERBY', 'FUTURERELEASE']))
+  await send(workerd.smtp, textOf('with DSN'), {
+    requireTLS: true,
+    tls: { ca, servername: 'localhost' },
+    auth: { user: USER, pass: PASSWORD },
+    from: USER,
+    to: FAR,
+    dsn: { notify: 'success', return: 'headers', id: 'QQ314159' },
+  })
+  const fresh = async (): Promise<readonly string[]> =>
+    (await keptIds(workerd.http)).filter((id) => !before.includes(id))
+  await eventually(async () => (await fresh()).length > 0, 'a report')
+  const report = await (await ask(`/mail/${(await fresh())[0]}/raw`)).text()
+  expect(report).toMatch(/^Original-Envelope-Id: QQ314159\r$[^]*^Action: relayed\r$/m)
+})
+
 test('a stranger cannot send through the Worker, and mail that a rule forwards goes on with a rewritten sender', async () => {
   const tls = { ignoreTLS: true, from: 'eve@stranger.example' }
   await expect(send(workerd.smtp, textOf('relayed'), { ...tls, to: FAR })).rejects.toThrow(/550 5\.7\.1/)
@@ -267,7 +295,7 @@ test('a stranger cannot send through the Worker, and mail that a rule forwards g
   expect(taken?.bytes.toString()).toContain(`Delivered-To: sales@${DOMAIN}\r\n`)
 })
 
-test('mail of a rule for a server of LMTP is delivered there, with the sender as it is', async () => {
+sampled('mail of a rule for a server of LMTP is delivered there, with the sender as it is', async () => {
   await send(workerd.smtp, textOf('for lists'), {
     ignoreTLS: true,
     from: 'eve@stranger.example',

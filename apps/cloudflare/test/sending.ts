@@ -1,6 +1,6 @@
 /** Messages with known bytes, and a client that sends them unchanged. */
 import { randomBytes } from 'node:crypto'
-import { createTransport, type SMTPTransportOptions } from 'nodemailer'
+import { createTransport, type SendMailOptions, type SMTPTransportOptions } from 'nodemailer'
 import { idIn } from '../../../test/peers/store.ts'
 
 export const FROM = 'ann@sender.example'
@@ -20,10 +20,10 @@ export function message(byteLength = 1_000): Buffer {
 export async function send(
   port: number,
   raw: Buffer,
-  options: SMTPTransportOptions & { from?: string; to?: string } = {},
+  options: SMTPTransportOptions & Pick<SendMailOptions, 'dsn'> & { from?: string; to?: string } = {},
 ): Promise<string> {
-  const { from = FROM, to = TO, ...more } = options
+  const { from = FROM, to = TO, dsn, ...more } = options
   const transport = createTransport({ host: '127.0.0.1', port, ...more })
-  const { response } = await transport.sendMail({ envelope: { from, to }, raw })
+  const { response } = await transport.sendMail({ envelope: { from, to }, raw, ...(dsn !== undefined && { dsn }) })
   return idIn(response)
 }

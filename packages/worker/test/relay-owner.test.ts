@@ -164,6 +164,7 @@ test('a retry ends the rests of destinations and sets an alarm for now, and a de
   expect(storage.alarmAt).toBeLessThanOrEqual(Date.now())
   expect(await owner.change('hold', { destination: 'other.example' })).toBe(0)
   expect(await owner.change('hold', { destination: 'far.example' })).toBe(1)
+  expect(await owner.change('retry', { ids: ['MESSAGE1'] })).toBe(0)
   expect(await owner.stats()).toMatchObject({ entries: 1, deliveries: { held: 1 } })
   expect(await owner.change('delete', { all: true })).toBe(1)
   expect(await owner.show('MESSAGE1')).toBeUndefined()

@@ -5,7 +5,7 @@
  *     GET    /queue/stats          how many messages and deliveries there are, and which destinations have the most
  *     GET    /queue/<id>           one message, with each recipient
  *     GET    /queue/<id>/raw       its bytes
- *     POST   /queue/<id>/retry     tries it now; also hold and release
+ *     POST   /queue/<id>/retry     tries it now; also hold and release. 409 if it is held, or finished, or not held
  *     DELETE /queue/<id>           removes it. Nobody gets a report
  *     POST   /queue/retry          the same for more messages: ?destination or ?all=true; also hold and release
  *     DELETE /queue                the same: ?all=true
@@ -18,7 +18,8 @@ import { Hono } from 'hono/tiny'
 import type { ChosenEntries, QueueAction, ReachQueue } from './rpc.ts'
 
 const STATES: readonly DeliveryState[] = ['waiting', 'due', 'held', 'finished']
-const MAX_LIMIT = 1_000
+/** An entry may have 300 recipients, each with a reply, and an isolate has only 128 MiB. */
+const MAX_LIMIT = 200
 const ID = /^[A-Za-z0-9._-]{1,128}$/
 
 /** Makes what answers them. */
@@ -55,7 +56,7 @@ export function queueRequests(reach: ReachQueue, spool: Spool): (request: Reques
 }
 
 async function list(context: Context, reach: ReachQueue): Promise<Response> {
-  const { limit = '100', cursor, state, destination } = context.req.query()
+  const { limit = '50', cursor, state, destination } = context.req.query()
   const count = Number(limit)
   if (!Number.isInteger(count) || count < 1 || count > MAX_LIMIT) return context.text(`limit: 1 to ${MAX_LIMIT}\n`, 400)
   const wanted = STATES.find((one) => one === state)
@@ -77,8 +78,13 @@ async function entryOf(context: Context, reach: ReachQueue): ReturnType<ReturnTy
 
 async function changeOne(context: Context, reach: ReachQueue, action: QueueAction): Promise<Response> {
   const id = context.req.param('id') ?? ''
-  const count = ID.test(id) ? await reach().change(action, { ids: [id] }) : 0
-  return count === 0 ? context.notFound() : context.json({ count })
+  if (!ID.test(id)) return context.notFound()
+  const count = await reach().change(action, { ids: [id] })
+  if (count > 0) return context.json({ count })
+  const entry = await reach().show(id)
+  if (entry === undefined) return context.notFound()
+  const states = [...new Set(entry.deliveries.map(({ state }) => state))]
+  return context.text(`${action}: its deliveries are ${states.join(', ')}\n`, 409)
 }
 
 /** Changes more than one, if the request says clearly which. */

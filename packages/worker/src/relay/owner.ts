@@ -28,7 +28,7 @@ const FAILED_MS = 60_000
 const OFF_MS = 3_600_000
 const TIDY_MS = 86_400_000
 const TIDIED_AT = 'tidiedAt'
-const PAGE = 500
+const PAGE = 200
 
 const STATES: Readonly<Record<QueueAction, readonly string[]>> = {
   retry: ['waiting', 'due'],
@@ -75,19 +75,21 @@ export class QueueOwner implements RemoteQueue {
   async change(action: QueueAction, chosen: ChosenEntries): Promise<number> {
     const queue = this.#ownQueue()
     let count = 0
+    const fits = ({ deliveries }: QueueEntry): boolean => deliveries.some(({ state }) => STATES[action].includes(state))
     if ('ids' in chosen) {
-      count = await this.#apply(action, chosen.ids)
+      const entries = await Promise.all(chosen.ids.map((id) => queue.get(id)))
+      count = await this.#apply(
+        action,
+        entries.flatMap((entry) => (entry !== undefined && fits(entry) ? [entry.id] : [])),
+      )
     } else {
       const destination = 'destination' in chosen ? chosen.destination : undefined
       let cursor: string | undefined
       do {
         const page = await queue.list({ limit: PAGE, destination, cursor })
-        const entries = page.entries.filter(({ deliveries }) =>
-          deliveries.some(({ state }) => STATES[action].includes(state)),
-        )
         count += await this.#apply(
           action,
-          entries.map(({ id }) => id),
+          page.entries.filter(fits).map(({ id }) => id),
         )
         cursor = page.cursor
       } while (cursor !== undefined)

@@ -18,7 +18,7 @@ export interface RemoteQueue {
   stats(): Promise<QueueStats>
   /**
    * Tries entries now, holds them, releases them, or removes them with their messages; then nobody gets a report.
-   * @returns how many entries there were
+   * @returns how many entries there were that can be changed so: a held one is not retried
    */
   change(action: QueueAction, chosen: ChosenEntries): Promise<number>
 }
