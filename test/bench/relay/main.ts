@@ -2,17 +2,15 @@
  * Measures how fast a full queue goes to a sink on loopback: `node test/bench/relay/main.ts [MESSAGES] [ROUNDS] [postern|postfix]`.
  * `postern serve` and Debian's Postfix take turns. The sink is in this process. What is printed goes into docs/performance.md.
  */
-import { execFileSync } from 'node:child_process'
 import { chmod, mkdir } from 'node:fs/promises'
+import { loadavg } from 'node:os'
 import process from 'node:process'
-import { createServer } from '@postern/engine'
-import { listen } from '@postern/runtime/node'
-import { Scratch } from '../../kit/scratch.ts'
-import { CAN_PIN, CORES } from '../programs.ts'
 import { median, shown } from '../statistics.ts'
 import { table } from '../table.ts'
+import { endAfter, makeScratch } from './ending.ts'
 import { startPostern } from './postern.ts'
 import { startPostfix } from './postfix.ts'
+import { startSink } from './sink.ts'
 
 const MESSAGES = Number(process.argv[2] ?? 20_000)
 const ROUNDS = Number(process.argv[3] ?? 3)
@@ -20,55 +18,57 @@ const ONLY = process.argv[4]
 const PAUSE_MS = 20
 const START = { postern: startPostern, postfix: startPostfix } as const
 const MiB = 2 ** 20
+/** A server that sends fewer messages a second is not measured to its end. */
+const LEAST_PER_SECOND = 50
+const START_MS = 60_000
 
-let taken = 0
-const sink = createServer({
-  hostname: 'sink.example.com',
-  async data(message) {
-    for (;;) if ((await message.read()) === null) break
-    taken++
-    return undefined
-  },
-})
-const listener = await listen(sink, { host: '127.0.0.1', port: 0 })
-if (CAN_PIN) execFileSync('taskset', ['-a', '-p', '-c', String(CORES.load), String(process.pid)])
+interface Measured {
+  readonly seconds: number
+  readonly cpuSeconds: number
+  readonly residentBytes: number
+}
 
-const figures = new Map<string, { rates: number[]; cpus: number[]; memory: number[] }>()
+const servers = Object.entries(START).filter(([name]) => ONLY === undefined || ONLY === name)
+// Filling the queue takes about as long as emptying it.
+endAfter(ROUNDS * servers.length * (START_MS + (2 * 1000 * MESSAGES) / LEAST_PER_SECOND))
+const sink = await startSink()
+const figures = new Map<string, Measured[]>(servers.map(([name]) => [name, []]))
 for (let round = 0; round < ROUNDS; round++) {
-  for (const [name, start] of Object.entries(START)) {
-    if (ONLY !== undefined && ONLY !== name) continue
-    const found = figures.get(name) ?? { rates: [], cpus: [], memory: [] }
-    figures.set(name, found)
-    const { seconds, cpuSeconds, residentBytes } = await run(start)
-    found.rates.push(MESSAGES / seconds)
-    found.cpus.push((cpuSeconds / MESSAGES) * 1e6)
-    found.memory.push(residentBytes / MiB)
-    console.log(`${name}: ${shown(MESSAGES / seconds)}/s, ${shown((cpuSeconds / MESSAGES) * 1e6)} µs`)
+  for (const [name, start] of servers) {
+    const measured = await run(start)
+    figures.get(name)?.push(measured)
+    console.log(`${name}: ${shown(rateOf(measured))}/s, ${shown(cpuOf(measured))} µs, load ${shown(loadavg()[0] ?? 0)}`)
   }
 }
-const rows = [...figures].map(([name, { rates, cpus, memory }]) => [
+const rows = [...figures].map(([name, all]) => [
   name,
-  shown(median(rates)),
-  shown(median(cpus)),
-  shown(median(memory)),
+  shown(median(all.map(rateOf))),
+  shown(median(all.map(cpuOf))),
+  shown(median(all.map(({ residentBytes }) => residentBytes / MiB))),
 ])
 console.log(table(['', 'messages/s', 'CPU µs a message', 'RSS MiB'], rows))
 process.exit(0)
 
-async function run(
-  start: typeof startPostern,
-): Promise<{ seconds: number; cpuSeconds: number; residentBytes: number }> {
-  await using scratch = await Scratch.make()
+function rateOf({ seconds }: Measured): number {
+  return MESSAGES / seconds
+}
+
+function cpuOf({ cpuSeconds }: Measured): number {
+  return (cpuSeconds / MESSAGES) * 1e6
+}
+
+async function run(start: typeof startPostern): Promise<Measured> {
+  await using scratch = await makeScratch()
   await chmod(scratch.path, 0o755)
   await mkdir(scratch.join('work'))
-  await using filled = await start(scratch, listener.address.port, MESSAGES)
-  taken = 0
+  await using filled = await start(scratch, sink.port, MESSAGES)
+  sink.taken = 0
   const before = filled.cpuSeconds()
   await filled.release()
   // The start of a program, or a reload, is not what is measured.
-  await until(() => taken > 0)
+  await until(() => sink.taken > 0)
   const first = performance.now()
-  await until(() => taken >= MESSAGES)
+  await until(() => sink.taken >= MESSAGES)
   const seconds = (performance.now() - first) / 1000
   const residentBytes = filled.residentBytes()
   await until(() => filled.isDone())

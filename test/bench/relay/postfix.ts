@@ -1,15 +1,18 @@
 /** Debian's Postfix with mail that it deferred, because its transport was held. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { appendFile, writeFile } from 'node:fs/promises'
+import process from 'node:process'
 import type { Scratch } from '../../kit/scratch.ts'
 import { mustRun, pathOf } from '../../kit/tool.ts'
 import { Postfix } from '../../peers/postfix.ts'
 import { CAN_PIN, CORES } from '../programs.ts'
+import { atExit } from './ending.ts'
 import type { Filled } from './filled.ts'
 
 const TICKS = 100
 const PAGE_BYTES = 4096
 const WAIT_MS = 250
+const START_TRIES = 20
 
 interface ProcessFacts {
   readonly pid: number
@@ -28,10 +31,11 @@ export async function startPostfix(scratch: Scratch, sinkPort: number, messages:
     maximal_backoff_time: '2h',
     queue_run_delay: '1h',
   }
+  const stay = atExit(() => endMaster(scratch))
   const postfix = await Postfix.start(scratch, { relayPort: sinkPort, caFile: scratch.join('ca.pem'), settings })
   const config = scratch.join('postfix')
   const spool = scratch.join('spool')
-  const master = Number(readFileSync(scratch.join('spool', 'pid', 'master.pid'), 'utf8'))
+  const master = masterOf(scratch)
   if (CAN_PIN) await mustRun('taskset', ['-a', '-p', '-c', String(CORES.server), String(master)])
   const source = pathOf('smtp-source') as string
   const from = ['-f', 'sender@example.com', '-t', 'someone@example.org']
@@ -47,7 +51,28 @@ export async function startPostfix(scratch: Scratch, sinkPort: number, messages:
     cpuSeconds: () => family(master).reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
     residentBytes: () => family(master).reduce((sum, { residentBytes }) => sum + residentBytes, 0),
     isDone: async () => ['active', 'deferred', 'incoming'].every((queue) => countFiles(`${spool}/${queue}`) === 0),
-    [Symbol.asyncDispose]: () => postfix[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await postfix[Symbol.asyncDispose]()
+      stay()
+    },
+  }
+}
+
+/** Returns the number of the process whose end is the end of the others. */
+function masterOf(scratch: Scratch): number {
+  return Number(readFileSync(scratch.join('spool', 'pid', 'master.pid'), 'utf8'))
+}
+
+/** Ends Postfix while this process ends. Its start may still be on its way. */
+function endMaster(scratch: Scratch): void {
+  const clock = new Int32Array(new SharedArrayBuffer(4))
+  for (let tries = 0; tries < START_TRIES; tries++) {
+    try {
+      process.kill(masterOf(scratch))
+      return
+    } catch {
+      Atomics.wait(clock, 0, 0, WAIT_MS)
+    }
   }
 }
 
