@@ -3,16 +3,15 @@ import {
   checkClaim,
   checkList,
   checkRange,
-  checkSettlements,
   checkTime,
   MAX_ENTRIES,
   type PreparedEntry,
   prepareEntries,
 } from '../checks.ts'
-import { Choice } from '../choice.ts'
 import type { DeliveryState, NewEntry, QueueDelivery, QueueEntry } from '../entry.ts'
 import { QueueError } from '../error.ts'
-import { Leases, numberOf } from '../leases.ts'
+import { type Delivered, LeasedQueue } from '../leased-queue.ts'
+import { numberOf } from '../leases.ts'
 import type {
   Claim,
   Claimed,
@@ -30,22 +29,21 @@ import { Ranking } from '../ranking.ts'
 import { afterResults, isPending } from '../results.ts'
 import { Deliveries, type HeldDelivery, type HeldEntry } from './deliveries.ts'
 
-export class MemoryQueue implements Queue {
+export class MemoryQueue extends LeasedQueue implements Queue {
   readonly #maxEntries: number
   readonly #byId = new Map<string, HeldEntry>()
   readonly #deliveries = new Deliveries<HeldDelivery>()
-  readonly #leases = new Leases()
-  readonly #choice = new Choice()
   #entriesMade = 0
   #deliveriesMade = 0
   #isClosed = false
 
   constructor(maxEntries: number) {
+    super()
     this.#maxEntries = maxEntries
   }
 
   async add(entries: readonly NewEntry[]): Promise<void> {
-    this.#checkOpen()
+    this.checkOpen()
     const added = prepareEntries(entries)
     this.#checkRoom(added)
     for (const entry of added) this.#insert(entry)
@@ -74,51 +72,40 @@ export class MemoryQueue implements Queue {
 
   async claim(options: ClaimOptions): Promise<readonly Claim[]> {
     checkClaim(options)
-    this.#checkOpen()
+    this.checkOpen()
     this.#deliveries.makeDue(options.now)
-    this.#leases.endBefore(options.now)
-    const leaseEndsAt = options.now + options.leaseMs
-    return this.#choice.choose(this.#deliveries, this.#leases, options).flatMap(({ number }) => {
-      const delivery = this.#deliveries.get(number)
-      return delivery === undefined ? [] : this.#lease(delivery, leaseEndsAt)
-    })
+    return this.lease(this.#deliveries, options, (number) => this.#delivered(number))
   }
 
-  #lease({ number, entry, destination, attempts, recipients: all }: HeldDelivery, leaseEndsAt: number): Claim {
+  #delivered(number: number): Delivered | undefined {
+    const delivery = this.#deliveries.get(number)
+    if (delivery === undefined) return undefined
+    const { entry, destination, attempts, recipients } = delivery
     const { id, messageId, queuedAt, envelope } = entry
-    const { token: lease } = this.#leases.grant(number, destination, leaseEndsAt)
-    const recipients = all.flatMap((recipient, index) => (isPending(recipient) ? [{ ...recipient, index }] : []))
-    return { id, destination, lease, leaseEndsAt, messageId, queuedAt, envelope, attempts, recipients }
-  }
-
-  async renew(claims: readonly Claimed[], leaseEndsAt: number): Promise<readonly Claimed[]> {
-    checkTime(leaseEndsAt, 'leaseEndsAt')
-    this.#checkOpen()
-    return this.#leases.renew(claims, leaseEndsAt)
+    return { id, destination, messageId, queuedAt, envelope, attempts, recipients }
   }
 
   async settle(settlements: readonly Settlement[]): Promise<readonly Settled[]> {
-    this.#checkOpen()
-    checkSettlements(settlements)
-    const added = settlements.map(({ add = [] }, at) => prepareEntries(add, { field: `settlements[${at}].add` }))
+    this.checkOpen()
+    const added = this.addedBy(settlements)
     this.#checkRoom(added.flat())
     // Nothing is changed if one of them is wrong.
     for (const settlement of settlements) this.#afterwards(settlement)
     const settled = settlements.map((settlement, at) => this.#settle(settlement, added[at] ?? []))
-    for (const { claim } of settlements) this.#leases.end(claim)
+    for (const { claim } of settlements) this.leases.end(claim)
     return settled
   }
 
   #afterwards(settlement: Settlement): HeldDelivery['recipients'] {
     const delivery = this.#find(settlement.claim)
     if (delivery === undefined) return []
-    return afterResults(delivery.recipients, settlement, this.#leases.find(settlement.claim) === undefined)
+    return afterResults(delivery.recipients, settlement, this.leases.find(settlement.claim) === undefined)
   }
 
   #settle(settlement: Settlement, added: readonly PreparedEntry[]): Settled {
     const delivery = this.#find(settlement.claim)
     if (delivery === undefined) return { status: 'gone', isFinished: false }
-    const isLate = this.#leases.find(settlement.claim) === undefined
+    const isLate = this.leases.find(settlement.claim) === undefined
     const { recipients: before, state, dueAt, attempts, entry } = delivery
     const recipients = this.#afterwards(settlement)
     const hasChanged = recipients.some((recipient, at) => recipient !== before[at])
@@ -144,18 +131,14 @@ export class MemoryQueue implements Queue {
     return delivery?.entry.id === claim.id ? delivery : undefined
   }
 
-  async release(claims: readonly Claimed[]): Promise<void> {
-    for (const claim of claims) this.#leases.end(claim)
-  }
-
   async nextDueAt(): Promise<number | undefined> {
-    this.#checkOpen()
-    for (const due of this.#deliveries.due()) if (!this.#leases.has(due.number)) return due.dueAt
-    return this.#deliveries.waiting.find(({ number }) => !this.#leases.has(number))?.dueAt
+    this.checkOpen()
+    for (const due of this.#deliveries.due()) if (!this.leases.has(due.number)) return due.dueAt
+    return this.#deliveries.waiting.find(({ number }) => !this.leases.has(number))?.dueAt
   }
 
   async list(options: ListQueueOptions = {}): Promise<QueuePage> {
-    this.#checkOpen()
+    this.checkOpen()
     const { limit, after } = checkList(options)
     const entries: QueueEntry[] = []
     for (const held of this.#byId.values()) {
@@ -168,7 +151,7 @@ export class MemoryQueue implements Queue {
   }
 
   async get(id: string): Promise<QueueEntry | undefined> {
-    this.#checkOpen()
+    this.checkOpen()
     const held = this.#byId.get(id)
     return held && entryOf(held)
   }
@@ -213,13 +196,13 @@ export class MemoryQueue implements Queue {
   }
 
   #entries(ids: readonly string[]): HeldEntry[] {
-    this.#checkOpen()
+    this.checkOpen()
     checkRange(ids.length, 'ids', 0, MAX_ENTRIES)
     return [...new Set(ids)].flatMap((id) => this.#byId.get(id) ?? [])
   }
 
   async stats({ maxDestinations = 20 }: QueueStatsOptions = {}): Promise<QueueStats> {
-    this.#checkOpen()
+    this.checkOpen()
     checkRange(maxDestinations, 'maxDestinations', 0, 1_000)
     const counts = new Map<string, number>()
     const deliveries = { waiting: 0, due: 0, held: 0, finished: 0 }
@@ -237,7 +220,7 @@ export class MemoryQueue implements Queue {
     return {
       entries: this.#byId.size,
       deliveries,
-      leased: this.#leases.size,
+      leased: this.leases.size,
       ...(oldestQueuedAt !== undefined && { oldestQueuedAt }),
       ...ranking.result(),
     }
@@ -245,14 +228,10 @@ export class MemoryQueue implements Queue {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#leases.clear()
+    this.leases.clear()
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
-  }
-
-  #checkOpen(): void {
+  protected override checkOpen(): void {
     if (this.#isClosed) throw new QueueError('closed', 'the queue in memory is closed')
   }
 }

@@ -3,19 +3,17 @@ import {
   checkClaim,
   checkList,
   checkRange,
-  checkSettlements,
   checkTime,
   MAX_ENTRIES,
   type PreparedEntry,
   prepareEntries,
 } from '../checks.ts'
-import { Choice } from '../choice.ts'
 import type { NewEntry, QueueEntry } from '../entry.ts'
 import { QueueError } from '../error.ts'
-import { Leases } from '../leases.ts'
+import { type Delivered, LeasedQueue } from '../leased-queue.ts'
+import { isWanted } from '../page.ts'
 import type {
   Claim,
-  Claimed,
   ClaimOptions,
   ListQueueOptions,
   Queue,
@@ -25,9 +23,7 @@ import type {
   Settled,
   Settlement,
 } from '../queue.ts'
-import { isWanted } from '../page.ts'
 import { Ranking } from '../ranking.ts'
-import { isPending } from '../results.ts'
 import { DUE, envelopeOf, recipientsOf, Rows, STATES } from './rows.ts'
 import { settleOne } from './settling.ts'
 import type { Sql, Transactions } from './sql.ts'
@@ -57,17 +53,16 @@ export interface SqlQueueDeps {
   readonly closed: () => void
 }
 
-export class SqlQueue implements Queue {
+export class SqlQueue extends LeasedQueue implements Queue {
   readonly #deps: SqlQueueDeps
   readonly #rows: Rows
   readonly #transactions: Transactions
-  readonly #leases = new Leases()
-  readonly #choice = new Choice()
   /** See {@link Queue.changed}. */
   changed?: () => Promise<boolean>
   #closing: Promise<void> | undefined
 
   constructor(deps: SqlQueueDeps) {
+    super()
     this.#deps = deps
     this.#rows = new Rows(deps.sql)
     this.#transactions = deps.transactions
@@ -86,55 +81,32 @@ export class SqlQueue implements Queue {
     const firstWaiting = this.#read(() => this.#rows.firstWaiting(1)[0]?.due_at)
     if (firstWaiting !== undefined && firstWaiting <= options.now)
       await this.#transactions.run(MAX_MADE_DUE, () => this.#rows.makeDue(options.now, MAX_MADE_DUE))
-    return this.#read(() => {
-      this.#leases.endBefore(options.now)
-      const chosen = this.#choice.choose(this.#rows, this.#leases, options)
-      return chosen.flatMap(({ number }) => this.#lease(number, options.now + options.leaseMs) ?? [])
-    })
+    return this.#read(() => this.lease(this.#rows, options, (number) => this.#delivered(number)))
   }
 
-  /** Leases a delivery. Returns undefined if another process has just removed or held it. */
-  #lease(number: number, leaseEndsAt: number): Claim | undefined {
+  #delivered(number: number): Delivered | undefined {
     const row = this.#rows.joined(number)
     if (row?.state !== DUE) return undefined
     const { id, destination, message_id: messageId, queued_at: queuedAt, attempts } = row
-    const recipients = recipientsOf(row, id).flatMap((recipient, index) =>
-      isPending(recipient) ? [{ ...recipient, index }] : [],
-    )
-    const envelope = envelopeOf(row)
-    const { token: lease } = this.#leases.grant(number, destination, leaseEndsAt)
-    return { id, destination, lease, leaseEndsAt, messageId, queuedAt, envelope, attempts, recipients }
-  }
-
-  async renew(claims: readonly Claimed[], leaseEndsAt: number): Promise<readonly Claimed[]> {
-    checkTime(leaseEndsAt, 'leaseEndsAt')
-    this.#checkOpen()
-    return this.#leases.renew(claims, leaseEndsAt)
+    const [envelope, recipients] = [envelopeOf(row), recipientsOf(row, id)]
+    return { id, destination, messageId, queuedAt, envelope, attempts, recipients }
   }
 
   async settle(settlements: readonly Settlement[]): Promise<readonly Settled[]> {
     this.#checkOwner()
-    checkSettlements(settlements)
-    const { maxTogether } = this.#deps
-    const added = settlements.map(({ add = [] }, at) => {
-      return prepareEntries(add, { field: `settlements[${at}].add`, maxTogether })
-    })
+    const added = this.addedBy(settlements, this.#deps.maxTogether)
     if (settlements.length === 0) return []
     const settled = await this.#transactions.run(settlements.length + rowsOf(added.flat()), () =>
-      settlements.map((settlement, at) => settleOne(this.#rows, this.#leases, settlement, added[at] ?? [])),
+      settlements.map((settlement, at) => settleOne(this.#rows, this.leases, settlement, added[at] ?? [])),
     )
-    for (const { claim } of settlements) this.#leases.end(claim)
+    for (const { claim } of settlements) this.leases.end(claim)
     return settled
-  }
-
-  async release(claims: readonly Claimed[]): Promise<void> {
-    for (const claim of claims) this.#leases.end(claim)
   }
 
   async nextDueAt(): Promise<number | undefined> {
     return this.#read(() => {
-      const limit = this.#leases.size + 1
-      const isFree = ({ number }: { readonly number: number }): boolean => !this.#leases.has(number)
+      const limit = this.leases.size + 1
+      const isFree = ({ number }: { readonly number: number }): boolean => !this.leases.has(number)
       // A leased delivery that was held and released waits too.
       const next = this.#rows.someDue(limit).find(isFree) ?? this.#rows.firstWaiting(limit).find(isFree)
       return next?.due_at
@@ -223,7 +195,7 @@ export class SqlQueue implements Queue {
       return {
         entries: this.#rows.countEntries(),
         deliveries,
-        leased: this.#leases.size,
+        leased: this.leases.size,
         ...(oldestQueuedAt !== undefined && { oldestQueuedAt }),
         ...ranking.result(),
       }
@@ -249,16 +221,12 @@ export class SqlQueue implements Queue {
 
   async #close(): Promise<void> {
     await this.#transactions.close()
-    this.#leases.clear()
+    this.leases.clear()
     this.#deps.closed()
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
-  }
-
   #read<T>(query: () => T): T {
-    this.#checkOpen()
+    this.checkOpen()
     try {
       return query()
     } catch (error) {
@@ -266,12 +234,12 @@ export class SqlQueue implements Queue {
     }
   }
 
-  #checkOpen(): void {
+  protected override checkOpen(): void {
     if (this.#closing !== undefined) throw closedError(this.#deps.name)
   }
 
   #checkOwner(): void {
-    this.#checkOpen()
+    this.checkOpen()
     const { isOwner, name } = this.#deps
     if (!isOwner) throw new QueueError('not-owner', `the queue ${name}: only its owner sends mail`)
   }
