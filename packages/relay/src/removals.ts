@@ -17,8 +17,10 @@ export interface RemovalsDeps {
   failed(error: unknown): void
 }
 
-/** Removals that are made together. */
+/** Removals that are gathered. */
 const BATCH = 100
+/** Messages that are removed at the same time, so that new ones are not late. */
+const AT_ONCE = 16
 /** Removals that may wait. Then callers wait too. */
 const MAX_WAITING = 1_000
 const GATHERING_MS = 100
@@ -75,6 +77,9 @@ export class Removals {
     } catch (error) {
       return failed(error)
     }
-    await Promise.all(batch.map(({ messageId }) => spool.remove(messageId).catch(failed)))
+    for (let at = 0; at < batch.length; at += AT_ONCE) {
+      const some = batch.slice(at, at + AT_ONCE)
+      await Promise.all(some.map(({ messageId }) => spool.remove(messageId).catch(failed)))
+    }
   }
 }

@@ -1,4 +1,4 @@
-/** Our client beside nodemailer's: what a message costs the process that sends it. The sink is Postern that drops messages. */
+/** Our client beside nodemailer's: what a message costs the process that sends it. The sink drops messages. */
 import { type Bench, pause } from '../bench.ts'
 import { CORES, cpuBetween, Program } from '../programs.ts'
 import type { Findings, Section } from '../section.ts'
@@ -20,6 +20,8 @@ interface Case {
   readonly order: Omit<SenderOrder, 'port'>
   readonly warmUpRounds: number
   readonly isDelayed?: true
+  /** Default: Postern, which offers PIPELINING and CHUNKING. */
+  readonly sink?: string
   /** The cells of one sender. */
   cells(rounds: readonly Round[]): Row
   readonly head: Row
@@ -39,13 +41,16 @@ interface Sender {
   error?: string
 }
 
-const SMALL = { messageBytes: 1024, isStream: false }
-const LARGE = { messageBytes: 25 * MiB, isConnectionEach: false, messages: 4 }
+const SMALL = { messageBytes: 1024, isStream: false, atOnce: 1 }
+const KEPT = { ...SMALL, isConnectionEach: false, messages: 2_000 }
+const LARGE = { messageBytes: 25 * MiB, isConnectionEach: false, messages: 4, atOnce: 1 }
 const MESSAGES = { head: ['messages/s', 'CPU µs a message'], cells: messageCells, warmUpRounds: 3 }
 const RATE = { head: ['MB/s', 'MB for a CPU s'], cells: rateCells, warmUpRounds: 1 }
 
 const CASES: readonly Case[] = [
-  { title: '1 KiB, one connection', order: { ...SMALL, isConnectionEach: false, messages: 2_000 }, ...MESSAGES },
+  { title: '1 KiB, one connection', order: KEPT, ...MESSAGES },
+  { title: '1 KiB, five connections', order: { ...KEPT, atOnce: 5 }, ...MESSAGES },
+  { title: '1 KiB, one connection, PIPELINING and DATA', order: KEPT, sink: 'smtp-server-node', ...MESSAGES },
   { title: '1 KiB, a connection each', order: { ...SMALL, isConnectionEach: true, messages: 500 }, ...MESSAGES },
   { title: '25 MiB, as bytes', order: { ...LARGE, isStream: false }, ...RATE },
   { title: '25 MiB, as a stream', order: { ...LARGE, isStream: true }, ...RATE },
@@ -61,12 +66,12 @@ const CASES: readonly Case[] = [
 
 export const senders: Section = {
   name: 'senders',
-  title: 'Our client and nodemailer, one message at a time',
+  title: 'Our client and nodemailer',
   async run(bench: Bench): Promise<Findings> {
-    const sink = SERVERS.find(({ name }) => name === 'postern-node-discard') as ServerEntry
     const parts: string[] = []
     for (const one of CASES) {
-      const running = await bench.start(sink)
+      const sink = SERVERS.find(({ name }) => name === (one.sink ?? 'postern-node-discard'))
+      const running = await bench.start(sink as ServerEntry)
       try {
         parts.push(`${one.title}:\n\n${await measured(bench, one, running)}`)
       } finally {

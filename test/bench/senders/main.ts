@@ -6,8 +6,8 @@ import { createTransport } from 'nodemailer'
 import { messageText } from '../load/message.ts'
 import type { SenderOrder, SenderOutcome } from './order.ts'
 
-/** Sends one message. */
-type Send = (order: SenderOrder, bytes: Buffer) => Promise<void>
+/** Sends one message. `lane` numbers those that are sent at the same time. */
+type Send = (order: SenderOrder, bytes: Buffer, lane: number) => Promise<void>
 
 const PIECE_BYTES = 65_536
 const FROM = 'sender@example.com'
@@ -27,7 +27,11 @@ for await (const line of createInterface({ input: process.stdin })) {
 async function obey(order: SenderOrder): Promise<SenderOutcome> {
   const bytes = Buffer.from(messageText(order.messageBytes, 0))
   const start = performance.now()
-  for (let sent = 0; sent < order.messages; sent++) await send(order, bytes)
+  let left = order.messages
+  const lane = async (number: number): Promise<void> => {
+    while (left-- > 0) await send(order, bytes, number)
+  }
+  await Promise.all(Array.from({ length: order.atOnce }, (_, number) => lane(number)))
   return { wallMs: performance.now() - start }
 }
 
@@ -35,11 +39,12 @@ async function postern(): Promise<Send> {
   const runtime = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'node'
   const { connect } = (await import(`@postern/runtime/${runtime}`)) as typeof import('@postern/runtime/node')
   const envelope = { reversePath: FROM, forwardPaths: [TO] }
-  const kept = new Map<number, Client>()
-  return async ({ port, isConnectionEach, isStream }, bytes) => {
-    let client = isConnectionEach ? undefined : kept.get(port)
+  const kept = new Map<string, Client>()
+  return async ({ port, isConnectionEach, isStream }, bytes, lane) => {
+    const key = `${port} ${lane}`
+    let client = isConnectionEach ? undefined : kept.get(key)
     client ??= await connect(`smtp://127.0.0.1:${port}`, { hostname: HOSTNAME, startTls: 'never' })
-    if (!isConnectionEach) kept.set(port, client)
+    if (!isConnectionEach) kept.set(key, client)
     await client.send(envelope, isStream ? piecesOf(bytes) : bytes)
     if (isConnectionEach) await client.quit()
   }
@@ -47,19 +52,23 @@ async function postern(): Promise<Send> {
 
 function nodemailer(): Send {
   const kept = new Map<number, ReturnType<typeof transport>>()
-  return async ({ port, isConnectionEach, isStream }, bytes) => {
-    const way = kept.get(port) ?? transport(port, isConnectionEach)
+  return async ({ port, isConnectionEach, isStream, atOnce }, bytes) => {
+    const way = kept.get(port) ?? transport(port, isConnectionEach, atOnce)
     kept.set(port, way)
     await way.sendMail({ envelope: { from: FROM, to: [TO] }, raw: isStream ? Readable.from(piecesOf(bytes)) : bytes })
   }
 }
 
 /** Makes a way to a server. A server of the benchmark gets messages in one way only. */
-function transport(port: number, isConnectionEach: boolean): { sendMail(mail: object): Promise<unknown> } {
+function transport(
+  port: number,
+  isConnectionEach: boolean,
+  maxConnections: number,
+): { sendMail(mail: object): Promise<unknown> } {
   const options = { host: '127.0.0.1', port, name: HOSTNAME, ignoreTLS: true }
   return isConnectionEach
     ? createTransport(options)
-    : createTransport({ ...options, pool: true, maxConnections: 1, maxMessages: Number.MAX_SAFE_INTEGER })
+    : createTransport({ ...options, pool: true, maxConnections, maxMessages: Number.MAX_SAFE_INTEGER })
 }
 
 function* piecesOf(bytes: Buffer): Generator<Buffer, void, undefined> {

@@ -6,7 +6,9 @@ export interface SenderOrder {
   readonly messageBytes: number
   /** The message is given in pieces of 64 KiB, not as a whole. */
   readonly isStream: boolean
-  /** Each message has a connection of its own. Otherwise one connection serves all messages of all orders. */
+  /** Messages that are sent at the same time. */
+  readonly atOnce: number
+  /** Each message has a connection of its own. Otherwise as many connections as messages at once serve all messages of all orders. */
   readonly isConnectionEach: boolean
 }
 
