@@ -106,6 +106,8 @@ export async function tlsReportMail(options: TlsReportMailOptions): Promise<Uint
     `TLS-Report-Domain: ${domain}`,
     `TLS-Report-Submitter: ${submitter}`,
     'Auto-Submitted: auto-generated',
+    // The servers on the way deliver it too, whatever is wrong with TLS (RFC 8689 3).
+    'TLS-Required: No',
     'MIME-Version: 1.0',
     `Content-Type: multipart/report; report-type=tlsrpt;\r\n boundary="${boundary}"`,
     '',

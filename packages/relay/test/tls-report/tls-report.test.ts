@@ -205,6 +205,7 @@ describe('a report', () => {
       subject: 'Report Domain: a.test Submitter: own.test Report-ID: <2026-11-30.a.test@own.test>',
       'tls-report-domain': 'a.test',
       'tls-report-submitter': 'own.test',
+      'tls-required': 'No',
       'message-id': '<2026-11-30.a.test@own.test>',
       date: 'Tue, 01 Dec 2026 03:00:00 +0000',
     })
