@@ -10,6 +10,6 @@ test.each([
   ['smtps://relay.example', true, 'verified'],
   ['lmtp+unix:/run/lmtp', true, 'never'],
 ])('mail to %s with REQUIRETLS: %s needs the TLS %s', async (relay, requireTls, tls) => {
-  const router = await routerOf({ options: { relay } } as Settings, undefined, [])
+  const router = routerOf({ options: { relay } } as Settings, undefined)
   expect(await router.route('far.example', { requireTls })).toMatchObject({ hops: [{ tls }] })
 })

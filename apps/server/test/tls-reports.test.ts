@@ -149,7 +149,7 @@ test('a server starts although the file of counts is broken, and begins anew', a
   await postern(['user', 'add', 'ann@near.example'], { cwd, input: `${PASSWORD}\n` })
   const flags = ['--relay', 'mx', '--resolver', 'udp://127.0.0.1:9', '--tls-report-from', 'tls@near.example']
   const server = await serveMail({ store: join(cwd, 'mail'), flags: [...flags, '--auth-without-tls'], cwd })
-  await server.says(/"message":"the counts for reports on TLS begin anew"/)
+  await server.says(/"message":"the counts for reports on TLS begin anew, because the file cannot be used"/)
   await server.says(/"message":"reports on TLS are sent without a signature/)
   expect(await server.end('SIGTERM')).toBe(0)
 })

@@ -17,6 +17,8 @@ export interface TlsDispatchOptions {
   readonly now: number
   /** Names the report: 8 to 64 letters, digits, dots and hyphens. */
   readonly id: string
+  /** Ends the look-up. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** What is sent for one domain. */
@@ -32,10 +34,10 @@ export type TlsDispatch =
  */
 export async function tlsDispatches(
   counts: DomainCounts,
-  { resolver, id, organization, contact, submitter, from, startsAt, endsAt, now }: TlsDispatchOptions,
+  { resolver, id, organization, contact, submitter, from, startsAt, endsAt, now, signal }: TlsDispatchOptions,
 ): Promise<readonly TlsDispatch[] | 'unknown'> {
   const { domain } = counts
-  const answer = await resolver.resolve(`_smtp._tls.${domain}`, 'TXT')
+  const answer = await resolver.resolve(`_smtp._tls.${domain}`, 'TXT', { signal })
   if (answer.status === 'failed') return 'unknown'
   const targets = answer.status === 'found' ? reportTargets(answer.records.map(({ text }) => text)) : undefined
   if (targets === undefined) return []

@@ -88,7 +88,7 @@ export class TlsReporter implements TlsCounts {
       this.#endDay()
       for (const due of this.#due) {
         if (signal?.aborted === true) return
-        if (due.dueAt <= this.#options.now()) await this.#send(due)
+        if (due.dueAt <= this.#options.now()) await this.#send(due, signal)
       }
     } finally {
       this.#isSending = false
@@ -115,13 +115,13 @@ export class TlsReporter implements TlsCounts {
     }
   }
 
-  async #send(due: Due): Promise<void> {
+  async #send(due: Due, signal: AbortSignal | undefined): Promise<void> {
     const { now, events } = this.#options
     const { domain } = due.counts
     let failure: { readonly error: unknown } | undefined
     let dispatches: readonly TlsDispatch[] = []
     try {
-      const made = await this.#dispatches(due)
+      const made = await this.#dispatches(due, signal)
       if (made === 'unknown') failure = { error: new Error('DNS cannot tell now whether the domain wants reports') }
       else dispatches = made
     } catch (error) {
@@ -150,13 +150,14 @@ export class TlsReporter implements TlsCounts {
     if (failure !== undefined) events?.failed?.(domain, failure.error, isOver ? undefined : retryAt)
   }
 
-  #dispatches({ day, counts }: Due): Promise<readonly TlsDispatch[] | 'unknown'> {
+  #dispatches({ day, counts }: Due, signal: AbortSignal | undefined): Promise<readonly TlsDispatch[] | 'unknown'> {
     const { resolver, organization, contact, submitter, from, makeId, now } = this.#options
     const startsAt = Date.parse(day)
     // The last second of the day, as in the example of RFC 8460 4.4.
     const endsAt = startsAt + DAY_MS - 1_000
     const id = makeId(day, counts.domain)
-    return tlsDispatches(counts, { resolver, organization, contact, submitter, from, id, startsAt, endsAt, now: now() })
+    const report = { organization, contact, submitter, from, id, startsAt, endsAt, now: now() }
+    return tlsDispatches(counts, { ...report, resolver, signal })
   }
 }
 

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
   createStsPolicies,
   type PolicyAnswer,
+  readKeptPolicies,
   type Route,
   route,
   type RouteOptions,
@@ -235,7 +236,7 @@ describe('the cache', () => {
   test('goes on after a restart with what an earlier process has kept', async () => {
     const before = policies()
     await before.lookUp('a.test')
-    const kept = JSON.parse(JSON.stringify(before.kept())) as ReturnType<StsPolicies['kept']>
+    const kept = readKeptPolicies(JSON.stringify(before.kept()))
     announce(undefined)
     expect((await policies({ kept }).lookUp('a.test')).policy).toMatchObject({
       mode: 'enforce',
@@ -244,6 +245,33 @@ describe('the cache', () => {
     now += DAY_MS
     expect(policies({ kept }).kept()).toEqual([])
   })
+
+  test('tells that something has changed if a policy is new, and not if it is used again', async () => {
+    const cache = policies()
+    const before = cache.changes
+    await cache.lookUp('a.test')
+    const after = cache.changes
+    expect(after).not.toBe(before)
+    await cache.lookUp('a.test')
+    expect(cache.changes).toBe(after)
+  })
+})
+
+const KEPT =
+  '[{"domain":"a.test","id":"1","fetchedAt":1,"policy":{"mode":"enforce","maxAgeSeconds":1,"mx":["mx.a.test"]}}]'
+test.each([
+  '',
+  '{}',
+  '[1]',
+  KEPT.replace('"a.test"', '1'),
+  KEPT.replace('"id":"1",', ''),
+  KEPT.replace(':1,"policy"', ':"1","policy"'),
+  KEPT.replace('enforce', 'always'),
+  KEPT.replace('maxAgeSeconds":1', 'maxAgeSeconds":99999999999'),
+  KEPT.replace('["mx.a.test"]', '[1]'),
+])('%j is not what was kept', (text) => {
+  expect(readKeptPolicies(KEPT)).toHaveLength(1)
+  expect(readKeptPolicies(text)).toBeUndefined()
 })
 
 describe('a route to a domain with a policy', () => {

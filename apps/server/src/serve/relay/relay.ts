@@ -15,6 +15,7 @@ import { destinationsOf, onwardWith, openQueue, queueFailure, type ServerOnward 
 import { type ConnectDeps, connectTo, routerOf } from './router.ts'
 import { signerOf } from './signer.ts'
 import { openForwarding } from './srs-secrets.ts'
+import { openStsPolicies } from './sts-policies.ts'
 import { openTlsReports } from './tls-reports.ts'
 import { webhookHandOver } from './webhooks.ts'
 
@@ -63,15 +64,16 @@ export async function openRelay({
   const forwarding = await openForwarding(settings)
   try {
     const { queue, spool } = await openQueue(settings, true)
-    const names = options.relay === 'mx' ? await resolver() : undefined
-    const reports = names && (await openTlsReports({ settings, resolver: names, ca, log }))
+    const mx = options.relay === 'mx' ? { settings, resolver: await resolver(), ca, log } : undefined
+    const sts = mx && (await openStsPolicies(mx))
+    const reports = mx && (await openTlsReports(mx))
     const connectHop: RelayOptions['connect'] = (hop, isInClear, signal) =>
       connectTo(hop, isInClear, signal, connectDeps)
     const relay = new Relay({
       hostname: options.hostname,
       queue,
       spool,
-      router: await routerOf(settings, names, ca, reports?.counts),
+      router: routerOf(settings, mx && sts && { ...mx, policies: sts.policies, tlsCounts: reports?.counts }),
       connect: reports === undefined ? connectHop : countTls(connectHop, reports.counts),
       ...(sign !== undefined && { sign }),
       rewriteSender: forwarding.rewriteSender,
@@ -102,6 +104,7 @@ export async function openRelay({
       async close(graceMs) {
         await reports?.close()
         await relay.stop(graceMs)
+        await sts?.close()
         await queue.close()
       },
     }

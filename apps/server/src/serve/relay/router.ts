@@ -4,22 +4,22 @@ import type { Client, ClientTimeouts } from '@postern/engine/client'
 import type { Resolver } from '@postern/dns'
 import { type Hop, mxRouter, type Router } from '@postern/relay'
 import { addressOf, hopOf, isLmtpDestination, smarthostRouter } from '@postern/relay/onward'
+import type { StsPolicies } from '@postern/relay/route'
 import type { TlsCounts } from '@postern/relay/tls-report'
 import type { Settings } from '../../config/settings.ts'
 import type { Runtime } from '../../host/runtime.ts'
 
-/**
- * @param resolver Needed for `mx`
- * @param ca PEM of authorities that are trusted in place of those of the runtime
- * @param tlsCounts Counts policies that cannot be used, for `mx`
- */
-export async function routerOf(
-  settings: Settings,
-  resolver: Resolver | undefined,
-  ca: readonly string[],
-  tlsCounts?: TlsCounts,
-): Promise<Router> {
-  const router = await routerOutside(settings, resolver, ca, tlsCounts)
+/** What `mx` needs. */
+export interface MxDeps {
+  readonly resolver: Resolver
+  readonly policies: StsPolicies
+  /** Counts policies that cannot be used. */
+  readonly tlsCounts?: TlsCounts | undefined
+}
+
+/** @param mx undefined: mail goes to the server of `--relay` */
+export function routerOf(settings: Settings, mx: MxDeps | undefined): Router {
+  const router = mx === undefined ? smarthostRouter(settings.options.relay) : routerByMx(settings, mx)
   return {
     route: (destination, wish) =>
       isLmtpDestination(destination)
@@ -28,15 +28,7 @@ export async function routerOf(
   }
 }
 
-async function routerOutside(
-  { options }: Settings,
-  resolver: Resolver | undefined,
-  ca: readonly string[],
-  tlsCounts: TlsCounts | undefined,
-): Promise<Router> {
-  if (options.relay !== 'mx' || resolver === undefined) return smarthostRouter(options.relay)
-  const { createStsPolicies } = await import('@postern/relay/route')
-  const { httpsPolicyFetch } = await import('@postern/relay/route/https')
+function routerByMx({ options }: Settings, { resolver, policies, tlsCounts }: MxDeps): Router {
   const { hostname, listen, relayMxPort, relayTls } = options
   const isOwnPort = listen.some(({ port }) => port === relayMxPort)
   return mxRouter({
@@ -46,10 +38,7 @@ async function routerOutside(
     ...(!isOwnPort && { ownAddresses: addressRanges([]) }),
     port: relayMxPort,
     trustsDnssec: options.relayTrustDnssec,
-    sts: createStsPolicies({
-      resolver,
-      fetch: httpsPolicyFetch({ resolver, port: options.relayStsPort, ...(ca.length > 0 && { authorities: ca }) }),
-    }),
+    sts: policies,
     tls: relayTls,
     tlsCounts,
   })

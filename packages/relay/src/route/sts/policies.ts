@@ -42,6 +42,8 @@ export interface StsPolicies {
   lookUp(domain: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<StsLookup>
   /** Returns what is kept. */
   kept(): readonly KeptPolicy[]
+  /** A number that changes when there is a new policy. */
+  readonly changes: number
 }
 
 interface Entry {
@@ -70,11 +72,16 @@ class PolicyCache implements StsPolicies {
   readonly #entries = new Map<string, Entry>()
   readonly #fetches = new Map<string, Promise<Entry>>()
   #bytes = 0
+  #changes = 0
 
   constructor(options: StsOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
     for (const kept of options.kept ?? []) this.#set(kept.domain, { kept, failed: undefined })
+  }
+
+  get changes(): number {
+    return this.#changes
   }
 
   kept(): readonly KeptPolicy[] {
@@ -125,6 +132,7 @@ class PolicyCache implements StsPolicies {
         ? { kept: { domain, id, fetchedAt: this.#now(), policy }, failed: undefined }
         : { kept, failed: { at: this.#now(), id, failure: this.#failureOf(domain, answer, policy, kept) } }
     this.#set(domain, entry)
+    if (typeof policy === 'object') this.#changes++
     return entry
   }
 

@@ -62,6 +62,15 @@ export function parsePolicy(text: string): StsPolicy | string {
   return { mode, maxAgeSeconds: Math.min(Number(age), MAX_AGE_SECONDS), mx }
 }
 
+/** Returns whether plain data is a policy as {@link parsePolicy} makes it. */
+export function isPolicy(value: unknown): value is StsPolicy {
+  if (typeof value !== 'object' || value === null) return false
+  const { mode, maxAgeSeconds, mx } = value as { readonly [Name in keyof StsPolicy]: unknown }
+  const isAge = Number.isSafeInteger(maxAgeSeconds) && (maxAgeSeconds as number) <= MAX_AGE_SECONDS
+  const areHosts = Array.isArray(mx) && mx.length <= MAX_PATTERNS && mx.every((host) => typeof host === 'string')
+  return MODES.some((known) => known === mode) && isAge && areHosts
+}
+
 function parsePattern(text: string): string | undefined {
   const isWild = text.startsWith('*.')
   const domain = asciiDomain(isWild ? text.slice(2) : text)
