@@ -73,6 +73,8 @@ export interface TlsRequirement {
   /** For `dane`. */
   readonly tlsa: readonly TlsaRecord[]
   readonly policy: PolicyFacts
+  /** What TLS-RPT counts of a connection to this host, whatever its TLS is: the policy does not list it, or cannot be used. */
+  readonly problem?: { readonly type: TlsFailureType; readonly detail: string } | undefined
 }
 
 /** A policy as TLS-RPT tells it (RFC 8460 4.4). */

@@ -238,10 +238,11 @@ class HostChoice {
     const names = [...new Set([base, name, this.#domain])]
     const common = { startTls: 'required', isEnforced: true, serverName: base, names, policy } as const
     if (found.usable.length > 0) return { ...common, verify: 'dane', tlsa: found.usable }
+    const problem = { type: 'tlsa-invalid', detail: 'no TLSA record can be used' } as const
     // TLS is still required (RFC 7672 2.2).
-    this.#failures.push({ type: 'tlsa-invalid', policy, host: name, detail: 'no TLSA record can be used' })
-    if (this.#options.requireTls === true) return 'forbidden'
-    return { ...common, verify: 'nothing', tlsa: [] }
+    if (this.#options.requireTls !== true) return { ...common, verify: 'nothing', tlsa: [], problem }
+    this.#failures.push({ ...problem, policy, host: name })
+    return 'forbidden'
   }
 
   #sts(name: string): TlsRequirement | 'forbidden' {
@@ -253,19 +254,14 @@ class HostChoice {
       return this.#isAuthentic ? { ...common, ...VERIFIED } : 'forbidden'
     }
     const facts = factsOf(this.#domain, policy)
-    const isListed = isAllowed(policy, name)
-    if (!isListed) {
-      this.#failures.push({
-        type: 'validation-failure',
-        policy: facts,
-        host: name,
-        detail: 'the policy does not list this host',
-      })
+    const common = { ...opportunistic(name), policy: facts }
+    const problem = isAllowed(policy, name) ? undefined : NOT_LISTED
+    if (policy.mode !== 'enforce' && !requireTls) {
+      return { ...common, verify: 'authorities', ...(problem && { problem }) }
     }
-    if (policy.mode === 'enforce' || requireTls) {
-      return isListed ? { ...opportunistic(name), ...VERIFIED, policy: facts } : 'forbidden'
-    }
-    return { ...opportunistic(name), verify: 'authorities', policy: facts }
+    if (problem === undefined) return { ...common, ...VERIFIED }
+    this.#failures.push({ ...problem, policy: facts, host: name })
+    return 'forbidden'
   }
 
   /** The policy, unless it says that there is none. */
@@ -275,4 +271,5 @@ class HostChoice {
   }
 }
 
+const NOT_LISTED = { type: 'validation-failure', detail: 'the policy does not list this host' } as const
 const VERIFIED = { startTls: 'required', verify: 'authorities', isEnforced: true } as const

@@ -47,7 +47,11 @@ export function problemOfError({ stage, reason, cause }: FailedConnection): TlsP
  * Returns what an open connection lacks of what its host should have, also if that is not enforced (the mode `testing` of MTA-STS).
  * DANE is not looked at: `verifyDane` says what is wrong there.
  */
-export function problemOfConnection({ tls }: OpenConnection, { verify }: TlsRequirement): TlsProblem | undefined {
+export function problemOfConnection(
+  { tls }: OpenConnection,
+  { verify, problem }: TlsRequirement,
+): TlsProblem | undefined {
+  if (problem !== undefined) return problem
   if (tls === undefined) return NOT_OFFERED
   if (verify !== 'authorities' || tls.peerCertificate?.verified === true) return undefined
   return { type: 'certificate-not-trusted', detail: 'the certificate is not one that is trusted for this name' }
