@@ -54,7 +54,11 @@ describe('Dockerfile', () => {
       [...dockerfile.matchAll(/(POSTERN_\w+)="?([^"\s]+)"?/g)].map(([, name, value]) => [name, value]),
     )
     const { options } = await readSettings({}, env as Record<string, string>)
-    expect(options).toMatchObject({ store: { path: '/var/lib/postern' }, logFormat: 'json' })
+    expect(options).toMatchObject({
+      store: { path: '/var/lib/postern' },
+      queue: '/var/lib/postern/queue',
+      logFormat: 'json',
+    })
     expect(dockerfile).toContain('VOLUME ["/var/lib/postern"]')
     expect(dockerfile).toMatch(new RegExp(`^EXPOSE .*\\b${options.listen[0]?.port}\\b`, 'm'))
   })

@@ -135,6 +135,11 @@ describe('the guard of domains', () => {
     expect(answer?.wire).toBe(isTaken ? undefined : '550 5.7.1 No mail is taken for this domain here\r\n')
   })
 
+  test('a user hears that nothing is sent on, if nothing is', () => {
+    const guard = domainsGuard(['example.com'])
+    expect(guard.rcpt(to('example.net'), { user: 'ann' })?.wire).toMatch(/^550 5\.7\.1 This server sends nothing on: /)
+  })
+
   test.each([
     ['bücher.example', true],
     ['BÜCHER.Example', true],

@@ -18,6 +18,7 @@ export interface DomainsGuardOptions {
 
 const BELOW = `${ANY_DOMAIN}.`
 const NOT_OURS = reply(550, '5.7.1', 'No mail is taken for this domain here')
+const NOT_SENT = reply(550, '5.7.1', 'This server sends nothing on: only its own domains can be reached')
 
 /**
  * Reads `example.com`, `*.example.com` or `*`, and returns it in lower case, with A-labels for letters of other scripts. Returns
@@ -42,7 +43,8 @@ export function domainsGuard(domains: Iterable<string>, { sendsOn = false }: Dom
     rcpt(forwardPath, session) {
       const { domain } = forwardPath
       if (domain === '' || isAmong(names, asciiDomain(domain))) return undefined
-      if (!sendsOn || session?.user === undefined) return NOT_OURS
+      if (session?.user === undefined) return NOT_OURS
+      if (!sendsOn) return NOT_SENT
       forwardPath.isElsewhere = true
       return undefined
     },
