@@ -193,7 +193,16 @@ test('a smarthost that says nothing is given up after --relay-timeout-ms', async
 })
 
 test.each<[readonly string[], RegExp]>([
-  [['--relay', 'http://x'], /^postern: --relay: .* is not off, mx, or the URL of a server/],
+  [['--relay', 'http://x'], /^postern: --relay: "http:\/\/x" is not off, mx, or the URL of a server/],
+  [
+    ['--relay', 'http://ann:secret@x'],
+    /^postern: --relay: the value \(not shown\) is not off, mx, or the URL of a server/,
+  ],
+  [
+    ['--relay', 'smtp+starttls://ann:secret@smtp.example.net:99999'],
+    /^postern: --relay: server URL: port "99999" is not a number from 1 to 65535; give a URL such as smtp\+starttls:\/\/user:password@/,
+  ],
+  [['--relay', 'smtps://ann@x'], /^postern: --relay: server URL: the user has no password; give a URL such as /],
   [['--relay-timeout-ms', '50ms'], /^postern: --relay-timeout-ms: "50ms" is not a time from 100ms to 1h/],
   [['--relay', 'smtp://127.0.0.1:2525'], /^postern: --relay: needs to know which mail is for this server/],
   [['--relay', 'smtp://127.0.0.1:2525', '--domains', 'a.example'], /^postern: --relay: needs a user who may send/],

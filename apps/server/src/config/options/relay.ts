@@ -3,7 +3,7 @@ import { asciiDomain } from '@postern/engine'
 import { parseServerUrl } from '@postern/engine/client'
 import { Failure } from '../../host/failure.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
-import { oneOf, optional, parsedText, quantity } from '../values/schema.ts'
+import { Mistaken, NotAllowed, oneOf, optional, parsedText, quantity } from '../values/schema.ts'
 import { amount, type Choice, files, needs, onOff, type Option } from './row.ts'
 import type { PolicyRows } from './policy.ts'
 import type { ProcessRows } from './process.ts'
@@ -58,15 +58,15 @@ const HOUR_MS = 3_600_000
 const YEAR_MS = 31_536_000_000
 /** Needs no quotes (RFC 5321 4.1.2). */
 const LOCAL_PART = /^[A-Za-z0-9!#$&'*+/=?^_`{|}~-][A-Za-z0-9.!#$&'*+/=?^_`{|}~-]{0,63}$/
+const RELAY_EXAMPLE = 'smtp+starttls://user:password@smtp.example.net or lmtp+unix:/run/lmtp'
+const SERVER_SCHEME = /^(?:smtps?|smtp\+starttls|lmtp|lmtp\+unix):/i
+const MAX_SHOWN = 100
 const RELAY_ALLOWED =
   'off, mx, or the URL of a server such as smtp+starttls://user:password@smtp.example.net, smtps://smtp.example.net or lmtp+unix:/run/lmtp'
 
 export const relayRows: RelayRows = {
   relay: {
-    schema: parsedText(
-      (text) => (text === 'off' || text === 'mx' || isServerUrl(text) ? text : undefined),
-      RELAY_ALLOWED,
-    ),
+    schema: readRelay,
     byDefault: 'off',
     help: 'send mail on that users submit for other domains: to the server of a URL, or with mx to the servers of each domain; off refuses it',
     group,
@@ -189,10 +189,20 @@ function reportSender(text: string): string | undefined {
   return domain !== undefined && LOCAL_PART.test(localPart) ? `${localPart}@${domain}` : undefined
 }
 
-function isServerUrl(url: string): boolean {
-  try {
-    return parseServerUrl(url) !== undefined
-  } catch {
-    return false
+/** Reads off, mx, or a URL. @throws NotAllowed, or Mistaken that names the wrong part of the URL and shows no password */
+function readRelay(given: unknown): string {
+  if (given === 'off' || given === 'mx') return given
+  if (typeof given !== 'string') throw new NotAllowed(given, RELAY_ALLOWED)
+  if (!SERVER_SCHEME.test(given)) {
+    // What has no at sign has no password.
+    if (given.includes('@')) throw new NotAllowed(given, RELAY_ALLOWED)
+    throw new Mistaken(`${JSON.stringify(given.slice(0, MAX_SHOWN))} is not ${RELAY_ALLOWED}`, '')
   }
+  try {
+    const { credentials } = parseServerUrl(given)
+    if (credentials === undefined || credentials.password !== undefined) return given
+  } catch (error) {
+    throw new Mistaken(`${(error as Error).message}; give a URL such as ${RELAY_EXAMPLE}`, '')
+  }
+  throw new Mistaken(`server URL: the user has no password; give a URL such as ${RELAY_EXAMPLE}`, '')
 }
