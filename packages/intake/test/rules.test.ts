@@ -151,7 +151,7 @@ test.each<[unknown, string, string]>([
   [[{ for: '*', do: 'keep' }], '[0].for', '"*" is not an address'],
   [[{ for: 'a@*.example.com', do: 'keep' }], '[0].for', '"a@*.example.com" is not'],
   [[{ for: 'a@example.com', do: 'kep' }], '[0].do', '"kep" is not \'keep\''],
-  [[{ for: 'a@example.com', do: ['keep', { mail: 'x' }] }], '[0].do[1]', 'an object is not'],
+  [[{ for: 'a@example.com', do: ['keep', { mail: 'x' }] }], '[0].do[1]', "{ mail: … } is not 'keep'"],
   [[{ for: 'a@example.com', do: ['keep', 'drop'] }], '[0].do[1]', 'drop and refuse stand alone'],
   [[{ for: 'a@example.com', do: ['refuse', { forward: 'b@example.net' }] }], '[0].do[0]', 'drop and refuse'],
   [[{ for: 'a@example.com', do: { refuse: '250 2.0.0 Fine' } }], '[0].do.refuse', '"250 2.0.0 Fine" is not a reply'],

@@ -59,6 +59,8 @@ const REPLY = /^([45]\d\d) ([45]\.\d{1,3}\.\d{1,3}) ([\x20-\x7e]{1,200})$/
 /** 24 to 64 bytes are 32 to 88 characters. */
 const SECRET = /^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/
 const MAX_URL = 2000
+/** The part of an unknown field that is shown. */
+const MAX_FIELD = 40
 /** Addresses that one message to one address is sent on to. */
 export const MAX_TARGETS = 100
 
@@ -102,7 +104,7 @@ export function readActions(
       }
       webhooks.set(webhook.url, webhook)
       deliversTo.push(webhook.url)
-    } else if (action !== 'drop') throw new RuleError(where, `${shown(action)} is not ${ACTIONS}`)
+    } else if (action !== 'drop') throw new RuleError(where, `${shownAction(action)} is not ${ACTIONS}`)
     const isFinal = action === 'drop' || refuses !== undefined
     if (isFinal && actions.length > 1)
       throw new RuleError(where, 'drop and refuse stand alone: remove the other actions')
@@ -165,6 +167,12 @@ export function fieldsOf(
   const unknown = Object.keys(given).find((name) => !known.includes(name))
   if (unknown === undefined) return given as Readonly<Record<string, unknown>>
   throw new RuleError(`${path}.${unknown}`, `there is no such field; the fields are ${known.join(', ')}`)
+}
+
+/** Shows the field of an unknown action, and not its value, which may be a secret. */
+function shownAction(action: unknown): string {
+  const [field] = typeof action === 'object' && action !== null && !Array.isArray(action) ? Object.keys(action) : []
+  return field === undefined ? shown(action) : `{ ${field.slice(0, MAX_FIELD)}: … }`
 }
 
 /** A URL may have a password. */
