@@ -13,6 +13,8 @@ const TICKS = 100
 const PAGE_BYTES = 4096
 const WAIT_MS = 250
 const START_TRIES = 20
+/** main.ts ends earlier. */
+const FILL_MS = 3_600_000
 
 interface ProcessFacts {
   readonly pid: number
@@ -40,7 +42,7 @@ export async function startPostfix(scratch: Scratch, sinkPort: number, messages:
   const source = pathOf('smtp-source') as string
   const from = ['-f', 'sender@example.com', '-t', 'someone@example.org']
   const count = ['-m', String(messages), '-s', '20', '-l', '1024']
-  await mustRun(source, [...count, ...from, `127.0.0.1:${postfix.port}`])
+  await mustRun(source, [...count, ...from, `127.0.0.1:${postfix.port}`], { timeoutMs: FILL_MS })
   while (countFiles(`${spool}/deferred`) < messages) await new Promise((resolve) => setTimeout(resolve, WAIT_MS))
   return {
     async release() {
