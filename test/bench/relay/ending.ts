@@ -11,17 +11,22 @@ export function endAfter(ms: number): void {
   }, ms).unref()
 }
 
-/** Calls `end` when this process ends, unless what it returns was called before. It cannot wait for anything, and may fail. */
-export function atExit(end: () => void): () => void {
-  const tried = (): void => {
+const ends = new Set<() => void>()
+process.once('exit', () => {
+  // What began last ends first: a server ends before its directory is removed.
+  for (const end of [...ends].toReversed()) {
     try {
       end()
     } catch {
       // What it would end has not begun, or has ended.
     }
   }
-  process.once('exit', tried)
-  return () => process.off('exit', tried)
+})
+
+/** Calls `end` when this process ends, unless what it returns was called before. It cannot wait for anything, and may fail. */
+export function atExit(end: () => void): () => void {
+  ends.add(end)
+  return () => void ends.delete(end)
 }
 
 /** Makes a directory that is removed even if the process is interrupted. */

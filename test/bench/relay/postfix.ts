@@ -34,7 +34,12 @@ export async function startPostfix(scratch: Scratch, sinkPort: number, messages:
     queue_run_delay: '1h',
   }
   const stay = atExit(() => endMaster(scratch))
+  await using started = new AsyncDisposableStack()
   const postfix = await Postfix.start(scratch, { relayPort: sinkPort, caFile: scratch.join('ca.pem'), settings })
+  started.defer(async () => {
+    await postfix[Symbol.asyncDispose]()
+    stay()
+  })
   const config = scratch.join('postfix')
   const spool = scratch.join('spool')
   const master = masterOf(scratch)
@@ -44,6 +49,7 @@ export async function startPostfix(scratch: Scratch, sinkPort: number, messages:
   const count = ['-m', String(messages), '-s', '20', '-l', '1024']
   await mustRun(source, [...count, ...from, `127.0.0.1:${postfix.port}`], { timeoutMs: FILL_MS })
   while (countFiles(`${spool}/deferred`) < messages) await new Promise((resolve) => setTimeout(resolve, WAIT_MS))
+  const ending = started.move()
   return {
     async release() {
       await appendFile(`${config}/main.cf`, 'defer_transports =\n')
@@ -53,10 +59,7 @@ export async function startPostfix(scratch: Scratch, sinkPort: number, messages:
     cpuSeconds: () => family(master).reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
     residentBytes: () => family(master).reduce((sum, { residentBytes }) => sum + residentBytes, 0),
     isDone: async () => ['active', 'deferred', 'incoming'].every((queue) => countFiles(`${spool}/${queue}`) === 0),
-    async [Symbol.asyncDispose]() {
-      await postfix[Symbol.asyncDispose]()
-      stay()
-    },
+    [Symbol.asyncDispose]: () => ending.disposeAsync(),
   }
 }
 
