@@ -240,6 +240,13 @@ export const OPENSMTPD: Need = ability('opensmtpd', () => {
   return usage.stderr.includes('OpenSMTPD') || usage.stdout.includes('OpenSMTPD') ? NAMESPACES.missing : whyNot(usage)
 })
 
+/** Debian's cron, with a spool and a sendmail that only it sees. */
+export const CRON: Need = ability('cron', () => {
+  if (pathOf('cron') === undefined) return 'cron is not installed'
+  if (!existsSync('/usr/sbin/sendmail')) return 'there is no /usr/sbin/sendmail that ours can stand for'
+  return NAMESPACES.missing
+})
+
 export const AIOSMTPD: Need = ability('aiosmtpd', () => {
   const result = ask(DEBIAN_PYTHON, ['-c', 'import aiosmtpd.smtp'])
   return result.status === 0 ? undefined : `python3-aiosmtpd is not installed: ${whyNot(result)}`

@@ -1,10 +1,11 @@
 /** Programs that call sendmail call `postern sendmail` by the script of its help: PHP's mail(), mutt, and cron's own flags. */
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
-import { MUTT, PHP } from '../kit/abilities.ts'
+import { CRON, MUTT, PHP } from '../kit/abilities.ts'
+import { Daemon } from '../kit/daemon.ts'
 import { temporaryDirectory } from '../kit/directory.ts'
 import { testWith } from '../kit/need.ts'
 import { cleanEnvironment, MAIN, type MailServer, run, serveMail } from '../kit/postern.ts'
@@ -71,4 +72,39 @@ testWith([], 'it takes the flags that cron gives', async () => {
   const { to, text } = await newest()
   expect(to).toEqual(['you@example.com'])
   expect(text).toContain('\r\nFrom: root (Cron Daemon)\r\nTo: you@example.com\r\n')
+})
+
+/** Only this cron sees these mounts. With an empty /run it is the first cron since the machine has started. */
+const CRON_SCRIPT = `
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /etc/cron.d
+mount --bind "$1/spool" /var/spool/cron
+mount --bind "$1/empty" /etc/crontab
+mount --bind "$1/sendmail" /usr/sbin/sendmail
+exec cron -f
+`
+
+testWith([CRON], 'cron sends the output of a job by it', async () => {
+  const directory = temporaryDirectory()
+  const file = (name: string, text: string, mode: number): void => {
+    writeFileSync(join(directory, name), text)
+    chmodSync(join(directory, name), mode)
+  }
+  mkdirSync(join(directory, 'spool/crontabs'), { recursive: true })
+  file('empty', '', 0o644)
+  // Cron calls sendmail with its own environment, and not with that of the job.
+  const setting = `POSTERN_SUBMIT_TO=smtp://127.0.0.1:${server.port}`
+  file('sendmail', `#!/bin/sh\n${setting} exec '${script}' "$@"\n`, 0o755)
+  // No job waits for a minute to begin: this one runs when cron starts.
+  file('spool/crontabs/root', 'MAILTO=job@example.com\n@reboot echo "output of a job"\n', 0o600)
+  await using cron = new Daemon(['unshare', '-m', '--kill-child', '--fork', 'sh', '-ec', CRON_SCRIPT, 'sh', directory])
+  await expect
+    .poll(async () => (await newest().catch(() => undefined))?.to, { timeout: 60_000 })
+    .toEqual(['job@example.com'])
+  const { text } = await newest()
+  expect(text).toMatch(
+    /\r\nFrom: root \(Cron Daemon\)\r\nTo: job@example\.com\r\nSubject: Cron <root@[^>]*> echo "output of a job"\r\n/,
+  )
+  expect(text).toMatch(/\r\n\r\noutput of a job\r\n$/)
+  expect(cron.stderr).toBe('')
 })
