@@ -6,7 +6,7 @@ import { command, flagFor, settings } from './flags.ts'
 
 export function addAccounts(postern: Command): void {
   command(postern, 'hash', 'hash a password for --users', EXAMPLES.hash).action(async () => {
-    const { hash } = await import('../commands/hash.ts')
+    const { hash } = await import('../commands/accounts/hash.ts')
     await hash()
   })
 
@@ -20,7 +20,7 @@ export function addAccounts(postern: Command): void {
     .option('--iterations <number>', 'cost of the password record', '100000')
     .option('--yes', 'do not ask before --cram-md5')
     .action(async (action, address, flags) => {
-      const { user } = await import('../commands/user.ts')
+      const { user } = await import('../commands/accounts/user.ts')
       await user(await settings(ofAccounts(flags)), action, address, flags)
     })
 
@@ -29,7 +29,7 @@ export function addAccounts(postern: Command): void {
     .argument('[address]', 'the address of the alias')
     .argument('[to...]', 'the accounts or aliases that get its mail')
     .action(async (action, address, to, flags) => {
-      const { alias } = await import('../commands/alias.ts')
+      const { alias } = await import('../commands/accounts/alias.ts')
       await alias(await settings(ofAccounts(flags)), action, address, to, flags)
     })
 
@@ -38,7 +38,7 @@ export function addAccounts(postern: Command): void {
     .argument('[name]', 'a domain, or *.example.com for all below it')
     .option('--catch-all <address>', 'the account that gets what has no other recipient')
     .action(async (action, name, flags) => {
-      const { domain } = await import('../commands/domain.ts')
+      const { domain } = await import('../commands/accounts/domain.ts')
       await domain(await settings(ofAccounts(flags)), action, name, flags)
     })
 
@@ -52,7 +52,7 @@ export function addAccounts(postern: Command): void {
     .argument('[target]', 'an address, a domain, or *.example.com for all below it')
     .argument('[actions...]', 'keep, drop, refuse, refuse=REPLY, forward=ADDRESS, lmtp=URL, webhook=URL')
     .action(async (action, target, actions, flags) => {
-      const { rule } = await import('../commands/rule.ts')
+      const { rule } = await import('../commands/accounts/rule.ts')
       await rule(await settings(ofAccounts(flags)), action, target, actions, flags)
     })
 }

@@ -1,11 +1,11 @@
 /** `postern domain`: edits the domains in the accounts file. Servers that use it read it again by themselves. */
 import { type DomainData, parseDomainName } from '@postern/intake/directory'
-import type { Settings } from '../../config/settings.ts'
-import { EXIT, Failure } from '../../host/failure.ts'
-import { print, printJson } from '../../host/output.ts'
-import { safe, table } from '../../host/terminal.ts'
-import { checkedAddress, domainName, edit, type ListAction, pathOf, readOrEmpty } from '../reading/accounts.ts'
-import { rulesByTarget } from '../reading/rules.ts'
+import type { Settings } from '../../../config/settings.ts'
+import { EXIT, Failure } from '../../../host/failure.ts'
+import { print, printJson } from '../../../host/output.ts'
+import { safe, table } from '../../../host/terminal.ts'
+import { checkedAddress, domainName, edit, type ListAction, pathOf, readOrEmpty } from '../../reading/accounts.ts'
+import { rulesByTarget } from '../../reading/rules.ts'
 
 /** The flags of `postern domain`. */
 export interface DomainFlags {

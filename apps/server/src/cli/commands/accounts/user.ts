@@ -8,11 +8,11 @@ import {
   MIN_ITERATIONS,
   SCRAM_ITERATIONS,
 } from '@postern/intake/directory'
-import type { Settings } from '../../config/settings.ts'
-import { EXIT, Failure } from '../../host/failure.ts'
-import { complain, print, printJson } from '../../host/output.ts'
-import { Prompt } from '../../host/prompt.ts'
-import { isTerminal, safe, table } from '../../host/terminal.ts'
+import type { Settings } from '../../../config/settings.ts'
+import { EXIT, Failure } from '../../../host/failure.ts'
+import { complain, print, printJson } from '../../../host/output.ts'
+import { Prompt } from '../../../host/prompt.ts'
+import { isTerminal, safe, table } from '../../../host/terminal.ts'
 import {
   checkedAddress,
   edit,
@@ -21,9 +21,9 @@ import {
   readOrEmpty,
   sayDomainOf,
   withDomainOf,
-} from '../reading/accounts.ts'
-import { readNewPassword } from '../reading/new-password.ts'
-import { rulesByTarget } from '../reading/rules.ts'
+} from '../../reading/accounts.ts'
+import { readNewPassword } from '../../reading/new-password.ts'
+import { rulesByTarget } from '../../reading/rules.ts'
 
 /** The flags of `postern user`. */
 export interface UserFlags {

@@ -1,12 +1,12 @@
 /** `postern rule`: edits the rules in the accounts file. Servers that use it read it again by themselves. */
 import { randomBytes } from 'node:crypto'
 import { type DirectoryData, parseDomainName, type RuleAction, type RuleData, Rules } from '@postern/intake/directory'
-import { checkedAccounts, joinedRules } from '../../config/file/accounts-file.ts'
-import type { Settings } from '../../config/settings.ts'
-import { EXIT, Failure } from '../../host/failure.ts'
-import { complain, print, printJson } from '../../host/output.ts'
-import { safe, table } from '../../host/terminal.ts'
-import { domainName, edit, type ListAction, pathOf, readOrEmpty } from '../reading/accounts.ts'
+import { checkedAccounts, joinedRules } from '../../../config/file/accounts-file.ts'
+import type { Settings } from '../../../config/settings.ts'
+import { EXIT, Failure } from '../../../host/failure.ts'
+import { complain, print, printJson } from '../../../host/output.ts'
+import { safe, table } from '../../../host/terminal.ts'
+import { domainName, edit, type ListAction, pathOf, readOrEmpty } from '../../reading/accounts.ts'
 import {
   actionsOf,
   actionText,
@@ -15,7 +15,7 @@ import {
   parseAction,
   rulesByTarget,
   targetsOf,
-} from '../reading/rules.ts'
+} from '../../reading/rules.ts'
 
 const SECRET_BYTES = 32
 

@@ -1,9 +1,9 @@
 /** `postern alias`: edits the aliases in the accounts file. Servers that use it read it again by themselves. */
 import type { AliasData } from '@postern/intake/directory'
-import type { Settings } from '../../config/settings.ts'
-import { EXIT, Failure } from '../../host/failure.ts'
-import { print, printJson } from '../../host/output.ts'
-import { safe, table } from '../../host/terminal.ts'
+import type { Settings } from '../../../config/settings.ts'
+import { EXIT, Failure } from '../../../host/failure.ts'
+import { print, printJson } from '../../../host/output.ts'
+import { safe, table } from '../../../host/terminal.ts'
 import {
   checkedAddress,
   edit,
@@ -13,8 +13,8 @@ import {
   readOrEmpty,
   sayDomainOf,
   withDomainOf,
-} from '../reading/accounts.ts'
-import { rulesByTarget } from '../reading/rules.ts'
+} from '../../reading/accounts.ts'
+import { rulesByTarget } from '../../reading/rules.ts'
 
 /** Runs `postern alias`. @throws Failure */
 export async function alias(
