@@ -5,7 +5,6 @@
 import { Buffer } from 'node:buffer'
 import { join } from 'node:path'
 import { openSqliteQueue } from '@postern/relay/sqlite'
-import { fs } from '@postern/storage/fs'
 import { expect, test } from 'vitest'
 import { PASSWORD, PASSWORD_HASH, USER } from '../contracts/wire/user.ts'
 import { sendByData } from '../corpus/send.ts'
@@ -55,6 +54,8 @@ test.each(['node', 'deno', 'bun'] as const)(
       '--domains=near.example',
       '--auth-without-tls',
       '--relay-first-retry-ms=1s',
+      // In every other run, workers add to the queue, and the main thread sends. Deno would need a flag.
+      `--workers=${runtime === 'deno' ? 1 : 1 + chance(11).below(2)}`,
     ]
     /** How often each message may have arrived at the end of the round, if no reply gets lost in it. */
     const mayHave = new Map<number, number>()
@@ -135,7 +136,10 @@ test.each(['node', 'deno', 'bun'] as const)(
     await using server = await serveMail({ command, store, flags })
     const spool = join(queuePath, 'spool')
     await expect.poll(async () => (await waiting()).size, { timeout: 100_000 }).toBe(0)
-    await expect.poll(async () => (await fs(spool).list()).keys, { timeout: 100_000 }).toEqual([])
+    // Unfinished files go last, beside the deliveries.
+    const spooled = async (): Promise<readonly string[]> =>
+      (await filesIn(spool)).filter((file) => !file.endsWith('.postern'))
+    await expect.poll(spooled, { timeout: 100_000 }).toEqual([])
     expect(await server.end('SIGTERM')).toBe(0)
     await sink.quiet()
     expectNoSurplus(lostBefore, await waiting())
@@ -143,7 +147,7 @@ test.each(['node', 'deno', 'bun'] as const)(
     const missing = [...submitted.entries()].filter(([number, { isAnswered }]) => isAnswered && !sink.taken.has(number))
     expect(missing).toEqual([])
     expect(torn).toEqual([])
-    expect((await filesIn(spool)).filter((file) => !file.endsWith('.postern'))).toEqual([])
+    expect(await spooled()).toEqual([])
     const sum = (counts: ReadonlyMap<number, number>): number =>
       [...counts.values()].reduce((total, count) => total + count, 0)
     const answered = submitted.filter(({ isAnswered }) => isAnswered).length

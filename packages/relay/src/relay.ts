@@ -188,7 +188,7 @@ export class Relay {
       queue,
       spool,
       isArriving: (messageId) => this.#incoming.has(messageId),
-      before: new Date(Date.now() - orphanAgeMs),
+      before: new Date(orphanAgeMs === 0 ? this.#madeAt : Date.now() - orphanAgeMs),
       unfinishedBefore: new Date(this.#madeAt - orphanAgeMs),
       signal: this.#tidying.signal,
     })

@@ -90,8 +90,8 @@ export async function openRelay({
       },
       congestion: { maxPlaces: options.relayMaxPerDestination },
       maxDeliveries: options.relayMaxDeliveries,
-      // Without workers, the owner of the queue is the only one who writes into the spool.
-      ...(options.workers === 1 && { orphanAgeMs: 0 }),
+      // What is older than this process is a leftover. Its workers may write into the spool while the relay tidies it.
+      orphanAgeMs: 0,
       events: eventsFor(log, errorText),
     })
     return {
