@@ -6,8 +6,9 @@ import { LongestFirst } from './longest-first.ts'
 // What one process of Node compiled, the next need not: the tests start hundreds of them.
 process.env['NODE_COMPILE_CACHE'] ??= resolve(import.meta.dirname, '.cache/compiled')
 
-// What this machine can do is asked for once in a run (kit/abilities.ts), and the packages are packed once (installed/project.ts).
-for (const name of ['abilities', 'tarballs'])
+// What this machine can do is asked for once in a run (kit/abilities.ts), and the packages are packed and installed once
+// (installed/project.ts).
+for (const name of ['abilities', 'installed'])
   rmSync(resolve(import.meta.dirname, '.cache', name), { recursive: true, force: true })
 
 // Every process of this run takes its chance from it: see kit/sample.ts.
