@@ -123,7 +123,7 @@ describe.concurrent('keygen', () => {
     expect(readdirSync(join(cwd, 'dkim'))).toEqual(['example.com.s-ed25519.pem', 'example.com.s-rsa.pem'])
   })
 
-  test.for([
+  const refused = [
     ['', 'dkim keygen: give the domain that sends the mail'],
     ['a_b..example', 'dkim keygen: "a_b..example" is not a domain such as example.com'],
     ['example.com --selector a.b', '--selector: "a.b" is not letters, digits and hyphens, at most 55'],
@@ -132,7 +132,8 @@ describe.concurrent('keygen', () => {
       '--signs-from: "soon" is not a time such as 2026-12-05 or 2026-12-05T10:00Z, or a time from now such as 2d',
     ],
     ['example.com --signs-until 2020-01-01', '--signs-until: "2020-01-01" is not after the time when the key begins'],
-  ])('refuses %j', async ([line, message]) => {
+  ] as const
+  test.for(sample(refused, 2, 6))('refuses %j', async ([line, message]) => {
     const cwd = temporaryDirectory()
     const refused = await run(cwd, `dkim keygen ${line}`.trim())
     expect(refused).toMatchObject({ code: 2, stdout: '', stderr: `postern: ${message}\n` })
@@ -149,7 +150,7 @@ test.concurrent('keygen says with one line that it cannot write', async () => {
 })
 
 describe.concurrent('check', () => {
-  test.for([
+  const found = [
     ['no record', () => ({}), 'no-record', /: there is no record; publish v=DKIM1; k=ed25519; p=\S+\n$/],
     ['a revoked key', () => 'v=DKIM1; k=ed25519; p=', 'revoked', /: p= is empty: the key is revoked\n$/],
     [
@@ -165,7 +166,8 @@ describe.concurrent('check', () => {
       'other-key',
       /: p= is another key/,
     ],
-  ] as const)('finds %s', async ([, change, code, said]) => {
+  ] as const
+  test.for(sample(found, 2, 7))('finds %s', async ([, change, code, said]) => {
     const cwd = temporaryDirectory()
     const [key] = await keygen(cwd, 'example.com --type ed25519 --selector s')
     const changed = change(key?.record ?? '')
@@ -238,7 +240,7 @@ describe.concurrent('check', () => {
     })
   })
 
-  test.for([
+  const files: readonly (readonly [string, string | undefined, string])[] = [
     ['example.com.s.pem', 'no key', 'it has no private key that can be read; a key is a PEM file DOMAIN.SELECTOR.pem'],
     ['s.pem', undefined, '"" is not a domain; a key is a PEM file DOMAIN.SELECTOR.pem'],
     ['example.com.a_b.pem', undefined, '"a_b" is not a selector of one label; a key is a PEM file DOMAIN.SELECTOR.pem'],
@@ -253,12 +255,13 @@ describe.concurrent('check', () => {
       '"Signs-From: 2026-02-30" is not Signs-From: or Signs-Until: with a time such as 2026-12-05T00:00:00Z',
     ],
     ['example.com.s.pem', 'x'.repeat(70_000), 'it has 70000 bytes, more than 65536'],
-  ])('refuses the file %s with one line', async ([name, text, message]) => {
+  ]
+  test.for(sample(files, 2, 8))('refuses the file %s with one line', async ([name, text, message]) => {
     const cwd = temporaryDirectory()
     const [key] = await keygen(cwd, 'example.com --type ed25519 --selector s --out made')
     mkdirSync(join(cwd, 'dkim'))
     const pem = readFileSync(join(cwd, key?.file ?? ''), 'utf8')
-    writeFileSync(join(cwd, 'dkim', name as string), text?.startsWith('Signs') === true ? text + pem : (text ?? pem))
+    writeFileSync(join(cwd, 'dkim', name), text?.startsWith('Signs') === true ? text + pem : (text ?? pem))
     expect(await run(cwd, 'dkim check')).toMatchObject({
       code: 2,
       stdout: '',

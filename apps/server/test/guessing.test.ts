@@ -101,6 +101,7 @@ test.concurrent.each(sample(Object.entries(RUNTIMES), 1, 1))(
 test.concurrent.each(
   sample(
     Object.entries(RUNTIMES).flatMap(([name, command]) => [[name, 1, command] as const, [name, 2, command] as const]),
+    1,
     2,
   ),
 )(

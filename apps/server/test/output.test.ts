@@ -9,7 +9,7 @@ import { fill, sampleId } from './mail.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { MAIN, postern, run, serve } from '../../../test/kit/postern.ts'
 import { sample } from '../../../test/kit/sample.ts'
-import { RUNTIMES } from './runtimes.ts'
+import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 const TIMEOUT_MS = 120_000
 const ID = sampleId(0)
@@ -43,7 +43,7 @@ beforeAll(async () => {
 /** Makes each choice of commands another one. */
 let choices = 0
 
-describe.each(['node', ...sample(['deno', 'bun'] as const, 1)] as const)('on %s', (runtime) => {
+describe.each(sample(RUNTIME_NAMES, 1))('on %s', (runtime) => {
   /** Runs some of the commands in a script, and expects the same stderr and exit code of each. */
   async function expectUnder(script: string, stderr: RegExp, code: number): Promise<void> {
     await Promise.all(
