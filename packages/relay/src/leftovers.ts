@@ -20,9 +20,9 @@ export interface LeftoversDeps {
 
 /** Entries that are looked at between two pauses. */
 const PAGE = 100
-/** Messages that are looked for in the queue between two pauses: some milliseconds of work. */
-const LOOKS = 100
-const PAUSE_MS = 5
+/** Messages that are looked for in the queue between two pauses: two or three milliseconds of work, so most of the time is for mail. */
+const LOOKS = 50
+const PAUSE_MS = 10
 
 export async function removeLeftovers(deps: LeftoversDeps): Promise<void> {
   await removeFinished(deps)
