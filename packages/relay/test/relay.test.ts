@@ -231,6 +231,8 @@ test('a small message goes with its commands, and once more on a new connection 
   const { relay, queue, drained } = await setUp(
     {},
     {
+      // The connection stays, however slow the machine is.
+      connections: { idleMs: 600_000 },
       async connect(_, __, signal) {
         const [near, far] = pair()
         const isFirst = connections++ === 0
