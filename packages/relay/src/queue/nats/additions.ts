@@ -4,7 +4,7 @@ import { QueueError } from '../error.ts'
 import type { Mirror } from './mirror.ts'
 import { without } from './changes.ts'
 import { storedOf } from './record.ts'
-import type { Records } from './records.ts'
+import type { Records } from './table.ts'
 
 export interface AdditionsDeps {
   readonly mirror: Mirror

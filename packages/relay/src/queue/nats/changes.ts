@@ -3,7 +3,7 @@ import type { PreparedEntry } from '../checks.ts'
 import type { Claim, Settled, Settlement } from '../queue.ts'
 import { afterResults, isPending } from '../results.ts'
 import { MAX_PLACES, orderOf, type StoredDelivery, type StoredEntry, storedOf } from './record.ts'
-import { type Change, newIn } from './records.ts'
+import { type Change, newIn } from './table.ts'
 
 /** Names a delivery in a record. */
 export interface Place {
@@ -20,9 +20,9 @@ export interface Wish extends Place {
   readonly storedEndsAt: number
 }
 
-/** Returns the name of a lease. It tells which delivery it is about. */
-export function tokenOf({ order, index }: Place): string {
-  return `${order}-${index}.${crypto.randomUUID()}`
+/** Returns the name of a lease. It tells which delivery it is about, and which process has it. */
+export function tokenOf({ order, index }: Place, by: string): string {
+  return `${order}-${index}.${by}.${crypto.randomUUID()}`
 }
 
 function isOf(token: string, order: number, index: number): boolean {

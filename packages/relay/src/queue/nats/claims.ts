@@ -3,8 +3,9 @@ import { checkClaim } from '../checks.ts'
 import { Choice } from '../choice.ts'
 import type { Claim, Claimed, ClaimOptions } from '../queue.ts'
 import { leased, tokenOf, type Wish, withLeases } from './changes.ts'
-import type { KnownDelivery, Mirror, OwnLease } from './mirror.ts'
-import type { Records } from './records.ts'
+import type { KnownDelivery, OwnLease } from './known.ts'
+import type { Mirror } from './mirror.ts'
+import type { Records } from './table.ts'
 import { together } from './together.ts'
 
 export interface ClaimsDeps {
@@ -32,13 +33,13 @@ export class Claims {
 
   constructor(deps: ClaimsDeps) {
     this.#deps = deps
-    this.#timer = setInterval(() => void this.#keep(), deps.maxLeaseMs / RENEWALS)
+    this.#timer = setInterval(() => void this.keep(), deps.maxLeaseMs / RENEWALS)
   }
 
   async claim(options: ClaimOptions): Promise<Claim[]> {
     checkClaim(options)
     const { now, leaseMs } = options
-    const { mirror, maxLeaseMs } = this.#deps
+    const { mirror, records, maxLeaseMs } = this.#deps
     this.#clockMs = now - Date.now()
     mirror.deliveries.makeDue(now)
     mirror.endBefore(now)
@@ -48,7 +49,15 @@ export class Claims {
       const place = { order: delivery.entry.order, index: delivery.index }
       const endsAt = now + leaseMs
       mirror.beginClaim(delivery, endsAt)
-      return [{ ...place, delivery, token: tokenOf(place), endsAt, storedEndsAt: now + Math.min(leaseMs, maxLeaseMs) }]
+      return [
+        {
+          ...place,
+          delivery,
+          token: tokenOf(place, records.by),
+          endsAt,
+          storedEndsAt: now + Math.min(leaseMs, maxLeaseMs),
+        },
+      ]
     })
     const claims = await this.#write(wanted, now)
     return wanted.flatMap(({ token }) => claims.get(token) ?? [])
@@ -100,7 +109,7 @@ export class Claims {
   /** Ends all leases. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
-    await this.#giveBack(this.#deps.mirror.own(), CLOSE_PATIENCE_MS).catch(() => {})
+    await this.#giveBack(this.#deps.mirror.written(), CLOSE_PATIENCE_MS).catch(() => {})
   }
 
   /** Ends leases in the stream, and then in memory. */
@@ -113,7 +122,7 @@ export class Claims {
   }
 
   /** Moves the ends of the leases in the stream, and writes what could not be written before. A failure is tried again. */
-  async #keep(): Promise<void> {
+  async keep(): Promise<void> {
     const now = this.#now()
     const held = this.#deps.mirror.own().filter(({ token, endsAt }) => endsAt > now && !this.#unreleased.has(token))
     const byEnd = Map.groupBy(held, ({ endsAt }) => Math.min(endsAt, now + this.#deps.maxLeaseMs))

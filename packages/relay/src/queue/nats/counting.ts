@@ -1,7 +1,8 @@
 /** Goes through the entries that this process knows, a slice at a time, so that the event loop has its turns. */
 import type { ListQueueOptions, QueueStats } from '../queue.ts'
 import { Ranking } from '../ranking.ts'
-import { type KnownEntry, type Mirror, shownState } from './mirror.ts'
+import { type KnownEntry, shownState } from './known.ts'
+import type { Mirror } from './mirror.ts'
 
 /** Some milliseconds of work. */
 const SLICE = 5_000

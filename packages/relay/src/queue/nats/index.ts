@@ -12,7 +12,7 @@ import type { Queue } from '../queue.ts'
 import { Link } from './link.ts'
 import { Mirror } from './mirror.ts'
 import { NatsQueue } from './nats-queue.ts'
-import { Records } from './records.ts'
+import { Records } from './table.ts'
 import type { Message } from './stream.ts'
 
 export interface NatsQueueOptions {
@@ -28,7 +28,7 @@ export interface NatsQueueOptions {
   readonly create?: boolean | undefined
   /** True: a server that is away at the start is no error; calls get `unavailable` until it is there. Default false. */
   readonly waits?: boolean | undefined
-  /** Over it, `add` gets `full`. Each process has each entry in memory, with some 700 bytes. Default 1,000,000. */
+  /** Over it, `add` gets `full`. Each process has each entry in memory, with some 850 bytes. Default 1,000,000. */
   readonly maxEntries?: number | undefined
   /** How large the stream may become. It counts when the stream is made. Default: what the server allows. */
   readonly maxBytes?: number | undefined
@@ -85,23 +85,24 @@ export async function openNatsQueue(options: NatsQueueOptions): Promise<Queue> {
   checkRange(maxLeaseMs, 'maxLeaseMs', 1_000, 86_400_000)
   if (maxBytes !== undefined) checkRange(maxBytes, 'maxBytes', 1, Number.MAX_SAFE_INTEGER)
   const name = `${options.servers[0] ?? ''} ${stream}`
-  const mirror = new Mirror()
+  const mirror = new Mirror(maxLeaseMs)
   const watch = new Watch(mirror, events)
+  let queue: NatsQueue | undefined
   const link: Link = new Link({
     connection: connectionOf(options),
     stream: { stream, name, replicas, maxBytes: maxBytes ?? -1, create },
-    reader: {
-      message: (message, isOld) => watch.message(message, isOld, records),
-      removed: (each, seq) => records.removed(each, seq),
-    },
+    reader: (message, isOld) => watch.message(message, isOld, records),
     beginReading: () => mirror.beginReading(),
     endReading: () => mirror.endReading(),
     lost: (failure) => events.lost?.(failure),
-    back: () => events.back?.(),
+    back: () => {
+      queue?.reconnected()
+      events.back?.()
+    },
   })
   const records = new Records(link, mirror, name)
   await link.open(waits)
-  return new NatsQueue({
+  queue = new NatsQueue({
     mirror,
     records,
     name,
@@ -114,6 +115,7 @@ export async function openNatsQueue(options: NatsQueueOptions): Promise<Queue> {
       await link.close()
     },
   })
+  return queue
 }
 
 function connectionOf({ servers, login = {}, tls = {} }: NatsQueueOptions): NodeConnectionOptions {
@@ -157,7 +159,7 @@ class Watch {
       const record = records.decoded(message)
       const isForeign = !isOld && record.by !== records.by
       const isManaged = record.isManaged === true
-      if (!this.#mirror.apply(message.name, message.seq, record, isForeign && !isManaged) || !isForeign) return
+      if (!records.take(message, record, isOld, isForeign && !isManaged) || !isForeign) return
       if (isManaged) this.#wasManaged = true
       if (isManaged) this.#events.changed?.()
       else this.#timer ??= setTimeout(() => this.#ripen(), FIRST_TURN_MS)

@@ -4,52 +4,21 @@
  */
 import type { DeliveryState } from '../entry.ts'
 import { type Lease, Leases } from '../leases.ts'
-import { Deliveries, type Placed } from '../memory/deliveries.ts'
+import { Deliveries } from '../memory/deliveries.ts'
 import { Ordered } from '../memory/ordered.ts'
+import type { KnownDelivery, KnownEntry, KnownRecord, OwnLease } from './known.ts'
 import { orderOf, type StoredDelivery, type StoredEntry, type StoredLease, type StoredRecord } from './record.ts'
-
-export interface KnownRecord {
-  readonly name: string
-  /** The sequence number of the message. */
-  seq: number
-  entries: KnownEntry[]
-  /** The last reading of the whole stream that has met the record. */
-  reading: number
-}
-
-export interface KnownEntry {
-  readonly id: string
-  readonly messageId: string
-  readonly queuedAt: number
-  readonly order: number
-  readonly record: KnownRecord
-  readonly deliveries: KnownDelivery[]
-}
-
-export interface KnownDelivery extends Placed {
-  readonly entry: KnownEntry
-  /** Its index among the deliveries of its entry. */
-  readonly index: number
-  /** The state in the stream. `state` is `due` already if its time has come, and `held` while another process has the first turn. */
-  stored: DeliveryState
-  /** The lease in the stream. */
-  lease: StoredLease | undefined
-}
 
 interface Granted {
   readonly lease: Lease
   readonly stored: StoredLease
 }
 
-/** A lease of this process. */
-export interface OwnLease {
-  readonly token: string
-  readonly record: string
-  readonly number: number
-  /** When the caller's lease ends. The stream has an earlier time, which is moved while this process lives. */
-  endsAt: number
-}
-
+/**
+ * The server may have been away, and no process could move the ends of its leases. So when this process is connected again, the others have this
+ * time to do that, or to settle.
+ */
+const MAX_GRACE_MS = 15_000
 /** Removed records that are remembered, because messages about them may still be on their way. */
 const MAX_GONE = 10_000
 
@@ -64,11 +33,20 @@ export class Mirror {
   readonly #claiming = new Set<number>()
   /** Deliveries whose writer has the first turn to claim them. */
   #fresh = new Set<KnownDelivery>()
+  readonly #graceMs: number
+  #graceEndsAt = 0
   #made = 0
   #reading = 0
+  /** Names this process. */
+  readonly by: string = crypto.randomUUID()
   readonly deliveries: Deliveries<KnownDelivery> = new Deliveries()
   readonly leases: Leases = new Leases()
   readonly #own = new Map<string, OwnLease>()
+
+  /** @param maxLeaseMs The longest time between two moves of a lease's end */
+  constructor(maxLeaseMs: number) {
+    this.#graceMs = Math.min(MAX_GRACE_MS, maxLeaseMs)
+  }
 
   /** The entries, in the order in which they were added. */
   get entries(): readonly KnownEntry[] {
@@ -142,6 +120,7 @@ export class Mirror {
 
   /** Ends it: what was not met is gone. */
   endReading(): void {
+    this.#graceEndsAt = performance.now() + this.#graceMs
     for (const { name, seq, reading } of this.#records.values()) if (reading !== this.#reading) this.forget(name, seq)
   }
 
@@ -177,6 +156,19 @@ export class Mirror {
     return [...this.#own.values()].filter(({ token, number }) => this.#granted.get(number)?.stored.token === token)
   }
 
+  /** Returns the leases in the stream that this process has written, also those that have ended. */
+  written(): OwnLease[] {
+    return [...this.#granted].flatMap(([number, { lease, stored }]) => {
+      const record = this.deliveries.get(number)?.entry.record.name
+      if (record === undefined || !this.#isWritten(stored)) return []
+      return [{ token: stored.token, record, number, endsAt: lease.endsAt }]
+    })
+  }
+
+  #isWritten({ token }: StoredLease): boolean {
+    return token.includes(`.${this.by}.`)
+  }
+
   ownLease(token: string): OwnLease | undefined {
     return this.#own.get(token)
   }
@@ -202,8 +194,19 @@ export class Mirror {
 
   /** Ends the leases whose time is over. */
   endBefore(now: number): void {
+    const graceMs = this.#graceEndsAt - performance.now()
+    if (graceMs > 0) this.#keepForeign(now, now + graceMs)
     this.leases.endBefore(now)
     for (const { token, number } of this.#own.values()) if (!this.leases.has(number)) this.#own.delete(token)
+  }
+
+  /** Keeps leases of other processes whose time is over. */
+  #keepForeign(now: number, endsAt: number): void {
+    for (const [number, { lease, stored }] of this.#granted) {
+      if (stored.token === '' || this.#isWritten(stored) || lease.endsAt > now) continue
+      this.#end(number)
+      this.#granted.set(number, { lease: this.leases.grant(number, lease.destination, endsAt), stored })
+    }
   }
 
   /** Returns when the first lease of another process ends, so that its delivery may be claimed. */
@@ -299,9 +302,4 @@ export class Mirror {
     if (others?.delete(entry) === true && others.size === 0) this.#byMessage.delete(entry.messageId)
     this.#inOrder.delete(entry)
   }
-}
-
-/** Returns the state of a delivery as lists show it. */
-export function shownState({ stored, state }: KnownDelivery): DeliveryState {
-  return stored === 'waiting' && state === 'due' ? 'due' : stored
 }

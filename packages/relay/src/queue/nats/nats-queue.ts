@@ -19,9 +19,10 @@ import { Additions } from './additions.ts'
 import { managed, without } from './changes.ts'
 import { Claims } from './claims.ts'
 import { countAll, entriesBehind } from './counting.ts'
-import type { KnownEntry, Mirror } from './mirror.ts'
+import type { KnownEntry } from './known.ts'
+import type { Mirror } from './mirror.ts'
 import { entryOf, type StoredDelivery, type StoredEntry } from './record.ts'
-import type { Records } from './records.ts'
+import type { Records } from './table.ts'
 import { settleAll } from './settling.ts'
 import { together } from './together.ts'
 
@@ -165,9 +166,7 @@ export class NatsQueue implements Queue {
   }
 
   remove(ids: readonly string[]): Promise<number> {
-    return this.#eachRecord(ids, (name, wanted) =>
-      this.#records.change(name, (entries) => without(entries, wanted), { isManaged: true }),
-    )
+    return this.#eachRecord(ids, (name, wanted) => this.#records.change(name, (entries) => without(entries, wanted)))
   }
 
   #manage(
@@ -206,6 +205,11 @@ export class NatsQueue implements Queue {
 
   async changed(): Promise<boolean> {
     return this.#deps.wasManaged()
+  }
+
+  /** The server is back: moves the ends of the leases, before others take them for those of a dead process. */
+  reconnected(): void {
+    if (this.#closing === undefined) void this.#claims.keep()
   }
 
   close(): Promise<void> {

@@ -42,6 +42,8 @@ export interface StoredRecord {
   readonly by: string
   /** Names this write. A writer that got no answer finds out by it whether the message was stored. */
   readonly write: string
+  /** The write that has made the record. */
+  readonly origin: string
   /** An administrator wrote it. */
   readonly isManaged?: true
   readonly entries: readonly StoredEntry[]
@@ -149,6 +151,7 @@ export function decode(bytes: Uint8Array, name: string): StoredRecord {
   return {
     by: value.by,
     write: value.write,
+    origin: value.origin,
     ...(value.isManaged === true && { isManaged: true }),
     entries: value.entries.map((entry) => ({
       ...entry,
@@ -198,7 +201,12 @@ function isRecord(value: Parsed): value is StoredRecord {
     Array.isArray(recipients) &&
     recipients.every((recipient: QueueRecipient) => typeof recipient?.address === 'string')
   try {
-    return typeof value.write === 'string' && Array.isArray(value.entries) && value.entries.every(isEntry)
+    return (
+      typeof value.write === 'string' &&
+      typeof value.origin === 'string' &&
+      Array.isArray(value.entries) &&
+      value.entries.every(isEntry)
+    )
   } catch {
     return false
   }

@@ -5,7 +5,7 @@ import type { Additions } from './additions.ts'
 import { type PreparedSettlement, settled, withAdded } from './changes.ts'
 import type { Mirror } from './mirror.ts'
 import { encode, type StoredEntry } from './record.ts'
-import type { Records } from './records.ts'
+import type { Records } from './table.ts'
 import { together } from './together.ts'
 
 export interface SettlingDeps {
@@ -96,5 +96,5 @@ function isHeld(mirror: Mirror): (token: string) => boolean {
 
 function fits(entries: readonly StoredEntry[], maxOctets: number): boolean {
   const id = crypto.randomUUID()
-  return encode({ by: id, write: id, entries }, maxOctets) !== undefined
+  return encode({ by: id, write: id, origin: id, entries }, maxOctets) !== undefined
 }

@@ -7,7 +7,7 @@ import {
   jetstreamManager,
   type JsMsg,
 } from '@nats-io/jetstream'
-import type { NatsConnection, Subscription } from '@nats-io/transport-node'
+import type { NatsConnection } from '@nats-io/transport-node'
 import { QueueError } from '../error.ts'
 import { isMissing, isMissingStream } from './failure.ts'
 import { FORMAT_VERSION } from './record.ts'
@@ -26,22 +26,19 @@ export interface StreamOptions {
 export interface Message {
   readonly name: string
   readonly seq: number
+  /** When it was stored. */
+  readonly at: number
   readonly bytes: Uint8Array
 }
 
-export interface Reader {
-  /** Takes a message. `isOld`: it was there when reading began. */
-  message(message: Message, isOld: boolean): void
-  /** Another process has removed a record whose message was this one. */
-  removed(name: string, seq: number): void
-}
+/** Takes a message. `isOld`: it was there when reading began. */
+export type Reader = (message: Message, isOld: boolean) => void
 
 /** How long JetStream may take to answer. */
 export const REQUEST_MS = 5_000
 const DESCRIPTION = /^Postern queue, version (\d{1,9})$/
 /** How often the reader looks whether it has all, if no message says so. */
 const LOOK_MS = 500
-const MAX_NOTICE_OCTETS = 1_000
 
 export class Stream {
   readonly #nc: NatsConnection
@@ -90,26 +87,18 @@ export class Stream {
         if (isMissing(error)) return undefined
         throw error
       })
-    return found ? { name, seq: found.seq, bytes: found.data } : undefined
+    return found ? { name, seq: found.seq, at: found.time.getTime(), bytes: found.data } : undefined
   }
 
-  /** Removes a message. Returns false if it is not there. */
-  async remove(name: string, seq: number): Promise<boolean> {
-    try {
-      await this.#manager.streams.deleteMessage(this.#stream, seq, false)
-    } catch (error) {
-      if (isMissing(error)) return false
-      throw error
-    }
-    this.#nc.publish(this.#removedSubject, `${name} ${seq}`)
-    return true
+  /** Deletes a message, if it is there. */
+  async remove(seq: number): Promise<void> {
+    await this.#manager.streams.deleteMessage(this.#stream, seq, false).catch((error: unknown) => {
+      if (!isMissing(error)) throw error
+    })
   }
 
   /** Reads all messages, and then those that come. Resolves when all that were there are read. */
   async read(reader: Reader): Promise<void> {
-    const notices = this.#nc.subscribe(this.#removedSubject)
-    this.#stops.push(() => notices.unsubscribe())
-    void tellRemovals(notices, reader)
     const { state: stored } = await this.#manager.streams.info(this.#stream)
     const consumer = await this.#js.consumers.get(this.#stream)
     const state: Reading = { isAll: Promise.withResolvers(), isOld: true, last: 0 }
@@ -131,18 +120,14 @@ export class Stream {
     await Promise.allSettled(this.#stops.splice(0).map(async (stop) => stop()))
   }
 
-  #take({ subject, seq, data, info }: JsMsg, state: Reading, reader: Reader): void {
+  #take({ subject, seq, data, info, time }: JsMsg, state: Reading, reader: Reader): void {
     state.last = seq
-    reader.message({ name: subject.slice(this.#subjectOf('').length), seq, bytes: data }, state.isOld)
+    reader({ name: subject.slice(this.#subjectOf('').length), seq, at: time.getTime(), bytes: data }, state.isOld)
     if (info.pending === 0) state.isAll.resolve()
   }
 
   #subjectOf(name: string): string {
     return `${this.#stream}.queue.${name}`
-  }
-
-  get #removedSubject(): string {
-    return `${this.#stream}.removed`
   }
 }
 
@@ -158,14 +143,6 @@ async function look(consumer: Consumer, state: Reading): Promise<void> {
     .info()
     .catch(() => ({ num_pending: 1, delivered: undefined }))
   if (pending === 0 && (delivered?.stream_seq ?? 0) <= state.last) state.isAll.resolve()
-}
-
-async function tellRemovals(notices: Subscription, reader: Reader): Promise<void> {
-  for await (const { data } of notices) {
-    if (data.length > MAX_NOTICE_OCTETS) continue
-    const [name = '', seq = ''] = new TextDecoder().decode(data).split(' ')
-    if (Number.isSafeInteger(Number(seq))) reader.removed(name, Number(seq))
-  }
 }
 
 async function make(manager: JetStreamManager, { stream, replicas, maxBytes }: StreamOptions): Promise<void> {

@@ -1,6 +1,7 @@
 /** Reads and changes records of the stream. A change is written only if nobody else has changed the record meanwhile; otherwise it is made again. */
 import { QueueError } from '../error.ts'
 import { failureOf, isConflict } from './failure.ts'
+import { Graves } from './graves.ts'
 import type { Link } from './link.ts'
 import type { Mirror } from './mirror.ts'
 import { decode, encode, type StoredEntry, type StoredRecord } from './record.ts'
@@ -8,7 +9,7 @@ import type { Message, Stream } from './stream.ts'
 
 /** What a change makes of the entries of a record. */
 export interface Change<T> {
-  /** undefined: nothing is written. Empty: the record is removed. */
+  /** undefined: nothing is written. Empty: the record is removed. See graves.ts. */
   readonly entries: readonly StoredEntry[] | undefined
   readonly result: T
 }
@@ -23,6 +24,7 @@ export interface ChangeOptions {
 interface Kept {
   readonly seq: number
   readonly octets: number
+  readonly origin: string
   readonly entries: readonly StoredEntry[]
 }
 
@@ -37,13 +39,13 @@ const MAX_KEPT_OCTETS = 16 * 2 ** 20
 const HEADER_OCTETS = 1_024
 
 export class Records {
-  /** Names this process. */
-  readonly by: string = crypto.randomUUID()
+  readonly by: string
   readonly #link: Link
   readonly #mirror: Mirror
   readonly #name: string
   readonly #turns = new Map<string, Promise<unknown>>()
   readonly #kept = new Map<string, Kept>()
+  readonly #graves: Graves
   #keptOctets = 0
   #isClosed = false
 
@@ -51,12 +53,15 @@ export class Records {
   constructor(link: Link, mirror: Mirror, name: string) {
     this.#link = link
     this.#mirror = mirror
+    this.by = mirror.by
     this.#name = name
+    this.#graves = new Graves(() => link.stream(0))
   }
 
   /** Ends work that waits for a server that is away. */
   close(): void {
     this.#isClosed = true
+    this.#graves.close()
   }
 
   /** Returns the newest entries of a record; undefined if it is gone. */
@@ -76,19 +81,24 @@ export class Records {
     patienceMs: number = PATIENCE_MS,
   ): Promise<readonly StoredEntry[] | undefined> {
     const write = crypto.randomUUID()
+    const record: StoredRecord = { by: this.by, write, origin: write, entries }
     return this.#patiently(patienceMs, async (stream) => {
-      const bytes = encode({ by: this.by, write, entries }, stream.maxPayload - HEADER_OCTETS - growth)
+      const bytes = encode(record, stream.maxPayload - HEADER_OCTETS - growth)
       if (bytes === undefined) throw this.#tooLong(stream)
-      try {
-        this.#took(name, await stream.put(name, bytes, 0), { by: this.by, write, entries }, bytes.length)
-        return undefined
-      } catch (error) {
-        if (!isConflict(error)) throw error
+      for (let conflicts = 0, before = 0; conflicts < MAX_CONFLICTS; conflicts++) {
+        try {
+          this.#took(name, await stream.put(name, bytes, before), record, bytes.length)
+          return undefined
+        } catch (error) {
+          if (!isConflict(error)) throw error
+        }
         const found = await this.#load(stream, name)
-        if (found === undefined) throw new QueueError('unavailable', `the queue ${this.#name}: an entry comes and goes`)
-        // An earlier try of this call was stored, and its answer got lost.
-        return found.write === write ? undefined : found.entries
+        // An earlier try of this call was stored, and its answer got lost. Others may have delivered and removed the entries since then.
+        if (found?.origin === write) return undefined
+        if (found !== undefined && found.entries.length > 0) return found.entries
+        before = found?.seq ?? 0
       }
+      throw this.#busy()
     })
   }
 
@@ -102,37 +112,34 @@ export class Records {
     { patienceMs = PATIENCE_MS, isManaged = false }: ChangeOptions = {},
   ): Promise<T> {
     const writes = new Map<string, T>()
-    let removing: { readonly result: T } | undefined
     return this.#inTurn(name, () =>
       this.#patiently(patienceMs, async (stream) => {
         for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
           const found = await this.#newest(stream, name, conflicts > 0 || writes.size > 0)
           // An earlier try was stored, and its answer got lost.
           if (found !== undefined && writes.has(found.write)) return writes.get(found.write) as T
-          if (found === undefined && removing !== undefined) return removing.result
           const maxOctets = stream.maxPayload - HEADER_OCTETS
           const { entries, result } = change(found?.entries, found?.seq ?? 0, maxOctets)
           if (entries === undefined || found === undefined) return result
           const write = crypto.randomUUID()
           writes.set(write, result)
-          if (entries.length === 0) removing = { result }
-          const next = { by: this.by, write, ...(isManaged && { isManaged: true as const }), entries }
+          const next = {
+            by: this.by,
+            write,
+            origin: found.origin,
+            ...(isManaged && { isManaged: true as const }),
+            entries,
+          }
           if (await this.#write(stream, name, found.seq, next)) return result
           writes.delete(write)
-          removing = undefined
         }
-        throw new QueueError('busy', `the queue ${this.#name}: other servers change the same entry all the time`)
+        throw this.#busy()
       }),
     )
   }
 
   /** Returns false if somebody else has changed the record meanwhile. */
   async #write(stream: Stream, name: string, seq: number, record: StoredRecord): Promise<boolean> {
-    if (record.entries.length === 0) {
-      const isRemoved = await stream.remove(name, seq)
-      if (isRemoved) this.removed(name, seq)
-      return isRemoved
-    }
     const entries = record.entries.map((entry) =>
       entry.first === undefined && !isNew(entry) ? { ...entry, first: seq } : entry,
     )
@@ -148,8 +155,17 @@ export class Records {
     }
   }
 
+  /** Takes a record that another process has written. Returns whether it was news. */
+  take({ name, seq, at }: Message, record: StoredRecord, isOld: boolean, isFresh: boolean): boolean {
+    if (record.entries.length > 0) return this.#mirror.apply(name, seq, record, isFresh)
+    this.#removed(name, seq)
+    // Its writer deletes it, or is dead.
+    if (isOld) this.#graves.add(name, seq, at)
+    return false
+  }
+
   /** Forgets a record that was removed. */
-  removed(name: string, seq: number): void {
+  #removed(name: string, seq: number): void {
     this.#keep(name, undefined)
     this.#mirror.forget(name, seq)
   }
@@ -173,17 +189,23 @@ export class Records {
     const before = this.#mirror.record(name)?.seq
     const message = await stream.get(name)
     if (message === undefined) {
-      if (before !== undefined) this.removed(name, before)
+      if (before !== undefined) this.#removed(name, before)
       return undefined
     }
     const record = this.decoded(message)
     this.#took(name, message.seq, record, message.bytes.length)
-    return { seq: message.seq, octets: message.bytes.length, entries: record.entries, write: record.write }
+    const { entries, origin, write } = record
+    return { seq: message.seq, octets: message.bytes.length, entries, origin, write }
   }
 
   #took(name: string, seq: number, record: StoredRecord, octets: number): void {
+    if (record.entries.length === 0) {
+      this.#removed(name, seq)
+      if (record.by === this.by) this.#graves.add(name, seq, Date.now())
+      return
+    }
     this.#mirror.apply(name, seq, record)
-    this.#keep(name, { seq, octets, entries: record.entries })
+    this.#keep(name, { seq, octets, origin: record.origin, entries: record.entries })
   }
 
   #keep(name: string, kept: Kept | undefined): void {
@@ -224,6 +246,10 @@ export class Records {
         setTimeout(resolve, waitMs)
       })
     }
+  }
+
+  #busy(): QueueError {
+    return new QueueError('busy', `the queue ${this.#name}: other servers change the same entry all the time`)
   }
 
   #tooLong(stream: Stream): QueueError {
