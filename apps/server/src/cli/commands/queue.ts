@@ -63,7 +63,7 @@ export async function queue(
   const { destination } = chosenBy(flags)
   return withQueue(settings, async (open) => {
     if (action === 'delete' && flags.all === true && flags.yes !== true) {
-      await confirm('queue delete', `Delete all messages in the queue ${safe(open.directory)}? Nobody gets a report.`)
+      await confirm('queue delete', `Delete all messages in the queue ${safe(open.place)}? Nobody gets a report.`)
     }
     await change(open, action, { ids, json, ...(destination !== undefined && { destination }) })
   })

@@ -79,7 +79,7 @@ async function changeAll(open: OpenQueue, action: ChangeAction, { destination, j
     count += await apply(open, entries)
     if (json) for (const { id } of entries) await printJson({ id, [past]: true })
   })
-  if (!json && count === 0) process.stderr.write(`Nothing to ${action} in the queue ${safe(open.directory)}.\n`)
+  if (!json && count === 0) process.stderr.write(`Nothing to ${action} in the queue ${safe(open.place)}.\n`)
   return count
 }
 
@@ -87,7 +87,7 @@ async function changeAll(open: OpenQueue, action: ChangeAction, { destination, j
 async function removeWithMessages(open: OpenQueue, entries: readonly QueueEntry[]): Promise<number> {
   const { queue } = open
   // Opened first: if that fails, nothing is removed.
-  const spool = open.spool()
+  const spool = await open.spool()
   const count = await queue.remove(idsOf(entries))
   for (const { messageId } of entries) {
     // Another entry may send the same message.

@@ -28,7 +28,7 @@ const PAGE = 1_000
 const MAX_DESTINATIONS = 20
 
 /** Prints a table with a row for each delivery, or with `json` one object: `{ entries, cursor }`. */
-export async function list({ queue, directory }: OpenQueue, request: ListRequest): Promise<void> {
+export async function list({ queue, place }: OpenQueue, request: ListRequest): Promise<void> {
   if (request.json) return printObject(queue, request)
   const width = isTerminal() ? process.stdout.columns : undefined
   const widths: number[] = []
@@ -44,7 +44,7 @@ export async function list({ queue, directory }: OpenQueue, request: ListRequest
   })
   // Remarks about the list go to stderr, because they are not part of it.
   const isAll = request.state === undefined && request.destination === undefined
-  if (isFirst) process.stderr.write(`No ${isAll ? 'mail' : 'such mail'} in the queue ${safe(directory)}.\n`)
+  if (isFirst) process.stderr.write(`No ${isAll ? 'mail' : 'such mail'} in the queue ${safe(place)}.\n`)
   if (cursor !== undefined) process.stderr.write(`More: ${invocation()} queue list --cursor ${safe(cursor)}\n`)
 }
 
@@ -97,8 +97,9 @@ export async function show(
   const entry = await queue.get(id)
   if (entry === undefined) throw missing(id)
   if (json) return printJson(described(entry))
-  if (raw) return printMessage(spool(), entry)
-  await print(`${facts(entry)}\n${recipientsTable([entry])}`)
+  if (raw) return printMessage(await spool(), entry)
+  await print(`${facts(entry)}
+${recipientsTable([entry])}`)
 }
 
 async function printMessage(spool: Spool, { messageId }: QueueEntry): Promise<void> {

@@ -21,7 +21,7 @@ export function addRelaying(postern: Command): void {
     .option('--json', 'a list of objects')
     .action(async (action, domain, flags) => {
       const { dkim } = await import('../commands/dkim.ts')
-      await dkim(await settings(ofDkim(flags)), action, domain, flags)
+      await dkim(await settings(ofCommand('dkim', flags)), action, domain, flags)
     })
   for (const name of optionsOf('dkim')) addFlag(dkim, name)
 
@@ -41,18 +41,13 @@ export function addRelaying(postern: Command): void {
     .option('--json', 'as JSON: list { entries, cursor }, show and stats one object, others a line for each message')
     .action(async (action, ids, flags) => {
       const { queue: run } = await import('../commands/queue.ts')
-      await run(await settings(ofQueue(flags)), action, ids, flags)
+      await run(await settings(ofCommand('queue', flags)), action, ids, flags)
     })
   for (const name of optionsOf('queue')) addFlag(queue, name)
 }
 
-/** Returns the flags that choose the keys and the resolver. */
-function ofDkim(flags: FlagValues): FlagValues {
-  const chosen = (['config', ...optionsOf('dkim')] as const).map((name) => [name, flags[name]] as const)
+/** Returns the flags that are options of the server. A command has flags of its own with other meanings. */
+function ofCommand(command: 'dkim' | 'queue', flags: FlagValues): FlagValues {
+  const chosen = (['config', ...optionsOf(command)] as const).map((name) => [name, flags[name]] as const)
   return Object.fromEntries(chosen.filter(([, value]) => value !== undefined))
-}
-
-/** Returns the flags that choose the queue. */
-function ofQueue({ config, queue }: { readonly config?: string; readonly queue?: string }): FlagValues {
-  return { ...(config !== undefined && { config }), ...(queue !== undefined && { queue }) }
 }

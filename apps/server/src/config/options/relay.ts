@@ -2,9 +2,11 @@
 import { asciiDomain } from '@postern/engine'
 import { parseServerUrl } from '@postern/engine/client'
 import { Failure } from '../../host/failure.ts'
+import { type QueueChoice, queueSchema, spoolSchema } from '../urls/queue-url.ts'
+import type { StoreUrl } from '../urls/store-url.ts'
 import type { TimeQuantity } from '../values/quantity.ts'
 import { Mistaken, NotAllowed, oneOf, optional, parsedText, quantity } from '../values/schema.ts'
-import { amount, type Choice, files, needs, onOff, type Option } from './row.ts'
+import { amount, type Choice, file, files, needs, onOff, type Option } from './row.ts'
 import type { PolicyRows } from './policy.ts'
 import type { ProcessRows } from './process.ts'
 import type { RuleRows } from './rules.ts'
@@ -16,8 +18,15 @@ export interface RelayRows {
    * `mx` to the servers that DNS names for each domain. Default `off`: such mail is refused.
    */
   readonly relay: Option<string, string>
-  /** The directory of the queue: mail that is to be sent on waits here. Default `./queue`. */
-  readonly queue: Option<string, string>
+  /**
+   * Mail that is to be sent on waits here: a directory, or with `nats://host:4222?stream=postern&replicas=3` (`tls://` for TLS) a stream of NATS
+   * JetStream that many servers share. Default `./queue`.
+   */
+  readonly queue: Option<string, QueueChoice>
+  /** The messages of the queue: `fs:DIRECTORY`, or `s3://BUCKET/PREFIX`. Default: `spool` in the directory of the queue. */
+  readonly spool: Option<string, StoreUrl | undefined>
+  /** The file with the secrets of rewritten senders (SRS), one on each line. Default: `srs-secret` in the directory of the queue. */
+  readonly srsSecrets: Option<string, string | undefined>
   /** The TLS of connections to the servers that DNS names: `may` takes any certificate, or none; `must` any certificate; `verified` one for the host. */
   readonly relayTls: Option<RelayTls, RelayTls>
   /** The port of those servers. Default 25. */
@@ -75,13 +84,26 @@ export const relayRows: RelayRows = {
     docs: { more: '(see [Sending on](#sending-on))' },
   },
   queue: {
-    schema: parsedText((text) => (text !== '' && !text.includes('\0') ? text : undefined), 'the path of a directory'),
+    schema: queueSchema,
     byDefault: './queue',
-    help: 'directory where mail waits that is to be sent on',
+    help: 'where mail waits that is to be sent on: a directory, or nats://host:4222?stream=postern&replicas=3, which many servers share',
     group,
-    value: 'directory',
+    value: 'place',
     commands: ['serve', 'queue', 'show'],
+    docs: { more: '(see [Many servers](#many-servers-that-send-on))' },
   },
+  spool: {
+    schema: spoolSchema,
+    byDefault: undefined,
+    help: 'where the messages of the queue are: fs:DIRECTORY or s3://bucket/prefix (default: spool in the directory of the queue)',
+    group,
+    value: 'url',
+    commands: ['serve', 'queue'],
+  },
+  srsSecrets: file({
+    group,
+    help: 'file with the secrets of rewritten senders, one on each line (default: srs-secret in the directory of the queue)',
+  }),
   relayTls: {
     schema: oneOf('may', 'must', 'verified'),
     byDefault: 'may',
@@ -162,8 +184,11 @@ export function checkRelay({
   spelled,
 }: Choice<RelayRows & RuleRows & PolicyRows & ProcessRows & UserRows>): void {
   const { relay, rules, domains, accounts, tlsReportFrom, relayFirstRetryMs, relayMaxRetryMs } = options
+  const { queue, spool, srsSecrets } = options
   if (tlsReportFrom !== undefined && relay !== 'mx')
     throw needs(spelled('tlsReportFrom'), `${spelled('relay')} mx, because only its connections are counted`)
+  if (tlsReportFrom !== undefined && queue.scheme === 'nats')
+    throw needs(spelled('tlsReportFrom'), `${spelled('queue')} in a directory, because the counts are kept beside it`)
   if (relay === 'off') {
     if (rules.sendOn) throw needs(spelled('rules'), `${spelled('relay')}, because a rule sends mail on`)
     return
@@ -176,6 +201,10 @@ export function checkRelay({
   }
   if (!canAuthenticate(options) && !rules.sendOn)
     throw needs(spelled('relay'), 'a user who may send: make one with postern user add, or give --users')
+  if (queue.scheme === 'nats' && spool === undefined)
+    throw needs(`${spelled('queue')} ${queue.url}`, `${spelled('spool')}, an s3: or fs: URL that all servers share`)
+  if (queue.scheme === 'nats' && rules.sendOn && srsSecrets === undefined)
+    throw needs(`${spelled('queue')} ${queue.url}`, `${spelled('srsSecrets')}, a file that is the same on all servers`)
   if (relayMaxRetryMs < relayFirstRetryMs) {
     throw new Failure(`${spelled('relayMaxRetryMs')}: it is less than ${spelled('relayFirstRetryMs')}`)
   }

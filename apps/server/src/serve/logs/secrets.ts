@@ -8,7 +8,7 @@ export type SecretOptions = Pick<Options, 'frontSecret' | 'oauth' | 'rules' | 't
 /** Replaces a secret. */
 export const HIDDEN = '(credentials)'
 
-const SECRET_VARIABLES = ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'] as const
+const SECRET_VARIABLES = ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'NATS_PASSWORD', 'NATS_TOKEN'] as const
 /** A shorter value would be found inside ordinary words. OpenSSL accepts no shorter passphrase. */
 const MIN_LENGTH = 4
 

@@ -1,16 +1,14 @@
 /** Hands mail from the engine to the relay, which is in this thread, or in the main thread of workers. */
-import { mkdir } from 'node:fs/promises'
-import type { ForwardPath, Reply } from '@postern/engine'
+import { type ForwardPath, Refusal, type Reply, reply } from '@postern/engine'
 import type { Onward } from '@postern/intake'
 import { type AddressBook, domainsGuard } from '@postern/intake/guards'
 import { parseAddress, type RecipientAddress } from '@postern/intake/directory'
-import { isQueueError, LOCAL, type NewMail, type Queue, Spool, submit } from '@postern/relay'
-import { domainOf, type Forwarding, queueEnvelope, recipientOf } from '@postern/relay/onward'
+import { LOCAL, type NewCopy, type NewMail, type Pieces, submit } from '@postern/relay'
+import { domainOf, type ForwardedMail, type Forwarding, queueEnvelope, recipientOf } from '@postern/relay/onward'
 import type { Logger } from '@logtape/logtape'
 import type { Settings } from '../../config/settings.ts'
-import { errorText, Failure } from '../../host/failure.ts'
 import { NOTICE } from '../logs/log.ts'
-import { queuePath, spoolPath } from './paths.ts'
+import { openQueue, openSpool } from './queue.ts'
 import { openForwarding } from './srs-secrets.ts'
 
 /** Takes mail that is to be sent on. */
@@ -20,18 +18,20 @@ export interface ServerOnward extends Onward {
 }
 
 export interface OnwardDeps {
-  readonly forwarding: Forwarding
+  /** Undefined if there are no secrets for it. */
+  readonly forwarding: Forwarding | undefined
   readonly log: Logger
   /** Takes a message. When the promise resolves, the message and its entry are durable. */
   submit(mail: NewMail): Promise<void>
 }
 
 const MAX_RECIPIENTS_SHOWN = 20
+const NO_SECRETS = reply(451, '4.3.5', 'This server cannot forward mail yet; try again later')
 
 export function onwardWith({ forwarding, log, submit }: OnwardDeps): ServerOnward {
   const notices = log.getChild(NOTICE)
   return {
-    returned: (address) => forwarding.returned(address),
+    returned: (address) => forwarding?.returned(address),
     async submit(id, given, { away, forwarded }, message, before) {
       const envelope = queueEnvelope(given)
       await submit({
@@ -39,7 +39,7 @@ export function onwardWith({ forwarding, log, submit }: OnwardDeps): ServerOnwar
         envelope,
         recipients: away.map(recipientOf),
         pieces: message,
-        ...(forwarded.length > 0 && { copies: (open) => forwarding.copies({ id, envelope, forwarded }, open) }),
+        ...(forwarded.length > 0 && { copies: (open) => copiesOf(forwarding, { id, envelope, forwarded }, open) }),
         before: (open) => before(open as () => AsyncIterable<Uint8Array>),
       })
       const said = (recipients: readonly ForwardPath[]): Record<string, unknown> => ({
@@ -54,25 +54,14 @@ export function onwardWith({ forwarding, log, submit }: OnwardDeps): ServerOnwar
   }
 }
 
-/** Opens the queue and the messages beside it. @param isOwner False in a worker, because the main thread sends */
-export async function openQueue(
-  { options }: Settings,
-  isOwner: boolean,
-): Promise<{ readonly queue: Queue; readonly spool: Spool }> {
-  const [{ openSqliteQueue }, { fs }] = await Promise.all([
-    import('@postern/relay/sqlite'),
-    import('@postern/storage/fs'),
-  ])
-  await mkdir(options.queue, { recursive: true, mode: 0o700 })
-  const queue = await openSqliteQueue(queuePath(options.queue), { isOwner })
-  return { queue, spool: new Spool(fs(spoolPath(options.queue))) }
-}
-
-/** Names the queue in the error. */
-export function queueFailure({ options, spelled }: Settings, error: unknown): Failure {
-  if (error instanceof Failure) return error
-  const reason = isQueueError(error) ? error.message : errorText(error)
-  return new Failure(`${spelled('queue')} ${options.queue}: ${reason}`, undefined, { cause: error })
+/** @throws Refusal */
+async function copiesOf(
+  forwarding: Forwarding | undefined,
+  mail: ForwardedMail,
+  open: () => Pieces,
+): Promise<readonly NewCopy[]> {
+  if (forwarding === undefined) throw new Refusal(NO_SECRETS)
+  return forwarding.copies(mail, open)
 }
 
 export interface SubmissionDeps {
@@ -93,19 +82,16 @@ export async function openSubmission({
   if (settings.options.relay === 'off') return undefined
   const forwarding = await openForwarding(settings)
   const destinationOf = destinationsOf(settings, book)
-  try {
-    const { queue, spool } = await openQueue(settings, false)
-    return onwardWith({
-      forwarding,
-      log,
-      async submit(mail) {
-        await submit(mail, { queue, spool, destinationOf })
-        added()
-      },
-    })
-  } catch (error) {
-    throw queueFailure(settings, error)
-  }
+  const spool = await openSpool(settings)
+  const queue = await openQueue(settings, { role: 'submitter' })
+  return onwardWith({
+    forwarding,
+    log,
+    async submit(mail) {
+      await submit(mail, { queue, spool, destinationOf })
+      added()
+    },
+  })
 }
 
 /** Returns what finds the destination of an address: this server, or its domain. */

@@ -1,9 +1,11 @@
 /** Opens the queue and the relay of `postern serve`, and tells the log what becomes of mail that is sent on. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import type { AddressBook } from '@postern/intake/guards'
 import { parseAddress, type Rules } from '@postern/intake/directory'
 import { countTls, Relay, type RelayOptions } from '@postern/relay'
+import type { NatsQueueEvents } from '@postern/relay/nats'
 import { eventsFor, type HereDeps, keepHere, timeoutsOf } from '@postern/relay/onward'
 import type { Resolver } from '@postern/dns'
 import type { MailStore } from '@postern/storage'
@@ -11,7 +13,8 @@ import type { Logger } from '@logtape/logtape'
 import type { Settings } from '../../config/settings.ts'
 import { errorText, unreadable } from '../../host/failure.ts'
 import { loadRuntime } from '../../host/runtime.ts'
-import { destinationsOf, onwardWith, openQueue, queueFailure, type ServerOnward } from './onward.ts'
+import { destinationsOf, onwardWith, type ServerOnward } from './onward.ts'
+import { openQueue, openSpool } from './queue.ts'
 import { type ConnectDeps, connectTo, routerOf } from './router.ts'
 import { signerOf } from './signer.ts'
 import { openForwarding } from './srs-secrets.ts'
@@ -40,6 +43,9 @@ export interface OpenRelay extends ServerOnward {
   close(graceMs: number): Promise<void>
 }
 
+/** How long results may wait for a queue that is away when the server stops. */
+const QUEUE_GRACE_MS = 5_000
+
 /** Opens the relay; undefined if it is off. @throws Failure */
 export async function openRelay({
   settings,
@@ -62,8 +68,11 @@ export async function openRelay({
   }
   const sign = await signerOf(settings, log)
   const forwarding = await openForwarding(settings)
+  const spool = await openSpool(settings)
+  const isShared = options.queue.scheme === 'nats'
+  let made: Relay | undefined
+  const queue = await openQueue(settings, { role: 'sender', events: queueEvents(log, () => made?.wake()) })
   try {
-    const { queue, spool } = await openQueue(settings, true)
     const mx = options.relay === 'mx' ? { settings, resolver: await resolver(), ca, log } : undefined
     const sts = mx && (await openStsPolicies(mx))
     const reports = mx && (await openTlsReports(mx))
@@ -76,7 +85,7 @@ export async function openRelay({
       router: routerOf(settings, mx && sts && { ...mx, policies: sts.policies, tlsCounts: reports?.counts }),
       connect: reports === undefined ? connectHop : countTls(connectHop, reports.counts),
       ...(sign !== undefined && { sign }),
-      rewriteSender: forwarding.rewriteSender,
+      ...(forwarding !== undefined && { rewriteSender: forwarding.rewriteSender }),
       destinationOf: destinationsOf(settings, book),
       makeId: () => randomBytes(20).toString('hex'),
       handOver: webhookHandOver(rules),
@@ -91,9 +100,10 @@ export async function openRelay({
       congestion: { maxPlaces: options.relayMaxPerDestination },
       maxDeliveries: options.relayMaxDeliveries,
       // What is older than this process is a leftover. Its workers may write into the spool while the relay tidies it.
-      orphanAgeMs: 0,
+      ...(!isShared && { orphanAgeMs: 0 }),
       events: eventsFor(log, errorText),
     })
+    made = relay
     return {
       ...onwardWith({ forwarding, log, submit: (mail) => relay.submit(mail) }),
       start() {
@@ -103,13 +113,28 @@ export async function openRelay({
       added: () => relay.added(),
       async close(graceMs) {
         await reports?.close()
-        await relay.stop(graceMs)
+        const stopped = relay.stop(graceMs)
+        // Deliveries that have ended may wait to tell a queue that is away. They end when it is closed.
+        if (isShared) await Promise.race([stopped, setTimeout(graceMs + QUEUE_GRACE_MS, undefined, { ref: false })])
+        else await stopped
         await sts?.close()
         await queue.close()
+        await stopped
       },
     }
   } catch (error) {
-    throw queueFailure(settings, error)
+    await queue.close()
+    throw error
+  }
+}
+
+/** Tells the log, and the relay, what a queue in NATS tells. */
+function queueEvents(log: Logger, wake: () => void): NatsQueueEvents {
+  return {
+    lost: ({ message }) =>
+      log.error('the queue is lost: mail to be sent on gets 451 until it is back', { reason: message }),
+    back: () => log.info('the queue is back: mail to be sent on is accepted again'),
+    changed: wake,
   }
 }
 

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createForwarding, type Forwarding } from '@postern/relay/onward'
 import type { Settings } from '../../config/settings.ts'
 import { unreadable } from '../../host/failure.ts'
@@ -11,11 +11,17 @@ import { webhookDestination } from './webhooks.ts'
 const SRS_FILE = 'srs-secret'
 const SECRET_OCTETS = 24
 
-/** Makes what forwards mail, with the secrets of the file. @throws Failure */
-export async function openForwarding({ options, spelled }: Settings): Promise<Forwarding> {
-  const path = join(options.queue, SRS_FILE)
-  const named = `${spelled('queue')} ${path}`
-  const secrets = await readSecrets(options.queue, path, named)
+/**
+ * Makes what forwards mail, with the secrets of the file. Returns undefined if a queue that servers share has no secrets, because then no rule
+ * sends mail on.
+ * @throws Failure
+ */
+export async function openForwarding({ options, spelled }: Settings): Promise<Forwarding | undefined> {
+  const { queue, srsSecrets } = options
+  if (queue.scheme === 'nats' && srsSecrets === undefined) return undefined
+  const path = srsSecrets ?? join(queue.url, SRS_FILE)
+  const named = `${spelled(srsSecrets === undefined ? 'queue' : 'srsSecrets')} ${path}`
+  const secrets = await readSecrets(path, named, srsSecrets === undefined)
   try {
     return createForwarding({ secrets, webhookDestination })
   } catch (error) {
@@ -23,11 +29,13 @@ export async function openForwarding({ options, spelled }: Settings): Promise<Fo
   }
 }
 
-/** Reads the secrets, and makes one at the first start. */
-async function readSecrets(directory: string, path: string, named: string): Promise<readonly string[]> {
+/** @param isMade The server makes a secret at its first start. Servers that share secrets would each make another one */
+async function readSecrets(path: string, named: string, isMade: boolean): Promise<readonly string[]> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    makeSecret(path)
+    if (isMade) {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      makeSecret(path)
+    }
     return readFileSync(path, 'utf8')
       .split('\n')
       .map((line) => line.trim())

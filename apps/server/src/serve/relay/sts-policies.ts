@@ -23,17 +23,19 @@ export interface SavedStsPolicies {
 const SAVE_MS = 60_000
 const WHAT = 'the policies of MTA-STS'
 
-/** The directory of the queue must exist. */
+/** The directory of the queue must exist. Policies of servers that share a queue are in memory alone. */
 export async function openStsPolicies({ settings, resolver, ca, log }: StsPoliciesDeps): Promise<SavedStsPolicies> {
   const { createStsPolicies, readKeptPolicies } = await import('@postern/relay/route')
   const { httpsPolicyFetch } = await import('@postern/relay/route/https')
   const { queue, relayStsPort } = settings.options
-  const path = stsPoliciesPath(queue)
+  // Servers that share a queue have no directory in common.
+  const path = queue.scheme === 'nats' ? undefined : stsPoliciesPath(queue.url)
   const policies = createStsPolicies({
     resolver,
     fetch: httpsPolicyFetch({ resolver, port: relayStsPort, ...(ca.length > 0 && { authorities: ca }) }),
-    kept: await readKept(path, WHAT, readKeptPolicies, log),
+    kept: path === undefined ? undefined : await readKept(path, WHAT, readKeptPolicies, log),
   })
+  if (path === undefined) return { policies, close: () => Promise.resolve() }
   const file = new KeptFile(path, WHAT, policies, log)
   const timer = setInterval(() => void file.save(), SAVE_MS)
   timer.unref()

@@ -40,7 +40,7 @@ export async function openTlsReports({ settings, resolver, ca, log }: TlsReports
   const { httpsPost } = await import('@postern/relay/route/https')
   if (dkim === undefined)
     log.warn('reports on TLS are sent without a signature; receivers have to ignore such mail', { from })
-  const path = tlsReportsPath(queue)
+  const path = tlsReportsPath(queue.url)
   const stopping = new AbortController()
   const post = httpsPost({ resolver, ...(ca.length > 0 && { authorities: ca }) })
   let submit: Submit = () => Promise.reject(new Error('the relay has not begun'))

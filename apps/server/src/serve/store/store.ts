@@ -74,7 +74,7 @@ export async function openStore(settings: Settings, access: StoreAccess = {}): P
       return mailStore(memory())
     }
     case 's3':
-      return mailStore(await openS3(settings, store.url, access.bufferedBytes))
+      return mailStore(await openS3(settings, store.url, { bufferedBytes: access.bufferedBytes }))
     case 'fs':
     case 'maildir':
       return openDirectory(store, settings, access)
