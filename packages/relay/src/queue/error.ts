@@ -3,17 +3,17 @@ import { acrossCopies } from '@postern/engine'
 
 /** The reason why a queue refused or failed. */
 export type QueueErrorCode =
-  /** There is no queue at the path, and the caller asked not to make one. */
+  /** There is no queue at the path or in NATS, and the caller asked not to make one. */
   | 'not-found'
-  /** The file is not a queue, or a queue of a newer version. The message names the version. */
+  /** The file or the stream is not a queue, or a queue of a newer version. The message names the version. */
   | 'other-version'
   /** Another process owns the queue. */
   | 'owned'
   /** The call is only for the owner of the queue. */
   | 'not-owner'
-  /** The runtime has no SQLite. */
+  /** The runtime has no SQLite, or the NATS server is too old or has no JetStream. */
   | 'unsupported'
-  /** What the caller gave is not valid. The message names the field. */
+  /** What the caller gave is not valid, or a NATS server refuses the login. The message names the field. */
   | 'invalid'
   /** No room: a full disk, or a bound of the queue. There may be room later. */
   | 'full'
@@ -23,7 +23,7 @@ export type QueueErrorCode =
   | 'corrupt'
   /** The queue is closed. */
   | 'closed'
-  /** Every other failure of the disk. A later try may succeed. */
+  /** Every other failure of the disk, and a NATS server that is away. A later try may succeed. */
   | 'unavailable'
 
 /** A queue refused or failed. The message is one line. */
