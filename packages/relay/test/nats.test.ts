@@ -281,6 +281,9 @@ testWith(
       `${entryNamed('bad3')} is of version 2; this Postern knows versions up to 1`,
     ])
     expect(namesOf(claimed)).toEqual(['e1 a.example'])
+    expect((await queue.list({ messageId: 'e1' })).entries.length).toBe(1)
+    // One of the damaged entries may be that of the message.
+    expect((await refusal(queue.list({ messageId: 'e2' }))).code).toBe('corrupt')
   },
 )
 
@@ -324,7 +327,10 @@ testWith(
       waits: true,
       events: { lost: ({ code }) => told.push(code), back: () => told.push('back') },
     })
-    expect((await refusal(queue.add([entry('e1', ['x@a.example'])]))).code).toBe('unavailable')
+    // A spool that asks for the entry of a message must not hear that there is none.
+    const refused = [queue.add([entry('e1', ['x@a.example'])]), queue.list({ messageId: 'e1' }), queue.stats()]
+    const codes = (await Promise.all(refused.map(refusal))).map(({ code }) => code)
+    expect(codes).toEqual(['unavailable', 'unavailable', 'unavailable'])
     await server.start()
     await queue.add([entry('e2', ['x@a.example'])])
     expect(namesOf(await claimAll(queue))).toEqual(['e2 a.example'])

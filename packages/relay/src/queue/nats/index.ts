@@ -7,12 +7,12 @@
 import { credsAuthenticator, type NodeConnectionOptions } from '@nats-io/transport-node'
 import { checkRange, invalid } from '../checks.ts'
 import type { QueueError } from '../error.ts'
-import { isQueueError } from '../error.ts'
 import type { Queue } from '../queue.ts'
+import { failureOf } from './failure.ts'
 import { Link } from './link.ts'
 import { Mirror } from './mirror.ts'
 import { NatsQueue } from './nats-queue.ts'
-import { Records } from './table.ts'
+import { PATIENCE_MS, Records } from './table.ts'
 import type { Message } from './stream.ts'
 
 export interface NatsQueueOptions {
@@ -110,6 +110,8 @@ export async function openNatsQueue(options: NatsQueueOptions): Promise<Queue> {
     maxLeaseMs,
     wasManaged: () => watch.wasManaged(),
     nextComplaint: () => watch.complaints.shift(),
+    unreadable: () => watch.unreadable(),
+    ready: () => link.stream(performance.now() + PATIENCE_MS),
     closed: async () => {
       watch.close()
       await link.close()
@@ -146,6 +148,8 @@ class Watch {
   readonly #mirror: Mirror
   readonly #events: NatsQueueEvents
   readonly complaints: QueueError[] = []
+  /** By the name of the record. */
+  readonly #unreadable = new Map<string, QueueError>()
   #timer: ReturnType<typeof setTimeout> | undefined
   #wasManaged = false
 
@@ -157,6 +161,7 @@ class Watch {
   message(message: Message, isOld: boolean, records: Records): void {
     try {
       const record = records.decoded(message)
+      this.#unreadable.delete(message.name)
       const isForeign = !isOld && record.by !== records.by
       const isManaged = record.isManaged === true
       if (!records.take(message, record, isOld, isForeign && !isManaged) || !isForeign) return
@@ -164,7 +169,9 @@ class Watch {
       if (isManaged) this.#events.changed?.()
       else this.#timer ??= setTimeout(() => this.#ripen(), FIRST_TURN_MS)
     } catch (error) {
-      if (isQueueError(error) && this.complaints.length < MAX_COMPLAINTS) this.complaints.push(error)
+      const failure = failureOf(error, message.name)
+      if (this.#unreadable.size < MAX_COMPLAINTS) this.#unreadable.set(message.name, failure)
+      if (this.complaints.length < MAX_COMPLAINTS) this.complaints.push(failure)
     }
   }
 
@@ -172,6 +179,10 @@ class Watch {
     this.#timer = undefined
     this.#mirror.ripen()
     this.#events.changed?.()
+  }
+
+  unreadable(): QueueError | undefined {
+    return this.#unreadable.values().next().value
   }
 
   wasManaged(): boolean {

@@ -53,10 +53,6 @@ export class Mirror {
     return this.#inOrder.items as readonly KnownEntry[]
   }
 
-  get hasFresh(): boolean {
-    return this.#fresh.size > 0
-  }
-
   /** Returns the first entry behind this place in the order. */
   behind(order: number): KnownEntry | undefined {
     return this.#inOrder.behind({ order }) as KnownEntry | undefined
@@ -92,7 +88,10 @@ export class Mirror {
       const order = orderOf(stored, seq)
       const entry = before.get(order)
       before.delete(order)
-      if (entry === undefined) return this.#insert(record, stored, order, isFresh)
+      // Nobody changes the number of deliveries, but anybody who may write into the stream could.
+      const isSame = entry?.deliveries.length === stored.deliveries.length
+      if (entry !== undefined && !isSame) this.#drop(entry)
+      if (entry === undefined || !isSame) return this.#insert(record, stored, order, isFresh)
       for (const [index, delivery] of entry.deliveries.entries())
         this.#change(delivery, stored.deliveries[index] as StoredDelivery, isFresh)
       return entry
@@ -124,12 +123,11 @@ export class Mirror {
     for (const { name, seq, reading } of this.#records.values()) if (reading !== this.#reading) this.forget(name, seq)
   }
 
-  /** Ends the first turn of other processes. Returns whether anything can now be claimed. */
-  ripen(): boolean {
+  /** Ends the first turn of other processes. */
+  ripen(): void {
     const ripe = [...this.#fresh].filter(({ number, state }) => this.deliveries.get(number) && state === 'held')
     this.#fresh = new Set()
     for (const delivery of ripe) this.deliveries.change(delivery, { state: delivery.stored })
-    return ripe.length > 0
   }
 
   /** Keeps a delivery from other claims of this process while the lease is written. */

@@ -38,6 +38,10 @@ export interface NatsQueueDeps {
   readonly wasManaged: () => boolean
   /** Returns what was found in the stream that is no entry of a queue, once. */
   readonly nextComplaint: () => QueueError | undefined
+  /** Returns why a record of the stream cannot be read, if there is one. */
+  readonly unreadable: () => QueueError | undefined
+  /** Resolves when this process knows the whole stream. Rejects if the server is away for too long. */
+  readonly ready: () => Promise<unknown>
   /** Closes the connection. */
   readonly closed: () => Promise<void>
 }
@@ -112,6 +116,7 @@ export class NatsQueue implements Queue {
   list(options: ListQueueOptions = {}): Promise<QueuePage> {
     return this.#run(async () => {
       const { limit, after } = checkList(options)
+      await this.#deps.ready()
       const found: KnownEntry[] = []
       let isMore = false
       for await (const entry of entriesBehind(this.#mirror, after, options)) {
@@ -119,6 +124,9 @@ export class NatsQueue implements Queue {
         if (isMore) break
         found.push(entry)
       }
+      // It may be the entry of this message, which must not pass for one without an entry.
+      const unreadable = options.messageId === undefined || found.length > 0 ? undefined : this.#deps.unreadable()
+      if (unreadable !== undefined) throw unreadable
       const entries = (await together(found, (entry) => this.#read(entry))).flatMap((entry) => entry ?? [])
       const page = { entries: entries.filter((entry) => isWanted(entry, options)) }
       const last = found.at(-1)
@@ -128,6 +136,7 @@ export class NatsQueue implements Queue {
 
   get(id: string): Promise<QueueEntry | undefined> {
     return this.#run(async () => {
+      await this.#deps.ready()
       const known = this.#mirror.byId(id)
       return known && this.#read(known)
     })
@@ -189,6 +198,7 @@ export class NatsQueue implements Queue {
     return this.#run(async () => {
       check()
       checkRange(ids.length, 'ids', 0, MAX_ENTRIES)
+      await this.#deps.ready()
       const wanted = new Set(ids)
       const names = new Set([...wanted].flatMap((id) => this.#mirror.byId(id)?.record.name ?? []))
       const counts = await together([...names], (name) => work(name, wanted))
@@ -199,6 +209,7 @@ export class NatsQueue implements Queue {
   stats({ maxDestinations = 20 }: QueueStatsOptions = {}): Promise<QueueStats> {
     return this.#run(async () => {
       checkRange(maxDestinations, 'maxDestinations', 0, 1_000)
+      await this.#deps.ready()
       return countAll(this.#mirror, maxDestinations)
     })
   }
