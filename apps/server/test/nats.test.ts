@@ -35,7 +35,8 @@ for (const runtime of sample(RUNTIME_NAMES, 1)) {
     await using nats = await NatsServer.start({ lines })
     const [cwd, port] = [temporaryDirectory(), await freePort()]
     const command = RUNTIMES[runtime]
-    const where = ['--queue', `${nats.url}?stream=mail`, '--spool', 'fs:spool']
+    // By its name, which the hosts file has.
+    const where = ['--queue', `nats://localhost:${nats.port}?stream=mail`, '--spool', 'fs:spool']
     const server = await serveMail({
       store: join(cwd, 'mail'),
       cwd,
@@ -138,6 +139,12 @@ testWith([NATS], 'a queue of a newer version, a missing one and a server that is
   expect(await list(`${nats.url}?stream=none`)).toMatchObject({
     code: 1,
     stderr: `postern: there is no queue ${nats.url} none: there is no such stream\n`,
+  })
+  const noCa = await postern(['queue', 'list', '--queue', nats.url], { env: { NATS_CA: '/nowhere/ca.pem' } })
+  expect(noCa).toMatchObject({
+    code: 2,
+    stdout: '',
+    stderr: 'postern: NATS_CA /nowhere/ca.pem: there is no such file\n',
   })
   await nats.end()
   expect(await list(nats.url)).toMatchObject({
