@@ -1,0 +1,108 @@
+/** Decodes text of any charset (RFC 2045 5.1) by the platform's TextDecoder. */
+
+/** Names that mail uses and the Encoding Standard does not have, and the label that it has. */
+const LABELS: Readonly<Record<string, string>> = {
+  '8859_1': 'iso-8859-1',
+  ansi: 'windows-1252',
+  ascii: 'windows-1252',
+  big5_hkscs: 'big5-hkscs',
+  cp367: 'windows-1252',
+  cp819: 'iso-8859-1',
+  cp850: 'windows-1252',
+  cp874: 'windows-874',
+  cp932: 'shift_jis',
+  cp936: 'gbk',
+  cp949: 'euc-kr',
+  cp950: 'big5',
+  cp1361: 'euc-kr',
+  default: 'windows-1252',
+  eucjp: 'euc-jp',
+  euckr: 'euc-kr',
+  'gb-2312': 'gbk',
+  'gb18030-2022': 'gb18030',
+  'iso-8859-1-windows-3.1-latin-1': 'windows-1252',
+  'iso-8859-8-e': 'iso-8859-8',
+  'iso-8859-11': 'windows-874',
+  'iso-8859_1': 'iso-8859-1',
+  iso8859_1: 'iso-8859-1',
+  iso8859_15: 'iso-8859-15',
+  'iso-2022-jp-1': 'iso-2022-jp',
+  'iso-2022-jp-2': 'iso-2022-jp',
+  'iso-2022-jp-ms': 'iso-2022-jp',
+  'iso-646': 'windows-1252',
+  'iso646-us': 'windows-1252',
+  koi8r: 'koi8-r',
+  koi8u: 'koi8-u',
+  ks_c_5601: 'euc-kr',
+  'latin-1': 'iso-8859-1',
+  macroman: 'macintosh',
+  ms932: 'shift_jis',
+  ms949: 'euc-kr',
+  msgbk: 'gbk',
+  shiftjis: 'shift_jis',
+  tis620: 'windows-874',
+  'unicode-1-1-utf-16': 'utf-16le',
+  usascii: 'windows-1252',
+  us_ascii: 'windows-1252',
+  utf: 'utf-8',
+  utf8mb3: 'utf-8',
+  utf8mb4: 'utf-8',
+  utf_8: 'utf-8',
+  win1250: 'windows-1250',
+  win1251: 'windows-1251',
+  win1252: 'windows-1252',
+  'windows-936': 'gbk',
+  'windows-950': 'big5',
+  'x-unknown': 'utf-8',
+  'x-user-defined': 'windows-1252',
+}
+const REPLACEMENT = 'replacement'
+const MAX_NAME = 60
+
+/** Returns a label that TextDecoder takes; undefined for an unknown charset. */
+export function charsetLabel(name: string): string | undefined {
+  const lower = name.trim().toLowerCase()
+  if (lower === '' || lower.length > MAX_NAME) return undefined
+  const label = LABELS[lower] ?? lower
+  try {
+    const { encoding } = new TextDecoder(label)
+    // The standard reads ISO-2022-KR and some others as one U+FFFD, because text in them can hide markup.
+    return encoding === REPLACEMENT ? undefined : label
+  } catch {
+    return undefined
+  }
+}
+
+export interface DecodedText {
+  readonly text: string
+  /** The charset was unknown or missing, and the octets are not ASCII. */
+  readonly isGuessed: boolean
+  /** Octets were replaced by U+FFFD. */
+  readonly isDamaged: boolean
+}
+
+/** Decodes octets. Without a known charset they are UTF-8 if they can be, or else Windows-1252. */
+export function decodeText(octets: Uint8Array, charset: string | undefined): DecodedText {
+  const label = charset === undefined ? undefined : charsetLabel(charset)
+  if (label === undefined) {
+    const text = utf8(octets)
+    if (text !== undefined) return { text, isGuessed: text.length !== octets.length, isDamaged: false }
+    return { text: new TextDecoder('windows-1252').decode(octets), isGuessed: true, isDamaged: false }
+  }
+  try {
+    return { text: new TextDecoder(label, { fatal: true }).decode(octets), isGuessed: false, isDamaged: false }
+  } catch {
+    return { text: new TextDecoder(label).decode(octets), isGuessed: false, isDamaged: true }
+  }
+}
+
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Returns undefined if the octets are not UTF-8. */
+export function utf8(octets: Uint8Array): string | undefined {
+  try {
+    return strict.decode(octets)
+  } catch {
+    return undefined
+  }
+}
