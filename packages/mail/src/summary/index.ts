@@ -1,0 +1,6 @@
+/** `@postern/mail/summary`: what a list of messages shows. */
+export type { Mailbox } from '../header/addresses.ts'
+export { parseMailboxes } from '../header/addresses.ts'
+export { parseDate } from './dates.ts'
+export { type AttachmentSummary, isAttachment, type MailSummary } from './summary.ts'
+export { SummaryReader } from './summary-reader.ts'

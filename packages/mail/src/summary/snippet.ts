@@ -1,0 +1,61 @@
+/** The beginning of a message's text, on one line. */
+
+/** Text inside these elements is not shown. */
+const HIDDEN: ReadonlySet<string> = new Set(['head', 'script', 'style', 'template', 'title'])
+const ENTITIES: Readonly<Record<string, string>> = { amp: '&', apos: "'", gt: '>', lt: '<', nbsp: ' ', quot: '"' }
+const MAX_ENTITY = 10
+const BLANK = /[\s\u{200b}-\u{200d}\u{2060}\u{feff}\u{ad}]/u
+const CONTROL = /[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/
+
+/** Joins words by one blank, and ends at a number of characters. Characters that are not seen are left out. */
+export function snippetOf(text: string, maxCharacters: number): string {
+  let snippet = ''
+  let count = 0
+  let isBlank = false
+  for (const character of text) {
+    if (BLANK.test(character)) {
+      isBlank = snippet !== ''
+    } else if (!CONTROL.test(character)) {
+      if (isBlank) snippet += ' '
+      isBlank = false
+      snippet += character
+      if (++count >= maxCharacters) break
+    }
+  }
+  return snippet
+}
+
+/** Returns the text that HTML shows, as far as a snippet needs it. Reads each character once. What it returns is text, never markup. */
+export function textOfHtml(html: string): string {
+  let text = ''
+  let hidden = ''
+  for (let at = 0; at < html.length;) {
+    const open = html.indexOf('<', at)
+    const end = open < 0 ? html.length : open
+    if (hidden === '') text += decodeEntities(html.slice(at, end))
+    if (open < 0) break
+    const comment = html.startsWith('<!--', open)
+    const close = comment ? html.indexOf('-->', open) : html.indexOf('>', open)
+    if (close < 0) break
+    const tag = comment ? '' : tagName(html, open + 1)
+    if (hidden === '' && HIDDEN.has(tag)) hidden = tag
+    else if (hidden !== '' && tag === `/${hidden}`) hidden = ''
+    text += ' '
+    at = close + (comment ? 3 : 1)
+  }
+  return text
+}
+
+function tagName(html: string, start: number): string {
+  let end = start
+  while (end < html.length && end - start < MAX_ENTITY && /[A-Za-z/]/.test(html[end] as string)) end++
+  return html.slice(start, end).toLowerCase()
+}
+
+function decodeEntities(text: string): string {
+  return text.replaceAll(/&(#x[0-9a-fA-F]{1,6}|#\d{1,7}|[a-z]{2,6});/g, (whole, name: string) => {
+    if (!name.startsWith('#')) return ENTITIES[name] ?? whole
+    const code = name[1] === 'x' ? Number.parseInt(name.slice(2), 16) : Number(name.slice(1))
+    return code > 0 && code <= 0x10_ffff && !(code >= 0xd800 && code < 0xe000) ? String.fromCodePoint(code) : ' '
+  })
+}
