@@ -91,6 +91,23 @@ export const PACKAGES: readonly Package[] = [
     ],
   },
   {
+    root: 'packages/mail/src',
+    packages: [],
+    floors: [
+      [
+        { paths: ['text'], isPure: true },
+        { paths: ['defect.ts'], isPure: true },
+      ],
+      [
+        { paths: ['header'], isPure: true, below: ['text'] },
+        { paths: ['transfer'], isPure: true, below: ['defect.ts'] },
+      ],
+      [{ paths: ['mime'], below: ['text', 'defect.ts', 'header', 'transfer'] }],
+      [{ paths: ['summary'] }],
+      [{ paths: ['index.ts'] }],
+    ],
+  },
+  {
     root: 'packages/runtime/src',
     packages: ['@postern/engine'],
     floors: [
@@ -112,7 +129,7 @@ export const PACKAGES: readonly Package[] = [
   },
   {
     root: 'packages/storage/src',
-    packages: ['@postern/engine'],
+    packages: ['@postern/engine', '@postern/mail'],
     floors: [
       [{ paths: ['blob'], modules: NODE }],
       [{ paths: ['mail'] }, { paths: ['disk'], modules: NODE }, { paths: ['bucket'] }, { paths: ['memory'] }],

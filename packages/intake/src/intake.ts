@@ -30,6 +30,8 @@ export interface IntakeOptions {
   readonly handlers?: IntakeHandlers
   /** How long `handlers.kept` may take. Default 10 seconds. */
   readonly keptTimeoutMs?: number
+  /** Adds the summary of each message to its record. Default: false. */
+  readonly summary?: boolean
   /** Guards that find out about the client. They are asked before the observer and the user's hooks, which then see it. */
   readonly firstGuards?: readonly Guard[]
   /** The engine asks them in this order. The observer learns the name of the one that refuses, throws or is late. */
@@ -55,6 +57,7 @@ interface IntakeDeps {
   readonly observer: Observer
   readonly watch: HookWatch
   readonly keptTimeoutMs: number | undefined
+  readonly summary: boolean | undefined
   readonly submission: SubmissionOptions | undefined
   readonly onward: Onward | undefined
   /** Reports a failure. */
@@ -92,6 +95,7 @@ export function intake(options: IntakeOptions): IntakeHooks {
     observer = {},
     auth,
     keptTimeoutMs,
+    summary,
   } = options
   const watch = new HookWatch()
   const error = (given: unknown, session: Session | undefined): unknown => {
@@ -100,7 +104,17 @@ export function intake(options: IntakeOptions): IntakeHooks {
     // The answer goes back to the engine, which catches a rejection.
     return handlers.error?.(given instanceof HookError ? given.cause : given, session)
   }
-  const deps: IntakeDeps = { store, handlers, observer, watch, keptTimeoutMs, submission, onward, failed: error }
+  const deps: IntakeDeps = {
+    store,
+    handlers,
+    observer,
+    watch,
+    keptTimeoutMs,
+    summary,
+    submission,
+    onward,
+    failed: error,
+  }
   const mailboxes = mailboxesGuard(store)
   const watchedGuard = (guard: Guard): Guard => watched(watch, guard, (hook) => guardHook(guard.name, hook))
   const all = [
@@ -175,6 +189,7 @@ function dataHook({
   ...deps
 }: IntakeDeps): NonNullable<Handlers['data']> {
   const keepInStore = keep(store, {
+    ...(deps.summary !== undefined && { summary: deps.summary }),
     kept(record, session) {
       observer.kept?.(record, session)
       return handlers.kept && watch.ask(KEPT, session, () => handlers.kept?.(record, session))

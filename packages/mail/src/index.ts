@@ -1,5 +1,5 @@
 /** `@postern/mail`: what is inside a message. */
-export { DEFECTS, type Defect, type DefectCode } from './mime/defect.ts'
+export { DEFECTS, type Defect, type DefectCode } from './defect.ts'
 export { type HeaderField, HeaderFields } from './header/fields.ts'
 export { DEFAULT_MIME_LIMITS, type MimeLimits } from './mime/limits.ts'
 export { MimeError, type Part, parts, type PartsOptions } from './mime/parts.ts'

@@ -4,6 +4,7 @@
  * The types of the config file, flags, environment variables, their validation, the help and the tables of docs/configuration.md are
  * all derived from it. Each subject has a file in options/, with its rows and the combinations that it refuses.
  */
+import { type ContentRows, contentRows } from './options/contents.ts'
 import { type DnsRows, dnsRows } from './options/dns.ts'
 import { type FrontRows, frontRows } from './options/front.ts'
 import { type LimitRows, limitRows } from './options/limits.ts'
@@ -27,6 +28,7 @@ export interface OptionRows
     FrontRows,
     ProcessRows,
     RetentionRows,
+    ContentRows,
     PolicyRows,
     RuleRows,
     DnsRows,
@@ -50,6 +52,7 @@ export const OPTIONS: OptionRows = {
   ...frontRows,
   ...processRows,
   ...retentionRows,
+  ...contentRows,
   ...policyRows,
   ...ruleRows,
   ...dnsRows,

@@ -119,6 +119,7 @@ function engineOptions(deps: ServerDeps): ServerOptions {
       ],
       observer: logObserver({ ...deps, quiet }),
       keptTimeoutMs: keptTimeoutMs(options.hookTimeoutMs),
+      summary: options.summary === 'on',
       ...(onward !== undefined && { onward }),
       ...(accounts.book !== undefined && { submission: { hostname: options.hostname, book: accounts.book } }),
       ...(canAuthenticate(options) ? { auth: authOf(deps) } : {}),

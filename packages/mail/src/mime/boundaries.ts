@@ -1,5 +1,5 @@
 /** The multiparts and messages that are open, and the lines that end their parts: RFC 2046 5.1.1. */
-import type { DefectList } from './defect.ts'
+import type { DefectList } from '../defect.ts'
 
 /** A multipart or a message that has begun. */
 export interface Frame {

@@ -1,7 +1,7 @@
 /** What the header section of a part says of its content: RFC 2045, RFC 2046, RFC 2183. */
 import type { HeaderFields } from '../header/fields.ts'
 import { parseParameters } from '../header/parameters.ts'
-import type { DefectList } from './defect.ts'
+import type { DefectList } from '../defect.ts'
 
 export interface Content {
   /** In lower case: 'text/plain'. */

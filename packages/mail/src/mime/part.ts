@@ -1,7 +1,7 @@
 /** One part of a message, without its body. */
 import type { HeaderFields } from '../header/fields.ts'
 import type { Content } from './content.ts'
-import type { Defect } from './defect.ts'
+import type { Defect } from '../defect.ts'
 
 export interface PartHead extends Content {
   /**

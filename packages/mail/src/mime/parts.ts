@@ -1,6 +1,6 @@
 /** The parts of a message, one after another, while it arrives. */
 import { decodeText } from '../text/charset.ts'
-import type { DefectList } from './defect.ts'
+import type { DefectList } from '../defect.ts'
 import { type MimeLimits, resolveMimeLimits } from './limits.ts'
 import type { PartHead } from './part.ts'
 import { type MimeEvent, MimeReader } from './reader.ts'

@@ -13,7 +13,12 @@ export function snippetOf(text: string, maxCharacters: number): string {
   let count = 0
   let isBlank = false
   for (const character of text) {
-    if (BLANK.test(character)) {
+    const code = character.charCodeAt(0)
+    if (code > 32 && code < 127) {
+      snippet += isBlank ? ` ${character}` : character
+      isBlank = false
+      if (++count >= maxCharacters) break
+    } else if (BLANK.test(character)) {
       isBlank = snippet !== ''
     } else if (!CONTROL.test(character)) {
       if (isBlank) snippet += ' '

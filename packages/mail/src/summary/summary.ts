@@ -47,8 +47,9 @@ const MAX_IDS = 50
 const MAX_ID = 500
 const MAX_ATTACHMENTS = 50
 const MAX_SNIPPET = 200
-/** Octets of text that a snippet is made of. */
-const MAX_SNIPPET_OCTETS = 8_192
+/** Octets that a snippet is made of. */
+const MAX_TEXT_OCTETS = 1_024
+const MAX_HTML_OCTETS = 8_192
 
 /** Gets the parts of one message, and makes its summary. */
 export class SummaryBuilder {
@@ -69,8 +70,8 @@ export class SummaryBuilder {
     this.#size = 0
     this.#reading = undefined
     if (isAttachment(part)) return
-    if (part.type === 'text/plain') this.#reading = this.#text ??= new SnippetPart(part)
-    else if (part.type === 'text/html') this.#reading = this.#html ??= new SnippetPart(part)
+    if (part.type === 'text/plain') this.#reading = this.#text ??= new SnippetPart(part, MAX_TEXT_OCTETS)
+    else if (part.type === 'text/html') this.#reading = this.#html ??= new SnippetPart(part, MAX_HTML_OCTETS)
     if (this.#reading?.part !== part) this.#reading = undefined
   }
 
@@ -83,8 +84,7 @@ export class SummaryBuilder {
     this.#end()
     const fields = this.#root
     const text = this.#text?.text() ?? ''
-    const html = this.#html === undefined ? '' : textOfHtml(this.#html.text())
-    const snippet = snippetOf(text, MAX_SNIPPET) || snippetOf(html, MAX_SNIPPET)
+    const snippet = snippetOf(text, MAX_SNIPPET) || snippetOf(textOfHtml(this.#html?.text() ?? ''), MAX_SNIPPET)
     return {
       ...(fields === undefined ? { from: [], to: [] } : headOf(fields)),
       ...(snippet !== '' && { snippet }),
@@ -112,21 +112,28 @@ export function isAttachment({ disposition, fileName, isMultipart, isMessage, se
   return !type.startsWith('text/') && section !== 'TEXT'
 }
 
+/** The beginning of a part's text. */
 class SnippetPart {
   readonly part: PartHead
-  readonly #octets: number[] = []
+  readonly #max: number
+  #octets: Uint8Array = new Uint8Array(0)
 
-  constructor(part: PartHead) {
+  constructor(part: PartHead, max: number) {
     this.part = part
+    this.#max = max
   }
 
   take(octets: Uint8Array): void {
-    const room = MAX_SNIPPET_OCTETS - this.#octets.length
-    if (room > 0) this.#octets.push(...octets.subarray(0, room))
+    const had = this.#octets.length
+    if (had === this.#max) return
+    const joined = new Uint8Array(Math.min(this.#max, had + octets.length))
+    joined.set(this.#octets)
+    joined.set(octets.subarray(0, joined.length - had), had)
+    this.#octets = joined
   }
 
   text(): string {
-    return decodeText(Uint8Array.from(this.#octets), this.part.parameters.get('charset')).text
+    return decodeText(this.#octets, this.part.parameters.get('charset')).text
   }
 }
 

@@ -1,5 +1,5 @@
 /** Content-Transfer-Encoding: RFC 2045 6. */
-import type { DefectCode } from '../mime/defect.ts'
+import type { DefectCode } from '../defect.ts'
 
 /** Decodes the octets of one body, piece after piece. How they are cut changes nothing but where the pieces end. */
 export interface TransferDecoder {

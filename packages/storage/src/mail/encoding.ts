@@ -135,6 +135,25 @@ const PATH: Readonly<Record<string, Shape>> = {
   parameters: TEXTS,
   malformedParameters: { maybe: { each: TEXT } },
 }
+const MAILBOXES: Shape = { each: { fields: { name: { maybe: TEXT }, address: TEXT } } }
+const SUMMARY: Shape = {
+  fields: {
+    subject: { maybe: TEXT },
+    from: MAILBOXES,
+    replyTo: { maybe: MAILBOXES },
+    to: MAILBOXES,
+    cc: { maybe: MAILBOXES },
+    date: { maybe: TIME },
+    messageId: { maybe: TEXT },
+    inReplyTo: { maybe: { each: TEXT } },
+    references: { maybe: { each: TEXT } },
+    listId: { maybe: TEXT },
+    autoSubmitted: { maybe: TEXT },
+    snippet: { maybe: TEXT },
+    attachments: { each: { fields: { section: TEXT, fileName: { maybe: TEXT }, type: TEXT, size: COUNT } } },
+    attachmentCount: COUNT,
+  },
+}
 const RECORD: Shape = {
   fields: {
     schemaVersion: oneOf(1),
@@ -185,6 +204,7 @@ const RECORD: Shape = {
     size: COUNT,
     sha256: matching(/^[0-9a-f]{64}$/, 'a SHA-256'),
     verdicts: { is: isObject, name: 'an object' },
+    summary: { maybe: SUMMARY },
     maildir: { maybe: { fields: { file: TEXT, mailboxes: { each: TEXT }, lineEnding: oneOf('LF', 'CRLF') } } },
     bounce: { maybe: { fields: { reason: TEXT, at: TIME } } },
   },

@@ -14,8 +14,11 @@ import { type IncomingMail, mailboxPaths, type RecipientPath } from './incoming.
 import type { MailStore } from './contract.ts'
 import type { MailRecord } from './record.ts'
 import { mailStore } from './mail-store.ts'
+import { summarized } from './summarized.ts'
 
 export interface KeepOptions {
+  /** Adds the summary of each message to its record: subject, sender, the beginning of the text, attachments. Default: false. */
+  readonly summary?: boolean
   /**
    * Called with each message after it is durable, and before the client gets its reply. Errors are ignored, because the
    * message is kept.
@@ -47,7 +50,7 @@ export function keep(
   return async (message, session) => {
     let record: MailRecord
     try {
-      record = await mail.save(message, session)
+      record = await mail.save(options.summary === true ? summarized(message) : message, session)
     } catch (error) {
       if (!isStorageError(error)) throw error
       throw new Refusal(error.code === 'no-space' ? NO_SPACE : FAILED, { cause: error })

@@ -15,6 +15,7 @@ import type {
   TlsInfo,
   TransmissionType,
 } from '@postern/engine'
+import type { MailSummary } from '@postern/mail/summary'
 
 /** What is known about one stored message. */
 export interface MailRecord {
@@ -46,6 +47,8 @@ export interface MailRecord {
   readonly sha256: string
   /** Results of checks of the message. */
   readonly verdicts: Readonly<Record<string, unknown>>
+  /** What a list of messages shows. Missing if it was not asked for; see `KeepOptions`. */
+  readonly summary?: MailSummary
   /** Where a store of Maildirs delivered the message. */
   readonly maildir?: MaildirPlaces
   /** Present once the message has bounced. */

@@ -1,0 +1,42 @@
+/** Makes the summary of a message while a store saves it. */
+import { type MailSummary, SummaryReader } from '@postern/mail/summary'
+import type { IncomingMail, MailFacts } from './incoming.ts'
+
+/** Returns the same message. Its facts have the summary of the bytes that were read. */
+export function summarized(message: IncomingMail): IncomingMail {
+  const reader = new SummaryReader()
+  let summary: MailSummary | undefined
+  let isBroken = false
+  // A mistake in the reader must not refuse a message, because its sender would send it again and again.
+  const attempt = (read: () => void): void => {
+    if (isBroken) return
+    try {
+      read()
+    } catch {
+      isBroken = true
+    }
+  }
+  const seen = (bytes: Uint8Array | null): Uint8Array | null => {
+    if (bytes !== null) attempt(() => reader.write(bytes))
+    return bytes
+  }
+  const withSummary = (facts: MailFacts | undefined): MailFacts => {
+    attempt(() => (summary = reader.end()))
+    return { ...facts, ...(summary !== undefined && !isBroken && { summary }) }
+  }
+  const { id, envelope, receivedAt, trace } = message
+  return {
+    id,
+    envelope,
+    receivedAt,
+    trace,
+    read() {
+      const bytes = message.read()
+      return bytes instanceof Promise ? bytes.then(seen) : seen(bytes)
+    },
+    facts() {
+      const facts = message.facts?.()
+      return facts instanceof Promise ? facts.then(withSummary) : withSummary(facts)
+    },
+  }
+}
