@@ -16,7 +16,7 @@ const DOCUMENT = resolve(import.meta.dirname, '../docs/runtimes.md')
 const HEADING = '\n## Gaps'
 
 export const RUNTIMES = ['node', 'deno', 'bun', 'workerd', 'wrangler dev'] as const
-export const SUITES = ['duplex', 'websocket', 'engine', 'client', 'black box', 'dns', 'queue'] as const
+export const SUITES = ['duplex', 'websocket', 'engine', 'client', 'black box', 'dns', 'queue', 'mime'] as const
 
 /** What one suite said of one runtime. */
 interface Column {

@@ -32,6 +32,7 @@ const CHECKS: readonly Step[] = [
 const FAST: readonly string[] = [
   'packages/dns/test/',
   'packages/engine/test/',
+  'packages/mail/test/',
   'packages/relay/test/',
   'packages/runtime/test/',
   'packages/storage/test/',
@@ -42,7 +43,7 @@ const FAST: readonly string[] = [
 ]
 /** Of those folders: other runtimes, real S3 servers, power cuts, kills. */
 const NOT_FAST: readonly string[] = [
-  '**/dns/test/contract.test.ts',
+  '**/{dns,mail}/test/contract.test.ts',
   '**/relay/test/{contract,kill}.test.ts',
   '**/runtime/test/{deno,contract-workerd,cloudflare*}.test.ts',
   '**/storage/test/{contract,crash,disk-faults,r2,s3-*,*power-cut}.test.ts',

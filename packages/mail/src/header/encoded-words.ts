@@ -1,7 +1,9 @@
 /** Decodes encoded words: RFC 2047. */
-import { decodeText, utf8 } from '../text/charset.ts'
+import { decodeText } from '../text/charset.ts'
 
 const MAX_CHARSET = 60
+/** Each word ends in ASCII, and a decoder takes two escapes in a row for a mistake. */
+const WITH_ESCAPES = 'iso-2022-'
 
 interface Word {
   readonly charset: string
@@ -23,7 +25,8 @@ export function decodeWords(text: string): string {
   let pending: Uint8Array[] = []
   let charset = ''
   const flush = (): void => {
-    if (pending.length > 0) decoded += printable(decodeText(joined(pending), charset).text)
+    // A tab is a blank too, because it would fold the field.
+    if (pending.length > 0) decoded += printable(decodeText(joined(pending), charset).text).replaceAll('\t', ' ')
     pending = []
   }
   const last = text.lastIndexOf('?=')
@@ -35,7 +38,7 @@ export function decodeWords(text: string): string {
     }
     const between = text.slice(done, start)
     const isNeighbour = pending.length > 0 && isBlank(between)
-    if (!isNeighbour || word.charset !== charset) flush()
+    if (!isNeighbour || word.charset !== charset || charset.startsWith(WITH_ESCAPES)) flush()
     if (!isNeighbour) decoded += between
     charset = word.charset
     pending.push(word.octets)
@@ -106,12 +109,7 @@ function isBlank(text: string): boolean {
   return true
 }
 
-/** Replaces controls, which an encoded word may hide from whoever looks at the field: line ends among them. */
-function printable(text: string): string {
-  return text.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, ' ')
-}
-
-/** Reads the octets of a header section: UTF-8 (RFC 6532), or Windows-1252 if they are not. */
-export function headerText(octets: Uint8Array): string {
-  return utf8(octets) ?? new TextDecoder('windows-1252').decode(octets)
+/** Replaces controls by blanks, line ends among them: an encoded word may hide them from programs that look at the field. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]/g, ' ')
 }

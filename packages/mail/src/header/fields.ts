@@ -1,12 +1,13 @@
 /** The fields of one header section: RFC 5322 2.2. */
-import { decodeWords, headerText } from './encoded-words.ts'
+import { utf8, windows1252 } from '../text/charset.ts'
+import { decodeWords, printable } from './encoded-words.ts'
 
 export interface HeaderField {
   /** As it is written. */
   readonly name: string
   /** Unfolded, without blanks at its ends. Encoded words are as they came. */
   readonly rawValue: string
-  /** Unfolded, and encoded words are decoded (RFC 2047). */
+  /** Unfolded, and encoded words are decoded (RFC 2047). It has blanks for controls, so it is one line. */
   readonly value: string
 }
 
@@ -50,7 +51,7 @@ class Field implements HeaderField {
   }
 
   get value(): string {
-    this.#value ??= decodeWords(this.rawValue)
+    this.#value ??= printable(decodeWords(this.rawValue))
     return this.#value
   }
 }
@@ -72,11 +73,25 @@ export interface ParsedHeader {
   readonly isMalformed: boolean
   /** Fields were left out, because there are too many. */
   readonly isCut: boolean
+  /** A byte order mark was in front. */
+  readonly hasMark: boolean
+  /** A field has a control character, or a CR that ends no line. */
+  readonly hasControl: boolean
 }
 
-/** @param octets The section, with or without the empty line at its end */
-export function parseHeader(octets: Uint8Array, maxFields: number): ParsedHeader {
-  const text = headerText(octets)
+const MARK = [0xef, 0xbb, 0xbf]
+const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)/
+
+/** @param section The section, with or without the empty line at its end */
+export function parseHeader(section: Uint8Array, maxFields: number): ParsedHeader {
+  const hasMark = MARK.every((octet, i) => section[i] === octet)
+  const octets = hasMark ? section.subarray(MARK.length) : section
+  const whole = utf8(octets)
+  // Windows-1252 has one character for each octet, so a position in the text is one in the octets.
+  const text = whole ?? windows1252(octets)
+  // Each line is UTF-8 (RFC 6532), or Windows-1252 if it is not.
+  const slice = (start: number, end: number): string =>
+    whole === undefined ? (utf8(octets.subarray(start, end)) ?? text.slice(start, end)) : text.slice(start, end)
   const fields: HeaderField[] = []
   let name: string | undefined
   let pieces: string[] = []
@@ -96,7 +111,7 @@ export function parseHeader(octets: Uint8Array, maxFields: number): ParsedHeader
     const first = text.charCodeAt(start)
     if (end > start && (first === 32 || first === 9)) {
       if (name === undefined) isMalformed = true
-      else pieces.push(text.slice(start, end))
+      else pieces.push(slice(start, end))
     } else if (end > start) {
       take()
       const colon = nameEnd(text, start, end)
@@ -104,13 +119,13 @@ export function parseHeader(octets: Uint8Array, maxFields: number): ParsedHeader
         isMalformed = true
       } else {
         name = text.slice(start, colon).trimEnd()
-        pieces = [text.slice(text.indexOf(':', colon) + 1, end)]
+        pieces = [slice(text.indexOf(':', colon) + 1, end)]
       }
     }
     start = next
   }
   take()
-  return { fields: new HeaderFields(fields), isMalformed, isCut }
+  return { fields: new HeaderFields(fields), isMalformed, isCut, hasMark, hasControl: CONTROL.test(text) }
 }
 
 /** Returns where the name of a field ends: at its colon, or at blanks before it (RFC 5322 4.5). Returns -1 if the line is no field. */

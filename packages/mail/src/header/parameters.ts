@@ -7,7 +7,7 @@ export interface ParameterizedValue {
   readonly value: string
   /** By the name in lower case. */
   readonly parameters: ReadonlyMap<string, string>
-  /** A parameter was malformed or repeated. */
+  /** A parameter was malformed, repeated or incomplete. */
   readonly isMalformed: boolean
 }
 
@@ -53,11 +53,12 @@ export function parseParameters(field: string): ParameterizedValue {
     else pieces.set(index, { text, isExtended })
     continued.set(base, pieces)
   }
+  if (scanner.isBroken) isMalformed = true
   // RFC 2231's form comes before the plain one, which is there for old readers.
   for (const [name, pieces] of continued) {
-    const joined = join(pieces)
-    if (joined === undefined) isMalformed = true
-    else parameters.set(name, joined)
+    const { text, count } = join(pieces)
+    if (count < pieces.size) isMalformed = true
+    if (text !== undefined) parameters.set(name, text)
   }
   return { value, parameters, isMalformed }
 }
@@ -76,18 +77,19 @@ function partsOf(name: string): { base: string; index: number | undefined; isExt
     : { base: name, index: undefined, isExtended: false }
 }
 
-/** Joins the pieces of a value: RFC 2231 3 and 4. Returns undefined if the first one is missing. */
-function join(pieces: ReadonlyMap<number, Piece>): string | undefined {
+/**
+ * Joins the pieces of a value up to a missing one: RFC 2231 3 and 4. The text is undefined if the first one is missing.
+ * @returns the number of pieces that are in the text, too
+ */
+function join(pieces: ReadonlyMap<number, Piece>): { readonly text: string | undefined; readonly count: number } {
   const first = pieces.get(0)
-  if (first === undefined) return undefined
+  if (first === undefined) return { text: undefined, count: 0 }
   let charset: string | undefined
-  let isFirst = true
+  let count = 0
   const octets: number[] = []
-  for (let index = 0; ; index++) {
-    const piece = pieces.get(index)
-    if (piece === undefined) break
+  for (let piece: Piece | undefined = first; piece !== undefined; piece = pieces.get(count)) {
     let { text } = piece
-    if (isFirst && piece.isExtended) {
+    if (count === 0 && piece.isExtended) {
       const quote = text.indexOf("'")
       const second = quote < 0 ? -1 : text.indexOf("'", quote + 1)
       if (second >= 0) {
@@ -95,11 +97,11 @@ function join(pieces: ReadonlyMap<number, Piece>): string | undefined {
         text = text.slice(second + 1)
       }
     }
-    isFirst = false
+    count++
     pushOctets(octets, text, piece.isExtended)
   }
   const joined = decodeText(Uint8Array.from(octets), charset === '' ? undefined : charset).text
-  return first.isExtended ? joined : decodeWords(joined)
+  return { text: first.isExtended ? joined : decodeWords(joined), count }
 }
 
 const encoder = new TextEncoder()
@@ -125,6 +127,8 @@ function pushOctets(octets: number[], text: string, isExtended: boolean): void {
 class Scanner {
   readonly #text: string
   #at = 0
+  /** A comment or a quoted string has no end. */
+  isBroken = false
 
   constructor(text: string) {
     this.#text = text
@@ -165,18 +169,26 @@ class Scanner {
 
   /** Returns the name of a parameter in lower case, behind which the `=` was. Returns '' if there is none. */
   name(): string {
-    const start = this.#at
-    while (!this.isAtEnd && !'=;"'.includes(this.#text[this.#at] as string)) this.#at++
+    let name = ''
+    while (!this.isAtEnd) {
+      const character = this.#text[this.#at] as string
+      if (character === '(') {
+        this.#comment()
+        continue
+      }
+      if ('=;"'.includes(character)) break
+      name += character
+      this.#at++
+    }
     if (this.#text[this.#at] !== '=') return ''
-    const name = this.#text.slice(start, this.#at).trim().toLowerCase()
     this.#at++
-    return name
+    return name.trim().toLowerCase()
   }
 
   /** Reads a token or a quoted string. A token may have blanks, as many programs write them in names of files. */
   value(): string {
     this.skip(' ')
-    if (this.#text[this.#at] !== '"') return this.until(';').trim()
+    if (this.#text[this.#at] !== '"') return this.#token()
     let found = ''
     for (this.#at++; !this.isAtEnd; this.#at++) {
       const character = this.#text[this.#at] as string
@@ -188,7 +200,25 @@ class Scanner {
       if (character === '\\' && this.#at + 1 < this.#text.length) this.#at++
       found += this.#text[this.#at] as string
     }
+    this.isBroken = true
     return found
+  }
+
+  /** Leaves out comments at the end. Brackets before other text belong to the token: many programs write names of files without quotes. */
+  #token(): string {
+    const start = this.#at
+    let end = start
+    while (!this.isAtEnd) {
+      const character = this.#text[this.#at] as string
+      if (character === ';') break
+      if (character === '(') {
+        this.#comment()
+      } else {
+        this.#at++
+        if (!isBlank(character)) end = this.#at
+      }
+    }
+    return this.#text.slice(start, end)
   }
 
   #comment(): void {
@@ -202,6 +232,7 @@ class Scanner {
         return
       }
     }
+    this.isBroken = true
   }
 }
 

@@ -35,7 +35,8 @@ export function contentOf(fields: HeaderFields, defaultType: string, defects: De
   const dispositionField = only('content-disposition')
   const placed = dispositionField === undefined ? undefined : parseParameters(dispositionField)
   if (typed?.isMalformed === true || placed?.isMalformed === true) defects.add('parameter-malformed')
-  const fileName = placed?.parameters.get('filename') ?? typed?.parameters.get('name')
+  // An empty name is none.
+  const fileName = placed?.parameters.get('filename') || typed?.parameters.get('name')
   const contentId = withoutBrackets(only('content-id'))
   return {
     type: isTyped ? typed.value : typed === undefined ? defaultType : TEXT,
@@ -59,8 +60,9 @@ function encodingOf(field: string | undefined): string {
 }
 
 function withoutBrackets(field: string | undefined): string | undefined {
-  if (field === undefined || field === '') return undefined
+  if (field === undefined) return undefined
   const start = field.indexOf('<')
   const end = field.indexOf('>', start)
-  return start >= 0 && end > start ? field.slice(start + 1, end) : field
+  const id = start >= 0 && end > start ? field.slice(start + 1, end) : field
+  return id === '' ? undefined : id
 }

@@ -132,9 +132,11 @@ export class MimeReader {
     this.#count++
     const defects = new DefectList(limits.maxDefects)
     this.#defects ??= defects
-    const { fields, isMalformed, isCut: isFull } = parseHeader(octets, limits.maxFields)
+    const { fields, isMalformed, isCut: isFull, hasMark, hasControl } = parseHeader(octets, limits.maxFields)
+    if (hasMark) defects.add('byte-order-mark')
     if (isCut) defects.add('header-limit')
     if (isMalformed) defects.add('field-malformed')
+    if (hasControl) defects.add('field-control')
     if (isFull) defects.add('field-limit')
     this.#openContent(fields, contentOf(fields, this.#defaultType, defects), defects)
     if (delimiter !== undefined) this.#cross(delimiter)

@@ -41,7 +41,9 @@ const LABELS: Readonly<Record<string, string>> = {
   msgbk: 'gbk',
   shiftjis: 'shift_jis',
   tis620: 'windows-874',
-  'unicode-1-1-utf-16': 'utf-16le',
+  'unicode-1-1-utf-16': 'utf-16',
+  unicode: 'utf-16',
+  'ucs-2': 'utf-16',
   usascii: 'windows-1252',
   us_ascii: 'windows-1252',
   utf: 'utf-8',
@@ -75,7 +77,7 @@ export function charsetLabel(name: string): string | undefined {
 
 export interface DecodedText {
   readonly text: string
-  /** The charset was unknown or missing, and the octets are not ASCII. */
+  /** The charset is unknown; or it is missing, and the octets are not ASCII. */
   readonly isGuessed: boolean
   /** Octets were replaced by U+FFFD. */
   readonly isDamaged: boolean
@@ -86,23 +88,36 @@ export function decodeText(octets: Uint8Array, charset: string | undefined): Dec
   const label = charset === undefined ? undefined : charsetLabel(charset)
   if (label === undefined) {
     const text = utf8(octets)
-    if (text !== undefined) return { text, isGuessed: text.length !== octets.length, isDamaged: false }
-    return { text: new TextDecoder('windows-1252').decode(octets), isGuessed: true, isDamaged: false }
+    if (text === undefined) return { text: windows1252(octets), isGuessed: true, isDamaged: false }
+    const isAscii = text.length === octets.length
+    // A charset of 7 bits, as UTF-7, is no ASCII.
+    const isNamed = charset !== undefined && charset !== ''
+    return { text: text.startsWith(MARK) ? text.slice(1) : text, isGuessed: isNamed || !isAscii, isDamaged: false }
   }
+  const ordered = label === UTF_16 && octets[0] === 0xfe && octets[1] === 0xff ? 'utf-16be' : label
   try {
-    return { text: new TextDecoder(label, { fatal: true }).decode(octets), isGuessed: false, isDamaged: false }
+    return { text: new TextDecoder(ordered, { fatal: true }).decode(octets), isGuessed: false, isDamaged: false }
   } catch {
-    return { text: new TextDecoder(label).decode(octets), isGuessed: false, isDamaged: true }
+    return { text: new TextDecoder(ordered).decode(octets), isGuessed: false, isDamaged: true }
   }
 }
 
-const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const MARK = '\ufeff'
+/** Its byte order mark says which order it has. Without one it is little-endian, as programs write it. */
+const UTF_16 = 'utf-16'
 
-/** Returns undefined if the octets are not UTF-8. */
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const western = new TextDecoder('windows-1252')
+
+/** Returns undefined if the octets are not UTF-8. A byte order mark is kept. */
 export function utf8(octets: Uint8Array): string | undefined {
   try {
     return strict.decode(octets)
   } catch {
     return undefined
   }
+}
+
+export function windows1252(octets: Uint8Array): string {
+  return western.decode(octets)
 }
