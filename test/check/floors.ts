@@ -143,6 +143,22 @@ export const PACKAGES: readonly Package[] = [
     ],
   },
   {
+    root: 'packages/mail/src',
+    packages: [],
+    floors: [
+      [
+        { paths: ['mime/defect.ts'], isPure: true },
+        { paths: ['text'], isPure: true },
+      ],
+      [
+        { paths: ['transfer'], isPure: true, below: ['mime/defect.ts'] },
+        { paths: ['header'], isPure: true, below: ['text'] },
+      ],
+      [{ paths: ['mime'], isPure: true }],
+      [{ paths: ['index.ts'] }],
+    ],
+  },
+  {
     root: 'packages/intake/src',
     packages: ['@postern/engine', '@postern/dns', '@postern/storage'],
     floors: [
