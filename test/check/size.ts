@@ -9,8 +9,9 @@ export const MAX_GZIP_BYTES = {
   engine: 35_500,
   server: 32_650,
   client: 19_500,
-  worker: 160_000,
-  relayWorker: 240_000,
+  // 18 kB of it make the summary of each message.
+  worker: 178_000,
+  relayWorker: 256_000,
 } as const
 
 export interface Size {
