@@ -96,7 +96,11 @@ export function decodeText(octets: Uint8Array, charset: string | undefined): Dec
   }
   const ordered = label === UTF_16 && octets[0] === 0xfe && octets[1] === 0xff ? 'utf-16be' : label
   try {
-    return { text: new TextDecoder(ordered, { fatal: true, ignoreBOM: false }).decode(octets), isGuessed: false, isDamaged: false }
+    return {
+      text: new TextDecoder(ordered, { fatal: true, ignoreBOM: false }).decode(octets),
+      isGuessed: false,
+      isDamaged: false,
+    }
   } catch {
     return { text: new TextDecoder(ordered).decode(octets), isGuessed: false, isDamaged: true }
   }
