@@ -32,7 +32,14 @@ const SOCKETS = ['sockets', 'sockets/tls', 'common']
 const PROTOCOL = ['copies.ts', 'protocol', 'protocol/bytes', 'protocol/grammar']
 /** The parts that the relay's own files use. */
 const RELAY = ['queue', 'schedule.ts', 'report', 'pieces.ts', 'spool.ts', 'delivery', 'options.ts']
-const ALL = ['@postern/engine', '@postern/runtime', '@postern/storage', '@postern/intake', '@postern/worker']
+const ALL = [
+  '@postern/engine',
+  '@postern/mail',
+  '@postern/runtime',
+  '@postern/storage',
+  '@postern/intake',
+  '@postern/worker',
+]
 
 export const PACKAGES: readonly Package[] = [
   {
@@ -264,6 +271,7 @@ export const PACKAGES: readonly Package[] = [
     packages: [
       '@postern/engine',
       '@postern/dns',
+      '@postern/mail',
       '@postern/runtime',
       '@postern/storage',
       '@postern/intake',

@@ -132,9 +132,10 @@ describe.concurrent('show', () => {
 
 every('escape sequences in mail never reach the terminal', async () => {
   const shown = await postern(['show', idOf('hostile')], { cwd })
-  expect(shown.stdout).toContain('Subject: \\x1b[2J\\x1b]0;owned\\x07')
+  // A decoded field has blanks in place of controls.
+  expect(shown.stdout).toMatch(/^Subject:  \[2J \]0;owned ?$/m)
   expect(shown.stdout).toContain('\\x1b[31mred\\x1b[0m\ttab')
-  expect(shown.stdout).toContain('X: \\u{202e}txt.exe \\x9b31m')
+  expect(shown.stdout).toContain('X: \\u{202e}txt.exe  31m')
   const table = await postern(['list'], { cwd })
   expect(table.stdout).toContain('<"\\\\x07\\x9ba"@example.com>')
   const json = await postern(['list', '--json'], { cwd })

@@ -36,15 +36,6 @@ export function safeLines(text: string): string {
     .join('\n')
 }
 
-/** Reads bytes as UTF-8 (RFC 6532), or as Latin-1 if they are not UTF-8. */
-export function decodeText(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
-  }
-}
-
 /** Returns whether a stream, by default standard output, is a terminal. */
 export function isTerminal(stream: { readonly isTTY?: boolean } = process.stdout): boolean {
   return stream.isTTY === true

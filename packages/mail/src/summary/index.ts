@@ -2,5 +2,6 @@
 export type { Mailbox } from '../header/addresses.ts'
 export { parseMailboxes } from '../header/addresses.ts'
 export { parseDate } from './dates.ts'
+export { textOfHtml } from './snippet.ts'
 export { type AttachmentSummary, isAttachment, type MailSummary } from './summary.ts'
 export { SummaryReader } from './summary-reader.ts'

@@ -10,11 +10,8 @@ import { describedSending, entriesOf, summaryOf } from '../queue/message.ts'
 import { formatSize } from '../../config/values/quantity.ts'
 import type { Settings } from '../../config/settings.ts'
 import { openExistingStore } from '../../serve/store/store.ts'
-import { decodeText, safe, safeLines, table } from '../../host/terminal.ts'
-
-/** The greatest part of a message that is shown to a person. */
-const MAX_SHOWN_BYTES = 64 * 1024
-const MAX_TEXT_LINES = 40
+import { safe, table } from '../../host/terminal.ts'
+import { contentsOf } from '../reading/contents.ts'
 
 /** Prints the message; `raw` is the stored bytes and nothing else. */
 export async function show(settings: Settings, id: string, flags: { json?: boolean; raw?: boolean }): Promise<void> {
@@ -118,21 +115,18 @@ function pathText({ address, parameters }: PathRecord): string {
   return `<${address}>${words.join('')}`
 }
 
-/** Returns the header and the first lines of the text, safe for a terminal, and how much more there is. */
-async function beginning(body: AsyncIterable<Uint8Array>, { id, size }: MailRecord): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let length = 0
-  for await (const chunk of body) {
-    chunks.push(chunk)
-    length += chunk.length
-    if (length >= MAX_SHOWN_BYTES) break
-  }
-  const read = Buffer.concat(chunks)
-  const text = decodeText(read.subarray(0, MAX_SHOWN_BYTES))
-  const lines = text.split(/\r?\n/)
-  const headerLines = lines.indexOf('') === -1 ? lines.length : lines.indexOf('') + 1
-  const shown = lines.slice(0, headerLines + MAX_TEXT_LINES)
-  const isWhole = shown.length === lines.length && size <= MAX_SHOWN_BYTES
-  const more = isWhole ? '' : `\n(There is more: ${invocation()} show --raw ${id})\n`
-  return `${safeLines(shown.join('\n')).trimEnd()}\n${more}`
+/** Returns the header and the first lines of the text, safe for a terminal, and how to see more. */
+async function beginning(body: AsyncIterable<Uint8Array>, { id, summary }: MailRecord): Promise<string> {
+  const { text, isCut } = await contentsOf(body)
+  const { attachments = [], attachmentCount = 0 } = summary ?? {}
+  const rows = attachments.map(({ section, fileName = '', type, size }) =>
+    [section, fileName, type, formatSize(size)].map(safe),
+  )
+  const more = attachmentCount - attachments.length
+  const listed =
+    rows.length === 0
+      ? ''
+      : `\n${table([['PART', 'NAME', 'TYPE', 'SIZE'], ...rows])}${more > 0 ? `(${more} more)\n` : ''}`
+  const isMore = isCut || attachmentCount > 0
+  return `${text}\n${listed}${isMore ? `\n(There is more: ${invocation()} show --raw ${id})\n` : ''}`
 }
