@@ -56,7 +56,7 @@ describe('Dockerfile', () => {
     const { options } = await readSettings({}, env as Record<string, string>)
     expect(options).toMatchObject({
       store: { path: '/var/lib/postern' },
-      queue: '/var/lib/postern/queue',
+      queue: { url: '/var/lib/postern/queue' },
       logFormat: 'json',
     })
     expect(dockerfile).toContain('VOLUME ["/var/lib/postern"]')

@@ -113,6 +113,7 @@ describe('settings in the code', () => {
       readToken: input.readToken,
       retention: { maxCount: 8 },
       limits: { maxMessageBytes: 1000 },
+      accountRules: [],
     })
   })
 
