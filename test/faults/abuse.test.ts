@@ -1,4 +1,4 @@
-/** Abuse of the protocol on each runtime. Also that the judge sees each fault, and that a failing session is cut short. */
+/** Abuse of the protocol on two of the runtimes. Also that the judge sees each fault, and that a failing session is cut short. */
 import { resolve } from 'node:path'
 import { mailStore } from '@postern/storage'
 import { memory } from '@postern/storage/memory'
@@ -9,8 +9,10 @@ import { judge } from '../contracts/abuse/judge.ts'
 import type { Played } from '../contracts/abuse/play.ts'
 import { type Manner, send, type Session, WAIT } from '../contracts/abuse/session.ts'
 import { shrunk } from '../contracts/abuse/shrink.ts'
+import { sample } from '../kit/sample.ts'
 
-testProgram('abuse', abuseRows(), resolve(import.meta.dirname, 'abuse-program.ts'))
+const program = resolve(import.meta.dirname, 'abuse-program.ts')
+testProgram('abuse', abuseRows(), program, sample(['node', 'deno', 'bun'] as const, 2))
 
 describe('the judge', () => {
   const manner: Manner = {

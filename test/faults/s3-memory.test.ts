@@ -14,7 +14,7 @@ import { testWith } from '../kit/need.ts'
 import { measure, settledBytes, tell } from './memory.ts'
 import { S3Shelf } from './s3-shelf.ts'
 
-const SESSIONS = isThorough ? 20 : 8
+const SESSIONS = isThorough ? 20 : 5
 /** Several times the memory that the server may use for it. */
 const MESSAGE_MIB = isThorough ? 50 : 25
 const MESSAGE = messageOf(MESSAGE_MIB * MiB).bytes

@@ -52,7 +52,7 @@ const TABLES: readonly Table[] = [
     ...SWIFT_TABLE,
     where: 'swift, node',
     runtime: 'node',
-    rows: isThorough ? Object.keys(ROWS) : sample(USUAL, 5),
+    rows: isThorough ? Object.keys(ROWS) : sample(USUAL, 4),
     // More rows pass than stay.
     lanes: isThorough ? { long: 3, short: 3 } : { long: 2, short: 1 },
   },

@@ -231,7 +231,7 @@ describe('workerd is stopped', () => {
   })
 })
 
-test.each(sample(WRONG_SETTINGS, 3))(
+test.each(sample(WRONG_SETTINGS, 1))(
   'with the wrong settings %j workerd does not start, and one line says why',
   async (settings, text) => {
     const env = {

@@ -8,12 +8,19 @@ import { frontGuard, opened, webSocketDuplex, type WebSocketLike } from '@poster
 import { getLogger } from '@logtape/logtape'
 import { WebSocket as WsWebSocket, WebSocketServer } from 'ws'
 import { contract, type MakePair } from '../../../test/contracts/duplex/duplex.ts'
-import { attempt, contractOutcomes, type Outcome, type PairKind, report } from '../../../test/contracts/outcome.ts'
+import {
+  attempt,
+  contractOutcomes,
+  type Kind,
+  type Outcome,
+  type PairKind,
+  report,
+} from '../../../test/contracts/outcome.ts'
 import type { Sockets } from '../../../packages/runtime/test/sockets.ts'
 import { Front } from '../src/front/front.ts'
 import { listenForPipes } from '../src/serve/pipe.ts'
 import { loadRuntime } from '../src/host/runtime.ts'
-import { BARE, CLEAR, IMPLICIT, isChosen, OWN, UPGRADED } from './front-kinds.ts'
+import { BARE, chosenOn, CLEAR, IMPLICIT, OWN, UPGRADED } from './front-kinds.ts'
 
 const host = '127.0.0.1'
 const secret = 'a secret of this test that is long enough'
@@ -118,6 +125,9 @@ async function* oneByOne(subject: string, makePair: MakePair): AsyncGenerator<Ou
   }
 }
 
+const runtime = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'node'
+const chosen = chosenOn(runtime).map(({ subject }) => subject)
+const isChosen = ({ subject }: Kind): boolean => chosen.includes(subject)
 const clear = throughFront(false)
 const kinds: PairKind[] = [
   {

@@ -2,9 +2,8 @@
 import { resolve } from 'node:path'
 import { contractRows } from '../../../test/contracts/outcome.ts'
 import { testProgram } from '../../../packages/runtime/test/program.ts'
-import { CHOSEN } from './front-kinds.ts'
+import { chosenOn } from './front-kinds.ts'
 
 const program = resolve(import.meta.dirname, 'front-contract-program.ts')
-const rows = contractRows(CHOSEN)
 
-testProgram('websocket', rows, program)
+testProgram('websocket', (runtime) => contractRows(chosenOn(runtime)), program)

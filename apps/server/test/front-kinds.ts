@@ -17,9 +17,12 @@ export const IMPLICIT = { subject: 'front, implicit TLS' } as const
 /** The dialled end is a WebSocket that the runtime has. */
 export const OWN = { subject: "WebSocket of the runtime's own" } as const
 
-/** The kinds that this run looks at. The front in clear is always one of them, because docs/runtimes.md shows its gap. */
-export const CHOSEN: readonly Kind[] = [CLEAR, ...sample([BARE, UPGRADED, IMPLICIT, OWN], 1)]
+/** The runtime on which this run also looks at a second kind. */
+const BOTH_ON = sample(['node', 'deno', 'bun'], 1, 6)
 
-export function isChosen({ subject }: Kind): boolean {
-  return CHOSEN.some((kind) => kind.subject === subject)
+/**
+ * Returns the kinds that this run looks at on a runtime. The front in clear is always one of them, because docs/runtimes.md shows its gap.
+ */
+export function chosenOn(runtime: string): readonly Kind[] {
+  return [CLEAR, ...(BOTH_ON.includes(runtime) ? sample([BARE, UPGRADED, IMPLICIT, OWN], 1) : [])]
 }

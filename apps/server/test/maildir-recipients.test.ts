@@ -91,11 +91,12 @@ test(
       'postmaster@example.com',
       'postmaster',
     ]
-    for (const [create, codes] of [
+    const rows = [
       ['none', ['550', '550', '550', '250', '250']],
       ['domain', ['250', '550', '550', '250', '250']],
       ['any', ['250', '250', '250', '250', '250']],
-    ] as const) {
+    ] as const
+    for (const [create, codes] of sample(rows, 2, 3)) {
       const running = await serve(['--store', `maildir:./vhosts?create=${create}`, ...HOST], { cwd })
       const client = await connected(running)
       expect((await answers(client, addresses)).map((reply) => reply.slice(0, 3))).toEqual(codes)

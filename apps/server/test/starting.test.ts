@@ -294,7 +294,7 @@ for (const {
   line,
   on = ['node'] as const,
   needs,
-} of sample(ROWS, 12)) {
+} of sample(ROWS, 8)) {
   for (const runtime of sample(on, 1, way.length)) {
     const what = line === undefined ? 'it serves' : 'it says in one line why it does not serve'
     const run = async (): Promise<void> => {

@@ -72,7 +72,7 @@ const STORES: Readonly<Record<string, (directory: string) => MailStore>> = {
   'maildir:': (directory) => maildir(directory, { create: 'any', hostname: 'mx.example.com' }),
 }
 
-describe.concurrent.each(Object.entries(STORES))('watch %s', (name, open) => {
+describe.concurrent.each(sample(Object.entries(STORES), 2, 4))('watch %s', (name, open) => {
   every('prints each new message once, also one that is committed after a younger one', PATIENCE, async () => {
     const cwd = temporaryDirectory()
     const store = open(join(cwd, 'mail'))
@@ -224,7 +224,7 @@ describe.concurrent('watch', () => {
     [['--to', 'b@example.com@'], /^postern: --to: "b@example.com@" is not an address, or @ and a domain\n$/],
     [['--from', 'nobody'], /^postern: --from: "nobody" is not an address, @ and a domain, or <> for bounces\n$/],
   ]
-  test.each(sample(refused, 2))('refuses %s', async (args, line) => {
+  test.each(sample(refused, 1))('refuses %s', async (args, line) => {
     const { stderr, code } = await postern(['watch', ...args])
     expect(stderr).toMatch(line)
     expect(code).toBe(2)
@@ -261,7 +261,7 @@ describe.concurrent('list', () => {
   })
 
   const wrongTimes = ['yesterday', '2026-02-30', '2026-11-30T25:00', '17', '-1h', '']
-  test.each(sample(wrongTimes, 2))('refuses --since %j', async (since) => {
+  test.each(sample(wrongTimes, 1))('refuses --since %j', async (since) => {
     const { stderr, code } = await postern(['list', `--since=${since}`])
     expect(stderr).toBe(
       `postern: --since: ${JSON.stringify(since)} is neither a time such as 2026-11-30 or 2026-11-30T10:00Z, nor a time ago such as 2h or 30d\n`,

@@ -38,8 +38,8 @@ test('the table has every risky pattern of this tree, and no pattern that is gon
   expect(findPatternBreaches(root)).toEqual([])
 })
 
-/** Node and Deno have one engine of regular expressions, and Bun has another. */
-const RUNTIMES: readonly DaemonRuntime[] = ['bun', ...sample(['node', 'deno'] as const, 1)]
+/** Node and Deno have one engine of regular expressions, and Bun has another. A run looks at one of the engines. */
+const RUNTIMES: readonly DaemonRuntime[] = sample(['bun', ...sample(['node', 'deno'] as const, 1)], 1, 1)
 
 describe.each(RUNTIMES)('on %s', (runtime) => {
   test('every pattern that reads text of strangers is linear on its worst text', async () => {
