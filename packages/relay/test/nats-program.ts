@@ -13,6 +13,8 @@ import { entry } from '../../../test/contracts/queue/check.ts'
 
 const [, , url = '', file = '', name = '', lease = '', limit = '', seed = ''] = process.argv
 const MOST_WAITING = 200
+/** Long enough that a kill finds deliveries on their way. */
+const DELIVERY_MS = 100
 const queue = await openNatsQueue({ servers: [url], stream: 'fleet', maxLeaseMs: Number(lease) })
 let made = 0
 
@@ -48,8 +50,7 @@ async function add(): Promise<void> {
 
 async function deliver(claim: Claim): Promise<void> {
   const { id } = claim
-  // The time of a delivery.
-  await pause(id.length % 7)
+  await pause(DELIVERY_MS)
   const results = claim.recipients.map(({ index }) => ({ index, state: 'relayed' as const }))
   say('s', id)
   const [settled] = await queue.settle([{ claim, results }])

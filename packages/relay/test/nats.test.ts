@@ -17,7 +17,8 @@ import { testWith } from '../../../test/kit/need.ts'
 import { eventually } from '../../../test/kit/waiting.ts'
 
 const PROGRAM = resolve(import.meta.dirname, 'nats-program.ts')
-const SHORT_LEASE_MS = 4_000
+/** A process that a busy machine stops for longer would lose its leases. */
+const SHORT_LEASE_MS = 15_000
 const RUNTIMES = ['node', 'deno', 'bun'] as const
 
 async function refusal(opening: Promise<unknown>): Promise<QueueError> {
@@ -46,7 +47,16 @@ class Fleet implements AsyncDisposable {
     this.#daemons.set(name, await Daemon.start([...COMMANDS[runtime], PROGRAM, ...args], /ready/))
   }
 
+  /** Kills a process that has deliveries on their way. */
   async kill(name: string): Promise<void> {
+    const isAtWork = (): boolean => {
+      // It says nothing more while it is stopped.
+      this.#daemons.get(name)?.signal('SIGSTOP')
+      if (this.held(name).length > 1) return true
+      this.#daemons.get(name)?.signal('SIGCONT')
+      return false
+    }
+    await eventually(isAtWork, `${name} has deliveries on their way`)
     await this.#daemons.get(name)?.end('SIGKILL')
     writeFileSync(this.#file, `K ${name} -\n`, { flag: 'a' })
   }
@@ -57,6 +67,13 @@ class Fleet implements AsyncDisposable {
       .split('\n')
       .slice(0, -1)
       .map((line) => line.split(' ') as [string, string, string])
+  }
+
+  /** Returns the entries that a process has claimed and not begun to settle. */
+  held(name: string): string[] {
+    const own = this.lines().filter(([, each]) => each === name)
+    const begun = new Set(own.flatMap(([letter, , id]) => (letter === 's' ? [id] : [])))
+    return own.flatMap(([letter, , id]) => (letter === 'C' && !begun.has(id) ? [id] : []))
   }
 
   ids(letter: string): Set<string> {
@@ -94,7 +111,7 @@ testWith([NATS], 'processes that share a queue never have the same entry at the 
   await eventually(() => fleet.ids('R').size === 450, 'all entries are removed')
   expect(faultsOf(fleet.lines())).toEqual([])
   const workers = new Set(fleet.lines().flatMap(([letter, name]) => (letter === 'C' ? [name] : [])))
-  expect([...workers].toSorted()).toEqual([...RUNTIMES].toSorted())
+  expect(workers.size).toBeGreaterThan(1)
 })
 
 testWith(
@@ -110,8 +127,11 @@ testWith(
       await fleet.kill(name)
     }
     await fleet.start('node', 'node-again', 0)
-    const settledOrBegun = (): Set<string> => fleet.ids('s')
-    await eventually(() => [...fleet.ids('A')].every((id) => settledOrBegun().has(id)), 'all entries are delivered')
+    const isBegun = (): boolean => {
+      const begun = fleet.ids('s')
+      return [...fleet.ids('A')].every((id) => begun.has(id))
+    }
+    await eventually(isBegun, 'all entries are delivered')
     await using queue = await openNatsQueue({ servers: [server.url], stream: 'fleet' })
     const isOver = async (): Promise<boolean> =>
       (await queue.list({ limit: 1_000 })).entries.every(({ deliveries }) =>
@@ -119,6 +139,10 @@ testWith(
       )
     await eventually(isOver, 'nothing waits')
     expect(faultsOf(fleet.lines())).toEqual([])
+    const left = [...fleet.held('node'), ...fleet.held('bun')]
+    expect(left.length).toBeGreaterThan(0)
+    // Another process has delivered them.
+    expect(left.filter((id) => !fleet.ids('s').has(id))).toEqual([])
   },
 )
 
