@@ -86,10 +86,11 @@ testWith(
     const play = fc.asyncProperty(calls, async (made) => {
       const stream = `queue-${runs++}`
       const open = (): Promise<Queue> => openNatsQueue({ servers: [server.url], stream })
-      const model = new Model(await open(), async (queue) => {
+      const crash = async (queue: Queue): Promise<Queue> => {
         await queue.close()
         return open()
-      })
+      }
+      const model = new Model(await open(), crash, false)
       try {
         await model.play(made)
       } finally {

@@ -37,6 +37,7 @@ export type Crash = (queue: Queue) => Promise<Queue>
 export class Model {
   #queue: Queue
   readonly #crash: Crash | undefined
+  readonly #removesFinished: boolean
   readonly #entries = new Map<string, Entry>()
   /** Every claim that the queue has given. */
   readonly #claims: Claim[] = []
@@ -45,9 +46,11 @@ export class Model {
   readonly #gone = new Map<string, { readonly destination: string; leaseEndsAt: number }>()
   #now = NOW
 
-  constructor(queue: Queue, crash?: Crash) {
+  /** @param removesFinished False for a queue that leaves it to the caller to remove what is finished */
+  constructor(queue: Queue, crash?: Crash, removesFinished: boolean = true) {
     this.#queue = queue
     this.#crash = crash
+    this.#removesFinished = removesFinished
   }
 
   get queue(): Queue {
@@ -159,7 +162,7 @@ export class Model {
     }
     const others = [...(this.#entries.get(claim.id)?.deliveries.values() ?? [])]
     const isFinished = others.every((each) => !each.states.includes('pending'))
-    const isRemoved = isFinished && removes
+    const isRemoved = isFinished && removes && this.#removesFinished
     expect(answer).toEqual({ status: isLate ? 'late' : 'settled', isFinished, ...(isRemoved && { isRemoved }) })
     if (isRemoved) this.#remove(claim.id)
   }
