@@ -223,7 +223,7 @@ export const PACKAGES: readonly Package[] = [
       ],
       [
         { paths: ['bookkeeping.ts', 'incoming.ts', 'leftovers.ts', 'outgoing.ts', 'removals.ts'], below: RELAY },
-        { paths: ['onward'], below: [...RELAY, 'signing'] },
+        { paths: ['onward'], modules: NODE, below: [...RELAY, 'signing'] },
       ],
       [{ paths: ['relay.ts'], below: [...RELAY, 'bookkeeping.ts'] }],
       [{ paths: ['index.ts'], below: [...RELAY, 'bookkeeping.ts', 'mx-router.ts', 'tls-counting.ts', 'relay.ts'] }],

@@ -1,5 +1,8 @@
 /** The Worker in raw workerd sends on what its users submit: through a smarthost, from the queue in its Durable Object. */
+import { createHmac } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
+import { createServer as createHttpServer, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createServer, type Listener, reply, type Server } from '@postern/engine'
@@ -27,12 +30,22 @@ const DOMAIN = 'example.com'
 const USER = `ann@${DOMAIN}`
 const PASSWORD = 'tiger'
 const FAR = 'bob@far.example'
+const HOOK_SECRET = `whsec_${Buffer.alloc(24, 7).toString('base64')}`
 const VERIFY = join(import.meta.dirname, '../../../packages/relay/test/signing/verify.py')
 const CLIENT = join(import.meta.dirname, '../../../test/peers/python_client.py')
 
 let scratch: Scratch
 let smarthost: Smarthost
 let lists: Listener
+/** What the webhook was sent, and its answers to the next requests. */
+const posted: { readonly headers: IncomingHttpHeaders; readonly body: Buffer }[] = []
+const statuses: number[] = []
+const hook = createHttpServer(async (request, response) => {
+  const body = Buffer.concat(await request.toArray())
+  posted.push({ headers: request.headers, body })
+  response.writeHead(statuses.shift() ?? 204).end()
+})
+const hookPort = (): number => (hook.address() as AddressInfo).port
 const listed: string[] = []
 let workerd: Workerd
 let keyFile: string
@@ -48,6 +61,9 @@ beforeAll(async () => {
   caFile = certificate.caFile
   ca = certificate.ca
   smarthost = await Smarthost.start({ key: await readFile(keyFile, 'utf8'), cert: ca })
+  await new Promise<void>((listening) => {
+    hook.listen(0, '127.0.0.1', listening)
+  })
   lists = await listen(listServer(), { host: '127.0.0.1', port: 0, overrides: { protocol: 'lmtp' } })
   const cwd = scratch.join('accounts')
   await mkdir(cwd)
@@ -65,6 +81,7 @@ beforeAll(async () => {
     POSTERN_RELAY_FIRST_RETRY_MS: '1000',
     POSTERN_RULES: JSON.stringify([
       { for: `sales@${DOMAIN}`, do: { forward: 'sales@forward.example' } },
+      { for: `hook@${DOMAIN}`, do: { webhook: `http://127.0.0.1:${hookPort()}/mail`, secret: HOOK_SECRET } },
       { for: `lists@${DOMAIN}`, do: { lmtp: `lmtp://127.0.0.1:${lists.address.port}` } },
     ]),
     POSTERN_SRS_SECRET: 'srs-0123456789abcdef0123456789abcdef',
@@ -75,6 +92,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await workerd?.[Symbol.asyncDispose]()
   await lists?.close()
+  hook.close()
   await smarthost?.[Symbol.asyncDispose]()
   await scratch?.[Symbol.asyncDispose]()
 })
@@ -304,4 +322,28 @@ sampled('mail of a rule for a server of LMTP is delivered there, with the sender
   await eventually(() => listed.length > 0, 'mail at the server of LMTP')
   expect(listed).toEqual([`lists@${DOMAIN}`])
   expect(smarthost.taken.filter(({ bytes }) => bytes.includes('Subject: for lists'))).toEqual([])
+})
+
+sampled('mail of a rule for a webhook is posted with a signature, again after a temporary answer', async () => {
+  statuses.push(503)
+  await send(workerd.smtp, textOf('for the hook'), {
+    ignoreTLS: true,
+    from: 'eve@stranger.example',
+    to: `hook@${DOMAIN}`,
+  })
+  await eventually(() => posted.length > 1, 'two requests')
+  await workerd.running.says(/"message":"message sent on".*"to":"hook@example\.com".*the webhook answered 204/)
+  expect(posted).toHaveLength(2)
+  for (const { headers, body } of posted) {
+    expect(headers).toMatchObject({ 'content-type': 'message/rfc822', 'content-length': String(body.length) })
+    expect(JSON.parse(String(headers['postern-envelope']))).toEqual({
+      from: 'eve@stranger.example',
+      to: `hook@${DOMAIN}`,
+    })
+    expect(body.toString()).toContain('Subject: for the hook\r\n')
+    const hmac = createHmac('sha256', Buffer.alloc(24, 7))
+    hmac.update(`${String(headers['webhook-id'])}.${String(headers['webhook-timestamp'])}.`).update(body)
+    expect(headers['webhook-signature']).toBe(`v1,${hmac.digest('base64')}`)
+  }
+  expect(posted[0]?.headers['webhook-id']).toBe(posted[1]?.headers['webhook-id'])
 })

@@ -16,6 +16,7 @@ import { type DeliveryState, described, isoTime } from '@postern/relay/entries'
 import type { Context } from 'hono'
 import { Hono } from 'hono/tiny'
 import type { ChosenEntries, QueueAction, ReachQueue } from './rpc.ts'
+import { streamOf } from './stream.ts'
 
 const STATES: readonly DeliveryState[] = ['waiting', 'due', 'held', 'finished']
 /** An entry may have 300 recipients, each with a reply, and an isolate has only 128 MiB. */
@@ -104,18 +105,4 @@ async function changeChosen(context: Context, reach: ReachQueue, action: QueueAc
 /** An address literal is no domain, and is a destination all the same. */
 function spelled(destination: string): string {
   return asciiDomain(destination) ?? destination.toLowerCase()
-}
-
-function streamOf(pieces: ReturnType<Spool['open']>): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await pieces.next()
-      if (done === true) controller.close()
-      // A piece may change when the next one is asked for.
-      else controller.enqueue(value.slice())
-    },
-    async cancel() {
-      await pieces.return()
-    },
-  })
 }

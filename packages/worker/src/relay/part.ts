@@ -19,11 +19,14 @@ import {
   signerWith,
   smarthostRouter,
   timeoutsOf,
+  webhookDestination,
+  webhookHandOver,
 } from '@postern/relay/onward'
 import { connect } from '@postern/runtime/cloudflare'
 import { errorText, log } from '../log.ts'
 import type { OpenSendOn, SendOnDeps, SendOnIntake } from '../receiver.ts'
 import { queueRequests } from './http.ts'
+import { post } from './post.ts'
 import type { ReachQueue } from './rpc.ts'
 import { MAX_RECIPIENTS, type RelaySettings } from './settings.ts'
 
@@ -54,7 +57,7 @@ export class RelayPart implements OpenSendOn {
     this.#reach = reach
     const { smarthost, srsSecrets } = settings
     this.spool = new Spool(deps.blobs)
-    this.#forwarding = srsSecrets.length > 0 ? createForwarding({ secrets: srsSecrets }) : undefined
+    this.#forwarding = srsSecrets.length > 0 ? createForwarding({ secrets: srsSecrets, webhookDestination }) : undefined
     this.intake = smarthost === undefined ? undefined : this.#intake()
     this.fetch = queueRequests(reach, this.spool)
   }
@@ -130,6 +133,7 @@ export class RelayPart implements OpenSendOn {
       rewriteSender: (reversePath, forwardedBy) =>
         this.#forwarding?.rewriteSender(reversePath, forwardedBy) ?? reversePath,
       destinationOf: (address) => this.#destinationOf(address),
+      handOver: webhookHandOver(() => own.rules, { post, errorText: reasonOf }),
       makeId,
       keepHere: (here) =>
         keepHere(here, {

@@ -4,7 +4,7 @@
  *     POSTERN_RELAY              the smarthost: smtp+starttls://user:password@smtp.example.net. A secret. Default: off
  *     POSTERN_DKIM, POSTERN_DKIM_…   keys that sign: JSON with domain, selector and key (PEM), or a list of them. Secrets: Cloudflare
  *                                allows 5 kB for each, so each may have one key
- *     POSTERN_RULES              JSON: a list of rules, as in the server's configuration file, without webhooks. POSTERN_ACCOUNTS may have rules too
+ *     POSTERN_RULES              JSON: a list of rules, as in the server's configuration file, a secret if one is a webhook. POSTERN_ACCOUNTS may have rules too
  *     POSTERN_SRS_SECRET         a secret of at least 32 characters, which rules that forward need. To replace it, give two
  *     POSTERN_RELAY_FIRST_RETRY_MS, POSTERN_RELAY_MAX_RETRY_MS, POSTERN_RELAY_DELAY_NOTICE_MS, POSTERN_RELAY_GIVE_UP_MS
  *     POSTERN_RELAY_CONNECT_TIMEOUT_MS, POSTERN_RELAY_TIMEOUT_MS
@@ -168,12 +168,7 @@ function withAccounts(rules: Rules, { directory, accountRules }: RelayNeeds): Ru
 /** @throws TypeError that names the field */
 function checked(field: string, read: () => Rules): Rules {
   try {
-    const rules = read()
-    if (rules.webhooks.length === 0) return rules
-    throw new RuleError(
-      '',
-      'a Worker calls no webhooks; give the message to your own code in the hook `data` or `kept`',
-    )
+    return read()
   } catch (error) {
     if (!(error instanceof RuleError)) throw error
     throw new TypeError(`${field}${error.path}: ${error.message}`, { cause: error })

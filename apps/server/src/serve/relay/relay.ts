@@ -6,7 +6,7 @@ import type { AddressBook } from '@postern/intake/guards'
 import { parseAddress, type Rules } from '@postern/intake/directory'
 import { countTls, Relay, type RelayOptions } from '@postern/relay'
 import type { NatsQueueEvents } from '@postern/relay/nats'
-import { eventsFor, type HereDeps, keepHere, timeoutsOf } from '@postern/relay/onward'
+import { eventsFor, type HereDeps, keepHere, timeoutsOf, webhookHandOver } from '@postern/relay/onward'
 import type { Resolver } from '@postern/dns'
 import type { MailStore } from '@postern/storage'
 import type { Logger } from '@logtape/logtape'
@@ -14,13 +14,13 @@ import type { Settings } from '../../config/settings.ts'
 import { errorText, unreadable } from '../../host/failure.ts'
 import { loadRuntime } from '../../host/runtime.ts'
 import { destinationsOf, onwardWith, type ServerOnward } from './onward.ts'
+import { post } from './post.ts'
 import { openQueue, openSpool } from './queue.ts'
 import { type ConnectDeps, connectTo, routerOf } from './router.ts'
 import { signerOf } from './signer.ts'
 import { openForwarding } from './srs-secrets.ts'
 import { openStsPolicies } from './sts-policies.ts'
 import { openTlsReports } from './tls-reports.ts'
-import { webhookHandOver } from './webhooks.ts'
 
 export interface RelayDeps {
   readonly settings: Settings
@@ -88,7 +88,7 @@ export async function openRelay({
       ...(forwarding !== undefined && { rewriteSender: forwarding.rewriteSender }),
       destinationOf: destinationsOf(settings, book),
       makeId: () => randomBytes(20).toString('hex'),
-      handOver: webhookHandOver(rules),
+      handOver: webhookHandOver(rules, { post, errorText }),
       keepHere: (mail) =>
         keepHere(mail, { store, parseAddress, ...(book !== undefined && { accountsOf: accountsIn(book) }) }),
       schedule: {

@@ -3,10 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { createForwarding, type Forwarding } from '@postern/relay/onward'
+import { createForwarding, type Forwarding, webhookDestination } from '@postern/relay/onward'
 import type { Settings } from '../../config/settings.ts'
 import { unreadable } from '../../host/failure.ts'
-import { webhookDestination } from './webhooks.ts'
 
 const SRS_FILE = 'srs-secret'
 const SECRET_OCTETS = 24

@@ -1,10 +1,35 @@
 /** Hands mail to webhooks: a POST of the message for each recipient, signed as Standard Webhooks says. */
 import { createHash, createHmac } from 'node:crypto'
-import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
-import { request as requestHttps } from 'node:https'
-import type { Rules, Webhook } from '@postern/intake/directory'
-import type { HandedOver, KeptHere, Pieces } from '@postern/relay'
-import { errorText } from '../../host/failure.ts'
+import type { HandedOver, KeptHere } from '../options.ts'
+import type { Pieces } from '../pieces.ts'
+
+/** The webhook of a rule. */
+export interface Webhook {
+  readonly url: string
+  /** `whsec_` and the key in base64. */
+  readonly secret: string
+}
+
+/** Rules, as far as they are used here. */
+export interface WebhookRules {
+  readonly webhooks: readonly Webhook[]
+}
+
+export interface WebhookRequest {
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  /** How many bytes the body has. */
+  readonly size: number
+  readonly body: Pieces
+  readonly signal: AbortSignal
+}
+
+export interface WebhookDeps {
+  /** Makes a POST, and returns its status. It follows no redirect, and reads no body of the answer. */
+  post(request: WebhookRequest): Promise<number>
+  /** Returns an error as text. It never throws. */
+  errorText(error: unknown): string
+}
 
 /** Takes mail for one destination. */
 export type HandOver = (mail: HandedOver) => Promise<readonly KeptHere[]>
@@ -24,8 +49,11 @@ export function webhookDestination(url: string): string {
  * Returns what takes the mail for a destination; undefined if the destination is no webhook.
  * @param rules Called for each delivery, because the rules may change while the server runs
  */
-export function webhookHandOver(rules: () => Rules): (destination: string) => HandOver | undefined {
-  let current: Rules | undefined
+export function webhookHandOver(
+  rules: () => WebhookRules,
+  deps: WebhookDeps,
+): (destination: string) => HandOver | undefined {
+  let current: WebhookRules | undefined
   let known: ReadonlyMap<string, Webhook> = new Map()
   return (destination) => {
     if (!destination.startsWith(PREFIX)) return undefined
@@ -34,16 +62,17 @@ export function webhookHandOver(rules: () => Rules): (destination: string) => Ha
       known = new Map(current.webhooks.map((webhook) => [webhookDestination(webhook.url), webhook]))
     }
     const webhook = known.get(destination)
-    return (mail) => (webhook === undefined ? Promise.resolve(mail.recipients.map(() => GONE)) : post(webhook, mail))
+    return (mail) =>
+      webhook === undefined ? Promise.resolve(mail.recipients.map(() => GONE)) : postAll(webhook, mail, deps)
   }
 }
 
-async function post(webhook: Webhook, mail: HandedOver): Promise<readonly KeptHere[]> {
+async function postAll(webhook: Webhook, mail: HandedOver, deps: WebhookDeps): Promise<readonly KeptHere[]> {
   const results: KeptHere[] = []
   for (const recipient of mail.recipients) {
     const last = results.at(-1)
     // A webhook that fails now would fail for the others too, each after its timeout.
-    results.push(last?.state === 'temporary' ? last : await postOne(webhook, mail, recipient))
+    results.push(last?.state === 'temporary' ? last : await postOne(webhook, mail, recipient, deps))
   }
   return results
 }
@@ -52,19 +81,25 @@ async function postOne(
   { url, secret }: Webhook,
   { id, envelope, open, signal }: HandedOver,
   { address, index }: HandedOver['recipients'][number],
+  { post, errorText }: WebhookDeps,
 ): Promise<KeptHere> {
   const webhookId = `${id}-${index}`
   const timestamp = Math.floor(Date.now() / 1000)
   const { size, signature } = await signed(open(), `${webhookId}.${timestamp}.`, secret)
   try {
-    const status = await send(new URL(url), open(), AbortSignal.any([signal, AbortSignal.timeout(timeoutOf(size))]), {
-      'content-type': 'message/rfc822',
-      'content-length': size,
-      'postern-envelope': asciiJson({ from: envelope.reversePath, to: address }),
-      'user-agent': 'Postern',
-      'webhook-id': webhookId,
-      'webhook-timestamp': timestamp,
-      'webhook-signature': `v1,${signature}`,
+    const status = await post({
+      url: new URL(url),
+      size,
+      body: open(),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutOf(size))]),
+      headers: {
+        'content-type': 'message/rfc822',
+        'postern-envelope': asciiJson({ from: envelope.reversePath, to: address }),
+        'user-agent': 'Postern',
+        'webhook-id': webhookId,
+        'webhook-timestamp': String(timestamp),
+        'webhook-signature': `v1,${signature}`,
+      },
     })
     return resultOf(status)
   } catch (error) {
@@ -85,43 +120,6 @@ async function signed(pieces: Pieces, begin: string, secret: string): Promise<{ 
     hmac.update(piece)
   }
   return { size, signature: hmac.digest('base64') }
-}
-
-/** Returns the status. Follows no redirect. */
-async function send(
-  url: URL,
-  pieces: Pieces,
-  signal: AbortSignal,
-  headers: Readonly<Record<string, string | number>>,
-): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
-  const start = url.protocol === 'https:' ? requestHttps : requestHttp
-  const request = start(url, { method: 'POST', headers, signal, agent: false })
-  request.on('error', reject)
-  request.on('response', (response: IncomingMessage) => {
-    resolve(response.statusCode ?? 0)
-    response.on('error', () => {})
-    // Nobody reads the body.
-    request.destroy()
-  })
-  write(request, pieces, signal).catch(reject)
-  return promise
-}
-
-async function write(request: ClientRequest, pieces: Pieces, signal: AbortSignal): Promise<void> {
-  for await (const piece of pieces) {
-    if (request.destroyed) return
-    // A piece may change when the next one is asked for.
-    if (!request.write(piece.slice())) await drained(request, signal)
-  }
-  request.end()
-}
-
-function drained(request: ClientRequest, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    for (const event of ['drain', 'close', 'error']) request.once(event, () => resolve())
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 /** A redirect is a mistake in the rule that somebody may mend. */
