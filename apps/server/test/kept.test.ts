@@ -55,7 +55,7 @@ const WRONG: readonly (readonly [string, string, RegExp])[] = [
   ],
   ['never answers', '() => new Promise(() => {})', /"handlers\.kept did not answer in time"/],
 ]
-test.concurrent.each(sample(WRONG, 3))(
+test.concurrent.each(sample(WRONG, 1))(
   'if kept %s, the client gets 250 and the log names the hook',
   async (_, kept, logged) => {
     const running = await serveWith(kept, ['--hook-timeout-ms', '2s'])

@@ -21,8 +21,9 @@ import { sample } from '../../../test/kit/sample.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { listed as recordsIn } from './mail.ts'
 
-const test = partly(every)
-const testWith = partly(everyWith)
+/** Each run makes one in three of the tests without a table. */
+const test = partly(every, 3)
+const testWith = partly(everyWith, 3)
 
 interface Sending {
   readonly to?: readonly string[]

@@ -418,7 +418,7 @@ const MISTAKES: readonly [string, readonly string[], Readonly<Record<string, str
 ]
 
 describe('a mistake is one line on stderr and exit code 2', () => {
-  test.concurrent.each(sample(MISTAKES, 8))('%s', async (_, args, env, line) => {
+  test.concurrent.each(sample(MISTAKES, 4))('%s', async (_, args, env, line) => {
     const { code, stdout, stderr } = await postern(args, { env })
     expect(stderr.trimEnd()).toMatch(line)
     expect(stderr.trimEnd().split('\n')).toHaveLength(1)
