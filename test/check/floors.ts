@@ -99,19 +99,20 @@ export const PACKAGES: readonly Package[] = [
   },
   {
     root: 'packages/mail/src',
-    packages: [],
+    packages: ['@postern/engine'],
     floors: [
       [
-        { paths: ['text'], isPure: true },
-        { paths: ['defect.ts'], isPure: true },
+        { paths: ['signatures'], modules: NODE },
+        { paths: ['text'], isPure: true, packages: [] },
+        { paths: ['defect.ts'], isPure: true, packages: [] },
       ],
       [
-        { paths: ['header'], isPure: true, below: ['text'] },
-        { paths: ['transfer'], isPure: true, below: ['defect.ts'] },
+        { paths: ['header'], isPure: true, packages: [], below: ['text'] },
+        { paths: ['transfer'], isPure: true, packages: [], below: ['defect.ts'] },
       ],
-      [{ paths: ['mime'], below: ['text', 'defect.ts', 'header', 'transfer'] }],
-      [{ paths: ['summary'] }],
-      [{ paths: ['index.ts'] }],
+      [{ paths: ['mime'], packages: [], below: ['text', 'defect.ts', 'header', 'transfer'] }],
+      [{ paths: ['summary'], packages: [], below: ['text', 'defect.ts', 'header', 'transfer', 'mime'] }],
+      [{ paths: ['index.ts'], packages: [], below: ['text', 'defect.ts', 'header', 'transfer', 'mime'] }],
     ],
   },
   {
@@ -186,7 +187,7 @@ export const PACKAGES: readonly Package[] = [
   },
   {
     root: 'packages/relay/src',
-    packages: ['@postern/engine', '@postern/dns', '@postern/storage'],
+    packages: ['@postern/engine', '@postern/dns', '@postern/mail', '@postern/storage'],
     floors: [
       [
         { paths: ['queue'] },

@@ -2,11 +2,10 @@
  * Seals forwarded messages by ARC (RFC 8617): says what we found out about a message when it came, so that the next server can
  * believe it although forwarding has broken SPF, or a change has broken DKIM.
  */
-import { type HeaderField, relaxed, type Unreadable, valueOf } from './header.ts'
+import { canonicalFields, parseTags, type RawField, relaxed, type Unreadable, valueOf } from '@postern/mail/signatures'
 import { keysFor, SIGNED_FIELDS } from './dkim.ts'
 import type { SigningKey } from './key.ts'
 import {
-  canonicalFields,
   type Chunks,
   lines,
   MAX_SIGNED_FIELDS,
@@ -15,7 +14,6 @@ import {
   signField,
   unsignedField,
 } from './signature.ts'
-import { parseTags } from './tags.ts'
 
 /** RFC 8617 4.4. */
 export type ChainStatus = 'none' | 'pass' | 'fail'
@@ -73,10 +71,10 @@ const NOTHING = new Uint8Array()
 const SIGNED = { ...SIGNED_FIELDS, 'dkim-signature': 'as-is' } as const
 
 /** The three fields of one instance. */
-type ArcSet = Partial<Record<typeof SEAL | typeof MESSAGE_SIGNATURE | typeof RESULTS, HeaderField>>
+type ArcSet = Partial<Record<typeof SEAL | typeof MESSAGE_SIGNATURE | typeof RESULTS, RawField>>
 
 interface ArcHeader {
-  readonly fields: readonly HeaderField[]
+  readonly fields: readonly RawField[]
   readonly names: readonly string[]
   readonly key: SigningKey
   /** Those that the new seal signs too. */
@@ -109,11 +107,7 @@ function checkText(what: string, text: string): void {
   if (!/^[\x20-\x7e]{1,8000}$/.test(text)) throw new TypeError(`${what}: it is not one line of printable ASCII`)
 }
 
-function readArcHeader(
-  fields: readonly HeaderField[],
-  key: SigningKey,
-  verdict: ArcVerdict,
-): ArcHeader | UnsealedReason {
+function readArcHeader(fields: readonly RawField[], key: SigningKey, verdict: ArcVerdict): ArcHeader | UnsealedReason {
   if (!fields.some(({ name }) => name === 'from')) return 'no-from'
   const names = signedNames(fields, SIGNED)
   if (names.length > MAX_SIGNED_FIELDS) return 'many-fields'
@@ -130,7 +124,7 @@ function readArcHeader(
 }
 
 /** Finds the sets of a message by their instances. A chain is whole if each of them has its three fields, once. */
-function setsIn(fields: readonly HeaderField[]): { readonly sets: readonly ArcSet[]; readonly isWhole: boolean } {
+function setsIn(fields: readonly RawField[]): { readonly sets: readonly ArcSet[]; readonly isWhole: boolean } {
   const sets: ArcSet[] = []
   let isWhole = true
   for (const field of fields) {
@@ -146,7 +140,7 @@ function setsIn(fields: readonly HeaderField[]): { readonly sets: readonly ArcSe
   return { sets: all, isWhole: isWhole && hasAll }
 }
 
-function instanceOf(field: HeaderField): number | undefined {
+function instanceOf(field: RawField): number | undefined {
   const value = valueOf(field)
   // The results of others are no tag-list behind their instance.
   const tags = parseTags(field.name === RESULTS ? value.slice(0, value.indexOf(';') + 1) : value)

@@ -1,5 +1,5 @@
 /** Finds loops of forwarded mail: whoever forwards a message for an address names the address in a Delivered-To field. */
-import { HeaderReader, valueOf } from './header.ts'
+import { HeaderReader, valueOf } from '@postern/mail/signatures'
 import type { Chunks } from './signature.ts'
 
 /**

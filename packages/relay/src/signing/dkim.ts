@@ -4,11 +4,16 @@
  * A signature stands above the bytes that it signs. So a message is read twice: once to sign it, and once to send it. The first
  * reading keeps the header alone, and stops behind it if the message is not ours to sign.
  */
-import { domainsOfFrom } from './from.ts'
-import { type HeaderField, type Unreadable, valueOf } from './header.ts'
-import type { KeyType, SigningKey } from './key.ts'
 import {
   canonicalFields,
+  domainsOfFrom,
+  type KeyType,
+  type RawField,
+  type Unreadable,
+  valueOf,
+} from '@postern/mail/signatures'
+import type { SigningKey } from './key.ts'
+import {
   type Chunks,
   type HowOften,
   MAX_SIGNED_FIELDS,
@@ -104,14 +109,14 @@ export async function* withSignature(
 }
 
 interface SignedHeader {
-  readonly fields: readonly HeaderField[]
+  readonly fields: readonly RawField[]
   /** The names of `h=`. */
   readonly names: readonly string[]
   readonly keys: readonly SigningKey[]
 }
 
 function readSignedHeader(
-  fields: readonly HeaderField[],
+  fields: readonly RawField[],
   keys: readonly SigningKey[],
   nowMs: number,
 ): SignedHeader | UnsignedReason {

@@ -19,14 +19,7 @@ export {
   withSignature,
 } from './dkim.ts'
 export { type Fault, type FaultCode, findFaults } from './key-record.ts'
-export {
-  generateKey,
-  type KeyType,
-  parseSelector,
-  RSA_BITS,
-  SigningKey,
-  SigningKeyError,
-  type SigningKeyOptions,
-} from './key.ts'
+export type { KeyType } from '@postern/mail/signatures'
+export { generateKey, parseSelector, RSA_BITS, SigningKey, SigningKeyError, type SigningKeyOptions } from './key.ts'
 export { createSrs, type Reversed, type Srs, type SrsOptions } from './srs.ts'
 export type { Chunks } from './signature.ts'

@@ -1,6 +1,6 @@
 /** Compares a key with its record in DNS (RFC 6376 3.6.1). Each fault is the end of the sentence "NAME: …". */
-import { bitsOf, isSameKey, type KeyType, openPublic, RSA_BITS, type SigningKey, SigningKeyError } from './key.ts'
-import { parseTags } from './tags.ts'
+import { bitsOf, isSameKey, type KeyType, openPublic, parseTags, PublicKeyError } from '@postern/mail/signatures'
+import { RSA_BITS, type SigningKey } from './key.ts'
 
 export type FaultCode =
   | 'no-record'
@@ -94,12 +94,12 @@ function keyFaults(given: string | undefined, key: SigningKey): readonly Fault[]
     const bits = key.type === 'rsa' ? ` of ${bitsOf(published)} bits` : ''
     return [{ code: 'other-key', text: `p= is another key${bits}; the record should be ${key.record}` }]
   } catch (error) {
-    if (!(error instanceof SigningKeyError)) throw error
+    if (!(error instanceof PublicKeyError)) throw error
     return [{ code: 'bad-key', text: badKey(key.type, octets, error) }]
   }
 }
 
-function badKey(type: KeyType, octets: Uint8Array, { message }: SigningKeyError): string {
+function badKey(type: KeyType, octets: Uint8Array, { message }: PublicKeyError): string {
   // RFC 8463 4 wants the octets of the key alone.
   const isWrapped = type === 'ed25519' && octets.length === 44
   return `p= cannot be read: ${isWrapped ? 'an Ed25519 key is 32 octets, without SubjectPublicKeyInfo (RFC 8463 4)' : message}`

@@ -2,8 +2,8 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
 import { asciiDomain } from '@postern/engine'
+import { bitsOf, type KeyType, MIN_RSA_BITS } from '@postern/mail/signatures'
 
-export type KeyType = 'rsa' | 'ed25519'
 /** A key of WebCrypto, whose type differs on each runtime. */
 type ImportedKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>
 
@@ -23,8 +23,6 @@ export interface SigningKeyOptions {
   readonly signsUntil?: Date | undefined
 }
 
-/** RFC 8301 3.2: a shorter key must not sign. */
-export const MIN_RSA_BITS = 1024
 /** RFC 8301 3.2: a key should have as many. */
 export const RSA_BITS = 2048
 /** RFC 6376 3.1. With a dot in it, the name of a key file would have two meanings. */
@@ -125,46 +123,6 @@ export async function generateKey(type: KeyType): Promise<string> {
       ? await promisify(generateKeyPair)('rsa', { modulusLength: RSA_BITS })
       : await promisify(generateKeyPair)('ed25519')
   return pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
-}
-
-/** Opens the public key of a record. @throws SigningKeyError */
-export function openPublic(type: KeyType, octets: Uint8Array): KeyObject {
-  const der = Buffer.from(octets)
-  try {
-    if (type === 'ed25519') {
-      if (der.length !== 32) throw new SigningKeyError(`an Ed25519 key has 32 octets, not ${der.length}`)
-      return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: der.toString('base64url') }, format: 'jwk' })
-    }
-    // RFC 6376 3.6.1 names the structure of PKCS #1, and most records have the one around it.
-    return openRsa(der)
-  } catch (cause) {
-    if (cause instanceof SigningKeyError) throw cause
-    throw new SigningKeyError(`it is no ${type} key`, { cause })
-  }
-}
-
-/** Returns the bits of a public key. */
-export function bitsOf(key: KeyObject): number {
-  const { n = '', kty } = key.export({ format: 'jwk' })
-  if (kty !== 'RSA') return 256
-  const [first = 0, ...rest] = Buffer.from(n, 'base64url')
-  return rest.length * 8 + (32 - Math.clz32(first))
-}
-
-/** Returns whether two public keys are the same. */
-export function isSameKey(one: KeyObject, other: KeyObject): boolean {
-  const [a, b] = [one.export({ format: 'jwk' }), other.export({ format: 'jwk' })]
-  return a.kty === b.kty && a.n === b.n && a.e === b.e && a.x === b.x
-}
-
-function openRsa(der: Buffer): KeyObject {
-  try {
-    const key = createPublicKey({ key: der, format: 'der', type: 'spki' })
-    if (key.asymmetricKeyType === 'rsa') return key
-  } catch {
-    return createPublicKey({ key: der, format: 'der', type: 'pkcs1' })
-  }
-  throw new SigningKeyError('it is no rsa key')
 }
 
 function openPrivate(pem: string): KeyObject {

@@ -1,6 +1,5 @@
 /** What signatures of DKIM and ARC share: the fields that they sign, their octets, and the text of a signature field. */
-import { BodyHash } from './body-hash.ts'
-import { type HeaderField, HeaderReader, relaxed, type Unreadable } from './header.ts'
+import { BodyHash, HeaderReader, type RawField, relaxed, type Unreadable } from '@postern/mail/signatures'
 import type { SigningKey } from './key.ts'
 
 /** A message in chunks. A chunk may change when the next one is asked for. */
@@ -28,7 +27,7 @@ const SIGNATURE_OCTETS = 72
  */
 export async function readMessage<Header extends object, Reason extends string>(
   message: Chunks,
-  begin: (fields: readonly HeaderField[]) => Header | Reason,
+  begin: (fields: readonly RawField[]) => Header | Reason,
 ): Promise<{ readonly header: Header; readonly bodyHash: string } | Reason | Unreadable> {
   const reader = new HeaderReader()
   const body = new BodyHash()
@@ -50,7 +49,7 @@ export async function readMessage<Header extends object, Reason extends string>(
 
 /** Returns the names that a signature lists (`h=`). A name may be there several times. */
 export function signedNames(
-  fields: readonly HeaderField[],
+  fields: readonly RawField[],
   signed: Readonly<Record<string, HowOften>>,
 ): readonly string[] {
   const counts = new Map<string, number>()
@@ -60,21 +59,6 @@ export function signedNames(
     const more = how === 'sealed' || (how === 'sealed-if-there' && count > 0) ? 1 : 0
     return Array.from({ length: count + more }, () => name)
   })
-}
-
-/** Returns the signed fields in relaxed form. Of several with one name, the last one comes first (RFC 6376 5.4.2). */
-export function canonicalFields(fields: readonly HeaderField[], names: readonly string[]): string {
-  const left = new Map<string, HeaderField[]>()
-  for (const field of fields) {
-    const same = left.get(field.name)
-    if (same === undefined) left.set(field.name, [field])
-    else same.push(field)
-  }
-  return names
-    .map((name) => left.get(name)?.pop())
-    .filter((field) => field !== undefined)
-    .map((field) => `${relaxed(field)}\r\n`)
-    .join('')
 }
 
 /** Writes the field of a signature, with nothing behind `b=`, which is its last tag. */

@@ -1,13 +1,13 @@
 /** The header of a message: its fields, read from chunks. The header has a bound, so a message is never wholly in memory. */
 
-export interface HeaderField {
+export interface RawField {
   /** In lower case. */
   readonly name: string
   /** The whole field without its last line end, and with its folds as CRLF. Each character is one octet. */
   readonly text: string
 }
 
-/** Why a message is not signed. */
+/** Why no signature of the message can be made or checked. */
 export type Unreadable = 'long-header' | 'malformed-header'
 
 /** Larger than any header that a mail program writes. */
@@ -60,7 +60,7 @@ export class HeaderReader {
   }
 
   /** Returns the fields from top to bottom. */
-  fields(): readonly HeaderField[] | Unreadable {
+  fields(): readonly RawField[] | Unreadable {
     if (this.#size > MAX_HEADER_OCTETS) return 'long-header'
     // A TextDecoder's latin1 is windows-1252.
     const text: string = this.#octets.toString('latin1', 0, this.#size)
@@ -86,12 +86,12 @@ export class HeaderReader {
 }
 
 /** Returns the value of a field, on one line and as it stands. */
-export function valueOf({ text }: HeaderField): string {
+export function valueOf({ text }: RawField): string {
   return text.slice(text.indexOf(':') + 1).replaceAll('\r\n', '')
 }
 
 /** Returns a field in relaxed form (RFC 6376 3.4.2), without its line end. */
-export function relaxed(field: HeaderField): string {
+export function relaxed(field: RawField): string {
   const words = valueOf(field)
     .split(/[ \t]/)
     .filter((word) => word !== '')
