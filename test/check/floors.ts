@@ -99,10 +99,10 @@ export const PACKAGES: readonly Package[] = [
   },
   {
     root: 'packages/mail/src',
-    packages: ['@postern/engine'],
+    packages: ['@postern/dns', '@postern/engine'],
     floors: [
       [
-        { paths: ['signatures'], modules: NODE },
+        { paths: ['signatures'], packages: ['@postern/engine'], modules: NODE },
         { paths: ['text'], isPure: true, packages: [] },
         { paths: ['defect.ts'], isPure: true, packages: [] },
       ],
@@ -110,7 +110,10 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['header'], isPure: true, packages: [], below: ['text'] },
         { paths: ['transfer'], isPure: true, packages: [], below: ['defect.ts'] },
       ],
-      [{ paths: ['mime'], packages: [], below: ['text', 'defect.ts', 'header', 'transfer'] }],
+      [
+        { paths: ['mime'], packages: [], below: ['text', 'defect.ts', 'header', 'transfer'] },
+        { paths: ['trust'], modules: ['mailauth'], below: ['signatures'] },
+      ],
       [{ paths: ['summary'], packages: [], below: ['text', 'defect.ts', 'header', 'transfer', 'mime'] }],
       [{ paths: ['index.ts'], packages: [], below: ['text', 'defect.ts', 'header', 'transfer', 'mime'] }],
     ],

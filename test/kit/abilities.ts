@@ -155,6 +155,18 @@ export const OPENDKIM: Need = ability('opendkim', () => {
   return lacking.length === 0 ? undefined : `${lacking.join(', ')} is not installed`
 })
 
+/** Where `.ci/run` unpacks the test suite of RFC 7208. */
+export const SPF_SUITE_FILE: string = resolve(
+  import.meta.dirname,
+  '../.cache/spf/usr/share/doc/python3-spf/rfc7208-tests.yml.gz',
+)
+/** The suite, and a reader of YAML. */
+export const SPF_SUITE: Need = ability('spf suite', () => {
+  if (!existsSync(SPF_SUITE_FILE)) return 'python3-spf is not unpacked in test/.cache/spf (see .ci/run)'
+  const result = ask(DEBIAN_PYTHON, ['-c', 'import yaml'])
+  return result.status === 0 ? undefined : `python3-yaml is not installed: ${whyNot(result)}`
+})
+
 // Rights
 
 /** Root's rights: to mount, to start an MTA. */

@@ -1,9 +1,10 @@
 /**
- * The hash of a body in relaxed form (RFC 6376 3.4.4), while the body streams.
+ * The hash of a body (RFC 6376 3.4.3 and 3.4.4), while the body streams.
  *
  * It keeps no line, so that a body of one line needs no more memory and time than another of its size.
  */
 import { createHash, type Hash } from 'node:crypto'
+import type { Canonicalization } from './canonical.ts'
 
 const TAB = 9
 const LF = 10
@@ -25,10 +26,21 @@ export class BodyHash {
   #hasBlank = false
   #hasCr = false
   #isEmpty = true
+  #hashedOctets = 0
+  readonly #form: Canonicalization
+
+  constructor(form: Canonicalization = 'relaxed') {
+    this.#form = form
+  }
+
+  /** The octets in this form. Final once there is a digest. */
+  get octets(): number {
+    return this.#hashedOctets
+  }
 
   update(chunk: Uint8Array): void {
     for (let at = 0; at < chunk.length;) {
-      const end = this.#isPlain() ? unchangedEnd(chunk, at) : at
+      const end = this.#isPlain() ? this.#unchangedEnd(chunk, at) : at
       if (end > at) this.#unchanged(chunk.subarray(at, end))
       if (end < chunk.length) this.#take(chunk[end] as number)
       at = end + 1
@@ -38,7 +50,7 @@ export class BodyHash {
   /** Hashes octets as they are. */
   #unchanged(octets: Uint8Array): void {
     if (this.#size + octets.length > MOST_OCTETS || octets.length >= LONG_RUN) this.#flush()
-    if (octets.length >= LONG_RUN) this.#hash.update(octets)
+    if (octets.length >= LONG_RUN) this.#write(octets)
     else {
       this.#buffer.set(octets, this.#size)
       this.#size += octets.length
@@ -59,7 +71,7 @@ export class BodyHash {
     }
     if (this.#hasCr) this.#content(CR)
     this.#hasCr = octet === CR
-    if (octet === SPACE || octet === TAB) this.#hasBlank = true
+    if (this.#form === 'relaxed' && (octet === SPACE || octet === TAB)) this.#hasBlank = true
     else if (octet !== CR) this.#content(octet)
   }
 
@@ -67,7 +79,8 @@ export class BodyHash {
   digest(): string {
     if (this.#hasCr) this.#content(CR)
     this.#lineEnds = 1
-    if (!this.#isEmpty) this.#writeLineEnds()
+    // A body without anything is one line end in simple form, and nothing in relaxed form.
+    if (!this.#isEmpty || this.#form === 'simple') this.#writeLineEnds()
     this.#flush()
     return this.#hash.digest('base64')
   }
@@ -90,13 +103,22 @@ export class BodyHash {
 
   #flush(): void {
     if (this.#size === 0) return
-    this.#hash.update(this.#buffer.subarray(0, this.#size))
+    this.#write(this.#buffer.subarray(0, this.#size))
     this.#size = 0
+  }
+
+  #write(octets: Uint8Array): void {
+    this.#hash.update(octets)
+    this.#hashedOctets += octets.length
+  }
+
+  #unchangedEnd(chunk: Uint8Array, start: number): number {
+    return this.#form === 'relaxed' ? relaxedEnd(chunk, start) : simpleEnd(chunk, start)
   }
 }
 
 /** Returns where the octets end that are in relaxed form already: words with one blank between them, and lines with a CRLF between them. */
-function unchangedEnd(chunk: Uint8Array, start: number): number {
+function relaxedEnd(chunk: Uint8Array, start: number): number {
   // The last octets of a chunk need what follows them.
   const end = chunk.length - 2
   let at = start
@@ -108,4 +130,17 @@ function unchangedEnd(chunk: Uint8Array, start: number): number {
     else return at
   }
   return at
+}
+
+/** Returns where the octets end that are in simple form already: lines with a CRLF between them, and none of them empty. */
+function simpleEnd(chunk: Uint8Array, start: number): number {
+  for (let at = start; ;) {
+    const lf = chunk.indexOf(LF, at)
+    // The last CR of a chunk may begin a line end.
+    if (lf === -1) return chunk.at(-1) === CR ? Math.max(start, chunk.length - 1) : chunk.length
+    if (lf === start || chunk[lf - 1] !== CR) return lf
+    const next = chunk[lf + 1]
+    if (next === undefined || next === CR || next === LF) return Math.max(start, lf - 1)
+    at = lf + 1
+  }
 }

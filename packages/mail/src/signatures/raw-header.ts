@@ -61,6 +61,16 @@ export class HeaderReader {
 
   /** Returns the fields from top to bottom. */
   fields(): readonly RawField[] | Unreadable {
+    return this.#fields('malformed-header')
+  }
+
+  /** Returns the fields from top to bottom, without lines that are no field and what is folded behind them. */
+  readableFields(): readonly RawField[] | 'long-header' {
+    return this.#fields(undefined) as readonly RawField[] | 'long-header'
+  }
+
+  /** @param refusal What a line that is no field leads to. undefined: it is left out */
+  #fields(refusal: 'malformed-header' | undefined): readonly RawField[] | Unreadable {
     if (this.#size > MAX_HEADER_OCTETS) return 'long-header'
     // A TextDecoder's latin1 is windows-1252.
     const text: string = this.#octets.toString('latin1', 0, this.#size)
@@ -69,17 +79,19 @@ export class HeaderReader {
     if (lines.at(-1) === '') lines.pop()
     if (this.#isDone && lines.at(-1) === '') lines.pop()
     const fields: { name: string; lines: string[] }[] = []
+    let last: { name: string; lines: string[] } | undefined
     for (const line of lines) {
-      const last = fields.at(-1)
-      if (last !== undefined && (line.startsWith(' ') || line.startsWith('\t'))) {
-        last.lines.push(line)
+      if (line.startsWith(' ') || line.startsWith('\t')) {
+        if (last === undefined && fields.length === 0 && refusal !== undefined) return refusal
+        last?.lines.push(line)
         continue
       }
       const colon = line.indexOf(':')
       // A field of the obsolete syntax has blanks before its colon.
       const name = line.slice(0, Math.max(0, colon)).trimEnd()
-      if (!NAME.test(name)) return 'malformed-header'
-      fields.push({ name: name.toLowerCase(), lines: [line] })
+      last = NAME.test(name) ? { name: name.toLowerCase(), lines: [line] } : undefined
+      if (last !== undefined) fields.push(last)
+      else if (refusal !== undefined) return refusal
     }
     return fields.map((field) => ({ name: field.name, text: field.lines.join('\r\n') }))
   }

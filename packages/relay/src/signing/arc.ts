@@ -2,7 +2,17 @@
  * Seals forwarded messages by ARC (RFC 8617): says what we found out about a message when it came, so that the next server can
  * believe it although forwarding has broken SPF, or a change has broken DKIM.
  */
-import { canonicalFields, parseTags, type RawField, relaxed, type Unreadable, valueOf } from '@postern/mail/signatures'
+import {
+  type ArcSet,
+  arcSetsIn,
+  canonicalFields,
+  MAX_ARC_SETS,
+  parseTags,
+  type RawField,
+  relaxed,
+  type Unreadable,
+  valueOf,
+} from '@postern/mail/signatures'
 import { keysFor, SIGNED_FIELDS } from './dkim.ts'
 import type { SigningKey } from './key.ts'
 import {
@@ -61,17 +71,9 @@ export interface ArcOptions {
   readonly keys: readonly SigningKey[] | (() => readonly SigningKey[])
 }
 
-/** RFC 8617 4.2.1. */
-const MAX_SETS = 50
-const SEAL = 'arc-seal'
-const MESSAGE_SIGNATURE = 'arc-message-signature'
-const RESULTS = 'arc-authentication-results'
 const NOTHING = new Uint8Array()
 /** Everything that DKIM signs, and the signatures of others. RFC 8617 4.1.2 forbids the fields of ARC and Authentication-Results. */
 const SIGNED = { ...SIGNED_FIELDS, 'dkim-signature': 'as-is' } as const
-
-/** The three fields of one instance. */
-type ArcSet = Partial<Record<typeof SEAL | typeof MESSAGE_SIGNATURE | typeof RESULTS, RawField>>
 
 interface ArcHeader {
   readonly fields: readonly RawField[]
@@ -111,42 +113,16 @@ function readArcHeader(fields: readonly RawField[], key: SigningKey, verdict: Ar
   if (!fields.some(({ name }) => name === 'from')) return 'no-from'
   const names = signedNames(fields, SIGNED)
   if (names.length > MAX_SIGNED_FIELDS) return 'many-fields'
-  const { sets, isWhole } = setsIn(fields)
+  const { sets, isWhole } = arcSetsIn(fields)
   // RFC 8617 5.1: nobody adds to a chain that has failed.
-  const last = sets.at(-1)?.[SEAL]
+  const last = sets.at(-1)?.seal
   if (last !== undefined && parseTags(valueOf(last))?.get('cv')?.toLowerCase() === 'fail') return 'failed-before'
-  if (sets.length >= MAX_SETS) return 'many-sets'
+  if (sets.length >= MAX_ARC_SETS) return 'many-sets'
   // To seal it as failed would spoil a valid chain.
   if (verdict.chain === 'unknown' && (sets.length > 0 || !isWhole)) return 'unknown-chain'
   const chain = sets.length === 0 && isWhole ? 'none' : isWhole && verdict.chain === 'pass' ? 'pass' : 'fail'
   const signed = chain === 'pass' ? sets : []
   return { fields, names, key, sets: signed, instance: sets.length + 1, chain }
-}
-
-/** Finds the sets of a message by their instances. A chain is whole if each of them has its three fields, once. */
-function setsIn(fields: readonly RawField[]): { readonly sets: readonly ArcSet[]; readonly isWhole: boolean } {
-  const sets: ArcSet[] = []
-  let isWhole = true
-  for (const field of fields) {
-    const { name } = field
-    if (name !== SEAL && name !== MESSAGE_SIGNATURE && name !== RESULTS) continue
-    const instance = instanceOf(field)
-    const set = instance === undefined ? undefined : (sets[instance - 1] ??= {})
-    if (set === undefined || set[name] !== undefined) isWhole = false
-    else set[name] = field
-  }
-  const all = Array.from(sets, (set: ArcSet | undefined) => set ?? {})
-  const hasAll = all.every((set) => [SEAL, MESSAGE_SIGNATURE, RESULTS].every((name) => name in set))
-  return { sets: all, isWhole: isWhole && hasAll }
-}
-
-function instanceOf(field: RawField): number | undefined {
-  const value = valueOf(field)
-  // The results of others are no tag-list behind their instance.
-  const tags = parseTags(field.name === RESULTS ? value.slice(0, value.indexOf(';') + 1) : value)
-  const text = tags?.get('i') ?? ''
-  const instance = /^\d{1,2}$/.test(text) ? Number(text) : 0
-  return instance >= 1 && instance <= MAX_SETS ? instance : undefined
 }
 
 async function sealed(header: ArcHeader, bodyHash: string, results: string, nowMs: number): Promise<string> {
@@ -160,9 +136,9 @@ async function sealed(header: ArcHeader, bodyHash: string, results: string, nowM
   const unsigned = unsignedField('ARC-Message-Signature', messageTags, { names, bodyHash })
   const messageField = await signField(key, canonicalFields(fields, names), unsigned)
   const above = [
-    ...sets.flatMap((set) => [set[RESULTS], set[MESSAGE_SIGNATURE], set[SEAL]]),
-    { name: RESULTS, text: resultsField },
-    { name: MESSAGE_SIGNATURE, text: messageField },
+    ...sets.flatMap((set) => [set.results, set.messageSignature, set.seal]),
+    { name: 'arc-authentication-results', text: resultsField },
+    { name: 'arc-message-signature', text: messageField },
   ]
   const signed = above.flatMap((field) => (field === undefined ? [] : `${relaxed(field)}\r\n`)).join('')
   const sealTags = [`i=${instance}`, algorithm, `cv=${chain}`, ...who]
