@@ -40,11 +40,13 @@ export async function checkDmarc(
   const found = response as unknown as MailauthResult
   const result = RESULTS.has(found.status.result) ? (found.status.result as DmarcResult) : 'permerror'
   const aligned = (['spf', 'dkim'] as const).filter((way) => typeof found.alignment?.[way]?.result === 'string')
-  // The results of others are not known while DNS does not answer.
-  const isLate = result === 'fail' && (spf.result === 'temperror' || dkim.some((one) => one.result === 'temperror'))
+  // Another domain of the sender's could not have passed for this one, so its DNS decides nothing.
+  const below = (other: string | undefined): boolean =>
+    other !== undefined && (other === found.domain || other.endsWith(`.${found.domain}`))
+  const isLate = [spf, ...dkim].some((one) => one.result === 'temperror' && below(one.domain))
   const policy = found.policy !== undefined && POLICIES.has(found.policy) ? (found.policy as DmarcPolicy) : undefined
   return {
-    result: isLate ? 'temperror' : result,
+    result: isLate && result === 'fail' ? 'temperror' : result,
     domain,
     ...(policy !== undefined && { policy }),
     ...(found.policyDomain !== undefined && { recordDomain: found.policyDomain }),
@@ -55,6 +57,8 @@ export async function checkDmarc(
 /** What is used of the answer of `mailauth`, whose types lag behind. */
 interface MailauthResult {
   readonly status: { readonly result: string }
+  /** The Organizational Domain. */
+  readonly domain?: string
   readonly policy?: string
   readonly policyDomain?: string
   readonly alignment?: Readonly<Record<'spf' | 'dkim', { readonly result?: unknown } | undefined>>

@@ -6,7 +6,7 @@
 import { confirmedName, type Resolver } from '@postern/dns/names'
 import { asciiDomain, type Endpoint, parseIp } from '@postern/engine'
 import { HeaderReader, type RawField } from '../signatures/index.ts'
-import { PendingChain } from './arc-chain.ts'
+import { type ArcChain, PendingChain } from './arc-chain.ts'
 import { BodyHashes } from './bodies.ts'
 import { authorOf, checkDmarc } from './dmarc.ts'
 import { Lookups } from './lookups.ts'
@@ -21,9 +21,12 @@ export interface VerifierOptions {
   readonly resolver: Resolver
   /** The name of this server. Records of SPF may ask for it. */
   readonly hostname: string
-  /** How long DNS may take after the last byte of a message. Then checks without an answer are a `temperror`. Default 10,000. */
+  /**
+   * How long DNS may take after the last byte of a message, and then once more for DMARC. A check without an answer is a `temperror`.
+   * Default 5,000.
+   */
   readonly timeoutMs?: number
-  /** How many names may be looked up for one message. Default 200. */
+  /** How many names may be looked up for one message, and then once more for DMARC. Default 200. */
   readonly maxLookups?: number
   /** Forwarders whose seals are believed: domains. Default: none. */
   readonly trustedSealers?: readonly string[]
@@ -53,14 +56,14 @@ export interface Verifier {
 export interface Verification {
   /** Takes bytes as the client sent them. The view is not kept. */
   update(chunk: Uint8Array): void
-  /** Returns the verdicts after the last byte. It never takes much longer than `timeoutMs`. */
+  /** Returns the verdicts after the last byte. It never takes much longer than twice `timeoutMs`. */
   end(): Promise<Verdicts>
   /** Ends all lookups, because the message will never be whole. */
   cancel(): void
 }
 
 const MAX_SIGNATURES = 10
-const TIMEOUT_MS = 10_000
+const TIMEOUT_MS = 5_000
 const MAX_LOOKUPS = 200
 
 /** @throws TypeError */
@@ -89,10 +92,23 @@ interface Signatures {
   readonly bodies: BodyHashes
 }
 
+/** What is known of the message besides its author. */
+interface Facts {
+  /** undefined: the header is too long to be read. */
+  readonly fields: readonly RawField[] | undefined
+  readonly client: { readonly iprev?: IprevVerdict; readonly spf: SpfVerdict }
+  readonly dkim: readonly DkimVerdict[]
+  readonly arc: ArcChain
+}
+
+const NO_CHAIN: ArcChain = { verdict: { result: 'none', sets: 0 }, passes: [] }
+
 class MessageVerification implements Verification {
   readonly #options: ResolvedOptions
   readonly #sealers: ReadonlySet<string>
   readonly #lookups: Lookups
+  /** The sender's own DNS, however slow, takes nothing from the lookups of the domain in From. */
+  readonly #policyLookups: Lookups
   readonly #reader = new HeaderReader()
   readonly #iprev: Promise<IprevVerdict> | undefined
   readonly #spf: Promise<SpfVerdict>
@@ -103,7 +119,9 @@ class MessageVerification implements Verification {
   constructor(options: ResolvedOptions, sealers: ReadonlySet<string>, origin: MessageOrigin) {
     this.#options = options
     this.#sealers = sealers
-    this.#lookups = new Lookups(options.resolver, options.maxLookups, { client: origin.remote })
+    const lookups = (): Lookups => new Lookups(options.resolver, options.maxLookups, { client: origin.remote })
+    this.#lookups = lookups()
+    this.#policyLookups = lookups()
     const { remote, hello, reversePath } = origin
     const hasAddress = parseIp(remote.address) !== undefined
     const identity = reversePath === '' ? 'helo' : 'mailfrom'
@@ -126,31 +144,40 @@ class MessageVerification implements Verification {
   }
 
   async end(): Promise<Verdicts> {
-    const timer = setTimeout(() => this.cancel(), this.#options.timeoutMs)
     try {
       return await this.#verdicts()
     } finally {
-      clearTimeout(timer)
       this.cancel()
     }
   }
 
   cancel(): void {
     this.#lookups.end()
+    this.#policyLookups.end()
   }
 
   async #verdicts(): Promise<Verdicts> {
     const signatures = this.#header()
+    const { fields, client, dkim, arc } = await this.#within(this.#lookups, () => this.#facts(signatures))
+    if (fields === undefined)
+      return { ...client, dkim, arc: arc.verdict, dmarc: { result: 'permerror', reason: 'long-header' } }
+    const author = authorOf(fields)
+    const dmarc = await this.#within(this.#policyLookups, () =>
+      this.#attempt(() => checkDmarc(author, { spf: client.spf, dkim }, this.#policyLookups), {
+        result: 'temperror',
+        ...('domain' in author && { domain: author.domain }),
+      }),
+    )
+    const verdicts: Verdicts = { ...client, dkim, arc: arc.verdict, dmarc }
+    const sender = senderOf(verdicts, arc, this.#sealers)
+    return sender === undefined ? verdicts : { ...verdicts, sender }
+  }
+
+  /** Finds out all that DMARC compares with From. */
+  async #facts(signatures: Signatures | 'long-header'): Promise<Facts> {
     const [iprev, spf] = await Promise.all([this.#iprev, this.#spf])
     const client = { ...(iprev !== undefined && { iprev }), spf }
-    if (signatures === 'long-header') {
-      return {
-        ...client,
-        dkim: [],
-        arc: { result: 'none', sets: 0 },
-        dmarc: { result: 'permerror', reason: 'long-header' },
-      }
-    }
+    if (signatures === 'long-header') return { fields: undefined, client, dkim: [], arc: NO_CHAIN }
     const { fields, chain } = signatures
     const bodies = signatures.bodies.end()
     const dkim = await Promise.all(
@@ -158,15 +185,17 @@ class MessageVerification implements Verification {
         isRefused(one) ? one : verdictOf(one, await checkMessageSignature(one, fields, bodies)),
       ),
     )
-    const arc = await chain.check(bodies)
-    const author = authorOf(fields)
-    const dmarc = await this.#attempt(() => checkDmarc(author, { spf, dkim }, this.#lookups), {
-      result: 'temperror',
-      ...('domain' in author && { domain: author.domain }),
-    })
-    const verdicts: Verdicts = { ...client, dkim, arc: arc.verdict, dmarc }
-    const sender = senderOf(verdicts, arc, this.#sealers)
-    return sender === undefined ? verdicts : { ...verdicts, sender }
+    return { fields, client, dkim, arc: await chain.check(bodies) }
+  }
+
+  /** Ends the lookups that have no answer in time. */
+  async #within<T>(lookups: Lookups, check: () => Promise<T>): Promise<T> {
+    const timer = setTimeout(() => lookups.end(), this.#options.timeoutMs)
+    try {
+      return await check()
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   /** Reads the header, as soon as it is there, and begins to look up keys. */
