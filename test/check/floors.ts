@@ -171,13 +171,14 @@ export const PACKAGES: readonly Package[] = [
   },
   {
     root: 'packages/intake/src',
-    packages: ['@postern/engine', '@postern/dns', '@postern/storage'],
+    packages: ['@postern/engine', '@postern/dns', '@postern/mail', '@postern/storage'],
     floors: [
       [
-        { paths: ['guard.ts', 'handlers.ts', 'observe.ts', 'settings.ts'] },
+        { paths: ['verification'] },
         { paths: ['directory'], modules: ['@mongodb-js/saslprep'] },
         { paths: ['tokens'], modules: ['jose'] },
       ],
+      [{ paths: ['guard.ts', 'handlers.ts', 'observe.ts', 'settings.ts'], below: ['verification'] }],
       [
         { paths: ['login-answer.ts'], below: ['directory'] },
         { paths: ['accounts'], below: ['directory'], modules: [...NODE, 'bcryptjs'] },
@@ -185,7 +186,12 @@ export const PACKAGES: readonly Package[] = [
       ],
       [{ paths: ['logins'], below: ['login-answer.ts', 'directory', 'accounts'], modules: NODE }],
       // A Worker runs it, so it knows neither accounts nor logins.
-      [{ paths: [''], below: ['guard.ts', 'handlers.ts', 'guards', 'login-answer.ts', 'directory'] }],
+      [
+        {
+          paths: [''],
+          below: ['guard.ts', 'handlers.ts', 'guards', 'login-answer.ts', 'directory', 'verification'],
+        },
+      ],
     ],
   },
   {
@@ -277,6 +283,7 @@ export const PACKAGES: readonly Package[] = [
       '@postern/dns',
       '@postern/mail',
       '@postern/runtime',
+      '@postern/mail',
       '@postern/storage',
       '@postern/intake',
       '@postern/relay',

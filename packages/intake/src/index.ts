@@ -1,7 +1,7 @@
 /** @postern/intake: makes the engine's options from hooks, guards, accounts and a store. Accounts are at `@postern/intake/accounts`, guards at `/guards`, logins at `/logins`. */
 export type { Guard } from './guard.ts'
 export { askGuards } from './guard.ts'
-export type { IntakeHandlers } from './handlers.ts'
+export type { IntakeHandlers, IntakeMessage } from './handlers.ts'
 export type { IntakeAuth } from './auth.ts'
 export type { IntakeHooks, IntakeOptions } from './intake.ts'
 export { intake, keptTimeoutMs, storeDeadlineMs } from './intake.ts'

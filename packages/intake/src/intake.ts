@@ -19,6 +19,7 @@ import { mailboxesGuard } from './guards/mailboxes.ts'
 import { droppedEntry, type Observer } from './observe.ts'
 import { isSentOn, type Onward, share, sharesOf } from './onward.ts'
 import { completed, type SubmissionOptions } from './submission.ts'
+import type { HeldMessage, MessageVerification } from './verification/verification.ts'
 import { guardHook, handlersHook, HookError, HookWatch, messageFields, tellHook, type WatchedHook } from './watch.ts'
 
 export interface IntakeOptions {
@@ -41,6 +42,8 @@ export interface IntakeOptions {
   readonly auth?: IntakeAuth
   /** Completes the messages of users who have logged in. Default: they are kept as they are sent. */
   readonly submission?: SubmissionOptions
+  /** Finds out who sent each message, before the `data` hook and the store see it. Default: nobody does. */
+  readonly verification?: MessageVerification
   /** Takes mail for recipients that a guard has marked with `isElsewhere`. */
   readonly onward?: Onward
 }
@@ -59,6 +62,7 @@ interface IntakeDeps {
   readonly keptTimeoutMs: number | undefined
   readonly summary: boolean | undefined
   readonly submission: SubmissionOptions | undefined
+  readonly verification: MessageVerification | undefined
   readonly onward: Onward | undefined
   /** Reports a failure. */
   failed(error: unknown, session: Session): unknown
@@ -87,6 +91,7 @@ export function keptTimeoutMs(hookTimeoutMs: number): number {
 export function intake(options: IntakeOptions): IntakeHooks {
   const {
     submission,
+    verification,
     onward,
     store,
     handlers = {},
@@ -112,6 +117,7 @@ export function intake(options: IntakeOptions): IntakeHooks {
     keptTimeoutMs,
     summary,
     submission,
+    verification,
     onward,
     failed: error,
   }
@@ -184,29 +190,40 @@ function dataHook({
   handlers,
   observer,
   submission,
+  verification,
   onward,
   watch,
   ...deps
 }: IntakeDeps): NonNullable<Handlers['data']> {
-  const keepInStore = keep(store, {
-    ...(deps.summary !== undefined && { summary: deps.summary }),
-    kept(record, session) {
-      observer.kept?.(record, session)
-      return handlers.kept && watch.ask(KEPT, session, () => handlers.kept?.(record, session))
-    },
-    ...(deps.keptTimeoutMs !== undefined && { keptTimeoutMs: deps.keptTimeoutMs }),
-    keptFailed: (error, _, session) => ignoreRejection(deps.failed(error, session)),
-  })
+  const keepIn = (place: MailStore): ReturnType<typeof keep> =>
+    keep(place, {
+      ...(deps.summary !== undefined && { summary: deps.summary }),
+      kept(record, session) {
+        observer.kept?.(record, session)
+        return handlers.kept && watch.ask(KEPT, session, () => handlers.kept?.(record, session))
+      },
+      ...(deps.keptTimeoutMs !== undefined && { keptTimeoutMs: deps.keptTimeoutMs }),
+      keptFailed: (error, _, session) => ignoreRejection(deps.failed(error, session)),
+    })
+  const keepInStore = keepIn(store)
+  const keepInQuarantine = verification?.quarantine === undefined ? undefined : keepIn(verification.quarantine)
   return async (message, session) => {
     watch.begin(message, session)
+    let held: HeldMessage | undefined
     try {
-      const verdict = handlers.data && (await watch.ask(DATA, session, () => handlers.data?.(message, session)))
+      if (verification !== undefined) {
+        watch.waitFor('the verdicts', session)
+        held = await verification.verify(message, session)
+        watch.waitFor(undefined, session)
+      }
+      const given = held?.message ?? message
+      const verdict = handlers.data && (await watch.ask(DATA, session, () => handlers.data?.(given, session)))
       if (verdict !== undefined) {
         const isKept = [verdict].flat().some(({ code }) => code < 400)
         watch.end(session, isKept ? undefined : messageFields(message))
         return verdict
       }
-      if (message.size > 0) {
+      if (given.size > 0) {
         const why = new Error(
           "a data hook that reads the message must answer for it: return reply(250, '2.0.0', 'OK') once the message is kept " +
             'elsewhere, or a refusal; a hook that does not read leaves the message to the store',
@@ -215,11 +232,13 @@ function dataHook({
       }
       watch.waitFor('the store', session)
       const isSubmitted = submission !== undefined && session.user !== undefined
-      const whole = isSubmitted ? await completed(message, session, submission) : message
-      const shares = sharesOf(message.envelope)
+      const whole = isSubmitted ? await completed(given, session, submission) : given
+      const isQuarantined = held?.message.verdicts.isQuarantined === true
+      const shares = isQuarantined ? undefined : sharesOf(message.envelope)
+      const keepWhole = isQuarantined && keepInQuarantine !== undefined ? keepInQuarantine : keepInStore
       const answer =
         shares === undefined
-          ? await keepInStore(whole, session)
+          ? await keepWhole(whole, session)
           : await share(shares, onward, { message: whole, session, keep: keepInStore })
       const dropped = message.envelope.forwardPaths.filter(isDropped)
       if (dropped.length > 0) observer.dropped?.(droppedEntry(message, dropped, session), session)
@@ -234,6 +253,8 @@ function dataHook({
       watch.end(session, messageFields(message, error instanceof MessageError ? error.reason : undefined))
       if (error instanceof MessageError || error instanceof Refusal || error instanceof HookError) throw error
       throw new HookError('the store threw', error)
+    } finally {
+      await held?.close()
     }
   }
 }

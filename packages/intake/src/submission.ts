@@ -41,7 +41,7 @@ interface Begun {
  * @throws MessageError if the message will never be whole
  */
 export async function completed(
-  message: Message,
+  message: Message & Pick<IncomingMail, 'facts'>,
   { user }: Session,
   { hostname, book }: SubmissionOptions,
 ): Promise<IncomingMail> {
@@ -59,6 +59,7 @@ export async function completed(
       first = undefined
       return bytes
     },
+    ...(message.facts !== undefined && { facts: message.facts.bind(message) }),
   }
 }
 

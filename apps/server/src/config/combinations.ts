@@ -7,6 +7,7 @@ import { checkCertificate, checkListening, checkNeedOfTls } from './options/tls.
 import { checkRelay } from './options/relay.ts'
 import { checkRules } from './options/rules.ts'
 import { checkUsers } from './options/users.ts'
+import { checkVerification } from './options/verification.ts'
 import { checkProxies, checkWhereOfFront } from './options/where.ts'
 import type { Settings } from './settings.ts'
 
@@ -18,6 +19,7 @@ export function checkTogether(settings: Settings): void {
   checkUsers(settings)
   checkGuards(settings)
   checkReverseDns(settings)
+  checkVerification(settings)
   checkRelay(settings)
   checkRules(settings)
   checkProxies(settings)

@@ -19,6 +19,7 @@ import { type SendingRows, sendingRows } from './options/sending.ts'
 import { type SigningRows, signingRows } from './options/signing.ts'
 import { type TlsRows, tlsRows } from './options/tls.ts'
 import { type UserRows, userRows } from './options/users.ts'
+import { type VerificationRows, verificationRows } from './options/verification.ts'
 import { type WhereRows, whereRows } from './options/where.ts'
 
 /** The rows of all subjects. */
@@ -32,6 +33,7 @@ export interface OptionRows
     PolicyRows,
     RuleRows,
     DnsRows,
+    VerificationRows,
     SigningRows,
     TlsRows,
     UserRows,
@@ -56,6 +58,7 @@ export const OPTIONS: OptionRows = {
   ...policyRows,
   ...ruleRows,
   ...dnsRows,
+  ...verificationRows,
   ...signingRows,
   ...tlsRows,
   ...userRows,

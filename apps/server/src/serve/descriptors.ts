@@ -96,8 +96,9 @@ function storeFiles({ options: { store, workers } }: Settings): number {
 }
 
 /** Counts sockets to DNS servers: at most one for each lookup. */
-function lookUps({ options: { reverseDns, workers } }: Settings): number {
-  return reverseDns ? MAX_LOOKUPS * workers : 0
+function lookUps({ options: { reverseDns, verify, workers } }: Settings): number {
+  const resolvers = (reverseDns ? 1 : 0) + (verify === 'off' ? 0 : 1)
+  return resolvers * MAX_LOOKUPS * workers
 }
 
 /**

@@ -7,6 +7,7 @@
 import { openLogins, type Logins } from '@postern/intake/logins'
 import type { TlsCredentials, TlsOptions } from '@postern/runtime/tls'
 import type { Resolver } from '@postern/dns'
+import type { MessageVerification } from '@postern/intake/verification'
 import type { MailStore } from '@postern/storage'
 import type { Logger } from '@logtape/logtape'
 import { storeName } from '../config/urls/store-url.ts'
@@ -29,6 +30,7 @@ import { missingMailboxes } from './store/mailboxes.ts'
 import { openStore } from './store/store.ts'
 import { openTls } from './tls/tls.ts'
 import { startUpkeep } from './upkeep.ts'
+import { openVerification } from './verification.ts'
 
 /** A look-up for mail that is sent on may take longer than one for a client that waits. */
 const RELAY_LOOKUP_MS = 30_000
@@ -58,6 +60,8 @@ export interface ServingDeps {
   readonly onward: OpenRelay | undefined
   /** Looks up the names of clients. undefined: nobody does. */
   readonly resolver: Resolver | undefined
+  /** Finds out who sent a message. undefined: nobody does. */
+  readonly verification: MessageVerification | undefined
   /** The user that the server becomes when it listens. */
   readonly user: NewUser | undefined
   /** Writes to standard output, or does nothing with `--log-format json`. */
@@ -65,7 +69,7 @@ export interface ServingDeps {
 }
 
 /** The parts that are opened with the rights of the server's user. */
-interface Opened extends Pick<ServingDeps, 'store' | 'accounts' | 'resolver'> {
+interface Opened extends Pick<ServingDeps, 'store' | 'accounts' | 'resolver' | 'verification'> {
   readonly logins: ReturnType<typeof openLogins>
 }
 
@@ -96,9 +100,11 @@ export async function serve(given: Settings, serving: Serving): Promise<number> 
   const say = options.logFormat === 'json' ? () => {} : (text: string) => serving.tell(text)
   outliveReader()
 
+  const access = serving.logsLostStore ? { log } : {}
   const open = async (): Promise<Opened> => ({
-    store: await openStore(settings, serving.logsLostStore ? { log } : {}),
+    store: await openStore(settings, access),
     resolver: await openResolver(settings, log),
+    verification: await openVerification(settings, log, access),
     logins: openLogins(options.hookTimeoutMs, checkRights()),
     accounts: await openAccounts(settings, log),
   })

@@ -26,6 +26,7 @@ import {
 } from '@postern/intake/guards'
 import type { RecipientAddress } from '@postern/intake/directory'
 import { authenticator, type Logins } from '@postern/intake/logins'
+import type { MessageVerification } from '@postern/intake/verification'
 import type { Resolver } from '@postern/dns'
 import type { TlsCredentials } from '@postern/runtime/tls'
 import type { Logger } from '@logtape/logtape'
@@ -52,6 +53,8 @@ export interface ServerDeps {
   readonly tls: TlsCredentials | undefined
   /** Looks up the names of clients. undefined: nobody does. */
   readonly resolver: Resolver | undefined
+  /** Finds out who sent a message. undefined: nobody does. */
+  readonly verification: MessageVerification | undefined
   /** Decides when a login may be tried. */
   readonly logins: Logins
   readonly accounts: Accounts
@@ -82,7 +85,7 @@ export function makeServer(settings: Settings, deps: ServerDeps, places?: Places
 }
 
 function engineOptions(deps: ServerDeps): ServerOptions {
-  const { accounts, onward, options, store, log, tls } = deps
+  const { accounts, onward, options, store, log, tls, verification } = deps
   const sendsOn = onward !== undefined
   const { handlers } = options
   const wire = log.getChild('wire')
@@ -120,6 +123,7 @@ function engineOptions(deps: ServerDeps): ServerOptions {
       observer: logObserver({ ...deps, quiet }),
       keptTimeoutMs: keptTimeoutMs(options.hookTimeoutMs),
       summary: options.summary === 'on',
+      ...(verification !== undefined && { verification }),
       ...(onward !== undefined && { onward }),
       ...(accounts.book !== undefined && { submission: { hostname: options.hostname, book: accounts.book } }),
       ...(canAuthenticate(options) ? { auth: authOf(deps) } : {}),

@@ -18,6 +18,7 @@ import { readSettings, type Settings, variables } from '../config/settings.ts'
 import { openSubmission } from '../serve/relay/onward.ts'
 import { openResolver } from '../serve/resolver.ts'
 import { openStore } from '../serve/store/store.ts'
+import { openVerification } from '../serve/verification.ts'
 import { SharedAdmission } from './admission.ts'
 import { type LoginAnswer, RemoteLogins } from './logins.ts'
 import type { Added, Answer, Order, WorkerStart } from './messages.ts'
@@ -57,7 +58,8 @@ async function begin(): Promise<Work> {
   outliveReader()
   const log = await openLog(options, sharedOutput(2, shared.output))
   const out = sharedOutput(1, shared.output)
-  const store = await openStore(settings, { workerCount, bufferedBytes: sharedByteCount(shared, index), log })
+  const access = { workerCount, bufferedBytes: sharedByteCount(shared, index), log }
+  const store = await openStore(settings, access)
   const tls = start.tls && new (await import('@postern/runtime/tls')).TlsCredentials(start.tls)
   const journal = new Journal(log, options)
   const resolver = await openResolver(settings, log)
@@ -71,6 +73,7 @@ async function begin(): Promise<Work> {
       log,
       logins,
       resolver,
+      verification: await openVerification(settings, log, access),
       journal,
       tls,
       accounts,

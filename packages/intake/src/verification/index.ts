@@ -1,0 +1,9 @@
+/** `@postern/intake/verification`: who sent a message is found out before it is kept. */
+export type { Overflow } from './held.ts'
+export { type MailVerdicts, VerifiedMessage } from './message.ts'
+export {
+  createVerification,
+  type HeldMessage,
+  type MessageVerification,
+  type VerificationOptions,
+} from './verification.ts'
