@@ -10,8 +10,10 @@ export function canonicalFields(
   names: readonly string[],
   form: Canonicalization = 'relaxed',
 ): string {
+  const signed = new Set(names)
   const left = new Map<string, RawField[]>()
   for (const field of fields) {
+    if (!signed.has(field.name)) continue
     const same = left.get(field.name)
     if (same === undefined) left.set(field.name, [field])
     else same.push(field)

@@ -3,6 +3,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { Resolver } from '@postern/dns/names'
+import { createVerifier } from '@postern/mail/trust'
 import { createDkimSigner } from '@postern/relay/signing'
 import { DEBIAN_PYTHON, DKIMPY, NAMESPACES, OPENDKIM } from '../../../../test/kit/abilities.ts'
 import { temporaryDirectory } from '../../../../test/kit/directory.ts'
@@ -98,6 +100,34 @@ testWith([OPENDKIM, NAMESPACES], 'opendkim finds that an RSA key fits its record
     const args = ['-x', config, '-d', domain, '-s', selector, '-k', file]
     const tested = await runTool('opendkim-testkey', args)
     expect([selector, tested.code]).toEqual(['r', code])
+  }
+})
+
+/** Returns the result of each signature by our own verifier. */
+async function byOurselves(bytes: Buffer): Promise<readonly string[]> {
+  const { records } = await keys
+  const absent = { status: 'nxdomain', ttlSeconds: 0, isAuthentic: false } as const
+  const resolver: Resolver = {
+    async resolve(name, type) {
+      const text = type === 'TXT' ? records[name] : undefined
+      if (text === undefined) return absent
+      return { ...absent, status: 'found', name, records: [{ text, strings: [text] }] as never }
+    },
+  }
+  const verification = createVerifier({ resolver, hostname: 'mx.example', now: () => NOW_MS }).begin({
+    remote: { family: 'unix', address: '', port: 0 },
+    hello: '',
+    reversePath: '',
+  })
+  verification.update(bytes)
+  return ((await verification.end()).dkim ?? []).map(({ result }) => result)
+}
+
+test('our own verifier finds each signature valid, and none of a changed message', async () => {
+  for (const [name, bytes] of await signedMessages()) {
+    expect([name, ...(await byOurselves(bytes))]).toEqual([name, 'pass', 'pass'])
+    const changed = Buffer.from(bytes.toString('latin1').replace('@sender', '@fender'), 'latin1')
+    expect([name, ...(await byOurselves(changed))]).toEqual([name, 'fail', 'fail'])
   }
 })
 
