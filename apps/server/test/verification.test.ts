@@ -108,6 +108,8 @@ test('mail is refused if the owner of its domain asks for that, or if From has t
     /^552 5\.3\.4 /,
   )
   expect(await kept(running.store)).toEqual([])
+  await running.says(/"message":"message refused".*"reason":"verdicts"/)
+  expect(running.log.filter(({ message }) => message === 'an error in a session')).toEqual([])
   expect(await send(running, mailFrom('soft.example'), 'x@evil.example')).toMatch(/^250 /)
   expect(await send(running, mailFrom('sender.example'))).toMatch(/^250 /)
   expect(

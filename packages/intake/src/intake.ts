@@ -7,6 +7,7 @@ import {
   type AuthOptions,
   type ForwardPath,
   type Handlers,
+  isReply,
   MessageError,
   Refusal,
   type Session,
@@ -213,8 +214,13 @@ function dataHook({
     try {
       if (verification !== undefined) {
         watch.waitFor('the verdicts', session)
-        held = await verification.verify(message, session)
+        const found = await verification.verify(message, session)
         watch.waitFor(undefined, session)
+        if (isReply(found)) {
+          watch.end(session, messageFields(message, 'verdicts'))
+          return found
+        }
+        held = found
       }
       const given = held?.message ?? message
       const verdict = handlers.data && (await watch.ask(DATA, session, () => handlers.data?.(given, session)))

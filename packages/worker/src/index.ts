@@ -8,7 +8,15 @@ export type { Answer, RoutedEmail } from './email.ts'
 export { takeEmail } from './email.ts'
 export type { FetchContext } from './http.ts'
 export { fetchHandler } from './http.ts'
-export type { FromEnv, OpenReceiver, Policy, Receiver, ReceiverOptions, StoreOptions } from './receiver.ts'
+export type {
+  FromEnv,
+  OpenReceiver,
+  Policy,
+  Receiver,
+  ReceiverOptions,
+  StoreOptions,
+  VerificationDeps,
+} from './receiver.ts'
 export { createReceiver } from './receiver.ts'
 export type { Peer } from './peer.ts'
 export type { Settings, SettingsInput } from './settings.ts'

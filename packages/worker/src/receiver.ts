@@ -27,6 +27,7 @@ import {
 } from '@postern/intake'
 import { accountsGuard, type AccountsGuardOptions, domainsGuard, reverseDnsGuard } from '@postern/intake/guards'
 import { HANDLER_NAMES } from '@postern/intake/settings'
+import type { MessageVerification } from '@postern/intake/verification'
 import { type BlobStore, type MailStore, mailStore } from '@postern/storage'
 import { type Bucket, r2 } from '@postern/storage/r2'
 import { loginsFor } from './accounts.ts'
@@ -51,8 +52,17 @@ export interface ReceiverOptions<Env> {
   readonly handlers?: FromEnv<Env, NonNullable<IntakeOptions['handlers']>>
   /** Who may log in. Default: the accounts of the settings, if there are any. */
   readonly auth?: FromEnv<Env, AuthOptions | undefined>
+  /** Finds out who sent each message; see `createVerification` of `@postern/intake/verification`. Default: nobody does. */
+  readonly verification?: (env: Env, deps: VerificationDeps) => MessageVerification
   /** Sends mail on: `sendOn()` of `@postern/worker/relay`. Default: mail of users for other domains is refused. */
   readonly sendOn?: SendOn<Env>
+}
+
+/** What a verification may be made of. */
+export interface VerificationDeps {
+  readonly settings: Settings
+  /** The store of the mail, below whose other prefixes long messages may wait. */
+  readonly blobs: BlobStore
 }
 
 /** Sends mail on that users submit, or that a rule forwards. It is an option, so that a Worker that only receives does not carry it. */
@@ -146,6 +156,7 @@ function openReceiver<Env extends object>(env: Env, options: ReceiverOptions<Env
   const sendOn = options.sendOn?.open(env, { settings, mail, blobs, hasUsers })
   const sending = sendOn?.intake
   const sendsOn = sending !== undefined
+  const verification = options.verification?.(env, { settings, blobs })
   const server = createServer({
     hostname: settings.hostname,
     tls: { required: settings.tlsRequired },
@@ -161,6 +172,7 @@ function openReceiver<Env extends object>(env: Env, options: ReceiverOptions<Env
         ...(directory === undefined ? [] : [accountsGuard(() => directory, { ...sending, sendsOn })]),
         ...(sending?.guards ?? []),
       ],
+      ...(verification !== undefined && { verification }),
       ...(sendsOn && { onward: sending.onward }),
       ...(directory !== undefined && { submission: { hostname: settings.hostname, book: () => directory } }),
       ...(directory !== undefined && auth === undefined && { auth: loginsFor(directory, settings) }),

@@ -3,7 +3,7 @@
  *
  * Authentication-Results stands on top of the bytes, and what it says is known only after the last of them. So the message is held until then.
  */
-import { type Message, Refusal, type Reply, reply, type Session } from '@postern/engine'
+import { isReply, type Message, type Reply, reply, type Session } from '@postern/engine'
 import { type DmarcVerdict, resultsField, type Verdicts, type Verifier, withoutClaims } from '@postern/mail/trust'
 import type { MailStore } from '@postern/storage'
 import { BudgetError, HeaderBudget, HeldBytes, type Overflow } from './held.ts'
@@ -28,10 +28,10 @@ export interface VerificationOptions {
 export interface MessageVerification {
   readonly quarantine: MailStore | undefined
   /**
-   * Reads a message to its end.
-   * @throws Refusal, MessageError
+   * Reads a message to its end. @returns the reply if the message is refused
+   * @throws MessageError
    */
-  verify(message: Message, session: Session): Promise<HeldMessage>
+  verify(message: Message, session: Session): Promise<HeldMessage | Reply>
 }
 
 export interface HeldMessage {
@@ -59,10 +59,14 @@ export function createVerification(options: VerificationOptions): MessageVerific
     async verify(message, session) {
       const held = new HeldBytes(() => options.overflow(), budget)
       try {
-        return { message: await verified(message, session, held, options), close: () => held.close() }
+        const found = await verified(message, session, held, options)
+        if (!isReply(found)) return { message: found, close: () => held.close() }
+        await held.close()
+        return found
       } catch (error) {
         await held.close()
-        throw error instanceof BudgetError ? new Refusal(BUSY) : error
+        if (error instanceof BudgetError) return BUSY
+        throw error
       }
     },
   }
@@ -73,11 +77,11 @@ async function verified(
   session: Session,
   held: HeldBytes,
   { verifier, hostname, policy = 'tag' }: VerificationOptions,
-): Promise<VerifiedMessage> {
+): Promise<VerifiedMessage | Reply> {
   const found = await readAll(message, session, held, verifier)
-  if (found.dmarc?.reason === 'long-header') throw new Refusal(LONG_HEADER)
+  if (found.dmarc?.reason === 'long-header') return LONG_HEADER
   const refusal = policy === 'tag' ? undefined : refusalOf(found)
-  if (policy === 'reject' && refusal !== undefined) throw new Refusal(refusal)
+  if (policy === 'reject' && refusal !== undefined) return refusal
   const isQuarantined = policy === 'quarantine' && (refusal !== undefined || asksFor(found, 'quarantine'))
   const { headerEnd } = held
   const { header, removed } = withoutClaims(held.first.subarray(0, headerEnd), hostname)
