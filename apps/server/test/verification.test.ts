@@ -159,6 +159,23 @@ test('the data hook sees the verdicts, reads the message behind them, and can re
   expect(await send(running, mailFrom('nobody.example'), 'x@nobody.example')).toBe('550 5.7.1 Nobody is proved')
 })
 
+test('mail that a rule keeps and forwards has its verdicts in both places', async () => {
+  const sink = await serveMail({ store: join(temporaryDirectory(), 'sink') })
+  const cwd = temporaryDirectory()
+  const rules = [{ for: 'c@example.com', do: ['keep', { forward: 'd@elsewhere.example' }] }]
+  const relay = { relay: `smtp://127.0.0.1:${sink.port}`, domains: ['example.com'] }
+  writeFileSync(join(cwd, 'postern.config.json'), JSON.stringify({ verify: 'tag', rules, ...relay }))
+  const running = await start([], { cwd, store: join(cwd, 'mail') })
+  expect(await send(running, mailFrom('sender.example', FORGED))).toMatch(/^250 /)
+  expect((await kept(running.store)).map(({ record }) => record.verdicts)).toMatchObject([
+    { sender: { domain: 'sender.example', by: 'dmarc' }, removedClaims: 1 },
+  ])
+  await sink.says(/"message":"message kept"/)
+  const [{ text } = { text: '' }] = await kept(sink.store)
+  expect(text).toContain('\r\n\tdmarc=pass header.from=sender.example')
+  expect(text).not.toContain('header.from=bank.example')
+})
+
 test('the mail of a user who has logged in is not checked, and no sender can be forged in it', async () => {
   const cwd = temporaryDirectory()
   const config = `export default {

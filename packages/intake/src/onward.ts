@@ -119,5 +119,6 @@ function copyFor(
       // After its end, a message whose client has been told that it failed throws.
       return done === true ? message.read() : value
     },
+    ...(message.facts !== undefined && { facts: message.facts.bind(message) }),
   }
 }
