@@ -5,7 +5,7 @@
  * `--only-checks` no tests. What failed is said once more right above the count, because of a long log often only the end is kept.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
 import { showMatrix } from './matrix.ts'
 
@@ -95,6 +95,7 @@ for (const step of CHECKS) {
 if (!process.argv.includes('--only-checks')) {
   const matrix = resolve(root, 'test/.cache/matrix')
   rmSync(results, { force: true })
+  rmSync(resolve(root, 'test/.cache/mime.txt'), { force: true })
   rmSync(matrix, { recursive: true, force: true })
   mkdirSync(matrix, { recursive: true })
   const isFast = process.argv.includes('--fast')
@@ -113,6 +114,7 @@ if (!process.argv.includes('--only-checks')) {
   if (!isFast) {
     console.log('\n> matrix: what passed, by check and runtime or backend')
     const faults = showMatrix()
+    console.log(`\n> MIME: messages that other parsers read otherwise than ours\n${readText('mime.txt')}`)
     if (faults.length === 0) passed++
     else fail(`matrix: ${faults.join('; ').slice(0, MESSAGE)}`)
   }
@@ -128,6 +130,12 @@ process.exitCode = failed === 0 ? 0 : 1
 function fail(what: string): void {
   failed++
   failures.push(what)
+}
+
+/** What a test wrote for the end of the run. */
+function readText(name: string): string {
+  const path = resolve(root, 'test/.cache', name)
+  return existsSync(path) ? readFileSync(path, 'utf8') : 'nothing was compared'
 }
 
 /** The report of vitest, unless it ended before it wrote one. */

@@ -21,7 +21,7 @@ const MALFORMED = 'parameter-malformed'
 export const names: readonly MessageRow[] = [
   named('a name is in pieces', 'filename*0="a long ";\r\n filename*1="name.txt"', 'a long name.txt'),
   named('the pieces of a name are in the wrong order', 'filename*1=b; filename*2=c.txt; filename*0=a', 'abc.txt'),
-  named('a piece of a name is missing', 'filename*0=a; filename*2=c.txt', 'a', MALFORMED),
+  named('a piece of a name is missing', 'filename*0=a; filename*2=c.txt', 'ac.txt', MALFORMED),
   named('the first piece of a name is missing', 'filename*1=b; filename*2=c.txt', undefined, MALFORMED),
   named('a piece of a name is repeated', 'filename*0=a; filename*0=b; filename*1=c', 'ac', MALFORMED),
   named('a name is there in both forms', `filename=old.txt; filename*=utf-8''n%C3%A9w.txt`, 'néw.txt'),

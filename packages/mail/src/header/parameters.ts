@@ -56,8 +56,8 @@ export function parseParameters(field: string): ParameterizedValue {
   if (scanner.isBroken) isMalformed = true
   // RFC 2231's form comes before the plain one, which is there for old readers.
   for (const [name, pieces] of continued) {
-    const { text, count } = join(pieces)
-    if (count < pieces.size) isMalformed = true
+    const { text, isWhole } = join(pieces)
+    if (!isWhole) isMalformed = true
     if (text !== undefined) parameters.set(name, text)
   }
   return { value, parameters, isMalformed }
@@ -77,19 +77,16 @@ function partsOf(name: string): { base: string; index: number | undefined; isExt
     : { base: name, index: undefined, isExtended: false }
 }
 
-/**
- * Joins the pieces of a value up to a missing one: RFC 2231 3 and 4. The text is undefined if the first one is missing.
- * @returns the number of pieces that are in the text, too
- */
-function join(pieces: ReadonlyMap<number, Piece>): { readonly text: string | undefined; readonly count: number } {
+/** Joins the pieces of a value: RFC 2231 3 and 4. The text is undefined if the first one is missing. Another one is left out, as everybody does. */
+function join(pieces: ReadonlyMap<number, Piece>): { readonly text: string | undefined; readonly isWhole: boolean } {
   const first = pieces.get(0)
-  if (first === undefined) return { text: undefined, count: 0 }
+  if (first === undefined) return { text: undefined, isWhole: false }
   let charset: string | undefined
-  let count = 0
+  const sorted = [...pieces].toSorted(([one], [other]) => one - other)
   const octets: number[] = []
-  for (let piece: Piece | undefined = first; piece !== undefined; piece = pieces.get(count)) {
+  for (const [index, piece] of sorted) {
     let { text } = piece
-    if (count === 0 && piece.isExtended) {
+    if (index === 0 && piece.isExtended) {
       const quote = text.indexOf("'")
       const second = quote < 0 ? -1 : text.indexOf("'", quote + 1)
       if (second >= 0) {
@@ -97,11 +94,10 @@ function join(pieces: ReadonlyMap<number, Piece>): { readonly text: string | und
         text = text.slice(second + 1)
       }
     }
-    count++
     pushOctets(octets, text, piece.isExtended)
   }
   const joined = decodeText(Uint8Array.from(octets), charset === '' ? undefined : charset).text
-  return { text: first.isExtended ? joined : decodeWords(joined), count }
+  return { text: first.isExtended ? joined : decodeWords(joined), isWhole: sorted.at(-1)?.[0] === pieces.size - 1 }
 }
 
 const encoder = new TextEncoder()
