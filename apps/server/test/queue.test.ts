@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { beforeAll, describe, expect, test as every } from 'vitest'
 import { mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
+import { rowOf } from '../src/cli/queue/words.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { type Command, COMMANDS } from '../../../test/kit/commands.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
@@ -383,4 +384,17 @@ test('a command makes no queue where there is none, and refuses a file that is n
   const { code, stderr } = await queueIn(cwd).run('list')
   expect([code, stderr.split('\n').length]).toEqual([2, 2])
   expect(stderr).toContain('the file is not a queue of Postern')
+})
+
+test('the row of a delivery has the last reply for those who still wait', () => {
+  const reply = { at: 1, code: 451, enhancedCode: '4.7.1', text: 'later', host: 'mx.far.example' }
+  const waiting = { address: 'a@far.example', state: 'pending', attempts: 1, isDelayNotified: false, lastReply: reply }
+  const taken = { ...waiting, state: 'relayed', lastReply: { ...reply, at: 2, code: 250, text: 'taken' } }
+  const row = (recipients: readonly object[]): string | undefined => {
+    const delivery = { destination: 'far.example', state: 'waiting', attempts: 1, dueAt: 0, recipients }
+    const entry = { id: 'id', messageId: 'id', queuedAt: 0, envelope: { reversePath: '' }, deliveries: [delivery] }
+    return rowOf(entry as never, delivery as never, 0).at(-1)
+  }
+  expect(row([waiting, taken])).toBe('451 4.7.1 later (mx.far.example)')
+  expect(row([taken])).toContain('taken')
 })

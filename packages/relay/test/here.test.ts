@@ -11,6 +11,7 @@ const BYTES = new TextEncoder().encode('Subject: report\r\n\r\nnot delivered\r\n
 function depsOf(store: MailStore): HereDeps {
   return {
     store,
+    summary: true,
     parseAddress(address) {
       const at = address.lastIndexOf('@')
       return at < 0 ? undefined : { localPart: address.slice(0, at), domain: address.slice(at + 1) }
@@ -42,6 +43,7 @@ test('a report for several users is kept once, with an account for each, and not
     'delivered 2.0.0',
   ])
   const kept = await keptIn(store)
+  expect(kept[0]?.summary).toMatchObject({ subject: 'report', snippet: 'not delivered' })
   expect(kept.map(({ forwardPaths }) => forwardPaths)).toMatchObject([
     [
       { address: 'ann@near.example', accounts: ['ann@near.example'] },

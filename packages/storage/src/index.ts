@@ -21,6 +21,7 @@ export { isStorageError, StorageError } from './blob/error.ts'
 export type { IncomingMail, IncomingSession, MailFacts, RecipientPath } from './mail/incoming.ts'
 export type { KeepOptions } from './mail/keep.ts'
 export { keep, refuseUnknown } from './mail/keep.ts'
+export { summarized } from './mail/summarized.ts'
 export type {
   ListMailOptions,
   MailPage,

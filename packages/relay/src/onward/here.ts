@@ -1,6 +1,6 @@
 /** Keeps mail that the relay has for this server itself: reports to its users. */
 import { type ForwardPath, idMaker } from '@postern/engine'
-import { type IncomingMail, type IncomingSession, type MailStore, refuseUnknown } from '@postern/storage'
+import { type IncomingMail, type IncomingSession, type MailStore, refuseUnknown, summarized } from '@postern/storage'
 import type { KeptHere, MailHere } from '../options.ts'
 import type { QueueEnvelope } from '../queue/entry.ts'
 
@@ -12,6 +12,8 @@ interface Address {
 
 export interface HereDeps {
   readonly store: MailStore
+  /** Adds the summary of each message to its record. Default: false. */
+  readonly summary?: boolean
   /** Reads an address; undefined if it is none. */
   parseAddress(address: string): Address | undefined
   /** Returns the accounts that receive mail for an address; undefined if it has no mailbox. Default: each address has one, without accounts. */
@@ -46,8 +48,10 @@ export async function keepHere({ envelope, addresses, open }: MailHere, deps: He
   )
   const forwardPaths = paths.filter((path) => path !== undefined)
   const from = parseAddress(envelope.reversePath) ?? { localPart: '', domain: '' }
-  if (forwardPaths.length > 0)
-    await store.save(messageFor(envelope, from, forwardPaths, open() as AsyncIterable<Uint8Array>), OURSELVES)
+  if (forwardPaths.length > 0) {
+    const mail = messageFor(envelope, from, forwardPaths, open() as AsyncIterable<Uint8Array>)
+    await store.save(deps.summary === true ? summarized(mail) : mail, OURSELVES)
+  }
   return paths.map((path) => (path === undefined ? NO_MAILBOX : KEPT))
 }
 

@@ -138,6 +138,7 @@ export class RelayPart implements OpenSendOn {
       keepHere: (here) =>
         keepHere(here, {
           store: mail,
+          summary: true,
           parseAddress,
           ...(directory !== undefined && {
             accountsOf: async (address) => {

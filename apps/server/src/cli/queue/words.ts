@@ -47,7 +47,9 @@ export function timeText(ms: number): string {
   return `${Math.max(0, Math.floor(ms / unit))} ${name}`
 }
 
+/** Returns the last reply for those who still wait, or of all if nobody does. */
 function lastReplyOf(recipients: readonly QueueRecipient[]): AttemptReply | undefined {
-  const replies = recipients.flatMap(({ lastReply }) => lastReply ?? [])
+  const waiting = recipients.filter(({ state }) => state === 'pending')
+  const replies = (waiting.length > 0 ? waiting : recipients).flatMap(({ lastReply }) => lastReply ?? [])
   return replies.toSorted((one, other) => other.at - one.at)[0]
 }

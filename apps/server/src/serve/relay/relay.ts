@@ -90,7 +90,12 @@ export async function openRelay({
       makeId: () => randomBytes(20).toString('hex'),
       handOver: webhookHandOver(rules, { post, errorText }),
       keepHere: (mail) =>
-        keepHere(mail, { store, parseAddress, ...(book !== undefined && { accountsOf: accountsIn(book) }) }),
+        keepHere(mail, {
+          store,
+          summary: options.summary === 'on',
+          parseAddress,
+          ...(book !== undefined && { accountsOf: accountsIn(book) }),
+        }),
       schedule: {
         firstRetryMs: options.relayFirstRetryMs,
         maxRetryMs: options.relayMaxRetryMs,
