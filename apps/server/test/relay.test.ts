@@ -1,13 +1,16 @@
 /** `--relay`: mail that users submit goes on to a smarthost, here another Postern. Reports come back to the users. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type MailRecord, mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
+import { SmallDisk } from '../../../test/faults/tmpfs.ts'
+import { TMPFS } from '../../../test/kit/abilities.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { type Script, startDnsServer } from '../../../test/kit/dns-server.ts'
+import { testWith } from '../../../test/kit/need.ts'
 import { freePort } from '../../../test/kit/port.ts'
 import type { Command } from '../../../test/kit/commands.ts'
 import { type MailServer, postern, serveMail } from '../../../test/kit/postern.ts'
@@ -80,6 +83,31 @@ describe.each(RUNTIME_NAMES)('on %s', (runtime) => {
     expect(report?.text).toContain('Final-Recipient: rfc822; x@nowhere.example')
     expect(await server.end('SIGTERM')).toBe(0)
   })
+})
+
+testWith([TMPFS], 'a queue on a full disk gets the client 452 4.3.1, and 250 once there is room', async () => {
+  await using disk = await SmallDisk.mount('size=2m')
+  const server = await near(RUNTIMES['node'], 'smtp://127.0.0.1:1', ['--queue', join(disk.path, 'queue')])
+  const filler = join(disk.path, 'filler')
+  const text = `From: ann@near.example\r\n\r\n${'x\r\n'.repeat(20_000)}.`
+  const client = await SocketClient.ready(server.port)
+  await client.command(`AUTH PLAIN ${PLAIN('ann@near.example')}`, 235)
+  const sent = async (): Promise<string> => {
+    await client.command('MAIL FROM:<ann@near.example>', 250)
+    await client.command('RCPT TO:<joe@far.example>', 250)
+    await client.command('DATA', 354)
+    return (await client.command(text)).text
+  }
+  expect(await sent()).toMatch(/^250 /)
+  try {
+    writeFileSync(filler, Buffer.alloc(2 ** 21))
+  } catch {}
+  expect(await sent()).toMatch(/^452 4\.3\.1 Out of storage space/)
+  rmSync(filler)
+  expect(await sent()).toMatch(/^250 /)
+  await client.quit()
+  await server.says(/"message refused".*"452 4\.3\.1/)
+  await server.end('SIGTERM')
 })
 
 describe('by MX', () => {

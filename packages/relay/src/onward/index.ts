@@ -6,6 +6,7 @@ export type { ForwardedMail, Forwarding, ForwardingOptions } from './forwarding.
 export { createForwarding } from './forwarding.ts'
 export type { HereDeps } from './here.ts'
 export { keepHere } from './here.ts'
+export { refusalOf } from './room.ts'
 export { signerWith } from './signer.ts'
 export type { HandOver, Webhook, WebhookDeps, WebhookRequest } from './webhooks.ts'
 export { webhookDestination, webhookHandOver } from './webhooks.ts'

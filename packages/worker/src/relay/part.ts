@@ -15,6 +15,7 @@ import {
   keepHere,
   queueEnvelope,
   recipientOf,
+  refusalOf,
   type RelayLog,
   signerWith,
   smarthostRouter,
@@ -94,7 +95,9 @@ export class RelayPart implements OpenSendOn {
               ...(isForwarded && { copies: (open) => forwarding.copies({ id, envelope, forwarded }, open) }),
             },
             deps,
-          )
+          ).catch((error: unknown) => {
+            throw refusalOf(error)
+          })
           const said = (recipients: readonly ForwardPath[]): Readonly<Record<string, unknown>> => ({
             messageId: id,
             from: envelope.reversePath,

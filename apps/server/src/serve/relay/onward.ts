@@ -4,7 +4,14 @@ import type { Onward } from '@postern/intake'
 import { type AddressBook, domainsGuard } from '@postern/intake/guards'
 import { parseAddress, type RecipientAddress } from '@postern/intake/directory'
 import { LOCAL, type NewCopy, type NewMail, type Pieces, submit } from '@postern/relay'
-import { domainOf, type ForwardedMail, type Forwarding, queueEnvelope, recipientOf } from '@postern/relay/onward'
+import {
+  domainOf,
+  type ForwardedMail,
+  type Forwarding,
+  queueEnvelope,
+  recipientOf,
+  refusalOf,
+} from '@postern/relay/onward'
 import type { Logger } from '@logtape/logtape'
 import type { Settings } from '../../config/settings.ts'
 import { NOTICE } from '../logs/log.ts'
@@ -41,6 +48,8 @@ export function onwardWith({ forwarding, log, submit }: OnwardDeps): ServerOnwar
         pieces: message,
         ...(forwarded.length > 0 && { copies: (open) => copiesOf(forwarding, { id, envelope, forwarded }, open) }),
         before: (open) => before(open as () => AsyncIterable<Uint8Array>),
+      }).catch((error: unknown) => {
+        throw refusalOf(error)
       })
       const said = (recipients: readonly ForwardPath[]): Record<string, unknown> => ({
         messageId: id,
