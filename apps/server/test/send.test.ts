@@ -1,5 +1,5 @@
 /** `postern send` and `postern sendmail` hand messages to a server, here to another Postern. */
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { mailStore, type MailRecord } from '@postern/storage'
@@ -58,6 +58,25 @@ const sendmail = (args: readonly string[], input: string, to: string = url): Pro
   postern(['sendmail', ...args], { input, env: { POSTERN_SUBMIT_TO: to } })
 
 describe('postern send', () => {
+  test('logs in by --user with POSTERN_PASSWORD over STARTTLS, and ends with 77 if it is wrong', async () => {
+    const cwd = temporaryDirectory()
+    await postern(['domain', 'add', 'example.com'], { cwd })
+    await postern(['user', 'add', 'ann@example.com'], { cwd, input: 'tiger\n' })
+    mkdirSync(join(cwd, 'mail'))
+    await using own = await serveMail({ store: join(cwd, 'mail'), flags: ['--self-signed', '--auth-required'], cwd })
+    const to = ['--from', 'ann@example.com', '--to', 'ann@example.com', '--subject', 'x', '--text', 'x']
+    const where = ['--submit-to', `smtp+starttls://127.0.0.1:${own.port}`, '--insecure', '--user', 'ann@example.com']
+    const login = (password: string): Promise<Result> =>
+      postern(['send', ...where, ...to], { env: { POSTERN_PASSWORD: password } })
+    const right = await login('tiger')
+    expect([right.code, right.stderr]).toEqual([0, ''])
+    const wrong = await login('lion')
+    expect([wrong.code, wrong.stdout]).toEqual([77, ''])
+    expect(wrong.stderr).not.toContain('lion')
+    const { records } = await mailStore(fs(own.store)).list()
+    expect(records.map(({ session }) => session.user)).toEqual(['ann@example.com'])
+  })
+
   test('makes a message of text, HTML and attachments, and does not show recipients of --bcc', async () => {
     const cwd = temporaryDirectory()
     const report = join(cwd, 'report.txt')

@@ -43,6 +43,9 @@ interface Given {
 const ACCOUNTS_FILE = 'accounts.json'
 const DKIM_DIRECTORY = 'dkim'
 const CONFIG_VARIABLE = variableOf('config')
+/** The password of `postern send --user`. It is no option, because a flag would show it to every user of the machine. */
+export const PASSWORD_VARIABLE: string = variableOf('password')
+const NO_OPTIONS: readonly string[] = [CONFIG_VARIABLE, PASSWORD_VARIABLE]
 /** Every variable with this prefix must be an option. */
 const ENV_PREFIX = variableOf('')
 
@@ -130,7 +133,7 @@ function readEnvironment(env: Readonly<Record<string, string | undefined>>): Map
     OPTION_NAMES.filter((name) => OPTIONS[name].fileOnly !== true).map((name) => [variableOf(name), name]),
   )
   for (const [variable, value = ''] of Object.entries(env)) {
-    if (!variable.startsWith(ENV_PREFIX) || variable === CONFIG_VARIABLE || isServiceLink(variable, value)) continue
+    if (!variable.startsWith(ENV_PREFIX) || NO_OPTIONS.includes(variable) || isServiceLink(variable, value)) continue
     const name = names.get(variable)
     if (name === undefined) {
       throw new Failure(`${variable}: there is no such option${nearest(variable, [...names.keys()])}`)

@@ -11,9 +11,11 @@ import {
   type RecipientOutcome,
   type ServerReply,
 } from '@postern/engine/client'
+import { PASSWORD_VARIABLE } from '../../config/settings.ts'
 import { formatSize } from '../../config/values/quantity.ts'
 import { errorText, Failure, unreadable } from '../../host/failure.ts'
 import { complain, print, printJson } from '../../host/output.ts'
+import { variable } from '../../host/permission.ts'
 import { Prompt } from '../../host/prompt.ts'
 import { loadRuntime } from '../../host/runtime.ts'
 import { isTerminal } from '../../host/terminal.ts'
@@ -122,10 +124,10 @@ async function credentialsOf(
   ofUrl: ClientCredentials | undefined,
 ): Promise<ClientCredentials | undefined> {
   if (user === undefined) return ofUrl
-  const known = process.env['POSTERN_PASSWORD'] ?? ofUrl?.password
+  const known = variable(PASSWORD_VARIABLE) ?? ofUrl?.password
   if (known !== undefined) return { username: user, password: known }
   if (!isTerminal(process.stdin)) {
-    throw new Failure('--user: set POSTERN_PASSWORD to its password, or type it on a terminal', SYSEXIT.usage)
+    throw new Failure(`--user: set ${PASSWORD_VARIABLE} to its password, or type it on a terminal`, SYSEXIT.usage)
   }
   const prompt = new Prompt('send')
   try {
