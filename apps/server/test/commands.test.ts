@@ -41,7 +41,7 @@ describe.concurrent('list', () => {
   test('prints a table, newest first', async () => {
     const { stdout, stderr, code } = await postern(['list'], { cwd })
     const lines = stdout.trimEnd().split('\n')
-    expect(lines[0]).toMatch(/^ID +RECEIVED +SIZE +FROM +TO$/)
+    expect(lines[0]).toMatch(/^ID +RECEIVED +SIZE +FROM +TO +SUBJECT$/)
     expect(lines.slice(1).map((line) => line.slice(0, 26))).toEqual(names.map(idOf).toReversed())
     expect(lines[1]).toMatch(/ 2025-11-21 10:00:09Z +\d+ B +<> +<one@example\.com> and 2 more$/)
     expect([stderr, code]).toEqual(['', 0])

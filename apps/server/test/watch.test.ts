@@ -282,7 +282,7 @@ describe.concurrent('list', () => {
     const young = await save(store)
     await following.says(new RegExp(young))
     expect(await following.end('SIGTERM')).toBe(0)
-    expect(following.stdout).toMatch(/^ID +RECEIVED +SIZE +FROM +TO\n/)
+    expect(following.stdout).toMatch(/^ID +RECEIVED +SIZE +FROM +TO +SUBJECT\n/)
     expect(idsIn(following.stdout)).toEqual([...ids.slice(-3), late, young])
     const refused = await postern(['list', '--follow', '--bounced'], { cwd })
     expect([refused.stderr, refused.code]).toEqual(['postern: --follow: cannot be used with --bounced\n', 2])
