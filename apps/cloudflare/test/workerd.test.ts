@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test as every, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { cleanEnvironment, postern } from '../../../test/kit/postern.ts'
 import { scramClient } from '../../../test/kit/scram.ts'
@@ -12,18 +12,15 @@ import { difference } from '../../../test/peers/store.ts'
 import { sample } from '../../../test/kit/sample.ts'
 import { Scratch } from '../../../test/kit/scratch.ts'
 import { OPENSSL, ROOT, STRACE } from '../../../test/kit/abilities.ts'
-import { testWith as everyWith } from '../../../test/kit/need.ts'
+import { testWith } from '../../../test/kit/need.ts'
 import { mustRun, runTool } from '../../../test/kit/tool.ts'
 import { WRONG_SETTINGS } from '../../../packages/worker/test/wrong-settings.ts'
 import { keptIds, readKept } from './reading.ts'
 import { Daemon } from '../../../test/kit/daemon.ts'
 import { FROM, message, send, TO } from './sending.ts'
 import { START, startWorkerd, type Workerd } from './workerd.ts'
-import { partly } from '../../../test/kit/partly.ts'
 
 /** Each run makes one in two of the tests without a table. */
-const test = partly(every)
-const testWith = partly(everyWith)
 
 /** The part of Hono that is used here. The file itself is compiled with the types of workerd. */
 let scratch: Scratch

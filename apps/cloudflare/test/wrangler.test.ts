@@ -1,21 +1,18 @@
 /** The four entry points of the Worker in `wrangler dev`, with mail in R2. */
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test as every } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cleanEnvironment, Postern } from '../../../test/kit/postern.ts'
 import { difference, idIn } from '../../../test/peers/store.ts'
 import { type DnsServer, startDnsServer } from '../../../test/kit/dns-server.ts'
 import { SWAKS } from '../../../test/kit/abilities.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
-import { testWith as everyWith } from '../../../test/kit/need.ts'
+import { testWith } from '../../../test/kit/need.ts'
 import { mustRun } from '../../../test/kit/tool.ts'
 import { FRONT_SECRET, keptIds, READ_TOKEN, readKept } from './reading.ts'
 import { FROM, message, send, TO } from './sending.ts'
 import { startWrangler, type Wrangler } from './wrangler.ts'
-import { partly } from '../../../test/kit/partly.ts'
 
 /** Each run makes one in two of the tests without a table. */
-const test = partly(every)
-const testWith = partly(everyWith)
 
 let wrangler: Wrangler
 let dns: DnsServer

@@ -3,19 +3,15 @@ import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { beforeAll, describe, expect, test as every } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { PYTHON, TERMINAL } from '../../../test/kit/abilities.ts'
-import { partly } from '../../../test/kit/partly.ts'
-import { testWith as everyWith } from '../../../test/kit/need.ts'
+import { testWith } from '../../../test/kit/need.ts'
 import { mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { fill, listed, SAMPLES, type SampleName, sampleId, storedBytes } from './mail.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { cleanEnvironment, MAIN, postern, run } from '../../../test/kit/postern.ts'
 import { sample } from '../../../test/kit/sample.ts'
-
-const test = partly(every)
-const testWith = partly(everyWith)
 
 const python = promisify(execFile)
 const samples = Object.values(SAMPLES)
@@ -130,7 +126,7 @@ describe.concurrent('show', () => {
   })
 })
 
-every('escape sequences in mail never reach the terminal', async () => {
+test('escape sequences in mail never reach the terminal', async () => {
   const shown = await postern(['show', idOf('hostile')], { cwd })
   // A decoded field has blanks in place of controls.
   expect(shown.stdout).toMatch(/^Subject:  \[2J \]0;owned ?$/m)

@@ -1,14 +1,12 @@
 /** How new messages are found, with a clock of the test, and what progress shows. */
 import { mailStore, type MailStore, StorageError, type WalkMailOptions } from '@postern/storage'
 import { memory } from '@postern/storage/memory'
-import { describe, expect, test as every } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { idAt, saveText } from '../../../test/contracts/mail/messages.ts'
 import { Follower, type FollowOptions } from '../src/cli/reading/follow.ts'
 import { Progress } from '../src/cli/reading/progress.ts'
-import { partly } from '../../../test/kit/partly.ts'
 
 /** Each run makes one in two of the tests without a table. */
-const test = partly(every)
 
 const HOUR_MS = 3_600_000
 const NOW = Date.parse('2026-11-21T05:42:00Z')

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'nod
 import { dirname, join } from 'node:path'
 import type { Logger } from '@logtape/logtape'
 import type { Expired, ExpireOptions, MailStore, Swept, SweepOptions } from '@postern/storage'
-import { afterEach, beforeEach, describe, expect, test as every, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { COMMANDS } from '../../../test/kit/commands.ts'
 import type { Options } from '../src/config/options.ts'
 import { readSettings } from '../src/config/settings.ts'
@@ -13,10 +13,8 @@ import { fill, listed, SAMPLES, sampleId } from './mail.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { postern, serve } from '../../../test/kit/postern.ts'
 import { sample } from '../../../test/kit/sample.ts'
-import { partly } from '../../../test/kit/partly.ts'
 
 /** Each run makes one in two of the tests without a table. */
-const test = partly(every)
 
 const samples = Object.values(SAMPLES)
 /** The samples are a year old and more. */

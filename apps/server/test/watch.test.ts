@@ -4,18 +4,15 @@ import { join } from 'node:path'
 import { mailStore, type MailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
 import { maildir } from '@postern/storage/maildir'
-import { describe, expect, test as every } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { idAt, messageOf, SESSION } from '../../../test/contracts/mail/messages.ts'
 import { TERMINAL } from '../../../test/kit/abilities.ts'
 import { Daemon } from '../../../test/kit/daemon.ts'
-import { partly } from '../../../test/kit/partly.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { MAIN, Postern, postern } from '../../../test/kit/postern.ts'
 import { sample } from '../../../test/kit/sample.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
-
-const test = partly(every)
 
 /** What a message of the contracts reads at once. */
 const PIECE = 4096
@@ -73,7 +70,7 @@ const STORES: Readonly<Record<string, (directory: string) => MailStore>> = {
 }
 
 describe.concurrent.each(sample(Object.entries(STORES), 2, 4))('watch %s', (name, open) => {
-  every('prints each new message once, also one that is committed after a younger one', PATIENCE, async () => {
+  test('prints each new message once, also one that is committed after a younger one', PATIENCE, async () => {
     const cwd = temporaryDirectory()
     const store = open(join(cwd, 'mail'))
     const old = await save(store)
