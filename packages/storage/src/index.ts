@@ -8,6 +8,7 @@ export type {
   BlobWriter,
   KeyBatch,
   KeyPage,
+  LinkOptions,
   ListOptions,
   WalkOptions,
   WholeBlob,
@@ -21,6 +22,7 @@ export { isStorageError, StorageError } from './blob/error.ts'
 export type { IncomingMail, IncomingSession, MailFacts, RecipientPath } from './mail/incoming.ts'
 export type { KeepOptions } from './mail/keep.ts'
 export { keep, refuseUnknown } from './mail/keep.ts'
+export type { AttachmentStore, StoredAttachment } from './mail/attachments.ts'
 export { summarized } from './mail/summarized.ts'
 export type {
   ListMailOptions,
@@ -32,6 +34,7 @@ export type {
   WalkMailOptions,
 } from './mail/contract.ts'
 export type {
+  AttachmentRecord,
   Bounce,
   DeliverByRecord,
   ForwardPathRecord,

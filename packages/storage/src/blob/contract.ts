@@ -38,6 +38,13 @@ export interface BlobStore {
    * need not close it.
    */
   view?(): BlobView
+  /**
+   * Makes a URL from which anybody can read the blob until it expires. The blob need not exist. Only a store whose server can do this
+   * has the method.
+   *
+   * @throws StorageError `invalid-key`; `denied` if there are no credentials
+   */
+  link?(key: string, options: LinkOptions): Promise<string>
   /** Removes a blob, durably. A missing blob is no error, because S3 and R2 cannot tell. */
   delete(key: string): Promise<void>
   /**
@@ -75,6 +82,22 @@ export interface WriteOptions {
    * key. Default false.
    */
   readonly hasUniqueKey?: boolean
+  /**
+   * The caller writes this blob beside another unfinished one of the same store, which got each byte earlier. A store that lets writers
+   * wait for one another bounds these writers by themselves, because two that wait for each other's second blob would never end.
+   * Default false.
+   */
+  readonly besidesAnother?: boolean
+}
+
+/** What a URL of a blob says. */
+export interface LinkOptions {
+  /** Milliseconds, at most seven days. Rounded down to seconds. */
+  readonly expiresInMs: number
+  /** The server answers with this media type. */
+  readonly contentType: string
+  /** The server answers with `Content-Disposition: attachment` and this name (RFC 6266). */
+  readonly fileName: string
 }
 
 /** One blob while it is written. The caller ends it with `commit` or `abort`, and calls `abort` after an error too. */

@@ -4,7 +4,7 @@
  * Every failure is a `StorageError` with the server's own error as its cause. It is a `TransientError` if a retry may
  * succeed. An attempt ends when its signal is aborted.
  */
-import type { KeyPage, ListOptions } from '../blob/contract.ts'
+import type { KeyPage, LinkOptions, ListOptions } from '../blob/contract.ts'
 import type { SentObject } from './object-reader.ts'
 
 /** A bucket, or the part of one below a prefix. */
@@ -16,6 +16,8 @@ export interface ObjectBucket {
   createUpload(key: string, facts: WriterFacts, signal: AbortSignal): Promise<Upload>
   /** Deletes an object. A missing one is no error. */
   delete(key: string, signal: AbortSignal): Promise<void>
+  /** Makes a URL of an object, if the server knows such URLs. */
+  link?(key: string, options: LinkOptions): Promise<string>
   /** Returns a page of at most `limit` keys and prefixes. It may have fewer, or none, even if more pages follow. */
   list(options: ListOptions & { readonly limit: number }, signal: AbortSignal): Promise<KeyPage>
   /** Aborts unfinished uploads that were begun before a time (ms since 1970). Present only if the server can list them. */

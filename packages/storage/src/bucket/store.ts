@@ -22,6 +22,7 @@ export interface ObjectStoreOptions extends Patience {
 }
 
 export class ObjectStore implements BlobStore {
+  readonly link?: NonNullable<BlobStore['link']>
   readonly #deps: ObjectWriterDeps
 
   /** @throws RangeError if an option is out of its range */
@@ -32,6 +33,8 @@ export class ObjectStore implements BlobStore {
       allowance: new Allowance(maxBufferedBytes, bufferedBytes),
       patience: { deadlineMs: time('deadlineMs', deadlineMs), attemptMs: time('attemptMs', attemptMs) },
     }
+    const link = bucket.link?.bind(bucket)
+    if (link !== undefined) this.link = async (key, linkOptions) => link(checkKey(key), linkOptions)
   }
 
   write(key: string, options: WriteOptions = {}): BlobWriter {

@@ -9,6 +9,11 @@ export interface DiskDeps {
   readonly brief: Slots
   /** Slots for large files. Each is held for as long as its file is being written. */
   readonly large: Slots
+  /**
+   * Slots for large files whose callers have a slot of `large` already. They are others, because callers that wait for a second slot of
+   * the same kind would wait for one another.
+   */
+  readonly besides: Slots
   readonly reading: Reading
 }
 
@@ -22,6 +27,7 @@ export function diskDeps(disk: Disk, maxOpenFiles: number = DEFAULT_MAX_OPEN_FIL
     disk,
     brief,
     large: new Slots(maxOpenFiles),
+    besides: new Slots(maxOpenFiles),
     reading: new Reading(disk, brief, new Slots(maxOpenFiles)),
   }
 }

@@ -21,8 +21,8 @@ export interface FsOptions extends RootWatch {
    */
   readonly layout?: FsLayout
   /**
-   * The greatest number of blobs over 64 KiB that are written at the same time, and the greatest number that are read.
-   * Others wait. Default 1,024.
+   * The greatest number of blobs over 64 KiB that are written at the same time, the greatest number of attachments that are written beside
+   * them, and the greatest number that are read. Others wait. Default 1,024.
    */
   readonly maxOpenFiles?: number
   /**

@@ -1,4 +1,5 @@
 /** The contract of a store of mail. */
+import type { AttachmentStore } from './attachments.ts'
 import type { IncomingMail, IncomingSession, RecipientPath } from './incoming.ts'
 import type { MailRecord } from './record.ts'
 import type { Expired, ExpireOptions, Retention } from './retention.ts'
@@ -20,6 +21,8 @@ export interface MailStore {
    * @throws StorageError if the store can't tell now
    */
   accepts?(forwardPath: RecipientPath): boolean | Promise<boolean>
+  /** The attachments that are kept apart. {@link mailStore} has it. A store of Maildirs has not, because mail programs know no such files. */
+  readonly attachments?: AttachmentStore
   /** @throws StorageError `not-found`, `invalid-id`, or `corrupt` if the record can't be read */
   load(id: string): Promise<StoredMail>
   /** Returns one page of records, newest first. */

@@ -1,7 +1,7 @@
 /** The record as JSON. A record that is read is checked field by field, because disks fail and people edit files. */
 import type { BlobReader } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
-import { isId } from './layout.ts'
+import { attachmentKey, isId, isSection } from './layout.ts'
 import type { MailRecord } from './record.ts'
 
 /** More than any record needs: a thousand recipients with long parameters take about one MiB. */
@@ -48,6 +48,10 @@ export function decodeRecord(bytes: Uint8Array, id: string): MailRecord {
   if (wrong !== undefined) throw new StorageError('corrupt', `envelope of ${id}: record${wrong}`)
   const record = value as MailRecord
   if (record.id !== id) throw new StorageError('corrupt', `envelope of ${id}: it belongs to ${record.id}`)
+  for (const { section, key } of record.attachments ?? []) {
+    if (key !== attachmentKey(id, section))
+      throw new StorageError('corrupt', `envelope of ${id}: the key of attachment ${section} belongs to another`)
+  }
   return record
 }
 
@@ -154,6 +158,18 @@ const SUMMARY: Shape = {
     attachmentCount: COUNT,
   },
 }
+const SHA256 = matching(/^[0-9a-f]{64}$/, 'a SHA-256')
+const ATTACHMENT: Shape = {
+  fields: {
+    section: { is: (value) => typeof value === 'string' && isSection(value), name: 'a section' },
+    fileName: { maybe: TEXT },
+    type: TEXT,
+    contentId: { maybe: TEXT },
+    size: COUNT,
+    sha256: SHA256,
+    key: TEXT,
+  },
+}
 const RECORD: Shape = {
   fields: {
     schemaVersion: oneOf(1),
@@ -202,9 +218,10 @@ const RECORD: Shape = {
     deliverBy: { maybe: { fields: { deadline: TIME, mode: oneOf('return', 'notify'), trace: YES_OR_NO } } },
     holdUntil: { maybe: TIME },
     size: COUNT,
-    sha256: matching(/^[0-9a-f]{64}$/, 'a SHA-256'),
+    sha256: SHA256,
     verdicts: { is: isObject, name: 'an object' },
     summary: { maybe: SUMMARY },
+    attachments: { maybe: { each: ATTACHMENT } },
     maildir: { maybe: { fields: { file: TEXT, mailboxes: { each: TEXT }, lineEnding: oneOf('LF', 'CRLF') } } },
     bounce: { maybe: { fields: { reason: TEXT, at: TIME } } },
   },

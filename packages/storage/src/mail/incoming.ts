@@ -3,7 +3,7 @@ import type { DeliverBy, ForwardPath, Message, Path, PathWithParameters, Session
 import type { DeliverByRecord, ForwardPathRecord, MailRecord, PathRecord, SessionFacts } from './record.ts'
 
 /** The facts in a record that are known only after the message's last byte. */
-export type MailFacts = Partial<Pick<MailRecord, 'verdicts' | 'summary' | 'maildir'>>
+export type MailFacts = Partial<Pick<MailRecord, 'verdicts' | 'summary' | 'attachments' | 'maildir'>>
 /** What `save` needs of a message. */
 export type IncomingMail = Pick<Message, 'id' | 'envelope' | 'receivedAt' | 'trace' | 'read'> & {
   /**
@@ -40,7 +40,7 @@ export function recordOf(
   message: IncomingMail,
   session: SessionFacts,
   stored: Pick<MailRecord, 'size' | 'sha256'>,
-  { verdicts = {}, summary, maildir }: MailFacts = {},
+  { verdicts = {}, summary, attachments, maildir }: MailFacts = {},
 ): MailRecord {
   const { envelope } = message
   return {
@@ -62,6 +62,7 @@ export function recordOf(
     sha256: stored.sha256,
     verdicts,
     ...(summary !== undefined && { summary }),
+    ...(attachments !== undefined && { attachments }),
     ...(maildir !== undefined && { maildir }),
   }
 }

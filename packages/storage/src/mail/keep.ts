@@ -8,6 +8,8 @@ import {
   reply,
   type Session,
 } from '@postern/engine'
+import { AttachmentsApart } from './apart.ts'
+import type { AttachmentStore } from './attachments.ts'
 import type { BlobStore } from '../blob/contract.ts'
 import { isStorageError } from '../blob/error.ts'
 import { type IncomingMail, mailboxPaths, type RecipientPath } from './incoming.ts'
@@ -20,6 +22,15 @@ export interface KeepOptions {
   /** Adds the summary of each message to its record: subject, sender, the beginning of the text, attachments. Default: false. */
   readonly summary?: boolean
   /**
+   * `apart`: each large attachment becomes a blob of its own too, decoded, while the message arrives. Its type, name, size and SHA-256 are
+   * in the record, and `MailStore.attachments` opens it. The bytes of the message stay whole. Default `inside`.
+   */
+  readonly attachments?: 'inside' | 'apart'
+  /**
+   * Attachments of more decoded bytes than this are kept apart. A message that arrives holds as many bytes in memory. Default 16,384.
+   */
+  readonly attachmentsAboveBytes?: number
+  /**
    * Called with each message after it is durable, and before the client gets its reply. Errors are ignored, because the
    * message is kept.
    */
@@ -31,6 +42,9 @@ export interface KeepOptions {
 }
 
 const KEPT_TIMEOUT_MS = 10_000
+const DEFAULT_ABOVE_BYTES = 16_384
+/** The greatest value of `attachmentsAboveBytes`, because so much memory is held for each message that arrives. */
+const MAX_ABOVE_BYTES = 1_048_576
 
 const NO_SPACE = reply(452, '4.3.1', 'Out of storage space, try again later')
 const NO_MAILBOX = reply(550, '5.1.1', 'No such mailbox here')
@@ -41,17 +55,24 @@ const FAILED = reply(451, '4.3.0', 'Could not store the message, try again later
  *
  * @throws Refusal (from the hook) `452 4.3.1` if the store has no room, `451 4.3.0` if it fails in any other way, with
  *   the failure as its cause. The hook also throws the error that reading the message throws. Then nothing is kept.
+ * @throws TypeError at once if attachments are to be kept apart, and the store can't
+ * @throws RangeError at once if `attachmentsAboveBytes` is not a whole number from 0 to 1,048,576
  */
 export function keep(
   store: BlobStore | MailStore,
   options: KeepOptions = {},
 ): (message: IncomingMail, session: Session) => Promise<Reply> {
   const mail = 'save' in store ? store : mailStore(store)
+  const place = options.attachments === 'apart' ? placeIn(mail) : undefined
+  const aboveBytes = checkAboveBytes(options.attachmentsAboveBytes)
   return async (message, session) => {
+    const read = options.summary === true ? summarized(message) : message
+    const apart = place && new AttachmentsApart(read, { place, aboveBytes })
     let record: MailRecord
     try {
-      record = await mail.save(options.summary === true ? summarized(message) : message, session)
+      record = await mail.save(apart?.message ?? read, session)
     } catch (error) {
+      await apart?.drop()
       if (!isStorageError(error)) throw error
       throw new Refusal(error.code === 'no-space' ? NO_SPACE : FAILED, { cause: error })
     }
@@ -59,6 +80,16 @@ export function keep(
     if (told !== undefined) await told
     return reply(250, '2.0.0', `OK queued as ${record.id}`)
   }
+}
+
+function placeIn({ attachments }: MailStore): AttachmentStore {
+  if (attachments !== undefined) return attachments
+  throw new TypeError("attachments: this store can't keep them apart")
+}
+
+function checkAboveBytes(bytes: number = DEFAULT_ABOVE_BYTES): number {
+  if (Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= MAX_ABOVE_BYTES) return bytes
+  throw new RangeError(`attachmentsAboveBytes: ${bytes} is not a whole number from 0 to ${MAX_ABOVE_BYTES}`)
 }
 
 /** Calls `kept`. Never throws or rejects: after a refusal the client would send the message again, although it is kept. */

@@ -4,6 +4,7 @@
  *     2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.eml             the bytes, trace header first
  *     2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.json            the envelope: the message exists if this blob exists
  *     bounced/2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.json    the envelope, once the message has bounced
+ *     attachments/2026/11/21/0542/01KASJ3V5QCYF6Y3W9T2Z8N4RB.2   a decoded attachment, section 2, if attachments are kept apart
  *
  * The time is in the id (UTC). So the keys follow from the id alone, and the order of keys is the order of ids.
  *
@@ -25,6 +26,10 @@ const ID_LENGTH = 26
 const MAX_TIME = Date.UTC(10000, 0) - 1
 
 const BOUNCED = 'bounced/'
+/** How all keys of attachments begin. */
+export const ATTACHMENTS = 'attachments/'
+/** A section of IMAP: numbers with dots. It is bounded, because it is in a key. */
+const SECTION = /^[1-9]\d{0,8}(?:\.[1-9]\d{0,8}){0,20}$/
 const BYTES = '.eml'
 export const ENVELOPE = '.json'
 /** Greater than every year, and less than {@link BOUNCED}. */
@@ -63,6 +68,38 @@ export function stemOf(id: string, bounced: boolean): string {
   return rootOf(bounced) + folderOf(timeOf(id)) + id
 }
 
+/**
+ * Returns the key of an attachment that is kept apart.
+ * @throws StorageError `invalid-id`, or `invalid-key` if no part has this section
+ */
+export function attachmentKey(id: string, section: string): string {
+  if (!isSection(section))
+    throw new StorageError('invalid-key', `not a section: ${JSON.stringify(section)?.slice(0, 80)}`)
+  return attachmentsPrefix(id) + section
+}
+
+/** Returns whether a part of this section can be kept apart. Parts of messages nested more than 20 deep can't. */
+export function isSection(section: string): boolean {
+  return SECTION.test(section)
+}
+
+/**
+ * Returns how the keys of a message's attachments begin.
+ * @throws StorageError `invalid-id`
+ */
+export function attachmentsPrefix(id: string): string {
+  return `${ATTACHMENTS}${stemOf(id, false)}.`
+}
+
+/** Returns the id of the message whose attachment is at `key`; undefined if no attachment belongs there. */
+export function idOfAttachment(key: string): string | undefined {
+  const start = key.lastIndexOf('/') + 1
+  const id = key.slice(start, start + ID_LENGTH)
+  if (!isId(id)) return undefined
+  const prefix = attachmentsPrefix(id)
+  return key.startsWith(prefix) && isSection(key.slice(prefix.length)) ? id : undefined
+}
+
 let lastMinute = -1
 let lastFolder = ''
 
@@ -99,9 +136,14 @@ function idOf(key: string, extension: string): string | undefined {
   return isId(id) ? id : undefined
 }
 
-/** Returns whether {@link keysOf} can make `folder`, at any level below {@link rootOf}. */
+/** Returns whether `folder` holds the years of bounced messages, or of attachments. */
+export function isRootFolder(folder: string): boolean {
+  return folder === BOUNCED || folder === ATTACHMENTS
+}
+
+/** Returns whether keys of this file can have `folder`, at any level below {@link isRootFolder}. */
 export function isTimeFolder(folder: string): boolean {
-  return /^(?:bounced\/)?\d{4}\/(?:\d\d\/(?:\d\d\/(?:\d{4}\/)?)?)?$/.test(folder)
+  return /^(?:bounced\/|attachments\/)?\d{4}\/(?:\d\d\/(?:\d\d\/(?:\d{4}\/)?)?)?$/.test(folder)
 }
 
 /** Returns whether `folder` is a minute, which holds messages and no folders. */

@@ -15,6 +15,7 @@ import { type BlobStore, type BlobWriter, checkLimit, type WriteOptions } from '
 import { Digest } from '../blob/digest.ts'
 import { isStorageError, StorageError } from '../blob/error.ts'
 import { type IncomingMail, type IncomingSession, type MailFacts, recordOf, sessionFactsOf } from './incoming.ts'
+import { type AttachmentStore, attachmentStore } from './attachments.ts'
 import { keysOf, timeOf } from './layout.ts'
 import type {
   ListMailOptions,
@@ -28,7 +29,7 @@ import type { MailRecord } from './record.ts'
 import { newestIds } from './newest.ts'
 import { type IdRange, oldestIds } from './range.ts'
 import { decodeRecord, encodeRecord, readWhole } from './encoding.ts'
-import { removeMail } from './removal.ts'
+import { attachmentKeys, removeMail } from './removal.ts'
 import { type Expired, type ExpireOptions, expireMail, type Retention } from './retention.ts'
 import { heldMail, KeptMail } from './stored-mail.ts'
 import { sweepMail, type SweepOptions, type Swept } from './sweep.ts'
@@ -42,10 +43,12 @@ export function mailStore(blobs: BlobStore): WalkableMailStore {
 }
 
 class BlobMailStore implements WalkableMailStore {
+  readonly attachments: AttachmentStore
   readonly #blobs: BlobStore
 
   constructor(blobs: BlobStore) {
     this.#blobs = blobs
+    this.attachments = attachmentStore(blobs)
   }
 
   async save(message: IncomingMail, session: IncomingSession): Promise<MailRecord> {
@@ -71,7 +74,7 @@ class BlobMailStore implements WalkableMailStore {
       await message.read()
       await this.#saveRecord(keys.envelope, encoded, { hasUniqueKey: true })
     } catch (error) {
-      if (!isStorageError(error, 'exists')) await removeMail(this.#blobs, keys).catch(() => undefined)
+      if (!isStorageError(error, 'exists')) await removeMail(this.#blobs, keys, []).catch(() => undefined)
       throw error
     }
     return record
@@ -126,7 +129,7 @@ class BlobMailStore implements WalkableMailStore {
     const keys = keysOf(id)
     const envelope = (await this.#blobs.head(keys.envelope)) ?? (await this.#blobs.head(keys.bounced))
     if (envelope === undefined) throw new StorageError('not-found', `no message ${id}`)
-    await removeMail(this.#blobs, keys)
+    await removeMail(this.#blobs, keys, await attachmentKeys(this.#blobs, id))
   }
 
   async bounce(id: string, bounce: { readonly reason: string; readonly at?: Date }): Promise<MailRecord> {

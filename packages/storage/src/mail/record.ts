@@ -15,7 +15,7 @@ import type {
   TlsInfo,
   TransmissionType,
 } from '@postern/engine'
-import type { MailSummary } from '@postern/mail/summary'
+import type { AttachmentHead, MailSummary } from '@postern/mail/summary'
 
 /** What is known about one stored message. */
 export interface MailRecord {
@@ -49,10 +49,22 @@ export interface MailRecord {
   readonly verdicts: Readonly<Record<string, unknown>>
   /** What a list of messages shows. Missing if it was not asked for; see `KeepOptions`. */
   readonly summary?: MailSummary
+  /** The attachments that are kept apart, in the order of the message. Missing if there are none; see `KeepOptions`. */
+  readonly attachments?: readonly AttachmentRecord[]
   /** Where a store of Maildirs delivered the message. */
   readonly maildir?: MaildirPlaces
   /** Present once the message has bounced. */
   readonly bounce?: Bounce
+}
+
+/** An attachment that is kept apart: decoded, in a blob of its own. The message has its bytes too, encoded. */
+export interface AttachmentRecord extends AttachmentHead {
+  /** The number of decoded bytes. */
+  readonly size: number
+  /** SHA-256 of the decoded bytes, lower-case hexadecimal. */
+  readonly sha256: string
+  /** The key of its blob in the store. */
+  readonly key: string
 }
 
 /** The client that sent the message. */

@@ -23,7 +23,7 @@ export interface Retention {
   /** The greatest number of messages. */
   readonly maxCount?: number
   /**
-   * The greatest number of stored bytes, of all messages together. The newest message stays, even if it alone is
+   * The greatest number of stored bytes, of all messages and attachments together. The newest message stays, even if it alone is
    * larger.
    */
   readonly maxBytes?: number
@@ -39,7 +39,7 @@ export interface ExpireOptions {
 /** What an expiry removed. Two that run at the same time may both count a message. */
 export interface Expired {
   readonly messages: number
-  /** The bytes of the messages, without their records. */
+  /** The bytes of the messages and of their attachments that are kept apart, without their records. */
   readonly bytes: number
 }
 
@@ -126,7 +126,9 @@ class Removals {
   async finish(): Promise<void> {
     const mails = this.#waiting
     this.#waiting = []
-    const results = await Promise.allSettled(mails.map(({ id }) => removeMail(this.#blobs, keysOf(id))))
+    const results = await Promise.allSettled(
+      mails.map(({ id, attachments }) => removeMail(this.#blobs, keysOf(id), attachments)),
+    )
     for (const result of results) if (result.status === 'rejected') throw result.reason
     const bytes = mails.reduce((sum, { size }) => sum + size, 0)
     this.#done = { messages: this.#done.messages + mails.length, bytes: this.#done.bytes + bytes }

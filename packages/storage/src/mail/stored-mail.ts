@@ -4,11 +4,11 @@
  */
 import { only } from '../blob/bytes-reader.ts'
 import type { BlobStore } from '../blob/contract.ts'
-import { Digest } from '../blob/digest.ts'
 import { isStorageError, StorageError } from '../blob/error.ts'
 import { keysOf } from './layout.ts'
 import type { StoredMail } from './contract.ts'
 import type { MailRecord } from './record.ts'
+import { verified } from './verified.ts'
 
 /** A message whose bytes are in memory and were checked. */
 export function heldMail(record: MailRecord, bytes: Uint8Array): StoredMail {
@@ -50,22 +50,7 @@ export class KeptMail implements StoredMail {
   }
 
   async *#read(): AsyncGenerator<Uint8Array> {
-    const { id, sha256, size } = this.record
-    const blob = await this.#open()
-    // Checked before the first byte, so that no caller gets more bytes than the record says.
-    if (blob.size !== size) {
-      await blob.close()
-      throw new StorageError('corrupt', `message ${id}: ${blob.size} bytes are stored, not ${size}`)
-    }
-    const digest = new Digest()
-    for await (const chunk of blob.body) {
-      digest.update(chunk)
-      if (digest.size > size) break
-      yield chunk
-    }
-    if (digest.size !== size || digest.finish() !== sha256) {
-      throw new StorageError('corrupt', `message ${id}: the stored bytes do not match its record`)
-    }
+    yield* verified(await this.#open(), this.record, `message ${this.record.id}`)
   }
 
   async #open(): ReturnType<BlobStore['read']> {

@@ -1,4 +1,4 @@
-/** Removes data that was never committed: bytes without an envelope, and leftovers of dead writers in the backend. */
+/** Removes data that was never committed: bytes and attachments without an envelope, and leftovers of dead writers in the backend. */
 import type { BlobStore } from '../blob/contract.ts'
 import { foundMail } from './found.ts'
 import { keysOf, type MailKeys } from './layout.ts'
@@ -30,20 +30,29 @@ export async function sweepMail(blobs: BlobStore, options: SweepOptions): Promis
   }
   const before = Date.now() - olderThanMs
   let messages = 0
-  for await (const { id, hasEnvelope, hasBounced } of foundMail(blobs, { sizes: false })) {
+  for await (const { id, hasEnvelope, hasBounced, attachments } of foundMail(blobs, { sizes: false })) {
     if (signal?.aborted === true) return { messages, temporary: 0 }
-    if (!hasEnvelope && !hasBounced && (await sweepOne(blobs, keysOf(id), before))) messages++
+    if (!hasEnvelope && !hasBounced && (await sweepOne(blobs, keysOf(id), attachments, before))) messages++
     looked?.()
   }
   return { messages, temporary: (await blobs.sweep?.(olderThanMs)) ?? 0 }
 }
 
-async function sweepOne(blobs: BlobStore, keys: MailKeys, before: number): Promise<boolean> {
-  const bytes = await blobs.head(keys.bytes)
-  if (bytes === undefined || bytes.modifiedAt.getTime() > before) return false
+async function sweepOne(
+  blobs: BlobStore,
+  keys: MailKeys,
+  attachments: readonly string[],
+  before: number,
+): Promise<boolean> {
+  const old: string[] = []
+  for (const key of [keys.bytes, ...attachments]) {
+    const info = await blobs.head(key)
+    if (info !== undefined && info.modifiedAt.getTime() <= before) old.push(key)
+  }
+  if (old.length === 0) return false
   // Looks in this order, because a bounce moves an envelope from the first place to the second.
   if ((await blobs.head(keys.envelope)) !== undefined) return false
   if ((await blobs.head(keys.bounced)) !== undefined) return false
-  await blobs.delete(keys.bytes)
+  for (const key of old) await blobs.delete(key)
   return true
 }

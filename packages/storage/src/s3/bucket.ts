@@ -1,5 +1,5 @@
 /** An S3 bucket, or the part of one below a prefix, as an {@link ObjectBucket}. */
-import { isKey, type KeyPage, type ListOptions, MAX_KEY_BYTES } from '../blob/contract.ts'
+import { isKey, type KeyPage, type LinkOptions, type ListOptions, MAX_KEY_BYTES } from '../blob/contract.ts'
 import { StorageError } from '../blob/error.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../bucket/contract.ts'
 import type { SentObject } from '../bucket/object-reader.ts'
@@ -113,6 +113,13 @@ export class S3Bucket implements ObjectBucket {
     await found(this.#client.tell({ method: 'DELETE', key: this.#full(key), signal, what: `can't delete ${key}` }))
   }
 
+  link(key: string, { expiresInMs, contentType, fileName }: LinkOptions): Promise<string> {
+    return this.#client.presigned(this.#full(key), Math.floor(expiresInMs / 1000), {
+      'response-content-type': contentType,
+      'response-content-disposition': attachmentDisposition(fileName),
+    })
+  }
+
   async list(options: ListOptions & { readonly limit: number }, signal: AbortSignal): Promise<KeyPage> {
     const { prefix = '', delimiter, after, cursor, limit } = options
     const query = {
@@ -217,4 +224,15 @@ function sizeIn(answer: HttpAnswer, what: string): number {
   const size = Number(answer.header('content-length') ?? 'none')
   if (!Number.isSafeInteger(size)) throw new StorageError('unavailable', `${what}: S3 did not give its length`)
   return size
+}
+
+/** RFC 6266 4.1, RFC 8187 3.2. Programs that do not know the second name take the first, in which `_` stands for other characters. */
+function attachmentDisposition(fileName: string): string {
+  const name = fileName.toWellFormed().replace(/[/\\]/g, '_')
+  const simple = name.replace(/[^\x20-\x7e]|["%]/g, '_')
+  const encoded = encodeURIComponent(name).replace(
+    /['()*]/g,
+    (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+  return `attachment; filename="${simple}"; filename*=UTF-8''${encoded}`
 }

@@ -44,6 +44,11 @@ const EMPTY_SHA256 = sha256Of(new Uint8Array(0))
 /** Characters that a header may have. Checked here, because the error of another check would repeat the credential. */
 const CREDENTIAL = /^[\x21-\x7e]+$/
 
+type SignerKeys = Pick<
+  ConstructorParameters<typeof AwsV4Signer>[0],
+  'accessKeyId' | 'secretAccessKey' | 'sessionToken' | 'service' | 'region' | 'cache'
+>
+
 export class S3Client {
   readonly location: S3Location
   readonly #credentials: S3CredentialsSource
@@ -100,31 +105,46 @@ export class S3Client {
     return answer
   }
 
+  /** Returns a URL with which anybody can read an object until it expires. It is signed here: the server is not asked. */
+  async presigned(key: string, expiresInSeconds: number, query: Query): Promise<string> {
+    const keys = await this.#keys(`can't make a link to ${key}`)
+    const expiring = { ...query, 'X-Amz-Expires': String(expiresInSeconds) }
+    const url = urlOf(this.location, key, expiring).href
+    return (await new AwsV4Signer({ method: 'GET', url, signQuery: true, ...keys }).sign()).url.href
+  }
+
   async #signed(request: S3Request): Promise<Pick<HttpRequest, 'url' | 'headers'>> {
     const { method, key, query = {}, headers = {}, body } = request
-    const { region } = this.location
+    const keys = await this.#keys(request.what)
+    const sha256 = body === undefined ? EMPTY_SHA256 : sha256Of(body)
+    const signer = new AwsV4Signer({
+      method,
+      url: urlOf(this.location, key, query).href,
+      headers: { ...headers, 'x-amz-content-sha256': sha256 },
+      ...keys,
+    })
+    const signed = await signer.sign()
+    return { url: signed.url, headers: Object.fromEntries(signed.headers) }
+  }
+
+  /** Returns the credentials, checked, and what else a signer needs. @throws StorageError `denied` */
+  async #keys(what: string): Promise<SignerKeys> {
     const source = this.#credentials
     const { accessKeyId, secretAccessKey, sessionToken } = typeof source === 'function' ? await source() : source
     if (this.#derived.size > 16) this.#derived.clear()
     for (const [name, value] of Object.entries({ accessKeyId, sessionToken })) {
       if (name === 'sessionToken' && value === undefined) continue
       if (typeof value !== 'string' || !CREDENTIAL.test(value))
-        throw new StorageError('denied', `${request.what}: ${name} is not one line of ASCII`)
+        throw new StorageError('denied', `${what}: ${name} is not one line of ASCII`)
     }
-    const sha256 = body === undefined ? EMPTY_SHA256 : sha256Of(body)
-    const signer = new AwsV4Signer({
-      method,
-      url: urlOf(this.location, key, query).href,
-      headers: { ...headers, 'x-amz-content-sha256': sha256 },
+    return {
       accessKeyId,
       secretAccessKey,
       ...(sessionToken !== undefined && { sessionToken }),
       service: 's3',
-      region,
+      region: this.location.region,
       cache: this.#derived,
-    })
-    const signed = await signer.sign()
-    return { url: signed.url, headers: Object.fromEntries(signed.headers) }
+    }
   }
 }
 

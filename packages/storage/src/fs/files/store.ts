@@ -23,7 +23,7 @@ import type {
 } from '../../blob/contract.ts'
 import { checkKey } from '../../blob/contract.ts'
 import { StorageError } from '../../blob/error.ts'
-import { isTimeFolder, rootOf } from '../../mail/layout.ts'
+import { isRootFolder, isTimeFolder } from '../../mail/layout.ts'
 import { type Disk, diskError, isGone, systemCode } from '../../disk/disk.ts'
 import { type ListedFolders, listPage, pageRequest, Tree, walkFolders, walkUnordered } from '../../disk/listing.ts'
 import { regular } from '../../disk/reading.ts'
@@ -35,12 +35,15 @@ const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW
 export class FileStore implements BlobStore {
   readonly #root: string
   readonly #deps: FileStoreDeps
+  /** For writers beside others. */
+  readonly #besides: FileStoreDeps
   readonly #folders: ListedFolders
 
   constructor(root: string, deps: FileStoreDeps) {
     const { disk, brief } = deps
     this.#root = root
     this.#deps = deps
+    this.#besides = { ...deps, large: deps.besides }
     const tree = new Tree(disk, root)
     this.#folders = {
       names: (folder) => brief.run(() => namesInside(disk, root, folder, tree)),
@@ -50,7 +53,8 @@ export class FileStore implements BlobStore {
 
   /** @param check Called before the blob gets its name. If it throws, the commit throws the same error */
   write(key: string, options: WriteOptions = {}, check?: () => Promise<void>): BlobWriter {
-    return new FileWriter(this.#deps, this.#path(key), options.size, check)
+    const deps = options.besidesAnother === true ? this.#besides : this.#deps
+    return new FileWriter(deps, this.#path(key), options.size, check)
   }
 
   async read(key: string): Promise<BlobReader> {
@@ -156,7 +160,7 @@ export class FileStore implements BlobStore {
     const { disk } = this.#deps
     for (const entry of await disk.readdir(join(this.#root, folder))) {
       const below = `${folder}${entry.name}/`
-      const isRoot = below === rootOf(true)
+      const isRoot = isRootFolder(below)
       if (!entry.isDirectory() || (!isRoot && !isTimeFolder(below))) continue
       const path = join(this.#root, below)
       try {

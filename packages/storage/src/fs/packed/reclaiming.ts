@@ -9,7 +9,7 @@
  * Another process may still write to its pack. So the pack gets a second name, and is read once more: see appender.ts.
  */
 import { join } from 'node:path'
-import { isTimeFolder, rootOf } from '../../mail/layout.ts'
+import { isRootFolder, isTimeFolder } from '../../mail/layout.ts'
 import type { Directories } from '../../disk/directories.ts'
 import { type Disk, entriesIn, isGone, systemCode } from '../../disk/disk.ts'
 import { MAX_BATCH_BYTES } from './appender.ts'
@@ -147,7 +147,7 @@ export class Reclaiming {
     const { disk, root } = this.#deps
     for (const entry of await entriesIn(disk, join(root, folder))) {
       const below = `${folder}${entry.name}/`
-      if (entry.isDirectory() && (below === rootOf(true) || isTimeFolder(below))) yield* this.#timeFolders(below)
+      if (entry.isDirectory() && (isRootFolder(below) || isTimeFolder(below))) yield* this.#timeFolders(below)
     }
     yield folder
   }
