@@ -12,6 +12,11 @@ export async function readKept(http: number, id: string): Promise<Kept> {
   return checkedKept(id, await record.text(), Buffer.from(await raw.arrayBuffer()))
 }
 
+/** Asks for an attachment that is kept apart. */
+export function readAttachment(http: number, id: string, section: string): Promise<Response> {
+  return fetch(`http://127.0.0.1:${http}/mail/${id}/attachments/${section}`, { headers: authorization })
+}
+
 /** Returns the ids of all stored messages, newest first. */
 export async function keptIds(http: number): Promise<string[]> {
   const ids: string[] = []

@@ -20,8 +20,6 @@ import { Daemon } from '../../../test/kit/daemon.ts'
 import { FROM, message, send, TO } from './sending.ts'
 import { START, startWorkerd, type Workerd } from './workerd.ts'
 
-/** Each run makes one in two of the tests without a table. */
-
 /** The part of Hono that is used here. The file itself is compiled with the types of workerd. */
 let scratch: Scratch
 let workerd: Workerd

@@ -1,5 +1,7 @@
 /** The four entry points of the Worker in `wrangler dev`, with mail in R2. */
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import MailComposer from 'nodemailer/lib/mail-composer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cleanEnvironment, Postern } from '../../../test/kit/postern.ts'
 import { difference, idIn } from '../../../test/peers/store.ts'
@@ -8,11 +10,9 @@ import { SWAKS } from '../../../test/kit/abilities.ts'
 import { SocketClient } from '../../../test/kit/client/socket-client.ts'
 import { testWith } from '../../../test/kit/need.ts'
 import { mustRun } from '../../../test/kit/tool.ts'
-import { FRONT_SECRET, keptIds, READ_TOKEN, readKept } from './reading.ts'
+import { FRONT_SECRET, keptIds, READ_TOKEN, readAttachment, readKept } from './reading.ts'
 import { FROM, message, send, TO } from './sending.ts'
 import { startWrangler, type Wrangler } from './wrangler.ts'
-
-/** Each run makes one in two of the tests without a table. */
 
 let wrangler: Wrangler
 let dns: DnsServer
@@ -25,6 +25,7 @@ beforeAll(async () => {
     POSTERN_REVERSE_DNS: 'true',
     POSTERN_RESOLVER: dns.url,
     POSTERN_PROXY_FROM: 'binding',
+    POSTERN_ATTACHMENTS: 'apart',
   })
 })
 afterAll(async () => {
@@ -78,6 +79,40 @@ describe('connect()', () => {
   ])('%s is refused', async (to, reply) => {
     await expect(send(wrangler.smtp, message(), { to })).rejects.toThrow(reply)
   })
+})
+
+test('large attachments are objects of their own, for TCP and for Email Routing, and the owner of the token reads them', async () => {
+  const [image, letter] = [randomBytes(6 * 1024 * 1024), Buffer.from('Ein Brief: naïve\n'.repeat(2_000))]
+  const composer = new MailComposer({
+    from: FROM,
+    to: TO,
+    text: 'See below.',
+    attachments: [
+      { filename: 'Bild.png', content: image },
+      { filename: 'letter.txt', content: letter },
+      { filename: 'note.txt', content: 'short' },
+    ],
+  })
+  const raw = await composer.compile().build()
+  const query = new URLSearchParams({ from: FROM, to: TO }).toString()
+  const body = new Uint8Array(raw)
+  const routed = await fetch(`http://127.0.0.1:${wrangler.http}/cdn-cgi/local/email?${query}`, { method: 'POST', body })
+  expect(routed.status).toBe(200)
+  const [newest = ''] = await keptIds(wrangler.http)
+  for (const id of [newest, await send(wrangler.smtp, raw)]) {
+    const { record, bytes } = await readKept(wrangler.http, id)
+    expectBytes(bytes, raw)
+    expect(record.attachments).toMatchObject([
+      { section: '2', fileName: 'Bild.png', type: 'image/png', size: image.length },
+      { section: '3', fileName: 'letter.txt', type: 'text/plain', size: letter.length },
+    ])
+    for (const [section, wanted] of [['2', image] as const, ['3', letter] as const]) {
+      const answer = await readAttachment(wrangler.http, id, section)
+      expectBytes(Buffer.from(await answer.arrayBuffer()), wanted)
+      expect(answer.headers.get('content-disposition')).toBe('attachment')
+    }
+    expect((await readAttachment(wrangler.http, id, '4')).status).toBe(404)
+  }
 })
 
 describe('email()', () => {

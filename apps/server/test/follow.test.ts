@@ -6,8 +6,6 @@ import { idAt, saveText } from '../../../test/contracts/mail/messages.ts'
 import { Follower, type FollowOptions } from '../src/cli/reading/follow.ts'
 import { Progress } from '../src/cli/reading/progress.ts'
 
-/** Each run makes one in two of the tests without a table. */
-
 const HOUR_MS = 3_600_000
 const NOW = Date.parse('2026-11-21T05:42:00Z')
 

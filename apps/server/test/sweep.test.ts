@@ -14,8 +14,6 @@ import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { postern, serve } from '../../../test/kit/postern.ts'
 import { sample } from '../../../test/kit/sample.ts'
 
-/** Each run makes one in two of the tests without a table. */
-
 const samples = Object.values(SAMPLES)
 /** The samples are a year old and more. */
 const OLD = new Date('2025-11-21T10:00:00Z')

@@ -12,7 +12,7 @@ import {
   Refusal,
   type Session,
 } from '@postern/engine'
-import { keep, type MailStore } from '@postern/storage'
+import { type ContentOptions, keep, type MailStore } from '@postern/storage'
 import { authOptions, type IntakeAuth } from './auth.ts'
 import { askGuards, type Guard, GUARD_HOOKS } from './guard.ts'
 import type { IntakeHandlers } from './handlers.ts'
@@ -32,8 +32,8 @@ export interface IntakeOptions {
   readonly handlers?: IntakeHandlers
   /** How long `handlers.kept` may take. Default 10 seconds. */
   readonly keptTimeoutMs?: number
-  /** Adds the summary of each message to its record. Default: false. */
-  readonly summary?: boolean
+  /** The summary of each message, and its attachments. Default: neither is looked for. */
+  readonly contents?: ContentOptions
   /** Guards that find out about the client. They are asked before the observer and the user's hooks, which then see it. */
   readonly firstGuards?: readonly Guard[]
   /** The engine asks them in this order. The observer learns the name of the one that refuses, throws or is late. */
@@ -61,7 +61,7 @@ interface IntakeDeps {
   readonly observer: Observer
   readonly watch: HookWatch
   readonly keptTimeoutMs: number | undefined
-  readonly summary: boolean | undefined
+  readonly contents: ContentOptions | undefined
   readonly submission: SubmissionOptions | undefined
   readonly verification: MessageVerification | undefined
   readonly onward: Onward | undefined
@@ -101,7 +101,7 @@ export function intake(options: IntakeOptions): IntakeHooks {
     observer = {},
     auth,
     keptTimeoutMs,
-    summary,
+    contents,
   } = options
   const watch = new HookWatch()
   const error = (given: unknown, session: Session | undefined): unknown => {
@@ -116,7 +116,7 @@ export function intake(options: IntakeOptions): IntakeHooks {
     observer,
     watch,
     keptTimeoutMs,
-    summary,
+    contents,
     submission,
     verification,
     onward,
@@ -186,6 +186,11 @@ function isDropped({ handling }: ForwardPath): boolean {
   return handling !== undefined && !handling.keeps && !isSentOn(handling)
 }
 
+/** The quarantine may be a store of Maildirs although the store of the mail is not. */
+function contentsIn({ attachments }: MailStore, contents: ContentOptions | undefined): ContentOptions {
+  return { ...contents, ...(attachments === undefined && { attachments: 'inside' }) }
+}
+
 function dataHook({
   store,
   handlers,
@@ -196,9 +201,9 @@ function dataHook({
   watch,
   ...deps
 }: IntakeDeps): NonNullable<Handlers['data']> {
-  const keepIn = (place: MailStore): ReturnType<typeof keep> =>
+  const keepIn = (place: MailStore, contents = deps.contents): ReturnType<typeof keep> =>
     keep(place, {
-      ...(deps.summary !== undefined && { summary: deps.summary }),
+      ...contents,
       kept(record, session) {
         observer.kept?.(record, session)
         return handlers.kept && watch.ask(KEPT, session, () => handlers.kept?.(record, session))
@@ -207,7 +212,8 @@ function dataHook({
       keptFailed: (error, _, session) => ignoreRejection(deps.failed(error, session)),
     })
   const keepInStore = keepIn(store)
-  const keepInQuarantine = verification?.quarantine === undefined ? undefined : keepIn(verification.quarantine)
+  const keepInQuarantine =
+    verification?.quarantine && keepIn(verification.quarantine, contentsIn(verification.quarantine, deps.contents))
   return async (message, session) => {
     watch.begin(message, session)
     let held: HeldMessage | undefined

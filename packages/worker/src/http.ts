@@ -6,6 +6,7 @@
  *     GET /mail            the stored records, newest first: ?limit, ?cursor, ?bounced=true
  *     GET /mail/<id>       one record
  *     GET /mail/<id>/raw   its bytes, the trace header first
+ *     GET /mail/<id>/attachments/<section>   the decoded bytes of an attachment that is kept apart
  *     /queue …             mail that waits to be sent on: relay/http.ts
  *
  * /pipe exists if POSTERN_FRONT_SECRET is set, and /mail and /queue if POSTERN_READ_TOKEN is set (`Authorization: Bearer …`).
@@ -62,6 +63,7 @@ export function fetchHandler<Env extends object>(
   http.get('/mail', (context) => list(context))
   http.get('/mail/:id', (context) => show(context))
   http.get('/mail/:id/raw', (context) => download(context))
+  http.get('/mail/:id/attachments/:section', (context) => downloadAttachment(context))
   http.notFound((context) => context.text('', 404))
   http.onError(failed)
   return async (request, env, context) => http.fetch(request, env, context as never)
@@ -119,13 +121,31 @@ async function show(context: Context<Routed, '/mail/:id'>): Promise<Response> {
 
 async function download(context: Context<Routed, '/mail/:id/raw'>): Promise<Response> {
   const { record, body } = await context.var.opened.mail.load(context.req.param('id'))
+  return send(context, { ...record, type: 'message/rfc822' }, body)
+}
+
+async function downloadAttachment(context: Context<Routed, '/mail/:id/attachments/:section'>): Promise<Response> {
+  const { id, section } = context.req.param()
+  const { mail } = context.var.opened
+  const { record } = await mail.load(id)
+  const attachment = await mail.attachments?.load(record, section)
+  if (attachment === undefined) return context.notFound()
+  return send(context, attachment.record, attachment.body)
+}
+
+/** Sends the bytes of a message or of an attachment. */
+function send(
+  context: Context<Routed>,
+  { size, type }: { readonly size: number; readonly type: string },
+  body: AsyncIterable<Uint8Array>,
+): Response {
   // A browser must not interpret mail from strangers.
-  const headers = { 'content-type': 'message/rfc822', 'x-content-type-options': 'nosniff' }
+  const headers = { 'content-type': type, 'content-disposition': 'attachment', 'x-content-type-options': 'nosniff' }
   if (context.req.method === 'HEAD') {
-    return new Response(null, { headers: { ...headers, 'content-length': String(record.size) } })
+    return new Response(null, { headers: { ...headers, 'content-length': String(size) } })
   }
   const chunks = heldBack(body)
-  const { readable, writable } = new FixedLengthStream(record.size)
+  const { readable, writable } = new FixedLengthStream(size)
   const source = new ReadableStream<Uint8Array>({
     async pull(controller) {
       const { done, value } = await chunks.next()

@@ -177,7 +177,7 @@ function openReceiver<Env extends object>(env: Env, options: ReceiverOptions<Env
       ...(directory !== undefined && { submission: { hostname: settings.hostname, book: () => directory } }),
       ...(directory !== undefined && auth === undefined && { auth: loginsFor(directory, settings) }),
       observer: logObserver(),
-      summary: true,
+      contents: { summary: true, ...settings.contents },
     }),
   })
   const { proxies } = settings

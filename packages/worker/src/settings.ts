@@ -19,6 +19,8 @@
  *     POSTERN_TLS_REQUIRED   true: refuse mail until the connection uses TLS. Mail of Email Routing is taken
  *     POSTERN_PROXY_FROM     proxies that send a PROXY header before the session, with commas between them: addresses,
  *                            ranges, `binding` for the connections that other Workers open, or `all`
+ *     POSTERN_ATTACHMENTS    apart: each large attachment becomes an object of its own too, decoded. Default: inside
+ *     POSTERN_ATTACHMENTS_ABOVE_BYTES   attachments of more bytes are kept apart: 16384
  *     POSTERN_MAX_MESSAGE_BYTES, POSTERN_IDLE_TIMEOUT_MS …   every limit of the engine
  *
  * relay/settings.ts has those of mail that is sent on.
@@ -39,7 +41,7 @@ import {
   type TextRule,
   variableOf,
 } from '@postern/intake/settings'
-import type { Retention } from '@postern/storage'
+import { type ContentOptions, MAX_ATTACHMENTS_ABOVE_BYTES, type Retention } from '@postern/storage'
 
 /** Settings in a Worker's code. */
 export interface SettingsInput extends Partial<Limits> {
@@ -69,6 +71,10 @@ export interface SettingsInput extends Partial<Limits> {
   readonly tlsRequired?: boolean
   /** Proxies that send a PROXY header: addresses, ranges, `binding` for the connections that other Workers open, or `all`. */
   readonly proxyFrom?: string | readonly string[]
+  /** `apart`: each large attachment becomes an object of its own too, decoded, while the message arrives. Default `inside`. */
+  readonly attachments?: 'inside' | 'apart'
+  /** Attachments of more decoded bytes than this are kept apart: 0 to 1,048,576. Default 16,384. */
+  readonly attachmentsAboveBytes?: number
 }
 
 /** Settings, checked. */
@@ -89,6 +95,7 @@ export interface Settings {
   readonly tlsRequired: boolean
   /** The clients whose connections begin with a PROXY header. Undefined means none. */
   readonly proxies: AddressRanges | undefined
+  readonly contents: Pick<ContentOptions, 'attachments' | 'attachmentsAboveBytes'>
 }
 
 export interface ReverseDnsSettings {
@@ -155,6 +162,7 @@ export function readSettings(
     reverseDns: takeReverseDns(values),
     tlsRequired: takeSwitch(values, 'POSTERN_TLS_REQUIRED'),
     proxies: takeProxies(values),
+    contents: takeContents(values),
     retention: takeRetention(values),
     limits: takeLimits(values, isOthers ?? (() => false)),
   }
@@ -297,6 +305,20 @@ function takeProxies(values: Values): AddressRanges | undefined {
   if (!names.includes(BINDING)) return ranges
   // The socket of a service binding has no address.
   return { includes: (endpoint) => endpoint.family === 'unknown' || ranges.includes(endpoint) }
+}
+
+function takeContents(values: Values): Settings['contents'] {
+  const attachments = take(values, 'POSTERN_ATTACHMENTS') ?? { value: 'inside', field: '' }
+  const { value, field } = attachments
+  if (value !== 'inside' && value !== 'apart') throw new OptionError(field, value, 'inside or apart')
+  const above = take(values, 'POSTERN_ATTACHMENTS_ABOVE_BYTES')
+  if (above === undefined) return { attachments: value }
+  const attachmentsAboveBytes = numberOf(above.value)
+  const isRight =
+    Number.isSafeInteger(attachmentsAboveBytes) && Number(attachmentsAboveBytes) <= MAX_ATTACHMENTS_ABOVE_BYTES
+  if (!isRight || Number(attachmentsAboveBytes) < 0)
+    throw new OptionError(above.field, above.value, `a whole number from 0 to ${MAX_ATTACHMENTS_ABOVE_BYTES}`)
+  return { attachments: value, attachmentsAboveBytes: Number(attachmentsAboveBytes) }
 }
 
 /** Reads a number from a var, which may be a text or a number. */

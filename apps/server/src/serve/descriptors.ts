@@ -12,6 +12,7 @@ import { isAllowed } from '../host/permission.ts'
 import type { Settings } from '../config/settings.ts'
 import { proxiesFor } from '../config/urls/listener-policy.ts'
 import { isUrl } from '../config/urls/store-url.ts'
+import { MAX_OPEN_FILES } from './store/store.ts'
 
 /** Descriptors that a runtime has open without connections. Includes some for the user's hooks: a database, DNS queries. */
 const OWN = 64
@@ -23,7 +24,7 @@ const PER_WORKER = 32
 /** How many connections are being refused at the same time, for each allowed connection. */
 const TURNED_AWAY = 0.25
 /** Files that an `fs:` or `maildir:` store has open at one time: messages over 64 KiB, and files of short operations. */
-const STORE_FILES = 1024 + 64
+const STORE_FILES = MAX_OPEN_FILES + 64
 /** Names that one thread looks up at one time. */
 export const MAX_LOOKUPS = 500
 
@@ -90,9 +91,10 @@ function waitsBefore({ options }: Settings): number {
 }
 
 /** Counts files of the store. An `s3:` store, or the user's own, may have a connection for each message. */
-function storeFiles({ options: { store, workers } }: Settings): number {
+function storeFiles({ options: { attachments, store, workers } }: Settings): number {
   if (!isUrl(store) || store.scheme === 's3') return Infinity
-  return store.scheme === 'memory' ? 0 : STORE_FILES * workers
+  if (store.scheme === 'memory') return 0
+  return (attachments === 'apart' ? STORE_FILES + MAX_OPEN_FILES : STORE_FILES) * workers
 }
 
 /** Counts sockets to DNS servers: at most one for each lookup. */

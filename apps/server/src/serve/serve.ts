@@ -27,7 +27,7 @@ import { makeResolver, openResolver } from './resolver.ts'
 import { untilStopped } from './running.ts'
 import { makeServer } from './smtp-server.ts'
 import { missingMailboxes } from './store/mailboxes.ts'
-import { openStore } from './store/store.ts'
+import { checkApart, openStore } from './store/store.ts'
 import { openTls } from './tls/tls.ts'
 import { startUpkeep } from './upkeep.ts'
 import { openVerification } from './verification.ts'
@@ -110,6 +110,7 @@ export async function serve(given: Settings, serving: Serving): Promise<number> 
   })
   const opened = await (user === undefined ? open() : user.as(open))
   const { store, logins, accounts } = opened
+  checkApart(settings, store)
   const resolver = (): Promise<Resolver> =>
     makeResolver(settings, { purpose: settings.spelled('relay'), timeoutMs: RELAY_LOOKUP_MS, log })
   const openIt = (): Promise<OpenRelay | undefined> =>

@@ -122,7 +122,11 @@ function engineOptions(deps: ServerDeps): ServerOptions {
       ],
       observer: logObserver({ ...deps, quiet }),
       keptTimeoutMs: keptTimeoutMs(options.hookTimeoutMs),
-      summary: options.summary === 'on',
+      contents: {
+        summary: options.summary === 'on',
+        attachments: options.attachments,
+        attachmentsAboveBytes: options.attachmentsAboveBytes,
+      },
       ...(verification !== undefined && { verification }),
       ...(onward !== undefined && { onward }),
       ...(accounts.book !== undefined && { submission: { hostname: options.hostname, book: accounts.book } }),

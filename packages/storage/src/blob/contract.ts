@@ -77,6 +77,8 @@ export interface WriteOptions {
   readonly size?: number
   /** A media type, for backends that keep one. */
   readonly contentType?: string
+  /** The name of a download, for backends that serve blobs to browsers. They then serve it as a download only. */
+  readonly fileName?: string
   /**
    * No other writer uses this key. Then a backend whose server has no conditional writes need not wait for another writer of the
    * key. Default false.

@@ -42,6 +42,8 @@ export interface WriterFacts {
   /** An identifier that no other writer has. */
   readonly writer: string
   readonly contentType: string | undefined
+  /** See `WriteOptions`. */
+  readonly fileName: string | undefined
   /** True if no other writer uses this key. */
   readonly hasUniqueKey: boolean
 }

@@ -58,8 +58,8 @@ export class ObjectWriter extends BufferedWriter {
     super({ name: key, size: options.size, pieceBytes: PART_BYTES, allowance })
     this.#bucket = bucket
     this.#patience = patience
-    const { contentType, hasUniqueKey = false } = options
-    this.#facts = { writer: crypto.randomUUID(), contentType, hasUniqueKey }
+    const { contentType, fileName, hasUniqueKey = false } = options
+    this.#facts = { writer: crypto.randomUUID(), contentType, fileName, hasUniqueKey }
   }
 
   protected override async finish(): Promise<void> {

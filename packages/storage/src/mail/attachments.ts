@@ -1,4 +1,5 @@
 /** The attachments of messages that are kept apart: decoded, each a blob of its own beside the whole message. */
+import type { AttachmentHead } from '@postern/mail/summary'
 import type { BlobStore, BlobWriter } from '../blob/contract.ts'
 import { isStorageError, StorageError } from '../blob/error.ts'
 import { attachmentKey, keysOf } from './layout.ts'
@@ -13,7 +14,7 @@ export const MAX_LINK_MS: number = 7 * 24 * 60 * 60 * 1000
 /** Where a store of mail keeps attachments apart. */
 export interface AttachmentStore {
   /** Begins an attachment of a message that is being saved. @throws StorageError */
-  write(id: string, attachment: Pick<AttachmentRecord, 'section' | 'type'>): BlobWriter
+  write(id: string, attachment: AttachmentHead): BlobWriter
   /** Removes attachments of a message that was not saved. @throws StorageError */
   remove(id: string, sections: readonly string[]): Promise<void>
   /**
@@ -44,8 +45,13 @@ export interface StoredAttachment {
 /** Keeps attachments in a blob store. */
 export function attachmentStore(blobs: BlobStore): AttachmentStore {
   return {
-    write: (id, { section, type }) =>
-      blobs.write(attachmentKey(id, section), { contentType: type, hasUniqueKey: true, besidesAnother: true }),
+    write: (id, attachment) =>
+      blobs.write(attachmentKey(id, attachment.section), {
+        contentType: attachment.type,
+        fileName: nameOf(attachment),
+        hasUniqueKey: true,
+        besidesAnother: true,
+      }),
     async remove(id, sections) {
       for (const section of sections) await blobs.delete(attachmentKey(id, section))
     },
@@ -56,14 +62,22 @@ export function attachmentStore(blobs: BlobStore): AttachmentStore {
     },
     ...(blobs.link !== undefined && {
       async link(mail: MailRecord, section: string, { expiresInMs }: { readonly expiresInMs: number }) {
-        const { key, type, fileName } = find(mail, section)
+        const attachment = find(mail, section)
         if (!(expiresInMs >= 1000 && expiresInMs <= MAX_LINK_MS))
           throw new RangeError(`expiresInMs: ${expiresInMs} is not from 1000 to ${MAX_LINK_MS}`)
         const link = blobs.link as NonNullable<BlobStore['link']>
-        return link.call(blobs, key, { expiresInMs, contentType: type, fileName: fileName ?? `attachment-${section}` })
+        return link.call(blobs, attachment.key, {
+          expiresInMs,
+          contentType: attachment.type,
+          fileName: nameOf(attachment),
+        })
       },
     }),
   }
+}
+
+function nameOf({ fileName, section }: AttachmentHead): string {
+  return fileName ?? `attachment-${section}`
 }
 
 function find({ id, attachments = [] }: MailRecord, section: string): AttachmentRecord {

@@ -18,7 +18,8 @@ import type { MailRecord } from './record.ts'
 import { mailStore } from './mail-store.ts'
 import { summarized } from './summarized.ts'
 
-export interface KeepOptions {
+/** What a store makes of the contents of messages. */
+export interface ContentOptions {
   /** Adds the summary of each message to its record: subject, sender, the beginning of the text, attachments. Default: false. */
   readonly summary?: boolean
   /**
@@ -30,6 +31,9 @@ export interface KeepOptions {
    * Attachments of more decoded bytes than this are kept apart. A message that arrives holds as many bytes in memory. Default 16,384.
    */
   readonly attachmentsAboveBytes?: number
+}
+
+export interface KeepOptions extends ContentOptions {
   /**
    * Called with each message after it is durable, and before the client gets its reply. Errors are ignored, because the
    * message is kept.
@@ -42,9 +46,9 @@ export interface KeepOptions {
 }
 
 const KEPT_TIMEOUT_MS = 10_000
-const DEFAULT_ABOVE_BYTES = 16_384
+export const DEFAULT_ATTACHMENTS_ABOVE_BYTES = 16_384
 /** The greatest value of `attachmentsAboveBytes`, because so much memory is held for each message that arrives. */
-const MAX_ABOVE_BYTES = 1_048_576
+export const MAX_ATTACHMENTS_ABOVE_BYTES = 1_048_576
 
 const NO_SPACE = reply(452, '4.3.1', 'Out of storage space, try again later')
 const NO_MAILBOX = reply(550, '5.1.1', 'No such mailbox here')
@@ -87,9 +91,9 @@ function placeIn({ attachments }: MailStore): AttachmentStore {
   throw new TypeError("attachments: this store can't keep them apart")
 }
 
-function checkAboveBytes(bytes: number = DEFAULT_ABOVE_BYTES): number {
-  if (Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= MAX_ABOVE_BYTES) return bytes
-  throw new RangeError(`attachmentsAboveBytes: ${bytes} is not a whole number from 0 to ${MAX_ABOVE_BYTES}`)
+function checkAboveBytes(bytes: number = DEFAULT_ATTACHMENTS_ABOVE_BYTES): number {
+  if (Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= MAX_ATTACHMENTS_ABOVE_BYTES) return bytes
+  throw new RangeError(`attachmentsAboveBytes: ${bytes} is not a whole number from 0 to ${MAX_ATTACHMENTS_ABOVE_BYTES}`)
 }
 
 /** Calls `kept`. Never throws or rejects: after a refusal the client would send the message again, although it is kept. */

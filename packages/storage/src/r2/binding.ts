@@ -21,7 +21,7 @@ export interface Bucket {
 }
 
 export interface ObjectOptions {
-  readonly httpMetadata?: { contentType?: string }
+  readonly httpMetadata?: { contentType?: string; contentDisposition?: string }
   readonly customMetadata?: Record<string, string>
 }
 

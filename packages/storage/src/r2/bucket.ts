@@ -4,6 +4,7 @@
  */
 import type { KeyPage, ListOptions } from '../blob/contract.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../bucket/contract.ts'
+import { attachmentDisposition } from '../bucket/disposition.ts'
 import type { SentObject } from '../bucket/object-reader.ts'
 import { chunksOf } from '../bucket/stream.ts'
 import type { Bucket, MultipartUpload, ObjectOptions, UploadedPart } from './binding.ts'
@@ -88,8 +89,14 @@ class R2Upload implements Upload {
   }
 }
 
-function objectOptions({ writer, contentType }: WriterFacts): ObjectOptions {
-  return { customMetadata: { [WRITER]: writer }, ...(contentType !== undefined && { httpMetadata: { contentType } }) }
+function objectOptions({ writer, contentType, fileName }: WriterFacts): ObjectOptions {
+  return {
+    customMetadata: { [WRITER]: writer },
+    httpMetadata: {
+      ...(contentType !== undefined && { contentType }),
+      ...(fileName !== undefined && { contentDisposition: attachmentDisposition(fileName) }),
+    },
+  }
 }
 
 async function ask<T>(call: () => Promise<T>, what: string): Promise<T> {

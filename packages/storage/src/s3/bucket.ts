@@ -3,6 +3,7 @@ import { isKey, type KeyPage, type LinkOptions, type ListOptions, MAX_KEY_BYTES 
 import { StorageError } from '../blob/error.ts'
 import { type ObjectBucket, type ObjectFacts, type Upload, WRITER, type WriterFacts } from '../bucket/contract.ts'
 import type { SentObject } from '../bucket/object-reader.ts'
+import { attachmentDisposition } from '../bucket/disposition.ts'
 import { settle } from '../bucket/retry.ts'
 import { checkedEtag, found, isNew, isNotImplemented } from './answers.ts'
 import type { S3Client } from './client.ts'
@@ -203,12 +204,13 @@ export class S3Bucket implements ObjectBucket {
     return key?.startsWith(this.#prefix) === true ? key.slice(this.#prefix.length) : ''
   }
 
-  #headers({ writer, contentType }: WriterFacts): Record<string, string> {
+  #headers({ writer, contentType, fileName }: WriterFacts): Record<string, string> {
     const { encryption } = this.#client.location
     const sse = 'x-amz-server-side-encryption'
     return {
       [WRITER_HEADER]: writer,
       ...(contentType !== undefined && { 'content-type': contentType }),
+      ...(fileName !== undefined && { 'content-disposition': attachmentDisposition(fileName) }),
       ...(typeof encryption === 'string' && { [sse]: encryption }),
       ...(typeof encryption === 'object' && { [sse]: 'aws:kms', [`${sse}-aws-kms-key-id`]: encryption.kmsKeyId }),
     }
@@ -224,15 +226,4 @@ function sizeIn(answer: HttpAnswer, what: string): number {
   const size = Number(answer.header('content-length') ?? 'none')
   if (!Number.isSafeInteger(size)) throw new StorageError('unavailable', `${what}: S3 did not give its length`)
   return size
-}
-
-/** RFC 6266 4.1, RFC 8187 3.2. Programs that do not know the second name take the first, in which `_` stands for other characters. */
-function attachmentDisposition(fileName: string): string {
-  const name = fileName.toWellFormed().replace(/[/\\]/g, '_')
-  const simple = name.replace(/[^\x20-\x7e]|["%]/g, '_')
-  const encoded = encodeURIComponent(name).replace(
-    /['()*]/g,
-    (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`,
-  )
-  return `attachment; filename="${simple}"; filename*=UTF-8''${encoded}`
 }

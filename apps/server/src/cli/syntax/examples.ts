@@ -8,6 +8,7 @@ type ExamplesOf =
   | 'list'
   | 'watch'
   | 'show'
+  | 'attachments'
   | 'export'
   | 'delete'
   | 'sweep'
@@ -106,6 +107,14 @@ After SIGINT or SIGTERM it waits for the command that runs, and ends with exit c
 Examples:
   postern show 01JD2V5W3Q8XJ4T6Y9Z0A1B2C3
   postern show --raw 01JD2V5W3Q8XJ4T6Y9Z0A1B2C3 > message.eml
+`,
+  attachments: `
+The names and types are those that the sender of the message chose. Look at what you open.
+
+Examples:
+  postern attachments 01JD2V5W3Q8XJ4T6Y9Z0A1B2C3
+  postern attachments 01JD2V5W3Q8XJ4T6Y9Z0A1B2C3 2 > report.pdf
+  postern attachments 01JD2V5W3Q8XJ4T6Y9Z0A1B2C3 --store s3://bucket/mail --link 1h
 `,
   export: `
 Formats:

@@ -48,6 +48,20 @@ export function addStoredMail(postern: Command): void {
     })
   for (const name of optionsOf('show')) addFlag(show, name)
 
+  storeCommand(
+    postern,
+    'attachments <id> [section]',
+    'list the attachments of a message, or write one of them, decoded',
+    EXAMPLES.attachments,
+  )
+    .addOption(storeFlag())
+    .option('--link <time>', 'make links that expire after this time, to those that are kept apart in an s3: store')
+    .option('--json', 'one object: { id, attachments }')
+    .action(async (id, section, flags) => {
+      const { attachments } = await import('../commands/attachments.ts')
+      await attachments(await settings(ofStore(flags)), id, section, flags)
+    })
+
   storeCommand(postern, 'export [ids...]', 'export all messages, or only the named ones', EXAMPLES.export)
     .addOption(storeFlag())
     .addOption(

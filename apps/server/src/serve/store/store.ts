@@ -22,8 +22,8 @@ export interface StoreAccess {
   readonly log?: Logger
 }
 
-/** Messages over 64 KiB that all workers together may write at the same time. They may read as many. */
-const MAX_OPEN_FILES = 1024
+/** Messages over 64 KiB that all workers together may write at the same time. They may read as many, and write as many attachments beside them. */
+export const MAX_OPEN_FILES = 1024
 
 /** The names of the layouts. They are repeated here, because a store is loaded only when it is chosen. */
 const FS_LAYOUTS = ['files', 'packed'] as const satisfies readonly FsLayout[]
@@ -124,6 +124,12 @@ function wholeStore(store: MailStore, settings: Settings): MailStore {
   if (missing.length === 0) return store
   const names = missing.map((name) => `${name}()`).join(', ')
   throw new Failure(`${settings.spelled('store')}: it has no ${names}; a MailStore must have all its methods`)
+}
+
+/** @throws Failure if the store can't keep attachments apart, and the options ask for that */
+export function checkApart({ options, spelled }: Settings, store: MailStore): void {
+  if (options.attachments === 'inside' || store.attachments !== undefined) return
+  throw new Failure(`${spelled('attachments')} apart: this store can't do that; name an fs: or s3: store`)
 }
 
 /**
