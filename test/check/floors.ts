@@ -143,13 +143,15 @@ export const PACKAGES: readonly Package[] = [
     packages: ['@postern/engine', '@postern/mail'],
     floors: [
       [{ paths: ['blob'], modules: NODE }],
-      [{ paths: ['mail'] }, { paths: ['disk'], modules: NODE }, { paths: ['bucket'] }, { paths: ['memory'] }],
+      [{ paths: ['record'] }, { paths: ['disk'], modules: NODE }, { paths: ['bucket'] }, { paths: ['memory'] }],
+      [{ paths: ['upkeep'], below: ['blob', 'record'] }],
       [
-        { paths: ['fs'], modules: NODE, below: ['blob', 'mail', 'disk'] },
+        { paths: ['mail'], below: ['blob', 'record', 'upkeep'] },
+        { paths: ['fs'], modules: NODE, below: ['blob', 'record', 'disk'] },
         { paths: ['s3'], modules: [...NODE, 'aws4fetch'], below: ['blob', 'bucket'] },
         { paths: ['r2'], below: ['blob', 'bucket'] },
       ],
-      [{ paths: ['maildir'], modules: NODE, below: ['blob', 'mail', 'disk', 'fs'] }],
+      [{ paths: ['maildir'], modules: NODE, below: ['blob', 'record', 'upkeep', 'mail', 'disk', 'fs'] }],
       [{ paths: ['index.ts'] }],
     ],
   },

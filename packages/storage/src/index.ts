@@ -19,7 +19,7 @@ export type { BufferedWriterOptions } from './blob/buffered-writer.ts'
 export { BufferedWriter } from './blob/buffered-writer.ts'
 export type { StorageErrorCode } from './blob/error.ts'
 export { isStorageError, StorageError } from './blob/error.ts'
-export type { IncomingMail, IncomingSession, MailFacts, RecipientPath } from './mail/incoming.ts'
+export type { IncomingMail, IncomingSession, MailFacts, RecipientPath } from './record/incoming.ts'
 export type { ContentOptions, KeepOptions } from './mail/keep.ts'
 export { DEFAULT_ATTACHMENTS_ABOVE_BYTES, keep, MAX_ATTACHMENTS_ABOVE_BYTES, refuseUnknown } from './mail/keep.ts'
 export type { AttachmentStore, StoredAttachment } from './mail/attachments.ts'
@@ -42,9 +42,9 @@ export type {
   MailRecord,
   PathRecord,
   SessionFacts,
-} from './mail/record.ts'
-export { timeOf } from './mail/layout.ts'
+} from './record/record.ts'
+export { timeOf } from './record/layout.ts'
 export { mailStore } from './mail/mail-store.ts'
-export type { Expired, ExpireOptions, Retention } from './mail/retention.ts'
-export { checkRetention } from './mail/retention.ts'
-export type { Swept, SweepOptions } from './mail/sweep.ts'
+export type { Expired, ExpireOptions, Retention } from './upkeep/retention.ts'
+export { checkRetention } from './upkeep/retention.ts'
+export type { Swept, SweepOptions } from './upkeep/sweep.ts'

@@ -4,9 +4,9 @@ import type { BlobWriter } from '../blob/contract.ts'
 import { Digest } from '../blob/digest.ts'
 import { HeldBytes } from '../blob/held-bytes.ts'
 import { type AttachmentStore, MAX_APART } from './attachments.ts'
-import type { IncomingMail, MailFacts } from './incoming.ts'
-import { attachmentKey, isSection } from './layout.ts'
-import type { AttachmentRecord } from './record.ts'
+import type { IncomingMail, MailFacts } from '../record/incoming.ts'
+import { attachmentKey, isSection } from '../record/layout.ts'
+import type { AttachmentRecord } from '../record/record.ts'
 
 export interface ApartOptions {
   readonly place: AttachmentStore

@@ -2,9 +2,9 @@
 import type { AttachmentHead } from '@postern/mail/summary'
 import type { BlobStore, BlobWriter } from '../blob/contract.ts'
 import { isStorageError, StorageError } from '../blob/error.ts'
-import { attachmentKey, keysOf } from './layout.ts'
-import type { AttachmentRecord, MailRecord } from './record.ts'
-import { verified } from './verified.ts'
+import { attachmentKey, keysOf } from '../record/layout.ts'
+import type { AttachmentRecord, MailRecord } from '../record/record.ts'
+import { verified } from '../record/verified.ts'
 
 /** The greatest number of attachments of one message that are kept apart. Those that follow stay in the message only. */
 export const MAX_APART = 100

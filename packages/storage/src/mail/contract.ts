@@ -1,9 +1,9 @@
 /** The contract of a store of mail. */
 import type { AttachmentStore } from './attachments.ts'
-import type { IncomingMail, IncomingSession, RecipientPath } from './incoming.ts'
-import type { MailRecord } from './record.ts'
-import type { Expired, ExpireOptions, Retention } from './retention.ts'
-import type { SweepOptions, Swept } from './sweep.ts'
+import type { IncomingMail, IncomingSession, RecipientPath } from '../record/incoming.ts'
+import type { MailRecord } from '../record/record.ts'
+import type { Expired, ExpireOptions, Retention } from '../upkeep/retention.ts'
+import type { SweepOptions, Swept } from '../upkeep/sweep.ts'
 
 /** A store of messages. Made by {@link mailStore}. */
 export interface MailStore {

@@ -14,9 +14,15 @@ import { ahead } from '../blob/ahead.ts'
 import { type BlobStore, type BlobWriter, checkLimit, type WriteOptions } from '../blob/contract.ts'
 import { Digest } from '../blob/digest.ts'
 import { isStorageError, StorageError } from '../blob/error.ts'
-import { type IncomingMail, type IncomingSession, type MailFacts, recordOf, sessionFactsOf } from './incoming.ts'
+import {
+  type IncomingMail,
+  type IncomingSession,
+  type MailFacts,
+  recordOf,
+  sessionFactsOf,
+} from '../record/incoming.ts'
 import { type AttachmentStore, attachmentStore } from './attachments.ts'
-import { keysOf, timeOf } from './layout.ts'
+import { keysOf, timeOf } from '../record/layout.ts'
 import type {
   ListMailOptions,
   MailPage,
@@ -25,14 +31,14 @@ import type {
   WalkedMail,
   WalkMailOptions,
 } from './contract.ts'
-import type { MailRecord } from './record.ts'
+import type { MailRecord } from '../record/record.ts'
 import { newestIds } from './newest.ts'
 import { type IdRange, oldestIds } from './range.ts'
-import { decodeRecord, encodeRecord, readWhole } from './encoding.ts'
-import { attachmentKeys, removeMail } from './removal.ts'
-import { type Expired, type ExpireOptions, expireMail, type Retention } from './retention.ts'
+import { decodeRecord, encodeRecord, readWhole } from '../record/encoding.ts'
+import { attachmentKeys, removeMail } from '../upkeep/removal.ts'
+import { type Expired, type ExpireOptions, expireMail, type Retention } from '../upkeep/retention.ts'
 import { heldMail, KeptMail } from './stored-mail.ts'
-import { sweepMail, type SweepOptions, type Swept } from './sweep.ts'
+import { sweepMail, type SweepOptions, type Swept } from '../upkeep/sweep.ts'
 
 const DEFAULT_LIMIT = 100
 const READS_AT_ONCE = 16

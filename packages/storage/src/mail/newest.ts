@@ -9,7 +9,7 @@
  */
 import { keyBatches } from '../blob/batches.ts'
 import { type BlobView, type KeyPage, MAX_PAGE } from '../blob/contract.ts'
-import { firstIdAt, idOfMail, isMinute, isTimeFolder, minuteOf, rootOf, timeOf } from './layout.ts'
+import { firstIdAt, idOfMail, isMinute, isTimeFolder, minuteOf, rootOf, timeOf } from '../record/layout.ts'
 import { type IdRange, idsIn, type KeyRange, keyRange } from './range.ts'
 
 const MINUTE_MS = 60_000

@@ -1,7 +1,7 @@
 /** Ranges of ids, and of the keys of their envelopes. */
 import { keyBatches } from '../blob/batches.ts'
 import type { BlobView } from '../blob/contract.ts'
-import { ENVELOPE, firstIdAt, idOfEnvelope, PAST_YEARS, rootOf, stemOf } from './layout.ts'
+import { ENVELOPE, firstIdAt, idOfEnvelope, PAST_YEARS, rootOf, stemOf } from '../record/layout.ts'
 
 export interface IdRange {
   readonly bounced: boolean

@@ -5,10 +5,10 @@
 import { only } from '../blob/bytes-reader.ts'
 import type { BlobStore } from '../blob/contract.ts'
 import { isStorageError, StorageError } from '../blob/error.ts'
-import { keysOf } from './layout.ts'
+import { keysOf } from '../record/layout.ts'
 import type { StoredMail } from './contract.ts'
-import type { MailRecord } from './record.ts'
-import { verified } from './verified.ts'
+import type { MailRecord } from '../record/record.ts'
+import { verified } from '../record/verified.ts'
 
 /** A message whose bytes are in memory and were checked. */
 export function heldMail(record: MailRecord, bytes: Uint8Array): StoredMail {

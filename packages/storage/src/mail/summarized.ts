@@ -1,6 +1,6 @@
 /** Makes the summary of a message while a store saves it. */
 import { type MailSummary, SummaryReader } from '@postern/mail/summary'
-import type { IncomingMail, MailFacts } from './incoming.ts'
+import type { IncomingMail, MailFacts } from '../record/incoming.ts'
 
 /** Returns the same message. Its facts have the summary of the bytes that were read. */
 export function summarized(message: IncomingMail): IncomingMail {

@@ -5,7 +5,7 @@
  * in the id. A reader moves the file from `new` to `cur`, and adds `:2,` and the message's flags. It does not change
  * the part before the colon.
  */
-import { timeOf } from '../mail/layout.ts'
+import { timeOf } from '../record/layout.ts'
 
 /** The greatest length of the host's name, in characters, so that the whole name with flags fits into 255 bytes. */
 const MAX_HOST_CHARACTERS = 128

@@ -17,7 +17,7 @@ import { existsSync } from 'node:fs'
 import { hostname as systemHostname } from 'node:os'
 import { join } from 'node:path'
 import { StorageError } from '../blob/error.ts'
-import { type FoundMail, foundMail } from '../mail/found.ts'
+import { type FoundMail, foundMail } from '../upkeep/found.ts'
 import { checkOpenFiles, diskDeps } from '../disk/deps.ts'
 import { blockingDisk, type Disk, nodeDisk, readingDisk } from '../disk/disk.ts'
 import type { FileStore } from '../fs/files/store.ts'
@@ -25,8 +25,8 @@ import { filesIn } from '../fs/index.ts'
 import type { Layout } from '../disk/marker.ts'
 import { openDirectory } from '../disk/opening.ts'
 import { Root, type RootWatch } from '../disk/root.ts'
-import { type IncomingMail, type IncomingSession, mailboxPaths, type RecipientPath } from '../mail/incoming.ts'
-import { keysOf } from '../mail/layout.ts'
+import { type IncomingMail, type IncomingSession, mailboxPaths, type RecipientPath } from '../record/incoming.ts'
+import { keysOf } from '../record/layout.ts'
 import type {
   ListMailOptions,
   MailPage,
@@ -36,10 +36,10 @@ import type {
   WalkedMail,
   WalkMailOptions,
 } from '../mail/contract.ts'
-import type { MailRecord } from '../mail/record.ts'
+import type { MailRecord } from '../record/record.ts'
 import { mailStore } from '../mail/mail-store.ts'
-import { type Expired, type ExpireOptions, expireMail, type Retention } from '../mail/retention.ts'
-import { DAY_MS, type SweepOptions, type Swept } from '../mail/sweep.ts'
+import { type Expired, type ExpireOptions, expireMail, type Retention } from '../upkeep/retention.ts'
+import { DAY_MS, type SweepOptions, type Swept } from '../upkeep/sweep.ts'
 import { MaildirBlobs } from './blobs.ts'
 import { checkCreation, type MailboxCreation } from './creation.ts'
 import { Delivery, type MaildirDeps } from './delivery.ts'

@@ -23,7 +23,7 @@ import type {
 } from '../../blob/contract.ts'
 import { checkKey } from '../../blob/contract.ts'
 import { StorageError } from '../../blob/error.ts'
-import { isRootFolder, isTimeFolder } from '../../mail/layout.ts'
+import { isRootFolder, isTimeFolder } from '../../record/layout.ts'
 import { type Disk, diskError, isGone, systemCode } from '../../disk/disk.ts'
 import { type ListedFolders, listPage, pageRequest, Tree, walkFolders, walkUnordered } from '../../disk/listing.ts'
 import { regular } from '../../disk/reading.ts'

@@ -9,7 +9,7 @@
  * Another process may still write to its pack. So the pack gets a second name, and is read once more: see appender.ts.
  */
 import { join } from 'node:path'
-import { isRootFolder, isTimeFolder } from '../../mail/layout.ts'
+import { isRootFolder, isTimeFolder } from '../../record/layout.ts'
 import type { Directories } from '../../disk/directories.ts'
 import { type Disk, entriesIn, isGone, systemCode } from '../../disk/disk.ts'
 import { MAX_BATCH_BYTES } from './appender.ts'

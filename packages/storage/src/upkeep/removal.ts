@@ -1,6 +1,6 @@
 import { keyBatches } from '../blob/batches.ts'
 import type { BlobStore } from '../blob/contract.ts'
-import { attachmentsPrefix, type MailKeys } from './layout.ts'
+import { attachmentsPrefix, type MailKeys } from '../record/layout.ts'
 
 /**
  * Removes a message, durably. It removes the envelopes first, so that no envelope ever lacks its bytes or attachments.

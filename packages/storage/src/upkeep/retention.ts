@@ -9,7 +9,7 @@
  */
 import type { BlobStore } from '../blob/contract.ts'
 import { type FoundMail, foundMail } from './found.ts'
-import { keysOf, timeOf } from './layout.ts'
+import { keysOf, timeOf } from '../record/layout.ts'
 import { Ledger } from './ledger.ts'
 import { removeMail } from './removal.ts'
 

@@ -7,7 +7,7 @@
  */
 import { keyBatches } from '../blob/batches.ts'
 import type { BlobStore, KeyBatch } from '../blob/contract.ts'
-import { ATTACHMENTS, idOfAttachment, idOfEnvelope, idOfMail, keysOf, PAST_YEARS, rootOf } from './layout.ts'
+import { ATTACHMENTS, idOfAttachment, idOfEnvelope, idOfMail, keysOf, PAST_YEARS, rootOf } from '../record/layout.ts'
 
 /** The blobs of one message. */
 export interface FoundMail {

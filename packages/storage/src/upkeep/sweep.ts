@@ -1,7 +1,7 @@
 /** Removes data that was never committed: bytes and attachments without an envelope, and leftovers of dead writers in the backend. */
 import type { BlobStore } from '../blob/contract.ts'
 import { foundMail } from './found.ts'
-import { keysOf, type MailKeys } from './layout.ts'
+import { keysOf, type MailKeys } from '../record/layout.ts'
 
 export const DAY_MS: number = 24 * 60 * 60 * 1000
 
