@@ -16,14 +16,29 @@ type Place = 'before' | 'inside' | 'behind'
  */
 export function parseMailboxes(field: string, max: number): Mailbox[] {
   const scanner = new MailboxScanner(max)
-  for (let at = 0; at < field.length && !scanner.isFull; at++) {
-    const character = field[at] as string
-    if (character === '\\' && scanner.escapes) scanner.quoted(field[++at] ?? '')
+  for (let at = 0; at < field.length && !scanner.isFull;) {
+    const end = plainEnd(field, at)
+    if (end > at) {
+      scanner.plain(field.slice(at, end))
+      at = end
+      continue
+    }
+    const character = field[at++] as string
+    if (character === '\\' && scanner.escapes) scanner.quoted(field[at++] ?? '')
     else scanner.take(character)
   }
   scanner.end()
   return scanner.mailboxes
 }
+
+/** Returns where the run of characters ends that mean nothing but themselves anywhere in a field. */
+function plainEnd(field: string, start: number): number {
+  let end = start
+  while (end < field.length && !SPECIALS.includes(field[end] as string)) end++
+  return end
+}
+
+const SPECIALS = ' \t"(),:;<>\\'
 
 class MailboxScanner {
   readonly mailboxes: Mailbox[] = []
@@ -48,6 +63,12 @@ class MailboxScanner {
   /** A backslash quotes the next character. */
   get escapes(): boolean {
     return this.#isQuoted || this.#depth > 0
+  }
+
+  /** Takes characters that mean nothing but themselves. */
+  plain(text: string): void {
+    if (this.#depth > 0) this.#comment += text
+    else this.#add(text, text)
   }
 
   quoted(character: string): void {

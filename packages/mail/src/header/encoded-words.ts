@@ -84,6 +84,8 @@ function quoted(text: string): Uint8Array {
       i += 2
     } else if (character === '_') {
       octets.push(32)
+    } else if (character.charCodeAt(0) < 128) {
+      octets.push(character.charCodeAt(0))
     } else {
       octets.push(...encoder.encode(character))
     }

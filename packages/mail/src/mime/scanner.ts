@@ -14,16 +14,17 @@ export interface Scanned {
   readonly delimiter: Delimiter | undefined
 }
 
+const NOTHING = new Uint8Array(0)
 const MORE: Scanned = { body: undefined, delimiter: undefined }
 
 export class Scanner {
   readonly #boundaries: Boundaries
-  #input: Uint8Array = new Uint8Array(0)
+  #input: Uint8Array = NOTHING
   #at = 0
   /** The next octet is the first of a line. */
   #isLineStart = true
   /** A line end, and the beginning of the line behind it, that the end of an input cut. */
-  readonly #held = new Uint8Array(MAX_DELIMITER_OCTETS + 4)
+  #held = NOTHING
   #heldLength = 0
   /** Octets of `held` that are the line end. */
   #lineEnd = 0
@@ -104,7 +105,7 @@ export class Scanner {
     const isOpen = at + 1 === length || input[at + 1] === HYPHEN
     const lineStart = at >= 0 && isStart && isOpen && length - at <= MAX_DELIMITER_OCTETS ? at : length
     const keep = lineEndBefore(input, from, lineStart)
-    this.#held.set(input.subarray(keep), 0)
+    if (keep < length) this.#holdAll(input.subarray(keep))
     this.#heldLength = length - keep
     this.#lineEnd = lineStart - keep
     this.#isLineStart = input[length - 1] === LF
@@ -141,6 +142,11 @@ export class Scanner {
       return this.#releaseLine()
     }
     return MORE
+  }
+
+  #holdAll(octets: Uint8Array): void {
+    if (this.#held.length === 0) this.#held = new Uint8Array(MAX_DELIMITER_OCTETS + 4)
+    this.#held.set(octets)
   }
 
   #hold(octet: number): void {

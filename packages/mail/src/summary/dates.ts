@@ -18,10 +18,7 @@ const DATE =
 
 /** Returns the time in milliseconds since 1970; undefined if it is no date. A date without a zone is taken as UTC. */
 export function parseDate(field: string): number | undefined {
-  const text = withoutComments(field.slice(0, 200))
-    .split(/[\t\r\n ]/)
-    .filter((word) => word !== '')
-    .join(' ')
+  const text = singleSpaced(withoutComments(field.slice(0, 200)))
   const found = DATE.exec(text)
   if (found === null) return undefined
   const [, day, monthName = '', yearText = '', hour, minute, second, zone] = found
@@ -46,7 +43,16 @@ function minutesOf(zone: string | undefined): number {
   return zone.startsWith('-') ? -minutes : minutes
 }
 
+function singleSpaced(text: string): string {
+  if (!/[\t\r\n]| {2}|^ | $/.test(text)) return text
+  return text
+    .split(/[\t\r\n ]/)
+    .filter((word) => word !== '')
+    .join(' ')
+}
+
 function withoutComments(text: string): string {
+  if (!text.includes('(') && !text.includes(')')) return text
   let depth = 0
   let kept = ''
   for (const character of text) {

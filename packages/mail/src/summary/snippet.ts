@@ -10,24 +10,41 @@ const CONTROL = /[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/
 /** Joins words by one blank, and ends at a number of characters. Characters that are not seen are left out. */
 export function snippetOf(text: string, maxCharacters: number): string {
   let snippet = ''
-  let count = 0
+  let left = maxCharacters
   let isBlank = false
-  for (const character of text) {
-    const code = character.charCodeAt(0)
-    if (code > 32 && code < 127) {
-      snippet += isBlank ? ` ${character}` : character
-      isBlank = false
-      if (++count >= maxCharacters) break
-    } else if (BLANK.test(character)) {
+  for (let at = 0; at < text.length && left > 0;) {
+    const gap = isBlank ? ' ' : ''
+    if (left === gap.length) break
+    const end = wordsEnd(text, at, left - gap.length)
+    const isWords = end > at
+    const piece = isWords ? text.slice(at, end) : String.fromCodePoint(text.codePointAt(at) as number)
+    at += piece.length
+    if (!isWords && BLANK.test(piece)) {
       isBlank = snippet !== ''
-    } else if (!CONTROL.test(character)) {
-      if (isBlank) snippet += ' '
+    } else if (isWords || !CONTROL.test(piece)) {
+      snippet += gap + piece
+      left -= gap.length + (isWords ? piece.length : 1)
       isBlank = false
-      snippet += character
-      if (++count >= maxCharacters) break
     }
   }
   return snippet
+}
+
+/** Returns where visible ASCII characters end, with single blanks between them. */
+function wordsEnd(text: string, start: number, max: number): number {
+  const last = Math.min(text.length, start + max)
+  let end = start
+  while (end < last) {
+    const code = text.charCodeAt(end)
+    const isWord = isVisible(code) || (code === 32 && end > start && isVisible(text.charCodeAt(end + 1)))
+    if (!isWord) break
+    end++
+  }
+  return end
+}
+
+function isVisible(code: number): boolean {
+  return code > 32 && code < 127
 }
 
 /** Returns the text that HTML shows, as far as a snippet needs it. Reads each character once. What it returns is text, never markup. */

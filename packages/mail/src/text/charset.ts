@@ -66,13 +66,31 @@ export function charsetLabel(name: string): string | undefined {
   const lower = name.trim().toLowerCase()
   if (lower === '' || lower.length > MAX_NAME) return undefined
   const label = LABELS[lower] ?? lower
+  return decodersOf(label) === undefined ? undefined : label
+}
+
+interface Decoders {
+  /** Throws if octets are not text. */
+  readonly strict: InstanceType<typeof TextDecoder>
+  readonly tolerant: InstanceType<typeof TextDecoder>
+}
+
+/** By label. The labels of the Encoding Standard bound it. */
+const known = new Map<string, Decoders>()
+
+/** Returns undefined if TextDecoder does not know the label. */
+function decodersOf(label: string): Decoders | undefined {
+  let decoders = known.get(label)
+  if (decoders !== undefined) return decoders
   try {
-    const { encoding } = new TextDecoder(label)
-    // The standard reads ISO-2022-KR and some others as one U+FFFD, because text in them can hide markup.
-    return encoding === REPLACEMENT ? undefined : label
+    decoders = { strict: new TextDecoder(label, { fatal: true, ignoreBOM: false }), tolerant: new TextDecoder(label) }
   } catch {
     return undefined
   }
+  // The standard reads ISO-2022-KR and some others as one U+FFFD, because text in them can hide markup.
+  if (decoders.tolerant.encoding === REPLACEMENT) return undefined
+  known.set(label, decoders)
+  return decoders
 }
 
 export interface DecodedText {
@@ -95,14 +113,11 @@ export function decodeText(octets: Uint8Array, charset: string | undefined): Dec
     return { text: text.startsWith(MARK) ? text.slice(1) : text, isGuessed: isNamed || !isAscii, isDamaged: false }
   }
   const ordered = label === UTF_16 && octets[0] === 0xfe && octets[1] === 0xff ? 'utf-16be' : label
+  const decoders = decodersOf(ordered) as Decoders
   try {
-    return {
-      text: new TextDecoder(ordered, { fatal: true, ignoreBOM: false }).decode(octets),
-      isGuessed: false,
-      isDamaged: false,
-    }
+    return { text: decoders.strict.decode(octets), isGuessed: false, isDamaged: false }
   } catch {
-    return { text: new TextDecoder(ordered).decode(octets), isGuessed: false, isDamaged: true }
+    return { text: decoders.tolerant.decode(octets), isGuessed: false, isDamaged: true }
   }
 }
 
