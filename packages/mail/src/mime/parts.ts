@@ -14,7 +14,10 @@ export interface PartsOptions {
 
 /** A part. Its body can be read once, until the next part is asked for. */
 export interface Part extends PartHead {
-  /** The body, decoded from its transfer encoding. Empty for a multipart, and for a message that is opened. */
+  /**
+   * The body, decoded from its transfer encoding. Empty for a multipart, and for a message that is opened. A piece is valid until the next one is
+   * asked for.
+   */
   readonly body: AsyncIterable<Uint8Array>
   /** Returns the body as a stream. */
   stream(): ReadableStream<Uint8Array>
@@ -185,25 +188,32 @@ function partOf(head: PartHead, body: Body, defects: DefectList): Part {
   }
 }
 
+/** Copies the pieces, because many sources use the memory of a piece again for the next one. */
 async function joined(body: Body, section: string, maxOctets: number): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = []
-  let length = 0
+  let whole: Uint8Array = new Uint8Array(0)
+  let used = 0
   for await (const piece of body) {
-    length += piece.length
+    const length = used + piece.length
     if (length > maxOctets)
       throw new MimeError('too-long', `part ${section}: its body has more than ${maxOctets} octets`)
-    pieces.push(piece)
+    if (used === 0) {
+      whole = piece.slice()
+    } else {
+      if (length > whole.length) whole = grown(whole, Math.min(maxOctets, Math.max(length, whole.length * 2)))
+      whole.set(piece, used)
+    }
+    used = length
   }
-  if (pieces.length === 1) return pieces[0] as Uint8Array
-  const whole = new Uint8Array(length)
-  let used = 0
-  for (const piece of pieces) {
-    whole.set(piece, used)
-    used += piece.length
-  }
-  return whole
+  return whole.subarray(0, used)
 }
 
+function grown(octets: Uint8Array, length: number): Uint8Array {
+  const larger = new Uint8Array(length)
+  larger.set(octets)
+  return larger
+}
+
+/** Copies the pieces, because readers of streams keep them. */
 function streamOf(body: Body): ReadableStream<Uint8Array> {
   const iterator = body[Symbol.asyncIterator]()
   return new ReadableStream<Uint8Array>(
@@ -211,7 +221,7 @@ function streamOf(body: Body): ReadableStream<Uint8Array> {
       async pull(controller) {
         const { done, value } = await iterator.next()
         if (done === true) controller.close()
-        else controller.enqueue(value)
+        else controller.enqueue(value.slice())
       },
     },
     { highWaterMark: 0 },
