@@ -27,7 +27,7 @@ for (const runtime of chosen) {
     const figures = new Map<string, number[]>(parsers.map((parser) => [parser, []]))
     for (let round = 0; round < Number(rounds); round++)
       for (const parser of parsers) figures.get(parser)?.push(measure(runtime, parser, name, isRate))
-    return [title, ...parsers.map((parser) => spread(figures.get(parser) ?? []))]
+    return [title, ...parsers.map((parser) => spread(figures.get(parser) ?? [])), ...(isRate ? [''] : [])]
   })
   process.stdout.write(`\n${runtime}\n\n${table(['', ...PARSERS, 'summary'], rows)}\n`)
 }
