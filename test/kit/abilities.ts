@@ -155,6 +155,12 @@ export const OPENDKIM: Need = ability('opendkim', () => {
   return lacking.length === 0 ? undefined : `${lacking.join(', ')} is not installed`
 })
 
+/** Signs what Postfix sends. */
+export const OPENDKIM_DAEMON: Need = ability('opendkim daemon', () => {
+  if (pathOf('opendkim') === undefined) return 'opendkim is not installed'
+  return ask('opendkim', ['-V']).stdout.includes('ed25519-sha256') ? undefined : 'this opendkim does not know Ed25519'
+})
+
 /** Where `.ci/run` unpacks the test suite of RFC 7208. */
 export const SPF_SUITE_FILE: string = resolve(
   import.meta.dirname,

@@ -1,5 +1,5 @@
 /** Ports for programs that cannot choose a free port themselves. */
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 
 /** Below the range of ports that systems give to clients, so that no client of a test has one by chance. */
 const FIRST_PORT = 20_000
@@ -17,4 +17,16 @@ export async function freePort(): Promise<number> {
     if (isFree) return port
   }
   throw new Error('no port is free')
+}
+
+/** Returns whether a program listens on the port of 127.0.0.1. */
+export function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('error', () => resolve(false))
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+  })
 }

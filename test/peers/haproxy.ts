@@ -1,9 +1,8 @@
 /** HAProxy before the server. Its authors specified the PROXY protocol. */
 import { writeFile } from 'node:fs/promises'
-import { SocketClient } from '../kit/client/socket-client.ts'
 import { Daemon } from '../kit/daemon.ts'
 import type { Scratch } from '../kit/scratch.ts'
-import { freePort } from '../kit/port.ts'
+import { freePort, isOpen } from '../kit/port.ts'
 import { pathOf } from '../kit/tool.ts'
 import { eventually } from '../kit/waiting.ts'
 
@@ -66,13 +65,4 @@ function configuration(ways: Readonly<Record<string, Way>>, ports: ReadonlyMap<s
   )
   const common = ['global', '  maxconn 100', 'defaults', '  mode tcp', '  timeout connect 5s', '  timeout client 20s']
   return [...common, '  timeout server 20s', ...sections, ''].join('\n')
-}
-
-async function isOpen(port: number): Promise<boolean> {
-  try {
-    using _ = await SocketClient.connect(port)
-    return true
-  } catch {
-    return false
-  }
 }
