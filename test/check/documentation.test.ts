@@ -3,10 +3,15 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
+import { isSchemaFileDue } from './document-schema.ts'
 import { documentedGroups, fileOnlyOptions, optionGroups, withOptionTables } from './option-tables.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
+
+test('message.schema.json is what `node test/check/document-schema.ts` writes', () => {
+  expect(isSchemaFileDue()).toBe(false)
+})
 
 test('the tables of configuration.md are those that `node test/check/option-tables.ts` writes', () => {
   const document = read('docs/configuration.md')

@@ -115,6 +115,7 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['trust'], modules: ['mailauth'], below: ['signatures'] },
       ],
       [{ paths: ['summary'], packages: [], below: ['text', 'defect.ts', 'header', 'transfer', 'mime'] }],
+      [{ paths: ['conversation'], isPure: true, packages: [], below: ['summary'] }],
       [{ paths: ['index.ts'], packages: [], below: ['text', 'defect.ts', 'header', 'transfer', 'mime'] }],
     ],
   },
@@ -152,22 +153,7 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['r2'], below: ['blob', 'bucket'] },
       ],
       [{ paths: ['maildir'], modules: NODE, below: ['blob', 'record', 'upkeep', 'mail', 'disk', 'fs'] }],
-      [{ paths: ['index.ts'] }],
-    ],
-  },
-  {
-    root: 'packages/mail/src',
-    packages: [],
-    floors: [
-      [
-        { paths: ['mime/defect.ts'], isPure: true },
-        { paths: ['text'], isPure: true },
-      ],
-      [
-        { paths: ['transfer'], isPure: true, below: ['mime/defect.ts'] },
-        { paths: ['header'], isPure: true, below: ['text'] },
-      ],
-      [{ paths: ['mime'], isPure: true }],
+      [{ paths: ['document'], below: ['record', 'mail'] }],
       [{ paths: ['index.ts'] }],
     ],
   },

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createTransport } from 'nodemailer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { MailRecord } from '@postern/storage'
+import type { MailDocument } from '@postern/storage/document'
 import { startR2 } from '../../../packages/storage/test/servers/r2-s3.ts'
 import type { S3Server } from '../../../packages/storage/test/servers/server.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
@@ -53,7 +53,8 @@ describe.each(RUNTIME_NAMES)('on %s', (runtime) => {
     const id = await send(server.ports[0] as number)
     const command = { command: RUNTIMES[runtime] }
     const shown = await postern(['show', '--json', '--store', url, id], command)
-    const { attachments = [] } = JSON.parse(shown.stdout) as MailRecord
+    const { record, parts } = JSON.parse(shown.stdout) as MailDocument
+    const { attachments = [] } = record
     expect(attachments).toMatchObject([
       { section: '2', fileName: 'Bild Größe.png', type: 'image/png', contentId: 'one@example.org', size: IMAGE.length },
       { section: '3', fileName: 'letter.txt', type: 'text/plain', size: LETTER.length },
@@ -62,6 +63,12 @@ describe.each(RUNTIME_NAMES)('on %s', (runtime) => {
       [IMAGE, LETTER].map(sha256Of),
     )
     expect(attachments.map(({ sha256 }) => sha256)).toEqual([IMAGE, LETTER].map(sha256Of))
+    expect(parts.map(({ blob }) => blob?.key)).toEqual([
+      undefined,
+      undefined,
+      ...attachments.map(({ key }) => key),
+      undefined,
+    ])
     const listed = await postern(['attachments', '--store', url, id], command)
     const lines = listed.stdout.trimEnd().split('\n')
     expect(lines[0]).toMatch(/^PART +NAME +TYPE +SIZE +WHERE$/)

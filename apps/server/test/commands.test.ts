@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { checkDocument } from '@postern/storage/document'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { PYTHON, TERMINAL } from '../../../test/kit/abilities.ts'
 import { testWith } from '../../../test/kit/need.ts'
@@ -91,9 +92,16 @@ describe.concurrent('show', () => {
     expect(stderr).toBe('')
   })
 
-  test('prints the record with --json', async () => {
+  test('prints a document with --json', async () => {
     const { stdout } = await postern(['show', '--json', idOf('eightBit')], { cwd })
-    expect(JSON.parse(stdout)).toMatchObject({ id: idOf('eightBit'), size: storedBytes(SAMPLES.eightBit).length })
+    const document = checkDocument(JSON.parse(stdout))
+    expect(document).toMatchObject({
+      version: 1,
+      record: { id: idOf('eightBit'), size: storedBytes(SAMPLES.eightBit).length },
+      summary: { subject: 'Grüße' },
+      text: { value: 'äöü\n', from: 'plain', isCut: false, blocks: [{ kind: 'text', firstLine: 1, lastLine: 1 }] },
+      parts: [{ section: '1', type: 'text/plain', isAttachment: false }],
+    })
   })
 
   test('reads 8-bit text as UTF-8, or else as Latin-1', async () => {

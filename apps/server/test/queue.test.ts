@@ -94,8 +94,7 @@ test('postern show has the sending of a message that is kept too', async () => {
   expect(stdout).toMatch(/^<bob@far\.example> +far\.example +pending +1 +in \d+ \w+ +\S+Z 4\.4\.2 /m)
   expect(stdout).toMatch(/^<team@else\.example> +else\.example +pending +1 +in /m)
   expect(JSON.parse((await show('--json')).stdout)).toMatchObject({
-    id: kept?.id,
-    forwardPaths: [{ address: 'team@near.example' }],
+    record: { id: kept?.id, forwardPaths: [{ address: 'team@near.example' }] },
     sending: {
       attempts: 1,
       postponedUntil: expect.stringMatching(/Z$/),

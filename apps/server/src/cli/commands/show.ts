@@ -1,6 +1,6 @@
 /** `postern show`: prints one message for a person, as JSON, or as it is stored. */
 import type { QueueEntry } from '@postern/relay'
-import type { MailRecord, MailStore, PathRecord, SessionFacts } from '@postern/storage'
+import type { MailRecord, MailStore, PathRecord, SessionFacts, StoredMail } from '@postern/storage'
 import { EXIT, Failure } from '../../host/failure.ts'
 import { invocation } from '../../host/invocation.ts'
 import { loadMail, refused } from './mail.ts'
@@ -18,17 +18,24 @@ export async function show(settings: Settings, id: string, flags: { json?: boole
   const store = await openExistingStore(settings, { writable: false })
   if (flags.raw === true) return showRaw(store, id)
   const entries = await queued(settings, id)
-  const { record, body } = await loadMail(store, id).catch((error: unknown) => {
+  const mail = await loadMail(store, id).catch((error: unknown) => {
     throw entries.length === 0 ? error : onlyQueued(id, entries)
   })
-  if (flags.json === true) return printJson({ ...record, sending: describedSending(entries) })
+  const { record, body } = mail
   try {
+    if (flags.json === true) return await showJson(mail, entries)
     await print(`${facts(record)}\n`)
     if (entries.length > 0) await print(`${sendingText(entries)}\n`)
     await print(await beginning(body, record))
   } catch (error) {
     throw refused(error, id)
   }
+}
+
+/** Prints the document of the message, and what the queue has of it. */
+async function showJson(mail: StoredMail, entries: readonly QueueEntry[]): Promise<void> {
+  const { toJson } = await import('@postern/storage/document')
+  await printJson({ ...(await toJson(mail)), sending: describedSending(entries) })
 }
 
 async function showRaw(store: MailStore, id: string): Promise<void> {

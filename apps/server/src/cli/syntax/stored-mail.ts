@@ -40,7 +40,11 @@ export function addStoredMail(postern: Command): void {
     EXAMPLES.show,
   )
     .addOption(storeFlag())
-    .addOption(new Flag('--json', 'the record as JSON').conflicts('raw'))
+    .addOption(
+      new Flag('--json', 'the message as one JSON object: { record, summary, verdicts, text, parts … }').conflicts(
+        'raw',
+      ),
+    )
     .option('--raw', 'the stored bytes, exactly')
     .action(async (id, flags) => {
       const { show } = await import('../commands/show.ts')

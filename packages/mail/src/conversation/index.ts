@@ -1,0 +1,3 @@
+/** `@postern/mail/conversation`: which conversation a message belongs to, and what of its text the author wrote. */
+export { type BlockKind, type TextBlock, textBlocks } from './blocks.ts'
+export { threadIdOf } from './thread.ts'
