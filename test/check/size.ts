@@ -10,8 +10,8 @@ export const MAX_GZIP_BYTES = {
   server: 32_650,
   client: 19_500,
   // 18 kB of it make the summary of each message.
-  worker: 178_000,
-  relayWorker: 256_000,
+  worker: 180_000,
+  relayWorker: 258_000,
 } as const
 
 export interface Size {
