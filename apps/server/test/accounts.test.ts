@@ -109,7 +109,7 @@ describe.concurrent('the commands', () => {
     })
     const config = { rules: [{ for: 'jane@example.com', do: 'keep' }] }
     writeFileSync(join(cwd, 'postern.config.json'), JSON.stringify(config))
-    const note = 'postern: a server without relay does not accept a rule that sends mail on: give it --relay\n'
+    const note = 'postern: the accounts have a rule that sends mail on, so each server that reads them needs --relay\n'
     expect(await run(cwd, 'rule add Jane@example.com keep forward=jane@far.example')).toMatchObject({
       code: 0,
       stderr: `postern: the config has a rule for Jane@example.com too, and that one decides\n${note}`,

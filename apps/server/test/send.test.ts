@@ -1,5 +1,7 @@
 /** `postern send` and `postern sendmail` hand messages to a server, here to another Postern. */
+import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { mailStore, type MailRecord } from '@postern/storage'
@@ -7,6 +9,7 @@ import { fs } from '@postern/storage/fs'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { freePort } from '../../../test/kit/port.ts'
 import { type MailServer, postern, type Result, serveMail } from '../../../test/kit/postern.ts'
+import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 interface Kept {
   readonly record: MailRecord
@@ -56,6 +59,37 @@ const send = (args: readonly string[], input?: string): Promise<Result> =>
 
 const sendmail = (args: readonly string[], input: string, to: string = url): Promise<Result> =>
   postern(['sendmail', ...args], { input, env: { POSTERN_SUBMIT_TO: to } })
+
+/** Greets with a line that is no SMTP. */
+async function oddServer(): Promise<{ readonly url: string } & Disposable> {
+  const listener = createServer((socket) => socket.on('error', () => {}).end('hello there\r\n'))
+  listener.listen(0, '127.0.0.1')
+  await once(listener, 'listening')
+  const { port } = listener.address() as AddressInfo
+  return { url: `smtp://127.0.0.1:${port}`, [Symbol.dispose]: () => void listener.close() }
+}
+
+test.each(RUNTIME_NAMES)(
+  'on %s, a server that is not there, breaks the protocol or is not trusted has its exit code',
+  async (runtime) => {
+    using odd = await oddServer()
+    await using secure = await serveMail({ store: join(temporaryDirectory(), 'mail'), flags: ['--self-signed'] })
+    const flags = ['--to', 'bob@example.com', '--text', 'x', '--from', 'ann@example.org']
+    for (const [to, exitCode, said] of [
+      ['smtp://no.invalid', 68, /^postern: cannot connect to no\.invalid:25: /],
+      [`smtp://127.0.0.1:${await freePort()}`, 75, /^postern: cannot connect to 127\.0\.0\.1:/],
+      [odd.url, 76, /^postern: /],
+      [
+        `smtp+starttls://127.0.0.1:${secure.port}`,
+        76,
+        /; --ca FILE names the authority of its certificate, and --insecure trusts any\n$/,
+      ],
+    ] as const) {
+      const { code, stderr } = await postern(['send', '--submit-to', to, ...flags], { command: RUNTIMES[runtime] })
+      expect([to, code, stderr.split('\n').length, stderr]).toEqual([to, exitCode, 2, expect.stringMatching(said)])
+    }
+  },
+)
 
 describe('postern send', () => {
   test('logs in by --user with POSTERN_PASSWORD over STARTTLS, and ends with 77 if it is wrong', async () => {
@@ -205,7 +239,10 @@ describe('postern sendmail', () => {
     [['-t', '-N', 'sometimes'], 'To: you@example.com\n\n', 64, /-N: "sometimes" is not never/],
     [['-f'], '', 64, /-f: it needs a value/],
     [[], 'Subject: x\n\n', 64, /no recipient/],
-    [['x@other.example'], 'Subject: x\n\n', 67, /was refused: 550 5\.7\.1/],
+    [['x@other.example'], 'Subject: x\n\n', 67, /^postern: <x@other\.example> was refused: 550 5\.7\.1 [^\n]*\n$/],
+    // Users of this machine, as cron names them.
+    [['root'], 'Subject: x\n\n', 67, /^postern: <root@[\w.-]+> was refused: 550 5\.7\.1 [^\n]*\n$/],
+    [['-q30m'], '', 0, /^$/],
   ])('%j ends with a code of sysexits', async (args, input, expected, said) => {
     const { code, stderr } = await sendmail(args, input)
     expect(stderr).toMatch(said)

@@ -18,6 +18,7 @@ export async function sendmail(args: readonly string[], submitTo: string): Promi
   const hostname = nameOfMachine()
   const to: ServerFlags = { submitTo, hostname, verbose: flags.verbose }
   if (flags.isServer) return serveStandardInput(to)
+  if (flags.runsQueue && !flags.readsRecipients && flags.recipients.length === 0) return SYSEXIT.ok
   const self = `${userInfo().username}@${hostname}`
   const message = await readWhole(process.stdin, {
     endsAtDot: !flags.ignoresDots,
@@ -26,11 +27,13 @@ export async function sendmail(args: readonly string[], submitTo: string): Promi
     from: authorOf(flags, self),
     hostname,
   })
-  const forwardPaths = [...flags.recipients, ...message.recipients].map((address) => recipient(address, flags))
+  const forwardPaths = [...flags.recipients, ...message.recipients].map((address) =>
+    recipient(qualified(address, hostname), flags),
+  )
   if (forwardPaths.length === 0) throw new Failure('sendmail: no recipient is given', SYSEXIT.usage)
   const { ret, envelopeId } = flags
   const envelope: OutgoingEnvelope = {
-    reversePath: flags.from ?? self,
+    reversePath: flags.from === undefined ? self : qualified(flags.from, hostname),
     forwardPaths,
     ...(ret !== undefined && { ret }),
     ...(envelopeId !== undefined && { envelopeId }),
@@ -42,6 +45,11 @@ function authorOf({ from, fullName }: SendmailFlags, self: string): string {
   const address = from === undefined || from === '' ? self : from
   if (fullName === undefined) return address
   return `"${fullName.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}" <${address}>`
+}
+
+/** Programs such as cron write to users of this machine by their names alone. */
+function qualified(address: string, hostname: string): string {
+  return address === '' || address.includes('@') ? address : `${address}@${hostname}`
 }
 
 function recipient(address: string, { notify }: SendmailFlags): OutgoingRecipient {

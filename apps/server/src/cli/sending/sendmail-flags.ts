@@ -15,6 +15,8 @@ export interface SendmailFlags {
   /** `-bs` */
   readonly isServer: boolean
   readonly verbose: boolean
+  /** `-q` without recipients: there is no queue here, so there is nothing to do. */
+  readonly runsQueue: boolean
   /** `-f`, `-r`: the reverse-path. '' for `<>` */
   readonly from?: string
   /** `-F` */
@@ -44,6 +46,7 @@ const READERS: Readonly<Record<string, (flags: Writable, value: string) => void>
   N: (flags, value) => void (flags.notify = notifyOf(value)),
   R: (flags, value) => void (flags.ret = retOf(value)),
   o: (flags, value) => void (flags.ignoresDots ||= value === 'i'),
+  q: (flags) => void (flags.runsQueue = true),
 }
 
 /** @throws Failure with EX_USAGE */
@@ -54,6 +57,7 @@ export function parseSendmail(args: readonly string[]): SendmailFlags {
     ignoresDots: false,
     isServer: false,
     verbose: false,
+    runsQueue: false,
   }
   const recipients: string[] = []
   for (let i = 0; i < args.length; i++) {

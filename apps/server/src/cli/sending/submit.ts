@@ -107,8 +107,17 @@ async function tell(
     if (!isAccepted) complain(`<${address}> was refused: ${textOf(said)}`)
   }
   const accepted = recipients.filter(({ isAccepted }) => isAccepted).map(({ address }) => `<${address}>`)
-  if (error !== undefined) complain(errorText(error))
+  // What each recipient was told is enough.
+  const isTold = error?.reason === 'refused' && error.stage === 'rcpt' && recipients.length > 0
+  if (error !== undefined && !isTold) complain(`${errorText(error)}${adviceFor(error)}`)
   else if (!quiet && reply !== undefined) await print(`sent to ${accepted.join(', ')}: ${textOf(reply)}\n`)
+}
+
+/** Names the flags for a server whose certificate is not trusted. */
+function adviceFor({ reason, message }: ClientError): string {
+  return reason === 'tls' && message.includes('certificate')
+    ? '; --ca FILE names the authority of its certificate, and --insecure trusts any'
+    : ''
 }
 
 function replyFields({ code, enhancedCode, text }: ServerReply): Readonly<Record<string, unknown>> {

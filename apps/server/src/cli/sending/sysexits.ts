@@ -19,14 +19,21 @@ export const SYSEXIT = {
 } as const
 
 /** Chooses the exit code of a message that nobody got. */
-export function exitOf({ isTemporary, reason, stage, code, recipients }: ClientError): number {
+export function exitOf({ isTemporary, reason, stage, code, recipients, cause }: ClientError): number {
+  // A later try may end as these did, so they come before what is only temporary.
+  if (reason === 'protocol' || reason === 'tls') return SYSEXIT.protocol
+  if (stage === 'connect' && isUnknownHost(cause)) return SYSEXIT.noHost
   if (isTemporary) return SYSEXIT.temporaryFailure
   if (reason === 'login' || code === 530 || code === 535) return SYSEXIT.noPermission
   if (reason === 'unsupported' || code === 552) return SYSEXIT.dataError
-  if (reason === 'protocol' || reason === 'tls') return SYSEXIT.protocol
-  if (stage === 'connect') return SYSEXIT.noHost
   if (recipients.length > 0 && recipients.every(({ stage: at }) => at === 'rcpt')) return SYSEXIT.noUser
   return SYSEXIT.unavailable
+}
+
+/** Deno has no code for it. */
+function isUnknownHost(cause: unknown): boolean {
+  const { code, message } = (cause ?? {}) as { readonly code?: unknown; readonly message?: unknown }
+  return code === 'ENOTFOUND' || (typeof message === 'string' && message.includes('Name or service not known'))
 }
 
 /** Runs a command whose exit codes are those of sysexits(3): another error of the user is a wrong use. */

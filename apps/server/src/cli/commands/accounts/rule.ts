@@ -122,7 +122,7 @@ function remark({ options }: Settings, path: string, target: string): void {
     complain(`the config has a rule for ${safe(target)} too, and that one decides`)
   }
   if (options.relay === 'off' && checkedAccounts(readOrEmpty(path), path).rules.sendOn) {
-    complain('a server without relay does not accept a rule that sends mail on: give it --relay')
+    complain('the accounts have a rule that sends mail on, so each server that reads them needs --relay')
   }
 }
 
