@@ -1,4 +1,5 @@
 /** Finds the server that mail goes to: that of `--relay`, or those that DNS names. Connects to it. */
+import { isIP } from 'node:net'
 import { addressRanges } from '@postern/engine'
 import type { Client, ClientTimeouts } from '@postern/engine/client'
 import type { Resolver } from '@postern/dns'
@@ -70,7 +71,7 @@ export async function connectTo(
     ...(connectTimeoutMs !== undefined && { connectTimeoutMs }),
     ...(timeouts !== undefined && { timeouts }),
     tls: {
-      ...(serverName !== '' && !serverName.startsWith('[') && { servername: serverName }),
+      ...(serverName !== '' && !serverName.startsWith('[') && isIP(serverName) === 0 && { servername: serverName }),
       ...(ca.length > 0 && { ca: [...ca] }),
       verify: tls === 'verified',
     },
