@@ -1,5 +1,5 @@
 /** `--verify`: the program finds out who sent a message, with a DNS server of the test. All clients come from 127.0.0.1. */
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type MailRecord, mailStore } from '@postern/storage'
@@ -9,7 +9,7 @@ import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { type DnsServer, startDnsServer } from '../../../test/kit/dns-server.ts'
 import { txtScene } from '../../../test/kit/own-resolver.ts'
 import { type MailServer, postern, serveMail } from '../../../test/kit/postern.ts'
-import { recordsOf, signed } from '../../../packages/mail/test/trust/signed.ts'
+import { KEYS, recordsOf, signed } from '../../../packages/mail/test/trust/signed.ts'
 import { RUNTIME_NAMES, RUNTIMES } from './runtimes.ts'
 
 const RECORDS = {
@@ -17,7 +17,7 @@ const RECORDS = {
   'evil.example': 'v=spf1 ip4:127.0.0.1 -all',
   '_dmarc.sender.example': 'v=DMARC1; p=reject',
   '_dmarc.soft.example': 'v=DMARC1; p=quarantine',
-  ...recordsOf('sender.example'),
+  ...recordsOf('sender.example', 'near.example'),
 }
 const FORGED = 'Authentication-Results: mx.postern.example; dmarc=pass header.from=bank.example\r\n'
 const OTHER = 'Authentication-Results: mx.other.example; dmarc=fail\r\n'
@@ -175,6 +175,39 @@ test('mail that a rule keeps and forwards has its verdicts in both places', asyn
   expect(text).toContain('\r\n\tdmarc=pass header.from=sender.example')
   expect(text).not.toContain('header.from=bank.example')
 })
+
+test.each(RUNTIME_NAMES)(
+  'on %s, a forwarded message has our verdicts in its seal, and a server that trusts us believes them',
+  async (runtime) => {
+    const command = RUNTIMES[runtime]
+    const trusting = await start(['--verify', 'reject', '--trusted-sealers', 'near.example'], { command })
+    const cwd = temporaryDirectory()
+    mkdirSync(join(cwd, 'dkim'))
+    writeFileSync(join(cwd, 'dkim', 'near.example.r.pem'), KEYS.r.pem, { mode: 0o600 })
+    const rules = [{ for: 'c@near.example', do: { forward: 'd@elsewhere.example' } }]
+    const relay = { relay: `smtp://127.0.0.1:${trusting.port}`, domains: ['near.example'] }
+    writeFileSync(join(cwd, 'postern.config.json'), JSON.stringify({ verify: 'tag', rules, ...relay }))
+    const running = await start([], { command, cwd, store: join(cwd, 'mail') })
+    // Only SPF proves it here, and behind us SPF proves nothing.
+    const client = await SocketClient.ready(running.port)
+    await client.command('MAIL FROM:<ann@sender.example>', 250)
+    await client.command('RCPT TO:<c@near.example>', 250)
+    await client.command('DATA', 354)
+    await client.command(`${mailFrom('sender.example')}.`, 250)
+    await client.quit()
+    await expect.poll(async () => (await kept(trusting.store)).length, { timeout: 30_000 }).toBe(1)
+    const [{ record, text } = { record: undefined, text: '' }] = await kept(trusting.store)
+    const seal = /^ARC-Authentication-Results:[^]*?(?=\r\n\S)/m.exec(text)?.[0].replaceAll(/\r\n\s+/g, ' ')
+    expect(seal).toMatch(
+      /^ARC-Authentication-Results: i=1; mx\.postern\.example; .*spf=pass smtp\.mailfrom=sender\.example;.* dmarc=pass header\.from=sender\.example/,
+    )
+    expect(record?.verdicts).toMatchObject({
+      arc: { result: 'pass', sets: 1, sealer: 'near.example' },
+      dmarc: { result: 'fail' },
+      sender: { domain: 'sender.example', by: 'arc' },
+    })
+  },
+)
 
 test('the mail of a user who has logged in is not checked, and no sender can be forged in it', async () => {
   const cwd = temporaryDirectory()

@@ -251,7 +251,12 @@ function dataHook({
       const answer =
         shares === undefined
           ? await keepWhole(whole, session)
-          : await share(shares, onward, { message: whole, session, keep: keepInStore })
+          : await share(shares, onward, {
+              message: whole,
+              session,
+              keep: keepInStore,
+              arrival: held?.message.arrival,
+            })
       const dropped = message.envelope.forwardPaths.filter(isDropped)
       if (dropped.length > 0) observer.dropped?.(droppedEntry(message, dropped, session), session)
       watch.end(session)

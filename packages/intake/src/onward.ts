@@ -8,20 +8,22 @@ import {
   type Session,
 } from '@postern/engine'
 import type { IncomingMail } from '@postern/storage'
+import type { ArrivalVerdict } from './verification/message.ts'
 
 /** Sends mail on. */
 export interface Onward {
   /**
    * Takes a message. When the promise resolves, the message is durable, and so is the wish to send it on.
    * @param id The message's
-   * @param shares The recipients for whom it is sent on, and those for whom it is forwarded. There is at least one
+   * @param shares The recipients for whom it is sent on, and those for whom it is forwarded. There is at least one. Also what was found out about
+   *   the message when it came
    * @param message Its bytes, with the trace header. A piece is valid until the next one is asked for
    * @param before Called when the bytes are durable, and before the message is sent. If it rejects, so does `submit`, and nothing is sent
    */
   submit(
     id: string,
     envelope: Envelope,
-    shares: Pick<Shares, 'away' | 'forwarded'>,
+    shares: Pick<Shares, 'away' | 'forwarded'> & { readonly arrival?: ArrivalVerdict | undefined },
     message: AsyncIterable<Uint8Array>,
     before: (open: () => AsyncIterable<Uint8Array>) => Promise<void>,
   ): Promise<void>
@@ -31,6 +33,8 @@ export interface Onward {
 export interface OnwardMail {
   readonly message: IncomingMail
   readonly session: Session
+  /** Missing if nobody verified the message. */
+  readonly arrival?: ArrivalVerdict | undefined
   /** Keeps a message for the recipients here. @throws Refusal if it cannot */
   keep(message: IncomingMail, session: Session): Promise<Reply>
 }
@@ -71,7 +75,7 @@ export function sharesOf({ forwardPaths, holdUntil }: Envelope): Shares | undefi
  * @param onward May be missing if all are kept or dropped
  */
 export async function share(shares: Shares, onward: Onward | undefined, mail: OnwardMail): Promise<Reply> {
-  const { message, session, keep } = mail
+  const { message, session, keep, arrival } = mail
   const { kept, away, forwarded } = shares
   if (away.length === 0 && forwarded.length === 0) {
     if (kept.length > 0) return keep(forSome(kept, message), session)
@@ -79,7 +83,7 @@ export async function share(shares: Shares, onward: Onward | undefined, mail: On
     return reply(250, '2.0.0', `OK ${message.id}`)
   }
   if (onward === undefined) throw new Error('a recipient is elsewhere or is forwarded, and nobody sends mail on')
-  await onward.submit(message.id, message.envelope, { away, forwarded }, bytesOf(message), async (open) => {
+  await onward.submit(message.id, message.envelope, { away, forwarded, arrival }, bytesOf(message), async (open) => {
     if (kept.length > 0) await keep(copyFor(kept, message, open()), session)
   })
   return reply(250, '2.0.0', `OK queued as ${message.id}`)

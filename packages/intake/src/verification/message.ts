@@ -1,6 +1,6 @@
 /** A message whose verdicts are known. It is read like one that arrives. */
 import type { Envelope, Message } from '@postern/engine'
-import type { Verdicts } from '@postern/mail/trust'
+import { resultsText, type Verdicts } from '@postern/mail/trust'
 import type { MailFacts } from '@postern/storage'
 import type { HeldBytes } from './held.ts'
 
@@ -10,6 +10,14 @@ export interface MailVerdicts extends Verdicts {
   readonly removedClaims?: number
   /** The message is in quarantine. */
   readonly isQuarantined?: true
+}
+
+/** What was found out about a message when it came, as a seal of ARC says it. */
+export interface ArrivalVerdict {
+  /** Whether the seals of other servers were valid; `none` if there were none (RFC 8617 4.4). */
+  readonly chain: 'none' | 'pass' | 'fail'
+  /** What Authentication-Results has behind the name of the server, on one line of ASCII. */
+  readonly results: string
 }
 
 export interface VerifiedMessageOptions {
@@ -43,6 +51,12 @@ export class VerifiedMessage implements Message {
     this.#options = options
     this.#others = held.others()
     this.#first = first.length === 0 ? undefined : first
+  }
+
+  /** Undefined if DNS did not answer for the seals: a new one would have to say that they fail. */
+  get arrival(): ArrivalVerdict | undefined {
+    const chain = this.verdicts.arc?.result ?? 'none'
+    return chain === 'temperror' ? undefined : { chain, results: resultsText(this.verdicts) }
   }
 
   get size(): number {

@@ -1,5 +1,5 @@
 /** `@postern/mail/trust`: who sent a message. SPF and DMARC are those of `mailauth`, which a program installs beside this package. */
-export { resultsField, withoutClaims, type Cleaned } from './results-field.ts'
+export { resultsField, resultsText, withoutClaims, type Cleaned } from './results-field.ts'
 export {
   createVerifier,
   type MessageOrigin,

@@ -30,6 +30,11 @@ export function resultsField(hostname: string, verdicts: Verdicts): string {
   return `${text}\r\n`
 }
 
+/** Returns what the field says behind the name of the server, on one line: `spf=pass smtp.mailfrom=example.org; dkim=none`. */
+export function resultsText(verdicts: Verdicts): string {
+  return resultsOf(verdicts).join('; ') || 'none'
+}
+
 function resultsOf({ iprev, spf, dkim = [], arc, dmarc, sender }: Verdicts): readonly string[] {
   const results: string[] = []
   const add = (...words: readonly (string | undefined)[]): void => {

@@ -1,6 +1,7 @@
 /** Forwards mail as rules say: with a rewritten sender (SRS), so that the next server finds SPF in order, and without loops. */
 import { asciiDomain, type Envelope, type ForwardPath, Refusal, type Reply, reply } from '@postern/engine'
 import type { NewCopy } from '../options.ts'
+import type { ArrivalVerdict } from '../queue/entry.ts'
 import { onTop, type Pieces } from '../pieces.ts'
 import { comparable, createSrs, deliveredTo, type Srs } from '../signing/index.ts'
 
@@ -32,6 +33,8 @@ export interface ForwardedMail {
   readonly id: string
   readonly envelope: NewCopy['envelope']
   readonly forwarded: Envelope['forwardPaths']
+  /** What was found out about the message when it came. */
+  readonly arrival?: ArrivalVerdict | undefined
 }
 
 const LOOP = reply(554, '5.4.6', 'Mail loop: this message was forwarded here before')
@@ -46,13 +49,13 @@ export function createForwarding({ secrets, webhookDestination = (url) => url }:
   const srsOf = (domain: string): Srs => createSrs({ domain, secrets })
   srsOf('example.com')
   return {
-    async copies({ id, envelope, forwarded }, open) {
+    async copies({ id, envelope, forwarded, arrival }, open) {
       const groups = grouped(forwarded)
       if (groups.length > MAX_COPIES) throw new Refusal(MANY)
       const before = await deliveredTo(open())
       if (forwarded.some(({ address }) => before.has(comparable(address)))) throw new Refusal(LOOP)
       return groups.flatMap((paths, at) => [
-        ...forwardedCopy(`${id}.${at + 1}`, envelope, paths, open),
+        ...forwardedCopy(`${id}.${at + 1}`, { ...envelope, arrival }, paths, open),
         ...deliveredCopy(`${id}.${at + 1}.delivery`, envelope, paths, open, webhookDestination),
       ])
     },

@@ -6,6 +6,8 @@ import type { ClaimOptions, ListQueueOptions, Settlement } from './queue.ts'
 export const MAX_ENTRIES = 1_000
 export const MAX_RECIPIENTS = 10_000
 const MAX_ADDRESS = 1_000
+/** Ten signatures and a chain. */
+const MAX_RESULTS = 8_000
 const MAX_TEXT = 1_000
 const MAX_DESTINATION = 255
 const ID = /^[A-Za-z0-9._-]{1,128}$/
@@ -79,6 +81,7 @@ function prepareEnvelope(envelope: QueueEnvelope, field: string): QueueEnvelope 
     deliverBy,
     holdUntil,
     forwardedBy,
+    arrival,
   } = envelope
   checkText(reversePath, `${field}.reversePath`, MAX_ADDRESS)
   if (!BODIES.includes(body)) throw invalid(`${field}.body`, `${shown(body)} is not a body type`)
@@ -90,6 +93,7 @@ function prepareEnvelope(envelope: QueueEnvelope, field: string): QueueEnvelope 
     throw invalid(`${field}.priority`, `${shown(priority)} is not a whole number from -9 to 9`)
   if (deliverBy !== undefined) checkTime(deliverBy.deadline, `${field}.deliverBy.deadline`)
   if (holdUntil !== undefined) checkTime(holdUntil, `${field}.holdUntil`)
+  if (arrival !== undefined) checkText(arrival.results, `${field}.arrival.results`, MAX_RESULTS, 1)
   if (forwardedBy !== undefined) checkText(forwardedBy, `${field}.forwardedBy`, MAX_ADDRESS, 1)
   return {
     reversePath,
@@ -106,6 +110,7 @@ function prepareEnvelope(envelope: QueueEnvelope, field: string): QueueEnvelope 
     }),
     ...(holdUntil !== undefined && { holdUntil }),
     ...(forwardedBy !== undefined && { forwardedBy }),
+    ...(arrival !== undefined && { arrival: { chain: arrival.chain, results: arrival.results } }),
   }
 }
 

@@ -38,8 +38,18 @@ export interface QueueEnvelope {
   readonly deliverBy?: QueueDeliverBy | undefined
   /** The domain that forwards the message. The reverse-path is rewritten for it when the message is sent (SRS). Missing: it is not rewritten. */
   readonly forwardedBy?: string | undefined
+  /** What was found out about a forwarded message when it came, for its seal. Missing: nobody looked. */
+  readonly arrival?: ArrivalVerdict | undefined
   /** RFC 4865: no delivery is due before this time. */
   readonly holdUntil?: number | undefined
+}
+
+/** What a seal of ARC says of a message. */
+export interface ArrivalVerdict {
+  /** Whether the seals of other servers were valid; `none` if there were none (RFC 8617 4.4). */
+  readonly chain: 'none' | 'pass' | 'fail'
+  /** What Authentication-Results has behind the name of the server, on one line of ASCII. */
+  readonly results: string
 }
 
 export interface QueueDeliverBy {

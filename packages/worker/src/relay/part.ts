@@ -73,7 +73,7 @@ export class RelayPart implements OpenSendOn {
       limits: { maxRecipients: MAX_RECIPIENTS },
       receives: (address: RecipientAddress) => rules.decides(address) || returned(address) !== undefined,
       onward: {
-        submit: async (id, given, { away, forwarded }, message, before) => {
+        submit: async (id, given, { away, forwarded, arrival }, message, before) => {
           const envelope = queueEnvelope(given)
           const forwarding = this.#forwarding
           const mail = {
@@ -92,7 +92,7 @@ export class RelayPart implements OpenSendOn {
           await submit(
             {
               ...mail,
-              ...(isForwarded && { copies: (open) => forwarding.copies({ id, envelope, forwarded }, open) }),
+              ...(isForwarded && { copies: (open) => forwarding.copies({ id, envelope, forwarded, arrival }, open) }),
             },
             deps,
           ).catch((error: unknown) => {

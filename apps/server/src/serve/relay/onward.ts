@@ -39,14 +39,16 @@ export function onwardWith({ forwarding, log, submit }: OnwardDeps): ServerOnwar
   const notices = log.getChild(NOTICE)
   return {
     returned: (address) => forwarding?.returned(address),
-    async submit(id, given, { away, forwarded }, message, before) {
+    async submit(id, given, { away, forwarded, arrival }, message, before) {
       const envelope = queueEnvelope(given)
       await submit({
         id,
         envelope,
         recipients: away.map(recipientOf),
         pieces: message,
-        ...(forwarded.length > 0 && { copies: (open) => copiesOf(forwarding, { id, envelope, forwarded }, open) }),
+        ...(forwarded.length > 0 && {
+          copies: (open) => copiesOf(forwarding, { id, envelope, forwarded, arrival }, open),
+        }),
         before: (open) => before(open as () => AsyncIterable<Uint8Array>),
       }).catch((error: unknown) => {
         throw refusalOf(error)
