@@ -131,6 +131,45 @@ test('mail is kept in quarantine if the owner of its domain asks for that or for
   expect(record?.verdicts).toMatchObject({ isQuarantined: true, sender: { domain: 'evil.example', by: 'spf' } })
 })
 
+test('mail in quarantine can be listed, and is released with all that its record says', async () => {
+  const cwd = temporaryDirectory()
+  const [quarantine, store] = ['quarantine', 'mail'].map((name) => join(cwd, name)) as [string, string]
+  const running = await start(
+    ['--verify', 'quarantine', '--quarantine', `fs:${quarantine}`, '--attachments', 'apart'],
+    { store },
+  )
+  const body = `${'x'.repeat(70)}\r\n`.repeat(500)
+  const fields = 'Content-Type: application/pdf; name=a.pdf\r\n'
+  expect(await send(running, mailFrom('soft.example', fields, body), 'x@evil.example')).toMatch(/^250 /)
+  const [held] = await kept(quarantine)
+  const before = held?.record as MailRecord
+  const { id } = before
+  const listed = await postern(['list', '--store', `fs:${quarantine}`, '--json'])
+  expect(JSON.parse(listed.stdout)).toMatchObject({ records: [{ id, verdicts: { isQuarantined: true } }] })
+
+  const flags = ['--quarantine', `fs:${quarantine}`, '--store', `fs:${store}`, '--attachments', 'apart']
+  const released = await postern(['release', ...flags.slice(0, 4), id, 'nonsense'])
+  expect([released.stdout, released.stderr, released.code]).toEqual([
+    `released ${id}\n`,
+    'postern: "nonsense" is not a message id\n',
+    2,
+  ])
+  const [mail] = await kept(store)
+  const { isQuarantined, ...verdicts } = before.verdicts
+  expect(isQuarantined).toBe(true)
+  const { attachments, ...record } = mail?.record as MailRecord
+  expect({ ...record, attachments: before.attachments }).toEqual({ ...before, verdicts })
+  expect([attachments, mail?.text]).toEqual([undefined, held?.text])
+  expect(await kept(quarantine)).toEqual([])
+  const again = await postern(['release', ...flags.slice(0, 4), id])
+  expect([again.stderr, again.code]).toEqual([`postern: "${id}": there is no such message\n`, 1])
+  const nowhere = await postern(['release', '--store', `fs:${store}`, id])
+  expect([nowhere.stderr, nowhere.code]).toEqual([
+    'postern: --quarantine: name the store of the quarantine, such as fs:./quarantine\n',
+    2,
+  ])
+})
+
 test('mail is accepted with temporary errors if DNS is silent', async () => {
   const running = await start(['--verify', 'reject', '--verify-timeout-ms', '200'], {}, dns.silent)
   expect(await send(running, mailFrom('sender.example'))).toMatch(/^250 /)

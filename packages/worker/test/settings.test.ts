@@ -114,7 +114,22 @@ describe('settings in the code', () => {
       retention: { maxCount: 8 },
       limits: { maxMessageBytes: 1000 },
       accountRules: [],
+      contents: { attachments: 'inside' },
     })
+  })
+
+  test('attachments are kept apart above a size, which is checked', () => {
+    const apart = { POSTERN_ATTACHMENTS: 'apart', POSTERN_ATTACHMENTS_ABOVE_BYTES: '0' }
+    expect(readSettings({ ...GIVEN, ...apart }).contents).toEqual({ attachments: 'apart', attachmentsAboveBytes: 0 })
+    for (const [wrong, message] of [
+      [{ POSTERN_ATTACHMENTS: 'outside' }, 'POSTERN_ATTACHMENTS: "outside" is not inside or apart'],
+      [
+        { POSTERN_ATTACHMENTS_ABOVE_BYTES: '1048577' },
+        'POSTERN_ATTACHMENTS_ABOVE_BYTES: "1048577" is not a whole number from 0 to 1048576',
+      ],
+    ] as const) {
+      expect(() => readSettings({ ...GIVEN, ...wrong })).toThrow(message)
+    }
   })
 
   test.each([

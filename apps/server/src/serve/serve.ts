@@ -153,7 +153,8 @@ export async function serve(given: Settings, serving: Serving): Promise<number> 
   })
   const reason = missingMailboxes(settings)
   if (reason !== undefined) log.warn('all recipients but the postmaster are refused', { reason })
-  stopUpkeep = startUpkeep(store, options, log)
+  const stops = [store, opened.verification?.quarantine].map((each) => each && startUpkeep(each, options, log))
+  stopUpkeep = () => stops.forEach((stop) => stop?.())
   return stopped
 }
 

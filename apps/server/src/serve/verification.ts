@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { Logger } from '@logtape/logtape'
 import type { MessageVerification, Overflow } from '@postern/intake/verification'
 import type { Settings } from '../config/settings.ts'
+import { quarantineOf } from './quarantine.ts'
 import { makeResolver } from './resolver.ts'
 import { openStore, type StoreAccess } from './store/store.ts'
 
@@ -35,16 +36,6 @@ export async function openVerification(
     overflow: () => new TemporaryOverflow(),
     ...(quarantine !== undefined && { quarantine: await openStore(quarantineOf(settings), access) }),
   })
-}
-
-/** Returns settings whose store is that of the quarantine. */
-export function quarantineOf(settings: Settings): Settings {
-  const { options } = settings
-  return {
-    ...settings,
-    options: { ...options, store: options.quarantine ?? options.store },
-    spelled: (name) => settings.spelled(name === 'store' ? 'quarantine' : name),
-  }
 }
 
 /** Bytes in a file without a name, so that nothing is left of it when the process dies. */

@@ -66,23 +66,38 @@ export function keep(
   store: BlobStore | MailStore,
   options: KeepOptions = {},
 ): (message: IncomingMail, session: Session) => Promise<Reply> {
-  const mail = 'save' in store ? store : mailStore(store)
-  const place = options.attachments === 'apart' ? placeIn(mail) : undefined
-  const aboveBytes = checkAboveBytes(options.attachmentsAboveBytes)
+  const save = saverIn('save' in store ? store : mailStore(store), options)
   return async (message, session) => {
-    const read = options.summary === true ? summarized(message) : message
-    const apart = place && new AttachmentsApart(read, { place, aboveBytes })
     let record: MailRecord
     try {
-      record = await mail.save(apart?.message ?? read, session)
+      record = await save(message, session)
     } catch (error) {
-      await apart?.drop()
       if (!isStorageError(error)) throw error
       throw new Refusal(error.code === 'no-space' ? NO_SPACE : FAILED, { cause: error })
     }
     const told = tell(options, record, session)
     if (told !== undefined) await told
     return reply(250, '2.0.0', `OK queued as ${record.id}`)
+  }
+}
+
+/**
+ * Makes a function that saves messages with what these options ask for.
+ * @throws TypeError, RangeError as {@link keep}
+ */
+export function saverIn(mail: MailStore, options: ContentOptions): MailStore['save'] {
+  const place = options.attachments === 'apart' ? placeIn(mail) : undefined
+  const aboveBytes = checkAboveBytes(options.attachmentsAboveBytes)
+  return async (message, session) => {
+    const read = options.summary === true ? summarized(message) : message
+    if (place === undefined) return mail.save(read, session)
+    const apart = new AttachmentsApart(read, { place, aboveBytes })
+    try {
+      return await mail.save(apart.message, session)
+    } catch (error) {
+      await apart.drop()
+      throw error
+    }
   }
 }
 

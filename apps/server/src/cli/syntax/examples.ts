@@ -9,6 +9,7 @@ type ExamplesOf =
   | 'watch'
   | 'show'
   | 'attachments'
+  | 'release'
   | 'export'
   | 'delete'
   | 'sweep'
@@ -107,6 +108,12 @@ After SIGINT or SIGTERM it waits for the command that runs, and ends with exit c
 Examples:
   postern show 01JD2V5W3Q8XJ4T6Y9Z0A1B2C3
   postern show --raw 01JD2V5W3Q8XJ4T6Y9Z0A1B2C3 > message.eml
+`,
+  release: `
+Look at it first: postern list --store fs:./quarantine
+
+Examples:
+  postern release --quarantine fs:./quarantine 01JD2V5W3Q8XJ4T6Y9Z0A1B2C3
 `,
   attachments: `
 The names and types are those that the sender of the message chose. Look at what you open.

@@ -87,6 +87,20 @@ export function addStoredMail(postern: Command): void {
       await remove(await settings(flags), ids, flags)
     })
 
+  const release = storeCommand(
+    postern,
+    'release <ids...>',
+    'move messages from the quarantine to the store',
+    EXAMPLES.release,
+  )
+    .addOption(storeFlag())
+    .option('--json', 'one line of JSON for each message')
+    .action(async (ids, flags) => {
+      const { release: run } = await import('../commands/release.ts')
+      await run(await settings(flags), ids, flags)
+    })
+  for (const name of optionsOf('release')) addFlag(release, name)
+
   const sweep = storeCommand(
     postern,
     'sweep',

@@ -4,7 +4,7 @@ import { unitOf } from '../values/quantity.ts'
 import { list, optional, quantity, type Schema, text, trueOrFalse } from '../values/schema.ts'
 
 /** The commands that take options of the server. */
-export type CommandName = 'serve' | 'front' | 'sweep' | 'send' | 'queue' | 'show' | 'dkim'
+export type CommandName = 'serve' | 'front' | 'sweep' | 'send' | 'queue' | 'show' | 'dkim' | 'release'
 
 /**
  * One row. The schema reads what a person wrote (`'25MiB'`, `'yes'`) and returns the value that the server uses. Its

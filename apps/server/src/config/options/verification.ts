@@ -49,6 +49,7 @@ export const verificationRows: VerificationRows = {
     help: 'where --verify quarantine stores mail whose sender is not proved: fs:DIRECTORY, s3://BUCKET/PREFIX, …',
     group,
     value: 'url',
+    commands: ['serve', 'release'],
   },
   verifyTimeoutMs: amount(
     'verifyTimeoutMs',
