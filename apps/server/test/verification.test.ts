@@ -157,7 +157,7 @@ test('mail in quarantine can be listed, and is released with all that its record
   const [mail] = await kept(store)
   const { isQuarantined, ...verdicts } = before.verdicts
   expect(isQuarantined).toBe(true)
-  const { attachments, ...record } = mail?.record as MailRecord
+  const { attachments, ...record } = (mail as { record: MailRecord }).record
   expect({ ...record, attachments: before.attachments }).toEqual({ ...before, verdicts })
   expect([attachments, mail?.text]).toEqual([undefined, held?.text])
   expect(await kept(quarantine)).toEqual([])

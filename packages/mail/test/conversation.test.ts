@@ -35,7 +35,10 @@ const CASES: Readonly<Record<string, string>> = {
   'a forwarded message of Gmail':
     't FYI\na ---------- Forwarded message ---------\na From: Ann\na Date: Mon\na Subject: x\na To: Bob\nq \nq Hello',
   'a forwarded message of Apple': 't FYI\na Begin forwarded message:\na \na From: Ann\na Subject: x\nq Hello',
-  'fields that are only text': 't From: here\nt to there',
+  'fields that are only text': 't From: Berlin\nt To: Paris\nt Date: Monday\nt the trip',
+  'a remark above a quote': 't Look at this, it is important:\nq > a',
+  'an address above a quote': 'a Ann <ann@a.example>:\nq > a',
+  'too many lines below a signature': ['t -- ', ...Array.from({ length: 50 }, (_, i) => `t line ${i}`)].join('\n'),
 }
 
 test.each(Object.entries(CASES))('%s', (_, expected) => {
@@ -86,6 +89,11 @@ test('each line is in one block, neighbours differ, and line ends do not matter'
     }),
     { seed: SEED },
   )
+})
+
+test('a text with very many blocks has at most 1,000, and each line is still in one', () => {
+  const blocks = textBlocks('> a\nb\n'.repeat(5_000))
+  expect([blocks.length, blocks.at(-1)?.lastLine]).toEqual([1_000, 10_000])
 })
 
 test('a message belongs to the conversation that its first reference began', () => {

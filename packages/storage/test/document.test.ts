@@ -115,6 +115,17 @@ test('a document has a summary although the record has none, the text that HTML 
   expect([record.summary, summary.subject]).toEqual([undefined, 'x'])
   expect([html?.value.length, html?.isCut, text?.from, text?.isCut]).toEqual([100, true, 'html', true])
   expect(text?.value.trim()).toMatch(/^Hello +x+$/)
+  const utf8 = linesOf('', 'Grüße 🐦')
+  const cut = async (maxTextOctets: number): Promise<string | undefined> =>
+    (await documentOf(utf8, { maxTextOctets })).text?.value
+  expect(await Promise.all([3, 4, 8, 9, 11, 12].map(cut))).toEqual([
+    'Gr',
+    'Grü',
+    'Grüße ',
+    'Grüße ',
+    'Grüße ',
+    'Grüße 🐦',
+  ])
   const exact = linesOf('', 'y'.repeat(100))
   expect((await documentOf(exact, { maxTextOctets: 100 })).text).toMatchObject({ value: 'y'.repeat(100), isCut: false })
 })

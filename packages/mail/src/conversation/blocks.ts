@@ -4,7 +4,14 @@
  * There is no standard for it, so this is what mail programs do: quotes begin with `>` (RFC 3676 4.5), a signature follows a line `-- ` (RFC 3676
  * 4.3), and Outlook puts a block of fields above the whole message that it answers. What is marked may be wrong: show it folded, do not delete it.
  */
-import { ATTRIBUTION_STARTS, AUTHOR_FIELDS, BEGIN_FORWARDED, ORIGINAL_MESSAGE, OTHER_FIELDS } from './phrases.ts'
+import {
+  ATTRIBUTION_STARTS,
+  AUTHOR_FIELDS,
+  BEGIN_FORWARDED,
+  ORIGINAL_MESSAGE,
+  OTHER_FIELDS,
+  SUBJECT_FIELDS,
+} from './phrases.ts'
 
 export type BlockKind =
   /** What the author wrote. */
@@ -30,9 +37,13 @@ const MAX_PHRASE = 300
 const MAX_ATTRIBUTION_LINES = 3
 /** Without its blank, a line `--` begins a signature only near the end. */
 const MAX_SIGNATURE_LINES = 12
-/** Fields of Outlook's block, of which one is the author. */
+/** More lines behind `-- ` are no signature. */
+const MAX_LINES_BELOW = 40
+/** Fields of Outlook's block, of which one is the author, and one the subject. */
 const MIN_FIELDS = 3
 const MAX_FIELDS = 10
+/** The rest of a text with more blocks is one block of its own. */
+const MAX_BLOCKS = 1_000
 
 /** @param text Lines end with LF or CRLF */
 export function textBlocks(text: string): TextBlock[] {
@@ -66,7 +77,8 @@ function originalHeader(lines: readonly string[], start: number): number {
   let at = hasTitle ? start + 1 : start
   if (hasTitle) while (lines[at]?.trim() === '') at++
   const fields = fieldsAt(lines, at)
-  if (fields >= (hasTitle ? 1 : MIN_FIELDS)) return at + fields - start
+  const isBlock = fields >= MIN_FIELDS && hasSubject(lines.slice(at, at + fields))
+  if (isBlock || (hasTitle && fields > 0)) return at + fields - start
   return hasTitle ? 1 : 0
 }
 
@@ -96,6 +108,11 @@ function fieldsAt(lines: readonly string[], start: number): number {
   return count
 }
 
+/** Other texts have lines such as `From: Berlin` and `To: Paris`. */
+function hasSubject(lines: readonly string[]): boolean {
+  return lines.some((line) => SUBJECT_FIELDS.has(fieldName(line) ?? ''))
+}
+
 /** Returns the name in `*Subject:* text`, which some programs write in bold. */
 function fieldName(line: string | undefined): string | undefined {
   const start = line?.startsWith('*') === true ? 1 : 0
@@ -113,7 +130,7 @@ function isSignature(lines: readonly string[], i: number): boolean {
 function markSignature(lines: readonly string[], kinds: BlockKind[], start: number): number {
   let end = start
   while (end < lines.length && kinds[end] === 'text' && (end === start || originalHeader(lines, end) === 0)) end++
-  kinds.fill('signature', start, end)
+  if (end - start <= MAX_LINES_BELOW) kinds.fill('signature', start, end)
   return end - 1
 }
 
@@ -122,19 +139,20 @@ function markAttribution(lines: readonly string[], kinds: BlockKind[], last: num
   let end = last
   if (lines[end]?.trim() === '' && kinds[end] === 'text') end--
   const line = lines[end]?.trimEnd()
-  if (
-    line === undefined ||
-    kinds[end] !== 'text' ||
-    line.length > MAX_PHRASE ||
-    !(line.endsWith(':') || line.endsWith('：'))
-  )
-    return
-  let start = end
+  if (line === undefined || kinds[end] !== 'text' || line.length > MAX_PHRASE) return
+  if (!line.endsWith(':') && !line.endsWith('：')) return
+  let start: number | undefined
   for (let i = end; i > end - MAX_ATTRIBUTION_LINES && kinds[i] === 'text' && lines[i]?.trim() !== ''; i--) {
-    const lower = (lines[i] as string).slice(0, 20).toLowerCase()
-    if (ATTRIBUTION_STARTS.some((word) => lower.startsWith(word))) start = i
+    if (saysWhoAndWhen(lines[i] as string)) start = i
   }
-  kinds.fill('attribution', start, end + 1)
+  if (start !== undefined) kinds.fill('attribution', start, end + 1)
+}
+
+/** "On Monday, Ann wrote:" or "Ann <ann@example.org>:", but not "Look at this:". */
+function saysWhoAndWhen(line: string): boolean {
+  const lower = line.slice(0, MAX_PHRASE).toLowerCase()
+  const words = lower.split(' ').length
+  return (words > 2 && ATTRIBUTION_STARTS.some((word) => lower.startsWith(word))) || lower.includes('@')
 }
 
 function joined(kinds: readonly BlockKind[]): TextBlock[] {
@@ -143,6 +161,7 @@ function joined(kinds: readonly BlockKind[]): TextBlock[] {
     const kind = kinds[i] as BlockKind
     const firstLine = i + 1
     while (i < kinds.length && kinds[i] === kind) i++
+    if (blocks.length === MAX_BLOCKS - 1) i = kinds.length
     blocks.push({ kind, firstLine, lastLine: i })
   }
   return blocks

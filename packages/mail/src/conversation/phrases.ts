@@ -63,6 +63,9 @@ export const BEGIN_FORWARDED: ReadonlySet<string> = new Set([
 
 /** The names of fields in the block that Outlook writes above a whole message. */
 export const AUTHOR_FIELDS: ReadonlySet<string> = words('from von de da van från fra lähettäjä od от 发件人 差出人')
+export const SUBJECT_FIELDS: ReadonlySet<string> = words(
+  'subject betreff objet asunto assunto oggetto onderwerp ämne emne aihe temat předmět тема 主题 件名',
+)
 export const OTHER_FIELDS: ReadonlySet<string> = words(
   'sent date to cc subject reply-to importance attachments gesendet datum an betreff envoyé à objet enviado enviada fecha para asunto data assunto ' +
     'inviato a oggetto verzonden aan onderwerp skickat till ämne sendt til emne lähetetty vastaanottaja aihe wysłano do temat odesláno komu předmět ' +

@@ -102,7 +102,8 @@ class Texts {
       pieces.push(piece)
       this.#left -= piece.length
     }
-    const { text } = decodeText(joined(pieces), parameters.get('charset'))
+    const octets = joined(pieces)
+    const { text } = decodeText(this.#isCut ? withoutCutCharacter(octets) : octets, parameters.get('charset'))
     const value = text.replaceAll('\r\n', '\n')
     this.#value += this.count++ === 0 ? value : `${this.#separator}${value}`
     return size
@@ -111,6 +112,15 @@ class Texts {
   get document(): DocumentHtml {
     return { value: this.#value.slice(0, this.#max), isCut: this.#isCut }
   }
+}
+
+/** Leaves out the beginning of a character of UTF-8 at the end, because text that is no UTF-8 is read as Windows-1252. */
+function withoutCutCharacter(octets: Uint8Array): Uint8Array {
+  let start = octets.length
+  while (start > 0 && octets.length - start < 4 && ((octets[start - 1] as number) & 0xc0) === 0x80) start--
+  const first = octets[start - 1] ?? 0
+  const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1
+  return length > octets.length - start + 1 ? octets.subarray(0, start - 1) : octets
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
