@@ -48,6 +48,22 @@ describe('a bucket with other users', () => {
     }
   })
 
+  onBoth('the name of a download is in the object, whatever it has in it, and is cut', async (server, bucket) => {
+    const store = storeIn(server, bucket)
+    for (const [fileName, simple, encoded] of [
+      ['a"b\\c/d%e;f.txt', 'a_b_c_d_e;f.txt', 'a%22b_c_d%25e%3Bf.txt'],
+      ['🐦\ud800é*\r\nX: y', '___*__X: y', '%F0%9F%90%A6%EF%BF%BD%C3%A9%2A%0D%0AX%3A%20y'],
+      ['🐦'.repeat(500), '_'.repeat(100), '%F0%9F%90%A6'.repeat(100)],
+    ] as const) {
+      const key = encoded.length.toString()
+      const writer = store.write(key, { contentType: 'text/plain', fileName })
+      await writer.write(pattern(10))
+      await writer.commit()
+      const { headers } = await mustAsk(server, 'HEAD', `/${bucket}/${key}`)
+      expect(headers['content-disposition']).toBe(`attachment; filename="${simple}"; filename*=UTF-8''${encoded}`)
+    }
+  })
+
   onBoth('an object has its content type and the id of its writer', async (server, bucket) => {
     for (const size of [10, PART + 1]) {
       const writer = storeIn(server, bucket).write(`${size}`, { contentType: 'message/rfc822' })
