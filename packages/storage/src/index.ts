@@ -43,6 +43,7 @@ export type {
   MaildirPlaces,
   MailRecord,
   PathRecord,
+  RecordVerdicts,
   SessionFacts,
 } from './record/record.ts'
 export { timeOf } from './record/layout.ts'

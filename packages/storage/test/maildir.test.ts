@@ -129,7 +129,7 @@ describe('delivery', () => {
 
   test('records what is known after the last byte of the message, and where it was delivered', async () => {
     const mail = maildir(freshDirectory(), { hostname: HOST, create: 'any' })
-    const verdicts = { spf: 'pass' }
+    const verdicts = { scanner: 'pass' }
     for (const facts of [() => ({ verdicts }), () => Promise.resolve({ verdicts })]) {
       const message = { ...messageOf(idAt(Date.now()), [bytesOf(TEXT)]), facts }
       const record = await mail.save(message, SESSION)

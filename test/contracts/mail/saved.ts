@@ -97,7 +97,7 @@ export const saved: readonly MailCheck[] = [
     name: 'the record has the facts that are known after the last byte, and save asks for them once',
     async run(make) {
       const { mail } = await open(make)
-      const verdicts = { spf: { result: 'pass' } }
+      const verdicts = { scanner: { result: 'pass' } }
       const [atOnce, later = ''] = idsOfMinute(2)
       for (const id of [atOnce, later]) {
         const message = messageOf(id, [bytesOf('hello')])

@@ -1,7 +1,7 @@
 /** A message as one JSON document, for programs. `schema.json` of this package describes it. */
 import type { TextBlock } from '@postern/mail/conversation'
 import type { MailSummary } from '@postern/mail/summary'
-import type { MailRecord } from '../record/record.ts'
+import type { MailRecord, RecordVerdicts } from '../record/record.ts'
 
 /** The `version` grows when a reader of an older one would misread it. A new field does not change it. */
 export interface MailDocument {
@@ -11,7 +11,7 @@ export interface MailDocument {
   /** The record's, or made now if the record has none. */
   readonly summary: MailSummary
   /** The record's: who sent the message, as it was found out when it came. The sender can't write them. */
-  readonly verdicts: Readonly<Record<string, unknown>>
+  readonly verdicts: RecordVerdicts
   /** The message id with which the conversation began. The sender chooses it. */
   readonly threadId?: string
   /** What people read. Missing if the message has no text. */

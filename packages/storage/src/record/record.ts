@@ -16,6 +16,7 @@ import type {
   TransmissionType,
 } from '@postern/engine'
 import type { AttachmentHead, MailSummary } from '@postern/mail/summary'
+import type { Verdicts } from '@postern/mail/trust'
 
 /** What is known about one stored message. */
 export interface MailRecord {
@@ -46,7 +47,7 @@ export interface MailRecord {
   /** SHA-256 of the stored bytes, lower-case hexadecimal. */
   readonly sha256: string
   /** Results of checks of the message. */
-  readonly verdicts: Readonly<Record<string, unknown>>
+  readonly verdicts: RecordVerdicts
   /** What a list of messages shows. Missing if it was not asked for; see `KeepOptions`. */
   readonly summary?: MailSummary
   /** The attachments that are kept apart, in the order of the message. Missing if there are none; see `KeepOptions`. */
@@ -55,6 +56,15 @@ export interface MailRecord {
   readonly maildir?: MaildirPlaces
   /** Present once the message has bounced. */
   readonly bounce?: Bounce
+}
+
+/** Results of checks: those of a verification (docs/verdicts.md), and others that a program adds to `MailFacts`. */
+export interface RecordVerdicts extends Verdicts {
+  /** How many fields of Authentication-Results claimed to be ours. They were removed. */
+  readonly removedClaims?: number
+  /** The message is in quarantine. */
+  readonly isQuarantined?: true
+  readonly [name: string]: unknown
 }
 
 /** An attachment that is kept apart: decoded, in a blob of its own. The message has its bytes too, encoded. */
