@@ -153,7 +153,7 @@ export const PACKAGES: readonly Package[] = [
         { paths: ['r2'], below: ['blob', 'bucket'] },
       ],
       [{ paths: ['maildir'], modules: NODE, below: ['blob', 'record', 'upkeep', 'mail', 'disk', 'fs'] }],
-      [{ paths: ['document'], below: ['record', 'mail'] }],
+      [{ paths: ['document'], modules: NODE, below: ['record', 'mail'] }],
       [{ paths: ['index.ts'] }],
     ],
   },

@@ -2,9 +2,11 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { Session } from '@postern/engine'
-import { keep, mailStore } from '@postern/storage'
+import { type BlobStore, keep, mailStore } from '@postern/storage'
 import { fs } from '@postern/storage/fs'
+import { memory } from '@postern/storage/memory'
 import { bytesOf, hookMessageOf, idAt, SESSION } from '../../../test/contracts/mail/messages.ts'
+import { bound } from '../../../test/contracts/mail/opened.ts'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 
 const MESSAGES = 20
@@ -31,6 +33,43 @@ test.each(['files', 'packed'] as const)(
     expect(records.map(({ attachments }) => attachments?.length)).toEqual(Array(MESSAGES).fill(1))
   },
 )
+
+test.each([
+  ['is the whole message', ''],
+  ['has no delimiter behind it', 'Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n'],
+])('an attachment that %s is kept to its last octet, by writers that wait for each write', async (_, above) => {
+  const blobs = memory()
+  const slow: BlobStore = {
+    ...bound(blobs),
+    write(key, options) {
+      const writer = blobs.write(key, options)
+      return {
+        write: async (bytes) => {
+          await Promise.resolve()
+          await writer.write(bytes)
+        },
+        commit: () => writer.commit(),
+        abort: () => writer.abort(),
+      }
+    },
+  }
+  const octets = randomBytes(50_002)
+  const field = 'Content-Type: image/png; name=a\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+  // Without padding, the last octet is known only when the message ends.
+  const text = octets.toString('base64').replaceAll('=', '')
+  const pieces = [above, field, text.slice(0, 60_000), text.slice(60_000)]
+  const id = idAt(Date.now())
+  const session = SESSION as Session
+  const options = { attachments: 'apart', attachmentsAboveBytes: 0 } as const
+  await keep(slow, options)(hookMessageOf(id, pieces.map(bytesOf)), session)
+  const store = mailStore(blobs)
+  const { record } = await store.load(id)
+  expect(record.attachments).toMatchObject([{ section: '1', size: octets.length }])
+  const loaded = await store.attachments?.load(record, '1')
+  const chunks: Uint8Array[] = []
+  for await (const chunk of loaded?.body ?? []) chunks.push(chunk)
+  expect(Buffer.concat(chunks).equals(octets)).toBe(true)
+})
 
 test('a message has at most 100 attachments apart, and the others stay inside', async () => {
   const store = mailStore(fs(temporaryDirectory()))

@@ -1,4 +1,5 @@
 /** Makes the document of a message. */
+import { Buffer } from 'node:buffer'
 import { decodeText, type Part, parts } from '@postern/mail'
 import { textBlocks, threadIdOf } from '@postern/mail/conversation'
 import { isAttachment, SummaryReader, textOfHtml } from '@postern/mail/summary'
@@ -102,7 +103,7 @@ class Texts {
       pieces.push(piece)
       this.#left -= piece.length
     }
-    const octets = joined(pieces)
+    const octets = Buffer.concat(pieces)
     const { text } = decodeText(this.#isCut ? withoutCutCharacter(octets) : octets, parameters.get('charset'))
     const value = text.replaceAll('\r\n', '\n')
     this.#value += this.count++ === 0 ? value : `${this.#separator}${value}`
@@ -121,16 +122,6 @@ function withoutCutCharacter(octets: Uint8Array): Uint8Array {
   const first = octets[start - 1] ?? 0
   const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1
   return length > octets.length - start + 1 ? octets.subarray(0, start - 1) : octets
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
-  let used = 0
-  for (const piece of pieces) {
-    whole.set(piece, used)
-    used += piece.length
-  }
-  return whole
 }
 
 function textOf(plain: Texts, html: Texts): DocumentText | undefined {

@@ -74,8 +74,13 @@ export class AttachmentsApart {
     if (bytes !== null) return (this.#returned = bytes)
     this.#attempt(() => this.#reader.end())
     const kept = this.#keep()
+    if (kept === undefined) return this.#end()
+    return kept.then(() => this.#end())
+  }
+
+  #end(): null {
     this.#isOver = true
-    return kept === undefined ? null : kept.then(() => null)
+    return null
   }
 
   /** Looks at the bytes that the store has taken. */
