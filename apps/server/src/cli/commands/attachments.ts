@@ -7,6 +7,7 @@ import { EXIT, Failure } from '../../host/failure.ts'
 import { print, printJson } from '../../host/output.ts'
 import { safe, table } from '../../host/terminal.ts'
 import { openExistingStore } from '../../serve/store/store.ts'
+import { cut } from '../reading/rows.ts'
 import { loadMail, refused } from './mail.ts'
 
 export interface AttachmentsFlags {
@@ -78,7 +79,7 @@ async function list(mail: StoredMail, linkTo: LinkTo | undefined, isJson: boolea
   if (isJson) return printJson({ id: record.id, attachments: listed })
   if (listed.length === 0) return print('No attachments\n')
   const rows = listed.map(({ section, fileName = '', type, size, key = '(inside)', link }) =>
-    [section, fileName, type, formatSize(size), link ?? key].map(safe),
+    [section, cut(fileName), cut(type), formatSize(size), link ?? key].map(safe),
   )
   await print(table([['PART', 'NAME', 'TYPE', 'SIZE', linkTo === undefined ? 'WHERE' : 'LINK'], ...rows]))
 }

@@ -12,6 +12,7 @@ import type { Settings } from '../../config/settings.ts'
 import { openExistingStore } from '../../serve/store/store.ts'
 import { safe, table } from '../../host/terminal.ts'
 import { contentsOf } from '../reading/contents.ts'
+import { cut } from '../reading/rows.ts'
 
 /** Prints the message; `raw` is the stored bytes and nothing else. */
 export async function show(settings: Settings, id: string, flags: { json?: boolean; raw?: boolean }): Promise<void> {
@@ -127,7 +128,7 @@ async function beginning(body: AsyncIterable<Uint8Array>, { id, summary }: MailR
   const { text, isCut } = await contentsOf(body)
   const { attachments = [], attachmentCount = 0 } = summary ?? {}
   const rows = attachments.map(({ section, fileName = '', type, size }) =>
-    [section, fileName, type, formatSize(size)].map(safe),
+    [section, cut(fileName), cut(type), formatSize(size)].map(safe),
   )
   const more = attachmentCount - attachments.length
   const listed =

@@ -7,8 +7,8 @@ export const HEAD: readonly string[] = ['ID', 'RECEIVED', 'SIZE', 'FROM', 'TO', 
 /** Widths of the columns for messages that are printed one by one. A long address makes its column wider from then on. */
 export const WIDTHS: readonly number[] = [26, 20, 8, 24, 24, 0]
 
-/** Characters of a subject that a row has. */
-const MAX_SUBJECT = 60
+/** Characters of a subject, or of another text that a stranger chose, that a row has. */
+const MAX_CHARACTERS = 60
 
 export function rowOf(record: MailRecord): string[] {
   const [first, ...more] = record.forwardPaths
@@ -18,7 +18,8 @@ export function rowOf(record: MailRecord): string[] {
   return [record.id, received, formatSize(record.size), `<${record.reversePath.address}>`, to, cut(subject)].map(safe)
 }
 
-function cut(subject: string): string {
-  const characters = Array.from(subject)
-  return characters.length <= MAX_SUBJECT ? subject : `${characters.slice(0, MAX_SUBJECT - 1).join('')}…`
+/** Cuts a long text. */
+export function cut(text: string): string {
+  const characters = Array.from(text)
+  return characters.length <= MAX_CHARACTERS ? text : `${characters.slice(0, MAX_CHARACTERS - 1).join('')}…`
 }
