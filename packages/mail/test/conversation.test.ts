@@ -1,7 +1,7 @@
 /** What of a text the author wrote, and which conversation a message belongs to. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type TextBlock, textBlocks, threadIdOf } from '../src/conversation/index.ts'
+import { type TextBlock, textBlocks, threadIdOf, unflowed } from '../src/conversation/index.ts'
 
 const SEED = Number(process.env['SEED'] ?? 1)
 
@@ -94,6 +94,41 @@ test('each line is in one block, neighbours differ, and line ends do not matter'
 test('a text with very many blocks has at most 1,000, and each line is still in one', () => {
   const blocks = textBlocks('> a\nb\n'.repeat(5_000))
   expect([blocks.length, blocks.at(-1)?.lastLine]).toEqual([1_000, 10_000])
+})
+
+test.each<[string, string, boolean, string]>([
+  ['a paragraph', 'one \r\ntwo \r\nthree\r\nfour', false, 'one two three\nfour'],
+  ['DelSp', '日本 \r\n語', true, '日本語'],
+  ['stuffing', ' From me\r\n > no quote\r\n  indented', false, 'From me\n> no quote\n indented'],
+  ['quotes', '> one \r\n> two\r\n>> deep \r\n> back\r\n>\r\nmine', false, '> one two\n>> deep \n> back\n>\nmine'],
+  ['a signature', 'text \r\n-- \r\nAnn', false, 'text \n-- \nAnn'],
+  ['a quoted signature', '> text\r\n> -- \r\n> Ann', false, '> text\n> -- \n> Ann'],
+  ['nothing', '', false, ''],
+  ['an open end', 'one ', false, 'one '],
+])('format=flowed: %s', (_, text, delSp, expected) => {
+  expect(unflowed(text, delSp)).toBe(expected)
+})
+
+test('text that is flowed by the rules comes back', () => {
+  const word = fc.stringMatching(/^[a-z>-]{1,12}$/).filter((text) => text !== '--')
+  const paragraph = fc.array(word, { minLength: 1, maxLength: 12 }).map((words) => words.join(' '))
+  fc.assert(
+    fc.property(
+      fc.array(fc.record({ depth: fc.nat({ max: 3 }), paragraph }), { maxLength: 6 }),
+      fc.boolean(),
+      (written, delSp) => {
+        const lines = written.flatMap(({ depth, paragraph: text }) => {
+          const words = text.split(' ')
+          return words.map((one, i) => `${'>'.repeat(depth)} ${one}${i === words.length - 1 ? '' : delSp ? '  ' : ' '}`)
+        })
+        const expected = written.map(
+          ({ depth, paragraph: text }) => `${'>'.repeat(depth)}${depth > 0 ? ' ' : ''}${text}`,
+        )
+        expect(unflowed(lines.join('\r\n'), delSp)).toBe(expected.join('\n'))
+      },
+    ),
+    { seed: SEED },
+  )
 })
 
 test('a message belongs to the conversation that its first reference began', () => {

@@ -126,6 +126,8 @@ test('a document has a summary although the record has none, the text that HTML 
     'Grüße ',
     'Grüße 🐦',
   ])
+  const flowed = linesOf('Content-Type: text/plain; format=flowed', '', 'one ', 'two', '> a ', '> b')
+  expect((await documentOf(flowed)).text?.value).toBe('one two\n> a b')
   const exact = linesOf('', 'y'.repeat(100))
   expect((await documentOf(exact, { maxTextOctets: 100 })).text).toMatchObject({ value: 'y'.repeat(100), isCut: false })
 })

@@ -23,7 +23,7 @@ export interface MailDocument {
 }
 
 export interface DocumentText {
-  /** Lines end with LF. The plain texts of the message, or what its HTML shows if it has none. */
+  /** Lines end with LF, and those of `format=flowed` (RFC 3676) are joined. The plain texts of the message, or what its HTML shows if it has none. */
   readonly value: string
   readonly from: 'plain' | 'html'
   /** The text is longer, and `value` is its beginning. */

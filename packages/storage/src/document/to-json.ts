@@ -1,7 +1,7 @@
 /** Makes the document of a message. */
 import { Buffer } from 'node:buffer'
 import { decodeText, type Part, parts } from '@postern/mail'
-import { textBlocks, threadIdOf } from '@postern/mail/conversation'
+import { textBlocks, threadIdOf, unflowed } from '@postern/mail/conversation'
 import { isAttachment, SummaryReader, textOfHtml } from '@postern/mail/summary'
 import type { StoredMail } from '../mail/contract.ts'
 import type { MailRecord } from '../record/record.ts'
@@ -92,7 +92,7 @@ class Texts {
   }
 
   /** Reads a part to its end. Returns its size. */
-  async take({ body, parameters }: Part): Promise<number> {
+  async take({ body, parameters, type }: Part): Promise<number> {
     const pieces: Uint8Array[] = []
     let size = 0
     for await (const octets of body) {
@@ -105,7 +105,9 @@ class Texts {
     }
     const octets = Buffer.concat(pieces)
     const { text } = decodeText(this.#isCut ? withoutCutCharacter(octets) : octets, parameters.get('charset'))
-    const value = text.replaceAll('\r\n', '\n')
+    const isFlowed = type === 'text/plain' && parameters.get('format')?.toLowerCase() === 'flowed'
+    const delSp = parameters.get('delsp')?.toLowerCase() === 'yes'
+    const value = isFlowed ? unflowed(text, delSp) : text.replaceAll('\r\n', '\n')
     this.#value += this.count++ === 0 ? value : `${this.#separator}${value}`
     return size
   }
