@@ -1,4 +1,5 @@
 /** Records what became of deliveries, and writes the reports that are due. A result is durable before its message is removed. */
+import { isStorageError } from '@postern/storage'
 import type { Attempt } from './delivery/attempt.ts'
 import { settlingOf } from './delivery/settling.ts'
 import type { Incoming } from './incoming.ts'
@@ -29,25 +30,30 @@ export class Bookkeeping {
     const { events, queue } = options
     if (tried.mayBeAccepted) events?.unanswered?.(claim)
     const { results, dueAt, reports } = settlingOf(claim, tried, schedule, now, Math.random())
-    const added: NewEntry[] = []
+    const written: { readonly report: DueReport; readonly entry: NewEntry }[] = []
     let settled: Settled | undefined
     try {
-      for (const report of reports) added.push(await this.#report(claim, report, now))
+      for (const report of reports) {
+        const entry = await this.#report(claim, report, now)
+        if (entry !== undefined) written.push({ report, entry })
+      }
       ;[settled] = await queue.settle([
         {
           claim,
           results,
           removeIfFinished: true,
           ...(dueAt !== undefined && { dueAt }),
-          ...(added.length > 0 && { add: added }),
+          ...(written.length > 0 && { add: written.map(({ entry }) => entry) }),
         },
       ])
     } finally {
-      incoming.forget(added.map(({ messageId }) => messageId))
+      incoming.forget(written.map(({ entry }) => entry.messageId))
     }
     events?.attempted?.(claim, results, dueAt)
-    if (settled?.status === 'gone') for (const { messageId } of added) await removals.add({ messageId })
-    else reports.forEach((report, at) => events?.reported?.(claim, report, added[at]?.id ?? ''))
+    for (const { report, entry } of written) {
+      if (settled?.status === 'gone') await removals.add({ messageId: entry.messageId })
+      else events?.reported?.(claim, report, entry.id)
+    }
     if (settled?.isFinished === true) await this.#remove(claim, settled)
   }
 
@@ -65,8 +71,22 @@ export class Bookkeeping {
     return this.#deps.removals.add({ messageId, ...(isRemoved !== true && { entryId: id }) })
   }
 
-  /** Writes a report to the spool. Returns its entry. */
-  async #report(claim: Claim, { kind, recipients }: DueReport, now: number): Promise<NewEntry> {
+  /**
+   * Writes a report to the spool. Returns its entry, or undefined if the report cannot be made, which is a bug: the message must not be
+   * sent again and again because of it.
+   * @throws StorageError
+   */
+  async #report(claim: Claim, report: DueReport, now: number): Promise<NewEntry | undefined> {
+    try {
+      return await this.#write(claim, report, now)
+    } catch (error) {
+      if (isStorageError(error)) throw error
+      this.#deps.options.events?.failed?.(error)
+      return undefined
+    }
+  }
+
+  async #write(claim: Claim, { kind, recipients }: DueReport, now: number): Promise<NewEntry> {
     const { options, incoming } = this.#deps
     const { hostname, makeId, spool } = options
     const id = makeId()

@@ -5,6 +5,7 @@
  * A message is durable before its entry, and the entry before `submit` resolves. A result is durable before the message is removed. So
  * a crash at any time loses nothing. It sends a message twice only if a server took it and the result was not yet recorded.
  */
+import { isStorageError } from '@postern/storage'
 import { Bookkeeping } from './bookkeeping.ts'
 import { Congestion } from './delivery/congestion.ts'
 import { Connections } from './delivery/connections.ts'
@@ -12,6 +13,8 @@ import { Incoming } from './incoming.ts'
 import { removeLeftovers } from './leftovers.ts'
 import type { NewMail, RelayOptions } from './options.ts'
 import { Outgoing } from './outgoing.ts'
+import type { Attempt } from './delivery/attempt.ts'
+import { isQueueError, type QueueErrorCode } from './queue/error.ts'
 import type { Claim } from './queue/queue.ts'
 import { Removals } from './removals.ts'
 import { resolveSchedule } from './schedule.ts'
@@ -24,6 +27,8 @@ const MAX_SLEEP_MS = 60_000
 const LOOK_MS = 1_000
 /** After a failure of the queue, the relay waits this long. */
 const FAILED_SLEEP_MS = 5_000
+/** Failures of the queue that may end. */
+const PASSING: readonly QueueErrorCode[] = ['full', 'busy', 'unavailable']
 /** A message gets its entry within this time. */
 const ORPHAN_AGE_MS = 3_600_000
 
@@ -37,10 +42,10 @@ export class Relay {
   readonly #bookkeeping: Bookkeeping
   readonly #maxDeliveries: number
   readonly #abort = new AbortController()
-  readonly #tidying = new AbortController()
+  /** Aborted when the relay begins to stop. */
+  readonly #stopping = new AbortController()
   readonly #running = new Set<Promise<void>>()
   readonly #madeAt = Date.now()
-  #isStopping = false
   #loop: Promise<void> | undefined
   #wake: (() => void) | undefined
   #isWoken = false
@@ -118,8 +123,7 @@ export class Relay {
 
   /** Stops: begins no delivery, and gives those that run this time to end. */
   async stop(graceMs: number = 30_000): Promise<void> {
-    this.#isStopping = true
-    this.#tidying.abort()
+    this.#stopping.abort()
     this.wake()
     const timer = setTimeout(() => this.#abort.abort(new Error('the relay stops')), graceMs)
     await this.#loop
@@ -131,7 +135,7 @@ export class Relay {
 
   async #run(): Promise<void> {
     const tidied = this.tidy().catch((error: unknown) => this.#failed(error))
-    while (!this.#isStopping) {
+    while (!this.#stopping.signal.aborted) {
       this.#isWoken = false
       let sleepMs: number
       try {
@@ -190,7 +194,7 @@ export class Relay {
       isArriving: (messageId) => this.#incoming.has(messageId),
       before: new Date(orphanAgeMs === 0 ? this.#madeAt : Date.now() - orphanAgeMs),
       unfinishedBefore: new Date(this.#madeAt - orphanAgeMs),
-      signal: this.#tidying.signal,
+      signal: this.#stopping.signal,
     })
   }
 
@@ -235,13 +239,32 @@ export class Relay {
       const now = Date.now()
       if (tried.learnt === 'succeeded') this.#congestion.succeeded(claim.destination)
       else if (tried.learnt === 'refused') this.#congestion.refused(claim.destination, now)
-      await this.#bookkeeping.settle(claim, tried, now)
+      await this.#settle(claim, tried, now)
     } catch (error) {
       this.#failed(error)
       if (Spool.isMissing(error) && (await this.#giveUp(claim))) return
       // The lease would keep the delivery for an hour.
       await queue.release([claim]).catch((failure: unknown) => this.#failed(failure))
       this.#congestion.refused(claim.destination, Date.now())
+    }
+  }
+
+  /**
+   * Records the results. If the queue or the spool fails, it tries again until the relay stops, and meanwhile the delivery keeps its place:
+   * without a record, the message would be sent again.
+   */
+  async #settle(claim: Claim, tried: Attempt, now: number): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#bookkeeping.settle(claim, tried, now)
+      } catch (error) {
+        const isPassing = isStorageError(error)
+          ? !Spool.isMissing(error)
+          : PASSING.some((code) => isQueueError(error, code))
+        if (!isPassing || this.#stopping.signal.aborted) throw error
+        this.#failed(error)
+        await pause(FAILED_SLEEP_MS, this.#stopping.signal)
+      }
     }
   }
 
@@ -259,4 +282,17 @@ export class Relay {
   #failed(error: unknown): void {
     this.#options.events?.failed?.(error)
   }
+}
+
+/** Waits until the time is over or the signal is aborted. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal.addEventListener('abort', done)
+  })
 }

@@ -8,6 +8,7 @@ import { openSqliteQueue } from '@postern/relay/sqlite'
 import { temporaryDirectory } from '../../../test/kit/directory.ts'
 import { afterEach, expect, test } from 'vitest'
 import type { Hop, Route } from '../src/delivery/hop.ts'
+import { QueueError } from '../src/queue/error.ts'
 import { memoryQueue } from '../src/queue/memory/index.ts'
 import type { Queue } from '../src/queue/queue.ts'
 import { LOCAL, type RelayOptions } from '../src/options.ts'
@@ -110,6 +111,47 @@ test('a refused recipient gets its sender a report, and the others their mail', 
   ])
   expect(received[1]?.text).toMatch(/^Final-Recipient: rfc822; ?nobody@far\.example\r$/m)
   expect(received[1]?.text).toMatch(/^Diagnostic-Code: smtp; ?550 5\.1\.1 No such user\r$/m)
+})
+
+test('a message is not sent again if the queue cannot record that it was delivered, and the record comes later', async () => {
+  const queue = memoryQueue()
+  const settle = queue.settle.bind(queue)
+  let failures = 0
+  queue.settle = async (settlements) => {
+    if (failures++ === 0) throw new QueueError('full', 'the disk is full')
+    return settle(settlements)
+  }
+  const told: string[] = []
+  const events = { failed: (error: unknown) => void told.push(String(error)) }
+  const { relay, received, drained } = await setUp({}, { queue, events })
+  await relay.submit({
+    id: makeId(),
+    envelope: ENVELOPE,
+    recipients: [{ address: 'bob@far.example' }],
+    pieces: pieces(MESSAGE),
+  })
+  await drained()
+  expect(received).toHaveLength(1)
+  expect(told).toEqual(['QueueError: the disk is full'])
+})
+
+test('a message is not sent again if its report cannot be made', async () => {
+  const told: string[] = []
+  const { relay, received, drained } = await setUp(
+    { rcpt: ({ localPart }) => (localPart === 'nobody' ? reply(550, '5.1.1', 'No such user') : undefined) },
+    {
+      events: { failed: (error: unknown) => void told.push(String(error)) },
+      // Only reports need ids.
+      makeId() {
+        throw new Error('a bug')
+      },
+    },
+  )
+  const recipients = [{ address: 'nobody@far.example' }, { address: 'bob@far.example' }]
+  await relay.submit({ id: makeId(), envelope: ENVELOPE, recipients, pieces: pieces(MESSAGE) })
+  await drained()
+  expect(received.map(({ to }) => to)).toEqual([['bob@far.example']])
+  expect(told).toEqual(['Error: a bug'])
 })
 
 test('a temporary answer is tried again at the time of the schedule', async () => {
