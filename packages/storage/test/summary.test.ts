@@ -37,3 +37,18 @@ test.each(STORES)('a store in %s has the summary in the record, if it is asked f
     expect(record.summary).toEqual(summary ? SUMMARY : undefined)
   }
 })
+
+test('fields that a server adds on top are in the summary', async () => {
+  const store = mailStore(memory())
+  const id = idAt(Date.now())
+  const trace = bytesOf(
+    'Received: by mx.example.com\r\nMessage-ID: <added@mx.example.com>\r\nFrom: <ann@example.com>\r\n',
+  )
+  await keep(store, { summary: true })({ ...hookMessageOf(id, [bytesOf('Subject: x\r\n\r\ny')]), trace }, session)
+  expect((await store.load(id)).record.summary).toMatchObject({
+    messageId: 'added@mx.example.com',
+    from: [{ address: 'ann@example.com' }],
+    subject: 'x',
+    snippet: 'y',
+  })
+})

@@ -2,7 +2,7 @@
 import { type MailSummary, SummaryReader } from '@postern/mail/summary'
 import type { IncomingMail, MailFacts } from '../record/incoming.ts'
 
-/** Returns the same message. Its facts have the summary of the bytes that were read. */
+/** Returns the same message. Its facts have the summary of what the store writes: the trace header, which may have added fields, and the bytes. */
 export function summarized(message: IncomingMail): IncomingMail {
   const reader = new SummaryReader()
   let summary: MailSummary | undefined
@@ -25,6 +25,7 @@ export function summarized(message: IncomingMail): IncomingMail {
     return { ...facts, ...(summary !== undefined && !isBroken && { summary }) }
   }
   const { id, envelope, receivedAt, trace } = message
+  attempt(() => reader.write(trace))
   return {
     id,
     envelope,
