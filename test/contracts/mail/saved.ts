@@ -1,7 +1,7 @@
 /** A message is kept whole, with its record, or not at all. */
 import { mailStore } from '@postern/storage'
 import { ABORTED, bytesOf, idAt, messageOf, saveText, SESSION, textOf, TRACE } from './messages.ts'
-import { equal, expectCode, hasKeys, joined, pattern, put, sameBytes, sha256 } from '../blobs/exchange.ts'
+import { equal, expectCode, hasKeys, joined, keysIn, pattern, put, sameBytes, sha256 } from '../blobs/exchange.ts'
 import {
   essential,
   expectError,
@@ -178,6 +178,19 @@ export const saved: readonly MailCheck[] = [
       }
       await expectError(ABORTED, () => mail.save({ ...message, read, facts }, SESSION), 'facts that take too long')
       await hasKeys(blobs, [], 'facts that take too long')
+    },
+  },
+  {
+    name: 'a message whose last commit takes longer than its sender waits leaves nothing',
+    async run(make) {
+      const { blobs, mail } = await open(make)
+      const message = messageOf(idAt(MINUTE), [bytesOf('hello')])
+      const read = async (): Promise<Uint8Array | null> => {
+        if ((await keysIn(blobs)).some((key) => key.endsWith('.json'))) throw ABORTED
+        return message.read()
+      }
+      await expectError(ABORTED, () => mail.save({ ...message, read }, SESSION), 'a late commit')
+      await hasKeys(blobs, [], 'keys')
     },
   },
   {

@@ -63,22 +63,25 @@ class BlobMailStore implements WalkableMailStore {
     const bytes = this.#blobs.write(keys.bytes, { contentType: 'message/rfc822', hasUniqueKey: true })
     let record: MailRecord
     let encoded: Uint8Array
+    let both: Promise<void> | undefined
     try {
       const stored = await copy(message, bytes)
       const facts = message.facts?.()
       record = recordOf(message, sessionFacts, stored, facts instanceof Promise ? await inTime(facts, message) : facts)
       encoded = encodeRecord(record)
-      const both = this.#blobs.commitBoth?.(bytes, { key: keys.envelope, bytes: encoded })
+      both = this.#blobs.commitBoth?.(bytes, { key: keys.envelope, bytes: encoded })
       await (both ?? bytes.commit())
-      if (both !== undefined) return record
     } catch (error) {
       await bytes.abort()
       throw error
     }
     try {
-      // If the commit took too long, the engine has told the client that the message failed. Then `read` throws.
-      await message.read()
+      // If a commit took too long, the engine has told the client that the message failed. Then `read` throws.
+      const isInTime = message.read()
+      if (isInTime instanceof Promise) await isInTime
+      if (both !== undefined) return record
       await this.#saveRecord(keys.envelope, encoded, { hasUniqueKey: true })
+      await message.read()
     } catch (error) {
       if (!isStorageError(error, 'exists')) await removeMail(this.#blobs, keys, []).catch(() => undefined)
       throw error
