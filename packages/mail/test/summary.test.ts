@@ -104,10 +104,13 @@ describe('a message', () => {
   test('has a bounded summary, whatever it is', () => {
     const many = (line: string, count: number): string => line.repeat(count)
     const text = [
-      `Subject: ${many('=?utf-8?Q?=E2=80=AE?= x', 3_000)}`,
-      `From: ${many('"a" <a@b.example>, ', 2_000)}`,
-      `References: ${many('<a@b.example> ', 2_000)}`,
+      `Subject: ${many('=?utf-8?Q?=E2=80=AE?= x', 500)}`,
+      `From: ${many('"a" <a@b.example>, ', 500)}`,
+      `References: ${many('<a@b.example> ', 500)}`,
       'Content-Type: multipart/mixed; boundary=x',
+      // What comes after 64 KiB of header is not looked at.
+      `To: ${many('"a" <a@b.example>, ', 5_000)}`,
+      'Cc: <late@b.example>',
       '',
       many(`--x\r\nContent-Type: image/png; name="${many('n', 3_000)}"\r\n\r\nx\r\n`, 200),
       '--x--',
@@ -116,6 +119,7 @@ describe('a message', () => {
     expect(JSON.stringify(summary).length).toBeLessThan(60_000)
     expect(summary).toMatchObject({ attachmentCount: 200 })
     expect([summary.from.length, summary.attachments.length, summary.references?.length]).toEqual([50, 50, 50])
+    expect(summary.cc).toBeUndefined()
     // What turns the direction of text could make a reader see another subject.
     expect(summary.subject).not.toMatch(/\u202e/)
   })

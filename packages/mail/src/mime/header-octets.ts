@@ -1,5 +1,5 @@
 /** Collects the octets of a header section, up to its empty line or a delimiter. */
-import type { Boundaries, Delimiter } from './boundaries.ts'
+import { type Boundaries, type Delimiter, MAX_DELIMITER_OCTETS } from './boundaries.ts'
 
 const LF = 10
 const CR = 13
@@ -24,7 +24,7 @@ export class HeaderOctets {
   /** The beginning of a line that the end of an input cut. */
   readonly #line: Store
 
-  /** @param max Octets that are kept */
+  /** @param max Octets that are kept, of lines that are whole and of one that is not, together */
   constructor(max: number) {
     this.#max = max
     this.#lines = new Store(max)
@@ -39,6 +39,7 @@ export class HeaderOctets {
       const lf = input.indexOf(LF, lineStart)
       if (lf < 0) {
         this.#lines.add(input.subarray(start, lineStart))
+        this.#line.max = Math.max(MAX_DELIMITER_OCTETS, this.#max - this.#lines.length)
         this.#line.add(input.subarray(lineStart))
         return undefined
       }
@@ -76,13 +77,13 @@ export class HeaderOctets {
 
 /** Octets that are added one after another, up to a limit. */
 class Store {
-  readonly #max: number
+  max: number
   #buffer = NONE
   length = 0
   isCut = false
 
   constructor(max: number) {
-    this.#max = max
+    this.max = max
   }
 
   get octets(): Uint8Array {
@@ -91,10 +92,10 @@ class Store {
 
   add(octets: Uint8Array): void {
     const wanted = this.length + octets.length
-    const length = Math.min(wanted, this.#max)
+    const length = Math.min(wanted, this.max)
     if (wanted > length) this.isCut = true
     if (length > this.#buffer.length) {
-      const grown = new Uint8Array(Math.min(this.#max, Math.max(length, this.#buffer.length * 2)))
+      const grown = new Uint8Array(Math.min(this.max, Math.max(length, this.#buffer.length * 2)))
       grown.set(this.octets)
       this.#buffer = grown
     }

@@ -30,3 +30,8 @@ export function resolveMimeLimits(limits: Partial<MimeLimits> = {}): MimeLimits 
   }
   return { ...DEFAULT_MIME_LIMITS, ...limits }
 }
+
+/**
+ * For readers that look at each message that arrives, while many arrive at the same time. What follows in a longer header section is left out.
+ */
+export const ARRIVING_MIME_LIMITS: MimeLimits = { ...DEFAULT_MIME_LIMITS, maxHeaderOctets: 65_536 }

@@ -1,5 +1,5 @@
 /** Tells the attachments of a message with their decoded bytes, while the message arrives. */
-import { resolveMimeLimits } from '../mime/limits.ts'
+import { ARRIVING_MIME_LIMITS } from '../mime/limits.ts'
 import type { PartHead } from '../mime/part.ts'
 import { MimeReader } from '../mime/reader.ts'
 import { snippetOf } from './snippet.ts'
@@ -30,7 +30,7 @@ const MEDIA_TYPE = /^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\/[a-z0-9][a-z0-9!#$&^_.+-]
 
 /** Never throws because of a message. Messages inside the message are attachments, and are not opened. */
 export class AttachmentReader {
-  readonly #reader = new MimeReader({ limits: resolveMimeLimits(), opensMessages: false })
+  readonly #reader = new MimeReader({ limits: ARRIVING_MIME_LIMITS, opensMessages: false })
   #isInside = false
   /** The attachment that begins after the one before it has finished. */
   #next: AttachmentHead | undefined

@@ -1,10 +1,10 @@
 /** Reads a message beside whoever keeps it: it is given the same bytes, and holds up nobody. */
-import { resolveMimeLimits } from '../mime/limits.ts'
+import { ARRIVING_MIME_LIMITS } from '../mime/limits.ts'
 import { MimeReader } from '../mime/reader.ts'
 import { type MailSummary, SummaryBuilder } from './summary.ts'
 
 export class SummaryReader {
-  readonly #reader = new MimeReader({ limits: resolveMimeLimits(), opensMessages: false })
+  readonly #reader = new MimeReader({ limits: ARRIVING_MIME_LIMITS, opensMessages: false })
   readonly #builder = new SummaryBuilder()
 
   /** Takes the next bytes of the message. */
