@@ -2,6 +2,10 @@
 import { type MailSummary, SummaryReader } from '@postern/mail/summary'
 import type { IncomingMail, MailFacts } from '../record/incoming.ts'
 
+const LF = 10
+const SPACE = 32
+const TAB = 9
+
 /** Returns the same message. Its facts have the summary of what the store writes: the trace header, which may have added fields, and the bytes. */
 export function summarized(message: IncomingMail): IncomingMail {
   const reader = new SummaryReader()
@@ -25,7 +29,7 @@ export function summarized(message: IncomingMail): IncomingMail {
     return { ...facts, ...(summary !== undefined && !isBroken && { summary }) }
   }
   const { id, envelope, receivedAt, trace } = message
-  attempt(() => reader.write(trace))
+  if (hasSeveralFields(trace)) attempt(() => reader.write(trace))
   return {
     id,
     envelope,
@@ -40,4 +44,13 @@ export function summarized(message: IncomingMail): IncomingMail {
       return facts instanceof Promise ? facts.then(withSummary) : withSummary(facts)
     },
   }
+}
+
+/** Received alone, as it usually is, says nothing for a summary. */
+function hasSeveralFields(trace: Uint8Array): boolean {
+  for (let lf = trace.indexOf(LF); lf >= 0 && lf + 1 < trace.length; lf = trace.indexOf(LF, lf + 1)) {
+    const first = trace[lf + 1]
+    if (first !== SPACE && first !== TAB) return true
+  }
+  return false
 }
