@@ -1,7 +1,7 @@
 /** What is built is found again: any tree of parts, in any transfer encoding, however the octets are cut. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { cut, type Seen, seenIn } from './kit.ts'
+import { cut, placesIn, type Seen, seenIn } from './kit.ts'
 
 const SEED = Number(process.env['SEED'] ?? 1)
 
@@ -72,6 +72,10 @@ function encoded({ encoding, body }: Leaf): string {
 
 class Builder {
   readonly seen: Seen[] = []
+  /** The bodies of parts that have one. */
+  get leaves(): readonly string[] {
+    return this.seen.filter(({ type }) => !/^(?:multipart|message)\//.test(type)).map(({ body }) => body)
+  }
   #count = 0
 
   /** Returns the header and the body. @param isRoot It is the whole of a message */
@@ -110,6 +114,13 @@ test('every tree of parts is found again, whole and cut into pieces of any size'
       fc.pre(!builder.seen.some(({ body }) => /^--(b|bb|b--|=_b|b c|b'\(\)\+_,-\.\/:\?)\d/m.test(body)))
       expect(await seenIn(octets)).toEqual(builder.seen)
       expect(await seenIn(cut(octets, size))).toEqual(builder.seen)
+      const decoded: string[] = []
+      for (const { start, length, encoding } of await placesIn(cut(octets, size))) {
+        const field = Buffer.from(`Content-Transfer-Encoding: ${encoding}\r\n\r\n`)
+        const [only] = await seenIn([field, octets.subarray(start, start + length)])
+        decoded.push(only?.body ?? '')
+      }
+      expect(decoded).toEqual(builder.leaves)
     }),
     { numRuns: 400, seed: SEED },
   )

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { CORPUS, messageOf } from '../../../test/contracts/mime/mime.ts'
 import { isThorough } from '../../../test/kit/sample.ts'
 import { AttachmentReader, type MailSummary, SummaryReader } from '../src/summary/index.ts'
-import { octetsOf, seenIn } from './kit.ts'
+import { octetsOf, placesIn, seenIn } from './kit.ts'
 
 const SEED = Number(process.env['SEED'] ?? 1)
 const RUNS = isThorough ? 20_000 : 400
@@ -117,6 +117,8 @@ test('parts are the same in pieces as in the whole, and within the limits', asyn
     fc.asyncProperty(message, cuts, async (octets, sizes) => {
       const whole = await seenIn([octets], { limits: LIMITS })
       expect(await seenIn(piecesOf(octets, sizes), { limits: LIMITS })).toEqual(whole)
+      const places = await placesIn([octets], { limits: LIMITS })
+      expect(await placesIn(piecesOf(octets, sizes), { limits: LIMITS })).toEqual(places)
       expect(whole.length).toBeLessThanOrEqual(LIMITS.maxParts)
       for (const { section, defects } of whole) {
         expect(section.split('.').length).toBeLessThanOrEqual(LIMITS.maxDepth * 2)

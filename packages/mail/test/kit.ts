@@ -43,3 +43,16 @@ export function cut(octets: Uint8Array, size: number): Uint8Array[] {
   for (let i = 0; i < octets.length; i += size) pieces.push(octets.subarray(i, i + size))
   return pieces
 }
+
+/** Returns where the body of each part stands, encoded, and in what encoding. */
+export async function placesIn(
+  message: MessageSource,
+  options?: PartsOptions,
+): Promise<{ start: number; length: number; encoding: string }[]> {
+  const places: { start: number; length: number; encoding: string }[] = []
+  for await (const { body, encodedBody, encoding } of parts(message, options)) {
+    for await (const _ of body);
+    if (encodedBody !== undefined) places.push({ ...encodedBody, encoding })
+  }
+  return places
+}

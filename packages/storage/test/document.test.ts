@@ -9,7 +9,7 @@ import { keep, mailStore } from '@postern/storage'
 import { checkDocument, type MailDocument, toJson, type ToJsonOptions } from '@postern/storage/document'
 import { memory } from '@postern/storage/memory'
 import { CORPUS, messageOf } from '../../../test/contracts/mime/mime.ts'
-import { bytesOf, hookMessageOf, idAt, SESSION } from '../../../test/contracts/mail/messages.ts'
+import { bytesOf, hookMessageOf, idAt, SESSION, TRACE } from '../../../test/contracts/mail/messages.ts'
 
 const schema = JSON.parse(
   readFileSync(resolve(import.meta.dirname, '../../../docs/message.schema.json'), 'utf8'),
@@ -106,6 +106,9 @@ test('a document has the text of the author, what is quoted, and where the bytes
     ['3', 'image/png', true],
   ])
   const [image] = record.attachments?.filter(({ section }) => section === '3') ?? []
+  const { start = 0, length = 0 } = parts.at(-1)?.encodedBody ?? {}
+  const stored = Buffer.concat([TRACE, REPLY]).subarray(start, start + length)
+  expect(Buffer.from(stored.toString(), 'base64').toString()).toBe('not really an image')
   expect(parts.at(-1)).toMatchObject({ fileName: 'a.png', size: 19, blob: { key: image?.key, sha256: image?.sha256 } })
 })
 

@@ -40,6 +40,10 @@ export class MimeReader {
   #header: HeaderOctets | undefined
   /** Decodes the body that is read now. Undefined if it is left out. */
   #decoder: TransferDecoder | undefined
+  /** Where that body stands. */
+  #encodedBody = { start: 0, length: 0 }
+  /** Octets that came. */
+  #received = 0
   /** The part that begins now: its section and its type if it names none. */
   #section = '1'
   #defaultType = TEXT
@@ -58,6 +62,7 @@ export class MimeReader {
 
   /** Takes bytes. The caller calls it only after `next` returned undefined. */
   receive(bytes: Uint8Array): void {
+    this.#received += bytes.length
     this.#scanner.receive(bytes)
   }
 
@@ -109,6 +114,7 @@ export class MimeReader {
 
   #take(body: Uint8Array): void {
     if (this.#decoder === undefined) return
+    this.#encodedBody.length += body.length
     const octets = this.#decoder.write(body)
     if (octets.length > 0) this.#events.push({ kind: 'body', octets })
   }
@@ -157,7 +163,10 @@ export class MimeReader {
     const isMultipart = boundary !== undefined && !isDeep
     const isMessage = opens && !isMultipart && !isDeep
     const section = this.#sectionOf(isMultipart)
-    const part: PartHead = { section, fields, ...content, isMultipart, isMessage, defects: defects.list }
+    const { input, at } = this.#scanner
+    this.#encodedBody = { start: this.#received - input.length + at, length: 0 }
+    const place = isMultipart || isMessage ? undefined : { encodedBody: this.#encodedBody }
+    const part: PartHead = { section, fields, ...content, isMultipart, isMessage, ...place, defects: defects.list }
     this.#events.push({ kind: 'part', part, defects })
     this.#decoder = undefined
     if (isMultipart) {

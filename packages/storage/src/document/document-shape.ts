@@ -37,6 +37,7 @@ export const DOCUMENT: { readonly fields: FieldsOf<MailDocument> } = {
           encoding: TEXT,
           size: COUNT,
           isAttachment: YES_OR_NO,
+          encodedBody: { maybe: { fields: { start: COUNT, length: COUNT } } },
           blob: { maybe: { fields: { key: TEXT, sha256: SHA256 } } },
           defects: { each: TEXT },
         },

@@ -51,6 +51,8 @@ export interface DocumentPart {
   /** Decoded octets. 0 for a multipart and for a message that is opened. */
   readonly size: number
   readonly isAttachment: boolean
+  /** Where its body stands in the stored bytes, as it is encoded there. Missing for a multipart and for a message that is opened. */
+  readonly encodedBody?: { readonly start: number; readonly length: number }
   /** Present if the decoded bytes are also in a blob of their own. They are always in the message, encoded. */
   readonly blob?: { readonly key: string; readonly sha256: string }
   /** Codes of what is malformed. */

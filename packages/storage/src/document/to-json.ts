@@ -135,7 +135,7 @@ function textOf(plain: Texts, html: Texts): DocumentText | undefined {
 }
 
 function described(part: Part, size: number, { attachments = [] }: MailRecord): DocumentPart {
-  const { section, type, encoding, disposition, fileName, contentId, parameters, defects } = part
+  const { section, type, encoding, encodedBody, disposition, fileName, contentId, parameters, defects } = part
   const charset = parameters.get('charset')
   const blob = attachments.find((attachment) => attachment.section === section)
   return {
@@ -148,6 +148,7 @@ function described(part: Part, size: number, { attachments = [] }: MailRecord): 
     encoding: bounded(encoding),
     size,
     isAttachment: isAttachment(part),
+    ...(encodedBody !== undefined && { encodedBody: { ...encodedBody } }),
     ...(blob !== undefined && { blob: { key: blob.key, sha256: blob.sha256 } }),
     defects: defects.map(({ code }) => code),
   }
